@@ -1,0 +1,80 @@
+# hyperlama - `make run` gets a model and answers, `make test` proves it, `make help` lists the rest.
+MODE    ?= release
+PREFIX  ?= /usr/local
+DESTDIR ?=
+PYTHON  ?= $(firstword $(wildcard /usr/bin/python3) python3)
+OUT     := out/$(MODE)
+.DEFAULT_GOAL := all
+
+include build/isa.mk
+
+WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wundef
+OPT_release := -O2 -g1 -fno-plt
+OPT_debug   := -O1 -g -DHL_DEBUG=1
+OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_fuzz    := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-omit-frame-pointer
+PKGS    := jansson libpcre2-8 libutf8proc libcrypto zlib libzstd libcurl sqlite3 libedit libmicrohttpd
+ENGINE_PKGS := jansson libpcre2-8 libutf8proc
+# -ffp-contract=off: kernels say fma where they mean it, so that results are the same everywhere.
+CFLAGS  := $(OPT_$(MODE)) -std=gnu17 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(WARN) -I. -Iinclude \
+           $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(EXTRA_CFLAGS)
+LDFLAGS := $(OPT_$(MODE)) $(EXTRA_LDFLAGS)
+LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -linih -lpthread -lm
+ENGINE_LDLIBS := $(shell pkg-config --libs $(ENGINE_PKGS) 2>/dev/null) -lpthread -lm
+
+find_c   = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
+BASE_SRC   := $(call find_c,core/base core/gguf)
+DATA_SRC   := $(call find_c,core/data core/net)
+ENGINE_SRC := $(filter-out engine/kernels/scalar/% engine/kernels/x86/% engine/kernels/arm/%,$(call find_c,engine)) \
+              $(call find_c,$(KERNEL_DIRS))
+HOST_SRC   := $(call find_c,models host server)
+CLI_SRC    := $(call find_c,cli)
+SQL        := $(sort $(wildcard models/db/sql/*.sql))
+
+LIB_SRC := $(BASE_SRC) $(ENGINE_SRC)
+ALL_SRC := $(LIB_SRC) $(DATA_SRC) $(HOST_SRC) $(CLI_SRC)
+obj = $(patsubst %.c,$(OUT)/%.o,$(1))
+SQL_OBJ := $(if $(SQL),$(OUT)/gen/migrations.o)
+
+.PHONY: all clean help
+all: $(OUT)/hyperlama
+
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(call isa_flags,$<) -MMD -MP -c -o $@ $<
+
+$(OUT)/gen/migrations.c: tools/embed.py $(SQL)
+	@mkdir -p $(@D)
+	$(PYTHON) tools/embed.py migrations $(SQL) > $@.tmp && mv $@.tmp $@
+$(OUT)/gen/migrations.o: $(OUT)/gen/migrations.c
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(OUT)/libhyperlama.a: $(call obj,$(LIB_SRC))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# Everything but main(), for tests and tools.
+$(OUT)/liball.a: $(call obj,$(filter-out cli/main.c,$(ALL_SRC))) $(SQL_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(OUT)/hyperlama: $(OUT)/cli/main.o $(OUT)/liball.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Tests: one cmocka program per file.
+TEST_SRC  := $(sort $(wildcard tests/unit/test_*.c tests/kernels/test_*.c tests/golden/test_*.c tests/fault/test_*.c tests/migrate/test_*.c))
+TEST_BINS := $(patsubst %.c,$(OUT)/%,$(TEST_SRC))
+$(OUT)/tests/%: $(OUT)/tests/%.o $(OUT)/liball.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+BENCH_SRC  := $(sort $(wildcard bench/bench_*.c))
+BENCH_BINS := $(patsubst bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
+$(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/liball.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+include build/tasks.mk
+
+clean:
+	rm -rf out
+
+-include $(patsubst %.o,%.d,$(call obj,$(ALL_SRC) $(TEST_SRC) $(BENCH_SRC)))

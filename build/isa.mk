@@ -1,0 +1,20 @@
+# isa.mk - compiler flags by file suffix: a kernel's file name says what its code may use.
+ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
+ISA_scalar     :=
+ISA_avx2       := -mavx2 -mfma -mf16c -mbmi2
+ISA_avxvnni    := $(ISA_avx2) -mavxvnni
+ISA_avx512     := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
+ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
+ISA_avx512bf16 := $(ISA_avx512) -mavx512bf16
+ISA_neon       :=
+ISA_dotprod    := -march=armv8.2-a+dotprod
+ISA_i8mm       := -march=armv8.6-a+i8mm+dotprod
+# The flags of one source file: those of the word after its last underscore, when that is an ISA.
+isa_flags = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $(1))))))
+ifneq ($(filter x86_64 amd64,$(ARCH)),)
+KERNEL_DIRS := engine/kernels/scalar engine/kernels/x86
+else ifneq ($(filter aarch64 arm64,$(ARCH)),)
+KERNEL_DIRS := engine/kernels/scalar engine/kernels/arm
+else
+KERNEL_DIRS := engine/kernels/scalar
+endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * map.c - mmap, and surviving a file that is truncated while mapped.
+ *
+ * The handler may only touch async-signal-safe things, so the table of maps is a fixed array of
+ * atomics. A program has tens of maps; when the table is full a map simply is not protected.
+ */
+#define _GNU_SOURCE
+#include "core/base/map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/mem.h"
+
+enum { MAX_MAPS = 1024 };
+
+struct hl_map {
+    uint8_t    *data;
+    size_t      size;
+    atomic_bool broken;
+    int         i_slot; /* in `slots`; -1 when the table was full */
+};
+
+static _Atomic(hl_map *) slots[MAX_MAPS];
+static size_t            page_bytes; /* written before the handler is installed */
+
+static void protect(hl_map *m) {
+    m->i_slot = -1;
+    for (int i = 0; i < MAX_MAPS; i++) {
+        hl_map *none = NULL;
+        if (atomic_compare_exchange_strong(&slots[i], &none, m)) {
+            m->i_slot = i;
+            return;
+        }
+    }
+}
+
+hl_status hl_map_open(const char *path, hl_map **ret_map, hl_err *err) {
+    hl_status   status = HL_OK;
+    hl_map     *m = NULL;
+    struct stat st;
+
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return hl_fail(err, errno == ENOENT ? HL_E_NOT_FOUND : HL_E_IO, "open '%s': %s", path, strerror(errno));
+    if (fstat(fd, &st) != 0) {
+        status = hl_fail(err, HL_E_IO, "stat '%s': %s", path, strerror(errno));
+        goto out;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        status = hl_fail(err, HL_E_IO, "'%s' is not a regular file", path);
+        goto out;
+    }
+    if (st.st_size <= 0) {
+        status = hl_fail(err, HL_E_FORMAT, "'%s' is empty", path);
+        goto out;
+    }
+    m = hl_new(1, sizeof *m);
+    if (!m) {
+        status = hl_fail(err, HL_E_NOMEM, "map '%s': no memory", path);
+        goto out;
+    }
+    m->size = (size_t)st.st_size;
+    m->data = mmap(NULL, m->size, PROT_READ, MAP_SHARED, fd, 0);
+    if (m->data == MAP_FAILED) {
+        status = hl_fail(err, HL_E_IO, "map '%s' (%zu bytes): %s", path, m->size, strerror(errno));
+        goto out;
+    }
+    protect(m);
+    *ret_map = m;
+out:
+    (void)close(fd);
+    if (status != HL_OK) hl_free(m);
+    return status;
+}
+
+void hl_map_close(hl_map *m) {
+    if (!m) return;
+    if (m->i_slot >= 0) atomic_store(&slots[m->i_slot], NULL);
+    (void)munmap(m->data, m->size);
+    hl_free(m);
+}
+
+const uint8_t *hl_map_data(const hl_map *m) { return m->data; }
+size_t         hl_map_size(const hl_map *m) { return m->size; }
+bool           hl_map_is_broken(const hl_map *m) { return atomic_load(&m->broken); }
+
+void hl_map_will_need(const hl_map *m, size_t offset, size_t n_bytes) {
+    if (offset >= m->size) return;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t begin = offset & ~(page - 1);
+    if (n_bytes > m->size - offset) n_bytes = m->size - offset;
+    (void)madvise(m->data + begin, n_bytes + (offset - begin), MADV_WILLNEED); /* advice only */
+}
+
+static void on_bus_error(int sig, siginfo_t *info, void *context) {
+    (void)context;
+    const uint8_t *at = info->si_addr;
+    for (int i = 0; i < MAX_MAPS; i++) {
+        hl_map *m = atomic_load(&slots[i]);
+        if (!m || at < m->data || at >= m->data + m->size) continue;
+        uint8_t *page = m->data + ((size_t)(at - m->data) & ~(page_bytes - 1));
+        if (mmap(page, page_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
+        atomic_store(&m->broken, true);
+        return;
+    }
+    (void)signal(sig, SIG_DFL); /* not ours: the faulting instruction runs again and ends the program */
+}
+
+void hl_map_install_fault_handler(void) {
+    page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    struct sigaction a;
+    memset(&a, 0, sizeof a);
+    a.sa_sigaction = on_bus_error;
+    a.sa_flags = SA_SIGINFO;
+    (void)sigaction(SIGBUS, &a, NULL);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vec.h - operations on single rows of f32: norms, activations, rotation, conversion.
+ *
+ * Reductions follow the float order of kernels.h (16 lanes by column % 16, then pairwise), so every
+ * instruction set gives the same bits where only +, *, fma, / and sqrt are involved; exp and tanh are
+ * our own polynomials (exp_approx.h), the same in every version.
+ */
+#ifndef HL_ENGINE_KERNELS_VEC_H
+#define HL_ENGINE_KERNELS_VEC_H
+
+#include "hyperlama/base.h"
+
+/* One row: x[n] -> q[n], d[n/32], sum16[n/16], as described at hl_act. n is a multiple of 32.
+ * A group of zeros gives d = 0 and q = 0. NaN and infinities are clamped as if they were the largest float. */
+typedef void hl_quantize_act_fn(size_t n, const float *x, int8_t *ret_q, float *ret_d, int16_t *ret_sum16);
+
+/* y = x / sqrt(mean(x^2) + eps) * (weight[i] + weight_offset); weight NULL: no weight. y may be x. */
+typedef void hl_rmsnorm_fn(size_t n, const float *x, const float *weight, float eps, float *ret_y);
+
+typedef void hl_add_fn(size_t n, const float *a, const float *b, float *ret_y);    /* y = a + b; y may be a or b */
+typedef void hl_scale_fn(size_t n, const float *x, float s, float *ret_y);         /* y = x * s */
+typedef void hl_silu_mul_fn(size_t n, const float *gate, const float *up, float *ret_y); /* silu(gate) * up */
+typedef void hl_gelu_mul_fn(size_t n, const float *gate, const float *up, float *ret_y); /* gelu_tanh(gate) * up */
+
+/* In place: x = softmax(x * s + bias[i]); bias NULL: none. */
+typedef void hl_softmax_fn(size_t n, float *x, float s, const float *bias);
+
+/* Rotate one head of n_rot leading dimensions, in place. cos_sin: [n_rot/2][2] f32, precomputed for the position.
+ * halves: pairs are (i, i + n_rot/2); else (2i, 2i+1). */
+typedef void hl_rope_fn(size_t n_rot, bool halves, const float *cos_sin, float *x);
+
+typedef void hl_f32_to_f16_fn(size_t n, const float *x, uint16_t *ret_y);  /* round to nearest even */
+typedef void hl_f32_to_bf16_fn(size_t n, const float *x, uint16_t *ret_y); /* round to nearest even; NaN stays NaN */
+
+#endif
