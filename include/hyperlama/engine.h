@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine.h - run a model: engine (the process), model (the weights), session (one sequence of tokens).
+ *
+ * An engine owns the threads and knows the processor. A model is a mapped file: opening one copies no
+ * weights. A session owns a KV cache and the buffers of one evaluation; all of it is planned before it
+ * is taken, and hl_session_eval() allocates nothing. For text in, text out see runner.h.
+ */
+#ifndef HL_ENGINE_H
+#define HL_ENGINE_H
+
+#include "hyperlama/base.h"
+#include "hyperlama/tokenizer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hl_engine  hl_engine;
+typedef struct hl_model   hl_model;
+typedef struct hl_session hl_session;
+
+/* What happens inside, for logs: level 0 error .. 4 trace; fields are logfmt. Called from any thread. */
+typedef void hl_engine_event_fn(void *user, int level, const char *component, const char *event,
+                                const char *fields);
+
+typedef struct hl_engine_params {
+    int32_t             n_threads; /* 0: one per usable core (affinity mask and cgroup quota) */
+    const char         *cpu;       /* instruction sets to use: "auto" or NULL, "scalar", "avx2", ... */
+    hl_engine_event_fn *on_event;  /* NULL: silence */
+    void               *event_user;
+    int                 event_level; /* events above it are not sent */
+} hl_engine_params;
+
+/* Zero-initialised params are the defaults everywhere in this header. NULL means defaults too.
+ * fails  HL_E_ARG  n_threads not in 0..1024, unknown cpu name; HL_E_NOMEM
+ * thread one engine serves any number of models and sessions */
+HL_API HL_MUST_CHECK hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_err *err);
+HL_API void                    hl_engine_free(hl_engine *e); /* after its models; NULL is allowed */
+HL_API int32_t                 hl_engine_n_threads(const hl_engine *e);
+
+/* One line per operation: "gemv\tq4_k\tavx512vnni". Calls fn for each. For `info --kernels`. */
+HL_API void hl_engine_each_kernel(const hl_engine *e, void (*fn)(void *user, const char *op, const char *type,
+                                                                 const char *isa), void *user);
+HL_API const char *hl_engine_cpu_text(const hl_engine *e); /* "avx2 avx512 avx512vnni avx512bf16" */
+
+typedef struct hl_model_params {
+    bool vocab_only; /* only the vocabulary and the keys: for tokenize and template */
+} hl_model_params;
+
+/* Open a model from its file, or from the files of its shards in order (one path that is the first of
+ * a split model finds the others beside it).
+ *
+ * fails  HL_E_UNSUPPORTED  architecture, tensor type or tokenizer, named with the list of supported ones
+ *        HL_E_FORMAT       missing tensors, wrong shapes, inconsistent keys
+ *        HL_E_NOT_FOUND, HL_E_IO, HL_E_NOMEM
+ * cost   milliseconds: weights are mapped, not read */
+HL_API HL_MUST_CHECK hl_status hl_model_open(hl_engine *e, const char *const *paths, size_t n_paths,
+                                             const hl_model_params *p, hl_model **ret_model, hl_err *err);
+HL_API void                    hl_model_close(hl_model *m); /* after its sessions; NULL is allowed */
+
+typedef struct hl_model_info {
+    const char *arch;        /* "qwen3"; strings live as long as the model */
+    const char *name;        /* general.name, "" when absent */
+    const char *file_type;   /* "q4_k" by most bytes of weights */
+    uint64_t    n_params;    /* weights */
+    uint64_t    file_bytes;
+    uint64_t    weight_bytes_per_token; /* read for one token: no embedding table, only the experts in use */
+    int32_t     n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_vocab, n_ctx_train;
+    int32_t     n_experts, n_experts_used; /* 0: dense */
+    uint64_t    macs_per_token; /* multiply-accumulates in weights, without attention */
+} hl_model_info;
+
+HL_API void                hl_model_get_info(const hl_model *m, hl_model_info *ret_info);
+HL_API const hl_tokenizer *hl_model_tokenizer(const hl_model *m);     /* NULL: the file has no vocabulary */
+HL_API hl_view             hl_model_chat_template(const hl_model *m); /* empty: none */
+
+/* Every key of the file as text, in order: `show --verbose`. Long arrays are cut with their length. */
+HL_API void hl_model_each_key(const hl_model *m, void (*fn)(void *user, hl_view key, const char *kind,
+                                                            const char *text), void *user);
+HL_API void hl_model_each_tensor(const hl_model *m, void (*fn)(void *user, const char *name, const char *type,
+                                                               const uint64_t *shape, uint32_t n_dims), void *user);
+
+typedef enum hl_kv_cache_type { HL_KV_CACHE_F16, HL_KV_CACHE_F32, HL_KV_CACHE_BF16, HL_KV_CACHE_Q8_0 } hl_kv_cache_type;
+
+typedef struct hl_session_params {
+    int32_t          n_ctx;      /* tokens the session can hold; 0: min(4096, what the model was trained for) */
+    int32_t          n_batch;    /* most tokens per pass; 0: 512. Longer inputs are cut into passes */
+    int32_t          n_rows_cap; /* most rows of logits per call of hl_session_eval_rows(); 0: 1 */
+    hl_kv_cache_type kv_type;
+} hl_session_params;
+
+typedef struct hl_memory_plan {
+    uint64_t weights_bytes;   /* mapped, shared with the page cache */
+    uint64_t kv_bytes;        /* when full; committed page by page */
+    uint64_t scratch_bytes;
+    uint64_t available_bytes; /* of the machine or the cgroup, whichever is less; 0: unknown */
+} hl_memory_plan;
+
+/* What a session would take. Allocates nothing. fails HL_E_ARG */
+HL_API HL_MUST_CHECK hl_status hl_session_plan(const hl_model *m, const hl_session_params *p, hl_memory_plan *ret_plan,
+                                               hl_err *err);
+
+/* fails  HL_E_ARG    a parameter out of range, named with its range
+ *        HL_E_NOMEM  the plan does not fit what is available: the message carries the numbers */
+HL_API HL_MUST_CHECK hl_status hl_session_new(hl_model *m, const hl_session_params *p, hl_session **ret_session,
+                                              hl_err *err);
+HL_API void hl_session_free(hl_session *s); /* NULL is allowed */
+
+/* Run `n` tokens at the end of the session.
+ *
+ * in     tokens  [n] ids, each in [0, n_vocab); any n >= 1: passes of n_batch are made inside
+ * out    -       logits of the last token: hl_session_logits(), valid until the next call
+ * fails  HL_E_FULL    n more tokens do not fit the context; session unchanged
+ *        HL_E_ARG     a token id is out of range, or n is 0; session unchanged
+ *        HL_E_CANCEL  hl_session_stop() was called: seen between work chunks; position rolls back to the
+ *                     last whole pass
+ *        HL_E_IO      the model file was cut short while mapped; results are worthless
+ * cost   no allocation
+ * thread sessions are independent, calls on one session must not overlap; passes of all sessions of an
+ *        engine take turns on its threads */
+HL_API HL_MUST_CHECK hl_status hl_session_eval(hl_session *s, const int32_t *tokens, size_t n, hl_err *err);
+
+/* As above, and keep the logits of the last n_rows of the n tokens (n_rows <= n_rows_cap, n <= n_batch):
+ * hl_session_logits_at(s, 0..n_rows-1), in order. */
+HL_API HL_MUST_CHECK hl_status hl_session_eval_rows(hl_session *s, const int32_t *tokens, size_t n, size_t n_rows,
+                                                    hl_err *err);
+
+HL_API const float *hl_session_logits(const hl_session *s);               /* [n_vocab] f32, of the last token */
+HL_API const float *hl_session_logits_at(const hl_session *s, size_t i_row);
+HL_API int32_t      hl_session_pos(const hl_session *s);   /* tokens held */
+HL_API int32_t      hl_session_n_ctx(const hl_session *s); /* tokens that fit */
+HL_API void         hl_session_truncate(hl_session *s, int32_t n_tokens); /* forget all but the first n_tokens */
+HL_API void         hl_session_stop(hl_session *s);        /* from any thread or a signal handler: see HL_E_CANCEL */
+HL_API void         hl_session_resume(hl_session *s);      /* forget a stop that nobody saw */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
