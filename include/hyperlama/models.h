@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * models.h - from a name to the files of a model: the store, its names, and Modelfiles.
+ *
+ * The one idea: the files are the truth. Manifests and blobs lie in a models folder in Ollama's
+ * layout (an existing Ollama folder is used in place); the database beside it holds an index that can
+ * be rebuilt from them, and what only people can make: chats, bench results, usage.
+ * Every object returned here owns all the texts it points to, and is freed as a whole.
+ */
+#ifndef HL_MODELS_H
+#define HL_MODELS_H
+
+#include "hyperlama/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Names: [host/][namespace/]model[:tag] ------------------------------------------------- */
+
+enum {
+    HL_NAME_HOST_BYTES = 351, /* 350 characters and the end */
+    HL_NAME_PART_BYTES = 81,  /* 80 characters and the end */
+    HL_NAME_TEXT_BYTES = HL_NAME_HOST_BYTES + 3 * HL_NAME_PART_BYTES,
+    HL_DIGEST_BYTES    = 65, /* sha256 as 64 lower-case hex digits and the end; no "sha256:" */
+};
+
+typedef struct hl_name {
+    char host[HL_NAME_HOST_BYTES];  /* "registry.ollama.ai" unless given */
+    char space[HL_NAME_PART_BYTES]; /* namespace; "library" unless given */
+    char model[HL_NAME_PART_BYTES];
+    char tag[HL_NAME_PART_BYTES]; /* "latest" unless given */
+    bool has_tag;                 /* the text said the tag: a bare name may find another one */
+} hl_name;
+
+/* Parse and check a name, with or without scheme; every part is safe as a file name afterwards.
+ * fails  HL_E_ARG  the part that is wrong, named */
+HL_MUST_CHECK hl_status hl_name_parse(const char *text, hl_name *ret_name, hl_err *err);
+
+/* Write the short form: default host and namespace left out, the tag always there. */
+void hl_name_format(const hl_name *name, char ret_text[HL_NAME_TEXT_BYTES]);
+void hl_name_format_full(const hl_name *name, char ret_text[HL_NAME_TEXT_BYTES]); /* all four parts */
+bool hl_name_eq(const hl_name *a, const hl_name *b); /* ASCII case does not matter */
+
+/* ---- The store ----------------------------------------------------------------------------- */
+
+typedef struct hl_store hl_store;
+struct hl_events; /* core/base/events.h */
+
+typedef struct hl_store_options {
+    const char             *models_path; /* holds blobs/ and manifests/; made on the first import */
+    const char             *db_path;     /* "hyperlama.db"; NULL: work without a database */
+    const struct hl_events *events;      /* NULL: silence; must outlive the store */
+} hl_store_options;
+
+/* Open the store; clean up after killed imports; bring the database up to date.
+ *
+ * A models folder that does not exist or cannot be written is no error (an empty or read-only store).
+ * fails  HL_E_UNSUPPORTED  the database is newer than this program: file, both versions, what to do
+ *        HL_E_BUSY         another process holds the database for longer than the time limit
+ *        HL_E_IO, HL_E_NOMEM
+ * thread one store may be used by several threads (calls are serialised); any number of processes */
+HL_MUST_CHECK hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, hl_err *err);
+void                    hl_store_close(hl_store *s); /* NULL is allowed */
+
+const char *hl_store_models_path(const hl_store *s);
+
+/* ---- List and find ------------------------------------------------------------------------- */
+
+typedef struct hl_store_entry {
+    hl_name     name;
+    const char *text;                    /* short form of the name */
+    char        digest[HL_DIGEST_BYTES]; /* sha256 of the manifest; people see the first 12 digits */
+    uint64_t    size_bytes;              /* config and all layers */
+    int64_t     modified_ms;             /* of the manifest, since 1970-01-01 UTC */
+    int64_t     last_used_ms;            /* -1 not known */
+    const char *format;                  /* "gguf"; "" when the config does not say, as all below */
+    const char *family;                  /* "llama" */
+    const char *parameter_size;          /* "134.5M" */
+    const char *quantization;            /* "Q4_1" */
+} hl_store_entry;
+
+typedef struct hl_store_list {
+    size_t                n;
+    const hl_store_entry *entries; /* newest first */
+} hl_store_list;
+
+/* List the models whose short name starts with `prefix` (NULL: all; case does not matter).
+ * Manifests that cannot be read are left out with a warning event. Free with hl_store_list_free(). */
+HL_MUST_CHECK hl_status hl_store_list_models(hl_store *s, const char *prefix, hl_store_list **ret_list, hl_err *err);
+void                    hl_store_list_free(hl_store_list *list); /* NULL is allowed */
+
+/* Find the stored name that `text` means: the case of letters does not matter, and a name without a
+ * tag means "latest" or else the only tag of that model on this machine.
+ *
+ * out    ret_name  spelled as on disk
+ * fails  HL_E_NOT_FOUND  with the nearest names
+ *        HL_E_ARG        no name at all, or several tags and none of them "latest": they are listed */
+HL_MUST_CHECK hl_status hl_store_find(hl_store *s, const char *text, hl_name *ret_name, hl_err *err);
+
+/* ---- One model ----------------------------------------------------------------------------- */
+
+typedef struct hl_param { /* one "PARAMETER name value"; a list (stop) is one entry per value */
+    const char *name;
+    const char *value; /* as a Modelfile would say it: "0.7", "true", "<|im_end|>" */
+} hl_param;
+
+typedef struct hl_stored_message {
+    const char *role; /* "system", "user", "assistant" */
+    const char *content;
+} hl_stored_message;
+
+typedef struct hl_stored_layer {
+    const char *media_type; /* "application/vnd.ollama.image.model" */
+    char        digest[HL_DIGEST_BYTES];
+    uint64_t    size_bytes;
+    const char *path; /* of the blob */
+} hl_stored_layer;
+
+/* What a manifest says, with its small blobs read. Texts are NULL when the model has none. */
+typedef struct hl_stored_model {
+    hl_store_entry           entry;
+    const char              *manifest_json;
+    const char              *config_json;
+    size_t                   n_layers; /* as in the manifest */
+    const hl_stored_layer   *layers;
+    size_t                   n_shards; /* 1, or the parts of a split model, in order; 0: no GGUF model */
+    const char *const       *shard_paths;
+    const char              *projector_path; /* GGUF of vision or audio */
+    const char              *adapter_path;   /* GGUF LoRA */
+    const char              *draft_path;     /* GGUF draft model */
+    const char              *template_text;  /* Go template of a Modelfile; the GGUF may carry a Jinja one */
+    const char              *system;
+    const char              *params_json; /* JSON object */
+    size_t                   n_params;
+    const hl_param          *params; /* params_json as a list */
+    size_t                   n_messages;
+    const hl_stored_message *messages;
+    size_t                   n_licenses;
+    const char *const       *licenses;
+    const char              *renderer, *parser, *requires_version; /* names that the config blob gives */
+} hl_stored_model;
+
+enum {
+    HL_OPEN_FOR_SHOW = 0, /* read what there is; blobs may be missing */
+    HL_OPEN_FOR_LOAD = 1, /* the blobs must be whole, and unchanged since they were imported */
+};
+
+/* Find a model by name (as hl_store_find) and read its manifest and small blobs.
+ *
+ * fails  HL_E_CHANGED    HL_OPEN_FOR_LOAD: a blob's size differs, or its time or inode does and then
+ *                        its sha256 too: says what changed and what to do
+ *        HL_E_NOT_FOUND  as hl_store_find; or a blob is missing
+ *        HL_E_FORMAT     manifest, config, params or messages are malformed
+ * cost   HL_OPEN_FOR_LOAD reads a blob in full only when its time or inode changed
+ * owns   free with hl_stored_model_free() */
+HL_MUST_CHECK hl_status hl_store_open_model(hl_store *s, const char *text, int how, hl_stored_model **ret_model,
+                                            hl_err *err);
+void                    hl_stored_model_free(hl_stored_model *m); /* NULL is allowed */
+
+/* ---- Import, copy, remove ------------------------------------------------------------------ */
+
+typedef struct hl_store_progress {
+    const char *what;        /* "hashing", "copying", "writing manifest", "done" */
+    const char *path;        /* the file at hand; "" when there is none */
+    uint64_t    done_bytes;  /* of all files, within this step */
+    uint64_t    total_bytes; /* 0 not known */
+} hl_store_progress;
+
+/* Called from the thread that called the store, at most every few MiB. Return false to cancel. */
+typedef bool hl_store_progress_fn(void *user, const hl_store_progress *p);
+
+typedef struct hl_import_options { /* all zero is the default */
+    const char              *template_text; /* NULL: none, here and below */
+    const char              *system;
+    const hl_param          *params;
+    size_t                   n_params;
+    const hl_stored_message *messages;
+    size_t                   n_messages;
+    const char *const       *licenses;
+    size_t                   n_licenses;
+    const char              *projector_path;
+    const char              *adapter_path;
+    bool                     copy; /* never link: the store gets a file of its own */
+    hl_store_progress_fn    *progress;
+    void                    *progress_user;
+    const volatile int      *stop; /* becomes nonzero (a signal handler may set it): cancel */
+} hl_import_options;
+
+/* Bring GGUF files into the store under a name, replacing what had the name.
+ *
+ * A file is hard-linked into the blobs folder, else reflinked, else copied. The parts of a split
+ * model become one layer each. The manifest is written last: before that nothing is visible.
+ *
+ * in     paths    the file or the first part of a split model (the others are found beside it), or all
+ *                 parts in order
+ *        options  NULL: defaults
+ * out    ret_name what was written; NULL is allowed
+ * fails  HL_E_FORMAT, HL_E_UNSUPPORTED  not a GGUF file we can read
+ *        HL_E_CANCEL   progress said no, or the stop flag was set; nothing recorded
+ *        HL_E_CHANGED  a file changed while it was read
+ *        HL_E_IO       disk full, read-only folder, ...; nothing recorded, run again after the remedy
+ *        HL_E_ARG, HL_E_NOT_FOUND, HL_E_NOMEM
+ * cost   reads each file once; a second time only when it must be copied */
+HL_MUST_CHECK hl_status hl_store_import(hl_store *s, const char *const *paths, size_t n_paths, const char *name,
+                                        const hl_import_options *options, hl_name *ret_name, hl_err *err);
+
+/* Give a stored model a second name; blobs are shared. Replaces what had the name. */
+HL_MUST_CHECK hl_status hl_store_copy(hl_store *s, const char *source, const char *target, hl_err *err);
+
+typedef struct hl_removed {
+    hl_name  name;
+    size_t   n_blobs;     /* deleted: written by hyperlama, and no other model uses them */
+    uint64_t n_bytes;     /* of those; links to files that live on elsewhere count 0 */
+    size_t   n_kept;      /* unreferenced now, but not ours to delete */
+} hl_removed;
+
+/* Remove a model. The name must be exact but for case (no guessing of tags other than "latest").
+ * out    ret_removed  NULL is allowed */
+HL_MUST_CHECK hl_status hl_store_remove(hl_store *s, const char *text, hl_removed *ret_removed, hl_err *err);
+
+/* ---- What only people can make ------------------------------------------------------------- */
+
+/* Remember that a model was loaded now. Failures end in a warning event: usage is a nicety. */
+void hl_store_add_usage(hl_store *s, const hl_name *name);
+
+typedef struct hl_bench_result {
+    const char *machine, *cpu;   /* host name; CPU model */
+    const char *build, *commit;  /* "release gcc 12.2"; git commit, "" not known */
+    int64_t     date_ms;         /* since 1970-01-01 UTC */
+    const char *model, *digest;  /* short name; sha256 of the manifest or file, "" not known */
+    const char *metric;          /* "prefill", "decode", "ttft" */
+    int64_t     n;               /* what the metric is taken at: prompt tokens, users; 0 nothing */
+    double      value;
+    const char *unit; /* "tokens/s", "ms" */
+} hl_bench_result;
+
+/* Keep bench results in the database, all or none. */
+HL_MUST_CHECK hl_status hl_store_add_results(hl_store *s, const hl_bench_result *results, size_t n, hl_err *err);
+
+/* ---- Modelfiles ---------------------------------------------------------------------------- */
+
+typedef struct hl_modelfile {
+    size_t                   n_from; /* at least 1 */
+    const char *const       *from;   /* as written: a name or a path */
+    size_t                   n_params;
+    const hl_param          *params;
+    const char              *template_text, *system; /* NULL: none */
+    const char              *renderer, *parser, *requires_version, *draft;
+    size_t                   n_adapters;
+    const char *const       *adapters;
+    size_t                   n_licenses;
+    const char *const       *licenses;
+    size_t                   n_messages;
+    const hl_stored_message *messages;
+} hl_modelfile;
+
+/* Parse a Modelfile: UTF-8, or UTF-16 with a byte order mark.
+ * fails  HL_E_FORMAT  line number, what was found, what was expected; FROM is missing
+ *        HL_E_LIMIT   text too long */
+HL_MUST_CHECK hl_status hl_modelfile_parse(hl_view text, hl_modelfile **ret_file, hl_err *err);
+void                    hl_modelfile_free(hl_modelfile *f); /* NULL is allowed */
+
+/* Write a stored model as a Modelfile ("show --modelfile").
+ * owns   the caller frees the text with hl_free() of core/base/mem.h */
+HL_MUST_CHECK hl_status hl_modelfile_format(const hl_stored_model *m, char **ret_text, hl_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
