@@ -53,6 +53,10 @@ HL_MUST_CHECK hl_status hl_gguf_open(const char *path, hl_gguf **ret_gguf, hl_er
 
 /* As above for shards that lie under arbitrary names (blobs of a store), in order. */
 HL_MUST_CHECK hl_status hl_gguf_open_shards(const char *const *paths, size_t n_paths, hl_gguf **ret_gguf, hl_err *err);
+
+/* As above for one whole file that is in memory already (tests, fuzzing); `data` is aligned to 8 and must outlive
+ * the result. */
+HL_MUST_CHECK hl_status hl_gguf_open_memory(const void *data, size_t n_bytes, hl_gguf **ret_gguf, hl_err *err);
 void                    hl_gguf_close(hl_gguf *g); /* NULL is allowed */
 
 size_t hl_gguf_n_shards(const hl_gguf *g);

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * gguf_read.c - parse one GGUF file from memory, trusting nothing in it.
+ *
+ * One pass: magic, version, counts, key/value pairs, tensor infos; then the tensors' data ranges are
+ * checked against the file and against each other. Gaps between tensors and any order of them are
+ * fine, since only overlaps and ranges outside of the file can do harm.
+ * from: the GGUF specification (ggml repository, docs/gguf.md), versions 2 and 3
+ */
+#include "core/gguf/gguf_priv.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/base/str.h"
+
+typedef struct reader {
+    const uint8_t *begin;
+    const uint8_t *at;
+    const uint8_t *end;
+} reader;
+
+static size_t left(const reader *r) { return (size_t)(r->end - r->at); }
+static size_t offset(const reader *r) { return (size_t)(r->at - r->begin); }
+
+static hl_status fail_short(const reader *r, const char *what, uint64_t need, hl_err *err) {
+    return hl_fail(err, HL_E_FORMAT,
+                   "cut short: %s at byte %zu needs %" PRIu64 " bytes, the file has %zu left", what, offset(r), need,
+                   left(r));
+}
+
+static uint64_t load_le(const uint8_t *p, size_t n_bytes) {
+    uint64_t x = 0;
+    for (size_t i = n_bytes; i-- > 0;) x = x << 8 | p[i];
+    return x;
+}
+
+static hl_status read_int(reader *r, size_t n_bytes, const char *what, uint64_t *ret, hl_err *err) {
+    if (left(r) < n_bytes) return fail_short(r, what, n_bytes, err);
+    *ret = load_le(r->at, n_bytes);
+    r->at += n_bytes;
+    return HL_OK;
+}
+
+static hl_status read_string(reader *r, const char *what, hl_view *ret, hl_err *err) {
+    uint64_t n = 0;
+    hl_status status = read_int(r, 8, what, &n, err);
+    if (status != HL_OK) return status;
+    if (n > left(r)) return fail_short(r, what, n, err);
+    *ret = (hl_view){(const char *)r->at, (size_t)n};
+    r->at += n;
+    return HL_OK;
+}
+
+/* A key or a tensor name: something that can stand in a message. */
+static hl_status read_name(reader *r, const char *what, size_t max_bytes, hl_view *ret, hl_err *err) {
+    const size_t at = offset(r);
+    hl_status    status = read_string(r, what, ret, err);
+    if (status != HL_OK) return status;
+    if (ret->len == 0 || ret->len > max_bytes)
+        return hl_fail(err, HL_E_FORMAT, "%s at byte %zu has %zu bytes, expected 1..%zu", what, at, ret->len, max_bytes);
+    for (size_t i = 0; i < ret->len; i++) {
+        const uint8_t c = (uint8_t)ret->ptr[i];
+        if (c < 0x20 || c == 0x7F)
+            return hl_fail(err, HL_E_FORMAT, "%s at byte %zu holds the control character 0x%02x", what, at, c);
+    }
+    return HL_OK;
+}
+
+/* Short enough for a message. */
+static int shown(hl_view name) { return name.len < 80 ? (int)name.len : 80; }
+
+static hl_status check_kind(hl_view key, const char *of, uint64_t kind, bool array_allowed, hl_err *err) {
+    if (kind == HL_GGUF_ARRAY && !array_allowed)
+        return hl_fail(err, HL_E_FORMAT, "key '%.*s': array of arrays, expected an array of plain values", shown(key),
+                       key.ptr);
+    if (kind > HL_GGUF_F64)
+        return hl_fail(err, HL_E_FORMAT, "key '%.*s': %s %" PRIu64 ", expected 0..%d", shown(key), key.ptr, of, kind,
+                       HL_GGUF_F64);
+    return HL_OK;
+}
+
+static hl_status read_array(reader *r, hl_gguf_value *v, hl_err *err) {
+    uint64_t  kind = 0;
+    hl_status status = read_int(r, 4, "array element type", &kind, err);
+    if (status == HL_OK) status = check_kind(v->key, "array element type", kind, false, err);
+    if (status == HL_OK) status = read_int(r, 8, "array length", &v->n, err);
+    if (status != HL_OK) return status;
+
+    v->elem_kind = (hl_gguf_kind)kind;
+    v->data = r->at;
+    const size_t each = hl_gguf_kind_bytes(v->elem_kind);
+    if (v->n > left(r) / (each ? each : 8))
+        return hl_fail(err, HL_E_FORMAT, "key '%.*s': array of %" PRIu64 " %s elements, the file has %zu bytes left",
+                       shown(v->key), v->key.ptr, v->n, hl_gguf_kind_name(v->elem_kind), left(r));
+    if (each) {
+        r->at += v->n * each;
+        return HL_OK;
+    }
+    for (uint64_t i = 0; i < v->n; i++) {
+        hl_view s;
+        status = read_string(r, "string in an array", &s, err);
+        if (status != HL_OK) {
+            if (err) (void)hl_fail_within(err, "key '%.*s'[%" PRIu64 "]", shown(v->key), v->key.ptr, i);
+            return status;
+        }
+    }
+    return HL_OK;
+}
+
+static hl_status read_value(reader *r, hl_gguf_value *v, hl_err *err) {
+    uint64_t  kind = 0;
+    hl_status status = read_name(r, "key", HL_GGUF_MAX_KEY_BYTES, &v->key, err);
+    if (status == HL_OK) status = read_int(r, 4, "value type", &kind, err);
+    if (status == HL_OK) status = check_kind(v->key, "value type", kind, true, err);
+    if (status != HL_OK) return status;
+
+    v->kind = v->elem_kind = (hl_gguf_kind)kind;
+    v->n = 1;
+    v->data = r->at;
+    if (v->kind == HL_GGUF_ARRAY) return read_array(r, v, err);
+    if (v->kind == HL_GGUF_STRING) {
+        hl_view s;
+        status = read_string(r, "string", &s, err);
+    } else {
+        uint64_t x = 0;
+        status = read_int(r, hl_gguf_kind_bytes(v->kind), "value", &x, err);
+        if (status == HL_OK && v->kind == HL_GGUF_BOOL && x > 1)
+            return hl_fail(err, HL_E_FORMAT, "key '%.*s': bool with value %" PRIu64 ", expected 0 or 1", shown(v->key),
+                           v->key.ptr, x);
+    }
+    if (status != HL_OK && err) (void)hl_fail_within(err, "key '%.*s'", shown(v->key), v->key.ptr);
+    return status;
+}
+
+static hl_view key_of(const void *items, size_t i) { return ((const hl_gguf_value *)items)[i].key; }
+
+void hl_gguf_values_done(hl_gguf_values *v) {
+    hl_free(v->items);
+    hl_gguf_index_done(&v->index);
+    *v = (hl_gguf_values){0};
+}
+
+const hl_gguf_value *hl_gguf_values_find(const hl_gguf_values *v, hl_view key) {
+    size_t i = 0;
+    return hl_gguf_index_find(&v->index, v->items, key, key_of, &i) ? &v->items[i] : NULL;
+}
+
+static hl_status read_values(reader *r, size_t n, hl_gguf_values *ret, hl_err *err) {
+    ret->items = hl_new(n, sizeof *ret->items);
+    ret->n = n;
+    if (!ret->items || !hl_gguf_index_init(&ret->index, n))
+        return hl_fail(err, HL_E_NOMEM, "no memory for %zu keys", n);
+    for (size_t i = 0; i < n; i++) {
+        hl_gguf_value  *v = &ret->items[i];
+        const hl_status status = read_value(r, v, err);
+        if (status != HL_OK) return status;
+        if (!hl_gguf_index_add(&ret->index, ret->items, i, key_of))
+            return hl_fail(err, HL_E_FORMAT, "key '%.*s' is there twice", shown(v->key), v->key.ptr);
+    }
+    return HL_OK;
+}
+
+static hl_status check_magic(reader *r, uint32_t *ret_version, hl_err *err) {
+    if (left(r) < 4) return fail_short(r, "the mark \"GGUF\"", 4, err);
+    if (memcmp(r->at, "GGUF", 4) != 0)
+        return hl_fail(err, HL_E_FORMAT, "not a GGUF file: it starts with %02x %02x %02x %02x, expected 47 47 55 46",
+                       r->at[0], r->at[1], r->at[2], r->at[3]);
+    r->at += 4;
+    uint64_t  version = 0;
+    hl_status status = read_int(r, 4, "version", &version, err);
+    if (status != HL_OK) return status;
+    if ((version & 0xFFFF) == 0 && version != 0)
+        return hl_fail(err, HL_E_UNSUPPORTED, "big-endian GGUF file, expected little endian");
+    if (version < 2 || version > 3)
+        return hl_fail(err, HL_E_UNSUPPORTED, "GGUF version %" PRIu64 ", supported are 2 and 3", version);
+    *ret_version = (uint32_t)version;
+    return HL_OK;
+}
+
+/* A count that the rest of the file can hold, at min_bytes for each item. */
+static hl_status read_count(reader *r, const char *what, uint64_t limit, size_t min_bytes, size_t *ret, hl_err *err) {
+    uint64_t  n = 0;
+    hl_status status = read_int(r, 8, what, &n, err);
+    if (status != HL_OK) return status;
+    if (n > limit) return hl_fail(err, HL_E_FORMAT, "%s is %" PRIu64 ", expected at most %" PRIu64, what, n, limit);
+    if (n > left(r) / min_bytes)
+        return hl_fail(err, HL_E_FORMAT, "%s is %" PRIu64 ", more than %zu bytes can hold", what, n, left(r));
+    *ret = (size_t)n;
+    return HL_OK;
+}
+
+static hl_status find_alignment(const hl_gguf_values *values, uint64_t *ret, hl_err *err) {
+    *ret = HL_GGUF_DEFAULT_ALIGNMENT;
+    const hl_gguf_value *v = hl_gguf_values_find(values, hl_view_of("general.alignment"));
+    if (!v) return HL_OK;
+    uint64_t a = 0;
+    if (!hl_gguf_value_u64(v, &a))
+        return hl_fail(err, HL_E_FORMAT, "key 'general.alignment' is %s, expected u32", hl_gguf_kind_name(v->kind));
+    if (a < HL_GGUF_MIN_ALIGNMENT || a > UINT32_MAX || (a & (a - 1)) != 0)
+        return hl_fail(err, HL_E_FORMAT, "key 'general.alignment' is %" PRIu64 ", expected a power of two from %d", a,
+                       HL_GGUF_MIN_ALIGNMENT);
+    *ret = a;
+    return HL_OK;
+}
+
+hl_status hl_gguf_read_header(const uint8_t *data, size_t n_bytes, hl_gguf_header *ret, hl_err *err) {
+    enum { MIN_VALUE_BYTES = 8 + 1 + 4 + 1, MIN_INFO_BYTES = 8 + 1 + 4 + 4 + 8 };
+    reader         r = {data, data, data + n_bytes};
+    hl_gguf_header h = {0};
+    size_t         n_values = 0;
+
+    hl_status status = check_magic(&r, &h.version, err);
+    if (status == HL_OK)
+        status = read_count(&r, "tensor count", HL_GGUF_MAX_TENSORS, MIN_INFO_BYTES, &h.n_tensors, err);
+    if (status == HL_OK) status = read_count(&r, "key count", HL_GGUF_MAX_VALUES, MIN_VALUE_BYTES, &n_values, err);
+    if (status == HL_OK) status = read_values(&r, n_values, &h.values, err);
+    if (status == HL_OK) status = find_alignment(&h.values, &h.alignment, err);
+    if (status != HL_OK) {
+        hl_gguf_values_done(&h.values);
+        return status;
+    }
+    h.infos_at = offset(&r);
+    *ret = h;
+    return HL_OK;
+}
+
+static const char supported_types[] =
+#define HL_TYPE(name, id, elems, bytes) " " #name
+#include "core/gguf/types.def"
+#undef HL_TYPE
+    ;
+
+static hl_status read_type(reader *r, hl_gguf_tensor *t, hl_err *err) {
+    uint64_t  id = 0;
+    hl_status status = read_int(r, 4, "tensor type", &id, err);
+    if (status != HL_OK) return status;
+    if (hl_type_find_gguf((uint32_t)id, &t->type)) return HL_OK;
+    const char *name = hl_type_gguf_name((uint32_t)id);
+    return hl_fail(err, HL_E_UNSUPPORTED, "tensor '%s' has type %" PRIu64 " (%s), supported are%s", t->name, id,
+                   name ? name : "unknown", supported_types);
+}
+
+/* Turns the dimensions around: the file has the fastest first. */
+static hl_status read_shape(reader *r, hl_gguf_tensor *t, hl_err *err) {
+    uint64_t  n_dims = 0;
+    hl_status status = read_int(r, 4, "number of dimensions", &n_dims, err);
+    if (status != HL_OK) return status;
+    if (n_dims > HL_GGUF_MAX_DIMS)
+        return hl_fail(err, HL_E_FORMAT, "tensor '%s' has %" PRIu64 " dimensions, expected at most %d", t->name, n_dims,
+                       HL_GGUF_MAX_DIMS);
+    for (int d = 0; d < HL_GGUF_MAX_DIMS; d++) t->shape[d] = 1;
+    t->n_dims = n_dims ? (uint32_t)n_dims : 1;
+    t->n_elems = 1;
+    for (uint64_t d = n_dims; d-- > 0;) {
+        uint64_t n = 0;
+        status = read_int(r, 8, "dimension", &n, err);
+        if (status != HL_OK) return status;
+        if (n == 0 || n > INT64_MAX)
+            return hl_fail(err, HL_E_FORMAT, "tensor '%s': dimension %" PRIu64 " is %" PRId64 ", expected 1 or more",
+                           t->name, n_dims - 1 - d, (int64_t)n);
+        t->shape[d] = n;
+        if (__builtin_mul_overflow(t->n_elems, n, &t->n_elems) || t->n_elems > INT64_MAX)
+            return hl_fail(err, HL_E_FORMAT, "tensor '%s' has more elements than 63 bits can count", t->name);
+    }
+    return HL_OK;
+}
+
+static hl_status set_size(hl_gguf_tensor *t, hl_err *err) {
+    const uint64_t elems = hl_type_block_elems(t->type);
+    const uint64_t row = t->shape[t->n_dims - 1];
+    if (row % elems != 0)
+        return hl_fail(err, HL_E_FORMAT, "tensor '%s' (%s) has rows of %" PRIu64 ", expected a multiple of %" PRIu64,
+                       t->name, hl_type_name(t->type), row, elems);
+    if (!hl_mul_size((size_t)(t->n_elems / elems), hl_type_block_bytes(t->type), &t->n_bytes))
+        return hl_fail(err, HL_E_FORMAT, "tensor '%s' has more bytes than can be addressed", t->name);
+    return HL_OK;
+}
+
+static hl_status read_info(reader *r, const hl_gguf_header *h, hl_gguf_tensor *t, uint64_t *ret_offset, hl_err *err) {
+    hl_view   name;
+    hl_status status = read_name(r, "tensor name", sizeof t->name - 1, &name, err);
+    if (status != HL_OK) return status;
+    memcpy(t->name, name.ptr, name.len);
+
+    status = read_shape(r, t, err);
+    if (status == HL_OK) status = read_type(r, t, err);
+    if (status == HL_OK) status = read_int(r, 8, "tensor offset", ret_offset, err);
+    if (status == HL_OK) status = set_size(t, err);
+    if (status != HL_OK) return status;
+    if (*ret_offset % h->alignment != 0)
+        return hl_fail(err, HL_E_FORMAT, "tensor '%s': offset %" PRIu64 " is no multiple of the alignment %" PRIu64,
+                       t->name, *ret_offset, h->alignment);
+    return HL_OK;
+}
+
+typedef struct range {
+    uint64_t begin;
+    uint64_t end;
+    size_t   i; /* tensor */
+} range;
+
+static int by_begin(const void *a, const void *b) {
+    const uint64_t x = ((const range *)a)->begin;
+    const uint64_t y = ((const range *)b)->begin;
+    return (x > y) - (x < y);
+}
+
+static hl_status check_overlaps(const hl_gguf_tensor *tensors, range *ranges, size_t n, hl_err *err) {
+    qsort(ranges, n, sizeof *ranges, by_begin);
+    for (size_t i = 1; i < n; i++) {
+        if (ranges[i].begin >= ranges[i - 1].end) continue;
+        return hl_fail(err, HL_E_FORMAT,
+                       "tensors '%s' (bytes %" PRIu64 "..%" PRIu64 ") and '%s' (from %" PRIu64 ") overlap",
+                       tensors[ranges[i - 1].i].name, ranges[i - 1].begin, ranges[i - 1].end, tensors[ranges[i].i].name,
+                       ranges[i].begin);
+    }
+    return HL_OK;
+}
+
+static hl_status bind_data(const reader *r, const hl_gguf_header *h, hl_gguf_tensor *tensors, const range *ranges,
+                           hl_err *err) {
+    const uint64_t n_bytes = (uint64_t)(r->end - r->begin);
+    const uint64_t data_at = ((uint64_t)offset(r) + h->alignment - 1) & ~(h->alignment - 1);
+    for (size_t i = 0; i < h->n_tensors; i++) {
+        hl_gguf_tensor *t = &tensors[i];
+        if (data_at > n_bytes || ranges[i].begin > n_bytes - data_at ||
+            t->n_bytes > n_bytes - data_at - ranges[i].begin)
+            return hl_fail(err, HL_E_FORMAT,
+                           "cut short: tensor '%s' needs %zu bytes at %" PRIu64 " of the data, which starts at byte "
+                           "%" PRIu64 "; the file has %" PRIu64,
+                           t->name, t->n_bytes, ranges[i].begin, data_at, n_bytes);
+        t->data = r->begin + data_at + ranges[i].begin;
+    }
+    return HL_OK;
+}
+
+hl_status hl_gguf_read_tensors(const uint8_t *data, size_t n_bytes, const hl_gguf_header *h, uint32_t i_shard,
+                               hl_gguf_tensor *tensors, hl_err *err) {
+    hl_status status = HL_OK;
+    reader    r = {data, data + h->infos_at, data + n_bytes};
+    range    *ranges = hl_new(h->n_tensors, sizeof *ranges);
+    if (!ranges) return hl_fail(err, HL_E_NOMEM, "no memory for %zu tensors", h->n_tensors);
+
+    for (size_t i = 0; i < h->n_tensors && status == HL_OK; i++) {
+        hl_gguf_tensor *t = &tensors[i];
+        *t = (hl_gguf_tensor){.i_shard = i_shard};
+        status = read_info(&r, h, t, &ranges[i].begin, err);
+        ranges[i].i = i;
+    }
+    if (status == HL_OK) status = bind_data(&r, h, tensors, ranges, err);
+    if (status == HL_OK) {
+        for (size_t i = 0; i < h->n_tensors; i++) ranges[i].end = ranges[i].begin + tensors[i].n_bytes;
+        status = check_overlaps(tensors, ranges, h->n_tensors, err);
+    }
+    hl_free(ranges);
+    return status;
+}
