@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * json.c - jansson with our errors.
+ *
+ * Duplicate keys are let through (the last one counts), as other readers of the same files do.
+ * Strings with NUL characters are refused: they end as C strings in too many places.
+ */
+#include "core/data/json.h"
+
+#include "core/base/file.h"
+#include "core/base/mem.h"
+
+hl_status hl_json_parse(hl_view text, const char *what, json_t **ret, hl_err *err) {
+    json_error_t e;
+    json_t      *value = json_loadb(text.len ? text.ptr : "", text.len, JSON_DECODE_ANY, &e);
+    if (!value) {
+        if (json_error_code(&e) == json_error_out_of_memory) return hl_fail(err, HL_E_NOMEM, "%s: no memory", what);
+        return hl_fail(err, HL_E_FORMAT, "%s: line %d, column %d: %s", what, e.line, e.column, e.text);
+    }
+    *ret = value;
+    return HL_OK;
+}
+
+hl_status hl_json_load(const char *path, size_t limit_bytes, json_t **ret, hl_err *err) {
+    char           *data = NULL;
+    size_t          len = 0;
+    const hl_status status = hl_file_read(path, limit_bytes, &data, &len, err);
+    if (status != HL_OK) return status;
+    const hl_status parsed = hl_json_parse((hl_view){data, len}, path, ret, err);
+    hl_free(data);
+    return parsed;
+}
+
+static int add_piece(const char *bytes, size_t n, void *user) {
+    hl_str *s = user;
+    hl_str_add(s, bytes, n);
+    return s->failed ? -1 : 0;
+}
+
+void hl_json_format(const json_t *value, bool indent, hl_str *s) {
+    const size_t flags = JSON_ENCODE_ANY | (indent ? JSON_INDENT(2) : JSON_COMPACT);
+    if (json_dump_callback(value, add_piece, s, flags) != 0) s->failed = true;
+}
+
+const char *hl_json_text(const json_t *object, const char *key) {
+    return json_string_value(json_object_get(object, key));
+}
+
+int64_t hl_json_int(const json_t *object, const char *key, int64_t otherwise) {
+    const json_t *v = json_object_get(object, key);
+    return json_is_integer(v) ? json_integer_value(v) : otherwise;
+}
+
+bool hl_json_bool(const json_t *object, const char *key, bool otherwise) {
+    const json_t *v = json_object_get(object, key);
+    return json_is_boolean(v) ? json_is_true(v) : otherwise;
+}
