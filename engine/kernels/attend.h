@@ -6,6 +6,17 @@
  * a tile of query tokens, over one split of fixed length (HL_ATTEND_SPLIT positions, aligned to it), and
  * gives an unnormalised result with its maximum and sum; attend_merge joins the splits in order. Because
  * splits are fixed, the result does not depend on the number of tokens in the pass or on threads.
+ *
+ * Keys lie transposed in their page, so that a vector's lanes are positions and no dot product ends in
+ * a horizontal sum, with one query as with many. Pages are written by kv_write and read by attend alone;
+ * to everybody else they are hl_kv_page_bytes() opaque bytes, aligned to 64.
+ *
+ *   page of f16, f32, bf16   keys   [head_dim][64]                 one row holds 64 positions
+ *                            values [64][head_dim]
+ *   page of q8_0             key codes    [head_dim / 4][64][4] u8 code + 128, four columns side by side
+ *                            key scales   [n_groups][64] f16       n_groups = ceil(head_dim / 32)
+ *                            value codes  [64][head_dim] i8
+ *                            value scales [64][n_groups] f16
  */
 #ifndef HL_ENGINE_KERNELS_ATTEND_H
 #define HL_ENGINE_KERNELS_ATTEND_H
@@ -13,36 +24,59 @@
 #include "hyperlama/base.h"
 
 enum {
-    HL_KV_PAGE_TOKENS = 64,  /* positions per page */
-    HL_ATTEND_SPLIT = 256,   /* positions per split; a multiple of the page */
-    HL_ATTEND_MAX_QUERIES = 64 /* query rows (tokens x heads of the group) in one call */
+    HL_KV_PAGE_TOKENS = 64,     /* positions per page */
+    HL_ATTEND_SPLIT = 256,      /* positions per split; a multiple of the page */
+    HL_ATTEND_MAX_QUERIES = 64, /* query rows (tokens x heads of the group) in one call */
+    HL_ATTEND_MAX_HEAD_DIM = 512,
+    HL_ATTEND_SCRATCH_BYTES = HL_ATTEND_MAX_QUERIES * HL_ATTEND_SPLIT * 4 + 512 * 64 * 4 + 4096
 };
 
 typedef enum hl_kv_type { HL_KV_f16, HL_KV_f32, HL_KV_bf16, HL_KV_q8_0, HL_KV_count } hl_kv_type;
 
-/* One KV head's view of the cache. A page holds, for one layer and one KV head, 64 keys then 64 values
- * of head_dim elements each: k at page + 0, v at page + 64 * k_row_bytes. Rows are contiguous.
- * q8_0 rows are head_dim/32 blocks of 34 bytes as in engine/quant/q8_0.h. */
+/* Scales per row of q8_0. */
+static inline size_t hl_kv_n_groups(size_t head_dim) { return (head_dim + 31) / 32; }
+
+/* Bytes of one page of one layer and one KV head, keys and values; a multiple of 64. */
+static inline size_t hl_kv_page_bytes(hl_kv_type type, size_t head_dim) {
+    size_t n = 2 * (size_t)HL_KV_PAGE_TOKENS * head_dim;
+    switch (type) {
+    case HL_KV_f32: return n * 4;
+    case HL_KV_q8_0: return n + 2 * (size_t)HL_KV_PAGE_TOKENS * 2 * hl_kv_n_groups(head_dim);
+    default: return n * 2;
+    }
+}
+
+/* Bytes of the page's keys; the values follow. */
+static inline size_t hl_kv_page_v_offset(hl_kv_type type, size_t head_dim) {
+    return hl_kv_page_bytes(type, head_dim) / 2;
+}
+
+/* Store one position's key and value, [head_dim] f32 each, in slot 0..63 of a page. Values past the largest
+ * finite number of the type become it, and so does NaN: nothing that a later position stores can reach a
+ * query that does not see it. Two threads may write different pages, not one page. */
+typedef void hl_kv_write_fn(hl_kv_type type, size_t head_dim, size_t slot, const float *k, const float *v,
+                            uint8_t *page);
+
 typedef struct hl_attend_in {
-    hl_kv_type         kv_type;
-    uint32_t           head_dim;     /* multiple of 8, <= 512; same for k and v */
-    uint32_t           n_queries;    /* 1..HL_ATTEND_MAX_QUERIES */
-    const float *const *q;           /* [n_queries] pointers to head_dim f32, already rotated, NOT yet scaled */
-    const int32_t     *q_pos;        /* [n_queries] position of each query: sees positions <= q_pos */
-    const int32_t     *q_first;      /* [n_queries] first visible position (sliding window); 0 otherwise */
-    float              qk_scale;     /* multiply q.k by it */
-    float              softcap;      /* s = softcap * tanh(s / softcap); 0: off */
-    int32_t            pos_begin;    /* of this split: multiple of HL_ATTEND_SPLIT */
-    int32_t            pos_end;      /* exclusive; <= pos_begin + HL_ATTEND_SPLIT */
-    const uint8_t *const *pages;     /* [..] page that holds pos_begin is pages[0] */
+    hl_kv_type          kv_type;
+    uint32_t            head_dim;  /* multiple of 8, <= HL_ATTEND_MAX_HEAD_DIM; same for k and v */
+    uint32_t            n_queries; /* 1..HL_ATTEND_MAX_QUERIES */
+    const float *const *q;         /* [n_queries] pointers to head_dim f32, already rotated, NOT yet scaled */
+    const int32_t      *q_pos;     /* [n_queries] position of each query: sees positions <= q_pos */
+    const int32_t      *q_first;   /* [n_queries] first visible position (sliding window); 0 otherwise */
+    float               qk_scale;  /* multiply q.k by it */
+    float               softcap;   /* s = softcap * tanh(s / softcap); 0: off */
+    int32_t             pos_begin; /* of this split: multiple of HL_ATTEND_SPLIT */
+    int32_t             pos_end;   /* exclusive; <= pos_begin + HL_ATTEND_SPLIT; later slots hold anything */
+    const uint8_t *const *pages;   /* [..] page that holds pos_begin is pages[0] */
 } hl_attend_in;
 
 /* out   ret_o    [n_queries][head_dim] f32: sum of exp(s - max) * v over the visible positions of the split
  *       ret_max  [n_queries]; -INFINITY when nothing is visible (then ret_o is zero and ret_sum 0)
  *       ret_sum  [n_queries] sum of exp(s - max)
- * scratch  HL_ATTEND_MAX_QUERIES * HL_ATTEND_SPLIT floats + 4 KiB, aligned to 64 */
+ * scratch  HL_ATTEND_SCRATCH_BYTES, aligned to 64
+ * The order of every operation is defined in scalar/attend_scalar.c. */
 typedef void hl_attend_fn(const hl_attend_in *in, float *ret_o, float *ret_max, float *ret_sum, void *scratch);
-enum { HL_ATTEND_SCRATCH_BYTES = HL_ATTEND_MAX_QUERIES * HL_ATTEND_SPLIT * 4 + 512 * 64 * 4 + 4096 };
 
 /* Join n_splits partial results of ONE query, in order: out = sum_i o_i * exp(max_i - max) / sum.
  * o: [n_splits] with o_stride floats between; likewise max and sum with ms_stride. Nothing visible: zeros. */
