@@ -37,11 +37,14 @@ typedef struct hl_act {
     const int16_t  *sum16;  /* [n_tokens][n_cols / 16] sum of q over 16 columns */
 } hl_act;
 
-/* Weight rows, unpacked for reuse by many tokens. 32 rows wide; rows past n_rows hold zeros. */
+/* Weight rows, unpacked for reuse by many tokens. 32 rows wide; rows past n_rows hold zeros.
+ * A panel may be a slice of the columns: col_begin is its first column within x (a multiple of 256),
+ * and when it is not 0 the product goes on from the sums that earlier slices left in y. */
 enum { HL_PANEL_ROWS = 32, HL_GEMV_MAX_TOKENS = 3 };
 typedef struct hl_panel {
     size_t   n_rows; /* 1..32 */
-    size_t   n_cols;
+    size_t   n_cols; /* of this slice; x->n_cols is the stride of x */
+    size_t   col_begin;
     uint32_t group;  /* 16 or 32 columns share a scale */
     int32_t  offset; /* subtract from every code; a power of two or 0 */
     bool     has_min;
@@ -55,7 +58,8 @@ typedef struct hl_panel {
  * for float types. */
 typedef void hl_gemv_fn(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride);
 
-/* Fill p->codes, scale and min from up to 32 weight rows; the caller has set n_rows, n_cols and storage. */
+/* Fill p->codes, scale and min from up to 32 weight rows; the caller has set n_rows, n_cols,
+ * col_begin and storage, unpack sets the rest. w points at the slice's first column of the first row. */
 typedef void hl_unpack_fn(const void *w, size_t row_bytes, hl_panel *p);
 
 /* As gemv, from a panel and for any number of tokens. */
