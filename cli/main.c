@@ -1,5 +1,148 @@
 /* SPDX-License-Identifier: MIT
  *
- * main.c - the program's entry.
+ * main.c - the program's entry: settings, signals, one command, the exit code.
  */
-int main(void) { return 0; }
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "core/base/map.h"
+#include "core/data/config_file.h"
+
+enum { EXIT_INTERRUPTED = 130, EXIT_PIPE = 141 }; /* 128 + the signal, as shells count */
+
+volatile int hl_stop_flag;
+
+static void on_stop(int signal_number) {
+    (void)signal_number;
+    if (hl_stop_flag++ >= 2) _exit(EXIT_INTERRUPTED); /* who asks three times is not being heard */
+}
+
+static void install_signals(void) {
+    struct sigaction stop = {.sa_handler = on_stop}; /* no SA_RESTART: a read from the terminal ends */
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGINT, &stop, NULL);
+    (void)sigaction(SIGTERM, &stop, NULL);
+    (void)sigaction(SIGPIPE, &ignore, NULL); /* a closed pipe is a failed write, which ends an answer in order */
+    hl_map_install_fault_handler();
+}
+
+static void print_remark(const char *kind, const char *fmt, va_list args) {
+    fflush(stdout);
+    fputs(kind, stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+}
+
+void hl_app_warn(const hl_app *app, const char *fmt, ...) {
+    (void)app;
+    va_list args;
+    va_start(args, fmt);
+    print_remark("warning: ", fmt, args);
+    va_end(args);
+}
+
+void hl_app_note(const hl_app *app, const char *fmt, ...) {
+    (void)app;
+    va_list args;
+    va_start(args, fmt);
+    print_remark("", fmt, args);
+    va_end(args);
+}
+
+/* The terminal's encoding decides how wide characters are; without one, take UTF-8. */
+static void choose_locale(void) {
+    if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0) (void)setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+static hl_status init(hl_app *app, char **envp, hl_err *err) {
+    app->envp = envp;
+    app->out = stdout;
+    app->log = (hl_log){.fd = STDERR_FILENO, .level = HL_LOG_WARN};
+    app->events = hl_log_events(&app->log);
+    hl_status status = hl_config_new(&app->config, err);
+    if (status != HL_OK) return status;
+    status = hl_paths_init(&app->paths, envp, err);
+    if (status != HL_OK) return status;
+    app->config_status = hl_config_file_load(app->config, app->paths.config_file, &app->events, &app->config_err);
+    if (app->config_status == HL_OK)
+        app->config_status = hl_config_read_env(app->config, envp, &app->events, &app->config_err);
+
+    const char *term = hl_env_get(envp, "TERM");
+    const char *color = hl_config_text(app->config, HL_SETTING_cli_color);
+    app->out_is_tty = isatty(STDOUT_FILENO);
+    app->err_is_tty = isatty(STDERR_FILENO);
+    app->can_escape = app->out_is_tty && term && strcmp(term, "dumb") != 0;
+    app->can_color = strcmp(color, "always") == 0 || (app->can_escape && strcmp(color, "auto") == 0);
+    return HL_OK;
+}
+
+/* Are bad settings no reason to stop? True for what helps to repair them. */
+static bool is_tolerant(const char *name) {
+    static const char *const names[] = {"help", "version", "config", "doctor", "completion"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(name, names[i]) == 0) return true;
+    }
+    return false;
+}
+
+static hl_status dispatch(hl_app *app, int argc, char **argv, hl_err *err) {
+    if (argc < 2) {
+        hl_help_all(stderr);
+        app->exit_code = hl_status_exit_code(HL_E_ARG);
+        return HL_OK;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-v") == 0) name = "version";
+    const hl_command *c = hl_command_find(name);
+    if (!c) {
+        const char *nearest = name[0] == '-' ? NULL : hl_command_nearest(name);
+        if (nearest) return hl_fail(err, HL_E_ARG, "unknown command '%.60s'; did you mean '%s'?", name, nearest);
+        return hl_fail(err, HL_E_ARG, "unknown command '%.60s' (see `hyperlama help`)", name);
+    }
+    if (app->config_status != HL_OK && !is_tolerant(c->name)) {
+        *err = app->config_err;
+        return app->config_status;
+    }
+    return hl_command_run(app, c, argc - 2, argv + 2, err);
+}
+
+/* Whether all of the output arrived is part of the answer. */
+static hl_status finish_output(hl_app *app, hl_err *err) {
+    errno = 0;
+    const bool failed = fflush(app->out) != 0 || ferror(app->out);
+    if (!failed) return HL_OK;
+    if (errno == EPIPE || app->exit_code == EXIT_PIPE) {
+        app->exit_code = EXIT_PIPE;
+        return HL_OK;
+    }
+    return hl_fail(err, HL_E_IO, "write to standard output: %s", errno ? strerror(errno) : "failed");
+}
+
+int main(int argc, char **argv, char **envp) {
+    hl_app    app = {0};
+    hl_err    err = {0};
+    hl_status status;
+    choose_locale();
+    install_signals();
+    status = init(&app, envp, &err);
+    if (status == HL_OK) status = dispatch(&app, argc, argv, &err);
+    if (status == HL_E_CANCEL && hl_stop_flag) {
+        app.exit_code = EXIT_INTERRUPTED;
+        status = HL_OK;
+    }
+    if (status == HL_OK) status = finish_output(&app, &err);
+    if (status != HL_OK) {
+        (void)fflush(stdout);
+        fprintf(stderr, "hyperlama: %s\n", err.text[0] ? err.text : hl_status_text(status));
+    }
+    hl_config_free(app.config);
+    hl_paths_done(&app.paths);
+    return status != HL_OK ? hl_status_exit_code(status) : app.exit_code;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * app.h - what every command gets: settings, log, and the way out.
+ *
+ * There is one hl_app, made by main(). Commands print data to `out`, everything else to standard error,
+ * and return a status; main() turns it into a message and the exit code.
+ */
+#ifndef HL_CLI_APP_H
+#define HL_CLI_APP_H
+
+#include <stdio.h>
+
+#include "core/base/config.h"
+#include "core/base/log.h"
+#include "host/host.h"
+
+typedef struct hl_app {
+    char *const *envp;
+    FILE        *out;         /* standard output */
+    bool         out_is_tty;
+    bool         err_is_tty;
+    bool         can_color;   /* on `out`: a terminal, unless NO_COLOR, TERM=dumb or the setting say otherwise */
+    bool         can_escape;  /* `out` is a terminal that knows escape sequences */
+    hl_config   *config;
+    hl_log       log;
+    hl_events    events;
+    hl_paths     paths;
+    int          exit_code;   /* 0: from the status; else what main() returns after HL_OK */
+    hl_status    config_status; /* what reading the settings gave; config, doctor and help go on regardless */
+    hl_err       config_err;
+} hl_app;
+
+/* Set by SIGINT and SIGTERM; cleared by who has answered it. */
+extern volatile int hl_stop_flag;
+
+/* Print "warning: ..." to standard error. */
+void hl_app_warn(const hl_app *app, const char *fmt, ...) HL_PRINTF(2, 3);
+/* Print a remark for people to standard error. */
+void hl_app_note(const hl_app *app, const char *fmt, ...) HL_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * json_out.h - write JSON for --json: commas and quotes are its business, the rest is the caller's.
+ */
+#ifndef HL_CLI_JSON_OUT_H
+#define HL_CLI_JSON_OUT_H
+
+#include <stdio.h>
+
+#include "core/base/str.h"
+
+typedef struct hl_json_out {
+    hl_str text;
+    bool   needs_comma;
+} hl_json_out;
+
+void hl_json_init(hl_json_out *j);
+/* Print the text and a newline, and free it. fails HL_E_NOMEM when something did not fit. */
+HL_MUST_CHECK hl_status hl_json_print(hl_json_out *j, FILE *out, hl_err *err);
+
+/* key NULL: an element of an array. */
+void hl_json_open(hl_json_out *j, const char *key, char bracket); /* '{' or '[' */
+void hl_json_close(hl_json_out *j, char bracket);                 /* '}' or ']' */
+void hl_json_add_text(hl_json_out *j, const char *key, const char *text); /* NULL gives null */
+void hl_json_add_view(hl_json_out *j, const char *key, hl_view text);
+void hl_json_add_int(hl_json_out *j, const char *key, int64_t n);
+void hl_json_add_real(hl_json_out *j, const char *key, double x); /* null when it is no number */
+void hl_json_add_bool(hl_json_out *j, const char *key, bool b);
+void hl_json_add_raw(hl_json_out *j, const char *key, const char *json); /* is JSON already */
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * log.c - format events as lines and write them.
+ *
+ * Fields arrive as logfmt (key=value key="two words"); the JSON form takes them apart again, so that
+ * who emits an event writes it once. Values stay strings in JSON: a dashboard knows its own types.
+ */
+#include "core/base/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+
+enum { MAX_LINE_BYTES = 8192 };
+
+static const char *const level_names[] = {"error", "warn", "info", "debug", "trace"};
+static const char        level_letters[] = "EWIDT";
+
+hl_events hl_log_events(hl_log *log) {
+    return (hl_events){.fn = hl_log_write, .user = log, .level = log->level};
+}
+
+const char *hl_log_level_name(hl_log_level level) {
+    return (unsigned)level <= HL_LOG_TRACE ? level_names[level] : "?";
+}
+
+bool hl_log_level_parse(const char *text, hl_log_level *ret_level) {
+    for (int i = HL_LOG_ERROR; i <= HL_LOG_TRACE; i++) {
+        const bool is_digit = text[0] == '0' + i && text[1] == '\0';
+        if (!is_digit && strcmp(text, level_names[i]) != 0) continue;
+        *ret_level = (hl_log_level)i;
+        return true;
+    }
+    return false;
+}
+
+static void add_time(hl_str *out, int64_t wall_ms) {
+    const time_t s = (time_t)(wall_ms / 1000);
+    struct tm    t;
+    if (!gmtime_r(&s, &t)) memset(&t, 0, sizeof t);
+    hl_str_add_format(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday,
+                      t.tm_hour, t.tm_min, t.tm_sec, (int)(wall_ms % 1000));
+}
+
+static bool is_control(char c) { return (unsigned char)c < 0x20 || c == 0x7f; }
+
+static void add_clean(hl_str *out, const char *text) {
+    for (; *text; text++) {
+        if (is_control(*text))
+            hl_str_add_format(out, "\\x%02x", (unsigned)(unsigned char)*text);
+        else
+            hl_str_add_char(out, *text);
+    }
+}
+
+void hl_log_add_value(hl_str *out, hl_view value) {
+    bool plain = value.len > 0;
+    for (size_t i = 0; i < value.len && plain; i++) {
+        const char c = value.ptr[i];
+        plain = !is_control(c) && c != ' ' && c != '"' && c != '=' && c != '\\';
+    }
+    if (plain) {
+        hl_str_add_view(out, value);
+        return;
+    }
+    hl_str_add_char(out, '"');
+    for (size_t i = 0; i < value.len; i++) {
+        const char c = value.ptr[i];
+        if (c == '"' || c == '\\') {
+            hl_str_add_char(out, '\\');
+            hl_str_add_char(out, c);
+        } else if (is_control(c)) {
+            hl_str_add_format(out, "\\x%02x", (unsigned)(unsigned char)c);
+        } else {
+            hl_str_add_char(out, c);
+        }
+    }
+    hl_str_add_char(out, '"');
+}
+
+/* Read one value at p (quoted or up to a space) into `value`, return what is behind it. */
+static const char *read_value(const char *p, hl_str *value) {
+    if (*p != '"') {
+        const size_t n = strcspn(p, " ");
+        hl_str_add(value, p, n);
+        return p + n;
+    }
+    for (p++; *p && *p != '"'; p++) {
+        if (*p == '\\' && (p[1] == '"' || p[1] == '\\')) p++;
+        hl_str_add_char(value, *p);
+    }
+    return *p ? p + 1 : p;
+}
+
+static void add_json_fields(hl_str *out, const char *fields) {
+    hl_str value;
+    hl_str_init(&value, MAX_LINE_BYTES);
+    const char *p = fields;
+    while (*(p += strspn(p, " "))) {
+        const size_t n_key = strcspn(p, "= ");
+        const hl_view key = {p, n_key};
+        p += n_key;
+        hl_str_clear(&value);
+        if (*p == '=') p = read_value(p + 1, &value);
+        hl_str_add_char(out, ',');
+        hl_str_add_json(out, key);
+        hl_str_add_char(out, ':');
+        hl_str_add_json(out, hl_str_view(&value));
+    }
+    hl_str_done(&value);
+}
+
+void hl_log_format_line(hl_log_format format, int64_t wall_ms, hl_log_level level, const char *component,
+                        const char *event, const char *fields, hl_str *out) {
+    if (format == HL_LOG_JSON) {
+        hl_str_add_text(out, "{\"time\":\"");
+        add_time(out, wall_ms);
+        hl_str_add_format(out, "\",\"level\":\"%s\",\"component\":", hl_log_level_name(level));
+        hl_str_add_json(out, hl_view_of(component));
+        hl_str_add_text(out, ",\"event\":");
+        hl_str_add_json(out, hl_view_of(event));
+        add_json_fields(out, fields ? fields : "");
+        hl_str_add_char(out, '}');
+        return;
+    }
+    add_time(out, wall_ms);
+    hl_str_add_format(out, " %c %s %s", (unsigned)level <= HL_LOG_TRACE ? level_letters[level] : '?', component,
+                      event);
+    if (!fields || !*fields) return;
+    hl_str_add_char(out, ' ');
+    add_clean(out, fields);
+}
+
+void hl_log_write(void *user, hl_log_level level, const char *component, const char *event,
+                  const char *fields) {
+    const hl_log *log = user;
+    if (!log || log->fd < 0 || level > log->level) return;
+    hl_str line;
+    hl_str_init(&line, MAX_LINE_BYTES);
+    hl_log_format_line(log->format, hl_clock_wall_ms(), level, component, event, fields, &line);
+    if (line.failed) { /* too long, or no memory: say at least what happened */
+        hl_str_clear(&line);
+        hl_log_format_line(log->format, hl_clock_wall_ms(), level, component, event, "cut=true", &line);
+    }
+    hl_str_add_char(&line, '\n');
+    const int    saved = errno;
+    const char  *p = hl_str_text(&line);
+    size_t       left = line.len;
+    while (left > 0) {
+        const ssize_t n = write(log->fd, p, left);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break;
+        p += n;
+        left -= (size_t)n;
+    }
+    errno = saved;
+    hl_str_done(&line);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * config_file.c - read the settings file with inih.
+ *
+ * inih 55 reads lines into a buffer of 200 bytes and silently takes the rest for a second line, and
+ * does not tell its handler which line it is at. Both are solved by a reader of ours that hands it the
+ * lines: it checks their length and counts them.
+ */
+#include "core/data/config_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/mem.h"
+#include "core/base/nearest.h"
+
+enum { MAX_FILE_BYTES = 1 << 20, MAX_LINE_BYTES = 197 };
+
+typedef struct reader {
+    hl_config       *config;
+    const char      *path;
+    const hl_events *events;
+    const char      *p;      /* the text that was not read yet */
+    int              i_line; /* of the line that was read last, from 1 */
+    hl_err           err;    /* the first failure */
+} reader;
+
+static hl_status read_all(const char *path, char **ret_text, hl_err *err) {
+    hl_status   status = HL_OK;
+    char       *text = NULL;
+    size_t      have = 0;
+    struct stat st;
+    const int   fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        if (errno == ENOENT || errno == ENOTDIR) return HL_OK;
+        return hl_fail(err, HL_E_IO, "open '%s': %s", path, strerror(errno));
+    }
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        status = hl_fail(err, HL_E_IO, "settings file '%s': not a regular file", path);
+        goto out;
+    }
+    if (st.st_size > MAX_FILE_BYTES) {
+        status = hl_fail(err, HL_E_LIMIT, "settings file '%s': larger than 1 MiB", path);
+        goto out;
+    }
+    text = hl_new((size_t)st.st_size + 1, 1);
+    if (!text) {
+        status = hl_fail(err, HL_E_NOMEM, "settings file '%s': no memory", path);
+        goto out;
+    }
+    while (have < (size_t)st.st_size) {
+        const ssize_t n = read(fd, text + have, (size_t)st.st_size - have);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            status = hl_fail(err, HL_E_IO, "read '%s': %s", path, strerror(errno));
+            goto out;
+        }
+        if (n == 0) break;
+        have += (size_t)n;
+    }
+    if (strlen(text) != have) {
+        status = hl_fail(err, HL_E_FORMAT, "settings file '%s': a zero byte at offset %zu", path, strlen(text));
+        goto out;
+    }
+    *ret_text = text;
+    text = NULL;
+out:
+    (void)close(fd);
+    hl_free(text);
+    return status;
+}
+
+/* inih's reader, as fgets: hand out the next line, count it, refuse one that inih would cut. */
+static char *next_line(char *buf, int cap, void *user) {
+    reader *r = user;
+    if (!*r->p || r->err.status != HL_OK) return NULL;
+    const size_t n = strcspn(r->p, "\n");
+    r->i_line++;
+    if (n > MAX_LINE_BYTES || n + 2 > (size_t)cap) {
+        (void)hl_fail(&r->err, HL_E_FORMAT, "settings file '%s' line %d: %zu bytes, expected at most %d", r->path,
+                      r->i_line, n, MAX_LINE_BYTES);
+        return NULL;
+    }
+    memcpy(buf, r->p, n);
+    buf[n] = '\0';
+    r->p += n + (r->p[n] == '\n');
+    return buf;
+}
+
+/* inih's handler: 0 stops counting this line as good. */
+static int take(void *user, const char *section, const char *name, const char *text) {
+    reader    *r = user;
+    char       key[128];
+    hl_nearest best = {0};
+    (void)snprintf(key, sizeof key, "%s.%s", section, name);
+    const hl_setting id = hl_setting_find(hl_view_of(key));
+    if (id != HL_N_SETTINGS) {
+        hl_err          err = {0};
+        const hl_status status = hl_config_set(r->config, id, hl_view_of(text), HL_ORIGIN_FILE, r->path, &err);
+        if (status == HL_OK || r->err.status != HL_OK) return 1;
+        (void)hl_fail(&r->err, status, "line %d of %s", r->i_line, err.text);
+        return 0;
+    }
+    for (int i = 0; i < HL_N_SETTINGS; i++) hl_nearest_try(&best, key, hl_setting_get((hl_setting)i)->key);
+    hl_event(r->events, HL_LOG_WARN, "config", "unknown-setting", "file=\"%s\" line=%d name=\"%s\" nearest=%s action=ignored",
+             r->path, r->i_line, key, best.name ? best.name : "-");
+    return 1;
+}
+
+hl_status hl_config_file_load(hl_config *c, const char *path, const hl_events *events, hl_err *err) {
+    char     *text = NULL;
+    reader    r = {.config = c, .path = path, .events = events};
+    hl_status status = read_all(path, &text, err);
+    if (status != HL_OK || !text) return status;
+    r.p = text;
+    const int i_bad = ini_parse_stream(next_line, &r, take, &r);
+    if (r.err.status != HL_OK) {
+        if (err) *err = r.err;
+        status = r.err.status;
+    } else if (i_bad > 0) {
+        status = hl_fail(err, HL_E_FORMAT, "settings file '%s' line %d: expected [section] or name = value", path,
+                         i_bad);
+    } else if (i_bad < 0) {
+        status = hl_fail(err, HL_E_NOMEM, "settings file '%s': no memory", path);
+    }
+    hl_free(text);
+    return status;
+}

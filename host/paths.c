@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * paths.c - where the store, the database, the history and the settings file are.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/base/mem.h"
+#include "core/base/str.h"
+#include "host/host.h"
+
+enum { MAX_PATH_BYTES = 4000 };
+
+/* "a/b/c" of up to three parts; NULL parts end the list. NULL: no memory, or too long. */
+static char *join(const char *a, const char *b, const char *c) {
+    hl_str s;
+    hl_str_init(&s, MAX_PATH_BYTES);
+    hl_str_add_text(&s, a);
+    while (s.len > 1 && s.ptr && s.ptr[s.len - 1] == '/') s.ptr[--s.len] = '\0';
+    if (b) hl_str_add_format(&s, "/%s", b);
+    if (c) hl_str_add_format(&s, "/%s", c);
+    char *text = hl_str_take(&s);
+    hl_str_done(&s);
+    return text;
+}
+
+/* As the XDG base directory specification 0.8 asks: a relative path counts as not set. */
+static const char *xdg(char *const *envp, const char *name) {
+    const char *v = hl_env_get(envp, name);
+    return v && v[0] == '/' ? v : NULL;
+}
+
+hl_status hl_paths_init(hl_paths *p, char *const *envp, hl_err *err) {
+    *p = (hl_paths){0};
+    const char *home = hl_env_get(envp, "HOME");
+    const char *own = hl_env_get(envp, "HYPERLAMA_HOME");
+    const char *data = xdg(envp, "XDG_DATA_HOME");
+    const char *config = hl_env_get(envp, "HYPERLAMA_CONFIG");
+    const char *xdg_config = xdg(envp, "XDG_CONFIG_HOME");
+    if (!own && !data && !home)
+        return hl_fail(err, HL_E_ARG, "no place for data: set HYPERLAMA_HOME or HOME");
+
+    p->home = own ? join(own, NULL, NULL) : data ? join(data, "hyperlama", NULL) : join(home, ".local/share/hyperlama", NULL);
+    if (!p->home) goto nomem;
+    if (config)
+        p->config_file = join(config, NULL, NULL);
+    else if (xdg_config)
+        p->config_file = join(xdg_config, "hyperlama", "hyperlama.ini");
+    else if (home)
+        p->config_file = join(home, ".config/hyperlama", "hyperlama.ini");
+    else
+        p->config_file = join(p->home, "hyperlama.ini", NULL);
+    p->models = join(p->home, "models", NULL);
+    p->db = join(p->home, "hyperlama.db", NULL);
+    p->cache = join(p->home, "cache", NULL);
+    p->history = join(p->home, "history", NULL);
+    if (p->config_file && p->models && p->db && p->cache && p->history) return HL_OK;
+nomem:
+    return hl_fail(err, HL_E_NOMEM, "paths: no memory, or a path over %d bytes", MAX_PATH_BYTES);
+}
+
+hl_status hl_paths_apply(hl_paths *p, const hl_config *config, hl_err *err) {
+    const char *models = hl_config_text(config, HL_SETTING_store_models_dir);
+    if (!models[0]) return HL_OK;
+    char *path = join(models, NULL, NULL);
+    if (!path) return hl_fail(err, HL_E_NOMEM, "paths: no memory");
+    hl_free(p->models);
+    p->models = path;
+    return HL_OK;
+}
+
+void hl_paths_done(hl_paths *p) {
+    hl_free(p->home);
+    hl_free(p->models);
+    hl_free(p->db);
+    hl_free(p->cache);
+    hl_free(p->history);
+    hl_free(p->config_file);
+    *p = (hl_paths){0};
+}
+
+hl_status hl_make_folder(const char *path, hl_err *err) {
+    hl_status status = HL_OK;
+    char     *copy = hl_strdup(path);
+    if (!copy) return hl_fail(err, HL_E_NOMEM, "paths: no memory");
+    for (char *p = copy + 1; status == HL_OK; p++) {
+        const char c = *p;
+        if (c != '/' && c != '\0') continue;
+        *p = '\0';
+        if (mkdir(copy, 0700) != 0 && errno != EEXIST)
+            status = hl_fail(err, HL_E_IO, "make folder '%s': %s", copy, strerror(errno));
+        *p = c;
+        if (c == '\0') break;
+    }
+    hl_free(copy);
+    return status;
+}
