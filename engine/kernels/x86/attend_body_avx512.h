@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * attend_body_avx512.h - attention with 16 lanes; attend_avx512.c and attend_avx512vnni.c are this body with
+ * the two forms of the int8 dot product.
+ *
+ * Queries go in tiles of up to 6. For each tile: scores of all its pages (lanes are positions, 6 x 64 in
+ * registers), exp per query, then values (lanes are columns, 6 x 64 in registers, over all positions).
+ * A split of keys and values fits in L2, so that a second tile reads no memory. Order: attend_scalar.c.
+ */
+#ifndef HL_KERNELS_ATTEND_BODY_AVX512_H
+#define HL_KERNELS_ATTEND_BODY_AVX512_H
+
+#include "engine/kernels/half.h"
+#include "engine/kernels/kernels.h"
+#include "engine/kernels/x86/exp_x86.h"
+
+enum { TILE = 6, PAGE = HL_KV_PAGE_TOKENS, SPLIT = HL_ATTEND_SPLIT, MAX_GROUPS = HL_ATTEND_MAX_HEAD_DIM / 32 };
+
+/* One tile of queries and what is computed for it. */
+typedef struct tile {
+    size_t       n_queries;
+    size_t       head_dim;
+    const float *q[TILE];
+    size_t       lo[TILE], hi[TILE];         /* visible positions, relative to the split */
+    size_t       tile_lo, tile_hi;           /* of all of them together */
+    const uint8_t *const *pages;
+    size_t       v_offset;
+    const float *v_scale;                    /* [SPLIT][n_groups] of q8_0 */
+    float       *s;                          /* [TILE][SPLIT] scores, then p */
+    int8_t       codes[TILE][HL_ATTEND_MAX_HEAD_DIM] __attribute__((aligned(64)));
+    float        d[TILE][MAX_GROUPS];
+    int32_t      start[TILE][MAX_GROUPS];    /* HL_ATTEND_START * sum of codes */
+} tile;
+
+/* acc + sum over 4 of k * q, k without its offset when HL_ATTEND_START is 0; else it is -128, and the sum
+ * starts at -128 times the sum of q. */
+HL_INLINE __m512i dot4(__m512i acc, __m512i k, __m512i q);
+
+HL_INLINE __m512 load_16(int type, const void *p, size_t i, __mmask16 mask) {
+    if (type == HL_KV_f32) return _mm512_maskz_loadu_ps(mask, (const float *)p + i);
+    __m256i h = _mm256_maskz_loadu_epi16(mask, (const uint16_t *)p + i);
+    if (type == HL_KV_f16) return _mm512_cvtph_ps(h);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+
+HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k, float *s) {
+    __m512 acc[TILE][4];
+    HL_UNROLL for (size_t j = 0; j < nq; j++) {
+        HL_UNROLL for (size_t i = 0; i < 4; i++) acc[j][i] = _mm512_setzero_ps();
+    }
+    for (size_t c = 0; c < t->head_dim; c++) {
+        __m512 x[4];
+        HL_UNROLL for (size_t i = 0; i < 4; i++) x[i] = load_16(type, k, c * PAGE + i * 16, 0xffff);
+        HL_UNROLL for (size_t j = 0; j < nq; j++) {
+            __m512 q = _mm512_set1_ps(t->q[j][c]);
+            HL_UNROLL for (size_t i = 0; i < 4; i++) acc[j][i] = _mm512_fmadd_ps(q, x[i], acc[j][i]);
+        }
+    }
+    HL_UNROLL for (size_t j = 0; j < nq; j++) {
+        HL_UNROLL for (size_t i = 0; i < 4; i++) _mm512_storeu_ps(s + j * SPLIT + i * 16, acc[j][i]);
+    }
+}
+
+/* Scores of one page of q8_0, for the columns of one group, added to s. */
+HL_INLINE void group_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, float *s) {
+    size_t   n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
+    __m512i  sum[TILE][4];
+    const uint16_t *d = (const uint16_t *)(const void *)(k + t->head_dim * PAGE) + g * PAGE;
+    HL_UNROLL for (size_t j = 0; j < nq; j++) {
+        HL_UNROLL for (size_t i = 0; i < 4; i++) sum[j][i] = _mm512_set1_epi32(t->start[j][g]);
+    }
+    for (size_t c = g * 8; c < g * 8 + n4; c++) {
+        __m512i x[4];
+        HL_UNROLL for (size_t i = 0; i < 4; i++) x[i] = _mm512_loadu_si512(k + (c * PAGE + i * 16) * 4);
+        HL_UNROLL for (size_t j = 0; j < nq; j++) {
+            int32_t four;
+            memcpy(&four, &t->codes[j][c * 4], 4);
+            __m512i q = _mm512_set1_epi32(four);
+            HL_UNROLL for (size_t i = 0; i < 4; i++) sum[j][i] = dot4(sum[j][i], x[i], q);
+        }
+    }
+    HL_UNROLL for (size_t i = 0; i < 4; i++) {
+        __m512 k_d = load_16(HL_KV_f16, d, i * 16, 0xffff);
+        HL_UNROLL for (size_t j = 0; j < nq; j++) {
+            float *at = s + j * SPLIT + i * 16;
+            __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[j][i]), k_d);
+            _mm512_storeu_ps(at, _mm512_fmadd_ps(x, _mm512_set1_ps(t->d[j][g]), _mm512_loadu_ps(at)));
+        }
+    }
+}
+
+HL_INLINE void page_scores_q8_0(size_t nq, const tile *t, const uint8_t *k, float *s) {
+    for (size_t j = 0; j < nq; j++)
+        for (size_t i = 0; i < 4; i++) _mm512_storeu_ps(s + j * SPLIT + i * 16, _mm512_setzero_ps());
+    for (size_t g = 0; g < hl_kv_n_groups(t->head_dim); g++) group_scores_q8_0(nq, t, g, k, s);
+}
+
+/* 16 columns of one position's values. */
+HL_INLINE __m512 load_value(int type, const tile *t, const uint8_t *v, size_t pos, size_t c, __mmask16 mask) {
+    size_t at = pos % PAGE * t->head_dim + c;
+    if (type != HL_KV_q8_0) return load_16(type, v, at, mask);
+    __m512 x = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask, v + at)));
+    return _mm512_mul_ps(x, _mm512_set1_ps(t->v_scale[pos * hl_kv_n_groups(t->head_dim) + c / 32]));
+}
+
+/* o of nd vectors of columns from c0 on; the mask is that of the last vector. */
+HL_INLINE void columns(int type, size_t nq, size_t nd, const tile *t, size_t c0, __mmask16 mask, float *o) {
+    __m512 acc[TILE][4];
+    HL_UNROLL for (size_t j = 0; j < nq; j++) {
+        HL_UNROLL for (size_t i = 0; i < nd; i++) acc[j][i] = _mm512_setzero_ps();
+    }
+    for (size_t begin = t->tile_lo; begin < t->tile_hi;) {
+        size_t         end = (begin / PAGE + 1) * PAGE < t->tile_hi ? (begin / PAGE + 1) * PAGE : t->tile_hi;
+        const uint8_t *v = t->pages[begin / PAGE] + t->v_offset;
+        for (; begin < end; begin++) {
+            __m512 x[4];
+            HL_UNROLL for (size_t i = 0; i < nd; i++)
+                x[i] = load_value(type, t, v, begin, c0 + i * 16, i + 1 < nd ? 0xffff : mask);
+            HL_UNROLL for (size_t j = 0; j < nq; j++) {
+                __m512 p = _mm512_set1_ps(t->s[j * SPLIT + begin]);
+                HL_UNROLL for (size_t i = 0; i < nd; i++) acc[j][i] = _mm512_fmadd_ps(p, x[i], acc[j][i]);
+            }
+        }
+    }
+    HL_UNROLL for (size_t j = 0; j < nq; j++) {
+        HL_UNROLL for (size_t i = 0; i < nd; i++)
+            _mm512_mask_storeu_ps(o + j * t->head_dim + c0 + i * 16, i + 1 < nd ? 0xffff : mask,
+                                  _mm512_add_ps(acc[j][i], _mm512_setzero_ps()));
+    }
+}
+
+/* Scores and values of a tile with a constant type and number of queries. */
+HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
+    for (size_t page = t->tile_lo / PAGE; page * PAGE < t->tile_hi; page++) {
+        if (type == HL_KV_q8_0)
+            page_scores_q8_0(nq, t, t->pages[page], t->s + page * PAGE);
+        else
+            page_scores(type, nq, t, t->pages[page], t->s + page * PAGE);
+    }
+}
+
+HL_INLINE void tile_values(int type, size_t nq, const tile *t, float *o) {
+    size_t c = 0;
+    for (; c + 64 <= t->head_dim; c += 64) columns(type, nq, 4, t, c, 0xffff, o);
+    for (; c + 32 <= t->head_dim; c += 32) columns(type, nq, 2, t, c, 0xffff, o);
+    for (; c < t->head_dim; c += 16) columns(type, nq, 1, t, c, t->head_dim - c < 16 ? 0xff : 0xffff, o);
+}
+
+typedef void scores_fn(const tile *t);
+typedef void values_fn(const tile *t, float *o);
+
+#define TILE_FNS(type, nq)                                                                     \
+    static void scores_##type##_##nq(const tile *t) { tile_scores(HL_KV_##type, nq, t); }      \
+    static void values_##type##_##nq(const tile *t, float *o) { tile_values(HL_KV_##type, nq, t, o); }
+#define TYPE_FNS(type) TILE_FNS(type, 1) TILE_FNS(type, 2) TILE_FNS(type, 3) TILE_FNS(type, 4) TILE_FNS(type, 6)
+TYPE_FNS(f16)
+TYPE_FNS(f32)
+TYPE_FNS(bf16)
+TYPE_FNS(q8_0)
+
+#define TYPE_ROW(what, type) \
+    [HL_KV_##type] = {NULL, what##_##type##_1, what##_##type##_2, what##_##type##_3, what##_##type##_4, NULL, what##_##type##_6}
+static scores_fn *const scores_of[HL_KV_count][TILE + 1] = {
+    TYPE_ROW(scores, f16), TYPE_ROW(scores, f32), TYPE_ROW(scores, bf16), TYPE_ROW(scores, q8_0)};
+static values_fn *const values_of[HL_KV_count][TILE + 1] = {
+    TYPE_ROW(values, f16), TYPE_ROW(values, f32), TYPE_ROW(values, bf16), TYPE_ROW(values, q8_0)};
+
+/* Query j of the tile as int8 (quantize_query of attend_scalar.c). */
+static inline void quantize_query(tile *t, size_t j) {
+    const __m512 max = _mm512_set1_ps(HL_F32_MAX), min = _mm512_set1_ps(-HL_F32_MAX);
+    for (size_t c = 0, g = 0; c < t->head_dim; c += 32, g++) {
+        __mmask32 mask = t->head_dim - c < 32 ? (1u << (t->head_dim - c)) - 1 : 0xffffffffu;
+        __m512 a = _mm512_maskz_loadu_ps((__mmask16)mask, t->q[j] + c);
+        __m512 b = _mm512_maskz_loadu_ps((__mmask16)(mask >> 16), t->q[j] + c + 16);
+        a = _mm512_max_ps(_mm512_min_ps(a, max), min);
+        b = _mm512_max_ps(_mm512_min_ps(b, max), min);
+        float amax = hl_max_lanes_16(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
+        __m512 inv = _mm512_set1_ps(amax < 1e-30f ? 0.0f : 127.0f / amax);
+        __m512i ia = _mm512_cvtps_epi32(_mm512_mul_ps(a, inv)), ib = _mm512_cvtps_epi32(_mm512_mul_ps(b, inv));
+        t->d[j][g] = amax < 1e-30f ? 0.0f : amax / 127.0f;
+        t->start[j][g] = HL_ATTEND_START * _mm512_reduce_add_epi32(_mm512_add_epi32(ia, ib));
+        _mm_store_si128((__m128i *)(void *)&t->codes[j][c], _mm512_cvtepi32_epi8(ia));
+        _mm_store_si128((__m128i *)(void *)&t->codes[j][c + 16], _mm512_cvtepi32_epi8(ib));
+    }
+}
+
+/* Scores become p. */
+static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max, float *ret_sum) {
+    float       *s = t->s + j * SPLIT;
+    const __m512 none = _mm512_set1_ps(-INFINITY), scale = _mm512_set1_ps(in->qk_scale);
+    const __m512 cap = _mm512_set1_ps(in->softcap), inv_cap = _mm512_set1_ps(1.0f / in->softcap);
+    size_t       end = (t->tile_hi + 15) / 16 * 16;
+    __m512       max = none, sum = _mm512_setzero_ps();
+    for (size_t i = t->tile_lo / 16 * 16; i < end; i += 16) {
+        uint32_t below = t->lo[j] <= i ? 0 : t->lo[j] >= i + 16 ? 0xffff : (1u << (t->lo[j] - i)) - 1;
+        uint32_t up_to = t->hi[j] <= i ? 0 : t->hi[j] >= i + 16 ? 0xffff : (1u << (t->hi[j] - i)) - 1;
+        __m512   x = _mm512_mul_ps(_mm512_loadu_ps(s + i), scale);
+        if (in->softcap != 0.0f) x = _mm512_mul_ps(cap, hl_tanh_16(_mm512_mul_ps(x, inv_cap)));
+        x = _mm512_mask_mov_ps(none, (__mmask16)(up_to & ~below), x);
+        max = _mm512_max_ps(x, max);
+        _mm512_storeu_ps(s + i, x);
+    }
+    *ret_max = hl_max_lanes_16(max);
+    *ret_sum = 0.0f;
+    if (*ret_max == -INFINITY) {
+        memset(s, 0, SPLIT * sizeof *s);
+        return;
+    }
+    max = _mm512_set1_ps(*ret_max);
+    for (size_t i = t->tile_lo / 16 * 16; i < end; i += 16) {
+        __m512 p = hl_exp_16(_mm512_sub_ps(_mm512_loadu_ps(s + i), max));
+        sum = _mm512_add_ps(sum, p);
+        _mm512_storeu_ps(s + i, p);
+    }
+    *ret_sum = hl_sum_lanes_16(sum);
+}
+
+static inline void set_ranges(const hl_attend_in *in, size_t i0, tile *t) {
+    t->tile_lo = SPLIT, t->tile_hi = 0;
+    for (size_t j = 0; j < t->n_queries; j++) {
+        int32_t first = in->q_first[i0 + j] > in->pos_begin ? in->q_first[i0 + j] : in->pos_begin;
+        int32_t last = in->q_pos[i0 + j] < in->pos_end ? in->q_pos[i0 + j] : in->pos_end - 1;
+        t->q[j] = in->q[i0 + j];
+        t->lo[j] = first <= last ? (size_t)(first - in->pos_begin) : 0;
+        t->hi[j] = first <= last ? (size_t)(last - in->pos_begin) + 1 : 0;
+        if (first > last) continue;
+        t->tile_lo = t->lo[j] < t->tile_lo ? t->lo[j] : t->tile_lo;
+        t->tile_hi = t->hi[j] > t->tile_hi ? t->hi[j] : t->tile_hi;
+    }
+}
+
+/* Value scales of all pages as f32. */
+static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, float *ret_scale) {
+    size_t n = PAGE * hl_kv_n_groups(in->head_dim);
+    for (size_t page = 0; page * PAGE < (size_t)(in->pos_end - in->pos_begin); page++) {
+        const uint8_t *d = in->pages[page] + v_offset + PAGE * in->head_dim;
+        for (size_t i = 0; i < n; i += 16)
+            _mm512_storeu_ps(ret_scale + page * n + i, load_16(HL_KV_f16, d, i, 0xffff));
+    }
+}
+
+static inline size_t tile_size(size_t n_left) {
+    return n_left > 8 || n_left == 6 ? 6 : n_left > 4 ? (n_left + 1) / 2 : n_left;
+}
+
+static inline void attend_all(const hl_attend_in *in, float *ret_o, float *ret_max, float *ret_sum, void *scratch) {
+    tile t;
+    t.head_dim = in->head_dim, t.pages = in->pages, t.s = scratch;
+    t.v_offset = hl_kv_page_v_offset(in->kv_type, in->head_dim);
+    t.v_scale = t.s + TILE * SPLIT;
+    if (in->kv_type == HL_KV_q8_0) convert_v_scales(in, t.v_offset, t.s + TILE * SPLIT);
+    for (size_t i = 0; i < in->n_queries; i += t.n_queries) {
+        t.n_queries = tile_size(in->n_queries - i);
+        set_ranges(in, i, &t);
+        if (in->kv_type == HL_KV_q8_0)
+            for (size_t j = 0; j < t.n_queries; j++) quantize_query(&t, j);
+        scores_of[in->kv_type][t.n_queries](&t);
+        for (size_t j = 0; j < t.n_queries; j++) softmax_row(in, &t, j, ret_max + i + j, ret_sum + i + j);
+        values_of[in->kv_type][t.n_queries](&t, ret_o + i * t.head_dim);
+    }
+}
+
+#endif
