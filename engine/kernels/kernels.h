@@ -63,7 +63,7 @@ typedef void hl_gemv_fn(size_t n_rows, const void *w, size_t row_bytes, const hl
 typedef void hl_unpack_fn(const void *w, size_t row_bytes, hl_panel *p);
 
 /* As gemv, from a panel and for any number of tokens. */
-typedef void hl_gemm_fn(const hl_panel *p, const hl_act *x, float *y, size_t y_stride);
+typedef void hl_gemm_panel_fn(const hl_panel *p, const hl_act *x, float *y, size_t y_stride);
 
 /* n floats from n packed weights (whole blocks), exactly as the format defines. */
 typedef void hl_to_f32_fn(const void *w, size_t n, float *ret_x);
@@ -77,7 +77,7 @@ typedef struct hl_kernels {
     uint32_t        cpu;                   /* feature bits used: cpu.h */
     hl_gemv_fn     *gemv[HL_TYPE_count];
     hl_unpack_fn   *unpack[HL_TYPE_count]; /* NULL for float types: their gemv takes any number of tokens */
-    hl_gemm_fn     *gemm_panel;
+    hl_gemm_panel_fn *gemm_panel;
 #define HL_VEC_OP(name) hl_##name##_fn *name;
 #include "engine/kernels/vec.def"
 #undef HL_VEC_OP

@@ -15,7 +15,8 @@
  * A group of zeros gives d = 0 and q = 0. NaN and infinities are clamped as if they were the largest float. */
 typedef void hl_quantize_act_fn(size_t n, const float *x, int8_t *ret_q, float *ret_d, int16_t *ret_sum16);
 
-/* y = x / sqrt(mean(x^2) + eps) * (weight[i] + weight_offset); weight NULL: no weight. y may be x. */
+/* y = x / sqrt(mean(x^2) + eps), as (x * r) * weight[i] with r = 1 / sqrt(sum / n + eps);
+ * weight NULL: no weight. y may be x. */
 typedef void hl_rmsnorm_fn(size_t n, const float *x, const float *weight, float eps, float *ret_y);
 
 typedef void hl_add_fn(size_t n, const float *a, const float *b, float *ret_y);    /* y = a + b; y may be a or b */

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * unpack_q6_k_scalar.c - rows of q6_k into a panel.
+ */
+#include "engine/kernels/kernel_list.h"
+#include "engine/kernels/scalar/groups_scalar.h"
+#include "engine/quant/q6_k.h"
+
+void hl_unpack_q6_k_scalar(const void *w, size_t row_bytes, hl_panel *p) {
+    hl_unpack_by_groups(w, row_bytes, p, hl_q6_k_format(), hl_q6_k_group);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * bf16.c - bf16 to and from f32.
+ */
+#include "engine/quant/quant.h"
+
+#include "engine/quant/float16.h"
+
+void hl_to_f32_bf16(const void *w, size_t n, float *ret_x) {
+    const uint16_t *h = w;
+    for (size_t i = 0; i < n; i++) ret_x[i] = hl_f32_of_bf16(h[i]);
+}
+
+void hl_from_f32_bf16(const float *x, size_t n, void *ret_w) {
+    uint16_t *h = ret_w;
+    for (size_t i = 0; i < n; i++) h[i] = hl_bf16_of_f32(x[i]);
+}

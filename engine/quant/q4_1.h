@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * q4_1.h - blocks of 32 4-bit weights with a scale and a minimum.
+ *
+ * weight = code * d + m; the minimum of group.h is -m
+ * from: the ggml repository's published block layouts (ggml-common.h), as of August 2026
+ */
+#ifndef HL_ENGINE_QUANT_Q4_1_H
+#define HL_ENGINE_QUANT_Q4_1_H
+
+#include <assert.h>
+
+#include "engine/quant/group.h"
+#include "engine/quant/float16.h"
+
+typedef struct hl_block_q4_1 {
+    uint16_t d;      /* f16 */
+    uint16_t m;      /* f16 */
+    uint8_t  qs[16]; /* low nibble: weight j, high nibble: weight j + 16 */
+} hl_block_q4_1;
+static_assert(sizeof(hl_block_q4_1) == 20, "block of q4_1");
+
+static inline hl_code_format hl_q4_1_format(void) { return (hl_code_format){32, 0, true}; }
+
+static inline void hl_q4_1_group(const void *row, size_t i_group, hl_group *ret) {
+    const hl_block_q4_1 *b = (const hl_block_q4_1 *)row + i_group;
+    ret->scale[0] = hl_f32_of_f16(b->d);
+    ret->min[0] = -hl_f32_of_f16(b->m);
+    for (size_t j = 0; j < 16; j++) {
+        ret->code[j] = b->qs[j] & 15;
+        ret->code[j + 16] = b->qs[j] >> 4;
+    }
+}
+
+#endif

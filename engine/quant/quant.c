@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * quant.c - the conversions by type.
+ */
+#include "engine/quant/quant.h"
+
+#include "engine/quant/iq4_nl.h"
+#include "engine/quant/iq4_xs.h"
+#include "engine/quant/mxfp4.h"
+#include "engine/quant/q2_k.h"
+#include "engine/quant/q3_k.h"
+#include "engine/quant/q4_0.h"
+#include "engine/quant/q4_1.h"
+#include "engine/quant/q4_k.h"
+#include "engine/quant/q5_0.h"
+#include "engine/quant/q5_1.h"
+#include "engine/quant/q5_k.h"
+#include "engine/quant/q6_k.h"
+#include "engine/quant/q8_0.h"
+
+hl_quant_to_f32_fn *hl_quant_to_f32(hl_type t) {
+    static hl_quant_to_f32_fn *const table[HL_TYPE_count] = {
+#define HL_TYPE(name, id, elems, bytes) [HL_TYPE_##name] = hl_to_f32_##name,
+#include "core/gguf/types.def"
+#undef HL_TYPE
+    };
+    return table[t];
+}
+
+hl_quant_from_f32_fn *hl_quant_from_f32(hl_type t) {
+    static hl_quant_from_f32_fn *const table[HL_TYPE_count] = {
+        [HL_TYPE_f32] = hl_from_f32_f32,   [HL_TYPE_f16] = hl_from_f32_f16,   [HL_TYPE_bf16] = hl_from_f32_bf16,
+        [HL_TYPE_q4_0] = hl_from_f32_q4_0, [HL_TYPE_q4_1] = hl_from_f32_q4_1, [HL_TYPE_q5_0] = hl_from_f32_q5_0,
+        [HL_TYPE_q5_1] = hl_from_f32_q5_1, [HL_TYPE_q8_0] = hl_from_f32_q8_0,
+    };
+    return table[t];
+}
+
+bool hl_quant_format(hl_type t, hl_code_format *ret_format) {
+    switch (t) {
+    case HL_TYPE_q4_0: *ret_format = hl_q4_0_format(); return true;
+    case HL_TYPE_q4_1: *ret_format = hl_q4_1_format(); return true;
+    case HL_TYPE_q5_0: *ret_format = hl_q5_0_format(); return true;
+    case HL_TYPE_q5_1: *ret_format = hl_q5_1_format(); return true;
+    case HL_TYPE_q8_0: *ret_format = hl_q8_0_format(); return true;
+    case HL_TYPE_q2_k: *ret_format = hl_q2_k_format(); return true;
+    case HL_TYPE_q3_k: *ret_format = hl_q3_k_format(); return true;
+    case HL_TYPE_q4_k: *ret_format = hl_q4_k_format(); return true;
+    case HL_TYPE_q5_k: *ret_format = hl_q5_k_format(); return true;
+    case HL_TYPE_q6_k: *ret_format = hl_q6_k_format(); return true;
+    case HL_TYPE_iq4_nl: *ret_format = hl_iq4_nl_format(); return true;
+    case HL_TYPE_iq4_xs: *ret_format = hl_iq4_xs_format(); return true;
+    case HL_TYPE_mxfp4: *ret_format = hl_mxfp4_format(); return true;
+    case HL_TYPE_f32: case HL_TYPE_f16: case HL_TYPE_bf16: case HL_TYPE_count: break;
+    }
+    return false;
+}
