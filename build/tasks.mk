@@ -1,8 +1,77 @@
 # tasks.mk - what people and CI call: tests, checks, install, run.
-.PHONY: tests
+PROMPT   ?= Why is the sky blue? Answer in two sentences.
+MODEL    ?= smollm2
+JOBS     ?= 2
+# pytest lives with the system's Python or with the user's.
+TEST_PYTHON = $(firstword $(foreach p,/usr/bin/python3 python3,$(shell $(p) -c 'import pytest' 2>/dev/null && echo $(p))) $(PYTHON))
+E2E_TESTS  := $(sort $(wildcard tests/e2e/test_*.py))
+CHECKS     := $(sort $(wildcard tools/check_*.py tools/check_*.sh tests/abi/*.sh tests/abi/check_*.py))
+SHARED     := $(OUT)/libhyperlama.so
+SONAME     := libhyperlama.so.0
+comma      := ,
+export PROMPT MODEL
+
+.PHONY: deps run run-now tests t test test-now test-fast check lib install uninstall
+deps:
+	@sh tools/deps.sh
+
+# Two steps, because what `deps` installs changes what pkg-config says.
+run: deps
+	@$(MAKE) --no-print-directory run-now
+run-now: all
+	@$(PYTHON) tools/get_model.py $(OUT)/hyperlama
+	@$(OUT)/hyperlama run "$$MODEL" --verbose -- "$$PROMPT"
+
 tests: $(TEST_BINS)
 
 # One test program by part of its name: make t T=gguf
-.PHONY: t
 t: $(foreach b,$(TEST_BINS),$(if $(findstring $(T),$(b)),$(b)))
 	@for b in $^; do echo "== $$b"; $$b || exit 1; done
+
+# Everything: checks, unit, kernel, golden, fault and end-to-end tests.
+test: deps
+	@$(MAKE) --no-print-directory test-now
+test-now: all lib tests
+	@HL_PROGRAM=$(abspath $(OUT)/hyperlama) HL_TEST_OUT=$(abspath $(OUT)) \
+	    $(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) $(CHECKS) $(TEST_BINS) $(E2E_TESTS)
+
+# What is quick and needs no network: no end-to-end tests.
+test-fast: all tests
+	@$(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) --skip-python --timeout 60 $(CHECKS) $(TEST_BINS)
+
+check: all
+	@for c in $(CHECKS); do case $$c in *.py) $(PYTHON) $$c ;; *) sh $$c ;; esac || exit 1; done
+
+lib: $(OUT)/libhyperlama.a $(SHARED)
+$(SHARED): $(call obj,$(LIB_SRC))
+	$(CC) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) $(if $(filter release debug,$(MODE)),-Wl$(comma)-z$(comma)defs) -o $@ $^ $(ENGINE_LDLIBS)
+
+install: all lib
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/hyperlama \
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 755 $(OUT)/hyperlama $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 include/hyperlama/*.h include/hyperlama/*.def $(DESTDIR)$(PREFIX)/include/hyperlama/
+	install -m 644 $(OUT)/libhyperlama.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libhyperlama.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e "s|@VERSION@|$$($(OUT)/hyperlama --version | cut -d' ' -f2)|" \
+	    build/hyperlama.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/hyperlama.pc
+	$(OUT)/hyperlama help --man > $(DESTDIR)$(PREFIX)/share/man/man1/hyperlama.1
+	$(OUT)/hyperlama completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hyperlama
+	$(OUT)/hyperlama completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hyperlama
+	$(OUT)/hyperlama completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hyperlama.fish
+
+uninstall:
+	rm -rf $(DESTDIR)$(PREFIX)/include/hyperlama
+	rm -f $(DESTDIR)$(PREFIX)/bin/hyperlama $(DESTDIR)$(PREFIX)/lib/libhyperlama.* $(DESTDIR)$(PREFIX)/lib/pkgconfig/hyperlama.pc \
+	    $(DESTDIR)$(PREFIX)/share/man/man1/hyperlama.1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hyperlama \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hyperlama $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hyperlama.fish
+
+help:
+	@echo "make run [PROMPT=...]   get the default model once, answer a prompt"
+	@echo "make test | test-fast   all tests | those that are quick and need no network"
+	@echo "make t T=name           one test program by part of its name"
+	@echo "make check              layers, names, symbols, docs, format"
+	@echo "make deps               install missing packages (Debian, Ubuntu)"
+	@echo "make install DESTDIR= PREFIX=   MODE=release|debug|asan|tsan for all of these"
