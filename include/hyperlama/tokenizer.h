@@ -2,8 +2,9 @@
  *
  * tokenizer.h - text to token ids and back.
  *
- * A tokenizer belongs to its model and is immutable: any number of threads may use it. Special tokens
+ * A tokenizer belongs to its model and is immutable: any number of threads may use it. Control tokens
  * written out in the text are only recognised with HL_TOKENIZE_SPECIAL: user text never becomes control.
+ * User-defined tokens (runs of newlines, tags that are plain text to the model) always are.
  */
 #ifndef HL_TOKENIZER_H
 #define HL_TOKENIZER_H
@@ -28,7 +29,7 @@ HL_API HL_MUST_CHECK hl_status hl_tokens_add(hl_tokens *t, const int32_t *ids, s
 
 enum {
     HL_TOKENIZE_BOS_EOS = 1, /* add BOS / EOS where the model asks for them (no second BOS when the text has one) */
-    HL_TOKENIZE_SPECIAL = 2, /* control and user-defined tokens spelled out in the text become their ids */
+    HL_TOKENIZE_SPECIAL = 2, /* control tokens spelled out in the text become their ids */
 };
 
 /* Append the ids of `text` to `ret_ids`.

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * roles.c - which tokens begin, end and pad: by id from the file, by name where files leave it out.
+ */
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/base/str.h"
+#include "engine/tokenizer/tokenizer_state.h"
+
+/* Tokens that end an answer in any chat format we know, whatever the file says. */
+static const char *const END_NAMES[] = {
+    "<|eot_id|>",        /* Llama 3 */
+    "<|eom_id|>",
+    "<|eot|>",           /* Llama 4 */
+    "<|eom|>",
+    "<|im_end|>",        /* ChatML */
+    "<|end|>",           /* Phi 3 */
+    "<|return|>",        /* gpt-oss */
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "<end_of_turn>",     /* Gemma */
+    "<turn|>",           /* Gemma 4 */
+    "<|endoftext|>",
+    "<|end_of_text|>",   /* Granite */
+    "<|end_of_turn|>",
+    "<|END_OF_TURN_TOKEN|>", /* Command R */
+    "<end_of_utterance>",    /* SmolVLM */
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "< EOT >",
+    "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>", /* DeepSeek */
+};
+
+/* Padding of code models: an answer that writes them is over. */
+static const char *const FILL_NAMES[] = {
+    "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<reponame>", "<repo_name>",
+    "<|file_sep|>", "<file_sep>",
+};
+
+static int32_t find_name(const hl_vocab *v, const char *name) { return hl_vocab_find(v, name, strlen(name)); }
+
+/* An id of the file; what 32-bit files write for "none" (-1, 2^32 - 1) and a missing key give `absent`. */
+static hl_status get_id(const hl_tokenizer *t, const hl_gguf *g, const char *key, int32_t absent, int32_t *ret,
+                        hl_err *err) {
+    const hl_gguf_value *v = hl_gguf_find(g, key);
+    *ret = absent < t->vocab.n ? absent : -1;
+    if (!v) return HL_OK;
+    uint64_t id = 0;
+    if (v->kind == HL_GGUF_I32 && memcmp(v->data, "\xFF\xFF\xFF\xFF", 4) == 0) id = UINT32_MAX;
+    else {
+        const hl_status status = hl_gguf_get_u64(g, key, &id, err);
+        if (status != HL_OK) return status;
+    }
+    if (id == UINT32_MAX) {
+        *ret = -1;
+        return HL_OK;
+    }
+    if (id >= (uint64_t)t->vocab.n)
+        return hl_fail(err, HL_E_FORMAT, "key '%s' is %" PRIu64 ", expected less than %" PRId32 " (tokens)", key, id,
+                       t->vocab.n);
+    *ret = (int32_t)id;
+    return HL_OK;
+}
+
+static hl_status get_switch(const hl_gguf *g, const char *key, bool absent, bool *ret, hl_err *err) {
+    *ret = absent;
+    return hl_gguf_find(g, key) ? hl_gguf_get_bool(g, key, ret, err) : HL_OK;
+}
+
+static void mark_end(hl_tokenizer *t, int32_t id) {
+    if (id < 0) return;
+    t->is_eog[id] = 1;
+}
+
+static void mark_names(hl_tokenizer *t, const char *const *names, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const int32_t id = find_name(&t->vocab, names[i]);
+        if (id < 0) continue;
+        t->is_eog[id] = 1;
+        if (t->vocab.kinds[id] != HL_TOKEN_UNKNOWN) t->vocab.kinds[id] = HL_TOKEN_CONTROL;
+    }
+}
+
+static hl_status find_ends(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
+    static const char *const keys[] = {
+        "tokenizer.ggml.eot_token_id",     "tokenizer.ggml.eom_token_id",     "tokenizer.ggml.fim_pad_token_id",
+        "tokenizer.ggml.fim_rep_token_id", "tokenizer.ggml.fim_sep_token_id",
+    };
+    mark_names(t, END_NAMES, sizeof END_NAMES / sizeof *END_NAMES);
+    mark_names(t, FILL_NAMES, sizeof FILL_NAMES / sizeof *FILL_NAMES);
+    mark_end(t, t->eos);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        int32_t id = -1;
+        if (get_id(t, g, keys[i], -1, &id, NULL) == HL_OK) mark_end(t, id); /* a bad id here ends nothing */
+    }
+    const hl_gguf_value *more = hl_gguf_find(g, "tokenizer.ggml.eos_token_ids");
+    for (uint64_t i = 0; more && i < more->n && i < 1024; i++) {
+        int64_t id = -1;
+        if (hl_gguf_elem_i64(more, i, &id) && id >= 0 && id < t->vocab.n) mark_end(t, (int32_t)id);
+    }
+    /* gpt-oss: <|end|> closes a message, <|return|> and <|call|> close the answer. */
+    const int32_t end = find_name(&t->vocab, "<|end|>");
+    if (end >= 0 && end != t->eos && find_name(&t->vocab, "<|return|>") >= 0 && find_name(&t->vocab, "<|call|>") >= 0)
+        t->is_eog[end] = 0;
+    (void)err;
+    return HL_OK;
+}
+
+static bool name_contains(const hl_gguf *g, const char *what) {
+    hl_view name = {0};
+    if (!hl_gguf_find(g, "general.name") || hl_gguf_get_text(g, "general.name", &name, NULL) != HL_OK) return false;
+    const size_t n = strlen(what);
+    for (size_t at = 0; at + n <= name.len; at++) {
+        size_t i = 0;
+        while (i < n && tolower((unsigned char)name.ptr[at + i]) == what[i]) i++;
+        if (i == n) return true;
+    }
+    return false;
+}
+
+/* Phi 3 was trained with special tokens that swallow the white space behind them; its file says so by name only. */
+static hl_status find_space_eaters(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
+    static const char *const plain[] = {"<unk>", "<s>", "<|endoftext|>"};
+    if (!name_contains(g, "phi-3") && !name_contains(g, "phi3")) return HL_OK;
+    t->eats_space = hl_new((size_t)t->vocab.n, 1);
+    if (!t->eats_space) return hl_fail(err, HL_E_NOMEM, "no memory for the special tokens");
+    for (int32_t id = 0; id < t->vocab.n; id++) {
+        const uint8_t kind = t->vocab.kinds[id];
+        t->eats_space[id] = kind == HL_TOKEN_CONTROL || kind == HL_TOKEN_USER || kind == HL_TOKEN_UNKNOWN;
+    }
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        const int32_t id = find_name(&t->vocab, plain[i]);
+        if (id >= 0) t->eats_space[id] = 0;
+    }
+    return HL_OK;
+}
+
+hl_status hl_tokenizer_load_roles(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
+    const bool spm = t->model == HL_TOKENIZER_SPM;
+    t->is_eog = hl_new((size_t)t->vocab.n, 1);
+    if (!t->is_eog) return hl_fail(err, HL_E_NOMEM, "no memory for the special tokens");
+    hl_status status = get_id(t, g, "tokenizer.ggml.bos_token_id", spm ? 1 : -1, &t->bos, err);
+    if (status == HL_OK) status = get_id(t, g, "tokenizer.ggml.eos_token_id", spm ? 2 : -1, &t->eos, err);
+    if (status == HL_OK) status = get_id(t, g, "tokenizer.ggml.unknown_token_id", spm ? 0 : -1, &t->unk, err);
+    const bool bos = spm || (t->pre && t->pre->flags & HL_PRE_BOS);
+    if (status == HL_OK) status = get_switch(g, "tokenizer.ggml.add_bos_token", bos, &t->add_bos, err);
+    if (status == HL_OK) status = get_switch(g, "tokenizer.ggml.add_eos_token", false, &t->add_eos, err);
+    if (status == HL_OK) status = get_switch(g, "tokenizer.ggml.add_space_prefix", spm, &t->add_space_prefix, err);
+    if (status == HL_OK) status = find_ends(t, g, err);
+    if (status == HL_OK) status = find_space_eaters(t, g, err);
+    if (!spm) t->add_space_prefix = false;
+    t->add_bos = t->add_bos && t->bos >= 0;
+    t->add_eos = t->add_eos && t->eos >= 0;
+    return status;
+}
