@@ -48,7 +48,7 @@ uint32_t hl_cpu_features(void) {
 
 static bool read_brand(char *text) { /* 49 bytes */
     uint32_t words[12];
-    if (__get_cpuid_max(0x80000000, NULL) < 0x80000004u) return false;
+    if ((uint32_t)__get_cpuid_max(0x80000000, NULL) < 0x80000004) return false;
     for (uint32_t i = 0; i < 3; i++)
         (void)__get_cpuid(0x80000002 + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2], &words[4 * i + 3]);
     memcpy(text, words, sizeof words);

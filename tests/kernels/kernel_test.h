@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * kernel_test.h - inputs for kernel tests: weights and activations of several patterns, in memory that ends at
+ * a forbidden page, so that one byte read or written too far ends the test.
+ */
+#ifndef HL_TESTS_KERNELS_KERNEL_TEST_H
+#define HL_TESTS_KERNELS_KERNEL_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine/kernels/cpu.h"
+#include "engine/kernels/kernel_list.h"
+#include "engine/quant/float16.h"
+#include "engine/quant/quant.h"
+
+enum { PAGE_BYTES = 4096, CANARY = 0x7FC0DEAD }; /* the canary is a NaN that no kernel makes */
+
+typedef enum pattern { RANDOM, EXTREME, ZERO_WEIGHTS, ZERO_X, TINY, N_PATTERNS } pattern;
+
+static inline const char *pattern_name(pattern p) {
+    static const char *const names[] = {"random", "extreme", "zero weights", "zero x", "tiny"};
+    return names[p];
+}
+
+static inline uint32_t next_random(uint64_t *seed) {
+    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(*seed >> 32);
+}
+
+/* About normal, mean 0, deviation 1. */
+static inline float random_normal(uint64_t *seed) {
+    float sum = 0.0f;
+    for (int i = 0; i < 6; i++) sum += (float)(next_random(seed) >> 8) * 0x1p-24f;
+    return (sum - 3.0f) * 1.41421356f;
+}
+
+/* n_bytes that end right before a page that may not be touched. */
+static inline void *new_guarded(size_t n_bytes) {
+    const size_t n_pages = (n_bytes + PAGE_BYTES - 1) / PAGE_BYTES + 1;
+    uint8_t     *p = mmap(NULL, n_pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) fail_msg("no memory");
+    if (mprotect(p + (n_pages - 1) * PAGE_BYTES, PAGE_BYTES, PROT_NONE) != 0) fail_msg("mprotect");
+    return p + (n_pages - 1) * PAGE_BYTES - n_bytes;
+}
+
+static inline void free_guarded(void *p, size_t n_bytes) {
+    const size_t n_pages = (n_bytes + PAGE_BYTES - 1) / PAGE_BYTES + 1;
+    (void)munmap((uint8_t *)p + n_bytes - (n_pages - 1) * PAGE_BYTES, n_pages * PAGE_BYTES);
+}
+
+/* Where the f16 scales of a block lie: two offsets, -1 for none. */
+static inline const int *scale_offsets(hl_type t) {
+    static const int at[HL_TYPE_count][2] = {
+        [HL_TYPE_q4_0] = {0, -1},   [HL_TYPE_q4_1] = {0, 2},   [HL_TYPE_q5_0] = {0, -1},  [HL_TYPE_q5_1] = {0, 2},
+        [HL_TYPE_q8_0] = {0, -1},   [HL_TYPE_q2_k] = {80, 82}, [HL_TYPE_q3_k] = {108, -1}, [HL_TYPE_q4_k] = {0, 2},
+        [HL_TYPE_q5_k] = {0, 2},    [HL_TYPE_q6_k] = {208, -1}, [HL_TYPE_iq4_nl] = {0, -1}, [HL_TYPE_iq4_xs] = {0, -1},
+        [HL_TYPE_mxfp4] = {-1, -1}, [HL_TYPE_f32] = {-1, -1},  [HL_TYPE_f16] = {-1, -1},  [HL_TYPE_bf16] = {-1, -1},
+    };
+    return at[t];
+}
+
+static inline float weight_scale(pattern p, uint64_t *seed) {
+    switch (p) {
+    case EXTREME: return next_random(seed) & 1 ? 65504.0f : -65504.0f;
+    case ZERO_WEIGHTS: return 0.0f;
+    case TINY: return 0x1p-24f * (float)(next_random(seed) % 5);
+    default: return random_normal(seed) * 0.02f;
+    }
+}
+
+static inline void fill_float_weights(hl_type t, size_t n, pattern p, uint64_t *seed, void *w) {
+    for (size_t i = 0; i < n; i++) {
+        const float x = weight_scale(p, seed);
+        if (t == HL_TYPE_f32) ((float *)w)[i] = x;
+        else ((uint16_t *)w)[i] = t == HL_TYPE_f16 ? hl_f16_of_f32(x) : hl_bf16_of_f32(x);
+    }
+}
+
+/* n packed weights of sane scales. */
+static inline void fill_weights(hl_type t, size_t n, pattern p, uint64_t *seed, void *w) {
+    if (hl_type_block_elems(t) == 1) {
+        fill_float_weights(t, n, p, seed, w);
+        return;
+    }
+    const size_t block = hl_type_block_bytes(t);
+    for (size_t b = 0; b < n / hl_type_block_elems(t); b++) {
+        uint8_t *at = (uint8_t *)w + b * block;
+        const uint32_t kind = next_random(seed) % 3;
+        for (size_t i = 0; i < block; i++)
+            at[i] = p != EXTREME ? (uint8_t)next_random(seed) : kind == 0 ? 0xFF : kind == 1 ? 0x80 : 0x00;
+        for (int i = 0; i < 2; i++) {
+            const int      o = scale_offsets(t)[i];
+            const uint16_t h = hl_f16_of_f32(weight_scale(p, seed));
+            if (o >= 0) memcpy(at + o, &h, 2);
+        }
+        if (t == HL_TYPE_mxfp4)
+            at[0] = (uint8_t)(p == TINY ? next_random(seed) % 4 : p == EXTREME ? 200 : 110 + next_random(seed) % 20);
+    }
+}
+
+/* A batch of activations in every form; each array ends at a forbidden page. */
+typedef struct batch {
+    hl_act act;
+    void  *q, *d, *sum16, *f32, *bf16;
+} batch;
+
+static inline void new_batch(size_t n_tokens, size_t n_cols, pattern p, uint64_t *seed, batch *b) {
+    const size_t n = n_tokens * n_cols;
+    memset(b, 0, sizeof *b);
+    b->act.n_tokens = n_tokens;
+    b->act.n_cols = n_cols;
+    b->f32 = new_guarded(n * 4);
+    b->bf16 = new_guarded(n * 2);
+    for (size_t i = 0; i < n; i++) {
+        float x = random_normal(seed);
+        if (p == ZERO_X) x = 0.0f;
+        if (p == EXTREME) x = next_random(seed) & 1 ? 1e4f : -1e4f;
+        if (p == TINY) x *= 1e-3f;
+        ((float *)b->f32)[i] = x;
+        ((uint16_t *)b->bf16)[i] = hl_bf16_of_f32(x);
+    }
+    b->act.f32 = b->f32;
+    b->act.bf16 = b->bf16;
+    if (n_cols % 32 != 0) return;
+    b->q = new_guarded(n);
+    b->d = new_guarded(n / 32 * 4);
+    b->sum16 = new_guarded(n / 16 * 2);
+    for (size_t t = 0; t < n_tokens; t++)
+        hl_quantize_act_scalar(n_cols, (float *)b->f32 + t * n_cols, (int8_t *)b->q + t * n_cols,
+                               (float *)b->d + t * n_cols / 32, (int16_t *)b->sum16 + t * n_cols / 16);
+    b->act.q = b->q;
+    b->act.d = b->d;
+    b->act.sum16 = b->sum16;
+}
+
+static inline void free_batch(batch *b) {
+    const size_t n = b->act.n_tokens * b->act.n_cols;
+    free_guarded(b->f32, n * 4);
+    free_guarded(b->bf16, n * 2);
+    if (!b->q) return;
+    free_guarded(b->q, n);
+    free_guarded(b->d, n / 32 * 4);
+    free_guarded(b->sum16, n / 16 * 2);
+}
+
+/* The same batch, but only `n` tokens from token `first` on. */
+static inline hl_act slice_act(const hl_act *x, size_t first, size_t n) {
+    hl_act s = *x;
+    s.n_tokens = n;
+    if (x->f32) s.f32 = x->f32 + first * x->n_cols;
+    if (x->bf16) s.bf16 = x->bf16 + first * x->n_cols;
+    if (x->q) s.q = x->q + first * x->n_cols;
+    if (x->d) s.d = x->d + first * x->n_cols / 32;
+    if (x->sum16) s.sum16 = x->sum16 + first * x->n_cols / 16;
+    return s;
+}
+
+static inline void fill_canaries(float *y, size_t n) {
+    const uint32_t bits = CANARY;
+    for (size_t i = 0; i < n; i++) memcpy(&y[i], &bits, 4);
+}
+
+/* Same bits; two NaN are the same whatever their payload. */
+static inline bool same(float a, float b) {
+    const uint32_t x = hl_bits_of_f32(a), y = hl_bits_of_f32(b);
+    if (x == CANARY || y == CANARY) return x == y;
+    return x == y || (isnan(a) && isnan(b));
+}
+
+static inline bool can_run(hl_isa isa) { return (hl_isa_needs(isa) & ~hl_cpu_features()) == 0; }
+
+#endif
