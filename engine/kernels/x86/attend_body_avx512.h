@@ -3,34 +3,12 @@
  * attend_body_avx512.h - attention with 16 lanes; attend_avx512.c and attend_avx512vnni.c are this body with
  * the two forms of the int8 dot product.
  *
- * Queries go in tiles of up to 6. For each tile: scores of all its pages (lanes are positions, 6 x 64 in
- * registers), exp per query, then values (lanes are columns, 6 x 64 in registers, over all positions).
- * A split of keys and values fits in L2, so that a second tile reads no memory. Order: attend_scalar.c.
+ * Registers hold 6 queries x 64 positions of scores, then 6 queries x 64 columns of o.
  */
 #ifndef HL_KERNELS_ATTEND_BODY_AVX512_H
 #define HL_KERNELS_ATTEND_BODY_AVX512_H
 
-#include "engine/kernels/half.h"
-#include "engine/kernels/kernels.h"
-#include "engine/kernels/x86/exp_x86.h"
-
-enum { TILE = 6, PAGE = HL_KV_PAGE_TOKENS, SPLIT = HL_ATTEND_SPLIT, MAX_GROUPS = HL_ATTEND_MAX_HEAD_DIM / 32 };
-
-/* One tile of queries and what is computed for it. */
-typedef struct tile {
-    size_t       n_queries;
-    size_t       head_dim;
-    const float *q[TILE];
-    size_t       lo[TILE], hi[TILE];         /* visible positions, relative to the split */
-    size_t       tile_lo, tile_hi;           /* of all of them together */
-    const uint8_t *const *pages;
-    size_t       v_offset;
-    const float *v_scale;                    /* [SPLIT][n_groups] of q8_0 */
-    float       *s;                          /* [TILE][SPLIT] scores, then p */
-    int8_t       codes[TILE][HL_ATTEND_MAX_HEAD_DIM] __attribute__((aligned(64)));
-    float        d[TILE][MAX_GROUPS];
-    int32_t      start[TILE][MAX_GROUPS];    /* HL_ATTEND_START * sum of codes */
-} tile;
+#include "engine/kernels/x86/attend_tile.h"
 
 /* acc + sum over 4 of k * q, k without its offset when HL_ATTEND_START is 0; else it is -128, and the sum
  * starts at -128 times the sum of q. */
@@ -146,25 +124,6 @@ HL_INLINE void tile_values(int type, size_t nq, const tile *t, float *o) {
     for (; c < t->head_dim; c += 16) columns(type, nq, 1, t, c, t->head_dim - c < 16 ? 0xff : 0xffff, o);
 }
 
-typedef void scores_fn(const tile *t);
-typedef void values_fn(const tile *t, float *o);
-
-#define TILE_FNS(type, nq)                                                                     \
-    static void scores_##type##_##nq(const tile *t) { tile_scores(HL_KV_##type, nq, t); }      \
-    static void values_##type##_##nq(const tile *t, float *o) { tile_values(HL_KV_##type, nq, t, o); }
-#define TYPE_FNS(type) TILE_FNS(type, 1) TILE_FNS(type, 2) TILE_FNS(type, 3) TILE_FNS(type, 4) TILE_FNS(type, 6)
-TYPE_FNS(f16)
-TYPE_FNS(f32)
-TYPE_FNS(bf16)
-TYPE_FNS(q8_0)
-
-#define TYPE_ROW(what, type) \
-    [HL_KV_##type] = {NULL, what##_##type##_1, what##_##type##_2, what##_##type##_3, what##_##type##_4, NULL, what##_##type##_6}
-static scores_fn *const scores_of[HL_KV_count][TILE + 1] = {
-    TYPE_ROW(scores, f16), TYPE_ROW(scores, f32), TYPE_ROW(scores, bf16), TYPE_ROW(scores, q8_0)};
-static values_fn *const values_of[HL_KV_count][TILE + 1] = {
-    TYPE_ROW(values, f16), TYPE_ROW(values, f32), TYPE_ROW(values, bf16), TYPE_ROW(values, q8_0)};
-
 /* Query j of the tile as int8 (quantize_query of attend_scalar.c). */
 static inline void quantize_query(tile *t, size_t j) {
     const __m512 max = _mm512_set1_ps(HL_F32_MAX), min = _mm512_set1_ps(-HL_F32_MAX);
@@ -215,20 +174,6 @@ static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, 
     *ret_sum = hl_sum_lanes_16(sum);
 }
 
-static inline void set_ranges(const hl_attend_in *in, size_t i0, tile *t) {
-    t->tile_lo = SPLIT, t->tile_hi = 0;
-    for (size_t j = 0; j < t->n_queries; j++) {
-        int32_t first = in->q_first[i0 + j] > in->pos_begin ? in->q_first[i0 + j] : in->pos_begin;
-        int32_t last = in->q_pos[i0 + j] < in->pos_end ? in->q_pos[i0 + j] : in->pos_end - 1;
-        t->q[j] = in->q[i0 + j];
-        t->lo[j] = first <= last ? (size_t)(first - in->pos_begin) : 0;
-        t->hi[j] = first <= last ? (size_t)(last - in->pos_begin) + 1 : 0;
-        if (first > last) continue;
-        t->tile_lo = t->lo[j] < t->tile_lo ? t->lo[j] : t->tile_lo;
-        t->tile_hi = t->hi[j] > t->tile_hi ? t->hi[j] : t->tile_hi;
-    }
-}
-
 /* Value scales of all pages as f32. */
 static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, float *ret_scale) {
     size_t n = PAGE * hl_kv_n_groups(in->head_dim);
@@ -236,27 +181,6 @@ static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, flo
         const uint8_t *d = in->pages[page] + v_offset + PAGE * in->head_dim;
         for (size_t i = 0; i < n; i += 16)
             _mm512_storeu_ps(ret_scale + page * n + i, load_16(HL_KV_f16, d, i, 0xffff));
-    }
-}
-
-static inline size_t tile_size(size_t n_left) {
-    return n_left > 8 || n_left == 6 ? 6 : n_left > 4 ? (n_left + 1) / 2 : n_left;
-}
-
-static inline void attend_all(const hl_attend_in *in, float *ret_o, float *ret_max, float *ret_sum, void *scratch) {
-    tile t;
-    t.head_dim = in->head_dim, t.pages = in->pages, t.s = scratch;
-    t.v_offset = hl_kv_page_v_offset(in->kv_type, in->head_dim);
-    t.v_scale = t.s + TILE * SPLIT;
-    if (in->kv_type == HL_KV_q8_0) convert_v_scales(in, t.v_offset, t.s + TILE * SPLIT);
-    for (size_t i = 0; i < in->n_queries; i += t.n_queries) {
-        t.n_queries = tile_size(in->n_queries - i);
-        set_ranges(in, i, &t);
-        if (in->kv_type == HL_KV_q8_0)
-            for (size_t j = 0; j < t.n_queries; j++) quantize_query(&t, j);
-        scores_of[in->kv_type][t.n_queries](&t);
-        for (size_t j = 0; j < t.n_queries; j++) softmax_row(in, &t, j, ret_max + i + j, ret_sum + i + j);
-        values_of[in->kv_type][t.n_queries](&t, ret_o + i * t.head_dim);
     }
 }
 
