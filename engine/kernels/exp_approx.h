@@ -12,8 +12,8 @@
 #define HL_KERNELS_EXP_APPROX_H
 
 #include <math.h>
-#include <stdint.h>
-#include <string.h>
+
+#include "engine/quant/float16.h"
 
 #define HL_EXP_HI      89.0f              /* exp is infinite from 88.73 on */
 #define HL_EXP_LO      -104.0f            /* exp rounds to 0 */
@@ -28,22 +28,10 @@
 #define HL_EXP_P4      0x1.6a23d0p-10f
 #define HL_TANH_MAX    9.25f              /* tanh rounds to 1 from 9.02 on */
 
-static inline float hl_float_of_bits(uint32_t u) {
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
-static inline uint32_t hl_bits_of_float(float f) {
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    return u;
-}
-
 /* exp(x) - 1 = 2^n (m + 1) - 1: returns m = exp(r) - 1 and n, as an integer. */
 static inline float hl_exp_reduce(float x, int32_t *ret_n) {
     float t = fmaf(x, HL_EXP_LOG2E, HL_EXP_ROUND);
-    *ret_n = (int32_t)(hl_bits_of_float(t) - hl_bits_of_float(HL_EXP_ROUND));
+    *ret_n = (int32_t)(hl_bits_of_f32(t) - hl_bits_of_f32(HL_EXP_ROUND));
     float n = t - HL_EXP_ROUND;
     float r = fmaf(n, -HL_EXP_LN2_HI, x);
     r = fmaf(n, -HL_EXP_LN2_LO, r);
@@ -54,7 +42,7 @@ static inline float hl_exp_reduce(float x, int32_t *ret_n) {
     return fmaf(p, r * r, r);
 }
 
-static inline float hl_exp_pow2(int32_t n) { return hl_float_of_bits((uint32_t)(n + 127) << 23); }
+static inline float hl_exp_pow2(int32_t n) { return hl_f32_of_bits((uint32_t)(n + 127) << 23); }
 
 /* exp(x). exp(-infinity) is 0, exactly. */
 static inline float hl_exp_approx(float x) {

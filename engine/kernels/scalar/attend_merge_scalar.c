@@ -7,9 +7,7 @@
  * positions (max_i = -infinity) changes nothing, so that a caller may leave it out or not.
  */
 #include "engine/kernels/exp_approx.h"
-#include "engine/kernels/kernels.h"
-
-hl_attend_merge_fn hl_attend_merge_scalar;
+#include "engine/kernels/kernel_list.h"
 
 void hl_attend_merge_scalar(uint32_t head_dim, uint32_t n_splits, const float *o, size_t o_stride, const float *max,
                             const float *sum, size_t ms_stride, float *ret_out) {

@@ -14,10 +14,8 @@
  *   o    fma over positions in order from 0: o[c] = fma(p, v[c], o[c]); v of q8_0 is code * scale (exact in
  *        f32); at the end o + 0, which makes -0 into 0, so that a position with p = 0 may be left out
  */
-#include "engine/kernels/half.h"
-#include "engine/kernels/kernels.h"
-
-hl_attend_fn hl_attend_scalar;
+#include "engine/kernels/clamp.h"
+#include "engine/kernels/kernel_list.h"
 
 /* Quantize a query per group of 32 columns; the last group may be shorter. A group below 1e-30 is zero. */
 static void quantize_query(size_t head_dim, const float *q, int8_t *ret_codes, float *ret_d) {
@@ -37,7 +35,7 @@ static void quantize_query(size_t head_dim, const float *q, int8_t *ret_codes, f
 static float load_element(hl_kv_type type, const uint8_t *p, size_t i) {
     if (type == HL_KV_f32) return ((const float *)(const void *)p)[i];
     uint16_t h = ((const uint16_t *)(const void *)p)[i];
-    return type == HL_KV_f16 ? hl_half_to_float(h) : hl_bf16_to_float(h);
+    return type == HL_KV_f16 ? hl_f32_of_f16(h) : hl_f32_of_bf16(h);
 }
 
 /* q.k of one page's slots [begin, end) into ret_s[slot]. */
@@ -58,7 +56,7 @@ static void page_scores_q8_0(size_t head_dim, const int8_t *q, const float *q_d,
             int32_t isum = 0;
             for (size_t c = c0; c < head_dim && c < c0 + 32; c++)
                 isum += q[c] * ((int32_t)k[(c / 4 * HL_KV_PAGE_TOKENS + i) * 4 + c % 4] - 128);
-            float d = hl_half_to_float(k_d[c0 / 32 * HL_KV_PAGE_TOKENS + i]);
+            float d = hl_f32_of_f16(k_d[c0 / 32 * HL_KV_PAGE_TOKENS + i]);
             acc = fmaf((float)isum * d, q_d[c0 / 32], acc);
         }
         ret_s[i] = acc;
@@ -74,7 +72,7 @@ static void add_value(hl_kv_type type, size_t head_dim, const uint8_t *v, size_t
     const int8_t   *codes = (const int8_t *)(v + slot * head_dim);
     const uint16_t *d = (const uint16_t *)(const void *)(v + HL_KV_PAGE_TOKENS * head_dim);
     d += slot * hl_kv_n_groups(head_dim);
-    for (size_t c = 0; c < head_dim; c++) o[c] = fmaf(p, (float)codes[c] * hl_half_to_float(d[c / 32]), o[c]);
+    for (size_t c = 0; c < head_dim; c++) o[c] = fmaf(p, (float)codes[c] * hl_f32_of_f16(d[c / 32]), o[c]);
 }
 
 /* Scores of the visible positions [lo, hi), relative to the split; returns their maximum. */

@@ -6,10 +6,8 @@
  * code = x * (1 / d) clamped to -127..127 and rounded to nearest even, with the d that is stored, so that
  * the rounding of d costs no accuracy.
  */
-#include "engine/kernels/half.h"
-#include "engine/kernels/kernels.h"
-
-hl_kv_write_fn hl_kv_write_scalar;
+#include "engine/kernels/clamp.h"
+#include "engine/kernels/kernel_list.h"
 
 static void quantize_row(size_t head_dim, const float *x, int8_t *ret_codes, uint16_t *ret_d) {
     for (size_t c0 = 0; c0 < head_dim; c0 += 32) {
@@ -19,8 +17,8 @@ static void quantize_row(size_t head_dim, const float *x, int8_t *ret_codes, uin
             float a = fabsf(hl_clamp_finite(x[c0 + c], HL_F32_MAX));
             amax = a > amax ? a : amax;
         }
-        uint16_t half = hl_half_of_float(hl_clamp_finite(amax / 127.0f, HL_F16_MAX));
-        float    d = hl_half_to_float(half), inv = d > 0.0f ? 1.0f / d : 0.0f;
+        uint16_t half = hl_f16_of_f32(hl_clamp_finite(amax / 127.0f, HL_F16_MAX));
+        float    d = hl_f32_of_f16(half), inv = d > 0.0f ? 1.0f / d : 0.0f;
         ret_d[c0 / 32] = half;
         for (size_t c = 0; c < n; c++) {
             float y = hl_clamp_finite(x[c0 + c], HL_F32_MAX) * inv;
@@ -54,11 +52,11 @@ static void write_16(hl_kv_type type, size_t head_dim, size_t slot, const float 
     uint16_t *row = page + (HL_KV_PAGE_TOKENS + slot) * head_dim;
     for (size_t c = 0; c < head_dim; c++) {
         if (type == HL_KV_f16) {
-            page[c * HL_KV_PAGE_TOKENS + slot] = hl_half_of_float(hl_clamp_finite(k[c], HL_F16_MAX));
-            row[c] = hl_half_of_float(hl_clamp_finite(v[c], HL_F16_MAX));
+            page[c * HL_KV_PAGE_TOKENS + slot] = hl_f16_of_f32(hl_clamp_finite(k[c], HL_F16_MAX));
+            row[c] = hl_f16_of_f32(hl_clamp_finite(v[c], HL_F16_MAX));
         } else {
-            page[c * HL_KV_PAGE_TOKENS + slot] = hl_bf16_of_float(hl_clamp_finite(k[c], HL_BF16_MAX));
-            row[c] = hl_bf16_of_float(hl_clamp_finite(v[c], HL_BF16_MAX));
+            page[c * HL_KV_PAGE_TOKENS + slot] = hl_bf16_of_f32(hl_clamp_finite(k[c], HL_BF16_MAX));
+            row[c] = hl_bf16_of_f32(hl_clamp_finite(v[c], HL_BF16_MAX));
         }
     }
 }

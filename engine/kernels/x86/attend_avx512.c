@@ -5,8 +5,6 @@
 #define HL_ATTEND_START 0
 #include "engine/kernels/x86/attend_body_avx512.h"
 
-hl_attend_fn hl_attend_avx512;
-
 /* maddubs saturates on codes above 127, so k loses its offset and its sign moves to q. */
 HL_INLINE __m512i dot4(__m512i acc, __m512i k, __m512i q) {
     __m512i   s = _mm512_xor_si512(k, _mm512_set1_epi8((char)0x80));

@@ -2,10 +2,8 @@
  *
  * attend_merge_avx2.c - join the splits of one query.
  */
-#include "engine/kernels/kernels.h"
+#include "engine/kernels/kernel_list.h"
 #include "engine/kernels/x86/exp_x86.h"
-
-hl_attend_merge_fn hl_attend_merge_avx2;
 
 void hl_attend_merge_avx2(uint32_t head_dim, uint32_t n_splits, const float *o, size_t o_stride, const float *max,
                             const float *sum, size_t ms_stride, float *ret_out) {

@@ -10,8 +10,8 @@
 #ifndef HL_KERNELS_ATTEND_TILE_H
 #define HL_KERNELS_ATTEND_TILE_H
 
-#include "engine/kernels/half.h"
-#include "engine/kernels/kernels.h"
+#include "engine/kernels/clamp.h"
+#include "engine/kernels/kernel_list.h"
 #include "engine/kernels/x86/exp_x86.h"
 
 enum { TILE = 6, PAGE = HL_KV_PAGE_TOKENS, SPLIT = HL_ATTEND_SPLIT, MAX_GROUPS = HL_ATTEND_MAX_HEAD_DIM / 32 };

@@ -2,11 +2,9 @@
  *
  * kv_write_avx2.c - store a key and a value, converted 8 columns at a time; the key's are then scattered.
  */
-#include "engine/kernels/half.h"
-#include "engine/kernels/kernels.h"
+#include "engine/kernels/clamp.h"
+#include "engine/kernels/kernel_list.h"
 #include "engine/kernels/x86/exp_x86.h"
-
-hl_kv_write_fn hl_kv_write_avx2;
 
 /* min and max return their second operand when one is NaN, so that NaN becomes the largest number. */
 HL_INLINE __m256 load_clamped(const float *x, float max) {

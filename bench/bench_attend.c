@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * bench_attend.c - speed of the attention kernels on one core.
+ *
+ * Decode form: 1..8 query heads share a KV head, 4096 positions, more cache pages than the last-level cache
+ * holds; GB/s of keys and values, and the share of what a plain read of the same pages reaches.
+ * Prefill form: 64 query rows over 4096 positions; GFLOP/s (4 x head_dim per query and position).
+ * Usage: bench_attend [isa] ; default: everything this machine has.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "engine/kernels/cpu.h"
+#include "engine/kernels/kernels.h"
+
+enum { DEPTH = 4096, N_PAGES = DEPTH / HL_KV_PAGE_TOKENS, N_SPLITS = DEPTH / HL_ATTEND_SPLIT, N_REPEATS = 5 };
+
+static const char *const type_names[HL_KV_count] = {"f16", "f32", "bf16", "q8_0"};
+
+typedef struct cache {
+    size_t   n_heads; /* KV heads times layers */
+    size_t   page_bytes;
+    uint8_t *bytes;
+} cache;
+
+static float random_float(uint32_t *seed) {
+    *seed = *seed * 1664525u + 1013904223u;
+    return (float)(*seed >> 8) * 0x1p-23f - 1.0f;
+}
+
+static void fill_cache(const hl_kernels *kernels, hl_kv_type type, size_t head_dim, cache *c) {
+    float    row[HL_ATTEND_MAX_HEAD_DIM];
+    uint32_t seed = 1;
+    for (size_t page = 0; page < c->n_heads * N_PAGES; page++) {
+        if (page >= N_PAGES) {
+            memcpy(c->bytes + page * c->page_bytes, c->bytes, c->page_bytes);
+            continue;
+        }
+        for (size_t slot = 0; slot < HL_KV_PAGE_TOKENS; slot++) {
+            for (size_t i = 0; i < head_dim; i++) row[i] = random_float(&seed);
+            kernels->kv_write(type, head_dim, slot, row, row, c->bytes + page * c->page_bytes);
+        }
+    }
+}
+
+/* All splits of one KV head. */
+static void attend_head(const hl_kernels *kernels, hl_kv_type type, size_t head_dim, size_t n_queries, const cache *c,
+                        size_t i_head, const float *const *q, float *o, void *scratch) {
+    int32_t        q_pos[HL_ATTEND_MAX_QUERIES], q_first[HL_ATTEND_MAX_QUERIES];
+    float          max[HL_ATTEND_MAX_QUERIES], sum[HL_ATTEND_MAX_QUERIES];
+    const uint8_t *pages[N_PAGES];
+    for (size_t i = 0; i < n_queries; i++) q_pos[i] = DEPTH - 1, q_first[i] = 0;
+    for (size_t i = 0; i < N_PAGES; i++) pages[i] = c->bytes + (i_head * N_PAGES + i) * c->page_bytes;
+    for (size_t i = 0; i < N_SPLITS; i++) {
+        hl_attend_in in = {.kv_type = type, .head_dim = (uint32_t)head_dim, .n_queries = (uint32_t)n_queries, .q = q,
+                           .q_pos = q_pos, .q_first = q_first, .qk_scale = 0.1f,
+                           .pos_begin = (int32_t)i * HL_ATTEND_SPLIT, .pos_end = (int32_t)(i + 1) * HL_ATTEND_SPLIT,
+                           .pages = pages + i * (HL_ATTEND_SPLIT / HL_KV_PAGE_TOKENS)};
+        kernels->attend(&in, o, max, sum, scratch);
+    }
+}
+
+/* Best time of reading all pages once, without doing anything. */
+static double read_seconds(const cache *c) {
+    double best = 1e9;
+    for (int r = 0; r < N_REPEATS; r++) {
+        int64_t         start = hl_clock_ns();
+        const uint64_t *p = (const uint64_t *)(const void *)c->bytes;
+        size_t          n = c->n_heads * N_PAGES * c->page_bytes / 8;
+        uint64_t        sum[8] = {0};
+        for (size_t i = 0; i + 8 <= n; i += 8)
+            for (size_t j = 0; j < 8; j++) sum[j] += p[i + j];
+        volatile uint64_t sink = sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
+        (void)sink;
+        double s = (double)(hl_clock_ns() - start) * 1e-9;
+        best = s < best ? s : best;
+    }
+    return best;
+}
+
+static void bench_shape(const hl_kernels *kernels, const char *name, hl_kv_type type, size_t head_dim) {
+    static const size_t counts[] = {1, 3, 4, 8, HL_ATTEND_MAX_QUERIES};
+    cache  c = {.page_bytes = hl_kv_page_bytes(type, head_dim)};
+    c.n_heads = ((size_t)96 << 20) / (c.page_bytes * N_PAGES);
+    c.bytes = hl_new_aligned(c.n_heads * N_PAGES, c.page_bytes);
+    float *rows = hl_new_aligned(HL_ATTEND_MAX_QUERIES * head_dim, 4), *o = hl_new_aligned(HL_ATTEND_MAX_QUERIES * head_dim, 4);
+    void  *scratch = hl_new_aligned(HL_ATTEND_SCRATCH_BYTES, 1);
+    const float *q[HL_ATTEND_MAX_QUERIES];
+    if (c.bytes == NULL || rows == NULL || o == NULL || scratch == NULL) goto out;
+    fill_cache(kernels, type, head_dim, &c);
+    uint32_t seed = 2;
+    for (size_t i = 0; i < HL_ATTEND_MAX_QUERIES * head_dim; i++) rows[i] = random_float(&seed);
+    for (size_t i = 0; i < HL_ATTEND_MAX_QUERIES; i++) q[i] = rows + i * head_dim;
+    double plain = read_seconds(&c), total = (double)(c.n_heads * N_PAGES * c.page_bytes);
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+        size_t n_heads = counts[k] > 8 ? 2 : c.n_heads;
+        double best = 1e9;
+        for (int r = 0; r < N_REPEATS; r++) {
+            int64_t start = hl_clock_ns();
+            for (size_t i = 0; i < n_heads; i++) attend_head(kernels, type, head_dim, counts[k], &c, i, q, o, scratch);
+            double s = (double)(hl_clock_ns() - start) * 1e-9;
+            best = s < best ? s : best;
+        }
+        double flop = 4.0 * (double)(head_dim * counts[k] * n_heads) * DEPTH;
+        if (counts[k] <= 8)
+            printf("%-10s %-5s %4zu  %2zu queries  %6.1f GB/s  %4.0f %% of a plain read  %7.1f GFLOP/s\n", name,
+                   type_names[type], head_dim, counts[k], total / best * 1e-9, 100 * plain / best, flop / best * 1e-9);
+        else
+            printf("%-10s %-5s %4zu  %2zu queries  %7.1f GFLOP/s\n", name, type_names[type], head_dim, counts[k],
+                   flop / best * 1e-9);
+        fflush(stdout);
+    }
+out:
+    hl_free(c.bytes), hl_free(rows), hl_free(o), hl_free(scratch);
+}
+
+int main(int argc, char **argv) {
+    static const hl_kv_type types[] = {HL_KV_f16, HL_KV_q8_0, HL_KV_bf16};
+    const char *last = NULL;
+    for (int i = 1; i < HL_ISA_count; i++) {
+        hl_kernels kernels;
+        uint32_t   needs = hl_isa_needs((hl_isa)i);
+        if ((needs & ~hl_cpu_features()) != 0 || (argc > 1 && strcmp(argv[1], hl_isa_name((hl_isa)i)) != 0)) continue;
+        hl_kernels_select(needs, &kernels);
+        if (kernels.isa_of_attend == last) continue;
+        last = kernels.isa_of_attend;
+        for (size_t t = 0; t < 3; t++)
+            for (size_t head_dim = 64; head_dim <= 128; head_dim *= 2)
+                bench_shape(&kernels, last == NULL ? "-" : last, types[t], head_dim);
+    }
+    return 0;
+}
