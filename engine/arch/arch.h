@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arch.h - a model family as data: which tensors, which shapes, which variations of the decoder block.
+ *
+ * The forward pass knows blocks (attention, feed-forward, experts), not families. A family is a table of
+ * tensors in the order the pass uses them, and a few switches.
+ */
+#ifndef HL_ENGINE_ARCH_ARCH_H
+#define HL_ENGINE_ARCH_ARCH_H
+
+#include "hyperlama/base.h"
+
+/* Sizes that shapes are made of; their values come from the file's keys. */
+typedef enum hl_dim {
+    HL_DIM_NONE, /* 1: a dimension that is not there */
+    HL_DIM_VOCAB,
+    HL_DIM_EMBD,
+    HL_DIM_Q,    /* n_heads * head_dim */
+    HL_DIM_KV,   /* n_kv_heads * head_dim */
+    HL_DIM_HEAD,
+    HL_DIM_FF,
+    HL_DIM_EXPERTS,
+    HL_DIM_EXPERT_FF,
+    HL_DIM_ROT_HALF, /* n_rot / 2 */
+    HL_DIM_count
+} hl_dim;
+
+/* What a tensor is for. Those from HL_W_LAYER on exist once per layer. */
+typedef enum hl_weight {
+    HL_W_TOK_EMBD,
+    HL_W_ROPE_FREQS,
+    HL_W_OUT_NORM,
+    HL_W_OUT,
+    HL_W_LAYER,
+    HL_W_ATTN_NORM = HL_W_LAYER,
+    HL_W_Q, HL_W_K, HL_W_V,
+    HL_W_Q_BIAS, HL_W_K_BIAS, HL_W_V_BIAS,
+    HL_W_Q_NORM, HL_W_K_NORM,
+    HL_W_O, HL_W_O_BIAS,
+    HL_W_ATTN_POST_NORM,
+    HL_W_FFN_NORM,
+    HL_W_GATE, HL_W_UP, HL_W_DOWN,
+    HL_W_GATE_BIAS, HL_W_UP_BIAS, HL_W_DOWN_BIAS,
+    HL_W_ROUTER,
+    HL_W_GATE_EXPS, HL_W_UP_EXPS, HL_W_DOWN_EXPS,
+    HL_W_FFN_POST_NORM,
+    HL_W_count
+} hl_weight;
+
+enum {
+    HL_T_OPTIONAL = 1, /* may be missing */
+    HL_T_DENSE = 2,    /* only in models without experts */
+    HL_T_EXPERT = 4,   /* only in models with experts */
+};
+
+typedef struct hl_tensor_row {
+    hl_weight   weight;
+    const char *name;     /* "%u" is the layer */
+    hl_dim      shape[3]; /* slowest first */
+    uint32_t    flags;    /* HL_T_* */
+} hl_tensor_row;
+
+typedef enum hl_rope_kind { HL_ROPE_PAIRS, HL_ROPE_HALVES } hl_rope_kind;
+typedef enum hl_act_kind { HL_ACT_SWIGLU, HL_ACT_GEGLU } hl_act_kind;
+
+typedef struct hl_arch {
+    const char          *name;
+    const hl_tensor_row *tensors; /* ends with a row whose name is NULL */
+    hl_rope_kind         rope;
+    hl_act_kind          act;
+    bool                 scale_embd;      /* embeddings times sqrt(n_embd) */
+    bool                 has_softcap;     /* obeys attn_logit_softcapping and final_logit_softcapping */
+    float                attn_softcap;    /* when the key is absent; 0: none */
+    float                final_softcap;
+    uint32_t             window_pattern;  /* layer i sees everything when (i + 1) % pattern == 0; 0: no windows */
+    uint32_t             window_default;  /* when attention.sliding_window is absent */
+    float                window_rope_base; /* rotation base of windowed layers; 0: that of the others */
+    uint32_t             wide_scale_layers; /* with this many layers, scale is 1 / sqrt(n_embd / n_heads) */
+    bool                 needs_experts;   /* a file without experts is malformed */
+    bool                 may_have_experts;
+} hl_arch;
+
+const hl_arch *hl_arch_find(hl_view name);      /* NULL: not supported */
+const char    *hl_arch_name_at(size_t i);       /* for lists; NULL past the end */
+
+#define HL_ARCH(name) extern const hl_arch hl_arch_##name;
+#include "engine/arch/archs.def"
+#undef HL_ARCH
+
+#endif

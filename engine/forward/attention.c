@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * attention.c - store keys and values, then attend: in parallel over heads, tiles of rows, and splits.
+ *
+ * The unit is (run of rows of one sequence, KV head, tile of its rows): all query heads of the KV head for
+ * those rows read each key once. Positions are cut into splits of fixed length whose partial results are
+ * merged in order, so the same bits come out whether one thread walks all splits of an item (prompts:
+ * many items) or each split is an item of its own (decoding: few rows, long context).
+ */
+#include "engine/forward/forward_priv.h"
+
+/* ---- keys and values ------------------------------------------------------------------------- */
+
+static size_t qkv_width(const hl_hparams *hp) { return (size_t)(hp->n_heads + 2 * hp->n_kv_heads) * hp->head_dim; }
+
+typedef struct store_ctx {
+    hl_forward     *f;
+    const hl_layer *l;
+    uint32_t        i_layer;
+} store_ctx;
+
+/* Norm and rotate the query heads of one KV head's group, and its key; write key and value. */
+static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
+    const store_ctx  *c = ctx;
+    hl_forward       *f = c->f;
+    const hl_hparams *hp = &f->m->hp;
+    const hl_segment  seg = f->segments[i_chunk / hp->n_kv_heads];
+    const uint32_t    kv = i_chunk % hp->n_kv_heads;
+    const uint32_t    group = hp->n_heads / hp->n_kv_heads;
+    const size_t      hd = hp->head_dim;
+    const bool        halves = f->m->arch->rope == HL_ROPE_HALVES;
+    const float      *tables = c->l->windowed ? f->rope_w : f->rope;
+    const float      *q_norm = c->l->v[HL_W_Q_NORM];
+    const float      *k_norm = c->l->v[HL_W_K_NORM];
+    (void)i_thread;
+    for (uint32_t r = seg.begin; r < seg.end; r++) {
+        float       *row = f->qkv + r * qkv_width(hp);
+        const float *cs = tables + (size_t)r * hp->n_rot;
+        for (uint32_t h = kv * group; h < (kv + 1) * group; h++) {
+            float *q = row + h * hd;
+            if (q_norm) f->k->rmsnorm(hd, q, q_norm, hp->rms_eps, q);
+            f->k->rope(hp->n_rot, halves, cs, q);
+        }
+        float *k = row + (hp->n_heads + kv) * hd;
+        float *v = row + (hp->n_heads + hp->n_kv_heads + kv) * hd;
+        if (k_norm) f->k->rmsnorm(hd, k, k_norm, hp->rms_eps, k);
+        f->k->rope(hp->n_rot, halves, cs, k);
+        const hl_seq  *s = f->seqs[r];
+        const uint32_t pos = (uint32_t)f->pos[r];
+        uint8_t       *page = hl_kv_page(s->pool, s->blocks[pos / HL_KV_PAGE_TOKENS], c->i_layer, kv);
+        f->k->kv_write(hl_kv_pool_shape(s->pool)->type, hd, pos % HL_KV_PAGE_TOKENS, k, v, page);
+    }
+}
+
+void hl_kv_store_run(hl_forward *f, uint32_t i_layer) {
+    store_ctx      c = {.f = f, .l = &f->m->layers[i_layer], .i_layer = i_layer};
+    const uint32_t n = f->n_segments * f->m->hp.n_kv_heads;
+    if (f->n_rows <= 4) {
+        for (uint32_t i = 0; i < n; i++) store_chunk(&c, i, 0);
+        return;
+    }
+    hl_pool_run(f->pool, n, store_chunk, &c);
+}
+
+/* ---- attention ------------------------------------------------------------------------------- */
+
+typedef struct attend_ctx {
+    hl_forward     *f;
+    const hl_layer *l;
+    uint32_t        i_layer;
+    uint32_t        tile_rows;   /* rows per item */
+    uint32_t        n_items;     /* (run, tile) pairs, of one KV head */
+    uint32_t        n_splits;    /* in split mode: items are further divided by split; 0 otherwise */
+} attend_ctx;
+
+/* One item: rows [begin, end) of a run, one KV head. */
+typedef struct attend_item {
+    uint32_t begin, end, kv;
+    int32_t  first_pos; /* first position that some row sees */
+    int32_t  last_pos;
+} attend_item;
+
+static int32_t first_visible(const attend_ctx *c, int32_t pos) {
+    const int32_t window = (int32_t)c->f->m->hp.window;
+    return c->l->windowed && pos >= window ? pos - window + 1 : 0;
+}
+
+/* Items are numbered from the end of the batch: later rows see more and cost more, so they go first. */
+static attend_item find_item(const attend_ctx *c, uint32_t i) {
+    const hl_forward *f = c->f;
+    attend_item       it = {.kv = i % f->m->hp.n_kv_heads};
+    uint32_t          tile = c->n_items - 1 - i / f->m->hp.n_kv_heads;
+    for (uint32_t r = 0; r < f->n_runs; r++) {
+        const hl_run   run = f->runs[r];
+        const uint32_t n_tiles = (run.end - run.begin + c->tile_rows - 1) / c->tile_rows;
+        if (tile >= n_tiles) {
+            tile -= n_tiles;
+            continue;
+        }
+        it.begin = run.begin + tile * c->tile_rows;
+        it.end = it.begin + c->tile_rows < run.end ? it.begin + c->tile_rows : run.end;
+        break;
+    }
+    it.first_pos = first_visible(c, f->pos[it.begin]);
+    it.last_pos = f->pos[it.end - 1];
+    return it;
+}
+
+typedef struct attend_queries {
+    const float *q[HL_ATTEND_MAX_QUERIES];
+    int32_t      pos[HL_ATTEND_MAX_QUERIES];
+    int32_t      first[HL_ATTEND_MAX_QUERIES];
+    uint32_t     n;
+} attend_queries;
+
+static void fill_queries(const attend_ctx *c, const attend_item *it, attend_queries *ret) {
+    const hl_hparams *hp = &c->f->m->hp;
+    const uint32_t    group = hp->n_heads / hp->n_kv_heads;
+    ret->n = 0;
+    for (uint32_t r = it->begin; r < it->end; r++) {
+        for (uint32_t g = 0; g < group; g++) {
+            ret->q[ret->n] = c->f->qkv + r * qkv_width(hp) + (size_t)(it->kv * group + g) * hp->head_dim;
+            ret->pos[ret->n] = c->f->pos[r];
+            ret->first[ret->n] = first_visible(c, c->f->pos[r]);
+            ret->n++;
+        }
+    }
+}
+
+static void attend_split(const attend_ctx *c, const attend_item *it, const attend_queries *q, int32_t i_split, float *o,
+                         float *max, float *sum, void *scratch) {
+    const hl_forward *f = c->f;
+    const hl_seq     *s = f->seqs[it->begin];
+    const int32_t     begin = i_split * HL_ATTEND_SPLIT;
+    const int32_t     end = begin + HL_ATTEND_SPLIT <= it->last_pos ? begin + HL_ATTEND_SPLIT : it->last_pos + 1;
+    const uint8_t    *pages[HL_ATTEND_SPLIT / HL_KV_PAGE_TOKENS] = {0};
+    for (int32_t p = begin; p < end; p += HL_KV_PAGE_TOKENS)
+        pages[(p - begin) / HL_KV_PAGE_TOKENS] =
+            hl_kv_page(s->pool, s->blocks[p / HL_KV_PAGE_TOKENS], c->i_layer, it->kv);
+    const hl_attend_in in = {
+        .kv_type = hl_kv_pool_shape(s->pool)->type,
+        .head_dim = f->m->hp.head_dim,
+        .n_queries = q->n,
+        .q = q->q,
+        .q_pos = q->pos,
+        .q_first = q->first,
+        .qk_scale = f->m->hp.qk_scale,
+        .softcap = f->m->hp.attn_softcap,
+        .pos_begin = begin,
+        .pos_end = end,
+        .pages = pages,
+    };
+    f->k->attend(&in, o, max, sum, scratch);
+}
+
+/* Where the result of query i of an item goes. */
+static float *result_of(const attend_ctx *c, const attend_item *it, uint32_t i) {
+    const hl_hparams *hp = &c->f->m->hp;
+    const uint32_t    group = hp->n_heads / hp->n_kv_heads;
+    const uint32_t    row = it->begin + i / group;
+    return c->f->attn + ((size_t)row * hp->n_heads + it->kv * group + i % group) * hp->head_dim;
+}
+
+/* One thread walks all splits of an item. */
+static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
+    const attend_ctx *c = ctx;
+    if (hl_forward_stopped(c->f)) return;
+    const attend_item  it = find_item(c, i_chunk);
+    hl_thread_scratch *ts = &c->f->threads[i_thread];
+    attend_queries     q;
+    fill_queries(c, &it, &q);
+    const size_t  hd = c->f->m->hp.head_dim;
+    const int32_t first = it.first_pos / HL_ATTEND_SPLIT;
+    const int32_t last = it.last_pos / HL_ATTEND_SPLIT;
+    const size_t  o_stride = q.n * hd;
+    float        *max = ts->part_ms;
+    float        *sum = ts->part_ms + (size_t)c->f->n_splits_cap * c->f->tile_queries;
+    for (int32_t s = first; s <= last; s++) {
+        const size_t at = (size_t)(s - first);
+        attend_split(c, &it, &q, s, ts->part_o + at * o_stride, max + at * q.n, sum + at * q.n, ts->attend);
+    }
+    for (uint32_t i = 0; i < q.n; i++)
+        c->f->k->attend_merge((uint32_t)hd, (uint32_t)(last - first + 1), ts->part_o + i * hd, o_stride, max + i, sum + i,
+                              q.n, result_of(c, &it, i));
+}
+
+/* Storage of partial results when splits are items: [item][split][query]. */
+static size_t shared_slot(const attend_ctx *c, uint32_t i_item, uint32_t i_split) {
+    const uint32_t group = c->f->m->hp.n_heads / c->f->m->hp.n_kv_heads;
+    return ((size_t)i_item * c->n_splits + i_split) * c->tile_rows * group;
+}
+
+static void split_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
+    const attend_ctx *c = ctx;
+    if (hl_forward_stopped(c->f)) return;
+    const uint32_t    i_item = i_chunk / c->n_splits;
+    const uint32_t    i = i_chunk % c->n_splits;
+    const attend_item it = find_item(c, i_item);
+    const int32_t     s = it.first_pos / HL_ATTEND_SPLIT + (int32_t)i;
+    if (s > it.last_pos / HL_ATTEND_SPLIT) return;
+    attend_queries q;
+    fill_queries(c, &it, &q);
+    const size_t slot = shared_slot(c, i_item, i);
+    const size_t n_ms = c->f->shared_o_floats / c->f->m->hp.head_dim;
+    attend_split(c, &it, &q, s, c->f->shared_o + slot * c->f->m->hp.head_dim, c->f->shared_ms + slot,
+                 c->f->shared_ms + n_ms + slot, c->f->threads[i_thread].attend);
+}
+
+static void merge_item(const attend_ctx *c, uint32_t i_item) {
+    const attend_item it = find_item(c, i_item);
+    const uint32_t    group = c->f->m->hp.n_heads / c->f->m->hp.n_kv_heads;
+    const uint32_t    hd = c->f->m->hp.head_dim;
+    const size_t      n_ms = c->f->shared_o_floats / hd;
+    const uint32_t    n = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT - it.first_pos / HL_ATTEND_SPLIT + 1);
+    const size_t      slot = shared_slot(c, i_item, 0);
+    const size_t      n_q = (size_t)(it.end - it.begin) * group;
+    const size_t      stride = (size_t)c->tile_rows * group;
+    for (uint32_t i = 0; i < n_q; i++)
+        c->f->k->attend_merge(hd, n, c->f->shared_o + (slot + i) * hd, stride * hd, c->f->shared_ms + slot + i,
+                              c->f->shared_ms + n_ms + slot + i, stride, result_of(c, &it, i));
+}
+
+static uint32_t count_items(const hl_forward *f, uint32_t tile_rows) {
+    uint32_t n = 0;
+    for (uint32_t r = 0; r < f->n_runs; r++) n += (f->runs[r].end - f->runs[r].begin + tile_rows - 1) / tile_rows;
+    return n;
+}
+
+/* Most splits that one item of this layer covers. */
+static uint32_t max_splits(const attend_ctx *c, uint32_t n_items) {
+    uint32_t most = 1;
+    for (uint32_t i = 0; i < n_items; i++) {
+        const attend_item it = find_item(c, i * c->f->m->hp.n_kv_heads);
+        const uint32_t    n = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT - it.first_pos / HL_ATTEND_SPLIT + 1);
+        if (n > most) most = n;
+    }
+    return most;
+}
+
+void hl_attention_run(hl_forward *f, uint32_t i_layer) {
+    const hl_hparams *hp = &f->m->hp;
+    const uint32_t    group = hp->n_heads / hp->n_kv_heads;
+    attend_ctx        c = {.f = f, .l = &f->m->layers[i_layer], .i_layer = i_layer};
+    c.tile_rows = f->tile_queries / group;
+    c.n_items = count_items(f, c.tile_rows);
+    const uint32_t n_items = c.n_items * hp->n_kv_heads;
+    const uint32_t n_threads = (uint32_t)hl_pool_n_threads(f->pool);
+    const bool     few = n_items < 4 * n_threads && n_threads > 1;
+    const uint32_t n_splits = few ? max_splits(&c, c.n_items) : 1;
+    /* Tiles of few rows need less room: one row a tile when no run has more. */
+    if (n_splits > 1 && f->n_rows == f->n_runs) c.tile_rows = 1;
+    const size_t need = (size_t)n_items * n_splits * c.tile_rows * group * hp->head_dim;
+    if (n_splits > 1 && need <= f->shared_o_floats) {
+        c.n_splits = n_splits;
+        hl_pool_run(f->pool, n_items * n_splits, split_chunk, &c);
+        if (hl_forward_stopped(f)) return;
+        for (uint32_t i = 0; i < n_items; i++) merge_item(&c, i);
+        return;
+    }
+    hl_pool_run(f->pool, n_items, whole_chunk, &c);
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * decoder.c - the pass: embed, then per layer attention and feed-forward, then logits.
+ *
+ * A layer is five parallel regions when decoding: q/k/v products, attention, output product, gate and up,
+ * down; what lies between (norms, quantization, rotation) is done by the calling thread for few rows and
+ * in chunks of rows for many. The last layer computes keys and values of every row, and the rest only for
+ * the rows whose logits are wanted.
+ */
+#define _GNU_SOURCE
+#include <math.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/base/mem.h"
+#include "engine/forward/forward_priv.h"
+#include "engine/quant/quant.h"
+
+/* ---- memory ----------------------------------------------------------------------------------- */
+
+/* Splits of decoding rows share a buffer of this size, or of one row at full context if that is more. */
+enum { SHARED_ATTEND_BYTES = 4 << 20, TILE_ATTEND_BYTES = 2 << 20 };
+
+typedef struct layout {
+    uint8_t *memory; /* NULL: only measure */
+    size_t   at;
+} layout;
+
+static void *take(layout *l, size_t n, size_t size) {
+    uint8_t *p = l->memory ? l->memory + l->at : NULL;
+    l->at += (n * size + 63) & ~(size_t)63;
+    return p;
+}
+
+static void take_act(layout *l, hl_act_buf *a, size_t n, uint32_t needs) {
+    *a = (hl_act_buf){0};
+    if (needs & HL_NEED_F32) a->f32 = take(l, n, sizeof *a->f32);
+    if (needs & HL_NEED_BF16) a->bf16 = take(l, n, sizeof *a->bf16);
+    if (needs & HL_NEED_Q8) {
+        a->q = take(l, n, 1);
+        a->d = take(l, n / 32 + 1, sizeof *a->d);
+        a->sum16 = take(l, n / 16 + 1, sizeof *a->sum16);
+    }
+}
+
+static uint32_t needs_of(const hl_model *m, uint32_t *ret_down) {
+    uint32_t needs = m->need_out_in;
+    *ret_down = 0;
+    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
+        const hl_layer *l = &m->layers[i];
+        needs |= l->need_attn_in | l->need_o_in | l->need_ffn_in;
+        *ret_down |= l->need_down_in;
+    }
+    return needs;
+}
+
+static void take_threads(layout *l, hl_forward *f) {
+    const hl_hparams *hp = &f->m->hp;
+    const int32_t     n = hl_pool_n_threads(f->m->engine->pool);
+    f->threads = take(l, (size_t)n, sizeof *f->threads);
+    for (int32_t i = 0; i < n; i++) {
+        hl_thread_scratch ts;
+        ts.matmul = take(l, hl_matmul_scratch_bytes(f->m->max_cols), 1);
+        ts.glu = take(l, 2 * (size_t)f->n_rows_cap * HL_GLU_ROWS, sizeof *ts.glu);
+        ts.attend = take(l, HL_ATTEND_SCRATCH_BYTES, 1);
+        ts.part_o = take(l, (size_t)f->n_splits_cap * f->tile_queries * hp->head_dim, sizeof *ts.part_o);
+        ts.part_ms = take(l, 2 * (size_t)f->n_splits_cap * f->tile_queries, sizeof *ts.part_ms);
+        if (l->memory) f->threads[i] = ts;
+    }
+}
+
+/* The same walk measures and assigns. */
+static size_t lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, uint8_t *memory, hl_forward *f) {
+    const hl_hparams *hp = &m->hp;
+    layout            l = {.memory = memory};
+    const size_t      q = (size_t)hp->n_heads * hp->head_dim;
+    const size_t      kv = (size_t)hp->n_kv_heads * hp->head_dim;
+    const uint32_t    group = hp->n_heads / hp->n_kv_heads;
+    uint32_t          down = 0;
+    const uint32_t    needs = needs_of(m, &down);
+    f->m = m;
+    f->n_rows_cap = rows;
+    f->n_ctx = n_ctx;
+    f->n_splits_cap = ((uint32_t)n_ctx + HL_ATTEND_SPLIT - 1) / HL_ATTEND_SPLIT + 1;
+    const size_t per_query = (size_t)f->n_splits_cap * hp->head_dim * sizeof(float);
+    f->tile_queries = HL_ATTEND_MAX_QUERIES;
+    if (f->tile_queries * per_query > TILE_ATTEND_BYTES) f->tile_queries = (uint32_t)(TILE_ATTEND_BYTES / per_query);
+    if (f->tile_queries < group) f->tile_queries = group;
+    const size_t one_row = (size_t)hp->n_heads * f->n_splits_cap * hp->head_dim;
+    f->shared_o_floats = SHARED_ATTEND_BYTES / sizeof(float) / hp->head_dim * hp->head_dim;
+    if (f->shared_o_floats < one_row) f->shared_o_floats = one_row;
+
+    f->x = take(&l, rows * (size_t)hp->n_embd, sizeof *f->x);
+    f->qkv = take(&l, rows * (q + 2 * kv), sizeof *f->qkv);
+    f->attn = take(&l, rows * q, sizeof *f->attn);
+    f->tmp = take(&l, rows * (size_t)hp->n_embd, sizeof *f->tmp);
+    take_act(&l, &f->act, rows * (q > hp->n_embd ? q : hp->n_embd), needs);
+    const size_t ff = hp->n_experts ? (size_t)hp->n_expert_ff * hp->n_experts_used : hp->n_ff;
+    take_act(&l, &f->act_ff, rows * ff, down);
+    f->rope = take(&l, (size_t)rows * hp->n_rot, sizeof *f->rope);
+    f->rope_w = f->rope;
+    if (hp->window > 0 && (hp->rope.base_window != hp->rope.base || hp->rope.freq_scale != 1.0f))
+        f->rope_w = take(&l, (size_t)rows * hp->n_rot, sizeof *f->rope_w);
+    f->inv_freq = take(&l, hp->n_rot / 2, sizeof *f->inv_freq);
+    f->inv_freq_w = take(&l, hp->n_rot / 2, sizeof *f->inv_freq_w);
+    f->shared_o = take(&l, f->shared_o_floats, sizeof *f->shared_o);
+    f->shared_ms = take(&l, 2 * (f->shared_o_floats / hp->head_dim), sizeof *f->shared_ms);
+    f->runs = take(&l, rows, sizeof *f->runs);
+    f->segments = take(&l, rows, sizeof *f->segments);
+    f->pos = take(&l, rows, sizeof *f->pos);
+    f->seqs = take(&l, rows, sizeof *f->seqs);
+    take_threads(&l, f);
+    const size_t moe_at = l.at;
+    l.at += hl_moe_plan(m, rows);
+    if (memory && hp->n_experts) hl_moe_init(f, memory + moe_at);
+    return l.at;
+}
+
+size_t hl_forward_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx) {
+    hl_forward f = {0};
+    return lay_out(m, n_rows_cap, n_ctx, NULL, &f) + sizeof f;
+}
+
+hl_status hl_forward_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, hl_forward **ret_forward, hl_err *err) {
+    hl_forward *f = hl_new(1, sizeof *f);
+    if (!f) return hl_fail(err, HL_E_NOMEM, "forward pass: no memory");
+    f->memory_bytes = lay_out(m, n_rows_cap, n_ctx, NULL, f);
+    f->memory = mmap(NULL, f->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (f->memory == MAP_FAILED) {
+        const size_t bytes = f->memory_bytes;
+        hl_free(f);
+        return hl_fail(err, HL_E_NOMEM, "forward pass: no memory for %zu bytes of buffers", bytes);
+    }
+    f->k = &m->engine->kernels;
+    f->pool = m->engine->pool;
+    (void)lay_out(m, n_rows_cap, n_ctx, f->memory, f);
+    hl_rope_tables_init(f);
+    *ret_forward = f;
+    return HL_OK;
+}
+
+void hl_forward_free(hl_forward *f) {
+    if (!f) return;
+    if (f->memory) (void)munmap(f->memory, f->memory_bytes);
+    hl_free(f);
+}
+
+/* ---- the pass --------------------------------------------------------------------------------- */
+
+/* Cut the rows into runs of one sequence, and these into segments of one block. */
+static void find_runs(hl_forward *f) {
+    f->n_runs = f->n_segments = 0;
+    for (uint32_t r = 0; r < f->n_rows; r++) {
+        const bool same_run = r > 0 && f->seqs[r] == f->seqs[r - 1];
+        const bool same_block = same_run && f->pos[r] / HL_KV_PAGE_TOKENS == f->pos[r - 1] / HL_KV_PAGE_TOKENS;
+        if (!same_run) f->runs[f->n_runs++].begin = r;
+        if (!same_block) f->segments[f->n_segments++].begin = r;
+        f->runs[f->n_runs - 1].end = r + 1;
+        f->segments[f->n_segments - 1].end = r + 1;
+    }
+}
+
+static void embed_row(hl_forward *f, const void *ctx, uint32_t row) {
+    const hl_batch  *b = ctx;
+    const hl_matrix *w = &f->m->tok_embd;
+    const size_t     n = f->m->hp.n_embd;
+    float           *x = f->x + row * n;
+    hl_quant_to_f32(w->type, (const uint8_t *)w->data + (size_t)b->tokens[row] * w->row_bytes, n, x);
+    if (f->m->hp.embd_scale != 1.0f) f->k->scale(n, x, f->m->hp.embd_scale, x);
+}
+
+/* x joins what the last block made (behind its own norm, if it has one); the next norm's result goes to act. */
+typedef struct join_ctx {
+    bool         has_block; /* false: x is the embedding itself */
+    const float *post_norm; /* NULL: none */
+    const float *norm;
+    uint32_t     needs;
+} join_ctx;
+
+static void join_row(hl_forward *f, const void *ctx, uint32_t row) {
+    const join_ctx *c = ctx;
+    const size_t    n = f->m->hp.n_embd;
+    const float     eps = f->m->hp.rms_eps;
+    float          *x = f->x + row * n;
+    float          *t = f->tmp + row * n;
+    if (c->has_block) {
+        if (c->post_norm) f->k->rmsnorm(n, t, c->post_norm, eps, t);
+        f->k->add(n, x, t, x);
+    }
+    f->k->rmsnorm(n, x, c->norm, eps, t);
+    hl_act_write(f, &f->act, c->needs, row, n, t);
+}
+
+static void write_attn_row(hl_forward *f, const void *ctx, uint32_t row) {
+    const hl_layer *l = ctx;
+    const size_t    n = (size_t)f->m->hp.n_heads * f->m->hp.head_dim;
+    hl_act_write(f, &f->act, l->need_o_in, row, n, f->attn + row * n);
+}
+
+static void run_qkv(hl_forward *f, const hl_layer *l) {
+    const hl_hparams *hp = &f->m->hp;
+    const size_t      q = (size_t)hp->n_heads * hp->head_dim;
+    const size_t      kv = (size_t)hp->n_kv_heads * hp->head_dim;
+    const hl_act      x = hl_act_of(&f->act, 0, f->n_rows, hp->n_embd);
+    const hl_product  products[] = {
+        {.w = &l->w[HL_W_Q], .bias = l->v[HL_W_Q_BIAS], .x = x, .y = f->qkv, .y_stride = q + 2 * kv},
+        {.w = &l->w[HL_W_K], .bias = l->v[HL_W_K_BIAS], .x = x, .y = f->qkv + q, .y_stride = q + 2 * kv},
+        {.w = &l->w[HL_W_V], .bias = l->v[HL_W_V_BIAS], .x = x, .y = f->qkv + q + kv, .y_stride = q + 2 * kv},
+    };
+    hl_products_run(f, products, 3);
+}
+
+static void run_attn_out(hl_forward *f, const hl_layer *l) {
+    const hl_hparams *hp = &f->m->hp;
+    hl_rows_run(f, f->n_rows, write_attn_row, l);
+    const hl_product o = {
+        .w = &l->w[HL_W_O],
+        .bias = l->v[HL_W_O_BIAS],
+        .x = hl_act_of(&f->act, 0, f->n_rows, (size_t)hp->n_heads * hp->head_dim),
+        .y = f->tmp,
+        .y_stride = hp->n_embd,
+    };
+    hl_products_run(f, &o, 1);
+}
+
+/* Keep only the rows whose logits are wanted. They move towards the front, in order. */
+static void keep_out_rows(hl_forward *f, const hl_batch *b) {
+    const hl_hparams *hp = &f->m->hp;
+    const size_t      width = (size_t)(hp->n_heads + 2 * hp->n_kv_heads) * hp->head_dim;
+    for (uint32_t i = 0; i < b->n_out; i++) {
+        const uint32_t from = b->out_rows[i];
+        if (from == i) continue;
+        memcpy(f->x + (size_t)i * hp->n_embd, f->x + (size_t)from * hp->n_embd, hp->n_embd * sizeof *f->x);
+        memcpy(f->qkv + i * width, f->qkv + from * width, width * sizeof *f->qkv);
+        f->pos[i] = f->pos[from];
+        f->seqs[i] = f->seqs[from];
+    }
+    f->n_rows = b->n_out;
+    find_runs(f);
+}
+
+static void run_layer(hl_forward *f, const hl_batch *b, uint32_t i_layer) {
+    const hl_model *m = f->m;
+    const hl_layer *l = &m->layers[i_layer];
+    const hl_layer *before = i_layer > 0 ? &m->layers[i_layer - 1] : NULL;
+    const join_ctx  into_attn = {
+         .has_block = before != NULL,
+         .post_norm = before ? before->v[HL_W_FFN_POST_NORM] : NULL,
+         .norm = l->v[HL_W_ATTN_NORM],
+         .needs = l->need_attn_in,
+    };
+    hl_rows_run(f, f->n_rows, join_row, &into_attn);
+    run_qkv(f, l);
+    hl_kv_store_run(f, i_layer);
+    if (i_layer + 1 == m->hp.n_layers && b->n_out < f->n_rows) keep_out_rows(f, b);
+    if (f->n_rows == 0) return;
+    hl_attention_run(f, i_layer);
+    run_attn_out(f, l);
+    const join_ctx into_ffn = {
+        .has_block = true,
+        .post_norm = l->v[HL_W_ATTN_POST_NORM],
+        .norm = l->v[HL_W_FFN_NORM],
+        .needs = l->need_ffn_in,
+    };
+    hl_rows_run(f, f->n_rows, join_row, &into_ffn);
+    if (m->hp.n_experts) hl_moe_run(f, l);
+    else hl_ffn_run(f, l);
+}
+
+static void cap_row(hl_forward *f, const void *ctx, uint32_t row) {
+    float      *y = *(float *const *)ctx + (size_t)row * f->m->hp.n_vocab;
+    const float cap = f->m->hp.final_softcap;
+    for (uint32_t i = 0; i < f->m->hp.n_vocab; i++) y[i] = cap * tanhf(y[i] / cap);
+}
+
+static void run_logits(hl_forward *f, float *ret_logits) {
+    const hl_model *m = f->m;
+    const join_ctx  into_out = {
+         .has_block = true,
+         .post_norm = m->layers[m->hp.n_layers - 1].v[HL_W_FFN_POST_NORM],
+         .norm = m->out_norm,
+         .needs = m->need_out_in,
+    };
+    hl_rows_run(f, f->n_rows, join_row, &into_out);
+    const hl_product out = {
+        .w = &m->out,
+        .x = hl_act_of(&f->act, 0, f->n_rows, m->hp.n_embd),
+        .y = ret_logits,
+        .y_stride = m->hp.n_vocab,
+    };
+    hl_products_run(f, &out, 1);
+    if (m->hp.final_softcap > 0) hl_rows_run(f, f->n_rows, cap_row, &ret_logits);
+}
+
+hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits, hl_err *err) {
+    hl_pool_enter(f->pool);
+    f->stop = stop;
+    f->n_rows = b->n_rows;
+    memcpy(f->pos, b->pos, b->n_rows * sizeof *f->pos);
+    memcpy(f->seqs, b->seqs, b->n_rows * sizeof *f->seqs);
+    find_runs(f);
+    hl_rope_tables_fill(f);
+    hl_rows_run(f, f->n_rows, embed_row, b);
+    for (uint32_t i = 0; i < f->m->hp.n_layers && !hl_forward_stopped(f); i++) run_layer(f, b, i);
+    if (b->n_out > 0 && !hl_forward_stopped(f)) run_logits(f, ret_logits);
+    const bool stopped = hl_forward_stopped(f);
+    hl_pool_leave(f->pool);
+    if (hl_gguf_is_broken(f->m->gguf))
+        return hl_fail(err, HL_E_IO, "the model file was cut short while in use: results are worthless, open it again");
+    return stopped ? hl_fail(err, HL_E_CANCEL, "stopped") : HL_OK;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ffn.c - the gated feed-forward block: down(act(gate x) * up x).
+ *
+ * Gate, up, activation and the quantization for the down product happen chunk by chunk of 32 columns,
+ * while both results are still in cache; the full-width intermediate never goes to memory as f32 unless
+ * a float matrix reads it.
+ */
+#include "engine/forward/ffn_chunk.h"
+
+typedef struct glu_ctx {
+    hl_forward     *f;
+    const hl_layer *l;
+    hl_act          x;
+    uint32_t        chunk_cols; /* a multiple of 32 */
+} glu_ctx;
+
+static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
+    const glu_ctx *c = ctx;
+    if (hl_forward_stopped(c->f)) return;
+    const hl_glu g = {
+        .gate = &c->l->w[HL_W_GATE],
+        .up = &c->l->w[HL_W_UP],
+        .gate_bias = c->l->v[HL_W_GATE_BIAS],
+        .up_bias = c->l->v[HL_W_UP_BIAS],
+        .needs = c->l->need_down_in,
+        .first_row = 0,
+    };
+    const size_t n = g.gate->n_rows;
+    const size_t begin = (size_t)i_chunk * c->chunk_cols;
+    const size_t end = begin + c->chunk_cols < n ? begin + c->chunk_cols : n;
+    for (size_t at = begin; at < end; at += HL_GLU_ROWS)
+        hl_glu_chunk(c->f, &g, &c->x, at, at + HL_GLU_ROWS < end ? at + HL_GLU_ROWS : end, i_thread);
+}
+
+void hl_ffn_run(hl_forward *f, const hl_layer *l) {
+    const hl_hparams *hp = &f->m->hp;
+    glu_ctx           c = {.f = f, .l = l, .x = hl_act_of(&f->act, 0, f->n_rows, hp->n_embd)};
+    c.chunk_cols = hl_glu_chunk_cols(f, &l->w[HL_W_GATE], f->n_rows);
+    hl_pool_run(f->pool, (hp->n_ff + c.chunk_cols - 1) / c.chunk_cols, glu_chunk, &c);
+    const hl_product down = {
+        .w = &l->w[HL_W_DOWN],
+        .bias = l->v[HL_W_DOWN_BIAS],
+        .x = hl_act_of(&f->act_ff, 0, f->n_rows, hp->n_ff),
+        .y = f->tmp,
+        .y_stride = hp->n_embd,
+    };
+    hl_products_run(f, &down, 1);
+}

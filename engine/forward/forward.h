@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * forward.h - one pass of a decoder over a batch of rows.
+ *
+ * A row is one token at one position of one sequence. A batch may mix rows of many sequences (decoding
+ * ones and pieces of prompts); rows of one sequence stand together, in order of position. The result of a
+ * row does not depend on the other rows of the batch.
+ */
+#ifndef HL_ENGINE_FORWARD_FORWARD_H
+#define HL_ENGINE_FORWARD_FORWARD_H
+
+#include <stdatomic.h>
+
+#include "engine/kv/kv_pages.h"
+#include "engine/model_priv.h"
+
+typedef struct hl_batch {
+    uint32_t        n_rows;
+    const int32_t  *tokens;   /* [n_rows] checked ids */
+    const int32_t  *pos;      /* [n_rows] */
+    hl_seq *const  *seqs;     /* [n_rows] with blocks reserved for pos */
+    uint32_t        n_out;    /* rows whose logits are wanted */
+    const uint32_t *out_rows; /* [n_out] ascending */
+} hl_batch;
+
+typedef struct hl_forward hl_forward;
+
+/* Bytes that hl_forward_new() will take at most; most of it is committed on first use. */
+size_t hl_forward_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx);
+
+/* Buffers for batches of up to n_rows_cap rows, of sequences of up to n_ctx positions. */
+HL_MUST_CHECK hl_status hl_forward_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, hl_forward **ret_forward,
+                                       hl_err *err);
+void                    hl_forward_free(hl_forward *f); /* NULL is allowed */
+
+/* Run the batch: keys and values go to the sequences' blocks, logits of the wanted rows to ret_logits.
+ *
+ * in     stop  looked at between work chunks; NULL: never
+ * out    ret_logits  [n_out][n_vocab] f32
+ * fails  HL_E_CANCEL  `stop` was set; what the blocks hold for these rows is undefined
+ *        HL_E_IO      the model file was cut short while mapped
+ * cost   no allocation
+ * thread takes the engine's pool for the time of the pass */
+HL_MUST_CHECK hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits,
+                                        hl_err *err);
+
+#endif

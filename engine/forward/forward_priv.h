@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * forward_priv.h - the state of one pass, shared by the blocks of forward/.
+ */
+#ifndef HL_ENGINE_FORWARD_FORWARD_PRIV_H
+#define HL_ENGINE_FORWARD_FORWARD_PRIV_H
+
+#include "engine/forward/forward.h"
+
+/* Activations of all rows in every form that some product reads. */
+typedef struct hl_act_buf {
+    float    *f32;  /* [rows][cols]; each NULL when no layer needs it */
+    uint16_t *bf16;
+    int8_t   *q;
+    float    *d;
+    int16_t  *sum16;
+} hl_act_buf;
+
+/* Rows that lie in one block of one sequence, in order: what may be written by one thread. */
+typedef struct hl_segment {
+    uint32_t begin, end; /* rows */
+} hl_segment;
+
+/* Rows of one sequence that stand together. */
+typedef struct hl_run {
+    uint32_t begin, end;
+} hl_run;
+
+typedef struct hl_thread_scratch {
+    void    *matmul;  /* hl_matmul_scratch_bytes() */
+    float   *glu;     /* [2][rows][HL_GLU_ROWS] gate and up of one chunk */
+    void    *attend;  /* HL_ATTEND_SCRATCH_BYTES */
+    float   *part_o;  /* [n_splits][tile][head_dim] partial attention */
+    float   *part_ms; /* [2][n_splits][tile] */
+} hl_thread_scratch;
+
+enum { HL_GLU_ROWS = 32 };
+
+struct hl_forward {
+    const hl_model   *m;
+    const hl_kernels *k;
+    hl_pool          *pool;
+    uint32_t          n_rows_cap;
+    int32_t           n_ctx;
+    uint32_t          n_splits_cap;
+    uint32_t          tile_queries; /* most queries of one attention item */
+    uint8_t          *memory;       /* one mapping for everything below */
+    size_t            memory_bytes;
+
+    float      *x;      /* [rows][n_embd] the residual stream */
+    float      *qkv;    /* [rows][q + 2 kv] */
+    float      *attn;   /* [rows][q] */
+    float      *tmp;    /* [rows][n_embd] result of a block before it joins x */
+    float      *h;      /* [pairs][n_ff] only when a float matrix reads it */
+    hl_act_buf  act;    /* inputs of the next products, up to max(n_embd, q) columns */
+    hl_act_buf  act_ff; /* inputs of the down product */
+    float      *rope;   /* [rows][n_rot / 2][2] cos, sin */
+    float      *rope_w; /* the same for windowed layers; equals rope when the base is the same */
+    double     *inv_freq;   /* [n_rot / 2] and for windows */
+    double     *inv_freq_w;
+    float       rope_mscale;
+    float      *shared_o;   /* partial attention of decoding rows, all threads */
+    float      *shared_ms;
+    size_t      shared_o_floats;
+    hl_run     *runs;       /* [rows] */
+    hl_segment *segments;   /* [rows] */
+    uint32_t    n_runs, n_segments;
+    int32_t    *pos;        /* [rows] of the batch; compacted for the last layer */
+    hl_seq    **seqs;
+    struct hl_moe_scratch *moe; /* NULL: dense */
+    hl_thread_scratch     *threads;
+
+    const atomic_bool *stop;
+    uint32_t           n_rows; /* of the pass; n_out in the second half of the last layer */
+};
+
+static inline bool hl_forward_stopped(const hl_forward *f) {
+    return f->stop && atomic_load_explicit(f->stop, memory_order_relaxed);
+}
+
+/* One product of a parallel region: y[row][r] = w x + bias. */
+typedef struct hl_product {
+    const hl_matrix *w;
+    const float     *bias; /* [w->n_rows]; NULL: none */
+    hl_act           x;
+    float           *y;
+    size_t           y_stride;
+} hl_product;
+
+/* All products in one region. */
+void hl_products_run(hl_forward *f, const hl_product *products, uint32_t n_products);
+
+/* fn(f, ctx, row) for every row: in the calling thread when there are few, else in chunks. */
+typedef void hl_row_fn(hl_forward *f, const void *ctx, uint32_t row);
+void         hl_rows_run(hl_forward *f, uint32_t n_rows, hl_row_fn *fn, const void *ctx);
+
+/* Write one row of f32 into the forms of `needs`. */
+void   hl_act_write(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+                    const float *x);
+/* As above for columns [begin, end) of a wider row; both multiples of 32. */
+void   hl_act_write_part(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+                         size_t begin, size_t end, const float *x);
+/* The view of rows [begin, begin + n) that a product reads. */
+hl_act hl_act_of(const hl_act_buf *a, uint32_t begin, uint32_t n, size_t n_cols);
+
+void hl_rope_tables_init(hl_forward *f);       /* inverse frequencies of the model */
+void hl_rope_tables_fill(hl_forward *f);       /* cos and sin of the rows' positions */
+
+void hl_attention_run(hl_forward *f, uint32_t i_layer);           /* qkv -> attn */
+void hl_kv_store_run(hl_forward *f, uint32_t i_layer);            /* norm, rotate, write keys and values */
+void hl_ffn_run(hl_forward *f, const hl_layer *l);                /* act -> tmp */
+size_t hl_moe_plan(const hl_model *m, uint32_t n_rows_cap);
+void   hl_moe_init(hl_forward *f, uint8_t *memory);
+void hl_moe_run(hl_forward *f, const hl_layer *l);                /* act -> tmp */
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * products.c - parallel regions of a pass: matrix products in chunks, and work row by row.
+ */
+#include <string.h>
+
+#include "engine/forward/forward_priv.h"
+
+enum { MAX_PRODUCTS = 3 };
+
+typedef struct product_chunks {
+    hl_forward       *f;
+    const hl_product *products;
+    uint32_t          n_products;
+    uint32_t          first[MAX_PRODUCTS + 1]; /* chunk number where each product begins */
+    size_t            rows[MAX_PRODUCTS];      /* per chunk */
+} product_chunks;
+
+static void add_bias(const hl_product *p, size_t begin, size_t end) {
+    for (size_t t = 0; t < p->x.n_tokens; t++)
+        for (size_t r = begin; r < end; r++) p->y[t * p->y_stride + r] += p->bias[r];
+}
+
+static void run_product_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
+    const product_chunks *c = ctx;
+    if (hl_forward_stopped(c->f)) return;
+    uint32_t i = 0;
+    while (i_chunk >= c->first[i + 1]) i++;
+    const hl_product *p = &c->products[i];
+    const size_t      begin = (i_chunk - c->first[i]) * c->rows[i];
+    const size_t      end = begin + c->rows[i] < p->w->n_rows ? begin + c->rows[i] : p->w->n_rows;
+    hl_matmul_chunk(c->f->k, p->w, begin, end, &p->x, c->f->threads[i_thread].matmul, p->y, p->y_stride);
+    if (p->bias) add_bias(p, begin, end);
+}
+
+void hl_products_run(hl_forward *f, const hl_product *products, uint32_t n_products) {
+    product_chunks c = {.f = f, .products = products, .n_products = n_products};
+    for (uint32_t i = 0; i < n_products; i++) {
+        const hl_product *p = &products[i];
+        c.rows[i] = hl_matmul_chunk_rows(p->w, p->x.n_tokens, (size_t)hl_pool_n_threads(f->pool));
+        c.first[i + 1] = c.first[i] + (uint32_t)((p->w->n_rows + c.rows[i] - 1) / c.rows[i]);
+    }
+    hl_pool_run(f->pool, c.first[n_products], run_product_chunk, &c);
+}
+
+/* Few rows are done in place: handing them out costs more than the work. */
+enum { INLINE_ROWS = 4, ROWS_PER_CHUNK = 8 };
+
+typedef struct row_chunks {
+    hl_forward *f;
+    hl_row_fn  *fn;
+    const void *ctx;
+    uint32_t    n_rows;
+} row_chunks;
+
+static void run_row_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
+    const row_chunks *c = ctx;
+    (void)i_thread;
+    const uint32_t begin = i_chunk * ROWS_PER_CHUNK;
+    const uint32_t end = begin + ROWS_PER_CHUNK < c->n_rows ? begin + ROWS_PER_CHUNK : c->n_rows;
+    for (uint32_t r = begin; r < end; r++) c->fn(c->f, c->ctx, r);
+}
+
+void hl_rows_run(hl_forward *f, uint32_t n_rows, hl_row_fn *fn, const void *ctx) {
+    if (n_rows <= INLINE_ROWS) {
+        for (uint32_t r = 0; r < n_rows; r++) fn(f, ctx, r);
+        return;
+    }
+    row_chunks c = {.f = f, .fn = fn, .ctx = ctx, .n_rows = n_rows};
+    hl_pool_run(f->pool, (n_rows + ROWS_PER_CHUNK - 1) / ROWS_PER_CHUNK, run_row_chunk, &c);
+}
+
+void hl_act_write_part(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+                       size_t begin, size_t end, const float *x) {
+    const size_t at = (size_t)row * n_cols + begin;
+    const size_t n = end - begin;
+    if ((needs & HL_NEED_F32) && a->f32 && a->f32 + at != x) memcpy(a->f32 + at, x, n * sizeof *x);
+    if (needs & HL_NEED_BF16) f->k->f32_to_bf16(n, x, a->bf16 + at);
+    if (needs & HL_NEED_Q8) f->k->quantize_act(n, x, a->q + at, a->d + at / 32, a->sum16 + at / 16);
+}
+
+void hl_act_write(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+                  const float *x) {
+    hl_act_write_part(f, a, needs, row, n_cols, 0, n_cols, x);
+}
+
+hl_act hl_act_of(const hl_act_buf *a, uint32_t begin, uint32_t n, size_t n_cols) {
+    const size_t at = (size_t)begin * n_cols;
+    return (hl_act){
+        .n_tokens = n,
+        .n_cols = n_cols,
+        .f32 = a->f32 ? a->f32 + at : NULL,
+        .bf16 = a->bf16 ? a->bf16 + at : NULL,
+        .q = a->q ? a->q + at : NULL,
+        .d = a->d ? a->d + at / 32 : NULL,
+        .sum16 = a->sum16 ? a->sum16 + at / 16 : NULL,
+    };
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * kv_pages.c - one reserved range, a stack of free blocks, a count per block.
+ */
+#define _GNU_SOURCE
+#include "engine/kv/kv_pages.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/base/mem.h"
+
+struct hl_kv_pool {
+    hl_kv_shape shape;
+    size_t      page_bytes;
+    size_t      block_bytes; /* a multiple of the system's page */
+    size_t      total_bytes;
+    uint8_t    *data;
+    uint32_t    n_blocks;
+    uint32_t    n_free;
+    uint32_t   *free_stack; /* [n_blocks]; the top is free_stack[n_free - 1] */
+    uint32_t   *refs;       /* [n_blocks] */
+};
+
+size_t hl_kv_block_bytes(const hl_kv_shape *s) {
+    const size_t bytes = (size_t)s->n_layers * s->n_kv_heads * hl_kv_page_bytes(s->type, s->head_dim);
+    return (bytes + 4095) & ~(size_t)4095;
+}
+
+hl_status hl_kv_pool_new(const hl_kv_shape *s, uint32_t n_blocks, hl_kv_pool **ret_pool, hl_err *err) {
+    hl_kv_pool *p = hl_new(1, sizeof *p);
+    if (!p) return hl_fail(err, HL_E_NOMEM, "key/value cache: no memory");
+    p->shape = *s;
+    p->page_bytes = hl_kv_page_bytes(s->type, s->head_dim);
+    p->block_bytes = hl_kv_block_bytes(s);
+    p->n_blocks = p->n_free = n_blocks;
+    p->free_stack = hl_new(n_blocks, sizeof *p->free_stack);
+    p->refs = hl_new(n_blocks, sizeof *p->refs);
+    if (!p->free_stack || !p->refs || !hl_mul_size(p->block_bytes, n_blocks, &p->total_bytes)) goto fail;
+    p->data = mmap(NULL, p->total_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p->data == MAP_FAILED) {
+        p->data = NULL;
+        goto fail;
+    }
+    /* Large pages only where blocks are large: a huge page holds 2 MiB even when one position is used. */
+    if (p->block_bytes >= (2u << 20)) (void)madvise(p->data, p->total_bytes, MADV_HUGEPAGE);
+    for (uint32_t i = 0; i < n_blocks; i++) p->free_stack[i] = n_blocks - 1 - i;
+    *ret_pool = p;
+    return HL_OK;
+fail:
+    hl_kv_pool_free(p);
+    return hl_fail(err, HL_E_NOMEM, "key/value cache: no memory for %u blocks of %zu bytes", n_blocks,
+                   hl_kv_block_bytes(s));
+}
+
+void hl_kv_pool_free(hl_kv_pool *p) {
+    if (!p) return;
+    if (p->data) (void)munmap(p->data, p->total_bytes);
+    hl_free(p->free_stack);
+    hl_free(p->refs);
+    hl_free(p);
+}
+
+bool hl_kv_block_get(hl_kv_pool *p, uint32_t *ret_block) {
+    if (p->n_free == 0) return false;
+    const uint32_t block = p->free_stack[--p->n_free];
+    assert(p->refs[block] == 0);
+    p->refs[block] = 1;
+    *ret_block = block;
+    return true;
+}
+
+void hl_kv_block_ref(hl_kv_pool *p, uint32_t block) {
+    assert(p->refs[block] > 0);
+    p->refs[block]++;
+}
+
+void hl_kv_block_unref(hl_kv_pool *p, uint32_t block) {
+    assert(p->refs[block] > 0);
+    if (--p->refs[block] == 0) p->free_stack[p->n_free++] = block;
+}
+
+uint32_t           hl_kv_block_refs(const hl_kv_pool *p, uint32_t block) { return p->refs[block]; }
+uint32_t           hl_kv_pool_n_free(const hl_kv_pool *p) { return p->n_free; }
+uint32_t           hl_kv_pool_n_blocks(const hl_kv_pool *p) { return p->n_blocks; }
+const hl_kv_shape *hl_kv_pool_shape(const hl_kv_pool *p) { return &p->shape; }
+
+uint8_t *hl_kv_block_data(const hl_kv_pool *p, uint32_t block) { return p->data + block * p->block_bytes; }
+
+uint8_t *hl_kv_page(const hl_kv_pool *p, uint32_t block, uint32_t i_layer, uint32_t i_kv_head) {
+    const size_t i_page = (size_t)i_layer * p->shape.n_kv_heads + i_kv_head;
+    return p->data + block * p->block_bytes + i_page * p->page_bytes;
+}
+
+static uint32_t blocks_for(int32_t n_pos) {
+    return ((uint32_t)n_pos + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS;
+}
+
+hl_status hl_seq_init(hl_seq *s, hl_kv_pool *pool, int32_t n_ctx, hl_err *err) {
+    const uint32_t cap = blocks_for(n_ctx);
+    *s = (hl_seq){.pool = pool, .blocks_cap = cap};
+    s->blocks = hl_new(cap, sizeof *s->blocks);
+    return s->blocks ? HL_OK : hl_fail(err, HL_E_NOMEM, "sequence: no memory for %u block numbers", cap);
+}
+
+void hl_seq_done(hl_seq *s) {
+    if (s->blocks) hl_seq_truncate(s, 0);
+    hl_free(s->blocks);
+    *s = (hl_seq){0};
+}
+
+bool hl_seq_reserve(hl_seq *s, int32_t n_pos) {
+    const uint32_t need = blocks_for(n_pos);
+    if (need > s->blocks_cap) return false;
+    while (s->n_blocks < need) {
+        if (!hl_kv_block_get(s->pool, &s->blocks[s->n_blocks])) return false;
+        s->n_blocks++;
+    }
+    return true;
+}
+
+void hl_seq_truncate(hl_seq *s, int32_t n_pos) {
+    if (n_pos < s->n_pos) s->n_pos = n_pos;
+    const uint32_t keep = blocks_for(s->n_pos);
+    while (s->n_blocks > keep) hl_kv_block_unref(s->pool, s->blocks[--s->n_blocks]);
+}

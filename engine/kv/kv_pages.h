@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * kv_pages.h - the key/value cache: blocks of 64 positions, reference counted, shared by sequences.
+ *
+ * A block holds 64 positions of all layers and KV heads, one page for each pair of them. Address space
+ * for all blocks is reserved at once; memory is committed by first touch and given back when a block
+ * becomes free. Reference counts let sequences share the blocks of a common prefix; a block that is
+ * shared is never written.
+ */
+#ifndef HL_ENGINE_KV_KV_PAGES_H
+#define HL_ENGINE_KV_KV_PAGES_H
+
+#include "engine/kernels/attend.h"
+#include "hyperlama/base.h"
+
+typedef struct hl_kv_shape {
+    hl_kv_type type;
+    uint32_t   n_layers, n_kv_heads, head_dim;
+} hl_kv_shape;
+
+typedef struct hl_kv_pool hl_kv_pool;
+
+size_t hl_kv_block_bytes(const hl_kv_shape *s);
+
+/* fails  HL_E_NOMEM  address space or tables; the pages themselves are taken on first use */
+HL_MUST_CHECK hl_status hl_kv_pool_new(const hl_kv_shape *s, uint32_t n_blocks, hl_kv_pool **ret_pool, hl_err *err);
+void                    hl_kv_pool_free(hl_kv_pool *p); /* NULL is allowed */
+
+/* Take a free block with one reference; false when all are in use. */
+HL_MUST_CHECK bool hl_kv_block_get(hl_kv_pool *p, uint32_t *ret_block);
+void               hl_kv_block_ref(hl_kv_pool *p, uint32_t block);
+void               hl_kv_block_unref(hl_kv_pool *p, uint32_t block); /* the last one frees it */
+uint32_t           hl_kv_block_refs(const hl_kv_pool *p, uint32_t block);
+uint32_t           hl_kv_pool_n_free(const hl_kv_pool *p);
+uint32_t           hl_kv_pool_n_blocks(const hl_kv_pool *p);
+const hl_kv_shape *hl_kv_pool_shape(const hl_kv_pool *p);
+
+uint8_t *hl_kv_block_data(const hl_kv_pool *p, uint32_t block); /* hl_kv_block_bytes() of it */
+uint8_t *hl_kv_page(const hl_kv_pool *p, uint32_t block, uint32_t i_layer, uint32_t i_kv_head);
+
+/* One sequence's positions: block i holds positions 64 i .. 64 i + 63. */
+typedef struct hl_seq {
+    hl_kv_pool *pool;
+    uint32_t   *blocks; /* [blocks_cap] */
+    uint32_t    n_blocks;
+    uint32_t    blocks_cap;
+    int32_t     n_pos; /* positions that hold keys and values */
+} hl_seq;
+
+HL_MUST_CHECK hl_status hl_seq_init(hl_seq *s, hl_kv_pool *pool, int32_t n_ctx, hl_err *err);
+void                    hl_seq_done(hl_seq *s);
+/* Have blocks for positions [0, n_pos); false when the pool has no more (what was there stays). */
+HL_MUST_CHECK bool hl_seq_reserve(hl_seq *s, int32_t n_pos);
+/* Forget positions from n_pos on; blocks that become empty go back. */
+void hl_seq_truncate(hl_seq *s, int32_t n_pos);
+
+#endif

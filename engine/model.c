@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * model.c - from a mapped file to bound tensors.
+ *
+ * The architecture's table says which tensors there are and which shapes they have; here every row is
+ * looked up, checked and remembered as a pointer into the map. Nothing is unpacked and no weight is read.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/base/str.h"
+#include "engine/model_priv.h"
+#include "engine/quant/quant.h"
+#include "engine/tokenizer/tokenizer_load.h"
+
+enum { ARENA_LIMIT_BYTES = 512 << 20 };
+
+static const char *const dim_names[HL_DIM_count] = {
+    "1", "n_vocab", "n_embd", "n_heads * head_dim", "n_kv_heads * head_dim", "head_dim",
+    "n_ff", "n_experts", "n_expert_ff", "n_rot / 2",
+};
+
+uint32_t hl_matrix_needs(const hl_matrix *w) {
+    if (!w->data) return 0;
+    switch (w->type) {
+    case HL_TYPE_f32:
+    case HL_TYPE_f16: return HL_NEED_F32;
+    case HL_TYPE_bf16: return HL_NEED_BF16 | HL_NEED_F32;
+    default: return HL_NEED_Q8;
+    }
+}
+
+static uint64_t dim_value(const hl_hparams *hp, hl_dim d) {
+    switch (d) {
+    case HL_DIM_VOCAB: return hp->n_vocab;
+    case HL_DIM_EMBD: return hp->n_embd;
+    case HL_DIM_Q: return (uint64_t)hp->n_heads * hp->head_dim;
+    case HL_DIM_KV: return (uint64_t)hp->n_kv_heads * hp->head_dim;
+    case HL_DIM_HEAD: return hp->head_dim;
+    case HL_DIM_FF: return hp->n_ff;
+    case HL_DIM_EXPERTS: return hp->n_experts;
+    case HL_DIM_EXPERT_FF: return hp->n_expert_ff;
+    case HL_DIM_ROT_HALF: return hp->n_rot / 2;
+    default: return 1;
+    }
+}
+
+static hl_status check_shape(const hl_model *m, const hl_tensor_row *row, const hl_gguf_tensor *t, hl_err *err) {
+    for (int d = 0; d < HL_GGUF_MAX_DIMS; d++) {
+        const hl_dim   name = d < 3 ? row->shape[d] : HL_DIM_NONE;
+        const uint64_t need = dim_value(&m->hp, name);
+        if (t->shape[d] != need)
+            return hl_fail(err, HL_E_FORMAT, "tensor '%s': shape[%d] is %" PRIu64 ", expected %s = %" PRIu64, t->name, d,
+                           t->shape[d], dim_names[name], need);
+    }
+    return HL_OK;
+}
+
+/* A vector as f32: in place when the file has it so and aligned, else converted into the arena. */
+static hl_status bind_vector(hl_model *m, const hl_gguf_tensor *t, const float **ret, hl_err *err) {
+    if (t->type == HL_TYPE_f32 && (uintptr_t)t->data % sizeof(float) == 0) {
+        *ret = t->data;
+        return HL_OK;
+    }
+    float *x = hl_arena_get(&m->arena, t->n_elems, sizeof *x);
+    if (!x) return hl_fail(err, HL_E_NOMEM, "tensor '%s': no memory for %" PRIu64 " values", t->name, t->n_elems);
+    hl_quant_to_f32(t->type, t->data, t->n_elems, x);
+    *ret = x;
+    return HL_OK;
+}
+
+static hl_status bind_matrix(hl_model *m, const hl_gguf_tensor *t, hl_matrix *ret, size_t *ret_stride, hl_err *err) {
+    const bool   stacked = t->shape[2] > 1 || t->n_dims > 2; /* [experts][rows][cols] */
+    const size_t n_rows = stacked ? t->shape[1] : t->shape[0];
+    const size_t n_cols = stacked ? t->shape[2] : t->shape[1];
+    const size_t row_bytes = hl_type_row_bytes(t->type, n_cols);
+    const size_t elem = hl_type_block_elems(t->type) == 1 ? hl_type_block_bytes(t->type) : 2;
+    if ((uintptr_t)t->data % elem != 0)
+        return hl_fail(err, HL_E_FORMAT, "tensor '%s': data is not aligned to %zu bytes", t->name, elem);
+    *ret = (hl_matrix){.type = t->type, .n_rows = n_rows, .n_cols = n_cols, .row_bytes = row_bytes, .data = t->data};
+    *ret_stride = stacked ? row_bytes * n_rows : 0;
+    if (n_cols > m->max_cols) m->max_cols = (uint32_t)n_cols;
+    return HL_OK;
+}
+
+/* Weights may come with a factor in a tensor of their own ("<name>.scale"). Only 1 is supported: no file
+ * of the supported types has another, and a silent wrong answer is worse than a refusal. */
+static hl_status check_scales(const hl_model *m, hl_err *err) {
+    for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++) {
+        const hl_gguf_tensor *t = hl_gguf_tensor_at(m->gguf, i);
+        const char           *dot = strrchr(t->name, '.');
+        if (!dot || (strcmp(dot, ".scale") != 0 && strcmp(dot, ".input_scale") != 0)) continue;
+        if (t->type != HL_TYPE_f32) continue;
+        for (uint64_t j = 0; j < t->n_elems; j++) {
+            float x = 0;
+            memcpy(&x, (const uint8_t *)t->data + j * sizeof x, sizeof x);
+            if (x != 1.0f)
+                return hl_fail(err, HL_E_UNSUPPORTED, "tensor '%s' scales a weight by %g; only 1 is supported", t->name,
+                               (double)x);
+        }
+    }
+    return HL_OK;
+}
+
+static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_layer, hl_layer *layer, size_t *ret_bound,
+                          hl_err *err) {
+    const bool has_experts = m->hp.n_experts > 0;
+    if ((row->flags & HL_T_DENSE) && has_experts) return HL_OK;
+    if ((row->flags & HL_T_EXPERT) && !has_experts) return HL_OK;
+    char name[96];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    (void)snprintf(name, sizeof name, row->name, i_layer);
+#pragma GCC diagnostic pop
+    const hl_gguf_tensor *t = hl_gguf_find_tensor(m->gguf, name);
+    if (!t) {
+        if (row->flags & HL_T_OPTIONAL) return HL_OK;
+        return hl_fail(err, HL_E_FORMAT, "tensor '%s' is missing (architecture '%s' needs it)", name, m->arch->name);
+    }
+    hl_status status = check_shape(m, row, t, err);
+    if (status != HL_OK) return status;
+    (*ret_bound)++;
+    size_t stride = 0;
+    if (row->shape[1] == HL_DIM_NONE) {
+        const float *v = NULL;
+        status = bind_vector(m, t, &v, err);
+        if (row->weight == HL_W_ROPE_FREQS) m->rope_freqs = v;
+        else if (row->weight == HL_W_OUT_NORM) m->out_norm = v;
+        else if (layer) layer->v[row->weight] = v;
+        return status;
+    }
+    hl_matrix w = {0};
+    status = bind_matrix(m, t, &w, &stride, err);
+    if (row->weight == HL_W_TOK_EMBD) m->tok_embd = w;
+    else if (row->weight == HL_W_OUT) m->out = w;
+    else if (layer) {
+        layer->w[row->weight] = w;
+        layer->expert_stride[row->weight] = stride;
+    }
+    return status;
+}
+
+static void note_needs(hl_layer *l) {
+    l->need_attn_in = hl_matrix_needs(&l->w[HL_W_Q]) | hl_matrix_needs(&l->w[HL_W_K]) | hl_matrix_needs(&l->w[HL_W_V]);
+    l->need_o_in = hl_matrix_needs(&l->w[HL_W_O]);
+    l->need_ffn_in = hl_matrix_needs(&l->w[HL_W_GATE]) | hl_matrix_needs(&l->w[HL_W_UP]) |
+                     hl_matrix_needs(&l->w[HL_W_ROUTER]) | hl_matrix_needs(&l->w[HL_W_GATE_EXPS]) |
+                     hl_matrix_needs(&l->w[HL_W_UP_EXPS]);
+    l->need_down_in = hl_matrix_needs(&l->w[HL_W_DOWN]) | hl_matrix_needs(&l->w[HL_W_DOWN_EXPS]);
+}
+
+static hl_status bind_tensors(hl_model *m, hl_err *err) {
+    size_t    n_bound = 0;
+    hl_status status = check_scales(m, err);
+    m->layers = hl_arena_get(&m->arena, m->hp.n_layers, sizeof *m->layers);
+    if (!m->layers) return hl_fail(err, HL_E_NOMEM, "no memory for %u layers", m->hp.n_layers);
+    for (const hl_tensor_row *row = m->arch->tensors; row->name && status == HL_OK; row++) {
+        if (row->weight < HL_W_LAYER) {
+            status = bind_row(m, row, 0, NULL, &n_bound, err);
+            continue;
+        }
+        for (uint32_t i = 0; i < m->hp.n_layers && status == HL_OK; i++)
+            status = bind_row(m, row, i, &m->layers[i], &n_bound, err);
+    }
+    if (status != HL_OK) return status;
+    if (!m->out.data) m->out = m->tok_embd;
+    m->need_out_in = hl_matrix_needs(&m->out);
+    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
+        hl_layer *l = &m->layers[i];
+        l->windowed = m->hp.window > 0 && (i + 1) % m->hp.window_pattern != 0;
+        note_needs(l);
+    }
+    if (n_bound < hl_gguf_n_tensors(m->gguf))
+        hl_event(&m->engine->events, HL_LOG_DEBUG, "engine", "tensors-unused", "n=%zu of=%zu action=ignored",
+                 hl_gguf_n_tensors(m->gguf) - n_bound, hl_gguf_n_tensors(m->gguf));
+    return HL_OK;
+}
+
+/* The vocabulary's size comes from the embedding: files may pad it beyond the token list. */
+static hl_status find_vocab_size(hl_model *m, hl_err *err) {
+    const hl_gguf_tensor *t = hl_gguf_find_tensor(m->gguf, "token_embd.weight");
+    if (!t) return hl_fail(err, HL_E_FORMAT, "tensor 'token_embd.weight' is missing");
+    if (t->shape[0] < 1 || t->shape[0] > HL_MAX_VOCAB)
+        return hl_fail(err, HL_E_FORMAT, "tensor 'token_embd.weight': %" PRIu64 " rows, expected 1..%d", t->shape[0],
+                       HL_MAX_VOCAB);
+    m->hp.n_vocab = (uint32_t)t->shape[0];
+    if (m->tokenizer && (uint32_t)hl_tokenizer_n_vocab(m->tokenizer) > m->hp.n_vocab)
+        return hl_fail(err, HL_E_FORMAT, "the vocabulary has %d tokens, the embedding only %u rows",
+                       hl_tokenizer_n_vocab(m->tokenizer), m->hp.n_vocab);
+    return HL_OK;
+}
+
+static uint64_t count_weights(const hl_matrix *w, uint64_t *bytes) {
+    if (!w->data) return 0;
+    *bytes += (uint64_t)w->n_rows * w->row_bytes;
+    return (uint64_t)w->n_rows * w->n_cols;
+}
+
+static void fill_info(hl_model *m) {
+    const hl_hparams *hp = &m->hp;
+    hl_model_info    *in = &m->info;
+    uint64_t          by_type[HL_TYPE_count] = {0};
+    for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++) {
+        const hl_gguf_tensor *t = hl_gguf_tensor_at(m->gguf, i);
+        in->n_params += t->n_elems;
+        if (t->n_dims > 1) by_type[t->type] += t->n_bytes;
+    }
+    hl_type most = HL_TYPE_f32;
+    for (int t = 0; t < HL_TYPE_count; t++)
+        if (by_type[t] > by_type[most]) most = (hl_type)t;
+    in->file_type = hl_type_name(most);
+    for (uint32_t i = 0; i < hp->n_layers; i++) {
+        for (int k = HL_W_LAYER; k < HL_W_count; k++) {
+            uint64_t       bytes = 0;
+            const uint64_t n = count_weights(&m->layers[i].w[k], &bytes);
+            const uint64_t times = m->layers[i].expert_stride[k] ? hp->n_experts_used : 1;
+            in->macs_per_token += n * times;
+            in->weight_bytes_per_token += bytes * times;
+        }
+    }
+    in->macs_per_token += count_weights(&m->out, &in->weight_bytes_per_token);
+    in->n_layers = (int32_t)hp->n_layers;
+    in->n_embd = (int32_t)hp->n_embd;
+    in->n_heads = (int32_t)hp->n_heads;
+    in->n_kv_heads = (int32_t)hp->n_kv_heads;
+    in->head_dim = (int32_t)hp->head_dim;
+    in->n_ff = (int32_t)(hp->n_experts ? hp->n_expert_ff : hp->n_ff);
+    in->n_vocab = (int32_t)hp->n_vocab;
+    in->n_ctx_train = (int32_t)hp->n_ctx_train;
+    in->n_experts = (int32_t)hp->n_experts;
+    in->n_experts_used = (int32_t)hp->n_experts_used;
+}
+
+/* Text keys outlive the call as terminated strings in the arena. */
+static const char *keep_text(hl_model *m, const char *key) {
+    hl_view v = {0};
+    if (!hl_gguf_find(m->gguf, key) || hl_gguf_get_text(m->gguf, key, &v, NULL) != HL_OK) return "";
+    const char *s = hl_arena_get_text(&m->arena, v.ptr, v.len);
+    return s ? s : "";
+}
+
+static hl_status find_arch(hl_model *m, hl_err *err) {
+    hl_view   name = {0};
+    hl_status status = hl_gguf_get_text(m->gguf, "general.architecture", &name, err);
+    if (status == HL_E_NOT_FOUND) return hl_fail(err, HL_E_FORMAT, "key 'general.architecture' is missing");
+    if (status != HL_OK) return status;
+    m->arch = hl_arch_find(name);
+    if (m->arch) return HL_OK;
+    hl_str list;
+    hl_str_init(&list, 400);
+    for (size_t i = 0; hl_arch_name_at(i); i++) hl_str_add_format(&list, "%s%s", i ? ", " : "", hl_arch_name_at(i));
+    status = hl_fail(err, HL_E_UNSUPPORTED, "architecture '%.*s'; supported: %s", (int)(name.len > 64 ? 64 : name.len),
+                     name.ptr, hl_str_text(&list));
+    hl_str_done(&list);
+    return status;
+}
+
+static hl_status load_tokenizer(hl_model *m, hl_err *err) {
+    const hl_status status = hl_tokenizer_new(m->gguf, &m->tokenizer, err);
+    return status == HL_E_NOT_FOUND ? HL_OK : status; /* a model without a vocabulary still runs on ids */
+}
+
+static hl_status open_gguf(const char *const *paths, size_t n_paths, hl_gguf **ret, hl_err *err) {
+    if (n_paths == 0) return hl_fail(err, HL_E_ARG, "no model file was named");
+    return n_paths == 1 ? hl_gguf_open(paths[0], ret, err) : hl_gguf_open_shards(paths, n_paths, ret, err);
+}
+
+hl_status hl_model_open(hl_engine *e, const char *const *paths, size_t n_paths, const hl_model_params *p,
+                        hl_model **ret_model, hl_err *err) {
+    const bool vocab_only = p && p->vocab_only;
+    hl_model  *m = hl_new(1, sizeof *m);
+    if (!m) return hl_fail(err, HL_E_NOMEM, "open model: no memory");
+    m->engine = e;
+    hl_arena_init(&m->arena, ARENA_LIMIT_BYTES);
+    hl_status status = open_gguf(paths, n_paths, &m->gguf, err);
+    if (status != HL_OK) goto fail;
+    m->info.name = keep_text(m, "general.name");
+    m->info.arch = keep_text(m, "general.architecture");
+    m->info.file_type = "";
+    m->info.file_bytes = hl_gguf_file_bytes(m->gguf);
+    status = load_tokenizer(m, err);
+    if (status != HL_OK) goto fail;
+    if (!vocab_only) {
+        if ((status = find_arch(m, err)) != HL_OK || (status = hl_hparams_load(m->gguf, m->arch, &m->hp, err)) != HL_OK ||
+            (status = find_vocab_size(m, err)) != HL_OK || (status = bind_tensors(m, err)) != HL_OK)
+            goto fail;
+        fill_info(m);
+        hl_gguf_will_need(m->gguf);
+    }
+    *ret_model = m;
+    return HL_OK;
+fail:
+    hl_model_close(m);
+    return hl_fail_within(err, "load '%s'", n_paths ? paths[0] : "");
+}
+
+void hl_model_close(hl_model *m) {
+    if (!m) return;
+    hl_tokenizer_free(m->tokenizer);
+    hl_gguf_close(m->gguf);
+    hl_arena_done(&m->arena);
+    hl_free(m);
+}
+
+void                hl_model_get_info(const hl_model *m, hl_model_info *ret_info) { *ret_info = m->info; }
+const hl_tokenizer *hl_model_tokenizer(const hl_model *m) { return m->tokenizer; }
+
+hl_view hl_model_chat_template(const hl_model *m) {
+    hl_view v = {0};
+    if (!hl_gguf_find(m->gguf, "tokenizer.chat_template") ||
+        hl_gguf_get_text(m->gguf, "tokenizer.chat_template", &v, NULL) != HL_OK)
+        return (hl_view){0};
+    return v;
+}
+
+static const char *const kind_names[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
+                                         "bool", "string", "array", "u64", "i64", "f64"};
+
+static void add_value(hl_str *s, const hl_gguf_value *v, uint64_t i) {
+    int64_t n = 0;
+    double  x = 0;
+    if (hl_gguf_elem_i64(v, i, &n)) hl_str_add_format(s, "%" PRId64, n);
+    else if (hl_gguf_elem_f64(v, i, &x)) hl_str_add_format(s, "%g", x);
+}
+
+void hl_model_each_key(const hl_model *m, void (*fn)(void *, hl_view, const char *, const char *), void *user) {
+    enum { MAX_ELEMS = 8 };
+    for (size_t i = 0; i < hl_gguf_n_values(m->gguf); i++) {
+        const hl_gguf_value *v = hl_gguf_value_at(m->gguf, i);
+        hl_str               s;
+        hl_str_init(&s, 1 << 20);
+        if (v->kind == HL_GGUF_STRING) {
+            hl_gguf_value one = *v;
+            hl_view       text = {0};
+            char          key[256];
+            (void)snprintf(key, sizeof key, "%.*s", (int)(one.key.len < 255 ? one.key.len : 255), one.key.ptr);
+            if (hl_gguf_get_text(m->gguf, key, &text, NULL) == HL_OK) hl_str_add_view(&s, text);
+        } else if (v->kind != HL_GGUF_ARRAY) {
+            add_value(&s, v, 0);
+        } else {
+            hl_gguf_strings it;
+            hl_view         text = {0};
+            const bool      is_text = hl_gguf_strings_init(&it, v);
+            hl_str_add_char(&s, '[');
+            for (uint64_t j = 0; j < v->n && j < MAX_ELEMS; j++) {
+                if (j) hl_str_add_text(&s, ", ");
+                if (is_text && hl_gguf_strings_next(&it, &text)) hl_str_add_json(&s, text);
+                else add_value(&s, v, j);
+            }
+            if (v->n > MAX_ELEMS) hl_str_add_format(&s, ", ... %" PRIu64 " in all", v->n);
+            hl_str_add_char(&s, ']');
+        }
+        fn(user, v->key, kind_names[v->kind], hl_str_text(&s));
+        hl_str_done(&s);
+    }
+}
+
+void hl_model_each_tensor(const hl_model *m, void (*fn)(void *, const char *, const char *, const uint64_t *, uint32_t),
+                          void *user) {
+    for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++) {
+        const hl_gguf_tensor *t = hl_gguf_tensor_at(m->gguf, i);
+        fn(user, t->name, hl_type_name(t->type), t->shape, t->n_dims);
+    }
+}

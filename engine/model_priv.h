@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * model_priv.h - the inside of engine and model, shared by the files of engine/ and forward/.
+ *
+ * Everything here is immutable once hl_model_open() returned. Matrices point into the mapped file;
+ * vectors (norms, biases) are f32 in the file or in the model's arena.
+ */
+#ifndef HL_ENGINE_MODEL_PRIV_H
+#define HL_ENGINE_MODEL_PRIV_H
+
+#include "core/base/arena.h"
+#include "core/base/events.h"
+#include "core/gguf/gguf.h"
+#include "engine/arch/arch.h"
+#include "engine/kernels/kernels.h"
+#include "engine/ops/cpu/matmul.h"
+#include "engine/ops/cpu/pool.h"
+#include "hyperlama/engine.h"
+
+struct hl_engine {
+    hl_pool   *pool;
+    hl_kernels kernels;
+    hl_events  events;
+    char       cpu_text[128];
+};
+
+/* Limits on what a file may claim, far above any published model; checked before anything is allocated. */
+enum {
+    HL_MAX_LAYERS = 1024,
+    HL_MAX_EMBD = 1 << 17,
+    HL_MAX_FF = 1 << 20,
+    HL_MAX_HEADS = 1024,
+    HL_MAX_HEAD_DIM = 512,
+    HL_MAX_VOCAB = 1 << 22,
+    HL_MAX_EXPERTS = 4096,
+    HL_MAX_EXPERTS_USED = 64,
+    HL_MAX_CTX = 1 << 24,
+};
+
+typedef struct hl_hparams {
+    uint32_t n_layers, n_ctx_train, n_embd, n_ff, n_heads, n_kv_heads, head_dim, n_rot, n_vocab;
+    uint32_t n_experts, n_experts_used, n_expert_ff;
+    uint32_t window;         /* positions a windowed layer sees, the own one included; 0: no windows */
+    uint32_t window_pattern; /* see hl_arch */
+    float    rms_eps;
+    float    qk_scale;
+    float    attn_softcap, final_softcap; /* 0: none */
+    float    embd_scale;
+    float    expert_scale;                /* times the sum of the experts; 1 when unset */
+    struct {
+        float    base, base_window;
+        float    freq_scale;   /* 1 / factor; 1: no scaling */
+        float    ext_factor;   /* YaRN's mix: 0 linear, 1 YaRN */
+        float    attn_factor;
+        float    beta_fast, beta_slow;
+        uint32_t n_ctx_orig;
+    } rope;
+} hl_hparams;
+
+/* All experts of one kind: [n_experts] matrices one after another. */
+typedef struct hl_layer {
+    hl_matrix    w[HL_W_count]; /* matrices by purpose; data is NULL when absent. Experts: of expert 0 */
+    const float *v[HL_W_count]; /* vectors by purpose; NULL when absent */
+    size_t       expert_stride[HL_W_count]; /* bytes from one expert's matrix to the next */
+    bool         windowed;
+    /* forms of activations that the products of this layer read: HL_NEED_* */
+    uint32_t     need_attn_in, need_o_in, need_ffn_in, need_down_in;
+} hl_layer;
+
+enum { HL_NEED_F32 = 1, HL_NEED_BF16 = 2, HL_NEED_Q8 = 4 };
+
+struct hl_model {
+    hl_engine     *engine;
+    hl_gguf       *gguf;
+    const hl_arch *arch;
+    hl_arena       arena;
+    hl_hparams     hp;
+    hl_matrix      tok_embd;
+    hl_matrix      out;
+    const float   *out_norm;
+    const float   *rope_freqs; /* [n_rot / 2] divisors; NULL: all 1 */
+    hl_layer      *layers;     /* [n_layers] */
+    uint32_t       need_out_in;
+    uint32_t       max_cols;   /* widest row of any matrix */
+    hl_tokenizer  *tokenizer;  /* NULL: the file has none */
+    hl_model_info  info;
+};
+
+/* Read the keys of `arch`, with defaults and limits. */
+HL_MUST_CHECK hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_hparams *ret_hp, hl_err *err);
+
+uint32_t hl_matrix_needs(const hl_matrix *w); /* HL_NEED_* of a product with it */
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * session.c - one sequence of tokens: a KV cache of its own and the buffers of a pass.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/base/cpus.h"
+#include "core/base/mem.h"
+#include "engine/forward/forward.h"
+
+enum { DEFAULT_CTX = 4096, DEFAULT_BATCH = 512, MAX_BATCH = 8192 };
+
+struct hl_session {
+    hl_model    *model;
+    int32_t      n_ctx;
+    uint32_t     n_batch;
+    uint32_t     n_rows_cap;
+    hl_kv_pool  *pool;
+    hl_seq       seq;
+    hl_forward  *forward;
+    float       *logits; /* [n_rows_cap][n_vocab] */
+    size_t       n_logits;
+    int32_t     *pos;      /* [n_batch] */
+    hl_seq     **seqs;     /* [n_batch] */
+    uint32_t    *out_rows; /* [n_rows_cap] */
+    atomic_bool  stop;
+};
+
+typedef struct geometry {
+    hl_kv_shape shape;
+    int32_t     n_ctx;
+    uint32_t    n_batch, n_rows_cap, n_blocks;
+} geometry;
+
+static hl_status check_params(const hl_model *m, const hl_session_params *p, geometry *ret, hl_err *err) {
+    static const hl_session_params defaults;
+    static const hl_kv_type        kv_types[] = {[HL_KV_CACHE_F16] = HL_KV_f16,
+                                                 [HL_KV_CACHE_F32] = HL_KV_f32,
+                                                 [HL_KV_CACHE_BF16] = HL_KV_bf16,
+                                                 [HL_KV_CACHE_Q8_0] = HL_KV_q8_0};
+    if (!p) p = &defaults;
+    const int32_t train = (int32_t)m->hp.n_ctx_train;
+    const int32_t n_ctx = p->n_ctx ? p->n_ctx : train < DEFAULT_CTX ? train : DEFAULT_CTX;
+    if (m->layers == NULL) return hl_fail(err, HL_E_ARG, "the model was opened for its vocabulary only");
+    if (n_ctx < 1 || n_ctx > HL_MAX_CTX) return hl_fail(err, HL_E_ARG, "n_ctx is %d, expected 1..%d", n_ctx, HL_MAX_CTX);
+    if (p->n_batch < 0 || p->n_batch > MAX_BATCH)
+        return hl_fail(err, HL_E_ARG, "n_batch is %d, expected 0 (automatic) or 1..%d", p->n_batch, MAX_BATCH);
+    if (p->n_rows_cap < 0 || p->n_rows_cap > MAX_BATCH)
+        return hl_fail(err, HL_E_ARG, "n_rows_cap is %d, expected 0..%d", p->n_rows_cap, MAX_BATCH);
+    if ((unsigned)p->kv_type >= sizeof kv_types / sizeof kv_types[0])
+        return hl_fail(err, HL_E_ARG, "kv_type is %d, expected f16, f32, bf16 or q8_0", (int)p->kv_type);
+    int32_t n_batch = p->n_batch ? p->n_batch : DEFAULT_BATCH;
+    if (n_batch > n_ctx) n_batch = n_ctx;
+    *ret = (geometry){
+        .shape = {kv_types[p->kv_type], m->hp.n_layers, m->hp.n_kv_heads, m->hp.head_dim},
+        .n_ctx = n_ctx,
+        .n_batch = (uint32_t)n_batch,
+        .n_rows_cap = p->n_rows_cap ? (uint32_t)p->n_rows_cap : 1,
+        .n_blocks = ((uint32_t)n_ctx + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS,
+    };
+    return HL_OK;
+}
+
+static void plan_memory(const hl_model *m, const geometry *g, hl_memory_plan *ret) {
+    ret->weights_bytes = hl_gguf_file_bytes(m->gguf);
+    ret->kv_bytes = (uint64_t)hl_kv_block_bytes(&g->shape) * g->n_blocks;
+    ret->scratch_bytes = hl_forward_plan(m, g->n_batch, g->n_ctx) + (uint64_t)g->n_rows_cap * m->hp.n_vocab * sizeof(float);
+    ret->available_bytes = hl_memory_available();
+}
+
+hl_status hl_session_plan(const hl_model *m, const hl_session_params *p, hl_memory_plan *ret_plan, hl_err *err) {
+    geometry        g;
+    const hl_status status = check_params(m, p, &g, err);
+    if (status == HL_OK) plan_memory(m, &g, ret_plan);
+    return status;
+}
+
+/* Weights are page cache: the system can always drop and read them again, so only what is ours must fit;
+ * but a model larger than the memory would be read from disk for every token, so it is refused too. */
+static hl_status admit(const hl_memory_plan *plan, int32_t n_ctx, hl_err *err) {
+    enum { MIB = 1 << 20 };
+    const uint64_t own = plan->kv_bytes + plan->scratch_bytes;
+    if (plan->available_bytes == 0) return HL_OK;
+    if (own <= plan->available_bytes && plan->weights_bytes + own <= plan->available_bytes) return HL_OK;
+    return hl_fail(err, HL_E_NOMEM,
+                   "not enough memory: weights %" PRIu64 " MiB + key/value cache %" PRIu64 " MiB (context %d) + buffers %" PRIu64
+                   " MiB, available %" PRIu64 " MiB; choose a smaller context or model",
+                   plan->weights_bytes / MIB, plan->kv_bytes / MIB, n_ctx, plan->scratch_bytes / MIB,
+                   plan->available_bytes / MIB);
+}
+
+static hl_status take_memory(hl_session *s, const geometry *g, hl_err *err) {
+    hl_status status = hl_kv_pool_new(&g->shape, g->n_blocks, &s->pool, err);
+    if (status == HL_OK) status = hl_seq_init(&s->seq, s->pool, g->n_ctx, err);
+    if (status == HL_OK) status = hl_forward_new(s->model, g->n_batch, g->n_ctx, &s->forward, err);
+    if (status != HL_OK) return status;
+    s->logits = hl_new_aligned((size_t)g->n_rows_cap * s->model->hp.n_vocab, sizeof *s->logits);
+    s->pos = hl_new(g->n_batch, sizeof *s->pos);
+    s->seqs = hl_new(g->n_batch, sizeof(hl_seq *));
+    s->out_rows = hl_new(g->n_rows_cap, sizeof *s->out_rows);
+    if (!s->logits || !s->pos || !s->seqs || !s->out_rows) return hl_fail(err, HL_E_NOMEM, "session: no memory");
+    return HL_OK;
+}
+
+hl_status hl_session_new(hl_model *m, const hl_session_params *p, hl_session **ret_session, hl_err *err) {
+    geometry       g;
+    hl_memory_plan plan;
+    hl_status      status = check_params(m, p, &g, err);
+    if (status != HL_OK) return status;
+    plan_memory(m, &g, &plan);
+    status = admit(&plan, g.n_ctx, err);
+    if (status != HL_OK) return status;
+    hl_session *s = hl_new(1, sizeof *s);
+    if (!s) return hl_fail(err, HL_E_NOMEM, "session: no memory");
+    s->model = m;
+    s->n_ctx = g.n_ctx;
+    s->n_batch = g.n_batch;
+    s->n_rows_cap = g.n_rows_cap;
+    status = take_memory(s, &g, err);
+    if (status != HL_OK) {
+        hl_session_free(s);
+        return status;
+    }
+    hl_event(&m->engine->events, HL_LOG_DEBUG, "engine", "session-new", "ctx=%d kv_bytes=%" PRIu64 " scratch_bytes=%" PRIu64,
+             g.n_ctx, plan.kv_bytes, plan.scratch_bytes);
+    *ret_session = s;
+    return HL_OK;
+}
+
+void hl_session_free(hl_session *s) {
+    if (!s) return;
+    hl_forward_free(s->forward);
+    hl_seq_done(&s->seq);
+    hl_kv_pool_free(s->pool);
+    hl_free(s->logits);
+    hl_free(s->pos);
+    hl_free(s->seqs);
+    hl_free(s->out_rows);
+    hl_free(s);
+}
+
+static hl_status check_tokens(const hl_session *s, const int32_t *tokens, size_t n, hl_err *err) {
+    if (n == 0) return hl_fail(err, HL_E_ARG, "no tokens to evaluate");
+    if (n > (size_t)(s->n_ctx - s->seq.n_pos))
+        return hl_fail(err, HL_E_FULL, "%zu more tokens do not fit: the context holds %d and %d are in use", n, s->n_ctx,
+                       s->seq.n_pos);
+    for (size_t i = 0; i < n; i++)
+        if (tokens[i] < 0 || tokens[i] >= (int32_t)s->model->hp.n_vocab)
+            return hl_fail(err, HL_E_ARG, "token %zu is %d, expected 0..%u", i, tokens[i], s->model->hp.n_vocab - 1);
+    return HL_OK;
+}
+
+/* One pass; logits of its last n_out rows. */
+static hl_status eval_pass(hl_session *s, const int32_t *tokens, uint32_t n, uint32_t n_out, hl_err *err) {
+    const int32_t begin = s->seq.n_pos;
+    if (!hl_seq_reserve(&s->seq, begin + (int32_t)n)) return hl_fail(err, HL_E_FULL, "no key/value blocks left");
+    for (uint32_t i = 0; i < n; i++) {
+        s->pos[i] = begin + (int32_t)i;
+        s->seqs[i] = &s->seq;
+    }
+    for (uint32_t i = 0; i < n_out; i++) s->out_rows[i] = n - n_out + i;
+    const hl_batch b = {
+        .n_rows = n, .tokens = tokens, .pos = s->pos, .seqs = s->seqs, .n_out = n_out, .out_rows = s->out_rows};
+    const hl_status status = hl_forward_eval(s->forward, &b, &s->stop, s->logits, err);
+    if (status == HL_OK) {
+        s->seq.n_pos = begin + (int32_t)n;
+        s->n_logits = n_out;
+    } else {
+        hl_seq_truncate(&s->seq, begin);
+        if (status == HL_E_CANCEL) atomic_store(&s->stop, false);
+    }
+    return status;
+}
+
+hl_status hl_session_eval(hl_session *s, const int32_t *tokens, size_t n, hl_err *err) {
+    hl_status status = check_tokens(s, tokens, n, err);
+    for (size_t at = 0; at < n && status == HL_OK;) {
+        const uint32_t n_now = n - at < s->n_batch ? (uint32_t)(n - at) : s->n_batch;
+        status = eval_pass(s, tokens + at, n_now, at + n_now == n, err);
+        at += n_now;
+    }
+    return status;
+}
+
+hl_status hl_session_eval_rows(hl_session *s, const int32_t *tokens, size_t n, size_t n_rows, hl_err *err) {
+    const hl_status status = check_tokens(s, tokens, n, err);
+    if (status != HL_OK) return status;
+    if (n > s->n_batch || n_rows > n || n_rows > s->n_rows_cap)
+        return hl_fail(err, HL_E_ARG, "%zu rows of %zu tokens, expected at most %u rows of at most %u tokens", n_rows, n,
+                       s->n_rows_cap, s->n_batch);
+    return eval_pass(s, tokens, (uint32_t)n, (uint32_t)n_rows, err);
+}
+
+const float *hl_session_logits(const hl_session *s) {
+    const size_t last = s->n_logits ? s->n_logits - 1 : 0;
+    return s->logits + last * s->model->hp.n_vocab;
+}
+
+const float *hl_session_logits_at(const hl_session *s, size_t i_row) { return s->logits + i_row * s->model->hp.n_vocab; }
+int32_t      hl_session_pos(const hl_session *s) { return s->seq.n_pos; }
+int32_t      hl_session_n_ctx(const hl_session *s) { return s->n_ctx; }
+
+void hl_session_truncate(hl_session *s, int32_t n_tokens) {
+    if (n_tokens < s->seq.n_pos) hl_seq_truncate(&s->seq, n_tokens < 0 ? 0 : n_tokens);
+}
+
+void hl_session_stop(hl_session *s) { atomic_store(&s->stop, true); }
+void hl_session_resume(hl_session *s) { atomic_store(&s->stop, false); }
