@@ -4,6 +4,8 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 PYTHON  ?= $(firstword $(wildcard /usr/bin/python3) python3)
 OUT     := out/$(MODE)
+# make V=1 shows whole commands
+Q       := $(if $(V),,@)
 .DEFAULT_GOAL := all
 
 include build/isa.mk
@@ -41,36 +43,36 @@ SQL_OBJ := $(if $(SQL),$(OUT)/gen/migrations.o)
 all: $(OUT)/hyperlama
 
 $(OUT)/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(call isa_flags,$<) -MMD -MP -c -o $@ $<
+	@mkdir -p $(@D); echo "  $(if $(filter %.c,$<),CC,GEN) $@"
+	$(Q)$(CC) $(CFLAGS) $(call isa_flags,$<) -MMD -MP -c -o $@ $<
 
 $(OUT)/gen/migrations.c: tools/embed.py $(SQL)
-	@mkdir -p $(@D)
+	@mkdir -p $(@D); echo "  $(if $(filter %.c,$<),CC,GEN) $@"
 	$(PYTHON) tools/embed.py migrations $(SQL) > $@.tmp && mv $@.tmp $@
 $(OUT)/gen/migrations.o: $(OUT)/gen/migrations.c
 	$(CC) $(CFLAGS) -c -o $@ $<
 
 $(OUT)/libhyperlama.a: $(call obj,$(LIB_SRC))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 # Everything but main(), for tests and tools.
 $(OUT)/liball.a: $(call obj,$(filter-out cli/main.c,$(ALL_SRC))) $(SQL_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(OUT)/hyperlama: $(OUT)/cli/main.o $(OUT)/liball.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Tests: one cmocka program per file.
 TEST_SRC  := $(sort $(wildcard tests/unit/test_*.c tests/kernels/test_*.c tests/golden/test_*.c tests/fault/test_*.c tests/migrate/test_*.c))
 TEST_BINS := $(patsubst %.c,$(OUT)/%,$(TEST_SRC))
 $(OUT)/tests/%: $(OUT)/tests/%.o $(OUT)/liball.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 BENCH_SRC  := $(sort $(wildcard bench/bench_*.c))
 BENCH_BINS := $(patsubst bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
 $(OUT)/bench/%: $(OUT)/bench/%.o $(OUT)/liball.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 include build/tasks.mk
 

@@ -67,7 +67,7 @@ static hl_status bind_vector(hl_model *m, const hl_gguf_tensor *t, const float *
     }
     float *x = hl_arena_get(&m->arena, t->n_elems, sizeof *x);
     if (!x) return hl_fail(err, HL_E_NOMEM, "tensor '%s': no memory for %" PRIu64 " values", t->name, t->n_elems);
-    hl_quant_to_f32(t->type, t->data, t->n_elems, x);
+    hl_quant_to_f32(t->type)(t->data, t->n_elems, x);
     *ret = x;
     return HL_OK;
 }

@@ -165,7 +165,7 @@ static void embed_row(hl_forward *f, const void *ctx, uint32_t row) {
     const hl_matrix *w = &f->m->tok_embd;
     const size_t     n = f->m->hp.n_embd;
     float           *x = f->x + row * n;
-    hl_quant_to_f32(w->type, (const uint8_t *)w->data + (size_t)b->tokens[row] * w->row_bytes, n, x);
+    hl_quant_to_f32(w->type)((const uint8_t *)w->data + (size_t)b->tokens[row] * w->row_bytes, n, x);
     if (f->m->hp.embd_scale != 1.0f) f->k->scale(n, x, f->m->hp.embd_scale, x);
 }
 
