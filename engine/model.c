@@ -129,6 +129,7 @@ static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_laye
         status = bind_vector(m, t, &v, err);
         if (row->weight == HL_W_ROPE_FREQS) m->rope_freqs = v;
         else if (row->weight == HL_W_OUT_NORM) m->out_norm = v;
+        else if (row->weight == HL_W_OUT_BIAS) m->out_bias = v;
         else if (layer) layer->v[row->weight] = v;
         return status;
     }

@@ -78,6 +78,7 @@ struct hl_model {
     hl_matrix      tok_embd;
     hl_matrix      out;
     const float   *out_norm;
+    const float   *out_bias;   /* [n_vocab]; NULL: none */
     const float   *rope_freqs; /* [n_rot / 2] divisors; NULL: all 1 */
     hl_layer      *layers;     /* [n_layers] */
     uint32_t       need_out_in;

@@ -31,6 +31,7 @@ typedef enum hl_weight {
     HL_W_ROPE_FREQS,
     HL_W_OUT_NORM,
     HL_W_OUT,
+    HL_W_OUT_BIAS,
     HL_W_LAYER,
     HL_W_ATTN_NORM = HL_W_LAYER,
     HL_W_Q, HL_W_K, HL_W_V,

@@ -33,6 +33,7 @@ static const hl_tensor_row tensors[] = {
     {HL_W_DOWN_EXPS, "blk.%u.ffn_down_exps.weight", {HL_DIM_EXPERTS, HL_DIM_EMBD, HL_DIM_EXPERT_FF}, HL_T_EXPERT},
     {HL_W_OUT_NORM, "output_norm.weight", {HL_DIM_EMBD}, 0},
     {HL_W_OUT, "output.weight", {HL_DIM_VOCAB, HL_DIM_EMBD}, HL_T_OPTIONAL}, /* else tied */
+    {HL_W_OUT_BIAS, "output.bias", {HL_DIM_VOCAB}, HL_T_OPTIONAL},
     {0},
 };
 

@@ -284,6 +284,7 @@ static void run_logits(hl_forward *f, float *ret_logits) {
     hl_rows_run(f, f->n_rows, join_row, &into_out);
     const hl_product out = {
         .w = &m->out,
+        .bias = m->out_bias,
         .x = hl_act_of(&f->act, 0, f->n_rows, m->hp.n_embd),
         .y = ret_logits,
         .y_stride = m->hp.n_vocab,
