@@ -32,7 +32,7 @@ static double tolerance_of(const char *name, const json_t *record) {
     const double             off = json_number_value(json_object_get(record, "reference_off_by"));
     for (size_t i = 0; i < sizeof loose / sizeof loose[0]; i++)
         if (strcmp(name, loose[i]) == 0) return 1e-3;
-    if (off > 0.002) return off * 1.05;
+    if (off > 0.002) return off * 1.15;
     return strncmp(name, "gemma", 5) == 0 ? 1e-3 : 1e-5; /* the reference looks GELU up in a table of f16 */
 }
 
