@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tile_avx512.h - codes of 16 or 32 rows times up to six tokens, for every quantized type.
+ *
+ * The including file defines HL_DOT(acc, w, x): add to each 32-bit lane the dot product of its four
+ * unsigned bytes of w with its four signed bytes of x. Lane i of vector v is row 16 v + i; a token's
+ * four columns are broadcast. Codes keep their offset: the sum starts from -offset * (sum of x), which
+ * is exact. Order of float operations: kernels.h.
+ */
+#ifndef HL_ENGINE_KERNELS_X86_TILE_AVX512_H
+#define HL_ENGINE_KERNELS_X86_TILE_AVX512_H
+
+#include "engine/kernels/x86/rows16_avx512.h"
+
+enum { TILE_TOKENS_MAX = 8, SLICE_GROUPS = 16 };
+
+/* What one tile multiplies: at most SLICE_GROUPS groups of 32 columns. */
+typedef struct tile_in {
+    const uint8_t *codes;
+    const float   *scale, *min;
+    size_t         n_groups;   /* of 32 columns */
+    const int8_t  *q;          /* first column of the first token */
+    const float   *d;
+    const int16_t *sum16;
+    size_t         n_cols;     /* of x: stride of q; d and sum16 follow from it */
+    int32_t        offset;
+} tile_in;
+
+/* Per token and scale group: what the integer sum starts from, or the sum of x as a float. */
+typedef struct tile_sums {
+    _Alignas(64) int32_t v[TILE_TOKENS_MAX][2 * SLICE_GROUPS];
+} tile_sums;
+
+HL_INLINE void prepare_sums(tile_sums *s, const tile_in *in, int n_tokens, bool g16, bool has_min) {
+    const __m512i neg = _mm512_set1_epi32(-in->offset);
+    for (int t = 0; t < n_tokens; t++) {
+        const int16_t  *p = in->sum16 + (size_t)t * (in->n_cols / 16);
+        const size_t    n = 2 * in->n_groups;
+        const __mmask32 m = n >= 32 ? 0xffffffffu : (1u << n) - 1;
+        const __m512i   v = _mm512_maskz_loadu_epi16(m, p);
+        __m512i         a, b = _mm512_setzero_si512();
+        if (g16) {
+            a = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(v));
+            b = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(v, 1));
+        } else {
+            a = _mm512_madd_epi16(v, _mm512_set1_epi16(1));
+        }
+        if (has_min) {
+            a = _mm512_castps_si512(_mm512_cvtepi32_ps(a));
+            b = _mm512_castps_si512(_mm512_cvtepi32_ps(b));
+        } else {
+            a = _mm512_mullo_epi32(a, neg);
+            b = _mm512_mullo_epi32(b, neg);
+        }
+        _mm512_store_si512(s->v[t], a);
+        if (g16) _mm512_store_si512(s->v[t] + 16, b);
+    }
+}
+
+HL_INLINE __m512i four_columns(const int8_t *p) {
+    int32_t v;
+    memcpy(&v, p, 4);
+    return _mm512_set1_epi32(v);
+}
+
+/* acc[t][v] += the slice's part. T tokens, V vectors of 16 rows; everything but n_groups is constant. */
+HL_INLINE void multiply_tile(const int T, const int V, const bool g16, const bool has_min, const tile_in *in,
+                             const tile_sums *s, __m512 (*acc)[2]) {
+    const size_t   step_bytes = 64 * (size_t)V;
+    const size_t   xs = in->n_cols, ds = in->n_cols / 32;
+    const int      halves = g16 ? 2 : 1, steps = g16 ? 4 : 8;
+    const uint8_t *codes = in->codes;
+    const int8_t  *q = in->q;
+    for (size_t g = 0; g < in->n_groups; g++) {
+        __m512 sum[TILE_TOKENS_MAX][2];
+        HL_UNROLL for (int h = 0; h < halves; h++) {
+            const size_t sg = (size_t)halves * g + (size_t)h;
+            __m512i isum[TILE_TOKENS_MAX][2];
+            HL_UNROLL for (int t = 0; t < T; t++)
+                HL_UNROLL for (int v = 0; v < V; v++)
+                    isum[t][v] = has_min ? _mm512_setzero_si512() : _mm512_set1_epi32(s->v[t][sg]);
+            HL_UNROLL for (int j = 0; j < steps; j++) {
+                __m512i w[2];
+                HL_UNROLL for (int v = 0; v < V; v++) w[v] = _mm512_load_si512(codes + step_bytes * (size_t)j + 64 * v);
+                HL_UNROLL for (int t = 0; t < T; t++) {
+                    const __m512i x = four_columns(q + (size_t)t * xs + 4 * j);
+                    HL_UNROLL for (int v = 0; v < V; v++) isum[t][v] = HL_DOT(isum[t][v], w[v], x);
+                }
+            }
+            codes += step_bytes * (size_t)steps;
+            q += 4 * steps;
+            HL_UNROLL for (int v = 0; v < V; v++) {
+                const __m512 scale = _mm512_load_ps(in->scale + (sg * (size_t)V + (size_t)v) * 16);
+                HL_UNROLL for (int t = 0; t < T; t++) {
+                    const __m512 f = _mm512_cvtepi32_ps(isum[t][v]);
+                    sum[t][v] = h == 0 ? _mm512_mul_ps(f, scale) : _mm512_fmadd_ps(f, scale, sum[t][v]);
+                }
+            }
+        }
+        HL_UNROLL for (int v = 0; v < V; v++) {
+            if (has_min) {
+                HL_UNROLL for (int h = 0; h < halves; h++) {
+                    const size_t sg = (size_t)halves * g + (size_t)h;
+                    const __m512 min = _mm512_load_ps(in->min + (sg * (size_t)V + (size_t)v) * 16);
+                    HL_UNROLL for (int t = 0; t < T; t++) {
+                        const __m512 x = _mm512_castsi512_ps(_mm512_set1_epi32(s->v[t][sg]));
+                        sum[t][v] = _mm512_fnmadd_ps(min, x, sum[t][v]);
+                    }
+                }
+            }
+            HL_UNROLL for (int t = 0; t < T; t++)
+                acc[t][v] = _mm512_fmadd_ps(sum[t][v], _mm512_set1_ps(in->d[(size_t)t * ds + g]), acc[t][v]);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * unpack_avx512.h - the type-independent part of unpack: a panel is two halves of 16 rows.
+ */
+#ifndef HL_ENGINE_KERNELS_X86_UNPACK_AVX512_H
+#define HL_ENGINE_KERNELS_X86_UNPACK_AVX512_H
+
+#include "engine/kernels/x86/codes_avx512.h"
+
+HL_INLINE void unpack16(codes16_fn *codes16, size_t block_bytes, const uint8_t *w, size_t row_bytes, hl_panel *p) {
+    const size_t scale_groups = TILE_COLS / p->group;
+    row_stage    stage;
+    for (size_t c = 0; c < p->n_cols; c += TILE_COLS, w += block_bytes) {
+        const size_t n = p->n_cols - c < TILE_COLS ? p->n_cols - c : TILE_COLS;
+        for (size_t half = 0; half < 2; half++) {
+            const size_t   rows = p->n_rows > 16 * half ? p->n_rows - 16 * half : 0;
+            const uint8_t *from = w + 16 * half * row_bytes;
+            size_t         stride = row_bytes;
+            uint8_t       *codes = p->codes + c * HL_PANEL_ROWS + 64 * half;
+            const size_t   at = c / TILE_COLS * scale_groups * HL_PANEL_ROWS + 16 * half;
+            if (rows < ROWS16) {
+                stage_rows(&stage, from, row_bytes, rows, block_bytes * n / TILE_COLS);
+                from = stage.bytes[0];
+                stride = BLOCK_BYTES_MAX;
+            }
+            codes16(from, stride, n, 2, codes, p->scale + at, p->min + at);
+            if (rows >= ROWS16) continue;
+            const __mmask16 m = (__mmask16)((1u << rows) - 1);
+            for (size_t k = 0; k < n / 4; k++)
+                _mm512_store_si512(codes + 128 * k, _mm512_maskz_loadu_epi32(m, codes + 128 * k));
+        }
+    }
+}
+
+#define HL_DEFINE_UNPACK(type, isa)                                                                                \
+    void hl_unpack_##type##_##isa(const void *w, size_t row_bytes, hl_panel *p);                                   \
+    void hl_unpack_##type##_##isa(const void *w, size_t row_bytes, hl_panel *p) {                                  \
+        p->group = GROUP_##type;                                                                                   \
+        p->offset = OFFSET_##type;                                                                                 \
+        p->has_min = HAS_MIN_##type;                                                                               \
+        unpack16(codes16_##type, BLOCK256_##type, w, row_bytes, p);                                                \
+    }
+
+#endif
