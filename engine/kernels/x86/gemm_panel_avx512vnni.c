@@ -3,10 +3,11 @@
  * gemm_panel_avx512vnni.c - a panel times many tokens with vpdpbusd.
  * exact? bit-equal to the scalar definition. limit: the multiply ports. Method: gemm_avx512.h
  */
+#include "engine/kernels/kernel_list.h"
+
 #define HL_DOT(acc, w, x) _mm512_dpbusd_epi32(acc, w, x)
 #include "engine/kernels/x86/gemm_avx512.h"
 
-void hl_gemm_panel_avx512vnni(const hl_panel *p, const hl_act *x, float *y, size_t y_stride);
 void hl_gemm_panel_avx512vnni(const hl_panel *p, const hl_act *x, float *y, size_t y_stride) {
     multiply_panel(p, x, y, y_stride);
 }

@@ -9,6 +9,7 @@
 #ifndef HL_ENGINE_KERNELS_X86_GEMV_AVX512_H
 #define HL_ENGINE_KERNELS_X86_GEMV_AVX512_H
 
+#include "engine/kernels/kernel_list.h"
 #include "engine/kernels/x86/codes_avx512.h"
 #include "engine/kernels/x86/tile_avx512.h"
 
@@ -75,8 +76,6 @@ HL_INLINE void gemv16(codes16_fn *codes16, const bool g16, const bool has_min, i
 }
 
 #define HL_DEFINE_GEMV(type, isa)                                                                                  \
-    void hl_gemv_##type##_##isa(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,         \
-                                size_t y_stride);                                                                  \
     void hl_gemv_##type##_##isa(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,         \
                                 size_t y_stride) {                                                                 \
         gemv16(codes16_##type, GROUP_##type == 16, HAS_MIN_##type, OFFSET_##type, BLOCK256_##type, n_rows, w,      \

@@ -5,6 +5,7 @@
 #ifndef HL_ENGINE_KERNELS_X86_UNPACK_AVX512_H
 #define HL_ENGINE_KERNELS_X86_UNPACK_AVX512_H
 
+#include "engine/kernels/kernel_list.h"
 #include "engine/kernels/x86/codes_avx512.h"
 
 HL_INLINE void unpack16(codes16_fn *codes16, size_t block_bytes, const uint8_t *w, size_t row_bytes, hl_panel *p) {
@@ -33,7 +34,6 @@ HL_INLINE void unpack16(codes16_fn *codes16, size_t block_bytes, const uint8_t *
 }
 
 #define HL_DEFINE_UNPACK(type, isa)                                                                                \
-    void hl_unpack_##type##_##isa(const void *w, size_t row_bytes, hl_panel *p);                                   \
     void hl_unpack_##type##_##isa(const void *w, size_t row_bytes, hl_panel *p) {                                  \
         p->group = GROUP_##type;                                                                                   \
         p->offset = OFFSET_##type;                                                                                 \
