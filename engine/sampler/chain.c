@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * chain.c - the sampler: bias -> penalties -> top_k -> typical -> top_p -> min_p -> temperature -> draw.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "engine/sampler/filters.h"
+
+struct hl_sampler {
+    hl_sampler_params p;      /* .bias points to `bias` */
+    int32_t           n_vocab;
+    int64_t           seed;
+    hl_random         random;
+    hl_penalties      penalties;
+    hl_logit_bias    *bias;
+    float            *logits;     /* [n_vocab] a copy to change; NULL when nothing changes them */
+    hl_candidate     *candidates; /* [top_k or n_vocab]; NULL when greedy */
+};
+
+/* from: Ollama's api.DefaultOptions, 2026 */
+void hl_sampler_params_init(hl_sampler_params *p) {
+    *p = (hl_sampler_params){
+        .temperature = 0.8f, .top_k = 40, .top_p = 0.9f, .min_p = 0, .typical_p = 1,
+        .repeat_penalty = 1, .repeat_last_n = 64, .seed = -1,
+    };
+}
+
+static hl_status check_range(const char *name, float value, float low, float high, hl_err *err) {
+    if (value >= low && value <= high) return HL_OK;
+    return hl_fail(err, HL_E_ARG, "%s is %g, expected %g..%g", name, (double)value, (double)low, (double)high);
+}
+
+static hl_status check_params(const hl_sampler_params *p, int32_t n_vocab, hl_err *err) {
+    const struct { const char *name; float value, low, high; } rows[] = {
+        {"temperature", p->temperature, 0, 1000},
+        {"top_p", p->top_p, 0, 1},
+        {"min_p", p->min_p, 0, 1},
+        {"typical_p", p->typical_p, 0, 1},
+        {"repeat_penalty", p->repeat_penalty, 0.01f, 100},
+        {"presence_penalty", p->presence_penalty, -1000, 1000},
+        {"frequency_penalty", p->frequency_penalty, -1000, 1000},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const hl_status status = check_range(rows[i].name, rows[i].value, rows[i].low, rows[i].high, err);
+        if (status != HL_OK) return status;
+    }
+    if (p->repeat_last_n < -1 || p->repeat_last_n > 1 << 24)
+        return hl_fail(err, HL_E_ARG, "repeat_last_n is %" PRId32 ", expected -1..%d", p->repeat_last_n, 1 << 24);
+    if (n_vocab < 1) return hl_fail(err, HL_E_ARG, "a vocabulary of %" PRId32 " tokens, expected at least 1", n_vocab);
+    for (size_t i = 0; i < p->n_bias; i++) {
+        if (p->bias[i].token < 0 || p->bias[i].token >= n_vocab)
+            return hl_fail(err, HL_E_ARG, "logit_bias of token %" PRId32 ", expected 0..%" PRId32, p->bias[i].token,
+                           n_vocab - 1);
+        if (isnan(p->bias[i].bias))
+            return hl_fail(err, HL_E_ARG, "logit_bias of token %" PRId32 " is not a number", p->bias[i].token);
+    }
+    return HL_OK;
+}
+
+/* 31 bits: every client can send it back. */
+static int64_t seed_from_clock(const hl_sampler *s) {
+    hl_random r;
+    hl_random_init(&r, (uint64_t)hl_clock_wall_ms() * 1000003u ^ (uint64_t)hl_clock_ns() ^ (uint64_t)(uintptr_t)s);
+    return (int64_t)(hl_random_next(&r) * 2147483648.0);
+}
+
+/* The largest logit is the answer: only typical may drop it, being about surprise. */
+static bool is_greedy(const hl_sampler_params *p) {
+    return (p->temperature == 0 && p->typical_p >= 1) || p->top_k == 1;
+}
+
+static hl_status make_buffers(hl_sampler *s, hl_err *err) {
+    const hl_sampler_params *p = &s->p;
+    bool                     ok = true;
+    if (p->n_bias) {
+        s->bias = hl_new(p->n_bias, sizeof *s->bias);
+        if (s->bias) memcpy(s->bias, p->bias, p->n_bias * sizeof *s->bias);
+        ok = s->bias != NULL;
+    }
+    s->p.bias = s->bias;
+    const hl_status status = hl_penalties_init(&s->penalties, p, s->n_vocab, err);
+    if (status != HL_OK) return status;
+    if (p->n_bias || hl_penalties_on(&s->penalties)) {
+        s->logits = hl_new((size_t)s->n_vocab, sizeof *s->logits);
+        ok = ok && s->logits;
+    }
+    if (!is_greedy(p)) {
+        const int32_t n = p->top_k > 0 && p->top_k < s->n_vocab ? p->top_k : s->n_vocab;
+        s->candidates = hl_new((size_t)n, sizeof *s->candidates);
+        ok = ok && s->candidates;
+    }
+    return ok ? HL_OK : hl_fail(err, HL_E_NOMEM, "no memory for a sampler");
+}
+
+hl_status hl_sampler_new(const hl_sampler_params *p, int32_t n_vocab, hl_sampler **ret_sampler, hl_err *err) {
+    hl_status status = check_params(p, n_vocab, err);
+    if (status != HL_OK) return status;
+    hl_sampler *s = hl_new(1, sizeof *s);
+    if (!s) return hl_fail(err, HL_E_NOMEM, "no memory for a sampler");
+    s->p = *p;
+    s->n_vocab = n_vocab;
+    s->seed = p->seed < 0 ? seed_from_clock(s) : p->seed;
+    hl_random_init(&s->random, (uint64_t)s->seed);
+    status = make_buffers(s, err);
+    if (status != HL_OK) {
+        hl_sampler_free(s);
+        return status;
+    }
+    *ret_sampler = s;
+    return HL_OK;
+}
+
+void hl_sampler_free(hl_sampler *s) {
+    if (!s) return;
+    hl_penalties_done(&s->penalties);
+    hl_free(s->bias);
+    hl_free(s->logits);
+    hl_free(s->candidates);
+    hl_free(s);
+}
+
+int64_t hl_sampler_seed(const hl_sampler *s) { return s->seed; }
+
+void hl_sampler_accept(hl_sampler *s, int32_t token) {
+    if (token >= 0 && token < s->n_vocab && hl_penalties_on(&s->penalties)) hl_penalties_count(&s->penalties, token);
+}
+
+static const float *changed_logits(hl_sampler *s, const float *logits) {
+    if (!s->logits) return logits;
+    memcpy(s->logits, logits, (size_t)s->n_vocab * sizeof *logits);
+    for (size_t i = 0; i < s->p.n_bias; i++) s->logits[s->bias[i].token] += s->bias[i].bias;
+    if (hl_penalties_on(&s->penalties)) hl_penalties_apply(&s->penalties, s->logits);
+    return s->logits;
+}
+
+static int32_t largest(const float *logits, int32_t n) {
+    int32_t best = 0;
+    float   max = hl_clean_logit(logits[0]);
+    for (int32_t i = 1; i < n; i++) {
+        if (!(logits[i] > max)) continue;
+        max = logits[i];
+        best = i;
+    }
+    return best;
+}
+
+static int32_t largest_candidate(const hl_candidate *c, size_t n) {
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (c[i].logit > c[best].logit || (c[i].logit == c[best].logit && c[i].id < c[best].id)) best = i;
+    return c[best].id;
+}
+
+int32_t hl_sampler_sample(hl_sampler *s, const float *logits) {
+    const hl_sampler_params *p = &s->p;
+    const float             *x = changed_logits(s, logits);
+    if (is_greedy(p)) return largest(x, s->n_vocab);
+    hl_candidate *c = s->candidates;
+    size_t        n = hl_top_k(c, x, s->n_vocab, p->top_k);
+    n = hl_typical(c, n, p->typical_p);
+    n = hl_top_p(c, n, p->top_p);
+    n = hl_min_p(c, n, p->min_p);
+    if (p->temperature == 0) return largest_candidate(c, n);
+    const double sum = hl_weigh(c, n, p->temperature);
+    return sum > 0 ? hl_draw(c, n, sum, hl_random_next(&s->random)) : 0;
+}

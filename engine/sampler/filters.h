@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * filters.h - the filters of the sampling chain, each in a file of its own.
+ *
+ * A filter keeps a part of the candidates, moved to the front, in no order that matters. Candidates are
+ * totally ordered, by logit falling and then by id rising, so that what is kept never depends on luck.
+ */
+#ifndef HL_ENGINE_SAMPLER_FILTERS_H
+#define HL_ENGINE_SAMPLER_FILTERS_H
+
+#include "hyperlama/sampler.h"
+
+typedef struct hl_candidate {
+    float   logit;
+    int32_t id;
+    float   weight; /* exp(logit - largest logit): set by hl_weigh() */
+    float   key;    /* what hl_keep_mass() orders by, falling */
+} hl_candidate;
+
+/* Tokens counted in the window of the penalties. */
+typedef struct hl_penalties {
+    float     repeat, frequency, presence;
+    int32_t   last_n;    /* -1: everything */
+    int32_t  *window;    /* [last_n] ring; NULL when last_n is -1 */
+    int32_t   n_window, at;
+    uint32_t *counts;    /* [n_vocab] */
+    int32_t  *seen;      /* [n_vocab] the tokens with a count, in no order */
+    int32_t  *seen_at;   /* [n_vocab] where in `seen` */
+    int32_t   n_seen;
+} hl_penalties;
+
+/* A generator of its own: the C library's differ between systems. xoshiro256++ */
+typedef struct hl_random {
+    uint64_t s[4];
+} hl_random;
+
+void   hl_random_init(hl_random *r, uint64_t seed);
+double hl_random_next(hl_random *r); /* uniform in [0, 1), 53 bits */
+
+hl_status hl_penalties_init(hl_penalties *p, const hl_sampler_params *params, int32_t n_vocab, hl_err *err);
+void      hl_penalties_done(hl_penalties *p);
+bool      hl_penalties_on(const hl_penalties *p);
+void      hl_penalties_count(hl_penalties *p, int32_t token);
+void      hl_penalties_apply(const hl_penalties *p, float *logits);
+
+/* A logit as the chain sees it: NaN is -INFINITY, +INFINITY the largest number. */
+float hl_clean_logit(float x);
+
+/* Fill c[] with the k best of n_vocab logits (all of them for k <= 0 or k >= n_vocab); returns how many. */
+size_t hl_top_k(hl_candidate *c, const float *logits, int32_t n_vocab, int32_t k);
+
+/* The others return how many of c[0, n) are kept: at least one. */
+size_t hl_typical(hl_candidate *c, size_t n, float p);
+size_t hl_top_p(hl_candidate *c, size_t n, float p);
+size_t hl_min_p(hl_candidate *c, size_t n, float p);
+
+/* Set the weights for a temperature; returns their sum. */
+double hl_weigh(hl_candidate *c, size_t n, float temperature);
+/* The id that `u` in [0, 1) falls on. */
+int32_t hl_draw(const hl_candidate *c, size_t n, double sum, double u);
+
+/* Keep the candidates with the largest keys (ties: lower id) until their weights add up to `mass`. */
+size_t hl_keep_mass(hl_candidate *c, size_t n, double mass);
+
+#endif

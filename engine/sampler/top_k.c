@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * top_k.c - the k largest logits in one pass: a heap whose root is the worst of them.
+ */
+#include <float.h>
+#include <math.h>
+
+#include "engine/sampler/filters.h"
+
+float hl_clean_logit(float x) {
+    if (isnan(x)) return -INFINITY;
+    return x > FLT_MAX ? FLT_MAX : x;
+}
+
+static bool is_worse(const hl_candidate *a, const hl_candidate *b) {
+    return a->logit != b->logit ? a->logit < b->logit : a->id > b->id;
+}
+
+static void sift_down(hl_candidate *h, size_t n, size_t i) {
+    const hl_candidate x = h[i];
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && is_worse(&h[child + 1], &h[child])) child++;
+        if (!is_worse(&h[child], &x)) break;
+        h[i] = h[child];
+    }
+    h[i] = x;
+}
+
+/* Does one of 16 logits beat the bar? Branch-free, so that it becomes vector code. NaN never does. */
+static bool any_above(const float *x, float bar) {
+    int any = 0;
+    for (int i = 0; i < 16; i++) any |= x[i] > bar;
+    return any;
+}
+
+static void offer(hl_candidate *c, size_t k, int32_t id, float logit) {
+    if (!(logit > c[0].logit)) return;
+    c[0] = (hl_candidate){.logit = logit, .id = id};
+    sift_down(c, k, 0);
+}
+
+size_t hl_top_k(hl_candidate *c, const float *logits, int32_t n_vocab, int32_t k) {
+    const int32_t n = k <= 0 || k > n_vocab ? n_vocab : k;
+    for (int32_t id = 0; id < n; id++) c[id] = (hl_candidate){.logit = hl_clean_logit(logits[id]), .id = id};
+    if (n == n_vocab) return (size_t)n;
+    for (size_t i = (size_t)n / 2; i-- > 0;) sift_down(c, (size_t)n, i);
+    int32_t id = n;
+    for (; id + 16 <= n_vocab; id += 16) {
+        if (!any_above(logits + id, c[0].logit)) continue;
+        for (int32_t j = id; j < id + 16; j++) offer(c, (size_t)n, j, hl_clean_logit(logits[j]));
+    }
+    for (; id < n_vocab; id++) offer(c, (size_t)n, id, hl_clean_logit(logits[id]));
+    return (size_t)n;
+}
