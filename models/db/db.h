@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * db.h - the database file: opening, migrating, healing, and the rows that the store keeps.
+ *
+ * The index is a nicety: its functions do not fail, they miss, with a warning event. What people made
+ * (results) is written or an error is returned. Not thread-safe: the store serialises.
+ */
+#ifndef HL_MODELS_DB_DB_H
+#define HL_MODELS_DB_DB_H
+
+#include "hyperlama/models.h"
+
+typedef struct hl_db hl_db;
+
+/* Open or make the database and bring its schema up to date.
+ *
+ * A damaged file is moved aside ("<path>.damaged-<time>") with a warning event and a new one is made;
+ * before a migration of an older schema the whole file is copied to "<path>.v<version>.bak".
+ * fails  HL_E_UNSUPPORTED  newer than this program
+ *        HL_E_BUSY, HL_E_IO, HL_E_NOMEM
+ * thread processes may race here: one makes the file, the others wait */
+HL_MUST_CHECK hl_status hl_db_open(const char *path, const struct hl_events *events, hl_db **ret_db, hl_err *err);
+void                    hl_db_close(hl_db *db); /* NULL is allowed, here and in all functions below */
+
+int hl_db_newest_version(void); /* of the schema this program knows */
+
+typedef struct hl_blob_row {
+    char     digest[HL_DIGEST_BYTES];
+    uint64_t size_bytes;
+    int64_t  mtime_ns;
+    uint64_t inode;
+    uint64_t device;
+    int      origin; /* one of those below */
+} hl_blob_row;
+
+enum { HL_BLOB_FOUND = 0, HL_BLOB_WRITTEN = 1, HL_BLOB_LINKED = 2 };
+
+typedef struct hl_model_row {
+    char     digest[HL_DIGEST_BYTES];
+    uint64_t size_bytes;
+    int64_t  manifest_mtime_ns;
+    uint64_t manifest_bytes;
+    char     format[32], family[64], parameter_size[32], quantization[32];
+} hl_model_row;
+
+/* Rows of one models folder; `store_id` is the folder's id. `name` is the full form. */
+bool hl_db_find_model(hl_db *db, const char *store_id, const char *name, hl_model_row *ret);
+void hl_db_put_model(hl_db *db, const char *store_id, const char *name, const hl_model_row *row);
+void hl_db_drop_model(hl_db *db, const char *store_id, const char *name);
+
+bool hl_db_find_blob(hl_db *db, const char *store_id, const char *digest, hl_blob_row *ret);
+bool hl_db_find_blob_by_inode(hl_db *db, const char *store_id, const hl_blob_row *like, hl_blob_row *ret);
+bool hl_db_put_blob(hl_db *db, const char *store_id, const hl_blob_row *row); /* false: not recorded */
+void hl_db_drop_blob(hl_db *db, const char *store_id, const char *digest);
+
+/* Call fn for every blob row that this program placed (written or linked). The rows are read before
+ * the first call, so that fn may drop them. */
+void hl_db_each_own_blob(hl_db *db, const char *store_id, void (*fn)(void *user, const hl_blob_row *row),
+                         void *user);
+
+int64_t hl_db_last_used_ms(hl_db *db, const char *name_key); /* -1 not known */
+void    hl_db_add_use(hl_db *db, const char *name_key, int64_t now_ms);
+
+HL_MUST_CHECK hl_status hl_db_add_results(hl_db *db, const hl_bench_result *results, size_t n, hl_err *err);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * db_priv.h - shared by the files of models/db: the handle, and errors by SQLite's codes.
+ */
+#ifndef HL_MODELS_DB_DB_PRIV_H
+#define HL_MODELS_DB_DB_PRIV_H
+
+#include <sqlite3.h>
+
+#include "core/base/events.h"
+#include "models/db/db.h"
+
+struct hl_db {
+    sqlite3         *sql;
+    const hl_events *events;
+    char             path[]; /* terminated */
+};
+
+/* Record what SQLite said; the message names the file. */
+hl_status hl_db_fail(sqlite3 *sql, const char *path, const char *what, int rc, hl_err *err);
+
+/* Send what SQLite said as a warning event; `action` says what is done about it. */
+void hl_db_warn(hl_db *db, const char *what, const char *action);
+
+/* Is this the code of a file that is no database, or a broken one? */
+bool hl_db_is_damage(int rc);
+
+#endif
