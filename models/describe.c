@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * describe.c - what a GGUF file says of itself, as the config blob that lists are made from.
+ *
+ * from: Ollama's config blob (fields and number form, facts only); GGUF's general.file_type values
+ */
+#include "models/store_priv.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/gguf/gguf.h"
+
+/* Name of a general.file_type value; NULL when there is none. */
+static const char *file_type_name(uint32_t type) {
+    static const char *const names[] = {
+        [0] = "F32",      [1] = "F16",      [2] = "Q4_0",     [3] = "Q4_1",    [7] = "Q8_0",    [8] = "Q5_0",
+        [9] = "Q5_1",     [10] = "Q2_K",    [11] = "Q3_K_S",  [12] = "Q3_K_M", [13] = "Q3_K_L", [14] = "Q4_K_S",
+        [15] = "Q4_K_M",  [16] = "Q5_K_S",  [17] = "Q5_K_M",  [18] = "Q6_K",   [19] = "IQ2_XXS", [20] = "IQ2_XS",
+        [21] = "Q2_K_S",  [22] = "IQ3_XS",  [23] = "IQ3_XXS", [24] = "IQ1_S",  [25] = "IQ4_NL", [26] = "IQ3_S",
+        [27] = "IQ3_M",   [28] = "IQ2_S",   [29] = "IQ2_M",   [30] = "IQ4_XS", [31] = "IQ1_M",  [32] = "BF16",
+        [36] = "TQ1_0",   [37] = "TQ2_0",   [38] = "MXFP4",
+    };
+    return type < sizeof names / sizeof names[0] ? names[type] : NULL;
+}
+
+/* The type that most bytes have: for files without general.file_type. */
+static void name_main_type(const hl_gguf *g, char *ret, size_t cap) {
+    uint64_t bytes[HL_TYPE_count] = {0};
+    hl_type  best = (hl_type)0;
+    for (size_t i = 0; i < hl_gguf_n_tensors(g); i++) {
+        const hl_gguf_tensor *t = hl_gguf_tensor_at(g, i);
+        bytes[t->type] += t->n_bytes;
+        if (bytes[t->type] > bytes[best]) best = t->type;
+    }
+    (void)snprintf(ret, cap, "%s", hl_gguf_n_tensors(g) ? hl_type_name(best) : "");
+    for (char *c = ret; *c; c++) *c = (char)toupper((unsigned char)*c);
+}
+
+/* 134515008 -> "134.52M", 8030261248 -> "8.0B", 7000000000 -> "7B". */
+static void format_count(uint64_t n, char *ret, size_t cap) {
+    if (n >= 1000000000)
+        (void)snprintf(ret, cap, "%.*fB", n % 1000000000 ? 1 : 0, (double)n / 1e9);
+    else if (n >= 1000000)
+        (void)snprintf(ret, cap, "%.*fM", n % 1000000 ? 2 : 0, (double)n / 1e6);
+    else if (n >= 1000)
+        (void)snprintf(ret, cap, "%.0fK", (double)n / 1e3);
+    else
+        (void)snprintf(ret, cap, "%" PRIu64, n);
+}
+
+static uint64_t get_or_zero(const hl_gguf *g, const char *family, const char *key) {
+    char     full[128];
+    uint64_t v = 0;
+    (void)snprintf(full, sizeof full, "%s.%s", family, key);
+    return hl_gguf_get_u64(g, full, &v, NULL) == HL_OK ? v : 0;
+}
+
+hl_status hl_store_describe(const hl_gguf *g, hl_description *ret, hl_err *err) {
+    hl_description d = {0};
+    hl_view        family = {0};
+    const hl_status status = hl_gguf_get_text(g, "general.architecture", &family, err);
+    if (status != HL_OK) return status;
+    if (family.len == 0 || family.len >= sizeof d.family || memchr(family.ptr, 0, family.len))
+        return hl_fail(err, HL_E_FORMAT, "general.architecture has %zu bytes, expected text of 1..%zu", family.len,
+                       sizeof d.family - 1);
+    memcpy(d.family, family.ptr, family.len);
+
+    uint64_t n_weights = 0;
+    for (size_t i = 0; i < hl_gguf_n_tensors(g); i++) n_weights += hl_gguf_tensor_at(g, i)->n_elems;
+    format_count(n_weights, d.parameter_size, sizeof d.parameter_size);
+
+    uint32_t    type = UINT32_MAX;
+    const bool  has_type = hl_gguf_get_u32(g, "general.file_type", &type, NULL) == HL_OK;
+    const char *name = has_type ? file_type_name(type & ~UINT32_C(1024)) : NULL; /* 1024: "guessed" */
+    if (name)
+        (void)snprintf(d.quantization, sizeof d.quantization, "%s", name);
+    else
+        name_main_type(g, d.quantization, sizeof d.quantization);
+    d.context_tokens = get_or_zero(g, d.family, "context_length");
+    d.embedding_n = get_or_zero(g, d.family, "embedding_length");
+    *ret = d;
+    return HL_OK;
+}
+
+void hl_store_format_config(const hl_description *d, const hl_layer *layers, size_t n_layers, hl_str *s) {
+    const hl_view family = hl_view_of(d->family);
+    hl_str_add_text(s, "{\"model_format\":\"gguf\",\"model_family\":");
+    hl_str_add_json(s, family);
+    hl_str_add_text(s, ",\"model_families\":[");
+    hl_str_add_json(s, family);
+    hl_str_add_format(s, "],\"model_type\":\"%s\",\"file_type\":\"%s\"", d->parameter_size, d->quantization);
+    if (d->context_tokens) hl_str_add_format(s, ",\"context_length\":%" PRIu64, d->context_tokens);
+    if (d->embedding_n) hl_str_add_format(s, ",\"embedding_length\":%" PRIu64, d->embedding_n);
+    hl_str_add_text(s, ",\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[");
+    for (size_t i = 0; i < n_layers; i++)
+        hl_str_add_format(s, "%s\"sha256:%s\"", i ? "," : "", layers[i].digest);
+    hl_str_add_text(s, "]}}");
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * import.c - GGUF files become a named model of the store.
+ *
+ *   check     is it GGUF, are all parts there, what does it say of itself
+ *   hash      every file once; a file whose inode the index knows is not read again
+ *   prepare   without the lock: a sound blob that is there is used; else see if a link works, or copy
+ *             into a partial file
+ *   commit    under the folder's lock, in milliseconds: blobs get their names, small layers and the
+ *             config are written, the manifest last; then gc of what the name was before
+ *
+ * Killed at any point, the name is what it was or what it becomes. Partial files are swept by the next
+ * process, blobs that were placed already are used by the next import or deleted by the next gc.
+ */
+#define _GNU_SOURCE
+#include "models/store_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/mem.h"
+#include "core/gguf/gguf.h"
+
+enum {
+    MAX_SOURCES = 4096,
+    MAX_SMALL_LAYERS = 1024,
+    PROGRESS_STEP_BYTES = 4 << 20,
+    CONFIG_TEXT_BYTES = 1 << 20,
+};
+
+typedef struct import_job {
+    hl_store                *s;
+    const hl_import_options *options;
+    hl_name                  name;
+    hl_description           description;
+    hl_source               *sources;
+    size_t                   n_sources;
+    hl_layer                *layers; /* one per source, then the small ones */
+    size_t                   n_layers, layers_cap;
+    hl_store_progress        progress;
+    uint64_t                 reported_bytes;
+} import_job;
+
+/* ---- progress ---- */
+
+static hl_status report(import_job *job, hl_err *err) {
+    const hl_import_options *o = job->options;
+    job->reported_bytes = job->progress.done_bytes;
+    const bool go_on = !o->progress || o->progress(o->progress_user, &job->progress);
+    if (!go_on || (o->stop && *o->stop)) return hl_fail(err, HL_E_CANCEL, "import cancelled; nothing was recorded");
+    return HL_OK;
+}
+
+static hl_status begin_step(import_job *job, const char *what, uint64_t total_bytes, hl_err *err) {
+    job->progress = (hl_store_progress){.what = what, .path = "", .total_bytes = total_bytes};
+    return report(job, err);
+}
+
+static hl_status on_bytes(void *user, size_t n, hl_err *err) {
+    import_job *job = user;
+    job->progress.done_bytes += n;
+    if (job->progress.done_bytes - job->reported_bytes < PROGRESS_STEP_BYTES &&
+        !(job->options->stop && *job->options->stop))
+        return HL_OK;
+    return report(job, err);
+}
+
+/* ---- sources ---- */
+
+static hl_status add_source(import_job *job, const char *path, const char *media_type, hl_err *err) {
+    hl_source *src = &job->sources[job->n_sources];
+    src->media_type = media_type;
+    src->partial_fd = -1;
+    src->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block us */
+    if (src->fd < 0)
+        return hl_fail(err, errno == ENOENT ? HL_E_NOT_FOUND : HL_E_IO, "open '%s': %s", path, strerror(errno));
+    job->n_sources++;
+    if (!realpath(path, src->path)) return hl_fail(err, HL_E_IO, "resolve '%s': %s", path, strerror(errno));
+    if (fstat(src->fd, &src->st) != 0) return hl_fail(err, HL_E_IO, "stat '%s': %s", path, strerror(errno));
+    if (!S_ISREG(src->st.st_mode))
+        return hl_fail(err, HL_E_FORMAT, "'%s' is %s, expected a GGUF file", path,
+                       S_ISDIR(src->st.st_mode) ? "a folder" : "no regular file");
+    return HL_OK;
+}
+
+/* The path of part i (1, 2, ...) of a split model, given the path of its first part. */
+static bool part_path(const char *first, size_t i, size_t n, char ret[PATH_MAX]) {
+    char         tail[40];
+    const size_t len = strlen(first);
+    const int    n_tail = snprintf(tail, sizeof tail, "-%05u-of-%05u.gguf", (unsigned)i, (unsigned)n);
+    if (n_tail < 0 || (size_t)n_tail > len || len >= PATH_MAX) return false;
+    memcpy(ret, first, len - (size_t)n_tail);
+    memcpy(ret + len - (size_t)n_tail, tail, (size_t)n_tail + 1);
+    return true;
+}
+
+static bool is_regular(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Read the headers: of all parts, or of one file of the given role. */
+static hl_status check_gguf(import_job *job, const char *const *paths, size_t n_paths, size_t *ret_n_parts,
+                            hl_err *err) {
+    hl_gguf  *g = NULL;
+    hl_status status = n_paths == 1 ? hl_gguf_open(paths[0], &g, err) : hl_gguf_open_shards(paths, n_paths, &g, err);
+    if (status == HL_OK) status = hl_store_describe(g, &job->description, err);
+    if (status == HL_OK) *ret_n_parts = hl_gguf_n_shards(g);
+    hl_gguf_close(g);
+    return status;
+}
+
+static hl_status check_extra(const char *path, hl_err *err) {
+    hl_gguf *g = NULL;
+    if (!path || !is_regular(path)) return HL_OK; /* add_source() says what is wrong */
+    const hl_status status = hl_gguf_open(path, &g, err);
+    hl_gguf_close(g);
+    return status;
+}
+
+static hl_status add_extra(import_job *job, const char *path, const char *media_type, hl_err *err) {
+    if (!path) return HL_OK;
+    const hl_status status = check_extra(path, err);
+    return status == HL_OK ? add_source(job, path, media_type, err) : status;
+}
+
+static hl_status add_sources(import_job *job, const char *const *paths, size_t n_paths, hl_err *err) {
+    const hl_import_options *o = job->options;
+    size_t                   n_parts = 1;
+    hl_status                status = HL_OK;
+    if (n_paths == 0 || n_paths > MAX_SOURCES)
+        return hl_fail(err, HL_E_ARG, "import: %zu files, expected 1..%d", n_paths, MAX_SOURCES);
+    for (size_t i = 0; i < n_paths; i++) /* before mapping them: FIFOs, folders */
+        if (!is_regular(paths[i])) {
+            job->sources = hl_new(1, sizeof *job->sources);
+            return job->sources ? add_source(job, paths[i], HL_MEDIA_MODEL, err)
+                                : hl_fail(err, HL_E_NOMEM, "import: no memory");
+        }
+    status = check_gguf(job, paths, n_paths, &n_parts, err);
+    if (status != HL_OK) return status;
+    if (n_parts > MAX_SOURCES)
+        return hl_fail(err, HL_E_LIMIT, "'%s' has %zu parts, expected at most %d", paths[0], n_parts, MAX_SOURCES);
+    job->layers_cap = n_parts + 2 + MAX_SMALL_LAYERS;
+    job->sources = hl_new(n_parts + 2, sizeof *job->sources);
+    job->layers = hl_new(job->layers_cap, sizeof *job->layers);
+    if (!job->sources || !job->layers) return hl_fail(err, HL_E_NOMEM, "import: no memory for %zu files", n_parts);
+    for (size_t i = 0; i < n_parts && status == HL_OK; i++) {
+        char        part[PATH_MAX];
+        const char *path = n_paths > 1 || n_parts == 1 ? paths[i] : part;
+        if (path == part && !part_path(paths[0], i + 1, n_parts, part))
+            return hl_fail(err, HL_E_ARG, "'%s': path too long", paths[0]);
+        status = add_source(job, path, HL_MEDIA_MODEL, err);
+    }
+    if (status == HL_OK) status = add_extra(job, o->projector_path, HL_MEDIA_PROJECTOR, err);
+    if (status == HL_OK) status = add_extra(job, o->adapter_path, HL_MEDIA_ADAPTER, err);
+    return status;
+}
+
+static uint64_t total_bytes(const import_job *job) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < job->n_sources; i++) sum += (uint64_t)job->sources[i].st.st_size;
+    return sum;
+}
+
+/* ---- hash, prepare ---- */
+
+static hl_status hash_source(import_job *job, hl_source *src, hl_err *err) {
+    hl_blob_row like, known;
+    hl_blob_row_of(&src->st, "0000000000000000000000000000000000000000000000000000000000000000", 0, &like);
+    job->progress.path = src->path;
+    if (job->s->id[0] && hl_db_find_blob_by_inode(job->s->db, job->s->id, &like, &known)) {
+        memcpy(src->digest, known.digest, sizeof src->digest);
+        job->progress.done_bytes += (uint64_t)src->st.st_size;
+        return report(job, err);
+    }
+    const hl_status status = hl_store_hash(src->fd, src->path, on_bytes, job, src->digest, err);
+    return status == HL_OK ? hl_source_check(src, err) : status;
+}
+
+static hl_status prepare_sources(import_job *job, hl_err *err) {
+    hl_status status = HL_OK;
+    uint64_t  copy_bytes = 0;
+    bool      must_copy = job->options->copy;
+    for (size_t i = 0; i < job->n_sources && status == HL_OK; i++) {
+        status = hl_store_find_sound_blob(job->s, &job->sources[i], err);
+        if (job->sources[i].is_present) continue;
+        copy_bytes += (uint64_t)job->sources[i].st.st_size;
+        if (!must_copy && !hl_store_can_link(job->s, &job->sources[i])) must_copy = true;
+    }
+    if (status != HL_OK || !must_copy || !copy_bytes) return status;
+    status = begin_step(job, "copying", copy_bytes, err);
+    for (size_t i = 0; i < job->n_sources && status == HL_OK; i++) {
+        hl_source *src = &job->sources[i];
+        if (src->is_present) continue;
+        if (!job->options->copy && hl_store_can_link(job->s, src)) continue; /* the parts may lie in two places */
+        job->progress.path = src->path;
+        status = hl_store_copy_in(job->s, src, on_bytes, job, err);
+    }
+    return status;
+}
+
+/* ---- commit ---- */
+
+static hl_status add_text(import_job *job, const char *media_type, hl_view text, hl_err *err) {
+    if (job->n_layers == job->layers_cap)
+        return hl_fail(err, HL_E_LIMIT, "import: more than %d small layers", MAX_SMALL_LAYERS);
+    const hl_status status = hl_store_put_text(job->s, media_type, text, &job->layers[job->n_layers], err);
+    if (status == HL_OK) job->n_layers++;
+    return status;
+}
+
+static hl_status add_params(import_job *job, hl_err *err) {
+    hl_str json;
+    hl_str_init(&json, CONFIG_TEXT_BYTES);
+    hl_status status = hl_params_format(job->options->params, job->options->n_params, &json, err);
+    if (status == HL_OK) status = add_text(job, HL_MEDIA_PARAMS, hl_str_view(&json), err);
+    hl_str_done(&json);
+    return status;
+}
+
+static hl_status add_messages(import_job *job, hl_err *err) {
+    const hl_import_options *o = job->options;
+    hl_str                   json;
+    hl_str_init(&json, HL_STORE_TEXT_MAX_BYTES);
+    hl_str_add_char(&json, '[');
+    for (size_t i = 0; i < o->n_messages; i++) {
+        hl_str_add_text(&json, i ? ",{\"role\":" : "{\"role\":");
+        hl_str_add_json(&json, hl_view_of(o->messages[i].role));
+        hl_str_add_text(&json, ",\"content\":");
+        hl_str_add_json(&json, hl_view_of(o->messages[i].content));
+        hl_str_add_char(&json, '}');
+    }
+    hl_str_add_char(&json, ']');
+    const hl_status status = json.failed ? hl_fail(err, HL_E_LIMIT, "import: messages are too long")
+                                         : add_text(job, HL_MEDIA_MESSAGES, hl_str_view(&json), err);
+    hl_str_done(&json);
+    return status;
+}
+
+static hl_status add_small_layers(import_job *job, hl_err *err) {
+    const hl_import_options *o = job->options;
+    hl_status                status = HL_OK;
+    if (o->template_text) status = add_text(job, HL_MEDIA_TEMPLATE, hl_view_of(o->template_text), err);
+    if (status == HL_OK && o->system) status = add_text(job, HL_MEDIA_SYSTEM, hl_view_of(o->system), err);
+    if (status == HL_OK && o->n_params) status = add_params(job, err);
+    if (status == HL_OK && o->n_messages) status = add_messages(job, err);
+    for (size_t i = 0; i < o->n_licenses && status == HL_OK; i++)
+        status = add_text(job, HL_MEDIA_LICENSE, hl_view_of(o->licenses[i]), err);
+    return status;
+}
+
+static hl_status write_manifest(import_job *job, hl_err *err) {
+    hl_manifest  m = {.n_layers = job->n_layers, .layers = job->layers};
+    hl_disk_name on_disk;
+    hl_err       ignored;
+    hl_str       text;
+    char         blobs[PATH_MAX];
+    hl_str_init(&text, HL_MANIFEST_MAX_BYTES);
+    hl_store_format_config(&job->description, job->layers, job->n_layers, &text);
+    hl_status status = text.failed ? hl_fail(err, HL_E_NOMEM, "import: no memory for the config")
+                                   : hl_store_put_text(job->s, HL_MEDIA_CONFIG, hl_str_view(&text), &m.config, err);
+    hl_store_path(job->s, "blobs", blobs);
+    if (status == HL_OK) status = hl_dir_sync(blobs, err); /* all blobs last before the manifest names them */
+    hl_str_clear(&text);
+    hl_manifest_format(&m, &text);
+    if (status == HL_OK && text.failed) status = hl_fail(err, HL_E_NOMEM, "import: no memory for the manifest");
+    /* a name that differs only in case is this name */
+    if (status == HL_OK && hl_store_find_exact(job->s, &job->name, &on_disk, &ignored) == HL_OK)
+        job->name = on_disk.name;
+    if (status == HL_OK) status = hl_store_put_manifest(job->s, &job->name, hl_str_view(&text), err);
+    hl_str_done(&text);
+    return status;
+}
+
+static hl_status commit(import_job *job, hl_err *err) {
+    int       lock_fd = -1;
+    hl_status status = hl_store_lock(job->s, &lock_fd, err);
+    if (status != HL_OK) return status;
+    for (size_t i = 0; i < job->n_sources && status == HL_OK; i++) {
+        hl_source *src = &job->sources[i];
+        hl_layer  *layer = &job->layers[job->n_layers++];
+        status = hl_store_commit_blob(job->s, src, err);
+        *layer = (hl_layer){.media_type = src->media_type, .size_bytes = (uint64_t)src->st.st_size};
+        memcpy(layer->digest, src->digest, sizeof layer->digest);
+    }
+    if (status == HL_OK) status = add_small_layers(job, err);
+    if (status == HL_OK) status = write_manifest(job, err);
+    hl_store_gc(job->s, NULL, NULL); /* what the name was before; after a failure, what was just placed */
+    hl_store_unlock(lock_fd);
+    return status;
+}
+
+/* ---- all of it ---- */
+
+static void job_done(import_job *job) {
+    for (size_t i = 0; i < job->n_sources; i++) {
+        hl_source *src = &job->sources[i];
+        if (src->partial[0]) (void)unlink(src->partial);
+        if (src->partial_fd >= 0) (void)close(src->partial_fd);
+        if (src->fd >= 0) (void)close(src->fd);
+    }
+    hl_free(job->sources);
+    hl_free(job->layers);
+}
+
+/* See that the folders are there and can be written, before minutes of hashing. */
+static hl_status try_lock(hl_store *s, hl_err *err) {
+    int             fd = -1;
+    const hl_status status = hl_store_lock(s, &fd, err);
+    hl_store_unlock(fd);
+    return status;
+}
+
+static hl_status run_job(import_job *job, const char *const *paths, size_t n_paths, hl_err *err) {
+    hl_status status = add_sources(job, paths, n_paths, err);
+    if (status == HL_OK) status = try_lock(job->s, err);
+    if (status == HL_OK) status = begin_step(job, "hashing", total_bytes(job), err);
+    for (size_t i = 0; i < job->n_sources && status == HL_OK; i++)
+        status = hash_source(job, &job->sources[i], err);
+    if (status == HL_OK) status = report(job, err);
+    if (status == HL_OK) status = prepare_sources(job, err);
+    if (status == HL_OK) status = begin_step(job, "writing manifest", 0, err);
+    if (status == HL_OK) status = commit(job, err);
+    return status;
+}
+
+hl_status hl_store_import(hl_store *s, const char *const *paths, size_t n_paths, const char *name,
+                          const hl_import_options *options, hl_name *ret_name, hl_err *err) {
+    static const hl_import_options defaults = {0};
+    import_job                     job = {.s = s, .options = options ? options : &defaults};
+    hl_status                      status = hl_name_parse(name, &job.name, err);
+    if (status != HL_OK) return status;
+    (void)pthread_mutex_lock(&s->mutex);
+    status = run_job(&job, paths, n_paths, err);
+    (void)pthread_mutex_unlock(&s->mutex);
+    if (status == HL_OK) {
+        (void)begin_step(&job, "done", 0, NULL); /* too late to cancel */
+        if (ret_name) *ret_name = job.name;
+    }
+    job_done(&job);
+    return status;
+}

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store.c - open the store, its lock, the names on disk, list and find.
+ *
+ * Names are looked up in the folders themselves: a few dozen readdirs, never stale. The index saves
+ * only the reading of manifests and configs for a list.
+ */
+#define _GNU_SOURCE
+#include "models/store_priv.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/mem.h"
+
+enum {
+    LOCK_TRIES = 600, /* of 50 ms: what is done under the lock takes milliseconds */
+    LOCK_WAIT_NS = 50 * 1000 * 1000,
+    MAX_NAMES = 65536,
+    MAX_SUGGESTIONS = 3,
+    LIST_ARENA_BYTES = 256 << 20,
+    ROOM_BELOW_BYTES = 800, /* the longest path below the models folder is shorter */
+};
+
+#define LOCK_FILE ".hyperlama"
+#define ID_HEAD   "hyperlama-store 1 "
+
+/* ---- paths ---- */
+
+void hl_store_path(const hl_store *s, const char *below, char ret[PATH_MAX]) {
+    (void)snprintf(ret, PATH_MAX, "%s/%s", s->models_path, below);
+}
+
+void hl_store_blob_path(const hl_store *s, const char *digest, char ret[PATH_MAX]) {
+    (void)snprintf(ret, PATH_MAX, "%s/blobs/sha256-%s", s->models_path, digest);
+}
+
+void hl_store_manifest_path(const hl_store *s, const hl_name *name, char ret[PATH_MAX]) {
+    (void)snprintf(ret, PATH_MAX, "%s/manifests/%s/%s/%s/%s", s->models_path, name->host, name->space, name->model,
+                   name->tag);
+}
+
+/* ---- open, close ---- */
+
+static void read_id(hl_store *s) {
+    char   path[PATH_MAX], *text = NULL;
+    size_t len = 0;
+    hl_store_path(s, LOCK_FILE, path);
+    if (hl_file_read(path, 256, &text, &len, NULL) != HL_OK) return;
+    const size_t head = sizeof ID_HEAD - 1, n_hex = HL_STORE_ID_BYTES - 1;
+    if (len >= head + n_hex && memcmp(text, ID_HEAD, head) == 0 &&
+        strspn(text + head, "0123456789abcdef") == n_hex) {
+        memcpy(s->id, text + head, n_hex);
+        s->id[n_hex] = '\0';
+    }
+    hl_free(text);
+}
+
+static hl_status open_db(hl_store *s, const char *db_path, hl_err *err) {
+    char   dir[PATH_MAX];
+    hl_err why = {0};
+    if (!hl_path_dir(db_path, dir, sizeof dir)) return hl_fail(err, HL_E_ARG, "database '%s': path too long", db_path);
+    hl_status status = hl_dir_make(dir, 0700, &why);
+    if (status == HL_OK) status = hl_db_open(db_path, s->events, &s->db, &why);
+    if (status != HL_E_IO && status != HL_E_INTERNAL) /* these cannot be done without: newer, busy, memory */
+        return status == HL_OK ? HL_OK : hl_fail(err, status, "%s", why.text);
+    hl_event(s->events, HL_LOG_WARN, "models", "database-unusable", "reason=\"%s\" action=\"working without it\"",
+             why.text);
+    return HL_OK;
+}
+
+hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, hl_err *err) {
+    size_t len = strlen(options->models_path);
+    while (len > 1 && options->models_path[len - 1] == '/') len--;
+    if (len == 0 || len + ROOM_BELOW_BYTES > PATH_MAX)
+        return hl_fail(err, HL_E_ARG, "models folder '%.200s': path has %zu bytes, expected 1..%d",
+                       options->models_path, len, PATH_MAX - ROOM_BELOW_BYTES);
+    hl_store *s = hl_new(1, sizeof *s + len + 1);
+    if (!s) return hl_fail(err, HL_E_NOMEM, "open store: no memory");
+    (void)pthread_mutex_init(&s->mutex, NULL);
+    s->events = options->events;
+    memcpy(s->models_path, options->models_path, len);
+    read_id(s);
+    const hl_status status = options->db_path ? open_db(s, options->db_path, err) : HL_OK;
+    if (status != HL_OK) {
+        hl_store_close(s);
+        return status;
+    }
+    hl_store_sweep(s);
+    *ret_store = s;
+    return HL_OK;
+}
+
+void hl_store_close(hl_store *s) {
+    if (!s) return;
+    hl_db_close(s->db);
+    (void)pthread_mutex_destroy(&s->mutex);
+    hl_free(s);
+}
+
+const char *hl_store_models_path(const hl_store *s) { return s->models_path; }
+
+/* ---- the lock ---- */
+
+static hl_status write_id(hl_store *s, int fd, const char *path, hl_err *err) {
+    unsigned char bytes[(HL_STORE_ID_BYTES - 1) / 2];
+    char          text[sizeof ID_HEAD + HL_STORE_ID_BYTES];
+    char          id[HL_STORE_ID_BYTES];
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        return hl_fail(err, HL_E_IO, "no random bytes: %s", strerror(errno));
+    for (size_t i = 0; i < sizeof bytes; i++) (void)snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+    const int n = snprintf(text, sizeof text, ID_HEAD "%s\n", id);
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n || fsync(fd) != 0)
+        return hl_fail(err, HL_E_IO, "write '%s': %s", path, strerror(errno));
+    memcpy(s->id, id, sizeof id);
+    return HL_OK;
+}
+
+static hl_status wait_for_lock(int fd, const char *path, hl_err *err) {
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) return HL_OK;
+        if (errno == ENOLCK || errno == ENOTSUP) return HL_OK; /* a file system without locks: alone, then */
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return hl_fail(err, HL_E_IO, "lock '%s': %s", path, strerror(errno));
+        (void)nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL);
+    }
+    return hl_fail(err, HL_E_BUSY, "models folder is locked by another process for longer than %d s: '%s'",
+                   LOCK_TRIES / 20, path);
+}
+
+hl_status hl_store_lock(hl_store *s, int *ret_fd, hl_err *err) {
+    char path[PATH_MAX];
+    hl_store_path(s, "blobs", path);
+    hl_status status = hl_dir_make(path, 0755, err);
+    if (status == HL_OK) {
+        hl_store_path(s, "manifests", path);
+        status = hl_dir_make(path, 0755, err);
+    }
+    if (status != HL_OK) return status;
+    hl_store_path(s, LOCK_FILE, path);
+    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) return hl_fail(err, HL_E_IO, "open '%s': %s", path, strerror(errno));
+    status = wait_for_lock(fd, path, err);
+    s->id[0] = '\0'; /* it may have been made anew since */
+    if (status == HL_OK) read_id(s);
+    if (status == HL_OK && !s->id[0]) status = write_id(s, fd, path, err);
+    if (status != HL_OK) {
+        (void)close(fd);
+        return status;
+    }
+    *ret_fd = fd;
+    return HL_OK;
+}
+
+void hl_store_unlock(int fd) {
+    if (fd >= 0) (void)close(fd);
+}
+
+/* ---- names on disk ---- */
+
+static hl_status add_name(hl_disk_names *names, const hl_name *name, const struct stat *st, hl_err *err) {
+    if (names->n == names->cap) {
+        if (names->cap >= MAX_NAMES) return hl_fail(err, HL_E_LIMIT, "store has more than %d models", MAX_NAMES);
+        const size_t  cap = names->cap ? 2 * names->cap : 32;
+        hl_disk_name *grown = hl_resize(names->v, cap, sizeof *grown);
+        if (!grown) return hl_fail(err, HL_E_NOMEM, "no memory for the names of %zu models", cap);
+        names->v = grown;
+        names->cap = cap;
+    }
+    names->v[names->n++] = (hl_disk_name){*name, hl_mtime_ns(st), (uint64_t)st->st_size};
+    return HL_OK;
+}
+
+/* Walk the four levels host/namespace/model/tag; what is no valid part of a name is not ours to see. */
+static hl_status walk_level(char path[PATH_MAX], int level, hl_name *name, hl_disk_names *names, hl_err *err) {
+    char *const  parts[] = {name->host, name->space, name->model, name->tag};
+    hl_status    status = HL_OK;
+    const size_t len = strlen(path);
+    DIR         *dir = opendir(path);
+    if (!dir) {
+        if (errno == ENOENT || errno == ENOTDIR) return HL_OK;
+        return hl_fail(err, HL_E_IO, "read folder '%s': %s", path, strerror(errno));
+    }
+    const struct dirent *e;
+    while (status == HL_OK && (e = readdir(dir))) {
+        const hl_view part = hl_view_of(e->d_name);
+        struct stat   st;
+        if (!hl_name_part_is_valid((hl_name_kind)level, part) || len + part.len + 2 > PATH_MAX) continue;
+        memcpy(parts[level], part.ptr, part.len + 1);
+        path[len] = '/';
+        memcpy(path + len + 1, part.ptr, part.len + 1);
+        if (level < HL_NAME_TAG)
+            status = walk_level(path, level + 1, name, names, err);
+        else if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+            status = add_name(names, name, &st, err);
+        path[len] = '\0';
+    }
+    (void)closedir(dir);
+    return status;
+}
+
+hl_status hl_store_walk(hl_store *s, hl_disk_names *ret, hl_err *err) {
+    char          path[PATH_MAX];
+    hl_name       name = {.has_tag = true};
+    hl_disk_names names = {0};
+    hl_store_path(s, "manifests", path);
+    const hl_status status = walk_level(path, HL_NAME_HOST, &name, &names, err);
+    if (status != HL_OK) {
+        hl_free(names.v);
+        return status;
+    }
+    *ret = names;
+    return HL_OK;
+}
+
+hl_status hl_store_fail_unknown(const hl_disk_names *names, const hl_name *name, hl_err *err) {
+    char   wanted[HL_NAME_TEXT_BYTES], text[HL_NAME_TEXT_BYTES], list[3 * 100] = "";
+    size_t used = 0;
+    hl_name_format(name, wanted);
+    const size_t limit = strlen(wanted) / 3 + 1;
+    int          n = 0;
+    for (size_t want = 0; want <= limit && n < MAX_SUGGESTIONS; want++)
+        for (size_t i = 0; i < names->n && n < MAX_SUGGESTIONS; i++) {
+            const bool same_model = hl_name_eq_but_tag(&names->v[i].name, name);
+            hl_name_format(&names->v[i].name, text);
+            size_t distance = hl_name_distance(wanted, text);
+            if (!name->has_tag) { /* the tag was not said: compare what was */
+                const size_t by_model = hl_name_distance(name->model, names->v[i].name.model);
+                if (by_model < distance) distance = by_model;
+            }
+            if (same_model && distance > 1) distance = 1;
+            if (distance != want || strlen(text) > 90) continue;
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s'%s'", n ? ", " : "", text);
+            n++;
+        }
+    if (n > 0) return hl_fail(err, HL_E_NOT_FOUND, "model '%s' not found; did you mean %s?", wanted, list);
+    if (names->n == 0) return hl_fail(err, HL_E_NOT_FOUND, "model '%s' not found; the store is empty", wanted);
+    return hl_fail(err, HL_E_NOT_FOUND, "model '%s' not found", wanted);
+}
+
+static hl_status fail_ambiguous(const hl_disk_names *names, const hl_name *name, hl_err *err) {
+    char   list[HL_ERR_TEXT_BYTES / 2], text[HL_NAME_TEXT_BYTES];
+    size_t used = 0;
+    for (size_t i = 0; i < names->n; i++) {
+        if (!hl_name_eq_but_tag(&names->v[i].name, name)) continue;
+        hl_name_format(&names->v[i].name, text);
+        const int n = snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", text);
+        if (n < 0 || (size_t)n + 5 >= sizeof list - used) {
+            (void)snprintf(list + used, sizeof list - used, ", ...");
+            break;
+        }
+        used += (size_t)n;
+    }
+    return hl_fail(err, HL_E_ARG, "model '%s' has several tags, none of them 'latest'; say which: %s", name->model,
+                   list);
+}
+
+/* The spelling on disk of a name that is there; else NULL. */
+static const hl_disk_name *find_eq(const hl_disk_names *names, const hl_name *name) {
+    for (size_t i = 0; i < names->n; i++)
+        if (hl_name_eq(&names->v[i].name, name)) return &names->v[i];
+    return NULL;
+}
+
+/* Most lookups are spelled as on disk: one stat instead of a walk. */
+static bool stat_name(hl_store *s, const hl_name *name, hl_disk_name *ret) {
+    char        path[PATH_MAX];
+    struct stat st;
+    hl_store_manifest_path(s, name, path);
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) return false;
+    *ret = (hl_disk_name){*name, hl_mtime_ns(&st), (uint64_t)st.st_size};
+    ret->name.has_tag = true;
+    return true;
+}
+
+hl_status hl_store_find_exact(hl_store *s, const hl_name *name, hl_disk_name *ret, hl_err *err) {
+    hl_disk_names names = {0};
+    if (stat_name(s, name, ret)) return HL_OK;
+    hl_status status = hl_store_walk(s, &names, err);
+    if (status != HL_OK) return status;
+    const hl_disk_name *found = find_eq(&names, name);
+    if (found)
+        *ret = *found;
+    else
+        status = hl_store_fail_unknown(&names, name, err);
+    hl_free(names.v);
+    return status;
+}
+
+hl_status hl_store_find_disk(hl_store *s, const char *text, hl_disk_name *ret, hl_err *err) {
+    hl_name       name;
+    hl_disk_names names = {0};
+    hl_status     status = hl_name_parse(text, &name, err);
+    if (status != HL_OK) return status;
+    if (stat_name(s, &name, ret)) return HL_OK;
+    status = hl_store_walk(s, &names, err);
+    if (status != HL_OK) return status;
+
+    const hl_disk_name *found = find_eq(&names, &name);
+    size_t              n_tags = 0;
+    if (!found && !name.has_tag)
+        for (size_t i = 0; i < names.n; i++)
+            if (hl_name_eq_but_tag(&names.v[i].name, &name)) {
+                found = &names.v[i];
+                n_tags++;
+            }
+    if (n_tags > 1)
+        status = fail_ambiguous(&names, &name, err);
+    else if (found)
+        *ret = *found;
+    else
+        status = hl_store_fail_unknown(&names, &name, err);
+    hl_free(names.v);
+    return status;
+}
+
+hl_status hl_store_find(hl_store *s, const char *text, hl_name *ret_name, hl_err *err) {
+    hl_disk_name on_disk;
+    (void)pthread_mutex_lock(&s->mutex);
+    const hl_status status = hl_store_find_disk(s, text, &on_disk, err);
+    (void)pthread_mutex_unlock(&s->mutex);
+    if (status == HL_OK) *ret_name = on_disk.name;
+    return status;
+}
+
+/* ---- list ---- */
+
+typedef struct list_box {
+    hl_store_list list; /* first: the list is the box */
+    hl_arena      arena;
+} list_box;
+
+static int newest_first(const void *a, const void *b) {
+    const hl_store_entry *x = a, *y = b;
+    if (x->modified_ms != y->modified_ms) return x->modified_ms < y->modified_ms ? 1 : -1;
+    return strcmp(x->text, y->text);
+}
+
+static hl_status fill_list(hl_store *s, const hl_disk_names *names, const char *prefix, list_box *box, hl_err *err) {
+    hl_store_entry *entries = hl_arena_get(&box->arena, names->n, sizeof *entries);
+    if (!entries) return hl_fail(err, HL_E_NOMEM, "no memory for a list of %zu models", names->n);
+    for (size_t i = 0; i < names->n; i++) {
+        hl_store_entry *entry = &entries[box->list.n];
+        char            text[HL_NAME_TEXT_BYTES];
+        hl_err          why = {0};
+        hl_name_format(&names->v[i].name, text);
+        if (prefix && strncasecmp(text, prefix, strlen(prefix)) != 0) continue;
+        const hl_status status = hl_store_read_entry(s, &names->v[i], &box->arena, entry, &why);
+        if (status == HL_OK)
+            box->list.n++;
+        else if (status == HL_E_NOMEM)
+            return hl_fail(err, status, "%s", why.text);
+        else
+            hl_event(s->events, HL_LOG_WARN, "models", "manifest-unreadable",
+                     "model=\"%s\" reason=\"%s\" action=\"left out of the list\"", text, why.text);
+    }
+    qsort(entries, box->list.n, sizeof *entries, newest_first);
+    box->list.entries = entries;
+    return HL_OK;
+}
+
+hl_status hl_store_list_models(hl_store *s, const char *prefix, hl_store_list **ret_list, hl_err *err) {
+    hl_disk_names names = {0};
+    list_box     *box = hl_new(1, sizeof *box);
+    if (!box) return hl_fail(err, HL_E_NOMEM, "list models: no memory");
+    hl_arena_init(&box->arena, LIST_ARENA_BYTES);
+    (void)pthread_mutex_lock(&s->mutex);
+    hl_status status = hl_store_walk(s, &names, err);
+    if (status == HL_OK) status = fill_list(s, &names, prefix, box, err);
+    (void)pthread_mutex_unlock(&s->mutex);
+    hl_free(names.v);
+    if (status != HL_OK) {
+        hl_store_list_free(&box->list);
+        return status;
+    }
+    *ret_list = &box->list;
+    return HL_OK;
+}
+
+void hl_store_list_free(hl_store_list *list) {
+    if (!list) return;
+    list_box *box = (list_box *)list;
+    hl_arena_done(&box->arena);
+    hl_free(box);
+}
+
+/* ---- usage and results ---- */
+
+void hl_store_add_usage(hl_store *s, const hl_name *name) {
+    char key[HL_NAME_TEXT_BYTES];
+    hl_name_format_key(name, key);
+    (void)pthread_mutex_lock(&s->mutex);
+    hl_db_add_use(s->db, key, hl_clock_wall_ms());
+    (void)pthread_mutex_unlock(&s->mutex);
+}
+
+hl_status hl_store_add_results(hl_store *s, const hl_bench_result *results, size_t n, hl_err *err) {
+    (void)pthread_mutex_lock(&s->mutex);
+    const hl_status status = hl_db_add_results(s->db, results, n, err);
+    (void)pthread_mutex_unlock(&s->mutex);
+    return status;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store_priv.h - shared by the files of the store: its body, paths, the lock, walking, blobs.
+ *
+ * Functions here expect the store's mutex to be held; those that change files expect the folder's
+ * lock, too.
+ */
+#ifndef HL_MODELS_STORE_PRIV_H
+#define HL_MODELS_STORE_PRIV_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "core/base/events.h"
+#include "models/db/db.h"
+#include "models/manifest.h"
+#include "models/name.h"
+
+enum { HL_STORE_ID_BYTES = 33, HL_STORE_TEXT_MAX_BYTES = 16 << 20 };
+
+struct hl_store {
+    pthread_mutex_t  mutex;
+    const hl_events *events;
+    hl_db           *db;                          /* NULL: none, or it cannot be used */
+    char             id[HL_STORE_ID_BYTES];       /* of the models folder; "" until something is written to it */
+    char             models_path[];               /* terminated, no slash at the end */
+};
+
+/* ---- paths; false when it does not fit PATH_MAX, which open() rules out ---- */
+void hl_store_path(const hl_store *s, const char *below, char ret[PATH_MAX]);
+void hl_store_blob_path(const hl_store *s, const char *digest, char ret[PATH_MAX]);
+void hl_store_manifest_path(const hl_store *s, const hl_name *name, char ret[PATH_MAX]);
+
+/* ---- the folder's lock: the file .hyperlama, which also holds the folder's id ---- */
+/* Make the folders when they are missing and take the lock. fails HL_E_BUSY after a while, HL_E_IO */
+HL_MUST_CHECK hl_status hl_store_lock(hl_store *s, int *ret_fd, hl_err *err);
+void                    hl_store_unlock(int fd);
+
+/* ---- names on disk ---- */
+typedef struct hl_disk_name {
+    hl_name  name; /* spelled as on disk */
+    int64_t  mtime_ns;
+    uint64_t n_bytes;
+} hl_disk_name;
+
+typedef struct hl_disk_names {
+    hl_disk_name *v;
+    size_t        n, cap;
+} hl_disk_names;
+
+/* Read all names; a folder that is not there has none. Free with hl_free(ret->v). */
+HL_MUST_CHECK hl_status hl_store_walk(hl_store *s, hl_disk_names *ret, hl_err *err);
+
+/* Find a name that is equal but for case; false when there is none or the walk failed. */
+HL_MUST_CHECK hl_status hl_store_find_exact(hl_store *s, const hl_name *name, hl_disk_name *ret, hl_err *err);
+
+/* Say that a name is unknown, with those that are near. */
+hl_status hl_store_fail_unknown(const hl_disk_names *names, const hl_name *name, hl_err *err);
+
+/* As hl_store_find(), without taking the mutex. */
+HL_MUST_CHECK hl_status hl_store_find_disk(hl_store *s, const char *text, hl_disk_name *ret, hl_err *err);
+
+/* ---- manifests ---- */
+/* Read and parse a manifest file into the arena; ret_text (its bytes) may be NULL. */
+HL_MUST_CHECK hl_status hl_store_read_manifest(hl_store *s, const hl_name *name, hl_arena *arena, hl_view *ret_text,
+                                               hl_manifest *ret, hl_err *err);
+/* Read a small blob as text into the arena. fails HL_E_CHANGED its size is not the layer's */
+HL_MUST_CHECK hl_status hl_store_read_text(hl_store *s, const hl_layer *layer, hl_arena *arena, hl_view *ret,
+                                           hl_err *err);
+/* Fill an entry from the index or, when that is stale, from the files. */
+HL_MUST_CHECK hl_status hl_store_read_entry(hl_store *s, const hl_disk_name *on_disk, hl_arena *arena,
+                                            hl_store_entry *ret, hl_err *err);
+
+/* ---- blobs ---- */
+int64_t hl_mtime_ns(const struct stat *st);
+void    hl_blob_row_of(const struct stat *st, const char *digest, int origin, hl_blob_row *ret);
+bool    hl_blob_row_fits(const hl_blob_row *row, const struct stat *st); /* size, time, inode */
+
+/* sha256 of an open file; `fn` (NULL: none) sees progress and may cancel. */
+typedef hl_status hl_progress_step_fn(void *user, size_t n, hl_err *err);
+HL_MUST_CHECK hl_status hl_store_hash(int fd, const char *path, hl_progress_step_fn *fn, void *user,
+                                      char ret_hex[HL_DIGEST_BYTES], hl_err *err);
+
+/* ---- small files (place.c) ---- */
+/* Write a small blob unless it is there; fills all of `ret`. media_type is kept by reference. */
+HL_MUST_CHECK hl_status hl_store_put_text(hl_store *s, const char *media_type, hl_view text, hl_layer *ret,
+                                          hl_err *err);
+/* Write the manifest of a name, by way of a temporary file among the blobs. */
+HL_MUST_CHECK hl_status hl_store_put_manifest(hl_store *s, const hl_name *name, hl_view text, hl_err *err);
+
+/* ---- large files (place.c) ---- */
+typedef struct hl_source {
+    char        path[PATH_MAX]; /* resolved */
+    const char *media_type;
+    int         fd; /* of the file; -1 not open */
+    struct stat st; /* when it was opened */
+    char        digest[HL_DIGEST_BYTES];
+    bool        is_present;        /* the blob is there and sound */
+    char        partial[PATH_MAX]; /* "" : link at commit; else a finished copy */
+    int         partial_fd;        /* open and locked until commit, so that nobody sweeps it; -1 none */
+} hl_source;
+
+/* fails HL_E_CHANGED when the file is not what it was when it was opened. */
+HL_MUST_CHECK hl_status hl_source_check(const hl_source *src, hl_err *err);
+
+/* Is the blob there and sound? Reads it in full when the index does not vouch for it. */
+HL_MUST_CHECK hl_status hl_store_find_sound_blob(hl_store *s, hl_source *src, hl_err *err);
+
+/* Can the source be hard-linked among the blobs? Tries it. */
+bool hl_store_can_link(hl_store *s, const hl_source *src);
+
+/* Clone or copy the source into a partial file; fn sees every piece of a copy. */
+HL_MUST_CHECK hl_status hl_store_copy_in(hl_store *s, hl_source *src, hl_progress_step_fn *fn, void *user,
+                                         hl_err *err);
+
+/* Give the source its name among the blobs, and record that. Under the lock. */
+HL_MUST_CHECK hl_status hl_store_commit_blob(hl_store *s, hl_source *src, hl_err *err);
+
+/* ---- gc.c ---- */
+/* Delete blobs that this program placed and no manifest uses.
+ * `removed` (NULL: none) is a manifest that is gone; ret (NULL: none) counts, its name stays. */
+void hl_store_gc(hl_store *s, const hl_manifest *removed, hl_removed *ret);
+/* Delete temporary files of processes that were killed. */
+void hl_store_sweep(hl_store *s);
+/* A path for a temporary file that no other process has. */
+void hl_store_partial_path(const hl_store *s, char ret[PATH_MAX]);
+
+/* ---- what a model says of itself (describe.c) ---- */
+struct hl_gguf;
+typedef struct hl_description {
+    char     family[64]; /* general.architecture */
+    char     parameter_size[32];
+    char     quantization[32];
+    uint64_t context_tokens, embedding_n; /* 0 not known */
+} hl_description;
+
+HL_MUST_CHECK hl_status hl_store_describe(const struct hl_gguf *g, hl_description *ret, hl_err *err);
+/* Append the config blob. */
+void hl_store_format_config(const hl_description *d, const hl_layer *layers, size_t n_layers, hl_str *s);
+
+/* Append parameters as a JSON object with the types that Ollama gives them (params.c).
+ * fails HL_E_ARG an unknown name or a value that is not of the parameter's kind */
+HL_MUST_CHECK hl_status hl_params_format(const hl_param *params, size_t n, hl_str *s, hl_err *err);
+
+#endif
