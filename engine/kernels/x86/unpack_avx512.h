@@ -8,6 +8,11 @@
 #include "engine/kernels/kernel_list.h"
 #include "engine/kernels/x86/codes_avx512.h"
 
+/* Zero the lanes outside of m in n vectors that lie 32 lanes apart. */
+HL_INLINE void clear_lanes(void *p, __mmask16 m, size_t n) {
+    for (uint8_t *v = p; n > 0; n--, v += 128) _mm512_store_si512(v, _mm512_maskz_loadu_epi32(m, v));
+}
+
 HL_INLINE void unpack16(codes16_fn *codes16, size_t block_bytes, const uint8_t *w, size_t row_bytes, hl_panel *p) {
     const size_t scale_groups = TILE_COLS / p->group;
     row_stage    stage;
@@ -26,9 +31,9 @@ HL_INLINE void unpack16(codes16_fn *codes16, size_t block_bytes, const uint8_t *
             }
             codes16(from, stride, n, 2, codes, p->scale + at, p->min + at);
             if (rows >= ROWS16) continue;
-            const __mmask16 m = (__mmask16)((1u << rows) - 1);
-            for (size_t k = 0; k < n / 4; k++)
-                _mm512_store_si512(codes + 128 * k, _mm512_maskz_loadu_epi32(m, codes + 128 * k));
+            clear_lanes(codes, (__mmask16)((1u << rows) - 1), n / 4);
+            clear_lanes(p->scale + at, (__mmask16)((1u << rows) - 1), n / p->group);
+            if (p->has_min) clear_lanes(p->min + at, (__mmask16)((1u << rows) - 1), n / p->group);
         }
     }
 }
