@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_modelfile.c - Modelfiles: quoting, encodings, errors with line numbers, and the way back.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/mem.h"
+#include "core/base/str.h"
+#include "hyperlama/models.h"
+
+static hl_modelfile *parse(const char *text) {
+    hl_modelfile *f = NULL;
+    hl_err        err = {0};
+    if (hl_modelfile_parse(hl_view_of(text), &f, &err) != HL_OK) fail_msg("%s", err.text);
+    return f;
+}
+
+static void every_instruction_is_understood_in_any_case(void **state) {
+    (void)state;
+    hl_modelfile *f = parse("# a comment\n"
+                            "from ./model.gguf\n"
+                            "FROM ./projector.gguf  \r\n"
+                            "\n"
+                            "Parameter temperature 0.7\n"
+                            "PARAMETER stop \"<|im_end|>\"\n"
+                            "PARAMETER stop User:\n"
+                            "TEMPLATE \"\"\"{{ .System }}\n{{ .Prompt }}\"\"\"\n"
+                            "SYSTEM first\n"
+                            "SYSTEM You are \"quoted\" inside.\n"
+                            "ADAPTER ./lora.gguf\n"
+                            "LICENSE \"\"\"\nMIT\n\"\"\"\n"
+                            "LICENSE Apache\n"
+                            "MESSAGE User Hi there # not a comment\n"
+                            "MESSAGE assistant \"\"\"Hello\nyou\"\"\"\n"
+                            "RENDERER r\nPARSER p\nREQUIRES 0.5.1\nDRAFT d");
+    assert_int_equal(f->n_from, 2);
+    assert_string_equal(f->from[0], "./model.gguf");
+    assert_string_equal(f->from[1], "./projector.gguf");
+    assert_int_equal(f->n_params, 3);
+    assert_string_equal(f->params[0].name, "temperature");
+    assert_string_equal(f->params[0].value, "0.7");
+    assert_string_equal(f->params[1].value, "<|im_end|>");
+    assert_string_equal(f->params[2].value, "User:");
+    assert_string_equal(f->template_text, "{{ .System }}\n{{ .Prompt }}");
+    assert_string_equal(f->system, "You are \"quoted\" inside.");
+    assert_int_equal(f->n_adapters, 1);
+    assert_int_equal(f->n_licenses, 2);
+    assert_string_equal(f->licenses[0], "\nMIT\n");
+    assert_int_equal(f->n_messages, 2);
+    assert_string_equal(f->messages[0].role, "user");
+    assert_string_equal(f->messages[0].content, "Hi there # not a comment");
+    assert_string_equal(f->messages[1].content, "Hello\nyou");
+    assert_string_equal(f->renderer, "r");
+    assert_string_equal(f->parser, "p");
+    assert_string_equal(f->requires_version, "0.5.1");
+    assert_string_equal(f->draft, "d");
+    hl_modelfile_free(f);
+}
+
+static void quotes_end_where_they_should(void **state) {
+    (void)state;
+    static const struct {
+        const char *value, *want;
+    } cases[] = {
+        {"\"a\"", "a"},           {"\"\"", ""},           {"\"a # b\"  ", "a # b"},  {"\"\"\"a\"\"\"", "a"},
+        {"\"\"\"a\"\"\"\"", "a\""}, {"\"\"\"a \"b\" c\"\"\"", "a \"b\" c"}, {"\"\"\"\"\"\"", ""},
+        {"a \"b\"", "a \"b\""},   {"'a'", "'a'"},         {"\"a\\n\"", "a\\n"},      {"\"a\nb\"", "a\nb"},
+        {"  x\t ", "x"},          {"\"  x \"", "  x "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[200];
+        (void)snprintf(text, sizeof text, "FROM x\nSYSTEM %s\nPARSER p\n", cases[i].value);
+        hl_modelfile *f = parse(text);
+        assert_string_equal(f->system, cases[i].want);
+        assert_string_equal(f->parser, "p");
+        hl_modelfile_free(f);
+    }
+}
+
+static void mistakes_name_their_line(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"", "no FROM"},
+        {"# only\n", "no FROM"},
+        {"FROM\n", "line 1: FROM has no value"},
+        {"FROM x\nBOGUS y\n", "line 2: 'BOGUS' is no instruction"},
+        {"FROM x\n\n\nSYSTEM \"never\nends\n", "line 4: a quote"},
+        {"FROM x\nSYSTEM \"\"\"never", "line 2: \"\"\" is never closed"},
+        {"FROM x\nSYSTEM \"a\nb\" c\n", "line 3: 'c' after the closing quote"},
+        {"FROM x\nMESSAGE robot hi\n", "line 2: MESSAGE role is 'robot'"},
+        {"FROM x\nMESSAGE user\n", "line 2: MESSAGE has no value"},
+        {"FROM x\nPARAMETER\n", "line 2: PARAMETER"},
+        {"FROM x\nPARAMETER stop\n", "line 2: PARAMETER has no value"},
+        {"FROM x\n\xff\n", "line 2: byte 0xff is not UTF-8"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        hl_modelfile *f = NULL;
+        hl_err        err = {0};
+        assert_int_equal(hl_modelfile_parse(hl_view_of(cases[i].text), &f, &err), HL_E_FORMAT);
+        if (!strstr(err.text, cases[i].want)) fail_msg("'%s' does not say '%s'", err.text, cases[i].want);
+        assert_null(f);
+    }
+}
+
+static void utf16_and_byte_order_marks_are_read(void **state) {
+    (void)state;
+    static const char little[] = "\xff\xfe" "F\0R\0O\0M\0 \0x\0\xe4\0\n\0S\0Y\0S\0T\0E\0M\0 \0\x3d\xd8\x4b\xdc";
+    static const char big[] = "\xfe\xff" "\0F\0R\0O\0M\0 \0x\0\xe4\0\n\0S\0Y\0S\0T\0E\0M\0 \xd8\x3d\xdc\x4b";
+    const hl_view     texts[] = {{little, sizeof little - 1}, {big, sizeof big - 1},
+                                 hl_view_of("\xef\xbb\xbf" "FROM x\xc3\xa4\nSYSTEM \xf0\x9f\x91\x8b\x01\n")};
+    for (size_t i = 0; i < 3; i++) {
+        hl_modelfile *f = NULL;
+        hl_err        err = {0};
+        if (hl_modelfile_parse(texts[i], &f, &err) != HL_OK) fail_msg("%zu: %s", i, err.text);
+        assert_string_equal(f->from[0], "x\xc3\xa4");
+        assert_string_equal(f->system, "\xf0\x9f\x91\x8b");
+        hl_modelfile_free(f);
+    }
+    hl_modelfile *f = NULL;
+    assert_int_equal(hl_modelfile_parse((hl_view){little, 5}, &f, NULL), HL_E_FORMAT);
+}
+
+static void what_is_written_reads_back(void **state) {
+    (void)state;
+    const char *const       shards[] = {"/a/blobs/sha256-1", "/a/blobs/sha256-2"};
+    const hl_param          params[] = {{"stop", "\"q\""}, {"stop", " a "}, {"stop", "a\nb"}, {"temperature", "0.5"}};
+    const hl_stored_message messages[] = {{"user", "one"}, {"assistant", "two\nlines \"here\""}};
+    const char *const       licenses[] = {"MIT\n"};
+    const hl_stored_model   m = {
+          .entry = {.text = "x:latest"}, .n_shards = 2, .shard_paths = shards, .projector_path = "/p",
+          .adapter_path = "/l", .template_text = "{{ \"a\" }}\"", .system = "s", .n_params = 4, .params = params,
+          .n_messages = 2, .messages = messages, .n_licenses = 1, .licenses = licenses, .renderer = "r",
+    };
+    char  *text = NULL;
+    hl_err err = {0};
+    assert_int_equal(hl_modelfile_format(&m, &text, &err), HL_OK);
+    hl_modelfile *f = parse(text);
+    assert_int_equal(f->n_from, 3);
+    assert_string_equal(f->from[2], "/p");
+    assert_string_equal(f->template_text, m.template_text);
+    assert_string_equal(f->system, "s");
+    assert_string_equal(f->renderer, "r");
+    assert_string_equal(f->adapters[0], "/l");
+    assert_string_equal(f->licenses[0], "MIT\n");
+    for (size_t i = 0; i < 4; i++) assert_string_equal(f->params[i].value, params[i].value);
+    for (size_t i = 0; i < 2; i++) assert_string_equal(f->messages[i].content, messages[i].content);
+    hl_modelfile_free(f);
+    hl_free(text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_instruction_is_understood_in_any_case), cmocka_unit_test(quotes_end_where_they_should),
+        cmocka_unit_test(mistakes_name_their_line),                    cmocka_unit_test(utf16_and_byte_order_marks_are_read),
+        cmocka_unit_test(what_is_written_reads_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
