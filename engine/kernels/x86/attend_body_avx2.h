@@ -33,11 +33,19 @@ HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k
         HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = _mm256_setzero_ps();
     }
     for (size_t c = 0; c < t->head_dim; c++) {
-        __m256 x[8];
-        HL_UNROLL for (size_t i = 0; i < n; i++) x[i] = load_8(type, k, c * PAGE + first + i * 8);
-        HL_UNROLL for (size_t j = 0; j < nq; j++) {
-            __m256 q = _mm256_set1_ps(t->q[j][c]);
-            HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = _mm256_fmadd_ps(q, x[i], acc[j][i]);
+        __m256 x[2], q[TILE];
+        if (nq <= 3) { /* few queries stay in registers, else the strip does */
+            HL_UNROLL for (size_t j = 0; j < nq; j++) q[j] = _mm256_set1_ps(t->q[j][c]);
+            HL_UNROLL for (size_t i = 0; i < n; i++) {
+                x[0] = load_8(type, k, c * PAGE + first + i * 8);
+                HL_UNROLL for (size_t j = 0; j < nq; j++) acc[j][i] = _mm256_fmadd_ps(q[j], x[0], acc[j][i]);
+            }
+        } else {
+            HL_UNROLL for (size_t i = 0; i < n; i++) x[i] = load_8(type, k, c * PAGE + first + i * 8);
+            HL_UNROLL for (size_t j = 0; j < nq; j++) {
+                q[0] = _mm256_set1_ps(t->q[j][c]);
+                HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = _mm256_fmadd_ps(q[0], x[i], acc[j][i]);
+            }
         }
     }
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
@@ -95,11 +103,19 @@ HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t c0, 
         size_t         end = (begin / PAGE + 1) * PAGE < t->tile_hi ? (begin / PAGE + 1) * PAGE : t->tile_hi;
         const uint8_t *v = t->pages[begin / PAGE] + t->v_offset;
         for (; begin < end; begin++) {
-            __m256 x[8];
-            HL_UNROLL for (size_t i = 0; i < n; i++) x[i] = load_value(type, t, v, begin, c0 + i * 8);
-            HL_UNROLL for (size_t j = 0; j < nq; j++) {
-                __m256 p = _mm256_set1_ps(t->s[j * SPLIT + begin]);
-                HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = _mm256_fmadd_ps(p, x[i], acc[j][i]);
+            __m256 x[2], p[TILE];
+            if (nq <= 3) {
+                HL_UNROLL for (size_t j = 0; j < nq; j++) p[j] = _mm256_set1_ps(t->s[j * SPLIT + begin]);
+                HL_UNROLL for (size_t i = 0; i < n; i++) {
+                    x[0] = load_value(type, t, v, begin, c0 + i * 8);
+                    HL_UNROLL for (size_t j = 0; j < nq; j++) acc[j][i] = _mm256_fmadd_ps(p[j], x[0], acc[j][i]);
+                }
+            } else {
+                HL_UNROLL for (size_t i = 0; i < n; i++) x[i] = load_value(type, t, v, begin, c0 + i * 8);
+                HL_UNROLL for (size_t j = 0; j < nq; j++) {
+                    p[0] = _mm256_set1_ps(t->s[j * SPLIT + begin]);
+                    HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = _mm256_fmadd_ps(p[0], x[i], acc[j][i]);
+                }
             }
         }
     }

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * add_avx2.c - y = a + b, 8 at a time.
+ */
+#include "engine/kernels/x86/vec_x86.h"
+
+void hl_add_avx2(size_t n, const float *a, const float *b, float *ret_y) {
+    for (size_t i = 0; i < n; i += 8)
+        hl_store_8(ret_y + i, n - i, _mm256_add_ps(hl_load_8(a + i, n - i), hl_load_8(b + i, n - i)));
+}
