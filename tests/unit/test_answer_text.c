@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_answer_text.c - stop strings and thinking tags, whatever the pieces they arrive in.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "engine/runner/answer_text.h"
+
+typedef struct got {
+    char plain[256];
+    char thinking[256];
+} got;
+
+static bool collect(void *user, hl_view text, bool is_thinking) {
+    got *g = user;
+    strncat(is_thinking ? g->thinking : g->plain, text.ptr, text.len);
+    return true;
+}
+
+typedef struct row {
+    const char *text;
+    const char *stops[3];
+    bool        splits, starts;
+    const char *plain, *thinking;
+    bool        stopped;
+} row;
+
+static const row rows[] = {
+    {"hello world", {NULL}, false, false, "hello world", "", false},
+    {"hello END world", {"END"}, false, false, "hello ", "", true},
+    {"hello ENxD", {"END"}, false, false, "hello ENxD", "", false},
+    {"aab", {"ab", "aab"}, false, false, "", "", true},
+    {"one two three", {"three", "two"}, false, false, "one ", "", true},
+    {"ends with EN", {"END"}, false, false, "ends with EN", "", false},
+    {"<think>why</think>\n\nbecause", {NULL}, true, false, "because", "why", false},
+    {"\n<think>\nwhy\n</think>because", {NULL}, true, false, "because", "\nwhy\n", false},
+    {"why</think>because", {NULL}, true, true, "because", "why", false},
+    {"no tags <think>here</think>", {NULL}, true, false, "no tags <think>here</think>", "", false},
+    {"<thin air", {NULL}, true, false, "<thin air", "", false},
+    {"<think>never closed", {NULL}, true, false, "", "never closed", false},
+    {"<think>a</thin", {NULL}, true, false, "", "a</thin", false},
+    {"<think>x</think>y", {NULL}, false, false, "<think>x</think>y", "", false},
+    {"<think>a STOP b</think>c", {"STOP"}, true, false, "", "a ", true},
+    {"<thi", {NULL}, true, false, "<thi", "", false},
+};
+
+static void text_comes_out_the_same_whatever_the_pieces(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (size_t step = 1; step <= strlen(rows[i].text); step++) {
+            hl_answer_text a;
+            got            g = {0};
+            size_t         n_stops = 0;
+            while (n_stops < 3 && rows[i].stops[n_stops]) n_stops++;
+            hl_answer_text_init(&a, rows[i].stops, n_stops, rows[i].splits, rows[i].starts);
+            for (size_t at = 0; at < strlen(rows[i].text) && !a.stopped; at += step) {
+                const size_t left = strlen(rows[i].text) - at;
+                assert_true(hl_answer_text_feed(&a, (hl_view){rows[i].text + at, left < step ? left : step}, collect, &g));
+            }
+            if (!a.stopped) assert_true(hl_answer_text_finish(&a, collect, &g));
+            assert_string_equal(g.plain, rows[i].plain);
+            assert_string_equal(g.thinking, rows[i].thinking);
+            assert_int_equal(a.stopped, rows[i].stopped);
+            hl_answer_text_done(&a);
+        }
+    }
+}
+
+static bool refuse(void *user, hl_view text, bool is_thinking) {
+    (void)user;
+    (void)text;
+    (void)is_thinking;
+    return false;
+}
+
+static void a_callback_that_refuses_ends_the_answer(void **state) {
+    (void)state;
+    hl_answer_text a;
+    hl_answer_text_init(&a, NULL, 0, false, false);
+    assert_false(hl_answer_text_feed(&a, hl_view_of("text"), refuse, NULL));
+    hl_answer_text_done(&a);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_comes_out_the_same_whatever_the_pieces),
+        cmocka_unit_test(a_callback_that_refuses_ends_the_answer),
+    };
+    return cmocka_run_group_tests_name("answer_text", tests, NULL, NULL);
+}

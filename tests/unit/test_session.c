@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_session.c - what a session promises: same bits however the work is cut, errors that change
+ * nothing, no allocation while evaluating. On a tiny model of tests/golden/archs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/mem.h"
+#include "hyperlama/engine.h"
+
+enum { N_TOKENS = 100, N_VOCAB = 128 };
+
+static const char *const paths[] = {
+    "tests/golden/archs/llama-q4_k.gguf", "tests/golden/archs/llama-q8_0.gguf", "tests/golden/archs/gemma3-swa.gguf",
+    "tests/golden/archs/llama-f16.gguf",  "tests/golden/archs/qwen2-bias.gguf",
+};
+
+static int32_t tokens[N_TOKENS];
+
+typedef struct setup {
+    hl_engine  *e;
+    hl_model   *m;
+    hl_session *s;
+} setup;
+
+static setup open_all(const char *path, int32_t n_threads, hl_session_params p) {
+    setup  x = {0};
+    hl_err err = {0};
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = n_threads}, &x.e, &err), HL_OK);
+    if (hl_model_open(x.e, &path, 1, NULL, &x.m, &err) != HL_OK) fail_msg("%s", err.text);
+    if (hl_session_new(x.m, &p, &x.s, &err) != HL_OK) fail_msg("%s", err.text);
+    return x;
+}
+
+static void close_all(setup *x) {
+    hl_session_free(x->s);
+    hl_model_close(x->m);
+    hl_engine_free(x->e);
+}
+
+/* Logits behind all tokens, read in passes of `step`. */
+static void read_all(hl_session *s, size_t step, float *ret) {
+    hl_err err = {0};
+    for (size_t at = 0; at < N_TOKENS; at += step)
+        if (hl_session_eval(s, tokens + at, N_TOKENS - at < step ? N_TOKENS - at : step, &err) != HL_OK)
+            fail_msg("%s", err.text);
+    memcpy(ret, hl_session_logits(s), N_VOCAB * sizeof *ret);
+}
+
+static void the_bits_do_not_depend_on_passes_or_threads(void **state) {
+    (void)state;
+    static const size_t  steps[] = {1, 2, 3, 5, 7, 16, 33, 64, N_TOKENS};
+    static const int32_t threads[] = {1, 2, 5};
+    static const hl_kv_cache_type kv_types[] = {HL_KV_CACHE_F16, HL_KV_CACHE_F32, HL_KV_CACHE_BF16, HL_KV_CACHE_Q8_0};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        for (size_t k = 0; k < 4; k++) {
+            float want[N_VOCAB];
+            bool  have = false;
+            for (size_t t = 0; t < 3; t++) {
+                setup x = open_all(paths[i], threads[t], (hl_session_params){.n_ctx = 512, .kv_type = kv_types[k]});
+                for (size_t j = 0; j < sizeof steps / sizeof steps[0]; j++) {
+                    float got[N_VOCAB];
+                    hl_session_truncate(x.s, 0);
+                    read_all(x.s, steps[j], got);
+                    if (!have) memcpy(want, got, sizeof want);
+                    have = true;
+                    if (memcmp(want, got, sizeof want) != 0)
+                        fail_msg("%s, kv %zu: passes of %zu with %d threads differ", paths[i], k, steps[j], threads[t]);
+                }
+                close_all(&x);
+            }
+        }
+    }
+}
+
+static void long_contexts_are_split_the_same_way(void **state) {
+    (void)state;
+    float    want[N_VOCAB];
+    hl_err   err = {0};
+    setup    x = open_all(paths[0], 2, (hl_session_params){.n_ctx = 2048});
+    int32_t  many[1200];
+    for (int i = 0; i < 1200; i++) many[i] = (i * 31) % N_VOCAB;
+    assert_int_equal(hl_session_eval(x.s, many, 1200, &err), HL_OK);
+    memcpy(want, hl_session_logits(x.s), sizeof want);
+    hl_session_truncate(x.s, 1190);
+    for (int i = 1190; i < 1200; i++) assert_int_equal(hl_session_eval(x.s, many + i, 1, &err), HL_OK);
+    assert_memory_equal(want, hl_session_logits(x.s), sizeof want);
+    close_all(&x);
+    x = open_all(paths[0], 1, (hl_session_params){.n_ctx = 2048, .n_batch = 100});
+    assert_int_equal(hl_session_eval(x.s, many, 1200, &err), HL_OK);
+    assert_memory_equal(want, hl_session_logits(x.s), sizeof want);
+    close_all(&x);
+}
+
+static void rows_of_one_call_equal_single_calls(void **state) {
+    (void)state;
+    setup  x = open_all(paths[0], 2, (hl_session_params){.n_ctx = 256, .n_rows_cap = 16});
+    hl_err err = {0};
+    float  want[16][N_VOCAB];
+    for (int i = 0; i < 16; i++) {
+        assert_int_equal(hl_session_eval(x.s, tokens + i, 1, &err), HL_OK);
+        memcpy(want[i], hl_session_logits(x.s), sizeof want[i]);
+    }
+    hl_session_truncate(x.s, 0);
+    assert_int_equal(hl_session_eval_rows(x.s, tokens, 16, 16, &err), HL_OK);
+    for (size_t i = 0; i < 16; i++) assert_memory_equal(want[i], hl_session_logits_at(x.s, i), sizeof want[i]);
+    hl_session_truncate(x.s, 0);
+    assert_int_equal(hl_session_eval_rows(x.s, tokens, 16, 3, &err), HL_OK);
+    for (size_t i = 0; i < 3; i++) assert_memory_equal(want[13 + i], hl_session_logits_at(x.s, i), sizeof want[i]);
+    close_all(&x);
+}
+
+static void a_call_that_fails_changes_nothing(void **state) {
+    (void)state;
+    setup  x = open_all(paths[0], 1, (hl_session_params){.n_ctx = 50});
+    hl_err err = {0};
+    assert_int_equal(hl_session_eval(x.s, tokens, 40, &err), HL_OK);
+    assert_int_equal(hl_session_eval(x.s, tokens, 11, &err), HL_E_FULL);
+    assert_non_null(strstr(err.text, "11 more tokens"));
+    assert_int_equal(hl_session_eval(x.s, tokens, 0, &err), HL_E_ARG);
+    assert_int_equal(hl_session_eval(x.s, &(int32_t){N_VOCAB}, 1, &err), HL_E_ARG);
+    assert_int_equal(hl_session_eval(x.s, &(int32_t){-1}, 1, &err), HL_E_ARG);
+    assert_int_equal(hl_session_eval_rows(x.s, tokens, 3, 2, &err), HL_E_ARG);
+    assert_int_equal(hl_session_pos(x.s), 40);
+    assert_int_equal(hl_session_eval(x.s, tokens, 10, &err), HL_OK);
+    close_all(&x);
+}
+
+static void parameters_out_of_range_are_named(void **state) {
+    (void)state;
+    setup  x = open_all(paths[0], 1, (hl_session_params){.n_ctx = 64});
+    hl_err err = {0};
+    hl_session *s = NULL;
+    hl_engine  *e = NULL;
+    assert_int_equal(hl_session_new(x.m, &(hl_session_params){.n_ctx = -1}, &s, &err), HL_E_ARG);
+    assert_non_null(strstr(err.text, "n_ctx is -1"));
+    assert_int_equal(hl_session_new(x.m, &(hl_session_params){.n_batch = 100000}, &s, &err), HL_E_ARG);
+    assert_int_equal(hl_session_new(x.m, &(hl_session_params){.kv_type = (hl_kv_cache_type)9}, &s, &err), HL_E_ARG);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 5000}, &e, &err), HL_E_ARG);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.cpu = "avx9000"}, &e, &err), HL_E_ARG);
+    assert_non_null(strstr(err.text, "avx2"));
+    close_all(&x);
+}
+
+static void a_plan_that_does_not_fit_is_refused_with_numbers(void **state) {
+    (void)state;
+    setup       x = open_all(paths[2], 1, (hl_session_params){.n_ctx = 64});
+    hl_err      err = {0};
+    hl_session *s = NULL;
+    assert_int_equal(hl_session_new(x.m, &(hl_session_params){.n_ctx = 1 << 24, .kv_type = HL_KV_CACHE_F32}, &s, &err),
+                     HL_E_NOMEM);
+    assert_non_null(strstr(err.text, "MiB"));
+    close_all(&x);
+}
+
+static void evaluating_allocates_nothing(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        setup        x = open_all(paths[i], 2, (hl_session_params){.n_ctx = 512});
+        float        got[N_VOCAB];
+        const size_t before = hl_mem_n_allocs();
+        read_all(x.s, 30, got);
+        read_all(x.s, 1, got);
+        assert_int_equal(hl_mem_n_allocs(), before);
+        close_all(&x);
+    }
+}
+
+static void *stop_soon(void *session) {
+    (void)usleep(2000);
+    hl_session_stop(session);
+    return NULL;
+}
+
+static void a_stop_rolls_back_to_a_whole_pass(void **state) {
+    (void)state;
+    static int32_t many[100000];
+    setup          x = open_all(paths[0], 2, (hl_session_params){.n_ctx = 100000, .n_batch = 64});
+    hl_err         err = {0};
+    pthread_t      thread;
+    assert_int_equal(pthread_create(&thread, NULL, stop_soon, x.s), 0);
+    const hl_status status = hl_session_eval(x.s, many, 100000, &err);
+    (void)pthread_join(thread, NULL);
+    assert_int_equal(status, HL_E_CANCEL);
+    assert_int_equal(hl_session_pos(x.s) % 64, 0);
+    assert_int_equal(hl_session_eval(x.s, many, 10, &err), HL_OK); /* goes on as if nothing had been */
+    close_all(&x);
+}
+
+static void every_allocation_may_fail(void **state) {
+    (void)state;
+    for (size_t k = 0; k < 400; k++) {
+        hl_err      err = {0};
+        hl_engine  *e = NULL;
+        hl_model   *m = NULL;
+        hl_session *s = NULL;
+        hl_mem_fail_after(k, SIZE_MAX);
+        hl_status status = hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err);
+        if (status == HL_OK) status = hl_model_open(e, &paths[0], 1, NULL, &m, &err);
+        if (status == HL_OK) status = hl_session_new(m, &(hl_session_params){.n_ctx = 128}, &s, &err);
+        hl_mem_fail_after(SIZE_MAX, 0);
+        hl_session_free(s);
+        hl_model_close(m);
+        hl_engine_free(e);
+        if (status == HL_OK) return;
+        assert_int_equal(status, HL_E_NOMEM);
+    }
+    fail_msg("400 allocations are too many for a tiny model");
+}
+
+int main(void) {
+    for (int i = 0; i < N_TOKENS; i++) tokens[i] = (i * 53 + 11) % N_VOCAB;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_bits_do_not_depend_on_passes_or_threads),
+        cmocka_unit_test(long_contexts_are_split_the_same_way),
+        cmocka_unit_test(rows_of_one_call_equal_single_calls),
+        cmocka_unit_test(a_call_that_fails_changes_nothing),
+        cmocka_unit_test(parameters_out_of_range_are_named),
+        cmocka_unit_test(a_plan_that_does_not_fit_is_refused_with_numbers),
+        cmocka_unit_test(evaluating_allocates_nothing),
+        cmocka_unit_test(a_stop_rolls_back_to_a_whole_pass),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests_name("session", tests, NULL, NULL);
+}
