@@ -37,7 +37,7 @@ typedef struct hl_act {
     const int16_t  *sum16;  /* [n_tokens][n_cols / 16] sum of q over 16 columns */
 } hl_act;
 
-/* Weight rows, unpacked for reuse by many tokens. 32 rows wide; rows past n_rows hold zeros.
+/* Weight rows, unpacked for reuse by many tokens. 32 rows wide; rows past n_rows hold anything finite.
  * A panel may be a slice of the columns: col_begin is its first column within x (a multiple of 256),
  * and when it is not 0 the product goes on from the sums that earlier slices left in y. */
 enum { HL_PANEL_ROWS = 32, HL_GEMV_MAX_TOKENS = 3 };
