@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tmpl_call.c - arguments, and calls of builtins, bound methods and macros.
+ */
+#include <string.h>
+
+#include "engine/template/tmpl_run.h"
+
+static void count_args(const hl_tn *first, size_t *ret_pos, size_t *ret_kw) {
+    for (const hl_tn *n = first; n; n = n->next) {
+        if (n->kind == HL_TN_KWARG) ++*ret_kw;
+        else if (n->kind != HL_TN_STAR && n->kind != HL_TN_STARSTAR) ++*ret_pos;
+    }
+}
+
+static bool add_star(hl_trun *r, const hl_tn *n, hl_targs *c) {
+    hl_tv  v, *more = NULL;
+    size_t n_more = 0;
+    if (!hl_trun_eval(r, n->a, &v) || !hl_tv_to_items(r, v, &more, &n_more)) return false;
+    hl_tv *all = hl_trun_get(r, c->n_pos + n_more + 1, sizeof *all);
+    if (!all) return false;
+    if (c->n_pos) memcpy(all, c->pos, c->n_pos * sizeof *all);
+    if (n_more) memcpy(all + c->n_pos, more, n_more * sizeof *all);
+    c->pos = all;
+    c->n_pos += n_more;
+    return true;
+}
+
+static bool add_star_star(hl_trun *r, const hl_tn *n, hl_targs *c) {
+    hl_tv v;
+    if (!hl_trun_eval(r, n->a, &v)) return false;
+    if (v.kind != HL_TK_DICT) return hl_trun_fail(r, "'**' needs a dict, found %s", hl_tv_type_name(v));
+    hl_tvar *all = hl_trun_get(r, c->n_kw + v.u.dict->n + 1, sizeof *all);
+    if (!all) return false;
+    if (c->n_kw) memcpy(all, c->kw, c->n_kw * sizeof *all);
+    for (size_t i = 0; i < v.u.dict->n; i++) {
+        const hl_tentry *e = &v.u.dict->entries[i];
+        hl_tsym         *sym = hl_trun_get(r, 1, sizeof *sym);
+        if (!sym || !hl_tv_is_str(e->key)) return hl_trun_fail(r, "a name of '**' must be a string");
+        sym->text = hl_tv_view(e->key);
+        const hl_tsym *known = hl_tmpl_find_sym(r->t, sym->text);
+        all[c->n_kw++] = (hl_tvar){known ? known : sym, e->value};
+    }
+    c->kw = all;
+    return true;
+}
+
+bool hl_trun_eval_args(hl_trun *r, const hl_tn *first, hl_targs *c) {
+    size_t n_pos = 0, n_kw = 0;
+    if (!first) return true;
+    count_args(first, &n_pos, &n_kw);
+    hl_tv   *pos = n_pos ? hl_trun_get(r, n_pos, sizeof *pos) : NULL;
+    hl_tvar *kw = n_kw ? hl_trun_get(r, n_kw, sizeof *kw) : NULL;
+    if ((n_pos && !pos) || (n_kw && !kw)) return false;
+    c->pos = pos;
+    c->kw = kw;
+    for (const hl_tn *n = first; n; n = n->next) {
+        if (n->kind == HL_TN_STAR || n->kind == HL_TN_STARSTAR) continue;
+        if (n->kind == HL_TN_KWARG) {
+            kw[c->n_kw].name = n->sym;
+            if (!hl_trun_eval(r, n->a, &kw[c->n_kw++].value)) return false;
+        } else if (!hl_trun_eval(r, n, &pos[c->n_pos++])) {
+            return false;
+        }
+    }
+    for (const hl_tn *n = first; n; n = n->next) {
+        if (n->kind == HL_TN_STAR && !add_star(r, n, c)) return false;
+        if (n->kind == HL_TN_STARSTAR && !add_star_star(r, n, c)) return false;
+    }
+    return true;
+}
+
+/* The next name of "a,b,c"; moves *p behind it. */
+static hl_view next_param(const char **p) {
+    const char *begin = *p;
+    while (**p && **p != ',') ++*p;
+    const hl_view v = {begin, (size_t)(*p - begin)};
+    if (**p) ++*p;
+    return v;
+}
+
+static bool bind(hl_trun *r, const hl_tdef *def, hl_targs *c) {
+    size_t n = 0, n_named = 0;
+    for (const char *p = def->params; *p; n++) {
+        const hl_view name = next_param(&p);
+        if (n < c->n_pos) c->a[n] = c->pos[n];
+        for (size_t k = 0; k < c->n_kw; k++) {
+            if (!hl_view_eq(c->kw[k].name->text, name)) continue;
+            if (n < c->n_pos)
+                return hl_trun_fail(r, "'%s' got two values for '%.*s'", def->name, (int)name.len, name.ptr);
+            c->a[n] = c->kw[k].value;
+            n_named++;
+        }
+        if (n < def->n_min && c->a[n].kind == HL_TK_MISSING)
+            return hl_trun_fail(r, "'%s' needs the argument '%.*s'", def->name, (int)name.len, name.ptr);
+    }
+    if (c->n_pos > n)
+        return hl_trun_fail(r, "'%s' takes at most %zu arguments, found %zu", def->name, n, c->n_pos);
+    if (n_named < c->n_kw) return hl_trun_fail(r, "'%s' got a named argument that it does not have", def->name);
+    return true;
+}
+
+bool hl_trun_call_def(hl_trun *r, const hl_tdef *def, hl_targs *c, hl_tv *ret) {
+    if (!hl_trun_steps(r, 1)) return false;
+    if (def->params[0] != '*' && !bind(r, def, c)) return false;
+    if (c->n_pos < def->n_min && def->params[0] == '*')
+        return hl_trun_fail(r, "'%s' needs at least %d arguments", def->name, def->n_min);
+    return def->fn(r, c, ret);
+}
+
+/* Values for the parameters: given by position, by name, by default, or undefined. Defaults see the
+ * parameters before them. */
+static bool bind_params(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tscope *scope, size_t *ret_n) {
+    size_t i = 0;
+    for (const hl_tn *p = m->node->a; p; p = p->next, i++) {
+        hl_tv value = {0};
+        if (i < c->n_pos) value = c->pos[i];
+        for (size_t k = 0; k < c->n_kw; k++) {
+            if (c->kw[k].name != p->sym) continue;
+            if (i < c->n_pos)
+                return hl_trun_fail(r, "macro '%s' got two values for '%s'", m->node->sym->text.ptr, p->sym->text.ptr);
+            value = c->kw[k].value;
+        }
+        if (value.kind == HL_TK_MISSING) {
+            value = hl_tv_undefined(p->sym->text);
+            if (p->a && !hl_trun_eval(r, p->a, &value)) return false;
+        }
+        if (!hl_tscope_set(r, scope, p->sym, value)) return false;
+    }
+    *ret_n = i;
+    return true;
+}
+
+static bool is_param(const hl_tmacro *m, const hl_tsym *name) {
+    for (const hl_tn *p = m->node->a; p; p = p->next)
+        if (p->sym == name) return true;
+    return false;
+}
+
+/* What the parameters did not take: caller, varargs, kwargs, or an error. */
+static bool bind_rest(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tscope *scope, size_t n_params) {
+    const hl_tn *n = m->node;
+    hl_tv        kwargs = {0}, varargs, caller = hl_tv_undefined(r->t->sym_caller->text);
+    if ((n->flags & HL_TN_USES_KWARGS) && !hl_tv_new_dict(r, HL_TK_DICT, c->n_kw, &kwargs)) return false;
+    for (size_t k = 0; k < c->n_kw; k++) {
+        const hl_tsym *name = c->kw[k].name;
+        if (is_param(m, name)) continue;
+        if (name == r->t->sym_caller && (n->flags & HL_TN_USES_CALLER)) {
+            caller = c->kw[k].value;
+        } else if (n->flags & HL_TN_USES_KWARGS) {
+            if (!hl_tdict_put(r, kwargs.u.dict, hl_tv_str(name->text), c->kw[k].value)) return false;
+        } else {
+            return hl_trun_fail(r, "macro '%s' takes no argument '%.*s'", n->sym->text.ptr, (int)name->text.len,
+                                name->text.ptr);
+        }
+    }
+    const size_t n_more = c->n_pos > n_params ? c->n_pos - n_params : 0;
+    if (n_more && !(n->flags & HL_TN_USES_VARARGS))
+        return hl_trun_fail(r, "macro '%s' takes at most %zu arguments, found %zu", n->sym->text.ptr, n_params,
+                            c->n_pos);
+    if ((n->flags & HL_TN_USES_CALLER) && !is_param(m, r->t->sym_caller) &&
+        !hl_tscope_set(r, scope, r->t->sym_caller, caller))
+        return false;
+    if ((n->flags & HL_TN_USES_KWARGS) && !hl_tscope_set(r, scope, r->t->sym_kwargs, kwargs)) return false;
+    if (!(n->flags & HL_TN_USES_VARARGS)) return true;
+    if (!hl_tv_new_seq(r, HL_TK_TUPLE, n_more, &varargs)) return false;
+    if (n_more) memcpy(varargs.u.seq->items, c->pos + n_params, n_more * sizeof(hl_tv));
+    return hl_tscope_set(r, scope, r->t->sym_varargs, varargs);
+}
+
+bool hl_trun_call_macro(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tv *ret) {
+    if (!hl_trun_enter(r)) return false;
+    hl_tscope     *outer = r->scope;
+    hl_tscope     *scope = hl_tscope_new(r, m->scope);
+    const uint32_t line = r->line;
+    size_t         n_params = 0;
+    r->scope = scope;
+    const bool ok = scope && bind_params(r, m, c, scope, &n_params) && bind_rest(r, m, c, scope, n_params) &&
+                    hl_trun_capture(r, scope, m->node->d, ret);
+    r->scope = outer;
+    if (ok) r->line = line;
+    hl_trun_leave(r);
+    return ok;
+}
+
+static bool call_stateful(hl_trun *r, hl_tv callee, const hl_targs *c, hl_tv *ret) {
+    hl_tseq *s = callee.u.seq;
+    if (c->n_pos || c->n_kw || callee.kind == HL_TK_CYCLER) return hl_trun_fail(r, "object is not callable");
+    *ret = s->i_next++ ? s->items[0] : hl_tv_str((hl_view){"", 0}); /* a joiner is silent the first time */
+    return true;
+}
+
+bool hl_trun_call(hl_trun *r, hl_tv callee, hl_targs *c, hl_tv *ret) {
+    switch ((hl_tkind)callee.kind) {
+    case HL_TK_MACRO: return hl_trun_call_macro(r, callee.u.macro, c, ret);
+    case HL_TK_BUILTIN: return hl_trun_call_def(r, callee.u.def, c, ret);
+    case HL_TK_METHOD: c->self = callee.u.bound->self; return hl_trun_call_def(r, callee.u.bound->def, c, ret);
+    case HL_TK_JOINER:
+    case HL_TK_CYCLER: return call_stateful(r, callee, c, ret);
+    case HL_TK_UNDEFINED: return hl_trun_fail_undefined(r, callee);
+    case HL_TK_LOOP: return hl_trun_fail(r, "recursive loops are not supported");
+    default: return hl_trun_fail(r, "%s is not callable", hl_tv_type_name(callee));
+    }
+}
+
+bool hl_targ_int(hl_trun *r, hl_tv v, const char *what, int64_t if_missing, int64_t *ret) {
+    *ret = if_missing;
+    if (v.kind == HL_TK_MISSING) return true;
+    if (!hl_tv_is_int(v)) return hl_trun_fail(r, "'%s' must be an integer, found %s", what, hl_tv_type_name(v));
+    *ret = hl_tv_as_int(v);
+    return true;
+}
+
+bool hl_targ_str(hl_trun *r, hl_tv v, const char *what, hl_view *ret) {
+    if (!hl_tv_is_str(v)) return hl_trun_fail(r, "'%s' must be a string, found %s", what, hl_tv_type_name(v));
+    *ret = hl_tv_view(v);
+    return true;
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tmpl_filters_seq.c - filters on sequences.
+ *
+ * Those that the reference makes generators of are computed at once here, and marked as generators:
+ * no length, always true, walked once.
+ */
+#include <string.h>
+
+#include "engine/template/tmpl_builtins.h"
+#include "engine/template/tmpl_methods.h"
+
+bool hl_tfilter_list(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_tv *items = NULL;
+    size_t n = 0;
+    if (!hl_tv_to_items(r, c->self, &items, &n) || !hl_tv_new_seq(r, HL_TK_LIST, 0, ret)) return false;
+    ret->u.seq->items = items; /* neither list changes, so they may share */
+    ret->u.seq->n = n;
+    return true;
+}
+
+bool hl_tfilter_first(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_titer it;
+    if (!hl_titer_init(r, c->self, &it)) return false;
+    if (!hl_titer_next(&it, ret)) *ret = hl_tv_undefined(hl_view_of("the first item of nothing"));
+    return true;
+}
+
+bool hl_tfilter_last(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_tv *items = NULL;
+    size_t n = 0;
+    if (c->self.kind == HL_TK_GEN) return hl_trun_fail(r, "last: a generator has no end to start from");
+    if (!hl_tv_to_items(r, c->self, &items, &n)) return false;
+    *ret = n ? items[n - 1] : hl_tv_undefined(hl_view_of("the last item of nothing"));
+    return true;
+}
+
+bool hl_tfilter_reverse(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    const hl_tv none = hl_tv_none();
+    if (c->self.kind == HL_TK_STR) return hl_tv_get_slice(r, c->self, none, none, hl_tv_int(-1), ret);
+    hl_tv *items = NULL;
+    size_t n = 0;
+    if (!hl_tv_to_items(r, c->self, &items, &n) ||
+        !hl_tv_new_seq(r, c->self.kind == HL_TK_GEN ? HL_TK_LIST : HL_TK_GEN, n, ret))
+        return false;
+    for (size_t i = 0; i < n; i++) ret->u.seq->items[i] = items[n - 1 - i];
+    return true;
+}
+
+static const hl_tv *find_kw(const hl_targs *c, const char *name) {
+    for (size_t i = 0; i < c->n_kw; i++)
+        if (hl_view_is(c->kw[i].name->text, name)) return &c->kw[i].value;
+    return NULL;
+}
+
+static bool map_attribute(hl_trun *r, const hl_targs *c, hl_tv attribute, hl_tv *ret) {
+    const hl_tv *if_missing = find_kw(c, "default");
+    hl_titer     it;
+    if (!hl_titer_init(r, c->self, &it) || !hl_tv_new_list(r, HL_TK_GEN, ret)) return false;
+    for (hl_tv v, got; hl_titer_next(&it, &v);) {
+        if (!hl_tv_get_path(r, v, attribute, &got)) return false;
+        if (got.kind == HL_TK_UNDEFINED && if_missing && if_missing->kind != HL_TK_NONE) got = *if_missing;
+        if (!hl_tv_append(r, *ret, got)) return false;
+    }
+    return true;
+}
+
+bool hl_tfilter_map(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    const hl_tv *attribute = find_kw(c, "attribute");
+    if (c->n_pos == 0 && attribute) return map_attribute(r, c, *attribute, ret);
+    if (c->n_pos == 0 || !hl_tv_is_str(c->pos[0])) return hl_trun_fail(r, "map: expected the name of a filter");
+    const hl_tdef *def = hl_tfilter_find(hl_tv_view(c->pos[0]));
+    if (!def) return hl_trun_fail(r, "there is no filter named '%.*s'", (int)c->pos[0].len, c->pos[0].u.s);
+    hl_titer it;
+    if (!hl_titer_init(r, c->self, &it) || !hl_tv_new_list(r, HL_TK_GEN, ret) || !hl_trun_enter(r)) return false;
+    for (hl_tv v, got; hl_titer_next(&it, &v);) {
+        hl_targs args = {.self = v, .pos = c->pos + 1, .n_pos = c->n_pos - 1, .kw = c->kw, .n_kw = c->n_kw};
+        if (!hl_trun_call_def(r, def, &args, &got) || !hl_tv_append(r, *ret, got)) return false;
+    }
+    hl_trun_leave(r);
+    return true;
+}
+
+/* Keep the items whose value (or attribute pos[0]) passes a test, or is true; `keep` false: the others. */
+static bool select_items(hl_trun *r, const hl_targs *c, bool by_attribute, bool keep, hl_tv *ret) {
+    const size_t   at = by_attribute ? 1 : 0;
+    const hl_tdef *def = NULL;
+    hl_titer       it;
+    if (c->n_pos > at) {
+        const hl_tv name = c->pos[at];
+        def = hl_tv_is_str(name) ? hl_ttest_find(hl_tv_view(name)) : NULL;
+        if (!def) return hl_trun_fail(r, "there is no test named '%.*s'", hl_tv_is_str(name) ? (int)name.len : 0, name.u.s);
+    }
+    if (!hl_titer_init(r, c->self, &it) || !hl_tv_new_list(r, HL_TK_GEN, ret)) return false;
+    for (hl_tv v, got; hl_titer_next(&it, &v);) {
+        hl_tv what = v;
+        if (by_attribute && !hl_tv_get_path(r, v, c->pos[0], &what)) return false;
+        got = what;
+        hl_targs args = {.self = what, .pos = c->pos + at + 1, .n_pos = def ? c->n_pos - at - 1 : 0, .kw = c->kw,
+                         .n_kw = c->n_kw};
+        if (def && !hl_trun_call_def(r, def, &args, &got)) return false;
+        if (!hl_trun_steps(r, 1) || (hl_tv_truth(got) == keep && !hl_tv_append(r, *ret, v))) return false;
+    }
+    return true;
+}
+
+bool hl_tfilter_select(hl_trun *r, const hl_targs *c, hl_tv *ret) { return select_items(r, c, false, true, ret); }
+bool hl_tfilter_reject(hl_trun *r, const hl_targs *c, hl_tv *ret) { return select_items(r, c, false, false, ret); }
+bool hl_tfilter_selectattr(hl_trun *r, const hl_targs *c, hl_tv *ret) { return select_items(r, c, true, true, ret); }
+bool hl_tfilter_rejectattr(hl_trun *r, const hl_targs *c, hl_tv *ret) { return select_items(r, c, true, false, ret); }
+
+/* --- order --------------------------------------------------------------------------------- */
+
+typedef struct keyed {
+    hl_tv key, value;
+} keyed;
+
+static bool fold_key(hl_trun *r, bool case_sensitive, hl_tv *key) {
+    hl_targs c = {.self = *key};
+    return case_sensitive || key->kind != HL_TK_STR || hl_tmethod_str_lower(r, &c, key);
+}
+
+/* The key of one item: itself, an attribute, or a tuple of attributes "a,b". */
+static bool get_key(hl_trun *r, hl_tv item, hl_tv attribute, bool case_sensitive, hl_tv *ret) {
+    *ret = item;
+    if (attribute.kind == HL_TK_MISSING || attribute.kind == HL_TK_NONE) return fold_key(r, case_sensitive, ret);
+    const bool several = attribute.kind == HL_TK_STR && attribute.len && memchr(attribute.u.s, ',', attribute.len);
+    if (!several) return hl_tv_get_path(r, item, attribute, ret) && fold_key(r, case_sensitive, ret);
+    if (!hl_tv_new_list(r, HL_TK_TUPLE, ret)) return false;
+    for (hl_view rest = hl_tv_view(attribute);;) {
+        const char *comma = memchr(rest.ptr, ',', rest.len);
+        hl_view     path = {rest.ptr, comma ? (size_t)(comma - rest.ptr) : rest.len};
+        hl_tv       part;
+        if (!hl_tv_get_path(r, item, hl_tv_str(path), &part) || !fold_key(r, case_sensitive, &part) ||
+            !hl_tv_append(r, *ret, part))
+            return false;
+        if (!comma) return true;
+        rest = (hl_view){comma + 1, rest.len - path.len - 1};
+    }
+}
+
+static bool order_of(hl_trun *r, hl_tv a, hl_tv b, int *ret) {
+    bool same = false;
+    *ret = 0;
+    if (!hl_trun_steps(r, 1) || !hl_tv_equal(r, a, b, &same)) return false;
+    return same || hl_tv_compare(r, "<", a, b, ret);
+}
+
+/* Stable, in both directions: equal items keep their order. */
+static bool merge_sort(hl_trun *r, keyed *items, keyed *spare, size_t n, bool reverse) {
+    for (size_t width = 1; width < n; width *= 2) {
+        for (size_t lo = 0; lo < n; lo += 2 * width) {
+            const size_t mid = lo + width < n ? lo + width : n, hi = lo + 2 * width < n ? lo + 2 * width : n;
+            size_t       i = lo, j = mid;
+            for (size_t k = lo; k < hi; k++) {
+                int order = 0;
+                if (i < mid && j < hi && !order_of(r, items[j].key, items[i].key, &order)) return false;
+                const bool right_first = order != 2 && (reverse ? order > 0 : order < 0);
+                spare[k] = i < mid && (j >= hi || !right_first) ? items[i++] : items[j++];
+            }
+        }
+        memcpy(items, spare, n * sizeof *items);
+    }
+    return true;
+}
+
+static bool make_keyed(hl_trun *r, hl_tv of, hl_tv attribute, bool case_sensitive, keyed **ret, size_t *ret_n) {
+    hl_tv *items = NULL;
+    if (!hl_tv_to_items(r, of, &items, ret_n)) return false;
+    keyed *all = hl_trun_get(r, *ret_n + 1, sizeof *all);
+    if (!all) return false;
+    for (size_t i = 0; i < *ret_n; i++) {
+        all[i].value = items[i];
+        if (!hl_trun_steps(r, 1) || !get_key(r, items[i], attribute, case_sensitive, &all[i].key)) return false;
+    }
+    *ret = all;
+    return true;
+}
+
+static bool sort_keyed(hl_trun *r, keyed *all, size_t n, bool reverse) {
+    keyed *spare = hl_trun_get(r, n + 1, sizeof *spare);
+    return spare && merge_sort(r, all, spare, n, reverse);
+}
+
+static bool to_list(hl_trun *r, const keyed *all, size_t n, hl_tkind kind, hl_tv *ret) {
+    if (!hl_tv_new_seq(r, kind, n, ret)) return false;
+    for (size_t i = 0; i < n; i++) ret->u.seq->items[i] = all[i].value;
+    return true;
+}
+
+bool hl_tfilter_sort(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    keyed *all = NULL;
+    size_t n = 0;
+    return make_keyed(r, c->self, c->a[2], hl_tv_truth(c->a[1]), &all, &n) &&
+           sort_keyed(r, all, n, hl_tv_truth(c->a[0])) && to_list(r, all, n, HL_TK_LIST, ret);
+}
+
+bool hl_tfilter_dictsort(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_view by = {"key", 3};
+    hl_tv   pairs;
+    keyed  *all = NULL;
+    size_t  n = 0;
+    if (c->self.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, c->self);
+    if (c->self.kind != HL_TK_DICT) return hl_trun_fail(r, "dictsort: expected a dict, found %s", hl_tv_type_name(c->self));
+    if (c->a[1].kind != HL_TK_MISSING && !hl_targ_str(r, c->a[1], "by", &by)) return false;
+    const bool by_value = hl_view_is(by, "value");
+    if (!by_value && !hl_view_is(by, "key")) return hl_trun_fail(r, "dictsort: 'by' must be \"key\" or \"value\"");
+    return hl_tv_view_of(r, c->self.u.dict, 'i', &pairs) &&
+           make_keyed(r, pairs, hl_tv_int(by_value), hl_tv_truth(c->a[0]), &all, &n) &&
+           sort_keyed(r, all, n, hl_tv_truth(c->a[2])) && to_list(r, all, n, HL_TK_LIST, ret);
+}
+
+bool hl_tfilter_unique(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    keyed *all = NULL;
+    size_t n = 0, n_kept = 0;
+    if (!make_keyed(r, c->self, c->a[1], hl_tv_truth(c->a[0]), &all, &n)) return false;
+    for (size_t i = 0; i < n; i++) {
+        bool seen = false;
+        for (size_t k = 0; k < n_kept && !seen; k++)
+            if (!hl_trun_steps(r, 1) || !hl_tv_equal(r, all[k].key, all[i].key, &seen)) return false;
+        if (!seen) all[n_kept++] = all[i];
+    }
+    return to_list(r, all, n_kept, HL_TK_GEN, ret);
+}
+
+static bool extreme(hl_trun *r, const hl_targs *c, int sign, hl_tv *ret) {
+    keyed *all = NULL;
+    size_t n = 0, best = 0;
+    if (!make_keyed(r, c->self, c->a[1], hl_tv_truth(c->a[0]), &all, &n)) return false;
+    for (size_t i = 1; i < n; i++) {
+        int order = 0;
+        if (!order_of(r, all[i].key, all[best].key, &order)) return false;
+        if (order == sign) best = i;
+    }
+    *ret = n ? all[best].value : hl_tv_undefined(hl_view_of("the extreme of nothing"));
+    return true;
+}
+
+bool hl_tfilter_min(hl_trun *r, const hl_targs *c, hl_tv *ret) { return extreme(r, c, -1, ret); }
+bool hl_tfilter_max(hl_trun *r, const hl_targs *c, hl_tv *ret) { return extreme(r, c, 1, ret); }
+
+bool hl_tfilter_sum(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_titer it;
+    *ret = c->a[1].kind == HL_TK_MISSING ? hl_tv_int(0) : c->a[1];
+    if (ret->kind == HL_TK_STR) return hl_trun_fail(r, "sum: cannot add strings, use join");
+    if (!hl_titer_init(r, c->self, &it)) return false;
+    for (hl_tv v; hl_titer_next(&it, &v);) {
+        const bool by_attribute = c->a[0].kind != HL_TK_MISSING && c->a[0].kind != HL_TK_NONE;
+        if (by_attribute && !hl_tv_get_path(r, v, c->a[0], &v)) return false;
+        if (!hl_trun_steps(r, 1) || !hl_tv_arith(r, HL_TOP_ADD, *ret, v, ret)) return false;
+    }
+    return true;
+}
+
+static bool add_group(hl_trun *r, const keyed *all, size_t from, size_t to, hl_tv attribute, hl_tv if_missing, hl_tv list) {
+    hl_tv group, items, key;
+    if (!hl_tv_get_path(r, all[from].value, attribute, &key)) return false; /* as written, not folded */
+    if (key.kind == HL_TK_UNDEFINED && if_missing.kind != HL_TK_MISSING) key = if_missing;
+    if (!to_list(r, all + from, to - from, HL_TK_LIST, &items) || !hl_tv_new_pair(r, key, items, &group)) return false;
+    group.flags = HL_TF_GROUP;
+    return hl_tv_append(r, list, group);
+}
+
+bool hl_tfilter_groupby(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    keyed     *all = NULL;
+    size_t     n = 0;
+    const bool case_sensitive = hl_tv_truth(c->a[2]);
+    if (!make_keyed(r, c->self, c->a[0], case_sensitive, &all, &n)) return false;
+    for (size_t i = 0; i < n; i++)
+        if (all[i].key.kind == HL_TK_UNDEFINED && c->a[1].kind != HL_TK_MISSING) {
+            all[i].key = c->a[1];
+            if (!fold_key(r, case_sensitive, &all[i].key)) return false;
+        }
+    if (!sort_keyed(r, all, n, false) || !hl_tv_new_list(r, HL_TK_LIST, ret)) return false;
+    for (size_t from = 0, to = 0; from < n; from = to) {
+        for (bool same = true; to < n && same;) {
+            if (!hl_tv_equal(r, all[from].key, all[to].key, &same)) return false;
+            to += same;
+        }
+        if (to == from) to++; /* NaN equals nothing, itself included */
+        if (!add_group(r, all, from, to, c->a[0], c->a[1], *ret)) return false;
+    }
+    return true;
+}
+
+static bool add_part(hl_trun *r, const hl_tv *items, size_t n, size_t n_fill, hl_tv fill, hl_tv list) {
+    hl_tv part;
+    if (!hl_tv_new_seq(r, HL_TK_LIST, n + n_fill, &part)) return false;
+    if (n) memcpy(part.u.seq->items, items, n * sizeof *items);
+    for (size_t i = 0; i < n_fill; i++) part.u.seq->items[n + i] = fill;
+    return hl_tv_append(r, list, part);
+}
+
+bool hl_tfilter_batch(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_tv  *items = NULL;
+    size_t  n = 0;
+    int64_t count = 0;
+    if (!hl_targ_int(r, c->a[0], "linecount", 1, &count) || !hl_tv_to_items(r, c->self, &items, &n)) return false;
+    if (count < 1) return hl_trun_fail(r, "batch: the count must be at least 1");
+    const bool fills = c->a[1].kind != HL_TK_MISSING && c->a[1].kind != HL_TK_NONE;
+    if (fills && count > HL_TMPL_MAX_RANGE) return hl_trun_fail_limit(r, "batch: the count is too large");
+    if (!hl_tv_new_list(r, HL_TK_GEN, ret)) return false;
+    for (size_t i = 0; i < n; i += (size_t)count) {
+        const size_t take = n - i < (size_t)count ? n - i : (size_t)count;
+        if (!add_part(r, items + i, take, fills ? (size_t)count - take : 0, c->a[1], *ret)) return false;
+    }
+    return true;
+}
+
+bool hl_tfilter_slice(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_tv  *items = NULL;
+    size_t  n = 0, at = 0;
+    int64_t count = 0;
+    if (!hl_targ_int(r, c->a[0], "slices", 1, &count) || !hl_tv_to_items(r, c->self, &items, &n)) return false;
+    if (count < 1 || count > HL_TMPL_MAX_RANGE) return hl_trun_fail(r, "slice: the count must be from 1 to %d", HL_TMPL_MAX_RANGE);
+    const bool   fills = c->a[1].kind != HL_TK_MISSING && c->a[1].kind != HL_TK_NONE;
+    const size_t each = n / (size_t)count, n_longer = n % (size_t)count;
+    if (!hl_tv_new_list(r, HL_TK_GEN, ret)) return false;
+    for (size_t i = 0; i < (size_t)count; i++) {
+        const size_t take = each + (i < n_longer);
+        if (!add_part(r, items + at, take, fills && i >= n_longer ? 1 : 0, c->a[1], *ret)) return false;
+        at += take;
+    }
+    return true;
+}

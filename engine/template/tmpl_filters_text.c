@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tmpl_filters_text.c - filters that make text of their value and work on it.
+ */
+#define _GNU_SOURCE
+#include <string.h>
+
+#include <utf8proc.h>
+
+#include "engine/template/tmpl_builtins.h"
+#include "engine/template/tmpl_methods.h"
+
+/* str(self), then a string method on it with the same arguments. */
+static bool as_method(hl_trun *r, const hl_targs *c, hl_tfn *method, hl_tv *ret) {
+    hl_targs text = *c;
+    return hl_tv_to_str(r, c->self, &text.self) && method(r, &text, ret);
+}
+
+bool hl_tfilter_string(hl_trun *r, const hl_targs *c, hl_tv *ret) { return hl_tv_to_str(r, c->self, ret); }
+bool hl_tfilter_trim(hl_trun *r, const hl_targs *c, hl_tv *ret) { return as_method(r, c, hl_tmethod_str_strip, ret); }
+bool hl_tfilter_upper(hl_trun *r, const hl_targs *c, hl_tv *ret) { return as_method(r, c, hl_tmethod_str_upper, ret); }
+bool hl_tfilter_lower(hl_trun *r, const hl_targs *c, hl_tv *ret) { return as_method(r, c, hl_tmethod_str_lower, ret); }
+
+bool hl_tfilter_capitalize(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return as_method(r, c, hl_tmethod_str_capitalize, ret);
+}
+
+bool hl_tfilter_safe(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    if (!hl_tv_to_str(r, c->self, ret)) return false;
+    ret->flags |= HL_TF_MARKUP;
+    return true;
+}
+
+bool hl_tfilter_escape(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    if (!hl_tv_to_str(r, c->self, ret)) return false;
+    return (ret->flags & HL_TF_MARKUP) || hl_tstr_escape(r, hl_tv_view(*ret), ret);
+}
+
+bool hl_tfilter_forceescape(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return hl_tv_to_str(r, c->self, ret) && hl_tstr_escape(r, hl_tv_view(*ret), ret);
+}
+
+bool hl_tfilter_replace(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_tv       s, old, new;
+    int64_t     most = -1;
+    const hl_tv none = {0};
+    return hl_tv_to_str(r, c->self, &s) && hl_tv_to_str(r, c->a[0], &old) && hl_tv_to_str(r, c->a[1], &new) &&
+           hl_targ_int(r, c->a[2].kind == HL_TK_NONE ? none : c->a[2], "count", -1, &most) &&
+           hl_tstr_replace(r, hl_tv_view(s), hl_tv_view(old), hl_tv_view(new), most, ret);
+}
+
+/* A word begins behind blanks, '-' and opening brackets. */
+static bool starts_word(uint32_t cp) {
+    return hl_tstr_is_space(cp) || cp == '-' || cp == '(' || cp == '{' || cp == '[' || cp == '<';
+}
+
+bool hl_tfilter_title(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_tv text;
+    bool  at_start = true;
+    if (!hl_tv_to_str(r, c->self, &text)) return false;
+    const hl_view s = hl_tv_view(text);
+    const size_t  mark = hl_trun_begin(r);
+    for (size_t i = 0; i < s.len;) {
+        uint32_t     cp = 0;
+        const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
+        if (at_start) hl_tstr_add_upper(&r->scratch, cp);
+        else hl_tstr_add_lower(&r->scratch, s, i);
+        at_start = starts_word(cp);
+        i += n ? n : 1;
+    }
+    return hl_trun_steps(r, s.len / 16) && hl_trun_end(r, mark, ret);
+}
+
+static bool get_indent(hl_trun *r, hl_tv width, hl_tv *ret) {
+    int64_t n = 4;
+    if (width.kind == HL_TK_STR) {
+        *ret = width;
+        return true;
+    }
+    return hl_targ_int(r, width, "width", 4, &n) &&
+           hl_tv_arith(r, HL_TOP_MUL, hl_tv_str((hl_view){" ", 1}), hl_tv_int(n), ret);
+}
+
+/* Lines but the first get blanks in front; empty lines only when `blank`. */
+bool hl_tfilter_indent(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_tv      indent, all;
+    hl_targs   lines = {0};
+    const bool first = hl_tv_truth(c->a[1]), blank = hl_tv_truth(c->a[2]);
+    if (c->self.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, c->self);
+    if (!hl_tv_is_str(c->self)) return hl_trun_fail(r, "indent: expected a string, found %s", hl_tv_type_name(c->self));
+    if (!get_indent(r, c->a[0], &indent) || !hl_tv_join(r, hl_tv_view(c->self), (hl_view){"\n", 1}, &lines.self) ||
+        !hl_tmethod_str_splitlines(r, &lines, &all))
+        return false;
+    const size_t mark = hl_trun_begin(r);
+    for (size_t i = 0; i < all.u.seq->n; i++) {
+        const hl_tv line = all.u.seq->items[i];
+        if (i) hl_str_add_char(&r->scratch, '\n');
+        if (i == 0 ? first : blank || line.len) hl_str_add_view(&r->scratch, hl_tv_view(indent));
+        hl_str_add_view(&r->scratch, hl_tv_view(line));
+    }
+    if (!hl_trun_end(r, mark, ret)) return false;
+    ret->flags = c->self.flags & HL_TF_MARKUP;
+    return true;
+}
+
+bool hl_tfilter_join(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_titer it;
+    hl_tv    between = hl_tv_str((hl_view){"", 0});
+    if (c->a[0].kind != HL_TK_MISSING && !hl_tv_to_str(r, c->a[0], &between)) return false;
+    if (!hl_titer_init(r, c->self, &it)) return false;
+    const size_t mark = hl_trun_begin(r);
+    bool         is_first = true;
+    for (hl_tv v; hl_titer_next(&it, &v); is_first = false) {
+        if (c->a[1].kind != HL_TK_MISSING && c->a[1].kind != HL_TK_NONE && !hl_tv_get_path(r, v, c->a[1], &v)) return false;
+        if (!is_first) hl_str_add_view(&r->scratch, hl_tv_view(between));
+        if (!hl_trun_steps(r, 1) || !hl_tv_write(r, &r->scratch, v)) return false;
+    }
+    return hl_trun_end(r, mark, ret);
+}
+
+bool hl_tfilter_wordcount(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_tv   text;
+    int64_t n_words = 0;
+    bool    inside = false;
+    if (!hl_tv_to_str(r, c->self, &text)) return false;
+    for (size_t i = 0; i < text.len;) {
+        uint32_t                  cp = 0;
+        const size_t              n = hl_utf8_read(text.u.s + i, text.len - i, &cp);
+        const utf8proc_category_t cat = utf8proc_category((utf8proc_int32_t)cp);
+        const bool word = cp == '_' || (cat >= UTF8PROC_CATEGORY_LU && cat <= UTF8PROC_CATEGORY_LO) ||
+                          (cat >= UTF8PROC_CATEGORY_ND && cat <= UTF8PROC_CATEGORY_NO);
+        n_words += word && !inside;
+        inside = word;
+        i += n ? n : 1;
+    }
+    *ret = hl_tv_int(n_words);
+    return hl_trun_steps(r, text.len / 16);
+}
+
+bool hl_tfilter_truncate(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    int64_t length = 255, leeway = 5;
+    hl_tv   end = hl_tv_str((hl_view){"...", 3});
+    if (!hl_tv_is_str(c->self)) return hl_trun_fail(r, "truncate: expected a string, found %s", hl_tv_type_name(c->self));
+    if (!hl_targ_int(r, c->a[0], "length", 255, &length)) return false;
+    if (c->a[3].kind != HL_TK_NONE && !hl_targ_int(r, c->a[3], "leeway", 5, &leeway)) return false;
+    if (c->a[2].kind != HL_TK_MISSING) end = c->a[2];
+    if (!hl_tv_is_str(end)) return hl_trun_fail(r, "truncate: 'end' must be a string");
+    const int64_t n_end = (int64_t)hl_tstr_count(end), n = (int64_t)hl_tstr_count(c->self);
+    if (length < n_end || leeway < 0) return hl_trun_fail(r, "truncate: length must be at least %lld", (long long)n_end);
+    *ret = c->self;
+    if (n - leeway <= length) return true;
+    hl_view head = {c->self.u.s, hl_tstr_offset(c->self, (size_t)(length - n_end))};
+    const char *space = !hl_tv_truth(c->a[1]) && head.len ? memrchr(head.ptr, ' ', head.len) : NULL;
+    if (space) head.len = (size_t)(space - head.ptr);
+    return hl_tv_join(r, head, hl_tv_view(end), ret);
+}
+
+bool hl_tfilter_center(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_tv   text;
+    int64_t width = 80;
+    return hl_tv_to_str(r, c->self, &text) && hl_targ_int(r, c->a[0], "width", 80, &width) &&
+           hl_tstr_pad(r, text, width, (hl_view){" ", 1}, 1, ret);
+}
+
+static void add_url_quoted(hl_str *to, hl_view s, bool for_query) {
+    for (size_t i = 0; i < s.len; i++) {
+        const unsigned char ch = (unsigned char)s.ptr[i];
+        const bool plain = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
+                           (ch && strchr("_.-~", ch)) || (ch == '/' && !for_query);
+        if (plain) hl_str_add_char(to, (char)ch);
+        else if (ch == ' ' && for_query) hl_str_add_char(to, '+');
+        else hl_str_add_format(to, "%%%02X", ch);
+    }
+}
+
+bool hl_tfilter_urlencode(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_tv        v = c->self, text;
+    const size_t mark = hl_trun_begin(r);
+    if (v.kind != HL_TK_DICT) {
+        if (hl_tv_is_seq(v)) return hl_trun_fail(r, "urlencode: expected a string or a dict");
+        if (!hl_tv_to_str(r, v, &text)) return false;
+        add_url_quoted(&r->scratch, hl_tv_view(text), false);
+        return hl_trun_end(r, mark, ret);
+    }
+    for (size_t i = 0; i < v.u.dict->n; i++) {
+        if (i) hl_str_add_char(&r->scratch, '&');
+        if (!hl_tv_to_str(r, v.u.dict->entries[i].key, &text)) return false;
+        add_url_quoted(&r->scratch, hl_tv_view(text), true);
+        hl_str_add_char(&r->scratch, '=');
+        if (!hl_tv_to_str(r, v.u.dict->entries[i].value, &text)) return false;
+        add_url_quoted(&r->scratch, hl_tv_view(text), true);
+    }
+    return hl_trun_end(r, mark, ret);
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tmpl_format.c - the two ways Python fills text: "%s" % x and "{}".format(x).
+ *
+ * from: Python 3.11 library reference, "printf-style String Formatting" and "Format String Syntax"
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/template/tmpl_run.h"
+
+enum { MAX_WIDTH = 100000, MAX_PRECISION = 340 };
+
+typedef struct spec {
+    hl_view fill; /* one character */
+    char    align; /* < > = ^, 0: the type's own */
+    char    sign;  /* + - or blank */
+    bool    alternate;
+    int64_t width;
+    char    group;     /* , or _ */
+    int64_t precision; /* -1 when not given */
+    char    type;      /* 0 when not given */
+} spec;
+
+static int64_t read_number(hl_view s, size_t *i) {
+    int64_t x = 0;
+    for (; *i < s.len && s.ptr[*i] >= '0' && s.ptr[*i] <= '9'; ++*i)
+        if (x <= MAX_WIDTH) x = x * 10 + (s.ptr[*i] - '0');
+    return x;
+}
+
+/* Put the text since `mark` into its field. n_head: sign and prefix, behind which '=' pads. */
+static void pad_field(hl_str *to, size_t mark, const spec *f, char align, size_t n_head) {
+    const hl_tv   text = hl_tv_str((hl_view){to->ptr + mark, to->len - mark});
+    const int64_t gap = to->failed || to->len == mark ? f->width : f->width - (int64_t)hl_tstr_count(text);
+    if (gap <= 0 || to->failed) return;
+    const int64_t left = align == '<' ? 0 : align == '^' ? gap / 2 : gap;
+    const size_t  at = align == '=' ? mark + n_head : mark, moved = to->len - at;
+    for (int64_t i = 0; i < gap; i++) hl_str_add_view(to, f->fill);
+    if (to->failed || left == 0) return;
+    memmove(to->ptr + at + (size_t)left * f->fill.len, to->ptr + at, moved);
+    for (int64_t i = 0; i < left; i++) memcpy(to->ptr + at + (size_t)i * f->fill.len, f->fill.ptr, f->fill.len);
+    for (int64_t i = left; i < gap; i++)
+        memcpy(to->ptr + at + (size_t)i * f->fill.len + moved, f->fill.ptr, f->fill.len);
+}
+
+static void add_digits(hl_str *to, const char *digits, size_t n, char group, size_t each) {
+    for (size_t i = 0; i < n; i++) {
+        if (group && i && (n - i) % each == 0) hl_str_add_char(to, group);
+        hl_str_add_char(to, digits[i]);
+    }
+}
+
+static void add_sign(hl_str *to, bool negative, char sign) {
+    if (negative) hl_str_add_char(to, '-');
+    else if (sign == '+' || sign == ' ') hl_str_add_char(to, sign);
+}
+
+static void add_int(hl_str *to, int64_t v, const spec *f) {
+    const size_t mark = to->len;
+    uint64_t     x = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    const char   type = f->type ? f->type : 'd', lower = (char)(type | 32);
+    const unsigned base = lower == 'x' ? 16 : lower == 'o' ? 8 : lower == 'b' ? 2 : 10;
+    char         digits[72];
+    size_t       n = sizeof digits;
+    do digits[--n] = (type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[x % base];
+    while ((x /= base) != 0);
+    add_sign(to, v < 0, f->sign);
+    if (f->alternate && base != 10) {
+        hl_str_add_char(to, '0');
+        hl_str_add_char(to, type);
+    }
+    const size_t n_head = to->len - mark;
+    for (int64_t i = (int64_t)(sizeof digits - n); i < f->precision; i++) hl_str_add_char(to, '0');
+    add_digits(to, digits + n, sizeof digits - n, f->group, base == 10 ? 3 : 4);
+    pad_field(to, mark, f, f->align ? f->align : '>', n_head);
+}
+
+static void add_float(hl_str *to, double v, const spec *f) {
+    const size_t mark = to->len;
+    char         text[700], format[16];
+    const char   type = f->type == '%' ? 'f' : f->type ? f->type : 'g';
+    const double x = fabs(f->type == '%' ? v * 100 : v);
+    add_sign(to, signbit(v) && !isnan(v), f->sign);
+    const size_t n_head = to->len - mark;
+    if (isnan(x) || isinf(x)) {
+        hl_str_add_text(to, isnan(x) ? (type < 'a' ? "NAN" : "nan") : type < 'a' ? "INF" : "inf");
+    } else if (!f->type && f->precision < 0) {
+        hl_tstr_write_float(to, x);
+    } else {
+        (void)snprintf(format, sizeof format, "%%%s.*%c", f->alternate ? "#" : "", type);
+        (void)snprintf(text, sizeof text, format, (int)(f->precision < 0 ? 6 : f->precision), x);
+        const size_t whole = strspn(text, "0123456789");
+        add_digits(to, text, whole, f->group, 3);
+        if (text[whole] && (text[whole] < '0' || text[whole] > '9') && (text[whole] | 32) != 'e') {
+            hl_str_add_char(to, '.'); /* whatever the locale's point is */
+            hl_str_add_text(to, text + whole + 1);
+        } else {
+            hl_str_add_text(to, text + whole);
+        }
+    }
+    if (f->type == '%') hl_str_add_char(to, '%');
+    pad_field(to, mark, f, f->align ? f->align : '>', n_head);
+}
+
+static void add_text(hl_str *to, hl_tv text, const spec *f) {
+    const size_t mark = to->len;
+    const size_t n = f->precision >= 0 ? hl_tstr_offset(text, (size_t)f->precision) : text.len;
+    hl_str_add(to, text.u.s, n);
+    pad_field(to, mark, f, f->align ? f->align : '<', 0);
+}
+
+/* --- "%" ----------------------------------------------------------------------------------- */
+
+typedef struct percent {
+    hl_trun *r;
+    hl_view  fmt;
+    size_t   i;
+    hl_tv    args;
+    size_t   i_arg; /* next of a tuple */
+} percent;
+
+static bool next_arg(percent *p, hl_tv *ret) {
+    if (p->args.kind == HL_TK_TUPLE) {
+        if (p->i_arg >= p->args.u.seq->n) return hl_trun_fail(p->r, "not enough arguments for the format string");
+        *ret = p->args.u.seq->items[p->i_arg++];
+        return true;
+    }
+    if (p->i_arg++ > 0) return hl_trun_fail(p->r, "not enough arguments for the format string");
+    *ret = p->args;
+    return true;
+}
+
+static bool named_arg(percent *p, hl_tv *ret) {
+    const size_t begin = ++p->i;
+    while (p->i < p->fmt.len && p->fmt.ptr[p->i] != ')') p->i++;
+    if (p->i >= p->fmt.len) return hl_trun_fail(p->r, "incomplete key in a format string");
+    const hl_view key = {p->fmt.ptr + begin, p->i++ - begin};
+    if (p->args.kind != HL_TK_DICT) return hl_trun_fail(p->r, "the format string needs a dict");
+    const hl_tv *hit = hl_tdict_find_text(p->r, p->args.u.dict, key);
+    if (!hit) return hl_trun_fail(p->r, "the format string names '%.*s', which is not given", (int)key.len, key.ptr);
+    *ret = *hit;
+    return true;
+}
+
+static bool read_size(percent *p, int64_t *ret) {
+    if (p->i < p->fmt.len && p->fmt.ptr[p->i] == '*') {
+        hl_tv v;
+        p->i++;
+        return next_arg(p, &v) && hl_targ_int(p->r, v, "*", 0, ret);
+    }
+    *ret = read_number(p->fmt, &p->i);
+    return true;
+}
+
+static bool add_percent_value(percent *p, hl_tv v, spec *f) {
+    hl_tv    text;
+    hl_trun *r = p->r;
+    hl_str  *to = &r->scratch;
+    if (f->type == 's' || f->type == 'r' || f->type == 'a') {
+        const size_t mark = hl_trun_begin(r);
+        if (f->type == 's' ? !hl_tv_to_str(r, v, &text)
+                           : !(hl_tv_write_repr(r, to, v) && hl_trun_end(r, mark, &text)))
+            return false;
+        f->align = f->align ? f->align : '>';
+        if (f->align == '=') f->align = '>';
+        f->fill = (hl_view){" ", 1};
+        add_text(to, text, f);
+        return true;
+    }
+    if (f->type == 'c' && hl_tv_is_str(v) && hl_tstr_count(v) == 1) {
+        f->align = f->align == '<' ? '<' : '>';
+        add_text(to, v, f);
+        return true;
+    }
+    if (v.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, v);
+    if (!hl_tv_is_number(v)) return hl_trun_fail(r, "%%%c needs a number, found %s", f->type, hl_tv_type_name(v));
+    if (strchr("eEfFgG", f->type)) {
+        add_float(to, hl_tv_as_float(v), f);
+        return true;
+    }
+    if (f->type == 'i' || f->type == 'u') f->type = 'd';
+    if (!strchr("dxXoc", f->type)) return hl_trun_fail(r, "unsupported format character '%c'", f->type);
+    if (v.kind == HL_TK_FLOAT && (f->type != 'd' || !(fabs(v.u.f) < 9.2e18)))
+        return hl_trun_fail(r, "%%%c needs an integer", f->type);
+    const int64_t i = v.kind == HL_TK_FLOAT ? (int64_t)v.u.f : hl_tv_as_int(v);
+    if (f->type == 'c') hl_str_add_utf8(to, i < 0 || i > 0x10FFFF ? 0xFFFD : (uint32_t)i);
+    else add_int(to, i, f);
+    return true;
+}
+
+static bool add_conversion(percent *p) {
+    spec f = {.fill = {" ", 1}, .precision = -1};
+    hl_tv v;
+    bool  named = false;
+    if (p->i < p->fmt.len && p->fmt.ptr[p->i] == '(') {
+        if (!named_arg(p, &v)) return false;
+        named = true;
+    }
+    for (; p->i < p->fmt.len && p->fmt.ptr[p->i] && strchr("-+ 0#", p->fmt.ptr[p->i]); p->i++) {
+        const char c = p->fmt.ptr[p->i];
+        if (c == '-') f.align = '<';
+        else if (c == '#') f.alternate = true;
+        else if (c == '0') f.fill = (hl_view){"0", 1};
+        else if (f.sign != '+') f.sign = c;
+    }
+    if (!read_size(p, &f.width)) return false;
+    if (f.width < 0) {
+        f.align = '<';
+        f.width = f.width == INT64_MIN ? 0 : -f.width;
+    }
+    if (p->i < p->fmt.len && p->fmt.ptr[p->i] == '.') {
+        p->i++;
+        if (!read_size(p, &f.precision)) return false;
+        if (f.precision < 0) f.precision = 0;
+    }
+    if (f.align == '<') f.fill = (hl_view){" ", 1};
+    else if (f.fill.ptr[0] == '0') f.align = '=';
+    if (f.width > MAX_WIDTH || f.precision > MAX_PRECISION) return hl_trun_fail_limit(p->r, "a format field is too wide");
+    while (p->i < p->fmt.len && p->fmt.ptr[p->i] && strchr("hlL", p->fmt.ptr[p->i])) p->i++;
+    if (p->i >= p->fmt.len) return hl_trun_fail(p->r, "incomplete format string");
+    f.type = p->fmt.ptr[p->i++];
+    if (f.type == '%') {
+        hl_str_add_char(&p->r->scratch, '%');
+        return true;
+    }
+    return (named || next_arg(p, &v)) && add_percent_value(p, v, &f);
+}
+
+bool hl_tstr_percent(hl_trun *r, hl_tv fmt, hl_tv args, hl_tv *ret) {
+    percent      p = {.r = r, .fmt = hl_tv_view(fmt), .args = args};
+    const size_t mark = hl_trun_begin(r);
+    while (p.i < p.fmt.len) {
+        const char c = p.fmt.ptr[p.i++];
+        if (c != '%') hl_str_add_char(&r->scratch, c);
+        else if (!add_conversion(&p)) return false;
+    }
+    if (args.kind == HL_TK_TUPLE ? p.i_arg < args.u.seq->n : p.i_arg == 0 && args.kind != HL_TK_DICT && args.kind != HL_TK_LIST)
+        return hl_trun_fail(r, "not all arguments are used by the format string");
+    return hl_trun_steps(r, p.fmt.len / 16) && hl_trun_end(r, mark, ret);
+}
+
+/* --- "{}" ---------------------------------------------------------------------------------- */
+
+typedef struct braces {
+    hl_trun        *r;
+    const hl_targs *c;
+    size_t          i_auto; /* next number of "{}" */
+} braces;
+
+static bool parse_spec(hl_trun *r, hl_view s, spec *f) {
+    size_t       i = 0;
+    uint32_t     cp = 0;
+    const size_t n = s.len ? hl_utf8_read(s.ptr, s.len, &cp) : 0;
+    *f = (spec){.fill = {" ", 1}, .precision = -1};
+    if (n && n < s.len && strchr("<>=^", s.ptr[n]) && s.ptr[n]) {
+        f->fill = (hl_view){s.ptr, n};
+        f->align = s.ptr[n];
+        i = n + 1;
+    } else if (s.len && s.ptr[0] && strchr("<>=^", s.ptr[0])) {
+        f->align = s.ptr[i++];
+    }
+    if (i < s.len && s.ptr[i] && strchr("+- ", s.ptr[i])) f->sign = s.ptr[i++];
+    if (i < s.len && s.ptr[i] == '#') f->alternate = s.ptr[i++] == '#';
+    if (i < s.len && s.ptr[i] == '0') {
+        i++;
+        if (!f->align) {
+            f->fill = (hl_view){"0", 1};
+            f->align = '=';
+        }
+    }
+    f->width = read_number(s, &i);
+    if (i < s.len && (s.ptr[i] == ',' || s.ptr[i] == '_')) f->group = s.ptr[i++];
+    if (i < s.len && s.ptr[i] == '.') {
+        i++;
+        if (i >= s.len || s.ptr[i] < '0' || s.ptr[i] > '9') return hl_trun_fail(r, "format specifier misses its precision");
+        f->precision = read_number(s, &i);
+    }
+    if (i < s.len) f->type = s.ptr[i++];
+    if (i < s.len) return hl_trun_fail(r, "invalid format specifier '%.*s'", (int)(s.len < 60 ? s.len : 60), s.ptr);
+    if (f->width > MAX_WIDTH || f->precision > MAX_PRECISION) return hl_trun_fail_limit(r, "a format field is too wide");
+    return true;
+}
+
+static bool add_formatted(hl_trun *r, hl_tv v, hl_view spec_text) {
+    spec  f;
+    hl_tv text;
+    if (!parse_spec(r, spec_text, &f)) return false;
+    if (spec_text.len == 0) return hl_tv_write(r, &r->scratch, v);
+    if (hl_tv_is_number(v) && !(v.kind == HL_TK_BOOL && !f.type)) {
+        const bool as_float = v.kind == HL_TK_FLOAT || (f.type && strchr("eEfFgG%", f.type));
+        if (!as_float && f.type && !strchr("dxXobc", f.type))
+            return hl_trun_fail(r, "unknown format code '%c' for an integer", f.type);
+        if (!as_float && f.precision >= 0) return hl_trun_fail(r, "precision is not allowed for an integer");
+        if (as_float && f.type && !strchr("eEfFgG%", f.type))
+            return hl_trun_fail(r, "unknown format code '%c' for a float", f.type);
+        if (as_float) add_float(&r->scratch, hl_tv_as_float(v), &f);
+        else add_int(&r->scratch, hl_tv_as_int(v), &f);
+        return true;
+    }
+    if (!hl_tv_is_str(v) && v.kind != HL_TK_BOOL) return hl_trun_fail(r, "%s takes no format specifier", hl_tv_type_name(v));
+    if ((f.type && f.type != 's') || f.align == '=') return hl_trun_fail(r, "unknown format code for a string");
+    if (!hl_tv_to_str(r, v, &text)) return false;
+    add_text(&r->scratch, text, &f);
+    return true;
+}
+
+static bool first_value(braces *b, hl_view name, hl_tv *ret) {
+    size_t i = 0;
+    bool   is_number = name.len > 0;
+    for (size_t k = 0; k < name.len; k++) is_number &= name.ptr[k] >= '0' && name.ptr[k] <= '9';
+    if (name.len == 0 || is_number) {
+        const size_t index = name.len == 0 ? b->i_auto++ : (size_t)read_number(name, &i);
+        if (index >= b->c->n_pos) return hl_trun_fail(b->r, "format(): there is no argument %zu", index);
+        *ret = b->c->pos[index];
+        return true;
+    }
+    for (size_t k = 0; k < b->c->n_kw; k++)
+        if (hl_view_eq(b->c->kw[k].name->text, name)) {
+            *ret = b->c->kw[k].value;
+            return true;
+        }
+    return hl_trun_fail(b->r, "format(): there is no argument '%.*s'", (int)(name.len < 60 ? name.len : 60), name.ptr);
+}
+
+/* name.attribute[item] */
+static bool field_value(braces *b, hl_view field, hl_tv *ret) {
+    size_t n = 0;
+    while (n < field.len && field.ptr[n] != '.' && field.ptr[n] != '[') n++;
+    if (!first_value(b, (hl_view){field.ptr, n}, ret)) return false;
+    while (n < field.len) {
+        const bool   item = field.ptr[n++] == '[';
+        const size_t begin = n;
+        while (n < field.len && (item ? field.ptr[n] != ']' : field.ptr[n] != '.' && field.ptr[n] != '[')) n++;
+        const hl_view name = {field.ptr + begin, n - begin};
+        if (name.len == 0 || (item && n >= field.len)) return hl_trun_fail(b->r, "format(): empty or open attribute");
+        if (!item) {
+            if (!hl_tv_get_attr(b->r, *ret, name, ret)) return false;
+            continue;
+        }
+        n++;
+        size_t        digits = 0;
+        const int64_t index = read_number(name, &digits);
+        if (!hl_tv_get_item(b->r, *ret, digits == name.len ? hl_tv_int(index) : hl_tv_str(name), ret)) return false;
+    }
+    return true;
+}
+
+static bool add_fields(braces *b, hl_view fmt, int depth);
+
+static bool add_field(braces *b, hl_view field, int depth) {
+    size_t n = 0;
+    hl_tv  v, spec_text = hl_tv_str((hl_view){"", 0});
+    for (bool in_item = false; n < field.len && (in_item || (field.ptr[n] != '!' && field.ptr[n] != ':')); n++) {
+        if (field.ptr[n] == '[') in_item = true;
+        if (field.ptr[n] == ']') in_item = false;
+    }
+    if (!field_value(b, (hl_view){field.ptr, n}, &v)) return false;
+    if (n < field.len && field.ptr[n] == '!') {
+        const char conversion = n + 1 < field.len ? field.ptr[n + 1] : 0;
+        if (conversion != 'r' && conversion != 's') return hl_trun_fail(b->r, "format(): unknown conversion");
+        const size_t mark = hl_trun_begin(b->r);
+        if (conversion == 's' ? !hl_tv_to_str(b->r, v, &v)
+                              : !(hl_tv_write_repr(b->r, &b->r->scratch, v) && hl_trun_end(b->r, mark, &v)))
+            return false;
+        n += 2;
+        if (n < field.len && field.ptr[n] != ':') return hl_trun_fail(b->r, "format(): expected ':' behind the conversion");
+    }
+    if (n < field.len) { /* the specifier may hold fields of its own */
+        const size_t mark = hl_trun_begin(b->r);
+        if (!add_fields(b, (hl_view){field.ptr + n + 1, field.len - n - 1}, depth + 1) ||
+            !hl_trun_end(b->r, mark, &spec_text))
+            return false;
+    }
+    return add_formatted(b->r, v, hl_tv_view(spec_text));
+}
+
+static bool add_fields(braces *b, hl_view fmt, int depth) {
+    hl_str *to = &b->r->scratch;
+    if (depth > 2) return hl_trun_fail(b->r, "format(): fields nested too deep");
+    for (size_t i = 0; i < fmt.len; i++) {
+        const char c = fmt.ptr[i];
+        if ((c == '{' || c == '}') && i + 1 < fmt.len && fmt.ptr[i + 1] == c) {
+            hl_str_add_char(to, c);
+            i++;
+            continue;
+        }
+        if (c == '}') return hl_trun_fail(b->r, "format(): single '}' in the format string");
+        if (c != '{') {
+            hl_str_add_char(to, c);
+            continue;
+        }
+        const size_t begin = i + 1;
+        int          open = 1;
+        while (open > 0 && ++i < fmt.len) open += fmt.ptr[i] == '{' ? 1 : fmt.ptr[i] == '}' ? -1 : 0;
+        if (open > 0) return hl_trun_fail(b->r, "format(): '{' without '}' in the format string");
+        if (!add_field(b, (hl_view){fmt.ptr + begin, i - begin}, depth)) return false;
+    }
+    return true;
+}
+
+bool hl_tstr_format(hl_trun *r, hl_tv fmt, const hl_targs *c, hl_tv *ret) {
+    braces       b = {.r = r, .c = c};
+    const size_t mark = hl_trun_begin(r);
+    return hl_trun_steps(r, fmt.len / 16) && add_fields(&b, hl_tv_view(fmt), 0) && hl_trun_end(r, mark, ret);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tmpl_json.c - from the caller's JSON to values, and from values to JSON as Python's json.dumps writes it.
+ *
+ * Strings of the context are borrowed, not copied: it outlives the rendering.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/template/tmpl_builtins.h"
+
+static bool from_array(hl_trun *r, const json_t *j, hl_tv *ret) {
+    const size_t n = json_array_size(j);
+    if (!hl_tv_new_seq(r, HL_TK_LIST, n, ret)) return false;
+    for (size_t i = 0; i < n; i++)
+        if (!hl_tv_from_json(r, json_array_get(j, i), &ret->u.seq->items[i])) return false;
+    return true;
+}
+
+static bool from_object(hl_trun *r, const json_t *j, hl_tv *ret) {
+    json_t *o = (json_t *)(uintptr_t)j; /* jansson's iterators take no const; nothing is written */
+    if (!hl_tv_new_dict(r, HL_TK_DICT, json_object_size(j), ret)) return false;
+    hl_tdict *d = ret->u.dict;
+    for (void *it = json_object_iter(o); it; it = json_object_iter_next(o, it)) {
+        hl_tentry *e = &d->entries[d->n++]; /* keys of an object are unique */
+        e->key = hl_tv_str(hl_view_of(json_object_iter_key(it)));
+        if (!hl_tv_from_json(r, json_object_iter_value(it), &e->value)) return false;
+    }
+    return true;
+}
+
+bool hl_tv_from_json(hl_trun *r, const json_t *j, hl_tv *ret) {
+    switch (json_typeof(j)) {
+    case JSON_NULL: *ret = hl_tv_none(); return true;
+    case JSON_TRUE: *ret = hl_tv_bool(true); return true;
+    case JSON_FALSE: *ret = hl_tv_bool(false); return true;
+    case JSON_INTEGER: *ret = hl_tv_int(json_integer_value(j)); return true;
+    case JSON_REAL: *ret = hl_tv_float(json_real_value(j)); return true;
+    case JSON_STRING:
+        if (json_string_length(j) > UINT32_MAX) return hl_trun_fail_limit(r, "a string of the context is too long");
+        *ret = hl_tv_str((hl_view){json_string_value(j), json_string_length(j)});
+        return true;
+    case JSON_ARRAY:
+    case JSON_OBJECT: break;
+    }
+    if (!hl_trun_enter(r)) return false;
+    const bool ok = json_is_array(j) ? from_array(r, j, ret) : from_object(r, j, ret);
+    hl_trun_leave(r);
+    return ok;
+}
+
+/* The parsed text goes away, so its strings are copied. */
+static bool copy_strings(hl_trun *r, hl_tv *v) {
+    if (v->kind == HL_TK_STR) return hl_trun_text(r, hl_tv_view(*v), v);
+    if (v->kind != HL_TK_LIST && v->kind != HL_TK_DICT) return true;
+    if (!hl_trun_enter(r)) return false;
+    bool ok = true;
+    for (size_t i = 0; ok && v->kind == HL_TK_LIST && i < v->u.seq->n; i++) ok = copy_strings(r, &v->u.seq->items[i]);
+    for (size_t i = 0; ok && v->kind == HL_TK_DICT && i < v->u.dict->n; i++)
+        ok = copy_strings(r, &v->u.dict->entries[i].key) && copy_strings(r, &v->u.dict->entries[i].value);
+    hl_trun_leave(r);
+    return ok;
+}
+
+bool hl_tv_from_json_text(hl_trun *r, hl_view text, hl_tv *ret) {
+    json_error_t e;
+    json_t      *j = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+    if (!j) return hl_trun_fail(r, "from_json: %s", e.text);
+    const bool ok = hl_tv_from_json(r, j, ret) && copy_strings(r, ret);
+    json_decref(j);
+    return ok;
+}
+
+typedef struct writer {
+    hl_trun *r;
+    hl_str  *to;
+    bool     ascii, sort_keys;
+    bool     has_indent;
+    hl_view  indent, comma, colon;
+    int      level;
+} writer;
+
+static bool write_value(writer *w, hl_tv v);
+
+static void write_text(writer *w, hl_view s) {
+    static const char names[] = "\"\"\\\\\nn\rr\tt\bb\ff";
+    hl_str           *to = w->to;
+    size_t            plain = 0; /* start of what is copied as it is */
+    hl_str_add_char(to, '"');
+    for (size_t i = 0; i < s.len;) {
+        const unsigned char c = (unsigned char)s.ptr[i];
+        if (c >= 0x20 && c != '"' && c != '\\' && (c < 0x80 || !w->ascii)) { /* DEL stays, as in Python */
+            i++;
+            continue;
+        }
+        hl_str_add(to, s.ptr + plain, i - plain);
+        uint32_t     cp = c;
+        const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
+        const char  *hit = NULL;
+        for (const char *p = names; *p; p += 2)
+            if ((unsigned char)*p == c) hit = p;
+        if (hit) hl_str_add_format(to, "\\%c", hit[1]);
+        else if (cp < 0x10000) hl_str_add_format(to, "\\u%04x", cp);
+        else hl_str_add_format(to, "\\u%04x\\u%04x", 0xD800 + ((cp - 0x10000) >> 10), 0xDC00 + ((cp - 0x10000) & 0x3FF));
+        i += n ? n : 1;
+        plain = i;
+    }
+    hl_str_add(to, s.len ? s.ptr + plain : "", s.len - plain);
+    hl_str_add_char(to, '"');
+}
+
+static void write_float(writer *w, double f) {
+    if (isnan(f)) hl_str_add_text(w->to, "NaN");
+    else if (isinf(f)) hl_str_add_text(w->to, f < 0 ? "-Infinity" : "Infinity");
+    else hl_tstr_write_float(w->to, f);
+}
+
+static void write_break(writer *w) {
+    if (!w->has_indent) return;
+    hl_str_add_char(w->to, '\n');
+    for (int i = 0; i < w->level; i++) hl_str_add_view(w->to, w->indent);
+}
+
+static bool write_list(writer *w, const hl_tseq *s) {
+    hl_str_add_char(w->to, '[');
+    w->level++;
+    for (size_t i = 0; i < s->n; i++) {
+        if (i) hl_str_add_view(w->to, w->comma);
+        write_break(w);
+        if (!write_value(w, s->items[i])) return false;
+    }
+    w->level--;
+    if (s->n) write_break(w);
+    hl_str_add_char(w->to, ']');
+    return true;
+}
+
+static bool write_key(writer *w, hl_tv key) {
+    if (key.kind == HL_TK_STR) {
+        write_text(w, hl_tv_view(key));
+        return true;
+    }
+    if (!hl_tv_is_number(key) && key.kind != HL_TK_NONE)
+        return hl_trun_fail(w->r, "tojson: a key is %s, expected a string", hl_tv_type_name(key));
+    hl_str_add_char(w->to, '"');
+    const bool ok = write_value(w, key);
+    hl_str_add_char(w->to, '"');
+    return ok;
+}
+
+/* Entries in the order of their keys: insertion sort over pointers, objects are small. */
+static bool sort_entries(writer *w, const hl_tdict *d, const hl_tentry ***ret) {
+    const hl_tentry **order = hl_trun_get(w->r, d->n + 1, sizeof *order);
+    if (!order) return false;
+    for (size_t i = 0; i < d->n; i++) {
+        size_t to = i;
+        for (int c = 0; w->sort_keys && to > 0; to--) {
+            if (!hl_trun_steps(w->r, 1) || !hl_tv_compare(w->r, "<", d->entries[i].key, order[to - 1]->key, &c)) return false;
+            if (c >= 0) break;
+            order[to] = order[to - 1];
+        }
+        order[to] = &d->entries[i];
+    }
+    *ret = order;
+    return true;
+}
+
+static bool write_dict(writer *w, const hl_tdict *d) {
+    const hl_tentry **order = NULL;
+    if (!sort_entries(w, d, &order)) return false;
+    hl_str_add_char(w->to, '{');
+    w->level++;
+    for (size_t i = 0; i < d->n; i++) {
+        if (i) hl_str_add_view(w->to, w->comma);
+        write_break(w);
+        if (!write_key(w, order[i]->key)) return false;
+        hl_str_add_view(w->to, w->colon);
+        if (!write_value(w, order[i]->value)) return false;
+    }
+    w->level--;
+    if (d->n) write_break(w);
+    hl_str_add_char(w->to, '}');
+    return true;
+}
+
+static bool write_value(writer *w, hl_tv v) {
+    switch ((hl_tkind)v.kind) {
+    case HL_TK_NONE: hl_str_add_text(w->to, "null"); return true;
+    case HL_TK_BOOL: hl_str_add_text(w->to, v.u.b ? "true" : "false"); return true;
+    case HL_TK_INT: hl_str_add_format(w->to, "%lld", (long long)v.u.i); return true;
+    case HL_TK_FLOAT: write_float(w, v.u.f); return true;
+    case HL_TK_STR: write_text(w, hl_tv_view(v)); return hl_trun_steps(w->r, 1 + v.len / 64);
+    case HL_TK_LIST:
+    case HL_TK_TUPLE:
+    case HL_TK_DICT: break;
+    case HL_TK_UNDEFINED:
+        return hl_trun_fail(w->r, "tojson: '%.*s' is undefined", (int)v.len, v.u.s);
+    default: return hl_trun_fail(w->r, "tojson: %s cannot be written as JSON", hl_tv_type_name(v));
+    }
+    if (!hl_trun_enter(w->r)) return false;
+    const bool ok = v.kind == HL_TK_DICT ? write_dict(w, v.u.dict) : write_list(w, v.u.seq);
+    hl_trun_leave(w->r);
+    return ok && (!w->to->failed || hl_trun_check_text(w->r, w->to));
+}
+
+static bool read_indent(writer *w, hl_tv indent) {
+    static const char blanks[] = "                                                                ";
+    if (indent.kind == HL_TK_MISSING || indent.kind == HL_TK_NONE) return true;
+    w->has_indent = true;
+    w->comma = hl_view_of(",");
+    if (indent.kind == HL_TK_STR) {
+        w->indent = hl_tv_view(indent);
+        return true;
+    }
+    int64_t n = 0;
+    if (!hl_targ_int(w->r, indent, "indent", 0, &n)) return false;
+    if (n > (int64_t)sizeof blanks - 1) return hl_trun_fail_limit(w->r, "tojson: the indent is too large");
+    w->indent = (hl_view){blanks, n > 0 ? (size_t)n : 0};
+    return true;
+}
+
+bool hl_tv_write_json(hl_trun *r, hl_str *to, hl_tv v, const hl_targs *c) {
+    writer w = {.r = r, .to = to, .comma = {", ", 2}, .colon = {": ", 2}, .ascii = hl_tv_truth(c->a[0]),
+                .sort_keys = hl_tv_truth(c->a[3])};
+    if (!read_indent(&w, c->a[1])) return false;
+    if (c->a[2].kind != HL_TK_MISSING && c->a[2].kind != HL_TK_NONE) {
+        hl_tv *parts = NULL;
+        size_t n = 0;
+        if (!hl_tv_to_items(r, c->a[2], &parts, &n)) return false;
+        if (n != 2 || !hl_tv_is_str(parts[0]) || !hl_tv_is_str(parts[1]))
+            return hl_trun_fail(r, "tojson: separators must be two strings");
+        w.comma = hl_tv_view(parts[0]);
+        w.colon = hl_tv_view(parts[1]);
+    }
+    return write_value(&w, v);
+}

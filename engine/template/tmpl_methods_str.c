@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tmpl_methods_str.c - methods of strings.
+ */
+#define _GNU_SOURCE
+#include <string.h>
+
+#include <utf8proc.h>
+
+#include "engine/template/tmpl_methods.h"
+
+static hl_view self_view(const hl_targs *c) { return hl_tv_view(c->self); }
+
+static const char *find_bytes(hl_view in, hl_view what) {
+    if (what.len == 0) return in.ptr;
+    return in.len >= what.len ? memmem(in.ptr, in.len, what.ptr, what.len) : NULL;
+}
+
+static const char *find_last(hl_view in, hl_view what) {
+    if (in.len < what.len) return NULL;
+    for (const char *p = in.ptr + (in.len - what.len);; p--) {
+        if (what.len == 0 || memcmp(p, what.ptr, what.len) == 0) return p;
+        if (p == in.ptr) return NULL;
+    }
+}
+
+static bool append_text(hl_trun *r, hl_tv list, const char *begin, const char *end) {
+    return hl_tv_append(r, list, hl_tv_str((hl_view){begin, (size_t)(end - begin)}));
+}
+
+/* --- cutting ------------------------------------------------------------------------------- */
+
+static bool split_on_space(hl_trun *r, hl_view s, int64_t most, hl_tv list) {
+    while ((s = hl_tstr_strip(s, NULL, true, false)).len) {
+        size_t n = 0;
+        if (most-- == 0) return hl_tv_append(r, list, hl_tv_str(hl_tstr_strip(s, NULL, false, true)));
+        for (uint32_t cp = 0; n < s.len;) {
+            const size_t len = hl_utf8_read(s.ptr + n, s.len - n, &cp);
+            if (len && hl_tstr_is_space(cp)) break;
+            n += len ? len : 1;
+        }
+        if (!append_text(r, list, s.ptr, s.ptr + n)) return false;
+        s = (hl_view){s.ptr + n, s.len - n};
+    }
+    return true;
+}
+
+static bool get_separator(hl_trun *r, hl_tv arg, hl_view *ret_sep, bool *ret_given) {
+    *ret_given = arg.kind != HL_TK_MISSING && arg.kind != HL_TK_NONE;
+    if (!*ret_given) return true;
+    if (!hl_targ_str(r, arg, "sep", ret_sep)) return false;
+    return ret_sep->len || hl_trun_fail(r, "the separator is empty");
+}
+
+bool hl_tmethod_str_split(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_view s = self_view(c), sep = {0};
+    int64_t most = -1;
+    bool    given = false;
+    if (!get_separator(r, c->a[0], &sep, &given) || !hl_targ_int(r, c->a[1], "maxsplit", -1, &most) ||
+        !hl_tv_new_list(r, HL_TK_LIST, ret) || !hl_trun_steps(r, s.len / 64))
+        return false;
+    if (!given) return split_on_space(r, s, most, *ret);
+    for (const char *hit; most != 0 && (hit = find_bytes(s, sep)) != NULL; most--) {
+        if (!append_text(r, *ret, s.ptr, hit)) return false;
+        s = (hl_view){hit + sep.len, s.len - (size_t)(hit - s.ptr) - sep.len};
+    }
+    return hl_tv_append(r, *ret, hl_tv_str(s));
+}
+
+static void reverse_items(hl_tseq *s) {
+    for (size_t i = 0; i < s->n / 2; i++) {
+        const hl_tv v = s->items[i];
+        s->items[i] = s->items[s->n - 1 - i];
+        s->items[s->n - 1 - i] = v;
+    }
+}
+
+static bool rsplit_on_space(hl_trun *r, hl_view s, int64_t most, hl_tv list) {
+    while ((s = hl_tstr_strip(s, NULL, false, true)).len) {
+        size_t begin = s.len;
+        if (most-- == 0) return hl_tv_append(r, list, hl_tv_str(hl_tstr_strip(s, NULL, true, false)));
+        while (begin > 0) { /* one word, character by character from its end */
+            size_t   p = begin - 1;
+            uint32_t cp = 0;
+            while (p > 0 && ((unsigned char)s.ptr[p] & 0xC0) == 0x80) p--;
+            if (hl_utf8_read(s.ptr + p, begin - p, &cp) && hl_tstr_is_space(cp)) break;
+            begin = p;
+        }
+        if (!append_text(r, list, s.ptr + begin, s.ptr + s.len)) return false;
+        s.len = begin;
+    }
+    return true;
+}
+
+bool hl_tmethod_str_rsplit(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_view s = self_view(c), sep = {0};
+    int64_t most = -1;
+    bool    given = false;
+    if (!get_separator(r, c->a[0], &sep, &given) || !hl_targ_int(r, c->a[1], "maxsplit", -1, &most) ||
+        !hl_tv_new_list(r, HL_TK_LIST, ret) || !hl_trun_steps(r, s.len / 8))
+        return false;
+    if (!given) {
+        if (!rsplit_on_space(r, s, most, *ret)) return false;
+    } else {
+        for (const char *hit; most != 0 && (hit = find_last(s, sep)) != NULL; most--) {
+            if (!append_text(r, *ret, hit + sep.len, s.ptr + s.len)) return false;
+            s.len = (size_t)(hit - s.ptr);
+        }
+        if (!hl_tv_append(r, *ret, hl_tv_str(s))) return false;
+    }
+    reverse_items(ret->u.seq);
+    return true;
+}
+
+bool hl_tmethod_str_splitlines(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    const hl_view s = self_view(c);
+    const bool    keep = hl_tv_truth(c->a[0]);
+    size_t        begin = 0;
+    if (!hl_tv_new_list(r, HL_TK_LIST, ret) || !hl_trun_steps(r, s.len / 16)) return false;
+    for (size_t i = 0; i < s.len;) {
+        uint32_t     cp = 0;
+        const size_t len = hl_utf8_read(s.ptr + i, s.len - i, &cp), end = i;
+        i += len ? len : 1;
+        const bool breaks = (cp >= '\n' && cp <= '\r') || (cp >= 0x1C && cp <= 0x1E) || cp == 0x85 || cp == 0x2028 ||
+                            cp == 0x2029;
+        if (!breaks) continue;
+        if (cp == '\r' && i < s.len && s.ptr[i] == '\n') i++;
+        if (!append_text(r, *ret, s.ptr + begin, s.ptr + (keep ? i : end))) return false;
+        begin = i;
+    }
+    return begin >= s.len || append_text(r, *ret, s.ptr + begin, s.ptr + s.len);
+}
+
+static bool partition(hl_trun *r, const hl_targs *c, bool last, hl_tv *ret) {
+    const hl_view s = self_view(c);
+    hl_view       sep;
+    if (!hl_targ_str(r, c->a[0], "sep", &sep)) return false;
+    if (sep.len == 0) return hl_trun_fail(r, "the separator is empty");
+    if (!hl_tv_new_seq(r, HL_TK_TUPLE, 3, ret) || !hl_trun_steps(r, s.len / 8)) return false;
+    const char *hit = last ? find_last(s, sep) : find_bytes(s, sep);
+    hl_tv      *to = ret->u.seq->items;
+    to[0] = to[1] = to[2] = hl_tv_str((hl_view){"", 0});
+    if (!hit) {
+        to[last ? 2 : 0] = hl_tv_str(s);
+        return true;
+    }
+    const size_t n = (size_t)(hit - s.ptr);
+    to[0] = hl_tv_str((hl_view){s.ptr, n});
+    to[1] = hl_tv_str(sep);
+    to[2] = hl_tv_str((hl_view){hit + sep.len, s.len - n - sep.len});
+    return true;
+}
+
+bool hl_tmethod_str_partition(hl_trun *r, const hl_targs *c, hl_tv *ret) { return partition(r, c, false, ret); }
+bool hl_tmethod_str_rpartition(hl_trun *r, const hl_targs *c, hl_tv *ret) { return partition(r, c, true, ret); }
+
+static bool strip(hl_trun *r, const hl_targs *c, bool left, bool right, hl_tv *ret) {
+    hl_view    chars = {0};
+    const bool given = c->a[0].kind != HL_TK_MISSING && c->a[0].kind != HL_TK_NONE;
+    if (given && !hl_targ_str(r, c->a[0], "chars", &chars)) return false;
+    *ret = hl_tv_str(hl_tstr_strip(self_view(c), given ? &chars : NULL, left, right));
+    ret->flags = c->self.flags;
+    return hl_trun_steps(r, (c->self.len - ret->len) / 64);
+}
+
+bool hl_tmethod_str_strip(hl_trun *r, const hl_targs *c, hl_tv *ret) { return strip(r, c, true, true, ret); }
+bool hl_tmethod_str_lstrip(hl_trun *r, const hl_targs *c, hl_tv *ret) { return strip(r, c, true, false, ret); }
+bool hl_tmethod_str_rstrip(hl_trun *r, const hl_targs *c, hl_tv *ret) { return strip(r, c, false, true, ret); }
+
+static bool has_affix(hl_view s, hl_view affix, bool at_end) {
+    return s.len >= affix.len && (affix.len == 0 || memcmp(s.ptr + (at_end ? s.len - affix.len : 0), affix.ptr, affix.len) == 0);
+}
+
+bool hl_tmethod_str_removeprefix(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_view s = self_view(c), affix;
+    if (!hl_targ_str(r, c->a[0], "prefix", &affix)) return false;
+    if (has_affix(s, affix, false)) s = (hl_view){s.ptr + affix.len, s.len - affix.len};
+    *ret = hl_tv_str(s);
+    return true;
+}
+
+bool hl_tmethod_str_removesuffix(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_view s = self_view(c), affix;
+    if (!hl_targ_str(r, c->a[0], "suffix", &affix)) return false;
+    if (has_affix(s, affix, true)) s.len -= affix.len;
+    *ret = hl_tv_str(s);
+    return true;
+}
+
+/* --- looking ------------------------------------------------------------------------------- */
+
+/* The part between the optional arguments a[1] and a[2], in characters; *ret_at: bytes before it.
+ * False in *ret_valid: the start lies behind the end, where not even "" is found. */
+static bool get_window(hl_trun *r, const hl_targs *c, hl_view *ret, size_t *ret_at, bool *ret_valid) {
+    *ret = self_view(c);
+    *ret_at = 0;
+    *ret_valid = true;
+    if (c->a[1].kind == HL_TK_MISSING && c->a[2].kind == HL_TK_MISSING) return true;
+    const int64_t n = (int64_t)hl_tstr_count(c->self);
+    const hl_tv   none = {0};
+    int64_t       start = 0, end = n;
+    if (!hl_targ_int(r, c->a[1].kind == HL_TK_NONE ? none : c->a[1], "start", 0, &start) ||
+        !hl_targ_int(r, c->a[2].kind == HL_TK_NONE ? none : c->a[2], "end", n, &end))
+        return false;
+    if (start < 0) start = start < -n ? 0 : start + n;
+    if (end < 0) end = end < -n ? 0 : end + n;
+    if (end > n) end = n;
+    *ret_valid = start <= end && start <= n;
+    if (!*ret_valid) return true;
+    *ret_at = hl_tstr_offset(c->self, (size_t)start);
+    *ret = (hl_view){c->self.u.s + *ret_at, hl_tstr_offset(c->self, (size_t)end) - *ret_at};
+    return hl_trun_steps(r, c->self.len / 64);
+}
+
+static bool check_affix(hl_trun *r, const hl_targs *c, bool at_end, hl_tv *ret) {
+    hl_view window, affix;
+    size_t  at = 0;
+    bool    valid = true, hit = false;
+    if (!get_window(r, c, &window, &at, &valid)) return false;
+    if (c->a[0].kind == HL_TK_TUPLE) {
+        const hl_tseq *all = c->a[0].u.seq;
+        for (size_t i = 0; i < all->n && !hit; i++) {
+            if (!hl_targ_str(r, all->items[i], "prefix", &affix)) return false;
+            hit = valid && has_affix(window, affix, at_end);
+        }
+    } else {
+        if (!hl_targ_str(r, c->a[0], at_end ? "suffix" : "prefix", &affix)) return false;
+        hit = valid && has_affix(window, affix, at_end);
+    }
+    *ret = hl_tv_bool(hit);
+    return true;
+}
+
+bool hl_tmethod_str_startswith(hl_trun *r, const hl_targs *c, hl_tv *ret) { return check_affix(r, c, false, ret); }
+bool hl_tmethod_str_endswith(hl_trun *r, const hl_targs *c, hl_tv *ret) { return check_affix(r, c, true, ret); }
+
+static bool find(hl_trun *r, const hl_targs *c, bool last, bool must, hl_tv *ret) {
+    hl_view window, sub;
+    size_t  at = 0;
+    bool    valid = true;
+    if (!hl_targ_str(r, c->a[0], "sub", &sub) || !get_window(r, c, &window, &at, &valid) ||
+        !hl_trun_steps(r, c->self.len / 16))
+        return false;
+    const char *hit = !valid ? NULL : last ? find_last(window, sub) : find_bytes(window, sub);
+    if (!hit && valid && sub.len == 0) hit = c->self.u.s + at;
+    if (!hit && must) return hl_trun_fail(r, "index(): '%.*s' is not in the string", (int)(sub.len < 60 ? sub.len : 60), sub.ptr);
+    *ret = hl_tv_int(-1);
+    if (hit) *ret = hl_tv_int((int64_t)hl_tstr_count(hl_tv_str((hl_view){c->self.u.s, (size_t)(hit - c->self.u.s)})));
+    return true;
+}
+
+bool hl_tmethod_str_find(hl_trun *r, const hl_targs *c, hl_tv *ret) { return find(r, c, false, false, ret); }
+bool hl_tmethod_str_rfind(hl_trun *r, const hl_targs *c, hl_tv *ret) { return find(r, c, true, false, ret); }
+bool hl_tmethod_str_index(hl_trun *r, const hl_targs *c, hl_tv *ret) { return find(r, c, false, true, ret); }
+bool hl_tmethod_str_rindex(hl_trun *r, const hl_targs *c, hl_tv *ret) { return find(r, c, true, true, ret); }
+
+bool hl_tmethod_str_count(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_view window, sub;
+    size_t  at = 0;
+    bool    valid = true;
+    int64_t n = 0;
+    if (!hl_targ_str(r, c->a[0], "sub", &sub) || !get_window(r, c, &window, &at, &valid) ||
+        !hl_trun_steps(r, c->self.len / 16))
+        return false;
+    if (sub.len == 0) n = (int64_t)hl_tstr_count(hl_tv_str(window)) + 1;
+    for (const char *hit; sub.len && (hit = find_bytes(window, sub)) != NULL; n++)
+        window = (hl_view){hit + sub.len, window.len - (size_t)(hit - window.ptr) - sub.len};
+    *ret = hl_tv_int(valid ? n : 0);
+    return true;
+}
+
+/* --- making -------------------------------------------------------------------------------- */
+
+bool hl_tstr_replace(hl_trun *r, hl_view s, hl_view old, hl_view new, int64_t most, hl_tv *ret) {
+    const size_t mark = hl_trun_begin(r);
+    hl_str      *to = &r->scratch;
+    if (!hl_trun_steps(r, s.len / 16)) return false;
+    if (old.len == 0) { /* between all characters, and at both ends */
+        for (size_t i = 0;;) {
+            uint32_t     cp = 0;
+            const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
+            if (most-- != 0) hl_str_add_view(to, new);
+            if (most < 0) most = most < -1 ? -1 : most;
+            if (i >= s.len) break;
+            if (most == 0 || n == 0) {
+                hl_str_add(to, s.ptr + i, s.len - i);
+                break;
+            }
+            hl_str_add(to, s.ptr + i, n);
+            i += n;
+        }
+        return hl_trun_end(r, mark, ret);
+    }
+    for (const char *hit; most != 0 && (hit = find_bytes(s, old)) != NULL; most--) {
+        hl_str_add(to, s.ptr, (size_t)(hit - s.ptr));
+        hl_str_add_view(to, new);
+        s = (hl_view){hit + old.len, s.len - (size_t)(hit - s.ptr) - old.len};
+        if (!hl_trun_steps(r, 1)) return false;
+    }
+    hl_str_add_view(to, s);
+    return hl_trun_end(r, mark, ret);
+}
+
+bool hl_tmethod_str_replace(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_view old, new;
+    int64_t most = -1;
+    if (!hl_targ_str(r, c->a[0], "old", &old) || !hl_targ_str(r, c->a[1], "new", &new) ||
+        !hl_targ_int(r, c->a[2], "count", -1, &most))
+        return false;
+    return hl_tstr_replace(r, self_view(c), old, new, most, ret);
+}
+
+bool hl_tmethod_str_format(hl_trun *r, const hl_targs *c, hl_tv *ret) { return hl_tstr_format(r, c->self, c, ret); }
+
+bool hl_tmethod_str_format_map(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    const hl_tv map = c->a[0];
+    if (map.kind != HL_TK_DICT) return hl_trun_fail(r, "format_map() needs a dict, found %s", hl_tv_type_name(map));
+    hl_tvar *kw = hl_trun_get(r, map.u.dict->n + 1, sizeof *kw);
+    hl_tsym *names = hl_trun_get(r, map.u.dict->n + 1, sizeof *names);
+    hl_targs by_name = {.self = c->self, .kw = kw};
+    if (!kw || !names) return false;
+    for (size_t i = 0; i < map.u.dict->n; i++) {
+        const hl_tentry *e = &map.u.dict->entries[i];
+        if (!hl_tv_is_str(e->key)) continue;
+        names[i].text = hl_tv_view(e->key);
+        kw[by_name.n_kw++] = (hl_tvar){&names[i], e->value};
+    }
+    return hl_tstr_format(r, c->self, &by_name, ret);
+}
+
+typedef enum case_change { TO_UPPER, TO_LOWER, TO_SWAPPED, TO_TITLE, TO_CAPITALIZED } case_change;
+
+static bool change_case(hl_trun *r, hl_view s, case_change how, hl_tv *ret) {
+    const size_t mark = hl_trun_begin(r);
+    bool         after_cased = false;
+    for (size_t i = 0; i < s.len;) {
+        uint32_t     cp = 0;
+        const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
+        bool         upper = how == TO_UPPER, title = false;
+        if (how == TO_SWAPPED) {
+            const utf8proc_category_t cat = utf8proc_category((utf8proc_int32_t)cp);
+            upper = cat == UTF8PROC_CATEGORY_LL;
+        }
+        if (how == TO_TITLE) title = !after_cased;
+        if (how == TO_CAPITALIZED) title = i == 0;
+        if (upper) hl_tstr_add_upper(&r->scratch, cp);
+        else if (title) hl_tstr_add_title(&r->scratch, cp);
+        else hl_tstr_add_lower(&r->scratch, s, i);
+        if (how == TO_TITLE) after_cased = hl_tstr_is_cased(cp);
+        i += n ? n : 1;
+    }
+    return hl_trun_steps(r, s.len / 16) && hl_trun_end(r, mark, ret);
+}
+
+bool hl_tmethod_str_upper(hl_trun *r, const hl_targs *c, hl_tv *ret) { return change_case(r, self_view(c), TO_UPPER, ret); }
+bool hl_tmethod_str_lower(hl_trun *r, const hl_targs *c, hl_tv *ret) { return change_case(r, self_view(c), TO_LOWER, ret); }
+bool hl_tmethod_str_title(hl_trun *r, const hl_targs *c, hl_tv *ret) { return change_case(r, self_view(c), TO_TITLE, ret); }
+
+bool hl_tmethod_str_swapcase(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return change_case(r, self_view(c), TO_SWAPPED, ret);
+}
+
+bool hl_tmethod_str_capitalize(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return change_case(r, self_view(c), TO_CAPITALIZED, ret);
+}
+
+/* Lower case but for the sharp s, which becomes ss: enough for comparing. */
+bool hl_tmethod_str_casefold(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    if (!change_case(r, self_view(c), TO_LOWER, ret)) return false;
+    return hl_tstr_replace(r, hl_tv_view(*ret), hl_view_of("\xC3\x9F"), hl_view_of("ss"), -1, ret);
+}
+
+bool hl_tmethod_str_join(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_tv *items = NULL;
+    size_t n = 0;
+    if (!hl_tv_to_items(r, c->a[0], &items, &n)) return false;
+    const size_t mark = hl_trun_begin(r);
+    for (size_t i = 0; i < n; i++) {
+        if (!hl_tv_is_str(items[i]))
+            return hl_trun_fail(r, "join(): item %zu is %s, expected a string", i, hl_tv_type_name(items[i]));
+        if (i) hl_str_add_view(&r->scratch, self_view(c));
+        hl_str_add_view(&r->scratch, hl_tv_view(items[i]));
+    }
+    return hl_trun_steps(r, n) && hl_trun_end(r, mark, ret);
+}
+
+static void add_times(hl_str *to, hl_view what, int64_t n) {
+    for (; n > 0 && !to->failed; n--) hl_str_add_view(to, what);
+}
+
+bool hl_tstr_pad(hl_trun *r, hl_tv s, int64_t width, hl_view fill, int64_t n_left_of_2, hl_tv *ret) {
+    const int64_t n = (int64_t)hl_tstr_count(s), gap = width > n ? width - n : 0;
+    if (gap > HL_TMPL_MAX_ARENA_BYTES) return hl_trun_fail_limit(r, "a string is too long");
+    /* centred text leans as Python's does: left when the width is odd */
+    const int64_t left = n_left_of_2 == 1 ? gap / 2 + (gap & width & 1) : n_left_of_2 == 0 ? 0 : gap;
+    const size_t  mark = hl_trun_begin(r);
+    add_times(&r->scratch, fill, left);
+    hl_str_add_view(&r->scratch, hl_tv_view(s));
+    add_times(&r->scratch, fill, gap - left);
+    return hl_trun_steps(r, (uint64_t)gap / 16) && hl_trun_end(r, mark, ret);
+}
+
+static bool pad(hl_trun *r, const hl_targs *c, int64_t n_left_of_2, hl_tv *ret) {
+    int64_t width = 0;
+    hl_view fill = {" ", 1};
+    if (!hl_targ_int(r, c->a[0], "width", 0, &width)) return false;
+    if (c->a[1].kind != HL_TK_MISSING && !hl_targ_str(r, c->a[1], "fillchar", &fill)) return false;
+    if (hl_tstr_count(hl_tv_str(fill)) != 1) return hl_trun_fail(r, "the fill character must be exactly one character");
+    return hl_tstr_pad(r, c->self, width, fill, n_left_of_2, ret);
+}
+
+bool hl_tmethod_str_ljust(hl_trun *r, const hl_targs *c, hl_tv *ret) { return pad(r, c, 0, ret); }
+bool hl_tmethod_str_center(hl_trun *r, const hl_targs *c, hl_tv *ret) { return pad(r, c, 1, ret); }
+bool hl_tmethod_str_rjust(hl_trun *r, const hl_targs *c, hl_tv *ret) { return pad(r, c, 2, ret); }
+
+bool hl_tmethod_str_zfill(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    int64_t    width = 0;
+    hl_tv      digits = c->self;
+    const bool has_sign = digits.len && (digits.u.s[0] == '-' || digits.u.s[0] == '+');
+    if (!hl_targ_int(r, c->a[0], "width", 0, &width)) return false;
+    if (!has_sign) return hl_tstr_pad(r, digits, width, hl_view_of("0"), 2, ret);
+    digits = hl_tv_str((hl_view){digits.u.s + 1, digits.len - 1});
+    return hl_tstr_pad(r, digits, width - 1, hl_view_of("0"), 2, ret) &&
+           hl_tv_join(r, (hl_view){c->self.u.s, 1}, hl_tv_view(*ret), ret);
+}
+
+/* --- asking -------------------------------------------------------------------------------- */
+
+typedef bool char_test(uint32_t cp);
+
+static utf8proc_category_t category(uint32_t cp) { return utf8proc_category((utf8proc_int32_t)cp); }
+static bool is_alpha(uint32_t cp) {
+    return category(cp) >= UTF8PROC_CATEGORY_LU && category(cp) <= UTF8PROC_CATEGORY_LO;
+}
+static bool is_decimal(uint32_t cp) { return category(cp) == UTF8PROC_CATEGORY_ND; }
+static bool is_digit(uint32_t cp) { /* decimals, superscripts and circled digits */
+    return is_decimal(cp) || cp == 0xB2 || cp == 0xB3 || cp == 0xB9 || cp == 0x2070 || (cp >= 0x2074 && cp <= 0x2079) ||
+           (cp >= 0x2080 && cp <= 0x2089) || (cp >= 0x2460 && cp <= 0x2468);
+}
+static bool is_numeric(uint32_t cp) {
+    return category(cp) >= UTF8PROC_CATEGORY_ND && category(cp) <= UTF8PROC_CATEGORY_NO;
+}
+static bool is_alnum(uint32_t cp) { return is_alpha(cp) || is_numeric(cp); }
+static bool is_ascii(uint32_t cp) { return cp < 0x80; }
+
+static bool all_chars(hl_trun *r, const hl_targs *c, char_test *test, bool if_empty, hl_tv *ret) {
+    const hl_view s = self_view(c);
+    bool          all = s.len > 0 || if_empty;
+    for (size_t i = 0; i < s.len && all;) {
+        uint32_t     cp = 0;
+        const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
+        all = n && test(cp);
+        i += n ? n : 1;
+    }
+    *ret = hl_tv_bool(all);
+    return hl_trun_steps(r, s.len / 16);
+}
+
+bool hl_tmethod_str_isdigit(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, is_digit, false, ret); }
+bool hl_tmethod_str_isdecimal(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, is_decimal, false, ret); }
+bool hl_tmethod_str_isnumeric(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, is_numeric, false, ret); }
+bool hl_tmethod_str_isalpha(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, is_alpha, false, ret); }
+bool hl_tmethod_str_isalnum(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, is_alnum, false, ret); }
+bool hl_tmethod_str_isspace(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, hl_tstr_is_space, false, ret); }
+bool hl_tmethod_str_isascii(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, is_ascii, true, ret); }
+
+static bool is_all_case(hl_trun *r, const hl_targs *c, bool upper, hl_tv *ret) {
+    const hl_view s = self_view(c);
+    bool          any = false, none_wrong = true;
+    for (size_t i = 0; i < s.len && none_wrong;) {
+        uint32_t                  cp = 0;
+        const size_t              n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
+        const utf8proc_category_t cat = category(cp);
+        const bool                is_upper = cat == UTF8PROC_CATEGORY_LU, is_lower = cat == UTF8PROC_CATEGORY_LL;
+        any |= upper ? is_upper : is_lower;
+        none_wrong = cat != UTF8PROC_CATEGORY_LT && !(upper ? is_lower : is_upper);
+        i += n ? n : 1;
+    }
+    *ret = hl_tv_bool(any && none_wrong);
+    return hl_trun_steps(r, s.len / 16);
+}
+
+bool hl_tmethod_str_isupper(hl_trun *r, const hl_targs *c, hl_tv *ret) { return is_all_case(r, c, true, ret); }
+bool hl_tmethod_str_islower(hl_trun *r, const hl_targs *c, hl_tv *ret) { return is_all_case(r, c, false, ret); }

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tmpl_parse_expr.c - expressions, from the loosest operator to the tightest, one function a level.
+ *
+ *   x if y else z · or · and · not · comparisons · + - · ~ · * / // % · ** · unary - +
+ *   then . [] () | is, which bind tighter than the unary sign's operand (from: jinja2 3.1.6)
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/str.h"
+#include "engine/template/tmpl_parse.h"
+#include "engine/template/tmpl_run.h"
+
+static hl_tn *parse_unary(hl_tparser *p, bool with_filters);
+static hl_tn *parse_primary(hl_tparser *p);
+
+static hl_tn *node1(hl_tparser *p, hl_tnk kind, uint32_t line, hl_tn *a) {
+    hl_tn *n = a ? hl_tparse_node(p, kind, line) : NULL;
+    if (n) n->a = a;
+    return n;
+}
+
+static hl_tn *node2(hl_tparser *p, hl_tnk kind, uint32_t line, hl_tn *a, hl_tn *b) {
+    hl_tn *n = b ? node1(p, kind, line, a) : NULL;
+    if (n) n->b = b;
+    return n;
+}
+
+/* "a, b, c" up to a closing operator, which is taken. `pairs`: "k: v, k: v". */
+static bool parse_items(hl_tparser *p, uint16_t close, bool pairs, hl_tn **ret_first) {
+    hl_tn **to = ret_first;
+    for (bool first = true; !hl_tparse_is_op(p, close); first = false) {
+        if (!first && !hl_tparse_expect_op(p, ',')) return false;
+        if (hl_tparse_is_op(p, close)) break;
+        if (!(*to = hl_tparse_expr(p, true))) return false;
+        to = &(*to)->next;
+        if (!pairs) continue;
+        if (!hl_tparse_expect_op(p, ':') || !(*to = hl_tparse_expr(p, true))) return false;
+        to = &(*to)->next;
+    }
+    p->tok++;
+    return true;
+}
+
+static hl_tn *parse_collection(hl_tparser *p, hl_tnk kind, uint16_t close) {
+    hl_tn *n = hl_tparse_node(p, kind, p->tok->line);
+    p->tok++;
+    return n && parse_items(p, close, kind == HL_TN_DICT, &n->a) ? n : NULL;
+}
+
+/* Macros ask for `caller`, `varargs` and `kwargs` by mentioning them. */
+static void note_use(hl_tparser *p, const hl_tsym *sym) {
+    if (!p->macro) return;
+    if (sym == p->t->sym_caller) p->macro->flags |= HL_TN_USES_CALLER;
+    if (sym == p->t->sym_varargs) p->macro->flags |= HL_TN_USES_VARARGS;
+    if (sym == p->t->sym_kwargs) p->macro->flags |= HL_TN_USES_KWARGS;
+}
+
+static hl_tn *parse_name(hl_tparser *p) {
+    static const struct {
+        const char *word;
+        hl_tv       value;
+    } words[] = {
+        {"true", {.kind = HL_TK_BOOL, .u.b = true}},   {"True", {.kind = HL_TK_BOOL, .u.b = true}},
+        {"false", {.kind = HL_TK_BOOL}},               {"False", {.kind = HL_TK_BOOL}},
+        {"none", {.kind = HL_TK_NONE}},                {"None", {.kind = HL_TK_NONE}},
+    };
+    const hl_ttoken *tok = p->tok++;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (!hl_view_is(tok->text, words[i].word)) continue;
+        hl_tn *n = hl_tparse_node(p, HL_TN_CONST, tok->line);
+        if (n) n->value = words[i].value;
+        return n;
+    }
+    hl_tn         *n = hl_tparse_node(p, HL_TN_NAME, tok->line);
+    const hl_tsym *sym = n ? hl_tmpl_sym(p->t, tok->text) : NULL;
+    if (!sym) return hl_tparse_fail(p, NULL, "no memory");
+    n->sym = sym;
+    note_use(p, sym);
+    return n;
+}
+
+/* 'a' "b" is one string, as in Python. */
+static hl_tn *parse_string(hl_tparser *p) {
+    hl_tn *n = hl_tparse_node(p, HL_TN_CONST, p->tok->line);
+    if (!n) return NULL;
+    hl_view text = p->tok++->text;
+    while (p->tok->kind == HL_TTOK_STRING) {
+        const hl_view more = p->tok++->text;
+        char         *both = hl_arena_get(&p->t->arena, text.len + more.len + 1, 1);
+        if (!both) return hl_tparse_fail(p, NULL, "no memory");
+        if (text.len) memcpy(both, text.ptr, text.len);
+        if (more.len) memcpy(both + text.len, more.ptr, more.len);
+        text = (hl_view){both, text.len + more.len};
+    }
+    n->value = hl_tv_str(text);
+    return n;
+}
+
+static hl_tn *parse_number(hl_tparser *p) {
+    const hl_ttoken *tok = p->tok++;
+    hl_tn           *n = hl_tparse_node(p, HL_TN_CONST, tok->line);
+    if (n) n->value = tok->kind == HL_TTOK_INT ? hl_tv_int(tok->u.i) : hl_tv_float(tok->u.f);
+    return n;
+}
+
+static hl_tn *parse_parentheses(hl_tparser *p) {
+    const uint32_t line = p->tok++->line;
+    if (hl_tparse_skip_op(p, ')')) return hl_tparse_node(p, HL_TN_TUPLE, line);
+    hl_tn *n = hl_tparse_tuple(p, true, NULL);
+    return n && hl_tparse_expect_op(p, ')') ? n : NULL;
+}
+
+static hl_tn *parse_primary(hl_tparser *p) {
+    char what[48];
+    if (p->tok->kind == HL_TTOK_NAME) return parse_name(p);
+    if (p->tok->kind == HL_TTOK_STRING) return parse_string(p);
+    if (p->tok->kind == HL_TTOK_INT || p->tok->kind == HL_TTOK_FLOAT) return parse_number(p);
+    if (hl_tparse_is_op(p, '(')) return parse_parentheses(p);
+    if (hl_tparse_is_op(p, '[')) return parse_collection(p, HL_TN_LIST, ']');
+    if (hl_tparse_is_op(p, '{')) return parse_collection(p, HL_TN_DICT, '}');
+    return hl_tparse_fail(p, p->tok, "expected an expression, found %s",
+                          hl_tparse_describe(p->tok, what, sizeof what));
+}
+
+/* The inside of [ ]: an expression, or start:stop:step. */
+static hl_tn *parse_subscript(hl_tparser *p) {
+    const uint32_t line = p->tok->line;
+    hl_tn         *parts[3] = {NULL, NULL, NULL};
+    if (!hl_tparse_is_op(p, ':')) {
+        parts[0] = hl_tparse_expr(p, true);
+        if (!parts[0] || !hl_tparse_is_op(p, ':')) return parts[0];
+    }
+    for (int i = 1; i < 3 && hl_tparse_skip_op(p, ':'); i++) {
+        if (hl_tparse_is_op(p, ':') || hl_tparse_is_op(p, ']') || hl_tparse_is_op(p, ',')) continue;
+        if (!(parts[i] = hl_tparse_expr(p, true))) return NULL;
+    }
+    hl_tn *n = hl_tparse_node(p, HL_TN_SLICE, line);
+    if (!n) return NULL;
+    n->a = parts[0];
+    n->b = parts[1];
+    n->c = parts[2];
+    return n;
+}
+
+static hl_tn *parse_item(hl_tparser *p, hl_tn *of) {
+    const uint32_t line = p->tok++->line;
+    hl_tn         *key = parse_subscript(p);
+    if (key && hl_tparse_is_op(p, ',')) {
+        hl_tn *tuple = node1(p, HL_TN_TUPLE, line, key);
+        for (hl_tn **to = &key->next; tuple && hl_tparse_skip_op(p, ',') && !hl_tparse_is_op(p, ']');) {
+            if (!(*to = parse_subscript(p))) return NULL;
+            to = &(*to)->next;
+        }
+        key = tuple;
+    }
+    return key && hl_tparse_expect_op(p, ']') ? node2(p, HL_TN_GETITEM, line, of, key) : NULL;
+}
+
+static hl_tn *parse_dot(hl_tparser *p, hl_tn *of) {
+    const uint32_t   line = p->tok++->line;
+    const hl_ttoken *tok = p->tok;
+    if (tok->kind == HL_TTOK_INT) {
+        hl_tn *key = parse_number(p);
+        return node2(p, HL_TN_GETITEM, line, of, key);
+    }
+    if (tok->kind != HL_TTOK_NAME) return hl_tparse_fail(p, tok, "expected a name or a number behind '.'");
+    p->tok++;
+    hl_tn *n = node1(p, HL_TN_GETATTR, line, of);
+    if (n) n->value = hl_tv_str(tok->text);
+    return n;
+}
+
+static hl_tn *parse_argument(hl_tparser *p) {
+    const uint32_t line = p->tok->line;
+    if (hl_tparse_skip_op(p, '*')) return node1(p, HL_TN_STAR, line, hl_tparse_expr(p, true));
+    if (hl_tparse_skip_op(p, HL_TOP2('*', '*'))) return node1(p, HL_TN_STARSTAR, line, hl_tparse_expr(p, true));
+    if (p->tok->kind == HL_TTOK_NAME && p->tok[1].kind == HL_TTOK_OP && p->tok[1].op == '=') {
+        const hl_tsym *sym = hl_tmpl_sym(p->t, p->tok->text);
+        if (!sym) return hl_tparse_fail(p, NULL, "no memory");
+        p->tok += 2;
+        hl_tn *n = node1(p, HL_TN_KWARG, line, hl_tparse_expr(p, true));
+        if (n) n->sym = sym;
+        return n;
+    }
+    return hl_tparse_expr(p, true);
+}
+
+static bool parse_arguments(hl_tparser *p, hl_tn **ret_first) {
+    hl_tn **to = ret_first;
+    bool    only_named = false;
+    p->tok++;
+    for (bool first = true; !hl_tparse_is_op(p, ')'); first = false) {
+        if (!first && !hl_tparse_expect_op(p, ',')) return false;
+        if (hl_tparse_is_op(p, ')')) break;
+        const hl_ttoken *at = p->tok;
+        if (!(*to = parse_argument(p))) return false;
+        const bool is_named = (*to)->kind == HL_TN_KWARG || (*to)->kind == HL_TN_STARSTAR;
+        if (only_named && !is_named && (*to)->kind != HL_TN_STAR) {
+            hl_tparse_fail(p, at, "a positional argument follows named ones");
+            return false;
+        }
+        only_named |= is_named || (*to)->kind == HL_TN_STAR;
+        to = &(*to)->next;
+    }
+    p->tok++;
+    return true;
+}
+
+static hl_tn *parse_call(hl_tparser *p, hl_tn *of) {
+    hl_tn *n = node1(p, HL_TN_CALL, p->tok->line, of);
+    return n && parse_arguments(p, &n->b) ? n : NULL;
+}
+
+/* A name of a filter or test may hold dots; none of ours does. */
+static hl_tn *parse_named(hl_tparser *p, hl_tnk kind, hl_tn *of) {
+    const hl_ttoken *tok = p->tok;
+    if (!hl_tparse_expect_name(p)) return NULL;
+    hl_tn *n = node1(p, kind, tok->line, of);
+    if (!n) return NULL;
+    n->value = hl_tv_str(tok->text);
+    n->def = kind == HL_TN_FILTER ? hl_tfilter_find(tok->text) : hl_ttest_find(tok->text);
+    if (!n->def && p->n_conditionals == 0)
+        return hl_tparse_fail(p, tok, "there is no %s named '%.*s'", kind == HL_TN_FILTER ? "filter" : "test",
+                              (int)tok->text.len, tok->text.ptr);
+    return n;
+}
+
+hl_tn *hl_tparse_filters(hl_tparser *p, hl_tn *of, bool starts_inline) {
+    while (of && (starts_inline || hl_tparse_skip_op(p, '|'))) {
+        starts_inline = false;
+        of = parse_named(p, HL_TN_FILTER, of);
+        if (of && hl_tparse_is_op(p, '(') && !parse_arguments(p, &of->b)) return NULL;
+    }
+    return of;
+}
+
+static hl_tn *parse_postfix(hl_tparser *p, hl_tn *n) {
+    while (n) {
+        if (hl_tparse_is_op(p, '.')) n = parse_dot(p, n);
+        else if (hl_tparse_is_op(p, '[')) n = parse_item(p, n);
+        else if (hl_tparse_is_op(p, '(')) n = parse_call(p, n);
+        else break;
+    }
+    return n;
+}
+
+/* Does an argument without parentheses follow ("is divisibleby 3")? */
+static bool starts_test_argument(const hl_tparser *p) {
+    if (p->tok->kind == HL_TTOK_NAME)
+        return !hl_tparse_is_word(p, "else") && !hl_tparse_is_word(p, "or") && !hl_tparse_is_word(p, "and");
+    return p->tok->kind == HL_TTOK_STRING || p->tok->kind == HL_TTOK_INT || p->tok->kind == HL_TTOK_FLOAT ||
+           hl_tparse_is_op(p, '[') || hl_tparse_is_op(p, '{');
+}
+
+static hl_tn *parse_test(hl_tparser *p, hl_tn *of) {
+    const uint32_t line = p->tok++->line;
+    const bool     negated = hl_tparse_skip_word(p, "not");
+    hl_tn         *n = parse_named(p, HL_TN_TEST, of);
+    if (!n) return NULL;
+    if (hl_tparse_is_op(p, '(')) {
+        if (!parse_arguments(p, &n->b)) return NULL;
+    } else if (starts_test_argument(p)) {
+        if (hl_tparse_is_word(p, "is")) return hl_tparse_fail(p, p->tok, "tests with 'is' cannot be chained");
+        if (!(n->b = parse_postfix(p, parse_primary(p)))) return NULL;
+    }
+    return negated ? node1(p, HL_TN_NOT, line, n) : n;
+}
+
+static hl_tn *parse_filters_and_tests(hl_tparser *p, hl_tn *n) {
+    while (n) {
+        if (hl_tparse_is_op(p, '|')) n = hl_tparse_filters(p, n, false);
+        else if (hl_tparse_is_word(p, "is")) n = parse_test(p, n);
+        else if (hl_tparse_is_op(p, '(')) n = parse_call(p, n);
+        else break;
+    }
+    return n;
+}
+
+static hl_tn *parse_unary(hl_tparser *p, bool with_filters) {
+    if (!hl_tparse_enter(p)) return NULL;
+    const uint32_t line = p->tok->line;
+    hl_tn         *n;
+    if (hl_tparse_skip_op(p, '-')) n = node1(p, HL_TN_NEG, line, parse_unary(p, false));
+    else if (hl_tparse_skip_op(p, '+')) n = node1(p, HL_TN_POS, line, parse_unary(p, false));
+    else n = parse_primary(p);
+    n = parse_postfix(p, n);
+    if (with_filters) n = parse_filters_and_tests(p, n);
+    p->depth--;
+    return n;
+}
+
+static hl_tn *binary(hl_tparser *p, hl_top op, uint32_t line, hl_tn *a, hl_tn *b) {
+    hl_tn *n = node2(p, HL_TN_BINARY, line, a, b);
+    if (n) n->op = (uint8_t)op;
+    return n;
+}
+
+static hl_tn *parse_power(hl_tparser *p) {
+    hl_tn *n = parse_unary(p, true);
+    while (n && hl_tparse_is_op(p, HL_TOP2('*', '*'))) {
+        const uint32_t line = p->tok++->line;
+        n = binary(p, HL_TOP_POW, line, n, parse_unary(p, true));
+    }
+    return n;
+}
+
+static hl_tn *parse_product(hl_tparser *p) {
+    hl_tn *n = parse_power(p);
+    while (n && p->tok->kind == HL_TTOK_OP) {
+        const uint16_t o = p->tok->op;
+        hl_top         op;
+        if (o == '*') op = HL_TOP_MUL;
+        else if (o == '/') op = HL_TOP_DIV;
+        else if (o == HL_TOP2('/', '/')) op = HL_TOP_FLOORDIV;
+        else if (o == '%') op = HL_TOP_MOD;
+        else break;
+        const uint32_t line = p->tok++->line;
+        n = binary(p, op, line, n, parse_power(p));
+    }
+    return n;
+}
+
+static hl_tn *parse_concat(hl_tparser *p) {
+    hl_tn *n = parse_product(p);
+    if (!n || !hl_tparse_is_op(p, '~')) return n;
+    hl_tn *all = node1(p, HL_TN_CONCAT, p->tok->line, n);
+    for (hl_tn **to = &n->next; all && hl_tparse_skip_op(p, '~'); to = &(*to)->next)
+        if (!(*to = parse_product(p))) return NULL;
+    return all;
+}
+
+static hl_tn *parse_sum(hl_tparser *p) {
+    hl_tn *n = parse_concat(p);
+    while (n && (hl_tparse_is_op(p, '+') || hl_tparse_is_op(p, '-'))) {
+        const hl_ttoken *tok = p->tok++;
+        n = binary(p, tok->op == '+' ? HL_TOP_ADD : HL_TOP_SUB, tok->line, n, parse_concat(p));
+    }
+    return n;
+}
+
+static bool skip_comparison(hl_tparser *p, hl_top *ret) {
+    static const struct {
+        uint16_t op;
+        hl_top   as;
+    } ops[] = {
+        {HL_TOP2('=', '='), HL_TOP_EQ}, {HL_TOP2('!', '='), HL_TOP_NE}, {HL_TOP2('<', '='), HL_TOP_LE},
+        {HL_TOP2('>', '='), HL_TOP_GE}, {'<', HL_TOP_LT},               {'>', HL_TOP_GT},
+    };
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+        *ret = ops[i].as;
+        if (hl_tparse_skip_op(p, ops[i].op)) return true;
+    }
+    *ret = HL_TOP_IN;
+    if (hl_tparse_skip_word(p, "in")) return true;
+    *ret = HL_TOP_NOT_IN;
+    if (!hl_tparse_is_word(p, "not") || p->tok[1].kind != HL_TTOK_NAME || !hl_view_is(p->tok[1].text, "in"))
+        return false;
+    p->tok += 2;
+    return true;
+}
+
+static hl_tn *parse_comparison(hl_tparser *p) {
+    const uint32_t line = p->tok->line;
+    hl_tn         *first = parse_sum(p);
+    hl_tn         *n = NULL, **to = NULL;
+    hl_top         op;
+    while (first && skip_comparison(p, &op)) {
+        if (!n) {
+            if (!(n = node1(p, HL_TN_COMPARE, line, first))) return NULL;
+            to = &n->b;
+        }
+        if (!(*to = node1(p, HL_TN_OPERAND, p->tok->line, parse_sum(p)))) return NULL;
+        (*to)->op = (uint8_t)op;
+        to = &(*to)->next;
+    }
+    return p->status != HL_OK ? NULL : n ? n : first;
+}
+
+static hl_tn *parse_not(hl_tparser *p) {
+    const uint32_t line = p->tok->line;
+    if (!hl_tparse_skip_word(p, "not")) return parse_comparison(p);
+    if (!hl_tparse_enter(p)) return NULL;
+    hl_tn *n = node1(p, HL_TN_NOT, line, parse_not(p));
+    p->depth--;
+    return n;
+}
+
+static hl_tn *parse_and(hl_tparser *p) {
+    hl_tn *n = parse_not(p);
+    for (uint32_t line = p->tok->line; n && hl_tparse_skip_word(p, "and"); line = p->tok->line)
+        n = node2(p, HL_TN_AND, line, n, parse_not(p));
+    return n;
+}
+
+static hl_tn *parse_or(hl_tparser *p) {
+    hl_tn *n = parse_and(p);
+    for (uint32_t line = p->tok->line; n && hl_tparse_skip_word(p, "or"); line = p->tok->line)
+        n = node2(p, HL_TN_OR, line, n, parse_and(p));
+    return n;
+}
+
+static hl_tn *parse_condition(hl_tparser *p) {
+    hl_tn *n = parse_or(p);
+    for (uint32_t line = p->tok->line; n && hl_tparse_skip_word(p, "if"); line = p->tok->line) {
+        p->n_conditionals++;
+        hl_tn *test = parse_or(p), *other = NULL;
+        if (test && hl_tparse_skip_word(p, "else") && !(other = hl_tparse_expr(p, true))) return NULL;
+        p->n_conditionals--;
+        n = node2(p, HL_TN_COND, line, test, n);
+        if (n) n->c = other;
+    }
+    return n;
+}
+
+hl_tn *hl_tparse_expr(hl_tparser *p, bool with_condition) {
+    if (!hl_tparse_enter(p)) return NULL;
+    hl_tn *n = with_condition ? parse_condition(p) : parse_or(p);
+    p->depth--;
+    return n;
+}
+
+static bool at_tuple_end(const hl_tparser *p, const char *end_word) {
+    return p->tok->kind == HL_TTOK_VAR_END || p->tok->kind == HL_TTOK_BLOCK_END || hl_tparse_is_op(p, ')') ||
+           (end_word && hl_tparse_is_word(p, end_word));
+}
+
+/* Items parsed by `parse`, separated by commas; a single one without a comma stays itself. */
+hl_tn *hl_tparse_tuple(hl_tparser *p, bool with_condition, const char *end_word) {
+    const uint32_t line = p->tok->line;
+    hl_tn         *first = hl_tparse_expr(p, with_condition);
+    if (!first || !hl_tparse_is_op(p, ',')) return first;
+    hl_tn *tuple = node1(p, HL_TN_TUPLE, line, first);
+    for (hl_tn **to = &first->next; tuple && hl_tparse_skip_op(p, ',') && !at_tuple_end(p, end_word);) {
+        if (!(*to = hl_tparse_expr(p, with_condition))) return NULL;
+        to = &(*to)->next;
+    }
+    return tuple;
+}
+
+static hl_tn *parse_one_target(hl_tparser *p, bool with_namespace) {
+    const hl_ttoken *tok = p->tok;
+    if (hl_tparse_skip_op(p, '(')) {
+        if (!hl_tparse_enter(p)) return NULL;
+        hl_tn *n = hl_tparse_target(p, with_namespace);
+        p->depth--;
+        return n && hl_tparse_expect_op(p, ')') ? n : NULL;
+    }
+    const hl_tsym *sym = hl_tparse_expect_name(p);
+    if (!sym) return NULL;
+    static const char *const fixed[] = {"true", "false", "none", "True", "False", "None"};
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        if (hl_view_is(tok->text, fixed[i])) return hl_tparse_fail(p, tok, "cannot assign to '%s'", fixed[i]);
+    const bool is_ref = with_namespace && hl_tparse_skip_op(p, '.');
+    hl_tn     *n = hl_tparse_node(p, is_ref ? HL_TN_NSREF : HL_TN_NAME, tok->line);
+    if (!n) return NULL;
+    n->sym = sym;
+    const hl_ttoken *attr = p->tok;
+    if (is_ref && !hl_tparse_expect_name(p)) return NULL;
+    if (is_ref) n->value = hl_tv_str(attr->text);
+    return n;
+}
+
+hl_tn *hl_tparse_target(hl_tparser *p, bool with_namespace) {
+    const uint32_t line = p->tok->line;
+    hl_tn         *first = parse_one_target(p, with_namespace);
+    if (!first || !hl_tparse_is_op(p, ',')) return first;
+    hl_tn *tuple = node1(p, HL_TN_TUPLE, line, first);
+    for (hl_tn **to = &first->next; tuple && hl_tparse_skip_op(p, ',') && p->tok->kind == HL_TTOK_NAME;) {
+        if (hl_tparse_is_word(p, "in")) break;
+        if (!(*to = parse_one_target(p, with_namespace))) return NULL;
+        to = &(*to)->next;
+    }
+    return tuple;
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tmpl_parser.c - statements: text, {{ }}, and one function for each {% tag %}.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/str.h"
+#include "engine/template/tmpl_parse.h"
+
+static hl_tn *parse_body(hl_tparser *p, const char *const *ends, bool *ret_ok);
+
+hl_tn *hl_tparse_fail(hl_tparser *p, const hl_ttoken *at, const char *fmt, ...) {
+    if (p->status != HL_OK) return NULL;
+    if (!at) {
+        p->status = hl_fail(p->err, HL_E_NOMEM, "template: no memory for the syntax tree");
+        return NULL;
+    }
+    char    text[256];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    p->status = hl_tmpl_fail(p->t, at->at, p->err, "%s", text);
+    return NULL;
+}
+
+hl_tn *hl_tparse_node(hl_tparser *p, hl_tnk kind, uint32_t line) {
+    hl_tn *n = p->status == HL_OK ? hl_arena_get(&p->t->arena, 1, sizeof *n) : NULL;
+    if (!n) return hl_tparse_fail(p, NULL, "no memory");
+    n->kind = (uint8_t)kind;
+    n->line = line;
+    return n;
+}
+
+bool hl_tparse_enter(hl_tparser *p) {
+    if (p->status != HL_OK) return false;
+    if (p->depth >= HL_TMPL_MAX_NESTING) {
+        p->status = hl_fail(p->err, HL_E_LIMIT, "template line %u: nested deeper than %d levels", p->tok->line,
+                            HL_TMPL_MAX_NESTING);
+        return false;
+    }
+    p->depth++;
+    return true;
+}
+
+bool hl_tparse_is_op(const hl_tparser *p, uint16_t op) { return p->tok->kind == HL_TTOK_OP && p->tok->op == op; }
+
+bool hl_tparse_is_word(const hl_tparser *p, const char *word) {
+    return p->tok->kind == HL_TTOK_NAME && hl_view_is(p->tok->text, word);
+}
+
+bool hl_tparse_skip_op(hl_tparser *p, uint16_t op) {
+    const bool hit = hl_tparse_is_op(p, op);
+    p->tok += hit;
+    return hit;
+}
+
+bool hl_tparse_skip_word(hl_tparser *p, const char *word) {
+    const bool hit = hl_tparse_is_word(p, word);
+    p->tok += hit;
+    return hit;
+}
+
+const char *hl_tparse_describe(const hl_ttoken *tok, char *to, size_t n) {
+    switch ((hl_ttok)tok->kind) {
+    case HL_TTOK_EOF: return "the end of the template";
+    case HL_TTOK_DATA: return "text";
+    case HL_TTOK_VAR_BEGIN: return "'{{'";
+    case HL_TTOK_VAR_END: return "'}}'";
+    case HL_TTOK_BLOCK_BEGIN: return "'{%'";
+    case HL_TTOK_BLOCK_END: return "'%}'";
+    default: (void)snprintf(to, n, "'%.*s'", (int)(tok->text.len < 40 ? tok->text.len : 40), tok->text.ptr); return to;
+    }
+}
+
+bool hl_tparse_expect_op(hl_tparser *p, uint16_t op) {
+    if (p->status != HL_OK) return false;
+    if (hl_tparse_skip_op(p, op)) return true;
+    char what[48];
+    hl_tparse_fail(p, p->tok, "expected '%c', found %s", op, hl_tparse_describe(p->tok, what, sizeof what));
+    return false;
+}
+
+const hl_tsym *hl_tparse_expect_name(hl_tparser *p) {
+    if (p->status != HL_OK) return NULL;
+    if (p->tok->kind != HL_TTOK_NAME) {
+        char what[48];
+        hl_tparse_fail(p, p->tok, "expected a name, found %s", hl_tparse_describe(p->tok, what, sizeof what));
+        return NULL;
+    }
+    const hl_tsym *sym = hl_tmpl_sym(p->t, p->tok++->text);
+    if (!sym) hl_tparse_fail(p, NULL, "no memory");
+    return sym;
+}
+
+static bool expect_block_end(hl_tparser *p) {
+    if (p->status != HL_OK) return false;
+    if (p->tok->kind == HL_TTOK_BLOCK_END) {
+        p->tok++;
+        return true;
+    }
+    char what[48];
+    hl_tparse_fail(p, p->tok, "expected '%%}', found %s", hl_tparse_describe(p->tok, what, sizeof what));
+    return false;
+}
+
+/* The rest of this tag, then statements up to one of `ends`; that word is current afterwards. */
+static bool parse_until(hl_tparser *p, const char *const *ends, hl_tn **ret_first) {
+    (void)hl_tparse_skip_op(p, ':');
+    bool ok = expect_block_end(p) && hl_tparse_enter(p);
+    if (!ok) return false;
+    *ret_first = parse_body(p, ends, &ok);
+    p->depth--;
+    return ok;
+}
+
+static bool parse_until_word(hl_tparser *p, const char *end, hl_tn **ret_first) {
+    const char *const ends[] = {end, NULL};
+    if (!parse_until(p, ends, ret_first)) return false;
+    p->tok++;
+    return true;
+}
+
+static hl_tn *parse_if(hl_tparser *p, hl_tn *n) {
+    static const char *const ends[] = {"elif", "else", "endif", NULL};
+    hl_tn                   *arm = n;
+    for (p->n_conditionals++;; ) {
+        if (!(arm->a = hl_tparse_tuple(p, false, NULL)) || !parse_until(p, ends, &arm->b)) return NULL;
+        if (!hl_tparse_is_word(p, "elif")) break;
+        if (!(arm->c = hl_tparse_node(p, HL_TN_IF, p->tok->line))) return NULL;
+        arm = arm->c;
+        p->tok++;
+    }
+    if (hl_tparse_skip_word(p, "else")) {
+        if (!parse_until_word(p, "endif", &arm->c)) return NULL;
+    } else {
+        p->tok++;
+    }
+    p->n_conditionals--;
+    return n;
+}
+
+static hl_tn *parse_for(hl_tparser *p, hl_tn *n) {
+    static const char *const ends[] = {"endfor", "else", NULL};
+    if (!(n->a = hl_tparse_target(p, false))) return NULL;
+    if (!hl_tparse_skip_word(p, "in")) return hl_tparse_fail(p, p->tok, "expected 'in' in 'for'");
+    if (!(n->b = hl_tparse_tuple(p, false, "recursive"))) return NULL;
+    if (hl_tparse_skip_word(p, "if") && !(n->c = hl_tparse_expr(p, true))) return NULL;
+    if (hl_tparse_is_word(p, "recursive")) return hl_tparse_fail(p, p->tok, "'for ... recursive' is not supported");
+    p->n_loops++;
+    const bool ok = parse_until(p, ends, &n->d);
+    p->n_loops--;
+    if (!ok) return NULL;
+    if (hl_tparse_is_word(p, "endfor")) {
+        p->tok++;
+        return n;
+    }
+    p->tok++;
+    return parse_until_word(p, "endfor", &n->e) ? n : NULL;
+}
+
+static hl_tn *parse_set(hl_tparser *p, hl_tn *n) {
+    if (!(n->a = hl_tparse_target(p, true))) return NULL;
+    if (hl_tparse_skip_op(p, '=')) return (n->b = hl_tparse_tuple(p, true, NULL)) ? n : NULL;
+    n->kind = HL_TN_SET_BLOCK;
+    hl_tn *hole = hl_tparse_node(p, HL_TN_HOLE, n->line);
+    if (!(n->b = hl_tparse_filters(p, hole, false))) return NULL;
+    return parse_until_word(p, "endset", &n->d) ? n : NULL;
+}
+
+static bool parse_signature(hl_tparser *p, hl_tn **ret_first) {
+    hl_tn **to = ret_first;
+    bool    has_default = false;
+    if (!hl_tparse_expect_op(p, '(')) return false;
+    for (bool first = true; !hl_tparse_is_op(p, ')'); first = false) {
+        if (!first && !hl_tparse_expect_op(p, ',')) return false;
+        const hl_ttoken *at = p->tok;
+        const hl_tsym   *sym = hl_tparse_expect_name(p);
+        if (!sym || !(*to = hl_tparse_node(p, HL_TN_PARAM, at->line))) return false;
+        (*to)->sym = sym;
+        if (hl_tparse_skip_op(p, '=')) {
+            has_default = true;
+            if (!((*to)->a = hl_tparse_expr(p, true))) return false;
+        } else if (has_default) {
+            hl_tparse_fail(p, at, "a parameter without a default follows one that has a default");
+            return false;
+        }
+        to = &(*to)->next;
+    }
+    p->tok++;
+    return true;
+}
+
+/* Body of a macro or call block: names it mentions and loops it leaves belong to it alone. */
+static hl_tn *parse_macro_body(hl_tparser *p, hl_tn *n, const char *end) {
+    hl_tn    *outer = p->macro;
+    const int n_loops = p->n_loops;
+    p->macro = n;
+    p->n_loops = 0;
+    const bool ok = parse_until_word(p, end, &n->d);
+    p->macro = outer;
+    p->n_loops = n_loops;
+    if (outer) outer->flags |= n->flags & (HL_TN_USES_VARARGS | HL_TN_USES_KWARGS | HL_TN_USES_CALLER);
+    return ok ? n : NULL;
+}
+
+static hl_tn *parse_macro(hl_tparser *p, hl_tn *n) {
+    if (!(n->sym = hl_tparse_expect_name(p)) || !parse_signature(p, &n->a)) return NULL;
+    return parse_macro_body(p, n, "endmacro");
+}
+
+static hl_tn *parse_call_block(hl_tparser *p, hl_tn *n) {
+    if (hl_tparse_is_op(p, '(') && !parse_signature(p, &n->a)) return NULL;
+    const hl_ttoken *at = p->tok;
+    if (!(n->b = hl_tparse_expr(p, true))) return NULL;
+    if (n->b->kind != HL_TN_CALL) return hl_tparse_fail(p, at, "'call' needs a call, say 'macro()'");
+    n->sym = p->t->sym_caller;
+    return parse_macro_body(p, n, "endcall");
+}
+
+static hl_tn *parse_filter_block(hl_tparser *p, hl_tn *n) {
+    hl_tn *hole = hl_tparse_node(p, HL_TN_HOLE, n->line);
+    if (!(n->b = hl_tparse_filters(p, hole, true))) return NULL;
+    return parse_until_word(p, "endfilter", &n->d) ? n : NULL;
+}
+
+static hl_tn *parse_with(hl_tparser *p, hl_tn *n) {
+    hl_tn **to = &n->a, **value = &n->b;
+    while (p->tok->kind != HL_TTOK_BLOCK_END) {
+        if (n->a && !hl_tparse_expect_op(p, ',')) return NULL;
+        const uint32_t line = p->tok->line;
+        const hl_tsym *sym = hl_tparse_expect_name(p);
+        if (!sym || !hl_tparse_expect_op(p, '=') || !(*to = hl_tparse_node(p, HL_TN_NAME, line))) return NULL;
+        (*to)->sym = sym;
+        if (!(*value = hl_tparse_expr(p, true))) return NULL;
+        to = &(*to)->next;
+        value = &(*value)->next;
+    }
+    return parse_until_word(p, "endwith", &n->d) ? n : NULL;
+}
+
+/* {% generation %} marks what an assistant wrote, for training; it only opens a scope. */
+static hl_tn *parse_generation(hl_tparser *p, hl_tn *n) {
+    return parse_until_word(p, "endgeneration", &n->d) ? n : NULL;
+}
+
+static hl_tn *parse_print(hl_tparser *p, hl_tn *n) {
+    return (n->a = hl_tparse_tuple(p, true, NULL)) ? n : NULL;
+}
+
+static hl_tn *parse_loop_control(hl_tparser *p, hl_tn *n) {
+    if (p->n_loops == 0) return hl_tparse_fail(p, p->tok - 1, "'break' or 'continue' outside of a loop");
+    return n;
+}
+
+static hl_tn *parse_unsupported(hl_tparser *p, hl_tn *n) {
+    (void)n;
+    const hl_view word = p->tok[-1].text;
+    return hl_tparse_fail(p, p->tok - 1, "tag '%.*s' is not supported in a chat template", (int)word.len, word.ptr);
+}
+
+static hl_tn *parse_statement(hl_tparser *p) {
+    static const struct {
+        const char *word;
+        hl_tnk      kind;
+        hl_tn *(*parse)(hl_tparser *p, hl_tn *n);
+    } tags[] = {
+        {"if", HL_TN_IF, parse_if},
+        {"for", HL_TN_FOR, parse_for},
+        {"set", HL_TN_SET, parse_set},
+        {"macro", HL_TN_MACRO, parse_macro},
+        {"call", HL_TN_CALL_BLOCK, parse_call_block},
+        {"filter", HL_TN_FILTER_BLOCK, parse_filter_block},
+        {"with", HL_TN_WITH, parse_with},
+        {"generation", HL_TN_SCOPE, parse_generation},
+        {"print", HL_TN_PRINT, parse_print},
+        {"break", HL_TN_BREAK, parse_loop_control},
+        {"continue", HL_TN_CONTINUE, parse_loop_control},
+        {"include", HL_TN_DATA, parse_unsupported},
+        {"import", HL_TN_DATA, parse_unsupported},
+        {"from", HL_TN_DATA, parse_unsupported},
+        {"extends", HL_TN_DATA, parse_unsupported},
+        {"block", HL_TN_DATA, parse_unsupported},
+        {"autoescape", HL_TN_DATA, parse_unsupported},
+    };
+    const hl_ttoken *tok = p->tok;
+    if (!hl_tparse_expect_name(p)) return NULL;
+    for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
+        if (!hl_view_is(tok->text, tags[i].word)) continue;
+        hl_tn *n = hl_tparse_node(p, tags[i].kind, tok->line);
+        n = n ? tags[i].parse(p, n) : NULL;
+        return n && expect_block_end(p) ? n : NULL;
+    }
+    return hl_tparse_fail(p, tok, "unknown tag '%.*s'", (int)tok->text.len, tok->text.ptr);
+}
+
+static hl_tn *parse_data(hl_tparser *p) {
+    hl_tn *n = hl_tparse_node(p, HL_TN_DATA, p->tok->line);
+    if (n) n->value = hl_tv_str(p->tok->text);
+    p->tok++;
+    return n;
+}
+
+static hl_tn *parse_output(hl_tparser *p) {
+    const uint32_t line = p->tok++->line;
+    hl_tn         *n = hl_tparse_node(p, HL_TN_PRINT, line);
+    if (!n || !(n->a = hl_tparse_tuple(p, true, NULL))) return NULL;
+    if (p->tok->kind != HL_TTOK_VAR_END) {
+        char what[48];
+        return hl_tparse_fail(p, p->tok, "expected '}}', found %s", hl_tparse_describe(p->tok, what, sizeof what));
+    }
+    p->tok++;
+    return n;
+}
+
+static bool at_one_of(const hl_tparser *p, const char *const *words) {
+    for (; words && *words; words++)
+        if (hl_tparse_is_word(p, *words)) return true;
+    return false;
+}
+
+static hl_tn *parse_body(hl_tparser *p, const char *const *ends, bool *ret_ok) {
+    const hl_ttoken *begin = p->tok;
+    hl_tn           *first = NULL, **to = &first;
+    *ret_ok = false;
+    while (p->tok->kind != HL_TTOK_EOF) {
+        hl_tn *n;
+        if (p->tok->kind == HL_TTOK_DATA) {
+            n = parse_data(p);
+        } else if (p->tok->kind == HL_TTOK_VAR_BEGIN) {
+            n = parse_output(p);
+        } else {
+            p->tok++;
+            if (at_one_of(p, ends)) {
+                *ret_ok = true;
+                return first;
+            }
+            n = parse_statement(p);
+        }
+        if (!n) return NULL;
+        *to = n;
+        to = &n->next;
+    }
+    *ret_ok = ends == NULL;
+    if (ends) hl_tparse_fail(p, begin - (begin->kind == HL_TTOK_EOF), "block has no '%s'", ends[0]);
+    return first;
+}
+
+hl_status hl_tmpl_parse_tokens(hl_template *t, const hl_ttoken *tokens, size_t n, hl_err *err) {
+    (void)n;
+    hl_tparser p = {.t = t, .tok = tokens, .err = err};
+    bool       ok = false;
+    t->body = parse_body(&p, NULL, &ok);
+    return p.status;
+}

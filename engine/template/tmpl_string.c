@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tmpl_string.c - text by characters (code points), with Python's ideas of white space and case.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utf8proc.h>
+
+#include "engine/template/tmpl_run.h"
+
+size_t hl_tstr_count(hl_tv s) {
+    if (s.flags & HL_TF_ASCII) return s.len;
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) n += ((unsigned char)s.u.s[i] & 0xC0) != 0x80;
+    return n;
+}
+
+size_t hl_tstr_offset(hl_tv s, size_t i_char) {
+    if (s.flags & HL_TF_ASCII) return i_char < s.len ? i_char : s.len;
+    size_t i = 0;
+    for (; i < s.len; i++) {
+        if (((unsigned char)s.u.s[i] & 0xC0) == 0x80) continue;
+        if (i_char-- == 0) break;
+    }
+    return i;
+}
+
+/* from: Python 3.11 str.isspace() over all code points */
+bool hl_tstr_is_space(uint32_t cp) {
+    if (cp < 0x80) return cp == ' ' || (cp >= '\t' && cp <= '\r') || (cp >= 0x1C && cp <= 0x1F);
+    return cp == 0x85 || cp == 0xA0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 ||
+           cp == 0x202F || cp == 0x205F || cp == 0x3000;
+}
+
+static bool is_stripped(const hl_view *chars, const char *p, size_t n) {
+    uint32_t cp = 0;
+    if (!chars) return hl_utf8_read(p, n, &cp) && hl_tstr_is_space(cp);
+    return memmem(chars->ptr, chars->len, p, n) != NULL; /* whole characters match only whole characters */
+}
+
+hl_view hl_tstr_strip(hl_view s, const hl_view *chars, bool left, bool right) {
+    if (chars && chars->len == 0) return s;
+    while (left && s.len) {
+        uint32_t     cp = 0;
+        const size_t n = hl_utf8_read(s.ptr, s.len, &cp);
+        if (n == 0 || !is_stripped(chars, s.ptr, n)) break;
+        s = (hl_view){s.ptr + n, s.len - n};
+    }
+    while (right && s.len) {
+        size_t n = 1;
+        while (n < s.len && n < 4 && ((unsigned char)s.ptr[s.len - n] & 0xC0) == 0x80) n++;
+        if (!is_stripped(chars, s.ptr + s.len - n, n)) break;
+        s.len -= n;
+    }
+    return s;
+}
+
+typedef enum letter_case { UPPER, TITLE, LOWER } letter_case;
+
+static bool add_special(hl_str *to, letter_case which, uint32_t cp) {
+    static const struct {
+        letter_case which;
+        uint32_t    cp, to[3];
+    } table[] = {
+#define HL_CASE(which, cp, a, b, c) {which, cp, {a, b, c}},
+#include "engine/template/casing.def"
+#undef HL_CASE
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (table[i].which != which || table[i].cp != cp) continue;
+        for (int k = 0; k < 3 && table[i].to[k]; k++) hl_str_add_utf8(to, table[i].to[k]);
+        return true;
+    }
+    return false;
+}
+
+void hl_tstr_add_upper(hl_str *to, uint32_t cp) {
+    if (cp < 0x80) hl_str_add_char(to, (char)(cp >= 'a' && cp <= 'z' ? cp - 32 : cp));
+    else if (!add_special(to, UPPER, cp)) hl_str_add_utf8(to, (uint32_t)utf8proc_toupper((utf8proc_int32_t)cp));
+}
+
+void hl_tstr_add_title(hl_str *to, uint32_t cp) {
+    if (cp < 0x80) hl_tstr_add_upper(to, cp);
+    else if (!add_special(to, TITLE, cp)) hl_str_add_utf8(to, (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp));
+}
+
+bool hl_tstr_is_cased(uint32_t cp) {
+    const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+    return c == UTF8PROC_CATEGORY_LU || c == UTF8PROC_CATEGORY_LL || c == UTF8PROC_CATEGORY_LT || cp == 0xAA || cp == 0xBA ||
+           (cp >= 0x2160 && cp <= 0x217F) || (cp >= 0x24B6 && cp <= 0x24E9);
+}
+
+static bool is_case_ignorable(uint32_t cp) {
+    if (cp == '\'' || cp == '.' || cp == ':' || cp == '^' || cp == '`' || cp == 0xB7 || cp == 0x2018 || cp == 0x2019)
+        return true;
+    const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+    return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_ME || c == UTF8PROC_CATEGORY_CF ||
+           c == UTF8PROC_CATEGORY_LM || c == UTF8PROC_CATEGORY_SK;
+}
+
+static bool cased_after(hl_view s, size_t at) {
+    for (uint32_t cp = 0; at < s.len;) {
+        const size_t n = hl_utf8_read(s.ptr + at, s.len - at, &cp);
+        if (n == 0) return false;
+        if (!is_case_ignorable(cp)) return hl_tstr_is_cased(cp);
+        at += n;
+    }
+    return false;
+}
+
+static bool cased_before(hl_view s, size_t at) {
+    while (at > 0) {
+        uint32_t cp = 0;
+        size_t   begin = at - 1;
+        while (begin > 0 && ((unsigned char)s.ptr[begin] & 0xC0) == 0x80) begin--;
+        if (!hl_utf8_read(s.ptr + begin, at - begin, &cp)) return false;
+        if (!is_case_ignorable(cp)) return hl_tstr_is_cased(cp);
+        at = begin;
+    }
+    return false;
+}
+
+void hl_tstr_add_lower(hl_str *to, hl_view s, size_t at) {
+    uint32_t     cp = 0;
+    const size_t n = hl_utf8_read(s.ptr + at, s.len - at, &cp);
+    if (cp < 0x80) {
+        hl_str_add_char(to, (char)(cp >= 'A' && cp <= 'Z' ? cp + 32 : cp));
+    } else if (cp == 0x3A3) { /* a sigma that ends its word has a shape of its own */
+        hl_str_add_utf8(to, cased_before(s, at) && !cased_after(s, at + n) ? 0x3C2 : 0x3C3);
+    } else if (!add_special(to, LOWER, cp)) {
+        hl_str_add_utf8(to, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp));
+    }
+}
+
+bool hl_tstr_escape(hl_trun *r, hl_view s, hl_tv *ret) {
+    const size_t mark = hl_trun_begin(r);
+    for (size_t i = 0; i < s.len; i++) {
+        switch (s.ptr[i]) {
+        case '&': hl_str_add_text(&r->scratch, "&amp;"); break;
+        case '<': hl_str_add_text(&r->scratch, "&lt;"); break;
+        case '>': hl_str_add_text(&r->scratch, "&gt;"); break;
+        case '\'': hl_str_add_text(&r->scratch, "&#39;"); break;
+        case '"': hl_str_add_text(&r->scratch, "&#34;"); break;
+        default: hl_str_add_char(&r->scratch, s.ptr[i]);
+        }
+    }
+    if (!hl_trun_end(r, mark, ret)) return false;
+    ret->flags |= HL_TF_MARKUP;
+    return true;
+}
+
+/* strtod reads the decimal point of the program's locale; a template's is always '.'. */
+bool hl_tstr_parse_float(hl_view s, double *ret) {
+    char        text[128];
+    size_t      n = 0;
+    const char *point = localeconv()->decimal_point;
+    s = hl_tstr_strip(s, NULL, true, true);
+    for (size_t i = 0; i < s.len; i++) {
+        const char c = s.ptr[i];
+        const bool after_digit = i > 0 && s.ptr[i - 1] >= '0' && s.ptr[i - 1] <= '9';
+        if (n >= sizeof text - 8 || c == '\0' || c == 'x' || c == 'X' || c == 'p' || c == '(') return false;
+        if (c == '_' && after_digit && i + 1 < s.len) continue;
+        if (c == '.')
+            for (const char *p = point; *p && n < sizeof text - 1; p++) text[n++] = *p;
+        else text[n++] = c;
+    }
+    text[n] = '\0';
+    char *end = NULL;
+    *ret = strtod(text, &end);
+    return n > 0 && end == text + n;
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tmpl_value.c - truth, equality, order, iteration and dicts, with Python's rules.
+ *
+ * Dicts are arrays searched from the front: those of chats hold a handful of keys. A long search
+ * counts as steps, so that a large dict cannot be used to stall the renderer.
+ */
+#define _GNU_SOURCE
+#include "engine/template/tmpl_value.h"
+
+#include <string.h>
+
+#include "core/base/str.h"
+#include "engine/template/tmpl_run.h"
+
+bool hl_tv_truth(hl_tv v) {
+    switch ((hl_tkind)v.kind) {
+    case HL_TK_MISSING:
+    case HL_TK_UNDEFINED:
+    case HL_TK_NONE: return false;
+    case HL_TK_BOOL: return v.u.b;
+    case HL_TK_INT: return v.u.i != 0;
+    case HL_TK_FLOAT: return v.u.f != 0;
+    case HL_TK_STR: return v.len != 0;
+    case HL_TK_LIST:
+    case HL_TK_TUPLE:
+    case HL_TK_RANGE:
+    case HL_TK_VIEW: return v.u.seq->n != 0;
+    case HL_TK_DICT: return v.u.dict->n != 0;
+    default: return true; /* generators, too, as in Python */
+    }
+}
+
+const char *hl_tv_type_name(hl_tv v) {
+    static const char *const names[] = {
+        "missing", "Undefined", "NoneType", "bool", "int", "float", "str", "list", "tuple", "range",
+        "dict view", "generator", "dict", "Namespace", "Macro", "function", "method", "LoopContext", "Cycler",
+        "Joiner",
+    };
+    return v.kind < sizeof names / sizeof names[0] ? names[v.kind] : "object";
+}
+
+hl_tv hl_tseq_at(const hl_tseq *s, size_t i) {
+    if (s->items) return s->items[i];
+    return hl_tv_int(s->start + (int64_t)i * s->step);
+}
+
+static bool equal_numbers(hl_tv a, hl_tv b) {
+    if (hl_tv_is_int(a) && hl_tv_is_int(b)) return hl_tv_as_int(a) == hl_tv_as_int(b);
+    return hl_tv_as_float(a) == hl_tv_as_float(b);
+}
+
+static bool equal_seqs(hl_trun *r, const hl_tseq *a, const hl_tseq *b, bool *ret) {
+    *ret = a->n == b->n;
+    for (size_t i = 0; *ret && i < a->n; i++)
+        if (!hl_tv_equal(r, hl_tseq_at(a, i), hl_tseq_at(b, i), ret)) return false;
+    return true;
+}
+
+static bool equal_dicts(hl_trun *r, const hl_tdict *a, const hl_tdict *b, bool *ret) {
+    *ret = a->n == b->n;
+    for (size_t i = 0; *ret && i < a->n; i++) {
+        hl_tv *other = NULL;
+        if (!hl_tdict_find(r, b, a->entries[i].key, &other)) return false;
+        *ret = other != NULL;
+        if (other && !hl_tv_equal(r, a->entries[i].value, *other, ret)) return false;
+    }
+    return true;
+}
+
+bool hl_tv_equal(hl_trun *r, hl_tv a, hl_tv b, bool *ret) {
+    if (hl_tv_is_number(a) && hl_tv_is_number(b)) {
+        *ret = equal_numbers(a, b);
+        return true;
+    }
+    *ret = false;
+    if (a.kind != b.kind) return true;
+    switch ((hl_tkind)a.kind) {
+    case HL_TK_UNDEFINED:
+    case HL_TK_NONE: *ret = true; return true;
+    case HL_TK_STR: *ret = hl_view_eq(hl_tv_view(a), hl_tv_view(b)); return true;
+    case HL_TK_LIST:
+    case HL_TK_TUPLE:
+    case HL_TK_RANGE:
+    case HL_TK_VIEW:
+    case HL_TK_DICT: break;
+    default: *ret = a.u.seq == b.u.seq; return true; /* objects are equal to themselves */
+    }
+    if (a.u.seq == b.u.seq) {
+        *ret = true;
+        return true;
+    }
+    if (!hl_trun_enter(r)) return false;
+    const bool ok = a.kind == HL_TK_DICT ? equal_dicts(r, a.u.dict, b.u.dict, ret)
+                                         : equal_seqs(r, a.u.seq, b.u.seq, ret);
+    hl_trun_leave(r);
+    return ok;
+}
+
+static int compare_text(hl_view a, hl_view b) {
+    const size_t n = a.len < b.len ? a.len : b.len;
+    const int    c = n ? memcmp(a.ptr, b.ptr, n) : 0; /* UTF-8 sorts as its code points do */
+    return c ? c : (a.len > b.len) - (a.len < b.len);
+}
+
+static bool compare_seqs(hl_trun *r, const char *op, const hl_tseq *a, const hl_tseq *b, int *ret) {
+    for (size_t i = 0; i < a->n && i < b->n; i++) {
+        bool same = false;
+        if (!hl_tv_equal(r, hl_tseq_at(a, i), hl_tseq_at(b, i), &same)) return false;
+        if (!same) return hl_tv_compare(r, op, hl_tseq_at(a, i), hl_tseq_at(b, i), ret);
+    }
+    *ret = (a->n > b->n) - (a->n < b->n);
+    return true;
+}
+
+bool hl_tv_compare(hl_trun *r, const char *op, hl_tv a, hl_tv b, int *ret) {
+    if (a.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, a);
+    if (b.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, b);
+    if (hl_tv_is_int(a) && hl_tv_is_int(b)) {
+        const int64_t x = hl_tv_as_int(a), y = hl_tv_as_int(b);
+        *ret = (x > y) - (x < y);
+        return true;
+    }
+    if (hl_tv_is_number(a) && hl_tv_is_number(b)) {
+        const double x = hl_tv_as_float(a), y = hl_tv_as_float(b);
+        *ret = x != x || y != y ? 2 : (x > y) - (x < y);
+        return true;
+    }
+    if (hl_tv_is_str(a) && hl_tv_is_str(b)) {
+        *ret = compare_text(hl_tv_view(a), hl_tv_view(b));
+        return true;
+    }
+    if (a.kind == b.kind && (a.kind == HL_TK_LIST || a.kind == HL_TK_TUPLE)) {
+        if (!hl_trun_enter(r)) return false;
+        const bool ok = compare_seqs(r, op, a.u.seq, b.u.seq, ret);
+        hl_trun_leave(r);
+        return ok;
+    }
+    return hl_trun_fail(r, "'%s' is not supported between %s and %s", op, hl_tv_type_name(a), hl_tv_type_name(b));
+}
+
+bool hl_tv_contains(hl_trun *r, hl_tv item, hl_tv in, bool *ret) {
+    *ret = false;
+    if (hl_tv_is_str(in)) {
+        if (item.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, item);
+        if (!hl_tv_is_str(item))
+            return hl_trun_fail(r, "'in <string>' needs a string on the left, found %s", hl_tv_type_name(item));
+        if (!hl_trun_steps(r, in.len / 64)) return false;
+        *ret = item.len == 0 || (in.len && memmem(in.u.s, in.len, item.u.s, item.len) != NULL);
+        return true;
+    }
+    if (in.kind == HL_TK_DICT) {
+        hl_tv *hit = NULL;
+        if (!hl_tdict_find(r, in.u.dict, item, &hit)) return false;
+        *ret = hit != NULL;
+        return true;
+    }
+    hl_titer it;
+    if (!hl_titer_init(r, in, &it)) return false;
+    for (hl_tv v; !*ret && hl_titer_next(&it, &v);)
+        if (!hl_trun_steps(r, 1) || !hl_tv_equal(r, v, item, ret)) return false;
+    return true;
+}
+
+bool hl_tv_length(hl_trun *r, hl_tv v, size_t *ret) {
+    switch ((hl_tkind)v.kind) {
+    case HL_TK_UNDEFINED: *ret = 0; return true;
+    case HL_TK_STR: *ret = hl_tstr_count(v); return true;
+    case HL_TK_LIST:
+    case HL_TK_TUPLE:
+    case HL_TK_RANGE:
+    case HL_TK_VIEW: *ret = v.u.seq->n; return true;
+    case HL_TK_DICT: *ret = v.u.dict->n; return true;
+    case HL_TK_LOOP: *ret = hl_tloop_length(v.u.loop); return true;
+    default: return hl_trun_fail(r, "%s has no length", hl_tv_type_name(v));
+    }
+}
+
+bool hl_tv_can_iterate(hl_tv v) {
+    return v.kind == HL_TK_UNDEFINED || v.kind == HL_TK_STR || v.kind == HL_TK_DICT || hl_tv_is_seq(v);
+}
+
+bool hl_titer_init(hl_trun *r, hl_tv v, hl_titer *ret_it) {
+    *ret_it = (hl_titer){.of = v};
+    if (v.kind == HL_TK_UNDEFINED) return true;
+    if (v.kind == HL_TK_STR) {
+        ret_it->n = v.len;
+    } else if (v.kind == HL_TK_DICT) {
+        ret_it->n = v.u.dict->n;
+    } else if (hl_tv_is_seq(v)) {
+        ret_it->n = v.u.seq->n;
+        ret_it->is_gen = v.kind == HL_TK_GEN;
+    } else {
+        return hl_trun_fail(r, "%s cannot be iterated", hl_tv_type_name(v));
+    }
+    return true;
+}
+
+bool hl_titer_next(hl_titer *it, hl_tv *ret) {
+    if (it->is_gen) it->i = it->of.u.seq->i_next;
+    if (it->i >= it->n) return false;
+    if (it->of.kind == HL_TK_STR) {
+        uint32_t     cp = 0;
+        const size_t len = hl_utf8_read(it->of.u.s + it->i, it->n - it->i, &cp);
+        *ret = hl_tv_str((hl_view){it->of.u.s + it->i, len ? len : 1});
+        it->i += ret->len;
+        return true;
+    }
+    *ret = it->of.kind == HL_TK_DICT ? it->of.u.dict->entries[it->i].key : hl_tseq_at(it->of.u.seq, it->i);
+    it->i++;
+    if (it->is_gen) it->of.u.seq->i_next = it->i;
+    return true;
+}
+
+bool hl_tv_to_items(hl_trun *r, hl_tv v, hl_tv **ret_items, size_t *ret_n) {
+    if (hl_tv_is_seq(v) && v.kind != HL_TK_GEN && v.u.seq->items) {
+        *ret_items = v.u.seq->items;
+        *ret_n = v.u.seq->n;
+        return true;
+    }
+    hl_titer it;
+    if (!hl_titer_init(r, v, &it)) return false;
+    hl_tv *items = hl_trun_get(r, it.n + 1, sizeof *items);
+    if (!items || !hl_trun_steps(r, it.n / 4)) return false;
+    size_t n = 0;
+    while (n < it.n && hl_titer_next(&it, &items[n])) n++;
+    *ret_items = items;
+    *ret_n = n;
+    return true;
+}
+
+bool hl_tv_new_seq(hl_trun *r, hl_tkind kind, size_t n, hl_tv *ret) {
+    if (!hl_trun_steps(r, n / 8)) return false;
+    hl_tseq *s = hl_trun_get(r, 1, sizeof *s);
+    if (!s || !(s->items = hl_trun_get(r, n ? n : 1, sizeof *s->items))) return false;
+    s->n = n;
+    *ret = (hl_tv){.kind = (uint8_t)kind, .u.seq = s};
+    return true;
+}
+
+bool hl_tv_new_list(hl_trun *r, hl_tkind kind, hl_tv *ret) {
+    if (!hl_tv_new_seq(r, kind, 8, ret)) return false;
+    ret->u.seq->n = 0;
+    ret->u.seq->cap = 8;
+    return true;
+}
+
+bool hl_tv_append(hl_trun *r, hl_tv list, hl_tv item) {
+    hl_tseq *s = list.u.seq;
+    if (s->n == s->cap) {
+        hl_tv *bigger = hl_trun_get(r, s->cap * 2, sizeof *bigger);
+        if (!bigger) return false;
+        memcpy(bigger, s->items, s->n * sizeof *bigger);
+        s->items = bigger;
+        s->cap *= 2;
+    }
+    s->items[s->n++] = item;
+    return hl_trun_steps(r, 1);
+}
+
+bool hl_tv_new_pair(hl_trun *r, hl_tv a, hl_tv b, hl_tv *ret) {
+    if (!hl_tv_new_seq(r, HL_TK_TUPLE, 2, ret)) return false;
+    ret->u.seq->items[0] = a;
+    ret->u.seq->items[1] = b;
+    return true;
+}
+
+bool hl_tv_new_dict(hl_trun *r, hl_tkind kind, size_t cap, hl_tv *ret) {
+    hl_tdict *d = hl_trun_get(r, 1, sizeof *d);
+    if (!d || !(d->entries = hl_trun_get(r, cap ? cap : 1, sizeof *d->entries))) return false;
+    d->cap = cap ? cap : 1;
+    *ret = (hl_tv){.kind = (uint8_t)kind, .u.dict = d};
+    return true;
+}
+
+hl_tv *hl_tdict_find_text(hl_trun *r, const hl_tdict *d, hl_view key) {
+    r->n_steps += d->n / 16;
+    for (size_t i = 0; i < d->n; i++) {
+        const hl_tv k = d->entries[i].key;
+        if (k.kind == HL_TK_STR && k.len == key.len && memcmp(k.u.s, key.ptr, key.len) == 0)
+            return &d->entries[i].value;
+    }
+    return NULL;
+}
+
+static bool check_hashable(hl_trun *r, hl_tv key) {
+    if (key.kind == HL_TK_LIST || key.kind == HL_TK_DICT)
+        return hl_trun_fail(r, "%s cannot be a key of a dict", hl_tv_type_name(key));
+    return true;
+}
+
+bool hl_tdict_find(hl_trun *r, const hl_tdict *d, hl_tv key, hl_tv **ret_value) {
+    *ret_value = NULL;
+    if (key.kind == HL_TK_STR) {
+        if (key.len) *ret_value = hl_tdict_find_text(r, d, hl_tv_view(key));
+        for (size_t i = 0; key.len == 0 && i < d->n; i++)
+            if (d->entries[i].key.kind == HL_TK_STR && d->entries[i].key.len == 0) *ret_value = &d->entries[i].value;
+        return true;
+    }
+    if (!check_hashable(r, key)) return false;
+    for (size_t i = 0; i < d->n; i++) {
+        bool same = false;
+        if (!hl_trun_steps(r, 1) || !hl_tv_equal(r, d->entries[i].key, key, &same)) return false;
+        if (same) {
+            *ret_value = &d->entries[i].value;
+            return true;
+        }
+    }
+    return true;
+}
+
+bool hl_tdict_put(hl_trun *r, hl_tdict *d, hl_tv key, hl_tv value) {
+    hl_tv *old = NULL;
+    if (!hl_tdict_find(r, d, key, &old)) return false;
+    if (old) {
+        *old = value;
+        return true;
+    }
+    if (d->n == d->cap) {
+        hl_tentry *bigger = hl_trun_get(r, d->cap * 2, sizeof *bigger);
+        if (!bigger) return false;
+        memcpy(bigger, d->entries, d->n * sizeof *bigger);
+        d->entries = bigger;
+        d->cap *= 2;
+    }
+    d->entries[d->n++] = (hl_tentry){key, value};
+    return true;
+}
+
+bool hl_tv_view_of(hl_trun *r, const hl_tdict *d, char view, hl_tv *ret) {
+    if (!hl_tv_new_seq(r, HL_TK_VIEW, d->n, ret)) return false;
+    ret->u.seq->view = view;
+    for (size_t i = 0; i < d->n; i++) {
+        hl_tv *to = &ret->u.seq->items[i];
+        if (view == 'i' && !hl_tv_new_pair(r, d->entries[i].key, d->entries[i].value, to)) return false;
+        if (view != 'i') *to = view == 'k' ? d->entries[i].key : d->entries[i].value;
+    }
+    return true;
+}
