@@ -11,6 +11,7 @@ SONAME     := libhyperlama.so.0
 comma      := ,
 export PROMPT MODEL
 
+.SECONDARY:
 .PHONY: deps run run-now tests t test test-now test-fast check lib install uninstall
 deps:
 	@sh tools/deps.sh
