@@ -8,6 +8,7 @@
 #ifndef HL_CLI_APP_H
 #define HL_CLI_APP_H
 
+#include <signal.h>
 #include <stdio.h>
 
 #include "core/base/config.h"
@@ -30,8 +31,15 @@ typedef struct hl_app {
     hl_err       config_err;
 } hl_app;
 
-/* Set by SIGINT and SIGTERM; cleared by who has answered it. */
-extern volatile int hl_stop_flag;
+/* What signals left behind; each is cleared by who has answered it. The one global of the program. */
+typedef struct hl_signals {
+    volatile int           stop;    /* SIGINT, SIGTERM: how often */
+    volatile sig_atomic_t  resize;  /* SIGWINCH, while a line is edited */
+    volatile sig_atomic_t  suspend; /* SIGTSTP, while a line is edited */
+    _Atomic(hl_runner *)   runner;  /* that is told at once; NULL: none is busy */
+} hl_signals;
+
+extern hl_signals hl_signal;
 
 /* Print "warning: ..." to standard error. */
 void hl_app_warn(const hl_app *app, const char *fmt, ...) HL_PRINTF(2, 3);

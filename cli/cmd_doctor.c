@@ -1,10 +1,178 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_doctor.c - hyperlama doctor: stands in until the parts it needs have landed.
+ * cmd_doctor.c - hyperlama doctor: what this machine can do, what is missing, and what to do about it.
+ *
+ * One line per check: ok, warn or fail. Ends with the first failure's status, so that scripts can ask too.
  */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
 #include "cli/args.h"
+#include "cli/json_out.h"
+#include "cli/machine.h"
+#include "cli/term/progress.h"
+
+typedef enum verdict { FINE, ODD, BAD } verdict;
+
+typedef struct doctor {
+    hl_app      *app;
+    hl_host     *host;
+    hl_machine   machine;
+    bool         as_json;
+    hl_json_out  j;
+    hl_status    status; /* of the first failure */
+    hl_err       err;
+    int          n_odd;
+} doctor;
+
+static void say(doctor *d, verdict v, const char *what, const char *fmt, ...) HL_PRINTF(4, 5);
+
+static void say(doctor *d, verdict v, const char *what, const char *fmt, ...) {
+    static const char *const words[] = {"ok", "warn", "fail"};
+    char                     text[400];
+    va_list                  args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    d->n_odd += v == ODD;
+    if (v == BAD && d->status == HL_OK) d->status = hl_fail(&d->err, HL_E_UNSUPPORTED, "%s: %s", what, text);
+    if (!d->as_json) {
+        fprintf(d->app->out, "%-5s %-13s %s\n", words[v], what, text);
+        return;
+    }
+    hl_json_open(&d->j, NULL, '{');
+    hl_json_add_text(&d->j, "result", words[v]);
+    hl_json_add_text(&d->j, "check", what);
+    hl_json_add_text(&d->j, "text", text);
+    hl_json_close(&d->j, '}');
+}
+
+static void check_settings(doctor *d) {
+    const hl_app *app = d->app;
+    if (app->config_status != HL_OK) {
+        say(d, BAD, "settings", "%s", app->config_err.text);
+        return;
+    }
+    const bool there = access(app->paths.config_file, F_OK) == 0;
+    say(d, FINE, "settings", "%s%s", app->paths.config_file, there ? "" : " (not there: all defaults)");
+}
+
+static void check_processor(doctor *d) {
+    hl_engine *e = NULL;
+    hl_err     err = {0};
+    if (hl_host_engine(d->host, -1, &e, &err) != HL_OK) {
+        say(d, BAD, "processor", "%s", err.text);
+        return;
+    }
+    const char *isa = hl_engine_cpu_text(e);
+    const bool  fast = strstr(isa, "avx2") || strstr(isa, "neon") || strstr(isa, "dotprod");
+    say(d, fast ? FINE : ODD, "processor", "%s: %s%s", d->machine.cpu, *isa ? isa : "no fast instructions",
+        fast ? "" : "; models run, slowly");
+    say(d, FINE, "threads", "%d for %d usable cores", (int)hl_engine_n_threads(e), d->machine.n_cpus);
+    if (d->machine.quota_cpus > 0 && d->machine.quota_cpus < d->machine.n_cpus)
+        say(d, ODD, "quota", "the cgroup allows %.2f cores of %d", d->machine.quota_cpus, d->machine.n_cpus);
+}
+
+static void check_memory(doctor *d) {
+    const hl_machine *m = &d->machine;
+    uint64_t          n = m->available_bytes;
+    char              text[16];
+    if (m->limit_bytes > 0 && m->limit_bytes < n) n = m->limit_bytes;
+    hl_format_bytes(n, text);
+    if (n == 0)
+        say(d, ODD, "memory", "unknown");
+    else
+        say(d, n < 500000000 ? ODD : FINE, "memory", "%s available%s", text,
+            n < 500000000 ? "; enough only for the smallest models" : "");
+}
+
+/* The nearest folder that exists, from `path` upwards. */
+static void find_existing(const char *path, char *buf, size_t cap) {
+    (void)snprintf(buf, cap, "%s", path);
+    while (access(buf, F_OK) != 0) {
+        char *slash = strrchr(buf, '/');
+        if (!slash || slash == buf) {
+            (void)snprintf(buf, cap, "/");
+            return;
+        }
+        *slash = '\0';
+    }
+}
+
+static void check_folder(doctor *d, const char *what, const char *path) {
+    char           there[4200], text[16];
+    struct statvfs fs;
+    find_existing(path, there, sizeof there);
+    const bool made = strcmp(there, path) == 0;
+    if (access(there, W_OK) != 0) {
+        say(d, ODD, what, "%s cannot be written: %s; nothing can be imported", path, strerror(errno));
+        return;
+    }
+    if (statvfs(there, &fs) != 0) {
+        say(d, ODD, what, "%s: %s", path, strerror(errno));
+        return;
+    }
+    const uint64_t n_free = (uint64_t)fs.f_bavail * fs.f_frsize;
+    hl_format_bytes(n_free, text);
+    say(d, n_free < 1000000000 ? ODD : FINE, what, "%s%s, %s free", path, made ? "" : " (made when needed)", text);
+}
+
+static void check_store(doctor *d) {
+    hl_store      *store = NULL;
+    hl_store_list *list = NULL;
+    hl_err         err = {0};
+    struct stat    st;
+    if (stat(d->app->paths.home, &st) != 0) {
+        say(d, FINE, "store", "no models yet: hyperlama import FILE.gguf NAME");
+        return;
+    }
+    hl_status status = hl_host_store(d->host, &store, &err);
+    if (status == HL_OK) status = hl_store_list_models(store, NULL, &list, &err);
+    if (status != HL_OK)
+        say(d, BAD, "store", "%s", err.text);
+    else
+        say(d, FINE, "store", "%zu model%s", list->n, list->n == 1 ? "" : "s");
+    hl_store_list_free(list);
+}
+
+static void check_terminal(doctor *d) {
+    const char *term = hl_env_get(d->app->envp, "TERM");
+    if (!d->app->out_is_tty)
+        say(d, FINE, "terminal", "output is no terminal: no colours, no wrapping, no progress");
+    else
+        say(d, d->app->can_escape ? FINE : ODD, "terminal", "TERM=%s%s", term ? term : "",
+            d->app->can_escape ? "" : "; plain output");
+}
 
 hl_status hl_cmd_doctor(hl_app *app, const hl_args *args, hl_err *err) {
-    (void)app, (void)args;
-    return hl_fail(err, HL_E_NOT_YET, "doctor: this build does not have it yet");
+    doctor d = {.app = app, .as_json = hl_args_has(args, "json")};
+    hl_machine_init(&d.machine);
+    hl_status status = hl_host_new(app->config, &app->paths, &app->events, &d.host, err);
+    if (status != HL_OK) return status;
+    hl_json_init(&d.j);
+    if (d.as_json) hl_json_open(&d.j, NULL, '[');
+    check_settings(&d);
+    check_processor(&d);
+    check_memory(&d);
+    check_folder(&d, "data", app->paths.home);
+    check_folder(&d, "models", app->paths.models);
+    check_store(&d);
+    check_terminal(&d);
+    if (d.as_json) {
+        hl_json_close(&d.j, ']');
+        status = hl_json_print(&d.j, app->out, err);
+    } else {
+        fprintf(app->out, "%s\n", d.status != HL_OK ? "something is wrong" : d.n_odd ? "usable" : "all is well");
+    }
+    hl_str_done(&d.j.text);
+    hl_host_free(d.host);
+    if (status == HL_OK && d.status != HL_OK) {
+        *err = d.err;
+        status = d.status;
+    }
+    return status;
 }

@@ -1,10 +1,108 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_import.c - hyperlama import: stands in until the parts it needs have landed.
+ * cmd_import.c - hyperlama import FILE.gguf... NAME: bring files into the store.
  */
+#include <string.h>
+
 #include "cli/args.h"
+#include "cli/files.h"
+#include "cli/json_out.h"
+#include "cli/term/progress.h"
+#include "core/base/mem.h"
+
+enum { MAX_MODELFILE_BYTES = 16 << 20 };
+
+typedef struct shower {
+    const hl_app *app;
+    hl_progress   bar;
+    char          what[32]; /* of the bar */
+} shower;
+
+static bool show(void *user, const hl_store_progress *p) {
+    shower *s = user;
+    if (strcmp(s->what, p->what) != 0) {
+        hl_progress_end(&s->bar);
+        (void)snprintf(s->what, sizeof s->what, "%s", p->what);
+        hl_progress_begin(&s->bar, s->app, s->what);
+    }
+    if (p->total_bytes > 0) hl_progress_show(&s->bar, p->done_bytes, p->total_bytes);
+    return true;
+}
+
+static hl_status load_modelfile(const char *path, hl_modelfile **ret, hl_err *err) {
+    hl_str text;
+    hl_str_init(&text, MAX_MODELFILE_BYTES);
+    hl_status status = hl_read_path(path, &text, err);
+    if (status == HL_OK) {
+        status = hl_modelfile_parse(hl_str_view(&text), ret, err);
+        if (status != HL_OK) status = hl_fail_within(err, "'%.200s'", path);
+    }
+    hl_str_done(&text);
+    return status;
+}
+
+static void take_modelfile(const hl_modelfile *f, hl_import_options *o) {
+    o->template_text = f->template_text;
+    o->system = f->system;
+    o->params = f->params;
+    o->n_params = f->n_params;
+    o->messages = f->messages;
+    o->n_messages = f->n_messages;
+    o->licenses = f->licenses;
+    o->n_licenses = f->n_licenses;
+}
+
+static hl_status report(const hl_app *app, hl_store *store, const hl_name *name, bool as_json, hl_err *err) {
+    hl_stored_model *m = NULL;
+    char             text[HL_NAME_TEXT_BYTES], size[16];
+    hl_name_format(name, text);
+    const hl_status status = hl_store_open_model(store, text, HL_OPEN_FOR_SHOW, &m, err);
+    if (status != HL_OK) return status;
+    hl_format_bytes(m->entry.size_bytes, size);
+    if (!as_json) {
+        fprintf(app->out, "imported '%s' (%s, %s, %s)\n", text, m->entry.family, m->entry.quantization, size);
+        hl_stored_model_free(m);
+        return HL_OK;
+    }
+    hl_json_out j;
+    hl_json_init(&j);
+    hl_json_open(&j, NULL, '{');
+    hl_json_add_text(&j, "name", text);
+    hl_json_add_text(&j, "digest", m->entry.digest);
+    hl_json_add_int(&j, "size_bytes", (int64_t)m->entry.size_bytes);
+    hl_json_close(&j, '}');
+    hl_stored_model_free(m);
+    return hl_json_print(&j, app->out, err);
+}
 
 hl_status hl_cmd_import(hl_app *app, const hl_args *args, hl_err *err) {
-    (void)app, (void)args;
-    return hl_fail(err, HL_E_NOT_YET, "import: this build does not have it yet");
+    const size_t      n_paths = hl_args_count(args) - 1;
+    const char       *modelfile = hl_args_text(args, "modelfile");
+    const bool        quiet = hl_args_has(args, "quiet");
+    hl_host          *host = NULL;
+    hl_store         *store = NULL;
+    hl_modelfile     *file = NULL;
+    hl_name           name;
+    shower            s = {.app = app};
+    hl_import_options options = {.copy = hl_args_has(args, "copy"), .stop = &hl_signal.stop};
+    const char      **paths = hl_new(n_paths, sizeof *paths);
+    if (!paths) return hl_fail(err, HL_E_NOMEM, "import: no memory");
+    for (size_t i = 0; i < n_paths; i++) paths[i] = hl_args_at(args, i);
+    hl_status status = modelfile ? load_modelfile(modelfile, &file, err) : HL_OK;
+    if (file) take_modelfile(file, &options);
+    if (hl_args_has(args, "system")) options.system = hl_args_text(args, "system");
+    if (!quiet) {
+        options.progress = show;
+        options.progress_user = &s;
+    }
+    if (status == HL_OK) status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
+    if (status == HL_OK) status = hl_host_store(host, &store, err);
+    if (status == HL_OK)
+        status = hl_store_import(store, paths, n_paths, hl_args_at(args, n_paths), &options, &name, err);
+    hl_progress_end(&s.bar);
+    if (status == HL_OK && !quiet) status = report(app, store, &name, hl_args_has(args, "json"), err);
+    hl_modelfile_free(file);
+    hl_host_free(host);
+    hl_free(paths);
+    return status;
 }

@@ -1,10 +1,114 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_run.c - hyperlama run: stands in until the parts it needs have landed.
+ * cmd_run.c - hyperlama run MODEL [PROMPT...]: one answer, or a chat.
+ *
+ * A prompt comes from a file, from standard input and from the arguments, in this order, joined by single spaces. With
+ * none of them and a terminal on both sides it is a chat.
  */
+#include <string.h>
+#include <unistd.h>
+
 #include "cli/args.h"
+#include "cli/files.h"
+#include "cli/talk.h"
+#include "core/base/mem.h"
+
+enum { MAX_PROMPT_BYTES = 64 << 20 };
+
+/* Put a space between two texts, unless one is there. */
+static void separate(hl_str *s) {
+    if (s->len > 0) hl_str_add_char(s, ' ');
+}
+
+static hl_status gather_prompt(const hl_args *args, hl_str *out, bool *ret_given, hl_err *err) {
+    hl_status   status = HL_OK;
+    const char *path = hl_args_text(args, "file");
+    *ret_given = path || hl_args_count(args) > 1;
+    if (path) status = hl_read_path(path, out, err);
+    if (status == HL_OK && !isatty(STDIN_FILENO) && !(path && strcmp(path, "/dev/stdin") == 0)) {
+        hl_str piped;
+        hl_str_init(&piped, MAX_PROMPT_BYTES);
+        status = hl_read_stream(stdin, "standard input", &piped, err);
+        if (piped.len > 0) {
+            separate(out);
+            hl_str_add_view(out, hl_str_view(&piped));
+            *ret_given = true;
+        }
+        hl_str_done(&piped);
+    }
+    for (size_t i = 1; i < hl_args_count(args) && status == HL_OK; i++) {
+        separate(out);
+        hl_str_add_text(out, hl_args_at(args, i));
+    }
+    if (status == HL_OK && out->failed) status = hl_fail(err, HL_E_LIMIT, "prompt: over %d MiB", MAX_PROMPT_BYTES >> 20);
+    return status;
+}
+
+static hl_status set_template(hl_talk *t, const char *text, hl_err *err) {
+    hl_str s;
+    if (!text) return HL_OK;
+    hl_str_init(&s, 4 << 20);
+    hl_status status = HL_OK;
+    if (text[0] == '@')
+        status = hl_read_path(text + 1, &s, err);
+    else
+        hl_str_add_text(&s, text);
+    if (status == HL_OK) {
+        t->template_text = hl_str_take(&s);
+        if (!t->template_text) status = hl_fail(err, HL_E_LIMIT, "template: over 4 MiB, or no memory");
+    }
+    hl_str_done(&s);
+    return status;
+}
+
+static hl_status apply_options(hl_talk *t, const hl_args *args, hl_err *err) {
+    const char *given;
+    hl_status   status = HL_OK;
+    for (size_t i = 0; status == HL_OK && (given = hl_args_many(args, "option", i)); i++) {
+        char        key[64];
+        const char *eq = strchr(given, '=');
+        if (!eq || eq == given || (size_t)(eq - given) >= sizeof key)
+            return hl_fail(err, HL_E_ARG, "--option '%.80s': expected KEY=VALUE", given);
+        memcpy(key, given, (size_t)(eq - given));
+        key[eq - given] = '\0';
+        status = hl_talk_give(t, key, eq + 1, err);
+    }
+    const char *seed = hl_args_text(args, "seed");
+    if (status == HL_OK && seed) status = hl_talk_give(t, "seed", seed, err);
+    return status;
+}
+
+static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
+    const char *think = hl_args_text(args, "think"), *system = hl_args_text(args, "system");
+    t->think = !think ? HL_THINK_DEFAULT : strcmp(think, "false") == 0 ? HL_THINK_OFF : HL_THINK_ON;
+    t->hide_thinking = hl_args_has(args, "hide-thinking");
+    t->verbose = hl_args_has(args, "verbose");
+    t->raw = hl_args_has(args, "raw");
+    t->as_json = hl_args_has(args, "json");
+    if (hl_args_has(args, "nowordwrap")) t->wordwrap = false;
+    if (system) {
+        t->system = hl_strdup(system);
+        if (!t->system) return hl_fail(err, HL_E_NOMEM, "system text: no memory");
+    }
+    const hl_status status = set_template(t, hl_args_text(args, "template"), err);
+    return status != HL_OK ? status : apply_options(t, args, err);
+}
 
 hl_status hl_cmd_run(hl_app *app, const hl_args *args, hl_err *err) {
-    (void)app, (void)args;
-    return hl_fail(err, HL_E_NOT_YET, "run: this build does not have it yet");
+    hl_talk t;
+    hl_str  prompt;
+    bool    is_given = false;
+    hl_talk_init(&t, app);
+    hl_str_init(&prompt, MAX_PROMPT_BYTES);
+    hl_status status = apply_args(&t, args, err);
+    if (status == HL_OK) status = gather_prompt(args, &prompt, &is_given, err);
+    const bool is_chat = !is_given && isatty(STDIN_FILENO) && app->out_is_tty && !t.as_json;
+    if (status == HL_OK && !is_chat && prompt.len == 0)
+        status = hl_fail(err, HL_E_ARG, "run: the prompt is empty: give one as an argument, with --file or on standard input");
+    if (status == HL_OK) status = hl_talk_open(&t, hl_args_at(args, 0), err);
+    if (status == HL_OK) status = is_chat ? hl_repl(&t, err) : hl_talk_ask(&t, hl_str_view(&prompt), err);
+    if (status == HL_E_CANCEL && !hl_signal.stop) status = HL_OK; /* the reader went away: main() sees that */
+    hl_str_done(&prompt);
+    hl_talk_done(&t);
+    return status;
 }

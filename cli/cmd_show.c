@@ -1,10 +1,311 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_show.c - hyperlama show: stands in until the parts it needs have landed.
+ * cmd_show.c - hyperlama show MODEL: what is known about a model, from its manifest and its file.
  */
+#include <inttypes.h>
+#include <string.h>
+
 #include "cli/args.h"
+#include "cli/json_out.h"
+#include "cli/talk.h"
+#include "cli/term/answer.h"
+#include "cli/term/progress.h"
+#include "core/base/mem.h"
+
+/* Text from a file, ended by a newline. */
+static void print_text(const hl_app *app, hl_view text) {
+    if (text.len == 0) return;
+    hl_term_print(app->out, app->out_is_tty, text);
+    if (text.ptr[text.len - 1] != '\n') fputc('\n', app->out);
+}
+
+static void print_field(const hl_app *app, const char *name, const char *value) {
+    if (!value || !*value) return;
+    fprintf(app->out, "    %-20s ", name);
+    print_text(app, hl_view_of(value));
+}
+
+static void print_number(const hl_app *app, const char *name, int64_t n) {
+    if (n > 0) fprintf(app->out, "    %-20s %" PRId64 "\n", name, n);
+}
+
+static void format_count(uint64_t n, char buf[16]) {
+    if (n >= 999950000)
+        (void)snprintf(buf, 16, "%.1fB", (double)n / 1e9);
+    else if (n >= 999950)
+        (void)snprintf(buf, 16, "%.2fM", (double)n / 1e6);
+    else
+        (void)snprintf(buf, 16, "%" PRIu64, n);
+}
+
+/* The first lines of a long text, as a taste of it. */
+static void print_head(const hl_app *app, const char *title, const char *text) {
+    fprintf(app->out, "\n  %s\n", title);
+    for (int i = 0; i < 2 && *text; i++) {
+        const size_t n = strcspn(text, "\n");
+        fputs("    ", app->out);
+        print_text(app, (hl_view){text, n ? n : 0});
+        if (n == 0) fputc('\n', app->out);
+        text += n + (text[n] == '\n');
+    }
+    if (*text) fputs("    ...\n", app->out);
+}
+
+static void print_parameters(const hl_app *app, const hl_stored_model *m, const char *indent) {
+    for (size_t i = 0; m && i < m->n_params; i++) {
+        fprintf(app->out, "%s%-20s ", indent, m->params[i].name);
+        print_text(app, hl_view_of(m->params[i].value));
+    }
+}
+
+static void print_model(const hl_app *app, const hl_model *m) {
+    hl_model_info info;
+    char          text[32];
+    hl_model_get_info(m, &info);
+    print_field(app, "architecture", info.arch);
+    print_field(app, "name", info.name);
+    format_count(info.n_params, text);
+    print_field(app, "parameters", text);
+    print_field(app, "quantization", info.file_type);
+    print_number(app, "context length", info.n_ctx_train);
+    print_number(app, "embedding length", info.n_embd);
+    print_number(app, "layers", info.n_layers);
+    print_number(app, "heads", info.n_heads);
+    print_number(app, "key/value heads", info.n_kv_heads);
+    print_number(app, "experts", info.n_experts);
+    print_number(app, "experts used", info.n_experts_used);
+    print_number(app, "vocabulary", info.n_vocab);
+    if (hl_model_tokenizer(m)) print_field(app, "tokenizer", hl_tokenizer_kind(hl_model_tokenizer(m)));
+    hl_format_bytes(info.file_bytes, text);
+    print_field(app, "size", text);
+    print_field(app, "chat template", hl_model_chat_template(m).len ? "yes" : "no");
+}
+
+static void print_info(const hl_app *app, const hl_source *s, const hl_model *m) {
+    const hl_stored_model *stored = s->stored;
+    fputs("  Model\n", app->out);
+    if (m)
+        print_model(app, m);
+    else if (stored) {
+        print_field(app, "architecture", stored->entry.family);
+        print_field(app, "parameters", stored->entry.parameter_size);
+        print_field(app, "quantization", stored->entry.quantization);
+    }
+    if (!stored) return;
+    print_field(app, "requires", stored->requires_version);
+    if (stored->projector_path) print_field(app, "projector", "yes (this build does not use it yet)");
+    if (stored->adapter_path) print_field(app, "adapter", "yes (this build does not use it yet)");
+    if (stored->n_params) {
+        fputs("\n  Parameters\n", app->out);
+        print_parameters(app, stored, "    ");
+    }
+    if (stored->n_messages) fprintf(app->out, "\n  Messages\n    %zu\n", stored->n_messages);
+    if (stored->system && *stored->system) print_head(app, "System", stored->system);
+    for (size_t i = 0; i < stored->n_licenses; i++) print_head(app, "License", stored->licenses[i]);
+}
+
+static hl_status show_modelfile(const hl_app *app, const hl_source *s, hl_err *err) {
+    if (!s->stored) {
+        fprintf(app->out, "FROM %s\n", s->label);
+        return HL_OK;
+    }
+    char           *text = NULL;
+    const hl_status status = hl_modelfile_format(s->stored, &text, err);
+    if (status == HL_OK) print_text(app, hl_view_of(text));
+    hl_free(text);
+    return status;
+}
+
+hl_status hl_show_part(const hl_app *app, const hl_source *s, const hl_model *m, const char *part, hl_err *err) {
+    const hl_stored_model *stored = s->stored;
+    if (strcmp(part, "info") == 0) {
+        print_info(app, s, m);
+    } else if (strcmp(part, "license") == 0) {
+        if (!stored || stored->n_licenses == 0) hl_app_note(app, "no licence is stored with %s", s->label);
+        for (size_t i = 0; stored && i < stored->n_licenses; i++) print_text(app, hl_view_of(stored->licenses[i]));
+    } else if (strcmp(part, "modelfile") == 0) {
+        return show_modelfile(app, s, err);
+    } else if (strcmp(part, "parameters") == 0) {
+        if (!stored || stored->n_params == 0) hl_app_note(app, "no parameters are stored with %s", s->label);
+        print_parameters(app, stored, "");
+    } else if (strcmp(part, "system") == 0) {
+        if (!stored || !stored->system) hl_app_note(app, "no system text is stored with %s", s->label);
+        if (stored && stored->system) print_text(app, hl_view_of(stored->system));
+    } else if (strcmp(part, "template") == 0) {
+        const hl_view jinja = m ? hl_model_chat_template(m) : (hl_view){0};
+        if (jinja.len > 0)
+            print_text(app, jinja);
+        else if (stored && stored->template_text)
+            print_text(app, hl_view_of(stored->template_text));
+        else
+            hl_app_note(app, "%s has no chat template", s->label);
+    } else {
+        return hl_fail(err, HL_E_ARG, "show '%.40s': expected info, license, modelfile, parameters, system or template", part);
+    }
+    return HL_OK;
+}
+
+static void print_key(void *user, hl_view key, const char *kind, const char *text) {
+    const hl_app *app = user;
+    fputs("    ", app->out);
+    hl_term_print(app->out, app->out_is_tty, key);
+    fprintf(app->out, " (%s) = ", kind);
+    print_text(app, hl_view_of(*text ? text : " "));
+}
+
+static void print_tensor(void *user, const char *name, const char *type, const uint64_t *shape, uint32_t n_dims) {
+    const hl_app *app = user;
+    fputs("    ", app->out);
+    hl_term_print(app->out, app->out_is_tty, hl_view_of(name));
+    fprintf(app->out, " %s [", type);
+    for (uint32_t i = 0; i < n_dims; i++) fprintf(app->out, "%s%" PRIu64, i ? ", " : "", shape[i]);
+    fputs("]\n", app->out);
+}
+
+typedef struct json_user {
+    hl_json_out *j;
+} json_user;
+
+static void add_key(void *user, hl_view key, const char *kind, const char *text) {
+    hl_json_out *j = ((json_user *)user)->j;
+    hl_json_open(j, NULL, '{');
+    hl_json_add_view(j, "key", key);
+    hl_json_add_text(j, "kind", kind);
+    hl_json_add_text(j, "value", text);
+    hl_json_close(j, '}');
+}
+
+static void add_tensor(void *user, const char *name, const char *type, const uint64_t *shape, uint32_t n_dims) {
+    hl_json_out *j = ((json_user *)user)->j;
+    hl_json_open(j, NULL, '{');
+    hl_json_add_text(j, "name", name);
+    hl_json_add_text(j, "type", type);
+    hl_json_open(j, "shape", '[');
+    for (uint32_t i = 0; i < n_dims; i++) hl_json_add_int(j, NULL, (int64_t)shape[i]);
+    hl_json_close(j, ']');
+    hl_json_close(j, '}');
+}
+
+static void add_model(hl_json_out *j, const hl_model *m) {
+    hl_model_info info;
+    hl_model_get_info(m, &info);
+    hl_json_open(j, "model", '{');
+    hl_json_add_text(j, "architecture", info.arch);
+    hl_json_add_text(j, "name", info.name);
+    hl_json_add_text(j, "quantization", info.file_type);
+    hl_json_add_int(j, "parameters", (int64_t)info.n_params);
+    hl_json_add_int(j, "file_bytes", (int64_t)info.file_bytes);
+    hl_json_add_int(j, "context_length", info.n_ctx_train);
+    hl_json_add_int(j, "embedding_length", info.n_embd);
+    hl_json_add_int(j, "layers", info.n_layers);
+    hl_json_add_int(j, "heads", info.n_heads);
+    hl_json_add_int(j, "kv_heads", info.n_kv_heads);
+    hl_json_add_int(j, "head_length", info.head_dim);
+    hl_json_add_int(j, "experts", info.n_experts);
+    hl_json_add_int(j, "experts_used", info.n_experts_used);
+    hl_json_add_int(j, "vocabulary", info.n_vocab);
+    hl_json_add_text(j, "tokenizer", hl_model_tokenizer(m) ? hl_tokenizer_kind(hl_model_tokenizer(m)) : NULL);
+    if (hl_model_chat_template(m).len > 0)
+        hl_json_add_view(j, "chat_template", hl_model_chat_template(m));
+    else
+        hl_json_add_text(j, "chat_template", NULL);
+    hl_json_close(j, '}');
+}
+
+static void add_stored(hl_json_out *j, const hl_stored_model *m) {
+    hl_json_add_text(j, "digest", m->entry.digest);
+    hl_json_add_int(j, "size_bytes", (int64_t)m->entry.size_bytes);
+    hl_json_add_int(j, "modified_ms", m->entry.modified_ms);
+    hl_json_add_text(j, "system", m->system);
+    hl_json_add_text(j, "template", m->template_text);
+    hl_json_add_raw(j, "parameters", m->params_json ? m->params_json : "{}");
+    hl_json_open(j, "messages", '[');
+    for (size_t i = 0; i < m->n_messages; i++) {
+        hl_json_open(j, NULL, '{');
+        hl_json_add_text(j, "role", m->messages[i].role);
+        hl_json_add_text(j, "content", m->messages[i].content);
+        hl_json_close(j, '}');
+    }
+    hl_json_close(j, ']');
+    hl_json_open(j, "licenses", '[');
+    for (size_t i = 0; i < m->n_licenses; i++) hl_json_add_text(j, NULL, m->licenses[i]);
+    hl_json_close(j, ']');
+    hl_json_open(j, "layers", '[');
+    for (size_t i = 0; i < m->n_layers; i++) {
+        hl_json_open(j, NULL, '{');
+        hl_json_add_text(j, "media_type", m->layers[i].media_type);
+        hl_json_add_text(j, "digest", m->layers[i].digest);
+        hl_json_add_int(j, "size_bytes", (int64_t)m->layers[i].size_bytes);
+        hl_json_add_text(j, "path", m->layers[i].path);
+        hl_json_close(j, '}');
+    }
+    hl_json_close(j, ']');
+}
+
+static hl_status show_json(const hl_app *app, const hl_source *s, const hl_model *m, bool verbose, hl_err *err) {
+    hl_json_out j;
+    hl_json_init(&j);
+    json_user user = {.j = &j};
+    hl_json_open(&j, NULL, '{');
+    hl_json_add_text(&j, "name", s->label);
+    if (s->stored) add_stored(&j, s->stored);
+    if (m) add_model(&j, m);
+    if (m && verbose) {
+        hl_json_open(&j, "keys", '[');
+        hl_model_each_key(m, add_key, &user);
+        hl_json_close(&j, ']');
+        hl_json_open(&j, "tensors", '[');
+        hl_model_each_tensor(m, add_tensor, &user);
+        hl_json_close(&j, ']');
+    }
+    hl_json_close(&j, '}');
+    return hl_json_print(&j, app->out, err);
+}
+
+static hl_status choose_part(const hl_args *args, const char **ret_part, hl_err *err) {
+    static const char *const parts[] = {"license", "modelfile", "parameters", "template", "system"};
+    *ret_part = NULL;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (!hl_args_has(args, parts[i])) continue;
+        if (*ret_part) return hl_fail(err, HL_E_ARG, "show: --%s and --%s: expected one of them", *ret_part, parts[i]);
+        *ret_part = parts[i];
+    }
+    return HL_OK;
+}
 
 hl_status hl_cmd_show(hl_app *app, const hl_args *args, hl_err *err) {
-    (void)app, (void)args;
-    return hl_fail(err, HL_E_NOT_YET, "show: this build does not have it yet");
+    const char *part = NULL;
+    hl_host    *host = NULL;
+    hl_source  *source = NULL;
+    hl_loaded  *loaded = NULL;
+    hl_err      why = {0};
+    hl_status   status = choose_part(args, &part, err);
+    if (status == HL_OK) status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
+    if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_SHOW, &source, err);
+    if (status != HL_OK) goto out;
+    /* A file that this build cannot run can still be described by its manifest. */
+    const hl_status load_status = hl_host_load(host, source, NULL, &loaded, &why);
+    if (load_status != HL_OK && !source->stored) {
+        *err = why;
+        status = load_status;
+        goto out;
+    }
+    if (load_status != HL_OK) hl_app_warn(app, "%s", why.text);
+    const hl_model *m = loaded ? loaded->model : NULL;
+    if (hl_args_has(args, "json")) {
+        status = show_json(app, source, m, hl_args_has(args, "verbose"), err);
+        goto out;
+    }
+    status = hl_show_part(app, source, m, part ? part : "info", err);
+    if (status == HL_OK && m && !part && hl_args_has(args, "verbose")) {
+        fputs("\n  Metadata\n", app->out);
+        hl_model_each_key(m, print_key, app);
+        fputs("\n  Tensors\n", app->out);
+        hl_model_each_tensor(m, print_tensor, app);
+    }
+out:
+    hl_loaded_free(loaded);
+    hl_source_free(source);
+    hl_host_free(host);
+    return status;
 }

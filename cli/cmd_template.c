@@ -1,10 +1,79 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_template.c - hyperlama template: stands in until the parts it needs have landed.
+ * cmd_template.c - hyperlama template MODEL|FILE.jinja --messages M.json: the exact prompt, and nothing else.
  */
+#include <string.h>
+
 #include "cli/args.h"
+#include "cli/files.h"
+#include "cli/json_out.h"
+
+enum { MAX_TEMPLATE_BYTES = 4 << 20, MAX_MESSAGES_BYTES = 256 << 20 };
+
+typedef struct inputs {
+    hl_str jinja, messages, tools;
+} inputs;
+
+static bool is_template_file(const char *name) {
+    const size_t n = strlen(name);
+    return (n > 6 && strcmp(name + n - 6, ".jinja") == 0) || (n > 3 && strcmp(name + n - 3, ".j2") == 0);
+}
+
+static hl_status read_inputs(const hl_args *args, inputs *in, hl_err *err) {
+    const char *messages = hl_args_text(args, "messages"), *tools = hl_args_text(args, "tools");
+    const char *name = hl_args_at(args, 0);
+    hl_status   status = HL_OK;
+    if (!messages) return hl_fail(err, HL_E_ARG, "template: expected --messages FILE.json (- reads standard input)");
+    if (is_template_file(name)) status = hl_read_path(name, &in->jinja, err);
+    if (status == HL_OK) status = hl_read_path(messages, &in->messages, err);
+    if (status == HL_OK && tools) status = hl_read_path(tools, &in->tools, err);
+    return status;
+}
+
+static hl_status render(const hl_app *app, const hl_args *args, const hl_model *m, const inputs *in, hl_err *err) {
+    hl_request  r;
+    char       *text = NULL;
+    const char *think = hl_args_text(args, "think");
+    hl_request_init(&r);
+    r.messages_json = hl_str_text(&in->messages);
+    r.tools_json = hl_args_has(args, "tools") ? hl_str_text(&in->tools) : NULL;
+    r.template_text = m ? NULL : hl_str_text(&in->jinja);
+    r.think = !think ? HL_THINK_DEFAULT : strcmp(think, "false") == 0 ? HL_THINK_OFF : HL_THINK_ON;
+    hl_status status = hl_chat_render(m, &r, &text, err);
+    if (status != HL_OK) return hl_fail_within(err, "%s", hl_args_at(args, 0));
+    if (!hl_args_has(args, "json")) {
+        fputs(text, app->out); /* exact: no newline of ours */
+    } else {
+        hl_json_out j;
+        hl_json_init(&j);
+        hl_json_open(&j, NULL, '{');
+        hl_json_add_text(&j, "prompt", text);
+        hl_json_close(&j, '}');
+        status = hl_json_print(&j, app->out, err);
+    }
+    hl_text_free(text);
+    return status;
+}
 
 hl_status hl_cmd_template(hl_app *app, const hl_args *args, hl_err *err) {
-    (void)app, (void)args;
-    return hl_fail(err, HL_E_NOT_YET, "template: this build does not have it yet");
+    hl_host   *host = NULL;
+    hl_source *source = NULL;
+    hl_loaded *loaded = NULL;
+    inputs     in;
+    hl_str_init(&in.jinja, MAX_TEMPLATE_BYTES);
+    hl_str_init(&in.messages, MAX_MESSAGES_BYTES);
+    hl_str_init(&in.tools, MAX_MESSAGES_BYTES);
+    hl_status  status = read_inputs(args, &in, err);
+    const bool needs_model = !is_template_file(hl_args_at(args, 0));
+    if (status == HL_OK && needs_model) status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
+    if (status == HL_OK && needs_model) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_LOAD, &source, err);
+    if (status == HL_OK && needs_model) status = hl_host_load(host, source, NULL, &loaded, err);
+    if (status == HL_OK) status = render(app, args, loaded ? loaded->model : NULL, &in, err);
+    hl_str_done(&in.jinja);
+    hl_str_done(&in.messages);
+    hl_str_done(&in.tools);
+    hl_loaded_free(loaded);
+    hl_source_free(source);
+    hl_host_free(host);
+    return status;
 }

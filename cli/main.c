@@ -7,6 +7,7 @@
 #include <locale.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,11 +17,15 @@
 
 enum { EXIT_INTERRUPTED = 130, EXIT_PIPE = 141 }; /* 128 + the signal, as shells count */
 
-volatile int hl_stop_flag;
+hl_signals hl_signal;
 
 static void on_stop(int signal_number) {
     (void)signal_number;
-    if (hl_stop_flag++ >= 2) _exit(EXIT_INTERRUPTED); /* who asks three times is not being heard */
+    const int n_before = hl_signal.stop;
+    hl_signal.stop = n_before + 1;
+    hl_runner *runner = atomic_load(&hl_signal.runner);
+    if (runner) hl_runner_stop(runner);
+    if (n_before >= 2) _exit(EXIT_INTERRUPTED); /* who asks three times is not being heard */
 }
 
 static void install_signals(void) {
@@ -133,7 +138,7 @@ int main(int argc, char **argv, char **envp) {
     install_signals();
     status = init(&app, envp, &err);
     if (status == HL_OK) status = dispatch(&app, argc, argv, &err);
-    if (status == HL_E_CANCEL && hl_stop_flag) {
+    if (status == HL_E_CANCEL && hl_signal.stop) {
         app.exit_code = EXIT_INTERRUPTED;
         status = HL_OK;
     }
