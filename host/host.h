@@ -34,7 +34,7 @@ void hl_paths_done(hl_paths *p);
 
 /* Make a folder of ours, with its parents, readable by its owner only.
  * fails  HL_E_IO */
-HL_MUST_CHECK hl_status hl_make_folder(const char *path, hl_err *err);
+hl_status hl_make_folder(const char *path, hl_err *err);
 
 /* The store and the engine, each opened when it is needed first. */
 typedef struct hl_host hl_host;
