@@ -90,7 +90,7 @@ static void insert(hl_vocab *v, int32_t id, uint64_t h, hl_view text) {
 
 /* Hash a few texts ahead of the insertion, so that the table's cache misses overlap. */
 static void insert_all(hl_vocab *v) {
-    enum { AHEAD = 16 };
+    enum { AHEAD = 32 };
     uint64_t hashes[AHEAD];
     for (int32_t first = 0; first < v->n; first += AHEAD) {
         const int32_t end = v->n - first < AHEAD ? v->n : first + AHEAD;
@@ -129,6 +129,18 @@ static hl_status load_texts(hl_vocab *v, const hl_gguf_value *tokens, hl_err *er
     return HL_OK;
 }
 
+/* Elements of four bytes, as nearly all files have them, without a call for each. */
+static int64_t kind_at(const hl_gguf_value *kinds, bool wide, int32_t i) {
+    int64_t kind = -1;
+    if (wide) {
+        const uint8_t *p = kinds->data + 4 * (size_t)i;
+        kind = (int32_t)((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
+    } else if (!hl_gguf_elem_i64(kinds, (uint64_t)i, &kind)) {
+        kind = -1;
+    }
+    return kind;
+}
+
 static hl_status load_kinds(hl_vocab *v, const hl_gguf *g, hl_err *err) {
     memset(v->kinds, HL_TOKEN_NORMAL, (size_t)v->n);
     const hl_gguf_value *kinds = hl_gguf_find(g, "tokenizer.ggml.token_type");
@@ -136,10 +148,12 @@ static hl_status load_kinds(hl_vocab *v, const hl_gguf *g, hl_err *err) {
     if (kinds->kind != HL_GGUF_ARRAY || kinds->n != (uint64_t)v->n)
         return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.token_type': %" PRIu64 " elements, expected an array of %"
                        PRId32, kinds->n, v->n);
+    int64_t first = 0;
+    if (!hl_gguf_elem_i64(kinds, 0, &first))
+        return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.token_type': expected integers");
+    const bool wide = kinds->elem_kind == HL_GGUF_I32 || kinds->elem_kind == HL_GGUF_U32;
     for (int32_t id = 0; id < v->n; id++) {
-        int64_t kind = 0;
-        if (!hl_gguf_elem_i64(kinds, (uint64_t)id, &kind))
-            return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.token_type': expected integers");
+        const int64_t kind = kind_at(kinds, wide, id);
         if (kind < HL_TOKEN_UNDEFINED || kind > HL_TOKEN_BYTE)
             return hl_fail(err, HL_E_FORMAT, "token %" PRId32 " is of type %" PRId64 ", expected %d..%d", id, kind,
                            HL_TOKEN_UNDEFINED, HL_TOKEN_BYTE);
@@ -167,7 +181,9 @@ hl_status hl_vocab_load(hl_vocab *v, const hl_gguf *g, hl_err *err) {
                        tokens->n, HL_VOCAB_MAX_TOKENS);
     v->n = (int32_t)tokens->n;
     while (1u << v->id_bits <= (uint32_t)v->n) v->id_bits++;
-    v->mask = (1u << (v->id_bits + 1)) - 1; /* at most half full */
+    uint32_t n_slots = 8;
+    while (n_slots < 2 * (uint32_t)v->n) n_slots *= 2; /* at most half full */
+    v->mask = n_slots - 1;
     v->starts = hl_new((size_t)v->n + 1, sizeof *v->starts);
     v->kinds = hl_new((size_t)v->n, sizeof *v->kinds);
     v->slots = hl_new((size_t)v->mask + 1, sizeof *v->slots);
