@@ -43,6 +43,15 @@ static const char *const FILL_NAMES[] = {
     "<|file_sep|>", "<file_sep>",
 };
 
+/* Marks around the gap of a code model. They end nothing, but a text may not forge them either. */
+#define DEEPSEEK(word) "<\xEF\xBD\x9C" "fim\xE2\x96\x81" word "\xEF\xBD\x9C>"
+#define CODELLAMA(word) "\xE2\x96\x81<" word ">"
+static const char *const GAP_NAMES[] = {
+    "<|fim_prefix|>",  "<fim-prefix>",  "<fim_prefix>",  DEEPSEEK("begin"), "<PRE>", CODELLAMA("PRE"), "<|code_prefix|>",
+    "<|fim_suffix|>",  "<fim-suffix>",  "<fim_suffix>",  DEEPSEEK("hole"),  "<SUF>", CODELLAMA("SUF"), "<|code_suffix|>",
+    "<|fim_middle|>",  "<fim-middle>",  "<fim_middle>",  DEEPSEEK("end"),   "<MID>", CODELLAMA("MID"), "<|code_middle|>",
+};
+
 static int32_t find_name(const hl_vocab *v, const char *name) { return hl_vocab_find(v, name, strlen(name)); }
 
 /* An id of the file; what 32-bit files write for "none" (-1, 2^32 - 1) and a missing key give `absent`. */
@@ -74,26 +83,34 @@ static hl_status get_switch(const hl_gguf *g, const char *key, bool absent, bool
 }
 
 static void mark_end(hl_tokenizer *t, int32_t id) {
-    if (id < 0) return;
-    t->is_eog[id] = 1;
+    if (id >= 0) t->is_eog[id] = 1;
 }
 
-static void mark_names(hl_tokenizer *t, const char *const *names, size_t n) {
+static void mark_names(hl_tokenizer *t, const char *const *names, size_t n, bool is_end) {
     for (size_t i = 0; i < n; i++) {
         const int32_t id = find_name(&t->vocab, names[i]);
         if (id < 0) continue;
-        t->is_eog[id] = 1;
+        if (is_end) t->is_eog[id] = 1;
         if (t->vocab.kinds[id] != HL_TOKEN_UNKNOWN) t->vocab.kinds[id] = HL_TOKEN_CONTROL;
     }
 }
 
-static hl_status find_ends(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
+/* "</s>" ends a text where "<s>" begins one; Gemma has the two as tags of HTML. */
+static void mark_sentence_end(hl_tokenizer *t) {
+    static const char *const name[] = {"</s>"};
+    const int32_t            start = find_name(&t->vocab, "<s>");
+    if (start >= 0 && t->vocab.kinds[start] == HL_TOKEN_CONTROL) mark_names(t, name, 1, true);
+}
+
+static void find_ends(hl_tokenizer *t, const hl_gguf *g) {
     static const char *const keys[] = {
         "tokenizer.ggml.eot_token_id",     "tokenizer.ggml.eom_token_id",     "tokenizer.ggml.fim_pad_token_id",
         "tokenizer.ggml.fim_rep_token_id", "tokenizer.ggml.fim_sep_token_id",
     };
-    mark_names(t, END_NAMES, sizeof END_NAMES / sizeof *END_NAMES);
-    mark_names(t, FILL_NAMES, sizeof FILL_NAMES / sizeof *FILL_NAMES);
+    mark_names(t, END_NAMES, sizeof END_NAMES / sizeof *END_NAMES, true);
+    mark_names(t, FILL_NAMES, sizeof FILL_NAMES / sizeof *FILL_NAMES, true);
+    mark_names(t, GAP_NAMES, sizeof GAP_NAMES / sizeof *GAP_NAMES, false);
+    mark_sentence_end(t);
     mark_end(t, t->eos);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         int32_t id = -1;
@@ -108,8 +125,6 @@ static hl_status find_ends(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
     const int32_t end = find_name(&t->vocab, "<|end|>");
     if (end >= 0 && end != t->eos && find_name(&t->vocab, "<|return|>") >= 0 && find_name(&t->vocab, "<|call|>") >= 0)
         t->is_eog[end] = 0;
-    (void)err;
-    return HL_OK;
 }
 
 static bool name_contains(const hl_gguf *g, const char *what) {
@@ -152,7 +167,7 @@ hl_status hl_tokenizer_load_roles(hl_tokenizer *t, const hl_gguf *g, hl_err *err
     if (status == HL_OK) status = get_switch(g, "tokenizer.ggml.add_bos_token", bos, &t->add_bos, err);
     if (status == HL_OK) status = get_switch(g, "tokenizer.ggml.add_eos_token", false, &t->add_eos, err);
     if (status == HL_OK) status = get_switch(g, "tokenizer.ggml.add_space_prefix", spm, &t->add_space_prefix, err);
-    if (status == HL_OK) status = find_ends(t, g, err);
+    if (status == HL_OK) find_ends(t, g);
     if (status == HL_OK) status = find_space_eaters(t, g, err);
     if (!spm) t->add_space_prefix = false;
     t->add_bos = t->add_bos && t->bos >= 0;

@@ -2,8 +2,8 @@
  *
  * test_tokenizer_golden.c - the ids that the reference tokenizers give, and the pieces of every split rule.
  *
- * Vocabularies and their test strings are in the shared data folder (data/vocab); the split vectors are
- * in tests/golden/tokenizer/splits, see ORIGIN.md there.
+ * Test strings, ids and split vectors are in tests/golden/tokenizer (see ORIGIN.md there). Vocabularies are
+ * looked for in the shared data folder (data/vocab) and in the models folder; what is not there is skipped.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -131,6 +131,187 @@ VOCAB_TEST(deepseek_coder_gives_the_reference_ids, "deepseek-coder")
 VOCAB_TEST(llama_spm_gives_the_reference_ids, "llama-spm")
 VOCAB_TEST(phi_3_gives_the_reference_ids, "phi-3")
 
+/* --- the corpus of tests/golden/tokenizer --- */
+
+static json_t *load_json(const char *path) {
+    json_error_t why;
+    json_t      *j = json_load_file(path, JSON_ALLOW_NUL, &why);
+    if (!j) fail_msg("%s: %s", path, why.text);
+    return j;
+}
+
+/* `where` is a path in the shared folder ("data/vocab/x.gguf") or, after a '+', in the models folder. */
+static hl_tokenizer *open_anywhere(const char *where, hl_gguf **ret_g) {
+    const char *models = getenv("HL_TEST_MODELS");
+    char        path[512];
+    hl_err      err = {0};
+    hl_tokenizer *t = NULL;
+    if (where[0] == '+')
+        (void)snprintf(path, sizeof path, "%s/%s", models ? models : "../models", where + 1);
+    else
+        (void)snprintf(path, sizeof path, "%s/%s", shared_folder(), where);
+    if (hl_gguf_open(path, ret_g, &err) != HL_OK) return NULL;
+    if (hl_tokenizer_new(*ret_g, &t, &err) != HL_OK) fail_msg("%s: %s", path, err.text);
+    return t;
+}
+
+static bool encodes_to(const hl_tokenizer *t, hl_view text, unsigned flags, const json_t *want, const char *what) {
+    hl_tokens ids = {0};
+    hl_err    err = {0};
+    if (hl_tokenizer_encode(t, text, flags, &ids, &err) != HL_OK) fail_msg("%s", err.text);
+    bool same = ids.n == json_array_size(want);
+    for (size_t i = 0; same && i < ids.n; i++) same = json_integer_value(json_array_get(want, i)) == ids.ids[i];
+    if (!same) {
+        print_message("%s, flags %u: '%.*s'\n  got ", what, flags, (int)text.len, text.ptr);
+        print_ids(&ids);
+    }
+    hl_tokens_done(&ids);
+    return same;
+}
+
+/* The ids spelled again are the text, but for what SentencePiece changes: U+2581, and spaces it adds. */
+static bool comes_back(const hl_tokenizer *t, hl_view text) {
+    hl_tokens      ids = {0};
+    hl_detokenizer d;
+    hl_str         out;
+    hl_err         err = {0};
+    const size_t   cap = hl_tokenizer_max_piece_bytes(t);
+    char          *buf = hl_new(cap, 1);
+    assert_non_null(buf);
+    hl_str_init(&out, 1 << 20);
+    hl_detokenizer_init(&d, t, false);
+    assert_int_equal(hl_tokenizer_encode(t, text, 0, &ids, &err), HL_OK);
+    for (size_t i = 0; i < ids.n; i++) hl_str_add(&out, buf, hl_detokenizer_feed(&d, ids.ids[i], buf, cap));
+    hl_str_add(&out, buf, hl_detokenizer_finish(&d, buf, cap));
+    const bool same = hl_view_eq(hl_str_view(&out), text);
+    if (!same) print_message("'%.*s' comes back as '%s'\n", (int)text.len, text.ptr, hl_str_text(&out));
+    hl_str_done(&out);
+    hl_tokens_done(&ids);
+    hl_free(buf);
+    return same;
+}
+
+/* Texts where the ids of the file are the reference engine's and the published tokenizer is right. */
+static bool is_disputed(const char *name, const json_t *text) {
+    return strcmp(name, "gemma3") == 0 && strstr(json_string_value(text), "</s>");
+}
+
+static int check_corpus(const hl_tokenizer *t, const json_t *file, const char *name, bool exact_text) {
+    json_t       *corpus = load_json("tests/golden/tokenizer/corpus.json");
+    const json_t *ids = json_object_get(file, "ids");
+    int           n_bad = 0;
+    assert_int_equal(json_array_size(ids), json_array_size(corpus));
+    for (size_t i = 0; i < json_array_size(corpus); i++) {
+        const json_t *text = json_array_get(corpus, i);
+        const hl_view view = {json_string_value(text), json_string_length(text)};
+        if (!is_disputed(name, text)) n_bad += !encodes_to(t, view, 0, json_array_get(ids, i), name);
+        if (exact_text) n_bad += !comes_back(t, view);
+    }
+    json_decref(corpus);
+    return n_bad;
+}
+
+static int check_special(const hl_tokenizer *t, json_t *file, const char *name) {
+    const json_t *rows = json_object_get(file, "special");
+    const char   *key = NULL;
+    json_t       *want = NULL;
+    int           n_bad = 0;
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        const hl_view text = hl_view_of(json_string_value(json_array_get(row, 0)));
+        n_bad += !encodes_to(t, text, HL_TOKENIZE_SPECIAL, json_array_get(row, 1), name);
+        n_bad += !encodes_to(t, text, 0, json_array_get(row, 2), name);
+    }
+    json_object_foreach(json_object_get(file, "with_bos_eos"), key, want)
+        n_bad += !encodes_to(t, hl_view_of(key), HL_TOKENIZE_BOS_EOS, want, name);
+    return n_bad;
+}
+
+static size_t from_hex(const char *hex, char *ret) {
+    size_t n = 0;
+    for (; hex[2 * n]; n++) {
+        const char digits[] = {hex[2 * n], hex[2 * n + 1], '\0'};
+        ret[n] = (char)strtol(digits, NULL, 16);
+    }
+    return n;
+}
+
+static int check_pieces(const hl_tokenizer *t, const json_t *file) {
+    const json_t *rows = json_object_get(file, "pieces");
+    int           n_bad = 0;
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        const int32_t id = (int32_t)json_integer_value(json_array_get(row, 0));
+        for (int with_special = 0; with_special < 2; with_special++) {
+            char         want[512], got[512];
+            const size_t n_want = from_hex(json_string_value(json_array_get(row, 1 + (size_t)with_special)), want);
+            const size_t n = hl_tokenizer_piece(t, id, with_special, got, sizeof got);
+            if (n == n_want && memcmp(got, want, n) == 0) continue;
+            n_bad++;
+            print_message("piece of %d: '%.*s', expected '%.*s'\n", id, (int)n, got, (int)n_want, want);
+        }
+    }
+    return n_bad;
+}
+
+/* Bad bytes stay what they are. The reference differs: its BPE makes U+FFFD of them, and its SentencePiece writes as
+ * bytes whatever follows a byte that promised a longer character. */
+static int check_invalid(const hl_tokenizer *t) {
+    json_t *bad = load_json("tests/golden/tokenizer/invalid.json");
+    int     n_bad = 0;
+    for (size_t i = 0; i < json_array_size(bad); i++) {
+        char          bytes[64], out[256];
+        const hl_view text = {bytes, from_hex(json_string_value(json_array_get(bad, i)), bytes)};
+        hl_tokens     ids = {0};
+        hl_err        err = {0};
+        size_t        n = 0;
+        assert_int_equal(hl_tokenizer_encode(t, text, 0, &ids, &err), HL_OK);
+        for (size_t k = 0; k < ids.n; k++) n += hl_tokenizer_piece(t, ids.ids[k], false, out + n, sizeof out - n);
+        const size_t prefix = n == text.len + 1 && out[0] == ' '; /* of SentencePiece */
+        if (n != text.len + prefix || memcmp(out + prefix, bytes, text.len) != 0) n_bad++;
+        hl_tokens_done(&ids);
+    }
+    json_decref(bad);
+    return n_bad;
+}
+
+static void check_golden(const char *name, const char *where, bool exact_text, bool all_bytes) {
+    hl_gguf      *g = NULL;
+    hl_tokenizer *t = open_anywhere(where, &g);
+    if (!t) skip();
+    char path[256];
+    (void)snprintf(path, sizeof path, "tests/golden/tokenizer/ids/%s.json", name);
+    json_t *file = load_json(path);
+    assert_int_equal(check_corpus(t, file, name, exact_text), 0);
+    assert_int_equal(check_special(t, file, name), 0);
+    assert_int_equal(check_pieces(t, file), 0);
+    if (all_bytes) assert_int_equal(check_invalid(t), 0);
+    json_decref(file);
+    hl_tokenizer_free(t);
+    hl_gguf_close(g);
+}
+
+/* exact_text: the ids spell the text again, always (SentencePiece turns U+2581 into a space);
+ * all_bytes: the vocabulary has a token for every byte */
+#define GOLDEN_TEST(name, vocab, where, exact_text, all_bytes) \
+    static void name##_agrees_on_the_corpus(void **state) { \
+        (void)state; \
+        check_golden(vocab, where, exact_text, all_bytes); \
+    }
+GOLDEN_TEST(gpt_2, "gpt-2", "data/vocab/ggml-vocab-gpt-2.gguf", true, true)
+GOLDEN_TEST(starcoder, "starcoder", "data/vocab/ggml-vocab-starcoder.gguf", false, false)
+GOLDEN_TEST(deepseek_coder, "deepseek-coder", "data/vocab/ggml-vocab-deepseek-coder.gguf", true, false)
+GOLDEN_TEST(llama_spm, "llama-spm", "data/vocab/ggml-vocab-llama-spm.gguf", false, true)
+GOLDEN_TEST(phi_3, "phi-3", "data/vocab/ggml-vocab-phi-3.gguf", false, true)
+GOLDEN_TEST(smollm2, "smollm2", "+smollm2-135m-q4_1.gguf", false, false)
+GOLDEN_TEST(gemma3, "gemma3", "+gemma3-270m-q4_k_m.gguf", false, true)
+GOLDEN_TEST(llama_bpe, "llama-bpe", "+vocab/llama-bpe.gguf", true, true)
+GOLDEN_TEST(qwen2, "qwen2", "+vocab/qwen2.gguf", true, true)
+GOLDEN_TEST(deepseek_v3, "deepseek-v3", "+vocab/deepseek-v3.gguf", true, true)
+GOLDEN_TEST(command_r, "command-r", "+vocab/command-r.gguf", true, true)
+GOLDEN_TEST(tekken, "tekken", "+vocab/tekken.gguf", true, true)
+GOLDEN_TEST(gpt_4o, "gpt-4o", "+vocab/gpt-4o.gguf", true, true)
+
 /* --- split rules --- */
 
 typedef struct lengths {
@@ -146,13 +327,6 @@ static hl_status on_piece(void *user, size_t at, size_t n, hl_err *err) {
     l->n++;
     l->at = at + n;
     return HL_OK;
-}
-
-static json_t *load_json(const char *path) {
-    json_error_t why;
-    json_t      *j = json_load_file(path, JSON_ALLOW_NUL, &why);
-    if (!j) fail_msg("%s: %s", path, why.text);
-    return j;
 }
 
 static void check_split(const char *name, const json_t *corpus) {
@@ -199,6 +373,19 @@ int main(void) {
         cmocka_unit_test(deepseek_coder_gives_the_reference_ids),
         cmocka_unit_test(llama_spm_gives_the_reference_ids),
         cmocka_unit_test(phi_3_gives_the_reference_ids),
+        cmocka_unit_test(gpt_2_agrees_on_the_corpus),
+        cmocka_unit_test(starcoder_agrees_on_the_corpus),
+        cmocka_unit_test(deepseek_coder_agrees_on_the_corpus),
+        cmocka_unit_test(llama_spm_agrees_on_the_corpus),
+        cmocka_unit_test(phi_3_agrees_on_the_corpus),
+        cmocka_unit_test(smollm2_agrees_on_the_corpus),
+        cmocka_unit_test(gemma3_agrees_on_the_corpus),
+        cmocka_unit_test(llama_bpe_agrees_on_the_corpus),
+        cmocka_unit_test(qwen2_agrees_on_the_corpus),
+        cmocka_unit_test(deepseek_v3_agrees_on_the_corpus),
+        cmocka_unit_test(command_r_agrees_on_the_corpus),
+        cmocka_unit_test(tekken_agrees_on_the_corpus),
+        cmocka_unit_test(gpt_4o_agrees_on_the_corpus),
         cmocka_unit_test(every_split_rule_cuts_the_corpus_as_published),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
