@@ -2,14 +2,16 @@
  *
  * codes_avx512.h - for every quantized type: up to 256 columns of 16 rows into codes, scales and minima.
  *
- * codes16_<type>(w, row_bytes, n_cols, wide, codes, scale, min): w points at the first block of row 0.
- * Layouts: engine/quant/<type>.h. Codes are unsigned; what to subtract is OFFSET_<type>. The order of
- * columns inside a group of 32 (16) is kept, so one copy of the activations serves all types.
+ * codes16_<type>(T, s, w, row_bytes, n_cols): w points at the first block of row 0. What becomes of the
+ * codes is decided by the sink s (sink_avx512.h): T = 0 stores them in a panel, T > 0 multiplies them
+ * with T tokens while they are in registers. Layouts: engine/quant/<type>.h. Codes are unsigned; what to
+ * subtract is OFFSET_<type>. Four consecutive columns form a step; all step numbers are constants within
+ * a block, which is what lets the sums of a block stay in registers.
  */
 #ifndef HL_ENGINE_KERNELS_X86_CODES_AVX512_H
 #define HL_ENGINE_KERNELS_X86_CODES_AVX512_H
 
-#include "engine/kernels/x86/rows16_avx512.h"
+#include "engine/kernels/x86/sink_avx512.h"
 
 enum {
     OFFSET_q4_0 = 8,
@@ -55,306 +57,318 @@ enum {
 
 /* ---- blocks of 32: low nibbles are columns 0..15, high nibbles 16..31 ---- */
 
-/* The 16 code bytes of one block, as steps 0..3 (low) and 4..7 (high). */
-HL_INLINE void put_nibbles(const uint8_t *p, size_t row_bytes, int wide, uint8_t *codes, size_t step) {
+HL_INLINE __m512i low_nibbles(__m512i v) { return and_bytes(v, 0x0f); }
+HL_INLINE __m512i high_nibbles(__m512i v) { return and_bytes(_mm512_srli_epi16(v, 4), 0x0f); }
+
+/* The 16 code bytes of one block, as steps 0..3 (low) and 4..7 (high) after `step`. */
+HL_INLINE void put_nibbles(const int T, const bool has_min, sink *s, int step, const uint8_t *p, size_t row_bytes) {
     __m512i v[4];
     load_words(p, row_bytes, v);
-    HL_UNROLL for (int j = 0; j < 4; j++) {
-        put_codes(codes, wide, step + (size_t)j, and_bytes(v[j], 0x0f));
-        put_codes(codes, wide, step + 4 + (size_t)j, and_bytes(_mm512_srli_epi16(v[j], 4), 0x0f));
-    }
+    HL_UNROLL for (int j = 0; j < 4; j++) put_codes(T, false, has_min, s, step + j, low_nibbles(v[j]));
+    HL_UNROLL for (int j = 0; j < 4; j++) put_codes(T, false, has_min, s, step + 4 + j, high_nibbles(v[j]));
 }
 
 /* The same through a table of 16 bytes. */
-HL_INLINE void put_table_nibbles(const uint8_t *p, size_t row_bytes, __m512i table, int wide, uint8_t *codes, size_t step) {
+HL_INLINE void put_table_nibbles(const int T, sink *s, int step, const uint8_t *p, size_t row_bytes, __m512i table) {
     __m512i v[4];
     load_words(p, row_bytes, v);
-    HL_UNROLL for (int j = 0; j < 4; j++) {
-        const __m512i lo = and_bytes(v[j], 0x0f), hi = and_bytes(_mm512_srli_epi16(v[j], 4), 0x0f);
-        put_codes(codes, wide, step + (size_t)j, _mm512_shuffle_epi8(table, lo));
-        put_codes(codes, wide, step + 4 + (size_t)j, _mm512_shuffle_epi8(table, hi));
-    }
+    HL_UNROLL for (int j = 0; j < 4; j++)
+        put_codes(T, false, false, s, step + j, _mm512_shuffle_epi8(table, low_nibbles(v[j])));
+    HL_UNROLL for (int j = 0; j < 4; j++)
+        put_codes(T, false, false, s, step + 4 + j, _mm512_shuffle_epi8(table, high_nibbles(v[j])));
 }
 
 /* The same with a fifth bit: bit i of lane r in `fifth` belongs to column i of row r. */
 HL_INLINE __m512i add_fifth(__m512i nibbles, __m512i fifth, int step) {
-    const __m512i spread = _mm512_shuffle_epi8(fifth, _mm512_set4_epi32(0x0c0c0c0c + 0x01010101 * (step / 2), 0x08080808 + 0x01010101 * (step / 2),
-                                                                        0x04040404 + 0x01010101 * (step / 2), 0x01010101 * (step / 2)));
+    const int       at = 0x01010101 * (step / 2);
+    const __m512i   from = _mm512_set4_epi32(0x0c0c0c0c + at, 0x08080808 + at, 0x04040404 + at, at);
     const __m512i   bits = _mm512_set1_epi32(step % 2 ? (int)0x80402010u : 0x08040201);
-    const __mmask64 set = _mm512_test_epi8_mask(spread, bits);
+    const __mmask64 set = _mm512_test_epi8_mask(_mm512_shuffle_epi8(fifth, from), bits);
     return _mm512_mask_add_epi8(nibbles, set, nibbles, _mm512_set1_epi8(16));
 }
 
-HL_INLINE void put_fives(const uint8_t *p, size_t row_bytes, __m512i fifth, int wide, uint8_t *codes, size_t step) {
-    __m512i v[4];
+HL_INLINE void put_fives(const int T, const bool has_min, sink *s, const uint8_t *p, size_t row_bytes, __m512i f) {
+    __m512i       v[4];
     load_words(p, row_bytes, v);
-    HL_UNROLL for (int j = 0; j < 4; j++) {
-        const __m512i lo = and_bytes(v[j], 0x0f), hi = and_bytes(_mm512_srli_epi16(v[j], 4), 0x0f);
-        put_codes(codes, wide, step + (size_t)j, add_fifth(lo, fifth, j));
-        put_codes(codes, wide, step + 4 + (size_t)j, add_fifth(hi, fifth, 4 + j));
-    }
+    HL_UNROLL for (int j = 0; j < 4; j++) put_codes(T, false, has_min, s, j, add_fifth(low_nibbles(v[j]), f, j));
+    HL_UNROLL for (int j = 0; j < 4; j++) put_codes(T, false, has_min, s, 4 + j, add_fifth(high_nibbles(v[j]), f, 4 + j));
 }
 
 /* Scales that are one f16 per block, and scale plus offset that are two (value = code * d + m). */
-HL_INLINE void put_f16_scales(uint16_t (*staged)[16], size_t n, int wide, float *scale) {
-    for (size_t b = 0; b < n; b++) put_scale(scale, wide, b, f32_of_staged_f16(staged[b]));
+HL_INLINE void put_f16_scale(const int T, sink *s, const uint8_t *p, size_t row_bytes) {
+    put_group32(T, false, s, 0, gather_f16(p, row_bytes), _mm512_setzero_ps());
 }
-HL_INLINE void put_f16_pairs(uint32_t (*staged)[16], size_t n, int wide, float *scale, float *min) {
-    for (size_t b = 0; b < n; b++) {
-        const __m512i v = _mm512_load_si512(staged[b]);
-        const __m512  m = f32_of_high_f16(v);
-        put_scale(scale, wide, b, f32_of_low_f16(v));
-        put_scale(min, wide, b, _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(m), _mm512_set1_epi32((int)0x80000000u))));
+HL_INLINE void put_f16_pair(const int T, sink *s, const uint8_t *p, size_t row_bytes) {
+    const __m512i v = gather_u32(p, row_bytes);
+    put_group32(T, true, s, 0, f32_of_low_f16(v), f32_of_high_f16(_mm512_xor_si512(v, _mm512_set1_epi32((int)0x80000000u))));
+}
+
+HL_INLINE void codes16_q4_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
+    const size_t n = n_cols / 32;
+    for (size_t b = 0; b < n; b++, w += 18) {
+        put_nibbles(T, false, s, 0, w + 2, row_bytes);
+        put_f16_scale(T, s, w, row_bytes);
+        advance(T, false, s, 1);
     }
 }
 
-HL_INLINE void codes16_q4_0(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min) {
-    _Alignas(64) uint16_t d[TILE_GROUPS][16];
+HL_INLINE void codes16_q4_1(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     const size_t n = n_cols / 32;
-    (void)min;
-    stage_u16(w, row_bytes, 18, n, d);
-    for (size_t b = 0; b < n; b++) put_nibbles(w + b * 18 + 2, row_bytes, wide, codes, 8 * b);
-    put_f16_scales(d, n, wide, scale);
+    for (size_t b = 0; b < n; b++, w += 20) {
+        put_nibbles(T, true, s, 0, w + 4, row_bytes);
+        put_f16_pair(T, s, w, row_bytes);
+        advance(T, false, s, 1);
+    }
 }
 
-HL_INLINE void codes16_q4_1(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min) {
-    _Alignas(64) uint32_t dm[TILE_GROUPS][16];
+HL_INLINE void codes16_q5_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     const size_t n = n_cols / 32;
-    stage_u32(w, row_bytes, 20, n, dm);
-    for (size_t b = 0; b < n; b++) put_nibbles(w + b * 20 + 4, row_bytes, wide, codes, 8 * b);
-    put_f16_pairs(dm, n, wide, scale, min);
+    for (size_t b = 0; b < n; b++, w += 22) {
+        put_fives(T, false, s, w + 6, row_bytes, gather_u32(w + 2, row_bytes));
+        put_f16_scale(T, s, w, row_bytes);
+        advance(T, false, s, 1);
+    }
 }
 
-HL_INLINE void codes16_q5_0(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min) {
-    _Alignas(64) uint16_t d[TILE_GROUPS][16];
-    _Alignas(64) uint32_t fifth[TILE_GROUPS][16];
+HL_INLINE void codes16_q5_1(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     const size_t n = n_cols / 32;
-    (void)min;
-    stage_u32(w + 2, row_bytes, 22, n, fifth);
-    stage_u16(w, row_bytes, 22, n, d);
-    for (size_t b = 0; b < n; b++) put_fives(w + b * 22 + 6, row_bytes, _mm512_load_si512(fifth[b]), wide, codes, 8 * b);
-    put_f16_scales(d, n, wide, scale);
+    for (size_t b = 0; b < n; b++, w += 24) {
+        put_fives(T, true, s, w + 8, row_bytes, gather_u32(w + 4, row_bytes));
+        put_f16_pair(T, s, w, row_bytes);
+        advance(T, false, s, 1);
+    }
 }
 
-HL_INLINE void codes16_q5_1(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min) {
-    _Alignas(64) uint32_t dm[TILE_GROUPS][16];
-    _Alignas(64) uint32_t fifth[TILE_GROUPS][16];
+HL_INLINE void codes16_q8_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     const size_t n = n_cols / 32;
-    stage_u32(w + 4, row_bytes, 24, n, fifth);
-    stage_u32(w, row_bytes, 24, n, dm);
-    for (size_t b = 0; b < n; b++) put_fives(w + b * 24 + 8, row_bytes, _mm512_load_si512(fifth[b]), wide, codes, 8 * b);
-    put_f16_pairs(dm, n, wide, scale, min);
-}
-
-HL_INLINE void codes16_q8_0(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min) {
-    _Alignas(64) uint16_t d[TILE_GROUPS][16];
-    const size_t n = n_cols / 32;
-    (void)min;
-    stage_u16(w, row_bytes, 34, n, d);
-    for (size_t b = 0; b < n; b++) {
-        HL_UNROLL for (size_t piece = 0; piece < 2; piece++) {
+    for (size_t b = 0; b < n; b++, w += 34) {
+        HL_UNROLL for (int piece = 0; piece < 2; piece++) {
             __m512i v[4];
-            load_words(w + b * 34 + 2 + 16 * piece, row_bytes, v);
-            HL_UNROLL for (size_t j = 0; j < 4; j++)
-                put_codes(codes, wide, 8 * b + 4 * piece + j, _mm512_xor_si512(v[j], _mm512_set1_epi8((char)0x80)));
+            load_words(w + 2 + 16 * piece, row_bytes, v);
+            HL_UNROLL for (int j = 0; j < 4; j++)
+                put_codes(T, false, false, s, 4 * piece + j, _mm512_xor_si512(v[j], _mm512_set1_epi8((char)0x80)));
         }
+        put_f16_scale(T, s, w, row_bytes);
+        advance(T, false, s, 1);
     }
-    put_f16_scales(d, n, wide, scale);
 }
 
 /* The 16 values of the non-linear 4-bit types, plus 128. from: the GGUF type list (iq4_nl) */
 HL_INLINE __m512i iq4_table(void) {
-    return _mm512_broadcast_i32x4(_mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, (char)129, (char)141, (char)153, (char)166,
-                                                (char)181, (char)197, (char)217, (char)241));
+    return _mm512_broadcast_i32x4(_mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, (char)129, (char)141, (char)153,
+                                                (char)166, (char)181, (char)197, (char)217, (char)241));
 }
 
-HL_INLINE void codes16_iq4_nl(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min) {
-    _Alignas(64) uint16_t d[TILE_GROUPS][16];
+HL_INLINE void codes16_iq4_nl(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     const size_t n = n_cols / 32;
-    (void)min;
-    stage_u16(w, row_bytes, 18, n, d);
-    for (size_t b = 0; b < n; b++) put_table_nibbles(w + b * 18 + 2, row_bytes, iq4_table(), wide, codes, 8 * b);
-    put_f16_scales(d, n, wide, scale);
+    const __m512i         table = iq4_table();
+    for (size_t b = 0; b < n; b++, w += 18) {
+        put_table_nibbles(T, s, 0, w + 2, row_bytes, table);
+        put_f16_scale(T, s, w, row_bytes);
+        advance(T, false, s, 1);
+    }
 }
 
 /* e2m1 times two, plus 16; the scale is 2^(e - 128), subnormal for e < 2. from: OCP MX specification 1.0 */
-HL_INLINE void codes16_mxfp4(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min) {
-    _Alignas(64) uint8_t e[TILE_GROUPS][16];
-    const size_t  n = n_cols / 32;
-    const __m512i table = _mm512_broadcast_i32x4(_mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
-    (void)min;
-    stage_u8(w, row_bytes, 17, n, e);
-    for (size_t b = 0; b < n; b++) put_table_nibbles(w + b * 17 + 1, row_bytes, table, wide, codes, 8 * b);
-    for (size_t b = 0; b < n; b++) {
-        const __m512i   v = _mm512_cvtepu8_epi32(_mm_load_si128((const __m128i *)e[b]));
+HL_INLINE void codes16_mxfp4(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
+    const size_t n = n_cols / 32;
+    const __m512i        table = _mm512_broadcast_i32x4(_mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
+    for (size_t b = 0; b < n; b++, w += 17) {
+        const __m512i   v = _mm512_cvtepu8_epi32(gather_u8(w, row_bytes));
         const __mmask16 tiny = _mm512_cmplt_epu32_mask(v, _mm512_set1_epi32(2));
         const __m512i   normal = _mm512_slli_epi32(_mm512_sub_epi32(v, _mm512_set1_epi32(1)), 23);
-        put_scale(scale, wide, b, _mm512_castsi512_ps(_mm512_mask_sllv_epi32(normal, tiny, _mm512_set1_epi32(0x00200000), v)));
+        put_table_nibbles(T, s, 0, w + 1, row_bytes, table);
+        put_group32(T, false, s, 0, _mm512_castsi512_ps(_mm512_mask_sllv_epi32(normal, tiny, _mm512_set1_epi32(0x00200000), v)),
+                    _mm512_setzero_ps());
+        advance(T, false, s, 1);
     }
 }
 
 /* ---- blocks of 256 ---- */
 
 /* Head of q4_k and q5_k: d, dmin, then 6-bit scales and minima of eight groups in 12 bytes. */
-HL_INLINE void put_scales_k45(const uint8_t *w, size_t row_bytes, int wide, float *scale, float *min) {
-    __m512i h[4], s[2], m[2];
+typedef struct k45_head {
+    __m512  d, dmin;
+    __m512i scale[2], min[2]; /* byte g % 4 of [g / 4] */
+} k45_head;
+
+HL_INLINE k45_head read_k45(const uint8_t *w, size_t row_bytes) {
+    __m512i h[4];
     load_words(w, row_bytes, h);
-    const __m512 d = f32_of_low_f16(h[0]), dmin = f32_of_high_f16(h[0]);
-    s[0] = and_bytes(h[1], 0x3f);
-    m[0] = and_bytes(h[2], 0x3f);
-    s[1] = _mm512_or_si512(and_bytes(h[3], 0x0f), and_bytes(_mm512_srli_epi16(h[1], 2), 0x30));
-    m[1] = _mm512_or_si512(and_bytes(_mm512_srli_epi16(h[3], 4), 0x0f), and_bytes(_mm512_srli_epi16(h[2], 2), 0x30));
-    HL_UNROLL for (int g = 0; g < 8; g++) {
-        put_scale(scale, wide, (size_t)g, _mm512_mul_ps(d, f32_of_byte(s[g / 4], g % 4)));
-        put_scale(min, wide, (size_t)g, _mm512_mul_ps(dmin, f32_of_byte(m[g / 4], g % 4)));
-    }
+    k45_head k = {.d = f32_of_low_f16(h[0]), .dmin = f32_of_high_f16(h[0])};
+    k.scale[0] = and_bytes(h[1], 0x3f);
+    k.min[0] = and_bytes(h[2], 0x3f);
+    k.scale[1] = _mm512_or_si512(low_nibbles(h[3]), and_bytes(_mm512_srli_epi16(h[1], 2), 0x30));
+    k.min[1] = _mm512_or_si512(high_nibbles(h[3]), and_bytes(_mm512_srli_epi16(h[2], 2), 0x30));
+    return k;
+}
+
+HL_INLINE void put_k45(const int T, sink *s, const k45_head *k, int g) {
+    put_group32(T, true, s, g, _mm512_mul_ps(k->d, f32_of_byte(k->scale[g / 4], g % 4)),
+                _mm512_mul_ps(k->dmin, f32_of_byte(k->min[g / 4], g % 4)));
 }
 
 /* Every 32 bytes hold two groups: low nibbles the first, high nibbles the second. */
-HL_INLINE void codes16_q4_k(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min) {
+HL_INLINE void codes16_q4_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
-    put_scales_k45(w, row_bytes, wide, scale, min);
-    HL_UNROLL for (size_t piece = 0; piece < 8; piece++) {
-        const size_t step = piece / 2 * 16 + piece % 2 * 4;
-        __m512i v[4];
-        load_words(w + 16 + 16 * piece, row_bytes, v);
-        HL_UNROLL for (size_t j = 0; j < 4; j++) {
-            put_codes(codes, wide, step + j, and_bytes(v[j], 0x0f));
-            put_codes(codes, wide, step + 8 + j, and_bytes(_mm512_srli_epi16(v[j], 4), 0x0f));
+    const k45_head k = read_k45(w, row_bytes);
+    HL_UNROLL for (int pair = 0; pair < 4; pair++) {
+        HL_UNROLL for (int half = 0; half < 2; half++) {
+            const int step = pair * 16 + half * 4;
+            __m512i   v[4];
+            load_words(w + 16 + 32 * pair + 16 * half, row_bytes, v);
+            HL_UNROLL for (int j = 0; j < 4; j++) {
+                put_codes(T, false, true, s, step + j, low_nibbles(v[j]));
+                put_codes(T, false, true, s, step + 8 + j, high_nibbles(v[j]));
+            }
         }
+        put_k45(T, s, &k, 2 * pair);
+        put_k45(T, s, &k, 2 * pair + 1);
     }
+    advance(T, false, s, 8);
+}
+
+/* Bit `bit` of every byte, moved to bit `to`. */
+HL_INLINE __m512i one_bit(__m512i v, unsigned bit, unsigned to) {
+    return and_bytes(bit <= to ? _mm512_slli_epi16(v, to - bit) : _mm512_srli_epi16(v, bit - to), 1 << to);
 }
 
 /* As q4_k; bit g of fifth-bit byte i belongs to column i of group g. */
-HL_INLINE void codes16_q5_k(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min) {
+HL_INLINE void codes16_q5_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
-    put_scales_k45(w, row_bytes, wide, scale, min);
-    HL_UNROLL for (size_t half = 0; half < 2; half++) {
-        __m512i fifth[4];
-        load_words(w + 16 + 16 * half, row_bytes, fifth);
-        HL_UNROLL for (size_t pair = 0; pair < 4; pair++) {
+    const k45_head k = read_k45(w, row_bytes);
+    __m512i        fifth[2][4];
+    load_words(w + 16, row_bytes, fifth[0]);
+    load_words(w + 32, row_bytes, fifth[1]);
+    HL_UNROLL for (unsigned pair = 0; pair < 4; pair++) {
+        HL_UNROLL for (unsigned half = 0; half < 2; half++) {
             __m512i v[4];
             load_words(w + 48 + 32 * pair + 16 * half, row_bytes, v);
-            HL_UNROLL for (size_t j = 0; j < 4; j++) {
-                const unsigned bit = 2 * (unsigned)pair; /* move it to bit 4 */
-                const __m512i  f0 = bit <= 4 ? _mm512_slli_epi16(fifth[j], 4 - bit) : _mm512_srli_epi16(fifth[j], bit - 4);
-                const __m512i  f1 = bit <= 3 ? _mm512_slli_epi16(fifth[j], 3 - bit) : _mm512_srli_epi16(fifth[j], bit - 3);
-                const size_t   step = pair * 16 + half * 4 + j;
-                put_codes(codes, wide, step, _mm512_or_si512(and_bytes(v[j], 0x0f), and_bytes(f0, 0x10)));
-                put_codes(codes, wide, step + 8,
-                          _mm512_or_si512(and_bytes(_mm512_srli_epi16(v[j], 4), 0x0f), and_bytes(f1, 0x10)));
+            HL_UNROLL for (unsigned j = 0; j < 4; j++) {
+                const __m512i f = fifth[half][j];
+                const int     step = (int)(pair * 16 + half * 4 + j);
+                put_codes(T, false, true, s, step, _mm512_or_si512(low_nibbles(v[j]), one_bit(f, 2 * pair, 4)));
+                put_codes(T, false, true, s, step + 8, _mm512_or_si512(high_nibbles(v[j]), one_bit(f, 2 * pair + 1, 4)));
             }
         }
+        put_k45(T, s, &k, 2 * (int)pair);
+        put_k45(T, s, &k, 2 * (int)pair + 1);
     }
+    advance(T, false, s, 8);
 }
 
 /* ql 128, qh 64, 16 signed scales, d. Per half of 128 columns, bytes l and l + 32 of ql give with
  * byte l of qh the columns l, l + 32 (low nibbles), l + 64, l + 96 (high nibbles). */
-HL_INLINE void codes16_q6_k(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min) {
-    _Alignas(64) uint16_t staged[1][16];
-    (void)n_cols;
-    (void)min;
-    stage_u16(w + 208, row_bytes, 0, 1, staged);
-    HL_UNROLL for (size_t i = 0; i < 4; i++) { /* half i / 2, 16 bytes i % 2 of its 32 */
-        const size_t at = i / 2 * 64 + i % 2 * 16;
-        __m512i      a[4], b[4], h[4];
-        load_words(w + at, row_bytes, a);
-        load_words(w + at + 32, row_bytes, b);
-        load_words(w + 128 + 16 * i, row_bytes, h);
-        HL_UNROLL for (size_t j = 0; j < 4; j++) {
-            const size_t step = i / 2 * 32 + i % 2 * 4 + j;
-            put_codes(codes, wide, step, _mm512_or_si512(and_bytes(a[j], 0x0f), and_bytes(_mm512_slli_epi16(h[j], 4), 0x30)));
-            put_codes(codes, wide, step + 8, _mm512_or_si512(and_bytes(b[j], 0x0f), and_bytes(_mm512_slli_epi16(h[j], 2), 0x30)));
-            put_codes(codes, wide, step + 16, _mm512_or_si512(and_bytes(_mm512_srli_epi16(a[j], 4), 0x0f), and_bytes(h[j], 0x30)));
-            put_codes(codes, wide, step + 24,
-                      _mm512_or_si512(and_bytes(_mm512_srli_epi16(b[j], 4), 0x0f), and_bytes(_mm512_srli_epi16(h[j], 2), 0x30)));
-        }
+HL_INLINE void put_q6_k_piece(const int T, sink *s, int step, const uint8_t *ql, const uint8_t *qh, size_t row_bytes) {
+    __m512i a[4], b[4], h[4];
+    load_words(ql, row_bytes, a);
+    load_words(ql + 32, row_bytes, b);
+    load_words(qh, row_bytes, h);
+    HL_UNROLL for (int j = 0; j < 4; j++) {
+        put_codes(T, true, false, s, step + j, _mm512_or_si512(low_nibbles(a[j]), and_bytes(_mm512_slli_epi16(h[j], 4), 0x30)));
+        put_codes(T, true, false, s, step + 8 + j, _mm512_or_si512(low_nibbles(b[j]), and_bytes(_mm512_slli_epi16(h[j], 2), 0x30)));
+        put_codes(T, true, false, s, step + 16 + j, _mm512_or_si512(high_nibbles(a[j]), and_bytes(h[j], 0x30)));
+        put_codes(T, true, false, s, step + 24 + j, _mm512_or_si512(high_nibbles(b[j]), and_bytes(_mm512_srli_epi16(h[j], 2), 0x30)));
     }
+}
+
+HL_INLINE void codes16_q6_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
+    (void)n_cols;
     __m512i sc[4];
     load_words(w + 192, row_bytes, sc);
-    const __m512 d = f32_of_staged_f16(staged[0]);
-    HL_UNROLL for (int g = 0; g < 16; g++)
-        put_scale(scale, wide, (size_t)g, _mm512_mul_ps(d, f32_of_signed_byte(sc[g / 4], g % 4)));
+    const __m512 d = gather_f16(w + 208, row_bytes);
+    HL_UNROLL for (int half = 0; half < 2; half++) {
+        put_q6_k_piece(T, s, half * 32, w + 64 * half, w + 128 + 32 * half, row_bytes);
+        put_q6_k_piece(T, s, half * 32 + 4, w + 64 * half + 16, w + 128 + 32 * half + 16, row_bytes);
+        HL_UNROLL for (int k = 0; k < 4; k++) {
+            const int    g = 4 * half + k;
+            const __m512 s0 = f32_of_signed_byte(sc[g / 2], 2 * g % 4), s1 = f32_of_signed_byte(sc[g / 2], 2 * g % 4 + 1);
+            put_group16(T, false, s, g, _mm512_mul_ps(d, s0), _mm512_mul_ps(d, s1), _mm512_setzero_ps(), _mm512_setzero_ps());
+        }
+    }
+    advance(T, true, s, 8);
 }
 
 /* 16 bytes of 4-bit scale and 4-bit minimum, 64 bytes of codes, d, dmin. Per half of 128 columns the
  * bit pairs of 32 bytes are four groups of 32 columns. */
-HL_INLINE void codes16_q2_k(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min) {
-    _Alignas(64) uint32_t staged[1][16];
+HL_INLINE void codes16_q2_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
-    stage_u32(w + 80, row_bytes, 0, 1, staged);
-    HL_UNROLL for (size_t i = 0; i < 4; i++) {
-        __m512i v[4];
-        load_words(w + 16 + 16 * i, row_bytes, v);
-        HL_UNROLL for (size_t j = 0; j < 4; j++) {
-            const size_t step = i / 2 * 32 + i % 2 * 4 + j;
-            HL_UNROLL for (size_t k = 0; k < 4; k++)
-                put_codes(codes, wide, step + 8 * k, and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03));
-        }
-    }
     __m512i sm[4];
     load_words(w, row_bytes, sm);
-    const __m512i dm = _mm512_load_si512(staged[0]);
+    const __m512i dm = gather_u32(w + 80, row_bytes);
     const __m512  d = f32_of_low_f16(dm), dmin = f32_of_high_f16(dm);
-    HL_UNROLL for (int g = 0; g < 16; g++) {
-        const __m512i s = and_bytes(sm[g / 4], 0x0f), m = and_bytes(_mm512_srli_epi16(sm[g / 4], 4), 0x0f);
-        put_scale(scale, wide, (size_t)g, _mm512_mul_ps(d, f32_of_byte(s, g % 4)));
-        put_scale(min, wide, (size_t)g, _mm512_mul_ps(dmin, f32_of_byte(m, g % 4)));
+    HL_UNROLL for (int half = 0; half < 2; half++) {
+        HL_UNROLL for (int piece = 0; piece < 2; piece++) {
+            __m512i v[4];
+            load_words(w + 16 + 32 * half + 16 * piece, row_bytes, v);
+            HL_UNROLL for (int k = 0; k < 4; k++)
+                HL_UNROLL for (int j = 0; j < 4; j++)
+                    put_codes(T, true, true, s, half * 32 + piece * 4 + 8 * k + j,
+                              and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03));
+        }
+        HL_UNROLL for (int k = 0; k < 4; k++) {
+            const int     g = 4 * half + k, i = 2 * g % 4;
+            const __m512i sv = low_nibbles(sm[g / 2]), mv = high_nibbles(sm[g / 2]);
+            put_group16(T, true, s, g, _mm512_mul_ps(d, f32_of_byte(sv, i)), _mm512_mul_ps(d, f32_of_byte(sv, i + 1)),
+                        _mm512_mul_ps(dmin, f32_of_byte(mv, i)), _mm512_mul_ps(dmin, f32_of_byte(mv, i + 1)));
+        }
     }
+    advance(T, true, s, 8);
+}
+
+/* 6-bit scale g of q3_k minus 32, times d. */
+HL_INLINE __m512 scale_q3_k(__m512 d, const __m512i six[4], int g) {
+    const __m512i sc = _mm512_sub_epi32(byte_of_lane(six[g / 4], g % 4), _mm512_set1_epi32(32));
+    return _mm512_mul_ps(d, _mm512_cvtepi32_ps(sc));
 }
 
 /* hmask 32, low two bits 64 as in q2_k, 12 bytes of 6-bit scales, d. Bit g of hmask byte i is the third
  * bit of column i of group g (of 32). */
-HL_INLINE void codes16_q3_k(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min) {
-    _Alignas(64) uint16_t staged[1][16];
+HL_INLINE void codes16_q3_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
-    (void)min;
-    stage_u16(w + 108, row_bytes, 0, 1, staged);
-    HL_UNROLL for (size_t piece = 0; piece < 2; piece++) {
-        __m512i third[4];
-        load_words(w + 16 * piece, row_bytes, third);
-        HL_UNROLL for (size_t half = 0; half < 2; half++) {
+    /* Twelve bytes of scales end at d: read the 16 that end there and skip the first word. */
+    __m512i h[4], six[4], third[2][4];
+    load_words(w + 92, row_bytes, h);
+    six[0] = _mm512_or_si512(low_nibbles(h[1]), and_bytes(_mm512_slli_epi16(h[3], 4), 0x30));
+    six[1] = _mm512_or_si512(low_nibbles(h[2]), and_bytes(_mm512_slli_epi16(h[3], 2), 0x30));
+    six[2] = _mm512_or_si512(high_nibbles(h[1]), and_bytes(h[3], 0x30));
+    six[3] = _mm512_or_si512(high_nibbles(h[2]), and_bytes(_mm512_srli_epi16(h[3], 2), 0x30));
+    load_words(w, row_bytes, third[0]);
+    load_words(w + 16, row_bytes, third[1]);
+    const __m512 d = gather_f16(w + 108, row_bytes);
+    HL_UNROLL for (int half = 0; half < 2; half++) {
+        HL_UNROLL for (int piece = 0; piece < 2; piece++) {
             __m512i v[4];
             load_words(w + 32 + 32 * half + 16 * piece, row_bytes, v);
-            HL_UNROLL for (size_t j = 0; j < 4; j++) {
-                HL_UNROLL for (size_t k = 0; k < 4; k++) {
-                    const unsigned bit = (unsigned)(4 * half + k); /* move it to bit 2 */
-                    const __m512i  t = bit <= 2 ? _mm512_slli_epi16(third[j], 2 - bit) : _mm512_srli_epi16(third[j], bit - 2);
-                    const __m512i  low = and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03);
-                    put_codes(codes, wide, half * 32 + k * 8 + piece * 4 + j, _mm512_or_si512(low, and_bytes(t, 0x04)));
-                }
-            }
+            HL_UNROLL for (int k = 0; k < 4; k++)
+                HL_UNROLL for (int j = 0; j < 4; j++)
+                    put_codes(T, true, false, s, half * 32 + piece * 4 + 8 * k + j,
+                              _mm512_or_si512(and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03),
+                                              one_bit(third[piece][j], (unsigned)(4 * half + k), 2)));
+        }
+        HL_UNROLL for (int k = 0; k < 4; k++) {
+            const int g = 4 * half + k;
+            put_group16(T, false, s, g, scale_q3_k(d, six, 2 * g), scale_q3_k(d, six, 2 * g + 1), _mm512_setzero_ps(),
+                        _mm512_setzero_ps());
         }
     }
-    /* Twelve bytes of scales end at d: read the 16 that end there and skip the first word. */
-    __m512i s[4], six[4];
-    load_words(w + 92, row_bytes, s);
-    six[0] = _mm512_or_si512(and_bytes(s[1], 0x0f), and_bytes(_mm512_slli_epi16(s[3], 4), 0x30));
-    six[1] = _mm512_or_si512(and_bytes(s[2], 0x0f), and_bytes(_mm512_slli_epi16(s[3], 2), 0x30));
-    six[2] = _mm512_or_si512(and_bytes(_mm512_srli_epi16(s[1], 4), 0x0f), and_bytes(s[3], 0x30));
-    six[3] = _mm512_or_si512(and_bytes(_mm512_srli_epi16(s[2], 4), 0x0f), and_bytes(_mm512_srli_epi16(s[3], 2), 0x30));
-    const __m512 d = f32_of_staged_f16(staged[0]);
-    HL_UNROLL for (int g = 0; g < 16; g++) {
-        const __m512i sc = _mm512_sub_epi32(byte_of_lane(six[g / 4], g % 4), _mm512_set1_epi32(32));
-        put_scale(scale, wide, (size_t)g, _mm512_mul_ps(d, _mm512_cvtepi32_ps(sc)));
-    }
+    advance(T, true, s, 8);
 }
 
 /* d, 16 bits of high scale pairs, 4 bytes of low scale nibbles, 128 bytes of nibbles. */
-HL_INLINE void codes16_iq4_xs(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min) {
-    _Alignas(64) uint32_t staged[2][16];
-    (void)n_cols;
-    (void)min;
-    stage_u32(w, row_bytes, 4, 2, staged);
-    HL_UNROLL for (size_t g = 0; g < 8; g++) put_table_nibbles(w + 8 + 16 * g, row_bytes, iq4_table(), wide, codes, 8 * g);
-    const __m512i head = _mm512_load_si512(staged[0]), low = _mm512_load_si512(staged[1]);
+HL_INLINE void codes16_iq4_xs(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
+    const __m512i         table = iq4_table();
+    const __m512i head = gather_u32(w, row_bytes), low = gather_u32(w + 4, row_bytes);
     const __m512  d = f32_of_low_f16(head);
+    (void)n_cols;
     HL_UNROLL for (unsigned g = 0; g < 8; g++) {
+        put_table_nibbles(T, s, 8 * (int)g, w + 8 + 16 * g, row_bytes, table);
         const __m512i lo = _mm512_and_si512(_mm512_srli_epi32(low, 4 * g), _mm512_set1_epi32(0x0f));
         const __m512i hi = _mm512_and_si512(_mm512_slli_epi32(_mm512_srli_epi32(head, 16 + 2 * g), 4), _mm512_set1_epi32(0x30));
         const __m512i sc = _mm512_sub_epi32(_mm512_or_si512(lo, hi), _mm512_set1_epi32(32));
-        put_scale(scale, wide, g, _mm512_mul_ps(d, _mm512_cvtepi32_ps(sc)));
+        put_group32(T, false, s, (int)g, _mm512_mul_ps(d, _mm512_cvtepi32_ps(sc)), _mm512_setzero_ps());
     }
+    advance(T, false, s, 8);
 }
 
 /* ---- what gemv and unpack share ---- */
@@ -368,7 +382,7 @@ enum {
 
 enum { BLOCK_BYTES_MAX = 272 }; /* of 256 columns of any type */
 
-typedef void codes16_fn(const uint8_t *w, size_t row_bytes, size_t n_cols, int wide, uint8_t *codes, float *scale, float *min);
+typedef void codes16_fn(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols);
 
 /* A strip with fewer than 16 rows is copied, a block of columns at a time, with zeros for the rest. */
 typedef struct row_stage {

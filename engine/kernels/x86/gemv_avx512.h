@@ -2,8 +2,7 @@
  *
  * gemv_avx512.h - the type-independent part of gemv: strips of 16 rows, 256 columns at a time.
  *
- * A strip's codes go to a tile of 4 KB in the first-level cache and are multiplied with all tokens
- * from there. Sixteen sequential streams are more than hardware prefetchers follow, so the rows'
+ * Codes are multiplied with all tokens of the call while they are in registers. Sixteen sequential streams are more than hardware prefetchers follow, so the rows'
  * bytes are requested ahead by hand, going on into the next strip at the end of the rows.
  */
 #ifndef HL_ENGINE_KERNELS_X86_GEMV_AVX512_H
@@ -23,16 +22,19 @@ HL_INLINE void prefetch_rows(const uint8_t *p, size_t row_bytes, size_t n_bytes)
         for (size_t i = 0; i < n_bytes; i += 64) _mm_prefetch((const char *)p + i, _MM_HINT_T0);
 }
 
-/* One strip times T tokens; n_rows < 16 only in the last strip. `next` rows follow this strip. */
+/* One strip times T tokens; n_rows < 16 only in the last strip. */
 HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, const bool has_min, int32_t offset,
                               size_t block_bytes, const uint8_t *w, size_t row_bytes, size_t n_rows, const hl_act *x,
                               size_t token, float *y, size_t y_stride) {
-    _Alignas(64) uint8_t codes[TILE_COLS / 4 * 64];
-    _Alignas(64) float scale[2 * TILE_GROUPS * 16], min[2 * TILE_GROUPS * 16];
-    __m512    acc[TILE_TOKENS_MAX][2];
     row_stage stage;
-    HL_UNROLL for (int t = 0; t < T; t++) acc[t][0] = _mm512_setzero_ps();
-    size_t left = row_bytes;
+    tile_sums sums;
+    sink      s;
+    size_t    left = row_bytes;
+    tile_in   in = {.n_cols = x->n_cols, .offset = offset};
+    s.q = x->q + token * x->n_cols;
+    s.d = x->d + token * (x->n_cols / 32);
+    s.n_cols = x->n_cols;
+    HL_UNROLL for (int t = 0; t < T; t++) s.acc[t] = _mm512_setzero_ps();
     for (size_t c = 0; c < x->n_cols; c += TILE_COLS, w += block_bytes) {
         const size_t   n = x->n_cols - c < TILE_COLS ? x->n_cols - c : TILE_COLS;
         const size_t   bytes = block_bytes * n / TILE_COLS;
@@ -46,18 +48,14 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
             prefetch_rows(w + AHEAD_BYTES + (left > AHEAD_BYTES ? 0 : 15 * row_bytes), row_bytes, bytes);
         }
         left -= bytes;
-        codes16(p, stride, n, 1, codes, scale, min);
-        const tile_in in = {.codes = codes, .scale = scale, .min = min, .n_groups = n / 32, .n_cols = x->n_cols,
-                            .q = x->q + token * x->n_cols + c,
-                            .d = x->d + token * (x->n_cols / 32) + c / 32,
-                            .sum16 = x->sum16 + token * (x->n_cols / 16) + c / 16,
-                            .offset = offset};
-        tile_sums sums;
+        in.n_groups = n / 32;
+        in.sum16 = x->sum16 + token * (x->n_cols / 16) + c / 16;
         prepare_sums(&sums, &in, T, g16, has_min);
-        multiply_tile(T, 1, g16, has_min, &in, &sums, acc);
+        s.sums = sums.v[0];
+        codes16(T, &s, p, stride, n);
     }
     const __mmask16 m = n_rows < ROWS16 ? (__mmask16)((1u << n_rows) - 1) : 0xffff;
-    HL_UNROLL for (int t = 0; t < T; t++) _mm512_mask_storeu_ps(y + (token + (size_t)t) * y_stride, m, acc[t][0]);
+    HL_UNROLL for (int t = 0; t < T; t++) _mm512_mask_storeu_ps(y + (token + (size_t)t) * y_stride, m, s.acc[t]);
 }
 
 HL_INLINE void gemv16(codes16_fn *codes16, const bool g16, const bool has_min, int32_t offset, size_t block_bytes,

@@ -45,26 +45,55 @@ HL_INLINE void load_words(const uint8_t *p, size_t row_bytes, __m512i ret[4]) {
     ret[3] = _mm512_unpackhi_epi64(ab_hi, cd_hi);
 }
 
-/* Small fields at the head of 32-column blocks go through general registers and a table in the
- * first-level cache: that leaves the vector ports to the codes. */
-HL_INLINE void stage_u8(const uint8_t *p, size_t row_bytes, size_t block_bytes, size_t n, uint8_t (*ret)[16]) {
-    for (size_t r = 0; r < ROWS16; r++, p += row_bytes)
-        for (size_t b = 0; b < n; b++) ret[b][r] = p[b * block_bytes];
+/* Small fields, one per row, by inserts from memory: they need neither general registers nor a detour
+ * through a table, whose narrow stores would stall the wide load. */
+HL_INLINE __m128i gather_u8(const uint8_t *p, size_t row_bytes) {
+    __m128i v = _mm_setzero_si128();
+#define ROW(r) v = _mm_insert_epi8(v, p[(r) * row_bytes], r);
+    ROW(0) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7)
+    ROW(8) ROW(9) ROW(10) ROW(11) ROW(12) ROW(13) ROW(14) ROW(15)
+#undef ROW
+    return v;
 }
 
-HL_INLINE void stage_u16(const uint8_t *p, size_t row_bytes, size_t block_bytes, size_t n, uint16_t (*ret)[16]) {
-    for (size_t r = 0; r < ROWS16; r++, p += row_bytes)
-        for (size_t b = 0; b < n; b++) memcpy(&ret[b][r], p + b * block_bytes, 2);
+HL_INLINE int read_u16(const uint8_t *p) {
+    uint16_t v;
+    memcpy(&v, p, 2);
+    return v;
 }
 
-HL_INLINE void stage_u32(const uint8_t *p, size_t row_bytes, size_t block_bytes, size_t n, uint32_t (*ret)[16]) {
-    for (size_t r = 0; r < ROWS16; r++, p += row_bytes)
-        for (size_t b = 0; b < n; b++) memcpy(&ret[b][r], p + b * block_bytes, 4);
+HL_INLINE int read_u32(const uint8_t *p) {
+    int v;
+    memcpy(&v, p, 4);
+    return v;
 }
 
-HL_INLINE __m512 f32_of_staged_f16(const uint16_t *staged) {
-    return _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)staged));
+HL_INLINE __m256i gather_u16(const uint8_t *p, size_t row_bytes) {
+    __m128i        lo = _mm_setzero_si128(), hi = lo;
+    const uint8_t *q = p + 8 * row_bytes;
+#define ROW(r)                                               \
+    lo = _mm_insert_epi16(lo, read_u16(p + (r) * row_bytes), r); \
+    hi = _mm_insert_epi16(hi, read_u16(q + (r) * row_bytes), r);
+    ROW(0) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7)
+#undef ROW
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(lo), hi, 1);
 }
+
+HL_INLINE __m128i gather_4u32(const uint8_t *p, size_t row_bytes) {
+    __m128i v = _mm_cvtsi32_si128(read_u32(p));
+    v = _mm_insert_epi32(v, read_u32(p + row_bytes), 1);
+    v = _mm_insert_epi32(v, read_u32(p + 2 * row_bytes), 2);
+    return _mm_insert_epi32(v, read_u32(p + 3 * row_bytes), 3);
+}
+
+HL_INLINE __m512i gather_u32(const uint8_t *p, size_t row_bytes) {
+    __m512i v = _mm512_castsi128_si512(gather_4u32(p, row_bytes));
+    v = _mm512_inserti32x4(v, gather_4u32(p + 4 * row_bytes, row_bytes), 1);
+    v = _mm512_inserti32x4(v, gather_4u32(p + 8 * row_bytes, row_bytes), 2);
+    return _mm512_inserti32x4(v, gather_4u32(p + 12 * row_bytes, row_bytes), 3);
+}
+
+HL_INLINE __m512 gather_f16(const uint8_t *p, size_t row_bytes) { return _mm512_cvtph_ps(gather_u16(p, row_bytes)); }
 
 /* f16 in the low or the high half of each lane. */
 HL_INLINE __m512 f32_of_low_f16(__m512i v) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)); }
@@ -81,14 +110,6 @@ HL_INLINE __m512i byte_of_lane(__m512i v, int i) {
 HL_INLINE __m512 f32_of_byte(__m512i v, int i) { return _mm512_cvtepi32_ps(byte_of_lane(v, i)); }
 HL_INLINE __m512 f32_of_signed_byte(__m512i v, int i) {
     return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(v, (unsigned)(24 - 8 * i)), 24));
-}
-
-/* Where the codes of 16 rows go: `wide` is 1 for a tile of 16 rows, 2 for half of a panel of 32. */
-HL_INLINE void put_codes(uint8_t *codes, int wide, size_t step, __m512i v) {
-    _mm512_store_si512(codes + step * 64 * (size_t)wide, v);
-}
-HL_INLINE void put_scale(float *scale, int wide, size_t group, __m512 v) {
-    _mm512_store_ps(scale + group * 16 * (size_t)wide, v);
 }
 
 #endif

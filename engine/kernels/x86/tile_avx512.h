@@ -12,6 +12,10 @@
 
 #include "engine/kernels/x86/rows16_avx512.h"
 
+#ifndef HL_DOT
+#define HL_DOT(acc, w, x) ((void)(w), (void)(x), (acc)) /* who only unpacks multiplies nothing */
+#endif
+
 enum { TILE_TOKENS_MAX = 8, SLICE_GROUPS = 16 };
 
 /* What one tile multiplies: at most SLICE_GROUPS groups of 32 columns. */

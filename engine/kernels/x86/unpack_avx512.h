@@ -29,7 +29,8 @@ HL_INLINE void unpack16(codes16_fn *codes16, size_t block_bytes, const uint8_t *
                 from = stage.bytes[0];
                 stride = BLOCK_BYTES_MAX;
             }
-            codes16(from, stride, n, 2, codes, p->scale + at, p->min + at);
+            sink s = {.codes = codes, .scale = p->scale + at, .min = p->min + at};
+            codes16(0, &s, from, stride, n);
             if (rows >= ROWS16) continue;
             clear_lanes(codes, (__mmask16)((1u << rows) - 1), n / 4);
             clear_lanes(p->scale + at, (__mmask16)((1u << rows) - 1), n / p->group);

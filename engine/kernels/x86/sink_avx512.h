@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sink_avx512.h - what becomes of the codes and scales that codes_avx512.h reads from 16 rows.
+ *
+ * T = 0: they are stored in one half of a panel. T > 0: they are multiplied with T tokens at once, so
+ * that few tokens never pay for a panel; the including file then defines HL_DOT (tile_avx512.h).
+ * Lane i is row i. Order of float operations: kernels.h.
+ */
+#ifndef HL_ENGINE_KERNELS_X86_SINK_AVX512_H
+#define HL_ENGINE_KERNELS_X86_SINK_AVX512_H
+
+#include "engine/kernels/x86/tile_avx512.h"
+
+enum { SINK_TOKENS = 8, PANEL_STEP_BYTES = 4 * HL_PANEL_ROWS };
+
+typedef struct sink {
+    /* T = 0: the next block of the panel */
+    uint8_t *codes;
+    float   *scale, *min;
+    /* T > 0: the next block of the tokens */
+    const int8_t  *q;
+    const float   *d;
+    const int32_t *sums;   /* of tile_sums, [SINK_TOKENS][2 * SLICE_GROUPS] */
+    size_t         n_cols; /* between tokens, as in tile_in */
+    __m512         acc[SINK_TOKENS];
+    __m512i        isum[SINK_TOKENS][2 * TILE_GROUPS];
+} sink;
+
+HL_INLINE __m512i sum_of(const sink *s, int t, int i) { return _mm512_set1_epi32(s->sums[t * 2 * SLICE_GROUPS + i]); }
+
+/* Codes of the four columns of step `step` of the block; a group's first step comes first. */
+HL_INLINE void put_codes(const int T, const bool g16, const bool has_min, sink *s, const int step, __m512i v) {
+    const int per = g16 ? 4 : 8;
+    if (T == 0) _mm512_store_si512(s->codes + step * PANEL_STEP_BYTES, v);
+    HL_UNROLL for (int t = 0; t < T; t++) {
+        const __m512i x = four_columns(s->q + (size_t)t * s->n_cols + 4 * step);
+        __m512i       from = s->isum[t][step / per];
+        if (step % per == 0) from = has_min ? _mm512_setzero_si512() : sum_of(s, t, step / per);
+        s->isum[t][step / per] = HL_DOT(from, v, x);
+    }
+}
+
+/* Group g of the block is complete. */
+HL_INLINE void put_group32(const int T, const bool has_min, sink *s, const int g, __m512 scale, __m512 min) {
+    if (T == 0) {
+        _mm512_store_ps(s->scale + g * HL_PANEL_ROWS, scale);
+        if (has_min) _mm512_store_ps(s->min + g * HL_PANEL_ROWS, min);
+    }
+    HL_UNROLL for (int t = 0; t < T; t++) {
+        __m512 f = _mm512_mul_ps(_mm512_cvtepi32_ps(s->isum[t][g]), scale);
+        if (has_min) f = _mm512_fnmadd_ps(min, _mm512_castsi512_ps(sum_of(s, t, g)), f);
+        s->acc[t] = _mm512_fmadd_ps(f, _mm512_set1_ps(s->d[(size_t)t * (s->n_cols / 32) + (size_t)g]), s->acc[t]);
+    }
+}
+
+HL_INLINE void put_group16(const int T, const bool has_min, sink *s, const int g, __m512 scale0, __m512 scale1, __m512 min0,
+                           __m512 min1) {
+    if (T == 0) {
+        _mm512_store_ps(s->scale + 2 * g * HL_PANEL_ROWS, scale0);
+        _mm512_store_ps(s->scale + (2 * g + 1) * HL_PANEL_ROWS, scale1);
+        if (has_min) _mm512_store_ps(s->min + 2 * g * HL_PANEL_ROWS, min0);
+        if (has_min) _mm512_store_ps(s->min + (2 * g + 1) * HL_PANEL_ROWS, min1);
+    }
+    HL_UNROLL for (int t = 0; t < T; t++) {
+        __m512 f = _mm512_mul_ps(_mm512_cvtepi32_ps(s->isum[t][2 * g]), scale0);
+        f = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s->isum[t][2 * g + 1]), scale1, f);
+        if (has_min) f = _mm512_fnmadd_ps(min0, _mm512_castsi512_ps(sum_of(s, t, 2 * g)), f);
+        if (has_min) f = _mm512_fnmadd_ps(min1, _mm512_castsi512_ps(sum_of(s, t, 2 * g + 1)), f);
+        s->acc[t] = _mm512_fmadd_ps(f, _mm512_set1_ps(s->d[(size_t)t * (s->n_cols / 32) + (size_t)g]), s->acc[t]);
+    }
+}
+
+/* Go on to the next block, n groups of 32 columns further. */
+HL_INLINE void advance(const int T, const bool g16, sink *s, int n) {
+    if (T == 0) {
+        s->codes += 8 * n * PANEL_STEP_BYTES;
+        s->scale += (g16 ? 2 : 1) * n * HL_PANEL_ROWS;
+        s->min += (g16 ? 2 : 1) * n * HL_PANEL_ROWS;
+    } else {
+        s->q += 32 * n;
+        s->d += n;
+        s->sums += (g16 ? 2 : 1) * n;
+    }
+}
+
+#endif
