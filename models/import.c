@@ -226,7 +226,7 @@ static hl_status add_params(import_job *job, hl_err *err) {
 static hl_status add_messages(import_job *job, hl_err *err) {
     const hl_import_options *o = job->options;
     hl_str                   json;
-    hl_str_init(&json, HL_STORE_TEXT_MAX_BYTES);
+    hl_str_init(&json, 8 * (size_t)HL_STORE_TEXT_MAX_BYTES); /* add_text() has the real limit */
     hl_str_add_char(&json, '[');
     for (size_t i = 0; i < o->n_messages; i++) {
         hl_str_add_text(&json, i ? ",{\"role\":" : "{\"role\":");
@@ -236,7 +236,7 @@ static hl_status add_messages(import_job *job, hl_err *err) {
         hl_str_add_char(&json, '}');
     }
     hl_str_add_char(&json, ']');
-    const hl_status status = json.failed ? hl_fail(err, HL_E_LIMIT, "import: messages are too long")
+    const hl_status status = json.failed ? hl_fail(err, HL_E_NOMEM, "import: no memory for messages")
                                          : add_text(job, HL_MEDIA_MESSAGES, hl_str_view(&json), err);
     hl_str_done(&json);
     return status;

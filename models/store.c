@@ -53,18 +53,30 @@ void hl_store_manifest_path(const hl_store *s, const hl_name *name, char ret[PAT
 
 /* ---- open, close ---- */
 
-static void read_id(hl_store *s) {
-    char   path[PATH_MAX], *text = NULL;
-    size_t len = 0;
-    hl_store_path(s, LOCK_FILE, path);
-    if (hl_file_read(path, 256, &text, &len, NULL) != HL_OK) return;
+/* Read the folder's id; it stays "" when the file holds none. An id is never made anew because of a
+ * failure: blobs that are ours would turn into strangers. */
+static hl_status read_id(hl_store *s, int fd, const char *path, hl_err *err) {
+    char         text[sizeof ID_HEAD + HL_STORE_ID_BYTES] = "";
     const size_t head = sizeof ID_HEAD - 1, n_hex = HL_STORE_ID_BYTES - 1;
-    if (len >= head + n_hex && memcmp(text, ID_HEAD, head) == 0 &&
-        strspn(text + head, "0123456789abcdef") == n_hex) {
-        memcpy(s->id, text + head, n_hex);
-        s->id[n_hex] = '\0';
-    }
-    hl_free(text);
+    ssize_t      got;
+    do got = pread(fd, text, sizeof text - 1, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) return hl_fail(err, HL_E_IO, "read '%s': %s", path, strerror(errno));
+    s->id[0] = '\0';
+    if (memcmp(text, ID_HEAD, head) == 0 && strspn(text + head, "0123456789abcdef") == n_hex)
+        (void)snprintf(s->id, sizeof s->id, "%.*s", (int)n_hex, text + head);
+    return HL_OK;
+}
+
+/* A folder without the file, or one that cannot be read, has no id yet. */
+static void look_for_id(hl_store *s) {
+    char path[PATH_MAX];
+    hl_store_path(s, LOCK_FILE, path);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    if (read_id(s, fd, path, NULL) != HL_OK)
+        hl_event(s->events, HL_LOG_WARN, "models", "store-id-unreadable", "path=\"%s\"", path);
+    (void)close(fd);
 }
 
 static hl_status open_db(hl_store *s, const char *db_path, hl_err *err) {
@@ -91,7 +103,7 @@ hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, h
     (void)pthread_mutex_init(&s->mutex, NULL);
     s->events = options->events;
     memcpy(s->models_path, options->models_path, len);
-    read_id(s);
+    look_for_id(s);
     const hl_status status = options->db_path ? open_db(s, options->db_path, err) : HL_OK;
     if (status != HL_OK) {
         hl_store_close(s);
@@ -152,8 +164,7 @@ hl_status hl_store_lock(hl_store *s, int *ret_fd, hl_err *err) {
     const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) return hl_fail(err, HL_E_IO, "open '%s': %s", path, strerror(errno));
     status = wait_for_lock(fd, path, err);
-    s->id[0] = '\0'; /* it may have been made anew since */
-    if (status == HL_OK) read_id(s);
+    if (status == HL_OK) status = read_id(s, fd, path, err); /* it may have been made since */
     if (status == HL_OK && !s->id[0]) status = write_id(s, fd, path, err);
     if (status != HL_OK) {
         (void)close(fd);

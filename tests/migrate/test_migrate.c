@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_migrate.c - a database of every released schema, of a newer one, damaged, and raced for.
+ *
+ * The databases are made here from the migrations themselves, up to each version, with rows in the
+ * tables that people fill.
+ */
+#define _GNU_SOURCE
+#include "../unit/store_fixture.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/wait.h>
+
+#include "models/db/db.h"
+#include "models/db/migrations.h"
+
+static void exec(sqlite3 *sql, const char *query) {
+    char *text = NULL;
+    if (sqlite3_exec(sql, query, NULL, NULL, &text) != SQLITE_OK) fail_msg("%s: %s", query, text);
+}
+
+static sqlite3 *open_raw(const fixture *f) {
+    sqlite3 *sql = NULL;
+    assert_int_equal(sqlite3_open(f->db, &sql), SQLITE_OK);
+    return sql;
+}
+
+static int read_int(const fixture *f, const char *query) {
+    sqlite3      *sql = open_raw(f);
+    sqlite3_stmt *st = NULL;
+    if (sqlite3_prepare_v2(sql, query, -1, &st, NULL) != SQLITE_OK) fail_msg("%s: %s", query, sqlite3_errmsg(sql));
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    const int v = sqlite3_column_int(st, 0);
+    (void)sqlite3_finalize(st);
+    (void)sqlite3_close(sql);
+    return v;
+}
+
+static void make_version(const fixture *f, int version) {
+    sqlite3 *sql = open_raw(f);
+    char     text[64];
+    for (int i = 0; i < version; i++) exec(sql, hl_migrations[i].sql);
+    (void)snprintf(text, sizeof text, "PRAGMA user_version = %d", version);
+    exec(sql, text);
+    if (version >= 1)
+        exec(sql, "INSERT INTO blob VALUES ('0123', 'abcd', 1, 2, 3, 4, 1, 5)");
+    if (version >= 2) {
+        exec(sql, "INSERT INTO usage VALUES ('registry.ollama.ai/library/x:latest', 1234, 7)");
+        exec(sql, "INSERT INTO chat VALUES (1, 'talk', 'x', 1, 2)");
+        exec(sql, "INSERT INTO chat_message VALUES (1, 0, 'user', 'hi', '', '{}', 3)");
+    }
+    (void)sqlite3_close(sql);
+}
+
+static bool has_file(const fixture *f, const char *part) {
+    DIR                 *dir = opendir(f->dir);
+    const struct dirent *e;
+    bool                 found = false;
+    while ((e = readdir(dir))) found = found || strstr(e->d_name, part);
+    (void)closedir(dir);
+    return found;
+}
+
+static void a_database_of_every_schema_is_brought_up_to_date(void **state) {
+    (void)state;
+    for (int version = 0; version <= hl_db_newest_version(); version++) {
+        fixture f;
+        hl_err  err = {0};
+        hl_db  *db = NULL;
+        fixture_init(&f);
+        make_version(&f, version);
+        if (hl_db_open(f.db, &f.sink, &db, &err) != HL_OK) fail_msg("version %d: %s", version, err.text);
+        hl_blob_row row;
+        assert_int_equal(hl_db_find_blob(db, "0123", "abcd", &row), version >= 1);
+        if (version >= 2) assert_int_equal(hl_db_last_used_ms(db, "registry.ollama.ai/library/x:latest"), 1234);
+        hl_db_close(db);
+        assert_int_equal(read_int(&f, "PRAGMA user_version"), hl_db_newest_version());
+        if (version >= 2) assert_int_equal(read_int(&f, "SELECT count(*) FROM chat_message"), 1);
+        char backup[64];
+        (void)snprintf(backup, sizeof backup, "hyperlama.db.v%d.bak", version);
+        assert_int_equal(has_file(&f, backup), version > 0 && version < hl_db_newest_version());
+        assert_false(has_file(&f, "partial"));
+        assert_false(has_file(&f, "damaged"));
+        fixture_done(&f);
+    }
+}
+
+static void migrations_have_no_gaps(void **state) {
+    (void)state;
+    for (size_t i = 0; i < hl_n_migrations; i++) {
+        assert_int_equal(hl_migrations[i].version, (int)i + 1);
+        assert_int_equal(atoi(hl_migrations[i].name), (int)i + 1);
+    }
+}
+
+static void a_newer_database_is_refused_and_left_alone(void **state) {
+    (void)state;
+    fixture                f;
+    hl_err                 err = {0};
+    hl_store              *s = NULL;
+    char                   text[64];
+    fixture_init(&f);
+    make_version(&f, hl_db_newest_version());
+    sqlite3 *sql = open_raw(&f);
+    (void)snprintf(text, sizeof text, "PRAGMA user_version = %d", hl_db_newest_version() + 1);
+    exec(sql, text);
+    (void)sqlite3_close(sql);
+    const hl_store_options o = {.models_path = f.models, .db_path = f.db, .events = &f.sink};
+    assert_int_equal(hl_store_open(&o, &s, &err), HL_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "newer"));
+    assert_non_null(strstr(err.text, f.db));
+    assert_int_equal(read_int(&f, "SELECT count(*) FROM chat"), 1);
+    fixture_done(&f);
+}
+
+/* Overwrite the file with one kind of damage after another; each time the store works on. */
+static void a_damaged_database_is_moved_aside_and_the_index_made_anew(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 5; kind++) {
+        fixture          f;
+        hl_err           err = {0};
+        hl_stored_model *m = NULL;
+        hl_store_list   *list = NULL;
+        fixture_init(&f);
+        hl_store   *s = fixture_open(&f);
+        const char *path = make_gguf(&f, "a.gguf", 64, 1);
+        assert_int_equal(hl_store_import(s, &path, 1, "a", NULL, NULL, &err), HL_OK);
+        hl_store_close(s);
+
+        char command[600];
+        const char *const how[] = {
+            "printf 'this is not a database, it is some text of enough length to have a header' > '%s'",
+            "dd if=/dev/urandom of='%s' bs=4096 count=4 seek=1 conv=notrunc status=none",
+            "dd if=/dev/zero of='%s' bs=100 count=1 conv=notrunc status=none",
+            "truncate -s 5000 '%s'",
+            "dd if=/dev/urandom of='%s' bs=1 count=60 seek=110 conv=notrunc status=none",
+        };
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        (void)snprintf(command, sizeof command, how[kind], f.db);
+#pragma GCC diagnostic pop
+        assert_int_equal(system(command), 0);
+
+        s = fixture_open(&f);
+        if (!strstr(f.events, "database-damaged")) fail_msg("damage %d not noticed", kind);
+        assert_true(has_file(&f, "damaged"));
+        assert_int_equal(hl_store_list_models(s, NULL, &list, &err), HL_OK);
+        assert_int_equal(list->n, 1);
+        hl_store_list_free(list);
+        assert_int_equal(hl_store_open_model(s, "a", HL_OPEN_FOR_LOAD, &m, &err), HL_OK);
+        hl_stored_model_free(m);
+        hl_store_close(s);
+        assert_int_equal(read_int(&f, "SELECT count(*) FROM model"), 1);
+        assert_int_equal(read_int(&f, "SELECT count(*) > 0 FROM blob"), 1);
+        fixture_done(&f);
+    }
+}
+
+static void a_missing_database_is_made_anew(void **state) {
+    (void)state;
+    fixture        f;
+    hl_err         err = {0};
+    hl_store_list *list = NULL;
+    hl_removed     removed;
+    fixture_init(&f);
+    hl_store   *s = fixture_open(&f);
+    const char *path = make_gguf(&f, "a.gguf", 64, 1);
+    assert_int_equal(hl_store_import(s, &path, 1, "a", NULL, NULL, &err), HL_OK);
+    hl_store_close(s);
+    assert_int_equal(unlink(f.db), 0);
+    s = fixture_open(&f);
+    assert_int_equal(hl_store_list_models(s, NULL, &list, &err), HL_OK);
+    assert_int_equal(list->n, 1);
+    hl_store_list_free(list);
+    assert_int_equal(hl_store_remove(s, "a", &removed, &err), HL_OK);
+    hl_store_close(s);
+    fixture_done(&f);
+}
+
+static void many_processes_may_make_it_at_once(void **state) {
+    (void)state;
+    enum { N = 6 };
+    fixture f;
+    pid_t   pids[N];
+    for (int version = 0; version < 2; version++) {
+        fixture_init(&f);
+        if (version) make_version(&f, version);
+        for (int i = 0; i < N; i++) {
+            pids[i] = fork();
+            if (pids[i] != 0) continue;
+            hl_db *db = NULL;
+            hl_err err = {0};
+            if (hl_db_open(f.db, NULL, &db, &err) != HL_OK) {
+                fprintf(stderr, "%s\n", err.text);
+                _exit(1);
+            }
+            for (int k = 0; k < 10; k++) hl_db_add_use(db, "x", k);
+            hl_db_close(db);
+            _exit(0);
+        }
+        for (int i = 0; i < N; i++) {
+            int how = 0;
+            assert_int_equal(waitpid(pids[i], &how, 0), pids[i]);
+            assert_int_equal(how, 0);
+        }
+        assert_int_equal(read_int(&f, "SELECT n_uses FROM usage"), 10 * N);
+        fixture_done(&f);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(migrations_have_no_gaps),
+        cmocka_unit_test(a_database_of_every_schema_is_brought_up_to_date),
+        cmocka_unit_test(a_newer_database_is_refused_and_left_alone),
+        cmocka_unit_test(a_damaged_database_is_moved_aside_and_the_index_made_anew),
+        cmocka_unit_test(a_missing_database_is_made_anew),
+        cmocka_unit_test(many_processes_may_make_it_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
