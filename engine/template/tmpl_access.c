@@ -50,8 +50,8 @@ static bool loop_attr(const hl_tloop *l, hl_view name, hl_tv *ret) {
     else if (hl_view_is(name, "length")) *ret = hl_tv_int(n);
     else if (hl_view_is(name, "revindex")) *ret = hl_tv_int(n - i);
     else if (hl_view_is(name, "revindex0")) *ret = hl_tv_int(n - i - 1);
-    else if (hl_view_is(name, "depth")) *ret = hl_tv_int((int64_t)1);
-    else if (hl_view_is(name, "depth0")) *ret = hl_tv_int(0);
+    else if (hl_view_is(name, "depth")) *ret = hl_tv_int(l->depth0 + 1);
+    else if (hl_view_is(name, "depth0")) *ret = hl_tv_int(l->depth0);
     else if (hl_view_is(name, "previtem"))
         *ret = i > 0 ? loop_item(l, l->i - 1) : hl_tv_undefined(hl_view_of("loop.previtem"));
     else if (hl_view_is(name, "nextitem"))

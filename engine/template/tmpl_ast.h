@@ -59,14 +59,14 @@ typedef enum hl_tnk {
     HL_TN_DATA,         /* value: the text */
     HL_TN_PRINT,        /* a: expressions */
     HL_TN_IF,           /* a: test, b: body, c: else body */
-    HL_TN_FOR,          /* a: target, b: iterable, c: test or NULL, d: body, e: else body */
+    HL_TN_FOR,          /* a: target, b: iterable, c: test or NULL, d: body, e: else body; op: recursive */
     HL_TN_SET,          /* a: target, b: value */
     HL_TN_SET_BLOCK,    /* a: target, b: filters over a hole or NULL, d: body */
     HL_TN_MACRO,        /* sym: name, a: parameters (PARAM), d: body */
     HL_TN_CALL_BLOCK,   /* b: the call, a: parameters, d: body */
     HL_TN_FILTER_BLOCK, /* b: filters over a hole, d: body */
     HL_TN_WITH,         /* a: targets, b: values, d: body */
-    HL_TN_SCOPE,        /* d: body with names of its own */
+    HL_TN_SCOPE,        /* d: body with names of its own; op: sees the outermost names only */
     HL_TN_BREAK,
     HL_TN_CONTINUE,
     /* expressions */

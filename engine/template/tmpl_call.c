@@ -198,7 +198,9 @@ bool hl_trun_call(hl_trun *r, hl_tv callee, hl_targs *c, hl_tv *ret) {
     case HL_TK_JOINER:
     case HL_TK_CYCLER: return call_stateful(r, callee, c, ret);
     case HL_TK_UNDEFINED: return hl_trun_fail_undefined(r, callee);
-    case HL_TK_LOOP: return hl_trun_fail(r, "recursive loops are not supported");
+    case HL_TK_LOOP:
+        if (c->n_pos != 1 || c->n_kw) return hl_trun_fail(r, "loop() takes 1 argument, found %zu", c->n_pos + c->n_kw);
+        return hl_trun_loop_again(r, callee.u.loop, c->pos[0], ret);
     default: return hl_trun_fail(r, "%s is not callable", hl_tv_type_name(callee));
     }
 }

@@ -60,9 +60,9 @@ bool hl_trun_capture(hl_trun *r, hl_tscope *scope, const hl_tn *first, hl_tv *re
     return hl_trun_end(r, mark, ret);
 }
 
-static hl_tflow run_scope(hl_trun *r, const hl_tn *first) {
+static hl_tflow run_scope(hl_trun *r, hl_tscope *parent, const hl_tn *first) {
     hl_tscope *outer = r->scope;
-    if (!(r->scope = hl_tscope_new(r, outer))) {
+    if (!(r->scope = hl_tscope_new(r, parent))) {
         r->scope = outer;
         return HL_TFLOW_FAIL;
     }
@@ -109,13 +109,11 @@ static hl_tflow run_rounds(hl_trun *r, const hl_tn *n, hl_tloop *loop) {
     return flow == HL_TFLOW_FAIL ? flow : HL_TFLOW_NEXT;
 }
 
-static hl_tflow run_for(hl_trun *r, const hl_tn *n) {
-    hl_tv of;
-    if (!hl_trun_eval(r, n->b, &of)) return HL_TFLOW_FAIL;
+static hl_tflow run_loop(hl_trun *r, const hl_tn *n, hl_tv of, int64_t depth0) {
     if (n->c && !filter_items(r, n, of, &of)) return HL_TFLOW_FAIL;
     hl_tloop *loop = hl_trun_get(r, 1, sizeof *loop);
     if (!loop) return HL_TFLOW_FAIL;
-    *loop = (hl_tloop){.of = of};
+    *loop = (hl_tloop){.of = of, .depth0 = depth0, .node = n->op ? n : NULL, .outer = r->scope};
     if (of.kind == HL_TK_RANGE) {
         loop->n = of.u.seq->n;
     } else {
@@ -123,8 +121,28 @@ static hl_tflow run_for(hl_trun *r, const hl_tn *n) {
         if (!hl_tv_to_items(r, of, &items, &loop->n)) return HL_TFLOW_FAIL;
         loop->items = items;
     }
-    if (loop->n == 0) return n->e ? run_scope(r, n->e) : HL_TFLOW_NEXT;
+    if (loop->n == 0) return n->e ? run_scope(r, r->scope, n->e) : HL_TFLOW_NEXT;
     return run_rounds(r, n, loop);
+}
+
+static hl_tflow run_for(hl_trun *r, const hl_tn *n) {
+    hl_tv of;
+    return hl_trun_eval(r, n->b, &of) ? run_loop(r, n, of, 0) : HL_TFLOW_FAIL;
+}
+
+bool hl_trun_loop_again(hl_trun *r, const hl_tloop *l, hl_tv of, hl_tv *ret) {
+    hl_str      *out = r->out;
+    hl_tscope   *scope = r->scope;
+    const size_t mark = hl_trun_begin(r);
+    if (!l->node) return hl_trun_fail(r, "loop() works in a loop marked 'recursive' only");
+    if (!hl_trun_enter(r)) return false;
+    r->out = &r->scratch;
+    r->scope = l->outer;
+    const hl_tflow flow = run_loop(r, l->node, of, l->depth0 + 1);
+    r->scope = scope;
+    r->out = out;
+    hl_trun_leave(r);
+    return flow != HL_TFLOW_FAIL && hl_trun_end(r, mark, ret);
 }
 
 static bool run_set_block(hl_trun *r, const hl_tn *n) {
@@ -220,7 +238,7 @@ static hl_tflow run_statement(hl_trun *r, const hl_tn *n) {
     case HL_TN_CALL_BLOCK: return flow_of(run_call_block(r, n));
     case HL_TN_FILTER_BLOCK: return flow_of(run_filter_block(r, n));
     case HL_TN_WITH: return run_with(r, n);
-    case HL_TN_SCOPE: return run_scope(r, n->d);
+    case HL_TN_SCOPE: return run_scope(r, n->op ? r->root : r->scope, n->d);
     case HL_TN_BREAK: return HL_TFLOW_BREAK;
     case HL_TN_CONTINUE: return HL_TFLOW_CONTINUE;
     default: return flow_of(hl_trun_fail(r, "not a statement"));

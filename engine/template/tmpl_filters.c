@@ -191,7 +191,21 @@ bool hl_tfilter_format(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return hl_tstr_percent(r, text, args, ret);
 }
 
-bool hl_tfilter_pprint(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+bool hl_tfilter_filesizeformat(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    static const char units[] = "kMGTPEZY";
+    hl_tv             number;
+    if (!hl_tfilter_float(r, c, &number)) return false;
+    const bool   binary = hl_tv_truth(c->a[0]);
+    const double base = binary ? 1024 : 1000, n = hl_tv_as_float(number);
     const size_t mark = hl_trun_begin(r);
-    return hl_tv_write_repr(r, &r->scratch, c->self) && hl_trun_end(r, mark, ret);
+    double       unit = base;
+    size_t       i = 0;
+    while (i + 1 < sizeof units - 1 && n >= unit * base) {
+        unit *= base;
+        i++;
+    }
+    if (n == 1) hl_str_add_text(&r->scratch, "1 Byte");
+    else if (n < base) hl_str_add_format(&r->scratch, "%.0f Bytes", trunc(n));
+    else hl_str_add_format(&r->scratch, "%.1f %c%s", n / unit, binary && i == 0 ? 'K' : units[i], binary ? "iB" : "B");
+    return hl_trun_end(r, mark, ret);
 }

@@ -67,6 +67,7 @@ static bool map_attribute(hl_trun *r, const hl_targs *c, hl_tv attribute, hl_tv 
 
 bool hl_tfilter_map(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     const hl_tv *attribute = find_kw(c, "attribute");
+    if (!hl_tv_truth(c->self)) return hl_tv_new_seq(r, HL_TK_GEN, 0, ret); /* none and 0, too, are no items */
     if (c->n_pos == 0 && attribute) return map_attribute(r, c, *attribute, ret);
     if (c->n_pos == 0 || !hl_tv_is_str(c->pos[0])) return hl_trun_fail(r, "map: expected the name of a filter");
     const hl_tdef *def = hl_tfilter_find(hl_tv_view(c->pos[0]));
@@ -86,6 +87,7 @@ static bool select_items(hl_trun *r, const hl_targs *c, bool by_attribute, bool 
     const size_t   at = by_attribute ? 1 : 0;
     const hl_tdef *def = NULL;
     hl_titer       it;
+    if (!hl_tv_truth(c->self)) return hl_tv_new_seq(r, HL_TK_GEN, 0, ret); /* none and 0, too, are no items */
     if (c->n_pos > at) {
         const hl_tv name = c->pos[at];
         def = hl_tv_is_str(name) ? hl_ttest_find(hl_tv_view(name)) : NULL;

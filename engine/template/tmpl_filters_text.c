@@ -192,3 +192,44 @@ bool hl_tfilter_urlencode(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     }
     return hl_trun_end(r, mark, ret);
 }
+
+static bool unescape_entity(hl_str *to, hl_view s, size_t *i) {
+    static const struct {
+        const char *entity, *text;
+    } known[] = {{"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}, {"&#39;", "'"}, {"&#34;", "\""}, {"&quot;", "\""}};
+    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
+        if (!hl_view_has_prefix((hl_view){s.ptr + *i, s.len - *i}, known[k].entity)) continue;
+        hl_str_add_text(to, known[k].text);
+        *i += strlen(known[k].entity);
+        return true;
+    }
+    return false;
+}
+
+/* Without tags and comments, runs of white space as one blank, the five entities as characters. */
+bool hl_tfilter_striptags(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_tv text;
+    if (!hl_tv_to_str(r, c->self, &text) || !hl_trun_steps(r, text.len / 8)) return false;
+    const hl_view s = hl_tv_view(text);
+    const size_t  mark = hl_trun_begin(r);
+    bool          gap = false;
+    for (size_t i = 0; i < s.len;) {
+        uint32_t     cp = 0;
+        const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
+        const bool   comment = hl_view_has_prefix((hl_view){s.ptr + i, s.len - i}, "<!--");
+        const char  *end = cp != '<' ? NULL : memmem(s.ptr + i, s.len - i, comment ? "-->" : ">", comment ? 3 : 1);
+        if (end) {
+            i = (size_t)(end - s.ptr) + (comment ? 3 : 1);
+        } else if (hl_tstr_is_space(cp)) {
+            gap = true;
+            i += n;
+        } else {
+            if (gap && r->scratch.len > mark) hl_str_add_char(&r->scratch, ' ');
+            gap = false;
+            if (cp == '&' && unescape_entity(&r->scratch, s, &i)) continue;
+            hl_str_add(&r->scratch, s.ptr + i, n ? n : 1);
+            i += n ? n : 1;
+        }
+    }
+    return hl_trun_end(r, mark, ret);
+}

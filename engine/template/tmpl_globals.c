@@ -76,3 +76,9 @@ bool hl_tglobal_joiner(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     ret->u.seq->items[0] = c->a[0].kind == HL_TK_MISSING ? hl_tv_str((hl_view){", ", 2}) : c->a[0];
     return true;
 }
+
+bool hl_tglobal_unsupported(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    (void)c;
+    (void)ret;
+    return hl_trun_fail(r, "a function that chat templates have no use for is not supported");
+}

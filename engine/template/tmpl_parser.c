@@ -148,7 +148,7 @@ static hl_tn *parse_for(hl_tparser *p, hl_tn *n) {
     if (!hl_tparse_skip_word(p, "in")) return hl_tparse_fail(p, p->tok, "expected 'in' in 'for'");
     if (!(n->b = hl_tparse_tuple(p, false, "recursive"))) return NULL;
     if (hl_tparse_skip_word(p, "if") && !(n->c = hl_tparse_expr(p, true))) return NULL;
-    if (hl_tparse_is_word(p, "recursive")) return hl_tparse_fail(p, p->tok, "'for ... recursive' is not supported");
+    n->op = hl_tparse_skip_word(p, "recursive");
     p->n_loops++;
     const bool ok = parse_until(p, ends, &n->d);
     p->n_loops--;
@@ -246,8 +246,23 @@ static hl_tn *parse_generation(hl_tparser *p, hl_tn *n) {
     return parse_until_word(p, "endgeneration", &n->d) ? n : NULL;
 }
 
+/* Nothing can extend a chat template, so a block is its own body. */
+static hl_tn *parse_block(hl_tparser *p, hl_tn *n) {
+    const hl_ttoken *name = p->tok;
+    if (!hl_tparse_expect_name(p)) return NULL;
+    n->op = !hl_tparse_skip_word(p, "scoped");
+    (void)hl_tparse_skip_word(p, "required");
+    if (!parse_until_word(p, "endblock", &n->d)) return NULL;
+    if (p->tok->kind == HL_TTOK_NAME && hl_view_eq(p->tok->text, name->text)) p->tok++;
+    return n;
+}
+
 static hl_tn *parse_print(hl_tparser *p, hl_tn *n) {
-    return (n->a = hl_tparse_tuple(p, true, NULL)) ? n : NULL;
+    for (hl_tn **to = &n->a; *to == NULL; to = &(*to)->next) {
+        if (!(*to = hl_tparse_expr(p, true))) return NULL;
+        if (!hl_tparse_skip_op(p, ',')) break;
+    }
+    return n;
 }
 
 static hl_tn *parse_loop_control(hl_tparser *p, hl_tn *n) {
@@ -275,6 +290,7 @@ static hl_tn *parse_statement(hl_tparser *p) {
         {"filter", HL_TN_FILTER_BLOCK, parse_filter_block},
         {"with", HL_TN_WITH, parse_with},
         {"generation", HL_TN_SCOPE, parse_generation},
+        {"block", HL_TN_SCOPE, parse_block},
         {"print", HL_TN_PRINT, parse_print},
         {"break", HL_TN_BREAK, parse_loop_control},
         {"continue", HL_TN_CONTINUE, parse_loop_control},
@@ -282,7 +298,6 @@ static hl_tn *parse_statement(hl_tparser *p) {
         {"import", HL_TN_DATA, parse_unsupported},
         {"from", HL_TN_DATA, parse_unsupported},
         {"extends", HL_TN_DATA, parse_unsupported},
-        {"block", HL_TN_DATA, parse_unsupported},
         {"autoescape", HL_TN_DATA, parse_unsupported},
     };
     const hl_ttoken *tok = p->tok;

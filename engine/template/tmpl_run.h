@@ -46,6 +46,9 @@ struct hl_tloop {
     const hl_tv *items; /* NULL when walked without a copy */
     hl_tv        of;    /* what is walked */
     size_t       i, n;
+    int64_t      depth0;       /* of recursion */
+    const hl_tn *node;         /* of a recursive loop, which can be called; NULL otherwise */
+    hl_tscope   *outer;        /* where that node stands */
     hl_tv        last_changed; /* of loop.changed(); MISSING before the first call */
 };
 
@@ -151,6 +154,7 @@ bool hl_tstr_format(hl_trun *r, hl_tv fmt, const hl_targs *c, hl_tv *ret);
 /* tmpl_eval.c, tmpl_expr.c, tmpl_call.c */
 typedef enum hl_tflow { HL_TFLOW_NEXT, HL_TFLOW_BREAK, HL_TFLOW_CONTINUE, HL_TFLOW_FAIL } hl_tflow;
 hl_tflow hl_trun_block(hl_trun *r, const hl_tn *first);
+bool hl_trun_loop_again(hl_trun *r, const hl_tloop *l, hl_tv of, hl_tv *ret); /* loop(of) */
 bool hl_trun_capture(hl_trun *r, hl_tscope *scope, const hl_tn *first, hl_tv *ret);
 bool hl_trun_eval(hl_trun *r, const hl_tn *n, hl_tv *ret);
 bool hl_trun_call(hl_trun *r, hl_tv callee, hl_targs *c, hl_tv *ret);
