@@ -1,5 +1,5 @@
 # tasks.mk - what people and CI call: tests, checks, install, run.
-PROMPT   ?= Why is the sky blue? Answer in two sentences.
+PROMPT   ?= Give me three tips for learning to play the guitar.
 MODEL    ?= smollm2
 JOBS     ?= 2
 # pytest lives with the system's Python or with the user's.
@@ -21,7 +21,7 @@ run: deps
 	@$(MAKE) --no-print-directory run-now
 run-now: all
 	@$(PYTHON) tools/get_model.py $(OUT)/hyperlama
-	@$(OUT)/hyperlama run "$$MODEL" --verbose -- "$$PROMPT"
+	@$(OUT)/hyperlama run "$$MODEL" --verbose -o temperature=0 -- "$$PROMPT"
 
 tests: $(TEST_BINS)
 

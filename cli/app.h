@@ -18,6 +18,7 @@
 typedef struct hl_app {
     char *const *envp;
     FILE        *out;         /* standard output */
+    int          out_errno;   /* of the first write to it that failed, where that is known */
     bool         out_is_tty;
     bool         err_is_tty;
     bool         can_color;   /* on `out`: a terminal, unless NO_COLOR, TERM=dumb or the setting say otherwise */

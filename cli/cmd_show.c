@@ -273,25 +273,37 @@ static hl_status choose_part(const hl_args *args, const char **ret_part, hl_err 
     return HL_OK;
 }
 
+/* Open a model for looking at: with its weights, or only keys and vocabulary when there is no more to be had. */
+static hl_status open_model(hl_host *host, const hl_source *source, hl_model **ret_model, hl_err *err) {
+    hl_engine            *engine = NULL;
+    const hl_model_params vocab_only = {.vocab_only = true};
+    hl_status             status = hl_host_engine(host, -1, &engine, err);
+    if (status != HL_OK) return status;
+    if (source->n_paths == 0) return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", source->label);
+    status = hl_model_open(engine, source->paths, source->n_paths, NULL, ret_model, err);
+    if (status == HL_OK) return HL_OK;
+    if (hl_model_open(engine, source->paths, source->n_paths, &vocab_only, ret_model, NULL) == HL_OK) return HL_OK;
+    return hl_fail_within(err, "model '%s'", source->label);
+}
+
 hl_status hl_cmd_show(hl_app *app, const hl_args *args, hl_err *err) {
     const char *part = NULL;
     hl_host    *host = NULL;
     hl_source  *source = NULL;
-    hl_loaded  *loaded = NULL;
+    hl_model   *m = NULL;
     hl_err      why = {0};
     hl_status   status = choose_part(args, &part, err);
     if (status == HL_OK) status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_SHOW, &source, err);
     if (status != HL_OK) goto out;
     /* A file that this build cannot run can still be described by its manifest. */
-    const hl_status load_status = hl_host_load(host, source, NULL, &loaded, &why);
+    const hl_status load_status = open_model(host, source, &m, &why);
     if (load_status != HL_OK && !source->stored) {
         *err = why;
         status = load_status;
         goto out;
     }
     if (load_status != HL_OK) hl_app_warn(app, "%s", why.text);
-    const hl_model *m = loaded ? loaded->model : NULL;
     if (hl_args_has(args, "json")) {
         status = show_json(app, source, m, hl_args_has(args, "verbose"), err);
         goto out;
@@ -304,7 +316,7 @@ hl_status hl_cmd_show(hl_app *app, const hl_args *args, hl_err *err) {
         hl_model_each_tensor(m, print_tensor, app);
     }
 out:
-    hl_loaded_free(loaded);
+    hl_model_close(m);
     hl_source_free(source);
     hl_host_free(host);
     return status;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -118,16 +119,22 @@ static hl_status dispatch(hl_app *app, int argc, char **argv, hl_err *err) {
     return hl_command_run(app, c, argc - 2, argv + 2, err);
 }
 
+/* Has the reader of standard output gone? */
+static bool is_pipe_broken(void) {
+    struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
 /* Whether all of the output arrived is part of the answer. */
 static hl_status finish_output(hl_app *app, hl_err *err) {
     errno = 0;
-    const bool failed = fflush(app->out) != 0 || ferror(app->out);
-    if (!failed) return HL_OK;
-    if (errno == EPIPE || app->exit_code == EXIT_PIPE) {
+    if (fflush(app->out) == 0 && !ferror(app->out)) return HL_OK;
+    const int error = app->out_errno ? app->out_errno : errno;
+    if (error == EPIPE || is_pipe_broken()) {
         app->exit_code = EXIT_PIPE;
         return HL_OK;
     }
-    return hl_fail(err, HL_E_IO, "write to standard output: %s", errno ? strerror(errno) : "failed");
+    return hl_fail(err, HL_E_IO, "write to standard output: %s", error ? strerror(error) : "failed");
 }
 
 int main(int argc, char **argv, char **envp) {

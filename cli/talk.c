@@ -7,6 +7,7 @@
  */
 #include "cli/talk.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -236,7 +237,11 @@ typedef struct sink {
 static bool on_token(void *user, const hl_token_event *ev) {
     sink *s = user;
     hl_str_add_view(ev->is_thinking ? &s->thought : &s->said, ev->text);
-    if (!s->talk->as_json && !hl_answer_add(&s->answer, ev->text, ev->is_thinking)) s->is_gone = true;
+    errno = 0;
+    if (!s->talk->as_json && !hl_answer_add(&s->answer, ev->text, ev->is_thinking)) {
+        s->is_gone = true;
+        if (!s->talk->app->out_errno) s->talk->app->out_errno = errno;
+    }
     return !s->is_gone && !hl_signal.stop;
 }
 

@@ -175,8 +175,8 @@ static void bind_keys(EditLine *el) {
     (void)el_set(el, EL_ADDFN, "hl-paste", "take pasted text as it is", paste);
     (void)el_set(el, EL_ADDFN, "hl-newline", "insert a line break", insert_newline);
     (void)el_set(el, EL_ADDFN, "hl-tab", "insert spaces", insert_tab);
-    /* Enter must stay a carriage return, so that Ctrl-J can be something else. */
-    (void)el_set(el, EL_SETTY, "-d", "-icrnl", NULL);
+    /* Enter must stay a carriage return and Ctrl-J a newline, so that they can mean different things. */
+    (void)el_set(el, EL_SETTY, "-d", "-icrnl", "-inlcr", NULL);
     (void)el_set(el, EL_BIND, "\033[200~", "hl-paste", NULL);
     (void)el_set(el, EL_BIND, "^J", "hl-newline", NULL);
     (void)el_set(el, EL_BIND, "\033\r", "hl-newline", NULL);

@@ -1,0 +1,279 @@
+"""run and the other commands that need a model, without a terminal."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+ANSWER = "Hello brave new world.\n"
+
+
+def test_an_answer_from_a_file(cli):
+    done = cli("run", cli.model(), "hi")
+    assert (done.returncode, done.stdout, done.stderr) == (0, ANSWER, "")
+
+
+def test_an_answer_from_a_stored_model(cli):
+    cli.ok("import", cli.model(), "some:tag")
+    assert cli.ok("run", "some:tag", "hi") == ANSWER
+    assert cli.ok("run", "some", "hi") == ANSWER  # the only tag
+
+
+def prompt_of(cli, *args, **kw):
+    """The text that reached the model: with --raw and a template-free model the prompt is all there is; count tokens."""
+    return json.loads(cli.ok("run", *args, "--json", "--raw", **kw))["prompt_tokens"]
+
+
+def test_arguments_are_joined_by_spaces(cli):
+    model = cli.model(start=b"i")
+    assert prompt_of(cli, model, "oh", "hi") == len("oh hi")
+
+
+def test_standard_input_stands_in_front_of_the_argument(cli):
+    model = cli.model(start=b"i")  # the answer begins behind an i
+    done = json.loads(cli.ok("run", model, "hi", "--json", "--raw", stdin="ab"))
+    assert done["prompt_tokens"] == len("ab hi") and done["response"].startswith("Hello")
+    assert prompt_of(cli, model, stdin="hi") == len("hi")
+
+
+def test_a_prompt_from_a_file(cli):
+    model = cli.model(start=b"i")
+    (cli.folder / "p.txt").write_text("ab")
+    assert prompt_of(cli, model, "hi", "--file", "p.txt") == len("ab hi")
+    assert cli("run", model, "--file", "absent.txt").returncode == 7
+
+
+def test_an_empty_prompt_is_an_error(cli):
+    done = cli("run", cli.model())
+    assert done.returncode == 2 and "prompt is empty" in done.stderr
+
+
+def test_an_unknown_model_is_met_with_near_names(cli):
+    cli.ok("import", cli.model(), "smollm2:135m")
+    done = cli("run", "smolm2", "hi")
+    assert done.returncode == 7 and "smollm2:135m" in done.stderr
+
+
+def test_json_has_answer_counts_and_durations(cli):
+    out = json.loads(cli.ok("run", cli.model(), "hi", "--json", "--seed", "7"))
+    assert out["response"] == ANSWER.strip() and out["done_reason"] == "stop" and out["seed"] == 7
+    assert out["prompt_tokens"] > 0 and out["answer_tokens"] >= 4 and out["total_ms"] >= 0
+
+
+def test_verbose_prints_ollamas_lines_on_stderr(cli):
+    done = cli("run", cli.model(), "hi", "--verbose")
+    assert done.stdout == ANSWER
+    for line in ("total duration:", "load duration:", "prompt eval count:", "prompt eval duration:", "prompt eval rate:",
+                 "eval count:", "eval duration:", "eval rate:"):
+        assert line in done.stderr
+    assert "token(s)" in done.stderr and "tokens/s" in done.stderr
+
+
+def test_unknown_options_are_warned_about_and_bad_values_refused(cli):
+    model = cli.model()
+    done = cli("run", model, "hi", "-o", "temprature=1")
+    assert done.returncode == 0 and "temprature" in done.stderr and "temperature" in done.stderr
+    done = cli("run", model, "hi", "-o", "top_p=1.5")
+    assert done.returncode == 2 and "0..1" in done.stderr
+    assert "num_gpu" in cli("run", model, "hi", "-o", "num_gpu=3").stderr
+    assert cli("run", model, "hi", "-o", "nonsense").returncode == 2
+
+
+def test_an_answer_that_ends_by_length_says_so(cli):
+    done = cli("run", cli.model(), "hi", "-o", "num_predict=2")
+    assert done.stdout == "Hello brave\n" and "limit of 2 tokens" in done.stderr
+    done = cli("run", cli.model(loop=True, name="loop"), "hi", "--ctx", "64")
+    assert done.returncode == 0 and "context of 64 tokens is full" in done.stderr
+
+
+def test_stop_strings_end_the_answer_and_are_not_printed(cli):
+    assert cli.ok("run", cli.model(), "hi", "-o", "stop=ave n") == "Hello br\n"
+
+
+def test_a_prompt_longer_than_the_context_is_an_error_with_numbers(cli):
+    done = cli("run", cli.model(), "x" * 500, "--ctx", "64")
+    assert done.returncode == 9 and "64" in done.stderr and done.stdout == ""
+
+
+def test_stored_parameters_count_and_flags_win(cli):
+    (cli.folder / "Modelfile").write_text("FROM x\nPARAMETER num_predict 1\nPARAMETER num_ctx 128\nSYSTEM be brief\n")
+    cli.ok("import", cli.model(), "m", "--modelfile", "Modelfile")
+    assert cli.ok("run", "m", "hi") == "Hello\n"
+    assert cli.ok("run", "m", "hi", "-o", "num_predict=2") == "Hello brave\n"
+    done = cli("run", "m", "x" * 200)
+    assert done.returncode == 9 and "128" in done.stderr
+    assert cli.ok("run", "m", "x" * 200, "--ctx", "512") == "Hello\n"
+    assert cli("run", "m", "x" * 200, env={"HYPERLAMA_ENGINE_N_CTX": "512"}).returncode == 9  # the Modelfile wins
+
+
+def test_the_system_text_reaches_the_prompt(cli):
+    model = cli.model()
+    n = json.loads(cli.ok("run", model, "hi", "--json"))["prompt_tokens"]
+    with_system = json.loads(cli.ok("run", model, "hi", "--json", "--system", "abc"))["prompt_tokens"]
+    assert with_system == n + len("<|") * 0 + 1 + len("system\nabc") + 1 + 1  # control, text, control, newline
+
+
+def test_a_model_without_template_runs_raw_and_says_so(cli):
+    done = cli("run", cli.model(template=None, start=b"i"), "hi")
+    assert done.stdout == ANSWER and "no chat template" in done.stderr
+
+
+def test_a_template_can_be_given(cli):
+    model = cli.model(template=None, start=b"@")
+    assert cli.ok("run", model, "hi", "--template", "{{ messages[0].content }}@") == ANSWER
+    (cli.folder / "t.jinja").write_text("{{ messages[0].content }}@")
+    assert cli.ok("run", model, "hi", "--template", "@t.jinja") == ANSWER
+    done = cli("run", model, "hi", "--template", "{% if %}")
+    assert done.returncode == 5 and "line" in done.stderr
+
+
+def test_thinking_is_marked_and_can_be_hidden(cli):
+    model = cli.model(("<think>", "hmm", "</think>", "yes."))
+    done = cli("run", model, "hi")
+    if "Thinking..." not in done.stdout:
+        pytest.skip("the runner does not split this model's thinking")
+    assert done.stdout.startswith("Thinking...\n") and "...done thinking.\n" in done.stdout and done.stdout.endswith("yes.\n")
+    assert cli.ok("run", model, "hi", "--hide-thinking").strip() == "yes."
+    assert json.loads(cli.ok("run", model, "hi", "--json"))["thinking"].strip() == "hmm"
+
+
+def test_into_a_pipe_the_text_goes_as_it_is(cli):
+    assert "\x1b[31m" in cli.ok("run", cli.model(("ab", "\x1b[31m", "cd")), "hi")
+
+
+def test_a_reader_that_goes_away_ends_the_answer_quietly(cli):
+    model = cli.model(loop=True, n_ctx=1 << 20)
+    p = subprocess.Popen([cli.program, "run", str(model), "hi", "--ctx", "100000"], env=cli.env, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    assert p.stdout.read(20)
+    p.stdout.close()
+    assert p.wait(20) == 141 and p.stderr.read() == b""
+
+
+def test_a_full_disk_is_an_error(cli):
+    done = subprocess.run([cli.program, "run", str(cli.model()), "hi"], env=cli.env, stdout=open("/dev/full", "w"),
+                          stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, timeout=60)
+    assert done.returncode == 4 and "No space left" in done.stderr
+
+
+def test_ctrl_c_ends_an_answer_with_130(cli):
+    model = cli.model(loop=True, n_ctx=1 << 20)
+    p = subprocess.Popen([cli.program, "run", str(model), "hi", "--ctx", "200000"], env=cli.env, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    assert p.stdout.read(20)
+    p.send_signal(signal.SIGINT)
+    _, err = p.communicate(timeout=20)
+    assert p.returncode == 130 and err == b""
+
+
+def test_invalid_utf8_in_the_prompt_is_no_crash(cli):
+    done = cli("run", cli.model(), stdin=b"\xff\xfe\x80 hi", text=False)
+    assert done.returncode == 0 and done.stdout.startswith(b"Hello")
+
+
+def test_the_same_seed_gives_the_same_answer_on_one_or_two_threads(cli):
+    model = cli.model()
+    answers = {cli.ok("run", model, "hi", "--seed", "5", "-t", n) for n in ("1", "2", "1")}
+    assert len(answers) == 1
+
+
+def test_kv_types_are_chosen_by_name(cli):
+    model = cli.model()
+    assert cli.ok("run", model, "hi", "--kv-type", "f32") == ANSWER
+    assert cli("run", model, "hi", "--kv-type", "q3").returncode == 2
+
+
+def test_files_that_are_no_models_are_refused(cli):
+    for name, data in (("a.gguf", b""), ("b.gguf", b"not a model at all"), ("c.gguf", b"GGUF" + b"\xff" * 100)):
+        (cli.folder / name).write_bytes(data)
+        for command in (("run", name, "hi"), ("show", name), ("import", name, "x"), ("tokenize", name, "hi")):
+            done = cli(*command)
+            assert done.returncode in (4, 5, 6), (command, done.returncode)
+            assert name in done.stderr
+    path = cli.model()
+    path.write_bytes(path.read_bytes()[:5000])
+    assert cli("run", path, "hi").returncode in (4, 5)
+    assert cli("run", "absent.gguf", "hi").returncode == 7
+    assert json.loads(cli.ok("list", "--json"))["models"] == []
+
+
+def test_list_show_and_rm(cli):
+    cli.ok("import", cli.model(), "one")
+    out = cli.ok("import", cli.model(("Other",), name="other"), "two:x")
+    assert "two:x" in out
+    table = cli.ok("list").splitlines()
+    assert table[0].split() == ["NAME", "ID", "SIZE", "MODIFIED"] and len(table) == 3
+    assert cli.ok("ls") == cli.ok("list") and cli.ok("list", "TW").splitlines()[1].startswith("two:x")
+    models = json.loads(cli.ok("list", "--json"))["models"]
+    assert {m["name"] for m in models} == {"one:latest", "two:x"} and all(m["family"] == "llama" for m in models)
+    shown = json.loads(cli.ok("show", "one", "--json", "--verbose"))
+    assert shown["model"]["architecture"] == "llama" and shown["layers"] and shown["keys"] and shown["tensors"]
+    assert "architecture" in cli.ok("show", "one")
+    assert "<|im_start|>" in cli.ok("show", "one", "--template")
+    assert cli.ok("show", "one", "--modelfile").startswith("#") or "FROM" in cli.ok("show", "one", "--modelfile")
+    assert cli("show", "one", "--system", "--license").returncode == 2
+    done = cli("rm", "one", "absent")
+    assert done.returncode == 7 and "deleted 'one:latest'" in done.stdout and "absent" in done.stderr
+    assert json.loads(cli.ok("rm", "two:x", "--json"))[0]["name"] == "two:x"
+    assert cli.ok("list", "--quiet") == ""
+
+
+def test_tokenize_prints_ids_and_pieces(cli):
+    model = cli.model()
+    assert cli.ok("tokenize", model, "ab") == '97\t"a"\n98\t"b"\n'
+    assert cli.ok("tokenize", model, "--ids", stdin="ab") == "97 98\n"
+    assert cli.ok("tokenize", model, "--count", stdin="abc") == "3\n"
+    tokens = json.loads(cli.ok("tokenize", model, "--json", "a<|im_end|>", "--special"))["tokens"]
+    assert [t["id"] for t in tokens] == [97, 258]
+    assert len(json.loads(cli.ok("tokenize", model, "--json", "<|im_end|>"))["tokens"]) == len("<|im_end|>")
+
+
+def test_template_prints_the_exact_prompt(cli):
+    messages = json.dumps([{"role": "user", "content": "hi"}])
+    exact = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
+    assert cli.ok("template", cli.model(), "--messages", "-", stdin=messages) == exact
+    (cli.folder / "x.jinja").write_text("{{ messages[0].content }}{{ tools | length }}")
+    (cli.folder / "m.json").write_text(messages)
+    (cli.folder / "t.json").write_text("[{}, {}]")
+    assert cli.ok("template", "x.jinja", "-m", "m.json", "--tools", "t.json") == "hi2"
+    assert cli("template", "x.jinja").returncode == 2
+    (cli.folder / "m.json").write_text("[{")
+    assert cli("template", "x.jinja", "-m", "m.json").returncode == 5
+
+
+def test_score_prints_perplexity_and_positions(cli):
+    (cli.folder / "t.txt").write_text("abc" * 100)
+    model = cli.model()
+    assert cli.ok("score", model, "t.txt").startswith("perplexity ")
+    lines = [json.loads(x) for x in cli.ok("score", model, "t.txt", "--top", "2", "--json", "--ctx", "64").splitlines()]
+    positions, total = lines[:-1], lines[-1]
+    assert total["text_tokens"] == 300 and total["scored_tokens"] == len(positions) == 300 - 5  # five windows
+    assert all(len(p["top"]) == 2 and p["top"][0]["logprob"] >= p["top"][1]["logprob"] for p in positions)
+    mean = sum(p["logprob"] for p in positions) / len(positions)
+    assert abs(mean - total["mean_logprob"]) < 1e-3
+
+
+def test_bench_reports_rates(cli):
+    out = json.loads(cli.ok("bench", cli.model(), "-p", "32", "-n", "8", "-r", "2", "--json"))
+    assert out["prefill_tokens_per_s"] > 0 and out["decode_tokens_per_s"] > 0
+    assert "tokens/s" in cli.ok("bench", cli.model(), "-p", "32", "-n", "8", "-r", "1", "-d", "16")
+
+
+def test_two_imports_at_once_both_arrive(cli):
+    paths = [cli.model((f"Number{i}",), name=f"n{i}") for i in range(4)]
+    jobs = [subprocess.Popen([cli.program, "import", str(p), f"m{i}"], env=cli.env, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE) for i, p in enumerate(paths)]
+    for job in jobs:
+        assert job.wait(60) == 0, job.stderr.read()
+    assert len(cli.ok("list", "-q").splitlines()) == 4
+
+
+def test_first_token_comes_soon(cli):
+    path = os.path.join(os.environ.get("HL_TEST_MODELS", ""), "smollm2-135m-q4_1.gguf")
+    if not os.path.exists(path):
+        pytest.skip("HL_TEST_MODELS has no smollm2-135m-q4_1.gguf")
+    start = time.monotonic()
+    out = json.loads(cli.ok("run", path, "What is 2+2?", "--json", "-o", "temperature=0", "-o", "num_predict=30"))
+    assert out["response"].strip() and time.monotonic() - start < 60

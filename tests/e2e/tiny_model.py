@@ -1,0 +1,113 @@
+"""Write a tiny GGUF model that says what the test wants.
+
+Every token's embedding is a vector of its own, attention and feed-forward are zero, and the output matrix answers each
+token with the one that is to follow: a table of successors in the shape of a llama model. Greedy decoding then walks the
+chain of pieces given by the test, whatever was asked. The vocabulary is byte-level BPE: 256 bytes, the control tokens,
+and one token per piece.
+"""
+import struct
+
+U32, F32, STRING, ARRAY, I32 = 4, 6, 8, 9, 5
+NORMAL, CONTROL = 1, 3
+CHATML = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+          "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+
+
+def byte_spellings():
+    """GPT-2's table: printable bytes stand for themselves, the others for characters from U+0100 on."""
+    table, n = {}, 0
+    for b in range(256):
+        if 33 <= b <= 126 or 161 <= b <= 172 or 174 <= b <= 255:
+            table[b] = chr(b)
+        else:
+            table[b] = chr(256 + n)
+            n += 1
+    return table
+
+
+def text(s):
+    b = s.encode() if isinstance(s, str) else s
+    return struct.pack("<Q", len(b)) + b
+
+
+def key(name, kind, value):
+    head = text(name) + struct.pack("<I", kind)
+    if kind == U32:
+        return head + struct.pack("<I", value)
+    if kind == F32:
+        return head + struct.pack("<f", value)
+    if kind == STRING:
+        return head + text(value)
+    item_kind, items = value
+    body = b"".join(text(i) if item_kind == STRING else struct.pack("<i", i) for i in items)
+    return head + struct.pack("<IQ", item_kind, len(items)) + body
+
+
+def make(path, pieces, loop=False, template=CHATML, n_ctx=4096, start=b"\n", name="tiny", stop="<|im_end|>"):
+    """The answer to any chat is the concatenation of `pieces` (str or bytes, each one token), again and again with loop.
+
+    It begins behind the byte `start`, with which chat prompts end.
+    """
+    spell = byte_spellings()
+    tokens = [spell[b] for b in range(256)] + ["<|endoftext|>", "<|im_start|>", stop]
+    kinds = [NORMAL] * 256 + [CONTROL] * 3
+    end, first = len(tokens) - 1, len(tokens)
+    for i, piece in enumerate(pieces):
+        raw = piece.encode() if isinstance(piece, str) else piece
+        spelled = "".join(spell[b] for b in raw)
+        while spelled in tokens:  # every piece needs a token of its own
+            raw = b" " + raw
+            spelled = "".join(spell[b] for b in raw)
+        tokens.append(spelled)
+        kinds.append(NORMAL)
+    n_vocab = len(tokens)
+    n_embd = (n_vocab + 63) // 64 * 64
+    follows = {start[0]: first if pieces else end}
+    for i in range(len(pieces)):
+        follows[first + i] = first + i + 1 if i + 1 < len(pieces) else (first if loop else end)
+
+    keys = [key("general.architecture", STRING, "llama"), key("general.name", STRING, name),
+            key("llama.block_count", U32, 1), key("llama.context_length", U32, n_ctx),
+            key("llama.embedding_length", U32, n_embd), key("llama.feed_forward_length", U32, 64),
+            key("llama.attention.head_count", U32, n_embd // 64), key("llama.attention.head_count_kv", U32, 1),
+            key("llama.rope.dimension_count", U32, 64), key("llama.attention.layer_norm_rms_epsilon", F32, 1e-5),
+            key("tokenizer.ggml.model", STRING, "gpt2"), key("tokenizer.ggml.pre", STRING, "gpt-2"),
+            key("tokenizer.ggml.tokens", ARRAY, (STRING, tokens)), key("tokenizer.ggml.token_type", ARRAY, (I32, kinds)),
+            key("tokenizer.ggml.merges", ARRAY, (STRING, ["Ġ t"])),
+            key("tokenizer.ggml.bos_token_id", U32, 256), key("tokenizer.ggml.eos_token_id", U32, end)]
+    if template:
+        keys.append(key("tokenizer.chat_template", STRING, template))
+
+    def one_hot(column_of_row):
+        data = bytearray(4 * n_vocab * n_embd)
+        for row in range(n_vocab):
+            for column in column_of_row(row):
+                struct.pack_into("<f", data, 4 * (row * n_embd + column), 1.0)
+        return bytes(data)
+
+    before = {}
+    for a, b in follows.items():
+        before.setdefault(b, []).append(a)
+    ones = struct.pack("<f", 1.0) * n_embd
+    zeros = lambda *shape: bytes(4 * shape[0] * shape[1])
+    tensors = [("token_embd.weight", (n_embd, n_vocab), one_hot(lambda row: [row])),
+               ("output.weight", (n_embd, n_vocab), one_hot(lambda row: before.get(row, []))),
+               ("output_norm.weight", (n_embd,), ones), ("blk.0.attn_norm.weight", (n_embd,), ones),
+               ("blk.0.ffn_norm.weight", (n_embd,), ones),
+               ("blk.0.attn_q.weight", (n_embd, n_embd), zeros(n_embd, n_embd)),
+               ("blk.0.attn_k.weight", (n_embd, 64), zeros(n_embd, 64)),
+               ("blk.0.attn_v.weight", (n_embd, 64), zeros(n_embd, 64)),
+               ("blk.0.attn_output.weight", (n_embd, n_embd), zeros(n_embd, n_embd)),
+               ("blk.0.ffn_gate.weight", (n_embd, 64), zeros(n_embd, 64)),
+               ("blk.0.ffn_up.weight", (n_embd, 64), zeros(n_embd, 64)),
+               ("blk.0.ffn_down.weight", (64, n_embd), zeros(64, n_embd))]
+    infos, offset = b"", 0
+    for tensor_name, shape, data in tensors:
+        infos += text(tensor_name) + struct.pack("<I", len(shape)) + b"".join(struct.pack("<Q", d) for d in shape)
+        infos += struct.pack("<IQ", 0, offset)
+        offset += (len(data) + 31) // 32 * 32
+    head = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(keys)) + b"".join(keys) + infos
+    with open(path, "wb") as f:
+        f.write(head + bytes(-len(head) % 32))
+        for _, _, data in tensors:
+            f.write(data + bytes(-len(data) % 32))
