@@ -260,7 +260,7 @@ static hl_status read_shape(reader *r, hl_gguf_tensor *t, hl_err *err) {
         if (status != HL_OK) return status;
         if (n == 0 || n > INT64_MAX)
             return hl_fail(err, HL_E_FORMAT, "tensor '%s': dimension %" PRIu64 " is %" PRId64 ", expected 1 or more",
-                           t->name, n_dims - 1 - d, (int64_t)n);
+                           t->name, d, (int64_t)n);
         t->shape[d] = n;
         if (__builtin_mul_overflow(t->n_elems, n, &t->n_elems) || t->n_elems > INT64_MAX)
             return hl_fail(err, HL_E_FORMAT, "tensor '%s' has more elements than 63 bits can count", t->name);
