@@ -25,15 +25,17 @@ HL_INLINE __m256 load_8(int type, const void *p, size_t i) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
 }
 
-/* Scores of 8 * strip positions of a page, from the first on that k points at. */
-HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k, size_t first, float *s) {
+/* Scores of 8 * strip positions of a page, from slot `first` on. */
+HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead, size_t first,
+                            float *s) {
     const size_t n = strip(nq);
-    __m256 acc[TILE][8];
+    __m256       acc[TILE][8];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = _mm256_setzero_ps();
     }
     for (size_t c = 0; c < t->head_dim; c++) {
         __m256 x[2], q[TILE];
+        fetch(ahead + (c * PAGE + first) * element_bytes(type), n * 8 * element_bytes(type));
         if (nq <= 3) { /* few queries stay in registers, else the strip does */
             HL_UNROLL for (size_t j = 0; j < nq; j++) q[j] = _mm256_set1_ps(t->q[j][c]);
             HL_UNROLL for (size_t i = 0; i < n; i++) {
@@ -54,16 +56,19 @@ HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k
 }
 
 /* Scores of 8 * strip positions of a page of q8_0, for the columns of one group, added to s. */
-HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, size_t first, float *s) {
+HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, const uint8_t *ahead,
+                                 size_t first, float *s) {
     const size_t    n = strip(nq);
     size_t          n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
     const uint16_t *d = (const uint16_t *)(const void *)(k + t->head_dim * PAGE) + g * PAGE;
     __m256i         sum[TILE][8];
+    fetch(ahead + t->head_dim * PAGE + (g * PAGE + first) * 2, n * 8 * 2);
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) sum[j][i] = _mm256_set1_epi32(t->start[j][g]);
     }
     for (size_t c = g * 8; c < g * 8 + n4; c++) {
         __m256i q[TILE];
+        fetch(ahead + (c * PAGE + first) * 4, n * 8 * 4);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             int32_t four;
             memcpy(&four, &t->codes[j][c * 4], 4);
@@ -93,29 +98,28 @@ HL_INLINE __m256 load_value(int type, const tile *t, const uint8_t *v, size_t po
     return _mm256_mul_ps(x, _mm256_set1_ps(t->v_scale[pos * hl_kv_n_groups(t->head_dim) + c / 32]));
 }
 
-/* o of n vectors of columns from c0 on. */
-HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t c0, float *o) {
-    __m256 acc[TILE][8];
+/* Add positions [begin, end), all of one page, to n vectors of columns of o from c0 on. Adding 0 at the end
+ * makes -0 into 0. */
+HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begin, size_t end, size_t c0, float *o) {
+    const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *ahead = t->v_ahead[begin / PAGE];
+    __m256         acc[TILE][8];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
-        HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = _mm256_setzero_ps();
+        HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = _mm256_loadu_ps(o + j * t->head_dim + c0 + i * 8);
     }
-    for (size_t begin = t->tile_lo; begin < t->tile_hi;) {
-        size_t         end = (begin / PAGE + 1) * PAGE < t->tile_hi ? (begin / PAGE + 1) * PAGE : t->tile_hi;
-        const uint8_t *v = t->pages[begin / PAGE] + t->v_offset;
-        for (; begin < end; begin++) {
-            __m256 x[2], p[TILE];
-            if (nq <= 3) {
-                HL_UNROLL for (size_t j = 0; j < nq; j++) p[j] = _mm256_set1_ps(t->s[j * SPLIT + begin]);
-                HL_UNROLL for (size_t i = 0; i < n; i++) {
-                    x[0] = load_value(type, t, v, begin, c0 + i * 8);
-                    HL_UNROLL for (size_t j = 0; j < nq; j++) acc[j][i] = _mm256_fmadd_ps(p[j], x[0], acc[j][i]);
-                }
-            } else {
-                HL_UNROLL for (size_t i = 0; i < n; i++) x[i] = load_value(type, t, v, begin, c0 + i * 8);
-                HL_UNROLL for (size_t j = 0; j < nq; j++) {
-                    p[0] = _mm256_set1_ps(t->s[j * SPLIT + begin]);
-                    HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = _mm256_fmadd_ps(p[0], x[i], acc[j][i]);
-                }
+    for (; begin < end; begin++) {
+        __m256 x[2], p[TILE];
+        fetch(ahead + (begin % PAGE * t->head_dim + c0) * element_bytes(type), n * 8 * element_bytes(type));
+        if (nq <= 3) {
+            HL_UNROLL for (size_t j = 0; j < nq; j++) p[j] = _mm256_set1_ps(t->s[j * SPLIT + begin]);
+            HL_UNROLL for (size_t i = 0; i < n; i++) {
+                x[0] = load_value(type, t, v, begin, c0 + i * 8);
+                HL_UNROLL for (size_t j = 0; j < nq; j++) acc[j][i] = _mm256_fmadd_ps(p[j], x[0], acc[j][i]);
+            }
+        } else {
+            HL_UNROLL for (size_t i = 0; i < n; i++) x[i] = load_value(type, t, v, begin, c0 + i * 8);
+            HL_UNROLL for (size_t j = 0; j < nq; j++) {
+                p[0] = _mm256_set1_ps(t->s[j * SPLIT + begin]);
+                HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = _mm256_fmadd_ps(p[0], x[i], acc[j][i]);
             }
         }
     }
@@ -127,25 +131,29 @@ HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t c0, 
 
 HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
     for (size_t page = t->tile_lo / PAGE; page * PAGE < t->tile_hi; page++) {
-        const uint8_t *k = t->pages[page];
+        const uint8_t *k = t->pages[page], *ahead = t->k_ahead[page];
         float         *s = t->s + page * PAGE;
         if (type == HL_KV_q8_0)
             for (size_t j = 0; j < nq; j++) memset(s + j * SPLIT, 0, PAGE * sizeof *s);
         for (size_t first = 0; first < PAGE; first += strip(nq) * 8) {
             if (type != HL_KV_q8_0) {
-                strip_scores(type, nq, t, k, first, s);
+                strip_scores(type, nq, t, k, ahead, first, s);
                 continue;
             }
-            for (size_t g = 0; g < hl_kv_n_groups(t->head_dim); g++) strip_scores_q8_0(nq, t, g, k, first, s);
+            for (size_t g = 0; g < hl_kv_n_groups(t->head_dim); g++)
+                strip_scores_q8_0(nq, t, g, k, ahead, first, s);
         }
     }
 }
 
 HL_INLINE void tile_values(int type, size_t nq, const tile *t, float *o) {
     const size_t n = strip(nq);
-    size_t       c = 0;
-    for (; c + n * 8 <= t->head_dim; c += n * 8) columns(type, nq, n, t, c, o);
-    for (; c < t->head_dim; c += 8) columns(type, nq, 1, t, c, o);
+    for (size_t begin = t->tile_lo, end; begin < t->tile_hi; begin = end) {
+        size_t c = 0;
+        end = (begin / PAGE + 1) * PAGE < t->tile_hi ? (begin / PAGE + 1) * PAGE : t->tile_hi;
+        for (; c + n * 8 <= t->head_dim; c += n * 8) columns(type, nq, n, t, begin, end, c, o);
+        for (; c < t->head_dim; c += 8) columns(type, nq, 1, t, begin, end, c, o);
+    }
 }
 
 static inline void quantize_query(tile *t, size_t j) {

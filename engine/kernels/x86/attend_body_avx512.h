@@ -21,13 +21,15 @@ HL_INLINE __m512 load_16(int type, const void *p, size_t i, __mmask16 mask) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
 }
 
-HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k, float *s) {
+HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead, float *s) {
+    const size_t row_bytes = PAGE * element_bytes(type);
     __m512 acc[TILE][4];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < 4; i++) acc[j][i] = _mm512_setzero_ps();
     }
     for (size_t c = 0; c < t->head_dim; c++) {
         __m512 x[4];
+        fetch(ahead + c * row_bytes, row_bytes);
         HL_UNROLL for (size_t i = 0; i < 4; i++) x[i] = load_16(type, k, c * PAGE + i * 16, 0xffff);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             __m512 q = _mm512_set1_ps(t->q[j][c]);
@@ -40,15 +42,18 @@ HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k,
 }
 
 /* Scores of one page of q8_0, for the columns of one group, added to s. */
-HL_INLINE void group_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, float *s) {
+HL_INLINE void group_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, const uint8_t *ahead,
+                                 float *s) {
     size_t   n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
     __m512i  sum[TILE][4];
     const uint16_t *d = (const uint16_t *)(const void *)(k + t->head_dim * PAGE) + g * PAGE;
+    fetch(ahead + t->head_dim * PAGE + g * PAGE * 2, PAGE * 2);
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < 4; i++) sum[j][i] = _mm512_set1_epi32(t->start[j][g]);
     }
     for (size_t c = g * 8; c < g * 8 + n4; c++) {
         __m512i x[4];
+        fetch(ahead + c * PAGE * 4, PAGE * 4);
         HL_UNROLL for (size_t i = 0; i < 4; i++) x[i] = _mm512_loadu_si512(k + (c * PAGE + i * 16) * 4);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             int32_t four;
@@ -67,10 +72,10 @@ HL_INLINE void group_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8
     }
 }
 
-HL_INLINE void page_scores_q8_0(size_t nq, const tile *t, const uint8_t *k, float *s) {
+HL_INLINE void page_scores_q8_0(size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead, float *s) {
     for (size_t j = 0; j < nq; j++)
         for (size_t i = 0; i < 4; i++) _mm512_storeu_ps(s + j * SPLIT + i * 16, _mm512_setzero_ps());
-    for (size_t g = 0; g < hl_kv_n_groups(t->head_dim); g++) group_scores_q8_0(nq, t, g, k, s);
+    for (size_t g = 0; g < hl_kv_n_groups(t->head_dim); g++) group_scores_q8_0(nq, t, g, k, ahead, s);
 }
 
 /* 16 columns of one position's values. */
@@ -81,23 +86,24 @@ HL_INLINE __m512 load_value(int type, const tile *t, const uint8_t *v, size_t po
     return _mm512_mul_ps(x, _mm512_set1_ps(t->v_scale[pos * hl_kv_n_groups(t->head_dim) + c / 32]));
 }
 
-/* o of nd vectors of columns from c0 on; the mask is that of the last vector. */
-HL_INLINE void columns(int type, size_t nq, size_t nd, const tile *t, size_t c0, __mmask16 mask, float *o) {
-    __m512 acc[TILE][4];
+/* Add positions [begin, end), all of one page, to nd vectors of columns of o from c0 on; the mask is that of
+ * the last vector. Adding 0 at the end makes -0 into 0. */
+HL_INLINE void columns(int type, size_t nq, size_t nd, const tile *t, size_t begin, size_t end, size_t c0,
+                       __mmask16 mask, float *o) {
+    const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *ahead = t->v_ahead[begin / PAGE];
+    __m512         acc[TILE][4];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
-        HL_UNROLL for (size_t i = 0; i < nd; i++) acc[j][i] = _mm512_setzero_ps();
+        HL_UNROLL for (size_t i = 0; i < nd; i++)
+            acc[j][i] = _mm512_maskz_loadu_ps(i + 1 < nd ? 0xffff : mask, o + j * t->head_dim + c0 + i * 16);
     }
-    for (size_t begin = t->tile_lo; begin < t->tile_hi;) {
-        size_t         end = (begin / PAGE + 1) * PAGE < t->tile_hi ? (begin / PAGE + 1) * PAGE : t->tile_hi;
-        const uint8_t *v = t->pages[begin / PAGE] + t->v_offset;
-        for (; begin < end; begin++) {
-            __m512 x[4];
-            HL_UNROLL for (size_t i = 0; i < nd; i++)
-                x[i] = load_value(type, t, v, begin, c0 + i * 16, i + 1 < nd ? 0xffff : mask);
-            HL_UNROLL for (size_t j = 0; j < nq; j++) {
-                __m512 p = _mm512_set1_ps(t->s[j * SPLIT + begin]);
-                HL_UNROLL for (size_t i = 0; i < nd; i++) acc[j][i] = _mm512_fmadd_ps(p, x[i], acc[j][i]);
-            }
+    for (; begin < end; begin++) {
+        __m512 x[4];
+        fetch(ahead + (begin % PAGE * t->head_dim + c0) * element_bytes(type), nd * 16 * element_bytes(type));
+        HL_UNROLL for (size_t i = 0; i < nd; i++)
+            x[i] = load_value(type, t, v, begin, c0 + i * 16, i + 1 < nd ? 0xffff : mask);
+        HL_UNROLL for (size_t j = 0; j < nq; j++) {
+            __m512 p = _mm512_set1_ps(t->s[j * SPLIT + begin]);
+            HL_UNROLL for (size_t i = 0; i < nd; i++) acc[j][i] = _mm512_fmadd_ps(p, x[i], acc[j][i]);
         }
     }
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
@@ -111,17 +117,21 @@ HL_INLINE void columns(int type, size_t nq, size_t nd, const tile *t, size_t c0,
 HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
     for (size_t page = t->tile_lo / PAGE; page * PAGE < t->tile_hi; page++) {
         if (type == HL_KV_q8_0)
-            page_scores_q8_0(nq, t, t->pages[page], t->s + page * PAGE);
+            page_scores_q8_0(nq, t, t->pages[page], t->k_ahead[page], t->s + page * PAGE);
         else
-            page_scores(type, nq, t, t->pages[page], t->s + page * PAGE);
+            page_scores(type, nq, t, t->pages[page], t->k_ahead[page], t->s + page * PAGE);
     }
 }
 
 HL_INLINE void tile_values(int type, size_t nq, const tile *t, float *o) {
-    size_t c = 0;
-    for (; c + 64 <= t->head_dim; c += 64) columns(type, nq, 4, t, c, 0xffff, o);
-    for (; c + 32 <= t->head_dim; c += 32) columns(type, nq, 2, t, c, 0xffff, o);
-    for (; c < t->head_dim; c += 16) columns(type, nq, 1, t, c, t->head_dim - c < 16 ? 0xff : 0xffff, o);
+    for (size_t begin = t->tile_lo, end; begin < t->tile_hi; begin = end) {
+        size_t c = 0;
+        end = (begin / PAGE + 1) * PAGE < t->tile_hi ? (begin / PAGE + 1) * PAGE : t->tile_hi;
+        for (; c + 64 <= t->head_dim; c += 64) columns(type, nq, 4, t, begin, end, c, 0xffff, o);
+        for (; c + 32 <= t->head_dim; c += 32) columns(type, nq, 2, t, begin, end, c, 0xffff, o);
+        for (; c < t->head_dim; c += 16)
+            columns(type, nq, 1, t, begin, end, c, t->head_dim - c < 16 ? 0xff : 0xffff, o);
+    }
 }
 
 /* Query j of the tile as int8 (quantize_query of attend_scalar.c). */

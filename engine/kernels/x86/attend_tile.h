@@ -14,7 +14,19 @@
 #include "engine/kernels/kernel_list.h"
 #include "engine/kernels/x86/exp_x86.h"
 
-enum { TILE = 6, PAGE = HL_KV_PAGE_TOKENS, SPLIT = HL_ATTEND_SPLIT, MAX_GROUPS = HL_ATTEND_MAX_HEAD_DIM / 32 };
+enum {
+    TILE = 6,
+    PAGE = HL_KV_PAGE_TOKENS,
+    SPLIT = HL_ATTEND_SPLIT,
+    N_PAGES = SPLIT / PAGE,
+    MAX_GROUPS = HL_ATTEND_MAX_HEAD_DIM / 32
+};
+
+/* Ask for n_bytes from p on, into L2: into L1 there are too few requests at a time. The hardware alone does
+ * not keep memory busy while a page is computed, and stops at every 4 KiB. */
+HL_INLINE void fetch(const uint8_t *p, size_t n_bytes) {
+    for (size_t i = 0; i < n_bytes; i += 64) _mm_prefetch((const char *)p + i, _MM_HINT_T1);
+}
 
 /* One tile of queries and what is computed for it. */
 typedef struct tile {
@@ -26,6 +38,8 @@ typedef struct tile {
     const uint8_t *const *pages;
     size_t       v_offset;
     const float *v_scale;                    /* [SPLIT][n_groups] of q8_0 */
+    const uint8_t *k_ahead[N_PAGES];         /* what is read a page later: fetched while page i's keys are, */
+    const uint8_t *v_ahead[N_PAGES];         /* or its values */
     float       *s;                          /* [TILE][SPLIT] scores, then p */
     int8_t       codes[TILE][HL_ATTEND_MAX_HEAD_DIM] __attribute__((aligned(64)));
     float        d[TILE][MAX_GROUPS];
@@ -40,7 +54,10 @@ static inline void quantize_query(tile *t, size_t j);
 static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max, float *ret_sum);
 /* Scores and values of a tile with a constant type and number of queries. */
 HL_INLINE void tile_scores(int type, size_t nq, const tile *t);
+/* o holds zeros before. */
 HL_INLINE void tile_values(int type, size_t nq, const tile *t, float *o);
+
+HL_INLINE size_t element_bytes(int type) { return type == HL_KV_q8_0 ? 1 : type == HL_KV_f32 ? 4 : 2; }
 
 typedef void scores_fn(const tile *t);
 typedef void values_fn(const tile *t, float *o);
@@ -77,6 +94,24 @@ static inline void set_ranges(const hl_attend_in *in, size_t i0, tile *t) {
     }
 }
 
+/* Keys of all pages are read, then values of all pages, then perhaps in->next_page. */
+static inline void set_ahead(const hl_attend_in *in, tile *t) {
+    if (t->tile_lo >= t->tile_hi) return;
+    size_t first = t->tile_lo / PAGE, last = (t->tile_hi - 1) / PAGE;
+    for (size_t i = first; i <= last; i++) {
+        t->k_ahead[i] = i < last ? in->pages[i + 1] : in->pages[first] + t->v_offset;
+        t->v_ahead[i] = i < last ? in->pages[i + 1] + t->v_offset : in->next_page;
+        if (t->v_ahead[i] == NULL) t->v_ahead[i] = in->pages[i];
+    }
+}
+
+/* Scales of values are converted all at once, before a page's values are fetched. */
+static inline void fetch_v_scales(const hl_attend_in *in, const tile *t) {
+    size_t n = PAGE * t->head_dim;
+    for (size_t i = t->tile_lo / PAGE; i * PAGE < t->tile_hi; i++)
+        fetch(in->pages[i] + t->v_offset + n, t->v_offset - n);
+}
+
 static inline size_t tile_size(size_t n_left) {
     return n_left > 8 ? 6 : n_left > 6 ? 4 : n_left; /* 7 and 8 in two about equal parts */
 }
@@ -86,14 +121,17 @@ static inline void attend_all(const hl_attend_in *in, float *ret_o, float *ret_m
     t.head_dim = in->head_dim, t.pages = in->pages, t.s = scratch;
     t.v_offset = hl_kv_page_v_offset(in->kv_type, in->head_dim);
     t.v_scale = t.s + TILE * SPLIT;
-    if (in->kv_type == HL_KV_q8_0) convert_v_scales(in, t.v_offset, t.s + TILE * SPLIT);
     for (size_t i = 0; i < in->n_queries; i += t.n_queries) {
         t.n_queries = tile_size(in->n_queries - i);
         set_ranges(in, i, &t);
+        set_ahead(in, &t);
+        if (in->kv_type == HL_KV_q8_0 && i == 0) fetch_v_scales(in, &t);
         if (in->kv_type == HL_KV_q8_0)
             for (size_t j = 0; j < t.n_queries; j++) quantize_query(&t, j);
         scores_of[in->kv_type][t.n_queries](&t);
+        if (in->kv_type == HL_KV_q8_0 && i == 0) convert_v_scales(in, t.v_offset, t.s + TILE * SPLIT);
         for (size_t j = 0; j < t.n_queries; j++) softmax_row(in, &t, j, ret_max + i + j, ret_sum + i + j);
+        memset(ret_o + i * t.head_dim, 0, t.n_queries * t.head_dim * sizeof *ret_o);
         values_of[in->kv_type][t.n_queries](&t, ret_o + i * t.head_dim);
     }
 }
