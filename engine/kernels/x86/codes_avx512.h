@@ -61,17 +61,13 @@ HL_INLINE __m512i low_nibbles(__m512i v) { return and_bytes(v, 0x0f); }
 HL_INLINE __m512i high_nibbles(__m512i v) { return and_bytes(_mm512_srli_epi16(v, 4), 0x0f); }
 
 /* The 16 code bytes of one block, as steps 0..3 (low) and 4..7 (high) after `step`. */
-HL_INLINE void put_nibbles(const int T, const bool has_min, sink *s, int step, const uint8_t *p, size_t row_bytes) {
-    __m512i v[4];
-    load_words(p, row_bytes, v);
+HL_INLINE void put_nibbles(const int T, const bool has_min, sink *s, int step, const __m512i v[4]) {
     HL_UNROLL for (int j = 0; j < 4; j++) put_codes(T, false, has_min, s, step + j, low_nibbles(v[j]));
     HL_UNROLL for (int j = 0; j < 4; j++) put_codes(T, false, has_min, s, step + 4 + j, high_nibbles(v[j]));
 }
 
 /* The same through a table of 16 bytes. */
-HL_INLINE void put_table_nibbles(const int T, sink *s, int step, const uint8_t *p, size_t row_bytes, __m512i table) {
-    __m512i v[4];
-    load_words(p, row_bytes, v);
+HL_INLINE void put_table_nibbles(const int T, sink *s, int step, const __m512i v[4], __m512i table) {
     HL_UNROLL for (int j = 0; j < 4; j++)
         put_codes(T, false, false, s, step + j, _mm512_shuffle_epi8(table, low_nibbles(v[j])));
     HL_UNROLL for (int j = 0; j < 4; j++)
@@ -87,9 +83,7 @@ HL_INLINE __m512i add_fifth(__m512i nibbles, __m512i fifth, int step) {
     return _mm512_mask_add_epi8(nibbles, set, nibbles, _mm512_set1_epi8(16));
 }
 
-HL_INLINE void put_fives(const int T, const bool has_min, sink *s, const uint8_t *p, size_t row_bytes, __m512i f) {
-    __m512i       v[4];
-    load_words(p, row_bytes, v);
+HL_INLINE void put_fives(const int T, const bool has_min, sink *s, const __m512i v[4], __m512i f) {
     HL_UNROLL for (int j = 0; j < 4; j++) put_codes(T, false, has_min, s, j, add_fifth(low_nibbles(v[j]), f, j));
     HL_UNROLL for (int j = 0; j < 4; j++) put_codes(T, false, has_min, s, 4 + j, add_fifth(high_nibbles(v[j]), f, 4 + j));
 }
@@ -103,51 +97,63 @@ HL_INLINE void put_f16_pair(const int T, sink *s, const uint8_t *p, size_t row_b
     put_group32(T, true, s, 0, f32_of_low_f16(v), f32_of_high_f16(_mm512_xor_si512(v, _mm512_set1_epi32((int)0x80000000u))));
 }
 
+/* All blocks of a tile, two at a time: their codes are loaded together. */
+#define FOR_BLOCKS(block_bytes, codes_at, put_block)                                   \
+    __m512i v[8];                                                                      \
+    size_t  c = 0;                                                                     \
+    for (; c + 64 <= n_cols; c += 64, w += 2 * (block_bytes)) {                        \
+        load_2x4words(w + (codes_at), block_bytes, row_bytes, v);                      \
+        put_block(T, s, w, row_bytes, v);                                              \
+        put_block(T, s, w + (block_bytes), row_bytes, v + 4);                          \
+    }                                                                                  \
+    if (c < n_cols) {                                                                  \
+        load_words(w + (codes_at), row_bytes, v);                                      \
+        put_block(T, s, w, row_bytes, v);                                              \
+    }
+
+HL_INLINE void put_q4_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, const __m512i v[4]) {
+    put_nibbles(T, false, s, 0, v);
+    put_f16_scale(T, s, w, row_bytes);
+    advance(T, false, s, 1);
+}
 HL_INLINE void codes16_q4_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    const size_t n = n_cols / 32;
-    for (size_t b = 0; b < n; b++, w += 18) {
-        put_nibbles(T, false, s, 0, w + 2, row_bytes);
-        put_f16_scale(T, s, w, row_bytes);
-        advance(T, false, s, 1);
-    }
+    FOR_BLOCKS(18, 2, put_q4_0)
 }
 
+HL_INLINE void put_q4_1(const int T, sink *s, const uint8_t *w, size_t row_bytes, const __m512i v[4]) {
+    put_nibbles(T, true, s, 0, v);
+    put_f16_pair(T, s, w, row_bytes);
+    advance(T, false, s, 1);
+}
 HL_INLINE void codes16_q4_1(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    const size_t n = n_cols / 32;
-    for (size_t b = 0; b < n; b++, w += 20) {
-        put_nibbles(T, true, s, 0, w + 4, row_bytes);
-        put_f16_pair(T, s, w, row_bytes);
-        advance(T, false, s, 1);
-    }
+    FOR_BLOCKS(20, 4, put_q4_1)
 }
 
+HL_INLINE void put_q5_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, const __m512i v[4]) {
+    put_fives(T, false, s, v, gather_u32(w + 2, row_bytes));
+    put_f16_scale(T, s, w, row_bytes);
+    advance(T, false, s, 1);
+}
 HL_INLINE void codes16_q5_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    const size_t n = n_cols / 32;
-    for (size_t b = 0; b < n; b++, w += 22) {
-        put_fives(T, false, s, w + 6, row_bytes, gather_u32(w + 2, row_bytes));
-        put_f16_scale(T, s, w, row_bytes);
-        advance(T, false, s, 1);
-    }
+    FOR_BLOCKS(22, 6, put_q5_0)
 }
 
+HL_INLINE void put_q5_1(const int T, sink *s, const uint8_t *w, size_t row_bytes, const __m512i v[4]) {
+    put_fives(T, true, s, v, gather_u32(w + 4, row_bytes));
+    put_f16_pair(T, s, w, row_bytes);
+    advance(T, false, s, 1);
+}
 HL_INLINE void codes16_q5_1(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    const size_t n = n_cols / 32;
-    for (size_t b = 0; b < n; b++, w += 24) {
-        put_fives(T, true, s, w + 8, row_bytes, gather_u32(w + 4, row_bytes));
-        put_f16_pair(T, s, w, row_bytes);
-        advance(T, false, s, 1);
-    }
+    FOR_BLOCKS(24, 8, put_q5_1)
 }
 
 HL_INLINE void codes16_q8_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     const size_t n = n_cols / 32;
     for (size_t b = 0; b < n; b++, w += 34) {
-        HL_UNROLL for (int piece = 0; piece < 2; piece++) {
-            __m512i v[4];
-            load_words(w + 2 + 16 * piece, row_bytes, v);
-            HL_UNROLL for (int j = 0; j < 4; j++)
-                put_codes(T, false, false, s, 4 * piece + j, _mm512_xor_si512(v[j], _mm512_set1_epi8((char)0x80)));
-        }
+        __m512i v[8];
+        load_8words(w + 2, row_bytes, v);
+        HL_UNROLL for (int j = 0; j < 8; j++)
+            put_codes(T, false, false, s, j, _mm512_xor_si512(v[j], _mm512_set1_epi8((char)0x80)));
         put_f16_scale(T, s, w, row_bytes);
         advance(T, false, s, 1);
     }
@@ -159,29 +165,28 @@ HL_INLINE __m512i iq4_table(void) {
                                                 (char)166, (char)181, (char)197, (char)217, (char)241));
 }
 
+HL_INLINE void put_iq4_nl(const int T, sink *s, const uint8_t *w, size_t row_bytes, const __m512i v[4]) {
+    put_table_nibbles(T, s, 0, v, iq4_table());
+    put_f16_scale(T, s, w, row_bytes);
+    advance(T, false, s, 1);
+}
 HL_INLINE void codes16_iq4_nl(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    const size_t n = n_cols / 32;
-    const __m512i         table = iq4_table();
-    for (size_t b = 0; b < n; b++, w += 18) {
-        put_table_nibbles(T, s, 0, w + 2, row_bytes, table);
-        put_f16_scale(T, s, w, row_bytes);
-        advance(T, false, s, 1);
-    }
+    FOR_BLOCKS(18, 2, put_iq4_nl)
 }
 
 /* e2m1 times two, plus 16; the scale is 2^(e - 128), subnormal for e < 2. from: OCP MX specification 1.0 */
+HL_INLINE void put_mxfp4(const int T, sink *s, const uint8_t *w, size_t row_bytes, const __m512i v[4]) {
+    const __m512i   table = _mm512_broadcast_i32x4(_mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
+    const __m512i   e = _mm512_cvtepu8_epi32(gather_u8(w, row_bytes));
+    const __mmask16 tiny = _mm512_cmplt_epu32_mask(e, _mm512_set1_epi32(2));
+    const __m512i   normal = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);
+    put_table_nibbles(T, s, 0, v, table);
+    put_group32(T, false, s, 0, _mm512_castsi512_ps(_mm512_mask_sllv_epi32(normal, tiny, _mm512_set1_epi32(0x00200000), e)),
+                _mm512_setzero_ps());
+    advance(T, false, s, 1);
+}
 HL_INLINE void codes16_mxfp4(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    const size_t n = n_cols / 32;
-    const __m512i        table = _mm512_broadcast_i32x4(_mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
-    for (size_t b = 0; b < n; b++, w += 17) {
-        const __m512i   v = _mm512_cvtepu8_epi32(gather_u8(w, row_bytes));
-        const __mmask16 tiny = _mm512_cmplt_epu32_mask(v, _mm512_set1_epi32(2));
-        const __m512i   normal = _mm512_slli_epi32(_mm512_sub_epi32(v, _mm512_set1_epi32(1)), 23);
-        put_table_nibbles(T, s, 0, w + 1, row_bytes, table);
-        put_group32(T, false, s, 0, _mm512_castsi512_ps(_mm512_mask_sllv_epi32(normal, tiny, _mm512_set1_epi32(0x00200000), v)),
-                    _mm512_setzero_ps());
-        advance(T, false, s, 1);
-    }
+    FOR_BLOCKS(17, 1, put_mxfp4)
 }
 
 /* ---- blocks of 256 ---- */
@@ -213,14 +218,11 @@ HL_INLINE void codes16_q4_k(const int T, sink *s, const uint8_t *w, size_t row_b
     (void)n_cols;
     const k45_head k = read_k45(w, row_bytes);
     HL_UNROLL for (int pair = 0; pair < 4; pair++) {
-        HL_UNROLL for (int half = 0; half < 2; half++) {
-            const int step = pair * 16 + half * 4;
-            __m512i   v[4];
-            load_words(w + 16 + 32 * pair + 16 * half, row_bytes, v);
-            HL_UNROLL for (int j = 0; j < 4; j++) {
-                put_codes(T, false, true, s, step + j, low_nibbles(v[j]));
-                put_codes(T, false, true, s, step + 8 + j, high_nibbles(v[j]));
-            }
+        __m512i v[8];
+        load_8words(w + 16 + 32 * pair, row_bytes, v);
+        HL_UNROLL for (int j = 0; j < 8; j++) {
+            put_codes(T, false, true, s, pair * 16 + j, low_nibbles(v[j]));
+            put_codes(T, false, true, s, pair * 16 + 8 + j, high_nibbles(v[j]));
         }
         put_k45(T, s, &k, 2 * pair);
         put_k45(T, s, &k, 2 * pair + 1);
@@ -237,19 +239,15 @@ HL_INLINE __m512i one_bit(__m512i v, unsigned bit, unsigned to) {
 HL_INLINE void codes16_q5_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
     const k45_head k = read_k45(w, row_bytes);
-    __m512i        fifth[2][4];
-    load_words(w + 16, row_bytes, fifth[0]);
-    load_words(w + 32, row_bytes, fifth[1]);
+    __m512i        fifth[8];
+    load_8words(w + 16, row_bytes, fifth);
     HL_UNROLL for (unsigned pair = 0; pair < 4; pair++) {
-        HL_UNROLL for (unsigned half = 0; half < 2; half++) {
-            __m512i v[4];
-            load_words(w + 48 + 32 * pair + 16 * half, row_bytes, v);
-            HL_UNROLL for (unsigned j = 0; j < 4; j++) {
-                const __m512i f = fifth[half][j];
-                const int     step = (int)(pair * 16 + half * 4 + j);
-                put_codes(T, false, true, s, step, _mm512_or_si512(low_nibbles(v[j]), one_bit(f, 2 * pair, 4)));
-                put_codes(T, false, true, s, step + 8, _mm512_or_si512(high_nibbles(v[j]), one_bit(f, 2 * pair + 1, 4)));
-            }
+        __m512i v[8];
+        load_8words(w + 48 + 32 * pair, row_bytes, v);
+        HL_UNROLL for (unsigned j = 0; j < 8; j++) {
+            const int step = (int)(pair * 16 + j);
+            put_codes(T, false, true, s, step, _mm512_or_si512(low_nibbles(v[j]), one_bit(fifth[j], 2 * pair, 4)));
+            put_codes(T, false, true, s, step + 8, _mm512_or_si512(high_nibbles(v[j]), one_bit(fifth[j], 2 * pair + 1, 4)));
         }
         put_k45(T, s, &k, 2 * (int)pair);
         put_k45(T, s, &k, 2 * (int)pair + 1);
@@ -259,15 +257,17 @@ HL_INLINE void codes16_q5_k(const int T, sink *s, const uint8_t *w, size_t row_b
 
 /* ql 128, qh 64, 16 signed scales, d. Per half of 128 columns, bytes l and l + 32 of ql give with
  * byte l of qh the columns l, l + 32 (low nibbles), l + 64, l + 96 (high nibbles). */
-HL_INLINE void put_q6_k_piece(const int T, sink *s, int step, const uint8_t *ql, const uint8_t *qh, size_t row_bytes) {
-    __m512i a[4], b[4], h[4];
-    load_words(ql, row_bytes, a);
-    load_words(ql + 32, row_bytes, b);
-    load_words(qh, row_bytes, h);
-    HL_UNROLL for (int j = 0; j < 4; j++) {
+HL_INLINE void put_q6_k_half(const int T, sink *s, int step, const uint8_t *ql, const uint8_t *qh, size_t row_bytes) {
+    __m512i a[8], b[8], h[8];
+    load_8words(qh, row_bytes, h);
+    load_8words(ql, row_bytes, a);
+    HL_UNROLL for (int j = 0; j < 8; j++) {
         put_codes(T, true, false, s, step + j, _mm512_or_si512(low_nibbles(a[j]), and_bytes(_mm512_slli_epi16(h[j], 4), 0x30)));
-        put_codes(T, true, false, s, step + 8 + j, _mm512_or_si512(low_nibbles(b[j]), and_bytes(_mm512_slli_epi16(h[j], 2), 0x30)));
         put_codes(T, true, false, s, step + 16 + j, _mm512_or_si512(high_nibbles(a[j]), and_bytes(h[j], 0x30)));
+    }
+    load_8words(ql + 32, row_bytes, b);
+    HL_UNROLL for (int j = 0; j < 8; j++) {
+        put_codes(T, true, false, s, step + 8 + j, _mm512_or_si512(low_nibbles(b[j]), and_bytes(_mm512_slli_epi16(h[j], 2), 0x30)));
         put_codes(T, true, false, s, step + 24 + j, _mm512_or_si512(high_nibbles(b[j]), and_bytes(_mm512_srli_epi16(h[j], 2), 0x30)));
     }
 }
@@ -278,8 +278,7 @@ HL_INLINE void codes16_q6_k(const int T, sink *s, const uint8_t *w, size_t row_b
     load_words(w + 192, row_bytes, sc);
     const __m512 d = gather_f16(w + 208, row_bytes);
     HL_UNROLL for (int half = 0; half < 2; half++) {
-        put_q6_k_piece(T, s, half * 32, w + 64 * half, w + 128 + 32 * half, row_bytes);
-        put_q6_k_piece(T, s, half * 32 + 4, w + 64 * half + 16, w + 128 + 32 * half + 16, row_bytes);
+        put_q6_k_half(T, s, half * 32, w + 64 * half, w + 128 + 32 * half, row_bytes);
         HL_UNROLL for (int k = 0; k < 4; k++) {
             const int    g = 4 * half + k;
             const __m512 s0 = f32_of_signed_byte(sc[g / 2], 2 * g % 4), s1 = f32_of_signed_byte(sc[g / 2], 2 * g % 4 + 1);
@@ -298,14 +297,11 @@ HL_INLINE void codes16_q2_k(const int T, sink *s, const uint8_t *w, size_t row_b
     const __m512i dm = gather_u32(w + 80, row_bytes);
     const __m512  d = f32_of_low_f16(dm), dmin = f32_of_high_f16(dm);
     HL_UNROLL for (int half = 0; half < 2; half++) {
-        HL_UNROLL for (int piece = 0; piece < 2; piece++) {
-            __m512i v[4];
-            load_words(w + 16 + 32 * half + 16 * piece, row_bytes, v);
-            HL_UNROLL for (int k = 0; k < 4; k++)
-                HL_UNROLL for (int j = 0; j < 4; j++)
-                    put_codes(T, true, true, s, half * 32 + piece * 4 + 8 * k + j,
-                              and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03));
-        }
+        __m512i v[8];
+        load_8words(w + 16 + 32 * half, row_bytes, v);
+        HL_UNROLL for (int k = 0; k < 4; k++)
+            HL_UNROLL for (int j = 0; j < 8; j++)
+                put_codes(T, true, true, s, half * 32 + 8 * k + j, and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03));
         HL_UNROLL for (int k = 0; k < 4; k++) {
             const int     g = 4 * half + k, i = 2 * g % 4;
             const __m512i sv = low_nibbles(sm[g / 2]), mv = high_nibbles(sm[g / 2]);
@@ -327,25 +323,22 @@ HL_INLINE __m512 scale_q3_k(__m512 d, const __m512i six[4], int g) {
 HL_INLINE void codes16_q3_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
     /* Twelve bytes of scales end at d: read the 16 that end there and skip the first word. */
-    __m512i h[4], six[4], third[2][4];
+    __m512i h[4], six[4], third[8];
     load_words(w + 92, row_bytes, h);
     six[0] = _mm512_or_si512(low_nibbles(h[1]), and_bytes(_mm512_slli_epi16(h[3], 4), 0x30));
     six[1] = _mm512_or_si512(low_nibbles(h[2]), and_bytes(_mm512_slli_epi16(h[3], 2), 0x30));
     six[2] = _mm512_or_si512(high_nibbles(h[1]), and_bytes(h[3], 0x30));
     six[3] = _mm512_or_si512(high_nibbles(h[2]), and_bytes(_mm512_srli_epi16(h[3], 2), 0x30));
-    load_words(w, row_bytes, third[0]);
-    load_words(w + 16, row_bytes, third[1]);
+    load_8words(w, row_bytes, third);
     const __m512 d = gather_f16(w + 108, row_bytes);
     HL_UNROLL for (int half = 0; half < 2; half++) {
-        HL_UNROLL for (int piece = 0; piece < 2; piece++) {
-            __m512i v[4];
-            load_words(w + 32 + 32 * half + 16 * piece, row_bytes, v);
-            HL_UNROLL for (int k = 0; k < 4; k++)
-                HL_UNROLL for (int j = 0; j < 4; j++)
-                    put_codes(T, true, false, s, half * 32 + piece * 4 + 8 * k + j,
-                              _mm512_or_si512(and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03),
-                                              one_bit(third[piece][j], (unsigned)(4 * half + k), 2)));
-        }
+        __m512i v[8];
+        load_8words(w + 32 + 32 * half, row_bytes, v);
+        HL_UNROLL for (int k = 0; k < 4; k++)
+            HL_UNROLL for (int j = 0; j < 8; j++)
+                put_codes(T, true, false, s, half * 32 + 8 * k + j,
+                          _mm512_or_si512(and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03),
+                                          one_bit(third[j], (unsigned)(4 * half + k), 2)));
         HL_UNROLL for (int k = 0; k < 4; k++) {
             const int g = 4 * half + k;
             put_group16(T, false, s, g, scale_q3_k(d, six, 2 * g), scale_q3_k(d, six, 2 * g + 1), _mm512_setzero_ps(),
@@ -361,8 +354,10 @@ HL_INLINE void codes16_iq4_xs(const int T, sink *s, const uint8_t *w, size_t row
     const __m512i head = gather_u32(w, row_bytes), low = gather_u32(w + 4, row_bytes);
     const __m512  d = f32_of_low_f16(head);
     (void)n_cols;
+    __m512i v[8];
     HL_UNROLL for (unsigned g = 0; g < 8; g++) {
-        put_table_nibbles(T, s, 8 * (int)g, w + 8 + 16 * g, row_bytes, table);
+        if (g % 2 == 0) load_8words(w + 8 + 16 * g, row_bytes, v);
+        put_table_nibbles(T, s, 8 * (int)g, v + g % 2 * 4, table);
         const __m512i lo = _mm512_and_si512(_mm512_srli_epi32(low, 4 * g), _mm512_set1_epi32(0x0f));
         const __m512i hi = _mm512_and_si512(_mm512_slli_epi32(_mm512_srli_epi32(head, 16 + 2 * g), 4), _mm512_set1_epi32(0x30));
         const __m512i sc = _mm512_sub_epi32(_mm512_or_si512(lo, hi), _mm512_set1_epi32(32));

@@ -16,10 +16,12 @@
 #define AHEAD_BYTES 1024
 #endif
 
-/* Ask for the next n_bytes of 16 rows. */
-HL_INLINE void prefetch_rows(const uint8_t *p, size_t row_bytes, size_t n_bytes) {
-    for (size_t r = 0; r < ROWS16; r++, p += row_bytes)
-        for (size_t i = 0; i < n_bytes; i += 64) _mm_prefetch((const char *)p + i, _MM_HINT_T0);
+/* Ask for n_bytes (constant) of 16 rows. */
+HL_INLINE void prefetch_rows(const uint8_t *p, size_t row_bytes, const int n_bytes) {
+    const row_addr rows = address_rows(p, row_bytes);
+    HL_UNROLL for (int i = 0; i < 4; i++)
+        HL_UNROLL for (int j = 0; j < 4; j++)
+            HL_UNROLL for (int b = 0; b < n_bytes; b += 64) _mm_prefetch((const char *)row_at(&rows, i, j) + b, _MM_HINT_T0);
 }
 
 /* One strip times T tokens; n_rows < 16 only in the last strip. */
@@ -45,13 +47,14 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
             p = stage.bytes[0];
             stride = BLOCK_BYTES_MAX;
         } else {
-            prefetch_rows(w + AHEAD_BYTES + (left > AHEAD_BYTES ? 0 : 15 * row_bytes), row_bytes, bytes);
+            prefetch_rows(w + AHEAD_BYTES + (left > AHEAD_BYTES ? 0 : 15 * row_bytes), row_bytes, (int)block_bytes);
         }
         left -= bytes;
         in.n_groups = n / 32;
         in.sum16 = x->sum16 + token * (x->n_cols / 16) + c / 16;
         prepare_sums(&sums, &in, T, g16, has_min);
         s.sums = sums.v[0];
+        HL_OPAQUE_MEMORY(s.sums);
         codes16(T, &s, p, stride, n);
     }
     const __mmask16 m = n_rows < ROWS16 ? (__mmask16)((1u << n_rows) - 1) : 0xffff;

@@ -21,35 +21,107 @@
 #define HL_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* Addresses of rows are formed where they are used, from a few registers: compilers otherwise hoist all
+ * sixteen and spill them. Memory written just before as a vector is read as memory, not taken apart. */
+#define HL_OPAQUE(x)        __asm__("" : "+r"(x))
+#define HL_OPAQUE_MEMORY(x) __asm__("" : "+r"(x) : : "memory")
+
 enum { ROWS16 = 16, TILE_COLS = 256, TILE_GROUPS = TILE_COLS / 32 };
 
-HL_INLINE __m512i load_lanes(const uint8_t *p, size_t stride4) {
-    __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)p));
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(p + stride4)), 1);
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(p + 2 * stride4)), 2);
-    return _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(p + 3 * stride4)), 3);
+/* Four pointers and two distances reach all 16 rows: at[i] is row 4 i. */
+typedef struct row_addr {
+    const uint8_t *at[4];
+    size_t         one, three;
+} row_addr;
+
+HL_INLINE row_addr address_rows(const uint8_t *p, size_t row_bytes) {
+    row_addr a;
+    HL_OPAQUE(row_bytes);
+    a.one = row_bytes;
+    a.three = 3 * row_bytes;
+    a.at[0] = p;
+    a.at[1] = p + 4 * row_bytes;
+    a.at[2] = p + 8 * row_bytes;
+    a.at[3] = a.at[1] + 8 * row_bytes;
+    return a;
+}
+
+/* The address of row 4 i + j; j is constant. */
+HL_INLINE const uint8_t *row_at(const row_addr *a, int i, int j) {
+    return a->at[i] + (j == 0 ? 0 : j == 1 ? a->one : j == 2 ? 2 * a->one : a->three);
+}
+
+HL_INLINE __m128i load_piece(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)p); }
+
+HL_INLINE __m512i load_lanes(const row_addr *a, int j) {
+    __m512i v = _mm512_castsi128_si512(load_piece(row_at(a, 0, j)));
+    v = _mm512_inserti32x4(v, load_piece(row_at(a, 1, j)), 1);
+    v = _mm512_inserti32x4(v, load_piece(row_at(a, 2, j)), 2);
+    return _mm512_inserti32x4(v, load_piece(row_at(a, 3, j)), 3);
 }
 
 /* ret[j] lane i = bytes 4j..4j+3 of the 16 at p + i * row_bytes. */
 HL_INLINE void load_words(const uint8_t *p, size_t row_bytes, __m512i ret[4]) {
-    const size_t  s4 = 4 * row_bytes;
-    const __m512i a = load_lanes(p, s4);
-    const __m512i b = load_lanes(p + row_bytes, s4);
-    const __m512i c = load_lanes(p + 2 * row_bytes, s4);
-    const __m512i d = load_lanes(p + 3 * row_bytes, s4);
-    const __m512i ab_lo = _mm512_unpacklo_epi32(a, b), ab_hi = _mm512_unpackhi_epi32(a, b);
-    const __m512i cd_lo = _mm512_unpacklo_epi32(c, d), cd_hi = _mm512_unpackhi_epi32(c, d);
+    const row_addr rows = address_rows(p, row_bytes);
+    const __m512i  a = load_lanes(&rows, 0), b = load_lanes(&rows, 1), c = load_lanes(&rows, 2), d = load_lanes(&rows, 3);
+    const __m512i  ab_lo = _mm512_unpacklo_epi32(a, b), ab_hi = _mm512_unpackhi_epi32(a, b);
+    const __m512i  cd_lo = _mm512_unpacklo_epi32(c, d), cd_hi = _mm512_unpackhi_epi32(c, d);
     ret[0] = _mm512_unpacklo_epi64(ab_lo, cd_lo);
     ret[1] = _mm512_unpackhi_epi64(ab_lo, cd_lo);
     ret[2] = _mm512_unpacklo_epi64(ab_hi, cd_hi);
     ret[3] = _mm512_unpackhi_epi64(ab_hi, cd_hi);
 }
 
+/* Eight words of 16 rows from z[j] = two 16-byte pieces of row j and of row j + 4, z[j + 4] = of rows
+ * j + 8 and j + 12: ret[j] and ret[j + 4] are word j of the first and of the second piece. */
+HL_INLINE void transpose_pairs(const __m512i z[8], __m512i ret[8]) {
+    __m512i x[2][4];
+    HL_UNROLL for (int h = 0; h < 2; h++) {
+        const __m512i ab_lo = _mm512_unpacklo_epi32(z[4 * h], z[4 * h + 1]), ab_hi = _mm512_unpackhi_epi32(z[4 * h], z[4 * h + 1]);
+        const __m512i cd_lo = _mm512_unpacklo_epi32(z[4 * h + 2], z[4 * h + 3]);
+        const __m512i cd_hi = _mm512_unpackhi_epi32(z[4 * h + 2], z[4 * h + 3]);
+        x[h][0] = _mm512_unpacklo_epi64(ab_lo, cd_lo);
+        x[h][1] = _mm512_unpackhi_epi64(ab_lo, cd_lo);
+        x[h][2] = _mm512_unpacklo_epi64(ab_hi, cd_hi);
+        x[h][3] = _mm512_unpackhi_epi64(ab_hi, cd_hi);
+    }
+    HL_UNROLL for (int j = 0; j < 4; j++) {
+        ret[j] = _mm512_shuffle_i32x4(x[0][j], x[1][j], _MM_SHUFFLE(2, 0, 2, 0));
+        ret[j + 4] = _mm512_shuffle_i32x4(x[0][j], x[1][j], _MM_SHUFFLE(3, 1, 3, 1));
+    }
+}
+
+HL_INLINE __m512i join_halves(__m256i a, __m256i b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
+
+/* ret[j] lane i = bytes 4j..4j+3 of the 32 at p + i * row_bytes. Half the loads of load_words(). */
+HL_INLINE void load_8words(const uint8_t *p, size_t row_bytes, __m512i ret[8]) {
+    __m512i z[8];
+    const row_addr rows = address_rows(p, row_bytes);
+    HL_UNROLL for (int j = 0; j < 8; j++)
+        z[j] = join_halves(_mm256_loadu_si256((const __m256i *)row_at(&rows, j / 4 * 2, j % 4)),
+                           _mm256_loadu_si256((const __m256i *)row_at(&rows, j / 4 * 2 + 1, j % 4)));
+    transpose_pairs(z, ret);
+}
+
+/* The same when the second 16 bytes stand `gap` bytes after the first. */
+HL_INLINE __m256i load_2pieces(const uint8_t *p, size_t gap) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(load_piece(p)), load_piece(p + gap), 1);
+}
+HL_INLINE void load_2x4words(const uint8_t *p, size_t gap, size_t row_bytes, __m512i ret[8]) {
+    __m512i z[8];
+    const row_addr rows = address_rows(p, row_bytes);
+    HL_UNROLL for (int j = 0; j < 8; j++)
+        z[j] = join_halves(load_2pieces(row_at(&rows, j / 4 * 2, j % 4), gap),
+                           load_2pieces(row_at(&rows, j / 4 * 2 + 1, j % 4), gap));
+    transpose_pairs(z, ret);
+}
+
 /* Small fields, one per row, by inserts from memory: they need neither general registers nor a detour
  * through a table, whose narrow stores would stall the wide load. */
 HL_INLINE __m128i gather_u8(const uint8_t *p, size_t row_bytes) {
-    __m128i v = _mm_setzero_si128();
-#define ROW(r) v = _mm_insert_epi8(v, p[(r) * row_bytes], r);
+    const row_addr rows = address_rows(p, row_bytes);
+    __m128i        v = _mm_setzero_si128();
+#define ROW(r) v = _mm_insert_epi8(v, *row_at(&rows, (r) / 4, (r) % 4), r);
     ROW(0) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7)
     ROW(8) ROW(9) ROW(10) ROW(11) ROW(12) ROW(13) ROW(14) ROW(15)
 #undef ROW
@@ -69,28 +141,28 @@ HL_INLINE int read_u32(const uint8_t *p) {
 }
 
 HL_INLINE __m256i gather_u16(const uint8_t *p, size_t row_bytes) {
+    const row_addr rows = address_rows(p, row_bytes);
     __m128i        lo = _mm_setzero_si128(), hi = lo;
-    const uint8_t *q = p + 8 * row_bytes;
-#define ROW(r)                                               \
-    lo = _mm_insert_epi16(lo, read_u16(p + (r) * row_bytes), r); \
-    hi = _mm_insert_epi16(hi, read_u16(q + (r) * row_bytes), r);
+#define ROW(r)                                                             \
+    lo = _mm_insert_epi16(lo, read_u16(row_at(&rows, (r) / 4, (r) % 4)), r); \
+    hi = _mm_insert_epi16(hi, read_u16(row_at(&rows, (r) / 4 + 2, (r) % 4)), r);
     ROW(0) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7)
 #undef ROW
     return _mm256_inserti128_si256(_mm256_castsi128_si256(lo), hi, 1);
 }
 
-HL_INLINE __m128i gather_4u32(const uint8_t *p, size_t row_bytes) {
-    __m128i v = _mm_cvtsi32_si128(read_u32(p));
-    v = _mm_insert_epi32(v, read_u32(p + row_bytes), 1);
-    v = _mm_insert_epi32(v, read_u32(p + 2 * row_bytes), 2);
-    return _mm_insert_epi32(v, read_u32(p + 3 * row_bytes), 3);
+HL_INLINE __m128i gather_4u32(const row_addr *rows, int i) {
+    __m128i v = _mm_cvtsi32_si128(read_u32(row_at(rows, i, 0)));
+    v = _mm_insert_epi32(v, read_u32(row_at(rows, i, 1)), 1);
+    v = _mm_insert_epi32(v, read_u32(row_at(rows, i, 2)), 2);
+    return _mm_insert_epi32(v, read_u32(row_at(rows, i, 3)), 3);
 }
 
 HL_INLINE __m512i gather_u32(const uint8_t *p, size_t row_bytes) {
-    __m512i v = _mm512_castsi128_si512(gather_4u32(p, row_bytes));
-    v = _mm512_inserti32x4(v, gather_4u32(p + 4 * row_bytes, row_bytes), 1);
-    v = _mm512_inserti32x4(v, gather_4u32(p + 8 * row_bytes, row_bytes), 2);
-    return _mm512_inserti32x4(v, gather_4u32(p + 12 * row_bytes, row_bytes), 3);
+    const row_addr rows = address_rows(p, row_bytes);
+    const __m256i  lo = _mm256_inserti128_si256(_mm256_castsi128_si256(gather_4u32(&rows, 0)), gather_4u32(&rows, 1), 1);
+    const __m256i  hi = _mm256_inserti128_si256(_mm256_castsi128_si256(gather_4u32(&rows, 2)), gather_4u32(&rows, 3), 1);
+    return join_halves(lo, hi);
 }
 
 HL_INLINE __m512 gather_f16(const uint8_t *p, size_t row_bytes) { return _mm512_cvtph_ps(gather_u16(p, row_bytes)); }
