@@ -12,7 +12,7 @@ comma      := ,
 export PROMPT MODEL
 
 .SECONDARY:
-.PHONY: deps run run-now tests t test test-now test-fast check lib install uninstall
+.PHONY: deps run run-now fuzz fuzz-now tests t test test-now test-fast check lib install uninstall
 deps:
 	@sh tools/deps.sh
 
@@ -23,7 +23,25 @@ run-now: all
 	@$(PYTHON) tools/get_model.py $(OUT)/hyperlama
 	@$(OUT)/hyperlama run "$$MODEL" --verbose -o temperature=0 -- "$$PROMPT"
 
-tests: $(TEST_BINS)
+# Fuzz targets: their corpus replays in `make test`; `make fuzz` looks for new inputs (needs clang).
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+REPLAYS    := $(FUZZ_NAMES:%=$(OUT)/tests/fuzz/replay_%)
+FUZZ_S     ?= 60
+$(OUT)/tests/fuzz/replay_%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/tests/fuzz/replay.o $(OUT)/liball.a
+	@echo "  LINK $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(OUT)/tests/fuzz/run_%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/liball.a
+	@echo "  LINK $@"
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+tests: $(TEST_BINS) $(REPLAYS)
+
+fuzz:
+	@$(MAKE) --no-print-directory fuzz-now MODE=fuzz CC="$(if $(filter clang%,$(CC)),$(CC),clang)"
+fuzz-now: $(FUZZ_NAMES:%=$(OUT)/tests/fuzz/run_%)
+	@for n in $(FUZZ_NAMES); do mkdir -p out/corpus/$$n tests/fuzz/corpus/$$n; echo "== $$n"; \
+	    $(OUT)/tests/fuzz/run_$$n -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0 \
+	    -artifact_prefix=out/corpus/$$n. out/corpus/$$n tests/fuzz/corpus/$$n || exit 1; done
 
 # One test program by part of its name: make t T=gguf
 t: $(foreach b,$(TEST_BINS),$(if $(findstring $(T),$(b)),$(b)))
@@ -34,11 +52,11 @@ test: deps
 	@$(MAKE) --no-print-directory test-now
 test-now: all lib tests
 	@HL_PROGRAM=$(abspath $(OUT)/hyperlama) HL_TEST_OUT=$(abspath $(OUT)) \
-	    $(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) $(CHECKS) $(TEST_BINS) $(E2E_TESTS)
+	    $(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) $(CHECKS) $(TEST_BINS) $(REPLAYS) $(E2E_TESTS)
 
 # What is quick and needs no network: no end-to-end tests.
 test-fast: all tests
-	@$(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) --skip-python --timeout 60 $(CHECKS) $(TEST_BINS)
+	@$(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) --skip-python --timeout 60 $(CHECKS) $(TEST_BINS) $(REPLAYS)
 
 check: all
 	@for c in $(CHECKS); do case $$c in *.py) $(PYTHON) $$c ;; *) sh $$c ;; esac || exit 1; done
@@ -73,6 +91,7 @@ help:
 	@echo "make run [PROMPT=...]   get the default model once, answer a prompt"
 	@echo "make test | test-fast   all tests | those that are quick and need no network"
 	@echo "make t T=name           one test program by part of its name"
+	@echo "make fuzz FUZZ_S=60     look for inputs that break a parser, so many seconds each (needs clang)"
 	@echo "make check              layers, names, symbols, docs, format"
 	@echo "make deps               install missing packages (Debian, Ubuntu)"
 	@echo "make install DESTDIR= PREFIX=   MODE=release|debug|asan|tsan for all of these"

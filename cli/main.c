@@ -7,7 +7,6 @@
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,8 +16,6 @@
 #include "core/data/config_file.h"
 
 enum { EXIT_INTERRUPTED = 130, EXIT_PIPE = 141 }; /* 128 + the signal, as shells count */
-
-hl_signals hl_signal;
 
 static void on_stop(int signal_number) {
     (void)signal_number;
@@ -36,29 +33,6 @@ static void install_signals(void) {
     (void)sigaction(SIGTERM, &stop, NULL);
     (void)sigaction(SIGPIPE, &ignore, NULL); /* a closed pipe is a failed write, which ends an answer in order */
     hl_map_install_fault_handler();
-}
-
-static void print_remark(const char *kind, const char *fmt, va_list args) {
-    fflush(stdout);
-    fputs(kind, stderr);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
-}
-
-void hl_app_warn(const hl_app *app, const char *fmt, ...) {
-    (void)app;
-    va_list args;
-    va_start(args, fmt);
-    print_remark("warning: ", fmt, args);
-    va_end(args);
-}
-
-void hl_app_note(const hl_app *app, const char *fmt, ...) {
-    (void)app;
-    va_list args;
-    va_start(args, fmt);
-    print_remark("", fmt, args);
-    va_end(args);
 }
 
 /* The terminal's encoding decides how wide characters are; without one, take UTF-8. */

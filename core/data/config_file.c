@@ -112,22 +112,22 @@ static int take(void *user, const char *section, const char *name, const char *t
     return 1;
 }
 
-hl_status hl_config_file_load(hl_config *c, const char *path, const hl_events *events, hl_err *err) {
-    char     *text = NULL;
-    reader    r = {.config = c, .path = path, .events = events};
-    hl_status status = read_all(path, &text, err);
-    if (status != HL_OK || !text) return status;
-    r.p = text;
+hl_status hl_config_file_parse(hl_config *c, const char *text, const char *name, const hl_events *events, hl_err *err) {
+    reader    r = {.config = c, .path = name, .events = events, .p = text};
     const int i_bad = ini_parse_stream(next_line, &r, take, &r);
     if (r.err.status != HL_OK) {
         if (err) *err = r.err;
-        status = r.err.status;
-    } else if (i_bad > 0) {
-        status = hl_fail(err, HL_E_FORMAT, "settings file '%s' line %d: expected [section] or name = value", path,
-                         i_bad);
-    } else if (i_bad < 0) {
-        status = hl_fail(err, HL_E_NOMEM, "settings file '%s': no memory", path);
+        return r.err.status;
     }
+    if (i_bad > 0)
+        return hl_fail(err, HL_E_FORMAT, "settings file '%s' line %d: expected [section] or name = value", name, i_bad);
+    return i_bad < 0 ? hl_fail(err, HL_E_NOMEM, "settings file '%s': no memory", name) : HL_OK;
+}
+
+hl_status hl_config_file_load(hl_config *c, const char *path, const hl_events *events, hl_err *err) {
+    char     *text = NULL;
+    hl_status status = read_all(path, &text, err);
+    if (status == HL_OK && text) status = hl_config_file_parse(c, text, path, events, err);
     hl_free(text);
     return status;
 }
