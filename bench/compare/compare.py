@@ -9,18 +9,21 @@ that are not there are left out. Metrics:
 
   prefill N   N tokens from an empty context, in passes of at most 512        tokens/s
   decode D    one token a pass, after D tokens of context                     tokens/s
-  rows N      N tokens of one sequence in one pass, logits for each           tokens/s together
-  load 16     from the call that loads to the first evaluation of 16 tokens   ms
-  peak        peak resident memory less that of the empty process             MiB
+  rows N      N tokens of one sequence in one pass at depth 64 and a little   tokens/s together
+  load 16     peers only: from loading to the first evaluation of 16 tokens   ms
+  peak        peers only: peak resident memory less the empty process's       MiB
+
+Every pass computes the logits of its last token.
 
 Results go to bench/results/DATE-compare.tsv: date, commit, machine, threads, load, model, engine, version, metric, n, value, unit.
 Standard library only.
 """
-import argparse, datetime, os, platform, statistics, subprocess, sys
+import argparse, datetime, json, os, platform, statistics, subprocess, sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(os.path.join(HERE, "..", ".."))
 METRICS = ("prefill", "decode", "rows", "depth")
+ROWS = (1, 2, 4, 8, 16, 32)
 
 
 def parse(text):
@@ -37,13 +40,32 @@ def parse(text):
     return engine, version, out
 
 
+def bench(program, model, a, prompt, generate, depth, repeats):
+    """The JSON of one `hyperlama bench`."""
+    cmd = [program, "bench", model, "--json", "--threads", str(a.threads), "--prompt", str(prompt), "--generate", str(generate),
+           "--depth", str(depth), "--runs", str(repeats)]
+    with subprocess.Popen(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+        text, complaint = p.communicate()
+        if p.returncode != 0:
+            raise subprocess.CalledProcessError(p.returncode, cmd, text, complaint.decode())
+    return json.loads(text)
+
+
 def run_hyperlama(program, model, a):
     """The one place that knows hyperlama's command line."""
-    cmd = [program, "bench", model, "--tsv", "--threads", str(a.threads), "--repeats", str(a.repeats), "--depth", str(a.depth),
-           "--metrics", ",".join(a.metrics)]
-    text = subprocess.run(cmd, capture_output=True, text=True, check=True).stdout
+    out = {}
+    if "prefill" in a.metrics:
+        out["prefill", 512] = bench(program, model, a, 512, 0, 0, a.repeats)["prefill_tokens_per_s"]
+    if "decode" in a.metrics:
+        out["decode", 0] = bench(program, model, a, 0, 64, 0, a.repeats)["decode_tokens_per_s"]
+    if "rows" in a.metrics:
+        for n in ROWS:
+            out["rows", n] = bench(program, model, a, n, 0, 64, 3 * a.repeats)["prefill_tokens_per_s"]
+    if "depth" in a.metrics:
+        out["prefill", a.depth] = bench(program, model, a, a.depth, 0, 0, 1)["prefill_tokens_per_s"]
+        out["decode", a.depth] = bench(program, model, a, 0, 32, a.depth, a.repeats)["decode_tokens_per_s"]
     version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split("\n")[0]
-    return "hyperlama", version, parse(text)[2]
+    return "hyperlama", version, {k: (v, "tokens/s") for k, v in out.items()}
 
 
 def run_peer(python, model, a):
