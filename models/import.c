@@ -178,7 +178,7 @@ static hl_status hash_source(import_job *job, hl_source *src, hl_err *err) {
         job->progress.done_bytes += (uint64_t)src->st.st_size;
         return report(job, err);
     }
-    const hl_status status = hl_store_hash(src->fd, src->path, on_bytes, job, src->digest, err);
+    const hl_status status = hl_store_hash(job->s, src->fd, src->path, on_bytes, job, src->digest, err);
     return status == HL_OK ? hl_source_check(src, err) : status;
 }
 

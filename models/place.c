@@ -150,7 +150,7 @@ hl_status hl_store_find_sound_blob(hl_store *s, hl_source *src, hl_err *err) {
         src->is_present = true;
         goto out;
     }
-    status = hl_store_hash(fd, path, NULL, NULL, hex, err);
+    status = hl_store_hash(s, fd, path, NULL, NULL, hex, err);
     src->is_present = status == HL_OK && strcmp(hex, src->digest) == 0;
 out:
     (void)close(fd);
@@ -205,10 +205,12 @@ hl_status hl_store_copy_in(hl_store *s, hl_source *src, hl_progress_step_fn *fn,
     const int fd = create_partial(s, partial);
     if (fd < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", partial, strerror(errno));
     hl_status status = HL_OK;
+    (void)pthread_mutex_unlock(&s->mutex);
     if (!hl_file_clone(src->fd, fd)) status = copy_bytes(src, fd, partial, fn, user, err);
     if (status == HL_OK) status = hl_source_check(src, err);
     if (status == HL_OK && fsync(fd) != 0)
         status = hl_fail(err, HL_E_IO, "sync '%s': %s", partial, strerror(errno));
+    (void)pthread_mutex_lock(&s->mutex);
     if (status != HL_OK) {
         (void)unlink(partial);
         (void)close(fd);

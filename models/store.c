@@ -239,6 +239,7 @@ hl_status hl_store_fail_unknown(const hl_disk_names *names, const hl_name *name,
     char   wanted[HL_NAME_TEXT_BYTES], text[HL_NAME_TEXT_BYTES], list[3 * 100] = "";
     size_t used = 0;
     hl_name_format(name, wanted);
+    if (!name->has_tag) *strrchr(wanted, ':') = '\0';
     const size_t limit = strlen(wanted) / 3 + 1;
     int          n = 0;
     for (size_t want = 0; want <= limit && n < MAX_SUGGESTIONS; want++)

@@ -77,10 +77,11 @@ int64_t hl_mtime_ns(const struct stat *st);
 void    hl_blob_row_of(const struct stat *st, const char *digest, int origin, hl_blob_row *ret);
 bool    hl_blob_row_fits(const hl_blob_row *row, const struct stat *st); /* size, time, inode */
 
-/* sha256 of an open file; `fn` (NULL: none) sees progress and may cancel. */
+/* sha256 of an open file; `fn` (NULL: none) sees progress and may cancel. Lets go of the store's mutex
+ * meanwhile, so that lists and lookups do not wait for minutes. */
 typedef hl_status hl_progress_step_fn(void *user, size_t n, hl_err *err);
-HL_MUST_CHECK hl_status hl_store_hash(int fd, const char *path, hl_progress_step_fn *fn, void *user,
-                                      char ret_hex[HL_DIGEST_BYTES], hl_err *err);
+HL_MUST_CHECK hl_status hl_store_hash(hl_store *s, int fd, const char *path, hl_progress_step_fn *fn,
+                                      void *user, char ret_hex[HL_DIGEST_BYTES], hl_err *err);
 
 /* ---- small files (place.c) ---- */
 /* Write a small blob unless it is there; fills all of `ret`. media_type is kept by reference. */
@@ -110,7 +111,7 @@ HL_MUST_CHECK hl_status hl_store_find_sound_blob(hl_store *s, hl_source *src, hl
 /* Can the source be hard-linked among the blobs? Tries it. */
 bool hl_store_can_link(hl_store *s, const hl_source *src);
 
-/* Clone or copy the source into a partial file; fn sees every piece of a copy. */
+/* Clone or copy the source into a partial file; fn sees every piece of a copy. Lets go of the mutex. */
 HL_MUST_CHECK hl_status hl_store_copy_in(hl_store *s, hl_source *src, hl_progress_step_fn *fn, void *user,
                                          hl_err *err);
 

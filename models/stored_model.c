@@ -57,13 +57,15 @@ static hl_status add_chunk(void *user, const void *data, size_t n, hl_err *err) 
     return status;
 }
 
-hl_status hl_store_hash(int fd, const char *path, hl_progress_step_fn *fn, void *user, char ret_hex[HL_DIGEST_BYTES],
-                        hl_err *err) {
+hl_status hl_store_hash(hl_store *s, int fd, const char *path, hl_progress_step_fn *fn, void *user,
+                        char ret_hex[HL_DIGEST_BYTES], hl_err *err) {
     hash_walk w = {.fn = fn, .user = user};
+    (void)pthread_mutex_unlock(&s->mutex);
     hl_status status = hl_sha256_new(&w.sum, err);
     if (status == HL_OK) status = hl_file_walk(fd, path, add_chunk, &w, err);
     if (status == HL_OK) status = hl_sha256_finish(w.sum, ret_hex, err);
     hl_sha256_free(w.sum);
+    (void)pthread_mutex_lock(&s->mutex);
     return status;
 }
 
@@ -368,7 +370,7 @@ static hl_status check_by_hash(hl_store *s, const char *path, const char *model,
              digest, what);
     hl_status status = HL_OK;
     if (fstat(fd, &before) != 0) status = hl_fail(err, HL_E_IO, "stat '%s': %s", path, strerror(errno));
-    if (status == HL_OK) status = hl_store_hash(fd, path, NULL, NULL, hex, err);
+    if (status == HL_OK) status = hl_store_hash(s, fd, path, NULL, NULL, hex, err);
     if (status == HL_OK && strcmp(hex, digest) != 0) status = fail_changed(path, model, what, err);
     hl_blob_row row;
     if (status == HL_OK && fstat(fd, &after) == 0) {

@@ -79,6 +79,10 @@ static int check_all_pages(sqlite3 *sql) {
 }
 
 static int open_file(const char *path, sqlite3 **ret_sql) {
+    /* chats are private; SQLite's further files take their mode from this one. Not opened when it is there:
+     * closing it would drop the locks of this process's other connections */
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) (void)close(fd);
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
     int       rc = sqlite3_open_v2(path, ret_sql, flags, NULL);
     if (rc != SQLITE_OK) return rc;

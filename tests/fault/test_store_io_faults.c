@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_store_io_faults.c - the k-th system call that changes the disk fails, or the process is killed
+ * just before it, for all k: nothing half-recorded is seen, and the next run heals.
+ *
+ * The calls of the program and of SQLite are caught by functions of the same name in this file.
+ */
+#define _GNU_SOURCE
+#include "../unit/store_fixture.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static struct {
+    long n_left;   /* calls until the fault; -1: no fault */
+    long n_calls;  /* seen while counting */
+    int  error;    /* errno of the fault; 0: kill the process */
+    bool for_ever; /* all later calls fail, too */
+    bool armed;
+} fault = {.n_left = -1};
+
+/* Count one call; true when it must fail. */
+static bool hit(void) {
+    if (!fault.armed) return false;
+    fault.n_calls++;
+    if (fault.n_left < 0) return false;
+    if (fault.n_left > 0) {
+        fault.n_left--;
+        return false;
+    }
+    if (!fault.error) (void)kill(getpid(), SIGKILL);
+    if (!fault.for_ever) fault.n_left = -1;
+    errno = fault.error;
+    return true;
+}
+
+#define REAL(type, name, ...) ((type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name))
+
+ssize_t write(int fd, const void *p, size_t n) {
+    return hit() ? -1 : REAL(ssize_t, write, int, const void *, size_t)(fd, p, n);
+}
+ssize_t pwrite(int fd, const void *p, size_t n, off_t at) {
+    return hit() ? -1 : REAL(ssize_t, pwrite, int, const void *, size_t, off_t)(fd, p, n, at);
+}
+ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at) {
+    return hit() ? -1 : REAL(ssize_t, pwrite64, int, const void *, size_t, off64_t)(fd, p, n, at);
+}
+int fsync(int fd) { return hit() ? -1 : REAL(int, fsync, int)(fd); }
+int fdatasync(int fd) { return hit() ? -1 : REAL(int, fdatasync, int)(fd); }
+int rename(const char *a, const char *b) {
+    return hit() ? -1 : REAL(int, rename, const char *, const char *)(a, b);
+}
+int linkat(int a, const char *b, int c, const char *d, int e) {
+    return hit() ? -1 : REAL(int, linkat, int, const char *, int, const char *, int)(a, b, c, d, e);
+}
+int mkdir(const char *path, mode_t mode) { return hit() ? -1 : REAL(int, mkdir, const char *, mode_t)(path, mode); }
+int ftruncate(int fd, off_t n) { return hit() ? -1 : REAL(int, ftruncate, int, off_t)(fd, n); }
+int fallocate(int fd, int mode, off_t at, off_t n) {
+    return hit() ? -1 : REAL(int, fallocate, int, int, off_t, off_t)(fd, mode, at, n);
+}
+
+/* One process' work: open, import under a name that has another model already, close. */
+static hl_status work(fixture *f, const char *path, bool copy, hl_err *err) {
+    hl_store               *s = NULL;
+    const hl_import_options io = {.copy = copy, .system = "new"};
+    const hl_store_options  o = {.models_path = f->models, .db_path = f->db};
+    hl_status               status = hl_store_open(&o, &s, err);
+    if (status == HL_OK) status = hl_store_import(s, &path, 1, "a", &io, NULL, err);
+    hl_store_close(s);
+    return status;
+}
+
+/* What must hold whenever nobody is at work. */
+static void check_sound(fixture *f, const char *path) {
+    hl_err           err = {0};
+    hl_store_list   *list = NULL;
+    hl_stored_model *m = NULL;
+    char             command[400];
+    hl_store        *s = fixture_open(f);
+    (void)snprintf(command, sizeof command, "! ls '%s/blobs' 2>/dev/null | grep -q partial", f->models);
+    assert_int_equal(system(command), 0);
+    if (hl_store_list_models(s, NULL, &list, &err) != HL_OK) fail_msg("%s", err.text);
+    if (list->n) { /* the old model or the new one, whole */
+        if (hl_store_open_model(s, "a", HL_OPEN_FOR_LOAD, &m, &err) != HL_OK) fail_msg("%s", err.text);
+        if (strcmp(m->system, "old") != 0) assert_string_equal(m->system, "new");
+    }
+    hl_stored_model_free(m);
+    hl_store_list_free(list);
+    /* run again: heals */
+    const hl_import_options io = {.system = "new"};
+    if (hl_store_import(s, &path, 1, "a", &io, NULL, &err) != HL_OK) fail_msg("again: %s", err.text);
+    if (hl_store_open_model(s, "a", HL_OPEN_FOR_LOAD, &m, &err) != HL_OK) fail_msg("again: %s", err.text);
+    assert_string_equal(m->system, "new");
+    hl_stored_model_free(m);
+    hl_store_close(s);
+}
+
+/* A fresh folder; `old`: with another model under the name. */
+static void begin(fixture *f, bool old, char path[PATH_MAX]) {
+    hl_err err = {0};
+    fixture_init(f);
+    if (old) {
+        const hl_import_options io = {.system = "old", .copy = true};
+        const char             *p = make_gguf(f, "old.gguf", 64, 2);
+        hl_store               *s = fixture_open(f);
+        if (hl_store_import(s, &p, 1, "a", &io, NULL, &err) != HL_OK) fail_msg("%s", err.text);
+        hl_store_close(s);
+    }
+    (void)snprintf(path, PATH_MAX, "%s", make_gguf(f, "new.gguf", 64, 1));
+}
+
+static void a_process_killed_before_any_call_is_healed(void **state) {
+    (void)state;
+    for (int variant = 0; variant < 4; variant++) {
+        const bool copy = variant & 1, old = variant & 2;
+        for (long k = 0;; k++) {
+            fixture f;
+            char    path[PATH_MAX];
+            int     how = 0;
+            begin(&f, old, path);
+            const pid_t pid = fork();
+            if (pid == 0) {
+                fault.armed = true;
+                fault.error = 0;
+                fault.n_left = k;
+                _exit(work(&f, path, copy, NULL) == HL_OK ? 0 : 1);
+            }
+            assert_int_equal(waitpid(pid, &how, 0), pid);
+            check_sound(&f, path);
+            fixture_done(&f);
+            if (WIFEXITED(how)) { /* past the last call */
+                assert_int_equal(how, 0);
+                assert_true(k > 15);
+                break;
+            }
+        }
+    }
+}
+
+static void a_failing_call_is_an_error_or_does_not_matter(void **state) {
+    (void)state;
+    for (int variant = 0; variant < 4; variant++) {
+        const bool copy = variant & 1, for_ever = variant & 2;
+        for (long k = 0;; k++) {
+            fixture f;
+            char    path[PATH_MAX];
+            hl_err  err = {0};
+            begin(&f, true, path);
+            memset(&fault, 0, sizeof fault);
+            fault.error = k % 2 ? ENOSPC : EIO;
+            fault.for_ever = for_ever;
+            fault.n_left = k;
+            fault.armed = true;
+            const hl_status status = work(&f, path, copy, &err);
+            fault.armed = false;
+            const bool past_the_end = fault.n_calls <= k;
+            if (status != HL_OK && status != HL_E_IO) fail_msg("call %ld: %s: %s", k, hl_status_name(status), err.text);
+            if (status != HL_OK) assert_true(err.text[0]);
+            check_sound(&f, path);
+            fixture_done(&f);
+            if (past_the_end) {
+                assert_int_equal(status, HL_OK);
+                assert_true(k > 15);
+                break;
+            }
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_process_killed_before_any_call_is_healed),
+        cmocka_unit_test(a_failing_call_is_an_error_or_does_not_matter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
