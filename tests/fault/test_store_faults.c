@@ -38,7 +38,7 @@ static hl_status import_and_read(fixture *f, const char *path, hl_err *err) {
 static void run_all(size_t n_fail) {
     fixture f;
     hl_err  err = {0};
-    fixture_init(&f);
+    fixture_init_fast(&f);
     char path[PATH_MAX];
     (void)snprintf(path, sizeof path, "%s", make_gguf(&f, "a.gguf", 64, 1));
     const size_t before = hl_mem_n_allocs();

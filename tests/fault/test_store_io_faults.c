@@ -102,7 +102,7 @@ static void check_sound(fixture *f, const char *path) {
 /* A fresh folder; `old`: with another model under the name. */
 static void begin(fixture *f, bool old, char path[PATH_MAX]) {
     hl_err err = {0};
-    fixture_init(f);
+    fixture_init_fast(f);
     if (old) {
         const hl_import_options io = {.system = "old", .copy = true};
         const char             *p = make_gguf(f, "old.gguf", 64, 2);
