@@ -16,11 +16,12 @@
 /* Name of a general.file_type value; NULL when there is none. */
 static const char *file_type_name(uint32_t type) {
     static const char *const names[] = {
-        [0] = "F32",      [1] = "F16",      [2] = "Q4_0",     [3] = "Q4_1",    [7] = "Q8_0",    [8] = "Q5_0",
-        [9] = "Q5_1",     [10] = "Q2_K",    [11] = "Q3_K_S",  [12] = "Q3_K_M", [13] = "Q3_K_L", [14] = "Q4_K_S",
-        [15] = "Q4_K_M",  [16] = "Q5_K_S",  [17] = "Q5_K_M",  [18] = "Q6_K",   [19] = "IQ2_XXS", [20] = "IQ2_XS",
-        [21] = "Q2_K_S",  [22] = "IQ3_XS",  [23] = "IQ3_XXS", [24] = "IQ1_S",  [25] = "IQ4_NL", [26] = "IQ3_S",
-        [27] = "IQ3_M",   [28] = "IQ2_S",   [29] = "IQ2_M",   [30] = "IQ4_XS", [31] = "IQ1_M",  [32] = "BF16",
+        [0] = "F32",      [1] = "F16",      [2] = "Q4_0",    [3] = "Q4_1",    [7] = "Q8_0",
+        [8] = "Q5_0",     [9] = "Q5_1",     [10] = "Q2_K",   [11] = "Q3_K_S", [12] = "Q3_K_M",
+        [13] = "Q3_K_L",  [14] = "Q4_K_S",  [15] = "Q4_K_M", [16] = "Q5_K_S", [17] = "Q5_K_M",
+        [18] = "Q6_K",    [19] = "IQ2_XXS", [20] = "IQ2_XS", [21] = "Q2_K_S", [22] = "IQ3_XS",
+        [23] = "IQ3_XXS", [24] = "IQ1_S",   [25] = "IQ4_NL", [26] = "IQ3_S",  [27] = "IQ3_M",
+        [28] = "IQ2_S",   [29] = "IQ2_M",   [30] = "IQ4_XS", [31] = "IQ1_M",  [32] = "BF16",
         [36] = "TQ1_0",   [37] = "TQ2_0",   [38] = "MXFP4",
     };
     return type < sizeof names / sizeof names[0] ? names[type] : NULL;
@@ -59,13 +60,13 @@ static uint64_t get_or_zero(const hl_gguf *g, const char *family, const char *ke
 }
 
 hl_status hl_store_describe(const hl_gguf *g, hl_description *ret, hl_err *err) {
-    hl_description d = {0};
-    hl_view        family = {0};
+    hl_description  d = {0};
+    hl_view         family = {0};
     const hl_status status = hl_gguf_get_text(g, "general.architecture", &family, err);
     if (status != HL_OK) return status;
     if (family.len == 0 || family.len >= sizeof d.family || memchr(family.ptr, 0, family.len))
-        return hl_fail(err, HL_E_FORMAT, "general.architecture has %zu bytes, expected text of 1..%zu", family.len,
-                       sizeof d.family - 1);
+        return hl_fail(err, HL_E_FORMAT, "general.architecture has %zu bytes, expected text of 1..%zu",
+                       family.len, sizeof d.family - 1);
     memcpy(d.family, family.ptr, family.len);
 
     uint64_t n_weights = 0;
@@ -94,7 +95,8 @@ void hl_store_format_config(const hl_description *d, const hl_layer *layers, siz
     hl_str_add_format(s, "],\"model_type\":\"%s\",\"file_type\":\"%s\"", d->parameter_size, d->quantization);
     if (d->context_tokens) hl_str_add_format(s, ",\"context_length\":%" PRIu64, d->context_tokens);
     if (d->embedding_n) hl_str_add_format(s, ",\"embedding_length\":%" PRIu64, d->embedding_n);
-    hl_str_add_text(s, ",\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[");
+    hl_str_add_text(
+        s, ",\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[");
     for (size_t i = 0; i < n_layers; i++)
         hl_str_add_format(s, "%s\"sha256:%s\"", i ? "," : "", layers[i].digest);
     hl_str_add_text(s, "]}}");

@@ -35,7 +35,9 @@ typedef struct digest_set {
     size_t n, cap;
 } digest_set;
 
-static int compare_digests(const void *a, const void *b) { return memcmp(a, b, HL_DIGEST_BYTES); }
+static int compare_digests(const void *a, const void *b) {
+    return memcmp(a, b, HL_DIGEST_BYTES);
+}
 
 static bool is_used(const digest_set *set, const char *digest) {
     return set->n && bsearch(digest, set->v, set->n, HL_DIGEST_BYTES, compare_digests);
@@ -62,7 +64,8 @@ static hl_status add_manifest(hl_store *s, const hl_name *name, digest_set *set,
         status = HL_OK; /* another program removed it just now */
     else if (status == HL_OK)
         status = add_digest(set, m.config.digest, err);
-    for (size_t i = 0; i < m.n_layers && status == HL_OK; i++) status = add_digest(set, m.layers[i].digest, err);
+    for (size_t i = 0; i < m.n_layers && status == HL_OK; i++)
+        status = add_digest(set, m.layers[i].digest, err);
     hl_arena_done(&arena);
     return status;
 }
@@ -70,7 +73,8 @@ static hl_status add_manifest(hl_store *s, const hl_name *name, digest_set *set,
 static hl_status collect_used(hl_store *s, digest_set *set, hl_err *err) {
     hl_disk_names names = {0};
     hl_status     status = hl_store_walk(s, &names, err);
-    for (size_t i = 0; i < names.n && status == HL_OK; i++) status = add_manifest(s, &names.v[i].name, set, err);
+    for (size_t i = 0; i < names.n && status == HL_OK; i++)
+        status = add_manifest(s, &names.v[i].name, set, err);
     hl_free(names.v);
     if (status == HL_OK && set->n) qsort(set->v, set->n, HL_DIGEST_BYTES, compare_digests);
     return status;
@@ -92,8 +96,8 @@ static void collect_blob(void *user, const hl_blob_row *row) {
     hl_store_blob_path(w->s, row->digest, path);
     if (lstat(path, &st) == 0 && row->inode == (uint64_t)st.st_ino && S_ISREG(st.st_mode)) {
         if (unlink(path) != 0) {
-            hl_event(w->s->events, HL_LOG_WARN, "models", "blob-not-deleted", "path=\"%s\" reason=\"%s\"", path,
-                     strerror(errno));
+            hl_event(w->s->events, HL_LOG_WARN, "models", "blob-not-deleted", "path=\"%s\" reason=\"%s\"",
+                     path, strerror(errno));
             return;
         }
         w->ret->n_blobs++;
@@ -133,8 +137,8 @@ void hl_store_gc(hl_store *s, const hl_manifest *removed, hl_removed *ret) {
 void hl_store_partial_path(const hl_store *s, char ret[PATH_MAX]) {
     static atomic_uint counter; /* two threads in one nanosecond */
     char               below[96];
-    (void)snprintf(below, sizeof below, "blobs/" PARTIAL_HEAD "%ld-%" PRIx64 "-%x" PARTIAL_TAIL, (long)getpid(),
-                   (uint64_t)hl_clock_ns(), atomic_fetch_add(&counter, 1));
+    (void)snprintf(below, sizeof below, "blobs/" PARTIAL_HEAD "%ld-%" PRIx64 "-%x" PARTIAL_TAIL,
+                   (long)getpid(), (uint64_t)hl_clock_ns(), atomic_fetch_add(&counter, 1));
     hl_store_path(s, below, ret);
 }
 
@@ -238,7 +242,8 @@ static hl_status copy_locked(hl_store *s, const char *source, const hl_name *tar
     hl_err       ignored;
     hl_status    status = hl_store_find_disk(s, source, &from, err);
     if (status != HL_OK) return status;
-    if (hl_store_find_exact(s, target, &to, &ignored) != HL_OK) to.name = *target; /* else spelled as on disk */
+    if (hl_store_find_exact(s, target, &to, &ignored) != HL_OK)
+        to.name = *target; /* else spelled as on disk */
     hl_arena_init(&arena, MANIFEST_ARENA_BYTES);
     status = hl_store_read_manifest(s, &from.name, &arena, &text, &m, err);
     if (status == HL_OK) status = hl_store_put_manifest(s, &to.name, text, err);

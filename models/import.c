@@ -52,7 +52,8 @@ static hl_status report(import_job *job, hl_err *err) {
     const hl_import_options *o = job->options;
     job->reported_bytes = job->progress.done_bytes;
     const bool go_on = !o->progress || o->progress(o->progress_user, &job->progress);
-    if (!go_on || (o->stop && *o->stop)) return hl_fail(err, HL_E_CANCEL, "import cancelled; nothing was recorded");
+    if (!go_on || (o->stop && *o->stop))
+        return hl_fail(err, HL_E_CANCEL, "import cancelled; nothing was recorded");
     return HL_OK;
 }
 
@@ -78,7 +79,8 @@ static hl_status add_source(import_job *job, const char *path, const char *media
     src->partial_fd = -1;
     src->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block us */
     if (src->fd < 0)
-        return hl_fail(err, errno == ENOENT ? HL_E_NOT_FOUND : HL_E_IO, "open '%s': %s", path, strerror(errno));
+        return hl_fail(err, errno == ENOENT ? HL_E_NOT_FOUND : HL_E_IO, "open '%s': %s", path,
+                       strerror(errno));
     job->n_sources++;
     if (!realpath(path, src->path)) return hl_fail(err, HL_E_IO, "resolve '%s': %s", path, strerror(errno));
     if (fstat(src->fd, &src->st) != 0) return hl_fail(err, HL_E_IO, "stat '%s': %s", path, strerror(errno));
@@ -108,7 +110,8 @@ static bool is_regular(const char *path) {
 static hl_status check_gguf(import_job *job, const char *const *paths, size_t n_paths, size_t *ret_n_parts,
                             hl_err *err) {
     hl_gguf  *g = NULL;
-    hl_status status = n_paths == 1 ? hl_gguf_open(paths[0], &g, err) : hl_gguf_open_shards(paths, n_paths, &g, err);
+    hl_status status =
+        n_paths == 1 ? hl_gguf_open(paths[0], &g, err) : hl_gguf_open_shards(paths, n_paths, &g, err);
     if (status == HL_OK) status = hl_store_describe(g, &job->description, err);
     if (status == HL_OK) *ret_n_parts = hl_gguf_n_shards(g);
     hl_gguf_close(g);
@@ -144,11 +147,13 @@ static hl_status add_sources(import_job *job, const char *const *paths, size_t n
     status = check_gguf(job, paths, n_paths, &n_parts, err);
     if (status != HL_OK) return status;
     if (n_parts > MAX_SOURCES)
-        return hl_fail(err, HL_E_LIMIT, "'%s' has %zu parts, expected at most %d", paths[0], n_parts, MAX_SOURCES);
+        return hl_fail(err, HL_E_LIMIT, "'%s' has %zu parts, expected at most %d", paths[0], n_parts,
+                       MAX_SOURCES);
     job->layers_cap = n_parts + 2 + MAX_SMALL_LAYERS;
     job->sources = hl_new(n_parts + 2, sizeof *job->sources);
     job->layers = hl_new(job->layers_cap, sizeof *job->layers);
-    if (!job->sources || !job->layers) return hl_fail(err, HL_E_NOMEM, "import: no memory for %zu files", n_parts);
+    if (!job->sources || !job->layers)
+        return hl_fail(err, HL_E_NOMEM, "import: no memory for %zu files", n_parts);
     for (size_t i = 0; i < n_parts && status == HL_OK; i++) {
         char        part[PATH_MAX];
         const char *path = n_paths > 1 || n_parts == 1 ? paths[i] : part;
@@ -197,7 +202,8 @@ static hl_status prepare_sources(import_job *job, hl_err *err) {
     for (size_t i = 0; i < job->n_sources && status == HL_OK; i++) {
         hl_source *src = &job->sources[i];
         if (src->is_present) continue;
-        if (!job->options->copy && hl_store_can_link(job->s, src)) continue; /* the parts may lie in two places */
+        if (!job->options->copy && hl_store_can_link(job->s, src))
+            continue; /* the parts may lie in two places */
         job->progress.path = src->path;
         status = hl_store_copy_in(job->s, src, on_bytes, job, err);
     }
@@ -262,13 +268,15 @@ static hl_status write_manifest(import_job *job, hl_err *err) {
     char         blobs[PATH_MAX];
     hl_str_init(&text, HL_MANIFEST_MAX_BYTES);
     hl_store_format_config(&job->description, job->layers, job->n_layers, &text);
-    hl_status status = text.failed ? hl_fail(err, HL_E_NOMEM, "import: no memory for the config")
-                                   : hl_store_put_text(job->s, HL_MEDIA_CONFIG, hl_str_view(&text), &m.config, err);
+    hl_status status = text.failed
+                           ? hl_fail(err, HL_E_NOMEM, "import: no memory for the config")
+                           : hl_store_put_text(job->s, HL_MEDIA_CONFIG, hl_str_view(&text), &m.config, err);
     hl_store_path(job->s, "blobs", blobs);
     if (status == HL_OK) status = hl_dir_sync(blobs, err); /* all blobs last before the manifest names them */
     hl_str_clear(&text);
     hl_manifest_format(&m, &text);
-    if (status == HL_OK && text.failed) status = hl_fail(err, HL_E_NOMEM, "import: no memory for the manifest");
+    if (status == HL_OK && text.failed)
+        status = hl_fail(err, HL_E_NOMEM, "import: no memory for the manifest");
     /* a name that differs only in case is this name */
     if (status == HL_OK && hl_store_find_exact(job->s, &job->name, &on_disk, &ignored) == HL_OK)
         job->name = on_disk.name;

@@ -33,17 +33,17 @@ bool hl_digest_parse(const char *text, char ret_hex[HL_DIGEST_BYTES]) {
     return true;
 }
 
-static hl_status parse_layer(const json_t *v, const char *what, const char *field, hl_arena *arena, hl_layer *ret,
-                             hl_err *err) {
+static hl_status parse_layer(const json_t *v, const char *what, const char *field, hl_arena *arena,
+                             hl_layer *ret, hl_err *err) {
     if (!json_is_object(v)) return hl_fail(err, HL_E_FORMAT, "%s: %s is not an object", what, field);
     const char *digest = hl_json_text(v, "digest");
     if (!hl_digest_parse(digest, ret->digest))
-        return hl_fail(err, HL_E_FORMAT, "%s: %s: digest is '%.80s', expected sha256: and 64 hex digits", what, field,
-                       digest ? digest : "(none)");
+        return hl_fail(err, HL_E_FORMAT, "%s: %s: digest is '%.80s', expected sha256: and 64 hex digits",
+                       what, field, digest ? digest : "(none)");
     const int64_t size = hl_json_int(v, "size", -1);
     if (size < 0)
-        return hl_fail(err, HL_E_FORMAT, "%s: %s: size is %" PRId64 " or no number, expected bytes", what, field,
-                       size);
+        return hl_fail(err, HL_E_FORMAT, "%s: %s: size is %" PRId64 " or no number, expected bytes", what,
+                       field, size);
     ret->size_bytes = (uint64_t)size;
     const char *type = hl_json_text(v, "mediaType");
     if (!type) type = "";
@@ -55,7 +55,8 @@ static hl_status parse_layer(const json_t *v, const char *what, const char *fiel
     return HL_OK;
 }
 
-static hl_status parse_root(const json_t *root, const char *what, hl_arena *arena, hl_manifest *ret, hl_err *err) {
+static hl_status parse_root(const json_t *root, const char *what, hl_arena *arena, hl_manifest *ret,
+                            hl_err *err) {
     if (!json_is_object(root)) return hl_fail(err, HL_E_FORMAT, "%s: not a JSON object", what);
     const int64_t version = hl_json_int(root, "schemaVersion", -1);
     if (version != 2)
@@ -65,9 +66,11 @@ static hl_status parse_root(const json_t *root, const char *what, hl_arena *aren
         return hl_fail(err, HL_E_FORMAT, "%s: layers is not a list", what);
     const size_t n = json_array_size(layers);
     if (n > HL_MANIFEST_MAX_LAYERS)
-        return hl_fail(err, HL_E_LIMIT, "%s: %zu layers, expected at most %d", what, n, HL_MANIFEST_MAX_LAYERS);
+        return hl_fail(err, HL_E_LIMIT, "%s: %zu layers, expected at most %d", what, n,
+                       HL_MANIFEST_MAX_LAYERS);
 
-    hl_manifest m = {.config = {.media_type = ""}, .n_layers = n, .layers = hl_arena_get(arena, n, sizeof *m.layers)};
+    hl_manifest m = {
+        .config = {.media_type = ""}, .n_layers = n, .layers = hl_arena_get(arena, n, sizeof *m.layers)};
     if (!m.layers) return hl_fail(err, HL_E_NOMEM, "%s: no memory for %zu layers", what, n);
     hl_status status = HL_OK;
     /* models of safetensors parts may have an empty config: {"digest": "", ...} */
@@ -84,7 +87,8 @@ static hl_status parse_root(const json_t *root, const char *what, hl_arena *aren
 hl_status hl_manifest_parse(hl_view text, const char *what, hl_arena *arena, hl_manifest *ret, hl_err *err) {
     json_t *root = NULL;
     if (text.len > HL_MANIFEST_MAX_BYTES)
-        return hl_fail(err, HL_E_LIMIT, "%s: %zu bytes, expected at most %d", what, text.len, HL_MANIFEST_MAX_BYTES);
+        return hl_fail(err, HL_E_LIMIT, "%s: %zu bytes, expected at most %d", what, text.len,
+                       HL_MANIFEST_MAX_BYTES);
     hl_status status = hl_json_parse(text, what, &root, err);
     if (status == HL_OK) status = parse_root(root, what, arena, ret, err);
     json_decref(root);

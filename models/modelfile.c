@@ -33,7 +33,7 @@ typedef struct word_list {
 typedef struct parser {
     file_box   *box;
     const char *at, *end;
-    unsigned    line; /* of `at`, from 1 */
+    unsigned    line;                                       /* of `at`, from 1 */
     word_list   from, adapters, licenses, params, messages; /* the last two hold pairs */
     hl_err     *err;
 } parser;
@@ -46,12 +46,14 @@ static bool is_dropped(uint32_t cp) {
 }
 
 static hl_status clean_utf16(hl_view in, bool big, hl_str *out, hl_err *err) {
-    if (in.len % 2) return hl_fail(err, HL_E_FORMAT, "Modelfile: UTF-16 with an odd number of bytes (%zu)", in.len);
+    if (in.len % 2)
+        return hl_fail(err, HL_E_FORMAT, "Modelfile: UTF-16 with an odd number of bytes (%zu)", in.len);
     const unsigned char *p = (const unsigned char *)in.ptr;
     for (size_t i = 0; i < in.len; i += 2) {
         uint32_t cp = big ? (uint32_t)(p[i] << 8 | p[i + 1]) : (uint32_t)(p[i + 1] << 8 | p[i]);
         if (cp >= 0xd800 && cp < 0xdc00 && i + 3 < in.len) {
-            const uint32_t low = big ? (uint32_t)(p[i + 2] << 8 | p[i + 3]) : (uint32_t)(p[i + 3] << 8 | p[i + 2]);
+            const uint32_t low =
+                big ? (uint32_t)(p[i + 2] << 8 | p[i + 3]) : (uint32_t)(p[i + 3] << 8 | p[i + 2]);
             if (low >= 0xdc00 && low < 0xe000) {
                 cp = 0x10000 + ((cp - 0xd800) << 10) + (low - 0xdc00);
                 i += 2;
@@ -90,7 +92,9 @@ static hl_status clean(hl_view in, hl_str *out, hl_err *err) {
 
 /* ---- lexing ---- */
 
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\r';
+}
 
 static void skip_blanks(parser *p) {
     while (p->at < p->end && is_blank(*p->at)) p->at++;
@@ -129,7 +133,8 @@ static hl_status take_quoted(parser *p, hl_view *ret) {
     const unsigned last_line = p->line;
     const hl_view  rest = hl_view_trim(take_line(p));
     if (rest.len)
-        return hl_fail(p->err, HL_E_FORMAT, "Modelfile: line %u: '%.*s' after the closing quote, expected the end of the line",
+        return hl_fail(p->err, HL_E_FORMAT,
+                       "Modelfile: line %u: '%.*s' after the closing quote, expected the end of the line",
                        last_line, (int)(rest.len < 40 ? rest.len : 40), rest.ptr);
     *ret = (hl_view){begin, (size_t)(close - begin)};
     return HL_OK;
@@ -156,7 +161,8 @@ static hl_status keep_text(parser *p, hl_view v, const char **ret) {
 
 static hl_status add_text(parser *p, word_list *list, hl_view v) {
     if (list->n >= MAX_ITEMS)
-        return hl_fail(p->err, HL_E_LIMIT, "Modelfile: line %u: more than %d of one kind", p->line, MAX_ITEMS);
+        return hl_fail(p->err, HL_E_LIMIT, "Modelfile: line %u: more than %d of one kind", p->line,
+                       MAX_ITEMS);
     if (list->n == list->cap) {
         const size_t cap = list->cap ? 2 * list->cap : 8;
         const char **grown = hl_arena_get(&p->box->arena, cap, sizeof *grown);
@@ -197,8 +203,9 @@ static hl_status parse_message(parser *p) {
         const hl_status status = take_value(p, "MESSAGE", &text);
         return status == HL_OK ? add_pair(p, &p->messages, hl_view_of(roles[i]), text) : status;
     }
-    return hl_fail(p->err, HL_E_FORMAT, "Modelfile: line %u: MESSAGE role is '%.*s', expected system, user or assistant",
-                   line, (int)(role.len < 40 ? role.len : 40), role.ptr);
+    return hl_fail(p->err, HL_E_FORMAT,
+                   "Modelfile: line %u: MESSAGE role is '%.*s', expected system, user or assistant", line,
+                   (int)(role.len < 40 ? role.len : 40), role.ptr);
 }
 
 static hl_status parse_instruction(parser *p, hl_view word) {
@@ -208,9 +215,15 @@ static hl_status parse_instruction(parser *p, hl_view word) {
         word_list   *list; /* repeatable */
         const char **text; /* else: the last one wins */
     } rows[] = {
-        {"FROM", &p->from, NULL},         {"ADAPTER", &p->adapters, NULL},   {"LICENSE", &p->licenses, NULL},
-        {"TEMPLATE", NULL, &f->template_text}, {"SYSTEM", NULL, &f->system}, {"RENDERER", NULL, &f->renderer},
-        {"PARSER", NULL, &f->parser},     {"DRAFT", NULL, &f->draft},        {"REQUIRES", NULL, &f->requires_version},
+        {"FROM", &p->from, NULL},
+        {"ADAPTER", &p->adapters, NULL},
+        {"LICENSE", &p->licenses, NULL},
+        {"TEMPLATE", NULL, &f->template_text},
+        {"SYSTEM", NULL, &f->system},
+        {"RENDERER", NULL, &f->renderer},
+        {"PARSER", NULL, &f->parser},
+        {"DRAFT", NULL, &f->draft},
+        {"REQUIRES", NULL, &f->requires_version},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         hl_view v = {0};
@@ -221,10 +234,11 @@ static hl_status parse_instruction(parser *p, hl_view word) {
     }
     if (word.len == 9 && strncasecmp(word.ptr, "PARAMETER", 9) == 0) return parse_parameter(p);
     if (word.len == 7 && strncasecmp(word.ptr, "MESSAGE", 7) == 0) return parse_message(p);
-    return hl_fail(p->err, HL_E_FORMAT,
-                   "Modelfile: line %u: '%.*s' is no instruction; expected one of FROM PARAMETER TEMPLATE SYSTEM "
-                   "ADAPTER LICENSE MESSAGE RENDERER PARSER REQUIRES DRAFT",
-                   p->line, (int)(word.len < 40 ? word.len : 40), word.ptr);
+    return hl_fail(
+        p->err, HL_E_FORMAT,
+        "Modelfile: line %u: '%.*s' is no instruction; expected one of FROM PARAMETER TEMPLATE SYSTEM "
+        "ADAPTER LICENSE MESSAGE RENDERER PARSER REQUIRES DRAFT",
+        p->line, (int)(word.len < 40 ? word.len : 40), word.ptr);
 }
 
 static hl_status parse_all(parser *p) {
@@ -248,7 +262,8 @@ static hl_status set_lists(parser *p) {
     hl_param          *params = hl_arena_get(&p->box->arena, p->params.n / 2, sizeof *params);
     hl_stored_message *messages = hl_arena_get(&p->box->arena, p->messages.n / 2, sizeof *messages);
     if (!params || !messages) return hl_fail(p->err, HL_E_NOMEM, "Modelfile: no memory");
-    for (size_t i = 0; i + 1 < p->params.n; i += 2) params[i / 2] = (hl_param){p->params.v[i], p->params.v[i + 1]};
+    for (size_t i = 0; i + 1 < p->params.n; i += 2)
+        params[i / 2] = (hl_param){p->params.v[i], p->params.v[i + 1]};
     for (size_t i = 0; i + 1 < p->messages.n; i += 2)
         messages[i / 2] = (hl_stored_message){p->messages.v[i], p->messages.v[i + 1]};
     f->params = params;
@@ -323,8 +338,8 @@ static void add_block(hl_str *s, const char *command, const char *text) {
 hl_status hl_modelfile_format(const hl_stored_model *m, char **ret_text, hl_err *err) {
     hl_str s;
     hl_str_init(&s, 4 * (size_t)MAX_TEXT_BYTES);
-    hl_str_add_format(&s, "# Modelfile of %s\n# To build on it, replace the FROM lines by:\n# FROM %s\n\n", m->entry.text,
-                      m->entry.text);
+    hl_str_add_format(&s, "# Modelfile of %s\n# To build on it, replace the FROM lines by:\n# FROM %s\n\n",
+                      m->entry.text, m->entry.text);
     for (size_t i = 0; i < m->n_shards; i++) add_line(&s, "FROM", m->shard_paths[i]);
     add_line(&s, "ADAPTER", m->adapter_path);
     add_line(&s, "DRAFT", m->draft_path);

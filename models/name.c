@@ -44,12 +44,15 @@ bool hl_name_part_is_valid(hl_name_kind kind, hl_view part) {
 static hl_status take_part(hl_name_kind kind, hl_view part, const char *whole, char *ret, hl_err *err) {
     static const char *const kinds[] = {"host", "namespace", "model", "tag"};
     if (!hl_name_part_is_valid(kind, part))
-        return hl_fail(err, HL_E_ARG,
-                       "model name '%.200s': %s '%.*s' is not valid; expected 1..%zu letters, digits, '_', '-'%s, "
-                       "starting with a letter, digit or '_'",
-                       whole, kinds[kind], (int)(part.len < 100 ? part.len : 100), part.len ? part.ptr : "",
-                       max_part_bytes(kind),
-                       kind == HL_NAME_HOST ? ", '.', ':'" : kind == HL_NAME_SPACE ? "" : ", '.'");
+        return hl_fail(
+            err, HL_E_ARG,
+            "model name '%.200s': %s '%.*s' is not valid; expected 1..%zu letters, digits, '_', '-'%s, "
+            "starting with a letter, digit or '_'",
+            whole, kinds[kind], (int)(part.len < 100 ? part.len : 100), part.len ? part.ptr : "",
+            max_part_bytes(kind),
+            kind == HL_NAME_HOST    ? ", '.', ':'"
+            : kind == HL_NAME_SPACE ? ""
+                                    : ", '.'");
     memcpy(ret, part.ptr, part.len);
     ret[part.len] = '\0';
     return HL_OK;
@@ -77,7 +80,8 @@ hl_status hl_name_parse(const char *text, hl_name *ret_name, hl_err *err) {
     hl_view   rest = hl_view_of(text), part;
     hl_name   name = {.host = DEFAULT_HOST, .space = DEFAULT_SPACE, .tag = DEFAULT_TAG};
     hl_status status = HL_OK;
-    if (rest.len == 0) return hl_fail(err, HL_E_ARG, "model name is empty; expected [host/][namespace/]model[:tag]");
+    if (rest.len == 0)
+        return hl_fail(err, HL_E_ARG, "model name is empty; expected [host/][namespace/]model[:tag]");
 
     const char *scheme_end = strstr(text, "://");
     if (scheme_end) {
@@ -115,10 +119,13 @@ void hl_name_format(const hl_name *name, char ret_text[HL_NAME_TEXT_BYTES]) {
 }
 
 void hl_name_format_full(const hl_name *name, char ret_text[HL_NAME_TEXT_BYTES]) {
-    (void)snprintf(ret_text, HL_NAME_TEXT_BYTES, "%s/%s/%s:%s", name->host, name->space, name->model, name->tag);
+    (void)snprintf(ret_text, HL_NAME_TEXT_BYTES, "%s/%s/%s:%s", name->host, name->space, name->model,
+                   name->tag);
 }
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
+static char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
 
 void hl_name_format_key(const hl_name *name, char ret_text[HL_NAME_TEXT_BYTES]) {
     hl_name_format_full(name, ret_text);

@@ -21,18 +21,38 @@ typedef struct param_row {
 } param_row;
 
 static const param_row rows[] = {
-    {"num_keep", KIND_INT},          {"seed", KIND_INT},           {"num_predict", KIND_INT},
-    {"top_k", KIND_INT},             {"top_p", KIND_FLOAT},        {"min_p", KIND_FLOAT},
-    {"typical_p", KIND_FLOAT},       {"repeat_last_n", KIND_INT},  {"temperature", KIND_FLOAT},
-    {"repeat_penalty", KIND_FLOAT},  {"presence_penalty", KIND_FLOAT}, {"frequency_penalty", KIND_FLOAT},
-    {"stop", KIND_TEXTS},            {"num_ctx", KIND_INT},        {"num_batch", KIND_INT},
-    {"num_gpu", KIND_INT},           {"main_gpu", KIND_INT},       {"use_mmap", KIND_BOOL},
-    {"num_thread", KIND_INT},        {"draft_num_predict", KIND_INT},
+    {"num_keep", KIND_INT},
+    {"seed", KIND_INT},
+    {"num_predict", KIND_INT},
+    {"top_k", KIND_INT},
+    {"top_p", KIND_FLOAT},
+    {"min_p", KIND_FLOAT},
+    {"typical_p", KIND_FLOAT},
+    {"repeat_last_n", KIND_INT},
+    {"temperature", KIND_FLOAT},
+    {"repeat_penalty", KIND_FLOAT},
+    {"presence_penalty", KIND_FLOAT},
+    {"frequency_penalty", KIND_FLOAT},
+    {"stop", KIND_TEXTS},
+    {"num_ctx", KIND_INT},
+    {"num_batch", KIND_INT},
+    {"num_gpu", KIND_INT},
+    {"main_gpu", KIND_INT},
+    {"use_mmap", KIND_BOOL},
+    {"num_thread", KIND_INT},
+    {"draft_num_predict", KIND_INT},
     /* gone from Ollama, still in files */
-    {"penalize_newline", KIND_BOOL}, {"low_vram", KIND_BOOL},      {"f16_kv", KIND_BOOL},
-    {"logits_all", KIND_BOOL},       {"vocab_only", KIND_BOOL},    {"use_mlock", KIND_BOOL},
-    {"mirostat", KIND_INT},          {"mirostat_eta", KIND_FLOAT}, {"mirostat_tau", KIND_FLOAT},
-    {"tfs_z", KIND_FLOAT},           {"numa", KIND_BOOL},
+    {"penalize_newline", KIND_BOOL},
+    {"low_vram", KIND_BOOL},
+    {"f16_kv", KIND_BOOL},
+    {"logits_all", KIND_BOOL},
+    {"vocab_only", KIND_BOOL},
+    {"use_mlock", KIND_BOOL},
+    {"mirostat", KIND_INT},
+    {"mirostat_eta", KIND_FLOAT},
+    {"mirostat_tau", KIND_FLOAT},
+    {"tfs_z", KIND_FLOAT},
+    {"numa", KIND_BOOL},
 };
 
 enum { N_ROWS = sizeof rows / sizeof rows[0] };
@@ -65,7 +85,8 @@ static hl_status add_value(const param_row *row, const char *value, hl_str *s, h
         hl_str_add_text(s, is_true ? "true" : "false");
     }
     if (ok) return HL_OK;
-    return hl_fail(err, HL_E_ARG, "parameter '%s' is '%.80s', expected %s", row->name, value, kinds[row->kind]);
+    return hl_fail(err, HL_E_ARG, "parameter '%s' is '%.80s', expected %s", row->name, value,
+                   kinds[row->kind]);
 }
 
 /* Add "name":value; of a text list all values, of the others the last one. */
@@ -91,7 +112,8 @@ hl_status hl_params_format(const hl_param *params, size_t n, hl_str *s, hl_err *
     hl_status status = HL_OK;
     for (size_t i = 0; i < n; i++)
         if (!find_row(params[i].name))
-            return hl_fail(err, HL_E_ARG, "unknown parameter '%.80s'; see `hyperlama help import` for those known",
+            return hl_fail(err, HL_E_ARG,
+                           "unknown parameter '%.80s'; see `hyperlama help import` for those known",
                            params[i].name);
     hl_str_add_char(s, '{');
     if (s->failed) return hl_fail(err, HL_E_NOMEM, "no memory for parameters");

@@ -182,8 +182,8 @@ static hl_status copy_chunk(void *user, const void *data, size_t n, hl_err *err)
 }
 
 /* Copy the bytes, and see that they are those that were hashed. */
-static hl_status copy_bytes(const hl_source *src, int fd, const char *partial, hl_progress_step_fn *fn, void *user,
-                            hl_err *err) {
+static hl_status copy_bytes(const hl_source *src, int fd, const char *partial, hl_progress_step_fn *fn,
+                            void *user, hl_err *err) {
     char      hex[HL_DIGEST_BYTES];
     copy_walk w = {.fd = fd, .path = partial, .fn = fn, .user = user};
     /* ask for the room first: better to fail now than after minutes */
@@ -194,8 +194,8 @@ static hl_status copy_bytes(const hl_source *src, int fd, const char *partial, h
     if (status == HL_OK) status = hl_file_walk(src->fd, src->path, copy_chunk, &w, err);
     if (status == HL_OK) status = hl_sha256_finish(w.sum, hex, err);
     if (status == HL_OK && strcmp(hex, src->digest) != 0)
-        status = hl_fail(err, HL_E_CHANGED, "'%s' changed while it was imported; run again when it is complete",
-                         src->path);
+        status = hl_fail(err, HL_E_CHANGED,
+                         "'%s' changed while it was imported; run again when it is complete", src->path);
     hl_sha256_free(w.sum);
     return status;
 }
@@ -237,8 +237,8 @@ static hl_status commit_link(hl_store *s, const hl_source *src, hl_err *err) {
     }
     hl_blob_row_of(&st, src->digest, HL_BLOB_LINKED, &row);
     if (!hl_blob_row_fits(&row, &src->st)) {
-        status = hl_fail(err, HL_E_CHANGED, "'%s' changed while it was imported; run again when it is complete",
-                         src->path);
+        status = hl_fail(err, HL_E_CHANGED,
+                         "'%s' changed while it was imported; run again when it is complete", src->path);
         goto out;
     }
     warn_unrecorded(s, src->digest, hl_db_put_blob(s->db, s->id, &row));
@@ -258,7 +258,8 @@ hl_status hl_store_commit_blob(hl_store *s, hl_source *src, hl_err *err) {
     const bool there = stat(path, &st) == 0;
     if (src->is_present) { /* it was, without the lock */
         if (!there)
-            return hl_fail(err, HL_E_BUSY, "blob '%s' was removed by another process meanwhile; run again", path);
+            return hl_fail(err, HL_E_BUSY, "blob '%s' was removed by another process meanwhile; run again",
+                           path);
         if (!hl_db_find_blob(s->db, s->id, src->digest, &row) || !hl_blob_row_fits(&row, &st)) {
             hl_blob_row_of(&st, src->digest, HL_BLOB_FOUND, &row);
             (void)hl_db_put_blob(s->db, s->id, &row);

@@ -47,8 +47,8 @@ void hl_store_blob_path(const hl_store *s, const char *digest, char ret[PATH_MAX
 }
 
 void hl_store_manifest_path(const hl_store *s, const hl_name *name, char ret[PATH_MAX]) {
-    (void)snprintf(ret, PATH_MAX, "%s/manifests/%s/%s/%s/%s", s->models_path, name->host, name->space, name->model,
-                   name->tag);
+    (void)snprintf(ret, PATH_MAX, "%s/manifests/%s/%s/%s/%s", s->models_path, name->host, name->space,
+                   name->model, name->tag);
 }
 
 /* ---- open, close ---- */
@@ -82,13 +82,14 @@ static void look_for_id(hl_store *s) {
 static hl_status open_db(hl_store *s, const char *db_path, hl_err *err) {
     char   dir[PATH_MAX];
     hl_err why = {0};
-    if (!hl_path_dir(db_path, dir, sizeof dir)) return hl_fail(err, HL_E_ARG, "database '%s': path too long", db_path);
+    if (!hl_path_dir(db_path, dir, sizeof dir))
+        return hl_fail(err, HL_E_ARG, "database '%s': path too long", db_path);
     hl_status status = hl_dir_make(dir, 0700, &why);
     if (status == HL_OK) status = hl_db_open(db_path, s->events, &s->db, &why);
     if (status != HL_E_IO && status != HL_E_INTERNAL) /* these cannot be done without: newer, busy, memory */
         return status == HL_OK ? HL_OK : hl_fail(err, status, "%s", why.text);
-    hl_event(s->events, HL_LOG_WARN, "models", "database-unusable", "reason=\"%s\" action=\"working without it\"",
-             why.text);
+    hl_event(s->events, HL_LOG_WARN, "models", "database-unusable",
+             "reason=\"%s\" action=\"working without it\"", why.text);
     return HL_OK;
 }
 
@@ -121,7 +122,9 @@ void hl_store_close(hl_store *s) {
     hl_free(s);
 }
 
-const char *hl_store_models_path(const hl_store *s) { return s->models_path; }
+const char *hl_store_models_path(const hl_store *s) {
+    return s->models_path;
+}
 
 /* ---- the lock ---- */
 
@@ -182,7 +185,8 @@ void hl_store_unlock(int fd) {
 
 static hl_status add_name(hl_disk_names *names, const hl_name *name, const struct stat *st, hl_err *err) {
     if (names->n == names->cap) {
-        if (names->cap >= MAX_NAMES) return hl_fail(err, HL_E_LIMIT, "store has more than %d models", MAX_NAMES);
+        if (names->cap >= MAX_NAMES)
+            return hl_fail(err, HL_E_LIMIT, "store has more than %d models", MAX_NAMES);
         const size_t  cap = names->cap ? 2 * names->cap : 32;
         hl_disk_name *grown = hl_resize(names->v, cap, sizeof *grown);
         if (!grown) return hl_fail(err, HL_E_NOMEM, "no memory for the names of %zu models", cap);
@@ -194,7 +198,8 @@ static hl_status add_name(hl_disk_names *names, const hl_name *name, const struc
 }
 
 /* Walk the four levels host/namespace/model/tag; what is no valid part of a name is not ours to see. */
-static hl_status walk_level(char path[PATH_MAX], int level, hl_name *name, hl_disk_names *names, hl_err *err) {
+static hl_status walk_level(char path[PATH_MAX], int level, hl_name *name, hl_disk_names *names,
+                            hl_err *err) {
     char *const  parts[] = {name->host, name->space, name->model, name->tag};
     hl_status    status = HL_OK;
     const size_t len = strlen(path);
@@ -257,7 +262,8 @@ hl_status hl_store_fail_unknown(const hl_disk_names *names, const hl_name *name,
             n++;
         }
     if (n > 0) return hl_fail(err, HL_E_NOT_FOUND, "model '%s' not found; did you mean %s?", wanted, list);
-    if (names->n == 0) return hl_fail(err, HL_E_NOT_FOUND, "model '%s' not found; the store is empty", wanted);
+    if (names->n == 0)
+        return hl_fail(err, HL_E_NOT_FOUND, "model '%s' not found; the store is empty", wanted);
     return hl_fail(err, HL_E_NOT_FOUND, "model '%s' not found", wanted);
 }
 
@@ -274,8 +280,8 @@ static hl_status fail_ambiguous(const hl_disk_names *names, const hl_name *name,
         }
         used += (size_t)n;
     }
-    return hl_fail(err, HL_E_ARG, "model '%s' has several tags, none of them 'latest'; say which: %s", name->model,
-                   list);
+    return hl_fail(err, HL_E_ARG, "model '%s' has several tags, none of them 'latest'; say which: %s",
+                   name->model, list);
 }
 
 /* The spelling on disk of a name that is there; else NULL. */
@@ -359,7 +365,8 @@ static int newest_first(const void *a, const void *b) {
     return strcmp(x->text, y->text);
 }
 
-static hl_status fill_list(hl_store *s, const hl_disk_names *names, const char *prefix, list_box *box, hl_err *err) {
+static hl_status fill_list(hl_store *s, const hl_disk_names *names, const char *prefix, list_box *box,
+                           hl_err *err) {
     hl_store_entry *entries = hl_arena_get(&box->arena, names->n, sizeof *entries);
     if (!entries) return hl_fail(err, HL_E_NOMEM, "no memory for a list of %zu models", names->n);
     for (size_t i = 0; i < names->n; i++) {

@@ -22,9 +22,9 @@ enum { HL_STORE_ID_BYTES = 33, HL_STORE_TEXT_MAX_BYTES = 16 << 20 };
 struct hl_store {
     pthread_mutex_t  mutex;
     const hl_events *events;
-    hl_db           *db;                          /* NULL: none, or it cannot be used */
-    char             id[HL_STORE_ID_BYTES];       /* of the models folder; "" until something is written to it */
-    char             models_path[];               /* terminated, no slash at the end */
+    hl_db           *db;                    /* NULL: none, or it cannot be used */
+    char             id[HL_STORE_ID_BYTES]; /* of the models folder; "" until something is written to it */
+    char             models_path[];         /* terminated, no slash at the end */
 };
 
 /* ---- paths; false when it does not fit PATH_MAX, which open() rules out ---- */
@@ -63,8 +63,8 @@ HL_MUST_CHECK hl_status hl_store_find_disk(hl_store *s, const char *text, hl_dis
 
 /* ---- manifests ---- */
 /* Read and parse a manifest file into the arena; ret_text (its bytes) may be NULL. */
-HL_MUST_CHECK hl_status hl_store_read_manifest(hl_store *s, const hl_name *name, hl_arena *arena, hl_view *ret_text,
-                                               hl_manifest *ret, hl_err *err);
+HL_MUST_CHECK hl_status hl_store_read_manifest(hl_store *s, const hl_name *name, hl_arena *arena,
+                                               hl_view *ret_text, hl_manifest *ret, hl_err *err);
 /* Read a small blob as text into the arena. fails HL_E_CHANGED its size is not the layer's */
 HL_MUST_CHECK hl_status hl_store_read_text(hl_store *s, const hl_layer *layer, hl_arena *arena, hl_view *ret,
                                            hl_err *err);
@@ -79,7 +79,7 @@ bool    hl_blob_row_fits(const hl_blob_row *row, const struct stat *st); /* size
 
 /* sha256 of an open file; `fn` (NULL: none) sees progress and may cancel. Lets go of the store's mutex
  * meanwhile, so that lists and lookups do not wait for minutes. */
-typedef hl_status hl_progress_step_fn(void *user, size_t n, hl_err *err);
+typedef hl_status       hl_progress_step_fn(void *user, size_t n, hl_err *err);
 HL_MUST_CHECK hl_status hl_store_hash(hl_store *s, int fd, const char *path, hl_progress_step_fn *fn,
                                       void *user, char ret_hex[HL_DIGEST_BYTES], hl_err *err);
 

@@ -21,11 +21,18 @@
 #include "core/data/json.h"
 #include "core/data/sha256.h"
 
-enum { MODEL_ARENA_BYTES = 64 << 20, SCRATCH_ARENA_BYTES = 16 << 20, MAX_CONFIG_BYTES = 4 << 20, MAX_LIST = 65536 };
+enum {
+    MODEL_ARENA_BYTES = 64 << 20,
+    SCRATCH_ARENA_BYTES = 16 << 20,
+    MAX_CONFIG_BYTES = 4 << 20,
+    MAX_LIST = 65536
+};
 
 /* ---- files as rows ---- */
 
-int64_t hl_mtime_ns(const struct stat *st) { return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec; }
+int64_t hl_mtime_ns(const struct stat *st) {
+    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
 
 void hl_blob_row_of(const struct stat *st, const char *digest, int origin, hl_blob_row *ret) {
     *ret = (hl_blob_row){
@@ -106,10 +113,11 @@ hl_status hl_store_read_text(hl_store *s, const hl_layer *layer, hl_arena *arena
     const hl_status status = read_into(path, HL_STORE_TEXT_MAX_BYTES, arena, &text, err);
     if (status != HL_OK) return status;
     if (text.len != layer->size_bytes)
-        return hl_fail(err, HL_E_CHANGED, "blob '%s' has %zu bytes, its manifest says %" PRIu64, path, text.len,
-                       layer->size_bytes);
+        return hl_fail(err, HL_E_CHANGED, "blob '%s' has %zu bytes, its manifest says %" PRIu64, path,
+                       text.len, layer->size_bytes);
     if (memchr(text.ptr, 0, text.len))
-        return hl_fail(err, HL_E_FORMAT, "blob '%s' (%s) holds NUL bytes, expected text", path, layer->media_type);
+        return hl_fail(err, HL_E_FORMAT, "blob '%s' (%s) holds NUL bytes, expected text", path,
+                       layer->media_type);
     *ret = text;
     return HL_OK;
 }
@@ -209,8 +217,8 @@ static void format_real(double v, char *ret, size_t cap) {
     if (strtod(ret, NULL) != v) (void)snprintf(ret, cap, "%.17g", v);
 }
 
-static hl_status add_param(hl_stored_model *m, hl_arena *arena, hl_param *list, const char *name, const json_t *v,
-                           hl_err *err) {
+static hl_status add_param(hl_stored_model *m, hl_arena *arena, hl_param *list, const char *name,
+                           const json_t *v, hl_err *err) {
     char        number[40];
     const char *text = number;
     if (json_is_string(v))
@@ -232,9 +240,9 @@ static hl_status add_param(hl_stored_model *m, hl_arena *arena, hl_param *list, 
 }
 
 static hl_status parse_params(hl_stored_model *m, hl_arena *arena, hl_view text, hl_err *err) {
-    json_t    *root = NULL, *v;
+    json_t     *root = NULL, *v;
     const char *name;
-    hl_status  status = hl_json_parse(text, "stored parameters", &root, err);
+    hl_status   status = hl_json_parse(text, "stored parameters", &root, err);
     if (status == HL_OK && !json_is_object(root))
         status = hl_fail(err, HL_E_FORMAT, "stored parameters: not a JSON object");
     size_t n = 0;
@@ -247,11 +255,11 @@ static hl_status parse_params(hl_stored_model *m, hl_arena *arena, hl_view text,
     m->params = list;
     m->params_json = text.ptr;
     if (status == HL_OK) json_object_foreach(root, name, v) {
-        if (!json_is_array(v)) status = add_param(m, arena, list, name, v, err);
-        for (size_t i = 0; i < json_array_size(v) && status == HL_OK; i++)
-            status = add_param(m, arena, list, name, json_array_get(v, i), err);
-        if (status != HL_OK) break;
-    }
+            if (!json_is_array(v)) status = add_param(m, arena, list, name, v, err);
+            for (size_t i = 0; i < json_array_size(v) && status == HL_OK; i++)
+                status = add_param(m, arena, list, name, json_array_get(v, i), err);
+            if (status != HL_OK) break;
+        }
     json_decref(root);
     return status;
 }
@@ -259,7 +267,8 @@ static hl_status parse_params(hl_stored_model *m, hl_arena *arena, hl_view text,
 static hl_status parse_messages(hl_stored_model *m, hl_arena *arena, hl_view text, hl_err *err) {
     json_t   *root = NULL;
     hl_status status = hl_json_parse(text, "stored messages", &root, err);
-    if (status == HL_OK && !json_is_array(root)) status = hl_fail(err, HL_E_FORMAT, "stored messages: not a JSON list");
+    if (status == HL_OK && !json_is_array(root))
+        status = hl_fail(err, HL_E_FORMAT, "stored messages: not a JSON list");
     const size_t n = json_array_size(root);
     if (status == HL_OK && n > MAX_LIST)
         status = hl_fail(err, HL_E_LIMIT, "stored messages: %zu, expected at most %d", n, MAX_LIST);
@@ -269,7 +278,8 @@ static hl_status parse_messages(hl_stored_model *m, hl_arena *arena, hl_view tex
         const char *role = hl_json_text(json_array_get(root, i), "role");
         const char *content = hl_json_text(json_array_get(root, i), "content");
         if (!role || !content)
-            status = hl_fail(err, HL_E_FORMAT, "stored messages: message %zu has no %s", i, role ? "content" : "role");
+            status = hl_fail(err, HL_E_FORMAT, "stored messages: message %zu has no %s", i,
+                             role ? "content" : "role");
         list[i] = (hl_stored_message){keep(arena, role, &ok), keep(arena, content, &ok)};
     }
     if (status == HL_OK && !ok) status = hl_fail(err, HL_E_NOMEM, "no memory for %zu messages", n);
@@ -298,15 +308,23 @@ static hl_status parse_config(hl_stored_model *m, hl_arena *arena, hl_view text,
 }
 
 /* Read a small blob; one that is missing counts as absent when only shown. */
-static hl_status read_small(hl_store *s, const hl_layer *layer, int how, hl_arena *arena, hl_view *ret, hl_err *err) {
+static hl_status read_small(hl_store *s, const hl_layer *layer, int how, hl_arena *arena, hl_view *ret,
+                            hl_err *err) {
     const hl_status status = hl_store_read_text(s, layer, arena, ret, err);
     if (how == HL_OPEN_FOR_SHOW && status == HL_E_NOT_FOUND) return HL_OK;
     return status;
 }
 
 typedef enum layer_kind {
-    KIND_SHARD, KIND_PROJECTOR, KIND_ADAPTER, KIND_DRAFT, /* files of their own */
-    KIND_TEMPLATE, KIND_SYSTEM, KIND_LICENSE, KIND_PARAMS, KIND_MESSAGES, /* small, read here */
+    KIND_SHARD,
+    KIND_PROJECTOR,
+    KIND_ADAPTER,
+    KIND_DRAFT, /* files of their own */
+    KIND_TEMPLATE,
+    KIND_SYSTEM,
+    KIND_LICENSE,
+    KIND_PARAMS,
+    KIND_MESSAGES, /* small, read here */
     KIND_OTHER,
 } layer_kind;
 
@@ -315,10 +333,11 @@ static layer_kind kind_of(const char *media_type) {
         const char *media_type;
         layer_kind  kind;
     } rows[] = {
-        {HL_MEDIA_MODEL, KIND_SHARD},       {HL_MEDIA_PROJECTOR, KIND_PROJECTOR}, {HL_MEDIA_ADAPTER, KIND_ADAPTER},
-        {HL_MEDIA_DRAFT, KIND_DRAFT},       {HL_MEDIA_TEMPLATE, KIND_TEMPLATE},   {HL_MEDIA_PROMPT, KIND_TEMPLATE},
-        {HL_MEDIA_SYSTEM, KIND_SYSTEM},     {HL_MEDIA_LICENSE, KIND_LICENSE},     {HL_MEDIA_PARAMS, KIND_PARAMS},
-        {HL_MEDIA_MESSAGES, KIND_MESSAGES},
+        {HL_MEDIA_MODEL, KIND_SHARD},       {HL_MEDIA_PROJECTOR, KIND_PROJECTOR},
+        {HL_MEDIA_ADAPTER, KIND_ADAPTER},   {HL_MEDIA_DRAFT, KIND_DRAFT},
+        {HL_MEDIA_TEMPLATE, KIND_TEMPLATE}, {HL_MEDIA_PROMPT, KIND_TEMPLATE},
+        {HL_MEDIA_SYSTEM, KIND_SYSTEM},     {HL_MEDIA_LICENSE, KIND_LICENSE},
+        {HL_MEDIA_PARAMS, KIND_PARAMS},     {HL_MEDIA_MESSAGES, KIND_MESSAGES},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (strcmp(media_type, rows[i].media_type) == 0) return rows[i].kind;
@@ -353,10 +372,11 @@ static hl_status read_layer(hl_store *s, const hl_layer *layer, const char *path
 /* ---- checks before a load ---- */
 
 static hl_status fail_changed(const char *path, const char *model, const char *what, hl_err *err) {
-    return hl_fail(err, HL_E_CHANGED,
-                   "model '%.100s': %s: the file changed since it was imported (a linked original was edited, "
-                   "replaced or cut short); import the right file again, or remove the model (%.200s)",
-                   model, what, path);
+    return hl_fail(
+        err, HL_E_CHANGED,
+        "model '%.100s': %s: the file changed since it was imported (a linked original was edited, "
+        "replaced or cut short); import the right file again, or remove the model (%.200s)",
+        model, what, path);
 }
 
 /* Size and recorded identity differ from the file's: let the hash decide, and record what it says. */
@@ -366,8 +386,8 @@ static hl_status check_by_hash(hl_store *s, const char *path, const char *model,
     struct stat before, after;
     const int   fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return hl_fail(err, HL_E_IO, "open '%s': %s", path, strerror(errno));
-    hl_event(s->events, HL_LOG_INFO, "models", "blob-rehashed", "model=\"%s\" digest=%.12s reason=\"%s\"", model,
-             digest, what);
+    hl_event(s->events, HL_LOG_INFO, "models", "blob-rehashed", "model=\"%s\" digest=%.12s reason=\"%s\"",
+             model, digest, what);
     hl_status status = HL_OK;
     if (fstat(fd, &before) != 0) status = hl_fail(err, HL_E_IO, "stat '%s': %s", path, strerror(errno));
     if (status == HL_OK) status = hl_store_hash(s, fd, path, NULL, NULL, hex, err);
@@ -389,8 +409,9 @@ static hl_status check_blob(hl_store *s, const hl_stored_layer *layer, const cha
     char        what[120];
     if (stat(layer->path, &st) != 0) {
         if (errno == ENOENT)
-            return hl_fail(err, HL_E_NOT_FOUND, "model '%s': blob '%s' is missing; import or pull the model again",
-                           model, layer->path);
+            return hl_fail(err, HL_E_NOT_FOUND,
+                           "model '%s': blob '%s' is missing; import or pull the model again", model,
+                           layer->path);
         return hl_fail(err, HL_E_IO, "stat '%s': %s", layer->path, strerror(errno));
     }
     if ((uint64_t)st.st_size != layer->size_bytes) {
@@ -406,8 +427,11 @@ static hl_status check_blob(hl_store *s, const hl_stored_layer *layer, const cha
     }
     if (hl_blob_row_fits(&row, &st)) return HL_OK;
     const bool time = row.mtime_ns != hl_mtime_ns(&st), inode = row.inode != (uint64_t)st.st_ino;
-    (void)snprintf(what, sizeof what, "%s%s%s changed, and so did its sha256", time ? "modification time" : "",
-                   time && inode ? " and " : "", inode ? "inode" : time ? "" : "size");
+    (void)snprintf(what, sizeof what, "%s%s%s changed, and so did its sha256",
+                   time ? "modification time" : "", time && inode ? " and " : "",
+                   inode  ? "inode"
+                   : time ? ""
+                          : "size");
     return check_by_hash(s, layer->path, model, layer->digest, what, err);
 }
 
@@ -426,7 +450,8 @@ static hl_status check_blobs(hl_store *s, const hl_stored_model *m, hl_err *err)
 
 /* ---- open ---- */
 
-static hl_status set_layers(hl_store *s, const hl_manifest *m, model_box *box, layer_lists *lists, hl_err *err) {
+static hl_status set_layers(hl_store *s, const hl_manifest *m, model_box *box, layer_lists *lists,
+                            hl_err *err) {
     hl_arena        *arena = &box->arena;
     hl_stored_layer *layers = hl_arena_get(arena, m->n_layers, sizeof *layers);
     lists->shards = hl_arena_get(arena, m->n_layers, sizeof *lists->shards);
@@ -466,7 +491,8 @@ static hl_status read_model(hl_store *s, const hl_disk_name *on_disk, int how, m
     return status;
 }
 
-hl_status hl_store_open_model(hl_store *s, const char *text, int how, hl_stored_model **ret_model, hl_err *err) {
+hl_status hl_store_open_model(hl_store *s, const char *text, int how, hl_stored_model **ret_model,
+                              hl_err *err) {
     hl_disk_name on_disk;
     model_box   *box = hl_new(1, sizeof *box);
     if (!box) return hl_fail(err, HL_E_NOMEM, "open model '%s': no memory", text);

@@ -36,8 +36,8 @@ static ssize_t read_some(int fd, void *p, size_t n) {
 }
 
 /* The size that stat gives is a hint only: files of /proc say 0, and a file may grow meanwhile. */
-static hl_status read_all(int fd, const char *path, size_t hint, size_t limit_bytes, char **ret, size_t *ret_len,
-                          hl_err *err) {
+static hl_status read_all(int fd, const char *path, size_t hint, size_t limit_bytes, char **ret,
+                          size_t *ret_len, hl_err *err) {
     size_t cap = hint < limit_bytes ? hint : limit_bytes, len = 0;
     char  *data = hl_new(cap + 2, 1); /* one more than the limit shows that it is passed, one ends the text */
     if (!data) return hl_fail(err, HL_E_NOMEM, "read '%s': no memory for %zu bytes", path, cap);
@@ -124,7 +124,8 @@ hl_status hl_file_write_atomic(const char *path, const void *data, size_t n, int
     if (fd < 0) return hl_fail(err, HL_E_IO, "create a file beside '%s': %s", path, strerror(errno));
 
     hl_status status = hl_file_write_fd(fd, tmp, data, n, err);
-    if (status == HL_OK && fsync(fd) != 0) status = hl_fail(err, HL_E_IO, "sync '%s': %s", tmp, strerror(errno));
+    if (status == HL_OK && fsync(fd) != 0)
+        status = hl_fail(err, HL_E_IO, "sync '%s': %s", tmp, strerror(errno));
     if (close(fd) != 0 && status == HL_OK)
         status = hl_fail(err, HL_E_IO, "close '%s': %s", tmp, strerror(errno));
     if (status == HL_OK && rename(tmp, path) != 0)
@@ -140,12 +141,13 @@ hl_status hl_dir_make(const char *path, int mode, hl_err *err) {
     char         part[PATH_MAX];
     const size_t len = strlen(path);
     if (len == 0 || len >= sizeof part)
-        return hl_fail(err, HL_E_ARG, "make folder '%s': expected a path of 1..%zu bytes", path, sizeof part - 1);
+        return hl_fail(err, HL_E_ARG, "make folder '%s': expected a path of 1..%zu bytes", path,
+                       sizeof part - 1);
     memcpy(part, path, len + 1);
     for (size_t i = 1; i <= len; i++) {
         if (part[i] != '/' && part[i] != '\0') continue;
-        const char   kept = part[i];
-        struct stat  st;
+        const char  kept = part[i];
+        struct stat st;
         part[i] = '\0';
         if (mkdir(part, (mode_t)mode) != 0) {
             const int e = errno;

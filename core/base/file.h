@@ -21,7 +21,8 @@ HL_MUST_CHECK hl_status hl_file_write_fd(int fd, const char *path, const void *d
 
 /* Replace `path` with new contents: a temporary file beside it, fsync, rename, fsync of the folder.
  * fails  HL_E_IO  `path` is as it was */
-HL_MUST_CHECK hl_status hl_file_write_atomic(const char *path, const void *data, size_t n, int mode, hl_err *err);
+HL_MUST_CHECK hl_status hl_file_write_atomic(const char *path, const void *data, size_t n, int mode,
+                                             hl_err *err);
 
 /* Make a folder and those above it; one that exists is fine. */
 HL_MUST_CHECK hl_status hl_dir_make(const char *path, int mode, hl_err *err);

@@ -14,7 +14,8 @@ hl_status hl_json_parse(hl_view text, const char *what, json_t **ret, hl_err *er
     json_error_t e;
     json_t      *value = json_loadb(text.len ? text.ptr : "", text.len, JSON_DECODE_ANY, &e);
     if (!value) {
-        if (json_error_code(&e) == json_error_out_of_memory) return hl_fail(err, HL_E_NOMEM, "%s: no memory", what);
+        if (json_error_code(&e) == json_error_out_of_memory)
+            return hl_fail(err, HL_E_NOMEM, "%s: no memory", what);
         return hl_fail(err, HL_E_FORMAT, "%s: line %d, column %d: %s", what, e.line, e.column, e.text);
     }
     *ret = value;

@@ -21,6 +21,7 @@ HL_MUST_CHECK hl_status hl_sha256_add(hl_sha256 *h, const void *data, size_t n, 
 HL_MUST_CHECK hl_status hl_sha256_finish(hl_sha256 *h, char ret_hex[HL_SHA256_HEX_BYTES], hl_err *err);
 
 /* All at once. */
-HL_MUST_CHECK hl_status hl_sha256_of(const void *data, size_t n, char ret_hex[HL_SHA256_HEX_BYTES], hl_err *err);
+HL_MUST_CHECK hl_status hl_sha256_of(const void *data, size_t n, char ret_hex[HL_SHA256_HEX_BYTES],
+                                     hl_err *err);
 
 #endif

@@ -22,7 +22,7 @@ enum {
     HL_NAME_HOST_BYTES = 351, /* 350 characters and the end */
     HL_NAME_PART_BYTES = 81,  /* 80 characters and the end */
     HL_NAME_TEXT_BYTES = HL_NAME_HOST_BYTES + 3 * HL_NAME_PART_BYTES,
-    HL_DIGEST_BYTES    = 65, /* sha256 as 64 lower-case hex digits and the end; no "sha256:" */
+    HL_DIGEST_BYTES = 65, /* sha256 as 64 lower-case hex digits and the end; no "sha256:" */
 };
 
 typedef struct hl_name {
@@ -87,7 +87,8 @@ typedef struct hl_store_list {
 
 /* List the models whose short name starts with `prefix` (NULL: all; case does not matter).
  * Manifests that cannot be read are left out with a warning event. Free with hl_store_list_free(). */
-HL_MUST_CHECK hl_status hl_store_list_models(hl_store *s, const char *prefix, hl_store_list **ret_list, hl_err *err);
+HL_MUST_CHECK hl_status hl_store_list_models(hl_store *s, const char *prefix, hl_store_list **ret_list,
+                                             hl_err *err);
 void                    hl_store_list_free(hl_store_list *list); /* NULL is allowed */
 
 /* Find the stored name that `text` means: the case of letters does not matter, and a name without a
@@ -154,8 +155,8 @@ enum {
  *        HL_E_FORMAT     manifest, config, params or messages are malformed
  * cost   HL_OPEN_FOR_LOAD reads a blob in full only when its time or inode changed
  * owns   free with hl_stored_model_free() */
-HL_MUST_CHECK hl_status hl_store_open_model(hl_store *s, const char *text, int how, hl_stored_model **ret_model,
-                                            hl_err *err);
+HL_MUST_CHECK hl_status hl_store_open_model(hl_store *s, const char *text, int how,
+                                            hl_stored_model **ret_model, hl_err *err);
 void                    hl_stored_model_free(hl_stored_model *m); /* NULL is allowed */
 
 /* ---- Import, copy, remove ------------------------------------------------------------------ */
@@ -170,7 +171,7 @@ typedef struct hl_store_progress {
 /* Called from the thread that called the store, at most every few MiB. Return false to cancel. */
 typedef bool hl_store_progress_fn(void *user, const hl_store_progress *p);
 
-typedef struct hl_import_options { /* all zero is the default */
+typedef struct hl_import_options {          /* all zero is the default */
     const char              *template_text; /* NULL: none, here and below */
     const char              *system;
     const hl_param          *params;
@@ -202,17 +203,18 @@ typedef struct hl_import_options { /* all zero is the default */
  *        HL_E_IO       disk full, read-only folder, ...; nothing recorded, run again after the remedy
  *        HL_E_ARG, HL_E_NOT_FOUND, HL_E_NOMEM
  * cost   reads each file once; a second time only when it must be copied */
-HL_MUST_CHECK hl_status hl_store_import(hl_store *s, const char *const *paths, size_t n_paths, const char *name,
-                                        const hl_import_options *options, hl_name *ret_name, hl_err *err);
+HL_MUST_CHECK hl_status hl_store_import(hl_store *s, const char *const *paths, size_t n_paths,
+                                        const char *name, const hl_import_options *options, hl_name *ret_name,
+                                        hl_err *err);
 
 /* Give a stored model a second name; blobs are shared. Replaces what had the name. */
 HL_MUST_CHECK hl_status hl_store_copy(hl_store *s, const char *source, const char *target, hl_err *err);
 
 typedef struct hl_removed {
     hl_name  name;
-    size_t   n_blobs;     /* deleted: written by hyperlama, and no other model uses them */
-    uint64_t n_bytes;     /* of those; links to files that live on elsewhere count 0 */
-    size_t   n_kept;      /* unreferenced now, but not ours to delete */
+    size_t   n_blobs; /* deleted: written by hyperlama, and no other model uses them */
+    uint64_t n_bytes; /* of those; links to files that live on elsewhere count 0 */
+    size_t   n_kept;  /* unreferenced now, but not ours to delete */
 } hl_removed;
 
 /* Remove a model. The name must be exact but for case (no guessing of tags other than "latest").
@@ -225,18 +227,19 @@ HL_MUST_CHECK hl_status hl_store_remove(hl_store *s, const char *text, hl_remove
 void hl_store_add_usage(hl_store *s, const hl_name *name);
 
 typedef struct hl_bench_result {
-    const char *machine, *cpu;   /* host name; CPU model */
-    const char *build, *commit;  /* "release gcc 12.2"; git commit, "" not known */
-    int64_t     date_ms;         /* since 1970-01-01 UTC */
-    const char *model, *digest;  /* short name; sha256 of the manifest or file, "" not known */
-    const char *metric;          /* "prefill", "decode", "ttft" */
-    int64_t     n;               /* what the metric is taken at: prompt tokens, users; 0 nothing */
+    const char *machine, *cpu;  /* host name; CPU model */
+    const char *build, *commit; /* "release gcc 12.2"; git commit, "" not known */
+    int64_t     date_ms;        /* since 1970-01-01 UTC */
+    const char *model, *digest; /* short name; sha256 of the manifest or file, "" not known */
+    const char *metric;         /* "prefill", "decode", "ttft" */
+    int64_t     n;              /* what the metric is taken at: prompt tokens, users; 0 nothing */
     double      value;
     const char *unit; /* "tokens/s", "ms" */
 } hl_bench_result;
 
 /* Keep bench results in the database, all or none. */
-HL_MUST_CHECK hl_status hl_store_add_results(hl_store *s, const hl_bench_result *results, size_t n, hl_err *err);
+HL_MUST_CHECK hl_status hl_store_add_results(hl_store *s, const hl_bench_result *results, size_t n,
+                                             hl_err *err);
 
 /* ---- Modelfiles ---------------------------------------------------------------------------- */
 

@@ -45,11 +45,13 @@ hl_status hl_db_fail(sqlite3 *sql, const char *path, const char *what, int rc, h
 }
 
 void hl_db_warn(hl_db *db, const char *what, const char *action) {
-    hl_event(db->events, HL_LOG_WARN, "models", "database-failed", "what=\"%s\" reason=\"%s\" action=\"%s\"", what,
-             sqlite3_errmsg(db->sql), action);
+    hl_event(db->events, HL_LOG_WARN, "models", "database-failed", "what=\"%s\" reason=\"%s\" action=\"%s\"",
+             what, sqlite3_errmsg(db->sql), action);
 }
 
-int hl_db_newest_version(void) { return (int)hl_n_migrations; }
+int hl_db_newest_version(void) {
+    return (int)hl_n_migrations;
+}
 
 /* ---- looking ---- */
 
@@ -117,7 +119,8 @@ static void move_aside(hl_db *db) {
         (void)rename(from, to); /* the tails may not exist; a main file that stays is seen below */
     }
     hl_event(db->events, HL_LOG_WARN, "models", "database-damaged",
-             "path=\"%s\" moved_to=\"%s.damaged-%" PRId64 "\" action=\"the index is built anew from the files; "
+             "path=\"%s\" moved_to=\"%s.damaged-%" PRId64
+             "\" action=\"the index is built anew from the files; "
              "chats, results and usage start empty\"",
              db->path, db->path, now_ms);
 }
@@ -139,7 +142,8 @@ static hl_status back_up(hl_db *db, int version, hl_err *err) {
         return status;
     }
     if (rename(partial, to) != 0)
-        return hl_fail(err, HL_E_IO, "database '%s': rename backup to '%s': %s", db->path, to, strerror(errno));
+        return hl_fail(err, HL_E_IO, "database '%s': rename backup to '%s': %s", db->path, to,
+                       strerror(errno));
     hl_event(db->events, HL_LOG_INFO, "models", "database-backed-up", "path=\"%s\"", to);
     return HL_OK;
 }
@@ -171,10 +175,11 @@ static hl_status migrate(hl_db *db, int version, hl_err *err) {
 }
 
 static hl_status fail_newer(const hl_db *db, int version, hl_err *err) {
-    return hl_fail(err, HL_E_UNSUPPORTED,
-                   "database '%s' has schema version %d, this program knows versions up to %d: it was written by a "
-                   "newer hyperlama; update the program, or move the file away to start with an empty one",
-                   db->path, version, hl_db_newest_version());
+    return hl_fail(
+        err, HL_E_UNSUPPORTED,
+        "database '%s' has schema version %d, this program knows versions up to %d: it was written by a "
+        "newer hyperlama; update the program, or move the file away to start with an empty one",
+        db->path, version, hl_db_newest_version());
 }
 
 /* Bring the file up to date; the caller holds the lock file. */
@@ -196,10 +201,12 @@ static hl_status heal(hl_db *db, hl_err *err) {
 static hl_status heal_locked(hl_db *db, hl_err *err) {
     char      path[PATH_MAX];
     const int n = snprintf(path, sizeof path, "%s.lock", db->path);
-    if (n < 0 || (size_t)n >= sizeof path) return hl_fail(err, HL_E_IO, "database '%s': path too long", db->path);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return hl_fail(err, HL_E_IO, "database '%s': path too long", db->path);
     const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) return hl_fail(err, HL_E_IO, "open '%s': %s", path, strerror(errno));
-    while (flock(fd, LOCK_EX) != 0 && errno == EINTR) {}
+    while (flock(fd, LOCK_EX) != 0 && errno == EINTR) {
+    }
     const hl_status status = heal(db, err);
     (void)close(fd);
     return status;
@@ -227,7 +234,8 @@ hl_status hl_db_open(const char *path, const hl_events *events, hl_db **ret_db, 
         status = fail_newer(db, version, err);
     else if (rc != SQLITE_OK || version < hl_db_newest_version())
         status = heal_locked(db, err);
-    if (status == HL_OK && (rc = tune(db->sql)) != SQLITE_OK) status = hl_db_fail(db->sql, path, "open", rc, err);
+    if (status == HL_OK && (rc = tune(db->sql)) != SQLITE_OK)
+        status = hl_db_fail(db->sql, path, "open", rc, err);
     if (status != HL_OK) {
         hl_db_close(db);
         return status;

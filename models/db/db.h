@@ -19,7 +19,8 @@ typedef struct hl_db hl_db;
  * fails  HL_E_UNSUPPORTED  newer than this program
  *        HL_E_BUSY, HL_E_IO, HL_E_NOMEM
  * thread processes may race here: one makes the file, the others wait */
-HL_MUST_CHECK hl_status hl_db_open(const char *path, const struct hl_events *events, hl_db **ret_db, hl_err *err);
+HL_MUST_CHECK hl_status hl_db_open(const char *path, const struct hl_events *events, hl_db **ret_db,
+                                   hl_err *err);
 void                    hl_db_close(hl_db *db); /* NULL is allowed, here and in all functions below */
 
 int hl_db_newest_version(void); /* of the schema this program knows */

@@ -63,7 +63,7 @@ bool hl_db_find_model(hl_db *db, const char *store_id, const char *name, hl_mode
                                "SELECT digest, size_bytes, manifest_mtime_ns, manifest_bytes, format, family,"
                                " parameter_size, quantization FROM model WHERE store_id = ? AND name = ?",
                                "tt", store_id, name);
-    const bool found = next(db, st);
+    const bool    found = next(db, st);
     if (found) {
         copy_text(st, 0, ret->digest, sizeof ret->digest);
         ret->size_bytes = (uint64_t)sqlite3_column_int64(st, 1);
@@ -79,10 +79,10 @@ bool hl_db_find_model(hl_db *db, const char *store_id, const char *name, hl_mode
 }
 
 void hl_db_put_model(hl_db *db, const char *store_id, const char *name, const hl_model_row *row) {
-    (void)run(db, prepare(db, "INSERT OR REPLACE INTO model VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", "tttiiitttt",
-                          store_id, name, row->digest, (int64_t)row->size_bytes, row->manifest_mtime_ns,
-                          (int64_t)row->manifest_bytes, row->format, row->family, row->parameter_size,
-                          row->quantization));
+    (void)run(db, prepare(db, "INSERT OR REPLACE INTO model VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                          "tttiiitttt", store_id, name, row->digest, (int64_t)row->size_bytes,
+                          row->manifest_mtime_ns, (int64_t)row->manifest_bytes, row->format, row->family,
+                          row->parameter_size, row->quantization));
 }
 
 void hl_db_drop_model(hl_db *db, const char *store_id, const char *name) {
@@ -103,20 +103,21 @@ static void read_blob(sqlite3_stmt *st, hl_blob_row *ret) {
 }
 
 bool hl_db_find_blob(hl_db *db, const char *store_id, const char *digest, hl_blob_row *ret) {
-    sqlite3_stmt *st = prepare(db, "SELECT " BLOB_COLUMNS " FROM blob WHERE store_id = ? AND digest = ?", "tt",
-                               store_id, digest);
-    const bool found = next(db, st);
+    sqlite3_stmt *st = prepare(db, "SELECT " BLOB_COLUMNS " FROM blob WHERE store_id = ? AND digest = ?",
+                               "tt", store_id, digest);
+    const bool    found = next(db, st);
     if (found) read_blob(st, ret);
     (void)sqlite3_finalize(st);
     return found;
 }
 
 bool hl_db_find_blob_by_inode(hl_db *db, const char *store_id, const hl_blob_row *like, hl_blob_row *ret) {
-    sqlite3_stmt *st = prepare(db,
-                               "SELECT " BLOB_COLUMNS " FROM blob WHERE store_id = ? AND inode = ? AND device = ?"
-                               " AND size_bytes = ? AND mtime_ns = ?",
-                               "tiiii", store_id, (int64_t)like->inode, (int64_t)like->device,
-                               (int64_t)like->size_bytes, like->mtime_ns);
+    sqlite3_stmt *st =
+        prepare(db,
+                "SELECT " BLOB_COLUMNS " FROM blob WHERE store_id = ? AND inode = ? AND device = ?"
+                " AND size_bytes = ? AND mtime_ns = ?",
+                "tiiii", store_id, (int64_t)like->inode, (int64_t)like->device, (int64_t)like->size_bytes,
+                like->mtime_ns);
     const bool found = next(db, st);
     if (found) read_blob(st, ret);
     (void)sqlite3_finalize(st);
@@ -137,10 +138,10 @@ void hl_db_drop_blob(hl_db *db, const char *store_id, const char *digest) {
 
 void hl_db_each_own_blob(hl_db *db, const char *store_id, void (*fn)(void *user, const hl_blob_row *row),
                          void *user) {
-    sqlite3_stmt *st = prepare(db, "SELECT " BLOB_COLUMNS " FROM blob WHERE store_id = ? AND origin <> 0", "t",
-                               store_id);
-    hl_blob_row  *rows = NULL;
-    size_t        n = 0, cap = 0;
+    sqlite3_stmt *st =
+        prepare(db, "SELECT " BLOB_COLUMNS " FROM blob WHERE store_id = ? AND origin <> 0", "t", store_id);
+    hl_blob_row *rows = NULL;
+    size_t       n = 0, cap = 0;
     while (n < MAX_OWN_BLOBS && next(db, st)) {
         if (n == cap) {
             cap = cap ? 2 * cap : 64;
@@ -172,7 +173,8 @@ void hl_db_add_use(hl_db *db, const char *name_key, int64_t now_ms) {
 }
 
 static int put_result(sqlite3_stmt *st, const hl_bench_result *r) {
-    const char *const texts[] = {r->machine, r->cpu, r->build, r->commit, r->model, r->digest, r->metric, r->unit};
+    const char *const texts[] = {r->machine, r->cpu,    r->build,  r->commit,
+                                 r->model,   r->digest, r->metric, r->unit};
     static const int  columns[] = {1, 2, 3, 4, 6, 7, 8, 11};
     int               rc = SQLITE_OK;
     for (size_t i = 0; i < sizeof columns / sizeof columns[0] && rc == SQLITE_OK; i++)
@@ -190,10 +192,11 @@ hl_status hl_db_add_results(hl_db *db, const hl_bench_result *results, size_t n,
     sqlite3_stmt *st = NULL;
     int           rc = sqlite3_exec(db->sql, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (rc != SQLITE_OK) return hl_db_fail(db->sql, db->path, "begin", rc, err);
-    rc = sqlite3_prepare_v2(db->sql,
-                            "INSERT INTO bench_result (machine, cpu, build, commit_id, date_ms, model, digest,"
-                            " metric, n, value, unit) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                            -1, &st, NULL);
+    rc =
+        sqlite3_prepare_v2(db->sql,
+                           "INSERT INTO bench_result (machine, cpu, build, commit_id, date_ms, model, digest,"
+                           " metric, n, value, unit) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                           -1, &st, NULL);
     for (size_t i = 0; i < n && rc == SQLITE_OK; i++) rc = put_result(st, &results[i]);
     hl_status status = rc == SQLITE_OK ? HL_OK : hl_db_fail(db->sql, db->path, "write results", rc, err);
     (void)sqlite3_finalize(st);

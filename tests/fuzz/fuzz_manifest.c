@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     hl_err      err;
     hl_arena_init(&arena, 64 << 20);
     hl_str_init(&s, 16 << 20);
-    if (hl_manifest_parse((hl_view){(const char *)data, n}, "fuzz", &arena, &m, &err) == HL_OK && m.config.digest[0]) {
+    if (hl_manifest_parse((hl_view){(const char *)data, n}, "fuzz", &arena, &m, &err) == HL_OK &&
+        m.config.digest[0]) {
         hl_manifest_format(&m, &s);
         if (hl_manifest_parse(hl_str_view(&s), "again", &arena, &again, &err) != HL_OK) abort();
         if (again.n_layers != m.n_layers || hl_manifest_size(&again) != hl_manifest_size(&m)) abort();

@@ -30,7 +30,8 @@ static sqlite3 *open_raw(const fixture *f) {
 static int read_int(const fixture *f, const char *query) {
     sqlite3      *sql = open_raw(f);
     sqlite3_stmt *st = NULL;
-    if (sqlite3_prepare_v2(sql, query, -1, &st, NULL) != SQLITE_OK) fail_msg("%s: %s", query, sqlite3_errmsg(sql));
+    if (sqlite3_prepare_v2(sql, query, -1, &st, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", query, sqlite3_errmsg(sql));
     assert_int_equal(sqlite3_step(st), SQLITE_ROW);
     const int v = sqlite3_column_int(st, 0);
     (void)sqlite3_finalize(st);
@@ -44,8 +45,7 @@ static void make_version(const fixture *f, int version) {
     for (int i = 0; i < version; i++) exec(sql, hl_migrations[i].sql);
     (void)snprintf(text, sizeof text, "PRAGMA user_version = %d", version);
     exec(sql, text);
-    if (version >= 1)
-        exec(sql, "INSERT INTO blob VALUES ('0123', 'abcd', 1, 2, 3, 4, 1, 5)");
+    if (version >= 1) exec(sql, "INSERT INTO blob VALUES ('0123', 'abcd', 1, 2, 3, 4, 1, 5)");
     if (version >= 2) {
         exec(sql, "INSERT INTO usage VALUES ('registry.ollama.ai/library/x:latest', 1234, 7)");
         exec(sql, "INSERT INTO chat VALUES (1, 'talk', 'x', 1, 2)");
@@ -74,7 +74,8 @@ static void a_database_of_every_schema_is_brought_up_to_date(void **state) {
         if (hl_db_open(f.db, &f.sink, &db, &err) != HL_OK) fail_msg("version %d: %s", version, err.text);
         hl_blob_row row;
         assert_int_equal(hl_db_find_blob(db, "0123", "abcd", &row), version >= 1);
-        if (version >= 2) assert_int_equal(hl_db_last_used_ms(db, "registry.ollama.ai/library/x:latest"), 1234);
+        if (version >= 2)
+            assert_int_equal(hl_db_last_used_ms(db, "registry.ollama.ai/library/x:latest"), 1234);
         hl_db_close(db);
         assert_int_equal(read_int(&f, "PRAGMA user_version"), hl_db_newest_version());
         if (version >= 2) assert_int_equal(read_int(&f, "SELECT count(*) FROM chat_message"), 1);
@@ -97,10 +98,10 @@ static void migrations_have_no_gaps(void **state) {
 
 static void a_newer_database_is_refused_and_left_alone(void **state) {
     (void)state;
-    fixture                f;
-    hl_err                 err = {0};
-    hl_store              *s = NULL;
-    char                   text[64];
+    fixture   f;
+    hl_err    err = {0};
+    hl_store *s = NULL;
+    char      text[64];
     fixture_init(&f);
     make_version(&f, hl_db_newest_version());
     sqlite3 *sql = open_raw(&f);
@@ -129,7 +130,7 @@ static void a_damaged_database_is_moved_aside_and_the_index_made_anew(void **sta
         assert_int_equal(hl_store_import(s, &path, 1, "a", NULL, NULL, &err), HL_OK);
         hl_store_close(s);
 
-        char command[600];
+        char              command[600];
         const char *const how[] = {
             "printf 'this is not a database, it is some text of enough length to have a header' > '%s'",
             "dd if=/dev/urandom of='%s' bs=4096 count=4 seek=1 conv=notrunc status=none",

@@ -2,6 +2,7 @@
  *
  * test_manifest.c - manifests good and bad, digests, files and JSON underneath.
  */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,9 +31,11 @@ static hl_status parse(const char *text, hl_manifest *m, hl_arena *arena, hl_err
 static void a_manifest_reads_and_writes_the_same(void **state) {
     (void)state;
     static const char text[] =
-        "{\"schemaVersion\":2,\"mediaType\":\"" HL_MEDIA_MANIFEST "\",\"config\":{\"mediaType\":\"" HL_MEDIA_CONFIG
-        "\",\"digest\":\"" D1 "\",\"size\":7},\"layers\":[{\"mediaType\":\"" HL_MEDIA_MODEL "\",\"digest\":\"" D2
-        "\",\"size\":123456789012},{\"mediaType\":\"" HL_MEDIA_PARAMS "\",\"digest\":\"" D1 "\",\"size\":1}]}";
+        "{\"schemaVersion\":2,\"mediaType\":\"" HL_MEDIA_MANIFEST
+        "\",\"config\":{\"mediaType\":\"" HL_MEDIA_CONFIG "\",\"digest\":\"" D1
+        "\",\"size\":7},\"layers\":[{\"mediaType\":\"" HL_MEDIA_MODEL "\",\"digest\":\"" D2
+        "\",\"size\":123456789012},{\"mediaType\":\"" HL_MEDIA_PARAMS "\",\"digest\":\"" D1
+        "\",\"size\":1}]}";
     hl_arena    arena;
     hl_manifest m;
     hl_err      err = {0};
@@ -53,10 +56,12 @@ static void unknown_fields_and_types_are_let_through(void **state) {
     hl_arena    arena;
     hl_manifest m;
     hl_err      err = {0};
-    assert_int_equal(parse("{\"schemaVersion\":2,\"extra\":{},\"config\":{\"digest\":\"\",\"size\":0},\"layers\":[{"
-                           "\"mediaType\":\"application/x-new\",\"digest\":\"" D1 "\",\"size\":0,\"from\":\"/x\",\"name\":\"t\"}]}",
-                           &m, &arena, &err),
-                     HL_OK);
+    assert_int_equal(
+        parse("{\"schemaVersion\":2,\"extra\":{},\"config\":{\"digest\":\"\",\"size\":0},\"layers\":[{"
+              "\"mediaType\":\"application/x-new\",\"digest\":\"" D1
+              "\",\"size\":0,\"from\":\"/x\",\"name\":\"t\"}]}",
+              &m, &arena, &err),
+        HL_OK);
     assert_int_equal(m.n_layers, 1);
     assert_string_equal(m.config.digest, "");
     hl_arena_done(&arena);
@@ -67,8 +72,16 @@ static void unknown_fields_and_types_are_let_through(void **state) {
 static void bad_manifests_are_refused(void **state) {
     (void)state;
     static const char *const bad[] = {
-        "", "{", "[]", "1", "null", "{}", "{\"schemaVersion\":1}", "{\"schemaVersion\":\"2\"}",
-        "{\"schemaVersion\":2,\"layers\":{}}", "{\"schemaVersion\":2,\"layers\":[1]}",
+        "",
+        "{",
+        "[]",
+        "1",
+        "null",
+        "{}",
+        "{\"schemaVersion\":1}",
+        "{\"schemaVersion\":\"2\"}",
+        "{\"schemaVersion\":2,\"layers\":{}}",
+        "{\"schemaVersion\":2,\"layers\":[1]}",
         "{\"schemaVersion\":2,\"layers\":[{}]}",
         "{\"schemaVersion\":2,\"layers\":[{\"digest\":\"" D1 "\"}]}",
         "{\"schemaVersion\":2,\"layers\":[{\"digest\":\"" D1 "\",\"size\":-1}]}",
@@ -100,7 +113,8 @@ static void a_digest_has_two_spellings(void **state) {
     (void)state;
     char hex[HL_DIGEST_BYTES];
     assert_true(hl_digest_parse(D1, hex));
-    assert_true(hl_digest_parse("sha256-0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef", hex));
+    assert_true(
+        hl_digest_parse("sha256-0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef", hex));
     assert_string_equal(hex, &D1[7]);
     assert_false(hl_digest_parse(&D1[7], hex));
     assert_false(hl_digest_parse("sha256:", hex));
@@ -140,7 +154,8 @@ static void files_are_read_within_limits_and_written_whole(void **state) {
     hl_free(data);
     assert_int_equal(hl_file_read(path, 4, &data, &len, &err), HL_E_LIMIT);
     assert_int_equal(hl_file_read(below, 4, &data, &len, &err), HL_E_IO);
-    assert_int_equal(hl_file_read("/proc/self/status", 1 << 20, &data, &len, &err), HL_OK); /* stat says 0 bytes */
+    assert_int_equal(hl_file_read("/proc/self/status", 1 << 20, &data, &len, &err),
+                     HL_OK); /* stat says 0 bytes */
     assert_true(len > 100);
     hl_free(data);
     assert_int_equal(hl_file_read("/proc/self/status", 10, &data, &len, &err), HL_E_LIMIT);

@@ -2,6 +2,7 @@
  *
  * test_modelfile.c - Modelfiles: quoting, encodings, errors with line numbers, and the way back.
  */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,10 +70,19 @@ static void quotes_end_where_they_should(void **state) {
     static const struct {
         const char *value, *want;
     } cases[] = {
-        {"\"a\"", "a"},           {"\"\"", ""},           {"\"a # b\"  ", "a # b"},  {"\"\"\"a\"\"\"", "a"},
-        {"\"\"\"a\"\"\"\"", "a\""}, {"\"\"\"a \"b\" c\"\"\"", "a \"b\" c"}, {"\"\"\"\"\"\"", ""},
-        {"a \"b\"", "a \"b\""},   {"'a'", "'a'"},         {"\"a\\n\"", "a\\n"},      {"\"a\nb\"", "a\nb"},
-        {"  x\t ", "x"},          {"\"  x \"", "  x "},
+        {"\"a\"", "a"},
+        {"\"\"", ""},
+        {"\"a # b\"  ", "a # b"},
+        {"\"\"\"a\"\"\"", "a"},
+        {"\"\"\"a\"\"\"\"", "a\""},
+        {"\"\"\"a \"b\" c\"\"\"", "a \"b\" c"},
+        {"\"\"\"\"\"\"", ""},
+        {"a \"b\"", "a \"b\""},
+        {"'a'", "'a'"},
+        {"\"a\\n\"", "a\\n"},
+        {"\"a\nb\"", "a\nb"},
+        {"  x\t ", "x"},
+        {"\"  x \"", "  x "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[200];
@@ -113,10 +123,14 @@ static void mistakes_name_their_line(void **state) {
 
 static void utf16_and_byte_order_marks_are_read(void **state) {
     (void)state;
-    static const char little[] = "\xff\xfe" "F\0R\0O\0M\0 \0x\0\xe4\0\n\0S\0Y\0S\0T\0E\0M\0 \0\x3d\xd8\x4b\xdc";
-    static const char big[] = "\xfe\xff" "\0F\0R\0O\0M\0 \0x\0\xe4\0\n\0S\0Y\0S\0T\0E\0M\0 \xd8\x3d\xdc\x4b";
-    const hl_view     texts[] = {{little, sizeof little - 1}, {big, sizeof big - 1},
-                                 hl_view_of("\xef\xbb\xbf" "FROM x\xc3\xa4\nSYSTEM \xf0\x9f\x91\x8b\x01\n")};
+    static const char little[] = "\xff\xfe"
+                                 "F\0R\0O\0M\0 \0x\0\xe4\0\n\0S\0Y\0S\0T\0E\0M\0 \0\x3d\xd8\x4b\xdc";
+    static const char big[] = "\xfe\xff"
+                              "\0F\0R\0O\0M\0 \0x\0\xe4\0\n\0S\0Y\0S\0T\0E\0M\0 \xd8\x3d\xdc\x4b";
+    const hl_view     texts[] = {{little, sizeof little - 1},
+                                 {big, sizeof big - 1},
+                                 hl_view_of("\xef\xbb\xbf"
+                                                "FROM x\xc3\xa4\nSYSTEM \xf0\x9f\x91\x8b\x01\n")};
     for (size_t i = 0; i < 3; i++) {
         hl_modelfile *f = NULL;
         hl_err        err = {0};
@@ -131,14 +145,25 @@ static void utf16_and_byte_order_marks_are_read(void **state) {
 
 static void what_is_written_reads_back(void **state) {
     (void)state;
-    const char *const       shards[] = {"/a/blobs/sha256-1", "/a/blobs/sha256-2"};
-    const hl_param          params[] = {{"stop", "\"q\""}, {"stop", " a "}, {"stop", "a\nb"}, {"temperature", "0.5"}};
+    const char *const shards[] = {"/a/blobs/sha256-1", "/a/blobs/sha256-2"};
+    const hl_param params[] = {{"stop", "\"q\""}, {"stop", " a "}, {"stop", "a\nb"}, {"temperature", "0.5"}};
     const hl_stored_message messages[] = {{"user", "one"}, {"assistant", "two\nlines \"here\""}};
     const char *const       licenses[] = {"MIT\n"};
     const hl_stored_model   m = {
-          .entry = {.text = "x:latest"}, .n_shards = 2, .shard_paths = shards, .projector_path = "/p",
-          .adapter_path = "/l", .template_text = "{{ \"a\" }}\"", .system = "s", .n_params = 4, .params = params,
-          .n_messages = 2, .messages = messages, .n_licenses = 1, .licenses = licenses, .renderer = "r",
+          .entry = {.text = "x:latest"},
+          .n_shards = 2,
+          .shard_paths = shards,
+          .projector_path = "/p",
+          .adapter_path = "/l",
+          .template_text = "{{ \"a\" }}\"",
+          .system = "s",
+          .n_params = 4,
+          .params = params,
+          .n_messages = 2,
+          .messages = messages,
+          .n_licenses = 1,
+          .licenses = licenses,
+          .renderer = "r",
     };
     char  *text = NULL;
     hl_err err = {0};
@@ -159,8 +184,10 @@ static void what_is_written_reads_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_instruction_is_understood_in_any_case), cmocka_unit_test(quotes_end_where_they_should),
-        cmocka_unit_test(mistakes_name_their_line),                    cmocka_unit_test(utf16_and_byte_order_marks_are_read),
+        cmocka_unit_test(every_instruction_is_understood_in_any_case),
+        cmocka_unit_test(quotes_end_where_they_should),
+        cmocka_unit_test(mistakes_name_their_line),
+        cmocka_unit_test(utf16_and_byte_order_marks_are_read),
         cmocka_unit_test(what_is_written_reads_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  *
  * test_name.c - names of models: what is one, what it means, how it is written.
  */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,7 +39,8 @@ static void a_name_fills_in_what_it_leaves_out(void **state) {
         assert_string_equal(text, cases[i].full);
         hl_name_format(&name, text);
         assert_string_equal(text, cases[i].shortest);
-        assert_int_equal(name.has_tag, strstr(cases[i].text, ":latest") || cases[i].text[strlen(cases[i].text) - 2] == ':' ||
+        assert_int_equal(name.has_tag, strstr(cases[i].text, ":latest") ||
+                                           cases[i].text[strlen(cases[i].text) - 2] == ':' ||
                                            strstr(cases[i].text, "q4_1") || strstr(cases[i].text, ":Q4"));
     }
 }
@@ -46,9 +48,40 @@ static void a_name_fills_in_what_it_leaves_out(void **state) {
 static void what_could_leave_the_folder_is_no_name(void **state) {
     (void)state;
     static const char *const bad[] = {
-        "", ":", "/", "a:", ":a", "a/", "/a", "a//b", "..", ".", "../x", "a/../b", "a/b/../c", "../../etc/passwd",
-        ".hidden", "-x", "a:..", "a:.b", "a:b/c:", "a b", "a\tb", "a\nb", "a\\b", "na.me/x", "h/a/b/c/d", "x@sha256:00",
-        "a:b:c", "\xc3\xa4", "ftp://h/a/b", "://x", "h/n/m:t/..", "~/x", "%2e%2e/x", "./a/b",
+        "",
+        ":",
+        "/",
+        "a:",
+        ":a",
+        "a/",
+        "/a",
+        "a//b",
+        "..",
+        ".",
+        "../x",
+        "a/../b",
+        "a/b/../c",
+        "../../etc/passwd",
+        ".hidden",
+        "-x",
+        "a:..",
+        "a:.b",
+        "a:b/c:",
+        "a b",
+        "a\tb",
+        "a\nb",
+        "a\\b",
+        "na.me/x",
+        "h/a/b/c/d",
+        "x@sha256:00",
+        "a:b:c",
+        "\xc3\xa4",
+        "ftp://h/a/b",
+        "://x",
+        "h/n/m:t/..",
+        "~/x",
+        "%2e%2e/x",
+        "./a/b",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         hl_name name = {.host = "untouched"};
@@ -97,8 +130,10 @@ static void distance_counts_edits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_name_fills_in_what_it_leaves_out),  cmocka_unit_test(what_could_leave_the_folder_is_no_name),
-        cmocka_unit_test(a_part_has_a_longest_length),         cmocka_unit_test(names_are_equal_whatever_the_case),
+        cmocka_unit_test(a_name_fills_in_what_it_leaves_out),
+        cmocka_unit_test(what_could_leave_the_folder_is_no_name),
+        cmocka_unit_test(a_part_has_a_longest_length),
+        cmocka_unit_test(names_are_equal_whatever_the_case),
         cmocka_unit_test(distance_counts_edits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,27 +14,14 @@
 #include <time.h>
 #include <utime.h>
 
-#define OK(call)                                                                                                      \
-    do {                                                                                                              \
-        if ((call) != HL_OK) fail_msg("line %d: %s", __LINE__, err.text);                                             \
+#define OK(call)                                                                                             \
+    do {                                                                                                     \
+        if ((call) != HL_OK) fail_msg("line %d: %s", __LINE__, err.text);                                    \
     } while (0)
 
 static void import_file(hl_store *s, const char *path, const char *name) {
     hl_err err = {0};
     OK(hl_store_import(s, &path, 1, name, NULL, NULL, &err));
-}
-
-/* How many files the blobs folder has, partial ones counted on their own. */
-static size_t count_blobs(fixture *f, size_t *ret_n_partial) {
-    char  command[400], line[400];
-    FILE *p;
-    (void)snprintf(command, sizeof command, "ls '%s/blobs' 2>/dev/null", f->models);
-    assert_non_null(p = popen(command, "r"));
-    size_t n = 0, n_partial = 0;
-    while (fgets(line, sizeof line, p)) *(strstr(line, ".partial") ? &n_partial : &n) += 1;
-    (void)pclose(p);
-    if (ret_n_partial) *ret_n_partial = n_partial;
-    return n;
 }
 
 static void an_imported_file_is_linked_listed_and_loads(void **state) {
@@ -142,21 +129,29 @@ static void what_options_say_comes_back(void **state) {
     hl_err           err = {0};
     hl_stored_model *m = NULL;
     fixture_init(&f);
-    hl_store                *s = fixture_open(&f);
-    const char              *path = make_gguf(&f, "a.gguf", 64, 1);
-    const hl_param           params[] = {{"temperature", "0.7"}, {"stop", "<a>"}, {"num_ctx", "8192"},
-                                         {"stop", "\"b\""},      {"temperature", "0.2"}, {"use_mmap", "false"}};
-    const hl_stored_message  messages[] = {{"user", "hi"}, {"assistant", "hello \xf0\x9f\x91\x8b"}};
-    const char *const        licenses[] = {"MIT", "Apache"};
-    const hl_import_options  o = {
-         .template_text = "{{ .Prompt }}", .system = "Be brief.", .params = params, .n_params = 6,
-         .messages = messages, .n_messages = 2, .licenses = licenses, .n_licenses = 2,
+    hl_store               *s = fixture_open(&f);
+    const char             *path = make_gguf(&f, "a.gguf", 64, 1);
+    const hl_param          params[] = {{"temperature", "0.7"}, {"stop", "<a>"},        {"num_ctx", "8192"},
+                                        {"stop", "\"b\""},      {"temperature", "0.2"}, {"use_mmap", "false"}};
+    const hl_stored_message messages[] = {{"user", "hi"}, {"assistant", "hello \xf0\x9f\x91\x8b"}};
+    const char *const       licenses[] = {"MIT", "Apache"};
+    const hl_import_options o = {
+        .template_text = "{{ .Prompt }}",
+        .system = "Be brief.",
+        .params = params,
+        .n_params = 6,
+        .messages = messages,
+        .n_messages = 2,
+        .licenses = licenses,
+        .n_licenses = 2,
     };
     OK(hl_store_import(s, &path, 1, "x", &o, NULL, &err));
     OK(hl_store_open_model(s, "x", HL_OPEN_FOR_SHOW, &m, &err));
     assert_string_equal(m->template_text, "{{ .Prompt }}");
     assert_string_equal(m->system, "Be brief.");
-    assert_string_equal(m->params_json, "{\"temperature\":0.2,\"stop\":[\"<a>\",\"\\\"b\\\"\"],\"num_ctx\":8192,\"use_mmap\":false}");
+    assert_string_equal(
+        m->params_json,
+        "{\"temperature\":0.2,\"stop\":[\"<a>\",\"\\\"b\\\"\"],\"num_ctx\":8192,\"use_mmap\":false}");
     assert_int_equal(m->n_params, 5);
     assert_string_equal(m->params[0].value, "0.2");
     assert_string_equal(m->params[2].value, "\"b\"");
@@ -166,7 +161,7 @@ static void what_options_say_comes_back(void **state) {
     assert_string_equal(m->licenses[1], "Apache");
     hl_stored_model_free(m);
 
-    const hl_param unknown[] = {{"temprature", "1"}}, wrong[] = {{"num_ctx", "many"}};
+    const hl_param    unknown[] = {{"temprature", "1"}}, wrong[] = {{"num_ctx", "many"}};
     hl_import_options bad = {.params = unknown, .n_params = 1};
     assert_int_equal(hl_store_import(s, &path, 1, "y", &bad, NULL, &err), HL_E_ARG);
     bad.params = wrong;
@@ -277,8 +272,9 @@ static void make_foreign(fixture *f, const char *model, float fill) {
     const hl_import_options io = {.system = "foreign", .copy = true};
     OK(hl_store_import(s, &path, 1, model, &io, NULL, &err));
     hl_store_close(s);
-    (void)snprintf(command, sizeof command, "mkdir -p '%s' && cp -r '%s/blobs' '%s/manifests' '%s/' && rm -rf '%s'",
-                   f->models, from, from, f->models, from);
+    (void)snprintf(command, sizeof command,
+                   "mkdir -p '%s' && cp -r '%s/blobs' '%s/manifests' '%s/' && rm -rf '%s'", f->models, from,
+                   from, f->models, from);
     assert_int_equal(system(command), 0);
 }
 
@@ -591,7 +587,8 @@ static void a_read_only_folder_can_be_read_and_says_so_when_written(void **state
     import_file(s, path, "a");
     hl_store_close(s);
     char command[700];
-    (void)snprintf(command, sizeof command, "chmod 755 '%s'; chmod -R a+rX,a-w '%s'; chmod a-w '%s'", f.dir, f.models, f.dir);
+    (void)snprintf(command, sizeof command, "chmod 755 '%s'; chmod -R a+rX,a-w '%s'; chmod a-w '%s'", f.dir,
+                   f.models, f.dir);
     assert_int_equal(system(command), 0);
     const pid_t pid = fork();
     if (pid == 0) { /* root is not stopped by permissions */
@@ -622,8 +619,17 @@ static void results_are_kept(void **state) {
     fixture_init(&f);
     hl_store             *s = fixture_open(&f);
     const hl_bench_result r[2] = {
-        {.machine = "m", .cpu = "c", .build = "b", .commit = "abc", .date_ms = 5, .model = "x:latest", .digest = "",
-         .metric = "decode", .n = 64, .value = 12.5, .unit = "tokens/s"},
+        {.machine = "m",
+         .cpu = "c",
+         .build = "b",
+         .commit = "abc",
+         .date_ms = 5,
+         .model = "x:latest",
+         .digest = "",
+         .metric = "decode",
+         .n = 64,
+         .value = 12.5,
+         .unit = "tokens/s"},
         {.machine = "m", .metric = "prefill", .n = 512, .value = 100, .unit = "tokens/s"},
     };
     OK(hl_store_add_results(s, r, 2, &err));
