@@ -47,7 +47,7 @@ HL_INLINE void multiply_floats(const int R, const int T, size_t n_cols, const ui
         HL_UNROLL for (int r = 0; r < R; r++) {
             const HL_W *p = (const HL_W *)(const void *)(w + (size_t)r * row_bytes) + c;
             wv[r] = HL_LOAD_W(p);
-            _mm_prefetch((const char *)p + FLOAT_AHEAD_BYTES, _MM_HINT_T0);
+            _mm_prefetch((const char *)p + FLOAT_AHEAD_BYTES, _MM_HINT_T1);
         }
         HL_UNROLL for (int t = 0; t < T; t++) {
             const HL_V xv = HL_LOAD_X(x + (size_t)t * n_cols + c);

@@ -2,8 +2,10 @@
  *
  * gemv_avx512.h - the type-independent part of gemv: strips of 16 rows, 256 columns at a time.
  *
- * Codes are multiplied with all tokens of the call while they are in registers. Sixteen sequential streams are more than hardware prefetchers follow, so the rows'
- * bytes are requested ahead by hand, going on into the next strip at the end of the rows.
+ * Codes are multiplied with all tokens of the call while they are in registers. Sixteen sequential
+ * streams are more than hardware prefetchers follow, so the rows' bytes are requested ahead by hand,
+ * going on into the next strip at the end of the rows. They are requested into the second-level cache:
+ * requests for the first level wait in its few miss buffers and reach less than half of the bandwidth.
  */
 #ifndef HL_ENGINE_KERNELS_X86_GEMV_AVX512_H
 #define HL_ENGINE_KERNELS_X86_GEMV_AVX512_H
@@ -12,16 +14,14 @@
 #include "engine/kernels/x86/codes_avx512.h"
 #include "engine/kernels/x86/tile_avx512.h"
 
-#ifndef AHEAD_BYTES
-#define AHEAD_BYTES 1024
-#endif
+enum { AHEAD_BYTES = 1024 };
 
 /* Ask for n_bytes (constant) of 16 rows. */
 HL_INLINE void prefetch_rows(const uint8_t *p, size_t row_bytes, const int n_bytes) {
     const row_addr rows = address_rows(p, row_bytes);
     HL_UNROLL for (int i = 0; i < 4; i++)
         HL_UNROLL for (int j = 0; j < 4; j++)
-            HL_UNROLL for (int b = 0; b < n_bytes; b += 64) _mm_prefetch((const char *)row_at(&rows, i, j) + b, _MM_HINT_T0);
+            HL_UNROLL for (int b = 0; b < n_bytes; b += 64) _mm_prefetch((const char *)row_at(&rows, i, j) + b, _MM_HINT_T1);
 }
 
 /* One strip times T tokens; n_rows < 16 only in the last strip. */
@@ -63,6 +63,7 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
 
 HL_INLINE void gemv16(codes16_fn *codes16, const bool g16, const bool has_min, int32_t offset, size_t block_bytes,
                       size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
+    for (int b = 0; b < AHEAD_BYTES && n_rows >= ROWS16; b += 64) prefetch_rows((const uint8_t *)w + b, row_bytes, 64);
     for (size_t r = 0; r < n_rows; r += ROWS16) {
         const uint8_t *rows = (const uint8_t *)w + r * row_bytes;
         const size_t   n = n_rows - r < ROWS16 ? n_rows - r : ROWS16;

@@ -11,7 +11,7 @@
 enum {
     PANEL_COLS = 512,           /* a multiple of every type's block */
     LINE_BYTES = 64,
-    GEMV_CHUNK_BYTES = 1 << 17, /* of weights, per chunk of few tokens */
+    GEMV_CHUNK_BYTES = 1 << 19, /* of weights, per chunk of few tokens: starting anew costs about 20 KB */
     CHUNKS_PER_THREAD = 6,      /* at least, where the matrix has the rows for it */
 };
 
