@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * gemv_iq4_xs_avx2.c - y = W x, W in iq4_xs, for CPUs with AVX2 + FMA + F16C: eight rows at a time, a lane is a row.
+ *
+ * method   rows8_avx2.h; codes above 127: |w - 128| times x with its sign
+ * exact?   yes: the bits of the scalar definition
+ */
+#include "engine/kernels/kernel_list.h"
+#include "engine/kernels/x86/codes_avx2.h"
+#include "engine/quant/iq4_xs.h"
+
+void hl_gemv_iq4_xs_avx2(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
+    const hl_rows8 type = {hl_iq4_xs_format(), sizeof(hl_block_iq4_xs), 8, 1};
+    hl_gemv_rows8(n_rows, w, row_bytes, x, y, y_stride, &type, hl_decode8_iq4_xs);
+}
