@@ -71,6 +71,7 @@ typedef void hl_to_f32_fn(const void *w, size_t n, float *ret_x);
 /* What this process computes with. Filled once by hl_kernels_select(); read-only afterwards.
  * Operations without weights are declared in vec.h and attend.h and stand here as plain members. */
 #include "engine/kernels/attend.h"
+#include "engine/kernels/probe.h"
 #include "engine/kernels/vec.h"
 
 typedef struct hl_kernels {

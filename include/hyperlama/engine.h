@@ -44,6 +44,15 @@ HL_API void hl_engine_each_kernel(const hl_engine *e, void (*fn)(void *user, con
                                                                  const char *isa), void *user);
 HL_API const char *hl_engine_cpu_text(const hl_engine *e); /* "avx2 avx512 avx512vnni avx512bf16" */
 
+/* What the machine can do at most with the engine's threads, now: for benchmarks. */
+typedef struct hl_machine_limits {
+    double read_bytes_per_s; /* streaming reads from memory */
+    double int8_macs_per_s;  /* int8 multiply-accumulates on registers */
+} hl_machine_limits;
+
+/* cost a fraction of a second, 256 MiB for the time of the call. fails HL_E_NOMEM */
+HL_API HL_MUST_CHECK hl_status hl_engine_measure(hl_engine *e, hl_machine_limits *ret_limits, hl_err *err);
+
 typedef struct hl_model_params {
     bool vocab_only; /* only the vocabulary and the keys: for tokenize and template */
 } hl_model_params;
