@@ -1,217 +1,188 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_bench.c - hyperlama bench MODEL: how fast it reads a prompt and writes an answer here.
- *
- * Token ids are pseudo-random but always the same: speed does not depend on what the text says. Every run starts from
- * the same depth; one run before the first is not counted; the median counts.
+ * cmd_bench.c - hyperlama bench MODEL: how fast it reads and writes on this machine, and how near to the machine's limits.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/args.h"
+#include "cli/bench_plan.h"
 #include "cli/json_out.h"
 #include "cli/machine.h"
 #include "cli/term/progress.h"
 #include "core/base/clock.h"
-#include "core/base/mem.h"
 
-typedef struct bench {
-    const hl_app *app;
-    hl_session   *session;
-    int32_t       n_vocab;
-    size_t        n_prompt, n_generate, n_depth, n_runs;
-    int32_t      *tokens;  /* [n_depth + n_prompt + n_generate] */
-    double       *prefill; /* [n_runs] tokens/s */
-    double       *decode;  /* [n_runs] tokens/s */
-    double       *first_ms; /* [n_runs] the prompt and one token more */
-} bench;
+enum { MAX_SIZES = 16 };
 
-static void fill_tokens(bench *b, size_t n) {
-    uint64_t state = 1;
-    for (size_t i = 0; i < n; i++) {
-        state = state * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX generator */
-        b->tokens[i] = (int32_t)((state >> 33) % (uint64_t)b->n_vocab);
-    }
+static const int32_t usual_prefill[] = {16, 128, 512, 0};
+static const int32_t usual_rows[] = {1, 2, 4, 8, 16, 32, 0};
+static const int32_t usual_depths[] = {0, 1024, 4096, -1};
+static const int32_t no_sizes[] = {0};
+static const int32_t no_depths[] = {-1};
+
+typedef struct sizes {
+    int32_t prefill[2], depths[MAX_SIZES + 1];
+} sizes;
+
+static bool wants(const char *list, const char *metric) {
+    if (!list) return true;
+    const size_t n = strlen(metric);
+    for (const char *at = list; (at = strstr(at, metric)); at += n)
+        if ((at == list || at[-1] == ',') && (at[n] == ',' || at[n] == '\0')) return true;
+    return false;
 }
 
-/* One run: the prompt in one go, then tokens one by one. */
-static hl_status run_once(bench *b, size_t i_run, hl_err *err) {
-    const int32_t *prompt = b->tokens + b->n_depth, *answer = prompt + b->n_prompt;
-    hl_status      status = HL_OK;
-    hl_session_truncate(b->session, (int32_t)b->n_depth);
-    const int64_t start_ns = hl_clock_ns();
-    if (b->n_prompt > 0) status = hl_session_eval(b->session, prompt, b->n_prompt, err);
-    const int64_t middle_ns = hl_clock_ns();
-    int64_t       first_ns = middle_ns;
-    for (size_t i = 0; i < b->n_generate && status == HL_OK; i++) {
-        if (hl_signal.stop) return hl_fail(err, HL_E_CANCEL, "stopped");
-        status = hl_session_eval(b->session, answer + i, 1, err);
-        if (i == 0) first_ns = hl_clock_ns();
+static hl_status check_metrics(const char *list, hl_err *err) {
+    static const char *const known[] = {"prefill", "decode", "rows", "depth", "load"};
+    while (list && *list) {
+        const size_t n = strcspn(list, ",");
+        bool         found = false;
+        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+            found |= strlen(known[i]) == n && strncmp(list, known[i], n) == 0;
+        if (!found)
+            return hl_fail(err, HL_E_ARG, "--metrics has '%.*s', expected some of prefill,decode,rows,depth,load", (int)n, list);
+        list += n + (list[n] == ',');
     }
-    if (status != HL_OK) return status;
-    const int64_t end_ns = hl_clock_ns();
-    b->prefill[i_run] = (double)b->n_prompt * 1e9 / (double)(middle_ns - start_ns + 1);
-    b->decode[i_run] = (double)b->n_generate * 1e9 / (double)(end_ns - middle_ns + 1);
-    b->first_ms[i_run] = (double)(first_ns - start_ns) / 1e6;
     return HL_OK;
 }
 
-static int compare(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Sorts them. */
-static double median(double *values, size_t n) {
-    qsort(values, n, sizeof *values, compare);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
-
-static hl_status run_all(bench *b, hl_err *err) {
-    hl_progress bar;
-    hl_status   status = HL_OK;
-    hl_progress_begin(&bar, b->app, "measuring");
-    if (b->n_depth > 0) status = hl_session_eval(b->session, b->tokens, b->n_depth, err);
-    if (status == HL_OK) status = run_once(b, 0, err); /* warms caches; overwritten below */
-    for (size_t i = 0; i < b->n_runs && status == HL_OK; i++) {
-        status = run_once(b, i, err);
-        hl_progress_show(&bar, i + 1, b->n_runs);
+/* The plan from the options; `s` keeps the lists that are not the usual ones. */
+static void make_plan(const hl_args *args, sizes *s, hl_bench_plan *ret) {
+    const char *list = hl_args_text(args, "metrics");
+    *ret = (hl_bench_plan){
+        .prefill = wants(list, "prefill") ? usual_prefill : no_sizes,
+        .rows = wants(list, "rows") ? usual_rows : no_sizes,
+        .depths = usual_depths,
+        .n_decode = (int32_t)hl_args_int(args, "generate", 64),
+        .n_runs = (int32_t)hl_args_int(args, "runs", 3),
+    };
+    if (hl_args_has(args, "prompt") && wants(list, "prefill")) {
+        s->prefill[0] = (int32_t)hl_args_int(args, "prompt", 512);
+        s->prefill[1] = 0;
+        ret->prefill = s->prefill;
     }
-    hl_progress_end(&bar);
-    return status;
+    if (list || hl_args_has(args, "depth")) {
+        size_t n = 0;
+        if (wants(list, "decode")) s->depths[n++] = 0;
+        if (wants(list, "depth")) s->depths[n++] = (int32_t)hl_args_int(args, "depth", 4096);
+        s->depths[n] = -1;
+        ret->depths = s->depths;
+    }
+    if (ret->n_decode < 1) ret->depths = no_depths;
 }
 
-typedef struct summary {
-    double prefill, prefill_min, prefill_max, decode, decode_min, decode_max, first_ms, decode_gb_s;
-} summary;
-
-static void summarize(bench *b, const hl_model_info *info, summary *s) {
-    s->prefill = median(b->prefill, b->n_runs);
-    s->decode = median(b->decode, b->n_runs);
-    s->first_ms = median(b->first_ms, b->n_runs);
-    s->prefill_min = b->prefill[0];
-    s->prefill_max = b->prefill[b->n_runs - 1];
-    s->decode_min = b->decode[0];
-    s->decode_max = b->decode[b->n_runs - 1];
-    s->decode_gb_s = s->decode * (double)info->weight_bytes_per_token / 1e9;
+static void print_tsv(const hl_app *app, const hl_bench_report *r) {
+    fprintf(app->out, "metric\tn\tvalue\tunit\n");
+    for (size_t i = 0; i < r->n; i++)
+        fprintf(app->out, "%s\t%" PRId64 "\t%.3f\t%s\n", r->rows[i].metric, r->rows[i].n, r->rows[i].value, r->rows[i].unit);
 }
 
-static void print_text(const bench *b, const summary *s, const char *label, const hl_model_info *info, int32_t n_threads) {
+static const char *share_text(const hl_bench_value *v) {
+    return strcmp(v->metric, "decode") == 0    ? "of memory bandwidth"
+           : strcmp(v->metric, "prefill") == 0 ? "of int8 arithmetic"
+                                               : "of the nearer limit";
+}
+
+static void print_text(const hl_app *app, const hl_bench_report *r, const char *label, const hl_bench_plan *plan,
+                       int32_t n_threads) {
     char size[16];
-    hl_format_bytes(info->file_bytes, size);
-    fprintf(b->app->out, "%s (%s, %s, %s), %d threads, depth %zu, median of %zu\n", label, info->arch, info->file_type, size,
-            (int)n_threads, b->n_depth, b->n_runs);
-    if (b->n_prompt > 0)
-        fprintf(b->app->out, "prefill %5zu  %10.1f tokens/s  (%.1f .. %.1f)\n", b->n_prompt, s->prefill, s->prefill_min,
-                s->prefill_max);
-    if (b->n_generate > 0)
-        fprintf(b->app->out, "decode  %5zu  %10.1f tokens/s  (%.1f .. %.1f)  %.1f GB/s of weights\n", b->n_generate, s->decode,
-                s->decode_min, s->decode_max, s->decode_gb_s);
-    if (b->n_prompt > 0 && b->n_generate > 0) fprintf(b->app->out, "first token    %10.1f ms\n", s->first_ms);
+    hl_format_bytes(r->info.file_bytes, size);
+    fprintf(app->out, "%s (%s, %s, %s), %d threads, median of %d\n\n", label, r->info.arch, r->info.file_type, size,
+            (int)n_threads, (int)plan->n_runs);
+    for (size_t i = 0; i < r->n; i++) {
+        const hl_bench_value *v = &r->rows[i];
+        fprintf(app->out, "%-8s %6" PRId64 "  %10.1f %-9s", v->metric, v->n, v->value, v->unit);
+        if (v->share > 0) fprintf(app->out, "  %3.0f %% %s", v->share * 100, share_text(v));
+        fputc('\n', app->out);
+    }
+    fprintf(app->out, "\nprefill N: a prompt of N tokens; rows N: N tokens in one pass, logits of all; decode N: at depth N;\n"
+                      "load 16: from opening the file to the logits of 16 tokens; peak: memory, mapped file included.\n");
 }
 
-static hl_status print_json(const bench *b, const summary *s, const char *label, const hl_model_info *info,
-                            int32_t n_threads, hl_err *err) {
+static hl_status print_json(const hl_app *app, const hl_bench_report *r, const char *label, int32_t n_threads, hl_err *err) {
     hl_machine  m;
     hl_json_out j;
     hl_machine_init(&m);
     hl_json_init(&j);
     hl_json_open(&j, NULL, '{');
     hl_json_add_text(&j, "model", label);
-    hl_json_add_text(&j, "architecture", info->arch);
-    hl_json_add_text(&j, "quantization", info->file_type);
-    hl_json_add_int(&j, "file_bytes", (int64_t)info->file_bytes);
+    hl_json_add_text(&j, "architecture", r->info.arch);
+    hl_json_add_text(&j, "quantization", r->info.file_type);
+    hl_json_add_int(&j, "file_bytes", (int64_t)r->info.file_bytes);
+    hl_json_add_text(&j, "machine", m.host);
     hl_json_add_text(&j, "cpu", m.cpu);
+    hl_json_add_text(&j, "build", "hyperlama " HL_VERSION);
     hl_json_add_int(&j, "threads", n_threads);
-    hl_json_add_int(&j, "depth", (int64_t)b->n_depth);
-    hl_json_add_int(&j, "runs", (int64_t)b->n_runs);
-    hl_json_add_int(&j, "prompt_tokens", (int64_t)b->n_prompt);
-    hl_json_add_int(&j, "generated_tokens", (int64_t)b->n_generate);
-    hl_json_add_real(&j, "prefill_tokens_per_s", s->prefill);
-    hl_json_add_real(&j, "decode_tokens_per_s", s->decode);
-    hl_json_add_real(&j, "decode_gb_per_s", s->decode_gb_s);
-    hl_json_add_real(&j, "first_token_ms", s->first_ms);
+    hl_json_open(&j, "results", '[');
+    for (size_t i = 0; i < r->n; i++) {
+        const hl_bench_value *v = &r->rows[i];
+        hl_json_open(&j, NULL, '{');
+        hl_json_add_text(&j, "metric", v->metric);
+        hl_json_add_int(&j, "n", v->n);
+        hl_json_add_real(&j, "value", v->value);
+        hl_json_add_text(&j, "unit", v->unit);
+        if (v->share > 0) hl_json_add_real(&j, "share_of_limit", v->share);
+        hl_json_close(&j, '}');
+    }
+    hl_json_close(&j, ']');
     hl_json_close(&j, '}');
-    return hl_json_print(&j, b->app->out, err);
+    return hl_json_print(&j, app->out, err);
 }
 
-static hl_status save(const bench *b, const summary *s, hl_host *host, const hl_source *source, hl_err *err) {
-    hl_machine m;
-    hl_store  *store = NULL;
+static hl_status save(const hl_bench_report *r, hl_host *host, const hl_source *source, hl_err *err) {
+    hl_machine      m;
+    hl_store       *store = NULL;
+    hl_bench_result rows[HL_BENCH_MAX_RESULTS];
     hl_machine_init(&m);
-    const hl_bench_result base = {.machine = m.host,
-                                  .cpu = m.cpu,
-                                  .build = "hyperlama " HL_VERSION,
-                                  .commit = "",
-                                  .date_ms = hl_clock_wall_ms(),
-                                  .model = source->label,
-                                  .digest = source->stored ? source->stored->entry.digest : ""};
-    hl_bench_result       rows[2] = {base, base};
-    rows[0].metric = "prefill";
-    rows[0].n = (int64_t)b->n_prompt;
-    rows[0].value = s->prefill;
-    rows[0].unit = "tokens/s";
-    rows[1].metric = "decode";
-    rows[1].n = (int64_t)b->n_generate;
-    rows[1].value = s->decode;
-    rows[1].unit = "tokens/s";
+    for (size_t i = 0; i < r->n; i++)
+        rows[i] = (hl_bench_result){.machine = m.host,
+                                    .cpu = m.cpu,
+                                    .build = "hyperlama " HL_VERSION,
+                                    .commit = "",
+                                    .date_ms = hl_clock_wall_ms(),
+                                    .model = source->label,
+                                    .digest = source->stored ? source->stored->entry.digest : "",
+                                    .metric = r->rows[i].metric,
+                                    .n = r->rows[i].n,
+                                    .value = r->rows[i].value,
+                                    .unit = r->rows[i].unit};
     const hl_status status = hl_host_store(host, &store, err);
-    return status == HL_OK ? hl_store_add_results(store, rows, 2, err) : status;
-}
-
-static hl_status prepare(bench *b, hl_host *host, hl_model *model, hl_err *err) {
-    const size_t      n = b->n_depth + b->n_prompt + b->n_generate;
-    hl_session_params p;
-    hl_model_info     info;
-    hl_model_get_info(model, &info);
-    hl_host_session_params(host, NULL, &p);
-    if (p.n_ctx < (int32_t)n) p.n_ctx = (int32_t)n;
-    b->n_vocab = info.n_vocab;
-    b->tokens = hl_new(n + 1, sizeof *b->tokens);
-    b->prefill = hl_new(b->n_runs, sizeof *b->prefill);
-    b->decode = hl_new(b->n_runs, sizeof *b->decode);
-    b->first_ms = hl_new(b->n_runs, sizeof *b->first_ms);
-    if (!b->tokens || !b->prefill || !b->decode || !b->first_ms) return hl_fail(err, HL_E_NOMEM, "bench: no memory");
-    if (n == 0 || b->n_vocab < 1) return hl_fail(err, HL_E_ARG, "bench: nothing to measure");
-    fill_tokens(b, n);
-    return hl_session_new(model, &p, &b->session, err);
+    return status == HL_OK ? hl_store_add_results(store, rows, r->n, err) : status;
 }
 
 hl_status hl_cmd_bench(hl_app *app, const hl_args *args, hl_err *err) {
-    hl_host      *host = NULL;
-    hl_source    *source = NULL;
-    hl_engine    *engine = NULL;
-    hl_model     *model = NULL;
-    hl_model_info info;
-    summary       sum;
-    bench         b = {.app = app,
-                       .n_prompt = (size_t)hl_args_int(args, "prompt", 512),
-                       .n_generate = (size_t)hl_args_int(args, "generate", 64),
-                       .n_depth = (size_t)hl_args_int(args, "depth", 0),
-                       .n_runs = (size_t)hl_args_int(args, "runs", 3)};
-    hl_status     status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
+    const uint64_t    base_bytes = hl_bench_peak_bytes();
+    hl_host          *host = NULL;
+    hl_source        *source = NULL;
+    hl_engine        *engine = NULL;
+    hl_model         *model = NULL;
+    hl_session_params params;
+    hl_bench_plan     plan;
+    sizes             s;
+    hl_bench_report   r = {.n = 0};
+    const char       *metrics = hl_args_text(args, "metrics");
+    hl_status         status = check_metrics(metrics, err);
+    if (status != HL_OK) return status;
+    make_plan(args, &s, &plan);
+    status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_LOAD, &source, err);
     if (status == HL_OK) status = hl_host_engine(host, -1, &engine, err);
+    if (status == HL_OK) hl_host_session_params(host, NULL, &params);
+    if (status == HL_OK && (!metrics || wants(metrics, "load")))
+        status = hl_bench_measure_load(engine, source->paths, source->n_paths, params, plan.n_runs, &r, err);
     if (status == HL_OK) status = hl_model_open(engine, source->paths, source->n_paths, NULL, &model, err);
-    if (status == HL_OK) status = prepare(&b, host, model, err);
-    if (status == HL_OK) status = run_all(&b, err);
     if (status == HL_OK) {
-        hl_model_get_info(model, &info);
-        summarize(&b, &info, &sum);
-        if (hl_args_has(args, "save")) status = save(&b, &sum, host, source, err);
+        status = hl_bench_measure(app, model, params, &plan, &r, err);
+        hl_bench_add_peak(&r, base_bytes); /* before the limits: their memory is not the model's */
     }
+    if (status == HL_OK) status = hl_bench_add_limits(engine, &r, err);
+    if (status == HL_OK && hl_args_has(args, "save")) status = save(&r, host, source, err);
     if (status == HL_OK) {
-        if (hl_args_has(args, "json"))
-            status = print_json(&b, &sum, source->label, &info, hl_engine_n_threads(engine), err);
-        else
-            print_text(&b, &sum, source->label, &info, hl_engine_n_threads(engine));
+        if (hl_args_has(args, "json")) status = print_json(app, &r, source->label, hl_engine_n_threads(engine), err);
+        else if (hl_args_has(args, "tsv")) print_tsv(app, &r);
+        else print_text(app, &r, source->label, &plan, hl_engine_n_threads(engine));
     }
-    hl_session_free(b.session);
-    hl_free(b.tokens);
-    hl_free(b.prefill);
-    hl_free(b.decode);
-    hl_free(b.first_ms);
     hl_model_close(model);
     hl_source_free(source);
     hl_host_free(host);
