@@ -63,6 +63,8 @@ hl_status hl_store_describe(const hl_gguf *g, hl_description *ret, hl_err *err) 
     hl_description  d = {0};
     hl_view         family = {0};
     const hl_status status = hl_gguf_get_text(g, "general.architecture", &family, err);
+    if (status == HL_E_NOT_FOUND)
+        return hl_fail(err, HL_E_FORMAT, "no key general.architecture: not the GGUF file of a model");
     if (status != HL_OK) return status;
     if (family.len == 0 || family.len >= sizeof d.family || memchr(family.ptr, 0, family.len))
         return hl_fail(err, HL_E_FORMAT, "general.architecture has %zu bytes, expected text of 1..%zu",

@@ -93,6 +93,15 @@ static hl_status open_db(hl_store *s, const char *db_path, hl_err *err) {
     return HL_OK;
 }
 
+/* Recursive: a progress callback may ask the store that calls it. */
+static void init_mutex(pthread_mutex_t *m) {
+    pthread_mutexattr_t a;
+    (void)pthread_mutexattr_init(&a);
+    (void)pthread_mutexattr_settype(&a, PTHREAD_MUTEX_RECURSIVE);
+    (void)pthread_mutex_init(m, &a);
+    (void)pthread_mutexattr_destroy(&a);
+}
+
 hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, hl_err *err) {
     size_t len = strlen(options->models_path);
     while (len > 1 && options->models_path[len - 1] == '/') len--;
@@ -101,7 +110,7 @@ hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, h
                        options->models_path, len, PATH_MAX - ROOM_BELOW_BYTES);
     hl_store *s = hl_new(1, sizeof *s + len + 1);
     if (!s) return hl_fail(err, HL_E_NOMEM, "open store: no memory");
-    (void)pthread_mutex_init(&s->mutex, NULL);
+    init_mutex(&s->mutex);
     s->events = options->events;
     memcpy(s->models_path, options->models_path, len);
     look_for_id(s);

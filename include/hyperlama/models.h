@@ -59,7 +59,7 @@ typedef struct hl_store_options {
  * fails  HL_E_UNSUPPORTED  the database is newer than this program: file, both versions, what to do
  *        HL_E_BUSY         another process holds the database for longer than the time limit
  *        HL_E_IO, HL_E_NOMEM
- * thread one store may be used by several threads (calls are serialised); any number of processes */
+ * thread one store may be used by several threads (calls take turns, but nobody waits for hashing and copying); any number of processes */
 HL_MUST_CHECK hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, hl_err *err);
 void                    hl_store_close(hl_store *s); /* NULL is allowed */
 
@@ -168,7 +168,8 @@ typedef struct hl_store_progress {
     uint64_t    total_bytes; /* 0 not known */
 } hl_store_progress;
 
-/* Called from the thread that called the store, at most every few MiB. Return false to cancel. */
+/* Called from the thread that called the store, at most every few MiB; it may ask the store for lists
+ * and models. Return false to cancel. */
 typedef bool hl_store_progress_fn(void *user, const hl_store_progress *p);
 
 typedef struct hl_import_options {          /* all zero is the default */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -434,6 +435,61 @@ static void a_copy_has_progress_and_can_be_cancelled_at_every_step(void **state)
     fixture_done(&f);
 }
 
+typedef struct asker {
+    hl_store *s;
+    int       n_asked;
+} asker;
+
+static bool ask(void *user, const hl_store_progress *p) {
+    asker         *a = user;
+    hl_store_list *list = NULL;
+    (void)p;
+    if (hl_store_list_models(a->s, NULL, &list, NULL) == HL_OK) a->n_asked++;
+    hl_store_list_free(list);
+    return true;
+}
+
+static void *import_in_thread(void *user) {
+    fixture                *f = user;
+    hl_store               *s = (hl_store *)f->sink.user;
+    char                    path[300];
+    const char             *p = path;
+    asker                   a = {.s = s};
+    const hl_import_options o = {.copy = true, .progress = ask, .progress_user = &a};
+    (void)snprintf(path, sizeof path, "%s/a.gguf", f->dir);
+    for (int i = 0; i < 5; i++) {
+        if (hl_store_import(s, &p, 1, "threads:one", &o, NULL, NULL) != HL_OK) return user;
+        if (hl_store_remove(s, "threads:one", NULL, NULL) != HL_OK) return user;
+    }
+    return a.n_asked > 10 ? NULL : user;
+}
+
+static void threads_share_a_store_and_callbacks_may_ask_it(void **state) {
+    (void)state;
+    fixture        f;
+    hl_err         err = {0};
+    hl_store_list *list = NULL;
+    pthread_t      thread;
+    void          *bad = NULL;
+    fixture_init_fast(&f);
+    f.sink.level = HL_LOG_ERROR; /* the sink is not made for two threads */
+    hl_store   *s = fixture_open(&f);
+    const char *path = make_gguf(&f, "a.gguf", 1 << 20, 1);
+    fixture     other = f;
+    other.sink.user = s;
+    assert_int_equal(pthread_create(&thread, NULL, import_in_thread, &other), 0);
+    for (int i = 0; i < 20; i++) {
+        import_file(s, path, "threads:two");
+        OK(hl_store_list_models(s, NULL, &list, &err));
+        assert_true(list->n >= 1 && list->n <= 2);
+        hl_store_list_free(list);
+    }
+    assert_int_equal(pthread_join(thread, &bad), 0);
+    assert_null(bad);
+    hl_store_close(s);
+    fixture_done(&f);
+}
+
 static void across_file_systems_a_file_is_copied(void **state) {
     (void)state;
     fixture          f, other;
@@ -654,6 +710,7 @@ int main(void) {
         cmocka_unit_test(a_manifest_that_cannot_be_read_stops_the_deleting),
         cmocka_unit_test(a_linked_file_that_changed_is_noticed),
         cmocka_unit_test(a_copy_has_progress_and_can_be_cancelled_at_every_step),
+        cmocka_unit_test(threads_share_a_store_and_callbacks_may_ask_it),
         cmocka_unit_test(across_file_systems_a_file_is_copied),
         cmocka_unit_test(two_processes_may_import_at_once),
         cmocka_unit_test(a_killed_import_leaves_nothing_that_the_next_one_does_not_heal),
