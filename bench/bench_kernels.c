@@ -1,185 +1,142 @@
 /* SPDX-License-Identifier: MIT
  *
- * bench_kernels.c - matrix products of every weight type against what the machine can do at most.
+ * bench_kernels.c - how fast every weight kernel of kernels.def is on one core.
  *
- * One line per type and number of tokens, tab separated, stable columns:
- *   type  isa  threads  tokens  best_us  gbytes_per_s  gmac_per_s  of_read  of_tile  times_one_token
- * of_read is the share of a plain streaming read of the same bytes, of_tile the share of what the
- * micro-kernel reaches on one panel in cache, both measured in the same run with the same threads.
- * Take more weights than the last cache holds.
- *   bench_kernels [type-or-all] [rows] [cols] [threads] [tokens,tokens,...]
+ * One line per kernel, tab separated, stable columns, so that two runs can be joined:
+ *   kernel  rows  cols  tokens  best_us  gbytes_per_s  gmac_per_s
+ * bytes are those of the packed weights (gemv, unpack) or of the panel (gemm_panel). Arguments: parts of kernel
+ * names; none means all.
  */
-#define _GNU_SOURCE
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "engine/kernels/cpu.h"
-#include "engine/ops/cpu/matmul.h"
+#include "engine/kernels/kernel_list.h"
+#include "engine/quant/float16.h"
+#include "engine/quant/quant.h"
 
-enum { RUNS = 7, THREADS_MAX = 64, TOKENS_MAX = 1024, PEAK_CALLS = 100000 };
+enum { ROWS = 2048, COLS = 2048, SLICE = 512, RUNS = 9, TOKENS = 64 };
 
-typedef struct job job;
-typedef void job_fn(job *j, void *scratch);
-struct job {
-    const hl_kernels *k;
-    hl_matrix         w;
-    hl_act            x;
-    float            *y;
-    size_t            chunk;
-    atomic_size_t     next;
-    pthread_barrier_t start, end;
-    int               n_threads;
-    job_fn           *fn; /* NULL: stop */
-};
+typedef struct bench {
+    uint8_t *w;  /* [ROWS] rows of the widest type */
+    hl_act   x;  /* TOKENS tokens */
+    float   *y;
+    hl_panel panel;
+    int      n_words;
+    char   **words;
+} bench;
 
-typedef struct worker {
-    pthread_t thread;
-    job      *j;
-    void     *scratch;
-} worker;
+static bool wanted(const bench *b, const char *name) {
+    for (int i = 0; i < b->n_words; i++)
+        if (strstr(name, b->words[i])) return true;
+    return b->n_words == 0;
+}
 
-static void *work(void *arg) {
-    worker *me = arg;
-    for (;;) {
-        pthread_barrier_wait(&me->j->start);
-        if (!me->j->fn) return NULL;
-        me->j->fn(me->j, me->scratch);
-        pthread_barrier_wait(&me->j->end);
+static void report(const char *name, size_t rows, size_t cols, size_t tokens, int64_t best_ns, double bytes) {
+    const double s = (double)best_ns * 1e-9;
+    printf("%s\t%zu\t%zu\t%zu\t%.1f\t%.2f\t%.2f\n", name, rows, cols, tokens, s * 1e6, bytes / s * 1e-9,
+           (double)rows * (double)cols * (double)tokens / s * 1e-9);
+}
+
+static void bench_gemv(bench *b, hl_type t, const char *name, hl_gemv_fn *fn) {
+    const size_t row_bytes = hl_type_row_bytes(t, COLS);
+    hl_act       x = b->x;
+    if (!wanted(b, name)) return;
+    for (x.n_tokens = 1; x.n_tokens <= HL_GEMV_MAX_TOKENS; x.n_tokens += 2) {
+        int64_t best = INT64_MAX;
+        for (int i = 0; i < RUNS; i++) {
+            const int64_t t0 = hl_clock_ns();
+            fn(ROWS, b->w, row_bytes, &x, b->y, ROWS);
+            const int64_t d = hl_clock_ns() - t0;
+            if (d < best) best = d;
+        }
+        report(name, ROWS, COLS, x.n_tokens, best, (double)(row_bytes * ROWS));
     }
 }
 
-static void multiply(job *j, void *scratch) {
-    for (;;) {
-        const size_t r = atomic_fetch_add(&j->next, j->chunk);
-        if (r >= j->w.n_rows) return;
-        const size_t end = r + j->chunk < j->w.n_rows ? r + j->chunk : j->w.n_rows;
-        hl_matmul_chunk(j->k, &j->w, r, end, &j->x, scratch, j->y, j->w.n_rows);
-    }
-}
-
-/* Touch all bytes of the weights and do nothing with them: the fastest that memory can be read. */
-typedef long long wide __attribute__((vector_size(32)));
-static void read_all(job *j, void *scratch) {
-    const size_t n = j->w.n_rows * j->w.row_bytes, piece = 1 << 18;
-    wide         s[8] = {0};
-    for (;;) {
-        const size_t at = atomic_fetch_add(&j->next, piece);
-        if (at + piece > n) break;
-        const wide *p = (const wide *)(const void *)((const char *)j->w.data + at);
-        for (size_t i = 0; i < piece / sizeof(wide); i += 8)
-            for (size_t b = 0; b < 8; b++) s[b] ^= p[i + b];
-    }
-    memcpy(scratch, s, sizeof s);
-}
-
-/* Only the micro-kernel, on one panel that stays in cache: the most it can do. */
-static void run_tile(job *j, void *scratch) {
-    hl_panel p = {.n_rows = 32, .n_cols = 256, .codes = scratch, .group = 32, .offset = 8};
-    hl_act   x = j->x;
-    float    y[6 * 32];
-    p.scale = (float *)(void *)((char *)scratch + 8192);
-    x.n_tokens = 6;
-    x.n_cols = 256;
-    while (atomic_fetch_add(&j->next, 1) < PEAK_CALLS) j->k->gemm_panel(&p, &x, y, 32);
-}
-
-static double best_us(job *j, job_fn *fn) {
-    double best = 1e30;
-    j->fn = fn;
-    for (int i = 0; i < RUNS; i++) { /* best of N: the least disturbed run */
-        atomic_store(&j->next, 0);
-        pthread_barrier_wait(&j->start);
-        const int64_t t = hl_clock_ns();
-        pthread_barrier_wait(&j->end);
-        const double d = (double)(hl_clock_ns() - t) / 1e3;
+static void bench_unpack(bench *b, hl_type t, const char *name, hl_unpack_fn *fn) {
+    const size_t row_bytes = hl_type_row_bytes(t, COLS);
+    int64_t      best = INT64_MAX;
+    if (!wanted(b, name)) return;
+    for (int i = 0; i < RUNS; i++) {
+        const int64_t t0 = hl_clock_ns();
+        for (size_t r = 0; r < ROWS; r += HL_PANEL_ROWS) {
+            b->panel.n_cols = SLICE;
+            fn(b->w + r * row_bytes, row_bytes, &b->panel);
+        }
+        const int64_t d = hl_clock_ns() - t0;
         if (d < best) best = d;
     }
-    return best;
+    report(name, ROWS, SLICE, 1, best, (double)(hl_type_row_bytes(t, SLICE) * ROWS));
 }
 
-static void bench_type(job *j, hl_type t, const size_t *tokens, double tile_gmac) {
-    const double elems = (double)j->w.n_rows * (double)j->w.n_cols;
-    double       one = 0;
-    j->w.type = t;
-    j->w.row_bytes = hl_type_row_bytes(t, j->w.n_cols);
-    const double read_us = best_us(j, read_all);
-    for (; *tokens; tokens++) {
-        const bool panel = *tokens > HL_GEMV_MAX_TOKENS && j->k->unpack[t];
-        j->x.n_tokens = *tokens;
-        j->chunk = hl_matmul_chunk_rows(&j->w, *tokens, (size_t)j->n_threads);
-        const double us = best_us(j, multiply);
-        const double gmac = elems * (double)*tokens / us / 1e3;
-        if (one == 0) one = us;
-        printf("%s\t%s\t%d\t%zu\t%.1f\t%.2f\t%.1f\t%.2f\t%.2f\t%.2f\n", hl_type_name(t),
-               panel ? j->k->isa_of_gemm_panel : j->k->isa_of_gemv[t], j->n_threads, *tokens, us,
-               (double)(j->w.n_rows * j->w.row_bytes) / us / 1e3, gmac, read_us / us, gmac / tile_gmac, us / one);
-        (void)fflush(stdout);
+static void bench_gemm(bench *b, hl_type t, const char *name, hl_gemm_panel_fn *fn) {
+    hl_kernels scalar;
+    char       full[64];
+    int64_t    best = INT64_MAX;
+    hl_kernels_select(0, &scalar);
+    (void)snprintf(full, sizeof full, "%s:%s", name, hl_type_name(t));
+    if (!wanted(b, full)) return;
+    b->panel.n_cols = SLICE;
+    scalar.unpack[t](b->w, hl_type_row_bytes(t, COLS), &b->panel);
+    for (int i = 0; i < RUNS; i++) {
+        const int64_t t0 = hl_clock_ns();
+        fn(&b->panel, &b->x, b->y, ROWS);
+        const int64_t d = hl_clock_ns() - t0;
+        if (d < best) best = d;
+    }
+    report(full, HL_PANEL_ROWS, SLICE, TOKENS, best, (double)SLICE * HL_PANEL_ROWS);
+}
+
+static bool can_run(hl_isa isa) { return (hl_isa_needs(isa) & ~hl_cpu_features()) == 0; }
+
+static void run_all(bench *b) {
+#define HL_KERNEL(op, wtype, isa) \
+    if (can_run(HL_ISA_##isa)) bench_##op(b, HL_TYPE_##wtype, #op "_" #wtype "_" #isa, hl_##op##_##wtype##_##isa);
+#include "engine/kernels/kernels.def"
+#undef HL_KERNEL
+    static const hl_type kinds[] = {HL_TYPE_q4_0, HL_TYPE_q4_k, HL_TYPE_q6_k, HL_TYPE_q8_0};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+#define HL_KERNEL_V(op, isa)                                     \
+    if (strcmp(#op, "gemm_panel") == 0 && can_run(HL_ISA_##isa)) \
+        bench_gemm(b, kinds[i], #op "_" #isa, (hl_gemm_panel_fn *)(void (*)(void))hl_##op##_##isa);
+#include "engine/kernels/kernels.def"
+#undef HL_KERNEL_V
     }
 }
 
-static size_t number(int argc, char **argv, int i, size_t otherwise) {
-    return argc > i ? (size_t)strtoull(argv[i], NULL, 10) : otherwise;
-}
-
-static bool fill(job *j, size_t n_tokens) {
-    const size_t n = n_tokens * j->w.n_cols, w_bytes = j->w.n_rows * j->w.n_cols * 4;
-    uint8_t     *w = hl_new_aligned(w_bytes, 1);
+static bool fill(bench *b) {
+    const size_t n = (size_t)TOKENS * COLS;
+    float       *f32 = hl_new_aligned(n, 4);
+    uint16_t    *bf16 = hl_new_aligned(n, 2);
     int8_t      *q = hl_new_aligned(n, 1);
-    float       *d = hl_new_aligned(n / 32, sizeof *d);
-    float       *f = hl_new_aligned(n, sizeof *f);
-    int16_t     *s = hl_new_aligned(n / 16, sizeof *s);
-    uint16_t    *b = hl_new_aligned(n, sizeof *b);
-    j->y = hl_new_aligned(n_tokens * j->w.n_rows, sizeof(float));
-    if (!w || !q || !d || !f || !s || !b || !j->y) return false;
-    for (size_t i = 0; i < w_bytes; i++) w[i] = (uint8_t)((uint32_t)i * 2654435761u >> 13) & 0x3b;
-    for (size_t i = 0; i < n; i++) q[i] = (int8_t)(i * 37 % 255 - 127);
-    for (size_t i = 0; i < n / 32; i++) d[i] = 0.01f;
-    for (size_t i = 0; i < n; i++) f[i] = 0.5f;
-    j->w.data = w;
-    j->x = (hl_act){.n_cols = j->w.n_cols, .q = q, .d = d, .sum16 = s, .f32 = f, .bf16 = b};
+    float       *d = hl_new_aligned(n / 32, 4);
+    int16_t     *sum16 = hl_new_aligned(n / 16, 2);
+    b->w = hl_new_aligned((size_t)ROWS * COLS, 4);
+    b->y = hl_new_aligned((size_t)ROWS * TOKENS, 4);
+    b->panel = (hl_panel){.n_rows = HL_PANEL_ROWS, .n_cols = SLICE};
+    b->panel.codes = hl_new_aligned((size_t)SLICE * HL_PANEL_ROWS, 1);
+    b->panel.scale = hl_new_aligned((size_t)SLICE / 16 * HL_PANEL_ROWS, 4);
+    b->panel.min = hl_new_aligned((size_t)SLICE / 16 * HL_PANEL_ROWS, 4);
+    if (!f32 || !bf16 || !q || !d || !sum16 || !b->w || !b->y || !b->panel.codes || !b->panel.scale || !b->panel.min)
+        return false;
+    uint32_t seed = 1;
+    for (size_t i = 0; i < (size_t)ROWS * COLS * 4; i++) b->w[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 25);
+    for (size_t i = 0; i < n; i++) {
+        f32[i] = (float)((seed = seed * 1664525u + 1013904223u) >> 8) * 0x1p-23f - 1.0f;
+        bf16[i] = hl_bf16_of_f32(f32[i]);
+    }
+    for (size_t t = 0; t < TOKENS; t++)
+        hl_quantize_act_scalar(COLS, f32 + t * COLS, q + t * COLS, d + t * COLS / 32, sum16 + t * COLS / 16);
+    b->x = (hl_act){TOKENS, COLS, f32, bf16, q, d, sum16};
     return true;
 }
 
-static void bench_all(job *j, const char *name, const size_t *tokens) {
-    const double tile_gmac = (double)PEAK_CALLS * 6 * 32 * 256 / best_us(j, run_tile) / 1e3;
-    printf("# gemm_panel on one panel in cache: %.1f gmac/s\n", tile_gmac);
-    printf("type\tisa\tthreads\ttokens\tbest_us\tgbytes_per_s\tgmac_per_s\tof_read\tof_tile\ttimes_one_token\n");
-    for (int t = 0; t < HL_TYPE_count; t++)
-        if (!strcmp(name, "all") || !strcmp(name, hl_type_name((hl_type)t))) bench_type(j, (hl_type)t, tokens, tile_gmac);
-}
-
 int main(int argc, char **argv) {
-    static hl_kernels k;
-    static job        j;
-    static worker     pool[THREADS_MAX];
-    size_t            tokens[32] = {1, 2, 3, 4, 8, 16, 64, 256}, n = 0, most = 256;
-    if (argc > 5) {
-        memset(tokens, 0, sizeof tokens);
-        most = 6;
-        for (char *p = argv[5]; *p && n < 31; p += *p == ',') tokens[n++] = (size_t)strtoull(p, &p, 10);
-        for (size_t i = 0; i < n; i++) most = tokens[i] > most ? tokens[i] : most;
-    }
-    j.w.n_rows = number(argc, argv, 2, 8192);
-    j.w.n_cols = number(argc, argv, 3, 8192);
-    j.n_threads = (int)number(argc, argv, 4, 2);
-    if (most > TOKENS_MAX || j.n_threads < 1 || j.n_threads > THREADS_MAX || j.w.n_cols % 256) return 2;
-    hl_kernels_select(hl_cpu_features(), &k);
-    j.k = &k;
-    if (!fill(&j, most)) return 1;
-    pthread_barrier_init(&j.start, NULL, (unsigned)j.n_threads + 1);
-    pthread_barrier_init(&j.end, NULL, (unsigned)j.n_threads + 1);
-    for (int i = 0; i < j.n_threads; i++) {
-        pool[i] = (worker){.j = &j, .scratch = hl_new_aligned(hl_matmul_scratch_bytes(j.w.n_cols), 1)};
-        if (!pool[i].scratch || pthread_create(&pool[i].thread, NULL, work, &pool[i])) return 1;
-    }
-    bench_all(&j, argc > 1 ? argv[1] : "all", tokens);
-    j.fn = NULL;
-    pthread_barrier_wait(&j.start);
-    for (int i = 0; i < j.n_threads; i++) pthread_join(pool[i].thread, NULL);
+    bench b = {.n_words = argc - 1, .words = argv + 1};
+    if (!fill(&b)) return 1; /* the memory of a finished program is the system's to take back */
+    run_all(&b);
     return 0;
 }
