@@ -96,7 +96,7 @@ static hl_tflow run_rounds(hl_trun *r, const hl_tn *n, hl_tloop *loop) {
     hl_tflow   flow = HL_TFLOW_NEXT;
     const hl_tv self = {.kind = HL_TK_LOOP, .u.loop = loop};
     for (loop->i = 0; loop->i < loop->n && flow != HL_TFLOW_FAIL; loop->i++) {
-        if (!scope) return HL_TFLOW_FAIL;
+        if (!scope || !hl_trun_steps(r, 1)) return HL_TFLOW_FAIL;
         const hl_tv item = loop->items ? loop->items[loop->i] : hl_tseq_at(loop->of.u.seq, loop->i);
         r->scope = scope;
         if (!assign(r, n->a, item) || !hl_tscope_set(r, scope, r->t->sym_loop, self)) flow = HL_TFLOW_FAIL;

@@ -193,10 +193,11 @@ bool hl_tfilter_format(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 
 bool hl_tfilter_filesizeformat(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     static const char units[] = "kMGTPEZY";
-    hl_tv             number;
-    if (!hl_tfilter_float(r, c, &number)) return false;
+    double            n = hl_tv_is_number(c->self) ? hl_tv_as_float(c->self) : 0;
+    if (!hl_tv_is_number(c->self) && !(hl_tv_is_str(c->self) && hl_tstr_parse_float(hl_tv_view(c->self), &n)))
+        return hl_trun_fail(r, "filesizeformat: %s is no number", hl_tv_type_name(c->self));
     const bool   binary = hl_tv_truth(c->a[0]);
-    const double base = binary ? 1024 : 1000, n = hl_tv_as_float(number);
+    const double base = binary ? 1024 : 1000;
     const size_t mark = hl_trun_begin(r);
     double       unit = base;
     size_t       i = 0;

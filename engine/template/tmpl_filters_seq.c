@@ -141,22 +141,24 @@ static bool get_key(hl_trun *r, hl_tv item, hl_tv attribute, bool case_sensitive
     }
 }
 
-static bool order_of(hl_trun *r, hl_tv a, hl_tv b, int *ret) {
+/* In the reference, `sort` wraps its keys in lists, which look for equality first: two undefined keys
+ * are no error there, as they are for the others. */
+static bool order_of(hl_trun *r, hl_tv a, hl_tv b, bool wrapped, int *ret) {
     bool same = false;
     *ret = 0;
-    if (!hl_trun_steps(r, 1) || !hl_tv_equal(r, a, b, &same)) return false;
+    if (!hl_trun_steps(r, 1) || (wrapped && !hl_tv_equal(r, a, b, &same))) return false;
     return same || hl_tv_compare(r, "<", a, b, ret);
 }
 
 /* Stable, in both directions: equal items keep their order. */
-static bool merge_sort(hl_trun *r, keyed *items, keyed *spare, size_t n, bool reverse) {
+static bool merge_sort(hl_trun *r, keyed *items, keyed *spare, size_t n, bool wrapped, bool reverse) {
     for (size_t width = 1; width < n; width *= 2) {
         for (size_t lo = 0; lo < n; lo += 2 * width) {
             const size_t mid = lo + width < n ? lo + width : n, hi = lo + 2 * width < n ? lo + 2 * width : n;
             size_t       i = lo, j = mid;
             for (size_t k = lo; k < hi; k++) {
                 int order = 0;
-                if (i < mid && j < hi && !order_of(r, items[j].key, items[i].key, &order)) return false;
+                if (i < mid && j < hi && !order_of(r, items[j].key, items[i].key, wrapped, &order)) return false;
                 const bool right_first = order != 2 && (reverse ? order > 0 : order < 0);
                 spare[k] = i < mid && (j >= hi || !right_first) ? items[i++] : items[j++];
             }
@@ -179,9 +181,9 @@ static bool make_keyed(hl_trun *r, hl_tv of, hl_tv attribute, bool case_sensitiv
     return true;
 }
 
-static bool sort_keyed(hl_trun *r, keyed *all, size_t n, bool reverse) {
+static bool sort_keyed(hl_trun *r, keyed *all, size_t n, bool wrapped, bool reverse) {
     keyed *spare = hl_trun_get(r, n + 1, sizeof *spare);
-    return spare && merge_sort(r, all, spare, n, reverse);
+    return spare && merge_sort(r, all, spare, n, wrapped, reverse);
 }
 
 static bool to_list(hl_trun *r, const keyed *all, size_t n, hl_tkind kind, hl_tv *ret) {
@@ -194,7 +196,7 @@ bool hl_tfilter_sort(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     keyed *all = NULL;
     size_t n = 0;
     return make_keyed(r, c->self, c->a[2], hl_tv_truth(c->a[1]), &all, &n) &&
-           sort_keyed(r, all, n, hl_tv_truth(c->a[0])) && to_list(r, all, n, HL_TK_LIST, ret);
+           sort_keyed(r, all, n, true, hl_tv_truth(c->a[0])) && to_list(r, all, n, HL_TK_LIST, ret);
 }
 
 bool hl_tfilter_dictsort(hl_trun *r, const hl_targs *c, hl_tv *ret) {
@@ -209,7 +211,7 @@ bool hl_tfilter_dictsort(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (!by_value && !hl_view_is(by, "key")) return hl_trun_fail(r, "dictsort: 'by' must be \"key\" or \"value\"");
     return hl_tv_view_of(r, c->self.u.dict, 'i', &pairs) &&
            make_keyed(r, pairs, hl_tv_int(by_value), hl_tv_truth(c->a[0]), &all, &n) &&
-           sort_keyed(r, all, n, hl_tv_truth(c->a[2])) && to_list(r, all, n, HL_TK_LIST, ret);
+           sort_keyed(r, all, n, false, hl_tv_truth(c->a[2])) && to_list(r, all, n, HL_TK_LIST, ret);
 }
 
 bool hl_tfilter_unique(hl_trun *r, const hl_targs *c, hl_tv *ret) {
@@ -218,6 +220,7 @@ bool hl_tfilter_unique(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (!make_keyed(r, c->self, c->a[1], hl_tv_truth(c->a[0]), &all, &n)) return false;
     for (size_t i = 0; i < n; i++) {
         bool seen = false;
+        if (!hl_tv_check_hashable(r, all[i].key)) return false;
         for (size_t k = 0; k < n_kept && !seen; k++)
             if (!hl_trun_steps(r, 1) || !hl_tv_equal(r, all[k].key, all[i].key, &seen)) return false;
         if (!seen) all[n_kept++] = all[i];
@@ -231,7 +234,7 @@ static bool extreme(hl_trun *r, const hl_targs *c, int sign, hl_tv *ret) {
     if (!make_keyed(r, c->self, c->a[1], hl_tv_truth(c->a[0]), &all, &n)) return false;
     for (size_t i = 1; i < n; i++) {
         int order = 0;
-        if (!order_of(r, all[i].key, all[best].key, &order)) return false;
+        if (!order_of(r, all[i].key, all[best].key, false, &order)) return false;
         if (order == sign) best = i;
     }
     *ret = n ? all[best].value : hl_tv_undefined(hl_view_of("the extreme of nothing"));
@@ -273,7 +276,7 @@ bool hl_tfilter_groupby(hl_trun *r, const hl_targs *c, hl_tv *ret) {
             all[i].key = c->a[1];
             if (!fold_key(r, case_sensitive, &all[i].key)) return false;
         }
-    if (!sort_keyed(r, all, n, false) || !hl_tv_new_list(r, HL_TK_LIST, ret)) return false;
+    if (!sort_keyed(r, all, n, false, false) || !hl_tv_new_list(r, HL_TK_LIST, ret)) return false;
     for (size_t from = 0, to = 0; from < n; from = to) {
         for (bool same = true; to < n && same;) {
             if (!hl_tv_equal(r, all[from].key, all[to].key, &same)) return false;

@@ -140,15 +140,16 @@ bool hl_tfilter_wordcount(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 bool hl_tfilter_truncate(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     int64_t length = 255, leeway = 5;
     hl_tv   end = hl_tv_str((hl_view){"...", 3});
-    if (!hl_tv_is_str(c->self)) return hl_trun_fail(r, "truncate: expected a string, found %s", hl_tv_type_name(c->self));
-    if (!hl_targ_int(r, c->a[0], "length", 255, &length)) return false;
+    size_t  n = 0;
+    if (!hl_tv_length(r, c->self, &n) || !hl_targ_int(r, c->a[0], "length", 255, &length)) return false;
     if (c->a[3].kind != HL_TK_NONE && !hl_targ_int(r, c->a[3], "leeway", 5, &leeway)) return false;
     if (c->a[2].kind != HL_TK_MISSING) end = c->a[2];
     if (!hl_tv_is_str(end)) return hl_trun_fail(r, "truncate: 'end' must be a string");
-    const int64_t n_end = (int64_t)hl_tstr_count(end), n = (int64_t)hl_tstr_count(c->self);
+    const int64_t n_end = (int64_t)hl_tstr_count(end);
     if (length < n_end || leeway < 0) return hl_trun_fail(r, "truncate: length must be at least %lld", (long long)n_end);
     *ret = c->self;
-    if (n - leeway <= length) return true;
+    if ((int64_t)n - leeway <= length) return true;
+    if (!hl_tv_is_str(c->self)) return hl_trun_fail(r, "truncate: expected a string, found %s", hl_tv_type_name(c->self));
     hl_view head = {c->self.u.s, hl_tstr_offset(c->self, (size_t)(length - n_end))};
     const char *space = !hl_tv_truth(c->a[1]) && head.len ? memrchr(head.ptr, ' ', head.len) : NULL;
     if (space) head.len = (size_t)(space - head.ptr);

@@ -328,7 +328,7 @@ bool hl_tmethod_str_format_map(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return hl_tstr_format(r, c->self, &by_name, ret);
 }
 
-typedef enum case_change { TO_UPPER, TO_LOWER, TO_SWAPPED, TO_TITLE, TO_CAPITALIZED } case_change;
+typedef enum case_change { TO_UPPER, TO_LOWER, TO_SWAPPED, TO_TITLE, TO_CAPITALIZED, TO_FOLDED } case_change;
 
 static bool change_case(hl_trun *r, hl_view s, case_change how, hl_tv *ret) {
     const size_t mark = hl_trun_begin(r);
@@ -345,6 +345,7 @@ static bool change_case(hl_trun *r, hl_view s, case_change how, hl_tv *ret) {
         if (how == TO_CAPITALIZED) title = i == 0;
         if (upper) hl_tstr_add_upper(&r->scratch, cp);
         else if (title) hl_tstr_add_title(&r->scratch, cp);
+        else if (how == TO_FOLDED) hl_tstr_add_lower(&r->scratch, (hl_view){s.ptr + i, n}, 0); /* no final sigma */
         else hl_tstr_add_lower(&r->scratch, s, i);
         if (how == TO_TITLE) after_cased = hl_tstr_is_cased(cp);
         i += n ? n : 1;
@@ -366,7 +367,7 @@ bool hl_tmethod_str_capitalize(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 
 /* Lower case but for the sharp s, which becomes ss: enough for comparing. */
 bool hl_tmethod_str_casefold(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    if (!change_case(r, self_view(c), TO_LOWER, ret)) return false;
+    if (!change_case(r, self_view(c), TO_FOLDED, ret)) return false;
     return hl_tstr_replace(r, hl_tv_view(*ret), hl_view_of("\xC3\x9F"), hl_view_of("ss"), -1, ret);
 }
 

@@ -143,7 +143,7 @@ static hl_tn *parse_if(hl_tparser *p, hl_tn *n) {
 }
 
 static hl_tn *parse_for(hl_tparser *p, hl_tn *n) {
-    static const char *const ends[] = {"endfor", "else", NULL};
+    static const char *const ends[] = {"else", "endfor", NULL};
     if (!(n->a = hl_tparse_target(p, false))) return NULL;
     if (!hl_tparse_skip_word(p, "in")) return hl_tparse_fail(p, p->tok, "expected 'in' in 'for'");
     if (!(n->b = hl_tparse_tuple(p, false, "recursive"))) return NULL;
@@ -308,7 +308,8 @@ static hl_tn *parse_statement(hl_tparser *p) {
         n = n ? tags[i].parse(p, n) : NULL;
         return n && expect_block_end(p) ? n : NULL;
     }
-    return hl_tparse_fail(p, tok, "unknown tag '%.*s'", (int)tok->text.len, tok->text.ptr);
+    const bool misplaced = hl_view_has_prefix(tok->text, "end") || hl_view_has_prefix(tok->text, "el");
+    return hl_tparse_fail(p, tok, "%s tag '%.*s'", misplaced ? "unexpected" : "unknown", (int)tok->text.len, tok->text.ptr);
 }
 
 static hl_tn *parse_data(hl_tparser *p) {
@@ -359,6 +360,7 @@ static hl_tn *parse_body(hl_tparser *p, const char *const *ends, bool *ret_ok) {
         to = &n->next;
     }
     *ret_ok = ends == NULL;
+    while (ends && ends[1]) ends++; /* the word that must come is the last one */
     if (ends) hl_tparse_fail(p, begin - (begin->kind == HL_TTOK_EOF), "block has no '%s'", ends[0]);
     return first;
 }

@@ -100,7 +100,7 @@ bool hl_tv_equal(hl_trun *r, hl_tv a, hl_tv b, bool *ret) {
 static int compare_text(hl_view a, hl_view b) {
     const size_t n = a.len < b.len ? a.len : b.len;
     const int    c = n ? memcmp(a.ptr, b.ptr, n) : 0; /* UTF-8 sorts as its code points do */
-    return c ? c : (a.len > b.len) - (a.len < b.len);
+    return c ? (c > 0) - (c < 0) : (a.len > b.len) - (a.len < b.len);
 }
 
 static bool compare_seqs(hl_trun *r, const char *op, const hl_tseq *a, const hl_tseq *b, int *ret) {
@@ -283,8 +283,8 @@ hl_tv *hl_tdict_find_text(hl_trun *r, const hl_tdict *d, hl_view key) {
     return NULL;
 }
 
-static bool check_hashable(hl_trun *r, hl_tv key) {
-    if (key.kind == HL_TK_LIST || key.kind == HL_TK_DICT)
+bool hl_tv_check_hashable(hl_trun *r, hl_tv key) {
+    if (key.kind == HL_TK_LIST || key.kind == HL_TK_DICT || (key.kind == HL_TK_VIEW && key.u.seq->view != 'v'))
         return hl_trun_fail(r, "%s cannot be a key of a dict", hl_tv_type_name(key));
     return true;
 }
@@ -297,7 +297,7 @@ bool hl_tdict_find(hl_trun *r, const hl_tdict *d, hl_tv key, hl_tv **ret_value) 
             if (d->entries[i].key.kind == HL_TK_STR && d->entries[i].key.len == 0) *ret_value = &d->entries[i].value;
         return true;
     }
-    if (!check_hashable(r, key)) return false;
+    if (!hl_tv_check_hashable(r, key)) return false;
     for (size_t i = 0; i < d->n; i++) {
         bool same = false;
         if (!hl_trun_steps(r, 1) || !hl_tv_equal(r, d->entries[i].key, key, &same)) return false;
