@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * silu_mul_neon.c - y = silu(gate) * up, 4 at a time.
+ */
+#include "engine/kernels/arm/vec_arm.h"
+
+void hl_silu_mul_neon(size_t n, const float *gate, const float *up, float *ret_y) {
+    for (size_t i = 0; i < n; i += 4) {
+        const float32x4_t x = hl_silu_4(hl_load_4(gate + i, n - i));
+        hl_store_4(ret_y + i, n - i, vmulq_f32(x, hl_load_4(up + i, n - i)));
+    }
+}
