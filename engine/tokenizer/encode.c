@@ -211,9 +211,9 @@ static hl_status encode_text(encoder *e, size_t n, unsigned flags, hl_err *err) 
     if (status == HL_OK && bos) status = add_id(e, t->bos, err);
     if (status == HL_OK) status = encode_parts(e, n, with_control, err);
     if (status != HL_OK) return status;
-    int32_t     *ids = e->out->ids + e->first_id;
     const size_t n_ids = e->out->n - e->first_id;
-    if (bos && with_control && n_ids > 1 && ids[1] == t->bos) { /* the text brings its own */
+    if (bos && with_control && n_ids > 1 && e->out->ids[e->first_id + 1] == t->bos) { /* the text brings its own */
+        int32_t *ids = e->out->ids + e->first_id;
         memmove(ids, ids + 1, (n_ids - 1) * sizeof *ids);
         e->out->n--;
     }

@@ -10,6 +10,9 @@
 #include "core/base/str.h"
 #include "engine/tokenizer/tokenizer_state.h"
 
+/* DeepSeek writes its marks with full-width bars. */
+#define DEEPSEEK(words) ("<\xEF\xBD\x9C" words "\xEF\xBD\x9C>")
+
 /* Tokens that end an answer in any chat format we know, whatever the file says. */
 static const char *const END_NAMES[] = {
     "<|eot_id|>",        /* Llama 3 */
@@ -34,7 +37,7 @@ static const char *const END_NAMES[] = {
     "[EOT]",
     "[EOS]",
     "< EOT >",
-    "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>", /* DeepSeek */
+    DEEPSEEK("end\xE2\x96\x81of\xE2\x96\x81sentence"),
 };
 
 /* Padding of code models: an answer that writes them is over. */
@@ -44,12 +47,12 @@ static const char *const FILL_NAMES[] = {
 };
 
 /* Marks around the gap of a code model. They end nothing, but a text may not forge them either. */
-#define DEEPSEEK(word) "<\xEF\xBD\x9C" "fim\xE2\x96\x81" word "\xEF\xBD\x9C>"
-#define CODELLAMA(word) "\xE2\x96\x81<" word ">"
+#define DEEPSEEK_GAP(word) DEEPSEEK("fim\xE2\x96\x81" word)
+#define CODELLAMA(word)    "\xE2\x96\x81<" word ">"
 static const char *const GAP_NAMES[] = {
-    "<|fim_prefix|>",  "<fim-prefix>",  "<fim_prefix>",  DEEPSEEK("begin"), "<PRE>", CODELLAMA("PRE"), "<|code_prefix|>",
-    "<|fim_suffix|>",  "<fim-suffix>",  "<fim_suffix>",  DEEPSEEK("hole"),  "<SUF>", CODELLAMA("SUF"), "<|code_suffix|>",
-    "<|fim_middle|>",  "<fim-middle>",  "<fim_middle>",  DEEPSEEK("end"),   "<MID>", CODELLAMA("MID"), "<|code_middle|>",
+    "<|fim_prefix|>",  "<fim-prefix>",  "<fim_prefix>",  DEEPSEEK_GAP("begin"), "<PRE>", CODELLAMA("PRE"), "<|code_prefix|>",
+    "<|fim_suffix|>",  "<fim-suffix>",  "<fim_suffix>",  DEEPSEEK_GAP("hole"),  "<SUF>", CODELLAMA("SUF"), "<|code_suffix|>",
+    "<|fim_middle|>",  "<fim-middle>",  "<fim_middle>",  DEEPSEEK_GAP("end"),   "<MID>", CODELLAMA("MID"), "<|code_middle|>",
 };
 
 static int32_t find_name(const hl_vocab *v, const char *name) { return hl_vocab_find(v, name, strlen(name)); }
