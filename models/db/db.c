@@ -109,20 +109,17 @@ static int look(const char *path, sqlite3 *sql, int *ret_version) {
 
 /* ---- healing and migrating, under the lock file ---- */
 
-static void move_aside(hl_db *db) {
+/* Give the file and its companions another name: SQLite finds those by the name of the first. */
+static void move_aside(hl_db *db, char ret_path[PATH_MAX]) {
     static const char *const tails[] = {"", "-wal", "-shm"};
-    const int64_t            now_ms = hl_clock_wall_ms();
     char                     from[PATH_MAX], to[PATH_MAX];
+    (void)snprintf(ret_path, PATH_MAX, "%s.damaged-%" PRId64, db->path, hl_clock_wall_ms());
     for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
-        (void)snprintf(from, sizeof from, "%s%s", db->path, tails[i]);
-        (void)snprintf(to, sizeof to, "%s.damaged-%" PRId64 "%s", db->path, now_ms, tails[i]);
-        (void)rename(from, to); /* the tails may not exist; a main file that stays is seen below */
+        const int n = snprintf(from, sizeof from, "%s%s", db->path, tails[i]);
+        const int m = snprintf(to, sizeof to, "%s%s", ret_path, tails[i]);
+        if (n > 0 && n < PATH_MAX && m > 0 && m < PATH_MAX)
+            (void)rename(from, to); /* the tails may not exist; a main file that stays is seen later */
     }
-    hl_event(db->events, HL_LOG_WARN, "models", "database-damaged",
-             "path=\"%s\" moved_to=\"%s.damaged-%" PRId64
-             "\" action=\"the index is built anew from the files; "
-             "chats, results and usage start empty\"",
-             db->path, db->path, now_ms);
 }
 
 static hl_status back_up(hl_db *db, int version, hl_err *err) {
@@ -182,17 +179,32 @@ static hl_status fail_newer(const hl_db *db, int version, hl_err *err) {
         db->path, version, hl_db_newest_version());
 }
 
+/* Put a new database in the place of a damaged one, with what can be read of it. */
+static hl_status replace(hl_db *db, hl_err *err) {
+    char damaged[PATH_MAX];
+    int  version = 0;
+    (void)sqlite3_close_v2(db->sql);
+    db->sql = NULL;
+    move_aside(db, damaged);
+    int rc = open_file(db->path, &db->sql);
+    if (rc == SQLITE_OK) rc = look(db->path, db->sql, &version);
+    if (rc != SQLITE_OK) return hl_db_fail(db->sql, db->path, "replace a damaged file", rc, err);
+    const hl_status status = migrate(db, version, err);
+    if (status != HL_OK) return status;
+    const int n_rows = hl_db_salvage(db, damaged);
+    hl_event(db->events, HL_LOG_WARN, "models", "database-damaged",
+             "path=\"%s\" moved_to=\"%s\" saved_rows=%d action=\"the index is built anew from the files; of "
+             "usage, "
+             "results and chats what could be read is kept\"",
+             db->path, damaged, n_rows);
+    return HL_OK;
+}
+
 /* Bring the file up to date; the caller holds the lock file. */
 static hl_status heal(hl_db *db, hl_err *err) {
-    int version = 0;
-    int rc = look(db->path, db->sql, &version);
-    if (hl_db_is_damage(rc)) {
-        (void)sqlite3_close_v2(db->sql);
-        db->sql = NULL;
-        move_aside(db);
-        rc = open_file(db->path, &db->sql);
-        if (rc == SQLITE_OK) rc = look(db->path, db->sql, &version);
-    }
+    int       version = 0;
+    const int rc = look(db->path, db->sql, &version);
+    if (hl_db_is_damage(rc)) return replace(db, err);
     if (rc != SQLITE_OK) return hl_db_fail(db->sql, db->path, "open", rc, err);
     if (version > hl_db_newest_version()) return fail_newer(db, version, err);
     return version < hl_db_newest_version() ? migrate(db, version, err) : HL_OK;

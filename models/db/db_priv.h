@@ -25,4 +25,7 @@ void hl_db_warn(hl_db *db, const char *what, const char *action);
 /* Is this the code of a file that is no database, or a broken one? */
 bool hl_db_is_damage(int rc);
 
+/* Copy the rows that can still be read of a damaged file of the current schema; how many there were. */
+int hl_db_salvage(hl_db *db, const char *damaged_path);
+
 #endif

@@ -159,6 +159,39 @@ static void a_damaged_database_is_moved_aside_and_the_index_made_anew(void **sta
     }
 }
 
+static void what_can_be_read_of_a_damaged_database_is_kept(void **state) {
+    (void)state;
+    fixture f;
+    hl_err  err = {0};
+    hl_db  *db = NULL;
+    char    key[64];
+    fixture_init(&f);
+    make_version(&f, hl_db_newest_version());
+    assert_int_equal(hl_db_open(f.db, &f.sink, &db, &err), HL_OK);
+    for (int i = 0; i < 1000; i++) { /* many pages of usage */
+        (void)snprintf(key, sizeof key, "registry.ollama.ai/library/model-%d:latest", i);
+        hl_db_add_use(db, key, i);
+    }
+    hl_db_close(db);
+    struct stat st;
+    assert_int_equal(stat(f.db, &st), 0);
+    char      noise[4096];
+    const int fd = open(f.db, O_WRONLY);
+    memset(noise, 0xa5, sizeof noise);
+    assert_int_equal(pwrite(fd, noise, sizeof noise, st.st_size - (off_t)sizeof noise), sizeof noise);
+    (void)close(fd);
+
+    assert_int_equal(hl_db_open(f.db, &f.sink, &db, &err), HL_OK);
+    hl_db_close(db);
+    assert_non_null(strstr(f.events, "database-damaged"));
+    assert_int_equal(read_int(&f, "SELECT count(*) FROM chat"), 1);
+    assert_int_equal(read_int(&f, "SELECT count(*) FROM chat_message"), 1);
+    assert_int_equal(read_int(&f, "SELECT count(*) FROM blob"), 1);
+    const int n_kept = read_int(&f, "SELECT count(*) FROM usage");
+    assert_true(n_kept > 10 && n_kept < 1001);
+    fixture_done(&f);
+}
+
 static void a_missing_database_is_made_anew(void **state) {
     (void)state;
     fixture        f;
@@ -217,6 +250,7 @@ int main(void) {
         cmocka_unit_test(a_database_of_every_schema_is_brought_up_to_date),
         cmocka_unit_test(a_newer_database_is_refused_and_left_alone),
         cmocka_unit_test(a_damaged_database_is_moved_aside_and_the_index_made_anew),
+        cmocka_unit_test(what_can_be_read_of_a_damaged_database_is_kept),
         cmocka_unit_test(a_missing_database_is_made_anew),
         cmocka_unit_test(many_processes_may_make_it_at_once),
     };
