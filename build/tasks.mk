@@ -1,7 +1,9 @@
 # tasks.mk - what people and CI call: tests, checks, install, run.
 PROMPT   ?= Give me three tips for learning to play the guitar.
 MODEL    ?= smollm2
-JOBS     ?= 2
+JOBS     ?= $(shell nproc 2>/dev/null || echo 2)
+# Build with all cores, unless the caller said -j already.
+PARALLEL  = $(if $(findstring -j,$(MAKEFLAGS))$(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 # pytest lives with the system's Python or with the user's.
 TEST_PYTHON = $(firstword $(foreach p,/usr/bin/python3 python3,$(shell $(p) -c 'import pytest' 2>/dev/null && echo $(p))) $(PYTHON))
 E2E_TESTS  := $(sort $(wildcard tests/e2e/test_*.py))
@@ -18,6 +20,7 @@ deps:
 
 # Two steps, because what `deps` installs changes what pkg-config says.
 run: deps
+	@$(MAKE) --no-print-directory $(PARALLEL) all
 	@$(MAKE) --no-print-directory run-now
 run-now: all
 	@$(PYTHON) tools/get_model.py $(OUT)/hyperlama
@@ -49,6 +52,7 @@ t: $(foreach b,$(TEST_BINS),$(if $(findstring $(T),$(b)),$(b)))
 
 # Everything: checks, unit, kernel, golden, fault and end-to-end tests.
 test: deps
+	@$(MAKE) --no-print-directory $(PARALLEL) all lib tests
 	@$(MAKE) --no-print-directory test-now
 test-now: all lib tests
 	@HL_PROGRAM=$(abspath $(OUT)/hyperlama) HL_TEST_OUT=$(abspath $(OUT)) \

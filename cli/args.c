@@ -15,15 +15,15 @@
 
 typedef struct given {
     const hl_option *option;
-    const char      *text;
-    int64_t          number;
+    const char *text;
+    int64_t number;
 } given;
 
 struct hl_args {
     const hl_command *command;
-    size_t            n_words, n_given;
-    const char      **words; /* [n_args of the command line] */
-    given            *given; /* [n_args] */
+    size_t n_words, n_given;
+    const char **words; /* [n_args of the command line] */
+    given *given;       /* [n_args] */
 };
 
 void hl_args_free(hl_args *a) {
@@ -62,7 +62,7 @@ static const hl_option *find_letter(const hl_command *c, char letter) {
 }
 
 static hl_status fail_unknown(const hl_command *c, const char *text, size_t n, hl_err *err) {
-    char       wanted[64];
+    char wanted[64];
     hl_nearest best = {0};
     if (n < sizeof wanted) {
         memcpy(wanted, text, n);
@@ -73,9 +73,10 @@ static hl_status fail_unknown(const hl_command *c, const char *text, size_t n, h
         }
     }
     if (best.name)
-        return hl_fail(err, HL_E_ARG, "%s: unknown option --%.*s; did you mean --%s?", c->name, (int)n, text, best.name);
-    return hl_fail(err, HL_E_ARG, "%s: unknown option --%.*s (see `hyperlama %s --help`)", c->name, (int)n, text,
-                   c->name);
+        return hl_fail(err, HL_E_ARG, "%s: unknown option --%.*s; did you mean --%s?", c->name, (int)n, text,
+                       best.name);
+    return hl_fail(err, HL_E_ARG, "%s: unknown option --%.*s (see `hyperlama %s --help`)", c->name, (int)n,
+                   text, c->name);
 }
 
 static hl_status parse_whole(const hl_option *o, const char *text, int64_t *ret, hl_err *err) {
@@ -87,8 +88,10 @@ static hl_status parse_whole(const hl_option *o, const char *text, int64_t *ret,
         return HL_OK;
     }
     if (o->max == INT64_MAX)
-        return hl_fail(err, HL_E_ARG, "--%s = '%.80s': expected a whole number from %" PRId64, o->name, text, o->min);
-    return hl_fail(err, HL_E_ARG, "--%s = '%.80s': expected %" PRId64 "..%" PRId64, o->name, text, o->min, o->max);
+        return hl_fail(err, HL_E_ARG, "--%s = '%.80s': expected a whole number from %" PRId64, o->name, text,
+                       o->min);
+    return hl_fail(err, HL_E_ARG, "--%s = '%.80s': expected %" PRId64 "..%" PRId64, o->name, text, o->min,
+                   o->max);
 }
 
 static bool has_word(const char *words, const char *text) {
@@ -103,9 +106,9 @@ static bool has_word(const char *words, const char *text) {
 
 /* Take one option with its value (NULL for a flag, or a MAYBE without one). */
 static hl_status take(hl_args *a, const hl_option *o, const char *text, hl_config *config, hl_err *err) {
-    given     g = {.option = o, .text = text ? text : ""};
+    given g = {.option = o, .text = text ? text : ""};
     hl_status status = HL_OK;
-    char      where[64];
+    char where[64];
     switch (o->kind) {
     case HL_OPTION_WHOLE: status = parse_whole(o, text, &g.number, err); break;
     case HL_OPTION_MAYBE:
@@ -123,8 +126,8 @@ static hl_status take(hl_args *a, const hl_option *o, const char *text, hl_confi
 }
 
 /* --group-name of a setting; *ret_used is how many words it took. */
-static hl_status take_setting(hl_setting id, const char *name, size_t n_name, const char *value, hl_config *config,
-                              hl_err *err) {
+static hl_status take_setting(hl_setting id, const char *name, size_t n_name, const char *value,
+                              hl_config *config, hl_err *err) {
     char where[64];
     (void)snprintf(where, sizeof where, "--%.*s", (int)(n_name < 60 ? n_name : 60), name);
     return hl_config_set(config, id, hl_view_of(value), HL_ORIGIN_FLAG, where, err);
@@ -156,8 +159,8 @@ static hl_status take_letters(hl_args *a, int n_args, char **argv, int *i, hl_co
     for (const char *p = argv[*i] + 1; *p; p++) {
         const hl_option *o = find_letter(a->command, *p);
         if (!o)
-            return hl_fail(err, HL_E_ARG, "%s: unknown option -%c (see `hyperlama %s --help`)", a->command->name, *p,
-                           a->command->name);
+            return hl_fail(err, HL_E_ARG, "%s: unknown option -%c (see `hyperlama %s --help`)",
+                           a->command->name, *p, a->command->name);
         if (o->kind == HL_OPTION_FLAG || o->kind == HL_OPTION_MAYBE) {
             const hl_status status = take(a, o, NULL, config, err);
             if (status != HL_OK) return status;
@@ -170,9 +173,10 @@ static hl_status take_letters(hl_args *a, int n_args, char **argv, int *i, hl_co
     return HL_OK;
 }
 
-hl_status hl_args_new(const hl_command *c, int n_args, char **argv, hl_config *config, hl_args **ret_args, hl_err *err) {
+hl_status hl_args_new(const hl_command *c, int n_args, char **argv, hl_config *config, hl_args **ret_args,
+                      hl_err *err) {
     hl_status status = HL_OK;
-    hl_args  *a = hl_new(1, sizeof *a);
+    hl_args *a = hl_new(1, sizeof *a);
     if (a) {
         a->command = c;
         a->words = hl_new((size_t)n_args + 1, sizeof *a->words);
@@ -201,9 +205,13 @@ hl_status hl_args_new(const hl_command *c, int n_args, char **argv, hl_config *c
     return HL_OK;
 }
 
-size_t hl_args_count(const hl_args *a) { return a->n_words; }
+size_t hl_args_count(const hl_args *a) {
+    return a->n_words;
+}
 
-const char *hl_args_at(const hl_args *a, size_t i) { return i < a->n_words ? a->words[i] : NULL; }
+const char *hl_args_at(const hl_args *a, size_t i) {
+    return i < a->n_words ? a->words[i] : NULL;
+}
 
 static const given *find_given(const hl_args *a, const char *name) {
     assert(find_option(a->command, name, strlen(name)));
@@ -214,7 +222,9 @@ static const given *find_given(const hl_args *a, const char *name) {
     return found;
 }
 
-bool hl_args_has(const hl_args *a, const char *name) { return find_given(a, name) != NULL; }
+bool hl_args_has(const hl_args *a, const char *name) {
+    return find_given(a, name) != NULL;
+}
 
 const char *hl_args_text(const hl_args *a, const char *name) {
     const given *g = find_given(a, name);

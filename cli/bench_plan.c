@@ -12,13 +12,13 @@
 #include "core/base/mem.h"
 
 typedef struct bench {
-    const hl_app        *app;
+    const hl_app *app;
     const hl_bench_plan *plan;
-    hl_session          *session;
-    int32_t             *tokens; /* [n_tokens] */
-    int32_t              n_tokens;
-    hl_progress          bar;
-    uint64_t             n_done, n_all;
+    hl_session *session;
+    int32_t *tokens; /* [n_tokens] */
+    int32_t n_tokens;
+    hl_progress bar;
+    uint64_t n_done, n_all;
 } bench;
 
 static void add(hl_bench_report *r, const char *metric, int64_t n, double value, const char *unit) {
@@ -50,9 +50,11 @@ static hl_status time_once(bench *b, kind k, int32_t n, int32_t depth, double *r
     hl_status status = go_to(b, depth, err);
     if (status != HL_OK) return status;
     const int32_t *at = b->tokens + depth;
-    const int64_t  start_ns = hl_clock_ns();
-    if (k == ROWS) status = hl_session_eval_rows(b->session, at, (size_t)n, (size_t)n, err);
-    else if (k == PREFILL) status = hl_session_eval(b->session, at, (size_t)n, err);
+    const int64_t start_ns = hl_clock_ns();
+    if (k == ROWS)
+        status = hl_session_eval_rows(b->session, at, (size_t)n, (size_t)n, err);
+    else if (k == PREFILL)
+        status = hl_session_eval(b->session, at, (size_t)n, err);
     for (int32_t i = 0; k == DECODE && i < n && status == HL_OK; i++) {
         if (hl_signal.stop) return hl_fail(err, HL_E_CANCEL, "stopped");
         status = hl_session_eval(b->session, at + i, 1, err);
@@ -61,9 +63,10 @@ static hl_status time_once(bench *b, kind k, int32_t n, int32_t depth, double *r
     return hl_signal.stop && status == HL_OK ? hl_fail(err, HL_E_CANCEL, "stopped") : status;
 }
 
-static hl_status measure(bench *b, hl_bench_report *r, const char *metric, kind k, int32_t n, int32_t depth, hl_err *err) {
-    double    rate[HL_BENCH_MAX_RUNS];
-    double    s = 0;
+static hl_status measure(bench *b, hl_bench_report *r, const char *metric, kind k, int32_t n, int32_t depth,
+                         hl_err *err) {
+    double rate[HL_BENCH_MAX_RUNS];
+    double s = 0;
     hl_status status = time_once(b, k, k == DECODE && n > 4 ? 4 : n, depth, &s, err); /* warms caches */
     for (int32_t i = 0; i < b->plan->n_runs && status == HL_OK; i++) {
         status = time_once(b, k, n, depth, &s, err);
@@ -110,8 +113,8 @@ static hl_status run_all(bench *b, hl_bench_report *r, hl_err *err) {
 static void add_shares(hl_bench_report *r, const hl_machine_limits *limits) {
     for (size_t i = 0; i < r->n; i++) {
         hl_bench_value *v = &r->rows[i];
-        const double    bytes = v->value * (double)r->info.weight_bytes_per_token;
-        const double    macs = v->value * (double)r->info.macs_per_token;
+        const double bytes = v->value * (double)r->info.weight_bytes_per_token;
+        const double macs = v->value * (double)r->info.macs_per_token;
         if (strcmp(v->metric, "decode") == 0) v->share = bytes / limits->read_bytes_per_s;
         if (strcmp(v->metric, "prefill") == 0) v->share = macs / limits->int8_macs_per_s;
         if (strcmp(v->metric, "rows") == 0) {
@@ -124,8 +127,8 @@ static void add_shares(hl_bench_report *r, const hl_machine_limits *limits) {
     add(r, "int8", 0, limits->int8_macs_per_s / 1e9, "GMAC/s");
 }
 
-hl_status hl_bench_measure(const hl_app *app, hl_model *model, hl_session_params params, const hl_bench_plan *plan,
-                           hl_bench_report *r, hl_err *err) {
+hl_status hl_bench_measure(const hl_app *app, hl_model *model, hl_session_params params,
+                           const hl_bench_plan *plan, hl_bench_report *r, hl_err *err) {
     bench b = {.app = app, .plan = plan};
     hl_model_get_info(model, &r->info);
     b.n_tokens = need_tokens(plan, &b.n_all);
@@ -148,20 +151,20 @@ hl_status hl_bench_measure(const hl_app *app, hl_model *model, hl_session_params
 
 hl_status hl_bench_add_limits(hl_engine *engine, hl_bench_report *r, hl_err *err) {
     hl_machine_limits limits = {0};
-    const hl_status   status = hl_engine_measure(engine, &limits, err);
+    const hl_status status = hl_engine_measure(engine, &limits, err);
     if (status == HL_OK) add_shares(r, &limits);
     return status;
 }
 
-hl_status hl_bench_measure_load(hl_engine *engine, const char *const *paths, size_t n_paths, hl_session_params params,
-                                int32_t n_runs, hl_bench_report *r, hl_err *err) {
-    double        ms[HL_BENCH_MAX_RUNS];
+hl_status hl_bench_measure_load(hl_engine *engine, const char *const *paths, size_t n_paths,
+                                hl_session_params params, int32_t n_runs, hl_bench_report *r, hl_err *err) {
+    double ms[HL_BENCH_MAX_RUNS];
     const int32_t tokens[16] = {0};
     for (int32_t i = 0; i < n_runs; i++) {
-        hl_model     *m = NULL;
-        hl_session   *s = NULL;
+        hl_model *m = NULL;
+        hl_session *s = NULL;
         const int64_t start_ns = hl_clock_ns();
-        hl_status     status = hl_model_open(engine, paths, n_paths, NULL, &m, err);
+        hl_status status = hl_model_open(engine, paths, n_paths, NULL, &m, err);
         if (status == HL_OK) status = hl_session_new(m, &params, &s, err);
         if (status == HL_OK) status = hl_session_eval(s, tokens, 16, err);
         ms[i] = (double)(hl_clock_ns() - start_ns) * 1e-6;
@@ -174,9 +177,9 @@ hl_status hl_bench_measure_load(hl_engine *engine, const char *const *paths, siz
 }
 
 uint64_t hl_bench_peak_bytes(void) {
-    char     line[256];
+    char line[256];
     uint64_t kib = 0;
-    FILE    *f = fopen("/proc/self/status", "re");
+    FILE *f = fopen("/proc/self/status", "re");
     if (!f) return 0;
     while (fgets(line, sizeof line, f))
         if (strncmp(line, "VmHWM:", 6) == 0) kib = strtoull(line + 6, NULL, 10);

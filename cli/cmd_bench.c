@@ -37,11 +37,13 @@ static hl_status check_metrics(const char *list, hl_err *err) {
     static const char *const known[] = {"prefill", "decode", "rows", "depth", "load"};
     while (list && *list) {
         const size_t n = strcspn(list, ",");
-        bool         found = false;
+        bool found = false;
         for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
             found |= strlen(known[i]) == n && strncmp(list, known[i], n) == 0;
         if (!found)
-            return hl_fail(err, HL_E_ARG, "--metrics has '%.*s', expected some of prefill,decode,rows,depth,load", (int)n, list);
+            return hl_fail(err, HL_E_ARG,
+                           "--metrics has '%.*s', expected some of prefill,decode,rows,depth,load", (int)n,
+                           list);
         list += n + (list[n] == ',');
     }
     return HL_OK;
@@ -75,7 +77,8 @@ static void make_plan(const hl_args *args, sizes *s, hl_bench_plan *ret) {
 static void print_tsv(const hl_app *app, const hl_bench_report *r) {
     fprintf(app->out, "metric\tn\tvalue\tunit\n");
     for (size_t i = 0; i < r->n; i++)
-        fprintf(app->out, "%s\t%" PRId64 "\t%.3f\t%s\n", r->rows[i].metric, r->rows[i].n, r->rows[i].value, r->rows[i].unit);
+        fprintf(app->out, "%s\t%" PRId64 "\t%.3f\t%s\n", r->rows[i].metric, r->rows[i].n, r->rows[i].value,
+                r->rows[i].unit);
 }
 
 static const char *share_text(const hl_bench_value *v) {
@@ -84,24 +87,28 @@ static const char *share_text(const hl_bench_value *v) {
                                                : "of the nearer limit";
 }
 
-static void print_text(const hl_app *app, const hl_bench_report *r, const char *label, const hl_bench_plan *plan,
-                       int32_t n_threads) {
+static void print_text(const hl_app *app, const hl_bench_report *r, const char *label,
+                       const hl_bench_plan *plan, int32_t n_threads) {
     char size[16];
     hl_format_bytes(r->info.file_bytes, size);
-    fprintf(app->out, "%s (%s, %s, %s), %d threads, median of %d\n\n", label, r->info.arch, r->info.file_type, size,
-            (int)n_threads, (int)plan->n_runs);
+    fprintf(app->out, "%s (%s, %s, %s), %d threads, median of %d\n\n", label, r->info.arch, r->info.file_type,
+            size, (int)n_threads, (int)plan->n_runs);
     for (size_t i = 0; i < r->n; i++) {
         const hl_bench_value *v = &r->rows[i];
         fprintf(app->out, "%-8s %6" PRId64 "  %10.1f %-9s", v->metric, v->n, v->value, v->unit);
         if (v->share > 0) fprintf(app->out, "  %3.0f %% %s", v->share * 100, share_text(v));
         fputc('\n', app->out);
     }
-    fprintf(app->out, "\nprefill N: a prompt of N tokens; rows N: N tokens in one pass, logits of all; decode N: at depth N;\n"
-                      "load 16: from opening the file to the logits of 16 tokens; peak: memory, mapped file included.\n");
+    fprintf(
+        app->out,
+        "\nprefill N: a prompt of N tokens; rows N: N tokens in one pass, logits of all; decode N: at depth "
+        "N;\n"
+        "load 16: from opening the file to the logits of 16 tokens; peak: memory, mapped file included.\n");
 }
 
-static hl_status print_json(const hl_app *app, const hl_bench_report *r, const char *label, int32_t n_threads, hl_err *err) {
-    hl_machine  m;
+static hl_status print_json(const hl_app *app, const hl_bench_report *r, const char *label, int32_t n_threads,
+                            hl_err *err) {
+    hl_machine m;
     hl_json_out j;
     hl_machine_init(&m);
     hl_json_init(&j);
@@ -131,8 +138,8 @@ static hl_status print_json(const hl_app *app, const hl_bench_report *r, const c
 }
 
 static hl_status save(const hl_bench_report *r, hl_host *host, const hl_source *source, hl_err *err) {
-    hl_machine      m;
-    hl_store       *store = NULL;
+    hl_machine m;
+    hl_store *store = NULL;
     hl_bench_result rows[HL_BENCH_MAX_RESULTS];
     hl_machine_init(&m);
     for (size_t i = 0; i < r->n; i++)
@@ -152,17 +159,17 @@ static hl_status save(const hl_bench_report *r, hl_host *host, const hl_source *
 }
 
 hl_status hl_cmd_bench(hl_app *app, const hl_args *args, hl_err *err) {
-    const uint64_t    base_bytes = hl_bench_peak_bytes();
-    hl_host          *host = NULL;
-    hl_source        *source = NULL;
-    hl_engine        *engine = NULL;
-    hl_model         *model = NULL;
+    const uint64_t base_bytes = hl_bench_peak_bytes();
+    hl_host *host = NULL;
+    hl_source *source = NULL;
+    hl_engine *engine = NULL;
+    hl_model *model = NULL;
     hl_session_params params;
-    hl_bench_plan     plan;
-    sizes             s;
-    hl_bench_report   r = {.n = 0};
-    const char       *metrics = hl_args_text(args, "metrics");
-    hl_status         status = check_metrics(metrics, err);
+    hl_bench_plan plan;
+    sizes s;
+    hl_bench_report r = {.n = 0};
+    const char *metrics = hl_args_text(args, "metrics");
+    hl_status status = check_metrics(metrics, err);
     if (status != HL_OK) return status;
     make_plan(args, &s, &plan);
     status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
@@ -179,9 +186,12 @@ hl_status hl_cmd_bench(hl_app *app, const hl_args *args, hl_err *err) {
     if (status == HL_OK) status = hl_bench_add_limits(engine, &r, err);
     if (status == HL_OK && hl_args_has(args, "save")) status = save(&r, host, source, err);
     if (status == HL_OK) {
-        if (hl_args_has(args, "json")) status = print_json(app, &r, source->label, hl_engine_n_threads(engine), err);
-        else if (hl_args_has(args, "tsv")) print_tsv(app, &r);
-        else print_text(app, &r, source->label, &plan, hl_engine_n_threads(engine));
+        if (hl_args_has(args, "json"))
+            status = print_json(app, &r, source->label, hl_engine_n_threads(engine), err);
+        else if (hl_args_has(args, "tsv"))
+            print_tsv(app, &r);
+        else
+            print_text(app, &r, source->label, &plan, hl_engine_n_threads(engine));
     }
     hl_model_close(model);
     hl_source_free(source);

@@ -9,11 +9,13 @@
 
 #include "cli/args.h"
 
-static bool belongs_to(const hl_option *o, const hl_command *c) { return strcmp(o->command, c->name) == 0; }
+static bool belongs_to(const hl_option *o, const hl_command *c) {
+    return strcmp(o->command, c->name) == 0;
+}
 
 static void print_names(FILE *out) {
     const hl_command *c;
-    const char       *alias, *name;
+    const char *alias, *name;
     for (size_t i = 0; (c = hl_command_at(i)); i++) {
         if (c->state != HL_COMMAND_ELSEWHERE) fprintf(out, "%s ", c->name);
     }
@@ -32,7 +34,8 @@ static void print_options(FILE *out, const hl_command *c) {
 static const char *kind_of_args(const hl_command *c) {
     if (strcmp(c->name, "help") == 0) return "commands";
     if (strcmp(c->name, "completion") == 0) return "shells";
-    const bool models = strstr(c->args, "MODEL") || strstr(c->args, "PREFIX"), files = strstr(c->args, "FILE") || models;
+    const bool models = strstr(c->args, "MODEL") || strstr(c->args, "PREFIX"),
+               files = strstr(c->args, "FILE") || models;
     if (strcmp(c->name, "list") == 0 || strcmp(c->name, "rm") == 0) return "models";
     return models ? "both" : files ? "files" : "nothing";
 }
@@ -70,7 +73,8 @@ static void print_bash(FILE *out) {
           "    esac\n"
           "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
           "    case $kind in files|both) COMPREPLY+=($(compgen -f -- \"$cur\")) ;; esac\n"
-          "    if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions \"$cur\"; fi\n"
+          "    if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions \"$cur\"; "
+          "fi\n"
           "}\n"
           "complete -o filenames -F _hyperlama hyperlama\n",
           out);
@@ -93,7 +97,7 @@ static void fish_text(FILE *out, const char *text) {
 
 static void print_fish(FILE *out) {
     const hl_command *c;
-    const hl_option  *o;
+    const hl_option *o;
     fputs("# fish completion for hyperlama; made by `hyperlama completion fish`\n"
           "complete -c hyperlama -f\n"
           "complete -c hyperlama -n __fish_use_subcommand -l help -d 'print help'\n"
@@ -106,7 +110,9 @@ static void print_fish(FILE *out) {
         fputs("'\n", out);
         const char *kind = kind_of_args(c);
         if (strcmp(kind, "models") == 0 || strcmp(kind, "both") == 0)
-            fprintf(out, "complete -c hyperlama -n '__fish_seen_subcommand_from %s' -a '(hyperlama list --quiet 2>/dev/null)'\n",
+            fprintf(out,
+                    "complete -c hyperlama -n '__fish_seen_subcommand_from %s' -a '(hyperlama list --quiet "
+                    "2>/dev/null)'\n",
                     c->name);
         if (strcmp(kind, "files") == 0 || strcmp(kind, "both") == 0)
             fprintf(out, "complete -c hyperlama -n '__fish_seen_subcommand_from %s' -F\n", c->name);
@@ -115,7 +121,8 @@ static void print_fish(FILE *out) {
         fprintf(out, "complete -c hyperlama -n '__fish_seen_subcommand_from %s' -l %s", o->command, o->name);
         if (o->letter) fprintf(out, " -s %c", o->letter);
         if (o->kind == HL_OPTION_FILE) fputs(" -rF", out);
-        if (o->kind != HL_OPTION_FILE && o->kind != HL_OPTION_FLAG && o->kind != HL_OPTION_MAYBE) fputs(" -x", out);
+        if (o->kind != HL_OPTION_FILE && o->kind != HL_OPTION_FLAG && o->kind != HL_OPTION_MAYBE)
+            fputs(" -x", out);
         fputs(" -d '", out);
         fish_text(out, hl_option_help(o));
         fputs("'\n", out);

@@ -47,14 +47,15 @@ static void print_text(const hl_app *app, const hl_machine *m, const hl_engine *
     fprintf(out, ", %s available", text);
     hl_format_bytes(m->limit_bytes, text);
     if (m->limit_bytes > 0) fprintf(out, ", limit %s", text);
-    fprintf(out, "\ndata           %s\nmodels         %s\nsettings       %s\n", app->paths.home, app->paths.models,
-            app->paths.config_file);
+    fprintf(out, "\ndata           %s\nmodels         %s\nsettings       %s\n", app->paths.home,
+            app->paths.models, app->paths.config_file);
     if (!kernels) return;
     fputs("kernels\n", out);
     hl_engine_each_kernel(e, print_kernel, out);
 }
 
-static hl_status print_json(const hl_app *app, const hl_machine *m, const hl_engine *e, bool kernels, hl_err *err) {
+static hl_status print_json(const hl_app *app, const hl_machine *m, const hl_engine *e, bool kernels,
+                            hl_err *err) {
     hl_json_out j;
     hl_json_init(&j);
     hl_json_open(&j, NULL, '{');
@@ -87,7 +88,7 @@ static hl_status print_json(const hl_app *app, const hl_machine *m, const hl_eng
 
 hl_status hl_cmd_info(hl_app *app, const hl_args *args, hl_err *err) {
     hl_machine m;
-    hl_host   *host = NULL;
+    hl_host *host = NULL;
     hl_engine *engine = NULL;
     const bool kernels = hl_args_has(args, "kernels");
     hl_machine_init(&m);

@@ -15,7 +15,8 @@ static void report(const hl_app *app, const hl_removed *r, hl_json_out *j) {
     if (!j) {
         fprintf(app->out, "deleted '%s' (%s freed)\n", name, size);
         if (r->n_kept > 0)
-            hl_app_note(app, "note: %zu file%s stay: hyperlama did not write them", r->n_kept, r->n_kept == 1 ? "" : "s");
+            hl_app_note(app, "note: %zu file%s stay: hyperlama did not write them", r->n_kept,
+                        r->n_kept == 1 ? "" : "s");
         return;
     }
     hl_json_open(j, NULL, '{');
@@ -27,18 +28,18 @@ static void report(const hl_app *app, const hl_removed *r, hl_json_out *j) {
 }
 
 hl_status hl_cmd_rm(hl_app *app, const hl_args *args, hl_err *err) {
-    hl_host    *host = NULL;
-    hl_store   *store = NULL;
+    hl_host *host = NULL;
+    hl_store *store = NULL;
     hl_json_out j;
-    const bool  as_json = hl_args_has(args, "json");
+    const bool as_json = hl_args_has(args, "json");
     hl_json_init(&j);
     hl_status status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_store(host, &store, err);
     if (status != HL_OK) goto out;
     if (as_json) hl_json_open(&j, NULL, '[');
     for (size_t i = 0; i < hl_args_count(args); i++) {
-        hl_removed      removed = {0};
-        hl_err          why = {0};
+        hl_removed removed = {0};
+        hl_err why = {0};
         const hl_status one = hl_store_remove(store, hl_args_at(args, i), &removed, &why);
         if (one == HL_OK) {
             report(app, &removed, as_json ? &j : NULL);

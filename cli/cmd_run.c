@@ -21,7 +21,7 @@ static void separate(hl_str *s) {
 }
 
 static hl_status gather_prompt(const hl_args *args, hl_str *out, bool *ret_given, hl_err *err) {
-    hl_status   status = HL_OK;
+    hl_status status = HL_OK;
     const char *path = hl_args_text(args, "file");
     *ret_given = path || hl_args_count(args) > 1;
     if (path) status = hl_read_path(path, out, err);
@@ -40,7 +40,8 @@ static hl_status gather_prompt(const hl_args *args, hl_str *out, bool *ret_given
         separate(out);
         hl_str_add_text(out, hl_args_at(args, i));
     }
-    if (status == HL_OK && out->failed) status = hl_fail(err, HL_E_LIMIT, "prompt: over %d MiB", MAX_PROMPT_BYTES >> 20);
+    if (status == HL_OK && out->failed)
+        status = hl_fail(err, HL_E_LIMIT, "prompt: over %d MiB", MAX_PROMPT_BYTES >> 20);
     return status;
 }
 
@@ -63,9 +64,9 @@ static hl_status set_template(hl_talk *t, const char *text, hl_err *err) {
 
 static hl_status apply_options(hl_talk *t, const hl_args *args, hl_err *err) {
     const char *given;
-    hl_status   status = HL_OK;
+    hl_status status = HL_OK;
     for (size_t i = 0; status == HL_OK && (given = hl_args_many(args, "option", i)); i++) {
-        char        key[64];
+        char key[64];
         const char *eq = strchr(given, '=');
         if (!eq || eq == given || (size_t)(eq - given) >= sizeof key)
             return hl_fail(err, HL_E_ARG, "--option '%.80s': expected KEY=VALUE", given);
@@ -96,15 +97,17 @@ static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
 
 hl_status hl_cmd_run(hl_app *app, const hl_args *args, hl_err *err) {
     hl_talk t;
-    hl_str  prompt;
-    bool    is_given = false;
+    hl_str prompt;
+    bool is_given = false;
     hl_talk_init(&t, app);
     hl_str_init(&prompt, MAX_PROMPT_BYTES);
     hl_status status = apply_args(&t, args, err);
     if (status == HL_OK) status = gather_prompt(args, &prompt, &is_given, err);
     const bool is_chat = !is_given && isatty(STDIN_FILENO) && app->out_is_tty && !t.as_json;
     if (status == HL_OK && !is_chat && prompt.len == 0)
-        status = hl_fail(err, HL_E_ARG, "run: the prompt is empty: give one as an argument, with --file or on standard input");
+        status =
+            hl_fail(err, HL_E_ARG,
+                    "run: the prompt is empty: give one as an argument, with --file or on standard input");
     if (status == HL_OK) status = hl_talk_open(&t, hl_args_at(args, 0), err);
     if (status == HL_OK) status = is_chat ? hl_repl(&t, err) : hl_talk_ask(&t, hl_str_view(&prompt), err);
     if (status == HL_E_CANCEL && !hl_signal.stop) status = HL_OK; /* the reader went away: main() sees that */

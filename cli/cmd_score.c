@@ -19,19 +19,20 @@
 enum { MAX_INPUT_BYTES = 1 << 30, DEFAULT_WINDOW = 512, MAX_ROWS = 64, ROWS_BYTES = 16 << 20, MAX_TOP = 20 };
 
 typedef struct score {
-    const hl_app       *app;
+    const hl_app *app;
     const hl_tokenizer *tokenizer;
-    hl_session         *session;
-    hl_tokens           tokens;
-    int32_t             n_vocab, n_rows_cap, window;
-    size_t              n_skip, n_top;
-    bool                as_json;
-    size_t              n_scored;
-    double              sum, sum_squares; /* of -logprob */
-    hl_progress         bar;
+    hl_session *session;
+    hl_tokens tokens;
+    int32_t n_vocab, n_rows_cap, window;
+    size_t n_skip, n_top;
+    bool as_json;
+    size_t n_scored;
+    double sum, sum_squares; /* of -logprob */
+    hl_progress bar;
 } score;
 
-static hl_status print_position(const score *s, size_t i, int32_t token, double logprob, const hl_logprob *top, hl_err *err) {
+static hl_status print_position(const score *s, size_t i, int32_t token, double logprob,
+                                const hl_logprob *top, hl_err *err) {
     hl_json_out j;
     hl_json_init(&j);
     hl_json_open(&j, NULL, '{');
@@ -54,9 +55,9 @@ static hl_status print_position(const score *s, size_t i, int32_t token, double 
 
 /* Take the prediction of token `i_token` of the text from one row of logits. */
 static hl_status take_row(score *s, const float *logits, size_t i_token, hl_err *err) {
-    hl_logprob    top[MAX_TOP];
+    hl_logprob top[MAX_TOP];
     const int32_t token = s->tokens.ids[i_token];
-    const double  logprob = (double)hl_logprobs_top(logits, s->n_vocab, token, s->n_top, top);
+    const double logprob = (double)hl_logprobs_top(logits, s->n_vocab, token, s->n_top, top);
     s->n_scored++;
     s->sum -= logprob;
     s->sum_squares += logprob * logprob;
@@ -64,11 +65,12 @@ static hl_status take_row(score *s, const float *logits, size_t i_token, hl_err 
 }
 
 /* Score one window: ids[0..n_ids) with `first` the place in the text of ids[n_bos]. */
-static hl_status score_window(score *s, const int32_t *ids, size_t n_ids, size_t n_bos, size_t first, hl_err *err) {
+static hl_status score_window(score *s, const int32_t *ids, size_t n_ids, size_t n_bos, size_t first,
+                              hl_err *err) {
     hl_session_truncate(s->session, 0);
     for (size_t i = 0; i + 1 < n_ids;) {
         const size_t left = n_ids - 1 - i, n = left < (size_t)s->n_rows_cap ? left : (size_t)s->n_rows_cap;
-        hl_status    status = hl_session_eval_rows(s->session, ids + i, n, n, err);
+        hl_status status = hl_session_eval_rows(s->session, ids + i, n, n, err);
         for (size_t row = 0; row < n && status == HL_OK; row++) {
             const size_t i_predicted = i + row + 1;
             if (i_predicted < s->n_skip) continue;
@@ -83,9 +85,9 @@ static hl_status score_window(score *s, const int32_t *ids, size_t n_ids, size_t
 
 static hl_status score_text(score *s, hl_err *err) {
     const int32_t bos = hl_tokenizer_bos(s->tokenizer);
-    const size_t  n_bos = hl_tokenizer_adds_bos(s->tokenizer) && bos >= 0, window = (size_t)s->window;
-    hl_status     status = HL_OK;
-    int32_t      *ids = hl_new(window, sizeof *ids);
+    const size_t n_bos = hl_tokenizer_adds_bos(s->tokenizer) && bos >= 0, window = (size_t)s->window;
+    hl_status status = HL_OK;
+    int32_t *ids = hl_new(window, sizeof *ids);
     if (!ids) return hl_fail(err, HL_E_NOMEM, "score: no memory");
     if (!s->as_json) hl_progress_begin(&s->bar, s->app, "scoring");
     for (size_t at = 0; at < s->tokens.n && status == HL_OK;) {
@@ -107,8 +109,8 @@ static hl_status report(const score *s, hl_err *err) {
     const double variance = n > 1 ? (s->sum_squares / n - mean * mean) / (n - 1) : 0;
     const double error = ppl * sqrt(variance > 0 ? variance : 0);
     if (!s->as_json) {
-        fprintf(s->app->out, "perplexity %.4f +- %.4f (%zu tokens scored, windows of %d)\n", ppl, error, s->n_scored,
-                (int)s->window);
+        fprintf(s->app->out, "perplexity %.4f +- %.4f (%zu tokens scored, windows of %d)\n", ppl, error,
+                s->n_scored, (int)s->window);
         return HL_OK;
     }
     hl_json_out j;
@@ -138,7 +140,8 @@ static hl_status read_tokens(score *s, const hl_args *args, hl_err *err) {
 static hl_status open_session(score *s, hl_host *host, hl_model *m, hl_err *err) {
     hl_session_params p;
     hl_host_session_params(host, NULL, &p);
-    if (hl_config_origin(s->app->config, HL_SETTING_engine_n_ctx) == HL_ORIGIN_DEFAULT) p.n_ctx = DEFAULT_WINDOW;
+    if (hl_config_origin(s->app->config, HL_SETTING_engine_n_ctx) == HL_ORIGIN_DEFAULT)
+        p.n_ctx = DEFAULT_WINDOW;
     s->n_vocab = hl_tokenizer_n_vocab(s->tokenizer);
     const int32_t n_fit = ROWS_BYTES / (int32_t)sizeof(float) / (s->n_vocab > 0 ? s->n_vocab : 1);
     s->n_rows_cap = n_fit < 1 ? 1 : n_fit > MAX_ROWS ? MAX_ROWS : n_fit;
@@ -151,15 +154,15 @@ static hl_status open_session(score *s, hl_host *host, hl_model *m, hl_err *err)
 }
 
 hl_status hl_cmd_score(hl_app *app, const hl_args *args, hl_err *err) {
-    hl_host   *host = NULL;
+    hl_host *host = NULL;
     hl_source *source = NULL;
     hl_engine *engine = NULL;
-    hl_model  *model = NULL;
-    score      s = {.app = app,
-                    .n_skip = (size_t)hl_args_int(args, "skip", 0),
-                    .n_top = (size_t)hl_args_int(args, "top", 0),
-                    .as_json = hl_args_has(args, "json")};
-    hl_status  status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
+    hl_model *model = NULL;
+    score s = {.app = app,
+               .n_skip = (size_t)hl_args_int(args, "skip", 0),
+               .n_top = (size_t)hl_args_int(args, "top", 0),
+               .as_json = hl_args_has(args, "json")};
+    hl_status status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_LOAD, &source, err);
     if (status == HL_OK) status = hl_host_engine(host, -1, &engine, err);
     if (status == HL_OK) status = hl_model_open(engine, source->paths, source->n_paths, NULL, &model, err);

@@ -60,7 +60,7 @@ static void print_parameters(const hl_app *app, const hl_stored_model *m, const 
 
 static void print_model(const hl_app *app, const hl_model *m) {
     hl_model_info info;
-    char          text[32];
+    char text[32];
     hl_model_get_info(m, &info);
     print_field(app, "architecture", info.arch);
     print_field(app, "name", info.name);
@@ -109,20 +109,22 @@ static hl_status show_modelfile(const hl_app *app, const hl_source *s, hl_err *e
         fprintf(app->out, "FROM %s\n", s->label);
         return HL_OK;
     }
-    char           *text = NULL;
+    char *text = NULL;
     const hl_status status = hl_modelfile_format(s->stored, &text, err);
     if (status == HL_OK) print_text(app, hl_view_of(text));
     hl_free(text);
     return status;
 }
 
-hl_status hl_show_part(const hl_app *app, const hl_source *s, const hl_model *m, const char *part, hl_err *err) {
+hl_status hl_show_part(const hl_app *app, const hl_source *s, const hl_model *m, const char *part,
+                       hl_err *err) {
     const hl_stored_model *stored = s->stored;
     if (strcmp(part, "info") == 0) {
         print_info(app, s, m);
     } else if (strcmp(part, "license") == 0) {
         if (!stored || stored->n_licenses == 0) hl_app_note(app, "no licence is stored with %s", s->label);
-        for (size_t i = 0; stored && i < stored->n_licenses; i++) print_text(app, hl_view_of(stored->licenses[i]));
+        for (size_t i = 0; stored && i < stored->n_licenses; i++)
+            print_text(app, hl_view_of(stored->licenses[i]));
     } else if (strcmp(part, "modelfile") == 0) {
         return show_modelfile(app, s, err);
     } else if (strcmp(part, "parameters") == 0) {
@@ -140,7 +142,9 @@ hl_status hl_show_part(const hl_app *app, const hl_source *s, const hl_model *m,
         else
             hl_app_note(app, "%s has no chat template", s->label);
     } else {
-        return hl_fail(err, HL_E_ARG, "show '%.40s': expected info, license, modelfile, parameters, system or template", part);
+        return hl_fail(err, HL_E_ARG,
+                       "show '%.40s': expected info, license, modelfile, parameters, system or template",
+                       part);
     }
     return HL_OK;
 }
@@ -153,7 +157,8 @@ static void print_key(void *user, hl_view key, const char *kind, const char *tex
     print_text(app, hl_view_of(*text ? text : " "));
 }
 
-static void print_tensor(void *user, const char *name, const char *type, const uint64_t *shape, uint32_t n_dims) {
+static void print_tensor(void *user, const char *name, const char *type, const uint64_t *shape,
+                         uint32_t n_dims) {
     const hl_app *app = user;
     fputs("    ", app->out);
     hl_term_print(app->out, app->out_is_tty, hl_view_of(name));
@@ -175,7 +180,8 @@ static void add_key(void *user, hl_view key, const char *kind, const char *text)
     hl_json_close(j, '}');
 }
 
-static void add_tensor(void *user, const char *name, const char *type, const uint64_t *shape, uint32_t n_dims) {
+static void add_tensor(void *user, const char *name, const char *type, const uint64_t *shape,
+                       uint32_t n_dims) {
     hl_json_out *j = ((json_user *)user)->j;
     hl_json_open(j, NULL, '{');
     hl_json_add_text(j, "name", name);
@@ -242,7 +248,8 @@ static void add_stored(hl_json_out *j, const hl_stored_model *m) {
     hl_json_close(j, ']');
 }
 
-static hl_status show_json(const hl_app *app, const hl_source *s, const hl_model *m, bool verbose, hl_err *err) {
+static hl_status show_json(const hl_app *app, const hl_source *s, const hl_model *m, bool verbose,
+                           hl_err *err) {
     hl_json_out j;
     hl_json_init(&j);
     json_user user = {.j = &j};
@@ -267,7 +274,8 @@ static hl_status choose_part(const hl_args *args, const char **ret_part, hl_err 
     *ret_part = NULL;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (!hl_args_has(args, parts[i])) continue;
-        if (*ret_part) return hl_fail(err, HL_E_ARG, "show: --%s and --%s: expected one of them", *ret_part, parts[i]);
+        if (*ret_part)
+            return hl_fail(err, HL_E_ARG, "show: --%s and --%s: expected one of them", *ret_part, parts[i]);
         *ret_part = parts[i];
     }
     return HL_OK;
@@ -275,24 +283,26 @@ static hl_status choose_part(const hl_args *args, const char **ret_part, hl_err 
 
 /* Open a model for looking at: with its weights, or only keys and vocabulary when there is no more to be had. */
 static hl_status open_model(hl_host *host, const hl_source *source, hl_model **ret_model, hl_err *err) {
-    hl_engine            *engine = NULL;
+    hl_engine *engine = NULL;
     const hl_model_params vocab_only = {.vocab_only = true};
-    hl_status             status = hl_host_engine(host, -1, &engine, err);
+    hl_status status = hl_host_engine(host, -1, &engine, err);
     if (status != HL_OK) return status;
-    if (source->n_paths == 0) return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", source->label);
+    if (source->n_paths == 0)
+        return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", source->label);
     status = hl_model_open(engine, source->paths, source->n_paths, NULL, ret_model, err);
     if (status == HL_OK) return HL_OK;
-    if (hl_model_open(engine, source->paths, source->n_paths, &vocab_only, ret_model, NULL) == HL_OK) return HL_OK;
+    if (hl_model_open(engine, source->paths, source->n_paths, &vocab_only, ret_model, NULL) == HL_OK)
+        return HL_OK;
     return hl_fail_within(err, "model '%s'", source->label);
 }
 
 hl_status hl_cmd_show(hl_app *app, const hl_args *args, hl_err *err) {
     const char *part = NULL;
-    hl_host    *host = NULL;
-    hl_source  *source = NULL;
-    hl_model   *m = NULL;
-    hl_err      why = {0};
-    hl_status   status = choose_part(args, &part, err);
+    hl_host *host = NULL;
+    hl_source *source = NULL;
+    hl_model *m = NULL;
+    hl_err why = {0};
+    hl_status status = choose_part(args, &part, err);
     if (status == HL_OK) status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_SHOW, &source, err);
     if (status != HL_OK) goto out;

@@ -11,9 +11,9 @@
 #include "core/base/nearest.h"
 
 static const hl_command commands[] = {
-#define HL_COMMAND(name_, args_, help_) {#name_, args_, help_, HL_COMMAND_WORKS, hl_cmd_##name_},
+#define HL_COMMAND(name_, args_, help_)       {#name_, args_, help_, HL_COMMAND_WORKS, hl_cmd_##name_},
 #define HL_COMMAND_LATER(name_, args_, help_) {#name_, args_, help_, HL_COMMAND_NOT_YET, NULL},
-#define HL_COMMAND_HINT(name_, hint) {#name_, "", hint, HL_COMMAND_ELSEWHERE, NULL},
+#define HL_COMMAND_HINT(name_, hint)          {#name_, "", hint, HL_COMMAND_ELSEWHERE, NULL},
 #define HL_COMMAND_ALIAS(name_, command)
 #include "cli/commands.def"
 #undef HL_COMMAND
@@ -36,15 +36,15 @@ static const struct {
 #undef HL_COMMAND_ALIAS
 };
 
-#define ROW(command_, letter_, name_, kind_, ...)                                                        \
+#define ROW(command_, letter_, name_, kind_, ...)                                                            \
     {.command = #command_, .letter = (letter_), .name = (name_), .kind = HL_OPTION_##kind_, __VA_ARGS__},
-#define HL_FLAG(c, l, n, h) ROW(c, l, n, FLAG, .help = (h))
-#define HL_TEXT(c, l, n, a, h) ROW(c, l, n, TEXT, .arg = (a), .help = (h))
-#define HL_MANY(c, l, n, a, h) ROW(c, l, n, MANY, .arg = (a), .help = (h))
-#define HL_FILE(c, l, n, a, h) ROW(c, l, n, FILE, .arg = (a), .help = (h))
-#define HL_MAYBE(c, l, n, a, h) ROW(c, l, n, MAYBE, .arg = (a), .help = (h))
+#define HL_FLAG(c, l, n, h)             ROW(c, l, n, FLAG, .help = (h))
+#define HL_TEXT(c, l, n, a, h)          ROW(c, l, n, TEXT, .arg = (a), .help = (h))
+#define HL_MANY(c, l, n, a, h)          ROW(c, l, n, MANY, .arg = (a), .help = (h))
+#define HL_FILE(c, l, n, a, h)          ROW(c, l, n, FILE, .arg = (a), .help = (h))
+#define HL_MAYBE(c, l, n, a, h)         ROW(c, l, n, MAYBE, .arg = (a), .help = (h))
 #define HL_WHOLE(c, l, n, a, lo, hi, h) ROW(c, l, n, WHOLE, .arg = (a), .min = (lo), .max = (hi), .help = (h))
-#define HL_TUNE(c, l, n, a, g, s) ROW(c, l, n, TUNE, .arg = (a), .setting = HL_SETTING_##g##_##s)
+#define HL_TUNE(c, l, n, a, g, s)       ROW(c, l, n, TUNE, .arg = (a), .setting = HL_SETTING_##g##_##s)
 static const hl_option options[] = {
 #include "cli/options.def"
 };
@@ -52,9 +52,13 @@ static const hl_option options[] = {
 enum { N_COMMANDS = sizeof commands / sizeof *commands, N_OPTIONS = sizeof options / sizeof *options };
 enum { N_ALIASES = sizeof aliases / sizeof *aliases };
 
-const hl_command *hl_command_at(size_t i) { return i < N_COMMANDS ? &commands[i] : NULL; }
+const hl_command *hl_command_at(size_t i) {
+    return i < N_COMMANDS ? &commands[i] : NULL;
+}
 
-const hl_option *hl_option_at(size_t i) { return i < N_OPTIONS ? &options[i] : NULL; }
+const hl_option *hl_option_at(size_t i) {
+    return i < N_OPTIONS ? &options[i] : NULL;
+}
 
 const char *hl_command_alias_at(size_t i, const char **ret_command) {
     if (i >= N_ALIASES) return NULL;
@@ -84,7 +88,8 @@ void hl_command_count_args(const hl_command *c, size_t *ret_min, size_t *ret_max
     for (const char *p = c->args; *p;) {
         const size_t n = strcspn(p, " ");
         if (*p != '[') n_min++;
-        const bool repeats = n >= 3 && memchr(p, '.', n) && (memcmp(p + n - 3, "...", 3) == 0 || memcmp(p + n - 4, "...]", 4) == 0);
+        const bool repeats = n >= 3 && memchr(p, '.', n) &&
+                             (memcmp(p + n - 3, "...", 3) == 0 || memcmp(p + n - 4, "...]", 4) == 0);
         n_max = repeats || n_max == SIZE_MAX ? SIZE_MAX : n_max + 1;
         p += n;
         p += strspn(p, " ");
@@ -93,14 +98,19 @@ void hl_command_count_args(const hl_command *c, size_t *ret_min, size_t *ret_max
     *ret_max = n_max;
 }
 
-const char *hl_option_help(const hl_option *o) { return o->help ? o->help : hl_setting_get(o->setting)->help; }
+const char *hl_option_help(const hl_option *o) {
+    return o->help ? o->help : hl_setting_get(o->setting)->help;
+}
 
 static hl_status check_count(const hl_command *c, size_t n, hl_err *err) {
     size_t n_min, n_max;
     hl_command_count_args(c, &n_min, &n_max);
-    if (n < n_min) return hl_fail(err, HL_E_ARG, "%s: expected %s (see `hyperlama %s --help`)", c->name, c->args, c->name);
+    if (n < n_min)
+        return hl_fail(err, HL_E_ARG, "%s: expected %s (see `hyperlama %s --help`)", c->name, c->args,
+                       c->name);
     if (n > n_max)
-        return hl_fail(err, HL_E_ARG, "%s: %zu arguments, expected %s", c->name, n, n_max == 0 ? "none" : c->args);
+        return hl_fail(err, HL_E_ARG, "%s: %zu arguments, expected %s", c->name, n,
+                       n_max == 0 ? "none" : c->args);
     return HL_OK;
 }
 
@@ -116,13 +126,15 @@ hl_status hl_command_run(hl_app *app, const hl_command *c, int n_args, char **ar
     }
     if (c->state == HL_COMMAND_NOT_YET)
         return hl_fail(err, HL_E_NOT_YET, "%s: this build does not have it yet", c->name);
-    hl_args  *args = NULL;
+    hl_args *args = NULL;
     hl_status status = hl_args_new(c, n_args, argv, app->config, &args, err);
     if (status == HL_OK) status = check_count(c, hl_args_count(args), err);
     if (status == HL_OK) {
         app->log.level = HL_LOG_WARN;
         (void)hl_log_level_parse(hl_config_text(app->config, HL_SETTING_log_level), &app->log.level);
-        app->log.format = strcmp(hl_config_text(app->config, HL_SETTING_log_format), "json") == 0 ? HL_LOG_JSON : HL_LOG_LOGFMT;
+        app->log.format = strcmp(hl_config_text(app->config, HL_SETTING_log_format), "json") == 0
+                              ? HL_LOG_JSON
+                              : HL_LOG_LOGFMT;
         app->events = hl_log_events(&app->log);
         status = hl_paths_apply(&app->paths, app->config, err);
     }

@@ -9,11 +9,13 @@
 
 static const char *const later_mark = " (not in this build yet)";
 
-static int width_of(const hl_command *c) { return (int)(strlen(c->name) + (c->args[0] ? 1 : 0) + strlen(c->args)); }
+static int width_of(const hl_command *c) {
+    return (int)(strlen(c->name) + (c->args[0] ? 1 : 0) + strlen(c->args));
+}
 
 void hl_help_all(FILE *out) {
     const hl_command *c;
-    int               width = 0;
+    int width = 0;
     for (size_t i = 0; (c = hl_command_at(i)); i++) {
         if (width_of(c) > width) width = width_of(c);
     }
@@ -21,8 +23,8 @@ void hl_help_all(FILE *out) {
     fputs("usage: hyperlama COMMAND [OPTIONS] [ARGUMENTS]\n\n", out);
     for (size_t i = 0; (c = hl_command_at(i)); i++) {
         if (c->state == HL_COMMAND_ELSEWHERE) continue;
-        fprintf(out, "  %s%s%s%*s  %s%s\n", c->name, c->args[0] ? " " : "", c->args, width - width_of(c), "", c->help,
-                c->state == HL_COMMAND_NOT_YET ? later_mark : "");
+        fprintf(out, "  %s%s%s%*s  %s%s\n", c->name, c->args[0] ? " " : "", c->args, width - width_of(c), "",
+                c->help, c->state == HL_COMMAND_NOT_YET ? later_mark : "");
     }
     fputs("\nhyperlama COMMAND --help prints the options of a command; --version prints the version.\n"
           "Settings: `hyperlama config`. A first answer: hyperlama run MODEL \"Why is the sky blue?\"\n",
@@ -35,11 +37,13 @@ static void format_option(const hl_option *o, char *buf, size_t cap) {
     if (o->kind == HL_OPTION_FLAG)
         (void)snprintf(buf, cap, "%s--%s", letter, o->name);
     else
-        (void)snprintf(buf, cap, "%s--%s%s%s%s", letter, o->name, o->kind == HL_OPTION_MAYBE ? "[=" : " ", o->arg,
-                       o->kind == HL_OPTION_MAYBE ? "]" : "");
+        (void)snprintf(buf, cap, "%s--%s%s%s%s", letter, o->name, o->kind == HL_OPTION_MAYBE ? "[=" : " ",
+                       o->arg, o->kind == HL_OPTION_MAYBE ? "]" : "");
 }
 
-static bool belongs_to(const hl_option *o, const hl_command *c) { return strcmp(o->command, c->name) == 0; }
+static bool belongs_to(const hl_option *o, const hl_command *c) {
+    return strcmp(o->command, c->name) == 0;
+}
 
 /* "0..1024", or the words of a choice; "" when there is nothing to say. */
 static void format_range(const hl_option *o, char *buf, size_t cap) {
@@ -47,7 +51,8 @@ static void format_range(const hl_option *o, char *buf, size_t cap) {
     if (o->kind != HL_OPTION_TUNE) return;
     const hl_setting_row *row = hl_setting_get(o->setting);
     if (row->kind == HL_SETTING_CHOICE) (void)snprintf(buf, cap, ": %s", row->unit);
-    if (row->kind == HL_SETTING_INT) (void)snprintf(buf, cap, " (%" PRId64 "..%" PRId64 ")", row->min, row->max);
+    if (row->kind == HL_SETTING_INT)
+        (void)snprintf(buf, cap, " (%" PRId64 "..%" PRId64 ")", row->min, row->max);
 }
 
 static void print_aliases(FILE *out, const hl_command *c) {
@@ -59,10 +64,11 @@ static void print_aliases(FILE *out, const hl_command *c) {
 
 void hl_help_command(FILE *out, const hl_command *c) {
     const hl_option *o;
-    char             text[96], range[96];
-    int              width = 10; /* of "    --help" */
-    bool             has_settings = false;
-    fprintf(out, "hyperlama %s: %s%s\n\n", c->name, c->help, c->state == HL_COMMAND_NOT_YET ? later_mark : "");
+    char text[96], range[96];
+    int width = 10; /* of "    --help" */
+    bool has_settings = false;
+    fprintf(out, "hyperlama %s: %s%s\n\n", c->name, c->help,
+            c->state == HL_COMMAND_NOT_YET ? later_mark : "");
     fprintf(out, "usage: hyperlama %s [OPTIONS]%s%s\n", c->name, c->args[0] ? " " : "", c->args);
     print_aliases(out, c);
     fputc('\n', out);
@@ -79,7 +85,8 @@ void hl_help_command(FILE *out, const hl_command *c) {
         has_settings = true;
     }
     fprintf(out, "  %-*s  %s\n", width, "-h, --help", "print this");
-    if (has_settings) fputs("\nEvery setting is a flag too: --engine-n-threads 2 (see `hyperlama config`).\n", out);
+    if (has_settings)
+        fputs("\nEvery setting is a flag too: --engine-n-threads 2 (see `hyperlama config`).\n", out);
 }
 
 /* Text for troff: a leading dot or quote and every backslash and dash are made harmless. */
@@ -97,7 +104,7 @@ static void man_text(FILE *out, const char *text) {
 
 static void man_options(FILE *out, const hl_command *c) {
     const hl_option *o;
-    char             text[96], range[96];
+    char text[96], range[96];
     for (size_t i = 0; (o = hl_option_at(i)); i++) {
         if (!belongs_to(o, c)) continue;
         format_option(o, text, sizeof text);
@@ -148,12 +155,14 @@ void hl_help_man(FILE *out) {
         fputc('\n', out);
         man_options(out, c);
     }
-    fputs(".SH SETTINGS\nA flag wins over an environment variable, that over the settings file, that over the default.\n"
+    fputs(".SH SETTINGS\nA flag wins over an environment variable, that over the settings file, that over "
+          "the default.\n"
           "engine.n_threads is \\fB\\-\\-engine\\-n\\-threads\\fR, HYPERLAMA_ENGINE_N_THREADS,\n"
           "and n_threads in section [engine] of the file.\n",
           out);
     man_settings(out);
-    fputs(".SH FILES\n.TP\n~/.local/share/hyperlama\nmodels, database, history; HYPERLAMA_HOME names another place\n"
+    fputs(".SH FILES\n.TP\n~/.local/share/hyperlama\nmodels, database, history; HYPERLAMA_HOME names another "
+          "place\n"
           ".TP\n~/.config/hyperlama/hyperlama.ini\nsettings; HYPERLAMA_CONFIG names another file\n"
           ".SH EXIT STATUS\n",
           out);

@@ -73,4 +73,6 @@ void hl_json_add_real(hl_json_out *j, const char *key, double x) {
         hl_str_add_text(&j->text, "null");
 }
 
-void hl_json_add_bool(hl_json_out *j, const char *key, bool b) { hl_json_add_raw(j, key, b ? "true" : "false"); }
+void hl_json_add_bool(hl_json_out *j, const char *key, bool b) {
+    hl_json_add_raw(j, key, b ? "true" : "false");
+}

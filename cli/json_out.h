@@ -11,7 +11,7 @@
 
 typedef struct hl_json_out {
     hl_str text;
-    bool   needs_comma;
+    bool needs_comma;
 } hl_json_out;
 
 void hl_json_init(hl_json_out *j);
@@ -19,8 +19,8 @@ void hl_json_init(hl_json_out *j);
 HL_MUST_CHECK hl_status hl_json_print(hl_json_out *j, FILE *out, hl_err *err);
 
 /* key NULL: an element of an array. */
-void hl_json_open(hl_json_out *j, const char *key, char bracket); /* '{' or '[' */
-void hl_json_close(hl_json_out *j, char bracket);                 /* '}' or ']' */
+void hl_json_open(hl_json_out *j, const char *key, char bracket);         /* '{' or '[' */
+void hl_json_close(hl_json_out *j, char bracket);                         /* '}' or ']' */
 void hl_json_add_text(hl_json_out *j, const char *key, const char *text); /* NULL gives null */
 void hl_json_add_view(hl_json_out *j, const char *key, hl_view text);
 void hl_json_add_int(hl_json_out *j, const char *key, int64_t n);

@@ -31,13 +31,15 @@ static void install_signals(void) {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     (void)sigaction(SIGINT, &stop, NULL);
     (void)sigaction(SIGTERM, &stop, NULL);
-    (void)sigaction(SIGPIPE, &ignore, NULL); /* a closed pipe is a failed write, which ends an answer in order */
+    (void)sigaction(SIGPIPE, &ignore,
+                    NULL); /* a closed pipe is a failed write, which ends an answer in order */
     hl_map_install_fault_handler();
 }
 
 /* The terminal's encoding decides how wide characters are; without one, take UTF-8. */
 static void choose_locale(void) {
-    if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0) (void)setlocale(LC_CTYPE, "C.UTF-8");
+    if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        (void)setlocale(LC_CTYPE, "C.UTF-8");
 }
 
 static hl_status init(hl_app *app, char **envp, hl_err *err) {
@@ -49,7 +51,8 @@ static hl_status init(hl_app *app, char **envp, hl_err *err) {
     if (status != HL_OK) return status;
     status = hl_paths_init(&app->paths, envp, err);
     if (status != HL_OK) return status;
-    app->config_status = hl_config_file_load(app->config, app->paths.config_file, &app->events, &app->config_err);
+    app->config_status =
+        hl_config_file_load(app->config, app->paths.config_file, &app->events, &app->config_err);
     if (app->config_status == HL_OK)
         app->config_status = hl_config_read_env(app->config, envp, &app->events, &app->config_err);
 
@@ -83,7 +86,8 @@ static hl_status dispatch(hl_app *app, int argc, char **argv, hl_err *err) {
     const hl_command *c = hl_command_find(name);
     if (!c) {
         const char *nearest = name[0] == '-' ? NULL : hl_command_nearest(name);
-        if (nearest) return hl_fail(err, HL_E_ARG, "unknown command '%.60s'; did you mean '%s'?", name, nearest);
+        if (nearest)
+            return hl_fail(err, HL_E_ARG, "unknown command '%.60s'; did you mean '%s'?", name, nearest);
         return hl_fail(err, HL_E_ARG, "unknown command '%.60s' (see `hyperlama help`)", name);
     }
     if (app->config_status != HL_OK && !is_tolerant(c->name)) {
@@ -112,8 +116,8 @@ static hl_status finish_output(hl_app *app, hl_err *err) {
 }
 
 int main(int argc, char **argv, char **envp) {
-    hl_app    app = {0};
-    hl_err    err = {0};
+    hl_app app = {0};
+    hl_err err = {0};
     hl_status status;
     choose_locale();
     install_signals();

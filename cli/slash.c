@@ -15,10 +15,10 @@ enum { MAX_PARAMS = 256 };
 
 /* What a command works on. */
 typedef struct slash {
-    hl_talk    *talk;
-    hl_edit    *edit;
+    hl_talk *talk;
+    hl_edit *edit;
     const char *rest; /* behind the command's name, trimmed; "" when there is nothing */
-    bool        leave;
+    bool leave;
 } slash;
 
 typedef hl_status slash_fn(slash *s, hl_err *err);
@@ -38,15 +38,15 @@ static hl_status replace_text(char **to, const char *text, hl_err *err) {
 /* ---- /set ---- */
 
 static hl_status set_parameter(slash *s, hl_err *err) {
-    char         key[64];
+    char key[64];
     const size_t n = strcspn(s->rest, " ");
-    const char  *value = s->rest + n + strspn(s->rest + n, " ");
+    const char *value = s->rest + n + strspn(s->rest + n, " ");
     if (n == 0 || n >= sizeof key || !*value)
         return hl_fail(err, HL_E_ARG, "usage: /set parameter NAME VALUE (say temperature 0.5)");
     memcpy(key, s->rest, n);
     key[n] = '\0';
     const int32_t n_ctx = s->talk->options.num_ctx, n_threads = s->talk->options.num_thread;
-    hl_status     status = hl_talk_give(s->talk, key, value, err);
+    hl_status status = hl_talk_give(s->talk, key, value, err);
     if (status != HL_OK) return status;
     if (s->talk->options.num_ctx != n_ctx || s->talk->options.num_thread != n_threads)
         hl_app_note(s->talk->app, "%s takes effect with the next /load", key);
@@ -117,7 +117,8 @@ static hl_status set_format(slash *s, hl_err *err) {
 /* ---- The rest ---- */
 
 static hl_status show(slash *s, hl_err *err) {
-    return hl_show_part(s->talk->app, s->talk->source, s->talk->loaded->model, s->rest[0] ? s->rest : "info", err);
+    return hl_show_part(s->talk->app, s->talk->source, s->talk->loaded->model, s->rest[0] ? s->rest : "info",
+                        err);
 }
 
 static hl_status clear(slash *s, hl_err *err) {
@@ -131,20 +132,21 @@ static hl_status load(slash *s, hl_err *err) {
     hl_status status = need_rest(s, "/load MODEL", err);
     if (status == HL_OK) status = hl_talk_open(s->talk, s->rest, err);
     if (status == HL_OK)
-        hl_app_note(s->talk->app, "%s, context %d tokens", s->talk->source->label, (int)s->talk->loaded->n_ctx);
+        hl_app_note(s->talk->app, "%s, context %d tokens", s->talk->source->label,
+                    (int)s->talk->loaded->n_ctx);
     return status;
 }
 
 typedef struct params {
     hl_param list[MAX_PARAMS];
-    char    *texts[MAX_PARAMS]; /* owned */
-    size_t   n;
-    bool     failed;
+    char *texts[MAX_PARAMS]; /* owned */
+    size_t n;
+    bool failed;
 } params;
 
 static void take_param(void *user, const char *name, const char *value) {
     params *p = user;
-    char   *copy = p->n < MAX_PARAMS ? hl_strdup(value) : NULL;
+    char *copy = p->n < MAX_PARAMS ? hl_strdup(value) : NULL;
     if (!copy) {
         p->failed = true;
         return;
@@ -153,10 +155,11 @@ static void take_param(void *user, const char *name, const char *value) {
     p->list[p->n++] = (hl_param){.name = name, .value = copy};
 }
 
-static hl_status write_model(const hl_talk *t, const char *name, const hl_import_options *options, hl_err *err) {
+static hl_status write_model(const hl_talk *t, const char *name, const hl_import_options *options,
+                             hl_err *err) {
     hl_store *store = NULL;
-    hl_name   written;
-    char      text[HL_NAME_TEXT_BYTES];
+    hl_name written;
+    char text[HL_NAME_TEXT_BYTES];
     hl_status status = hl_host_store(t->host, &store, err);
     if (status == HL_OK)
         status = hl_store_import(store, t->source->paths, t->source->n_paths, name, options, &written, err);
@@ -168,11 +171,11 @@ static hl_status write_model(const hl_talk *t, const char *name, const hl_import
 
 /* A new model of the same weights with this chat's system text, parameters and messages. */
 static hl_status save(slash *s, hl_err *err) {
-    const hl_talk         *t = s->talk;
+    const hl_talk *t = s->talk;
     const hl_stored_model *from = t->source->stored;
-    hl_options             plain;
-    hl_stored_message     *messages = NULL;
-    hl_status              status = need_rest(s, "/save NAME", err);
+    hl_options plain;
+    hl_stored_message *messages = NULL;
+    hl_status status = need_rest(s, "/save NAME", err);
     if (status != HL_OK) return status;
     params *p = hl_new(1, sizeof *p);
     messages = hl_new(t->n_messages + 1, sizeof *messages);
@@ -185,7 +188,9 @@ static hl_status save(slash *s, hl_err *err) {
     for (size_t i = 0; i < t->n_messages; i++)
         messages[i] = (hl_stored_message){.role = t->messages[i].role, .content = t->messages[i].content};
     const hl_import_options options = {.template_text = from ? from->template_text : NULL,
-                                       .system = t->system ? t->system : from ? from->system : NULL,
+                                       .system = t->system ? t->system
+                                                 : from    ? from->system
+                                                           : NULL,
                                        .params = p->list,
                                        .n_params = p->n,
                                        .messages = messages,
@@ -204,9 +209,9 @@ out:
 }
 
 static hl_status list(slash *s, hl_err *err) {
-    hl_store      *store = NULL;
+    hl_store *store = NULL;
     hl_store_list *models = NULL;
-    hl_status      status = hl_host_store(s->talk->host, &store, err);
+    hl_status status = hl_host_store(s->talk->host, &store, err);
     if (status == HL_OK) status = hl_store_list_models(store, s->rest, &models, err);
     if (status != HL_OK) return status;
     for (size_t i = 0; i < models->n; i++) fprintf(s->talk->app->out, "%s\n", models->entries[i].text);
@@ -224,7 +229,7 @@ static slash_fn help, set;
 
 typedef struct row {
     const char *name, *args, *text;
-    slash_fn   *fn;
+    slash_fn *fn;
 } row;
 
 static const row commands[] = {
@@ -242,7 +247,8 @@ static const row commands[] = {
 };
 
 static const row set_commands[] = {
-    {"parameter", "NAME VALUE", "seed num_predict top_k top_p min_p temperature repeat_penalty stop num_ctx ...", set_parameter},
+    {"parameter", "NAME VALUE",
+     "seed num_predict top_k top_p min_p temperature repeat_penalty stop num_ctx ...", set_parameter},
     {"system", "TEXT", "the system text; \"\"\" for several lines", set_system},
     {"history", "", "remember what is typed", set_history},
     {"nohistory", "", "do not", set_nohistory},
@@ -259,8 +265,8 @@ static const row set_commands[] = {
 /* Run the row that the first word of `text` names. */
 static hl_status dispatch(slash *s, const row *rows, const char *what, const char *text, hl_err *err) {
     const size_t n = strcspn(text, " \n");
-    hl_nearest   best = {0};
-    char         wanted[32];
+    hl_nearest best = {0};
+    char wanted[32];
     (void)snprintf(wanted, sizeof wanted, "%.*s", (int)(n < 31 ? n : 31), text);
     for (const row *r = rows; r->name; r++) {
         if (strcmp(r->name, wanted) == 0) {
@@ -269,7 +275,9 @@ static hl_status dispatch(slash *s, const row *rows, const char *what, const cha
         }
         hl_nearest_try(&best, wanted, r->name);
     }
-    if (best.name) return hl_fail(err, HL_E_ARG, "unknown command '%s%s'; did you mean '%s%s'?", what, wanted, what, best.name);
+    if (best.name)
+        return hl_fail(err, HL_E_ARG, "unknown command '%s%s'; did you mean '%s%s'?", what, wanted, what,
+                       best.name);
     return hl_fail(err, HL_E_ARG, "unknown command '%s%s' (see /help)", what, wanted);
 }
 
@@ -295,24 +303,29 @@ static hl_status help(slash *s, hl_err *err) {
         return HL_OK;
     }
     if (strcmp(s->rest, "shortcuts") == 0) {
-        fputs("  Ctrl-C stops an answer, or drops the line · Ctrl-D leaves · Ctrl-J or Alt-Enter starts a new line\n"
-              "  Ctrl-A Ctrl-E start and end of the line · Alt-B Alt-F a word back and on · Ctrl-W deletes a word\n"
-              "  Ctrl-K Ctrl-U delete to the end, to the start · Ctrl-L clears the screen · Ctrl-R searches the history\n",
+        fputs("  Ctrl-C stops an answer, or drops the line · Ctrl-D leaves · Ctrl-J or Alt-Enter starts a "
+              "new line\n"
+              "  Ctrl-A Ctrl-E start and end of the line · Alt-B Alt-F a word back and on · Ctrl-W deletes a "
+              "word\n"
+              "  Ctrl-K Ctrl-U delete to the end, to the start · Ctrl-L clears the screen · Ctrl-R searches "
+              "the history\n",
               out);
         return HL_OK;
     }
     print_rows(out, commands, "/");
-    fputs("  \"\"\" begins and ends a text of several lines; pasted text keeps its lines. Keys: /? shortcuts\n", out);
+    fputs(
+        "  \"\"\" begins and ends a text of several lines; pasted text keeps its lines. Keys: /? shortcuts\n",
+        out);
     return HL_OK;
 }
 
 hl_status hl_slash(hl_talk *t, hl_edit *edit, const char *line, bool *ret_leave, hl_err *err) {
-    slash  s = {.talk = t, .edit = edit, .rest = ""};
+    slash s = {.talk = t, .edit = edit, .rest = ""};
     hl_str text;
     hl_str_init(&text, 1 << 20);
     hl_str_add_view(&text, hl_view_trim(hl_view_of(line + 1)));
-    const hl_status status =
-        text.failed ? hl_fail(err, HL_E_LIMIT, "the command is over 1 MiB") : dispatch(&s, commands, "/", hl_str_text(&text), err);
+    const hl_status status = text.failed ? hl_fail(err, HL_E_LIMIT, "the command is over 1 MiB")
+                                         : dispatch(&s, commands, "/", hl_str_text(&text), err);
     hl_str_done(&text);
     *ret_leave = s.leave;
     return status;

@@ -12,15 +12,15 @@
 
 struct hl_host {
     const hl_config *config;
-    const hl_paths  *paths;
+    const hl_paths *paths;
     const hl_events *events;
-    hl_store        *store;  /* NULL: not opened yet; likewise below */
-    hl_engine       *engine;
-    int32_t          n_threads; /* the engine's, as asked for */
+    hl_store *store; /* NULL: not opened yet; likewise below */
+    hl_engine *engine;
+    int32_t n_threads; /* the engine's, as asked for */
 };
 
-hl_status hl_host_new(const hl_config *config, const hl_paths *paths, const hl_events *events, hl_host **ret_host,
-                      hl_err *err) {
+hl_status hl_host_new(const hl_config *config, const hl_paths *paths, const hl_events *events,
+                      hl_host **ret_host, hl_err *err) {
     hl_host *h = hl_new(1, sizeof *h);
     if (!h) return hl_fail(err, HL_E_NOMEM, "host: no memory");
     *h = (hl_host){.config = config, .paths = paths, .events = events};
@@ -37,7 +37,7 @@ void hl_host_free(hl_host *h) {
 
 hl_status hl_host_store(hl_host *h, hl_store **ret_store, hl_err *err) {
     if (!h->store) {
-        hl_err                 ignored;
+        hl_err ignored;
         const hl_store_options options = {
             .models_path = h->paths->models, .db_path = h->paths->db, .events = h->events};
         (void)hl_make_folder(h->paths->home, &ignored); /* a store that cannot be written can still be read */
@@ -62,12 +62,12 @@ hl_status hl_host_engine(hl_host *h, int32_t n_threads, hl_engine **ret_engine, 
                                          .on_event = pass_event,
                                          .event_user = h,
                                          .event_level = h->events ? (int)h->events->level : HL_LOG_ERROR};
-        const hl_status        status = hl_engine_new(&params, &h->engine, err);
+        const hl_status status = hl_engine_new(&params, &h->engine, err);
         if (status != HL_OK) return status;
         h->n_threads = n_threads;
     } else if (h->n_threads != n_threads) {
-        hl_event(h->events, HL_LOG_WARN, "host", "threads-fixed", "asked=%d have=%d action=ignored", (int)n_threads,
-                 (int)h->n_threads);
+        hl_event(h->events, HL_LOG_WARN, "host", "threads-fixed", "asked=%d have=%d action=ignored",
+                 (int)n_threads, (int)h->n_threads);
     }
     *ret_engine = h->engine;
     return HL_OK;
@@ -104,7 +104,7 @@ static hl_status find_stored(hl_host *h, const char *text, int how, hl_source *s
 }
 
 hl_status hl_host_find(hl_host *h, const char *text, int how, hl_source **ret_source, hl_err *err) {
-    hl_status  status = HL_OK;
+    hl_status status = HL_OK;
     hl_source *s = hl_new(1, sizeof *s);
     if (!s) return hl_fail(err, HL_E_NOMEM, "model '%.100s': no memory", text);
     if (is_path(text)) {
@@ -112,7 +112,8 @@ hl_status hl_host_find(hl_host *h, const char *text, int how, hl_source **ret_so
         s->one_path[0] = s->label;
         s->paths = s->one_path;
         s->n_paths = 1;
-        if (access(text, R_OK) != 0) status = hl_fail(err, HL_E_NOT_FOUND, "file '%.200s': cannot be read", text);
+        if (access(text, R_OK) != 0)
+            status = hl_fail(err, HL_E_NOT_FOUND, "file '%.200s': cannot be read", text);
     } else {
         status = find_stored(h, text, how, s, err);
     }
@@ -132,11 +133,14 @@ static int32_t choose(const hl_config *c, hl_setting id, int32_t option, int32_t
 
 void hl_host_session_params(const hl_host *h, const hl_options *options, hl_session_params *ret_params) {
     static const struct {
-        const char      *word;
+        const char *word;
         hl_kv_cache_type type;
-    } kinds[] = {{"f16", HL_KV_CACHE_F16}, {"f32", HL_KV_CACHE_F32}, {"bf16", HL_KV_CACHE_BF16}, {"q8_0", HL_KV_CACHE_Q8_0}};
+    } kinds[] = {{"f16", HL_KV_CACHE_F16},
+                 {"f32", HL_KV_CACHE_F32},
+                 {"bf16", HL_KV_CACHE_BF16},
+                 {"q8_0", HL_KV_CACHE_Q8_0}};
     hl_session_params p = {0};
-    const char       *kind = hl_config_text(h->config, HL_SETTING_engine_kv_type);
+    const char *kind = hl_config_text(h->config, HL_SETTING_engine_kv_type);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(kind, kinds[i].word) == 0) p.kv_type = kinds[i].type;
     }
@@ -155,8 +159,8 @@ void hl_loaded_free(hl_loaded *l) {
 hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *options, hl_loaded **ret_loaded,
                        hl_err *err) {
     const int64_t start_ns = hl_clock_ns();
-    hl_engine    *engine = NULL;
-    hl_loaded    *l = NULL;
+    hl_engine *engine = NULL;
+    hl_loaded *l = NULL;
     if (source->n_paths == 0)
         return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", source->label);
     hl_status status = hl_host_engine(h, options ? options->num_thread : -1, &engine, err);
@@ -184,10 +188,11 @@ hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *op
 
 void hl_host_apply_stored(hl_host *h, const hl_stored_model *m, hl_options *o) {
     for (size_t i = 0; m && i < m->n_params; i++) {
-        hl_err          why = {0};
+        hl_err why = {0};
         const hl_status status = hl_options_set(o, m->params[i].name, m->params[i].value, &why);
         if (status == HL_OK) continue;
         const hl_log_level level = status == HL_E_UNSUPPORTED ? HL_LOG_INFO : HL_LOG_WARN;
-        hl_event(h->events, level, "host", "bad-parameter", "model=%s why=\"%s\" action=ignored", m->entry.text, why.text);
+        hl_event(h->events, level, "host", "bad-parameter", "model=%s why=\"%s\" action=ignored",
+                 m->entry.text, why.text);
     }
 }

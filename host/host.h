@@ -16,12 +16,13 @@
 
 /* Where things live. Absolute where the environment allows it; each ends without a slash. */
 typedef struct hl_paths {
-    char *home;        /* $HYPERLAMA_HOME, else $XDG_DATA_HOME/hyperlama, else ~/.local/share/hyperlama */
-    char *models;      /* setting store.models_dir (so OLLAMA_MODELS too), else home/models */
-    char *db;          /* home/hyperlama.db */
-    char *cache;       /* home/cache */
-    char *history;     /* home/history */
-    char *config_file; /* $HYPERLAMA_CONFIG, else $XDG_CONFIG_HOME/hyperlama/hyperlama.ini, else ~/.config/... */
+    char *home;    /* $HYPERLAMA_HOME, else $XDG_DATA_HOME/hyperlama, else ~/.local/share/hyperlama */
+    char *models;  /* setting store.models_dir (so OLLAMA_MODELS too), else home/models */
+    char *db;      /* home/hyperlama.db */
+    char *cache;   /* home/cache */
+    char *history; /* home/history */
+    char *
+        config_file; /* $HYPERLAMA_CONFIG, else $XDG_CONFIG_HOME/hyperlama/hyperlama.ini, else ~/.config/... */
 } hl_paths;
 
 /* fails  HL_E_ARG    no home folder: neither HYPERLAMA_HOME nor HOME is set
@@ -43,7 +44,7 @@ typedef struct hl_host hl_host;
  * fails  HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_host_new(const hl_config *config, const hl_paths *paths, const hl_events *events,
                                     hl_host **ret_host, hl_err *err);
-void                    hl_host_free(hl_host *h); /* after its loaded models; NULL is allowed */
+void hl_host_free(hl_host *h); /* after its loaded models; NULL is allowed */
 
 /* fails as hl_store_open(), hl_engine_new(). The host owns what is returned.
  * in     n_threads  -1: what the settings say */
@@ -52,27 +53,28 @@ HL_MUST_CHECK hl_status hl_host_engine(hl_host *h, int32_t n_threads, hl_engine 
 
 /* What a name or a path means: the files of one model. */
 typedef struct hl_source {
-    char              *label;  /* the stored name with its tag, or the path */
-    hl_stored_model   *stored; /* NULL: a file that is not in the store */
-    const char *const *paths;  /* [n_paths], the shards in order; belongs to this */
-    size_t             n_paths;
-    const char        *one_path[1];
+    char *label;              /* the stored name with its tag, or the path */
+    hl_stored_model *stored;  /* NULL: a file that is not in the store */
+    const char *const *paths; /* [n_paths], the shards in order; belongs to this */
+    size_t n_paths;
+    const char *one_path[1];
 } hl_source;
 
 /* A path when it ends in .gguf or a file of that name with a '/' in it exists, else a stored name.
  *
  * in     how  HL_OPEN_FOR_SHOW or HL_OPEN_FOR_LOAD
  * fails  HL_E_NOT_FOUND  with the nearest names and what to do; as hl_store_open_model() */
-HL_MUST_CHECK hl_status hl_host_find(hl_host *h, const char *text, int how, hl_source **ret_source, hl_err *err);
-void                    hl_source_free(hl_source *s); /* NULL is allowed */
+HL_MUST_CHECK hl_status hl_host_find(hl_host *h, const char *text, int how, hl_source **ret_source,
+                                     hl_err *err);
+void hl_source_free(hl_source *s); /* NULL is allowed */
 
 /* A model that answers. */
 typedef struct hl_loaded {
-    hl_host   *host;
-    hl_model  *model;
-    hl_runner *runner;   /* NULL: loaded for its vocabulary only */
-    int64_t    load_ns;  /* how long it took */
-    int32_t    n_ctx;
+    hl_host *host;
+    hl_model *model;
+    hl_runner *runner; /* NULL: loaded for its vocabulary only */
+    int64_t load_ns;   /* how long it took */
+    int32_t n_ctx;
 } hl_loaded;
 
 /* Open the files of a source; with `options` make a runner too. An option wins over a setting unless the setting was
@@ -81,9 +83,9 @@ typedef struct hl_loaded {
  * in     options  NULL: only vocabulary and keys
  * fails  as hl_model_open() and hl_runner_new(), with the label in front
  * owns   hl_loaded_free(), before the host goes */
-HL_MUST_CHECK hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *options, hl_loaded **ret_loaded,
-                                     hl_err *err);
-void                    hl_loaded_free(hl_loaded *l); /* NULL is allowed */
+HL_MUST_CHECK hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *options,
+                                     hl_loaded **ret_loaded, hl_err *err);
+void hl_loaded_free(hl_loaded *l); /* NULL is allowed */
 
 /* The session parameters that options and settings ask for. */
 void hl_host_session_params(const hl_host *h, const hl_options *options, hl_session_params *ret_params);

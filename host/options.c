@@ -19,18 +19,18 @@ typedef enum option_kind { KIND_REAL, KIND_WHOLE, KIND_TEXTS, KIND_IDLE } option
 typedef struct option_row {
     const char *name;
     option_kind kind;
-    size_t      offset, size; /* of the field in hl_options */
-    double      min, max;     /* REAL */
-    int64_t     lo, hi;       /* WHOLE */
-    const char *why;          /* IDLE */
+    size_t offset, size; /* of the field in hl_options */
+    double min, max;     /* REAL */
+    int64_t lo, hi;      /* WHOLE */
+    const char *why;     /* IDLE */
 } option_row;
 
 #define FIELD(f) .offset = offsetof(hl_options, f), .size = sizeof(((hl_options *)0)->f)
 static const option_row rows[] = {
-#define HL_REAL(n, f, a, b) {.name = #n, .kind = KIND_REAL, FIELD(f), .min = (a), .max = (b)},
+#define HL_REAL(n, f, a, b)  {.name = #n, .kind = KIND_REAL, FIELD(f), .min = (a), .max = (b)},
 #define HL_WHOLE(n, f, a, b) {.name = #n, .kind = KIND_WHOLE, FIELD(f), .lo = (a), .hi = (b)},
-#define HL_TEXTS(n, f) {.name = #n, .kind = KIND_TEXTS},
-#define HL_IDLE(n, w) {.name = #n, .kind = KIND_IDLE, .why = (w)},
+#define HL_TEXTS(n, f)       {.name = #n, .kind = KIND_TEXTS},
+#define HL_IDLE(n, w)        {.name = #n, .kind = KIND_IDLE, .why = (w)},
 #include "host/options.def"
 #undef HL_REAL
 #undef HL_WHOLE
@@ -49,7 +49,9 @@ void hl_options_clear_stops(hl_options *o) {
     o->n_stops = 0;
 }
 
-void hl_options_done(hl_options *o) { hl_options_clear_stops(o); }
+void hl_options_done(hl_options *o) {
+    hl_options_clear_stops(o);
+}
 
 static const option_row *find_row(const char *name) {
     for (size_t i = 0; i < N_ROWS; i++) {
@@ -63,7 +65,8 @@ static hl_status set_real(hl_options *o, const option_row *row, const char *valu
     errno = 0;
     const double x = strtod(value, &end);
     if (end == value || *end || !isfinite(x) || x < row->min || x > row->max)
-        return hl_fail(err, HL_E_ARG, "option %s = '%.80s': expected %g..%g", row->name, value, row->min, row->max);
+        return hl_fail(err, HL_E_ARG, "option %s = '%.80s': expected %g..%g", row->name, value, row->min,
+                       row->max);
     const float f = (float)x;
     memcpy((char *)o + row->offset, &f, sizeof f);
     return HL_OK;
@@ -74,11 +77,12 @@ static hl_status set_whole(hl_options *o, const option_row *row, const char *val
     errno = 0;
     const long long n = strtoll(value, &end, 10);
     if (end == value || *end || errno != 0 || n < row->lo || n > row->hi)
-        return hl_fail(err, HL_E_ARG, "option %s = '%.80s': expected %" PRId64 "..%" PRId64, row->name, value, row->lo,
-                       row->hi);
+        return hl_fail(err, HL_E_ARG, "option %s = '%.80s': expected %" PRId64 "..%" PRId64, row->name, value,
+                       row->lo, row->hi);
     const int64_t n64 = n;
     const int32_t n32 = (int32_t)n;
-    memcpy((char *)o + row->offset, row->size == sizeof n64 ? (const void *)&n64 : (const void *)&n32, row->size);
+    memcpy((char *)o + row->offset, row->size == sizeof n64 ? (const void *)&n64 : (const void *)&n32,
+           row->size);
     return HL_OK;
 }
 
@@ -105,7 +109,8 @@ hl_status hl_options_set(hl_options *o, const char *name, const char *value, hl_
             if (rows[i].kind != KIND_IDLE) hl_nearest_try(&best, name, rows[i].name);
         }
         if (best.name)
-            return hl_fail(err, HL_E_NOT_FOUND, "unknown option '%.60s'; did you mean '%s'?", name, best.name);
+            return hl_fail(err, HL_E_NOT_FOUND, "unknown option '%.60s'; did you mean '%s'?", name,
+                           best.name);
         return hl_fail(err, HL_E_NOT_FOUND, "unknown option '%.60s'", name);
     }
     switch (row->kind) {
@@ -134,8 +139,8 @@ static void format_field(const hl_options *o, const option_row *row, char *buf, 
     }
 }
 
-void hl_options_each(const hl_options *o, const hl_options *base, void (*fn)(void *, const char *, const char *),
-                     void *user) {
+void hl_options_each(const hl_options *o, const hl_options *base,
+                     void (*fn)(void *, const char *, const char *), void *user) {
     for (size_t i = 0; i < N_ROWS; i++) {
         char now[40], then[40];
         if (rows[i].kind != KIND_REAL && rows[i].kind != KIND_WHOLE) continue;

@@ -41,7 +41,9 @@ hl_status hl_paths_init(hl_paths *p, char *const *envp, hl_err *err) {
     if (!own && !data && !home)
         return hl_fail(err, HL_E_ARG, "no place for data: set HYPERLAMA_HOME or HOME");
 
-    p->home = own ? join(own, NULL, NULL) : data ? join(data, "hyperlama", NULL) : join(home, ".local/share/hyperlama", NULL);
+    p->home = own    ? join(own, NULL, NULL)
+              : data ? join(data, "hyperlama", NULL)
+                     : join(home, ".local/share/hyperlama", NULL);
     if (!p->home) goto nomem;
     if (config)
         p->config_file = join(config, NULL, NULL);
@@ -82,7 +84,7 @@ void hl_paths_done(hl_paths *p) {
 
 hl_status hl_make_folder(const char *path, hl_err *err) {
     hl_status status = HL_OK;
-    char     *copy = hl_strdup(path);
+    char *copy = hl_strdup(path);
     if (!copy) return hl_fail(err, HL_E_NOMEM, "paths: no memory");
     for (char *p = copy + 1; status == HL_OK; p++) {
         const char c = *p;

@@ -18,16 +18,18 @@ static const char replacement[] = "\xEF\xBF\xBD";
 
 int hl_term_columns(FILE *out) {
     struct winsize size;
-    const int      fd = fileno(out);
+    const int fd = fileno(out);
     if (fd < 0 || ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col < 4) return 80;
     return size.ws_col;
 }
 
-static bool is_control(uint32_t cp) { return cp < 0x20 || (cp >= 0x7f && cp < 0xa0); }
+static bool is_control(uint32_t cp) {
+    return cp < 0x20 || (cp >= 0x7f && cp < 0xa0);
+}
 
 void hl_term_clean(hl_str *out, hl_view text) {
     for (size_t i = 0; i < text.len;) {
-        uint32_t     cp = 0;
+        uint32_t cp = 0;
         const size_t n = hl_utf8_read(text.ptr + i, text.len - i, &cp);
         if (n == 0 || (is_control(cp) && cp != '\n' && cp != '\t' && cp != '\r'))
             hl_str_add_text(out, replacement);
@@ -70,7 +72,8 @@ static int last_column(const hl_answer *a) {
 /* Make room for a character of `width` columns: move the word to a new line, or just begin one. */
 static void make_room(hl_answer *a, int width, int limit) {
     if (a->column + width <= limit) return;
-    const bool can_move = a->n_word > 0 && !a->in_fence && a->word_columns < a->column && a->word_columns + width <= limit;
+    const bool can_move =
+        a->n_word > 0 && !a->in_fence && a->word_columns < a->column && a->word_columns + width <= limit;
     if (!can_move) {
         break_line(a);
         forget_word(a);
@@ -104,7 +107,8 @@ static void put_char(hl_answer *a, const char *bytes, size_t n, uint32_t cp) {
         end_line(a);
         return;
     }
-    if (a->n_ticks >= 0 && a->n_ticks < 3) a->n_ticks = cp == '`' ? a->n_ticks + 1 : cp == ' ' ? a->n_ticks : -1;
+    if (a->n_ticks >= 0 && a->n_ticks < 3)
+        a->n_ticks = cp == '`' ? a->n_ticks + 1 : cp == ' ' ? a->n_ticks : -1;
     if (cp == '\t') {
         do put_space(a, limit);
         while (a->column % 8 != 0);
@@ -136,7 +140,7 @@ static void put_text(hl_answer *a, hl_view text) {
         return;
     }
     for (size_t i = 0; i < text.len;) {
-        uint32_t     cp = 0;
+        uint32_t cp = 0;
         const size_t n = hl_utf8_read(text.ptr + i, text.len - i, &cp);
         if (n == 0 || (is_control(cp) && cp != '\n' && cp != '\t' && cp != '\r'))
             put_char(a, replacement, 3, 0xfffd);

@@ -15,7 +15,8 @@ static const int64_t patience_ns = 300 * 1000 * 1000; /* what ends sooner needs 
 
 void hl_progress_begin(hl_progress *p, const hl_app *app, const char *label) {
     const char *term = hl_env_get(app->envp, "TERM");
-    *p = (hl_progress){.is_on = app->err_is_tty && term && strcmp(term, "dumb") != 0, .start_ns = hl_clock_ns()};
+    *p = (hl_progress){.is_on = app->err_is_tty && term && strcmp(term, "dumb") != 0,
+                       .start_ns = hl_clock_ns()};
     (void)snprintf(p->label, sizeof p->label, "%s", label);
 }
 
@@ -25,7 +26,7 @@ void hl_progress_show(hl_progress *p, uint64_t done, uint64_t total) {
     p->last_ns = now;
     p->is_shown = true;
     const double seconds = (double)(now - p->start_ns) / 1e9, rate = (double)done / seconds;
-    char         done_text[16], total_text[16], rate_text[16];
+    char done_text[16], total_text[16], rate_text[16];
     hl_format_bytes(done, done_text);
     hl_format_bytes(total, total_text);
     hl_format_bytes((uint64_t)rate, rate_text);
@@ -34,7 +35,7 @@ void hl_progress_show(hl_progress *p, uint64_t done, uint64_t total) {
         return;
     }
     const double part = (double)done / (double)total;
-    const int    width = hl_term_columns(stderr) - (int)strlen(p->label) - 50, n_bar = width > 40 ? 40 : width;
+    const int width = hl_term_columns(stderr) - (int)strlen(p->label) - 50, n_bar = width > 40 ? 40 : width;
     fprintf(stderr, "\r\033[K%s %3d%% ", p->label, (int)(part * 100));
     if (n_bar >= 8) {
         fputc('[', stderr);
@@ -42,7 +43,8 @@ void hl_progress_show(hl_progress *p, uint64_t done, uint64_t total) {
         fputs("] ", stderr);
     }
     const int64_t left_s = rate > 0 ? (int64_t)((double)(total - done) / rate + 0.5) : 0;
-    fprintf(stderr, "%s/%s  %s/s  %" PRId64 "m%02" PRId64 "s", done_text, total_text, rate_text, left_s / 60, left_s % 60);
+    fprintf(stderr, "%s/%s  %s/s  %" PRId64 "m%02" PRId64 "s", done_text, total_text, rate_text, left_s / 60,
+            left_s % 60);
 }
 
 void hl_progress_end(hl_progress *p) {
@@ -53,7 +55,7 @@ void hl_progress_end(hl_progress *p) {
 void hl_format_bytes(uint64_t n, char buf[16]) {
     static const char *const units[] = {"B", "KB", "MB", "GB", "TB", "PB"};
     double x = (double)n;
-    int    i = 0;
+    int i = 0;
     while (x >= 999.5 && i < 5) {
         x /= 1000;
         i++;
@@ -91,7 +93,7 @@ void hl_format_duration(int64_t ns, char buf[32]) {
 
 void hl_format_age(int64_t then_ms, int64_t now_ms, char buf[32]) {
     static const struct {
-        int64_t     s;
+        int64_t s;
         const char *one;
     } steps[] = {{31557600, "year"}, {2629800, "month"}, {604800, "week"}, {86400, "day"},
                  {3600, "hour"},     {60, "minute"},     {1, "second"}};

@@ -8,15 +8,16 @@
 #include "cli/app.h"
 
 typedef struct hl_progress {
-    bool     is_on;
-    bool     is_shown; /* there is a line to be erased */
-    char     label[64];
-    int64_t  start_ns, last_ns;
+    bool is_on;
+    bool is_shown; /* there is a line to be erased */
+    char label[64];
+    int64_t start_ns, last_ns;
 } hl_progress;
 
 void hl_progress_begin(hl_progress *p, const hl_app *app, const char *label);
-void hl_progress_show(hl_progress *p, uint64_t done_bytes, uint64_t total_bytes); /* often is fine; total 0: unknown */
-void hl_progress_end(hl_progress *p); /* erases the line */
+void hl_progress_show(hl_progress *p, uint64_t done_bytes,
+                      uint64_t total_bytes); /* often is fine; total 0: unknown */
+void hl_progress_end(hl_progress *p);        /* erases the line */
 
 /* "98 MB", "1.2 GB": decimal, three digits, as Ollama shows sizes. */
 void hl_format_bytes(uint64_t n, char buf[16]);

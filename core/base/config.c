@@ -14,10 +14,10 @@
 #include "core/base/nearest.h"
 
 typedef struct value {
-    int64_t   number;
-    char     *text; /* NULL: the default */
+    int64_t number;
+    char *text; /* NULL: the default */
     hl_origin origin;
-    char      where[64];
+    char where[64];
 } value;
 
 struct hl_config {
@@ -30,9 +30,15 @@ struct hl_config {
 #define DEFAULT_CHOICE(x) .text_default = (x)
 
 static const hl_setting_row table[HL_N_SETTINGS] = {
-#define HL_CONFIG(group, name, kind_, def, min_, max_, unit_, help_)                                       \
-    {.key = #group "." #name, .env = "HYPERLAMA_" #group "_" #name, .kind = HL_SETTING_##kind_,             \
-     DEFAULT_##kind_(def), .min = (min_), .max = (max_), .unit = (unit_), .help = (help_)},
+#define HL_CONFIG(group, name, kind_, def, min_, max_, unit_, help_)                                         \
+    {.key = #group "." #name,                                                                                \
+     .env = "HYPERLAMA_" #group "_" #name,                                                                   \
+     .kind = HL_SETTING_##kind_,                                                                             \
+     DEFAULT_##kind_(def),                                                                                   \
+     .min = (min_),                                                                                          \
+     .max = (max_),                                                                                          \
+     .unit = (unit_),                                                                                        \
+     .help = (help_)},
 #include "core/base/config.def"
 #undef HL_CONFIG
 #undef HL_CONFIG_ENV
@@ -41,9 +47,9 @@ static const hl_setting_row table[HL_N_SETTINGS] = {
 typedef enum env_rule { RULE_same, RULE_not, RULE_debug, RULE_never } env_rule;
 
 static const struct {
-    hl_setting  id;
+    hl_setting id;
     const char *name;
-    env_rule    rule;
+    env_rule rule;
 } other_env[] = {
 #define HL_CONFIG(group, name, kind, def, min, max, unit, help)
 #define HL_CONFIG_ENV(group, name, variable, rule) {HL_SETTING_##group##_##name, variable, RULE_##rule},
@@ -69,7 +75,9 @@ void hl_config_free(hl_config *c) {
     hl_free(c);
 }
 
-const hl_setting_row *hl_setting_get(hl_setting id) { return &table[id]; }
+const hl_setting_row *hl_setting_get(hl_setting id) {
+    return &table[id];
+}
 
 static char fold(char c) {
     if (c >= 'A' && c <= 'Z') return (char)(c - 'A' + 'a');
@@ -106,7 +114,8 @@ static bool parse_int(hl_view v, int64_t *ret) {
 }
 
 static bool parse_bool(hl_view v, int64_t *ret) {
-    static const char *const words[2][5] = {{"0", "false", "no", "off", "f"}, {"1", "true", "yes", "on", "t"}};
+    static const char *const words[2][5] = {{"0", "false", "no", "off", "f"},
+                                            {"1", "true", "yes", "on", "t"}};
     for (int yes = 0; yes < 2; yes++) {
         for (int i = 0; i < 5; i++) {
             if (!same_name(v, words[yes][i])) continue;
@@ -136,34 +145,36 @@ static bool is_clean_text(hl_view v) {
 /* Check `v` against the row; *ret_number for INT and BOOL. */
 static hl_status check_value(const hl_setting_row *row, hl_view v, const char *where, int64_t *ret_number,
                              hl_err *err) {
-    const int   n_shown = (int)(v.len < 80 ? v.len : 80);
+    const int n_shown = (int)(v.len < 80 ? v.len : 80);
     const char *ptr = v.ptr ? v.ptr : "";
     switch (row->kind) {
     case HL_SETTING_INT:
         if (parse_int(v, ret_number) && *ret_number >= row->min && *ret_number <= row->max) return HL_OK;
-        return hl_fail(err, HL_E_ARG, "%s: %s = '%.*s': expected %" PRId64 "..%" PRId64, where, row->key, n_shown,
-                       ptr, row->min, row->max);
+        return hl_fail(err, HL_E_ARG, "%s: %s = '%.*s': expected %" PRId64 "..%" PRId64, where, row->key,
+                       n_shown, ptr, row->min, row->max);
     case HL_SETTING_BOOL:
         if (parse_bool(v, ret_number)) return HL_OK;
         return hl_fail(err, HL_E_ARG, "%s: %s = '%.*s': expected yes or no", where, row->key, n_shown, ptr);
     case HL_SETTING_CHOICE:
         if (is_choice(row->unit, v)) return HL_OK;
-        return hl_fail(err, HL_E_ARG, "%s: %s = '%.*s': expected %s", where, row->key, n_shown, ptr, row->unit);
+        return hl_fail(err, HL_E_ARG, "%s: %s = '%.*s': expected %s", where, row->key, n_shown, ptr,
+                       row->unit);
     case HL_SETTING_TEXT: break;
     }
     if (!is_clean_text(v))
         return hl_fail(err, HL_E_ARG, "%s: %s: the text has control characters in it", where, row->key);
     if (v.len < (uint64_t)row->min || v.len > (uint64_t)row->max)
-        return hl_fail(err, HL_E_ARG, "%s: %s: %zu bytes, expected %" PRId64 "..%" PRId64, where, row->key, v.len,
-                       row->min, row->max);
+        return hl_fail(err, HL_E_ARG, "%s: %s: %zu bytes, expected %" PRId64 "..%" PRId64, where, row->key,
+                       v.len, row->min, row->max);
     return HL_OK;
 }
 
-hl_status hl_config_set(hl_config *c, hl_setting id, hl_view v, hl_origin origin, const char *where, hl_err *err) {
+hl_status hl_config_set(hl_config *c, hl_setting id, hl_view v, hl_origin origin, const char *where,
+                        hl_err *err) {
     const hl_setting_row *row = &table[id];
-    value                *to = &c->values[id];
-    int64_t               number = 0;
-    const hl_status       status = check_value(row, v, where, &number, err);
+    value *to = &c->values[id];
+    int64_t number = 0;
+    const hl_status status = check_value(row, v, where, &number, err);
     if (status != HL_OK || origin < to->origin) return status;
     if (row->text_default) {
         char *text = hl_strndup(v.ptr ? v.ptr : "", v.len);
@@ -207,23 +218,24 @@ static hl_status read_other_env(hl_config *c, char *const *envp, const hl_events
         const char *v = hl_env_get(envp, name);
         if (v) v = translate(other_env[i].rule, v);
         if (!v) continue;
-        const bool      ours = strncmp(name, "HYPERLAMA_", 10) == 0;
+        const bool ours = strncmp(name, "HYPERLAMA_", 10) == 0;
         const hl_origin origin = ours ? HL_ORIGIN_ENV : HL_ORIGIN_OTHER_ENV;
-        hl_err          why = {0};
+        hl_err why = {0};
         const hl_status status = hl_config_set(c, other_env[i].id, hl_view_of(v), origin, name, &why);
         if (status == HL_OK) continue;
         if (ours || status != HL_E_ARG) {
             if (err) *err = why;
             return status;
         }
-        hl_event(events, HL_LOG_WARN, "config", "bad-value", "name=%s why=\"%s\" action=ignored", name, why.text);
+        hl_event(events, HL_LOG_WARN, "config", "bad-value", "name=%s why=\"%s\" action=ignored", name,
+                 why.text);
     }
     return HL_OK;
 }
 
 static void warn_unknown(hl_view name, const hl_events *events) {
     hl_nearest best = {0};
-    char       wanted[64];
+    char wanted[64];
     if (name.len >= sizeof wanted) return;
     for (size_t i = 0; i < sizeof other_names / sizeof *other_names; i++) {
         if (hl_view_is(name, other_names[i])) return;
@@ -237,7 +249,8 @@ static void warn_unknown(hl_view name, const hl_events *events) {
     for (char *p = near; *p; p++) {
         if (*p >= 'a' && *p <= 'z') *p = (char)(*p - 'a' + 'A');
     }
-    hl_event(events, HL_LOG_WARN, "config", "unknown-variable", "name=%s nearest=%s action=ignored", wanted, near);
+    hl_event(events, HL_LOG_WARN, "config", "unknown-variable", "name=%s nearest=%s action=ignored", wanted,
+             near);
 }
 
 hl_status hl_config_read_env(hl_config *c, char *const *envp, const hl_events *events, hl_err *err) {
@@ -245,7 +258,7 @@ hl_status hl_config_read_env(hl_config *c, char *const *envp, const hl_events *e
         const char *eq = strchr(*p, '=');
         if (!eq || strncmp(*p, "HYPERLAMA_", 10) != 0 || !eq[1]) continue;
         const hl_view name = {*p, (size_t)(eq - *p)};
-        int           i = 0;
+        int i = 0;
         while (i < HL_N_SETTINGS && !same_name(name, table[i].env)) i++;
         if (i == HL_N_SETTINGS) {
             warn_unknown(name, events);
@@ -255,23 +268,32 @@ hl_status hl_config_read_env(hl_config *c, char *const *envp, const hl_events *e
         const size_t n = name.len < sizeof where ? name.len : sizeof where - 1;
         memcpy(where, name.ptr, n);
         where[n] = '\0';
-        const hl_status status = hl_config_set(c, (hl_setting)i, hl_view_of(eq + 1), HL_ORIGIN_ENV, where, err);
+        const hl_status status =
+            hl_config_set(c, (hl_setting)i, hl_view_of(eq + 1), HL_ORIGIN_ENV, where, err);
         if (status != HL_OK) return status;
     }
     return read_other_env(c, envp, events, err);
 }
 
-int64_t hl_config_int(const hl_config *c, hl_setting id) { return c->values[id].number; }
+int64_t hl_config_int(const hl_config *c, hl_setting id) {
+    return c->values[id].number;
+}
 
-bool hl_config_bool(const hl_config *c, hl_setting id) { return c->values[id].number != 0; }
+bool hl_config_bool(const hl_config *c, hl_setting id) {
+    return c->values[id].number != 0;
+}
 
 const char *hl_config_text(const hl_config *c, hl_setting id) {
     return c->values[id].text ? c->values[id].text : table[id].text_default;
 }
 
-hl_origin hl_config_origin(const hl_config *c, hl_setting id) { return c->values[id].origin; }
+hl_origin hl_config_origin(const hl_config *c, hl_setting id) {
+    return c->values[id].origin;
+}
 
-const char *hl_config_where(const hl_config *c, hl_setting id) { return c->values[id].where; }
+const char *hl_config_where(const hl_config *c, hl_setting id) {
+    return c->values[id].where;
+}
 
 const char *hl_origin_name(hl_origin origin) {
     static const char *const names[] = {"default", "file", "environment", "environment", "flag"};

@@ -20,26 +20,38 @@ typedef enum hl_setting {
     HL_N_SETTINGS
 } hl_setting;
 
-typedef enum hl_setting_kind { HL_SETTING_INT, HL_SETTING_BOOL, HL_SETTING_TEXT, HL_SETTING_CHOICE } hl_setting_kind;
+typedef enum hl_setting_kind {
+    HL_SETTING_INT,
+    HL_SETTING_BOOL,
+    HL_SETTING_TEXT,
+    HL_SETTING_CHOICE
+} hl_setting_kind;
 
 /* Where a value came from, lightest first. */
-typedef enum hl_origin { HL_ORIGIN_DEFAULT, HL_ORIGIN_FILE, HL_ORIGIN_OTHER_ENV, HL_ORIGIN_ENV, HL_ORIGIN_FLAG } hl_origin;
+typedef enum hl_origin {
+    HL_ORIGIN_DEFAULT,
+    HL_ORIGIN_FILE,
+    HL_ORIGIN_OTHER_ENV,
+    HL_ORIGIN_ENV,
+    HL_ORIGIN_FLAG
+} hl_origin;
 
 typedef struct hl_setting_row {
-    const char     *key;   /* "engine.n_threads" */
-    const char     *env;   /* "HYPERLAMA_engine_n_threads" compared without letter case */
+    const char *key; /* "engine.n_threads" */
+    const char *env; /* "HYPERLAMA_engine_n_threads" compared without letter case */
     hl_setting_kind kind;
-    int64_t         int_default;
-    const char     *text_default; /* of TEXT and CHOICE, else NULL */
-    int64_t         min, max;
-    const char     *unit; /* the words of a CHOICE, separated by '|' */
-    const char     *help;
+    int64_t int_default;
+    const char *text_default; /* of TEXT and CHOICE, else NULL */
+    int64_t min, max;
+    const char *unit; /* the words of a CHOICE, separated by '|' */
+    const char *help;
 } hl_setting_row;
 
 typedef struct hl_config hl_config;
 
-HL_MUST_CHECK hl_status hl_config_new(hl_config **ret_config, hl_err *err); /* all defaults; fails HL_E_NOMEM */
-void                    hl_config_free(hl_config *c);                       /* NULL is allowed */
+HL_MUST_CHECK hl_status hl_config_new(hl_config **ret_config,
+                                      hl_err *err); /* all defaults; fails HL_E_NOMEM */
+void hl_config_free(hl_config *c);                  /* NULL is allowed */
 
 const hl_setting_row *hl_setting_get(hl_setting id);
 
@@ -51,17 +63,19 @@ hl_setting hl_setting_find(hl_view key);
  * in     where  what to name in messages: a variable, a file, a flag; copied
  * fails  HL_E_ARG    the value is no number, out of range or not one of the words; nothing changes
  *        HL_E_NOMEM */
-HL_MUST_CHECK hl_status hl_config_set(hl_config *c, hl_setting id, hl_view value, hl_origin origin, const char *where,
-                                      hl_err *err);
+HL_MUST_CHECK hl_status hl_config_set(hl_config *c, hl_setting id, hl_view value, hl_origin origin,
+                                      const char *where, hl_err *err);
 
 /* Read the variables that the table names. A bad HYPERLAMA_* value fails; a bad value in another program's
  * variable, and a HYPERLAMA_* variable that looks like a setting and is none, are events ("ignored"). */
-HL_MUST_CHECK hl_status hl_config_read_env(hl_config *c, char *const *envp, const hl_events *events, hl_err *err);
+HL_MUST_CHECK hl_status hl_config_read_env(hl_config *c, char *const *envp, const hl_events *events,
+                                           hl_err *err);
 
-int64_t     hl_config_int(const hl_config *c, hl_setting id);  /* INT and BOOL */
-bool        hl_config_bool(const hl_config *c, hl_setting id);
-const char *hl_config_text(const hl_config *c, hl_setting id); /* TEXT and CHOICE; valid until it is set again */
-hl_origin   hl_config_origin(const hl_config *c, hl_setting id);
+int64_t hl_config_int(const hl_config *c, hl_setting id); /* INT and BOOL */
+bool hl_config_bool(const hl_config *c, hl_setting id);
+const char *hl_config_text(const hl_config *c,
+                           hl_setting id); /* TEXT and CHOICE; valid until it is set again */
+hl_origin hl_config_origin(const hl_config *c, hl_setting id);
 const char *hl_config_where(const hl_config *c, hl_setting id); /* "" for a default */
 const char *hl_origin_name(hl_origin origin);                   /* "default", "file", "environment", "flag" */
 

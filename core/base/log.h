@@ -14,8 +14,8 @@
 typedef enum hl_log_format { HL_LOG_LOGFMT, HL_LOG_JSON } hl_log_format;
 
 typedef struct hl_log {
-    int           fd; /* -1: nothing is written */
-    hl_log_level  level;
+    int fd; /* -1: nothing is written */
+    hl_log_level level;
     hl_log_format format;
 } hl_log;
 
@@ -23,7 +23,8 @@ typedef struct hl_log {
 hl_events hl_log_events(hl_log *log);
 
 /* The sink itself; `log` is an hl_log. Never fails: a line that cannot be written is lost. */
-void hl_log_write(void *log, hl_log_level level, const char *component, const char *event, const char *fields);
+void hl_log_write(void *log, hl_log_level level, const char *component, const char *event,
+                  const char *fields);
 
 /* Append one line without its newline. Control bytes in `fields` come out as \xNN. */
 void hl_log_format_line(hl_log_format format, int64_t wall_ms, hl_log_level level, const char *component,
@@ -32,7 +33,7 @@ void hl_log_format_line(hl_log_format format, int64_t wall_ms, hl_log_level leve
 /* Append a logfmt value: as it is when it needs no quotes, else quoted and escaped. */
 void hl_log_add_value(hl_str *out, hl_view value);
 
-bool        hl_log_level_parse(const char *text, hl_log_level *ret_level); /* "error" .. "trace", or 0..4 */
+bool hl_log_level_parse(const char *text, hl_log_level *ret_level); /* "error" .. "trace", or 0..4 */
 const char *hl_log_level_name(hl_log_level level);
 
 #endif

@@ -30,7 +30,7 @@ def pkg_config(dest, *what):
 
 
 def compile_example(dest, target, *libs):
-    done = subprocess.run(["cc", "-std=c17", "-Wall", "-Wextra", "-Werror", str(ROOT / "docs/example.c"), "-o", str(target),
+    done = subprocess.run(["cc", "-std=c17", "-Wall", "-Wextra", "-Werror", str(ROOT / "docs/examples/answer.c"), "-o", str(target),
                            *pkg_config(dest, "--cflags"), *libs], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -49,7 +49,7 @@ def test_the_example_answers_with_the_shared_library(installed, cli):
     target = cli.folder / "example"
     compile_example(installed, target, *pkg_config(installed, "--libs"))
     done = subprocess.run([target, cli.model()], env={"LD_LIBRARY_PATH": str(installed / "opt/hl/lib")}, capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout.startswith("Hello brave new world.\n["), done.stderr
+    assert done.returncode == 0 and done.stdout.startswith("Hello brave new world.\n("), done.stderr
 
 
 def test_the_example_answers_with_the_static_library(installed, cli):
@@ -58,7 +58,7 @@ def test_the_example_answers_with_the_static_library(installed, cli):
                             text=True).stdout.split()
     compile_example(installed, target, str(installed / "opt/hl/lib/libhyperlama.a"), *system, "-lpthread", "-lm")
     done = subprocess.run([target, cli.model()], capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout.startswith("Hello brave new world.\n["), done.stderr
+    assert done.returncode == 0 and done.stdout.startswith("Hello brave new world.\n("), done.stderr
     assert subprocess.run([target, "absent.gguf"], capture_output=True).returncode == 7
 
 

@@ -35,14 +35,15 @@ static void feed_damaged(uint8_t *data, size_t n, uint64_t *state) {
     if (!copy) abort();
     for (int i = 0; n > 0 && i < N_DAMAGED; i++) {
         memcpy(copy, data, n);
-        for (uint32_t k = next_random(state) % 4 + 1; k > 0; k--) copy[next_random(state) % n] = (uint8_t)next_random(state);
+        for (uint32_t k = next_random(state) % 4 + 1; k > 0; k--)
+            copy[next_random(state) % n] = (uint8_t)next_random(state);
         feed(copy, i % 3 ? n : next_random(state) % n);
     }
     free(copy);
 }
 
 static void feed_file(const char *path, uint64_t *state) {
-    FILE    *f = fopen(path, "rb");
+    FILE *f = fopen(path, "rb");
     uint8_t *data = malloc(MAX_INPUT_BYTES);
     if (f && data) {
         const size_t n = fread(data, 1, MAX_INPUT_BYTES, f);
@@ -55,9 +56,9 @@ static void feed_file(const char *path, uint64_t *state) {
 
 int main(int argc, char **argv) {
     const char *name = strstr(argv[0], "replay_");
-    char        folder[512], path[1024];
-    uint64_t    state = 1;
-    uint8_t     noise[MAX_NOISE_BYTES];
+    char folder[512], path[1024];
+    uint64_t state = 1;
+    uint8_t noise[MAX_NOISE_BYTES];
     if (argc > 1) {
         for (int i = 1; i < argc; i++) feed_file(argv[i], &state);
         return 0;

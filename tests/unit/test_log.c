@@ -25,7 +25,8 @@ static void check_line(hl_log_format format, hl_log_level level, const char *fie
 
 static void a_line_has_time_level_component_event_and_fields(void **state) {
     (void)state;
-    check_line(HL_LOG_LOGFMT, HL_LOG_INFO, "id=81 status=200", "2026-11-23T14:02:07.113Z I server request id=81 status=200");
+    check_line(HL_LOG_LOGFMT, HL_LOG_INFO, "id=81 status=200",
+               "2026-11-23T14:02:07.113Z I server request id=81 status=200");
     check_line(HL_LOG_LOGFMT, HL_LOG_ERROR, "", "2026-11-23T14:02:07.113Z E server request");
     check_line(HL_LOG_LOGFMT, HL_LOG_TRACE, NULL, "2026-11-23T14:02:07.113Z T server request");
 }
@@ -33,21 +34,23 @@ static void a_line_has_time_level_component_event_and_fields(void **state) {
 static void json_takes_the_fields_apart(void **state) {
     (void)state;
     check_line(HL_LOG_JSON, HL_LOG_WARN, "id=- reason=\"session \\\"busy\\\" now\" empty= flag",
-               "{\"time\":\"2026-11-23T14:02:07.113Z\",\"level\":\"warn\",\"component\":\"server\",\"event\":\"request\","
+               "{\"time\":\"2026-11-23T14:02:07.113Z\",\"level\":\"warn\",\"component\":\"server\",\"event\":"
+               "\"request\","
                "\"id\":\"-\",\"reason\":\"session \\\"busy\\\" now\",\"empty\":\"\",\"flag\":\"\"}");
 }
 
 static void control_bytes_never_begin_a_line_of_their_own(void **state) {
     (void)state;
-    check_line(HL_LOG_LOGFMT, HL_LOG_INFO, "a=x\ny\x1b[2J", "2026-11-23T14:02:07.113Z I server request a=x\\x0ay\\x1b[2J");
+    check_line(HL_LOG_LOGFMT, HL_LOG_INFO, "a=x\ny\x1b[2J",
+               "2026-11-23T14:02:07.113Z I server request a=x\\x0ay\\x1b[2J");
 }
 
 static void values_are_quoted_only_where_they_must(void **state) {
     (void)state;
     static const struct {
         const char *value, *expected;
-    } cases[] = {{"plain", "plain"}, {"", "\"\""}, {"two words", "\"two words\""}, {"a\"b", "\"a\\\"b\""},
-                 {"a=b", "\"a=b\""}, {"a\nb", "\"a\\x0ab\""}};
+    } cases[] = {{"plain", "plain"},     {"", "\"\""},       {"two words", "\"two words\""},
+                 {"a\"b", "\"a\\\"b\""}, {"a=b", "\"a=b\""}, {"a\nb", "\"a\\x0ab\""}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hl_str s;
         hl_str_init(&s, 100);
@@ -62,16 +65,17 @@ static void levels_are_read_as_words_and_digits(void **state) {
     hl_log_level level = HL_LOG_INFO;
     assert_true(hl_log_level_parse("error", &level) && level == HL_LOG_ERROR);
     assert_true(hl_log_level_parse("4", &level) && level == HL_LOG_TRACE);
-    assert_false(hl_log_level_parse("loud", &level) || hl_log_level_parse("", &level) || hl_log_level_parse("5", &level));
+    assert_false(hl_log_level_parse("loud", &level) || hl_log_level_parse("", &level) ||
+                 hl_log_level_parse("5", &level));
     assert_int_equal(level, HL_LOG_TRACE);
 }
 
 static void the_sink_writes_whole_lines_and_leaves_out_what_is_not_wanted(void **state) {
     (void)state;
-    int  fds[2];
+    int fds[2];
     char buf[20000];
     assert_int_equal(pipe(fds), 0);
-    hl_log    log = {.fd = fds[1], .level = HL_LOG_INFO};
+    hl_log log = {.fd = fds[1], .level = HL_LOG_INFO};
     hl_events events = hl_log_events(&log);
     hl_event(&events, HL_LOG_DEBUG, "a", "quiet", "x=1");
     hl_event(&events, HL_LOG_INFO, "a", "loud", "x=%d", 2);

@@ -17,7 +17,7 @@
 static void options_are_set_by_name(void **state) {
     (void)state;
     hl_options o;
-    hl_err     err = {0};
+    hl_err err = {0};
     hl_options_init(&o);
     assert_int_equal(hl_options_set(&o, "temperature", "0.25", &err), HL_OK);
     assert_int_equal(hl_options_set(&o, "top_k", "7", &err), HL_OK);
@@ -30,9 +30,10 @@ static void options_are_set_by_name(void **state) {
 
 static void values_out_of_range_are_refused_with_the_range(void **state) {
     (void)state;
-    static const char *const bad[][3] = {{"top_p", "1.5", "0..1"}, {"top_p", "nan", "0..1"},       {"top_p", "", "0..1"},
-                                         {"top_k", "-1", "0.."},   {"temperature", "-0.1", "0.."}, {"num_predict", "1e3", "-1.."},
-                                         {"num_thread", "9999", "0..1024"}};
+    static const char *const bad[][3] = {
+        {"top_p", "1.5", "0..1"},         {"top_p", "nan", "0..1"},       {"top_p", "", "0..1"},
+        {"top_k", "-1", "0.."},           {"temperature", "-0.1", "0.."}, {"num_predict", "1e3", "-1.."},
+        {"num_thread", "9999", "0..1024"}};
     hl_options o;
     hl_options_init(&o);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -46,7 +47,7 @@ static void values_out_of_range_are_refused_with_the_range(void **state) {
 static void unknown_and_idle_options_are_told_apart(void **state) {
     (void)state;
     hl_options o;
-    hl_err     err = {0};
+    hl_err err = {0};
     hl_options_init(&o);
     assert_int_equal(hl_options_set(&o, "temprature", "1", &err), HL_E_NOT_FOUND);
     assert_non_null(strstr(err.text, "'temperature'"));
@@ -58,7 +59,7 @@ static void unknown_and_idle_options_are_told_apart(void **state) {
 static void stop_strings_add_up_without_doubles_and_within_a_limit(void **state) {
     (void)state;
     hl_options o;
-    hl_err     err = {0};
+    hl_err err = {0};
     hl_options_init(&o);
     for (int i = 0; i < HL_MAX_STOPS; i++) {
         char text[8];
@@ -87,8 +88,8 @@ static void list_one(void *user, const char *name, const char *value) {
 static void only_what_differs_is_listed(void **state) {
     (void)state;
     hl_options o, base;
-    hl_err     err = {0};
-    listed     l = {.text = ""};
+    hl_err err = {0};
+    listed l = {.text = ""};
     hl_options_init(&o);
     hl_options_init(&base);
     assert_int_equal(hl_options_set(&o, "temperature", "0.5", &err), HL_OK);
@@ -105,7 +106,8 @@ static void every_option_belongs_to_a_command_and_letters_are_unique(void **stat
     const hl_option *o, *p;
     for (size_t i = 0; (o = hl_option_at(i)); i++) {
         const hl_command *c = hl_command_find(o->command);
-        if (!c || strcmp(c->name, o->command) != 0) fail_msg("option --%s of unknown command %s", o->name, o->command);
+        if (!c || strcmp(c->name, o->command) != 0)
+            fail_msg("option --%s of unknown command %s", o->name, o->command);
         if (!hl_option_help(o) || !*hl_option_help(o)) fail_msg("option --%s has no help", o->name);
         for (size_t k = i + 1; (p = hl_option_at(k)); k++) {
             if (strcmp(o->command, p->command) != 0) continue;
@@ -119,23 +121,26 @@ static void arguments_are_counted_from_their_description(void **state) {
     (void)state;
     static const struct {
         const char *command;
-        size_t      n_min, n_max;
-    } cases[] = {{"run", 1, SIZE_MAX}, {"import", 2, SIZE_MAX}, {"list", 0, 1},         {"rm", 1, SIZE_MAX}, {"version", 0, 0},
-                 {"show", 1, 1},       {"score", 2, 2},         {"config", 0, SIZE_MAX}, {"cp", 2, 2}};
+        size_t n_min, n_max;
+    } cases[] = {{"run", 1, SIZE_MAX}, {"import", 2, SIZE_MAX}, {"list", 0, 1},
+                 {"rm", 1, SIZE_MAX},  {"version", 0, 0},       {"show", 1, 1},
+                 {"score", 2, 2},      {"config", 0, SIZE_MAX}, {"cp", 2, 2}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t n_min, n_max;
         hl_command_count_args(hl_command_find(cases[i].command), &n_min, &n_max);
-        if (n_min != cases[i].n_min || n_max != cases[i].n_max) fail_msg("%s: %zu..%zu", cases[i].command, n_min, n_max);
+        if (n_min != cases[i].n_min || n_max != cases[i].n_max)
+            fail_msg("%s: %zu..%zu", cases[i].command, n_min, n_max);
     }
 }
 
 static void options_and_words_may_be_mixed(void **state) {
     (void)state;
-    char       words[][24] = {"m", "-ostop=a", "hi", "--seed", "-1", "-o", "stop=b", "--think", "--ctx=64", "--", "--seed"};
-    char      *argv[11];
+    char words[][24] = {"m",      "-ostop=a", "hi",       "--seed", "-1",    "-o",
+                        "stop=b", "--think",  "--ctx=64", "--",     "--seed"};
+    char *argv[11];
     hl_config *c = NULL;
-    hl_args   *a = NULL;
-    hl_err     err = {0};
+    hl_args *a = NULL;
+    hl_err err = {0};
     for (size_t i = 0; i < 11; i++) argv[i] = words[i];
     assert_int_equal(hl_config_new(&c, &err), HL_OK);
     assert_int_equal(hl_args_new(hl_command_find("run"), 11, argv, c, &a, &err), HL_OK);

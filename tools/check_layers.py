@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Who may include whom: the table of ARCHITECTURE.md, checked. No exceptions file."""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.M)
+OTHERS = {  # libraries that are not libc, by what their headers begin with
+    "jansson": r"jansson\.h", "crypto": r"openssl/", "zlib": r"zlib\.h", "zstd": r"zstd\.h", "curl": r"curl/",
+    "pcre2": r"pcre2", "utf8proc": r"utf8proc", "sqlite": r"sqlite3\.h", "inih": r"ini\.h", "libedit": r"histedit\.h",
+    "microhttpd": r"microhttpd\.h"}
+# folder: (our headers it may include besides its own folder, libraries)
+RULES = {
+    "include/hyperlama": (["hyperlama/"], []),
+    "core/base": (["hyperlama/base.h", "hyperlama/status.def"], []),
+    "core/gguf": (["core/base/", "hyperlama/base.h"], []),
+    "core": (["core/", "hyperlama/base.h"], ["jansson", "crypto", "zlib", "zstd", "curl", "inih"]),
+    "engine/kernels": (["engine/quant/", "core/gguf/types", "core/base/mem.h", "hyperlama/base.h"], []),
+    "engine": (["engine/", "core/base/", "core/gguf/", "core/data/json.h", "hyperlama/"], ["jansson", "pcre2", "utf8proc"]),
+    "models": (["models/", "core/", "hyperlama/base.h", "hyperlama/models.h"], ["sqlite", "jansson"]),
+    "host": (["host/", "core/", "hyperlama/"], ["jansson"]),
+    "server": (["server/", "core/", "hyperlama/", "host/host.h", "host/options.h"], ["jansson", "microhttpd"]),
+    "cli": (["cli/", "core/", "hyperlama/", "host/host.h", "host/options.h", "server/server.h"], ["libedit"]),
+}
+
+
+def rule_of(path):
+    best = max((f for f in RULES if path.startswith(f + "/")), key=len, default=None)
+    return best, RULES.get(best)
+
+
+def main():
+    bad = []
+    for suffix in ("*.c", "*.h", "*.def"):
+        for file in ROOT.rglob(suffix):
+            path = file.relative_to(ROOT).as_posix()
+            folder, rule = rule_of(path)
+            if not rule:
+                continue
+            ours, libraries = rule
+            for name in INCLUDE.findall(file.read_text(errors="replace")):
+                if "/" not in name and (file.parent / name).exists():
+                    continue
+                if re.match(r"(core|engine|models|host|server|cli|hyperlama)/", name):
+                    full = name if not name.startswith("hyperlama/") else "include/" + name
+                    if not (full.startswith(folder + "/") or any(name.startswith(o) for o in ours)):
+                        bad.append(f"{path}: {folder} must not include {name}")
+                    continue
+                for library, pattern in OTHERS.items():
+                    if re.match(pattern, name) and library not in libraries:
+                        bad.append(f"{path}: {folder} must not use {library} ({name})")
+    print("\n".join(sorted(bad)) if bad else "layers: every include points the right way")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
