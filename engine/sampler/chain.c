@@ -10,32 +10,44 @@
 #include "core/base/mem.h"
 #include "engine/sampler/filters.h"
 
+static const float COLD = 1e-30f; /* its inverse is still a number; below it is greedy */
+
 struct hl_sampler {
-    hl_sampler_params p;      /* .bias points to `bias` */
-    int32_t           n_vocab;
-    int64_t           seed;
-    hl_random         random;
-    hl_penalties      penalties;
-    hl_logit_bias    *bias;
-    float            *logits;     /* [n_vocab] a copy to change; NULL when nothing changes them */
-    hl_candidate     *candidates; /* [top_k or n_vocab]; NULL when greedy */
+    hl_sampler_params p; /* .bias points to `bias` */
+    int32_t n_vocab;
+    int64_t seed;
+    hl_random random;
+    hl_penalties penalties;
+    hl_logit_bias *bias;
+    float *logits;            /* [n_vocab] a copy to change; NULL when nothing changes them */
+    hl_candidate *candidates; /* [top_k or n_vocab]; NULL when greedy */
 };
 
 /* from: Ollama's api.DefaultOptions, 2026 */
 void hl_sampler_params_init(hl_sampler_params *p) {
     *p = (hl_sampler_params){
-        .temperature = 0.8f, .top_k = 40, .top_p = 0.9f, .min_p = 0, .typical_p = 1,
-        .repeat_penalty = 1, .repeat_last_n = 64, .seed = -1,
+        .temperature = 0.8f,
+        .top_k = 40,
+        .top_p = 0.9f,
+        .min_p = 0,
+        .typical_p = 1,
+        .repeat_penalty = 1,
+        .repeat_last_n = 64,
+        .seed = -1,
     };
 }
 
 static hl_status check_range(const char *name, float value, float low, float high, hl_err *err) {
     if (value >= low && value <= high) return HL_OK;
-    return hl_fail(err, HL_E_ARG, "%s is %g, expected %g..%g", name, (double)value, (double)low, (double)high);
+    return hl_fail(err, HL_E_ARG, "%s is %g, expected %g..%g", name, (double)value, (double)low,
+                   (double)high);
 }
 
 static hl_status check_params(const hl_sampler_params *p, int32_t n_vocab, hl_err *err) {
-    const struct { const char *name; float value, low, high; } rows[] = {
+    const struct {
+        const char *name;
+        float value, low, high;
+    } rows[] = {
         {"temperature", p->temperature, 0, 1000},
         {"top_p", p->top_p, 0, 1},
         {"min_p", p->min_p, 0, 1},
@@ -49,14 +61,17 @@ static hl_status check_params(const hl_sampler_params *p, int32_t n_vocab, hl_er
         if (status != HL_OK) return status;
     }
     if (p->repeat_last_n < -1 || p->repeat_last_n > 1 << 24)
-        return hl_fail(err, HL_E_ARG, "repeat_last_n is %" PRId32 ", expected -1..%d", p->repeat_last_n, 1 << 24);
-    if (n_vocab < 1) return hl_fail(err, HL_E_ARG, "a vocabulary of %" PRId32 " tokens, expected at least 1", n_vocab);
+        return hl_fail(err, HL_E_ARG, "repeat_last_n is %" PRId32 ", expected -1..%d", p->repeat_last_n,
+                       1 << 24);
+    if (n_vocab < 1)
+        return hl_fail(err, HL_E_ARG, "a vocabulary of %" PRId32 " tokens, expected at least 1", n_vocab);
     for (size_t i = 0; i < p->n_bias; i++) {
         if (p->bias[i].token < 0 || p->bias[i].token >= n_vocab)
-            return hl_fail(err, HL_E_ARG, "logit_bias of token %" PRId32 ", expected 0..%" PRId32, p->bias[i].token,
-                           n_vocab - 1);
+            return hl_fail(err, HL_E_ARG, "logit_bias of token %" PRId32 ", expected 0..%" PRId32,
+                           p->bias[i].token, n_vocab - 1);
         if (isnan(p->bias[i].bias))
-            return hl_fail(err, HL_E_ARG, "logit_bias of token %" PRId32 " is not a number", p->bias[i].token);
+            return hl_fail(err, HL_E_ARG, "logit_bias of token %" PRId32 " is not a number",
+                           p->bias[i].token);
     }
     return HL_OK;
 }
@@ -64,7 +79,8 @@ static hl_status check_params(const hl_sampler_params *p, int32_t n_vocab, hl_er
 /* 31 bits: every client can send it back. */
 static int64_t seed_from_clock(const hl_sampler *s) {
     hl_random r;
-    hl_random_init(&r, (uint64_t)hl_clock_wall_ms() * 1000003u ^ (uint64_t)hl_clock_ns() ^ (uint64_t)(uintptr_t)s);
+    hl_random_init(&r, (uint64_t)hl_clock_wall_ms() * 1000003u ^ (uint64_t)hl_clock_ns() ^
+                           (uint64_t)(uintptr_t)s);
     return (int64_t)(hl_random_next(&r) * 2147483648.0);
 }
 
@@ -75,7 +91,7 @@ static bool is_greedy(const hl_sampler_params *p) {
 
 static hl_status make_buffers(hl_sampler *s, hl_err *err) {
     const hl_sampler_params *p = &s->p;
-    bool                     ok = true;
+    bool ok = true;
     if (p->n_bias) {
         s->bias = hl_new(p->n_bias, sizeof *s->bias);
         if (s->bias) memcpy(s->bias, p->bias, p->n_bias * sizeof *s->bias);
@@ -102,6 +118,7 @@ hl_status hl_sampler_new(const hl_sampler_params *p, int32_t n_vocab, hl_sampler
     hl_sampler *s = hl_new(1, sizeof *s);
     if (!s) return hl_fail(err, HL_E_NOMEM, "no memory for a sampler");
     s->p = *p;
+    if (p->temperature < COLD) s->p.temperature = 0;
     s->n_vocab = n_vocab;
     s->seed = p->seed < 0 ? seed_from_clock(s) : p->seed;
     hl_random_init(&s->random, (uint64_t)s->seed);
@@ -123,10 +140,13 @@ void hl_sampler_free(hl_sampler *s) {
     hl_free(s);
 }
 
-int64_t hl_sampler_seed(const hl_sampler *s) { return s->seed; }
+int64_t hl_sampler_seed(const hl_sampler *s) {
+    return s->seed;
+}
 
 void hl_sampler_accept(hl_sampler *s, int32_t token) {
-    if (token >= 0 && token < s->n_vocab && hl_penalties_on(&s->penalties)) hl_penalties_count(&s->penalties, token);
+    if (token >= 0 && token < s->n_vocab && hl_penalties_on(&s->penalties))
+        hl_penalties_count(&s->penalties, token);
 }
 
 static const float *changed_logits(hl_sampler *s, const float *logits) {
@@ -139,7 +159,7 @@ static const float *changed_logits(hl_sampler *s, const float *logits) {
 
 static int32_t largest(const float *logits, int32_t n) {
     int32_t best = 0;
-    float   max = hl_clean_logit(logits[0]);
+    float max = hl_clean_logit(logits[0]);
     for (int32_t i = 1; i < n; i++) {
         if (!(logits[i] > max)) continue;
         max = logits[i];
@@ -157,10 +177,10 @@ static int32_t largest_candidate(const hl_candidate *c, size_t n) {
 
 int32_t hl_sampler_sample(hl_sampler *s, const float *logits) {
     const hl_sampler_params *p = &s->p;
-    const float             *x = changed_logits(s, logits);
+    const float *x = changed_logits(s, logits);
     if (is_greedy(p)) return largest(x, s->n_vocab);
     hl_candidate *c = s->candidates;
-    size_t        n = hl_top_k(c, x, s->n_vocab, p->top_k);
+    size_t n = hl_top_k(c, x, s->n_vocab, p->top_k);
     n = hl_typical(c, n, p->typical_p);
     n = hl_top_p(c, n, p->top_p);
     n = hl_min_p(c, n, p->min_p);

@@ -7,13 +7,14 @@
 #include "engine/sampler/filters.h"
 
 double hl_weigh(hl_candidate *c, size_t n, float temperature) {
-    float  max = -INFINITY;
+    float max = -INFINITY;
     double sum = 0;
     for (size_t i = 0; i < n; i++)
         if (c[i].logit > max) max = c[i].logit;
-    const double scale = 1.0 / temperature;
+    if (max == -INFINITY) max = 0; /* then every weight is 0 */
+    const float scale = 1.0f / temperature;
     for (size_t i = 0; i < n; i++) {
-        c[i].weight = max == -INFINITY ? 0 : (float)exp(((double)c[i].logit - max) * scale);
+        c[i].weight = hl_exp_down((c[i].logit - max) * scale);
         sum += c[i].weight;
     }
     return sum;
@@ -32,7 +33,7 @@ static void swap(hl_candidate *a, hl_candidate *b) {
 static void sort_few(hl_candidate *c, size_t n) {
     for (size_t i = 1; i < n; i++) {
         const hl_candidate x = c[i];
-        size_t             j = i;
+        size_t j = i;
         for (; j > 0 && is_before(&x, &c[j - 1]); j--) c[j] = c[j - 1];
         c[j] = x;
     }
@@ -51,13 +52,13 @@ static size_t partition(hl_candidate *c, size_t n) {
     return end;
 }
 
-size_t hl_keep_mass(hl_candidate *c, size_t n, double mass) {
+/* Exact, for sets of any size; expected time linear. `held`: mass that is kept before c[0]. */
+static size_t keep_by_pivots(hl_candidate *c, size_t n, double held, double mass) {
     enum { FEW = 16 };
     size_t low = 0, high = n; /* the answer ends in (low, high] */
-    double held = 0;          /* by c[0, low) */
     while (high - low > FEW) {
         const size_t m = low + partition(c + low, high - low);
-        double       part = 0;
+        double part = 0;
         for (size_t i = low; i < m; i++) part += c[i].weight;
         if (m > low && held + part >= mass) {
             high = m;
@@ -75,8 +76,46 @@ size_t hl_keep_mass(hl_candidate *c, size_t n, double mass) {
     return high;
 }
 
+enum { N_BINS = 1024, BINS_PER_UNIT = 32 };
+
+static size_t bin_of(float max, float key) {
+    const float below = (max - key) * BINS_PER_UNIT;
+    return below < N_BINS - 1 ? (size_t)below : N_BINS - 1; /* also for what is no number */
+}
+
+/* Move what lies in bins [0, to) to the front, behind it what lies in bin `to`; returns where that begins. */
+static size_t gather(hl_candidate *c, size_t n, float max, size_t to, size_t *ret_end) {
+    size_t front = 0, end = 0; /* c[0, front) before bin `to`, c[front, end) in it */
+    for (size_t i = 0; i < n; i++) {
+        const size_t bin = bin_of(max, c[i].key);
+        if (bin > to) continue;
+        swap(&c[i], &c[end]);
+        if (bin < to) swap(&c[end], &c[front++]);
+        end++;
+    }
+    *ret_end = end;
+    return front;
+}
+
+/* A histogram of the keys tells where the answer ends up to one bin; only that bin is searched. */
+size_t hl_keep_mass(hl_candidate *c, size_t n, double mass) {
+    enum { MANY = 256 };
+    if (n < MANY) return keep_by_pivots(c, n, 0, mass);
+    double bins[N_BINS] = {0};
+    float max = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        if (c[i].key > max) max = c[i].key;
+    for (size_t i = 0; i < n; i++) bins[bin_of(max, c[i].key)] += c[i].weight;
+    double held = 0;
+    size_t to = 0;
+    while (to < N_BINS - 1 && held + bins[to] < mass) held += bins[to++];
+    size_t end = 0;
+    const size_t front = gather(c, n, max, to, &end);
+    return front + keep_by_pivots(c + front, end - front, held, mass);
+}
+
 int32_t hl_draw(const hl_candidate *c, size_t n, double sum, double u) {
-    double  left = u * sum;
+    double left = u * sum;
     int32_t id = c[0].id;
     for (size_t i = 0; i < n; i++) {
         if (c[i].weight <= 0) continue;

@@ -12,8 +12,10 @@
 #include "engine/sampler/filters.h"
 
 hl_status hl_penalties_init(hl_penalties *p, const hl_sampler_params *params, int32_t n_vocab, hl_err *err) {
-    *p = (hl_penalties){.repeat = params->repeat_penalty, .frequency = params->frequency_penalty,
-                        .presence = params->presence_penalty, .last_n = params->repeat_last_n};
+    *p = (hl_penalties){.repeat = params->repeat_penalty,
+                        .frequency = params->frequency_penalty,
+                        .presence = params->presence_penalty,
+                        .last_n = params->repeat_last_n};
     if ((p->repeat == 1 && p->frequency == 0 && p->presence == 0) || p->last_n == 0) return HL_OK;
     p->counts = hl_new((size_t)n_vocab, sizeof *p->counts);
     p->seen = hl_new((size_t)n_vocab, sizeof *p->seen);
@@ -31,7 +33,9 @@ void hl_penalties_done(hl_penalties *p) {
     hl_free(p->seen_at);
 }
 
-bool hl_penalties_on(const hl_penalties *p) { return p->counts != NULL; }
+bool hl_penalties_on(const hl_penalties *p) {
+    return p->counts != NULL;
+}
 
 static void forget(hl_penalties *p, int32_t token) {
     if (--p->counts[token] > 0) return;
@@ -42,8 +46,10 @@ static void forget(hl_penalties *p, int32_t token) {
 
 void hl_penalties_count(hl_penalties *p, int32_t token) {
     if (p->window) {
-        if (p->n_window == p->last_n) forget(p, p->window[p->at]);
-        else p->n_window++;
+        if (p->n_window == p->last_n)
+            forget(p, p->window[p->at]);
+        else
+            p->n_window++;
         p->window[p->at] = token;
         p->at = p->at + 1 == p->last_n ? 0 : p->at + 1;
     }
@@ -56,7 +62,7 @@ void hl_penalties_count(hl_penalties *p, int32_t token) {
 void hl_penalties_apply(const hl_penalties *p, float *logits) {
     for (int32_t i = 0; i < p->n_seen; i++) {
         const int32_t token = p->seen[i];
-        float         x = logits[token];
+        float x = logits[token];
         x = x > 0 ? x / p->repeat : x * p->repeat;
         logits[token] = x - (float)p->counts[token] * p->frequency - p->presence;
     }

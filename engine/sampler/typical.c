@@ -11,14 +11,14 @@ size_t hl_typical(hl_candidate *c, size_t n, float p) {
     if (p >= 1 || n <= 1) return n;
     const double sum = hl_weigh(c, n, 1);
     if (!(sum > 0)) return n;
-    double entropy = 0;
-    for (size_t i = 0; i < n; i++) {
-        const double q = c[i].weight / sum;
-        if (q > 0) entropy -= q * log(q);
-    }
-    for (size_t i = 0; i < n; i++) {
-        const double q = c[i].weight / sum;
-        c[i].key = q > 0 ? (float)-fabs(-log(q) - entropy) : -INFINITY;
-    }
+    float max = -INFINITY;
+    double expected = 0; /* of the logit below the largest: surprise, but for the same constant everywhere */
+    for (size_t i = 0; i < n; i++)
+        if (c[i].logit > max) max = c[i].logit;
+    for (size_t i = 0; i < n; i++)
+        if (c[i].weight > 0) expected += (double)c[i].weight * (max - c[i].logit);
+    expected /= sum;
+    for (size_t i = 0; i < n; i++)
+        c[i].key = c[i].weight > 0 ? -fabsf(max - c[i].logit - (float)expected) : -INFINITY;
     return hl_keep_mass(c, n, p * sum);
 }

@@ -14,8 +14,8 @@
 enum { JIT_STACK_MIN_BYTES = 64 << 10, JIT_STACK_MAX_BYTES = 64 << 20 };
 
 static const hl_pretokenizer pretokenizers[] = {
-#define WHOLE HL_PRE_WHOLE
-#define BOS   HL_PRE_BOS
+#define WHOLE                              HL_PRE_WHOLE
+#define BOS                                HL_PRE_BOS
 #define HL_PRETOKENIZER(name, rule, flags) {name, &hl_split_##rule, flags},
 #include "engine/tokenizer/pretokenizers.def"
 #undef HL_PRETOKENIZER
@@ -28,7 +28,7 @@ hl_status hl_pretokenizer_find(hl_view name, const hl_pretokenizer **ret, hl_err
         *ret = &pretokenizers[i];
         return HL_OK;
     }
-    char   rules[HL_ERR_TEXT_BYTES / 2];
+    char rules[HL_ERR_TEXT_BYTES / 2];
     size_t len = 0;
     rules[0] = '\0';
     for (size_t i = 0; i < n; i++) { /* the first name of each rule: all names would not fit an error */
@@ -39,8 +39,10 @@ hl_status hl_pretokenizer_find(hl_view name, const hl_pretokenizer **ret, hl_err
         memcpy(rules + len, pretokenizers[i].name, add + 1);
         len += add;
     }
-    return hl_fail(err, HL_E_UNSUPPORTED, "pre-tokenizer '%.*s' (tokenizer.ggml.pre) is not supported; "
-                   "supported are %s and their aliases", (int)(name.len < 64 ? name.len : 64), name.ptr, rules);
+    return hl_fail(err, HL_E_UNSUPPORTED,
+                   "pre-tokenizer '%.*s' (tokenizer.ggml.pre) is not supported; "
+                   "supported are %s and their aliases",
+                   (int)(name.len < 64 ? name.len : 64), name.ptr, rules);
 }
 
 static void *pcre_new(size_t n, void *user) {
@@ -56,12 +58,12 @@ static void pcre_free(void *p, void *user) {
 static hl_status compile(const char *pattern, void **ret_code, hl_err *err) {
     pcre2_general_context *memory = pcre2_general_context_create(pcre_new, pcre_free, NULL);
     pcre2_compile_context *context = memory ? pcre2_compile_context_create(memory) : NULL;
-    pcre2_code            *code = NULL;
-    int                    error = PCRE2_ERROR_NOMEMORY;
-    PCRE2_SIZE             at = 0;
+    pcre2_code *code = NULL;
+    int error = PCRE2_ERROR_NOMEMORY;
+    PCRE2_SIZE at = 0;
     if (context)
-        code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK,
-                             &error, &at, context);
+        code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+                             PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK, &error, &at, context);
     pcre2_compile_context_free(context);
     pcre2_general_context_free(memory);
     if (!code && (error == PCRE2_ERROR_NOMEMORY || error == PCRE2_ERROR_HEAP_FAILED))
@@ -93,7 +95,9 @@ void hl_split_state_done(hl_split_state *st) {
     *st = (hl_split_state){0};
 }
 
-static hl_status no_memory(hl_err *err) { return hl_fail(err, HL_E_NOMEM, "no memory to split a text"); }
+static hl_status no_memory(hl_err *err) {
+    return hl_fail(err, HL_E_NOMEM, "no memory to split a text");
+}
 
 static hl_status make_match(hl_split_state *st, hl_err *err) {
     if (st->match) return HL_OK;
@@ -119,18 +123,18 @@ static bool make_stack(hl_split_state *st) {
 
 typedef struct cutting {
     const hl_splitter *splitter;
-    hl_split_state    *state;
-    const char        *text;
-    hl_piece_fn       *fn;
-    void              *user;
+    hl_split_state *state;
+    const char *text;
+    hl_piece_fn *fn;
+    void *user;
 } cutting;
 
 /* Find the next match of `code` in piece[from, n). *ret_found is false when there is none. */
-static hl_status next_match(hl_split_state *st, const pcre2_code *code, const char *piece, size_t n, size_t from,
-                            bool *ret_found, hl_err *err) {
+static hl_status next_match(hl_split_state *st, const pcre2_code *code, const char *piece, size_t n,
+                            size_t from, bool *ret_found, hl_err *err) {
     for (;;) {
-        const int rc = pcre2_match(code, (PCRE2_SPTR)piece, n, from, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, st->match,
-                                   st->context);
+        const int rc = pcre2_match(code, (PCRE2_SPTR)piece, n, from, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY,
+                                   st->match, st->context);
         *ret_found = rc >= 0;
         if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH) return HL_OK;
         if (rc == PCRE2_ERROR_NOMEMORY || rc == PCRE2_ERROR_HEAPLIMIT) return no_memory(err);
@@ -144,8 +148,9 @@ static hl_status cut(const cutting *c, size_t i_code, size_t at, size_t n, hl_er
     if (i_code == c->splitter->n_codes) return c->fn(c->user, at, n, err);
     size_t done = 0;
     while (done < n) {
-        bool      found = false;
-        hl_status status = next_match(c->state, c->splitter->codes[i_code], c->text + at, n, done, &found, err);
+        bool found = false;
+        hl_status status =
+            next_match(c->state, c->splitter->codes[i_code], c->text + at, n, done, &found, err);
         if (status != HL_OK) return status;
         size_t start = n, end = n;
         if (found) {
@@ -161,8 +166,8 @@ static hl_status cut(const cutting *c, size_t i_code, size_t at, size_t n, hl_er
     return HL_OK;
 }
 
-hl_status hl_split(const hl_splitter *s, hl_split_state *st, const char *text, size_t n, hl_piece_fn *fn, void *user,
-                   hl_err *err) {
+hl_status hl_split(const hl_splitter *s, hl_split_state *st, const char *text, size_t n, hl_piece_fn *fn,
+                   void *user, hl_err *err) {
     const hl_status status = make_match(st, err);
     if (status != HL_OK) return status;
     const cutting c = {.splitter = s, .state = st, .text = text, .fn = fn, .user = user};

@@ -13,8 +13,8 @@
 enum { HL_SPLIT_MAX_PATTERNS = 8 };
 
 enum { /* flags of a row of pretokenizers.def */
-    HL_PRE_WHOLE = 1,
-    HL_PRE_BOS = 2,
+       HL_PRE_WHOLE = 1,
+       HL_PRE_BOS = 2,
 };
 
 typedef struct hl_split_rule {
@@ -23,9 +23,9 @@ typedef struct hl_split_rule {
 } hl_split_rule;
 
 typedef struct hl_pretokenizer { /* a row of pretokenizers.def */
-    const char          *name;
+    const char *name;
     const hl_split_rule *rule;
-    unsigned             flags;
+    unsigned flags;
 } hl_pretokenizer;
 
 /* The row of `name`.
@@ -35,19 +35,19 @@ HL_MUST_CHECK hl_status hl_pretokenizer_find(hl_view name, const hl_pretokenizer
 /* A rule with its patterns compiled: immutable, for any number of threads. */
 typedef struct hl_splitter {
     const hl_split_rule *rule;
-    void                *codes[HL_SPLIT_MAX_PATTERNS]; /* pcre2_code */
-    size_t               n_codes;
+    void *codes[HL_SPLIT_MAX_PATTERNS]; /* pcre2_code */
+    size_t n_codes;
 } hl_splitter;
 
 HL_MUST_CHECK hl_status hl_splitter_init(hl_splitter *s, const hl_split_rule *rule, hl_err *err);
-void                    hl_splitter_done(hl_splitter *s);
+void hl_splitter_done(hl_splitter *s);
 
 typedef hl_status hl_piece_fn(void *user, size_t at, size_t n, hl_err *err);
 
 /* One cutting of a text; belongs to one thread. Zero-initialise. */
 typedef struct hl_split_state {
-    void *match;     /* pcre2_match_data */
-    void *context;   /* pcre2_match_context; NULL until a pattern wanted more stack */
+    void *match;   /* pcre2_match_data */
+    void *context; /* pcre2_match_context; NULL until a pattern wanted more stack */
     void *jit_stack;
 } hl_split_state;
 

@@ -15,20 +15,20 @@
 
 /* Tokens that end an answer in any chat format we know, whatever the file says. */
 static const char *const END_NAMES[] = {
-    "<|eot_id|>",        /* Llama 3 */
+    "<|eot_id|>", /* Llama 3 */
     "<|eom_id|>",
-    "<|eot|>",           /* Llama 4 */
+    "<|eot|>", /* Llama 4 */
     "<|eom|>",
-    "<|im_end|>",        /* ChatML */
-    "<|end|>",           /* Phi 3 */
-    "<|return|>",        /* gpt-oss */
+    "<|im_end|>", /* ChatML */
+    "<|end|>",    /* Phi 3 */
+    "<|return|>", /* gpt-oss */
     "<|call|>",
     "<|flush|>",
     "<|calls|>",
-    "<end_of_turn>",     /* Gemma */
-    "<turn|>",           /* Gemma 4 */
+    "<end_of_turn>", /* Gemma */
+    "<turn|>",       /* Gemma 4 */
     "<|endoftext|>",
-    "<|end_of_text|>",   /* Granite */
+    "<|end_of_text|>", /* Granite */
     "<|end_of_turn|>",
     "<|END_OF_TURN_TOKEN|>", /* Command R */
     "<end_of_utterance>",    /* SmolVLM */
@@ -42,29 +42,50 @@ static const char *const END_NAMES[] = {
 
 /* Padding of code models: an answer that writes them is over. */
 static const char *const FILL_NAMES[] = {
-    "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<reponame>", "<repo_name>",
-    "<|file_sep|>", "<file_sep>",
+    "<|fim_pad|>", "<fim-pad>",  "<fim_pad>",   "<|fim_repo|>", "<|repo_name|>",
+    "<fim-repo>",  "<reponame>", "<repo_name>", "<|file_sep|>", "<file_sep>",
 };
 
 /* Marks around the gap of a code model. They end nothing, but a text may not forge them either. */
 #define DEEPSEEK_GAP(word) DEEPSEEK("fim\xE2\x96\x81" word)
 #define CODELLAMA(word)    "\xE2\x96\x81<" word ">"
 static const char *const GAP_NAMES[] = {
-    "<|fim_prefix|>",  "<fim-prefix>",  "<fim_prefix>",  DEEPSEEK_GAP("begin"), "<PRE>", CODELLAMA("PRE"), "<|code_prefix|>",
-    "<|fim_suffix|>",  "<fim-suffix>",  "<fim_suffix>",  DEEPSEEK_GAP("hole"),  "<SUF>", CODELLAMA("SUF"), "<|code_suffix|>",
-    "<|fim_middle|>",  "<fim-middle>",  "<fim_middle>",  DEEPSEEK_GAP("end"),   "<MID>", CODELLAMA("MID"), "<|code_middle|>",
+    "<|fim_prefix|>",
+    "<fim-prefix>",
+    "<fim_prefix>",
+    DEEPSEEK_GAP("begin"),
+    "<PRE>",
+    CODELLAMA("PRE"),
+    "<|code_prefix|>",
+    "<|fim_suffix|>",
+    "<fim-suffix>",
+    "<fim_suffix>",
+    DEEPSEEK_GAP("hole"),
+    "<SUF>",
+    CODELLAMA("SUF"),
+    "<|code_suffix|>",
+    "<|fim_middle|>",
+    "<fim-middle>",
+    "<fim_middle>",
+    DEEPSEEK_GAP("end"),
+    "<MID>",
+    CODELLAMA("MID"),
+    "<|code_middle|>",
 };
 
-static int32_t find_name(const hl_vocab *v, const char *name) { return hl_vocab_find(v, name, strlen(name)); }
+static int32_t find_name(const hl_vocab *v, const char *name) {
+    return hl_vocab_find(v, name, strlen(name));
+}
 
 /* An id of the file; what 32-bit files write for "none" (-1, 2^32 - 1) and a missing key give `absent`. */
-static hl_status get_id(const hl_tokenizer *t, const hl_gguf *g, const char *key, int32_t absent, int32_t *ret,
-                        hl_err *err) {
+static hl_status get_id(const hl_tokenizer *t, const hl_gguf *g, const char *key, int32_t absent,
+                        int32_t *ret, hl_err *err) {
     const hl_gguf_value *v = hl_gguf_find(g, key);
     *ret = absent < t->vocab.n ? absent : -1;
     if (!v) return HL_OK;
     uint64_t id = 0;
-    if (v->kind == HL_GGUF_I32 && memcmp(v->data, "\xFF\xFF\xFF\xFF", 4) == 0) id = UINT32_MAX;
+    if (v->kind == HL_GGUF_I32 && memcmp(v->data, "\xFF\xFF\xFF\xFF", 4) == 0)
+        id = UINT32_MAX;
     else {
         const hl_status status = hl_gguf_get_u64(g, key, &id, err);
         if (status != HL_OK) return status;
@@ -74,8 +95,8 @@ static hl_status get_id(const hl_tokenizer *t, const hl_gguf *g, const char *key
         return HL_OK;
     }
     if (id >= (uint64_t)t->vocab.n)
-        return hl_fail(err, HL_E_FORMAT, "key '%s' is %" PRIu64 ", expected less than %" PRId32 " (tokens)", key, id,
-                       t->vocab.n);
+        return hl_fail(err, HL_E_FORMAT, "key '%s' is %" PRIu64 ", expected less than %" PRId32 " (tokens)",
+                       key, id, t->vocab.n);
     *ret = (int32_t)id;
     return HL_OK;
 }
@@ -101,14 +122,15 @@ static void mark_names(hl_tokenizer *t, const char *const *names, size_t n, bool
 /* "</s>" ends a text where "<s>" begins one; Gemma has the two as tags of HTML. */
 static void mark_sentence_end(hl_tokenizer *t) {
     static const char *const name[] = {"</s>"};
-    const int32_t            start = find_name(&t->vocab, "<s>");
+    const int32_t start = find_name(&t->vocab, "<s>");
     if (start >= 0 && t->vocab.kinds[start] == HL_TOKEN_CONTROL) mark_names(t, name, 1, true);
 }
 
 static void find_ends(hl_tokenizer *t, const hl_gguf *g) {
     static const char *const keys[] = {
-        "tokenizer.ggml.eot_token_id",     "tokenizer.ggml.eom_token_id",     "tokenizer.ggml.fim_pad_token_id",
-        "tokenizer.ggml.fim_rep_token_id", "tokenizer.ggml.fim_sep_token_id",
+        "tokenizer.ggml.eot_token_id",     "tokenizer.ggml.eom_token_id",
+        "tokenizer.ggml.fim_pad_token_id", "tokenizer.ggml.fim_rep_token_id",
+        "tokenizer.ggml.fim_sep_token_id",
     };
     mark_names(t, END_NAMES, sizeof END_NAMES / sizeof *END_NAMES, true);
     mark_names(t, FILL_NAMES, sizeof FILL_NAMES / sizeof *FILL_NAMES, true);
@@ -126,13 +148,15 @@ static void find_ends(hl_tokenizer *t, const hl_gguf *g) {
     }
     /* gpt-oss: <|end|> closes a message, <|return|> and <|call|> close the answer. */
     const int32_t end = find_name(&t->vocab, "<|end|>");
-    if (end >= 0 && end != t->eos && find_name(&t->vocab, "<|return|>") >= 0 && find_name(&t->vocab, "<|call|>") >= 0)
+    if (end >= 0 && end != t->eos && find_name(&t->vocab, "<|return|>") >= 0 &&
+        find_name(&t->vocab, "<|call|>") >= 0)
         t->is_eog[end] = 0;
 }
 
 static bool name_contains(const hl_gguf *g, const char *what) {
     hl_view name = {0};
-    if (!hl_gguf_find(g, "general.name") || hl_gguf_get_text(g, "general.name", &name, NULL) != HL_OK) return false;
+    if (!hl_gguf_find(g, "general.name") || hl_gguf_get_text(g, "general.name", &name, NULL) != HL_OK)
+        return false;
     const size_t n = strlen(what);
     for (size_t at = 0; at + n <= name.len; at++) {
         size_t i = 0;
@@ -142,7 +166,7 @@ static bool name_contains(const hl_gguf *g, const char *what) {
     return false;
 }
 
-/* Phi 3 was trained with special tokens that swallow the white space behind them; its file says so by name only. */
+/* Phi 3 was trained with special tokens that swallow the white space behind them; only its name tells. */
 static hl_status find_space_eaters(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
     static const char *const plain[] = {"<unk>", "<s>", "<|endoftext|>"};
     if (!name_contains(g, "phi-3") && !name_contains(g, "phi3")) return HL_OK;
@@ -169,7 +193,8 @@ hl_status hl_tokenizer_load_roles(hl_tokenizer *t, const hl_gguf *g, hl_err *err
     const bool bos = spm || (t->pre && t->pre->flags & HL_PRE_BOS);
     if (status == HL_OK) status = get_switch(g, "tokenizer.ggml.add_bos_token", bos, &t->add_bos, err);
     if (status == HL_OK) status = get_switch(g, "tokenizer.ggml.add_eos_token", false, &t->add_eos, err);
-    if (status == HL_OK) status = get_switch(g, "tokenizer.ggml.add_space_prefix", spm, &t->add_space_prefix, err);
+    if (status == HL_OK)
+        status = get_switch(g, "tokenizer.ggml.add_space_prefix", spm, &t->add_space_prefix, err);
     if (status == HL_OK) find_ends(t, g);
     if (status == HL_OK) status = find_space_eaters(t, g, err);
     if (!spm) t->add_space_prefix = false;

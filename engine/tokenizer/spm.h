@@ -10,14 +10,14 @@
 
 typedef struct hl_spm {
     const hl_vocab *vocab;
-    int32_t         byte_ids[256];     /* token of "<0xNN>"; -1: none */
-    bool            joins_space[256];  /* some token has a U+2581 behind a character that ends in this byte */
+    int32_t byte_ids[256]; /* token of "<0xNN>"; -1: none */
+    bool joins_space[256]; /* some token has a U+2581 behind a character that ends in this byte */
 } hl_spm;
 
-void           hl_spm_load(hl_spm *s, const hl_vocab *v);
+void hl_spm_load(hl_spm *s, const hl_vocab *v);
 hl_merge_rules hl_spm_rules(const hl_spm *s);
 
-/* Length of the first piece of text[0, n): no token reaches over its end, so that pieces can be merged alone. */
+/* Length of the first piece of text[0, n): no token reaches over its end, so pieces can be merged alone. */
 size_t hl_spm_piece(const hl_spm *s, const char *text, size_t n);
 
 /* Spaces to U+2581; writes up to 3 n bytes and returns how many. */
@@ -25,6 +25,6 @@ size_t hl_spm_spell(const char *text, size_t n, char *ret);
 /* U+2581 to spaces. Writes at most `cap`, returns how many there are. */
 size_t hl_spm_unspell(hl_view text, char *ret, size_t cap);
 /* The byte of a token "<0xNN>"; -1 when it is spelled otherwise. */
-int    hl_spm_byte(hl_view text);
+int hl_spm_byte(hl_view text);
 
 #endif

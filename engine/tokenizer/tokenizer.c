@@ -13,24 +13,29 @@
 
 static hl_status find_model(const hl_gguf *g, hl_tokenizer_model *ret, hl_err *err) {
     static const char key[] = "tokenizer.ggml.model";
-    hl_view           name = {0};
-    if (!hl_gguf_find(g, key)) return hl_fail(err, HL_E_NOT_FOUND, "the file has no vocabulary ('%s' is absent)", key);
+    hl_view name = {0};
+    if (!hl_gguf_find(g, key))
+        return hl_fail(err, HL_E_NOT_FOUND, "the file has no vocabulary ('%s' is absent)", key);
     const hl_status status = hl_gguf_get_text(g, key, &name, err);
     if (status != HL_OK) return status;
     if (hl_view_is(name, "none") || hl_view_is(name, "no_vocab"))
-        return hl_fail(err, HL_E_NOT_FOUND, "the file has no vocabulary ('%s' is '%.*s')", key, (int)name.len, name.ptr);
-    if (hl_view_is(name, "gpt2")) *ret = HL_TOKENIZER_BPE;
-    else if (hl_view_is(name, "llama")) *ret = HL_TOKENIZER_SPM;
+        return hl_fail(err, HL_E_NOT_FOUND, "the file has no vocabulary ('%s' is '%.*s')", key, (int)name.len,
+                       name.ptr);
+    if (hl_view_is(name, "gpt2"))
+        *ret = HL_TOKENIZER_BPE;
+    else if (hl_view_is(name, "llama"))
+        *ret = HL_TOKENIZER_SPM;
     else
-        return hl_fail(err, HL_E_UNSUPPORTED, "tokenizer '%.*s' (%s) is not supported; supported are gpt2 and llama",
+        return hl_fail(err, HL_E_UNSUPPORTED,
+                       "tokenizer '%.*s' (%s) is not supported; supported are gpt2 and llama",
                        (int)(name.len < 64 ? name.len : 64), name.ptr, key);
     return HL_OK;
 }
 
 static hl_status load_bpe(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
     static const char key[] = "tokenizer.ggml.pre";
-    hl_view           pre = hl_view_of("default");
-    hl_status         status = hl_gguf_find(g, key) ? hl_gguf_get_text(g, key, &pre, err) : HL_OK;
+    hl_view pre = hl_view_of("default");
+    hl_status status = hl_gguf_find(g, key) ? hl_gguf_get_text(g, key, &pre, err) : HL_OK;
     if (status == HL_OK && pre.len == 0) pre = hl_view_of("default");
     if (status == HL_OK) status = hl_pretokenizer_find(pre, &t->pre, err);
     if (status == HL_OK) status = hl_splitter_init(&t->splitter, t->pre->rule, err);
@@ -41,7 +46,7 @@ static hl_status load_bpe(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
 
 hl_status hl_tokenizer_new(const hl_gguf *g, hl_tokenizer **ret_tokenizer, hl_err *err) {
     hl_tokenizer_model model = HL_TOKENIZER_BPE;
-    hl_status          status = find_model(g, &model, err);
+    hl_status status = find_model(g, &model, err);
     if (status != HL_OK) return status;
     hl_tokenizer *t = hl_new(1, sizeof *t);
     if (!t) return hl_fail(err, HL_E_NOMEM, "no memory for a tokenizer");
@@ -73,21 +78,38 @@ void hl_tokenizer_free(hl_tokenizer *t) {
     hl_free(t);
 }
 
-static bool in_range(const hl_tokenizer *t, int32_t id) { return id >= 0 && id < t->vocab.n; }
-
-int32_t hl_tokenizer_n_vocab(const hl_tokenizer *t) { return t->vocab.n; }
-int32_t hl_tokenizer_bos(const hl_tokenizer *t) { return t->bos; }
-int32_t hl_tokenizer_eos(const hl_tokenizer *t) { return t->eos; }
-bool    hl_tokenizer_is_eog(const hl_tokenizer *t, int32_t id) { return in_range(t, id) && t->is_eog[id]; }
-bool    hl_tokenizer_adds_bos(const hl_tokenizer *t) { return t->add_bos; }
-
-const char *hl_tokenizer_kind(const hl_tokenizer *t) { return t->kind; }
-
-static bool is_hidden(uint8_t kind) {
-    return kind == HL_TOKEN_CONTROL || kind == HL_TOKEN_UNKNOWN || kind == HL_TOKEN_UNUSED || kind == HL_TOKEN_UNDEFINED;
+static bool in_range(const hl_tokenizer *t, int32_t id) {
+    return id >= 0 && id < t->vocab.n;
 }
 
-bool hl_tokenizer_is_control(const hl_tokenizer *t, int32_t id) { return in_range(t, id) && is_hidden(t->vocab.kinds[id]); }
+int32_t hl_tokenizer_n_vocab(const hl_tokenizer *t) {
+    return t->vocab.n;
+}
+int32_t hl_tokenizer_bos(const hl_tokenizer *t) {
+    return t->bos;
+}
+int32_t hl_tokenizer_eos(const hl_tokenizer *t) {
+    return t->eos;
+}
+bool hl_tokenizer_is_eog(const hl_tokenizer *t, int32_t id) {
+    return in_range(t, id) && t->is_eog[id];
+}
+bool hl_tokenizer_adds_bos(const hl_tokenizer *t) {
+    return t->add_bos;
+}
+
+const char *hl_tokenizer_kind(const hl_tokenizer *t) {
+    return t->kind;
+}
+
+static bool is_hidden(uint8_t kind) {
+    return kind == HL_TOKEN_CONTROL || kind == HL_TOKEN_UNKNOWN || kind == HL_TOKEN_UNUSED ||
+           kind == HL_TOKEN_UNDEFINED;
+}
+
+bool hl_tokenizer_is_control(const hl_tokenizer *t, int32_t id) {
+    return in_range(t, id) && is_hidden(t->vocab.kinds[id]);
+}
 
 hl_view hl_tokenizer_spelling(const hl_tokenizer *t, int32_t id) {
     return in_range(t, id) ? hl_vocab_text(&t->vocab, id) : (hl_view){"", 0};
@@ -101,7 +123,7 @@ size_t hl_tokenizer_piece(const hl_tokenizer *t, int32_t id, bool with_special, 
     if (!in_range(t, id)) return 0;
     const hl_view text = hl_vocab_text(&t->vocab, id);
     const uint8_t kind = t->vocab.kinds[id];
-    const bool    hidden = is_hidden(kind);
+    const bool hidden = is_hidden(kind);
     if (hidden && !with_special) return 0;
     if (hidden || kind == HL_TOKEN_USER) { /* spelled as it stands in a text */
         if (cap) memcpy(buf, text.ptr, text.len < cap ? text.len : cap);
@@ -112,7 +134,8 @@ size_t hl_tokenizer_piece(const hl_tokenizer *t, int32_t id, bool with_special, 
         if (cap) buf[0] = (char)byte;
         return 1;
     }
-    return t->model == HL_TOKENIZER_BPE ? hl_bpe_unspell(&t->bpe, text, buf, cap) : hl_spm_unspell(text, buf, cap);
+    return t->model == HL_TOKENIZER_BPE ? hl_bpe_unspell(&t->bpe, text, buf, cap)
+                                        : hl_spm_unspell(text, buf, cap);
 }
 
 void hl_tokens_done(hl_tokens *list) {
@@ -124,7 +147,7 @@ hl_status hl_tokens_add(hl_tokens *list, const int32_t *ids, size_t n, hl_err *e
     size_t need = 0;
     if (!hl_add_size(list->n, n, &need)) return hl_fail(err, HL_E_NOMEM, "no memory for %zu tokens", n);
     if (need > list->cap) {
-        size_t   cap = list->cap < 32 ? 64 : 2 * list->cap;
+        size_t cap = list->cap < 32 ? 64 : 2 * list->cap;
         if (cap < need) cap = need;
         int32_t *p = hl_resize(list->ids, cap, sizeof *p);
         if (!p) return hl_fail(err, HL_E_NOMEM, "no memory for %zu tokens", need);

@@ -32,7 +32,7 @@ static uint64_t read32(const char *p) {
 /* Multiply-and-fold over 16 bytes at a time; the last block overlaps the one before it. */
 uint64_t hl_text_hash(const char *p, size_t n) {
     static const uint64_t k0 = 0x9E3779B97F4A7C15u, k1 = 0xD6E8FEB86659FD93u;
-    uint64_t              h = n * k0, a, b;
+    uint64_t h = n * k0, a, b;
     if (n >= 8) {
         const char *const end = p + n;
         for (; end - p > 16; p += 16) h = mix(read64(p) ^ k1, read64(p + 8) ^ h);
@@ -77,7 +77,7 @@ int32_t hl_vocab_find(const hl_vocab *v, const char *text, size_t n) {
 static void insert(hl_vocab *v, int32_t id, uint64_t h, hl_view text) {
     const uint32_t tag = (uint32_t)(h >> 32) >> v->id_bits;
     const uint32_t slot = tag << v->id_bits | (uint32_t)(id + 1);
-    uint32_t       i = (uint32_t)h & v->mask;
+    uint32_t i = (uint32_t)h & v->mask;
     for (; v->slots[i]; i = (i + 1) & v->mask) {
         if (v->slots[i] >> v->id_bits != tag) continue;
         const hl_view t = hl_vocab_text(v, (int32_t)(v->slots[i] & ((1u << v->id_bits) - 1)) - 1);
@@ -108,17 +108,18 @@ static void insert_all(hl_vocab *v) {
 
 static hl_status load_texts(hl_vocab *v, const hl_gguf_value *tokens, hl_err *err) {
     hl_gguf_strings it;
-    hl_view         text = {0};
+    hl_view text = {0};
     if (!hl_gguf_strings_init(&it, tokens))
         return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.tokens': expected an array of strings");
     for (int32_t id = 0; id < v->n; id++) {
         if (!hl_gguf_strings_next(&it, &text))
-            return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.tokens': ends after %" PRId32 " of %" PRId32
-                           " tokens", id, v->n);
+            return hl_fail(err, HL_E_FORMAT,
+                           "key 'tokenizer.ggml.tokens': ends after %" PRId32 " of %" PRId32 " tokens", id,
+                           v->n);
         if (id == 0) v->base = text.ptr;
         if (text.len > HL_TOKEN_MAX_BYTES)
-            return hl_fail(err, HL_E_FORMAT, "token %" PRId32 " has %zu bytes, expected at most %d", id, text.len,
-                           HL_TOKEN_MAX_BYTES);
+            return hl_fail(err, HL_E_FORMAT, "token %" PRId32 " has %zu bytes, expected at most %d", id,
+                           text.len, HL_TOKEN_MAX_BYTES);
         const ptrdiff_t at = text.ptr - v->base;
         if (at < 0 || (uint64_t)at > UINT32_MAX - 2 * HL_TOKEN_MAX_BYTES)
             return hl_fail(err, HL_E_FORMAT, "the texts of the vocabulary take more than 4 GiB");
@@ -146,8 +147,9 @@ static hl_status load_kinds(hl_vocab *v, const hl_gguf *g, hl_err *err) {
     const hl_gguf_value *kinds = hl_gguf_find(g, "tokenizer.ggml.token_type");
     if (!kinds) return HL_OK;
     if (kinds->kind != HL_GGUF_ARRAY || kinds->n != (uint64_t)v->n)
-        return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.token_type': %" PRIu64 " elements, expected an array of %"
-                       PRId32, kinds->n, v->n);
+        return hl_fail(err, HL_E_FORMAT,
+                       "key 'tokenizer.ggml.token_type': %" PRIu64 " elements, expected an array of %" PRId32,
+                       kinds->n, v->n);
     int64_t first = 0;
     if (!hl_gguf_elem_i64(kinds, 0, &first))
         return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.token_type': expected integers");
@@ -155,8 +157,8 @@ static hl_status load_kinds(hl_vocab *v, const hl_gguf *g, hl_err *err) {
     for (int32_t id = 0; id < v->n; id++) {
         const int64_t kind = kind_at(kinds, wide, id);
         if (kind < HL_TOKEN_UNDEFINED || kind > HL_TOKEN_BYTE)
-            return hl_fail(err, HL_E_FORMAT, "token %" PRId32 " is of type %" PRId64 ", expected %d..%d", id, kind,
-                           HL_TOKEN_UNDEFINED, HL_TOKEN_BYTE);
+            return hl_fail(err, HL_E_FORMAT, "token %" PRId32 " is of type %" PRId64 ", expected %d..%d", id,
+                           kind, HL_TOKEN_UNDEFINED, HL_TOKEN_BYTE);
         v->kinds[id] = (uint8_t)kind;
     }
     return HL_OK;
@@ -166,8 +168,10 @@ static hl_status load_scores(hl_vocab *v, const hl_gguf *g, hl_err *err) {
     const hl_gguf_value *scores = hl_gguf_find(g, "tokenizer.ggml.scores");
     if (!scores) return HL_OK;
     if (scores->kind != HL_GGUF_ARRAY || scores->elem_kind != HL_GGUF_F32 || scores->n != (uint64_t)v->n)
-        return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.scores': %" PRIu64 " elements, expected an array of %"
-                       PRId32 " f32", scores->n, v->n);
+        return hl_fail(err, HL_E_FORMAT,
+                       "key 'tokenizer.ggml.scores': %" PRIu64 " elements, expected an array of %" PRId32
+                       " f32",
+                       scores->n, v->n);
     v->scores = scores->data;
     return HL_OK;
 }
@@ -177,7 +181,8 @@ hl_status hl_vocab_load(hl_vocab *v, const hl_gguf *g, hl_err *err) {
     const hl_gguf_value *tokens = hl_gguf_find(g, "tokenizer.ggml.tokens");
     if (!tokens) return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.tokens' is missing");
     if (tokens->kind != HL_GGUF_ARRAY || tokens->n == 0 || tokens->n > HL_VOCAB_MAX_TOKENS)
-        return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.tokens': %" PRIu64 " elements, expected an array of 1..%d",
+        return hl_fail(err, HL_E_FORMAT,
+                       "key 'tokenizer.ggml.tokens': %" PRIu64 " elements, expected an array of 1..%d",
                        tokens->n, HL_VOCAB_MAX_TOKENS);
     v->n = (int32_t)tokens->n;
     while (1u << v->id_bits <= (uint32_t)v->n) v->id_bits++;

@@ -19,11 +19,11 @@ enum { FIX_MAX_TOKENS = 600 };
 
 typedef struct fix_vocab {
     hl_gguf_writer *w;
-    hl_view         texts[FIX_MAX_TOKENS], merges[FIX_MAX_TOKENS];
-    int32_t         kinds[FIX_MAX_TOKENS];
-    float           scores[FIX_MAX_TOKENS];
-    char            room[FIX_MAX_TOKENS * 16]; /* texts that are no literals */
-    size_t          n, n_merges, n_room;
+    hl_view texts[FIX_MAX_TOKENS], merges[FIX_MAX_TOKENS];
+    int32_t kinds[FIX_MAX_TOKENS];
+    float scores[FIX_MAX_TOKENS];
+    char room[FIX_MAX_TOKENS * 16]; /* texts that are no literals */
+    size_t n, n_merges, n_room;
 } fix_vocab;
 
 static inline fix_vocab *fix_new(const char *model, const char *pre) {
@@ -41,7 +41,9 @@ static inline int32_t fix_add(fix_vocab *f, const char *text, int32_t kind, floa
     return (int32_t)f->n++;
 }
 
-static inline void fix_merge(fix_vocab *f, const char *merge) { f->merges[f->n_merges++] = hl_view_of(merge); }
+static inline void fix_merge(fix_vocab *f, const char *merge) {
+    f->merges[f->n_merges++] = hl_view_of(merge);
+}
 
 static inline const char *fix_keep(fix_vocab *f, const char *text, size_t n) {
     char *p = f->room + f->n_room;
@@ -53,10 +55,10 @@ static inline const char *fix_keep(fix_vocab *f, const char *text, size_t n) {
 /* A letter of the byte alphabet for each of the 256 bytes: id of byte b is fix_byte(b). */
 static inline void fix_add_letters(fix_vocab *f) {
     for (uint32_t b = 0, other = 0x100; b < 256; b++) {
-        const bool     same = (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b != 0xAD);
+        const bool same = (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b != 0xAD);
         const uint32_t cp = same ? b : other++;
-        char           text[2] = {(char)cp, 0};
-        size_t         n = 1;
+        char text[2] = {(char)cp, 0};
+        size_t n = 1;
         if (cp >= 0x80) {
             text[0] = (char)(0xC0 | cp >> 6);
             text[1] = (char)(0x80 | (cp & 63));
@@ -74,7 +76,7 @@ static inline void fix_add_bytes(fix_vocab *f) { /* <0x00> ... <0xFF> */
     }
 }
 
-/* Write it, open it, load it; frees `f`. *ret_g is open when this returns HL_OK and when *ret_g is not NULL. */
+/* Write it, open it, load it; frees `f`. *ret_g is to be closed when it is not NULL. */
 static inline hl_status fix_load(fix_vocab *f, hl_gguf **ret_g, hl_tokenizer **ret_t, hl_err *err) {
     char path[] = "/tmp/hl_tokenizer_XXXXXX";
     hl_gguf_writer_add_texts(f->w, "tokenizer.ggml.tokens", f->n, f->texts);
