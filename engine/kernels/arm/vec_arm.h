@@ -12,8 +12,7 @@
 
 #include "engine/kernels/act_approx.h"
 #include "engine/kernels/kernel_list.h"
-
-#define HL_INLINE static inline __attribute__((always_inline))
+#include "engine/kernels/unroll.h"
 
 HL_INLINE float32x4_t hl_load_4(const float *p, size_t n_left) {
     if (n_left >= 4) return vld1q_f32(p);

@@ -8,7 +8,8 @@
 #ifndef HL_KERNELS_ATTEND_BODY_AVX512_H
 #define HL_KERNELS_ATTEND_BODY_AVX512_H
 
-#include "engine/kernels/x86/attend_tile.h"
+#include "engine/kernels/attend_tile.h"
+#include "engine/kernels/x86/exp_x86.h"
 
 /* acc + sum over 4 of k * q, k without its offset when HL_ATTEND_START is 0; else it is -128, and the sum
  * starts at -128 times the sum of q. */

@@ -8,6 +8,7 @@
 #include <immintrin.h>
 
 #include "engine/kernels/exp_approx.h"
+#include "engine/kernels/unroll.h"
 
 #if defined(__AVX2__)
 /* exp(r) - 1 of the reduced argument; n as integers. */
@@ -107,13 +108,5 @@ static inline float hl_max_lanes_16(__m512 a) {
     return hl_max_lanes_8(_mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)));
 }
 #endif
-
-/* For loops over registers, whose trip counts are constants after inlining. */
-#if defined(__clang__)
-#define HL_UNROLL _Pragma("unroll")
-#else
-#define HL_UNROLL _Pragma("GCC unroll 16")
-#endif
-#define HL_INLINE static inline __attribute__((always_inline))
 
 #endif

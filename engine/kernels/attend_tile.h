@@ -12,7 +12,7 @@
 
 #include "engine/kernels/clamp.h"
 #include "engine/kernels/kernel_list.h"
-#include "engine/kernels/x86/exp_x86.h"
+#include "engine/kernels/unroll.h"
 
 enum {
     TILE = 6,
@@ -25,7 +25,7 @@ enum {
 /* Ask for n_bytes from p on, into L2: into L1 there are too few requests at a time. The hardware alone does
  * not keep memory busy while a page is computed, and stops at every 4 KiB. */
 HL_INLINE void fetch(const uint8_t *p, size_t n_bytes) {
-    for (size_t i = 0; i < n_bytes; i += 64) _mm_prefetch((const char *)p + i, _MM_HINT_T1);
+    for (size_t i = 0; i < n_bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
 }
 
 /* One tile of queries and what is computed for it. */
