@@ -137,6 +137,8 @@ static void attend_split(const attend_ctx *c, const attend_item *it, const atten
     for (int32_t p = begin; p < end; p += HL_KV_PAGE_TOKENS)
         pages[(p - begin) / HL_KV_PAGE_TOKENS] =
             hl_kv_page(s->pool, s->blocks[p / HL_KV_PAGE_TOKENS], c->i_layer, it->kv);
+    /* The pages of the next split are far away in memory: let the kernel fetch ahead of itself. */
+    const bool         has_next = begin + HL_ATTEND_SPLIT <= it->last_pos;
     const hl_attend_in in = {
         .kv_type = hl_kv_pool_shape(s->pool)->type,
         .head_dim = f->m->hp.head_dim,
@@ -149,6 +151,9 @@ static void attend_split(const attend_ctx *c, const attend_item *it, const atten
         .pos_begin = begin,
         .pos_end = end,
         .pages = pages,
+        .next_page = has_next ? hl_kv_page(s->pool, s->blocks[(begin + HL_ATTEND_SPLIT) / HL_KV_PAGE_TOKENS], c->i_layer,
+                                           it->kv)
+                              : NULL,
     };
     f->k->attend(&in, o, max, sum, scratch);
 }

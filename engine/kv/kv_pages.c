@@ -43,8 +43,9 @@ hl_status hl_kv_pool_new(const hl_kv_shape *s, uint32_t n_blocks, hl_kv_pool **r
         p->data = NULL;
         goto fail;
     }
-    /* Large pages only where blocks are large: a huge page holds 2 MiB even when one position is used. */
-    if (p->block_bytes >= (2u << 20)) (void)madvise(p->data, p->total_bytes, MADV_HUGEPAGE);
+    /* Attention jumps from page to page: with small system pages the address translation costs more than the
+     * data. Blocks are handed out in ascending order, so little of a large page stays unused. */
+    (void)madvise(p->data, p->total_bytes, MADV_HUGEPAGE);
     for (uint32_t i = 0; i < n_blocks; i++) p->free_stack[i] = n_blocks - 1 - i;
     *ret_pool = p;
     return HL_OK;
