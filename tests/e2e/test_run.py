@@ -256,9 +256,18 @@ def test_score_prints_perplexity_and_positions(cli):
 
 
 def test_bench_reports_rates(cli):
-    out = json.loads(cli.ok("bench", cli.model(), "-p", "32", "-n", "8", "-r", "2", "--json"))
-    assert out["prefill_tokens_per_s"] > 0 and out["decode_tokens_per_s"] > 0
-    assert "tokens/s" in cli.ok("bench", cli.model(), "-p", "32", "-n", "8", "-r", "1", "-d", "16")
+    out = json.loads(cli.ok("bench", cli.model(), "-p", "32", "-n", "8", "-r", "2", "-m", "prefill,decode", "--json"))
+    values = {(r["metric"], r["n"]): r["value"] for r in out["results"]}
+    assert values["prefill", 32] > 0 and values["decode", 0] > 0 and values["read", 0] > 0
+    text = cli.ok("bench", cli.model(), "-n", "8", "-r", "1", "-d", "16", "-m", "depth,rows,load")
+    assert "tokens/s" in text and "load" in text and "of memory bandwidth" in text
+    lines = cli.ok("bench", cli.model(), "-p", "16", "-n", "4", "-r", "1", "-m", "prefill", "--tsv").splitlines()
+    assert lines[0].split("\t") == ["metric", "n", "value", "unit"] and lines[1].startswith("prefill\t16\t")
+
+
+def test_bench_names_an_unknown_metric(cli):
+    done = cli("bench", "m", "--metrics", "prefill,colour")
+    assert done.returncode == 2 and "'colour'" in done.stderr
 
 
 def test_two_imports_at_once_both_arrive(cli):

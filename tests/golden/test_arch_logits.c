@@ -108,7 +108,9 @@ static int check_folder(const char *folder) {
         const double all = compare(gguf_path, record, MAX_TOKENS, NULL, 2);
         const double one = compare(gguf_path, record, 1, NULL, 1);
         const double scalar = compare(gguf_path, record, 7, "scalar", 1);
-        const bool   ok = all <= limit && one == all && scalar == all; /* by default the very same bits */
+        /* The very same bits, but for bf16: the processor's own dot product rounds in its own way. */
+        const bool same_bits = one == all && (scalar == all || strstr(de->d_name, "bf16"));
+        const bool ok = all <= limit && scalar <= limit && same_bits;
         print_message("%-16s one pass %.2e, token by token %.2e, scalar %.2e, limit %.1e%s\n", de->d_name, all, one, scalar,
                       limit, ok ? "" : "   <-- too far");
         n_bad += !ok;
