@@ -15,10 +15,10 @@
 #include "core/base/map.h"
 #include "core/data/config_file.h"
 
-enum { EXIT_INTERRUPTED = 130, EXIT_PIPE = 141 }; /* 128 + the signal, as shells count */
+enum { EXIT_INTERRUPTED = 130, EXIT_PIPE = 141, EXIT_TERMINATED = 143 }; /* 128 + the signal, as shells count */
 
 static void on_stop(int signal_number) {
-    (void)signal_number;
+    if (signal_number == SIGTERM) hl_signal.leave = 1;
     const int n_before = hl_signal.stop;
     hl_signal.stop = n_before + 1;
     hl_runner *runner = atomic_load(&hl_signal.runner);
@@ -127,6 +127,7 @@ int main(int argc, char **argv, char **envp) {
         app.exit_code = EXIT_INTERRUPTED;
         status = HL_OK;
     }
+    if (hl_signal.leave && status == HL_OK) app.exit_code = EXIT_TERMINATED;
     if (status == HL_OK) status = finish_output(&app, &err);
     if (status != HL_OK) {
         (void)fflush(stdout);

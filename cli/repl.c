@@ -94,7 +94,7 @@ static bool answer_line(hl_talk *t, hl_edit *edit, const hl_str *line) {
     if (status != HL_OK && status != HL_E_CANCEL) hl_app_note(t->app, "error: %s", err.text);
     hl_signal.stop = 0;
     fputc('\n', t->app->out);
-    return !leave && !ferror(t->app->out);
+    return !leave && !hl_signal.leave && !ferror(t->app->out);
 }
 
 hl_status hl_repl(hl_talk *t, hl_err *err) {

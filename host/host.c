@@ -96,6 +96,10 @@ static hl_status find_stored(hl_host *h, const char *text, int how, hl_source *s
     hl_status status = hl_host_store(h, &store, err);
     if (status != HL_OK) return status;
     status = hl_store_open_model(store, text, how, &s->stored, err);
+    if (status == HL_E_NOT_FOUND && err && !strstr(err->text, "did you mean")) {
+        const hl_err why = *err;
+        return hl_fail(err, status, "%.300s; `hyperlama import FILE.gguf NAME` brings one in", why.text);
+    }
     if (status != HL_OK) return status;
     s->label = hl_strdup(s->stored->entry.text);
     s->paths = s->stored->shard_paths;

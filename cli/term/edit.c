@@ -79,6 +79,7 @@ static void suspend(hl_edit *e) {
 /* Read one byte. 1: there is one; 0: end; -1: Ctrl-C. */
 static int read_byte(hl_edit *e, char *ret) {
     for (;;) {
+        if (hl_signal.leave) return 0;
         if (hl_signal.stop) {
             e->is_interrupted = true;
             return -1;

@@ -11,7 +11,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 import tiny_model  # noqa: E402
 
-PROGRAM = os.environ.get("HL_PROGRAM") or str(ROOT / "out/release/hyperlama")
+PROGRAM = os.path.abspath(os.environ.get("HL_PROGRAM") or ROOT / "out/release/hyperlama")
 
 
 class Cli:

@@ -307,6 +307,17 @@ def test_a_resized_window_changes_the_wrapping(chat):
     assert t.end() == 0
 
 
+def test_a_request_to_end_is_heard_at_the_prompt_and_during_an_answer(chat):
+    t = chat()
+    t.process.send_signal(signal.SIGTERM)
+    assert t.end() == 143
+    t = chat("--ctx", "1000000", loop=True, n_ctx=1 << 20, pieces=("All", " work", " no", " play.\n"))
+    t.send("hi\r")
+    t.until("no play.")
+    t.process.send_signal(signal.SIGTERM)
+    assert t.end() == 143
+
+
 def test_a_terminal_that_goes_away_ends_the_chat(chat):
     t = chat()
     os.close(t.master)
