@@ -25,7 +25,7 @@ enum { MAX_LINE = 1 << 16, MAX_IDS = 2048, N_TOP = 20, MAX_GEN = 64 };
 
 typedef struct score {
     double   sum_abs; /* |logprob - exact| over the exact top 20 */
-    double   sum_kl;  /* sum p (ln p - ln q) over the exact top 20 */
+    double   sum_kl;  /* sum p (ln p - ln q) over the exact top 20 and the rest as one */
     uint64_t n_top, n_rows, n_same;
 } score;
 
@@ -64,13 +64,17 @@ static size_t parse_top(const char *line, hl_logprob *ret) {
 static void add(score *s, const hl_logprob *exact, size_t n, const float *got, int32_t best) {
     s->n_rows++;
     s->n_same += exact[0].token == best;
+    double rest_p = 1, rest_q = 1; /* all other tokens count as one */
     for (size_t i = 0; i < n; i++) {
         if (isnan(got[i])) continue; /* not in the reference's own top 20 */
         const double d = (double)exact[i].logprob - (double)got[i];
         s->sum_abs += fabs(d);
         s->sum_kl += exp((double)exact[i].logprob) * d;
         s->n_top++;
+        rest_p -= exp((double)exact[i].logprob);
+        rest_q -= exp((double)got[i]);
     }
+    if (rest_p > 1e-4 && rest_q > 1e-4) s->sum_kl += rest_p * log(rest_p / rest_q); /* else below the record's digits */
 }
 
 static void add_reference(score *s, const hl_logprob *exact, size_t n, const hl_logprob *ref, size_t n_ref) {
@@ -172,7 +176,7 @@ static void check_model(const char *file, const char *name) {
     hl_engine_free(e);
     assert_true(ours.n_rows >= 1000);
     assert_true(ours.sum_abs / (double)ours.n_top <= 1.05 * theirs.sum_abs / (double)theirs.n_top);
-    assert_true(ours.sum_kl / (double)ours.n_rows <= 1.1 * theirs.sum_kl / (double)theirs.n_rows);
+    assert_true(ours.sum_kl / (double)ours.n_rows <= 1.2 * theirs.sum_kl / (double)theirs.n_rows);
     assert_true((double)ours.n_same >= (double)theirs.n_same - 0.005 * (double)theirs.n_rows);
 }
 
