@@ -71,7 +71,8 @@ static bool copy_source(hl_template *t, hl_view source) {
 }
 
 static bool add_known_names(hl_template *t) {
-    return (t->sym_loop = hl_tmpl_sym(t, hl_view_of("loop"))) && (t->sym_caller = hl_tmpl_sym(t, hl_view_of("caller"))) &&
+    return (t->sym_loop = hl_tmpl_sym(t, hl_view_of("loop"))) &&
+           (t->sym_caller = hl_tmpl_sym(t, hl_view_of("caller"))) &&
            (t->sym_varargs = hl_tmpl_sym(t, hl_view_of("varargs"))) &&
            (t->sym_kwargs = hl_tmpl_sym(t, hl_view_of("kwargs")));
 }
@@ -80,14 +81,16 @@ hl_status hl_template_parse(hl_view source, hl_template **ret_template, hl_err *
     if (source.len > HL_TMPL_MAX_SOURCE_BYTES)
         return hl_fail(err, HL_E_LIMIT, "template of %zu bytes: expected at most %d", source.len,
                        HL_TMPL_MAX_SOURCE_BYTES);
-    if (!hl_utf8_is_valid(source.ptr, source.len)) return hl_fail(err, HL_E_FORMAT, "template is not valid UTF-8");
+    if (!hl_utf8_is_valid(source.ptr, source.len))
+        return hl_fail(err, HL_E_FORMAT, "template is not valid UTF-8");
     hl_template *t = hl_new(1, sizeof *t);
     if (!t) return hl_fail(err, HL_E_NOMEM, "template: no memory");
     hl_arena_init(&t->arena, MAX_TEMPLATE_BYTES);
     hl_ttoken *tokens = NULL;
     size_t     n_tokens = 0;
     hl_status  status = HL_OK;
-    if (!copy_source(t, source) || !add_known_names(t)) status = hl_fail(err, HL_E_NOMEM, "template: no memory");
+    if (!copy_source(t, source) || !add_known_names(t))
+        status = hl_fail(err, HL_E_NOMEM, "template: no memory");
     if (status == HL_OK) status = hl_tmpl_lex(t, &tokens, &n_tokens, err);
     if (status == HL_OK) status = hl_tmpl_parse_tokens(t, tokens, n_tokens, err);
     hl_free(tokens);
@@ -102,7 +105,8 @@ void hl_template_free(hl_template *t) {
     hl_free(t);
 }
 
-hl_status hl_template_render(const hl_template *t, const json_t *context, int64_t now_ms, hl_str *out, hl_err *err) {
+hl_status hl_template_render(const hl_template *t, const json_t *context, int64_t now_ms, hl_str *out,
+                             hl_err *err) {
     hl_tscope root = {0}, globals = {0};
     hl_trun   r = {.t = t, .context = context, .now_ms = now_ms, .out = out, .scope = &root, .root = &root,
                    .globals = &globals, .line = 1, .err = err};
@@ -112,9 +116,10 @@ hl_status hl_template_render(const hl_template *t, const json_t *context, int64_
     if (hl_trun_block(&r, t->body) != HL_TFLOW_NEXT && r.status == HL_OK)
         r.status = hl_fail(err, HL_E_INTERNAL, "template: left a loop that was not entered");
     if (r.status == HL_OK && out->failed)
-        r.status = out->len >= out->limit_bytes / 2
-                       ? hl_fail(err, HL_E_LIMIT, "template: output is longer than %zu bytes", out->limit_bytes)
-                       : hl_fail(err, HL_E_NOMEM, "template: no memory for the output");
+        r.status =
+            out->len >= out->limit_bytes / 2
+                ? hl_fail(err, HL_E_LIMIT, "template: output is longer than %zu bytes", out->limit_bytes)
+                : hl_fail(err, HL_E_NOMEM, "template: no memory for the output");
     hl_arena_done(&r.arena);
     hl_str_done(&r.scratch);
     if (r.status != HL_OK && out->ptr) { /* nothing half-written stays behind */
@@ -124,4 +129,6 @@ hl_status hl_template_render(const hl_template *t, const json_t *context, int64_
     return r.status;
 }
 
-bool hl_template_mentions(const hl_template *t, const char *name) { return hl_tmpl_find_sym(t, hl_view_of(name)) != NULL; }
+bool hl_template_mentions(const hl_template *t, const char *name) {
+    return hl_tmpl_find_sym(t, hl_view_of(name)) != NULL;
+}

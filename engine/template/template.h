@@ -24,8 +24,8 @@ void                    hl_template_free(hl_template *t); /* NULL is allowed */
  *
  * in     now_ms  wall time for strftime_now, milliseconds since 1970 UTC
  * fails  HL_E_FORMAT with line and cause (raise_exception's text included); HL_E_LIMIT; HL_E_NOMEM */
-HL_MUST_CHECK hl_status hl_template_render(const hl_template *t, const json_t *context, int64_t now_ms, hl_str *out,
-                                           hl_err *err);
+HL_MUST_CHECK hl_status hl_template_render(const hl_template *t, const json_t *context, int64_t now_ms,
+                                           hl_str *out, hl_err *err);
 
 /* Does the template mention this name (say "tools", "enable_thinking")? For capabilities. */
 bool hl_template_mentions(const hl_template *t, const char *name);

@@ -39,7 +39,9 @@ const hl_tdef *hl_tmethod_find(hl_tv of, hl_view name, bool *ret_unsafe) {
 
 size_t hl_tloop_length(const hl_tloop *l) { return l->n; }
 
-static hl_tv loop_item(const hl_tloop *l, size_t i) { return l->items ? l->items[i] : hl_tseq_at(l->of.u.seq, i); }
+static hl_tv loop_item(const hl_tloop *l, size_t i) {
+    return l->items ? l->items[i] : hl_tseq_at(l->of.u.seq, i);
+}
 
 static bool loop_attr(const hl_tloop *l, hl_view name, hl_tv *ret) {
     const int64_t i = (int64_t)l->i, n = (int64_t)l->n;
@@ -172,7 +174,8 @@ static bool slice_bounds(hl_trun *r, const hl_tv parts[3], int64_t n, int64_t re
         if (parts[i].kind != HL_TK_NONE && !hl_tv_is_int(parts[i]))
             return parts[i].kind == HL_TK_UNDEFINED
                        ? hl_trun_fail_undefined(r, parts[i])
-                       : hl_trun_fail(r, "slice bounds must be integers, found %s", hl_tv_type_name(parts[i]));
+                       : hl_trun_fail(r, "slice bounds must be integers, found %s",
+                                      hl_tv_type_name(parts[i]));
     ret[2] = parts[2].kind == HL_TK_NONE ? 1 : hl_tv_as_int(parts[2]);
     if (ret[2] == 0) return hl_trun_fail(r, "slice step cannot be 0");
     if (ret[2] == INT64_MIN) ret[2]++;

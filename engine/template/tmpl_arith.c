@@ -12,7 +12,8 @@
 static bool fail_types(hl_trun *r, const char *op, hl_tv a, hl_tv b) {
     if (a.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, a);
     if (b.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, b);
-    return hl_trun_fail(r, "unsupported operands for %s: %s and %s", op, hl_tv_type_name(a), hl_tv_type_name(b));
+    return hl_trun_fail(r, "unsupported operands for %s: %s and %s", op, hl_tv_type_name(a),
+                        hl_tv_type_name(b));
 }
 
 static bool add_text(hl_trun *r, hl_tv a, hl_tv b, hl_tv *ret) {
@@ -115,7 +116,9 @@ static bool float_arith(hl_trun *r, hl_top op, double a, double b, hl_tv *ret) {
     return true;
 }
 
-static bool is_repeatable(hl_tv v) { return v.kind == HL_TK_STR || v.kind == HL_TK_LIST || v.kind == HL_TK_TUPLE; }
+static bool is_repeatable(hl_tv v) {
+    return v.kind == HL_TK_STR || v.kind == HL_TK_LIST || v.kind == HL_TK_TUPLE;
+}
 
 bool hl_tv_arith(hl_trun *r, hl_top op, hl_tv a, hl_tv b, hl_tv *ret) {
     static const char *const names[] = {"+", "-", "*", "/", "//", "%", "**"};
@@ -127,7 +130,8 @@ bool hl_tv_arith(hl_trun *r, hl_top op, hl_tv a, hl_tv b, hl_tv *ret) {
         return add_seqs(r, a, b, ret);
     if (op == HL_TOP_MUL && is_repeatable(a) && hl_tv_is_int(b)) return repeat(r, a, hl_tv_as_int(b), ret);
     if (op == HL_TOP_MUL && hl_tv_is_int(a) && is_repeatable(b)) return repeat(r, b, hl_tv_as_int(a), ret);
-    if (op == HL_TOP_MOD && a.kind == HL_TK_STR && b.kind != HL_TK_UNDEFINED) return hl_tstr_percent(r, a, b, ret);
+    if (op == HL_TOP_MOD && a.kind == HL_TK_STR && b.kind != HL_TK_UNDEFINED)
+        return hl_tstr_percent(r, a, b, ret);
     return fail_types(r, names[op], a, b);
 }
 
@@ -145,6 +149,9 @@ bool hl_tv_test_op(hl_trun *r, hl_top op, hl_tv a, hl_tv b, bool *ret) {
         return true;
     }
     if (!hl_tv_compare(r, names[op - HL_TOP_LT], a, b, &order)) return false;
-    *ret = order != 2 && (op == HL_TOP_LT ? order < 0 : op == HL_TOP_LE ? order <= 0 : op == HL_TOP_GT ? order > 0 : order >= 0);
+    *ret = order != 2 && (op == HL_TOP_LT   ? order < 0
+                          : op == HL_TOP_LE ? order <= 0
+                          : op == HL_TOP_GT ? order > 0
+                                            : order >= 0);
     return true;
 }

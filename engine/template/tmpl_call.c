@@ -96,7 +96,8 @@ static bool bind(hl_trun *r, const hl_tdef *def, hl_targs *c) {
     }
     if (c->n_pos > n)
         return hl_trun_fail(r, "'%s' takes at most %zu arguments, found %zu", def->name, n, c->n_pos);
-    if (n_named < c->n_kw) return hl_trun_fail(r, "'%s' got a named argument that it does not have", def->name);
+    if (n_named < c->n_kw)
+        return hl_trun_fail(r, "'%s' got a named argument that it does not have", def->name);
     return true;
 }
 
@@ -118,7 +119,8 @@ static bool bind_params(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_ts
         for (size_t k = 0; k < c->n_kw; k++) {
             if (c->kw[k].name != p->sym) continue;
             if (i < c->n_pos)
-                return hl_trun_fail(r, "macro '%s' got two values for '%s'", m->node->sym->text.ptr, p->sym->text.ptr);
+                return hl_trun_fail(r, "macro '%s' got two values for '%s'", m->node->sym->text.ptr,
+                                    p->sym->text.ptr);
             value = c->kw[k].value;
         }
         if (value.kind == HL_TK_MISSING) {
@@ -150,14 +152,14 @@ static bool bind_rest(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tsco
         } else if (n->flags & HL_TN_USES_KWARGS) {
             if (!hl_tdict_put(r, kwargs.u.dict, hl_tv_str(name->text), c->kw[k].value)) return false;
         } else {
-            return hl_trun_fail(r, "macro '%s' takes no argument '%.*s'", n->sym->text.ptr, (int)name->text.len,
-                                name->text.ptr);
+            return hl_trun_fail(r, "macro '%s' takes no argument '%.*s'", n->sym->text.ptr,
+                                (int)name->text.len, name->text.ptr);
         }
     }
     const size_t n_more = c->n_pos > n_params ? c->n_pos - n_params : 0;
     if (n_more && !(n->flags & HL_TN_USES_VARARGS))
-        return hl_trun_fail(r, "macro '%s' takes at most %zu arguments, found %zu", n->sym->text.ptr, n_params,
-                            c->n_pos);
+        return hl_trun_fail(r, "macro '%s' takes at most %zu arguments, found %zu", n->sym->text.ptr,
+                            n_params, c->n_pos);
     if ((n->flags & HL_TN_USES_CALLER) && !is_param(m, r->t->sym_caller) &&
         !hl_tscope_set(r, scope, r->t->sym_caller, caller))
         return false;
@@ -194,12 +196,15 @@ bool hl_trun_call(hl_trun *r, hl_tv callee, hl_targs *c, hl_tv *ret) {
     switch ((hl_tkind)callee.kind) {
     case HL_TK_MACRO: return hl_trun_call_macro(r, callee.u.macro, c, ret);
     case HL_TK_BUILTIN: return hl_trun_call_def(r, callee.u.def, c, ret);
-    case HL_TK_METHOD: c->self = callee.u.bound->self; return hl_trun_call_def(r, callee.u.bound->def, c, ret);
+    case HL_TK_METHOD:
+        c->self = callee.u.bound->self;
+        return hl_trun_call_def(r, callee.u.bound->def, c, ret);
     case HL_TK_JOINER:
     case HL_TK_CYCLER: return call_stateful(r, callee, c, ret);
     case HL_TK_UNDEFINED: return hl_trun_fail_undefined(r, callee);
     case HL_TK_LOOP:
-        if (c->n_pos != 1 || c->n_kw) return hl_trun_fail(r, "loop() takes 1 argument, found %zu", c->n_pos + c->n_kw);
+        if (c->n_pos != 1 || c->n_kw)
+            return hl_trun_fail(r, "loop() takes 1 argument, found %zu", c->n_pos + c->n_kw);
         return hl_trun_loop_again(r, callee.u.loop, c->pos[0], ret);
     default: return hl_trun_fail(r, "%s is not callable", hl_tv_type_name(callee));
     }
@@ -208,7 +213,8 @@ bool hl_trun_call(hl_trun *r, hl_tv callee, hl_targs *c, hl_tv *ret) {
 bool hl_targ_int(hl_trun *r, hl_tv v, const char *what, int64_t if_missing, int64_t *ret) {
     *ret = if_missing;
     if (v.kind == HL_TK_MISSING) return true;
-    if (!hl_tv_is_int(v)) return hl_trun_fail(r, "'%s' must be an integer, found %s", what, hl_tv_type_name(v));
+    if (!hl_tv_is_int(v))
+        return hl_trun_fail(r, "'%s' must be an integer, found %s", what, hl_tv_type_name(v));
     *ret = hl_tv_as_int(v);
     return true;
 }

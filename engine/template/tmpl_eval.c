@@ -27,7 +27,8 @@ static bool assign_attribute(hl_trun *r, const hl_tn *target, hl_tv value) {
     if (!hl_trun_find_name(r, target->sym, &ns)) return false;
     if (ns.kind != HL_TK_NAMESPACE)
         return hl_trun_fail(r, "cannot assign attribute '%.*s' of '%s': %s, expected a namespace",
-                            (int)target->value.len, target->value.u.s, target->sym->text.ptr, hl_tv_type_name(ns));
+                            (int)target->value.len, target->value.u.s, target->sym->text.ptr,
+                            hl_tv_type_name(ns));
     hl_tv *old = hl_tdict_find_text(r, ns.u.dict, hl_tv_view(target->value));
     if (old) *old = value;
     return old || hl_tdict_put(r, ns.u.dict, target->value, value);
@@ -177,7 +178,8 @@ static bool make_macro(hl_trun *r, const hl_tn *n, hl_tv *ret) {
 static bool run_call_block(hl_trun *r, const hl_tn *n) {
     hl_tv    callee, caller, result;
     hl_targs c = {0};
-    if (!hl_trun_eval(r, n->b->a, &callee) || !hl_trun_eval_args(r, n->b->b, &c) || !make_macro(r, n, &caller))
+    if (!hl_trun_eval(r, n->b->a, &callee) || !hl_trun_eval_args(r, n->b->b, &c) ||
+        !make_macro(r, n, &caller))
         return false;
     hl_tvar *kw = hl_trun_get(r, c.n_kw + 1, sizeof *kw);
     if (!kw) return false;

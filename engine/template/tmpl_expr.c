@@ -35,7 +35,8 @@ static bool eval_comparison(hl_trun *r, const hl_tn *n, hl_tv *ret) {
     if (!hl_trun_eval(r, n->a, &left)) return false;
     for (const hl_tn *o = n->b; o && holds; o = o->next) {
         hl_tv right;
-        if (!hl_trun_eval(r, o->a, &right) || !hl_tv_test_op(r, (hl_top)o->op, left, right, &holds)) return false;
+        if (!hl_trun_eval(r, o->a, &right) || !hl_tv_test_op(r, (hl_top)o->op, left, right, &holds))
+            return false;
         left = right;
     }
     *ret = hl_tv_bool(holds);
@@ -73,8 +74,8 @@ static bool eval_item(hl_trun *r, const hl_tn *n, hl_tv *ret) {
     hl_tv of, key, stop, step;
     if (!hl_trun_eval(r, n->a, &of)) return false;
     if (n->b->kind != HL_TN_SLICE) return hl_trun_eval(r, n->b, &key) && hl_tv_get_item(r, of, key, ret);
-    return eval_optional(r, n->b->a, &key) && eval_optional(r, n->b->b, &stop) && eval_optional(r, n->b->c, &step) &&
-           hl_tv_get_slice(r, of, key, stop, step, ret);
+    return eval_optional(r, n->b->a, &key) && eval_optional(r, n->b->b, &stop) &&
+           eval_optional(r, n->b->c, &step) && hl_tv_get_slice(r, of, key, stop, step, ret);
 }
 
 /* x.method(...) skips making the bound method a value. */
@@ -133,7 +134,8 @@ static bool eval_node(hl_trun *r, const hl_tn *n, hl_tv *ret) {
     case HL_TN_NEG:
     case HL_TN_POS: return eval_sign(r, n, ret);
     case HL_TN_BINARY:
-        return hl_trun_eval(r, n->a, &a) && hl_trun_eval(r, n->b, &b) && hl_tv_arith(r, (hl_top)n->op, a, b, ret);
+        return hl_trun_eval(r, n->a, &a) && hl_trun_eval(r, n->b, &b) &&
+               hl_tv_arith(r, (hl_top)n->op, a, b, ret);
     case HL_TN_COMPARE: return eval_comparison(r, n, ret);
     case HL_TN_CONCAT: return eval_concat(r, n, ret);
     case HL_TN_COND: return eval_condition(r, n, ret);

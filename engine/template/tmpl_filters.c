@@ -36,7 +36,8 @@ bool hl_tfilter_default(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 
 bool hl_tfilter_items(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (c->self.kind == HL_TK_UNDEFINED) return hl_tv_new_seq(r, HL_TK_GEN, 0, ret);
-    if (c->self.kind != HL_TK_DICT) return hl_trun_fail(r, "items: expected a dict, found %s", hl_tv_type_name(c->self));
+    if (c->self.kind != HL_TK_DICT)
+        return hl_trun_fail(r, "items: expected a dict, found %s", hl_tv_type_name(c->self));
     if (!hl_tv_view_of(r, c->self.u.dict, 'i', ret)) return false;
     ret->kind = HL_TK_GEN;
     return true;
@@ -165,12 +166,14 @@ bool hl_tfilter_round(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (c->a[1].kind != HL_TK_MISSING && !hl_targ_str(r, c->a[1], "method", &method)) return false;
     if (hl_view_is(method, "common")) {
         if (hl_tv_is_int(c->self) && precision >= 0) *ret = hl_tv_int(hl_tv_as_int(c->self));
-        else if (hl_tv_is_int(c->self)) *ret = hl_tv_int((int64_t)round_decimal(hl_tv_as_float(c->self), precision));
+        else if (hl_tv_is_int(c->self))
+            *ret = hl_tv_int((int64_t)round_decimal(hl_tv_as_float(c->self), precision));
         else *ret = hl_tv_float(round_decimal(c->self.u.f, precision));
         return true;
     }
     const bool up = hl_view_is(method, "ceil");
-    if (!up && !hl_view_is(method, "floor")) return hl_trun_fail(r, "round: method must be common, ceil or floor");
+    if (!up && !hl_view_is(method, "floor"))
+        return hl_trun_fail(r, "round: method must be common, ceil or floor");
     const double unit = pow(10, (double)precision), x = hl_tv_as_float(c->self) * unit;
     *ret = hl_tv_float((up ? ceil(x) : floor(x)) / unit);
     return true;
@@ -207,6 +210,8 @@ bool hl_tfilter_filesizeformat(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     }
     if (n == 1) hl_str_add_text(&r->scratch, "1 Byte");
     else if (n < base) hl_str_add_format(&r->scratch, "%.0f Bytes", trunc(n));
-    else hl_str_add_format(&r->scratch, "%.1f %c%s", n / unit, binary && i == 0 ? 'K' : units[i], binary ? "iB" : "B");
+    else
+        hl_str_add_format(&r->scratch, "%.1f %c%s", n / unit, binary && i == 0 ? 'K' : units[i],
+                          binary ? "iB" : "B");
     return hl_trun_end(r, mark, ret);
 }

@@ -69,11 +69,13 @@ bool hl_tfilter_map(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     const hl_tv *attribute = find_kw(c, "attribute");
     if (!hl_tv_truth(c->self)) return hl_tv_new_seq(r, HL_TK_GEN, 0, ret); /* none and 0, too, are no items */
     if (c->n_pos == 0 && attribute) return map_attribute(r, c, *attribute, ret);
-    if (c->n_pos == 0 || !hl_tv_is_str(c->pos[0])) return hl_trun_fail(r, "map: expected the name of a filter");
+    if (c->n_pos == 0 || !hl_tv_is_str(c->pos[0]))
+        return hl_trun_fail(r, "map: expected the name of a filter");
     const hl_tdef *def = hl_tfilter_find(hl_tv_view(c->pos[0]));
     if (!def) return hl_trun_fail(r, "there is no filter named '%.*s'", (int)c->pos[0].len, c->pos[0].u.s);
     hl_titer it;
-    if (!hl_titer_init(r, c->self, &it) || !hl_tv_new_list(r, HL_TK_GEN, ret) || !hl_trun_enter(r)) return false;
+    if (!hl_titer_init(r, c->self, &it) || !hl_tv_new_list(r, HL_TK_GEN, ret) || !hl_trun_enter(r))
+        return false;
     for (hl_tv v, got; hl_titer_next(&it, &v);) {
         hl_targs args = {.self = v, .pos = c->pos + 1, .n_pos = c->n_pos - 1, .kw = c->kw, .n_kw = c->n_kw};
         if (!hl_trun_call_def(r, def, &args, &got) || !hl_tv_append(r, *ret, got)) return false;
@@ -91,25 +93,36 @@ static bool select_items(hl_trun *r, const hl_targs *c, bool by_attribute, bool 
     if (c->n_pos > at) {
         const hl_tv name = c->pos[at];
         def = hl_tv_is_str(name) ? hl_ttest_find(hl_tv_view(name)) : NULL;
-        if (!def) return hl_trun_fail(r, "there is no test named '%.*s'", hl_tv_is_str(name) ? (int)name.len : 0, name.u.s);
+        if (!def)
+            return hl_trun_fail(r, "there is no test named '%.*s'", hl_tv_is_str(name) ? (int)name.len : 0,
+                                name.u.s);
     }
     if (!hl_titer_init(r, c->self, &it) || !hl_tv_new_list(r, HL_TK_GEN, ret)) return false;
     for (hl_tv v, got; hl_titer_next(&it, &v);) {
         hl_tv what = v;
         if (by_attribute && !hl_tv_get_path(r, v, c->pos[0], &what)) return false;
         got = what;
-        hl_targs args = {.self = what, .pos = c->pos + at + 1, .n_pos = def ? c->n_pos - at - 1 : 0, .kw = c->kw,
-                         .n_kw = c->n_kw};
+        hl_targs args = {.self = what, .kw = c->kw, .n_kw = c->n_kw};
+        if (def) args.pos = c->pos + at + 1;
+        if (def) args.n_pos = c->n_pos - at - 1;
         if (def && !hl_trun_call_def(r, def, &args, &got)) return false;
         if (!hl_trun_steps(r, 1) || (hl_tv_truth(got) == keep && !hl_tv_append(r, *ret, v))) return false;
     }
     return true;
 }
 
-bool hl_tfilter_select(hl_trun *r, const hl_targs *c, hl_tv *ret) { return select_items(r, c, false, true, ret); }
-bool hl_tfilter_reject(hl_trun *r, const hl_targs *c, hl_tv *ret) { return select_items(r, c, false, false, ret); }
-bool hl_tfilter_selectattr(hl_trun *r, const hl_targs *c, hl_tv *ret) { return select_items(r, c, true, true, ret); }
-bool hl_tfilter_rejectattr(hl_trun *r, const hl_targs *c, hl_tv *ret) { return select_items(r, c, true, false, ret); }
+bool hl_tfilter_select(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return select_items(r, c, false, true, ret);
+}
+bool hl_tfilter_reject(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return select_items(r, c, false, false, ret);
+}
+bool hl_tfilter_selectattr(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return select_items(r, c, true, true, ret);
+}
+bool hl_tfilter_rejectattr(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return select_items(r, c, true, false, ret);
+}
 
 /* --- order --------------------------------------------------------------------------------- */
 
@@ -125,8 +138,10 @@ static bool fold_key(hl_trun *r, bool case_sensitive, hl_tv *key) {
 /* The key of one item: itself, an attribute, or a tuple of attributes "a,b". */
 static bool get_key(hl_trun *r, hl_tv item, hl_tv attribute, bool case_sensitive, hl_tv *ret) {
     *ret = item;
-    if (attribute.kind == HL_TK_MISSING || attribute.kind == HL_TK_NONE) return fold_key(r, case_sensitive, ret);
-    const bool several = attribute.kind == HL_TK_STR && attribute.len && memchr(attribute.u.s, ',', attribute.len);
+    if (attribute.kind == HL_TK_MISSING || attribute.kind == HL_TK_NONE)
+        return fold_key(r, case_sensitive, ret);
+    const bool several =
+        attribute.kind == HL_TK_STR && attribute.len && memchr(attribute.u.s, ',', attribute.len);
     if (!several) return hl_tv_get_path(r, item, attribute, ret) && fold_key(r, case_sensitive, ret);
     if (!hl_tv_new_list(r, HL_TK_TUPLE, ret)) return false;
     for (hl_view rest = hl_tv_view(attribute);;) {
@@ -158,7 +173,8 @@ static bool merge_sort(hl_trun *r, keyed *items, keyed *spare, size_t n, bool wr
             size_t       i = lo, j = mid;
             for (size_t k = lo; k < hi; k++) {
                 int order = 0;
-                if (i < mid && j < hi && !order_of(r, items[j].key, items[i].key, wrapped, &order)) return false;
+                if (i < mid && j < hi && !order_of(r, items[j].key, items[i].key, wrapped, &order))
+                    return false;
                 const bool right_first = order != 2 && (reverse ? order > 0 : order < 0);
                 spare[k] = i < mid && (j >= hi || !right_first) ? items[i++] : items[j++];
             }
@@ -168,14 +184,16 @@ static bool merge_sort(hl_trun *r, keyed *items, keyed *spare, size_t n, bool wr
     return true;
 }
 
-static bool make_keyed(hl_trun *r, hl_tv of, hl_tv attribute, bool case_sensitive, keyed **ret, size_t *ret_n) {
+static bool make_keyed(hl_trun *r, hl_tv of, hl_tv attribute, bool case_sensitive, keyed **ret,
+                       size_t *ret_n) {
     hl_tv *items = NULL;
     if (!hl_tv_to_items(r, of, &items, ret_n)) return false;
     keyed *all = hl_trun_get(r, *ret_n + 1, sizeof *all);
     if (!all) return false;
     for (size_t i = 0; i < *ret_n; i++) {
         all[i].value = items[i];
-        if (!hl_trun_steps(r, 1) || !get_key(r, items[i], attribute, case_sensitive, &all[i].key)) return false;
+        if (!hl_trun_steps(r, 1) || !get_key(r, items[i], attribute, case_sensitive, &all[i].key))
+            return false;
     }
     *ret = all;
     return true;
@@ -205,10 +223,12 @@ bool hl_tfilter_dictsort(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     keyed  *all = NULL;
     size_t  n = 0;
     if (c->self.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, c->self);
-    if (c->self.kind != HL_TK_DICT) return hl_trun_fail(r, "dictsort: expected a dict, found %s", hl_tv_type_name(c->self));
+    if (c->self.kind != HL_TK_DICT)
+        return hl_trun_fail(r, "dictsort: expected a dict, found %s", hl_tv_type_name(c->self));
     if (c->a[1].kind != HL_TK_MISSING && !hl_targ_str(r, c->a[1], "by", &by)) return false;
     const bool by_value = hl_view_is(by, "value");
-    if (!by_value && !hl_view_is(by, "key")) return hl_trun_fail(r, "dictsort: 'by' must be \"key\" or \"value\"");
+    if (!by_value && !hl_view_is(by, "key"))
+        return hl_trun_fail(r, "dictsort: 'by' must be \"key\" or \"value\"");
     return hl_tv_view_of(r, c->self.u.dict, 'i', &pairs) &&
            make_keyed(r, pairs, hl_tv_int(by_value), hl_tv_truth(c->a[0]), &all, &n) &&
            sort_keyed(r, all, n, false, hl_tv_truth(c->a[2])) && to_list(r, all, n, HL_TK_LIST, ret);
@@ -257,11 +277,13 @@ bool hl_tfilter_sum(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return true;
 }
 
-static bool add_group(hl_trun *r, const keyed *all, size_t from, size_t to, hl_tv attribute, hl_tv if_missing, hl_tv list) {
+static bool add_group(hl_trun *r, const keyed *all, size_t from, size_t to, hl_tv attribute, hl_tv if_missing,
+                      hl_tv list) {
     hl_tv group, items, key;
     if (!hl_tv_get_path(r, all[from].value, attribute, &key)) return false; /* as written, not folded */
     if (key.kind == HL_TK_UNDEFINED && if_missing.kind != HL_TK_MISSING) key = if_missing;
-    if (!to_list(r, all + from, to - from, HL_TK_LIST, &items) || !hl_tv_new_pair(r, key, items, &group)) return false;
+    if (!to_list(r, all + from, to - from, HL_TK_LIST, &items) || !hl_tv_new_pair(r, key, items, &group))
+        return false;
     group.flags = HL_TF_GROUP;
     return hl_tv_append(r, list, group);
 }
@@ -300,7 +322,8 @@ bool hl_tfilter_batch(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_tv  *items = NULL;
     size_t  n = 0;
     int64_t count = 0;
-    if (!hl_targ_int(r, c->a[0], "linecount", 1, &count) || !hl_tv_to_items(r, c->self, &items, &n)) return false;
+    if (!hl_targ_int(r, c->a[0], "linecount", 1, &count) || !hl_tv_to_items(r, c->self, &items, &n))
+        return false;
     if (count < 1) return hl_trun_fail(r, "batch: the count must be at least 1");
     const bool fills = c->a[1].kind != HL_TK_MISSING && c->a[1].kind != HL_TK_NONE;
     if (fills && count > HL_TMPL_MAX_RANGE) return hl_trun_fail_limit(r, "batch: the count is too large");
@@ -316,8 +339,10 @@ bool hl_tfilter_slice(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_tv  *items = NULL;
     size_t  n = 0, at = 0;
     int64_t count = 0;
-    if (!hl_targ_int(r, c->a[0], "slices", 1, &count) || !hl_tv_to_items(r, c->self, &items, &n)) return false;
-    if (count < 1 || count > HL_TMPL_MAX_RANGE) return hl_trun_fail(r, "slice: the count must be from 1 to %d", HL_TMPL_MAX_RANGE);
+    if (!hl_targ_int(r, c->a[0], "slices", 1, &count) || !hl_tv_to_items(r, c->self, &items, &n))
+        return false;
+    if (count < 1 || count > HL_TMPL_MAX_RANGE)
+        return hl_trun_fail(r, "slice: the count must be from 1 to %d", HL_TMPL_MAX_RANGE);
     const bool   fills = c->a[1].kind != HL_TK_MISSING && c->a[1].kind != HL_TK_NONE;
     const size_t each = n / (size_t)count, n_longer = n % (size_t)count;
     if (!hl_tv_new_list(r, HL_TK_GEN, ret)) return false;

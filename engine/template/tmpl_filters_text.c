@@ -17,9 +17,15 @@ static bool as_method(hl_trun *r, const hl_targs *c, hl_tfn *method, hl_tv *ret)
 }
 
 bool hl_tfilter_string(hl_trun *r, const hl_targs *c, hl_tv *ret) { return hl_tv_to_str(r, c->self, ret); }
-bool hl_tfilter_trim(hl_trun *r, const hl_targs *c, hl_tv *ret) { return as_method(r, c, hl_tmethod_str_strip, ret); }
-bool hl_tfilter_upper(hl_trun *r, const hl_targs *c, hl_tv *ret) { return as_method(r, c, hl_tmethod_str_upper, ret); }
-bool hl_tfilter_lower(hl_trun *r, const hl_targs *c, hl_tv *ret) { return as_method(r, c, hl_tmethod_str_lower, ret); }
+bool hl_tfilter_trim(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return as_method(r, c, hl_tmethod_str_strip, ret);
+}
+bool hl_tfilter_upper(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return as_method(r, c, hl_tmethod_str_upper, ret);
+}
+bool hl_tfilter_lower(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return as_method(r, c, hl_tmethod_str_lower, ret);
+}
 
 bool hl_tfilter_capitalize(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return as_method(r, c, hl_tmethod_str_capitalize, ret);
@@ -87,8 +93,10 @@ bool hl_tfilter_indent(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_targs   lines = {0};
     const bool first = hl_tv_truth(c->a[1]), blank = hl_tv_truth(c->a[2]);
     if (c->self.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, c->self);
-    if (!hl_tv_is_str(c->self)) return hl_trun_fail(r, "indent: expected a string, found %s", hl_tv_type_name(c->self));
-    if (!get_indent(r, c->a[0], &indent) || !hl_tv_join(r, hl_tv_view(c->self), (hl_view){"\n", 1}, &lines.self) ||
+    if (!hl_tv_is_str(c->self))
+        return hl_trun_fail(r, "indent: expected a string, found %s", hl_tv_type_name(c->self));
+    if (!get_indent(r, c->a[0], &indent) ||
+        !hl_tv_join(r, hl_tv_view(c->self), (hl_view){"\n", 1}, &lines.self) ||
         !hl_tmethod_str_splitlines(r, &lines, &all))
         return false;
     const size_t mark = hl_trun_begin(r);
@@ -111,7 +119,8 @@ bool hl_tfilter_join(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     const size_t mark = hl_trun_begin(r);
     bool         is_first = true;
     for (hl_tv v; hl_titer_next(&it, &v); is_first = false) {
-        if (c->a[1].kind != HL_TK_MISSING && c->a[1].kind != HL_TK_NONE && !hl_tv_get_path(r, v, c->a[1], &v)) return false;
+        if (c->a[1].kind != HL_TK_MISSING && c->a[1].kind != HL_TK_NONE && !hl_tv_get_path(r, v, c->a[1], &v))
+            return false;
         if (!is_first) hl_str_add_view(&r->scratch, hl_tv_view(between));
         if (!hl_trun_steps(r, 1) || !hl_tv_write(r, &r->scratch, v)) return false;
     }
@@ -146,10 +155,12 @@ bool hl_tfilter_truncate(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (c->a[2].kind != HL_TK_MISSING) end = c->a[2];
     if (!hl_tv_is_str(end)) return hl_trun_fail(r, "truncate: 'end' must be a string");
     const int64_t n_end = (int64_t)hl_tstr_count(end);
-    if (length < n_end || leeway < 0) return hl_trun_fail(r, "truncate: length must be at least %lld", (long long)n_end);
+    if (length < n_end || leeway < 0)
+        return hl_trun_fail(r, "truncate: length must be at least %lld", (long long)n_end);
     *ret = c->self;
     if ((int64_t)n - leeway <= length) return true;
-    if (!hl_tv_is_str(c->self)) return hl_trun_fail(r, "truncate: expected a string, found %s", hl_tv_type_name(c->self));
+    if (!hl_tv_is_str(c->self))
+        return hl_trun_fail(r, "truncate: expected a string, found %s", hl_tv_type_name(c->self));
     hl_view head = {c->self.u.s, hl_tstr_offset(c->self, (size_t)(length - n_end))};
     const char *space = !hl_tv_truth(c->a[1]) && head.len ? memrchr(head.ptr, ' ', head.len) : NULL;
     if (space) head.len = (size_t)(space - head.ptr);
@@ -197,7 +208,8 @@ bool hl_tfilter_urlencode(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 static bool unescape_entity(hl_str *to, hl_view s, size_t *i) {
     static const struct {
         const char *entity, *text;
-    } known[] = {{"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}, {"&#39;", "'"}, {"&#34;", "\""}, {"&quot;", "\""}};
+    } known[] = {{"&amp;", "&"}, {"&lt;", "<"},   {"&gt;", ">"},
+                 {"&#39;", "'"}, {"&#34;", "\""}, {"&quot;", "\""}};
     for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
         if (!hl_view_has_prefix((hl_view){s.ptr + *i, s.len - *i}, known[k].entity)) continue;
         hl_str_add_text(to, known[k].text);
@@ -218,7 +230,8 @@ bool hl_tfilter_striptags(hl_trun *r, const hl_targs *c, hl_tv *ret) {
         uint32_t     cp = 0;
         const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
         const bool   comment = hl_view_has_prefix((hl_view){s.ptr + i, s.len - i}, "<!--");
-        const char  *end = cp != '<' ? NULL : memmem(s.ptr + i, s.len - i, comment ? "-->" : ">", comment ? 3 : 1);
+        const char *end =
+            cp != '<' ? NULL : memmem(s.ptr + i, s.len - i, comment ? "-->" : ">", comment ? 3 : 1);
         if (end) {
             i = (size_t)(end - s.ptr) + (comment ? 3 : 1);
         } else if (hl_tstr_is_space(cp)) {

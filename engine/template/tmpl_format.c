@@ -33,15 +33,18 @@ static int64_t read_number(hl_view s, size_t *i) {
 
 /* Put the text since `mark` into its field. n_head: sign and prefix, behind which '=' pads. */
 static void pad_field(hl_str *to, size_t mark, const spec *f, char align, size_t n_head) {
-    const hl_tv   text = hl_tv_str((hl_view){to->ptr + mark, to->len - mark});
-    const int64_t gap = to->failed || to->len == mark ? f->width : f->width - (int64_t)hl_tstr_count(text);
-    if (gap <= 0 || to->failed) return;
+    if (to->failed) return;
+    const bool    empty = to->len == mark;
+    const int64_t gap =
+        f->width - (empty ? 0 : (int64_t)hl_tstr_count(hl_tv_str((hl_view){to->ptr + mark, to->len - mark})));
+    if (gap <= 0) return;
     const int64_t left = align == '<' ? 0 : align == '^' ? gap / 2 : gap;
     const size_t  at = align == '=' ? mark + n_head : mark, moved = to->len - at;
     for (int64_t i = 0; i < gap; i++) hl_str_add_view(to, f->fill);
     if (to->failed || left == 0) return;
     memmove(to->ptr + at + (size_t)left * f->fill.len, to->ptr + at, moved);
-    for (int64_t i = 0; i < left; i++) memcpy(to->ptr + at + (size_t)i * f->fill.len, f->fill.ptr, f->fill.len);
+    for (int64_t i = 0; i < left; i++)
+        memcpy(to->ptr + at + (size_t)i * f->fill.len, f->fill.ptr, f->fill.len);
     for (int64_t i = left; i < gap; i++)
         memcpy(to->ptr + at + (size_t)i * f->fill.len + moved, f->fill.ptr, f->fill.len);
 }
@@ -124,7 +127,8 @@ typedef struct percent {
 
 static bool next_arg(percent *p, hl_tv *ret) {
     if (p->args.kind == HL_TK_TUPLE) {
-        if (p->i_arg >= p->args.u.seq->n) return hl_trun_fail(p->r, "not enough arguments for the format string");
+        if (p->i_arg >= p->args.u.seq->n)
+            return hl_trun_fail(p->r, "not enough arguments for the format string");
         *ret = p->args.u.seq->items[p->i_arg++];
         return true;
     }
@@ -140,7 +144,9 @@ static bool named_arg(percent *p, hl_tv *ret) {
     const hl_view key = {p->fmt.ptr + begin, p->i++ - begin};
     if (p->args.kind != HL_TK_DICT) return hl_trun_fail(p->r, "the format string needs a dict");
     const hl_tv *hit = hl_tdict_find_text(p->r, p->args.u.dict, key);
-    if (!hit) return hl_trun_fail(p->r, "the format string names '%.*s', which is not given", (int)key.len, key.ptr);
+    if (!hit)
+        return hl_trun_fail(p->r, "the format string names '%.*s', which is not given", (int)key.len,
+                            key.ptr);
     *ret = *hit;
     return true;
 }
@@ -176,7 +182,8 @@ static bool add_percent_value(percent *p, hl_tv v, spec *f) {
         return true;
     }
     if (v.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, v);
-    if (!hl_tv_is_number(v)) return hl_trun_fail(r, "%%%c needs a number, found %s", f->type, hl_tv_type_name(v));
+    if (!hl_tv_is_number(v))
+        return hl_trun_fail(r, "%%%c needs a number, found %s", f->type, hl_tv_type_name(v));
     if (strchr("eEfFgG", f->type)) {
         add_float(to, hl_tv_as_float(v), f);
         return true;
@@ -218,7 +225,8 @@ static bool add_conversion(percent *p) {
     }
     if (f.align == '<') f.fill = (hl_view){" ", 1};
     else if (f.fill.ptr[0] == '0') f.align = '=';
-    if (f.width > MAX_WIDTH || f.precision > MAX_PRECISION) return hl_trun_fail_limit(p->r, "a format field is too wide");
+    if (f.width > MAX_WIDTH || f.precision > MAX_PRECISION)
+        return hl_trun_fail_limit(p->r, "a format field is too wide");
     while (p->i < p->fmt.len && p->fmt.ptr[p->i] && strchr("hlL", p->fmt.ptr[p->i])) p->i++;
     if (p->i >= p->fmt.len) return hl_trun_fail(p->r, "incomplete format string");
     f.type = p->fmt.ptr[p->i++];
@@ -237,7 +245,8 @@ bool hl_tstr_percent(hl_trun *r, hl_tv fmt, hl_tv args, hl_tv *ret) {
         if (c != '%') hl_str_add_char(&r->scratch, c);
         else if (!add_conversion(&p)) return false;
     }
-    if (args.kind == HL_TK_TUPLE ? p.i_arg < args.u.seq->n : p.i_arg == 0 && args.kind != HL_TK_DICT && args.kind != HL_TK_LIST)
+    if (args.kind == HL_TK_TUPLE ? p.i_arg < args.u.seq->n
+                                 : p.i_arg == 0 && args.kind != HL_TK_DICT && args.kind != HL_TK_LIST)
         return hl_trun_fail(r, "not all arguments are used by the format string");
     return hl_trun_steps(r, p.fmt.len / 16) && hl_trun_end(r, mark, ret);
 }
@@ -275,12 +284,15 @@ static bool parse_spec(hl_trun *r, hl_view s, spec *f) {
     if (i < s.len && (s.ptr[i] == ',' || s.ptr[i] == '_')) f->group = s.ptr[i++];
     if (i < s.len && s.ptr[i] == '.') {
         i++;
-        if (i >= s.len || s.ptr[i] < '0' || s.ptr[i] > '9') return hl_trun_fail(r, "format specifier misses its precision");
+        if (i >= s.len || s.ptr[i] < '0' || s.ptr[i] > '9')
+            return hl_trun_fail(r, "format specifier misses its precision");
         f->precision = read_number(s, &i);
     }
     if (i < s.len) f->type = s.ptr[i++];
-    if (i < s.len) return hl_trun_fail(r, "invalid format specifier '%.*s'", (int)(s.len < 60 ? s.len : 60), s.ptr);
-    if (f->width > MAX_WIDTH || f->precision > MAX_PRECISION) return hl_trun_fail_limit(r, "a format field is too wide");
+    if (i < s.len)
+        return hl_trun_fail(r, "invalid format specifier '%.*s'", (int)(s.len < 60 ? s.len : 60), s.ptr);
+    if (f->width > MAX_WIDTH || f->precision > MAX_PRECISION)
+        return hl_trun_fail_limit(r, "a format field is too wide");
     return true;
 }
 
@@ -300,8 +312,10 @@ static bool add_formatted(hl_trun *r, hl_tv v, hl_view spec_text) {
         else add_int(&r->scratch, hl_tv_as_int(v), &f);
         return true;
     }
-    if (!hl_tv_is_str(v) && v.kind != HL_TK_BOOL) return hl_trun_fail(r, "%s takes no format specifier", hl_tv_type_name(v));
-    if ((f.type && f.type != 's') || f.align == '=') return hl_trun_fail(r, "unknown format code for a string");
+    if (!hl_tv_is_str(v) && v.kind != HL_TK_BOOL)
+        return hl_trun_fail(r, "%s takes no format specifier", hl_tv_type_name(v));
+    if ((f.type && f.type != 's') || f.align == '=')
+        return hl_trun_fail(r, "unknown format code for a string");
     if (!hl_tv_to_str(r, v, &text)) return false;
     add_text(&r->scratch, text, &f);
     return true;
@@ -322,7 +336,8 @@ static bool first_value(braces *b, hl_view name, hl_tv *ret) {
             *ret = b->c->kw[k].value;
             return true;
         }
-    return hl_trun_fail(b->r, "format(): there is no argument '%.*s'", (int)(name.len < 60 ? name.len : 60), name.ptr);
+    return hl_trun_fail(b->r, "format(): there is no argument '%.*s'", (int)(name.len < 60 ? name.len : 60),
+                        name.ptr);
 }
 
 /* name.attribute[item] */
@@ -333,9 +348,11 @@ static bool field_value(braces *b, hl_view field, hl_tv *ret) {
     while (n < field.len) {
         const bool   item = field.ptr[n++] == '[';
         const size_t begin = n;
-        while (n < field.len && (item ? field.ptr[n] != ']' : field.ptr[n] != '.' && field.ptr[n] != '[')) n++;
+        while (n < field.len && (item ? field.ptr[n] != ']' : field.ptr[n] != '.' && field.ptr[n] != '['))
+            n++;
         const hl_view name = {field.ptr + begin, n - begin};
-        if (name.len == 0 || (item && n >= field.len)) return hl_trun_fail(b->r, "format(): empty or open attribute");
+        if (name.len == 0 || (item && n >= field.len))
+            return hl_trun_fail(b->r, "format(): empty or open attribute");
         if (!item) {
             if (!hl_tv_get_attr(b->r, *ret, name, ret)) return false;
             continue;
@@ -343,7 +360,8 @@ static bool field_value(braces *b, hl_view field, hl_tv *ret) {
         n++;
         size_t        digits = 0;
         const int64_t index = read_number(name, &digits);
-        if (!hl_tv_get_item(b->r, *ret, digits == name.len ? hl_tv_int(index) : hl_tv_str(name), ret)) return false;
+        if (!hl_tv_get_item(b->r, *ret, digits == name.len ? hl_tv_int(index) : hl_tv_str(name), ret))
+            return false;
     }
     return true;
 }
@@ -353,7 +371,8 @@ static bool add_fields(braces *b, hl_view fmt, int depth);
 static bool add_field(braces *b, hl_view field, int depth) {
     size_t n = 0;
     hl_tv  v, spec_text = hl_tv_str((hl_view){"", 0});
-    for (bool in_item = false; n < field.len && (in_item || (field.ptr[n] != '!' && field.ptr[n] != ':')); n++) {
+    for (bool in_item = false; n < field.len && (in_item || (field.ptr[n] != '!' && field.ptr[n] != ':'));
+         n++) {
         if (field.ptr[n] == '[') in_item = true;
         if (field.ptr[n] == ']') in_item = false;
     }
@@ -366,7 +385,8 @@ static bool add_field(braces *b, hl_view field, int depth) {
                               : !(hl_tv_write_repr(b->r, &b->r->scratch, v) && hl_trun_end(b->r, mark, &v)))
             return false;
         n += 2;
-        if (n < field.len && field.ptr[n] != ':') return hl_trun_fail(b->r, "format(): expected ':' behind the conversion");
+        if (n < field.len && field.ptr[n] != ':')
+            return hl_trun_fail(b->r, "format(): expected ':' behind the conversion");
     }
     if (n < field.len) { /* the specifier may hold fields of its own */
         const size_t mark = hl_trun_begin(b->r);

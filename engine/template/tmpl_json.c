@@ -38,7 +38,8 @@ bool hl_tv_from_json(hl_trun *r, const json_t *j, hl_tv *ret) {
     case JSON_INTEGER: *ret = hl_tv_int(json_integer_value(j)); return true;
     case JSON_REAL: *ret = hl_tv_float(json_real_value(j)); return true;
     case JSON_STRING:
-        if (json_string_length(j) > UINT32_MAX) return hl_trun_fail_limit(r, "a string of the context is too long");
+        if (json_string_length(j) > UINT32_MAX)
+            return hl_trun_fail_limit(r, "a string of the context is too long");
         *ret = hl_tv_str((hl_view){json_string_value(j), json_string_length(j)});
         return true;
     case JSON_ARRAY:
@@ -56,7 +57,8 @@ static bool copy_strings(hl_trun *r, hl_tv *v) {
     if (v->kind != HL_TK_LIST && v->kind != HL_TK_DICT) return true;
     if (!hl_trun_enter(r)) return false;
     bool ok = true;
-    for (size_t i = 0; ok && v->kind == HL_TK_LIST && i < v->u.seq->n; i++) ok = copy_strings(r, &v->u.seq->items[i]);
+    for (size_t i = 0; ok && v->kind == HL_TK_LIST && i < v->u.seq->n; i++)
+        ok = copy_strings(r, &v->u.seq->items[i]);
     for (size_t i = 0; ok && v->kind == HL_TK_DICT && i < v->u.dict->n; i++)
         ok = copy_strings(r, &v->u.dict->entries[i].key) && copy_strings(r, &v->u.dict->entries[i].value);
     hl_trun_leave(r);
@@ -102,7 +104,9 @@ static void write_text(writer *w, hl_view s) {
             if ((unsigned char)*p == c) hit = p;
         if (hit) hl_str_add_format(to, "\\%c", hit[1]);
         else if (cp < 0x10000) hl_str_add_format(to, "\\u%04x", cp);
-        else hl_str_add_format(to, "\\u%04x\\u%04x", 0xD800 + ((cp - 0x10000) >> 10), 0xDC00 + ((cp - 0x10000) & 0x3FF));
+        else
+            hl_str_add_format(to, "\\u%04x\\u%04x", 0xD800 + ((cp - 0x10000) >> 10),
+                              0xDC00 + ((cp - 0x10000) & 0x3FF));
         i += n ? n : 1;
         plain = i;
     }
@@ -156,7 +160,9 @@ static bool sort_entries(writer *w, const hl_tdict *d, const hl_tentry ***ret) {
     for (size_t i = 0; i < d->n; i++) {
         size_t to = i;
         for (int c = 0; w->sort_keys && to > 0; to--) {
-            if (!hl_trun_steps(w->r, 1) || !hl_tv_compare(w->r, "<", d->entries[i].key, order[to - 1]->key, &c)) return false;
+            if (!hl_trun_steps(w->r, 1) ||
+                !hl_tv_compare(w->r, "<", d->entries[i].key, order[to - 1]->key, &c))
+                return false;
             if (c >= 0) break;
             order[to] = order[to - 1];
         }

@@ -110,7 +110,8 @@ static hl_status lex_raw(lexer *l, size_t begin, size_t content) {
         if (after == 0) continue;
         const size_t end = trimmed_end(l, i, sign_at(l, i + 2), true);
         hl_status    status = HL_OK;
-        if (end > content) status = add_token(l, HL_TTOK_DATA, (hl_view){l->s + content, end - content}, content, NULL);
+        if (end > content)
+            status = add_token(l, HL_TTOK_DATA, (hl_view){l->s + content, end - content}, content, NULL);
         advance(l, after);
         return status;
     }
@@ -132,7 +133,8 @@ static hl_status lex_comment(lexer *l, size_t begin) {
 
 static bool is_name_char(uint32_t cp, bool first) {
     if (cp < 0x80)
-        return cp == '_' || (cp >= 'a' && cp <= 'z') || (cp >= 'A' && cp <= 'Z') || (!first && cp >= '0' && cp <= '9');
+        return cp == '_' || (cp >= 'a' && cp <= 'z') || (cp >= 'A' && cp <= 'Z') ||
+               (!first && cp >= '0' && cp <= '9');
     const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
     if (c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO) return true;
     if (c == UTF8PROC_CATEGORY_NL) return true;
@@ -236,7 +238,8 @@ static bool add_escape(hl_str *to, const char *s, size_t end, size_t *i) {
     uint32_t cp = 0;
     if (c >= '0' && c <= '7') {
         cp = (uint32_t)(c - '0');
-        for (int k = 0; k < 2 && *i < end && s[*i] >= '0' && s[*i] <= '7'; k++) cp = cp * 8 + (uint32_t)(s[(*i)++] - '0');
+        for (int k = 0; k < 2 && *i < end && s[*i] >= '0' && s[*i] <= '7'; k++)
+            cp = cp * 8 + (uint32_t)(s[(*i)++] - '0');
         hl_str_add_utf8(to, cp);
         return true;
     }
@@ -267,7 +270,8 @@ static hl_status unescape(lexer *l, size_t begin, size_t end, hl_view *ret) {
             status = hl_tmpl_fail(l->t, (uint32_t)at, l->err, "bad escape in a string: '%.*s'",
                                   (int)(end - at < 10 ? end - at : 10), l->s + at);
     }
-    char *p = status == HL_OK && !to.failed ? hl_arena_get_text(&l->t->arena, hl_str_text(&to), to.len) : NULL;
+    char *p =
+        status == HL_OK && !to.failed ? hl_arena_get_text(&l->t->arena, hl_str_text(&to), to.len) : NULL;
     if (status == HL_OK && !p) status = hl_fail(l->err, HL_E_NOMEM, "template: no memory for a string");
     *ret = (hl_view){p, to.len};
     hl_str_done(&to);
@@ -302,8 +306,8 @@ static hl_status lex_operator(lexer *l) {
     if (op == 0) {
         uint32_t     cp = 0;
         const size_t len = hl_utf8_read(l->s + begin, l->n - begin, &cp);
-        return hl_tmpl_fail(l->t, (uint32_t)begin, l->err, "unexpected character '%.*s'", (int)(len ? len : 1),
-                            l->s + begin);
+        return hl_tmpl_fail(l->t, (uint32_t)begin, l->err, "unexpected character '%.*s'",
+                            (int)(len ? len : 1), l->s + begin);
     }
     if (c == '(' || c == '[' || c == '{') {
         if (l->n_braces == sizeof l->braces)
@@ -338,7 +342,8 @@ static size_t match_tag_end(const lexer *l, bool is_block) {
 }
 
 static hl_status lex_tag(lexer *l, size_t begin, bool is_block) {
-    hl_status status = add_token(l, is_block ? HL_TTOK_BLOCK_BEGIN : HL_TTOK_VAR_BEGIN, (hl_view){0}, begin, NULL);
+    hl_status status =
+        add_token(l, is_block ? HL_TTOK_BLOCK_BEGIN : HL_TTOK_VAR_BEGIN, (hl_view){0}, begin, NULL);
     advance(l, begin + 2 + (sign_at(l, begin + 2) != 0));
     l->n_braces = 0;
     while (status == HL_OK) {
@@ -383,17 +388,20 @@ static hl_status lex_all(lexer *l) {
         size_t       end = begin;
         const char   c = begin < l->n ? l->s[begin + 1] : 0;
         if (c) end = trimmed_end(l, begin, sign_at(l, begin + 2), c != '{');
-        if (end > l->at) status = add_token(l, HL_TTOK_DATA, (hl_view){l->s + l->at, end - l->at}, l->at, NULL);
+        if (end > l->at)
+            status = add_token(l, HL_TTOK_DATA, (hl_view){l->s + l->at, end - l->at}, l->at, NULL);
         if (status != HL_OK || !c) break;
         advance(l, begin);
         const size_t raw = c == '%' ? match_raw(l, begin, "raw") : 0;
-        status = c == '#' ? lex_comment(l, begin) : raw ? lex_raw(l, begin, raw) : lex_tag(l, begin, c == '%');
+        status = c == '#' ? lex_comment(l, begin)
+                 : raw    ? lex_raw(l, begin, raw)
+                          : lex_tag(l, begin, c == '%');
     }
     return status == HL_OK ? add_token(l, HL_TTOK_EOF, (hl_view){0}, l->n, NULL) : status;
 }
 
 hl_status hl_tmpl_lex(hl_template *t, hl_ttoken **ret_tokens, size_t *ret_n, hl_err *err) {
-    lexer           l = {.t = t, .err = err, .s = t->source.ptr, .n = t->source.len, .line = 1, .at_line_start = true};
+    lexer l = {.t = t, .err = err, .s = t->source.ptr, .n = t->source.len, .line = 1, .at_line_start = true};
     const hl_status status = lex_all(&l);
     if (status != HL_OK) {
         hl_free(l.tokens);

@@ -31,7 +31,9 @@ bool hl_tmethod_dict_copy(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return true;
 }
 
-bool hl_tmethod_seq_copy(hl_trun *r, const hl_targs *c, hl_tv *ret) { return hl_tmethod_dict_copy(r, c, ret); }
+bool hl_tmethod_seq_copy(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return hl_tmethod_dict_copy(r, c, ret);
+}
 
 bool hl_tmethod_seq_count(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     const hl_tseq *s = c->self.u.seq;
@@ -49,7 +51,8 @@ bool hl_tmethod_seq_index(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     const hl_tseq *s = c->self.u.seq;
     const int64_t  n = (int64_t)s->n;
     int64_t        start = 0, stop = n;
-    if (!hl_targ_int(r, c->a[1], "start", 0, &start) || !hl_targ_int(r, c->a[2], "stop", n, &stop)) return false;
+    if (!hl_targ_int(r, c->a[1], "start", 0, &start) || !hl_targ_int(r, c->a[2], "stop", n, &stop))
+        return false;
     if (start < 0) start = start < -n ? 0 : start + n;
     if (stop < 0) stop = stop < -n ? 0 : stop + n;
     for (int64_t i = start; i < stop && i < n; i++) {

@@ -121,8 +121,8 @@ bool hl_tmethod_str_splitlines(hl_trun *r, const hl_targs *c, hl_tv *ret) {
         uint32_t     cp = 0;
         const size_t len = hl_utf8_read(s.ptr + i, s.len - i, &cp), end = i;
         i += len ? len : 1;
-        const bool breaks = (cp >= '\n' && cp <= '\r') || (cp >= 0x1C && cp <= 0x1E) || cp == 0x85 || cp == 0x2028 ||
-                            cp == 0x2029;
+        const bool breaks = (cp >= '\n' && cp <= '\r') || (cp >= 0x1C && cp <= 0x1E) || cp == 0x85 ||
+                            cp == 0x2028 || cp == 0x2029;
         if (!breaks) continue;
         if (cp == '\r' && i < s.len && s.ptr[i] == '\n') i++;
         if (!append_text(r, *ret, s.ptr + begin, s.ptr + (keep ? i : end))) return false;
@@ -151,8 +151,12 @@ static bool partition(hl_trun *r, const hl_targs *c, bool last, hl_tv *ret) {
     return true;
 }
 
-bool hl_tmethod_str_partition(hl_trun *r, const hl_targs *c, hl_tv *ret) { return partition(r, c, false, ret); }
-bool hl_tmethod_str_rpartition(hl_trun *r, const hl_targs *c, hl_tv *ret) { return partition(r, c, true, ret); }
+bool hl_tmethod_str_partition(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return partition(r, c, false, ret);
+}
+bool hl_tmethod_str_rpartition(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return partition(r, c, true, ret);
+}
 
 static bool strip(hl_trun *r, const hl_targs *c, bool left, bool right, hl_tv *ret) {
     hl_view    chars = {0};
@@ -164,11 +168,16 @@ static bool strip(hl_trun *r, const hl_targs *c, bool left, bool right, hl_tv *r
 }
 
 bool hl_tmethod_str_strip(hl_trun *r, const hl_targs *c, hl_tv *ret) { return strip(r, c, true, true, ret); }
-bool hl_tmethod_str_lstrip(hl_trun *r, const hl_targs *c, hl_tv *ret) { return strip(r, c, true, false, ret); }
-bool hl_tmethod_str_rstrip(hl_trun *r, const hl_targs *c, hl_tv *ret) { return strip(r, c, false, true, ret); }
+bool hl_tmethod_str_lstrip(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return strip(r, c, true, false, ret);
+}
+bool hl_tmethod_str_rstrip(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return strip(r, c, false, true, ret);
+}
 
 static bool has_affix(hl_view s, hl_view affix, bool at_end) {
-    return s.len >= affix.len && (affix.len == 0 || memcmp(s.ptr + (at_end ? s.len - affix.len : 0), affix.ptr, affix.len) == 0);
+    return s.len >= affix.len &&
+           (affix.len == 0 || memcmp(s.ptr + (at_end ? s.len - affix.len : 0), affix.ptr, affix.len) == 0);
 }
 
 bool hl_tmethod_str_removeprefix(hl_trun *r, const hl_targs *c, hl_tv *ret) {
@@ -231,8 +240,12 @@ static bool check_affix(hl_trun *r, const hl_targs *c, bool at_end, hl_tv *ret) 
     return true;
 }
 
-bool hl_tmethod_str_startswith(hl_trun *r, const hl_targs *c, hl_tv *ret) { return check_affix(r, c, false, ret); }
-bool hl_tmethod_str_endswith(hl_trun *r, const hl_targs *c, hl_tv *ret) { return check_affix(r, c, true, ret); }
+bool hl_tmethod_str_startswith(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return check_affix(r, c, false, ret);
+}
+bool hl_tmethod_str_endswith(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return check_affix(r, c, true, ret);
+}
 
 static bool find(hl_trun *r, const hl_targs *c, bool last, bool must, hl_tv *ret) {
     hl_view window, sub;
@@ -243,9 +256,13 @@ static bool find(hl_trun *r, const hl_targs *c, bool last, bool must, hl_tv *ret
         return false;
     const char *hit = !valid ? NULL : last ? find_last(window, sub) : find_bytes(window, sub);
     if (!hit && valid && sub.len == 0) hit = c->self.u.s + at;
-    if (!hit && must) return hl_trun_fail(r, "index(): '%.*s' is not in the string", (int)(sub.len < 60 ? sub.len : 60), sub.ptr);
+    if (!hit && must)
+        return hl_trun_fail(r, "index(): '%.*s' is not in the string", (int)(sub.len < 60 ? sub.len : 60),
+                            sub.ptr);
     *ret = hl_tv_int(-1);
-    if (hit) *ret = hl_tv_int((int64_t)hl_tstr_count(hl_tv_str((hl_view){c->self.u.s, (size_t)(hit - c->self.u.s)})));
+    if (hit)
+        *ret =
+            hl_tv_int((int64_t)hl_tstr_count(hl_tv_str((hl_view){c->self.u.s, (size_t)(hit - c->self.u.s)})));
     return true;
 }
 
@@ -310,11 +327,14 @@ bool hl_tmethod_str_replace(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return hl_tstr_replace(r, self_view(c), old, new, most, ret);
 }
 
-bool hl_tmethod_str_format(hl_trun *r, const hl_targs *c, hl_tv *ret) { return hl_tstr_format(r, c->self, c, ret); }
+bool hl_tmethod_str_format(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return hl_tstr_format(r, c->self, c, ret);
+}
 
 bool hl_tmethod_str_format_map(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     const hl_tv map = c->a[0];
-    if (map.kind != HL_TK_DICT) return hl_trun_fail(r, "format_map() needs a dict, found %s", hl_tv_type_name(map));
+    if (map.kind != HL_TK_DICT)
+        return hl_trun_fail(r, "format_map() needs a dict, found %s", hl_tv_type_name(map));
     hl_tvar *kw = hl_trun_get(r, map.u.dict->n + 1, sizeof *kw);
     hl_tsym *names = hl_trun_get(r, map.u.dict->n + 1, sizeof *names);
     hl_targs by_name = {.self = c->self, .kw = kw};
@@ -345,7 +365,8 @@ static bool change_case(hl_trun *r, hl_view s, case_change how, hl_tv *ret) {
         if (how == TO_CAPITALIZED) title = i == 0;
         if (upper) hl_tstr_add_upper(&r->scratch, cp);
         else if (title) hl_tstr_add_title(&r->scratch, cp);
-        else if (how == TO_FOLDED) hl_tstr_add_lower(&r->scratch, (hl_view){s.ptr + i, n}, 0); /* no final sigma */
+        else if (how == TO_FOLDED)
+            hl_tstr_add_lower(&r->scratch, (hl_view){s.ptr + i, n}, 0); /* no final sigma */
         else hl_tstr_add_lower(&r->scratch, s, i);
         if (how == TO_TITLE) after_cased = hl_tstr_is_cased(cp);
         i += n ? n : 1;
@@ -353,9 +374,15 @@ static bool change_case(hl_trun *r, hl_view s, case_change how, hl_tv *ret) {
     return hl_trun_steps(r, s.len / 16) && hl_trun_end(r, mark, ret);
 }
 
-bool hl_tmethod_str_upper(hl_trun *r, const hl_targs *c, hl_tv *ret) { return change_case(r, self_view(c), TO_UPPER, ret); }
-bool hl_tmethod_str_lower(hl_trun *r, const hl_targs *c, hl_tv *ret) { return change_case(r, self_view(c), TO_LOWER, ret); }
-bool hl_tmethod_str_title(hl_trun *r, const hl_targs *c, hl_tv *ret) { return change_case(r, self_view(c), TO_TITLE, ret); }
+bool hl_tmethod_str_upper(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return change_case(r, self_view(c), TO_UPPER, ret);
+}
+bool hl_tmethod_str_lower(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return change_case(r, self_view(c), TO_LOWER, ret);
+}
+bool hl_tmethod_str_title(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return change_case(r, self_view(c), TO_TITLE, ret);
+}
 
 bool hl_tmethod_str_swapcase(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return change_case(r, self_view(c), TO_SWAPPED, ret);
@@ -406,7 +433,8 @@ static bool pad(hl_trun *r, const hl_targs *c, int64_t n_left_of_2, hl_tv *ret) 
     hl_view fill = {" ", 1};
     if (!hl_targ_int(r, c->a[0], "width", 0, &width)) return false;
     if (c->a[1].kind != HL_TK_MISSING && !hl_targ_str(r, c->a[1], "fillchar", &fill)) return false;
-    if (hl_tstr_count(hl_tv_str(fill)) != 1) return hl_trun_fail(r, "the fill character must be exactly one character");
+    if (hl_tstr_count(hl_tv_str(fill)) != 1)
+        return hl_trun_fail(r, "the fill character must be exactly one character");
     return hl_tstr_pad(r, c->self, width, fill, n_left_of_2, ret);
 }
 
@@ -435,8 +463,8 @@ static bool is_alpha(uint32_t cp) {
 }
 static bool is_decimal(uint32_t cp) { return category(cp) == UTF8PROC_CATEGORY_ND; }
 static bool is_digit(uint32_t cp) { /* decimals, superscripts and circled digits */
-    return is_decimal(cp) || cp == 0xB2 || cp == 0xB3 || cp == 0xB9 || cp == 0x2070 || (cp >= 0x2074 && cp <= 0x2079) ||
-           (cp >= 0x2080 && cp <= 0x2089) || (cp >= 0x2460 && cp <= 0x2468);
+    return is_decimal(cp) || cp == 0xB2 || cp == 0xB3 || cp == 0xB9 || cp == 0x2070 ||
+           (cp >= 0x2074 && cp <= 0x2079) || (cp >= 0x2080 && cp <= 0x2089) || (cp >= 0x2460 && cp <= 0x2468);
 }
 static bool is_numeric(uint32_t cp) {
     return category(cp) >= UTF8PROC_CATEGORY_ND && category(cp) <= UTF8PROC_CATEGORY_NO;
@@ -457,13 +485,27 @@ static bool all_chars(hl_trun *r, const hl_targs *c, char_test *test, bool if_em
     return hl_trun_steps(r, s.len / 16);
 }
 
-bool hl_tmethod_str_isdigit(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, is_digit, false, ret); }
-bool hl_tmethod_str_isdecimal(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, is_decimal, false, ret); }
-bool hl_tmethod_str_isnumeric(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, is_numeric, false, ret); }
-bool hl_tmethod_str_isalpha(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, is_alpha, false, ret); }
-bool hl_tmethod_str_isalnum(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, is_alnum, false, ret); }
-bool hl_tmethod_str_isspace(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, hl_tstr_is_space, false, ret); }
-bool hl_tmethod_str_isascii(hl_trun *r, const hl_targs *c, hl_tv *ret) { return all_chars(r, c, is_ascii, true, ret); }
+bool hl_tmethod_str_isdigit(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return all_chars(r, c, is_digit, false, ret);
+}
+bool hl_tmethod_str_isdecimal(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return all_chars(r, c, is_decimal, false, ret);
+}
+bool hl_tmethod_str_isnumeric(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return all_chars(r, c, is_numeric, false, ret);
+}
+bool hl_tmethod_str_isalpha(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return all_chars(r, c, is_alpha, false, ret);
+}
+bool hl_tmethod_str_isalnum(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return all_chars(r, c, is_alnum, false, ret);
+}
+bool hl_tmethod_str_isspace(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return all_chars(r, c, hl_tstr_is_space, false, ret);
+}
+bool hl_tmethod_str_isascii(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return all_chars(r, c, is_ascii, true, ret);
+}
 
 static bool is_all_case(hl_trun *r, const hl_targs *c, bool upper, hl_tv *ret) {
     const hl_view s = self_view(c);
@@ -472,7 +514,7 @@ static bool is_all_case(hl_trun *r, const hl_targs *c, bool upper, hl_tv *ret) {
         uint32_t                  cp = 0;
         const size_t              n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
         const utf8proc_category_t cat = category(cp);
-        const bool                is_upper = cat == UTF8PROC_CATEGORY_LU, is_lower = cat == UTF8PROC_CATEGORY_LL;
+        const bool is_upper = cat == UTF8PROC_CATEGORY_LU, is_lower = cat == UTF8PROC_CATEGORY_LL;
         any |= upper ? is_upper : is_lower;
         none_wrong = cat != UTF8PROC_CATEGORY_LT && !(upper ? is_lower : is_upper);
         i += n ? n : 1;
@@ -481,5 +523,9 @@ static bool is_all_case(hl_trun *r, const hl_targs *c, bool upper, hl_tv *ret) {
     return hl_trun_steps(r, s.len / 16);
 }
 
-bool hl_tmethod_str_isupper(hl_trun *r, const hl_targs *c, hl_tv *ret) { return is_all_case(r, c, true, ret); }
-bool hl_tmethod_str_islower(hl_trun *r, const hl_targs *c, hl_tv *ret) { return is_all_case(r, c, false, ret); }
+bool hl_tmethod_str_isupper(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return is_all_case(r, c, true, ret);
+}
+bool hl_tmethod_str_islower(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return is_all_case(r, c, false, ret);
+}

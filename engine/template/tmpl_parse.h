@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * tmpl_parse.h - the parser's state, shared by statements (tmpl_parser.c) and expressions (tmpl_parse_expr.c).
+ * tmpl_parse.h - the parser's state, shared by statements and expressions.
  *
  * Functions return NULL once an error is recorded; the first one stays.
  */
@@ -36,6 +36,7 @@ hl_tn *hl_tparse_expr(hl_tparser *p, bool with_condition);
 /* One expression, or several with commas as a tuple. end_word: NULL, or a word that ends it. */
 hl_tn *hl_tparse_tuple(hl_tparser *p, bool with_condition, const char *end_word);
 hl_tn *hl_tparse_target(hl_tparser *p, bool with_namespace);
-hl_tn *hl_tparse_filters(hl_tparser *p, hl_tn *of, bool starts_inline); /* "| name(args)" any number of times */
+hl_tn *hl_tparse_filters(hl_tparser *p, hl_tn *of,
+                         bool starts_inline); /* "| name(args)" any number of times */
 
 #endif

@@ -175,7 +175,8 @@ static hl_tn *parse_dot(hl_tparser *p, hl_tn *of) {
 static hl_tn *parse_argument(hl_tparser *p) {
     const uint32_t line = p->tok->line;
     if (hl_tparse_skip_op(p, '*')) return node1(p, HL_TN_STAR, line, hl_tparse_expr(p, true));
-    if (hl_tparse_skip_op(p, HL_TOP2('*', '*'))) return node1(p, HL_TN_STARSTAR, line, hl_tparse_expr(p, true));
+    if (hl_tparse_skip_op(p, HL_TOP2('*', '*')))
+        return node1(p, HL_TN_STARSTAR, line, hl_tparse_expr(p, true));
     if (p->tok->kind == HL_TTOK_NAME && p->tok[1].kind == HL_TTOK_OP && p->tok[1].op == '=') {
         const hl_tsym *sym = hl_tmpl_sym(p->t, p->tok->text);
         if (!sym) return hl_tparse_fail(p, NULL, "no memory");

@@ -37,15 +37,17 @@ hl_tn *hl_tparse_node(hl_tparser *p, hl_tnk kind, uint32_t line) {
 bool hl_tparse_enter(hl_tparser *p) {
     if (p->status != HL_OK) return false;
     if (p->depth >= HL_TMPL_MAX_NESTING) {
-        p->status = hl_fail(p->err, HL_E_LIMIT, "template line %u: nested deeper than %d levels", p->tok->line,
-                            HL_TMPL_MAX_NESTING);
+        p->status = hl_fail(p->err, HL_E_LIMIT, "template line %u: nested deeper than %d levels",
+                            p->tok->line, HL_TMPL_MAX_NESTING);
         return false;
     }
     p->depth++;
     return true;
 }
 
-bool hl_tparse_is_op(const hl_tparser *p, uint16_t op) { return p->tok->kind == HL_TTOK_OP && p->tok->op == op; }
+bool hl_tparse_is_op(const hl_tparser *p, uint16_t op) {
+    return p->tok->kind == HL_TTOK_OP && p->tok->op == op;
+}
 
 bool hl_tparse_is_word(const hl_tparser *p, const char *word) {
     return p->tok->kind == HL_TTOK_NAME && hl_view_is(p->tok->text, word);
@@ -71,7 +73,9 @@ const char *hl_tparse_describe(const hl_ttoken *tok, char *to, size_t n) {
     case HL_TTOK_VAR_END: return "'}}'";
     case HL_TTOK_BLOCK_BEGIN: return "'{%'";
     case HL_TTOK_BLOCK_END: return "'%}'";
-    default: (void)snprintf(to, n, "'%.*s'", (int)(tok->text.len < 40 ? tok->text.len : 40), tok->text.ptr); return to;
+    default:
+        (void)snprintf(to, n, "'%.*s'", (int)(tok->text.len < 40 ? tok->text.len : 40), tok->text.ptr);
+        return to;
     }
 }
 
@@ -273,7 +277,8 @@ static hl_tn *parse_loop_control(hl_tparser *p, hl_tn *n) {
 static hl_tn *parse_unsupported(hl_tparser *p, hl_tn *n) {
     (void)n;
     const hl_view word = p->tok[-1].text;
-    return hl_tparse_fail(p, p->tok - 1, "tag '%.*s' is not supported in a chat template", (int)word.len, word.ptr);
+    return hl_tparse_fail(p, p->tok - 1, "tag '%.*s' is not supported in a chat template", (int)word.len,
+                          word.ptr);
 }
 
 static hl_tn *parse_statement(hl_tparser *p) {
@@ -309,7 +314,8 @@ static hl_tn *parse_statement(hl_tparser *p) {
         return n && expect_block_end(p) ? n : NULL;
     }
     const bool misplaced = hl_view_has_prefix(tok->text, "end") || hl_view_has_prefix(tok->text, "el");
-    return hl_tparse_fail(p, tok, "%s tag '%.*s'", misplaced ? "unexpected" : "unknown", (int)tok->text.len, tok->text.ptr);
+    return hl_tparse_fail(p, tok, "%s tag '%.*s'", misplaced ? "unexpected" : "unknown", (int)tok->text.len,
+                          tok->text.ptr);
 }
 
 static hl_tn *parse_data(hl_tparser *p) {
@@ -325,7 +331,8 @@ static hl_tn *parse_output(hl_tparser *p) {
     if (!n || !(n->a = hl_tparse_tuple(p, true, NULL))) return NULL;
     if (p->tok->kind != HL_TTOK_VAR_END) {
         char what[48];
-        return hl_tparse_fail(p, p->tok, "expected '}}', found %s", hl_tparse_describe(p->tok, what, sizeof what));
+        return hl_tparse_fail(p, p->tok, "expected '}}', found %s",
+                              hl_tparse_describe(p->tok, what, sizeof what));
     }
     p->tok++;
     return n;

@@ -80,6 +80,7 @@ bool hl_trun_text(hl_trun *r, hl_view v, hl_tv *ret) {
 
 bool hl_tv_join(hl_trun *r, hl_view a, hl_view b, hl_tv *ret) {
     if (a.len + b.len > UINT32_MAX) return hl_trun_fail_limit(r, "a string is too long");
+    if (a.len + b.len == 0) return hl_trun_text(r, a, ret);
     const bool grows = a.len && a.ptr + a.len == r->text_at && (size_t)(r->text_end - r->text_at) >= b.len;
     if (!grows) {
         if (!reserve_text(r, a.len + b.len)) return false;
@@ -102,7 +103,9 @@ bool hl_trun_check_text(hl_trun *r, const hl_str *s) {
 
 bool hl_trun_end(hl_trun *r, size_t mark, hl_tv *ret) {
     if (!hl_trun_check_text(r, &r->scratch)) return false;
-    const bool ok = hl_trun_text(r, (hl_view){r->scratch.ptr + mark, r->scratch.len - mark}, ret);
+    const size_t  n = r->scratch.len - mark;
+    const hl_view text = {n ? r->scratch.ptr + mark : "", n};
+    const bool    ok = hl_trun_text(r, text, ret);
     r->scratch.len = mark;
     return ok;
 }

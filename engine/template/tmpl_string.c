@@ -33,8 +33,8 @@ size_t hl_tstr_offset(hl_tv s, size_t i_char) {
 /* from: Python 3.11 str.isspace() over all code points */
 bool hl_tstr_is_space(uint32_t cp) {
     if (cp < 0x80) return cp == ' ' || (cp >= '\t' && cp <= '\r') || (cp >= 0x1C && cp <= 0x1F);
-    return cp == 0x85 || cp == 0xA0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 ||
-           cp == 0x202F || cp == 0x205F || cp == 0x3000;
+    return cp == 0x85 || cp == 0xA0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 ||
+           cp == 0x2029 || cp == 0x202F || cp == 0x205F || cp == 0x3000;
 }
 
 static bool is_stripped(const hl_view *chars, const char *p, size_t n) {
@@ -81,22 +81,25 @@ static bool add_special(hl_str *to, letter_case which, uint32_t cp) {
 
 void hl_tstr_add_upper(hl_str *to, uint32_t cp) {
     if (cp < 0x80) hl_str_add_char(to, (char)(cp >= 'a' && cp <= 'z' ? cp - 32 : cp));
-    else if (!add_special(to, UPPER, cp)) hl_str_add_utf8(to, (uint32_t)utf8proc_toupper((utf8proc_int32_t)cp));
+    else if (!add_special(to, UPPER, cp))
+        hl_str_add_utf8(to, (uint32_t)utf8proc_toupper((utf8proc_int32_t)cp));
 }
 
 void hl_tstr_add_title(hl_str *to, uint32_t cp) {
     if (cp < 0x80) hl_tstr_add_upper(to, cp);
-    else if (!add_special(to, TITLE, cp)) hl_str_add_utf8(to, (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp));
+    else if (!add_special(to, TITLE, cp))
+        hl_str_add_utf8(to, (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp));
 }
 
 bool hl_tstr_is_cased(uint32_t cp) {
     const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-    return c == UTF8PROC_CATEGORY_LU || c == UTF8PROC_CATEGORY_LL || c == UTF8PROC_CATEGORY_LT || cp == 0xAA || cp == 0xBA ||
-           (cp >= 0x2160 && cp <= 0x217F) || (cp >= 0x24B6 && cp <= 0x24E9);
+    return c == UTF8PROC_CATEGORY_LU || c == UTF8PROC_CATEGORY_LL || c == UTF8PROC_CATEGORY_LT ||
+           cp == 0xAA || cp == 0xBA || (cp >= 0x2160 && cp <= 0x217F) || (cp >= 0x24B6 && cp <= 0x24E9);
 }
 
 static bool is_case_ignorable(uint32_t cp) {
-    if (cp == '\'' || cp == '.' || cp == ':' || cp == '^' || cp == '`' || cp == 0xB7 || cp == 0x2018 || cp == 0x2019)
+    if (cp == '\'' || cp == '.' || cp == ':' || cp == '^' || cp == '`' || cp == 0xB7 || cp == 0x2018 ||
+        cp == 0x2019)
         return true;
     const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
     return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_ME || c == UTF8PROC_CATEGORY_CF ||

@@ -29,6 +29,10 @@ static const hl_tdef *find(const hl_tdef *table, size_t n, hl_view name) {
     return NULL;
 }
 
-const hl_tdef *hl_tfilter_find(hl_view name) { return find(filters, sizeof filters / sizeof filters[0], name); }
+const hl_tdef *hl_tfilter_find(hl_view name) {
+    return find(filters, sizeof filters / sizeof filters[0], name);
+}
 const hl_tdef *hl_ttest_find(hl_view name) { return find(tests, sizeof tests / sizeof tests[0], name); }
-const hl_tdef *hl_tglobal_find(hl_view name) { return find(globals, sizeof globals / sizeof globals[0], name); }
+const hl_tdef *hl_tglobal_find(hl_view name) {
+    return find(globals, sizeof globals / sizeof globals[0], name);
+}

@@ -31,8 +31,8 @@ ASK(float, v.kind == HL_TK_FLOAT)
 ASK(boolean, v.kind == HL_TK_BOOL)
 ASK(true, v.kind == HL_TK_BOOL && v.u.b)
 ASK(false, v.kind == HL_TK_BOOL && !v.u.b)
-ASK(callable, v.kind == HL_TK_MACRO || v.kind == HL_TK_BUILTIN || v.kind == HL_TK_METHOD || v.kind == HL_TK_LOOP ||
-                  v.kind == HL_TK_JOINER || v.kind == HL_TK_UNDEFINED)
+ASK(callable, v.kind == HL_TK_MACRO || v.kind == HL_TK_BUILTIN || v.kind == HL_TK_METHOD ||
+                  v.kind == HL_TK_LOOP || v.kind == HL_TK_JOINER || v.kind == HL_TK_UNDEFINED)
 ASK(escaped, v.kind == HL_TK_STR && (v.flags & HL_TF_MARKUP))
 ASK(filter, v.kind == HL_TK_STR && hl_tfilter_find(hl_tv_view(v)) != NULL)
 ASK(test, v.kind == HL_TK_STR && hl_ttest_find(hl_tv_view(v)) != NULL)
@@ -47,17 +47,27 @@ static bool check_remainder(hl_trun *r, const hl_targs *c, hl_tv divisor, int64_
     return answer(ret, same);
 }
 
-bool hl_ttest_odd(hl_trun *r, const hl_targs *c, hl_tv *ret) { return check_remainder(r, c, hl_tv_int(2), 1, ret); }
-bool hl_ttest_even(hl_trun *r, const hl_targs *c, hl_tv *ret) { return check_remainder(r, c, hl_tv_int(2), 0, ret); }
-bool hl_ttest_divisibleby(hl_trun *r, const hl_targs *c, hl_tv *ret) { return check_remainder(r, c, c->a[0], 0, ret); }
+bool hl_ttest_odd(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return check_remainder(r, c, hl_tv_int(2), 1, ret);
+}
+bool hl_ttest_even(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return check_remainder(r, c, hl_tv_int(2), 0, ret);
+}
+bool hl_ttest_divisibleby(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return check_remainder(r, c, c->a[0], 0, ret);
+}
 
 static bool ask_text(hl_trun *r, const hl_targs *c, hl_tfn *method, hl_tv *ret) {
     hl_targs text = {0};
     return hl_tv_to_str(r, c->self, &text.self) && method(r, &text, ret);
 }
 
-bool hl_ttest_lower(hl_trun *r, const hl_targs *c, hl_tv *ret) { return ask_text(r, c, hl_tmethod_str_islower, ret); }
-bool hl_ttest_upper(hl_trun *r, const hl_targs *c, hl_tv *ret) { return ask_text(r, c, hl_tmethod_str_isupper, ret); }
+bool hl_ttest_lower(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return ask_text(r, c, hl_tmethod_str_islower, ret);
+}
+bool hl_ttest_upper(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return ask_text(r, c, hl_tmethod_str_isupper, ret);
+}
 
 bool hl_ttest_sameas(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     const hl_tv a = c->self, b = c->a[0];

@@ -72,7 +72,8 @@ static bool is_printable(uint32_t cp) {
 }
 
 static void write_repr_text(hl_str *to, hl_view s) {
-    const bool has_single = s.len && memchr(s.ptr, '\'', s.len), has_double = s.len && memchr(s.ptr, '"', s.len);
+    const bool has_single = s.len && memchr(s.ptr, '\'', s.len),
+               has_double = s.len && memchr(s.ptr, '"', s.len);
     const char quote = has_single && !has_double ? '"' : '\'';
     hl_str_add_char(to, quote);
     for (size_t i = 0; i < s.len;) {
@@ -169,7 +170,9 @@ bool hl_tv_write_repr(hl_trun *r, hl_str *to, hl_tv v) {
     case HL_TK_MACRO: hl_str_add_format(to, "<Macro '%s'>", v.u.macro->node->sym->text.ptr); return true;
     case HL_TK_BUILTIN: hl_str_add_format(to, "<function %s>", v.u.def->name); return true;
     case HL_TK_METHOD: hl_str_add_format(to, "<built-in method %s>", v.u.bound->def->name); return true;
-    case HL_TK_LOOP: hl_str_add_format(to, "<LoopContext %zu/%zu>", v.u.loop->i + 1, v.u.loop->n); return true;
+    case HL_TK_LOOP:
+        hl_str_add_format(to, "<LoopContext %zu/%zu>", v.u.loop->i + 1, v.u.loop->n);
+        return true;
     default: hl_str_add_format(to, "<%s object>", hl_tv_type_name(v)); return true;
     }
 }

@@ -11,7 +11,8 @@
 
 #include "engine/template/tmpl_builtins.h"
 
-static const char *const days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                   "Thursday", "Friday", "Saturday"};
 static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
                                      "July",    "August",   "September", "October", "November", "December"};
 
@@ -26,7 +27,8 @@ static int iso_week(const struct tm *t, int *ret_year) {
     const int monday_based = (t->tm_wday + 6) % 7;
     int       week = (t->tm_yday - monday_based + 10) / 7, year = t->tm_year + 1900;
     const int y = week < 1 ? year - 1 : year;
-    const int p = (y + y / 4 - y / 100 + y / 400) % 7, q = (y - 1 + (y - 1) / 4 - (y - 1) / 100 + (y - 1) / 400) % 7;
+    const int p = (y + y / 4 - y / 100 + y / 400) % 7,
+              q = (y - 1 + (y - 1) / 4 - (y - 1) / 100 + (y - 1) / 400) % 7;
     const int n_weeks = p == 4 || q == 3 ? 53 : 52;
     if (week < 1) {
         week = n_weeks;
@@ -40,7 +42,8 @@ static int iso_week(const struct tm *t, int *ret_year) {
 }
 
 static void add_text(hl_str *to, const char *s, size_t n, char flag) {
-    for (size_t i = 0; i < n && s[i]; i++) hl_str_add_char(to, (char)(flag == '^' && s[i] >= 'a' && s[i] <= 'z' ? s[i] - 32 : s[i]));
+    for (size_t i = 0; i < n && s[i]; i++)
+        hl_str_add_char(to, (char)(flag == '^' && s[i] >= 'a' && s[i] <= 'z' ? s[i] - 32 : s[i]));
 }
 
 static void add_format(hl_str *to, const struct tm *t, int64_t now_ms, const char *format);

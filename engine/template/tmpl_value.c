@@ -136,7 +136,8 @@ bool hl_tv_compare(hl_trun *r, const char *op, hl_tv a, hl_tv b, int *ret) {
         hl_trun_leave(r);
         return ok;
     }
-    return hl_trun_fail(r, "'%s' is not supported between %s and %s", op, hl_tv_type_name(a), hl_tv_type_name(b));
+    return hl_trun_fail(r, "'%s' is not supported between %s and %s", op, hl_tv_type_name(a),
+                        hl_tv_type_name(b));
 }
 
 bool hl_tv_contains(hl_trun *r, hl_tv item, hl_tv in, bool *ret) {
@@ -144,7 +145,8 @@ bool hl_tv_contains(hl_trun *r, hl_tv item, hl_tv in, bool *ret) {
     if (hl_tv_is_str(in)) {
         if (item.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, item);
         if (!hl_tv_is_str(item))
-            return hl_trun_fail(r, "'in <string>' needs a string on the left, found %s", hl_tv_type_name(item));
+            return hl_trun_fail(r, "'in <string>' needs a string on the left, found %s",
+                                hl_tv_type_name(item));
         if (!hl_trun_steps(r, in.len / 64)) return false;
         *ret = item.len == 0 || (in.len && memmem(in.u.s, in.len, item.u.s, item.len) != NULL);
         return true;
@@ -284,7 +286,8 @@ hl_tv *hl_tdict_find_text(hl_trun *r, const hl_tdict *d, hl_view key) {
 }
 
 bool hl_tv_check_hashable(hl_trun *r, hl_tv key) {
-    if (key.kind == HL_TK_LIST || key.kind == HL_TK_DICT || (key.kind == HL_TK_VIEW && key.u.seq->view != 'v'))
+    if (key.kind == HL_TK_LIST || key.kind == HL_TK_DICT ||
+        (key.kind == HL_TK_VIEW && key.u.seq->view != 'v'))
         return hl_trun_fail(r, "%s cannot be a key of a dict", hl_tv_type_name(key));
     return true;
 }
@@ -294,7 +297,8 @@ bool hl_tdict_find(hl_trun *r, const hl_tdict *d, hl_tv key, hl_tv **ret_value) 
     if (key.kind == HL_TK_STR) {
         if (key.len) *ret_value = hl_tdict_find_text(r, d, hl_tv_view(key));
         for (size_t i = 0; key.len == 0 && i < d->n; i++)
-            if (d->entries[i].key.kind == HL_TK_STR && d->entries[i].key.len == 0) *ret_value = &d->entries[i].value;
+            if (d->entries[i].key.kind == HL_TK_STR && d->entries[i].key.len == 0)
+                *ret_value = &d->entries[i].value;
         return true;
     }
     if (!hl_tv_check_hashable(r, key)) return false;

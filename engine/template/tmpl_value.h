@@ -129,7 +129,8 @@ typedef struct hl_titer {
 bool hl_titer_init(hl_trun *r, hl_tv v, hl_titer *ret_it);
 bool hl_titer_next(hl_titer *it, hl_tv *ret);                        /* false at the end; cannot fail */
 bool hl_tv_can_iterate(hl_tv v);
-bool hl_tv_to_items(hl_trun *r, hl_tv v, hl_tv **ret_items, size_t *ret_n); /* a list's own items, or a copy */
+bool hl_tv_to_items(hl_trun *r, hl_tv v, hl_tv **ret_items,
+                    size_t *ret_n); /* a list's own items, or a copy */
 hl_tv hl_tseq_at(const hl_tseq *s, size_t i);
 
 bool hl_tv_new_seq(hl_trun *r, hl_tkind kind, size_t n, hl_tv *ret); /* items to be filled by the caller */

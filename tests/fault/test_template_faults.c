@@ -14,10 +14,13 @@
 static const char source[] =
     "{% macro m(a, b=2) %}{{ a }}{{ kwargs }}{{ varargs }}{% endmacro %}"
     "{%- set ns = namespace(s='', l=[]) -%}"
-    "{% for i in range(400) %}{% set ns.s = ns.s + 'some text that grows ' ~ i %}{% set ns.l = ns.l + [i] %}{% endfor %}"
-    "{{ ns.s | upper | length }}{{ m(1, 2, 3, x='{}'.format(4)) }}{{ ns.l | map('string') | join(',') | length }}"
+    "{% for i in range(400) %}{% set ns.s = ns.s + 'some text that grows ' ~ i %}{% set ns.l = ns.l + [i] "
+    "%}{% endfor %}"
+    "{{ ns.s | upper | length }}{{ m(1, 2, 3, x='{}'.format(4)) }}{{ ns.l | map('string') | join(',') | "
+    "length }}"
     "{{ {'a': [1, 'b', none]} | tojson(indent=2) }}{% filter trim %} {{ '%s' % 1 }} {% endfilter %}"
-    "{{ messages | selectattr('role', 'eq', 'user') | list | tojson }}{{ ns.l | sort(reverse=true) | first }}";
+    "{{ messages | selectattr('role', 'eq', 'user') | list | tojson }}{{ ns.l | sort(reverse=true) | first "
+    "}}";
 
 static hl_status parse_and_render(const json_t *context, hl_str *out, hl_err *err) {
     hl_template *t = NULL;
@@ -37,7 +40,8 @@ static void run_with_failures(size_t n_fail) {
         hl_mem_fail_after(k, n_fail);
         const hl_status status = parse_and_render(context, &out, &err);
         hl_mem_fail_after(SIZE_MAX, 0);
-        if (status != HL_OK && status != HL_E_NOMEM) fail_msg("allocation %zu: status %d, %s", k, (int)status, err.text);
+        if (status != HL_OK && status != HL_E_NOMEM)
+            fail_msg("allocation %zu: status %d, %s", k, (int)status, err.text);
         if (status != HL_OK) assert_int_equal(out.len, 0);
         done = status == HL_OK;
         hl_str_done(&out);

@@ -7,8 +7,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static const char context_json[] =
-    "{\"messages\": [{\"role\": \"system\", \"content\": \"s\"}, {\"role\": \"user\", \"content\": \"h\\u00e9\\n\"},"
-    " {\"role\": \"assistant\", \"content\": null, \"tool_calls\": [{\"function\": {\"name\": \"f\", \"arguments\":"
+    "{\"messages\": [{\"role\": \"system\", \"content\": \"s\"}, {\"role\": \"user\", \"content\": "
+    "\"h\\u00e9\\n\"},"
+    " {\"role\": \"assistant\", \"content\": null, \"tool_calls\": [{\"function\": {\"name\": \"f\", "
+    "\"arguments\":"
     " {\"a\": 1.5}}}]}], \"tools\": [{\"type\": \"function\"}], \"n\": 3, \"l\": [3, 1, 2], \"t\": true}";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {

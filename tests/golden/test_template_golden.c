@@ -53,7 +53,8 @@ static bool read_template(const char *name, hl_str *to) {
     hl_gguf *g = NULL;
     hl_view  text;
     bool     ok = false;
-    (void)snprintf(path, sizeof path, "%s/data/templates/%s.jinja", folder("HL_TEST_SHARED", "../shared"), name);
+    (void)snprintf(path, sizeof path, "%s/data/templates/%s.jinja", folder("HL_TEST_SHARED", "../shared"),
+                   name);
     if (read_file(path, to)) return true;
     (void)snprintf(path, sizeof path, "%s/%s.gguf", folder("HL_TEST_MODELS", "../models"), name);
     if (hl_gguf_open(path, &g, NULL) != HL_OK) return false;
@@ -77,9 +78,10 @@ static void show_difference(const char *what, const char *name, hl_view want, hl
     size_t i = 0;
     while (i < want.len && i < got.len && want.ptr[i] == got.ptr[i]) i++;
     const size_t from = i > 40 ? i - 40 : 0;
-    print_error("%s, %s: differs at byte %zu of %zu (found %zu bytes)\n  expected ...%.*s\n  found    ...%.*s\n", what, name, i,
-                want.len, got.len, (int)(want.len - from < 100 ? want.len - from : 100), want.ptr + from,
-                (int)(got.len - from < 100 ? got.len - from : 100), got.len ? got.ptr + from : "");
+    print_error(
+        "%s, %s: differs at byte %zu of %zu (found %zu bytes)\n  expected ...%.*s\n  found    ...%.*s\n",
+        what, name, i, want.len, got.len, (int)(want.len - from < 100 ? want.len - from : 100),
+        want.ptr + from, (int)(got.len - from < 100 ? got.len - from : 100), got.len ? got.ptr + from : "");
 }
 
 /* What the reference has and chat templates do not use: failing is right, giving another text is not. */
@@ -92,7 +94,8 @@ static bool is_left_out(hl_view source) {
 }
 
 /* Render and compare with one recorded row; 1 when it differs. */
-static int check_row(const char *what, const char *name, hl_view source, const json_t *context, const json_t *row) {
+static int check_row(const char *what, const char *name, hl_view source, const json_t *context,
+                     const json_t *row) {
     hl_err       err = {0};
     hl_str       out;
     hl_template *t = NULL;

@@ -424,12 +424,15 @@ static void hostile_templates_end_at_a_limit(void **state) {
     (void)state;
     static const char *const sources[] = {
         "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
-        "{% set ns = namespace(s='0123456789abcdef') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+        "{% set ns = namespace(s='0123456789abcdef') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s "
+        "%}{% endfor %}",
         "{{ 'x' * 1000000000000 }}",
         "{{ [0] * 1000000000000 }}",
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
-        "{% set ns = namespace(l=[]) %}{% for i in range(99999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}",
-        "{% set ns = namespace(l=[]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l }}",
+        "{% set ns = namespace(l=[]) %}{% for i in range(99999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l "
+        "}}",
+        "{% set ns = namespace(l=[]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ "
+        "ns.l }}",
         "{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}"
         "{{ ns.l | tojson }}",
         "{% set a = namespace() %}{% set a.b = a %}{{ a }}",
@@ -456,7 +459,8 @@ static void hostile_templates_end_at_a_limit(void **state) {
 
 static void deep_nesting_is_refused_while_parsing(void **state) {
     (void)state;
-    static const char *const units[] = {"(", "[", "{% if x %}", "-", "not ", "{% for i in x %}", "{{ x[", "x("};
+    static const char *const units[] = {"(",     "[", "{% if x %}", "-", "not ", "{% for i in x %}",
+                                        "{{ x[", "x("};
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         hl_str       s;
         hl_err       err = {0};
@@ -481,7 +485,8 @@ static void errors_name_the_line(void **state) {
         {"\xC3\xA9 {{ \"x }}", "template line 1, column 6: string has no closing \""},
         {"a\n{{ x.y.z }}\n", "template line 2: 'x' is undefined"},
         {"\n\n{% for i in [1] %}\n{{ raise_exception('stop') }}{% endfor %}", "template line 4: stop"},
-        {"{% macro m() %}\n{{ raise_exception('in macro') }}{% endmacro %}\n\n{{ m() }}", "template line 2: in macro"},
+        {"{% macro m() %}\n{{ raise_exception('in macro') }}{% endmacro %}\n\n{{ m() }}",
+         "template line 2: in macro"},
         {"{% import 'x' %}", "tag 'import' is not supported in a chat template"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -489,7 +494,8 @@ static void errors_name_the_line(void **state) {
         hl_str out;
         hl_str_init(&out, 1 << 20);
         assert_int_equal(render(cases[i].source, &out, &err), HL_E_FORMAT);
-        if (!strstr(err.text, cases[i].error)) fail_msg("found '%s', expected '%s'", err.text, cases[i].error);
+        if (!strstr(err.text, cases[i].error))
+            fail_msg("found '%s', expected '%s'", err.text, cases[i].error);
         hl_str_done(&out);
     }
 }
@@ -520,7 +526,8 @@ static void a_template_renders_the_same_any_number_of_times(void **state) {
     hl_err       err = {0};
     hl_template *t = NULL;
     json_t      *context = json_loads(context_json, 0, NULL);
-    const char  *source = "{% set ns = namespace(n=0) %}{% for i in l %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}";
+    const char *source =
+        "{% set ns = namespace(n=0) %}{% for i in l %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}";
     assert_int_equal(hl_template_parse(hl_view_of(source), &t, &err), HL_OK);
     for (int i = 0; i < 3; i++) {
         hl_str out;
@@ -537,8 +544,9 @@ static void a_template_knows_the_names_it_mentions(void **state) {
     (void)state;
     hl_err       err = {0};
     hl_template *t = NULL;
-    assert_int_equal(hl_template_parse(hl_view_of("tools {{ messages }}{% if enable_thinking %}x.y{% endif %}"), &t, &err),
-                     HL_OK);
+    assert_int_equal(
+        hl_template_parse(hl_view_of("tools {{ messages }}{% if enable_thinking %}x.y{% endif %}"), &t, &err),
+        HL_OK);
     assert_true(hl_template_mentions(t, "messages"));
     assert_true(hl_template_mentions(t, "enable_thinking"));
     assert_false(hl_template_mentions(t, "tools"));
