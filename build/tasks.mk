@@ -62,7 +62,7 @@ test-now: all lib tests
 test-fast: all tests
 	@HL_TEST_MODELS=/nonexistent $(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) --skip-python --timeout 60 $(CHECKS) $(TEST_BINS) $(REPLAYS)
 
-check: all
+check: all lib
 	@for c in $(CHECKS); do case $$c in *.py) $(PYTHON) $$c ;; *) sh $$c ;; esac || exit 1; done
 
 lib: $(OUT)/libhyperlama.a $(SHARED)

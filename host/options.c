@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * options.c - the table of options.def over the fields of hl_options.
+ * options.c - the table of model_options.def over the fields of hl_options.
  */
 #include "host/options.h"
 
@@ -31,7 +31,7 @@ static const option_row rows[] = {
 #define HL_WHOLE(n, f, a, b) {.name = #n, .kind = KIND_WHOLE, FIELD(f), .lo = (a), .hi = (b)},
 #define HL_TEXTS(n, f)       {.name = #n, .kind = KIND_TEXTS},
 #define HL_IDLE(n, w)        {.name = #n, .kind = KIND_IDLE, .why = (w)},
-#include "host/options.def"
+#include "host/model_options.def"
 #undef HL_REAL
 #undef HL_WHOLE
 #undef HL_TEXTS
