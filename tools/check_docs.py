@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every `path:symbol` and `path` that README, ARCHITECTURE and docs/ name in backticks exists."""
+"""Every `path:symbol` and `path` that README, ARCHITECTURE and docs/ name in backticks exists, and so do the nine stops
+of "Follow one token" in ARCHITECTURE.md."""
 import pathlib
 import re
 import sys
@@ -9,10 +10,21 @@ TOKEN = re.compile(r"`([A-Za-z0-9_./-]+)(?::([A-Za-z_]\w*))?`")
 TOP = ("core/", "engine/", "models/", "host/", "server/", "cli/", "include/", "tests/", "bench/", "docs/", "tools/", "build/")
 
 
+def check_stops(text):
+    part = re.search(r"^## Follow one token$(.*?)^## ", text, re.M | re.S)
+    stops = re.findall(r"^(\d)\. `([\w./]+):(\w+)`", part.group(1), re.M) if part else []
+    if [int(n) for n, _, _ in stops] != list(range(1, 10)):
+        yield f"ARCHITECTURE.md: found stops {[n for n, _, _ in stops]}, expected 1 to 9, each beginning with `file:function`"
+    for n, path, name in stops:
+        if (ROOT / path).exists() and not re.search(rf"^[A-Za-z].*\b{name}\(", (ROOT / path).read_text(), re.M):
+            yield f"ARCHITECTURE.md: stop {n}: {path} does not define {name}()"
+
+
 def main():
     bad, n = [], 0
     pages = [p for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md") if (p := ROOT / name).exists()]
     pages += sorted((ROOT / "docs").rglob("*.md")) + [p for c in TOP for p in (ROOT / c).glob("README.md")]
+    bad += check_stops((ROOT / "ARCHITECTURE.md").read_text())
     for page in pages:
         for path, symbol in TOKEN.findall(page.read_text()):
             top = ROOT / path.split("/")[0]

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Names: unique base names, an SPDX line and a head comment in every source. Symbols: see check_symbols.sh."""
+"""Names: unique base names, an SPDX line and a head comment in every source, kernel files as kernels.def names them.
+Symbols: see check_symbols.sh."""
 import collections
 import pathlib
 import re
@@ -16,6 +17,20 @@ def sources():
     return [p for p in paths if p.endswith((".c", ".h")) and (ROOT / p).exists()]
 
 
+def kernels():
+    """Every kernel file ends in an instruction set, and every line of kernels.def has its file."""
+    folder = ROOT / "engine/kernels"
+    isas = re.findall(r"^HL_ISA\((\w+),", (folder / "isa.def").read_text(), re.M)
+    files = {p.stem: p for family in ("scalar", "x86", "arm") for p in (folder / family).glob("*.c")}
+    for stem, path in sorted(files.items()):
+        if stem.split("_")[-1] not in isas:
+            yield f"{path.relative_to(ROOT)}: its last word is no line of isa.def"
+    for line in re.findall(r"^HL_KERNEL(?:_V)?\(([^)]*)\)", (folder / "kernels.def").read_text(), re.M):
+        stem = "_".join(line.replace(" ", "").split(","))
+        if stem not in files:
+            yield f"kernels.def: {stem} has no file {stem}.c"
+
+
 def main():
     bad, seen = [], collections.defaultdict(list)
     for path in sources():
@@ -30,8 +45,9 @@ def main():
             bad.append(f"{path}: // marks temporary lines, which do not belong in a commit")
         if re.search(r"\b(TODO|FIXME|XXX)\b", text):
             bad.append(f"{path}: an open question is NEEDSWORK(#issue): the question")
+    bad += kernels()
     for name, paths in seen.items():
-        if len(paths) > 1:
+        if len(set(paths)) > 1:
             bad.append(f"{name}: more than one file of this name: {', '.join(paths)}")
     print("\n".join(sorted(bad)) if bad else f"names: {sum(map(len, seen.values()))} files are in order")
     return 1 if bad else 0

@@ -3,12 +3,12 @@
 # Those in engine/kernels/*/ are bodies that kernel files complete with macros; they compile with each of these.
 cd "$(dirname "$0")/../.." || exit 1
 cc=${CC:-cc} cxx=${CXX:-c++}
-flags="-I. -Iinclude -Wall -Wextra -Werror -fsyntax-only $(pkg-config --cflags jansson libpcre2-8 libutf8proc 2>/dev/null)"
+flags="-I. -Iinclude -w -fsyntax-only $(pkg-config --cflags jansson libpcre2-8 libutf8proc 2>/dev/null)"
 jobs=$(mktemp) && trap 'rm -f "$jobs"' EXIT
 
 for h in $(find core engine models host server cli include -name '*.h' 2>/dev/null | sort); do
     case $h in engine/kernels/*/*) continue ;; esac
-    echo "echo '#include \"${h#include/}\"' | $cc -x c -std=gnu17 $flags -Wno-unused-function - || { echo '$h: does not compile alone in C17'; exit 1; }"
+    echo "echo '#include \"${h#include/}\"' | $cc -x c -std=gnu17 $flags - || { echo '$h: does not compile alone in C17'; exit 1; }"
 done >"$jobs"
 if command -v "$cxx" >/dev/null; then
     for h in include/hyperlama/*.h; do
