@@ -123,7 +123,8 @@ static bool fill(bench *b) {
     if (!f32 || !bf16 || !q || !d || !sum16 || !b->w || !b->y || !b->panel.codes || !b->panel.scale || !b->panel.min)
         return false;
     uint32_t seed = 1;
-    for (size_t i = 0; i < (size_t)ROWS * COLS * 4; i++) b->w[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 25);
+    for (size_t i = 0; i < (size_t)ROWS * COLS * 4; i++)
+        b->w[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 25);
     for (size_t i = 0; i < n; i++) {
         f32[i] = (float)((seed = seed * 1664525u + 1013904223u) >> 8) * 0x1p-23f - 1.0f;
         bf16[i] = hl_bf16_of_f32(f32[i]);

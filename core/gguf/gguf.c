@@ -48,7 +48,8 @@ static hl_status find_uint(const hl_gguf_values *values, const char *key, uint64
     if (!v) return HL_OK;
     uint64_t x = 0;
     if (!hl_gguf_value_u64(v, &x))
-        return hl_fail(err, HL_E_FORMAT, "key '%s' is %s, expected an unsigned integer", key, hl_gguf_kind_name(v->kind));
+        return hl_fail(err, HL_E_FORMAT, "key '%s' is %s, expected an unsigned integer", key,
+                       hl_gguf_kind_name(v->kind));
     if (x > max) return hl_fail(err, HL_E_FORMAT, "key '%s' is %" PRIu64 ", expected at most %" PRIu64, key, x, max);
     *ret = x;
     return HL_OK;
@@ -68,7 +69,8 @@ static hl_status check_split(const split *s, size_t i_shard, uint64_t n_shards, 
     if (count != n_shards)
         return hl_fail(err, HL_E_FORMAT, "key 'split.count' is %" PRIu64 ", expected %" PRIu64, s->count, n_shards);
     if (s->no != i_shard)
-        return hl_fail(err, HL_E_FORMAT, "key 'split.no' is %" PRIu64 ", expected %zu: this is shard %" PRIu64 " of %" PRIu64,
+        return hl_fail(err, HL_E_FORMAT,
+                       "key 'split.no' is %" PRIu64 ", expected %zu: this is shard %" PRIu64 " of %" PRIu64,
                        s->no, i_shard, s->no + 1, count);
     return HL_OK;
 }
@@ -196,7 +198,8 @@ static hl_status open_beside(const char *path, uint64_t n_shards, hl_gguf **ret_
     }
     for (uint64_t i = 0; i < n_shards; i++) {
         paths[i] = text + i * each;
-        (void)snprintf(paths[i], each, "%.*s-%05" PRIu64 "-of-%05" PRIu64 ".gguf", (int)n_prefix, path, i + 1, n_shards);
+        (void)snprintf(paths[i], each, "%.*s-%05" PRIu64 "-of-%05" PRIu64 ".gguf", (int)n_prefix, path, i + 1,
+                       n_shards);
     }
     status = hl_gguf_open_shards((const char *const *)paths, n_shards, ret_gguf, err);
 out:

@@ -60,7 +60,8 @@ static hl_status read_name(reader *r, const char *what, size_t max_bytes, hl_vie
     hl_status    status = read_string(r, what, ret, err);
     if (status != HL_OK) return status;
     if (ret->len == 0 || ret->len > max_bytes)
-        return hl_fail(err, HL_E_FORMAT, "%s at byte %zu has %zu bytes, expected 1..%zu", what, at, ret->len, max_bytes);
+        return hl_fail(err, HL_E_FORMAT, "%s at byte %zu has %zu bytes, expected 1..%zu", what, at, ret->len,
+                       max_bytes);
     for (size_t i = 0; i < ret->len; i++) {
         const uint8_t c = (uint8_t)ret->ptr[i];
         if (c < 0x20 || c == 0x7F)

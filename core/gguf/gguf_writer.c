@@ -83,8 +83,8 @@ void hl_gguf_writer_add_number(hl_gguf_writer *w, const char *key, hl_gguf_kind 
 
 void hl_gguf_writer_set_alignment(hl_gguf_writer *w, uint32_t alignment) {
     if (w->status == HL_OK && (alignment < HL_GGUF_MIN_ALIGNMENT || (alignment & (alignment - 1)) || w->n_tensors))
-        w->status = hl_fail(&w->err, HL_E_ARG, "alignment %u, expected a power of two from %d before any tensor", alignment,
-                            HL_GGUF_MIN_ALIGNMENT);
+        w->status = hl_fail(&w->err, HL_E_ARG, "alignment %u, expected a power of two from %d before any tensor",
+                            alignment, HL_GGUF_MIN_ALIGNMENT);
     if (w->status != HL_OK) return;
     w->alignment = alignment;
     hl_gguf_writer_add_u32(w, "general.alignment", alignment);
@@ -150,7 +150,8 @@ static uint64_t align_up(uint64_t x, uint64_t alignment) { return (x + alignment
 
 static hl_status check_tensor(const char *name, hl_type type, uint32_t n_dims, const uint64_t *shape, size_t *ret_bytes,
                               hl_err *err) {
-    if (!*name || strlen(name) > 63) return hl_fail(err, HL_E_ARG, "tensor '%.80s': expected a name of 1..63 bytes", name);
+    if (!*name || strlen(name) > 63)
+        return hl_fail(err, HL_E_ARG, "tensor '%.80s': expected a name of 1..63 bytes", name);
     if (n_dims < 1 || n_dims > HL_GGUF_MAX_DIMS)
         return hl_fail(err, HL_E_ARG, "tensor '%s' has %u dimensions, expected 1..%d", name, n_dims, HL_GGUF_MAX_DIMS);
     size_t n_blocks = 1;
@@ -158,8 +159,8 @@ static hl_status check_tensor(const char *name, hl_type type, uint32_t n_dims, c
         uint64_t n = shape[d];
         if (d == n_dims - 1) {
             if (n % hl_type_block_elems(type) != 0)
-                return hl_fail(err, HL_E_ARG, "tensor '%s' (%s) has rows of %" PRIu64 ", expected a multiple of %zu", name,
-                               hl_type_name(type), n, hl_type_block_elems(type));
+                return hl_fail(err, HL_E_ARG, "tensor '%s' (%s) has rows of %" PRIu64 ", expected a multiple of %zu",
+                               name, hl_type_name(type), n, hl_type_block_elems(type));
             n /= hl_type_block_elems(type);
         }
         if (n == 0 || !hl_mul_size(n_blocks, n, &n_blocks))

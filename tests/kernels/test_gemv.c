@@ -70,7 +70,8 @@ static void run_one(const gemv_case *c, size_t n_rows, size_t n_cols, size_t n_t
         c->fn(n_rows, w, row_bytes, &one, want, stride);
         for (size_t r = 0; r < n_rows; r++)
             if (!same(want[r], got[t * stride + r]))
-                fail_msg("gemv_%s_%s: row %zu of token %zu depends on the other tokens", hl_type_name(c->type), c->isa, r, t);
+                fail_msg("gemv_%s_%s: row %zu of token %zu depends on the other tokens",
+                         hl_type_name(c->type), c->isa, r, t);
     }
     free_batch(&b);
     free_guarded(w, row_bytes * n_rows);

@@ -42,8 +42,8 @@ typedef struct row_case {
 static void check(const row_case *c, const float *want, const float *got, size_t n_out, size_t n, pattern p) {
     for (size_t i = 0; i < n_out; i++)
         if (!same(want[i], got[i]))
-            fail_msg("%s_%s, %s, n = %zu: [%zu] is %a, expected %a", c->op, c->isa, pattern_name(p), n, i, (double)got[i],
-                     (double)want[i]);
+            fail_msg("%s_%s, %s, n = %zu: [%zu] is %a, expected %a", c->op, c->isa, pattern_name(p), n, i,
+                     (double)got[i], (double)want[i]);
 }
 
 /* One call of either version; y has n + 1 floats, the last a canary. */
@@ -126,9 +126,10 @@ static void test_quantize_act(const row_case *c) {
             ((hl_quantize_act_fn *)c->got)(n, x, q[1], d[1], sum[1]);
             for (size_t i = 0; i < n; i++)
                 if (q[0][i] != q[1][i] || sum[0][i / 16] != sum[1][i / 16] || !same(d[0][i / 32], d[1][i / 32]))
-                    fail_msg("quantize_act_%s, n = %zu: %a gives %d (d %a, sum %d), expected %d (d %a, sum %d)", c->isa, n,
-                             (double)x[i], q[1][i], (double)d[1][i / 32], sum[1][i / 16], q[0][i], (double)d[0][i / 32],
-                             sum[0][i / 16]);
+                    fail_msg(
+                        "quantize_act_%s, n = %zu: %a gives %d (d %a, sum %d), expected %d (d %a, sum %d)",
+                        c->isa, n, (double)x[i], q[1][i], (double)d[1][i / 32], sum[1][i / 16], q[0][i],
+                        (double)d[0][i / 32], sum[0][i / 16]);
             free_guarded(x, n * 4);
             for (int i = 0; i < 2; i++) {
                 free_guarded(q[i], n);

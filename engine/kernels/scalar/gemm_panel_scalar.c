@@ -13,7 +13,8 @@ enum { ROWS = HL_PANEL_ROWS };
 static void add_codes(const uint8_t *codes, const int8_t *q, size_t n_cols, int32_t *isum) {
     for (size_t c = 0; c < n_cols; c += 4, codes += 4 * ROWS, q += 4)
         for (size_t r = 0; r < ROWS; r++)
-            isum[r] += codes[4 * r] * q[0] + codes[4 * r + 1] * q[1] + codes[4 * r + 2] * q[2] + codes[4 * r + 3] * q[3];
+            isum[r] += codes[4 * r] * q[0] + codes[4 * r + 1] * q[1] + codes[4 * r + 2] * q[2] +
+                       codes[4 * r + 3] * q[3];
 }
 
 /* Group i of 32 columns: acc[r] grows by what kernels.h says. */

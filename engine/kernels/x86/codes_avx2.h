@@ -47,8 +47,8 @@ HL_INLINE void hl_decode8_q4_1(const uint8_t *const *b, hl_group8 *g) {
 
 /* Add 16 to column j of a row where bit j of its lane in `high` is set. */
 HL_INLINE void hl_add_fifth_bits(__m256i high, __m256i *quad) {
-    const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12, 0, 0, 0, 0, 4, 4, 4, 4, 8,
-                                            8, 8, 8, 12, 12, 12, 12);
+    const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12, 0, 0, 0, 0, 4,
+                                            4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
     HL_UNROLL for (int k = 0; k < 8; k++) {
         const __m256i bit = _mm256_set1_epi32(k % 2 ? (int)0x80402010 : 0x08040201);
         const __m256i byte = _mm256_shuffle_epi8(high, _mm256_add_epi8(spread, _mm256_set1_epi8((char)(k / 2))));
@@ -85,8 +85,8 @@ HL_INLINE void hl_look_up(__m128i table, __m256i *quad) {
 }
 
 HL_INLINE __m128i hl_iq4_nl_table(void) {
-    return _mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, (char)129, (char)141, (char)153, (char)166, (char)181, (char)197,
-                         (char)217, (char)241);
+    return _mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, (char)129, (char)141, (char)153, (char)166,
+                         (char)181, (char)197, (char)217, (char)241);
 }
 
 HL_INLINE void hl_decode8_iq4_nl(const uint8_t *const *b, hl_group8 *g) {

@@ -52,7 +52,8 @@ HL_INLINE void hl_float_step(const uint8_t *const *w, const uint8_t *const *x, s
         HL_UNROLL for (size_t t = 0; t < n_tokens; t++) xv[t] = k->load_x(x[t] + 8 * half * k->x_bytes);
         HL_UNROLL for (size_t r = 0; r < n_rows; r++) {
             const __m256 wv = k->load_w(w[r] + 8 * half * k->w_bytes);
-            HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[r][t][half] = _mm256_fmadd_ps(wv, xv[t], acc[r][t][half]);
+            HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[r][t][half] =
+                _mm256_fmadd_ps(wv, xv[t], acc[r][t][half]);
         }
     }
 }
@@ -85,12 +86,14 @@ HL_INLINE void hl_float_tile(const uint8_t *w, size_t row_bytes, const uint8_t *
 }
 
 /* All tokens of n_rows <= 2 rows. */
-HL_INLINE void hl_float_rows(const uint8_t *w, size_t row_bytes, const uint8_t *x, size_t n_all, size_t n_cols, float *y,
-                               size_t y_stride, size_t n_rows, const hl_float_kind *k) {
+HL_INLINE void hl_float_rows(const uint8_t *w, size_t row_bytes, const uint8_t *x, size_t n_all,
+                             size_t n_cols, float *y, size_t y_stride, size_t n_rows,
+                             const hl_float_kind *k) {
     const size_t token_bytes = n_cols * k->x_bytes;
     size_t       t = 0;
     for (; t + HL_FLOAT_TOKENS <= n_all; t += HL_FLOAT_TOKENS)
-        hl_float_tile(w, row_bytes, x + t * token_bytes, n_cols, y + t * y_stride, y_stride, n_rows, HL_FLOAT_TOKENS, k);
+        hl_float_tile(w, row_bytes, x + t * token_bytes, n_cols, y + t * y_stride, y_stride, n_rows,
+                      HL_FLOAT_TOKENS, k);
     for (; t < n_all; t++)
         hl_float_tile(w, row_bytes, x + t * token_bytes, n_cols, y + t * y_stride, y_stride, n_rows, 1, k);
 }

@@ -91,7 +91,8 @@ HL_INLINE __m256i row_mask(const tile *a, size_t v) {
 }
 
 /* Group i of 32 columns of the panel into acc. */
-HL_INLINE void add_group(const tile *a, size_t i, size_t n_tokens, panel_kind k, __m256 acc[TILE_TOKENS][TILE_VECTORS]) {
+HL_INLINE void add_group(const tile *a, size_t i, size_t n_tokens, panel_kind k,
+                         __m256 acc[TILE_TOKENS][TILE_VECTORS]) {
     const hl_panel *p = a->p;
     const size_t    n_scales = 32 / k.group;
     const size_t    n_groups = a->x->n_cols / 32;
@@ -123,10 +124,10 @@ HL_INLINE void add_group(const tile *a, size_t i, size_t n_tokens, panel_kind k,
     }
     if (k.has_min) HL_UNROLL for (size_t s = 0; s < n_scales; s++) {
         const float *min = p->min + (i * n_scales + s) * HL_PANEL_ROWS + a->row;
-        HL_UNROLL for (size_t v = 0; v < TILE_VECTORS; v++)
-            HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
-                sum[t][v] = _mm256_fnmadd_ps(_mm256_loadu_ps(min + 8 * v), _mm256_set1_ps((float)xsum[t][s]), sum[t][v]);
-    }
+        HL_UNROLL for (size_t v = 0; v < TILE_VECTORS; v++) HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
+            sum[t][v] =
+                _mm256_fnmadd_ps(_mm256_loadu_ps(min + 8 * v), _mm256_set1_ps((float)xsum[t][s]), sum[t][v]);
+        }
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
         const __m256 d = _mm256_set1_ps(a->x->d[(a->token + t) * n_groups + p->col_begin / 32 + i]);
         HL_UNROLL for (size_t v = 0; v < TILE_VECTORS; v++) acc[t][v] = _mm256_fmadd_ps(sum[t][v], d, acc[t][v]);

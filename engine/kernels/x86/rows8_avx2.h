@@ -135,7 +135,8 @@ HL_INLINE __m256 hl_step8(const hl_group8 *g, const hl_rows8 *type, const int8_t
 
 /* Pointers to eight rows from r on; past the last one, the last one again. */
 HL_INLINE void hl_rows8_at(const void *w, size_t row_bytes, size_t r, size_t n_rows, const uint8_t **row) {
-    HL_UNROLL for (size_t i = 0; i < 8; i++) row[i] = (const uint8_t *)w + (r + i < n_rows ? r + i : n_rows - 1) * row_bytes;
+    HL_UNROLL for (size_t i = 0; i < 8; i++) row[i] =
+        (const uint8_t *)w + (r + i < n_rows ? r + i : n_rows - 1) * row_bytes;
 }
 
 /* y of eight rows from r on, for a constant number of tokens. */
