@@ -11,6 +11,6 @@
 #else
 #define HL_UNROLL _Pragma("GCC unroll 16")
 #endif
-#define HL_INLINE static inline __attribute__((always_inline))
+#define HL_INLINE static inline __attribute__((always_inline, unused))
 
 #endif

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "engine/kernels/kernels.h"
-#include "engine/kernels/x86/unroll.h"
+#include "engine/kernels/unroll.h"
 
 /* Eight values at p, whatever they are stored as, as f32. */
 typedef __m256 hl_load8_fn(const void *p);

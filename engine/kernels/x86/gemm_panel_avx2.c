@@ -12,7 +12,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "engine/kernels/x86/unroll.h"
+#include "engine/kernels/unroll.h"
 
 enum { TILE_TOKENS = 3, TILE_VECTORS = 2 /* of 8 rows */ };
 

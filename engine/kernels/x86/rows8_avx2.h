@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "engine/kernels/kernels.h"
-#include "engine/kernels/x86/unroll.h"
+#include "engine/kernels/unroll.h"
 #include "engine/quant/group.h"
 
 /* 32 columns of eight rows. */
