@@ -42,8 +42,8 @@ static const char *const END_NAMES[] = {
 
 /* Padding of code models: an answer that writes them is over. */
 static const char *const FILL_NAMES[] = {
-    "<|fim_pad|>", "<fim-pad>",  "<fim_pad>",   "<|fim_repo|>", "<|repo_name|>",
-    "<fim-repo>",  "<reponame>", "<repo_name>", "<|file_sep|>", "<file_sep>",
+    "<|fim_pad|>",   "<fim-pad>",  "<fim_pad>",  "<|fim_repo|>",
+    "<|repo_name|>", "<fim-repo>", "<reponame>", "<|file_sep|>",
 };
 
 /* Marks around the gap of a code model. They end nothing, but a text may not forge them either. */
