@@ -18,12 +18,12 @@ Every pass computes the logits of its last token.
 Results go to bench/results/DATE-compare.tsv: date, commit, machine, threads, load, model, engine, version, metric, n, value, unit.
 Standard library only.
 """
-import argparse, datetime, json, os, platform, statistics, subprocess, sys
+import argparse, datetime, os, platform, statistics, subprocess, sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(os.path.join(HERE, "..", ".."))
+ORDER = ("prefill", "decode", "rows", "load", "peak")
 METRICS = ("prefill", "decode", "rows", "depth")
-ROWS = (1, 2, 4, 8, 16, 32)
 
 
 def parse(text):
@@ -40,32 +40,19 @@ def parse(text):
     return engine, version, out
 
 
-def bench(program, model, a, prompt, generate, depth, repeats):
-    """The JSON of one `hyperlama bench`."""
-    cmd = [program, "bench", model, "--json", "--threads", str(a.threads), "--prompt", str(prompt), "--generate", str(generate),
-           "--depth", str(depth), "--runs", str(repeats)]
-    with subprocess.Popen(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
-        text, complaint = p.communicate()
-        if p.returncode != 0:
-            raise subprocess.CalledProcessError(p.returncode, cmd, text, complaint.decode())
-    return json.loads(text)
+def bench(program, model, a, *options):
+    """The values of one `hyperlama bench`: {(metric, n): (value, unit)}."""
+    cmd = [program, "bench", model, "--tsv", "--threads", str(a.threads), *map(str, options)]
+    return parse(subprocess.run(cmd, capture_output=True, text=True, check=True).stdout)[2]
 
 
 def run_hyperlama(program, model, a):
     """The one place that knows hyperlama's command line."""
-    out = {}
-    if "prefill" in a.metrics:
-        out["prefill", 512] = bench(program, model, a, 512, 0, 0, a.repeats)["prefill_tokens_per_s"]
-    if "decode" in a.metrics:
-        out["decode", 0] = bench(program, model, a, 0, 64, 0, a.repeats)["decode_tokens_per_s"]
-    if "rows" in a.metrics:
-        for n in ROWS:
-            out["rows", n] = bench(program, model, a, n, 0, 64, 3 * a.repeats)["prefill_tokens_per_s"]
+    out = bench(program, model, a, "--metrics", ",".join([*a.metrics, "load"]), "--depth", a.depth, "--runs", a.repeats)
     if "depth" in a.metrics:
-        out["prefill", a.depth] = bench(program, model, a, a.depth, 0, 0, 1)["prefill_tokens_per_s"]
-        out["decode", a.depth] = bench(program, model, a, 0, 32, a.depth, a.repeats)["decode_tokens_per_s"]
+        out.update(bench(program, model, a, "--metrics", "prefill", "--prompt", a.depth, "--runs", 1))
     version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split("\n")[0]
-    return "hyperlama", version, {k: (v, "tokens/s") for k, v in out.items()}
+    return "hyperlama", version, {k: v for k, v in out.items() if k[0] in ORDER}
 
 
 def run_peer(python, model, a):
@@ -92,7 +79,7 @@ def table(model, names, medians):
     others = [n for n in names if n != base]
     head = ["metric", "unit"] + names + [f"{base} / {n}" for n in others if base]
     print(f"\n### {model}\n\n| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
-    for key in sorted({k for m in medians.values() for k in m}, key=lambda k: (("prefill", "decode", "rows", "load", "peak").index(k[0]), k[1])):
+    for key in sorted({k for m in medians.values() for k in m}, key=lambda k: (ORDER.index(k[0]), k[1])):
         unit = next(m[key][1] for m in medians.values() if key in m)
         cells = [f"{key[0]} {key[1]}" if key[0] != "peak" else "peak", unit]
         cells += [f"{medians[n][key][0]:.1f}" if key in medians[n] else "-" for n in names]
