@@ -30,20 +30,20 @@ HL_INLINE void fetch(const uint8_t *p, size_t n_bytes) {
 
 /* One tile of queries and what is computed for it. */
 typedef struct tile {
-    size_t       n_queries;
-    size_t       head_dim;
+    size_t n_queries;
+    size_t head_dim;
     const float *q[TILE];
-    size_t       lo[TILE], hi[TILE];         /* visible positions, relative to the split */
-    size_t       tile_lo, tile_hi;           /* of all of them together */
+    size_t lo[TILE], hi[TILE]; /* visible positions, relative to the split */
+    size_t tile_lo, tile_hi;   /* of all of them together */
     const uint8_t *const *pages;
-    size_t       v_offset;
-    const float *v_scale;                    /* [SPLIT][n_groups] of q8_0 */
-    const uint8_t *k_ahead[N_PAGES];         /* what is read a page later: fetched while page i's keys are, */
-    const uint8_t *v_ahead[N_PAGES];         /* or its values */
-    float       *s;                          /* [TILE][SPLIT] scores, then p */
-    int8_t       codes[TILE][HL_ATTEND_MAX_HEAD_DIM] __attribute__((aligned(64)));
-    float        d[TILE][MAX_GROUPS];
-    int32_t      start[TILE][MAX_GROUPS];    /* HL_ATTEND_START * sum of codes */
+    size_t v_offset;
+    const float *v_scale;            /* [SPLIT][n_groups] of q8_0 */
+    const uint8_t *k_ahead[N_PAGES]; /* what is read a page later: fetched while page i's keys are, */
+    const uint8_t *v_ahead[N_PAGES]; /* or its values */
+    float *s;                        /* [TILE][SPLIT] scores, then p */
+    int8_t codes[TILE][HL_ATTEND_MAX_HEAD_DIM] __attribute__((aligned(64)));
+    float d[TILE][MAX_GROUPS];
+    int32_t start[TILE][MAX_GROUPS]; /* HL_ATTEND_START * sum of codes */
 } tile;
 
 /* Value scales of all pages as f32. */
@@ -51,34 +51,47 @@ static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, flo
 /* Query j of the tile as int8 (quantize_query of attend_scalar.c). */
 static inline void quantize_query(tile *t, size_t j);
 /* Scores of query j become p. */
-static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max, float *ret_sum);
+static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max,
+                               float *ret_sum);
 /* Scores and values of a tile with a constant type and number of queries. */
 HL_INLINE void tile_scores(int type, size_t nq, const tile *t);
 /* o holds zeros before. */
 HL_INLINE void tile_values(int type, size_t nq, const tile *t, float *o);
 
-HL_INLINE size_t element_bytes(int type) { return type == HL_KV_q8_0 ? 1 : type == HL_KV_f32 ? 4 : 2; }
+HL_INLINE size_t element_bytes(int type) {
+    return type == HL_KV_q8_0 ? 1 : type == HL_KV_f32 ? 4 : 2;
+}
 
 typedef void scores_fn(const tile *t);
 typedef void values_fn(const tile *t, float *o);
 
-#define TILE_FNS(type, nq)                                                                     \
-    static void scores_##type##_##nq(const tile *t) { tile_scores(HL_KV_##type, nq, t); }      \
-    static void values_##type##_##nq(const tile *t, float *o) { tile_values(HL_KV_##type, nq, t, o); }
-#define TYPE_FNS(type) TILE_FNS(type, 1) TILE_FNS(type, 2) TILE_FNS(type, 3) TILE_FNS(type, 4) TILE_FNS(type, 5) \
-    TILE_FNS(type, 6)
+#define TILE_FNS(type, nq)                                                                                   \
+    static void scores_##type##_##nq(const tile *t) {                                                        \
+        tile_scores(HL_KV_##type, nq, t);                                                                    \
+    }                                                                                                        \
+    static void values_##type##_##nq(const tile *t, float *o) {                                              \
+        tile_values(HL_KV_##type, nq, t, o);                                                                 \
+    }
+#define TYPE_FNS(type)                                                                                       \
+    TILE_FNS(type, 1)                                                                                        \
+    TILE_FNS(type, 2) TILE_FNS(type, 3) TILE_FNS(type, 4) TILE_FNS(type, 5) TILE_FNS(type, 6)
 TYPE_FNS(f16)
 TYPE_FNS(f32)
 TYPE_FNS(bf16)
 TYPE_FNS(q8_0)
 
-#define TYPE_ROW(what, type) \
-    [HL_KV_##type] = {NULL,                what##_##type##_1, what##_##type##_2, what##_##type##_3, \
-                      what##_##type##_4, what##_##type##_5, what##_##type##_6}
-static scores_fn *const scores_of[HL_KV_count][TILE + 1] = {
-    TYPE_ROW(scores, f16), TYPE_ROW(scores, f32), TYPE_ROW(scores, bf16), TYPE_ROW(scores, q8_0)};
-static values_fn *const values_of[HL_KV_count][TILE + 1] = {
-    TYPE_ROW(values, f16), TYPE_ROW(values, f32), TYPE_ROW(values, bf16), TYPE_ROW(values, q8_0)};
+#define TYPE_ROW(what, type)                                                                                 \
+    [HL_KV_##type] = {NULL,                                                                                  \
+                      what##_##type##_1,                                                                     \
+                      what##_##type##_2,                                                                     \
+                      what##_##type##_3,                                                                     \
+                      what##_##type##_4,                                                                     \
+                      what##_##type##_5,                                                                     \
+                      what##_##type##_6}
+static scores_fn *const scores_of[HL_KV_count][TILE + 1] = {TYPE_ROW(scores, f16), TYPE_ROW(scores, f32),
+                                                            TYPE_ROW(scores, bf16), TYPE_ROW(scores, q8_0)};
+static values_fn *const values_of[HL_KV_count][TILE + 1] = {TYPE_ROW(values, f16), TYPE_ROW(values, f32),
+                                                            TYPE_ROW(values, bf16), TYPE_ROW(values, q8_0)};
 
 static inline void set_ranges(const hl_attend_in *in, size_t i0, tile *t) {
     t->tile_lo = SPLIT, t->tile_hi = 0;
@@ -116,7 +129,8 @@ static inline size_t tile_size(size_t n_left) {
     return n_left > 8 ? 6 : n_left > 6 ? 4 : n_left; /* 7 and 8 in two about equal parts */
 }
 
-static inline void attend_all(const hl_attend_in *in, float *ret_o, float *ret_max, float *ret_sum, void *scratch) {
+static inline void attend_all(const hl_attend_in *in, float *ret_o, float *ret_max, float *ret_sum,
+                              void *scratch) {
     tile t;
     t.head_dim = in->head_dim, t.pages = in->pages, t.s = scratch;
     t.v_offset = hl_kv_page_v_offset(in->kv_type, in->head_dim);

@@ -15,18 +15,18 @@
 
 #include "engine/quant/float16.h"
 
-#define HL_EXP_HI      89.0f              /* exp is infinite from 88.73 on */
-#define HL_EXP_LO      -104.0f            /* exp rounds to 0 */
-#define HL_EXP_LOG2E   0x1.715476p+0f
-#define HL_EXP_ROUND   12582912.0f        /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
-#define HL_EXP_LN2_HI  0x1.62e400p-1f     /* 15 bits: n * LN2_HI is exact */
-#define HL_EXP_LN2_LO  0x1.7f7d1cp-20f
-#define HL_EXP_P0      0x1.fffffcp-2f
-#define HL_EXP_P1      0x1.555492p-3f
-#define HL_EXP_P2      0x1.5558f2p-5f
-#define HL_EXP_P3      0x1.123a20p-7f
-#define HL_EXP_P4      0x1.6a23d0p-10f
-#define HL_TANH_MAX    9.25f              /* tanh rounds to 1 from 9.02 on */
+#define HL_EXP_HI     89.0f   /* exp is infinite from 88.73 on */
+#define HL_EXP_LO     -104.0f /* exp rounds to 0 */
+#define HL_EXP_LOG2E  0x1.715476p+0f
+#define HL_EXP_ROUND  12582912.0f    /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
+#define HL_EXP_LN2_HI 0x1.62e400p-1f /* 15 bits: n * LN2_HI is exact */
+#define HL_EXP_LN2_LO 0x1.7f7d1cp-20f
+#define HL_EXP_P0     0x1.fffffcp-2f
+#define HL_EXP_P1     0x1.555492p-3f
+#define HL_EXP_P2     0x1.5558f2p-5f
+#define HL_EXP_P3     0x1.123a20p-7f
+#define HL_EXP_P4     0x1.6a23d0p-10f
+#define HL_TANH_MAX   9.25f /* tanh rounds to 1 from 9.02 on */
 
 /* exp(x) - 1 = 2^n (m + 1) - 1: returns m = exp(r) - 1 and n, as an integer. */
 static inline float hl_exp_reduce(float x, int32_t *ret_n) {
@@ -42,14 +42,16 @@ static inline float hl_exp_reduce(float x, int32_t *ret_n) {
     return fmaf(p, r * r, r);
 }
 
-static inline float hl_exp_pow2(int32_t n) { return hl_f32_of_bits((uint32_t)(n + 127) << 23); }
+static inline float hl_exp_pow2(int32_t n) {
+    return hl_f32_of_bits((uint32_t)(n + 127) << 23);
+}
 
 /* exp(x). exp(-infinity) is 0, exactly. */
 static inline float hl_exp_approx(float x) {
     x = HL_EXP_HI < x ? HL_EXP_HI : x;
     x = HL_EXP_LO > x ? HL_EXP_LO : x;
     int32_t n;
-    float   m = hl_exp_reduce(x, &n);
+    float m = hl_exp_reduce(x, &n);
     if (x != x) return x;
     int32_t half = n >> 1;
     return (m + 1.0f) * hl_exp_pow2(half) * hl_exp_pow2(n - half);
@@ -60,7 +62,7 @@ static inline float hl_tanh_approx(float x) {
     float a = fabsf(x);
     a = HL_TANH_MAX < a ? HL_TANH_MAX : a;
     int32_t n;
-    float   m = hl_exp_reduce(a + a, &n);
+    float m = hl_exp_reduce(a + a, &n);
     if (x != x) return x;
     float s = hl_exp_pow2(n);
     float e1 = fmaf(s, m, s - 1.0f);

@@ -23,17 +23,17 @@ enum { MAX_SPLITS = 5, MAX_PAGES = MAX_SPLITS * 4 };
 static const char *const type_names[HL_KV_count] = {"f16", "f32", "bf16", "q8_0"};
 
 typedef struct world {
-    uint32_t       head_dim;
-    hl_kv_type     type;
-    float         *k, *v;            /* [MAX_PAGES * 64][head_dim] as given to kv_write */
-    float         *q;                /* [HL_ATTEND_MAX_QUERIES][head_dim] */
-    uint8_t       *pages[MAX_PAGES];
-    const float   *q_rows[HL_ATTEND_MAX_QUERIES];
-    int32_t        q_pos[HL_ATTEND_MAX_QUERIES], q_first[HL_ATTEND_MAX_QUERIES];
-    float         *o, *o2;           /* [HL_ATTEND_MAX_QUERIES][head_dim] */
-    float          max[HL_ATTEND_MAX_QUERIES], sum[HL_ATTEND_MAX_QUERIES];
-    float          max2[HL_ATTEND_MAX_QUERIES], sum2[HL_ATTEND_MAX_QUERIES];
-    void          *scratch;
+    uint32_t head_dim;
+    hl_kv_type type;
+    float *k, *v; /* [MAX_PAGES * 64][head_dim] as given to kv_write */
+    float *q;     /* [HL_ATTEND_MAX_QUERIES][head_dim] */
+    uint8_t *pages[MAX_PAGES];
+    const float *q_rows[HL_ATTEND_MAX_QUERIES];
+    int32_t q_pos[HL_ATTEND_MAX_QUERIES], q_first[HL_ATTEND_MAX_QUERIES];
+    float *o, *o2; /* [HL_ATTEND_MAX_QUERIES][head_dim] */
+    float max[HL_ATTEND_MAX_QUERIES], sum[HL_ATTEND_MAX_QUERIES];
+    float max2[HL_ATTEND_MAX_QUERIES], sum2[HL_ATTEND_MAX_QUERIES];
+    void *scratch;
 } world;
 
 static uint64_t seed = 88172645463325252u;
@@ -43,7 +43,9 @@ static uint32_t random_u32(void) {
     return (uint32_t)(seed >> 16);
 }
 
-static float random_float(void) { return (float)random_u32() * 0x1p-31f - 1.0f; }
+static float random_float(void) {
+    return (float)random_u32() * 0x1p-31f - 1.0f;
+}
 
 static void open_world(world *w, hl_kv_type type, uint32_t head_dim) {
     memset(w, 0, sizeof *w);
@@ -75,7 +77,7 @@ static void fill_pages(world *w, const hl_kernels *kernels, size_t n) {
 /* What is stored, read back from the layout as attend.h documents it. */
 static double stored_k(const world *w, size_t pos, size_t c) {
     const uint8_t *p = w->pages[pos / 64];
-    size_t         i = pos % 64;
+    size_t i = pos % 64;
     if (w->type == HL_KV_f32) return ((const float *)(const void *)p)[c * 64 + i];
     if (w->type == HL_KV_f16) return hl_f32_of_f16(((const uint16_t *)(const void *)p)[c * 64 + i]);
     if (w->type == HL_KV_bf16) return hl_f32_of_bf16(((const uint16_t *)(const void *)p)[c * 64 + i]);
@@ -85,7 +87,7 @@ static double stored_k(const world *w, size_t pos, size_t c) {
 
 static double stored_v(const world *w, size_t pos, size_t c) {
     const uint8_t *p = w->pages[pos / 64] + hl_kv_page_v_offset(w->type, w->head_dim);
-    size_t         i = pos % 64 * w->head_dim + c;
+    size_t i = pos % 64 * w->head_dim + c;
     if (w->type == HL_KV_f32) return ((const float *)(const void *)p)[i];
     if (w->type == HL_KV_f16) return hl_f32_of_f16(((const uint16_t *)(const void *)p)[i]);
     if (w->type == HL_KV_bf16) return hl_f32_of_bf16(((const uint16_t *)(const void *)p)[i]);
@@ -124,11 +126,10 @@ static void place_queries(world *w, int kind, int32_t n_pos, int32_t window) {
 /* Plain softmax attention in double over all positions that the query sees. */
 static void reference(const world *w, size_t i_query, int32_t n_pos, double softcap, double *ret_o) {
     int32_t last = w->q_pos[i_query] < n_pos - 1 ? w->q_pos[i_query] : n_pos - 1;
-    double  s[MAX_PAGES * 64], max = -1e300, total = 0;
+    double s[MAX_PAGES * 64], max = -1e300, total = 0;
     for (int32_t pos = w->q_first[i_query]; pos <= last; pos++) {
         double acc = 0;
-        for (size_t c = 0; c < w->head_dim; c++)
-            acc += w->q_rows[i_query][c] * stored_k(w, (size_t)pos, c);
+        for (size_t c = 0; c < w->head_dim; c++) acc += w->q_rows[i_query][c] * stored_k(w, (size_t)pos, c);
         acc /= sqrt(w->head_dim);
         s[pos] = softcap != 0 ? softcap * tanh(acc / softcap) : acc;
         max = s[pos] > max ? s[pos] : max;
@@ -140,7 +141,8 @@ static void reference(const world *w, size_t i_query, int32_t n_pos, double soft
             ret_o[c] += exp(s[pos] - max) / total * stored_v(w, (size_t)pos, c);
 }
 
-static void check_against_reference(hl_kv_type type, uint32_t head_dim, int32_t n_pos, int32_t window, float softcap) {
+static void check_against_reference(hl_kv_type type, uint32_t head_dim, int32_t n_pos, int32_t window,
+                                    float softcap) {
     hl_kernels kernels;
     hl_kernels_select(0, &kernels);
     world w;
@@ -148,8 +150,8 @@ static void check_against_reference(hl_kv_type type, uint32_t head_dim, int32_t 
     fill_pages(&w, &kernels, (size_t)n_pos);
     place_queries(&w, 1, n_pos, window);
     enum { N = 9 };
-    size_t  n_splits = (size_t)(n_pos + HL_ATTEND_SPLIT - 1) / HL_ATTEND_SPLIT;
-    float  *o = hl_new(n_splits * N * head_dim, 4), max[MAX_SPLITS * N], sum[MAX_SPLITS * N];
+    size_t n_splits = (size_t)(n_pos + HL_ATTEND_SPLIT - 1) / HL_ATTEND_SPLIT;
+    float *o = hl_new(n_splits * N * head_dim, 4), max[MAX_SPLITS * N], sum[MAX_SPLITS * N];
     double *expected = hl_new(head_dim, sizeof(double));
     for (size_t i = 0; i < n_splits; i++) {
         int32_t begin = (int32_t)i * HL_ATTEND_SPLIT, end = begin + HL_ATTEND_SPLIT;
@@ -159,12 +161,13 @@ static void check_against_reference(hl_kv_type type, uint32_t head_dim, int32_t 
     /* The query of q8_0 is quantized, with an error of up to 1/254 of its largest element a column. */
     double limit = type == HL_KV_q8_0 ? 4e-2 : 4e-6;
     for (size_t i = 0; i < N; i++) {
-        kernels.attend_merge(head_dim, (uint32_t)n_splits, o + i * head_dim, N * head_dim, max + i, sum + i, N, w.o);
+        kernels.attend_merge(head_dim, (uint32_t)n_splits, o + i * head_dim, N * head_dim, max + i, sum + i,
+                             N, w.o);
         reference(&w, i, n_pos, softcap, expected);
         for (size_t c = 0; c < head_dim; c++)
             if (!(fabs(w.o[c] - expected[c]) <= limit))
-                fail_msg("%s head_dim %u query %zu column %zu: %g, expected %g", type_names[type], head_dim, i, c,
-                         (double)w.o[c], expected[c]);
+                fail_msg("%s head_dim %u query %zu column %zu: %g, expected %g", type_names[type], head_dim,
+                         i, c, (double)w.o[c], expected[c]);
     }
     hl_free(o), hl_free(expected);
     close_world(&w);
@@ -220,13 +223,14 @@ static void compare_attend(const hl_kernels *scalar, const hl_kernels *fast, con
     fast->attend(in, w->o2, w->max2, w->sum2, w->scratch);
     for (size_t i = 0; i < in->n_queries; i++) {
         if (memcmp(&w->max[i], &w->max2[i], 4) || memcmp(&w->sum[i], &w->sum2[i], 4))
-            fail_msg("%s %s head_dim %u query %zu of %u: max %a sum %a, expected %a %a", name, type_names[w->type],
-                     w->head_dim, i, in->n_queries, (double)w->max2[i], (double)w->sum2[i], (double)w->max[i],
-                     (double)w->sum[i]);
+            fail_msg("%s %s head_dim %u query %zu of %u: max %a sum %a, expected %a %a", name,
+                     type_names[w->type], w->head_dim, i, in->n_queries, (double)w->max2[i],
+                     (double)w->sum2[i], (double)w->max[i], (double)w->sum[i]);
         for (size_t c = i * w->head_dim; c < (i + 1) * w->head_dim; c++)
             if (memcmp(&w->o[c], &w->o2[c], 4))
-                fail_msg("%s %s head_dim %u query %zu of %u column %zu: %a, expected %a", name, type_names[w->type],
-                         w->head_dim, i, in->n_queries, c % w->head_dim, (double)w->o2[c], (double)w->o[c]);
+                fail_msg("%s %s head_dim %u query %zu of %u column %zu: %a, expected %a", name,
+                         type_names[w->type], w->head_dim, i, in->n_queries, c % w->head_dim,
+                         (double)w->o2[c], (double)w->o[c]);
     }
 }
 
@@ -243,8 +247,8 @@ static void compare_version(const hl_kernels *scalar, const hl_kernels *fast, co
                 fill_pages(&w, scalar, (size_t)n_pos);
                 place_queries(&w, round % 3, n_pos, round == 2 ? 33 : round == 5 ? 100 : 0);
                 int32_t begin = (n_pos - 1) / HL_ATTEND_SPLIT * HL_ATTEND_SPLIT;
-                hl_attend_in in = split_of(&w, counts[(i * 3 + (size_t)round * 7 + (size_t)type) % 10], begin, n_pos,
-                                           round == 4 ? 10.0f : 0);
+                hl_attend_in in = split_of(&w, counts[(i * 3 + (size_t)round * 7 + (size_t)type) % 10], begin,
+                                           n_pos, round == 4 ? 10.0f : 0);
                 compare_attend(scalar, fast, name, &w, &in);
             }
             close_world(&w);
@@ -258,7 +262,8 @@ static void every_version_equals_the_scalar_one(void **state) {
 }
 
 static void compare_extremes(const hl_kernels *scalar, const hl_kernels *fast, const char *name) {
-    static const float odd[] = {0, -0.0f, 1e-40f, -1e-38f, 65520, -1e30f, 3e38f, 1e-30f, 127, INFINITY, -INFINITY, NAN};
+    static const float odd[] = {0,     -0.0f,  1e-40f, -1e-38f,  65520,     -1e30f,
+                                3e38f, 1e-30f, 127,    INFINITY, -INFINITY, NAN};
     if (fast->attend == scalar->attend) return;
     for (int type = 0; type < HL_KV_count; type++) {
         world w;
@@ -271,7 +276,8 @@ static void compare_extremes(const hl_kernels *scalar, const hl_kernels *fast, c
                 w.v[i] = r % 3 == 0 ? odd[r / 5 % 12] : random_float() * (round % 2 ? 1e-36f : 1.0f);
             }
             for (size_t i = 0; i < 64 * 96; i++) w.q[i] = random_float() * (round < 6 ? 1e-33f : 60.0f);
-            for (size_t i = 0; i < 96; i++) w.q[i] = 0, w.q[96 + i] = 1e-38f, w.q[192 + i] = i == 40 ? 1e30f : 1;
+            for (size_t i = 0; i < 96; i++)
+                w.q[i] = 0, w.q[96 + i] = 1e-38f, w.q[192 + i] = i == 40 ? 1e30f : 1;
             fill_pages(&w, scalar, 256);
             place_queries(&w, 2, 256, 0);
             hl_attend_in in = split_of(&w, 11, 0, 256, 0);
@@ -281,8 +287,8 @@ static void compare_extremes(const hl_kernels *scalar, const hl_kernels *fast, c
             for (size_t i = 0; i < 11 * 96; i++) {
                 if (isnan(w.o[i]) && isnan(w.o2[i])) continue;
                 if (memcmp(&w.o[i], &w.o2[i], 4))
-                    fail_msg("%s %s round %d query %zu: %a, expected %a", name, type_names[type], round, i / 96,
-                             (double)w.o2[i], (double)w.o[i]);
+                    fail_msg("%s %s round %d query %zu: %a, expected %a", name, type_names[type], round,
+                             i / 96, (double)w.o2[i], (double)w.o[i]);
             }
         }
         close_world(&w);
@@ -307,7 +313,8 @@ static void compare_grouping(const hl_kernels *scalar, const hl_kernels *fast, c
             uint32_t n = 1 + random_u32() % 9;
             if (n > 64 - at) n = 64 - at;
             hl_attend_in some = all;
-            some.n_queries = n, some.q = w.q_rows + at, some.q_pos = w.q_pos + at, some.q_first = w.q_first + at;
+            some.n_queries = n, some.q = w.q_rows + at, some.q_pos = w.q_pos + at,
+            some.q_first = w.q_first + at;
             fast->attend(&some, w.o2, w.max2, w.sum2, w.scratch);
             if (memcmp(w.o2, w.o + at * 72, n * 72 * 4) || memcmp(w.max2, w.max + at, n * 4) ||
                 memcmp(w.sum2, w.sum + at, n * 4))
@@ -325,7 +332,8 @@ static void a_query_gives_the_same_bits_in_any_company(void **state) {
 
 static void compare_writes(const hl_kernels *scalar, const hl_kernels *fast, const char *name) {
     static const uint32_t dims[] = {64, 80, 8, 128, 104, 512};
-    static const float    odd[] = {0, -0.0f, 1e-40f, 65504, 65519, 65520, -1e30f, 3.4e38f, 1e-7f, INFINITY, -INFINITY, NAN};
+    static const float odd[] = {0,      -0.0f,   1e-40f, 65504,    65519,     65520,
+                                -1e30f, 3.4e38f, 1e-7f,  INFINITY, -INFINITY, NAN};
     if (fast->kv_write == scalar->kv_write) return;
     for (int type = 0; type < HL_KV_count; type++) {
         for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
@@ -335,14 +343,17 @@ static void compare_writes(const hl_kernels *scalar, const hl_kernels *fast, con
             for (size_t slot = 0; slot < 64; slot += 7) {
                 for (size_t c = 0; c < dims[i]; c++) {
                     uint32_t r = random_u32();
-                    if (slot % 2) w.k[c] = odd[r % (slot == 63 ? 12 : 5)], w.v[c] = odd[r / 12 % 12];
-                    else w.k[c] = random_float() * (r % 2 ? 1e-4f : 1e-8f), w.v[c] = random_float() * 300;
+                    if (slot % 2)
+                        w.k[c] = odd[r % (slot == 63 ? 12 : 5)], w.v[c] = odd[r / 12 % 12];
+                    else
+                        w.k[c] = random_float() * (r % 2 ? 1e-4f : 1e-8f), w.v[c] = random_float() * 300;
                 }
                 memset(w.pages[0], 0x55, n), memset(w.pages[1], 0x55, n);
                 scalar->kv_write(type, dims[i], slot, w.k, w.v, w.pages[0]);
                 fast->kv_write(type, dims[i], slot, w.k, w.v, w.pages[1]);
                 if (memcmp(w.pages[0], w.pages[1], n))
-                    fail_msg("%s %s head_dim %u slot %zu: pages differ", name, type_names[type], dims[i], slot);
+                    fail_msg("%s %s head_dim %u slot %zu: pages differ", name, type_names[type], dims[i],
+                             slot);
             }
             close_world(&w);
         }
@@ -367,7 +378,8 @@ static void compare_merges(const hl_kernels *scalar, const hl_kernels *fast, con
             }
             scalar->attend_merge(dims[i], n, o, 520, max, sum, 2, expected);
             fast->attend_merge(dims[i], n, o, 520, max, sum, 2, got);
-            if (memcmp(expected, got, dims[i] * 4)) fail_msg("%s head_dim %u, %u splits differ", name, dims[i], n);
+            if (memcmp(expected, got, dims[i] * 4))
+                fail_msg("%s head_dim %u, %u splits differ", name, dims[i], n);
         }
     }
 }

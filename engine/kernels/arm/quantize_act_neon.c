@@ -21,8 +21,10 @@ void hl_quantize_act_neon(size_t n, const float *x, int8_t *ret_q, float *ret_d,
         /* Codes of a group of zeros: 0 / infinity. */
         const float32x4_t d4 = vdupq_n_f32(d > 0.0f ? d : INFINITY);
         for (size_t j = 0; j < 2; j++) {
-            const int16x8_t a = vcombine_s16(vmovn_s32(codes_4(v[j * 4], d4)), vmovn_s32(codes_4(v[j * 4 + 1], d4)));
-            const int16x8_t b = vcombine_s16(vmovn_s32(codes_4(v[j * 4 + 2], d4)), vmovn_s32(codes_4(v[j * 4 + 3], d4)));
+            const int16x8_t a =
+                vcombine_s16(vmovn_s32(codes_4(v[j * 4], d4)), vmovn_s32(codes_4(v[j * 4 + 1], d4)));
+            const int16x8_t b =
+                vcombine_s16(vmovn_s32(codes_4(v[j * 4 + 2], d4)), vmovn_s32(codes_4(v[j * 4 + 3], d4)));
             vst1q_s8(ret_q + i * 32 + j * 16, vcombine_s8(vmovn_s16(a), vmovn_s16(b)));
             ret_sum16[i * 2 + j] = vaddvq_s16(vaddq_s16(a, b));
         }

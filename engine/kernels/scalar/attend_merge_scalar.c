@@ -9,8 +9,8 @@
 #include "engine/kernels/exp_approx.h"
 #include "engine/kernels/kernel_list.h"
 
-void hl_attend_merge_scalar(uint32_t head_dim, uint32_t n_splits, const float *o, size_t o_stride, const float *max,
-                            const float *sum, size_t ms_stride, float *ret_out) {
+void hl_attend_merge_scalar(uint32_t head_dim, uint32_t n_splits, const float *o, size_t o_stride,
+                            const float *max, const float *sum, size_t ms_stride, float *ret_out) {
     float m = -INFINITY, total = 0.0f;
     for (size_t i = 0; i < n_splits; i++) m = max[i * ms_stride] > m ? max[i * ms_stride] : m;
     for (size_t c = 0; c < head_dim; c++) ret_out[c] = 0.0f;

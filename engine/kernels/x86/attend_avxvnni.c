@@ -5,7 +5,9 @@
 #define HL_ATTEND_START (-128)
 #include "engine/kernels/x86/attend_body_avx2.h"
 
-HL_INLINE __m256i dot4(__m256i acc, __m256i k, __m256i q) { return _mm256_dpbusd_avx_epi32(acc, k, q); }
+HL_INLINE __m256i dot4(__m256i acc, __m256i k, __m256i q) {
+    return _mm256_dpbusd_avx_epi32(acc, k, q);
+}
 
 void hl_attend_avxvnni(const hl_attend_in *in, float *ret_o, float *ret_max, float *ret_sum, void *scratch) {
     attend_all(in, ret_o, ret_max, ret_sum, scratch);

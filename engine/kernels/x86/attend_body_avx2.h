@@ -17,7 +17,9 @@
 HL_INLINE __m256i dot4(__m256i acc, __m256i k, __m256i q);
 
 /* Vectors in a strip. */
-HL_INLINE size_t strip(size_t nq) { return nq == 1 ? 8 : nq <= 3 ? 4 : 2; }
+HL_INLINE size_t strip(size_t nq) {
+    return nq == 1 ? 8 : nq <= 3 ? 4 : 2;
+}
 
 HL_INLINE __m256 load_8(int type, const void *p, size_t i) {
     if (type == HL_KV_f32) return _mm256_loadu_ps((const float *)p + i);
@@ -27,10 +29,10 @@ HL_INLINE __m256 load_8(int type, const void *p, size_t i) {
 }
 
 /* Scores of 8 * strip positions of a page, from slot `first` on. */
-HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead, size_t first,
-                            float *s) {
+HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead,
+                            size_t first, float *s) {
     const size_t n = strip(nq);
-    __m256       acc[TILE][8];
+    __m256 acc[TILE][8];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = _mm256_setzero_ps();
     }
@@ -59,10 +61,10 @@ HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k
 /* Scores of 8 * strip positions of a page of q8_0, for the columns of one group, added to s. */
 HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, const uint8_t *ahead,
                                  size_t first, float *s) {
-    const size_t    n = strip(nq);
-    size_t          n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
+    const size_t n = strip(nq);
+    size_t n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
     const uint16_t *d = (const uint16_t *)(const void *)(k + t->head_dim * PAGE) + g * PAGE;
-    __m256i         sum[TILE][8];
+    __m256i sum[TILE][8];
     fetch(ahead + t->head_dim * PAGE + (g * PAGE + first) * 2, n * 8 * 2);
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) sum[j][i] = _mm256_set1_epi32(t->start[j][g]);
@@ -76,7 +78,8 @@ HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8
             q[j] = _mm256_set1_epi32(four);
         }
         HL_UNROLL for (size_t i = 0; i < n; i++) {
-            __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(k + (c * PAGE + first + i * 8) * 4));
+            __m256i x =
+                _mm256_loadu_si256((const __m256i *)(const void *)(k + (c * PAGE + first + i * 8) * 4));
             HL_UNROLL for (size_t j = 0; j < nq; j++) sum[j][i] = dot4(sum[j][i], x, q[j]);
         }
     }
@@ -95,17 +98,19 @@ HL_INLINE __m256 load_value(int type, const tile *t, const uint8_t *v, size_t po
     size_t at = pos % PAGE * t->head_dim + c;
     if (type != HL_KV_q8_0) return load_8(type, v, at);
     __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)(v + at));
-    __m256  x = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(b));
+    __m256 x = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(b));
     return _mm256_mul_ps(x, _mm256_set1_ps(t->v_scale[pos * hl_kv_n_groups(t->head_dim) + c / 32]));
 }
 
 /* Add positions [begin, end), all of one page, to n vectors of columns of o from c0 on. Adding 0 at the end
  * makes -0 into 0. */
-HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begin, size_t end, size_t c0, float *o) {
+HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begin, size_t end, size_t c0,
+                       float *o) {
     const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *ahead = t->v_ahead[begin / PAGE];
-    __m256         acc[TILE][8];
+    __m256 acc[TILE][8];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
-        HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = _mm256_loadu_ps(o + j * t->head_dim + c0 + i * 8);
+        HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] =
+            _mm256_loadu_ps(o + j * t->head_dim + c0 + i * 8);
     }
     for (; begin < end; begin++) {
         __m256 x[2], p[TILE];
@@ -133,7 +138,7 @@ HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begi
 HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
     for (size_t page = t->tile_lo / PAGE; page * PAGE < t->tile_hi; page++) {
         const uint8_t *k = t->pages[page], *ahead = t->k_ahead[page];
-        float         *s = t->s + page * PAGE;
+        float *s = t->s + page * PAGE;
         if (type == HL_KV_q8_0)
             for (size_t j = 0; j < nq; j++) memset(s + j * SPLIT, 0, PAGE * sizeof *s);
         for (size_t first = 0; first < PAGE; first += strip(nq) * 8) {
@@ -166,8 +171,8 @@ static inline void quantize_query(tile *t, size_t j) {
             x[i] = _mm256_max_ps(_mm256_min_ps(_mm256_loadu_ps(t->q[j] + c0 + i * 8), max), min);
             amax8 = _mm256_max_ps(amax8, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x[i]));
         }
-        float   amax = hl_max_lanes_8(amax8);
-        __m256  inv = _mm256_set1_ps(amax < 1e-30f ? 0.0f : 127.0f / amax);
+        float amax = hl_max_lanes_8(amax8);
+        __m256 inv = _mm256_set1_ps(amax < 1e-30f ? 0.0f : 127.0f / amax);
         __m128i sum = _mm_setzero_si128();
         for (size_t i = 0; i < n / 8; i++) {
             __m256i q = _mm256_cvtps_epi32(_mm256_mul_ps(x[i], inv));
@@ -182,17 +187,20 @@ static inline void quantize_query(tile *t, size_t j) {
     }
 }
 
-static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max, float *ret_sum) {
-    float        *s = t->s + j * SPLIT;
-    const __m256  none = _mm256_set1_ps(-INFINITY), scale = _mm256_set1_ps(in->qk_scale);
-    const __m256  cap = _mm256_set1_ps(in->softcap), inv_cap = _mm256_set1_ps(1.0f / in->softcap);
-    const __m256i before = _mm256_set1_epi32((int32_t)t->lo[j] - 1), end = _mm256_set1_epi32((int32_t)t->hi[j]);
-    size_t        from = t->tile_lo / 16 * 16, to = (t->tile_hi + 15) / 16 * 16;
-    __m256        max = none, sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max,
+                               float *ret_sum) {
+    float *s = t->s + j * SPLIT;
+    const __m256 none = _mm256_set1_ps(-INFINITY), scale = _mm256_set1_ps(in->qk_scale);
+    const __m256 cap = _mm256_set1_ps(in->softcap), inv_cap = _mm256_set1_ps(1.0f / in->softcap);
+    const __m256i before = _mm256_set1_epi32((int32_t)t->lo[j] - 1),
+                  end = _mm256_set1_epi32((int32_t)t->hi[j]);
+    size_t from = t->tile_lo / 16 * 16, to = (t->tile_hi + 15) / 16 * 16;
+    __m256 max = none, sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     for (size_t i = from; i < to; i += 8) {
-        __m256i pos = _mm256_add_epi32(_mm256_set1_epi32((int32_t)i), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+        __m256i pos =
+            _mm256_add_epi32(_mm256_set1_epi32((int32_t)i), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
         __m256i visible = _mm256_and_si256(_mm256_cmpgt_epi32(pos, before), _mm256_cmpgt_epi32(end, pos));
-        __m256  x = _mm256_mul_ps(_mm256_loadu_ps(s + i), scale);
+        __m256 x = _mm256_mul_ps(_mm256_loadu_ps(s + i), scale);
         if (in->softcap != 0.0f) x = _mm256_mul_ps(cap, hl_tanh_8(_mm256_mul_ps(x, inv_cap)));
         x = _mm256_blendv_ps(none, x, _mm256_castsi256_ps(visible));
         max = _mm256_max_ps(x, max);

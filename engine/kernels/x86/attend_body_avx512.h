@@ -22,7 +22,8 @@ HL_INLINE __m512 load_16(int type, const void *p, size_t i, __mmask16 mask) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
 }
 
-HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead, float *s) {
+HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead,
+                           float *s) {
     const size_t row_bytes = PAGE * element_bytes(type);
     __m512 acc[TILE][4];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
@@ -45,8 +46,8 @@ HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k,
 /* Scores of one page of q8_0, for the columns of one group, added to s. */
 HL_INLINE void group_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, const uint8_t *ahead,
                                  float *s) {
-    size_t   n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
-    __m512i  sum[TILE][4];
+    size_t n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
+    __m512i sum[TILE][4];
     const uint16_t *d = (const uint16_t *)(const void *)(k + t->head_dim * PAGE) + g * PAGE;
     fetch(ahead + t->head_dim * PAGE + g * PAGE * 2, PAGE * 2);
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
@@ -92,16 +93,16 @@ HL_INLINE __m512 load_value(int type, const tile *t, const uint8_t *v, size_t po
 HL_INLINE void columns(int type, size_t nq, size_t nd, const tile *t, size_t begin, size_t end, size_t c0,
                        __mmask16 mask, float *o) {
     const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *ahead = t->v_ahead[begin / PAGE];
-    __m512         acc[TILE][4];
+    __m512 acc[TILE][4];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
-        HL_UNROLL for (size_t i = 0; i < nd; i++)
-            acc[j][i] = _mm512_maskz_loadu_ps(i + 1 < nd ? 0xffff : mask, o + j * t->head_dim + c0 + i * 16);
+        HL_UNROLL for (size_t i = 0; i < nd; i++) acc[j][i] =
+            _mm512_maskz_loadu_ps(i + 1 < nd ? 0xffff : mask, o + j * t->head_dim + c0 + i * 16);
     }
     for (; begin < end; begin++) {
         __m512 x[4];
         fetch(ahead + (begin % PAGE * t->head_dim + c0) * element_bytes(type), nd * 16 * element_bytes(type));
-        HL_UNROLL for (size_t i = 0; i < nd; i++)
-            x[i] = load_value(type, t, v, begin, c0 + i * 16, i + 1 < nd ? 0xffff : mask);
+        HL_UNROLL for (size_t i = 0; i < nd; i++) x[i] =
+            load_value(type, t, v, begin, c0 + i * 16, i + 1 < nd ? 0xffff : mask);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             __m512 p = _mm512_set1_ps(t->s[j * SPLIT + begin]);
             HL_UNROLL for (size_t i = 0; i < nd; i++) acc[j][i] = _mm512_fmadd_ps(p, x[i], acc[j][i]);
@@ -146,7 +147,8 @@ static inline void quantize_query(tile *t, size_t j) {
         b = _mm512_max_ps(_mm512_min_ps(b, max), min);
         float amax = hl_max_lanes_16(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
         __m512 inv = _mm512_set1_ps(amax < 1e-30f ? 0.0f : 127.0f / amax);
-        __m512i ia = _mm512_cvtps_epi32(_mm512_mul_ps(a, inv)), ib = _mm512_cvtps_epi32(_mm512_mul_ps(b, inv));
+        __m512i ia = _mm512_cvtps_epi32(_mm512_mul_ps(a, inv)),
+                ib = _mm512_cvtps_epi32(_mm512_mul_ps(b, inv));
         t->d[j][g] = amax < 1e-30f ? 0.0f : amax / 127.0f;
         t->start[j][g] = HL_ATTEND_START * _mm512_reduce_add_epi32(_mm512_add_epi32(ia, ib));
         _mm_store_si128((__m128i *)(void *)&t->codes[j][c], _mm512_cvtepi32_epi8(ia));
@@ -155,16 +157,17 @@ static inline void quantize_query(tile *t, size_t j) {
 }
 
 /* Scores become p. */
-static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max, float *ret_sum) {
-    float       *s = t->s + j * SPLIT;
+static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max,
+                               float *ret_sum) {
+    float *s = t->s + j * SPLIT;
     const __m512 none = _mm512_set1_ps(-INFINITY), scale = _mm512_set1_ps(in->qk_scale);
     const __m512 cap = _mm512_set1_ps(in->softcap), inv_cap = _mm512_set1_ps(1.0f / in->softcap);
-    size_t       end = (t->tile_hi + 15) / 16 * 16;
-    __m512       max = none, sum = _mm512_setzero_ps();
+    size_t end = (t->tile_hi + 15) / 16 * 16;
+    __m512 max = none, sum = _mm512_setzero_ps();
     for (size_t i = t->tile_lo / 16 * 16; i < end; i += 16) {
         uint32_t below = t->lo[j] <= i ? 0 : t->lo[j] >= i + 16 ? 0xffff : (1u << (t->lo[j] - i)) - 1;
         uint32_t up_to = t->hi[j] <= i ? 0 : t->hi[j] >= i + 16 ? 0xffff : (1u << (t->hi[j] - i)) - 1;
-        __m512   x = _mm512_mul_ps(_mm512_loadu_ps(s + i), scale);
+        __m512 x = _mm512_mul_ps(_mm512_loadu_ps(s + i), scale);
         if (in->softcap != 0.0f) x = _mm512_mul_ps(cap, hl_tanh_16(_mm512_mul_ps(x, inv_cap)));
         x = _mm512_mask_mov_ps(none, (__mmask16)(up_to & ~below), x);
         max = _mm512_max_ps(x, max);

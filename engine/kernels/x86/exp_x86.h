@@ -35,9 +35,9 @@ static inline __m256 hl_exp_8(__m256 x) {
     x = _mm256_min_ps(_mm256_set1_ps(HL_EXP_HI), x);
     x = _mm256_max_ps(_mm256_set1_ps(HL_EXP_LO), x);
     __m256i n;
-    __m256  m = hl_exp_reduce_8(x, &n);
+    __m256 m = hl_exp_reduce_8(x, &n);
     __m256i half = _mm256_srai_epi32(n, 1);
-    __m256  e = _mm256_mul_ps(_mm256_add_ps(m, _mm256_set1_ps(1.0f)), hl_exp_pow2_8(half));
+    __m256 e = _mm256_mul_ps(_mm256_add_ps(m, _mm256_set1_ps(1.0f)), hl_exp_pow2_8(half));
     return _mm256_mul_ps(e, hl_exp_pow2_8(_mm256_sub_epi32(n, half)));
 }
 
@@ -45,9 +45,9 @@ static inline __m256 hl_tanh_8(__m256 x) {
     const __m256 sign = _mm256_set1_ps(-0.0f), one = _mm256_set1_ps(1.0f);
     __m256 a = _mm256_min_ps(_mm256_set1_ps(HL_TANH_MAX), _mm256_andnot_ps(sign, x));
     __m256i n;
-    __m256  m = hl_exp_reduce_8(_mm256_add_ps(a, a), &n);
-    __m256  s = hl_exp_pow2_8(n);
-    __m256  e1 = _mm256_fmadd_ps(s, m, _mm256_sub_ps(s, one));
+    __m256 m = hl_exp_reduce_8(_mm256_add_ps(a, a), &n);
+    __m256 s = hl_exp_pow2_8(n);
+    __m256 e1 = _mm256_fmadd_ps(s, m, _mm256_sub_ps(s, one));
     e1 = _mm256_div_ps(e1, _mm256_add_ps(e1, _mm256_set1_ps(2.0f)));
     return _mm256_or_ps(_mm256_andnot_ps(sign, e1), _mm256_and_ps(sign, x));
 }

@@ -16,7 +16,8 @@ void hl_f32_to_bf16_avx2(size_t n, const float *x, uint16_t *ret_y) {
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
         __m256i y = _mm256_packus_epi32(round_8(_mm256_loadu_ps(x + i)), round_8(_mm256_loadu_ps(x + i + 8)));
-        _mm256_storeu_si256((__m256i *)(void *)(ret_y + i), _mm256_permute4x64_epi64(y, _MM_SHUFFLE(3, 1, 2, 0)));
+        _mm256_storeu_si256((__m256i *)(void *)(ret_y + i),
+                            _mm256_permute4x64_epi64(y, _MM_SHUFFLE(3, 1, 2, 0)));
     }
     for (; i < n; i++) ret_y[i] = hl_bf16_of_f32(x[i]);
 }

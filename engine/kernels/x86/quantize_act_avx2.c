@@ -18,7 +18,7 @@ HL_INLINE __m256i sums_16(__m256i codes) {
 }
 
 void hl_quantize_act_avx2(size_t n, const float *x, int8_t *ret_q, float *ret_d, int16_t *ret_sum16) {
-    const __m256  sign = _mm256_set1_ps(-0.0f);
+    const __m256 sign = _mm256_set1_ps(-0.0f);
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     for (size_t i = 0; i < n / 32; i++) {
         __m256 v[4], max = _mm256_setzero_ps();

@@ -35,7 +35,9 @@ HL_INLINE __m256 hl_gate_8(__m256 x, __m256 y) {
     return _mm256_div_ps(x, _mm256_add_ps(_mm256_set1_ps(1.0f), e));
 }
 
-HL_INLINE __m256 hl_silu_8(__m256 x) { return hl_gate_8(x, x); }
+HL_INLINE __m256 hl_silu_8(__m256 x) {
+    return hl_gate_8(x, x);
+}
 
 HL_INLINE __m256 hl_gelu_8(__m256 x) {
     __m256 cubic = _mm256_fmadd_ps(_mm256_mul_ps(x, x), _mm256_set1_ps(HL_GELU_CUBIC), _mm256_set1_ps(1.0f));
@@ -51,14 +53,18 @@ HL_INLINE __m256 hl_finite_8(__m256 x) {
 #endif
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
-HL_INLINE __mmask16 hl_mask_16(size_t n_left) { return n_left >= 16 ? 0xffff : (__mmask16)((1u << n_left) - 1); }
+HL_INLINE __mmask16 hl_mask_16(size_t n_left) {
+    return n_left >= 16 ? 0xffff : (__mmask16)((1u << n_left) - 1);
+}
 
 HL_INLINE __m512 hl_gate_16(__m512 x, __m512 y) {
     __m512 e = hl_exp_16(_mm512_xor_ps(y, _mm512_set1_ps(-0.0f)));
     return _mm512_div_ps(x, _mm512_add_ps(_mm512_set1_ps(1.0f), e));
 }
 
-HL_INLINE __m512 hl_silu_16(__m512 x) { return hl_gate_16(x, x); }
+HL_INLINE __m512 hl_silu_16(__m512 x) {
+    return hl_gate_16(x, x);
+}
 
 HL_INLINE __m512 hl_gelu_16(__m512 x) {
     __m512 cubic = _mm512_fmadd_ps(_mm512_mul_ps(x, x), _mm512_set1_ps(HL_GELU_CUBIC), _mm512_set1_ps(1.0f));
