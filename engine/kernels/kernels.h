@@ -40,7 +40,7 @@ typedef struct hl_act {
 /* Weight rows, unpacked for reuse by many tokens. 32 rows wide; rows past n_rows hold anything finite.
  * A panel may be a slice of the columns: col_begin is its first column within x (a multiple of 256),
  * and when it is not 0 the product goes on from the sums that earlier slices left in y. */
-enum { HL_PANEL_ROWS = 32, HL_GEMV_MAX_TOKENS = 3 };
+enum { HL_PANEL_ROWS = 32, HL_GEMV_MAX_TOKENS = 12 };
 typedef struct hl_panel {
     size_t   n_rows; /* 1..32 */
     size_t   n_cols; /* of this slice; x->n_cols is the stride of x */

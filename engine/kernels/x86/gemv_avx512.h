@@ -33,9 +33,7 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
     sink      s;
     size_t    left = row_bytes;
     tile_in   in = {.n_cols = x->n_cols, .offset = offset};
-    s.q = x->q + token * x->n_cols;
-    s.d = x->d + token * (x->n_cols / 32);
-    s.n_cols = x->n_cols;
+    _Alignas(32) float scales[SINK_TOKENS][TILE_GROUPS];
     HL_UNROLL for (int t = 0; t < T; t++) s.acc[t] = _mm512_setzero_ps();
     for (size_t c = 0; c < x->n_cols; c += TILE_COLS, w += block_bytes) {
         const size_t   n = x->n_cols - c < TILE_COLS ? x->n_cols - c : TILE_COLS;
@@ -46,13 +44,17 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
             stage_rows(&stage, w, row_bytes, n_rows, bytes);
             p = stage.bytes[0];
             stride = BLOCK_BYTES_MAX;
-        } else {
+        } else if (token == 0) {
             prefetch_rows(w + AHEAD_BYTES + (left > AHEAD_BYTES ? 0 : 15 * row_bytes), row_bytes, (int)block_bytes);
         }
         left -= bytes;
         in.n_groups = n / 32;
         in.sum16 = x->sum16 + token * (x->n_cols / 16) + c / 16;
         prepare_sums(&sums, &in, T, g16, has_min);
+        for (int t = 0; t < T; t++)
+            memcpy(scales[t], x->d + (token + (size_t)t) * (x->n_cols / 32) + c / 32, in.n_groups * sizeof(float));
+        address_tokens(&s, x->q + token * x->n_cols + c, x->n_cols);
+        s.d = scales[0];
         s.sums = sums.v[0];
         HL_OPAQUE_MEMORY(s.sums);
         codes16(T, &s, p, stride, n);
@@ -61,20 +63,37 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
     HL_UNROLL for (int t = 0; t < T; t++) _mm512_mask_storeu_ps(y + (token + (size_t)t) * y_stride, m, s.acc[t]);
 }
 
+/* Tokens are taken 8 at a time, what is left at once; the first pass over a strip requests the next. */
 HL_INLINE void gemv16(codes16_fn *codes16, const bool g16, const bool has_min, int32_t offset, size_t block_bytes,
                       size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
+#define TOKENS(T)                                                                                                      \
+    case T:                                                                                                            \
+        multiply_strip(T, codes16, g16, has_min, offset, block_bytes, rows, row_bytes, n, x, t, y + r, y_stride);      \
+        t += T;                                                                                                        \
+        break
     for (int b = 0; b < AHEAD_BYTES && n_rows >= ROWS16; b += 64) prefetch_rows((const uint8_t *)w + b, row_bytes, 64);
     for (size_t r = 0; r < n_rows; r += ROWS16) {
         const uint8_t *rows = (const uint8_t *)w + r * row_bytes;
         const size_t   n = n_rows - r < ROWS16 ? n_rows - r : ROWS16;
-        size_t         t = 0;
-        for (; t + 3 <= x->n_tokens; t += 3)
-            multiply_strip(3, codes16, g16, has_min, offset, block_bytes, rows, row_bytes, n, x, t, y + r, y_stride);
-        if (x->n_tokens - t == 2)
-            multiply_strip(2, codes16, g16, has_min, offset, block_bytes, rows, row_bytes, n, x, t, y + r, y_stride);
-        if (x->n_tokens - t == 1)
-            multiply_strip(1, codes16, g16, has_min, offset, block_bytes, rows, row_bytes, n, x, t, y + r, y_stride);
+        for (size_t t = 0; t < x->n_tokens;) {
+            switch (x->n_tokens - t) {
+                TOKENS(1);
+                TOKENS(2);
+                TOKENS(3);
+            case 7:
+                TOKENS(4);
+                TOKENS(5);
+            case 9:
+            case 10:
+            case 11:
+            case 12:
+                TOKENS(6);
+            default:
+                TOKENS(8);
+            }
+        }
     }
+#undef TOKENS
 }
 
 #define HL_DEFINE_GEMV(type, isa)                                                                                  \

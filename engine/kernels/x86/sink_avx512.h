@@ -18,22 +18,34 @@ typedef struct sink {
     uint8_t *codes;
     float   *scale, *min;
     /* T > 0: the next block of the tokens */
-    const int8_t  *q;
-    const float   *d;
+    const int8_t  *q[2];   /* of tokens 0 and 4 */
+    const float   *d;      /* [SINK_TOKENS][TILE_GROUPS], a copy without distances */
     const int32_t *sums;   /* of tile_sums, [SINK_TOKENS][2 * SLICE_GROUPS] */
-    size_t         n_cols; /* between tokens, as in tile_in */
+    size_t         one, three; /* times n_cols: between tokens */
     __m512         acc[SINK_TOKENS];
     __m512i        isum[SINK_TOKENS][2 * TILE_GROUPS];
 } sink;
 
 HL_INLINE __m512i sum_of(const sink *s, int t, int i) { return _mm512_set1_epi32(s->sums[t * 2 * SLICE_GROUPS + i]); }
 
+/* Two pointers and two distances reach all tokens, as address_rows() does for rows. */
+HL_INLINE void address_tokens(sink *s, const int8_t *q, size_t n_cols) {
+    HL_OPAQUE(n_cols);
+    s->one = n_cols;
+    s->three = 3 * n_cols;
+    s->q[0] = q;
+    s->q[1] = q + 4 * n_cols;
+}
+HL_INLINE const int8_t *token_at(const sink *s, const int t) {
+    return s->q[t / 4] + (t % 4 == 0 ? 0 : t % 4 == 1 ? s->one : t % 4 == 2 ? 2 * s->one : s->three);
+}
+
 /* Codes of the four columns of step `step` of the block; a group's first step comes first. */
 HL_INLINE void put_codes(const int T, const bool g16, const bool has_min, sink *s, const int step, __m512i v) {
     const int per = g16 ? 4 : 8;
     if (T == 0) _mm512_store_si512(s->codes + step * PANEL_STEP_BYTES, v);
     HL_UNROLL for (int t = 0; t < T; t++) {
-        const __m512i x = four_columns(s->q + (size_t)t * s->n_cols + 4 * step);
+        const __m512i x = four_columns(token_at(s, t) + 4 * step);
         __m512i       from = s->isum[t][step / per];
         if (step % per == 0) from = has_min ? _mm512_setzero_si512() : sum_of(s, t, step / per);
         s->isum[t][step / per] = HL_DOT(from, v, x);
@@ -49,7 +61,7 @@ HL_INLINE void put_group32(const int T, const bool has_min, sink *s, const int g
     HL_UNROLL for (int t = 0; t < T; t++) {
         __m512 f = _mm512_mul_ps(_mm512_cvtepi32_ps(s->isum[t][g]), scale);
         if (has_min) f = _mm512_fnmadd_ps(min, _mm512_castsi512_ps(sum_of(s, t, g)), f);
-        s->acc[t] = _mm512_fmadd_ps(f, _mm512_set1_ps(s->d[(size_t)t * (s->n_cols / 32) + (size_t)g]), s->acc[t]);
+        s->acc[t] = _mm512_fmadd_ps(f, _mm512_set1_ps(s->d[t * TILE_GROUPS + g]), s->acc[t]);
     }
 }
 
@@ -66,7 +78,7 @@ HL_INLINE void put_group16(const int T, const bool has_min, sink *s, const int g
         f = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s->isum[t][2 * g + 1]), scale1, f);
         if (has_min) f = _mm512_fnmadd_ps(min0, _mm512_castsi512_ps(sum_of(s, t, 2 * g)), f);
         if (has_min) f = _mm512_fnmadd_ps(min1, _mm512_castsi512_ps(sum_of(s, t, 2 * g + 1)), f);
-        s->acc[t] = _mm512_fmadd_ps(f, _mm512_set1_ps(s->d[(size_t)t * (s->n_cols / 32) + (size_t)g]), s->acc[t]);
+        s->acc[t] = _mm512_fmadd_ps(f, _mm512_set1_ps(s->d[t * TILE_GROUPS + g]), s->acc[t]);
     }
 }
 
@@ -77,7 +89,8 @@ HL_INLINE void advance(const int T, const bool g16, sink *s, int n) {
         s->scale += (g16 ? 2 : 1) * n * HL_PANEL_ROWS;
         s->min += (g16 ? 2 : 1) * n * HL_PANEL_ROWS;
     } else {
-        s->q += 32 * n;
+        s->q[0] += 32 * n;
+        s->q[1] += 32 * n;
         s->d += n;
         s->sums += (g16 ? 2 : 1) * n;
     }
