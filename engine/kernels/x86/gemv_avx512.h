@@ -63,43 +63,42 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
     HL_UNROLL for (int t = 0; t < T; t++) _mm512_mask_storeu_ps(y + (token + (size_t)t) * y_stride, m, s.acc[t]);
 }
 
-/* Tokens are taken 8 at a time, what is left at once; the first pass over a strip requests the next. */
-HL_INLINE void gemv16(codes16_fn *codes16, const bool g16, const bool has_min, int32_t offset, size_t block_bytes,
-                      size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
-#define TOKENS(T)                                                                                                      \
-    case T:                                                                                                            \
-        multiply_strip(T, codes16, g16, has_min, offset, block_bytes, rows, row_bytes, n, x, t, y + r, y_stride);      \
-        t += T;                                                                                                        \
-        break
+/* How many of the tokens left to take at once. Types that few models use have fewer sizes: every size is
+ * an unrolled copy of the kernel. */
+HL_INLINE int next_tokens(size_t left, const bool all_sizes) {
+    if (!all_sizes) return left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    if (left == 9 || left == 10 || left == 12) return 6;
+    return left >= 8 ? 8 : left == 7 ? 4 : left == 5 ? 3 : (int)left;
+}
+
+/* The first pass over a strip requests the next. */
+HL_INLINE void gemv16(codes16_fn *codes16, const bool all_sizes, const bool g16, const bool has_min, int32_t offset,
+                      size_t block_bytes, size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
+                      size_t y_stride) {
+#define TOKENS(T)                                                                                                 \
+    multiply_strip(T, codes16, g16, has_min, offset, block_bytes, rows, row_bytes, n, x, t, y + r, y_stride)
     for (int b = 0; b < AHEAD_BYTES && n_rows >= ROWS16; b += 64) prefetch_rows((const uint8_t *)w + b, row_bytes, 64);
     for (size_t r = 0; r < n_rows; r += ROWS16) {
         const uint8_t *rows = (const uint8_t *)w + r * row_bytes;
         const size_t   n = n_rows - r < ROWS16 ? n_rows - r : ROWS16;
         for (size_t t = 0; t < x->n_tokens;) {
-            switch (x->n_tokens - t) {
-                TOKENS(1);
-                TOKENS(2);
-                TOKENS(3);
-            case 7:
-                TOKENS(4);
-                TOKENS(5);
-            case 9:
-            case 10:
-            case 11:
-            case 12:
-                TOKENS(6);
-            default:
-                TOKENS(8);
-            }
+            const int take = next_tokens(x->n_tokens - t, all_sizes);
+            if (take == 1) TOKENS(1);
+            if (take == 2) TOKENS(2);
+            if (all_sizes && take == 3) TOKENS(3);
+            if (take == 4) TOKENS(4);
+            if (all_sizes && take == 6) TOKENS(6);
+            if (all_sizes && take == 8) TOKENS(8);
+            t += (size_t)take;
         }
     }
 #undef TOKENS
 }
 
-#define HL_DEFINE_GEMV(type, isa)                                                                                  \
+#define HL_DEFINE_GEMV(type, isa, all_sizes)                                                                                  \
     void hl_gemv_##type##_##isa(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,         \
                                 size_t y_stride) {                                                                 \
-        gemv16(codes16_##type, GROUP_##type == 16, HAS_MIN_##type, OFFSET_##type, BLOCK256_##type, n_rows, w,      \
+        gemv16(codes16_##type, all_sizes, GROUP_##type == 16, HAS_MIN_##type, OFFSET_##type, BLOCK256_##type, n_rows, w,      \
                row_bytes, x, y, y_stride);                                                                         \
     }
 

@@ -144,7 +144,7 @@ HL_INLINE void hl_gemv8(size_t r, size_t n_rows, const void *w, size_t row_bytes
                         size_t y_stride, size_t n_tokens, const hl_rows8 *type, hl_decode8_fn *decode) {
     const size_t   n_groups = x->n_cols / 32;
     const uint8_t *row[8];
-    __m256         acc[HL_GEMV_MAX_TOKENS];
+    __m256         acc[3];
     hl_rows8_at(w, row_bytes, r, n_rows, row);
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] = _mm256_setzero_ps();
     for (size_t i = 0; i < n_groups; i += type->block_groups) {
@@ -170,11 +170,17 @@ HL_INLINE void hl_gemv8(size_t r, size_t n_rows, const void *w, size_t row_bytes
 
 HL_INLINE void hl_gemv_rows8(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride,
                              const hl_rows8 *type, hl_decode8_fn *decode) {
-    for (size_t r = 0; r < n_rows; r += 8) {
-        switch (x->n_tokens) {
-        case 1: hl_gemv8(r, n_rows, w, row_bytes, x, y, y_stride, 1, type, decode); break;
-        case 2: hl_gemv8(r, n_rows, w, row_bytes, x, y, y_stride, 2, type, decode); break;
-        default: hl_gemv8(r, n_rows, w, row_bytes, x, y, y_stride, 3, type, decode); break;
+    for (size_t t = 0; t < x->n_tokens; t += 3) { /* more than three at once do not fit the registers */
+        const size_t n_groups = x->n_cols / 32, left = x->n_tokens - t;
+        const hl_act part = {.n_tokens = left < 3 ? left : 3, .n_cols = x->n_cols, .q = x->q + t * x->n_cols,
+                             .d = x->d + t * n_groups, .sum16 = x->sum16 + 2 * t * n_groups};
+        float *const out = y + t * y_stride;
+        for (size_t r = 0; r < n_rows; r += 8) {
+            switch (part.n_tokens) {
+            case 1: hl_gemv8(r, n_rows, w, row_bytes, &part, out, y_stride, 1, type, decode); break;
+            case 2: hl_gemv8(r, n_rows, w, row_bytes, &part, out, y_stride, 2, type, decode); break;
+            default: hl_gemv8(r, n_rows, w, row_bytes, &part, out, y_stride, 3, type, decode); break;
+            }
         }
     }
 }

@@ -8,6 +8,8 @@
  */
 #include "engine/ops/cpu/matmul.h"
 
+#include "engine/kernels/cpu.h"
+
 enum {
     PANEL_COLS = 512,           /* a multiple of every type's block */
     LINE_BYTES = 64,
@@ -25,6 +27,9 @@ size_t hl_matmul_scratch_bytes(size_t max_cols) {
     const size_t n_cols = min_size(max_cols, PANEL_COLS);
     return code_bytes(n_cols) + 2 * scale_bytes(n_cols);
 }
+
+/* Up to how many tokens gemv beats panels: with 32 wide registers it keeps 8 tokens' sums in them. */
+static size_t max_gemv_tokens(uint32_t cpu) { return cpu & HL_CPU_AVX512VNNI ? HL_GEMV_MAX_TOKENS : 3; }
 
 size_t hl_matmul_chunk_rows(const hl_matrix *w, size_t n_tokens, size_t n_threads) {
     const size_t fair = w->n_rows / (CHUNKS_PER_THREAD * (n_threads ? n_threads : 1));
@@ -69,7 +74,7 @@ void hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, 
                      const hl_act *x, void *scratch, float *y, size_t y_stride) {
     const uint8_t *data = w->data;
     if (row_begin >= row_end || x->n_tokens == 0) return;
-    if (!k->unpack[w->type] || !k->gemm_panel || x->n_tokens <= HL_GEMV_MAX_TOKENS) {
+    if (!k->unpack[w->type] || !k->gemm_panel || x->n_tokens <= max_gemv_tokens(k->cpu)) {
         k->gemv[w->type](row_end - row_begin, data + row_begin * w->row_bytes, w->row_bytes, x, y + row_begin, y_stride);
         return;
     }
