@@ -40,12 +40,15 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
         const size_t   bytes = block_bytes * n / TILE_COLS;
         const uint8_t *p = w;
         size_t         stride = row_bytes;
+        s.ahead = NULL;
+        s.ahead_stride = row_bytes;
+        s.ahead_bytes = block_bytes;
         if (n_rows < ROWS16) {
             stage_rows(&stage, w, row_bytes, n_rows, bytes);
             p = stage.bytes[0];
             stride = BLOCK_BYTES_MAX;
         } else if (token == 0) {
-            prefetch_rows(w + AHEAD_BYTES + (left > AHEAD_BYTES ? 0 : 15 * row_bytes), row_bytes, (int)block_bytes);
+            s.ahead = w + AHEAD_BYTES + (left > AHEAD_BYTES ? 0 : 15 * row_bytes);
         }
         left -= bytes;
         in.n_groups = n / 32;

@@ -22,6 +22,10 @@ typedef struct sink {
     const float   *d;      /* [SINK_TOKENS][TILE_GROUPS], a copy without distances */
     const int32_t *sums;   /* of tile_sums, [SINK_TOKENS][2 * SLICE_GROUPS] */
     size_t         one, three; /* times n_cols: between tokens */
+    /* T > 0: rows to be asked for while the block is multiplied, two with every group; NULL: none */
+    const uint8_t *ahead;
+    size_t         ahead_stride;
+    size_t         ahead_bytes; /* of each row, a constant */
     __m512         acc[SINK_TOKENS];
     __m512i        isum[SINK_TOKENS][2 * TILE_GROUPS];
 } sink;
@@ -52,11 +56,24 @@ HL_INLINE void put_codes(const int T, const bool g16, const bool has_min, sink *
     }
 }
 
+/* Requests go out a few at a time: all of a block at once would fill the miss buffers, and the multiplications
+ * behind them would wait for memory instead of running beside it. */
+HL_INLINE void ask_ahead(sink *s) {
+    if (!s->ahead) return;
+    HL_UNROLL for (size_t b = 0; b < s->ahead_bytes; b += 64) {
+        _mm_prefetch((const char *)s->ahead + b, _MM_HINT_T1);
+        _mm_prefetch((const char *)s->ahead + s->ahead_stride + b, _MM_HINT_T1);
+    }
+    s->ahead += 2 * s->ahead_stride;
+}
+
 /* Group g of the block is complete. */
 HL_INLINE void put_group32(const int T, const bool has_min, sink *s, const int g, __m512 scale, __m512 min) {
     if (T == 0) {
         _mm512_store_ps(s->scale + g * HL_PANEL_ROWS, scale);
         if (has_min) _mm512_store_ps(s->min + g * HL_PANEL_ROWS, min);
+    } else {
+        ask_ahead(s);
     }
     HL_UNROLL for (int t = 0; t < T; t++) {
         __m512 f = _mm512_mul_ps(_mm512_cvtepi32_ps(s->isum[t][g]), scale);
@@ -72,6 +89,8 @@ HL_INLINE void put_group16(const int T, const bool has_min, sink *s, const int g
         _mm512_store_ps(s->scale + (2 * g + 1) * HL_PANEL_ROWS, scale1);
         if (has_min) _mm512_store_ps(s->min + 2 * g * HL_PANEL_ROWS, min0);
         if (has_min) _mm512_store_ps(s->min + (2 * g + 1) * HL_PANEL_ROWS, min1);
+    } else {
+        ask_ahead(s);
     }
     HL_UNROLL for (int t = 0; t < T; t++) {
         __m512 f = _mm512_mul_ps(_mm512_cvtepi32_ps(s->isum[t][2 * g]), scale0);
