@@ -14,7 +14,7 @@
 #include "engine/kernels/x86/codes_avx512.h"
 #include "engine/kernels/x86/tile_avx512.h"
 
-enum { AHEAD_BYTES = 1024 };
+enum { AHEAD_BYTES = 2048 };
 
 /* Ask for n_bytes (constant) of 16 rows. */
 HL_INLINE void prefetch_rows(const uint8_t *p, size_t row_bytes, const int n_bytes) {

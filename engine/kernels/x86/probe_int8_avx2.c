@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include "engine/kernels/kernel_list.h"
+#include "engine/kernels/unroll.h"
 
 uint64_t hl_probe_int8_avx2(size_t n) {
     enum { CHAINS = 12, MACS = 32 };
@@ -12,15 +13,15 @@ uint64_t hl_probe_int8_avx2(size_t n) {
     const __m256i a = _mm256_set1_epi8(3);
     const __m256i b = _mm256_set1_epi8(-2);
     __m256i       sum[CHAINS];
-    for (int c = 0; c < CHAINS; c++) sum[c] = _mm256_set1_epi32(c);
+    HL_UNROLL for (int c = 0; c < CHAINS; c++) sum[c] = _mm256_set1_epi32(c);
     for (size_t i = 0; i < n; i++) {
-        for (int c = 0; c < CHAINS; c++) {
+        HL_UNROLL for (int c = 0; c < CHAINS; c++) { /* sums stay in registers only when unrolled */
             __m256i w = a;
             __asm__ volatile("" : "+x"(w)); /* the product must be made anew */
             sum[c] = _mm256_add_epi32(sum[c], _mm256_madd_epi16(_mm256_maddubs_epi16(w, b), ones));
         }
     }
-    for (int c = 1; c < CHAINS; c++) sum[0] = _mm256_add_epi32(sum[0], sum[c]);
+    HL_UNROLL for (int c = 1; c < CHAINS; c++) sum[0] = _mm256_add_epi32(sum[0], sum[c]);
     __asm__ volatile("" : : "x"(sum[0]));
     return (uint64_t)n * CHAINS * MACS;
 }

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include "engine/kernels/kernel_list.h"
+#include "engine/kernels/unroll.h"
 
 uint64_t hl_probe_read_avx2(size_t n, const void *p) {
     enum { STREAMS = 8, AHEAD_BYTES = 1024 };
@@ -13,9 +14,9 @@ uint64_t hl_probe_read_avx2(size_t n, const void *p) {
     __m256i        sum[STREAMS];
     for (int s = 0; s < STREAMS; s++) sum[s] = _mm256_setzero_si256();
     for (size_t i = 0; i + 64 <= part; i += 64) {
-        for (int s = 0; s < STREAMS; s++) {
+        HL_UNROLL for (int s = 0; s < STREAMS; s++) {
             const uint8_t *from = at + (size_t)s * part + i;
-            _mm_prefetch((const char *)(from + AHEAD_BYTES), _MM_HINT_T0);
+            _mm_prefetch((const char *)(from + AHEAD_BYTES), _MM_HINT_T1);
             sum[s] = _mm256_add_epi64(sum[s], _mm256_loadu_si256((const __m256i *)from));
             sum[s] = _mm256_add_epi64(sum[s], _mm256_loadu_si256((const __m256i *)(from + 32)));
         }
