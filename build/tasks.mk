@@ -55,7 +55,8 @@ test: deps
 	@$(MAKE) --no-print-directory $(PARALLEL) all lib tests
 	@$(MAKE) --no-print-directory test-now
 test-now: all lib tests
-	@HL_PROGRAM=$(abspath $(OUT)/hyperlama) HL_TEST_OUT=$(abspath $(OUT)) \
+	@test -n "$$HL_TEST_MODELS" || $(PYTHON) tools/get_test_models.py out/models
+	@HL_TEST_MODELS=$${HL_TEST_MODELS:-$(abspath out/models)} HL_PROGRAM=$(abspath $(OUT)/hyperlama) HL_TEST_OUT=$(abspath $(OUT)) \
 	    $(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) $(CHECKS) $(TEST_BINS) $(REPLAYS) $(E2E_TESTS)
 
 # What is quick and needs no network: no end-to-end tests, no real models.

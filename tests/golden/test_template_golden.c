@@ -56,7 +56,7 @@ static bool read_template(const char *name, hl_str *to) {
     (void)snprintf(path, sizeof path, "%s/data/templates/%s.jinja", folder("HL_TEST_SHARED", "../shared"),
                    name);
     if (read_file(path, to)) return true;
-    (void)snprintf(path, sizeof path, "%s/%s.gguf", folder("HL_TEST_MODELS", "../models"), name);
+    (void)snprintf(path, sizeof path, "%s/%s.gguf", folder("HL_TEST_MODELS", "out/models"), name);
     if (hl_gguf_open(path, &g, NULL) != HL_OK) return false;
     if (hl_gguf_get_text(g, "tokenizer.chat_template", &text, NULL) == HL_OK) {
         hl_str_add_view(to, text);
