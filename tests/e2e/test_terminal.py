@@ -118,7 +118,9 @@ def test_ctrl_c_at_the_prompt_says_how_to_leave(chat):
     t = chat()
     t.send("\x03")
     t.until("Ctrl-D or /bye")
+    t.until(">>> ")
     t.send("abc\x03")
+    t.until("Ctrl-D or /bye") # the terminal drops what was typed before the signal: wait until it is handled
     t.until(">>> ")
     t.send("hi\r")
     t.until("world.")
