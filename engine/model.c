@@ -15,6 +15,7 @@
 #include "engine/model_priv.h"
 #include "engine/quant/quant.h"
 #include "engine/tokenizer/tokenizer_load.h"
+#include "engine/trace.h"
 
 enum { ARENA_LIMIT_BYTES = 512 << 20 };
 
@@ -200,29 +201,23 @@ static uint64_t count_weights(const hl_matrix *w, uint64_t *bytes) {
     return (uint64_t)w->n_rows * w->n_cols;
 }
 
-static void fill_info(hl_model *m) {
-    const hl_hparams *hp = &m->hp;
-    hl_model_info    *in = &m->info;
-    uint64_t          by_type[HL_TYPE_count] = {0};
+/* What the tensor list alone says. */
+static void count_params(hl_model *m) {
+    uint64_t by_type[HL_TYPE_count] = {0};
     for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++) {
         const hl_gguf_tensor *t = hl_gguf_tensor_at(m->gguf, i);
-        in->n_params += t->n_elems;
+        m->info.n_params += t->n_elems;
         if (t->n_dims > 1) by_type[t->type] += t->n_bytes;
     }
     hl_type most = HL_TYPE_f32;
     for (int t = 0; t < HL_TYPE_count; t++)
         if (by_type[t] > by_type[most]) most = (hl_type)t;
-    in->file_type = hl_type_name(most);
-    for (uint32_t i = 0; i < hp->n_layers; i++) {
-        for (int k = HL_W_LAYER; k < HL_W_count; k++) {
-            uint64_t       bytes = 0;
-            const uint64_t n = count_weights(&m->layers[i].w[k], &bytes);
-            const uint64_t times = m->layers[i].expert_stride[k] ? hp->n_experts_used : 1;
-            in->macs_per_token += n * times;
-            in->weight_bytes_per_token += bytes * times;
-        }
-    }
-    in->macs_per_token += count_weights(&m->out, &in->weight_bytes_per_token);
+    if (by_type[most] > 0) m->info.file_type = hl_type_name(most);
+}
+
+static void note_sizes(hl_model *m) {
+    const hl_hparams *hp = &m->hp;
+    hl_model_info    *in = &m->info;
     in->n_layers = (int32_t)hp->n_layers;
     in->n_embd = (int32_t)hp->n_embd;
     in->n_heads = (int32_t)hp->n_heads;
@@ -233,6 +228,21 @@ static void fill_info(hl_model *m) {
     in->n_ctx_train = (int32_t)hp->n_ctx_train;
     in->n_experts = (int32_t)hp->n_experts;
     in->n_experts_used = (int32_t)hp->n_experts_used;
+}
+
+/* What one token costs; the tensors are bound. */
+static void note_costs(hl_model *m) {
+    hl_model_info *in = &m->info;
+    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
+        for (int k = HL_W_LAYER; k < HL_W_count; k++) {
+            uint64_t       bytes = 0;
+            const uint64_t n = count_weights(&m->layers[i].w[k], &bytes);
+            const uint64_t times = m->layers[i].expert_stride[k] ? m->hp.n_experts_used : 1;
+            in->macs_per_token += n * times;
+            in->weight_bytes_per_token += bytes * times;
+        }
+    }
+    in->macs_per_token += count_weights(&m->out, &in->weight_bytes_per_token);
 }
 
 /* Text keys outlive the call as terminated strings in the arena. */
@@ -284,11 +294,20 @@ hl_status hl_model_open(hl_engine *e, const char *const *paths, size_t n_paths, 
     m->info.file_bytes = hl_gguf_file_bytes(m->gguf);
     status = load_tokenizer(m, err);
     if (status != HL_OK) goto fail;
-    if (!vocab_only) {
+    count_params(m);
+    if (vocab_only) { /* sizes are good to know, but a vocabulary is of use without them */
+        if (find_arch(m, NULL) == HL_OK && hl_hparams_load(m->gguf, m->arch, &m->hp, NULL) == HL_OK) {
+            m->hp.n_vocab = m->tokenizer ? (uint32_t)hl_tokenizer_n_vocab(m->tokenizer) : 0;
+            note_sizes(m);
+        }
+    } else {
+        HL_TRACE1(load_begin, n_paths);
         if ((status = find_arch(m, err)) != HL_OK || (status = hl_hparams_load(m->gguf, m->arch, &m->hp, err)) != HL_OK ||
             (status = find_vocab_size(m, err)) != HL_OK || (status = bind_tensors(m, err)) != HL_OK)
             goto fail;
-        fill_info(m);
+        note_sizes(m);
+        note_costs(m);
+        HL_TRACE1(load_end, m->info.file_bytes);
         hl_gguf_will_need(m->gguf);
     }
     *ret_model = m;

@@ -8,6 +8,7 @@
 #include "core/base/cpus.h"
 #include "core/base/mem.h"
 #include "engine/forward/forward.h"
+#include "engine/trace.h"
 
 enum { DEFAULT_CTX = 4096, DEFAULT_BATCH = 512, MAX_BATCH = 8192 };
 
@@ -162,7 +163,9 @@ static hl_status eval_pass(hl_session *s, const int32_t *tokens, uint32_t n, uin
     for (uint32_t i = 0; i < n_out; i++) s->out_rows[i] = n - n_out + i;
     const hl_batch b = {
         .n_rows = n, .tokens = tokens, .pos = s->pos, .seqs = s->seqs, .n_out = n_out, .out_rows = s->out_rows};
+    HL_TRACE2(pass_begin, n, begin);
     const hl_status status = hl_forward_eval(s->forward, &b, &s->stop, s->logits, err);
+    HL_TRACE2(pass_end, n, status);
     if (status == HL_OK) {
         s->seq.n_pos = begin + (int32_t)n;
         s->n_logits = n_out;

@@ -6,13 +6,14 @@
  * while both results are still in cache; the full-width intermediate never goes to memory as f32 unless
  * a float matrix reads it.
  */
+#include "engine/forward/cuts.h"
 #include "engine/forward/ffn_chunk.h"
 
 typedef struct glu_ctx {
     hl_forward     *f;
     const hl_layer *l;
     hl_act          x;
-    uint32_t        chunk_cols; /* a multiple of 32 */
+    hl_cuts         cuts; /* in units of HL_GLU_ROWS columns */
 } glu_ctx;
 
 static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
@@ -27,8 +28,9 @@ static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
         .first_row = 0,
     };
     const size_t n = g.gate->n_rows;
-    const size_t begin = (size_t)i_chunk * c->chunk_cols;
-    const size_t end = begin + c->chunk_cols < n ? begin + c->chunk_cols : n;
+    const size_t begin = (size_t)c->cuts.at[i_chunk] * HL_GLU_ROWS;
+    const size_t cut = (size_t)c->cuts.at[i_chunk + 1] * HL_GLU_ROWS;
+    const size_t end = cut < n ? cut : n;
     for (size_t at = begin; at < end; at += HL_GLU_ROWS)
         hl_glu_chunk(c->f, &g, &c->x, at, at + HL_GLU_ROWS < end ? at + HL_GLU_ROWS : end, i_thread);
 }
@@ -36,8 +38,8 @@ static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
 void hl_ffn_run(hl_forward *f, const hl_layer *l) {
     const hl_hparams *hp = &f->m->hp;
     glu_ctx           c = {.f = f, .l = l, .x = hl_act_of(&f->act, 0, f->n_rows, hp->n_embd)};
-    c.chunk_cols = hl_glu_chunk_cols(f, &l->w[HL_W_GATE], f->n_rows);
-    hl_pool_run(f->pool, (hp->n_ff + c.chunk_cols - 1) / c.chunk_cols, glu_chunk, &c);
+    hl_cuts_make((hp->n_ff + HL_GLU_ROWS - 1) / HL_GLU_ROWS, (uint32_t)hl_pool_n_threads(f->pool), 1, &c.cuts);
+    hl_pool_run(f->pool, c.cuts.n, glu_chunk, &c);
     const hl_product down = {
         .w = &l->w[HL_W_DOWN],
         .bias = l->v[HL_W_DOWN_BIAS],

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "engine/forward/cuts.h"
 #include "engine/forward/forward_priv.h"
 
 enum { MAX_PRODUCTS = 3 };
@@ -12,8 +13,9 @@ typedef struct product_chunks {
     hl_forward       *f;
     const hl_product *products;
     uint32_t          n_products;
-    uint32_t          first[MAX_PRODUCTS + 1]; /* chunk number where each product begins */
-    size_t            rows[MAX_PRODUCTS];      /* per chunk */
+    uint32_t          first[MAX_PRODUCTS + 1]; /* unit where each product begins */
+    uint32_t          unit_rows;               /* rows of a unit: what a kernel does at once */
+    hl_cuts           cuts;                    /* in units of all products together */
 } product_chunks;
 
 static void add_bias(const hl_product *p, size_t begin, size_t end) {
@@ -21,26 +23,43 @@ static void add_bias(const hl_product *p, size_t begin, size_t end) {
         for (size_t r = begin; r < end; r++) p->y[t * p->y_stride + r] += p->bias[r];
 }
 
+static size_t row_of(const product_chunks *c, uint32_t i_product, uint32_t unit) {
+    const size_t row = (size_t)(unit - c->first[i_product]) * c->unit_rows;
+    const size_t n = c->products[i_product].w->n_rows;
+    return row < n ? row : n;
+}
+
+/* A chunk may end one product and begin the next. */
 static void run_product_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const product_chunks *c = ctx;
     if (hl_forward_stopped(c->f)) return;
-    uint32_t i = 0;
-    while (i_chunk >= c->first[i + 1]) i++;
-    const hl_product *p = &c->products[i];
-    const size_t      begin = (i_chunk - c->first[i]) * c->rows[i];
-    const size_t      end = begin + c->rows[i] < p->w->n_rows ? begin + c->rows[i] : p->w->n_rows;
-    hl_matmul_chunk(c->f->k, p->w, begin, end, &p->x, c->f->threads[i_thread].matmul, p->y, p->y_stride);
-    if (p->bias) add_bias(p, begin, end);
+    uint32_t       at = c->cuts.at[i_chunk];
+    const uint32_t end = c->cuts.at[i_chunk + 1];
+    for (uint32_t i = 0; i < c->n_products && at < end; i++) {
+        if (at >= c->first[i + 1]) continue;
+        const uint32_t    stop = end < c->first[i + 1] ? end : c->first[i + 1];
+        const hl_product *p = &c->products[i];
+        const size_t      from = row_of(c, i, at);
+        const size_t      to = row_of(c, i, stop);
+        hl_matmul_chunk(c->f->k, p->w, from, to, &p->x, c->f->threads[i_thread].matmul, p->y, p->y_stride);
+        if (p->bias) add_bias(p, from, to);
+        at = stop;
+    }
+}
+
+/* With many tokens a unit is work enough for a chunk; with few, about 64 KB of weights are the least. */
+static uint32_t min_units(const hl_product *p, uint32_t unit_rows) {
+    enum { MANY_TOKENS = 16, LEAST_BYTES = 64 << 10 };
+    if (p->x.n_tokens >= MANY_TOKENS) return 1;
+    return (uint32_t)(LEAST_BYTES / (p->w->row_bytes * unit_rows)) + 1;
 }
 
 void hl_products_run(hl_forward *f, const hl_product *products, uint32_t n_products) {
-    product_chunks c = {.f = f, .products = products, .n_products = n_products};
-    for (uint32_t i = 0; i < n_products; i++) {
-        const hl_product *p = &products[i];
-        c.rows[i] = hl_matmul_chunk_rows(p->w, p->x.n_tokens, (size_t)hl_pool_n_threads(f->pool));
-        c.first[i + 1] = c.first[i] + (uint32_t)((p->w->n_rows + c.rows[i] - 1) / c.rows[i]);
-    }
-    hl_pool_run(f->pool, c.first[n_products], run_product_chunk, &c);
+    product_chunks c = {.f = f, .products = products, .n_products = n_products, .unit_rows = HL_PANEL_ROWS};
+    for (uint32_t i = 0; i < n_products; i++)
+        c.first[i + 1] = c.first[i] + (uint32_t)((products[i].w->n_rows + c.unit_rows - 1) / c.unit_rows);
+    hl_cuts_make(c.first[n_products], (uint32_t)hl_pool_n_threads(f->pool), min_units(&products[0], c.unit_rows), &c.cuts);
+    hl_pool_run(f->pool, c.cuts.n, run_product_chunk, &c);
 }
 
 /* Few rows are done in place: handing them out costs more than the work. */
