@@ -10,7 +10,9 @@ ISA_neon       :=
 ISA_dotprod    := -march=armv8.2-a+dotprod
 ISA_i8mm       := -march=armv8.6-a+i8mm+dotprod
 # The flags of one source file: those of the word after its last underscore, when that is an ISA.
-isa_flags = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $(1))))))
+# Wide kernels are unrolled so far that sanitizers take minutes per file; their tests use guard pages instead.
+unchecked = $(if $(filter asan tsan fuzz,$(MODE)),$(if $(findstring _avx512,$(1)),-fno-sanitize=all))
+isa_flags = $(call unchecked,$(1)) $(ISA_$(lastword $(subst _, ,$(basename $(notdir $(1))))))
 ifneq ($(filter x86_64 amd64,$(ARCH)),)
 KERNEL_DIRS := engine/kernels/scalar engine/kernels/x86
 else ifneq ($(filter aarch64 arm64,$(ARCH)),)
