@@ -62,7 +62,7 @@ static void stop_strings_add_up_without_doubles_and_within_a_limit(void **state)
     hl_err err = {0};
     hl_options_init(&o);
     for (int i = 0; i < HL_MAX_STOPS; i++) {
-        char text[8];
+        char text[16];
         (void)snprintf(text, sizeof text, "s%d", i);
         assert_int_equal(hl_options_set(&o, "stop", text, &err), HL_OK);
         assert_int_equal(hl_options_set(&o, "stop", text, &err), HL_OK);
