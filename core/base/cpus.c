@@ -4,7 +4,8 @@
  *
  * A container's limits stand in the cgroup of this process or in one above it; the smallest counts.
  * Everything here is best effort: what cannot be read does not limit.
- * from: Linux Documentation/admin-guide/cgroup-v2.rst (cpu.max, memory.max), cgroup-v1 (cpu.cfs_quota_us)
+ * from: Linux Documentation/admin-guide/cgroup-v2.rst (cpu.max, memory.max), cgroup-v1/cpusets.rst,
+ *       cgroup-v1/memory.rst (limit_in_bytes), scheduler/sched-bwc.rst (cpu.cfs_quota_us)
  */
 #define _GNU_SOURCE
 #include "core/base/cpus.h"
@@ -13,12 +14,22 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static bool read_small(const char *path, char *buf, size_t cap) {
+static bool read_small(char *buf, size_t cap, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The first cap - 1 bytes of the file that `format` names. */
+static bool read_small(char *buf, size_t cap, const char *format, ...) {
+    char    path[PATH_MAX];
+    va_list args;
+    va_start(args, format);
+    const int len = vsnprintf(path, sizeof path, format, args);
+    va_end(args);
+    if (len < 0 || (size_t)len >= sizeof path) return false;
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return false;
     const ssize_t n = read(fd, buf, cap - 1);
@@ -28,36 +39,43 @@ static bool read_small(const char *path, char *buf, size_t cap) {
     return true;
 }
 
-/* The group of this process below a controller's mount: "" when it is the root or unknown. */
-static void find_group(const char *controller, char *ret, size_t cap) {
+/* "cpu" is in "cpu,cpuacct" but not in "cpuset". */
+static bool lists(const char *list, const char *name) {
+    const size_t n = strlen(name);
+    for (const char *at = list; (at = strstr(at, name)) != NULL; at += n)
+        if ((at == list || at[-1] == ',') && (at[n] == ',' || at[n] == '\0')) return true;
+    return false;
+}
+
+/* The group of this process below a controller's mount (NULL: version 2): "" when it is the root or unknown. */
+static void find_group(const char *root, const char *controller, char *ret, size_t cap) {
     char text[4096];
     ret[0] = '\0';
-    if (!read_small("/proc/self/cgroup", text, sizeof text)) return;
+    if (!read_small(text, sizeof text, "%s/proc/self/cgroup", root)) return;
     char *save = NULL;
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        char *first = strchr(line, ':');
-        char *path = first ? strchr(first + 1, ':') : NULL;
+        char *list = strchr(line, ':');
+        char *path = list ? strchr(++list, ':') : NULL;
         if (!path) continue;
         *path++ = '\0';
-        const bool is_v2 = first[1] == '\0';
-        if (controller ? strstr(first + 1, controller) != NULL : is_v2)
+        if (controller ? lists(list, controller) : list[0] == '\0')
             (void)snprintf(ret, cap, "%s", strcmp(path, "/") == 0 ? "" : path);
     }
 }
 
-typedef double read_limit_fn(const char *dir); /* HUGE when there is none */
+typedef double read_limit_fn(const char *dir);
 
 #define NO_LIMIT 1e300
 
 /* The smallest limit from the process's own group up to the mount. */
-static double least_limit(const char *mount, const char *controller, read_limit_fn *fn) {
+static double least_limit(const char *root, const char *mount, const char *controller, read_limit_fn *fn) {
     char group[1024];
-    find_group(controller, group, sizeof group);
+    find_group(root, controller, group, sizeof group);
     double least = NO_LIMIT;
     for (;;) {
-        char dir[1200];
-        (void)snprintf(dir, sizeof dir, "%s%s", mount, group);
-        const double v = fn(dir);
+        char         dir[PATH_MAX];
+        const int    n = snprintf(dir, sizeof dir, "%s%s%s", root, mount, group);
+        const double v = n > 0 && (size_t)n < sizeof dir ? fn(dir) : NO_LIMIT;
         if (v < least) least = v;
         char *slash = strrchr(group, '/');
         if (!slash) return least;
@@ -66,80 +84,92 @@ static double least_limit(const char *mount, const char *controller, read_limit_
 }
 
 static double number_in(const char *dir, const char *file) {
-    char path[1400];
     char text[64];
-    (void)snprintf(path, sizeof path, "%s/%s", dir, file);
-    if (!read_small(path, text, sizeof text) || strncmp(text, "max", 3) == 0) return NO_LIMIT;
+    if (!read_small(text, sizeof text, "%s/%s", dir, file) || strncmp(text, "max", 3) == 0) return NO_LIMIT;
     const double v = strtod(text, NULL);
-    return v < 0 ? NO_LIMIT : v;
+    return v >= 0 ? v : NO_LIMIT;
 }
 
 static double cores_v2(const char *dir) {
-    char   path[1400];
     char   text[64];
     double quota = 0;
     double period = 0;
-    (void)snprintf(path, sizeof path, "%s/cpu.max", dir);
-    if (!read_small(path, text, sizeof text) || sscanf(text, "%lf %lf", &quota, &period) != 2) return NO_LIMIT;
-    return period > 0 ? quota / period : NO_LIMIT;
+    if (!read_small(text, sizeof text, "%s/cpu.max", dir) || sscanf(text, "%lf %lf", &quota, &period) != 2) return NO_LIMIT;
+    return quota > 0 && period > 0 ? quota / period : NO_LIMIT;
 }
 
 static double cores_v1(const char *dir) {
     const double quota = number_in(dir, "cpu.cfs_quota_us");
     const double period = number_in(dir, "cpu.cfs_period_us");
-    return quota < NO_LIMIT && period > 0 && period < NO_LIMIT ? quota / period : NO_LIMIT;
+    return quota > 0 && quota < NO_LIMIT && period > 0 && period < NO_LIMIT ? quota / period : NO_LIMIT;
 }
 
 /* What the group may still take. Page cache counts as used but is given back, so it is added again. */
-static double memory_left_v2(const char *dir) {
-    const double max = number_in(dir, "memory.max");
-    const double used = number_in(dir, "memory.current");
+static double memory_left(const char *dir, double max, double used, const char *cache_key) {
     if (max >= NO_LIMIT || used >= NO_LIMIT) return NO_LIMIT;
-    char   path[1400];
-    char   text[8192];
-    double cache = 0;
-    (void)snprintf(path, sizeof path, "%s/memory.stat", dir);
-    const char *at = read_small(path, text, sizeof text) ? strstr(text, "inactive_file ") : NULL;
-    if (at) cache = strtod(at + strlen("inactive_file "), NULL);
+    char        text[8192];
+    const char *at = read_small(text, sizeof text, "%s/memory.stat", dir) ? strstr(text, cache_key) : NULL;
+    const double cache = at ? strtod(at + strlen(cache_key), NULL) : 0;
     return max - used + cache > 0 ? max - used + cache : 0;
 }
 
+static double memory_left_v2(const char *dir) {
+    return memory_left(dir, number_in(dir, "memory.max"), number_in(dir, "memory.current"), "inactive_file ");
+}
+
+static double memory_left_v1(const char *dir) {
+    return memory_left(dir, number_in(dir, "memory.limit_in_bytes"), number_in(dir, "memory.usage_in_bytes"),
+                       "total_inactive_file ");
+}
+
 /* Hyperthreads of one core share its execution units: count each core once. */
-static int32_t count_cores(const cpu_set_t *set) {
+static int32_t count_cores(const char *root, const cpu_set_t *set) {
     int32_t n = 0;
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (!CPU_ISSET(cpu, set)) continue;
-        char path[128];
-        char text[256];
-        (void)snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
-        const int first = read_small(path, text, sizeof text) ? atoi(text) : cpu;
+        char      text[256];
+        const int first = read_small(text, sizeof text, "%s/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list",
+                                     root, cpu)
+                              ? atoi(text)
+                              : cpu;
         if (first == cpu || first < 0 || first >= CPU_SETSIZE || !CPU_ISSET(first, set)) n++;
     }
     return n;
 }
 
-int32_t hl_cpus_usable(void) {
+int32_t hl_cpus_usable_below(const char *root) {
     cpu_set_t set;
-    int32_t   n = 1;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) {
-        n = count_cores(&set);
-    } else {
-        const long online = sysconf(_SC_NPROCESSORS_ONLN);
-        n = online > 0 ? (int32_t)online : 1;
-    }
-    const double v2 = least_limit("/sys/fs/cgroup", NULL, cores_v2);
-    const double v1 = least_limit("/sys/fs/cgroup/cpu", "cpu", cores_v1);
+    int32_t   n = hl_cpus_installed();
+    if (sched_getaffinity(0, sizeof set, &set) == 0) n = count_cores(root, &set);
+    const double v2 = least_limit(root, "/sys/fs/cgroup", NULL, cores_v2);
+    const double v1 = least_limit(root, "/sys/fs/cgroup/cpu", "cpu", cores_v1);
     const double quota = v2 < v1 ? v2 : v1;
     if (quota < n) n = (int32_t)(quota + 0.999);
     return n < 1 ? 1 : n;
 }
 
-uint64_t hl_memory_available(void) {
+int32_t hl_cpus_usable(void) { return hl_cpus_usable_below(""); }
+
+int32_t hl_cpus_in_mask(void) {
+    cpu_set_t set; /* fails where there are more than CPU_SETSIZE: then nothing is known */
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : INT32_MAX;
+}
+
+int32_t hl_cpus_installed(void) {
+    const long n = sysconf(_SC_NPROCESSORS_CONF);
+    return n > 0 && n < INT32_MAX ? (int32_t)n : 1;
+}
+
+uint64_t hl_memory_available_below(const char *root) {
     char        text[4096];
     double      left = NO_LIMIT;
-    const char *at = read_small("/proc/meminfo", text, sizeof text) ? strstr(text, "MemAvailable:") : NULL;
+    const char *at = read_small(text, sizeof text, "%s/proc/meminfo", root) ? strstr(text, "MemAvailable:") : NULL;
     if (at) left = strtod(at + strlen("MemAvailable:"), NULL) * 1024;
-    const double group = least_limit("/sys/fs/cgroup", NULL, memory_left_v2);
-    if (group < left) left = group;
+    const double v2 = least_limit(root, "/sys/fs/cgroup", NULL, memory_left_v2);
+    const double v1 = least_limit(root, "/sys/fs/cgroup/memory", "memory", memory_left_v1);
+    if (v2 < left) left = v2;
+    if (v1 < left) left = v1;
     return left < NO_LIMIT ? (uint64_t)left : 0;
 }
+
+uint64_t hl_memory_available(void) { return hl_memory_available_below(""); }
