@@ -20,6 +20,13 @@ static void describe_cpu(hl_engine *e, uint32_t bits) {
     }
 }
 
+/* More threads than processors only wait for one another, and each would have buffers of its own. */
+static int32_t useful_threads(int32_t asked) {
+    const int32_t n = asked > 0 ? asked : hl_cpus_usable();
+    const int32_t most = hl_cpus_installed();
+    return n < most ? n : most;
+}
+
 hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_err *err) {
     static const hl_engine_params defaults;
     if (!p) p = &defaults;
@@ -33,11 +40,12 @@ hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_er
     hl_kernels_select(bits, &e->kernels);
     describe_cpu(e, bits);
     e->events = (hl_events){(hl_event_fn *)p->on_event, p->event_user, (hl_log_level)p->event_level};
-    status = hl_pool_new(p->n_threads > 0 ? p->n_threads : hl_cpus_usable(), &e->pool, err);
+    status = hl_pool_new(useful_threads(p->n_threads), &e->pool, err);
     if (status != HL_OK) {
         hl_free(e);
         return status;
     }
+    hl_pool_follow_mask(e->pool);
     hl_event(&e->events, HL_LOG_DEBUG, "engine", "ready", "threads=%d cpu=\"%s\"", hl_pool_n_threads(e->pool), e->cpu_text);
     *ret_engine = e;
     return HL_OK;

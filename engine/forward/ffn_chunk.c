@@ -41,7 +41,7 @@ uint32_t hl_glu_chunk_cols(const hl_forward *f, const hl_matrix *gate, uint32_t 
     enum { CHUNK_BYTES = 64 << 10 };
     if (n_tokens >= 16) return HL_GLU_ROWS;
     size_t       cols = CHUNK_BYTES / (2 * gate->row_bytes + 1) / HL_GLU_ROWS * HL_GLU_ROWS;
-    const size_t fair = gate->n_rows / (4 * (size_t)hl_pool_n_threads(f->pool)) / HL_GLU_ROWS * HL_GLU_ROWS;
+    const size_t fair = gate->n_rows / (4 * (size_t)hl_pool_n_active(f->pool)) / HL_GLU_ROWS * HL_GLU_ROWS;
     if (cols > fair) cols = fair;
     return cols < HL_GLU_ROWS ? HL_GLU_ROWS : (uint32_t)cols;
 }

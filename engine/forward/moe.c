@@ -128,7 +128,7 @@ static void plan_chunks(hl_forward *f, const hl_layer *l) {
     const uint32_t  per_expert = f->n_rows * f->m->hp.n_experts_used / s->n_groups;
     s->glu_cols = hl_glu_chunk_cols(f, &l->w[HL_W_GATE_EXPS], per_expert);
     s->down_rows = (uint32_t)hl_matmul_chunk_rows(&l->w[HL_W_DOWN_EXPS], per_expert ? per_expert : 1,
-                                                  (size_t)hl_pool_n_threads(f->pool));
+                                                  (size_t)hl_pool_n_active(f->pool));
     const uint32_t n_glu = (f->m->hp.n_expert_ff + s->glu_cols - 1) / s->glu_cols;
     const uint32_t n_down = (f->m->hp.n_embd + s->down_rows - 1) / s->down_rows;
     for (uint32_t i = 0; i < s->n_groups; i++) {

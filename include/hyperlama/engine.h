@@ -25,7 +25,8 @@ typedef void hl_engine_event_fn(void *user, int level, const char *component, co
                                 const char *fields);
 
 typedef struct hl_engine_params {
-    int32_t             n_threads; /* 0: one per usable core (affinity mask and cgroup quota) */
+    int32_t             n_threads; /* 0: one per usable core (affinity mask and cgroup quota); never more
+                                      than the machine has processors or the calling thread may run on */
     const char         *cpu;       /* instruction sets to use: "auto" or NULL, "scalar", "avx2", ... */
     hl_engine_event_fn *on_event;  /* NULL: silence */
     void               *event_user;
@@ -37,7 +38,7 @@ typedef struct hl_engine_params {
  * thread one engine serves any number of models and sessions */
 HL_API HL_MUST_CHECK hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_err *err);
 HL_API void                    hl_engine_free(hl_engine *e); /* after its models; NULL is allowed */
-HL_API int32_t                 hl_engine_n_threads(const hl_engine *e);
+HL_API int32_t                 hl_engine_n_threads(const hl_engine *e); /* at most */
 
 /* One line per operation: "gemv\tq4_k\tavx512vnni". Calls fn for each. For `info --kernels`. */
 HL_API void hl_engine_each_kernel(const hl_engine *e, void (*fn)(void *user, const char *op, const char *type,

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "core/base/mem.h"
-#include "hyperlama/engine.h"
+#include "engine/model_priv.h"
 
 enum { N_TOKENS = 100, N_VOCAB = 128 };
 
@@ -36,6 +36,8 @@ static setup open_all(const char *path, int32_t n_threads, hl_session_params p) 
     setup  x = {0};
     hl_err err = {0};
     assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = n_threads}, &x.e, &err), HL_OK);
+    hl_pool_free(x.e->pool); /* an engine would not use more threads than there are processors */
+    assert_int_equal(hl_pool_new(n_threads, &x.e->pool, &err), HL_OK);
     if (hl_model_open(x.e, &path, 1, NULL, &x.m, &err) != HL_OK) fail_msg("%s", err.text);
     if (hl_session_new(x.m, &p, &x.s, &err) != HL_OK) fail_msg("%s", err.text);
     return x;

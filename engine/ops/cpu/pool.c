@@ -6,6 +6,8 @@
  * that counts down, so a late thread with an old generation can never take a chunk of a region it has
  * not seen: whoever takes a chunk knows that fn, ctx and n belong to it, because the region cannot end
  * (and be replaced) before that chunk is done. Chunks go out in ascending order.
+ *
+ * Threads beyond the active ones sleep on `n_active` itself and hear nothing of regions.
  */
 #define _GNU_SOURCE
 #include "engine/ops/cpu/pool.h"
@@ -19,6 +21,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/cpus.h"
 #include "core/base/mem.h"
 
 /* Between regions of one pass lie microseconds: spinning that long saves two system calls per region.
@@ -37,13 +40,16 @@ struct hl_pool {
     _Alignas(64) _Atomic uint32_t epoch; /* futex of the sleeping workers: counts regions */
     _Atomic uint32_t n_sleeping;
     _Alignas(64) _Atomic uint32_t caller_waits;
+    _Alignas(64) _Atomic uint32_t n_active; /* futex of the threads beyond it; the caller counts */
     atomic_bool     quit;
+    bool            follows_mask;
     uint32_t        n_chunks;
     hl_chunk_fn    *fn;
     void           *ctx;
     pthread_mutex_t turn; /* held from enter to leave */
     worker         *workers;
-    int32_t         n_threads;
+    int32_t         n_threads; /* at most */
+    int32_t         n_started; /* the caller counts */
 };
 
 static void futex_wait(_Atomic uint32_t *at, uint32_t expected) {
@@ -102,7 +108,9 @@ static void *run_worker(void *arg) {
         }
         seen = atomic_load(&p->epoch);
         if (atomic_load(&p->quit)) return NULL;
-        work(p, w->i_thread);
+        const uint32_t n_active = atomic_load(&p->n_active);
+        if (w->i_thread < n_active) work(p, w->i_thread);
+        else futex_wait(&p->n_active, n_active);
     }
 }
 
@@ -127,7 +135,7 @@ static void wait_until_done(hl_pool *p, uint32_t n) {
 
 void hl_pool_run(hl_pool *p, uint32_t n_chunks, hl_chunk_fn *fn, void *ctx) {
     if (n_chunks == 0) return;
-    if (p->n_threads == 1 || n_chunks == 1) {
+    if (hl_pool_n_active(p) == 1 || n_chunks == 1) {
         for (uint32_t i = 0; i < n_chunks; i++) fn(ctx, i, 0);
         return;
     }
@@ -142,19 +150,36 @@ void hl_pool_run(hl_pool *p, uint32_t n_chunks, hl_chunk_fn *fn, void *ctx) {
     wait_until_done(p, n_chunks);
 }
 
-void    hl_pool_enter(hl_pool *p) { (void)pthread_mutex_lock(&p->turn); }
-void    hl_pool_leave(hl_pool *p) { (void)pthread_mutex_unlock(&p->turn); }
 int32_t hl_pool_n_threads(const hl_pool *p) { return p->n_threads; }
+int32_t hl_pool_n_active(const hl_pool *p) { return (int32_t)atomic_load_explicit(&p->n_active, memory_order_relaxed); }
+void    hl_pool_follow_mask(hl_pool *p) { p->follows_mask = true; }
 
-static void start_workers(hl_pool *p, int32_t n_threads) {
-    p->n_threads = 1;
-    for (int32_t i = 1; i < n_threads; i++) {
-        worker *w = &p->workers[i];
-        *w = (worker){.pool = p, .i_thread = (uint32_t)i};
-        if (pthread_create(&w->thread, NULL, run_worker, w) != 0) return; /* do with those we have */
-        p->n_threads = i + 1;
+/* Have n threads take part in what follows: start those that never ran, wake those that were left out. */
+static void activate(hl_pool *p, int32_t n) {
+    while (p->n_started < n) {
+        worker *w = &p->workers[p->n_started];
+        *w = (worker){.pool = p, .i_thread = (uint32_t)p->n_started};
+        if (pthread_create(&w->thread, NULL, run_worker, w) != 0) break; /* do with those we have */
+        p->n_started++;
     }
+    if (n > p->n_started) n = p->n_started;
+    if (n == hl_pool_n_active(p)) return;
+    const bool more = n > hl_pool_n_active(p);
+    atomic_store(&p->n_active, (uint32_t)n);
+    if (more) futex_wake(&p->n_active, INT_MAX);
 }
+
+void hl_pool_enter(hl_pool *p) {
+    (void)pthread_mutex_lock(&p->turn);
+    int32_t n = p->n_threads;
+    if (p->follows_mask && n > 1) {
+        const int32_t in_mask = hl_cpus_in_mask();
+        if (in_mask < n) n = in_mask;
+    }
+    activate(p, n);
+}
+
+void hl_pool_leave(hl_pool *p) { (void)pthread_mutex_unlock(&p->turn); }
 
 hl_status hl_pool_new(int32_t n_threads, hl_pool **ret_pool, hl_err *err) {
     hl_pool *p = hl_new_aligned(1, sizeof *p);
@@ -165,8 +190,10 @@ hl_status hl_pool_new(int32_t n_threads, hl_pool **ret_pool, hl_err *err) {
         return hl_fail(err, HL_E_NOMEM, "thread pool: no memory for %d threads", n_threads);
     }
     p->workers = workers;
+    p->n_threads = n_threads;
+    p->n_started = 1;
+    atomic_store(&p->n_active, 1);
     (void)pthread_mutex_init(&p->turn, NULL);
-    start_workers(p, n_threads);
     *ret_pool = p;
     return HL_OK;
 }
@@ -175,7 +202,9 @@ void hl_pool_free(hl_pool *p) {
     if (!p) return;
     atomic_store(&p->quit, true);
     announce(p);
-    for (int32_t i = 1; i < p->n_threads; i++) (void)pthread_join(p->workers[i].thread, NULL);
+    atomic_store(&p->n_active, UINT32_MAX);
+    futex_wake(&p->n_active, INT_MAX);
+    for (int32_t i = 1; i < p->n_started; i++) (void)pthread_join(p->workers[i].thread, NULL);
     (void)pthread_mutex_destroy(&p->turn);
     hl_free(p->workers);
     hl_free(p);
