@@ -4,6 +4,8 @@
  *
  * The handler may only touch async-signal-safe things, so the table of maps is a fixed array of
  * atomics. A program has tens of maps; when the table is full a map simply is not protected.
+ * It puts zeros from the fault to the end of the map at once: what is read is worthless anyway, and a
+ * hole for every page would soon reach the system's limit of mappings (65,530).
  */
 #define _GNU_SOURCE
 #include "core/base/map.h"
@@ -22,24 +24,39 @@
 enum { MAX_MAPS = 1024 };
 
 struct hl_map {
-    uint8_t    *data;
-    size_t      size;
-    atomic_bool broken;
-    int         i_slot; /* in `slots`; -1 when the table was full */
+    uint8_t *data;
+    size_t   size;
+    int      i_slot; /* in `slots`; -1 when the table was full */
 };
 
-static _Atomic(hl_map *) slots[MAX_MAPS];
-static size_t            page_bytes; /* written before the handler is installed */
+/* What the handler needs to know; it may look while another thread closes the map. */
+typedef struct slot {
+    atomic_bool        taken;
+    _Atomic(uint8_t *) data; /* NULL: not (yet, or any more) in use */
+    atomic_size_t      size;
+    atomic_bool        broken;
+} slot;
+
+static slot   slots[MAX_MAPS];
+static size_t page_bytes; /* written before the handler is installed */
 
 static void protect(hl_map *m) {
     m->i_slot = -1;
     for (int i = 0; i < MAX_MAPS; i++) {
-        hl_map *none = NULL;
-        if (atomic_compare_exchange_strong(&slots[i], &none, m)) {
-            m->i_slot = i;
-            return;
-        }
+        bool no = false;
+        if (!atomic_compare_exchange_strong(&slots[i].taken, &no, true)) continue;
+        atomic_store(&slots[i].broken, false);
+        atomic_store(&slots[i].size, m->size);
+        atomic_store(&slots[i].data, m->data);
+        m->i_slot = i;
+        return;
     }
+}
+
+static void unprotect(const hl_map *m) {
+    if (m->i_slot < 0) return;
+    atomic_store(&slots[m->i_slot].data, NULL);
+    atomic_store(&slots[m->i_slot].taken, false);
 }
 
 hl_status hl_map_open(const char *path, hl_map **ret_map, hl_err *err) {
@@ -83,14 +100,14 @@ out:
 
 void hl_map_close(hl_map *m) {
     if (!m) return;
-    if (m->i_slot >= 0) atomic_store(&slots[m->i_slot], NULL);
+    unprotect(m);
     (void)munmap(m->data, m->size);
     hl_free(m);
 }
 
 const uint8_t *hl_map_data(const hl_map *m) { return m->data; }
 size_t         hl_map_size(const hl_map *m) { return m->size; }
-bool           hl_map_is_broken(const hl_map *m) { return atomic_load(&m->broken); }
+bool           hl_map_is_broken(const hl_map *m) { return m->i_slot >= 0 && atomic_load(&slots[m->i_slot].broken); }
 
 void hl_map_will_need(const hl_map *m, size_t offset, size_t n_bytes) {
     if (offset >= m->size) return;
@@ -104,11 +121,13 @@ static void on_bus_error(int sig, siginfo_t *info, void *context) {
     (void)context;
     const uint8_t *at = info->si_addr;
     for (int i = 0; i < MAX_MAPS; i++) {
-        hl_map *m = atomic_load(&slots[i]);
-        if (!m || at < m->data || at >= m->data + m->size) continue;
-        uint8_t *page = m->data + ((size_t)(at - m->data) & ~(page_bytes - 1));
-        if (mmap(page, page_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
-        atomic_store(&m->broken, true);
+        uint8_t     *data = atomic_load(&slots[i].data);
+        const size_t size = atomic_load(&slots[i].size);
+        if (!data || at < data || at >= data + size || atomic_load(&slots[i].data) != data) continue;
+        uint8_t *page = data + ((size_t)(at - data) & ~(page_bytes - 1));
+        const size_t rest = (size_t)(data + size - page);
+        if (mmap(page, rest, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
+        atomic_store(&slots[i].broken, true);
         return;
     }
     (void)signal(sig, SIG_DFL); /* not ours: the faulting instruction runs again and ends the program */

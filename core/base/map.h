@@ -3,7 +3,7 @@
  * map.h - files mapped read-only into memory.
  *
  * A file that is cut short while it is mapped turns a read into SIGBUS. Programs install the handler
- * once; it puts zero pages in the hole and marks the map as broken, and who reads asks
+ * once; it puts zeros in place of the rest and marks the map as broken, and who reads asks
  * hl_map_is_broken() afterwards instead of crashing. Libraries never install it by themselves.
  */
 #ifndef HL_CORE_BASE_MAP_H

@@ -293,6 +293,8 @@ static void run_logits(hl_forward *f, float *ret_logits) {
     if (m->hp.final_softcap > 0) hl_rows_run(f, f->n_rows, cap_row, &ret_logits);
 }
 
+static bool goes_on(const hl_forward *f) { return !hl_forward_stopped(f) && !hl_gguf_is_broken(f->m->gguf); }
+
 hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits, hl_err *err) {
     hl_pool_enter(f->pool);
     f->stop = stop;
@@ -302,8 +304,8 @@ hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *s
     find_runs(f);
     hl_rope_tables_fill(f);
     hl_rows_run(f, f->n_rows, embed_row, b);
-    for (uint32_t i = 0; i < f->m->hp.n_layers && !hl_forward_stopped(f); i++) run_layer(f, b, i);
-    if (b->n_out > 0 && !hl_forward_stopped(f)) run_logits(f, ret_logits);
+    for (uint32_t i = 0; i < f->m->hp.n_layers && goes_on(f); i++) run_layer(f, b, i);
+    if (b->n_out > 0 && goes_on(f)) run_logits(f, ret_logits);
     const bool stopped = hl_forward_stopped(f);
     hl_pool_leave(f->pool);
     if (hl_gguf_is_broken(f->m->gguf))
