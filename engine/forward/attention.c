@@ -181,6 +181,7 @@ static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     float        *max = ts->part_ms;
     float        *sum = ts->part_ms + (size_t)c->f->n_splits_cap * c->f->tile_queries;
     for (int32_t s = first; s <= last; s++) {
+        if (hl_forward_stopped(c->f)) return; /* at a great depth one item takes a while */
         const size_t at = (size_t)(s - first);
         attend_split(c, &it, &q, s, ts->part_o + at * o_stride, max + at * q.n, sum + at * q.n, ts->attend);
     }
@@ -249,7 +250,7 @@ void hl_attention_run(hl_forward *f, uint32_t i_layer) {
     c.tile_rows = f->tile_queries / group;
     c.n_items = count_items(f, c.tile_rows);
     const uint32_t n_items = c.n_items * hp->n_kv_heads;
-    const uint32_t n_threads = (uint32_t)hl_pool_n_threads(f->pool);
+    const uint32_t n_threads = (uint32_t)hl_pool_n_active(f->pool);
     const bool     few = n_items < 4 * n_threads && n_threads > 1;
     const uint32_t n_splits = few ? max_splits(&c, c.n_items) : 1;
     /* Tiles of few rows need less room: one row a tile when no run has more. */

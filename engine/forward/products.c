@@ -58,7 +58,9 @@ void hl_products_run(hl_forward *f, const hl_product *products, uint32_t n_produ
     product_chunks c = {.f = f, .products = products, .n_products = n_products, .unit_rows = HL_PANEL_ROWS};
     for (uint32_t i = 0; i < n_products; i++)
         c.first[i + 1] = c.first[i] + (uint32_t)((products[i].w->n_rows + c.unit_rows - 1) / c.unit_rows);
-    hl_cuts_make(c.first[n_products], (uint32_t)hl_pool_n_threads(f->pool), min_units(&products[0], c.unit_rows), &c.cuts);
+    const hl_product *p = &products[0]; /* all read the same activations */
+    hl_cuts_make(c.first[n_products], (uint32_t)hl_pool_n_active(f->pool), min_units(p, c.unit_rows),
+                 (uint64_t)c.unit_rows * p->w->n_cols * p->x.n_tokens, &c.cuts);
     hl_pool_run(f->pool, c.cuts.n, run_product_chunk, &c);
 }
 
