@@ -5,12 +5,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "core/base/cpus.h"
 #include "core/base/mem.h"
+#include "engine/admit.h"
 #include "engine/forward/forward.h"
 #include "engine/trace.h"
 
-enum { DEFAULT_CTX = 4096, DEFAULT_BATCH = 512, MAX_BATCH = 8192 };
+enum { DEFAULT_BATCH = 512, MAX_BATCH = 8192 };
 
 struct hl_session {
     hl_model    *model;
@@ -36,25 +36,20 @@ typedef struct geometry {
 
 static hl_status check_params(const hl_model *m, const hl_session_params *p, geometry *ret, hl_err *err) {
     static const hl_session_params defaults;
-    static const hl_kv_type        kv_types[] = {[HL_KV_CACHE_F16] = HL_KV_f16,
-                                                 [HL_KV_CACHE_F32] = HL_KV_f32,
-                                                 [HL_KV_CACHE_BF16] = HL_KV_bf16,
-                                                 [HL_KV_CACHE_Q8_0] = HL_KV_q8_0};
     if (!p) p = &defaults;
-    const int32_t train = (int32_t)m->hp.n_ctx_train;
-    const int32_t n_ctx = p->n_ctx ? p->n_ctx : train < DEFAULT_CTX ? train : DEFAULT_CTX;
+    const int32_t n_ctx = p->n_ctx ? p->n_ctx : hl_default_ctx(m);
     if (m->layers == NULL) return hl_fail(err, HL_E_ARG, "the model was opened for its vocabulary only");
     if (n_ctx < 1 || n_ctx > HL_MAX_CTX) return hl_fail(err, HL_E_ARG, "n_ctx is %d, expected 1..%d", n_ctx, HL_MAX_CTX);
     if (p->n_batch < 0 || p->n_batch > MAX_BATCH)
         return hl_fail(err, HL_E_ARG, "n_batch is %d, expected 0 (automatic) or 1..%d", p->n_batch, MAX_BATCH);
     if (p->n_rows_cap < 0 || p->n_rows_cap > MAX_BATCH)
         return hl_fail(err, HL_E_ARG, "n_rows_cap is %d, expected 0..%d", p->n_rows_cap, MAX_BATCH);
-    if ((unsigned)p->kv_type >= sizeof kv_types / sizeof kv_types[0])
+    if ((unsigned)p->kv_type > HL_KV_CACHE_Q8_0)
         return hl_fail(err, HL_E_ARG, "kv_type is %d, expected f16, f32, bf16 or q8_0", (int)p->kv_type);
     int32_t n_batch = p->n_batch ? p->n_batch : DEFAULT_BATCH;
     if (n_batch > n_ctx) n_batch = n_ctx;
     *ret = (geometry){
-        .shape = {kv_types[p->kv_type], m->hp.n_layers, m->hp.n_kv_heads, m->hp.head_dim},
+        .shape = {hl_kv_type_of(p->kv_type), m->hp.n_layers, m->hp.n_kv_heads, m->hp.head_dim},
         .n_ctx = n_ctx,
         .n_batch = (uint32_t)n_batch,
         .n_rows_cap = p->n_rows_cap ? (uint32_t)p->n_rows_cap : 1,
@@ -77,20 +72,6 @@ hl_status hl_session_plan(const hl_model *m, const hl_session_params *p, hl_memo
     return status;
 }
 
-/* Weights are page cache: the system can always drop and read them again, so only what is ours must fit;
- * but a model larger than the memory would be read from disk for every token, so it is refused too. */
-static hl_status admit(const hl_memory_plan *plan, int32_t n_ctx, hl_err *err) {
-    enum { MIB = 1 << 20 };
-    const uint64_t own = plan->kv_bytes + plan->scratch_bytes;
-    if (plan->available_bytes == 0) return HL_OK;
-    if (own <= plan->available_bytes && plan->weights_bytes + own <= plan->available_bytes) return HL_OK;
-    return hl_fail(err, HL_E_NOMEM,
-                   "not enough memory: weights %" PRIu64 " MiB + key/value cache %" PRIu64 " MiB (context %d) + buffers %" PRIu64
-                   " MiB, available %" PRIu64 " MiB; choose a smaller context or model",
-                   plan->weights_bytes / MIB, plan->kv_bytes / MIB, n_ctx, plan->scratch_bytes / MIB,
-                   plan->available_bytes / MIB);
-}
-
 static hl_status take_memory(hl_session *s, const geometry *g, hl_err *err) {
     hl_status status = hl_kv_pool_new(&g->shape, g->n_blocks, &s->pool, err);
     if (status == HL_OK) status = hl_seq_init(&s->seq, s->pool, g->n_ctx, err);
@@ -110,7 +91,7 @@ hl_status hl_session_new(hl_model *m, const hl_session_params *p, hl_session **r
     hl_status      status = check_params(m, p, &g, err);
     if (status != HL_OK) return status;
     plan_memory(m, &g, &plan);
-    status = admit(&plan, g.n_ctx, err);
+    status = hl_memory_admit(&plan, g.n_ctx, err);
     if (status != HL_OK) return status;
     hl_session *s = hl_new(1, sizeof *s);
     if (!s) return hl_fail(err, HL_E_NOMEM, "session: no memory");

@@ -9,8 +9,7 @@
 #ifndef HL_RUNNER_H
 #define HL_RUNNER_H
 
-#include "hyperlama/engine.h"
-#include "hyperlama/sampler.h"
+#include "hyperlama/sched.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,8 +39,6 @@ typedef struct hl_request {
 
 HL_API void hl_request_init(hl_request *r);
 
-typedef enum hl_end { HL_END_NONE, HL_END_STOP, HL_END_LENGTH, HL_END_CANCEL } hl_end;
-
 /* One step of the answer. Pointers are valid during the call only. */
 typedef struct hl_token_event {
     hl_view           text;        /* whole UTF-8 characters; may be empty (held back, or special) */
@@ -54,18 +51,6 @@ typedef struct hl_token_event {
 
 /* Return false to cancel. */
 typedef bool hl_token_fn(void *user, const hl_token_event *ev);
-
-typedef struct hl_usage {
-    hl_end  end;
-    int32_t prompt_tokens;    /* of the whole prompt */
-    int32_t cached_tokens;    /* of these, not computed again */
-    int32_t answer_tokens;
-    int64_t seed;             /* that was used */
-    int64_t prompt_ns;        /* evaluating the prompt */
-    int64_t answer_ns;        /* generating */
-    int64_t first_token_ns;   /* from the call to the first token */
-    int64_t total_ns;
-} hl_usage;
 
 typedef struct hl_runner_params {
     hl_session_params session;

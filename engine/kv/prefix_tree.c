@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * prefix_tree.c - nodes in lists of siblings, and all of them in one list from the least to the most recently used.
+ *
+ * Using a node moves it and everything above it to the end of that list, the root last: so a node is always
+ * older than its parent, and the first node that nobody uses is a leaf. Siblings are searched one by one: their
+ * first tokens differ nearly always, and there are no more of them than blocks in the pool.
+ */
+#include "engine/kv/prefix_tree.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+
+enum { BLOCK = HL_KV_PAGE_TOKENS };
+
+struct hl_prefix_node {
+    hl_prefix_node *parent; /* NULL: the root */
+    hl_prefix_node *child;  /* the first one */
+    hl_prefix_node *next;   /* sibling */
+    hl_prefix_node *older, *newer;
+    uint64_t        key[2];
+    uint32_t        block;
+    uint32_t        n_tokens;
+    uint32_t        n_pins;
+    bool            is_needed; /* scratch of hl_prefix_tree_n_evictable() */
+    int32_t         tokens[BLOCK];
+};
+
+struct hl_prefix_tree {
+    hl_kv_pool     *pool;
+    hl_prefix_node  root;
+    hl_prefix_node *oldest, *newest; /* all nodes but the root */
+    uint32_t        n_blocks;
+};
+
+hl_status hl_prefix_tree_new(hl_kv_pool *pool, hl_prefix_tree **ret_tree, hl_err *err) {
+    hl_prefix_tree *t = hl_new(1, sizeof *t);
+    if (!t) return hl_fail(err, HL_E_NOMEM, "prefix tree: no memory");
+    t->pool = pool;
+    t->root.n_tokens = BLOCK;
+    *ret_tree = t;
+    return HL_OK;
+}
+
+static void unlink_age(hl_prefix_tree *t, hl_prefix_node *n) {
+    *(n->older ? &n->older->newer : &t->oldest) = n->newer;
+    *(n->newer ? &n->newer->older : &t->newest) = n->older;
+    n->older = n->newer = NULL;
+}
+
+static void append_age(hl_prefix_tree *t, hl_prefix_node *n) {
+    n->older = t->newest;
+    *(t->newest ? &t->newest->newer : &t->oldest) = n;
+    t->newest = n;
+}
+
+/* The node and all above it are the most recently used ones, the topmost last. */
+static void touch(hl_prefix_tree *t, hl_prefix_node *n) {
+    for (; n->parent; n = n->parent) {
+        unlink_age(t, n);
+        append_age(t, n);
+    }
+}
+
+static void remove_node(hl_prefix_tree *t, hl_prefix_node *n) {
+    hl_prefix_node **at = &n->parent->child;
+    assert(!n->child);
+    while (*at != n) at = &(*at)->next;
+    *at = n->next;
+    unlink_age(t, n);
+    hl_kv_block_unref(t->pool, n->block);
+    t->n_blocks--;
+    hl_free(n);
+}
+
+void hl_prefix_tree_free(hl_prefix_tree *t) {
+    if (!t) return;
+    while (t->oldest) {
+        hl_prefix_node *n = t->oldest;
+        while (n->child) n = n->child;
+        remove_node(t, n);
+    }
+    hl_free(t);
+}
+
+hl_prefix_node *hl_prefix_tree_root(hl_prefix_tree *t) { return &t->root; }
+
+static uint32_t count_equal(const int32_t *a, const int32_t *b, uint32_t n) {
+    uint32_t i = 0;
+    while (i < n && a[i] == b[i]) i++;
+    return i;
+}
+
+/* The child that has the most of tokens[0, n), and how many that are; NULL: none begins like them. */
+static hl_prefix_node *find_child(const hl_prefix_node *n, const int32_t *tokens, uint32_t n_tokens, uint32_t *ret_equal) {
+    hl_prefix_node *best = NULL;
+    *ret_equal = 0;
+    for (hl_prefix_node *c = n->child; c; c = c->next) {
+        const uint32_t most = c->n_tokens < n_tokens ? c->n_tokens : n_tokens;
+        const uint32_t equal = count_equal(c->tokens, tokens, most);
+        if (equal <= *ret_equal) continue;
+        best = c;
+        *ret_equal = equal;
+        if (equal == BLOCK) break;
+    }
+    return best;
+}
+
+/* Tokens of the block behind the first n_pos that can be compared. */
+static uint32_t tokens_left(int32_t n, int32_t n_pos) { return n - n_pos < BLOCK ? (uint32_t)(n - n_pos) : BLOCK; }
+
+/* Copy the block of `n` behind what the sequence has: its first n_tokens positions will count. */
+static bool copy_block(hl_prefix_tree *t, const hl_prefix_node *n, uint32_t n_tokens, hl_seq *seq) {
+    if (!hl_seq_reserve(seq, seq->n_pos + (int32_t)n_tokens)) return false;
+    memcpy(hl_kv_block_data(t->pool, seq->blocks[seq->n_blocks - 1]), hl_kv_block_data(t->pool, n->block),
+           hl_kv_block_bytes(hl_kv_pool_shape(t->pool)));
+    seq->n_pos += (int32_t)n_tokens;
+    return true;
+}
+
+int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const int32_t *tokens, int32_t n, hl_seq *seq,
+                             hl_prefix_node **ret_node) {
+    assert(seq->n_pos % BLOCK == 0 && seq->n_blocks == (uint32_t)seq->n_pos / BLOCK);
+    while (seq->n_pos < n && seq->n_blocks < seq->blocks_cap) {
+        uint32_t        equal;
+        hl_prefix_node *c = find_child(node, tokens + seq->n_pos, tokens_left(n, seq->n_pos), &equal);
+        if (!c) break;
+        if (equal < BLOCK) {
+            touch(t, c);
+            (void)copy_block(t, c, equal, seq);
+            break;
+        }
+        hl_kv_block_ref(t->pool, c->block);
+        seq->blocks[seq->n_blocks++] = c->block;
+        seq->n_pos += BLOCK;
+        node = c;
+    }
+    touch(t, node);
+    *ret_node = node;
+    return seq->n_pos;
+}
+
+int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const int32_t *tokens, int32_t n) {
+    const hl_prefix_node *node = &t->root;
+    int32_t               at = 0;
+    while (at < n) {
+        uint32_t equal;
+        node = find_child(node, tokens + at, tokens_left(n, at), &equal);
+        if (!node) break;
+        at += (int32_t)equal;
+        if (equal < BLOCK) break;
+    }
+    return at;
+}
+
+/* The sequence's block takes the place of the node's, which holds fewer tokens or the same ones. */
+static void swap_blocks(hl_prefix_tree *t, hl_prefix_node *n, const int32_t *tokens, uint32_t n_tokens, uint32_t block) {
+    hl_kv_block_ref(t->pool, block);
+    hl_kv_block_unref(t->pool, n->block);
+    n->block = block;
+    n->n_tokens = n_tokens;
+    n->key[0] = n->key[1] = 0;
+    memcpy(n->tokens, tokens, n_tokens * sizeof *tokens);
+}
+
+hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, const int32_t *tokens, uint32_t n,
+                                   hl_seq *seq, uint32_t i_block) {
+    uint32_t        equal;
+    const uint32_t  block = seq->blocks[i_block];
+    hl_prefix_node *c = find_child(parent, tokens, n, &equal);
+    if (c && equal == n && c->n_tokens >= n) { /* known already */
+        touch(t, c);
+        if (n == BLOCK && c->block != block) {
+            hl_kv_block_ref(t->pool, c->block);
+            seq->blocks[i_block] = c->block;
+            hl_kv_block_unref(t->pool, block);
+        }
+        return c;
+    }
+    if (c && equal == c->n_tokens) { /* a short block that this one goes on from */
+        swap_blocks(t, c, tokens, n, block);
+        touch(t, c);
+        return c;
+    }
+    c = hl_new(1, sizeof *c);
+    if (!c) return NULL;
+    hl_kv_block_ref(t->pool, block);
+    c->parent = parent;
+    c->next = parent->child;
+    parent->child = c;
+    c->block = block;
+    c->n_tokens = n;
+    memcpy(c->tokens, tokens, n * sizeof *tokens);
+    t->n_blocks++;
+    append_age(t, c);
+    touch(t, c);
+    return c;
+}
+
+static bool is_evictable(const hl_prefix_tree *t, const hl_prefix_node *n) {
+    return !n->child && n->n_pins == 0 && hl_kv_block_refs(t->pool, n->block) == 1;
+}
+
+bool hl_prefix_tree_evict(hl_prefix_tree *t) {
+    for (hl_prefix_node *n = t->oldest; n; n = n->newer) {
+        if (!is_evictable(t, n)) continue;
+        remove_node(t, n);
+        return true;
+    }
+    return false;
+}
+
+void hl_prefix_node_pin(hl_prefix_node *n) { n->n_pins++; }
+
+void hl_prefix_node_unpin(hl_prefix_node *n) {
+    assert(n->n_pins > 0);
+    n->n_pins--;
+}
+
+const hl_prefix_node *hl_prefix_node_parent(const hl_prefix_node *n) { return n->parent; }
+
+const int32_t *hl_prefix_node_tokens(const hl_prefix_node *n, uint32_t *ret_n) {
+    *ret_n = n->n_tokens;
+    return n->tokens;
+}
+
+uint32_t  hl_prefix_node_block(const hl_prefix_node *n) { return n->block; }
+uint64_t *hl_prefix_node_key(hl_prefix_node *n) { return n->key; }
+uint32_t  hl_prefix_tree_n_blocks(const hl_prefix_tree *t) { return t->n_blocks; }
+
+/* Children are older than their parents, so one walk from the oldest on sees all of a node's before it. */
+uint32_t hl_prefix_tree_n_evictable(const hl_prefix_tree *t) {
+    uint32_t n_evictable = 0;
+    for (hl_prefix_node *n = t->oldest; n; n = n->newer) n->is_needed = false;
+    for (hl_prefix_node *n = t->oldest; n; n = n->newer) {
+        n->is_needed |= n->n_pins > 0 || hl_kv_block_refs(t->pool, n->block) > 1;
+        if (n->is_needed) n->parent->is_needed = true;
+        n_evictable += !n->is_needed;
+    }
+    return n_evictable;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * prefix_tree.h - which prompts' keys and values are in the cache: a tree whose edges are blocks of tokens.
+ *
+ * A node is one block of the cache with the tokens it was computed from; the path from the root to it is the
+ * whole prefix. The tree holds one reference to each block, sequences that use a block hold theirs, and a
+ * block that the tree knows is never written again. Blocks of 64 tokens have children; a shorter one (the end of
+ * an answer) is a leaf until a longer one that begins with it takes its place.
+ *
+ * Windowed layers need no care of their own: their pages keep every position, like all others.
+ *
+ * thread  one at a time, together with the block pool: the scheduler's
+ */
+#ifndef HL_ENGINE_KV_PREFIX_TREE_H
+#define HL_ENGINE_KV_PREFIX_TREE_H
+
+#include "engine/kv/kv_pages.h"
+
+typedef struct hl_prefix_tree hl_prefix_tree;
+typedef struct hl_prefix_node hl_prefix_node;
+
+/* fails  HL_E_NOMEM. The pool must outlive the tree. */
+HL_MUST_CHECK hl_status hl_prefix_tree_new(hl_kv_pool *pool, hl_prefix_tree **ret_tree, hl_err *err);
+void                    hl_prefix_tree_free(hl_prefix_tree *t); /* gives all its blocks back; NULL is allowed */
+
+hl_prefix_node *hl_prefix_tree_root(hl_prefix_tree *t);
+
+/* Let `seq` go on with what the tree has of tokens[0, n): whole blocks are shared, the begin of one more is copied
+ * into a block of the sequence's own (when the pool has a free one).
+ *
+ * in     node  the node of the sequence's last whole block (the root for an empty one); seq->n_pos is a
+ *              multiple of 64
+ *        n     tokens of the whole prefix; the result never passes it
+ * out    ret_node  the node of its last whole block now
+ *        seq       blocks and n_pos; returns n_pos */
+int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const int32_t *tokens, int32_t n, hl_seq *seq,
+                             hl_prefix_node **ret_node);
+
+/* As hl_prefix_tree_match(), but changes nothing: how many of tokens[0, n) it would give. */
+int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const int32_t *tokens, int32_t n);
+
+/* Make block i_block of `seq`, computed from tokens[0, n) behind `parent`, known. When the tree has an equal block
+ * already, the sequence uses that one from now on and its own goes back.
+ *
+ * in     n  1..64; less than 64 for the end of a sequence that will not grow
+ * fails  NULL: no memory (nothing changed, the sequence keeps its block) */
+hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, const int32_t *tokens, uint32_t n,
+                                   hl_seq *seq, uint32_t i_block);
+
+/* Give back the block that was not used for the longest time and that no sequence and no other block needs.
+ * False: there is none. */
+bool hl_prefix_tree_evict(hl_prefix_tree *t);
+
+/* A pinned node, and with it all above, stays. Counts. */
+void hl_prefix_node_pin(hl_prefix_node *n);
+void hl_prefix_node_unpin(hl_prefix_node *n);
+
+const hl_prefix_node *hl_prefix_node_parent(const hl_prefix_node *n); /* NULL: n is the root */
+const int32_t        *hl_prefix_node_tokens(const hl_prefix_node *n, uint32_t *ret_n);
+uint32_t              hl_prefix_node_block(const hl_prefix_node *n);
+/* 128 bits for whoever keeps more about a block (0, 0 when new). */
+uint64_t             *hl_prefix_node_key(hl_prefix_node *n); /* [2] */
+
+uint32_t hl_prefix_tree_n_blocks(const hl_prefix_tree *t);
+/* Blocks that hl_prefix_tree_evict() could give back, one after another. Walks all nodes. */
+uint32_t hl_prefix_tree_n_evictable(const hl_prefix_tree *t);
+
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sched.c - the scheduler's front door: made, fed and asked by any thread; one thread of its own does the work.
+ */
+#define _GNU_SOURCE
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/base/mem.h"
+#include "engine/admit.h"
+#include "engine/sched/sched_priv.h"
+
+enum { DEFAULT_RUNNING = 16, DEFAULT_WAITING = 1024, DEFAULT_BATCH = 512, DEFAULT_GAP_MS = 150, DEFAULT_CONTEXTS = 4,
+       MAX_WAITING = 1 << 20, MAX_BATCH = 8192, FIRST_MIXED_ROWS = 16 };
+
+/* ---- make ---- */
+
+static hl_status check_range(const char *name, int64_t value, int64_t most, hl_err *err) {
+    if (value >= 0 && value <= most) return HL_OK;
+    return hl_fail(err, HL_E_ARG, "%s is %" PRId64 ", expected 0 (automatic) or 1..%" PRId64, name, value, most);
+}
+
+static int32_t or_default(int32_t value, int32_t when_zero) { return value ? value : when_zero; }
+
+static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sched_params *ret, hl_err *err) {
+    const struct {
+        const char *name;
+        int64_t     value, most;
+    } rows[] = {
+        {"n_running_cap", p->n_running_cap, HL_MAX_RUNNING}, {"n_waiting_cap", p->n_waiting_cap, MAX_WAITING},
+        {"n_ctx", p->n_ctx, HL_MAX_CTX},                     {"n_batch", p->n_batch, MAX_BATCH},
+        {"max_gap_ms", p->max_gap_ms, 60000},
+    };
+    if (!m->layers) return hl_fail(err, HL_E_ARG, "the model was opened for its vocabulary only");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const hl_status status = check_range(rows[i].name, rows[i].value, rows[i].most, err);
+        if (status != HL_OK) return status;
+    }
+    *ret = *p;
+    ret->n_running_cap = or_default(p->n_running_cap, DEFAULT_RUNNING);
+    ret->n_waiting_cap = or_default(p->n_waiting_cap, DEFAULT_WAITING);
+    ret->n_ctx = or_default(p->n_ctx, hl_default_ctx(m));
+    ret->n_batch = or_default(p->n_batch, DEFAULT_BATCH);
+    ret->max_gap_ms = or_default(p->max_gap_ms, DEFAULT_GAP_MS);
+    return HL_OK;
+}
+
+/* Blocks of the cache, and the plan that goes with them. */
+static hl_status plan_blocks(const hl_sched *s, const hl_kv_shape *shape, uint32_t *ret_blocks, hl_err *err) {
+    const uint64_t block = hl_kv_block_bytes(shape);
+    const uint64_t one = ((uint64_t)s->p.n_ctx + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS;
+    uint64_t       n = s->p.kv_budget_bytes / block;
+    hl_memory_plan plan = {
+        .weights_bytes = hl_gguf_file_bytes(s->model->gguf),
+        .scratch_bytes = hl_forward_plan(s->model, s->n_rows_cap, s->p.n_ctx) +
+                         (uint64_t)s->n_out_cap * s->model->hp.n_vocab * sizeof(float),
+        .available_bytes = hl_memory_available(),
+    };
+    if (s->p.kv_budget_bytes > 0 && n == 0)
+        return hl_fail(err, HL_E_NOMEM, "a key/value cache of %" PRIu64 " KiB holds no block: one of %d tokens takes %" PRIu64 " KiB",
+                       s->p.kv_budget_bytes >> 10, HL_KV_PAGE_TOKENS, block >> 10);
+    if (n == 0) {
+        n = DEFAULT_CONTEXTS * one;
+        const uint64_t half = plan.available_bytes / 2 / block;
+        if (plan.available_bytes > 0 && n > half) n = half > one ? half : one;
+    }
+    if (n > UINT32_MAX / 2) n = UINT32_MAX / 2;
+    plan.kv_bytes = n * block;
+    *ret_blocks = (uint32_t)n;
+    return hl_memory_admit(&plan, s->p.n_ctx, err);
+}
+
+static hl_status take_memory(hl_sched *s, hl_err *err) {
+    const hl_hparams *hp = &s->model->hp;
+    const hl_kv_shape shape = {hl_kv_type_of(s->p.kv_type), hp->n_layers, hp->n_kv_heads, hp->head_dim};
+    uint32_t          n_blocks = 0;
+    hl_status         status = plan_blocks(s, &shape, &n_blocks, err);
+    if (status == HL_OK) status = hl_kv_pool_new(&shape, n_blocks, &s->pool, err);
+    if (status == HL_OK) status = hl_prefix_tree_new(s->pool, &s->tree, err);
+    if (status == HL_OK) status = hl_forward_new(s->model, s->n_rows_cap, s->p.n_ctx, &s->forward, err);
+    if (status != HL_OK) return status;
+    s->stats.kv_budget_bytes = (uint64_t)n_blocks * hl_kv_block_bytes(&shape);
+    s->logits_bytes = (size_t)s->n_out_cap * hp->n_vocab * sizeof *s->logits;
+    void *logits = mmap(NULL, s->logits_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    s->logits = logits == MAP_FAILED ? NULL : logits;
+    s->tokens = hl_new(s->n_rows_cap, sizeof *s->tokens);
+    s->pos = hl_new(s->n_rows_cap, sizeof *s->pos);
+    s->seqs = hl_new(s->n_rows_cap, sizeof(hl_seq *));
+    s->out_rows = hl_new(s->n_out_cap, sizeof *s->out_rows);
+    s->running = hl_new((size_t)s->p.n_running_cap, sizeof(hl_stream *));
+    s->waiting = hl_new((size_t)s->p.n_waiting_cap + (size_t)s->p.n_running_cap, sizeof(hl_stream *));
+    if (!s->logits || !s->tokens || !s->pos || !s->seqs || !s->out_rows || !s->running || !s->waiting)
+        return hl_fail(err, HL_E_NOMEM, "scheduler: no memory");
+    return HL_OK;
+}
+
+static void *run_thread(void *arg);
+
+hl_status hl_sched_new(hl_model *m, const hl_sched_params *p, hl_sched **ret_sched, hl_err *err) {
+    static const hl_sched_params defaults;
+    hl_sched *s = hl_new(1, sizeof *s);
+    if (!s) return hl_fail(err, HL_E_NOMEM, "scheduler: no memory");
+    s->model = m;
+    s->inbox_end = &s->inbox;
+    s->next_id = 1;
+    (void)pthread_mutex_init(&s->lock, NULL);
+    (void)pthread_mutex_init(&s->kv_lock, NULL);
+    pthread_condattr_t attr;
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&s->wake, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    hl_status status = fill_params(m, p ? p : &defaults, &s->p, err);
+    if (status == HL_OK) {
+        s->n_out_cap = (uint32_t)s->p.n_running_cap + HL_MAX_DRAFT_ROWS;
+        s->n_rows_cap = (uint32_t)s->p.n_batch > s->n_out_cap ? (uint32_t)s->p.n_batch : s->n_out_cap;
+        s->rows_alone = s->p.n_batch;
+        s->rows_mixed = FIRST_MIXED_ROWS;
+        status = take_memory(s, err);
+    }
+    if (status == HL_OK && pthread_create(&s->thread, NULL, run_thread, s) != 0)
+        status = hl_fail(err, HL_E_NOMEM, "scheduler: no thread");
+    if (status != HL_OK) {
+        hl_sched_free(s);
+        return status;
+    }
+    s->has_thread = true;
+    *ret_sched = s;
+    return HL_OK;
+}
+
+void hl_sched_free(hl_sched *s) {
+    if (!s) return;
+    if (s->has_thread) {
+        (void)pthread_mutex_lock(&s->lock);
+        s->quit = true;
+        atomic_store(&s->stop_pass, true);
+        (void)pthread_cond_signal(&s->wake);
+        (void)pthread_mutex_unlock(&s->lock);
+        (void)pthread_join(s->thread, NULL);
+    }
+    hl_prefix_tree_free(s->tree);
+    hl_forward_free(s->forward);
+    hl_kv_pool_free(s->pool);
+    if (s->logits) (void)munmap(s->logits, s->logits_bytes);
+    hl_free(s->tokens);
+    hl_free(s->pos);
+    hl_free(s->seqs);
+    hl_free(s->out_rows);
+    hl_free(s->running);
+    hl_free(s->waiting);
+    (void)pthread_cond_destroy(&s->wake);
+    (void)pthread_mutex_destroy(&s->kv_lock);
+    (void)pthread_mutex_destroy(&s->lock);
+    hl_free(s);
+}
+
+/* ---- the thread ---- */
+
+/* Wait until there is something to do; false: the end. */
+static bool wait_for_work(hl_sched *s) {
+    (void)pthread_mutex_lock(&s->lock);
+    if (s->n_running == 0) {
+        s->stats.n_running = 0;
+        s->stats.n_waiting = (int32_t)s->n_queued;
+    }
+    while (!s->quit && s->n_running == 0 && s->n_waiting == 0 && !s->inbox) (void)pthread_cond_wait(&s->wake, &s->lock);
+    const bool go_on = !s->quit;
+    (void)pthread_mutex_unlock(&s->lock);
+    return go_on;
+}
+
+static void end_all(hl_sched *s) {
+    hl_sched_take_inbox(s);
+    (void)pthread_mutex_lock(&s->lock);
+    for (hl_stream *st = s->live; st; st = st->next_live) atomic_store(&st->cancel, true);
+    (void)pthread_mutex_unlock(&s->lock);
+    hl_sched_end_stale(s);
+}
+
+static void *run_thread(void *arg) {
+    hl_sched *s = arg;
+    (void)pthread_mutex_lock(&s->kv_lock);
+    while (true) {
+        (void)pthread_mutex_unlock(&s->kv_lock);
+        const bool go_on = wait_for_work(s);
+        (void)pthread_mutex_lock(&s->kv_lock);
+        if (!go_on) break;
+        hl_sched_take_inbox(s);
+        hl_sched_end_stale(s);
+        hl_sched_admit(s);
+        hl_sched_step(s);
+    }
+    end_all(s);
+    (void)pthread_mutex_unlock(&s->kv_lock);
+    return NULL;
+}
+
+/* ---- requests ---- */
+
+void hl_sched_request_init(hl_sched_request *r) {
+    *r = (hl_sched_request){.max_tokens = -1};
+    hl_sampler_params_init(&r->sampling);
+}
+
+static hl_status submit(hl_sched *s, const hl_sched_request *r, hl_waiter *w, uint64_t *ret_id, hl_err *err) {
+    hl_stream      *st = NULL;
+    const hl_status status = hl_stream_new(s, r, &st, err);
+    if (status != HL_OK) return status;
+    st->waiter = w;
+    (void)pthread_mutex_lock(&s->lock);
+    const uint32_t n_queued = s->n_queued;
+    const bool     quit = s->quit;
+    if (!quit && n_queued < (uint32_t)s->p.n_waiting_cap) {
+        *ret_id = st->id = s->next_id++;
+        st->next_live = s->live;
+        s->live = st;
+        *s->inbox_end = st;
+        s->inbox_end = &st->next;
+        s->n_queued++;
+        st = NULL;
+        (void)pthread_cond_signal(&s->wake);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    if (!st) return HL_OK;
+    hl_stream_free(st);
+    if (quit) return hl_fail(err, HL_E_BUSY, "the scheduler is ending");
+    return hl_fail(err, HL_E_BUSY, "%u requests wait already, the limit is %d; try again later", n_queued, s->p.n_waiting_cap);
+}
+
+hl_status hl_sched_submit(hl_sched *s, const hl_sched_request *r, uint64_t *ret_id, hl_err *err) {
+    return submit(s, r, NULL, ret_id, err);
+}
+
+hl_status hl_sched_run(hl_sched *s, const hl_sched_request *r, hl_usage *ret_usage, hl_err *err) {
+    hl_waiter w = {.done = false};
+    uint64_t  id = 0;
+    (void)pthread_mutex_init(&w.lock, NULL);
+    (void)pthread_cond_init(&w.is_done, NULL);
+    hl_status status = submit(s, r, &w, &id, err);
+    if (status == HL_OK) {
+        (void)pthread_mutex_lock(&w.lock);
+        while (!w.done) (void)pthread_cond_wait(&w.is_done, &w.lock);
+        (void)pthread_mutex_unlock(&w.lock);
+        status = w.status;
+        if (ret_usage) *ret_usage = w.usage;
+        if (status != HL_OK && err) *err = w.err;
+    }
+    (void)pthread_cond_destroy(&w.is_done);
+    (void)pthread_mutex_destroy(&w.lock);
+    return status;
+}
+
+void hl_sched_cancel(hl_sched *s, uint64_t id) {
+    (void)pthread_mutex_lock(&s->lock);
+    for (hl_stream *st = s->live; st; st = st->next_live) {
+        if (st->id != id) continue;
+        atomic_store(&st->cancel, true);
+        if (s->solo_id == id) atomic_store(&s->stop_pass, true);
+        break;
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+int32_t hl_sched_n_ctx(const hl_sched *s) { return s->p.n_ctx; }
+
+/* ---- pins ---- */
+
+/* fn for the last node of the whole blocks of tokens[0, n). */
+static hl_status with_node(hl_sched *s, const int32_t *tokens, size_t n, void (*fn)(hl_prefix_node *), hl_err *err) {
+    hl_seq          seq;
+    hl_prefix_node *node = NULL;
+    const int32_t   whole = (int32_t)(n - n % HL_KV_PAGE_TOKENS);
+    if (n > (size_t)s->p.n_ctx || whole == 0)
+        return hl_fail(err, HL_E_ARG, "%zu tokens to keep, expected %d..%d", n, HL_KV_PAGE_TOKENS, s->p.n_ctx);
+    hl_status status = hl_seq_init(&seq, s->pool, whole, err);
+    if (status != HL_OK) return status;
+    (void)pthread_mutex_lock(&s->kv_lock);
+    const int32_t have = hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), tokens, whole, &seq, &node);
+    if (have == whole) fn(node);
+    hl_seq_done(&seq);
+    (void)pthread_mutex_unlock(&s->kv_lock);
+    if (have == whole) return HL_OK;
+    return hl_fail(err, HL_E_NOT_FOUND, "%d of %d tokens are in the cache: run them first", have, whole);
+}
+
+hl_status hl_sched_pin(hl_sched *s, const int32_t *tokens, size_t n, hl_err *err) {
+    return with_node(s, tokens, n, hl_prefix_node_pin, err);
+}
+
+hl_status hl_sched_unpin(hl_sched *s, const int32_t *tokens, size_t n, hl_err *err) {
+    return with_node(s, tokens, n, hl_prefix_node_unpin, err);
+}
+
+void hl_sched_get_stats(hl_sched *s, hl_sched_stats *ret_stats) {
+    (void)pthread_mutex_lock(&s->lock);
+    *ret_stats = s->stats;
+    (void)pthread_mutex_unlock(&s->lock);
+}

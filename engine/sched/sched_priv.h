@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sched_priv.h - the inside of the scheduler, shared by the files of sched/.
+ *
+ * One thread, the scheduler's, owns everything that is not marked otherwise. `lock` guards what other threads
+ * hand over (the inbox, ids, statistics); `kv_lock` guards blocks and the prefix tree, and is free during a pass, which
+ * only touches blocks that running sequences hold.
+ */
+#ifndef HL_ENGINE_SCHED_SCHED_PRIV_H
+#define HL_ENGINE_SCHED_SCHED_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/forward/forward.h"
+#include "engine/kv/prefix_tree.h"
+#include "hyperlama/sched.h"
+
+enum {
+    HL_MAX_RUNNING = 256,
+    HL_MAX_DRAFT = 15,      /* guesses of one sequence in one step */
+    HL_MAX_DRAFT_ROWS = 32, /* of all sequences */
+    HL_TOP_CAP = 20,
+    HL_GAP_BUCKETS = 256,
+};
+
+/* What hl_sched_run() waits for. */
+typedef struct hl_waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t  is_done;
+    bool            done;
+    hl_status       status;
+    hl_usage        usage;
+    hl_err          err;
+} hl_waiter;
+
+/* How much was computed for an owner: the one with the least goes first. */
+typedef struct hl_owner {
+    struct hl_owner *next;
+    uint64_t         id;
+    double           service; /* rows; new owners start at the least of those at work */
+    uint32_t         n_streams;
+} hl_owner;
+
+/* One request and, while it runs, its sequence. Tokens ids[seq.n_pos, n_ids) are not computed yet: one when it
+ * generates, more while its prompt is read or it begins again. */
+typedef struct hl_stream {
+    struct hl_stream *next;      /* in the inbox */
+    struct hl_stream *next_live; /* of all that are not done; under lock */
+    uint64_t          id;
+    hl_sched_request  r;         /* .tokens and .sampling.bias are not valid */
+    int32_t          *ids;       /* [ids_cap] prompt and answer */
+    uint32_t          n_ids, n_prompt, ids_cap;
+    int32_t           n_ctx;
+    hl_seq            seq;       /* no blocks while waiting */
+    hl_prefix_node   *node;      /* of the last whole block that the tree knows */
+    uint32_t          n_known;   /* whole blocks that it knows */
+    hl_sampler       *sampler;
+    atomic_bool       cancel;    /* any thread */
+    hl_waiter        *waiter;
+    hl_owner         *owner;     /* NULL until it waits, or without memory: then nobody counts */
+    int64_t           arrived_ns, began_ns, prompt_done_ns, last_token_ns, deadline_ns; /* 0: not yet, none */
+    hl_usage          usage;
+    /* of the step in hand */
+    int32_t    drafts[HL_MAX_DRAFT];
+    uint32_t   n_drafts;
+    uint32_t   n_rows;   /* 0: not in the batch */
+    uint32_t   first_out, n_out;
+    int32_t    news[HL_MAX_DRAFT + 1];
+    float      logprobs[HL_MAX_DRAFT + 1];
+    uint32_t   n_news;
+    hl_logprob *top; /* [HL_MAX_DRAFT + 1][HL_TOP_CAP]; NULL when nobody asked */
+} hl_stream;
+
+struct hl_sched {
+    hl_model       *model;
+    hl_sched_params p; /* with defaults filled in */
+    hl_kv_pool     *pool;
+    hl_prefix_tree *tree;
+    hl_forward     *forward;
+    uint32_t        n_rows_cap, n_out_cap;
+    float          *logits; /* [n_out_cap][n_vocab], committed on use */
+    size_t          logits_bytes;
+    int32_t        *tokens, *pos; /* [n_rows_cap] the batch */
+    hl_seq        **seqs;
+    uint32_t       *out_rows;     /* [n_out_cap] */
+    hl_stream     **running;      /* [n_running_cap] the best first */
+    uint32_t        n_running;
+    hl_stream     **waiting;      /* [n_waiting_cap + n_running_cap] */
+    uint32_t        n_waiting;
+    hl_owner       *owners;
+    double          rows_mixed, rows_alone; /* prompt rows per step, beside generating sequences and without */
+    uint64_t        gaps[HL_GAP_BUCKETS];
+    pthread_t       thread;
+    bool            has_thread;
+
+    pthread_mutex_t kv_lock;
+    pthread_mutex_t lock; /* guards from here on */
+    pthread_cond_t  wake;
+    hl_stream      *inbox, **inbox_end;
+    hl_stream      *live;
+    uint32_t        n_queued; /* in the inbox or waiting */
+    uint64_t        next_id;
+    uint64_t        solo_id;  /* the only request of the pass that runs; 0: none or several */
+    bool            quit;
+    hl_sched_stats  stats;
+    atomic_bool     stop_pass;
+};
+
+/* ---- stream.c: one request ---- */
+
+/* fails as hl_sched_submit() */
+HL_MUST_CHECK hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream **ret_stream, hl_err *err);
+void                    hl_stream_free(hl_stream *st); /* its sequence holds no blocks any more */
+HL_MUST_CHECK bool      hl_stream_push(hl_stream *st, int32_t token); /* false: no memory */
+static inline uint32_t  hl_stream_left(const hl_stream *st) { return st->n_ids - (uint32_t)st->seq.n_pos; }
+/* Tell whoever waits, take it off the list of the living, and free it. */
+void hl_stream_end(hl_sched *s, hl_stream *st, hl_end end, hl_status status, const hl_err *err);
+
+/* ---- sched_queue.c: who runs. All under kv_lock ---- */
+
+void hl_sched_take_inbox(hl_sched *s);
+void hl_sched_end_stale(hl_sched *s);  /* cancelled and late ones, waiting and running */
+void hl_sched_admit(hl_sched *s);
+/* Have room for positions [0, n_pos) of a running stream: from the pool, the tree, or younger streams, which go back to
+ * waiting. False: `st` is the youngest itself. */
+HL_MUST_CHECK bool hl_sched_reserve(hl_sched *s, hl_stream *st, int32_t n_pos);
+void hl_sched_preempt(hl_sched *s, hl_stream *st);
+void hl_sched_remove(hl_sched *s, hl_stream *st); /* from the running ones; its blocks go to the tree or back */
+void hl_sched_remember(hl_sched *s, hl_stream *st); /* make its whole blocks known to the tree */
+static inline double hl_stream_service(const hl_stream *st) { return st->owner ? st->owner->service : 0; }
+
+/* ---- sched_step.c ---- */
+
+void hl_sched_step(hl_sched *s); /* one pass for what runs */
+
+/* ---- sched_stats.c ---- */
+
+void   hl_gap_add(uint64_t *gaps, int64_t ns);
+double hl_gap_quantile_ms(const uint64_t *gaps, double share);
+
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sched_queue.c - who runs: the order of requests, their admission, and who gives way when the cache is full.
+ *
+ * Of two requests the one of higher priority is better, then the one that came first. Waiting ones are admitted by
+ * priority, then by how little their owner got so far (counted in computed rows, so that one owner's hundred
+ * requests weigh as much as another's one), then by arrival. An admitted request holds the blocks of its whole prompt
+ * from the start; what grows later is a block here and there, and when none is left the worst one gives its back: they
+ * stay known to the prefix tree until they are needed, and it begins again where the tree ends.
+ * from: virtual token counters, Sheng et al., "Fairness in Serving Large Language Models", 2024
+ */
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "engine/sched/sched_priv.h"
+
+/* ---- owners ---- */
+
+/* One more stream of this owner. */
+static void enter_owner(hl_sched *s, hl_stream *st) {
+    double    least = 0;
+    hl_owner *o = s->owners;
+    for (; o && o->id != st->r.owner; o = o->next)
+        if (o == s->owners || o->service < least) least = o->service;
+    if (!o) {
+        o = hl_new(1, sizeof *o);
+        if (!o) return;
+        *o = (hl_owner){.next = s->owners, .id = st->r.owner, .service = least};
+        s->owners = o;
+    }
+    o->n_streams++;
+    st->owner = o;
+}
+
+static void leave_owner(hl_sched *s, hl_stream *st) {
+    hl_owner *o = st->owner;
+    st->owner = NULL;
+    if (!o || --o->n_streams > 0) return;
+    hl_owner **at = &s->owners;
+    while (*at != o) at = &(*at)->next;
+    *at = o->next;
+    hl_free(o);
+}
+
+/* ---- order ---- */
+
+static bool is_better(const hl_stream *a, const hl_stream *b) {
+    return a->r.priority != b->r.priority ? a->r.priority > b->r.priority : a->id < b->id;
+}
+
+static bool goes_first(const hl_stream *a, const hl_stream *b) {
+    if (a->r.priority != b->r.priority) return a->r.priority > b->r.priority;
+    const double sa = hl_stream_service(a), sb = hl_stream_service(b);
+    return sa != sb ? sa < sb : a->id < b->id;
+}
+
+static void remove_at(hl_stream **list, uint32_t *n, uint32_t i) {
+    memmove(list + i, list + i + 1, (--*n - i) * sizeof *list);
+}
+
+void hl_sched_take_inbox(hl_sched *s) {
+    (void)pthread_mutex_lock(&s->lock);
+    hl_stream *st = s->inbox;
+    s->inbox = NULL;
+    s->inbox_end = &s->inbox;
+    (void)pthread_mutex_unlock(&s->lock);
+    for (; st; st = st->next) {
+        s->waiting[s->n_waiting++] = st;
+        enter_owner(s, st);
+    }
+}
+
+static void leave_queue(hl_sched *s) {
+    (void)pthread_mutex_lock(&s->lock);
+    s->n_queued--;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- leaving ---- */
+
+void hl_sched_remember(hl_sched *s, hl_stream *st) {
+    enum { BLOCK = HL_KV_PAGE_TOKENS };
+    while ((st->n_known + 1) * BLOCK <= (uint32_t)st->seq.n_pos) {
+        hl_prefix_node *n =
+            hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_known * BLOCK, BLOCK, &st->seq, st->n_known);
+        if (!n) return;
+        st->node = n;
+        st->n_known++;
+    }
+}
+
+/* Give all blocks back; the tree keeps what it can use again. */
+static void give_up_blocks(hl_sched *s, hl_stream *st) {
+    hl_sched_remember(s, st);
+    const uint32_t rest = (uint32_t)st->seq.n_pos - st->n_known * HL_KV_PAGE_TOKENS;
+    if (rest > 0 && rest < HL_KV_PAGE_TOKENS)
+        (void)hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_known * HL_KV_PAGE_TOKENS, rest, &st->seq, st->n_known);
+    hl_seq_truncate(&st->seq, 0);
+    st->node = hl_prefix_tree_root(s->tree);
+    st->n_known = 0;
+}
+
+void hl_sched_remove(hl_sched *s, hl_stream *st) {
+    give_up_blocks(s, st);
+    leave_owner(s, st);
+    for (uint32_t i = 0; i < s->n_running; i++)
+        if (s->running[i] == st) {
+            remove_at(s->running, &s->n_running, i);
+            return;
+        }
+}
+
+void hl_sched_preempt(hl_sched *s, hl_stream *st) {
+    hl_event(&s->model->engine->events, HL_LOG_DEBUG, "sched", "preempt", "id=%llu held_tokens=%d", (unsigned long long)st->id,
+             st->seq.n_pos);
+    give_up_blocks(s, st);
+    for (uint32_t i = 0; i < s->n_running; i++)
+        if (s->running[i] == st) {
+            remove_at(s->running, &s->n_running, i);
+            break;
+        }
+    st->usage.n_preempted++;
+    st->n_rows = st->n_drafts = 0;
+    s->waiting[s->n_waiting++] = st;
+    (void)pthread_mutex_lock(&s->lock);
+    s->n_queued++;
+    s->stats.n_preempted++;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static hl_end why_stale(const hl_stream *st, int64_t now) {
+    if (atomic_load_explicit(&st->cancel, memory_order_relaxed)) return HL_END_CANCEL;
+    return st->deadline_ns && now >= st->deadline_ns ? HL_END_TIMEOUT : HL_END_NONE;
+}
+
+void hl_sched_end_stale(hl_sched *s) {
+    const int64_t now = hl_clock_ns();
+    for (uint32_t i = s->n_waiting; i-- > 0;) {
+        hl_stream   *st = s->waiting[i];
+        const hl_end why = why_stale(st, now);
+        if (why == HL_END_NONE) continue;
+        remove_at(s->waiting, &s->n_waiting, i);
+        leave_queue(s);
+        leave_owner(s, st);
+        hl_stream_end(s, st, why, HL_OK, NULL);
+    }
+    for (uint32_t i = s->n_running; i-- > 0;) {
+        hl_stream   *st = s->running[i];
+        const hl_end why = why_stale(st, now);
+        if (why == HL_END_NONE) continue;
+        hl_sched_remove(s, st);
+        hl_stream_end(s, st, why, HL_OK, NULL);
+    }
+}
+
+/* ---- room ---- */
+
+static bool reserve_evicting(hl_sched *s, hl_stream *st, int32_t n_pos) {
+    while (!hl_seq_reserve(&st->seq, n_pos))
+        if (!hl_prefix_tree_evict(s->tree)) return false;
+    return true;
+}
+
+bool hl_sched_reserve(hl_sched *s, hl_stream *st, int32_t n_pos) {
+    while (!reserve_evicting(s, st, n_pos)) {
+        hl_stream *worst = s->running[s->n_running - 1];
+        if (worst == st) return false;
+        hl_sched_preempt(s, worst);
+    }
+    return true;
+}
+
+/* Share what the tree has and hold the blocks of the whole prompt. False: not now; nothing is held. */
+static bool take_blocks(hl_sched *s, hl_stream *st) {
+    const uint32_t need = st->n_ids / HL_KV_PAGE_TOKENS + 1;
+    const int32_t  n = hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), st->ids, (int32_t)st->n_ids - 1,
+                                            &st->seq, &st->node);
+    st->n_known = (uint32_t)n / HL_KV_PAGE_TOKENS;
+    const uint32_t room = hl_kv_pool_n_free(s->pool) + hl_prefix_tree_n_evictable(s->tree);
+    const uint32_t spare = s->n_running; /* a block for each to grow */
+    if (need - st->seq.n_blocks + spare <= room || s->n_running == 0) {
+        const int32_t all = (int32_t)st->n_ids + 1 < st->n_ctx ? (int32_t)st->n_ids + 1 : st->n_ctx;
+        if (reserve_evicting(s, st, all)) {
+            if (st->usage.n_preempted == 0) st->usage.cached_tokens = n;
+            return true;
+        }
+    }
+    hl_seq_truncate(&st->seq, 0);
+    st->node = hl_prefix_tree_root(s->tree);
+    st->n_known = 0;
+    return false;
+}
+
+static uint32_t find_next(const hl_sched *s) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < s->n_waiting; i++)
+        if (goes_first(s->waiting[i], s->waiting[best])) best = i;
+    return best;
+}
+
+static void start(hl_sched *s, hl_stream *st) {
+    uint32_t at = s->n_running++;
+    while (at > 0 && is_better(st, s->running[at - 1])) {
+        s->running[at] = s->running[at - 1];
+        at--;
+    }
+    s->running[at] = st;
+    if (st->began_ns != 0) return;
+    st->began_ns = hl_clock_ns();
+    st->usage.queue_ns = st->began_ns - st->arrived_ns;
+}
+
+void hl_sched_admit(hl_sched *s) {
+    while (s->n_waiting > 0 && s->n_running < (uint32_t)s->p.n_running_cap) {
+        const uint32_t i = find_next(s);
+        hl_stream     *st = s->waiting[i];
+        const bool     fits = take_blocks(s, st);
+        if (!fits && s->n_running > 0) return;
+        remove_at(s->waiting, &s->n_waiting, i);
+        leave_queue(s);
+        if (fits) {
+            start(s, st);
+            continue;
+        }
+        hl_err err = {0}; /* nothing else runs: it never will fit */
+        const hl_status status = hl_fail(&err, HL_E_FULL, "%u tokens do not fit the key/value cache: %u of its %u blocks are pinned",
+                                         st->n_ids, hl_prefix_tree_n_blocks(s->tree), hl_kv_pool_n_blocks(s->pool));
+        leave_owner(s, st);
+        hl_stream_end(s, st, HL_END_NONE, status, &err);
+    }
+}

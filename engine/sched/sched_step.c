@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sched_step.c - one step: compose a batch, run the pass, choose tokens, hand them out.
+ *
+ * Sequences that generate go first, each with the token it has and its guesses behind it; prompts fill the rest of
+ * the step's budget, one after another. The budget follows the clock: a step beside generating sequences aims at a
+ * part of max_gap_ms, one without at ALONE_MS (others may come any time and wait for it to end).
+ *
+ * A guess is right when the sampler, asked with the logits of the row before it, chooses that very token. So what comes
+ * out are the sampler's own choices, one by one, with or without guesses: the same tokens for the same seed.
+ */
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "engine/sched/sched_priv.h"
+
+enum { ALONE_MS = 1000, MIN_MIXED_ROWS = 8, MIN_ALONE_ROWS = 64 };
+static const double AIM = 0.65; /* of max_gap_ms: the next step may take longer than the last */
+
+typedef struct step {
+    hl_batch b;
+    uint32_t n_generating; /* streams with one row and guesses */
+    uint32_t n_prompt_rows;
+    uint32_t prompt_rows_cap;
+    int64_t  began_ns, forward_ns, sample_ns;
+} step;
+
+/* ---- compose ---- */
+
+static void add_row(hl_sched *s, step *p, hl_stream *st, int32_t token, bool wants_logits) {
+    const uint32_t row = p->b.n_rows++;
+    s->tokens[row] = token;
+    s->pos[row] = st->seq.n_pos + (int32_t)st->n_rows++;
+    s->seqs[row] = &st->seq;
+    if (!wants_logits) return;
+    if (st->n_out++ == 0) st->first_out = p->b.n_out;
+    s->out_rows[p->b.n_out++] = row;
+}
+
+static void end_running(hl_sched *s, hl_stream *st, hl_end end, hl_status status, const hl_err *err) {
+    hl_sched_remove(s, st);
+    hl_stream_end(s, st, end, status, err);
+}
+
+/* A generating stream: its newest token and guesses. False: it is not running any more. */
+static bool add_generating(hl_sched *s, step *p, hl_stream *st) {
+    const int32_t want = st->seq.n_pos + 1;
+    if (st->n_drafts > 0 && !hl_seq_reserve(&st->seq, want + (int32_t)st->n_drafts)) st->n_drafts = 0;
+    if (!hl_sched_reserve(s, st, want)) {
+        if (s->n_running > 1) hl_sched_preempt(s, st);
+        else end_running(s, st, HL_END_LENGTH, HL_OK, NULL); /* the whole cache is its own and full */
+        return false;
+    }
+    add_row(s, p, st, st->ids[st->n_ids - 1], true);
+    for (uint32_t i = 0; i < st->n_drafts; i++) add_row(s, p, st, st->drafts[i], true);
+    st->usage.drafted_tokens += (int32_t)st->n_drafts;
+    p->n_generating++;
+    return true;
+}
+
+/* Blocks that others computed since this prompt was admitted. */
+static void match_again(hl_sched *s, hl_stream *st) {
+    enum { BLOCK = HL_KV_PAGE_TOKENS };
+    const int32_t had = st->seq.n_pos, last = (int32_t)st->n_ids - 1;
+    if (had % BLOCK != 0 || st->n_known != (uint32_t)had / BLOCK || had + BLOCK > last) return;
+    if (hl_prefix_tree_probe(s->tree, st->ids, last) < had + BLOCK) return;
+    const int32_t held = (int32_t)(st->seq.n_blocks * BLOCK);
+    hl_seq_truncate(&st->seq, had);
+    const int32_t n = hl_prefix_tree_match(s->tree, st->node, st->ids, last, &st->seq, &st->node);
+    st->n_known = (uint32_t)n / BLOCK;
+    st->usage.cached_tokens += n - had;
+    /* What it held before is free now, and it needs less. */
+    if (!hl_seq_reserve(&st->seq, held < st->n_ctx ? held : st->n_ctx)) hl_seq_truncate(&st->seq, n);
+}
+
+static void add_prompt(hl_sched *s, step *p, hl_stream *st) {
+    match_again(s, st);
+    const uint32_t left = hl_stream_left(st);
+    const uint32_t room = p->prompt_rows_cap - p->n_prompt_rows;
+    const uint32_t n = left < room ? left : room;
+    if (n == left && p->b.n_out == s->n_out_cap) return;
+    if (!hl_sched_reserve(s, st, st->seq.n_pos + (int32_t)n)) return;
+    for (uint32_t i = 0; i < n; i++) add_row(s, p, st, st->ids[(uint32_t)st->seq.n_pos + i], i + 1 == left);
+    p->n_prompt_rows += n;
+}
+
+/* The prompt to read next: by priority, then its owner's share, then arrival; running ones stand in order of the
+ * first and the last. */
+static hl_stream *find_prompt(hl_sched *s) {
+    hl_stream *best = NULL;
+    double     least = 0;
+    for (uint32_t i = 0; i < s->n_running; i++) {
+        hl_stream *st = s->running[i];
+        if (st->n_rows > 0 || hl_stream_left(st) < 2) continue;
+        if (best && st->r.priority < best->r.priority) break;
+        const double service = hl_stream_service(st);
+        if (best && service >= least) continue;
+        best = st;
+        least = service;
+    }
+    return best;
+}
+
+static uint32_t prompt_rows_cap(const hl_sched *s, const step *p) {
+    const double   rows = p->n_generating ? s->rows_mixed : s->rows_alone;
+    const uint32_t room = (uint32_t)s->p.n_batch - (p->b.n_rows < (uint32_t)s->p.n_batch ? p->b.n_rows : (uint32_t)s->p.n_batch);
+    return rows < room ? (uint32_t)rows : room;
+}
+
+static void compose(hl_sched *s, step *p) {
+    p->b = (hl_batch){.tokens = s->tokens, .pos = s->pos, .seqs = s->seqs, .out_rows = s->out_rows};
+    for (uint32_t i = 0; i < s->n_running; i++) s->running[i]->n_rows = s->running[i]->n_out = s->running[i]->n_news = 0;
+    for (uint32_t i = 0; i < s->n_running;) {
+        hl_stream *st = s->running[i];
+        if (hl_stream_left(st) > 1 || add_generating(s, p, st)) i++;
+    }
+    p->prompt_rows_cap = prompt_rows_cap(s, p);
+    while (p->n_prompt_rows < p->prompt_rows_cap) {
+        hl_stream *st = find_prompt(s);
+        if (!st) break;
+        const uint32_t before = p->b.n_rows;
+        add_prompt(s, p, st);
+        if (p->b.n_rows == before) break;
+    }
+}
+
+/* ---- choose ---- */
+
+typedef struct choose_ctx {
+    hl_sched  *s;
+    hl_stream *st[HL_MAX_RUNNING];
+    uint32_t   n;
+} choose_ctx;
+
+/* The sampler's choices behind each row, as long as the guess that follows is the same. */
+static void choose_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
+    const choose_ctx *c = ctx;
+    hl_stream        *st = c->st[i_chunk];
+    const int32_t     n_vocab = (int32_t)c->s->model->hp.n_vocab;
+    (void)i_thread;
+    for (uint32_t i = 0; i < st->n_out; i++) {
+        const float  *logits = c->s->logits + (size_t)(st->first_out + i) * (size_t)n_vocab;
+        const int32_t id = hl_sampler_sample(st->sampler, logits);
+        hl_sampler_accept(st->sampler, id);
+        if (st->top)
+            st->logprobs[i] =
+                hl_logprobs_top(logits, n_vocab, id, (size_t)st->r.n_top, st->top + (size_t)i * HL_TOP_CAP);
+        st->news[st->n_news++] = id;
+        if (i < st->n_drafts && st->drafts[i] != id) break;
+    }
+}
+
+static void choose(hl_sched *s) {
+    choose_ctx c = {.s = s};
+    for (uint32_t i = 0; i < s->n_running; i++)
+        if (s->running[i]->n_out > 0 && s->running[i]->r.max_tokens != 0) c.st[c.n++] = s->running[i];
+    hl_pool *pool = s->model->engine->pool;
+    hl_pool_enter(pool);
+    hl_pool_run(pool, c.n, choose_chunk, &c);
+    hl_pool_leave(pool);
+}
+
+/* ---- hand out ---- */
+
+static hl_end hand_out_token(hl_sched *s, hl_stream *st, uint32_t i, int64_t now) {
+    const int32_t id = st->news[i];
+    if (!st->r.ignore_eog && s->model->tokenizer && hl_tokenizer_is_eog(s->model->tokenizer, id)) return HL_END_STOP;
+    if (st->usage.answer_tokens++ == 0) st->usage.first_token_ns = now - st->arrived_ns;
+    if (i == 0 && st->last_token_ns) hl_gap_add(s->gaps, now - st->last_token_ns);
+    st->last_token_ns = now;
+    const hl_sched_token t = {
+        .id = st->id,
+        .token = id,
+        .logprob = st->top ? st->logprobs[i] : 0,
+        .top = st->top ? st->top + (size_t)i * HL_TOP_CAP : NULL,
+        .n_top = st->top ? (size_t)st->r.n_top : 0,
+    };
+    const hl_end end = st->r.on_token ? st->r.on_token(st->r.user, &t) : HL_END_NONE;
+    if (end != HL_END_NONE) return end;
+    if (st->r.max_tokens >= 0 && st->usage.answer_tokens >= st->r.max_tokens) return HL_END_LENGTH;
+    return (int32_t)st->n_ids >= st->n_ctx ? HL_END_LENGTH : HL_END_NONE;
+}
+
+/* The rows of this step are in the cache; tokens that came out of them go to the caller. */
+static void advance(hl_sched *s, hl_stream *st, int64_t now) {
+    const uint32_t n_guessed = st->n_drafts;
+    const uint32_t n_right = st->n_news > 0 ? st->n_news - 1 : 0;
+    if (st->owner) st->owner->service += st->n_rows;
+    st->seq.n_pos += (int32_t)(st->n_rows - n_guessed + n_right);
+    if (n_guessed > 0) hl_seq_truncate(&st->seq, st->seq.n_pos);
+    st->usage.accepted_tokens += (int32_t)n_right;
+    st->n_drafts = 0;
+    if (st->n_out == 0) {
+        hl_sched_remember(s, st);
+        return;
+    }
+    if (st->prompt_done_ns == 0) {
+        st->prompt_done_ns = now;
+        st->usage.prompt_ns = now - st->began_ns;
+    }
+    hl_end end = st->r.max_tokens == 0 ? HL_END_LENGTH : HL_END_NONE;
+    for (uint32_t i = 0; i < st->n_news && end == HL_END_NONE; i++) {
+        if (!hl_stream_push(st, st->news[i])) {
+            hl_err          err = {0};
+            const hl_status status = hl_fail(&err, HL_E_NOMEM, "answer: no memory");
+            end_running(s, st, HL_END_NONE, status, &err);
+            return;
+        }
+        end = hand_out_token(s, st, i, now);
+    }
+    if (end == HL_END_NONE) hl_sched_remember(s, st);
+    else end_running(s, st, end, HL_OK, NULL);
+}
+
+static void advance_all(hl_sched *s) {
+    const int64_t now = hl_clock_ns();
+    for (uint32_t i = s->n_running; i-- > 0;)
+        if (s->running[i]->n_rows > 0) advance(s, s->running[i], now);
+}
+
+/* ---- the step ---- */
+
+static double clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+
+/* Fewer or more prompt rows next time, by how long this step took. */
+static void follow_clock(hl_sched *s, const step *p, int64_t step_ns) {
+    if (p->n_prompt_rows == 0) return;
+    const bool   mixed = p->n_generating > 0;
+    double      *rows = mixed ? &s->rows_mixed : &s->rows_alone;
+    const double aim_ns = mixed ? AIM * 1e6 * s->p.max_gap_ms : ALONE_MS * 1e6;
+    const double change = clamp(aim_ns / (double)(step_ns > 0 ? step_ns : 1), 0.25, 1.5);
+    if (change > 1 && p->n_prompt_rows < p->prompt_rows_cap) return; /* a short piece says nothing about a long one */
+    *rows = clamp(*rows * change, mixed ? MIN_MIXED_ROWS : MIN_ALONE_ROWS, s->p.n_batch);
+}
+
+static void note_stats(hl_sched *s, const step *p, int64_t step_ns) {
+    (void)pthread_mutex_lock(&s->lock);
+    hl_sched_stats *t = &s->stats;
+    t->n_running = (int32_t)s->n_running;
+    t->n_waiting = (int32_t)s->n_queued;
+    t->n_steps++;
+    t->n_rows += p->b.n_rows;
+    t->forward_ns += p->forward_ns;
+    t->sample_ns += p->sample_ns;
+    t->own_ns += step_ns - p->forward_ns - p->sample_ns;
+    t->gap_p50_ms = hl_gap_quantile_ms(s->gaps, 0.5);
+    t->gap_p99_ms = hl_gap_quantile_ms(s->gaps, 0.99);
+    t->prompt_rows_budget = (uint32_t)(p->n_generating ? s->rows_mixed : s->rows_alone);
+    const uint64_t block = hl_kv_block_bytes(hl_kv_pool_shape(s->pool));
+    t->kv_used_bytes = block * (hl_kv_pool_n_blocks(s->pool) - hl_kv_pool_n_free(s->pool));
+    t->kv_shared_bytes = block * hl_prefix_tree_n_blocks(s->tree);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static void set_solo(hl_sched *s, uint64_t id) {
+    (void)pthread_mutex_lock(&s->lock);
+    s->solo_id = id;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+/* The id of the only stream, and its cancellation if that came before. */
+static void announce_pass(hl_sched *s) {
+    const hl_stream *only = s->n_running == 1 ? s->running[0] : NULL;
+    set_solo(s, only ? only->id : 0);
+    if (only && atomic_load(&only->cancel)) atomic_store(&s->stop_pass, true);
+}
+
+static void fail_all(hl_sched *s, hl_status status, const hl_err *err) {
+    while (s->n_running > 0) end_running(s, s->running[s->n_running - 1], HL_END_NONE, status, err);
+}
+
+static void forget_pass(hl_sched *s) {
+    for (uint32_t i = 0; i < s->n_running; i++) {
+        hl_stream *st = s->running[i];
+        if (st->n_drafts > 0) hl_seq_truncate(&st->seq, st->seq.n_pos);
+        st->n_drafts = 0;
+    }
+}
+
+void hl_sched_step(hl_sched *s) {
+    step    p = {.began_ns = hl_clock_ns()};
+    hl_err  err = {0};
+    compose(s, &p);
+    if (p.b.n_rows == 0) return;
+    announce_pass(s);
+    (void)pthread_mutex_unlock(&s->kv_lock);
+    const int64_t   t0 = hl_clock_ns();
+    const hl_status status = hl_forward_eval(s->forward, &p.b, &s->stop_pass, s->logits, &err);
+    const int64_t   t1 = hl_clock_ns();
+    (void)pthread_mutex_lock(&s->kv_lock);
+    set_solo(s, 0);
+    p.forward_ns = t1 - t0;
+    if (status == HL_E_CANCEL) {
+        forget_pass(s);
+        atomic_store(&s->stop_pass, false);
+    } else if (status != HL_OK) {
+        fail_all(s, status, &err);
+    } else {
+        choose(s);
+        p.sample_ns = hl_clock_ns() - t1;
+        advance_all(s);
+        follow_clock(s, &p, t1 - p.began_ns);
+    }
+    note_stats(s, &p, hl_clock_ns() - p.began_ns);
+}

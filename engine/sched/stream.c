@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * stream.c - one request: checked and copied when it comes, told about its end exactly once.
+ */
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "engine/sched/sched_priv.h"
+
+static hl_status check_tokens(const hl_sched *s, const hl_sched_request *r, hl_err *err) {
+    const int32_t n_vocab = (int32_t)s->model->hp.n_vocab;
+    if (r->n_tokens == 0 || !r->tokens) return hl_fail(err, HL_E_ARG, "the prompt has no tokens");
+    for (size_t i = 0; i < r->n_tokens; i++)
+        if (r->tokens[i] < 0 || r->tokens[i] >= n_vocab)
+            return hl_fail(err, HL_E_ARG, "token %zu is %d, expected 0..%d", i, r->tokens[i], n_vocab - 1);
+    return HL_OK;
+}
+
+static hl_status check_params(const hl_sched *s, const hl_sched_request *r, hl_err *err) {
+    if (r->n_ctx < 0 || r->n_ctx > s->p.n_ctx)
+        return hl_fail(err, HL_E_ARG, "n_ctx is %d, expected 0..%d", r->n_ctx, s->p.n_ctx);
+    if (r->n_top < 0 || r->n_top > HL_TOP_CAP)
+        return hl_fail(err, HL_E_ARG, "n_top is %d, expected 0..%d", r->n_top, HL_TOP_CAP);
+    if (r->timeout_ms < 0) return hl_fail(err, HL_E_ARG, "timeout_ms is negative");
+    const int32_t n_ctx = r->n_ctx ? r->n_ctx : s->p.n_ctx;
+    if (r->n_tokens >= (size_t)n_ctx)
+        return hl_fail(err, HL_E_FULL,
+                       "the prompt has %zu tokens and the context holds %d, one of them for the answer; "
+                       "ask for a larger context or shorten the prompt",
+                       r->n_tokens, n_ctx);
+    const size_t block = hl_kv_block_bytes(hl_kv_pool_shape(s->pool));
+    const size_t need = r->n_tokens / HL_KV_PAGE_TOKENS + 1;
+    if (need > hl_kv_pool_n_blocks(s->pool))
+        return hl_fail(err, HL_E_FULL,
+                       "the prompt of %zu tokens needs %zu KiB of key/value cache and the budget is %zu KiB; "
+                       "raise the budget or shorten the prompt",
+                       r->n_tokens, need * block >> 10, hl_kv_pool_n_blocks(s->pool) * block >> 10);
+    return HL_OK;
+}
+
+hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream **ret_stream, hl_err *err) {
+    hl_status status = check_tokens(s, r, err);
+    if (status == HL_OK) status = check_params(s, r, err);
+    if (status != HL_OK) return status;
+    hl_stream *st = hl_new(1, sizeof *st);
+    if (!st) return hl_fail(err, HL_E_NOMEM, "request: no memory");
+    st->r = *r;
+    st->n_ctx = r->n_ctx ? r->n_ctx : s->p.n_ctx;
+    st->n_ids = st->n_prompt = (uint32_t)r->n_tokens;
+    st->ids_cap = st->n_ids + 256;
+    st->ids = hl_new(st->ids_cap, sizeof *st->ids);
+    if (r->want_logprobs) st->top = hl_new((HL_MAX_DRAFT + 1) * HL_TOP_CAP, sizeof *st->top);
+    if (!st->ids || (r->want_logprobs && !st->top)) status = hl_fail(err, HL_E_NOMEM, "request: no memory");
+    if (status == HL_OK) status = hl_sampler_new(&r->sampling, (int32_t)s->model->hp.n_vocab, &st->sampler, err);
+    if (status == HL_OK) status = hl_seq_init(&st->seq, s->pool, st->n_ctx, err);
+    if (status != HL_OK) {
+        hl_stream_free(st);
+        return status;
+    }
+    memcpy(st->ids, r->tokens, r->n_tokens * sizeof *st->ids);
+    for (uint32_t i = 0; i < st->n_prompt; i++) hl_sampler_accept(st->sampler, st->ids[i]);
+    st->arrived_ns = hl_clock_ns();
+    st->deadline_ns = r->timeout_ms ? st->arrived_ns + r->timeout_ms * 1000000 : 0;
+    st->usage.prompt_tokens = (int32_t)st->n_prompt;
+    st->usage.seed = hl_sampler_seed(st->sampler);
+    *ret_stream = st;
+    return HL_OK;
+}
+
+void hl_stream_free(hl_stream *st) {
+    if (!st) return;
+    hl_seq_done(&st->seq);
+    hl_sampler_free(st->sampler);
+    hl_free(st->top);
+    hl_free(st->ids);
+    hl_free(st);
+}
+
+bool hl_stream_push(hl_stream *st, int32_t token) {
+    if (st->n_ids == st->ids_cap) {
+        int32_t *grown = hl_resize(st->ids, 2 * (size_t)st->ids_cap, sizeof *grown);
+        if (!grown) return false;
+        st->ids = grown;
+        st->ids_cap *= 2;
+    }
+    st->ids[st->n_ids++] = token;
+    return true;
+}
+
+static void count_end(hl_sched *s, const hl_stream *st, hl_status status) {
+    hl_sched_stats *t = &s->stats;
+    if (status != HL_OK) t->n_failed++;
+    else if (st->usage.end == HL_END_CANCEL) t->n_cancelled++;
+    else t->n_done++;
+    t->prompt_tokens += (uint64_t)st->usage.prompt_tokens;
+    t->cached_tokens += (uint64_t)st->usage.cached_tokens;
+    t->answer_tokens += (uint64_t)st->usage.answer_tokens;
+    t->drafted_tokens += (uint64_t)st->usage.drafted_tokens;
+    t->accepted_tokens += (uint64_t)st->usage.accepted_tokens;
+}
+
+static void tell_waiter(hl_waiter *w, hl_status status, const hl_usage *usage, const hl_err *err) {
+    (void)pthread_mutex_lock(&w->lock);
+    w->status = status;
+    w->usage = *usage;
+    if (err) w->err = *err;
+    w->done = true;
+    (void)pthread_cond_signal(&w->is_done);
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+void hl_stream_end(hl_sched *s, hl_stream *st, hl_end end, hl_status status, const hl_err *err) {
+    static const hl_err none;
+    const int64_t       now = hl_clock_ns();
+    st->usage.end = end;
+    st->usage.total_ns = now - st->arrived_ns;
+    if (st->began_ns == 0) st->usage.queue_ns = st->usage.total_ns;
+    else if (st->prompt_done_ns == 0) st->usage.prompt_ns = now - st->began_ns;
+    else st->usage.answer_ns = now - st->prompt_done_ns;
+    (void)pthread_mutex_lock(&s->lock);
+    hl_stream **at = &s->live;
+    while (*at != st) at = &(*at)->next_live;
+    *at = st->next_live;
+    count_end(s, st, status);
+    (void)pthread_mutex_unlock(&s->lock);
+    if (st->r.on_done) st->r.on_done(st->r.user, st->id, status, &st->usage, err ? err : &none);
+    if (st->waiter) tell_waiter(st->waiter, status, &st->usage, err);
+    hl_stream_free(st);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sched.h - many requests at once on one model: tokens in, token events out, from any thread.
+ *
+ * A scheduler computes all its requests together: each step is one pass over the weights for every sequence
+ * that generates and for a piece of the prompts that wait to be read. What prompts have in common is computed once
+ * and kept (a prefix tree over the key/value cache), and guessed tokens are verified in the same pass
+ * (speculation) without changing a single answer. What a request gets does not depend on what else runs. For text
+ * in, text out see runner.h, which stands on this.
+ */
+#ifndef HL_SCHED_H
+#define HL_SCHED_H
+
+#include "hyperlama/engine.h"
+#include "hyperlama/sampler.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hl_sched hl_sched;
+
+typedef enum hl_end {
+    HL_END_NONE,
+    HL_END_STOP,    /* the model ended its answer, or a stop string came */
+    HL_END_LENGTH,  /* max_tokens, or the context is full */
+    HL_END_CANCEL,
+    HL_END_TIMEOUT, /* the request's time was over */
+} hl_end;
+
+typedef struct hl_usage {
+    hl_end  end;
+    int32_t prompt_tokens;    /* of the whole prompt */
+    int32_t cached_tokens;    /* of these, not computed again */
+    int32_t answer_tokens;
+    int32_t drafted_tokens;   /* guessed and verified */
+    int32_t accepted_tokens;  /* of these, right */
+    int32_t n_preempted;      /* times that it gave its memory to others and began again */
+    int64_t seed;             /* that was used */
+    int64_t queue_ns;         /* from the call until work on it began */
+    int64_t prompt_ns;        /* evaluating the prompt */
+    int64_t answer_ns;        /* generating */
+    int64_t first_token_ns;   /* from the call to the first token */
+    int64_t total_ns;
+} hl_usage;
+
+typedef enum hl_speculate { HL_SPECULATE_AUTO, HL_SPECULATE_OFF } hl_speculate;
+
+typedef struct hl_sched_params {
+    int32_t          n_running_cap;   /* requests computed together; 0: 16, at most 256 */
+    int32_t          n_waiting_cap;   /* requests that may wait besides; 0: 1024 */
+    int32_t          n_ctx;           /* most tokens of one request; 0: min(4096, what the model was trained for) */
+    int32_t          n_batch;         /* most rows per pass; 0: 512 */
+    int32_t          max_gap_ms;      /* prompts are read in pieces that keep the time between two tokens of the others
+                                       * under this; 0: 150 */
+    hl_kv_cache_type kv_type;
+    uint64_t         kv_budget_bytes; /* of the key/value cache, kept to the byte; 0: n_ctx for each of 4 requests, if
+                                       * half of the available memory has room for it */
+    hl_speculate     speculate;
+    hl_model        *draft;           /* a small model with the same vocabulary that guesses; NULL: guesses come from
+                                       * the text itself. Must outlive the scheduler */
+    const char      *cache_dir;       /* folder for key/value blocks on disk; NULL: none */
+    uint64_t         cache_quota_bytes; /* 0: 4 GiB */
+    const char      *cache_key;       /* names the weights (a digest); NULL: nothing is saved */
+} hl_sched_params;
+
+/* One token of an answer; the one that ends it is not shown. Pointers are valid during the call only. */
+typedef struct hl_sched_token {
+    uint64_t          id;    /* of the request */
+    int32_t           token;
+    float             logprob; /* when want_logprobs */
+    const hl_logprob *top;     /* [n_top] */
+    size_t            n_top;
+} hl_sched_token;
+
+/* Called on the scheduler's thread: be quick, and do not call hl_sched_run() or hl_sched_free() from here.
+ * Returns HL_END_NONE to go on, HL_END_STOP or HL_END_CANCEL to end the answer. */
+typedef hl_end hl_sched_token_fn(void *user, const hl_sched_token *t);
+
+/* Called once for every request that was taken, also on the scheduler's thread; `usage` and `err` are valid
+ * during the call. status is HL_OK for every answer that ended, cancelled and timed out ones included. */
+typedef void hl_sched_done_fn(void *user, uint64_t id, hl_status status, const hl_usage *usage, const hl_err *err);
+
+typedef struct hl_sched_request {
+    const int32_t     *tokens; /* [n_tokens] the prompt; copied. At least 1 */
+    size_t             n_tokens;
+    hl_sampler_params  sampling;
+    int32_t            max_tokens; /* -1: until the context is full */
+    int32_t            n_ctx;      /* most tokens, prompt and answer; 0: the scheduler's */
+    bool               ignore_eog; /* go on when the model ends its answer: for benchmarks */
+    bool               want_logprobs;
+    int32_t            n_top;      /* 0..20 */
+    hl_speculate       speculate;
+    uint64_t           owner;      /* whose request: owners get equal shares */
+    int32_t            priority;   /* higher ones go first */
+    int64_t            timeout_ms; /* from the call; 0: none */
+    hl_sched_token_fn *on_token;   /* NULL: tokens are only counted */
+    hl_sched_done_fn  *on_done;    /* NULL: nobody waits */
+    void              *user;
+} hl_sched_request;
+
+/* in     p  NULL: defaults
+ * fails  HL_E_ARG    a parameter out of range; a draft model with another vocabulary
+ *        HL_E_NOMEM  the plan does not fit what is available, or the budget holds not even one block: with the numbers
+ * owns   the model must outlive it */
+HL_API HL_MUST_CHECK hl_status hl_sched_new(hl_model *m, const hl_sched_params *p, hl_sched **ret_sched, hl_err *err);
+/* Cancels what runs and waits; every on_done has been called when it returns. NULL is allowed. */
+HL_API void hl_sched_free(hl_sched *s);
+
+HL_API void hl_sched_request_init(hl_sched_request *r);
+
+/* Queue a request.
+ *
+ * fails  HL_E_ARG   no tokens, a token or a parameter out of range
+ *        HL_E_FULL  the prompt does not fit the context or the cache's budget: with the numbers
+ *        HL_E_BUSY  n_waiting_cap requests wait already
+ * thread any */
+HL_API HL_MUST_CHECK hl_status hl_sched_submit(hl_sched *s, const hl_sched_request *r, uint64_t *ret_id, hl_err *err);
+/* End a request at the next step; unknown and finished ids are ignored. Any thread. */
+HL_API void hl_sched_cancel(hl_sched *s, uint64_t id);
+/* Submit and wait until it is done. on_done is called too. fails as submit, and with the request's own status */
+HL_API HL_MUST_CHECK hl_status hl_sched_run(hl_sched *s, const hl_sched_request *r, hl_usage *ret_usage, hl_err *err);
+
+HL_API int32_t hl_sched_n_ctx(const hl_sched *s);
+
+/* Keep tokens[0, n) in the cache once they are there, until unpinned: for system texts that many will share.
+ * fails  HL_E_NOT_FOUND  they are not in the cache: run them first; HL_E_ARG */
+HL_API HL_MUST_CHECK hl_status hl_sched_pin(hl_sched *s, const int32_t *tokens, size_t n, hl_err *err);
+HL_API HL_MUST_CHECK hl_status hl_sched_unpin(hl_sched *s, const int32_t *tokens, size_t n, hl_err *err);
+
+typedef struct hl_sched_stats {
+    int32_t  n_running, n_waiting;
+    uint64_t n_done, n_cancelled, n_failed, n_preempted;
+    uint64_t n_steps, n_rows;      /* passes, and rows of all of them */
+    uint64_t prompt_tokens, cached_tokens, answer_tokens, drafted_tokens, accepted_tokens;
+    int64_t  forward_ns, sample_ns; /* in passes; choosing tokens */
+    int64_t  own_ns;                /* in steps, but in neither: the scheduler's own cost */
+    double   gap_p50_ms, gap_p99_ms; /* between two tokens of one request */
+    uint64_t kv_budget_bytes, kv_used_bytes; /* used: by sequences and the prefix tree */
+    uint64_t kv_shared_bytes;                /* of these, known to the prefix tree */
+    uint64_t disk_saved_blocks, disk_loaded_blocks;
+    uint32_t prompt_rows_budget;    /* rows of prompts per step at present */
+} hl_sched_stats;
+
+HL_API void hl_sched_get_stats(hl_sched *s, hl_sched_stats *ret_stats); /* any thread */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
