@@ -161,10 +161,6 @@ void hl_sched_free(hl_sched *s) {
 /* Wait until there is something to do; false: the end. */
 static bool wait_for_work(hl_sched *s) {
     (void)pthread_mutex_lock(&s->lock);
-    if (s->n_running == 0) {
-        s->stats.n_running = 0;
-        s->stats.n_waiting = (int32_t)s->n_queued;
-    }
     while (!s->quit && s->n_running == 0 && s->n_waiting == 0 && !s->inbox) (void)pthread_cond_wait(&s->wake, &s->lock);
     const bool go_on = !s->quit;
     (void)pthread_mutex_unlock(&s->lock);
@@ -191,6 +187,7 @@ static void *run_thread(void *arg) {
         hl_sched_end_stale(s);
         hl_sched_admit(s);
         hl_sched_step(s);
+        hl_sched_note_state(s);
     }
     end_all(s);
     (void)pthread_mutex_unlock(&s->kv_lock);

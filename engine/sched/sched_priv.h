@@ -132,7 +132,8 @@ static inline double hl_stream_service(const hl_stream *st) { return st->owner ?
 
 /* ---- sched_step.c ---- */
 
-void hl_sched_step(hl_sched *s); /* one pass for what runs */
+void hl_sched_step(hl_sched *s);       /* one pass for what runs */
+void hl_sched_note_state(hl_sched *s); /* what runs and what is held, for statistics */
 
 /* ---- sched_stats.c ---- */
 

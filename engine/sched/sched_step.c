@@ -233,22 +233,29 @@ static void follow_clock(hl_sched *s, const step *p, int64_t step_ns) {
     *rows = clamp(*rows * change, mixed ? MIN_MIXED_ROWS : MIN_ALONE_ROWS, s->p.n_batch);
 }
 
-static void note_stats(hl_sched *s, const step *p, int64_t step_ns) {
+void hl_sched_note_state(hl_sched *s) {
+    const uint64_t block = hl_kv_block_bytes(hl_kv_pool_shape(s->pool));
     (void)pthread_mutex_lock(&s->lock);
     hl_sched_stats *t = &s->stats;
     t->n_running = (int32_t)s->n_running;
     t->n_waiting = (int32_t)s->n_queued;
+    t->kv_used_bytes = block * (hl_kv_pool_n_blocks(s->pool) - hl_kv_pool_n_free(s->pool));
+    t->kv_shared_bytes = block * hl_prefix_tree_n_blocks(s->tree);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static void note_step(hl_sched *s, const step *p, int64_t step_ns) {
+    const double p50 = hl_gap_quantile_ms(s->gaps, 0.5), p99 = hl_gap_quantile_ms(s->gaps, 0.99);
+    (void)pthread_mutex_lock(&s->lock);
+    hl_sched_stats *t = &s->stats;
     t->n_steps++;
     t->n_rows += p->b.n_rows;
     t->forward_ns += p->forward_ns;
     t->sample_ns += p->sample_ns;
     t->own_ns += step_ns - p->forward_ns - p->sample_ns;
-    t->gap_p50_ms = hl_gap_quantile_ms(s->gaps, 0.5);
-    t->gap_p99_ms = hl_gap_quantile_ms(s->gaps, 0.99);
+    t->gap_p50_ms = p50;
+    t->gap_p99_ms = p99;
     t->prompt_rows_budget = (uint32_t)(p->n_generating ? s->rows_mixed : s->rows_alone);
-    const uint64_t block = hl_kv_block_bytes(hl_kv_pool_shape(s->pool));
-    t->kv_used_bytes = block * (hl_kv_pool_n_blocks(s->pool) - hl_kv_pool_n_free(s->pool));
-    t->kv_shared_bytes = block * hl_prefix_tree_n_blocks(s->tree);
     (void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -301,5 +308,5 @@ void hl_sched_step(hl_sched *s) {
         advance_all(s);
         follow_clock(s, &p, t1 - p.began_ns);
     }
-    note_stats(s, &p, hl_clock_ns() - p.began_ns);
+    note_step(s, &p, hl_clock_ns() - p.began_ns);
 }

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_sched.c - what the scheduler promises: a request's tokens do not depend on what else runs, prefixes are computed
+ * once, limits refuse with numbers, whatever is cancelled ends, and no block is lost. On tiny models of
+ * tests/golden/archs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hyperlama/hyperlama.h"
+
+enum { N_VOCAB = 128, MAX_ANSWER = 400, MAX_PROMPT = 900, BLOCK = 64 };
+
+static const char *const LLAMA = "tests/golden/archs/llama-q4_k.gguf";
+
+typedef struct setup {
+    hl_engine *e;
+    hl_model  *m;
+    hl_sched  *s;
+} setup;
+
+static setup open_all(const char *path, hl_sched_params p) {
+    setup  x = {0};
+    hl_err err = {0};
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2}, &x.e, &err), HL_OK);
+    if (hl_model_open(x.e, &path, 1, NULL, &x.m, &err) != HL_OK) fail_msg("%s", err.text);
+    if (hl_sched_new(x.m, &p, &x.s, &err) != HL_OK) fail_msg("%s", err.text);
+    return x;
+}
+
+static void close_all(setup *x) {
+    hl_sched_free(x->s);
+    hl_model_close(x->m);
+    hl_engine_free(x->e);
+}
+
+/* One request with what came of it. */
+typedef struct job {
+    int32_t          prompt[MAX_PROMPT];
+    hl_sched_request r;
+    int32_t          answer[MAX_ANSWER];
+    int32_t          n_answer;
+    int32_t          stop_after; /* tokens; 0: never */
+    uint64_t         id;
+    hl_usage         usage;
+    hl_status        status;
+    hl_err           err;
+    atomic_int       n_done;
+} job;
+
+static hl_end keep_token(void *user, const hl_sched_token *t) {
+    job *j = user;
+    assert_true(j->n_answer < MAX_ANSWER);
+    j->answer[j->n_answer++] = t->token;
+    return j->stop_after && j->n_answer == j->stop_after ? HL_END_STOP : HL_END_NONE;
+}
+
+static void keep_end(void *user, uint64_t id, hl_status status, const hl_usage *usage, const hl_err *err) {
+    job *j = user;
+    (void)id;
+    j->usage = *usage;
+    j->status = status;
+    j->err = *err;
+    atomic_fetch_add(&j->n_done, 1);
+}
+
+/* A prompt of n tokens: the first n_shared are the same for all. */
+static void make_job(job *j, uint32_t seed, int32_t n, int32_t n_shared, int32_t max_tokens) {
+    memset(j, 0, sizeof *j);
+    hl_sched_request_init(&j->r);
+    uint32_t random = seed * 2654435761u + 1;
+    for (int32_t i = 0; i < n; i++) {
+        random = random * 1664525 + 1013904223;
+        j->prompt[i] = i < n_shared ? (i * 37 + 11) % N_VOCAB : (int32_t)(random >> 20) % N_VOCAB;
+    }
+    j->r.tokens = j->prompt;
+    j->r.n_tokens = (size_t)n;
+    j->r.max_tokens = max_tokens;
+    j->r.ignore_eog = true;
+    j->r.sampling.seed = seed;
+    j->r.sampling.repeat_penalty = seed % 3 == 0 ? 1.1f : 1;
+    if (seed % 4 == 0) j->r.sampling.temperature = 0;
+    j->r.on_token = keep_token;
+    j->r.on_done = keep_end;
+    j->r.user = j;
+}
+
+static void submit(setup *x, job *j) {
+    hl_err err = {0};
+    if (hl_sched_submit(x->s, &j->r, &j->id, &err) != HL_OK) fail_msg("%s", err.text);
+}
+
+static void wait_for(const job *j) {
+    while (atomic_load(&((job *)(uintptr_t)j)->n_done) == 0) (void)usleep(200);
+}
+
+static void run_alone(const char *path, const job *j, job *ret) {
+    setup x = open_all(path, (hl_sched_params){.n_ctx = 1024});
+    *ret = *j;
+    ret->r.tokens = ret->prompt;
+    ret->r.user = ret;
+    ret->n_answer = 0;
+    hl_err err = {0};
+    if (hl_sched_run(x.s, &ret->r, NULL, &err) != HL_OK) fail_msg("%s", err.text);
+    close_all(&x);
+}
+
+static void check_same(const job *a, const job *b, const char *what) {
+    if (a->n_answer != b->n_answer) fail_msg("%s: %d tokens instead of %d", what, a->n_answer, b->n_answer);
+    for (int32_t i = 0; i < a->n_answer; i++)
+        if (a->answer[i] != b->answer[i]) fail_msg("%s: token %d differs", what, i);
+}
+
+/* All blocks are free or known to the tree once nothing runs. */
+static void check_no_block_is_lost(setup *x) {
+    hl_sched_stats t;
+    do {
+        (void)usleep(1000);
+        hl_sched_get_stats(x->s, &t);
+    } while (t.n_running > 0 || t.n_waiting > 0);
+    assert_int_equal(t.kv_used_bytes, t.kv_shared_bytes);
+    assert_true(t.kv_used_bytes <= t.kv_budget_bytes);
+}
+
+enum { N_JOBS = 16 };
+static job jobs[N_JOBS], alone[N_JOBS];
+
+static void answers_do_not_depend_on_what_else_runs(void **state) {
+    (void)state;
+    static const char *const paths[] = {"tests/golden/archs/llama-q4_k.gguf", "tests/golden/archs/gemma3-swa.gguf",
+                                        "tests/golden/archs/llama-f16.gguf"};
+    for (size_t p = 0; p < 3; p++) {
+        for (uint32_t i = 0; i < N_JOBS; i++) {
+            make_job(&jobs[i], i + 1, 5 + (int32_t)(i * i * 3) % 500, (int32_t)(i % 3) * 100, 20 + (int32_t)i);
+            run_alone(paths[p], &jobs[i], &alone[i]);
+        }
+        for (int order = 0; order < 3; order++) {
+            setup x = open_all(paths[p], (hl_sched_params){.n_ctx = 1024, .n_running_cap = order == 2 ? 3 : 16,
+                                                           .n_batch = order == 1 ? 37 : 512});
+            for (uint32_t i = 0; i < N_JOBS; i++) {
+                job *j = &jobs[order == 1 ? N_JOBS - 1 - i : i];
+                j->n_answer = 0;
+                atomic_store(&j->n_done, 0);
+                submit(&x, j);
+                if (order == 2) (void)usleep(300);
+            }
+            for (uint32_t i = 0; i < N_JOBS; i++) wait_for(&jobs[i]);
+            for (uint32_t i = 0; i < N_JOBS; i++) {
+                assert_int_equal(jobs[i].status, HL_OK);
+                assert_int_equal(jobs[i].usage.end, HL_END_LENGTH);
+                check_same(&jobs[i], &alone[i], paths[p]);
+            }
+            check_no_block_is_lost(&x);
+            close_all(&x);
+        }
+    }
+}
+
+static void a_prompt_seen_before_is_not_computed_again(void **state) {
+    (void)state;
+    static const char *const paths[] = {"tests/golden/archs/llama-q4_k.gguf", "tests/golden/archs/gemma3-swa.gguf"};
+    for (size_t p = 0; p < 2; p++) { /* the second one with windowed layers */
+        setup x = open_all(paths[p], (hl_sched_params){.n_ctx = 1024});
+        job   a, b;
+        make_job(&a, 7, 500, 450, 30);
+        make_job(&b, 8, 520, 450, 30);
+        run_alone(paths[p], &b, &alone[0]);
+        assert_int_equal(hl_sched_run(x.s, &a.r, NULL, NULL), HL_OK);
+        assert_int_equal(a.usage.cached_tokens, 0);
+        assert_int_equal(hl_sched_run(x.s, &b.r, NULL, NULL), HL_OK);
+        assert_int_equal(b.usage.cached_tokens, 450); /* to the token, not to the block */
+        check_same(&b, &alone[0], "behind a cached prefix");
+        job again = b;
+        again.r.tokens = again.prompt;
+        again.r.user = &again;
+        again.n_answer = 0;
+        assert_int_equal(hl_sched_run(x.s, &again.r, NULL, NULL), HL_OK);
+        assert_int_equal(again.usage.cached_tokens, 519); /* equal to the last token: that one must be computed */
+        check_same(&again, &alone[0], "an equal prompt");
+        /* the answer is part of the next prompt: a conversation */
+        job next;
+        make_job(&next, 9, 600, 0, 5);
+        memcpy(next.prompt, b.prompt, 520 * sizeof *b.prompt);
+        memcpy(next.prompt + 520, b.answer, 30 * sizeof *b.answer);
+        assert_int_equal(hl_sched_run(x.s, &next.r, NULL, NULL), HL_OK);
+        assert_int_equal(next.usage.cached_tokens, 549); /* the last token of an answer was never computed */
+        close_all(&x);
+    }
+}
+
+static void a_cache_that_is_too_small_for_all_serves_all(void **state) {
+    (void)state;
+    setup          x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024});
+    hl_sched_stats t;
+    hl_sched_get_stats(x.s, &t);
+    const uint64_t block = t.kv_budget_bytes / 64; /* 4 contexts of 16 blocks */
+    close_all(&x);
+    for (uint32_t i = 0; i < N_JOBS; i++) {
+        make_job(&jobs[i], i + 1, 100 + (int32_t)(i * 29) % 150, 70, 200);
+        run_alone(LLAMA, &jobs[i], &alone[i]);
+    }
+    x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .kv_budget_bytes = 13 * block});
+    for (uint32_t i = 0; i < N_JOBS; i++) submit(&x, &jobs[i]);
+    for (uint32_t i = 0; i < N_JOBS; i++) wait_for(&jobs[i]);
+    for (uint32_t i = 0; i < N_JOBS; i++) {
+        assert_int_equal(jobs[i].status, HL_OK);
+        check_same(&jobs[i], &alone[i], "in a small cache");
+    }
+    hl_sched_get_stats(x.s, &t);
+    assert_true(t.n_preempted > 0);
+    assert_int_equal(t.kv_budget_bytes, 13 * block);
+    check_no_block_is_lost(&x);
+    /* one answer that fills the whole cache ends there */
+    job all;
+    make_job(&all, 50, 10, 0, MAX_ANSWER);
+    close_all(&x);
+    x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .kv_budget_bytes = 3 * block});
+    assert_int_equal(hl_sched_run(x.s, &all.r, NULL, NULL), HL_OK);
+    assert_int_equal(all.usage.end, HL_END_LENGTH);
+    assert_int_equal(all.usage.answer_tokens, 3 * BLOCK - 10 + 1);
+    close_all(&x);
+}
+
+static void what_cannot_fit_is_refused_with_numbers(void **state) {
+    (void)state;
+    setup    x = open_all(LLAMA, (hl_sched_params){.n_ctx = 256, .kv_budget_bytes = 1 << 20});
+    job      j;
+    hl_err   err = {0};
+    uint64_t id = 0;
+    make_job(&j, 1, 300, 0, 1);
+    assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_E_FULL);
+    assert_non_null(strstr(err.text, "300 tokens"));
+    assert_non_null(strstr(err.text, "256"));
+    j.r.n_tokens = 0;
+    assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_E_ARG);
+    j.r.n_tokens = 3;
+    j.prompt[2] = N_VOCAB;
+    assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_E_ARG);
+    assert_non_null(strstr(err.text, "token 2 is 128"));
+    j.prompt[2] = 1;
+    j.r.n_ctx = 257;
+    assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_E_ARG);
+    j.r.n_ctx = 0;
+    j.r.sampling.top_p = 7;
+    assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_E_ARG);
+    hl_sched *s = NULL;
+    assert_int_equal(hl_sched_new(x.m, &(hl_sched_params){.kv_budget_bytes = 10}, &s, &err), HL_E_NOMEM);
+    assert_non_null(strstr(err.text, "holds no block"));
+    assert_int_equal(hl_sched_new(x.m, &(hl_sched_params){.kv_budget_bytes = UINT64_MAX / 2}, &s, &err), HL_E_NOMEM);
+    assert_non_null(strstr(err.text, "available"));
+    assert_int_equal(hl_sched_new(x.m, &(hl_sched_params){.n_running_cap = 1000}, &s, &err), HL_E_ARG);
+    close_all(&x);
+    x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .kv_budget_bytes = 1 << 16});
+    hl_sched_stats t;
+    hl_sched_get_stats(x.s, &t);
+    make_job(&j, 1, 800, 0, 1);
+    if (t.kv_budget_bytes < 800 / BLOCK * (t.kv_budget_bytes / 4)) {
+        assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_E_FULL);
+        assert_non_null(strstr(err.text, "budget"));
+    }
+    close_all(&x);
+}
+
+static void the_queue_has_an_end(void **state) {
+    (void)state;
+    setup      x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .n_running_cap = 1, .n_waiting_cap = 5});
+    static job many[40];
+    int        n_busy = 0;
+    for (uint32_t i = 0; i < 40; i++) {
+        hl_err err = {0};
+        make_job(&many[i], i, 400, 0, 100);
+        const hl_status status = hl_sched_submit(x.s, &many[i].r, &many[i].id, &err);
+        if (status == HL_OK) continue;
+        assert_int_equal(status, HL_E_BUSY);
+        assert_non_null(strstr(err.text, "the limit is 5"));
+        n_busy++;
+        atomic_store(&many[i].n_done, 1);
+    }
+    assert_true(n_busy >= 40 - 8);
+    for (uint32_t i = 0; i < 40; i++) wait_for(&many[i]);
+    close_all(&x);
+}
+
+static void cancelled_and_late_requests_end_in_every_phase(void **state) {
+    (void)state;
+    setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .n_running_cap = 2});
+    for (int round = 0; round < 30; round++) {
+        for (uint32_t i = 0; i < 8; i++) {
+            make_job(&jobs[i], i, 800, 0, 100);
+            if (i == 3) jobs[i].r.timeout_ms = 1 + round % 7;
+            submit(&x, &jobs[i]);
+        }
+        (void)usleep((unsigned)(round * 700));
+        for (uint32_t i = 0; i < 8; i++) hl_sched_cancel(x.s, jobs[i].id);
+        for (uint32_t i = 0; i < 8; i++) wait_for(&jobs[i]);
+        for (uint32_t i = 0; i < 8; i++) {
+            assert_int_equal(jobs[i].status, HL_OK);
+            assert_int_equal(atomic_load(&jobs[i].n_done), 1);
+            if (jobs[i].usage.end == HL_END_TIMEOUT) assert_int_equal(i, 3);
+        }
+    }
+    hl_sched_cancel(x.s, 123456789);
+    check_no_block_is_lost(&x);
+    /* and the scheduler goes on */
+    job j;
+    make_job(&j, 77, 300, 0, 20);
+    run_alone(LLAMA, &j, &alone[0]);
+    assert_int_equal(hl_sched_run(x.s, &j.r, NULL, NULL), HL_OK);
+    check_same(&j, &alone[0], "after cancellations");
+    close_all(&x);
+}
+
+static void freeing_a_busy_scheduler_ends_all_requests(void **state) {
+    (void)state;
+    for (int round = 0; round < 10; round++) {
+        setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .n_running_cap = 4});
+        for (uint32_t i = 0; i < N_JOBS; i++) {
+            make_job(&jobs[i], i, 600, 0, 300);
+            submit(&x, &jobs[i]);
+        }
+        (void)usleep((unsigned)round * 1500);
+        close_all(&x);
+        for (uint32_t i = 0; i < N_JOBS; i++) assert_int_equal(atomic_load(&jobs[i].n_done), 1);
+    }
+}
+
+static void a_callback_may_end_its_answer(void **state) {
+    (void)state;
+    setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024});
+    job   j;
+    make_job(&j, 5, 50, 0, 100);
+    j.stop_after = 7;
+    hl_usage usage;
+    assert_int_equal(hl_sched_run(x.s, &j.r, &usage, NULL), HL_OK);
+    assert_int_equal(usage.end, HL_END_STOP);
+    assert_int_equal(usage.answer_tokens, 7);
+    make_job(&j, 5, 50, 0, 0); /* only the prompt */
+    assert_int_equal(hl_sched_run(x.s, &j.r, &usage, NULL), HL_OK);
+    assert_int_equal(usage.end, HL_END_LENGTH);
+    assert_int_equal(usage.answer_tokens, 0);
+    make_job(&j, 5, 50, 0, -1);
+    j.r.n_ctx = 80; /* the context is full */
+    assert_int_equal(hl_sched_run(x.s, &j.r, &usage, NULL), HL_OK);
+    assert_int_equal(usage.end, HL_END_LENGTH);
+    assert_int_equal(usage.answer_tokens, 30);
+    close_all(&x);
+}
+
+typedef struct order {
+    uint64_t owners[64];
+    int32_t  n;
+} order;
+
+static void note_owner(void *user, uint64_t id, hl_status status, const hl_usage *usage, const hl_err *err) {
+    order *o = user;
+    (void)status, (void)usage, (void)err;
+    o->owners[o->n++] = id;
+}
+
+static void owners_get_equal_shares_and_priority_goes_first(void **state) {
+    (void)state;
+    setup  x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .n_running_cap = 1});
+    order  o = {.n = 0};
+    job    j;
+    hl_err err = {0};
+    uint64_t first_of_2 = 0, urgent = 0, id = 0;
+    make_job(&j, 1, 300, 0, 10);
+    j.r.on_token = NULL;
+    j.r.on_done = note_owner;
+    j.r.user = &o;
+    for (int i = 0; i < 20; i++) {
+        j.r.owner = 1; /* twenty of the first owner, then two of the second */
+        assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_OK);
+    }
+    j.r.owner = 2;
+    assert_int_equal(hl_sched_submit(x.s, &j.r, &first_of_2, &err), HL_OK);
+    assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_OK);
+    j.r.owner = 1;
+    j.r.priority = 5;
+    assert_int_equal(hl_sched_submit(x.s, &j.r, &urgent, &err), HL_OK);
+    hl_sched_stats t;
+    do {
+        (void)usleep(1000);
+        hl_sched_get_stats(x.s, &t);
+    } while (t.n_done < 23);
+    int at_first = -1, at_urgent = -1;
+    for (int i = 0; i < 23; i++) {
+        if (o.owners[i] == first_of_2) at_first = i;
+        if (o.owners[i] == urgent) at_urgent = i;
+    }
+    assert_true(at_urgent < 12); /* those that had ended before it came excepted */
+    assert_true(at_first < 14);  /* not behind all twenty */
+    close_all(&x);
+}
+
+static void a_pinned_text_stays_in_the_cache(void **state) {
+    (void)state;
+    setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .n_running_cap = 2});
+    job   j;
+    hl_err err = {0};
+    make_job(&j, 1, 200, 200, 1);
+    assert_int_equal(hl_sched_pin(x.s, j.prompt, 200, &err), HL_E_NOT_FOUND);
+    assert_int_equal(hl_sched_run(x.s, &j.r, NULL, NULL), HL_OK);
+    assert_int_equal(hl_sched_pin(x.s, j.prompt, 200, &err), HL_OK);
+    assert_int_equal(hl_sched_pin(x.s, j.prompt, 3, &err), HL_E_ARG);
+    for (uint32_t i = 0; i < 60; i++) {
+        make_job(&j, i + 10, 450, 0, 1);
+        assert_int_equal(hl_sched_run(x.s, &j.r, NULL, NULL), HL_OK);
+    }
+    make_job(&j, 99, 210, 200, 1);
+    assert_int_equal(hl_sched_run(x.s, &j.r, NULL, NULL), HL_OK);
+    assert_true(j.usage.cached_tokens >= 192);
+    assert_int_equal(hl_sched_unpin(x.s, j.prompt, 200, &err), HL_OK);
+    close_all(&x);
+}
+
+/* ---- many threads ---- */
+
+typedef struct client {
+    setup   *x;
+    uint32_t seed;
+} client;
+
+static void *run_client(void *arg) {
+    const client *c = arg;
+    uint32_t      random = c->seed;
+    for (int i = 0; i < 12; i++) {
+        static _Thread_local job j;
+        random = random * 1664525 + 1013904223;
+        make_job(&j, random >> 10, 1 + (int32_t)(random >> 8) % 300, (int32_t)(random >> 4) % 200, 1 + (int32_t)(random >> 9) % 20);
+        j.r.owner = c->seed % 5;
+        if (random % 5 == 0) j.r.timeout_ms = 3;
+        if (random % 3 == 0) {
+            if (hl_sched_submit(c->x->s, &j.r, &j.id, NULL) != HL_OK) continue;
+            (void)usleep(random % 5000);
+            hl_sched_cancel(c->x->s, j.id);
+            wait_for(&j);
+        } else {
+            hl_usage        usage;
+            const hl_status status = hl_sched_run(c->x->s, &j.r, &usage, NULL);
+            assert_true(status == HL_OK || status == HL_E_BUSY);
+        }
+    }
+    return NULL;
+}
+
+static void sixty_four_threads_lose_no_block(void **state) {
+    (void)state;
+    enum { N_THREADS = 64 };
+    setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .n_running_cap = 8, .n_waiting_cap = 40, .kv_budget_bytes = 1 << 20});
+    static pthread_t threads[N_THREADS];
+    static client    clients[N_THREADS];
+    for (uint32_t i = 0; i < N_THREADS; i++) {
+        clients[i] = (client){&x, i * 7919 + 1};
+        assert_int_equal(pthread_create(&threads[i], NULL, run_client, &clients[i]), 0);
+    }
+    for (uint32_t i = 0; i < N_THREADS; i++) (void)pthread_join(threads[i], NULL);
+    check_no_block_is_lost(&x);
+    close_all(&x);
+}
+
+static void thousands_queued_and_all_cancelled_at_once(void **state) {
+    (void)state;
+    enum { N = 4000 };
+    static job one;
+    setup      x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .n_waiting_cap = N});
+    static uint64_t ids[N];
+    make_job(&one, 3, 40, 0, 200);
+    one.r.on_token = NULL;
+    one.r.on_done = NULL;
+    for (int i = 0; i < N; i++) {
+        one.r.owner = (uint64_t)i;
+        assert_int_equal(hl_sched_submit(x.s, &one.r, &ids[i], NULL), HL_OK);
+    }
+    for (int i = 0; i < N; i++) hl_sched_cancel(x.s, ids[i]);
+    check_no_block_is_lost(&x);
+    hl_sched_stats t;
+    hl_sched_get_stats(x.s, &t);
+    assert_int_equal(t.n_done + t.n_cancelled, N);
+    close_all(&x);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_do_not_depend_on_what_else_runs),
+        cmocka_unit_test(a_prompt_seen_before_is_not_computed_again),
+        cmocka_unit_test(a_cache_that_is_too_small_for_all_serves_all),
+        cmocka_unit_test(what_cannot_fit_is_refused_with_numbers),
+        cmocka_unit_test(the_queue_has_an_end),
+        cmocka_unit_test(cancelled_and_late_requests_end_in_every_phase),
+        cmocka_unit_test(freeing_a_busy_scheduler_ends_all_requests),
+        cmocka_unit_test(a_callback_may_end_its_answer),
+        cmocka_unit_test(owners_get_equal_shares_and_priority_goes_first),
+        cmocka_unit_test(a_pinned_text_stays_in_the_cache),
+        cmocka_unit_test(sixty_four_threads_lose_no_block),
+        cmocka_unit_test(thousands_queued_and_all_cancelled_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
