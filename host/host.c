@@ -176,9 +176,13 @@ hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *op
     status = hl_model_open(engine, source->paths, source->n_paths, &model_params, &l->model, err);
     if (status == HL_OK && options) {
         hl_runner_params params = {0};
-        hl_host_session_params(h, options, &params.session);
+        hl_session_params session;
+        hl_host_session_params(h, options, &session);
+        params.sched.n_ctx = session.n_ctx;
+        params.sched.n_batch = session.n_batch;
+        params.sched.kv_type = session.kv_type;
         status = hl_runner_new(l->model, &params, &l->runner, err);
-        if (status == HL_OK) l->n_ctx = hl_session_n_ctx(hl_runner_session(l->runner));
+        if (status == HL_OK) l->n_ctx = hl_sched_n_ctx(hl_runner_sched(l->runner));
     }
     if (status != HL_OK) {
         hl_loaded_free(l);

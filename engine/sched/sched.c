@@ -167,11 +167,16 @@ static bool wait_for_work(hl_sched *s) {
     return go_on;
 }
 
-static void end_all(hl_sched *s) {
-    hl_sched_take_inbox(s);
+static void mark_all_cancelled(hl_sched *s) {
     (void)pthread_mutex_lock(&s->lock);
     for (hl_stream *st = s->live; st; st = st->next_live) atomic_store(&st->cancel, true);
+    atomic_store(&s->cancel_all, false);
     (void)pthread_mutex_unlock(&s->lock);
+}
+
+static void end_all(hl_sched *s) {
+    hl_sched_take_inbox(s);
+    mark_all_cancelled(s);
     hl_sched_end_stale(s);
 }
 
@@ -183,6 +188,7 @@ static void *run_thread(void *arg) {
         const bool go_on = wait_for_work(s);
         (void)pthread_mutex_lock(&s->kv_lock);
         if (!go_on) break;
+        if (atomic_load(&s->cancel_all)) mark_all_cancelled(s);
         hl_sched_take_inbox(s);
         hl_sched_end_stale(s);
         hl_sched_admit(s);
@@ -211,6 +217,7 @@ static hl_status submit(hl_sched *s, const hl_sched_request *r, hl_waiter *w, ui
     const bool     quit = s->quit;
     if (!quit && n_queued < (uint32_t)s->p.n_waiting_cap) {
         *ret_id = st->id = s->next_id++;
+        if (!s->live) atomic_store(&s->cancel_all, false); /* it was meant for others */
         st->next_live = s->live;
         s->live = st;
         *s->inbox_end = st;
@@ -258,6 +265,11 @@ void hl_sched_cancel(hl_sched *s, uint64_t id) {
         break;
     }
     (void)pthread_mutex_unlock(&s->lock);
+}
+
+void hl_sched_cancel_all(hl_sched *s) {
+    atomic_store(&s->cancel_all, true);
+    atomic_store(&s->stop_pass, true);
 }
 
 int32_t hl_sched_n_ctx(const hl_sched *s) { return s->p.n_ctx; }

@@ -104,7 +104,8 @@ struct hl_sched {
     uint64_t        solo_id;  /* the only request of the pass that runs; 0: none or several */
     bool            quit;
     hl_sched_stats  stats;
-    atomic_bool     stop_pass;
+    atomic_bool     stop_pass;  /* these two may be set by a signal handler */
+    atomic_bool     cancel_all;
 };
 
 /* ---- stream.c: one request ---- */

@@ -14,7 +14,7 @@
 #include "core/base/clock.h"
 #include "engine/sched/sched_priv.h"
 
-enum { ALONE_MS = 1000, MIN_MIXED_ROWS = 8, MIN_ALONE_ROWS = 64 };
+enum { ALONE_MS = 2000, MIN_MIXED_ROWS = 8, MIN_ALONE_ROWS = 128 };
 static const double AIM = 0.65; /* of max_gap_ms: the next step may take longer than the last */
 
 typedef struct step {

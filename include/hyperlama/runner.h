@@ -2,9 +2,9 @@
  *
  * runner.h - text and messages in, token events out: what the server and the program talk to.
  *
- * A runner owns one model's conversation state. It turns messages into the prompt with the model's own
- * template, reuses what the last prompt has in common with this one, samples, watches stop strings and
- * reports true counts. The native runner is made from an hl_model; remote ones will share this interface.
+ * A runner stands on a scheduler (sched.h): any number of requests at once. It turns messages into the prompt with the
+ * model's own template, watches stop strings and reports true counts; what prompts have in common with earlier ones is
+ * not computed again. The native runner is made from an hl_model; remote ones will share this interface.
  */
 #ifndef HL_RUNNER_H
 #define HL_RUNNER_H
@@ -34,6 +34,11 @@ typedef struct hl_request {
     int32_t            max_tokens;    /* -1: until the context is full */
     int32_t            n_top;         /* logprobs of the most likely tokens, 0..20, in each event */
     bool               want_logprobs;
+    int32_t            n_ctx;         /* most tokens, prompt and answer; 0: the runner's */
+    hl_speculate       speculate;
+    uint64_t           owner;         /* these three as in hl_sched_request */
+    int32_t            priority;
+    int64_t            timeout_ms;
     int64_t            now_ms;        /* wall time for templates; 0: the clock */
 } hl_request;
 
@@ -53,10 +58,10 @@ typedef struct hl_token_event {
 typedef bool hl_token_fn(void *user, const hl_token_event *ev);
 
 typedef struct hl_runner_params {
-    hl_session_params session;
+    hl_sched_params sched;
 } hl_runner_params;
 
-/* fails as hl_session_new(). The model must outlive the runner. */
+/* fails as hl_sched_new(). The model must outlive the runner. */
 HL_API HL_MUST_CHECK hl_status hl_runner_new(hl_model *m, const hl_runner_params *p, hl_runner **ret_runner, hl_err *err);
 HL_API void                    hl_runner_free(hl_runner *r);
 
@@ -66,11 +71,12 @@ HL_API void                    hl_runner_free(hl_runner *r);
  * fails  HL_E_FULL    the prompt does not fit the context: the numbers are in the message, nothing was cut
  *        HL_E_FORMAT  the template failed, or the messages are malformed
  *        HL_E_CANCEL  never: a cancelled answer is HL_OK with end == HL_END_CANCEL
- * thread one call at a time per runner; hl_runner_stop() from anywhere */
+ * thread any number of calls at once; on_token is called on the scheduler's thread, not the caller's: what blocks
+ *        there holds up all answers */
 HL_API HL_MUST_CHECK hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token, void *user,
                                                   hl_usage *ret_usage, hl_err *err);
-HL_API void        hl_runner_stop(hl_runner *r); /* from any thread or a signal handler */
-HL_API hl_session *hl_runner_session(hl_runner *r);
+HL_API void      hl_runner_stop(hl_runner *r);  /* end all answers in the making; any thread or a signal handler */
+HL_API hl_sched *hl_runner_sched(hl_runner *r);
 
 /* The exact prompt text of a request, appended to *ret_text (hl_text_free()). For `template` and tests.
  * model NULL: req->template_text is used without special tokens of a vocabulary. */

@@ -118,6 +118,8 @@ HL_API void hl_sched_request_init(hl_sched_request *r);
 HL_API HL_MUST_CHECK hl_status hl_sched_submit(hl_sched *s, const hl_sched_request *r, uint64_t *ret_id, hl_err *err);
 /* End a request at the next step; unknown and finished ids are ignored. Any thread. */
 HL_API void hl_sched_cancel(hl_sched *s, uint64_t id);
+/* End all requests that were submitted so far. Any thread, or a signal handler. */
+HL_API void hl_sched_cancel_all(hl_sched *s);
 /* Submit and wait until it is done. on_done is called too. fails as submit, and with the request's own status */
 HL_API HL_MUST_CHECK hl_status hl_sched_run(hl_sched *s, const hl_sched_request *r, hl_usage *ret_usage, hl_err *err);
 
