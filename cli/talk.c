@@ -256,7 +256,7 @@ static void print_duration(const char *name, int64_t ns) {
     fprintf(stderr, "%-22s%s\n", name, text);
 }
 
-/* As Ollama prints it, and the two lines it has not. */
+/* As Ollama prints it, and lines that it has not. */
 static void print_usage(const hl_talk *t, const hl_usage *u) {
     const int32_t n_read = u->prompt_tokens - u->cached_tokens;
     (void)fflush(t->app->out);
@@ -270,12 +270,14 @@ static void print_usage(const hl_talk *t, const hl_usage *u) {
     print_duration("prompt eval duration:", u->prompt_ns);
     print_rate("prompt eval rate:", n_read, u->prompt_ns);
     fprintf(stderr, "%-22s%d token(s)\n", "eval count:", (int)u->answer_tokens);
+    if (u->drafted_tokens > 0)
+        fprintf(stderr, "%-22s%d of %d token(s)\n", "guessed right:", (int)u->accepted_tokens, (int)u->drafted_tokens);
     print_duration("eval duration:", u->answer_ns);
     print_rate("eval rate:", u->answer_tokens, u->answer_ns);
 }
 
 static const char *end_name(hl_end end) {
-    return end == HL_END_LENGTH ? "length" : end == HL_END_CANCEL ? "cancel" : "stop";
+    return end == HL_END_LENGTH ? "length" : end == HL_END_CANCEL ? "cancel" : end == HL_END_TIMEOUT ? "timeout" : "stop";
 }
 
 static hl_status print_json(const hl_talk *t, const sink *s, const hl_usage *u, hl_err *err) {
@@ -289,6 +291,8 @@ static hl_status print_json(const hl_talk *t, const sink *s, const hl_usage *u, 
     hl_json_add_int(&j, "prompt_tokens", u->prompt_tokens);
     hl_json_add_int(&j, "cached_tokens", u->cached_tokens);
     hl_json_add_int(&j, "answer_tokens", u->answer_tokens);
+    hl_json_add_int(&j, "drafted_tokens", u->drafted_tokens);
+    hl_json_add_int(&j, "accepted_tokens", u->accepted_tokens);
     hl_json_add_int(&j, "seed", u->seed);
     hl_json_add_real(&j, "load_ms", (double)t->loaded->load_ns / 1e6);
     hl_json_add_real(&j, "prompt_ms", (double)u->prompt_ns / 1e6);

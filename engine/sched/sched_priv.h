@@ -14,6 +14,8 @@
 
 #include "engine/forward/forward.h"
 #include "engine/kv/prefix_tree.h"
+#include "engine/speculate/ngram.h"
+#include "engine/speculate/pace.h"
 #include "hyperlama/sched.h"
 
 enum {
@@ -61,7 +63,11 @@ typedef struct hl_stream {
     hl_owner         *owner;     /* NULL until it waits, or without memory: then nobody counts */
     int64_t           arrived_ns, began_ns, prompt_done_ns, last_token_ns, deadline_ns; /* 0: not yet, none */
     hl_usage          usage;
+    hl_ngram          ngram;
+    hl_luck           luck;
     /* of the step in hand */
+    int32_t    shadow; /* a guess that is compared, not verified; -1: none */
+    uint32_t   grade;  /* of the guesses */
     int32_t    drafts[HL_MAX_DRAFT];
     uint32_t   n_drafts;
     uint32_t   n_rows;   /* 0: not in the batch */
@@ -91,6 +97,7 @@ struct hl_sched {
     hl_owner       *owners;
     double          rows_mixed, rows_alone; /* prompt rows per step, beside generating sequences and without */
     uint64_t        gaps[HL_GAP_BUCKETS];
+    hl_pace         pace;
     pthread_t       thread;
     bool            has_thread;
 
@@ -130,6 +137,11 @@ void hl_sched_preempt(hl_sched *s, hl_stream *st);
 void hl_sched_remove(hl_sched *s, hl_stream *st); /* from the running ones; its blocks go to the tree or back */
 void hl_sched_remember(hl_sched *s, hl_stream *st); /* make its whole blocks known to the tree */
 static inline double hl_stream_service(const hl_stream *st) { return st->owner ? st->owner->service : 0; }
+
+/* ---- sched_draft.c: guesses ---- */
+
+void hl_sched_draft(hl_sched *s); /* sets n_drafts of what runs */
+void hl_sched_learn(hl_stream *st, uint32_t n_right); /* how the step's guesses turned out */
 
 /* ---- sched_step.c ---- */
 

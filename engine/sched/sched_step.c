@@ -189,6 +189,7 @@ static void advance(hl_sched *s, hl_stream *st, int64_t now) {
     st->seq.n_pos += (int32_t)(st->n_rows - n_guessed + n_right);
     if (n_guessed > 0) hl_seq_truncate(&st->seq, st->seq.n_pos);
     st->usage.accepted_tokens += (int32_t)n_right;
+    hl_sched_learn(st, n_right);
     st->n_drafts = 0;
     if (st->n_out == 0) {
         hl_sched_remember(s, st);
@@ -287,6 +288,7 @@ static void forget_pass(hl_sched *s) {
 void hl_sched_step(hl_sched *s) {
     step    p = {.began_ns = hl_clock_ns()};
     hl_err  err = {0};
+    hl_sched_draft(s);
     compose(s, &p);
     if (p.b.n_rows == 0) return;
     announce_pass(s);
@@ -307,6 +309,7 @@ void hl_sched_step(hl_sched *s) {
         p.sample_ns = hl_clock_ns() - t1;
         advance_all(s);
         follow_clock(s, &p, t1 - p.began_ns);
+        if (p.n_prompt_rows == 0) hl_pace_note(&s->pace, p.b.n_rows, p.forward_ns);
     }
     note_step(s, &p, hl_clock_ns() - p.began_ns);
 }

@@ -60,6 +60,7 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
     }
     memcpy(st->ids, r->tokens, r->n_tokens * sizeof *st->ids);
     for (uint32_t i = 0; i < st->n_prompt; i++) hl_sampler_accept(st->sampler, st->ids[i]);
+    hl_luck_init(&st->luck);
     st->arrived_ns = hl_clock_ns();
     st->deadline_ns = r->timeout_ms ? st->arrived_ns + r->timeout_ms * 1000000 : 0;
     st->usage.prompt_tokens = (int32_t)st->n_prompt;
@@ -72,6 +73,7 @@ void hl_stream_free(hl_stream *st) {
     if (!st) return;
     hl_seq_done(&st->seq);
     hl_sampler_free(st->sampler);
+    hl_ngram_done(&st->ngram);
     hl_free(st->top);
     hl_free(st->ids);
     hl_free(st);

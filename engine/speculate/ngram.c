@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ngram.c - a hash table of chains, newest first.
+ */
+#include "engine/speculate/ngram.h"
+
+#include <string.h>
+
+#include "core/base/mem.h"
+
+enum { FIRST_CAP = 1024, MAX_PLACES = 64 /* looked at: repetitive texts have thousands */ };
+
+void hl_ngram_done(hl_ngram *g) {
+    hl_free(g->heads);
+    hl_free(g->before);
+    *g = (hl_ngram){0};
+}
+
+/* Of the NGRAM tokens that end at ids[i]. */
+static uint32_t hash_at(const hl_ngram *g, const int32_t *ids, uint32_t i) {
+    uint64_t h = 0;
+    for (uint32_t k = 0; k < HL_NGRAM; k++) h = (h ^ (uint32_t)ids[i - k]) * 0x9E3779B97F4A7C15u;
+    return (uint32_t)(h >> 32) & (g->n_heads - 1);
+}
+
+static void link_place(hl_ngram *g, const int32_t *ids, uint32_t i) {
+    const uint32_t h = hash_at(g, ids, i);
+    g->before[i] = g->heads[h];
+    g->heads[h] = i + 1;
+}
+
+/* Twice the room; everything is linked anew. */
+static bool grow(hl_ngram *g, const int32_t *ids, uint32_t need) {
+    uint32_t cap = g->cap ? g->cap : FIRST_CAP;
+    while (cap < need) cap *= 2;
+    uint32_t *heads = hl_new(cap, sizeof *heads);
+    uint32_t *before = hl_new(cap, sizeof *before);
+    if (!heads || !before) {
+        hl_free(heads);
+        hl_free(before);
+        return false;
+    }
+    hl_free(g->heads);
+    hl_free(g->before);
+    g->heads = heads;
+    g->before = before;
+    g->cap = g->n_heads = cap;
+    for (uint32_t i = HL_NGRAM - 1; i < g->n; i++) link_place(g, ids, i);
+    return true;
+}
+
+void hl_ngram_add(hl_ngram *g, const int32_t *ids, uint32_t n) {
+    if (n > g->cap && !grow(g, ids, n)) return;
+    for (uint32_t i = g->n < HL_NGRAM - 1 ? HL_NGRAM - 1 : g->n; i < n; i++) link_place(g, ids, i);
+    if (n > g->n) g->n = n;
+}
+
+/* How many tokens before ids[a] and ids[b] agree, these two included. */
+static uint32_t common_past(const int32_t *ids, uint32_t a, uint32_t b) {
+    const uint32_t most = a + 1 < HL_NGRAM_MAX_MATCH ? a + 1 : HL_NGRAM_MAX_MATCH;
+    uint32_t       n = 0;
+    while (n < most && ids[a - n] == ids[b - n]) n++;
+    return n;
+}
+
+/* Keep the best place of each next token, the best first. */
+static uint32_t insert(const int32_t *ids, hl_ngram_place p, uint32_t n, uint32_t n_cap, hl_ngram_place *places) {
+    uint32_t at = n;
+    for (uint32_t i = 0; i < n; i++) {
+        if (ids[places[i].at] != ids[p.at]) continue;
+        if (places[i].match >= p.match) return n;
+        at = i; /* the same guess with a shorter match: this one takes its place */
+        break;
+    }
+    if (at == n && n == n_cap) {
+        if (places[n - 1].match >= p.match) return n;
+        at = n - 1;
+    }
+    if (at == n) n++;
+    while (at > 0 && places[at - 1].match < p.match) {
+        places[at] = places[at - 1];
+        at--;
+    }
+    places[at] = p;
+    return n;
+}
+
+uint32_t hl_ngram_find(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32_t n_cap, hl_ngram_place *ret_places) {
+    uint32_t n_found = 0;
+    if (n < HL_NGRAM + 1 || g->n < n) return 0;
+    const uint32_t last = n - 1;
+    uint32_t       place = g->before[last];
+    for (int i = 0; place != 0 && i < MAX_PLACES; i++, place = g->before[place - 1]) {
+        const uint32_t match = common_past(ids, place - 1, last);
+        if (match < HL_NGRAM) continue; /* only the hash agrees */
+        n_found = insert(ids, (hl_ngram_place){place, match}, n_found, n_cap, ret_places);
+        if (match == HL_NGRAM_MAX_MATCH && n_cap == 1) break;
+    }
+    return n_found;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pace.h - how many guesses are worth their rows: what passes cost, and how often guesses were right.
+ *
+ * A pass over r rows takes cost(r), learnt from the passes there were; a guess that is the k-th in a row is right
+ * with probability a^k, with a learnt for each sequence and quality of guess. Guesses are added as long as each makes
+ * more tokens per second. Guesses that are not verified are compared with what comes anyway, so learning costs
+ * nothing, and a text that does not repeat itself is not slowed down.
+ *
+ * The pace looks at the clock, so it differs from run to run; tokens do not.
+ */
+#ifndef HL_ENGINE_SPECULATE_PACE_H
+#define HL_ENGINE_SPECULATE_PACE_H
+
+#include "hyperlama/base.h"
+
+enum { HL_PACE_ROWS = 64, HL_PACE_GRADES = 4 };
+
+/* Of the scheduler: what a pass over r generating rows takes, without prompts. Zeros are a valid start. */
+typedef struct hl_pace {
+    float cost_ns[HL_PACE_ROWS + 1]; /* [rows]; 0: not seen yet */
+} hl_pace;
+
+void  hl_pace_note(hl_pace *p, uint32_t n_rows, int64_t ns);
+float hl_pace_cost(const hl_pace *p, uint32_t n_rows); /* relative when nothing was seen */
+
+/* Of a sequence: how often guesses of each grade were right. */
+typedef struct hl_luck {
+    float right[HL_PACE_GRADES];
+} hl_luck;
+
+void     hl_luck_init(hl_luck *l);
+uint32_t hl_luck_grade(uint32_t match); /* of an n-gram's match length */
+/* n_right guesses in a row were right; was_wrong: one behind them was not. */
+void     hl_luck_note(hl_luck *l, uint32_t grade, uint32_t n_right, bool was_wrong);
+
+/* One sequence that could get guesses. */
+typedef struct hl_pace_bid {
+    float    right;   /* probability that a guess is right, given those before it */
+    uint32_t n_cap;   /* guesses that it has */
+    uint32_t n_taken; /* out */
+} hl_pace_bid;
+
+/* Give rows to the bids, the likeliest guesses first, while tokens per second grow.
+ *
+ * in     n_rows   rows of the pass without guesses, of which each makes a token
+ *        extra_ns what one guess costs besides its row (a draft model's pass); 0 for n-grams
+ *        n_most   guesses of all together */
+void hl_pace_share(const hl_pace *p, uint32_t n_rows, float extra_ns, uint32_t n_most, hl_pace_bid *bids, uint32_t n_bids);
+
+#endif
