@@ -79,6 +79,8 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
     if (status == HL_OK) status = hl_kv_pool_new(&shape, n_blocks, &s->pool, err);
     if (status == HL_OK) status = hl_prefix_tree_new(s->pool, &s->tree, err);
     if (status == HL_OK) status = hl_forward_new(s->model, s->n_rows_cap, s->p.n_ctx, &s->forward, err);
+    if (status == HL_OK && s->p.draft)
+        status = hl_draft_model_new(s->p.draft, s->model, (uint32_t)s->p.n_running_cap, s->p.n_ctx, &s->draft, err);
     if (status != HL_OK) return status;
     s->stats.kv_budget_bytes = (uint64_t)n_blocks * hl_kv_block_bytes(&shape);
     s->logits_bytes = (size_t)s->n_out_cap * hp->n_vocab * sizeof *s->logits;
@@ -141,6 +143,7 @@ void hl_sched_free(hl_sched *s) {
         (void)pthread_join(s->thread, NULL);
     }
     hl_prefix_tree_free(s->tree);
+    hl_draft_model_free(s->draft);
     hl_forward_free(s->forward);
     hl_kv_pool_free(s->pool);
     if (s->logits) (void)munmap(s->logits, s->logits_bytes);

@@ -14,6 +14,7 @@
 
 #include "engine/forward/forward.h"
 #include "engine/kv/prefix_tree.h"
+#include "engine/speculate/draft_model.h"
 #include "engine/speculate/ngram.h"
 #include "engine/speculate/pace.h"
 #include "hyperlama/sched.h"
@@ -65,9 +66,12 @@ typedef struct hl_stream {
     hl_usage          usage;
     hl_ngram          ngram;
     hl_luck           luck;
+    hl_seq            draft_seq; /* the draft model's view; no blocks until it is asked */
+    uint32_t          n_unasked; /* steps in which asking it did not pay */
     /* of the step in hand */
     int32_t    shadow; /* a guess that is compared, not verified; -1: none */
     uint32_t   grade;  /* of the guesses */
+    bool       asks_model; /* they come from the draft model */
     int32_t    drafts[HL_MAX_DRAFT];
     uint32_t   n_drafts;
     uint32_t   n_rows;   /* 0: not in the batch */
@@ -98,6 +102,8 @@ struct hl_sched {
     double          rows_mixed, rows_alone; /* prompt rows per step, beside generating sequences and without */
     uint64_t        gaps[HL_GAP_BUCKETS];
     hl_pace         pace;
+    hl_draft_model *draft;    /* NULL: none */
+    float           draft_ns; /* what a guess of it takes */
     pthread_t       thread;
     bool            has_thread;
 

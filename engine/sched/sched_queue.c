@@ -97,6 +97,7 @@ static void give_up_blocks(hl_sched *s, hl_stream *st) {
     if (rest > 0 && rest < HL_KV_PAGE_TOKENS)
         (void)hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_known * HL_KV_PAGE_TOKENS, rest, &st->seq, st->n_known);
     hl_seq_truncate(&st->seq, 0);
+    if (st->draft_seq.blocks) hl_seq_truncate(&st->draft_seq, 0);
     st->node = hl_prefix_tree_root(s->tree);
     st->n_known = 0;
 }

@@ -72,6 +72,7 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
 void hl_stream_free(hl_stream *st) {
     if (!st) return;
     hl_seq_done(&st->seq);
+    hl_seq_done(&st->draft_seq);
     hl_sampler_free(st->sampler);
     hl_ngram_done(&st->ngram);
     hl_free(st->top);

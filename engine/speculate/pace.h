@@ -14,7 +14,7 @@
 
 #include "hyperlama/base.h"
 
-enum { HL_PACE_ROWS = 64, HL_PACE_GRADES = 4 };
+enum { HL_PACE_ROWS = 64, HL_GRADE_MODEL = 4 /* guesses of a draft model */, HL_PACE_GRADES = 5 };
 
 /* Of the scheduler: what a pass over r generating rows takes, without prompts. Zeros are a valid start. */
 typedef struct hl_pace {

@@ -44,7 +44,11 @@ typedef struct hl_usage {
     int64_t total_ns;
 } hl_usage;
 
-typedef enum hl_speculate { HL_SPECULATE_AUTO, HL_SPECULATE_OFF } hl_speculate;
+typedef enum hl_speculate {
+    HL_SPECULATE_AUTO,  /* guess where it pays */
+    HL_SPECULATE_OFF,
+    HL_SPECULATE_ALWAYS /* guess as much as there is room for: for tests and measurements */
+} hl_speculate;
 
 typedef struct hl_sched_params {
     int32_t          n_running_cap;   /* requests computed together; 0: 16, at most 256 */

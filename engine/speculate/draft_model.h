@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * draft_model.h - guesses of a small model with the same vocabulary, for all sequences at once.
+ *
+ * The small model keeps keys and values of its own. It reads what it has not seen of each sequence, then says its
+ * likeliest next token, and the next behind that; where it is unsure it says no more.
+ *
+ * thread  the scheduler's
+ */
+#ifndef HL_ENGINE_SPECULATE_DRAFT_MODEL_H
+#define HL_ENGINE_SPECULATE_DRAFT_MODEL_H
+
+#include "engine/forward/forward.h"
+
+typedef struct hl_draft_model hl_draft_model;
+
+/* in     draft   must outlive the result; of the same engine as `target`
+ *        n_seqs  sequences that guess at the same time, each of up to n_ctx tokens
+ * fails  HL_E_ARG    another vocabulary: the first token that differs is named
+ *        HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n_seqs, int32_t n_ctx,
+                                           hl_draft_model **ret_draft, hl_err *err);
+void                    hl_draft_model_free(hl_draft_model *d); /* after its sequences; NULL is allowed */
+
+/* The small model's view of one sequence: zeros before init, and valid to done. */
+HL_MUST_CHECK hl_status hl_draft_model_open_seq(hl_draft_model *d, hl_seq *seq, hl_err *err);
+
+typedef struct hl_draft_job {
+    hl_seq        *seq;      /* .n_pos positions of ids are known to the small model */
+    const int32_t *ids;      /* [n_ids] */
+    uint32_t       n_ids;
+    uint32_t       n_wanted; /* guesses */
+    float          least_certain; /* no guess that the small model gives less probability */
+    int32_t       *guesses;  /* out [n_wanted] */
+    uint32_t       n_guesses; /* out */
+} hl_draft_job;
+
+/* Guess for all jobs. At most a pass full of unread tokens is read in one call: a job with more to read gets no
+ * guesses yet. fails as hl_forward_eval(); then nobody got guesses */
+HL_MUST_CHECK hl_status hl_draft_model_guess(hl_draft_model *d, hl_draft_job *jobs, uint32_t n_jobs,
+                                             const atomic_bool *stop, hl_err *err);
+
+#endif
