@@ -1,6 +1,7 @@
 # tasks.mk - what people and CI call: tests, checks, install, run.
 PROMPT   ?= Give me three tips for learning to play the guitar.
 MODEL    ?= smollm2:135m-instruct-q4_1
+FAST_TIMEOUT_S ?= 60
 JOBS     ?= $(shell nproc 2>/dev/null || echo 2)
 # Build with all cores, unless the caller said -j already.
 PARALLEL  = $(if $(findstring -j,$(MAKEFLAGS))$(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
@@ -61,7 +62,7 @@ test-now: all lib tests
 
 # What is quick and needs no network: no end-to-end tests, no real models.
 test-fast: all tests
-	@HL_TEST_MODELS=/nonexistent $(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) --skip-python --timeout 60 $(CHECKS) $(TEST_BINS) $(REPLAYS)
+	@HL_TEST_MODELS=/nonexistent $(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) --skip-python --timeout $(FAST_TIMEOUT_S) $(CHECKS) $(TEST_BINS) $(REPLAYS)
 
 check: all lib
 	@for c in $(CHECKS); do case $$c in *.py) $(PYTHON) $$c ;; *) sh $$c ;; esac || exit 1; done
