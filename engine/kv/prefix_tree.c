@@ -24,6 +24,7 @@ struct hl_prefix_node {
     uint32_t        block;
     uint32_t        n_tokens;
     uint32_t        n_pins;
+    bool            is_saved;
     bool            is_needed; /* scratch of hl_prefix_tree_n_evictable() */
     int32_t         tokens[BLOCK];
 };
@@ -162,6 +163,7 @@ static void swap_blocks(hl_prefix_tree *t, hl_prefix_node *n, const int32_t *tok
     n->block = block;
     n->n_tokens = n_tokens;
     n->key[0] = n->key[1] = 0;
+    n->is_saved = false;
     memcpy(n->tokens, tokens, n_tokens * sizeof *tokens);
 }
 
@@ -219,7 +221,7 @@ void hl_prefix_node_unpin(hl_prefix_node *n) {
     n->n_pins--;
 }
 
-const hl_prefix_node *hl_prefix_node_parent(const hl_prefix_node *n) { return n->parent; }
+hl_prefix_node *hl_prefix_node_parent(const hl_prefix_node *n) { return n->parent; }
 
 const int32_t *hl_prefix_node_tokens(const hl_prefix_node *n, uint32_t *ret_n) {
     *ret_n = n->n_tokens;
@@ -228,6 +230,8 @@ const int32_t *hl_prefix_node_tokens(const hl_prefix_node *n, uint32_t *ret_n) {
 
 uint32_t  hl_prefix_node_block(const hl_prefix_node *n) { return n->block; }
 uint64_t *hl_prefix_node_key(hl_prefix_node *n) { return n->key; }
+bool      hl_prefix_node_is_saved(const hl_prefix_node *n) { return n->is_saved; }
+void      hl_prefix_node_set_saved(hl_prefix_node *n) { n->is_saved = true; }
 uint32_t  hl_prefix_tree_n_blocks(const hl_prefix_tree *t) { return t->n_blocks; }
 
 /* Children are older than their parents, so one walk from the oldest on sees all of a node's before it. */

@@ -55,11 +55,13 @@ bool hl_prefix_tree_evict(hl_prefix_tree *t);
 void hl_prefix_node_pin(hl_prefix_node *n);
 void hl_prefix_node_unpin(hl_prefix_node *n);
 
-const hl_prefix_node *hl_prefix_node_parent(const hl_prefix_node *n); /* NULL: n is the root */
+hl_prefix_node       *hl_prefix_node_parent(const hl_prefix_node *n); /* NULL: n is the root */
 const int32_t        *hl_prefix_node_tokens(const hl_prefix_node *n, uint32_t *ret_n);
 uint32_t              hl_prefix_node_block(const hl_prefix_node *n);
-/* 128 bits for whoever keeps more about a block (0, 0 when new). */
+/* Notes of whoever keeps blocks elsewhere too; cleared when the node gets another block. */
 uint64_t             *hl_prefix_node_key(hl_prefix_node *n); /* [2] */
+bool                  hl_prefix_node_is_saved(const hl_prefix_node *n);
+void                  hl_prefix_node_set_saved(hl_prefix_node *n);
 
 uint32_t hl_prefix_tree_n_blocks(const hl_prefix_tree *t);
 /* Blocks that hl_prefix_tree_evict() could give back, one after another. Walks all nodes. */

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -71,6 +72,22 @@ static hl_status plan_blocks(const hl_sched *s, const hl_kv_shape *shape, uint32
     return hl_memory_admit(&plan, s->p.n_ctx, err);
 }
 
+/* A cache that cannot be had is no reason not to answer. */
+static void open_disk(hl_sched *s) {
+    hl_err                  err = {0};
+    char                    build[160];
+    const hl_kv_disk_params p = {
+        .dir = s->p.cache_dir,
+        .quota_bytes = s->p.cache_quota_bytes,
+        .weights = s->p.cache_key,
+        .build = build,
+        .events = &s->model->engine->events,
+    };
+    (void)snprintf(build, sizeof build, "%s %s", HL_VERSION, s->model->engine->cpu_text);
+    if (hl_kv_disk_open(&p, s->pool, &s->disk, &err) != HL_OK)
+        hl_event(p.events, HL_LOG_WARN, "sched", "no-disk-cache", "why=\"%s\" action=\"nothing is saved\"", err.text);
+}
+
 static hl_status take_memory(hl_sched *s, hl_err *err) {
     const hl_hparams *hp = &s->model->hp;
     const hl_kv_shape shape = {hl_kv_type_of(s->p.kv_type), hp->n_layers, hp->n_kv_heads, hp->head_dim};
@@ -79,6 +96,7 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
     if (status == HL_OK) status = hl_kv_pool_new(&shape, n_blocks, &s->pool, err);
     if (status == HL_OK) status = hl_prefix_tree_new(s->pool, &s->tree, err);
     if (status == HL_OK) status = hl_forward_new(s->model, s->n_rows_cap, s->p.n_ctx, &s->forward, err);
+    if (status == HL_OK && s->p.cache_dir && s->p.cache_key) open_disk(s);
     if (status == HL_OK && s->p.draft)
         status = hl_draft_model_new(s->p.draft, s->model, (uint32_t)s->p.n_running_cap, s->p.n_ctx, &s->draft, err);
     if (status != HL_OK) return status;
@@ -142,6 +160,7 @@ void hl_sched_free(hl_sched *s) {
         (void)pthread_mutex_unlock(&s->lock);
         (void)pthread_join(s->thread, NULL);
     }
+    hl_kv_disk_close(s->disk);
     hl_prefix_tree_free(s->tree);
     hl_draft_model_free(s->draft);
     hl_forward_free(s->forward);
@@ -192,6 +211,7 @@ static void *run_thread(void *arg) {
         (void)pthread_mutex_lock(&s->kv_lock);
         if (!go_on) break;
         if (atomic_load(&s->cancel_all)) mark_all_cancelled(s);
+        hl_sched_take_saved(s);
         hl_sched_take_inbox(s);
         hl_sched_end_stale(s);
         hl_sched_admit(s);
@@ -309,4 +329,9 @@ void hl_sched_get_stats(hl_sched *s, hl_sched_stats *ret_stats) {
     (void)pthread_mutex_lock(&s->lock);
     *ret_stats = s->stats;
     (void)pthread_mutex_unlock(&s->lock);
+    if (!s->disk) return;
+    hl_kv_disk_stats d;
+    hl_kv_disk_get_stats(s->disk, &d);
+    ret_stats->disk_saved_blocks = d.n_saved;
+    ret_stats->disk_loaded_blocks = d.n_loaded;
 }

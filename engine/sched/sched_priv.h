@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "engine/forward/forward.h"
+#include "engine/kv/kv_disk.h"
 #include "engine/kv/prefix_tree.h"
 #include "engine/speculate/draft_model.h"
 #include "engine/speculate/ngram.h"
@@ -87,6 +88,7 @@ struct hl_sched {
     hl_sched_params p; /* with defaults filled in */
     hl_kv_pool     *pool;
     hl_prefix_tree *tree;
+    hl_kv_disk     *disk; /* NULL: none */
     hl_forward     *forward;
     uint32_t        n_rows_cap, n_out_cap;
     float          *logits; /* [n_out_cap][n_vocab], committed on use */
@@ -143,6 +145,13 @@ void hl_sched_preempt(hl_sched *s, hl_stream *st);
 void hl_sched_remove(hl_sched *s, hl_stream *st); /* from the running ones; its blocks go to the tree or back */
 void hl_sched_remember(hl_sched *s, hl_stream *st); /* make its whole blocks known to the tree */
 static inline double hl_stream_service(const hl_stream *st) { return st->owner ? st->owner->service : 0; }
+
+/* ---- sched_disk.c: blocks in files. All under kv_lock ---- */
+
+void hl_sched_save(hl_sched *s, hl_stream *st);  /* queue its known blocks for writing */
+void hl_sched_take_saved(hl_sched *s);           /* let go of what is written */
+/* Take blocks of a prompt whose room is reserved from files; true: there may be more, next step. */
+bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate);
 
 /* ---- sched_draft.c: guesses ---- */
 

@@ -93,6 +93,7 @@ void hl_sched_remember(hl_sched *s, hl_stream *st) {
 /* Give all blocks back; the tree keeps what it can use again. */
 static void give_up_blocks(hl_sched *s, hl_stream *st) {
     hl_sched_remember(s, st);
+    hl_sched_save(s, st);
     const uint32_t rest = (uint32_t)st->seq.n_pos - st->n_known * HL_KV_PAGE_TOKENS;
     if (rest > 0 && rest < HL_KV_PAGE_TOKENS)
         (void)hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_known * HL_KV_PAGE_TOKENS, rest, &st->seq, st->n_known);
@@ -184,6 +185,7 @@ static bool take_blocks(hl_sched *s, hl_stream *st) {
         const int32_t all = (int32_t)st->n_ids + 1 < st->n_ctx ? (int32_t)st->n_ids + 1 : st->n_ctx;
         if (reserve_evicting(s, st, all)) {
             if (st->usage.n_preempted == 0) st->usage.cached_tokens = n;
+            (void)hl_sched_restore(s, st, s->n_running > 0);
             return true;
         }
     }

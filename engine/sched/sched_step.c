@@ -75,6 +75,7 @@ static void match_again(hl_sched *s, hl_stream *st) {
 
 static void add_prompt(hl_sched *s, step *p, hl_stream *st) {
     match_again(s, st);
+    if (hl_sched_restore(s, st, p->n_generating > 0)) return;
     const uint32_t left = hl_stream_left(st);
     const uint32_t room = p->prompt_rows_cap - p->n_prompt_rows;
     const uint32_t n = left < room ? left : room;

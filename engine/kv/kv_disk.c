@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * kv_disk.c - one file a block: a page of header, then the block as it lies in memory.
+ *
+ *   DIR/secret            16 random bytes, the key of all names
+ *   DIR/FOLDER/NAME.kv    FOLDER: hash of build, weights and shape; NAME: hash of the tokens
+ *   DIR/FOLDER/NAME.PID.N.tmp   being written; one older than an hour was left by a process that died
+ */
+#define _GNU_SOURCE
+#include "engine/kv/kv_disk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/mem.h"
+#include "engine/kv/kv_hash.h"
+
+enum { BLOCK = HL_KV_PAGE_TOKENS, MAX_PATH = 4096, IDENTITY_BYTES = 256, REST_S = 30, OLD_TMP_S = 3600 };
+static const uint64_t DEFAULT_QUOTA = (uint64_t)4 << 30;
+
+typedef struct header {
+    char      magic[8];
+    uint32_t  header_bytes, n_tokens;
+    uint64_t  payload_bytes, payload_sum;
+    hl_kv_key key, parent;
+    char      identity[IDENTITY_BYTES]; /* build, weights and shape in words */
+    int32_t   tokens[BLOCK];
+    uint64_t  header_sum; /* of everything before */
+} header;
+
+typedef union page {
+    header  h;
+    uint8_t bytes[4096];
+} page;
+
+static const char MAGIC[8] = "HLKVBLK1";
+
+typedef struct job {
+    hl_kv_key key, parent;
+    uint32_t  block;
+    int32_t   tokens[BLOCK];
+} job;
+
+struct hl_kv_disk {
+    hl_kv_pool      *pool;
+    const hl_events *events;
+    char            *dir, *folder;
+    uint64_t         quota_bytes;
+    uint64_t         secret[2];
+    char             identity[IDENTITY_BYTES];
+    size_t           block_bytes;
+    pthread_t        writer;
+    bool             has_writer;
+    pthread_mutex_t  lock; /* guards from here on */
+    pthread_cond_t   wake;
+    job             *queue; /* [cap] ring */
+    uint32_t         cap, first, n_queued;
+    uint32_t        *done; /* [cap] */
+    uint32_t         n_done, n_held; /* held: queued, being written, or done and not taken */
+    bool             quit;
+    int64_t          rest_until_ns; /* writing failed: not before then again */
+    hl_kv_disk_stats stats;
+};
+
+/* ---- names ---- */
+
+hl_kv_key hl_kv_disk_root(const hl_kv_disk *d) {
+    hl_kv_key k;
+    hl_siphash128(d->secret, d->identity, sizeof d->identity, k.w);
+    return k;
+}
+
+hl_kv_key hl_kv_disk_key(const hl_kv_disk *d, hl_kv_key parent, const int32_t *tokens) {
+    struct {
+        hl_kv_key parent;
+        int32_t   tokens[BLOCK];
+    } all = {.parent = parent};
+    hl_kv_key k;
+    memcpy(all.tokens, tokens, sizeof all.tokens);
+    hl_siphash128(d->secret, &all, sizeof all, k.w);
+    return k;
+}
+
+static void file_path(const hl_kv_disk *d, hl_kv_key k, char ret[MAX_PATH]) {
+    (void)snprintf(ret, MAX_PATH, "%s/%016" PRIx64 "%016" PRIx64 ".kv", d->folder, k.w[0], k.w[1]);
+}
+
+bool hl_kv_disk_has(const hl_kv_disk *d, hl_kv_key key) {
+    char path[MAX_PATH];
+    file_path(d, key, path);
+    return access(path, R_OK) == 0;
+}
+
+/* ---- read ---- */
+
+static void fill_header(const hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, page *ret) {
+    memset(ret, 0, sizeof *ret);
+    memcpy(ret->h.magic, MAGIC, sizeof MAGIC);
+    ret->h.header_bytes = sizeof *ret;
+    ret->h.n_tokens = BLOCK;
+    ret->h.payload_bytes = d->block_bytes;
+    ret->h.key = key;
+    ret->h.parent = parent;
+    memcpy(ret->h.identity, d->identity, sizeof d->identity);
+    memcpy(ret->h.tokens, tokens, sizeof ret->h.tokens);
+}
+
+static bool read_exactly(int fd, void *to, size_t n, off_t at) {
+    uint8_t *p = to;
+    while (n > 0) {
+        const ssize_t got = pread(fd, p, n, at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        p += got;
+        at += got;
+        n -= (size_t)got;
+    }
+    return true;
+}
+
+/* NULL: good. Else what is wrong. */
+static const char *read_block(const hl_kv_disk *d, int fd, const page *want, uint8_t *data) {
+    page        got;
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return "not a regular file";
+    if ((uint64_t)st.st_size != sizeof got + d->block_bytes) return "another size";
+    if (!read_exactly(fd, &got, sizeof got, 0)) return "cannot be read";
+    if (memcmp(got.h.magic, MAGIC, sizeof MAGIC) != 0) return "another format";
+    if (hl_sum64(&got, offsetof(header, header_sum)) != got.h.header_sum) return "damaged header";
+    const uint64_t sum = got.h.payload_sum;
+    got.h.payload_sum = want->h.payload_sum;
+    if (memcmp(&got, want, offsetof(header, header_sum)) != 0) return "of other tokens, weights or build";
+    if (!read_exactly(fd, data, d->block_bytes, sizeof got)) return "cannot be read";
+    return hl_sum64(data, d->block_bytes) == sum ? NULL : "damaged";
+}
+
+bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, uint32_t block) {
+    char path[MAX_PATH];
+    page want;
+    file_path(d, key, path);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    fill_header(d, key, parent, tokens, &want);
+    const char *wrong = read_block(d, fd, &want, hl_kv_block_data(d->pool, block));
+    if (!wrong) (void)futimens(fd, NULL); /* used now: it leaves last */
+    (void)close(fd);
+    (void)pthread_mutex_lock(&d->lock);
+    if (wrong) d->stats.n_refused++;
+    else d->stats.n_loaded++;
+    (void)pthread_mutex_unlock(&d->lock);
+    if (!wrong) return true;
+    hl_event(d->events, HL_LOG_WARN, "kv-cache", "file-refused", "path=\"%s\" why=\"%s\" action=deleted", path, wrong);
+    (void)unlink(path);
+    return false;
+}
+
+/* ---- room ---- */
+
+typedef struct found {
+    int64_t  used_ns;
+    uint64_t bytes;
+    char    *path;
+} found;
+
+typedef struct listing {
+    found   *files;
+    size_t   n, cap;
+    uint64_t bytes;
+} listing;
+
+static bool ends_in(const char *name, const char *end) {
+    const size_t n = strlen(name), n_end = strlen(end);
+    return n >= n_end && strcmp(name + n - n_end, end) == 0;
+}
+
+static void add_file(listing *l, const char *path) {
+    struct stat st;
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return;
+    if (ends_in(path, ".tmp")) {
+        if (time(NULL) - st.st_mtime > OLD_TMP_S) (void)unlink(path);
+        return;
+    }
+    if (!ends_in(path, ".kv")) return;
+    if (l->n == l->cap) {
+        const size_t cap = l->cap ? 2 * l->cap : 64;
+        found       *grown = hl_resize(l->files, cap, sizeof *grown);
+        if (!grown) return;
+        l->files = grown;
+        l->cap = cap;
+    }
+    char *copy = hl_strdup(path);
+    if (!copy) return;
+    l->files[l->n++] = (found){st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec, (uint64_t)st.st_size, copy};
+    l->bytes += (uint64_t)st.st_size;
+}
+
+/* All files of all folders. */
+static void list_files(const char *dir, int depth, listing *l) {
+    DIR *at = opendir(dir);
+    if (!at) return;
+    for (const struct dirent *e; (e = readdir(at));) {
+        char path[MAX_PATH];
+        if (e->d_name[0] == '.' || snprintf(path, sizeof path, "%s/%s", dir, e->d_name) >= (int)sizeof path) continue;
+        if (depth == 0) list_files(path, 1, l);
+        else add_file(l, path);
+    }
+    (void)closedir(at);
+}
+
+static int by_use(const void *a, const void *b) {
+    const found *x = a, *y = b;
+    return x->used_ns < y->used_ns ? -1 : x->used_ns > y->used_ns;
+}
+
+/* Count what is there, and delete the least recently used files when they are too many. */
+static uint64_t trim(const hl_kv_disk *d) {
+    listing l = {0};
+    list_files(d->dir, 0, &l);
+    if (l.bytes > d->quota_bytes) {
+        qsort(l.files, l.n, sizeof *l.files, by_use);
+        const uint64_t aim = d->quota_bytes / 10 * 9;
+        for (size_t i = 0; i < l.n && l.bytes > aim; i++)
+            if (unlink(l.files[i].path) == 0 || errno == ENOENT) l.bytes -= l.files[i].bytes;
+    }
+    for (size_t i = 0; i < l.n; i++) hl_free(l.files[i].path);
+    hl_free(l.files);
+    return l.bytes;
+}
+
+/* ---- write ---- */
+
+static hl_status write_block(const hl_kv_disk *d, const job *j, hl_err *err) {
+    static atomic_uint counter;
+    char               path[MAX_PATH], tmp[MAX_PATH + 64];
+    page               p;
+    const uint8_t     *data = hl_kv_block_data(d->pool, j->block);
+    file_path(d, j->key, path);
+    (void)snprintf(tmp, sizeof tmp, "%.*s.%ld.%u.tmp", (int)strlen(path) - 3, path, (long)getpid(), atomic_fetch_add(&counter, 1));
+    fill_header(d, j->key, j->parent, j->tokens, &p);
+    p.h.payload_sum = hl_sum64(data, d->block_bytes);
+    p.h.header_sum = hl_sum64(&p, offsetof(header, header_sum));
+    const int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));
+    /* No fsync: the sums tell what a power cut left, and a lost block is computed again. */
+    hl_status status = hl_file_write_fd(fd, tmp, &p, sizeof p, err);
+    if (status == HL_OK) status = hl_file_write_fd(fd, tmp, data, d->block_bytes, err);
+    if (close(fd) != 0 && status == HL_OK) status = hl_fail(err, HL_E_IO, "close '%s': %s", tmp, strerror(errno));
+    if (status == HL_OK && rename(tmp, path) != 0) status = hl_fail(err, HL_E_IO, "rename '%s': %s", tmp, strerror(errno));
+    if (status != HL_OK) (void)unlink(tmp); /* best effort: the first error is the one to report */
+    return status;
+}
+
+/* One job, outside the lock. */
+static void run_job(hl_kv_disk *d, const job *j) {
+    hl_err          err = {0};
+    const uint64_t  bytes = sizeof(page) + d->block_bytes;
+    const hl_status status = hl_kv_disk_has(d, j->key) ? HL_OK : write_block(d, j, &err);
+    if (status != HL_OK)
+        hl_event(d->events, HL_LOG_WARN, "kv-cache", "not-saved", "why=\"%s\" action=\"not tried again for %d s\"", err.text, REST_S);
+    (void)pthread_mutex_lock(&d->lock);
+    if (status == HL_OK) {
+        d->stats.n_saved++;
+        d->stats.used_bytes += bytes;
+    } else {
+        d->rest_until_ns = hl_clock_ns() + REST_S * 1000000000LL;
+    }
+    const bool full = d->stats.used_bytes > d->quota_bytes;
+    (void)pthread_mutex_unlock(&d->lock);
+    if (!full) return;
+    const uint64_t used = trim(d);
+    (void)pthread_mutex_lock(&d->lock);
+    d->stats.used_bytes = used;
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+static void *run_writer(void *arg) {
+    hl_kv_disk *d = arg;
+    (void)setpriority(PRIO_PROCESS, 0, 10); /* of this thread: what computes goes first */
+    (void)pthread_mutex_lock(&d->lock);
+    for (;;) {
+        while (d->n_queued == 0 && !d->quit) (void)pthread_cond_wait(&d->wake, &d->lock);
+        if (d->n_queued == 0) break;
+        const job j = d->queue[d->first];
+        d->first = (d->first + 1) % d->cap;
+        d->n_queued--;
+        const bool rests = d->rest_until_ns > hl_clock_ns();
+        (void)pthread_mutex_unlock(&d->lock);
+        if (!rests) run_job(d, &j);
+        (void)pthread_mutex_lock(&d->lock);
+        d->done[d->n_done++] = j.block;
+    }
+    (void)pthread_mutex_unlock(&d->lock);
+    return NULL;
+}
+
+bool hl_kv_disk_save(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, uint32_t block) {
+    (void)pthread_mutex_lock(&d->lock);
+    const bool room = d->n_held < d->cap && d->rest_until_ns <= hl_clock_ns();
+    if (room) {
+        job *j = &d->queue[(d->first + d->n_queued++) % d->cap];
+        *j = (job){.key = key, .parent = parent, .block = block};
+        memcpy(j->tokens, tokens, sizeof j->tokens);
+        d->n_held++;
+        (void)pthread_cond_signal(&d->wake);
+    }
+    (void)pthread_mutex_unlock(&d->lock);
+    return room;
+}
+
+bool hl_kv_disk_take_done(hl_kv_disk *d, uint32_t *ret_block) {
+    (void)pthread_mutex_lock(&d->lock);
+    const bool any = d->n_done > 0;
+    if (any) {
+        *ret_block = d->done[--d->n_done];
+        d->n_held--;
+    }
+    (void)pthread_mutex_unlock(&d->lock);
+    return any;
+}
+
+void hl_kv_disk_get_stats(hl_kv_disk *d, hl_kv_disk_stats *ret_stats) {
+    (void)pthread_mutex_lock(&d->lock);
+    *ret_stats = d->stats;
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+/* ---- open ---- */
+
+/* The folder's secret: the first who comes makes it, all others read it. */
+static hl_status load_secret(hl_kv_disk *d, hl_err *err) {
+    char path[MAX_PATH], tmp[MAX_PATH];
+    (void)snprintf(path, sizeof path, "%s/secret", d->dir);
+    (void)snprintf(tmp, sizeof tmp, "%s/secret.%ld.tmp", d->dir, (long)getpid());
+    for (int tries = 0; tries < 2; tries++) {
+        const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd >= 0) {
+            const bool ok = read_exactly(fd, d->secret, sizeof d->secret, 0);
+            (void)close(fd);
+            if (ok) return HL_OK;
+            return hl_fail(err, HL_E_IO, "'%s': expected %zu bytes; delete the folder to begin anew", path, sizeof d->secret);
+        }
+        if (getrandom(d->secret, sizeof d->secret, 0) != (ssize_t)sizeof d->secret)
+            return hl_fail(err, HL_E_IO, "no random numbers: %s", strerror(errno));
+        const int out = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (out < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));
+        const hl_status status = hl_file_write_fd(out, tmp, d->secret, sizeof d->secret, err);
+        (void)close(out);
+        if (status == HL_OK) (void)link(tmp, path); /* fails when another process was first: then its secret counts */
+        (void)unlink(tmp);
+        if (status != HL_OK) return status;
+    }
+    return hl_fail(err, HL_E_IO, "'%s': cannot be made", path);
+}
+
+static hl_status make_names(hl_kv_disk *d, const hl_kv_disk_params *p, hl_err *err) {
+    static const uint64_t fixed[2] = {1, 2};
+    const hl_kv_shape    *s = hl_kv_pool_shape(d->pool);
+    uint64_t              h[2];
+    char                  folder[MAX_PATH];
+    (void)snprintf(d->identity, sizeof d->identity, "%.90s|%.100s|%d|%u|%u|%u|%d", p->build, p->weights, (int)s->type, s->n_layers,
+                   s->n_kv_heads, s->head_dim, BLOCK);
+    hl_siphash128(fixed, d->identity, sizeof d->identity, h);
+    (void)snprintf(folder, sizeof folder, "%s/%016" PRIx64, d->dir, h[0]);
+    d->folder = hl_strdup(folder);
+    if (!d->folder) return hl_fail(err, HL_E_NOMEM, "key/value cache on disk: no memory");
+    return hl_dir_make(d->folder, 0700, err);
+}
+
+hl_status hl_kv_disk_open(const hl_kv_disk_params *p, hl_kv_pool *pool, hl_kv_disk **ret_disk, hl_err *err) {
+    hl_kv_disk *d = hl_new(1, sizeof *d);
+    if (!d) return hl_fail(err, HL_E_NOMEM, "key/value cache on disk: no memory");
+    d->pool = pool;
+    d->events = p->events;
+    d->quota_bytes = p->quota_bytes ? p->quota_bytes : DEFAULT_QUOTA;
+    d->block_bytes = hl_kv_block_bytes(hl_kv_pool_shape(pool));
+    d->cap = hl_kv_pool_n_blocks(pool) / 4 + 1;
+    (void)pthread_mutex_init(&d->lock, NULL);
+    (void)pthread_cond_init(&d->wake, NULL);
+    d->dir = hl_strdup(p->dir);
+    d->queue = hl_new(d->cap, sizeof *d->queue);
+    d->done = hl_new(d->cap, sizeof *d->done);
+    hl_status status = HL_OK;
+    if (!d->dir || !d->queue || !d->done) status = hl_fail(err, HL_E_NOMEM, "key/value cache on disk: no memory");
+    if (status == HL_OK && strlen(p->dir) > MAX_PATH - 200) status = hl_fail(err, HL_E_ARG, "'%.80s...': the path is too long", p->dir);
+    if (status == HL_OK) status = hl_dir_make(d->dir, 0700, err);
+    if (status == HL_OK) status = load_secret(d, err);
+    if (status == HL_OK) status = make_names(d, p, err);
+    if (status == HL_OK) {
+        d->stats.used_bytes = trim(d);
+        if (pthread_create(&d->writer, NULL, run_writer, d) != 0) status = hl_fail(err, HL_E_NOMEM, "key/value cache on disk: no thread");
+        else d->has_writer = true;
+    }
+    if (status != HL_OK) {
+        hl_kv_disk_close(d);
+        return status;
+    }
+    *ret_disk = d;
+    return HL_OK;
+}
+
+void hl_kv_disk_close(hl_kv_disk *d) {
+    if (!d) return;
+    if (d->has_writer) {
+        (void)pthread_mutex_lock(&d->lock);
+        d->quit = true;
+        (void)pthread_cond_signal(&d->wake);
+        (void)pthread_mutex_unlock(&d->lock);
+        (void)pthread_join(d->writer, NULL);
+    }
+    (void)pthread_cond_destroy(&d->wake);
+    (void)pthread_mutex_destroy(&d->lock);
+    hl_free(d->queue);
+    hl_free(d->done);
+    hl_free(d->folder);
+    hl_free(d->dir);
+    hl_free(d);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sched_disk.c - prompts that were read in another run of the program: blocks go to files when an answer ends, and come
+ * back when a prompt begins with their tokens.
+ */
+#include "engine/sched/sched_priv.h"
+
+enum {
+    MIN_SAVED_BLOCKS = 4,    /* a shorter prefix is read again sooner than kept */
+    RESTORED_PER_STEP = 16   /* while others generate: a millisecond or less each */
+};
+
+static hl_kv_key key_of(hl_sched *s, hl_prefix_node *n) {
+    uint64_t *w = hl_prefix_node_key(n);
+    if (w[0] == 0 && w[1] == 0) {
+        hl_prefix_node *parent = hl_prefix_node_parent(n);
+        uint32_t        n_tokens;
+        hl_kv_key       k;
+        if (parent) k = hl_kv_disk_key(s->disk, key_of(s, parent), hl_prefix_node_tokens(n, &n_tokens));
+        else k = hl_kv_disk_root(s->disk);
+        w[0] = k.w[0];
+        w[1] = k.w[1];
+    }
+    return (hl_kv_key){{w[0], w[1]}};
+}
+
+void hl_sched_save(hl_sched *s, hl_stream *st) {
+    if (!s->disk || st->n_known < MIN_SAVED_BLOCKS) return;
+    (void)key_of(s, st->node); /* all keys above, from the root on */
+    for (hl_prefix_node *n = st->node; hl_prefix_node_parent(n); n = hl_prefix_node_parent(n)) {
+        uint32_t n_tokens;
+        if (hl_prefix_node_is_saved(n)) return; /* and so is all above */
+        const int32_t *tokens = hl_prefix_node_tokens(n, &n_tokens);
+        const uint32_t block = hl_prefix_node_block(n);
+        if (!hl_kv_disk_save(s->disk, key_of(s, n), key_of(s, hl_prefix_node_parent(n)), tokens, block)) return;
+        hl_kv_block_ref(s->pool, block); /* until it is written */
+        hl_prefix_node_set_saved(n);
+    }
+}
+
+void hl_sched_take_saved(hl_sched *s) {
+    uint32_t block;
+    if (!s->disk) return;
+    while (hl_kv_disk_take_done(s->disk, &block)) hl_kv_block_unref(s->pool, block);
+}
+
+/* The next whole block of the prompt from its file. */
+static bool restore_block(hl_sched *s, hl_stream *st) {
+    enum { BLOCK = HL_KV_PAGE_TOKENS };
+    const int32_t   begin = (int32_t)(st->n_known * BLOCK);
+    const int32_t  *tokens = st->ids + begin;
+    const hl_kv_key parent = key_of(s, st->node);
+    const hl_kv_key key = hl_kv_disk_key(s->disk, parent, tokens);
+    if (!hl_kv_disk_has(s->disk, key)) return false;
+    if (!hl_kv_disk_load(s->disk, key, parent, tokens, st->seq.blocks[st->n_known])) {
+        st->seq.n_pos = begin; /* what was in the block is spoilt */
+        return false;
+    }
+    st->seq.n_pos = begin + BLOCK;
+    hl_prefix_node *n = hl_prefix_tree_add(s->tree, st->node, tokens, BLOCK, &st->seq, st->n_known);
+    if (!n) return false;
+    st->node = n;
+    st->n_known++;
+    hl_prefix_node_set_saved(n);
+    return true;
+}
+
+bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate) {
+    enum { BLOCK = HL_KV_PAGE_TOKENS };
+    if (!s->disk || st->seq.n_pos >= (int32_t)((st->n_known + 1) * BLOCK)) return false;
+    const int32_t before = st->seq.n_pos;
+    uint32_t      n = 0;
+    while ((st->n_known + 1) * BLOCK < st->n_ids && st->n_known < st->seq.n_blocks) {
+        if (others_generate && n == RESTORED_PER_STEP) break;
+        if (!restore_block(s, st)) break;
+        n++;
+    }
+    st->usage.cached_tokens += st->seq.n_pos - before;
+    return others_generate && n == RESTORED_PER_STEP;
+}
