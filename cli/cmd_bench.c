@@ -7,23 +7,30 @@
 #include <string.h>
 
 #include "cli/args.h"
+#include "cli/bench_history.h"
 #include "cli/bench_plan.h"
+#include "gen/commit.h"
 #include "cli/json_out.h"
 #include "cli/machine.h"
 #include "cli/term/progress.h"
 #include "core/base/clock.h"
 
-enum { MAX_SIZES = 16 };
+#ifdef __clang__
+#define BUILD "hyperlama " HL_VERSION " clang " __clang_version__
+#else
+#define BUILD "hyperlama " HL_VERSION " gcc " __VERSION__
+#endif
 
-static const int32_t usual_prefill[] = {16, 128, 512, 0};
-static const int32_t usual_rows[] = {1, 2, 4, 8, 16, 32, 0};
-static const int32_t usual_depths[] = {0, 1024, 4096, -1};
-static const int32_t no_sizes[] = {0};
-static const int32_t no_depths[] = {-1};
+static const hl_bench_sizes usual_prefill = {.v = {16, 128, 512, 2048}, .n = 4};
+static const hl_bench_sizes usual_rows = {.v = {1, 2, 4, 8, 16, 32, 64}, .n = 7};
+static const hl_bench_sizes usual_depths = {.v = {0, 1024, 4096}, .n = 3};
 
-typedef struct sizes {
-    int32_t prefill[2], depths[MAX_SIZES + 1];
-} sizes;
+/* What the results were measured with. */
+typedef struct setup {
+    hl_machine machine;
+    const char *label, *isa, *kv_type;
+    int32_t n_threads, n_runs;
+} setup;
 
 static bool wants(const char *list, const char *metric) {
     if (!list) return true;
@@ -34,51 +41,48 @@ static bool wants(const char *list, const char *metric) {
 }
 
 static hl_status check_metrics(const char *list, hl_err *err) {
-    static const char *const known[] = {"prefill", "decode", "rows", "depth", "load"};
+    static const char *const known[] = {"prefill", "rows", "decode", "ttft"};
     while (list && *list) {
         const size_t n = strcspn(list, ",");
         bool found = false;
         for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
             found |= strlen(known[i]) == n && strncmp(list, known[i], n) == 0;
         if (!found)
-            return hl_fail(err, HL_E_ARG,
-                           "--metrics has '%.*s', expected some of prefill,decode,rows,depth,load", (int)n,
-                           list);
+            return hl_fail(err, HL_E_ARG, "--metrics has '%.*s', expected some of prefill,rows,decode,ttft",
+                           (int)n, list);
         list += n + (list[n] == ',');
     }
     return HL_OK;
 }
 
-/* The plan from the options; `s` keeps the lists that are not the usual ones. */
-static void make_plan(const hl_args *args, sizes *s, hl_bench_plan *ret) {
-    const char *list = hl_args_text(args, "metrics");
+/* The sizes of an option, or the usual ones; none when the metric is not wanted. */
+static hl_status read_sizes(const hl_args *args, const char *option, const char *metric, int32_t least,
+                            const hl_bench_sizes *usual, hl_bench_sizes *ret, hl_err *err) {
+    const char *text = hl_args_text(args, option);
+    if (!wants(hl_args_text(args, "metrics"), metric)) return HL_OK;
+    if (text) return hl_bench_parse_sizes(option, text, least, ret, err);
+    *ret = *usual;
+    return HL_OK;
+}
+
+static hl_status make_plan(const hl_args *args, hl_bench_plan *ret, hl_err *err) {
     *ret = (hl_bench_plan){
-        .prefill = wants(list, "prefill") ? usual_prefill : no_sizes,
-        .rows = wants(list, "rows") ? usual_rows : no_sizes,
-        .depths = usual_depths,
         .n_decode = (int32_t)hl_args_int(args, "generate", 64),
         .n_runs = (int32_t)hl_args_int(args, "runs", 3),
+        .limit_s = (double)hl_args_int(args, "limit", 30),
     };
-    if (hl_args_has(args, "prompt") && wants(list, "prefill")) {
-        s->prefill[0] = (int32_t)hl_args_int(args, "prompt", 512);
-        s->prefill[1] = 0;
-        ret->prefill = s->prefill;
-    }
-    if (list || hl_args_has(args, "depth")) {
-        size_t n = 0;
-        if (wants(list, "decode")) s->depths[n++] = 0;
-        if (wants(list, "depth")) s->depths[n++] = (int32_t)hl_args_int(args, "depth", 4096);
-        s->depths[n] = -1;
-        ret->depths = s->depths;
-    }
-    if (ret->n_decode < 1) ret->depths = no_depths;
+    hl_status status = check_metrics(hl_args_text(args, "metrics"), err);
+    if (status == HL_OK) status = read_sizes(args, "prompt", "prefill", 1, &usual_prefill, &ret->prefill, err);
+    if (status == HL_OK) status = read_sizes(args, "rows", "rows", 1, &usual_rows, &ret->rows, err);
+    if (status == HL_OK) status = read_sizes(args, "depth", "decode", 0, &usual_depths, &ret->depths, err);
+    return status;
 }
 
 static void print_tsv(const hl_app *app, const hl_bench_report *r) {
-    fprintf(app->out, "metric\tn\tvalue\tunit\n");
+    fprintf(app->out, "metric\tn\tvalue\tunit\tshare\n");
     for (size_t i = 0; i < r->n; i++)
-        fprintf(app->out, "%s\t%" PRId64 "\t%.3f\t%s\n", r->rows[i].metric, r->rows[i].n, r->rows[i].value,
-                r->rows[i].unit);
+        fprintf(app->out, "%s\t%" PRId64 "\t%.3f\t%s\t%.3f\n", r->rows[i].metric, r->rows[i].n,
+                r->rows[i].value, r->rows[i].unit, r->rows[i].share);
 }
 
 static const char *share_text(const hl_bench_value *v) {
@@ -87,40 +91,39 @@ static const char *share_text(const hl_bench_value *v) {
                                                : "of the nearer limit";
 }
 
-static void print_text(const hl_app *app, const hl_bench_report *r, const char *label,
-                       const hl_bench_plan *plan, int32_t n_threads) {
+static void print_text(const hl_app *app, const hl_bench_report *r, const setup *s) {
     char size[16];
     hl_format_bytes(r->info.file_bytes, size);
-    fprintf(app->out, "%s (%s, %s, %s), %d threads, median of %d\n\n", label, r->info.arch, r->info.file_type,
-            size, (int)n_threads, (int)plan->n_runs);
+    fprintf(app->out, "%s (%s, %s, %s), %d threads, %s cache, median of %d\n\n", s->label, r->info.arch,
+            r->info.file_type, size, (int)s->n_threads, s->kv_type, (int)s->n_runs);
     for (size_t i = 0; i < r->n; i++) {
         const hl_bench_value *v = &r->rows[i];
-        fprintf(app->out, "%-8s %6" PRId64 "  %10.1f %-9s", v->metric, v->n, v->value, v->unit);
+        fprintf(app->out, "%-9s %6" PRId64 "  %10.1f %-9s", v->metric, v->n, v->value, v->unit);
         if (v->share > 0) fprintf(app->out, "  %3.0f %% %s", v->share * 100, share_text(v));
         fputc('\n', app->out);
     }
-    fprintf(
-        app->out,
-        "\nprefill N: a prompt of N tokens; rows N: N tokens in one pass, logits of all; decode N: at depth "
-        "N;\n"
-        "load 16: from opening the file to the logits of 16 tokens; peak: memory, mapped file included.\n");
+    fprintf(app->out,
+            "\nprefill N: a prompt of N tokens; rows N: N tokens in one pass, logits of all; decode N: at depth N;\n"
+            "ttft N: from opening the file to the logits of N tokens, with the file dropped from the page cache or in\n"
+            "it; peak: memory, mapped file included; kv: the cache for N tokens when full; read, int8: this machine's\n"
+            "limits, measured now.\n");
 }
 
-static hl_status print_json(const hl_app *app, const hl_bench_report *r, const char *label, int32_t n_threads,
-                            hl_err *err) {
-    hl_machine m;
+static hl_status print_json(const hl_app *app, const hl_bench_report *r, const setup *s, hl_err *err) {
     hl_json_out j;
-    hl_machine_init(&m);
     hl_json_init(&j);
     hl_json_open(&j, NULL, '{');
-    hl_json_add_text(&j, "model", label);
+    hl_json_add_text(&j, "model", s->label);
     hl_json_add_text(&j, "architecture", r->info.arch);
     hl_json_add_text(&j, "quantization", r->info.file_type);
     hl_json_add_int(&j, "file_bytes", (int64_t)r->info.file_bytes);
-    hl_json_add_text(&j, "machine", m.host);
-    hl_json_add_text(&j, "cpu", m.cpu);
-    hl_json_add_text(&j, "build", "hyperlama " HL_VERSION);
-    hl_json_add_int(&j, "threads", n_threads);
+    hl_json_add_text(&j, "machine", s->machine.host);
+    hl_json_add_text(&j, "cpu", s->machine.cpu);
+    hl_json_add_text(&j, "instructions", s->isa);
+    hl_json_add_text(&j, "build", BUILD);
+    hl_json_add_text(&j, "commit", HL_COMMIT);
+    hl_json_add_text(&j, "kv_type", s->kv_type);
+    hl_json_add_int(&j, "threads", s->n_threads);
     hl_json_open(&j, "results", '[');
     for (size_t i = 0; i < r->n; i++) {
         const hl_bench_value *v = &r->rows[i];
@@ -137,63 +140,97 @@ static hl_status print_json(const hl_app *app, const hl_bench_report *r, const c
     return hl_json_print(&j, app->out, err);
 }
 
-static hl_status save(const hl_bench_report *r, hl_host *host, const hl_source *source, hl_err *err) {
-    hl_machine m;
-    hl_store *store = NULL;
+/* What results are filed under: a stored model's name, or the name of the file without its folder. */
+static const char *history_name(const hl_source *source) {
+    const char *slash = strrchr(source->label, '/');
+    return !source->stored && slash ? slash + 1 : source->label;
+}
+
+static hl_status save(const hl_bench_report *r, const setup *s, hl_store *store, const hl_source *source,
+                      hl_err *err) {
     hl_bench_result rows[HL_BENCH_MAX_RESULTS];
-    hl_machine_init(&m);
+    const int64_t now_ms = hl_clock_wall_ms();
     for (size_t i = 0; i < r->n; i++)
-        rows[i] = (hl_bench_result){.machine = m.host,
-                                    .cpu = m.cpu,
-                                    .build = "hyperlama " HL_VERSION,
-                                    .commit = "",
-                                    .date_ms = hl_clock_wall_ms(),
-                                    .model = source->label,
+        rows[i] = (hl_bench_result){.machine = s->machine.host,
+                                    .cpu = s->machine.cpu,
+                                    .build = BUILD,
+                                    .commit = HL_COMMIT,
+                                    .isa = s->isa,
+                                    .kv_type = s->kv_type,
+                                    .n_threads = s->n_threads,
+                                    .date_ms = now_ms,
+                                    .model = history_name(source),
                                     .digest = source->stored ? source->stored->entry.digest : "",
                                     .metric = r->rows[i].metric,
                                     .n = r->rows[i].n,
                                     .value = r->rows[i].value,
-                                    .unit = r->rows[i].unit};
-    const hl_status status = hl_host_store(host, &store, err);
-    return status == HL_OK ? hl_store_add_results(store, rows, r->n, err) : status;
+                                    .unit = r->rows[i].unit,
+                                    .share = r->rows[i].share};
+    return hl_store_add_results(store, rows, r->n, err);
 }
 
-hl_status hl_cmd_bench(hl_app *app, const hl_args *args, hl_err *err) {
+/* Measure, keep and print. */
+static hl_status run_bench(hl_app *app, const hl_args *args, hl_host *host, const hl_source *source,
+                           const hl_bench_plan *plan, hl_err *err) {
     const uint64_t base_bytes = hl_bench_peak_bytes();
-    hl_host *host = NULL;
-    hl_source *source = NULL;
     hl_engine *engine = NULL;
     hl_model *model = NULL;
+    hl_store *store = NULL;
     hl_session_params params;
-    hl_bench_plan plan;
-    sizes s;
     hl_bench_report r = {.n = 0};
-    const char *metrics = hl_args_text(args, "metrics");
-    hl_status status = check_metrics(metrics, err);
+    setup s = {.label = source->label,
+               .kv_type = hl_config_text(app->config, HL_SETTING_engine_kv_type),
+               .n_runs = plan->n_runs};
+    hl_machine_init(&s.machine);
+    hl_status status = hl_host_engine(host, -1, &engine, err);
     if (status != HL_OK) return status;
-    make_plan(args, &s, &plan);
-    status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
-    if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_LOAD, &source, err);
-    if (status == HL_OK) status = hl_host_engine(host, -1, &engine, err);
-    if (status == HL_OK) hl_host_session_params(host, NULL, &params);
-    if (status == HL_OK && (!metrics || wants(metrics, "load")))
-        status = hl_bench_measure_load(engine, source->paths, source->n_paths, params, plan.n_runs, &r, err);
+    hl_host_session_params(host, NULL, &params);
+    s.isa = hl_engine_cpu_text(engine);
+    s.n_threads = hl_engine_n_threads(engine);
+    if (wants(hl_args_text(args, "metrics"), "ttft"))
+        status = hl_bench_measure_ttft(app, engine, source->paths, source->n_paths, params, plan->n_runs, &r, err);
     if (status == HL_OK) status = hl_model_open(engine, source->paths, source->n_paths, NULL, &model, err);
     if (status == HL_OK) {
-        status = hl_bench_measure(app, model, params, &plan, &r, err);
-        hl_bench_add_peak(&r, base_bytes); /* before the limits: their memory is not the model's */
+        status = hl_bench_measure(app, model, params, plan, &r, err);
+        hl_bench_add_memory(&r, base_bytes); /* before the limits: their memory is not the model's */
     }
     if (status == HL_OK) status = hl_bench_add_limits(engine, &r, err);
-    if (status == HL_OK && hl_args_has(args, "save")) status = save(&r, host, source, err);
+    if (status == HL_OK && !hl_args_has(args, "no-save")) {
+        hl_err why = {0};
+        hl_status kept = hl_host_store(host, &store, &why);
+        if (kept == HL_OK) kept = save(&r, &s, store, source, &why);
+        if (kept != HL_OK) hl_app_warn(app, "the results are not kept: %s", why.text);
+    }
     if (status == HL_OK) {
         if (hl_args_has(args, "json"))
-            status = print_json(app, &r, source->label, hl_engine_n_threads(engine), err);
+            status = print_json(app, &r, &s, err);
         else if (hl_args_has(args, "tsv"))
             print_tsv(app, &r);
         else
-            print_text(app, &r, source->label, &plan, hl_engine_n_threads(engine));
+            print_text(app, &r, &s);
     }
     hl_model_close(model);
+    return status;
+}
+
+hl_status hl_cmd_bench(hl_app *app, const hl_args *args, hl_err *err) {
+    hl_host *host = NULL;
+    hl_source *source = NULL;
+    hl_store *store = NULL;
+    hl_bench_plan plan;
+    const bool wants_history = hl_args_has(args, "history");
+    hl_status status = make_plan(args, &plan, err);
+    if (status != HL_OK) return status;
+    status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
+    if (status == HL_OK)
+        status = hl_host_find(host, hl_args_at(args, 0), wants_history ? HL_OPEN_FOR_SHOW : HL_OPEN_FOR_LOAD,
+                              &source, err);
+    if (status == HL_OK && wants_history) {
+        status = hl_host_store(host, &store, err);
+        if (status == HL_OK) status = hl_bench_print_history(app, store, history_name(source), args, err);
+    } else if (status == HL_OK) {
+        status = run_bench(app, args, host, source, &plan, err);
+    }
     hl_source_free(source);
     hl_host_free(host);
     return status;

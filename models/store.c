@@ -439,3 +439,11 @@ hl_status hl_store_add_results(hl_store *s, const hl_bench_result *results, size
     (void)pthread_mutex_unlock(&s->mutex);
     return status;
 }
+
+hl_status hl_store_list_results(hl_store *s, const char *model, const char *machine, int32_t max_runs,
+                                hl_bench_history **ret_history, hl_err *err) {
+    (void)pthread_mutex_lock(&s->mutex);
+    const hl_status status = hl_db_list_results(s->db, model, machine, max_runs, ret_history, err);
+    (void)pthread_mutex_unlock(&s->mutex);
+    return status;
+}

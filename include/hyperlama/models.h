@@ -229,18 +229,35 @@ void hl_store_add_usage(hl_store *s, const hl_name *name);
 
 typedef struct hl_bench_result {
     const char *machine, *cpu;  /* host name; CPU model */
-    const char *build, *commit; /* "release gcc 12.2"; git commit, "" not known */
-    int64_t     date_ms;        /* since 1970-01-01 UTC */
+    const char *build, *commit; /* "hyperlama 0.1.0 gcc 12.2.0"; git commit, "" not known */
+    const char *isa, *kv_type;  /* "scalar avx2"; "f16"; "" not known */
+    int32_t     n_threads;      /* 0 not known */
+    int64_t     date_ms;        /* since 1970-01-01 UTC; the same in all rows of a run */
     const char *model, *digest; /* short name; sha256 of the manifest or file, "" not known */
-    const char *metric;         /* "prefill", "decode", "ttft" */
+    const char *metric;         /* "prefill", "decode", "ttft_warm" */
     int64_t     n;              /* what the metric is taken at: prompt tokens, users; 0 nothing */
     double      value;
-    const char *unit; /* "tokens/s", "ms" */
+    const char *unit;  /* "tokens/s", "ms" */
+    double      share; /* of the machine's limit; 0 not known */
 } hl_bench_result;
 
 /* Keep bench results in the database, all or none. */
 HL_MUST_CHECK hl_status hl_store_add_results(hl_store *s, const hl_bench_result *results, size_t n,
                                              hl_err *err);
+
+typedef struct hl_bench_history {
+    size_t                 n;
+    const hl_bench_result *results; /* oldest run first, in each the order they were kept in */
+} hl_bench_history;
+
+/* The last `max_runs` runs of a model on a machine, whatever build and settings they were made with.
+ *
+ * out    ret_history  without results when there are none
+ * fails  HL_E_IO  there is no database, or it cannot be read; HL_E_NOMEM
+ * owns   the caller frees it with hl_bench_history_free(); all texts belong to it */
+HL_MUST_CHECK hl_status hl_store_list_results(hl_store *s, const char *model, const char *machine, int32_t max_runs,
+                                              hl_bench_history **ret_history, hl_err *err);
+void                    hl_bench_history_free(hl_bench_history *h); /* NULL is allowed */
 
 /* ---- Modelfiles ---------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * rows.c - the rows of the index, usage and results.
+ * rows.c - the rows of the index and of usage.
  *
  * One statement is prepared per call: these run a few times per command, not per token.
  */
@@ -156,7 +156,7 @@ void hl_db_each_own_blob(hl_db *db, const char *store_id, void (*fn)(void *user,
     hl_free(rows);
 }
 
-/* ---- usage and results ---- */
+/* ---- usage ---- */
 
 int64_t hl_db_last_used_ms(hl_db *db, const char *name_key) {
     sqlite3_stmt *st = prepare(db, "SELECT last_used_ms FROM usage WHERE name = ?", "t", name_key);
@@ -170,40 +170,4 @@ void hl_db_add_use(hl_db *db, const char *name_key, int64_t now_ms) {
                           "INSERT INTO usage VALUES (?, ?, 1) ON CONFLICT (name) DO UPDATE"
                           " SET last_used_ms = max(last_used_ms, excluded.last_used_ms), n_uses = n_uses + 1",
                           "ti", name_key, now_ms));
-}
-
-static int put_result(sqlite3_stmt *st, const hl_bench_result *r) {
-    const char *const texts[] = {r->machine, r->cpu,    r->build,  r->commit,
-                                 r->model,   r->digest, r->metric, r->unit};
-    static const int  columns[] = {1, 2, 3, 4, 6, 7, 8, 11};
-    int               rc = SQLITE_OK;
-    for (size_t i = 0; i < sizeof columns / sizeof columns[0] && rc == SQLITE_OK; i++)
-        rc = sqlite3_bind_text(st, columns[i], texts[i] ? texts[i] : "", -1, SQLITE_TRANSIENT);
-    if (rc == SQLITE_OK) rc = sqlite3_bind_int64(st, 5, r->date_ms);
-    if (rc == SQLITE_OK) rc = sqlite3_bind_int64(st, 9, r->n);
-    if (rc == SQLITE_OK) rc = sqlite3_bind_double(st, 10, r->value);
-    if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_DONE) rc = SQLITE_OK;
-    const int reset = sqlite3_reset(st);
-    return rc != SQLITE_OK ? rc : reset;
-}
-
-hl_status hl_db_add_results(hl_db *db, const hl_bench_result *results, size_t n, hl_err *err) {
-    if (!db) return hl_fail(err, HL_E_IO, "there is no database to keep results in");
-    sqlite3_stmt *st = NULL;
-    int           rc = sqlite3_exec(db->sql, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    if (rc != SQLITE_OK) return hl_db_fail(db->sql, db->path, "begin", rc, err);
-    rc =
-        sqlite3_prepare_v2(db->sql,
-                           "INSERT INTO bench_result (machine, cpu, build, commit_id, date_ms, model, digest,"
-                           " metric, n, value, unit) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                           -1, &st, NULL);
-    for (size_t i = 0; i < n && rc == SQLITE_OK; i++) rc = put_result(st, &results[i]);
-    hl_status status = rc == SQLITE_OK ? HL_OK : hl_db_fail(db->sql, db->path, "write results", rc, err);
-    (void)sqlite3_finalize(st);
-    rc = sqlite3_exec(db->sql, status == HL_OK ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL);
-    if (rc != SQLITE_OK && status == HL_OK) {
-        status = hl_db_fail(db->sql, db->path, "write results", rc, err);
-        if (!sqlite3_get_autocommit(db->sql)) (void)sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
-    }
-    return status;
 }

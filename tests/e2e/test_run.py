@@ -1,6 +1,7 @@
 """run and the other commands that need a model, without a terminal."""
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -255,19 +256,59 @@ def test_score_prints_perplexity_and_positions(cli):
     assert abs(mean - total["mean_logprob"]) < 1e-3
 
 
-def test_bench_reports_rates(cli):
-    out = json.loads(cli.ok("bench", cli.model(), "-p", "32", "-n", "8", "-r", "2", "-m", "prefill,decode", "--json"))
-    values = {(r["metric"], r["n"]): r["value"] for r in out["results"]}
-    assert values["prefill", 32] > 0 and values["decode", 0] > 0 and values["read", 0] > 0
-    text = cli.ok("bench", cli.model(), "-n", "8", "-r", "1", "-d", "16", "-m", "depth,rows,load")
-    assert "tokens/s" in text and "load" in text and "of memory bandwidth" in text
-    lines = cli.ok("bench", cli.model(), "-p", "16", "-n", "4", "-r", "1", "-m", "prefill", "--tsv").splitlines()
-    assert lines[0].split("\t") == ["metric", "n", "value", "unit"] and lines[1].startswith("prefill\t16\t")
+def bench(cli, *args):
+    """One bench of a tiny model with --json: {(metric, n): value}."""
+    out = json.loads(cli.ok("bench", cli.model(), "-r", "1", "-n", "4", "--json", *args))
+    return {(r["metric"], r["n"]): r["value"] for r in out["results"]}
 
 
-def test_bench_names_an_unknown_metric(cli):
-    done = cli("bench", "m", "--metrics", "prefill,colour")
-    assert done.returncode == 2 and "'colour'" in done.stderr
+def test_bench_reports_rates_for_every_size_that_was_asked_for(cli):
+    values = bench(cli, "-p", "16,32", "--rows", "1,64", "-d", "0,40", "-r", "2")
+    for key in [("prefill", 16), ("prefill", 32), ("rows", 1), ("rows", 64), ("decode", 0), ("decode", 40), ("ttft_warm", 16),
+                ("read", 0), ("int8", 0), ("peak", 0), ("file", 0), ("kv", 64)]:
+        assert values[key] > 0, key
+    assert set(bench(cli, "-m", "prefill", "-p", "8")) & {("rows", 1), ("decode", 0), ("ttft_warm", 16)} == set()
+
+
+def test_bench_prints_a_table_for_people_and_columns_for_programs(cli):
+    text = cli.ok("bench", cli.model(), "-n", "4", "-r", "1", "-d", "16", "--rows", "2", "-m", "decode,rows,ttft")
+    assert "tokens/s" in text and "ttft_warm" in text and "of memory bandwidth" in text
+    lines = cli.ok("bench", cli.model(), "-p", "16", "-r", "1", "-m", "prefill", "--tsv").splitlines()
+    assert lines[0].split("\t") == ["metric", "n", "value", "unit", "share"] and lines[1].startswith("prefill\t16\t")
+
+
+def test_bench_keeps_results_and_shows_the_change(cli):
+    model = cli.model()
+    setup = ("bench", model, "-r", "1", "-n", "4", "-m", "decode", "-d", "0")
+    assert "no results" in cli("bench", model, "--history").stderr
+    cli.ok(*setup)
+    cli.ok(*setup, "--kv-type", "q8_0")
+    cli.ok(*setup, "--no-save")
+    cli.ok(*setup)
+    runs = json.loads(cli.ok("bench", model, "--history", "--json"))["runs"]
+    assert [r["kv_type"] for r in runs] == ["f16", "q8_0", "f16"]
+    first, other, last = [next(v for v in r["results"] if v["metric"] == "decode") for r in runs]
+    assert "ratio_to_previous" not in first and "ratio_to_previous" not in other  # nothing like them before
+    assert abs(last["ratio_to_previous"] - last["value"] / first["value"]) < 1e-4
+    assert all(r["threads"] > 0 and r["build"].startswith("hyperlama ") for r in runs)
+    table = cli.ok("bench", model, "--history")
+    assert str(cli.folder) not in table and re.search(r"^decode +0 tokens/s.* x\d", table, re.M)
+    head, *rows = [line.split("\t") for line in cli.ok("bench", model, "--history", "--tsv").splitlines()]
+    assert head[0] == "date" and head[-1] == "ratio" and all(len(r) == len(head) for r in rows)
+
+
+def test_bench_without_a_database_says_so_and_prints_what_it_measured(cli):
+    cli.home.mkdir()
+    (cli.home / "hyperlama.db").mkdir()
+    done = cli("bench", cli.model(), "-r", "1", "-m", "prefill", "-p", "8", "--tsv")
+    assert done.returncode == 0 and "prefill\t8\t" in done.stdout and "not kept" in done.stderr
+
+
+def test_bench_names_what_it_does_not_understand(cli):
+    for args, word in [(("--metrics", "prefill,colour"), "'colour'"), (("-p", "16,x"), "'16,x'"), (("--rows", "0"), "from 1"),
+                       (("-d", "1,,2"), "'1,,2'"), (("-p", "9999999"), "1048576"), (("-p", ",".join("1" * 17)), "at most 16")]:
+        done = cli("bench", "m", *args)
+        assert done.returncode == 2 and word in done.stderr, args
 
 
 def test_two_imports_at_once_both_arrive(cli):

@@ -48,6 +48,8 @@ static void make_version(const fixture *f, int version) {
     if (version >= 1) exec(sql, "INSERT INTO blob VALUES ('0123', 'abcd', 1, 2, 3, 4, 1, 5)");
     if (version >= 2) {
         exec(sql, "INSERT INTO usage VALUES ('registry.ollama.ai/library/x:latest', 1234, 7)");
+        exec(sql, "INSERT INTO bench_result (machine, cpu, build, commit_id, date_ms, model, digest, metric, n, value,"
+                  " unit) VALUES ('m', 'c', 'b', '', 5, 'x', '', 'decode', 64, 12.5, 'tokens/s')");
         exec(sql, "INSERT INTO chat VALUES (1, 'talk', 'x', 1, 2)");
         exec(sql, "INSERT INTO chat_message VALUES (1, 0, 'user', 'hi', '', '{}', 3)");
     }
@@ -76,6 +78,15 @@ static void a_database_of_every_schema_is_brought_up_to_date(void **state) {
         assert_int_equal(hl_db_find_blob(db, "0123", "abcd", &row), version >= 1);
         if (version >= 2)
             assert_int_equal(hl_db_last_used_ms(db, "registry.ollama.ai/library/x:latest"), 1234);
+        hl_bench_history *history = NULL;
+        if (hl_db_list_results(db, "x", "m", 9, &history, &err) != HL_OK) fail_msg("%s", err.text);
+        assert_int_equal(history->n, version >= 2);
+        if (version >= 2) {
+            assert_true(history->results[0].value == 12.5 && history->results[0].share == 0);
+            assert_int_equal(history->results[0].n_threads, 0);
+            assert_string_equal(history->results[0].kv_type, "");
+        }
+        hl_bench_history_free(history);
         hl_db_close(db);
         assert_int_equal(read_int(&f, "PRAGMA user_version"), hl_db_newest_version());
         if (version >= 2) assert_int_equal(read_int(&f, "SELECT count(*) FROM chat_message"), 1);

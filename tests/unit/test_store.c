@@ -668,31 +668,51 @@ static void a_read_only_folder_can_be_read_and_says_so_when_written(void **state
     assert_int_equal(how, 0);
 }
 
-static void results_are_kept(void **state) {
+static void results_are_kept_and_read_back_run_by_run(void **state) {
     (void)state;
-    fixture f;
-    hl_err  err = {0};
+    fixture           f;
+    hl_err            err = {0};
+    hl_bench_history *h = NULL;
     fixture_init(&f);
-    hl_store             *s = fixture_open(&f);
-    const hl_bench_result r[2] = {
+    hl_store       *s = fixture_open(&f);
+    hl_bench_result r[2] = {
         {.machine = "m",
          .cpu = "c",
          .build = "b",
          .commit = "abc",
+         .isa = "avx2",
+         .kv_type = "f16",
+         .n_threads = 2,
          .date_ms = 5,
          .model = "x:latest",
          .digest = "",
          .metric = "decode",
          .n = 64,
          .value = 12.5,
-         .unit = "tokens/s"},
-        {.machine = "m", .metric = "prefill", .n = 512, .value = 100, .unit = "tokens/s"},
+         .unit = "tokens/s",
+         .share = 0.5},
+        {.machine = "m", .model = "x:latest", .date_ms = 5, .metric = "prefill", .n = 512, .value = 100, .unit = "tokens/s"},
     };
-    OK(hl_store_add_results(s, r, 2, &err));
+    for (int run = 0; run < 3; run++) {
+        r[0].date_ms = r[1].date_ms = 5 + run;
+        r[0].value = 12.5 + run;
+        OK(hl_store_add_results(s, r, 2, &err));
+    }
+    OK(hl_store_list_results(s, "x:latest", "m", 2, &h, &err));
+    assert_int_equal(h->n, 4); /* two runs of two rows, the older one first */
+    assert_true(h->results[0].date_ms == 6 && h->results[0].value == 13.5 && h->results[0].share == 0.5);
+    assert_string_equal(h->results[0].isa, "avx2");
+    assert_string_equal(h->results[3].metric, "prefill");
+    assert_true(h->results[3].date_ms == 7 && h->results[3].share == 0 && h->results[3].n_threads == 0);
+    hl_bench_history_free(h);
+    OK(hl_store_list_results(s, "x:latest", "another", 2, &h, &err));
+    assert_int_equal(h->n, 0);
+    hl_bench_history_free(h);
     hl_store_close(s);
     const hl_store_options o = {.models_path = f.models};
     OK(hl_store_open(&o, &s, &err));
     assert_int_equal(hl_store_add_results(s, r, 2, &err), HL_E_IO); /* nowhere to keep them */
+    assert_int_equal(hl_store_list_results(s, "x:latest", "m", 2, &h, &err), HL_E_IO);
     hl_store_close(s);
     fixture_done(&f);
 }
@@ -716,7 +736,7 @@ int main(void) {
         cmocka_unit_test(a_killed_import_leaves_nothing_that_the_next_one_does_not_heal),
         cmocka_unit_test(a_full_disk_leaves_nothing_recorded),
         cmocka_unit_test(a_read_only_folder_can_be_read_and_says_so_when_written),
-        cmocka_unit_test(results_are_kept),
+        cmocka_unit_test(results_are_kept_and_read_back_run_by_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
