@@ -26,6 +26,7 @@ enum { MAX_MAPS = 1024 };
 struct hl_map {
     uint8_t *data;
     size_t   size;
+    int      fd;     /* open as long as the map: tells whether the file was cut short */
     int      i_slot; /* in `slots`; -1 when the table was full */
 };
 
@@ -69,32 +70,34 @@ hl_status hl_map_open(const char *path, hl_map **ret_map, hl_err *err) {
         return hl_fail(err, errno == ENOENT ? HL_E_NOT_FOUND : HL_E_IO, "open '%s': %s", path, strerror(errno));
     if (fstat(fd, &st) != 0) {
         status = hl_fail(err, HL_E_IO, "stat '%s': %s", path, strerror(errno));
-        goto out;
+        goto fail;
     }
     if (!S_ISREG(st.st_mode)) {
         status = hl_fail(err, HL_E_IO, "'%s' is not a regular file", path);
-        goto out;
+        goto fail;
     }
     if (st.st_size <= 0) {
         status = hl_fail(err, HL_E_FORMAT, "'%s' is empty", path);
-        goto out;
+        goto fail;
     }
     m = hl_new(1, sizeof *m);
     if (!m) {
         status = hl_fail(err, HL_E_NOMEM, "map '%s': no memory", path);
-        goto out;
+        goto fail;
     }
     m->size = (size_t)st.st_size;
     m->data = mmap(NULL, m->size, PROT_READ, MAP_SHARED, fd, 0);
     if (m->data == MAP_FAILED) {
         status = hl_fail(err, HL_E_IO, "map '%s' (%zu bytes): %s", path, m->size, strerror(errno));
-        goto out;
+        goto fail;
     }
+    m->fd = fd;
     protect(m);
     *ret_map = m;
-out:
+    return HL_OK;
+fail:
     (void)close(fd);
-    if (status != HL_OK) hl_free(m);
+    hl_free(m);
     return status;
 }
 
@@ -102,12 +105,19 @@ void hl_map_close(hl_map *m) {
     if (!m) return;
     unprotect(m);
     (void)munmap(m->data, m->size);
+    (void)close(m->fd);
     hl_free(m);
 }
 
 const uint8_t *hl_map_data(const hl_map *m) { return m->data; }
 size_t         hl_map_size(const hl_map *m) { return m->size; }
-bool           hl_map_is_broken(const hl_map *m) { return m->i_slot >= 0 && atomic_load(&slots[m->i_slot].broken); }
+
+/* A file that loses only a part of its last page gives zeros there and no signal: ask for its size, too. */
+bool hl_map_is_broken(const hl_map *m) {
+    struct stat st;
+    if (m->i_slot >= 0 && atomic_load(&slots[m->i_slot].broken)) return true;
+    return fstat(m->fd, &st) == 0 && (uint64_t)st.st_size < m->size;
+}
 
 void hl_map_will_need(const hl_map *m, size_t offset, size_t n_bytes) {
     if (offset >= m->size) return;

@@ -21,7 +21,9 @@ void                    hl_map_close(hl_map *m); /* NULL is allowed */
 
 const uint8_t *hl_map_data(const hl_map *m);
 size_t         hl_map_size(const hl_map *m);
-bool           hl_map_is_broken(const hl_map *m); /* a page could not be read; contents are unreliable */
+
+/* A page could not be read, or the file is shorter now: contents are unreliable. One system call. */
+bool hl_map_is_broken(const hl_map *m);
 
 /* Ask the kernel to read ahead; returns at once. */
 void hl_map_will_need(const hl_map *m, size_t offset, size_t n_bytes);

@@ -108,6 +108,11 @@ static hl_status map_shard(hl_gguf *g, size_t i, const char *path, hl_err *err) 
     return HL_OK;
 }
 
+/* Whatever else seemed wrong with a file: when it was cut short meanwhile, that is why. */
+static hl_status check_whole(const hl_map *map, hl_status status, hl_err *err) {
+    return map && hl_map_is_broken(map) ? hl_fail(err, HL_E_IO, "the file was cut short while it was read") : status;
+}
+
 /* Parse shard i, which is mapped; the first one's header stays in g. */
 static hl_status read_shard(hl_gguf *g, size_t i, uint64_t n_shards, split *ret_split, hl_err *err) {
     hl_gguf_header h = {0};
@@ -115,8 +120,7 @@ static hl_status read_shard(hl_gguf *g, size_t i, uint64_t n_shards, split *ret_
     if (status == HL_OK) status = read_split(&h.values, ret_split, err);
     if (status == HL_OK && n_shards != 0) status = check_split(ret_split, i, n_shards, err);
     if (status == HL_OK) status = add_tensors(g, i, &h, err);
-    if (g->shards[i].map && hl_map_is_broken(g->shards[i].map)) /* whatever else seemed wrong with it */
-        status = hl_fail(err, HL_E_IO, "the file was cut short while it was read");
+    status = check_whole(g->shards[i].map, status, err);
     if (i == 0) g->header = h;
     else hl_gguf_values_done(&h.values);
     return status;
@@ -216,6 +220,7 @@ static hl_status peek_split(const char *path, split *ret_split, hl_err *err) {
     if (status != HL_OK) return status;
     status = hl_gguf_read_header(hl_map_data(map), hl_map_size(map), &h, err);
     if (status == HL_OK) status = read_split(&h.values, ret_split, err);
+    status = check_whole(map, status, err);
     if (status != HL_OK) (void)name_file(status, path, err);
     hl_gguf_values_done(&h.values);
     hl_map_close(map);

@@ -1,0 +1,110 @@
+"""The whole program in a hostile world: stopped and continued, its model cut short, few or changing processors, old ones."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+PIECES = [f" piece{i}" for i in range(40)]
+
+
+def start(cli, *args, env=None, **kw):
+    return subprocess.Popen([cli.program, *map(str, args)], env=dict(cli.env, **(env or {})), stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd=cli.folder, **kw)
+
+
+def long_run(cli, model, n_tokens=3000):
+    return [str(a) for a in ("run", model, "hi " * 1500, "--raw", "--ctx", 16384, "-n", n_tokens, "--seed", 3)]
+
+
+def cycling(cli):
+    """A model that says its pieces again and again."""
+    return cli.model(PIECES, loop=True, start=b" ")
+
+
+def test_stopped_and_continued_it_gives_the_same_answer(cli):
+    args = long_run(cli, cycling(cli))
+    want = cli.ok(*args)
+    p = start(cli, *args)
+    for _ in range(25):  # from loading over the prompt into the answer; where exactly does not matter
+        p.send_signal(signal.SIGSTOP)
+        time.sleep(0.005)
+        p.send_signal(signal.SIGCONT)
+        time.sleep(0.015)
+    out, err = p.communicate(timeout=60)
+    assert (p.returncode, out.decode(), err) == (0, want, b"")
+    assert want.startswith(PIECES[0].lstrip()) or want.startswith(PIECES[0])
+
+
+@pytest.mark.parametrize("part", [0, 0.3, 0.999])
+def test_a_model_cut_short_while_it_answers_is_an_error_not_a_crash(cli, part):
+    model = cycling(cli)
+    p = start(cli, *long_run(cli, model, -1))
+    assert p.stdout.read(20)
+    os.truncate(model, int(os.path.getsize(model) * part))
+    _, err = p.communicate(timeout=60)
+    assert p.returncode == 4 and b"cut short" in err
+
+
+def test_thread_counts_from_one_to_a_thousand(cli):
+    model = cycling(cli)
+    args = long_run(cli, model, 50)
+    assert len({cli.ok(*args, "--threads", n) for n in (0, 1, 2, 1000, 1024)}) == 1
+    for bad in ("-1", "1025", "two", ""):
+        done = cli("run", model, "hi", f"--threads={bad}")
+        assert done.returncode == 2 and "1024" in done.stderr, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2, reason="one processor only")
+def test_the_affinity_mask_counts_at_the_start_and_later(cli):
+    model, cpus = cycling(cli), sorted(os.sched_getaffinity(0))
+    args = long_run(cli, model)
+    want = cli.ok(*args)
+    one = subprocess.run([cli.program, *args], env=cli.env, capture_output=True, text=True, cwd=cli.folder,
+                         preexec_fn=lambda: os.sched_setaffinity(0, cpus[:1]))
+    assert (one.returncode, one.stdout) == (0, want)
+    info = subprocess.run([cli.program, "info", "--json"], env=cli.env, capture_output=True, text=True,
+                          preexec_fn=lambda: os.sched_setaffinity(0, cpus[:1]))
+    assert json.loads(info.stdout)["threads"] == 1
+    p = start(cli, *args)
+    for i in range(40):
+        try:
+            for task in os.listdir(f"/proc/{p.pid}/task"):
+                os.sched_setaffinity(int(task), [cpus[i % len(cpus)]] if i % 3 else cpus)
+        except OSError:  # done already
+            break
+        time.sleep(0.005)
+    out, err = p.communicate(timeout=60)
+    assert (p.returncode, out.decode(), err) == (0, want, b"")
+
+
+def test_a_context_that_does_not_fit_is_refused_with_numbers(cli):
+    done = cli("run", cli.model(n_ctx=1 << 24), "hi", "--ctx", 1 << 24, "--kv-type", "f32")
+    if done.returncode == 0:
+        pytest.skip("this machine has room for it")
+    assert done.returncode == 3 and "MiB" in done.stderr and "available" in done.stderr
+
+
+@pytest.mark.parametrize("cpu", ["scalar", "avx2"])
+def test_older_instruction_sets_give_the_same_answer(cli, cpu):
+    args = long_run(cli, cycling(cli), 50)
+    done = cli(*args, "--cpu", cpu)
+    if cpu not in json.loads(cli.ok("info", "--json"))["cpu"] and done.returncode == 2 and cpu != "scalar":
+        pytest.skip("this processor lacks it")
+    assert done.stdout == cli.ok(*args)
+
+
+@pytest.mark.parametrize("model_of_cpu", ["Nehalem", "SandyBridge"])
+def test_a_processor_without_avx2_runs_the_program(cli, model_of_cpu):
+    qemu = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
+    if not qemu or os.uname().machine != "x86_64":
+        pytest.skip("no qemu-x86_64")
+    model = cli.model()
+    done = subprocess.run([qemu, "-cpu", model_of_cpu, cli.program, "run", str(model), "hi", "-t", "2"], env=cli.env,
+                          capture_output=True, text=True, cwd=cli.folder, timeout=120)
+    if done.returncode != 0 and "requires CPU" in done.stderr:  # a libc built for newer processors
+        pytest.skip(done.stderr.strip())
+    assert (done.returncode, done.stdout) == (0, cli.ok("run", model, "hi"))

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * model_fixture.h - whole models of any shape with random weights, written to a file.
+ *
+ * The vocabulary is the 256 bytes and fillers; nothing ends an answer. `as_f32` writes the weights as what
+ * they are after packing, so that a file and its twin differ in how they are computed only.
+ */
+#ifndef HL_TESTS_UNIT_MODEL_FIXTURE_H
+#define HL_TESTS_UNIT_MODEL_FIXTURE_H
+
+#include <math.h>
+
+#include "engine/quant/quant.h"
+#include "tokenizer_fixture.h"
+
+typedef struct mf_shape {
+    uint32_t n_vocab, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_layers;
+    hl_type  type;
+    bool     as_f32;
+} mf_shape;
+
+typedef struct mf_writer {
+    hl_gguf_writer *w;
+    const mf_shape *s;
+    uint32_t        random;
+    void           *kept[200];
+    char            names[200][64];
+    size_t          n_kept;
+} mf_writer;
+
+static inline float mf_random(mf_writer *m) {
+    m->random = m->random * 1664525u + 1013904223u;
+    return (float)(int32_t)m->random * (1.0f / 2147483648.0f);
+}
+
+static inline void mf_add(mf_writer *m, const char *name, uint64_t rows, uint64_t cols, bool is_vector) {
+    const size_t n = rows * cols;
+    float       *x = hl_new(n, sizeof *x);
+    const hl_type type = is_vector || m->s->as_f32 ? HL_TYPE_f32 : m->s->type;
+    for (size_t i = 0; i < n; i++) x[i] = is_vector ? 1 + 0.2f * mf_random(m) : 1.7f * mf_random(m) / sqrtf((float)cols);
+    void *data = x;
+    if (!is_vector && m->s->type != HL_TYPE_f32) {
+        void *packed = hl_new(rows, hl_type_row_bytes(m->s->type, cols));
+        hl_quant_from_f32(m->s->type)(x, n, packed);
+        hl_quant_to_f32(m->s->type)(packed, n, x);
+        if (!m->s->as_f32) data = packed;
+        m->kept[m->n_kept++] = packed;
+    }
+    m->kept[m->n_kept++] = x;
+    (void)snprintf(m->names[m->n_kept], sizeof m->names[0], "%s", name);
+    hl_gguf_writer_add_tensor(m->w, m->names[m->n_kept], type, is_vector ? 1 : 2,
+                              is_vector ? (const uint64_t[]){cols} : (const uint64_t[]){rows, cols}, data);
+}
+
+static inline void mf_add_layer(mf_writer *m, uint32_t i) {
+    const mf_shape *s = m->s;
+    const uint64_t  q = (uint64_t)s->n_heads * s->head_dim, kv = (uint64_t)s->n_kv_heads * s->head_dim;
+    const struct {
+        const char *name;
+        uint64_t    rows, cols;
+    } all[] = {
+        {"attn_norm", 1, s->n_embd}, {"attn_q", q, s->n_embd},           {"attn_k", kv, s->n_embd},
+        {"attn_v", kv, s->n_embd},   {"attn_output", s->n_embd, q},      {"ffn_norm", 1, s->n_embd},
+        {"ffn_up", s->n_ff, s->n_embd}, {"ffn_gate", s->n_ff, s->n_embd}, {"ffn_down", s->n_embd, s->n_ff},
+    };
+    for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "blk.%u.%s.weight", i, all[k].name);
+        mf_add(m, name, all[k].rows, all[k].cols, all[k].rows == 1);
+    }
+}
+
+static inline hl_status mf_write(const char *path, const mf_shape *s, hl_err *err) {
+    fix_vocab *f = fix_new("gpt2", "gpt-2");
+    mf_writer *m = hl_new(1, sizeof *m);
+    hl_view   *texts = hl_new(s->n_vocab, sizeof *texts);
+    char      *room = hl_new(s->n_vocab, 24);
+    int32_t   *kinds = hl_new(s->n_vocab, sizeof *kinds);
+    *m = (mf_writer){.w = f->w, .s = s, .random = 7};
+    fix_add_letters(f);
+    for (uint32_t i = 0; i < s->n_vocab; i++) {
+        kinds[i] = 1;
+        (void)snprintf(room + (size_t)i * 24, 24, "filler%u", i);
+        texts[i] = i < f->n ? f->texts[i] : hl_view_of(room + (size_t)i * 24);
+    }
+    hl_gguf_writer_add_text(f->w, "general.architecture", hl_view_of("llama"));
+    hl_gguf_writer_add_u32(f->w, "llama.block_count", s->n_layers);
+    hl_gguf_writer_add_u32(f->w, "llama.context_length", 4096);
+    hl_gguf_writer_add_u32(f->w, "llama.embedding_length", s->n_embd);
+    hl_gguf_writer_add_u32(f->w, "llama.feed_forward_length", s->n_ff);
+    hl_gguf_writer_add_u32(f->w, "llama.attention.head_count", s->n_heads);
+    hl_gguf_writer_add_u32(f->w, "llama.attention.head_count_kv", s->n_kv_heads);
+    hl_gguf_writer_add_u32(f->w, "llama.attention.key_length", s->head_dim);
+    hl_gguf_writer_add_u32(f->w, "llama.attention.value_length", s->head_dim);
+    hl_gguf_writer_add_u32(f->w, "llama.rope.dimension_count", s->head_dim);
+    hl_gguf_writer_add_f32(f->w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
+    hl_gguf_writer_add_texts(f->w, "tokenizer.ggml.tokens", s->n_vocab, texts);
+    hl_gguf_writer_add_texts(f->w, "tokenizer.ggml.merges", 1, (const hl_view[]){hl_view_of("a b")});
+    hl_gguf_writer_add_array(f->w, "tokenizer.ggml.token_type", HL_GGUF_I32, s->n_vocab, kinds);
+    mf_add(m, "token_embd.weight", s->n_vocab, s->n_embd, false);
+    mf_add(m, "output_norm.weight", 1, s->n_embd, true);
+    mf_add(m, "output.weight", s->n_vocab, s->n_embd, false);
+    for (uint32_t i = 0; i < s->n_layers; i++) mf_add_layer(m, i);
+    const hl_status status = hl_gguf_writer_save(f->w, path, err);
+    for (size_t i = 0; i < m->n_kept; i++) hl_free(m->kept[i]);
+    hl_gguf_writer_free(f->w);
+    hl_free(f);
+    hl_free(m);
+    hl_free(texts);
+    hl_free(room);
+    hl_free(kinds);
+    return status;
+}
+
+#endif

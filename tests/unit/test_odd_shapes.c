@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_odd_shapes.c - whole models whose sizes are no multiple of anything a kernel does at once: rows that
+ * do not fill a panel of 32, widths that are no multiple of 64, 256 or 512, odd numbers of heads.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "engine/model_priv.h"
+#include "model_fixture.h"
+
+enum { N_TOKENS = 70, MAX_VOCAB = 1100 };
+
+static const mf_shape shapes[] = {
+    {.n_vocab = 1001, .n_embd = 96, .n_heads = 3, .n_kv_heads = 1, .head_dim = 32, .n_ff = 352, .n_layers = 2},
+    {.n_vocab = 257, .n_embd = 160, .n_heads = 5, .n_kv_heads = 5, .head_dim = 32, .n_ff = 32, .n_layers = 1},
+    {.n_vocab = 259, .n_embd = 32, .n_heads = 6, .n_kv_heads = 2, .head_dim = 96, .n_ff = 608, .n_layers = 1},
+    {.n_vocab = 1023, .n_embd = 544, .n_heads = 7, .n_kv_heads = 1, .head_dim = 64, .n_ff = 1056, .n_layers = 1},
+};
+static const hl_type types[] = {HL_TYPE_f32,  HL_TYPE_f16,  HL_TYPE_bf16, HL_TYPE_q4_0,
+                                HL_TYPE_q4_1, HL_TYPE_q5_0, HL_TYPE_q5_1, HL_TYPE_q8_0};
+
+/* Logits behind N_TOKENS tokens, read `step` at a time. */
+static void compute(const char *path, const char *cpu, int32_t n_threads, size_t step, float *ret) {
+    hl_engine  *e = NULL;
+    hl_model   *m = NULL;
+    hl_session *s = NULL;
+    hl_err      err = {0};
+    hl_status   status = hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = cpu}, &e, &err);
+    if (status == HL_OK) {
+        hl_pool_free(e->pool);
+        status = hl_pool_new(n_threads, &e->pool, &err);
+    }
+    if (status == HL_OK) status = hl_model_open(e, &path, 1, NULL, &m, &err);
+    if (status == HL_OK) status = hl_session_new(m, &(hl_session_params){.n_ctx = 128}, &s, &err);
+    for (size_t at = 0; at < N_TOKENS && status == HL_OK; at += step) {
+        int32_t      ids[N_TOKENS];
+        const size_t n = N_TOKENS - at < step ? N_TOKENS - at : step;
+        for (size_t i = 0; i < n; i++) ids[i] = (int32_t)((at + i) * 53 + 11) % (int32_t)m->hp.n_vocab;
+        status = hl_session_eval(s, ids, n, &err);
+    }
+    if (status != HL_OK) fail_msg("%s: %s", path, err.text);
+    memcpy(ret, hl_session_logits(s), m->hp.n_vocab * sizeof *ret);
+    hl_session_free(s);
+    hl_model_close(m);
+    hl_engine_free(e);
+}
+
+static double distance(const float *a, const float *b, size_t n) {
+    double d = 0, sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        d += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        sum += (double)b[i] * (double)b[i];
+    }
+    return sqrt(d / sum);
+}
+
+static void check_shape(const mf_shape *shape) {
+    char      path[] = "/tmp/hl_odd_XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        static float want[MAX_VOCAB], got[MAX_VOCAB], twin[MAX_VOCAB];
+        const size_t bytes = shape->n_vocab * sizeof *want;
+        hl_err       err = {0};
+        mf_shape     s = *shape;
+        s.type = types[i];
+        if (mf_write(path, &s, &err) != HL_OK) fail_msg("%s", err.text);
+        compute(path, "scalar", 1, N_TOKENS, want);
+        static const size_t steps[] = {1, 5, 33, N_TOKENS};
+        for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++) {
+            compute(path, NULL, 1 + (int32_t)k, steps[k], got);
+            if (memcmp(want, got, bytes) != 0)
+                fail_msg("%s, %u x %u: passes of %zu differ from scalar ones", hl_type_name(s.type), s.n_vocab, s.n_embd,
+                         steps[k]);
+        }
+        s.as_f32 = true;
+        if (mf_write(path, &s, &err) != HL_OK) fail_msg("%s", err.text);
+        compute(path, NULL, 2, N_TOKENS, twin);
+        const double d = distance(want, twin, s.n_vocab);
+        if (!(d < 0.05)) fail_msg("%s, %u x %u: off by %g from f32", hl_type_name(s.type), s.n_vocab, s.n_embd, d);
+    }
+    (void)unlink(path);
+}
+
+static void rows_and_widths_may_be_anything_the_type_allows(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) check_shape(&shapes[i]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_and_widths_may_be_anything_the_type_allows)};
+    return cmocka_run_group_tests_name("odd shapes", tests, NULL, NULL);
+}
