@@ -131,6 +131,7 @@ hl_status hl_forward_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, 
         hl_free(f);
         return hl_fail(err, HL_E_NOMEM, "forward pass: no memory for %zu bytes of buffers", bytes);
     }
+    (void)madvise(f->memory, f->memory_bytes, MADV_HUGEPAGE); /* every chunk of many rows walks through it */
     f->k = &m->engine->kernels;
     f->pool = m->engine->pool;
     (void)lay_out(m, n_rows_cap, n_ctx, f->memory, f);

@@ -122,8 +122,8 @@ static hl_status ask(hl_runner *r, const char *text, answer_sum *ret, hl_err *er
 
 static void new_runner(loaded *x, hl_runner **ret) {
     hl_err err = {0};
-    if (load(x, 2, &err) != HL_OK || hl_runner_new(x->m, &(hl_runner_params){.session = {.n_ctx = 256}}, ret, &err) != HL_OK)
-        fail_msg("%s", err.text);
+    const hl_runner_params p = {.sched = {.n_ctx = 256}};
+    if (load(x, 2, &err) != HL_OK || hl_runner_new(x->m, &p, ret, &err) != HL_OK) fail_msg("%s", err.text);
 }
 
 static void a_runner_survives_any_failed_allocation(void **state) {
