@@ -10,9 +10,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -122,6 +125,44 @@ static void a_thread_that_is_held_up_holds_up_no_other_chunk(void **state) {
     }
 }
 
+/* Threads of this process, other than the caller, that run or want to. */
+static int n_awake(void) {
+    int  n = 0;
+    DIR *dir = opendir("/proc/self/task");
+    assert_non_null(dir);
+    for (const struct dirent *d; (d = readdir(dir)) != NULL;) {
+        if (d->d_name[0] == '.' || atoi(d->d_name) == getpid()) continue;
+        char path[300];
+        char stat[512] = "";
+        (void)snprintf(path, sizeof path, "/proc/self/task/%s/stat", d->d_name);
+        FILE *f = fopen(path, "r");
+        if (!f) continue; /* just ended */
+        (void)!fread(stat, 1, sizeof stat - 1, f);
+        (void)fclose(f);
+        const char *state = strrchr(stat, ')');
+        if (state && state[1] && state[2] == 'R') n++;
+    }
+    (void)closedir(dir);
+    return n;
+}
+
+static void idle_threads_sleep(void **state) {
+    (void)state;
+    hl_pool *p = new_pool(8);
+    for (int round = 0; round < 3; round++) {
+        (void)run_and_check(p, 500);
+        for (int i = 0; n_awake() > 0; i++) { /* the last spin is short, but the machine may be busy */
+            assert_true(i < 10000);
+            (void)usleep(1000);
+        }
+        for (int i = 0; i < 20; i++) {
+            assert_int_equal(n_awake(), 0);
+            (void)usleep(500);
+        }
+    }
+    hl_pool_free(p);
+}
+
 /* ---- affinity --------------------------------------------------------------------------------- */
 
 static void allow_only_first(cpu_set_t all, int n) {
@@ -199,6 +240,7 @@ int main(void) {
         cmocka_unit_test(a_thousand_threads_work_on_any_machine),
         cmocka_unit_test(a_thread_count_out_of_range_is_refused_with_the_range),
         cmocka_unit_test(a_thread_that_is_held_up_holds_up_no_other_chunk),
+        cmocka_unit_test(idle_threads_sleep),
         cmocka_unit_test(threads_follow_the_affinity_mask_from_pass_to_pass),
         cmocka_unit_test(a_mask_that_changes_inside_a_pass_loses_no_chunk),
     };
