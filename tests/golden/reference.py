@@ -70,24 +70,32 @@ class Reference:
         return buf.raw[:n]
 
 
-def write_f32_copy(path, out):
-    """The same model with every tensor dequantized to F32: what the file says, without rounding on the way."""
+def write_copy(path, out, kind="f32"):
+    """The same model with its matrices in another type, f32 unless asked for: what the file says, without rounding on the way.
+
+    Rounding to `kind` (f16 bf16 q8_0 q5_1 q5_0 q4_1 q4_0) is the gguf package's. Vectors, and matrices whose rows do not
+    divide into the type's blocks, become f32.
+    """
     import struct
-    from gguf import GGUFReader, dequantize
+    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFReader, dequantize, quantize
+    f32, wanted = GGMLQuantizationType.F32, GGMLQuantizationType[kind.upper()]
     r = GGUFReader(path)
-    kv = b"".join(b"".join(p.tobytes() for p in f.parts) for n, f in r.fields.items() if not n.startswith("GGUF."))
-    n_kv = sum(not n.startswith("GGUF.") for n in r.fields)
-    info, at = b"", 0
+    fields = [f for n, f in r.fields.items() if not n.startswith("GGUF.")]
+    kv = b"".join(b"".join(p.tobytes() for p in f.parts) for f in fields)
+    info, at, kinds = b"", 0, []
     for t in r.tensors:
         name = t.name.encode()
         dims = [int(d) for d in t.shape]
-        info += struct.pack("<Q", len(name)) + name + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, 0, at)
-        at += -(-t.n_elements * 4 // 32) * 32
-    head = b"GGUF" + struct.pack("<IQQ", 3, len(r.tensors), n_kv) + kv + info
+        kinds.append(wanted if len(dims) > 1 and dims[0] % GGML_QUANT_SIZES[wanted][0] == 0 else f32)
+        block, size = GGML_QUANT_SIZES[kinds[-1]]
+        info += struct.pack("<Q", len(name)) + name + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, int(kinds[-1]), at)
+        at += -(-int(t.n_elements) // block * size // 32) * 32
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(r.tensors), len(fields)) + kv + info
     with open(out, "wb") as f:
         f.write(head + bytes(-len(head) % 32))
-        for t in r.tensors:
-            data = np.ascontiguousarray(dequantize(t.data, t.tensor_type), np.float32).tobytes()
+        for t, to in zip(r.tensors, kinds):
+            data = np.ascontiguousarray(dequantize(t.data, t.tensor_type), np.float32)
+            data = (data if to == f32 else quantize(data, to)).tobytes()
             f.write(data + bytes(-len(data) % 32))
 
 

@@ -10,7 +10,7 @@ from gguf import GGMLQuantizationType as T, GGML_QUANT_SIZES
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
-from reference import Reference, VERSION, write_f32_copy  # noqa: E402
+from reference import Reference, VERSION, write_copy  # noqa: E402
 
 N_VOCAB = 128
 
@@ -136,7 +136,7 @@ def form(x):
 def record(model, n_tokens, note):
     ids = tokens(n_tokens, 11)
     exact_path = model.path + ".tmp"
-    write_f32_copy(model.path, exact_path)
+    write_copy(model.path, exact_path)
     exact = rows_of(exact_path, ids)
     os.unlink(exact_path)
     own = rows_of(model.path, ids) if model.kind != "f32" else exact

@@ -11,7 +11,7 @@ import hashlib, os, sys
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from reference import Reference, VERSION, log_softmax, write_f32_copy  # noqa: E402
+from reference import Reference, VERSION, log_softmax, write_copy  # noqa: E402
 
 N_GEN, N_TOP = 64, 20
 CHATML = "<|im_start|>system\nYou are a helpful AI assistant.<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
@@ -80,7 +80,7 @@ def main():
     path, stem = sys.argv[1:3]
     exact_path = sys.argv[3] if len(sys.argv) > 3 else "exact.tmp"
     sha = hashlib.file_digest(open(path, "rb"), "sha256").hexdigest()
-    write_f32_copy(path, exact_path)
+    write_copy(path, exact_path)
     ref, exact = Reference(path, n_ctx=1024), Reference(exact_path, n_ctx=1024, kv="f32")
     wrap = CHATML if "smollm2" in os.path.basename(path) else GEMMA
     prompts = [(n, t, False) for n, t in PLAIN] + [(n, wrap.format(t), True) for n, t in CHAT]

@@ -11,7 +11,7 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
-from reference import Reference, VERSION, log_softmax, write_f32_copy  # noqa: E402
+from reference import Reference, VERSION, log_softmax, write_copy  # noqa: E402
 
 WINDOW = 512
 
@@ -21,7 +21,7 @@ def main():
     text = open(os.path.join(HERE, "text.txt"), "rb").read()
     rows = []
     for path in models:
-        write_f32_copy(path, scratch)
+        write_copy(path, scratch)
         ref, exact = Reference(path, n_ctx=WINDOW), Reference(scratch, n_ctx=WINDOW, kv="f32")
         bos = ref.tokenize(b"", bos=True)
         ids, n, nll, best, kl, same = ref.tokenize(text), 0, 0.0, 0.0, 0.0, 0
