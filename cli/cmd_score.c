@@ -4,7 +4,8 @@
  *
  * The text is cut into windows of the context length (512 unless asked for), each begun with BOS where the model wants
  * it; every token but a window's first is predicted from those before it in the window. Logits are kept for a few rows at
- * a time, so memory does not grow with text, window or vocabulary. Perplexity = exp(mean of -logprob).
+ * a time, so memory does not grow with text, window or vocabulary. Perplexity = exp(mean of -logprob). Bits per byte are
+ * over the bytes of the scored tokens: unlike perplexity they compare models with different vocabularies.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -14,6 +15,7 @@
 #include "cli/files.h"
 #include "cli/json_out.h"
 #include "cli/term/progress.h"
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 
 enum { MAX_INPUT_BYTES = 1 << 30, DEFAULT_WINDOW = 512, MAX_ROWS = 64, ROWS_BYTES = 16 << 20, MAX_TOP = 20 };
@@ -26,8 +28,9 @@ typedef struct score {
     int32_t n_vocab, n_rows_cap, window;
     size_t n_skip, n_top;
     bool as_json;
-    size_t n_scored;
+    size_t n_scored, n_scored_bytes;
     double sum, sum_squares; /* of -logprob */
+    double seconds;          /* evaluating and scoring, without loading */
     hl_progress bar;
 } score;
 
@@ -59,6 +62,7 @@ static hl_status take_row(score *s, const float *logits, size_t i_token, hl_err 
     const int32_t token = s->tokens.ids[i_token];
     const double logprob = (double)hl_logprobs_top(logits, s->n_vocab, token, s->n_top, top);
     s->n_scored++;
+    s->n_scored_bytes += hl_tokenizer_piece(s->tokenizer, token, true, NULL, 0);
     s->sum -= logprob;
     s->sum_squares += logprob * logprob;
     return s->as_json ? print_position(s, i_token, token, logprob, top, err) : HL_OK;
@@ -89,6 +93,7 @@ static hl_status score_text(score *s, hl_err *err) {
     hl_status status = HL_OK;
     int32_t *ids = hl_new(window, sizeof *ids);
     if (!ids) return hl_fail(err, HL_E_NOMEM, "score: no memory");
+    const int64_t start_ns = hl_clock_ns();
     if (!s->as_json) hl_progress_begin(&s->bar, s->app, "scoring");
     for (size_t at = 0; at < s->tokens.n && status == HL_OK;) {
         const size_t left = s->tokens.n - at, n = left < window - n_bos ? left : window - n_bos;
@@ -99,6 +104,7 @@ static hl_status score_text(score *s, hl_err *err) {
         hl_progress_show(&s->bar, at, s->tokens.n);
     }
     hl_progress_end(&s->bar);
+    s->seconds = (double)(hl_clock_ns() - start_ns) * 1e-9;
     hl_free(ids);
     return status;
 }
@@ -108,9 +114,12 @@ static hl_status report(const score *s, hl_err *err) {
     const double n = (double)s->n_scored, mean = s->sum / n, ppl = exp(mean);
     const double variance = n > 1 ? (s->sum_squares / n - mean * mean) / (n - 1) : 0;
     const double error = ppl * sqrt(variance > 0 ? variance : 0);
+    const double bits = s->sum / log(2), n_bytes = s->n_scored_bytes > 0 ? (double)s->n_scored_bytes : 1;
     if (!s->as_json) {
         fprintf(s->app->out, "perplexity %.4f +- %.4f (%zu tokens scored, windows of %d)\n", ppl, error,
                 s->n_scored, (int)s->window);
+        fprintf(s->app->out, "%.4f bits per byte, %.4f per token; %zu tokens in %.2f s (%.1f tokens/s)\n",
+                bits / n_bytes, bits / n, s->tokens.n, s->seconds, (double)s->tokens.n / s->seconds);
         return HL_OK;
     }
     hl_json_out j;
@@ -119,9 +128,12 @@ static hl_status report(const score *s, hl_err *err) {
     hl_json_add_real(&j, "perplexity", ppl);
     hl_json_add_real(&j, "standard_error", error);
     hl_json_add_real(&j, "mean_logprob", -mean);
+    hl_json_add_real(&j, "bits_per_byte", bits / n_bytes);
+    hl_json_add_int(&j, "scored_bytes", (int64_t)s->n_scored_bytes);
     hl_json_add_int(&j, "scored_tokens", (int64_t)s->n_scored);
     hl_json_add_int(&j, "text_tokens", (int64_t)s->tokens.n);
     hl_json_add_int(&j, "window", s->window);
+    hl_json_add_real(&j, "seconds", s->seconds);
     hl_json_close(&j, '}');
     return hl_json_print(&j, s->app->out, err);
 }

@@ -1,5 +1,6 @@
 """run and the other commands that need a model, without a terminal."""
 import json
+import math
 import os
 import re
 import signal
@@ -247,13 +248,16 @@ def test_template_prints_the_exact_prompt(cli):
 def test_score_prints_perplexity_and_positions(cli):
     (cli.folder / "t.txt").write_text("abc" * 100)
     model = cli.model()
-    assert cli.ok("score", model, "t.txt").startswith("perplexity ")
+    first, second = cli.ok("score", model, "t.txt").splitlines()
+    assert first.startswith("perplexity ") and " bits per byte, " in second
     lines = [json.loads(x) for x in cli.ok("score", model, "t.txt", "--top", "2", "--json", "--ctx", "64").splitlines()]
     positions, total = lines[:-1], lines[-1]
     assert total["text_tokens"] == 300 and total["scored_tokens"] == len(positions) == 300 - 5  # five windows
     assert all(len(p["top"]) == 2 and p["top"][0]["logprob"] >= p["top"][1]["logprob"] for p in positions)
     mean = sum(p["logprob"] for p in positions) / len(positions)
     assert abs(mean - total["mean_logprob"]) < 1e-3
+    assert total["scored_bytes"] == len(positions) and total["seconds"] > 0  # its tokens are single bytes
+    assert abs(total["bits_per_byte"] + mean / math.log(2)) < 1e-3
 
 
 def bench(cli, *args):
