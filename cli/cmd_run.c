@@ -82,6 +82,7 @@ static hl_status apply_options(hl_talk *t, const hl_args *args, hl_err *err) {
 static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
     const char *think = hl_args_text(args, "think"), *system = hl_args_text(args, "system");
     t->think = !think ? HL_THINK_DEFAULT : strcmp(think, "false") == 0 ? HL_THINK_OFF : HL_THINK_ON;
+    t->speculate = hl_args_has(args, "no-speculation") ? HL_SPECULATE_OFF : HL_SPECULATE_AUTO;
     t->hide_thinking = hl_args_has(args, "hide-thinking");
     t->verbose = hl_args_has(args, "verbose");
     t->raw = hl_args_has(args, "raw");

@@ -29,6 +29,7 @@ typedef struct hl_talk {
     hl_message *messages; /* [n_messages] without the system text */
     size_t n_messages, messages_cap;
     hl_think think;
+    hl_speculate speculate;
     bool hide_thinking, wordwrap, verbose, raw, as_json;
     bool has_template; /* else texts go in raw */
     bool was_told;     /* that there is no template */

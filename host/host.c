@@ -4,7 +4,9 @@
  */
 #include "host/host.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -156,8 +158,56 @@ void hl_host_session_params(const hl_host *h, const hl_options *options, hl_sess
 void hl_loaded_free(hl_loaded *l) {
     if (!l) return;
     hl_runner_free(l->runner);
+    hl_model_close(l->draft);
     hl_model_close(l->model);
     hl_free(l);
+}
+
+/* The model that guesses for others, when the settings name one. */
+static hl_status load_draft(hl_host *h, hl_engine *engine, hl_model **ret_draft, hl_err *err) {
+    const char *name = hl_config_text(h->config, HL_SETTING_engine_draft);
+    hl_source *source = NULL;
+    if (name[0] == '\0') return HL_OK;
+    hl_status status = hl_host_find(h, name, HL_OPEN_FOR_LOAD, &source, err);
+    if (status == HL_OK) status = hl_model_open(engine, source->paths, source->n_paths, NULL, ret_draft, err);
+    hl_source_free(source);
+    return status == HL_OK ? HL_OK : hl_fail_within(err, "draft model '%s'", name);
+}
+
+/* What names the weights on disk: the digest that a stored blob is called by, else the file's identity and time. */
+static bool name_weights(const hl_source *source, char *ret, size_t cap) {
+    const char *path = source->paths[0], *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    struct stat st;
+    if (strncmp(base, "sha256-", 7) == 0) return snprintf(ret, cap, "%s+%zu", base, source->n_paths) < (int)cap;
+    if (stat(path, &st) != 0) return false;
+    return snprintf(ret, cap, "file:%llx:%llx:%llx:%lld.%09ld", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
+                    (unsigned long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec) < (int)cap;
+}
+
+static hl_status make_runner(hl_host *h, const hl_source *source, const hl_options *options, hl_loaded *l, hl_err *err) {
+    enum { MIB = 1 << 20 };
+    hl_session_params session;
+    char weights[128], folder[4096];
+    hl_host_session_params(h, options, &session);
+    hl_runner_params params = {.sched = {
+                                   .n_running_cap = (int32_t)hl_config_int(h->config, HL_SETTING_engine_n_parallel),
+                                   .n_ctx = session.n_ctx,
+                                   .n_batch = session.n_batch,
+                                   .max_gap_ms = (int32_t)hl_config_int(h->config, HL_SETTING_engine_max_gap_ms),
+                                   .kv_type = session.kv_type,
+                                   .kv_budget_bytes = (uint64_t)hl_config_int(h->config, HL_SETTING_engine_kv_budget_mib) * MIB,
+                                   .draft = l->draft,
+                                   .cache_quota_bytes = (uint64_t)hl_config_int(h->config, HL_SETTING_cache_quota_mib) * MIB,
+                               }};
+    if (strcmp(hl_config_text(h->config, HL_SETTING_engine_speculate), "off") == 0) params.sched.speculate = HL_SPECULATE_OFF;
+    if (params.sched.cache_quota_bytes > 0 && h->paths->cache && name_weights(source, weights, sizeof weights) &&
+        snprintf(folder, sizeof folder, "%s/kv", h->paths->cache) < (int)sizeof folder) {
+        params.sched.cache_dir = folder;
+        params.sched.cache_key = weights;
+    }
+    const hl_status status = hl_runner_new(l->model, &params, &l->runner, err);
+    if (status == HL_OK) l->n_ctx = hl_sched_n_ctx(hl_runner_sched(l->runner));
+    return status;
 }
 
 hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *options, hl_loaded **ret_loaded,
@@ -175,14 +225,8 @@ hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *op
     const hl_model_params model_params = {.vocab_only = !options};
     status = hl_model_open(engine, source->paths, source->n_paths, &model_params, &l->model, err);
     if (status == HL_OK && options) {
-        hl_runner_params params = {0};
-        hl_session_params session;
-        hl_host_session_params(h, options, &session);
-        params.sched.n_ctx = session.n_ctx;
-        params.sched.n_batch = session.n_batch;
-        params.sched.kv_type = session.kv_type;
-        status = hl_runner_new(l->model, &params, &l->runner, err);
-        if (status == HL_OK) l->n_ctx = hl_sched_n_ctx(hl_runner_sched(l->runner));
+        status = load_draft(h, engine, &l->draft, err);
+        if (status == HL_OK) status = make_runner(h, source, options, l, err);
     }
     if (status != HL_OK) {
         hl_loaded_free(l);

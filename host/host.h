@@ -72,6 +72,7 @@ void hl_source_free(hl_source *s); /* NULL is allowed */
 typedef struct hl_loaded {
     hl_host *host;
     hl_model *model;
+    hl_model *draft;   /* NULL: none */
     hl_runner *runner; /* NULL: loaded for its vocabulary only */
     int64_t load_ns;   /* how long it took */
     int32_t n_ctx;
