@@ -26,10 +26,12 @@ static uint32_t room_for_guesses(const hl_stream *st) {
 /* What followed the best earlier place; past its end it goes on as it began. */
 static uint32_t guess_from_text(hl_stream *st, uint32_t n_cap) {
     hl_ngram_place place;
-    hl_ngram_add(&st->ngram, st->ids, st->n_ids);
-    if (n_cap == 0 || hl_ngram_find(&st->ngram, st->ids, st->n_ids, 1, &place) == 0) return 0;
+    const int32_t *past = st->past ? st->past : st->ids;
+    const uint32_t n = st->n_prediction + st->n_ids;
+    hl_ngram_add(&st->ngram, past, n);
+    if (n_cap == 0 || hl_ngram_find(&st->ngram, past, n, 1, &place) == 0) return 0;
     for (uint32_t i = 0; i < n_cap; i++)
-        st->drafts[i] = place.at + i < st->n_ids ? st->ids[place.at + i] : st->drafts[place.at + i - st->n_ids];
+        st->drafts[i] = place.at + i < n ? past[place.at + i] : st->drafts[place.at + i - n];
     st->grade = hl_luck_grade(place.match);
     return n_cap;
 }

@@ -65,6 +65,8 @@ typedef struct hl_stream {
     hl_owner         *owner;     /* NULL until it waits, or without memory: then nobody counts */
     int64_t           arrived_ns, began_ns, prompt_done_ns, last_token_ns, deadline_ns; /* 0: not yet, none */
     hl_usage          usage;
+    int32_t          *past;      /* [n_prediction + ids_cap] prediction, then ids: what guesses come from; NULL: ids */
+    uint32_t          n_prediction;
     hl_ngram          ngram;
     hl_luck           luck;
     hl_seq            draft_seq; /* the draft model's view; no blocks until it is asked */

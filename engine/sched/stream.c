@@ -8,13 +8,20 @@
 #include "core/base/mem.h"
 #include "engine/sched/sched_priv.h"
 
-static hl_status check_tokens(const hl_sched *s, const hl_sched_request *r, hl_err *err) {
+static hl_status check_ids(const hl_sched *s, const char *what, const int32_t *ids, size_t n, hl_err *err) {
     const int32_t n_vocab = (int32_t)s->model->hp.n_vocab;
-    if (r->n_tokens == 0 || !r->tokens) return hl_fail(err, HL_E_ARG, "the prompt has no tokens");
-    for (size_t i = 0; i < r->n_tokens; i++)
-        if (r->tokens[i] < 0 || r->tokens[i] >= n_vocab)
-            return hl_fail(err, HL_E_ARG, "token %zu is %d, expected 0..%d", i, r->tokens[i], n_vocab - 1);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= n_vocab)
+            return hl_fail(err, HL_E_ARG, "%s %zu is %d, expected 0..%d", what, i, ids[i], n_vocab - 1);
     return HL_OK;
+}
+
+static hl_status check_tokens(const hl_sched *s, const hl_sched_request *r, hl_err *err) {
+    if (r->n_tokens == 0 || !r->tokens) return hl_fail(err, HL_E_ARG, "the prompt has no tokens");
+    if (r->n_prediction > HL_MAX_CTX)
+        return hl_fail(err, HL_E_ARG, "a prediction of %zu tokens, expected at most %d", r->n_prediction, HL_MAX_CTX);
+    const hl_status status = check_ids(s, "token", r->tokens, r->n_tokens, err);
+    return status != HL_OK || !r->prediction ? status : check_ids(s, "token of the prediction", r->prediction, r->n_prediction, err);
 }
 
 static hl_status check_params(const hl_sched *s, const hl_sched_request *r, hl_err *err) {
@@ -50,8 +57,10 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
     st->n_ids = st->n_prompt = (uint32_t)r->n_tokens;
     st->ids_cap = st->n_ids + 256;
     st->ids = hl_new(st->ids_cap, sizeof *st->ids);
+    st->n_prediction = r->prediction ? (uint32_t)r->n_prediction : 0;
+    if (st->n_prediction > 0) st->past = hl_new((size_t)st->n_prediction + st->ids_cap, sizeof *st->past);
     if (r->want_logprobs) st->top = hl_new((HL_MAX_DRAFT + 1) * HL_TOP_CAP, sizeof *st->top);
-    if (!st->ids || (r->want_logprobs && !st->top)) status = hl_fail(err, HL_E_NOMEM, "request: no memory");
+    if (!st->ids || (r->want_logprobs && !st->top) || (st->n_prediction > 0 && !st->past)) status = hl_fail(err, HL_E_NOMEM, "request: no memory");
     if (status == HL_OK) status = hl_sampler_new(&r->sampling, (int32_t)s->model->hp.n_vocab, &st->sampler, err);
     if (status == HL_OK) status = hl_seq_init(&st->seq, s->pool, st->n_ctx, err);
     if (status != HL_OK) {
@@ -59,6 +68,10 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
         return status;
     }
     memcpy(st->ids, r->tokens, r->n_tokens * sizeof *st->ids);
+    if (st->past) {
+        memcpy(st->past, r->prediction, st->n_prediction * sizeof *st->past);
+        memcpy(st->past + st->n_prediction, st->ids, st->n_ids * sizeof *st->past);
+    }
     for (uint32_t i = 0; i < st->n_prompt; i++) hl_sampler_accept(st->sampler, st->ids[i]);
     hl_luck_init(&st->luck);
     st->arrived_ns = hl_clock_ns();
@@ -76,17 +89,28 @@ void hl_stream_free(hl_stream *st) {
     hl_sampler_free(st->sampler);
     hl_ngram_done(&st->ngram);
     hl_free(st->top);
+    hl_free(st->past);
     hl_free(st->ids);
     hl_free(st);
 }
 
-bool hl_stream_push(hl_stream *st, int32_t token) {
-    if (st->n_ids == st->ids_cap) {
-        int32_t *grown = hl_resize(st->ids, 2 * (size_t)st->ids_cap, sizeof *grown);
+static bool grow(hl_stream *st) {
+    const size_t cap = 2 * (size_t)st->ids_cap;
+    int32_t     *grown = hl_resize(st->ids, cap, sizeof *grown);
+    if (!grown) return false;
+    st->ids = grown;
+    if (st->past) {
+        grown = hl_resize(st->past, st->n_prediction + cap, sizeof *grown);
         if (!grown) return false;
-        st->ids = grown;
-        st->ids_cap *= 2;
+        st->past = grown;
     }
+    st->ids_cap = (uint32_t)cap;
+    return true;
+}
+
+bool hl_stream_push(hl_stream *st, int32_t token) {
+    if (st->n_ids == st->ids_cap && !grow(st)) return false;
+    if (st->past) st->past[st->n_prediction + st->n_ids] = token;
     st->ids[st->n_ids++] = token;
     return true;
 }

@@ -95,6 +95,9 @@ typedef struct hl_sched_request {
     bool               want_logprobs;
     int32_t            n_top;      /* 0..20 */
     hl_speculate       speculate;
+    const int32_t     *prediction; /* [n_prediction] what much of the answer may look like (a file that is edited): guesses
+                                    * come from it too; copied. NULL: none */
+    size_t             n_prediction;
     uint64_t           owner;      /* whose request: owners get equal shares */
     int32_t            priority;   /* higher ones go first */
     int64_t            timeout_ms; /* from the call; 0: none */
