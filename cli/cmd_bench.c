@@ -9,6 +9,7 @@
 #include "cli/args.h"
 #include "cli/bench_history.h"
 #include "cli/bench_plan.h"
+#include "cli/bench_serve.h"
 #include "gen/commit.h"
 #include "cli/json_out.h"
 #include "cli/machine.h"
@@ -169,6 +170,34 @@ static hl_status save(const hl_bench_report *r, const setup *s, hl_store *store,
     return hl_store_add_results(store, rows, r->n, err);
 }
 
+/* What is asked of the scheduler; the first of --prompt's lengths is a client's. */
+static hl_status plan_serve(const hl_args *args, const hl_bench_plan *plan, hl_bench_serve *ret, hl_err *err) {
+    const char *per_s = hl_args_text(args, "arrivals");
+    char *end = NULL;
+    *ret = (hl_bench_serve){
+        .n_clients = (int32_t)hl_args_int(args, "clients", 0),
+        .n_intruder = (int32_t)hl_args_int(args, "intruder", 0),
+        .n_requests = (int32_t)hl_args_int(args, "requests", 0),
+        .per_s = per_s ? strtod(per_s, &end) : 8,
+        .n_shared_prefix = (int32_t)hl_args_int(args, "shared-prefix", 0),
+        .speculate = hl_args_has(args, "speculate"),
+        .n_prompt = plan->prefill.are_asked ? plan->prefill.v[0] : 64,
+        .n_decode = plan->n_decode,
+    };
+    if (!(ret->per_s > 0 && ret->per_s < 1e6) || (end && *end))
+        return hl_fail(err, HL_E_ARG, "--arrivals '%.40s': expected a number above 0", per_s);
+    return HL_OK;
+}
+
+static hl_status measure_serve(hl_app *app, hl_model *model, const hl_session_params *params, hl_bench_serve serve,
+                               hl_bench_report *r, hl_err *err) {
+    char folder[4096];
+    serve.n_ctx = params->n_ctx;
+    serve.kv_type = params->kv_type;
+    if (snprintf(folder, sizeof folder, "%s/bench", app->paths.cache) < (int)sizeof folder) serve.cache_dir = folder;
+    return hl_bench_measure_serve(app, model, &serve, r, err);
+}
+
 /* Measure, keep and print. */
 static hl_status run_bench(hl_app *app, const hl_args *args, hl_host *host, const hl_source *source,
                            const hl_bench_plan *plan, hl_err *err) {
@@ -177,21 +206,25 @@ static hl_status run_bench(hl_app *app, const hl_args *args, hl_host *host, cons
     hl_model *model = NULL;
     hl_store *store = NULL;
     hl_session_params params;
+    hl_bench_serve serve;
     hl_bench_report r = {.n = 0};
     setup s = {.label = source->label,
                .kv_type = hl_config_text(app->config, HL_SETTING_engine_kv_type),
                .n_runs = plan->n_runs};
     hl_machine_init(&s.machine);
-    hl_status status = hl_host_engine(host, -1, &engine, err);
+    hl_status status = plan_serve(args, plan, &serve, err);
+    if (status == HL_OK) status = hl_host_engine(host, -1, &engine, err);
     if (status != HL_OK) return status;
+    const bool serves = hl_bench_serve_wanted(&serve);
     hl_host_session_params(host, NULL, &params);
     s.isa = hl_engine_cpu_text(engine);
     s.n_threads = hl_engine_n_threads(engine);
-    if (wants(hl_args_text(args, "metrics"), "ttft"))
+    if (!serves && wants(hl_args_text(args, "metrics"), "ttft"))
         status = hl_bench_measure_ttft(app, engine, source->paths, source->n_paths, params, plan->n_runs, &r, err);
     if (status == HL_OK) status = hl_model_open(engine, source->paths, source->n_paths, NULL, &model, err);
     if (status == HL_OK) {
-        status = hl_bench_measure(app, model, params, plan, &r, err);
+        status = serves ? measure_serve(app, model, &params, serve, &r, err)
+                        : hl_bench_measure(app, model, params, plan, &r, err);
         hl_bench_add_memory(&r, base_bytes); /* before the limits: their memory is not the model's */
     }
     if (status == HL_OK) status = hl_bench_add_limits(engine, &r, err);
