@@ -23,16 +23,19 @@ static uint32_t room_for_guesses(const hl_stream *st) {
     return room < 0 ? 0 : min_u32((uint32_t)room, HL_MAX_DRAFT);
 }
 
-/* What followed the best earlier place; past its end it goes on as it began. */
+/* What followed the best earlier place; past its end it goes on as it began. Where no past agrees, a token may have been
+ * changed on the way: then the last place goes on behind it. */
 static uint32_t guess_from_text(hl_stream *st, uint32_t n_cap) {
-    hl_ngram_place place;
+    hl_ngram_place place = {.at = st->cursor};
     const int32_t *past = st->past ? st->past : st->ids;
     const uint32_t n = st->n_prediction + st->n_ids;
     hl_ngram_add(&st->ngram, past, n);
-    if (n_cap == 0 || hl_ngram_find(&st->ngram, past, n, 1, &place) == 0) return 0;
+    if (hl_ngram_find(&st->ngram, past, n, 1, &place) > 0) st->grade = hl_luck_grade(place.match);
+    else if (st->cursor > 0 && st->cursor < n) st->grade = HL_GRADE_RESUMED;
+    else n_cap = 0;
+    st->cursor = n_cap > 0 ? place.at : 0;
     for (uint32_t i = 0; i < n_cap; i++)
         st->drafts[i] = place.at + i < n ? past[place.at + i] : st->drafts[place.at + i - n];
-    st->grade = hl_luck_grade(place.match);
     return n_cap;
 }
 
@@ -120,6 +123,7 @@ void hl_sched_draft(hl_sched *s) {
 }
 
 void hl_sched_learn(hl_stream *st, uint32_t n_right) {
+    if (st->cursor > 0) st->cursor += st->n_news;
     if (st->n_drafts > 0) hl_luck_note(&st->luck, st->grade, n_right, n_right < st->n_drafts);
     else if (st->shadow >= 0 && st->n_news > 0)
         hl_luck_note(&st->luck, st->grade, st->news[0] == st->shadow, st->news[0] != st->shadow);

@@ -68,6 +68,7 @@ typedef struct hl_stream {
     int32_t          *past;      /* [n_prediction + ids_cap] prediction, then ids: what guesses come from; NULL: ids */
     uint32_t          n_prediction;
     hl_ngram          ngram;
+    uint32_t          cursor;    /* where in the past the last guess stood, moved on with what came; 0: none */
     hl_luck           luck;
     hl_seq            draft_seq; /* the draft model's view; no blocks until it is asked */
     uint32_t          n_unasked; /* steps in which asking it did not pay */

@@ -14,7 +14,12 @@
 
 #include "hyperlama/base.h"
 
-enum { HL_PACE_ROWS = 64, HL_GRADE_MODEL = 4 /* guesses of a draft model */, HL_PACE_GRADES = 5 };
+enum {
+    HL_PACE_ROWS = 64,
+    HL_GRADE_RESUMED = 4, /* behind a token that differed from the guess, as if only that one did */
+    HL_GRADE_MODEL = 5,   /* guesses of a draft model */
+    HL_PACE_GRADES = 6
+};
 
 /* Of the scheduler: what a pass over r generating rows takes, without prompts. Zeros are a valid start. */
 typedef struct hl_pace {
