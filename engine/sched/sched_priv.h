@@ -79,6 +79,7 @@ typedef struct hl_stream {
     int32_t    drafts[HL_MAX_DRAFT];
     uint32_t   n_drafts;
     uint32_t   n_rows;   /* 0: not in the batch */
+    bool       is_deferred; /* another prompt of this step computes what it needs */
     uint32_t   first_out, n_out;
     int32_t    news[HL_MAX_DRAFT + 1];
     float      logprobs[HL_MAX_DRAFT + 1];

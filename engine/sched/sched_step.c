@@ -92,7 +92,7 @@ static hl_stream *find_prompt(hl_sched *s) {
     double     least = 0;
     for (uint32_t i = 0; i < s->n_running; i++) {
         hl_stream *st = s->running[i];
-        if (st->n_rows > 0 || hl_stream_left(st) < 2) continue;
+        if (st->n_rows > 0 || st->is_deferred || hl_stream_left(st) < 2) continue;
         if (best && st->r.priority < best->r.priority) break;
         const double service = hl_stream_service(st);
         if (best && service >= least) continue;
@@ -100,6 +100,19 @@ static hl_stream *find_prompt(hl_sched *s) {
         least = service;
     }
     return best;
+}
+
+/* Whether a prompt of this step computes a block that this one needs next: then it waits for it. */
+static bool is_computed_by_another(const hl_sched *s, const hl_stream *st) {
+    const uint32_t begin = (uint32_t)st->seq.n_pos, end = begin + HL_KV_PAGE_TOKENS;
+    if (end >= st->n_ids) return false;
+    for (uint32_t i = 0; i < s->n_running; i++) {
+        const hl_stream *o = s->running[i];
+        const uint32_t   o_end = (uint32_t)o->seq.n_pos + o->n_rows;
+        if (o == st || o->n_rows < 2 || o_end < end || (uint32_t)o->seq.n_pos > begin || o->n_ids < end) continue;
+        if (memcmp(o->ids, st->ids, end * sizeof *st->ids) == 0) return true;
+    }
+    return false;
 }
 
 static uint32_t prompt_rows_cap(const hl_sched *s, const step *p) {
@@ -111,6 +124,7 @@ static uint32_t prompt_rows_cap(const hl_sched *s, const step *p) {
 static void compose(hl_sched *s, step *p) {
     p->b = (hl_batch){.tokens = s->tokens, .pos = s->pos, .seqs = s->seqs, .out_rows = s->out_rows};
     for (uint32_t i = 0; i < s->n_running; i++) s->running[i]->n_rows = s->running[i]->n_out = s->running[i]->n_news = 0;
+    for (uint32_t i = 0; i < s->n_running; i++) s->running[i]->is_deferred = false;
     for (uint32_t i = 0; i < s->n_running;) {
         hl_stream *st = s->running[i];
         if (hl_stream_left(st) > 1 || add_generating(s, p, st)) i++;
@@ -119,6 +133,7 @@ static void compose(hl_sched *s, step *p) {
     while (p->n_prompt_rows < p->prompt_rows_cap) {
         hl_stream *st = find_prompt(s);
         if (!st) break;
+        if ((st->is_deferred = is_computed_by_another(s, st))) continue;
         const uint32_t before = p->b.n_rows;
         add_prompt(s, p, st);
         if (p->b.n_rows == before) break;

@@ -29,8 +29,8 @@ def pkg_config(dest, *what):
     return subprocess.run(["pkg-config", *what, "hyperlama"], env=env, check=True, capture_output=True, text=True).stdout.split()
 
 
-def compile_example(dest, target, *libs):
-    done = subprocess.run(["cc", "-std=c17", "-Wall", "-Wextra", "-Werror", str(ROOT / "docs/examples/answer.c"), "-o", str(target),
+def compile_example(dest, target, *libs, name="answer.c"):
+    done = subprocess.run(["cc", "-std=c17", "-Wall", "-Wextra", "-Werror", str(ROOT / "docs/examples" / name), "-o", str(target),
                            *pkg_config(dest, "--cflags"), *libs], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -50,6 +50,14 @@ def test_the_example_answers_with_the_shared_library(installed, cli):
     compile_example(installed, target, *pkg_config(installed, "--libs"))
     done = subprocess.run([target, cli.model()], env={"LD_LIBRARY_PATH": str(installed / "opt/hl/lib")}, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.startswith("Hello brave new world.\n("), done.stderr
+
+
+def test_the_example_of_eight_streams_answers_all_of_them(installed, cli):
+    target = cli.folder / "streams"
+    compile_example(installed, target, *pkg_config(installed, "--libs"), name="streams.c")
+    done = subprocess.run([target, cli.model()], env={"LD_LIBRARY_PATH": str(installed / "opt/hl/lib")}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("tokens, ") == 8 and done.stdout.startswith("1: "), done.stdout
 
 
 def test_the_example_answers_with_the_static_library(installed, cli):

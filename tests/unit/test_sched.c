@@ -196,6 +196,28 @@ static void a_prompt_seen_before_is_not_computed_again(void **state) {
     }
 }
 
+static void prompts_that_come_together_compute_their_common_begin_once(void **state) {
+    (void)state;
+    setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .n_batch = 2048});
+    int32_t n_cached = 0;
+    for (uint32_t i = 0; i < 8; i++) {
+        make_job(&jobs[i], i + 1, 250, 210, 10);
+        run_alone(LLAMA, &jobs[i], &alone[i]);
+    }
+    job first; /* keeps the scheduler busy until all others are there */
+    make_job(&first, 99, 800, 0, 20);
+    submit(&x, &first);
+    for (uint32_t i = 0; i < 8; i++) submit(&x, &jobs[i]);
+    for (uint32_t i = 0; i < 8; i++) {
+        wait_for(&jobs[i]);
+        check_same(&jobs[i], &alone[i], "together");
+        n_cached += jobs[i].usage.cached_tokens;
+    }
+    wait_for(&first);
+    assert_true(n_cached >= 7 * 192);
+    close_all(&x);
+}
+
 static void a_cache_that_is_too_small_for_all_serves_all(void **state) {
     (void)state;
     setup          x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024});
@@ -492,6 +514,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_do_not_depend_on_what_else_runs),
         cmocka_unit_test(a_prompt_seen_before_is_not_computed_again),
+        cmocka_unit_test(prompts_that_come_together_compute_their_common_begin_once),
         cmocka_unit_test(a_cache_that_is_too_small_for_all_serves_all),
         cmocka_unit_test(what_cannot_fit_is_refused_with_numbers),
         cmocka_unit_test(the_queue_has_an_end),
