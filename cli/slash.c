@@ -48,7 +48,9 @@ static hl_status set_parameter(slash *s, hl_err *err) {
     const int32_t n_ctx = s->talk->options.num_ctx, n_threads = s->talk->options.num_thread;
     hl_status status = hl_talk_give(s->talk, key, value, err);
     if (status != HL_OK) return status;
-    if (s->talk->options.num_ctx != n_ctx || s->talk->options.num_thread != n_threads)
+    if (s->talk->options.num_ctx != n_ctx && s->talk->loaded && hl_loaded_set_ctx(s->talk->loaded, s->talk->options.num_ctx))
+        hl_app_note(s->talk->app, "the context holds %d tokens from now on", (int)s->talk->loaded->n_ctx);
+    else if (s->talk->options.num_ctx != n_ctx || s->talk->options.num_thread != n_threads)
         hl_app_note(s->talk->app, "%s takes effect with the next /load", key);
     else
         hl_app_note(s->talk->app, "set %s to '%s'", key, value);

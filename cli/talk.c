@@ -186,6 +186,7 @@ static void write_prompt(const hl_talk *t, hl_str *s) {
 static void fill_request(const hl_talk *t, const hl_str *prompt, hl_request *r) {
     hl_request_init(r);
     r->speculate = t->speculate;
+    r->n_ctx = t->loaded->n_ctx;
     if (t->raw || !t->has_template)
         r->prompt = hl_str_view(prompt);
     else

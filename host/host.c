@@ -155,6 +155,13 @@ void hl_host_session_params(const hl_host *h, const hl_options *options, hl_sess
     *ret_params = p;
 }
 
+bool hl_loaded_set_ctx(hl_loaded *l, int32_t n_ctx) {
+    const hl_sched *s = l->runner ? hl_runner_sched(l->runner) : NULL;
+    if (!s || n_ctx < 0 || n_ctx > hl_sched_n_ctx_cap(s)) return false;
+    l->n_ctx = n_ctx > 0 ? n_ctx : hl_sched_n_ctx(s);
+    return true;
+}
+
 void hl_loaded_free(hl_loaded *l) {
     if (!l) return;
     hl_runner_free(l->runner);

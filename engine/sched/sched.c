@@ -48,14 +48,12 @@ static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sch
 }
 
 /* Blocks of the cache, and the plan that goes with them. */
-static hl_status plan_blocks(const hl_sched *s, const hl_kv_shape *shape, uint32_t *ret_blocks, hl_err *err) {
+static hl_status plan_blocks(hl_sched *s, const hl_kv_shape *shape, uint32_t *ret_blocks, hl_err *err) {
     const uint64_t block = hl_kv_block_bytes(shape);
     const uint64_t one = ((uint64_t)s->p.n_ctx + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS;
     uint64_t       n = s->p.kv_budget_bytes / block;
     hl_memory_plan plan = {
         .weights_bytes = hl_gguf_file_bytes(s->model->gguf),
-        .scratch_bytes = hl_forward_plan(s->model, s->n_rows_cap, s->p.n_ctx) +
-                         (uint64_t)s->n_out_cap * s->model->hp.n_vocab * sizeof(float),
         .available_bytes = hl_memory_available(),
     };
     if (s->p.kv_budget_bytes > 0 && n == 0)
@@ -67,6 +65,11 @@ static hl_status plan_blocks(const hl_sched *s, const hl_kv_shape *shape, uint32
         if (plan.available_bytes > 0 && n > half) n = half > one ? half : one;
     }
     if (n > UINT32_MAX / 2) n = UINT32_MAX / 2;
+    s->n_ctx_cap = s->p.n_ctx;
+    const uint64_t most = n * HL_KV_PAGE_TOKENS < s->model->hp.n_ctx_train ? n * HL_KV_PAGE_TOKENS : s->model->hp.n_ctx_train;
+    if (most > (uint64_t)s->n_ctx_cap) s->n_ctx_cap = (int32_t)most;
+    plan.scratch_bytes = hl_forward_plan(s->model, s->n_rows_cap, s->n_ctx_cap) +
+                         (uint64_t)s->n_out_cap * s->model->hp.n_vocab * sizeof(float);
     plan.kv_bytes = n * block;
     *ret_blocks = (uint32_t)n;
     return hl_memory_admit(&plan, s->p.n_ctx, err);
@@ -95,7 +98,7 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
     hl_status         status = plan_blocks(s, &shape, &n_blocks, err);
     if (status == HL_OK) status = hl_kv_pool_new(&shape, n_blocks, &s->pool, err);
     if (status == HL_OK) status = hl_prefix_tree_new(s->pool, &s->tree, err);
-    if (status == HL_OK) status = hl_forward_new(s->model, s->n_rows_cap, s->p.n_ctx, &s->forward, err);
+    if (status == HL_OK) status = hl_forward_new(s->model, s->n_rows_cap, s->n_ctx_cap, &s->forward, err);
     if (status == HL_OK && s->p.cache_dir && s->p.cache_key) open_disk(s);
     if (status == HL_OK && s->p.draft)
         status = hl_draft_model_new(s->p.draft, s->model, (uint32_t)s->p.n_running_cap, s->p.n_ctx, &s->draft, err);
@@ -296,6 +299,7 @@ void hl_sched_cancel_all(hl_sched *s) {
 }
 
 int32_t hl_sched_n_ctx(const hl_sched *s) { return s->p.n_ctx; }
+int32_t hl_sched_n_ctx_cap(const hl_sched *s) { return s->n_ctx_cap; }
 
 /* ---- pins ---- */
 
@@ -304,8 +308,8 @@ static hl_status with_node(hl_sched *s, const int32_t *tokens, size_t n, void (*
     hl_seq          seq;
     hl_prefix_node *node = NULL;
     const int32_t   whole = (int32_t)(n - n % HL_KV_PAGE_TOKENS);
-    if (n > (size_t)s->p.n_ctx || whole == 0)
-        return hl_fail(err, HL_E_ARG, "%zu tokens to keep, expected %d..%d", n, HL_KV_PAGE_TOKENS, s->p.n_ctx);
+    if (n > (size_t)s->n_ctx_cap || whole == 0)
+        return hl_fail(err, HL_E_ARG, "%zu tokens to keep, expected %d..%d", n, HL_KV_PAGE_TOKENS, s->n_ctx_cap);
     hl_status status = hl_seq_init(&seq, s->pool, whole, err);
     if (status != HL_OK) return status;
     (void)pthread_mutex_lock(&s->kv_lock);

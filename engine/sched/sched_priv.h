@@ -94,6 +94,7 @@ struct hl_sched {
     hl_prefix_tree *tree;
     hl_kv_disk     *disk; /* NULL: none */
     hl_forward     *forward;
+    int32_t         n_ctx_cap; /* of any request */
     uint32_t        n_rows_cap, n_out_cap;
     float          *logits; /* [n_out_cap][n_vocab], committed on use */
     size_t          logits_bytes;

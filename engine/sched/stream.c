@@ -25,8 +25,8 @@ static hl_status check_tokens(const hl_sched *s, const hl_sched_request *r, hl_e
 }
 
 static hl_status check_params(const hl_sched *s, const hl_sched_request *r, hl_err *err) {
-    if (r->n_ctx < 0 || r->n_ctx > s->p.n_ctx)
-        return hl_fail(err, HL_E_ARG, "n_ctx is %d, expected 0..%d", r->n_ctx, s->p.n_ctx);
+    if (r->n_ctx < 0 || r->n_ctx > s->n_ctx_cap)
+        return hl_fail(err, HL_E_ARG, "n_ctx is %d, expected 0..%d", r->n_ctx, s->n_ctx_cap);
     if (r->n_top < 0 || r->n_top > HL_TOP_CAP)
         return hl_fail(err, HL_E_ARG, "n_top is %d, expected 0..%d", r->n_top, HL_TOP_CAP);
     if (r->timeout_ms < 0) return hl_fail(err, HL_E_ARG, "timeout_ms is negative");

@@ -53,7 +53,8 @@ typedef enum hl_speculate {
 typedef struct hl_sched_params {
     int32_t          n_running_cap;   /* requests computed together; 0: 16, at most 256 */
     int32_t          n_waiting_cap;   /* requests that may wait besides; 0: 1024 */
-    int32_t          n_ctx;           /* most tokens of one request; 0: min(4096, what the model was trained for) */
+    int32_t          n_ctx;           /* most tokens of a request that does not say; 0: min(4096, what the model was
+                                       * trained for) */
     int32_t          n_batch;         /* most rows per pass; 0: 512 */
     int32_t          max_gap_ms;      /* prompts are read in pieces that keep the time between two tokens of the others
                                        * under this; 0: 150 */
@@ -90,7 +91,7 @@ typedef struct hl_sched_request {
     size_t             n_tokens;
     hl_sampler_params  sampling;
     int32_t            max_tokens; /* -1: until the context is full */
-    int32_t            n_ctx;      /* most tokens, prompt and answer; 0: the scheduler's */
+    int32_t            n_ctx;      /* most tokens, prompt and answer, up to hl_sched_n_ctx_cap(); 0: the scheduler's */
     bool               ignore_eog; /* go on when the model ends its answer: for benchmarks */
     bool               want_logprobs;
     int32_t            n_top;      /* 0..20 */
@@ -130,7 +131,9 @@ HL_API void hl_sched_cancel_all(hl_sched *s);
 /* Submit and wait until it is done. on_done is called too. fails as submit, and with the request's own status */
 HL_API HL_MUST_CHECK hl_status hl_sched_run(hl_sched *s, const hl_sched_request *r, hl_usage *ret_usage, hl_err *err);
 
-HL_API int32_t hl_sched_n_ctx(const hl_sched *s);
+HL_API int32_t hl_sched_n_ctx(const hl_sched *s);     /* of a request that does not say */
+HL_API int32_t hl_sched_n_ctx_cap(const hl_sched *s); /* that a request may ask for: what the model was trained for, if the
+                                                       * cache's budget holds it */
 
 /* Keep tokens[0, n) in the cache once they are there, until unpinned: for system texts that many will share.
  * fails  HL_E_NOT_FOUND  they are not in the cache: run them first; HL_E_ARG */

@@ -17,7 +17,7 @@
 
 #include "hyperlama/hyperlama.h"
 
-enum { N_VOCAB = 128, MAX_ANSWER = 400, MAX_PROMPT = 900, BLOCK = 64 };
+enum { N_VOCAB = 128, MAX_ANSWER = 600, MAX_PROMPT = 900, BLOCK = 64 };
 
 static const char *const LLAMA = "tests/golden/archs/llama-q4_k.gguf";
 
@@ -268,7 +268,7 @@ static void what_cannot_fit_is_refused_with_numbers(void **state) {
     assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_E_ARG);
     assert_non_null(strstr(err.text, "token 2 is 128"));
     j.prompt[2] = 1;
-    j.r.n_ctx = 257;
+    j.r.n_ctx = hl_sched_n_ctx_cap(x.s) + 1;
     assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_E_ARG);
     j.r.n_ctx = 0;
     j.r.sampling.top_p = 7;
@@ -288,6 +288,25 @@ static void what_cannot_fit_is_refused_with_numbers(void **state) {
         assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_E_FULL);
         assert_non_null(strstr(err.text, "budget"));
     }
+    close_all(&x);
+}
+
+static void a_request_may_ask_for_more_context_without_a_new_scheduler(void **state) {
+    (void)state;
+    setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 128});
+    hl_model_info info;
+    job   j;
+    hl_model_get_info(x.m, &info);
+    const int32_t cap = hl_sched_n_ctx_cap(x.s);
+    assert_int_equal(hl_sched_n_ctx(x.s), 128);
+    assert_true(cap >= 128 && cap <= (info.n_ctx_train > 128 ? info.n_ctx_train : 128));
+    make_job(&j, 1, 100, 0, -1);
+    assert_int_equal(hl_sched_run(x.s, &j.r, NULL, NULL), HL_OK);
+    assert_int_equal(j.usage.answer_tokens, 28);
+    make_job(&j, 1, 100, 0, -1);
+    j.r.n_ctx = cap;
+    assert_int_equal(hl_sched_run(x.s, &j.r, NULL, NULL), HL_OK);
+    assert_int_equal(j.usage.answer_tokens, cap - 100);
     close_all(&x);
 }
 
@@ -517,6 +536,7 @@ int main(void) {
         cmocka_unit_test(prompts_that_come_together_compute_their_common_begin_once),
         cmocka_unit_test(a_cache_that_is_too_small_for_all_serves_all),
         cmocka_unit_test(what_cannot_fit_is_refused_with_numbers),
+        cmocka_unit_test(a_request_may_ask_for_more_context_without_a_new_scheduler),
         cmocka_unit_test(the_queue_has_an_end),
         cmocka_unit_test(cancelled_and_late_requests_end_in_every_phase),
         cmocka_unit_test(freeing_a_busy_scheduler_ends_all_requests),
