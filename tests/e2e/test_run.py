@@ -2,6 +2,7 @@
 import json
 import math
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 ANSWER = "Hello brave new world.\n"
 
 
@@ -264,6 +266,17 @@ def bench(cli, *args):
     """One bench of a tiny model with --json: {(metric, n): value}."""
     out = json.loads(cli.ok("bench", cli.model(), "-r", "1", "-n", "4", "--json", *args))
     return {(r["metric"], r["n"]): r["value"] for r in out["results"]}
+
+
+def test_score_finds_the_perplexity_that_the_reference_engine_found(cli):
+    golden = ROOT / "tests/golden/logits"
+    model = os.path.join(os.environ.get("HL_TEST_MODELS", ""), "smollm2-135m-q4_1.gguf")
+    if not os.path.exists(model):
+        pytest.skip("HL_TEST_MODELS has no smollm2-135m-q4_1.gguf")
+    want = next(e for e in json.loads((golden / "perplexity.json").read_text()) if e["model"] == os.path.basename(model))
+    got = json.loads(cli.ok("score", model, golden / "text.txt", "--json", timeout=600).splitlines()[-1])
+    assert (got["text_tokens"], got["scored_tokens"]) == (want["tokens"], want["scored"])
+    assert abs(got["perplexity"] / want["reference_perplexity"] - 1) < 0.003  # the bar; rounded activations make both noisy
 
 
 def test_bench_reports_rates_for_every_size_that_was_asked_for(cli):
