@@ -48,6 +48,7 @@ typedef struct hl_panel {
     uint32_t group;  /* 16 or 32 columns share a scale */
     int32_t  offset; /* subtract from every code; a power of two or 0 */
     bool     has_min;
+    uint8_t  max_code; /* no code is larger; 0: not told */
     uint8_t *codes;  /* [n_cols / 4][32][4] u8 */
     float   *scale;  /* [n_cols / group][32] f32 */
     float   *min;    /* [n_cols / group][32] f32, only when has_min */

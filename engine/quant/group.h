@@ -17,6 +17,7 @@ typedef struct hl_code_format {
     uint32_t group;   /* 16 or 32 weights share a scale */
     int32_t  offset;  /* of the codes: a power of two, or 0 */
     bool     has_min;
+    uint8_t  max_code; /* no code is larger */
 } hl_code_format;
 
 typedef struct hl_group {

@@ -69,6 +69,7 @@ static inline void hl_unpack_by_groups(const void *w, size_t row_bytes, hl_panel
     p->group = f.group;
     p->offset = f.offset;
     p->has_min = f.has_min;
+    p->max_code = f.max_code;
     for (size_t i = 0; i < p->n_cols / 32; i++) {
         for (size_t r = 0; r < p->n_rows; r++) {
             hl_group g;

@@ -192,6 +192,7 @@ HL_INLINE void hl_unpack_rows8(const void *w, size_t row_bytes, hl_panel *p, con
     p->group = f.group;
     p->offset = f.offset;
     p->has_min = f.has_min;
+    p->max_code = f.max_code;
     for (size_t r = 0; r < HL_PANEL_ROWS; r += 8) {
         const uint8_t *row[8];
         hl_rows8_at(w, row_bytes, r, p->n_rows, row);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * unpack_mxfp4_avx2.c - rows of mxfp4 into a panel, eight at a time (rows8_avx2.h).
+ * unpack_mxfp4_avx2.c - rows of mxfp4 into a panel, eight at a time (unpack8_avx2.h).
  */
 #include "engine/kernels/kernel_list.h"
-#include "engine/kernels/x86/codes_avx2.h"
+#include "engine/kernels/x86/unpack8_avx2.h"
 #include "engine/quant/mxfp4.h"
 
 void hl_unpack_mxfp4_avx2(const void *w, size_t row_bytes, hl_panel *p) {
-    const hl_rows8 type = {hl_mxfp4_format(), sizeof(hl_block_mxfp4), 1, 4};
-    hl_unpack_rows8(w, row_bytes, p, &type, hl_decode8_mxfp4);
+    hl_unpack_rows8(w, row_bytes, p, hl_mxfp4_format(), sizeof(hl_block_mxfp4), 1, hl_unpack8_mxfp4);
 }
