@@ -2,14 +2,14 @@
  *
  * gemv_iq4_nl_avx2.c - y = W x, W in iq4_nl, for CPUs with AVX2 + FMA + F16C: eight rows at a time, a lane is a row.
  *
- * method   rows8_avx2.h; codes above 127: |w - 128| times x with its sign
+ * method   strips8_avx2.h; |x| times w with the sign of x
  * exact?   yes: the bits of the scalar definition
  */
 #include "engine/kernels/kernel_list.h"
-#include "engine/kernels/x86/codes_avx2.h"
+#include "engine/kernels/x86/blocks8_avx2.h"
 #include "engine/quant/iq4_nl.h"
 
 void hl_gemv_iq4_nl_avx2(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
-    const hl_rows8 type = {hl_iq4_nl_format(), sizeof(hl_block_iq4_nl), 1, 1};
-    hl_gemv_rows8(n_rows, w, row_bytes, x, y, y_stride, &type, hl_decode8_iq4_nl);
+    const hl_strips8 type = {sizeof(hl_block_iq4_nl), 1, hl_gemv_iq4_nl_scalar};
+    hl_gemv_strips8(n_rows, w, row_bytes, x, y, y_stride, &type, hl_block8_iq4_nl);
 }

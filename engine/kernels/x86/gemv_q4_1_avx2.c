@@ -2,14 +2,14 @@
  *
  * gemv_q4_1_avx2.c - y = W x, W in q4_1, for CPUs with AVX2 + FMA + F16C: eight rows at a time, a lane is a row.
  *
- * method   rows8_avx2.h; sums of 8 quads stay within 16 bits (codes up to 15)
+ * method   strips8_avx2.h; sums of 16 products stay within 16 bits (codes up to 15)
  * exact?   yes: the bits of the scalar definition
  */
 #include "engine/kernels/kernel_list.h"
-#include "engine/kernels/x86/codes_avx2.h"
+#include "engine/kernels/x86/blocks8_avx2.h"
 #include "engine/quant/q4_1.h"
 
 void hl_gemv_q4_1_avx2(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
-    const hl_rows8 type = {hl_q4_1_format(), sizeof(hl_block_q4_1), 1, 8};
-    hl_gemv_rows8(n_rows, w, row_bytes, x, y, y_stride, &type, hl_decode8_q4_1);
+    const hl_strips8 type = {sizeof(hl_block_q4_1), 1, hl_gemv_q4_1_scalar};
+    hl_gemv_strips8(n_rows, w, row_bytes, x, y, y_stride, &type, hl_block8_q4_1);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * rows8_avx2.h - products and panels of quantized weights, eight rows at a time: a lane is a row.
+ * rows8_avx2.h - panels of quantized weights, eight rows at a time: a lane is a row.
  *
  * Four-byte units of eight rows are transposed in registers, so that one vector holds the same four columns of
  * all of them (a "quad"). Integer sums are then exact per lane, and every f32 step is the scalar definition's,
@@ -87,102 +87,10 @@ HL_INLINE __m256 hl_low_halves8(__m256i v) {
     return _mm256_cvtph_ps(_mm256_castsi256_si128(both));
 }
 
-HL_INLINE __m256i hl_set_quad(const int8_t *q) { return _mm256_set1_epi32(hl_load_u32(q)); }
-
-/* Sums of products over n quads from quad k on, one lane a row. */
-HL_INLINE __m256i hl_dot8(const hl_group8 *g, size_t k, size_t n, const int8_t *q, int quads_per_sum) {
-    const __m256i ones = _mm256_set1_epi16(1);
-    __m256i       sum = _mm256_setzero_si256();
-    if (quads_per_sum == 1) {
-        HL_UNROLL for (size_t i = k; i < k + n; i++) {
-            const __m256i w = _mm256_xor_si256(g->quad[i], _mm256_set1_epi8(-128));
-            const __m256i x = _mm256_sign_epi8(hl_set_quad(q + 4 * i), w);
-            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(w), x), ones));
-        }
-        return sum;
-    }
-    const size_t step = n < (size_t)quads_per_sum ? n : (size_t)quads_per_sum;
-    HL_UNROLL for (size_t i = k; i < k + n; i += step) {
-        __m256i s = _mm256_maddubs_epi16(g->quad[i], hl_set_quad(q + 4 * i));
-        HL_UNROLL for (size_t j = i + 1; j < i + step; j++)
-            s = _mm256_add_epi16(s, _mm256_maddubs_epi16(g->quad[j], hl_set_quad(q + 4 * j)));
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(s, ones));
-    }
-    return sum;
-}
-
-/* acc + one group, as hl_group_step() of the scalar definition. */
-HL_INLINE __m256 hl_step8(const hl_group8 *g, const hl_rows8 *type, const int8_t *q, const int16_t *sum16, float d,
-                           __m256 acc) {
-    const hl_code_format f = type->format;
-    const int32_t        both = sum16[0] + sum16[1];
-    const size_t         n_scales = 32 / f.group;
-    __m256               t = _mm256_setzero_ps();
-    HL_UNROLL for (size_t s = 0; s < n_scales; s++) {
-        const int32_t xsum = n_scales == 1 ? both : sum16[s];
-        __m256i       isum = hl_dot8(g, 4 * s, f.group / 4, q, type->quads_per_sum);
-        if (f.offset != 0 && type->quads_per_sum != 1)
-            isum = _mm256_sub_epi32(isum, _mm256_set1_epi32(f.offset * xsum));
-        const __m256 x = _mm256_cvtepi32_ps(isum);
-        t = s == 0 ? _mm256_mul_ps(x, g->scale[0]) : _mm256_fmadd_ps(x, g->scale[s], t);
-    }
-    if (f.has_min) HL_UNROLL for (size_t s = 0; s < n_scales; s++) {
-        const int32_t xsum = n_scales == 1 ? both : sum16[s];
-        t = _mm256_fnmadd_ps(g->min[s], _mm256_set1_ps((float)xsum), t);
-    }
-    return _mm256_fmadd_ps(t, _mm256_set1_ps(d), acc);
-}
-
 /* Pointers to eight rows from r on; past the last one, the last one again. */
 HL_INLINE void hl_rows8_at(const void *w, size_t row_bytes, size_t r, size_t n_rows, const uint8_t **row) {
     HL_UNROLL for (size_t i = 0; i < 8; i++) row[i] =
         (const uint8_t *)w + (r + i < n_rows ? r + i : n_rows - 1) * row_bytes;
-}
-
-/* y of eight rows from r on, for a constant number of tokens. */
-HL_INLINE void hl_gemv8(size_t r, size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
-                        size_t y_stride, size_t n_tokens, const hl_rows8 *type, hl_decode8_fn *decode) {
-    const size_t   n_groups = x->n_cols / 32;
-    const uint8_t *row[8];
-    __m256         acc[3];
-    hl_rows8_at(w, row_bytes, r, n_rows, row);
-    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] = _mm256_setzero_ps();
-    for (size_t i = 0; i < n_groups; i += type->block_groups) {
-        hl_group8 g[8];
-        decode(row, g);
-        for (size_t j = 0; j < type->block_groups; j++)
-            HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
-                const size_t at = t * n_groups + i + j;
-                acc[t] = hl_step8(&g[j], type, x->q + 32 * at, x->sum16 + 2 * at, x->d[at], acc[t]);
-            }
-        HL_UNROLL for (size_t k = 0; k < 8; k++) row[k] += type->block_bytes;
-    }
-    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
-        float out[8];
-        if (r + 8 <= n_rows) {
-            _mm256_storeu_ps(y + t * y_stride + r, acc[t]);
-            continue;
-        }
-        _mm256_storeu_ps(out, acc[t]);
-        for (size_t k = 0; r + k < n_rows; k++) y[t * y_stride + r + k] = out[k];
-    }
-}
-
-HL_INLINE void hl_gemv_rows8(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride,
-                             const hl_rows8 *type, hl_decode8_fn *decode) {
-    for (size_t t = 0; t < x->n_tokens; t += 3) { /* more than three at once do not fit the registers */
-        const size_t n_groups = x->n_cols / 32, left = x->n_tokens - t;
-        const hl_act part = {.n_tokens = left < 3 ? left : 3, .n_cols = x->n_cols, .q = x->q + t * x->n_cols,
-                             .d = x->d + t * n_groups, .sum16 = x->sum16 + 2 * t * n_groups};
-        float *const out = y + t * y_stride;
-        for (size_t r = 0; r < n_rows; r += 8) {
-            switch (part.n_tokens) {
-            case 1: hl_gemv8(r, n_rows, w, row_bytes, &part, out, y_stride, 1, type, decode); break;
-            case 2: hl_gemv8(r, n_rows, w, row_bytes, &part, out, y_stride, 2, type, decode); break;
-            default: hl_gemv8(r, n_rows, w, row_bytes, &part, out, y_stride, 3, type, decode); break;
-            }
-        }
-    }
 }
 
 HL_INLINE void hl_unpack_rows8(const void *w, size_t row_bytes, hl_panel *p, const hl_rows8 *type,

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * blocks8_avx2.h - products of one block of eight rows with a few tokens, per weight type. Layouts:
+ * engine/quant/<type>.h; how vectors are laid out: strips8_avx2.h.
+ *
+ * Codes are u8 and activations i8: maddubs adds two products in 16 bits, which is exact for codes up to 127.
+ * Signed codes are multiplied as magnitudes, their signs moved to the other factor.
+ */
+#ifndef HL_ENGINE_KERNELS_BLOCKS8_AVX2_H
+#define HL_ENGINE_KERNELS_BLOCKS8_AVX2_H
+
+#include "engine/kernels/x86/strips8_avx2.h"
+
+HL_INLINE __m256i hl_mask8(__m256i v, int mask) {
+    return _mm256_and_si256(v, _mm256_set1_epi8((char)mask));
+}
+
+/* Every byte shifted to the right (left where negative); the mask takes away what neighbours shift in. */
+HL_INLINE __m256i hl_move8(__m256i v, int right, int mask) {
+    if (right > 0) v = _mm256_srli_epi16(v, right);
+    if (right < 0) v = _mm256_slli_epi16(v, -right);
+    return hl_mask8(v, mask);
+}
+
+HL_INLINE __m256i hl_ones16(void) {
+    return _mm256_set1_epi16(1);
+}
+
+/* 16-bit products of a group's 32 codes with token t's columns. */
+HL_INLINE __m256i hl_dot_group(const __m256i *code, const hl_act *x, size_t t, size_t column) {
+    return _mm256_add_epi16(_mm256_maddubs_epi16(code[0], hl_x_half(x, t, column)),
+                            _mm256_maddubs_epi16(code[1], hl_x_half(x, t, column + 16)));
+}
+
+/* The step of a type with 32-column groups without a minimum. */
+HL_INLINE __m256 hl_scale_step(__m256i isum, __m256 scale, const hl_act *x, size_t t, size_t i_group,
+                               __m256 acc) {
+    return _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(isum), scale), hl_x_scale(x, t, i_group), acc);
+}
+
+/* The same with one; xmin: sum of x times the integer part of the minimum. */
+HL_INLINE __m256 hl_min_step(__m256i isum, __m256 scale, __m256i xmin, __m256 min, const hl_act *x, size_t t,
+                             size_t i_group, __m256 acc) {
+    const __m256 s = _mm256_mul_ps(_mm256_cvtepi32_ps(isum), scale);
+    return _mm256_fmadd_ps(_mm256_fnmadd_ps(min, _mm256_cvtepi32_ps(xmin), s), hl_x_scale(x, t, i_group),
+                           acc);
+}
+
+/* And with an f16 minimum, stored negated. */
+HL_INLINE __m256 hl_plus_step(__m256i isum, __m256 scale, __m256 plus, const hl_act *x, size_t t,
+                              size_t i_group, __m256 acc) {
+    const __m256i xsum = _mm256_madd_epi16(hl_x_sums(x, t, i_group), hl_ones16());
+    const __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(isum), scale);
+    return _mm256_fmadd_ps(_mm256_fmadd_ps(plus, _mm256_cvtepi32_ps(xsum), v), hl_x_scale(x, t, i_group),
+                           acc);
+}
+
+/* Byte i of every lane, as two equal 16-bit numbers. */
+HL_INLINE __m256i hl_byte_pairs(__m256i v, int i) {
+    const __m256i lanes =
+        _mm256_setr_epi8(0, -128, 0, -128, 4, -128, 4, -128, 8, -128, 8, -128, 12, -128, 12, -128, 0, -128, 0,
+                         -128, 4, -128, 4, -128, 8, -128, 8, -128, 12, -128, 12, -128);
+    return _mm256_shuffle_epi8(v, _mm256_add_epi8(lanes, _mm256_set1_epi8((char)i)));
+}
+
+/* The same of rows 0 1 0 1 (first = 0) or 2 3 2 3 (first = 2), as hl_rows_of_16() takes them. */
+HL_INLINE __m256i hl_byte_pairs_of(__m256i v, int i, int first) {
+    const __m256i lanes =
+        _mm256_setr_epi8(0, -128, 0, -128, 4, -128, 4, -128, 0, -128, 0, -128, 4, -128, 4, -128, 0, -128, 0,
+                         -128, 4, -128, 4, -128, 0, -128, 0, -128, 4, -128, 4, -128);
+    return _mm256_shuffle_epi8(v, _mm256_add_epi8(lanes, _mm256_set1_epi8((char)(i + 4 * first))));
+}
+
+/* d, dmin and the two 6-bit numbers of all 8 groups of q4_k and q5_k: byte i % 4 of [i / 4]. */
+typedef struct hl_k_head8 {
+    __m256 d, dmin;
+    __m256i scale[2], min[2];
+} hl_k_head8;
+
+/* The f16 in the low halves of eight 32-bit lanes, as f32. */
+HL_INLINE __m256 hl_low_f16(__m256i v) {
+    const __m256i low = _mm256_and_si256(v, _mm256_set1_epi32(0xFFFF));
+    const __m256i both = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
+    return _mm256_cvtph_ps(_mm256_castsi256_si128(both));
+}
+
+HL_INLINE void hl_k_head8_read(const hl_strip8 *s, hl_k_head8 *h) {
+    __m256i u[4];
+    hl_strip_units(s, 0, u); /* d and dmin, then the 12 bytes of scales */
+    h->d = hl_low_f16(u[0]);
+    h->dmin = hl_low_f16(_mm256_srli_epi32(u[0], 16));
+    h->scale[0] = hl_mask8(u[1], 63);
+    h->scale[1] = _mm256_or_si256(hl_mask8(u[3], 15), hl_move8(u[1], 2, 0x30));
+    h->min[0] = hl_mask8(u[2], 63);
+    h->min[1] = _mm256_or_si256(hl_move8(u[3], 4, 15), hl_move8(u[2], 2, 0x30));
+}
+
+HL_INLINE void hl_block8_q4_k(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
+                              __m256 *acc) {
+    hl_k_head8 h;
+    hl_k_head8_read(s, &h);
+    HL_UNROLL for (int j = 0; j < 8; j += 2) {
+        __m256i sum[2][3][4];
+        hl_strip_prefetch(s, (size_t)j, 144);
+        hl_strip_prefetch(s, (size_t)j + 1, 144);
+        HL_UNROLL for (size_t k = 0; k < 4; k++) {
+            const __m256i u[2] = {hl_strip_half(s, k, (size_t)(16 + 16 * j)),
+                                  hl_strip_half(s, k, (size_t)(32 + 16 * j))};
+            HL_UNROLL for (int i = 0; i < 2; i++) {
+                const __m256i code[2] = {hl_move8(u[0], 4 * i, 15), hl_move8(u[1], 4 * i, 15)};
+                HL_UNROLL for (size_t t = 0; t < n_tokens; t++) sum[i][t][k] =
+                    hl_dot_group(code, x, t, 32 * (i_group + (size_t)(j + i)));
+            }
+        }
+        HL_UNROLL for (int i = 0; i < 2; i++) {
+            const size_t g = i_group + (size_t)(j + i);
+            const __m256i scale = hl_byte_pairs(h.scale[j / 4], j % 4 + i);
+            const __m256i min = hl_byte_pairs(h.min[j / 4], j % 4 + i);
+            HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
+                hl_min_step(hl_rows_of_small_16(sum[i][t], scale), h.d,
+                            _mm256_madd_epi16(min, hl_x_sums(x, t, g)), h.dmin, x, t, g, acc[t]);
+        }
+    }
+}
+
+/* Offset of the codes times the sum of x. */
+HL_INLINE __m256i hl_less_offset(__m256i isum, int offset, const hl_act *x, size_t t, size_t i_group) {
+    return _mm256_sub_epi32(isum,
+                            _mm256_madd_epi16(hl_x_sums(x, t, i_group), _mm256_set1_epi16((short)offset)));
+}
+
+/* 16-bit sums of the 32 columns of a block of nibbles at `offset`. */
+HL_INLINE void hl_dot_nibbles(const hl_strip8 *s, size_t offset, const hl_act *x, size_t i_group,
+                              size_t n_tokens, __m256i (*sum)[4]) {
+    HL_UNROLL for (size_t k = 0; k < 4; k++) {
+        const __m256i u = hl_strip_half(s, k, offset);
+        const __m256i code[2] = {hl_mask8(u, 15), hl_move8(u, 4, 15)};
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) sum[t][k] = hl_dot_group(code, x, t, 32 * i_group);
+    }
+}
+
+HL_INLINE void hl_block8_q4_0(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
+                              __m256 *acc) {
+    const __m256 d = hl_strip_f16(s, 0);
+    __m256i sum[3][4];
+    hl_dot_nibbles(s, 2, x, i_group, n_tokens, sum);
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] = hl_scale_step(
+        hl_less_offset(hl_rows_of_small_16(sum[t], hl_ones16()), 8, x, t, i_group), d, x, t, i_group, acc[t]);
+}
+
+/* Byte i of every lane as f32, 2^24 times as large: where it stands at the top no sign need be spread. */
+HL_INLINE __m256 hl_top_byte_f32(__m256i v, int i) {
+    const __m256i top =
+        _mm256_and_si256(_mm256_slli_epi32(v, 24 - 8 * i), _mm256_set1_epi32((int)0xFF000000));
+    return _mm256_cvtepi32_ps(top);
+}
+
+HL_INLINE void hl_block8_q6_k(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
+                              __m256 *acc) {
+    const __m256 d = _mm256_mul_ps(hl_strip_f16(s, 208), _mm256_set1_ps(0x1p-24f));
+    __m256i scale[4];
+    hl_strip_units(s, 192, scale);
+    HL_UNROLL for (int n = 0; n < 2; n++) {
+        __m256 part[4][3]; /* the groups' sums, which are made two at a time, out of order */
+        HL_UNROLL for (int m = 0; m < 2; m++) {
+            hl_strip_prefetch(s, (size_t)(4 * n + 2 * m), 210);
+            hl_strip_prefetch(s, (size_t)(4 * n + 2 * m + 1), 210);
+            HL_UNROLL for (int c = 0; c < 2; c++) {
+                __m256i sum[2][3][4];
+                HL_UNROLL for (size_t k = 0; k < 4; k++) {
+                    const __m256i low = hl_strip_half(s, k, (size_t)(64 * n + 32 * m + 16 * c));
+                    const __m256i high = hl_strip_half(s, k, (size_t)(128 + 32 * n + 16 * c));
+                    HL_UNROLL for (int i = 0; i < 2; i++) {
+                        const __m256i code = _mm256_or_si256(hl_move8(low, 4 * i, 15),
+                                                             hl_move8(high, 2 * m + 4 * i - 4, 0x30));
+                        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) sum[i][t][k] = _mm256_maddubs_epi16(
+                            code,
+                            hl_x_half(x, t, 32 * (i_group + (size_t)(4 * n + m + 2 * i)) + (size_t)(16 * c)));
+                    }
+                }
+                HL_UNROLL for (int i = 0; i < 2; i++) {
+                    const int g = 4 * n + m + 2 * i, b = 2 * g + c;
+                    const __m256 f = _mm256_mul_ps(d, hl_top_byte_f32(scale[b / 4], b % 4));
+                    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+                        const __m256i isum = hl_rows_of_16(sum[i][t], hl_ones16(), hl_ones16());
+                        const __m256i off = _mm256_madd_epi16(hl_x_sums(x, t, i_group + (size_t)g),
+                                                              _mm256_set1_epi32(c ? 32 << 16 : 32));
+                        const __m256 v = _mm256_cvtepi32_ps(_mm256_sub_epi32(isum, off));
+                        part[m + 2 * i][t] =
+                            c ? _mm256_fmadd_ps(v, f, part[m + 2 * i][t]) : _mm256_mul_ps(v, f);
+                    }
+                }
+            }
+        }
+        HL_UNROLL for (int i = 0; i < 4; i++) HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
+            _mm256_fmadd_ps(part[i][t], hl_x_scale(x, t, i_group + (size_t)(4 * n + i)), acc[t]);
+    }
+}
+
+HL_INLINE void hl_block8_q8_0(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
+                              __m256 *acc) {
+    const __m256 d = hl_strip_f16(s, 0);
+    __m256i sum[3][4];
+    HL_UNROLL for (size_t k = 0; k < 4; k++) {
+        const __m256i w[2] = {hl_strip_half(s, k, 2), hl_strip_half(s, k, 18)};
+        const __m256i size[2] = {_mm256_abs_epi8(w[0]), _mm256_abs_epi8(w[1])};
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+            const __m256i p0 =
+                _mm256_maddubs_epi16(size[0], _mm256_sign_epi8(hl_x_half(x, t, 32 * i_group), w[0]));
+            const __m256i p1 =
+                _mm256_maddubs_epi16(size[1], _mm256_sign_epi8(hl_x_half(x, t, 32 * i_group + 16), w[1]));
+            sum[t][k] =
+                _mm256_add_epi32(_mm256_madd_epi16(p0, hl_ones16()), _mm256_madd_epi16(p1, hl_ones16()));
+        }
+    }
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
+        hl_scale_step(hl_rows_of_32(sum[t]), d, x, t, i_group, acc[t]);
+}
+
+HL_INLINE void hl_block8_q4_1(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
+                              __m256 *acc) {
+    const __m256i dm = hl_strip_u32(s, 0);
+    const __m256 d = hl_low_f16(dm), m = hl_low_f16(_mm256_srli_epi32(dm, 16));
+    __m256i sum[3][4];
+    hl_dot_nibbles(s, 4, x, i_group, n_tokens, sum);
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
+        hl_plus_step(hl_rows_of_small_16(sum[t], hl_ones16()), d, m, x, t, i_group, acc[t]);
+}
+
+/* As hl_dot_nibbles() with a fifth bit: bit j of row r's lane of `high` is column j's. */
+HL_INLINE void hl_dot_fives(const hl_strip8 *s, size_t offset, __m256i high, const hl_act *x, size_t i_group,
+                            size_t n_tokens, __m256i (*sum)[4]) {
+    const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201);
+    const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0,
+                                            0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+    HL_UNROLL for (size_t k = 0; k < 4; k++) {
+        const __m256i u = hl_strip_half(s, k, offset);
+        __m256i code[2];
+        HL_UNROLL for (int c = 0; c < 2; c++) {
+            const __m256i from = _mm256_add_epi8(spread, _mm256_set1_epi8((char)(4 * (int)k + 2 * c)));
+            const __m256i own = _mm256_and_si256(_mm256_shuffle_epi8(high, from), bit);
+            const __m256i fifth = hl_mask8(_mm256_cmpeq_epi8(own, bit), 16);
+            code[c] = _mm256_or_si256(hl_move8(u, 4 * c, 15), fifth);
+        }
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) sum[t][k] = hl_dot_group(code, x, t, 32 * i_group);
+    }
+}
+
+HL_INLINE void hl_block8_q5_0(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
+                              __m256 *acc) {
+    const __m256 d = hl_strip_f16(s, 0);
+    __m256i sum[3][4];
+    hl_dot_fives(s, 6, hl_strip_u32(s, 2), x, i_group, n_tokens, sum);
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+        const __m256i isum = hl_rows_of_16(sum[t], hl_ones16(), hl_ones16());
+        acc[t] = hl_scale_step(hl_less_offset(isum, 16, x, t, i_group), d, x, t, i_group, acc[t]);
+    }
+}
+
+HL_INLINE void hl_block8_q5_1(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
+                              __m256 *acc) {
+    const __m256i dm = hl_strip_u32(s, 0);
+    const __m256 d = hl_low_f16(dm), m = hl_low_f16(_mm256_srli_epi32(dm, 16));
+    __m256i sum[3][4];
+    hl_dot_fives(s, 8, hl_strip_u32(s, 4), x, i_group, n_tokens, sum);
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
+        hl_plus_step(hl_rows_of_16(sum[t], hl_ones16(), hl_ones16()), d, m, x, t, i_group, acc[t]);
+}
+
+/* 32-bit sums of 32 columns whose codes are the entries of the iq4_nl table, -127 .. 113. */
+HL_INLINE void hl_dot_iq4_nl(const hl_strip8 *s, size_t offset, const hl_act *x, size_t i_group,
+                             size_t n_tokens, __m256i (*sum)[4]) {
+    const __m256i table = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113));
+    HL_UNROLL for (size_t k = 0; k < 4; k++) {
+        const __m256i u = hl_strip_half(s, k, offset);
+        const __m256i w[2] = {_mm256_shuffle_epi8(table, hl_mask8(u, 15)),
+                              _mm256_shuffle_epi8(table, hl_move8(u, 4, 15))};
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+            const __m256i q[2] = {hl_x_half(x, t, 32 * i_group), hl_x_half(x, t, 32 * i_group + 16)};
+            const __m256i p0 = _mm256_maddubs_epi16(_mm256_abs_epi8(q[0]), _mm256_sign_epi8(w[0], q[0]));
+            const __m256i p1 = _mm256_maddubs_epi16(_mm256_abs_epi8(q[1]), _mm256_sign_epi8(w[1], q[1]));
+            sum[t][k] =
+                _mm256_add_epi32(_mm256_madd_epi16(p0, hl_ones16()), _mm256_madd_epi16(p1, hl_ones16()));
+        }
+    }
+}
+
+HL_INLINE void hl_block8_iq4_nl(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
+                                __m256 *acc) {
+    const __m256 d = hl_strip_f16(s, 0);
+    __m256i sum[3][4];
+    hl_dot_iq4_nl(s, 2, x, i_group, n_tokens, sum);
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
+        hl_scale_step(hl_rows_of_32(sum[t]), d, x, t, i_group, acc[t]);
+}
+
+/* Scales of iq4_xs: lower bits of groups 0 2 4 6 and 1 3 5 7 in low and high nibbles, upper bits two by two
+ * in the upper half of head. As bytes scale - 32 of even groups and of odd ones. */
+HL_INLINE void hl_iq4_xs_scales(__m256i head, __m256i low, __m256i *ret) {
+    const __m256i twice = _mm256_setr_epi8(2, 2, 3, 3, 6, 6, 7, 7, 10, 10, 11, 11, 14, 14, 15, 15, 2, 2, 3, 3,
+                                           6, 6, 7, 7, 10, 10, 11, 11, 14, 14, 15, 15);
+    const __m256i high = _mm256_shuffle_epi8(head, twice);
+    const __m256i first = _mm256_set1_epi16(0x0030), second = _mm256_set1_epi16(0x3000);
+    const __m256i even =
+        _mm256_or_si256(_mm256_and_si256(_mm256_slli_epi16(high, 4), first), _mm256_and_si256(high, second));
+    const __m256i odd = _mm256_or_si256(_mm256_and_si256(_mm256_slli_epi16(high, 2), first),
+                                        _mm256_and_si256(_mm256_srli_epi16(high, 2), second));
+    ret[0] = _mm256_sub_epi8(_mm256_or_si256(hl_mask8(low, 15), even), _mm256_set1_epi8(32));
+    ret[1] = _mm256_sub_epi8(_mm256_or_si256(hl_move8(low, 4, 15), odd), _mm256_set1_epi8(32));
+}
+
+HL_INLINE void hl_block8_iq4_xs(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
+                                __m256 *acc) {
+    const __m256i head = hl_strip_u32(s, 0);
+    const __m256 d = _mm256_mul_ps(hl_low_f16(head), _mm256_set1_ps(0x1p-24f));
+    __m256i scale[2];
+    hl_iq4_xs_scales(head, hl_strip_u32(s, 4), scale);
+    HL_UNROLL for (size_t j = 0; j < 8; j++) {
+        const __m256 f = _mm256_mul_ps(d, hl_top_byte_f32(scale[j % 2], (int)j / 2));
+        __m256i sum[3][4];
+        hl_strip_prefetch(s, j, 136);
+        hl_dot_iq4_nl(s, 8 + 16 * j, x, i_group + j, n_tokens, sum);
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
+            hl_scale_step(hl_rows_of_32(sum[t]), f, x, t, i_group + j, acc[t]);
+    }
+}
+
+/* 2^(e - 128); the two smallest are subnormal. */
+HL_INLINE __m256 hl_mxfp4_scale8(__m256i e) {
+    const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
+    const __m256i tiny = _mm256_sllv_epi32(_mm256_set1_epi32(0x200000), e);
+    return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, tiny, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
+}
+
+HL_INLINE void hl_block8_mxfp4(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
+                               __m256 *acc) {
+    const __m256i table = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
+    const __m128i first = _mm_and_si128(hl_strip_u16(s, 0), _mm_set1_epi16(0xFF));
+    const __m256 d = hl_mxfp4_scale8(_mm256_cvtepu16_epi32(first));
+    __m256i sum[3][4];
+    HL_UNROLL for (size_t k = 0; k < 4; k++) {
+        const __m256i u = hl_strip_half(s, k, 1);
+        const __m256i code[2] = {_mm256_shuffle_epi8(table, hl_mask8(u, 15)),
+                                 _mm256_shuffle_epi8(table, hl_move8(u, 4, 15))};
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) sum[t][k] = hl_dot_group(code, x, t, 32 * i_group);
+    }
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+        const __m256i isum = hl_rows_of_16(sum[t], hl_ones16(), hl_ones16());
+        acc[t] = hl_scale_step(hl_less_offset(isum, 16, x, t, i_group), d, x, t, i_group, acc[t]);
+    }
+}
+
+HL_INLINE void hl_block8_q5_k(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
+                              __m256 *acc) {
+    hl_k_head8 h;
+    hl_k_head8_read(s, &h);
+    HL_UNROLL for (int j = 0; j < 8; j += 2) {
+        __m256i sum[2][3][4];
+        hl_strip_prefetch(s, (size_t)j, 176);
+        hl_strip_prefetch(s, (size_t)j + 1, 176);
+        HL_UNROLL for (size_t k = 0; k < 4; k++) {
+            const __m256i u[2] = {hl_strip_half(s, k, (size_t)(48 + 16 * j)),
+                                  hl_strip_half(s, k, (size_t)(64 + 16 * j))};
+            const __m256i high[2] = {hl_strip_half(s, k, 16), hl_strip_half(s, k, 32)};
+            HL_UNROLL for (int i = 0; i < 2; i++) {
+                __m256i code[2];
+                HL_UNROLL for (int c = 0; c < 2; c++) code[c] =
+                    _mm256_or_si256(hl_move8(u[c], 4 * i, 15), hl_move8(high[c], j + i - 4, 16));
+                HL_UNROLL for (size_t t = 0; t < n_tokens; t++) sum[i][t][k] =
+                    hl_dot_group(code, x, t, 32 * (i_group + (size_t)(j + i)));
+            }
+        }
+        HL_UNROLL for (int i = 0; i < 2; i++) {
+            const size_t g = i_group + (size_t)(j + i);
+            const __m256i ab = hl_byte_pairs_of(h.scale[j / 4], j % 4 + i, 0);
+            const __m256i cd = hl_byte_pairs_of(h.scale[j / 4], j % 4 + i, 2);
+            const __m256i min = hl_byte_pairs(h.min[j / 4], j % 4 + i);
+            HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
+                hl_min_step(hl_rows_of_16(sum[i][t], ab, cd), h.d, _mm256_madd_epi16(min, hl_x_sums(x, t, g)),
+                            h.dmin, x, t, g, acc[t]);
+        }
+    }
+}
+
+HL_INLINE void hl_block8_q2_k(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
+                              __m256 *acc) {
+    const __m256i dm = hl_strip_u32(s, 80);
+    const __m256 d = hl_low_f16(dm), dmin = hl_low_f16(_mm256_srli_epi32(dm, 16));
+    __m256i head[4];
+    hl_strip_units(s, 0, head);
+    HL_UNROLL for (int j = 0; j < 8; j++) {
+        __m256 part[3];
+        hl_strip_prefetch(s, (size_t)j, 84);
+        HL_UNROLL for (int c = 0; c < 2; c++) {
+            const int b = 2 * j + c;
+            const __m256i scale = hl_byte_pairs(hl_mask8(head[b / 4], 15), b % 4);
+            __m256i sum[3][4];
+            HL_UNROLL for (size_t k = 0; k < 4; k++) {
+                const __m256i u = hl_strip_half(s, k, (size_t)(16 + 32 * (j / 4) + 16 * c));
+                const __m256i code = hl_move8(u, 2 * (j % 4), 3);
+                HL_UNROLL for (size_t t = 0; t < n_tokens; t++) sum[t][k] = _mm256_maddubs_epi16(
+                    code, hl_x_half(x, t, 32 * (i_group + (size_t)j) + (size_t)(16 * c)));
+            }
+            HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+                const __m256 v = _mm256_cvtepi32_ps(hl_rows_of_small_16(sum[t], scale));
+                part[t] = c ? _mm256_fmadd_ps(v, d, part[t]) : _mm256_mul_ps(v, d);
+            }
+        }
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+            const __m256i xs = hl_x_sums(x, t, i_group + (size_t)j);
+            HL_UNROLL for (int c = 0; c < 2; c++) {
+                const int b = 2 * j + c;
+                const __m256i min = _mm256_and_si256(hl_byte_pairs(hl_move8(head[b / 4], 4, 15), b % 4),
+                                                     _mm256_set1_epi32(c ? -65536 : 65535));
+                part[t] = _mm256_fnmadd_ps(dmin, _mm256_cvtepi32_ps(_mm256_madd_epi16(min, xs)), part[t]);
+            }
+            acc[t] = _mm256_fmadd_ps(part[t], hl_x_scale(x, t, i_group + (size_t)j), acc[t]);
+        }
+    }
+}
+
+/* Byte i of every lane, signed, as two equal 16-bit numbers: its place among the wide even and odd bytes. */
+HL_INLINE __m256i hl_wide_pairs(const __m256i *wide, int i) {
+    const int at = 2 * (i / 2);
+    const __m256i lanes = _mm256_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13, 0, 1, 0, 1, 4,
+                                           5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
+    return _mm256_shuffle_epi8(wide[i % 2], _mm256_add_epi8(lanes, _mm256_set1_epi8((char)at)));
+}
+
+HL_INLINE void hl_block8_q3_k(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
+                              __m256 *acc) {
+    const __m256 d = hl_strip_f16(s, 108);
+    __m256i h[4];
+    hl_strip_units(s, 92, h); /* the last 4 bytes of qs, then the 12 bytes of scales */
+    HL_UNROLL for (int j = 0; j < 8; j++) {
+        __m256 part[3];
+        hl_strip_prefetch(s, (size_t)j, 110);
+        const int quarter = j / 2;
+        const __m256i low = hl_move8(h[1 + quarter % 2], 4 * (quarter / 2), 15);
+        const __m256i bytes = _mm256_sub_epi8(_mm256_or_si256(low, hl_move8(h[3], 2 * quarter - 4, 0x30)),
+                                              _mm256_set1_epi8(32));
+        const __m256i wide[2] = {_mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8),
+                                 _mm256_srai_epi16(bytes, 8)};
+        HL_UNROLL for (int c = 0; c < 2; c++) {
+            const __m256i scale = hl_wide_pairs(wide, 2 * (j % 2) + c);
+            __m256i sum[3][4];
+            HL_UNROLL for (size_t k = 0; k < 4; k++) {
+                const __m256i u = hl_strip_half(s, k, (size_t)(32 + 32 * (j / 4) + 16 * c));
+                const __m256i third = hl_move8(hl_strip_half(s, k, (size_t)(16 * c)), j - 2, 4);
+                const __m256i code = _mm256_or_si256(hl_move8(u, 2 * (j % 4), 3), third);
+                HL_UNROLL for (size_t t = 0; t < n_tokens; t++) sum[t][k] = _mm256_maddubs_epi16(
+                    code, hl_x_half(x, t, 32 * (i_group + (size_t)j) + (size_t)(16 * c)));
+            }
+            HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+                const __m256i xs = _mm256_madd_epi16(hl_x_sums(x, t, i_group + (size_t)j),
+                                                     _mm256_set1_epi32(c ? 4 << 16 : 4));
+                const __m256i off = _mm256_madd_epi16(scale, _mm256_and_si256(xs, _mm256_set1_epi32(65535)));
+                const __m256 v =
+                    _mm256_cvtepi32_ps(_mm256_sub_epi32(hl_rows_of_small_16(sum[t], scale), off));
+                part[t] = c ? _mm256_fmadd_ps(v, d, part[t]) : _mm256_mul_ps(v, d);
+            }
+        }
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
+            _mm256_fmadd_ps(part[t], hl_x_scale(x, t, i_group + (size_t)j), acc[t]);
+    }
+}
+
+#endif

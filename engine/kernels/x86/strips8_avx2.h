@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * strips8_avx2.h - products of quantized weights with one to three tokens, eight rows at a time.
+ *
+ * A vector of codes holds 16 columns of row k in its low half and of row k + 4 in its high half, so packed
+ * bytes are used as they lie. Four such vectors are eight rows; their products with 16 columns of x are added
+ * crosswise until a lane is a row. Integer sums are exact in any order, so only the f32 steps follow the
+ * scalar definition's order, lane by lane. Each type brings a function for one block (blocks8_avx2.h).
+ *
+ * Where a scale is f16 times a small integer, the integer multiplies the integer sum: all of it stays below
+ * 2^24, so both ways round once, the same value.
+ */
+#ifndef HL_ENGINE_KERNELS_STRIPS8_AVX2_H
+#define HL_ENGINE_KERNELS_STRIPS8_AVX2_H
+
+#include <immintrin.h>
+
+#include "engine/kernels/kernels.h"
+#include "engine/kernels/unroll.h"
+
+/* One block of each of eight rows. */
+typedef struct hl_strip8 {
+    const uint8_t *at[2];   /* of rows 0 and 4: with two distances all others are addressing modes */
+    size_t stride, stride3; /* from row to row, and three times that */
+    const uint8_t *ahead;   /* what to ask memory for meanwhile */
+} hl_strip8;
+
+/* acc[t] += the block's groups, the first of which is i_group. */
+typedef void hl_block8_fn(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens, __m256 *acc);
+
+typedef struct hl_strips8 {
+    size_t block_bytes;
+    size_t block_groups;
+    hl_gemv_fn *rest; /* for the last rows, fewer than eight */
+} hl_strips8;
+
+HL_INLINE const uint8_t *hl_strip_row(const hl_strip8 *s, size_t k) {
+    return s->at[k / 4] + (k % 4 == 3 ? s->stride3 : k % 4 * s->stride);
+}
+
+HL_INLINE __m256i hl_strip_half(const hl_strip8 *s, size_t k, size_t offset) {
+    const __m128i low = _mm_loadu_si128((const __m128i *)(const void *)(hl_strip_row(s, k) + offset));
+    const __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(hl_strip_row(s, k + 4) + offset));
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+}
+
+/* 2 bytes at `offset` of eight rows: lane k of the 16 bytes that begin 2 k bytes before them. All of those
+ * are weights, because eight rows stand one after the other. */
+HL_INLINE __m128i hl_strip_u16(const hl_strip8 *s, size_t offset) {
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s->at[0] + offset));
+#define HL_LANE(k)                                                                                           \
+    v = _mm_blend_epi16(                                                                                     \
+        v, _mm_loadu_si128((const __m128i *)(const void *)(hl_strip_row(s, k) + offset - 2 * (k))),          \
+        1 << (k))
+    HL_LANE(1);
+    HL_LANE(2);
+    HL_LANE(3);
+    HL_LANE(4);
+    HL_LANE(5);
+    HL_LANE(6);
+    HL_LANE(7);
+#undef HL_LANE
+    return v;
+}
+
+HL_INLINE __m256 hl_strip_f16(const hl_strip8 *s, size_t offset) {
+    return _mm256_cvtph_ps(hl_strip_u16(s, offset));
+}
+
+/* 4 bytes at `offset` of eight rows, likewise. */
+HL_INLINE __m256i hl_strip_u32(const hl_strip8 *s, size_t offset) {
+    __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(s->at[0] + offset));
+#define HL_LANE(k)                                                                                           \
+    v = _mm256_blend_epi32(                                                                                  \
+        v, _mm256_loadu_si256((const __m256i *)(const void *)(hl_strip_row(s, k) + offset - 4 * (k))),       \
+        1 << (k))
+    HL_LANE(1);
+    HL_LANE(2);
+    HL_LANE(3);
+    HL_LANE(4);
+    HL_LANE(5);
+    HL_LANE(6);
+    HL_LANE(7);
+#undef HL_LANE
+    return v;
+}
+
+/* 16 bytes at `offset` of eight rows as four vectors of one 4-byte unit each; lane = row. */
+HL_INLINE void hl_strip_units(const hl_strip8 *s, size_t offset, __m256i *u) {
+    __m256i a[4];
+    HL_UNROLL for (size_t k = 0; k < 4; k++) a[k] = hl_strip_half(s, k, offset);
+    const __m256i t0 = _mm256_unpacklo_epi32(a[0], a[1]), t1 = _mm256_unpackhi_epi32(a[0], a[1]);
+    const __m256i t2 = _mm256_unpacklo_epi32(a[2], a[3]), t3 = _mm256_unpackhi_epi32(a[2], a[3]);
+    u[0] = _mm256_unpacklo_epi64(t0, t2);
+    u[1] = _mm256_unpackhi_epi64(t0, t2);
+    u[2] = _mm256_unpacklo_epi64(t1, t3);
+    u[3] = _mm256_unpackhi_epi64(t1, t3);
+}
+
+/* 16 columns of token t, in both halves. */
+HL_INLINE __m256i hl_x_half(const hl_act *x, size_t t, size_t column) {
+    const int8_t *q = x->q + t * x->n_cols + column;
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)q));
+}
+
+HL_INLINE __m256 hl_x_scale(const hl_act *x, size_t t, size_t i_group) {
+    return _mm256_broadcast_ss(x->d + t * (x->n_cols / 32) + i_group);
+}
+
+/* Both sums of 16 columns of a group, in every lane. */
+HL_INLINE __m256i hl_x_sums(const hl_act *x, size_t t, size_t i_group) {
+    int both;
+    __builtin_memcpy(&both, x->sum16 + t * (x->n_cols / 16) + 2 * i_group, 4);
+    return _mm256_set1_epi32(both);
+}
+
+/* Crosswise sums of 32-bit lanes: row k of v[k] to lane k, row k + 4 to lane k + 4. */
+HL_INLINE __m256i hl_cross32(__m256i ab, __m256i cd) {
+    return _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+}
+
+HL_INLINE __m256i hl_rows_of_32(const __m256i *v) {
+    return hl_cross32(_mm256_add_epi32(_mm256_unpacklo_epi32(v[0], v[1]), _mm256_unpackhi_epi32(v[0], v[1])),
+                      _mm256_add_epi32(_mm256_unpacklo_epi32(v[2], v[3]), _mm256_unpackhi_epi32(v[2], v[3])));
+}
+
+/* The same from 16-bit sums that stand one addition; ab and cd multiply what is of rows 0 1 0 1, 2 3 2 3. */
+HL_INLINE __m256i hl_rows_of_16(const __m256i *v, __m256i ab, __m256i cd) {
+    const __m256i s = _mm256_add_epi16(_mm256_unpacklo_epi32(v[0], v[1]), _mm256_unpackhi_epi32(v[0], v[1]));
+    const __m256i t = _mm256_add_epi16(_mm256_unpacklo_epi32(v[2], v[3]), _mm256_unpackhi_epi32(v[2], v[3]));
+    return hl_cross32(_mm256_madd_epi16(s, ab), _mm256_madd_epi16(t, cd));
+}
+
+/* The same from 16-bit sums that stand two additions. */
+HL_INLINE __m256i hl_rows_of_small_16(const __m256i *v, __m256i factor) {
+    const __m256i s = _mm256_add_epi16(_mm256_unpacklo_epi32(v[0], v[1]), _mm256_unpackhi_epi32(v[0], v[1]));
+    const __m256i t = _mm256_add_epi16(_mm256_unpacklo_epi32(v[2], v[3]), _mm256_unpackhi_epi32(v[2], v[3]));
+    return _mm256_madd_epi16(_mm256_add_epi16(_mm256_unpacklo_epi64(s, t), _mm256_unpackhi_epi64(s, t)),
+                             factor);
+}
+
+/* Ask for the k-th share of as much as a block of eight rows has. Requests run through the next eight rows in
+ * the order of memory, not row by row: rows are short, and one line after the other suits pages and the
+ * hardware's own streams. */
+HL_INLINE void hl_strip_prefetch(const hl_strip8 *s, size_t k, size_t n_bytes) {
+    const char *p = (const char *)s->ahead + k * n_bytes;
+    HL_UNROLL for (size_t i = 0; i < n_bytes; i += 64) _mm_prefetch(p + i, _MM_HINT_T1);
+}
+
+HL_INLINE void hl_strip_advance(hl_strip8 *s, size_t n_bytes) {
+    s->at[0] += n_bytes;
+    s->at[1] += n_bytes;
+}
+
+/* y of eight rows, for a constant number of tokens. */
+HL_INLINE void hl_strip8_run(const uint8_t *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride,
+                             size_t n_tokens, const hl_strips8 *type, hl_block8_fn *block) {
+    const size_t n_groups = x->n_cols / 32;
+    hl_strip8 s = {.at = {w, w + 4 * row_bytes},
+                   .stride = row_bytes,
+                   .stride3 = 3 * row_bytes,
+                   .ahead = w + 8 * row_bytes};
+    __m256 acc[3];
+    size_t i = 0;
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] = _mm256_setzero_ps();
+    if (type->block_groups == 1) /* eight blocks, and an eighth of their requests with each */
+        for (; i + 8 <= n_groups; i += 8)
+            for (size_t j = 0; j < 8; j++) {
+                hl_strip_prefetch(&s, 0, 8 * type->block_bytes);
+                s.ahead += 8 * type->block_bytes;
+                block(&s, x, i + j, n_tokens, acc);
+                hl_strip_advance(&s, type->block_bytes);
+            }
+    for (; i < n_groups; i += type->block_groups) {
+        block(&s, x, i, n_tokens, acc);
+        s.ahead += 8 * type->block_bytes;
+        hl_strip_advance(&s, type->block_bytes);
+    }
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) _mm256_storeu_ps(y + t * y_stride, acc[t]);
+}
+
+HL_INLINE void hl_strips8_run(size_t n_rows, const uint8_t *w, size_t row_bytes, const hl_act *x, float *y,
+                              size_t y_stride, size_t n_tokens, const hl_strips8 *type, hl_block8_fn *block) {
+    for (size_t r = 0; r < n_rows; r += 8)
+        hl_strip8_run(w + r * row_bytes, row_bytes, x, y + r, y_stride, n_tokens, type, block);
+}
+
+HL_INLINE void hl_gemv_strips8(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
+                               size_t y_stride, const hl_strips8 *type, hl_block8_fn *block) {
+    const uint8_t *rows = w;
+    const size_t whole = n_rows / 8 * 8;
+    for (size_t t = 0; t < x->n_tokens; t += 3) { /* more than three at once do not fit the registers */
+        const size_t n_groups = x->n_cols / 32, left = x->n_tokens - t;
+        const hl_act part = {.n_tokens = left < 3 ? left : 3,
+                             .n_cols = x->n_cols,
+                             .q = x->q + t * x->n_cols,
+                             .d = x->d + t * n_groups,
+                             .sum16 = x->sum16 + 2 * t * n_groups};
+        float *const out = y + t * y_stride;
+        switch (part.n_tokens) {
+        case 1: hl_strips8_run(whole, rows, row_bytes, &part, out, y_stride, 1, type, block); break;
+        case 2: hl_strips8_run(whole, rows, row_bytes, &part, out, y_stride, 2, type, block); break;
+        default: hl_strips8_run(whole, rows, row_bytes, &part, out, y_stride, 3, type, block); break;
+        }
+        if (whole < n_rows)
+            type->rest(n_rows - whole, rows + whole * row_bytes, row_bytes, &part, out + whole, y_stride);
+    }
+}
+
+#endif
