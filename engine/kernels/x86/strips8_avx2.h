@@ -179,31 +179,35 @@ HL_INLINE void hl_strip8_run(const uint8_t *w, size_t row_bytes, const hl_act *x
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) _mm256_storeu_ps(y + t * y_stride, acc[t]);
 }
 
-HL_INLINE void hl_strips8_run(size_t n_rows, const uint8_t *w, size_t row_bytes, const hl_act *x, float *y,
-                              size_t y_stride, size_t n_tokens, const hl_strips8 *type, hl_block8_fn *block) {
-    for (size_t r = 0; r < n_rows; r += 8)
-        hl_strip8_run(w + r * row_bytes, row_bytes, x, y + r, y_stride, n_tokens, type, block);
+/* Tokens [t, t + 3) of x; their sums are kept in registers, more do not fit. */
+HL_INLINE hl_act hl_three_tokens(const hl_act *x, size_t t) {
+    const size_t n_groups = x->n_cols / 32, left = x->n_tokens - t;
+    return (hl_act){.n_tokens = left < 3 ? left : 3,
+                    .n_cols = x->n_cols,
+                    .q = x->q + t * x->n_cols,
+                    .d = x->d + t * n_groups,
+                    .sum16 = x->sum16 + 2 * t * n_groups};
 }
 
+/* Eight rows meet all tokens before the next eight come: they stay in the first-level cache meanwhile. */
 HL_INLINE void hl_gemv_strips8(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
                                size_t y_stride, const hl_strips8 *type, hl_block8_fn *block) {
     const uint8_t *rows = w;
     const size_t whole = n_rows / 8 * 8;
-    for (size_t t = 0; t < x->n_tokens; t += 3) { /* more than three at once do not fit the registers */
-        const size_t n_groups = x->n_cols / 32, left = x->n_tokens - t;
-        const hl_act part = {.n_tokens = left < 3 ? left : 3,
-                             .n_cols = x->n_cols,
-                             .q = x->q + t * x->n_cols,
-                             .d = x->d + t * n_groups,
-                             .sum16 = x->sum16 + 2 * t * n_groups};
-        float *const out = y + t * y_stride;
-        switch (part.n_tokens) {
-        case 1: hl_strips8_run(whole, rows, row_bytes, &part, out, y_stride, 1, type, block); break;
-        case 2: hl_strips8_run(whole, rows, row_bytes, &part, out, y_stride, 2, type, block); break;
-        default: hl_strips8_run(whole, rows, row_bytes, &part, out, y_stride, 3, type, block); break;
+    for (size_t r = 0; r < whole; r += 8)
+        for (size_t t = 0; t < x->n_tokens; t += 3) {
+            const hl_act part = hl_three_tokens(x, t);
+            const uint8_t *at = rows + r * row_bytes;
+            float *out = y + t * y_stride + r;
+            switch (part.n_tokens) {
+            case 1: hl_strip8_run(at, row_bytes, &part, out, y_stride, 1, type, block); break;
+            case 2: hl_strip8_run(at, row_bytes, &part, out, y_stride, 2, type, block); break;
+            default: hl_strip8_run(at, row_bytes, &part, out, y_stride, 3, type, block); break;
+            }
         }
-        if (whole < n_rows)
-            type->rest(n_rows - whole, rows + whole * row_bytes, row_bytes, &part, out + whole, y_stride);
+    for (size_t t = 0; t < x->n_tokens && whole < n_rows; t += 3) {
+        const hl_act part = hl_three_tokens(x, t);
+        type->rest(n_rows - whole, rows + whole * row_bytes, row_bytes, &part, y + t * y_stride + whole, y_stride);
     }
 }
 
