@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/base/mem.h"
@@ -136,7 +137,8 @@ static void on_bus_error(int sig, siginfo_t *info, void *context) {
         if (!data || at < data || at >= data + size || atomic_load(&slots[i].data) != data) continue;
         uint8_t *page = data + ((size_t)(at - data) & ~(page_bytes - 1));
         const size_t rest = (size_t)(data + size - page);
-        if (mmap(page, rest, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
+        /* the bare call: mmap() of a sanitizer is not made for signal handlers */
+        if (syscall(SYS_mmap, page, rest, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == -1) break;
         atomic_store(&slots[i].broken, true);
         return;
     }

@@ -281,7 +281,7 @@ static void work_behind_a_stop_is_a_chunk_a_thread_at_most(void **state) {
         atomic_store(&stop_at, INT64_MAX);
         assert_int_equal(hl_session_eval(x.s, prompt, n, &err), HL_OK);
         const long long all = atomic_load(&n_calls);
-        for (long long at = 0; at < all - 1; at += 1 + all / 60) {
+        for (long long at = 0; at < all - 1; at += 1 + all / 25) {
             hl_session_truncate(x.s, 0);
             atomic_store(&n_calls, 0);
             atomic_store(&n_after, 0);
