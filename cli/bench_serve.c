@@ -359,6 +359,15 @@ static hl_status measure_disk(bench *x, hl_sched_params p, hl_err *err) {
     return status;
 }
 
+/* Room for a whole context of each request that runs. */
+static hl_status plan_budget(const hl_model *model, hl_sched_params *p, hl_err *err) {
+    hl_memory_plan plan;
+    const hl_session_params one = {.n_ctx = p->n_ctx, .kv_type = p->kv_type};
+    const hl_status status = hl_session_plan(model, &one, &plan, err);
+    if (status == HL_OK) p->kv_budget_bytes = plan.kv_bytes * (uint64_t)p->n_running_cap;
+    return status;
+}
+
 static int32_t max_i32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
@@ -371,9 +380,10 @@ hl_status hl_bench_measure_serve(const hl_app *app, hl_model *model, const hl_be
     r->info = x.info;
     int32_t n_ctx = max_i32(b->n_prompt + b->n_decode, max_i32(b->n_intruder, b->n_shared_prefix) + 64) + 1;
     n_ctx = max_i32(max_i32(n_ctx, b->n_ctx), b->n_requests > 0 ? 1024 : 0);
-    const hl_sched_params p = {.n_ctx = n_ctx, .n_running_cap = max_i32(b->n_clients + 1, 16), .kv_type = b->kv_type};
+    hl_sched_params p = {.n_ctx = n_ctx, .n_running_cap = max_i32(b->n_clients + 1, 16), .kv_type = b->kv_type};
     client *c = hl_new(n, sizeof *c);
-    hl_status status = c ? hl_sched_new(model, &p, &x.sched, err) : hl_fail(err, HL_E_NOMEM, "bench: no memory");
+    hl_status status = c ? plan_budget(model, &p, err) : hl_fail(err, HL_E_NOMEM, "bench: no memory");
+    if (status == HL_OK) status = hl_sched_new(model, &p, &x.sched, err);
     if (status == HL_OK && b->n_clients > 0) status = measure_clients(&x, c, err);
     if (status == HL_OK && b->n_clients > 0 && b->n_intruder > 0) status = measure_intruder(&x, c, err);
     if (status == HL_OK && b->n_requests > 0) status = measure_requests(&x, err);
