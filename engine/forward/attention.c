@@ -5,7 +5,7 @@
  * The unit is (run of rows of one sequence, KV head, tile of its rows): all query heads of the KV head for
  * those rows read each key once. Positions are cut into splits of fixed length whose partial results are
  * merged in order, so the same bits come out whether one thread walks all splits of an item (prompts:
- * many items) or each split is an item of its own (decoding: few rows, long context).
+ * many items) or several do (decoding: few rows, long context).
  */
 #include "engine/forward/forward_priv.h"
 
@@ -70,7 +70,8 @@ typedef struct attend_ctx {
     uint32_t        i_layer;
     uint32_t        tile_rows;   /* rows per item */
     uint32_t        n_items;     /* (run, tile) pairs, of one KV head */
-    uint32_t        n_splits;    /* in split mode: items are further divided by split; 0 otherwise */
+    uint32_t        n_splits;    /* in split mode: most splits of an item; 0 otherwise */
+    uint32_t        per_chunk;   /* in split mode: splits of one item in a chunk */
 } attend_ctx;
 
 /* One item: rows [begin, end) of a run, one KV head. */
@@ -198,22 +199,26 @@ static size_t shared_slot(const attend_ctx *c, uint32_t i_item, uint32_t i_split
 
 static void split_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const attend_ctx *c = ctx;
-    if (hl_forward_stopped(c->f)) return;
-    const uint32_t    i_item = i_chunk / c->n_splits;
-    const uint32_t    i = i_chunk % c->n_splits;
+    const uint32_t    n_each = (c->n_splits + c->per_chunk - 1) / c->per_chunk;
+    const uint32_t    i_item = i_chunk / n_each;
     const attend_item it = find_item(c, i_item);
-    const int32_t     s = it.first_pos / HL_ATTEND_SPLIT + (int32_t)i;
-    if (s > it.last_pos / HL_ATTEND_SPLIT) return;
-    attend_queries q;
+    const uint32_t    first = (uint32_t)(it.first_pos / HL_ATTEND_SPLIT);
+    const uint32_t    n_splits = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT) - first + 1;
+    const size_t      n_ms = c->f->shared_o_floats / c->f->m->hp.head_dim;
+    attend_queries    q;
     fill_queries(c, &it, &q);
-    const size_t slot = shared_slot(c, i_item, i);
-    const size_t n_ms = c->f->shared_o_floats / c->f->m->hp.head_dim;
-    attend_split(c, &it, &q, s, c->f->shared_o + slot * c->f->m->hp.head_dim, c->f->shared_ms + slot,
-                 c->f->shared_ms + n_ms + slot, c->f->threads[i_thread].attend);
+    for (uint32_t k = 0, i = i_chunk % n_each * c->per_chunk; k < c->per_chunk && i < n_splits; k++, i++) {
+        if (hl_forward_stopped(c->f)) return;
+        const size_t slot = shared_slot(c, i_item, i);
+        attend_split(c, &it, &q, (int32_t)(first + i), c->f->shared_o + slot * c->f->m->hp.head_dim,
+                     c->f->shared_ms + slot, c->f->shared_ms + n_ms + slot, c->f->threads[i_thread].attend);
+    }
 }
 
-static void merge_item(const attend_ctx *c, uint32_t i_item) {
+static void merge_chunk(void *ctx, uint32_t i_item, uint32_t i_thread) {
+    const attend_ctx *c = ctx;
     const attend_item it = find_item(c, i_item);
+    (void)i_thread;
     const uint32_t    group = c->f->m->hp.n_heads / c->f->m->hp.n_kv_heads;
     const uint32_t    hd = c->f->m->hp.head_dim;
     const size_t      n_ms = c->f->shared_o_floats / hd;
@@ -243,7 +248,24 @@ static uint32_t max_splits(const attend_ctx *c, uint32_t n_items) {
     return most;
 }
 
+/* Each split of the items to whoever is free, then the merge. */
+static void run_split(attend_ctx *c, uint32_t n_items, uint32_t n_splits) {
+    enum { CHUNKS_PER_THREAD = 16, MAX_PER_CHUNK = 8, MANY_SPLITS = 32 };
+    const uint32_t n_threads = (uint32_t)hl_pool_n_active(c->f->pool);
+    c->n_splits = n_splits;
+    /* Neighbouring splits stay together where there are enough: pages are fetched ahead from one to the next. */
+    c->per_chunk = n_items * n_splits / (CHUNKS_PER_THREAD * n_threads);
+    if (c->per_chunk > MAX_PER_CHUNK) c->per_chunk = MAX_PER_CHUNK;
+    if (c->per_chunk < 1) c->per_chunk = 1;
+    hl_pool_run(c->f->pool, n_items * ((n_splits + c->per_chunk - 1) / c->per_chunk), split_chunk, c);
+    if (hl_forward_stopped(c->f)) return;
+    if (n_splits >= MANY_SPLITS) hl_pool_run(c->f->pool, n_items, merge_chunk, c);
+    else
+        for (uint32_t i = 0; i < n_items; i++) merge_chunk(c, i, 0);
+}
+
 void hl_attention_run(hl_forward *f, uint32_t i_layer) {
+    enum { MANY_ITEMS_PER_THREAD = 16 };
     const hl_hparams *hp = &f->m->hp;
     const uint32_t    group = hp->n_heads / hp->n_kv_heads;
     attend_ctx        c = {.f = f, .l = &f->m->layers[i_layer], .i_layer = i_layer};
@@ -251,17 +273,11 @@ void hl_attention_run(hl_forward *f, uint32_t i_layer) {
     c.n_items = count_items(f, c.tile_rows);
     const uint32_t n_items = c.n_items * hp->n_kv_heads;
     const uint32_t n_threads = (uint32_t)hl_pool_n_active(f->pool);
-    const bool     few = n_items < 4 * n_threads && n_threads > 1;
+    const bool     few = n_items < MANY_ITEMS_PER_THREAD * n_threads && n_threads > 1;
     const uint32_t n_splits = few ? max_splits(&c, c.n_items) : 1;
     /* Tiles of few rows need less room: one row a tile when no run has more. */
     if (n_splits > 1 && f->n_rows == f->n_runs) c.tile_rows = 1;
     const size_t need = (size_t)n_items * n_splits * c.tile_rows * group * hp->head_dim;
-    if (n_splits > 1 && need <= f->shared_o_floats) {
-        c.n_splits = n_splits;
-        hl_pool_run(f->pool, n_items * n_splits, split_chunk, &c);
-        if (hl_forward_stopped(f)) return;
-        for (uint32_t i = 0; i < n_items; i++) merge_item(&c, i);
-        return;
-    }
-    hl_pool_run(f->pool, n_items, whole_chunk, &c);
+    if (n_splits > 1 && need <= f->shared_o_floats) run_split(&c, n_items, n_splits);
+    else hl_pool_run(f->pool, n_items, whole_chunk, &c);
 }

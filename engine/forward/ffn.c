@@ -30,9 +30,7 @@ static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const size_t n = g.gate->n_rows;
     const size_t begin = (size_t)c->cuts.at[i_chunk] * HL_GLU_ROWS;
     const size_t cut = (size_t)c->cuts.at[i_chunk + 1] * HL_GLU_ROWS;
-    const size_t end = cut < n ? cut : n;
-    for (size_t at = begin; at < end; at += HL_GLU_ROWS)
-        hl_glu_chunk(c->f, &g, &c->x, at, at + HL_GLU_ROWS < end ? at + HL_GLU_ROWS : end, i_thread);
+    hl_glu_chunk(c->f, &g, &c->x, begin, cut < n ? cut : n, i_thread);
 }
 
 void hl_ffn_run(hl_forward *f, const hl_layer *l) {

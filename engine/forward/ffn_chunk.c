@@ -15,7 +15,16 @@ static void add_bias(float *y, const float *bias, size_t n) {
     for (size_t i = 0; i < n; i++) y[i] += bias[i];
 }
 
-void hl_glu_chunk(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end, uint32_t i_thread) {
+/* Columns that are done at once. With many tokens a panel: both results stay in cache. With few, long runs of
+ * rows: gate and up lie far apart in memory, and each change between them starts a stream anew. */
+static size_t piece_cols(const hl_forward *f, size_t n_tokens) {
+    enum { LONG_COLS = 256 };
+    const size_t room = (size_t)f->n_rows_cap * HL_GLU_ROWS / n_tokens / HL_GLU_ROWS * HL_GLU_ROWS;
+    if (n_tokens > HL_GEMV_MAX_TOKENS) return HL_GLU_ROWS;
+    return room < LONG_COLS ? room : LONG_COLS;
+}
+
+static void run_piece(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end, uint32_t i_thread) {
     const hl_thread_scratch *ts = &f->threads[i_thread];
     const size_t             n = end - begin;
     const hl_matrix          gate = rows_of(g->gate, begin, n);
@@ -23,11 +32,11 @@ void hl_glu_chunk(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin,
     float                   *yg = ts->glu;
     float                   *yu = ts->glu + (size_t)f->n_rows_cap * HL_GLU_ROWS;
     const bool               geglu = f->m->arch->act == HL_ACT_GEGLU;
-    hl_matmul_chunk(f->k, &gate, 0, n, x, ts->matmul, yg, HL_GLU_ROWS);
-    hl_matmul_chunk(f->k, &up, 0, n, x, ts->matmul, yu, HL_GLU_ROWS);
+    hl_matmul_chunk(f->k, &gate, 0, n, x, ts->matmul, yg, n);
+    hl_matmul_chunk(f->k, &up, 0, n, x, ts->matmul, yu, n);
     for (size_t t = 0; t < x->n_tokens; t++) {
-        float *a = yg + t * HL_GLU_ROWS;
-        float *b = yu + t * HL_GLU_ROWS;
+        float *a = yg + t * n;
+        float *b = yu + t * n;
         if (g->gate_bias) add_bias(a, g->gate_bias + begin, n);
         if (g->up_bias) add_bias(b, g->up_bias + begin, n);
         if (geglu) f->k->gelu_mul(n, a, b, a);
@@ -36,12 +45,8 @@ void hl_glu_chunk(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin,
     }
 }
 
-/* About 64 KB of weights a chunk when decoding; with many tokens 32 columns are work enough. */
-uint32_t hl_glu_chunk_cols(const hl_forward *f, const hl_matrix *gate, uint32_t n_tokens) {
-    enum { CHUNK_BYTES = 64 << 10 };
-    if (n_tokens >= 16) return HL_GLU_ROWS;
-    size_t       cols = CHUNK_BYTES / (2 * gate->row_bytes + 1) / HL_GLU_ROWS * HL_GLU_ROWS;
-    const size_t fair = gate->n_rows / (4 * (size_t)hl_pool_n_active(f->pool)) / HL_GLU_ROWS * HL_GLU_ROWS;
-    if (cols > fair) cols = fair;
-    return cols < HL_GLU_ROWS ? HL_GLU_ROWS : (uint32_t)cols;
+void hl_glu_chunk(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end, uint32_t i_thread) {
+    const size_t step = piece_cols(f, x->n_tokens);
+    for (size_t at = begin; at < end; at += step)
+        run_piece(f, g, x, at, at + step < end ? at + step : end, i_thread);
 }

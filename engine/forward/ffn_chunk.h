@@ -14,11 +14,7 @@ typedef struct hl_glu {
     uint32_t         first_row;            /* of act_ff where x's first token goes */
 } hl_glu;
 
-/* Columns [begin, end) of the intermediate, at most HL_GLU_ROWS of them, begin a multiple of 32, for all
- * tokens of x, written to f->act_ff. */
+/* Columns [begin, end) of the intermediate, begin a multiple of 32, for all tokens of x, written to f->act_ff. */
 void hl_glu_chunk(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end, uint32_t i_thread);
-
-/* A good number of columns for one chunk of a parallel region; a multiple of 32. */
-uint32_t hl_glu_chunk_cols(const hl_forward *f, const hl_matrix *gate, uint32_t n_tokens);
 
 #endif

@@ -3,20 +3,19 @@
  * moe.c - experts: softmax over all, the best few, renormalised, summed.
  *
  * (row, expert) pairs are sorted by expert, so that each expert's weights are read once for all its rows;
- * then every expert's chunks form one parallel region for gate and up and one for down. Each row's results
- * are added in the order of its own ranking, so they do not depend on the other rows.
+ * then the panels of all experts form one parallel region for gate and up and one for down, cut as those of
+ * a dense block. Each row's results are added in the order of its own ranking, so they do not depend on the
+ * other rows.
  */
-#include <math.h>
 #include <string.h>
 
+#include "engine/forward/cuts.h"
 #include "engine/forward/ffn_chunk.h"
 
 typedef struct expert_group {
     uint32_t expert;
     uint32_t first_pair; /* in sorted order */
     uint32_t n_pairs;
-    uint32_t first_chunk; /* of gate and up */
-    uint32_t first_down;  /* chunk of down */
 } expert_group;
 
 typedef struct hl_moe_scratch {
@@ -29,7 +28,6 @@ typedef struct hl_moe_scratch {
     uint32_t      n_groups;
     hl_act_buf    in;      /* [pairs][n_embd] inputs in sorted order */
     float        *out;     /* [pairs][n_embd] */
-    uint32_t      glu_cols, down_rows;
 } hl_moe_scratch;
 
 static void *take(uint8_t *memory, size_t *at, size_t bytes) {
@@ -38,13 +36,19 @@ static void *take(uint8_t *memory, size_t *at, size_t bytes) {
     return p;
 }
 
+static uint32_t input_needs(const hl_layer *l) {
+    return hl_matrix_needs(&l->w[HL_W_GATE_EXPS]) | hl_matrix_needs(&l->w[HL_W_UP_EXPS]);
+}
+
 /* The same walk measures (memory NULL) and assigns. */
 static size_t lay_out(const hl_model *m, uint32_t rows, uint8_t *memory, hl_moe_scratch *ret) {
     const hl_hparams *hp = &m->hp;
     const size_t      used = hp->n_experts_used;
     const size_t      pairs = rows * used;
     size_t            at = 0;
+    uint32_t          needs = 0;
     hl_moe_scratch    s = {0};
+    for (uint32_t i = 0; i < hp->n_layers; i++) needs |= input_needs(&m->layers[i]);
 #define TAKE(field, n) (s.field = take(memory, &at, (n) * sizeof *s.field))
     (void)take(memory, &at, sizeof s);
     TAKE(scores, (size_t)rows * hp->n_experts);
@@ -53,11 +57,13 @@ static size_t lay_out(const hl_model *m, uint32_t rows, uint8_t *memory, hl_moe_
     TAKE(pair_at, pairs);
     TAKE(row_of, pairs);
     TAKE(groups, hp->n_experts);
-    TAKE(in.f32, pairs * hp->n_embd);
-    TAKE(in.bf16, pairs * hp->n_embd);
-    TAKE(in.q, pairs * hp->n_embd);
-    TAKE(in.d, pairs * hp->n_embd / 32 + 1);
-    TAKE(in.sum16, pairs * hp->n_embd / 16 + 1);
+    if (needs & HL_NEED_F32) TAKE(in.f32, pairs * hp->n_embd);
+    if (needs & HL_NEED_BF16) TAKE(in.bf16, pairs * hp->n_embd);
+    if (needs & HL_NEED_Q8) {
+        TAKE(in.q, pairs * hp->n_embd);
+        TAKE(in.d, pairs * hp->n_embd / 32 + 1);
+        TAKE(in.sum16, pairs * hp->n_embd / 16 + 1);
+    }
     TAKE(out, pairs * hp->n_embd);
 #undef TAKE
     if (ret) *ret = s;
@@ -123,25 +129,46 @@ static void sort_pairs(hl_forward *f) {
     }
 }
 
-static void plan_chunks(hl_forward *f, const hl_layer *l) {
-    hl_moe_scratch *s = f->moe;
-    const uint32_t  per_expert = f->n_rows * f->m->hp.n_experts_used / s->n_groups;
-    s->glu_cols = hl_glu_chunk_cols(f, &l->w[HL_W_GATE_EXPS], per_expert);
-    s->down_rows = (uint32_t)hl_matmul_chunk_rows(&l->w[HL_W_DOWN_EXPS], per_expert ? per_expert : 1,
-                                                  (size_t)hl_pool_n_active(f->pool));
-    const uint32_t n_glu = (f->m->hp.n_expert_ff + s->glu_cols - 1) / s->glu_cols;
-    const uint32_t n_down = (f->m->hp.n_embd + s->down_rows - 1) / s->down_rows;
-    for (uint32_t i = 0; i < s->n_groups; i++) {
-        s->groups[i].first_chunk = i * n_glu;
-        s->groups[i].first_down = i * n_down;
-    }
-}
-
+/* A parallel region over the rows of all chosen experts' matrices of one kind; a unit is 32 of them. */
 typedef struct moe_ctx {
     hl_forward     *f;
     const hl_layer *l;
-    uint32_t        n_chunks_each;
+    uint32_t        units_each; /* of one expert */
+    hl_cuts         cuts;
 } moe_ctx;
+
+static uint32_t units_of(size_t n_rows) { return (uint32_t)((n_rows + HL_PANEL_ROWS - 1) / HL_PANEL_ROWS); }
+
+/* n_each: matrices of w's shape that an expert's unit takes from. With few rows a chunk has 64 KB at least. */
+static void cut(moe_ctx *c, const hl_matrix *w, uint32_t n_each) {
+    enum { MANY_ROWS = 16, LEAST_BYTES = 64 << 10 };
+    const hl_moe_scratch *s = c->f->moe;
+    const uint32_t        n_pairs = c->f->n_rows * c->f->m->hp.n_experts_used;
+    const uint32_t        rows_each = (n_pairs + s->n_groups - 1) / s->n_groups;
+    const size_t          unit_rows = (size_t)HL_PANEL_ROWS * n_each;
+    const uint32_t        least = (uint32_t)(LEAST_BYTES / (unit_rows * w->row_bytes)) + 1;
+    c->units_each = units_of(w->n_rows);
+    hl_cuts_make(s->n_groups * c->units_each, (uint32_t)hl_pool_n_active(c->f->pool), rows_each < MANY_ROWS ? least : 1,
+                 (uint64_t)unit_rows * w->n_cols * rows_each, &c->cuts);
+}
+
+/* The rows of one expert's matrix in a chunk; at is the next unit, moved on. */
+typedef struct expert_rows {
+    const expert_group *g;
+    size_t              begin, end;
+} expert_rows;
+
+static expert_rows next_rows(const moe_ctx *c, uint32_t i_chunk, size_t n_rows, uint32_t *at) {
+    const uint32_t i_group = *at / c->units_each;
+    const uint32_t group_end = (i_group + 1) * c->units_each;
+    const uint32_t chunk_end = c->cuts.at[i_chunk + 1];
+    const uint32_t end = group_end < chunk_end ? group_end : chunk_end;
+    const size_t   end_row = (size_t)(end - i_group * c->units_each) * HL_PANEL_ROWS;
+    expert_rows    r = {.g = &c->f->moe->groups[i_group], .end = end_row < n_rows ? end_row : n_rows};
+    r.begin = (size_t)(*at - i_group * c->units_each) * HL_PANEL_ROWS;
+    *at = end;
+    return r;
+}
 
 static hl_matrix expert_of(const hl_layer *l, hl_weight kind, uint32_t expert) {
     hl_matrix w = l->w[kind];
@@ -151,30 +178,27 @@ static hl_matrix expert_of(const hl_layer *l, hl_weight kind, uint32_t expert) {
 
 static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const moe_ctx *c = ctx;
-    if (hl_forward_stopped(c->f)) return;
-    const hl_moe_scratch *s = c->f->moe;
-    const expert_group   *g = &s->groups[i_chunk / c->n_chunks_each];
-    const hl_matrix       gate = expert_of(c->l, HL_W_GATE_EXPS, g->expert);
-    const hl_matrix       up = expert_of(c->l, HL_W_UP_EXPS, g->expert);
-    const hl_glu          glu = {.gate = &gate, .up = &up, .needs = c->l->need_down_in, .first_row = g->first_pair};
-    const hl_act          x = hl_act_of(&s->in, g->first_pair, g->n_pairs, gate.n_cols);
-    const size_t          begin = (size_t)(i_chunk % c->n_chunks_each) * s->glu_cols;
-    const size_t          end = begin + s->glu_cols < gate.n_rows ? begin + s->glu_cols : gate.n_rows;
-    for (size_t at = begin; at < end; at += HL_GLU_ROWS)
-        hl_glu_chunk(c->f, &glu, &x, at, at + HL_GLU_ROWS < end ? at + HL_GLU_ROWS : end, i_thread);
+    uint32_t       at = c->cuts.at[i_chunk];
+    while (at < c->cuts.at[i_chunk + 1] && !hl_forward_stopped(c->f)) {
+        const expert_rows r = next_rows(c, i_chunk, c->f->m->hp.n_expert_ff, &at);
+        const hl_matrix   gate = expert_of(c->l, HL_W_GATE_EXPS, r.g->expert);
+        const hl_matrix   up = expert_of(c->l, HL_W_UP_EXPS, r.g->expert);
+        const hl_glu glu = {.gate = &gate, .up = &up, .needs = c->l->need_down_in, .first_row = r.g->first_pair};
+        const hl_act x = hl_act_of(&c->f->moe->in, r.g->first_pair, r.g->n_pairs, gate.n_cols);
+        hl_glu_chunk(c->f, &glu, &x, r.begin, r.end, i_thread);
+    }
 }
 
 static void down_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const moe_ctx *c = ctx;
-    if (hl_forward_stopped(c->f)) return;
-    const hl_moe_scratch *s = c->f->moe;
-    const expert_group   *g = &s->groups[i_chunk / c->n_chunks_each];
-    const hl_matrix       down = expert_of(c->l, HL_W_DOWN_EXPS, g->expert);
-    const hl_act          x = hl_act_of(&c->f->act_ff, g->first_pair, g->n_pairs, down.n_cols);
-    const size_t          begin = (size_t)(i_chunk % c->n_chunks_each) * s->down_rows;
-    const size_t          end = begin + s->down_rows < down.n_rows ? begin + s->down_rows : down.n_rows;
-    hl_matmul_chunk(c->f->k, &down, begin, end, &x, c->f->threads[i_thread].matmul,
-                    s->out + (size_t)g->first_pair * down.n_rows, down.n_rows);
+    uint32_t       at = c->cuts.at[i_chunk];
+    while (at < c->cuts.at[i_chunk + 1] && !hl_forward_stopped(c->f)) {
+        const expert_rows r = next_rows(c, i_chunk, c->f->m->hp.n_embd, &at);
+        const hl_matrix   down = expert_of(c->l, HL_W_DOWN_EXPS, r.g->expert);
+        const hl_act      x = hl_act_of(&c->f->act_ff, r.g->first_pair, r.g->n_pairs, down.n_cols);
+        hl_matmul_chunk(c->f->k, &down, r.begin, r.end, &x, c->f->threads[i_thread].matmul,
+                        c->f->moe->out + (size_t)r.g->first_pair * down.n_rows, down.n_rows);
+    }
 }
 
 /* Copy a row's activations to the places of its pairs. */
@@ -183,7 +207,7 @@ static void gather(hl_forward *f, const void *ctx, uint32_t row) {
     const hl_hparams *hp = &f->m->hp;
     hl_moe_scratch   *s = f->moe;
     const size_t      n = hp->n_embd;
-    const uint32_t    needs = hl_matrix_needs(&l->w[HL_W_GATE_EXPS]) | hl_matrix_needs(&l->w[HL_W_UP_EXPS]);
+    const uint32_t    needs = input_needs(l);
     const hl_act      x = hl_act_of(&f->act, row, 1, n);
     for (uint32_t i = 0; i < hp->n_experts_used; i++) {
         const size_t at = s->pair_at[(size_t)row * hp->n_experts_used + i] * n;
@@ -205,7 +229,7 @@ static void combine(hl_forward *f, const void *ctx, uint32_t row) {
     for (uint32_t i = 0; i < hp->n_experts_used; i++) {
         const size_t pair = (size_t)row * hp->n_experts_used + i;
         const float *from = s->out + (size_t)s->pair_at[pair] * hp->n_embd;
-        for (uint32_t c = 0; c < hp->n_embd; c++) y[c] = fmaf(from[c], s->weight[pair], y[c]);
+        f->k->add_scaled(hp->n_embd, y, from, s->weight[pair], y);
     }
 }
 
@@ -222,11 +246,11 @@ void hl_moe_run(hl_forward *f, const hl_layer *l) {
     if (hl_forward_stopped(f)) return; /* scores may be anything now */
     hl_rows_run(f, f->n_rows, choose, NULL);
     sort_pairs(f);
-    plan_chunks(f, l);
     hl_rows_run(f, f->n_rows, gather, l);
-    moe_ctx c = {.f = f, .l = l, .n_chunks_each = (hp->n_expert_ff + s->glu_cols - 1) / s->glu_cols};
-    hl_pool_run(f->pool, s->n_groups * c.n_chunks_each, glu_chunk, &c);
-    c.n_chunks_each = (hp->n_embd + s->down_rows - 1) / s->down_rows;
-    hl_pool_run(f->pool, s->n_groups * c.n_chunks_each, down_chunk, &c);
+    moe_ctx c = {.f = f, .l = l};
+    cut(&c, &l->w[HL_W_GATE_EXPS], 2);
+    hl_pool_run(f->pool, c.cuts.n, glu_chunk, &c);
+    cut(&c, &l->w[HL_W_DOWN_EXPS], 1);
+    hl_pool_run(f->pool, c.cuts.n, down_chunk, &c);
     hl_rows_run(f, f->n_rows, combine, NULL);
 }

@@ -42,6 +42,7 @@ typedef struct tile {
     const uint8_t *v_ahead[N_PAGES]; /* or its values */
     float *s;                        /* [TILE][SPLIT] scores, then p */
     int8_t codes[TILE][HL_ATTEND_MAX_HEAD_DIM] __attribute__((aligned(64)));
+    int16_t pairs[TILE][HL_ATTEND_MAX_HEAD_DIM]; /* codes 0 2 1 3 of each four; not used by all */
     float d[TILE][MAX_GROUPS];
     int32_t start[TILE][MAX_GROUPS]; /* HL_ATTEND_START * sum of codes */
 } tile;

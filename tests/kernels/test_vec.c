@@ -49,6 +49,7 @@ static void check(const row_case *c, const float *want, const float *got, size_t
 /* One call of either version; y has n + 1 floats, the last a canary. */
 static void call(const char *op, any_fn *fn, size_t n, const float *a, const float *b, float *y) {
     if (strcmp(op, "add") == 0) ((hl_add_fn *)fn)(n, a, b, y);
+    else if (strcmp(op, "add_scaled") == 0) ((hl_add_scaled_fn *)fn)(n, a, b, b[n / 2], y);
     else if (strcmp(op, "scale") == 0) ((hl_scale_fn *)fn)(n, a, b[0], y);
     else if (strcmp(op, "silu_mul") == 0) ((hl_silu_mul_fn *)fn)(n, a, b, y);
     else if (strcmp(op, "gelu_mul") == 0) ((hl_gelu_mul_fn *)fn)(n, a, b, y);

@@ -12,9 +12,11 @@
 #include "engine/kernels/attend_tile.h"
 #include "engine/kernels/x86/exp_x86.h"
 
-/* acc + sum over 4 of k * q, k without its offset when HL_ATTEND_START is 0; else it is -128, and the sum
- * starts at -128 times the sum of q. */
-HL_INLINE __m256i dot4(__m256i acc, __m256i k, __m256i q);
+/* The product of four columns of 8 keys (codes + 128) with those of query j, in HL_ATTEND_PARTS steps: acc
+ * joined by each part of k and q. c counts fours. The sum starts at HL_ATTEND_START times the sum of q. */
+HL_INLINE __m256i key_part(__m256i k, size_t part);
+HL_INLINE __m256i query_part(const tile *t, size_t j, size_t c, size_t part);
+HL_INLINE __m256i dot_part(__m256i acc, __m256i k, __m256i q);
 
 /* Vectors in a strip. */
 HL_INLINE size_t strip(size_t nq) {
@@ -58,6 +60,10 @@ HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k
     }
 }
 
+HL_INLINE __m256i load_codes(const uint8_t *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
 /* Scores of 8 * strip positions of a page of q8_0, for the columns of one group, added to s. */
 HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, const uint8_t *ahead,
                                  size_t first, float *s) {
@@ -70,17 +76,23 @@ HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8
         HL_UNROLL for (size_t i = 0; i < n; i++) sum[j][i] = _mm256_set1_epi32(t->start[j][g]);
     }
     for (size_t c = g * 8; c < g * 8 + n4; c++) {
-        __m256i q[TILE];
+        const uint8_t *at = k + (c * PAGE + first) * 4;
         fetch(ahead + (c * PAGE + first) * 4, n * 8 * 4);
-        HL_UNROLL for (size_t j = 0; j < nq; j++) {
-            int32_t four;
-            memcpy(&four, &t->codes[j][c * 4], 4);
-            q[j] = _mm256_set1_epi32(four);
-        }
-        HL_UNROLL for (size_t i = 0; i < n; i++) {
-            __m256i x =
-                _mm256_loadu_si256((const __m256i *)(const void *)(k + (c * PAGE + first + i * 8) * 4));
-            HL_UNROLL for (size_t j = 0; j < nq; j++) sum[j][i] = dot4(sum[j][i], x, q[j]);
+        HL_UNROLL for (size_t part = 0; part < HL_ATTEND_PARTS; part++) {
+            __m256i x[2], q[TILE];
+            if (nq <= 3) { /* as in strip_scores */
+                HL_UNROLL for (size_t j = 0; j < nq; j++) q[j] = query_part(t, j, c, part);
+                HL_UNROLL for (size_t i = 0; i < n; i++) {
+                    x[0] = key_part(load_codes(at + i * 32), part);
+                    HL_UNROLL for (size_t j = 0; j < nq; j++) sum[j][i] = dot_part(sum[j][i], x[0], q[j]);
+                }
+                continue;
+            }
+            HL_UNROLL for (size_t i = 0; i < n; i++) x[i] = key_part(load_codes(at + i * 32), part);
+            HL_UNROLL for (size_t j = 0; j < nq; j++) {
+                q[0] = query_part(t, j, c, part);
+                HL_UNROLL for (size_t i = 0; i < n; i++) sum[j][i] = dot_part(sum[j][i], x[i], q[0]);
+            }
         }
     }
     HL_UNROLL for (size_t i = 0; i < n; i++) {
@@ -138,10 +150,13 @@ HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begi
 HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
     for (size_t page = t->tile_lo / PAGE; page * PAGE < t->tile_hi; page++) {
         const uint8_t *k = t->pages[page], *ahead = t->k_ahead[page];
-        float *s = t->s + page * PAGE;
+        const size_t width = strip(nq) * 8, lo = page * PAGE;
+        const size_t begin = t->tile_lo > lo ? (t->tile_lo - lo) / width * width : 0;
+        const size_t end = t->tile_hi < lo + PAGE ? t->tile_hi - lo : PAGE;
+        float *s = t->s + lo;
         if (type == HL_KV_q8_0)
             for (size_t j = 0; j < nq; j++) memset(s + j * SPLIT, 0, PAGE * sizeof *s);
-        for (size_t first = 0; first < PAGE; first += strip(nq) * 8) {
+        for (size_t first = begin; first < end; first += width) {
             if (type != HL_KV_q8_0) {
                 strip_scores(type, nq, t, k, ahead, first, s);
                 continue;
@@ -179,6 +194,8 @@ static inline void quantize_query(tile *t, size_t j) {
             __m128i w = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
             sum = _mm_add_epi32(sum, _mm_madd_epi16(w, _mm_set1_epi16(1)));
             _mm_storel_epi64((__m128i *)(void *)&t->codes[j][c0 + i * 8], _mm_packs_epi16(w, w));
+            w = _mm_shufflehi_epi16(_mm_shufflelo_epi16(w, _MM_SHUFFLE(3, 1, 2, 0)), _MM_SHUFFLE(3, 1, 2, 0));
+            _mm_storeu_si128((__m128i *)(void *)&t->pairs[j][c0 + i * 8], w);
         }
         sum = _mm_add_epi32(sum, _mm_unpackhi_epi64(sum, sum));
         sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 1));
@@ -187,15 +204,34 @@ static inline void quantize_query(tile *t, size_t j) {
     }
 }
 
-static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max,
-                               float *ret_sum) {
-    float *s = t->s + j * SPLIT;
+/* What softmax needs to know of a row of scores. */
+typedef struct row_range {
+    __m256 max, min; /* of what is visible; min -INFINITY: not looked for */
+} row_range;
+
+/* Scale the scores [from, to), all visible. */
+static inline row_range scale_all(const hl_attend_in *in, size_t from, size_t to, float *s) {
+    const __m256 scale = _mm256_set1_ps(in->qk_scale);
+    __m256 max[2], min[2];
+    for (size_t k = 0; k < 2; k++) max[k] = _mm256_set1_ps(-INFINITY), min[k] = _mm256_set1_ps(INFINITY);
+    for (size_t i = from; i < to; i += 16) {
+        HL_UNROLL for (size_t k = 0; k < 2; k++) {
+            __m256 x = _mm256_mul_ps(_mm256_loadu_ps(s + i + k * 8), scale);
+            max[k] = _mm256_max_ps(x, max[k]), min[k] = _mm256_min_ps(x, min[k]);
+            _mm256_storeu_ps(s + i + k * 8, x);
+        }
+    }
+    return (row_range){_mm256_max_ps(max[1], max[0]), _mm256_min_ps(min[1], min[0])};
+}
+
+/* The same with a softcap, and -INFINITY for what query j does not see. */
+static inline row_range scale_visible(const hl_attend_in *in, const tile *t, size_t j, size_t from, size_t to,
+                                      float *s) {
     const __m256 none = _mm256_set1_ps(-INFINITY), scale = _mm256_set1_ps(in->qk_scale);
     const __m256 cap = _mm256_set1_ps(in->softcap), inv_cap = _mm256_set1_ps(1.0f / in->softcap);
     const __m256i before = _mm256_set1_epi32((int32_t)t->lo[j] - 1),
                   end = _mm256_set1_epi32((int32_t)t->hi[j]);
-    size_t from = t->tile_lo / 16 * 16, to = (t->tile_hi + 15) / 16 * 16;
-    __m256 max = none, sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    __m256 max = none;
     for (size_t i = from; i < to; i += 8) {
         __m256i pos =
             _mm256_add_epi32(_mm256_set1_epi32((int32_t)i), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -206,19 +242,36 @@ static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, 
         max = _mm256_max_ps(x, max);
         _mm256_storeu_ps(s + i, x);
     }
-    *ret_max = hl_max_lanes_8(max);
+    return (row_range){max, none};
+}
+
+/* Scores become exp(s - max); returns their sum. is_normal: s - max >= HL_EXP_NORMAL or NaN everywhere. */
+HL_INLINE float exp_row(bool is_normal, size_t from, size_t to, float max, float *s) {
+    const __m256 max8 = _mm256_set1_ps(max);
+    __m256 sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    for (size_t i = from; i < to; i += 16) {
+        HL_UNROLL for (size_t k = 0; k < 2; k++) {
+            __m256 x = _mm256_sub_ps(_mm256_loadu_ps(s + i + k * 8), max8);
+            __m256 p = is_normal ? hl_exp_normal_8(x) : hl_exp_8(x);
+            sum[k] = _mm256_add_ps(sum[k], p);
+            _mm256_storeu_ps(s + i + k * 8, p);
+        }
+    }
+    return hl_sum_lanes_8(sum[0], sum[1]);
+}
+
+static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max,
+                               float *ret_sum) {
+    float *s = t->s + j * SPLIT;
+    const size_t from = t->tile_lo / 16 * 16, to = (t->tile_hi + 15) / 16 * 16;
+    const bool sees_all = in->softcap == 0.0f && t->lo[j] <= from && t->hi[j] >= to;
+    const row_range r = sees_all ? scale_all(in, from, to, s) : scale_visible(in, t, j, from, to, s);
+    const float min = -hl_max_lanes_8(_mm256_sub_ps(_mm256_setzero_ps(), r.min));
+    *ret_max = hl_max_lanes_8(r.max);
     *ret_sum = 0.0f;
-    if (*ret_max == -INFINITY) {
-        memset(s, 0, SPLIT * sizeof *s);
-        return;
-    }
-    max = _mm256_set1_ps(*ret_max);
-    for (size_t i = from; i < to; i += 8) {
-        __m256 p = hl_exp_8(_mm256_sub_ps(_mm256_loadu_ps(s + i), max));
-        sum[i / 8 % 2] = _mm256_add_ps(sum[i / 8 % 2], p);
-        _mm256_storeu_ps(s + i, p);
-    }
-    *ret_sum = hl_sum_lanes_8(sum[0], sum[1]);
+    if (*ret_max == -INFINITY) memset(s, 0, SPLIT * sizeof *s);
+    else if (min - *ret_max >= HL_EXP_NORMAL) *ret_sum = exp_row(true, from, to, *ret_max, s);
+    else *ret_sum = exp_row(false, from, to, *ret_max, s);
 }
 
 static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, float *ret_scale) {

@@ -10,6 +10,8 @@
 #include "engine/kernels/exp_approx.h"
 #include "engine/kernels/unroll.h"
 
+#define HL_EXP_NORMAL (-86.0f)
+
 #if defined(__AVX2__)
 /* exp(r) - 1 of the reduced argument; n as integers. */
 static inline __m256 hl_exp_reduce_8(__m256 x, __m256i *ret_n) {
@@ -39,6 +41,14 @@ static inline __m256 hl_exp_8(__m256 x) {
     __m256i half = _mm256_srai_epi32(n, 1);
     __m256 e = _mm256_mul_ps(_mm256_add_ps(m, _mm256_set1_ps(1.0f)), hl_exp_pow2_8(half));
     return _mm256_mul_ps(e, hl_exp_pow2_8(_mm256_sub_epi32(n, half)));
+}
+
+/* hl_exp_8 for x in [HL_EXP_NORMAL, 0], where the result is a normal number: one multiplication by 2^n
+ * rounds as two do. A NaN stays NaN. */
+static inline __m256 hl_exp_normal_8(__m256 x) {
+    __m256i n;
+    __m256 m = hl_exp_reduce_8(x, &n);
+    return _mm256_mul_ps(_mm256_add_ps(m, _mm256_set1_ps(1.0f)), hl_exp_pow2_8(n));
 }
 
 static inline __m256 hl_tanh_8(__m256 x) {
