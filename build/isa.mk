@@ -8,7 +8,7 @@ ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
 ISA_avx512bf16 := $(ISA_avx512) -mavx512bf16
 ISA_neon       :=
 ISA_dotprod    := -march=armv8.2-a+dotprod
-ISA_i8mm       := -march=armv8.6-a+i8mm+dotprod
+ISA_i8mm       := -march=armv8.2-a+dotprod+i8mm
 # The flags of one source file: those of the word after its last underscore, when that is an ISA.
 # Wide kernels are unrolled so far that sanitizers take minutes per file; their tests use guard pages instead.
 unchecked = $(if $(filter asan tsan fuzz,$(MODE)),$(if $(findstring _avx512,$(1)),-fno-sanitize=all))

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * gemv_neon.h - y = W x of quantized rows, for CPUs without integer dot products: rows4_neon.h with widening
+ * multiplications.
+ *
+ * A register is 16 columns of one row, multiplied as it lies: two products of signed codes, four of the others (at
+ * most 4 * 63 * 127), fit a sum of 16 bits. Pairwise additions then bring the sums of four rows into four lanes.
+ */
+#ifndef HL_ENGINE_KERNELS_GEMV_NEON_H
+#define HL_ENGINE_KERNELS_GEMV_NEON_H
+
+#include "engine/kernels/arm/codes_neon.h"
+
+/* 16 columns of one row: products of columns 8 apart, added to sum. */
+HL_INLINE int16x8_t hl_products16(int16x8_t sum, uint8x16_t code, int8x16_t x) {
+    const int8x16_t w = vreinterpretq_s8_u8(code);
+    return vmlal_high_s8(vmlal_s8(sum, vget_low_s8(w), vget_low_s8(x)), w, x);
+}
+
+HL_INLINE int32x4_t hl_dot4_neon(const uint8x16_t *code, size_t s, size_t n, bool is_signed, const int8x16_t *x,
+                                 int32x4_t start) {
+    int32x4_t sum[4];
+    HL_UNROLL for (size_t r = 0; r < 4; r++) {
+        int16x8_t p = hl_products16(vdupq_n_s16(0), code[4 * s + r], x[s]);
+        if (n == 32 && !is_signed) p = hl_products16(p, code[4 + r], x[1]);
+        sum[r] = vpaddlq_s16(p);
+        if (n == 32 && is_signed) sum[r] = vpadalq_s16(sum[r], hl_products16(vdupq_n_s16(0), code[4 + r], x[1]));
+    }
+    return vaddq_s32(start, vpaddq_s32(vpaddq_s32(sum[0], sum[1]), vpaddq_s32(sum[2], sum[3])));
+}
+
+HL_INLINE void hl_token4_neon(const hl_part4 *p, hl_code_format f, float32x4_t *acc) {
+    acc[0] = hl_step4(p, f, 0, hl_dot4_neon, acc[0]);
+}
+
+HL_INLINE void hl_tokens4_neon(const hl_part4 *p, hl_code_format f, float32x4_t *acc) {
+    for (size_t t = 0; t < p->x->n_tokens; t++) acc[t] = hl_step4(p, f, t, hl_dot4_neon, acc[t]);
+}
+
+HL_INLINE void hl_gemv_blocks_neon(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
+                                   size_t y_stride, hl_rows4 type) {
+    if (x->n_tokens == 1)
+        hl_gemv_rows4(n_rows, w, row_bytes, x, y, y_stride, 1, type, HL_LAYOUT_ROWS, hl_token4_neon);
+    else
+        hl_gemv_rows4(n_rows, w, row_bytes, x, y, y_stride, x->n_tokens, type, HL_LAYOUT_ROWS, hl_tokens4_neon);
+}
+
+#endif
