@@ -6,9 +6,12 @@ ISA_avxvnni    := $(ISA_avx2) -mavxvnni
 ISA_avx512     := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
 ISA_avx512vnni := $(ISA_avx512) -mavx512vnni
 ISA_avx512bf16 := $(ISA_avx512) -mavx512bf16
-ISA_neon       :=
-ISA_dotprod    := -march=armv8.2-a+dotprod
-ISA_i8mm       := -march=armv8.2-a+dotprod+i8mm
+# gcc's scheduler before register allocation moves loads so far ahead that 32 registers do not hold them: up to a
+# quarter more instructions, all spills. The processors that matter order for themselves.
+UNSCHEDULED    := $(shell $(CC) -Werror -fno-schedule-insns -x c -c -o /dev/null /dev/null 2>/dev/null && echo -fno-schedule-insns)
+ISA_neon       := $(UNSCHEDULED)
+ISA_dotprod    := $(UNSCHEDULED) -march=armv8.2-a+dotprod
+ISA_i8mm       := $(UNSCHEDULED) -march=armv8.2-a+dotprod+i8mm
 # The flags of one source file: those of the word after its last underscore, when that is an ISA.
 # Wide kernels are unrolled so far that sanitizers take minutes per file; their tests use guard pages instead.
 unchecked = $(if $(filter asan tsan fuzz,$(MODE)),$(if $(findstring _avx512,$(1)),-fno-sanitize=all))

@@ -15,7 +15,7 @@ comma      := ,
 export PROMPT MODEL
 
 .SECONDARY:
-.PHONY: deps run run-now fuzz fuzz-now tests t test test-now test-fast check lib install uninstall
+.PHONY: deps run run-now fuzz fuzz-now tests t test test-now test-fast test-arm64 check lib install uninstall
 deps:
 	@sh tools/deps.sh
 
@@ -64,6 +64,10 @@ test-now: all lib tests
 test-fast: all tests
 	@HL_TEST_MODELS=/nonexistent $(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) --skip-python --timeout $(FAST_TIMEOUT_S) $(CHECKS) $(TEST_BINS) $(REPLAYS)
 
+# The engine on arm64, on any Debian: cross compiler, libraries of arm64 in out/arm64/sysroot, qemu-user.
+test-arm64:
+	@JOBS=$(JOBS) sh build/cross_arm64.sh
+
 check: all lib
 	@for c in $(CHECKS); do case $$c in *.py) $(PYTHON) $$c ;; *) sh $$c ;; esac || exit 1; done
 
@@ -96,6 +100,7 @@ uninstall:
 help:
 	@echo "make run [PROMPT=...]   get the default model once, answer a prompt"
 	@echo "make test | test-fast   all tests | those that are quick and need no network"
+	@echo "make test-arm64         kernel and unit tests of an arm64 build, cross-compiled, under qemu"
 	@echo "make t T=name           one test program by part of its name"
 	@echo "make fuzz FUZZ_S=60     look for inputs that break a parser, so many seconds each (needs clang)"
 	@echo "make check              layers, names, symbols, docs, format"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run test programs, pytest files and scripts side by side and count what they say.
 
-usage: run_tests.py [--jobs N] [--timeout S] [--skip-python] PROGRAM...
+usage: run_tests.py [--jobs N] [--timeout S] [--skip-python] [--under "EMULATOR ARGS"] PROGRAM...
 
 A PROGRAM is a cmocka binary (TAP is counted), a test_*.py file (pytest) or another script: exit status 0 passed, 77
 skipped, else failed. Prints one line per suite, what failed in full, and at the very end exactly one line of sums.
@@ -10,6 +10,7 @@ import argparse
 import concurrent.futures
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -56,9 +57,9 @@ def count_tap(suite, text):
         suite.problem = f"{lost} tests did not report"
 
 
-def run_program(suite, timeout_s):
+def run_program(suite, timeout_s, under):
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "detect_leaks=1"))
-    command = [sys.executable, suite.path] if suite.path.endswith(".py") else [suite.path]
+    command = [sys.executable, suite.path] if suite.path.endswith(".py") else under + [suite.path]
     status, suite.output = run(command, env, timeout_s)
     count_tap(suite, suite.output)
     if not suite.passed + suite.failed + suite.skipped:
@@ -76,7 +77,7 @@ def run_program(suite, timeout_s):
         suite.problem = f"exit status {status}"
 
 
-def run_pytest(suite, timeout_s):
+def run_pytest(suite, timeout_s, _under):
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report.name}", suite.path]
         status, suite.output = run(command, dict(os.environ), timeout_s)
@@ -98,10 +99,10 @@ def is_pytest(path):
     return path.endswith(".py") and os.path.basename(path).startswith("test_")
 
 
-def run_suite(path, timeout_s):
+def run_suite(path, timeout_s, under):
     suite, start = Suite(path), time.monotonic()
     try:
-        (run_pytest if is_pytest(path) else run_program)(suite, timeout_s)
+        (run_pytest if is_pytest(path) else run_program)(suite, timeout_s, under)
     except OSError as e:
         suite.failed, suite.problem = 1, str(e)
     suite.seconds = time.monotonic() - start
@@ -113,12 +114,13 @@ def main():
     p.add_argument("--jobs", type=int, default=2)
     p.add_argument("--timeout", type=int, default=400)
     p.add_argument("--skip-python", action="store_true")
+    p.add_argument("--under", default="", help="run binaries with this in front, e.g. an emulator")
     p.add_argument("programs", nargs="*")
     a = p.parse_args()
     programs = [x for x in a.programs if not (a.skip_python and is_pytest(x))]
     total = Suite("")
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
-        jobs = [pool.submit(run_suite, os.path.abspath(x), a.timeout) for x in programs]
+        jobs = [pool.submit(run_suite, os.path.abspath(x), a.timeout, shlex.split(a.under)) for x in programs]
         for job in concurrent.futures.as_completed(jobs):
             s = job.result()
             name = os.path.relpath(s.path)

@@ -2,8 +2,8 @@
  *
  * codes_neon.h - decoders of one block of four rows, per weight type. Layouts: engine/quant/<type>.h.
  *
- * All work on codes is by bytes, so it is the same for every order of the bytes in registers (hl_layout); only the
- * loads, and the fifth bits of q5_0 and q5_1, know it.
+ * All work on codes is by bytes, so it is the same for every order of the bytes in registers (hl_layout);
+ * only the loads, and the fifth bits of q5_0 and q5_1, know it.
  */
 #ifndef HL_ENGINE_KERNELS_CODES_NEON_H
 #define HL_ENGINE_KERNELS_CODES_NEON_H
@@ -39,10 +39,6 @@ HL_INLINE void hl_units16(const uint8_t *const *row, size_t offset, hl_layout la
     HL_UNROLL for (int i = 0; i < 4; i++) a[i] = vld1q_u8(row[i] + offset);
     if (layout == HL_LAYOUT_ROWS) {
         HL_UNROLL for (int i = 0; i < 4; i++) u[i] = a[i];
-        return;
-    }
-    if (layout == HL_LAYOUT_PAIRS) {
-        HL_UNROLL for (int i = 0; i < 4; i++) u[i] = hl_zip_u64(a[i % 2 * 2], a[i % 2 * 2 + 1], i / 2);
         return;
     }
     const uint8x16_t t0 = hl_trn_u32(a[0], a[1], false), t1 = hl_trn_u32(a[0], a[1], true);
@@ -110,18 +106,26 @@ HL_INLINE float32x4_t hl_signed_byte_f32(uint32x4_t v, int i) {
 
 HL_INLINE uint8x16_t hl_and8(uint8x16_t v, int mask) { return vandq_u8(v, vdupq_n_u8((uint8_t)mask)); }
 
-/* Byte shifts; n is a constant, 0 among them, which the instruction cannot. */
-HL_INLINE uint8x16_t hl_shift_right8(uint8x16_t v, size_t n) {
+/* Byte shifts; n is a constant, negative to the left. */
+HL_INLINE uint8x16_t hl_shift_right8(uint8x16_t v, int n) {
     switch (n) {
+    case -4: return vshlq_n_u8(v, 4);
+    case -3: return vshlq_n_u8(v, 3);
+    case -2: return vshlq_n_u8(v, 2);
+    case -1: return vshlq_n_u8(v, 1);
     case 0: return v;
     case 1: return vshrq_n_u8(v, 1);
     case 2: return vshrq_n_u8(v, 2);
     case 3: return vshrq_n_u8(v, 3);
     case 4: return vshrq_n_u8(v, 4);
     case 5: return vshrq_n_u8(v, 5);
-    case 6: return vshrq_n_u8(v, 6);
-    default: return vshrq_n_u8(v, 7);
+    default: return vshrq_n_u8(v, 6);
     }
+}
+
+/* v with the bits of mask taken from `bits`. */
+HL_INLINE uint8x16_t hl_insert8(uint8x16_t v, uint8x16_t bits, int mask) {
+    return vbslq_u8(vdupq_n_u8((uint8_t)mask), bits, v);
 }
 
 /* 16 bytes of nibbles at `offset`: low ones are columns 0..15, high ones 16..31. */
@@ -134,13 +138,15 @@ HL_INLINE void hl_nibbles16(const uint8_t *const *b, size_t offset, hl_layout la
     }
 }
 
-HL_INLINE void hl_decode4_q4_0(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *code) {
+HL_INLINE void hl_decode4_q4_0(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
+                               uint8x16_t *code) {
     (void)i;
     s->scale[0] = hl_halves4(b, 0);
     hl_nibbles16(b, 2, layout, code);
 }
 
-HL_INLINE void hl_decode4_q4_1(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *code) {
+HL_INLINE void hl_decode4_q4_1(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
+                               uint8x16_t *code) {
     (void)i;
     const uint32x4_t dm = hl_lanes4(b, 0);
     s->scale[0] = hl_low_halves4(dm);
@@ -151,34 +157,34 @@ HL_INLINE void hl_decode4_q4_1(const uint8_t *const *b, size_t i, hl_layout layo
 /* Which byte of four rows' fifth bits, four bytes each, belongs to each byte of code[k]. */
 HL_INLINE uint8x16_t hl_fifth_bytes(hl_layout layout, size_t k) {
     static const uint8_t rows[16] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1};
-    static const uint8_t pairs[16] = {0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4};
     static const uint8_t quads[16] = {0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12};
-    if (layout == HL_LAYOUT_ROWS) return vaddq_u8(vld1q_u8(rows), vdupq_n_u8((uint8_t)(4 * (k % 4) + k / 4 * 2)));
-    if (layout == HL_LAYOUT_PAIRS) return vaddq_u8(vld1q_u8(pairs), vdupq_n_u8((uint8_t)(8 * (k % 2) + k / 2)));
-    return vaddq_u8(vld1q_u8(quads), vdupq_n_u8((uint8_t)(k / 2)));
+    const size_t first = layout == HL_LAYOUT_ROWS ? 4 * (k % 4) + k / 4 * 2 : k / 2;
+    return vaddq_u8(vld1q_u8(layout == HL_LAYOUT_ROWS ? rows : quads), vdupq_n_u8((uint8_t)first));
 }
 
-/* 16 at byte j where its column's bit is set in `high`, whose lanes are rows. The upper nibbles of code are lost. */
+/* 16 more at byte j where its column's bit is set in `high`, whose lanes are rows. */
 HL_INLINE void hl_add_fifth_bits(uint32x4_t high, hl_layout layout, uint8x16_t *code) {
     const uint64_t   eight = UINT64_C(0x8040201008040201);
     const uint8x16_t whole = vreinterpretq_u8_u64(vdupq_n_u64(eight));
     const uint8x16_t even = vreinterpretq_u8_u32(vdupq_n_u32((uint32_t)eight));
     const uint8x16_t odd = vreinterpretq_u8_u32(vdupq_n_u32((uint32_t)(eight >> 32)));
     HL_UNROLL for (size_t k = 0; k < 8; k++) {
-        const uint8x16_t bit = layout != HL_LAYOUT_QUADS ? whole : k % 2 == 0 ? even : odd;
+        const uint8x16_t bit = layout == HL_LAYOUT_ROWS ? whole : k % 2 == 0 ? even : odd;
         const uint8x16_t byte = vqtbl1q_u8(vreinterpretq_u8_u32(high), hl_fifth_bytes(layout, k));
-        code[k] = hl_and8(vsliq_n_u8(code[k], vtstq_u8(byte, bit), 4), 31);
+        code[k] = hl_insert8(code[k], vtstq_u8(byte, bit), 16);
     }
 }
 
-HL_INLINE void hl_decode4_q5_0(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *code) {
+HL_INLINE void hl_decode4_q5_0(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
+                               uint8x16_t *code) {
     (void)i;
     s->scale[0] = hl_halves4(b, 0);
     hl_nibbles16(b, 6, layout, code);
     hl_add_fifth_bits(hl_lanes4(b, 2), layout, code);
 }
 
-HL_INLINE void hl_decode4_q5_1(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *code) {
+HL_INLINE void hl_decode4_q5_1(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
+                               uint8x16_t *code) {
     (void)i;
     const uint32x4_t dm = hl_lanes4(b, 0);
     s->scale[0] = hl_low_halves4(dm);
@@ -187,7 +193,8 @@ HL_INLINE void hl_decode4_q5_1(const uint8_t *const *b, size_t i, hl_layout layo
     hl_add_fifth_bits(hl_lanes4(b, 4), layout, code);
 }
 
-HL_INLINE void hl_decode4_q8_0(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *code) {
+HL_INLINE void hl_decode4_q8_0(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
+                               uint8x16_t *code) {
     (void)i;
     s->scale[0] = hl_halves4(b, 0);
     hl_units32(b, 2, layout, code);
@@ -200,18 +207,21 @@ HL_INLINE void hl_look_up(uint8x16_t table, uint8x16_t *code) {
 
 /* The values of iq4_nl: its codes with the offset taken off. */
 HL_INLINE uint8x16_t hl_iq4_nl_table(void) {
-    static const int8_t table[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+    static const int8_t table[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                     1,    13,   25,  38,  53,  69,  89,  113};
     return vreinterpretq_u8_s8(vld1q_s8(table));
 }
 
-HL_INLINE void hl_decode4_iq4_nl(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *code) {
+HL_INLINE void hl_decode4_iq4_nl(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
+                                 uint8x16_t *code) {
     (void)i;
     s->scale[0] = hl_halves4(b, 0);
     hl_nibbles16(b, 2, layout, code);
     hl_look_up(hl_iq4_nl_table(), code);
 }
 
-HL_INLINE void hl_decode4_mxfp4(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *code) {
+HL_INLINE void hl_decode4_mxfp4(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
+                                uint8x16_t *code) {
     static const uint8_t table[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
     (void)i;
     uint32x4_t e = vdupq_n_u32(b[0][0]);
@@ -227,7 +237,8 @@ HL_INLINE void hl_decode4_mxfp4(const uint8_t *const *b, size_t i, hl_layout lay
 
 /* Scales and minimums of q4_k and q5_k: d * scale and dmin * min of all 8 groups. */
 HL_INLINE void hl_k_scales4(const uint8_t *const *b, hl_block4 *s) {
-    const uint32x4_t six = vdupq_n_u32(0x3F3F3F3F), four = vdupq_n_u32(0x0F0F0F0F), top = vdupq_n_u32(0x30303030);
+    const uint32x4_t six = vdupq_n_u32(0x3F3F3F3F), four = vdupq_n_u32(0x0F0F0F0F);
+    const uint32x4_t top = vdupq_n_u32(0x30303030);
     uint32x4_t       h[4];
     hl_lanes16(b, 0, h); /* d and dmin, then the 12 bytes of scales */
     const float32x4_t d = hl_low_halves4(h[0]), dmin = hl_high_halves4(h[0]);
@@ -245,41 +256,46 @@ HL_INLINE void hl_k_scales4(const uint8_t *const *b, hl_block4 *s) {
     }
 }
 
-HL_INLINE void hl_decode4_q4_k(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *code) {
+HL_INLINE void hl_decode4_q4_k(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
+                               uint8x16_t *code) {
     if (i == 0) hl_k_scales4(b, s);
     if (i % 2 == 0) hl_units32(b, 16 + 16 * i, layout, s->low);
     HL_UNROLL for (int k = 0; k < 8; k++)
         code[k] = i % 2 == 0 ? hl_and8(s->low[k], 15) : vshrq_n_u8(s->low[k], 4);
 }
 
-HL_INLINE void hl_decode4_q5_k(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *code) {
+HL_INLINE void hl_decode4_q5_k(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
+                               uint8x16_t *code) {
     if (i == 0) hl_k_scales4(b, s);
     if (i == 0) hl_units32(b, 16, layout, s->high);
     if (i % 2 == 0) hl_units32(b, 48 + 16 * i, layout, s->low);
     HL_UNROLL for (int k = 0; k < 8; k++) {
-        const uint8x16_t low = i % 2 == 0 ? s->low[k] : vshrq_n_u8(s->low[k], 4);
-        code[k] = hl_and8(vsliq_n_u8(low, hl_shift_right8(s->high[k], i), 4), 31);
+        const uint8x16_t low = i % 2 == 0 ? hl_and8(s->low[k], 15) : vshrq_n_u8(s->low[k], 4);
+        code[k] = hl_insert8(low, hl_shift_right8(s->high[k], (int)i - 4), 16);
     }
 }
 
-HL_INLINE void hl_decode4_q6_k(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *code) {
+HL_INLINE void hl_decode4_q6_k(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
+                               uint8x16_t *code) {
     const size_t half = i / 4, m = i % 4; /* of 128 columns; 32 of these */
     if (i == 0) {
         const float32x4_t d = hl_halves4(b, 208);
         uint32x4_t        scale[4];
         hl_lanes16(b, 192, scale);
-        HL_UNROLL for (int j = 0; j < 16; j++) s->scale[j] = vmulq_f32(d, hl_signed_byte_f32(scale[j / 4], j % 4));
+        HL_UNROLL for (int j = 0; j < 16; j++)
+            s->scale[j] = vmulq_f32(d, hl_signed_byte_f32(scale[j / 4], j % 4));
     }
     if (m == 0) hl_units32(b, 128 + 32 * half, layout, s->high);
     if (m < 2) hl_units32(b, 64 * half + 32 * m, layout, s->low + 8 * m);
     HL_UNROLL for (size_t k = 0; k < 8; k++) {
-        const uint8x16_t both = s->low[8 * (m % 2) + k], high = hl_shift_right8(s->high[k], 2 * m);
-        code[k] = vsliq_n_u8(m < 2 ? both : vshrq_n_u8(both, 4), high, 4);
-        if (m != 3) code[k] = hl_and8(code[k], 63);
+        const uint8x16_t both = s->low[8 * (m % 2) + k];
+        const uint8x16_t low = m < 2 ? hl_and8(both, 15) : vshrq_n_u8(both, 4);
+        code[k] = hl_insert8(low, hl_shift_right8(s->high[k], 2 * (int)m - 4), 48);
     }
 }
 
-HL_INLINE void hl_decode4_q2_k(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *code) {
+HL_INLINE void hl_decode4_q2_k(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
+                               uint8x16_t *code) {
     if (i == 0) {
         const uint32x4_t  dm = hl_lanes4(b, 80), four = vdupq_n_u32(0x0F0F0F0F);
         const float32x4_t d = hl_low_halves4(dm), dmin = hl_high_halves4(dm);
@@ -294,12 +310,13 @@ HL_INLINE void hl_decode4_q2_k(const uint8_t *const *b, size_t i, hl_layout layo
     }
     if (i % 4 == 0) hl_units32(b, 16 + 8 * i, layout, s->low);
     HL_UNROLL for (int k = 0; k < 8; k++) {
-        code[k] = hl_shift_right8(s->low[k], 2 * (i % 4));
+        code[k] = hl_shift_right8(s->low[k], 2 * (int)(i % 4));
         if (i % 4 != 3) code[k] = hl_and8(code[k], 3);
     }
 }
 
-HL_INLINE void hl_decode4_q3_k(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *code) {
+HL_INLINE void hl_decode4_q3_k(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
+                               uint8x16_t *code) {
     if (i == 0) {
         const float32x4_t d = hl_halves4(b, 108);
         const uint32x4_t  four = vdupq_n_u32(0x0F0F0F0F), top = vdupq_n_u32(0x30303030);
@@ -316,12 +333,14 @@ HL_INLINE void hl_decode4_q3_k(const uint8_t *const *b, size_t i, hl_layout layo
     }
     if (i % 4 == 0) hl_units32(b, 32 + 8 * i, layout, s->low);
     HL_UNROLL for (int k = 0; k < 8; k++) {
-        const uint8x16_t low = hl_shift_right8(s->low[k], 2 * (i % 4));
-        code[k] = hl_and8(vsliq_n_u8(low, hl_shift_right8(s->high[k], i), 2), 7);
+        code[k] = hl_shift_right8(s->low[k], 2 * (int)(i % 4));
+        if (i % 4 != 3) code[k] = hl_and8(code[k], 3);
+        code[k] = hl_insert8(code[k], hl_shift_right8(s->high[k], (int)i - 2), 4);
     }
 }
 
-HL_INLINE void hl_decode4_iq4_xs(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *code) {
+HL_INLINE void hl_decode4_iq4_xs(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
+                                 uint8x16_t *code) {
     if (i == 0) {
         const uint32x4_t  head = hl_lanes4(b, 0), low = hl_lanes4(b, 4);
         const float32x4_t d = hl_low_halves4(head);
@@ -337,6 +356,7 @@ HL_INLINE void hl_decode4_iq4_xs(const uint8_t *const *b, size_t i, hl_layout la
 }
 
 /* Everything that a product or a panel of a type needs to know. */
-#define HL_ROWS4(type, n_groups) ((hl_rows4){hl_##type##_format(), sizeof(hl_block_##type), n_groups, hl_decode4_##type})
+#define HL_ROWS4(type, n_groups) \
+    ((hl_rows4){hl_##type##_format(), sizeof(hl_block_##type), n_groups, hl_decode4_##type})
 
 #endif

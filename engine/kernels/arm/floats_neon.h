@@ -2,8 +2,8 @@
  *
  * floats_neon.h - y = W x for float weights: 16 lanes by column as four vectors of 4, then pairwise.
  *
- * Tiles of 2 rows and 3 tokens, 24 of the 32 registers, so that a conversion of weights serves three tokens. The last
- * columns of a row are copied into zeros: reading past a row could leave the file.
+ * Tiles of 2 rows and 3 tokens, 24 of the 32 registers, so that a conversion of weights serves three tokens.
+ * The last columns of a row are copied into zeros: reading past a row could leave the file.
  */
 #ifndef HL_ENGINE_KERNELS_FLOATS_NEON_H
 #define HL_ENGINE_KERNELS_FLOATS_NEON_H
@@ -85,22 +85,25 @@ HL_INLINE void hl_float_tile(const uint8_t *w, size_t row_bytes, const uint8_t *
 }
 
 /* All tokens of n_rows <= 2 rows. */
-HL_INLINE void hl_float_rows(const uint8_t *w, size_t row_bytes, const uint8_t *x, size_t n_all, size_t n_cols, float *y,
-                             size_t y_stride, size_t n_rows, const hl_float_kind *k) {
+HL_INLINE void hl_float_rows(const uint8_t *w, size_t row_bytes, const uint8_t *x, size_t n_all,
+                             size_t n_cols, float *y, size_t y_stride, size_t n_rows,
+                             const hl_float_kind *k) {
     const size_t token_bytes = n_cols * k->x_bytes;
     size_t       t = 0;
     for (; t + HL_FLOAT_TOKENS <= n_all; t += HL_FLOAT_TOKENS)
-        hl_float_tile(w, row_bytes, x + t * token_bytes, n_cols, y + t * y_stride, y_stride, n_rows, HL_FLOAT_TOKENS, k);
+        hl_float_tile(w, row_bytes, x + t * token_bytes, n_cols, y + t * y_stride, y_stride, n_rows,
+                      HL_FLOAT_TOKENS, k);
     for (; t < n_all; t++)
         hl_float_tile(w, row_bytes, x + t * token_bytes, n_cols, y + t * y_stride, y_stride, n_rows, 1, k);
 }
 
-HL_INLINE void hl_gemv_floats(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, const void *xs, float *y,
-                              size_t y_stride, const hl_float_kind *k) {
+HL_INLINE void hl_gemv_floats(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, const void *xs,
+                              float *y, size_t y_stride, const hl_float_kind *k) {
     const uint8_t *row = w;
     size_t         r = 0;
     for (; r + HL_FLOAT_ROWS <= n_rows; r += HL_FLOAT_ROWS)
-        hl_float_rows(row + r * row_bytes, row_bytes, xs, x->n_tokens, x->n_cols, y + r, y_stride, HL_FLOAT_ROWS, k);
+        hl_float_rows(row + r * row_bytes, row_bytes, xs, x->n_tokens, x->n_cols, y + r, y_stride,
+                      HL_FLOAT_ROWS, k);
     for (; r < n_rows; r++)
         hl_float_rows(row + r * row_bytes, row_bytes, xs, x->n_tokens, x->n_cols, y + r, y_stride, 1, k);
 }

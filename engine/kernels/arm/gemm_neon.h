@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemm_neon.h - y = W x from a panel: tiles of 8 rows and a few tokens, a lane is a row. Each instruction-set level
- * brings its integer sums (hl_dots_fn); the f32 steps are those of rows4_neon.h.
+ * gemm_neon.h - y = W x from a panel: tiles of 8 rows and a few tokens, a lane is a row. Each instruction-set
+ * level brings its integer sums (hl_dots_fn); the f32 steps are those of rows4_neon.h.
  */
 #ifndef HL_ENGINE_KERNELS_GEMM_NEON_H
 #define HL_ENGINE_KERNELS_GEMM_NEON_H
@@ -19,7 +19,7 @@ typedef struct hl_tile {
     size_t          begin, end; /* groups of 32 columns, within the panel */
     float          *y;          /* of that row and token */
     size_t          y_stride;
-    const int8_t   *w_pairs, *x_pairs; /* codes and activations in the order of gemm_panel_i8mm.c, which uses them */
+    const int8_t   *w_pairs, *x_pairs; /* codes and activations in the order of gemm_panel_i8mm.c */
 } hl_tile;
 
 /* Integer sums of group i over the columns that share scale s: offset and all. */
@@ -58,17 +58,20 @@ HL_INLINE void hl_tile_group(const hl_tile *a, size_t i, size_t n_tokens, hl_cod
             HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) {
                 const float *min = a->p->min + at + 4 * v;
                 sum[t][v] = vfmsq_lane_f32(sum[t][v], vld1q_f32(min), m, 0);
-                if (n_scales == 2) sum[t][v] = vfmsq_lane_f32(sum[t][v], vld1q_f32(min + HL_PANEL_ROWS), m, 1);
+                if (n_scales == 2)
+                    sum[t][v] = vfmsq_lane_f32(sum[t][v], vld1q_f32(min + HL_PANEL_ROWS), m, 1);
             }
         }
-        HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) acc[t][v] = vfmaq_n_f32(acc[t][v], sum[t][v], d);
+        HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++)
+            acc[t][v] = vfmaq_n_f32(acc[t][v], sum[t][v], d);
     }
 }
 
 HL_INLINE void hl_tile_load(const float *y, size_t n_rows, float32x4_t acc[HL_TILE_VECTORS]) {
     float rows[4 * HL_TILE_VECTORS] = {0};
     for (size_t r = 0; r < n_rows && n_rows < 8; r++) rows[r] = y[r];
-    HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) acc[v] = vld1q_f32((n_rows < 8 ? rows : y) + 4 * v);
+    HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++)
+        acc[v] = vld1q_f32((n_rows < 8 ? rows : y) + 4 * v);
 }
 
 HL_INLINE void hl_tile_store(float *y, size_t n_rows, const float32x4_t acc[HL_TILE_VECTORS]) {
@@ -90,11 +93,12 @@ HL_INLINE void hl_tile_run(const hl_tile *a, size_t n_tokens, hl_code_format f, 
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) hl_tile_store(a->y + t * a->y_stride, n_rows, acc[t]);
 }
 
-/* The kinds of panel that there are; `run` does one with all about it constant, save offsets other than 128. Without the
- * offset 128 codes are at most 31, or 63 where 16 columns share a scale. */
+/* The kinds of panel that there are; `run` does one with all about it constant, save offsets other than 128.
+ * Without the offset 128 codes are at most 31, or 63 where 16 columns share a scale. */
 typedef void hl_gemm_kind_fn(const hl_panel *p, const hl_act *x, float *y, size_t y_stride, hl_code_format f);
 
-HL_INLINE void hl_gemm_kinds(const hl_panel *p, const hl_act *x, float *y, size_t y_stride, hl_gemm_kind_fn *run) {
+HL_INLINE void hl_gemm_kinds(const hl_panel *p, const hl_act *x, float *y, size_t y_stride,
+                             hl_gemm_kind_fn *run) {
     const bool wide = p->group == 32;
     if (p->has_min && wide) run(p, x, y, y_stride, (hl_code_format){32, 0, true});
     else if (p->has_min) run(p, x, y, y_stride, (hl_code_format){16, 0, true});

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemm_panel_dotprod.c - y = W x from a panel, for arm64 CPUs with dot products: tiles of 8 rows and 6 tokens (4 where
- * 16 columns share a scale and twice as many sums are open), a lane is a row.
+ * gemm_panel_dotprod.c - y = W x from a panel, for arm64 CPUs with dot products: tiles of 8 rows and 6 tokens
+ * (4 where 16 columns share a scale and twice as many sums are open), a lane is a row.
  *
  * method   SDOT by lane: one register holds 16 columns of a token, one of codes 4 columns of 4 rows
  * limit    arithmetic: 24 sums, 6 activations and 2 vectors of codes fill the 32 registers

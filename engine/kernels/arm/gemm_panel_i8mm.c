@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemm_panel_i8mm.c - y = W x from a panel, for arm64 CPUs with int8 matrix products: tiles of 8 rows and 6 tokens (4
- * where 16 columns share a scale), a lane is a row.
+ * gemm_panel_i8mm.c - y = W x from a panel, for arm64 CPUs with int8 matrix products: tiles of 8 rows and 6
+ * tokens (4 where 16 columns share a scale), a lane is a row.
  *
- * method   SMMLA multiplies two rows with two tokens, 8 columns at once. It wants rows and tokens in pairs, so codes
- *          of 256 columns are put in that order once for all tokens, and activations once for all rows, in 10 KB of
- *          stack. Two UZP per pair of sums bring them back to one lane per row.
+ * method   SMMLA multiplies two rows with two tokens, 8 columns at once. It wants rows and tokens in pairs, so
+ *          codes of 256 columns are put in that order once for all tokens, and activations once for all rows,
+ *          in 10 KB of stack. Two UZP per pair of sums bring them back to one lane per row.
  * limit    arithmetic: 24 sums, 4 vectors of codes and 3 of activations fill the 32 registers
  * exact?   yes: the bits of the scalar definition
  */
@@ -45,7 +45,8 @@ HL_INLINE void pack_tokens(const hl_tile *a, size_t n_tokens, int8_t *ret_pairs)
 }
 
 /* What begins the sums of tokens 2k and 2k + 1: lanes as SMMLA makes them. */
-HL_INLINE int32x4_t start_pair(const hl_tile *a, size_t i, size_t s, size_t k, size_t n_tokens, hl_code_format f) {
+HL_INLINE int32x4_t start_pair(const hl_tile *a, size_t i, size_t s, size_t k, size_t n_tokens,
+                               hl_code_format f) {
     if (f.has_min || f.offset == 128) return vdupq_n_s32(0);
     const int32x2_t first = hl_tile_xsum(a, i, 2 * k, f);
     const int32x2_t second = 2 * k + 1 < n_tokens ? hl_tile_xsum(a, i, 2 * k + 1, f) : first;

@@ -6,7 +6,8 @@
  */
 #include "engine/kernels/arm/floats_neon.h"
 
-void hl_gemv_f32_neon(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
+void hl_gemv_f32_neon(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
+                      size_t y_stride) {
     const hl_float_kind kind = {4, 4, hl_load8_f32, hl_load8_f32};
     hl_gemv_floats(n_rows, w, row_bytes, x, x->f32, y, y_stride, &kind);
 }

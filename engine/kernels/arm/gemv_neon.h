@@ -3,8 +3,9 @@
  * gemv_neon.h - y = W x of quantized rows, for CPUs without integer dot products: rows4_neon.h with widening
  * multiplications.
  *
- * A register is 16 columns of one row, multiplied as it lies: two products of signed codes, four of the others (at
- * most 4 * 63 * 127), fit a sum of 16 bits. Pairwise additions then bring the sums of four rows into four lanes.
+ * A register is 16 columns of one row, multiplied as it lies: two products of signed codes, four of the
+ * others (at most 4 * 63 * 127), fit a sum of 16 bits. Pairwise additions then bring the sums of four rows
+ * into four lanes.
  */
 #ifndef HL_ENGINE_KERNELS_GEMV_NEON_H
 #define HL_ENGINE_KERNELS_GEMV_NEON_H
@@ -17,14 +18,15 @@ HL_INLINE int16x8_t hl_products16(int16x8_t sum, uint8x16_t code, int8x16_t x) {
     return vmlal_high_s8(vmlal_s8(sum, vget_low_s8(w), vget_low_s8(x)), w, x);
 }
 
-HL_INLINE int32x4_t hl_dot4_neon(const uint8x16_t *code, size_t s, size_t n, bool is_signed, const int8x16_t *x,
-                                 int32x4_t start) {
+HL_INLINE int32x4_t hl_dot4_neon(const uint8x16_t *code, size_t s, size_t n, bool is_signed,
+                                 const int8x16_t *x, int32x4_t start) {
     int32x4_t sum[4];
     HL_UNROLL for (size_t r = 0; r < 4; r++) {
-        int16x8_t p = hl_products16(vdupq_n_s16(0), code[4 * s + r], x[s]);
+        const int16x8_t zero = vdupq_n_s16(0);
+        int16x8_t       p = hl_products16(zero, code[4 * s + r], x[s]);
         if (n == 32 && !is_signed) p = hl_products16(p, code[4 + r], x[1]);
         sum[r] = vpaddlq_s16(p);
-        if (n == 32 && is_signed) sum[r] = vpadalq_s16(sum[r], hl_products16(vdupq_n_s16(0), code[4 + r], x[1]));
+        if (n == 32 && is_signed) sum[r] = vpadalq_s16(sum[r], hl_products16(zero, code[4 + r], x[1]));
     }
     return vaddq_s32(start, vpaddq_s32(vpaddq_s32(sum[0], sum[1]), vpaddq_s32(sum[2], sum[3])));
 }
@@ -42,7 +44,8 @@ HL_INLINE void hl_gemv_blocks_neon(size_t n_rows, const void *w, size_t row_byte
     if (x->n_tokens == 1)
         hl_gemv_rows4(n_rows, w, row_bytes, x, y, y_stride, 1, type, HL_LAYOUT_ROWS, hl_token4_neon);
     else
-        hl_gemv_rows4(n_rows, w, row_bytes, x, y, y_stride, x->n_tokens, type, HL_LAYOUT_ROWS, hl_tokens4_neon);
+        hl_gemv_rows4(n_rows, w, row_bytes, x, y, y_stride, x->n_tokens, type, HL_LAYOUT_ROWS,
+                      hl_tokens4_neon);
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include "engine/kernels/arm/gemv_neon.h"
 #include "engine/kernels/kernel_list.h"
 
-void hl_gemv_q2_k_neon(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
+void hl_gemv_q2_k_neon(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
+                       size_t y_stride) {
     hl_gemv_blocks_neon(n_rows, w, row_bytes, x, y, y_stride, HL_ROWS4(q2_k, 8));
 }

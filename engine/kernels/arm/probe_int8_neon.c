@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * probe_int8_neon.c - the widening multiplications of a CPU without dot products, in eight independent chains.
+ * probe_int8_neon.c - the widening multiplications of a CPU without dot products, in eight independent
+ * chains.
  */
 #include <arm_neon.h>
 

@@ -2,14 +2,14 @@
  *
  * rows4_neon.h - products and panels of quantized weights, four rows at a time: a lane is a row.
  *
- * A block of four rows is decoded one group of 32 columns after the other (codes_neon.h), in registers, and each
- * group is multiplied with every token of the batch before the next one is decoded: so one token and twelve read and
- * decode the weights once. Integer sums are exact per row whatever way they are made, and every f32 step is the
- * scalar definition's, lane by lane: no horizontal float sum, the same bits.
+ * A block of four rows is decoded one group of 32 columns after the other (codes_neon.h), in registers, and
+ * each group is multiplied with every token of the batch before the next one is decoded: so one token and
+ * twelve read and decode the weights once. Integer sums are exact per row whatever way they are made, and
+ * every f32 step is the scalar definition's, lane by lane: no horizontal float sum, the same bits.
  *
- * How codes lie in the eight registers of a group is the choice of who multiplies (hl_layout): the instructions
- * want it differently. Codes whose offset is 128 are given as signed numbers, offset taken off; all others are at
- * most 63, signed or not.
+ * How codes lie in the eight registers of a group is the choice of who multiplies (hl_layout): the
+ * instructions want it differently. Codes whose offset is 128 are given as signed numbers, offset taken off;
+ * all others are at most 63, signed or not.
  */
 #ifndef HL_ENGINE_KERNELS_ROWS4_NEON_H
 #define HL_ENGINE_KERNELS_ROWS4_NEON_H
@@ -23,7 +23,6 @@
 
 typedef enum hl_layout {
     HL_LAYOUT_ROWS,  /* code[r], code[r + 4]: columns 0..15 and 16..31 of row r */
-    HL_LAYOUT_PAIRS, /* code[2k], code[2k + 1]: columns 8k .. 8k + 7 of rows 0 and 1, of rows 2 and 3 */
     HL_LAYOUT_QUADS, /* code[k]: columns 4k .. 4k + 3 of rows 0, 1, 2, 3 */
 } hl_layout;
 
@@ -34,9 +33,10 @@ typedef struct hl_block4 {
     uint8x16_t  low[16], high[8]; /* packed codes that later groups share */
 } hl_block4;
 
-/* Codes of group i of a block of four rows; called for all groups in order, with constants. The first call makes all
+/* Codes of group i of four rows' block; called for all groups in order, with constants. The first call makes all
  * scales and minimums. */
-typedef void hl_decode4_fn(const uint8_t *const *block, size_t i, hl_layout layout, hl_block4 *s, uint8x16_t *ret_code);
+typedef void hl_decode4_fn(const uint8_t *const *block, size_t i, hl_layout layout, hl_block4 *s,
+                           uint8x16_t *ret_code);
 
 /* What stays the same for a type. */
 typedef struct hl_rows4 {
@@ -46,7 +46,7 @@ typedef struct hl_rows4 {
     hl_decode4_fn *decode;
 } hl_rows4;
 
-/* Sums of products over columns 16 s .. 16 s + n - 1 of a group, added to start; x holds 32 columns. n is 16 or 32. */
+/* Sums of products over columns 16 s .. 16 s + n - 1 of a group, added to start; x holds 32 columns. n: 16, 32. */
 typedef int32x4_t hl_dot4_fn(const uint8x16_t *code, size_t s, size_t n, bool is_signed, const int8x16_t *x,
                              int32x4_t start);
 
@@ -61,7 +61,8 @@ typedef struct hl_part4 {
 /* What begins the integer sums: - offset * sum of x, as kernels.h says; nothing for signed codes. */
 HL_INLINE int32x4_t hl_start4(hl_code_format f, int32x2_t xsum, int s) {
     if (f.offset == 0 || f.offset == 128) return vdupq_n_s32(0);
-    return s == 0 ? vmulq_lane_s32(vdupq_n_s32(-f.offset), xsum, 0) : vmulq_lane_s32(vdupq_n_s32(-f.offset), xsum, 1);
+    const int32x4_t less = vdupq_n_s32(-f.offset);
+    return s == 0 ? vmulq_lane_s32(less, xsum, 0) : vmulq_lane_s32(less, xsum, 1);
 }
 
 /* Sums of x over the columns that share a scale: lane 0, and lane 1 when there are two. */
@@ -86,7 +87,8 @@ HL_INLINE float32x4_t hl_finish4(hl_code_format f, const float32x4_t *scale, con
 }
 
 /* acc + one group of token t. */
-HL_INLINE float32x4_t hl_step4(const hl_part4 *p, hl_code_format f, size_t t, hl_dot4_fn *dot, float32x4_t acc) {
+HL_INLINE float32x4_t hl_step4(const hl_part4 *p, hl_code_format f, size_t t, hl_dot4_fn *dot,
+                               float32x4_t acc) {
     const size_t    at = t * (p->x->n_cols / 32) + p->group;
     const int8x16_t x[2] = {vld1q_s8(p->x->q + 32 * at), vld1q_s8(p->x->q + 32 * at + 16)};
     const int32x2_t xsum = hl_xsum(f, p->x->sum16 + 2 * at);
@@ -117,8 +119,9 @@ HL_INLINE void hl_store_rows4(float *y, size_t n_left, float32x4_t acc) {
 }
 
 /* y = W x. With one token its sums stay in registers: n_tokens is the constant 1 or that of the batch. */
-HL_INLINE void hl_gemv_rows4(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride,
-                             size_t n_tokens, hl_rows4 type, hl_layout layout, hl_tokens4_fn *tokens) {
+HL_INLINE void hl_gemv_rows4(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
+                             size_t y_stride, size_t n_tokens, hl_rows4 type, hl_layout layout,
+                             hl_tokens4_fn *tokens) {
     const size_t n_groups = x->n_cols / 32, n_scales = 32 / type.format.group;
     for (size_t r = 0; r < n_rows; r += 4) {
         const uint8_t *row[4];
