@@ -9,17 +9,18 @@
 #   OUT    file of values; default bench/results/DATE-compare.tsv
 #   HYPERLAMA  the program; default the release build
 #   UNDER  a command to run each piece through: a lock, nice, taskset
-#   FOR    seconds of a piece (220)      ROUNDS  (3)      ONLY  models of the set whose names contain it
+#   FOR    seconds of a piece (220)      LIMIT  of them for one program (75)      ROUNDS  (3)
+#   ONLY   models of the set whose names contain it
 set -u
 here=$(dirname "$0")
 day=$(date +%F)
-RUN=${RUN:-$day} OUT=${OUT:-$here/../results/$day-compare.tsv} UNDER=${UNDER:-} FOR=${FOR:-220} ROUNDS=${ROUNDS:-3} ONLY=${ONLY:-}
+RUN=${RUN:-$day} OUT=${OUT:-$here/../results/$day-compare.tsv} UNDER=${UNDER:-} FOR=${FOR:-220} LIMIT=${LIMIT:-75} ROUNDS=${ROUNDS:-3} ONLY=${ONLY:-}
 options=$(for p in ${PEERS:-}; do printf ' --peer %s' "$p"; done)${HYPERLAMA:+ --hyperlama $HYPERLAMA}
 
 compare() { # MODEL PIECES
     while :; do
         # shellcheck disable=SC2086
-        $UNDER python3 "$here/compare.py" $options --for "$FOR" --rounds "$ROUNDS" --run "$RUN" --out "$OUT" --pieces "$2" "$1"
+        $UNDER python3 "$here/compare.py" $options --for "$FOR" --limit "$LIMIT" --rounds "$ROUNDS" --run "$RUN" --out "$OUT" --pieces "$2" "$1"
         rc=$?
         [ $rc = 75 ] || [ $rc = 124 ] || return $rc
     done

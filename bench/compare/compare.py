@@ -173,6 +173,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(MORE))  # so that children are ended too
     out = a.out or os.path.join(ROOT, "bench", "results", datetime.date.today().isoformat() + "-compare.tsv")
     peers, words = ([programs.peer(p) for p in a.peer], []) if a.peer else programs.find()
+    if not os.path.exists(a.hyperlama):
+        words.append(f"hyperlama: {a.hyperlama} is not there")
     for w in words:
         print("skipped:", w, file=sys.stderr)
     every = ([programs.Hyperlama(a.hyperlama)] if os.path.exists(a.hyperlama) else []) + peers
