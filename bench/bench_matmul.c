@@ -79,7 +79,7 @@ static void read_all(job *j, void *scratch) {
 
 /* Only the micro-kernel, on one panel that stays in cache: the most it can do. */
 static void run_tile(job *j, void *scratch) {
-    hl_panel p = {.n_rows = 32, .n_cols = 256, .codes = scratch, .group = 32, .offset = 8};
+    hl_panel p = {.n_rows = 32, .n_cols = 256, .codes = scratch, .group = 32, .offset = 8, .max_code = 15};
     hl_act   x = j->x;
     float    y[6 * 32];
     p.scale = (float *)(void *)((char *)scratch + 8192);
