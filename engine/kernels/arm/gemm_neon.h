@@ -100,11 +100,11 @@ typedef void hl_gemm_kind_fn(const hl_panel *p, const hl_act *x, float *y, size_
 HL_INLINE void hl_gemm_kinds(const hl_panel *p, const hl_act *x, float *y, size_t y_stride,
                              hl_gemm_kind_fn *run) {
     const bool wide = p->group == 32;
-    if (p->has_min && wide) run(p, x, y, y_stride, (hl_code_format){32, 0, true});
-    else if (p->has_min) run(p, x, y, y_stride, (hl_code_format){16, 0, true});
-    else if (p->offset == 128 && wide) run(p, x, y, y_stride, (hl_code_format){32, 128, false});
-    else if (p->offset <= 16 && wide) run(p, x, y, y_stride, (hl_code_format){32, p->offset, false});
-    else if (p->offset <= 32) run(p, x, y, y_stride, (hl_code_format){16, p->offset, false});
+    if (p->has_min && wide) run(p, x, y, y_stride, (hl_code_format){.group = 32, .has_min = true});
+    else if (p->has_min) run(p, x, y, y_stride, (hl_code_format){.group = 16, .has_min = true});
+    else if (p->offset == 128 && wide) run(p, x, y, y_stride, (hl_code_format){.group = 32, .offset = 128});
+    else if (p->offset <= 16 && wide) run(p, x, y, y_stride, (hl_code_format){.group = 32, .offset = p->offset});
+    else if (p->offset <= 32) run(p, x, y, y_stride, (hl_code_format){.group = 16, .offset = p->offset});
     else hl_gemm_panel_scalar(p, x, y, y_stride);
 }
 

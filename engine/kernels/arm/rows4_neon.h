@@ -148,6 +148,7 @@ HL_INLINE void hl_unpack_rows4(const void *w, size_t row_bytes, hl_panel *p, hl_
     p->group = f.group;
     p->offset = f.offset;
     p->has_min = f.has_min;
+    p->max_code = f.max_code;
     for (size_t r = 0; r < HL_PANEL_ROWS; r += 4) {
         const uint8_t *row[4];
         hl_rows4_at(w, row_bytes, r, p->n_rows, row);
