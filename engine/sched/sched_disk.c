@@ -24,18 +24,23 @@ static hl_kv_key key_of(hl_sched *s, hl_prefix_node *n) {
     return (hl_kv_key){{w[0], w[1]}};
 }
 
+/* Queue a node's block behind those above it: a block without the ones before it is never found. False: not all of
+ * them are saved; the next answer that ends goes on. */
+static bool save_path(hl_sched *s, hl_prefix_node *n) {
+    hl_prefix_node *parent = hl_prefix_node_parent(n);
+    uint32_t        n_tokens;
+    if (!parent || hl_prefix_node_is_saved(n)) return true;
+    if (!save_path(s, parent)) return false;
+    const int32_t *tokens = hl_prefix_node_tokens(n, &n_tokens);
+    const uint32_t block = hl_prefix_node_block(n);
+    if (!hl_kv_disk_save(s->disk, key_of(s, n), key_of(s, parent), tokens, block)) return false;
+    hl_kv_block_ref(s->pool, block); /* until it is written */
+    hl_prefix_node_set_saved(n);
+    return true;
+}
+
 void hl_sched_save(hl_sched *s, hl_stream *st) {
-    if (!s->disk || st->n_known < MIN_SAVED_BLOCKS) return;
-    (void)key_of(s, st->node); /* all keys above, from the root on */
-    for (hl_prefix_node *n = st->node; hl_prefix_node_parent(n); n = hl_prefix_node_parent(n)) {
-        uint32_t n_tokens;
-        if (hl_prefix_node_is_saved(n)) return; /* and so is all above */
-        const int32_t *tokens = hl_prefix_node_tokens(n, &n_tokens);
-        const uint32_t block = hl_prefix_node_block(n);
-        if (!hl_kv_disk_save(s->disk, key_of(s, n), key_of(s, hl_prefix_node_parent(n)), tokens, block)) return;
-        hl_kv_block_ref(s->pool, block); /* until it is written */
-        hl_prefix_node_set_saved(n);
-    }
+    if (s->disk && st->n_known >= MIN_SAVED_BLOCKS) (void)save_path(s, st->node);
 }
 
 void hl_sched_take_saved(hl_sched *s) {
@@ -75,6 +80,6 @@ bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate) {
         if (!restore_block(s, st)) break;
         n++;
     }
-    st->usage.cached_tokens += st->seq.n_pos - before;
+    hl_stream_count_cached(st, st->seq.n_pos - before);
     return others_generate && n == RESTORED_PER_STEP;
 }

@@ -135,6 +135,10 @@ HL_MUST_CHECK hl_status hl_stream_new(const hl_sched *s, const hl_sched_request 
 void                    hl_stream_free(hl_stream *st); /* its sequence holds no blocks any more */
 HL_MUST_CHECK bool      hl_stream_push(hl_stream *st, int32_t token); /* false: no memory */
 static inline uint32_t  hl_stream_left(const hl_stream *st) { return st->n_ids - (uint32_t)st->seq.n_pos; }
+/* Tokens of the prompt that were not computed; what is found again after a preemption was counted, or is an answer's. */
+static inline void hl_stream_count_cached(hl_stream *st, int32_t n) {
+    if (st->usage.n_preempted == 0) st->usage.cached_tokens += n;
+}
 /* Tell whoever waits, take it off the list of the living, and free it. */
 void hl_stream_end(hl_sched *s, hl_stream *st, hl_end end, hl_status status, const hl_err *err);
 

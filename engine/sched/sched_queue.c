@@ -184,7 +184,7 @@ static bool take_blocks(hl_sched *s, hl_stream *st) {
     if (need - st->seq.n_blocks + spare <= room || s->n_running == 0) {
         const int32_t all = (int32_t)st->n_ids + 1 < st->n_ctx ? (int32_t)st->n_ids + 1 : st->n_ctx;
         if (reserve_evicting(s, st, all)) {
-            if (st->usage.n_preempted == 0) st->usage.cached_tokens = n;
+            hl_stream_count_cached(st, n);
             (void)hl_sched_restore(s, st, s->n_running > 0);
             return true;
         }

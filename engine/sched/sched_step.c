@@ -68,7 +68,7 @@ static void match_again(hl_sched *s, hl_stream *st) {
     hl_seq_truncate(&st->seq, had);
     const int32_t n = hl_prefix_tree_match(s->tree, st->node, st->ids, last, &st->seq, &st->node);
     st->n_known = (uint32_t)n / BLOCK;
-    st->usage.cached_tokens += n - had;
+    hl_stream_count_cached(st, n - had);
     /* What it held before is free now, and it needs less. */
     if (!hl_seq_reserve(&st->seq, held < st->n_ctx ? held : st->n_ctx)) hl_seq_truncate(&st->seq, n);
 }

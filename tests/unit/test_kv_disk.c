@@ -25,7 +25,8 @@
 
 enum { N_PROMPT = 700, N_ANSWER = 20 };
 
-static char dir[64];
+static char     dir[64];
+static uint64_t budget_bytes; /* of the cache in memory; 0: the usual */
 
 static int make_dir(void **state) {
     (void)state;
@@ -70,7 +71,8 @@ static outcome run(const char *path, const char *cache_dir, const char *weights,
     int32_t    prompt[N_PROMPT];
     assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .on_event = count_event, .event_user = &o, .event_level = 1}, &e, &err), HL_OK);
     if (hl_model_open(e, &path, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
-    const hl_sched_params p = {.n_ctx = 1024, .cache_dir = cache_dir, .cache_key = weights, .cache_quota_bytes = quota};
+    const hl_sched_params p = {.n_ctx = 1024, .cache_dir = cache_dir, .cache_key = weights, .cache_quota_bytes = quota,
+                               .kv_budget_bytes = budget_bytes};
     if (hl_sched_new(m, &p, &s, &err) != HL_OK) fail_msg("%s", err.text);
     hl_sched_request r;
     hl_sched_request_init(&r);
@@ -139,6 +141,21 @@ static void a_prompt_comes_back_in_another_run(void **state) {
         assert_int_equal(stat(dir, &st), 0);
         assert_int_equal(st.st_mode & 077, 0); /* nobody else reads what was said */
     }
+}
+
+static void a_prompt_longer_than_the_writing_queue_is_saved_from_its_begin_on(void **state) {
+    (void)state;
+    const outcome plain = run(LLAMA, NULL, NULL, 0, N_PROMPT);
+    budget_bytes = (uint64_t)12 * (8 << 10) * 2; /* a dozen or two blocks: the queue takes a quarter of them */
+    int32_t cached = 0;
+    for (int i = 0; i < 6; i++) {
+        const outcome o = run(LLAMA, dir, "w", 0, N_PROMPT);
+        check_same(&plain, &o);
+        assert_true(o.usage.cached_tokens >= cached); /* what is there is found, and more comes */
+        cached = o.usage.cached_tokens;
+    }
+    budget_bytes = 0;
+    assert_true(cached >= 128);
 }
 
 static void other_weights_find_nothing(void **state) {
@@ -297,6 +314,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_hash_gives_the_published_values),
         cmocka_unit_test_setup_teardown(a_prompt_comes_back_in_another_run, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_prompt_longer_than_the_writing_queue_is_saved_from_its_begin_on, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(other_weights_find_nothing, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damaged_files_are_passed_over_and_made_anew, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_file_under_another_name_is_refused, make_dir, remove_dir),
