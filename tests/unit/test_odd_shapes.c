@@ -75,9 +75,11 @@ static void check_shape(const mf_shape *shape) {
         static const size_t steps[] = {1, 5, 33, N_TOKENS};
         for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++) {
             compute(path, NULL, 1 + (int32_t)k, steps[k], got);
+            /* The hardware's dot product of bf16 pairs rounds in its own way; that way, too, is the same for all passes. */
+            if (k == 0 && s.type == HL_TYPE_bf16 && distance(got, want, s.n_vocab) < 0.01) memcpy(want, got, bytes);
             if (memcmp(want, got, bytes) != 0)
-                fail_msg("%s, %u x %u: passes of %zu differ from scalar ones", hl_type_name(s.type), s.n_vocab, s.n_embd,
-                         steps[k]);
+                fail_msg("%s, %u x %u: passes of %zu differ from %s", hl_type_name(s.type), s.n_vocab, s.n_embd, steps[k],
+                         s.type == HL_TYPE_bf16 ? "passes of 1" : "scalar ones");
         }
         s.as_f32 = true;
         if (mf_write(path, &s, &err) != HL_OK) fail_msg("%s", err.text);
