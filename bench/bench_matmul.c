@@ -174,7 +174,7 @@ int main(int argc, char **argv) {
     pthread_barrier_init(&j.start, NULL, (unsigned)j.n_threads + 1);
     pthread_barrier_init(&j.end, NULL, (unsigned)j.n_threads + 1);
     for (int i = 0; i < j.n_threads; i++) {
-        pool[i] = (worker){.j = &j, .scratch = hl_new_aligned(hl_matmul_scratch_bytes(j.w.n_cols), 1)};
+        pool[i] = (worker){.j = &j, .scratch = hl_new_aligned(hl_matmul_scratch_bytes(j.w.n_cols, 0), 1)};
         if (!pool[i].scratch || pthread_create(&pool[i].thread, NULL, work, &pool[i])) return 1;
     }
     bench_all(&j, argc > 1 ? argv[1] : "all", tokens);

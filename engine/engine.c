@@ -32,6 +32,8 @@ hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_er
     if (!p) p = &defaults;
     if (p->n_threads < 0 || p->n_threads > 1024)
         return hl_fail(err, HL_E_ARG, "n_threads is %d, expected 0 (automatic) or 1..1024", p->n_threads);
+    if (p->activation_bits != 0 && p->activation_bits != 8 && p->activation_bits != 16)
+        return hl_fail(err, HL_E_ARG, "activation_bits is %d, expected 8 or 16", p->activation_bits);
     uint32_t  bits = 0;
     hl_status status = hl_cpu_mask(p->cpu ? p->cpu : "", hl_cpu_features(), &bits, err);
     if (status != HL_OK) return status;
@@ -39,6 +41,7 @@ hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_er
     if (!e) return hl_fail(err, HL_E_NOMEM, "engine: no memory");
     hl_kernels_select(bits, &e->kernels);
     describe_cpu(e, bits);
+    e->n_pieces = p->activation_bits == 16 ? 2 : 1;
     e->events = (hl_events){(hl_event_fn *)p->on_event, p->event_user, (hl_log_level)p->event_level};
     status = hl_pool_new(useful_threads(p->n_threads), &e->pool, err);
     if (status != HL_OK) {
@@ -46,7 +49,8 @@ hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_er
         return status;
     }
     hl_pool_follow_mask(e->pool);
-    hl_event(&e->events, HL_LOG_DEBUG, "engine", "ready", "threads=%d cpu=\"%s\"", hl_pool_n_threads(e->pool), e->cpu_text);
+    hl_event(&e->events, HL_LOG_DEBUG, "engine", "ready", "threads=%d cpu=\"%s\" activation_bits=%d", hl_pool_n_threads(e->pool),
+             e->cpu_text, e->n_pieces == 2 ? 16 : 8);
     *ret_engine = e;
     return HL_OK;
 }

@@ -20,6 +20,7 @@
 struct hl_engine {
     hl_pool   *pool;
     hl_kernels kernels;
+    uint32_t   n_pieces; /* of 8-bit activations: hl_act */
     hl_events  events;
     char       cpu_text[128];
 };

@@ -10,7 +10,7 @@ class Err(c.Structure):
 
 
 class EngineParams(c.Structure):
-    _fields_ = [("n_threads", c.c_int32), ("cpu", c.c_char_p), ("on_event", c.c_void_p), ("event_user", c.c_void_p),
+    _fields_ = [("n_threads", c.c_int32), ("cpu", c.c_char_p), ("activation_bits", c.c_int32), ("on_event", c.c_void_p), ("event_user", c.c_void_p),
                 ("event_level", c.c_int)]
 
 
@@ -41,10 +41,10 @@ def _load(path):
 class Hyperlama:
     """A model in a session of its own; eval() has the meaning of Reference.eval() in tests/golden/reference.py."""
 
-    def __init__(self, library, path, n_ctx, n_rows, kv="f16", n_threads=0, cpu=None):
+    def __init__(self, library, path, n_ctx, n_rows, kv="f16", n_threads=0, cpu=None, bits=8):
         self.lib, self.err, self.n_rows = _load(library), Err(), n_rows
         self.engine, self.model, self.session = c.c_void_p(), c.c_void_p(), c.c_void_p()
-        engine = EngineParams(n_threads=n_threads, cpu=cpu.encode() if cpu else None)
+        engine = EngineParams(n_threads=n_threads, cpu=cpu.encode() if cpu else None, activation_bits=bits)
         self._check(self.lib.hl_engine_new(c.byref(engine), c.byref(self.engine), c.byref(self.err)))
         paths = (c.c_char_p * 1)(str(path).encode())
         self._check(self.lib.hl_model_open(self.engine, paths, c.c_size_t(1), None, c.byref(self.model), c.byref(self.err)))

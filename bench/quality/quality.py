@@ -10,7 +10,7 @@ is predicted from those before it. Four ways to compute the whole distribution o
   exact       the reference on the file dequantized to F32, F32 KV: no rounding on the way
   reference   the reference on the file, f16 KV, passes of --rows tokens
   again       (with --noise N) the same in passes of N tokens: how far it is from itself
-  hyperlama   on the file, once for each --kv
+  hyperlama   on the file, once for each --kv and each --bits of activations
 
 For every pair (way, other): perplexity and its distance in per cent (with the standard error of the paired difference), mean KL
 divergence from the other over the whole vocabulary, share of positions with the same likeliest token, mean |d logprob| over
@@ -122,7 +122,9 @@ def measure(path, label, a, scratch):
     if a.noise:
         ways["again"] = ReferenceWay(path, a.window, "f16", a.noise, a.threads)
     for kv in a.kv:
-        ways["hyperlama " + kv] = Hyperlama(a.lib, path, a.window, a.rows, kv, a.threads, a.cpu)
+        for bits in a.bits:
+            name = f"hyperlama {kv}" + (f" {bits}-bit" if bits != 8 else "")
+            ways[name] = Hyperlama(a.lib, path, a.window, a.rows, kv, a.threads, a.cpu, bits)
     others = [k for k in ways if k in ("exact", "reference")]
     pairs = {(way, other): Pair() for other in others for way in ways if way not in ("exact", other)}
     nll, seconds = {k: [] for k in ways}, dict.fromkeys(ways, 0.0)
@@ -161,6 +163,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("models", nargs="+", metavar="MODEL.gguf")
     p.add_argument("--as", dest="kinds", type=words, default=[], metavar="TYPE,...", help="measure these copies instead of the file")
+    p.add_argument("--bits", type=lambda s: [int(b) for b in s.split(",")], default=[8], metavar="8,16", help="bits of activations")
     p.add_argument("--kv", type=words, default=["f16"], metavar="TYPE,...")
     p.add_argument("--noise", type=int, default=0, metavar="N")
     p.add_argument("--window", type=int, default=512)

@@ -32,11 +32,12 @@ static void *take(layout *l, size_t n, size_t size) {
     return p;
 }
 
-static void take_act(layout *l, hl_act_buf *a, size_t n, uint32_t needs) {
-    *a = (hl_act_buf){0};
+static void take_act(layout *l, hl_act_buf *a, size_t n, uint32_t n_pieces, uint32_t needs) {
+    *a = (hl_act_buf){.n_pieces = n_pieces};
     if (needs & HL_NEED_F32) a->f32 = take(l, n, sizeof *a->f32);
     if (needs & HL_NEED_BF16) a->bf16 = take(l, n, sizeof *a->bf16);
     if (needs & HL_NEED_Q8) {
+        n *= n_pieces;
         a->q = take(l, n, 1);
         a->d = take(l, n / 32 + 1, sizeof *a->d);
         a->sum16 = take(l, n / 16 + 1, sizeof *a->sum16);
@@ -60,7 +61,7 @@ static void take_threads(layout *l, hl_forward *f) {
     f->threads = take(l, (size_t)n, sizeof *f->threads);
     for (int32_t i = 0; i < n; i++) {
         hl_thread_scratch ts;
-        ts.matmul = take(l, hl_matmul_scratch_bytes(f->m->max_cols), 1);
+        ts.matmul = take(l, hl_matmul_scratch_bytes(f->m->max_cols, f->m->engine->n_pieces > 1 ? f->n_rows_cap : 0), 1);
         ts.glu = take(l, 2 * (size_t)f->n_rows_cap * HL_GLU_ROWS, sizeof *ts.glu);
         ts.attend = take(l, HL_ATTEND_SCRATCH_BYTES, 1);
         ts.part_o = take(l, (size_t)f->n_splits_cap * f->tile_queries * hp->head_dim, sizeof *ts.part_o);
@@ -94,9 +95,10 @@ static size_t lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, uint8_t *
     f->qkv = take(&l, rows * (q + 2 * kv), sizeof *f->qkv);
     f->attn = take(&l, rows * q, sizeof *f->attn);
     f->tmp = take(&l, rows * (size_t)hp->n_embd, sizeof *f->tmp);
-    take_act(&l, &f->act, rows * (q > hp->n_embd ? q : hp->n_embd), needs);
+    const uint32_t n_pieces = m->engine->n_pieces;
+    take_act(&l, &f->act, rows * (q > hp->n_embd ? q : hp->n_embd), n_pieces, needs);
     const size_t ff = hp->n_experts ? (size_t)hp->n_expert_ff * hp->n_experts_used : hp->n_ff;
-    take_act(&l, &f->act_ff, rows * ff, down);
+    take_act(&l, &f->act_ff, rows * ff, n_pieces, down);
     f->rope = take(&l, (size_t)rows * hp->n_rot, sizeof *f->rope);
     f->rope_w = f->rope;
     if (hp->window > 0 && (hp->rope.base_window != hp->rope.base || hp->rope.freq_scale != 1.0f))

@@ -11,9 +11,10 @@
 typedef struct hl_act_buf {
     float    *f32;  /* [rows][cols]; each NULL when no layer needs it */
     uint16_t *bf16;
-    int8_t   *q;
+    int8_t   *q;    /* [rows][n_pieces][cols] and so on */
     float    *d;
     int16_t  *sum16;
+    uint32_t  n_pieces; /* 1, or 2: hl_act */
 } hl_act_buf;
 
 /* Rows that lie in one block of one sequence, in order: what may be written by one thread. */

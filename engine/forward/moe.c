@@ -59,10 +59,12 @@ static size_t lay_out(const hl_model *m, uint32_t rows, uint8_t *memory, hl_moe_
     TAKE(groups, hp->n_experts);
     if (needs & HL_NEED_F32) TAKE(in.f32, pairs * hp->n_embd);
     if (needs & HL_NEED_BF16) TAKE(in.bf16, pairs * hp->n_embd);
+    s.in.n_pieces = m->engine->n_pieces;
     if (needs & HL_NEED_Q8) {
-        TAKE(in.q, pairs * hp->n_embd);
-        TAKE(in.d, pairs * hp->n_embd / 32 + 1);
-        TAKE(in.sum16, pairs * hp->n_embd / 16 + 1);
+        const size_t n = pairs * hp->n_embd * s.in.n_pieces;
+        TAKE(in.q, n);
+        TAKE(in.d, n / 32 + 1);
+        TAKE(in.sum16, n / 16 + 1);
     }
     TAKE(out, pairs * hp->n_embd);
 #undef TAKE
@@ -214,9 +216,11 @@ static void gather(hl_forward *f, const void *ctx, uint32_t row) {
         if (needs & HL_NEED_F32) memcpy(s->in.f32 + at, x.f32, n * sizeof *x.f32);
         if (needs & HL_NEED_BF16) memcpy(s->in.bf16 + at, x.bf16, n * sizeof *x.bf16);
         if (!(needs & HL_NEED_Q8)) continue;
-        memcpy(s->in.q + at, x.q, n);
-        memcpy(s->in.d + at / 32, x.d, n / 32 * sizeof *x.d);
-        memcpy(s->in.sum16 + at / 16, x.sum16, n / 16 * sizeof *x.sum16);
+        const size_t at_q = at * x.n_pieces;
+        const size_t n_q = n * x.n_pieces;
+        memcpy(s->in.q + at_q, x.q, n_q);
+        memcpy(s->in.d + at_q / 32, x.d, n_q / 32 * sizeof *x.d);
+        memcpy(s->in.sum16 + at_q / 16, x.sum16, n_q / 16 * sizeof *x.sum16);
     }
 }
 

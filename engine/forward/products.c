@@ -60,7 +60,7 @@ void hl_products_run(hl_forward *f, const hl_product *products, uint32_t n_produ
         c.first[i + 1] = c.first[i] + (uint32_t)((products[i].w->n_rows + c.unit_rows - 1) / c.unit_rows);
     const hl_product *p = &products[0]; /* all read the same activations */
     hl_cuts_make(c.first[n_products], (uint32_t)hl_pool_n_active(f->pool), min_units(p, c.unit_rows),
-                 (uint64_t)c.unit_rows * p->w->n_cols * p->x.n_tokens, &c.cuts);
+                 (uint64_t)c.unit_rows * p->w->n_cols * p->x.n_tokens * p->x.n_pieces, &c.cuts);
     hl_pool_run(f->pool, c.cuts.n, run_product_chunk, &c);
 }
 
@@ -91,13 +91,28 @@ void hl_rows_run(hl_forward *f, uint32_t n_rows, hl_row_fn *fn, const void *ctx)
     hl_pool_run(f->pool, (n_rows + ROWS_PER_CHUNK - 1) / ROWS_PER_CHUNK, run_row_chunk, &c);
 }
 
+/* 8 bits of x, and 8 bits of what they left over: about 15 in all. */
+static void write_pieces(const hl_forward *f, const hl_act_buf *a, uint32_t row, size_t n_cols, size_t begin, size_t n, const float *x) {
+    enum { STEP = 256 };
+    float  rest[STEP];
+    size_t at = 2 * (size_t)row * n_cols + begin;
+    for (size_t c = 0; c < n; c += STEP, at += STEP) {
+        const size_t m = n - c < STEP ? n - c : STEP;
+        f->k->quantize_act(m, x + c, a->q + at, a->d + at / 32, a->sum16 + at / 16);
+        for (size_t i = 0; i < m; i++) rest[i] = x[c + i] - a->d[(at + i) / 32] * (float)a->q[at + i];
+        const size_t second = at + n_cols;
+        f->k->quantize_act(m, rest, a->q + second, a->d + second / 32, a->sum16 + second / 16);
+    }
+}
+
 void hl_act_write_part(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
                        size_t begin, size_t end, const float *x) {
     const size_t at = (size_t)row * n_cols + begin;
     const size_t n = end - begin;
     if ((needs & HL_NEED_F32) && a->f32 && a->f32 + at != x) memcpy(a->f32 + at, x, n * sizeof *x);
     if (needs & HL_NEED_BF16) f->k->f32_to_bf16(n, x, a->bf16 + at);
-    if (needs & HL_NEED_Q8) f->k->quantize_act(n, x, a->q + at, a->d + at / 32, a->sum16 + at / 16);
+    if ((needs & HL_NEED_Q8) && a->n_pieces == 2) write_pieces(f, a, row, n_cols, begin, n, x);
+    else if (needs & HL_NEED_Q8) f->k->quantize_act(n, x, a->q + at, a->d + at / 32, a->sum16 + at / 16);
 }
 
 void hl_act_write(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
@@ -107,13 +122,15 @@ void hl_act_write(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint
 
 hl_act hl_act_of(const hl_act_buf *a, uint32_t begin, uint32_t n, size_t n_cols) {
     const size_t at = (size_t)begin * n_cols;
+    const size_t at_q = at * a->n_pieces;
     return (hl_act){
         .n_tokens = n,
         .n_cols = n_cols,
         .f32 = a->f32 ? a->f32 + at : NULL,
         .bf16 = a->bf16 ? a->bf16 + at : NULL,
-        .q = a->q ? a->q + at : NULL,
-        .d = a->d ? a->d + at / 32 : NULL,
-        .sum16 = a->sum16 ? a->sum16 + at / 16 : NULL,
+        .q = a->q ? a->q + at_q : NULL,
+        .d = a->d ? a->d + at_q / 32 : NULL,
+        .sum16 = a->sum16 ? a->sum16 + at_q / 16 : NULL,
+        .n_pieces = a->n_pieces,
     };
 }

@@ -35,6 +35,8 @@ typedef struct hl_act {
     const int8_t   *q;      /* [n_tokens][n_cols] round-to-nearest-even of x / d, in -127..127; NULL when unused */
     const float    *d;      /* [n_tokens][n_cols / 32] scale: max|x| / 127 of the group */
     const int16_t  *sum16;  /* [n_tokens][n_cols / 16] sum of q over 16 columns */
+    uint32_t        n_pieces; /* 0, 1, or 2: each token has two rows of q, d and sum16, whose products are added; the second is
+                               * what the first left over. Kernels see no pieces: ops/cpu/matmul.h gives them 2 n_tokens. */
 } hl_act;
 
 /* Weight rows, unpacked for reuse by many tokens. 32 rows wide; rows past n_rows hold anything finite.

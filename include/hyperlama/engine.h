@@ -28,6 +28,8 @@ typedef struct hl_engine_params {
     int32_t             n_threads; /* 0: one per usable core (affinity mask and cgroup quota); never more
                                       than the machine has processors or the calling thread may run on */
     const char         *cpu;       /* instruction sets to use: "auto" or NULL, "scalar", "avx2", ... */
+    int32_t             activation_bits; /* of what quantized weights are multiplied with: 8 (or 0), or 16 for answers as close to
+                                            the file as its float copy gives them, for up to twice the multiplications */
     hl_engine_event_fn *on_event;  /* NULL: silence */
     void               *event_user;
     int                 event_level; /* events above it are not sent */

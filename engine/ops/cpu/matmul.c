@@ -15,6 +15,7 @@ enum {
     LINE_BYTES = 64,
     GEMV_CHUNK_BYTES = 1 << 19, /* of weights, per chunk of few tokens: starting anew costs about 20 KB */
     CHUNKS_PER_THREAD = 6,      /* at least, where the matrix has the rows for it */
+    PAIR_FLOATS = 1 << 14,      /* sums of pieces at once: they stay in cache */
 };
 
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
@@ -23,9 +24,14 @@ static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 static size_t code_bytes(size_t n_cols) { return n_cols * HL_PANEL_ROWS; }
 static size_t scale_bytes(size_t n_cols) { return (n_cols + 15) / 16 * HL_PANEL_ROWS * sizeof(float); }
 
-size_t hl_matmul_scratch_bytes(size_t max_cols) {
+static size_t panel_bytes(size_t max_cols) {
     const size_t n_cols = min_size(max_cols, PANEL_COLS);
-    return code_bytes(n_cols) + 2 * scale_bytes(n_cols);
+    return (code_bytes(n_cols) + 2 * scale_bytes(n_cols) + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+}
+
+size_t hl_matmul_scratch_bytes(size_t max_cols, size_t max_pair_tokens) {
+    const size_t least = 2 * max_pair_tokens * HL_PANEL_ROWS;
+    return panel_bytes(max_cols) + (max_pair_tokens == 0 ? 0 : least > PAIR_FLOATS ? least : PAIR_FLOATS) * sizeof(float);
 }
 
 /* Up to how many tokens gemv beats panels: with 32 wide registers it keeps 8 tokens' sums in them; with AVX2 three, and
@@ -73,10 +79,9 @@ static void multiply_panel(const hl_kernels *k, const hl_matrix *w, const uint8_
     }
 }
 
-void hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
-                     const hl_act *x, void *scratch, float *y, size_t y_stride) {
+static void multiply_rows(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x, void *scratch,
+                          float *y, size_t y_stride) {
     const uint8_t *data = w->data;
-    if (row_begin >= row_end || x->n_tokens == 0) return;
     if (!k->unpack[w->type] || !k->gemm_panel || x->n_tokens <= max_gemv_tokens(k->cpu)) {
         k->gemv[w->type](row_end - row_begin, data + row_begin * w->row_bytes, w->row_bytes, x, y + row_begin, y_stride);
         return;
@@ -85,4 +90,28 @@ void hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, 
         const size_t n = min_size(HL_PANEL_ROWS, row_end - r);
         multiply_panel(k, w, data + r * w->row_bytes, n, x, scratch, y + r, y_stride);
     }
+}
+
+/* Both pieces of every token as rows of their own, so that weights are read and unpacked once; then the pairs are added. */
+static void multiply_pairs(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x, void *scratch,
+                           float *y, size_t y_stride) {
+    float       *sums = (float *)(void *)((uint8_t *)scratch + panel_bytes(w->n_cols));
+    hl_act       pieces = *x;
+    pieces.n_tokens = 2 * x->n_tokens;
+    const size_t fit = PAIR_FLOATS / pieces.n_tokens / HL_PANEL_ROWS * HL_PANEL_ROWS;
+    const size_t step = fit < HL_PANEL_ROWS ? HL_PANEL_ROWS : fit;
+    for (size_t r = row_begin; r < row_end; r += step) {
+        const size_t n = min_size(step, row_end - r);
+        hl_matrix    part = *w;
+        part.data = (const uint8_t *)w->data + r * w->row_bytes;
+        multiply_rows(k, &part, 0, n, &pieces, scratch, sums, n);
+        for (size_t t = 0; t < x->n_tokens; t++) k->add(n, sums + 2 * t * n, sums + (2 * t + 1) * n, y + t * y_stride + r);
+    }
+}
+
+void hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
+                     const hl_act *x, void *scratch, float *y, size_t y_stride) {
+    if (row_begin >= row_end || x->n_tokens == 0) return;
+    if (x->n_pieces == 2 && k->unpack[w->type]) multiply_pairs(k, w, row_begin, row_end, x, scratch, y, y_stride);
+    else multiply_rows(k, w, row_begin, row_end, x, scratch, y, y_stride);
 }

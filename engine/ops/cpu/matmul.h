@@ -21,8 +21,9 @@ typedef struct hl_matrix {
     const void *data;
 } hl_matrix;
 
-/* Scratch of one thread for matrices of up to max_cols columns; aligned to 64 by the caller. */
-size_t hl_matmul_scratch_bytes(size_t max_cols);
+/* Scratch of one thread for matrices of up to max_cols columns and, at a time, up to max_pair_tokens tokens of two pieces (0: there
+ * are none); aligned to 64 by the caller. */
+size_t hl_matmul_scratch_bytes(size_t max_cols, size_t max_pair_tokens);
 
 /* A good number of rows for one chunk: large enough to stream, small enough to balance n_threads
  * threads. A multiple of 32 unless the matrix is smaller than that. */
@@ -31,7 +32,7 @@ size_t hl_matmul_chunk_rows(const hl_matrix *w, size_t n_tokens, size_t n_thread
 /* y[t][r] = sum over columns of w[r][c] * x[t][c], for rows row_begin <= r < row_end and all tokens.
  *
  * in     x        must hold the form that w's type needs (kernels.h: q, f32 or bf16)
- *        scratch  hl_matmul_scratch_bytes(w->n_cols), aligned to 64, this thread's own
+ *        scratch  hl_matmul_scratch_bytes(w->n_cols, tokens of two pieces), aligned to 64, this thread's own
  *        y_stride floats between tokens
  * out    y        [n_tokens][y_stride]; y points at row 0 of the matrix
  * cost   no allocation
