@@ -16,17 +16,23 @@ struct hl_sink8 {
     float   *scale, *min;
 };
 
-HL_INLINE void hl_put_quad(hl_sink8 *out, int i, int k, __m256i quad) {
+HL_INLINE void hl_put_quad(const hl_kind8 kind, hl_sink8 *out, int i, int k, __m256i quad) {
+    (void)kind;
     _mm256_storeu_si256((__m256i *)(void *)(out->codes + (8 * i + k) * 4 * HL_PANEL_ROWS), quad);
 }
 
-HL_INLINE void hl_put_scale(hl_sink8 *out, int i, __m256 scale) {
+HL_INLINE void hl_put_scale(const hl_kind8 kind, hl_sink8 *out, int i, __m256 scale) {
+    (void)kind;
     _mm256_storeu_ps(out->scale + i * HL_PANEL_ROWS, scale);
 }
 
-HL_INLINE void hl_put_min(hl_sink8 *out, int i, __m256 min) { _mm256_storeu_ps(out->min + i * HL_PANEL_ROWS, min); }
+HL_INLINE void hl_put_min(const hl_kind8 kind, hl_sink8 *out, int i, __m256 min) {
+    (void)kind;
+    _mm256_storeu_ps(out->min + i * HL_PANEL_ROWS, min);
+}
 
-HL_INLINE void hl_put_group(hl_sink8 *out, int i) {
+HL_INLINE void hl_put_group(const hl_kind8 kind, hl_sink8 *out, int i) {
+    (void)kind;
     (void)out;
     (void)i;
 }
@@ -47,7 +53,8 @@ static void clear_scales(float *scale, size_t n_scales, size_t r) {
 /* All rows of a panel; past the last one, the last one again up to a multiple of eight. */
 HL_INLINE void hl_unpack_rows8(const void *w, size_t row_bytes, hl_panel *p, hl_code_format f, size_t block_bytes,
                                size_t block_groups, hl_codes8_fn *codes8) {
-    const size_t n_scales = 32 / f.group;
+    const size_t   n_scales = 32 / f.group;
+    const hl_kind8 kind = {0, f.group, f.has_min, block_bytes, block_groups};
     p->group = f.group;
     p->offset = f.offset;
     p->has_min = f.has_min;
@@ -62,7 +69,7 @@ HL_INLINE void hl_unpack_rows8(const void *w, size_t row_bytes, hl_panel *p, hl_
         if (left < 8) s = (hl_strip8){.at = {stage[0], stage[4]}, .stride = STAGE_BYTES, .stride3 = 3 * STAGE_BYTES};
         for (size_t i = 0; i < p->n_cols / 32; i += block_groups) {
             if (left < 8) stage_rows(at + i / block_groups * block_bytes, row_bytes, left, block_bytes, stage);
-            codes8(&s, &out);
+            codes8(kind, &s, &out);
             if (left >= 8) hl_strip_advance(&s, block_bytes);
             out.codes += block_groups * 32 * HL_PANEL_ROWS;
             out.scale += block_groups * n_scales * HL_PANEL_ROWS;
