@@ -177,6 +177,13 @@ static inline bool same(float a, float b) {
     return x == y || (isnan(a) && isnan(b));
 }
 
+/* The table of a CPU that can do nothing: the definitions. */
+static inline const hl_kernels *scalar(void) {
+    static hl_kernels k;
+    hl_kernels_select(0, &k);
+    return &k;
+}
+
 static inline bool can_run(hl_isa isa) { return (hl_isa_needs(isa) & ~hl_cpu_features()) == 0; }
 
 #endif

@@ -11,17 +11,6 @@
 
 #include "engine/kernels/x86/strips8_avx2.h"
 
-HL_INLINE __m256i hl_mask8(__m256i v, int mask) {
-    return _mm256_and_si256(v, _mm256_set1_epi8((char)mask));
-}
-
-/* Every byte shifted to the right (left where negative); the mask takes away what neighbours shift in. */
-HL_INLINE __m256i hl_move8(__m256i v, int right, int mask) {
-    if (right > 0) v = _mm256_srli_epi16(v, right);
-    if (right < 0) v = _mm256_slli_epi16(v, -right);
-    return hl_mask8(v, mask);
-}
-
 HL_INLINE __m256i hl_ones16(void) {
     return _mm256_set1_epi16(1);
 }
@@ -69,30 +58,6 @@ HL_INLINE __m256i hl_byte_pairs_of(__m256i v, int i, int first) {
         _mm256_setr_epi8(0, -128, 0, -128, 4, -128, 4, -128, 0, -128, 0, -128, 4, -128, 4, -128, 0, -128, 0,
                          -128, 4, -128, 4, -128, 0, -128, 0, -128, 4, -128, 4, -128);
     return _mm256_shuffle_epi8(v, _mm256_add_epi8(lanes, _mm256_set1_epi8((char)(i + 4 * first))));
-}
-
-/* d, dmin and the two 6-bit numbers of all 8 groups of q4_k and q5_k: byte i % 4 of [i / 4]. */
-typedef struct hl_k_head8 {
-    __m256 d, dmin;
-    __m256i scale[2], min[2];
-} hl_k_head8;
-
-/* The f16 in the low halves of eight 32-bit lanes, as f32. */
-HL_INLINE __m256 hl_low_f16(__m256i v) {
-    const __m256i low = _mm256_and_si256(v, _mm256_set1_epi32(0xFFFF));
-    const __m256i both = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
-    return _mm256_cvtph_ps(_mm256_castsi256_si128(both));
-}
-
-HL_INLINE void hl_k_head8_read(const hl_strip8 *s, hl_k_head8 *h) {
-    __m256i u[4];
-    hl_strip_units(s, 0, u); /* d and dmin, then the 12 bytes of scales */
-    h->d = hl_low_f16(u[0]);
-    h->dmin = hl_low_f16(_mm256_srli_epi32(u[0], 16));
-    h->scale[0] = hl_mask8(u[1], 63);
-    h->scale[1] = _mm256_or_si256(hl_mask8(u[3], 15), hl_move8(u[1], 2, 0x30));
-    h->min[0] = hl_mask8(u[2], 63);
-    h->min[1] = _mm256_or_si256(hl_move8(u[3], 4, 15), hl_move8(u[2], 2, 0x30));
 }
 
 HL_INLINE void hl_block8_q4_k(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
@@ -146,13 +111,6 @@ HL_INLINE void hl_block8_q4_0(const hl_strip8 *s, const hl_act *x, size_t i_grou
     hl_dot_nibbles(s, 2, x, i_group, n_tokens, sum);
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] = hl_scale_step(
         hl_less_offset(hl_rows_of_small_16(sum[t], hl_ones16()), 8, x, t, i_group), d, x, t, i_group, acc[t]);
-}
-
-/* Byte i of every lane as f32, 2^24 times as large: where it stands at the top no sign need be spread. */
-HL_INLINE __m256 hl_top_byte_f32(__m256i v, int i) {
-    const __m256i top =
-        _mm256_and_si256(_mm256_slli_epi32(v, 24 - 8 * i), _mm256_set1_epi32((int)0xFF000000));
-    return _mm256_cvtepi32_ps(top);
 }
 
 HL_INLINE void hl_block8_q6_k(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
@@ -295,21 +253,6 @@ HL_INLINE void hl_block8_iq4_nl(const hl_strip8 *s, const hl_act *x, size_t i_gr
         hl_scale_step(hl_rows_of_32(sum[t]), d, x, t, i_group, acc[t]);
 }
 
-/* Scales of iq4_xs: lower bits of groups 0 2 4 6 and 1 3 5 7 in low and high nibbles, upper bits two by two
- * in the upper half of head. As bytes scale - 32 of even groups and of odd ones. */
-HL_INLINE void hl_iq4_xs_scales(__m256i head, __m256i low, __m256i *ret) {
-    const __m256i twice = _mm256_setr_epi8(2, 2, 3, 3, 6, 6, 7, 7, 10, 10, 11, 11, 14, 14, 15, 15, 2, 2, 3, 3,
-                                           6, 6, 7, 7, 10, 10, 11, 11, 14, 14, 15, 15);
-    const __m256i high = _mm256_shuffle_epi8(head, twice);
-    const __m256i first = _mm256_set1_epi16(0x0030), second = _mm256_set1_epi16(0x3000);
-    const __m256i even =
-        _mm256_or_si256(_mm256_and_si256(_mm256_slli_epi16(high, 4), first), _mm256_and_si256(high, second));
-    const __m256i odd = _mm256_or_si256(_mm256_and_si256(_mm256_slli_epi16(high, 2), first),
-                                        _mm256_and_si256(_mm256_srli_epi16(high, 2), second));
-    ret[0] = _mm256_sub_epi8(_mm256_or_si256(hl_mask8(low, 15), even), _mm256_set1_epi8(32));
-    ret[1] = _mm256_sub_epi8(_mm256_or_si256(hl_move8(low, 4, 15), odd), _mm256_set1_epi8(32));
-}
-
 HL_INLINE void hl_block8_iq4_xs(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
                                 __m256 *acc) {
     const __m256i head = hl_strip_u32(s, 0);
@@ -324,13 +267,6 @@ HL_INLINE void hl_block8_iq4_xs(const hl_strip8 *s, const hl_act *x, size_t i_gr
         HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
             hl_scale_step(hl_rows_of_32(sum[t]), f, x, t, i_group + j, acc[t]);
     }
-}
-
-/* 2^(e - 128); the two smallest are subnormal. */
-HL_INLINE __m256 hl_mxfp4_scale8(__m256i e) {
-    const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
-    const __m256i tiny = _mm256_sllv_epi32(_mm256_set1_epi32(0x200000), e);
-    return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, tiny, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
 }
 
 HL_INLINE void hl_block8_mxfp4(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,

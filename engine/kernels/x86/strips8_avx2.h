@@ -13,17 +13,7 @@
 #ifndef HL_ENGINE_KERNELS_STRIPS8_AVX2_H
 #define HL_ENGINE_KERNELS_STRIPS8_AVX2_H
 
-#include <immintrin.h>
-
-#include "engine/kernels/kernels.h"
-#include "engine/kernels/unroll.h"
-
-/* One block of each of eight rows. */
-typedef struct hl_strip8 {
-    const uint8_t *at[2];   /* of rows 0 and 4: with two distances all others are addressing modes */
-    size_t stride, stride3; /* from row to row, and three times that */
-    const uint8_t *ahead;   /* what to ask memory for meanwhile */
-} hl_strip8;
+#include "engine/kernels/x86/rows8_avx2.h"
 
 /* acc[t] += the block's groups, the first of which is i_group. */
 typedef void hl_block8_fn(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens, __m256 *acc);
@@ -33,69 +23,6 @@ typedef struct hl_strips8 {
     size_t block_groups;
     hl_gemv_fn *rest; /* for the last rows, fewer than eight */
 } hl_strips8;
-
-HL_INLINE const uint8_t *hl_strip_row(const hl_strip8 *s, size_t k) {
-    return s->at[k / 4] + (k % 4 == 3 ? s->stride3 : k % 4 * s->stride);
-}
-
-HL_INLINE __m256i hl_strip_half(const hl_strip8 *s, size_t k, size_t offset) {
-    const __m128i low = _mm_loadu_si128((const __m128i *)(const void *)(hl_strip_row(s, k) + offset));
-    const __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(hl_strip_row(s, k + 4) + offset));
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-}
-
-/* 2 bytes at `offset` of eight rows: lane k of the 16 bytes that begin 2 k bytes before them. All of those
- * are weights, because eight rows stand one after the other. */
-HL_INLINE __m128i hl_strip_u16(const hl_strip8 *s, size_t offset) {
-    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s->at[0] + offset));
-#define HL_LANE(k)                                                                                           \
-    v = _mm_blend_epi16(                                                                                     \
-        v, _mm_loadu_si128((const __m128i *)(const void *)(hl_strip_row(s, k) + offset - 2 * (k))),          \
-        1 << (k))
-    HL_LANE(1);
-    HL_LANE(2);
-    HL_LANE(3);
-    HL_LANE(4);
-    HL_LANE(5);
-    HL_LANE(6);
-    HL_LANE(7);
-#undef HL_LANE
-    return v;
-}
-
-HL_INLINE __m256 hl_strip_f16(const hl_strip8 *s, size_t offset) {
-    return _mm256_cvtph_ps(hl_strip_u16(s, offset));
-}
-
-/* 4 bytes at `offset` of eight rows, likewise. */
-HL_INLINE __m256i hl_strip_u32(const hl_strip8 *s, size_t offset) {
-    __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(s->at[0] + offset));
-#define HL_LANE(k)                                                                                           \
-    v = _mm256_blend_epi32(                                                                                  \
-        v, _mm256_loadu_si256((const __m256i *)(const void *)(hl_strip_row(s, k) + offset - 4 * (k))),       \
-        1 << (k))
-    HL_LANE(1);
-    HL_LANE(2);
-    HL_LANE(3);
-    HL_LANE(4);
-    HL_LANE(5);
-    HL_LANE(6);
-    HL_LANE(7);
-#undef HL_LANE
-    return v;
-}
-
-/* 16 bytes at `offset` of eight rows as four vectors of one 4-byte unit each; lane = row. */
-HL_INLINE void hl_strip_units(const hl_strip8 *s, size_t offset, __m256i *u) {
-    __m256i a[4];
-    HL_UNROLL for (size_t k = 0; k < 4; k++) a[k] = hl_strip_half(s, k, offset);
-    const __m256i t0 = _mm256_unpacklo_epi32(a[0], a[1]), t1 = _mm256_unpackhi_epi32(a[0], a[1]);
-    const __m256i t2 = _mm256_unpacklo_epi32(a[2], a[3]), t3 = _mm256_unpackhi_epi32(a[2], a[3]);
-    u[0] = _mm256_unpacklo_epi64(t0, t2);
-    u[1] = _mm256_unpackhi_epi64(t0, t2);
-    u[2] = _mm256_unpacklo_epi64(t1, t3);
-    u[3] = _mm256_unpackhi_epi64(t1, t3);
-}
 
 /* 16 columns of token t, in both halves. */
 HL_INLINE __m256i hl_x_half(const hl_act *x, size_t t, size_t column) {
@@ -137,19 +64,6 @@ HL_INLINE __m256i hl_rows_of_small_16(const __m256i *v, __m256i factor) {
     const __m256i t = _mm256_add_epi16(_mm256_unpacklo_epi32(v[2], v[3]), _mm256_unpackhi_epi32(v[2], v[3]));
     return _mm256_madd_epi16(_mm256_add_epi16(_mm256_unpacklo_epi64(s, t), _mm256_unpackhi_epi64(s, t)),
                              factor);
-}
-
-/* Ask for the k-th share of as much as a block of eight rows has. Requests run through the next eight rows in
- * the order of memory, not row by row: rows are short, and one line after the other suits pages and the
- * hardware's own streams. */
-HL_INLINE void hl_strip_prefetch(const hl_strip8 *s, size_t k, size_t n_bytes) {
-    const char *p = (const char *)s->ahead + k * n_bytes;
-    HL_UNROLL for (size_t i = 0; i < n_bytes; i += 64) _mm_prefetch(p + i, _MM_HINT_T1);
-}
-
-HL_INLINE void hl_strip_advance(hl_strip8 *s, size_t n_bytes) {
-    s->at[0] += n_bytes;
-    s->at[1] += n_bytes;
 }
 
 /* y of eight rows, for a constant number of tokens. */

@@ -7,5 +7,5 @@
 #include "engine/quant/iq4_nl.h"
 
 void hl_unpack_iq4_nl_avx2(const void *w, size_t row_bytes, hl_panel *p) {
-    hl_unpack_rows8(w, row_bytes, p, hl_iq4_nl_format(), sizeof(hl_block_iq4_nl), 1, hl_unpack8_iq4_nl);
+    hl_unpack_rows8(w, row_bytes, p, hl_iq4_nl_format(), sizeof(hl_block_iq4_nl), 1, hl_codes8_iq4_nl);
 }

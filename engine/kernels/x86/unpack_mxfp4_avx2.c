@@ -7,5 +7,5 @@
 #include "engine/quant/mxfp4.h"
 
 void hl_unpack_mxfp4_avx2(const void *w, size_t row_bytes, hl_panel *p) {
-    hl_unpack_rows8(w, row_bytes, p, hl_mxfp4_format(), sizeof(hl_block_mxfp4), 1, hl_unpack8_mxfp4);
+    hl_unpack_rows8(w, row_bytes, p, hl_mxfp4_format(), sizeof(hl_block_mxfp4), 1, hl_codes8_mxfp4);
 }

@@ -7,5 +7,5 @@
 #include "engine/quant/q3_k.h"
 
 void hl_unpack_q3_k_avx2(const void *w, size_t row_bytes, hl_panel *p) {
-    hl_unpack_rows8(w, row_bytes, p, hl_q3_k_format(), sizeof(hl_block_q3_k), 8, hl_unpack8_q3_k);
+    hl_unpack_rows8(w, row_bytes, p, hl_q3_k_format(), sizeof(hl_block_q3_k), 8, hl_codes8_q3_k);
 }

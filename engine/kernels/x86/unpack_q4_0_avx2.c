@@ -7,5 +7,5 @@
 #include "engine/quant/q4_0.h"
 
 void hl_unpack_q4_0_avx2(const void *w, size_t row_bytes, hl_panel *p) {
-    hl_unpack_rows8(w, row_bytes, p, hl_q4_0_format(), sizeof(hl_block_q4_0), 1, hl_unpack8_q4_0);
+    hl_unpack_rows8(w, row_bytes, p, hl_q4_0_format(), sizeof(hl_block_q4_0), 1, hl_codes8_q4_0);
 }

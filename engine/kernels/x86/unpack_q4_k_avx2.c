@@ -7,5 +7,5 @@
 #include "engine/quant/q4_k.h"
 
 void hl_unpack_q4_k_avx2(const void *w, size_t row_bytes, hl_panel *p) {
-    hl_unpack_rows8(w, row_bytes, p, hl_q4_k_format(), sizeof(hl_block_q4_k), 8, hl_unpack8_q4_k);
+    hl_unpack_rows8(w, row_bytes, p, hl_q4_k_format(), sizeof(hl_block_q4_k), 8, hl_codes8_q4_k);
 }

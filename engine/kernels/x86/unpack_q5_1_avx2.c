@@ -7,5 +7,5 @@
 #include "engine/quant/q5_1.h"
 
 void hl_unpack_q5_1_avx2(const void *w, size_t row_bytes, hl_panel *p) {
-    hl_unpack_rows8(w, row_bytes, p, hl_q5_1_format(), sizeof(hl_block_q5_1), 1, hl_unpack8_q5_1);
+    hl_unpack_rows8(w, row_bytes, p, hl_q5_1_format(), sizeof(hl_block_q5_1), 1, hl_codes8_q5_1);
 }

@@ -35,9 +35,11 @@ size_t hl_matmul_scratch_bytes(size_t max_cols, size_t max_pair_tokens) {
 }
 
 /* Up to how many tokens gemv beats panels: with 32 wide registers it keeps 8 tokens' sums in them; with AVX2 three, and
- * taking eight rows from the first-level cache twice still costs less than unpacking them. */
+ * taking eight rows from the first-level cache twice still costs less than unpacking them; with AVX-VNNI four, and panels
+ * multiply so fast that a second time does not pay. */
 static size_t max_gemv_tokens(uint32_t cpu) {
-    return cpu & HL_CPU_AVX512VNNI ? HL_GEMV_MAX_TOKENS : cpu & HL_CPU_AVX2 ? 6 : 3;
+    if (cpu & HL_CPU_AVX512VNNI) return HL_GEMV_MAX_TOKENS;
+    return cpu & HL_CPU_AVXVNNI ? 4 : cpu & HL_CPU_AVX2 ? 6 : 3;
 }
 
 size_t hl_matmul_chunk_rows(const hl_matrix *w, size_t n_tokens, size_t n_threads) {
