@@ -113,7 +113,9 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
     s->out_rows = hl_new(s->n_out_cap, sizeof *s->out_rows);
     s->running = hl_new((size_t)s->p.n_running_cap, sizeof(hl_stream *));
     s->waiting = hl_new((size_t)s->p.n_waiting_cap + (size_t)s->p.n_running_cap, sizeof(hl_stream *));
-    if (!s->logits || !s->tokens || !s->pos || !s->seqs || !s->out_rows || !s->running || !s->waiting)
+    s->bids = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->bids);
+    s->bid_for = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->bid_for);
+    if (!s->logits || !s->tokens || !s->pos || !s->seqs || !s->out_rows || !s->running || !s->waiting || !s->bids || !s->bid_for)
         return hl_fail(err, HL_E_NOMEM, "scheduler: no memory");
     return HL_OK;
 }
@@ -175,6 +177,8 @@ void hl_sched_free(hl_sched *s) {
     hl_free(s->out_rows);
     hl_free(s->running);
     hl_free(s->waiting);
+    hl_free(s->bids);
+    hl_free(s->bid_for);
     (void)pthread_cond_destroy(&s->wake);
     (void)pthread_mutex_destroy(&s->kv_lock);
     (void)pthread_mutex_destroy(&s->lock);

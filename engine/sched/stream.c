@@ -85,6 +85,7 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
 void hl_stream_free(hl_stream *st) {
     if (!st) return;
     hl_seq_done(&st->seq);
+    for (uint32_t i = 0; i < HL_MAX_BRANCHES; i++) hl_seq_done(&st->branches[i].seq);
     hl_seq_done(&st->draft_seq);
     hl_sampler_free(st->sampler);
     hl_ngram_done(&st->ngram);
@@ -125,6 +126,8 @@ static void count_end(hl_sched *s, const hl_stream *st, hl_status status) {
     t->answer_tokens += (uint64_t)st->usage.answer_tokens;
     t->drafted_tokens += (uint64_t)st->usage.drafted_tokens;
     t->accepted_tokens += (uint64_t)st->usage.accepted_tokens;
+    t->drafted_branches += (uint64_t)st->usage.drafted_branches;
+    t->accepted_branches += (uint64_t)st->usage.accepted_branches;
 }
 
 static void tell_waiter(hl_waiter *w, hl_status status, const hl_usage *usage, const hl_err *err) {

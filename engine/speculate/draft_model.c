@@ -88,17 +88,28 @@ hl_status hl_draft_model_open_seq(hl_draft_model *d, hl_seq *seq, hl_err *err) {
     return hl_seq_init(seq, d->pool, d->n_ctx, err);
 }
 
-/* The likeliest token, and how likely it is. */
-static int32_t likeliest(const float *logits, int32_t n, float *ret_share) {
-    int32_t best = 0;
-    for (int32_t i = 1; i < n; i++)
-        if (logits[i] > logits[best]) best = i;
-    const float max = logits[best];
+/* The two likeliest tokens, and how likely they are. */
+typedef struct choices {
+    int32_t id[2];
+    float   share[2];
+} choices;
+
+static choices likeliest(const float *logits, int32_t n) {
+    choices c = {.id = {0, -1}};
+    for (int32_t i = 1; i < n; i++) {
+        if (logits[i] > logits[c.id[0]]) {
+            c.id[1] = c.id[0];
+            c.id[0] = i;
+        } else if (c.id[1] < 0 || logits[i] > logits[c.id[1]]) {
+            c.id[1] = i;
+        }
+    }
+    const float max = logits[c.id[0]];
     float       sum = 0;
     for (int32_t i = 0; i < n; i++)
         if (logits[i] > max - 12) sum += expf(logits[i] - max);
-    *ret_share = sum > 0 ? 1 / sum : 0;
-    return best;
+    for (int k = 0; k < 2; k++) c.share[k] = sum > 0 && c.id[k] >= 0 ? expf(logits[c.id[k]] - max) / sum : 0;
+    return c;
 }
 
 static void add_row(hl_draft_model *d, hl_batch *b, hl_seq *seq, int32_t token, int32_t pos) {
@@ -128,10 +139,14 @@ static hl_status run(hl_draft_model *d, hl_batch *b, hl_draft_job *jobs, const a
     for (uint32_t r = 0; r < b->n_rows; r++) d->seqs[r]->n_pos = d->pos[r] + 1;
     for (uint32_t i = 0; i < b->n_out; i++) {
         hl_draft_job *j = &jobs[d->out_jobs[i]];
-        float         share;
-        const int32_t id = likeliest(d->logits + (size_t)i * d->model->hp.n_vocab, (int32_t)d->model->hp.n_vocab, &share);
-        if (id >= d->n_vocab || share < j->least_certain) j->n_wanted = j->n_guesses;
-        else j->guesses[j->n_guesses++] = id;
+        const choices c = likeliest(d->logits + (size_t)i * d->model->hp.n_vocab, (int32_t)d->model->hp.n_vocab);
+        if (c.id[0] >= d->n_vocab || c.share[0] < j->least_certain) {
+            j->n_wanted = j->n_guesses;
+            continue;
+        }
+        j->seconds[j->n_guesses] = c.id[1];
+        j->second_shares[j->n_guesses] = c.id[1] >= 0 && c.id[1] < d->n_vocab ? c.share[1] : 0;
+        j->guesses[j->n_guesses++] = c.id[0];
     }
     return HL_OK;
 }

@@ -98,3 +98,36 @@ uint32_t hl_ngram_find(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32
     }
     return n_found;
 }
+
+/* How many tokens follow in both places; both stay below n. */
+static uint32_t common_future(const int32_t *ids, uint32_t n, uint32_t a, uint32_t b, uint32_t most) {
+    uint32_t k = 0;
+    while (k < most && a + k < n && b + k < n && ids[a + k] == ids[b + k]) k++;
+    return k;
+}
+
+/* The earlier ones part first. */
+static uint32_t insert_other(const int32_t *ids, hl_ngram_other o, uint32_t n, uint32_t n_cap, hl_ngram_other *others) {
+    for (uint32_t i = 0; i < n; i++)
+        if (others[i].depth == o.depth && ids[others[i].at + o.depth] == ids[o.at + o.depth]) return n; /* newer, the same */
+    if (n == n_cap && others[n - 1].depth <= o.depth) return n;
+    uint32_t at = n < n_cap ? n++ : n - 1;
+    for (; at > 0 && others[at - 1].depth > o.depth; at--) others[at] = others[at - 1];
+    others[at] = o;
+    return n;
+}
+
+uint32_t hl_ngram_find_others(const hl_ngram *g, const int32_t *ids, uint32_t n, hl_ngram_place best, uint32_t n_tokens,
+                              uint32_t least_match, uint32_t n_cap, hl_ngram_other *ret_others) {
+    uint32_t n_found = 0;
+    if (n < HL_NGRAM + 1 || g->n < n || n_cap == 0) return 0;
+    const uint32_t last = n - 1;
+    uint32_t       place = g->before[last];
+    for (int i = 0; place != 0 && i < MAX_PLACES; i++, place = g->before[place - 1]) {
+        if (place == best.at || common_past(ids, place - 1, last) < least_match) continue;
+        const uint32_t depth = common_future(ids, n, best.at, place, n_tokens);
+        if (depth == n_tokens || best.at + depth >= n || place + depth >= n) continue;
+        n_found = insert_other(ids, (hl_ngram_other){.at = place, .depth = depth}, n_found, n_cap, ret_others);
+    }
+    return n_found;
+}

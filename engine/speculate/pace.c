@@ -38,42 +38,43 @@ float hl_pace_cost(const hl_pace *p, uint32_t n_rows) {
 }
 
 void hl_luck_init(hl_luck *l) {
-    static const float first[HL_PACE_GRADES] = {0.3f, 0.5f, 0.7f, 0.85f, 0.4f, 0.65f};
+    static const float first[HL_PACE_GRADES] = {0.3f, 0.5f, 0.7f, 0.85f, 0.4f, 0.65f, 0.4f, 0.3f, 0.1f, 0.05f, 0.2f};
     for (int i = 0; i < HL_PACE_GRADES; i++) l->right[i] = first[i];
 }
 
 uint32_t hl_luck_grade(uint32_t match) { return match >= 16 ? 3 : match >= 8 ? 2 : match >= 5 ? 1 : 0; }
 
-void hl_luck_note(hl_luck *l, uint32_t grade, uint32_t n_right, bool was_wrong) {
-    float *a = &l->right[grade];
-    for (uint32_t i = 0; i < n_right; i++) *a += LUCK_WEIGHT * (1 - *a);
-    if (was_wrong) *a -= LUCK_WEIGHT * *a;
+void hl_luck_note(hl_luck *l, uint32_t grade, bool was_right) {
+    l->right[grade] += LUCK_WEIGHT * ((was_right ? 1.0f : 0.0f) - l->right[grade]);
 }
 
-/* The chance that the next guess of a bid counts: all before it are right, and so is it. */
-static float chance(const hl_pace_bid *b) {
-    float c = b->right;
-    for (uint32_t i = 0; i < b->n_taken; i++) c *= b->right;
-    return c;
+/* The bid whose next guess is the likeliest; n_bids: none has one. */
+static uint32_t likeliest(const hl_pace_bid *bids, uint32_t n_bids) {
+    uint32_t best = n_bids;
+    for (uint32_t i = 0; i < n_bids; i++) {
+        if (bids[i].n_taken == bids[i].n_cap) continue;
+        if (best == n_bids || bids[i].chance[bids[i].n_taken] > bids[best].chance[bids[best].n_taken]) best = i;
+    }
+    return best;
 }
 
-void hl_pace_share(const hl_pace *p, uint32_t n_rows, float extra_ns, uint32_t n_most, hl_pace_bid *bids, uint32_t n_bids) {
-    float    tokens = (float)n_rows, best_tokens = tokens;
+void hl_pace_share(const hl_pace *p, uint32_t n_rows, float tokens, uint32_t n_most, hl_pace_bid *bids, uint32_t n_bids) {
+    float    best_tokens = tokens, extra_ns = 0;
     uint32_t given = 0, best_given = 0;
     float    best_ns = hl_pace_cost(p, n_rows);
-    uint8_t  order[HL_PACE_ROWS];
+    uint16_t order[HL_PACE_ROWS];
     for (uint32_t i = 0; i < n_bids; i++) bids[i].n_taken = 0;
     if (n_most > HL_PACE_ROWS) n_most = HL_PACE_ROWS;
     /* Costs come in steps (a kernel takes 2 or 4 rows at once), so look at all counts and keep the best. */
     while (given < n_most) {
-        uint32_t i_best = n_bids;
-        for (uint32_t i = 0; i < n_bids; i++)
-            if (bids[i].n_taken < bids[i].n_cap && (i_best == n_bids || chance(&bids[i]) > chance(&bids[i_best]))) i_best = i;
-        if (i_best == n_bids) break;
-        tokens += chance(&bids[i_best]);
-        bids[i_best].n_taken++;
-        order[given++] = (uint8_t)i_best;
-        const float ns = hl_pace_cost(p, n_rows + given) + extra_ns * (float)given;
+        const uint32_t i = likeliest(bids, n_bids);
+        if (i == n_bids) break;
+        hl_pace_bid *b = &bids[i];
+        tokens += b->chance[b->n_taken];
+        extra_ns += b->each_ns + (b->n_taken == 0 ? b->begin_ns : 0);
+        b->n_taken++;
+        order[given++] = (uint16_t)i;
+        const float ns = hl_pace_cost(p, n_rows + given) + extra_ns;
         const float margin = best_given == 0 ? MARGIN : 1;
         if (tokens * best_ns < margin * best_tokens * ns) continue;
         best_given = given;

@@ -35,6 +35,8 @@ typedef struct hl_usage {
     int32_t answer_tokens;
     int32_t drafted_tokens;   /* guessed and verified */
     int32_t accepted_tokens;  /* of these, right */
+    int32_t drafted_branches; /* other continuations that were verified beside the likeliest */
+    int32_t accepted_branches; /* of these, right where the likeliest was wrong */
     int32_t n_preempted;      /* times that it gave its memory to others and began again */
     int64_t seed;             /* that was used */
     int64_t queue_ns;         /* from the call until work on it began */
@@ -145,6 +147,7 @@ typedef struct hl_sched_stats {
     uint64_t n_done, n_cancelled, n_failed, n_preempted;
     uint64_t n_steps, n_rows;      /* passes, and rows of all of them */
     uint64_t prompt_tokens, cached_tokens, answer_tokens, drafted_tokens, accepted_tokens;
+    uint64_t drafted_branches, accepted_branches;
     int64_t  forward_ns, sample_ns; /* in passes; choosing tokens */
     int64_t  own_ns;                /* in steps, but in neither: the scheduler's own cost */
     double   gap_p50_ms, gap_p99_ms; /* between two tokens of one request */

@@ -79,33 +79,59 @@ static void no_memory_for_the_index_means_no_guesses(void **state) {
 
 /* ---- the pace ---- */
 
+/* n guesses, each right with the same probability when those before it are. */
+static hl_pace_bid chain(float right, uint32_t n) {
+    hl_pace_bid b = {.n_cap = n};
+    float       c = 1;
+    for (uint32_t i = 0; i < n; i++) b.chance[i] = c *= right;
+    return b;
+}
+
 static void guesses_are_granted_where_rows_are_cheap(void **state) {
     (void)state;
     hl_pace     p = {0};
-    hl_pace_bid bid = {.right = 0.9f, .n_cap = 8};
+    hl_pace_bid bid = chain(0.9f, 8);
     for (uint32_t r = 1; r <= 16; r++) hl_pace_note(&p, r, 1000000 + 50000 * (r - 1)); /* a row costs 5 % of the first */
-    hl_pace_share(&p, 1, 0, 32, &bid, 1);
+    hl_pace_share(&p, 1, 1, 32, &bid, 1);
     assert_true(bid.n_taken >= 6);
-    bid.right = 0.02f;
-    hl_pace_share(&p, 1, 0, 32, &bid, 1);
+    bid = chain(0.02f, 8);
+    hl_pace_share(&p, 1, 1, 32, &bid, 1);
     assert_int_equal(bid.n_taken, 0);
     p = (hl_pace){0};
     for (uint32_t r = 1; r <= 16; r++) hl_pace_note(&p, r, 1000000 * r); /* a row costs as much as the first */
-    bid.right = 0.9f;
-    hl_pace_share(&p, 1, 0, 32, &bid, 1);
+    bid = chain(0.9f, 8);
+    hl_pace_share(&p, 1, 1, 32, &bid, 1);
     assert_int_equal(bid.n_taken, 0);
+}
+
+static void a_second_candidate_gets_rows_where_the_first_one_is_unsure(void **state) {
+    (void)state;
+    hl_pace p = {0};
+    for (uint32_t r = 1; r <= 40; r++) hl_pace_note(&p, r, 1000000 + 60000 * (r - 1));
+    hl_pace_bid bids[] = {chain(0.5f, 8), chain(0.9f, 4)};
+    for (int i = 0; i < 4; i++) bids[1].chance[i] *= 0.45f; /* of both, one is right nearly always */
+    hl_pace_share(&p, 1, 1, 32, bids, 2);
+    assert_true(bids[0].n_taken >= 1 && bids[1].n_taken >= 2);
+    for (int i = 0; i < 4; i++) bids[1].chance[i] *= 0.05f;
+    hl_pace_share(&p, 1, 1, 32, bids, 2);
+    assert_int_equal(bids[1].n_taken, 0);
+    bids[1] = chain(0.9f, 4);
+    bids[1].begin_ns = 1e9f; /* a copy that takes a second */
+    hl_pace_share(&p, 1, 1, 32, bids, 2);
+    assert_int_equal(bids[1].n_taken, 0);
 }
 
 static void the_likeliest_guesses_of_all_go_first(void **state) {
     (void)state;
     hl_pace     p = {0};
-    hl_pace_bid bids[] = {{.right = 0.3f, .n_cap = 8}, {.right = 0.95f, .n_cap = 8}, {.right = 0.6f, .n_cap = 8}};
+    hl_pace_bid bids[] = {chain(0.3f, 8), chain(0.95f, 8), chain(0.6f, 8)};
     for (uint32_t r = 1; r <= 40; r++) hl_pace_note(&p, r, 1000000 + 120000 * (r - 1));
-    hl_pace_share(&p, 3, 0, 6, bids, 3);
+    hl_pace_share(&p, 3, 3, 6, bids, 3);
     assert_true(bids[1].n_taken > bids[2].n_taken);
     assert_true(bids[2].n_taken >= bids[0].n_taken);
     assert_true(bids[0].n_taken + bids[1].n_taken + bids[2].n_taken <= 6);
-    hl_pace_share(&p, 3, 1e9f, 6, bids, 3); /* a guess that takes a second each */
+    for (int i = 0; i < 3; i++) bids[i].each_ns = 1e9f; /* a guess that takes a second each */
+    hl_pace_share(&p, 3, 3, 6, bids, 3);
     assert_int_equal(bids[1].n_taken, 0);
 }
 
@@ -113,9 +139,9 @@ static void luck_follows_what_happens(void **state) {
     (void)state;
     hl_luck l;
     hl_luck_init(&l);
-    for (int i = 0; i < 60; i++) hl_luck_note(&l, 1, 0, true);
+    for (int i = 0; i < 60; i++) hl_luck_note(&l, 1, false);
     assert_true(l.right[1] < 0.01f);
-    for (int i = 0; i < 10; i++) hl_luck_note(&l, 1, 4, false);
+    for (int i = 0; i < 40; i++) hl_luck_note(&l, 1, true);
     assert_true(l.right[1] > 0.95f);
     assert_true(hl_luck_grade(3) < hl_luck_grade(40));
 }
@@ -195,17 +221,20 @@ static void answers_with_and_without_guesses_are_equal(void **state) {
         hl_model *draft = NULL;
         if (drafts[d] && hl_model_open(e, &drafts[d], 1, NULL, &draft, &err) != HL_OK) fail_msg("%s", err.text);
         run_all(m, draft, d == 3 ? HL_SPECULATE_AUTO : HL_SPECULATE_ALWAYS, guessed);
-        int32_t n_guessed = 0, n_right = 0;
+        int32_t n_guessed = 0, n_right = 0, n_branches = 0, n_taken = 0;
         for (int i = 0; i < N_REQUESTS; i++) {
             assert_int_equal(guessed[i].n, N_ANSWER);
             assert_memory_equal(guessed[i].answer, plain[i].answer, sizeof plain[i].answer);
             assert_memory_equal(guessed[i].logprobs, plain[i].logprobs, sizeof plain[i].logprobs);
             n_guessed += guessed[i].usage.drafted_tokens;
             n_right += guessed[i].usage.accepted_tokens;
+            n_branches += guessed[i].usage.drafted_branches;
+            n_taken += guessed[i].usage.accepted_branches;
         }
         assert_true(n_right <= n_guessed);
         if (d < 3) assert_true(n_right > 0);
-        if (getenv("HL_VERBOSE")) print_message("%s: %d of %d guesses right\n", drafts[d] ? drafts[d] : "text", n_right, n_guessed);
+        if (d == 0) assert_true(n_branches > 0 && n_taken > 0);
+        if (getenv("HL_VERBOSE")) print_message("%s: %d of %d guesses right, %d of %d branches taken\n", drafts[d] ? drafts[d] : "text", n_right, n_guessed, n_taken, n_branches);
         hl_model_close(draft);
     }
     hl_model_close(m);
@@ -237,6 +266,7 @@ int main(void) {
         cmocka_unit_test(the_index_agrees_with_a_plain_search),
         cmocka_unit_test(no_memory_for_the_index_means_no_guesses),
         cmocka_unit_test(guesses_are_granted_where_rows_are_cheap),
+        cmocka_unit_test(a_second_candidate_gets_rows_where_the_first_one_is_unsure),
         cmocka_unit_test(the_likeliest_guesses_of_all_go_first),
         cmocka_unit_test(luck_follows_what_happens),
         cmocka_unit_test(a_draft_model_of_another_engine_is_refused),
