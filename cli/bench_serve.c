@@ -317,7 +317,8 @@ static hl_status measure_guesses(const bench *x, hl_err *err) {
         status = run_one(x, &c, &u, err);
         off[i] = rate_of(&c);
         memcpy(prediction, c.answer, (size_t)n * sizeof *prediction);
-        for (int32_t k = SPOIL_EVERY - 1; k < n; k += SPOIL_EVERY) prediction[k] = (prediction[k] + 1) % x->info.n_vocab;
+        for (int32_t k = 0; k < n; k++)
+            if ((uint32_t)k * 2654435761u >> 16 < 65536 / SPOIL_EVERY) prediction[k] = (prediction[k] + 1) % x->info.n_vocab;
         c.r.speculate = HL_SPECULATE_AUTO;
         if (status == HL_OK) status = run_one(x, &c, &u, err);
         text[i] = rate_of(&c);

@@ -29,15 +29,15 @@ static hl_branch *add_branch(hl_stream *st, uint32_t depth, uint32_t at, uint32_
     return b;
 }
 
-void hl_branches_of_text(hl_stream *st, const int32_t *past, uint32_t n, hl_ngram_place best) {
-    static const uint32_t least[] = {HL_NGRAM, 5, 8, 16}; /* matches of the same grade as the best place's */
-    hl_ngram_other        others[HL_MAX_BRANCHES];
-    const uint32_t        n_others =
-        hl_ngram_find_others(&st->ngram, past, n, best, st->n_offered, least[st->grade], HL_MAX_BRANCHES, others);
-    for (uint32_t i = 0; i < n_others; i++) {
-        const hl_ngram_other o = others[i];
-        const uint32_t       rank = i > 0 && o.depth == others[i - 1].depth ? st->branches[i - 1].grade + 1 : HL_GRADE_OTHER;
-        hl_branch           *b = add_branch(st, o.depth, o.at, rank);
+void hl_branches_of_text(hl_stream *st, const int32_t *past, uint32_t n, uint32_t least_match, uint32_t rival, uint32_t rival_grade) {
+    hl_ngram_others all = {.best = st->cursor, .n_tokens = st->n_offered, .n_cap = HL_MAX_BRANCHES};
+    uint32_t        rank = 0;
+    if (rival > 0) hl_ngram_add_other(past, n, rival, &all);
+    if (least_match > 0) hl_ngram_find_others(&st->ngram, past, n, least_match, &all);
+    for (uint32_t i = 0; i < all.n; i++) {
+        const hl_ngram_other o = all.places[i];
+        if (i > 0 && o.depth != all.places[i - 1].depth) rank = 0;
+        hl_branch *b = add_branch(st, o.depth, o.at, o.at == rival ? rival_grade : HL_GRADE_OTHER + rank++);
         for (uint32_t k = o.depth; k < st->n_offered && o.at + k < n; k++) b->guesses[b->n_offered++] = past[o.at + k];
     }
 }

@@ -20,22 +20,27 @@ static uint32_t room_for_guesses(const hl_stream *st) {
     return room < 0 ? 0 : min_u32((uint32_t)room, HL_MAX_DRAFT);
 }
 
-/* What followed the best earlier place; past its end it goes on as it began. Where no past agrees, a token may have been
- * changed on the way: then the last place goes on behind it. */
+/* What followed an earlier place; past its end it goes on as it began. That is the place whose past agrees longest with
+ * the present, or the one of the last guesses: one token may have been changed on the way, and the text goes on behind it.
+ * The one that was right more often leads, the other one may become a branch. */
 static uint32_t guess_from_text(hl_stream *st, uint32_t n_cap) {
-    hl_ngram_place place = {.at = st->cursor};
+    static const uint32_t least_match[] = {HL_NGRAM, 5, 8, 16}; /* of each grade */
+    hl_ngram_place place = {0};
     const int32_t *past = st->past ? st->past : st->ids;
     const uint32_t n = st->n_prediction + st->n_ids;
+    const uint32_t resumed = st->cursor < n ? st->cursor : 0;
     hl_ngram_add(&st->ngram, past, n);
-    const bool found = hl_ngram_find(&st->ngram, past, n, 1, &place) > 0;
-    if (found) st->grade = hl_luck_grade(place.match);
-    else if (st->cursor > 0 && st->cursor < n) st->grade = HL_GRADE_RESUMED;
-    else n_cap = 0;
-    st->cursor = n_cap > 0 ? place.at : 0;
+    (void)hl_ngram_find(&st->ngram, past, n, 1, &place);
+    const uint32_t grade = hl_luck_grade(place.match);
+    const bool     resumes = place.at == 0 || (resumed > 0 && st->luck.right[HL_GRADE_RESUMED] > st->luck.right[grade]);
+    st->cursor = n_cap == 0 ? 0 : resumes ? resumed : place.at;
+    st->grade = resumes && resumed != place.at ? HL_GRADE_RESUMED : grade;
+    if (st->cursor == 0) return 0;
     for (uint32_t i = 0; i < n_cap; i++)
-        st->drafts[i] = place.at + i < n ? past[place.at + i] : st->drafts[place.at + i - n];
+        st->drafts[i] = st->cursor + i < n ? past[st->cursor + i] : st->drafts[st->cursor + i - n];
     st->n_offered = n_cap;
-    if (found && n_cap > 0) hl_branches_of_text(st, past, n, place);
+    hl_branches_of_text(st, past, n, place.at > 0 ? least_match[grade] : 0, resumes ? place.at : resumed,
+                        resumes ? grade : HL_GRADE_RESUMED);
     return n_cap;
 }
 

@@ -191,8 +191,12 @@ void hl_sched_learn(hl_stream *st); /* how the step's guesses turned out */
 
 /* ---- sched_branch.c: several candidates for what comes next ---- */
 
-/* Continuations that other places of the past say, which part from the stream's guesses. */
-void hl_branches_of_text(hl_stream *st, const int32_t *past, uint32_t n, hl_ngram_place best);
+/* Continuations that other places of past[0, n) say, which part from the stream's guesses; those stand at the cursor.
+ *
+ * in     least_match  of those places; 0: none are looked for
+ *        rival        a place that the guesses might have stood at as well; 0: none
+ *        rival_grade  of its guesses */
+void hl_branches_of_text(hl_stream *st, const int32_t *past, uint32_t n, uint32_t least_match, uint32_t rival, uint32_t rival_grade);
 /* Second choices of the draft model. */
 void hl_branches_of_model(hl_stream *st, const int32_t *seconds, const float *shares);
 /* What the guesses promise; for the pace. */

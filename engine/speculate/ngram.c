@@ -106,28 +106,21 @@ static uint32_t common_future(const int32_t *ids, uint32_t n, uint32_t a, uint32
     return k;
 }
 
-/* The earlier ones part first. */
-static uint32_t insert_other(const int32_t *ids, hl_ngram_other o, uint32_t n, uint32_t n_cap, hl_ngram_other *others) {
-    for (uint32_t i = 0; i < n; i++)
-        if (others[i].depth == o.depth && ids[others[i].at + o.depth] == ids[o.at + o.depth]) return n; /* newer, the same */
-    if (n == n_cap && others[n - 1].depth <= o.depth) return n;
-    uint32_t at = n < n_cap ? n++ : n - 1;
-    for (; at > 0 && others[at - 1].depth > o.depth; at--) others[at] = others[at - 1];
-    others[at] = o;
-    return n;
+void hl_ngram_add_other(const int32_t *ids, uint32_t n, uint32_t at, hl_ngram_others *o) {
+    const uint32_t depth = common_future(ids, n, o->best, at, o->n_tokens);
+    if (depth == o->n_tokens || o->best + depth >= n || at + depth >= n) return;
+    for (uint32_t i = 0; i < o->n; i++)
+        if (o->places[i].depth == depth && ids[o->places[i].at + depth] == ids[at + depth]) return;
+    if (o->n == o->n_cap && (o->n == 0 || o->places[o->n - 1].depth <= depth)) return;
+    uint32_t i = o->n < o->n_cap ? o->n++ : o->n - 1;
+    for (; i > 0 && o->places[i - 1].depth > depth; i--) o->places[i] = o->places[i - 1];
+    o->places[i] = (hl_ngram_other){.at = at, .depth = depth};
 }
 
-uint32_t hl_ngram_find_others(const hl_ngram *g, const int32_t *ids, uint32_t n, hl_ngram_place best, uint32_t n_tokens,
-                              uint32_t least_match, uint32_t n_cap, hl_ngram_other *ret_others) {
-    uint32_t n_found = 0;
-    if (n < HL_NGRAM + 1 || g->n < n || n_cap == 0) return 0;
+void hl_ngram_find_others(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32_t least_match, hl_ngram_others *o) {
+    if (n < HL_NGRAM + 1 || g->n < n) return;
     const uint32_t last = n - 1;
     uint32_t       place = g->before[last];
-    for (int i = 0; place != 0 && i < MAX_PLACES; i++, place = g->before[place - 1]) {
-        if (place == best.at || common_past(ids, place - 1, last) < least_match) continue;
-        const uint32_t depth = common_future(ids, n, best.at, place, n_tokens);
-        if (depth == n_tokens || best.at + depth >= n || place + depth >= n) continue;
-        n_found = insert_other(ids, (hl_ngram_other){.at = place, .depth = depth}, n_found, n_cap, ret_others);
-    }
-    return n_found;
+    for (int i = 0; place != 0 && i < MAX_PLACES; i++, place = g->before[place - 1])
+        if (place != o->best && common_past(ids, place - 1, last) >= least_match) hl_ngram_add_other(ids, n, place, o);
 }

@@ -6,17 +6,34 @@
 
 /* Until a pass was seen, one more row is believed to cost this part of the first: optimistic enough to try. */
 static const float FIRST_SLOPE = 0.15f;
-static const float COST_WEIGHT = 0.15f; /* of a new measurement */
+static const float COST_WEIGHT = 0.15f; /* of a new measurement, when there were some */
+static const float DOUBT = 0.85f; /* a cost that was seen less often than TRUSTED may be so much lower */
 static const float LUCK_WEIGHT = 0.12f;
 /* A guess must promise this much more than it costs: measurements are noisy, and a wrong one also wastes a row's work. */
 static const float MARGIN = 1.05f;
 
+enum { TRUSTED = 4 };
+
+/* What changes a well-known cost is mostly the machine, so half of the change is believed of all other counts. */
+static void scale_others(hl_pace *p, uint32_t n_rows, float ratio) {
+    const float half = 1 + (ratio - 1) / 2;
+    for (uint32_t r = 1; r <= HL_PACE_ROWS; r++)
+        if (r != n_rows) p->cost_ns[r] *= half;
+}
+
 void hl_pace_note(hl_pace *p, uint32_t n_rows, int64_t ns) {
     if (n_rows == 0 || n_rows > HL_PACE_ROWS || ns <= 0) return;
-    float *c = &p->cost_ns[n_rows];
-    const float seen = (float)ns;
-    if (*c == 0) *c = seen;
-    else *c += COST_WEIGHT * ((seen < 3 * *c ? seen : 3 * *c) - *c); /* one disturbed pass says little */
+    float      *c = &p->cost_ns[n_rows];
+    uint8_t    *n = &p->n_seen[n_rows];
+    const float before = *c;
+    if (*n < UINT8_MAX) (*n)++;
+    if (*n == 1) {
+        *c = (float)ns;
+        return;
+    }
+    const float weight = 1.0f / *n > COST_WEIGHT ? 1.0f / *n : COST_WEIGHT;
+    *c += weight * (((float)ns < 3 * before ? (float)ns : 3 * before) - before); /* one disturbed pass says little */
+    if (*n > 2 * TRUSTED) scale_others(p, n_rows, *c / before);
 }
 
 /* Between known counts in a straight line; outside, by the slope that is believed. */
@@ -48,6 +65,15 @@ void hl_luck_note(hl_luck *l, uint32_t grade, bool was_right) {
     l->right[grade] += LUCK_WEIGHT * ((was_right ? 1.0f : 0.0f) - l->right[grade]);
 }
 
+/* What was measured once or twice may have been disturbed: try it again while it is near to the best. More rows never cost
+ * less. */
+static float hopeful_cost(const hl_pace *p, uint32_t n_rows, float least_ns) {
+    const float ns = hl_pace_cost(p, n_rows);
+    const bool  is_new = n_rows <= HL_PACE_ROWS && p->n_seen[n_rows] > 0 && p->n_seen[n_rows] < TRUSTED;
+    const float hope = is_new ? DOUBT * ns : ns;
+    return hope > least_ns ? hope : least_ns;
+}
+
 /* The bid whose next guess is the likeliest; n_bids: none has one. */
 static uint32_t likeliest(const hl_pace_bid *bids, uint32_t n_bids) {
     uint32_t best = n_bids;
@@ -61,7 +87,8 @@ static uint32_t likeliest(const hl_pace_bid *bids, uint32_t n_bids) {
 void hl_pace_share(const hl_pace *p, uint32_t n_rows, float tokens, uint32_t n_most, hl_pace_bid *bids, uint32_t n_bids) {
     float    best_tokens = tokens, extra_ns = 0;
     uint32_t given = 0, best_given = 0;
-    float    best_ns = hl_pace_cost(p, n_rows);
+    const float least_ns = hl_pace_cost(p, n_rows);
+    float    best_ns = least_ns;
     uint16_t order[HL_PACE_ROWS];
     for (uint32_t i = 0; i < n_bids; i++) bids[i].n_taken = 0;
     if (n_most > HL_PACE_ROWS) n_most = HL_PACE_ROWS;
@@ -74,7 +101,7 @@ void hl_pace_share(const hl_pace *p, uint32_t n_rows, float tokens, uint32_t n_m
         extra_ns += b->each_ns + (b->n_taken == 0 ? b->begin_ns : 0);
         b->n_taken++;
         order[given++] = (uint16_t)i;
-        const float ns = hl_pace_cost(p, n_rows + given) + extra_ns;
+        const float ns = hopeful_cost(p, n_rows + given, least_ns) + extra_ns;
         const float margin = best_given == 0 ? MARGIN : 1;
         if (tokens * best_ns < margin * best_tokens * ns) continue;
         best_given = given;

@@ -36,6 +36,40 @@ static void the_place_with_the_longest_past_is_found(void **state) {
     hl_ngram_done(&g);
 }
 
+static void other_continuations_are_found_where_they_part(void **state) {
+    (void)state;
+    /*                    0  1  2  3   4   5  6  7  8   9  10  11 12 13 14  15  16 17 18 19 20 */
+    const int32_t ids[] = {1, 2, 3, 10, 11, 20, 1, 2, 3, 10, 11, 21, 1, 2, 3, 10, 30, 7, 1, 2, 3};
+    const uint32_t n = sizeof ids / sizeof *ids;
+    hl_ngram       g = {0};
+    hl_ngram_place best;
+    hl_ngram_add(&g, ids, n);
+    assert_int_equal(hl_ngram_find(&g, ids, n, 1, &best), 1);
+    assert_int_equal(best.at, 15); /* the newest of equals: 10 30 7 */
+    hl_ngram_others o = {.best = best.at, .n_tokens = 6, .n_cap = 3};
+    hl_ngram_find_others(&g, ids, n, 3, &o);
+    assert_int_equal(o.n, 1); /* 10 11 in both others, the newer one counts */
+    assert_int_equal(o.places[0].depth, 1);
+    assert_int_equal(ids[o.places[0].at + 1], 11);
+    assert_int_equal(ids[o.places[0].at + 2], 21);
+    o = (hl_ngram_others){.best = 9, .n_tokens = 6, .n_cap = 3};
+    hl_ngram_find_others(&g, ids, n, 3, &o);
+    assert_int_equal(o.n, 2); /* in order of depth */
+    assert_int_equal(ids[o.places[0].at + o.places[0].depth], 30);
+    assert_int_equal(ids[o.places[1].at + o.places[1].depth], 20);
+    o = (hl_ngram_others){.best = 9, .n_tokens = 6, .n_cap = 1};
+    hl_ngram_find_others(&g, ids, n, 3, &o);
+    assert_int_equal(o.n, 1); /* the one that parts first */
+    assert_int_equal(o.places[0].depth, 1);
+    o = (hl_ngram_others){.best = 9, .n_tokens = 6, .n_cap = 3};
+    hl_ngram_find_others(&g, ids, n, 4, &o);
+    assert_int_equal(o.n, 0); /* no place agrees so far */
+    o = (hl_ngram_others){.best = 9, .n_tokens = 1, .n_cap = 3};
+    hl_ngram_find_others(&g, ids, n, 3, &o);
+    assert_int_equal(o.n, 0); /* all say 10 */
+    hl_ngram_done(&g);
+}
+
 static void the_index_agrees_with_a_plain_search(void **state) {
     (void)state;
     enum { N = 3000 };
@@ -98,10 +132,39 @@ static void guesses_are_granted_where_rows_are_cheap(void **state) {
     hl_pace_share(&p, 1, 1, 32, &bid, 1);
     assert_int_equal(bid.n_taken, 0);
     p = (hl_pace){0};
-    for (uint32_t r = 1; r <= 16; r++) hl_pace_note(&p, r, 1000000 * r); /* a row costs as much as the first */
+    for (uint32_t r = 1; r <= 16; r++)
+        for (int i = 0; i < 5; i++) hl_pace_note(&p, r, 1000000 * r); /* a row costs as much as the first */
     bid = chain(0.9f, 8);
     hl_pace_share(&p, 1, 1, 32, &bid, 1);
     assert_int_equal(bid.n_taken, 0);
+}
+
+/* Passes over r rows take what they take, but the first ones over 8 were disturbed. */
+static void a_disturbed_measurement_is_tried_again(void **state) {
+    (void)state;
+    hl_pace     p = {0};
+    hl_pace_bid bid = chain(0.97f, 15);
+    uint32_t    n_rows = 1, n_long = 0;
+    for (int i = 0; i < 20; i++) hl_pace_note(&p, 1, 1000000);
+    for (int i = 0; i < 20; i++) hl_pace_note(&p, 4, 1600000);
+    hl_pace_note(&p, 8, 2900000);
+    for (int i = 0; i < 60; i++) {
+        hl_pace_share(&p, 1, 1, 32, &bid, 1);
+        n_rows = 1 + bid.n_taken;
+        n_long += n_rows >= 7;
+        hl_pace_note(&p, n_rows, 1000000 + 100000 * (n_rows - 1));
+    }
+    assert_true(n_long > 40);
+}
+
+static void a_slower_machine_is_slower_for_all_counts(void **state) {
+    (void)state;
+    hl_pace p = {0};
+    for (int i = 0; i < 20; i++) hl_pace_note(&p, 4, 2000000);
+    for (int i = 0; i < 20; i++) hl_pace_note(&p, 1, 1000000);
+    for (int i = 0; i < 60; i++) hl_pace_note(&p, 1, 2000000); /* another program came */
+    assert_true(hl_pace_cost(&p, 4) > 2500000 && hl_pace_cost(&p, 4) < 4500000);
+    assert_true(hl_pace_cost(&p, 1) > 1900000);
 }
 
 static void a_second_candidate_gets_rows_where_the_first_one_is_unsure(void **state) {
@@ -241,6 +304,123 @@ static void answers_with_and_without_guesses_are_equal(void **state) {
     hl_engine_free(e);
 }
 
+/* ---- scripted answers ---- */
+
+enum { N_SCRIPTED = 150, N_STREAMS = 6 };
+
+typedef struct scripted {
+    int32_t          prompt[70];
+    int32_t          prediction[3 * N_SCRIPTED];
+    outcome          o;
+    int32_t          stop_after; /* tokens; 0: never */
+    hl_sched_request r;
+} scripted;
+
+static hl_end keep_scripted(void *user, const hl_sched_token *t) {
+    scripted *x = user;
+    x->o.answer[x->o.n] = t->token;
+    x->o.logprobs[x->o.n++] = t->logprob;
+    return x->o.n == x->stop_after ? HL_END_STOP : HL_END_NONE;
+}
+
+static void end_scripted(void *user, uint64_t id, hl_status status, const hl_usage *usage, const hl_err *err) {
+    keep_end(&((scripted *)user)->o, id, status, usage, err);
+}
+
+static void make_scripted(scripted *x, uint32_t i) {
+    *x = (scripted){.stop_after = i == 3 ? 77 : 0};
+    hl_sched_request_init(&x->r);
+    for (uint32_t k = 0; k < 70; k++) x->prompt[k] = (int32_t)((k * k + i * 17) % 128);
+    x->r.tokens = x->prompt;
+    x->r.n_tokens = 55 + 3 * i; /* branches cross the ends of blocks in several ways */
+    x->r.max_tokens = N_ANSWER;
+    x->r.ignore_eog = true;
+    x->r.want_logprobs = true;
+    x->r.n_top = 3;
+    x->r.sampling.seed = i;
+    x->r.sampling.temperature = i % 3 == 0 ? 0 : 0.9f;
+    x->r.sampling.repeat_penalty = i % 2 == 0 ? 1.1f : 1;
+    x->r.on_token = keep_scripted;
+    x->r.on_done = end_scripted;
+    x->r.user = x;
+}
+
+/* The answer three times, each with other mistakes: where one is wrong, another one is right. */
+static void predict(scripted *x, const outcome *right) {
+    int32_t *p = x->prediction;
+    for (int copy = 0; copy < 3; copy++)
+        for (int k = 0; k < right->n; k++) *p++ = k % 9 == 3 * copy ? (right->answer[k] + 1 + copy) % 128 : right->answer[k];
+    x->r.prediction = x->prediction;
+    x->r.n_prediction = (size_t)(p - x->prediction);
+}
+
+static void run_scripted(hl_model *m, hl_kv_cache_type type, uint64_t budget, hl_speculate speculate, scripted *x, bool together) {
+    hl_sched      *s = NULL;
+    hl_err         err = {0};
+    hl_sched_stats t;
+    uint64_t       id;
+    const hl_sched_params p = {.n_ctx = 256, .kv_type = type, .kv_budget_bytes = budget, .speculate = speculate};
+    if (hl_sched_new(m, &p, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    for (uint32_t i = 0; i < N_STREAMS; i++) {
+        x[i].o.n = 0;
+        assert_int_equal(hl_sched_submit(s, &x[i].r, &id, &err), HL_OK);
+        do hl_sched_get_stats(s, &t);
+        while (t.n_done < i + 1 && !together);
+    }
+    do hl_sched_get_stats(s, &t);
+    while (t.n_done < N_STREAMS || t.n_running > 0);
+    assert_int_equal(t.kv_used_bytes, t.kv_shared_bytes); /* no fork kept a block */
+    assert_true(t.kv_used_bytes <= t.kv_budget_bytes);
+    hl_sched_free(s);
+}
+
+/* Several candidates are verified at every depth, across ends of blocks, windows and number formats, in caches with and
+ * without room for them, alone and together, and not a bit of any answer changes. */
+static void branches_change_no_answer(void **state) {
+    (void)state;
+    static const struct {
+        const char      *path;
+        hl_kv_cache_type type;
+    } kinds[] = {{"tests/golden/archs/llama-q4_k.gguf", HL_KV_CACHE_F16},
+                 {"tests/golden/archs/gemma3-swa.gguf", HL_KV_CACHE_F16},
+                 {"tests/golden/archs/llama-q4_k.gguf", HL_KV_CACHE_Q8_0},
+                 {"tests/golden/archs/llama-f16.gguf", HL_KV_CACHE_F32}};
+    static scripted x[N_STREAMS], wanted[N_STREAMS];
+    hl_engine      *e = NULL;
+    hl_err          err = {0};
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2}, &e, &err), HL_OK);
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+        hl_model *m = NULL;
+        if (hl_model_open(e, &kinds[kind].path, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
+        for (uint32_t i = 0; i < N_STREAMS; i++) make_scripted(&wanted[i], i);
+        run_scripted(m, kinds[kind].type, 0, HL_SPECULATE_OFF, wanted, true);
+        for (int how = 0; how < 4; how++) {
+            int32_t n_branches = 0, n_taken = 0, n_right = 0;
+            for (uint32_t i = 0; i < N_STREAMS; i++) {
+                make_scripted(&x[i], i);
+                predict(&x[i], &wanted[i].o);
+            }
+            /* room for all, for some, one after the other; and as it pays */
+            const uint64_t budget = how == 1 ? 400 << 10 : 0;
+            run_scripted(m, kinds[kind].type, budget, how == 3 ? HL_SPECULATE_AUTO : HL_SPECULATE_ALWAYS, x, how != 2);
+            for (uint32_t i = 0; i < N_STREAMS; i++) {
+                assert_int_equal(x[i].o.n, wanted[i].o.n);
+                assert_memory_equal(x[i].o.answer, wanted[i].o.answer, (size_t)x[i].o.n * sizeof *x[i].o.answer);
+                assert_memory_equal(x[i].o.logprobs, wanted[i].o.logprobs, (size_t)x[i].o.n * sizeof *x[i].o.logprobs);
+                n_branches += x[i].o.usage.drafted_branches;
+                n_taken += x[i].o.usage.accepted_branches;
+                n_right += x[i].o.usage.accepted_tokens;
+            }
+            if (getenv("HL_VERBOSE"))
+                print_message("%s %d: %d of %d branches taken, %d guesses right\n", kinds[kind].path, how, n_taken, n_branches, n_right);
+            assert_true(n_taken <= n_branches);
+            if (how == 0 || how == 2) assert_true(n_taken > 20);
+        }
+        hl_model_close(m);
+    }
+    hl_engine_free(e);
+}
+
 static void a_draft_model_of_another_engine_is_refused(void **state) {
     (void)state;
     const char *path = "tests/golden/archs/llama-q4_k.gguf";
@@ -266,11 +446,15 @@ int main(void) {
         cmocka_unit_test(the_index_agrees_with_a_plain_search),
         cmocka_unit_test(no_memory_for_the_index_means_no_guesses),
         cmocka_unit_test(guesses_are_granted_where_rows_are_cheap),
+        cmocka_unit_test(a_disturbed_measurement_is_tried_again),
+        cmocka_unit_test(a_slower_machine_is_slower_for_all_counts),
         cmocka_unit_test(a_second_candidate_gets_rows_where_the_first_one_is_unsure),
+        cmocka_unit_test(other_continuations_are_found_where_they_part),
         cmocka_unit_test(the_likeliest_guesses_of_all_go_first),
         cmocka_unit_test(luck_follows_what_happens),
         cmocka_unit_test(a_draft_model_of_another_engine_is_refused),
         cmocka_unit_test(answers_with_and_without_guesses_are_equal),
+        cmocka_unit_test(branches_change_no_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
