@@ -54,6 +54,7 @@ static hl_status plan_blocks(hl_sched *s, const hl_kv_shape *shape, uint32_t *re
     uint64_t       n = s->p.kv_budget_bytes / block;
     hl_memory_plan plan = {
         .weights_bytes = hl_gguf_file_bytes(s->model->gguf),
+        .draft_bytes = s->p.draft && s->p.draft->layers ? hl_draft_model_plan(s->p.draft, (uint32_t)s->p.n_running_cap, s->p.n_ctx) : 0,
         .available_bytes = hl_memory_available(),
     };
     if (s->p.kv_budget_bytes > 0 && n == 0)
@@ -61,7 +62,8 @@ static hl_status plan_blocks(hl_sched *s, const hl_kv_shape *shape, uint32_t *re
                        s->p.kv_budget_bytes >> 10, HL_KV_PAGE_TOKENS, block >> 10);
     if (n == 0) {
         n = DEFAULT_CONTEXTS * one;
-        const uint64_t half = plan.available_bytes / 2 / block;
+        const uint64_t left = plan.available_bytes > plan.draft_bytes ? plan.available_bytes - plan.draft_bytes : 0;
+        const uint64_t half = left / 2 / block;
         if (plan.available_bytes > 0 && n > half) n = half > one ? half : one;
     }
     if (n > UINT32_MAX / 2) n = UINT32_MAX / 2;

@@ -17,6 +17,9 @@ typedef struct hl_draft_model hl_draft_model;
 
 enum { HL_DRAFT_MODEL_CAP = 6 /* guesses of one sequence in one call */ };
 
+/* Bytes that hl_draft_model_new() will take at most, and the small model's weights. */
+uint64_t hl_draft_model_plan(const hl_model *draft, uint32_t n_seqs, int32_t n_ctx);
+
 /* in     draft   must outlive the result; of the same engine as `target`
  *        n_seqs  sequences that guess at the same time, each of up to n_ctx tokens
  * fails  HL_E_ARG    another vocabulary: the first token that differs is named

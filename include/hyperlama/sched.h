@@ -65,7 +65,8 @@ typedef struct hl_sched_params {
                                        * half of the available memory has room for it */
     hl_speculate     speculate;
     hl_model        *draft;           /* a small model with the same vocabulary that guesses; NULL: guesses come from
-                                       * the text itself. Must outlive the scheduler */
+                                       * the text itself. Must outlive the scheduler. Its weights, and a cache of n_ctx
+                                       * for each running request, count in the plan */
     const char      *cache_dir;       /* folder for key/value blocks on disk; NULL: none */
     uint64_t         cache_quota_bytes; /* 0: 4 GiB */
     const char      *cache_key;       /* names the weights (a digest); NULL: nothing is saved */

@@ -12,10 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "core/base/mem.h"
 #include "engine/speculate/ngram.h"
 #include "engine/speculate/pace.h"
 #include "hyperlama/hyperlama.h"
+#include "model_fixture.h"
 
 /* ---- the index ---- */
 
@@ -440,6 +444,75 @@ static void a_draft_model_of_another_engine_is_refused(void **state) {
     hl_engine_free(e);
 }
 
+static hl_model *open_fixture(hl_engine *e, const mf_shape *s) {
+    char      path[] = "/tmp/hl_draft_XXXXXX";
+    const int fd = mkstemp(path);
+    hl_model *m = NULL;
+    hl_err    err = {0};
+    assert_true(fd >= 0);
+    (void)close(fd);
+    if (mf_write(path, s, &err) != HL_OK) fail_msg("%s", err.text);
+    const char *p = path;
+    if (hl_model_open(e, &p, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
+    (void)unlink(path);
+    return m;
+}
+
+static void check_refused(hl_model *m, hl_model *draft, const char *why) {
+    hl_sched *s = NULL;
+    hl_err    err = {0};
+    assert_int_equal(hl_sched_new(m, &(hl_sched_params){.draft = draft, .n_ctx = 256}, &s, &err), HL_E_ARG);
+    if (!strstr(err.text, why)) fail_msg("'%s' does not say '%s'", err.text, why);
+}
+
+static void a_draft_model_with_another_tokenizer_is_refused(void **state) {
+    (void)state;
+    const mf_shape shape = {.n_vocab = 300, .n_embd = 64, .n_heads = 2, .n_kv_heads = 1, .head_dim = 32, .n_ff = 64, .n_layers = 1, .type = HL_TYPE_f32};
+    mf_shape       longer = shape, renamed = shape, nearly = shape;
+    const char    *bare = "tests/golden/archs/llama-q4_k.gguf";
+    hl_engine     *e = NULL;
+    hl_model      *no_vocab = NULL;
+    hl_err         err = {0};
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err), HL_OK);
+    assert_int_equal(hl_model_open(e, &bare, 1, NULL, &no_vocab, &err), HL_OK);
+    longer.n_vocab = 1200;
+    renamed.filler = "other";
+    nearly.n_vocab = 310; /* padding differs within a family */
+    hl_model *m = open_fixture(e, &shape), *d[] = {open_fixture(e, &longer), open_fixture(e, &renamed), open_fixture(e, &nearly)};
+    check_refused(m, d[0], "a vocabulary of 1200 tokens, expected the model's 300");
+    check_refused(m, d[1], "token 256 is 'other256', expected 'filler256'");
+    check_refused(m, no_vocab, "it has no vocabulary");
+    hl_sched *s = NULL;
+    if (hl_sched_new(m, &(hl_sched_params){.draft = d[2], .n_ctx = 256}, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    hl_sched_free(s);
+    for (int i = 0; i < 3; i++) hl_model_close(d[i]);
+    hl_model_close(no_vocab);
+    hl_model_close(m);
+    hl_engine_free(e);
+}
+
+static void a_draft_models_cache_counts_in_the_plan(void **state) {
+    (void)state;
+    const char *path = "tests/golden/archs/llama-q4_k.gguf";
+    hl_engine  *e = NULL;
+    hl_model   *m = NULL, *draft = NULL;
+    hl_sched   *s = NULL;
+    hl_err      err = {0};
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err), HL_OK);
+    assert_int_equal(hl_model_open(e, &path, 1, NULL, &m, &err), HL_OK);
+    assert_int_equal(hl_model_open(e, &path, 1, NULL, &draft, &err), HL_OK);
+    hl_sched_params p = {.draft = draft, .n_ctx = 1 << 24, .n_running_cap = 256, .kv_budget_bytes = 1 << 20}; /* a tebibyte */
+    assert_int_equal(hl_sched_new(m, &p, &s, &err), HL_E_NOMEM);
+    if (!strstr(err.text, "draft model 1") || !strstr(err.text, "available")) fail_msg("%s", err.text);
+    p.n_ctx = 4096;
+    p.n_running_cap = 2;
+    if (hl_sched_new(m, &p, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    hl_sched_free(s);
+    hl_model_close(draft);
+    hl_model_close(m);
+    hl_engine_free(e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_place_with_the_longest_past_is_found),
@@ -453,6 +526,8 @@ int main(void) {
         cmocka_unit_test(the_likeliest_guesses_of_all_go_first),
         cmocka_unit_test(luck_follows_what_happens),
         cmocka_unit_test(a_draft_model_of_another_engine_is_refused),
+        cmocka_unit_test(a_draft_model_with_another_tokenizer_is_refused),
+        cmocka_unit_test(a_draft_models_cache_counts_in_the_plan),
         cmocka_unit_test(answers_with_and_without_guesses_are_equal),
         cmocka_unit_test(branches_change_no_answer),
     };
