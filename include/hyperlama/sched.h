@@ -118,6 +118,10 @@ HL_API HL_MUST_CHECK hl_status hl_sched_new(hl_model *m, const hl_sched_params *
 /* Cancels what runs and waits; every on_done has been called when it returns. NULL is allowed. */
 HL_API void hl_sched_free(hl_sched *s);
 
+/* Delete what schedulers with this cache_dir and cache_key saved, in any version: the weights are gone. Returns the
+ * bytes. Any process, any time. */
+HL_API uint64_t hl_sched_remove_saved(const char *cache_dir, const char *cache_key);
+
 HL_API void hl_sched_request_init(hl_sched_request *r);
 
 /* Queue a request.
