@@ -7,12 +7,12 @@
 /* Until a pass was seen, one more row is believed to cost this part of the first: optimistic enough to try. */
 static const float FIRST_SLOPE = 0.15f;
 static const float COST_WEIGHT = 0.15f; /* of a new measurement, when there were some */
-static const float DOUBT = 0.85f; /* a cost that was seen less often than TRUSTED may be so much lower */
+static const float DOUBT = 0.85f; /* a cost that was measured less often than TRUSTED may be so much lower */
 static const float LUCK_WEIGHT = 0.12f;
 /* A guess must promise this much more than it costs: measurements are noisy, and a wrong one also wastes a row's work. */
 static const float MARGIN = 1.05f;
 
-enum { TRUSTED = 4 };
+enum { TRUSTED = 4, OLD_AFTER = 64 /* measurements of all counts */ };
 
 /* What changes a well-known cost is mostly the machine, so half of the change is believed of all other counts. */
 static void scale_others(hl_pace *p, uint32_t n_rows, float ratio) {
@@ -21,18 +21,26 @@ static void scale_others(hl_pace *p, uint32_t n_rows, float ratio) {
         if (r != n_rows) p->cost_ns[r] *= half;
 }
 
+/* What was not measured for a while is in doubt again, so that no wrong belief stays for ever. */
+static void doubt_all(hl_pace *p) {
+    for (uint32_t r = 1; r <= HL_PACE_ROWS; r++)
+        if (p->n_seen[r] >= TRUSTED) p->n_seen[r] = TRUSTED - 1;
+}
+
+/* Disturbances make a pass longer, never shorter: while little is known the least counts, and later one long pass says
+ * little. */
 void hl_pace_note(hl_pace *p, uint32_t n_rows, int64_t ns) {
     if (n_rows == 0 || n_rows > HL_PACE_ROWS || ns <= 0) return;
     float      *c = &p->cost_ns[n_rows];
     uint8_t    *n = &p->n_seen[n_rows];
-    const float before = *c;
+    const float before = *c, most = 1.5f * before;
+    if (++p->n_notes % OLD_AFTER == 0) doubt_all(p);
     if (*n < UINT8_MAX) (*n)++;
-    if (*n == 1) {
+    if (*n == 1 || (*n <= TRUSTED && (float)ns < before)) {
         *c = (float)ns;
         return;
     }
-    const float weight = 1.0f / *n > COST_WEIGHT ? 1.0f / *n : COST_WEIGHT;
-    *c += weight * (((float)ns < 3 * before ? (float)ns : 3 * before) - before); /* one disturbed pass says little */
+    *c += COST_WEIGHT * (((float)ns < most ? (float)ns : most) - before);
     if (*n > 2 * TRUSTED) scale_others(p, n_rows, *c / before);
 }
 
@@ -65,11 +73,11 @@ void hl_luck_note(hl_luck *l, uint32_t grade, bool was_right) {
     l->right[grade] += LUCK_WEIGHT * ((was_right ? 1.0f : 0.0f) - l->right[grade]);
 }
 
-/* What was measured once or twice may have been disturbed: try it again while it is near to the best. More rows never cost
+/* What was hardly measured may be better than it looks: it is tried while it is near to the best. More rows never cost
  * less. */
 static float hopeful_cost(const hl_pace *p, uint32_t n_rows, float least_ns) {
     const float ns = hl_pace_cost(p, n_rows);
-    const bool  is_new = n_rows <= HL_PACE_ROWS && p->n_seen[n_rows] > 0 && p->n_seen[n_rows] < TRUSTED;
+    const bool  is_new = n_rows <= HL_PACE_ROWS && p->n_seen[n_rows] < TRUSTED;
     const float hope = is_new ? DOUBT * ns : ns;
     return hope > least_ns ? hope : least_ns;
 }

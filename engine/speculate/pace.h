@@ -28,7 +28,8 @@ enum {
 /* Of the scheduler: what a pass over r generating rows takes, without prompts. Zeros are a valid start. */
 typedef struct hl_pace {
     float   cost_ns[HL_PACE_ROWS + 1]; /* [rows]; 0: not seen yet */
-    uint8_t n_seen[HL_PACE_ROWS + 1];  /* measurements of it, up to 255 */
+    uint8_t n_seen[HL_PACE_ROWS + 1];  /* measurements of it, up to 255; few when they are old */
+    uint32_t n_notes;
 } hl_pace;
 
 void  hl_pace_note(hl_pace *p, uint32_t n_rows, int64_t ns);

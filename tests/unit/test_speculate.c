@@ -136,14 +136,14 @@ static void guesses_are_granted_where_rows_are_cheap(void **state) {
     hl_pace_share(&p, 1, 1, 32, &bid, 1);
     assert_int_equal(bid.n_taken, 0);
     p = (hl_pace){0};
-    for (uint32_t r = 1; r <= 16; r++)
+    for (uint32_t r = 1; r <= 12; r++)
         for (int i = 0; i < 5; i++) hl_pace_note(&p, r, 1000000 * r); /* a row costs as much as the first */
     bid = chain(0.9f, 8);
     hl_pace_share(&p, 1, 1, 32, &bid, 1);
     assert_int_equal(bid.n_taken, 0);
 }
 
-/* Passes over r rows take what they take, but the first ones over 8 were disturbed. */
+/* Passes over r rows take what they take, but those over 8 were disturbed for a while. */
 static void a_disturbed_measurement_is_tried_again(void **state) {
     (void)state;
     hl_pace     p = {0};
@@ -151,8 +151,8 @@ static void a_disturbed_measurement_is_tried_again(void **state) {
     uint32_t    n_rows = 1, n_long = 0;
     for (int i = 0; i < 20; i++) hl_pace_note(&p, 1, 1000000);
     for (int i = 0; i < 20; i++) hl_pace_note(&p, 4, 1600000);
-    hl_pace_note(&p, 8, 2900000);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 5; i++) hl_pace_note(&p, 8, 2900000);
+    for (int i = 0; i < 120; i++) {
         hl_pace_share(&p, 1, 1, 32, &bid, 1);
         n_rows = 1 + bid.n_taken;
         n_long += n_rows >= 7;
