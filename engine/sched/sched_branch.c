@@ -90,8 +90,7 @@ bool hl_branch_open(hl_sched *s, hl_stream *st, hl_branch *b) {
         b->n_drafts = 0;
         return false;
     }
-    const float took_ns = (float)(hl_clock_ns() - began_ns);
-    s->fork_ns = s->fork_ns == 0 ? took_ns : 0.9f * s->fork_ns + 0.1f * took_ns;
+    hl_pace_follow(&s->fork_ns, hl_clock_ns() - began_ns);
     st->usage.drafted_branches++;
     return true;
 }

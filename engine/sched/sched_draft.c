@@ -87,8 +87,7 @@ static void ask_model(hl_sched *s, hl_stream *const *who, uint32_t n) {
     if (n_jobs == 0) return;
     const int64_t   began_ns = hl_clock_ns();
     const hl_status status = hl_draft_model_guess(s->draft, jobs, n_jobs, &s->stop_pass, &err);
-    const float     each_ns = (float)(hl_clock_ns() - began_ns) / (float)n_wanted;
-    s->draft_ns = s->draft_ns == 0 ? each_ns : 0.9f * s->draft_ns + 0.1f * each_ns;
+    hl_pace_follow(&s->draft_ns, (hl_clock_ns() - began_ns) / (int64_t)n_wanted);
     if (status != HL_OK && status != HL_E_CANCEL)
         hl_event(&s->model->engine->events, HL_LOG_WARN, "sched", "draft-failed", "why=\"%s\" action=ignored", err.text);
     for (uint32_t i = 0; i < n_jobs; i++) {
@@ -176,6 +175,7 @@ void hl_sched_draft(hl_sched *s) {
         ask_branches(s, &a, st);
     }
     if (n == 0) return;
+    s->fork_ns *= 0.998f; /* a first copy that was disturbed must not forbid all others */
     a.tokens = (float)a.n_rows;
     if (!reads_prompts) { /* else rows are not cheap */
         grant(s, &a, HL_MAX_DRAFT_ROWS);

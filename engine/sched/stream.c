@@ -75,7 +75,7 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
     for (uint32_t i = 0; i < st->n_prompt; i++) hl_sampler_accept(st->sampler, st->ids[i]);
     hl_luck_init(&st->luck);
     st->arrived_ns = hl_clock_ns();
-    st->deadline_ns = r->timeout_ms ? st->arrived_ns + r->timeout_ms * 1000000 : 0;
+    if (r->timeout_ms > 0 && r->timeout_ms < INT64_MAX / 2000000) st->deadline_ns = st->arrived_ns + r->timeout_ms * 1000000;
     st->usage.prompt_tokens = (int32_t)st->n_prompt;
     st->usage.seed = hl_sampler_seed(st->sampler);
     *ret_stream = st;

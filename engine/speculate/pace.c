@@ -27,20 +27,26 @@ static void doubt_all(hl_pace *p) {
         if (p->n_seen[r] >= TRUSTED) p->n_seen[r] = TRUSTED - 1;
 }
 
+void hl_pace_follow(float *cost_ns, int64_t ns) {
+    const float most = 1.5f * *cost_ns, seen = ns > 0 ? (float)ns : 0; /* clocks may be set */
+    if (*cost_ns == 0) *cost_ns = seen;
+    else *cost_ns += COST_WEIGHT * ((seen < most ? seen : most) - *cost_ns);
+}
+
 /* Disturbances make a pass longer, never shorter: while little is known the least counts, and later one long pass says
  * little. */
 void hl_pace_note(hl_pace *p, uint32_t n_rows, int64_t ns) {
     if (n_rows == 0 || n_rows > HL_PACE_ROWS || ns <= 0) return;
     float      *c = &p->cost_ns[n_rows];
     uint8_t    *n = &p->n_seen[n_rows];
-    const float before = *c, most = 1.5f * before;
+    const float before = *c;
     if (++p->n_notes % OLD_AFTER == 0) doubt_all(p);
     if (*n < UINT8_MAX) (*n)++;
     if (*n == 1 || (*n <= TRUSTED && (float)ns < before)) {
         *c = (float)ns;
         return;
     }
-    *c += COST_WEIGHT * (((float)ns < most ? (float)ns : most) - before);
+    hl_pace_follow(c, ns);
     if (*n > 2 * TRUSTED) scale_others(p, n_rows, *c / before);
 }
 

@@ -34,6 +34,8 @@ typedef struct hl_pace {
 
 void  hl_pace_note(hl_pace *p, uint32_t n_rows, int64_t ns);
 float hl_pace_cost(const hl_pace *p, uint32_t n_rows); /* relative when nothing was seen */
+/* Follow one more cost, as those of passes are followed; 0: not seen yet. */
+void  hl_pace_follow(float *cost_ns, int64_t ns);
 
 /* Of a sequence: how often guesses of each grade were right. */
 typedef struct hl_luck {

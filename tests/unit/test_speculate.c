@@ -265,8 +265,10 @@ static void run_all(hl_model *m, hl_model *draft, hl_speculate speculate, outcom
         assert_int_equal(hl_sched_submit(s, &r, &id, &err), HL_OK);
     }
     hl_sched_stats t;
-    do hl_sched_get_stats(s, &t);
-    while (t.n_done < N_REQUESTS);
+    do {
+        (void)usleep(500);
+        hl_sched_get_stats(s, &t);
+    } while (t.n_done < N_REQUESTS);
     hl_sched_free(s);
 }
 
@@ -368,11 +370,15 @@ static void run_scripted(hl_model *m, hl_kv_cache_type type, uint64_t budget, hl
     for (uint32_t i = 0; i < N_STREAMS; i++) {
         x[i].o.n = 0;
         assert_int_equal(hl_sched_submit(s, &x[i].r, &id, &err), HL_OK);
-        do hl_sched_get_stats(s, &t);
-        while (t.n_done < i + 1 && !together);
+        do {
+            (void)usleep(300);
+            hl_sched_get_stats(s, &t);
+        } while (t.n_done < i + 1 && !together);
     }
-    do hl_sched_get_stats(s, &t);
-    while (t.n_done < N_STREAMS || t.n_running > 0);
+    do {
+        (void)usleep(500);
+        hl_sched_get_stats(s, &t);
+    } while (t.n_done < N_STREAMS || t.n_running > 0);
     assert_int_equal(t.kv_used_bytes, t.kv_shared_bytes); /* no fork kept a block */
     assert_true(t.kv_used_bytes <= t.kv_budget_bytes);
     hl_sched_free(s);
