@@ -20,6 +20,10 @@ static uint32_t room_for_guesses(const hl_stream *st) {
     return room < 0 ? 0 : min_u32((uint32_t)room, HL_MAX_DRAFT);
 }
 
+static uint32_t grade_of(const hl_stream *st, uint32_t at, uint32_t match) {
+    return at < st->n_prediction ? HL_GRADE_PREDICTED : match > 0 ? hl_luck_grade(match) : HL_GRADE_RESUMED;
+}
+
 /* What followed an earlier place; past its end it goes on as it began. That is the place whose past agrees longest with
  * the present, or the one of the last guesses: one token may have been changed on the way, and the text goes on behind it.
  * The one that was right more often leads, the other one may become a branch. */
@@ -31,16 +35,16 @@ static uint32_t guess_from_text(hl_stream *st, uint32_t n_cap) {
     const uint32_t resumed = st->cursor < n ? st->cursor : 0;
     hl_ngram_add(&st->ngram, past, n);
     (void)hl_ngram_find(&st->ngram, past, n, 1, &place);
-    const uint32_t grade = hl_luck_grade(place.match);
-    const bool     resumes = place.at == 0 || (resumed > 0 && st->luck.right[HL_GRADE_RESUMED] > st->luck.right[grade]);
+    const uint32_t grade = grade_of(st, place.at, place.match), again = grade_of(st, resumed, 0);
+    const bool     resumes = place.at == 0 || (resumed > 0 && st->luck.right[again] > st->luck.right[grade]);
     st->cursor = n_cap == 0 ? 0 : resumes ? resumed : place.at;
-    st->grade = resumes && resumed != place.at ? HL_GRADE_RESUMED : grade;
+    st->grade = resumes && resumed != place.at ? again : grade;
     if (st->cursor == 0) return 0;
     for (uint32_t i = 0; i < n_cap; i++)
         st->drafts[i] = st->cursor + i < n ? past[st->cursor + i] : st->drafts[st->cursor + i - n];
     st->n_offered = n_cap;
-    hl_branches_of_text(st, past, n, place.at > 0 ? least_match[grade] : 0, resumes ? place.at : resumed,
-                        resumes ? grade : HL_GRADE_RESUMED);
+    hl_branches_of_text(st, past, n, place.at > 0 ? least_match[hl_luck_grade(place.match)] : 0, resumes ? place.at : resumed,
+                        resumes ? grade : again);
     return n_cap;
 }
 

@@ -79,8 +79,9 @@ typedef struct hl_stream {
     hl_owner         *owner;     /* NULL until it waits, or without memory: then nobody counts */
     int64_t           arrived_ns, began_ns, prompt_done_ns, last_token_ns, deadline_ns; /* 0: not yet, none */
     hl_usage          usage;
-    int32_t          *past;      /* [n_prediction + ids_cap] prediction, then ids: what guesses come from; NULL: ids */
-    uint32_t          n_prediction;
+    int32_t          *past;      /* [n_prediction + ids_cap] a token that there is not, the prediction, then ids: what guesses
+                                  * come from; NULL: ids */
+    uint32_t          n_prediction; /* with that token; 0: none */
     hl_ngram          ngram;
     uint32_t          cursor;    /* where in the past the last guess stood, moved on with what came; 0: none */
     hl_luck           luck;

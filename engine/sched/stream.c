@@ -57,7 +57,7 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
     st->n_ids = st->n_prompt = (uint32_t)r->n_tokens;
     st->ids_cap = st->n_ids + 256;
     st->ids = hl_new(st->ids_cap, sizeof *st->ids);
-    st->n_prediction = r->prediction ? (uint32_t)r->n_prediction : 0;
+    st->n_prediction = r->prediction && r->n_prediction > 0 ? 1 + (uint32_t)r->n_prediction : 0;
     if (st->n_prediction > 0) st->past = hl_new((size_t)st->n_prediction + st->ids_cap, sizeof *st->past);
     if (r->want_logprobs) st->top = hl_new((HL_MAX_DRAFT + 1) * HL_TOP_CAP, sizeof *st->top);
     if (!st->ids || (r->want_logprobs && !st->top) || (st->n_prediction > 0 && !st->past)) status = hl_fail(err, HL_E_NOMEM, "request: no memory");
@@ -69,7 +69,9 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
     }
     memcpy(st->ids, r->tokens, r->n_tokens * sizeof *st->ids);
     if (st->past) {
-        memcpy(st->past, r->prediction, st->n_prediction * sizeof *st->past);
+        st->past[0] = -1;
+        memcpy(st->past + 1, r->prediction, r->n_prediction * sizeof *st->past);
+        st->cursor = 1; /* the answer may begin as its prediction does */
         memcpy(st->past + st->n_prediction, st->ids, st->n_ids * sizeof *st->past);
     }
     for (uint32_t i = 0; i < st->n_prompt; i++) hl_sampler_accept(st->sampler, st->ids[i]);

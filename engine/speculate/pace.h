@@ -21,7 +21,8 @@ enum {
     HL_GRADE_DISPUTED = 6, /* where places of the text that are as good say something else */
     HL_GRADE_OTHER = 7,    /* what they say: the first, and the next behind it */
     HL_GRADE_MODEL_OTHER = 10, /* second choices of a draft model */
-    HL_PACE_GRADES = 11,
+    HL_GRADE_PREDICTED = 11, /* from a prediction of the answer, however long the match is */
+    HL_PACE_GRADES = 12,
     HL_PACE_CHAIN = 15 /* most guesses of a bid */
 };
 
