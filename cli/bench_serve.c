@@ -311,7 +311,7 @@ static void predict(const bench *x, client *c, script how, int32_t *prediction) 
     if (how == SCRIPT_OFF) return;
     memcpy(prediction, c->answer, (size_t)n * sizeof *prediction);
     for (int32_t k = 0; how == SCRIPT_NINE_OF_TEN && k < n; k++) /* wrong ones at no regular distance */
-        if ((uint32_t)k * 2654435761u >> 16 < 65536 / SPOIL_EVERY) prediction[k] = (prediction[k] + 1) % x->info.n_vocab;
+        if ((uint32_t)(k + 1) * 2654435761u >> 16 < 65536 / SPOIL_EVERY) prediction[k] = (prediction[k] + 1) % x->info.n_vocab;
 }
 
 static void add_guesses(const bench *x, int32_t n, const hl_usage *sum) {
