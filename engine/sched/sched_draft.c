@@ -6,7 +6,10 @@
 #include "core/base/clock.h"
 #include "engine/sched/sched_priv.h"
 
-enum { TRY_AGAIN = 64 /* steps after which a draft model that does not pay is asked once more */ };
+enum {
+    TRY_AGAIN = 64, /* steps after which a draft model that does not pay is asked once more */
+    MISSES = 3      /* in a row: the text is another one now, not the same with a token changed */
+};
 
 static const float LEAST_CERTAIN = 0.4f; /* of a draft model's guess: below it is not worth a row */
 
@@ -38,6 +41,7 @@ static uint32_t guess_from_text(hl_stream *st, uint32_t n_cap) {
     const uint32_t grade = grade_of(st, place.at, place.match), again = grade_of(st, resumed, 0);
     const bool     resumes = place.at == 0 || (resumed > 0 && st->luck.right[again] > st->luck.right[grade]);
     st->cursor = n_cap == 0 ? 0 : resumes ? resumed : place.at;
+    if (!resumes) st->n_missed = 0;
     st->grade = resumes && resumed != place.at ? again : grade;
     if (st->cursor == 0) return 0;
     for (uint32_t i = 0; i < n_cap; i++)
@@ -213,10 +217,19 @@ static void note_luck(hl_stream *st) {
     if (st->shadow >= 0 && st->n_news > 0) hl_luck_note(&st->luck, st->shadow_grade, st->news[0] == st->shadow);
 }
 
+static void move_cursor(hl_stream *st) {
+    if (st->cursor == 0 || st->n_news == 0) return;
+    if (st->taken && st->taken->at > 0) st->cursor = st->taken->at;
+    st->cursor += st->n_news;
+    if (st->n_offered == 0 || st->asks_model) return;
+    const bool missed = st->n_news == 1 && st->news[0] != st->drafts[0];
+    st->n_missed = missed ? st->n_missed + 1 : 0;
+    if (st->n_missed == MISSES) st->cursor = st->n_missed = 0;
+}
+
 void hl_sched_learn(hl_stream *st) {
     note_luck(st);
-    if (st->taken && st->taken->at > 0) st->cursor = st->taken->at;
-    if (st->cursor > 0) st->cursor += st->n_news;
+    move_cursor(st);
     if (!st->draft_seq.blocks) return;
     /* The draft model read its own guesses: they are no use where a branch was taken. */
     const uint32_t n_elsewhere = st->taken ? st->n_news - 1 - st->taken->depth : 0;

@@ -84,6 +84,7 @@ typedef struct hl_stream {
     uint32_t          n_prediction; /* with that token; 0: none */
     hl_ngram          ngram;
     uint32_t          cursor;    /* where in the past the last guess stood, moved on with what came; 0: none */
+    uint32_t          n_missed;  /* steps in a row in which what stood there was wrong from the first token on */
     hl_luck           luck;
     hl_seq            draft_seq; /* the draft model's view; no blocks until it is asked */
     uint32_t          n_unasked; /* steps in which asking it did not pay */
