@@ -12,9 +12,9 @@
 
 static const float LEAST_SECOND = 0.15f; /* of a draft model's second choice: below it is not worth a look */
 
-static bool is_disputed(const hl_stream *st, uint32_t depth) {
+bool hl_guess_is_disputed(const hl_stream *st, uint32_t depth) {
     for (uint32_t i = 0; i < st->n_branches; i++)
-        if (st->branches[i].depth == depth) return true;
+        if (st->branches[i].depth == depth && st->branches[i].grade == HL_GRADE_OTHER) return true;
     return false;
 }
 
@@ -53,8 +53,7 @@ void hl_branches_of_model(hl_stream *st, const int32_t *seconds, const float *sh
 /* ---- what they promise ---- */
 
 static float right_at(const hl_stream *st, uint32_t depth) {
-    /* A draft model is asked before it is known where it doubts. */
-    return st->luck.right[!st->asks_model && is_disputed(st, depth) ? HL_GRADE_DISPUTED : st->grade];
+    return st->luck.right[hl_guess_is_disputed(st, depth) ? HL_GRADE_DISPUTED : st->grade];
 }
 
 hl_pace_bid hl_guesses_bid(const hl_stream *st) {
@@ -66,7 +65,8 @@ hl_pace_bid hl_guesses_bid(const hl_stream *st) {
 
 hl_pace_bid hl_branch_bid(const hl_sched *s, const hl_stream *st, const hl_branch *b) {
     hl_pace_bid bid = {.n_cap = b->n_offered, .begin_ns = s->fork_ns};
-    float       c = st->luck.right[b->grade];
+    const float wrong = 1 - right_at(st, b->depth); /* only one of them can be right */
+    float       c = st->luck.right[b->grade] < wrong ? st->luck.right[b->grade] : wrong;
     for (uint32_t i = 0; i < b->depth; i++) c *= right_at(st, i);
     for (uint32_t i = 0; i < bid.n_cap; i++, c *= st->luck.right[st->grade]) bid.chance[i] = c;
     return bid;

@@ -199,15 +199,12 @@ static void note_luck(hl_stream *st) {
     const hl_branch *t = st->taken;
     bool             right = true;
     for (uint32_t i = 0; right && i < st->n_news && i < st->n_offered; i++) {
-        bool disputed = false;
         right = st->drafts[i] == st->news[i];
+        hl_luck_note(&st->luck, hl_guess_is_disputed(st, i) ? HL_GRADE_DISPUTED : st->grade, right);
         for (uint32_t k = 0; k < st->n_branches; k++) {
             const hl_branch *b = &st->branches[k];
-            if (b->depth != i) continue;
-            hl_luck_note(&st->luck, b->grade, b->guesses[0] == st->news[i]);
-            disputed = true;
+            if (b->depth == i) hl_luck_note(&st->luck, b->grade, b->guesses[0] == st->news[i]);
         }
-        hl_luck_note(&st->luck, disputed && !st->asks_model ? HL_GRADE_DISPUTED : st->grade, right);
     }
     for (uint32_t k = 1; t && k < t->n_offered && t->depth + k < st->n_news; k++) {
         right = t->guesses[k] == st->news[t->depth + k];

@@ -201,6 +201,8 @@ void hl_sched_learn(hl_stream *st); /* how the step's guesses turned out */
 void hl_branches_of_text(hl_stream *st, const int32_t *past, uint32_t n, uint32_t least_match, uint32_t rival, uint32_t rival_grade);
 /* Second choices of the draft model. */
 void hl_branches_of_model(hl_stream *st, const int32_t *seconds, const float *shares);
+/* Places as good as that of the guesses say something else there. */
+bool hl_guess_is_disputed(const hl_stream *st, uint32_t depth);
 /* What the guesses promise; for the pace. */
 hl_pace_bid hl_guesses_bid(const hl_stream *st);
 hl_pace_bid hl_branch_bid(const hl_sched *s, const hl_stream *st, const hl_branch *b);

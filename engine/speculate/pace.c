@@ -69,7 +69,7 @@ float hl_pace_cost(const hl_pace *p, uint32_t n_rows) {
 }
 
 void hl_luck_init(hl_luck *l) {
-    static const float first[HL_PACE_GRADES] = {0.3f, 0.5f, 0.7f, 0.85f, 0.4f, 0.65f, 0.4f, 0.3f, 0.1f, 0.05f, 0.2f, 0.7f};
+    static const float first[HL_PACE_GRADES] = {0.3f, 0.5f, 0.7f, 0.85f, 0.4f, 0.65f, 0.6f, 0.15f, 0.05f, 0.02f, 0.15f, 0.7f};
     for (int i = 0; i < HL_PACE_GRADES; i++) l->right[i] = first[i];
 }
 
