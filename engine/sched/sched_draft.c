@@ -133,31 +133,45 @@ static void grant(const hl_sched *s, asked *a, uint32_t n_most) {
     for (uint32_t i = 0; i < a->n; i++) *a->to[i] = a->bids[i].n_taken;
 }
 
+static uint32_t n_verified(const hl_stream *st) {
+    uint32_t n = st->n_drafts;
+    for (uint32_t k = 0; k < st->n_branches; k++) n += st->branches[k].n_drafts;
+    return n;
+}
+
+static uint32_t n_rows_left(hl_stream *const *who, uint32_t n) {
+    uint32_t left = HL_MAX_DRAFT_ROWS;
+    for (uint32_t i = 0; i < n; i++) left -= n_verified(who[i]);
+    return left;
+}
+
 /* A draft model that was not asked for long may have become better. */
-static void try_again(hl_stream *st) {
-    if (st->n_drafts == 0 && ++st->n_unasked >= TRY_AGAIN) st->n_drafts = 1;
-    if (st->n_drafts > 0) st->n_unasked = 0;
+static void try_again(hl_stream *const *who, uint32_t n) {
+    uint32_t left = n_rows_left(who, n);
+    for (uint32_t i = 0; i < n; i++) {
+        hl_stream *st = who[i];
+        if (!st->asks_model) continue;
+        if (st->n_drafts == 0 && ++st->n_unasked >= TRY_AGAIN && left > 0) {
+            st->n_drafts = 1;
+            left--;
+        }
+        if (st->n_drafts > 0) st->n_unasked = 0;
+    }
 }
 
 /* Let the draft model guess, and verify its second choices too where that pays. */
 static void draft_by_model(hl_sched *s, asked *a, hl_stream *const *who, uint32_t n) {
-    uint32_t n_left = HL_MAX_DRAFT_ROWS;
-    for (uint32_t i = 0; i < n; i++)
-        if (who[i]->asks_model) try_again(who[i]);
+    try_again(who, n);
     ask_model(s, who, n);
     a->n = 0;
     for (uint32_t i = 0; i < n; i++) {
         hl_stream        *st = who[i];
         const hl_pace_bid b = hl_guesses_bid(st);
         for (uint32_t k = 0; k < st->n_drafts; k++) a->tokens += b.chance[k];
-        uint32_t n_taken = st->n_drafts;
+        a->n_rows += n_verified(st);
         if (st->asks_model) ask_branches(s, a, st);
-        else
-            for (uint32_t k = 0; k < st->n_branches; k++) n_taken += st->branches[k].n_drafts;
-        a->n_rows += n_taken;
-        n_left = n_taken < n_left ? n_left - n_taken : 0;
     }
-    if (a->n > 0) grant(s, a, n_left);
+    if (a->n > 0) grant(s, a, n_rows_left(who, n));
 }
 
 void hl_sched_draft(hl_sched *s) {

@@ -10,6 +10,7 @@
  * out are the sampler's own choices, one by one, with or without guesses: the same tokens for the same seed. Where there
  * are several candidates, the choices lead from row to row through the tree that they make.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "core/base/clock.h"
@@ -30,13 +31,17 @@ typedef struct step {
 
 static void add_row(hl_sched *s, step *p, hl_seq *seq, int32_t pos, int32_t token) {
     const uint32_t row = p->b.n_rows++;
+    assert(row < s->n_rows_cap);
     s->tokens[row] = token;
     s->pos[row] = pos;
     s->seqs[row] = seq;
 }
 
 /* The last row's logits are wanted. */
-static void want_logits(hl_sched *s, step *p) { s->out_rows[p->b.n_out++] = p->b.n_rows - 1; }
+static void want_logits(hl_sched *s, step *p) {
+    assert(p->b.n_out < s->n_out_cap);
+    s->out_rows[p->b.n_out++] = p->b.n_rows - 1;
+}
 
 static void end_running(hl_sched *s, hl_stream *st, hl_end end, hl_status status, const hl_err *err) {
     hl_sched_remove(s, st);

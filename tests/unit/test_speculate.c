@@ -311,6 +311,42 @@ static void answers_with_and_without_guesses_are_equal(void **state) {
     hl_engine_free(e);
 }
 
+/* Many sequences that got no guesses for long ask the draft model in the same step: no more than there are rows for. */
+static void a_draft_model_is_tried_again_by_as_many_as_there_are_rows_for(void **state) {
+    (void)state;
+    enum { N = 100 };
+    const char *path = "tests/golden/archs/llama-q4_k.gguf";
+    hl_engine  *e = NULL;
+    hl_model   *m = NULL, *draft = NULL;
+    hl_sched   *s = NULL;
+    hl_err      err = {0};
+    hl_usage    usage;
+    static int32_t prompts[N][40];
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2}, &e, &err), HL_OK);
+    assert_int_equal(hl_model_open(e, &path, 1, NULL, &m, &err), HL_OK);
+    assert_int_equal(hl_model_open(e, &path, 1, NULL, &draft, &err), HL_OK);
+    const hl_sched_params p = {.n_ctx = 256, .n_running_cap = N, .draft = draft, .speculate = HL_SPECULATE_ALWAYS,
+                               .kv_budget_bytes = 64 << 20};
+    if (hl_sched_new(m, &p, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    hl_sched_request r;
+    hl_sched_request_init(&r);
+    for (int i = 0; i < N; i++) {
+        for (int k = 0; k < 40; k++) prompts[i][k] = (k * k * (i + 1) + i) % 128;
+        r.tokens = prompts[i];
+        r.n_tokens = 40;
+        r.max_tokens = 150;
+        r.ignore_eog = true;
+        r.sampling.seed = i;
+        uint64_t id;
+        if (i + 1 < N) assert_int_equal(hl_sched_submit(s, &r, &id, &err), HL_OK);
+        else assert_int_equal(hl_sched_run(s, &r, &usage, &err), HL_OK);
+    }
+    hl_sched_free(s);
+    hl_model_close(draft);
+    hl_model_close(m);
+    hl_engine_free(e);
+}
+
 /* ---- scripted answers ---- */
 
 enum { N_SCRIPTED = 150, N_STREAMS = 6 };
@@ -537,6 +573,7 @@ int main(void) {
         cmocka_unit_test(a_draft_models_cache_counts_in_the_plan),
         cmocka_unit_test(answers_with_and_without_guesses_are_equal),
         cmocka_unit_test(branches_change_no_answer),
+        cmocka_unit_test(a_draft_model_is_tried_again_by_as_many_as_there_are_rows_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
