@@ -300,41 +300,58 @@ static double rate_of(const client *c) {
     return c->n > 1 ? (c->n - 1) * 1e9 / (double)(c->stamps[c->n - 1] - c->stamps[0]) : 0;
 }
 
+/* How much of an answer a prediction knows. */
+typedef enum script { SCRIPT_OFF, SCRIPT_TEXT, SCRIPT_NINE_OF_TEN, SCRIPT_ALL, N_SCRIPTS } script;
+
+static void predict(const bench *x, client *c, script how, int32_t *prediction) {
+    const int32_t n = c->n_cap;
+    c->r.speculate = how == SCRIPT_OFF ? HL_SPECULATE_OFF : HL_SPECULATE_AUTO;
+    c->r.prediction = how < SCRIPT_NINE_OF_TEN ? NULL : prediction;
+    c->r.n_prediction = how < SCRIPT_NINE_OF_TEN ? 0 : (size_t)n;
+    if (how == SCRIPT_OFF) return;
+    memcpy(prediction, c->answer, (size_t)n * sizeof *prediction);
+    for (int32_t k = 0; how == SCRIPT_NINE_OF_TEN && k < n; k++) /* wrong ones at no regular distance */
+        if ((uint32_t)(k + 1) * 2654435761u >> 16 < 65536 / SPOIL_EVERY) prediction[k] = (prediction[k] + 1) % x->info.n_vocab;
+}
+
+static void add_guesses(const bench *x, int32_t n, const hl_usage *sum) {
+    if (sum->drafted_tokens > 0) add(x, "guess_right", n, 100.0 * sum->accepted_tokens / sum->drafted_tokens, "%");
+    add(x, "guess_branches", n, sum->drafted_branches, "tried");
+    if (sum->drafted_branches > 0)
+        add(x, "guess_branches_right", n, 100.0 * sum->accepted_branches / sum->drafted_branches, "%");
+}
+
 /* The same answer without guesses, with guesses from the text, and with a prediction that is right in nine tokens of
- * ten. */
+ * ten or in all (a passage that is quoted). */
 static hl_status measure_guesses(const bench *x, hl_err *err) {
-    enum { N_RUNS = 3 };
+    static const char *const names[N_SCRIPTS] = {"guess_off", "guess_auto", "guess_predicted", "guess_quoted"};
+    enum { MAX_RUNS = 9 };
     const int32_t n = x->b->n_decode > 1 ? x->b->n_decode : 64;
-    double off[N_RUNS], text[N_RUNS], predicted[N_RUNS];
+    const int32_t n_runs = x->b->n_runs < 1 ? 1 : x->b->n_runs > MAX_RUNS ? MAX_RUNS : x->b->n_runs;
+    double rates[N_SCRIPTS][MAX_RUNS];
     client c = {0};
-    hl_usage u = {0}, guessed = {0};
+    hl_usage sum = {0};
     hl_status status = make_client(x, &c, 5, x->b->n_prompt, 0, n, err);
     int32_t *prediction = hl_new((size_t)n, sizeof *prediction);
     if (status == HL_OK && !prediction) status = hl_fail(err, HL_E_NOMEM, "bench: no memory");
-    for (int i = 0; i < N_RUNS && status == HL_OK; i++) {
-        c.r.speculate = HL_SPECULATE_OFF;
-        c.r.n_prediction = 0;
-        status = run_one(x, &c, &u, err);
-        off[i] = rate_of(&c);
-        memcpy(prediction, c.answer, (size_t)n * sizeof *prediction);
-        for (int32_t k = SPOIL_EVERY - 1; k < n; k += SPOIL_EVERY) prediction[k] = (prediction[k] + 1) % x->info.n_vocab;
-        c.r.speculate = HL_SPECULATE_AUTO;
-        if (status == HL_OK) status = run_one(x, &c, &u, err);
-        text[i] = rate_of(&c);
-        c.r.prediction = prediction;
-        c.r.n_prediction = (size_t)n;
-        if (status == HL_OK) status = run_one(x, &c, &guessed, err);
-        predicted[i] = rate_of(&c);
-        if (status == HL_OK) status = check_stop(x, err);
+    for (int i = 0; i < n_runs; i++) {
+        for (script how = 0; how < N_SCRIPTS && status == HL_OK; how++) {
+            hl_usage u = {0};
+            predict(x, &c, how, prediction);
+            status = run_one(x, &c, &u, err);
+            if (status == HL_OK) status = check_stop(x, err);
+            rates[how][i] = rate_of(&c);
+            sum.drafted_tokens += u.drafted_tokens;
+            sum.accepted_tokens += u.accepted_tokens;
+            sum.drafted_branches += u.drafted_branches;
+            sum.accepted_branches += u.accepted_branches;
+        }
     }
-    if (status == HL_OK) {
-        add_quantiles(x, off, N_RUNS, n, "guess_off", NULL, NULL);
-        add_quantiles(x, text, N_RUNS, n, "guess_auto", NULL, NULL);
-        add_quantiles(x, predicted, N_RUNS, n, "guess_predicted", NULL, NULL);
-        for (size_t i = x->report->n - 3; i < x->report->n; i++) x->report->rows[i].unit = "tokens/s";
-        if (guessed.drafted_tokens > 0)
-            add(x, "guess_right", n, 100.0 * guessed.accepted_tokens / guessed.drafted_tokens, "%");
+    for (script how = 0; how < N_SCRIPTS && status == HL_OK; how++) {
+        add_quantiles(x, rates[how], (size_t)n_runs, n, names[how], NULL, NULL);
+        x->report->rows[x->report->n - 1].unit = "tokens/s";
     }
+    if (status == HL_OK) add_guesses(x, n, &sum);
     hl_free(prediction);
     free_client(&c);
     return status;

@@ -15,6 +15,7 @@ typedef struct hl_bench_serve {
     double per_s;            /* ... so many a second */
     int32_t n_shared_prefix; /* tokens of a prompt that was seen before, with another end */
     bool speculate;
+    int32_t n_runs;          /* of guessing; the median counts */
     int32_t n_prompt, n_decode; /* of a client */
     int32_t n_ctx;              /* at least; 0: what is needed */
     hl_kv_cache_type kv_type;
@@ -25,7 +26,8 @@ bool hl_bench_serve_wanted(const hl_bench_serve *b);
 
 /* Rows "clients" (tokens/s of all together), "gap_p50" "gap_p99" "gap_max" (ms between two tokens of one), "own" (the
  * scheduler's own share of the time), "intruder", "requests" and their gaps and "first_p50", "prefix_new" "prefix_seen"
- * "prefix_disk" (ms to the first token), "guess_off" "guess_auto" "guess_predicted" (tokens/s) to the report.
+ * "prefix_disk" (ms to the first token), "guess_off" "guess_auto" "guess_predicted" "guess_quoted" (tokens/s),
+ * "guess_right" "guess_branches" "guess_branches_right" (of all runs with guesses) to the report.
  * fails as hl_sched_new(), HL_E_CANCEL after Ctrl-C */
 HL_MUST_CHECK hl_status hl_bench_measure_serve(const hl_app *app, hl_model *model, const hl_bench_serve *b,
                                                hl_bench_report *r, hl_err *err);

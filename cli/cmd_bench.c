@@ -181,6 +181,7 @@ static hl_status plan_serve(const hl_args *args, const hl_bench_plan *plan, hl_b
         .per_s = per_s ? strtod(per_s, &end) : 8,
         .n_shared_prefix = (int32_t)hl_args_int(args, "shared-prefix", 0),
         .speculate = hl_args_has(args, "speculate"),
+        .n_runs = plan->n_runs,
         .n_prompt = plan->prefill.are_asked ? plan->prefill.v[0] : 64,
         .n_decode = plan->n_decode,
     };

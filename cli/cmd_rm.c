@@ -8,10 +8,10 @@
 #include "cli/json_out.h"
 #include "cli/term/progress.h"
 
-static void report(const hl_app *app, const hl_removed *r, hl_json_out *j) {
+static void report(const hl_app *app, const hl_removed *r, uint64_t cache_bytes, hl_json_out *j) {
     char name[HL_NAME_TEXT_BYTES], size[16];
     hl_name_format(&r->name, name);
-    hl_format_bytes(r->n_bytes, size);
+    hl_format_bytes(r->n_bytes + cache_bytes, size);
     if (!j) {
         fprintf(app->out, "deleted '%s' (%s freed)\n", name, size);
         if (r->n_kept > 0)
@@ -24,25 +24,25 @@ static void report(const hl_app *app, const hl_removed *r, hl_json_out *j) {
     hl_json_add_int(j, "freed_bytes", (int64_t)r->n_bytes);
     hl_json_add_int(j, "deleted_blobs", (int64_t)r->n_blobs);
     hl_json_add_int(j, "kept_blobs", (int64_t)r->n_kept);
+    hl_json_add_int(j, "freed_cache_bytes", (int64_t)cache_bytes);
     hl_json_close(j, '}');
 }
 
 hl_status hl_cmd_rm(hl_app *app, const hl_args *args, hl_err *err) {
     hl_host *host = NULL;
-    hl_store *store = NULL;
     hl_json_out j;
     const bool as_json = hl_args_has(args, "json");
     hl_json_init(&j);
     hl_status status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
-    if (status == HL_OK) status = hl_host_store(host, &store, err);
     if (status != HL_OK) goto out;
     if (as_json) hl_json_open(&j, NULL, '[');
     for (size_t i = 0; i < hl_args_count(args); i++) {
         hl_removed removed = {0};
         hl_err why = {0};
-        const hl_status one = hl_store_remove(store, hl_args_at(args, i), &removed, &why);
+        uint64_t cache_bytes = 0;
+        const hl_status one = hl_host_remove(host, hl_args_at(args, i), &removed, &cache_bytes, &why);
         if (one == HL_OK) {
-            report(app, &removed, as_json ? &j : NULL);
+            report(app, &removed, cache_bytes, as_json ? &j : NULL);
         } else if (status == HL_OK) {
             *err = why;
             status = one;

@@ -5,6 +5,7 @@
 #include "engine/admit.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 enum { DEFAULT_CTX = 4096 };
 
@@ -25,12 +26,20 @@ hl_kv_type hl_kv_type_of(hl_kv_cache_type t) {
  * but a model larger than the memory would be read from disk for every token, so it is refused too. */
 hl_status hl_memory_admit(const hl_memory_plan *plan, int32_t n_ctx, hl_err *err) {
     enum { MIB = 1 << 20 };
-    const uint64_t own = plan->kv_bytes + plan->scratch_bytes;
+    const uint64_t parts[] = {plan->kv_bytes, plan->scratch_bytes, plan->draft_bytes, plan->weights_bytes};
+    uint64_t       left = plan->available_bytes;
+    bool           fits = true;
+    char           draft[64] = "";
     if (plan->available_bytes == 0) return HL_OK;
-    if (own <= plan->available_bytes && plan->weights_bytes + own <= plan->available_bytes) return HL_OK;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) { /* each by itself: sums could wrap */
+        fits = fits && parts[i] <= left;
+        left -= fits ? parts[i] : 0;
+    }
+    if (fits) return HL_OK;
+    if (plan->draft_bytes) (void)snprintf(draft, sizeof draft, " + draft model %" PRIu64 " MiB", plan->draft_bytes / MIB);
     return hl_fail(err, HL_E_NOMEM,
                    "not enough memory: weights %" PRIu64 " MiB + key/value cache %" PRIu64 " MiB (context %d) + buffers %" PRIu64
-                   " MiB, available %" PRIu64 " MiB; choose a smaller context or model",
-                   plan->weights_bytes / MIB, plan->kv_bytes / MIB, n_ctx, plan->scratch_bytes / MIB,
+                   " MiB%s, available %" PRIu64 " MiB; choose a smaller context or model",
+                   plan->weights_bytes / MIB, plan->kv_bytes / MIB, n_ctx, plan->scratch_bytes / MIB, draft,
                    plan->available_bytes / MIB);
 }

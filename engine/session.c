@@ -59,6 +59,7 @@ static hl_status check_params(const hl_model *m, const hl_session_params *p, geo
 }
 
 static void plan_memory(const hl_model *m, const geometry *g, hl_memory_plan *ret) {
+    *ret = (hl_memory_plan){0};
     ret->weights_bytes = hl_gguf_file_bytes(m->gguf);
     ret->kv_bytes = (uint64_t)hl_kv_block_bytes(&g->shape) * g->n_blocks;
     ret->scratch_bytes = hl_forward_plan(m, g->n_batch, g->n_ctx) + (uint64_t)g->n_rows_cap * m->hp.n_vocab * sizeof(float);

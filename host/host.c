@@ -192,6 +192,30 @@ static bool name_weights(const hl_source *source, char *ret, size_t cap) {
                     (unsigned long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec) < (int)cap;
 }
 
+static bool saved_folder(const hl_host *h, char *ret, size_t cap) {
+    return h->paths->cache && snprintf(ret, cap, "%s/kv", h->paths->cache) < (int)cap;
+}
+
+hl_status hl_host_remove(hl_host *h, const char *name, hl_removed *ret_removed, uint64_t *ret_cache_bytes, hl_err *err) {
+    hl_store *store = NULL;
+    hl_source source = {0};
+    char weights[128] = "", folder[4096];
+    hl_status status = hl_host_store(h, &store, err);
+    if (status != HL_OK) return status;
+    /* One that cannot be read can still be removed; what it left in the cache goes with time. */
+    if (find_stored(h, name, HL_OPEN_FOR_SHOW, &source, NULL) == HL_OK && source.n_paths > 0 &&
+        !name_weights(&source, weights, sizeof weights))
+        weights[0] = '\0';
+    status = hl_store_remove(store, name, ret_removed, err);
+    uint64_t bytes = 0;
+    if (status == HL_OK && weights[0] && access(source.paths[0], F_OK) != 0 && saved_folder(h, folder, sizeof folder))
+        bytes = hl_sched_remove_saved(folder, weights);
+    if (ret_cache_bytes) *ret_cache_bytes = bytes;
+    hl_stored_model_free(source.stored);
+    hl_free(source.label);
+    return status;
+}
+
 static hl_status make_runner(hl_host *h, const hl_source *source, const hl_options *options, hl_loaded *l, hl_err *err) {
     enum { MIB = 1 << 20 };
     hl_session_params session;
@@ -208,8 +232,8 @@ static hl_status make_runner(hl_host *h, const hl_source *source, const hl_optio
                                    .cache_quota_bytes = (uint64_t)hl_config_int(h->config, HL_SETTING_cache_quota_mib) * MIB,
                                }};
     if (strcmp(hl_config_text(h->config, HL_SETTING_engine_speculate), "off") == 0) params.sched.speculate = HL_SPECULATE_OFF;
-    if (params.sched.cache_quota_bytes > 0 && h->paths->cache && name_weights(source, weights, sizeof weights) &&
-        snprintf(folder, sizeof folder, "%s/kv", h->paths->cache) < (int)sizeof folder) {
+    if (params.sched.cache_quota_bytes > 0 && name_weights(source, weights, sizeof weights) &&
+        saved_folder(h, folder, sizeof folder)) {
         params.sched.cache_dir = folder;
         params.sched.cache_key = weights;
     }

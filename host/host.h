@@ -68,6 +68,13 @@ HL_MUST_CHECK hl_status hl_host_find(hl_host *h, const char *text, int how, hl_s
                                      hl_err *err);
 void hl_source_free(hl_source *s); /* NULL is allowed */
 
+/* hl_store_remove(), and what the key/value cache on disk keeps for weights that are gone with it.
+ *
+ * out    ret_cache_bytes  of that cache; may be NULL
+ * fails  as hl_host_store(), hl_store_remove() */
+HL_MUST_CHECK hl_status hl_host_remove(hl_host *h, const char *name, hl_removed *ret_removed, uint64_t *ret_cache_bytes,
+                                       hl_err *err);
+
 /* A model that answers. */
 typedef struct hl_loaded {
     hl_host *host;

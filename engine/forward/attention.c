@@ -19,6 +19,19 @@ typedef struct store_ctx {
     uint32_t        i_layer;
 } store_ctx;
 
+/* To the row's page, and to those of forks that share the position in a block of their own. */
+static void write_key_value(const store_ctx *c, uint32_t r, uint32_t kv, const float *k, const float *v) {
+    const hl_forward *f = c->f;
+    const hl_seq     *s = f->seqs[r];
+    const uint32_t    pos = (uint32_t)f->pos[r], block = pos / HL_KV_PAGE_TOKENS, slot = pos % HL_KV_PAGE_TOKENS;
+    const hl_kv_type  type = hl_kv_pool_shape(s->pool)->type;
+    const size_t      hd = f->m->hp.head_dim;
+    f->k->kv_write(type, hd, slot, k, v, hl_kv_page(s->pool, s->blocks[block], c->i_layer, kv));
+    for (const hl_seq *t = s->forks; t; t = t->next_fork)
+        if (f->pos[r] < t->n_pos && t->blocks[block] != s->blocks[block])
+            f->k->kv_write(type, hd, slot, k, v, hl_kv_page(t->pool, t->blocks[block], c->i_layer, kv));
+}
+
 /* Norm and rotate the query heads of one KV head's group, and its key; write key and value. */
 static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const store_ctx  *c = ctx;
@@ -45,10 +58,7 @@ static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
         float *v = row + (hp->n_heads + hp->n_kv_heads + kv) * hd;
         if (k_norm) f->k->rmsnorm(hd, k, k_norm, hp->rms_eps, k);
         f->k->rope(hp->n_rot, halves, cs, k);
-        const hl_seq  *s = f->seqs[r];
-        const uint32_t pos = (uint32_t)f->pos[r];
-        uint8_t       *page = hl_kv_page(s->pool, s->blocks[pos / HL_KV_PAGE_TOKENS], c->i_layer, kv);
-        f->k->kv_write(hl_kv_pool_shape(s->pool)->type, hd, pos % HL_KV_PAGE_TOKENS, k, v, page);
+        write_key_value(c, r, kv, k, v);
     }
 }
 

@@ -9,7 +9,6 @@
 #define _GNU_SOURCE
 #include "engine/kv/kv_disk.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -21,33 +20,16 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "engine/kv/kv_disk_file.h"
 #include "engine/kv/kv_hash.h"
 
-enum { BLOCK = HL_KV_PAGE_TOKENS, MAX_PATH = 4096, IDENTITY_BYTES = 256, REST_S = 30, OLD_TMP_S = 3600 };
+enum { BLOCK = HL_KV_PAGE_TOKENS, MAX_PATH = HL_KV_PATH_BYTES, REST_S = 30 };
 static const uint64_t DEFAULT_QUOTA = (uint64_t)4 << 30;
-
-typedef struct header {
-    char      magic[8];
-    uint32_t  header_bytes, n_tokens;
-    uint64_t  payload_bytes, payload_sum;
-    hl_kv_key key, parent;
-    char      identity[IDENTITY_BYTES]; /* build, weights and shape in words */
-    int32_t   tokens[BLOCK];
-    uint64_t  header_sum; /* of everything before */
-} header;
-
-typedef union page {
-    header  h;
-    uint8_t bytes[4096];
-} page;
-
-static const char MAGIC[8] = "HLKVBLK1";
 
 typedef struct job {
     hl_kv_key key, parent;
@@ -61,7 +43,7 @@ struct hl_kv_disk {
     char            *dir, *folder;
     uint64_t         quota_bytes;
     uint64_t         secret[2];
-    char             identity[IDENTITY_BYTES];
+    char             identity[HL_KV_IDENTITY_BYTES];
     size_t           block_bytes;
     pthread_t        writer;
     bool             has_writer;
@@ -69,6 +51,7 @@ struct hl_kv_disk {
     pthread_cond_t   wake;
     job             *queue; /* [cap] ring */
     uint32_t         cap, first, n_queued;
+    hl_kv_key        writing; /* zeros: nothing */
     uint32_t        *done; /* [cap] */
     uint32_t         n_done, n_held; /* held: queued, being written, or done and not taken */
     bool             quit;
@@ -79,9 +62,7 @@ struct hl_kv_disk {
 /* ---- names ---- */
 
 hl_kv_key hl_kv_disk_root(const hl_kv_disk *d) {
-    hl_kv_key k;
-    hl_siphash128(d->secret, d->identity, sizeof d->identity, k.w);
-    return k;
+    return hl_kv_identity_root(d->secret, d->identity);
 }
 
 hl_kv_key hl_kv_disk_key(const hl_kv_disk *d, hl_kv_key parent, const int32_t *tokens) {
@@ -105,11 +86,21 @@ bool hl_kv_disk_has(const hl_kv_disk *d, hl_kv_key key) {
     return access(path, R_OK) == 0;
 }
 
+static bool is_same(const hl_kv_key *a, const hl_kv_key *b) { return a->w[0] == b->w[0] && a->w[1] == b->w[1]; }
+
+bool hl_kv_disk_will_have(hl_kv_disk *d, hl_kv_key key) {
+    (void)pthread_mutex_lock(&d->lock);
+    bool waits = is_same(&d->writing, &key);
+    for (uint32_t i = 0; i < d->n_queued && !waits; i++) waits = is_same(&d->queue[(d->first + i) % d->cap].key, &key);
+    (void)pthread_mutex_unlock(&d->lock);
+    return waits || hl_kv_disk_has(d, key);
+}
+
 /* ---- read ---- */
 
-static void fill_header(const hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, page *ret) {
+static void fill_header(const hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, hl_kv_header_page *ret) {
     memset(ret, 0, sizeof *ret);
-    memcpy(ret->h.magic, MAGIC, sizeof MAGIC);
+    memcpy(ret->h.magic, HL_KV_MAGIC, sizeof ret->h.magic);
     ret->h.header_bytes = sizeof *ret;
     ret->h.n_tokens = BLOCK;
     ret->h.payload_bytes = d->block_bytes;
@@ -119,7 +110,7 @@ static void fill_header(const hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, co
     memcpy(ret->h.tokens, tokens, sizeof ret->h.tokens);
 }
 
-static bool read_exactly(int fd, void *to, size_t n, off_t at) {
+bool hl_kv_read_exactly(int fd, void *to, size_t n, off_t at) {
     uint8_t *p = to;
     while (n > 0) {
         const ssize_t got = pread(fd, p, n, at);
@@ -133,24 +124,24 @@ static bool read_exactly(int fd, void *to, size_t n, off_t at) {
 }
 
 /* NULL: good. Else what is wrong. */
-static const char *read_block(const hl_kv_disk *d, int fd, const page *want, uint8_t *data) {
-    page        got;
+static const char *read_block(const hl_kv_disk *d, int fd, const hl_kv_header_page *want, uint8_t *data) {
+    hl_kv_header_page got;
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return "not a regular file";
     if ((uint64_t)st.st_size != sizeof got + d->block_bytes) return "another size";
-    if (!read_exactly(fd, &got, sizeof got, 0)) return "cannot be read";
-    if (memcmp(got.h.magic, MAGIC, sizeof MAGIC) != 0) return "another format";
-    if (hl_sum64(&got, offsetof(header, header_sum)) != got.h.header_sum) return "damaged header";
+    if (!hl_kv_read_exactly(fd, &got, sizeof got, 0)) return "cannot be read";
+    if (memcmp(got.h.magic, HL_KV_MAGIC, sizeof got.h.magic) != 0) return "another format";
+    if (hl_sum64(&got, offsetof(hl_kv_header, header_sum)) != got.h.header_sum) return "damaged header";
     const uint64_t sum = got.h.payload_sum;
     got.h.payload_sum = want->h.payload_sum;
-    if (memcmp(&got, want, offsetof(header, header_sum)) != 0) return "of other tokens, weights or build";
-    if (!read_exactly(fd, data, d->block_bytes, sizeof got)) return "cannot be read";
+    if (memcmp(&got, want, offsetof(hl_kv_header, header_sum)) != 0) return "of other tokens, weights or build";
+    if (!hl_kv_read_exactly(fd, data, d->block_bytes, sizeof got)) return "cannot be read";
     return hl_sum64(data, d->block_bytes) == sum ? NULL : "damaged";
 }
 
 bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, uint32_t block) {
     char path[MAX_PATH];
-    page want;
+    hl_kv_header_page want;
     file_path(d, key, path);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return false;
@@ -168,92 +159,21 @@ bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32
     return false;
 }
 
-/* ---- room ---- */
-
-typedef struct found {
-    int64_t  used_ns;
-    uint64_t bytes;
-    char    *path;
-} found;
-
-typedef struct listing {
-    found   *files;
-    size_t   n, cap;
-    uint64_t bytes;
-} listing;
-
-static bool ends_in(const char *name, const char *end) {
-    const size_t n = strlen(name), n_end = strlen(end);
-    return n >= n_end && strcmp(name + n - n_end, end) == 0;
-}
-
-static void add_file(listing *l, const char *path) {
-    struct stat st;
-    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return;
-    if (ends_in(path, ".tmp")) {
-        if (time(NULL) - st.st_mtime > OLD_TMP_S) (void)unlink(path);
-        return;
-    }
-    if (!ends_in(path, ".kv")) return;
-    if (l->n == l->cap) {
-        const size_t cap = l->cap ? 2 * l->cap : 64;
-        found       *grown = hl_resize(l->files, cap, sizeof *grown);
-        if (!grown) return;
-        l->files = grown;
-        l->cap = cap;
-    }
-    char *copy = hl_strdup(path);
-    if (!copy) return;
-    l->files[l->n++] = (found){st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec, (uint64_t)st.st_size, copy};
-    l->bytes += (uint64_t)st.st_size;
-}
-
-/* All files of all folders. */
-static void list_files(const char *dir, int depth, listing *l) {
-    DIR *at = opendir(dir);
-    if (!at) return;
-    for (const struct dirent *e; (e = readdir(at));) {
-        char path[MAX_PATH];
-        if (e->d_name[0] == '.' || snprintf(path, sizeof path, "%s/%s", dir, e->d_name) >= (int)sizeof path) continue;
-        if (depth == 0) list_files(path, 1, l);
-        else add_file(l, path);
-    }
-    (void)closedir(at);
-}
-
-static int by_use(const void *a, const void *b) {
-    const found *x = a, *y = b;
-    return x->used_ns < y->used_ns ? -1 : x->used_ns > y->used_ns;
-}
-
-/* Count what is there, and delete the least recently used files when they are too many. */
-static uint64_t trim(const hl_kv_disk *d) {
-    listing l = {0};
-    list_files(d->dir, 0, &l);
-    if (l.bytes > d->quota_bytes) {
-        qsort(l.files, l.n, sizeof *l.files, by_use);
-        const uint64_t aim = d->quota_bytes / 10 * 9;
-        for (size_t i = 0; i < l.n && l.bytes > aim; i++)
-            if (unlink(l.files[i].path) == 0 || errno == ENOENT) l.bytes -= l.files[i].bytes;
-    }
-    for (size_t i = 0; i < l.n; i++) hl_free(l.files[i].path);
-    hl_free(l.files);
-    return l.bytes;
-}
-
 /* ---- write ---- */
 
 static hl_status write_block(const hl_kv_disk *d, const job *j, hl_err *err) {
     static atomic_uint counter;
     char               path[MAX_PATH], tmp[MAX_PATH + 64];
-    page               p;
+    hl_kv_header_page  p;
     const uint8_t     *data = hl_kv_block_data(d->pool, j->block);
     file_path(d, j->key, path);
     (void)snprintf(tmp, sizeof tmp, "%.*s.%ld.%u.tmp", (int)strlen(path) - 3, path, (long)getpid(), atomic_fetch_add(&counter, 1));
     fill_header(d, j->key, j->parent, j->tokens, &p);
     p.h.payload_sum = hl_sum64(data, d->block_bytes);
-    p.h.header_sum = hl_sum64(&p, offsetof(header, header_sum));
-    const int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    p.h.header_sum = hl_sum64(&p, offsetof(hl_kv_header, header_sum));
+    int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == ENOENT && hl_dir_make(d->folder, 0700, NULL) == HL_OK) /* somebody deleted the folder */
+        fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));
     /* No fsync: the sums tell what a power cut left, and a lost block is computed again. */
     hl_status status = hl_file_write_fd(fd, tmp, &p, sizeof p, err);
@@ -264,24 +184,27 @@ static hl_status write_block(const hl_kv_disk *d, const job *j, hl_err *err) {
     return status;
 }
 
-/* One job, outside the lock. */
+/* One job, outside the lock. A block whose parent left (for the quota, or by somebody's hand) would never be found. */
 static void run_job(hl_kv_disk *d, const job *j) {
     hl_err          err = {0};
-    const uint64_t  bytes = sizeof(page) + d->block_bytes;
-    const hl_status status = hl_kv_disk_has(d, j->key) ? HL_OK : write_block(d, j, &err);
+    const uint64_t  bytes = sizeof(hl_kv_header_page) + d->block_bytes;
+    const hl_kv_key root = hl_kv_disk_root(d);
+    if (!is_same(&root, &j->parent) && !hl_kv_disk_has(d, j->parent)) return;
+    const bool      is_there = hl_kv_disk_has(d, j->key);
+    const hl_status status = is_there ? HL_OK : write_block(d, j, &err);
     if (status != HL_OK)
         hl_event(d->events, HL_LOG_WARN, "kv-cache", "not-saved", "why=\"%s\" action=\"not tried again for %d s\"", err.text, REST_S);
     (void)pthread_mutex_lock(&d->lock);
     if (status == HL_OK) {
         d->stats.n_saved++;
-        d->stats.used_bytes += bytes;
+        if (!is_there) d->stats.used_bytes += bytes;
     } else {
         d->rest_until_ns = hl_clock_ns() + REST_S * 1000000000LL;
     }
     const bool full = d->stats.used_bytes > d->quota_bytes;
     (void)pthread_mutex_unlock(&d->lock);
     if (!full) return;
-    const uint64_t used = trim(d);
+    const uint64_t used = hl_kv_disk_trim(d->dir, d->secret, d->quota_bytes);
     (void)pthread_mutex_lock(&d->lock);
     d->stats.used_bytes = used;
     (void)pthread_mutex_unlock(&d->lock);
@@ -298,9 +221,11 @@ static void *run_writer(void *arg) {
         d->first = (d->first + 1) % d->cap;
         d->n_queued--;
         const bool rests = d->rest_until_ns > hl_clock_ns();
+        d->writing = j.key;
         (void)pthread_mutex_unlock(&d->lock);
         if (!rests) run_job(d, &j);
         (void)pthread_mutex_lock(&d->lock);
+        d->writing = (hl_kv_key){{0, 0}};
         d->done[d->n_done++] = j.block;
     }
     (void)pthread_mutex_unlock(&d->lock);
@@ -348,7 +273,7 @@ static hl_status load_secret(hl_kv_disk *d, hl_err *err) {
     for (int tries = 0; tries < 2; tries++) {
         const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (fd >= 0) {
-            const bool ok = read_exactly(fd, d->secret, sizeof d->secret, 0);
+            const bool ok = hl_kv_read_exactly(fd, d->secret, sizeof d->secret, 0);
             (void)close(fd);
             if (ok) return HL_OK;
             return hl_fail(err, HL_E_IO, "'%s': expected %zu bytes; delete the folder to begin anew", path, sizeof d->secret);
@@ -371,7 +296,7 @@ static hl_status make_names(hl_kv_disk *d, const hl_kv_disk_params *p, hl_err *e
     const hl_kv_shape    *s = hl_kv_pool_shape(d->pool);
     uint64_t              h[2];
     char                  folder[MAX_PATH];
-    (void)snprintf(d->identity, sizeof d->identity, "%.90s|%.100s|%d|%u|%u|%u|%d", p->build, p->weights, (int)s->type, s->n_layers,
+    (void)snprintf(d->identity, sizeof d->identity, "%.90s|%.*s|%d|%u|%u|%u|%d", p->build, HL_KV_WEIGHTS_CHARS, p->weights, (int)s->type, s->n_layers,
                    s->n_kv_heads, s->head_dim, BLOCK);
     hl_siphash128(fixed, d->identity, sizeof d->identity, h);
     (void)snprintf(folder, sizeof folder, "%s/%016" PRIx64, d->dir, h[0]);
@@ -400,7 +325,7 @@ hl_status hl_kv_disk_open(const hl_kv_disk_params *p, hl_kv_pool *pool, hl_kv_di
     if (status == HL_OK) status = load_secret(d, err);
     if (status == HL_OK) status = make_names(d, p, err);
     if (status == HL_OK) {
-        d->stats.used_bytes = trim(d);
+        d->stats.used_bytes = hl_kv_disk_trim(d->dir, d->secret, d->quota_bytes);
         if (pthread_create(&d->writer, NULL, run_writer, d) != 0) status = hl_fail(err, HL_E_NOMEM, "key/value cache on disk: no thread");
         else d->has_writer = true;
     }

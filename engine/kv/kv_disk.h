@@ -23,7 +23,7 @@ typedef struct hl_kv_key {
 
 typedef struct hl_kv_disk_params {
     const char      *dir;         /* made when it is missing */
-    uint64_t         quota_bytes; /* of all files in it; the least recently used leave */
+    uint64_t         quota_bytes; /* of all files in it; the least recently used leave, ends of texts before their begin */
     const char      *weights;     /* names the weights: a digest */
     const char      *build;       /* what else decides the bits: version, instruction sets */
     const hl_events *events;      /* must outlive the result */
@@ -42,12 +42,16 @@ hl_kv_key hl_kv_disk_key(const hl_kv_disk *d, hl_kv_key parent, const int32_t *t
 /* Fill `block` from its file. False: there is none that is good. */
 bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, uint32_t block);
 bool hl_kv_disk_has(const hl_kv_disk *d, hl_kv_key key); /* a file of that name */
+bool hl_kv_disk_will_have(hl_kv_disk *d, hl_kv_key key); /* or it waits to be written */
 
 /* Queue a block for writing. It must not change, and stays referenced, until hl_kv_disk_take_done() gives it back.
  * False: the queue is full, or writing does not work at present. */
 bool hl_kv_disk_save(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, uint32_t block);
 /* A block whose writing ended, well or not; false: none. */
 bool hl_kv_disk_take_done(hl_kv_disk *d, uint32_t *ret_block);
+
+/* Delete all blocks of these weights, whatever build and shape they are of; returns the bytes. Any process, any time. */
+uint64_t hl_kv_disk_remove(const char *dir, const char *weights);
 
 typedef struct hl_kv_disk_stats {
     uint64_t n_saved, n_loaded, n_refused; /* blocks; refused: damaged or foreign */

@@ -106,6 +106,7 @@ hl_status hl_seq_init(hl_seq *s, hl_kv_pool *pool, int32_t n_ctx, hl_err *err) {
 }
 
 void hl_seq_done(hl_seq *s) {
+    assert(!s->forks);
     if (s->blocks) hl_seq_truncate(s, 0);
     hl_free(s->blocks);
     *s = (hl_seq){0};
@@ -125,4 +126,40 @@ void hl_seq_truncate(hl_seq *s, int32_t n_pos) {
     if (n_pos < s->n_pos) s->n_pos = n_pos;
     const uint32_t keep = blocks_for(s->n_pos);
     while (s->n_blocks > keep) hl_kv_block_unref(s->pool, s->blocks[--s->n_blocks]);
+}
+
+bool hl_seq_fork(hl_seq *s, hl_seq *fork, int32_t n_pos) {
+    const uint32_t whole = (uint32_t)n_pos / HL_KV_PAGE_TOKENS;
+    assert(fork->n_blocks == 0 && fork->pool == s->pool && fork->blocks_cap == s->blocks_cap && s->n_blocks >= blocks_for(n_pos));
+    if (n_pos % HL_KV_PAGE_TOKENS != 0) {
+        if (!hl_kv_block_get(s->pool, &fork->blocks[whole])) return false;
+        if (s->n_pos > (int32_t)(whole * HL_KV_PAGE_TOKENS)) /* else nothing is computed there yet */
+            memcpy(hl_kv_block_data(s->pool, fork->blocks[whole]), hl_kv_block_data(s->pool, s->blocks[whole]), s->pool->block_bytes);
+    }
+    for (uint32_t i = 0; i < whole; i++) {
+        hl_kv_block_ref(s->pool, s->blocks[i]);
+        fork->blocks[i] = s->blocks[i];
+    }
+    fork->n_blocks = blocks_for(n_pos);
+    fork->n_pos = n_pos;
+    fork->next_fork = s->forks;
+    s->forks = fork;
+    return true;
+}
+
+void hl_seq_join(hl_seq *s, hl_seq *kept) {
+    if (kept) {
+        uint32_t *const blocks = s->blocks;
+        const uint32_t  n_blocks = s->n_blocks;
+        s->blocks = kept->blocks;
+        s->n_blocks = kept->n_blocks;
+        kept->blocks = blocks;
+        kept->n_blocks = n_blocks;
+    }
+    while (s->forks) {
+        hl_seq *fork = s->forks;
+        s->forks = fork->next_fork;
+        fork->next_fork = NULL;
+        hl_seq_truncate(fork, 0);
+    }
 }

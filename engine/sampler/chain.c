@@ -158,12 +158,19 @@ static const float *changed_logits(hl_sampler *s, const float *logits) {
 }
 
 static int32_t largest(const float *logits, int32_t n) {
-    int32_t best = 0;
+    int32_t best = 0, i = 0;
     float max = hl_clean_logit(logits[0]);
-    for (int32_t i = 1; i < n; i++) {
-        if (!(logits[i] > max)) continue;
-        max = logits[i];
-        best = i;
+    while (i < n) {
+        const int32_t end = n - i < 16 ? n : i + 16;
+        if (end - i == 16 && !hl_any_above_16(logits + i, max)) {
+            i = end;
+            continue;
+        }
+        for (; i < end; i++) {
+            if (!(logits[i] > max)) continue;
+            max = logits[i];
+            best = i;
+        }
     }
     return best;
 }

@@ -62,6 +62,13 @@ static inline float hl_exp_down(float x) {
 /* A logit as the chain sees it: NaN is -INFINITY, +INFINITY the largest number. */
 float hl_clean_logit(float x);
 
+/* Does one of 16 logits beat the bar? Branch-free, so that it becomes vector code. NaN never does. */
+static inline bool hl_any_above_16(const float *x, float bar) {
+    int any = 0;
+    for (int i = 0; i < 16; i++) any |= x[i] > bar;
+    return any;
+}
+
 /* Fill c[] with the k best of n_vocab logits (all of them for k <= 0 or k >= n_vocab); returns how many. */
 size_t hl_top_k(hl_candidate *c, const float *logits, int32_t n_vocab, int32_t k);
 

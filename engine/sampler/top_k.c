@@ -26,13 +26,6 @@ static void sift_down(hl_candidate *h, size_t n, size_t i) {
     h[i] = x;
 }
 
-/* Does one of 16 logits beat the bar? Branch-free, so that it becomes vector code. NaN never does. */
-static bool any_above(const float *x, float bar) {
-    int any = 0;
-    for (int i = 0; i < 16; i++) any |= x[i] > bar;
-    return any;
-}
-
 static void offer(hl_candidate *c, size_t k, int32_t id, float logit) {
     if (!(logit > c[0].logit)) return;
     c[0] = (hl_candidate){.logit = logit, .id = id};
@@ -46,7 +39,7 @@ size_t hl_top_k(hl_candidate *c, const float *logits, int32_t n_vocab, int32_t k
     for (size_t i = (size_t)n / 2; i-- > 0;) sift_down(c, (size_t)n, i);
     int32_t id = n;
     for (; id + 16 <= n_vocab; id += 16) {
-        if (!any_above(logits + id, c[0].logit)) continue;
+        if (!hl_any_above_16(logits + id, c[0].logit)) continue;
         for (int32_t j = id; j < id + 16; j++) offer(c, (size_t)n, j, hl_clean_logit(logits[j]));
     }
     for (; id < n_vocab; id++) offer(c, (size_t)n, id, hl_clean_logit(logits[id]));

@@ -54,6 +54,7 @@ static hl_status plan_blocks(hl_sched *s, const hl_kv_shape *shape, uint32_t *re
     uint64_t       n = s->p.kv_budget_bytes / block;
     hl_memory_plan plan = {
         .weights_bytes = hl_gguf_file_bytes(s->model->gguf),
+        .draft_bytes = s->p.draft && s->p.draft->layers ? hl_draft_model_plan(s->p.draft, (uint32_t)s->p.n_running_cap, s->p.n_ctx) : 0,
         .available_bytes = hl_memory_available(),
     };
     if (s->p.kv_budget_bytes > 0 && n == 0)
@@ -61,7 +62,8 @@ static hl_status plan_blocks(hl_sched *s, const hl_kv_shape *shape, uint32_t *re
                        s->p.kv_budget_bytes >> 10, HL_KV_PAGE_TOKENS, block >> 10);
     if (n == 0) {
         n = DEFAULT_CONTEXTS * one;
-        const uint64_t half = plan.available_bytes / 2 / block;
+        const uint64_t left = plan.available_bytes > plan.draft_bytes ? plan.available_bytes - plan.draft_bytes : 0;
+        const uint64_t half = left / 2 / block;
         if (plan.available_bytes > 0 && n > half) n = half > one ? half : one;
     }
     if (n > UINT32_MAX / 2) n = UINT32_MAX / 2;
@@ -114,7 +116,9 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
     s->out_rows = hl_new(s->n_out_cap, sizeof *s->out_rows);
     s->running = hl_new((size_t)s->p.n_running_cap, sizeof(hl_stream *));
     s->waiting = hl_new((size_t)s->p.n_waiting_cap + (size_t)s->p.n_running_cap, sizeof(hl_stream *));
-    if (!s->logits || !s->tokens || !s->pos || !s->seqs || !s->out_rows || !s->running || !s->waiting)
+    s->bids = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->bids);
+    s->bid_for = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->bid_for);
+    if (!s->logits || !s->tokens || !s->pos || !s->seqs || !s->out_rows || !s->running || !s->waiting || !s->bids || !s->bid_for)
         return hl_fail(err, HL_E_NOMEM, "scheduler: no memory");
     return HL_OK;
 }
@@ -176,6 +180,8 @@ void hl_sched_free(hl_sched *s) {
     hl_free(s->out_rows);
     hl_free(s->running);
     hl_free(s->waiting);
+    hl_free(s->bids);
+    hl_free(s->bid_for);
     (void)pthread_cond_destroy(&s->wake);
     (void)pthread_mutex_destroy(&s->kv_lock);
     (void)pthread_mutex_destroy(&s->lock);

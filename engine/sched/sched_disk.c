@@ -24,12 +24,12 @@ static hl_kv_key key_of(hl_sched *s, hl_prefix_node *n) {
     return (hl_kv_key){{w[0], w[1]}};
 }
 
-/* Queue a node's block behind those above it: a block without the ones before it is never found. False: not all of
- * them are saved; the next answer that ends goes on. */
+/* Queue a node's block behind those above it: a block without the ones before it is never found. What was saved may have
+ * left for others since. False: not all of them are saved; the next answer that ends goes on. */
 static bool save_path(hl_sched *s, hl_prefix_node *n) {
     hl_prefix_node *parent = hl_prefix_node_parent(n);
     uint32_t        n_tokens;
-    if (!parent || hl_prefix_node_is_saved(n)) return true;
+    if (!parent || (hl_prefix_node_is_saved(n) && hl_kv_disk_will_have(s->disk, key_of(s, n)))) return true;
     if (!save_path(s, parent)) return false;
     const int32_t *tokens = hl_prefix_node_tokens(n, &n_tokens);
     const uint32_t block = hl_prefix_node_block(n);
@@ -83,3 +83,5 @@ bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate) {
     hl_stream_count_cached(st, st->seq.n_pos - before);
     return others_generate && n == RESTORED_PER_STEP;
 }
+
+uint64_t hl_sched_remove_saved(const char *cache_dir, const char *cache_key) { return hl_kv_disk_remove(cache_dir, cache_key); }

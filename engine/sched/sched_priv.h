@@ -22,7 +22,8 @@
 
 enum {
     HL_MAX_RUNNING = 256,
-    HL_MAX_DRAFT = 15,      /* guesses of one sequence in one step */
+    HL_MAX_DRAFT = 15,      /* guesses of one sequence in one step, one behind the other */
+    HL_MAX_BRANCHES = 3,    /* of one sequence in one step */
     HL_MAX_DRAFT_ROWS = 32, /* of all sequences */
     HL_TOP_CAP = 20,
     HL_GAP_BUCKETS = 256,
@@ -46,6 +47,19 @@ typedef struct hl_owner {
     uint32_t         n_streams;
 } hl_owner;
 
+/* Another continuation of a sequence in a step: it shares the first `depth` guesses and then says something else. It is
+ * verified in the same pass, on a fork of the sequence. */
+typedef struct hl_branch {
+    uint32_t depth;
+    uint32_t at;        /* where in the past it stands, counted as the cursor; 0: a draft model's */
+    uint32_t grade;     /* of its first guess */
+    int32_t  guesses[HL_MAX_DRAFT];
+    uint32_t n_offered; /* guesses that there are */
+    uint32_t n_drafts;  /* of these, verified in this step */
+    uint32_t first_out;
+    hl_seq   seq;       /* no blocks between steps */
+} hl_branch;
+
 /* One request and, while it runs, its sequence. Tokens ids[seq.n_pos, n_ids) are not computed yet: one when it
  * generates, more while its prompt is read or it begins again. */
 typedef struct hl_stream {
@@ -65,19 +79,26 @@ typedef struct hl_stream {
     hl_owner         *owner;     /* NULL until it waits, or without memory: then nobody counts */
     int64_t           arrived_ns, began_ns, prompt_done_ns, last_token_ns, deadline_ns; /* 0: not yet, none */
     hl_usage          usage;
-    int32_t          *past;      /* [n_prediction + ids_cap] prediction, then ids: what guesses come from; NULL: ids */
-    uint32_t          n_prediction;
+    int32_t          *past;      /* [n_prediction + ids_cap] a token that there is not, the prediction, then ids: what guesses
+                                  * come from; NULL: ids */
+    uint32_t          n_prediction; /* with that token; 0: none */
     hl_ngram          ngram;
     uint32_t          cursor;    /* where in the past the last guess stood, moved on with what came; 0: none */
+    uint32_t          n_missed;  /* steps in a row in which what stood there was wrong from the first token on */
     hl_luck           luck;
     hl_seq            draft_seq; /* the draft model's view; no blocks until it is asked */
     uint32_t          n_unasked; /* steps in which asking it did not pay */
     /* of the step in hand */
-    int32_t    shadow; /* a guess that is compared, not verified; -1: none */
-    uint32_t   grade;  /* of the guesses */
+    uint32_t   grade;      /* of the guesses */
     bool       asks_model; /* they come from the draft model */
+    int32_t    shadow;     /* the text's first guess where the model is asked; -1: none */
+    uint32_t   shadow_grade;
     int32_t    drafts[HL_MAX_DRAFT];
-    uint32_t   n_drafts;
+    uint32_t   n_offered; /* guesses that there are; those not verified are compared with what comes */
+    uint32_t   n_drafts;  /* of these, verified in this step */
+    hl_branch  branches[HL_MAX_BRANCHES];
+    uint32_t   n_branches;
+    hl_branch *taken;     /* the one that was right; NULL: none */
     uint32_t   n_rows;   /* 0: not in the batch */
     bool       is_deferred; /* another prompt of this step computes what it needs */
     uint32_t   first_out, n_out;
@@ -106,11 +127,14 @@ struct hl_sched {
     hl_stream     **waiting;      /* [n_waiting_cap + n_running_cap] */
     uint32_t        n_waiting;
     hl_owner       *owners;
+    hl_pace_bid    *bids;    /* [n_running_cap * (1 + HL_MAX_BRANCHES)] scratch of sched_draft.c */
+    uint32_t      **bid_for; /* the same: what each bid is for */
     double          rows_mixed, rows_alone; /* prompt rows per step, beside generating sequences and without */
     uint64_t        gaps[HL_GAP_BUCKETS];
     hl_pace         pace;
     hl_draft_model *draft;    /* NULL: none */
     float           draft_ns; /* what a guess of it takes */
+    float           fork_ns;  /* what a branch takes besides its rows */
     pthread_t       thread;
     bool            has_thread;
 
@@ -165,7 +189,28 @@ bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate);
 /* ---- sched_draft.c: guesses ---- */
 
 void hl_sched_draft(hl_sched *s); /* sets n_drafts of what runs */
-void hl_sched_learn(hl_stream *st, uint32_t n_right); /* how the step's guesses turned out */
+void hl_sched_learn(hl_stream *st); /* how the step's guesses turned out */
+
+/* ---- sched_branch.c: several candidates for what comes next ---- */
+
+/* Continuations that other places of past[0, n) say, which part from the stream's guesses; those stand at the cursor.
+ *
+ * in     least_match  of those places; 0: none are looked for
+ *        rival        a place that the guesses might have stood at as well; 0: none
+ *        rival_grade  of its guesses */
+void hl_branches_of_text(hl_stream *st, const int32_t *past, uint32_t n, uint32_t least_match, uint32_t rival, uint32_t rival_grade);
+/* Second choices of the draft model. */
+void hl_branches_of_model(hl_stream *st, const int32_t *seconds, const float *shares);
+/* Places as good as that of the guesses say something else there. */
+bool hl_guess_is_disputed(const hl_stream *st, uint32_t depth);
+/* What the guesses promise; for the pace. */
+hl_pace_bid hl_guesses_bid(const hl_stream *st);
+hl_pace_bid hl_branch_bid(const hl_sched *s, const hl_stream *st, const hl_branch *b);
+/* Make the sequence that its rows belong to. False: there is no room, or the guesses that it stands on are not verified. */
+HL_MUST_CHECK bool hl_branch_open(hl_sched *s, hl_stream *st, hl_branch *b);
+/* Whether token i of the step, id, is what some verified guess said: then there are logits behind it, row *ret_row of
+ * them. Notes the branch that is taken. */
+HL_MUST_CHECK bool hl_branch_follow(hl_stream *st, uint32_t i, int32_t id, uint32_t *ret_row);
 
 /* ---- sched_step.c ---- */
 

@@ -92,6 +92,7 @@ void hl_sched_remember(hl_sched *s, hl_stream *st) {
 
 /* Give all blocks back; the tree keeps what it can use again. */
 static void give_up_blocks(hl_sched *s, hl_stream *st) {
+    hl_seq_join(&st->seq, NULL);
     hl_sched_remember(s, st);
     hl_sched_save(s, st);
     const uint32_t rest = (uint32_t)st->seq.n_pos - st->n_known * HL_KV_PAGE_TOKENS;

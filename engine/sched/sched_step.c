@@ -7,8 +7,10 @@
  * part of max_gap_ms, one without at ALONE_MS (others may come any time and wait for it to end).
  *
  * A guess is right when the sampler, asked with the logits of the row before it, chooses that very token. So what comes
- * out are the sampler's own choices, one by one, with or without guesses: the same tokens for the same seed.
+ * out are the sampler's own choices, one by one, with or without guesses: the same tokens for the same seed. Where there
+ * are several candidates, the choices lead from row to row through the tree that they make.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "core/base/clock.h"
@@ -27,14 +29,18 @@ typedef struct step {
 
 /* ---- compose ---- */
 
-static void add_row(hl_sched *s, step *p, hl_stream *st, int32_t token, bool wants_logits) {
+static void add_row(hl_sched *s, step *p, hl_seq *seq, int32_t pos, int32_t token) {
     const uint32_t row = p->b.n_rows++;
+    assert(row < s->n_rows_cap);
     s->tokens[row] = token;
-    s->pos[row] = st->seq.n_pos + (int32_t)st->n_rows++;
-    s->seqs[row] = &st->seq;
-    if (!wants_logits) return;
-    if (st->n_out++ == 0) st->first_out = p->b.n_out;
-    s->out_rows[p->b.n_out++] = row;
+    s->pos[row] = pos;
+    s->seqs[row] = seq;
+}
+
+/* The last row's logits are wanted. */
+static void want_logits(hl_sched *s, step *p) {
+    assert(p->b.n_out < s->n_out_cap);
+    s->out_rows[p->b.n_out++] = p->b.n_rows - 1;
 }
 
 static void end_running(hl_sched *s, hl_stream *st, hl_end end, hl_status status, const hl_err *err) {
@@ -51,11 +57,29 @@ static bool add_generating(hl_sched *s, step *p, hl_stream *st) {
         else end_running(s, st, HL_END_LENGTH, HL_OK, NULL); /* the whole cache is its own and full */
         return false;
     }
-    add_row(s, p, st, st->ids[st->n_ids - 1], true);
-    for (uint32_t i = 0; i < st->n_drafts; i++) add_row(s, p, st, st->drafts[i], true);
+    st->first_out = p->b.n_out;
+    for (uint32_t i = 0; i <= st->n_drafts; i++) {
+        add_row(s, p, &st->seq, st->seq.n_pos + (int32_t)i, i == 0 ? st->ids[st->n_ids - 1] : st->drafts[i - 1]);
+        want_logits(s, p);
+    }
+    st->n_out = st->n_rows = 1 + st->n_drafts;
     st->usage.drafted_tokens += (int32_t)st->n_drafts;
     p->n_generating++;
     return true;
+}
+
+/* Its other candidates, when all that generate have their rows: nobody gives way for them. */
+static void add_branches(hl_sched *s, step *p, hl_stream *st) {
+    for (uint32_t k = 0; k < st->n_branches; k++) {
+        hl_branch *b = &st->branches[k];
+        if (b->n_drafts == 0 || !hl_branch_open(s, st, b)) continue;
+        b->first_out = p->b.n_out;
+        for (uint32_t i = 0; i < b->n_drafts; i++) {
+            add_row(s, p, &b->seq, b->seq.n_pos + (int32_t)i, b->guesses[i]);
+            want_logits(s, p);
+        }
+        st->usage.drafted_tokens += (int32_t)b->n_drafts;
+    }
 }
 
 /* Blocks that others computed since this prompt was admitted. */
@@ -81,8 +105,13 @@ static void add_prompt(hl_sched *s, step *p, hl_stream *st) {
     const uint32_t n = left < room ? left : room;
     if (n == left && p->b.n_out == s->n_out_cap) return;
     if (!hl_sched_reserve(s, st, st->seq.n_pos + (int32_t)n)) return;
-    for (uint32_t i = 0; i < n; i++) add_row(s, p, st, st->ids[(uint32_t)st->seq.n_pos + i], i + 1 == left);
+    for (uint32_t i = 0; i < n; i++) add_row(s, p, &st->seq, st->seq.n_pos + (int32_t)i, st->ids[(uint32_t)st->seq.n_pos + i]);
+    st->n_rows = n;
     p->n_prompt_rows += n;
+    if (n < left) return;
+    st->first_out = p->b.n_out;
+    st->n_out = 1;
+    want_logits(s, p);
 }
 
 /* The prompt to read next: by priority, then its owner's share, then arrival; running ones stand in order of the
@@ -123,12 +152,17 @@ static uint32_t prompt_rows_cap(const hl_sched *s, const step *p) {
 
 static void compose(hl_sched *s, step *p) {
     p->b = (hl_batch){.tokens = s->tokens, .pos = s->pos, .seqs = s->seqs, .out_rows = s->out_rows};
-    for (uint32_t i = 0; i < s->n_running; i++) s->running[i]->n_rows = s->running[i]->n_out = s->running[i]->n_news = 0;
-    for (uint32_t i = 0; i < s->n_running; i++) s->running[i]->is_deferred = false;
+    for (uint32_t i = 0; i < s->n_running; i++) {
+        hl_stream *st = s->running[i];
+        st->n_rows = st->n_out = st->n_news = 0;
+        st->is_deferred = false;
+        st->taken = NULL;
+    }
     for (uint32_t i = 0; i < s->n_running;) {
         hl_stream *st = s->running[i];
         if (hl_stream_left(st) > 1 || add_generating(s, p, st)) i++;
     }
+    for (uint32_t i = 0; i < s->n_running; i++) add_branches(s, p, s->running[i]);
     p->prompt_rows_cap = prompt_rows_cap(s, p);
     while (p->n_prompt_rows < p->prompt_rows_cap) {
         hl_stream *st = find_prompt(s);
@@ -148,21 +182,23 @@ typedef struct choose_ctx {
     uint32_t   n;
 } choose_ctx;
 
-/* The sampler's choices behind each row, as long as the guess that follows is the same. */
+/* The sampler's choices, as long as some guess is the same: then the row of that guess says what follows. */
 static void choose_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const choose_ctx *c = ctx;
     hl_stream        *st = c->st[i_chunk];
     const int32_t     n_vocab = (int32_t)c->s->model->hp.n_vocab;
+    uint32_t          row = st->first_out;
+    bool              goes_on = true;
     (void)i_thread;
-    for (uint32_t i = 0; i < st->n_out; i++) {
-        const float  *logits = c->s->logits + (size_t)(st->first_out + i) * (size_t)n_vocab;
+    for (uint32_t i = 0; goes_on; i++) {
+        const float  *logits = c->s->logits + (size_t)row * (size_t)n_vocab;
         const int32_t id = hl_sampler_sample(st->sampler, logits);
         hl_sampler_accept(st->sampler, id);
         if (st->top)
             st->logprobs[i] =
                 hl_logprobs_top(logits, n_vocab, id, (size_t)st->r.n_top, st->top + (size_t)i * HL_TOP_CAP);
         st->news[st->n_news++] = id;
-        if (i < st->n_drafts && st->drafts[i] != id) break;
+        goes_on = hl_branch_follow(st, i, id, &row);
     }
 }
 
@@ -197,16 +233,24 @@ static hl_end hand_out_token(hl_sched *s, hl_stream *st, uint32_t i, int64_t now
     return (int32_t)st->n_ids >= st->n_ctx ? HL_END_LENGTH : HL_END_NONE;
 }
 
+static uint32_t n_rows_of(const hl_stream *st) {
+    uint32_t n = st->n_rows;
+    for (uint32_t i = 0; i < st->n_branches; i++) n += st->branches[i].n_drafts;
+    return n;
+}
+
 /* The rows of this step are in the cache; tokens that came out of them go to the caller. */
 static void advance(hl_sched *s, hl_stream *st, int64_t now) {
     const uint32_t n_guessed = st->n_drafts;
     const uint32_t n_right = st->n_news > 0 ? st->n_news - 1 : 0;
-    if (st->owner) st->owner->service += st->n_rows;
+    if (st->owner) st->owner->service += n_rows_of(st);
+    hl_seq_join(&st->seq, st->taken ? &st->taken->seq : NULL);
     st->seq.n_pos += (int32_t)(st->n_rows - n_guessed + n_right);
-    if (n_guessed > 0) hl_seq_truncate(&st->seq, st->seq.n_pos);
+    if (n_guessed > 0 || st->taken) hl_seq_truncate(&st->seq, st->seq.n_pos);
     st->usage.accepted_tokens += (int32_t)n_right;
-    hl_sched_learn(st, n_right);
-    st->n_drafts = 0;
+    st->usage.accepted_branches += st->taken != NULL;
+    hl_sched_learn(st);
+    st->n_drafts = st->n_branches = 0;
     if (st->n_out == 0) {
         hl_sched_remember(s, st);
         return;
@@ -296,8 +340,9 @@ static void fail_all(hl_sched *s, hl_status status, const hl_err *err) {
 static void forget_pass(hl_sched *s) {
     for (uint32_t i = 0; i < s->n_running; i++) {
         hl_stream *st = s->running[i];
+        hl_seq_join(&st->seq, NULL);
         if (st->n_drafts > 0) hl_seq_truncate(&st->seq, st->seq.n_pos);
-        st->n_drafts = 0;
+        st->n_drafts = st->n_branches = 0;
     }
 }
 

@@ -57,7 +57,7 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
     st->n_ids = st->n_prompt = (uint32_t)r->n_tokens;
     st->ids_cap = st->n_ids + 256;
     st->ids = hl_new(st->ids_cap, sizeof *st->ids);
-    st->n_prediction = r->prediction ? (uint32_t)r->n_prediction : 0;
+    st->n_prediction = r->prediction && r->n_prediction > 0 ? 1 + (uint32_t)r->n_prediction : 0;
     if (st->n_prediction > 0) st->past = hl_new((size_t)st->n_prediction + st->ids_cap, sizeof *st->past);
     if (r->want_logprobs) st->top = hl_new((HL_MAX_DRAFT + 1) * HL_TOP_CAP, sizeof *st->top);
     if (!st->ids || (r->want_logprobs && !st->top) || (st->n_prediction > 0 && !st->past)) status = hl_fail(err, HL_E_NOMEM, "request: no memory");
@@ -69,13 +69,15 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
     }
     memcpy(st->ids, r->tokens, r->n_tokens * sizeof *st->ids);
     if (st->past) {
-        memcpy(st->past, r->prediction, st->n_prediction * sizeof *st->past);
+        st->past[0] = -1;
+        memcpy(st->past + 1, r->prediction, r->n_prediction * sizeof *st->past);
+        st->cursor = 1; /* the answer may begin as its prediction does */
         memcpy(st->past + st->n_prediction, st->ids, st->n_ids * sizeof *st->past);
     }
     for (uint32_t i = 0; i < st->n_prompt; i++) hl_sampler_accept(st->sampler, st->ids[i]);
     hl_luck_init(&st->luck);
     st->arrived_ns = hl_clock_ns();
-    st->deadline_ns = r->timeout_ms ? st->arrived_ns + r->timeout_ms * 1000000 : 0;
+    if (r->timeout_ms > 0 && r->timeout_ms < INT64_MAX / 2000000) st->deadline_ns = st->arrived_ns + r->timeout_ms * 1000000;
     st->usage.prompt_tokens = (int32_t)st->n_prompt;
     st->usage.seed = hl_sampler_seed(st->sampler);
     *ret_stream = st;
@@ -85,6 +87,7 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
 void hl_stream_free(hl_stream *st) {
     if (!st) return;
     hl_seq_done(&st->seq);
+    for (uint32_t i = 0; i < HL_MAX_BRANCHES; i++) hl_seq_done(&st->branches[i].seq);
     hl_seq_done(&st->draft_seq);
     hl_sampler_free(st->sampler);
     hl_ngram_done(&st->ngram);
@@ -125,6 +128,8 @@ static void count_end(hl_sched *s, const hl_stream *st, hl_status status) {
     t->answer_tokens += (uint64_t)st->usage.answer_tokens;
     t->drafted_tokens += (uint64_t)st->usage.drafted_tokens;
     t->accepted_tokens += (uint64_t)st->usage.accepted_tokens;
+    t->drafted_branches += (uint64_t)st->usage.drafted_branches;
+    t->accepted_branches += (uint64_t)st->usage.accepted_branches;
 }
 
 static void tell_waiter(hl_waiter *w, hl_status status, const hl_usage *usage, const hl_err *err) {

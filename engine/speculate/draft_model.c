@@ -43,6 +43,21 @@ static hl_status check_vocabulary(const hl_model *draft, const hl_model *target,
     return HL_OK;
 }
 
+static hl_kv_shape shape_of(const hl_model *draft) {
+    return (hl_kv_shape){HL_KV_f16, draft->hp.n_layers, draft->hp.n_kv_heads, draft->hp.head_dim};
+}
+
+static uint32_t n_blocks_for(uint32_t n_seqs, int32_t n_ctx) {
+    const uint32_t per_seq = ((uint32_t)n_ctx + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS + 1;
+    return n_seqs * per_seq;
+}
+
+uint64_t hl_draft_model_plan(const hl_model *draft, uint32_t n_seqs, int32_t n_ctx) {
+    const hl_kv_shape shape = shape_of(draft);
+    return hl_gguf_file_bytes(draft->gguf) + (uint64_t)n_blocks_for(n_seqs, n_ctx) * hl_kv_block_bytes(&shape) +
+           hl_forward_plan(draft, ROWS, n_ctx) + (uint64_t)n_seqs * draft->hp.n_vocab * sizeof(float) + sizeof(hl_draft_model);
+}
+
 hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n_seqs, int32_t n_ctx,
                              hl_draft_model **ret_draft, hl_err *err) {
     if (draft->engine != target->engine) return hl_fail(err, HL_E_ARG, "draft model: opened with another engine");
@@ -50,8 +65,7 @@ hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n
     hl_status status = check_vocabulary(draft, target, err);
     if (status != HL_OK) return status;
     const hl_hparams *hp = &draft->hp;
-    const hl_kv_shape shape = {HL_KV_f16, hp->n_layers, hp->n_kv_heads, hp->head_dim};
-    const uint32_t    per_seq = ((uint32_t)n_ctx + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS + 1;
+    const hl_kv_shape shape = shape_of(draft);
     if (n_seqs > ROWS) n_seqs = ROWS;
     hl_draft_model *d = hl_new(1, sizeof *d);
     if (!d) return hl_fail(err, HL_E_NOMEM, "draft model: no memory");
@@ -59,7 +73,7 @@ hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n
     d->n_seqs = n_seqs;
     d->n_ctx = n_ctx;
     d->n_vocab = (int32_t)target->hp.n_vocab;
-    status = hl_kv_pool_new(&shape, n_seqs * per_seq, &d->pool, err);
+    status = hl_kv_pool_new(&shape, n_blocks_for(n_seqs, n_ctx), &d->pool, err);
     if (status == HL_OK) status = hl_forward_new(draft, ROWS, n_ctx, &d->forward, err);
     d->logits = hl_new_aligned((size_t)n_seqs * hp->n_vocab, sizeof *d->logits);
     d->out_rows = hl_new(n_seqs, sizeof *d->out_rows);
@@ -88,17 +102,28 @@ hl_status hl_draft_model_open_seq(hl_draft_model *d, hl_seq *seq, hl_err *err) {
     return hl_seq_init(seq, d->pool, d->n_ctx, err);
 }
 
-/* The likeliest token, and how likely it is. */
-static int32_t likeliest(const float *logits, int32_t n, float *ret_share) {
-    int32_t best = 0;
-    for (int32_t i = 1; i < n; i++)
-        if (logits[i] > logits[best]) best = i;
-    const float max = logits[best];
+/* The two likeliest tokens, and how likely they are. */
+typedef struct choices {
+    int32_t id[2];
+    float   share[2];
+} choices;
+
+static choices likeliest(const float *logits, int32_t n) {
+    choices c = {.id = {0, -1}};
+    for (int32_t i = 1; i < n; i++) {
+        if (logits[i] > logits[c.id[0]]) {
+            c.id[1] = c.id[0];
+            c.id[0] = i;
+        } else if (c.id[1] < 0 || logits[i] > logits[c.id[1]]) {
+            c.id[1] = i;
+        }
+    }
+    const float max = logits[c.id[0]];
     float       sum = 0;
     for (int32_t i = 0; i < n; i++)
         if (logits[i] > max - 12) sum += expf(logits[i] - max);
-    *ret_share = sum > 0 ? 1 / sum : 0;
-    return best;
+    for (int k = 0; k < 2; k++) c.share[k] = sum > 0 && c.id[k] >= 0 ? expf(logits[c.id[k]] - max) / sum : 0;
+    return c;
 }
 
 static void add_row(hl_draft_model *d, hl_batch *b, hl_seq *seq, int32_t token, int32_t pos) {
@@ -128,10 +153,14 @@ static hl_status run(hl_draft_model *d, hl_batch *b, hl_draft_job *jobs, const a
     for (uint32_t r = 0; r < b->n_rows; r++) d->seqs[r]->n_pos = d->pos[r] + 1;
     for (uint32_t i = 0; i < b->n_out; i++) {
         hl_draft_job *j = &jobs[d->out_jobs[i]];
-        float         share;
-        const int32_t id = likeliest(d->logits + (size_t)i * d->model->hp.n_vocab, (int32_t)d->model->hp.n_vocab, &share);
-        if (id >= d->n_vocab || share < j->least_certain) j->n_wanted = j->n_guesses;
-        else j->guesses[j->n_guesses++] = id;
+        const choices c = likeliest(d->logits + (size_t)i * d->model->hp.n_vocab, (int32_t)d->model->hp.n_vocab);
+        if (c.id[0] >= d->n_vocab || c.share[0] < j->least_certain) {
+            j->n_wanted = j->n_guesses;
+            continue;
+        }
+        j->seconds[j->n_guesses] = c.id[1];
+        j->second_shares[j->n_guesses] = c.id[1] >= 0 && c.id[1] < d->n_vocab ? c.share[1] : 0;
+        j->guesses[j->n_guesses++] = c.id[0];
     }
     return HL_OK;
 }

@@ -98,3 +98,29 @@ uint32_t hl_ngram_find(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32
     }
     return n_found;
 }
+
+/* How many tokens follow in both places; both stay below n. */
+static uint32_t common_future(const int32_t *ids, uint32_t n, uint32_t a, uint32_t b, uint32_t most) {
+    uint32_t k = 0;
+    while (k < most && a + k < n && b + k < n && ids[a + k] == ids[b + k]) k++;
+    return k;
+}
+
+void hl_ngram_add_other(const int32_t *ids, uint32_t n, uint32_t at, hl_ngram_others *o) {
+    const uint32_t depth = common_future(ids, n, o->best, at, o->n_tokens);
+    if (depth == o->n_tokens || o->best + depth >= n || at + depth >= n) return;
+    for (uint32_t i = 0; i < o->n; i++)
+        if (o->places[i].depth == depth && ids[o->places[i].at + depth] == ids[at + depth]) return;
+    if (o->n == o->n_cap && (o->n == 0 || o->places[o->n - 1].depth <= depth)) return;
+    uint32_t i = o->n < o->n_cap ? o->n++ : o->n - 1;
+    for (; i > 0 && o->places[i - 1].depth > depth; i--) o->places[i] = o->places[i - 1];
+    o->places[i] = (hl_ngram_other){.at = at, .depth = depth};
+}
+
+void hl_ngram_find_others(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32_t least_match, hl_ngram_others *o) {
+    if (n < HL_NGRAM + 1 || g->n < n) return;
+    const uint32_t last = n - 1;
+    uint32_t       place = g->before[last];
+    for (int i = 0; place != 0 && i < MAX_PLACES; i++, place = g->before[place - 1])
+        if (place != o->best && common_past(ids, place - 1, last) >= least_match) hl_ngram_add_other(ids, n, place, o);
+}

@@ -35,4 +35,23 @@ typedef struct hl_ngram_place {
  * are indexed. */
 uint32_t hl_ngram_find(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32_t n_cap, hl_ngram_place *ret_places);
 
+/* Another place of the past, whose tokens part from those behind the best place. */
+typedef struct hl_ngram_other {
+    uint32_t at;    /* ids[at] followed there, as ids[best] did in the best place */
+    uint32_t depth; /* tokens that follow in both; at + depth < n */
+} hl_ngram_other;
+
+/* Continuations that part from the best one, in order of depth; no two say the same token at the same depth. */
+typedef struct hl_ngram_others {
+    uint32_t       best;     /* place of the best one */
+    uint32_t       n_tokens; /* how far it is looked at */
+    uint32_t       n, n_cap;
+    hl_ngram_other places[4];
+} hl_ngram_others;
+
+/* Add a place, unless it says nothing new. ids[0, n) */
+void hl_ngram_add_other(const int32_t *ids, uint32_t n, uint32_t at, hl_ngram_others *o);
+/* Add places that agree with the present for at least least_match tokens. ids[0, n) are indexed */
+void hl_ngram_find_others(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32_t least_match, hl_ngram_others *o);
+
 #endif

@@ -106,6 +106,7 @@ typedef struct hl_memory_plan {
     uint64_t weights_bytes;   /* mapped, shared with the page cache */
     uint64_t kv_bytes;        /* when full; committed page by page */
     uint64_t scratch_bytes;
+    uint64_t draft_bytes;     /* of a scheduler's draft model: weights, cache and buffers */
     uint64_t available_bytes; /* of the machine or the cgroup, whichever is less; 0: unknown */
 } hl_memory_plan;
 

@@ -35,6 +35,8 @@ typedef struct hl_usage {
     int32_t answer_tokens;
     int32_t drafted_tokens;   /* guessed and verified */
     int32_t accepted_tokens;  /* of these, right */
+    int32_t drafted_branches; /* other continuations that were verified beside the likeliest */
+    int32_t accepted_branches; /* of these, right where the likeliest was wrong */
     int32_t n_preempted;      /* times that it gave its memory to others and began again */
     int64_t seed;             /* that was used */
     int64_t queue_ns;         /* from the call until work on it began */
@@ -63,7 +65,8 @@ typedef struct hl_sched_params {
                                        * half of the available memory has room for it */
     hl_speculate     speculate;
     hl_model        *draft;           /* a small model with the same vocabulary that guesses; NULL: guesses come from
-                                       * the text itself. Must outlive the scheduler */
+                                       * the text itself. Must outlive the scheduler. Its weights, and a cache of n_ctx
+                                       * for each running request, count in the plan */
     const char      *cache_dir;       /* folder for key/value blocks on disk; NULL: none */
     uint64_t         cache_quota_bytes; /* 0: 4 GiB */
     const char      *cache_key;       /* names the weights (a digest); NULL: nothing is saved */
@@ -115,6 +118,10 @@ HL_API HL_MUST_CHECK hl_status hl_sched_new(hl_model *m, const hl_sched_params *
 /* Cancels what runs and waits; every on_done has been called when it returns. NULL is allowed. */
 HL_API void hl_sched_free(hl_sched *s);
 
+/* Delete what schedulers with this cache_dir and cache_key saved, in any version: the weights are gone. Returns the
+ * bytes. Any process, any time. */
+HL_API uint64_t hl_sched_remove_saved(const char *cache_dir, const char *cache_key);
+
 HL_API void hl_sched_request_init(hl_sched_request *r);
 
 /* Queue a request.
@@ -145,6 +152,7 @@ typedef struct hl_sched_stats {
     uint64_t n_done, n_cancelled, n_failed, n_preempted;
     uint64_t n_steps, n_rows;      /* passes, and rows of all of them */
     uint64_t prompt_tokens, cached_tokens, answer_tokens, drafted_tokens, accepted_tokens;
+    uint64_t drafted_branches, accepted_branches;
     int64_t  forward_ns, sample_ns; /* in passes; choosing tokens */
     int64_t  own_ns;                /* in steps, but in neither: the scheduler's own cost */
     double   gap_p50_ms, gap_p99_ms; /* between two tokens of one request */

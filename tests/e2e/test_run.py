@@ -344,3 +344,21 @@ def test_first_token_comes_soon(cli):
     start = time.monotonic()
     out = json.loads(cli.ok("run", path, "What is 2+2?", "--json", "-o", "temperature=0", "-o", "num_predict=30"))
     assert out["response"].strip() and time.monotonic() - start < 60
+
+
+def test_rm_removes_what_the_cache_keeps_of_the_weights(cli):
+    question = "word " * 400  # five tokens each: many blocks
+    first = cli.model()
+    cli.ok("import", first, "one")
+    cli.ok("import", cli.model(pieces=("Other.",), name="other"), "two")
+    cli.ok("run", "one", question)
+    cli.ok("run", "two", question)
+    saved = lambda: len(list((cli.home / "cache/kv").rglob("*.kv")))  # noqa: E731
+    both = saved()
+    assert both >= 8
+    cli.ok("import", first, "again")  # the same weights under a second name
+    cli.ok("rm", "one")
+    assert saved() == both
+    assert json.loads(cli.ok("rm", "again", "--json"))[0]["freed_cache_bytes"] > 0
+    assert saved() == both // 2
+    cli.ok("run", "two", question)

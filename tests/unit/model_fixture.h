@@ -17,6 +17,7 @@ typedef struct mf_shape {
     uint32_t n_vocab, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_layers;
     hl_type  type;
     bool     as_f32;
+    const char *filler; /* what tokens behind the bytes are called; NULL: filler */
 } mf_shape;
 
 typedef struct mf_writer {
@@ -80,7 +81,7 @@ static inline hl_status mf_write(const char *path, const mf_shape *s, hl_err *er
     fix_add_letters(f);
     for (uint32_t i = 0; i < s->n_vocab; i++) {
         kinds[i] = 1;
-        (void)snprintf(room + (size_t)i * 24, 24, "filler%u", i);
+        (void)snprintf(room + (size_t)i * 24, 24, "%.8s%u", s->filler ? s->filler : "filler", i);
         texts[i] = i < f->n ? f->texts[i] : hl_view_of(room + (size_t)i * 24);
     }
     hl_gguf_writer_add_text(f->w, "general.architecture", hl_view_of("llama"));

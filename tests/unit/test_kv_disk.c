@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/kv/kv_disk_file.h"
 #include "engine/kv/kv_hash.h"
 #include "hyperlama/hyperlama.h"
 
@@ -27,6 +28,7 @@ enum { N_PROMPT = 700, N_ANSWER = 20 };
 
 static char     dir[64];
 static uint64_t budget_bytes; /* of the cache in memory; 0: the usual */
+static int      text;         /* which of many prompts */
 
 static int make_dir(void **state) {
     (void)state;
@@ -76,7 +78,7 @@ static outcome run(const char *path, const char *cache_dir, const char *weights,
     if (hl_sched_new(m, &p, &s, &err) != HL_OK) fail_msg("%s", err.text);
     hl_sched_request r;
     hl_sched_request_init(&r);
-    for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * i + 3 * i) % 128;
+    for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * i + 3 * i + text * (i + 5)) % 128;
     r.tokens = prompt;
     r.n_tokens = (size_t)n_prompt;
     r.max_tokens = N_ANSWER;
@@ -225,6 +227,177 @@ static void the_quota_is_kept(void **state) {
     assert_true(each_file(NULL) < 10);
 }
 
+/* ---- chains ---- */
+
+static hl_kv_header headers[4000];
+static int          n_headers;
+
+static void keep_header(const char *path, int i) {
+    hl_kv_header_page p;
+    (void)i;
+    const int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0 && hl_kv_read_exactly(fd, &p, sizeof p, 0));
+    (void)close(fd);
+    headers[n_headers++] = p.h;
+}
+
+static bool is_key(const hl_kv_key *a, const hl_kv_key *b) { return memcmp(a, b, sizeof *a) == 0; }
+
+/* How many files cannot be found, since one before them is missing. */
+static int count_lost(void) {
+    char      path[100];
+    uint64_t  secret[2];
+    int       n_lost = 0;
+    (void)snprintf(path, sizeof path, "%s/secret", dir);
+    const int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0 && hl_kv_read_exactly(fd, secret, sizeof secret, 0));
+    (void)close(fd);
+    n_headers = 0;
+    (void)each_file(keep_header);
+    for (int i = 0; i < n_headers; i++) {
+        const hl_kv_key root = hl_kv_identity_root(secret, headers[i].identity);
+        bool            has_parent = is_key(&root, &headers[i].parent);
+        for (int k = 0; k < n_headers && !has_parent; k++) has_parent = is_key(&headers[k].key, &headers[i].parent);
+        n_lost += !has_parent;
+    }
+    return n_lost;
+}
+
+static uint64_t file_bytes;
+
+static void note_bytes(const char *path, int i) {
+    struct stat st;
+    (void)i;
+    if (stat(path, &st) == 0) file_bytes = (uint64_t)st.st_size;
+}
+
+static void what_the_quota_leaves_can_be_found(void **state) {
+    (void)state;
+    (void)run(LLAMA, dir, "w", 0, N_PROMPT);
+    (void)each_file(note_bytes);
+    const uint64_t quota = 25 * file_bytes; /* of 11 blocks each: two texts and a bit */
+    for (int round = 0; round < 3; round++) {
+        for (text = 1; text < 6; text++) {
+            (void)run(LLAMA, dir, "w", quota, N_PROMPT - 100 * (text % 3));
+            assert_int_equal(count_lost(), 0);
+            assert_true((uint64_t)n_headers * file_bytes <= quota);
+        }
+    }
+    text = 5; /* the last one is whole, another one has at least its begin */
+    assert_int_equal(run(LLAMA, dir, "w", quota, N_PROMPT - 200).usage.cached_tokens, (N_PROMPT - 200) / 64 * 64);
+    text = 4;
+    const int32_t cached = run(LLAMA, dir, "w", quota, N_PROMPT - 100).usage.cached_tokens;
+    assert_true(cached >= 64 && cached <= (N_PROMPT - 100) / 64 * 64);
+    text = 0;
+}
+
+static void delete_some(const char *path, int i) {
+    hl_kv_header_page p;
+    (void)i;
+    const int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0 && hl_kv_read_exactly(fd, &p, sizeof p, 0));
+    (void)close(fd);
+    if (p.h.tokens[1] == 4 && p.h.tokens[2] == 10) (void)unlink(path); /* every second block of text 0, which repeats itself */
+}
+
+static void blocks_without_their_begin_leave_first(void **state) {
+    (void)state;
+    const outcome plain = run(LLAMA, dir, "w", 0, N_PROMPT);
+    (void)each_file(note_bytes);
+    (void)each_file(delete_some);
+    const int n = each_file(NULL);
+    assert_true(count_lost() >= 1);
+    text = 1;
+    const uint64_t quota = (uint64_t)(n + 7) * file_bytes; /* no room for both */
+    (void)run(LLAMA, dir, "w", quota, N_PROMPT);
+    assert_int_equal(count_lost(), 0);
+    assert_int_equal(run(LLAMA, dir, "w", quota, N_PROMPT).usage.cached_tokens, N_PROMPT / 64 * 64);
+    text = 0;
+    const outcome again = run(LLAMA, dir, "w", 0, N_PROMPT); /* the begin is read and saved anew */
+    check_same(&plain, &again);
+    assert_int_equal(again.usage.cached_tokens, 0);
+    assert_int_equal(run(LLAMA, dir, "w", 0, N_PROMPT).usage.cached_tokens, N_PROMPT / 64 * 64);
+}
+
+static void unlink_it(const char *path, int i) {
+    (void)i;
+    (void)unlink(path);
+}
+
+/* One program whose files leave while it knows the blocks: what it saves later can be found all the same. */
+static void what_left_while_a_program_runs_is_saved_again(void **state) {
+    (void)state;
+    hl_engine *e = NULL;
+    hl_model  *m = NULL;
+    hl_sched  *s = NULL;
+    hl_err     err = {0};
+    int32_t    prompt[N_PROMPT];
+    char       command[128];
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err), HL_OK);
+    assert_int_equal(hl_model_open(e, &LLAMA, 1, NULL, &m, &err), HL_OK);
+    if (hl_sched_new(m, &(hl_sched_params){.n_ctx = 1024, .cache_dir = dir, .cache_key = "w"}, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    hl_sched_request r;
+    hl_sched_request_init(&r);
+    for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * i + 3 * i) % 128;
+    r.tokens = prompt;
+    r.max_tokens = 2;
+    for (int step = 0; step < 3; step++) {
+        r.n_tokens = (size_t)(300 + 200 * step);
+        assert_int_equal(hl_sched_run(s, &r, NULL, &err), HL_OK);
+        hl_sched_stats t;
+        do {
+            (void)usleep(1000);
+            hl_sched_get_stats(s, &t);
+        } while (t.disk_saved_blocks < (uint64_t)(r.n_tokens / 64) + (step == 1 ? 4 : step == 2 ? 4 + 7 : 0));
+        if (step == 0) (void)each_file(unlink_it);
+        (void)snprintf(command, sizeof command, "rm -rf %s/[0-9a-f]*[0-9a-f]", dir); /* the folder too */
+        if (step == 1) assert_int_equal(system(command), 0);
+    }
+    hl_sched_free(s);
+    hl_model_close(m);
+    hl_engine_free(e);
+    assert_int_equal(count_lost(), 0);
+    assert_int_equal(run(LLAMA, dir, "w", 0, N_PROMPT).usage.cached_tokens, N_PROMPT / 64 * 64);
+}
+
+static void blocks_of_weights_that_are_gone_can_be_removed(void **state) {
+    (void)state;
+    (void)run(LLAMA, dir, "sha256-one", 0, N_PROMPT);
+    const int n = each_file(NULL);
+    (void)run(LLAMA, dir, "sha256-other", 0, N_PROMPT);
+    assert_int_equal(each_file(NULL), 2 * n);
+    assert_int_equal(hl_sched_remove_saved(dir, "sha256-on"), 0); /* a part of a name is not the name */
+    assert_int_equal(hl_sched_remove_saved("/nowhere", "sha256-one"), 0);
+    assert_true(hl_sched_remove_saved(dir, "sha256-one") > (uint64_t)n * 4096);
+    assert_int_equal(each_file(NULL), n);
+    assert_int_equal(run(LLAMA, dir, "sha256-other", 0, N_PROMPT).usage.cached_tokens, N_PROMPT / 64 * 64);
+    assert_int_equal(run(LLAMA, dir, "sha256-one", 0, N_PROMPT).usage.cached_tokens, 0);
+}
+
+/* As a user for whom the folder becomes read-only while the program runs. Exits 77 where that cannot be had. */
+static int save_into_a_read_only_folder(const outcome *plain) {
+    char command[128];
+    if (geteuid() == 0 && (chown(dir, 65534, 65534) != 0 || setuid(65534) != 0)) return 77;
+    if (access(LLAMA, R_OK) != 0 || access(dir, W_OK) != 0) return 77;
+    (void)run(LLAMA, dir, "w", 0, 200); /* makes the folder, saves nothing: too short */
+    (void)snprintf(command, sizeof command, "chmod 0500 %s/[0-9a-f]*[0-9a-f]", dir);
+    if (system(command) != 0) return 77;
+    const outcome o = run(LLAMA, dir, "w", 0, N_PROMPT);
+    return o.n == plain->n && memcmp(o.answer, plain->answer, sizeof o.answer) == 0 && o.n_warnings == 1 ? 0 : 1;
+}
+
+static void a_folder_that_becomes_read_only_changes_no_answer(void **state) {
+    (void)state;
+    const outcome plain = run(LLAMA, NULL, NULL, 0, N_PROMPT);
+    const pid_t   child = fork();
+    if (child == 0) _exit(save_into_a_read_only_folder(&plain));
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) skip(); /* no other user to be */
+    assert_int_equal(status, 0);
+    assert_int_equal(each_file(NULL), 0);
+}
+
 static void a_full_disk_changes_no_answer(void **state) {
     (void)state;
     const outcome plain = run(LLAMA, NULL, NULL, 0, N_PROMPT);
@@ -319,6 +492,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(damaged_files_are_passed_over_and_made_anew, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_file_under_another_name_is_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(the_quota_is_kept, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(what_the_quota_leaves_can_be_found, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(blocks_without_their_begin_leave_first, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(what_left_while_a_program_runs_is_saved_again, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(blocks_of_weights_that_are_gone_can_be_removed, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_folder_that_becomes_read_only_changes_no_answer, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_full_disk_changes_no_answer, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_folder_that_cannot_be_used_changes_no_answer, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(two_processes_share_a_folder, make_dir, remove_dir),

@@ -238,6 +238,81 @@ static void random_use_loses_no_block_and_mixes_no_contents(void **state) {
     close_tree(&x);
 }
 
+/* A pass over a sequence and its forks, as attention.c writes it: what the sequence computes below a fork's begin is the
+ * fork's too. */
+static void compute_with_forks(setup *x, hl_seq *s, const int32_t *tokens, int32_t n) {
+    for (int32_t pos = s->n_pos; pos < n; pos++) {
+        const uint32_t i = (uint32_t)pos / BLOCK;
+        ((int32_t *)(void *)hl_kv_block_data(x->pool, s->blocks[i]))[pos % BLOCK] = tokens[pos];
+        for (const hl_seq *t = s->forks; t; t = t->next_fork)
+            if (pos < t->n_pos && t->blocks[i] != s->blocks[i])
+                ((int32_t *)(void *)hl_kv_block_data(x->pool, t->blocks[i]))[pos % BLOCK] = tokens[pos];
+    }
+}
+
+/* Random forks of random depths in a small pool: each keeps its contents, one of them goes on, no block is lost. */
+static void forks_share_what_they_have_in_common_and_lose_no_block(void **state) {
+    (void)state;
+    enum { N_FORKS = 3, N_GUESSES = 15 };
+    setup    x = open_tree(10);
+    uint32_t random = 99, n_refused = 0;
+    hl_seq   s, forks[N_FORKS];
+    for (int i = 0; i < N_FORKS; i++) assert_int_equal(hl_seq_init(&forks[i], x.pool, N_CTX, NULL), HL_OK);
+    for (int round = 0; round < 300; round++) {
+        static int32_t own[N_CTX], other[N_FORKS][N_CTX];
+        assert_int_equal(hl_seq_init(&s, x.pool, N_CTX, NULL), HL_OK);
+        random = random * 1664525 + 1013904223;
+        const int32_t n_begin = 1 + (int32_t)(random >> 8) % (6 * BLOCK);
+        fill(own, N_CTX, round);
+        compute(&x, &s, own, n_begin);
+        while (s.n_pos + N_GUESSES + 1 < 7 * BLOCK) {
+            random = random * 1664525 + 1013904223;
+            const int32_t n_guesses = (int32_t)(random >> 8) % N_GUESSES, before = s.n_pos;
+            int           n_forks = 0;
+            assert_true(hl_seq_reserve(&s, before + 1 + n_guesses));
+            for (int i = 0; i < N_FORKS; i++) {
+                random = random * 1664525 + 1013904223;
+                const int32_t shared = before + 1 + (int32_t)(random >> 8) % (n_guesses + 1);
+                if (!hl_seq_fork(&s, &forks[n_forks], shared)) {
+                    n_refused++;
+                    assert_int_equal(forks[n_forks].n_blocks, 0);
+                    break;
+                }
+                memcpy(other[n_forks], own, sizeof own);
+                for (int32_t k = shared; k < N_CTX; k++) other[n_forks][k] = 1000000 * (i + 1) + (int32_t)(random >> 12);
+                const bool has_room = hl_seq_reserve(&forks[n_forks], shared + 5);
+                n_forks++;
+                if (!has_room) {
+                    n_refused++;
+                    break;
+                }
+            }
+            compute_with_forks(&x, &s, own, before + 1 + n_guesses);
+            int kept = -1;
+            for (int i = 0; i < n_forks; i++) {
+                if (forks[i].n_blocks * BLOCK < (uint32_t)forks[i].n_pos + 5) continue;
+                for (int32_t end = forks[i].n_pos + 5; forks[i].n_pos < end; forks[i].n_pos++)
+                    ((int32_t *)(void *)hl_kv_block_data(x.pool, forks[i].blocks[forks[i].n_pos / BLOCK]))[forks[i].n_pos % BLOCK] =
+                        other[i][forks[i].n_pos];
+                check_contents(&x, &forks[i], other[i]);
+                if (random >> 30 == (uint32_t)i) kept = i;
+            }
+            const int32_t n_now = kept < 0 ? before + 1 + (int32_t)(random >> 4) % (n_guesses + 1) : forks[kept].n_pos;
+            hl_seq_join(&s, kept < 0 ? NULL : &forks[kept]);
+            if (kept >= 0) memcpy(own, other[kept], sizeof own);
+            s.n_pos = n_now;
+            hl_seq_truncate(&s, n_now);
+            check_contents(&x, &s, own);
+            assert_int_equal(hl_kv_pool_n_free(x.pool), 10 - s.n_blocks);
+            for (uint32_t i = 0; i < s.n_blocks; i++) assert_int_equal(hl_kv_block_refs(x.pool, s.blocks[i]), 1);
+        }
+        hl_seq_done(&s);
+    }
+    assert_true(n_refused > 0);
+    for (int i = 0; i < N_FORKS; i++) hl_seq_done(&forks[i]);
+    close_tree(&x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_prefix_is_found_to_the_last_token),
@@ -247,6 +322,7 @@ int main(void) {
         cmocka_unit_test(a_pinned_prefix_stays),
         cmocka_unit_test(no_memory_for_a_node_leaves_the_sequence_its_block),
         cmocka_unit_test(random_use_loses_no_block_and_mixes_no_contents),
+        cmocka_unit_test(forks_share_what_they_have_in_common_and_lose_no_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,10 +12,22 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hyperlama/hyperlama.h"
+
+/* The clocks that the scheduler sees: those of the system, and what the test adds. */
+static _Atomic int64_t monotonic_step_s, wall_step_s;
+
+int clock_gettime(clockid_t id, struct timespec *ret) {
+    const int rc = (int)syscall(SYS_clock_gettime, id, ret);
+    if (rc == 0) ret->tv_sec += id == CLOCK_MONOTONIC ? monotonic_step_s : id == CLOCK_REALTIME ? wall_step_s : 0;
+    return rc;
+}
 
 enum { N_VOCAB = 128, MAX_ANSWER = 600, MAX_PROMPT = 900, BLOCK = 64 };
 
@@ -119,6 +131,14 @@ static void check_same(const job *a, const job *b, const char *what) {
         if (a->answer[i] != b->answer[i]) fail_msg("%s: token %d differs", what, i);
 }
 
+static uint64_t block_bytes(void) {
+    setup          x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024});
+    hl_sched_stats t;
+    hl_sched_get_stats(x.s, &t);
+    close_all(&x);
+    return t.kv_budget_bytes / 64; /* 4 contexts of 16 blocks */
+}
+
 /* All blocks are free or known to the tree once nothing runs. */
 static void check_no_block_is_lost(setup *x) {
     hl_sched_stats t;
@@ -220,11 +240,9 @@ static void prompts_that_come_together_compute_their_common_begin_once(void **st
 
 static void a_cache_that_is_too_small_for_all_serves_all(void **state) {
     (void)state;
-    setup          x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024});
+    setup          x;
     hl_sched_stats t;
-    hl_sched_get_stats(x.s, &t);
-    const uint64_t block = t.kv_budget_bytes / 64; /* 4 contexts of 16 blocks */
-    close_all(&x);
+    const uint64_t block = block_bytes();
     for (uint32_t i = 0; i < N_JOBS; i++) {
         make_job(&jobs[i], i + 1, 100 + (int32_t)(i * 29) % 150, 70, 200);
         run_alone(LLAMA, &jobs[i], &alone[i]);
@@ -281,14 +299,29 @@ static void what_cannot_fit_is_refused_with_numbers(void **state) {
     assert_non_null(strstr(err.text, "available"));
     assert_int_equal(hl_sched_new(x.m, &(hl_sched_params){.n_running_cap = 1000}, &s, &err), HL_E_ARG);
     close_all(&x);
-    x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .kv_budget_bytes = 1 << 16});
+    x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .kv_budget_bytes = 4 * block_bytes() + 5});
     hl_sched_stats t;
     hl_sched_get_stats(x.s, &t);
-    make_job(&j, 1, 800, 0, 1);
-    if (t.kv_budget_bytes < 800 / BLOCK * (t.kv_budget_bytes / 4)) {
-        assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_E_FULL);
-        assert_non_null(strstr(err.text, "budget"));
-    }
+    assert_int_equal(t.kv_budget_bytes, 4 * block_bytes()); /* whole blocks */
+    make_job(&j, 1, 4 * BLOCK, 0, 1);
+    assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_E_FULL);
+    char numbers[100];
+    (void)snprintf(numbers, sizeof numbers, "%d tokens needs %d KiB of key/value cache and the budget is %d KiB", 4 * BLOCK,
+                   (int)(5 * block_bytes() >> 10), (int)(4 * block_bytes() >> 10));
+    if (!strstr(err.text, numbers)) fail_msg("%s", err.text);
+    make_job(&j, 1, 4 * BLOCK - 1, 0, 1); /* one less fits, with the token that it makes */
+    assert_int_equal(hl_sched_run(x.s, &j.r, NULL, NULL), HL_OK);
+    assert_int_equal(j.usage.answer_tokens, 1);
+    close_all(&x);
+    /* what is pinned is no room */
+    x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .kv_budget_bytes = 6 * block_bytes()});
+    make_job(&j, 1, 4 * BLOCK + 1, 0, 1);
+    assert_int_equal(hl_sched_run(x.s, &j.r, NULL, NULL), HL_OK);
+    assert_int_equal(hl_sched_pin(x.s, j.prompt, 4 * BLOCK, NULL), HL_OK);
+    make_job(&j, 2, 4 * BLOCK, 0, 1);
+    assert_int_equal(hl_sched_run(x.s, &j.r, NULL, &err), HL_E_FULL);
+    assert_non_null(strstr(err.text, "256 tokens do not fit the key/value cache"));
+    assert_non_null(strstr(err.text, "of its 6 blocks are pinned"));
     close_all(&x);
 }
 
@@ -530,6 +563,164 @@ static void thousands_queued_and_all_cancelled_at_once(void **state) {
     close_all(&x);
 }
 
+/* ---- random schedules ---- */
+
+static uint32_t next_random(uint32_t *state) {
+    *state = *state * 1664525 + 1013904223;
+    return *state >> 8;
+}
+
+/* What came of a job, ended or cut off anywhere, is the begin of what it says alone. */
+static void check_begin(const job *j, const job *whole) {
+    assert_int_equal(j->status, HL_OK);
+    assert_true(j->n_answer <= whole->n_answer);
+    for (int32_t i = 0; i < j->n_answer; i++)
+        if (j->answer[i] != whole->answer[i]) fail_msg("token %d differs from what the request says alone", i);
+}
+
+/* Requests that share begins come, go and are cut off at random, with branches wherever there is room and a cache that is
+ * too small, so blocks change hands all the time: every token is as if nobody else were there, and no block is lost. */
+static void random_schedules_change_no_token_and_lose_no_block(void **state) {
+    (void)state;
+    enum { N_TEXTS = 12, N_ROUNDS = 30 };
+    static job whole[N_TEXTS];
+    uint32_t   random = 4242;
+    const uint64_t block = block_bytes();
+    for (uint32_t i = 0; i < N_TEXTS; i++) {
+        job j;
+        make_job(&j, i + 1, 30 + (int32_t)(i * 37) % 300, 64 * (int32_t)(i % 4), 120);
+        for (size_t k = 150; k < j.r.n_tokens; k++) j.prompt[k] = j.prompt[k - 50]; /* repeats itself */
+        run_alone(LLAMA, &j, &whole[i]);
+    }
+    for (int round = 0; round < N_ROUNDS; round++) {
+        setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .n_running_cap = 1 + (int32_t)next_random(&random) % 8,
+                                                    .n_batch = 16 + (int32_t)next_random(&random) % 200,
+                                                    .kv_budget_bytes = (8 + next_random(&random) % 12) * block,
+                                                    .speculate = round % 3 == 0 ? HL_SPECULATE_AUTO : HL_SPECULATE_ALWAYS});
+        bool pinned = false;
+        for (uint32_t i = 0; i < N_JOBS; i++) {
+            const job *w = &whole[next_random(&random) % N_TEXTS];
+            job       *j = &jobs[i];
+            *j = *w;
+            j->r.tokens = j->prompt;
+            j->r.user = j;
+            j->n_answer = 0;
+            atomic_store(&j->n_done, 0);
+            j->stop_after = next_random(&random) % 4 == 0 ? 1 + (int32_t)next_random(&random) % 100 : 0;
+            j->r.priority = (int32_t)(next_random(&random) % 3);
+            j->r.owner = next_random(&random) % 3;
+            j->r.timeout_ms = next_random(&random) % 8 == 0 ? 1 + next_random(&random) % 20 : 0;
+            alone[i] = *w;
+            submit(&x, j);
+            if (next_random(&random) % 4 == 0) (void)usleep(next_random(&random) % 3000);
+            if (next_random(&random) % 5 == 0) hl_sched_cancel(x.s, jobs[next_random(&random) % (i + 1)].id);
+            if (!pinned && next_random(&random) % 6 == 0) pinned = hl_sched_pin(x.s, whole[1].prompt, BLOCK, NULL) == HL_OK;
+        }
+        if (round % 7 == 6) hl_sched_cancel_all(x.s);
+        for (uint32_t i = 0; i < N_JOBS; i++) wait_for(&jobs[i]);
+        for (uint32_t i = 0; i < N_JOBS; i++) check_begin(&jobs[i], &alone[i]);
+        if (pinned) assert_int_equal(hl_sched_unpin(x.s, whole[1].prompt, BLOCK, NULL), HL_OK);
+        check_no_block_is_lost(&x);
+        close_all(&x);
+    }
+}
+
+/* ---- storms ---- */
+
+typedef struct storm {
+    setup       *x;
+    atomic_bool *over;
+} storm;
+
+static void *cancel_everything(void *arg) {
+    const storm *w = arg;
+    for (uint64_t id = 1; !atomic_load(w->over); id = id % 400 + 1) {
+        hl_sched_cancel(w->x->s, id);
+        if (id % 97 == 0) hl_sched_cancel_all(w->x->s);
+        if (id % 50 == 0) (void)usleep(300);
+    }
+    return NULL;
+}
+
+static void storms_of_cancellations_end_every_request_once(void **state) {
+    (void)state;
+    enum { N_THREADS = 4, N = 400 };
+    static job   many[N];
+    pthread_t    threads[N_THREADS];
+    atomic_bool  over = false;
+    setup        x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .n_running_cap = 6, .speculate = HL_SPECULATE_ALWAYS});
+    storm        w = {&x, &over};
+    for (int i = 0; i < N_THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, cancel_everything, &w), 0);
+    for (uint32_t i = 0; i < N; i++) {
+        make_job(&many[i], i, 1 + (int32_t)(i * 7) % 300, (int32_t)i % 150, 50);
+        submit(&x, &many[i]);
+        if (i % 40 == 0) (void)usleep(1000);
+    }
+    for (uint32_t i = 0; i < N; i++) wait_for(&many[i]);
+    atomic_store(&over, true);
+    for (int i = 0; i < N_THREADS; i++) (void)pthread_join(threads[i], NULL);
+    for (uint32_t i = 0; i < N; i++) {
+        assert_int_equal(many[i].status, HL_OK);
+        assert_int_equal(atomic_load(&many[i].n_done), 1);
+    }
+    check_no_block_is_lost(&x);
+    job j;
+    make_job(&j, 5, 100, 0, 20);
+    run_alone(LLAMA, &j, &alone[0]);
+    assert_int_equal(hl_sched_run(x.s, &j.r, NULL, NULL), HL_OK);
+    check_same(&j, &alone[0], "behind the storm");
+    close_all(&x);
+}
+
+/* Wall time set forth and back, and even the monotonic clock (a machine that was moved or slept): no answer changes, and
+ * only deadlines notice. */
+static void clock_steps_change_no_answer(void **state) {
+    (void)state;
+    static const int64_t steps_s[] = {3600, -7200, 86400 * 400, -86400 * 300, 0};
+    enum { N = 8 };
+    for (uint32_t i = 0; i < N; i++) {
+        make_job(&jobs[i], i + 1, 60 + (int32_t)i * 30, 40, 100);
+        run_alone(LLAMA, &jobs[i], &alone[i]);
+    }
+    for (size_t k = 0; k < sizeof steps_s / sizeof *steps_s; k++) {
+        setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .n_running_cap = 4});
+        for (uint32_t i = 0; i < N; i++) {
+            jobs[i].n_answer = 0;
+            atomic_store(&jobs[i].n_done, 0);
+            submit(&x, &jobs[i]);
+            (void)usleep(500);
+            wall_step_s = steps_s[(k + i) % 5];
+            if (i == N / 2) monotonic_step_s = steps_s[k];
+        }
+        for (uint32_t i = 0; i < N; i++) wait_for(&jobs[i]);
+        for (uint32_t i = 0; i < N; i++) {
+            assert_int_equal(jobs[i].status, HL_OK);
+            check_same(&jobs[i], &alone[i], "while clocks are set");
+        }
+        hl_sched_stats t;
+        hl_sched_get_stats(x.s, &t);
+        assert_true(t.gap_p50_ms >= 0 && t.gap_p99_ms >= t.gap_p50_ms && t.gap_p99_ms < 1e12);
+        job late;
+        make_job(&late, 3, 300, 0, 400);
+        late.r.timeout_ms = 3600 * 1000;
+        late.r.n_ctx = 512;
+        submit(&x, &late);
+        monotonic_step_s += 86400;
+        wait_for(&late);
+        assert_true(late.usage.end == HL_END_TIMEOUT || late.usage.end == HL_END_LENGTH);
+        check_no_block_is_lost(&x);
+        close_all(&x);
+        wall_step_s = monotonic_step_s = 0;
+    }
+    job j; /* for ever, not a moment ago */
+    make_job(&j, 3, 30, 0, 5);
+    j.r.timeout_ms = INT64_MAX;
+    setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512});
+    assert_int_equal(hl_sched_run(x.s, &j.r, NULL, NULL), HL_OK);
+    assert_int_equal(j.usage.end, HL_END_LENGTH);
+    close_all(&x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_do_not_depend_on_what_else_runs),
@@ -546,6 +737,9 @@ int main(void) {
         cmocka_unit_test(a_pinned_text_stays_in_the_cache),
         cmocka_unit_test(sixty_four_threads_lose_no_block),
         cmocka_unit_test(thousands_queued_and_all_cancelled_at_once),
+        cmocka_unit_test(random_schedules_change_no_token_and_lose_no_block),
+        cmocka_unit_test(storms_of_cancellations_end_every_request_once),
+        cmocka_unit_test(clock_steps_change_no_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

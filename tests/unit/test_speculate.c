@@ -12,10 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "core/base/mem.h"
 #include "engine/speculate/ngram.h"
 #include "engine/speculate/pace.h"
 #include "hyperlama/hyperlama.h"
+#include "model_fixture.h"
 
 /* ---- the index ---- */
 
@@ -33,6 +37,40 @@ static void the_place_with_the_longest_past_is_found(void **state) {
     assert_int_equal(hl_ngram_find(&g, ids, n, 4, places), 2);
     assert_int_equal(ids[places[1].at], 50);
     assert_int_equal(hl_ngram_find(&g, ids, 10, 4, places), 0); /* 2 3 50 stands there once */
+    hl_ngram_done(&g);
+}
+
+static void other_continuations_are_found_where_they_part(void **state) {
+    (void)state;
+    /*                    0  1  2  3   4   5  6  7  8   9  10  11 12 13 14  15  16 17 18 19 20 */
+    const int32_t ids[] = {1, 2, 3, 10, 11, 20, 1, 2, 3, 10, 11, 21, 1, 2, 3, 10, 30, 7, 1, 2, 3};
+    const uint32_t n = sizeof ids / sizeof *ids;
+    hl_ngram       g = {0};
+    hl_ngram_place best;
+    hl_ngram_add(&g, ids, n);
+    assert_int_equal(hl_ngram_find(&g, ids, n, 1, &best), 1);
+    assert_int_equal(best.at, 15); /* the newest of equals: 10 30 7 */
+    hl_ngram_others o = {.best = best.at, .n_tokens = 6, .n_cap = 3};
+    hl_ngram_find_others(&g, ids, n, 3, &o);
+    assert_int_equal(o.n, 1); /* 10 11 in both others, the newer one counts */
+    assert_int_equal(o.places[0].depth, 1);
+    assert_int_equal(ids[o.places[0].at + 1], 11);
+    assert_int_equal(ids[o.places[0].at + 2], 21);
+    o = (hl_ngram_others){.best = 9, .n_tokens = 6, .n_cap = 3};
+    hl_ngram_find_others(&g, ids, n, 3, &o);
+    assert_int_equal(o.n, 2); /* in order of depth */
+    assert_int_equal(ids[o.places[0].at + o.places[0].depth], 30);
+    assert_int_equal(ids[o.places[1].at + o.places[1].depth], 20);
+    o = (hl_ngram_others){.best = 9, .n_tokens = 6, .n_cap = 1};
+    hl_ngram_find_others(&g, ids, n, 3, &o);
+    assert_int_equal(o.n, 1); /* the one that parts first */
+    assert_int_equal(o.places[0].depth, 1);
+    o = (hl_ngram_others){.best = 9, .n_tokens = 6, .n_cap = 3};
+    hl_ngram_find_others(&g, ids, n, 4, &o);
+    assert_int_equal(o.n, 0); /* no place agrees so far */
+    o = (hl_ngram_others){.best = 9, .n_tokens = 1, .n_cap = 3};
+    hl_ngram_find_others(&g, ids, n, 3, &o);
+    assert_int_equal(o.n, 0); /* all say 10 */
     hl_ngram_done(&g);
 }
 
@@ -79,33 +117,88 @@ static void no_memory_for_the_index_means_no_guesses(void **state) {
 
 /* ---- the pace ---- */
 
+/* n guesses, each right with the same probability when those before it are. */
+static hl_pace_bid chain(float right, uint32_t n) {
+    hl_pace_bid b = {.n_cap = n};
+    float       c = 1;
+    for (uint32_t i = 0; i < n; i++) b.chance[i] = c *= right;
+    return b;
+}
+
 static void guesses_are_granted_where_rows_are_cheap(void **state) {
     (void)state;
     hl_pace     p = {0};
-    hl_pace_bid bid = {.right = 0.9f, .n_cap = 8};
+    hl_pace_bid bid = chain(0.9f, 8);
     for (uint32_t r = 1; r <= 16; r++) hl_pace_note(&p, r, 1000000 + 50000 * (r - 1)); /* a row costs 5 % of the first */
-    hl_pace_share(&p, 1, 0, 32, &bid, 1);
+    hl_pace_share(&p, 1, 1, 32, &bid, 1);
     assert_true(bid.n_taken >= 6);
-    bid.right = 0.02f;
-    hl_pace_share(&p, 1, 0, 32, &bid, 1);
+    bid = chain(0.02f, 8);
+    hl_pace_share(&p, 1, 1, 32, &bid, 1);
     assert_int_equal(bid.n_taken, 0);
     p = (hl_pace){0};
-    for (uint32_t r = 1; r <= 16; r++) hl_pace_note(&p, r, 1000000 * r); /* a row costs as much as the first */
-    bid.right = 0.9f;
-    hl_pace_share(&p, 1, 0, 32, &bid, 1);
+    for (uint32_t r = 1; r <= 12; r++)
+        for (int i = 0; i < 5; i++) hl_pace_note(&p, r, 1000000 * r); /* a row costs as much as the first */
+    bid = chain(0.9f, 8);
+    hl_pace_share(&p, 1, 1, 32, &bid, 1);
     assert_int_equal(bid.n_taken, 0);
+}
+
+/* Passes over r rows take what they take, but those over 8 were disturbed for a while. */
+static void a_disturbed_measurement_is_tried_again(void **state) {
+    (void)state;
+    hl_pace     p = {0};
+    hl_pace_bid bid = chain(0.97f, 15);
+    uint32_t    n_rows = 1, n_long = 0;
+    for (int i = 0; i < 20; i++) hl_pace_note(&p, 1, 1000000);
+    for (int i = 0; i < 20; i++) hl_pace_note(&p, 4, 1600000);
+    for (int i = 0; i < 5; i++) hl_pace_note(&p, 8, 2900000);
+    for (int i = 0; i < 120; i++) {
+        hl_pace_share(&p, 1, 1, 32, &bid, 1);
+        n_rows = 1 + bid.n_taken;
+        n_long += n_rows >= 7;
+        hl_pace_note(&p, n_rows, 1000000 + 100000 * (n_rows - 1));
+    }
+    assert_true(n_long > 40);
+}
+
+static void a_slower_machine_is_slower_for_all_counts(void **state) {
+    (void)state;
+    hl_pace p = {0};
+    for (int i = 0; i < 20; i++) hl_pace_note(&p, 4, 2000000);
+    for (int i = 0; i < 20; i++) hl_pace_note(&p, 1, 1000000);
+    for (int i = 0; i < 60; i++) hl_pace_note(&p, 1, 2000000); /* another program came */
+    assert_true(hl_pace_cost(&p, 4) > 2500000 && hl_pace_cost(&p, 4) < 4500000);
+    assert_true(hl_pace_cost(&p, 1) > 1900000);
+}
+
+static void a_second_candidate_gets_rows_where_the_first_one_is_unsure(void **state) {
+    (void)state;
+    hl_pace p = {0};
+    for (uint32_t r = 1; r <= 40; r++) hl_pace_note(&p, r, 1000000 + 60000 * (r - 1));
+    hl_pace_bid bids[] = {chain(0.5f, 8), chain(0.9f, 4)};
+    for (int i = 0; i < 4; i++) bids[1].chance[i] *= 0.45f; /* of both, one is right nearly always */
+    hl_pace_share(&p, 1, 1, 32, bids, 2);
+    assert_true(bids[0].n_taken >= 1 && bids[1].n_taken >= 2);
+    for (int i = 0; i < 4; i++) bids[1].chance[i] *= 0.05f;
+    hl_pace_share(&p, 1, 1, 32, bids, 2);
+    assert_int_equal(bids[1].n_taken, 0);
+    bids[1] = chain(0.9f, 4);
+    bids[1].begin_ns = 1e9f; /* a copy that takes a second */
+    hl_pace_share(&p, 1, 1, 32, bids, 2);
+    assert_int_equal(bids[1].n_taken, 0);
 }
 
 static void the_likeliest_guesses_of_all_go_first(void **state) {
     (void)state;
     hl_pace     p = {0};
-    hl_pace_bid bids[] = {{.right = 0.3f, .n_cap = 8}, {.right = 0.95f, .n_cap = 8}, {.right = 0.6f, .n_cap = 8}};
+    hl_pace_bid bids[] = {chain(0.3f, 8), chain(0.95f, 8), chain(0.6f, 8)};
     for (uint32_t r = 1; r <= 40; r++) hl_pace_note(&p, r, 1000000 + 120000 * (r - 1));
-    hl_pace_share(&p, 3, 0, 6, bids, 3);
+    hl_pace_share(&p, 3, 3, 6, bids, 3);
     assert_true(bids[1].n_taken > bids[2].n_taken);
     assert_true(bids[2].n_taken >= bids[0].n_taken);
     assert_true(bids[0].n_taken + bids[1].n_taken + bids[2].n_taken <= 6);
-    hl_pace_share(&p, 3, 1e9f, 6, bids, 3); /* a guess that takes a second each */
+    for (int i = 0; i < 3; i++) bids[i].each_ns = 1e9f; /* a guess that takes a second each */
+    hl_pace_share(&p, 3, 3, 6, bids, 3);
     assert_int_equal(bids[1].n_taken, 0);
 }
 
@@ -113,9 +206,9 @@ static void luck_follows_what_happens(void **state) {
     (void)state;
     hl_luck l;
     hl_luck_init(&l);
-    for (int i = 0; i < 60; i++) hl_luck_note(&l, 1, 0, true);
+    for (int i = 0; i < 60; i++) hl_luck_note(&l, 1, false);
     assert_true(l.right[1] < 0.01f);
-    for (int i = 0; i < 10; i++) hl_luck_note(&l, 1, 4, false);
+    for (int i = 0; i < 40; i++) hl_luck_note(&l, 1, true);
     assert_true(l.right[1] > 0.95f);
     assert_true(hl_luck_grade(3) < hl_luck_grade(40));
 }
@@ -172,8 +265,10 @@ static void run_all(hl_model *m, hl_model *draft, hl_speculate speculate, outcom
         assert_int_equal(hl_sched_submit(s, &r, &id, &err), HL_OK);
     }
     hl_sched_stats t;
-    do hl_sched_get_stats(s, &t);
-    while (t.n_done < N_REQUESTS);
+    do {
+        (void)usleep(500);
+        hl_sched_get_stats(s, &t);
+    } while (t.n_done < N_REQUESTS);
     hl_sched_free(s);
 }
 
@@ -183,7 +278,8 @@ static outcome plain[N_REQUESTS], guessed[N_REQUESTS];
  * only no distribution but no draw: equal tokens and logprobs, for every temperature and penalty. */
 static void answers_with_and_without_guesses_are_equal(void **state) {
     (void)state;
-    static const char *const drafts[] = {NULL, "tests/golden/archs/llama-q8_0.gguf", "tests/golden/archs/llama-q4_k.gguf", NULL};
+    static const char *const drafts[] = {NULL, "tests/golden/archs/llama-q8_0.gguf", "tests/golden/archs/llama-q4_k.gguf", NULL,
+                                         "tests/golden/archs/llama-q4_k.gguf"};
     const char *path = "tests/golden/archs/llama-q4_k.gguf";
     hl_engine  *e = NULL;
     hl_model   *m = NULL;
@@ -191,24 +287,184 @@ static void answers_with_and_without_guesses_are_equal(void **state) {
     assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2}, &e, &err), HL_OK);
     if (hl_model_open(e, &path, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
     run_all(m, NULL, HL_SPECULATE_OFF, plain);
-    for (int d = 0; d < 4; d++) {
+    for (int d = 0; d < 5; d++) {
         hl_model *draft = NULL;
         if (drafts[d] && hl_model_open(e, &drafts[d], 1, NULL, &draft, &err) != HL_OK) fail_msg("%s", err.text);
-        run_all(m, draft, d == 3 ? HL_SPECULATE_AUTO : HL_SPECULATE_ALWAYS, guessed);
-        int32_t n_guessed = 0, n_right = 0;
+        run_all(m, draft, d >= 3 ? HL_SPECULATE_AUTO : HL_SPECULATE_ALWAYS, guessed);
+        int32_t n_guessed = 0, n_right = 0, n_branches = 0, n_taken = 0;
         for (int i = 0; i < N_REQUESTS; i++) {
             assert_int_equal(guessed[i].n, N_ANSWER);
             assert_memory_equal(guessed[i].answer, plain[i].answer, sizeof plain[i].answer);
             assert_memory_equal(guessed[i].logprobs, plain[i].logprobs, sizeof plain[i].logprobs);
             n_guessed += guessed[i].usage.drafted_tokens;
             n_right += guessed[i].usage.accepted_tokens;
+            n_branches += guessed[i].usage.drafted_branches;
+            n_taken += guessed[i].usage.accepted_branches;
         }
         assert_true(n_right <= n_guessed);
         if (d < 3) assert_true(n_right > 0);
-        if (getenv("HL_VERBOSE")) print_message("%s: %d of %d guesses right\n", drafts[d] ? drafts[d] : "text", n_right, n_guessed);
+        if (d == 0) assert_true(n_branches > 0 && n_taken > 0);
+        if (getenv("HL_VERBOSE")) print_message("%s: %d of %d guesses right, %d of %d branches taken\n", drafts[d] ? drafts[d] : "text", n_right, n_guessed, n_taken, n_branches);
         hl_model_close(draft);
     }
     hl_model_close(m);
+    hl_engine_free(e);
+}
+
+/* Many sequences that got no guesses for long ask the draft model in the same step: no more than there are rows for. */
+static void a_draft_model_is_tried_again_by_as_many_as_there_are_rows_for(void **state) {
+    (void)state;
+    enum { N = 100 };
+    const char *path = "tests/golden/archs/llama-q4_k.gguf";
+    hl_engine  *e = NULL;
+    hl_model   *m = NULL, *draft = NULL;
+    hl_sched   *s = NULL;
+    hl_err      err = {0};
+    hl_usage    usage;
+    static int32_t prompts[N][40];
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2}, &e, &err), HL_OK);
+    assert_int_equal(hl_model_open(e, &path, 1, NULL, &m, &err), HL_OK);
+    assert_int_equal(hl_model_open(e, &path, 1, NULL, &draft, &err), HL_OK);
+    const hl_sched_params p = {.n_ctx = 256, .n_running_cap = N, .draft = draft, .speculate = HL_SPECULATE_ALWAYS,
+                               .kv_budget_bytes = 64 << 20};
+    if (hl_sched_new(m, &p, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    hl_sched_request r;
+    hl_sched_request_init(&r);
+    for (int i = 0; i < N; i++) {
+        for (int k = 0; k < 40; k++) prompts[i][k] = (k * k * (i + 1) + i) % 128;
+        r.tokens = prompts[i];
+        r.n_tokens = 40;
+        r.max_tokens = 150;
+        r.ignore_eog = true;
+        r.sampling.seed = i;
+        uint64_t id;
+        if (i + 1 < N) assert_int_equal(hl_sched_submit(s, &r, &id, &err), HL_OK);
+        else assert_int_equal(hl_sched_run(s, &r, &usage, &err), HL_OK);
+    }
+    hl_sched_free(s);
+    hl_model_close(draft);
+    hl_model_close(m);
+    hl_engine_free(e);
+}
+
+/* ---- scripted answers ---- */
+
+enum { N_SCRIPTED = 150, N_STREAMS = 6 };
+
+typedef struct scripted {
+    int32_t          prompt[70];
+    int32_t          prediction[3 * N_SCRIPTED];
+    outcome          o;
+    int32_t          stop_after; /* tokens; 0: never */
+    hl_sched_request r;
+} scripted;
+
+static hl_end keep_scripted(void *user, const hl_sched_token *t) {
+    scripted *x = user;
+    x->o.answer[x->o.n] = t->token;
+    x->o.logprobs[x->o.n++] = t->logprob;
+    return x->o.n == x->stop_after ? HL_END_STOP : HL_END_NONE;
+}
+
+static void end_scripted(void *user, uint64_t id, hl_status status, const hl_usage *usage, const hl_err *err) {
+    keep_end(&((scripted *)user)->o, id, status, usage, err);
+}
+
+static void make_scripted(scripted *x, uint32_t i) {
+    *x = (scripted){.stop_after = i == 3 ? 77 : 0};
+    hl_sched_request_init(&x->r);
+    for (uint32_t k = 0; k < 70; k++) x->prompt[k] = (int32_t)((k * k + i * 17) % 128);
+    x->r.tokens = x->prompt;
+    x->r.n_tokens = 55 + 3 * i; /* branches cross the ends of blocks in several ways */
+    x->r.max_tokens = N_ANSWER;
+    x->r.ignore_eog = true;
+    x->r.want_logprobs = true;
+    x->r.n_top = 3;
+    x->r.sampling.seed = i;
+    x->r.sampling.temperature = i % 3 == 0 ? 0 : 0.9f;
+    x->r.sampling.repeat_penalty = i % 2 == 0 ? 1.1f : 1;
+    x->r.on_token = keep_scripted;
+    x->r.on_done = end_scripted;
+    x->r.user = x;
+}
+
+/* The answer three times, each with other mistakes: where one is wrong, another one is right. */
+static void predict(scripted *x, const outcome *right) {
+    int32_t *p = x->prediction;
+    for (int copy = 0; copy < 3; copy++)
+        for (int k = 0; k < right->n; k++) *p++ = k % 9 == 3 * copy ? (right->answer[k] + 1 + copy) % 128 : right->answer[k];
+    x->r.prediction = x->prediction;
+    x->r.n_prediction = (size_t)(p - x->prediction);
+}
+
+static void run_scripted(hl_model *m, hl_kv_cache_type type, uint64_t budget, hl_speculate speculate, scripted *x, bool together) {
+    hl_sched      *s = NULL;
+    hl_err         err = {0};
+    hl_sched_stats t;
+    uint64_t       id;
+    const hl_sched_params p = {.n_ctx = 256, .kv_type = type, .kv_budget_bytes = budget, .speculate = speculate};
+    if (hl_sched_new(m, &p, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    for (uint32_t i = 0; i < N_STREAMS; i++) {
+        x[i].o.n = 0;
+        assert_int_equal(hl_sched_submit(s, &x[i].r, &id, &err), HL_OK);
+        do {
+            (void)usleep(300);
+            hl_sched_get_stats(s, &t);
+        } while (t.n_done < i + 1 && !together);
+    }
+    do {
+        (void)usleep(500);
+        hl_sched_get_stats(s, &t);
+    } while (t.n_done < N_STREAMS || t.n_running > 0);
+    assert_int_equal(t.kv_used_bytes, t.kv_shared_bytes); /* no fork kept a block */
+    assert_true(t.kv_used_bytes <= t.kv_budget_bytes);
+    hl_sched_free(s);
+}
+
+/* Several candidates are verified at every depth, across ends of blocks, windows and number formats, in caches with and
+ * without room for them, alone and together, and not a bit of any answer changes. */
+static void branches_change_no_answer(void **state) {
+    (void)state;
+    static const struct {
+        const char      *path;
+        hl_kv_cache_type type;
+    } kinds[] = {{"tests/golden/archs/llama-q4_k.gguf", HL_KV_CACHE_F16},
+                 {"tests/golden/archs/gemma3-swa.gguf", HL_KV_CACHE_F16},
+                 {"tests/golden/archs/llama-q4_k.gguf", HL_KV_CACHE_Q8_0},
+                 {"tests/golden/archs/llama-f16.gguf", HL_KV_CACHE_F32}};
+    static scripted x[N_STREAMS], wanted[N_STREAMS];
+    hl_engine      *e = NULL;
+    hl_err          err = {0};
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2}, &e, &err), HL_OK);
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+        hl_model *m = NULL;
+        if (hl_model_open(e, &kinds[kind].path, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
+        for (uint32_t i = 0; i < N_STREAMS; i++) make_scripted(&wanted[i], i);
+        run_scripted(m, kinds[kind].type, 0, HL_SPECULATE_OFF, wanted, true);
+        for (int how = 0; how < 4; how++) {
+            int32_t n_branches = 0, n_taken = 0, n_right = 0;
+            for (uint32_t i = 0; i < N_STREAMS; i++) {
+                make_scripted(&x[i], i);
+                predict(&x[i], &wanted[i].o);
+            }
+            /* room for all, for some, one after the other; and as it pays */
+            const uint64_t budget = how == 1 ? 400 << 10 : 0;
+            run_scripted(m, kinds[kind].type, budget, how == 3 ? HL_SPECULATE_AUTO : HL_SPECULATE_ALWAYS, x, how != 2);
+            for (uint32_t i = 0; i < N_STREAMS; i++) {
+                assert_int_equal(x[i].o.n, wanted[i].o.n);
+                assert_memory_equal(x[i].o.answer, wanted[i].o.answer, (size_t)x[i].o.n * sizeof *x[i].o.answer);
+                assert_memory_equal(x[i].o.logprobs, wanted[i].o.logprobs, (size_t)x[i].o.n * sizeof *x[i].o.logprobs);
+                n_branches += x[i].o.usage.drafted_branches;
+                n_taken += x[i].o.usage.accepted_branches;
+                n_right += x[i].o.usage.accepted_tokens;
+            }
+            if (getenv("HL_VERBOSE"))
+                print_message("%s %d: %d of %d branches taken, %d guesses right\n", kinds[kind].path, how, n_taken, n_branches, n_right);
+            assert_true(n_taken <= n_branches);
+            if (how == 0 || how == 2) assert_true(n_taken > 20);
+        }
+        hl_model_close(m);
+    }
     hl_engine_free(e);
 }
 
@@ -231,16 +487,93 @@ static void a_draft_model_of_another_engine_is_refused(void **state) {
     hl_engine_free(e);
 }
 
+static hl_model *open_fixture(hl_engine *e, const mf_shape *s) {
+    char      path[] = "/tmp/hl_draft_XXXXXX";
+    const int fd = mkstemp(path);
+    hl_model *m = NULL;
+    hl_err    err = {0};
+    assert_true(fd >= 0);
+    (void)close(fd);
+    if (mf_write(path, s, &err) != HL_OK) fail_msg("%s", err.text);
+    const char *p = path;
+    if (hl_model_open(e, &p, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
+    (void)unlink(path);
+    return m;
+}
+
+static void check_refused(hl_model *m, hl_model *draft, const char *why) {
+    hl_sched *s = NULL;
+    hl_err    err = {0};
+    assert_int_equal(hl_sched_new(m, &(hl_sched_params){.draft = draft, .n_ctx = 256}, &s, &err), HL_E_ARG);
+    if (!strstr(err.text, why)) fail_msg("'%s' does not say '%s'", err.text, why);
+}
+
+static void a_draft_model_with_another_tokenizer_is_refused(void **state) {
+    (void)state;
+    const mf_shape shape = {.n_vocab = 300, .n_embd = 64, .n_heads = 2, .n_kv_heads = 1, .head_dim = 32, .n_ff = 64, .n_layers = 1, .type = HL_TYPE_f32};
+    mf_shape       longer = shape, renamed = shape, nearly = shape;
+    const char    *bare = "tests/golden/archs/llama-q4_k.gguf";
+    hl_engine     *e = NULL;
+    hl_model      *no_vocab = NULL;
+    hl_err         err = {0};
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err), HL_OK);
+    assert_int_equal(hl_model_open(e, &bare, 1, NULL, &no_vocab, &err), HL_OK);
+    longer.n_vocab = 1200;
+    renamed.filler = "other";
+    nearly.n_vocab = 310; /* padding differs within a family */
+    hl_model *m = open_fixture(e, &shape), *d[] = {open_fixture(e, &longer), open_fixture(e, &renamed), open_fixture(e, &nearly)};
+    check_refused(m, d[0], "a vocabulary of 1200 tokens, expected the model's 300");
+    check_refused(m, d[1], "token 256 is 'other256', expected 'filler256'");
+    check_refused(m, no_vocab, "it has no vocabulary");
+    hl_sched *s = NULL;
+    if (hl_sched_new(m, &(hl_sched_params){.draft = d[2], .n_ctx = 256}, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    hl_sched_free(s);
+    for (int i = 0; i < 3; i++) hl_model_close(d[i]);
+    hl_model_close(no_vocab);
+    hl_model_close(m);
+    hl_engine_free(e);
+}
+
+static void a_draft_models_cache_counts_in_the_plan(void **state) {
+    (void)state;
+    const char *path = "tests/golden/archs/llama-q4_k.gguf";
+    hl_engine  *e = NULL;
+    hl_model   *m = NULL, *draft = NULL;
+    hl_sched   *s = NULL;
+    hl_err      err = {0};
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err), HL_OK);
+    assert_int_equal(hl_model_open(e, &path, 1, NULL, &m, &err), HL_OK);
+    assert_int_equal(hl_model_open(e, &path, 1, NULL, &draft, &err), HL_OK);
+    hl_sched_params p = {.draft = draft, .n_ctx = 1 << 24, .n_running_cap = 256, .kv_budget_bytes = 1 << 20}; /* a tebibyte */
+    assert_int_equal(hl_sched_new(m, &p, &s, &err), HL_E_NOMEM);
+    if (!strstr(err.text, "draft model 1") || !strstr(err.text, "available")) fail_msg("%s", err.text);
+    p.n_ctx = 4096;
+    p.n_running_cap = 2;
+    if (hl_sched_new(m, &p, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    hl_sched_free(s);
+    hl_model_close(draft);
+    hl_model_close(m);
+    hl_engine_free(e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_place_with_the_longest_past_is_found),
         cmocka_unit_test(the_index_agrees_with_a_plain_search),
         cmocka_unit_test(no_memory_for_the_index_means_no_guesses),
         cmocka_unit_test(guesses_are_granted_where_rows_are_cheap),
+        cmocka_unit_test(a_disturbed_measurement_is_tried_again),
+        cmocka_unit_test(a_slower_machine_is_slower_for_all_counts),
+        cmocka_unit_test(a_second_candidate_gets_rows_where_the_first_one_is_unsure),
+        cmocka_unit_test(other_continuations_are_found_where_they_part),
         cmocka_unit_test(the_likeliest_guesses_of_all_go_first),
         cmocka_unit_test(luck_follows_what_happens),
         cmocka_unit_test(a_draft_model_of_another_engine_is_refused),
+        cmocka_unit_test(a_draft_model_with_another_tokenizer_is_refused),
+        cmocka_unit_test(a_draft_models_cache_counts_in_the_plan),
         cmocka_unit_test(answers_with_and_without_guesses_are_equal),
+        cmocka_unit_test(branches_change_no_answer),
+        cmocka_unit_test(a_draft_model_is_tried_again_by_as_many_as_there_are_rows_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * kv_disk_file.h - what a block's file looks like (docs/formats/kv-cache.md), for the two files that read it.
+ */
+#ifndef HL_ENGINE_KV_KV_DISK_FILE_H
+#define HL_ENGINE_KV_KV_DISK_FILE_H
+
+#include <sys/types.h>
+
+#include "engine/kv/kv_disk.h"
+
+enum { HL_KV_PATH_BYTES = 4096, HL_KV_IDENTITY_BYTES = 256, HL_KV_WEIGHTS_CHARS = 100 /* of the identity */ };
+
+#define HL_KV_MAGIC "HLKVBLK1"
+
+typedef struct hl_kv_header {
+    char      magic[8];
+    uint32_t  header_bytes, n_tokens;
+    uint64_t  payload_bytes, payload_sum;
+    hl_kv_key key, parent;
+    char      identity[HL_KV_IDENTITY_BYTES]; /* build|weights|shape in words */
+    int32_t   tokens[HL_KV_PAGE_TOKENS];
+    uint64_t  header_sum; /* of everything before */
+} hl_kv_header;
+
+typedef union hl_kv_header_page {
+    hl_kv_header h;
+    uint8_t      bytes[4096];
+} hl_kv_header_page;
+
+/* The name of no tokens: where the chains of an identity begin. */
+hl_kv_key hl_kv_identity_root(const uint64_t secret[2], const char identity[HL_KV_IDENTITY_BYTES]);
+
+bool hl_kv_read_exactly(int fd, void *to, size_t n, off_t at);
+
+/* ---- kv_disk_room.c ---- */
+
+/* Count the bytes of all blocks below `dir`; when they are more than the quota, delete some: those that no chain
+ * leads to, then the least recently used, the end of a chain before its begin. Returns what is left. */
+uint64_t hl_kv_disk_trim(const char *dir, const uint64_t secret[2], uint64_t quota_bytes);
+
+#endif

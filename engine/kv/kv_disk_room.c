@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * kv_disk_room.c - which files stay: those of the quota that were used last, and of a chain always its begin.
+ *
+ * A block is found by way of all blocks before it, so a file that outlives its parent is lost room. Deleting goes by
+ * last use, where using a block is using everything before it: parents count as used a moment after their children,
+ * and the end of a chain leaves before its begin.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/mem.h"
+#include "engine/kv/kv_disk_file.h"
+#include "engine/kv/kv_hash.h"
+
+enum { OLD_TMP_S = 3600, MAX_PATH = HL_KV_PATH_BYTES };
+
+typedef struct found {
+    hl_kv_key key, parent;
+    bool      is_first; /* of a chain */
+    bool      is_lost;  /* no chain leads to it */
+    bool      is_known; /* that is decided */
+    int64_t   used_ns;
+    uint64_t  bytes;
+    char     *path;
+} found;
+
+typedef struct listing {
+    found   *files;
+    size_t   n, cap;
+    uint64_t bytes;
+} listing;
+
+hl_kv_key hl_kv_identity_root(const uint64_t secret[2], const char identity[HL_KV_IDENTITY_BYTES]) {
+    hl_kv_key k;
+    hl_siphash128(secret, identity, HL_KV_IDENTITY_BYTES, k.w);
+    return k;
+}
+
+/* ---- what there is ---- */
+
+static bool ends_in(const char *name, const char *end) {
+    const size_t n = strlen(name), n_end = strlen(end);
+    return n >= n_end && strcmp(name + n - n_end, end) == 0;
+}
+
+static void add_file(listing *l, const char *path) {
+    struct stat st;
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return;
+    if (ends_in(path, ".tmp")) {
+        if (time(NULL) - st.st_mtime > OLD_TMP_S) (void)unlink(path);
+        return;
+    }
+    if (!ends_in(path, ".kv")) return;
+    if (l->n == l->cap) {
+        const size_t cap = l->cap ? 2 * l->cap : 64;
+        found       *grown = hl_resize(l->files, cap, sizeof *grown);
+        if (!grown) return;
+        l->files = grown;
+        l->cap = cap;
+    }
+    char *copy = hl_strdup(path);
+    if (!copy) return;
+    l->files[l->n++] = (found){.used_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec, .bytes = (uint64_t)st.st_size, .path = copy};
+    l->bytes += (uint64_t)st.st_size;
+}
+
+/* Call fn for every entry of a folder that is not hidden. */
+static void each_entry(const char *dir, void (*fn)(void *user, const char *path), void *user) {
+    DIR *at = opendir(dir);
+    if (!at) return;
+    for (const struct dirent *e; (e = readdir(at));) {
+        char path[MAX_PATH];
+        if (e->d_name[0] == '.' || snprintf(path, sizeof path, "%s/%s", dir, e->d_name) >= (int)sizeof path) continue;
+        fn(user, path);
+    }
+    (void)closedir(at);
+}
+
+static void list_file(void *user, const char *path) { add_file(user, path); }
+static void list_folder(void *user, const char *path) { each_entry(path, list_file, user); }
+
+static void free_listing(listing *l) {
+    for (size_t i = 0; i < l->n; i++) hl_free(l->files[i].path);
+    hl_free(l->files);
+}
+
+/* ---- chains ---- */
+
+static bool read_header(const char *path, hl_kv_header_page *ret) {
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) return false;
+    const bool ok = hl_kv_read_exactly(fd, ret, sizeof *ret, 0);
+    (void)close(fd);
+    return ok && memcmp(ret->h.magic, HL_KV_MAGIC, sizeof ret->h.magic) == 0;
+}
+
+static int compare_keys(const void *a, const void *b) { return memcmp(a, b, sizeof(hl_kv_key)); }
+static int by_key(const void *a, const void *b) { return compare_keys(&((const found *)a)->key, &((const found *)b)->key); }
+
+static found *find_parent(const listing *l, const found *f) {
+    const found key = {.key = f->parent};
+    return f->is_first ? NULL : bsearch(&key, l->files, l->n, sizeof *l->files, by_key);
+}
+
+static void read_headers(listing *l, const uint64_t secret[2]) {
+    for (size_t i = 0; i < l->n; i++) {
+        hl_kv_header_page p;
+        found            *f = &l->files[i];
+        f->is_lost = f->is_known = !read_header(f->path, &p);
+        if (f->is_lost) continue;
+        const hl_kv_key root = hl_kv_identity_root(secret, p.h.identity);
+        f->key = p.h.key;
+        f->parent = p.h.parent;
+        f->is_first = f->is_known = compare_keys(&root, &f->parent) == 0;
+    }
+    qsort(l->files, l->n, sizeof *l->files, by_key);
+}
+
+/* Is a chain's begin reached from here? Decided for all on the way. Headers may lie: no walk is longer than there are
+ * files. */
+static void find_begin(const listing *l, found *f) {
+    found *at = f;
+    for (size_t i = 0; at && !at->is_known && i < l->n; i++) at = find_parent(l, at);
+    const bool is_lost = !at || !at->is_known || at->is_lost;
+    for (; f && !f->is_known; f = find_parent(l, f)) {
+        f->is_lost = is_lost;
+        f->is_known = true;
+    }
+}
+
+static void raise_parents(const listing *l, found *f) {
+    for (found *p; (p = find_parent(l, f)) && p->used_ns <= f->used_ns; f = p) p->used_ns = f->used_ns + 1;
+}
+
+static int leaves_first(const void *a, const void *b) {
+    const found *x = a, *y = b;
+    if (x->is_lost != y->is_lost) return x->is_lost ? -1 : 1;
+    return x->used_ns < y->used_ns ? -1 : x->used_ns > y->used_ns;
+}
+
+static void put_in_order(listing *l, const uint64_t secret[2]) {
+    read_headers(l, secret);
+    for (size_t i = 0; i < l->n; i++) find_begin(l, &l->files[i]);
+    for (size_t i = 0; i < l->n; i++)
+        if (!l->files[i].is_lost) raise_parents(l, &l->files[i]);
+    qsort(l->files, l->n, sizeof *l->files, leaves_first);
+}
+
+uint64_t hl_kv_disk_trim(const char *dir, const uint64_t secret[2], uint64_t quota_bytes) {
+    listing l = {0};
+    each_entry(dir, list_folder, &l);
+    if (l.bytes > quota_bytes) {
+        put_in_order(&l, secret);
+        const uint64_t aim = quota_bytes / 10 * 9;
+        for (size_t i = 0; i < l.n && (l.bytes > aim || l.files[i].is_lost); i++)
+            if (unlink(l.files[i].path) == 0 || errno == ENOENT) l.bytes -= l.files[i].bytes;
+    }
+    const uint64_t left = l.bytes;
+    free_listing(&l);
+    return left;
+}
+
+/* ---- weights that are gone ---- */
+
+typedef struct removing {
+    const char *weights;
+    uint64_t    bytes;
+} removing;
+
+/* The second word of the identity. */
+static bool is_of_weights(const hl_kv_header *h, const char *weights) {
+    const size_t n = strnlen(weights, HL_KV_WEIGHTS_CHARS);
+    const char  *at = memchr(h->identity, '|', sizeof h->identity);
+    if (!at || (size_t)(h->identity + sizeof h->identity - ++at) <= n) return false;
+    return memcmp(at, weights, n) == 0 && at[n] == '|';
+}
+
+static void remove_file(void *user, const char *path) {
+    hl_kv_header_page p;
+    struct stat       st;
+    removing         *r = user;
+    if (!ends_in(path, ".kv") || lstat(path, &st) != 0 || !read_header(path, &p) || !is_of_weights(&p.h, r->weights)) return;
+    if (unlink(path) == 0) r->bytes += (uint64_t)st.st_size;
+}
+
+static void remove_in_folder(void *user, const char *path) {
+    each_entry(path, remove_file, user);
+    (void)rmdir(path); /* refuses a folder with something in it by itself */
+}
+
+uint64_t hl_kv_disk_remove(const char *dir, const char *weights) {
+    removing r = {.weights = weights};
+    each_entry(dir, remove_in_folder, &r);
+    return r.bytes;
+}
