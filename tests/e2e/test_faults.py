@@ -97,6 +97,8 @@ def under_qemu(cli, model_of_cpu, *args):
     qemu = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
     if not qemu or os.uname().machine != "x86_64":
         pytest.skip("no qemu-x86_64")
+    if any(name in pathlib.Path(cli.program).read_bytes() for name in (b"__asan_init", b"__tsan_init")):
+        pytest.skip("sanitizers map memory where qemu has its own")
     info = subprocess.run([qemu, "-cpu", model_of_cpu, cli.program, "info", "--json"], env=cli.env, capture_output=True,
                           text=True, cwd=cli.folder)
     if info.returncode != 0 and "requires CPU" in info.stderr:  # a libc built for newer processors
