@@ -18,10 +18,10 @@
 
 #include "hyperlama/engine.h"
 
-enum { N_TOKENS = 70, N_SCALAR = 12, TEXT_BYTES = 1000 }; /* more than a pass of 64: plain C is slow */
+enum { N_TOKENS = 70, N_SCALAR = 12, TEXT_BYTES = 1000 }; /* a pass of 64 and a short one; plain C is slow */
 
 typedef struct way {
-    const char      *cpu; /* NULL: the best there is */
+    const char      *cpu; /* NULL: the best there is; of others what the processor has up to that level */
     int32_t          n_threads;
     size_t           n_tokens, n_pass;
     hl_kv_cache_type kv_type;
@@ -79,7 +79,9 @@ static void check_model(const char *file) {
     static const way ways[] = {
         {NULL, 1, N_TOKENS, N_TOKENS, HL_KV_CACHE_F16},   {NULL, 2, N_TOKENS, N_TOKENS, HL_KV_CACHE_F16},
         {NULL, 2, N_TOKENS, 1, HL_KV_CACHE_F16},          {NULL, 2, N_TOKENS, 7, HL_KV_CACHE_F16},
-        {NULL, 3, N_TOKENS, 64, HL_KV_CACHE_F16},         {"avx2", 2, N_TOKENS, N_TOKENS, HL_KV_CACHE_F16},
+        {NULL, 3, N_TOKENS, 64, HL_KV_CACHE_F16},         {"avx2", 2, N_TOKENS, 64, HL_KV_CACHE_F16},
+        {"avxvnni", 2, N_TOKENS, 64, HL_KV_CACHE_F16},    {"avx512", 2, N_TOKENS, 64, HL_KV_CACHE_F16},
+        {"avx512vnni", 2, N_TOKENS, 64, HL_KV_CACHE_F16}, {"dotprod", 2, N_TOKENS, 64, HL_KV_CACHE_F16},
         {"scalar", 2, N_SCALAR, N_SCALAR, HL_KV_CACHE_F16}, {NULL, 2, N_TOKENS, N_TOKENS, HL_KV_CACHE_F32},
         {NULL, 1, N_TOKENS, 7, HL_KV_CACHE_F32},          {"scalar", 2, N_SCALAR, 5, HL_KV_CACHE_F32},
     };
