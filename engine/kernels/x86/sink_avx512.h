@@ -51,7 +51,8 @@ HL_INLINE void put_codes(const int T, const bool g16, const bool has_min, sink *
     HL_UNROLL for (int t = 0; t < T; t++) {
         const __m512i x = four_columns(token_at(s, t) + 4 * step);
         __m512i       from = s->isum[t][step / per];
-        if (step % per == 0) from = has_min ? _mm512_setzero_si512() : sum_of(s, t, step / per);
+        if (step % per == 0)
+            from = !has_min ? sum_of(s, t, step / per) : g16 && step % 8 ? _mm512_setzero_si512() : _mm512_set1_epi32(BIAS_BITS);
         s->isum[t][step / per] = HL_DOT(from, v, x);
     }
 }
@@ -69,6 +70,7 @@ HL_INLINE void ask_ahead(sink *s) {
 
 /* Group g of the block is complete. */
 HL_INLINE void put_group32(const int T, const bool has_min, sink *s, const int g, __m512 scale, __m512 min) {
+    const __m512 unbias = _mm512_mul_ps(scale, _mm512_set1_ps(-BIAS));
     if (T == 0) {
         _mm512_store_ps(s->scale + g * HL_PANEL_ROWS, scale);
         if (has_min) _mm512_store_ps(s->min + g * HL_PANEL_ROWS, min);
@@ -76,7 +78,7 @@ HL_INLINE void put_group32(const int T, const bool has_min, sink *s, const int g
         ask_ahead(s);
     }
     HL_UNROLL for (int t = 0; t < T; t++) {
-        __m512 f = _mm512_mul_ps(_mm512_cvtepi32_ps(s->isum[t][g]), scale);
+        __m512 f = _mm512_fmadd_ps(_mm512_castsi512_ps(s->isum[t][g]), scale, unbias);
         if (has_min) f = _mm512_fnmadd_ps(min, _mm512_castsi512_ps(sum_of(s, t, g)), f);
         s->acc[t] = _mm512_fmadd_ps(f, _mm512_set1_ps(s->d[t * TILE_GROUPS + g]), s->acc[t]);
     }
@@ -84,6 +86,7 @@ HL_INLINE void put_group32(const int T, const bool has_min, sink *s, const int g
 
 HL_INLINE void put_group16(const int T, const bool has_min, sink *s, const int g, __m512 scale0, __m512 scale1, __m512 min0,
                            __m512 min1) {
+    const __m512 unbias = _mm512_mul_ps(scale0, _mm512_set1_ps(-BIAS));
     if (T == 0) {
         _mm512_store_ps(s->scale + 2 * g * HL_PANEL_ROWS, scale0);
         _mm512_store_ps(s->scale + (2 * g + 1) * HL_PANEL_ROWS, scale1);
@@ -93,7 +96,7 @@ HL_INLINE void put_group16(const int T, const bool has_min, sink *s, const int g
         ask_ahead(s);
     }
     HL_UNROLL for (int t = 0; t < T; t++) {
-        __m512 f = _mm512_mul_ps(_mm512_cvtepi32_ps(s->isum[t][2 * g]), scale0);
+        __m512 f = _mm512_fmadd_ps(_mm512_castsi512_ps(s->isum[t][2 * g]), scale0, unbias);
         f = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s->isum[t][2 * g + 1]), scale1, f);
         if (has_min) f = _mm512_fnmadd_ps(min0, _mm512_castsi512_ps(sum_of(s, t, 2 * g)), f);
         if (has_min) f = _mm512_fnmadd_ps(min1, _mm512_castsi512_ps(sum_of(s, t, 2 * g + 1)), f);

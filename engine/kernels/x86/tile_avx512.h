@@ -6,6 +6,13 @@
  * unsigned bytes of w with its four signed bytes of x. Lane i of vector v is row 16 v + i; a token's
  * four columns are broadcast. Codes keep their offset: the sum starts from -offset * (sum of x), which
  * is exact. Order of float operations: kernels.h.
+ *
+ * Integer sums need no conversion: a biased one starts from the bits of BIAS = 1.5 * 2^23, so that read as
+ * a float it is BIAS + sum, exact for sums within 2^22. The products of a group stay below 32 * 255 * 127
+ * = 2^20, offsets change the start by at most half of that. Then fma(BIAS + sum, scale, -BIAS * scale) is
+ * sum * scale rounded once: BIAS * scale is exact for scales of up to 22 bits, and those of all types (an
+ * f16 times an integer of up to 8 bits, or a power of two below 2^100) have at most 19. Only a zero may
+ * differ in sign, which a sum that begins at +0 forgets.
  */
 #ifndef HL_ENGINE_KERNELS_X86_TILE_AVX512_H
 #define HL_ENGINE_KERNELS_X86_TILE_AVX512_H
@@ -30,6 +37,9 @@ typedef struct tile_in {
     int32_t        offset;
 } tile_in;
 
+enum { BIAS_BITS = 0x4B400000 };
+#define BIAS 12582912.0f
+
 /* Per token and scale group: what the integer sum starts from, or the sum of x as a float. */
 typedef struct tile_sums {
     _Alignas(64) int32_t v[TILE_TOKENS_MAX][2 * SLICE_GROUPS];
@@ -37,6 +47,7 @@ typedef struct tile_sums {
 
 HL_INLINE void prepare_sums(tile_sums *s, const tile_in *in, int n_tokens, bool g16, bool has_min) {
     const __m512i neg = _mm512_set1_epi32(-in->offset);
+    const __m512i bias = g16 ? _mm512_set1_epi64(BIAS_BITS) : _mm512_set1_epi32(BIAS_BITS);
     for (int t = 0; t < n_tokens; t++) {
         const int16_t  *p = in->sum16 + (size_t)t * (in->n_cols / 16);
         const size_t    n = 2 * in->n_groups;
@@ -53,8 +64,8 @@ HL_INLINE void prepare_sums(tile_sums *s, const tile_in *in, int n_tokens, bool 
             a = _mm512_castps_si512(_mm512_cvtepi32_ps(a));
             b = _mm512_castps_si512(_mm512_cvtepi32_ps(b));
         } else {
-            a = _mm512_mullo_epi32(a, neg);
-            b = _mm512_mullo_epi32(b, neg);
+            a = _mm512_add_epi32(_mm512_mullo_epi32(a, neg), bias);
+            b = _mm512_add_epi32(_mm512_mullo_epi32(b, neg), bias);
         }
         _mm512_store_si512(s->v[t], a);
         if (g16) _mm512_store_si512(s->v[t] + 16, b);
@@ -82,7 +93,7 @@ HL_INLINE void multiply_tile(const int T, const int V, const bool g16, const boo
             __m512i isum[TILE_TOKENS_MAX][2];
             HL_UNROLL for (int t = 0; t < T; t++)
                 HL_UNROLL for (int v = 0; v < V; v++)
-                    isum[t][v] = has_min ? _mm512_setzero_si512() : _mm512_set1_epi32(s->v[t][sg]);
+                    isum[t][v] = !has_min ? _mm512_set1_epi32(s->v[t][sg]) : h == 0 ? _mm512_set1_epi32(BIAS_BITS) : _mm512_setzero_si512();
             HL_UNROLL for (int j = 0; j < steps; j++) {
                 __m512i w[2];
                 HL_UNROLL for (int v = 0; v < V; v++) w[v] = _mm512_load_si512(codes + step_bytes * (size_t)j + 64 * v);
@@ -95,10 +106,10 @@ HL_INLINE void multiply_tile(const int T, const int V, const bool g16, const boo
             q += 4 * steps;
             HL_UNROLL for (int v = 0; v < V; v++) {
                 const __m512 scale = _mm512_load_ps(in->scale + (sg * (size_t)V + (size_t)v) * 16);
-                HL_UNROLL for (int t = 0; t < T; t++) {
-                    const __m512 f = _mm512_cvtepi32_ps(isum[t][v]);
-                    sum[t][v] = h == 0 ? _mm512_mul_ps(f, scale) : _mm512_fmadd_ps(f, scale, sum[t][v]);
-                }
+                const __m512 unbias = _mm512_mul_ps(scale, _mm512_set1_ps(-BIAS));
+                HL_UNROLL for (int t = 0; t < T; t++)
+                    sum[t][v] = h == 0 ? _mm512_fmadd_ps(_mm512_castsi512_ps(isum[t][v]), scale, unbias)
+                                       : _mm512_fmadd_ps(_mm512_cvtepi32_ps(isum[t][v]), scale, sum[t][v]);
             }
         }
         HL_UNROLL for (int v = 0; v < V; v++) {
