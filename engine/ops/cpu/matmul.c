@@ -3,15 +3,21 @@
  * matmul.c - choose between gemv and panels, and walk a chunk so that everything stays in cache.
  *
  * Panels are blocked over columns: 32 rows x 512 columns of codes and scales are about 20 KB and stay
- * in the first-level cache while all tokens pass by; the sums wait in y between blocks. The next
- * block of weights is requested from memory before the current one is multiplied.
+ * in the first-level cache while all tokens pass by. Their sums wait side by side until they are complete:
+ * in y they would lie a row of the result apart, which is often a power of two, so that they would compete
+ * for a few sets of each cache, and no prefetcher would follow. The next block of weights is requested
+ * from memory before the current one is multiplied.
  */
 #include "engine/ops/cpu/matmul.h"
+
+#include <string.h>
 
 #include "engine/kernels/cpu.h"
 
 enum {
     PANEL_COLS = 512,           /* a multiple of every type's block */
+    SUMS_TOKENS = 512,          /* whose sums wait at once; more tokens unpack a panel again */
+    PART_TOKENS = 6,           /* multiplied, then moved to y while the next are multiplied */
     LINE_BYTES = 64,
     GEMV_CHUNK_BYTES = 1 << 19, /* of weights, per chunk of few tokens: starting anew costs about 20 KB */
     CHUNKS_PER_THREAD = 6,      /* at least, where the matrix has the rows for it */
@@ -22,10 +28,11 @@ static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 /* Bytes of the three arrays of a panel; scales as if for groups of 16, the finest. */
 static size_t code_bytes(size_t n_cols) { return n_cols * HL_PANEL_ROWS; }
 static size_t scale_bytes(size_t n_cols) { return (n_cols + 15) / 16 * HL_PANEL_ROWS * sizeof(float); }
+enum { SUMS_BYTES = SUMS_TOKENS * HL_PANEL_ROWS * sizeof(float) };
 
 size_t hl_matmul_scratch_bytes(size_t max_cols) {
     const size_t n_cols = min_size(max_cols, PANEL_COLS);
-    return code_bytes(n_cols) + 2 * scale_bytes(n_cols);
+    return SUMS_BYTES + code_bytes(n_cols) + 2 * scale_bytes(n_cols);
 }
 
 /* Up to how many tokens gemv beats panels: with 32 wide registers it keeps 8 tokens' sums in them; with AVX2 three, and
@@ -51,14 +58,42 @@ static void prefetch_block(const uint8_t *w, size_t row_bytes, size_t n_rows, si
         for (size_t i = 0; i < n_bytes; i += LINE_BYTES) __builtin_prefetch(w + r * row_bytes + i, 0, 2);
 }
 
-/* All tokens times n_rows <= 32 rows. */
-static void multiply_panel(const hl_kernels *k, const hl_matrix *w, const uint8_t *rows, size_t n_rows,
-                           const hl_act *x, uint8_t *scratch, float *y, size_t y_stride) {
+static hl_act some_tokens(const hl_act *x, size_t first, size_t n) {
+    hl_act part = *x; /* panels need the quantized form alone */
+    part.n_tokens = n;
+    part.q += first * x->n_cols;
+    part.d += first * (x->n_cols / 32);
+    part.sum16 += first * (x->n_cols / 16);
+    return part;
+}
+
+static void move_sums(const float *sums, size_t n_tokens, size_t n_rows, float *y, size_t y_stride) {
+    for (size_t t = 0; t < n_tokens; t++, sums += HL_PANEL_ROWS, y += y_stride) {
+        if (n_rows == HL_PANEL_ROWS) memcpy(y, sums, HL_PANEL_ROWS * sizeof *y); /* a constant: no call */
+        else memcpy(y, sums, n_rows * sizeof *y);
+    }
+}
+
+/* One panel times all tokens; when it is the last of its rows, the sums are complete. */
+static void multiply_panel(const hl_kernels *k, const hl_panel *p, const hl_act *x, float *sums, float *y, size_t y_stride) {
+    const bool last = p->col_begin + p->n_cols == x->n_cols;
+    for (size_t t = 0; t < x->n_tokens; t += PART_TOKENS) {
+        const size_t n = min_size(PART_TOKENS, x->n_tokens - t);
+        const hl_act part = some_tokens(x, t, n);
+        k->gemm_panel(p, &part, sums + t * HL_PANEL_ROWS, HL_PANEL_ROWS);
+        if (last) move_sums(sums + t * HL_PANEL_ROWS, n, p->n_rows, y + t * y_stride, y_stride);
+    }
+}
+
+/* Up to SUMS_TOKENS tokens times n_rows <= 32 rows. */
+static void multiply_rows(const hl_kernels *k, const hl_matrix *w, const uint8_t *rows, size_t n_rows, const hl_act *x,
+                          uint8_t *scratch, float *y, size_t y_stride) {
     const size_t block = min_size(w->n_cols, PANEL_COLS);
     hl_panel     p = {.n_rows = n_rows};
-    p.codes = scratch;
-    p.scale = (float *)(void *)(scratch + code_bytes(block));
-    p.min = (float *)(void *)(scratch + code_bytes(block) + scale_bytes(block));
+    float       *sums = (float *)(void *)scratch;
+    p.codes = scratch + SUMS_BYTES;
+    p.scale = (float *)(void *)(p.codes + code_bytes(block));
+    p.min = (float *)(void *)(p.codes + code_bytes(block) + scale_bytes(block));
     for (size_t c = 0; c < w->n_cols; c += block) {
         const size_t   done_bytes = hl_type_row_bytes(w->type, c);
         const size_t   next = min_size(c + block, w->n_cols);
@@ -69,7 +104,7 @@ static void multiply_panel(const hl_kernels *k, const hl_matrix *w, const uint8_
         k->unpack[w->type](rows + done_bytes, w->row_bytes, &p);
         if (next == w->n_cols) ahead = rows + n_rows * w->row_bytes;
         prefetch_block(ahead, w->row_bytes, n_rows, next_bytes - done_bytes);
-        k->gemm_panel(&p, x, y, y_stride);
+        multiply_panel(k, &p, x, sums, y, y_stride);
     }
 }
 
@@ -83,6 +118,9 @@ void hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, 
     }
     for (size_t r = row_begin; r < row_end; r += HL_PANEL_ROWS) {
         const size_t n = min_size(HL_PANEL_ROWS, row_end - r);
-        multiply_panel(k, w, data + r * w->row_bytes, n, x, scratch, y + r, y_stride);
+        for (size_t t = 0; t < x->n_tokens; t += SUMS_TOKENS) {
+            const hl_act part = some_tokens(x, t, min_size(SUMS_TOKENS, x->n_tokens - t));
+            multiply_rows(k, w, data + r * w->row_bytes, n, &part, scratch, y + r + t * y_stride, y_stride);
+        }
     }
 }
