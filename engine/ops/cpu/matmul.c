@@ -6,7 +6,7 @@
  * in the first-level cache while all tokens pass by. Their sums wait side by side until they are complete:
  * in y they would lie a row of the result apart, which is often a power of two, so that they would compete
  * for a few sets of each cache, and no prefetcher would follow. The next block of weights is requested
- * from memory before the current one is multiplied.
+ * from memory while the current one is multiplied.
  */
 #include "engine/ops/cpu/matmul.h"
 
@@ -52,12 +52,6 @@ size_t hl_matmul_chunk_rows(const hl_matrix *w, size_t n_tokens, size_t n_thread
     return min_size(rows, w->n_rows);
 }
 
-/* Ask for the weights that come next; beyond the end of the data a prefetch is harmless. */
-static void prefetch_block(const uint8_t *w, size_t row_bytes, size_t n_rows, size_t n_bytes) {
-    for (size_t r = 0; r < n_rows; r++)
-        for (size_t i = 0; i < n_bytes; i += LINE_BYTES) __builtin_prefetch(w + r * row_bytes + i, 0, 2);
-}
-
 static hl_act some_tokens(const hl_act *x, size_t first, size_t n) {
     hl_act part = *x; /* panels need the quantized form alone */
     part.n_tokens = n;
@@ -74,14 +68,32 @@ static void move_sums(const float *sums, size_t n_tokens, size_t n_rows, float *
     }
 }
 
-/* One panel times all tokens; when it is the last of its rows, the sums are complete. */
-static void multiply_panel(const hl_kernels *k, const hl_panel *p, const hl_act *x, float *sums, float *y, size_t y_stride) {
-    const bool last = p->col_begin + p->n_cols == x->n_cols;
-    for (size_t t = 0; t < x->n_tokens; t += PART_TOKENS) {
-        const size_t n = min_size(PART_TOKENS, x->n_tokens - t);
+/* Weights that are asked for while others are multiplied. */
+typedef struct ahead {
+    const uint8_t *rows;
+    size_t         row_bytes, n_bytes; /* between rows; of each */
+    size_t         n_rows, done;
+} ahead;
+
+/* Ask for the next n rows; beyond the end of the data a prefetch is harmless. */
+static void ask_ahead(ahead *a, size_t n) {
+    for (; n > 0 && a->done < a->n_rows; n--, a->done++)
+        for (size_t i = 0; i < a->n_bytes; i += LINE_BYTES) __builtin_prefetch(a->rows + a->done * a->row_bytes + i, 0, 2);
+}
+
+/* One panel times all tokens, in even parts; when it is the last of its rows, the sums are complete. */
+static void multiply_panel(const hl_kernels *k, const hl_panel *p, const hl_act *x, ahead *next, float *sums, float *y,
+                           size_t y_stride) {
+    const bool   last = p->col_begin + p->n_cols == x->n_cols;
+    const size_t n_parts = (x->n_tokens + PART_TOKENS - 1) / PART_TOKENS;
+    const size_t n_ask = (next->n_rows + n_parts - 1) / n_parts;
+    for (size_t t = 0, i = 0; i < n_parts; i++) {
+        const size_t n = (x->n_tokens - t) / (n_parts - i);
         const hl_act part = some_tokens(x, t, n);
+        ask_ahead(next, n_ask);
         k->gemm_panel(p, &part, sums + t * HL_PANEL_ROWS, HL_PANEL_ROWS);
         if (last) move_sums(sums + t * HL_PANEL_ROWS, n, p->n_rows, y + t * y_stride, y_stride);
+        t += n;
     }
 }
 
@@ -98,13 +110,12 @@ static void multiply_rows(const hl_kernels *k, const hl_matrix *w, const uint8_t
         const size_t   done_bytes = hl_type_row_bytes(w->type, c);
         const size_t   next = min_size(c + block, w->n_cols);
         const size_t   next_bytes = hl_type_row_bytes(w->type, next);
-        const uint8_t *ahead = rows + next_bytes;
+        ahead          a = {rows + next_bytes, w->row_bytes, next_bytes - done_bytes, n_rows, 0};
         p.col_begin = c;
         p.n_cols = next - c;
         k->unpack[w->type](rows + done_bytes, w->row_bytes, &p);
-        if (next == w->n_cols) ahead = rows + n_rows * w->row_bytes;
-        prefetch_block(ahead, w->row_bytes, n_rows, next_bytes - done_bytes);
-        multiply_panel(k, &p, x, sums, y, y_stride);
+        if (next == w->n_cols) a.rows = rows + n_rows * w->row_bytes;
+        multiply_panel(k, &p, x, &a, sums, y, y_stride);
     }
 }
 
