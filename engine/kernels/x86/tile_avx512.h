@@ -35,6 +35,8 @@ typedef struct tile_in {
     const int16_t *sum16;
     size_t         n_cols;     /* of x: stride of q; d and sum16 follow from it */
     int32_t        offset;
+    const uint8_t *ahead, *ahead_end; /* to be asked for, n_ask lines with every group */
+    size_t         n_ask;
 } tile_in;
 
 enum { BIAS_BITS = 0x4B400000 };
@@ -91,9 +93,11 @@ HL_INLINE void multiply_tile(const int T, const int V, const bool g16, const boo
     const int      halves = g16 ? 2 : 1, steps = g16 ? 4 : 8;
     const uint8_t *codes = in->codes;
     const int8_t  *q = in->q;
+    const uint8_t *ahead = in->ahead;
     for (size_t g = 0; g < in->n_groups; g++) {
         __m512 sum[TILE_TOKENS][2];
         if (T == TILE_TOKENS) ask_next(in, g, q);
+        for (size_t i = 0; i < in->n_ask && ahead < in->ahead_end; i++, ahead += 64) _mm_prefetch((const char *)ahead, _MM_HINT_T1);
         HL_UNROLL for (int h = 0; h < halves; h++) {
             const size_t sg = (size_t)halves * g + (size_t)h;
             __m512i isum[TILE_TOKENS][2];

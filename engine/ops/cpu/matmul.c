@@ -17,8 +17,9 @@
 enum {
     PANEL_COLS = 512,           /* a multiple of every type's block */
     SUMS_TOKENS = 512,          /* whose sums wait at once; more tokens unpack a panel again */
-    PART_TOKENS = 6,           /* multiplied, then moved to y while the next are multiplied */
+    PART_TOKENS = 6,            /* multiplied, then moved to y while the next are multiplied */
     LINE_BYTES = 64,
+    ASK_BYTES = 2048,           /* of the next rows, at least, with every part of tokens */
     GEMV_CHUNK_BYTES = 1 << 19, /* of weights, per chunk of few tokens: starting anew costs about 20 KB */
     CHUNKS_PER_THREAD = 6,      /* at least, where the matrix has the rows for it */
 };
@@ -38,7 +39,7 @@ size_t hl_matmul_scratch_bytes(size_t max_cols) {
 /* Up to how many tokens gemv beats panels: with 32 wide registers it keeps 8 tokens' sums in them; with AVX2 three, and
  * taking eight rows from the first-level cache twice still costs less than unpacking them. */
 static size_t max_gemv_tokens(uint32_t cpu) {
-    return cpu & HL_CPU_AVX512VNNI ? HL_GEMV_MAX_TOKENS : cpu & HL_CPU_AVX2 ? 6 : 3;
+    return cpu & HL_CPU_AVX512VNNI ? 8 : cpu & HL_CPU_AVX2 ? 6 : 3;
 }
 
 size_t hl_matmul_chunk_rows(const hl_matrix *w, size_t n_tokens, size_t n_threads) {
@@ -68,29 +69,36 @@ static void move_sums(const float *sums, size_t n_tokens, size_t n_rows, float *
     }
 }
 
-/* Weights that are asked for while others are multiplied. */
+/* The weights of the next rows, asked for in the order of memory while these are multiplied, so that the hardware's own
+ * prefetchers and the page walks go along: evenly where there are few tokens, shortly before the end where there are
+ * many and the cache would forget. */
 typedef struct ahead {
-    const uint8_t *rows;
-    size_t         row_bytes, n_bytes; /* between rows; of each */
-    size_t         n_rows, done;
+    const uint8_t *at;
+    size_t         n_bytes; /* not yet asked for */
+    size_t         n_parts; /* of the work of these rows, not yet done */
 } ahead;
 
-/* Ask for the next n rows; beyond the end of the data a prefetch is harmless. */
-static void ask_ahead(ahead *a, size_t n) {
-    for (; n > 0 && a->done < a->n_rows; n--, a->done++)
-        for (size_t i = 0; i < a->n_bytes; i += LINE_BYTES) __builtin_prefetch(a->rows + a->done * a->row_bytes + i, 0, 2);
+/* The share of a part goes along with the panel. Beyond the end of the data a request is harmless. */
+static void share_ahead(ahead *a, hl_panel *p) {
+    const size_t share = a->n_bytes / a->n_parts--, late = a->n_parts * ASK_BYTES;
+    const size_t n = share >= ASK_BYTES || a->n_parts == 0 ? share : a->n_bytes > late ? a->n_bytes - late : 0;
+    p->ahead = a->at;
+    p->ahead_bytes = n;
+    a->at += n;
+    a->n_bytes -= n;
 }
 
+static size_t count_parts(size_t n_tokens) { return (n_tokens + PART_TOKENS - 1) / PART_TOKENS; }
+
 /* One panel times all tokens, in even parts; when it is the last of its rows, the sums are complete. */
-static void multiply_panel(const hl_kernels *k, const hl_panel *p, const hl_act *x, ahead *next, float *sums, float *y,
+static void multiply_panel(const hl_kernels *k, hl_panel *p, const hl_act *x, ahead *next, float *sums, float *y,
                            size_t y_stride) {
     const bool   last = p->col_begin + p->n_cols == x->n_cols;
-    const size_t n_parts = (x->n_tokens + PART_TOKENS - 1) / PART_TOKENS;
-    const size_t n_ask = (next->n_rows + n_parts - 1) / n_parts;
+    const size_t n_parts = count_parts(x->n_tokens);
     for (size_t t = 0, i = 0; i < n_parts; i++) {
         const size_t n = (x->n_tokens - t) / (n_parts - i);
         const hl_act part = some_tokens(x, t, n);
-        ask_ahead(next, n_ask);
+        share_ahead(next, p);
         k->gemm_panel(p, &part, sums + t * HL_PANEL_ROWS, HL_PANEL_ROWS);
         if (last) move_sums(sums + t * HL_PANEL_ROWS, n, p->n_rows, y + t * y_stride, y_stride);
         t += n;
@@ -103,19 +111,17 @@ static void multiply_rows(const hl_kernels *k, const hl_matrix *w, const uint8_t
     const size_t block = min_size(w->n_cols, PANEL_COLS);
     hl_panel     p = {.n_rows = n_rows};
     float       *sums = (float *)(void *)scratch;
+    ahead        next_rows = {.at = rows + n_rows * w->row_bytes, .n_bytes = n_rows * w->row_bytes};
+    next_rows.n_parts = (w->n_cols + block - 1) / block * count_parts(x->n_tokens);
     p.codes = scratch + SUMS_BYTES;
     p.scale = (float *)(void *)(p.codes + code_bytes(block));
     p.min = (float *)(void *)(p.codes + code_bytes(block) + scale_bytes(block));
     for (size_t c = 0; c < w->n_cols; c += block) {
-        const size_t   done_bytes = hl_type_row_bytes(w->type, c);
-        const size_t   next = min_size(c + block, w->n_cols);
-        const size_t   next_bytes = hl_type_row_bytes(w->type, next);
-        ahead          a = {rows + next_bytes, w->row_bytes, next_bytes - done_bytes, n_rows, 0};
+        const size_t next = min_size(c + block, w->n_cols);
         p.col_begin = c;
         p.n_cols = next - c;
-        k->unpack[w->type](rows + done_bytes, w->row_bytes, &p);
-        if (next == w->n_cols) a.rows = rows + n_rows * w->row_bytes;
-        multiply_panel(k, &p, x, &a, sums, y, y_stride);
+        k->unpack[w->type](rows + hl_type_row_bytes(w->type, c), w->row_bytes, &p);
+        multiply_panel(k, &p, x, &next_rows, sums, y, y_stride);
     }
 }
 
