@@ -36,10 +36,12 @@ size_t hl_matmul_scratch_bytes(size_t max_cols) {
     return SUMS_BYTES + code_bytes(n_cols) + 2 * scale_bytes(n_cols);
 }
 
-/* Up to how many tokens gemv beats panels: with 32 wide registers it keeps 8 tokens' sums in them; with AVX2 three, and
+/* Whether gemv beats panels. With AVX-512 it does where it takes all tokens at once: it keeps the sums of four in its
+ * registers, and those of six and eight for the two types that most files are made of. With AVX2 it keeps three, and
  * taking eight rows from the first-level cache twice still costs less than unpacking them. */
-static size_t max_gemv_tokens(uint32_t cpu) {
-    return cpu & HL_CPU_AVX512VNNI ? 8 : cpu & HL_CPU_AVX2 ? 6 : 3;
+static bool is_gemv_faster(uint32_t cpu, hl_type type, size_t n_tokens) {
+    if (!(cpu & HL_CPU_AVX512VNNI)) return n_tokens <= (cpu & HL_CPU_AVX2 ? 6 : 3);
+    return n_tokens <= 4 || ((n_tokens == 6 || n_tokens == 8) && (type == HL_TYPE_q4_k || type == HL_TYPE_q6_k));
 }
 
 size_t hl_matmul_chunk_rows(const hl_matrix *w, size_t n_tokens, size_t n_threads) {
@@ -129,7 +131,7 @@ void hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, 
                      const hl_act *x, void *scratch, float *y, size_t y_stride) {
     const uint8_t *data = w->data;
     if (row_begin >= row_end || x->n_tokens == 0) return;
-    if (!k->unpack[w->type] || !k->gemm_panel || x->n_tokens <= max_gemv_tokens(k->cpu)) {
+    if (!k->unpack[w->type] || !k->gemm_panel || is_gemv_faster(k->cpu, w->type, x->n_tokens)) {
         k->gemv[w->type](row_end - row_begin, data + row_begin * w->row_bytes, w->row_bytes, x, y + row_begin, y_stride);
         return;
     }
