@@ -7,7 +7,6 @@
 #define HL_ENGINE_KERNELS_GEMM_NEON_H
 
 #include "engine/kernels/arm/rows4_neon.h"
-#include "engine/kernels/ask_ahead.h"
 #include "engine/kernels/kernel_list.h"
 
 enum { HL_TILE_VECTORS = 2 /* of 4 rows */, HL_TILE_TOKENS = 6 /* at most */ };
@@ -101,7 +100,6 @@ typedef void hl_gemm_kind_fn(const hl_panel *p, const hl_act *x, float *y, size_
 HL_INLINE void hl_gemm_kinds(const hl_panel *p, const hl_act *x, float *y, size_t y_stride,
                              hl_gemm_kind_fn *run) {
     const bool wide = p->group == 32;
-    hl_ask_ahead(p->ahead, p->ahead_bytes);
     if (p->has_min && wide) run(p, x, y, y_stride, (hl_code_format){.group = 32, .has_min = true});
     else if (p->has_min) run(p, x, y, y_stride, (hl_code_format){.group = 16, .has_min = true});
     else if (p->offset == 128 && wide) run(p, x, y, y_stride, (hl_code_format){.group = 32, .offset = 128});

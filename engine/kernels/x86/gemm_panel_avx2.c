@@ -8,7 +8,6 @@
  * limit    four vector pipes: 20 operations per 8 rows x 32 columns of q4_k and token, with the loads 28 of 6 per cycle
  * exact?   yes: the bits of the scalar definition
  */
-#include "engine/kernels/ask_ahead.h"
 #include "engine/kernels/kernel_list.h"
 
 #include <immintrin.h>
@@ -215,7 +214,6 @@ HL_INLINE void run_panel(const hl_panel *p, const hl_act *x, float *y, size_t y_
 
 void hl_gemm_panel_avx2(const hl_panel *p, const hl_act *x, float *y, size_t y_stride) {
     const int max = p->max_code ? p->max_code : 255;
-    hl_ask_ahead(p->ahead, p->ahead_bytes);
     if (p->group == 32) {
         if (p->has_min && max <= 15) run_panel(p, x, y, y_stride, (panel_kind){32, 8, true});
         else if (p->has_min && max <= 31) run_panel(p, x, y, y_stride, (panel_kind){32, 4, true});

@@ -17,7 +17,8 @@
 enum {
     PANEL_COLS = 512,           /* a multiple of every type's block */
     SUMS_TOKENS = 512,          /* whose sums wait at once; more tokens unpack a panel again */
-    PART_TOKENS = 6,            /* multiplied, then moved to y while the next are multiplied */
+    TILE_TOKENS = 6,            /* of the AVX-512 products; other tiles divide PART_TOKENS too */
+    PART_TOKENS = 24,
     LINE_BYTES = 64,
     ASK_BYTES = 2048,           /* of the next rows, at least, with every part of tokens */
     GEMV_CHUNK_BYTES = 1 << 19, /* of weights, per chunk of few tokens: starting anew costs about 20 KB */
@@ -90,13 +91,23 @@ static void share_ahead(ahead *a, hl_panel *p) {
     a->n_bytes -= n;
 }
 
-static size_t count_parts(size_t n_tokens) { return (n_tokens + PART_TOKENS - 1) / PART_TOKENS; }
+/* For kernels that do not ask themselves: the next block of the same rows, or of the rows behind. */
+static void ask_for_block(const uint8_t *w, size_t row_bytes, size_t n_rows, size_t n_bytes) {
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t i = 0; i < n_bytes; i += LINE_BYTES) __builtin_prefetch(w + r * row_bytes + i, 0, 2);
+}
+
+/* A part is multiplied, then moved to y while the next is multiplied: with AVX-512 it is one tile of registers. */
+static size_t count_parts(const hl_kernels *k, size_t n_tokens) {
+    const size_t most = k->cpu & HL_CPU_AVX512 ? TILE_TOKENS : PART_TOKENS;
+    return (n_tokens + most - 1) / most;
+}
 
 /* One panel times all tokens, in even parts; when it is the last of its rows, the sums are complete. */
 static void multiply_panel(const hl_kernels *k, hl_panel *p, const hl_act *x, ahead *next, float *sums, float *y,
                            size_t y_stride) {
     const bool   last = p->col_begin + p->n_cols == x->n_cols;
-    const size_t n_parts = count_parts(x->n_tokens);
+    const size_t n_parts = count_parts(k, x->n_tokens);
     for (size_t t = 0, i = 0; i < n_parts; i++) {
         const size_t n = (x->n_tokens - t) / (n_parts - i);
         const hl_act part = some_tokens(x, t, n);
@@ -114,15 +125,18 @@ static void multiply_rows(const hl_kernels *k, const hl_matrix *w, const uint8_t
     hl_panel     p = {.n_rows = n_rows};
     float       *sums = (float *)(void *)scratch;
     ahead        next_rows = {.at = rows + n_rows * w->row_bytes, .n_bytes = n_rows * w->row_bytes};
-    next_rows.n_parts = (w->n_cols + block - 1) / block * count_parts(x->n_tokens);
+    next_rows.n_parts = (w->n_cols + block - 1) / block * count_parts(k, x->n_tokens);
     p.codes = scratch + SUMS_BYTES;
     p.scale = (float *)(void *)(p.codes + code_bytes(block));
     p.min = (float *)(void *)(p.codes + code_bytes(block) + scale_bytes(block));
     for (size_t c = 0; c < w->n_cols; c += block) {
         const size_t next = min_size(c + block, w->n_cols);
+        const size_t begin_bytes = hl_type_row_bytes(w->type, c), end_bytes = hl_type_row_bytes(w->type, next);
         p.col_begin = c;
         p.n_cols = next - c;
-        k->unpack[w->type](rows + hl_type_row_bytes(w->type, c), w->row_bytes, &p);
+        k->unpack[w->type](rows + begin_bytes, w->row_bytes, &p);
+        if (!(k->cpu & HL_CPU_AVX512))
+            ask_for_block(rows + (next < w->n_cols ? end_bytes : n_rows * w->row_bytes), w->row_bytes, n_rows, end_bytes - begin_bytes);
         multiply_panel(k, &p, x, &next_rows, sums, y, y_stride);
     }
 }
