@@ -186,14 +186,17 @@ static hl_status run_all(bench *b, hl_err *err) {
 }
 
 /* Shares of the limits: a decoding step reads all weights and the context's keys and values once, a prompt multiplies the
- * weights with every token. */
+ * weights with every token, but those that make logits only with its last. */
 static void add_shares(hl_bench_report *r, const hl_machine_limits *limits) {
     for (size_t i = 0; i < r->n; i++) {
         hl_bench_value *v = &r->rows[i];
         const double bytes = v->value * ((double)r->info.weight_bytes_per_token + v->kv_bytes);
         const double macs = v->value * (double)r->info.macs_per_token;
         if (strcmp(v->metric, "decode") == 0) v->share = bytes / limits->read_bytes_per_s;
-        if (strcmp(v->metric, "prefill") == 0) v->share = macs / limits->int8_macs_per_s;
+        if (strcmp(v->metric, "prefill") == 0) {
+            const double no_logits = v->value * (1.0 - 1.0 / (double)v->n) * (double)r->info.macs_of_logits;
+            v->share = (macs - no_logits) / limits->int8_macs_per_s;
+        }
         if (strcmp(v->metric, "rows") == 0) {
             const double memory = bytes / (double)v->n / limits->read_bytes_per_s;
             const double compute = macs / limits->int8_macs_per_s;

@@ -242,7 +242,8 @@ static void note_costs(hl_model *m) {
             in->weight_bytes_per_token += bytes * times;
         }
     }
-    in->macs_per_token += count_weights(&m->out, &in->weight_bytes_per_token);
+    in->macs_of_logits = count_weights(&m->out, &in->weight_bytes_per_token);
+    in->macs_per_token += in->macs_of_logits;
 }
 
 /* Text keys outlive the call as terminated strings in the arena. */

@@ -54,6 +54,8 @@ typedef struct hl_panel {
     uint8_t *codes;  /* [n_cols / 4][32][4] u8 */
     float   *scale;  /* [n_cols / group][32] f32 */
     float   *min;    /* [n_cols / group][32] f32, only when has_min */
+    const uint8_t *ahead; /* what the caller reads next: a kernel may ask for it as it multiplies */
+    size_t   ahead_bytes; /* of that; 0: nothing */
 } hl_panel;
 
 /* y[t][r] = sum over columns of w[r][c] * x[t][c]; y has y_stride floats between tokens.

@@ -289,7 +289,8 @@ static void work_behind_a_stop_is_a_chunk_a_thread_at_most(void **state) {
             const hl_status status = hl_session_eval(x.s, prompt, n, &err);
             if (status != HL_E_CANCEL) fail_msg("stopped at call %lld of %lld: %s", at, all, hl_status_name(status));
             assert_true(atomic_load(&n_after) <= (long long)(2 * HL_CUT_MACS));
-            assert_true(atomic_load(&n_calls) - at <= 40); /* 2 threads, a quarter of a small matrix each */
+            /* 2 threads, a quarter of a small matrix each; panels meet a few tokens at a time */
+            assert_true(atomic_load(&n_calls) - at <= 40 * (decoding ? 1 : N_PROMPT / 6 + 1));
         }
         atomic_store(&stop_at, INT64_MAX);
         hl_session_truncate(x.s, 0);

@@ -220,11 +220,9 @@ HL_INLINE void codes16_q4_k(const int T, sink *s, const uint8_t *w, size_t row_b
     HL_UNROLL for (int pair = 0; pair < 4; pair++) {
         __m512i v[8];
         load_8words(w + 16 + 32 * pair, row_bytes, v);
-        HL_UNROLL for (int j = 0; j < 8; j++) {
-            put_codes(T, false, true, s, pair * 16 + j, low_nibbles(v[j]));
-            put_codes(T, false, true, s, pair * 16 + 8 + j, high_nibbles(v[j]));
-        }
+        HL_UNROLL for (int j = 0; j < 8; j++) put_codes(T, false, true, s, pair * 16 + j, low_nibbles(v[j]));
         put_k45(T, s, &k, 2 * pair);
+        HL_UNROLL for (int j = 0; j < 8; j++) put_codes(T, false, true, s, pair * 16 + 8 + j, high_nibbles(v[j]));
         put_k45(T, s, &k, 2 * pair + 1);
     }
     advance(T, false, s, 8);

@@ -11,10 +11,6 @@
 
 #include "engine/kernels/x86/tile_avx512.h"
 
-#ifndef GEMM_TOKENS
-#define GEMM_TOKENS 6
-#endif
-
 /* T tokens from `token` on, all groups of the panel, in slices that fit tile_sums. */
 HL_INLINE void multiply_tokens(const int T, const bool g16, const bool has_min, const hl_panel *p, const hl_act *x,
                                size_t token, float *y, size_t y_stride) {
@@ -22,7 +18,9 @@ HL_INLINE void multiply_tokens(const int T, const bool g16, const bool has_min, 
     const size_t    scales = 32 / p->group;
     const __mmask16 m0 = p->n_rows >= 16 ? 0xffff : (__mmask16)((1u << p->n_rows) - 1);
     const __mmask16 m1 = p->n_rows >= 32 ? 0xffff : p->n_rows <= 16 ? 0 : (__mmask16)((1u << (p->n_rows - 16)) - 1);
-    __m512          acc[TILE_TOKENS_MAX][2];
+    __m512          acc[TILE_TOKENS][2];
+    const size_t    n_groups = p->n_cols / 32, n_tiles = (x->n_tokens + TILE_TOKENS - 1) / TILE_TOKENS;
+    const size_t    n_ask = (p->ahead_bytes / 64 + n_tiles * n_groups - 1) / (n_tiles * n_groups);
     y += token * y_stride;
     HL_UNROLL for (int t = 0; t < T; t++) {
         if (p->col_begin == 0) {
@@ -32,19 +30,23 @@ HL_INLINE void multiply_tokens(const int T, const bool g16, const bool has_min, 
             acc[t][1] = _mm512_maskz_loadu_ps(m1, y + (size_t)t * y_stride + 16);
         }
     }
-    for (size_t g = 0; g < p->n_cols / 32; g += SLICE_GROUPS) {
-        const size_t  left = p->n_cols / 32 - g, c = p->col_begin + 32 * g;
-        const tile_in in = {.codes = p->codes + g * 32 * HL_PANEL_ROWS,
+    for (size_t g = 0; g < n_groups; g += SLICE_GROUPS) {
+        const size_t  left = n_groups - g, c = p->col_begin + 32 * g;
+        tile_in       in = {.codes = p->codes + g * 32 * HL_PANEL_ROWS,
                             .scale = p->scale + g * scales * HL_PANEL_ROWS,
                             .min = p->min + g * scales * HL_PANEL_ROWS,
                             .n_groups = left < SLICE_GROUPS ? left : SLICE_GROUPS, .n_cols = n_cols,
                             .q = x->q + token * n_cols + c,
                             .d = x->d + token * (n_cols / 32) + c / 32,
                             .sum16 = x->sum16 + token * (n_cols / 16) + c / 16,
-                            .offset = p->offset};
-        tile_sums sums;
-        prepare_sums(&sums, &in, T, g16, has_min);
-        multiply_tile(T, 2, g16, has_min, &in, &sums, acc);
+                            .offset = p->offset, .n_ask = n_ask};
+        if (n_ask > 0) {
+            in.ahead = p->ahead + 64 * n_ask * (token / TILE_TOKENS * n_groups + g);
+            in.ahead_end = p->ahead + p->ahead_bytes;
+        }
+        tile_sums sums[TILE_TOKENS];
+        prepare_sums(sums, &in, T, g16, has_min);
+        multiply_tile(T, 2, g16, has_min, &in, sums, acc);
     }
     HL_UNROLL for (int t = 0; t < T; t++) {
         _mm512_mask_storeu_ps(y + (size_t)t * y_stride, m0, acc[t][0]);
@@ -54,7 +56,7 @@ HL_INLINE void multiply_tokens(const int T, const bool g16, const bool has_min, 
 
 HL_INLINE void multiply_all(const bool g16, const bool has_min, const hl_panel *p, const hl_act *x, float *y, size_t y_stride) {
     size_t t = 0;
-    for (; t + 6 <= x->n_tokens; t += 6) multiply_tokens(6, g16, has_min, p, x, t, y, y_stride);
+    for (; t + TILE_TOKENS <= x->n_tokens; t += TILE_TOKENS) multiply_tokens(TILE_TOKENS, g16, has_min, p, x, t, y, y_stride);
     switch (x->n_tokens - t) {
     case 5: multiply_tokens(5, g16, has_min, p, x, t, y, y_stride); break;
     case 4: multiply_tokens(4, g16, has_min, p, x, t, y, y_stride); break;

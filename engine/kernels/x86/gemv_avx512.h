@@ -29,7 +29,7 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
                               size_t block_bytes, const uint8_t *w, size_t row_bytes, size_t n_rows, const hl_act *x,
                               size_t token, float *y, size_t y_stride) {
     row_stage stage;
-    tile_sums sums;
+    tile_sums sums[SINK_TOKENS];
     sink      s;
     size_t    left = row_bytes;
     tile_in   in = {.n_cols = x->n_cols, .offset = offset};
@@ -53,12 +53,12 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
         left -= bytes;
         in.n_groups = n / 32;
         in.sum16 = x->sum16 + token * (x->n_cols / 16) + c / 16;
-        prepare_sums(&sums, &in, T, g16, has_min);
+        prepare_sums(sums, &in, T, g16, has_min);
         for (int t = 0; t < T; t++)
             memcpy(scales[t], x->d + (token + (size_t)t) * (x->n_cols / 32) + c / 32, in.n_groups * sizeof(float));
         address_tokens(&s, x->q + token * x->n_cols + c, x->n_cols);
         s.d = scales[0];
-        s.sums = sums.v[0];
+        s.sums = sums[0].v[0];
         HL_OPAQUE_MEMORY(s.sums);
         codes16(T, &s, p, stride, n);
     }

@@ -20,7 +20,7 @@ typedef struct sink {
     /* T > 0: the next block of the tokens */
     const int8_t  *q[2];   /* of tokens 0 and 4 */
     const float   *d;      /* [SINK_TOKENS][TILE_GROUPS], a copy without distances */
-    const int32_t *sums;   /* of tile_sums, [SINK_TOKENS][2 * SLICE_GROUPS] */
+    const int32_t *sums;   /* of tile_sums, [SINK_TOKENS][2][SLICE_GROUPS] */
     size_t         one, three; /* times n_cols: between tokens */
     /* T > 0: rows to be asked for while the block is multiplied, two with every group; NULL: none */
     const uint8_t *ahead;
@@ -30,7 +30,9 @@ typedef struct sink {
     __m512i        isum[SINK_TOKENS][2 * TILE_GROUPS];
 } sink;
 
-HL_INLINE __m512i sum_of(const sink *s, int t, int i) { return _mm512_set1_epi32(s->sums[t * 2 * SLICE_GROUPS + i]); }
+HL_INLINE __m512i sum_of(const sink *s, int t, int half, int g) {
+    return _mm512_set1_epi32(s->sums[(2 * t + half) * SLICE_GROUPS + g]);
+}
 
 /* Two pointers and two distances reach all tokens, as address_rows() does for rows. */
 HL_INLINE void address_tokens(sink *s, const int8_t *q, size_t n_cols) {
@@ -51,7 +53,8 @@ HL_INLINE void put_codes(const int T, const bool g16, const bool has_min, sink *
     HL_UNROLL for (int t = 0; t < T; t++) {
         const __m512i x = four_columns(token_at(s, t) + 4 * step);
         __m512i       from = s->isum[t][step / per];
-        if (step % per == 0) from = has_min ? _mm512_setzero_si512() : sum_of(s, t, step / per);
+        if (step % per == 0)
+            from = !has_min ? sum_of(s, t, step % 8 / per, step / 8) : g16 && step % 8 ? _mm512_setzero_si512() : _mm512_set1_epi32(BIAS_BITS);
         s->isum[t][step / per] = HL_DOT(from, v, x);
     }
 }
@@ -69,6 +72,7 @@ HL_INLINE void ask_ahead(sink *s) {
 
 /* Group g of the block is complete. */
 HL_INLINE void put_group32(const int T, const bool has_min, sink *s, const int g, __m512 scale, __m512 min) {
+    const __m512 unbias = _mm512_mul_ps(scale, _mm512_set1_ps(-BIAS));
     if (T == 0) {
         _mm512_store_ps(s->scale + g * HL_PANEL_ROWS, scale);
         if (has_min) _mm512_store_ps(s->min + g * HL_PANEL_ROWS, min);
@@ -76,14 +80,15 @@ HL_INLINE void put_group32(const int T, const bool has_min, sink *s, const int g
         ask_ahead(s);
     }
     HL_UNROLL for (int t = 0; t < T; t++) {
-        __m512 f = _mm512_mul_ps(_mm512_cvtepi32_ps(s->isum[t][g]), scale);
-        if (has_min) f = _mm512_fnmadd_ps(min, _mm512_castsi512_ps(sum_of(s, t, g)), f);
+        __m512 f = _mm512_fmadd_ps(_mm512_castsi512_ps(s->isum[t][g]), scale, unbias);
+        if (has_min) f = _mm512_fnmadd_ps(min, _mm512_castsi512_ps(sum_of(s, t, 0, g)), f);
         s->acc[t] = _mm512_fmadd_ps(f, _mm512_set1_ps(s->d[t * TILE_GROUPS + g]), s->acc[t]);
     }
 }
 
 HL_INLINE void put_group16(const int T, const bool has_min, sink *s, const int g, __m512 scale0, __m512 scale1, __m512 min0,
                            __m512 min1) {
+    const __m512 unbias = _mm512_mul_ps(scale0, _mm512_set1_ps(-BIAS));
     if (T == 0) {
         _mm512_store_ps(s->scale + 2 * g * HL_PANEL_ROWS, scale0);
         _mm512_store_ps(s->scale + (2 * g + 1) * HL_PANEL_ROWS, scale1);
@@ -93,10 +98,10 @@ HL_INLINE void put_group16(const int T, const bool has_min, sink *s, const int g
         ask_ahead(s);
     }
     HL_UNROLL for (int t = 0; t < T; t++) {
-        __m512 f = _mm512_mul_ps(_mm512_cvtepi32_ps(s->isum[t][2 * g]), scale0);
+        __m512 f = _mm512_fmadd_ps(_mm512_castsi512_ps(s->isum[t][2 * g]), scale0, unbias);
         f = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s->isum[t][2 * g + 1]), scale1, f);
-        if (has_min) f = _mm512_fnmadd_ps(min0, _mm512_castsi512_ps(sum_of(s, t, 2 * g)), f);
-        if (has_min) f = _mm512_fnmadd_ps(min1, _mm512_castsi512_ps(sum_of(s, t, 2 * g + 1)), f);
+        if (has_min) f = _mm512_fnmadd_ps(min0, _mm512_castsi512_ps(sum_of(s, t, 0, g)), f);
+        if (has_min) f = _mm512_fnmadd_ps(min1, _mm512_castsi512_ps(sum_of(s, t, 1, g)), f);
         s->acc[t] = _mm512_fmadd_ps(f, _mm512_set1_ps(s->d[t * TILE_GROUPS + g]), s->acc[t]);
     }
 }
@@ -111,7 +116,7 @@ HL_INLINE void advance(const int T, const bool g16, sink *s, int n) {
         s->q[0] += 32 * n;
         s->q[1] += 32 * n;
         s->d += n;
-        s->sums += (g16 ? 2 : 1) * n;
+        s->sums += n;
     }
 }
 

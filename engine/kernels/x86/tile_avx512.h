@@ -6,6 +6,13 @@
  * unsigned bytes of w with its four signed bytes of x. Lane i of vector v is row 16 v + i; a token's
  * four columns are broadcast. Codes keep their offset: the sum starts from -offset * (sum of x), which
  * is exact. Order of float operations: kernels.h.
+ *
+ * Integer sums need no conversion: a biased one starts from the bits of BIAS = 1.5 * 2^23, so that read as
+ * a float it is BIAS + sum, exact for sums within 2^22. The products of a group stay below 32 * 255 * 127
+ * = 2^20, offsets change the start by at most half of that. Then fma(BIAS + sum, scale, -BIAS * scale) is
+ * sum * scale rounded once: BIAS * scale is exact for scales of up to 22 bits, and those of all types (an
+ * f16 times an integer of up to 8 bits, or a power of two below 2^100) have at most 19. Only a zero may
+ * differ in sign, which a sum that begins at +0 forgets.
  */
 #ifndef HL_ENGINE_KERNELS_X86_TILE_AVX512_H
 #define HL_ENGINE_KERNELS_X86_TILE_AVX512_H
@@ -16,7 +23,7 @@
 #define HL_DOT(acc, w, x) ((void)(w), (void)(x), (acc)) /* who only unpacks multiplies nothing */
 #endif
 
-enum { TILE_TOKENS_MAX = 8, SLICE_GROUPS = 16 };
+enum { TILE_TOKENS = 6, SLICE_GROUPS = 16 };
 
 /* What one tile multiplies: at most SLICE_GROUPS groups of 32 columns. */
 typedef struct tile_in {
@@ -28,36 +35,36 @@ typedef struct tile_in {
     const int16_t *sum16;
     size_t         n_cols;     /* of x: stride of q; d and sum16 follow from it */
     int32_t        offset;
+    const uint8_t *ahead, *ahead_end; /* to be asked for, n_ask lines with every group */
+    size_t         n_ask;
 } tile_in;
 
-/* Per token and scale group: what the integer sum starts from, or the sum of x as a float. */
+enum { BIAS_BITS = 0x4B400000 };
+#define BIAS 12582912.0f
+
+/* Of one token, per group of 32 columns: what the integer sum starts from, or the sum of x as a float. Where 16
+ * columns share a scale, first halves stand in [0] and second halves in [1]. */
 typedef struct tile_sums {
-    _Alignas(64) int32_t v[TILE_TOKENS_MAX][2 * SLICE_GROUPS];
+    _Alignas(64) int32_t v[2][SLICE_GROUPS];
 } tile_sums;
 
 HL_INLINE void prepare_sums(tile_sums *s, const tile_in *in, int n_tokens, bool g16, bool has_min) {
-    const __m512i neg = _mm512_set1_epi32(-in->offset);
+    const size_t    n = 2 * in->n_groups;
+    const __mmask32 m = n >= 32 ? 0xffffffffu : (1u << n) - 1;
+    const int       times = has_min ? 1 : -in->offset;
+    const __m512i   first = _mm512_set1_epi32(times & 0xffff), second = _mm512_slli_epi32(first, 16);
     for (int t = 0; t < n_tokens; t++) {
-        const int16_t  *p = in->sum16 + (size_t)t * (in->n_cols / 16);
-        const size_t    n = 2 * in->n_groups;
-        const __mmask32 m = n >= 32 ? 0xffffffffu : (1u << n) - 1;
-        const __m512i   v = _mm512_maskz_loadu_epi16(m, p);
-        __m512i         a, b = _mm512_setzero_si512();
-        if (g16) {
-            a = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(v));
-            b = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(v, 1));
-        } else {
-            a = _mm512_madd_epi16(v, _mm512_set1_epi16(1));
-        }
+        const __m512i v = _mm512_maskz_loadu_epi16(m, in->sum16 + (size_t)t * (in->n_cols / 16));
+        __m512i       a = _mm512_madd_epi16(v, g16 ? first : _mm512_or_si512(first, second));
+        __m512i       b = _mm512_madd_epi16(v, second);
         if (has_min) {
             a = _mm512_castps_si512(_mm512_cvtepi32_ps(a));
             b = _mm512_castps_si512(_mm512_cvtepi32_ps(b));
         } else {
-            a = _mm512_mullo_epi32(a, neg);
-            b = _mm512_mullo_epi32(b, neg);
+            a = _mm512_add_epi32(a, _mm512_set1_epi32(BIAS_BITS));
         }
-        _mm512_store_si512(s->v[t], a);
-        if (g16) _mm512_store_si512(s->v[t] + 16, b);
+        _mm512_store_si512(s[t].v[0], a);
+        if (g16) _mm512_store_si512(s[t].v[1], b);
     }
 }
 
@@ -65,6 +72,17 @@ HL_INLINE __m512i four_columns(const int8_t *p) {
     int32_t v;
     memcpy(&v, p, 4);
     return _mm512_set1_epi32(v);
+}
+
+/* Ask for what the next TILE_TOKENS tokens read, a few lines with every group g of this tile: they lie a row apart,
+ * where no hardware looks for them. q is group g of the first token. Beyond the last token a request is harmless. */
+HL_INLINE void ask_next(const tile_in *in, size_t g, const int8_t *q) {
+    const size_t  d_stride = in->n_cols / 32;
+    const int8_t *next = q + TILE_TOKENS * in->n_cols + (g % 2 ? TILE_TOKENS / 2 * in->n_cols : 0); /* two groups share a line */
+    HL_UNROLL for (size_t t = 0; t < TILE_TOKENS / 2; t++) _mm_prefetch((const char *)(next + t * in->n_cols), _MM_HINT_T0);
+    if (g >= TILE_TOKENS) return;
+    _mm_prefetch((const char *)(in->d + (TILE_TOKENS + g) * d_stride), _MM_HINT_T0);
+    _mm_prefetch((const char *)(in->sum16 + (TILE_TOKENS + g) * 2 * d_stride), _MM_HINT_T0);
 }
 
 /* acc[t][v] += the slice's part. T tokens, V vectors of 16 rows; everything but n_groups is constant. */
@@ -75,14 +93,17 @@ HL_INLINE void multiply_tile(const int T, const int V, const bool g16, const boo
     const int      halves = g16 ? 2 : 1, steps = g16 ? 4 : 8;
     const uint8_t *codes = in->codes;
     const int8_t  *q = in->q;
+    const uint8_t *ahead = in->ahead;
     for (size_t g = 0; g < in->n_groups; g++) {
-        __m512 sum[TILE_TOKENS_MAX][2];
+        __m512 sum[TILE_TOKENS][2];
+        if (T == TILE_TOKENS) ask_next(in, g, q);
+        for (size_t i = 0; i < in->n_ask && ahead < in->ahead_end; i++, ahead += 64) _mm_prefetch((const char *)ahead, _MM_HINT_T1);
         HL_UNROLL for (int h = 0; h < halves; h++) {
             const size_t sg = (size_t)halves * g + (size_t)h;
-            __m512i isum[TILE_TOKENS_MAX][2];
+            __m512i isum[TILE_TOKENS][2];
             HL_UNROLL for (int t = 0; t < T; t++)
                 HL_UNROLL for (int v = 0; v < V; v++)
-                    isum[t][v] = has_min ? _mm512_setzero_si512() : _mm512_set1_epi32(s->v[t][sg]);
+                    isum[t][v] = !has_min ? _mm512_set1_epi32(s[t].v[h][g]) : h == 0 ? _mm512_set1_epi32(BIAS_BITS) : _mm512_setzero_si512();
             HL_UNROLL for (int j = 0; j < steps; j++) {
                 __m512i w[2];
                 HL_UNROLL for (int v = 0; v < V; v++) w[v] = _mm512_load_si512(codes + step_bytes * (size_t)j + 64 * v);
@@ -95,10 +116,10 @@ HL_INLINE void multiply_tile(const int T, const int V, const bool g16, const boo
             q += 4 * steps;
             HL_UNROLL for (int v = 0; v < V; v++) {
                 const __m512 scale = _mm512_load_ps(in->scale + (sg * (size_t)V + (size_t)v) * 16);
-                HL_UNROLL for (int t = 0; t < T; t++) {
-                    const __m512 f = _mm512_cvtepi32_ps(isum[t][v]);
-                    sum[t][v] = h == 0 ? _mm512_mul_ps(f, scale) : _mm512_fmadd_ps(f, scale, sum[t][v]);
-                }
+                const __m512 unbias = _mm512_mul_ps(scale, _mm512_set1_ps(-BIAS));
+                HL_UNROLL for (int t = 0; t < T; t++)
+                    sum[t][v] = h == 0 ? _mm512_fmadd_ps(_mm512_castsi512_ps(isum[t][v]), scale, unbias)
+                                       : _mm512_fmadd_ps(_mm512_cvtepi32_ps(isum[t][v]), scale, sum[t][v]);
             }
         }
         HL_UNROLL for (int v = 0; v < V; v++) {
@@ -107,7 +128,7 @@ HL_INLINE void multiply_tile(const int T, const int V, const bool g16, const boo
                     const size_t sg = (size_t)halves * g + (size_t)h;
                     const __m512 min = _mm512_load_ps(in->min + (sg * (size_t)V + (size_t)v) * 16);
                     HL_UNROLL for (int t = 0; t < T; t++) {
-                        const __m512 x = _mm512_castsi512_ps(_mm512_set1_epi32(s->v[t][sg]));
+                        const __m512 x = _mm512_castsi512_ps(_mm512_set1_epi32(s[t].v[h][g]));
                         sum[t][v] = _mm512_fnmadd_ps(min, x, sum[t][v]);
                     }
                 }

@@ -3,16 +3,24 @@
  * matmul.c - choose between gemv and panels, and walk a chunk so that everything stays in cache.
  *
  * Panels are blocked over columns: 32 rows x 512 columns of codes and scales are about 20 KB and stay
- * in the first-level cache while all tokens pass by; the sums wait in y between blocks. The next
- * block of weights is requested from memory before the current one is multiplied.
+ * in the first-level cache while all tokens pass by. Their sums wait side by side until they are complete:
+ * in y they would lie a row of the result apart, which is often a power of two, so that they would compete
+ * for a few sets of each cache, and no prefetcher would follow. The next block of weights is requested
+ * from memory while the current one is multiplied.
  */
 #include "engine/ops/cpu/matmul.h"
+
+#include <string.h>
 
 #include "engine/kernels/cpu.h"
 
 enum {
     PANEL_COLS = 512,           /* a multiple of every type's block */
+    SUMS_TOKENS = 512,          /* whose sums wait at once; more tokens unpack a panel again */
+    TILE_TOKENS = 6,            /* of the AVX-512 products; other tiles divide PART_TOKENS too */
+    PART_TOKENS = 24,
     LINE_BYTES = 64,
+    ASK_BYTES = 2048,           /* of the next rows, at least, with every part of tokens */
     GEMV_CHUNK_BYTES = 1 << 19, /* of weights, per chunk of few tokens: starting anew costs about 20 KB */
     CHUNKS_PER_THREAD = 6,      /* at least, where the matrix has the rows for it */
     PAIR_FLOATS = 1 << 14,      /* sums of pieces at once: they stay in cache */
@@ -23,10 +31,11 @@ static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 /* Bytes of the three arrays of a panel; scales as if for groups of 16, the finest. */
 static size_t code_bytes(size_t n_cols) { return n_cols * HL_PANEL_ROWS; }
 static size_t scale_bytes(size_t n_cols) { return (n_cols + 15) / 16 * HL_PANEL_ROWS * sizeof(float); }
+enum { SUMS_BYTES = SUMS_TOKENS * HL_PANEL_ROWS * sizeof(float) };
 
 static size_t panel_bytes(size_t max_cols) {
     const size_t n_cols = min_size(max_cols, PANEL_COLS);
-    return (code_bytes(n_cols) + 2 * scale_bytes(n_cols) + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+    return SUMS_BYTES + (code_bytes(n_cols) + 2 * scale_bytes(n_cols) + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
 }
 
 size_t hl_matmul_scratch_bytes(size_t max_cols, size_t max_pair_tokens) {
@@ -34,12 +43,14 @@ size_t hl_matmul_scratch_bytes(size_t max_cols, size_t max_pair_tokens) {
     return panel_bytes(max_cols) + (max_pair_tokens == 0 ? 0 : least > PAIR_FLOATS ? least : PAIR_FLOATS) * sizeof(float);
 }
 
-/* Up to how many tokens gemv beats panels: with 32 wide registers it keeps 8 tokens' sums in them; with AVX2 three, and
+/* Whether gemv beats panels. With AVX-512 it does where it takes all tokens at once: it keeps the sums of four in its
+ * registers, and those of six and eight for the two types that most files are made of. With AVX2 it keeps three, and
  * taking eight rows from the first-level cache twice still costs less than unpacking them; with AVX-VNNI four, and panels
  * multiply so fast that a second time does not pay. */
-static size_t max_gemv_tokens(uint32_t cpu) {
-    if (cpu & HL_CPU_AVX512VNNI) return HL_GEMV_MAX_TOKENS;
-    return cpu & HL_CPU_AVXVNNI ? 4 : cpu & HL_CPU_AVX2 ? 6 : 3;
+static bool is_gemv_faster(uint32_t cpu, hl_type type, size_t n_tokens) {
+    if (cpu & HL_CPU_AVX512VNNI)
+        return n_tokens <= 4 || ((n_tokens == 6 || n_tokens == 8) && (type == HL_TYPE_q4_k || type == HL_TYPE_q6_k));
+    return n_tokens <= (cpu & HL_CPU_AVXVNNI ? 4 : cpu & HL_CPU_AVX2 ? 6 : 3);
 }
 
 size_t hl_matmul_chunk_rows(const hl_matrix *w, size_t n_tokens, size_t n_threads) {
@@ -53,44 +64,104 @@ size_t hl_matmul_chunk_rows(const hl_matrix *w, size_t n_tokens, size_t n_thread
     return min_size(rows, w->n_rows);
 }
 
-/* Ask for the weights that come next; beyond the end of the data a prefetch is harmless. */
-static void prefetch_block(const uint8_t *w, size_t row_bytes, size_t n_rows, size_t n_bytes) {
+static hl_act some_tokens(const hl_act *x, size_t first, size_t n) {
+    hl_act part = *x; /* panels need the quantized form alone */
+    part.n_tokens = n;
+    part.q += first * x->n_cols;
+    part.d += first * (x->n_cols / 32);
+    part.sum16 += first * (x->n_cols / 16);
+    return part;
+}
+
+static void move_sums(const float *sums, size_t n_tokens, size_t n_rows, float *y, size_t y_stride) {
+    for (size_t t = 0; t < n_tokens; t++, sums += HL_PANEL_ROWS, y += y_stride) {
+        if (n_rows == HL_PANEL_ROWS) memcpy(y, sums, HL_PANEL_ROWS * sizeof *y); /* a constant: no call */
+        else memcpy(y, sums, n_rows * sizeof *y);
+    }
+}
+
+/* The weights of the next rows, asked for in the order of memory while these are multiplied, so that the hardware's own
+ * prefetchers and the page walks go along: evenly where there are few tokens, shortly before the end where there are
+ * many and the cache would forget. */
+typedef struct ahead {
+    const uint8_t *at;
+    size_t         n_bytes; /* not yet asked for */
+    size_t         n_parts; /* of the work of these rows, not yet done */
+} ahead;
+
+/* The share of a part goes along with the panel. Beyond the end of the data a request is harmless. */
+static void share_ahead(ahead *a, hl_panel *p) {
+    const size_t share = a->n_bytes / a->n_parts--, late = a->n_parts * ASK_BYTES;
+    const size_t n = share >= ASK_BYTES || a->n_parts == 0 ? share : a->n_bytes > late ? a->n_bytes - late : 0;
+    p->ahead = a->at;
+    p->ahead_bytes = n;
+    a->at += n;
+    a->n_bytes -= n;
+}
+
+/* For kernels that do not ask themselves: the next block of the same rows, or of the rows behind. */
+static void ask_for_block(const uint8_t *w, size_t row_bytes, size_t n_rows, size_t n_bytes) {
     for (size_t r = 0; r < n_rows; r++)
         for (size_t i = 0; i < n_bytes; i += LINE_BYTES) __builtin_prefetch(w + r * row_bytes + i, 0, 2);
 }
 
-/* All tokens times n_rows <= 32 rows. */
-static void multiply_panel(const hl_kernels *k, const hl_matrix *w, const uint8_t *rows, size_t n_rows,
-                           const hl_act *x, uint8_t *scratch, float *y, size_t y_stride) {
-    const size_t block = min_size(w->n_cols, PANEL_COLS);
-    hl_panel     p = {.n_rows = n_rows};
-    p.codes = scratch;
-    p.scale = (float *)(void *)(scratch + code_bytes(block));
-    p.min = (float *)(void *)(scratch + code_bytes(block) + scale_bytes(block));
-    for (size_t c = 0; c < w->n_cols; c += block) {
-        const size_t   done_bytes = hl_type_row_bytes(w->type, c);
-        const size_t   next = min_size(c + block, w->n_cols);
-        const size_t   next_bytes = hl_type_row_bytes(w->type, next);
-        const uint8_t *ahead = rows + next_bytes;
-        p.col_begin = c;
-        p.n_cols = next - c;
-        k->unpack[w->type](rows + done_bytes, w->row_bytes, &p);
-        if (next == w->n_cols) ahead = rows + n_rows * w->row_bytes;
-        prefetch_block(ahead, w->row_bytes, n_rows, next_bytes - done_bytes);
-        k->gemm_panel(&p, x, y, y_stride);
+/* A part is multiplied, then moved to y while the next is multiplied: with AVX-512 it is one tile of registers. */
+static size_t count_parts(const hl_kernels *k, size_t n_tokens) {
+    const size_t most = k->cpu & HL_CPU_AVX512 ? TILE_TOKENS : PART_TOKENS;
+    return (n_tokens + most - 1) / most;
+}
+
+/* One panel times all tokens, in even parts; when it is the last of its rows, the sums are complete. */
+static void multiply_panel(const hl_kernels *k, hl_panel *p, const hl_act *x, ahead *next, float *sums, float *y,
+                           size_t y_stride) {
+    const bool   last = p->col_begin + p->n_cols == x->n_cols;
+    const size_t n_parts = count_parts(k, x->n_tokens);
+    for (size_t t = 0, i = 0; i < n_parts; i++) {
+        const size_t n = (x->n_tokens - t) / (n_parts - i);
+        const hl_act part = some_tokens(x, t, n);
+        share_ahead(next, p);
+        k->gemm_panel(p, &part, sums + t * HL_PANEL_ROWS, HL_PANEL_ROWS);
+        if (last) move_sums(sums + t * HL_PANEL_ROWS, n, p->n_rows, y + t * y_stride, y_stride);
+        t += n;
     }
 }
 
-static void multiply_rows(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x, void *scratch,
-                          float *y, size_t y_stride) {
+/* Up to SUMS_TOKENS tokens times n_rows <= 32 rows. */
+static void multiply_rows(const hl_kernels *k, const hl_matrix *w, const uint8_t *rows, size_t n_rows, const hl_act *x,
+                          uint8_t *scratch, float *y, size_t y_stride) {
+    const size_t block = min_size(w->n_cols, PANEL_COLS);
+    hl_panel     p = {.n_rows = n_rows};
+    float       *sums = (float *)(void *)scratch;
+    ahead        next_rows = {.at = rows + n_rows * w->row_bytes, .n_bytes = n_rows * w->row_bytes};
+    next_rows.n_parts = (w->n_cols + block - 1) / block * count_parts(k, x->n_tokens);
+    p.codes = scratch + SUMS_BYTES;
+    p.scale = (float *)(void *)(p.codes + code_bytes(block));
+    p.min = (float *)(void *)(p.codes + code_bytes(block) + scale_bytes(block));
+    for (size_t c = 0; c < w->n_cols; c += block) {
+        const size_t next = min_size(c + block, w->n_cols);
+        const size_t begin_bytes = hl_type_row_bytes(w->type, c), end_bytes = hl_type_row_bytes(w->type, next);
+        p.col_begin = c;
+        p.n_cols = next - c;
+        k->unpack[w->type](rows + begin_bytes, w->row_bytes, &p);
+        if (!(k->cpu & HL_CPU_AVX512))
+            ask_for_block(rows + (next < w->n_cols ? end_bytes : n_rows * w->row_bytes), w->row_bytes, n_rows, end_bytes - begin_bytes);
+        multiply_panel(k, &p, x, &next_rows, sums, y, y_stride);
+    }
+}
+
+static void multiply_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x, void *scratch,
+                           float *y, size_t y_stride) {
     const uint8_t *data = w->data;
-    if (!k->unpack[w->type] || !k->gemm_panel || x->n_tokens <= max_gemv_tokens(k->cpu)) {
+    if (!k->unpack[w->type] || !k->gemm_panel || is_gemv_faster(k->cpu, w->type, x->n_tokens)) {
         k->gemv[w->type](row_end - row_begin, data + row_begin * w->row_bytes, w->row_bytes, x, y + row_begin, y_stride);
         return;
     }
     for (size_t r = row_begin; r < row_end; r += HL_PANEL_ROWS) {
         const size_t n = min_size(HL_PANEL_ROWS, row_end - r);
-        multiply_panel(k, w, data + r * w->row_bytes, n, x, scratch, y + r, y_stride);
+        for (size_t t = 0; t < x->n_tokens; t += SUMS_TOKENS) {
+            const hl_act part = some_tokens(x, t, min_size(SUMS_TOKENS, x->n_tokens - t));
+            multiply_rows(k, w, data + r * w->row_bytes, n, &part, scratch, y + r + t * y_stride, y_stride);
+        }
     }
 }
 
@@ -106,7 +177,7 @@ static void multiply_pairs(const hl_kernels *k, const hl_matrix *w, size_t row_b
         const size_t n = min_size(step, row_end - r);
         hl_matrix    part = *w;
         part.data = (const uint8_t *)w->data + r * w->row_bytes;
-        multiply_rows(k, &part, 0, n, &pieces, scratch, sums, n);
+        multiply_chunk(k, &part, 0, n, &pieces, scratch, sums, n);
         for (size_t t = 0; t < x->n_tokens; t++) k->add(n, sums + 2 * t * n, sums + (2 * t + 1) * n, y + t * y_stride + r);
     }
 }
@@ -115,5 +186,5 @@ void hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, 
                      const hl_act *x, void *scratch, float *y, size_t y_stride) {
     if (row_begin >= row_end || x->n_tokens == 0) return;
     if (x->n_pieces == 2 && k->unpack[w->type]) multiply_pairs(k, w, row_begin, row_end, x, scratch, y, y_stride);
-    else multiply_rows(k, w, row_begin, row_end, x, scratch, y, y_stride);
+    else multiply_chunk(k, w, row_begin, row_end, x, scratch, y, y_stride);
 }
