@@ -9,12 +9,6 @@ enum { MAX_N = 1100 };
 
 typedef void any_fn(void);
 
-static const hl_kernels *scalar(void) {
-    static hl_kernels k;
-    hl_kernels_select(0, &k);
-    return &k;
-}
-
 static float special(uint64_t *seed) {
     static const float values[] = {0.0f, -0.0f, 1.0f, -1.0f, FLT_MAX, -FLT_MAX, FLT_MIN, 0x1p-149f, -0x1p-140f,
                                    88.0f, -88.0f, 100.0f, -100.0f, 65504.0f, 65520.0f, 0x1p-25f, 0.5f, 127.5f};
