@@ -274,6 +274,8 @@ static void print_usage(const hl_talk *t, const hl_usage *u) {
     fprintf(stderr, "%-22s%d token(s)\n", "eval count:", (int)u->answer_tokens);
     if (u->drafted_tokens > 0)
         fprintf(stderr, "%-22s%d of %d token(s)\n", "guessed right:", (int)u->accepted_tokens, (int)u->drafted_tokens);
+    if (u->drafted_branches > 0)
+        fprintf(stderr, "%-22s%d of %d\n", "other ways taken:", (int)u->accepted_branches, (int)u->drafted_branches);
     print_duration("eval duration:", u->answer_ns);
     print_rate("eval rate:", u->answer_tokens, u->answer_ns);
 }
@@ -295,6 +297,8 @@ static hl_status print_json(const hl_talk *t, const sink *s, const hl_usage *u, 
     hl_json_add_int(&j, "answer_tokens", u->answer_tokens);
     hl_json_add_int(&j, "drafted_tokens", u->drafted_tokens);
     hl_json_add_int(&j, "accepted_tokens", u->accepted_tokens);
+    hl_json_add_int(&j, "drafted_branches", u->drafted_branches);
+    hl_json_add_int(&j, "accepted_branches", u->accepted_branches);
     hl_json_add_int(&j, "seed", u->seed);
     hl_json_add_real(&j, "load_ms", (double)t->loaded->load_ns / 1e6);
     hl_json_add_real(&j, "prompt_ms", (double)u->prompt_ns / 1e6);
