@@ -113,4 +113,4 @@ help:
 	@echo "make check              layers, names, symbols, docs, format"
 	@echo "make deps               install missing packages (Debian, Ubuntu)"
 	@echo "make install DESTDIR= PREFIX=   MODE=release|debug|asan|tsan for all of these"
-	@echo "                        test-fast MODE=asan | MODE=tsan: ten minutes or so of sanitizers without real models"
+	@echo "                        test-fast MODE=asan | MODE=tsan: sanitizers, without real models and the command line"
