@@ -52,7 +52,7 @@ class Terminal:
         self.seen += text
         return text
 
-    def until(self, text, timeout=20):
+    def until(self, text, timeout=120):
         """Read until `text` appears among what is plain; takes and returns all up to there, escape sequences and all."""
         end, i = time.monotonic() + timeout, 0
         while True:
@@ -66,7 +66,7 @@ class Terminal:
                 raise AssertionError(f"no {text!r} in {self.pending!r}")
             self.pending += self.read(0.05)
 
-    def end(self, timeout=20):
+    def end(self, timeout=120):  # only to end what hangs: a sanitizer looks for leaks first
         deadline = time.monotonic() + timeout
         while self.process.poll() is None and time.monotonic() < deadline:
             self.read(0.05)
