@@ -118,3 +118,34 @@ def test_plots_are_well_formed_and_name_what_they_show():
     assert list(svg) == ["depth"]
     words = [t.firstChild.data for t in xml.dom.minidom.parseString(svg["depth"]).getElementsByTagName("text")]
     assert {"a<b", "hyperlama", "4096", "tokens/s", "tokens of context"} <= set(words) and "llama.cpp" not in words
+
+
+SERVER = """#!{python}
+import http.server, json, sys
+port = int(sys.argv[sys.argv.index("--port") + 1])
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer(json.dumps({{"data": [{{"meta": {{"n_vocab": 300}}}}]}}) + "\\n")
+    def do_POST(self):
+        ask = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert all(0 <= t < 300 for t in ask["prompt"])
+        self.answer("".join('data: {{"tokens": [1]}}\\n\\n' for _ in range(ask["n_predict"])))
+    def answer(self, text):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode())
+    def log_message(self, *a):
+        pass
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+def test_requests_that_arrive_at_random_go_to_a_server_too(bench):
+    server = bench.cli.folder / "server"
+    server.write_text(SERVER.format(python=sys.executable))
+    server.chmod(0o755)
+    for what in (["--requests", "3", "--arrivals", "50"], ["--clients", "2", "--steps", "4", "--prompt", "8"]):
+        cmd = [sys.executable, COMPARE / "arrivals.py", "--hyperlama", bench.cli.program, "--server", server, *what, bench.model]
+        done = subprocess.run(list(map(str, cmd)), capture_output=True, text=True, env=dict(os.environ, **bench.cli.env), timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert "| tokens/s | " in done.stdout and "gap between tokens" in done.stdout
