@@ -133,7 +133,6 @@ hl_status hl_forward_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, 
         hl_free(f);
         return hl_fail(err, HL_E_NOMEM, "forward pass: no memory for %zu bytes of buffers", bytes);
     }
-    (void)madvise(f->memory, f->memory_bytes, MADV_HUGEPAGE); /* every chunk of many rows walks through it */
     f->k = &m->engine->kernels;
     f->pool = m->engine->pool;
     (void)lay_out(m, n_rows_cap, n_ctx, f->memory, f);
@@ -147,6 +146,9 @@ void hl_forward_free(hl_forward *f) {
     if (f->memory) (void)munmap(f->memory, f->memory_bytes);
     hl_free(f);
 }
+
+/* Few rows touch little of each buffer: clearing huge pages for them would be a tenth of the time to a first token. */
+enum { MANY_ROWS = 64 };
 
 /* ---- the pass --------------------------------------------------------------------------------- */
 
@@ -299,6 +301,10 @@ static void run_logits(hl_forward *f, float *ret_logits) {
 static bool goes_on(const hl_forward *f) { return !hl_forward_stopped(f) && !hl_gguf_is_broken(f->m->gguf); }
 
 hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits, hl_err *err) {
+    if (b->n_rows >= MANY_ROWS && !f->has_huge_pages) {
+        (void)madvise(f->memory, f->memory_bytes, MADV_HUGEPAGE); /* every chunk of many rows walks through it */
+        f->has_huge_pages = true;
+    }
     hl_pool_enter(f->pool);
     f->stop = stop;
     f->n_rows = b->n_rows;

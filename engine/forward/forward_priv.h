@@ -47,6 +47,7 @@ struct hl_forward {
     uint32_t          tile_queries; /* most queries of one attention item */
     uint8_t          *memory;       /* one mapping for everything below */
     size_t            memory_bytes;
+    bool              has_huge_pages;
 
     float      *x;      /* [rows][n_embd] the residual stream */
     float      *qkv;    /* [rows][q + 2 kv] */
