@@ -3,10 +3,12 @@
  * test_dot_avx2.c - the kernels of AVX-VNNI where the processor has AVX2 only: the same code with the dot product
  * made of AVX2's multiplications, so that it is tested on every machine.
  */
+#include "tests/kernels/kernel_test.h"
+
+#if defined(__x86_64__)
 #include "tests/kernels/gemv_cases.h"
 #include "tests/kernels/panel_cases.h"
 
-#if defined(__x86_64__)
 #define HL_DOT(acc, w, x) dot_of_pairs(acc, w, x)
 
 #include <immintrin.h>
