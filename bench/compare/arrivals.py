@@ -147,7 +147,7 @@ def main():
                        ("gap_max", "longest, ms"), ("first_p50", "first token, median, ms"), ("first_max", "longest, ms")):
         if key in ours[0]:
             x, y = (statistics.median(r[key] for r in side) for side in (ours, theirs))
-            print(f"| {words} | {x:.1f} | {y:.1f} | {x / y:.2f} |")
+            print(f"| {words} | {x:.1f} | {y:.1f} | {f'{x / y:.2f}' if y else '-'} |")
 
 
 if __name__ == "__main__":
