@@ -42,6 +42,8 @@ smollm2-135m-q4_1    core,depth,depth-q8,busy,start
 gemma3-270m-q4_k_m   core,depth,depth-q8,start
 llama3.2-1b-q8_0     core,start
 llama3-8b-q4_k_m     core,depth,depth-q8,start
+llama3-8b-q8_0       core
+llama3.2-3b-q4_k_m   core
 llama3.2-1b-q5_k_m   core
 llama3.2-1b-q6_k     core
 llama3.2-1b-q4_0     core
