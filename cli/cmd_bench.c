@@ -218,7 +218,7 @@ static hl_status run_bench(hl_app *app, const hl_args *args, hl_host *host, cons
     if (status != HL_OK) return status;
     const bool serves = hl_bench_serve_wanted(&serve);
     hl_host_session_params(host, NULL, &params);
-    s.isa = hl_engine_cpu_text(engine);
+    s.isa = hl_engine_setup_text(engine);
     s.n_threads = hl_engine_n_threads(engine);
     if (!serves && wants(hl_args_text(args, "metrics"), "ttft"))
         status = hl_bench_measure_ttft(app, engine, source->paths, source->n_paths, params, plan->n_runs, &r, err);

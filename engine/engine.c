@@ -42,6 +42,7 @@ hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_er
     hl_kernels_select(bits, &e->kernels);
     describe_cpu(e, bits);
     e->n_pieces = p->activation_bits == 16 ? 2 : 1;
+    (void)snprintf(e->setup_text, sizeof e->setup_text, "%s%s", e->cpu_text, e->n_pieces == 2 ? " 16-bit activations" : "");
     e->events = (hl_events){(hl_event_fn *)p->on_event, p->event_user, (hl_log_level)p->event_level};
     status = hl_pool_new(useful_threads(p->n_threads), &e->pool, err);
     if (status != HL_OK) {
@@ -63,6 +64,7 @@ void hl_engine_free(hl_engine *e) {
 
 int32_t     hl_engine_n_threads(const hl_engine *e) { return hl_pool_n_threads(e->pool); }
 const char *hl_engine_cpu_text(const hl_engine *e) { return e->cpu_text; }
+const char *hl_engine_setup_text(const hl_engine *e) { return e->setup_text; }
 
 void hl_engine_each_kernel(const hl_engine *e, void (*fn)(void *, const char *, const char *, const char *), void *user) {
     const hl_kernels *k = &e->kernels;

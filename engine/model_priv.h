@@ -23,6 +23,7 @@ struct hl_engine {
     uint32_t   n_pieces; /* of 8-bit activations: hl_act */
     hl_events  events;
     char       cpu_text[128];
+    char       setup_text[160]; /* hl_engine_setup_text() */
 };
 
 /* Limits on what a file may claim, far above any published model; checked before anything is allocated. */

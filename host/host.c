@@ -61,7 +61,7 @@ hl_status hl_host_engine(hl_host *h, int32_t n_threads, hl_engine **ret_engine, 
     if (!h->engine) {
         const hl_engine_params params = {.n_threads = n_threads,
                                          .cpu = hl_config_text(h->config, HL_SETTING_engine_cpu),
-                                         .activation_bits = (int32_t)hl_config_int(h->config, HL_SETTING_engine_activation_bits),
+                                         .activation_bits = strcmp(hl_config_text(h->config, HL_SETTING_engine_activation_bits), "16") == 0 ? 16 : 8,
                                          .on_event = pass_event,
                                          .event_user = h,
                                          .event_level = h->events ? (int)h->events->level : HL_LOG_ERROR};

@@ -58,8 +58,11 @@ class Server:
             if self.process.poll() is not None:
                 raise SystemExit("the server ended while it loaded the model")
             time.sleep(0.1)
-        meta = json.load(self.ask("GET", "/v1/models"))["data"][0]["meta"]
-        self.n_vocab = meta["n_vocab"]
+        try:
+            self.n_vocab = json.load(self.ask("GET", "/v1/models"))["data"][0]["meta"]["n_vocab"]
+        except (OSError, ValueError, LookupError) as e:
+            self.stop()
+            raise SystemExit(f"the server does not say how large its vocabulary is: {e!r}")
 
     def ask(self, method, path, body=None):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)

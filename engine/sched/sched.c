@@ -88,8 +88,7 @@ static void open_disk(hl_sched *s) {
         .build = build,
         .events = &s->model->engine->events,
     };
-    (void)snprintf(build, sizeof build, "%s %s%s", HL_VERSION, s->model->engine->cpu_text,
-                   s->model->engine->n_pieces > 1 ? " 16-bit activations" : "");
+    (void)snprintf(build, sizeof build, "%s %s", HL_VERSION, hl_engine_setup_text(s->model->engine));
     if (hl_kv_disk_open(&p, s->pool, &s->disk, &err) != HL_OK)
         hl_event(p.events, HL_LOG_WARN, "sched", "no-disk-cache", "why=\"%s\" action=\"nothing is saved\"", err.text);
 }

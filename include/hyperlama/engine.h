@@ -46,6 +46,8 @@ HL_API int32_t                 hl_engine_n_threads(const hl_engine *e); /* at mo
 HL_API void hl_engine_each_kernel(const hl_engine *e, void (*fn)(void *user, const char *op, const char *type,
                                                                  const char *isa), void *user);
 HL_API const char *hl_engine_cpu_text(const hl_engine *e); /* "avx2 avx512 avx512vnni avx512bf16" */
+/* The same, and what else of the engine's settings decides results and speed; what has another text is not to be compared. */
+HL_API const char *hl_engine_setup_text(const hl_engine *e);
 
 /* What the machine can do at most with the engine's threads, now: for benchmarks. */
 typedef struct hl_machine_limits {

@@ -314,6 +314,18 @@ def test_bench_keeps_results_and_shows_the_change(cli):
     assert head[0] == "date" and head[-1] == "ratio" and all(len(r) == len(head) for r in rows)
 
 
+def test_activations_have_8_bits_or_16_and_history_compares_neither_with_the_other(cli):
+    model = cli.model()
+    wrong = cli("run", model, "--engine-activation-bits", "12", "hi")
+    assert wrong.returncode != 0 and "'12'" in wrong.stderr and "8|16" in wrong.stderr
+    setup = ("bench", model, "-r", "1", "-n", "4", "-m", "decode", "-d", "0")
+    cli.ok(*setup)
+    cli.ok(*setup, "--engine-activation-bits", "16")
+    runs = json.loads(cli.ok("bench", model, "--history", "--json"))["runs"]
+    assert runs[1]["instructions"] == runs[0]["instructions"] + " 16-bit activations"
+    assert all("ratio_to_previous" not in v for r in runs for v in r["results"])
+
+
 def test_bench_without_a_database_says_so_and_prints_what_it_measured(cli):
     cli.home.mkdir()
     (cli.home / "hyperlama.db").mkdir()
