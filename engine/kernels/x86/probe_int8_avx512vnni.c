@@ -4,22 +4,13 @@
  */
 #include <immintrin.h>
 
-#include "engine/kernels/kernel_list.h"
-#include "engine/kernels/unroll.h"
+#define V                __m512i
+#define SET1_8(x)        _mm512_set1_epi8(x)
+#define SET1_32(x)       _mm512_set1_epi32(x)
+#define ADD(a, b)        _mm512_add_epi32(a, b)
+#define DOT(sum, a, b)   _mm512_dpbusd_epi32(sum, a, b)
+#define IN_REGISTER      "v"
+enum { MACS = 64 };
+#include "engine/kernels/x86/probe_dot_x86.h"
 
-uint64_t hl_probe_int8_avx512vnni(size_t n) {
-    enum { CHAINS = 12, MACS = 64 };
-    const __m512i a = _mm512_set1_epi8(3);
-    const __m512i b = _mm512_set1_epi8(-2);
-    __m512i       sum[CHAINS];
-    HL_UNROLL for (int c = 0; c < CHAINS; c++) sum[c] = _mm512_set1_epi32(c);
-    for (size_t i = 0; i < n; i++) {
-        HL_UNROLL for (int c = 0; c < CHAINS; c++) { /* sums stay in registers only when unrolled */
-            sum[c] = _mm512_dpbusd_epi32(sum[c], a, b);
-            __asm__ volatile("" : "+v"(sum[c])); /* no two rounds may become one */
-        }
-    }
-    HL_UNROLL for (int c = 1; c < CHAINS; c++) sum[0] = _mm512_add_epi32(sum[0], sum[c]);
-    __asm__ volatile("" : : "v"(sum[0]));
-    return (uint64_t)n * CHAINS * MACS;
-}
+uint64_t hl_probe_int8_avx512vnni(size_t n) { return probe_dot(n); }
