@@ -131,7 +131,7 @@ static bool fill(bench *b) {
     }
     for (size_t t = 0; t < TOKENS; t++)
         hl_quantize_act_scalar(COLS, f32 + t * COLS, q + t * COLS, d + t * COLS / 32, sum16 + t * COLS / 16);
-    b->x = (hl_act){TOKENS, COLS, f32, bf16, q, d, sum16};
+    b->x = (hl_act){.n_tokens = TOKENS, .n_cols = COLS, .f32 = f32, .bf16 = bf16, .q = q, .d = d, .sum16 = sum16};
     return true;
 }
 
