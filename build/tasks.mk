@@ -45,7 +45,8 @@ $(OUT)/tests/fuzz/run_%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/libparse.a
 	@echo "  LINK $@"
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
-tests: $(TEST_BINS) $(REPLAYS)
+# Benchmarks are built along, so that they go on compiling; nothing runs them.
+tests: $(TEST_BINS) $(REPLAYS) $(BENCH_BINS)
 
 fuzz:
 	@$(MAKE) --no-print-directory fuzz-now MODE=fuzz CC="$(if $(filter clang%,$(CC)),$(CC),clang)"
