@@ -272,7 +272,7 @@ static hl_status measure_requests(const bench *x, hl_err *err) {
 static hl_status measure_prefix(const bench *x, hl_err *err) {
     enum { N_NEW = 32, N_RUNS = 5 };
     const int32_t n = x->b->n_shared_prefix;
-    double seen[N_RUNS], alone[N_RUNS];
+    double seen[N_RUNS], alone[N_RUNS], around[N_RUNS]; /* around: all but evaluating the new part at its place */
     client c = {0};
     hl_usage u = {0};
     hl_status status = make_client(x, &c, 1, n + N_NEW, n, 1, err);
@@ -283,6 +283,7 @@ static hl_status measure_prefix(const bench *x, hl_err *err) {
         status = make_client(x, &c, 10 + i, n + N_NEW, n, 1, err);
         if (status == HL_OK) status = run_one(x, &c, &u, err);
         seen[i] = (double)u.first_token_ns / 1e6;
+        around[i] = (double)(u.first_token_ns - u.prompt_ns) / 1e6;
         free_client(&c);
         if (status == HL_OK) status = make_client(x, &c, 20 + i, N_NEW, 0, 1, err);
         if (status == HL_OK) status = run_one(x, &c, &u, err);
@@ -292,6 +293,7 @@ static hl_status measure_prefix(const bench *x, hl_err *err) {
     }
     if (status != HL_OK) return status;
     add_quantiles(x, seen, N_RUNS, n, "prefix_seen", NULL, NULL);
+    add_quantiles(x, around, N_RUNS, n, "prefix_around", NULL, NULL);
     add_quantiles(x, alone, N_RUNS, N_NEW, "prefix_alone", NULL, NULL);
     return HL_OK;
 }
