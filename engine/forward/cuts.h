@@ -23,16 +23,23 @@ typedef struct hl_cuts {
 #define HL_CUT_MACS ((uint64_t)1 << 27)
 
 /* Each chunk takes its share of half of what is left, but at least min_units (more where HL_MAX_CUTS would
- * not do) and at most HL_CUT_MACS. n_units and macs_per_unit >= 1. */
+ * not do) and at most HL_CUT_MACS. When only a few of the smallest chunks are left for each thread, these are
+ * made even and as many for one thread as for the other: of 18 units and chunks of 6, one thread would have two
+ * and the other one. n_units and macs_per_unit >= 1. */
 static inline void hl_cuts_make(uint32_t n_units, uint32_t n_threads, uint32_t min_units, uint64_t macs_per_unit,
                                 hl_cuts *ret) {
+    enum { LAST_ROUNDS = 4 };
     const uint32_t fewest = (n_units + HL_MAX_CUTS - 1) / HL_MAX_CUTS;
     const uint64_t most = HL_CUT_MACS / macs_per_unit;
-    uint32_t       at = 0;
+    uint32_t       at = 0, n_last = 0; /* n_last: even chunks that are to come, 0 before that is known */
     ret->n = 0;
     while (at < n_units) {
         const uint32_t left = n_units - at;
         uint32_t       take = left / (2 * n_threads);
+        const uint64_t rounds = left / ((uint64_t)n_threads * min_units);
+        if (n_last == 0 && rounds < LAST_ROUNDS) n_last = (uint32_t)(rounds > 0 ? rounds : 1) * n_threads;
+        if (n_last > 0) take = left / n_last + (left % n_last > 0);
+        if (n_last > 1) n_last--;
         if (take > most) take = (uint32_t)most;
         if (take < min_units) take = min_units;
         if (take < fewest) take = fewest;
