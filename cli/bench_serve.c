@@ -103,11 +103,14 @@ static hl_status check_stop(const bench *x, hl_err *err) {
     return hl_signal.stop ? hl_fail(err, HL_E_CANCEL, "stopped") : HL_OK;
 }
 
+/* How often the state of others is looked at: rarely, since looking takes time from those who compute. */
+enum { POLL_NS = 20000000 };
+
 /* Until so many requests ended since `before`. */
 static hl_status wait_for(const bench *x, uint64_t before, uint64_t n, hl_err *err) {
     hl_sched_stats t;
     do {
-        (void)nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+        (void)nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
         hl_sched_get_stats(x->sched, &t);
         if (hl_signal.stop) hl_sched_cancel_all(x->sched);
     } while (t.n_done + t.n_cancelled + t.n_failed < before + n);
@@ -212,7 +215,7 @@ static hl_status measure_intruder(const bench *x, client *c, hl_err *err) {
     }
     for (bool all = false; !all && status == HL_OK; status = check_stop(x, err)) {
         hl_sched_stats t;
-        (void)nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+        (void)nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
         hl_sched_get_stats(x->sched, &t);
         all = n_ended(x) > before || (t.n_running == b->n_clients && c[n - 1].n > 2);
     }
