@@ -319,6 +319,25 @@ static void cuts_cover_everything_and_none_is_too_long(void **state) {
     }
 }
 
+static void last_cuts_are_even(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t n_units, n_threads, min_units, n, at[8];
+    } cases[] = {
+        {18, 2, 6, 2, {0, 9, 18}},             /* not 6 6 6 */
+        {30, 2, 6, 4, {0, 8, 16, 23, 30}},
+        {5, 2, 6, 1, {0, 5}},                  /* not worth two */
+        {7, 2, 6, 2, {0, 6, 7}},
+        {60, 4, 5, 12, {0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        hl_cuts c;
+        hl_cuts_make(cases[i].n_units, cases[i].n_threads, cases[i].min_units, 1, &c);
+        assert_int_equal(c.n, cases[i].n);
+        for (uint32_t k = 0; cases[i].at[1] && k <= c.n; k++) assert_int_equal(c.at[k], cases[i].at[k]);
+    }
+}
+
 static int begin(void **state) {
     (void)state;
     const int fd = mkstemp(path);
@@ -343,6 +362,7 @@ int main(void) {
         cmocka_unit_test(a_file_cut_short_while_it_is_opened_is_refused),
         cmocka_unit_test(work_behind_a_stop_is_a_chunk_a_thread_at_most),
         cmocka_unit_test(cuts_cover_everything_and_none_is_too_long),
+        cmocka_unit_test(last_cuts_are_even),
     };
     return cmocka_run_group_tests_name("engine faults", tests, begin, end);
 }
