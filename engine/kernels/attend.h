@@ -28,7 +28,9 @@ enum {
     HL_ATTEND_SPLIT = 256,      /* positions per split; a multiple of the page */
     HL_ATTEND_MAX_QUERIES = 64, /* query rows (tokens x heads of the group) in one call */
     HL_ATTEND_MAX_HEAD_DIM = 512,
-    HL_ATTEND_SCRATCH_BYTES = HL_ATTEND_MAX_QUERIES * HL_ATTEND_SPLIT * 4 + 512 * 64 * 4 + 4096
+    /* Scores and queries of all rows, and 64 elements of each column, as f32. */
+    HL_ATTEND_SCRATCH_BYTES = (HL_ATTEND_MAX_QUERIES * (HL_ATTEND_SPLIT + HL_ATTEND_MAX_HEAD_DIM) +
+                               HL_ATTEND_MAX_HEAD_DIM * 64) * 4
 };
 
 typedef enum hl_kv_type { HL_KV_f16, HL_KV_f32, HL_KV_bf16, HL_KV_q8_0, HL_KV_count } hl_kv_type;

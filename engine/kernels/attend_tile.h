@@ -94,15 +94,20 @@ static scores_fn *const scores_of[HL_KV_count][TILE + 1] = {TYPE_ROW(scores, f16
 static values_fn *const values_of[HL_KV_count][TILE + 1] = {TYPE_ROW(values, f16), TYPE_ROW(values, f32),
                                                             TYPE_ROW(values, bf16), TYPE_ROW(values, q8_0)};
 
+/* Positions of the split that query i sees: [lo, hi), or 0 and 0. */
+static inline void set_range(const hl_attend_in *in, size_t i, size_t *ret_lo, size_t *ret_hi) {
+    int32_t first = in->q_first[i] > in->pos_begin ? in->q_first[i] : in->pos_begin;
+    int32_t last = in->q_pos[i] < in->pos_end ? in->q_pos[i] : in->pos_end - 1;
+    *ret_lo = first <= last ? (size_t)(first - in->pos_begin) : 0;
+    *ret_hi = first <= last ? (size_t)(last - in->pos_begin) + 1 : 0;
+}
+
 static inline void set_ranges(const hl_attend_in *in, size_t i0, tile *t) {
     t->tile_lo = SPLIT, t->tile_hi = 0;
     for (size_t j = 0; j < t->n_queries; j++) {
-        int32_t first = in->q_first[i0 + j] > in->pos_begin ? in->q_first[i0 + j] : in->pos_begin;
-        int32_t last = in->q_pos[i0 + j] < in->pos_end ? in->q_pos[i0 + j] : in->pos_end - 1;
         t->q[j] = in->q[i0 + j];
-        t->lo[j] = first <= last ? (size_t)(first - in->pos_begin) : 0;
-        t->hi[j] = first <= last ? (size_t)(last - in->pos_begin) + 1 : 0;
-        if (first > last) continue;
+        set_range(in, i0 + j, &t->lo[j], &t->hi[j]);
+        if (t->lo[j] >= t->hi[j]) continue;
         t->tile_lo = t->lo[j] < t->tile_lo ? t->lo[j] : t->tile_lo;
         t->tile_hi = t->hi[j] > t->tile_hi ? t->hi[j] : t->tile_hi;
     }

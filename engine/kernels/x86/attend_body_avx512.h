@@ -3,24 +3,19 @@
  * attend_body_avx512.h - attention with 16 lanes; attend_avx512.c and attend_avx512vnni.c are this body with
  * the two forms of the int8 dot product.
  *
- * Registers hold 6 queries x 64 positions of scores, then 6 queries x 64 columns of o.
+ * Registers hold 6 queries x 64 positions of scores, then 6 queries x 64 columns of o. Many queries:
+ * attend_many_avx512.h.
  */
 #ifndef HL_KERNELS_ATTEND_BODY_AVX512_H
 #define HL_KERNELS_ATTEND_BODY_AVX512_H
 
 #include "engine/kernels/attend_tile.h"
+#include "engine/kernels/x86/attend_load_avx512.h"
 #include "engine/kernels/x86/exp_x86.h"
 
 /* acc + sum over 4 of k * q, k without its offset when HL_ATTEND_START is 0; else it is -128, and the sum
  * starts at -128 times the sum of q. */
 HL_INLINE __m512i dot4(__m512i acc, __m512i k, __m512i q);
-
-HL_INLINE __m512 load_16(int type, const void *p, size_t i, __mmask16 mask) {
-    if (type == HL_KV_f32) return _mm512_maskz_loadu_ps(mask, (const float *)p + i);
-    __m256i h = _mm256_maskz_loadu_epi16(mask, (const uint16_t *)p + i);
-    if (type == HL_KV_f16) return _mm512_cvtph_ps(h);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
-}
 
 HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead,
                            float *s) {
@@ -47,11 +42,12 @@ HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k,
 HL_INLINE void group_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, const uint8_t *ahead,
                                  float *s) {
     size_t n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
-    __m512i sum[TILE][4];
+    lanes_i32 sum[TILE][4];
     const uint16_t *d = (const uint16_t *)(const void *)(k + t->head_dim * PAGE) + g * PAGE;
     fetch(ahead + t->head_dim * PAGE + g * PAGE * 2, PAGE * 2);
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
-        HL_UNROLL for (size_t i = 0; i < 4; i++) sum[j][i] = _mm512_set1_epi32(t->start[j][g]);
+        HL_UNROLL for (size_t i = 0; i < 4; i++) sum[j][i] =
+            (lanes_i32)_mm512_set1_epi32(t->start[j][g]);
     }
     for (size_t c = g * 8; c < g * 8 + n4; c++) {
         __m512i x[4];
@@ -61,14 +57,15 @@ HL_INLINE void group_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8
             int32_t four;
             memcpy(&four, &t->codes[j][c * 4], 4);
             __m512i q = _mm512_set1_epi32(four);
-            HL_UNROLL for (size_t i = 0; i < 4; i++) sum[j][i] = dot4(sum[j][i], x[i], q);
+            HL_UNROLL for (size_t i = 0; i < 4; i++) sum[j][i] =
+                (lanes_i32)dot4((__m512i)sum[j][i], x[i], q);
         }
     }
     HL_UNROLL for (size_t i = 0; i < 4; i++) {
         __m512 k_d = load_16(HL_KV_f16, d, i * 16, 0xffff);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             float *at = s + j * SPLIT + i * 16;
-            __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[j][i]), k_d);
+            __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps((__m512i)sum[j][i]), k_d);
             _mm512_storeu_ps(at, _mm512_fmadd_ps(x, _mm512_set1_ps(t->d[j][g]), _mm512_loadu_ps(at)));
         }
     }
@@ -80,19 +77,12 @@ HL_INLINE void page_scores_q8_0(size_t nq, const tile *t, const uint8_t *k, cons
     for (size_t g = 0; g < hl_kv_n_groups(t->head_dim); g++) group_scores_q8_0(nq, t, g, k, ahead, s);
 }
 
-/* 16 columns of one position's values. */
-HL_INLINE __m512 load_value(int type, const tile *t, const uint8_t *v, size_t pos, size_t c, __mmask16 mask) {
-    size_t at = pos % PAGE * t->head_dim + c;
-    if (type != HL_KV_q8_0) return load_16(type, v, at, mask);
-    __m512 x = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask, v + at)));
-    return _mm512_mul_ps(x, _mm512_set1_ps(t->v_scale[pos * hl_kv_n_groups(t->head_dim) + c / 32]));
-}
-
 /* Add positions [begin, end), all of one page, to nd vectors of columns of o from c0 on; the mask is that of
  * the last vector. Adding 0 at the end makes -0 into 0. */
 HL_INLINE void columns(int type, size_t nq, size_t nd, const tile *t, size_t begin, size_t end, size_t c0,
                        __mmask16 mask, float *o) {
     const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *ahead = t->v_ahead[begin / PAGE];
+    const float *v_scale = t->v_scale + begin / PAGE * PAGE * hl_kv_n_groups(t->head_dim);
     __m512 acc[TILE][4];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < nd; i++) acc[j][i] =
@@ -102,7 +92,7 @@ HL_INLINE void columns(int type, size_t nq, size_t nd, const tile *t, size_t beg
         __m512 x[4];
         fetch(ahead + (begin % PAGE * t->head_dim + c0) * element_bytes(type), nd * 16 * element_bytes(type));
         HL_UNROLL for (size_t i = 0; i < nd; i++) x[i] =
-            load_value(type, t, v, begin, c0 + i * 16, i + 1 < nd ? 0xffff : mask);
+            load_value(type, t->head_dim, v_scale, v, begin % PAGE, c0 + i * 16, i + 1 < nd ? 0xffff : mask);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             __m512 p = _mm512_set1_ps(t->s[j * SPLIT + begin]);
             HL_UNROLL for (size_t i = 0; i < nd; i++) acc[j][i] = _mm512_fmadd_ps(p, x[i], acc[j][i]);
@@ -156,36 +146,55 @@ static inline void quantize_query(tile *t, size_t j) {
     }
 }
 
-/* Scores become p. */
-static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max,
-                               float *ret_sum) {
-    float *s = t->s + j * SPLIT;
+/* Scale the scores [from, to), multiples of 16, of a row that sees [lo, hi), -INFINITY elsewhere; returns the
+ * largest. */
+static inline float scale_row(const hl_attend_in *in, size_t lo, size_t hi, size_t from, size_t to,
+                              float *s) {
     const __m512 none = _mm512_set1_ps(-INFINITY), scale = _mm512_set1_ps(in->qk_scale);
     const __m512 cap = _mm512_set1_ps(in->softcap), inv_cap = _mm512_set1_ps(1.0f / in->softcap);
-    size_t end = (t->tile_hi + 15) / 16 * 16;
-    __m512 max = none, sum = _mm512_setzero_ps();
-    for (size_t i = t->tile_lo / 16 * 16; i < end; i += 16) {
-        uint32_t below = t->lo[j] <= i ? 0 : t->lo[j] >= i + 16 ? 0xffff : (1u << (t->lo[j] - i)) - 1;
-        uint32_t up_to = t->hi[j] <= i ? 0 : t->hi[j] >= i + 16 ? 0xffff : (1u << (t->hi[j] - i)) - 1;
+    __m512 max = none;
+    if (in->softcap == 0.0f && lo <= from && hi >= to) {
+        for (size_t i = from; i < to; i += 16) {
+            const __m512 x = _mm512_mul_ps(_mm512_loadu_ps(s + i), scale);
+            _mm512_storeu_ps(s + i, x);
+            max = _mm512_max_ps(x, max);
+        }
+        return hl_max_lanes_16(max);
+    }
+    for (size_t i = from; i < to; i += 16) {
+        uint32_t below = lo <= i ? 0 : lo >= i + 16 ? 0xffff : (1u << (lo - i)) - 1;
+        uint32_t up_to = hi <= i ? 0 : hi >= i + 16 ? 0xffff : (1u << (hi - i)) - 1;
         __m512 x = _mm512_mul_ps(_mm512_loadu_ps(s + i), scale);
         if (in->softcap != 0.0f) x = _mm512_mul_ps(cap, hl_tanh_16(_mm512_mul_ps(x, inv_cap)));
         x = _mm512_mask_mov_ps(none, (__mmask16)(up_to & ~below), x);
         max = _mm512_max_ps(x, max);
         _mm512_storeu_ps(s + i, x);
     }
-    *ret_max = hl_max_lanes_16(max);
-    *ret_sum = 0.0f;
-    if (*ret_max == -INFINITY) {
+    return hl_max_lanes_16(max);
+}
+
+/* Scores become p = exp(s - max); returns their sum. */
+static inline float exp_row(size_t from, size_t to, float max, float *s) {
+    if (max == -INFINITY) {
         memset(s, 0, SPLIT * sizeof *s);
-        return;
+        return 0.0f;
     }
-    max = _mm512_set1_ps(*ret_max);
-    for (size_t i = t->tile_lo / 16 * 16; i < end; i += 16) {
-        __m512 p = hl_exp_16(_mm512_sub_ps(_mm512_loadu_ps(s + i), max));
+    const __m512 max_16 = _mm512_set1_ps(max);
+    __m512 sum = _mm512_setzero_ps();
+    for (size_t i = from; i < to; i += 16) {
+        const __m512 p = hl_exp_negative_16(_mm512_sub_ps(_mm512_loadu_ps(s + i), max_16));
         sum = _mm512_add_ps(sum, p);
         _mm512_storeu_ps(s + i, p);
     }
-    *ret_sum = hl_sum_lanes_16(sum);
+    return hl_sum_lanes_16(sum);
+}
+
+static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max,
+                               float *ret_sum) {
+    const size_t from = t->tile_lo / 16 * 16, to = (t->tile_hi + 15) / 16 * 16;
+    float *s = t->s + j * SPLIT;
+    *ret_max = scale_row(in, t->lo[j], t->hi[j], from, to, s);
+    *ret_sum = exp_row(from, to, *ret_max, s);
 }
 
 /* Value scales of all pages as f32. */
@@ -197,5 +206,7 @@ static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, flo
             _mm512_storeu_ps(ret_scale + page * n + i, load_16(HL_KV_f16, d, i, 0xffff));
     }
 }
+
+#include "engine/kernels/x86/attend_many_avx512.h"
 
 #endif

@@ -100,6 +100,12 @@ static inline __m512 hl_exp_16(__m512 x) {
     return _mm512_scalef_ps(_mm512_add_ps(m, _mm512_set1_ps(1.0f)), n);
 }
 
+/* hl_exp_16 for x <= 0 or NaN. */
+static inline __m512 hl_exp_negative_16(__m512 x) {
+    __m512 n, m = hl_exp_reduce_16(_mm512_max_ps(_mm512_set1_ps(HL_EXP_LO), x), &n);
+    return _mm512_scalef_ps(_mm512_add_ps(m, _mm512_set1_ps(1.0f)), n);
+}
+
 static inline __m512 hl_tanh_16(__m512 x) {
     const __m512 sign = _mm512_set1_ps(-0.0f), one = _mm512_set1_ps(1.0f);
     __m512 a = _mm512_min_ps(_mm512_set1_ps(HL_TANH_MAX), _mm512_andnot_ps(sign, x));
