@@ -260,7 +260,7 @@ static uint32_t max_splits(const attend_ctx *c, uint32_t n_items) {
 
 /* Each split of the items to whoever is free, then the merge. */
 static void run_split(attend_ctx *c, uint32_t n_items, uint32_t n_splits) {
-    enum { CHUNKS_PER_THREAD = 16, MAX_PER_CHUNK = 8, MANY_SPLITS = 32 };
+    enum { CHUNKS_PER_THREAD = 16, MAX_PER_CHUNK = 8, MANY_FLOATS = 1 << 16 };
     const uint32_t n_threads = (uint32_t)hl_pool_n_active(c->f->pool);
     c->n_splits = n_splits;
     /* Neighbouring splits stay together where there are enough: pages are fetched ahead from one to the next. */
@@ -269,13 +269,21 @@ static void run_split(attend_ctx *c, uint32_t n_items, uint32_t n_splits) {
     if (c->per_chunk < 1) c->per_chunk = 1;
     hl_pool_run(c->f->pool, n_items * ((n_splits + c->per_chunk - 1) / c->per_chunk), split_chunk, c);
     if (hl_forward_stopped(c->f)) return;
-    if (n_splits >= MANY_SPLITS) hl_pool_run(c->f->pool, n_items, merge_chunk, c);
+    if (shared_slot(c, n_items, 0) * c->f->m->hp.head_dim >= MANY_FLOATS)
+        hl_pool_run(c->f->pool, n_items, merge_chunk, c);
     else
         for (uint32_t i = 0; i < n_items; i++) merge_chunk(c, i, 0);
 }
 
+/* Splits go out one by one where whole items would not keep all threads equally busy. Partial results that the
+ * second-level cache does not hold cost a tenth of the time: then only where threads have very few items. */
+static bool want_splits(uint32_t n_items, uint32_t n_threads, size_t n_floats) {
+    enum { MANY_ITEMS = 16, MANY_BIG_ITEMS = 4, CACHED_FLOATS = 1 << 18 };
+    const uint32_t many = n_floats <= CACHED_FLOATS ? MANY_ITEMS : MANY_BIG_ITEMS;
+    return n_threads > 1 && n_items < many * n_threads;
+}
+
 void hl_attention_run(hl_forward *f, uint32_t i_layer) {
-    enum { MANY_ITEMS_PER_THREAD = 16 };
     const hl_hparams *hp = &f->m->hp;
     const uint32_t    group = hp->n_heads / hp->n_kv_heads;
     attend_ctx        c = {.f = f, .l = &f->m->layers[i_layer], .i_layer = i_layer};
@@ -283,11 +291,11 @@ void hl_attention_run(hl_forward *f, uint32_t i_layer) {
     c.n_items = count_items(f, c.tile_rows);
     const uint32_t n_items = c.n_items * hp->n_kv_heads;
     const uint32_t n_threads = (uint32_t)hl_pool_n_active(f->pool);
-    const bool     few = n_items < MANY_ITEMS_PER_THREAD * n_threads && n_threads > 1;
-    const uint32_t n_splits = few ? max_splits(&c, c.n_items) : 1;
+    const uint32_t n_splits = want_splits(n_items, n_threads, 0) ? max_splits(&c, c.n_items) : 1;
     /* Tiles of few rows need less room: one row a tile when no run has more. */
     if (n_splits > 1 && f->n_rows == f->n_runs) c.tile_rows = 1;
     const size_t need = (size_t)n_items * n_splits * c.tile_rows * group * hp->head_dim;
-    if (n_splits > 1 && need <= f->shared_o_floats) run_split(&c, n_items, n_splits);
+    const bool fits = need <= f->shared_o_floats;
+    if (n_splits > 1 && fits && want_splits(n_items, n_threads, need)) run_split(&c, n_items, n_splits);
     else hl_pool_run(f->pool, n_items, whole_chunk, &c);
 }
