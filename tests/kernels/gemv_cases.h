@@ -74,7 +74,7 @@ static void run_one(const gemv_case *c, size_t n_rows, size_t n_cols, size_t n_t
 }
 
 static void run_case(const gemv_case *c) {
-    static const size_t multiples[] = {1, 2, 3, 5, 8, 9};
+    static const size_t multiples[] = {1, 2, 3, 5, 8, 11};
     static const size_t float_cols[] = {1, 7, 15, 16, 17, 31, 33, 64, 100, 255, 256, 1000};
     const size_t        block = hl_type_block_elems(c->type);
     const size_t        max_tokens = block == 1 ? FLOAT_TOKENS : HL_GEMV_MAX_TOKENS;

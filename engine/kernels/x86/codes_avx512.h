@@ -83,80 +83,24 @@ HL_INLINE __m512i add_fifth(__m512i nibbles, __m512i fifth, int step) {
     return _mm512_mask_add_epi8(nibbles, set, nibbles, _mm512_set1_epi8(16));
 }
 
-HL_INLINE void put_fives(const int T, const bool has_min, sink *s, const __m512i v[4], __m512i f) {
-    HL_UNROLL for (int j = 0; j < 4; j++) put_codes(T, false, has_min, s, j, add_fifth(low_nibbles(v[j]), f, j));
-    HL_UNROLL for (int j = 0; j < 4; j++) put_codes(T, false, has_min, s, 4 + j, add_fifth(high_nibbles(v[j]), f, 4 + j));
-}
+/* What a block of 32 columns holds after its scale, as words of every row, becomes codes of group g. */
+typedef void put_words_fn(const int T, sink *s, const int g, const __m512i *v);
 
-/* Scales that are one f16 per block, and scale plus offset that are two (value = code * d + m). */
-HL_INLINE void put_f16_scale(const int T, sink *s, const uint8_t *p, size_t row_bytes) {
-    put_group32(T, false, s, 0, gather_f16(p, row_bytes), _mm512_setzero_ps());
-}
-HL_INLINE void put_f16_pair(const int T, sink *s, const uint8_t *p, size_t row_bytes) {
-    const __m512i v = gather_u32(p, row_bytes);
-    put_group32(T, true, s, 0, f32_of_low_f16(v), f32_of_high_f16(_mm512_xor_si512(v, _mm512_set1_epi32((int)0x80000000u))));
-}
+HL_INLINE void put_q4_0(const int T, sink *s, const int g, const __m512i *v) { put_nibbles(T, false, s, 8 * g, v); }
+HL_INLINE void put_q4_1(const int T, sink *s, const int g, const __m512i *v) { put_nibbles(T, true, s, 8 * g, v); }
 
-/* All blocks of a tile, two at a time: their codes are loaded together. */
-#define FOR_BLOCKS(block_bytes, codes_at, put_block)                                   \
-    __m512i v[8];                                                                      \
-    size_t  c = 0;                                                                     \
-    for (; c + 64 <= n_cols; c += 64, w += 2 * (block_bytes)) {                        \
-        load_2x4words(w + (codes_at), block_bytes, row_bytes, v);                      \
-        put_block(T, s, w, row_bytes, v);                                              \
-        put_block(T, s, w + (block_bytes), row_bytes, v + 4);                          \
-    }                                                                                  \
-    if (c < n_cols) {                                                                  \
-        load_words(w + (codes_at), row_bytes, v);                                      \
-        put_block(T, s, w, row_bytes, v);                                              \
-    }
+HL_INLINE void put_fives(const int T, const bool has_min, sink *s, int step, const __m512i v[5]) {
+    HL_UNROLL for (int j = 0; j < 4; j++)
+        put_codes(T, false, has_min, s, step + j, add_fifth(low_nibbles(v[1 + j]), v[0], j));
+    HL_UNROLL for (int j = 0; j < 4; j++)
+        put_codes(T, false, has_min, s, step + 4 + j, add_fifth(high_nibbles(v[1 + j]), v[0], 4 + j));
+}
+HL_INLINE void put_q5_0(const int T, sink *s, const int g, const __m512i *v) { put_fives(T, false, s, 8 * g, v); }
+HL_INLINE void put_q5_1(const int T, sink *s, const int g, const __m512i *v) { put_fives(T, true, s, 8 * g, v); }
 
-HL_INLINE void put_q4_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, const __m512i v[4]) {
-    put_nibbles(T, false, s, 0, v);
-    put_f16_scale(T, s, w, row_bytes);
-    advance(T, false, s, 1);
-}
-HL_INLINE void codes16_q4_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    FOR_BLOCKS(18, 2, put_q4_0)
-}
-
-HL_INLINE void put_q4_1(const int T, sink *s, const uint8_t *w, size_t row_bytes, const __m512i v[4]) {
-    put_nibbles(T, true, s, 0, v);
-    put_f16_pair(T, s, w, row_bytes);
-    advance(T, false, s, 1);
-}
-HL_INLINE void codes16_q4_1(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    FOR_BLOCKS(20, 4, put_q4_1)
-}
-
-HL_INLINE void put_q5_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, const __m512i v[4]) {
-    put_fives(T, false, s, v, gather_u32(w + 2, row_bytes));
-    put_f16_scale(T, s, w, row_bytes);
-    advance(T, false, s, 1);
-}
-HL_INLINE void codes16_q5_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    FOR_BLOCKS(22, 6, put_q5_0)
-}
-
-HL_INLINE void put_q5_1(const int T, sink *s, const uint8_t *w, size_t row_bytes, const __m512i v[4]) {
-    put_fives(T, true, s, v, gather_u32(w + 4, row_bytes));
-    put_f16_pair(T, s, w, row_bytes);
-    advance(T, false, s, 1);
-}
-HL_INLINE void codes16_q5_1(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    FOR_BLOCKS(24, 8, put_q5_1)
-}
-
-HL_INLINE void codes16_q8_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    const size_t n = n_cols / 32;
-    for (size_t b = 0; b < n; b++, w += 34) {
-        __m512i v[8];
-        load_8words(w + 2, row_bytes, v);
-        HL_UNROLL for (int j = 0; j < 8; j++)
-            put_codes(T, false, false, s, j, _mm512_xor_si512(v[j], _mm512_set1_epi8((char)0x80)));
-        put_f16_scale(T, s, w, row_bytes);
-        advance(T, false, s, 1);
-    }
+HL_INLINE void put_q8_0(const int T, sink *s, const int g, const __m512i *v) {
+    HL_UNROLL for (int j = 0; j < 8; j++)
+        put_codes(T, false, false, s, 8 * g + j, _mm512_xor_si512(v[j], _mm512_set1_epi8((char)0x80)));
 }
 
 /* The 16 values of the non-linear 4-bit types, plus 128. from: the GGUF type list (iq4_nl) */
@@ -164,43 +108,102 @@ HL_INLINE __m512i iq4_table(void) {
     return _mm512_broadcast_i32x4(_mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, (char)129, (char)141, (char)153,
                                                 (char)166, (char)181, (char)197, (char)217, (char)241));
 }
+HL_INLINE void put_iq4_nl(const int T, sink *s, const int g, const __m512i *v) { put_table_nibbles(T, s, 8 * g, v, iq4_table()); }
 
-HL_INLINE void put_iq4_nl(const int T, sink *s, const uint8_t *w, size_t row_bytes, const __m512i v[4]) {
-    put_table_nibbles(T, s, 0, v, iq4_table());
-    put_f16_scale(T, s, w, row_bytes);
-    advance(T, false, s, 1);
-}
-HL_INLINE void codes16_iq4_nl(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    FOR_BLOCKS(18, 2, put_iq4_nl)
+/* e2m1 times two, plus 16. from: OCP MX specification 1.0 */
+HL_INLINE void put_mxfp4(const int T, sink *s, const int g, const __m512i *v) {
+    const __m512i table = _mm512_broadcast_i32x4(_mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
+    put_table_nibbles(T, s, 8 * g, v, table);
 }
 
-/* e2m1 times two, plus 16; the scale is 2^(e - 128), subnormal for e < 2. from: OCP MX specification 1.0 */
-HL_INLINE void put_mxfp4(const int T, sink *s, const uint8_t *w, size_t row_bytes, const __m512i v[4]) {
-    const __m512i   table = _mm512_broadcast_i32x4(_mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
-    const __m512i   e = _mm512_cvtepu8_epi32(gather_u8(w, row_bytes));
+/* What stands in front of a block of 32 columns, by its number of bytes: an exponent, a scale (f16), or a scale and what
+ * is added to all values (two f16). */
+enum { HEAD_E8M0 = 1, HEAD_F16 = 2, HEAD_F16_PAIR = 4 };
+
+/* The scale of mxfp4 codes is 2^(e - 128), subnormal for e < 2. */
+HL_INLINE __m512 scale_of_e8m0(__m512i e) {
     const __mmask16 tiny = _mm512_cmplt_epu32_mask(e, _mm512_set1_epi32(2));
     const __m512i   normal = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);
-    put_table_nibbles(T, s, 0, v, table);
-    put_group32(T, false, s, 0, _mm512_castsi512_ps(_mm512_mask_sllv_epi32(normal, tiny, _mm512_set1_epi32(0x00200000), e)),
-                _mm512_setzero_ps());
+    return _mm512_castsi512_ps(_mm512_mask_sllv_epi32(normal, tiny, _mm512_set1_epi32(0x00200000), e));
+}
+
+HL_INLINE void put_scale(const int T, sink *s, const int g, __m512 scale) {
+    put_group32(T, 0, s, g, scale, _mm512_setzero_ps());
+}
+HL_INLINE void put_f16_pair(const int T, sink *s, const int g, __m512i v) {
+    __m512 f[2];
+    split_f16(v, f);
+    put_group32(T, 1, s, g, f[0], f[1]);
+}
+
+/* n blocks side by side, read as words: even, so that they are whole ones (for HEAD_E8M0: or half). Where a block begins
+ * within a word changes from block to block; the f16 scales of two neighbours lie in different halves and are converted
+ * together. */
+HL_INLINE void put_blocks32(const int T, const int n, sink *s, const uint8_t *p, size_t row_bytes, const int head,
+                            const int n_words, put_words_fn *put) {
+    const int bytes = head + 4 * n_words;
+    row_words w = {.p = p, .row_bytes = row_bytes, .n_bytes = n * bytes};
+    __m512    d[2];
+    HL_UNROLL for (int g = 0; g < n; g++) {
+        const int at = g * bytes, i = at / 4;
+        __m512i   v[8];
+        reach_bytes(&w, at, head);
+        next_words(&w, at + head, n_words, v);
+        put(T, s, g, v);
+        if (head == HEAD_F16_PAIR) put_f16_pair(T, s, g, w.v[i]);
+        if (head == HEAD_F16 && g % 2 == 0) split_f16(_mm512_mask_mov_epi16(w.v[i], 0xaaaaaaaa, w.v[(at + bytes) / 4]), d);
+        if (head == HEAD_F16) put_scale(T, s, g, d[g % 2]);
+        if (head == HEAD_E8M0) put_scale(T, s, g, scale_of_e8m0(byte_of_lane(w.v[i], at % 4)));
+    }
+    advance(T, false, s, n);
+}
+
+HL_INLINE void put_block32(const int T, sink *s, const uint8_t *p, size_t row_bytes, const int head, const int n_words,
+                           put_words_fn *put) {
+    __m512i v[8];
+    if (n_words == 8) load_8words(p + head, row_bytes, v);
+    else load_words(p + head + 4 * (n_words - 4), row_bytes, v + n_words - 4);
+    if (n_words == 5) v[0] = gather_u32(p + head, row_bytes);
+    put(T, s, 0, v);
+    if (head == HEAD_F16_PAIR) put_f16_pair(T, s, 0, gather_u32(p, row_bytes));
+    if (head == HEAD_F16) put_scale(T, s, 0, gather_f16(p, row_bytes));
+    if (head == HEAD_E8M0) put_scale(T, s, 0, scale_of_e8m0(_mm512_cvtepu8_epi32(gather_u8(p, row_bytes))));
     advance(T, false, s, 1);
 }
-HL_INLINE void codes16_mxfp4(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    FOR_BLOCKS(17, 1, put_mxfp4)
-}
+
+/* A tile, or what the last tile of a row has: pairs, then perhaps a single block. */
+#define HL_BLOCKS32(type, head, n_words)                                                                                 \
+    HL_INLINE void codes16_##type(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {          \
+        if (n_cols == TILE_COLS) {                                                                                    \
+            put_blocks32(T, TILE_GROUPS, s, w, row_bytes, head, n_words, put_##type);                                 \
+            return;                                                                                                   \
+        }                                                                                                             \
+        for (; n_cols >= 64; n_cols -= 64, w += 2 * ((head) + 4 * (n_words)))                                             \
+            put_blocks32(T, 2, s, w, row_bytes, head, n_words, put_##type);                                           \
+        if (n_cols > 0) put_block32(T, s, w, row_bytes, head, n_words, put_##type);                                   \
+    }
+
+HL_BLOCKS32(q4_0, HEAD_F16, 4)
+HL_BLOCKS32(q4_1, HEAD_F16_PAIR, 4)
+HL_BLOCKS32(q5_0, HEAD_F16, 5)
+HL_BLOCKS32(q5_1, HEAD_F16_PAIR, 5)
+HL_BLOCKS32(q8_0, HEAD_F16, 8)
+HL_BLOCKS32(iq4_nl, HEAD_F16, 4)
+HL_BLOCKS32(mxfp4, HEAD_E8M0, 4)
 
 /* ---- blocks of 256 ---- */
 
 /* Head of q4_k and q5_k: d, dmin, then 6-bit scales and minima of eight groups in 12 bytes. */
 typedef struct k45_head {
-    __m512  d, dmin;
+    __m512  d[2]; /* of scales, of minima */
     __m512i scale[2], min[2]; /* byte g % 4 of [g / 4] */
 } k45_head;
 
 HL_INLINE k45_head read_k45(const uint8_t *w, size_t row_bytes) {
     __m512i h[4];
     load_words(w, row_bytes, h);
-    k45_head k = {.d = f32_of_low_f16(h[0]), .dmin = f32_of_high_f16(h[0])};
+    k45_head k;
+    split_f16(h[0], k.d);
     k.scale[0] = and_bytes(h[1], 0x3f);
     k.min[0] = and_bytes(h[2], 0x3f);
     k.scale[1] = _mm512_or_si512(low_nibbles(h[3]), and_bytes(_mm512_srli_epi16(h[1], 2), 0x30));
@@ -209,8 +212,8 @@ HL_INLINE k45_head read_k45(const uint8_t *w, size_t row_bytes) {
 }
 
 HL_INLINE void put_k45(const int T, sink *s, const k45_head *k, __m512 d, int g) {
-    put_group32(T, true, s, g, _mm512_mul_ps(d, f32_of_byte(k->scale[g / 4], g % 4)),
-                _mm512_mul_ps(k->dmin, f32_of_byte(k->min[g / 4], g % 4)));
+    put_group32(T, -1, s, g, _mm512_mul_ps(d, f32_of_byte(k->scale[g / 4], g % 4)),
+                _mm512_mul_ps(k->d[1], f32_of_byte(k->min[g / 4], g % 4)));
 }
 
 /* Every 32 bytes hold two groups: low nibbles the first, high nibbles the second. Where codes are multiplied at once, high
@@ -220,12 +223,12 @@ HL_INLINE void codes16_q4_k(const int T, sink *s, const uint8_t *w, size_t row_b
     (void)n_cols;
     const k45_head k = read_k45(w, row_bytes);
     const bool     in_place = T > 0 && T < 8;
-    const __m512   d_high = !in_place ? k.d : _mm512_mul_ps(k.d, _mm512_set1_ps(1.0f / 16));
+    const __m512   d_high = !in_place ? k.d[0] : _mm512_mul_ps(k.d[0], _mm512_set1_ps(1.0f / 16));
     HL_UNROLL for (int pair = 0; pair < 4; pair++) {
         __m512i v[8];
         load_8words(w + 16 + 32 * pair, row_bytes, v);
         HL_UNROLL for (int j = 0; j < 8; j++) put_codes(T, false, true, s, pair * 16 + j, low_nibbles(v[j]));
-        put_k45(T, s, &k, k.d, 2 * pair);
+        put_k45(T, s, &k, k.d[0], 2 * pair);
         HL_UNROLL for (int j = 0; j < 8; j++)
             put_codes(T, false, true, s, pair * 16 + 8 + j, in_place ? and_bytes(v[j], 0xf0) : high_nibbles(v[j]));
         put_k45(T, s, &k, d_high, 2 * pair + 1);
@@ -252,8 +255,8 @@ HL_INLINE void codes16_q5_k(const int T, sink *s, const uint8_t *w, size_t row_b
             put_codes(T, false, true, s, step, _mm512_or_si512(low_nibbles(v[j]), one_bit(fifth[j], 2 * pair, 4)));
             put_codes(T, false, true, s, step + 8, _mm512_or_si512(high_nibbles(v[j]), one_bit(fifth[j], 2 * pair + 1, 4)));
         }
-        put_k45(T, s, &k, k.d, 2 * (int)pair);
-        put_k45(T, s, &k, k.d, 2 * (int)pair + 1);
+        put_k45(T, s, &k, k.d[0], 2 * (int)pair);
+        put_k45(T, s, &k, k.d[0], 2 * (int)pair + 1);
     }
     advance(T, false, s, 8);
 }
@@ -298,7 +301,8 @@ HL_INLINE void codes16_q2_k(const int T, sink *s, const uint8_t *w, size_t row_b
     __m512i sm[4];
     load_words(w, row_bytes, sm);
     const __m512i dm = gather_u32(w + 80, row_bytes);
-    const __m512  d = f32_of_low_f16(dm), dmin = f32_of_high_f16(dm);
+    __m512        d[2];
+    split_f16(dm, d);
     HL_UNROLL for (int half = 0; half < 2; half++) {
         __m512i v[8];
         load_8words(w + 16 + 32 * half, row_bytes, v);
@@ -308,8 +312,8 @@ HL_INLINE void codes16_q2_k(const int T, sink *s, const uint8_t *w, size_t row_b
         HL_UNROLL for (int k = 0; k < 4; k++) {
             const int     g = 4 * half + k, i = 2 * g % 4;
             const __m512i sv = low_nibbles(sm[g / 2]), mv = high_nibbles(sm[g / 2]);
-            put_group16(T, true, s, g, _mm512_mul_ps(d, f32_of_byte(sv, i)), _mm512_mul_ps(d, f32_of_byte(sv, i + 1)),
-                        _mm512_mul_ps(dmin, f32_of_byte(mv, i)), _mm512_mul_ps(dmin, f32_of_byte(mv, i + 1)));
+            put_group16(T, true, s, g, _mm512_mul_ps(d[0], f32_of_byte(sv, i)), _mm512_mul_ps(d[0], f32_of_byte(sv, i + 1)),
+                        _mm512_mul_ps(d[1], f32_of_byte(mv, i)), _mm512_mul_ps(d[1], f32_of_byte(mv, i + 1)));
         }
     }
     advance(T, true, s, 8);
@@ -364,7 +368,7 @@ HL_INLINE void codes16_iq4_xs(const int T, sink *s, const uint8_t *w, size_t row
         const __m512i lo = _mm512_and_si512(_mm512_srli_epi32(low, 4 * g), _mm512_set1_epi32(0x0f));
         const __m512i hi = _mm512_and_si512(_mm512_slli_epi32(_mm512_srli_epi32(head, 16 + 2 * g), 4), _mm512_set1_epi32(0x30));
         const __m512i sc = _mm512_sub_epi32(_mm512_or_si512(lo, hi), _mm512_set1_epi32(32));
-        put_group32(T, false, s, (int)g, _mm512_mul_ps(d, _mm512_cvtepi32_ps(sc)), _mm512_setzero_ps());
+        put_scale(T, s, (int)g, _mm512_mul_ps(d, _mm512_cvtepi32_ps(sc)));
     }
     advance(T, false, s, 8);
 }

@@ -26,7 +26,7 @@
 #define HL_OPAQUE(x)        __asm__("" : "+r"(x))
 #define HL_OPAQUE_MEMORY(x) __asm__("" : "+r"(x) : : "memory")
 
-enum { ROWS16 = 16, TILE_COLS = 256, TILE_GROUPS = TILE_COLS / 32 };
+enum { ROWS16 = 16, TILE_COLS = 256, TILE_GROUPS = TILE_COLS / 32, WORDS_MAX = 68 };
 
 /* Four pointers and two distances reach all 16 rows: at[i] is row 4 i. */
 typedef struct row_addr {
@@ -103,17 +103,45 @@ HL_INLINE void load_8words(const uint8_t *p, size_t row_bytes, __m512i ret[8]) {
     transpose_pairs(z, ret);
 }
 
-/* The same when the second 16 bytes stand `gap` bytes after the first. */
-HL_INLINE __m256i load_2pieces(const uint8_t *p, size_t gap) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(load_piece(p)), load_piece(p + gap), 1);
+/* Consecutive bytes of 16 rows, read once and in order as words: lane r of v[i] holds bytes 4i..4i+3 of row r, whatever
+ * blocks they belong to. So the small fields between codes cost no loads of their own. n_bytes and all places are
+ * constants; n_bytes is at least 32. */
+typedef struct row_words {
+    const uint8_t *p;
+    size_t         row_bytes;
+    int            n_bytes;
+    __m512i        v[WORDS_MAX];
+} row_words;
+
+/* Words `first` and following of what the last 32 bytes (or 16, if that is enough) hold. */
+HL_INLINE void load_last_words(row_words *w, const int first) {
+    const int n = w->n_bytes / 4 - first, odd = w->n_bytes % 4;
+    __m512i   t[8];
+    if (n > 4) load_8words(w->p + w->n_bytes - 32, w->row_bytes, t);
+    else load_words(w->p + w->n_bytes - 16, w->row_bytes, t);
+    HL_UNROLL for (int i = 0; i < n; i++) w->v[first + i] = t[(n > 4 ? 8 : 4) - n + i];
+    if (odd > 0) w->v[first] = _mm512_srli_epi32(t[3], (unsigned)(32 - 8 * odd)); /* only where n is 0 */
 }
-HL_INLINE void load_2x4words(const uint8_t *p, size_t gap, size_t row_bytes, __m512i ret[8]) {
-    __m512i z[8];
-    const row_addr rows = address_rows(p, row_bytes);
-    HL_UNROLL for (int j = 0; j < 8; j++)
-        z[j] = join_halves(load_2pieces(row_at(&rows, j / 4 * 2, j % 4), gap),
-                           load_2pieces(row_at(&rows, j / 4 * 2 + 1, j % 4), gap));
-    transpose_pairs(z, ret);
+
+/* Bytes at..at + n - 1 are needed next; n is at most 32. */
+HL_INLINE void reach_bytes(row_words *w, const int at, const int n) {
+    const int piece = (at + n - 1) / 32 * 32;
+    if (piece < at) return;
+    if (w->n_bytes - piece >= 32) load_8words(w->p + piece, w->row_bytes, w->v + piece / 4);
+    else load_last_words(w, piece / 4);
+}
+
+/* ret[j] = bytes at + 4j.. of every row, which are the next to be read. */
+HL_INLINE void next_words(row_words *w, const int at, const int n, __m512i *ret) {
+    const int skip = at % 4;
+    HL_UNROLL for (int j = 0; j < n; j++) {
+        const int i = at / 4 + j;
+        reach_bytes(w, at + 4 * j, 4);
+        ret[j] = w->v[i];
+        if (skip == 0) continue;
+        /* The last bytes of one word and the first of the next, then turned into their order. */
+        ret[j] = _mm512_ror_epi32(_mm512_mask_mov_epi8(w->v[i], 0x1111111111111111u * ((1u << skip) - 1), w->v[i + 1]), 8 * skip);
+    }
 }
 
 /* Small fields, one per row, by inserts from memory: they need neither general registers nor a detour
@@ -167,11 +195,15 @@ HL_INLINE __m512i gather_u32(const uint8_t *p, size_t row_bytes) {
 
 HL_INLINE __m512 gather_f16(const uint8_t *p, size_t row_bytes) { return _mm512_cvtph_ps(gather_u16(p, row_bytes)); }
 
-/* f16 in the low or the high half of each lane. */
-HL_INLINE __m512 f32_of_low_f16(__m512i v) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)); }
-HL_INLINE __m512 f32_of_high_f16(__m512i v) {
-    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(v, 16)));
+/* The two f16 of each lane: ret[0] the low one. */
+HL_INLINE void split_f16(__m512i v, __m512 ret[2]) {
+    const __m512i low_then_high = _mm512_set_epi16(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1, 30, 28, 26, 24, 22, 20,
+                                                   18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    const __m512i x = _mm512_permutexvar_epi16(low_then_high, v);
+    ret[0] = _mm512_cvtph_ps(_mm512_castsi512_si256(x));
+    ret[1] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(x, 1));
 }
+HL_INLINE __m512 f32_of_low_f16(__m512i v) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)); }
 
 HL_INLINE __m512i and_bytes(__m512i v, int byte) { return _mm512_and_si512(v, _mm512_set1_epi8((char)byte)); }
 

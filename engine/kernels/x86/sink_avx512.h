@@ -70,18 +70,24 @@ HL_INLINE void ask_ahead(sink *s) {
     s->ahead += 2 * s->ahead_stride;
 }
 
-/* Group g of the block is complete. */
-HL_INLINE void put_group32(const int T, const bool has_min, sink *s, const int g, __m512 scale, __m512 min) {
+HL_INLINE __m512 negate(__m512 v) {
+    return _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(v), _mm512_set1_epi32((int)0x80000000u)));
+}
+
+/* Group g of the block is complete. sign: 0 without minimum, -1 if min is subtracted, 1 if it is added. */
+HL_INLINE void put_group32(const int T, const int sign, sink *s, const int g, __m512 scale, __m512 min) {
     const __m512 unbias = _mm512_mul_ps(scale, _mm512_set1_ps(-BIAS));
     if (T == 0) {
         _mm512_store_ps(s->scale + g * HL_PANEL_ROWS, scale);
-        if (has_min) _mm512_store_ps(s->min + g * HL_PANEL_ROWS, min);
+        if (sign > 0) min = negate(min);
+        if (sign != 0) _mm512_store_ps(s->min + g * HL_PANEL_ROWS, min);
     } else {
         ask_ahead(s);
     }
     HL_UNROLL for (int t = 0; t < T; t++) {
         __m512 f = _mm512_fmadd_ps(_mm512_castsi512_ps(s->isum[t][g]), scale, unbias);
-        if (has_min) f = _mm512_fnmadd_ps(min, _mm512_castsi512_ps(sum_of(s, t, 0, g)), f);
+        if (sign < 0) f = _mm512_fnmadd_ps(min, _mm512_castsi512_ps(sum_of(s, t, 0, g)), f);
+        if (sign > 0) f = _mm512_fmadd_ps(min, _mm512_castsi512_ps(sum_of(s, t, 0, g)), f);
         s->acc[t] = _mm512_fmadd_ps(f, _mm512_set1_ps(s->d[t * TILE_GROUPS + g]), s->acc[t]);
     }
 }
