@@ -142,7 +142,7 @@ HL_INLINE void put_f16_pair(const int T, sink *s, const int g, __m512i v) {
 HL_INLINE void put_blocks32(const int T, const int n, sink *s, const uint8_t *p, size_t row_bytes, const int head,
                             const int n_words, put_words_fn *put) {
     const int bytes = head + 4 * n_words;
-    row_words w = {.p = p, .row_bytes = row_bytes, .n_bytes = n * bytes};
+    row_words w = {.rows = address_rows(p, row_bytes), .n_bytes = n * bytes};
     __m512    d[2];
     HL_UNROLL for (int g = 0; g < n; g++) {
         const int at = g * bytes, i = at / 4;

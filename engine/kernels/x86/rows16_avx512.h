@@ -26,7 +26,7 @@
 #define HL_OPAQUE(x)        __asm__("" : "+r"(x))
 #define HL_OPAQUE_MEMORY(x) __asm__("" : "+r"(x) : : "memory")
 
-enum { ROWS16 = 16, TILE_COLS = 256, TILE_GROUPS = TILE_COLS / 32, WORDS_MAX = 68 };
+enum { ROWS16 = 16, TILE_COLS = 256, TILE_GROUPS = TILE_COLS / 32, WORDS_MAX = 76 };
 
 /* Four pointers and two distances reach all 16 rows: at[i] is row 4 i. */
 typedef struct row_addr {
@@ -46,6 +46,12 @@ HL_INLINE row_addr address_rows(const uint8_t *p, size_t row_bytes) {
     return a;
 }
 
+/* What was computed from them before is not kept. */
+HL_INLINE void reform_addresses(row_addr *a) {
+    HL_OPAQUE(a->one);
+    HL_OPAQUE(a->three);
+}
+
 /* The address of row 4 i + j; j is constant. */
 HL_INLINE const uint8_t *row_at(const row_addr *a, int i, int j) {
     return a->at[i] + (j == 0 ? 0 : j == 1 ? a->one : j == 2 ? 2 * a->one : a->three);
@@ -53,23 +59,27 @@ HL_INLINE const uint8_t *row_at(const row_addr *a, int i, int j) {
 
 HL_INLINE __m128i load_piece(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)p); }
 
-HL_INLINE __m512i load_lanes(const row_addr *a, int j) {
-    __m512i v = _mm512_castsi128_si512(load_piece(row_at(a, 0, j)));
-    v = _mm512_inserti32x4(v, load_piece(row_at(a, 1, j)), 1);
-    v = _mm512_inserti32x4(v, load_piece(row_at(a, 2, j)), 2);
-    return _mm512_inserti32x4(v, load_piece(row_at(a, 3, j)), 3);
+HL_INLINE __m512i load_lanes(const row_addr *a, int j, int at) {
+    __m512i v = _mm512_castsi128_si512(load_piece(row_at(a, 0, j) + at));
+    v = _mm512_inserti32x4(v, load_piece(row_at(a, 1, j) + at), 1);
+    v = _mm512_inserti32x4(v, load_piece(row_at(a, 2, j) + at), 2);
+    return _mm512_inserti32x4(v, load_piece(row_at(a, 3, j) + at), 3);
 }
 
-/* ret[j] lane i = bytes 4j..4j+3 of the 16 at p + i * row_bytes. */
-HL_INLINE void load_words(const uint8_t *p, size_t row_bytes, __m512i ret[4]) {
-    const row_addr rows = address_rows(p, row_bytes);
-    const __m512i  a = load_lanes(&rows, 0), b = load_lanes(&rows, 1), c = load_lanes(&rows, 2), d = load_lanes(&rows, 3);
+/* ret[j] lane i = bytes 4j..4j+3 of the 16 at byte `at` (constant) of row i. */
+HL_INLINE void load_words_at(row_addr *rows, int at, __m512i ret[4]) {
+    reform_addresses(rows);
+    const __m512i  a = load_lanes(rows, 0, at), b = load_lanes(rows, 1, at), c = load_lanes(rows, 2, at), d = load_lanes(rows, 3, at);
     const __m512i  ab_lo = _mm512_unpacklo_epi32(a, b), ab_hi = _mm512_unpackhi_epi32(a, b);
     const __m512i  cd_lo = _mm512_unpacklo_epi32(c, d), cd_hi = _mm512_unpackhi_epi32(c, d);
     ret[0] = _mm512_unpacklo_epi64(ab_lo, cd_lo);
     ret[1] = _mm512_unpackhi_epi64(ab_lo, cd_lo);
     ret[2] = _mm512_unpacklo_epi64(ab_hi, cd_hi);
     ret[3] = _mm512_unpackhi_epi64(ab_hi, cd_hi);
+}
+HL_INLINE void load_words(const uint8_t *p, size_t row_bytes, __m512i ret[4]) {
+    row_addr rows = address_rows(p, row_bytes);
+    load_words_at(&rows, 0, ret);
 }
 
 /* Eight words of 16 rows from z[j] = two 16-byte pieces of row j and of row j + 4, z[j + 4] = of rows
@@ -93,32 +103,36 @@ HL_INLINE void transpose_pairs(const __m512i z[8], __m512i ret[8]) {
 
 HL_INLINE __m512i join_halves(__m256i a, __m256i b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
 
-/* ret[j] lane i = bytes 4j..4j+3 of the 32 at p + i * row_bytes. Half the loads of load_words(). */
-HL_INLINE void load_8words(const uint8_t *p, size_t row_bytes, __m512i ret[8]) {
+HL_INLINE __m256i load_half(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
+/* The same of 32 bytes, with half the loads for each. */
+HL_INLINE void load_8words_at(row_addr *rows, int at, __m512i ret[8]) {
     __m512i z[8];
-    const row_addr rows = address_rows(p, row_bytes);
+    reform_addresses(rows);
     HL_UNROLL for (int j = 0; j < 8; j++)
-        z[j] = join_halves(_mm256_loadu_si256((const __m256i *)row_at(&rows, j / 4 * 2, j % 4)),
-                           _mm256_loadu_si256((const __m256i *)row_at(&rows, j / 4 * 2 + 1, j % 4)));
+        z[j] = join_halves(load_half(row_at(rows, j / 4 * 2, j % 4) + at), load_half(row_at(rows, j / 4 * 2 + 1, j % 4) + at));
     transpose_pairs(z, ret);
+}
+HL_INLINE void load_8words(const uint8_t *p, size_t row_bytes, __m512i ret[8]) {
+    row_addr rows = address_rows(p, row_bytes);
+    load_8words_at(&rows, 0, ret);
 }
 
 /* Consecutive bytes of 16 rows, read once and in order as words: lane r of v[i] holds bytes 4i..4i+3 of row r, whatever
  * blocks they belong to. So the small fields between codes cost no loads of their own. n_bytes and all places are
  * constants; n_bytes is at least 32. */
 typedef struct row_words {
-    const uint8_t *p;
-    size_t         row_bytes;
-    int            n_bytes;
-    __m512i        v[WORDS_MAX];
+    row_addr rows;
+    int      n_bytes;
+    __m512i  v[WORDS_MAX];
 } row_words;
 
 /* Words `first` and following of what the last 32 bytes (or 16, if that is enough) hold. */
 HL_INLINE void load_last_words(row_words *w, const int first) {
     const int n = w->n_bytes / 4 - first, odd = w->n_bytes % 4;
     __m512i   t[8];
-    if (n > 4) load_8words(w->p + w->n_bytes - 32, w->row_bytes, t);
-    else load_words(w->p + w->n_bytes - 16, w->row_bytes, t);
+    if (n > 4) load_8words_at(&w->rows, w->n_bytes - 32, t);
+    else load_words_at(&w->rows, w->n_bytes - 16, t);
     HL_UNROLL for (int i = 0; i < n; i++) w->v[first + i] = t[(n > 4 ? 8 : 4) - n + i];
     if (odd > 0) w->v[first] = _mm512_srli_epi32(t[3], (unsigned)(32 - 8 * odd)); /* only where n is 0 */
 }
@@ -127,7 +141,7 @@ HL_INLINE void load_last_words(row_words *w, const int first) {
 HL_INLINE void reach_bytes(row_words *w, const int at, const int n) {
     const int piece = (at + n - 1) / 32 * 32;
     if (piece < at) return;
-    if (w->n_bytes - piece >= 32) load_8words(w->p + piece, w->row_bytes, w->v + piece / 4);
+    if (w->n_bytes - piece >= 32) load_8words_at(&w->rows, piece, w->v + piece / 4);
     else load_last_words(w, piece / 4);
 }
 
