@@ -16,12 +16,11 @@
 
 enum { AHEAD_BYTES = 2048 };
 
-/* Ask for n_bytes (constant) of 16 rows. */
-HL_INLINE void prefetch_rows(const uint8_t *p, size_t row_bytes, const int n_bytes) {
-    const row_addr rows = address_rows(p, row_bytes);
-    HL_UNROLL for (int i = 0; i < 4; i++)
-        HL_UNROLL for (int j = 0; j < 4; j++)
-            HL_UNROLL for (int b = 0; b < n_bytes; b += 64) _mm_prefetch((const char *)row_at(&rows, i, j) + b, _MM_HINT_T1);
+/* Ask for what the first strip reads before its own requests arrive: AHEAD_BYTES of every row. */
+HL_INLINE void ask_first(const uint8_t *w, size_t row_bytes) {
+    const size_t own = row_bytes < AHEAD_BYTES ? row_bytes : AHEAD_BYTES; /* the next row asks for the rest */
+    for (int r = 0; r < ROWS16; r++, w += row_bytes)
+        for (size_t b = 0; b < (r < ROWS16 - 1 ? own : AHEAD_BYTES); b += 64) _mm_prefetch((const char *)w + b, _MM_HINT_T1);
 }
 
 /* One strip times T tokens; n_rows < 16 only in the last strip. */
@@ -54,8 +53,9 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
         in.n_groups = n / 32;
         in.sum16 = x->sum16 + token * (x->n_cols / 16) + c / 16;
         prepare_sums(sums, &in, T, g16, has_min);
-        for (int t = 0; t < T; t++)
-            memcpy(scales[t], x->d + (token + (size_t)t) * (x->n_cols / 32) + c / 32, in.n_groups * sizeof(float));
+        const float *d = x->d + token * (x->n_cols / 32) + c / 32;
+        HL_UNROLL for (int t = 0; t < T; t++, d += x->n_cols / 32)
+            _mm256_store_ps(scales[t], _mm256_maskz_loadu_ps((__mmask8)((1u << in.n_groups) - 1), d));
         address_tokens(&s, x->q + token * x->n_cols + c, x->n_cols);
         s.d = scales[0];
         s.sums = sums[0].v[0];
@@ -80,7 +80,7 @@ HL_INLINE void gemv16(codes16_fn *codes16, const bool all_sizes, const bool g16,
                       size_t y_stride) {
 #define TOKENS(T)                                                                                                 \
     multiply_strip(T, codes16, g16, has_min, offset, block_bytes, rows, row_bytes, n, x, t, y + r, y_stride)
-    for (int b = 0; b < AHEAD_BYTES && n_rows >= ROWS16; b += 64) prefetch_rows((const uint8_t *)w + b, row_bytes, 64);
+    if (n_rows >= ROWS16) ask_first(w, row_bytes);
     for (size_t r = 0; r < n_rows; r += ROWS16) {
         const uint8_t *rows = (const uint8_t *)w + r * row_bytes;
         const size_t   n = n_rows - r < ROWS16 ? n_rows - r : ROWS16;

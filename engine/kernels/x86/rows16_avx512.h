@@ -154,7 +154,8 @@ HL_INLINE void next_words(row_words *w, const int at, const int n, __m512i *ret)
         ret[j] = w->v[i];
         if (skip == 0) continue;
         /* The last bytes of one word and the first of the next, then turned into their order. */
-        ret[j] = _mm512_ror_epi32(_mm512_mask_mov_epi8(w->v[i], 0x1111111111111111u * ((1u << skip) - 1), w->v[i + 1]), 8 * skip);
+        const __m512i both = _mm512_mask_mov_epi8(w->v[i], 0x1111111111111111u * ((1u << skip) - 1), w->v[i + 1]);
+        ret[j] = skip == 1 ? _mm512_ror_epi32(both, 8) : skip == 2 ? _mm512_ror_epi32(both, 16) : _mm512_ror_epi32(both, 24);
     }
 }
 
