@@ -160,14 +160,15 @@ HL_INLINE void put_blocks32(const int T, const int n, sink *s, const uint8_t *p,
 
 HL_INLINE void put_block32(const int T, sink *s, const uint8_t *p, size_t row_bytes, const int head, const int n_words,
                            put_words_fn *put) {
-    __m512i v[8];
-    if (n_words == 8) load_8words(p + head, row_bytes, v);
-    else load_words(p + head + 4 * (n_words - 4), row_bytes, v + n_words - 4);
-    if (n_words == 5) v[0] = gather_u32(p + head, row_bytes);
+    row_addr rows = address_rows(p, row_bytes);
+    __m512i  v[8];
+    if (n_words == 8) load_8words(&rows, head, v);
+    else load_words(&rows, head + 4 * (n_words - 4), v + n_words - 4);
+    if (n_words == 5) v[0] = gather_u32(&rows, head);
     put(T, s, 0, v);
-    if (head == HEAD_F16_PAIR) put_f16_pair(T, s, 0, gather_u32(p, row_bytes));
-    if (head == HEAD_F16) put_scale(T, s, 0, gather_f16(p, row_bytes));
-    if (head == HEAD_E8M0) put_scale(T, s, 0, scale_of_e8m0(_mm512_cvtepu8_epi32(gather_u8(p, row_bytes))));
+    if (head == HEAD_F16_PAIR) put_f16_pair(T, s, 0, gather_u32(&rows, 0));
+    if (head == HEAD_F16) put_scale(T, s, 0, gather_f16(&rows, 0));
+    if (head == HEAD_E8M0) put_scale(T, s, 0, scale_of_e8m0(_mm512_cvtepu8_epi32(gather_u8(&rows, 0))));
     advance(T, false, s, 1);
 }
 
@@ -199,9 +200,9 @@ typedef struct k45_head {
     __m512i scale[2], min[2]; /* byte g % 4 of [g / 4] */
 } k45_head;
 
-HL_INLINE k45_head read_k45(const uint8_t *w, size_t row_bytes) {
+HL_INLINE k45_head read_k45(row_addr *rows) {
     __m512i h[4];
-    load_words(w, row_bytes, h);
+    load_words(rows, 0, h);
     k45_head k;
     split_f16(h[0], k.d);
     k.scale[0] = and_bytes(h[1], 0x3f);
@@ -221,12 +222,13 @@ HL_INLINE void put_k45(const int T, sink *s, const k45_head *k, __m512 d, int g)
  * for eight tokens, whose sums leave no register for one constant more.) */
 HL_INLINE void codes16_q4_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
-    const k45_head k = read_k45(w, row_bytes);
+    row_addr       rows = address_rows(w, row_bytes);
+    const k45_head k = read_k45(&rows);
     const bool     in_place = T > 0 && T < 8;
     const __m512   d_high = !in_place ? k.d[0] : _mm512_mul_ps(k.d[0], _mm512_set1_ps(1.0f / 16));
     HL_UNROLL for (int pair = 0; pair < 4; pair++) {
         __m512i v[8];
-        load_8words(w + 16 + 32 * pair, row_bytes, v);
+        load_8words(&rows, 16 + 32 * pair, v);
         HL_UNROLL for (int j = 0; j < 8; j++) put_codes(T, false, true, s, pair * 16 + j, low_nibbles(v[j]));
         put_k45(T, s, &k, k.d[0], 2 * pair);
         HL_UNROLL for (int j = 0; j < 8; j++)
@@ -244,12 +246,13 @@ HL_INLINE __m512i one_bit(__m512i v, unsigned bit, unsigned to) {
 /* As q4_k; bit g of fifth-bit byte i belongs to column i of group g. */
 HL_INLINE void codes16_q5_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
-    const k45_head k = read_k45(w, row_bytes);
+    row_addr       rows = address_rows(w, row_bytes);
+    const k45_head k = read_k45(&rows);
     __m512i        fifth[8];
-    load_8words(w + 16, row_bytes, fifth);
+    load_8words(&rows, 16, fifth);
     HL_UNROLL for (unsigned pair = 0; pair < 4; pair++) {
         __m512i v[8];
-        load_8words(w + 48 + 32 * pair, row_bytes, v);
+        load_8words(&rows, 48 + 32 * (int)pair, v);
         HL_UNROLL for (unsigned j = 0; j < 8; j++) {
             const int step = (int)(pair * 16 + j);
             put_codes(T, false, true, s, step, _mm512_or_si512(low_nibbles(v[j]), one_bit(fifth[j], 2 * pair, 4)));
@@ -263,15 +266,15 @@ HL_INLINE void codes16_q5_k(const int T, sink *s, const uint8_t *w, size_t row_b
 
 /* ql 128, qh 64, 16 signed scales, d. Per half of 128 columns, bytes l and l + 32 of ql give with
  * byte l of qh the columns l, l + 32 (low nibbles), l + 64, l + 96 (high nibbles). */
-HL_INLINE void put_q6_k_half(const int T, sink *s, int step, const uint8_t *ql, const uint8_t *qh, size_t row_bytes) {
+HL_INLINE void put_q6_k_half(const int T, sink *s, int step, row_addr *rows, int ql, int qh) {
     __m512i a[8], b[8], h[8];
-    load_8words(qh, row_bytes, h);
-    load_8words(ql, row_bytes, a);
+    load_8words(rows, qh, h);
+    load_8words(rows, ql, a);
     HL_UNROLL for (int j = 0; j < 8; j++) {
         put_codes(T, true, false, s, step + j, _mm512_or_si512(low_nibbles(a[j]), and_bytes(_mm512_slli_epi16(h[j], 4), 0x30)));
         put_codes(T, true, false, s, step + 16 + j, _mm512_or_si512(high_nibbles(a[j]), and_bytes(h[j], 0x30)));
     }
-    load_8words(ql + 32, row_bytes, b);
+    load_8words(rows, ql + 32, b);
     HL_UNROLL for (int j = 0; j < 8; j++) {
         put_codes(T, true, false, s, step + 8 + j, _mm512_or_si512(low_nibbles(b[j]), and_bytes(_mm512_slli_epi16(h[j], 2), 0x30)));
         put_codes(T, true, false, s, step + 24 + j, _mm512_or_si512(high_nibbles(b[j]), and_bytes(_mm512_srli_epi16(h[j], 2), 0x30)));
@@ -280,11 +283,12 @@ HL_INLINE void put_q6_k_half(const int T, sink *s, int step, const uint8_t *ql, 
 
 HL_INLINE void codes16_q6_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
+    row_addr rows = address_rows(w, row_bytes);
     __m512i sc[4];
-    load_words(w + 192, row_bytes, sc);
-    const __m512 d = gather_f16(w + 208, row_bytes);
+    load_words(&rows, 192, sc);
+    const __m512 d = gather_f16(&rows, 208);
     HL_UNROLL for (int half = 0; half < 2; half++) {
-        put_q6_k_half(T, s, half * 32, w + 64 * half, w + 128 + 32 * half, row_bytes);
+        put_q6_k_half(T, s, half * 32, &rows, 64 * half, 128 + 32 * half);
         HL_UNROLL for (int k = 0; k < 4; k++) {
             const int    g = 4 * half + k;
             const __m512 s0 = f32_of_signed_byte(sc[g / 2], 2 * g % 4), s1 = f32_of_signed_byte(sc[g / 2], 2 * g % 4 + 1);
@@ -298,14 +302,15 @@ HL_INLINE void codes16_q6_k(const int T, sink *s, const uint8_t *w, size_t row_b
  * bit pairs of 32 bytes are four groups of 32 columns. */
 HL_INLINE void codes16_q2_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
+    row_addr rows = address_rows(w, row_bytes);
     __m512i sm[4];
-    load_words(w, row_bytes, sm);
-    const __m512i dm = gather_u32(w + 80, row_bytes);
+    load_words(&rows, 0, sm);
+    const __m512i dm = gather_u32(&rows, 80);
     __m512        d[2];
     split_f16(dm, d);
     HL_UNROLL for (int half = 0; half < 2; half++) {
         __m512i v[8];
-        load_8words(w + 16 + 32 * half, row_bytes, v);
+        load_8words(&rows, 16 + 32 * half, v);
         HL_UNROLL for (int k = 0; k < 4; k++)
             HL_UNROLL for (int j = 0; j < 8; j++)
                 put_codes(T, true, true, s, half * 32 + 8 * k + j, and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03));
@@ -329,18 +334,19 @@ HL_INLINE __m512 scale_q3_k(__m512 d, const __m512i six[4], int g) {
  * bit of column i of group g (of 32). */
 HL_INLINE void codes16_q3_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
+    row_addr rows = address_rows(w, row_bytes);
     /* Twelve bytes of scales end at d: read the 16 that end there and skip the first word. */
     __m512i h[4], six[4], third[8];
-    load_words(w + 92, row_bytes, h);
+    load_words(&rows, 92, h);
     six[0] = _mm512_or_si512(low_nibbles(h[1]), and_bytes(_mm512_slli_epi16(h[3], 4), 0x30));
     six[1] = _mm512_or_si512(low_nibbles(h[2]), and_bytes(_mm512_slli_epi16(h[3], 2), 0x30));
     six[2] = _mm512_or_si512(high_nibbles(h[1]), and_bytes(h[3], 0x30));
     six[3] = _mm512_or_si512(high_nibbles(h[2]), and_bytes(_mm512_srli_epi16(h[3], 2), 0x30));
-    load_8words(w, row_bytes, third);
-    const __m512 d = gather_f16(w + 108, row_bytes);
+    load_8words(&rows, 0, third);
+    const __m512 d = gather_f16(&rows, 108);
     HL_UNROLL for (int half = 0; half < 2; half++) {
         __m512i v[8];
-        load_8words(w + 32 + 32 * half, row_bytes, v);
+        load_8words(&rows, 32 + 32 * half, v);
         HL_UNROLL for (int k = 0; k < 4; k++)
             HL_UNROLL for (int j = 0; j < 8; j++)
                 put_codes(T, true, false, s, half * 32 + 8 * k + j,
@@ -357,13 +363,14 @@ HL_INLINE void codes16_q3_k(const int T, sink *s, const uint8_t *w, size_t row_b
 
 /* d, 16 bits of high scale pairs, 4 bytes of low scale nibbles, 128 bytes of nibbles. */
 HL_INLINE void codes16_iq4_xs(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
-    const __m512i         table = iq4_table();
-    const __m512i head = gather_u32(w, row_bytes), low = gather_u32(w + 4, row_bytes);
-    const __m512  d = f32_of_low_f16(head);
     (void)n_cols;
+    row_addr rows = address_rows(w, row_bytes);
+    const __m512i         table = iq4_table();
+    const __m512i head = gather_u32(&rows, 0), low = gather_u32(&rows, 4);
+    const __m512  d = f32_of_low_f16(head);
     __m512i v[8];
     HL_UNROLL for (unsigned g = 0; g < 8; g++) {
-        if (g % 2 == 0) load_8words(w + 8 + 16 * g, row_bytes, v);
+        if (g % 2 == 0) load_8words(&rows, 8 + 16 * (int)g, v);
         put_table_nibbles(T, s, 8 * (int)g, v + g % 2 * 4, table);
         const __m512i lo = _mm512_and_si512(_mm512_srli_epi32(low, 4 * g), _mm512_set1_epi32(0x0f));
         const __m512i hi = _mm512_and_si512(_mm512_slli_epi32(_mm512_srli_epi32(head, 16 + 2 * g), 4), _mm512_set1_epi32(0x30));

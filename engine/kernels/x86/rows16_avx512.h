@@ -67,7 +67,7 @@ HL_INLINE __m512i load_lanes(const row_addr *a, int j, int at) {
 }
 
 /* ret[j] lane i = bytes 4j..4j+3 of the 16 at byte `at` (constant) of row i. */
-HL_INLINE void load_words_at(row_addr *rows, int at, __m512i ret[4]) {
+HL_INLINE void load_words(row_addr *rows, int at, __m512i ret[4]) {
     reform_addresses(rows);
     const __m512i  a = load_lanes(rows, 0, at), b = load_lanes(rows, 1, at), c = load_lanes(rows, 2, at), d = load_lanes(rows, 3, at);
     const __m512i  ab_lo = _mm512_unpacklo_epi32(a, b), ab_hi = _mm512_unpackhi_epi32(a, b);
@@ -76,10 +76,6 @@ HL_INLINE void load_words_at(row_addr *rows, int at, __m512i ret[4]) {
     ret[1] = _mm512_unpackhi_epi64(ab_lo, cd_lo);
     ret[2] = _mm512_unpacklo_epi64(ab_hi, cd_hi);
     ret[3] = _mm512_unpackhi_epi64(ab_hi, cd_hi);
-}
-HL_INLINE void load_words(const uint8_t *p, size_t row_bytes, __m512i ret[4]) {
-    row_addr rows = address_rows(p, row_bytes);
-    load_words_at(&rows, 0, ret);
 }
 
 /* Eight words of 16 rows from z[j] = two 16-byte pieces of row j and of row j + 4, z[j + 4] = of rows
@@ -106,16 +102,12 @@ HL_INLINE __m512i join_halves(__m256i a, __m256i b) { return _mm512_inserti64x4(
 HL_INLINE __m256i load_half(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
 
 /* The same of 32 bytes, with half the loads for each. */
-HL_INLINE void load_8words_at(row_addr *rows, int at, __m512i ret[8]) {
+HL_INLINE void load_8words(row_addr *rows, int at, __m512i ret[8]) {
     __m512i z[8];
     reform_addresses(rows);
     HL_UNROLL for (int j = 0; j < 8; j++)
         z[j] = join_halves(load_half(row_at(rows, j / 4 * 2, j % 4) + at), load_half(row_at(rows, j / 4 * 2 + 1, j % 4) + at));
     transpose_pairs(z, ret);
-}
-HL_INLINE void load_8words(const uint8_t *p, size_t row_bytes, __m512i ret[8]) {
-    row_addr rows = address_rows(p, row_bytes);
-    load_8words_at(&rows, 0, ret);
 }
 
 /* Consecutive bytes of 16 rows, read once and in order as words: lane r of v[i] holds bytes 4i..4i+3 of row r, whatever
@@ -131,8 +123,8 @@ typedef struct row_words {
 HL_INLINE void load_last_words(row_words *w, const int first) {
     const int n = w->n_bytes / 4 - first, odd = w->n_bytes % 4;
     __m512i   t[8];
-    if (n > 4) load_8words_at(&w->rows, w->n_bytes - 32, t);
-    else load_words_at(&w->rows, w->n_bytes - 16, t);
+    if (n > 4) load_8words(&w->rows, w->n_bytes - 32, t);
+    else load_words(&w->rows, w->n_bytes - 16, t);
     HL_UNROLL for (int i = 0; i < n; i++) w->v[first + i] = t[(n > 4 ? 8 : 4) - n + i];
     if (odd > 0) w->v[first] = _mm512_srli_epi32(t[3], (unsigned)(32 - 8 * odd)); /* only where n is 0 */
 }
@@ -141,7 +133,7 @@ HL_INLINE void load_last_words(row_words *w, const int first) {
 HL_INLINE void reach_bytes(row_words *w, const int at, const int n) {
     const int piece = (at + n - 1) / 32 * 32;
     if (piece < at) return;
-    if (w->n_bytes - piece >= 32) load_8words_at(&w->rows, piece, w->v + piece / 4);
+    if (w->n_bytes - piece >= 32) load_8words(&w->rows, piece, w->v + piece / 4);
     else load_last_words(w, piece / 4);
 }
 
@@ -161,10 +153,10 @@ HL_INLINE void next_words(row_words *w, const int at, const int n, __m512i *ret)
 
 /* Small fields, one per row, by inserts from memory: they need neither general registers nor a detour
  * through a table, whose narrow stores would stall the wide load. */
-HL_INLINE __m128i gather_u8(const uint8_t *p, size_t row_bytes) {
-    const row_addr rows = address_rows(p, row_bytes);
-    __m128i        v = _mm_setzero_si128();
-#define ROW(r) v = _mm_insert_epi8(v, *row_at(&rows, (r) / 4, (r) % 4), r);
+HL_INLINE __m128i gather_u8(row_addr *rows, int at) {
+    __m128i v = _mm_setzero_si128();
+    reform_addresses(rows);
+#define ROW(r) v = _mm_insert_epi8(v, row_at(rows, (r) / 4, (r) % 4)[at], r);
     ROW(0) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7)
     ROW(8) ROW(9) ROW(10) ROW(11) ROW(12) ROW(13) ROW(14) ROW(15)
 #undef ROW
@@ -183,32 +175,32 @@ HL_INLINE int read_u32(const uint8_t *p) {
     return v;
 }
 
-HL_INLINE __m256i gather_u16(const uint8_t *p, size_t row_bytes) {
-    const row_addr rows = address_rows(p, row_bytes);
-    __m128i        lo = _mm_setzero_si128(), hi = lo;
-#define ROW(r)                                                             \
-    lo = _mm_insert_epi16(lo, read_u16(row_at(&rows, (r) / 4, (r) % 4)), r); \
-    hi = _mm_insert_epi16(hi, read_u16(row_at(&rows, (r) / 4 + 2, (r) % 4)), r);
+HL_INLINE __m256i gather_u16(row_addr *rows, int at) {
+    __m128i lo = _mm_setzero_si128(), hi = lo;
+    reform_addresses(rows);
+#define ROW(r)                                                                   \
+    lo = _mm_insert_epi16(lo, read_u16(row_at(rows, (r) / 4, (r) % 4) + at), r); \
+    hi = _mm_insert_epi16(hi, read_u16(row_at(rows, (r) / 4 + 2, (r) % 4) + at), r);
     ROW(0) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7)
 #undef ROW
     return _mm256_inserti128_si256(_mm256_castsi128_si256(lo), hi, 1);
 }
 
-HL_INLINE __m128i gather_4u32(const row_addr *rows, int i) {
-    __m128i v = _mm_cvtsi32_si128(read_u32(row_at(rows, i, 0)));
-    v = _mm_insert_epi32(v, read_u32(row_at(rows, i, 1)), 1);
-    v = _mm_insert_epi32(v, read_u32(row_at(rows, i, 2)), 2);
-    return _mm_insert_epi32(v, read_u32(row_at(rows, i, 3)), 3);
+HL_INLINE __m128i gather_4u32(const row_addr *rows, int i, int at) {
+    __m128i v = _mm_cvtsi32_si128(read_u32(row_at(rows, i, 0) + at));
+    v = _mm_insert_epi32(v, read_u32(row_at(rows, i, 1) + at), 1);
+    v = _mm_insert_epi32(v, read_u32(row_at(rows, i, 2) + at), 2);
+    return _mm_insert_epi32(v, read_u32(row_at(rows, i, 3) + at), 3);
 }
 
-HL_INLINE __m512i gather_u32(const uint8_t *p, size_t row_bytes) {
-    const row_addr rows = address_rows(p, row_bytes);
-    const __m256i  lo = _mm256_inserti128_si256(_mm256_castsi128_si256(gather_4u32(&rows, 0)), gather_4u32(&rows, 1), 1);
-    const __m256i  hi = _mm256_inserti128_si256(_mm256_castsi128_si256(gather_4u32(&rows, 2)), gather_4u32(&rows, 3), 1);
+HL_INLINE __m512i gather_u32(row_addr *rows, int at) {
+    reform_addresses(rows);
+    const __m256i lo = _mm256_inserti128_si256(_mm256_castsi128_si256(gather_4u32(rows, 0, at)), gather_4u32(rows, 1, at), 1);
+    const __m256i hi = _mm256_inserti128_si256(_mm256_castsi128_si256(gather_4u32(rows, 2, at)), gather_4u32(rows, 3, at), 1);
     return join_halves(lo, hi);
 }
 
-HL_INLINE __m512 gather_f16(const uint8_t *p, size_t row_bytes) { return _mm512_cvtph_ps(gather_u16(p, row_bytes)); }
+HL_INLINE __m512 gather_f16(row_addr *rows, int at) { return _mm512_cvtph_ps(gather_u16(rows, at)); }
 
 /* The two f16 of each lane: ret[0] the low one. */
 HL_INLINE void split_f16(__m512i v, __m512 ret[2]) {
