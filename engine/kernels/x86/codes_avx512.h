@@ -284,14 +284,16 @@ HL_INLINE void put_q6_k_half(const int T, sink *s, int step, row_addr *rows, int
 HL_INLINE void codes16_q6_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
     row_addr rows = address_rows(w, row_bytes);
-    __m512i sc[4];
-    load_words(&rows, 192, sc);
-    const __m512 d = gather_f16(&rows, 208);
+    /* Sixteen scales and d end the block: read the 32 bytes that end there. */
+    enum { SCALES_AT = 192 - (210 - 32) };
+    __m512i end[8];
+    load_8words(&rows, 210 - 32, end);
+    const __m512 d = f32_of_low_f16(_mm512_srli_epi32(end[7], 16));
     HL_UNROLL for (int half = 0; half < 2; half++) {
         put_q6_k_half(T, s, half * 32, &rows, 64 * half, 128 + 32 * half);
         HL_UNROLL for (int k = 0; k < 4; k++) {
-            const int    g = 4 * half + k;
-            const __m512 s0 = f32_of_signed_byte(sc[g / 2], 2 * g % 4), s1 = f32_of_signed_byte(sc[g / 2], 2 * g % 4 + 1);
+            const int    g = 4 * half + k, i = SCALES_AT + 2 * g;
+            const __m512 s0 = f32_of_signed_byte(end[i / 4], i % 4), s1 = f32_of_signed_byte(end[i / 4], i % 4 + 1);
             put_group16(T, false, s, g, _mm512_mul_ps(d, s0), _mm512_mul_ps(d, s1), _mm512_setzero_ps(), _mm512_setzero_ps());
         }
     }
@@ -305,9 +307,10 @@ HL_INLINE void codes16_q2_k(const int T, sink *s, const uint8_t *w, size_t row_b
     row_addr rows = address_rows(w, row_bytes);
     __m512i sm[4];
     load_words(&rows, 0, sm);
-    const __m512i dm = gather_u32(&rows, 80);
-    __m512        d[2];
-    split_f16(dm, d);
+    __m512i end[4];
+    load_words(&rows, 84 - 16, end);
+    __m512 d[2];
+    split_f16(end[3], d);
     HL_UNROLL for (int half = 0; half < 2; half++) {
         __m512i v[8];
         load_8words(&rows, 16 + 32 * half, v);
@@ -365,8 +368,10 @@ HL_INLINE void codes16_q3_k(const int T, sink *s, const uint8_t *w, size_t row_b
 HL_INLINE void codes16_iq4_xs(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
     row_addr rows = address_rows(w, row_bytes);
-    const __m512i         table = iq4_table();
-    const __m512i head = gather_u32(&rows, 0), low = gather_u32(&rows, 4);
+    const __m512i table = iq4_table();
+    __m512i       h[4]; /* of these, two words */
+    load_words(&rows, 0, h);
+    const __m512i head = h[0], low = h[1];
     const __m512  d = f32_of_low_f16(head);
     __m512i v[8];
     HL_UNROLL for (unsigned g = 0; g < 8; g++) {
