@@ -22,7 +22,7 @@ typedef struct sink {
     const float   *d;      /* [SINK_TOKENS][TILE_GROUPS], a copy without distances */
     const int32_t *sums;   /* of tile_sums, [SINK_TOKENS][2][SLICE_GROUPS] */
     size_t         one, three; /* times n_cols: between tokens */
-    /* T > 0: rows to be asked for while the block is multiplied, two with every group; NULL: none */
+    /* T > 0: rows to be asked for while the block is multiplied, one with every four steps; NULL: none */
     const uint8_t *ahead;
     size_t         ahead_stride;
     size_t         ahead_bytes; /* of each row, a constant */
@@ -46,10 +46,19 @@ HL_INLINE const int8_t *token_at(const sink *s, const int t) {
     return s->q[t / 4] + (t % 4 == 0 ? 0 : t % 4 == 1 ? s->one : t % 4 == 2 ? 2 * s->one : s->three);
 }
 
+/* Requests go out a row at a time: all of a block at once would fill the miss buffers, and the multiplications behind
+ * them would wait for memory instead of running beside it. */
+HL_INLINE void ask_ahead(sink *s) {
+    if (!s->ahead) return;
+    HL_UNROLL for (size_t b = 0; b < s->ahead_bytes; b += 64) _mm_prefetch((const char *)s->ahead + b, _MM_HINT_T1);
+    s->ahead += s->ahead_stride;
+}
+
 /* Codes of the four columns of step `step` of the block; a group's first step comes first. */
 HL_INLINE void put_codes(const int T, const bool g16, const bool has_min, sink *s, const int step, __m512i v) {
     const int per = g16 ? 4 : 8;
     if (T == 0) _mm512_store_si512(s->codes + step * PANEL_STEP_BYTES, v);
+    else if (step % 4 == 2) ask_ahead(s);
     HL_UNROLL for (int t = 0; t < T; t++) {
         const __m512i x = four_columns(token_at(s, t) + 4 * step);
         __m512i       from = s->isum[t][step / per];
@@ -57,17 +66,6 @@ HL_INLINE void put_codes(const int T, const bool g16, const bool has_min, sink *
             from = !has_min ? sum_of(s, t, step % 8 / per, step / 8) : g16 && step % 8 ? _mm512_setzero_si512() : _mm512_set1_epi32(BIAS_BITS);
         s->isum[t][step / per] = HL_DOT(from, v, x);
     }
-}
-
-/* Requests go out a few at a time: all of a block at once would fill the miss buffers, and the multiplications
- * behind them would wait for memory instead of running beside it. */
-HL_INLINE void ask_ahead(sink *s) {
-    if (!s->ahead) return;
-    HL_UNROLL for (size_t b = 0; b < s->ahead_bytes; b += 64) {
-        _mm_prefetch((const char *)s->ahead + b, _MM_HINT_T1);
-        _mm_prefetch((const char *)s->ahead + s->ahead_stride + b, _MM_HINT_T1);
-    }
-    s->ahead += 2 * s->ahead_stride;
 }
 
 HL_INLINE __m512 negate(__m512 v) {
@@ -81,8 +79,6 @@ HL_INLINE void put_group32(const int T, const int sign, sink *s, const int g, __
         _mm512_store_ps(s->scale + g * HL_PANEL_ROWS, scale);
         if (sign > 0) min = negate(min);
         if (sign != 0) _mm512_store_ps(s->min + g * HL_PANEL_ROWS, min);
-    } else {
-        ask_ahead(s);
     }
     HL_UNROLL for (int t = 0; t < T; t++) {
         __m512 f = _mm512_fmadd_ps(_mm512_castsi512_ps(s->isum[t][g]), scale, unbias);
@@ -100,8 +96,6 @@ HL_INLINE void put_group16(const int T, const bool has_min, sink *s, const int g
         _mm512_store_ps(s->scale + (2 * g + 1) * HL_PANEL_ROWS, scale1);
         if (has_min) _mm512_store_ps(s->min + 2 * g * HL_PANEL_ROWS, min0);
         if (has_min) _mm512_store_ps(s->min + (2 * g + 1) * HL_PANEL_ROWS, min1);
-    } else {
-        ask_ahead(s);
     }
     HL_UNROLL for (int t = 0; t < T; t++) {
         __m512 f = _mm512_fmadd_ps(_mm512_castsi512_ps(s->isum[t][2 * g]), scale0, unbias);
