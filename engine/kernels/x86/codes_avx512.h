@@ -172,25 +172,24 @@ HL_INLINE void put_block32(const int T, sink *s, const uint8_t *p, size_t row_by
     advance(T, false, s, 1);
 }
 
-/* A tile, or what the last tile of a row has: pairs, then perhaps a single block. */
-#define HL_BLOCKS32(type, head, n_words)                                                                                 \
-    HL_INLINE void codes16_##type(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {          \
-        if (n_cols == TILE_COLS) {                                                                                    \
-            put_blocks32(T, TILE_GROUPS, s, w, row_bytes, head, n_words, put_##type);                                 \
-            return;                                                                                                   \
-        }                                                                                                             \
-        for (; n_cols >= 64; n_cols -= 64, w += 2 * ((head) + 4 * (n_words)))                                             \
-            put_blocks32(T, 2, s, w, row_bytes, head, n_words, put_##type);                                           \
-        if (n_cols > 0) put_block32(T, s, w, row_bytes, head, n_words, put_##type);                                   \
+/* n_side (constant) blocks side by side, then what the last tile of a row has besides: pairs, perhaps a single block. */
+#define HL_BLOCKS32(type, head, n_words, n_side)                                                                   \
+    HL_INLINE void codes16_##type(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {       \
+        const size_t bytes = (head) + 4 * (n_words);                                                               \
+        for (; n_cols >= 32 * (n_side); n_cols -= 32 * (n_side), w += (n_side) * bytes)                            \
+            put_blocks32(T, n_side, s, w, row_bytes, head, n_words, put_##type);                                   \
+        for (; n_cols >= 64; n_cols -= 64, w += 2 * bytes)                                                         \
+            put_blocks32(T, 2, s, w, row_bytes, head, n_words, put_##type);                                        \
+        if (n_cols > 0) put_block32(T, s, w, row_bytes, head, n_words, put_##type);                                \
     }
 
-HL_BLOCKS32(q4_0, HEAD_F16, 4)
-HL_BLOCKS32(q4_1, HEAD_F16_PAIR, 4)
-HL_BLOCKS32(q5_0, HEAD_F16, 5)
-HL_BLOCKS32(q5_1, HEAD_F16_PAIR, 5)
-HL_BLOCKS32(q8_0, HEAD_F16, 8)
-HL_BLOCKS32(iq4_nl, HEAD_F16, 4)
-HL_BLOCKS32(mxfp4, HEAD_E8M0, 4)
+HL_BLOCKS32(q4_0, HEAD_F16, 4, 8)
+HL_BLOCKS32(q4_1, HEAD_F16_PAIR, 4, 8)
+HL_BLOCKS32(q5_0, HEAD_F16, 5, 4)
+HL_BLOCKS32(q5_1, HEAD_F16_PAIR, 5, 4)
+HL_BLOCKS32(q8_0, HEAD_F16, 8, 4)
+HL_BLOCKS32(iq4_nl, HEAD_F16, 4, 8)
+HL_BLOCKS32(mxfp4, HEAD_E8M0, 4, 8)
 
 /* ---- blocks of 256 ---- */
 
