@@ -88,6 +88,10 @@ static void run_case(const gemv_case *c) {
     }
     for (size_t i = 0; i < n_widths; i++)
         run_one(c, 33, block == 1 ? float_cols[i] : multiples[i] * block, max_tokens, RANDOM, &seed);
+    /* So much that kernels may read rows far apart side by side, with rows left over; and, of 1152 bytes, 32 rows are a
+     * multiple of 4096 bytes. */
+    run_one(c, 149, 2048, 3, RANDOM, &seed);
+    run_one(c, 515, 2048, 1, RANDOM, &seed);
 }
 
 #endif

@@ -2,10 +2,12 @@
  *
  * gemv_avx512.h - the type-independent part of gemv: strips of 16 rows, 256 columns at a time.
  *
- * Codes are multiplied with all tokens of the call while they are in registers. Sixteen sequential
- * streams are more than hardware prefetchers follow, so the rows' bytes are requested ahead by hand,
- * going on into the next strip at the end of the rows. They are requested into the second-level cache:
- * requests for the first level wait in its few miss buffers and reach less than half of the bandwidth.
+ * Codes are multiplied with all tokens of the call while they are in registers. The 16 rows of a strip are not
+ * neighbours: each is the next of a stream of rows, a sixteenth of the call's rows, that is read from its beginning
+ * to its end. So every stream lies in pages of its own, where the second-level cache's prefetcher follows it; it
+ * follows one stream in a page, and would lose 16 that walk through four or five pages together. Some bytes of each
+ * stream are requested ahead by hand besides, into the second-level cache: requests for the first level wait in its
+ * few miss buffers and reach less than half of the bandwidth.
  */
 #ifndef HL_ENGINE_KERNELS_X86_GEMV_AVX512_H
 #define HL_ENGINE_KERNELS_X86_GEMV_AVX512_H
@@ -14,23 +16,27 @@
 #include "engine/kernels/x86/codes_avx512.h"
 #include "engine/kernels/x86/tile_avx512.h"
 
-enum { AHEAD_BYTES = 2048 };
+enum {
+    AHEAD_BYTES = 512,
+    MIN_STREAM_BYTES = 8192, /* shorter streams cost more at their ends than they bring: then the rows are neighbours */
+    WAY_BYTES = 4096,        /* of the first-level cache: lines so far apart compete for the same places */
+};
 
-/* Ask for what the first strip reads before its own requests arrive: AHEAD_BYTES of every row. */
+/* Ask for what the first strip reads before its own requests arrive: AHEAD_BYTES of every row, row_bytes apart. */
 HL_INLINE void ask_first(const uint8_t *w, size_t row_bytes) {
     const size_t own = row_bytes < AHEAD_BYTES ? row_bytes : AHEAD_BYTES; /* the next row asks for the rest */
     for (int r = 0; r < ROWS16; r++, w += row_bytes)
         for (size_t b = 0; b < (r < ROWS16 - 1 ? own : AHEAD_BYTES); b += 64) _mm_prefetch((const char *)w + b, _MM_HINT_T1);
 }
 
-/* One strip times T tokens; n_rows < 16 only in the last strip. */
+/* One strip, rows row_bytes apart, times T tokens; n_rows < 16 only in the last strip. Row i of it is row i y_step of y. */
 HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, const bool has_min, int32_t offset,
                               size_t block_bytes, const uint8_t *w, size_t row_bytes, size_t n_rows, const hl_act *x,
-                              size_t token, float *y, size_t y_stride) {
+                              size_t token, size_t after, float *y, size_t y_step, size_t y_stride) {
     row_stage stage;
     tile_sums sums[SINK_TOKENS];
     sink      s;
-    size_t    left = row_bytes;
+    size_t    left = x->n_cols * block_bytes / TILE_COLS; /* of a row */
     tile_in   in = {.n_cols = x->n_cols, .offset = offset};
     _Alignas(32) float scales[SINK_TOKENS][TILE_GROUPS];
     HL_UNROLL for (int t = 0; t < T; t++) s.acc[t] = _mm512_setzero_ps();
@@ -47,7 +53,7 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
             p = stage.bytes[0];
             stride = BLOCK_BYTES_MAX;
         } else if (token == 0) {
-            s.ahead = w + AHEAD_BYTES + (left > AHEAD_BYTES ? 0 : 15 * row_bytes);
+            s.ahead = w + AHEAD_BYTES + (left > AHEAD_BYTES ? 0 : after);
         }
         left -= bytes;
         in.n_groups = n / 32;
@@ -63,7 +69,8 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
         codes16(T, &s, p, stride, n);
     }
     const __mmask16 m = n_rows < ROWS16 ? (__mmask16)((1u << n_rows) - 1) : 0xffff;
-    HL_UNROLL for (int t = 0; t < T; t++) _mm512_mask_storeu_ps(y + (token + (size_t)t) * y_stride, m, s.acc[t]);
+    const __m512i to = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), _mm512_set1_epi32((int)y_step));
+    HL_UNROLL for (int t = 0; t < T; t++) _mm512_mask_i32scatter_ps(y + (token + (size_t)t) * y_stride, m, to, s.acc[t], 4);
 }
 
 /* How many of the tokens left to take at once. Types that few models use have fewer sizes: every size is
@@ -74,26 +81,38 @@ HL_INLINE int next_tokens(size_t left, const bool all_sizes) {
     return left >= 8 ? 8 : left == 7 ? 4 : left == 5 ? 3 : (int)left;
 }
 
-/* The first pass over a strip requests the next. */
+/* How many rows lie from one row of a strip to the next: the length of a stream. */
+HL_INLINE size_t stream_rows(size_t n_rows, size_t row_bytes) {
+    size_t n = n_rows / ROWS16;
+    if (n * row_bytes < MIN_STREAM_BYTES) return 1;
+    if ((n * row_bytes + WAY_BYTES / 16) % WAY_BYTES < WAY_BYTES / 8) n--; /* what is left over comes after */
+    return n;
+}
+
 HL_INLINE void gemv16(codes16_fn *codes16, const bool all_sizes, const bool g16, const bool has_min, int32_t offset,
                       size_t block_bytes, size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
                       size_t y_stride) {
 #define TOKENS(T)                                                                                                 \
-    multiply_strip(T, codes16, g16, has_min, offset, block_bytes, rows, row_bytes, n, x, t, y + r, y_stride)
-    if (n_rows >= ROWS16) ask_first(w, row_bytes);
-    for (size_t r = 0; r < n_rows; r += ROWS16) {
-        const uint8_t *rows = (const uint8_t *)w + r * row_bytes;
+    multiply_strip(T, codes16, g16, has_min, offset, block_bytes, strip, stride, n, x, t, after, y + i, n_stream, y_stride)
+    for (size_t r = 0; r < n_rows;) {
         const size_t   n = n_rows - r < ROWS16 ? n_rows - r : ROWS16;
-        for (size_t t = 0; t < x->n_tokens;) {
-            const int take = next_tokens(x->n_tokens - t, all_sizes);
-            if (take == 1) TOKENS(1);
-            if (take == 2) TOKENS(2);
-            if (all_sizes && take == 3) TOKENS(3);
-            if (take == 4) TOKENS(4);
-            if (all_sizes && take == 6) TOKENS(6);
-            if (all_sizes && take == 8) TOKENS(8);
-            t += (size_t)take;
+        const size_t   n_stream = stream_rows(n_rows - r, row_bytes), stride = n_stream * row_bytes;
+        const size_t   after = n_stream > 1 ? 0 : (ROWS16 - 1) * row_bytes; /* from the end of a row to the next of its lane */
+        const uint8_t *strip = (const uint8_t *)w + r * row_bytes;
+        if (n == ROWS16 && (n_stream > 1 || r == 0)) ask_first(strip, stride);
+        for (size_t i = r; i < r + n_stream; i++, strip += row_bytes) {
+            for (size_t t = 0; t < x->n_tokens;) {
+                const int take = next_tokens(x->n_tokens - t, all_sizes);
+                if (take == 1) TOKENS(1);
+                if (take == 2) TOKENS(2);
+                if (all_sizes && take == 3) TOKENS(3);
+                if (take == 4) TOKENS(4);
+                if (all_sizes && take == 6) TOKENS(6);
+                if (all_sizes && take == 8) TOKENS(8);
+                t += (size_t)take;
+            }
         }
+        r += n_stream * n;
     }
 #undef TOKENS
 }
