@@ -78,7 +78,7 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
 HL_INLINE int next_tokens(size_t left, const bool all_sizes) {
     if (!all_sizes) return left >= 4 ? 4 : left >= 2 ? 2 : 1;
     if (left == 9 || left == 10 || left == 12) return 6;
-    return left >= 8 ? 8 : left == 7 ? 4 : left == 5 ? 3 : (int)left;
+    return left >= 8 ? 8 : (int)left;
 }
 
 /* How many rows lie from one row of a strip to the next: the length of a stream. */
@@ -107,7 +107,9 @@ HL_INLINE void gemv16(codes16_fn *codes16, const bool all_sizes, const bool g16,
                 if (take == 2) TOKENS(2);
                 if (all_sizes && take == 3) TOKENS(3);
                 if (take == 4) TOKENS(4);
+                if (all_sizes && take == 5) TOKENS(5);
                 if (all_sizes && take == 6) TOKENS(6);
+                if (all_sizes && take == 7) TOKENS(7);
                 if (all_sizes && take == 8) TOKENS(8);
                 t += (size_t)take;
             }

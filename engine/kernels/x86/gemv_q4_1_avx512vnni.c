@@ -6,4 +6,4 @@
 #define HL_DOT(acc, w, x) _mm512_dpbusd_epi32(acc, w, x)
 #include "engine/kernels/x86/gemv_avx512.h"
 
-HL_DEFINE_GEMV(q4_1, avx512vnni, false)
+HL_DEFINE_GEMV(q4_1, avx512vnni, true)

@@ -43,13 +43,18 @@ size_t hl_matmul_scratch_bytes(size_t max_cols, size_t max_pair_tokens) {
     return panel_bytes(max_cols) + (max_pair_tokens == 0 ? 0 : least > PAIR_FLOATS ? least : PAIR_FLOATS) * sizeof(float);
 }
 
+/* Types that most files are made of: gemv_avx512.h has kernels for up to eight tokens of them. */
+static bool is_common(hl_type type) {
+    return type == HL_TYPE_q4_0 || type == HL_TYPE_q4_1 || type == HL_TYPE_q8_0 || type == HL_TYPE_q4_k || type == HL_TYPE_q5_k ||
+           type == HL_TYPE_q6_k;
+}
+
 /* Whether gemv beats panels. With AVX-512 it does where it takes all tokens at once: it keeps the sums of four in its
- * registers, and those of six and eight for the two types that most files are made of. With AVX2 it keeps three, and
- * taking eight rows from the first-level cache twice still costs less than unpacking them; with AVX-VNNI four, and panels
- * multiply so fast that a second time does not pay. */
+ * registers, and of eight where it has the kernels. With AVX2 it keeps three, and taking eight rows from the first-level
+ * cache twice still costs less than unpacking them; with AVX-VNNI four, and panels multiply so fast that a second time
+ * does not pay. */
 static bool is_gemv_faster(uint32_t cpu, hl_type type, size_t n_tokens) {
-    if (cpu & HL_CPU_AVX512VNNI)
-        return n_tokens <= 4 || ((n_tokens == 6 || n_tokens == 8) && (type == HL_TYPE_q4_k || type == HL_TYPE_q6_k));
+    if (cpu & HL_CPU_AVX512VNNI) return n_tokens <= (is_common(type) ? 8 : 4);
     return n_tokens <= (cpu & HL_CPU_AVXVNNI ? 4 : cpu & HL_CPU_AVX2 ? 6 : 3);
 }
 
