@@ -47,9 +47,9 @@ static void run_product_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     }
 }
 
-/* With many tokens a unit is work enough for a chunk; with few, about 64 KB of weights are the least. */
+/* With many tokens a unit is work enough for a chunk; with few, about 96 KB of weights are the least. */
 static uint32_t min_units(const hl_product *p, uint32_t unit_rows) {
-    enum { MANY_TOKENS = 16, LEAST_BYTES = 64 << 10 };
+    enum { MANY_TOKENS = 16, LEAST_BYTES = 96 << 10 };
     if (p->x.n_tokens >= MANY_TOKENS) return 1;
     return (uint32_t)(LEAST_BYTES / (p->w->row_bytes * unit_rows)) + 1;
 }

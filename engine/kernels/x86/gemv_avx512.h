@@ -18,7 +18,7 @@
 
 enum {
     AHEAD_BYTES = 512,
-    MIN_STREAM_BYTES = 8192, /* shorter streams cost more at their ends than they bring: then the rows are neighbours */
+    MIN_STREAM_BYTES = 6144, /* shorter streams cost more at their ends than they bring: then the rows are neighbours */
     WAY_BYTES = 4096,        /* of the first-level cache: lines so far apart compete for the same places */
 };
 
