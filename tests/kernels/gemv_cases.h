@@ -19,7 +19,7 @@ typedef struct gemv_case {
 
 /* Sum of |w * x| of one row and token. */
 static float magnitude(hl_type t, const uint8_t *row, const float *x, size_t n_cols) {
-    static float w[4096];
+    static float w[16384];
     float        sum = 0.0f;
     hl_quant_to_f32(t)(row, n_cols, w);
     for (size_t c = 0; c < n_cols; c++) sum += fabsf(w[c] * x[c]);
@@ -89,9 +89,10 @@ static void run_case(const gemv_case *c) {
     for (size_t i = 0; i < n_widths; i++)
         run_one(c, 33, block == 1 ? float_cols[i] : multiples[i] * block, max_tokens, RANDOM, &seed);
     /* So much that kernels may read rows far apart side by side, with rows left over; and, of 1152 bytes, 32 rows are a
-     * multiple of 4096 bytes. */
+     * multiple of 4096 bytes, of 8064 bytes one row nearly is. */
     run_one(c, 149, 2048, 3, RANDOM, &seed);
     run_one(c, 515, 2048, 1, RANDOM, &seed);
+    run_one(c, 35, 14336, 1, RANDOM, &seed);
 }
 
 #endif

@@ -84,7 +84,7 @@ HL_INLINE int next_tokens(size_t left, const bool all_sizes) {
 /* How many rows lie from one row of a strip to the next: the length of a stream. */
 HL_INLINE size_t stream_rows(size_t n_rows, size_t row_bytes) {
     size_t n = n_rows / ROWS16;
-    if (n * row_bytes < MIN_STREAM_BYTES) return 1;
+    if (n < 2 || n * row_bytes < MIN_STREAM_BYTES) return 1;
     if ((n * row_bytes + WAY_BYTES / 16) % WAY_BYTES < WAY_BYTES / 8) n--; /* what is left over comes after */
     return n;
 }
