@@ -8,7 +8,7 @@
 static const float FIRST_SLOPE = 0.15f;
 static const float COST_WEIGHT = 0.15f; /* of a new measurement, when there were some */
 static const float DOUBT = 0.85f; /* a cost that was measured less often than TRUSTED may be so much lower */
-static const float LUCK_WEIGHT = 0.12f;
+static const float LUCK_WEIGHT = 0.06f;
 /* A guess must promise this much more than it costs: measurements are noisy, and a wrong one also wastes a row's work. */
 static const float MARGIN = 1.05f;
 

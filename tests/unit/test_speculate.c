@@ -206,9 +206,9 @@ static void luck_follows_what_happens(void **state) {
     (void)state;
     hl_luck l;
     hl_luck_init(&l);
-    for (int i = 0; i < 60; i++) hl_luck_note(&l, 1, false);
+    for (int i = 0; i < 100; i++) hl_luck_note(&l, 1, false);
     assert_true(l.right[1] < 0.01f);
-    for (int i = 0; i < 40; i++) hl_luck_note(&l, 1, true);
+    for (int i = 0; i < 80; i++) hl_luck_note(&l, 1, true);
     assert_true(l.right[1] > 0.95f);
     assert_true(hl_luck_grade(3) < hl_luck_grade(40));
 }
