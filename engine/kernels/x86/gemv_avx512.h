@@ -69,8 +69,10 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
         codes16(T, &s, p, stride, n);
     }
     const __mmask16 m = n_rows < ROWS16 ? (__mmask16)((1u << n_rows) - 1) : 0xffff;
-    const __m512i to = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), _mm512_set1_epi32((int)y_step));
-    HL_UNROLL for (int t = 0; t < T; t++) _mm512_mask_i32scatter_ps(y + (token + (size_t)t) * y_stride, m, to, s.acc[t], 4);
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i to = _mm512_mullo_epi32(lanes, _mm512_set1_epi32((int)y_step));
+    y += token * y_stride;
+    HL_UNROLL for (int t = 0; t < T; t++, y += y_stride) _mm512_mask_i32scatter_ps(y, m, to, s.acc[t], 4);
 }
 
 /* How many of the tokens left to take at once. Types that few models use have fewer sizes: every size is
