@@ -50,7 +50,10 @@ HL_INLINE const int8_t *token_at(const sink *s, const int t) {
  * them would wait for memory instead of running beside it. */
 HL_INLINE void ask_ahead(sink *s) {
     if (!s->ahead) return;
-    HL_UNROLL for (size_t b = 0; b < s->ahead_bytes; b += 64) _mm_prefetch((const char *)s->ahead + b, _MM_HINT_T1);
+#ifndef __clang__ /* which does not see that ahead_bytes is a constant */
+    HL_UNROLL
+#endif
+    for (size_t b = 0; b < s->ahead_bytes; b += 64) _mm_prefetch((const char *)s->ahead + b, _MM_HINT_T1);
     s->ahead += s->ahead_stride;
 }
 
