@@ -23,6 +23,11 @@ enum {
     V_COLUMNS = 32
 };
 
+/* The strip and the value scales share the last part of HL_ATTEND_SCRATCH_BYTES. */
+_Static_assert(V_STRIP * V_COLUMNS <= K_STRIP * HL_ATTEND_MAX_HEAD_DIM, "values use the strip of the keys");
+_Static_assert(K_STRIP * HL_ATTEND_MAX_HEAD_DIM + SPLIT * HL_ATTEND_MAX_HEAD_DIM / 32 <= 64 * HL_ATTEND_MAX_HEAD_DIM,
+               "strip and scales fit");
+
 /* Positions [lo, hi) of a split; lo >= hi: none. */
 typedef struct many_span {
     size_t lo, hi;

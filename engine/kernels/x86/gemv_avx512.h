@@ -75,12 +75,11 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
     HL_UNROLL for (int t = 0; t < T; t++, y += y_stride) _mm512_mask_i32scatter_ps(y, m, to, s.acc[t], 4);
 }
 
-/* How many of the tokens left to take at once. Types that few models use have fewer sizes: every size is
- * an unrolled copy of the kernel. */
+/* How many of the tokens left to take at once. Every size is an unrolled copy of the kernel, so types that few models use
+ * have fewer; ops/cpu/matmul.c:is_common() names those that have all. */
 HL_INLINE int next_tokens(size_t left, const bool all_sizes) {
     if (!all_sizes) return left >= 4 ? 4 : left >= 2 ? 2 : 1;
-    if (left == 9 || left == 10 || left == 12) return 6;
-    return left >= 8 ? 8 : (int)left;
+    return left >= SINK_TOKENS ? SINK_TOKENS : (int)left;
 }
 
 /* How many rows lie from one row of a strip to the next: the length of a stream. */
