@@ -32,8 +32,8 @@ static const char *const type_names[HL_KV_count] = {"f16", "f32", "bf16", "q8_0"
 typedef uint64_t line __attribute__((vector_size(64)));
 
 typedef struct cache {
-    size_t n_heads; /* KV heads times layers */
-    size_t page_bytes;
+    size_t   n_heads; /* KV heads times layers */
+    size_t   page_bytes;
     uint8_t *bytes;
 } cache;
 
@@ -43,7 +43,7 @@ static float random_float(uint32_t *seed) {
 }
 
 static void fill_cache(const hl_kernels *kernels, hl_kv_type type, size_t head_dim, cache *c) {
-    float row[HL_ATTEND_MAX_HEAD_DIM];
+    float    row[HL_ATTEND_MAX_HEAD_DIM];
     uint32_t seed = 1;
     for (size_t page = 0; page < c->n_heads * N_PAGES; page++) {
         if (page >= N_PAGES) {
@@ -60,8 +60,8 @@ static void fill_cache(const hl_kernels *kernels, hl_kv_type type, size_t head_d
 /* All splits of one KV head. */
 static void attend_head(const hl_kernels *kernels, hl_kv_type type, size_t head_dim, size_t n_queries,
                         const cache *c, size_t i_head, const float *const *q, float *o, void *scratch) {
-    int32_t q_pos[HL_ATTEND_MAX_QUERIES], q_first[HL_ATTEND_MAX_QUERIES];
-    float max[HL_ATTEND_MAX_QUERIES], sum[HL_ATTEND_MAX_QUERIES];
+    int32_t        q_pos[HL_ATTEND_MAX_QUERIES], q_first[HL_ATTEND_MAX_QUERIES];
+    float          max[HL_ATTEND_MAX_QUERIES], sum[HL_ATTEND_MAX_QUERIES];
     const uint8_t *pages[N_PAGES];
     for (size_t i = 0; i < n_queries; i++) q_pos[i] = DEPTH - 1, q_first[i] = 0;
     for (size_t i = 0; i < N_PAGES; i++) pages[i] = c->bytes + (i_head * N_PAGES + i) * c->page_bytes;
@@ -96,9 +96,9 @@ static double median_seconds(int64_t *times, size_t n) {
 static double read_seconds(const cache *c, int64_t *times) {
     size_t n_bytes = N_PAGES * c->page_bytes;
     for (size_t r = 0; r < N_REPEATS * c->n_heads; r++) {
-        int64_t start = hl_clock_ns();
+        int64_t     start = hl_clock_ns();
         const line *p = (const line *)(const void *)(c->bytes + r % c->n_heads * n_bytes);
-        line sum = {0};
+        line        sum = {0};
         for (size_t i = 0; i < n_bytes / sizeof *p; i++) sum += p[i];
         volatile uint64_t sink = sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
         (void)sink;
@@ -109,19 +109,19 @@ static double read_seconds(const cache *c, int64_t *times) {
 
 static void bench_shape(const hl_kernels *kernels, const char *name, hl_kv_type type, size_t head_dim) {
     static const size_t counts[] = {1, 3, 4, 8, HL_ATTEND_MAX_QUERIES};
-    cache c = {.page_bytes = hl_kv_page_bytes(type, head_dim)};
+    cache               c = {.page_bytes = hl_kv_page_bytes(type, head_dim)};
     c.n_heads = ((size_t)96 << 20) / (c.page_bytes * N_PAGES);
     /* Huge pages: with small ones, address translation is the limit under virtualization. */
-    size_t n_bytes = c.n_heads * N_PAGES * c.page_bytes + HUGE_BYTES;
+    size_t   n_bytes = c.n_heads * N_PAGES * c.page_bytes + HUGE_BYTES;
     uint8_t *memory = hl_new_aligned(n_bytes, 1);
     if (memory == NULL) return;
     c.bytes = memory + (HUGE_BYTES - (uintptr_t)memory % HUGE_BYTES);
     (void)madvise(c.bytes, n_bytes - HUGE_BYTES, MADV_HUGEPAGE);
     float *rows = hl_new_aligned(HL_ATTEND_MAX_QUERIES * head_dim, 4),
           *o = hl_new_aligned(HL_ATTEND_MAX_QUERIES * head_dim, 4);
-    void *scratch = hl_new_aligned(HL_ATTEND_SCRATCH_BYTES, 1);
+    void        *scratch = hl_new_aligned(HL_ATTEND_SCRATCH_BYTES, 1);
     const float *q[HL_ATTEND_MAX_QUERIES];
-    int64_t *times = hl_new(c.n_heads * N_REPEATS, sizeof *times);
+    int64_t     *times = hl_new(c.n_heads * N_REPEATS, sizeof *times);
     if (rows == NULL || o == NULL || scratch == NULL || times == NULL) goto out;
     fill_cache(kernels, type, head_dim, &c);
     uint32_t seed = 2;
@@ -151,10 +151,10 @@ out:
 
 int main(int argc, char **argv) {
     static const hl_kv_type types[] = {HL_KV_f16, HL_KV_q8_0, HL_KV_bf16};
-    const char *last = NULL;
+    const char             *last = NULL;
     for (int i = 1; i < HL_ISA_count; i++) {
         hl_kernels kernels;
-        uint32_t needs = hl_isa_needs((hl_isa)i);
+        uint32_t   needs = hl_isa_needs((hl_isa)i);
         if ((needs & ~hl_cpu_features()) != 0 || (argc > 1 && strcmp(argv[1], hl_isa_name((hl_isa)i)) != 0))
             continue;
         hl_kernels_select(needs, &kernels);

@@ -20,8 +20,8 @@
 enum { ROWS = 2048, COLS = 2048, SLICE = 512, RUNS = 9, TOKENS = 64 };
 
 typedef struct bench {
-    uint8_t *w;  /* [ROWS] rows of the widest type */
-    hl_act   x;  /* TOKENS tokens */
+    uint8_t *w; /* [ROWS] rows of the widest type */
+    hl_act   x; /* TOKENS tokens */
     float   *y;
     hl_panel panel;
     int      n_words;
@@ -93,14 +93,15 @@ static void bench_gemm(bench *b, hl_type t, const char *name, hl_gemm_panel_fn *
 static bool can_run(hl_isa isa) { return (hl_isa_needs(isa) & ~hl_cpu_features()) == 0; }
 
 static void run_all(bench *b) {
-#define HL_KERNEL(op, wtype, isa) \
-    if (can_run(HL_ISA_##isa)) bench_##op(b, HL_TYPE_##wtype, #op "_" #wtype "_" #isa, hl_##op##_##wtype##_##isa);
+#define HL_KERNEL(op, wtype, isa)                                                                            \
+    if (can_run(HL_ISA_##isa))                                                                               \
+        bench_##op(b, HL_TYPE_##wtype, #op "_" #wtype "_" #isa, hl_##op##_##wtype##_##isa);
 #include "engine/kernels/kernels.def"
 #undef HL_KERNEL
     static const hl_type kinds[] = {HL_TYPE_q4_0, HL_TYPE_q4_k, HL_TYPE_q6_k, HL_TYPE_q8_0};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-#define HL_KERNEL_V(op, isa)                                     \
-    if (strcmp(#op, "gemm_panel") == 0 && can_run(HL_ISA_##isa)) \
+#define HL_KERNEL_V(op, isa)                                                                                 \
+    if (strcmp(#op, "gemm_panel") == 0 && can_run(HL_ISA_##isa))                                             \
         bench_gemm(b, kinds[i], #op "_" #isa, (hl_gemm_panel_fn *)(void (*)(void))hl_##op##_##isa);
 #include "engine/kernels/kernels.def"
 #undef HL_KERNEL_V
@@ -120,7 +121,8 @@ static bool fill(bench *b) {
     b->panel.codes = hl_new_aligned((size_t)SLICE * HL_PANEL_ROWS, 1);
     b->panel.scale = hl_new_aligned((size_t)SLICE / 16 * HL_PANEL_ROWS, 4);
     b->panel.min = hl_new_aligned((size_t)SLICE / 16 * HL_PANEL_ROWS, 4);
-    if (!f32 || !bf16 || !q || !d || !sum16 || !b->w || !b->y || !b->panel.codes || !b->panel.scale || !b->panel.min)
+    if (!f32 || !bf16 || !q || !d || !sum16 || !b->w || !b->y || !b->panel.codes || !b->panel.scale ||
+        !b->panel.min)
         return false;
     uint32_t seed = 1;
     for (size_t i = 0; i < (size_t)ROWS * COLS * 4; i++)
@@ -131,7 +133,8 @@ static bool fill(bench *b) {
     }
     for (size_t t = 0; t < TOKENS; t++)
         hl_quantize_act_scalar(COLS, f32 + t * COLS, q + t * COLS, d + t * COLS / 32, sum16 + t * COLS / 16);
-    b->x = (hl_act){.n_tokens = TOKENS, .n_cols = COLS, .f32 = f32, .bf16 = bf16, .q = q, .d = d, .sum16 = sum16};
+    b->x = (hl_act){
+        .n_tokens = TOKENS, .n_cols = COLS, .f32 = f32, .bf16 = bf16, .q = q, .d = d, .sum16 = sum16};
     return true;
 }
 

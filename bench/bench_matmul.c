@@ -24,7 +24,7 @@
 enum { RUNS = 7, THREADS_MAX = 64, TOKENS_MAX = 1024, PEAK_CALLS = 100000 };
 
 typedef struct job job;
-typedef void job_fn(job *j, void *scratch);
+typedef void       job_fn(job *j, void *scratch);
 struct job {
     const hl_kernels *k;
     hl_matrix         w;
@@ -64,14 +64,14 @@ static void multiply(job *j, void *scratch) {
 
 /* Touch all bytes of the weights and do nothing with them: the fastest that memory can be read. */
 typedef long long wide __attribute__((vector_size(32)));
-static void read_all(job *j, void *scratch) {
-    const size_t n = j->w.n_rows * j->w.row_bytes, piece = 1 << 18;
-    wide         s[8] = {0};
-    for (;;) {
-        const size_t at = atomic_fetch_add(&j->next, piece);
-        if (at + piece > n) break;
+static void       read_all(job *j, void *scratch) {
+          const size_t n = j->w.n_rows * j->w.row_bytes, piece = 1 << 18;
+          wide         s[8] = {0};
+          for (;;) {
+              const size_t at = atomic_fetch_add(&j->next, piece);
+              if (at + piece > n) break;
         const wide *p = (const wide *)(const void *)((const char *)j->w.data + at);
-        for (size_t i = 0; i < piece / sizeof(wide); i += 8)
+              for (size_t i = 0; i < piece / sizeof(wide); i += 8)
             for (size_t b = 0; b < 8; b++) s[b] ^= p[i + b];
     }
     memcpy(scratch, s, sizeof s);
@@ -117,7 +117,8 @@ static void bench_type(job *j, hl_type t, const size_t *tokens, double tile_gmac
         if (one == 0) one = us;
         printf("%s\t%s\t%d\t%zu\t%.1f\t%.2f\t%.1f\t%.2f\t%.2f\t%.2f\n", hl_type_name(t),
                panel ? j->k->isa_of_gemm_panel : j->k->isa_of_gemv[t], j->n_threads, *tokens, us,
-               (double)(j->w.n_rows * j->w.row_bytes) / us / 1e3, gmac, read_us / us, gmac / tile_gmac, us / one);
+               (double)(j->w.n_rows * j->w.row_bytes) / us / 1e3, gmac, read_us / us, gmac / tile_gmac,
+               us / one);
         (void)fflush(stdout);
     }
 }
@@ -148,9 +149,11 @@ static bool fill(job *j, size_t n_tokens) {
 static void bench_all(job *j, const char *name, const size_t *tokens) {
     const double tile_gmac = (double)PEAK_CALLS * 6 * 32 * 256 / best_us(j, run_tile) / 1e3;
     printf("# gemm_panel on one panel in cache: %.1f gmac/s\n", tile_gmac);
-    printf("type\tisa\tthreads\ttokens\tbest_us\tgbytes_per_s\tgmac_per_s\tof_read\tof_tile\ttimes_one_token\n");
+    printf(
+        "type\tisa\tthreads\ttokens\tbest_us\tgbytes_per_s\tgmac_per_s\tof_read\tof_tile\ttimes_one_token\n");
     for (int t = 0; t < HL_TYPE_count; t++)
-        if (!strcmp(name, "all") || !strcmp(name, hl_type_name((hl_type)t))) bench_type(j, (hl_type)t, tokens, tile_gmac);
+        if (!strcmp(name, "all") || !strcmp(name, hl_type_name((hl_type)t)))
+            bench_type(j, (hl_type)t, tokens, tile_gmac);
 }
 
 int main(int argc, char **argv) {

@@ -38,8 +38,10 @@ static double run_once(hl_session *s, const char *what, int n, int depth) {
     const int64_t t = hl_clock_ns();
     if (what[0] == 't')
         for (int i = 0; i < n; i++) check(hl_session_eval(s, tokens + i, 1, &err), &err);
-    else if (what[0] == 'r') check(hl_session_eval_rows(s, tokens, (size_t)n, (size_t)n, &err), &err);
-    else check(hl_session_eval(s, tokens, (size_t)n, &err), &err);
+    else if (what[0] == 'r')
+        check(hl_session_eval_rows(s, tokens, (size_t)n, (size_t)n, &err), &err);
+    else
+        check(hl_session_eval(s, tokens, (size_t)n, &err), &err);
     return (double)(hl_clock_ns() - t) * 1e-6;
 }
 
@@ -61,20 +63,30 @@ static void measure(hl_session *s, const hl_model_info *info, const char *what) 
 }
 
 int main(int argc, char **argv) {
-    static const char *const usual[] = {"pp512", "tg64", "rows2", "rows4", "rows8", "rows16", "rows32", "tg16@4096"};
+    static const char *const usual[] = {"pp512", "tg64",   "rows2",  "rows4",
+                                        "rows8", "rows16", "rows32", "tg16@4096"};
     if (argc < 2) return 2;
     hl_err      err;
     hl_engine  *e = NULL;
     hl_model   *m = NULL;
     hl_session *s = NULL;
     const char *path = argv[1];
-    check(hl_engine_new(&(hl_engine_params){.n_threads = argc > 2 ? atoi(argv[2]) : 0, .cpu = getenv("BENCH_CPU")}, &e, &err), &err);
+    check(hl_engine_new(
+              &(hl_engine_params){.n_threads = argc > 2 ? atoi(argv[2]) : 0, .cpu = getenv("BENCH_CPU")}, &e,
+              &err),
+          &err);
     check(hl_model_open(e, &path, 1, NULL, &m, &err), &err);
-    check(hl_session_new(m, &(hl_session_params){.n_ctx = MAX_TOKENS, .n_rows_cap = 64,
-          .kv_type = getenv("BENCH_Q8KV") ? HL_KV_CACHE_Q8_0 : HL_KV_CACHE_F16}, &s, &err), &err);
+    check(hl_session_new(
+              m,
+              &(hl_session_params){.n_ctx = MAX_TOKENS,
+                                   .n_rows_cap = 64,
+                                   .kv_type = getenv("BENCH_Q8KV") ? HL_KV_CACHE_Q8_0 : HL_KV_CACHE_F16},
+              &s, &err),
+          &err);
     hl_model_info info;
     hl_model_get_info(m, &info);
-    for (int i = 0; i < MAX_TOKENS; i++) tokens[i] = (int32_t)((uint32_t)i * 2654435761u % (uint32_t)info.n_vocab);
+    for (int i = 0; i < MAX_TOKENS; i++)
+        tokens[i] = (int32_t)((uint32_t)i * 2654435761u % (uint32_t)info.n_vocab);
     if (argc > 3)
         for (int i = 3; i < argc; i++) measure(s, &info, argv[i]);
     else

@@ -43,7 +43,7 @@ static double best_load_ms(const hl_gguf *g, hl_tokenizer **ret_t) {
 
 static double decode_s(const hl_tokenizer *t, const hl_tokens *ids, char *buf) {
     hl_detokenizer d;
-    const int64_t t0 = cpu_ns();
+    const int64_t  t0 = cpu_ns();
     hl_detokenizer_init(&d, t, false);
     for (size_t i = 0; i < ids->n; i++) (void)hl_detokenizer_feed(&d, ids->ids[i], buf, PIECE_BYTES);
     return (double)(cpu_ns() - t0) / 1e9;
@@ -51,9 +51,9 @@ static double decode_s(const hl_tokenizer *t, const hl_tokens *ids, char *buf) {
 
 static void bench(const hl_tokenizer *t, double load_ms, const char *name, const char *text, size_t n,
                   char *buf) {
-    double encode = 1e30, decode = 1e30;
+    double    encode = 1e30, decode = 1e30;
     hl_tokens ids = {0};
-    hl_err err = {0};
+    hl_err    err = {0};
     for (int i = 0; i < RUNS; i++) {
         ids.n = 0;
         const int64_t t0 = cpu_ns();
@@ -83,7 +83,7 @@ static size_t read_file(const char *path, char **ret) {
 
 static size_t fill(char *text, const char *unit) {
     const size_t n = strlen(unit);
-    size_t at = 0;
+    size_t       at = 0;
     for (; at + n <= MADE_BYTES; at += n) memcpy(text + at, unit, n);
     return at;
 }
@@ -105,10 +105,10 @@ int main(int argc, char **argv) {
         {"emoji", "\xF0\x9F\x98\x80"},
         {"less-than", "<"},
     };
-    hl_gguf *g = NULL;
+    hl_gguf      *g = NULL;
     hl_tokenizer *t = NULL;
-    hl_err err = {0};
-    char *buf = hl_new(PIECE_BYTES, 1), *text = hl_new(MADE_BYTES, 1);
+    hl_err        err = {0};
+    char         *buf = hl_new(PIECE_BYTES, 1), *text = hl_new(MADE_BYTES, 1);
     if (argc < 2 || !buf || !text || hl_gguf_open(argv[1], &g, &err) != HL_OK) {
         fprintf(stderr, "bench_tokenizer VOCAB.gguf [TEXT] %s\n", err.text);
         return 1;
@@ -116,7 +116,7 @@ int main(int argc, char **argv) {
     const double load_ms = best_load_ms(g, &t);
     printf("kind\ttext\tbytes\ttokens\tload_ms\tencode_mb_s\tdecode_mb_s\n");
     if (argc > 2) {
-        char *file = NULL;
+        char        *file = NULL;
         const size_t n = read_file(argv[2], &file);
         bench(t, load_ms, "file", file, n, buf);
         hl_free(file);

@@ -22,14 +22,16 @@ static uint8_t  codes[MAX_WEIGHTS];
 
 static bool call_typed(const char *op, void (*fn)(void), hl_type type, const hl_act *x, hl_panel *p) {
     const size_t row_bytes = hl_type_row_bytes(type, x->n_cols);
-    if (strcmp(op, "gemv") == 0) ((hl_gemv_fn *)fn)(p->n_rows, w, row_bytes, x, y, Y_STRIDE);
-    else ((hl_unpack_fn *)fn)(w, row_bytes, p);
+    if (strcmp(op, "gemv") == 0)
+        ((hl_gemv_fn *)fn)(p->n_rows, w, row_bytes, x, y, Y_STRIDE);
+    else
+        ((hl_unpack_fn *)fn)(w, row_bytes, p);
     return true;
 }
 
 static bool call(const char *name, const hl_act *x, hl_panel *p) {
-#define HL_KERNEL(op, type, isa)                 \
-    if (strcmp(name, #op "_" #type "_" #isa) == 0) \
+#define HL_KERNEL(op, type, isa)                                                                             \
+    if (strcmp(name, #op "_" #type "_" #isa) == 0)                                                           \
         return call_typed(#op, (void (*)(void))hl_##op##_##type##_##isa, HL_TYPE_##type, x, p);
 #include "engine/kernels/kernels.def"
 #undef HL_KERNEL
@@ -43,15 +45,21 @@ static bool call(const char *name, const hl_act *x, hl_panel *p) {
 
 int main(int argc, char **argv) {
     if (argc != 5 && argc != 8) return fprintf(stderr, "usage: see the head of call_kernel.c\n"), 2;
-    const hl_act x = {.n_tokens = strtoul(argv[4], NULL, 10), .n_cols = strtoul(argv[3], NULL, 10), .f32 = f32,
-                      .bf16 = bf16, .q = q, .d = d, .sum16 = sum16};
-    hl_panel     p = {.n_rows = strtoul(argv[2], NULL, 10), .n_cols = x.n_cols, .codes = codes, .scale = scale,
-                      .min = min};
+    const hl_act x = {.n_tokens = strtoul(argv[4], NULL, 10),
+                      .n_cols = strtoul(argv[3], NULL, 10),
+                      .f32 = f32,
+                      .bf16 = bf16,
+                      .q = q,
+                      .d = d,
+                      .sum16 = sum16};
+    hl_panel     p = {
+            .n_rows = strtoul(argv[2], NULL, 10), .n_cols = x.n_cols, .codes = codes, .scale = scale, .min = min};
     if (argc == 8) {
         p.group = (uint32_t)strtoul(argv[5], NULL, 10);
         p.offset = atoi(argv[6]);
         p.has_min = atoi(argv[7]) != 0;
     }
-    if (p.n_rows > Y_STRIDE || x.n_tokens * x.n_cols > MAX_WEIGHTS || p.n_rows * x.n_cols > MAX_WEIGHTS) return 2;
+    if (p.n_rows > Y_STRIDE || x.n_tokens * x.n_cols > MAX_WEIGHTS || p.n_rows * x.n_cols > MAX_WEIGHTS)
+        return 2;
     return call(argv[1], &x, &p) ? 0 : 1;
 }

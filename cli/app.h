@@ -17,28 +17,28 @@
 
 typedef struct hl_app {
     char *const *envp;
-    FILE *out;     /* standard output */
-    int out_errno; /* of the first write to it that failed, where that is known */
-    bool out_is_tty;
-    bool err_is_tty;
-    bool can_color;  /* on `out`: a terminal, unless NO_COLOR, TERM=dumb or the setting say otherwise */
-    bool can_escape; /* `out` is a terminal that knows escape sequences */
+    FILE        *out;       /* standard output */
+    int          out_errno; /* of the first write to it that failed, where that is known */
+    bool         out_is_tty;
+    bool         err_is_tty;
+    bool       can_color;  /* on `out`: a terminal, unless NO_COLOR, TERM=dumb or the setting say otherwise */
+    bool       can_escape; /* `out` is a terminal that knows escape sequences */
     hl_config *config;
-    hl_log log;
-    hl_events events;
-    hl_paths paths;
-    int exit_code;           /* 0: from the status; else what main() returns after HL_OK */
-    hl_status config_status; /* what reading the settings gave; config, doctor and help go on regardless */
-    hl_err config_err;
+    hl_log     log;
+    hl_events  events;
+    hl_paths   paths;
+    int        exit_code;     /* 0: from the status; else what main() returns after HL_OK */
+    hl_status  config_status; /* what reading the settings gave; config, doctor and help go on regardless */
+    hl_err     config_err;
 } hl_app;
 
 /* What signals left behind; each is cleared by who has answered it. The one global of the program. */
 typedef struct hl_signals {
-    volatile int stop;             /* SIGINT, SIGTERM: how often */
+    volatile int          stop;    /* SIGINT, SIGTERM: how often */
     volatile sig_atomic_t leave;   /* SIGTERM: the program is to end, whatever it does */
     volatile sig_atomic_t resize;  /* SIGWINCH, while a line is edited */
     volatile sig_atomic_t suspend; /* SIGTSTP, while a line is edited */
-    _Atomic(hl_runner *) runner;   /* that is told at once; NULL: none is busy */
+    _Atomic(hl_runner *)  runner;  /* that is told at once; NULL: none is busy */
 } hl_signals;
 
 extern hl_signals hl_signal;

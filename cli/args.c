@@ -15,15 +15,15 @@
 
 typedef struct given {
     const hl_option *option;
-    const char *text;
-    int64_t number;
+    const char      *text;
+    int64_t          number;
 } given;
 
 struct hl_args {
     const hl_command *command;
-    size_t n_words, n_given;
-    const char **words; /* [n_args of the command line] */
-    given *given;       /* [n_args] */
+    size_t            n_words, n_given;
+    const char      **words; /* [n_args of the command line] */
+    given            *given; /* [n_args] */
 };
 
 void hl_args_free(hl_args *a) {
@@ -62,7 +62,7 @@ static const hl_option *find_letter(const hl_command *c, char letter) {
 }
 
 static hl_status fail_unknown(const hl_command *c, const char *text, size_t n, hl_err *err) {
-    char wanted[64];
+    char       wanted[64];
     hl_nearest best = {0};
     if (n < sizeof wanted) {
         memcpy(wanted, text, n);
@@ -106,9 +106,9 @@ static bool has_word(const char *words, const char *text) {
 
 /* Take one option with its value (NULL for a flag, or a MAYBE without one). */
 static hl_status take(hl_args *a, const hl_option *o, const char *text, hl_config *config, hl_err *err) {
-    given g = {.option = o, .text = text ? text : ""};
+    given     g = {.option = o, .text = text ? text : ""};
     hl_status status = HL_OK;
-    char where[64];
+    char      where[64];
     switch (o->kind) {
     case HL_OPTION_WHOLE: status = parse_whole(o, text, &g.number, err); break;
     case HL_OPTION_MAYBE:
@@ -135,9 +135,9 @@ static hl_status take_setting(hl_setting id, const char *name, size_t n_name, co
 
 /* One "--name", "--name=value" or "--name value"; *i is left at the last word used. */
 static hl_status take_long(hl_args *a, int n_args, char **argv, int *i, hl_config *config, hl_err *err) {
-    const char *name = argv[*i] + 2;
-    const size_t n_name = strcspn(name, "=");
-    const char *value = name[n_name] == '=' ? name + n_name + 1 : NULL;
+    const char      *name = argv[*i] + 2;
+    const size_t     n_name = strcspn(name, "=");
+    const char      *value = name[n_name] == '=' ? name + n_name + 1 : NULL;
     const hl_option *o = find_option(a->command, name, n_name);
     const hl_setting id = o ? HL_N_SETTINGS : hl_setting_find((hl_view){name, n_name});
     if (!o && id == HL_N_SETTINGS) return fail_unknown(a->command, name, n_name, err);
@@ -176,7 +176,7 @@ static hl_status take_letters(hl_args *a, int n_args, char **argv, int *i, hl_co
 hl_status hl_args_new(const hl_command *c, int n_args, char **argv, hl_config *config, hl_args **ret_args,
                       hl_err *err) {
     hl_status status = HL_OK;
-    hl_args *a = hl_new(1, sizeof *a);
+    hl_args  *a = hl_new(1, sizeof *a);
     if (a) {
         a->command = c;
         a->words = hl_new((size_t)n_args + 1, sizeof *a->words);
@@ -205,13 +205,9 @@ hl_status hl_args_new(const hl_command *c, int n_args, char **argv, hl_config *c
     return HL_OK;
 }
 
-size_t hl_args_count(const hl_args *a) {
-    return a->n_words;
-}
+size_t hl_args_count(const hl_args *a) { return a->n_words; }
 
-const char *hl_args_at(const hl_args *a, size_t i) {
-    return i < a->n_words ? a->words[i] : NULL;
-}
+const char *hl_args_at(const hl_args *a, size_t i) { return i < a->n_words ? a->words[i] : NULL; }
 
 static const given *find_given(const hl_args *a, const char *name) {
     assert(find_option(a->command, name, strlen(name)));
@@ -222,9 +218,7 @@ static const given *find_given(const hl_args *a, const char *name) {
     return found;
 }
 
-bool hl_args_has(const hl_args *a, const char *name) {
-    return find_given(a, name) != NULL;
-}
+bool hl_args_has(const hl_args *a, const char *name) { return find_given(a, name) != NULL; }
 
 const char *hl_args_text(const hl_args *a, const char *name) {
     const given *g = find_given(a, name);

@@ -16,11 +16,11 @@ enum { COLUMNS = 5, MAX_RUNS = 100, DATE_BYTES = 24 };
 /* The rows of a run lie side by side in the history. */
 typedef struct run {
     const hl_bench_result *rows; /* [n], n > 0 */
-    size_t n;
+    size_t                 n;
 } run;
 
 typedef struct runs {
-    run v[MAX_RUNS];
+    run    v[MAX_RUNS];
     size_t n;
 } runs;
 
@@ -57,7 +57,7 @@ static double ratio(const runs *all, size_t at, const hl_bench_result *row) {
 
 static void format_date(int64_t ms, const char *format, char ret[DATE_BYTES]) {
     const time_t s = (time_t)(ms / 1000);
-    struct tm tm;
+    struct tm    tm;
     ret[0] = '\0';
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -70,8 +70,8 @@ static void print_line(const hl_app *app, const runs *all, size_t first, const h
     fprintf(app->out, "%-9s %6" PRId64 " %-8s", like->metric, like->n, like->unit);
     for (size_t i = first; i < all->n; i++) {
         const hl_bench_result *row = find(&all->v[i], like->metric, like->n);
-        char change[16] = "";
-        const double x = row ? ratio(all, i, row) : 0;
+        char                   change[16] = "";
+        const double           x = row ? ratio(all, i, row) : 0;
         if (x > 0) (void)snprintf(change, sizeof change, "x%.2f", x);
         if (row)
             fprintf(app->out, " %9.1f %-6s", row->value, change);
@@ -90,13 +90,13 @@ static bool is_new(const runs *all, size_t first, size_t at, const hl_bench_resu
 
 static void print_table(const hl_app *app, const runs *all, const char *model, const hl_machine *m) {
     const size_t first = all->n > COLUMNS ? all->n - COLUMNS : 0;
-    char date[DATE_BYTES];
+    char         date[DATE_BYTES];
     fprintf(app->out, "%s on %s (%s)\n", model, m->host, m->cpu);
     for (size_t i = first; i < all->n; i++) {
         const hl_bench_result *r = all->v[i].rows;
         format_date(r->date_ms, "%Y-%m-%d %H:%M", date);
-        fprintf(app->out, "%s  %s %s, %d threads, %s, %s\n", date, r->build, r->commit, (int)r->n_threads, r->isa,
-                r->kv_type);
+        fprintf(app->out, "%s  %s %s, %d threads, %s, %s\n", date, r->build, r->commit, (int)r->n_threads,
+                r->isa, r->kv_type);
     }
     fprintf(app->out, "\n%-9s %6s %-8s", "metric", "n", "unit");
     for (size_t i = first; i < all->n; i++) {
@@ -107,7 +107,8 @@ static void print_table(const hl_app *app, const runs *all, const char *model, c
     for (size_t i = first; i < all->n; i++)
         for (size_t k = 0; k < all->v[i].n; k++)
             if (is_new(all, first, i, &all->v[i].rows[k])) print_line(app, all, first, &all->v[i].rows[k]);
-    fprintf(app->out, "\nx: against the run before with the same threads, instruction sets and cache; times are UTC\n");
+    fprintf(app->out,
+            "\nx: against the run before with the same threads, instruction sets and cache; times are UTC\n");
 }
 
 static void print_tsv(const hl_app *app, const runs *all) {
@@ -117,15 +118,15 @@ static void print_tsv(const hl_app *app, const runs *all) {
         for (size_t k = 0; k < all->v[i].n; k++) {
             const hl_bench_result *r = &all->v[i].rows[k];
             format_date(r->date_ms, "%Y-%m-%dT%H:%M:%SZ", date);
-            fprintf(app->out, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%" PRId64 "\t%.3f\t%s\t%.3f\t%.3f\n", date, r->build,
-                    r->commit, (int)r->n_threads, r->isa, r->kv_type, r->metric, r->n, r->value, r->unit, r->share,
-                    ratio(all, i, r));
+            fprintf(app->out, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%" PRId64 "\t%.3f\t%s\t%.3f\t%.3f\n", date,
+                    r->build, r->commit, (int)r->n_threads, r->isa, r->kv_type, r->metric, r->n, r->value,
+                    r->unit, r->share, ratio(all, i, r));
         }
 }
 
 static void add_json_run(hl_json_out *j, const runs *all, size_t at) {
     const run *one = &all->v[at];
-    char date[DATE_BYTES];
+    char       date[DATE_BYTES];
     format_date(one->rows->date_ms, "%Y-%m-%dT%H:%M:%SZ", date);
     hl_json_open(j, NULL, '{');
     hl_json_add_text(j, "date", date);
@@ -167,9 +168,9 @@ static hl_status print_json(const hl_app *app, const runs *all, const char *mode
 
 hl_status hl_bench_print_history(const hl_app *app, hl_store *store, const char *model, const hl_args *args,
                                  hl_err *err) {
-    hl_machine m;
+    hl_machine        m;
     hl_bench_history *h = NULL;
-    runs all;
+    runs              all;
     hl_machine_init(&m);
     hl_status status = hl_store_list_results(store, model, m.host, MAX_RUNS, &h, err);
     if (status != HL_OK) return status;

@@ -19,20 +19,21 @@
 enum { TTFT_TOKENS = 16, MAX_SIZE = 1 << 20 };
 
 typedef struct bench {
-    const hl_app *app;
+    const hl_app        *app;
     const hl_bench_plan *plan;
-    hl_bench_report *report;
-    hl_model *model;
-    hl_session *session;
-    hl_session_params params;
-    int32_t *tokens; /* [n_tokens] */
-    int32_t n_tokens;
-    double prefill_per_s, decode_per_s; /* the latest rates; 0: not known yet */
-    hl_progress bar;
-    uint64_t n_done, n_all;
+    hl_bench_report     *report;
+    hl_model            *model;
+    hl_session          *session;
+    hl_session_params    params;
+    int32_t             *tokens; /* [n_tokens] */
+    int32_t              n_tokens;
+    double               prefill_per_s, decode_per_s; /* the latest rates; 0: not known yet */
+    hl_progress          bar;
+    uint64_t             n_done, n_all;
 } bench;
 
-static hl_bench_value *add(hl_bench_report *r, const char *metric, int64_t n, double value, const char *unit) {
+static hl_bench_value *add(hl_bench_report *r, const char *metric, int64_t n, double value,
+                           const char *unit) {
     static hl_bench_value none;
     if (r->n == HL_BENCH_MAX_RESULTS) return &none;
     r->rows[r->n] = (hl_bench_value){.metric = metric, .n = n, .value = value, .unit = unit};
@@ -53,13 +54,14 @@ static double median(double *values, int32_t n) {
 hl_status hl_bench_parse_sizes(const char *option, const char *text, int32_t least, hl_bench_sizes *ret,
                                hl_err *err) {
     hl_bench_sizes sizes = {.are_asked = true};
-    const char *at = text;
+    const char    *at = text;
     for (;;) {
-        char *end = NULL;
+        char           *end = NULL;
         const long long n = *at >= '0' && *at <= '9' ? strtoll(at, &end, 10) : -1;
         if (n < least || n > MAX_SIZE || (*end != ',' && *end != '\0'))
-            return hl_fail(err, HL_E_ARG, "--%s has '%s', expected numbers from %d to %d, separated by commas",
-                           option, text, (int)least, (int)MAX_SIZE);
+            return hl_fail(err, HL_E_ARG,
+                           "--%s has '%s', expected numbers from %d to %d, separated by commas", option, text,
+                           (int)least, (int)MAX_SIZE);
         if (sizes.n == HL_BENCH_MAX_SIZES)
             return hl_fail(err, HL_E_ARG, "--%s has '%s', expected at most %d numbers", option, text,
                            (int)HL_BENCH_MAX_SIZES);
@@ -75,7 +77,7 @@ static hl_status go_to(bench *b, int32_t depth, hl_err *err) {
     hl_session_truncate(b->session, depth);
     const int32_t pos = hl_session_pos(b->session);
     if (pos >= depth) return HL_OK;
-    const int64_t start_ns = hl_clock_ns();
+    const int64_t   start_ns = hl_clock_ns();
     const hl_status status = hl_session_eval(b->session, b->tokens + pos, (size_t)(depth - pos), err);
     if (depth - pos >= 64) b->prefill_per_s = (depth - pos) / ((double)(hl_clock_ns() - start_ns + 1) * 1e-9);
     return status;
@@ -88,7 +90,7 @@ static hl_status time_once(bench *b, kind k, int32_t n, int32_t depth, double *r
     hl_status status = go_to(b, depth, err);
     if (status != HL_OK) return status;
     const int32_t *at = b->tokens + depth;
-    const int64_t start_ns = hl_clock_ns();
+    const int64_t  start_ns = hl_clock_ns();
     if (k == ROWS)
         status = hl_session_eval_rows(b->session, at, (size_t)n, (size_t)n, err);
     else if (k == PREFILL)
@@ -104,7 +106,7 @@ static hl_status time_once(bench *b, kind k, int32_t n, int32_t depth, double *r
 /* Seconds that reaching `depth` and one run will take, by the rates seen so far; 0: not known. */
 static double estimate_s(const bench *b, kind k, int32_t n, int32_t depth, double *ret_run_s) {
     const int32_t ahead = depth - hl_session_pos(b->session);
-    const double fill_s = ahead > 0 && b->prefill_per_s > 0 ? ahead / b->prefill_per_s : 0;
+    const double  fill_s = ahead > 0 && b->prefill_per_s > 0 ? ahead / b->prefill_per_s : 0;
     *ret_run_s = 0;
     if (k == PREFILL && b->prefill_per_s > 0) *ret_run_s = n / b->prefill_per_s;
     if (k == DECODE && b->decode_per_s > 0) *ret_run_s = n / b->decode_per_s;
@@ -113,7 +115,7 @@ static double estimate_s(const bench *b, kind k, int32_t n, int32_t depth, doubl
 
 /* How many runs fit the limit, the first to warm up; 0: not even one, and nobody asked for it. */
 static int32_t plan_runs(const bench *b, kind k, int32_t n, int32_t depth, bool is_asked, bool *ret_warm_up) {
-    double run_s = 0;
+    double       run_s = 0;
     const double first_s = estimate_s(b, k, n, depth, &run_s), limit_s = b->plan->limit_s;
     *ret_warm_up = first_s + run_s * b->plan->n_runs <= limit_s;
     if (*ret_warm_up) return b->plan->n_runs;
@@ -124,10 +126,10 @@ static int32_t plan_runs(const bench *b, kind k, int32_t n, int32_t depth, bool 
 
 static hl_status measure(bench *b, const char *metric, kind k, int32_t n, int32_t depth, bool is_asked,
                          hl_err *err) {
-    double rate[HL_BENCH_MAX_RUNS];
-    double s = 0;
-    bool warm_up = false;
-    hl_status status = HL_OK;
+    double        rate[HL_BENCH_MAX_RUNS];
+    double        s = 0;
+    bool          warm_up = false;
+    hl_status     status = HL_OK;
     const int32_t size = k == DECODE ? depth : n;
     const int32_t n_runs = plan_runs(b, k, n, depth, is_asked, &warm_up);
     b->n_done += (uint64_t)(b->plan->n_runs - n_runs);
@@ -146,12 +148,12 @@ static hl_status measure(bench *b, const char *metric, kind k, int32_t n, int32_
         hl_progress_show(&b->bar, ++b->n_done, b->n_all);
     }
     if (status != HL_OK) return status;
-    const double middle = median(rate, n_runs);
+    const double    middle = median(rate, n_runs);
     hl_bench_value *v = add(b->report, metric, size, middle, "tokens/s");
     if (k == PREFILL) b->prefill_per_s = middle;
     if (k != DECODE) return HL_OK;
     b->decode_per_s = middle;
-    hl_memory_plan m = {0};
+    hl_memory_plan    m = {0};
     hl_session_params p = b->params;
     p.n_ctx = depth;
     if (depth > 0) status = hl_session_plan(b->model, &p, &m, err);
@@ -175,7 +177,7 @@ static void fill_tokens(bench *b, int32_t n_vocab) {
 
 static hl_status run_all(bench *b, hl_err *err) {
     const hl_bench_plan *p = b->plan;
-    hl_status status = HL_OK;
+    hl_status            status = HL_OK;
     for (size_t i = 0; i < p->prefill.n && status == HL_OK; i++)
         status = measure(b, "prefill", PREFILL, p->prefill.v[i], 0, p->prefill.are_asked, err);
     for (size_t i = 0; i < p->rows.n && status == HL_OK; i++)
@@ -190,8 +192,8 @@ static hl_status run_all(bench *b, hl_err *err) {
 static void add_shares(hl_bench_report *r, const hl_machine_limits *limits) {
     for (size_t i = 0; i < r->n; i++) {
         hl_bench_value *v = &r->rows[i];
-        const double bytes = v->value * ((double)r->info.weight_bytes_per_token + v->kv_bytes);
-        const double macs = v->value * (double)r->info.macs_per_token;
+        const double    bytes = v->value * ((double)r->info.weight_bytes_per_token + v->kv_bytes);
+        const double    macs = v->value * (double)r->info.macs_per_token;
         if (strcmp(v->metric, "decode") == 0) v->share = bytes / limits->read_bytes_per_s;
         if (strcmp(v->metric, "prefill") == 0) {
             const double no_logits = v->value * (1.0 - 1.0 / (double)v->n) * (double)r->info.macs_of_logits;
@@ -209,7 +211,7 @@ static void add_shares(hl_bench_report *r, const hl_machine_limits *limits) {
 
 hl_status hl_bench_measure(const hl_app *app, hl_model *model, hl_session_params params,
                            const hl_bench_plan *plan, hl_bench_report *r, hl_err *err) {
-    bench b = {.app = app, .plan = plan, .report = r, .model = model};
+    bench          b = {.app = app, .plan = plan, .report = r, .model = model};
     hl_memory_plan memory = {0};
     hl_model_get_info(model, &r->info);
     b.n_all = (plan->prefill.n + plan->rows.n + plan->depths.n) * (uint64_t)plan->n_runs;
@@ -237,7 +239,7 @@ hl_status hl_bench_measure(const hl_app *app, hl_model *model, hl_session_params
 
 hl_status hl_bench_add_limits(hl_engine *engine, hl_bench_report *r, hl_err *err) {
     hl_machine_limits limits = {0};
-    const hl_status status = hl_engine_measure(engine, &limits, err);
+    const hl_status   status = hl_engine_measure(engine, &limits, err);
     if (status == HL_OK) add_shares(r, &limits);
     return status;
 }
@@ -246,10 +248,10 @@ hl_status hl_bench_add_limits(hl_engine *engine, hl_bench_report *r, hl_err *err
 static hl_status open_and_eval(hl_engine *engine, const char *const *paths, size_t n_paths,
                                const hl_session_params *params, double *ret_ms, hl_err *err) {
     static const int32_t tokens[TTFT_TOKENS];
-    hl_model *m = NULL;
-    hl_session *s = NULL;
-    const int64_t start_ns = hl_clock_ns();
-    hl_status status = hl_model_open(engine, paths, n_paths, NULL, &m, err);
+    hl_model            *m = NULL;
+    hl_session          *s = NULL;
+    const int64_t        start_ns = hl_clock_ns();
+    hl_status            status = hl_model_open(engine, paths, n_paths, NULL, &m, err);
     if (status == HL_OK) status = hl_session_new(m, params, &s, err);
     if (status == HL_OK) status = hl_session_eval(s, tokens, TTFT_TOKENS, err);
     *ret_ms = (double)(hl_clock_ns() - start_ns) * 1e-6;
@@ -258,11 +260,13 @@ static hl_status open_and_eval(hl_engine *engine, const char *const *paths, size
     return status;
 }
 
-hl_status hl_bench_measure_ttft(const hl_app *app, hl_engine *engine, const char *const *paths, size_t n_paths,
-                                hl_session_params params, int32_t n_runs, hl_bench_report *r, hl_err *err) {
-    double ms[HL_BENCH_MAX_RUNS];
+hl_status hl_bench_measure_ttft(const hl_app *app, hl_engine *engine, const char *const *paths,
+                                size_t n_paths, hl_session_params params, int32_t n_runs, hl_bench_report *r,
+                                hl_err *err) {
+    double       ms[HL_BENCH_MAX_RUNS];
     const double left = hl_page_cache_drop(paths, n_paths);
-    hl_status status = open_and_eval(engine, paths, n_paths, &params, ms, err); /* reads the files in any case */
+    hl_status    status =
+        open_and_eval(engine, paths, n_paths, &params, ms, err); /* reads the files in any case */
     if (status == HL_OK && left < 0.01)
         (void)add(r, "ttft_cold", TTFT_TOKENS, ms[0], "ms");
     else if (status == HL_OK)
@@ -274,9 +278,9 @@ hl_status hl_bench_measure_ttft(const hl_app *app, hl_engine *engine, const char
 }
 
 uint64_t hl_bench_peak_bytes(void) {
-    char line[256];
+    char     line[256];
     uint64_t kib = 0;
-    FILE *f = fopen("/proc/self/status", "re");
+    FILE    *f = fopen("/proc/self/status", "re");
     if (!f) return 0;
     while (fgets(line, sizeof line, f))
         if (strncmp(line, "VmHWM:", 6) == 0) kib = strtoull(line + 6, NULL, 10);

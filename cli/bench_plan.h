@@ -14,9 +14,10 @@
 enum { HL_BENCH_MAX_RESULTS = 64, HL_BENCH_MAX_RUNS = 100, HL_BENCH_MAX_SIZES = 16 };
 
 typedef struct hl_bench_value {
-    const char *metric; /* "prefill" "decode" "rows" "ttft_cold" "ttft_warm" "peak" "file" "kv" "read" "int8" */
+    const char
+           *metric; /* "prefill" "decode" "rows" "ttft_cold" "ttft_warm" "peak" "file" "kv" "read" "int8" */
     int64_t n;
-    double value; /* median */
+    double  value; /* median */
     const char *unit;
     double share;    /* of what the machine can do: memory for decode, arithmetic for prefill; 0: not known */
     double kv_bytes; /* keys and values read by one step, beside the weights */
@@ -24,21 +25,21 @@ typedef struct hl_bench_value {
 
 typedef struct hl_bench_sizes {
     int32_t v[HL_BENCH_MAX_SIZES];
-    size_t n;
-    bool are_asked; /* by the user: measured even when that takes longer than the limit */
+    size_t  n;
+    bool    are_asked; /* by the user: measured even when that takes longer than the limit */
 } hl_bench_sizes;
 
 typedef struct hl_bench_plan {
     hl_bench_sizes prefill, rows, depths; /* empty: not wanted */
-    int32_t n_decode;                     /* tokens per decode measurement */
-    int32_t n_runs;
-    double limit_s; /* for one measurement with all its runs */
+    int32_t        n_decode;              /* tokens per decode measurement */
+    int32_t        n_runs;
+    double         limit_s; /* for one measurement with all its runs */
 } hl_bench_plan;
 
 typedef struct hl_bench_report {
     hl_bench_value rows[HL_BENCH_MAX_RESULTS];
-    size_t n;
-    hl_model_info info; /* texts live as long as the model */
+    size_t         n;
+    hl_model_info  info; /* texts live as long as the model */
 } hl_bench_report;
 
 /* "16,128,512" as sizes from `least` to 2^20. fails HL_E_ARG with the option's name, what was found, what was expected */
@@ -59,7 +60,7 @@ HL_MUST_CHECK hl_status hl_bench_measure_ttft(const hl_app *app, hl_engine *engi
                                               size_t n_paths, hl_session_params params, int32_t n_runs,
                                               hl_bench_report *r, hl_err *err);
 /* Resident memory at its highest less `base_bytes` ("peak"), what of it the file can be, and the cache when full. */
-void hl_bench_add_memory(hl_bench_report *r, uint64_t base_bytes);
+void     hl_bench_add_memory(hl_bench_report *r, uint64_t base_bytes);
 uint64_t hl_bench_peak_bytes(void); /* of this process; 0: unknown */
 
 #endif

@@ -16,21 +16,21 @@ enum { SPOIL_EVERY = 10 /* of a prediction: nine tokens of ten are right */ };
 
 typedef struct client {
     hl_sched_request r;
-    int32_t *prompt;
-    int64_t *stamps; /* [n_cap] ns of each token */
-    int32_t *answer; /* [n_cap] */
-    int32_t n, n_cap;
-    int64_t sent_ns;
-    uint64_t id;
+    int32_t         *prompt;
+    int64_t         *stamps; /* [n_cap] ns of each token */
+    int32_t         *answer; /* [n_cap] */
+    int32_t          n, n_cap;
+    int64_t          sent_ns;
+    uint64_t         id;
 } client;
 
 typedef struct bench {
-    const hl_app *app;
-    hl_model *model;
+    const hl_app         *app;
+    hl_model             *model;
     const hl_bench_serve *b;
-    hl_model_info info;
-    hl_sched *sched;
-    hl_bench_report *report;
+    hl_model_info         info;
+    hl_sched             *sched;
+    hl_bench_report      *report;
 } bench;
 
 bool hl_bench_serve_wanted(const hl_bench_serve *b) {
@@ -39,7 +39,8 @@ bool hl_bench_serve_wanted(const hl_bench_serve *b) {
 
 static void add(const bench *x, const char *metric, int64_t n, double value, const char *unit) {
     if (x->report->n == HL_BENCH_MAX_RESULTS) return;
-    x->report->rows[x->report->n++] = (hl_bench_value){.metric = metric, .n = n, .value = value, .unit = unit};
+    x->report->rows[x->report->n++] =
+        (hl_bench_value){.metric = metric, .n = n, .value = value, .unit = unit};
 }
 
 /* ---- clients ---- */
@@ -65,8 +66,8 @@ static void free_client(client *c) {
 }
 
 /* A prompt of n tokens of which the first n_shared are the same for every seed. */
-static hl_status make_client(const bench *x, client *c, uint32_t seed, int32_t n, int32_t n_shared, int32_t n_answer,
-                             hl_err *err) {
+static hl_status make_client(const bench *x, client *c, uint32_t seed, int32_t n, int32_t n_shared,
+                             int32_t n_answer, hl_err *err) {
     uint32_t shared = 99, own = seed * 2654435761u;
     *c = (client){.n_cap = n_answer};
     c->prompt = hl_new((size_t)n, sizeof *c->prompt);
@@ -130,8 +131,8 @@ static int by_value(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static void add_quantiles(const bench *x, double *ms, size_t n, int64_t size, const char *p50, const char *p99,
-                          const char *max) {
+static void add_quantiles(const bench *x, double *ms, size_t n, int64_t size, const char *p50,
+                          const char *p99, const char *max) {
     if (n == 0) return;
     qsort(ms, n, sizeof *ms, by_value);
     add(x, p50, size, ms[n / 2], "ms");
@@ -149,8 +150,8 @@ static size_t gather_gaps(const client *c, size_t n_clients, int64_t from_ns, in
     return n;
 }
 
-static hl_status add_gaps(const bench *x, const client *c, size_t n, int64_t size, int64_t from_ns, int64_t to_ns,
-                          const char *p50, const char *p99, const char *max, hl_err *err) {
+static hl_status add_gaps(const bench *x, const client *c, size_t n, int64_t size, int64_t from_ns,
+                          int64_t to_ns, const char *p50, const char *p99, const char *max, hl_err *err) {
     size_t n_gaps = 0;
     for (size_t i = 0; i < n; i++) n_gaps += (size_t)c[i].n;
     double *gaps = hl_new(n_gaps, sizeof *gaps);
@@ -164,7 +165,7 @@ static hl_status add_gaps(const bench *x, const client *c, size_t n, int64_t siz
 /* Tokens per second while all were generating: from the last first token to the first last one. */
 static double common_rate(const client *c, size_t n) {
     int64_t from = 0, to = INT64_MAX;
-    size_t tokens = 0;
+    size_t  tokens = 0;
     for (size_t i = 0; i < n; i++) {
         if (c[i].n < 2) return 0;
         if (c[i].stamps[0] > from) from = c[i].stamps[0];
@@ -179,10 +180,10 @@ static double common_rate(const client *c, size_t n) {
 
 static hl_status measure_clients(const bench *x, client *c, hl_err *err) {
     const hl_bench_serve *b = x->b;
-    const size_t n = (size_t)b->n_clients;
-    const uint64_t before = n_ended(x);
-    hl_sched_stats t0, t1;
-    hl_status status = HL_OK;
+    const size_t          n = (size_t)b->n_clients;
+    const uint64_t        before = n_ended(x);
+    hl_sched_stats        t0, t1;
+    hl_status             status = HL_OK;
     hl_sched_get_stats(x->sched, &t0);
     for (size_t i = 0; i < n && status == HL_OK; i++) {
         status = make_client(x, &c[i], (uint32_t)i + 1, b->n_prompt, 0, b->n_decode, err);
@@ -192,7 +193,8 @@ static hl_status measure_clients(const bench *x, client *c, hl_err *err) {
     if (status != HL_OK) return status;
     hl_sched_get_stats(x->sched, &t1);
     add(x, "clients", b->n_clients, common_rate(c, n), "tokens/s");
-    const double all_ns = (double)(t1.own_ns - t0.own_ns + t1.forward_ns - t0.forward_ns + t1.sample_ns - t0.sample_ns);
+    const double all_ns =
+        (double)(t1.own_ns - t0.own_ns + t1.forward_ns - t0.forward_ns + t1.sample_ns - t0.sample_ns);
     if (all_ns > 0) add(x, "own", b->n_clients, 100 * (double)(t1.own_ns - t0.own_ns) / all_ns, "%");
     if (all_ns > 0) add(x, "sample", b->n_clients, 100 * (double)(t1.sample_ns - t0.sample_ns) / all_ns, "%");
     int64_t begin = 0; /* when the last prompt was read */
@@ -204,11 +206,11 @@ static hl_status measure_clients(const bench *x, client *c, hl_err *err) {
 /* A long prompt comes when all clients generate. */
 static hl_status measure_intruder(const bench *x, client *c, hl_err *err) {
     const hl_bench_serve *b = x->b;
-    const size_t n = (size_t)b->n_clients;
-    const uint64_t before = n_ended(x);
-    client intruder = {0};
-    hl_usage usage = {0};
-    hl_status status = make_client(x, &intruder, 777, b->n_intruder, 0, 4, err);
+    const size_t          n = (size_t)b->n_clients;
+    const uint64_t        before = n_ended(x);
+    client                intruder = {0};
+    hl_usage              usage = {0};
+    hl_status             status = make_client(x, &intruder, 777, b->n_intruder, 0, 4, err);
     for (size_t i = 0; i < n && status == HL_OK; i++) {
         c[i].n = 0;
         status = hl_sched_submit(x->sched, &c[i].r, &c[i].id, err);
@@ -226,7 +228,8 @@ static hl_status measure_intruder(const bench *x, client *c, hl_err *err) {
     if (status == HL_OK) status = wait_for(x, before, n + 1, err);
     if (status == HL_OK) {
         add(x, "intruder", b->n_intruder, (double)usage.first_token_ns / 1e6, "ms");
-        status = add_gaps(x, c, n, b->n_intruder, from, to, "intruder_gap_p50", "intruder_gap_p99", "intruder_gap_max", err);
+        status = add_gaps(x, c, n, b->n_intruder, from, to, "intruder_gap_p50", "intruder_gap_p99",
+                          "intruder_gap_max", err);
     }
     free_client(&intruder);
     return status;
@@ -235,12 +238,12 @@ static hl_status measure_intruder(const bench *x, client *c, hl_err *err) {
 /* Requests at random times, prompts of 16..512 and answers of 16..128 tokens. */
 static hl_status measure_requests(const bench *x, hl_err *err) {
     const hl_bench_serve *b = x->b;
-    const size_t n = (size_t)b->n_requests;
-    const uint64_t before = n_ended(x);
-    uint32_t random = 4711;
-    hl_status status = HL_OK;
-    client *c = hl_new(n, sizeof *c);
-    double *first = hl_new(n, sizeof *first);
+    const size_t          n = (size_t)b->n_requests;
+    const uint64_t        before = n_ended(x);
+    uint32_t              random = 4711;
+    hl_status             status = HL_OK;
+    client               *c = hl_new(n, sizeof *c);
+    double               *first = hl_new(n, sizeof *first);
     if (!c || !first) status = hl_fail(err, HL_E_NOMEM, "bench: no memory");
     const int64_t began = hl_clock_ns();
     for (size_t i = 0; i < n && status == HL_OK; i++) {
@@ -255,14 +258,15 @@ static hl_status measure_requests(const bench *x, hl_err *err) {
     }
     if (status == HL_OK) status = wait_for(x, before, n, err);
     const double s = (double)(hl_clock_ns() - began) / 1e9;
-    int64_t tokens = 0;
+    int64_t      tokens = 0;
     for (size_t i = 0; i < n && status == HL_OK; i++) {
         tokens += c[i].n;
         first[i] = (double)(c[i].stamps[0] - c[i].sent_ns) / 1e6;
     }
     if (status == HL_OK) {
         add(x, "requests", b->n_requests, (double)tokens / s, "tokens/s");
-        status = add_gaps(x, c, n, b->n_requests, 0, 0, "requests_gap_p50", "requests_gap_p99", "requests_gap_max", err);
+        status = add_gaps(x, c, n, b->n_requests, 0, 0, "requests_gap_p50", "requests_gap_p99",
+                          "requests_gap_max", err);
         add_quantiles(x, first, n, b->n_requests, "requests_first_p50", NULL, "requests_first_max");
     }
     for (size_t i = 0; c && i < n; i++) free_client(&c[i]);
@@ -275,9 +279,10 @@ static hl_status measure_requests(const bench *x, hl_err *err) {
 static hl_status measure_prefix(const bench *x, hl_err *err) {
     enum { N_NEW = 32, N_RUNS = 5 };
     const int32_t n = x->b->n_shared_prefix;
-    double seen[N_RUNS], alone[N_RUNS], around[N_RUNS]; /* around: all but evaluating the new part at its place */
-    client c = {0};
-    hl_usage u = {0};
+    double        seen[N_RUNS], alone[N_RUNS],
+        around[N_RUNS]; /* around: all but evaluating the new part at its place */
+    client    c = {0};
+    hl_usage  u = {0};
     hl_status status = make_client(x, &c, 1, n + N_NEW, n, 1, err);
     if (status == HL_OK) status = run_one(x, &c, &u, err);
     if (status == HL_OK) add(x, "prefix_new", n, (double)u.first_token_ns / 1e6, "ms");
@@ -316,11 +321,13 @@ static void predict(const bench *x, client *c, script how, int32_t *prediction) 
     if (how == SCRIPT_OFF) return;
     memcpy(prediction, c->answer, (size_t)n * sizeof *prediction);
     for (int32_t k = 0; how == SCRIPT_NINE_OF_TEN && k < n; k++) /* wrong ones at no regular distance */
-        if ((uint32_t)(k + 1) * 2654435761u >> 16 < 65536 / SPOIL_EVERY) prediction[k] = (prediction[k] + 1) % x->info.n_vocab;
+        if ((uint32_t)(k + 1) * 2654435761u >> 16 < 65536 / SPOIL_EVERY)
+            prediction[k] = (prediction[k] + 1) % x->info.n_vocab;
 }
 
 static void add_guesses(const bench *x, int32_t n, const hl_usage *sum) {
-    if (sum->drafted_tokens > 0) add(x, "guess_right", n, 100.0 * sum->accepted_tokens / sum->drafted_tokens, "%");
+    if (sum->drafted_tokens > 0)
+        add(x, "guess_right", n, 100.0 * sum->accepted_tokens / sum->drafted_tokens, "%");
     add(x, "guess_branches", n, sum->drafted_branches, "tried");
     if (sum->drafted_branches > 0)
         add(x, "guess_branches_right", n, 100.0 * sum->accepted_branches / sum->drafted_branches, "%");
@@ -329,15 +336,16 @@ static void add_guesses(const bench *x, int32_t n, const hl_usage *sum) {
 /* The same answer without guesses, with guesses from the text, and with a prediction that is right in nine tokens of
  * ten or in all (a passage that is quoted). */
 static hl_status measure_guesses(const bench *x, hl_err *err) {
-    static const char *const names[N_SCRIPTS] = {"guess_off", "guess_auto", "guess_predicted", "guess_quoted"};
+    static const char *const names[N_SCRIPTS] = {"guess_off", "guess_auto", "guess_predicted",
+                                                 "guess_quoted"};
     enum { MAX_RUNS = 9 };
     const int32_t n = x->b->n_decode > 1 ? x->b->n_decode : 64;
     const int32_t n_runs = x->b->n_runs < 1 ? 1 : x->b->n_runs > MAX_RUNS ? MAX_RUNS : x->b->n_runs;
-    double rates[N_SCRIPTS][MAX_RUNS];
-    client c = {0};
-    hl_usage sum = {0};
-    hl_status status = make_client(x, &c, 5, x->b->n_prompt, 0, n, err);
-    int32_t *prediction = hl_new((size_t)n, sizeof *prediction);
+    double        rates[N_SCRIPTS][MAX_RUNS];
+    client        c = {0};
+    hl_usage      sum = {0};
+    hl_status     status = make_client(x, &c, 5, x->b->n_prompt, 0, n, err);
+    int32_t      *prediction = hl_new((size_t)n, sizeof *prediction);
     if (status == HL_OK && !prediction) status = hl_fail(err, HL_E_NOMEM, "bench: no memory");
     for (int i = 0; i < n_runs; i++) {
         for (script how = 0; how < N_SCRIPTS && status == HL_OK; how++) {
@@ -365,8 +373,8 @@ static hl_status measure_guesses(const bench *x, hl_err *err) {
 /* A prompt that was read by another run of the program, back from files. */
 static hl_status measure_disk(bench *x, hl_sched_params p, hl_err *err) {
     const int32_t n = x->b->n_shared_prefix;
-    client c = {0};
-    hl_usage u = {0};
+    client        c = {0};
+    hl_usage      u = {0};
     p.cache_dir = x->b->cache_dir;
     p.cache_key = "bench";
     hl_status status = make_client(x, &c, 1, n + 1, n + 1, 1, err);
@@ -383,27 +391,26 @@ static hl_status measure_disk(bench *x, hl_sched_params p, hl_err *err) {
 
 /* Room for a whole context of each request that runs. */
 static hl_status plan_budget(const hl_model *model, hl_sched_params *p, hl_err *err) {
-    hl_memory_plan plan;
+    hl_memory_plan          plan;
     const hl_session_params one = {.n_ctx = p->n_ctx, .kv_type = p->kv_type};
-    const hl_status status = hl_session_plan(model, &one, &plan, err);
+    const hl_status         status = hl_session_plan(model, &one, &plan, err);
     if (status == HL_OK) p->kv_budget_bytes = plan.kv_bytes * (uint64_t)p->n_running_cap;
     return status;
 }
 
-static int32_t max_i32(int32_t a, int32_t b) {
-    return a > b ? a : b;
-}
+static int32_t max_i32(int32_t a, int32_t b) { return a > b ? a : b; }
 
-hl_status hl_bench_measure_serve(const hl_app *app, hl_model *model, const hl_bench_serve *b, hl_bench_report *r,
-                                 hl_err *err) {
-    bench x = {.app = app, .model = model, .b = b, .report = r};
+hl_status hl_bench_measure_serve(const hl_app *app, hl_model *model, const hl_bench_serve *b,
+                                 hl_bench_report *r, hl_err *err) {
+    bench        x = {.app = app, .model = model, .b = b, .report = r};
     const size_t n = (size_t)(b->n_clients > 0 ? b->n_clients : 1);
     hl_model_get_info(model, &x.info);
     r->info = x.info;
     int32_t n_ctx = max_i32(b->n_prompt + b->n_decode, max_i32(b->n_intruder, b->n_shared_prefix) + 64) + 1;
     n_ctx = max_i32(max_i32(n_ctx, b->n_ctx), b->n_requests > 0 ? 1024 : 0);
-    hl_sched_params p = {.n_ctx = n_ctx, .n_running_cap = max_i32(b->n_clients + 1, 16), .kv_type = b->kv_type};
-    client *c = hl_new(n, sizeof *c);
+    hl_sched_params p = {
+        .n_ctx = n_ctx, .n_running_cap = max_i32(b->n_clients + 1, 16), .kv_type = b->kv_type};
+    client   *c = hl_new(n, sizeof *c);
     hl_status status = c ? plan_budget(model, &p, err) : hl_fail(err, HL_E_NOMEM, "bench: no memory");
     if (status == HL_OK) status = hl_sched_new(model, &p, &x.sched, err);
     if (status == HL_OK && b->n_clients > 0) status = measure_clients(&x, c, err);

@@ -9,17 +9,17 @@
 #include "hyperlama/sched.h"
 
 typedef struct hl_bench_serve {
-    int32_t n_clients;       /* answers made at the same time; 0: not wanted; likewise below */
-    int32_t n_intruder;      /* tokens of a prompt that comes among them */
-    int32_t n_requests;      /* that come at random times ... */
-    double per_s;            /* ... so many a second */
-    int32_t n_shared_prefix; /* tokens of a prompt that was seen before, with another end */
-    bool speculate;
-    int32_t n_runs;          /* of guessing; the median counts */
-    int32_t n_prompt, n_decode; /* of a client */
-    int32_t n_ctx;              /* at least; 0: what is needed */
+    int32_t          n_clients;       /* answers made at the same time; 0: not wanted; likewise below */
+    int32_t          n_intruder;      /* tokens of a prompt that comes among them */
+    int32_t          n_requests;      /* that come at random times ... */
+    double           per_s;           /* ... so many a second */
+    int32_t          n_shared_prefix; /* tokens of a prompt that was seen before, with another end */
+    bool             speculate;
+    int32_t          n_runs;             /* of guessing; the median counts */
+    int32_t          n_prompt, n_decode; /* of a client */
+    int32_t          n_ctx;              /* at least; 0: what is needed */
     hl_kv_cache_type kv_type;
-    const char *cache_dir; /* for restoring from disk; NULL: not measured */
+    const char      *cache_dir; /* for restoring from disk; NULL: not measured */
 } hl_bench_serve;
 
 bool hl_bench_serve_wanted(const hl_bench_serve *b);

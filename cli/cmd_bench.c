@@ -28,9 +28,9 @@ static const hl_bench_sizes usual_depths = {.v = {0, 1024, 4096}, .n = 3};
 
 /* What the results were measured with. */
 typedef struct setup {
-    hl_machine machine;
+    hl_machine  machine;
     const char *label, *isa, *kv_type;
-    int32_t n_threads, n_runs;
+    int32_t     n_threads, n_runs;
 } setup;
 
 static bool wants(const char *list, const char *metric) {
@@ -45,7 +45,7 @@ static hl_status check_metrics(const char *list, hl_err *err) {
     static const char *const known[] = {"prefill", "rows", "decode", "ttft"};
     while (list && *list) {
         const size_t n = strcspn(list, ",");
-        bool found = false;
+        bool         found = false;
         for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
             found |= strlen(known[i]) == n && strncmp(list, known[i], n) == 0;
         if (!found)
@@ -73,7 +73,8 @@ static hl_status make_plan(const hl_args *args, hl_bench_plan *ret, hl_err *err)
         .limit_s = (double)hl_args_int(args, "limit", 30),
     };
     hl_status status = check_metrics(hl_args_text(args, "metrics"), err);
-    if (status == HL_OK) status = read_sizes(args, "prompt", "prefill", 1, &usual_prefill, &ret->prefill, err);
+    if (status == HL_OK)
+        status = read_sizes(args, "prompt", "prefill", 1, &usual_prefill, &ret->prefill, err);
     if (status == HL_OK) status = read_sizes(args, "rows", "rows", 1, &usual_rows, &ret->rows, err);
     if (status == HL_OK) status = read_sizes(args, "depth", "decode", 0, &usual_depths, &ret->depths, err);
     return status;
@@ -103,11 +104,13 @@ static void print_text(const hl_app *app, const hl_bench_report *r, const setup 
         if (v->share > 0) fprintf(app->out, "  %3.0f %% %s", v->share * 100, share_text(v));
         fputc('\n', app->out);
     }
-    fprintf(app->out,
-            "\nprefill N: a prompt of N tokens; rows N: N tokens in one pass, logits of all; decode N: at depth N;\n"
-            "ttft N: from opening the file to the logits of N tokens, with the file dropped from the page cache or in\n"
-            "it; peak: memory, mapped file included; kv: the cache for N tokens when full; read, int8: this machine's\n"
-            "limits, measured now.\n");
+    fprintf(app->out, "\nprefill N: a prompt of N tokens; rows N: N tokens in one pass, logits of all; "
+                      "decode N: at depth N;\n"
+                      "ttft N: from opening the file to the logits of N tokens, with the file dropped from "
+                      "the page cache or in\n"
+                      "it; peak: memory, mapped file included; kv: the cache for N tokens when full; read, "
+                      "int8: this machine's\n"
+                      "limits, measured now.\n");
 }
 
 static hl_status print_json(const hl_app *app, const hl_bench_report *r, const setup *s, hl_err *err) {
@@ -150,7 +153,7 @@ static const char *history_name(const hl_source *source) {
 static hl_status save(const hl_bench_report *r, const setup *s, hl_store *store, const hl_source *source,
                       hl_err *err) {
     hl_bench_result rows[HL_BENCH_MAX_RESULTS];
-    const int64_t now_ms = hl_clock_wall_ms();
+    const int64_t   now_ms = hl_clock_wall_ms();
     for (size_t i = 0; i < r->n; i++)
         rows[i] = (hl_bench_result){.machine = s->machine.host,
                                     .cpu = s->machine.cpu,
@@ -171,9 +174,10 @@ static hl_status save(const hl_bench_report *r, const setup *s, hl_store *store,
 }
 
 /* What is asked of the scheduler; the first of --prompt's lengths is a client's. */
-static hl_status plan_serve(const hl_args *args, const hl_bench_plan *plan, hl_bench_serve *ret, hl_err *err) {
+static hl_status plan_serve(const hl_args *args, const hl_bench_plan *plan, hl_bench_serve *ret,
+                            hl_err *err) {
     const char *per_s = hl_args_text(args, "arrivals");
-    char *end = NULL;
+    char       *end = NULL;
     *ret = (hl_bench_serve){
         .n_clients = (int32_t)hl_args_int(args, "clients", 0),
         .n_intruder = (int32_t)hl_args_int(args, "intruder", 0),
@@ -190,28 +194,29 @@ static hl_status plan_serve(const hl_args *args, const hl_bench_plan *plan, hl_b
     return HL_OK;
 }
 
-static hl_status measure_serve(hl_app *app, hl_model *model, const hl_session_params *params, hl_bench_serve serve,
-                               hl_bench_report *r, hl_err *err) {
+static hl_status measure_serve(hl_app *app, hl_model *model, const hl_session_params *params,
+                               hl_bench_serve serve, hl_bench_report *r, hl_err *err) {
     char folder[4096];
     serve.n_ctx = params->n_ctx;
     serve.kv_type = params->kv_type;
-    if (snprintf(folder, sizeof folder, "%s/bench", app->paths.cache) < (int)sizeof folder) serve.cache_dir = folder;
+    if (snprintf(folder, sizeof folder, "%s/bench", app->paths.cache) < (int)sizeof folder)
+        serve.cache_dir = folder;
     return hl_bench_measure_serve(app, model, &serve, r, err);
 }
 
 /* Measure, keep and print. */
 static hl_status run_bench(hl_app *app, const hl_args *args, hl_host *host, const hl_source *source,
                            const hl_bench_plan *plan, hl_err *err) {
-    const uint64_t base_bytes = hl_bench_peak_bytes();
-    hl_engine *engine = NULL;
-    hl_model *model = NULL;
-    hl_store *store = NULL;
+    const uint64_t    base_bytes = hl_bench_peak_bytes();
+    hl_engine        *engine = NULL;
+    hl_model         *model = NULL;
+    hl_store         *store = NULL;
     hl_session_params params;
-    hl_bench_serve serve;
-    hl_bench_report r = {.n = 0};
-    setup s = {.label = source->label,
-               .kv_type = hl_config_text(app->config, HL_SETTING_engine_kv_type),
-               .n_runs = plan->n_runs};
+    hl_bench_serve    serve;
+    hl_bench_report   r = {.n = 0};
+    setup             s = {.label = source->label,
+                           .kv_type = hl_config_text(app->config, HL_SETTING_engine_kv_type),
+                           .n_runs = plan->n_runs};
     hl_machine_init(&s.machine);
     hl_status status = plan_serve(args, plan, &serve, err);
     if (status == HL_OK) status = hl_host_engine(host, -1, &engine, err);
@@ -221,7 +226,8 @@ static hl_status run_bench(hl_app *app, const hl_args *args, hl_host *host, cons
     s.isa = hl_engine_setup_text(engine);
     s.n_threads = hl_engine_n_threads(engine);
     if (!serves && wants(hl_args_text(args, "metrics"), "ttft"))
-        status = hl_bench_measure_ttft(app, engine, source->paths, source->n_paths, params, plan->n_runs, &r, err);
+        status =
+            hl_bench_measure_ttft(app, engine, source->paths, source->n_paths, params, plan->n_runs, &r, err);
     if (status == HL_OK) status = hl_model_open(engine, source->paths, source->n_paths, NULL, &model, err);
     if (status == HL_OK) {
         status = serves ? measure_serve(app, model, &params, serve, &r, err)
@@ -230,7 +236,7 @@ static hl_status run_bench(hl_app *app, const hl_args *args, hl_host *host, cons
     }
     if (status == HL_OK) status = hl_bench_add_limits(engine, &r, err);
     if (status == HL_OK && !hl_args_has(args, "no-save")) {
-        hl_err why = {0};
+        hl_err    why = {0};
         hl_status kept = hl_host_store(host, &store, &why);
         if (kept == HL_OK) kept = save(&r, &s, store, source, &why);
         if (kept != HL_OK) hl_app_warn(app, "the results are not kept: %s", why.text);
@@ -248,12 +254,12 @@ static hl_status run_bench(hl_app *app, const hl_args *args, hl_host *host, cons
 }
 
 hl_status hl_cmd_bench(hl_app *app, const hl_args *args, hl_err *err) {
-    hl_host *host = NULL;
-    hl_source *source = NULL;
-    hl_store *store = NULL;
+    hl_host      *host = NULL;
+    hl_source    *source = NULL;
+    hl_store     *store = NULL;
     hl_bench_plan plan;
-    const bool wants_history = hl_args_has(args, "history");
-    hl_status status = make_plan(args, &plan, err);
+    const bool    wants_history = hl_args_has(args, "history");
+    hl_status     status = make_plan(args, &plan, err);
     if (status != HL_OK) return status;
     status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK)

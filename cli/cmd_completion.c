@@ -9,13 +9,11 @@
 
 #include "cli/args.h"
 
-static bool belongs_to(const hl_option *o, const hl_command *c) {
-    return strcmp(o->command, c->name) == 0;
-}
+static bool belongs_to(const hl_option *o, const hl_command *c) { return strcmp(o->command, c->name) == 0; }
 
 static void print_names(FILE *out) {
     const hl_command *c;
-    const char *alias, *name;
+    const char       *alias, *name;
     for (size_t i = 0; (c = hl_command_at(i)); i++) {
         if (c->state != HL_COMMAND_ELSEWHERE) fprintf(out, "%s ", c->name);
     }
@@ -97,7 +95,7 @@ static void fish_text(FILE *out, const char *text) {
 
 static void print_fish(FILE *out) {
     const hl_command *c;
-    const hl_option *o;
+    const hl_option  *o;
     fputs("# fish completion for hyperlama; made by `hyperlama completion fish`\n"
           "complete -c hyperlama -f\n"
           "complete -c hyperlama -n __fish_use_subcommand -l help -d 'print help'\n"

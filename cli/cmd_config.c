@@ -9,10 +9,10 @@
 #include "cli/json_out.h"
 
 static bool is_wanted(const hl_args *args, hl_setting id) {
-    const char *key = hl_setting_get(id)->key;
+    const char  *key = hl_setting_get(id)->key;
     const size_t n = hl_args_count(args);
     for (size_t i = 0; i < n; i++) {
-        const char *name = hl_args_at(args, i);
+        const char  *name = hl_args_at(args, i);
         const size_t n_name = strlen(name);
         if (hl_setting_find(hl_view_of(name)) == id) return true;
         if (strncmp(key, name, n_name) == 0 && key[n_name] == '.') return true; /* a whole group */
@@ -22,11 +22,11 @@ static bool is_wanted(const hl_args *args, hl_setting id) {
 
 static void print_row(const hl_app *app, hl_setting id, bool all) {
     const hl_setting_row *row = hl_setting_get(id);
-    hl_str value;
+    hl_str                value;
     hl_str_init(&value, 8192);
     hl_config_format(app->config, id, &value);
     const hl_origin origin = hl_config_origin(app->config, id);
-    const char *where = hl_config_where(app->config, id);
+    const char     *where = hl_config_where(app->config, id);
     fprintf(app->out, "%-18s = %-10s  # %s%s%s%s", row->key, hl_str_text(&value), hl_origin_name(origin),
             where[0] ? " (" : "", where, where[0] ? ")" : "");
     if (all) {
@@ -61,9 +61,9 @@ static void add_json(hl_json_out *j, const hl_app *app, hl_setting id) {
 
 static hl_status check_names(const hl_args *args, hl_err *err) {
     for (size_t i = 0; i < hl_args_count(args); i++) {
-        const char *name = hl_args_at(args, i);
+        const char  *name = hl_args_at(args, i);
         const size_t n_name = strlen(name);
-        bool found = hl_setting_find(hl_view_of(name)) != HL_N_SETTINGS;
+        bool         found = hl_setting_find(hl_view_of(name)) != HL_N_SETTINGS;
         for (int id = 0; id < HL_N_SETTINGS && !found; id++) {
             const char *key = hl_setting_get((hl_setting)id)->key;
             found = strncmp(key, name, n_name) == 0 && key[n_name] == '.';
@@ -75,7 +75,7 @@ static hl_status check_names(const hl_args *args, hl_err *err) {
 
 hl_status hl_cmd_config(hl_app *app, const hl_args *args, hl_err *err) {
     const bool as_json = hl_args_has(args, "json");
-    hl_status status = check_names(args, err);
+    hl_status  status = check_names(args, err);
     if (status != HL_OK) return status;
     hl_json_out j;
     hl_json_init(&j);

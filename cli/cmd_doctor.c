@@ -19,22 +19,22 @@
 typedef enum verdict { FINE, ODD, BAD } verdict;
 
 typedef struct doctor {
-    hl_app *app;
-    hl_host *host;
-    hl_machine machine;
-    bool as_json;
+    hl_app     *app;
+    hl_host    *host;
+    hl_machine  machine;
+    bool        as_json;
     hl_json_out j;
-    hl_status status; /* of the first failure */
-    hl_err err;
-    int n_odd;
+    hl_status   status; /* of the first failure */
+    hl_err      err;
+    int         n_odd;
 } doctor;
 
 static void say(doctor *d, verdict v, const char *what, const char *fmt, ...) HL_PRINTF(4, 5);
 
 static void say(doctor *d, verdict v, const char *what, const char *fmt, ...) {
     static const char *const words[] = {"ok", "warn", "fail"};
-    char text[400];
-    va_list args;
+    char                     text[400];
+    va_list                  args;
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
@@ -63,13 +63,13 @@ static void check_settings(doctor *d) {
 
 static void check_processor(doctor *d) {
     hl_engine *e = NULL;
-    hl_err err = {0};
+    hl_err     err = {0};
     if (hl_host_engine(d->host, -1, &e, &err) != HL_OK) {
         say(d, BAD, "processor", "%s", err.text);
         return;
     }
     const char *isa = hl_engine_cpu_text(e);
-    const bool fast = strstr(isa, "avx2") || strstr(isa, "neon") || strstr(isa, "dotprod");
+    const bool  fast = strstr(isa, "avx2") || strstr(isa, "neon") || strstr(isa, "dotprod");
     say(d, fast ? FINE : ODD, "processor", "%s: %s%s", d->machine.cpu, *isa ? isa : "no fast instructions",
         fast ? "" : "; models run, slowly");
     say(d, FINE, "threads", "%d for %d usable cores", (int)hl_engine_n_threads(e), d->machine.n_cpus);
@@ -79,8 +79,8 @@ static void check_processor(doctor *d) {
 
 static void check_memory(doctor *d) {
     const hl_machine *m = &d->machine;
-    uint64_t n = m->available_bytes;
-    char text[16];
+    uint64_t          n = m->available_bytes;
+    char              text[16];
     if (m->limit_bytes > 0 && m->limit_bytes < n) n = m->limit_bytes;
     hl_format_bytes(n, text);
     if (n == 0)
@@ -104,7 +104,7 @@ static void find_existing(const char *path, char *buf, size_t cap) {
 }
 
 static void check_folder(doctor *d, const char *what, const char *path) {
-    char there[4200], text[16];
+    char           there[4200], text[16];
     struct statvfs fs;
     find_existing(path, there, sizeof there);
     const bool made = strcmp(there, path) == 0;
@@ -123,10 +123,10 @@ static void check_folder(doctor *d, const char *what, const char *path) {
 }
 
 static void check_store(doctor *d) {
-    hl_store *store = NULL;
+    hl_store      *store = NULL;
     hl_store_list *list = NULL;
-    hl_err err = {0};
-    struct stat st;
+    hl_err         err = {0};
+    struct stat    st;
     if (stat(d->app->paths.home, &st) != 0) {
         say(d, FINE, "store", "no models yet: hyperlama import FILE.gguf NAME");
         return;

@@ -14,8 +14,8 @@ enum { MAX_MODELFILE_BYTES = 16 << 20 };
 
 typedef struct shower {
     const hl_app *app;
-    hl_progress bar;
-    char what[32]; /* of the bar */
+    hl_progress   bar;
+    char          what[32]; /* of the bar */
 } shower;
 
 static bool show(void *user, const hl_store_progress *p) {
@@ -54,7 +54,7 @@ static void take_modelfile(const hl_modelfile *f, hl_import_options *o) {
 
 static hl_status report(const hl_app *app, hl_store *store, const hl_name *name, bool as_json, hl_err *err) {
     hl_stored_model *m = NULL;
-    char text[HL_NAME_TEXT_BYTES], size[16];
+    char             text[HL_NAME_TEXT_BYTES], size[16];
     hl_name_format(name, text);
     const hl_status status = hl_store_open_model(store, text, HL_OPEN_FOR_SHOW, &m, err);
     if (status != HL_OK) return status;
@@ -76,16 +76,16 @@ static hl_status report(const hl_app *app, hl_store *store, const hl_name *name,
 }
 
 hl_status hl_cmd_import(hl_app *app, const hl_args *args, hl_err *err) {
-    const size_t n_paths = hl_args_count(args) - 1;
-    const char *modelfile = hl_args_text(args, "modelfile");
-    const bool quiet = hl_args_has(args, "quiet");
-    hl_host *host = NULL;
-    hl_store *store = NULL;
-    hl_modelfile *file = NULL;
-    hl_name name;
-    shower s = {.app = app};
+    const size_t      n_paths = hl_args_count(args) - 1;
+    const char       *modelfile = hl_args_text(args, "modelfile");
+    const bool        quiet = hl_args_has(args, "quiet");
+    hl_host          *host = NULL;
+    hl_store         *store = NULL;
+    hl_modelfile     *file = NULL;
+    hl_name           name;
+    shower            s = {.app = app};
     hl_import_options options = {.copy = hl_args_has(args, "copy"), .stop = &hl_signal.stop};
-    const char **paths = hl_new(n_paths, sizeof *paths);
+    const char      **paths = hl_new(n_paths, sizeof *paths);
     if (!paths) return hl_fail(err, HL_E_NOMEM, "import: no memory");
     for (size_t i = 0; i < n_paths; i++) paths[i] = hl_args_at(args, i);
     hl_status status = modelfile ? load_modelfile(modelfile, &file, err) : HL_OK;

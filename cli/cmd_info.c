@@ -33,7 +33,7 @@ static const char *build_text(void) {
 }
 
 static void print_text(const hl_app *app, const hl_machine *m, const hl_engine *e, bool kernels) {
-    char text[16];
+    char  text[16];
     FILE *out = app->out;
     fprintf(out, "hyperlama      %s (%s)\n", hl_version(), build_text());
     fprintf(out, "system         %s\n", m->system);
@@ -88,7 +88,7 @@ static hl_status print_json(const hl_app *app, const hl_machine *m, const hl_eng
 
 hl_status hl_cmd_info(hl_app *app, const hl_args *args, hl_err *err) {
     hl_machine m;
-    hl_host *host = NULL;
+    hl_host   *host = NULL;
     hl_engine *engine = NULL;
     const bool kernels = hl_args_has(args, "kernels");
     hl_machine_init(&m);

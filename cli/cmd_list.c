@@ -39,7 +39,7 @@ static hl_status print_json(const hl_app *app, const hl_store_list *list, hl_err
 
 static void print_table(const hl_app *app, const hl_store_list *list) {
     const int64_t now_ms = hl_clock_wall_ms();
-    int width = 4; /* of "NAME" */
+    int           width = 4; /* of "NAME" */
     for (size_t i = 0; i < list->n; i++) {
         const int n = (int)strlen(list->entries[i].text);
         if (n > width) width = n;
@@ -47,7 +47,7 @@ static void print_table(const hl_app *app, const hl_store_list *list) {
     fprintf(app->out, "%-*s    %-12s    %-8s    %s\n", width, "NAME", "ID", "SIZE", "MODIFIED");
     for (size_t i = 0; i < list->n; i++) {
         const hl_store_entry *e = &list->entries[i];
-        char size[16], age[32];
+        char                  size[16], age[32];
         hl_format_bytes(e->size_bytes, size);
         hl_format_age(e->modified_ms, now_ms, age);
         fprintf(app->out, "%-*s    %-12.12s    %-8s    %s\n", width, e->text, e->digest, size, age);
@@ -55,10 +55,10 @@ static void print_table(const hl_app *app, const hl_store_list *list) {
 }
 
 hl_status hl_cmd_list(hl_app *app, const hl_args *args, hl_err *err) {
-    hl_host *host = NULL;
-    hl_store *store = NULL;
+    hl_host       *host = NULL;
+    hl_store      *store = NULL;
     hl_store_list *list = NULL;
-    hl_status status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
+    hl_status      status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_store(host, &store, err);
     if (status == HL_OK) status = hl_store_list_models(store, hl_args_at(args, 0), &list, err);
     if (status != HL_OK) goto out;

@@ -29,17 +29,17 @@ static void report(const hl_app *app, const hl_removed *r, uint64_t cache_bytes,
 }
 
 hl_status hl_cmd_rm(hl_app *app, const hl_args *args, hl_err *err) {
-    hl_host *host = NULL;
+    hl_host    *host = NULL;
     hl_json_out j;
-    const bool as_json = hl_args_has(args, "json");
+    const bool  as_json = hl_args_has(args, "json");
     hl_json_init(&j);
     hl_status status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status != HL_OK) goto out;
     if (as_json) hl_json_open(&j, NULL, '[');
     for (size_t i = 0; i < hl_args_count(args); i++) {
-        hl_removed removed = {0};
-        hl_err why = {0};
-        uint64_t cache_bytes = 0;
+        hl_removed      removed = {0};
+        hl_err          why = {0};
+        uint64_t        cache_bytes = 0;
         const hl_status one = hl_host_remove(host, hl_args_at(args, i), &removed, &cache_bytes, &why);
         if (one == HL_OK) {
             report(app, &removed, cache_bytes, as_json ? &j : NULL);

@@ -21,7 +21,7 @@ static void separate(hl_str *s) {
 }
 
 static hl_status gather_prompt(const hl_args *args, hl_str *out, bool *ret_given, hl_err *err) {
-    hl_status status = HL_OK;
+    hl_status   status = HL_OK;
     const char *path = hl_args_text(args, "file");
     *ret_given = path || hl_args_count(args) > 1;
     if (path) status = hl_read_path(path, out, err);
@@ -64,9 +64,9 @@ static hl_status set_template(hl_talk *t, const char *text, hl_err *err) {
 
 static hl_status apply_options(hl_talk *t, const hl_args *args, hl_err *err) {
     const char *given;
-    hl_status status = HL_OK;
+    hl_status   status = HL_OK;
     for (size_t i = 0; status == HL_OK && (given = hl_args_many(args, "option", i)); i++) {
-        char key[64];
+        char        key[64];
         const char *eq = strchr(given, '=');
         if (!eq || eq == given || (size_t)(eq - given) >= sizeof key)
             return hl_fail(err, HL_E_ARG, "--option '%.80s': expected KEY=VALUE", given);
@@ -98,8 +98,8 @@ static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
 
 hl_status hl_cmd_run(hl_app *app, const hl_args *args, hl_err *err) {
     hl_talk t;
-    hl_str prompt;
-    bool is_given = false;
+    hl_str  prompt;
+    bool    is_given = false;
     hl_talk_init(&t, app);
     hl_str_init(&prompt, MAX_PROMPT_BYTES);
     hl_status status = apply_args(&t, args, err);

@@ -21,17 +21,17 @@
 enum { MAX_INPUT_BYTES = 1 << 30, DEFAULT_WINDOW = 512, MAX_ROWS = 64, ROWS_BYTES = 16 << 20, MAX_TOP = 20 };
 
 typedef struct score {
-    const hl_app *app;
+    const hl_app       *app;
     const hl_tokenizer *tokenizer;
-    hl_session *session;
-    hl_tokens tokens;
-    int32_t n_vocab, n_rows_cap, window;
-    size_t n_skip, n_top;
-    bool as_json;
-    size_t n_scored, n_scored_bytes;
-    double sum, sum_squares; /* of -logprob */
-    double seconds;          /* evaluating and scoring, without loading */
-    hl_progress bar;
+    hl_session         *session;
+    hl_tokens           tokens;
+    int32_t             n_vocab, n_rows_cap, window;
+    size_t              n_skip, n_top;
+    bool                as_json;
+    size_t              n_scored, n_scored_bytes;
+    double              sum, sum_squares; /* of -logprob */
+    double              seconds;          /* evaluating and scoring, without loading */
+    hl_progress         bar;
 } score;
 
 static hl_status print_position(const score *s, size_t i, int32_t token, double logprob,
@@ -58,9 +58,9 @@ static hl_status print_position(const score *s, size_t i, int32_t token, double 
 
 /* Take the prediction of token `i_token` of the text from one row of logits. */
 static hl_status take_row(score *s, const float *logits, size_t i_token, hl_err *err) {
-    hl_logprob top[MAX_TOP];
+    hl_logprob    top[MAX_TOP];
     const int32_t token = s->tokens.ids[i_token];
-    const double logprob = (double)hl_logprobs_top(logits, s->n_vocab, token, s->n_top, top);
+    const double  logprob = (double)hl_logprobs_top(logits, s->n_vocab, token, s->n_top, top);
     s->n_scored++;
     s->n_scored_bytes += hl_tokenizer_piece(s->tokenizer, token, true, NULL, 0);
     s->sum -= logprob;
@@ -74,7 +74,7 @@ static hl_status score_window(score *s, const int32_t *ids, size_t n_ids, size_t
     hl_session_truncate(s->session, 0);
     for (size_t i = 0; i + 1 < n_ids;) {
         const size_t left = n_ids - 1 - i, n = left < (size_t)s->n_rows_cap ? left : (size_t)s->n_rows_cap;
-        hl_status status = hl_session_eval_rows(s->session, ids + i, n, n, err);
+        hl_status    status = hl_session_eval_rows(s->session, ids + i, n, n, err);
         for (size_t row = 0; row < n && status == HL_OK; row++) {
             const size_t i_predicted = i + row + 1;
             if (i_predicted < s->n_skip) continue;
@@ -89,9 +89,9 @@ static hl_status score_window(score *s, const int32_t *ids, size_t n_ids, size_t
 
 static hl_status score_text(score *s, hl_err *err) {
     const int32_t bos = hl_tokenizer_bos(s->tokenizer);
-    const size_t n_bos = hl_tokenizer_adds_bos(s->tokenizer) && bos >= 0, window = (size_t)s->window;
-    hl_status status = HL_OK;
-    int32_t *ids = hl_new(window, sizeof *ids);
+    const size_t  n_bos = hl_tokenizer_adds_bos(s->tokenizer) && bos >= 0, window = (size_t)s->window;
+    hl_status     status = HL_OK;
+    int32_t      *ids = hl_new(window, sizeof *ids);
     if (!ids) return hl_fail(err, HL_E_NOMEM, "score: no memory");
     const int64_t start_ns = hl_clock_ns();
     if (!s->as_json) hl_progress_begin(&s->bar, s->app, "scoring");
@@ -166,15 +166,15 @@ static hl_status open_session(score *s, hl_host *host, hl_model *m, hl_err *err)
 }
 
 hl_status hl_cmd_score(hl_app *app, const hl_args *args, hl_err *err) {
-    hl_host *host = NULL;
+    hl_host   *host = NULL;
     hl_source *source = NULL;
     hl_engine *engine = NULL;
-    hl_model *model = NULL;
-    score s = {.app = app,
-               .n_skip = (size_t)hl_args_int(args, "skip", 0),
-               .n_top = (size_t)hl_args_int(args, "top", 0),
-               .as_json = hl_args_has(args, "json")};
-    hl_status status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
+    hl_model  *model = NULL;
+    score      s = {.app = app,
+                    .n_skip = (size_t)hl_args_int(args, "skip", 0),
+                    .n_top = (size_t)hl_args_int(args, "top", 0),
+                    .as_json = hl_args_has(args, "json")};
+    hl_status  status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_LOAD, &source, err);
     if (status == HL_OK) status = hl_host_engine(host, -1, &engine, err);
     if (status == HL_OK) status = hl_model_open(engine, source->paths, source->n_paths, NULL, &model, err);

@@ -60,7 +60,7 @@ static void print_parameters(const hl_app *app, const hl_stored_model *m, const 
 
 static void print_model(const hl_app *app, const hl_model *m) {
     hl_model_info info;
-    char text[32];
+    char          text[32];
     hl_model_get_info(m, &info);
     print_field(app, "architecture", info.arch);
     print_field(app, "name", info.name);
@@ -109,7 +109,7 @@ static hl_status show_modelfile(const hl_app *app, const hl_source *s, hl_err *e
         fprintf(app->out, "FROM %s\n", s->label);
         return HL_OK;
     }
-    char *text = NULL;
+    char           *text = NULL;
     const hl_status status = hl_modelfile_format(s->stored, &text, err);
     if (status == HL_OK) print_text(app, hl_view_of(text));
     hl_free(text);
@@ -283,9 +283,9 @@ static hl_status choose_part(const hl_args *args, const char **ret_part, hl_err 
 
 /* Open a model for looking at: with its weights, or only keys and vocabulary when there is no more to be had. */
 static hl_status open_model(hl_host *host, const hl_source *source, hl_model **ret_model, hl_err *err) {
-    hl_engine *engine = NULL;
+    hl_engine            *engine = NULL;
     const hl_model_params vocab_only = {.vocab_only = true};
-    hl_status status = hl_host_engine(host, -1, &engine, err);
+    hl_status             status = hl_host_engine(host, -1, &engine, err);
     if (status != HL_OK) return status;
     if (source->n_paths == 0)
         return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", source->label);
@@ -298,11 +298,11 @@ static hl_status open_model(hl_host *host, const hl_source *source, hl_model **r
 
 hl_status hl_cmd_show(hl_app *app, const hl_args *args, hl_err *err) {
     const char *part = NULL;
-    hl_host *host = NULL;
-    hl_source *source = NULL;
-    hl_model *m = NULL;
-    hl_err why = {0};
-    hl_status status = choose_part(args, &part, err);
+    hl_host    *host = NULL;
+    hl_source  *source = NULL;
+    hl_model   *m = NULL;
+    hl_err      why = {0};
+    hl_status   status = choose_part(args, &part, err);
     if (status == HL_OK) status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_SHOW, &source, err);
     if (status != HL_OK) goto out;

@@ -22,7 +22,7 @@ static bool is_template_file(const char *name) {
 static hl_status read_inputs(const hl_args *args, inputs *in, hl_err *err) {
     const char *messages = hl_args_text(args, "messages"), *tools = hl_args_text(args, "tools");
     const char *name = hl_args_at(args, 0);
-    hl_status status = HL_OK;
+    hl_status   status = HL_OK;
     if (!messages)
         return hl_fail(err, HL_E_ARG, "template: expected --messages FILE.json (- reads standard input)");
     if (is_template_file(name)) status = hl_read_path(name, &in->jinja, err);
@@ -33,8 +33,8 @@ static hl_status read_inputs(const hl_args *args, inputs *in, hl_err *err) {
 
 static hl_status render(const hl_app *app, const hl_args *args, const hl_model *m, const inputs *in,
                         hl_err *err) {
-    hl_request r;
-    char *text = NULL;
+    hl_request  r;
+    char       *text = NULL;
     const char *think = hl_args_text(args, "think");
     hl_request_init(&r);
     r.messages_json = hl_str_text(&in->messages);
@@ -58,14 +58,14 @@ static hl_status render(const hl_app *app, const hl_args *args, const hl_model *
 }
 
 hl_status hl_cmd_template(hl_app *app, const hl_args *args, hl_err *err) {
-    hl_host *host = NULL;
+    hl_host   *host = NULL;
     hl_source *source = NULL;
     hl_loaded *loaded = NULL;
-    inputs in;
+    inputs     in;
     hl_str_init(&in.jinja, MAX_TEMPLATE_BYTES);
     hl_str_init(&in.messages, MAX_MESSAGES_BYTES);
     hl_str_init(&in.tools, MAX_MESSAGES_BYTES);
-    hl_status status = read_inputs(args, &in, err);
+    hl_status  status = read_inputs(args, &in, err);
     const bool needs_model = !is_template_file(hl_args_at(args, 0));
     if (status == HL_OK && needs_model)
         status = hl_host_new(app->config, &app->paths, &app->events, &host, err);

@@ -14,7 +14,7 @@ enum { MAX_INPUT_BYTES = 1 << 30, MAX_PIECE_BYTES = 1024 };
 
 static hl_status read_input(const hl_args *args, hl_str *out, hl_err *err) {
     const char *path = hl_args_text(args, "file");
-    hl_status status = HL_OK;
+    hl_status   status = HL_OK;
     if (path) {
         status = hl_read_path(path, out, err);
     } else if (hl_args_count(args) > 1) {
@@ -30,7 +30,7 @@ static hl_status read_input(const hl_args *args, hl_str *out, hl_err *err) {
 }
 
 static void print_plain(const hl_app *app, const hl_tokenizer *t, const hl_tokens *tokens, bool only_ids) {
-    char piece[MAX_PIECE_BYTES];
+    char   piece[MAX_PIECE_BYTES];
     hl_str line;
     hl_str_init(&line, 8 * MAX_PIECE_BYTES);
     for (size_t i = 0; i < tokens->n && !ferror(app->out); i++) {
@@ -48,7 +48,7 @@ static void print_plain(const hl_app *app, const hl_tokenizer *t, const hl_token
 }
 
 static hl_status print_json(const hl_app *app, const hl_tokenizer *t, const hl_tokens *tokens, hl_err *err) {
-    char piece[MAX_PIECE_BYTES];
+    char        piece[MAX_PIECE_BYTES];
     hl_json_out j;
     hl_json_init(&j);
     hl_json_open(&j, NULL, '{');
@@ -56,7 +56,7 @@ static hl_status print_json(const hl_app *app, const hl_tokenizer *t, const hl_t
     hl_json_open(&j, "tokens", '[');
     for (size_t i = 0; i < tokens->n; i++) {
         const int32_t id = tokens->ids[i];
-        const size_t n = hl_tokenizer_piece(t, id, true, piece, sizeof piece);
+        const size_t  n = hl_tokenizer_piece(t, id, true, piece, sizeof piece);
         hl_json_open(&j, NULL, '{');
         hl_json_add_int(&j, "id", id);
         hl_json_add_view(&j, "piece", (hl_view){piece, n < sizeof piece ? n : sizeof piece});
@@ -71,8 +71,8 @@ static hl_status print_json(const hl_app *app, const hl_tokenizer *t, const hl_t
 static hl_status print_tokens(const hl_app *app, const hl_args *args, const hl_model *m, hl_view text,
                               hl_err *err) {
     const hl_tokenizer *t = hl_model_tokenizer(m);
-    hl_tokens tokens = {0};
-    unsigned flags = 0;
+    hl_tokens           tokens = {0};
+    unsigned            flags = 0;
     if (!t) return hl_fail(err, HL_E_UNSUPPORTED, "%s has no vocabulary", hl_args_at(args, 0));
     if (!hl_args_has(args, "no-bos")) flags |= HL_TOKENIZE_BOS_EOS;
     if (hl_args_has(args, "special")) flags |= HL_TOKENIZE_SPECIAL;
@@ -90,10 +90,10 @@ static hl_status print_tokens(const hl_app *app, const hl_args *args, const hl_m
 }
 
 hl_status hl_cmd_tokenize(hl_app *app, const hl_args *args, hl_err *err) {
-    hl_host *host = NULL;
+    hl_host   *host = NULL;
     hl_source *source = NULL;
     hl_loaded *loaded = NULL;
-    hl_str text;
+    hl_str     text;
     hl_str_init(&text, MAX_INPUT_BYTES);
     hl_status status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_LOAD, &source, err);

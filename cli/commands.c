@@ -52,13 +52,9 @@ static const hl_option options[] = {
 enum { N_COMMANDS = sizeof commands / sizeof *commands, N_OPTIONS = sizeof options / sizeof *options };
 enum { N_ALIASES = sizeof aliases / sizeof *aliases };
 
-const hl_command *hl_command_at(size_t i) {
-    return i < N_COMMANDS ? &commands[i] : NULL;
-}
+const hl_command *hl_command_at(size_t i) { return i < N_COMMANDS ? &commands[i] : NULL; }
 
-const hl_option *hl_option_at(size_t i) {
-    return i < N_OPTIONS ? &options[i] : NULL;
-}
+const hl_option *hl_option_at(size_t i) { return i < N_OPTIONS ? &options[i] : NULL; }
 
 const char *hl_command_alias_at(size_t i, const char **ret_command) {
     if (i >= N_ALIASES) return NULL;
@@ -126,7 +122,7 @@ hl_status hl_command_run(hl_app *app, const hl_command *c, int n_args, char **ar
     }
     if (c->state == HL_COMMAND_NOT_YET)
         return hl_fail(err, HL_E_NOT_YET, "%s: this build does not have it yet", c->name);
-    hl_args *args = NULL;
+    hl_args  *args = NULL;
     hl_status status = hl_args_new(c, n_args, argv, app->config, &args, err);
     if (status == HL_OK) status = check_count(c, hl_args_count(args), err);
     if (status == HL_OK) {

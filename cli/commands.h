@@ -8,7 +8,7 @@
 #include "cli/app.h"
 
 typedef struct hl_args hl_args;
-typedef hl_status hl_command_fn(hl_app *app, const hl_args *args, hl_err *err);
+typedef hl_status      hl_command_fn(hl_app *app, const hl_args *args, hl_err *err);
 
 typedef enum hl_command_state {
     HL_COMMAND_WORKS,
@@ -17,11 +17,11 @@ typedef enum hl_command_state {
 } hl_command_state;
 
 typedef struct hl_command {
-    const char *name;
-    const char *args; /* "MODEL [PROMPT...]" */
-    const char *help;
+    const char      *name;
+    const char      *args; /* "MODEL [PROMPT...]" */
+    const char      *help;
     hl_command_state state;
-    hl_command_fn *fn; /* NULL unless it works */
+    hl_command_fn   *fn; /* NULL unless it works */
 } hl_command;
 
 typedef enum hl_option_kind {
@@ -35,19 +35,19 @@ typedef enum hl_option_kind {
 } hl_option_kind;
 
 typedef struct hl_option {
-    const char *command;
-    char letter; /* 0: none */
-    const char *name;
+    const char    *command;
+    char           letter; /* 0: none */
+    const char    *name;
     hl_option_kind kind;
-    const char *arg; /* "TEXT"; NULL for a flag */
-    int64_t min, max;
-    hl_setting setting; /* of HL_OPTION_TUNE */
-    const char *help;
+    const char    *arg; /* "TEXT"; NULL for a flag */
+    int64_t        min, max;
+    hl_setting     setting; /* of HL_OPTION_TUNE */
+    const char    *help;
 } hl_option;
 
 /* Rows in the order of the .def files; NULL past the end. */
 const hl_command *hl_command_at(size_t i);
-const hl_option *hl_option_at(size_t i);
+const hl_option  *hl_option_at(size_t i);
 
 /* The command of this name or alias. NULL when there is none. */
 const hl_command *hl_command_find(const char *name);

@@ -10,7 +10,7 @@
 #include "cli/app.h"
 
 hl_status hl_read_stream(FILE *f, const char *name, hl_str *out, hl_err *err) {
-    char buf[65536];
+    char   buf[65536];
     size_t n;
     while (!out->failed && (n = fread(buf, 1, sizeof buf, f)) > 0) hl_str_add(out, buf, n);
     if (hl_signal.stop) return hl_fail(err, HL_E_CANCEL, "stopped");

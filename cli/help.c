@@ -15,7 +15,7 @@ static int width_of(const hl_command *c) {
 
 void hl_help_all(FILE *out) {
     const hl_command *c;
-    int width = 0;
+    int               width = 0;
     for (size_t i = 0; (c = hl_command_at(i)); i++) {
         if (width_of(c) > width) width = width_of(c);
     }
@@ -41,9 +41,7 @@ static void format_option(const hl_option *o, char *buf, size_t cap) {
                        o->arg, o->kind == HL_OPTION_MAYBE ? "]" : "");
 }
 
-static bool belongs_to(const hl_option *o, const hl_command *c) {
-    return strcmp(o->command, c->name) == 0;
-}
+static bool belongs_to(const hl_option *o, const hl_command *c) { return strcmp(o->command, c->name) == 0; }
 
 /* "0..1024", or the words of a choice; "" when there is nothing to say. */
 static void format_range(const hl_option *o, char *buf, size_t cap) {
@@ -64,9 +62,9 @@ static void print_aliases(FILE *out, const hl_command *c) {
 
 void hl_help_command(FILE *out, const hl_command *c) {
     const hl_option *o;
-    char text[96], range[96];
-    int width = 10; /* of "    --help" */
-    bool has_settings = false;
+    char             text[96], range[96];
+    int              width = 10; /* of "    --help" */
+    bool             has_settings = false;
     fprintf(out, "hyperlama %s: %s%s\n\n", c->name, c->help,
             c->state == HL_COMMAND_NOT_YET ? later_mark : "");
     fprintf(out, "usage: hyperlama %s [OPTIONS]%s%s\n", c->name, c->args[0] ? " " : "", c->args);
@@ -104,7 +102,7 @@ static void man_text(FILE *out, const char *text) {
 
 static void man_options(FILE *out, const hl_command *c) {
     const hl_option *o;
-    char text[96], range[96];
+    char             text[96], range[96];
     for (size_t i = 0; (o = hl_option_at(i)); i++) {
         if (!belongs_to(o, c)) continue;
         format_option(o, text, sizeof text);

@@ -11,7 +11,7 @@
 
 typedef struct hl_json_out {
     hl_str text;
-    bool needs_comma;
+    bool   needs_comma;
 } hl_json_out;
 
 void hl_json_init(hl_json_out *j);

@@ -17,9 +17,9 @@
 
 /* The value of the first line "key<blanks>: value" or "key: value" of a file. */
 static bool read_key(const char *path, const char *key, char *buf, size_t cap) {
-    char line[512];
-    bool found = false;
-    FILE *f = fopen(path, "re");
+    char   line[512];
+    bool   found = false;
+    FILE  *f = fopen(path, "re");
     size_t n_key = strlen(key);
     while (f && !found && fgets(line, sizeof line, f)) {
         const char *colon = strchr(line, ':');
@@ -33,7 +33,7 @@ static bool read_key(const char *path, const char *key, char *buf, size_t cap) {
 }
 
 static bool read_line(const char *path, char *buf, int cap) {
-    FILE *f = fopen(path, "re");
+    FILE      *f = fopen(path, "re");
     const bool ok = f && fgets(buf, cap, f);
     if (f) (void)fclose(f);
     return ok;
@@ -49,7 +49,7 @@ static void read_cgroup(hl_machine *m) {
     if (read_line("/sys/fs/cgroup/memory.max", text, sizeof text) && text[0] != 'm')
         m->limit_bytes = strtoull(text, NULL, 10);
     if (read_line("/sys/fs/cgroup/cpu.max", text, sizeof text) && text[0] != 'm') {
-        char *end = NULL;
+        char        *end = NULL;
         const double quota = strtod(text, &end), period = end ? strtod(end, NULL) : 0;
         if (quota > 0 && period > 0) m->quota_cpus = quota / period;
     }
@@ -57,7 +57,7 @@ static void read_cgroup(hl_machine *m) {
 
 void hl_machine_init(hl_machine *m) {
     struct utsname u;
-    cpu_set_t set;
+    cpu_set_t      set;
     *m = (hl_machine){0};
     if (uname(&u) == 0) {
         (void)snprintf(m->system, sizeof m->system, "%.20s %.60s %.20s", u.sysname, u.release, u.machine);

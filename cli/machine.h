@@ -8,13 +8,13 @@
 #include "hyperlama/base.h"
 
 typedef struct hl_machine {
-    char host[80];
-    char system[160];                       /* "Linux 6.1.0 x86_64" */
-    char cpu[120];                          /* the processor's own name; "unknown" */
-    int n_cpus;                             /* that this process may use */
+    char     host[80];
+    char     system[160];                   /* "Linux 6.1.0 x86_64" */
+    char     cpu[120];                      /* the processor's own name; "unknown" */
+    int      n_cpus;                        /* that this process may use */
     uint64_t memory_bytes, available_bytes; /* of the machine; 0: unknown */
     uint64_t limit_bytes;                   /* of the cgroup; 0: none */
-    double quota_cpus;                      /* of the cgroup; 0: none */
+    double   quota_cpus;                    /* of the cgroup; 0: none */
 } hl_machine;
 
 void hl_machine_init(hl_machine *m);

@@ -15,7 +15,11 @@
 #include "core/base/map.h"
 #include "core/data/config_file.h"
 
-enum { EXIT_INTERRUPTED = 130, EXIT_PIPE = 141, EXIT_TERMINATED = 143 }; /* 128 + the signal, as shells count */
+enum {
+    EXIT_INTERRUPTED = 130,
+    EXIT_PIPE = 141,
+    EXIT_TERMINATED = 143
+}; /* 128 + the signal, as shells count */
 
 static void on_stop(int signal_number) {
     if (signal_number == SIGTERM) hl_signal.leave = 1;
@@ -116,8 +120,8 @@ static hl_status finish_output(hl_app *app, hl_err *err) {
 }
 
 int main(int argc, char **argv, char **envp) {
-    hl_app app = {0};
-    hl_err err = {0};
+    hl_app    app = {0};
+    hl_err    err = {0};
     hl_status status;
     choose_locale();
     install_signals();

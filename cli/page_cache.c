@@ -16,10 +16,10 @@
 
 /* Pages of the file, and how many of them are in memory; all of them when that cannot be known. */
 static void count_pages(int fd, size_t n_bytes, size_t page_bytes, size_t *n_pages, size_t *n_there) {
-    const size_t n = (n_bytes + page_bytes - 1) / page_bytes;
-    size_t n_kept = n;
+    const size_t   n = (n_bytes + page_bytes - 1) / page_bytes;
+    size_t         n_kept = n;
     unsigned char *there = hl_new(n, 1);
-    void *map = mmap(NULL, n_bytes, PROT_READ, MAP_SHARED, fd, 0);
+    void          *map = mmap(NULL, n_bytes, PROT_READ, MAP_SHARED, fd, 0);
     if (there && map != MAP_FAILED && mincore(map, n_bytes, there) == 0) {
         n_kept = 0;
         for (size_t i = 0; i < n; i++) n_kept += there[i] & 1;
@@ -32,10 +32,10 @@ static void count_pages(int fd, size_t n_bytes, size_t page_bytes, size_t *n_pag
 
 double hl_page_cache_drop(const char *const *paths, size_t n_paths) {
     const size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-    size_t n_pages = 0, n_there = 0;
+    size_t       n_pages = 0, n_there = 0;
     for (size_t i = 0; i < n_paths; i++) {
         struct stat st;
-        const int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
+        const int   fd = open(paths[i], O_RDONLY | O_CLOEXEC);
         if (fd < 0) return 1;
         (void)fdatasync(fd); /* pages that are not on disk yet cannot go */
         if (posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0 && fstat(fd, &st) == 0 && st.st_size > 0)

@@ -45,7 +45,7 @@ static hl_edit_result read_question(hl_edit *edit, hl_str *out) {
     const char *open = NULL;
     hl_str_clear(out);
     for (bool is_more = false;; is_more = true) {
-        char *line = NULL;
+        char          *line = NULL;
         hl_edit_result result = hl_edit_read(edit, is_more ? "... " : ">>> ", &line);
         if (result != HL_EDIT_LINE) return result;
         if (is_more) hl_str_add_char(out, '\n');
@@ -78,9 +78,9 @@ static bool is_command(hl_view text) {
 
 /* Answer one line. A failure is printed and the chat goes on, unless the terminal is gone. */
 static bool answer_line(hl_talk *t, hl_edit *edit, const hl_str *line) {
-    hl_err err = {0};
-    bool leave = false;
-    hl_status status;
+    hl_err        err = {0};
+    bool          leave = false;
+    hl_status     status;
     const hl_view text = hl_view_trim(hl_str_view(line));
     if (line->failed) {
         hl_app_warn(t->app, "the text is over %d MiB", MAX_QUESTION_BYTES >> 20);
@@ -98,13 +98,13 @@ static bool answer_line(hl_talk *t, hl_edit *edit, const hl_str *line) {
 }
 
 hl_status hl_repl(hl_talk *t, hl_err *err) {
-    hl_app *app = t->app;
-    hl_edit *edit = NULL;
+    hl_app    *app = t->app;
+    hl_edit   *edit = NULL;
     const bool has_history = hl_config_bool(app->config, HL_SETTING_cli_history);
-    const int n_history = has_history ? (int)hl_config_int(app->config, HL_SETTING_cli_history_lines) : 0;
-    hl_err ignored;
-    hl_str line;
-    bool was_interrupted = false;
+    const int  n_history = has_history ? (int)hl_config_int(app->config, HL_SETTING_cli_history_lines) : 0;
+    hl_err     ignored;
+    hl_str     line;
+    bool       was_interrupted = false;
     if (has_history) (void)hl_make_folder(app->paths.home, &ignored);
     const hl_status status = hl_edit_new(app, app->paths.history, n_history, &edit, err);
     if (status != HL_OK) return status;

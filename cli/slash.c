@@ -15,10 +15,10 @@ enum { MAX_PARAMS = 256 };
 
 /* What a command works on. */
 typedef struct slash {
-    hl_talk *talk;
-    hl_edit *edit;
+    hl_talk    *talk;
+    hl_edit    *edit;
     const char *rest; /* behind the command's name, trimmed; "" when there is nothing */
-    bool leave;
+    bool        leave;
 } slash;
 
 typedef hl_status slash_fn(slash *s, hl_err *err);
@@ -38,17 +38,18 @@ static hl_status replace_text(char **to, const char *text, hl_err *err) {
 /* ---- /set ---- */
 
 static hl_status set_parameter(slash *s, hl_err *err) {
-    char key[64];
+    char         key[64];
     const size_t n = strcspn(s->rest, " ");
-    const char *value = s->rest + n + strspn(s->rest + n, " ");
+    const char  *value = s->rest + n + strspn(s->rest + n, " ");
     if (n == 0 || n >= sizeof key || !*value)
         return hl_fail(err, HL_E_ARG, "usage: /set parameter NAME VALUE (say temperature 0.5)");
     memcpy(key, s->rest, n);
     key[n] = '\0';
     const int32_t n_ctx = s->talk->options.num_ctx, n_threads = s->talk->options.num_thread;
-    hl_status status = hl_talk_give(s->talk, key, value, err);
+    hl_status     status = hl_talk_give(s->talk, key, value, err);
     if (status != HL_OK) return status;
-    if (s->talk->options.num_ctx != n_ctx && s->talk->loaded && hl_loaded_set_ctx(s->talk->loaded, s->talk->options.num_ctx))
+    if (s->talk->options.num_ctx != n_ctx && s->talk->loaded &&
+        hl_loaded_set_ctx(s->talk->loaded, s->talk->options.num_ctx))
         hl_app_note(s->talk->app, "the context holds %d tokens from now on", (int)s->talk->loaded->n_ctx);
     else if (s->talk->options.num_ctx != n_ctx || s->talk->options.num_thread != n_threads)
         hl_app_note(s->talk->app, "%s takes effect with the next /load", key);
@@ -141,14 +142,14 @@ static hl_status load(slash *s, hl_err *err) {
 
 typedef struct params {
     hl_param list[MAX_PARAMS];
-    char *texts[MAX_PARAMS]; /* owned */
-    size_t n;
-    bool failed;
+    char    *texts[MAX_PARAMS]; /* owned */
+    size_t   n;
+    bool     failed;
 } params;
 
 static void take_param(void *user, const char *name, const char *value) {
     params *p = user;
-    char *copy = p->n < MAX_PARAMS ? hl_strdup(value) : NULL;
+    char   *copy = p->n < MAX_PARAMS ? hl_strdup(value) : NULL;
     if (!copy) {
         p->failed = true;
         return;
@@ -160,8 +161,8 @@ static void take_param(void *user, const char *name, const char *value) {
 static hl_status write_model(const hl_talk *t, const char *name, const hl_import_options *options,
                              hl_err *err) {
     hl_store *store = NULL;
-    hl_name written;
-    char text[HL_NAME_TEXT_BYTES];
+    hl_name   written;
+    char      text[HL_NAME_TEXT_BYTES];
     hl_status status = hl_host_store(t->host, &store, err);
     if (status == HL_OK)
         status = hl_store_import(store, t->source->paths, t->source->n_paths, name, options, &written, err);
@@ -173,11 +174,11 @@ static hl_status write_model(const hl_talk *t, const char *name, const hl_import
 
 /* A new model of the same weights with this chat's system text, parameters and messages. */
 static hl_status save(slash *s, hl_err *err) {
-    const hl_talk *t = s->talk;
+    const hl_talk         *t = s->talk;
     const hl_stored_model *from = t->source->stored;
-    hl_options plain;
-    hl_stored_message *messages = NULL;
-    hl_status status = need_rest(s, "/save NAME", err);
+    hl_options             plain;
+    hl_stored_message     *messages = NULL;
+    hl_status              status = need_rest(s, "/save NAME", err);
     if (status != HL_OK) return status;
     params *p = hl_new(1, sizeof *p);
     messages = hl_new(t->n_messages + 1, sizeof *messages);
@@ -211,9 +212,9 @@ out:
 }
 
 static hl_status list(slash *s, hl_err *err) {
-    hl_store *store = NULL;
+    hl_store      *store = NULL;
     hl_store_list *models = NULL;
-    hl_status status = hl_host_store(s->talk->host, &store, err);
+    hl_status      status = hl_host_store(s->talk->host, &store, err);
     if (status == HL_OK) status = hl_store_list_models(store, s->rest, &models, err);
     if (status != HL_OK) return status;
     for (size_t i = 0; i < models->n; i++) fprintf(s->talk->app->out, "%s\n", models->entries[i].text);
@@ -231,7 +232,7 @@ static slash_fn help, set;
 
 typedef struct row {
     const char *name, *args, *text;
-    slash_fn *fn;
+    slash_fn   *fn;
 } row;
 
 static const row commands[] = {
@@ -267,8 +268,8 @@ static const row set_commands[] = {
 /* Run the row that the first word of `text` names. */
 static hl_status dispatch(slash *s, const row *rows, const char *what, const char *text, hl_err *err) {
     const size_t n = strcspn(text, " \n");
-    hl_nearest best = {0};
-    char wanted[32];
+    hl_nearest   best = {0};
+    char         wanted[32];
     (void)snprintf(wanted, sizeof wanted, "%.*s", (int)(n < 31 ? n : 31), text);
     for (const row *r = rows; r->name; r++) {
         if (strcmp(r->name, wanted) == 0) {
@@ -322,7 +323,7 @@ static hl_status help(slash *s, hl_err *err) {
 }
 
 hl_status hl_slash(hl_talk *t, hl_edit *edit, const char *line, bool *ret_leave, hl_err *err) {
-    slash s = {.talk = t, .edit = edit, .rest = ""};
+    slash  s = {.talk = t, .edit = edit, .rest = ""};
     hl_str text;
     hl_str_init(&text, 1 << 20);
     hl_str_add_view(&text, hl_view_trim(hl_view_of(line + 1)));

@@ -52,7 +52,7 @@ static const char *known_role(const char *role) {
 hl_status hl_talk_add(hl_talk *t, const char *role, hl_view content, hl_err *err) {
     if (t->n_messages == t->messages_cap) {
         const size_t cap = t->messages_cap ? 2 * t->messages_cap : 16;
-        hl_message *grown = hl_resize(t->messages, cap, sizeof *grown);
+        hl_message  *grown = hl_resize(t->messages, cap, sizeof *grown);
         if (!grown) return hl_fail(err, HL_E_NOMEM, "chat: no memory");
         t->messages = grown;
         t->messages_cap = cap;
@@ -78,7 +78,7 @@ static hl_status gather_options(hl_talk *t, const hl_source *source, hl_options 
     bool has_stop = false;
     for (size_t i = 0; i < t->n_given; i++) {
         const char *eq = strchr(t->given[i], '=');
-        char key[64];
+        char        key[64];
         if (!eq || (size_t)(eq - t->given[i]) >= sizeof key) continue;
         memcpy(key, t->given[i], (size_t)(eq - t->given[i]));
         key[eq - t->given[i]] = '\0';
@@ -92,7 +92,7 @@ static hl_status gather_options(hl_talk *t, const hl_source *source, hl_options 
 
 hl_status hl_talk_give(hl_talk *t, const char *key, const char *value, hl_err *err) {
     hl_options probe;
-    hl_err why = {0};
+    hl_err     why = {0};
     hl_options_init(&probe);
     hl_status status = hl_options_set(&probe, key, value, &why);
     hl_options_done(&probe);
@@ -168,7 +168,7 @@ static void add_message(hl_str *s, const char *role, const char *content) {
 /* The conversation as the runner wants it: JSON, or plain text for a model without a template. */
 static void write_prompt(const hl_talk *t, hl_str *s) {
     const char *system = system_of(t);
-    const bool as_text = t->raw || !t->has_template;
+    const bool  as_text = t->raw || !t->has_template;
     hl_str_clear(s);
     if (!as_text) {
         hl_str_add_char(s, '[');
@@ -211,12 +211,12 @@ static size_t oldest_turn(const hl_talk *t) {
 static hl_status fit_context(hl_talk *t, hl_str *prompt, hl_request *r, hl_err *err) {
     const int32_t n_ctx = t->loaded->n_ctx;
     const int32_t room = n_ctx / 4 < ROOM_TOKENS ? n_ctx / 4 : ROOM_TOKENS;
-    size_t n_left = 0;
+    size_t        n_left = 0;
     for (;;) {
         write_prompt(t, prompt);
         if (prompt->failed) return hl_fail(err, HL_E_NOMEM, "chat: no memory, or over 256 MiB");
         fill_request(t, prompt, r);
-        int32_t n = 0;
+        int32_t         n = 0;
         const hl_status status = hl_chat_count(t->loaded->model, r, &n, err);
         if (status != HL_OK) return status;
         const size_t n_turn = oldest_turn(t);
@@ -232,9 +232,9 @@ static hl_status fit_context(hl_talk *t, hl_str *prompt, hl_request *r, hl_err *
 
 typedef struct sink {
     const hl_talk *talk;
-    hl_answer answer;
-    hl_str said, thought;
-    bool is_gone; /* the output */
+    hl_answer      answer;
+    hl_str         said, thought;
+    bool           is_gone; /* the output */
 } sink;
 
 static bool on_token(void *user, const hl_token_event *ev) {
@@ -273,15 +273,20 @@ static void print_usage(const hl_talk *t, const hl_usage *u) {
     print_rate("prompt eval rate:", n_read, u->prompt_ns);
     fprintf(stderr, "%-22s%d token(s)\n", "eval count:", (int)u->answer_tokens);
     if (u->drafted_tokens > 0)
-        fprintf(stderr, "%-22s%d of %d token(s)\n", "guessed right:", (int)u->accepted_tokens, (int)u->drafted_tokens);
+        fprintf(stderr, "%-22s%d of %d token(s)\n", "guessed right:", (int)u->accepted_tokens,
+                (int)u->drafted_tokens);
     if (u->drafted_branches > 0)
-        fprintf(stderr, "%-22s%d of %d\n", "other ways taken:", (int)u->accepted_branches, (int)u->drafted_branches);
+        fprintf(stderr, "%-22s%d of %d\n", "other ways taken:", (int)u->accepted_branches,
+                (int)u->drafted_branches);
     print_duration("eval duration:", u->answer_ns);
     print_rate("eval rate:", u->answer_tokens, u->answer_ns);
 }
 
 static const char *end_name(hl_end end) {
-    return end == HL_END_LENGTH ? "length" : end == HL_END_CANCEL ? "cancel" : end == HL_END_TIMEOUT ? "timeout" : "stop";
+    return end == HL_END_LENGTH    ? "length"
+           : end == HL_END_CANCEL  ? "cancel"
+           : end == HL_END_TIMEOUT ? "timeout"
+                                   : "stop";
 }
 
 static hl_status print_json(const hl_talk *t, const sink *s, const hl_usage *u, hl_err *err) {
@@ -345,9 +350,9 @@ static hl_status generate(hl_talk *t, const hl_request *r, sink *s, hl_err *err)
 
 hl_status hl_talk_ask(hl_talk *t, hl_view question, hl_err *err) {
     hl_request r;
-    hl_str prompt;
-    sink s = {.talk = t};
-    hl_status status = hl_talk_add(t, "user", question, err);
+    hl_str     prompt;
+    sink       s = {.talk = t};
+    hl_status  status = hl_talk_add(t, "user", question, err);
     if (status != HL_OK) return status;
     if (!t->has_template && !t->raw && !t->was_told) {
         hl_app_note(t->app, "note: %s has no chat template; texts go in as they are", t->source->label);
@@ -360,7 +365,7 @@ hl_status hl_talk_ask(hl_talk *t, hl_view question, hl_err *err) {
     status = fit_context(t, &prompt, &r, err);
     if (status == HL_OK) status = generate(t, &r, &s, err);
     if (s.said.len > 0 && (status == HL_OK || status == HL_E_CANCEL)) {
-        hl_err ignored;
+        hl_err          ignored;
         const hl_status added = hl_talk_add(t, "assistant", hl_str_view(&s.said), &ignored);
         if (added != HL_OK) status = hl_fail(err, added, "chat: no memory");
     } else if (t->n_messages > 0) {

@@ -13,26 +13,26 @@ enum { HL_MAX_GIVEN = 128 };
 
 typedef struct hl_message {
     const char *role; /* "system", "user", "assistant"; static */
-    char *content;
+    char       *content;
 } hl_message;
 
 typedef struct hl_talk {
-    hl_app *app;
-    hl_host *host;
-    hl_source *source; /* NULL: no model yet; likewise below */
-    hl_loaded *loaded;
-    hl_options options;        /* defaults, then the model's, then those given */
-    char *given[HL_MAX_GIVEN]; /* [n_given] "temperature=0.5" */
-    size_t n_given;
-    char *system;         /* NULL: the model's own */
-    char *template_text;  /* NULL: the model's own */
-    hl_message *messages; /* [n_messages] without the system text */
-    size_t n_messages, messages_cap;
-    hl_think think;
+    hl_app      *app;
+    hl_host     *host;
+    hl_source   *source; /* NULL: no model yet; likewise below */
+    hl_loaded   *loaded;
+    hl_options   options;             /* defaults, then the model's, then those given */
+    char        *given[HL_MAX_GIVEN]; /* [n_given] "temperature=0.5" */
+    size_t       n_given;
+    char        *system;        /* NULL: the model's own */
+    char        *template_text; /* NULL: the model's own */
+    hl_message  *messages;      /* [n_messages] without the system text */
+    size_t       n_messages, messages_cap;
+    hl_think     think;
     hl_speculate speculate;
-    bool hide_thinking, wordwrap, verbose, raw, as_json;
-    bool has_template; /* else texts go in raw */
-    bool was_told;     /* that there is no template */
+    bool         hide_thinking, wordwrap, verbose, raw, as_json;
+    bool         has_template; /* else texts go in raw */
+    bool         was_told;     /* that there is no template */
 } hl_talk;
 
 void hl_talk_init(hl_talk *t, hl_app *app);
@@ -51,7 +51,7 @@ HL_MUST_CHECK hl_status hl_talk_give(hl_talk *t, const char *key, const char *va
 HL_MUST_CHECK hl_status hl_talk_ask(hl_talk *t, hl_view question, hl_err *err);
 
 HL_MUST_CHECK hl_status hl_talk_add(hl_talk *t, const char *role, hl_view content, hl_err *err);
-void hl_talk_clear(hl_talk *t); /* forget all messages */
+void                    hl_talk_clear(hl_talk *t); /* forget all messages */
 
 /* The chat in the terminal, until the user leaves. */
 HL_MUST_CHECK hl_status hl_repl(hl_talk *t, hl_err *err);

@@ -36,10 +36,12 @@ hl_status hl_memory_admit(const hl_memory_plan *plan, int32_t n_ctx, hl_err *err
         left -= fits ? parts[i] : 0;
     }
     if (fits) return HL_OK;
-    if (plan->draft_bytes) (void)snprintf(draft, sizeof draft, " + draft model %" PRIu64 " MiB", plan->draft_bytes / MIB);
+    if (plan->draft_bytes)
+        (void)snprintf(draft, sizeof draft, " + draft model %" PRIu64 " MiB", plan->draft_bytes / MIB);
     return hl_fail(err, HL_E_NOMEM,
-                   "not enough memory: weights %" PRIu64 " MiB + key/value cache %" PRIu64 " MiB (context %d) + buffers %" PRIu64
-                   " MiB%s, available %" PRIu64 " MiB; choose a smaller context or model",
+                   "not enough memory: weights %" PRIu64 " MiB + key/value cache %" PRIu64
+                   " MiB (context %d) + buffers %" PRIu64 " MiB%s, available %" PRIu64
+                   " MiB; choose a smaller context or model",
                    plan->weights_bytes / MIB, plan->kv_bytes / MIB, n_ctx, plan->scratch_bytes / MIB, draft,
                    plan->available_bytes / MIB);
 }

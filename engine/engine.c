@@ -15,7 +15,8 @@ static void describe_cpu(hl_engine *e, uint32_t bits) {
     for (int i = 0; i < HL_ISA_count; i++) {
         const uint32_t needs = hl_isa_needs((hl_isa)i);
         if ((needs & ~bits) || (i > 0 && needs == 0)) continue;
-        const int n = snprintf(e->cpu_text + at, sizeof e->cpu_text - at, "%s%s", at ? " " : "", hl_isa_name((hl_isa)i));
+        const int n = snprintf(e->cpu_text + at, sizeof e->cpu_text - at, "%s%s", at ? " " : "",
+                               hl_isa_name((hl_isa)i));
         if (n > 0 && at + (size_t)n < sizeof e->cpu_text) at += (size_t)n;
     }
 }
@@ -42,7 +43,8 @@ hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_er
     hl_kernels_select(bits, &e->kernels);
     describe_cpu(e, bits);
     e->n_pieces = p->activation_bits == 16 ? 2 : 1;
-    (void)snprintf(e->setup_text, sizeof e->setup_text, "%s%s", e->cpu_text, e->n_pieces == 2 ? " 16-bit activations" : "");
+    (void)snprintf(e->setup_text, sizeof e->setup_text, "%s%s", e->cpu_text,
+                   e->n_pieces == 2 ? " 16-bit activations" : "");
     e->events = (hl_events){(hl_event_fn *)p->on_event, p->event_user, (hl_log_level)p->event_level};
     status = hl_pool_new(useful_threads(p->n_threads), &e->pool, err);
     if (status != HL_OK) {
@@ -50,8 +52,8 @@ hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_er
         return status;
     }
     hl_pool_follow_mask(e->pool);
-    hl_event(&e->events, HL_LOG_DEBUG, "engine", "ready", "threads=%d cpu=\"%s\" activation_bits=%d", hl_pool_n_threads(e->pool),
-             e->cpu_text, e->n_pieces == 2 ? 16 : 8);
+    hl_event(&e->events, HL_LOG_DEBUG, "engine", "ready", "threads=%d cpu=\"%s\" activation_bits=%d",
+             hl_pool_n_threads(e->pool), e->cpu_text, e->n_pieces == 2 ? 16 : 8);
     *ret_engine = e;
     return HL_OK;
 }
@@ -66,14 +68,15 @@ int32_t     hl_engine_n_threads(const hl_engine *e) { return hl_pool_n_threads(e
 const char *hl_engine_cpu_text(const hl_engine *e) { return e->cpu_text; }
 const char *hl_engine_setup_text(const hl_engine *e) { return e->setup_text; }
 
-void hl_engine_each_kernel(const hl_engine *e, void (*fn)(void *, const char *, const char *, const char *), void *user) {
+void hl_engine_each_kernel(const hl_engine *e, void (*fn)(void *, const char *, const char *, const char *),
+                           void            *user) {
     const hl_kernels *k = &e->kernels;
     for (int t = 0; t < HL_TYPE_count; t++) {
         if (k->gemv[t]) fn(user, "gemv", hl_type_name((hl_type)t), k->isa_of_gemv[t]);
         if (k->unpack[t]) fn(user, "unpack", hl_type_name((hl_type)t), k->isa_of_unpack[t]);
     }
     if (k->gemm_panel) fn(user, "gemm", "panel", k->isa_of_gemm_panel);
-#define HL_VEC_OP(name) \
+#define HL_VEC_OP(name)                                                                                      \
     if (k->name) fn(user, #name, "", k->isa_of_##name);
 #include "engine/kernels/vec.def"
 #undef HL_VEC_OP

@@ -31,8 +31,8 @@ static bool read_number(reader *r, const char *key, const hl_gguf_value *v, doub
     const uint64_t n = v->kind == HL_GGUF_ARRAY ? v->n : 1;
     double         first = 0;
     if (v->kind == HL_GGUF_ARRAY && (n < r->n_layers || n == 0)) {
-        r->status = hl_fail(r->err, HL_E_FORMAT, "key '%s': %" PRIu64 " values, expected one per layer (%u)", key, n,
-                            r->n_layers);
+        r->status = hl_fail(r->err, HL_E_FORMAT, "key '%s': %" PRIu64 " values, expected one per layer (%u)",
+                            key, n, r->n_layers);
         return false;
     }
     for (uint64_t i = 0; i < (v->kind == HL_GGUF_ARRAY ? r->n_layers : 1u); i++) {
@@ -43,7 +43,8 @@ static bool read_number(reader *r, const char *key, const hl_gguf_value *v, doub
         }
         if (i > 0 && x != first) {
             r->status = hl_fail(r->err, HL_E_UNSUPPORTED,
-                                "key '%s': layer %" PRIu64 " has %g and layer 0 has %g; only equal layers are supported",
+                                "key '%s': layer %" PRIu64
+                                " has %g and layer 0 has %g; only equal layers are supported",
                                 key, i, x, first);
             return false;
         }
@@ -59,7 +60,8 @@ static uint32_t read_u32(reader *r, const char *suffix, uint32_t fallback, uint3
     double               x = 0;
     if (!v || !read_number(r, key, v, &x) || x == 0 || x == 4294967295.0) return fallback;
     if (!(x >= 1 && x <= max) || x != floor(x)) {
-        r->status = hl_fail(r->err, HL_E_FORMAT, "key '%s' is %g, expected a whole number in 1..%u", key, x, max);
+        r->status =
+            hl_fail(r->err, HL_E_FORMAT, "key '%s' is %g, expected a whole number in 1..%u", key, x, max);
         return fallback;
     }
     return (uint32_t)x;
@@ -68,7 +70,8 @@ static uint32_t read_u32(reader *r, const char *suffix, uint32_t fallback, uint3
 static uint32_t need_u32(reader *r, const char *suffix, uint32_t max) {
     const uint32_t x = read_u32(r, suffix, 0, max);
     if (x == 0 && r->status == HL_OK)
-        r->status = hl_fail(r->err, HL_E_FORMAT, "key '%s.%s' is missing or 0, expected 1..%u", r->arch, suffix, max);
+        r->status =
+            hl_fail(r->err, HL_E_FORMAT, "key '%s.%s' is missing or 0, expected 1..%u", r->arch, suffix, max);
     return x;
 }
 
@@ -97,15 +100,16 @@ static void read_rope(reader *r, const hl_arch *arch, hl_hparams *hp) {
     if (v && hl_gguf_get_text(r->g, key, &kind, r->err) != HL_OK) r->status = HL_E_FORMAT;
 
     hp->rope.base = read_f32(r, "rope.freq_base", 10000.0f);
-    hp->rope.base_window = arch->window_rope_base > 0 ? read_f32(r, "rope.freq_base_swa", arch->window_rope_base)
-                                                      : hp->rope.base;
+    hp->rope.base_window = arch->window_rope_base > 0
+                               ? read_f32(r, "rope.freq_base_swa", arch->window_rope_base)
+                               : hp->rope.base;
     const float factor = read_f32(r, "rope.scaling.factor", read_f32(r, "rope.scale_linear", 1.0f));
     const bool  yarn = kind.len == 4 && __builtin_memcmp(kind.ptr, "yarn", 4) == 0;
     const bool  linear = kind.len == 0 || (kind.len == 6 && __builtin_memcmp(kind.ptr, "linear", 6) == 0);
     const bool  none = kind.len == 4 && __builtin_memcmp(kind.ptr, "none", 4) == 0;
     if (!yarn && !linear && !none && r->status == HL_OK)
-        r->status = hl_fail(r->err, HL_E_UNSUPPORTED, "key '%s' is '%.*s'; supported: none, linear, yarn", key,
-                            (int)(kind.len > 64 ? 64 : kind.len), kind.ptr);
+        r->status = hl_fail(r->err, HL_E_UNSUPPORTED, "key '%s' is '%.*s'; supported: none, linear, yarn",
+                            key, (int)(kind.len > 64 ? 64 : kind.len), kind.ptr);
     if (factor <= 0) fail_once(r, "rope.scaling.factor", (double)factor, "a positive number");
     if (hp->rope.base <= 0) fail_once(r, "rope.freq_base", (double)hp->rope.base, "a positive number");
     hp->rope.freq_scale = none ? 1.0f : 1.0f / factor;
@@ -128,7 +132,8 @@ static void read_sizes(reader *r, hl_hparams *hp) {
     const uint32_t v_dim = read_u32(r, "attention.value_length", hp->head_dim, HL_MAX_HEAD_DIM);
     if (hp->head_dim == 0 || hp->head_dim % 8 != 0)
         fail_once(r, "attention.key_length", hp->head_dim, "a multiple of 8");
-    if (v_dim != hp->head_dim) fail_once(r, "attention.value_length", v_dim, "the same as attention.key_length");
+    if (v_dim != hp->head_dim)
+        fail_once(r, "attention.value_length", v_dim, "the same as attention.key_length");
     if (hp->n_heads % hp->n_kv_heads != 0)
         fail_once(r, "attention.head_count", hp->n_heads, "a multiple of attention.head_count_kv");
     hp->n_rot = read_u32(r, "rope.dimension_count", hp->head_dim, HL_MAX_HEAD_DIM);
@@ -169,7 +174,7 @@ hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_hparams *ret
         hp.final_softcap = read_f32(&r, "final_logit_softcapping", arch->final_softcap);
     }
     if (r.status != HL_OK) return r.status;
-    const bool wide = arch->wide_scale_layers != 0 && hp.n_layers == arch->wide_scale_layers;
+    const bool  wide = arch->wide_scale_layers != 0 && hp.n_layers == arch->wide_scale_layers;
     const float d = wide ? (float)(hp.n_embd / hp.n_heads) : (float)hp.head_dim;
     hp.qk_scale = 1.0f / sqrtf(d);
     hp.embd_scale = arch->scale_embd ? sqrtf((float)hp.n_embd) : 1.0f;

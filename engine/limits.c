@@ -38,7 +38,8 @@ hl_status hl_engine_measure(hl_engine *e, hl_machine_limits *ret_limits, hl_err 
     }
     *ret_limits = (hl_machine_limits){0};
     *p = (probe){.k = &e->kernels, .data = data};
-    for (size_t i = 0; i < READ_BYTES; i += 4096) data[i] = (uint8_t)(i >> 12); /* real pages, not the zero page */
+    for (size_t i = 0; i < READ_BYTES; i += 4096)
+        data[i] = (uint8_t)(i >> 12); /* real pages, not the zero page */
     hl_pool_enter(e->pool);
     for (int run = 0; run < RUNS; run++) { /* best of: the least disturbed */
         int64_t t = hl_clock_ns();
@@ -50,7 +51,8 @@ hl_status hl_engine_measure(hl_engine *e, hl_machine_limits *ret_limits, hl_err 
         hl_pool_run(e->pool, INT8_CHUNKS, int8_chunk, p);
         const double seconds = (double)(hl_clock_ns() - t) * 1e-9;
         for (int i = 0; i < INT8_CHUNKS; i++) macs += p->per_chunk[i];
-        if ((double)macs / seconds > ret_limits->int8_macs_per_s) ret_limits->int8_macs_per_s = (double)macs / seconds;
+        if ((double)macs / seconds > ret_limits->int8_macs_per_s)
+            ret_limits->int8_macs_per_s = (double)macs / seconds;
     }
     hl_pool_leave(e->pool);
     (void)munmap(data, READ_BYTES);

@@ -20,8 +20,8 @@
 enum { ARENA_LIMIT_BYTES = 512 << 20 };
 
 static const char *const dim_names[HL_DIM_count] = {
-    "1", "n_vocab", "n_embd", "n_heads * head_dim", "n_kv_heads * head_dim", "head_dim",
-    "n_ff", "n_experts", "n_expert_ff", "n_rot / 2",
+    "1",        "n_vocab", "n_embd",    "n_heads * head_dim", "n_kv_heads * head_dim",
+    "head_dim", "n_ff",    "n_experts", "n_expert_ff",        "n_rot / 2",
 };
 
 uint32_t hl_matrix_needs(const hl_matrix *w) {
@@ -49,13 +49,14 @@ static uint64_t dim_value(const hl_hparams *hp, hl_dim d) {
     }
 }
 
-static hl_status check_shape(const hl_model *m, const hl_tensor_row *row, const hl_gguf_tensor *t, hl_err *err) {
+static hl_status check_shape(const hl_model *m, const hl_tensor_row *row, const hl_gguf_tensor *t,
+                             hl_err *err) {
     for (int d = 0; d < HL_GGUF_MAX_DIMS; d++) {
         const hl_dim   name = d < 3 ? row->shape[d] : HL_DIM_NONE;
         const uint64_t need = dim_value(&m->hp, name);
         if (t->shape[d] != need)
-            return hl_fail(err, HL_E_FORMAT, "tensor '%s': shape[%d] is %" PRIu64 ", expected %s = %" PRIu64, t->name, d,
-                           t->shape[d], dim_names[name], need);
+            return hl_fail(err, HL_E_FORMAT, "tensor '%s': shape[%d] is %" PRIu64 ", expected %s = %" PRIu64,
+                           t->name, d, t->shape[d], dim_names[name], need);
     }
     return HL_OK;
 }
@@ -67,13 +68,15 @@ static hl_status bind_vector(hl_model *m, const hl_gguf_tensor *t, const float *
         return HL_OK;
     }
     float *x = hl_arena_get(&m->arena, t->n_elems, sizeof *x);
-    if (!x) return hl_fail(err, HL_E_NOMEM, "tensor '%s': no memory for %" PRIu64 " values", t->name, t->n_elems);
+    if (!x)
+        return hl_fail(err, HL_E_NOMEM, "tensor '%s': no memory for %" PRIu64 " values", t->name, t->n_elems);
     hl_quant_to_f32(t->type)(t->data, t->n_elems, x);
     *ret = x;
     return HL_OK;
 }
 
-static hl_status bind_matrix(hl_model *m, const hl_gguf_tensor *t, hl_matrix *ret, size_t *ret_stride, hl_err *err) {
+static hl_status bind_matrix(hl_model *m, const hl_gguf_tensor *t, hl_matrix *ret, size_t *ret_stride,
+                             hl_err *err) {
     const bool   stacked = t->shape[2] > 1 || t->n_dims > 2; /* [experts][rows][cols] */
     const size_t n_rows = stacked ? t->shape[1] : t->shape[0];
     const size_t n_cols = stacked ? t->shape[2] : t->shape[1];
@@ -81,7 +84,8 @@ static hl_status bind_matrix(hl_model *m, const hl_gguf_tensor *t, hl_matrix *re
     const size_t elem = hl_type_block_elems(t->type) == 1 ? hl_type_block_bytes(t->type) : 2;
     if ((uintptr_t)t->data % elem != 0)
         return hl_fail(err, HL_E_FORMAT, "tensor '%s': data is not aligned to %zu bytes", t->name, elem);
-    *ret = (hl_matrix){.type = t->type, .n_rows = n_rows, .n_cols = n_cols, .row_bytes = row_bytes, .data = t->data};
+    *ret = (hl_matrix){
+        .type = t->type, .n_rows = n_rows, .n_cols = n_cols, .row_bytes = row_bytes, .data = t->data};
     *ret_stride = stacked ? row_bytes * n_rows : 0;
     if (n_cols > m->max_cols) m->max_cols = (uint32_t)n_cols;
     return HL_OK;
@@ -99,15 +103,15 @@ static hl_status check_scales(const hl_model *m, hl_err *err) {
             float x = 0;
             memcpy(&x, (const uint8_t *)t->data + j * sizeof x, sizeof x);
             if (x != 1.0f)
-                return hl_fail(err, HL_E_UNSUPPORTED, "tensor '%s' scales a weight by %g; only 1 is supported", t->name,
-                               (double)x);
+                return hl_fail(err, HL_E_UNSUPPORTED,
+                               "tensor '%s' scales a weight by %g; only 1 is supported", t->name, (double)x);
         }
     }
     return HL_OK;
 }
 
-static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_layer, hl_layer *layer, size_t *ret_bound,
-                          hl_err *err) {
+static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_layer, hl_layer *layer,
+                          size_t *ret_bound, hl_err *err) {
     const bool has_experts = m->hp.n_experts > 0;
     if ((row->flags & HL_T_DENSE) && has_experts) return HL_OK;
     if ((row->flags & HL_T_EXPERT) && !has_experts) return HL_OK;
@@ -119,7 +123,8 @@ static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_laye
     const hl_gguf_tensor *t = hl_gguf_find_tensor(m->gguf, name);
     if (!t) {
         if (row->flags & HL_T_OPTIONAL) return HL_OK;
-        return hl_fail(err, HL_E_FORMAT, "tensor '%s' is missing (architecture '%s' needs it)", name, m->arch->name);
+        return hl_fail(err, HL_E_FORMAT, "tensor '%s' is missing (architecture '%s' needs it)", name,
+                       m->arch->name);
     }
     hl_status status = check_shape(m, row, t, err);
     if (status != HL_OK) return status;
@@ -128,16 +133,22 @@ static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_laye
     if (row->shape[1] == HL_DIM_NONE) {
         const float *v = NULL;
         status = bind_vector(m, t, &v, err);
-        if (row->weight == HL_W_ROPE_FREQS) m->rope_freqs = v;
-        else if (row->weight == HL_W_OUT_NORM) m->out_norm = v;
-        else if (row->weight == HL_W_OUT_BIAS) m->out_bias = v;
-        else if (layer) layer->v[row->weight] = v;
+        if (row->weight == HL_W_ROPE_FREQS)
+            m->rope_freqs = v;
+        else if (row->weight == HL_W_OUT_NORM)
+            m->out_norm = v;
+        else if (row->weight == HL_W_OUT_BIAS)
+            m->out_bias = v;
+        else if (layer)
+            layer->v[row->weight] = v;
         return status;
     }
     hl_matrix w = {0};
     status = bind_matrix(m, t, &w, &stride, err);
-    if (row->weight == HL_W_TOK_EMBD) m->tok_embd = w;
-    else if (row->weight == HL_W_OUT) m->out = w;
+    if (row->weight == HL_W_TOK_EMBD)
+        m->tok_embd = w;
+    else if (row->weight == HL_W_OUT)
+        m->out = w;
     else if (layer) {
         layer->w[row->weight] = w;
         layer->expert_stride[row->weight] = stride;
@@ -146,7 +157,8 @@ static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_laye
 }
 
 static void note_needs(hl_layer *l) {
-    l->need_attn_in = hl_matrix_needs(&l->w[HL_W_Q]) | hl_matrix_needs(&l->w[HL_W_K]) | hl_matrix_needs(&l->w[HL_W_V]);
+    l->need_attn_in =
+        hl_matrix_needs(&l->w[HL_W_Q]) | hl_matrix_needs(&l->w[HL_W_K]) | hl_matrix_needs(&l->w[HL_W_V]);
     l->need_o_in = hl_matrix_needs(&l->w[HL_W_O]);
     l->need_ffn_in = hl_matrix_needs(&l->w[HL_W_GATE]) | hl_matrix_needs(&l->w[HL_W_UP]) |
                      hl_matrix_needs(&l->w[HL_W_ROUTER]) | hl_matrix_needs(&l->w[HL_W_GATE_EXPS]) |
@@ -186,8 +198,8 @@ static hl_status find_vocab_size(hl_model *m, hl_err *err) {
     const hl_gguf_tensor *t = hl_gguf_find_tensor(m->gguf, "token_embd.weight");
     if (!t) return hl_fail(err, HL_E_FORMAT, "tensor 'token_embd.weight' is missing");
     if (t->shape[0] < 1 || t->shape[0] > HL_MAX_VOCAB)
-        return hl_fail(err, HL_E_FORMAT, "tensor 'token_embd.weight': %" PRIu64 " rows, expected 1..%d", t->shape[0],
-                       HL_MAX_VOCAB);
+        return hl_fail(err, HL_E_FORMAT, "tensor 'token_embd.weight': %" PRIu64 " rows, expected 1..%d",
+                       t->shape[0], HL_MAX_VOCAB);
     m->hp.n_vocab = (uint32_t)t->shape[0];
     if (m->tokenizer && (uint32_t)hl_tokenizer_n_vocab(m->tokenizer) > m->hp.n_vocab)
         return hl_fail(err, HL_E_FORMAT, "the vocabulary has %d tokens, the embedding only %u rows",
@@ -263,9 +275,10 @@ static hl_status find_arch(hl_model *m, hl_err *err) {
     if (m->arch) return HL_OK;
     hl_str list;
     hl_str_init(&list, 400);
-    for (size_t i = 0; hl_arch_name_at(i); i++) hl_str_add_format(&list, "%s%s", i ? ", " : "", hl_arch_name_at(i));
-    status = hl_fail(err, HL_E_UNSUPPORTED, "architecture '%.*s'; supported: %s", (int)(name.len > 64 ? 64 : name.len),
-                     name.ptr, hl_str_text(&list));
+    for (size_t i = 0; hl_arch_name_at(i); i++)
+        hl_str_add_format(&list, "%s%s", i ? ", " : "", hl_arch_name_at(i));
+    status = hl_fail(err, HL_E_UNSUPPORTED, "architecture '%.*s'; supported: %s",
+                     (int)(name.len > 64 ? 64 : name.len), name.ptr, hl_str_text(&list));
     hl_str_done(&list);
     return status;
 }
@@ -303,7 +316,8 @@ hl_status hl_model_open(hl_engine *e, const char *const *paths, size_t n_paths, 
         }
     } else {
         HL_TRACE1(load_begin, n_paths);
-        if ((status = find_arch(m, err)) != HL_OK || (status = hl_hparams_load(m->gguf, m->arch, &m->hp, err)) != HL_OK ||
+        if ((status = find_arch(m, err)) != HL_OK ||
+            (status = hl_hparams_load(m->gguf, m->arch, &m->hp, err)) != HL_OK ||
             (status = find_vocab_size(m, err)) != HL_OK || (status = bind_tensors(m, err)) != HL_OK)
             goto fail;
         note_sizes(m);
@@ -315,7 +329,8 @@ hl_status hl_model_open(hl_engine *e, const char *const *paths, size_t n_paths, 
     *ret_model = m;
     return HL_OK;
 fail:
-    if (m->gguf && hl_gguf_is_broken(m->gguf)) (void)hl_fail(err, HL_E_IO, "the file was cut short while it was read");
+    if (m->gguf && hl_gguf_is_broken(m->gguf))
+        (void)hl_fail(err, HL_E_IO, "the file was cut short while it was read");
     hl_model_close(m);
     return hl_fail_within(err, "load '%s'", n_paths ? paths[0] : "");
 }
@@ -345,11 +360,14 @@ static const char *const kind_names[] = {"u8",   "i8",     "u16",   "i16", "u32"
 static void add_value(hl_str *s, const hl_gguf_value *v, uint64_t i) {
     int64_t n = 0;
     double  x = 0;
-    if (hl_gguf_elem_i64(v, i, &n)) hl_str_add_format(s, "%" PRId64, n);
-    else if (hl_gguf_elem_f64(v, i, &x)) hl_str_add_format(s, "%g", x);
+    if (hl_gguf_elem_i64(v, i, &n))
+        hl_str_add_format(s, "%" PRId64, n);
+    else if (hl_gguf_elem_f64(v, i, &x))
+        hl_str_add_format(s, "%g", x);
 }
 
-void hl_model_each_key(const hl_model *m, void (*fn)(void *, hl_view, const char *, const char *), void *user) {
+void hl_model_each_key(const hl_model *m, void (*fn)(void *, hl_view, const char *, const char *),
+                       void           *user) {
     enum { MAX_ELEMS = 8 };
     for (size_t i = 0; i < hl_gguf_n_values(m->gguf); i++) {
         const hl_gguf_value *v = hl_gguf_value_at(m->gguf, i);
@@ -359,7 +377,8 @@ void hl_model_each_key(const hl_model *m, void (*fn)(void *, hl_view, const char
             hl_gguf_value one = *v;
             hl_view       text = {0};
             char          key[256];
-            (void)snprintf(key, sizeof key, "%.*s", (int)(one.key.len < 255 ? one.key.len : 255), one.key.ptr);
+            (void)snprintf(key, sizeof key, "%.*s", (int)(one.key.len < 255 ? one.key.len : 255),
+                           one.key.ptr);
             if (hl_gguf_get_text(m->gguf, key, &text, NULL) == HL_OK) hl_str_add_view(&s, text);
         } else if (v->kind != HL_GGUF_ARRAY) {
             add_value(&s, v, 0);
@@ -370,8 +389,10 @@ void hl_model_each_key(const hl_model *m, void (*fn)(void *, hl_view, const char
             hl_str_add_char(&s, '[');
             for (uint64_t j = 0; j < v->n && j < MAX_ELEMS; j++) {
                 if (j) hl_str_add_text(&s, ", ");
-                if (is_text && hl_gguf_strings_next(&it, &text)) hl_str_add_json(&s, text);
-                else add_value(&s, v, j);
+                if (is_text && hl_gguf_strings_next(&it, &text))
+                    hl_str_add_json(&s, text);
+                else
+                    add_value(&s, v, j);
             }
             if (v->n > MAX_ELEMS) hl_str_add_format(&s, ", ... %" PRIu64 " in all", v->n);
             hl_str_add_char(&s, ']');
@@ -381,7 +402,8 @@ void hl_model_each_key(const hl_model *m, void (*fn)(void *, hl_view, const char
     }
 }
 
-void hl_model_each_tensor(const hl_model *m, void (*fn)(void *, const char *, const char *, const uint64_t *, uint32_t),
+void hl_model_each_tensor(const hl_model *m,
+                          void (*fn)(void *, const char *, const char *, const uint64_t *, uint32_t),
                           void *user) {
     for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++) {
         const hl_gguf_tensor *t = hl_gguf_tensor_at(m->gguf, i);

@@ -48,11 +48,11 @@ typedef struct hl_hparams {
     float    qk_scale;
     float    attn_softcap, final_softcap; /* 0: none */
     float    embd_scale;
-    float    expert_scale;                /* times the sum of the experts; 1 when unset */
+    float    expert_scale; /* times the sum of the experts; 1 when unset */
     struct {
         float    base, base_window;
-        float    freq_scale;   /* 1 / factor; 1: no scaling */
-        float    ext_factor;   /* YaRN's mix: 0 linear, 1 YaRN */
+        float    freq_scale; /* 1 / factor; 1: no scaling */
+        float    ext_factor; /* YaRN's mix: 0 linear, 1 YaRN */
         float    attn_factor;
         float    beta_fast, beta_slow;
         uint32_t n_ctx_orig;
@@ -66,7 +66,7 @@ typedef struct hl_layer {
     size_t       expert_stride[HL_W_count]; /* bytes from one expert's matrix to the next */
     bool         windowed;
     /* forms of activations that the products of this layer read: HL_NEED_* */
-    uint32_t     need_attn_in, need_o_in, need_ffn_in, need_down_in;
+    uint32_t need_attn_in, need_o_in, need_ffn_in, need_down_in;
 } hl_layer;
 
 enum { HL_NEED_F32 = 1, HL_NEED_BF16 = 2, HL_NEED_Q8 = 4 };
@@ -84,13 +84,14 @@ struct hl_model {
     const float   *rope_freqs; /* [n_rot / 2] divisors; NULL: all 1 */
     hl_layer      *layers;     /* [n_layers] */
     uint32_t       need_out_in;
-    uint32_t       max_cols;   /* widest row of any matrix */
-    hl_tokenizer  *tokenizer;  /* NULL: the file has none */
+    uint32_t       max_cols;  /* widest row of any matrix */
+    hl_tokenizer  *tokenizer; /* NULL: the file has none */
     hl_model_info  info;
 };
 
 /* Read the keys of `arch`, with defaults and limits. */
-HL_MUST_CHECK hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_hparams *ret_hp, hl_err *err);
+HL_MUST_CHECK hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_hparams *ret_hp,
+                                        hl_err *err);
 
 uint32_t hl_matrix_needs(const hl_matrix *w); /* HL_NEED_* of a product with it */
 

@@ -13,19 +13,19 @@
 enum { DEFAULT_BATCH = 512, MAX_BATCH = 8192 };
 
 struct hl_session {
-    hl_model    *model;
-    int32_t      n_ctx;
-    uint32_t     n_batch;
-    uint32_t     n_rows_cap;
-    hl_kv_pool  *pool;
-    hl_seq       seq;
-    hl_forward  *forward;
-    float       *logits; /* [n_rows_cap][n_vocab] */
-    size_t       n_logits;
-    int32_t     *pos;      /* [n_batch] */
-    hl_seq     **seqs;     /* [n_batch] */
-    uint32_t    *out_rows; /* [n_rows_cap] */
-    atomic_bool  stop;
+    hl_model   *model;
+    int32_t     n_ctx;
+    uint32_t    n_batch;
+    uint32_t    n_rows_cap;
+    hl_kv_pool *pool;
+    hl_seq      seq;
+    hl_forward *forward;
+    float      *logits; /* [n_rows_cap][n_vocab] */
+    size_t      n_logits;
+    int32_t    *pos;      /* [n_batch] */
+    hl_seq    **seqs;     /* [n_batch] */
+    uint32_t   *out_rows; /* [n_rows_cap] */
+    atomic_bool stop;
 };
 
 typedef struct geometry {
@@ -39,9 +39,11 @@ static hl_status check_params(const hl_model *m, const hl_session_params *p, geo
     if (!p) p = &defaults;
     const int32_t n_ctx = p->n_ctx ? p->n_ctx : hl_default_ctx(m);
     if (m->layers == NULL) return hl_fail(err, HL_E_ARG, "the model was opened for its vocabulary only");
-    if (n_ctx < 1 || n_ctx > HL_MAX_CTX) return hl_fail(err, HL_E_ARG, "n_ctx is %d, expected 1..%d", n_ctx, HL_MAX_CTX);
+    if (n_ctx < 1 || n_ctx > HL_MAX_CTX)
+        return hl_fail(err, HL_E_ARG, "n_ctx is %d, expected 1..%d", n_ctx, HL_MAX_CTX);
     if (p->n_batch < 0 || p->n_batch > MAX_BATCH)
-        return hl_fail(err, HL_E_ARG, "n_batch is %d, expected 0 (automatic) or 1..%d", p->n_batch, MAX_BATCH);
+        return hl_fail(err, HL_E_ARG, "n_batch is %d, expected 0 (automatic) or 1..%d", p->n_batch,
+                       MAX_BATCH);
     if (p->n_rows_cap < 0 || p->n_rows_cap > MAX_BATCH)
         return hl_fail(err, HL_E_ARG, "n_rows_cap is %d, expected 0..%d", p->n_rows_cap, MAX_BATCH);
     if ((unsigned)p->kv_type > HL_KV_CACHE_Q8_0)
@@ -62,11 +64,13 @@ static void plan_memory(const hl_model *m, const geometry *g, hl_memory_plan *re
     *ret = (hl_memory_plan){0};
     ret->weights_bytes = hl_gguf_file_bytes(m->gguf);
     ret->kv_bytes = (uint64_t)hl_kv_block_bytes(&g->shape) * g->n_blocks;
-    ret->scratch_bytes = hl_forward_plan(m, g->n_batch, g->n_ctx) + (uint64_t)g->n_rows_cap * m->hp.n_vocab * sizeof(float);
+    ret->scratch_bytes =
+        hl_forward_plan(m, g->n_batch, g->n_ctx) + (uint64_t)g->n_rows_cap * m->hp.n_vocab * sizeof(float);
     ret->available_bytes = hl_memory_available();
 }
 
-hl_status hl_session_plan(const hl_model *m, const hl_session_params *p, hl_memory_plan *ret_plan, hl_err *err) {
+hl_status hl_session_plan(const hl_model *m, const hl_session_params *p, hl_memory_plan *ret_plan,
+                          hl_err *err) {
     geometry        g;
     const hl_status status = check_params(m, p, &g, err);
     if (status == HL_OK) plan_memory(m, &g, ret_plan);
@@ -82,7 +86,8 @@ static hl_status take_memory(hl_session *s, const geometry *g, hl_err *err) {
     s->pos = hl_new(g->n_batch, sizeof *s->pos);
     s->seqs = hl_new(g->n_batch, sizeof(hl_seq *));
     s->out_rows = hl_new(g->n_rows_cap, sizeof *s->out_rows);
-    if (!s->logits || !s->pos || !s->seqs || !s->out_rows) return hl_fail(err, HL_E_NOMEM, "session: no memory");
+    if (!s->logits || !s->pos || !s->seqs || !s->out_rows)
+        return hl_fail(err, HL_E_NOMEM, "session: no memory");
     return HL_OK;
 }
 
@@ -105,8 +110,9 @@ hl_status hl_session_new(hl_model *m, const hl_session_params *p, hl_session **r
         hl_session_free(s);
         return status;
     }
-    hl_event(&m->engine->events, HL_LOG_DEBUG, "engine", "session-new", "ctx=%d kv_bytes=%" PRIu64 " scratch_bytes=%" PRIu64,
-             g.n_ctx, plan.kv_bytes, plan.scratch_bytes);
+    hl_event(&m->engine->events, HL_LOG_DEBUG, "engine", "session-new",
+             "ctx=%d kv_bytes=%" PRIu64 " scratch_bytes=%" PRIu64, g.n_ctx, plan.kv_bytes,
+             plan.scratch_bytes);
     *ret_session = s;
     return HL_OK;
 }
@@ -126,25 +132,31 @@ void hl_session_free(hl_session *s) {
 static hl_status check_tokens(const hl_session *s, const int32_t *tokens, size_t n, hl_err *err) {
     if (n == 0) return hl_fail(err, HL_E_ARG, "no tokens to evaluate");
     if (n > (size_t)(s->n_ctx - s->seq.n_pos))
-        return hl_fail(err, HL_E_FULL, "%zu more tokens do not fit: the context holds %d and %d are in use", n, s->n_ctx,
-                       s->seq.n_pos);
+        return hl_fail(err, HL_E_FULL, "%zu more tokens do not fit: the context holds %d and %d are in use",
+                       n, s->n_ctx, s->seq.n_pos);
     for (size_t i = 0; i < n; i++)
         if (tokens[i] < 0 || tokens[i] >= (int32_t)s->model->hp.n_vocab)
-            return hl_fail(err, HL_E_ARG, "token %zu is %d, expected 0..%u", i, tokens[i], s->model->hp.n_vocab - 1);
+            return hl_fail(err, HL_E_ARG, "token %zu is %d, expected 0..%u", i, tokens[i],
+                           s->model->hp.n_vocab - 1);
     return HL_OK;
 }
 
 /* One pass; logits of its last n_out rows. */
 static hl_status eval_pass(hl_session *s, const int32_t *tokens, uint32_t n, uint32_t n_out, hl_err *err) {
     const int32_t begin = s->seq.n_pos;
-    if (!hl_seq_reserve(&s->seq, begin + (int32_t)n)) return hl_fail(err, HL_E_FULL, "no key/value blocks left");
+    if (!hl_seq_reserve(&s->seq, begin + (int32_t)n))
+        return hl_fail(err, HL_E_FULL, "no key/value blocks left");
     for (uint32_t i = 0; i < n; i++) {
         s->pos[i] = begin + (int32_t)i;
         s->seqs[i] = &s->seq;
     }
     for (uint32_t i = 0; i < n_out; i++) s->out_rows[i] = n - n_out + i;
-    const hl_batch b = {
-        .n_rows = n, .tokens = tokens, .pos = s->pos, .seqs = s->seqs, .n_out = n_out, .out_rows = s->out_rows};
+    const hl_batch b = {.n_rows = n,
+                        .tokens = tokens,
+                        .pos = s->pos,
+                        .seqs = s->seqs,
+                        .n_out = n_out,
+                        .out_rows = s->out_rows};
     HL_TRACE2(pass_begin, n, begin);
     const hl_status status = hl_forward_eval(s->forward, &b, &s->stop, s->logits, err);
     HL_TRACE2(pass_end, n, status);
@@ -172,8 +184,8 @@ hl_status hl_session_eval_rows(hl_session *s, const int32_t *tokens, size_t n, s
     const hl_status status = check_tokens(s, tokens, n, err);
     if (status != HL_OK) return status;
     if (n > s->n_batch || n_rows > n || n_rows > s->n_rows_cap)
-        return hl_fail(err, HL_E_ARG, "%zu rows of %zu tokens, expected at most %u rows of at most %u tokens", n_rows, n,
-                       s->n_rows_cap, s->n_batch);
+        return hl_fail(err, HL_E_ARG, "%zu rows of %zu tokens, expected at most %u rows of at most %u tokens",
+                       n_rows, n, s->n_rows_cap, s->n_batch);
     return eval_pass(s, tokens, (uint32_t)n, (uint32_t)n_rows, err);
 }
 
@@ -182,9 +194,11 @@ const float *hl_session_logits(const hl_session *s) {
     return s->logits + last * s->model->hp.n_vocab;
 }
 
-const float *hl_session_logits_at(const hl_session *s, size_t i_row) { return s->logits + i_row * s->model->hp.n_vocab; }
-int32_t      hl_session_pos(const hl_session *s) { return s->seq.n_pos; }
-int32_t      hl_session_n_ctx(const hl_session *s) { return s->n_ctx; }
+const float *hl_session_logits_at(const hl_session *s, size_t i_row) {
+    return s->logits + i_row * s->model->hp.n_vocab;
+}
+int32_t hl_session_pos(const hl_session *s) { return s->seq.n_pos; }
+int32_t hl_session_n_ctx(const hl_session *s) { return s->n_ctx; }
 
 void hl_session_truncate(hl_session *s, int32_t n_tokens) {
     if (n_tokens < s->seq.n_pos) hl_seq_truncate(&s->seq, n_tokens < 0 ? 0 : n_tokens);

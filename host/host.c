@@ -14,11 +14,11 @@
 
 struct hl_host {
     const hl_config *config;
-    const hl_paths *paths;
+    const hl_paths  *paths;
     const hl_events *events;
-    hl_store *store; /* NULL: not opened yet; likewise below */
-    hl_engine *engine;
-    int32_t n_threads; /* the engine's, as asked for */
+    hl_store        *store; /* NULL: not opened yet; likewise below */
+    hl_engine       *engine;
+    int32_t          n_threads; /* the engine's, as asked for */
 };
 
 hl_status hl_host_new(const hl_config *config, const hl_paths *paths, const hl_events *events,
@@ -39,7 +39,7 @@ void hl_host_free(hl_host *h) {
 
 hl_status hl_host_store(hl_host *h, hl_store **ret_store, hl_err *err) {
     if (!h->store) {
-        hl_err ignored;
+        hl_err                 ignored;
         const hl_store_options options = {
             .models_path = h->paths->models, .db_path = h->paths->db, .events = h->events};
         (void)hl_make_folder(h->paths->home, &ignored); /* a store that cannot be written can still be read */
@@ -59,12 +59,14 @@ hl_status hl_host_engine(hl_host *h, int32_t n_threads, hl_engine **ret_engine, 
     if (n_threads < 0 || hl_config_origin(h->config, HL_SETTING_engine_n_threads) == HL_ORIGIN_FLAG)
         n_threads = (int32_t)hl_config_int(h->config, HL_SETTING_engine_n_threads);
     if (!h->engine) {
-        const hl_engine_params params = {.n_threads = n_threads,
-                                         .cpu = hl_config_text(h->config, HL_SETTING_engine_cpu),
-                                         .activation_bits = strcmp(hl_config_text(h->config, HL_SETTING_engine_activation_bits), "16") == 0 ? 16 : 8,
-                                         .on_event = pass_event,
-                                         .event_user = h,
-                                         .event_level = h->events ? (int)h->events->level : HL_LOG_ERROR};
+        const hl_engine_params params = {
+            .n_threads = n_threads,
+            .cpu = hl_config_text(h->config, HL_SETTING_engine_cpu),
+            .activation_bits =
+                strcmp(hl_config_text(h->config, HL_SETTING_engine_activation_bits), "16") == 0 ? 16 : 8,
+            .on_event = pass_event,
+            .event_user = h,
+            .event_level = h->events ? (int)h->events->level : HL_LOG_ERROR};
         const hl_status status = hl_engine_new(&params, &h->engine, err);
         if (status != HL_OK) return status;
         h->n_threads = n_threads;
@@ -111,7 +113,7 @@ static hl_status find_stored(hl_host *h, const char *text, int how, hl_source *s
 }
 
 hl_status hl_host_find(hl_host *h, const char *text, int how, hl_source **ret_source, hl_err *err) {
-    hl_status status = HL_OK;
+    hl_status  status = HL_OK;
     hl_source *s = hl_new(1, sizeof *s);
     if (!s) return hl_fail(err, HL_E_NOMEM, "model '%.100s': no memory", text);
     if (is_path(text)) {
@@ -140,14 +142,14 @@ static int32_t choose(const hl_config *c, hl_setting id, int32_t option, int32_t
 
 void hl_host_session_params(const hl_host *h, const hl_options *options, hl_session_params *ret_params) {
     static const struct {
-        const char *word;
+        const char      *word;
         hl_kv_cache_type type;
     } kinds[] = {{"f16", HL_KV_CACHE_F16},
                  {"f32", HL_KV_CACHE_F32},
                  {"bf16", HL_KV_CACHE_BF16},
                  {"q8_0", HL_KV_CACHE_Q8_0}};
     hl_session_params p = {0};
-    const char *kind = hl_config_text(h->config, HL_SETTING_engine_kv_type);
+    const char       *kind = hl_config_text(h->config, HL_SETTING_engine_kv_type);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(kind, kinds[i].word) == 0) p.kv_type = kinds[i].type;
     }
@@ -174,7 +176,7 @@ void hl_loaded_free(hl_loaded *l) {
 /* The model that guesses for others, when the settings name one. */
 static hl_status load_draft(hl_host *h, hl_engine *engine, hl_model **ret_draft, hl_err *err) {
     const char *name = hl_config_text(h->config, HL_SETTING_engine_draft);
-    hl_source *source = NULL;
+    hl_source  *source = NULL;
     if (name[0] == '\0') return HL_OK;
     hl_status status = hl_host_find(h, name, HL_OPEN_FOR_LOAD, &source, err);
     if (status == HL_OK) status = hl_model_open(engine, source->paths, source->n_paths, NULL, ret_draft, err);
@@ -186,20 +188,23 @@ static hl_status load_draft(hl_host *h, hl_engine *engine, hl_model **ret_draft,
 static bool name_weights(const hl_source *source, char *ret, size_t cap) {
     const char *path = source->paths[0], *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     struct stat st;
-    if (strncmp(base, "sha256-", 7) == 0) return snprintf(ret, cap, "%s+%zu", base, source->n_paths) < (int)cap;
+    if (strncmp(base, "sha256-", 7) == 0)
+        return snprintf(ret, cap, "%s+%zu", base, source->n_paths) < (int)cap;
     if (stat(path, &st) != 0) return false;
-    return snprintf(ret, cap, "file:%llx:%llx:%llx:%lld.%09ld", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
-                    (unsigned long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec) < (int)cap;
+    return snprintf(ret, cap, "file:%llx:%llx:%llx:%lld.%09ld", (unsigned long long)st.st_dev,
+                    (unsigned long long)st.st_ino, (unsigned long long)st.st_size,
+                    (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec) < (int)cap;
 }
 
 static bool saved_folder(const hl_host *h, char *ret, size_t cap) {
     return h->paths->cache && snprintf(ret, cap, "%s/kv", h->paths->cache) < (int)cap;
 }
 
-hl_status hl_host_remove(hl_host *h, const char *name, hl_removed *ret_removed, uint64_t *ret_cache_bytes, hl_err *err) {
+hl_status hl_host_remove(hl_host *h, const char *name, hl_removed *ret_removed, uint64_t *ret_cache_bytes,
+                         hl_err *err) {
     hl_store *store = NULL;
     hl_source source = {0};
-    char weights[128] = "", folder[4096];
+    char      weights[128] = "", folder[4096];
     hl_status status = hl_host_store(h, &store, err);
     if (status != HL_OK) return status;
     /* One that cannot be read can still be removed; what it left in the cache goes with time. */
@@ -208,7 +213,8 @@ hl_status hl_host_remove(hl_host *h, const char *name, hl_removed *ret_removed, 
         weights[0] = '\0';
     status = hl_store_remove(store, name, ret_removed, err);
     uint64_t bytes = 0;
-    if (status == HL_OK && weights[0] && access(source.paths[0], F_OK) != 0 && saved_folder(h, folder, sizeof folder))
+    if (status == HL_OK && weights[0] && access(source.paths[0], F_OK) != 0 &&
+        saved_folder(h, folder, sizeof folder))
         bytes = hl_sched_remove_saved(folder, weights);
     if (ret_cache_bytes) *ret_cache_bytes = bytes;
     hl_stored_model_free(source.stored);
@@ -216,22 +222,25 @@ hl_status hl_host_remove(hl_host *h, const char *name, hl_removed *ret_removed, 
     return status;
 }
 
-static hl_status make_runner(hl_host *h, const hl_source *source, const hl_options *options, hl_loaded *l, hl_err *err) {
+static hl_status make_runner(hl_host *h, const hl_source *source, const hl_options *options, hl_loaded *l,
+                             hl_err *err) {
     enum { MIB = 1 << 20 };
     hl_session_params session;
-    char weights[128], folder[4096];
+    char              weights[128], folder[4096];
     hl_host_session_params(h, options, &session);
-    hl_runner_params params = {.sched = {
-                                   .n_running_cap = (int32_t)hl_config_int(h->config, HL_SETTING_engine_n_parallel),
-                                   .n_ctx = session.n_ctx,
-                                   .n_batch = session.n_batch,
-                                   .max_gap_ms = (int32_t)hl_config_int(h->config, HL_SETTING_engine_max_gap_ms),
-                                   .kv_type = session.kv_type,
-                                   .kv_budget_bytes = (uint64_t)hl_config_int(h->config, HL_SETTING_engine_kv_budget_mib) * MIB,
-                                   .draft = l->draft,
-                                   .cache_quota_bytes = (uint64_t)hl_config_int(h->config, HL_SETTING_cache_quota_mib) * MIB,
-                               }};
-    if (strcmp(hl_config_text(h->config, HL_SETTING_engine_speculate), "off") == 0) params.sched.speculate = HL_SPECULATE_OFF;
+    hl_runner_params params = {
+        .sched = {
+            .n_running_cap = (int32_t)hl_config_int(h->config, HL_SETTING_engine_n_parallel),
+            .n_ctx = session.n_ctx,
+            .n_batch = session.n_batch,
+            .max_gap_ms = (int32_t)hl_config_int(h->config, HL_SETTING_engine_max_gap_ms),
+            .kv_type = session.kv_type,
+            .kv_budget_bytes = (uint64_t)hl_config_int(h->config, HL_SETTING_engine_kv_budget_mib) * MIB,
+            .draft = l->draft,
+            .cache_quota_bytes = (uint64_t)hl_config_int(h->config, HL_SETTING_cache_quota_mib) * MIB,
+        }};
+    if (strcmp(hl_config_text(h->config, HL_SETTING_engine_speculate), "off") == 0)
+        params.sched.speculate = HL_SPECULATE_OFF;
     if (params.sched.cache_quota_bytes > 0 && name_weights(source, weights, sizeof weights) &&
         saved_folder(h, folder, sizeof folder)) {
         params.sched.cache_dir = folder;
@@ -245,8 +254,8 @@ static hl_status make_runner(hl_host *h, const hl_source *source, const hl_optio
 hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *options, hl_loaded **ret_loaded,
                        hl_err *err) {
     const int64_t start_ns = hl_clock_ns();
-    hl_engine *engine = NULL;
-    hl_loaded *l = NULL;
+    hl_engine    *engine = NULL;
+    hl_loaded    *l = NULL;
     if (source->n_paths == 0)
         return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", source->label);
     hl_status status = hl_host_engine(h, options ? options->num_thread : -1, &engine, err);
@@ -272,7 +281,7 @@ hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *op
 
 void hl_host_apply_stored(hl_host *h, const hl_stored_model *m, hl_options *o) {
     for (size_t i = 0; m && i < m->n_params; i++) {
-        hl_err why = {0};
+        hl_err          why = {0};
         const hl_status status = hl_options_set(o, m->params[i].name, m->params[i].value, &why);
         if (status == HL_OK) continue;
         const hl_log_level level = status == HL_E_UNSUPPORTED ? HL_LOG_INFO : HL_LOG_WARN;

@@ -31,7 +31,7 @@ typedef struct hl_paths {
 HL_MUST_CHECK hl_status hl_paths_init(hl_paths *p, char *const *envp, hl_err *err);
 /* Put the models folder where the settings say. Call after the settings are read. */
 HL_MUST_CHECK hl_status hl_paths_apply(hl_paths *p, const hl_config *config, hl_err *err);
-void hl_paths_done(hl_paths *p);
+void                    hl_paths_done(hl_paths *p);
 
 /* Make a folder of ours, with its parents, readable by its owner only.
  * fails  HL_E_IO */
@@ -44,7 +44,7 @@ typedef struct hl_host hl_host;
  * fails  HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_host_new(const hl_config *config, const hl_paths *paths, const hl_events *events,
                                     hl_host **ret_host, hl_err *err);
-void hl_host_free(hl_host *h); /* after its loaded models; NULL is allowed */
+void                    hl_host_free(hl_host *h); /* after its loaded models; NULL is allowed */
 
 /* fails as hl_store_open(), hl_engine_new(). The host owns what is returned.
  * in     n_threads  -1: what the settings say */
@@ -53,11 +53,11 @@ HL_MUST_CHECK hl_status hl_host_engine(hl_host *h, int32_t n_threads, hl_engine 
 
 /* What a name or a path means: the files of one model. */
 typedef struct hl_source {
-    char *label;              /* the stored name with its tag, or the path */
-    hl_stored_model *stored;  /* NULL: a file that is not in the store */
-    const char *const *paths; /* [n_paths], the shards in order; belongs to this */
-    size_t n_paths;
-    const char *one_path[1];
+    char              *label;  /* the stored name with its tag, or the path */
+    hl_stored_model   *stored; /* NULL: a file that is not in the store */
+    const char *const *paths;  /* [n_paths], the shards in order; belongs to this */
+    size_t             n_paths;
+    const char        *one_path[1];
 } hl_source;
 
 /* A path when it ends in .gguf or a file of that name with a '/' in it exists, else a stored name.
@@ -66,23 +66,23 @@ typedef struct hl_source {
  * fails  HL_E_NOT_FOUND  with the nearest names and what to do; as hl_store_open_model() */
 HL_MUST_CHECK hl_status hl_host_find(hl_host *h, const char *text, int how, hl_source **ret_source,
                                      hl_err *err);
-void hl_source_free(hl_source *s); /* NULL is allowed */
+void                    hl_source_free(hl_source *s); /* NULL is allowed */
 
 /* hl_store_remove(), and what the key/value cache on disk keeps for weights that are gone with it.
  *
  * out    ret_cache_bytes  of that cache; may be NULL
  * fails  as hl_host_store(), hl_store_remove() */
-HL_MUST_CHECK hl_status hl_host_remove(hl_host *h, const char *name, hl_removed *ret_removed, uint64_t *ret_cache_bytes,
-                                       hl_err *err);
+HL_MUST_CHECK hl_status hl_host_remove(hl_host *h, const char *name, hl_removed *ret_removed,
+                                       uint64_t *ret_cache_bytes, hl_err *err);
 
 /* A model that answers. */
 typedef struct hl_loaded {
-    hl_host *host;
-    hl_model *model;
-    hl_model *draft;   /* NULL: none */
-    hl_runner *runner; /* NULL: loaded for its vocabulary only */
-    int64_t load_ns;   /* how long it took */
-    int32_t n_ctx;
+    hl_host   *host;
+    hl_model  *model;
+    hl_model  *draft;   /* NULL: none */
+    hl_runner *runner;  /* NULL: loaded for its vocabulary only */
+    int64_t    load_ns; /* how long it took */
+    int32_t    n_ctx;
 } hl_loaded;
 
 /* Open the files of a source; with `options` make a runner too. An option wins over a setting unless the setting was
@@ -93,7 +93,7 @@ typedef struct hl_loaded {
  * owns   hl_loaded_free(), before the host goes */
 HL_MUST_CHECK hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *options,
                                      hl_loaded **ret_loaded, hl_err *err);
-void hl_loaded_free(hl_loaded *l); /* NULL is allowed */
+void                    hl_loaded_free(hl_loaded *l); /* NULL is allowed */
 /* Let answers from now on use a context of n_ctx tokens (0: the usual). False: it needs to be loaded anew for that. */
 bool hl_loaded_set_ctx(hl_loaded *l, int32_t n_ctx);
 

@@ -19,10 +19,10 @@ typedef enum option_kind { KIND_REAL, KIND_WHOLE, KIND_TEXTS, KIND_IDLE } option
 typedef struct option_row {
     const char *name;
     option_kind kind;
-    size_t offset, size; /* of the field in hl_options */
-    double min, max;     /* REAL */
-    int64_t lo, hi;      /* WHOLE */
-    const char *why;     /* IDLE */
+    size_t      offset, size; /* of the field in hl_options */
+    double      min, max;     /* REAL */
+    int64_t     lo, hi;       /* WHOLE */
+    const char *why;          /* IDLE */
 } option_row;
 
 #define FIELD(f) .offset = offsetof(hl_options, f), .size = sizeof(((hl_options *)0)->f)
@@ -49,9 +49,7 @@ void hl_options_clear_stops(hl_options *o) {
     o->n_stops = 0;
 }
 
-void hl_options_done(hl_options *o) {
-    hl_options_clear_stops(o);
-}
+void hl_options_done(hl_options *o) { hl_options_clear_stops(o); }
 
 static const option_row *find_row(const char *name) {
     for (size_t i = 0; i < N_ROWS; i++) {
@@ -139,7 +137,7 @@ static void format_field(const hl_options *o, const option_row *row, char *buf, 
     }
 }
 
-void hl_options_each(const hl_options *o, const hl_options *base,
+void hl_options_each(const hl_options *o, const hl_options                *base,
                      void (*fn)(void *, const char *, const char *), void *user) {
     for (size_t i = 0; i < N_ROWS; i++) {
         char now[40], then[40];

@@ -14,12 +14,12 @@ enum { HL_MAX_STOPS = 64, HL_MAX_STOP_BYTES = 4096 };
 
 typedef struct hl_options {
     hl_sampler_params sampling;
-    int32_t num_predict; /* most tokens of the answer; -1 until the context is full */
-    int32_t num_ctx;     /* 0: not said; likewise below */
-    int32_t num_batch;
-    int32_t num_thread; /* -1: not said */
-    char *stops[HL_MAX_STOPS];
-    size_t n_stops;
+    int32_t           num_predict; /* most tokens of the answer; -1 until the context is full */
+    int32_t           num_ctx;     /* 0: not said; likewise below */
+    int32_t           num_batch;
+    int32_t           num_thread; /* -1: not said */
+    char             *stops[HL_MAX_STOPS];
+    size_t            n_stops;
 } hl_options;
 
 void hl_options_init(hl_options *o);
@@ -37,7 +37,7 @@ HL_MUST_CHECK hl_status hl_options_set(hl_options *o, const char *name, const ch
 void hl_options_clear_stops(hl_options *o);
 
 /* Call fn for every option as text, as a Modelfile's PARAMETER would say it; only those that differ from `base`. */
-void hl_options_each(const hl_options *o, const hl_options *base,
+void hl_options_each(const hl_options *o, const hl_options                             *base,
                      void (*fn)(void *user, const char *name, const char *value), void *user);
 
 #endif

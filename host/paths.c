@@ -84,7 +84,7 @@ void hl_paths_done(hl_paths *p) {
 
 hl_status hl_make_folder(const char *path, hl_err *err) {
     hl_status status = HL_OK;
-    char *copy = hl_strdup(path);
+    char     *copy = hl_strdup(path);
     if (!copy) return hl_fail(err, HL_E_NOMEM, "paths: no memory");
     for (char *p = copy + 1; status == HL_OK; p++) {
         const char c = *p;

@@ -35,9 +35,7 @@ typedef struct digest_set {
     size_t n, cap;
 } digest_set;
 
-static int compare_digests(const void *a, const void *b) {
-    return memcmp(a, b, HL_DIGEST_BYTES);
-}
+static int compare_digests(const void *a, const void *b) { return memcmp(a, b, HL_DIGEST_BYTES); }
 
 static bool is_used(const digest_set *set, const char *digest) {
     return set->n && bsearch(digest, set->v, set->n, HL_DIGEST_BYTES, compare_digests);

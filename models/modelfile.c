@@ -92,9 +92,7 @@ static hl_status clean(hl_view in, hl_str *out, hl_err *err) {
 
 /* ---- lexing ---- */
 
-static bool is_blank(char c) {
-    return c == ' ' || c == '\t' || c == '\r';
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
 static void skip_blanks(parser *p) {
     while (p->at < p->end && is_blank(*p->at)) p->at++;

@@ -123,9 +123,7 @@ void hl_name_format_full(const hl_name *name, char ret_text[HL_NAME_TEXT_BYTES])
                    name->tag);
 }
 
-static char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
 
 void hl_name_format_key(const hl_name *name, char ret_text[HL_NAME_TEXT_BYTES]) {
     hl_name_format_full(name, ret_text);

@@ -131,9 +131,7 @@ void hl_store_close(hl_store *s) {
     hl_free(s);
 }
 
-const char *hl_store_models_path(const hl_store *s) {
-    return s->models_path;
-}
+const char *hl_store_models_path(const hl_store *s) { return s->models_path; }
 
 /* ---- the lock ---- */
 

@@ -24,6 +24,7 @@ pkg libedit-dev libedit
 pkg libmicrohttpd-dev libmicrohttpd
 pkg libcmocka-dev cmocka
 tool python3 python3
+tool clang-format clang-format
 module python3-pytest pytest
 module python3-jinja2 jinja2
 if ! python3 -m pip --version >/dev/null 2>&1 && ! command -v pip3 >/dev/null 2>&1; then missing="$missing python3-pip"; fi

@@ -1,10 +1,7 @@
 #!/bin/sh
-# format.sh - break the lines of more than 110 columns with clang-format, and leave all others as they are.
+# format.sh - put every .c and .h of ours into the style of .clang-format (clang-format 14, Debian 12's).
 #
-# usage: format.sh [FILE...]    without files: every .c and .h of ours
-[ $# -gt 0 ] || set -- $(find core engine models host server cli include tests bench -name '*.[ch]' 2>/dev/null)
-for f; do
-    [ -f "$f" ] || continue
-    lines=$(awk 'length($0) > 110 { printf "--lines=%d:%d ", NR, NR }' "$f")
-    [ -z "$lines" ] || clang-format -i $lines "$f"
-done
+# usage: format.sh [FILE...]    without files: all that git knows
+cd "$(dirname "$0")/.." || exit 1
+[ $# -gt 0 ] || set -- $(git ls-files --cached --others --exclude-standard '*.c' '*.h')
+exec clang-format -i "$@"

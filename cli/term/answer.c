@@ -18,18 +18,16 @@ static const char replacement[] = "\xEF\xBF\xBD";
 
 int hl_term_columns(FILE *out) {
     struct winsize size;
-    const int fd = fileno(out);
+    const int      fd = fileno(out);
     if (fd < 0 || ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col < 4) return 80;
     return size.ws_col;
 }
 
-static bool is_control(uint32_t cp) {
-    return cp < 0x20 || (cp >= 0x7f && cp < 0xa0);
-}
+static bool is_control(uint32_t cp) { return cp < 0x20 || (cp >= 0x7f && cp < 0xa0); }
 
 void hl_term_clean(hl_str *out, hl_view text) {
     for (size_t i = 0; i < text.len;) {
-        uint32_t cp = 0;
+        uint32_t     cp = 0;
         const size_t n = hl_utf8_read(text.ptr + i, text.len - i, &cp);
         if (n == 0 || (is_control(cp) && cp != '\n' && cp != '\t' && cp != '\r'))
             hl_str_add_text(out, replacement);
@@ -140,7 +138,7 @@ static void put_text(hl_answer *a, hl_view text) {
         return;
     }
     for (size_t i = 0; i < text.len;) {
-        uint32_t cp = 0;
+        uint32_t     cp = 0;
         const size_t n = hl_utf8_read(text.ptr + i, text.len - i, &cp);
         if (n == 0 || (is_control(cp) && cp != '\n' && cp != '\t' && cp != '\r'))
             put_char(a, replacement, 3, 0xfffd);

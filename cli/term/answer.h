@@ -19,21 +19,21 @@ typedef struct hl_answer_style {
     bool wrap;   /* break lines between words; only where is_tty and escape sequences work */
     bool color;
     bool hide_thinking;
-    int n_columns; /* 0: ask the terminal, each time */
+    int  n_columns; /* 0: ask the terminal, each time */
 } hl_answer_style;
 
 typedef struct hl_answer {
-    FILE *out;
+    FILE           *out;
     hl_answer_style style;
-    int column;                      /* of the cursor, from 0 */
-    char word[HL_ANSWER_WORD_BYTES]; /* what was printed since the last space */
-    size_t n_word;
-    int word_columns;
-    int n_ticks;   /* backticks at the start of this line; -1: something else was there first */
-    bool in_fence; /* inside ```: code is not wrapped between words */
-    bool is_thinking;
-    bool at_line_start; /* nothing is on this line yet */
-    bool has_text;
+    int             column;                     /* of the cursor, from 0 */
+    char            word[HL_ANSWER_WORD_BYTES]; /* what was printed since the last space */
+    size_t          n_word;
+    int             word_columns;
+    int             n_ticks;  /* backticks at the start of this line; -1: something else was there first */
+    bool            in_fence; /* inside ```: code is not wrapped between words */
+    bool            is_thinking;
+    bool            at_line_start; /* nothing is on this line yet */
+    bool            has_text;
 } hl_answer;
 
 void hl_answer_init(hl_answer *a, FILE *out, hl_answer_style style);

@@ -23,14 +23,14 @@ enum { MAX_PASTE_BYTES = 1 << 20, TAB_COLUMNS = 8 };
 
 struct hl_edit {
     const hl_app *app;
-    EditLine *el;
-    History *history;
-    const char *history_path;
-    const char *prompt;
-    bool has_history;
-    bool can_paste;
-    bool is_interrupted;
-    mbstate_t decoding;
+    EditLine     *el;
+    History      *history;
+    const char   *history_path;
+    const char   *prompt;
+    bool          has_history;
+    bool          can_paste;
+    bool          is_interrupted;
+    mbstate_t     decoding;
 };
 
 static hl_edit *self_of(EditLine *el) {
@@ -43,7 +43,7 @@ static char *prompt_of(EditLine *el) {
     /* libedit wants a char *, and does not write to it */
     union {
         const char *in;
-        char *out;
+        char       *out;
     } text = {.in = self_of(el)->prompt};
     return text.out;
 }
@@ -105,7 +105,7 @@ static int read_byte(hl_edit *e, char *ret) {
 static int read_char(EditLine *el, wchar_t *ret) {
     hl_edit *e = self_of(el);
     for (;;) {
-        char byte;
+        char      byte;
         const int got = read_byte(e, &byte);
         if (got != 1) return got;
         const size_t n = mbrtowc(ret, &byte, 1, &e->decoding);
@@ -143,10 +143,10 @@ static void add_pasted(hl_str *s, char c) {
 /* Bound to the sequence that begins a paste: take everything up to the one that ends it. */
 static unsigned char paste(EditLine *el, int key) {
     static const char end[] = "\033[201~";
-    hl_edit *e = self_of(el);
-    hl_str text;
-    size_t n_end = 0; /* bytes of `end` seen */
-    char c;
+    hl_edit          *e = self_of(el);
+    hl_str            text;
+    size_t            n_end = 0; /* bytes of `end` seen */
+    char              c;
     (void)key;
     hl_str_init(&text, MAX_PASTE_BYTES);
     while (n_end < sizeof end - 1 && read_byte(e, &c) == 1) {
@@ -167,7 +167,7 @@ static unsigned char paste(EditLine *el, int key) {
 }
 
 static void enter_history(void *user, const char *line) {
-    hl_edit *e = user;
+    hl_edit  *e = user;
     HistEvent ev;
     (void)history(e->history, &ev, H_ENTER, line);
 }
@@ -196,7 +196,7 @@ static void bind_keys(EditLine *el) {
 hl_status hl_edit_new(const hl_app *app, const char *history_path, int n_history, hl_edit **ret_edit,
                       hl_err *err) {
     HistEvent ev;
-    hl_edit *e = hl_new(1, sizeof *e);
+    hl_edit  *e = hl_new(1, sizeof *e);
     if (!e) return hl_fail(err, HL_E_NOMEM, "line editor: no memory");
     e->app = app;
     e->can_paste = app->can_escape;
@@ -239,7 +239,7 @@ hl_edit_result hl_edit_read(hl_edit *e, const char *prompt, char **ret_line) {
     hl_signal.stop = 0;
     enable_paste(e, true);
     el_resize(e->el); /* the size may have changed since the last line */
-    int n = 0;
+    int         n = 0;
     const char *line = el_gets(e->el, &n);
     enable_paste(e, false);
     (void)sigaction(SIGWINCH, &old_resize, NULL);
@@ -266,6 +266,4 @@ void hl_edit_remember(hl_edit *e, const char *line) {
     if (e->history_path) (void)hl_history_add(e->history_path, line); /* a chat goes on without it */
 }
 
-void hl_edit_set_history(hl_edit *e, bool is_on) {
-    e->has_history = is_on;
-}
+void hl_edit_set_history(hl_edit *e, bool is_on) { e->has_history = is_on; }

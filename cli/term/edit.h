@@ -20,7 +20,7 @@ typedef enum hl_edit_result {
  * fails  HL_E_IO  no terminal; HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_edit_new(const hl_app *app, const char *history_path, int n_history,
                                     hl_edit **ret_edit, hl_err *err);
-void hl_edit_free(hl_edit *e); /* NULL is allowed */
+void                    hl_edit_free(hl_edit *e); /* NULL is allowed */
 
 /* out    ret_line  without its newline; may have newlines inside (pasted, or Ctrl-J); free with hl_free() */
 hl_edit_result hl_edit_read(hl_edit *e, const char *prompt, char **ret_line);

@@ -19,12 +19,12 @@ enum { MAX_FILE_BYTES = 16 << 20, MAX_ENTRY_BYTES = 64 << 10 };
 
 static char *read_file(const char *path, size_t *ret_len) {
     struct stat st;
-    char *text = NULL;
-    size_t have = 0;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    char       *text = NULL;
+    size_t      have = 0;
+    const int   fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) return NULL;
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-        const off_t skip = st.st_size > MAX_FILE_BYTES ? st.st_size - MAX_FILE_BYTES : 0;
+        const off_t  skip = st.st_size > MAX_FILE_BYTES ? st.st_size - MAX_FILE_BYTES : 0;
         const size_t n = (size_t)(st.st_size - skip);
         text = hl_new(n + 1, 1);
         while (text && have < n) {
@@ -70,7 +70,7 @@ static void cut_file(const char *path, const char *text, size_t len) {
 
 void hl_history_load(const char *path, int n_max, void (*fn)(void *user, const char *line), void *user) {
     size_t len = 0;
-    char *text = read_file(path, &len);
+    char  *text = read_file(path, &len);
     if (!text || n_max <= 0) {
         hl_free(text);
         return;
@@ -80,7 +80,7 @@ void hl_history_load(const char *path, int n_max, void (*fn)(void *user, const c
     hl_str entry;
     hl_str_init(&entry, MAX_ENTRY_BYTES);
     for (size_t i = start; i < len;) {
-        const char *nl = memchr(text + i, '\n', len - i);
+        const char  *nl = memchr(text + i, '\n', len - i);
         const size_t n = nl ? (size_t)(nl - (text + i)) : len - i;
         hl_str_clear(&entry);
         add_decoded(&entry, text + i, n);
@@ -103,7 +103,7 @@ bool hl_history_add(const char *path, const char *line) {
             hl_str_add_char(&entry, *p);
     }
     hl_str_add_char(&entry, '\n');
-    bool ok = false;
+    bool      ok = false;
     const int fd =
         entry.failed ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd >= 0) {

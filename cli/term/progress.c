@@ -26,7 +26,7 @@ void hl_progress_show(hl_progress *p, uint64_t done, uint64_t total) {
     p->last_ns = now;
     p->is_shown = true;
     const double seconds = (double)(now - p->start_ns) / 1e9, rate = (double)done / seconds;
-    char done_text[16], total_text[16], rate_text[16];
+    char         done_text[16], total_text[16], rate_text[16];
     hl_format_bytes(done, done_text);
     hl_format_bytes(total, total_text);
     hl_format_bytes((uint64_t)rate, rate_text);
@@ -54,8 +54,8 @@ void hl_progress_end(hl_progress *p) {
 
 void hl_format_bytes(uint64_t n, char buf[16]) {
     static const char *const units[] = {"B", "KB", "MB", "GB", "TB", "PB"};
-    double x = (double)n;
-    int i = 0;
+    double                   x = (double)n;
+    int                      i = 0;
     while (x >= 999.5 && i < 5) {
         x /= 1000;
         i++;
@@ -93,7 +93,7 @@ void hl_format_duration(int64_t ns, char buf[32]) {
 
 void hl_format_age(int64_t then_ms, int64_t now_ms, char buf[32]) {
     static const struct {
-        int64_t s;
+        int64_t     s;
         const char *one;
     } steps[] = {{31557600, "year"}, {2629800, "month"}, {604800, "week"}, {86400, "day"},
                  {3600, "hour"},     {60, "minute"},     {1, "second"}};

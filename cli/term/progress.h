@@ -8,9 +8,9 @@
 #include "cli/app.h"
 
 typedef struct hl_progress {
-    bool is_on;
-    bool is_shown; /* there is a line to be erased */
-    char label[64];
+    bool    is_on;
+    bool    is_shown; /* there is a line to be erased */
+    char    label[64];
     int64_t start_ns, last_ns;
 } hl_progress;
 

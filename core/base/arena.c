@@ -12,7 +12,7 @@ enum { FIRST_CHUNK_BYTES = 4096, MAX_CHUNK_BYTES = 1 << 20, ALIGN_BYTES = 16 };
 
 struct hl_arena_chunk {
     hl_arena_chunk *prev;
-    size_t          cap;  /* of data */
+    size_t          cap; /* of data */
     size_t          used;
     _Alignas(ALIGN_BYTES) unsigned char data[];
 };

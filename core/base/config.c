@@ -14,10 +14,10 @@
 #include "core/base/nearest.h"
 
 typedef struct value {
-    int64_t number;
-    char *text; /* NULL: the default */
+    int64_t   number;
+    char     *text; /* NULL: the default */
     hl_origin origin;
-    char where[64];
+    char      where[64];
 } value;
 
 struct hl_config {
@@ -47,9 +47,9 @@ static const hl_setting_row table[HL_N_SETTINGS] = {
 typedef enum env_rule { RULE_same, RULE_not, RULE_debug, RULE_never } env_rule;
 
 static const struct {
-    hl_setting id;
+    hl_setting  id;
     const char *name;
-    env_rule rule;
+    env_rule    rule;
 } other_env[] = {
 #define HL_CONFIG(group, name, kind, def, min, max, unit, help)
 #define HL_CONFIG_ENV(group, name, variable, rule) {HL_SETTING_##group##_##name, variable, RULE_##rule},
@@ -75,9 +75,7 @@ void hl_config_free(hl_config *c) {
     hl_free(c);
 }
 
-const hl_setting_row *hl_setting_get(hl_setting id) {
-    return &table[id];
-}
+const hl_setting_row *hl_setting_get(hl_setting id) { return &table[id]; }
 
 static char fold(char c) {
     if (c >= 'A' && c <= 'Z') return (char)(c - 'A' + 'a');
@@ -145,7 +143,7 @@ static bool is_clean_text(hl_view v) {
 /* Check `v` against the row; *ret_number for INT and BOOL. */
 static hl_status check_value(const hl_setting_row *row, hl_view v, const char *where, int64_t *ret_number,
                              hl_err *err) {
-    const int n_shown = (int)(v.len < 80 ? v.len : 80);
+    const int   n_shown = (int)(v.len < 80 ? v.len : 80);
     const char *ptr = v.ptr ? v.ptr : "";
     switch (row->kind) {
     case HL_SETTING_INT:
@@ -172,9 +170,9 @@ static hl_status check_value(const hl_setting_row *row, hl_view v, const char *w
 hl_status hl_config_set(hl_config *c, hl_setting id, hl_view v, hl_origin origin, const char *where,
                         hl_err *err) {
     const hl_setting_row *row = &table[id];
-    value *to = &c->values[id];
-    int64_t number = 0;
-    const hl_status status = check_value(row, v, where, &number, err);
+    value                *to = &c->values[id];
+    int64_t               number = 0;
+    const hl_status       status = check_value(row, v, where, &number, err);
     if (status != HL_OK || origin < to->origin) return status;
     if (row->text_default) {
         char *text = hl_strndup(v.ptr ? v.ptr : "", v.len);
@@ -218,9 +216,9 @@ static hl_status read_other_env(hl_config *c, char *const *envp, const hl_events
         const char *v = hl_env_get(envp, name);
         if (v) v = translate(other_env[i].rule, v);
         if (!v) continue;
-        const bool ours = strncmp(name, "HYPERLAMA_", 10) == 0;
+        const bool      ours = strncmp(name, "HYPERLAMA_", 10) == 0;
         const hl_origin origin = ours ? HL_ORIGIN_ENV : HL_ORIGIN_OTHER_ENV;
-        hl_err why = {0};
+        hl_err          why = {0};
         const hl_status status = hl_config_set(c, other_env[i].id, hl_view_of(v), origin, name, &why);
         if (status == HL_OK) continue;
         if (ours || status != HL_E_ARG) {
@@ -235,7 +233,7 @@ static hl_status read_other_env(hl_config *c, char *const *envp, const hl_events
 
 static void warn_unknown(hl_view name, const hl_events *events) {
     hl_nearest best = {0};
-    char wanted[64];
+    char       wanted[64];
     if (name.len >= sizeof wanted) return;
     for (size_t i = 0; i < sizeof other_names / sizeof *other_names; i++) {
         if (hl_view_is(name, other_names[i])) return;
@@ -258,13 +256,13 @@ hl_status hl_config_read_env(hl_config *c, char *const *envp, const hl_events *e
         const char *eq = strchr(*p, '=');
         if (!eq || strncmp(*p, "HYPERLAMA_", 10) != 0 || !eq[1]) continue;
         const hl_view name = {*p, (size_t)(eq - *p)};
-        int i = 0;
+        int           i = 0;
         while (i < HL_N_SETTINGS && !same_name(name, table[i].env)) i++;
         if (i == HL_N_SETTINGS) {
             warn_unknown(name, events);
             continue;
         }
-        char where[64];
+        char         where[64];
         const size_t n = name.len < sizeof where ? name.len : sizeof where - 1;
         memcpy(where, name.ptr, n);
         where[n] = '\0';
@@ -275,25 +273,17 @@ hl_status hl_config_read_env(hl_config *c, char *const *envp, const hl_events *e
     return read_other_env(c, envp, events, err);
 }
 
-int64_t hl_config_int(const hl_config *c, hl_setting id) {
-    return c->values[id].number;
-}
+int64_t hl_config_int(const hl_config *c, hl_setting id) { return c->values[id].number; }
 
-bool hl_config_bool(const hl_config *c, hl_setting id) {
-    return c->values[id].number != 0;
-}
+bool hl_config_bool(const hl_config *c, hl_setting id) { return c->values[id].number != 0; }
 
 const char *hl_config_text(const hl_config *c, hl_setting id) {
     return c->values[id].text ? c->values[id].text : table[id].text_default;
 }
 
-hl_origin hl_config_origin(const hl_config *c, hl_setting id) {
-    return c->values[id].origin;
-}
+hl_origin hl_config_origin(const hl_config *c, hl_setting id) { return c->values[id].origin; }
 
-const char *hl_config_where(const hl_config *c, hl_setting id) {
-    return c->values[id].where;
-}
+const char *hl_config_where(const hl_config *c, hl_setting id) { return c->values[id].where; }
 
 const char *hl_origin_name(hl_origin origin) {
     static const char *const names[] = {"default", "file", "environment", "environment", "flag"};

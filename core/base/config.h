@@ -37,21 +37,21 @@ typedef enum hl_origin {
 } hl_origin;
 
 typedef struct hl_setting_row {
-    const char *key; /* "engine.n_threads" */
-    const char *env; /* "HYPERLAMA_engine_n_threads" compared without letter case */
+    const char     *key; /* "engine.n_threads" */
+    const char     *env; /* "HYPERLAMA_engine_n_threads" compared without letter case */
     hl_setting_kind kind;
-    int64_t int_default;
-    const char *text_default; /* of TEXT and CHOICE, else NULL */
-    int64_t min, max;
-    const char *unit; /* the words of a CHOICE, separated by '|' */
-    const char *help;
+    int64_t         int_default;
+    const char     *text_default; /* of TEXT and CHOICE, else NULL */
+    int64_t         min, max;
+    const char     *unit; /* the words of a CHOICE, separated by '|' */
+    const char     *help;
 } hl_setting_row;
 
 typedef struct hl_config hl_config;
 
 HL_MUST_CHECK hl_status hl_config_new(hl_config **ret_config,
-                                      hl_err *err); /* all defaults; fails HL_E_NOMEM */
-void hl_config_free(hl_config *c);                  /* NULL is allowed */
+                                      hl_err     *err);   /* all defaults; fails HL_E_NOMEM */
+void                    hl_config_free(hl_config *c); /* NULL is allowed */
 
 const hl_setting_row *hl_setting_get(hl_setting id);
 
@@ -71,11 +71,11 @@ HL_MUST_CHECK hl_status hl_config_set(hl_config *c, hl_setting id, hl_view value
 HL_MUST_CHECK hl_status hl_config_read_env(hl_config *c, char *const *envp, const hl_events *events,
                                            hl_err *err);
 
-int64_t hl_config_int(const hl_config *c, hl_setting id); /* INT and BOOL */
-bool hl_config_bool(const hl_config *c, hl_setting id);
+int64_t     hl_config_int(const hl_config *c, hl_setting id); /* INT and BOOL */
+bool        hl_config_bool(const hl_config *c, hl_setting id);
 const char *hl_config_text(const hl_config *c,
-                           hl_setting id); /* TEXT and CHOICE; valid until it is set again */
-hl_origin hl_config_origin(const hl_config *c, hl_setting id);
+                           hl_setting       id); /* TEXT and CHOICE; valid until it is set again */
+hl_origin   hl_config_origin(const hl_config *c, hl_setting id);
 const char *hl_config_where(const hl_config *c, hl_setting id); /* "" for a default */
 const char *hl_origin_name(hl_origin origin);                   /* "default", "file", "environment", "flag" */
 

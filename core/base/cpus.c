@@ -94,7 +94,8 @@ static double cores_v2(const char *dir) {
     char   text[64];
     double quota = 0;
     double period = 0;
-    if (!read_small(text, sizeof text, "%s/cpu.max", dir) || sscanf(text, "%lf %lf", &quota, &period) != 2) return NO_LIMIT;
+    if (!read_small(text, sizeof text, "%s/cpu.max", dir) || sscanf(text, "%lf %lf", &quota, &period) != 2)
+        return NO_LIMIT;
     return quota > 0 && period > 0 ? quota / period : NO_LIMIT;
 }
 
@@ -107,8 +108,8 @@ static double cores_v1(const char *dir) {
 /* What the group may still take. Page cache counts as used but is given back, so it is added again. */
 static double memory_left(const char *dir, double max, double used, const char *cache_key) {
     if (max >= NO_LIMIT || used >= NO_LIMIT) return NO_LIMIT;
-    char        text[8192];
-    const char *at = read_small(text, sizeof text, "%s/memory.stat", dir) ? strstr(text, cache_key) : NULL;
+    char         text[8192];
+    const char  *at = read_small(text, sizeof text, "%s/memory.stat", dir) ? strstr(text, cache_key) : NULL;
     const double cache = at ? strtod(at + strlen(cache_key), NULL) : 0;
     return max - used + cache > 0 ? max - used + cache : 0;
 }
@@ -128,10 +129,11 @@ static int32_t count_cores(const char *root, const cpu_set_t *set) {
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (!CPU_ISSET(cpu, set)) continue;
         char      text[256];
-        const int first = read_small(text, sizeof text, "%s/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list",
-                                     root, cpu)
-                              ? atoi(text)
-                              : cpu;
+        const int first =
+            read_small(text, sizeof text, "%s/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list",
+                       root, cpu)
+                ? atoi(text)
+                : cpu;
         if (first == cpu || first < 0 || first >= CPU_SETSIZE || !CPU_ISSET(first, set)) n++;
     }
     return n;
@@ -163,7 +165,8 @@ int32_t hl_cpus_installed(void) {
 uint64_t hl_memory_available_below(const char *root) {
     char        text[4096];
     double      left = NO_LIMIT;
-    const char *at = read_small(text, sizeof text, "%s/proc/meminfo", root) ? strstr(text, "MemAvailable:") : NULL;
+    const char *at =
+        read_small(text, sizeof text, "%s/proc/meminfo", root) ? strstr(text, "MemAvailable:") : NULL;
     if (at) left = strtod(at + strlen("MemAvailable:"), NULL) * 1024;
     const double v2 = least_limit(root, "/sys/fs/cgroup", NULL, memory_left_v2);
     const double v1 = least_limit(root, "/sys/fs/cgroup/memory", "memory", memory_left_v1);

@@ -13,7 +13,8 @@
 typedef enum hl_log_level { HL_LOG_ERROR, HL_LOG_WARN, HL_LOG_INFO, HL_LOG_DEBUG, HL_LOG_TRACE } hl_log_level;
 
 /* component "engine", event "model-loaded", fields "layers=30 ms=12" (logfmt). Called from any thread. */
-typedef void hl_event_fn(void *user, hl_log_level level, const char *component, const char *event, const char *fields);
+typedef void hl_event_fn(void *user, hl_log_level level, const char *component, const char *event,
+                         const char *fields);
 
 typedef struct hl_events {
     hl_event_fn *fn; /* NULL: silence */

@@ -17,7 +17,7 @@
 enum { MAX_LINE_BYTES = 8192 };
 
 static const char *const level_names[] = {"error", "warn", "info", "debug", "trace"};
-static const char level_letters[] = "EWIDT";
+static const char        level_letters[] = "EWIDT";
 
 hl_events hl_log_events(hl_log *log) {
     return (hl_events){.fn = hl_log_write, .user = log, .level = log->level};
@@ -39,15 +39,13 @@ bool hl_log_level_parse(const char *text, hl_log_level *ret_level) {
 
 static void add_time(hl_str *out, int64_t wall_ms) {
     const time_t s = (time_t)(wall_ms / 1000);
-    struct tm t;
+    struct tm    t;
     if (!gmtime_r(&s, &t)) memset(&t, 0, sizeof t);
     hl_str_add_format(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday,
                       t.tm_hour, t.tm_min, t.tm_sec, (int)(wall_ms % 1000));
 }
 
-static bool is_control(char c) {
-    return (unsigned char)c < 0x20 || c == 0x7f;
-}
+static bool is_control(char c) { return (unsigned char)c < 0x20 || c == 0x7f; }
 
 static void add_clean(hl_str *out, const char *text) {
     for (; *text; text++) {
@@ -102,7 +100,7 @@ static void add_json_fields(hl_str *out, const char *fields) {
     hl_str_init(&value, MAX_LINE_BYTES);
     const char *p = fields;
     while (*(p += strspn(p, " "))) {
-        const size_t n_key = strcspn(p, "= ");
+        const size_t  n_key = strcspn(p, "= ");
         const hl_view key = {p, n_key};
         p += n_key;
         hl_str_clear(&value);
@@ -148,9 +146,9 @@ void hl_log_write(void *user, hl_log_level level, const char *component, const c
         hl_log_format_line(log->format, hl_clock_wall_ms(), level, component, event, "cut=true", &line);
     }
     hl_str_add_char(&line, '\n');
-    const int saved = errno;
+    const int   saved = errno;
     const char *p = hl_str_text(&line);
-    size_t left = line.len;
+    size_t      left = line.len;
     while (left > 0) {
         const ssize_t n = write(log->fd, p, left);
         if (n < 0 && errno == EINTR) continue;

@@ -14,8 +14,8 @@
 typedef enum hl_log_format { HL_LOG_LOGFMT, HL_LOG_JSON } hl_log_format;
 
 typedef struct hl_log {
-    int fd; /* -1: nothing is written */
-    hl_log_level level;
+    int           fd; /* -1: nothing is written */
+    hl_log_level  level;
     hl_log_format format;
 } hl_log;
 
@@ -33,7 +33,7 @@ void hl_log_format_line(hl_log_format format, int64_t wall_ms, hl_log_level leve
 /* Append a logfmt value: as it is when it needs no quotes, else quoted and escaped. */
 void hl_log_add_value(hl_str *out, hl_view value);
 
-bool hl_log_level_parse(const char *text, hl_log_level *ret_level); /* "error" .. "trace", or 0..4 */
+bool        hl_log_level_parse(const char *text, hl_log_level *ret_level); /* "error" .. "trace", or 0..4 */
 const char *hl_log_level_name(hl_log_level level);
 
 #endif

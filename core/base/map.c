@@ -68,7 +68,8 @@ hl_status hl_map_open(const char *path, hl_map **ret_map, hl_err *err) {
 
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return hl_fail(err, errno == ENOENT ? HL_E_NOT_FOUND : HL_E_IO, "open '%s': %s", path, strerror(errno));
+        return hl_fail(err, errno == ENOENT ? HL_E_NOT_FOUND : HL_E_IO, "open '%s': %s", path,
+                       strerror(errno));
     if (fstat(fd, &st) != 0) {
         status = hl_fail(err, HL_E_IO, "stat '%s': %s", path, strerror(errno));
         goto fail;
@@ -135,10 +136,11 @@ static void on_bus_error(int sig, siginfo_t *info, void *context) {
         uint8_t     *data = atomic_load(&slots[i].data);
         const size_t size = atomic_load(&slots[i].size);
         if (!data || at < data || at >= data + size || atomic_load(&slots[i].data) != data) continue;
-        uint8_t *page = data + ((size_t)(at - data) & ~(page_bytes - 1));
+        uint8_t     *page = data + ((size_t)(at - data) & ~(page_bytes - 1));
         const size_t rest = (size_t)(data + size - page);
         /* the bare call: mmap() of a sanitizer is not made for signal handlers */
-        if (syscall(SYS_mmap, page, rest, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == -1) break;
+        if (syscall(SYS_mmap, page, rest, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == -1)
+            break;
         atomic_store(&slots[i].broken, true);
         return;
     }

@@ -22,8 +22,8 @@ void *hl_new_aligned(size_t n, size_t size);
 
 void hl_free(void *p); /* NULL is allowed */
 
-char *hl_strdup(const char *s);             /* NULL when there is no memory */
-char *hl_strndup(const char *s, size_t n);  /* exactly n bytes, terminated */
+char *hl_strdup(const char *s);            /* NULL when there is no memory */
+char *hl_strndup(const char *s, size_t n); /* exactly n bytes, terminated */
 
 /* *ret = a * b, or a + b; false on overflow, *ret untouched. */
 HL_MUST_CHECK bool hl_mul_size(size_t a, size_t b, size_t *ret);

@@ -15,9 +15,7 @@ static char fold(char c) {
     return c == '_' ? '-' : c;
 }
 
-static size_t min2(size_t a, size_t b) {
-    return a < b ? a : b;
-}
+static size_t min2(size_t a, size_t b) { return a < b ? a : b; }
 
 size_t hl_edit_distance(const char *a, const char *b) {
     const size_t na = strlen(a), nb = strlen(b);
@@ -25,7 +23,7 @@ size_t hl_edit_distance(const char *a, const char *b) {
     size_t rows[3][MAX_NAME_BYTES + 1] = {{0}};
     for (size_t j = 0; j <= nb; j++) rows[0][j] = j;
     for (size_t i = 1; i <= na; i++) {
-        size_t *now = rows[i % 3];
+        size_t       *now = rows[i % 3];
         const size_t *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
         now[0] = i;
         for (size_t j = 1; j <= nb; j++) {

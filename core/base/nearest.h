@@ -14,7 +14,7 @@ size_t hl_edit_distance(const char *a, const char *b);
 /* Keep the best of several candidates: start with {0}, call hl_nearest_try() for each. */
 typedef struct hl_nearest {
     const char *name; /* NULL: none is near enough to be worth a question */
-    size_t distance;
+    size_t      distance;
 } hl_nearest;
 
 void hl_nearest_try(hl_nearest *best, const char *wanted, const char *candidate);

@@ -11,7 +11,7 @@
 #include "hyperlama/base.h"
 
 typedef struct hl_str {
-    char  *ptr;         /* terminated; NULL until the first append */
+    char  *ptr; /* terminated; NULL until the first append */
     size_t len;
     size_t cap;
     size_t limit_bytes; /* hard limit of len */
@@ -31,8 +31,8 @@ void hl_str_add_utf8(hl_str *s, uint32_t codepoint); /* U+FFFD for what is no sc
 void hl_str_add_json(hl_str *s, hl_view v);          /* quoted; invalid UTF-8 becomes U+FFFD */
 
 const char *hl_str_text(const hl_str *s); /* "" when empty */
-char       *hl_str_take(hl_str *s);       /* the caller frees it with hl_free(); NULL when failed; s is empty again */
-hl_view     hl_str_view(const hl_str *s);
+char   *hl_str_take(hl_str *s); /* the caller frees it with hl_free(); NULL when failed; s is empty again */
+hl_view hl_str_view(const hl_str *s);
 
 hl_view hl_view_of(const char *text); /* NULL gives an empty view */
 bool    hl_view_eq(hl_view a, hl_view b);

@@ -22,20 +22,20 @@
 enum { MAX_FILE_BYTES = 1 << 20, MAX_LINE_BYTES = 197 };
 
 typedef struct reader {
-    hl_config *config;
-    const char *path;
+    hl_config       *config;
+    const char      *path;
     const hl_events *events;
-    const char *p; /* the text that was not read yet */
-    int i_line;    /* of the line that was read last, from 1 */
-    hl_err err;    /* the first failure */
+    const char      *p;      /* the text that was not read yet */
+    int              i_line; /* of the line that was read last, from 1 */
+    hl_err           err;    /* the first failure */
 } reader;
 
 static hl_status read_all(const char *path, char **ret_text, hl_err *err) {
-    hl_status status = HL_OK;
-    char *text = NULL;
-    size_t have = 0;
+    hl_status   status = HL_OK;
+    char       *text = NULL;
+    size_t      have = 0;
     struct stat st;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int   fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         if (errno == ENOENT || errno == ENOTDIR) return HL_OK;
         return hl_fail(err, HL_E_IO, "open '%s': %s", path, strerror(errno));
@@ -95,13 +95,13 @@ static char *next_line(char *buf, int cap, void *user) {
 
 /* inih's handler: 0 stops counting this line as good. */
 static int take(void *user, const char *section, const char *name, const char *text) {
-    reader *r = user;
-    char key[128];
+    reader    *r = user;
+    char       key[128];
     hl_nearest best = {0};
     (void)snprintf(key, sizeof key, "%s.%s", section, name);
     const hl_setting id = hl_setting_find(hl_view_of(key));
     if (id != HL_N_SETTINGS) {
-        hl_err err = {0};
+        hl_err          err = {0};
         const hl_status status =
             hl_config_set(r->config, id, hl_view_of(text), HL_ORIGIN_FILE, r->path, &err);
         if (status == HL_OK || r->err.status != HL_OK) return 1;
@@ -117,7 +117,7 @@ static int take(void *user, const char *section, const char *name, const char *t
 
 hl_status hl_config_file_parse(hl_config *c, const char *text, const char *name, const hl_events *events,
                                hl_err *err) {
-    reader r = {.config = c, .path = name, .events = events, .p = text};
+    reader    r = {.config = c, .path = name, .events = events, .p = text};
     const int i_bad = ini_parse_stream(next_line, &r, take, &r);
     if (r.err.status != HL_OK) {
         if (err) *err = r.err;
@@ -130,7 +130,7 @@ hl_status hl_config_file_parse(hl_config *c, const char *text, const char *name,
 }
 
 hl_status hl_config_file_load(hl_config *c, const char *path, const hl_events *events, hl_err *err) {
-    char *text = NULL;
+    char     *text = NULL;
     hl_status status = read_all(path, &text, err);
     if (status == HL_OK && text) status = hl_config_file_parse(c, text, path, events, err);
     hl_free(text);

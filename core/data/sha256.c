@@ -8,9 +8,7 @@
 
 enum { SUM_BYTES = 32 };
 
-static EVP_MD_CTX *ctx_of(hl_sha256 *h) {
-    return (EVP_MD_CTX *)h;
-}
+static EVP_MD_CTX *ctx_of(hl_sha256 *h) { return (EVP_MD_CTX *)h; }
 
 hl_status hl_sha256_new(hl_sha256 **ret_sum, hl_err *err) {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -23,9 +21,7 @@ hl_status hl_sha256_new(hl_sha256 **ret_sum, hl_err *err) {
     return HL_OK;
 }
 
-void hl_sha256_free(hl_sha256 *h) {
-    EVP_MD_CTX_free(ctx_of(h));
-}
+void hl_sha256_free(hl_sha256 *h) { EVP_MD_CTX_free(ctx_of(h)); }
 
 hl_status hl_sha256_add(hl_sha256 *h, const void *data, size_t n, hl_err *err) {
     if (n > 0 && EVP_DigestUpdate(ctx_of(h), data, n) != 1)

@@ -43,14 +43,16 @@ static hl_view name_of(const void *items, size_t i) {
     return (hl_view){t->name, strlen(t->name)};
 }
 
-static hl_status find_uint(const hl_gguf_values *values, const char *key, uint64_t max, uint64_t *ret, hl_err *err) {
+static hl_status find_uint(const hl_gguf_values *values, const char *key, uint64_t max, uint64_t *ret,
+                           hl_err *err) {
     const hl_gguf_value *v = hl_gguf_values_find(values, hl_view_of(key));
     if (!v) return HL_OK;
     uint64_t x = 0;
     if (!hl_gguf_value_u64(v, &x))
         return hl_fail(err, HL_E_FORMAT, "key '%s' is %s, expected an unsigned integer", key,
                        hl_gguf_kind_name(v->kind));
-    if (x > max) return hl_fail(err, HL_E_FORMAT, "key '%s' is %" PRIu64 ", expected at most %" PRIu64, key, x, max);
+    if (x > max)
+        return hl_fail(err, HL_E_FORMAT, "key '%s' is %" PRIu64 ", expected at most %" PRIu64, key, x, max);
     *ret = x;
     return HL_OK;
 }
@@ -59,7 +61,8 @@ static hl_status read_split(const hl_gguf_values *values, split *ret, hl_err *er
     split     s = {0, 0, UINT64_MAX};
     hl_status status = find_uint(values, "split.count", HL_GGUF_MAX_SHARDS, &s.count, err);
     if (status == HL_OK) status = find_uint(values, "split.no", HL_GGUF_MAX_SHARDS, &s.no, err);
-    if (status == HL_OK) status = find_uint(values, "split.tensors.count", HL_GGUF_MAX_TENSORS, &s.n_tensors, err);
+    if (status == HL_OK)
+        status = find_uint(values, "split.tensors.count", HL_GGUF_MAX_TENSORS, &s.n_tensors, err);
     if (status == HL_OK) *ret = s;
     return status;
 }
@@ -67,7 +70,8 @@ static hl_status read_split(const hl_gguf_values *values, split *ret, hl_err *er
 static hl_status check_split(const split *s, size_t i_shard, uint64_t n_shards, hl_err *err) {
     const uint64_t count = s->count ? s->count : 1;
     if (count != n_shards)
-        return hl_fail(err, HL_E_FORMAT, "key 'split.count' is %" PRIu64 ", expected %" PRIu64, s->count, n_shards);
+        return hl_fail(err, HL_E_FORMAT, "key 'split.count' is %" PRIu64 ", expected %" PRIu64, s->count,
+                       n_shards);
     if (s->no != i_shard)
         return hl_fail(err, HL_E_FORMAT,
                        "key 'split.no' is %" PRIu64 ", expected %zu: this is shard %" PRIu64 " of %" PRIu64,
@@ -110,7 +114,8 @@ static hl_status map_shard(hl_gguf *g, size_t i, const char *path, hl_err *err) 
 
 /* Whatever else seemed wrong with a file: when it was cut short meanwhile, that is why. */
 static hl_status check_whole(const hl_map *map, hl_status status, hl_err *err) {
-    return map && hl_map_is_broken(map) ? hl_fail(err, HL_E_IO, "the file was cut short while it was read") : status;
+    return map && hl_map_is_broken(map) ? hl_fail(err, HL_E_IO, "the file was cut short while it was read")
+                                        : status;
 }
 
 /* Parse shard i, which is mapped; the first one's header stays in g. */
@@ -121,8 +126,10 @@ static hl_status read_shard(hl_gguf *g, size_t i, uint64_t n_shards, split *ret_
     if (status == HL_OK && n_shards != 0) status = check_split(ret_split, i, n_shards, err);
     if (status == HL_OK) status = add_tensors(g, i, &h, err);
     status = check_whole(g->shards[i].map, status, err);
-    if (i == 0) g->header = h;
-    else hl_gguf_values_done(&h.values);
+    if (i == 0)
+        g->header = h;
+    else
+        hl_gguf_values_done(&h.values);
     return status;
 }
 
@@ -140,7 +147,8 @@ static hl_gguf *new_gguf(size_t n_shards) {
 
 static hl_status finish(hl_gguf *g, const split *first, hl_err *err) {
     if (first->n_tensors != UINT64_MAX && first->count > 1 && first->n_tensors != g->n_tensors)
-        return hl_fail(err, HL_E_FORMAT, "key 'split.tensors.count' is %" PRIu64 ", but the shards hold %zu tensors",
+        return hl_fail(err, HL_E_FORMAT,
+                       "key 'split.tensors.count' is %" PRIu64 ", but the shards hold %zu tensors",
                        first->n_tensors, g->n_tensors);
     return index_tensors(g, err);
 }
@@ -190,8 +198,10 @@ static size_t prefix_of_first_shard(const char *path, uint64_t n_shards) {
 static hl_status open_beside(const char *path, uint64_t n_shards, hl_gguf **ret_gguf, hl_err *err) {
     const size_t n_prefix = prefix_of_first_shard(path, n_shards);
     if (n_prefix == 0)
-        return hl_fail(err, HL_E_FORMAT, "'%s' is the first of %" PRIu64 " shards, but its name does not end in "
-                       "\"-00001-of-%05" PRIu64 ".gguf\", so the others cannot be found", path, n_shards, n_shards);
+        return hl_fail(err, HL_E_FORMAT,
+                       "'%s' is the first of %" PRIu64 " shards, but its name does not end in "
+                       "\"-00001-of-%05" PRIu64 ".gguf\", so the others cannot be found",
+                       path, n_shards, n_shards);
     const size_t each = strlen(path) + 1; /* every shard's name is equally long */
     char       **paths = hl_new(n_shards, sizeof *paths);
     char        *text = hl_new(n_shards, each);
@@ -233,8 +243,8 @@ hl_status hl_gguf_open(const char *path, hl_gguf **ret_gguf, hl_err *err) {
     if (status != HL_OK) return status;
     if (s.count <= 1) return hl_gguf_open_shards(&path, 1, ret_gguf, err);
     if (s.no != 0)
-        return hl_fail(err, HL_E_FORMAT, "'%s' is shard %" PRIu64 " of %" PRIu64 ", expected the first one", path,
-                       s.no + 1, s.count);
+        return hl_fail(err, HL_E_FORMAT, "'%s' is shard %" PRIu64 " of %" PRIu64 ", expected the first one",
+                       path, s.no + 1, s.count);
     return open_beside(path, s.count, ret_gguf, err);
 }
 
@@ -293,5 +303,6 @@ size_t                hl_gguf_n_tensors(const hl_gguf *g) { return g->n_tensors;
 const hl_gguf_tensor *hl_gguf_tensor_at(const hl_gguf *g, size_t i) { return &g->tensors[i]; }
 const hl_gguf_tensor *hl_gguf_find_tensor(const hl_gguf *g, const char *name) {
     size_t i = 0;
-    return hl_gguf_index_find(&g->tensor_index, g->tensors, hl_view_of(name), name_of, &i) ? &g->tensors[i] : NULL;
+    return hl_gguf_index_find(&g->tensor_index, g->tensors, hl_view_of(name), name_of, &i) ? &g->tensors[i]
+                                                                                           : NULL;
 }

@@ -16,8 +16,19 @@
 typedef struct hl_gguf hl_gguf;
 
 typedef enum hl_gguf_kind { /* values are those of the file */
-    HL_GGUF_U8, HL_GGUF_I8, HL_GGUF_U16, HL_GGUF_I16, HL_GGUF_U32, HL_GGUF_I32, HL_GGUF_F32,
-    HL_GGUF_BOOL, HL_GGUF_STRING, HL_GGUF_ARRAY, HL_GGUF_U64, HL_GGUF_I64, HL_GGUF_F64,
+                            HL_GGUF_U8,
+                            HL_GGUF_I8,
+                            HL_GGUF_U16,
+                            HL_GGUF_I16,
+                            HL_GGUF_U32,
+                            HL_GGUF_I32,
+                            HL_GGUF_F32,
+                            HL_GGUF_BOOL,
+                            HL_GGUF_STRING,
+                            HL_GGUF_ARRAY,
+                            HL_GGUF_U64,
+                            HL_GGUF_I64,
+                            HL_GGUF_F64,
 } hl_gguf_kind;
 
 enum { HL_GGUF_MAX_DIMS = 4 };
@@ -31,7 +42,7 @@ typedef struct hl_gguf_value {
 } hl_gguf_value;
 
 typedef struct hl_gguf_tensor {
-    char        name[64];                /* terminated */
+    char        name[64]; /* terminated */
     hl_type     type;
     uint32_t    n_dims;                  /* 1..4; 0-dimensional tensors read as [1] */
     uint64_t    shape[HL_GGUF_MAX_DIMS]; /* slowest first; shape[d] is 1 for d >= n_dims */
@@ -52,17 +63,19 @@ typedef struct hl_gguf_tensor {
 HL_MUST_CHECK hl_status hl_gguf_open(const char *path, hl_gguf **ret_gguf, hl_err *err);
 
 /* As above for shards that lie under arbitrary names (blobs of a store), in order. */
-HL_MUST_CHECK hl_status hl_gguf_open_shards(const char *const *paths, size_t n_paths, hl_gguf **ret_gguf, hl_err *err);
+HL_MUST_CHECK hl_status hl_gguf_open_shards(const char *const *paths, size_t n_paths, hl_gguf **ret_gguf,
+                                            hl_err *err);
 
 /* As above for one whole file that is in memory already (tests, fuzzing); `data` is aligned to 8 and must outlive
  * the result. */
-HL_MUST_CHECK hl_status hl_gguf_open_memory(const void *data, size_t n_bytes, hl_gguf **ret_gguf, hl_err *err);
+HL_MUST_CHECK hl_status hl_gguf_open_memory(const void *data, size_t n_bytes, hl_gguf **ret_gguf,
+                                            hl_err *err);
 void                    hl_gguf_close(hl_gguf *g); /* NULL is allowed */
 
-size_t hl_gguf_n_shards(const hl_gguf *g);
-size_t hl_gguf_file_bytes(const hl_gguf *g);    /* of all shards */
-bool   hl_gguf_is_broken(const hl_gguf *g);     /* a mapped file was cut short: see map.h */
-void   hl_gguf_will_need(const hl_gguf *g);     /* start reading ahead */
+size_t   hl_gguf_n_shards(const hl_gguf *g);
+size_t   hl_gguf_file_bytes(const hl_gguf *g); /* of all shards */
+bool     hl_gguf_is_broken(const hl_gguf *g);  /* a mapped file was cut short: see map.h */
+void     hl_gguf_will_need(const hl_gguf *g);  /* start reading ahead */
 uint32_t hl_gguf_version(const hl_gguf *g);
 
 /* Key/value pairs, of the first shard. */

@@ -47,9 +47,11 @@ void hl_gguf_index_done(hl_gguf_index *ix) {
 }
 
 /* Slot of the item called `name`, or the free one where it belongs. */
-static uint64_t find_slot(const hl_gguf_index *ix, const void *items, hl_view name, hl_gguf_name_fn *name_of) {
+static uint64_t find_slot(const hl_gguf_index *ix, const void *items, hl_view name,
+                          hl_gguf_name_fn *name_of) {
     uint64_t at = hash_name(ix->seed, name) & (ix->n_slots - 1);
-    while (ix->slots[at] && !hl_view_eq(name_of(items, ix->slots[at] - 1), name)) at = (at + 1) & (ix->n_slots - 1);
+    while (ix->slots[at] && !hl_view_eq(name_of(items, ix->slots[at] - 1), name))
+        at = (at + 1) & (ix->n_slots - 1);
     return at;
 }
 

@@ -29,7 +29,7 @@ typedef struct hl_gguf_index {
 typedef hl_view hl_gguf_name_fn(const void *items, size_t i);
 
 HL_MUST_CHECK bool hl_gguf_index_init(hl_gguf_index *ix, size_t n_items); /* false: no memory */
-void hl_gguf_index_done(hl_gguf_index *ix);
+void               hl_gguf_index_done(hl_gguf_index *ix);
 /* Add item i; false when an item of that name is there already. */
 bool hl_gguf_index_add(hl_gguf_index *ix, const void *items, size_t i, hl_gguf_name_fn *name_of);
 bool hl_gguf_index_find(const hl_gguf_index *ix, const void *items, hl_view name, hl_gguf_name_fn *name_of,
@@ -54,7 +54,8 @@ typedef struct hl_gguf_header {
 } hl_gguf_header;
 
 /* Read and check everything up to the tensor infos; ret->values is to be freed on success. */
-HL_MUST_CHECK hl_status hl_gguf_read_header(const uint8_t *data, size_t n_bytes, hl_gguf_header *ret, hl_err *err);
+HL_MUST_CHECK hl_status hl_gguf_read_header(const uint8_t *data, size_t n_bytes, hl_gguf_header *ret,
+                                            hl_err *err);
 
 /* Read h->n_tensors infos into `tensors`, check their data ranges, set their data pointers. */
 HL_MUST_CHECK hl_status hl_gguf_read_tensors(const uint8_t *data, size_t n_bytes, const hl_gguf_header *h,

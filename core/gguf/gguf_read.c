@@ -27,8 +27,8 @@ static size_t offset(const reader *r) { return (size_t)(r->at - r->begin); }
 
 static hl_status fail_short(const reader *r, const char *what, uint64_t need, hl_err *err) {
     return hl_fail(err, HL_E_FORMAT,
-                   "cut short: %s at byte %zu needs %" PRIu64 " bytes, the file has %zu left", what, offset(r), need,
-                   left(r));
+                   "cut short: %s at byte %zu needs %" PRIu64 " bytes, the file has %zu left", what,
+                   offset(r), need, left(r));
 }
 
 static uint64_t load_le(const uint8_t *p, size_t n_bytes) {
@@ -45,7 +45,7 @@ static hl_status read_int(reader *r, size_t n_bytes, const char *what, uint64_t 
 }
 
 static hl_status read_string(reader *r, const char *what, hl_view *ret, hl_err *err) {
-    uint64_t n = 0;
+    uint64_t  n = 0;
     hl_status status = read_int(r, 8, what, &n, err);
     if (status != HL_OK) return status;
     if (n > left(r)) return fail_short(r, what, n, err);
@@ -65,7 +65,8 @@ static hl_status read_name(reader *r, const char *what, size_t max_bytes, hl_vie
     for (size_t i = 0; i < ret->len; i++) {
         const uint8_t c = (uint8_t)ret->ptr[i];
         if (c < 0x20 || c == 0x7F)
-            return hl_fail(err, HL_E_FORMAT, "%s at byte %zu holds the control character 0x%02x", what, at, c);
+            return hl_fail(err, HL_E_FORMAT, "%s at byte %zu holds the control character 0x%02x", what, at,
+                           c);
     }
     return HL_OK;
 }
@@ -75,11 +76,11 @@ static int shown(hl_view name) { return name.len < 80 ? (int)name.len : 80; }
 
 static hl_status check_kind(hl_view key, const char *of, uint64_t kind, bool array_allowed, hl_err *err) {
     if (kind == HL_GGUF_ARRAY && !array_allowed)
-        return hl_fail(err, HL_E_FORMAT, "key '%.*s': array of arrays, expected an array of plain values", shown(key),
-                       key.ptr);
+        return hl_fail(err, HL_E_FORMAT, "key '%.*s': array of arrays, expected an array of plain values",
+                       shown(key), key.ptr);
     if (kind > HL_GGUF_F64)
-        return hl_fail(err, HL_E_FORMAT, "key '%.*s': %s %" PRIu64 ", expected 0..%d", shown(key), key.ptr, of, kind,
-                       HL_GGUF_F64);
+        return hl_fail(err, HL_E_FORMAT, "key '%.*s': %s %" PRIu64 ", expected 0..%d", shown(key), key.ptr,
+                       of, kind, HL_GGUF_F64);
     return HL_OK;
 }
 
@@ -94,7 +95,8 @@ static hl_status read_array(reader *r, hl_gguf_value *v, hl_err *err) {
     v->data = r->at;
     const size_t each = hl_gguf_kind_bytes(v->elem_kind);
     if (v->n > left(r) / (each ? each : 8))
-        return hl_fail(err, HL_E_FORMAT, "key '%.*s': array of %" PRIu64 " %s elements, the file has %zu bytes left",
+        return hl_fail(err, HL_E_FORMAT,
+                       "key '%.*s': array of %" PRIu64 " %s elements, the file has %zu bytes left",
                        shown(v->key), v->key.ptr, v->n, hl_gguf_kind_name(v->elem_kind), left(r));
     if (each) {
         r->at += v->n * each;
@@ -129,8 +131,8 @@ static hl_status read_value(reader *r, hl_gguf_value *v, hl_err *err) {
         uint64_t x = 0;
         status = read_int(r, hl_gguf_kind_bytes(v->kind), "value", &x, err);
         if (status == HL_OK && v->kind == HL_GGUF_BOOL && x > 1)
-            return hl_fail(err, HL_E_FORMAT, "key '%.*s': bool with value %" PRIu64 ", expected 0 or 1", shown(v->key),
-                           v->key.ptr, x);
+            return hl_fail(err, HL_E_FORMAT, "key '%.*s': bool with value %" PRIu64 ", expected 0 or 1",
+                           shown(v->key), v->key.ptr, x);
     }
     if (status != HL_OK && err) (void)hl_fail_within(err, "key '%.*s'", shown(v->key), v->key.ptr);
     return status;
@@ -167,8 +169,9 @@ static hl_status read_values(reader *r, size_t n, hl_gguf_values *ret, hl_err *e
 static hl_status check_magic(reader *r, uint32_t *ret_version, hl_err *err) {
     if (left(r) < 4) return fail_short(r, "the mark \"GGUF\"", 4, err);
     if (memcmp(r->at, "GGUF", 4) != 0)
-        return hl_fail(err, HL_E_FORMAT, "not a GGUF file: it starts with %02x %02x %02x %02x, expected 47 47 55 46",
-                       r->at[0], r->at[1], r->at[2], r->at[3]);
+        return hl_fail(err, HL_E_FORMAT,
+                       "not a GGUF file: it starts with %02x %02x %02x %02x, expected 47 47 55 46", r->at[0],
+                       r->at[1], r->at[2], r->at[3]);
     r->at += 4;
     uint64_t  version = 0;
     hl_status status = read_int(r, 4, "version", &version, err);
@@ -182,11 +185,13 @@ static hl_status check_magic(reader *r, uint32_t *ret_version, hl_err *err) {
 }
 
 /* A count that the rest of the file can hold, at min_bytes for each item. */
-static hl_status read_count(reader *r, const char *what, uint64_t limit, size_t min_bytes, size_t *ret, hl_err *err) {
+static hl_status read_count(reader *r, const char *what, uint64_t limit, size_t min_bytes, size_t *ret,
+                            hl_err *err) {
     uint64_t  n = 0;
     hl_status status = read_int(r, 8, what, &n, err);
     if (status != HL_OK) return status;
-    if (n > limit) return hl_fail(err, HL_E_FORMAT, "%s is %" PRIu64 ", expected at most %" PRIu64, what, n, limit);
+    if (n > limit)
+        return hl_fail(err, HL_E_FORMAT, "%s is %" PRIu64 ", expected at most %" PRIu64, what, n, limit);
     if (n > left(r) / min_bytes)
         return hl_fail(err, HL_E_FORMAT, "%s is %" PRIu64 ", more than %zu bytes can hold", what, n, left(r));
     *ret = (size_t)n;
@@ -199,9 +204,11 @@ static hl_status find_alignment(const hl_gguf_values *values, uint64_t *ret, hl_
     if (!v) return HL_OK;
     uint64_t a = 0;
     if (!hl_gguf_value_u64(v, &a))
-        return hl_fail(err, HL_E_FORMAT, "key 'general.alignment' is %s, expected u32", hl_gguf_kind_name(v->kind));
+        return hl_fail(err, HL_E_FORMAT, "key 'general.alignment' is %s, expected u32",
+                       hl_gguf_kind_name(v->kind));
     if (a < HL_GGUF_MIN_ALIGNMENT || a > UINT32_MAX || (a & (a - 1)) != 0)
-        return hl_fail(err, HL_E_FORMAT, "key 'general.alignment' is %" PRIu64 ", expected a power of two from %d", a,
+        return hl_fail(err, HL_E_FORMAT,
+                       "key 'general.alignment' is %" PRIu64 ", expected a power of two from %d", a,
                        HL_GGUF_MIN_ALIGNMENT);
     *ret = a;
     return HL_OK;
@@ -216,7 +223,8 @@ hl_status hl_gguf_read_header(const uint8_t *data, size_t n_bytes, hl_gguf_heade
     hl_status status = check_magic(&r, &h.version, err);
     if (status == HL_OK)
         status = read_count(&r, "tensor count", HL_GGUF_MAX_TENSORS, MIN_INFO_BYTES, &h.n_tensors, err);
-    if (status == HL_OK) status = read_count(&r, "key count", HL_GGUF_MAX_VALUES, MIN_VALUE_BYTES, &n_values, err);
+    if (status == HL_OK)
+        status = read_count(&r, "key count", HL_GGUF_MAX_VALUES, MIN_VALUE_BYTES, &n_values, err);
     if (status == HL_OK) status = read_values(&r, n_values, &h.values, err);
     if (status == HL_OK) status = find_alignment(&h.values, &h.alignment, err);
     if (status != HL_OK) {
@@ -240,8 +248,8 @@ static hl_status read_type(reader *r, hl_gguf_tensor *t, hl_err *err) {
     if (status != HL_OK) return status;
     if (hl_type_find_gguf((uint32_t)id, &t->type)) return HL_OK;
     const char *name = hl_type_gguf_name((uint32_t)id);
-    return hl_fail(err, HL_E_UNSUPPORTED, "tensor '%s' has type %" PRIu64 " (%s), supported are%s", t->name, id,
-                   name ? name : "unknown", supported_types);
+    return hl_fail(err, HL_E_UNSUPPORTED, "tensor '%s' has type %" PRIu64 " (%s), supported are%s", t->name,
+                   id, name ? name : "unknown", supported_types);
 }
 
 /* Turns the dimensions around: the file has the fastest first. */
@@ -250,8 +258,8 @@ static hl_status read_shape(reader *r, hl_gguf_tensor *t, hl_err *err) {
     hl_status status = read_int(r, 4, "number of dimensions", &n_dims, err);
     if (status != HL_OK) return status;
     if (n_dims > HL_GGUF_MAX_DIMS)
-        return hl_fail(err, HL_E_FORMAT, "tensor '%s' has %" PRIu64 " dimensions, expected at most %d", t->name, n_dims,
-                       HL_GGUF_MAX_DIMS);
+        return hl_fail(err, HL_E_FORMAT, "tensor '%s' has %" PRIu64 " dimensions, expected at most %d",
+                       t->name, n_dims, HL_GGUF_MAX_DIMS);
     for (int d = 0; d < HL_GGUF_MAX_DIMS; d++) t->shape[d] = 1;
     t->n_dims = n_dims ? (uint32_t)n_dims : 1;
     t->n_elems = 1;
@@ -260,8 +268,9 @@ static hl_status read_shape(reader *r, hl_gguf_tensor *t, hl_err *err) {
         status = read_int(r, 8, "dimension", &n, err);
         if (status != HL_OK) return status;
         if (n == 0 || n > INT64_MAX)
-            return hl_fail(err, HL_E_FORMAT, "tensor '%s': dimension %" PRIu64 " is %" PRId64 ", expected 1 or more",
-                           t->name, d, (int64_t)n);
+            return hl_fail(err, HL_E_FORMAT,
+                           "tensor '%s': dimension %" PRIu64 " is %" PRId64 ", expected 1 or more", t->name,
+                           d, (int64_t)n);
         t->shape[d] = n;
         if (__builtin_mul_overflow(t->n_elems, n, &t->n_elems) || t->n_elems > INT64_MAX)
             return hl_fail(err, HL_E_FORMAT, "tensor '%s' has more elements than 63 bits can count", t->name);
@@ -273,14 +282,16 @@ static hl_status set_size(hl_gguf_tensor *t, hl_err *err) {
     const uint64_t elems = hl_type_block_elems(t->type);
     const uint64_t row = t->shape[t->n_dims - 1];
     if (row % elems != 0)
-        return hl_fail(err, HL_E_FORMAT, "tensor '%s' (%s) has rows of %" PRIu64 ", expected a multiple of %" PRIu64,
-                       t->name, hl_type_name(t->type), row, elems);
+        return hl_fail(err, HL_E_FORMAT,
+                       "tensor '%s' (%s) has rows of %" PRIu64 ", expected a multiple of %" PRIu64, t->name,
+                       hl_type_name(t->type), row, elems);
     if (!hl_mul_size((size_t)(t->n_elems / elems), hl_type_block_bytes(t->type), &t->n_bytes))
         return hl_fail(err, HL_E_FORMAT, "tensor '%s' has more bytes than can be addressed", t->name);
     return HL_OK;
 }
 
-static hl_status read_info(reader *r, const hl_gguf_header *h, hl_gguf_tensor *t, uint64_t *ret_offset, hl_err *err) {
+static hl_status read_info(reader *r, const hl_gguf_header *h, hl_gguf_tensor *t, uint64_t *ret_offset,
+                           hl_err *err) {
     hl_view   name;
     hl_status status = read_name(r, "tensor name", sizeof t->name - 1, &name, err);
     if (status != HL_OK) return status;
@@ -292,8 +303,9 @@ static hl_status read_info(reader *r, const hl_gguf_header *h, hl_gguf_tensor *t
     if (status == HL_OK) status = set_size(t, err);
     if (status != HL_OK) return status;
     if (*ret_offset % h->alignment != 0)
-        return hl_fail(err, HL_E_FORMAT, "tensor '%s': offset %" PRIu64 " is no multiple of the alignment %" PRIu64,
-                       t->name, *ret_offset, h->alignment);
+        return hl_fail(err, HL_E_FORMAT,
+                       "tensor '%s': offset %" PRIu64 " is no multiple of the alignment %" PRIu64, t->name,
+                       *ret_offset, h->alignment);
     return HL_OK;
 }
 
@@ -315,14 +327,14 @@ static hl_status check_overlaps(const hl_gguf_tensor *tensors, range *ranges, si
         if (ranges[i].begin >= ranges[i - 1].end) continue;
         return hl_fail(err, HL_E_FORMAT,
                        "tensors '%s' (bytes %" PRIu64 "..%" PRIu64 ") and '%s' (from %" PRIu64 ") overlap",
-                       tensors[ranges[i - 1].i].name, ranges[i - 1].begin, ranges[i - 1].end, tensors[ranges[i].i].name,
-                       ranges[i].begin);
+                       tensors[ranges[i - 1].i].name, ranges[i - 1].begin, ranges[i - 1].end,
+                       tensors[ranges[i].i].name, ranges[i].begin);
     }
     return HL_OK;
 }
 
-static hl_status bind_data(const reader *r, const hl_gguf_header *h, hl_gguf_tensor *tensors, const range *ranges,
-                           hl_err *err) {
+static hl_status bind_data(const reader *r, const hl_gguf_header *h, hl_gguf_tensor *tensors,
+                           const range *ranges, hl_err *err) {
     const uint64_t n_bytes = (uint64_t)(r->end - r->begin);
     const uint64_t data_at = ((uint64_t)offset(r) + h->alignment - 1) & ~(h->alignment - 1);
     for (size_t i = 0; i < h->n_tensors; i++) {
@@ -330,7 +342,8 @@ static hl_status bind_data(const reader *r, const hl_gguf_header *h, hl_gguf_ten
         if (data_at > n_bytes || ranges[i].begin > n_bytes - data_at ||
             t->n_bytes > n_bytes - data_at - ranges[i].begin)
             return hl_fail(err, HL_E_FORMAT,
-                           "cut short: tensor '%s' needs %zu bytes at %" PRIu64 " of the data, which starts at byte "
+                           "cut short: tensor '%s' needs %zu bytes at %" PRIu64
+                           " of the data, which starts at byte "
                            "%" PRIu64 "; the file has %" PRIu64,
                            t->name, t->n_bytes, ranges[i].begin, data_at, n_bytes);
         t->data = r->begin + data_at + ranges[i].begin;

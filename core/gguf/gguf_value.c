@@ -11,10 +11,10 @@ static const struct {
     const char *name;
     size_t      n_bytes;
 } kinds[] = {
-    [HL_GGUF_U8] = {"u8", 1},         [HL_GGUF_I8] = {"i8", 1},       [HL_GGUF_U16] = {"u16", 2},
-    [HL_GGUF_I16] = {"i16", 2},       [HL_GGUF_U32] = {"u32", 4},     [HL_GGUF_I32] = {"i32", 4},
-    [HL_GGUF_F32] = {"f32", 4},       [HL_GGUF_BOOL] = {"bool", 1},   [HL_GGUF_STRING] = {"string", 0},
-    [HL_GGUF_ARRAY] = {"array", 0},   [HL_GGUF_U64] = {"u64", 8},     [HL_GGUF_I64] = {"i64", 8},
+    [HL_GGUF_U8] = {"u8", 1},       [HL_GGUF_I8] = {"i8", 1},     [HL_GGUF_U16] = {"u16", 2},
+    [HL_GGUF_I16] = {"i16", 2},     [HL_GGUF_U32] = {"u32", 4},   [HL_GGUF_I32] = {"i32", 4},
+    [HL_GGUF_F32] = {"f32", 4},     [HL_GGUF_BOOL] = {"bool", 1}, [HL_GGUF_STRING] = {"string", 0},
+    [HL_GGUF_ARRAY] = {"array", 0}, [HL_GGUF_U64] = {"u64", 8},   [HL_GGUF_I64] = {"i64", 8},
     [HL_GGUF_F64] = {"f64", 8},
 };
 
@@ -31,11 +31,18 @@ static uint64_t load_le(const uint8_t *p, size_t n_bytes) {
 static bool load_int(hl_gguf_kind kind, const uint8_t *p, uint64_t *ret_bits, bool *ret_negative) {
     const size_t n = kinds[kind].n_bytes;
     switch (kind) {
-    case HL_GGUF_U8: case HL_GGUF_U16: case HL_GGUF_U32: case HL_GGUF_U64: case HL_GGUF_BOOL:
+    case HL_GGUF_U8:
+    case HL_GGUF_U16:
+    case HL_GGUF_U32:
+    case HL_GGUF_U64:
+    case HL_GGUF_BOOL:
         *ret_bits = load_le(p, n);
         *ret_negative = false;
         return true;
-    case HL_GGUF_I8: case HL_GGUF_I16: case HL_GGUF_I32: case HL_GGUF_I64: {
+    case HL_GGUF_I8:
+    case HL_GGUF_I16:
+    case HL_GGUF_I32:
+    case HL_GGUF_I64: {
         uint64_t x = load_le(p, n);
         *ret_negative = x >> (8 * n - 1);
         if (*ret_negative && n < 8) x |= UINT64_MAX << (8 * n);
@@ -88,7 +95,8 @@ static hl_status get_uint(const hl_gguf *g, const char *key, uint64_t max, uint6
     if (v->kind == HL_GGUF_BOOL || !load_int(v->kind, v->data, &bits, &negative))
         return fail_kind(v, key, "an unsigned integer", err);
     if (negative)
-        return hl_fail(err, HL_E_FORMAT, "key '%s' is %" PRId64 ", expected 0..%" PRIu64, key, (int64_t)bits, max);
+        return hl_fail(err, HL_E_FORMAT, "key '%s' is %" PRId64 ", expected 0..%" PRIu64, key, (int64_t)bits,
+                       max);
     if (bits > max)
         return hl_fail(err, HL_E_FORMAT, "key '%s' is %" PRIu64 ", expected 0..%" PRIu64, key, bits, max);
     *ret = bits;
@@ -131,7 +139,8 @@ hl_status hl_gguf_get_bool(const hl_gguf *g, const char *key, bool *ret, hl_err 
     uint64_t bits = 0;
     bool     negative = false;
     if (!load_int(v->kind, v->data, &bits, &negative)) return fail_kind(v, key, "bool", err);
-    if (bits > 1) return hl_fail(err, HL_E_FORMAT, "key '%s' is %" PRId64 ", expected 0 or 1", key, (int64_t)bits);
+    if (bits > 1)
+        return hl_fail(err, HL_E_FORMAT, "key '%s' is %" PRId64 ", expected 0 or 1", key, (int64_t)bits);
     *ret = bits != 0;
     return HL_OK;
 }
@@ -146,8 +155,8 @@ hl_status hl_gguf_get_text(const hl_gguf *g, const char *key, hl_view *ret, hl_e
 }
 
 bool hl_gguf_elem_i64(const hl_gguf_value *v, uint64_t i, int64_t *ret) {
-    uint64_t bits = 0;
-    bool     negative = false;
+    uint64_t     bits = 0;
+    bool         negative = false;
     const size_t each = kinds[v->elem_kind].n_bytes;
     if (i >= v->n || !load_int(v->elem_kind, v->data + i * each, &bits, &negative)) return false;
     if (!negative && bits > INT64_MAX) return false;
@@ -156,12 +165,13 @@ bool hl_gguf_elem_i64(const hl_gguf_value *v, uint64_t i, int64_t *ret) {
 }
 
 bool hl_gguf_elem_f64(const hl_gguf_value *v, uint64_t i, double *ret) {
-    uint64_t bits = 0;
-    bool     negative = false;
+    uint64_t     bits = 0;
+    bool         negative = false;
     const size_t each = kinds[v->elem_kind].n_bytes;
     if (i >= v->n) return false;
     if (load_float(v->elem_kind, v->data + i * each, ret)) return true;
-    if (v->elem_kind == HL_GGUF_BOOL || !load_int(v->elem_kind, v->data + i * each, &bits, &negative)) return false;
+    if (v->elem_kind == HL_GGUF_BOOL || !load_int(v->elem_kind, v->data + i * each, &bits, &negative))
+        return false;
     *ret = negative ? (double)(int64_t)bits : (double)bits;
     return true;
 }

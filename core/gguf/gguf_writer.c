@@ -82,9 +82,11 @@ void hl_gguf_writer_add_number(hl_gguf_writer *w, const char *key, hl_gguf_kind 
 }
 
 void hl_gguf_writer_set_alignment(hl_gguf_writer *w, uint32_t alignment) {
-    if (w->status == HL_OK && (alignment < HL_GGUF_MIN_ALIGNMENT || (alignment & (alignment - 1)) || w->n_tensors))
-        w->status = hl_fail(&w->err, HL_E_ARG, "alignment %u, expected a power of two from %d before any tensor",
-                            alignment, HL_GGUF_MIN_ALIGNMENT);
+    if (w->status == HL_OK &&
+        (alignment < HL_GGUF_MIN_ALIGNMENT || (alignment & (alignment - 1)) || w->n_tensors))
+        w->status =
+            hl_fail(&w->err, HL_E_ARG, "alignment %u, expected a power of two from %d before any tensor",
+                    alignment, HL_GGUF_MIN_ALIGNMENT);
     if (w->status != HL_OK) return;
     w->alignment = alignment;
     hl_gguf_writer_add_u32(w, "general.alignment", alignment);
@@ -113,7 +115,8 @@ void hl_gguf_writer_add_text(hl_gguf_writer *w, const char *key, hl_view text) {
     put_text(&w->keys, text);
 }
 
-void hl_gguf_writer_add_array(hl_gguf_writer *w, const char *key, hl_gguf_kind kind, size_t n, const void *data) {
+void hl_gguf_writer_add_array(hl_gguf_writer *w, const char *key, hl_gguf_kind kind, size_t n,
+                              const void *data) {
     put_key(w, hl_view_of(key), HL_GGUF_ARRAY);
     put_int(&w->keys, kind, 4);
     put_int(&w->keys, n, 8);
@@ -133,7 +136,8 @@ static size_t value_bytes(const hl_gguf_value *v) {
     hl_gguf_strings it = {v->data, v->n};
     hl_view         s;
     if (each) return (size_t)v->n * each;
-    while (hl_gguf_strings_next(&it, &s)) {}
+    while (hl_gguf_strings_next(&it, &s)) {
+    }
     return (size_t)(it.at - v->data);
 }
 
@@ -148,19 +152,21 @@ void hl_gguf_writer_add_value(hl_gguf_writer *w, const hl_gguf_value *v) {
 
 static uint64_t align_up(uint64_t x, uint64_t alignment) { return (x + alignment - 1) & ~(alignment - 1); }
 
-static hl_status check_tensor(const char *name, hl_type type, uint32_t n_dims, const uint64_t *shape, size_t *ret_bytes,
-                              hl_err *err) {
+static hl_status check_tensor(const char *name, hl_type type, uint32_t n_dims, const uint64_t *shape,
+                              size_t *ret_bytes, hl_err *err) {
     if (!*name || strlen(name) > 63)
         return hl_fail(err, HL_E_ARG, "tensor '%.80s': expected a name of 1..63 bytes", name);
     if (n_dims < 1 || n_dims > HL_GGUF_MAX_DIMS)
-        return hl_fail(err, HL_E_ARG, "tensor '%s' has %u dimensions, expected 1..%d", name, n_dims, HL_GGUF_MAX_DIMS);
+        return hl_fail(err, HL_E_ARG, "tensor '%s' has %u dimensions, expected 1..%d", name, n_dims,
+                       HL_GGUF_MAX_DIMS);
     size_t n_blocks = 1;
     for (uint32_t d = 0; d < n_dims; d++) {
         uint64_t n = shape[d];
         if (d == n_dims - 1) {
             if (n % hl_type_block_elems(type) != 0)
-                return hl_fail(err, HL_E_ARG, "tensor '%s' (%s) has rows of %" PRIu64 ", expected a multiple of %zu",
-                               name, hl_type_name(type), n, hl_type_block_elems(type));
+                return hl_fail(err, HL_E_ARG,
+                               "tensor '%s' (%s) has rows of %" PRIu64 ", expected a multiple of %zu", name,
+                               hl_type_name(type), n, hl_type_block_elems(type));
             n /= hl_type_block_elems(type);
         }
         if (n == 0 || !hl_mul_size(n_blocks, n, &n_blocks))
@@ -185,7 +191,8 @@ void hl_gguf_writer_add_tensor(hl_gguf_writer *w, const char *name, hl_type type
                                const uint64_t *shape, const void *data) {
     size_t n_bytes = 0;
     if (w->status == HL_OK) w->status = check_tensor(name, type, n_dims, shape, &n_bytes, &w->err);
-    if (w->status == HL_OK && !grow(w)) w->status = hl_fail(&w->err, HL_E_NOMEM, "no memory for tensor '%s'", name);
+    if (w->status == HL_OK && !grow(w))
+        w->status = hl_fail(&w->err, HL_E_NOMEM, "no memory for tensor '%s'", name);
     if (w->status != HL_OK) return;
     put_text(&w->infos, hl_view_of(name));
     put_int(&w->infos, n_dims, 4);
@@ -199,7 +206,8 @@ void hl_gguf_writer_add_tensor(hl_gguf_writer *w, const char *name, hl_type type
 /* Everything before the data, padded. */
 static hl_status build_header(hl_gguf_writer *w, hl_str *ret, hl_err *err) {
     if (w->status != HL_OK) return hl_fail(err, w->status, "%s", w->err.text);
-    if (w->keys.failed || w->infos.failed) return hl_fail(err, HL_E_NOMEM, "no memory for the keys or tensor names");
+    if (w->keys.failed || w->infos.failed)
+        return hl_fail(err, HL_E_NOMEM, "no memory for the keys or tensor names");
     hl_str_init(ret, 2 * (size_t)MAX_HEADER_BYTES + 64);
     hl_str_add_text(ret, "GGUF");
     put_int(ret, 3, 4);
@@ -246,7 +254,8 @@ static hl_status write_padding(int fd, const char *path, uint64_t n, hl_err *err
     return status;
 }
 
-static hl_status write_all(const hl_gguf_writer *w, const hl_str *header, int fd, const char *path, hl_err *err) {
+static hl_status write_all(const hl_gguf_writer *w, const hl_str *header, int fd, const char *path,
+                           hl_err *err) {
     hl_status status = hl_file_write_fd(fd, path, header->ptr, header->len, err);
     for (size_t i = 0; i < w->n_tensors && status == HL_OK; i++) {
         const piece *p = &w->pieces[i];
@@ -254,7 +263,8 @@ static hl_status write_all(const hl_gguf_writer *w, const hl_str *header, int fd
         if (status == HL_OK)
             status = write_padding(fd, path, align_up(p->n_bytes, w->alignment) - p->n_bytes, err);
     }
-    if (status == HL_OK && fsync(fd) != 0) return hl_fail(err, HL_E_IO, "sync '%s': %s", path, strerror(errno));
+    if (status == HL_OK && fsync(fd) != 0)
+        return hl_fail(err, HL_E_IO, "sync '%s': %s", path, strerror(errno));
     return status;
 }
 
@@ -274,7 +284,8 @@ hl_status hl_gguf_writer_save(hl_gguf_writer *w, const char *path, hl_err *err) 
         return status;
     }
     status = write_all(w, &header, fd, tmp, err);
-    if (close(fd) != 0 && status == HL_OK) status = hl_fail(err, HL_E_IO, "close '%s': %s", tmp, strerror(errno));
+    if (close(fd) != 0 && status == HL_OK)
+        status = hl_fail(err, HL_E_IO, "close '%s': %s", tmp, strerror(errno));
     if (status == HL_OK && rename(tmp, path) != 0)
         status = hl_fail(err, HL_E_IO, "rename to '%s': %s", path, strerror(errno));
     if (status != HL_OK) (void)unlink(tmp); /* best effort: the first error is the one to report */

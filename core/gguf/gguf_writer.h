@@ -13,7 +13,7 @@
 
 typedef struct hl_gguf_writer hl_gguf_writer;
 
-hl_gguf_writer *hl_gguf_writer_new(void); /* NULL: no memory */
+hl_gguf_writer *hl_gguf_writer_new(void);               /* NULL: no memory */
 void            hl_gguf_writer_free(hl_gguf_writer *w); /* NULL is allowed */
 
 /* Also adds the key general.alignment. A power of two from 8; 32 when not called. Before the first tensor. */
@@ -29,7 +29,8 @@ void hl_gguf_writer_add_text(hl_gguf_writer *w, const char *key, hl_view text);
 void hl_gguf_writer_add_number(hl_gguf_writer *w, const char *key, hl_gguf_kind kind, uint64_t bits);
 
 /* n numbers or bools of one kind, packed and little endian. */
-void hl_gguf_writer_add_array(hl_gguf_writer *w, const char *key, hl_gguf_kind kind, size_t n, const void *data);
+void hl_gguf_writer_add_array(hl_gguf_writer *w, const char *key, hl_gguf_kind kind, size_t n,
+                              const void *data);
 void hl_gguf_writer_add_texts(hl_gguf_writer *w, const char *key, size_t n, const hl_view *texts);
 
 /* Copy a key/value pair as another file has it. */
@@ -45,6 +46,7 @@ void hl_gguf_writer_add_tensor(hl_gguf_writer *w, const char *name, hl_type type
 HL_MUST_CHECK hl_status hl_gguf_writer_save(hl_gguf_writer *w, const char *path, hl_err *err);
 
 /* The same into memory, for small files; the caller frees *ret_data with hl_free(). */
-HL_MUST_CHECK hl_status hl_gguf_writer_build(hl_gguf_writer *w, uint8_t **ret_data, size_t *ret_n, hl_err *err);
+HL_MUST_CHECK hl_status hl_gguf_writer_build(hl_gguf_writer *w, uint8_t **ret_data, size_t *ret_n,
+                                             hl_err *err);
 
 #endif

@@ -15,13 +15,13 @@ typedef enum hl_type {
     HL_TYPE_count
 } hl_type;
 
-const char *hl_type_name(hl_type t);         /* "q4_k" */
-uint32_t    hl_type_gguf_id(hl_type t);      /* 12 */
-size_t      hl_type_block_elems(hl_type t);  /* 256 */
-size_t      hl_type_block_bytes(hl_type t);  /* 144 */
+const char *hl_type_name(hl_type t);        /* "q4_k" */
+uint32_t    hl_type_gguf_id(hl_type t);     /* 12 */
+size_t      hl_type_block_elems(hl_type t); /* 256 */
+size_t      hl_type_block_bytes(hl_type t); /* 144 */
 
-bool        hl_type_find(const char *name, hl_type *ret_type);         /* by name; false when unknown */
-bool        hl_type_find_gguf(uint32_t gguf_id, hl_type *ret_type);    /* false when not supported */
+bool        hl_type_find(const char *name, hl_type *ret_type);      /* by name; false when unknown */
+bool        hl_type_find_gguf(uint32_t gguf_id, hl_type *ret_type); /* false when not supported */
 const char *hl_type_gguf_name(uint32_t gguf_id); /* also of types we cannot compute with; NULL when unknown */
 
 /* Bytes of a row of n_cols weights; n_cols must be a multiple of the block size. */

@@ -24,8 +24,10 @@ int main(int argc, char **argv) {
     if (status == HL_OK) status = hl_model_open(engine, &path, 1, NULL, &model, &err);
     if (status == HL_OK) status = hl_runner_new(model, NULL, &runner, &err);
     if (status == HL_OK) status = hl_runner_generate(runner, &req, print, NULL, &usage, &err);
-    if (status == HL_OK) printf("\n(%d tokens)\n", usage.answer_tokens);
-    else fprintf(stderr, "%s\n", err.text);
+    if (status == HL_OK)
+        printf("\n(%d tokens)\n", usage.answer_tokens);
+    else
+        fprintf(stderr, "%s\n", err.text);
     hl_runner_free(runner);
     hl_model_close(model);
     hl_engine_free(engine);

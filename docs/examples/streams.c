@@ -35,7 +35,8 @@ static void *ask(void *arg) {
     hl_request r;
     char       messages[200];
     hl_request_init(&r);
-    snprintf(messages, sizeof messages, "[{\"role\":\"user\",\"content\":\"Say something about the number %d.\"}]", s->number);
+    snprintf(messages, sizeof messages,
+             "[{\"role\":\"user\",\"content\":\"Say something about the number %d.\"}]", s->number);
     r.messages_json = messages;
     r.max_tokens = 40;
     r.sampling.seed = s->number;
@@ -61,8 +62,9 @@ int main(int argc, char **argv) {
     }
     for (int i = 0; i < N_STREAMS; i++) {
         pthread_join(threads[i], NULL);
-        printf("%d: %.*s\n(%d tokens, %d of the prompt's were known) %s\n", i + 1, (int)streams[i].n, streams[i].answer,
-               streams[i].usage.answer_tokens, streams[i].usage.cached_tokens, streams[i].err.text);
+        printf("%d: %.*s\n(%d tokens, %d of the prompt's were known) %s\n", i + 1, (int)streams[i].n,
+               streams[i].answer, streams[i].usage.answer_tokens, streams[i].usage.cached_tokens,
+               streams[i].err.text);
         if (streams[i].status != HL_OK) status = streams[i].status;
     }
     hl_runner_free(runner);

@@ -15,8 +15,8 @@ typedef enum hl_dim {
     HL_DIM_NONE, /* 1: a dimension that is not there */
     HL_DIM_VOCAB,
     HL_DIM_EMBD,
-    HL_DIM_Q,    /* n_heads * head_dim */
-    HL_DIM_KV,   /* n_kv_heads * head_dim */
+    HL_DIM_Q,  /* n_heads * head_dim */
+    HL_DIM_KV, /* n_kv_heads * head_dim */
     HL_DIM_HEAD,
     HL_DIM_FF,
     HL_DIM_EXPERTS,
@@ -34,16 +34,28 @@ typedef enum hl_weight {
     HL_W_OUT_BIAS,
     HL_W_LAYER,
     HL_W_ATTN_NORM = HL_W_LAYER,
-    HL_W_Q, HL_W_K, HL_W_V,
-    HL_W_Q_BIAS, HL_W_K_BIAS, HL_W_V_BIAS,
-    HL_W_Q_NORM, HL_W_K_NORM,
-    HL_W_O, HL_W_O_BIAS,
+    HL_W_Q,
+    HL_W_K,
+    HL_W_V,
+    HL_W_Q_BIAS,
+    HL_W_K_BIAS,
+    HL_W_V_BIAS,
+    HL_W_Q_NORM,
+    HL_W_K_NORM,
+    HL_W_O,
+    HL_W_O_BIAS,
     HL_W_ATTN_POST_NORM,
     HL_W_FFN_NORM,
-    HL_W_GATE, HL_W_UP, HL_W_DOWN,
-    HL_W_GATE_BIAS, HL_W_UP_BIAS, HL_W_DOWN_BIAS,
+    HL_W_GATE,
+    HL_W_UP,
+    HL_W_DOWN,
+    HL_W_GATE_BIAS,
+    HL_W_UP_BIAS,
+    HL_W_DOWN_BIAS,
     HL_W_ROUTER,
-    HL_W_GATE_EXPS, HL_W_UP_EXPS, HL_W_DOWN_EXPS,
+    HL_W_GATE_EXPS,
+    HL_W_UP_EXPS,
+    HL_W_DOWN_EXPS,
     HL_W_FFN_POST_NORM,
     HL_W_count
 } hl_weight;
@@ -69,20 +81,20 @@ typedef struct hl_arch {
     const hl_tensor_row *tensors; /* ends with a row whose name is NULL */
     hl_rope_kind         rope;
     hl_act_kind          act;
-    bool                 scale_embd;      /* embeddings times sqrt(n_embd) */
-    bool                 has_softcap;     /* obeys attn_logit_softcapping and final_logit_softcapping */
-    float                attn_softcap;    /* when the key is absent; 0: none */
+    bool                 scale_embd;   /* embeddings times sqrt(n_embd) */
+    bool                 has_softcap;  /* obeys attn_logit_softcapping and final_logit_softcapping */
+    float                attn_softcap; /* when the key is absent; 0: none */
     float                final_softcap;
-    uint32_t             window_pattern;  /* layer i sees everything when (i + 1) % pattern == 0; 0: no windows */
-    uint32_t             window_default;  /* when attention.sliding_window is absent */
-    float                window_rope_base; /* rotation base of windowed layers; 0: that of the others */
-    uint32_t             wide_scale_layers; /* with this many layers, scale is 1 / sqrt(n_embd / n_heads) */
-    bool                 needs_experts;   /* a file without experts is malformed */
-    bool                 may_have_experts;
+    uint32_t window_pattern;    /* layer i sees everything when (i + 1) % pattern == 0; 0: no windows */
+    uint32_t window_default;    /* when attention.sliding_window is absent */
+    float    window_rope_base;  /* rotation base of windowed layers; 0: that of the others */
+    uint32_t wide_scale_layers; /* with this many layers, scale is 1 / sqrt(n_embd / n_heads) */
+    bool     needs_experts;     /* a file without experts is malformed */
+    bool     may_have_experts;
 } hl_arch;
 
-const hl_arch *hl_arch_find(hl_view name);      /* NULL: not supported */
-const char    *hl_arch_name_at(size_t i);       /* for lists; NULL past the end */
+const hl_arch *hl_arch_find(hl_view name); /* NULL: not supported */
+const char    *hl_arch_name_at(size_t i);  /* for lists; NULL past the end */
 
 #define HL_ARCH(name) extern const hl_arch hl_arch_##name;
 #include "engine/arch/archs.def"

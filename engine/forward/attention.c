@@ -11,7 +11,9 @@
 
 /* ---- keys and values ------------------------------------------------------------------------- */
 
-static size_t qkv_width(const hl_hparams *hp) { return (size_t)(hp->n_heads + 2 * hp->n_kv_heads) * hp->head_dim; }
+static size_t qkv_width(const hl_hparams *hp) {
+    return (size_t)(hp->n_heads + 2 * hp->n_kv_heads) * hp->head_dim;
+}
 
 typedef struct store_ctx {
     hl_forward     *f;
@@ -23,9 +25,9 @@ typedef struct store_ctx {
 static void write_key_value(const store_ctx *c, uint32_t r, uint32_t kv, const float *k, const float *v) {
     const hl_forward *f = c->f;
     const hl_seq     *s = f->seqs[r];
-    const uint32_t    pos = (uint32_t)f->pos[r], block = pos / HL_KV_PAGE_TOKENS, slot = pos % HL_KV_PAGE_TOKENS;
-    const hl_kv_type  type = hl_kv_pool_shape(s->pool)->type;
-    const size_t      hd = f->m->hp.head_dim;
+    const uint32_t pos = (uint32_t)f->pos[r], block = pos / HL_KV_PAGE_TOKENS, slot = pos % HL_KV_PAGE_TOKENS;
+    const hl_kv_type type = hl_kv_pool_shape(s->pool)->type;
+    const size_t     hd = f->m->hp.head_dim;
     f->k->kv_write(type, hd, slot, k, v, hl_kv_page(s->pool, s->blocks[block], c->i_layer, kv));
     for (const hl_seq *t = s->forks; t; t = t->next_fork)
         if (f->pos[r] < t->n_pos && t->blocks[block] != s->blocks[block])
@@ -78,10 +80,10 @@ typedef struct attend_ctx {
     hl_forward     *f;
     const hl_layer *l;
     uint32_t        i_layer;
-    uint32_t        tile_rows;   /* rows per item */
-    uint32_t        n_items;     /* (run, tile) pairs, of one KV head */
-    uint32_t        n_splits;    /* in split mode: most splits of an item; 0 otherwise */
-    uint32_t        per_chunk;   /* in split mode: splits of one item in a chunk */
+    uint32_t        tile_rows; /* rows per item */
+    uint32_t        n_items;   /* (run, tile) pairs, of one KV head */
+    uint32_t        n_splits;  /* in split mode: most splits of an item; 0 otherwise */
+    uint32_t        per_chunk; /* in split mode: splits of one item in a chunk */
 } attend_ctx;
 
 /* One item: rows [begin, end) of a run, one KV head. */
@@ -138,13 +140,13 @@ static void fill_queries(const attend_ctx *c, const attend_item *it, attend_quer
     }
 }
 
-static void attend_split(const attend_ctx *c, const attend_item *it, const attend_queries *q, int32_t i_split, float *o,
-                         float *max, float *sum, void *scratch) {
+static void attend_split(const attend_ctx *c, const attend_item *it, const attend_queries *q, int32_t i_split,
+                         float *o, float *max, float *sum, void *scratch) {
     const hl_forward *f = c->f;
     const hl_seq     *s = f->seqs[it->begin];
     const int32_t     begin = i_split * HL_ATTEND_SPLIT;
-    const int32_t     end = begin + HL_ATTEND_SPLIT <= it->last_pos ? begin + HL_ATTEND_SPLIT : it->last_pos + 1;
-    const uint8_t    *pages[HL_ATTEND_SPLIT / HL_KV_PAGE_TOKENS] = {0};
+    const int32_t  end = begin + HL_ATTEND_SPLIT <= it->last_pos ? begin + HL_ATTEND_SPLIT : it->last_pos + 1;
+    const uint8_t *pages[HL_ATTEND_SPLIT / HL_KV_PAGE_TOKENS] = {0};
     for (int32_t p = begin; p < end; p += HL_KV_PAGE_TOKENS)
         pages[(p - begin) / HL_KV_PAGE_TOKENS] =
             hl_kv_page(s->pool, s->blocks[p / HL_KV_PAGE_TOKENS], c->i_layer, it->kv);
@@ -162,8 +164,8 @@ static void attend_split(const attend_ctx *c, const attend_item *it, const atten
         .pos_begin = begin,
         .pos_end = end,
         .pages = pages,
-        .next_page = has_next ? hl_kv_page(s->pool, s->blocks[(begin + HL_ATTEND_SPLIT) / HL_KV_PAGE_TOKENS], c->i_layer,
-                                           it->kv)
+        .next_page = has_next ? hl_kv_page(s->pool, s->blocks[(begin + HL_ATTEND_SPLIT) / HL_KV_PAGE_TOKENS],
+                                           c->i_layer, it->kv)
                               : NULL,
     };
     f->k->attend(&in, o, max, sum, scratch);
@@ -197,8 +199,8 @@ static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
         attend_split(c, &it, &q, s, ts->part_o + at * o_stride, max + at * q.n, sum + at * q.n, ts->attend);
     }
     for (uint32_t i = 0; i < q.n; i++)
-        c->f->k->attend_merge((uint32_t)hd, (uint32_t)(last - first + 1), ts->part_o + i * hd, o_stride, max + i, sum + i,
-                              q.n, result_of(c, &it, i));
+        c->f->k->attend_merge((uint32_t)hd, (uint32_t)(last - first + 1), ts->part_o + i * hd, o_stride,
+                              max + i, sum + i, q.n, result_of(c, &it, i));
 }
 
 /* Storage of partial results when splits are items: [item][split][query]. */
@@ -229,21 +231,23 @@ static void merge_chunk(void *ctx, uint32_t i_item, uint32_t i_thread) {
     const attend_ctx *c = ctx;
     const attend_item it = find_item(c, i_item);
     (void)i_thread;
-    const uint32_t    group = c->f->m->hp.n_heads / c->f->m->hp.n_kv_heads;
-    const uint32_t    hd = c->f->m->hp.head_dim;
-    const size_t      n_ms = c->f->shared_o_floats / hd;
-    const uint32_t    n = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT - it.first_pos / HL_ATTEND_SPLIT + 1);
-    const size_t      slot = shared_slot(c, i_item, 0);
-    const size_t      n_q = (size_t)(it.end - it.begin) * group;
-    const size_t      stride = (size_t)c->tile_rows * group;
+    const uint32_t group = c->f->m->hp.n_heads / c->f->m->hp.n_kv_heads;
+    const uint32_t hd = c->f->m->hp.head_dim;
+    const size_t   n_ms = c->f->shared_o_floats / hd;
+    const uint32_t n = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT - it.first_pos / HL_ATTEND_SPLIT + 1);
+    const size_t   slot = shared_slot(c, i_item, 0);
+    const size_t   n_q = (size_t)(it.end - it.begin) * group;
+    const size_t   stride = (size_t)c->tile_rows * group;
     for (uint32_t i = 0; i < n_q; i++)
-        c->f->k->attend_merge(hd, n, c->f->shared_o + (slot + i) * hd, stride * hd, c->f->shared_ms + slot + i,
-                              c->f->shared_ms + n_ms + slot + i, stride, result_of(c, &it, i));
+        c->f->k->attend_merge(hd, n, c->f->shared_o + (slot + i) * hd, stride * hd,
+                              c->f->shared_ms + slot + i, c->f->shared_ms + n_ms + slot + i, stride,
+                              result_of(c, &it, i));
 }
 
 static uint32_t count_items(const hl_forward *f, uint32_t tile_rows) {
     uint32_t n = 0;
-    for (uint32_t r = 0; r < f->n_runs; r++) n += (f->runs[r].end - f->runs[r].begin + tile_rows - 1) / tile_rows;
+    for (uint32_t r = 0; r < f->n_runs; r++)
+        n += (f->runs[r].end - f->runs[r].begin + tile_rows - 1) / tile_rows;
     return n;
 }
 
@@ -295,7 +299,9 @@ void hl_attention_run(hl_forward *f, uint32_t i_layer) {
     /* Tiles of few rows need less room: one row a tile when no run has more. */
     if (n_splits > 1 && f->n_rows == f->n_runs) c.tile_rows = 1;
     const size_t need = (size_t)n_items * n_splits * c.tile_rows * group * hp->head_dim;
-    const bool fits = need <= f->shared_o_floats;
-    if (n_splits > 1 && fits && want_splits(n_items, n_threads, need)) run_split(&c, n_items, n_splits);
-    else hl_pool_run(f->pool, n_items, whole_chunk, &c);
+    const bool   fits = need <= f->shared_o_floats;
+    if (n_splits > 1 && fits && want_splits(n_items, n_threads, need))
+        run_split(&c, n_items, n_splits);
+    else
+        hl_pool_run(f->pool, n_items, whole_chunk, &c);
 }

@@ -26,8 +26,8 @@ typedef struct hl_cuts {
  * not do) and at most HL_CUT_MACS. When only a few of the smallest chunks are left for each thread, these are
  * made even and as many for one thread as for the other: of 18 units and chunks of 6, one thread would have two
  * and the other one. n_units and macs_per_unit >= 1. */
-static inline void hl_cuts_make(uint32_t n_units, uint32_t n_threads, uint32_t min_units, uint64_t macs_per_unit,
-                                hl_cuts *ret) {
+static inline void hl_cuts_make(uint32_t n_units, uint32_t n_threads, uint32_t min_units,
+                                uint64_t macs_per_unit, hl_cuts *ret) {
     enum { LAST_ROUNDS = 4 };
     const uint32_t fewest = (n_units + HL_MAX_CUTS - 1) / HL_MAX_CUTS;
     const uint64_t most = HL_CUT_MACS / macs_per_unit;

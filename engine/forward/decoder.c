@@ -61,7 +61,8 @@ static void take_threads(layout *l, hl_forward *f) {
     f->threads = take(l, (size_t)n, sizeof *f->threads);
     for (int32_t i = 0; i < n; i++) {
         hl_thread_scratch ts;
-        ts.matmul = take(l, hl_matmul_scratch_bytes(f->m->max_cols, f->m->engine->n_pieces > 1 ? f->n_rows_cap : 0), 1);
+        ts.matmul = take(
+            l, hl_matmul_scratch_bytes(f->m->max_cols, f->m->engine->n_pieces > 1 ? f->n_rows_cap : 0), 1);
         ts.glu = take(l, 2 * (size_t)f->n_rows_cap * HL_GLU_ROWS, sizeof *ts.glu);
         ts.attend = take(l, HL_ATTEND_SCRATCH_BYTES, 1);
         ts.part_o = take(l, (size_t)f->n_splits_cap * f->tile_queries * hp->head_dim, sizeof *ts.part_o);
@@ -85,7 +86,8 @@ static size_t lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, uint8_t *
     f->n_splits_cap = ((uint32_t)n_ctx + HL_ATTEND_SPLIT - 1) / HL_ATTEND_SPLIT + 1;
     const size_t per_query = (size_t)f->n_splits_cap * hp->head_dim * sizeof(float);
     f->tile_queries = HL_ATTEND_MAX_QUERIES;
-    if (f->tile_queries * per_query > TILE_ATTEND_BYTES) f->tile_queries = (uint32_t)(TILE_ATTEND_BYTES / per_query);
+    if (f->tile_queries * per_query > TILE_ATTEND_BYTES)
+        f->tile_queries = (uint32_t)(TILE_ATTEND_BYTES / per_query);
     if (f->tile_queries < group) f->tile_queries = group;
     const size_t one_row = (size_t)hp->n_heads * f->n_splits_cap * hp->head_dim;
     f->shared_o_floats = SHARED_ATTEND_BYTES / sizeof(float) / hp->head_dim * hp->head_dim;
@@ -123,11 +125,13 @@ size_t hl_forward_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx) {
     return lay_out(m, n_rows_cap, n_ctx, NULL, &f) + sizeof f;
 }
 
-hl_status hl_forward_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, hl_forward **ret_forward, hl_err *err) {
+hl_status hl_forward_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, hl_forward **ret_forward,
+                         hl_err *err) {
     hl_forward *f = hl_new(1, sizeof *f);
     if (!f) return hl_fail(err, HL_E_NOMEM, "forward pass: no memory");
     f->memory_bytes = lay_out(m, n_rows_cap, n_ctx, NULL, f);
-    f->memory = mmap(NULL, f->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    f->memory = mmap(NULL, f->memory_bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (f->memory == MAP_FAILED) {
         const size_t bytes = f->memory_bytes;
         hl_free(f);
@@ -157,7 +161,8 @@ static void find_runs(hl_forward *f) {
     f->n_runs = f->n_segments = 0;
     for (uint32_t r = 0; r < f->n_rows; r++) {
         const bool same_run = r > 0 && f->seqs[r] == f->seqs[r - 1];
-        const bool same_block = same_run && f->pos[r] / HL_KV_PAGE_TOKENS == f->pos[r - 1] / HL_KV_PAGE_TOKENS;
+        const bool same_block =
+            same_run && f->pos[r] / HL_KV_PAGE_TOKENS == f->pos[r - 1] / HL_KV_PAGE_TOKENS;
         if (!same_run) f->runs[f->n_runs++].begin = r;
         if (!same_block) f->segments[f->n_segments++].begin = r;
         f->runs[f->n_runs - 1].end = r + 1;
@@ -208,9 +213,9 @@ static void run_qkv(hl_forward *f, const hl_layer *l) {
     const size_t      kv = (size_t)hp->n_kv_heads * hp->head_dim;
     const hl_act      x = hl_act_of(&f->act, 0, f->n_rows, hp->n_embd);
     const hl_product  products[] = {
-        {.w = &l->w[HL_W_Q], .bias = l->v[HL_W_Q_BIAS], .x = x, .y = f->qkv, .y_stride = q + 2 * kv},
-        {.w = &l->w[HL_W_K], .bias = l->v[HL_W_K_BIAS], .x = x, .y = f->qkv + q, .y_stride = q + 2 * kv},
-        {.w = &l->w[HL_W_V], .bias = l->v[HL_W_V_BIAS], .x = x, .y = f->qkv + q + kv, .y_stride = q + 2 * kv},
+         {.w = &l->w[HL_W_Q], .bias = l->v[HL_W_Q_BIAS], .x = x, .y = f->qkv, .y_stride = q + 2 * kv},
+         {.w = &l->w[HL_W_K], .bias = l->v[HL_W_K_BIAS], .x = x, .y = f->qkv + q, .y_stride = q + 2 * kv},
+         {.w = &l->w[HL_W_V], .bias = l->v[HL_W_V_BIAS], .x = x, .y = f->qkv + q + kv, .y_stride = q + 2 * kv},
     };
     hl_products_run(f, products, 3);
 }
@@ -268,8 +273,10 @@ static void run_layer(hl_forward *f, const hl_batch *b, uint32_t i_layer) {
         .needs = l->need_ffn_in,
     };
     hl_rows_run(f, f->n_rows, join_row, &into_ffn);
-    if (m->hp.n_experts) hl_moe_run(f, l);
-    else hl_ffn_run(f, l);
+    if (m->hp.n_experts)
+        hl_moe_run(f, l);
+    else
+        hl_ffn_run(f, l);
 }
 
 static void cap_row(hl_forward *f, const void *ctx, uint32_t row) {
@@ -300,9 +307,11 @@ static void run_logits(hl_forward *f, float *ret_logits) {
 
 static bool goes_on(const hl_forward *f) { return !hl_forward_stopped(f) && !hl_gguf_is_broken(f->m->gguf); }
 
-hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits, hl_err *err) {
+hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits,
+                          hl_err *err) {
     if (b->n_rows >= MANY_ROWS && !f->has_huge_pages) {
-        (void)madvise(f->memory, f->memory_bytes, MADV_HUGEPAGE); /* every chunk of many rows walks through it */
+        (void)madvise(f->memory, f->memory_bytes,
+                      MADV_HUGEPAGE); /* every chunk of many rows walks through it */
         f->has_huge_pages = true;
     }
     hl_pool_enter(f->pool);
@@ -318,6 +327,7 @@ hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *s
     const bool stopped = hl_forward_stopped(f);
     hl_pool_leave(f->pool);
     if (hl_gguf_is_broken(f->m->gguf))
-        return hl_fail(err, HL_E_IO, "the model file was cut short while in use: results are worthless, open it again");
+        return hl_fail(err, HL_E_IO,
+                       "the model file was cut short while in use: results are worthless, open it again");
     return stopped ? hl_fail(err, HL_E_CANCEL, "stopped") : HL_OK;
 }

@@ -24,7 +24,8 @@ static size_t piece_cols(const hl_forward *f, size_t n_tokens) {
     return room < LONG_COLS ? room : LONG_COLS;
 }
 
-static void run_piece(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end, uint32_t i_thread) {
+static void run_piece(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end,
+                      uint32_t i_thread) {
     const hl_thread_scratch *ts = &f->threads[i_thread];
     const size_t             n = end - begin;
     const hl_matrix          gate = rows_of(g->gate, begin, n);
@@ -39,13 +40,17 @@ static void run_piece(hl_forward *f, const hl_glu *g, const hl_act *x, size_t be
         float *b = yu + t * n;
         if (g->gate_bias) add_bias(a, g->gate_bias + begin, n);
         if (g->up_bias) add_bias(b, g->up_bias + begin, n);
-        if (geglu) f->k->gelu_mul(n, a, b, a);
-        else f->k->silu_mul(n, a, b, a);
-        hl_act_write_part(f, &f->act_ff, g->needs, g->first_row + (uint32_t)t, g->gate->n_rows, begin, end, a);
+        if (geglu)
+            f->k->gelu_mul(n, a, b, a);
+        else
+            f->k->silu_mul(n, a, b, a);
+        hl_act_write_part(f, &f->act_ff, g->needs, g->first_row + (uint32_t)t, g->gate->n_rows, begin, end,
+                          a);
     }
 }
 
-void hl_glu_chunk(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end, uint32_t i_thread) {
+void hl_glu_chunk(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end,
+                  uint32_t i_thread) {
     const size_t step = piece_cols(f, x->n_tokens);
     for (size_t at = begin; at < end; at += step)
         run_piece(f, g, x, at, at + step < end ? at + step : end, i_thread);

@@ -8,13 +8,14 @@
 #include "engine/forward/forward_priv.h"
 
 typedef struct hl_glu {
-    const hl_matrix *gate, *up;            /* [n_ff][n_embd] */
-    const float     *gate_bias, *up_bias;  /* [n_ff]; NULL: none */
-    uint32_t         needs;                /* forms that the down product reads: HL_NEED_* */
-    uint32_t         first_row;            /* of act_ff where x's first token goes */
+    const hl_matrix *gate, *up;           /* [n_ff][n_embd] */
+    const float     *gate_bias, *up_bias; /* [n_ff]; NULL: none */
+    uint32_t         needs;               /* forms that the down product reads: HL_NEED_* */
+    uint32_t         first_row;           /* of act_ff where x's first token goes */
 } hl_glu;
 
 /* Columns [begin, end) of the intermediate, begin a multiple of 32, for all tokens of x, written to f->act_ff. */
-void hl_glu_chunk(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end, uint32_t i_thread);
+void hl_glu_chunk(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end,
+                  uint32_t i_thread);
 
 #endif

@@ -29,8 +29,8 @@ typedef struct hl_forward hl_forward;
 size_t hl_forward_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx);
 
 /* Buffers for batches of up to n_rows_cap rows, of sequences of up to n_ctx positions. */
-HL_MUST_CHECK hl_status hl_forward_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, hl_forward **ret_forward,
-                                       hl_err *err);
+HL_MUST_CHECK hl_status hl_forward_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx,
+                                       hl_forward **ret_forward, hl_err *err);
 void                    hl_forward_free(hl_forward *f); /* NULL is allowed */
 
 /* Run the batch: keys and values go to the sequences' blocks, logits of the wanted rows to ret_logits.
@@ -41,7 +41,7 @@ void                    hl_forward_free(hl_forward *f); /* NULL is allowed */
  *        HL_E_IO      the model file was cut short while mapped
  * cost   no allocation
  * thread takes the engine's pool for the time of the pass */
-HL_MUST_CHECK hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits,
-                                        hl_err *err);
+HL_MUST_CHECK hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop,
+                                        float *ret_logits, hl_err *err);
 
 #endif

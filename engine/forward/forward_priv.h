@@ -9,9 +9,9 @@
 
 /* Activations of all rows in every form that some product reads. */
 typedef struct hl_act_buf {
-    float    *f32;  /* [rows][cols]; each NULL when no layer needs it */
+    float    *f32; /* [rows][cols]; each NULL when no layer needs it */
     uint16_t *bf16;
-    int8_t   *q;    /* [rows][n_pieces][cols] and so on */
+    int8_t   *q; /* [rows][n_pieces][cols] and so on */
     float    *d;
     int16_t  *sum16;
     uint32_t  n_pieces; /* 1, or 2: hl_act */
@@ -28,11 +28,11 @@ typedef struct hl_run {
 } hl_run;
 
 typedef struct hl_thread_scratch {
-    void    *matmul;  /* hl_matmul_scratch_bytes() */
-    float   *glu;     /* [2][rows][HL_GLU_ROWS] gate and up of one chunk */
-    void    *attend;  /* HL_ATTEND_SCRATCH_BYTES */
-    float   *part_o;  /* [n_splits][tile][head_dim] partial attention */
-    float   *part_ms; /* [2][n_splits][tile] */
+    void  *matmul;  /* hl_matmul_scratch_bytes() */
+    float *glu;     /* [2][rows][HL_GLU_ROWS] gate and up of one chunk */
+    void  *attend;  /* HL_ATTEND_SCRATCH_BYTES */
+    float *part_o;  /* [n_splits][tile][head_dim] partial attention */
+    float *part_ms; /* [2][n_splits][tile] */
 } hl_thread_scratch;
 
 enum { HL_GLU_ROWS = 32 };
@@ -49,26 +49,26 @@ struct hl_forward {
     size_t            memory_bytes;
     bool              has_huge_pages;
 
-    float      *x;      /* [rows][n_embd] the residual stream */
-    float      *qkv;    /* [rows][q + 2 kv] */
-    float      *attn;   /* [rows][q] */
-    float      *tmp;    /* [rows][n_embd] result of a block before it joins x */
-    float      *h;      /* [pairs][n_ff] only when a float matrix reads it */
-    hl_act_buf  act;    /* inputs of the next products, up to max(n_embd, q) columns */
-    hl_act_buf  act_ff; /* inputs of the down product */
-    float      *rope;   /* [rows][n_rot / 2][2] cos, sin */
-    float      *rope_w; /* the same for windowed layers; equals rope when the base is the same */
-    double     *inv_freq;   /* [n_rot / 2] and for windows */
-    double     *inv_freq_w;
-    float       rope_mscale;
-    float      *shared_o;   /* partial attention of decoding rows, all threads */
-    float      *shared_ms;
-    size_t      shared_o_floats;
-    hl_run     *runs;       /* [rows] */
-    hl_segment *segments;   /* [rows] */
-    uint32_t    n_runs, n_segments;
-    int32_t    *pos;        /* [rows] of the batch; compacted for the last layer */
-    hl_seq    **seqs;
+    float                 *x;        /* [rows][n_embd] the residual stream */
+    float                 *qkv;      /* [rows][q + 2 kv] */
+    float                 *attn;     /* [rows][q] */
+    float                 *tmp;      /* [rows][n_embd] result of a block before it joins x */
+    float                 *h;        /* [pairs][n_ff] only when a float matrix reads it */
+    hl_act_buf             act;      /* inputs of the next products, up to max(n_embd, q) columns */
+    hl_act_buf             act_ff;   /* inputs of the down product */
+    float                 *rope;     /* [rows][n_rot / 2][2] cos, sin */
+    float                 *rope_w;   /* the same for windowed layers; equals rope when the base is the same */
+    double                *inv_freq; /* [n_rot / 2] and for windows */
+    double                *inv_freq_w;
+    float                  rope_mscale;
+    float                 *shared_o; /* partial attention of decoding rows, all threads */
+    float                 *shared_ms;
+    size_t                 shared_o_floats;
+    hl_run                *runs;     /* [rows] */
+    hl_segment            *segments; /* [rows] */
+    uint32_t               n_runs, n_segments;
+    int32_t               *pos; /* [rows] of the batch; compacted for the last layer */
+    hl_seq               **seqs;
     struct hl_moe_scratch *moe; /* NULL: dense */
     hl_thread_scratch     *threads;
 
@@ -97,22 +97,22 @@ typedef void hl_row_fn(hl_forward *f, const void *ctx, uint32_t row);
 void         hl_rows_run(hl_forward *f, uint32_t n_rows, hl_row_fn *fn, const void *ctx);
 
 /* Write one row of f32 into the forms of `needs`. */
-void   hl_act_write(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
-                    const float *x);
+void hl_act_write(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+                  const float *x);
 /* As above for columns [begin, end) of a wider row; both multiples of 32. */
-void   hl_act_write_part(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
-                         size_t begin, size_t end, const float *x);
+void hl_act_write_part(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+                       size_t begin, size_t end, const float *x);
 /* The view of rows [begin, begin + n) that a product reads. */
 hl_act hl_act_of(const hl_act_buf *a, uint32_t begin, uint32_t n, size_t n_cols);
 
-void hl_rope_tables_init(hl_forward *f);       /* inverse frequencies of the model */
-void hl_rope_tables_fill(hl_forward *f);       /* cos and sin of the rows' positions */
+void hl_rope_tables_init(hl_forward *f); /* inverse frequencies of the model */
+void hl_rope_tables_fill(hl_forward *f); /* cos and sin of the rows' positions */
 
-void hl_attention_run(hl_forward *f, uint32_t i_layer);           /* qkv -> attn */
-void hl_kv_store_run(hl_forward *f, uint32_t i_layer);            /* norm, rotate, write keys and values */
-void hl_ffn_run(hl_forward *f, const hl_layer *l);                /* act -> tmp */
+void   hl_attention_run(hl_forward *f, uint32_t i_layer); /* qkv -> attn */
+void   hl_kv_store_run(hl_forward *f, uint32_t i_layer);  /* norm, rotate, write keys and values */
+void   hl_ffn_run(hl_forward *f, const hl_layer *l);      /* act -> tmp */
 size_t hl_moe_plan(const hl_model *m, uint32_t n_rows_cap);
 void   hl_moe_init(hl_forward *f, uint8_t *memory);
-void hl_moe_run(hl_forward *f, const hl_layer *l);                /* act -> tmp */
+void   hl_moe_run(hl_forward *f, const hl_layer *l); /* act -> tmp */
 
 #endif

@@ -26,8 +26,8 @@ typedef struct hl_moe_scratch {
     uint32_t     *row_of;  /* [pairs] sorted */
     expert_group *groups;  /* [n_experts] */
     uint32_t      n_groups;
-    hl_act_buf    in;      /* [pairs][n_embd] inputs in sorted order */
-    float        *out;     /* [pairs][n_embd] */
+    hl_act_buf    in;  /* [pairs][n_embd] inputs in sorted order */
+    float        *out; /* [pairs][n_embd] */
 } hl_moe_scratch;
 
 static void *take(uint8_t *memory, size_t *at, size_t bytes) {
@@ -150,8 +150,8 @@ static void cut(moe_ctx *c, const hl_matrix *w, uint32_t n_each) {
     const size_t          unit_rows = (size_t)HL_PANEL_ROWS * n_each;
     const uint32_t        least = (uint32_t)(LEAST_BYTES / (unit_rows * w->row_bytes)) + 1;
     c->units_each = units_of(w->n_rows);
-    hl_cuts_make(s->n_groups * c->units_each, (uint32_t)hl_pool_n_active(c->f->pool), rows_each < MANY_ROWS ? least : 1,
-                 (uint64_t)unit_rows * w->n_cols * rows_each, &c->cuts);
+    hl_cuts_make(s->n_groups * c->units_each, (uint32_t)hl_pool_n_active(c->f->pool),
+                 rows_each < MANY_ROWS ? least : 1, (uint64_t)unit_rows * w->n_cols * rows_each, &c->cuts);
 }
 
 /* The rows of one expert's matrix in a chunk; at is the next unit, moved on. */
@@ -185,7 +185,8 @@ static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
         const expert_rows r = next_rows(c, i_chunk, c->f->m->hp.n_expert_ff, &at);
         const hl_matrix   gate = expert_of(c->l, HL_W_GATE_EXPS, r.g->expert);
         const hl_matrix   up = expert_of(c->l, HL_W_UP_EXPS, r.g->expert);
-        const hl_glu glu = {.gate = &gate, .up = &up, .needs = c->l->need_down_in, .first_row = r.g->first_pair};
+        const hl_glu      glu = {
+                 .gate = &gate, .up = &up, .needs = c->l->need_down_in, .first_row = r.g->first_pair};
         const hl_act x = hl_act_of(&c->f->moe->in, r.g->first_pair, r.g->n_pairs, gate.n_cols);
         hl_glu_chunk(c->f, &glu, &x, r.begin, r.end, i_thread);
     }

@@ -92,7 +92,8 @@ void hl_rows_run(hl_forward *f, uint32_t n_rows, hl_row_fn *fn, const void *ctx)
 }
 
 /* 8 bits of x, and 8 bits of what they left over: about 15 in all. */
-static void write_pieces(const hl_forward *f, const hl_act_buf *a, uint32_t row, size_t n_cols, size_t begin, size_t n, const float *x) {
+static void write_pieces(const hl_forward *f, const hl_act_buf *a, uint32_t row, size_t n_cols, size_t begin,
+                         size_t n, const float *x) {
     enum { STEP = 256 };
     float  rest[STEP];
     size_t at = 2 * (size_t)row * n_cols + begin;
@@ -111,8 +112,10 @@ void hl_act_write_part(const hl_forward *f, const hl_act_buf *a, uint32_t needs,
     const size_t n = end - begin;
     if ((needs & HL_NEED_F32) && a->f32 && a->f32 + at != x) memcpy(a->f32 + at, x, n * sizeof *x);
     if (needs & HL_NEED_BF16) f->k->f32_to_bf16(n, x, a->bf16 + at);
-    if ((needs & HL_NEED_Q8) && a->n_pieces == 2) write_pieces(f, a, row, n_cols, begin, n, x);
-    else if (needs & HL_NEED_Q8) f->k->quantize_act(n, x, a->q + at, a->d + at / 32, a->sum16 + at / 16);
+    if ((needs & HL_NEED_Q8) && a->n_pieces == 2)
+        write_pieces(f, a, row, n_cols, begin, n, x);
+    else if (needs & HL_NEED_Q8)
+        f->k->quantize_act(n, x, a->q + at, a->d + at / 32, a->sum16 + at / 16);
 }
 
 void hl_act_write(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,

@@ -29,16 +29,14 @@ enum {
     HL_ATTEND_MAX_QUERIES = 64, /* query rows (tokens x heads of the group) in one call */
     HL_ATTEND_MAX_HEAD_DIM = 512,
     /* Scores and queries of all rows, and 64 elements of each column, as f32. */
-    HL_ATTEND_SCRATCH_BYTES = (HL_ATTEND_MAX_QUERIES * (HL_ATTEND_SPLIT + HL_ATTEND_MAX_HEAD_DIM) +
-                               HL_ATTEND_MAX_HEAD_DIM * 64) * 4
+    HL_ATTEND_SCRATCH_BYTES =
+        (HL_ATTEND_MAX_QUERIES * (HL_ATTEND_SPLIT + HL_ATTEND_MAX_HEAD_DIM) + HL_ATTEND_MAX_HEAD_DIM * 64) * 4
 };
 
 typedef enum hl_kv_type { HL_KV_f16, HL_KV_f32, HL_KV_bf16, HL_KV_q8_0, HL_KV_count } hl_kv_type;
 
 /* Scales per row of q8_0. */
-static inline size_t hl_kv_n_groups(size_t head_dim) {
-    return (head_dim + 31) / 32;
-}
+static inline size_t hl_kv_n_groups(size_t head_dim) { return (head_dim + 31) / 32; }
 
 /* Bytes of one page of one layer and one KV head, keys and values; a multiple of 64. */
 static inline size_t hl_kv_page_bytes(hl_kv_type type, size_t head_dim) {
@@ -62,18 +60,18 @@ typedef void hl_kv_write_fn(hl_kv_type type, size_t head_dim, size_t slot, const
                             uint8_t *page);
 
 typedef struct hl_attend_in {
-    hl_kv_type kv_type;
-    uint32_t head_dim;           /* multiple of 8, <= HL_ATTEND_MAX_HEAD_DIM; same for k and v */
-    uint32_t n_queries;          /* 1..HL_ATTEND_MAX_QUERIES */
-    const float *const *q;       /* [n_queries] pointers to head_dim f32, already rotated, NOT yet scaled */
-    const int32_t *q_pos;        /* [n_queries] position of each query: sees positions <= q_pos */
-    const int32_t *q_first;      /* [n_queries] first visible position (sliding window); 0 otherwise */
-    float qk_scale;              /* multiply q.k by it */
-    float softcap;               /* s = softcap * tanh(s / softcap); 0: off */
-    int32_t pos_begin;           /* of this split: multiple of HL_ATTEND_SPLIT */
-    int32_t pos_end;             /* exclusive; <= pos_begin + HL_ATTEND_SPLIT; later slots hold anything */
-    const uint8_t *const *pages; /* [..] page that holds pos_begin is pages[0] */
-    const uint8_t *next_page;    /* first page of the caller's next call, to be fetched early; NULL: none */
+    hl_kv_type            kv_type;
+    uint32_t              head_dim;  /* multiple of 8, <= HL_ATTEND_MAX_HEAD_DIM; same for k and v */
+    uint32_t              n_queries; /* 1..HL_ATTEND_MAX_QUERIES */
+    const float *const   *q;       /* [n_queries] pointers to head_dim f32, already rotated, NOT yet scaled */
+    const int32_t        *q_pos;   /* [n_queries] position of each query: sees positions <= q_pos */
+    const int32_t        *q_first; /* [n_queries] first visible position (sliding window); 0 otherwise */
+    float                 qk_scale;  /* multiply q.k by it */
+    float                 softcap;   /* s = softcap * tanh(s / softcap); 0: off */
+    int32_t               pos_begin; /* of this split: multiple of HL_ATTEND_SPLIT */
+    int32_t               pos_end; /* exclusive; <= pos_begin + HL_ATTEND_SPLIT; later slots hold anything */
+    const uint8_t *const *pages;   /* [..] page that holds pos_begin is pages[0] */
+    const uint8_t *next_page;      /* first page of the caller's next call, to be fetched early; NULL: none */
 } hl_attend_in;
 
 /* out   ret_o    [n_queries][head_dim] f32: sum of exp(s - max) * v over the visible positions of the split

@@ -50,7 +50,8 @@ static bool read_brand(char *text) { /* 49 bytes */
     uint32_t words[12];
     if ((uint32_t)__get_cpuid_max(0x80000000, NULL) < 0x80000004) return false;
     for (uint32_t i = 0; i < 3; i++)
-        (void)__get_cpuid(0x80000002 + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2], &words[4 * i + 3]);
+        (void)__get_cpuid(0x80000002 + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2],
+                          &words[4 * i + 3]);
     memcpy(text, words, sizeof words);
     text[sizeof words] = 0;
     return true;
@@ -63,9 +64,9 @@ uint32_t hl_cpu_features(void) {
     const unsigned long caps = getauxval(AT_HWCAP);
     const unsigned long caps2 = getauxval(AT_HWCAP2);
     uint32_t            cpu = 0;
-    if (caps >> 1 & 1) cpu |= HL_CPU_NEON;      /* HWCAP_ASIMD */
-    if (caps >> 20 & 1) cpu |= HL_CPU_DOTPROD;  /* HWCAP_ASIMDDP */
-    if (caps2 >> 13 & 1) cpu |= HL_CPU_I8MM;    /* HWCAP2_I8MM */
+    if (caps >> 1 & 1) cpu |= HL_CPU_NEON;     /* HWCAP_ASIMD */
+    if (caps >> 20 & 1) cpu |= HL_CPU_DOTPROD; /* HWCAP_ASIMDDP */
+    if (caps2 >> 13 & 1) cpu |= HL_CPU_I8MM;   /* HWCAP2_I8MM */
     return cpu;
 }
 

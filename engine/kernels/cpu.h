@@ -8,9 +8,9 @@
 #include "hyperlama/base.h"
 
 enum {
-    HL_CPU_AVX2 = 1 << 0,       /* AVX2, FMA, F16C, BMI2; the operating system saves ymm */
-    HL_CPU_AVXVNNI = 1 << 1,    /* 256-bit vpdpbusd in the VEX encoding */
-    HL_CPU_AVX512 = 1 << 2,     /* F, BW, DQ, VL; the operating system saves zmm */
+    HL_CPU_AVX2 = 1 << 0,    /* AVX2, FMA, F16C, BMI2; the operating system saves ymm */
+    HL_CPU_AVXVNNI = 1 << 1, /* 256-bit vpdpbusd in the VEX encoding */
+    HL_CPU_AVX512 = 1 << 2,  /* F, BW, DQ, VL; the operating system saves zmm */
     HL_CPU_AVX512VNNI = 1 << 3,
     HL_CPU_AVX512BF16 = 1 << 4,
     HL_CPU_NEON = 1 << 5,
@@ -26,7 +26,7 @@ typedef enum hl_isa {
     HL_ISA_count
 } hl_isa;
 
-uint32_t    hl_cpu_features(void);     /* of the machine; constant while the program runs */
+uint32_t    hl_cpu_features(void);                    /* of the machine; constant while the program runs */
 const char *hl_cpu_model_name(char *buf, size_t cap); /* brand string, "unknown" when the CPU does not say */
 uint32_t    hl_isa_needs(hl_isa isa);
 const char *hl_isa_name(hl_isa isa);

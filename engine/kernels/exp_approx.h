@@ -42,16 +42,14 @@ static inline float hl_exp_reduce(float x, int32_t *ret_n) {
     return fmaf(p, r * r, r);
 }
 
-static inline float hl_exp_pow2(int32_t n) {
-    return hl_f32_of_bits((uint32_t)(n + 127) << 23);
-}
+static inline float hl_exp_pow2(int32_t n) { return hl_f32_of_bits((uint32_t)(n + 127) << 23); }
 
 /* exp(x). exp(-infinity) is 0, exactly. */
 static inline float hl_exp_approx(float x) {
     x = HL_EXP_HI < x ? HL_EXP_HI : x;
     x = HL_EXP_LO > x ? HL_EXP_LO : x;
     int32_t n;
-    float m = hl_exp_reduce(x, &n);
+    float   m = hl_exp_reduce(x, &n);
     if (x != x) return x;
     int32_t half = n >> 1;
     return (m + 1.0f) * hl_exp_pow2(half) * hl_exp_pow2(n - half);
@@ -62,7 +60,7 @@ static inline float hl_tanh_approx(float x) {
     float a = fabsf(x);
     a = HL_TANH_MAX < a ? HL_TANH_MAX : a;
     int32_t n;
-    float m = hl_exp_reduce(a + a, &n);
+    float   m = hl_exp_reduce(a + a, &n);
     if (x != x) return x;
     float s = hl_exp_pow2(n);
     float e1 = fmaf(s, m, s - 1.0f);

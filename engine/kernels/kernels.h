@@ -32,10 +32,11 @@ typedef struct hl_act {
     size_t          n_cols; /* multiple of 32 where q is used */
     const float    *f32;    /* [n_tokens][n_cols]; NULL when no float weight follows */
     const uint16_t *bf16;   /* [n_tokens][n_cols]; NULL when no bf16 weight follows */
-    const int8_t   *q;      /* [n_tokens][n_cols] round-to-nearest-even of x / d, in -127..127; NULL when unused */
-    const float    *d;      /* [n_tokens][n_cols / 32] scale: max|x| / 127 of the group */
-    const int16_t  *sum16;  /* [n_tokens][n_cols / 16] sum of q over 16 columns */
-    uint32_t        n_pieces; /* 0, 1, or 2: each token has two rows of q, d and sum16, whose products are added; the second is
+    const int8_t   *q; /* [n_tokens][n_cols] round-to-nearest-even of x / d, in -127..127; NULL when unused */
+    const float    *d; /* [n_tokens][n_cols / 32] scale: max|x| / 127 of the group */
+    const int16_t  *sum16; /* [n_tokens][n_cols / 16] sum of q over 16 columns */
+    uint32_t
+        n_pieces; /* 0, 1, or 2: each token has two rows of q, d and sum16, whose products are added; the second is
                                * what the first left over. Kernels see no pieces: ops/cpu/matmul.h gives them 2 n_tokens. */
 } hl_act;
 
@@ -44,24 +45,25 @@ typedef struct hl_act {
  * and when it is not 0 the product goes on from the sums that earlier slices left in y. */
 enum { HL_PANEL_ROWS = 32, HL_GEMV_MAX_TOKENS = 12 };
 typedef struct hl_panel {
-    size_t   n_rows; /* 1..32 */
-    size_t   n_cols; /* of this slice; x->n_cols is the stride of x */
-    size_t   col_begin;
-    uint32_t group;  /* 16 or 32 columns share a scale */
-    int32_t  offset; /* subtract from every code; a power of two or 0 */
-    bool     has_min;
-    uint8_t  max_code; /* no code is larger; 0: not told */
-    uint8_t *codes;  /* [n_cols / 4][32][4] u8 */
-    float   *scale;  /* [n_cols / group][32] f32 */
-    float   *min;    /* [n_cols / group][32] f32, only when has_min */
-    const uint8_t *ahead; /* what the caller reads next: a kernel may ask for it as it multiplies */
-    size_t   ahead_bytes; /* of that; 0: nothing */
+    size_t         n_rows; /* 1..32 */
+    size_t         n_cols; /* of this slice; x->n_cols is the stride of x */
+    size_t         col_begin;
+    uint32_t       group;  /* 16 or 32 columns share a scale */
+    int32_t        offset; /* subtract from every code; a power of two or 0 */
+    bool           has_min;
+    uint8_t        max_code;    /* no code is larger; 0: not told */
+    uint8_t       *codes;       /* [n_cols / 4][32][4] u8 */
+    float         *scale;       /* [n_cols / group][32] f32 */
+    float         *min;         /* [n_cols / group][32] f32, only when has_min */
+    const uint8_t *ahead;       /* what the caller reads next: a kernel may ask for it as it multiplies */
+    size_t         ahead_bytes; /* of that; 0: nothing */
 } hl_panel;
 
 /* y[t][r] = sum over columns of w[r][c] * x[t][c]; y has y_stride floats between tokens.
  * w: n_rows rows of row_bytes. 1 <= x->n_tokens <= HL_GEMV_MAX_TOKENS for quantized types, any number
  * for float types. */
-typedef void hl_gemv_fn(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride);
+typedef void hl_gemv_fn(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
+                        size_t y_stride);
 
 /* Fill p->codes, scale and min from up to 32 weight rows; the caller has set n_rows, n_cols,
  * col_begin and storage, unpack sets the rest. w points at the slice's first column of the first row. */
@@ -80,9 +82,9 @@ typedef void hl_to_f32_fn(const void *w, size_t n, float *ret_x);
 #include "engine/kernels/vec.h"
 
 typedef struct hl_kernels {
-    uint32_t        cpu;                   /* feature bits used: cpu.h */
-    hl_gemv_fn     *gemv[HL_TYPE_count];
-    hl_unpack_fn   *unpack[HL_TYPE_count]; /* NULL for float types: their gemv takes any number of tokens */
+    uint32_t          cpu; /* feature bits used: cpu.h */
+    hl_gemv_fn       *gemv[HL_TYPE_count];
+    hl_unpack_fn     *unpack[HL_TYPE_count]; /* NULL for float types: their gemv takes any number of tokens */
     hl_gemm_panel_fn *gemm_panel;
 #define HL_VEC_OP(name) hl_##name##_fn *name;
 #include "engine/kernels/vec.def"

@@ -19,12 +19,14 @@ typedef void hl_quantize_act_fn(size_t n, const float *x, int8_t *ret_q, float *
  * weight NULL: no weight. y may be x. */
 typedef void hl_rmsnorm_fn(size_t n, const float *x, const float *weight, float eps, float *ret_y);
 
-typedef void hl_add_fn(size_t n, const float *a, const float *b, float *ret_y);    /* y = a + b; y may be a or b */
+typedef void hl_add_fn(size_t n, const float *a, const float *b,
+                       float *ret_y); /* y = a + b; y may be a or b */
 /* y = fma(b, s, a); y may be a or b */
 typedef void hl_add_scaled_fn(size_t n, const float *a, const float *b, float s, float *ret_y);
-typedef void hl_scale_fn(size_t n, const float *x, float s, float *ret_y);         /* y = x * s */
+typedef void hl_scale_fn(size_t n, const float *x, float s, float *ret_y);               /* y = x * s */
 typedef void hl_silu_mul_fn(size_t n, const float *gate, const float *up, float *ret_y); /* silu(gate) * up */
-typedef void hl_gelu_mul_fn(size_t n, const float *gate, const float *up, float *ret_y); /* gelu_tanh(gate) * up */
+typedef void hl_gelu_mul_fn(size_t n, const float *gate, const float *up,
+                            float *ret_y); /* gelu_tanh(gate) * up */
 
 /* In place: x = softmax(x * s + bias[i]); bias NULL: none. */
 typedef void hl_softmax_fn(size_t n, float *x, float s, const float *bias);
@@ -33,7 +35,8 @@ typedef void hl_softmax_fn(size_t n, float *x, float s, const float *bias);
  * halves: pairs are (i, i + n_rot/2); else (2i, 2i+1). */
 typedef void hl_rope_fn(size_t n_rot, bool halves, const float *cos_sin, float *x);
 
-typedef void hl_f32_to_f16_fn(size_t n, const float *x, uint16_t *ret_y);  /* round to nearest even */
-typedef void hl_f32_to_bf16_fn(size_t n, const float *x, uint16_t *ret_y); /* round to nearest even; NaN stays NaN */
+typedef void hl_f32_to_f16_fn(size_t n, const float *x, uint16_t *ret_y); /* round to nearest even */
+typedef void hl_f32_to_bf16_fn(size_t n, const float *x,
+                               uint16_t *ret_y); /* round to nearest even; NaN stays NaN */
 
 #endif

@@ -51,8 +51,8 @@ struct hl_kv_disk {
     pthread_cond_t   wake;
     job             *queue; /* [cap] ring */
     uint32_t         cap, first, n_queued;
-    hl_kv_key        writing; /* zeros: nothing */
-    uint32_t        *done; /* [cap] */
+    hl_kv_key        writing;        /* zeros: nothing */
+    uint32_t        *done;           /* [cap] */
     uint32_t         n_done, n_held; /* held: queued, being written, or done and not taken */
     bool             quit;
     int64_t          rest_until_ns; /* writing failed: not before then again */
@@ -61,9 +61,7 @@ struct hl_kv_disk {
 
 /* ---- names ---- */
 
-hl_kv_key hl_kv_disk_root(const hl_kv_disk *d) {
-    return hl_kv_identity_root(d->secret, d->identity);
-}
+hl_kv_key hl_kv_disk_root(const hl_kv_disk *d) { return hl_kv_identity_root(d->secret, d->identity); }
 
 hl_kv_key hl_kv_disk_key(const hl_kv_disk *d, hl_kv_key parent, const int32_t *tokens) {
     struct {
@@ -86,19 +84,23 @@ bool hl_kv_disk_has(const hl_kv_disk *d, hl_kv_key key) {
     return access(path, R_OK) == 0;
 }
 
-static bool is_same(const hl_kv_key *a, const hl_kv_key *b) { return a->w[0] == b->w[0] && a->w[1] == b->w[1]; }
+static bool is_same(const hl_kv_key *a, const hl_kv_key *b) {
+    return a->w[0] == b->w[0] && a->w[1] == b->w[1];
+}
 
 bool hl_kv_disk_will_have(hl_kv_disk *d, hl_kv_key key) {
     (void)pthread_mutex_lock(&d->lock);
     bool waits = is_same(&d->writing, &key);
-    for (uint32_t i = 0; i < d->n_queued && !waits; i++) waits = is_same(&d->queue[(d->first + i) % d->cap].key, &key);
+    for (uint32_t i = 0; i < d->n_queued && !waits; i++)
+        waits = is_same(&d->queue[(d->first + i) % d->cap].key, &key);
     (void)pthread_mutex_unlock(&d->lock);
     return waits || hl_kv_disk_has(d, key);
 }
 
 /* ---- read ---- */
 
-static void fill_header(const hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, hl_kv_header_page *ret) {
+static void fill_header(const hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens,
+                        hl_kv_header_page *ret) {
     memset(ret, 0, sizeof *ret);
     memcpy(ret->h.magic, HL_KV_MAGIC, sizeof ret->h.magic);
     ret->h.header_bytes = sizeof *ret;
@@ -126,7 +128,7 @@ bool hl_kv_read_exactly(int fd, void *to, size_t n, off_t at) {
 /* NULL: good. Else what is wrong. */
 static const char *read_block(const hl_kv_disk *d, int fd, const hl_kv_header_page *want, uint8_t *data) {
     hl_kv_header_page got;
-    struct stat st;
+    struct stat       st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return "not a regular file";
     if ((uint64_t)st.st_size != sizeof got + d->block_bytes) return "another size";
     if (!hl_kv_read_exactly(fd, &got, sizeof got, 0)) return "cannot be read";
@@ -134,13 +136,14 @@ static const char *read_block(const hl_kv_disk *d, int fd, const hl_kv_header_pa
     if (hl_sum64(&got, offsetof(hl_kv_header, header_sum)) != got.h.header_sum) return "damaged header";
     const uint64_t sum = got.h.payload_sum;
     got.h.payload_sum = want->h.payload_sum;
-    if (memcmp(&got, want, offsetof(hl_kv_header, header_sum)) != 0) return "of other tokens, weights or build";
+    if (memcmp(&got, want, offsetof(hl_kv_header, header_sum)) != 0)
+        return "of other tokens, weights or build";
     if (!hl_kv_read_exactly(fd, data, d->block_bytes, sizeof got)) return "cannot be read";
     return hl_sum64(data, d->block_bytes) == sum ? NULL : "damaged";
 }
 
 bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, uint32_t block) {
-    char path[MAX_PATH];
+    char              path[MAX_PATH];
     hl_kv_header_page want;
     file_path(d, key, path);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -150,11 +153,14 @@ bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32
     if (!wrong) (void)futimens(fd, NULL); /* used now: it leaves last */
     (void)close(fd);
     (void)pthread_mutex_lock(&d->lock);
-    if (wrong) d->stats.n_refused++;
-    else d->stats.n_loaded++;
+    if (wrong)
+        d->stats.n_refused++;
+    else
+        d->stats.n_loaded++;
     (void)pthread_mutex_unlock(&d->lock);
     if (!wrong) return true;
-    hl_event(d->events, HL_LOG_WARN, "kv-cache", "file-refused", "path=\"%s\" why=\"%s\" action=deleted", path, wrong);
+    hl_event(d->events, HL_LOG_WARN, "kv-cache", "file-refused", "path=\"%s\" why=\"%s\" action=deleted",
+             path, wrong);
     (void)unlink(path);
     return false;
 }
@@ -167,19 +173,23 @@ static hl_status write_block(const hl_kv_disk *d, const job *j, hl_err *err) {
     hl_kv_header_page  p;
     const uint8_t     *data = hl_kv_block_data(d->pool, j->block);
     file_path(d, j->key, path);
-    (void)snprintf(tmp, sizeof tmp, "%.*s.%ld.%u.tmp", (int)strlen(path) - 3, path, (long)getpid(), atomic_fetch_add(&counter, 1));
+    (void)snprintf(tmp, sizeof tmp, "%.*s.%ld.%u.tmp", (int)strlen(path) - 3, path, (long)getpid(),
+                   atomic_fetch_add(&counter, 1));
     fill_header(d, j->key, j->parent, j->tokens, &p);
     p.h.payload_sum = hl_sum64(data, d->block_bytes);
     p.h.header_sum = hl_sum64(&p, offsetof(hl_kv_header, header_sum));
     int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 && errno == ENOENT && hl_dir_make(d->folder, 0700, NULL) == HL_OK) /* somebody deleted the folder */
+    if (fd < 0 && errno == ENOENT &&
+        hl_dir_make(d->folder, 0700, NULL) == HL_OK) /* somebody deleted the folder */
         fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));
     /* No fsync: the sums tell what a power cut left, and a lost block is computed again. */
     hl_status status = hl_file_write_fd(fd, tmp, &p, sizeof p, err);
     if (status == HL_OK) status = hl_file_write_fd(fd, tmp, data, d->block_bytes, err);
-    if (close(fd) != 0 && status == HL_OK) status = hl_fail(err, HL_E_IO, "close '%s': %s", tmp, strerror(errno));
-    if (status == HL_OK && rename(tmp, path) != 0) status = hl_fail(err, HL_E_IO, "rename '%s': %s", tmp, strerror(errno));
+    if (close(fd) != 0 && status == HL_OK)
+        status = hl_fail(err, HL_E_IO, "close '%s': %s", tmp, strerror(errno));
+    if (status == HL_OK && rename(tmp, path) != 0)
+        status = hl_fail(err, HL_E_IO, "rename '%s': %s", tmp, strerror(errno));
     if (status != HL_OK) (void)unlink(tmp); /* best effort: the first error is the one to report */
     return status;
 }
@@ -193,7 +203,8 @@ static void run_job(hl_kv_disk *d, const job *j) {
     const bool      is_there = hl_kv_disk_has(d, j->key);
     const hl_status status = is_there ? HL_OK : write_block(d, j, &err);
     if (status != HL_OK)
-        hl_event(d->events, HL_LOG_WARN, "kv-cache", "not-saved", "why=\"%s\" action=\"not tried again for %d s\"", err.text, REST_S);
+        hl_event(d->events, HL_LOG_WARN, "kv-cache", "not-saved",
+                 "why=\"%s\" action=\"not tried again for %d s\"", err.text, REST_S);
     (void)pthread_mutex_lock(&d->lock);
     if (status == HL_OK) {
         d->stats.n_saved++;
@@ -276,7 +287,8 @@ static hl_status load_secret(hl_kv_disk *d, hl_err *err) {
             const bool ok = hl_kv_read_exactly(fd, d->secret, sizeof d->secret, 0);
             (void)close(fd);
             if (ok) return HL_OK;
-            return hl_fail(err, HL_E_IO, "'%s': expected %zu bytes; delete the folder to begin anew", path, sizeof d->secret);
+            return hl_fail(err, HL_E_IO, "'%s': expected %zu bytes; delete the folder to begin anew", path,
+                           sizeof d->secret);
         }
         if (getrandom(d->secret, sizeof d->secret, 0) != (ssize_t)sizeof d->secret)
             return hl_fail(err, HL_E_IO, "no random numbers: %s", strerror(errno));
@@ -284,7 +296,8 @@ static hl_status load_secret(hl_kv_disk *d, hl_err *err) {
         if (out < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));
         const hl_status status = hl_file_write_fd(out, tmp, d->secret, sizeof d->secret, err);
         (void)close(out);
-        if (status == HL_OK) (void)link(tmp, path); /* fails when another process was first: then its secret counts */
+        if (status == HL_OK)
+            (void)link(tmp, path); /* fails when another process was first: then its secret counts */
         (void)unlink(tmp);
         if (status != HL_OK) return status;
     }
@@ -296,8 +309,9 @@ static hl_status make_names(hl_kv_disk *d, const hl_kv_disk_params *p, hl_err *e
     const hl_kv_shape    *s = hl_kv_pool_shape(d->pool);
     uint64_t              h[2];
     char                  folder[MAX_PATH];
-    (void)snprintf(d->identity, sizeof d->identity, "%.90s|%.*s|%d|%u|%u|%u|%d", p->build, HL_KV_WEIGHTS_CHARS, p->weights, (int)s->type, s->n_layers,
-                   s->n_kv_heads, s->head_dim, BLOCK);
+    (void)snprintf(d->identity, sizeof d->identity, "%.90s|%.*s|%d|%u|%u|%u|%d", p->build,
+                   HL_KV_WEIGHTS_CHARS, p->weights, (int)s->type, s->n_layers, s->n_kv_heads, s->head_dim,
+                   BLOCK);
     hl_siphash128(fixed, d->identity, sizeof d->identity, h);
     (void)snprintf(folder, sizeof folder, "%s/%016" PRIx64, d->dir, h[0]);
     d->folder = hl_strdup(folder);
@@ -319,15 +333,19 @@ hl_status hl_kv_disk_open(const hl_kv_disk_params *p, hl_kv_pool *pool, hl_kv_di
     d->queue = hl_new(d->cap, sizeof *d->queue);
     d->done = hl_new(d->cap, sizeof *d->done);
     hl_status status = HL_OK;
-    if (!d->dir || !d->queue || !d->done) status = hl_fail(err, HL_E_NOMEM, "key/value cache on disk: no memory");
-    if (status == HL_OK && strlen(p->dir) > MAX_PATH - 200) status = hl_fail(err, HL_E_ARG, "'%.80s...': the path is too long", p->dir);
+    if (!d->dir || !d->queue || !d->done)
+        status = hl_fail(err, HL_E_NOMEM, "key/value cache on disk: no memory");
+    if (status == HL_OK && strlen(p->dir) > MAX_PATH - 200)
+        status = hl_fail(err, HL_E_ARG, "'%.80s...': the path is too long", p->dir);
     if (status == HL_OK) status = hl_dir_make(d->dir, 0700, err);
     if (status == HL_OK) status = load_secret(d, err);
     if (status == HL_OK) status = make_names(d, p, err);
     if (status == HL_OK) {
         d->stats.used_bytes = hl_kv_disk_trim(d->dir, d->secret, d->quota_bytes);
-        if (pthread_create(&d->writer, NULL, run_writer, d) != 0) status = hl_fail(err, HL_E_NOMEM, "key/value cache on disk: no thread");
-        else d->has_writer = true;
+        if (pthread_create(&d->writer, NULL, run_writer, d) != 0)
+            status = hl_fail(err, HL_E_NOMEM, "key/value cache on disk: no thread");
+        else
+            d->has_writer = true;
     }
     if (status != HL_OK) {
         hl_kv_disk_close(d);

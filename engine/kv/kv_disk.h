@@ -22,17 +22,19 @@ typedef struct hl_kv_key {
 } hl_kv_key;
 
 typedef struct hl_kv_disk_params {
-    const char      *dir;         /* made when it is missing */
-    uint64_t         quota_bytes; /* of all files in it; the least recently used leave, ends of texts before their begin */
-    const char      *weights;     /* names the weights: a digest */
-    const char      *build;       /* what else decides the bits: version, instruction sets */
-    const hl_events *events;      /* must outlive the result */
+    const char *dir; /* made when it is missing */
+    uint64_t
+        quota_bytes; /* of all files in it; the least recently used leave, ends of texts before their begin */
+    const char      *weights; /* names the weights: a digest */
+    const char      *build;   /* what else decides the bits: version, instruction sets */
+    const hl_events *events;  /* must outlive the result */
 } hl_kv_disk_params;
 
 /* in     pool  must outlive the result
  * fails  HL_E_IO     the folder can neither be made nor read
  *        HL_E_NOMEM */
-HL_MUST_CHECK hl_status hl_kv_disk_open(const hl_kv_disk_params *p, hl_kv_pool *pool, hl_kv_disk **ret_disk, hl_err *err);
+HL_MUST_CHECK hl_status hl_kv_disk_open(const hl_kv_disk_params *p, hl_kv_pool *pool, hl_kv_disk **ret_disk,
+                                        hl_err *err);
 void                    hl_kv_disk_close(hl_kv_disk *d); /* writes what is queued first; NULL is allowed */
 
 hl_kv_key hl_kv_disk_root(const hl_kv_disk *d); /* of no tokens */

@@ -69,7 +69,9 @@ static void add_file(listing *l, const char *path) {
     }
     char *copy = hl_strdup(path);
     if (!copy) return;
-    l->files[l->n++] = (found){.used_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec, .bytes = (uint64_t)st.st_size, .path = copy};
+    l->files[l->n++] = (found){.used_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec,
+                               .bytes = (uint64_t)st.st_size,
+                               .path = copy};
     l->bytes += (uint64_t)st.st_size;
 }
 
@@ -79,7 +81,8 @@ static void each_entry(const char *dir, void (*fn)(void *user, const char *path)
     if (!at) return;
     for (const struct dirent *e; (e = readdir(at));) {
         char path[MAX_PATH];
-        if (e->d_name[0] == '.' || snprintf(path, sizeof path, "%s/%s", dir, e->d_name) >= (int)sizeof path) continue;
+        if (e->d_name[0] == '.' || snprintf(path, sizeof path, "%s/%s", dir, e->d_name) >= (int)sizeof path)
+            continue;
         fn(user, path);
     }
     (void)closedir(at);
@@ -104,7 +107,9 @@ static bool read_header(const char *path, hl_kv_header_page *ret) {
 }
 
 static int compare_keys(const void *a, const void *b) { return memcmp(a, b, sizeof(hl_kv_key)); }
-static int by_key(const void *a, const void *b) { return compare_keys(&((const found *)a)->key, &((const found *)b)->key); }
+static int by_key(const void *a, const void *b) {
+    return compare_keys(&((const found *)a)->key, &((const found *)b)->key);
+}
 
 static found *find_parent(const listing *l, const found *f) {
     const found key = {.key = f->parent};
@@ -188,7 +193,9 @@ static void remove_file(void *user, const char *path) {
     hl_kv_header_page p;
     struct stat       st;
     removing         *r = user;
-    if (!ends_in(path, ".kv") || lstat(path, &st) != 0 || !read_header(path, &p) || !is_of_weights(&p.h, r->weights)) return;
+    if (!ends_in(path, ".kv") || lstat(path, &st) != 0 || !read_header(path, &p) ||
+        !is_of_weights(&p.h, r->weights))
+        return;
     if (unlink(path) == 0) r->bytes += (uint64_t)st.st_size;
 }
 

@@ -36,9 +36,9 @@ static void absorb(sip *s, uint64_t word) {
 
 void hl_siphash128(const uint64_t key[2], const void *data, size_t n, uint64_t ret[2]) {
     const uint8_t *p = data;
-    sip            s = {{key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du ^ 0xee, key[0] ^ 0x6c7967656e657261u,
-                         key[1] ^ 0x7465646279746573u}};
-    uint64_t       last = (uint64_t)n << 56;
+    sip s = {{key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du ^ 0xee, key[0] ^ 0x6c7967656e657261u,
+              key[1] ^ 0x7465646279746573u}};
+    uint64_t last = (uint64_t)n << 56;
     for (; n >= 8; n -= 8, p += 8) {
         uint64_t word;
         memcpy(&word, p, 8);

@@ -38,7 +38,8 @@ hl_status hl_kv_pool_new(const hl_kv_shape *s, uint32_t n_blocks, hl_kv_pool **r
     p->free_stack = hl_new(n_blocks, sizeof *p->free_stack);
     p->refs = hl_new(n_blocks, sizeof *p->refs);
     if (!p->free_stack || !p->refs || !hl_mul_size(p->block_bytes, n_blocks, &p->total_bytes)) goto fail;
-    p->data = mmap(NULL, p->total_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    p->data = mmap(NULL, p->total_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
     if (p->data == MAP_FAILED) {
         p->data = NULL;
         goto fail;
@@ -130,11 +131,13 @@ void hl_seq_truncate(hl_seq *s, int32_t n_pos) {
 
 bool hl_seq_fork(hl_seq *s, hl_seq *fork, int32_t n_pos) {
     const uint32_t whole = (uint32_t)n_pos / HL_KV_PAGE_TOKENS;
-    assert(fork->n_blocks == 0 && fork->pool == s->pool && fork->blocks_cap == s->blocks_cap && s->n_blocks >= blocks_for(n_pos));
+    assert(fork->n_blocks == 0 && fork->pool == s->pool && fork->blocks_cap == s->blocks_cap &&
+           s->n_blocks >= blocks_for(n_pos));
     if (n_pos % HL_KV_PAGE_TOKENS != 0) {
         if (!hl_kv_block_get(s->pool, &fork->blocks[whole])) return false;
         if (s->n_pos > (int32_t)(whole * HL_KV_PAGE_TOKENS)) /* else nothing is computed there yet */
-            memcpy(hl_kv_block_data(s->pool, fork->blocks[whole]), hl_kv_block_data(s->pool, s->blocks[whole]), s->pool->block_bytes);
+            memcpy(hl_kv_block_data(s->pool, fork->blocks[whole]),
+                   hl_kv_block_data(s->pool, s->blocks[whole]), s->pool->block_bytes);
     }
     for (uint32_t i = 0; i < whole; i++) {
         hl_kv_block_ref(s->pool, s->blocks[i]);

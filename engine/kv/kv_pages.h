@@ -23,7 +23,8 @@ typedef struct hl_kv_pool hl_kv_pool;
 size_t hl_kv_block_bytes(const hl_kv_shape *s);
 
 /* fails  HL_E_NOMEM  address space or tables; the pages themselves are taken on first use */
-HL_MUST_CHECK hl_status hl_kv_pool_new(const hl_kv_shape *s, uint32_t n_blocks, hl_kv_pool **ret_pool, hl_err *err);
+HL_MUST_CHECK hl_status hl_kv_pool_new(const hl_kv_shape *s, uint32_t n_blocks, hl_kv_pool **ret_pool,
+                                       hl_err *err);
 void                    hl_kv_pool_free(hl_kv_pool *p); /* NULL is allowed */
 
 /* Take a free block with one reference; false when all are in use. */
@@ -40,11 +41,11 @@ uint8_t *hl_kv_page(const hl_kv_pool *p, uint32_t block, uint32_t i_layer, uint3
 
 /* One sequence's positions: block i holds positions 64 i .. 64 i + 63. */
 typedef struct hl_seq {
-    hl_kv_pool *pool;
-    uint32_t   *blocks; /* [blocks_cap] */
-    uint32_t    n_blocks;
-    uint32_t    blocks_cap;
-    int32_t     n_pos; /* positions that hold keys and values */
+    hl_kv_pool    *pool;
+    uint32_t      *blocks; /* [blocks_cap] */
+    uint32_t       n_blocks;
+    uint32_t       blocks_cap;
+    int32_t        n_pos;             /* positions that hold keys and values */
     struct hl_seq *forks, *next_fork; /* that share positions which the coming pass writes */
 } hl_seq;
 

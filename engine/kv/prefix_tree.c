@@ -95,7 +95,8 @@ static uint32_t count_equal(const int32_t *a, const int32_t *b, uint32_t n) {
 }
 
 /* The child that has the most of tokens[0, n), and how many that are; NULL: none begins like them. */
-static hl_prefix_node *find_child(const hl_prefix_node *n, const int32_t *tokens, uint32_t n_tokens, uint32_t *ret_equal) {
+static hl_prefix_node *find_child(const hl_prefix_node *n, const int32_t *tokens, uint32_t n_tokens,
+                                  uint32_t *ret_equal) {
     hl_prefix_node *best = NULL;
     *ret_equal = 0;
     for (hl_prefix_node *c = n->child; c; c = c->next) {
@@ -110,7 +111,9 @@ static hl_prefix_node *find_child(const hl_prefix_node *n, const int32_t *tokens
 }
 
 /* Tokens of the block behind the first n_pos that can be compared. */
-static uint32_t tokens_left(int32_t n, int32_t n_pos) { return n - n_pos < BLOCK ? (uint32_t)(n - n_pos) : BLOCK; }
+static uint32_t tokens_left(int32_t n, int32_t n_pos) {
+    return n - n_pos < BLOCK ? (uint32_t)(n - n_pos) : BLOCK;
+}
 
 /* Copy the block of `n` behind what the sequence has: its first n_tokens positions will count. */
 static bool copy_block(hl_prefix_tree *t, const hl_prefix_node *n, uint32_t n_tokens, hl_seq *seq) {
@@ -121,8 +124,8 @@ static bool copy_block(hl_prefix_tree *t, const hl_prefix_node *n, uint32_t n_to
     return true;
 }
 
-int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const int32_t *tokens, int32_t n, hl_seq *seq,
-                             hl_prefix_node **ret_node) {
+int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const int32_t *tokens, int32_t n,
+                             hl_seq *seq, hl_prefix_node **ret_node) {
     assert(seq->n_pos % BLOCK == 0 && seq->n_blocks == (uint32_t)seq->n_pos / BLOCK);
     while (seq->n_pos < n && seq->n_blocks < seq->blocks_cap) {
         uint32_t        equal;
@@ -157,7 +160,8 @@ int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const int32_t *tokens, int
 }
 
 /* The sequence's block takes the place of the node's, which holds fewer tokens or the same ones. */
-static void swap_blocks(hl_prefix_tree *t, hl_prefix_node *n, const int32_t *tokens, uint32_t n_tokens, uint32_t block) {
+static void swap_blocks(hl_prefix_tree *t, hl_prefix_node *n, const int32_t *tokens, uint32_t n_tokens,
+                        uint32_t block) {
     hl_kv_block_ref(t->pool, block);
     hl_kv_block_unref(t->pool, n->block);
     n->block = block;
@@ -167,8 +171,8 @@ static void swap_blocks(hl_prefix_tree *t, hl_prefix_node *n, const int32_t *tok
     memcpy(n->tokens, tokens, n_tokens * sizeof *tokens);
 }
 
-hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, const int32_t *tokens, uint32_t n,
-                                   hl_seq *seq, uint32_t i_block) {
+hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, const int32_t *tokens,
+                                   uint32_t n, hl_seq *seq, uint32_t i_block) {
     uint32_t        equal;
     const uint32_t  block = seq->blocks[i_block];
     hl_prefix_node *c = find_child(parent, tokens, n, &equal);

@@ -21,7 +21,7 @@ typedef struct hl_prefix_node hl_prefix_node;
 
 /* fails  HL_E_NOMEM. The pool must outlive the tree. */
 HL_MUST_CHECK hl_status hl_prefix_tree_new(hl_kv_pool *pool, hl_prefix_tree **ret_tree, hl_err *err);
-void                    hl_prefix_tree_free(hl_prefix_tree *t); /* gives all its blocks back; NULL is allowed */
+void hl_prefix_tree_free(hl_prefix_tree *t); /* gives all its blocks back; NULL is allowed */
 
 hl_prefix_node *hl_prefix_tree_root(hl_prefix_tree *t);
 
@@ -33,8 +33,8 @@ hl_prefix_node *hl_prefix_tree_root(hl_prefix_tree *t);
  *        n     tokens of the whole prefix; the result never passes it
  * out    ret_node  the node of its last whole block now
  *        seq       blocks and n_pos; returns n_pos */
-int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const int32_t *tokens, int32_t n, hl_seq *seq,
-                             hl_prefix_node **ret_node);
+int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const int32_t *tokens, int32_t n,
+                             hl_seq *seq, hl_prefix_node **ret_node);
 
 /* As hl_prefix_tree_match(), but changes nothing: how many of tokens[0, n) it would give. */
 int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const int32_t *tokens, int32_t n);
@@ -44,8 +44,8 @@ int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const int32_t *tokens, int
  *
  * in     n  1..64; less than 64 for the end of a sequence that will not grow
  * fails  NULL: no memory (nothing changed, the sequence keeps its block) */
-hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, const int32_t *tokens, uint32_t n,
-                                   hl_seq *seq, uint32_t i_block);
+hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, const int32_t *tokens,
+                                   uint32_t n, hl_seq *seq, uint32_t i_block);
 
 /* Give back the block that was not used for the longest time and that no sequence and no other block needs.
  * False: there is none. */
@@ -55,13 +55,13 @@ bool hl_prefix_tree_evict(hl_prefix_tree *t);
 void hl_prefix_node_pin(hl_prefix_node *n);
 void hl_prefix_node_unpin(hl_prefix_node *n);
 
-hl_prefix_node       *hl_prefix_node_parent(const hl_prefix_node *n); /* NULL: n is the root */
-const int32_t        *hl_prefix_node_tokens(const hl_prefix_node *n, uint32_t *ret_n);
-uint32_t              hl_prefix_node_block(const hl_prefix_node *n);
+hl_prefix_node *hl_prefix_node_parent(const hl_prefix_node *n); /* NULL: n is the root */
+const int32_t  *hl_prefix_node_tokens(const hl_prefix_node *n, uint32_t *ret_n);
+uint32_t        hl_prefix_node_block(const hl_prefix_node *n);
 /* Notes of whoever keeps blocks elsewhere too; cleared when the node gets another block. */
-uint64_t             *hl_prefix_node_key(hl_prefix_node *n); /* [2] */
-bool                  hl_prefix_node_is_saved(const hl_prefix_node *n);
-void                  hl_prefix_node_set_saved(hl_prefix_node *n);
+uint64_t *hl_prefix_node_key(hl_prefix_node *n); /* [2] */
+bool      hl_prefix_node_is_saved(const hl_prefix_node *n);
+void      hl_prefix_node_set_saved(hl_prefix_node *n);
 
 uint32_t hl_prefix_tree_n_blocks(const hl_prefix_tree *t);
 /* Blocks that hl_prefix_tree_evict() could give back, one after another. Walks all nodes. */

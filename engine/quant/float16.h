@@ -40,7 +40,7 @@ static inline uint16_t hl_f16_of_f32(float x) {
     const uint32_t magnitude = bits & 0x7FFFFFFF;
     if (magnitude > 0x7F800000) return (uint16_t)(sign | 0x7E00 | (magnitude >> 13 & 0x3FF));
     if (magnitude >= 0x477FF000) return (uint16_t)(sign | 0x7C00); /* 65520 and up round to infinity */
-    if (magnitude < 0x38800000) {                                  /* below 2^-14: subnormal, steps of 2^-24 */
+    if (magnitude < 0x38800000) { /* below 2^-14: subnormal, steps of 2^-24 */
         /* Adding 0.5 leaves a multiple of 2^-24 in the low bits, rounded to nearest even. */
         const uint32_t sum = hl_bits_of_f32(hl_f32_of_bits(magnitude) + 0.5f);
         return (uint16_t)(sign | (sum - 0x3F000000));

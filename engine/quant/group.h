@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 typedef struct hl_code_format {
-    uint32_t group;   /* 16 or 32 weights share a scale */
-    int32_t  offset;  /* of the codes: a power of two, or 0 */
+    uint32_t group;  /* 16 or 32 weights share a scale */
+    int32_t  offset; /* of the codes: a power of two, or 0 */
     bool     has_min;
     uint8_t  max_code; /* no code is larger */
 } hl_code_format;
@@ -30,7 +30,8 @@ typedef struct hl_group {
 typedef void hl_group_fn(const void *row, size_t i_group, hl_group *ret);
 
 /* n floats from packed weights; n is a multiple of 32. One rounding for the product, one for the difference. */
-static inline void hl_groups_to_f32(const void *w, size_t n, hl_code_format f, hl_group_fn *decode, float *ret_x) {
+static inline void hl_groups_to_f32(const void *w, size_t n, hl_code_format f, hl_group_fn *decode,
+                                    float *ret_x) {
     for (size_t i = 0; i < n / 32; i++) {
         hl_group g;
         decode(w, i, &g);

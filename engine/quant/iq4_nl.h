@@ -20,7 +20,8 @@ typedef struct hl_block_iq4_nl {
 static_assert(sizeof(hl_block_iq4_nl) == 18, "block of iq4_nl");
 
 static inline uint8_t hl_iq4_nl_code(unsigned q) {
-    static const uint8_t table[16] = { /* -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113 */
+    static const uint8_t table[16] = {
+        /* -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113 */
         1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241,
     };
     return table[q];

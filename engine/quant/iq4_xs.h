@@ -28,7 +28,7 @@ static inline void hl_iq4_xs_group(const void *row, size_t i_group, hl_group *re
     const hl_block_iq4_xs *b = (const hl_block_iq4_xs *)row + i_group / 8;
     const size_t           i = i_group % 8;
     const uint8_t         *qs = b->qs + 16 * i;
-    const int scale = (b->scales_l[i / 2] >> 4 * (i % 2) & 15) | (b->scales_h >> 2 * i & 3) << 4;
+    const int              scale = (b->scales_l[i / 2] >> 4 * (i % 2) & 15) | (b->scales_h >> 2 * i & 3) << 4;
     ret->scale[0] = hl_f32_of_f16(b->d) * (float)(scale - 32);
     for (size_t j = 0; j < 16; j++) {
         ret->code[j] = hl_iq4_nl_code(qs[j] & 15);

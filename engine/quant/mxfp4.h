@@ -21,7 +21,8 @@ typedef struct hl_block_mxfp4 {
 static_assert(sizeof(hl_block_mxfp4) == 17, "block of mxfp4");
 
 static inline uint8_t hl_mxfp4_code(unsigned q) {
-    static const uint8_t table[16] = { /* 0 .5 1 1.5 2 3 4 6 and their negatives, doubled, plus 16 */
+    static const uint8_t table[16] = {
+        /* 0 .5 1 1.5 2 3 4 6 and their negatives, doubled, plus 16 */
         16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4,
     };
     return table[q];

@@ -20,7 +20,8 @@ static void pack_block(const float *x, hl_block_q4_0 *b) {
     const float inverse = d != 0.0f ? 1.0f / d : 0.0f;
     b->d = hl_f16_of_f32(d);
     for (size_t j = 0; j < 16; j++)
-        b->qs[j] = (uint8_t)(hl_to_code(x[j] * inverse + 8.5f, 15) | hl_to_code(x[j + 16] * inverse + 8.5f, 15) << 4);
+        b->qs[j] = (uint8_t)(hl_to_code(x[j] * inverse + 8.5f, 15) |
+                             hl_to_code(x[j + 16] * inverse + 8.5f, 15) << 4);
 }
 
 void hl_from_f32_q4_0(const float *x, size_t n, void *ret_w) {

@@ -24,8 +24,8 @@ static inline hl_code_format hl_q5_0_format(void) { return (hl_code_format){32, 
 
 static inline void hl_q5_0_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_q5_0 *b = (const hl_block_q5_0 *)row + i_group;
-    const uint32_t high = (uint32_t)b->qh[0] | (uint32_t)b->qh[1] << 8 | (uint32_t)b->qh[2] << 16 |
-                          (uint32_t)b->qh[3] << 24;
+    const uint32_t       high =
+        (uint32_t)b->qh[0] | (uint32_t)b->qh[1] << 8 | (uint32_t)b->qh[2] << 16 | (uint32_t)b->qh[3] << 24;
     ret->scale[0] = hl_f32_of_f16(b->d);
     for (size_t j = 0; j < 16; j++) {
         ret->code[j] = (uint8_t)((b->qs[j] & 15) | (high >> j & 1) << 4);

@@ -14,7 +14,8 @@
 #include "engine/quant/float16.h"
 
 typedef struct hl_block_q6_k {
-    uint8_t  ql[128];    /* low 4 bits; per 128 weights 64 bytes: low nibbles are the first 64, high nibbles the next */
+    uint8_t ql
+        [128]; /* low 4 bits; per 128 weights 64 bytes: low nibbles are the first 64, high nibbles the next */
     uint8_t  qh[64];     /* high 2 bits; per 128 weights 32 bytes: bits 2k of byte l are weight 32 k + l */
     int8_t   scales[16]; /* of 16 weights each */
     uint16_t d;          /* f16 */

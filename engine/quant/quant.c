@@ -29,8 +29,9 @@ hl_quant_to_f32_fn *hl_quant_to_f32(hl_type t) {
 
 hl_quant_from_f32_fn *hl_quant_from_f32(hl_type t) {
     static hl_quant_from_f32_fn *const table[HL_TYPE_count] = {
-        [HL_TYPE_f32] = hl_from_f32_f32,   [HL_TYPE_f16] = hl_from_f32_f16,   [HL_TYPE_bf16] = hl_from_f32_bf16,
-        [HL_TYPE_q4_0] = hl_from_f32_q4_0, [HL_TYPE_q4_1] = hl_from_f32_q4_1, [HL_TYPE_q5_0] = hl_from_f32_q5_0,
+        [HL_TYPE_f32] = hl_from_f32_f32,   [HL_TYPE_f16] = hl_from_f32_f16,
+        [HL_TYPE_bf16] = hl_from_f32_bf16, [HL_TYPE_q4_0] = hl_from_f32_q4_0,
+        [HL_TYPE_q4_1] = hl_from_f32_q4_1, [HL_TYPE_q5_0] = hl_from_f32_q5_0,
         [HL_TYPE_q5_1] = hl_from_f32_q5_1, [HL_TYPE_q8_0] = hl_from_f32_q8_0,
     };
     return table[t];
@@ -51,7 +52,10 @@ bool hl_quant_format(hl_type t, hl_code_format *ret_format) {
     case HL_TYPE_iq4_nl: *ret_format = hl_iq4_nl_format(); return true;
     case HL_TYPE_iq4_xs: *ret_format = hl_iq4_xs_format(); return true;
     case HL_TYPE_mxfp4: *ret_format = hl_mxfp4_format(); return true;
-    case HL_TYPE_f32: case HL_TYPE_f16: case HL_TYPE_bf16: case HL_TYPE_count: break;
+    case HL_TYPE_f32:
+    case HL_TYPE_f16:
+    case HL_TYPE_bf16:
+    case HL_TYPE_count: break;
     }
     return false;
 }

@@ -12,7 +12,12 @@
 #include "core/base/str.h"
 #include "hyperlama/base.h"
 
-typedef enum hl_answer_phase { HL_ANSWER_START, HL_ANSWER_THINKING, HL_ANSWER_AFTER_THINKING, HL_ANSWER_PLAIN } hl_answer_phase;
+typedef enum hl_answer_phase {
+    HL_ANSWER_START,
+    HL_ANSWER_THINKING,
+    HL_ANSWER_AFTER_THINKING,
+    HL_ANSWER_PLAIN
+} hl_answer_phase;
 
 typedef struct hl_answer_text {
     hl_str             pending; /* not shown yet */

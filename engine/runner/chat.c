@@ -78,12 +78,14 @@ static hl_status add_seams(const hl_tokenizer *t, hl_view text, hl_str *out, boo
 /* A copy of a JSON value with seams in all its strings. */
 static hl_status seam_value(const hl_tokenizer *t, const json_t *from, int depth, json_t **ret, hl_err *err) {
     hl_status status = HL_OK;
-    if (depth > JSON_LIMIT_DEPTH) return hl_fail(err, HL_E_LIMIT, "messages are nested deeper than %d", JSON_LIMIT_DEPTH);
+    if (depth > JSON_LIMIT_DEPTH)
+        return hl_fail(err, HL_E_LIMIT, "messages are nested deeper than %d", JSON_LIMIT_DEPTH);
     if (json_is_string(from)) {
         hl_str s;
         bool   changed = false;
         hl_str_init(&s, PROMPT_LIMIT_BYTES);
-        status = add_seams(t, (hl_view){json_string_value(from), json_string_length(from)}, &s, &changed, err);
+        status =
+            add_seams(t, (hl_view){json_string_value(from), json_string_length(from)}, &s, &changed, err);
         if (status == HL_OK) *ret = changed ? json_stringn_nocheck(s.ptr, s.len) : json_copy((json_t *)from);
         hl_str_done(&s);
     } else if (json_is_array(from)) {
@@ -91,7 +93,8 @@ static hl_status seam_value(const hl_tokenizer *t, const json_t *from, int depth
         for (size_t i = 0; i < json_array_size(from) && status == HL_OK; i++) {
             json_t *v = NULL;
             status = seam_value(t, json_array_get(from, i), depth + 1, &v, err);
-            if (status == HL_OK && json_array_append_new(*ret, v) != 0) status = hl_fail(err, HL_E_NOMEM, "no memory");
+            if (status == HL_OK && json_array_append_new(*ret, v) != 0)
+                status = hl_fail(err, HL_E_NOMEM, "no memory");
         }
     } else if (json_is_object(from)) {
         const char *key = NULL;
@@ -134,7 +137,8 @@ static void join_contents(const json_t *messages, hl_str *out) {
     }
 }
 
-static hl_status make_context(const hl_tokenizer *t, const hl_request *req, json_t *messages, json_t **ret, hl_err *err) {
+static hl_status make_context(const hl_tokenizer *t, const hl_request *req, json_t *messages, json_t **ret,
+                              hl_err *err) {
     json_t *c = json_object();
     if (!c || json_object_set(c, "messages", messages) != 0) {
         json_decref(c);
@@ -161,8 +165,8 @@ static hl_status make_context(const hl_tokenizer *t, const hl_request *req, json
 }
 
 /* Render into `out`; with seams when `with_seams` (only useful with a tokenizer). */
-static hl_status render(const hl_tokenizer *t, const hl_template *tmpl, const hl_request *req, bool with_seams, hl_str *out,
-                        hl_err *err) {
+static hl_status render(const hl_tokenizer *t, const hl_template *tmpl, const hl_request *req,
+                        bool with_seams, hl_str *out, hl_err *err) {
     json_t   *messages = NULL;
     json_t   *context = NULL;
     hl_status status = load_json(req->messages_json, "messages", &messages, err);
@@ -180,9 +184,11 @@ static hl_status render(const hl_tokenizer *t, const hl_template *tmpl, const hl
     } else if (status == HL_OK) {
         status = make_context(t, req, messages, &context, err);
         if (status == HL_OK)
-            status = hl_template_render(tmpl, context, req->now_ms ? req->now_ms : hl_clock_wall_ms(), out, err);
+            status =
+                hl_template_render(tmpl, context, req->now_ms ? req->now_ms : hl_clock_wall_ms(), out, err);
     }
-    if (status == HL_OK && out->failed) status = hl_fail(err, HL_E_LIMIT, "prompt: over %d bytes, or no memory", PROMPT_LIMIT_BYTES);
+    if (status == HL_OK && out->failed)
+        status = hl_fail(err, HL_E_LIMIT, "prompt: over %d bytes, or no memory", PROMPT_LIMIT_BYTES);
     json_decref(context);
     json_decref(messages);
     return status;
@@ -202,8 +208,10 @@ static hl_status choose_template(const hl_model *m, const hl_template *cached, c
     *ret_own = NULL;
     *ret = cached;
     hl_status status = HL_OK;
-    if (req->template_text) status = hl_template_parse(hl_view_of(req->template_text), ret_own, err);
-    else if (!cached) status = hl_model_template_parse(m, ret_own, err);
+    if (req->template_text)
+        status = hl_template_parse(hl_view_of(req->template_text), ret_own, err);
+    else if (!cached)
+        status = hl_model_template_parse(m, ret_own, err);
     if (*ret_own) *ret = *ret_own;
     return status;
 }
@@ -235,7 +243,8 @@ void hl_text_free(char *text) { hl_free(text); }
 /* ---- ids -------------------------------------------------------------------------------------- */
 
 /* Tokenize text that may have seams: each half by itself. BOS only in front of the first. */
-static hl_status encode_seamed(const hl_tokenizer *t, hl_view text, unsigned flags, hl_tokens *ids, hl_err *err) {
+static hl_status encode_seamed(const hl_tokenizer *t, hl_view text, unsigned flags, hl_tokens *ids,
+                               hl_err *err) {
     hl_status status = HL_OK;
     for (;;) {
         const char  *hit = text.len ? memmem(text.ptr, text.len, seam, sizeof seam - 1) : NULL;
@@ -252,8 +261,8 @@ static bool ends_with_open_think(const hl_str *s) {
     return v.len >= 7 && memcmp(v.ptr + v.len - 7, "<think>", 7) == 0;
 }
 
-hl_status hl_prompt_make(const hl_model *m, const hl_template *cached, const hl_request *req, hl_prompt *ret_prompt,
-                         hl_err *err) {
+hl_status hl_prompt_make(const hl_model *m, const hl_template *cached, const hl_request *req,
+                         hl_prompt *ret_prompt, hl_err *err) {
     const hl_tokenizer *t = hl_model_tokenizer(m);
     *ret_prompt = (hl_prompt){0};
     if (!t) return hl_fail(err, HL_E_UNSUPPORTED, "the model has no vocabulary: it cannot read text");

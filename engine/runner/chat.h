@@ -18,7 +18,7 @@ typedef struct hl_prompt {
  * `cached` is the model's own template, parsed; NULL: none */
 HL_MUST_CHECK hl_status hl_prompt_make(const hl_model *m, const hl_template *cached, const hl_request *req,
                                        hl_prompt *ret_prompt, hl_err *err);
-void hl_prompt_done(hl_prompt *p);
+void                    hl_prompt_done(hl_prompt *p);
 
 /* Parse the model's own template; *ret is NULL when it has none. */
 HL_MUST_CHECK hl_status hl_model_template_parse(const hl_model *m, hl_template **ret, hl_err *err);

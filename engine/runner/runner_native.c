@@ -54,15 +54,15 @@ void      hl_runner_stop(hl_runner *r) { hl_sched_cancel_all(r->sched); }
 
 /* One answer in the making; touched by the scheduler's thread alone while that works on it. */
 typedef struct answer {
-    hl_answer_text   text;
-    hl_detokenizer   detok;
-    char            *piece; /* [piece_cap] text of one token */
-    size_t           piece_cap;
-    bool             want_logprobs;
-    hl_token_fn     *on_token;
-    void            *user;
-    hl_token_event   event;    /* of the token in hand; its text is filled piece by piece */
-    bool             was_sent; /* the token in hand was part of an event */
+    hl_answer_text text;
+    hl_detokenizer detok;
+    char          *piece; /* [piece_cap] text of one token */
+    size_t         piece_cap;
+    bool           want_logprobs;
+    hl_token_fn   *on_token;
+    void          *user;
+    hl_token_event event;    /* of the token in hand; its text is filled piece by piece */
+    bool           was_sent; /* the token in hand was part of an event */
 } answer;
 
 static bool send_text(void *user, hl_view text, bool is_thinking) {
@@ -87,7 +87,8 @@ static hl_end take_token(void *user, const hl_sched_token *t) {
     const bool   go_on = hl_answer_text_feed(&a->text, (hl_view){a->piece, n}, send_text, a);
     if (a->text.pending.failed || !go_on) return HL_END_CANCEL;
     if (a->text.stopped) return HL_END_STOP;
-    return a->was_sent || !a->want_logprobs || send_text(a, (hl_view){"", 0}, false) ? HL_END_NONE : HL_END_CANCEL;
+    return a->was_sent || !a->want_logprobs || send_text(a, (hl_view){"", 0}, false) ? HL_END_NONE
+                                                                                     : HL_END_CANCEL;
 }
 
 /* What was held back when the answer ended. */
@@ -121,7 +122,8 @@ static hl_status load_prompt(hl_runner *r, const hl_request *req, hl_prompt *pro
     return status;
 }
 
-static hl_status begin_answer(hl_runner *r, const hl_request *req, const hl_prompt *prompt, answer *a, hl_err *err) {
+static hl_status begin_answer(hl_runner *r, const hl_request *req, const hl_prompt *prompt, answer *a,
+                              hl_err *err) {
     const hl_tokenizer *t = hl_model_tokenizer(r->model);
     a->piece_cap = hl_tokenizer_max_piece_bytes(t);
     a->piece = hl_new(a->piece_cap, 1);
@@ -132,8 +134,8 @@ static hl_status begin_answer(hl_runner *r, const hl_request *req, const hl_prom
     return HL_OK;
 }
 
-static hl_status run(hl_runner *r, const hl_request *req, const hl_prompt *prompt, answer *a, hl_usage *ret_usage,
-                     hl_err *err) {
+static hl_status run(hl_runner *r, const hl_request *req, const hl_prompt *prompt, answer *a,
+                     hl_usage *ret_usage, hl_err *err) {
     const hl_sched_request job = {
         .tokens = prompt->ids.ids,
         .n_tokens = prompt->ids.n,
@@ -141,7 +143,9 @@ static hl_status run(hl_runner *r, const hl_request *req, const hl_prompt *promp
         .max_tokens = req->max_tokens,
         .n_ctx = req->n_ctx,
         .want_logprobs = req->want_logprobs,
-        .n_top = req->n_top < 0 ? 0 : req->n_top > 20 ? 20 : req->n_top,
+        .n_top = req->n_top < 0    ? 0
+                 : req->n_top > 20 ? 20
+                                   : req->n_top,
         .speculate = req->speculate,
         .owner = req->owner,
         .priority = req->priority,
@@ -158,8 +162,8 @@ static hl_status run(hl_runner *r, const hl_request *req, const hl_prompt *promp
     return status;
 }
 
-hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token, void *user, hl_usage *ret_usage,
-                             hl_err *err) {
+hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token, void *user,
+                             hl_usage *ret_usage, hl_err *err) {
     const int64_t began_ns = hl_clock_ns();
     answer        a = {.on_token = on_token, .user = user, .want_logprobs = req->want_logprobs};
     hl_prompt     prompt = {0};

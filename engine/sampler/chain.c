@@ -14,13 +14,13 @@ static const float COLD = 1e-30f; /* its inverse is still a number; below it is 
 
 struct hl_sampler {
     hl_sampler_params p; /* .bias points to `bias` */
-    int32_t n_vocab;
-    int64_t seed;
-    hl_random random;
-    hl_penalties penalties;
-    hl_logit_bias *bias;
-    float *logits;            /* [n_vocab] a copy to change; NULL when nothing changes them */
-    hl_candidate *candidates; /* [top_k or n_vocab]; NULL when greedy */
+    int32_t           n_vocab;
+    int64_t           seed;
+    hl_random         random;
+    hl_penalties      penalties;
+    hl_logit_bias    *bias;
+    float            *logits;     /* [n_vocab] a copy to change; NULL when nothing changes them */
+    hl_candidate     *candidates; /* [top_k or n_vocab]; NULL when greedy */
 };
 
 /* from: Ollama's api.DefaultOptions, 2026 */
@@ -46,7 +46,7 @@ static hl_status check_range(const char *name, float value, float low, float hig
 static hl_status check_params(const hl_sampler_params *p, int32_t n_vocab, hl_err *err) {
     const struct {
         const char *name;
-        float value, low, high;
+        float       value, low, high;
     } rows[] = {
         {"temperature", p->temperature, 0, 1000},
         {"top_p", p->top_p, 0, 1},
@@ -91,7 +91,7 @@ static bool is_greedy(const hl_sampler_params *p) {
 
 static hl_status make_buffers(hl_sampler *s, hl_err *err) {
     const hl_sampler_params *p = &s->p;
-    bool ok = true;
+    bool                     ok = true;
     if (p->n_bias) {
         s->bias = hl_new(p->n_bias, sizeof *s->bias);
         if (s->bias) memcpy(s->bias, p->bias, p->n_bias * sizeof *s->bias);
@@ -140,9 +140,7 @@ void hl_sampler_free(hl_sampler *s) {
     hl_free(s);
 }
 
-int64_t hl_sampler_seed(const hl_sampler *s) {
-    return s->seed;
-}
+int64_t hl_sampler_seed(const hl_sampler *s) { return s->seed; }
 
 void hl_sampler_accept(hl_sampler *s, int32_t token) {
     if (token >= 0 && token < s->n_vocab && hl_penalties_on(&s->penalties))
@@ -159,7 +157,7 @@ static const float *changed_logits(hl_sampler *s, const float *logits) {
 
 static int32_t largest(const float *logits, int32_t n) {
     int32_t best = 0, i = 0;
-    float max = hl_clean_logit(logits[0]);
+    float   max = hl_clean_logit(logits[0]);
     while (i < n) {
         const int32_t end = n - i < 16 ? n : i + 16;
         if (end - i == 16 && !hl_any_above_16(logits + i, max)) {
@@ -184,10 +182,10 @@ static int32_t largest_candidate(const hl_candidate *c, size_t n) {
 
 int32_t hl_sampler_sample(hl_sampler *s, const float *logits) {
     const hl_sampler_params *p = &s->p;
-    const float *x = changed_logits(s, logits);
+    const float             *x = changed_logits(s, logits);
     if (is_greedy(p)) return largest(x, s->n_vocab);
     hl_candidate *c = s->candidates;
-    size_t n = hl_top_k(c, x, s->n_vocab, p->top_k);
+    size_t        n = hl_top_k(c, x, s->n_vocab, p->top_k);
     n = hl_typical(c, n, p->typical_p);
     n = hl_top_p(c, n, p->top_p);
     n = hl_min_p(c, n, p->min_p);

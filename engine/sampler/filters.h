@@ -11,22 +11,22 @@
 #include "hyperlama/sampler.h"
 
 typedef struct hl_candidate {
-    float logit;
+    float   logit;
     int32_t id;
-    float weight; /* exp(logit - largest logit): set by hl_weigh() */
-    float key;    /* what hl_keep_mass() orders by, falling */
+    float   weight; /* exp(logit - largest logit): set by hl_weigh() */
+    float   key;    /* what hl_keep_mass() orders by, falling */
 } hl_candidate;
 
 /* Tokens counted in the window of the penalties. */
 typedef struct hl_penalties {
-    float repeat, frequency, presence;
-    int32_t last_n;  /* -1: everything */
-    int32_t *window; /* [last_n] ring; NULL when last_n is -1 */
-    int32_t n_window, at;
-    uint32_t *counts; /* [n_vocab] */
-    int32_t *seen;    /* [n_vocab] the tokens with a count, in no order */
-    int32_t *seen_at; /* [n_vocab] where in `seen` */
-    int32_t n_seen;
+    float     repeat, frequency, presence;
+    int32_t   last_n; /* -1: everything */
+    int32_t  *window; /* [last_n] ring; NULL when last_n is -1 */
+    int32_t   n_window, at;
+    uint32_t *counts;  /* [n_vocab] */
+    int32_t  *seen;    /* [n_vocab] the tokens with a count, in no order */
+    int32_t  *seen_at; /* [n_vocab] where in `seen` */
+    int32_t   n_seen;
 } hl_penalties;
 
 /* A generator of its own: the C library's differ between systems. xoshiro256++ */
@@ -34,27 +34,27 @@ typedef struct hl_random {
     uint64_t s[4];
 } hl_random;
 
-void hl_random_init(hl_random *r, uint64_t seed);
+void   hl_random_init(hl_random *r, uint64_t seed);
 double hl_random_next(hl_random *r); /* uniform in [0, 1), 53 bits */
 
 hl_status hl_penalties_init(hl_penalties *p, const hl_sampler_params *params, int32_t n_vocab, hl_err *err);
-void hl_penalties_done(hl_penalties *p);
-bool hl_penalties_on(const hl_penalties *p);
-void hl_penalties_count(hl_penalties *p, int32_t token);
-void hl_penalties_apply(const hl_penalties *p, float *logits);
+void      hl_penalties_done(hl_penalties *p);
+bool      hl_penalties_on(const hl_penalties *p);
+void      hl_penalties_count(hl_penalties *p, int32_t token);
+void      hl_penalties_apply(const hl_penalties *p, float *logits);
 
 /* e^x for x <= 0, relative error below 3e-7; 0 below -40, which no sum would notice. */
 static inline float hl_exp_down(float x) {
     if (!(x > -40)) return 0;
     const float y = x * 1.44269504f;
-    const int n = (int)(y - 0.5f); /* rounds to nearest: y <= 0 */
+    const int   n = (int)(y - 0.5f); /* rounds to nearest: y <= 0 */
     const float r = (x - (float)n * 0.693359375f) - (float)n * -2.12194440e-4f; /* |r| <= ln 2 / 2 */
     const float e =
         1 + r * (1 + r * (0.5f + r * (1.66666667e-1f +
                                       r * (4.16666667e-2f + r * (8.33333333e-3f + r * 1.38888889e-3f)))));
     const union {
         uint32_t bits;
-        float f;
+        float    f;
     } scale = {(uint32_t)(n + 127) << 23};
     return e * scale.f;
 }

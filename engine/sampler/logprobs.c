@@ -22,7 +22,7 @@ static double log_sum(const float *logits, int32_t n) {
 float hl_logprobs_top(const float *logits, int32_t n_vocab, int32_t token, size_t n_top,
                       hl_logprob *ret_top) {
     const double total = log_sum(logits, n_vocab);
-    size_t n = 0;
+    size_t       n = 0;
     for (int32_t id = 0; n_top > 0 && id < n_vocab; id++) {
         const float x = hl_clean_logit(logits[id]);
         if (n == n_top && !(x > ret_top[n - 1].logprob)) continue;

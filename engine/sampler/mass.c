@@ -7,7 +7,7 @@
 #include "engine/sampler/filters.h"
 
 double hl_weigh(hl_candidate *c, size_t n, float temperature) {
-    float max = -INFINITY;
+    float  max = -INFINITY;
     double sum = 0;
     for (size_t i = 0; i < n; i++)
         if (c[i].logit > max) max = c[i].logit;
@@ -33,7 +33,7 @@ static void swap(hl_candidate *a, hl_candidate *b) {
 static void sort_few(hl_candidate *c, size_t n) {
     for (size_t i = 1; i < n; i++) {
         const hl_candidate x = c[i];
-        size_t j = i;
+        size_t             j = i;
         for (; j > 0 && is_before(&x, &c[j - 1]); j--) c[j] = c[j - 1];
         c[j] = x;
     }
@@ -58,7 +58,7 @@ static size_t keep_by_pivots(hl_candidate *c, size_t n, double held, double mass
     size_t low = 0, high = n; /* the answer ends in (low, high] */
     while (high - low > FEW) {
         const size_t m = low + partition(c + low, high - low);
-        double part = 0;
+        double       part = 0;
         for (size_t i = low; i < m; i++) part += c[i].weight;
         if (m > low && held + part >= mass) {
             high = m;
@@ -102,20 +102,20 @@ size_t hl_keep_mass(hl_candidate *c, size_t n, double mass) {
     enum { MANY = 256 };
     if (n < MANY) return keep_by_pivots(c, n, 0, mass);
     double bins[N_BINS] = {0};
-    float max = -INFINITY;
+    float  max = -INFINITY;
     for (size_t i = 0; i < n; i++)
         if (c[i].key > max) max = c[i].key;
     for (size_t i = 0; i < n; i++) bins[bin_of(max, c[i].key)] += c[i].weight;
     double held = 0;
     size_t to = 0;
     while (to < N_BINS - 1 && held + bins[to] < mass) held += bins[to++];
-    size_t end = 0;
+    size_t       end = 0;
     const size_t front = gather(c, n, max, to, &end);
     return front + keep_by_pivots(c + front, end - front, held, mass);
 }
 
 int32_t hl_draw(const hl_candidate *c, size_t n, double sum, double u) {
-    double left = u * sum;
+    double  left = u * sum;
     int32_t id = c[0].id;
     for (size_t i = 0; i < n; i++) {
         if (c[i].weight <= 0) continue;

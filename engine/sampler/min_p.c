@@ -13,7 +13,7 @@ size_t hl_min_p(hl_candidate *c, size_t n, float p) {
     for (size_t i = 0; i < n; i++)
         if (c[i].logit > max) max = c[i].logit;
     const double bar = (double)max + log((double)p);
-    size_t kept = 0;
+    size_t       kept = 0;
     for (size_t i = 0; i < n; i++)
         if (c[i].logit >= bar) c[kept++] = c[i];
     return kept;

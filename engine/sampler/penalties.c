@@ -33,9 +33,7 @@ void hl_penalties_done(hl_penalties *p) {
     hl_free(p->seen_at);
 }
 
-bool hl_penalties_on(const hl_penalties *p) {
-    return p->counts != NULL;
-}
+bool hl_penalties_on(const hl_penalties *p) { return p->counts != NULL; }
 
 static void forget(hl_penalties *p, int32_t token) {
     if (--p->counts[token] > 0) return;
@@ -62,7 +60,7 @@ void hl_penalties_count(hl_penalties *p, int32_t token) {
 void hl_penalties_apply(const hl_penalties *p, float *logits) {
     for (int32_t i = 0; i < p->n_seen; i++) {
         const int32_t token = p->seen[i];
-        float x = logits[token];
+        float         x = logits[token];
         x = x > 0 ? x / p->repeat : x * p->repeat;
         logits[token] = x - (float)p->counts[token] * p->frequency - p->presence;
     }

@@ -5,9 +5,7 @@
  */
 #include "engine/sampler/filters.h"
 
-static uint64_t rotate(uint64_t x, int n) {
-    return x << n | x >> (64 - n);
-}
+static uint64_t rotate(uint64_t x, int n) { return x << n | x >> (64 - n); }
 
 void hl_random_init(hl_random *r, uint64_t seed) {
     for (int i = 0; i < 4; i++) {
@@ -20,7 +18,7 @@ void hl_random_init(hl_random *r, uint64_t seed) {
 }
 
 double hl_random_next(hl_random *r) {
-    uint64_t *s = r->s;
+    uint64_t      *s = r->s;
     const uint64_t x = rotate(s[0] + s[3], 23) + s[0];
     const uint64_t t = s[1] << 17;
     s[2] ^= s[0];

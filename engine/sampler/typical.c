@@ -11,7 +11,7 @@ size_t hl_typical(hl_candidate *c, size_t n, float p) {
     if (p >= 1 || n <= 1) return n;
     const double sum = hl_weigh(c, n, 1);
     if (!(sum > 0)) return n;
-    float max = -INFINITY;
+    float  max = -INFINITY;
     double expected = 0; /* of the logit below the largest: surprise, but for the same constant everywhere */
     for (size_t i = 0; i < n; i++)
         if (c[i].logit > max) max = c[i].logit;

@@ -12,14 +12,23 @@
 #include "engine/admit.h"
 #include "engine/sched/sched_priv.h"
 
-enum { DEFAULT_RUNNING = 16, DEFAULT_WAITING = 1024, DEFAULT_BATCH = 512, DEFAULT_GAP_MS = 150, DEFAULT_CONTEXTS = 4,
-       MAX_WAITING = 1 << 20, MAX_BATCH = 8192, FIRST_MIXED_ROWS = 16 };
+enum {
+    DEFAULT_RUNNING = 16,
+    DEFAULT_WAITING = 1024,
+    DEFAULT_BATCH = 512,
+    DEFAULT_GAP_MS = 150,
+    DEFAULT_CONTEXTS = 4,
+    MAX_WAITING = 1 << 20,
+    MAX_BATCH = 8192,
+    FIRST_MIXED_ROWS = 16
+};
 
 /* ---- make ---- */
 
 static hl_status check_range(const char *name, int64_t value, int64_t most, hl_err *err) {
     if (value >= 0 && value <= most) return HL_OK;
-    return hl_fail(err, HL_E_ARG, "%s is %" PRId64 ", expected 0 (automatic) or 1..%" PRId64, name, value, most);
+    return hl_fail(err, HL_E_ARG, "%s is %" PRId64 ", expected 0 (automatic) or 1..%" PRId64, name, value,
+                   most);
 }
 
 static int32_t or_default(int32_t value, int32_t when_zero) { return value ? value : when_zero; }
@@ -29,8 +38,10 @@ static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sch
         const char *name;
         int64_t     value, most;
     } rows[] = {
-        {"n_running_cap", p->n_running_cap, HL_MAX_RUNNING}, {"n_waiting_cap", p->n_waiting_cap, MAX_WAITING},
-        {"n_ctx", p->n_ctx, HL_MAX_CTX},                     {"n_batch", p->n_batch, MAX_BATCH},
+        {"n_running_cap", p->n_running_cap, HL_MAX_RUNNING},
+        {"n_waiting_cap", p->n_waiting_cap, MAX_WAITING},
+        {"n_ctx", p->n_ctx, HL_MAX_CTX},
+        {"n_batch", p->n_batch, MAX_BATCH},
         {"max_gap_ms", p->max_gap_ms, 60000},
     };
     if (!m->layers) return hl_fail(err, HL_E_ARG, "the model was opened for its vocabulary only");
@@ -54,21 +65,27 @@ static hl_status plan_blocks(hl_sched *s, const hl_kv_shape *shape, uint32_t *re
     uint64_t       n = s->p.kv_budget_bytes / block;
     hl_memory_plan plan = {
         .weights_bytes = hl_gguf_file_bytes(s->model->gguf),
-        .draft_bytes = s->p.draft && s->p.draft->layers ? hl_draft_model_plan(s->p.draft, (uint32_t)s->p.n_running_cap, s->p.n_ctx) : 0,
+        .draft_bytes = s->p.draft && s->p.draft->layers
+                           ? hl_draft_model_plan(s->p.draft, (uint32_t)s->p.n_running_cap, s->p.n_ctx)
+                           : 0,
         .available_bytes = hl_memory_available(),
     };
     if (s->p.kv_budget_bytes > 0 && n == 0)
-        return hl_fail(err, HL_E_NOMEM, "a key/value cache of %" PRIu64 " KiB holds no block: one of %d tokens takes %" PRIu64 " KiB",
+        return hl_fail(err, HL_E_NOMEM,
+                       "a key/value cache of %" PRIu64 " KiB holds no block: one of %d tokens takes %" PRIu64
+                       " KiB",
                        s->p.kv_budget_bytes >> 10, HL_KV_PAGE_TOKENS, block >> 10);
     if (n == 0) {
         n = DEFAULT_CONTEXTS * one;
-        const uint64_t left = plan.available_bytes > plan.draft_bytes ? plan.available_bytes - plan.draft_bytes : 0;
+        const uint64_t left =
+            plan.available_bytes > plan.draft_bytes ? plan.available_bytes - plan.draft_bytes : 0;
         const uint64_t half = left / 2 / block;
         if (plan.available_bytes > 0 && n > half) n = half > one ? half : one;
     }
     if (n > UINT32_MAX / 2) n = UINT32_MAX / 2;
     s->n_ctx_cap = s->p.n_ctx;
-    const uint64_t most = n * HL_KV_PAGE_TOKENS < s->model->hp.n_ctx_train ? n * HL_KV_PAGE_TOKENS : s->model->hp.n_ctx_train;
+    const uint64_t most =
+        n * HL_KV_PAGE_TOKENS < s->model->hp.n_ctx_train ? n * HL_KV_PAGE_TOKENS : s->model->hp.n_ctx_train;
     if (most > (uint64_t)s->n_ctx_cap) s->n_ctx_cap = (int32_t)most;
     plan.scratch_bytes = hl_forward_plan(s->model, s->n_rows_cap, s->n_ctx_cap) +
                          (uint64_t)s->n_out_cap * s->model->hp.n_vocab * sizeof(float);
@@ -90,7 +107,8 @@ static void open_disk(hl_sched *s) {
     };
     (void)snprintf(build, sizeof build, "%s %s", HL_VERSION, hl_engine_setup_text(s->model->engine));
     if (hl_kv_disk_open(&p, s->pool, &s->disk, &err) != HL_OK)
-        hl_event(p.events, HL_LOG_WARN, "sched", "no-disk-cache", "why=\"%s\" action=\"nothing is saved\"", err.text);
+        hl_event(p.events, HL_LOG_WARN, "sched", "no-disk-cache", "why=\"%s\" action=\"nothing is saved\"",
+                 err.text);
 }
 
 static hl_status take_memory(hl_sched *s, hl_err *err) {
@@ -103,11 +121,13 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
     if (status == HL_OK) status = hl_forward_new(s->model, s->n_rows_cap, s->n_ctx_cap, &s->forward, err);
     if (status == HL_OK && s->p.cache_dir && s->p.cache_key) open_disk(s);
     if (status == HL_OK && s->p.draft)
-        status = hl_draft_model_new(s->p.draft, s->model, (uint32_t)s->p.n_running_cap, s->p.n_ctx, &s->draft, err);
+        status = hl_draft_model_new(s->p.draft, s->model, (uint32_t)s->p.n_running_cap, s->p.n_ctx, &s->draft,
+                                    err);
     if (status != HL_OK) return status;
     s->stats.kv_budget_bytes = (uint64_t)n_blocks * hl_kv_block_bytes(&shape);
     s->logits_bytes = (size_t)s->n_out_cap * hp->n_vocab * sizeof *s->logits;
-    void *logits = mmap(NULL, s->logits_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *logits = mmap(NULL, s->logits_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     s->logits = logits == MAP_FAILED ? NULL : logits;
     s->tokens = hl_new(s->n_rows_cap, sizeof *s->tokens);
     s->pos = hl_new(s->n_rows_cap, sizeof *s->pos);
@@ -117,7 +137,8 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
     s->waiting = hl_new((size_t)s->p.n_waiting_cap + (size_t)s->p.n_running_cap, sizeof(hl_stream *));
     s->bids = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->bids);
     s->bid_for = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->bid_for);
-    if (!s->logits || !s->tokens || !s->pos || !s->seqs || !s->out_rows || !s->running || !s->waiting || !s->bids || !s->bid_for)
+    if (!s->logits || !s->tokens || !s->pos || !s->seqs || !s->out_rows || !s->running || !s->waiting ||
+        !s->bids || !s->bid_for)
         return hl_fail(err, HL_E_NOMEM, "scheduler: no memory");
     return HL_OK;
 }
@@ -126,7 +147,7 @@ static void *run_thread(void *arg);
 
 hl_status hl_sched_new(hl_model *m, const hl_sched_params *p, hl_sched **ret_sched, hl_err *err) {
     static const hl_sched_params defaults;
-    hl_sched *s = hl_new(1, sizeof *s);
+    hl_sched                    *s = hl_new(1, sizeof *s);
     if (!s) return hl_fail(err, HL_E_NOMEM, "scheduler: no memory");
     s->model = m;
     s->inbox_end = &s->inbox;
@@ -192,7 +213,8 @@ void hl_sched_free(hl_sched *s) {
 /* Wait until there is something to do; false: the end. */
 static bool wait_for_work(hl_sched *s) {
     (void)pthread_mutex_lock(&s->lock);
-    while (!s->quit && s->n_running == 0 && s->n_waiting == 0 && !s->inbox) (void)pthread_cond_wait(&s->wake, &s->lock);
+    while (!s->quit && s->n_running == 0 && s->n_waiting == 0 && !s->inbox)
+        (void)pthread_cond_wait(&s->wake, &s->lock);
     const bool go_on = !s->quit;
     (void)pthread_mutex_unlock(&s->lock);
     return go_on;
@@ -262,7 +284,8 @@ static hl_status submit(hl_sched *s, const hl_sched_request *r, hl_waiter *w, ui
     if (!st) return HL_OK;
     hl_stream_free(st);
     if (quit) return hl_fail(err, HL_E_BUSY, "the scheduler is ending");
-    return hl_fail(err, HL_E_BUSY, "%u requests wait already, the limit is %d; try again later", n_queued, s->p.n_waiting_cap);
+    return hl_fail(err, HL_E_BUSY, "%u requests wait already, the limit is %d; try again later", n_queued,
+                   s->p.n_waiting_cap);
 }
 
 hl_status hl_sched_submit(hl_sched *s, const hl_sched_request *r, uint64_t *ret_id, hl_err *err) {
@@ -310,16 +333,19 @@ int32_t hl_sched_n_ctx_cap(const hl_sched *s) { return s->n_ctx_cap; }
 /* ---- pins ---- */
 
 /* fn for the last node of the whole blocks of tokens[0, n). */
-static hl_status with_node(hl_sched *s, const int32_t *tokens, size_t n, void (*fn)(hl_prefix_node *), hl_err *err) {
+static hl_status with_node(hl_sched *s, const int32_t *tokens, size_t n, void (*fn)(hl_prefix_node *),
+                           hl_err *err) {
     hl_seq          seq;
     hl_prefix_node *node = NULL;
     const int32_t   whole = (int32_t)(n - n % HL_KV_PAGE_TOKENS);
     if (n > (size_t)s->n_ctx_cap || whole == 0)
-        return hl_fail(err, HL_E_ARG, "%zu tokens to keep, expected %d..%d", n, HL_KV_PAGE_TOKENS, s->n_ctx_cap);
+        return hl_fail(err, HL_E_ARG, "%zu tokens to keep, expected %d..%d", n, HL_KV_PAGE_TOKENS,
+                       s->n_ctx_cap);
     hl_status status = hl_seq_init(&seq, s->pool, whole, err);
     if (status != HL_OK) return status;
     (void)pthread_mutex_lock(&s->kv_lock);
-    const int32_t have = hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), tokens, whole, &seq, &node);
+    const int32_t have =
+        hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), tokens, whole, &seq, &node);
     if (have == whole) fn(node);
     hl_seq_done(&seq);
     (void)pthread_mutex_unlock(&s->kv_lock);

@@ -29,7 +29,8 @@ static hl_branch *add_branch(hl_stream *st, uint32_t depth, uint32_t at, uint32_
     return b;
 }
 
-void hl_branches_of_text(hl_stream *st, const int32_t *past, uint32_t n, uint32_t least_match, uint32_t rival, uint32_t rival_grade) {
+void hl_branches_of_text(hl_stream *st, const int32_t *past, uint32_t n, uint32_t least_match, uint32_t rival,
+                         uint32_t rival_grade) {
     hl_ngram_others all = {.best = st->cursor, .n_tokens = st->n_offered, .n_cap = HL_MAX_BRANCHES};
     uint32_t        rank = 0;
     if (rival > 0) hl_ngram_add_other(past, n, rival, &all);
@@ -38,7 +39,8 @@ void hl_branches_of_text(hl_stream *st, const int32_t *past, uint32_t n, uint32_
         const hl_ngram_other o = all.places[i];
         if (i > 0 && o.depth != all.places[i - 1].depth) rank = 0;
         hl_branch *b = add_branch(st, o.depth, o.at, o.at == rival ? rival_grade : HL_GRADE_OTHER + rank++);
-        for (uint32_t k = o.depth; k < st->n_offered && o.at + k < n; k++) b->guesses[b->n_offered++] = past[o.at + k];
+        for (uint32_t k = o.depth; k < st->n_offered && o.at + k < n; k++)
+            b->guesses[b->n_offered++] = past[o.at + k];
     }
 }
 

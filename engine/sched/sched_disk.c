@@ -6,8 +6,8 @@
 #include "engine/sched/sched_priv.h"
 
 enum {
-    MIN_SAVED_BLOCKS = 4,    /* a shorter prefix is read again sooner than kept */
-    RESTORED_PER_STEP = 16   /* while others generate: a millisecond or less each */
+    MIN_SAVED_BLOCKS = 4,  /* a shorter prefix is read again sooner than kept */
+    RESTORED_PER_STEP = 16 /* while others generate: a millisecond or less each */
 };
 
 static hl_kv_key key_of(hl_sched *s, hl_prefix_node *n) {
@@ -16,8 +16,10 @@ static hl_kv_key key_of(hl_sched *s, hl_prefix_node *n) {
         hl_prefix_node *parent = hl_prefix_node_parent(n);
         uint32_t        n_tokens;
         hl_kv_key       k;
-        if (parent) k = hl_kv_disk_key(s->disk, key_of(s, parent), hl_prefix_node_tokens(n, &n_tokens));
-        else k = hl_kv_disk_root(s->disk);
+        if (parent)
+            k = hl_kv_disk_key(s->disk, key_of(s, parent), hl_prefix_node_tokens(n, &n_tokens));
+        else
+            k = hl_kv_disk_root(s->disk);
         w[0] = k.w[0];
         w[1] = k.w[1];
     }
@@ -84,4 +86,6 @@ bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate) {
     return others_generate && n == RESTORED_PER_STEP;
 }
 
-uint64_t hl_sched_remove_saved(const char *cache_dir, const char *cache_key) { return hl_kv_disk_remove(cache_dir, cache_key); }
+uint64_t hl_sched_remove_saved(const char *cache_dir, const char *cache_key) {
+    return hl_kv_disk_remove(cache_dir, cache_key);
+}

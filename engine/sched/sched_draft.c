@@ -32,10 +32,10 @@ static uint32_t grade_of(const hl_stream *st, uint32_t at, uint32_t match) {
  * The one that was right more often leads, the other one may become a branch. */
 static uint32_t guess_from_text(hl_stream *st, uint32_t n_cap) {
     static const uint32_t least_match[] = {HL_NGRAM, 5, 8, 16}; /* of each grade */
-    hl_ngram_place place = {0};
-    const int32_t *past = st->past ? st->past : st->ids;
-    const uint32_t n = st->n_prediction + st->n_ids;
-    const uint32_t resumed = st->cursor < n ? st->cursor : 0;
+    hl_ngram_place        place = {0};
+    const int32_t        *past = st->past ? st->past : st->ids;
+    const uint32_t        n = st->n_prediction + st->n_ids;
+    const uint32_t        resumed = st->cursor < n ? st->cursor : 0;
     hl_ngram_add(&st->ngram, past, n);
     (void)hl_ngram_find(&st->ngram, past, n, 1, &place);
     const uint32_t grade = grade_of(st, place.at, place.match), again = grade_of(st, resumed, 0);
@@ -47,20 +47,22 @@ static uint32_t guess_from_text(hl_stream *st, uint32_t n_cap) {
     for (uint32_t i = 0; i < n_cap; i++)
         st->drafts[i] = st->cursor + i < n ? past[st->cursor + i] : st->drafts[st->cursor + i - n];
     st->n_offered = n_cap;
-    hl_branches_of_text(st, past, n, place.at > 0 ? least_match[hl_luck_grade(place.match)] : 0, resumes ? place.at : resumed,
-                        resumes ? grade : again);
+    hl_branches_of_text(st, past, n, place.at > 0 ? least_match[hl_luck_grade(place.match)] : 0,
+                        resumes ? place.at : resumed, resumes ? grade : again);
     return n_cap;
 }
 
 static bool may_guess(const hl_sched *s, const hl_stream *st) {
-    return s->p.speculate != HL_SPECULATE_OFF && st->r.speculate != HL_SPECULATE_OFF && hl_stream_left(st) == 1;
+    return s->p.speculate != HL_SPECULATE_OFF && st->r.speculate != HL_SPECULATE_OFF &&
+           hl_stream_left(st) == 1;
 }
 
 /* What one sequence offers: guesses it has, or such as the draft model would make. */
 static void offer(const hl_sched *s, hl_stream *st) {
     const uint32_t room = room_for_guesses(st);
     const uint32_t n = guess_from_text(st, room);
-    if (!s->draft || room == 0 || (n > 0 && st->luck.right[st->grade] > st->luck.right[HL_GRADE_MODEL])) return;
+    if (!s->draft || room == 0 || (n > 0 && st->luck.right[st->grade] > st->luck.right[HL_GRADE_MODEL]))
+        return;
     if (n > 0) {
         st->shadow = st->drafts[0];
         st->shadow_grade = st->grade;
@@ -87,9 +89,13 @@ static void ask_model(hl_sched *s, hl_stream *const *who, uint32_t n) {
             continue;
         }
         of[n_jobs] = st;
-        jobs[n_jobs++] = (hl_draft_job){
-            .seq = &st->draft_seq, .ids = st->ids, .n_ids = st->n_ids, .n_wanted = st->n_drafts, .guesses = st->drafts,
-            .least_certain = s->p.speculate == HL_SPECULATE_ALWAYS ? 0 : LEAST_CERTAIN};
+        jobs[n_jobs++] =
+            (hl_draft_job){.seq = &st->draft_seq,
+                           .ids = st->ids,
+                           .n_ids = st->n_ids,
+                           .n_wanted = st->n_drafts,
+                           .guesses = st->drafts,
+                           .least_certain = s->p.speculate == HL_SPECULATE_ALWAYS ? 0 : LEAST_CERTAIN};
         n_wanted += st->n_drafts;
     }
     if (n_jobs == 0) return;
@@ -97,7 +103,8 @@ static void ask_model(hl_sched *s, hl_stream *const *who, uint32_t n) {
     const hl_status status = hl_draft_model_guess(s->draft, jobs, n_jobs, &s->stop_pass, &err);
     hl_pace_follow(&s->draft_ns, (hl_clock_ns() - began_ns) / (int64_t)n_wanted);
     if (status != HL_OK && status != HL_E_CANCEL)
-        hl_event(&s->model->engine->events, HL_LOG_WARN, "sched", "draft-failed", "why=\"%s\" action=ignored", err.text);
+        hl_event(&s->model->engine->events, HL_LOG_WARN, "sched", "draft-failed", "why=\"%s\" action=ignored",
+                 err.text);
     for (uint32_t i = 0; i < n_jobs; i++) {
         of[i]->n_drafts = of[i]->n_offered = jobs[i].n_guesses;
         hl_branches_of_model(of[i], jobs[i].seconds, jobs[i].second_shares);
@@ -128,8 +135,10 @@ static void share_equally(asked *a, uint32_t n_most) {
 }
 
 static void grant(const hl_sched *s, asked *a, uint32_t n_most) {
-    if (s->p.speculate == HL_SPECULATE_ALWAYS) share_equally(a, n_most);
-    else hl_pace_share(&s->pace, a->n_rows, a->tokens, n_most, a->bids, a->n);
+    if (s->p.speculate == HL_SPECULATE_ALWAYS)
+        share_equally(a, n_most);
+    else
+        hl_pace_share(&s->pace, a->n_rows, a->tokens, n_most, a->bids, a->n);
     for (uint32_t i = 0; i < a->n; i++) *a->to[i] = a->bids[i].n_taken;
 }
 
@@ -225,7 +234,8 @@ static void note_luck(hl_stream *st) {
         hl_luck_note(&st->luck, st->grade, right);
         if (!right) break;
     }
-    if (st->shadow >= 0 && st->n_news > 0) hl_luck_note(&st->luck, st->shadow_grade, st->news[0] == st->shadow);
+    if (st->shadow >= 0 && st->n_news > 0)
+        hl_luck_note(&st->luck, st->shadow_grade, st->news[0] == st->shadow);
 }
 
 static void move_cursor(hl_stream *st) {

@@ -51,13 +51,13 @@ typedef struct hl_owner {
  * verified in the same pass, on a fork of the sequence. */
 typedef struct hl_branch {
     uint32_t depth;
-    uint32_t at;        /* where in the past it stands, counted as the cursor; 0: a draft model's */
-    uint32_t grade;     /* of its first guess */
+    uint32_t at;    /* where in the past it stands, counted as the cursor; 0: a draft model's */
+    uint32_t grade; /* of its first guess */
     int32_t  guesses[HL_MAX_DRAFT];
     uint32_t n_offered; /* guesses that there are */
     uint32_t n_drafts;  /* of these, verified in this step */
     uint32_t first_out;
-    hl_seq   seq;       /* no blocks between steps */
+    hl_seq   seq; /* no blocks between steps */
 } hl_branch;
 
 /* One request and, while it runs, its sequence. Tokens ids[seq.n_pos, n_ids) are not computed yet: one when it
@@ -66,45 +66,46 @@ typedef struct hl_stream {
     struct hl_stream *next;      /* in the inbox */
     struct hl_stream *next_live; /* of all that are not done; under lock */
     uint64_t          id;
-    hl_sched_request  r;         /* .tokens and .sampling.bias are not valid */
-    int32_t          *ids;       /* [ids_cap] prompt and answer */
+    hl_sched_request  r;   /* .tokens and .sampling.bias are not valid */
+    int32_t          *ids; /* [ids_cap] prompt and answer */
     uint32_t          n_ids, n_prompt, ids_cap;
     int32_t           n_ctx;
-    hl_seq            seq;       /* no blocks while waiting */
-    hl_prefix_node   *node;      /* of the last whole block that the tree knows */
-    uint32_t          n_known;   /* whole blocks that it knows */
+    hl_seq            seq;     /* no blocks while waiting */
+    hl_prefix_node   *node;    /* of the last whole block that the tree knows */
+    uint32_t          n_known; /* whole blocks that it knows */
     hl_sampler       *sampler;
-    atomic_bool       cancel;    /* any thread */
+    atomic_bool       cancel; /* any thread */
     hl_waiter        *waiter;
-    hl_owner         *owner;     /* NULL until it waits, or without memory: then nobody counts */
+    hl_owner         *owner; /* NULL until it waits, or without memory: then nobody counts */
     int64_t           arrived_ns, began_ns, prompt_done_ns, last_token_ns, deadline_ns; /* 0: not yet, none */
     hl_usage          usage;
-    int32_t          *past;      /* [n_prediction + ids_cap] a token that there is not, the prediction, then ids: what guesses
+    int32_t
+        *past; /* [n_prediction + ids_cap] a token that there is not, the prediction, then ids: what guesses
                                   * come from; NULL: ids */
-    uint32_t          n_prediction; /* with that token; 0: none */
-    hl_ngram          ngram;
-    uint32_t          cursor;    /* where in the past the last guess stood, moved on with what came; 0: none */
-    uint32_t          n_missed;  /* steps in a row in which what stood there was wrong from the first token on */
-    hl_luck           luck;
-    hl_seq            draft_seq; /* the draft model's view; no blocks until it is asked */
-    uint32_t          n_unasked; /* steps in which asking it did not pay */
+    uint32_t n_prediction; /* with that token; 0: none */
+    hl_ngram ngram;
+    uint32_t cursor;   /* where in the past the last guess stood, moved on with what came; 0: none */
+    uint32_t n_missed; /* steps in a row in which what stood there was wrong from the first token on */
+    hl_luck  luck;
+    hl_seq   draft_seq; /* the draft model's view; no blocks until it is asked */
+    uint32_t n_unasked; /* steps in which asking it did not pay */
     /* of the step in hand */
-    uint32_t   grade;      /* of the guesses */
-    bool       asks_model; /* they come from the draft model */
-    int32_t    shadow;     /* the text's first guess where the model is asked; -1: none */
-    uint32_t   shadow_grade;
-    int32_t    drafts[HL_MAX_DRAFT];
-    uint32_t   n_offered; /* guesses that there are; those not verified are compared with what comes */
-    uint32_t   n_drafts;  /* of these, verified in this step */
-    hl_branch  branches[HL_MAX_BRANCHES];
-    uint32_t   n_branches;
-    hl_branch *taken;     /* the one that was right; NULL: none */
-    uint32_t   n_rows;   /* 0: not in the batch */
-    bool       is_deferred; /* another prompt of this step computes what it needs */
-    uint32_t   first_out, n_out;
-    int32_t    news[HL_MAX_DRAFT + 1];
-    float      logprobs[HL_MAX_DRAFT + 1];
-    uint32_t   n_news;
+    uint32_t    grade;      /* of the guesses */
+    bool        asks_model; /* they come from the draft model */
+    int32_t     shadow;     /* the text's first guess where the model is asked; -1: none */
+    uint32_t    shadow_grade;
+    int32_t     drafts[HL_MAX_DRAFT];
+    uint32_t    n_offered; /* guesses that there are; those not verified are compared with what comes */
+    uint32_t    n_drafts;  /* of these, verified in this step */
+    hl_branch   branches[HL_MAX_BRANCHES];
+    uint32_t    n_branches;
+    hl_branch  *taken;       /* the one that was right; NULL: none */
+    uint32_t    n_rows;      /* 0: not in the batch */
+    bool        is_deferred; /* another prompt of this step computes what it needs */
+    uint32_t    first_out, n_out;
+    int32_t     news[HL_MAX_DRAFT + 1];
+    float       logprobs[HL_MAX_DRAFT + 1];
+    uint32_t    n_news;
     hl_logprob *top; /* [HL_MAX_DRAFT + 1][HL_TOP_CAP]; NULL when nobody asked */
 } hl_stream;
 
@@ -121,17 +122,17 @@ struct hl_sched {
     size_t          logits_bytes;
     int32_t        *tokens, *pos; /* [n_rows_cap] the batch */
     hl_seq        **seqs;
-    uint32_t       *out_rows;     /* [n_out_cap] */
-    hl_stream     **running;      /* [n_running_cap] the best first */
+    uint32_t       *out_rows; /* [n_out_cap] */
+    hl_stream     **running;  /* [n_running_cap] the best first */
     uint32_t        n_running;
-    hl_stream     **waiting;      /* [n_waiting_cap + n_running_cap] */
+    hl_stream     **waiting; /* [n_waiting_cap + n_running_cap] */
     uint32_t        n_waiting;
     hl_owner       *owners;
-    hl_pace_bid    *bids;    /* [n_running_cap * (1 + HL_MAX_BRANCHES)] scratch of sched_draft.c */
-    uint32_t      **bid_for; /* the same: what each bid is for */
-    double          rows_mixed, rows_alone; /* prompt rows per step, beside generating sequences and without */
-    uint64_t        gaps[HL_GAP_BUCKETS];
-    hl_pace         pace;
+    hl_pace_bid    *bids;            /* [n_running_cap * (1 + HL_MAX_BRANCHES)] scratch of sched_draft.c */
+    uint32_t      **bid_for;         /* the same: what each bid is for */
+    double   rows_mixed, rows_alone; /* prompt rows per step, beside generating sequences and without */
+    uint64_t gaps[HL_GAP_BUCKETS];
+    hl_pace  pace;
     hl_draft_model *draft;    /* NULL: none */
     float           draft_ns; /* what a guess of it takes */
     float           fork_ns;  /* what a branch takes besides its rows */
@@ -145,17 +146,18 @@ struct hl_sched {
     hl_stream      *live;
     uint32_t        n_queued; /* in the inbox or waiting */
     uint64_t        next_id;
-    uint64_t        solo_id;  /* the only request of the pass that runs; 0: none or several */
+    uint64_t        solo_id; /* the only request of the pass that runs; 0: none or several */
     bool            quit;
     hl_sched_stats  stats;
-    atomic_bool     stop_pass;  /* these two may be set by a signal handler */
+    atomic_bool     stop_pass; /* these two may be set by a signal handler */
     atomic_bool     cancel_all;
 };
 
 /* ---- stream.c: one request ---- */
 
 /* fails as hl_sched_submit() */
-HL_MUST_CHECK hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream **ret_stream, hl_err *err);
+HL_MUST_CHECK hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream **ret_stream,
+                                      hl_err *err);
 void                    hl_stream_free(hl_stream *st); /* its sequence holds no blocks any more */
 HL_MUST_CHECK bool      hl_stream_push(hl_stream *st, int32_t token); /* false: no memory */
 static inline uint32_t  hl_stream_left(const hl_stream *st) { return st->n_ids - (uint32_t)st->seq.n_pos; }
@@ -169,26 +171,27 @@ void hl_stream_end(hl_sched *s, hl_stream *st, hl_end end, hl_status status, con
 /* ---- sched_queue.c: who runs. All under kv_lock ---- */
 
 void hl_sched_take_inbox(hl_sched *s);
-void hl_sched_end_stale(hl_sched *s);  /* cancelled and late ones, waiting and running */
+void hl_sched_end_stale(hl_sched *s); /* cancelled and late ones, waiting and running */
 void hl_sched_admit(hl_sched *s);
 /* Have room for positions [0, n_pos) of a running stream: from the pool, the tree, or younger streams, which go back to
  * waiting. False: `st` is the youngest itself. */
 HL_MUST_CHECK bool hl_sched_reserve(hl_sched *s, hl_stream *st, int32_t n_pos);
-void hl_sched_preempt(hl_sched *s, hl_stream *st);
-void hl_sched_remove(hl_sched *s, hl_stream *st); /* from the running ones; its blocks go to the tree or back */
+void               hl_sched_preempt(hl_sched *s, hl_stream *st);
+void               hl_sched_remove(hl_sched  *s,
+                                   hl_stream *st); /* from the running ones; its blocks go to the tree or back */
 void hl_sched_remember(hl_sched *s, hl_stream *st); /* make its whole blocks known to the tree */
 static inline double hl_stream_service(const hl_stream *st) { return st->owner ? st->owner->service : 0; }
 
 /* ---- sched_disk.c: blocks in files. All under kv_lock ---- */
 
-void hl_sched_save(hl_sched *s, hl_stream *st);  /* queue its known blocks for writing */
-void hl_sched_take_saved(hl_sched *s);           /* let go of what is written */
+void hl_sched_save(hl_sched *s, hl_stream *st); /* queue its known blocks for writing */
+void hl_sched_take_saved(hl_sched *s);          /* let go of what is written */
 /* Take blocks of a prompt whose room is reserved from files; true: there may be more, next step. */
 bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate);
 
 /* ---- sched_draft.c: guesses ---- */
 
-void hl_sched_draft(hl_sched *s); /* sets n_drafts of what runs */
+void hl_sched_draft(hl_sched *s);   /* sets n_drafts of what runs */
 void hl_sched_learn(hl_stream *st); /* how the step's guesses turned out */
 
 /* ---- sched_branch.c: several candidates for what comes next ---- */
@@ -198,7 +201,8 @@ void hl_sched_learn(hl_stream *st); /* how the step's guesses turned out */
  * in     least_match  of those places; 0: none are looked for
  *        rival        a place that the guesses might have stood at as well; 0: none
  *        rival_grade  of its guesses */
-void hl_branches_of_text(hl_stream *st, const int32_t *past, uint32_t n, uint32_t least_match, uint32_t rival, uint32_t rival_grade);
+void hl_branches_of_text(hl_stream *st, const int32_t *past, uint32_t n, uint32_t least_match, uint32_t rival,
+                         uint32_t rival_grade);
 /* Second choices of the draft model. */
 void hl_branches_of_model(hl_stream *st, const int32_t *seconds, const float *shares);
 /* Places as good as that of the guesses say something else there. */

@@ -82,8 +82,8 @@ static void leave_queue(hl_sched *s) {
 void hl_sched_remember(hl_sched *s, hl_stream *st) {
     enum { BLOCK = HL_KV_PAGE_TOKENS };
     while ((st->n_known + 1) * BLOCK <= (uint32_t)st->seq.n_pos) {
-        hl_prefix_node *n =
-            hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_known * BLOCK, BLOCK, &st->seq, st->n_known);
+        hl_prefix_node *n = hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_known * BLOCK, BLOCK,
+                                               &st->seq, st->n_known);
         if (!n) return;
         st->node = n;
         st->n_known++;
@@ -97,7 +97,8 @@ static void give_up_blocks(hl_sched *s, hl_stream *st) {
     hl_sched_save(s, st);
     const uint32_t rest = (uint32_t)st->seq.n_pos - st->n_known * HL_KV_PAGE_TOKENS;
     if (rest > 0 && rest < HL_KV_PAGE_TOKENS)
-        (void)hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_known * HL_KV_PAGE_TOKENS, rest, &st->seq, st->n_known);
+        (void)hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_known * HL_KV_PAGE_TOKENS, rest, &st->seq,
+                                 st->n_known);
     hl_seq_truncate(&st->seq, 0);
     if (st->draft_seq.blocks) hl_seq_truncate(&st->draft_seq, 0);
     st->node = hl_prefix_tree_root(s->tree);
@@ -115,8 +116,8 @@ void hl_sched_remove(hl_sched *s, hl_stream *st) {
 }
 
 void hl_sched_preempt(hl_sched *s, hl_stream *st) {
-    hl_event(&s->model->engine->events, HL_LOG_DEBUG, "sched", "preempt", "id=%llu held_tokens=%d", (unsigned long long)st->id,
-             st->seq.n_pos);
+    hl_event(&s->model->engine->events, HL_LOG_DEBUG, "sched", "preempt", "id=%llu held_tokens=%d",
+             (unsigned long long)st->id, st->seq.n_pos);
     give_up_blocks(s, st);
     for (uint32_t i = 0; i < s->n_running; i++)
         if (s->running[i] == st) {
@@ -177,8 +178,8 @@ bool hl_sched_reserve(hl_sched *s, hl_stream *st, int32_t n_pos) {
 /* Share what the tree has and hold the blocks of the whole prompt. False: not now; nothing is held. */
 static bool take_blocks(hl_sched *s, hl_stream *st) {
     const uint32_t need = st->n_ids / HL_KV_PAGE_TOKENS + 1;
-    const int32_t  n = hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), st->ids, (int32_t)st->n_ids - 1,
-                                            &st->seq, &st->node);
+    const int32_t  n = hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), st->ids,
+                                            (int32_t)st->n_ids - 1, &st->seq, &st->node);
     st->n_known = (uint32_t)n / HL_KV_PAGE_TOKENS;
     const uint32_t room = hl_kv_pool_n_free(s->pool) + hl_prefix_tree_n_evictable(s->tree);
     const uint32_t spare = s->n_running; /* a block for each to grow */
@@ -227,9 +228,10 @@ void hl_sched_admit(hl_sched *s) {
             start(s, st);
             continue;
         }
-        hl_err err = {0}; /* nothing else runs: it never will fit */
-        const hl_status status = hl_fail(&err, HL_E_FULL, "%u tokens do not fit the key/value cache: %u of its %u blocks are pinned",
-                                         st->n_ids, hl_prefix_tree_n_blocks(s->tree), hl_kv_pool_n_blocks(s->pool));
+        hl_err          err = {0}; /* nothing else runs: it never will fit */
+        const hl_status status = hl_fail(
+            &err, HL_E_FULL, "%u tokens do not fit the key/value cache: %u of its %u blocks are pinned",
+            st->n_ids, hl_prefix_tree_n_blocks(s->tree), hl_kv_pool_n_blocks(s->pool));
         leave_owner(s, st);
         hl_stream_end(s, st, HL_END_NONE, status, &err);
     }

@@ -53,13 +53,16 @@ static bool add_generating(hl_sched *s, step *p, hl_stream *st) {
     const int32_t want = st->seq.n_pos + 1;
     if (st->n_drafts > 0 && !hl_seq_reserve(&st->seq, want + (int32_t)st->n_drafts)) st->n_drafts = 0;
     if (!hl_sched_reserve(s, st, want)) {
-        if (s->n_running > 1) hl_sched_preempt(s, st);
-        else end_running(s, st, HL_END_LENGTH, HL_OK, NULL); /* the whole cache is its own and full */
+        if (s->n_running > 1)
+            hl_sched_preempt(s, st);
+        else
+            end_running(s, st, HL_END_LENGTH, HL_OK, NULL); /* the whole cache is its own and full */
         return false;
     }
     st->first_out = p->b.n_out;
     for (uint32_t i = 0; i <= st->n_drafts; i++) {
-        add_row(s, p, &st->seq, st->seq.n_pos + (int32_t)i, i == 0 ? st->ids[st->n_ids - 1] : st->drafts[i - 1]);
+        add_row(s, p, &st->seq, st->seq.n_pos + (int32_t)i,
+                i == 0 ? st->ids[st->n_ids - 1] : st->drafts[i - 1]);
         want_logits(s, p);
     }
     st->n_out = st->n_rows = 1 + st->n_drafts;
@@ -105,7 +108,8 @@ static void add_prompt(hl_sched *s, step *p, hl_stream *st) {
     const uint32_t n = left < room ? left : room;
     if (n == left && p->b.n_out == s->n_out_cap) return;
     if (!hl_sched_reserve(s, st, st->seq.n_pos + (int32_t)n)) return;
-    for (uint32_t i = 0; i < n; i++) add_row(s, p, &st->seq, st->seq.n_pos + (int32_t)i, st->ids[(uint32_t)st->seq.n_pos + i]);
+    for (uint32_t i = 0; i < n; i++)
+        add_row(s, p, &st->seq, st->seq.n_pos + (int32_t)i, st->ids[(uint32_t)st->seq.n_pos + i]);
     st->n_rows = n;
     p->n_prompt_rows += n;
     if (n < left) return;
@@ -138,7 +142,8 @@ static bool is_computed_by_another(const hl_sched *s, const hl_stream *st) {
     for (uint32_t i = 0; i < s->n_running; i++) {
         const hl_stream *o = s->running[i];
         const uint32_t   o_end = (uint32_t)o->seq.n_pos + o->n_rows;
-        if (o == st || o->n_rows < 2 || o_end < end || (uint32_t)o->seq.n_pos > begin || o->n_ids < end) continue;
+        if (o == st || o->n_rows < 2 || o_end < end || (uint32_t)o->seq.n_pos > begin || o->n_ids < end)
+            continue;
         if (memcmp(o->ids, st->ids, end * sizeof *st->ids) == 0) return true;
     }
     return false;
@@ -146,7 +151,8 @@ static bool is_computed_by_another(const hl_sched *s, const hl_stream *st) {
 
 static uint32_t prompt_rows_cap(const hl_sched *s, const step *p) {
     const double   rows = p->n_generating ? s->rows_mixed : s->rows_alone;
-    const uint32_t room = (uint32_t)s->p.n_batch - (p->b.n_rows < (uint32_t)s->p.n_batch ? p->b.n_rows : (uint32_t)s->p.n_batch);
+    const uint32_t room = (uint32_t)s->p.n_batch -
+                          (p->b.n_rows < (uint32_t)s->p.n_batch ? p->b.n_rows : (uint32_t)s->p.n_batch);
     return rows < room ? (uint32_t)rows : room;
 }
 
@@ -216,7 +222,8 @@ static void choose(hl_sched *s) {
 
 static hl_end hand_out_token(hl_sched *s, hl_stream *st, uint32_t i, int64_t now) {
     const int32_t id = st->news[i];
-    if (!st->r.ignore_eog && s->model->tokenizer && hl_tokenizer_is_eog(s->model->tokenizer, id)) return HL_END_STOP;
+    if (!st->r.ignore_eog && s->model->tokenizer && hl_tokenizer_is_eog(s->model->tokenizer, id))
+        return HL_END_STOP;
     if (st->usage.answer_tokens++ == 0) st->usage.first_token_ns = now - st->arrived_ns;
     if (i == 0 && st->last_token_ns) hl_gap_add(s->gaps, now - st->last_token_ns);
     st->last_token_ns = now;
@@ -269,8 +276,10 @@ static void advance(hl_sched *s, hl_stream *st, int64_t now) {
         }
         end = hand_out_token(s, st, i, now);
     }
-    if (end == HL_END_NONE) hl_sched_remember(s, st);
-    else end_running(s, st, end, HL_OK, NULL);
+    if (end == HL_END_NONE)
+        hl_sched_remember(s, st);
+    else
+        end_running(s, st, end, HL_OK, NULL);
 }
 
 static void advance_all(hl_sched *s) {
@@ -290,7 +299,8 @@ static void follow_clock(hl_sched *s, const step *p, int64_t step_ns) {
     double      *rows = mixed ? &s->rows_mixed : &s->rows_alone;
     const double aim_ns = mixed ? AIM * 1e6 * s->p.max_gap_ms : ALONE_MS * 1e6;
     const double change = clamp(aim_ns / (double)(step_ns > 0 ? step_ns : 1), 0.25, 1.5);
-    if (change > 1 && p->n_prompt_rows < p->prompt_rows_cap) return; /* a short piece says nothing about a long one */
+    if (change > 1 && p->n_prompt_rows < p->prompt_rows_cap)
+        return; /* a short piece says nothing about a long one */
     *rows = clamp(*rows * change, mixed ? MIN_MIXED_ROWS : MIN_ALONE_ROWS, s->p.n_batch);
 }
 
@@ -347,8 +357,8 @@ static void forget_pass(hl_sched *s) {
 }
 
 void hl_sched_step(hl_sched *s) {
-    step    p = {.began_ns = hl_clock_ns()};
-    hl_err  err = {0};
+    step   p = {.began_ns = hl_clock_ns()};
+    hl_err err = {0};
     hl_sched_draft(s);
     compose(s, &p);
     if (p.b.n_rows == 0) return;

@@ -19,9 +19,12 @@ static hl_status check_ids(const hl_sched *s, const char *what, const int32_t *i
 static hl_status check_tokens(const hl_sched *s, const hl_sched_request *r, hl_err *err) {
     if (r->n_tokens == 0 || !r->tokens) return hl_fail(err, HL_E_ARG, "the prompt has no tokens");
     if (r->n_prediction > HL_MAX_CTX)
-        return hl_fail(err, HL_E_ARG, "a prediction of %zu tokens, expected at most %d", r->n_prediction, HL_MAX_CTX);
+        return hl_fail(err, HL_E_ARG, "a prediction of %zu tokens, expected at most %d", r->n_prediction,
+                       HL_MAX_CTX);
     const hl_status status = check_ids(s, "token", r->tokens, r->n_tokens, err);
-    return status != HL_OK || !r->prediction ? status : check_ids(s, "token of the prediction", r->prediction, r->n_prediction, err);
+    return status != HL_OK || !r->prediction
+               ? status
+               : check_ids(s, "token of the prediction", r->prediction, r->n_prediction, err);
 }
 
 static hl_status check_params(const hl_sched *s, const hl_sched_request *r, hl_err *err) {
@@ -60,8 +63,10 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
     st->n_prediction = r->prediction && r->n_prediction > 0 ? 1 + (uint32_t)r->n_prediction : 0;
     if (st->n_prediction > 0) st->past = hl_new((size_t)st->n_prediction + st->ids_cap, sizeof *st->past);
     if (r->want_logprobs) st->top = hl_new((HL_MAX_DRAFT + 1) * HL_TOP_CAP, sizeof *st->top);
-    if (!st->ids || (r->want_logprobs && !st->top) || (st->n_prediction > 0 && !st->past)) status = hl_fail(err, HL_E_NOMEM, "request: no memory");
-    if (status == HL_OK) status = hl_sampler_new(&r->sampling, (int32_t)s->model->hp.n_vocab, &st->sampler, err);
+    if (!st->ids || (r->want_logprobs && !st->top) || (st->n_prediction > 0 && !st->past))
+        status = hl_fail(err, HL_E_NOMEM, "request: no memory");
+    if (status == HL_OK)
+        status = hl_sampler_new(&r->sampling, (int32_t)s->model->hp.n_vocab, &st->sampler, err);
     if (status == HL_OK) status = hl_seq_init(&st->seq, s->pool, st->n_ctx, err);
     if (status != HL_OK) {
         hl_stream_free(st);
@@ -77,7 +82,8 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
     for (uint32_t i = 0; i < st->n_prompt; i++) hl_sampler_accept(st->sampler, st->ids[i]);
     hl_luck_init(&st->luck);
     st->arrived_ns = hl_clock_ns();
-    if (r->timeout_ms > 0 && r->timeout_ms < INT64_MAX / 2000000) st->deadline_ns = st->arrived_ns + r->timeout_ms * 1000000;
+    if (r->timeout_ms > 0 && r->timeout_ms < INT64_MAX / 2000000)
+        st->deadline_ns = st->arrived_ns + r->timeout_ms * 1000000;
     st->usage.prompt_tokens = (int32_t)st->n_prompt;
     st->usage.seed = hl_sampler_seed(st->sampler);
     *ret_stream = st;
@@ -120,9 +126,12 @@ bool hl_stream_push(hl_stream *st, int32_t token) {
 
 static void count_end(hl_sched *s, const hl_stream *st, hl_status status) {
     hl_sched_stats *t = &s->stats;
-    if (status != HL_OK) t->n_failed++;
-    else if (st->usage.end == HL_END_CANCEL) t->n_cancelled++;
-    else t->n_done++;
+    if (status != HL_OK)
+        t->n_failed++;
+    else if (st->usage.end == HL_END_CANCEL)
+        t->n_cancelled++;
+    else
+        t->n_done++;
     t->prompt_tokens += (uint64_t)st->usage.prompt_tokens;
     t->cached_tokens += (uint64_t)st->usage.cached_tokens;
     t->answer_tokens += (uint64_t)st->usage.answer_tokens;
@@ -147,9 +156,12 @@ void hl_stream_end(hl_sched *s, hl_stream *st, hl_end end, hl_status status, con
     const int64_t       now = hl_clock_ns();
     st->usage.end = end;
     st->usage.total_ns = now - st->arrived_ns;
-    if (st->began_ns == 0) st->usage.queue_ns = st->usage.total_ns;
-    else if (st->prompt_done_ns == 0) st->usage.prompt_ns = now - st->began_ns;
-    else st->usage.answer_ns = now - st->prompt_done_ns;
+    if (st->began_ns == 0)
+        st->usage.queue_ns = st->usage.total_ns;
+    else if (st->prompt_done_ns == 0)
+        st->usage.prompt_ns = now - st->began_ns;
+    else
+        st->usage.answer_ns = now - st->prompt_done_ns;
     (void)pthread_mutex_lock(&s->lock);
     hl_stream **at = &s->live;
     while (*at != st) at = &(*at)->next_live;

@@ -33,12 +33,14 @@ static hl_status check_vocabulary(const hl_model *draft, const hl_model *target,
     int32_t       both = a ? hl_tokenizer_n_vocab(a) : 0;
     if (b && hl_tokenizer_n_vocab(b) < both) both = hl_tokenizer_n_vocab(b);
     if (na > nb + VOCAB_SLACK || nb > na + VOCAB_SLACK)
-        return hl_fail(err, HL_E_ARG, "draft model: a vocabulary of %d tokens, expected the model's %d", na, nb);
+        return hl_fail(err, HL_E_ARG, "draft model: a vocabulary of %d tokens, expected the model's %d", na,
+                       nb);
     for (int32_t i = 0; i < both; i++) {
         const hl_view va = hl_tokenizer_spelling(a, i), vb = hl_tokenizer_spelling(b, i);
         if (va.len != vb.len || memcmp(va.ptr, vb.ptr, va.len) != 0)
-            return hl_fail(err, HL_E_ARG, "draft model: another vocabulary: token %d is '%.*s', expected '%.*s'", i, (int)va.len,
-                           va.ptr, (int)vb.len, vb.ptr);
+            return hl_fail(err, HL_E_ARG,
+                           "draft model: another vocabulary: token %d is '%.*s', expected '%.*s'", i,
+                           (int)va.len, va.ptr, (int)vb.len, vb.ptr);
     }
     return HL_OK;
 }
@@ -54,13 +56,16 @@ static uint32_t n_blocks_for(uint32_t n_seqs, int32_t n_ctx) {
 
 uint64_t hl_draft_model_plan(const hl_model *draft, uint32_t n_seqs, int32_t n_ctx) {
     const hl_kv_shape shape = shape_of(draft);
-    return hl_gguf_file_bytes(draft->gguf) + (uint64_t)n_blocks_for(n_seqs, n_ctx) * hl_kv_block_bytes(&shape) +
-           hl_forward_plan(draft, ROWS, n_ctx) + (uint64_t)n_seqs * draft->hp.n_vocab * sizeof(float) + sizeof(hl_draft_model);
+    return hl_gguf_file_bytes(draft->gguf) +
+           (uint64_t)n_blocks_for(n_seqs, n_ctx) * hl_kv_block_bytes(&shape) +
+           hl_forward_plan(draft, ROWS, n_ctx) + (uint64_t)n_seqs * draft->hp.n_vocab * sizeof(float) +
+           sizeof(hl_draft_model);
 }
 
 hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n_seqs, int32_t n_ctx,
                              hl_draft_model **ret_draft, hl_err *err) {
-    if (draft->engine != target->engine) return hl_fail(err, HL_E_ARG, "draft model: opened with another engine");
+    if (draft->engine != target->engine)
+        return hl_fail(err, HL_E_ARG, "draft model: opened with another engine");
     if (!draft->layers) return hl_fail(err, HL_E_ARG, "draft model: opened for its vocabulary only");
     hl_status status = check_vocabulary(draft, target, err);
     if (status != HL_OK) return status;
@@ -146,14 +151,16 @@ static void add_unread(hl_draft_model *d, hl_batch *b, hl_draft_job *j, uint32_t
 }
 
 /* Run the batch; note the guess of each row that has logits, and forget jobs that are unsure or done. */
-static hl_status run(hl_draft_model *d, hl_batch *b, hl_draft_job *jobs, const atomic_bool *stop, hl_err *err) {
+static hl_status run(hl_draft_model *d, hl_batch *b, hl_draft_job *jobs, const atomic_bool *stop,
+                     hl_err *err) {
     if (b->n_rows == 0) return HL_OK;
     const hl_status status = hl_forward_eval(d->forward, b, stop, d->logits, err);
     if (status != HL_OK) return status;
     for (uint32_t r = 0; r < b->n_rows; r++) d->seqs[r]->n_pos = d->pos[r] + 1;
     for (uint32_t i = 0; i < b->n_out; i++) {
         hl_draft_job *j = &jobs[d->out_jobs[i]];
-        const choices c = likeliest(d->logits + (size_t)i * d->model->hp.n_vocab, (int32_t)d->model->hp.n_vocab);
+        const choices c =
+            likeliest(d->logits + (size_t)i * d->model->hp.n_vocab, (int32_t)d->model->hp.n_vocab);
         if (c.id[0] >= d->n_vocab || c.share[0] < j->least_certain) {
             j->n_wanted = j->n_guesses;
             continue;
@@ -176,8 +183,8 @@ static void forget_guesses(hl_draft_job *jobs, uint32_t n_jobs) {
     }
 }
 
-hl_status hl_draft_model_guess(hl_draft_model *d, hl_draft_job *jobs, uint32_t n_jobs, const atomic_bool *stop,
-                               hl_err *err) {
+hl_status hl_draft_model_guess(hl_draft_model *d, hl_draft_job *jobs, uint32_t n_jobs,
+                               const atomic_bool *stop, hl_err *err) {
     hl_batch b = empty_batch(d);
     if (n_jobs > d->n_seqs) n_jobs = d->n_seqs;
     for (uint32_t i = 0; i < n_jobs; i++) {

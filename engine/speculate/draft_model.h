@@ -24,23 +24,23 @@ uint64_t hl_draft_model_plan(const hl_model *draft, uint32_t n_seqs, int32_t n_c
  *        n_seqs  sequences that guess at the same time, each of up to n_ctx tokens
  * fails  HL_E_ARG    another vocabulary: the first token that differs is named
  *        HL_E_NOMEM */
-HL_MUST_CHECK hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n_seqs, int32_t n_ctx,
-                                           hl_draft_model **ret_draft, hl_err *err);
+HL_MUST_CHECK hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n_seqs,
+                                           int32_t n_ctx, hl_draft_model **ret_draft, hl_err *err);
 void                    hl_draft_model_free(hl_draft_model *d); /* after its sequences; NULL is allowed */
 
 /* The small model's view of one sequence: zeros before init, and valid to done. */
 HL_MUST_CHECK hl_status hl_draft_model_open_seq(hl_draft_model *d, hl_seq *seq, hl_err *err);
 
 typedef struct hl_draft_job {
-    hl_seq        *seq;      /* .n_pos positions of ids are known to the small model */
-    const int32_t *ids;      /* [n_ids] */
+    hl_seq        *seq; /* .n_pos positions of ids are known to the small model */
+    const int32_t *ids; /* [n_ids] */
     uint32_t       n_ids;
-    uint32_t       n_wanted; /* guesses, at most HL_DRAFT_MODEL_CAP */
-    float          least_certain; /* no guess that the small model gives less probability */
-    int32_t       *guesses;  /* out [n_wanted] */
-    uint32_t       n_guesses; /* out */
-    int32_t        seconds[HL_DRAFT_MODEL_CAP]; /* out [n_guesses] the second choice at the place of each guess */
-    float          second_shares[HL_DRAFT_MODEL_CAP]; /* out: and how likely it is; 0: none */
+    uint32_t       n_wanted;             /* guesses, at most HL_DRAFT_MODEL_CAP */
+    float          least_certain;        /* no guess that the small model gives less probability */
+    int32_t       *guesses;              /* out [n_wanted] */
+    uint32_t       n_guesses;            /* out */
+    int32_t seconds[HL_DRAFT_MODEL_CAP]; /* out [n_guesses] the second choice at the place of each guess */
+    float   second_shares[HL_DRAFT_MODEL_CAP]; /* out: and how likely it is; 0: none */
 } hl_draft_job;
 
 /* Guess for all jobs. At most a pass full of unread tokens is read in one call: a job with more to read gets no

@@ -64,7 +64,8 @@ static uint32_t common_past(const int32_t *ids, uint32_t a, uint32_t b) {
 }
 
 /* Keep the best place of each next token, the best first. */
-static uint32_t insert(const int32_t *ids, hl_ngram_place p, uint32_t n, uint32_t n_cap, hl_ngram_place *places) {
+static uint32_t insert(const int32_t *ids, hl_ngram_place p, uint32_t n, uint32_t n_cap,
+                       hl_ngram_place *places) {
     uint32_t at = n;
     for (uint32_t i = 0; i < n; i++) {
         if (ids[places[i].at] != ids[p.at]) continue;
@@ -85,7 +86,8 @@ static uint32_t insert(const int32_t *ids, hl_ngram_place p, uint32_t n, uint32_
     return n;
 }
 
-uint32_t hl_ngram_find(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32_t n_cap, hl_ngram_place *ret_places) {
+uint32_t hl_ngram_find(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32_t n_cap,
+                       hl_ngram_place *ret_places) {
     uint32_t n_found = 0;
     if (n < HL_NGRAM + 1 || g->n < n) return 0;
     const uint32_t last = n - 1;
@@ -117,10 +119,12 @@ void hl_ngram_add_other(const int32_t *ids, uint32_t n, uint32_t at, hl_ngram_ot
     o->places[i] = (hl_ngram_other){.at = at, .depth = depth};
 }
 
-void hl_ngram_find_others(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32_t least_match, hl_ngram_others *o) {
+void hl_ngram_find_others(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32_t least_match,
+                          hl_ngram_others *o) {
     if (n < HL_NGRAM + 1 || g->n < n) return;
     const uint32_t last = n - 1;
     uint32_t       place = g->before[last];
     for (int i = 0; place != 0 && i < MAX_PLACES; i++, place = g->before[place - 1])
-        if (place != o->best && common_past(ids, place - 1, last) >= least_match) hl_ngram_add_other(ids, n, place, o);
+        if (place != o->best && common_past(ids, place - 1, last) >= least_match)
+            hl_ngram_add_other(ids, n, place, o);
 }

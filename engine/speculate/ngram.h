@@ -33,7 +33,8 @@ typedef struct hl_ngram_place {
 
 /* Up to n_cap places with different next tokens, the one of the longest match first (of equals the newest). ids[0, n)
  * are indexed. */
-uint32_t hl_ngram_find(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32_t n_cap, hl_ngram_place *ret_places);
+uint32_t hl_ngram_find(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32_t n_cap,
+                       hl_ngram_place *ret_places);
 
 /* Another place of the past, whose tokens part from those behind the best place. */
 typedef struct hl_ngram_other {
@@ -52,6 +53,7 @@ typedef struct hl_ngram_others {
 /* Add a place, unless it says nothing new. ids[0, n) */
 void hl_ngram_add_other(const int32_t *ids, uint32_t n, uint32_t at, hl_ngram_others *o);
 /* Add places that agree with the present for at least least_match tokens. ids[0, n) are indexed */
-void hl_ngram_find_others(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32_t least_match, hl_ngram_others *o);
+void hl_ngram_find_others(const hl_ngram *g, const int32_t *ids, uint32_t n, uint32_t least_match,
+                          hl_ngram_others *o);
 
 #endif

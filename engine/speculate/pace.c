@@ -29,8 +29,10 @@ static void doubt_all(hl_pace *p) {
 
 void hl_pace_follow(float *cost_ns, int64_t ns) {
     const float most = 1.5f * *cost_ns, seen = ns > 0 ? (float)ns : 0; /* clocks may be set */
-    if (*cost_ns == 0) *cost_ns = seen;
-    else *cost_ns += COST_WEIGHT * ((seen < most ? seen : most) - *cost_ns);
+    if (*cost_ns == 0)
+        *cost_ns = seen;
+    else
+        *cost_ns += COST_WEIGHT * ((seen < most ? seen : most) - *cost_ns);
 }
 
 /* Disturbances make a pass longer, never shorter: while little is known the least counts, and later one long pass says
@@ -62,14 +64,18 @@ float hl_pace_cost(const hl_pace *p, uint32_t n_rows) {
         const float part = (float)(n_rows - low) / (float)(high - low);
         return p->cost_ns[low] + part * (p->cost_ns[high] - p->cost_ns[low]);
     }
-    if (low > 0) return p->cost_ns[low] * (1 + FIRST_SLOPE * (float)(n_rows - 1)) / (1 + FIRST_SLOPE * (float)(low - 1));
+    if (low > 0)
+        return p->cost_ns[low] * (1 + FIRST_SLOPE * (float)(n_rows - 1)) /
+               (1 + FIRST_SLOPE * (float)(low - 1));
     if (high <= HL_PACE_ROWS)
-        return p->cost_ns[high] * (1 + FIRST_SLOPE * (float)(n_rows - 1)) / (1 + FIRST_SLOPE * (float)(high - 1));
+        return p->cost_ns[high] * (1 + FIRST_SLOPE * (float)(n_rows - 1)) /
+               (1 + FIRST_SLOPE * (float)(high - 1));
     return 1 + FIRST_SLOPE * (float)(n_rows - 1);
 }
 
 void hl_luck_init(hl_luck *l) {
-    static const float first[HL_PACE_GRADES] = {0.3f, 0.5f, 0.7f, 0.85f, 0.4f, 0.65f, 0.6f, 0.15f, 0.05f, 0.02f, 0.15f, 0.7f};
+    static const float first[HL_PACE_GRADES] = {0.3f, 0.5f,  0.7f,  0.85f, 0.4f,  0.65f,
+                                                0.6f, 0.15f, 0.05f, 0.02f, 0.15f, 0.7f};
     for (int i = 0; i < HL_PACE_GRADES; i++) l->right[i] = first[i];
 }
 
@@ -93,17 +99,19 @@ static uint32_t likeliest(const hl_pace_bid *bids, uint32_t n_bids) {
     uint32_t best = n_bids;
     for (uint32_t i = 0; i < n_bids; i++) {
         if (bids[i].n_taken == bids[i].n_cap) continue;
-        if (best == n_bids || bids[i].chance[bids[i].n_taken] > bids[best].chance[bids[best].n_taken]) best = i;
+        if (best == n_bids || bids[i].chance[bids[i].n_taken] > bids[best].chance[bids[best].n_taken])
+            best = i;
     }
     return best;
 }
 
-void hl_pace_share(const hl_pace *p, uint32_t n_rows, float tokens, uint32_t n_most, hl_pace_bid *bids, uint32_t n_bids) {
-    float    best_tokens = tokens, extra_ns = 0;
-    uint32_t given = 0, best_given = 0;
+void hl_pace_share(const hl_pace *p, uint32_t n_rows, float tokens, uint32_t n_most, hl_pace_bid *bids,
+                   uint32_t n_bids) {
+    float       best_tokens = tokens, extra_ns = 0;
+    uint32_t    given = 0, best_given = 0;
     const float least_ns = hl_pace_cost(p, n_rows);
-    float    best_ns = least_ns;
-    uint16_t order[HL_PACE_ROWS];
+    float       best_ns = least_ns;
+    uint16_t    order[HL_PACE_ROWS];
     for (uint32_t i = 0; i < n_bids; i++) bids[i].n_taken = 0;
     if (n_most > HL_PACE_ROWS) n_most = HL_PACE_ROWS;
     /* Costs come in steps (a kernel takes 2 or 4 rows at once), so look at all counts and keep the best. */

@@ -94,8 +94,10 @@ hl_status hl_template_parse(hl_view source, hl_template **ret_template, hl_err *
     if (status == HL_OK) status = hl_tmpl_lex(t, &tokens, &n_tokens, err);
     if (status == HL_OK) status = hl_tmpl_parse_tokens(t, tokens, n_tokens, err);
     hl_free(tokens);
-    if (status == HL_OK) *ret_template = t;
-    else hl_template_free(t);
+    if (status == HL_OK)
+        *ret_template = t;
+    else
+        hl_template_free(t);
     return status;
 }
 
@@ -108,8 +110,15 @@ void hl_template_free(hl_template *t) {
 hl_status hl_template_render(const hl_template *t, const json_t *context, int64_t now_ms, hl_str *out,
                              hl_err *err) {
     hl_tscope root = {0}, globals = {0};
-    hl_trun   r = {.t = t, .context = context, .now_ms = now_ms, .out = out, .scope = &root, .root = &root,
-                   .globals = &globals, .line = 1, .err = err};
+    hl_trun   r = {.t = t,
+                   .context = context,
+                   .now_ms = now_ms,
+                   .out = out,
+                   .scope = &root,
+                   .root = &root,
+                   .globals = &globals,
+                   .line = 1,
+                   .err = err};
     hl_arena_init(&r.arena, HL_TMPL_MAX_ARENA_BYTES);
     hl_str_init(&r.scratch, HL_TMPL_MAX_ARENA_BYTES);
     const size_t len = out->len;

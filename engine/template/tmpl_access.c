@@ -45,20 +45,30 @@ static hl_tv loop_item(const hl_tloop *l, size_t i) {
 
 static bool loop_attr(const hl_tloop *l, hl_view name, hl_tv *ret) {
     const int64_t i = (int64_t)l->i, n = (int64_t)l->n;
-    if (hl_view_is(name, "index0")) *ret = hl_tv_int(i);
-    else if (hl_view_is(name, "index")) *ret = hl_tv_int(i + 1);
-    else if (hl_view_is(name, "first")) *ret = hl_tv_bool(i == 0);
-    else if (hl_view_is(name, "last")) *ret = hl_tv_bool(i + 1 == n);
-    else if (hl_view_is(name, "length")) *ret = hl_tv_int(n);
-    else if (hl_view_is(name, "revindex")) *ret = hl_tv_int(n - i);
-    else if (hl_view_is(name, "revindex0")) *ret = hl_tv_int(n - i - 1);
-    else if (hl_view_is(name, "depth")) *ret = hl_tv_int(l->depth0 + 1);
-    else if (hl_view_is(name, "depth0")) *ret = hl_tv_int(l->depth0);
+    if (hl_view_is(name, "index0"))
+        *ret = hl_tv_int(i);
+    else if (hl_view_is(name, "index"))
+        *ret = hl_tv_int(i + 1);
+    else if (hl_view_is(name, "first"))
+        *ret = hl_tv_bool(i == 0);
+    else if (hl_view_is(name, "last"))
+        *ret = hl_tv_bool(i + 1 == n);
+    else if (hl_view_is(name, "length"))
+        *ret = hl_tv_int(n);
+    else if (hl_view_is(name, "revindex"))
+        *ret = hl_tv_int(n - i);
+    else if (hl_view_is(name, "revindex0"))
+        *ret = hl_tv_int(n - i - 1);
+    else if (hl_view_is(name, "depth"))
+        *ret = hl_tv_int(l->depth0 + 1);
+    else if (hl_view_is(name, "depth0"))
+        *ret = hl_tv_int(l->depth0);
     else if (hl_view_is(name, "previtem"))
         *ret = i > 0 ? loop_item(l, l->i - 1) : hl_tv_undefined(hl_view_of("loop.previtem"));
     else if (hl_view_is(name, "nextitem"))
         *ret = i + 1 < n ? loop_item(l, l->i + 1) : hl_tv_undefined(hl_view_of("loop.nextitem"));
-    else return false;
+    else
+        return false;
     return true;
 }
 
@@ -226,7 +236,9 @@ bool hl_tv_get_slice(hl_trun *r, hl_tv of, hl_tv start, hl_tv stop, hl_tv step, 
     if (!hl_tv_new_seq(r, (hl_tkind)of.kind, of.kind == HL_TK_RANGE ? 0 : n, ret)) return false;
     if (of.kind == HL_TK_RANGE) {
         const hl_tseq *s = of.u.seq;
-        *ret->u.seq = (hl_tseq){.n = n, .start = s->start + b[0] * s->step, .step = s->step * b[2],
+        *ret->u.seq = (hl_tseq){.n = n,
+                                .start = s->start + b[0] * s->step,
+                                .step = s->step * b[2],
                                 .i_next = (size_t)(s->start + b[1] * s->step)};
         return true;
     }

@@ -109,8 +109,10 @@ static bool float_arith(hl_trun *r, hl_top op, double a, double b, hl_tv *ret) {
         }
         x = fmod(a, b);
         if (x != 0 && (x < 0) != (b < 0)) x += b;
-        if (op == HL_TOP_FLOORDIV) x = floor((a - x) / b + 0.5);
-        else if (x == 0) x = copysign(0.0, b);
+        if (op == HL_TOP_FLOORDIV)
+            x = floor((a - x) / b + 0.5);
+        else if (x == 0)
+            x = copysign(0.0, b);
     }
     *ret = hl_tv_float(x);
     return true;

@@ -49,8 +49,21 @@ typedef struct hl_tsym {
 } hl_tsym;
 
 typedef enum hl_top {
-    HL_TOP_ADD, HL_TOP_SUB, HL_TOP_MUL, HL_TOP_DIV, HL_TOP_FLOORDIV, HL_TOP_MOD, HL_TOP_POW,
-    HL_TOP_EQ, HL_TOP_NE, HL_TOP_LT, HL_TOP_LE, HL_TOP_GT, HL_TOP_GE, HL_TOP_IN, HL_TOP_NOT_IN,
+    HL_TOP_ADD,
+    HL_TOP_SUB,
+    HL_TOP_MUL,
+    HL_TOP_DIV,
+    HL_TOP_FLOORDIV,
+    HL_TOP_MOD,
+    HL_TOP_POW,
+    HL_TOP_EQ,
+    HL_TOP_NE,
+    HL_TOP_LT,
+    HL_TOP_LE,
+    HL_TOP_GT,
+    HL_TOP_GE,
+    HL_TOP_IN,
+    HL_TOP_NOT_IN,
 } hl_top;
 
 /* What the children of each kind are: */
@@ -70,29 +83,29 @@ typedef enum hl_tnk {
     HL_TN_BREAK,
     HL_TN_CONTINUE,
     /* expressions */
-    HL_TN_CONST,    /* value */
-    HL_TN_NAME,     /* sym */
-    HL_TN_NSREF,    /* sym: namespace, value: attribute; only as a target */
-    HL_TN_LIST,     /* a: items */
-    HL_TN_TUPLE,    /* a: items */
-    HL_TN_DICT,     /* a: key, value, key, value ... */
-    HL_TN_AND,      /* a, b */
-    HL_TN_OR,       /* a, b */
-    HL_TN_NOT,      /* a */
-    HL_TN_NEG,      /* a */
-    HL_TN_POS,      /* a */
-    HL_TN_BINARY,   /* op, a, b */
-    HL_TN_COMPARE,  /* a, b: list of OPERAND */
-    HL_TN_OPERAND,  /* op, a */
-    HL_TN_CONCAT,   /* a: parts */
-    HL_TN_COND,     /* a: test, b: if true, c: else or NULL */
-    HL_TN_GETATTR,  /* a, value: name */
-    HL_TN_GETITEM,  /* a, b */
-    HL_TN_SLICE,    /* a: start, b: stop, c: step, each or NULL; only below GETITEM */
-    HL_TN_CALL,     /* a: callee, b: arguments */
-    HL_TN_FILTER,   /* a: value, def, value: name, b: arguments */
-    HL_TN_TEST,     /* a: value, def, value: name, b: arguments */
-    HL_TN_HOLE,     /* the text a filter block captured */
+    HL_TN_CONST,   /* value */
+    HL_TN_NAME,    /* sym */
+    HL_TN_NSREF,   /* sym: namespace, value: attribute; only as a target */
+    HL_TN_LIST,    /* a: items */
+    HL_TN_TUPLE,   /* a: items */
+    HL_TN_DICT,    /* a: key, value, key, value ... */
+    HL_TN_AND,     /* a, b */
+    HL_TN_OR,      /* a, b */
+    HL_TN_NOT,     /* a */
+    HL_TN_NEG,     /* a */
+    HL_TN_POS,     /* a */
+    HL_TN_BINARY,  /* op, a, b */
+    HL_TN_COMPARE, /* a, b: list of OPERAND */
+    HL_TN_OPERAND, /* op, a */
+    HL_TN_CONCAT,  /* a: parts */
+    HL_TN_COND,    /* a: test, b: if true, c: else or NULL */
+    HL_TN_GETATTR, /* a, value: name */
+    HL_TN_GETITEM, /* a, b */
+    HL_TN_SLICE,   /* a: start, b: stop, c: step, each or NULL; only below GETITEM */
+    HL_TN_CALL,    /* a: callee, b: arguments */
+    HL_TN_FILTER,  /* a: value, def, value: name, b: arguments */
+    HL_TN_TEST,    /* a: value, def, value: name, b: arguments */
+    HL_TN_HOLE,    /* the text a filter block captured */
     /* arguments and parameters */
     HL_TN_KWARG,    /* sym, a */
     HL_TN_STAR,     /* a: *args */
@@ -118,10 +131,10 @@ struct hl_tn {
 enum { HL_TMPL_SYM_BUCKETS = 64 };
 
 struct hl_template {
-    hl_arena    arena;
-    hl_view     source; /* newlines normalized */
-    hl_tsym    *syms[HL_TMPL_SYM_BUCKETS];
-    hl_tn      *body;
+    hl_arena       arena;
+    hl_view        source; /* newlines normalized */
+    hl_tsym       *syms[HL_TMPL_SYM_BUCKETS];
+    hl_tn         *body;
     const hl_tsym *sym_loop, *sym_caller, *sym_varargs, *sym_kwargs;
 };
 

@@ -8,8 +8,10 @@
 
 static void count_args(const hl_tn *first, size_t *ret_pos, size_t *ret_kw) {
     for (const hl_tn *n = first; n; n = n->next) {
-        if (n->kind == HL_TN_KWARG) ++*ret_kw;
-        else if (n->kind != HL_TN_STAR && n->kind != HL_TN_STARSTAR) ++*ret_pos;
+        if (n->kind == HL_TN_KWARG)
+            ++*ret_kw;
+        else if (n->kind != HL_TN_STAR && n->kind != HL_TN_STARSTAR)
+            ++*ret_pos;
     }
 }
 

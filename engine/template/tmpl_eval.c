@@ -92,16 +92,18 @@ static bool filter_items(hl_trun *r, const hl_tn *n, hl_tv items, hl_tv *ret) {
 }
 
 static hl_tflow run_rounds(hl_trun *r, const hl_tn *n, hl_tloop *loop) {
-    hl_tscope *outer = r->scope;
-    hl_tscope *scope = hl_tscope_new(r, outer);
-    hl_tflow   flow = HL_TFLOW_NEXT;
+    hl_tscope  *outer = r->scope;
+    hl_tscope  *scope = hl_tscope_new(r, outer);
+    hl_tflow    flow = HL_TFLOW_NEXT;
     const hl_tv self = {.kind = HL_TK_LOOP, .u.loop = loop};
     for (loop->i = 0; loop->i < loop->n && flow != HL_TFLOW_FAIL; loop->i++) {
         if (!scope || !hl_trun_steps(r, 1)) return HL_TFLOW_FAIL;
         const hl_tv item = loop->items ? loop->items[loop->i] : hl_tseq_at(loop->of.u.seq, loop->i);
         r->scope = scope;
-        if (!assign(r, n->a, item) || !hl_tscope_set(r, scope, r->t->sym_loop, self)) flow = HL_TFLOW_FAIL;
-        else flow = hl_trun_block(r, n->d);
+        if (!assign(r, n->a, item) || !hl_tscope_set(r, scope, r->t->sym_loop, self))
+            flow = HL_TFLOW_FAIL;
+        else
+            flow = hl_trun_block(r, n->d);
         r->scope = outer;
         if (flow == HL_TFLOW_BREAK) break;
         scope->n = scope->is_kept ? scope->n : 0;
@@ -210,8 +212,10 @@ static bool run_print(hl_trun *r, const hl_tn *n) {
     for (const hl_tn *e = n->a; e; e = e->next) {
         hl_tv v;
         if (!hl_trun_eval(r, e, &v)) return false;
-        if (v.kind == HL_TK_STR) hl_str_add(r->out, v.u.s, v.len);
-        else if (!hl_tv_write(r, r->out, v)) return false;
+        if (v.kind == HL_TK_STR)
+            hl_str_add(r->out, v.u.s, v.len);
+        else if (!hl_tv_write(r, r->out, v))
+            return false;
     }
     return true;
 }

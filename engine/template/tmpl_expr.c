@@ -48,8 +48,10 @@ static bool eval_concat(hl_trun *r, const hl_tn *n, hl_tv *ret) {
     for (const hl_tn *e = n->a; e; e = e->next) {
         hl_tv v, text;
         if (!hl_trun_eval(r, e, &v) || !hl_tv_to_str(r, v, &text)) return false;
-        if (e == n->a) all = text;
-        else if (!hl_tv_join(r, hl_tv_view(all), hl_tv_view(text), &all)) return false;
+        if (e == n->a)
+            all = text;
+        else if (!hl_tv_join(r, hl_tv_view(all), hl_tv_view(text), &all))
+            return false;
     }
     *ret = all;
     ret->flags = 0;
@@ -80,9 +82,9 @@ static bool eval_item(hl_trun *r, const hl_tn *n, hl_tv *ret) {
 
 /* x.method(...) skips making the bound method a value. */
 static bool eval_call(hl_trun *r, const hl_tn *n, hl_tv *ret) {
-    hl_targs     c = {0};
-    hl_tv        callee = {0};
-    const hl_tn *f = n->a;
+    hl_targs       c = {0};
+    hl_tv          callee = {0};
+    const hl_tn   *f = n->a;
     const hl_tdef *method = NULL;
     if (f->kind == HL_TN_GETATTR) {
         bool unsafe = false;

@@ -165,10 +165,12 @@ bool hl_tfilter_round(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (!hl_targ_int(r, c->a[0], "precision", 0, &precision)) return false;
     if (c->a[1].kind != HL_TK_MISSING && !hl_targ_str(r, c->a[1], "method", &method)) return false;
     if (hl_view_is(method, "common")) {
-        if (hl_tv_is_int(c->self) && precision >= 0) *ret = hl_tv_int(hl_tv_as_int(c->self));
+        if (hl_tv_is_int(c->self) && precision >= 0)
+            *ret = hl_tv_int(hl_tv_as_int(c->self));
         else if (hl_tv_is_int(c->self))
             *ret = hl_tv_int((int64_t)round_decimal(hl_tv_as_float(c->self), precision));
-        else *ret = hl_tv_float(round_decimal(c->self.u.f, precision));
+        else
+            *ret = hl_tv_float(round_decimal(c->self.u.f, precision));
         return true;
     }
     const bool up = hl_view_is(method, "ceil");
@@ -208,8 +210,10 @@ bool hl_tfilter_filesizeformat(hl_trun *r, const hl_targs *c, hl_tv *ret) {
         unit *= base;
         i++;
     }
-    if (n == 1) hl_str_add_text(&r->scratch, "1 Byte");
-    else if (n < base) hl_str_add_format(&r->scratch, "%.0f Bytes", trunc(n));
+    if (n == 1)
+        hl_str_add_text(&r->scratch, "1 Byte");
+    else if (n < base)
+        hl_str_add_format(&r->scratch, "%.0f Bytes", trunc(n));
     else
         hl_str_add_format(&r->scratch, "%.1f %c%s", n / unit, binary && i == 0 ? 'K' : units[i],
                           binary ? "iB" : "B");

@@ -69,8 +69,10 @@ bool hl_tfilter_title(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     for (size_t i = 0; i < s.len;) {
         uint32_t     cp = 0;
         const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
-        if (at_start) hl_tstr_add_upper(&r->scratch, cp);
-        else hl_tstr_add_lower(&r->scratch, s, i);
+        if (at_start)
+            hl_tstr_add_upper(&r->scratch, cp);
+        else
+            hl_tstr_add_lower(&r->scratch, s, i);
         at_start = starts_word(cp);
         i += n ? n : 1;
     }
@@ -161,7 +163,7 @@ bool hl_tfilter_truncate(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if ((int64_t)n - leeway <= length) return true;
     if (!hl_tv_is_str(c->self))
         return hl_trun_fail(r, "truncate: expected a string, found %s", hl_tv_type_name(c->self));
-    hl_view head = {c->self.u.s, hl_tstr_offset(c->self, (size_t)(length - n_end))};
+    hl_view     head = {c->self.u.s, hl_tstr_offset(c->self, (size_t)(length - n_end))};
     const char *space = !hl_tv_truth(c->a[1]) && head.len ? memrchr(head.ptr, ' ', head.len) : NULL;
     if (space) head.len = (size_t)(space - head.ptr);
     return hl_tv_join(r, head, hl_tv_view(end), ret);
@@ -179,9 +181,12 @@ static void add_url_quoted(hl_str *to, hl_view s, bool for_query) {
         const unsigned char ch = (unsigned char)s.ptr[i];
         const bool plain = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
                            (ch && strchr("_.-~", ch)) || (ch == '/' && !for_query);
-        if (plain) hl_str_add_char(to, (char)ch);
-        else if (ch == ' ' && for_query) hl_str_add_char(to, '+');
-        else hl_str_add_format(to, "%%%02X", ch);
+        if (plain)
+            hl_str_add_char(to, (char)ch);
+        else if (ch == ' ' && for_query)
+            hl_str_add_char(to, '+');
+        else
+            hl_str_add_format(to, "%%%02X", ch);
     }
 }
 
@@ -230,7 +235,7 @@ bool hl_tfilter_striptags(hl_trun *r, const hl_targs *c, hl_tv *ret) {
         uint32_t     cp = 0;
         const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
         const bool   comment = hl_view_has_prefix((hl_view){s.ptr + i, s.len - i}, "<!--");
-        const char *end =
+        const char  *end =
             cp != '<' ? NULL : memmem(s.ptr + i, s.len - i, comment ? "-->" : ">", comment ? 3 : 1);
         if (end) {
             i = (size_t)(end - s.ptr) + (comment ? 3 : 1);

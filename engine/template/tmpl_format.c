@@ -14,7 +14,7 @@
 enum { MAX_WIDTH = 100000, MAX_PRECISION = 340 };
 
 typedef struct spec {
-    hl_view fill; /* one character */
+    hl_view fill;  /* one character */
     char    align; /* < > = ^, 0: the type's own */
     char    sign;  /* + - or blank */
     bool    alternate;
@@ -57,17 +57,19 @@ static void add_digits(hl_str *to, const char *digits, size_t n, char group, siz
 }
 
 static void add_sign(hl_str *to, bool negative, char sign) {
-    if (negative) hl_str_add_char(to, '-');
-    else if (sign == '+' || sign == ' ') hl_str_add_char(to, sign);
+    if (negative)
+        hl_str_add_char(to, '-');
+    else if (sign == '+' || sign == ' ')
+        hl_str_add_char(to, sign);
 }
 
 static void add_int(hl_str *to, int64_t v, const spec *f) {
-    const size_t mark = to->len;
-    uint64_t     x = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-    const char   type = f->type ? f->type : 'd', lower = (char)(type | 32);
+    const size_t   mark = to->len;
+    uint64_t       x = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    const char     type = f->type ? f->type : 'd', lower = (char)(type | 32);
     const unsigned base = lower == 'x' ? 16 : lower == 'o' ? 8 : lower == 'b' ? 2 : 10;
-    char         digits[72];
-    size_t       n = sizeof digits;
+    char           digits[72];
+    size_t         n = sizeof digits;
     do digits[--n] = (type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[x % base];
     while ((x /= base) != 0);
     add_sign(to, v < 0, f->sign);
@@ -193,13 +195,15 @@ static bool add_percent_value(percent *p, hl_tv v, spec *f) {
     if (v.kind == HL_TK_FLOAT && (f->type != 'd' || !(fabs(v.u.f) < 9.2e18)))
         return hl_trun_fail(r, "%%%c needs an integer", f->type);
     const int64_t i = v.kind == HL_TK_FLOAT ? (int64_t)v.u.f : hl_tv_as_int(v);
-    if (f->type == 'c') hl_str_add_utf8(to, i < 0 || i > 0x10FFFF ? 0xFFFD : (uint32_t)i);
-    else add_int(to, i, f);
+    if (f->type == 'c')
+        hl_str_add_utf8(to, i < 0 || i > 0x10FFFF ? 0xFFFD : (uint32_t)i);
+    else
+        add_int(to, i, f);
     return true;
 }
 
 static bool add_conversion(percent *p) {
-    spec f = {.fill = {" ", 1}, .precision = -1};
+    spec  f = {.fill = {" ", 1}, .precision = -1};
     hl_tv v;
     bool  named = false;
     if (p->i < p->fmt.len && p->fmt.ptr[p->i] == '(') {
@@ -208,10 +212,14 @@ static bool add_conversion(percent *p) {
     }
     for (; p->i < p->fmt.len && p->fmt.ptr[p->i] && strchr("-+ 0#", p->fmt.ptr[p->i]); p->i++) {
         const char c = p->fmt.ptr[p->i];
-        if (c == '-') f.align = '<';
-        else if (c == '#') f.alternate = true;
-        else if (c == '0') f.fill = (hl_view){"0", 1};
-        else if (f.sign != '+') f.sign = c;
+        if (c == '-')
+            f.align = '<';
+        else if (c == '#')
+            f.alternate = true;
+        else if (c == '0')
+            f.fill = (hl_view){"0", 1};
+        else if (f.sign != '+')
+            f.sign = c;
     }
     if (!read_size(p, &f.width)) return false;
     if (f.width < 0) {
@@ -223,8 +231,10 @@ static bool add_conversion(percent *p) {
         if (!read_size(p, &f.precision)) return false;
         if (f.precision < 0) f.precision = 0;
     }
-    if (f.align == '<') f.fill = (hl_view){" ", 1};
-    else if (f.fill.ptr[0] == '0') f.align = '=';
+    if (f.align == '<')
+        f.fill = (hl_view){" ", 1};
+    else if (f.fill.ptr[0] == '0')
+        f.align = '=';
     if (f.width > MAX_WIDTH || f.precision > MAX_PRECISION)
         return hl_trun_fail_limit(p->r, "a format field is too wide");
     while (p->i < p->fmt.len && p->fmt.ptr[p->i] && strchr("hlL", p->fmt.ptr[p->i])) p->i++;
@@ -242,8 +252,10 @@ bool hl_tstr_percent(hl_trun *r, hl_tv fmt, hl_tv args, hl_tv *ret) {
     const size_t mark = hl_trun_begin(r);
     while (p.i < p.fmt.len) {
         const char c = p.fmt.ptr[p.i++];
-        if (c != '%') hl_str_add_char(&r->scratch, c);
-        else if (!add_conversion(&p)) return false;
+        if (c != '%')
+            hl_str_add_char(&r->scratch, c);
+        else if (!add_conversion(&p))
+            return false;
     }
     if (args.kind == HL_TK_TUPLE ? p.i_arg < args.u.seq->n
                                  : p.i_arg == 0 && args.kind != HL_TK_DICT && args.kind != HL_TK_LIST)
@@ -308,8 +320,10 @@ static bool add_formatted(hl_trun *r, hl_tv v, hl_view spec_text) {
         if (!as_float && f.precision >= 0) return hl_trun_fail(r, "precision is not allowed for an integer");
         if (as_float && f.type && !strchr("eEfFgG%", f.type))
             return hl_trun_fail(r, "unknown format code '%c' for a float", f.type);
-        if (as_float) add_float(&r->scratch, hl_tv_as_float(v), &f);
-        else add_int(&r->scratch, hl_tv_as_int(v), &f);
+        if (as_float)
+            add_float(&r->scratch, hl_tv_as_float(v), &f);
+        else
+            add_int(&r->scratch, hl_tv_as_int(v), &f);
         return true;
     }
     if (!hl_tv_is_str(v) && v.kind != HL_TK_BOOL)

@@ -28,8 +28,7 @@ bool hl_tglobal_range(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     const uint64_t distance = up ? (uint64_t)b[1] - (uint64_t)b[0] : (uint64_t)b[0] - (uint64_t)b[1];
     const uint64_t step = up ? (uint64_t)b[2] : 0 - (uint64_t)b[2];
     const uint64_t n = (up ? b[1] > b[0] : b[0] > b[1]) ? (distance - 1) / step + 1 : 0;
-    if (n > HL_TMPL_MAX_RANGE)
-        return hl_trun_fail_limit(r, "range() of more than 100000 items");
+    if (n > HL_TMPL_MAX_RANGE) return hl_trun_fail_limit(r, "range() of more than 100000 items");
     if (!hl_tv_new_seq(r, HL_TK_RANGE, 0, ret)) return false;
     *ret->u.seq = (hl_tseq){.n = (size_t)n, .start = b[0], .step = b[2], .i_next = (size_t)b[1]};
     return true;

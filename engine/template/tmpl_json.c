@@ -102,8 +102,10 @@ static void write_text(writer *w, hl_view s) {
         const char  *hit = NULL;
         for (const char *p = names; *p; p += 2)
             if ((unsigned char)*p == c) hit = p;
-        if (hit) hl_str_add_format(to, "\\%c", hit[1]);
-        else if (cp < 0x10000) hl_str_add_format(to, "\\u%04x", cp);
+        if (hit)
+            hl_str_add_format(to, "\\%c", hit[1]);
+        else if (cp < 0x10000)
+            hl_str_add_format(to, "\\u%04x", cp);
         else
             hl_str_add_format(to, "\\u%04x\\u%04x", 0xD800 + ((cp - 0x10000) >> 10),
                               0xDC00 + ((cp - 0x10000) & 0x3FF));
@@ -115,9 +117,12 @@ static void write_text(writer *w, hl_view s) {
 }
 
 static void write_float(writer *w, double f) {
-    if (isnan(f)) hl_str_add_text(w->to, "NaN");
-    else if (isinf(f)) hl_str_add_text(w->to, f < 0 ? "-Infinity" : "Infinity");
-    else hl_tstr_write_float(w->to, f);
+    if (isnan(f))
+        hl_str_add_text(w->to, "NaN");
+    else if (isinf(f))
+        hl_str_add_text(w->to, f < 0 ? "-Infinity" : "Infinity");
+    else
+        hl_tstr_write_float(w->to, f);
 }
 
 static void write_break(writer *w) {
@@ -200,8 +205,7 @@ static bool write_value(writer *w, hl_tv v) {
     case HL_TK_LIST:
     case HL_TK_TUPLE:
     case HL_TK_DICT: break;
-    case HL_TK_UNDEFINED:
-        return hl_trun_fail(w->r, "tojson: '%.*s' is undefined", (int)v.len, v.u.s);
+    case HL_TK_UNDEFINED: return hl_trun_fail(w->r, "tojson: '%.*s' is undefined", (int)v.len, v.u.s);
     default: return hl_trun_fail(w->r, "tojson: %s cannot be written as JSON", hl_tv_type_name(v));
     }
     if (!hl_trun_enter(w->r)) return false;
@@ -227,7 +231,11 @@ static bool read_indent(writer *w, hl_tv indent) {
 }
 
 bool hl_tv_write_json(hl_trun *r, hl_str *to, hl_tv v, const hl_targs *c) {
-    writer w = {.r = r, .to = to, .comma = {", ", 2}, .colon = {": ", 2}, .ascii = hl_tv_truth(c->a[0]),
+    writer w = {.r = r,
+                .to = to,
+                .comma = {", ", 2},
+                .colon = {": ", 2},
+                .ascii = hl_tv_truth(c->a[0]),
                 .sort_keys = hl_tv_truth(c->a[3])};
     if (!read_indent(&w, c->a[1])) return false;
     if (c->a[2].kind != HL_TK_MISSING && c->a[2].kind != HL_TK_NONE) {

@@ -125,8 +125,10 @@ static hl_status lex_comment(lexer *l, size_t begin) {
     const size_t end = (size_t)(p - l->s);
     size_t       after = end + 2;
     const char   sign = end > begin + 2 + (sign_at(l, begin + 2) != 0) ? l->s[end - 1] : 0;
-    if (sign == '-') after = skip_space(l, after);
-    else if (sign != '+' && starts_with(l, after, "\n")) after++;
+    if (sign == '-')
+        after = skip_space(l, after);
+    else if (sign != '+' && starts_with(l, after, "\n"))
+        after++;
     advance(l, after);
     return HL_OK;
 }
@@ -265,7 +267,8 @@ static hl_status unescape(lexer *l, size_t begin, size_t end, hl_view *ret) {
     hl_str_init(&to, end - begin + 8);
     for (size_t i = begin; i < end && status == HL_OK;) {
         const size_t at = i;
-        if (l->s[i++] != '\\') hl_str_add_char(&to, l->s[i - 1]);
+        if (l->s[i++] != '\\')
+            hl_str_add_char(&to, l->s[i - 1]);
         else if (i >= end || !add_escape(&to, l->s, end, &i))
             status = hl_tmpl_fail(l->t, (uint32_t)at, l->err, "bad escape in a string: '%.*s'",
                                   (int)(end - at < 10 ? end - at : 10), l->s + at);

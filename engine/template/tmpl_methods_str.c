@@ -363,11 +363,14 @@ static bool change_case(hl_trun *r, hl_view s, case_change how, hl_tv *ret) {
         }
         if (how == TO_TITLE) title = !after_cased;
         if (how == TO_CAPITALIZED) title = i == 0;
-        if (upper) hl_tstr_add_upper(&r->scratch, cp);
-        else if (title) hl_tstr_add_title(&r->scratch, cp);
+        if (upper)
+            hl_tstr_add_upper(&r->scratch, cp);
+        else if (title)
+            hl_tstr_add_title(&r->scratch, cp);
         else if (how == TO_FOLDED)
             hl_tstr_add_lower(&r->scratch, (hl_view){s.ptr + i, n}, 0); /* no final sigma */
-        else hl_tstr_add_lower(&r->scratch, s, i);
+        else
+            hl_tstr_add_lower(&r->scratch, s, i);
         if (how == TO_TITLE) after_cased = hl_tstr_is_cased(cp);
         i += n ? n : 1;
     }
@@ -458,8 +461,8 @@ bool hl_tmethod_str_zfill(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 typedef bool char_test(uint32_t cp);
 
 static utf8proc_category_t category(uint32_t cp) { return utf8proc_category((utf8proc_int32_t)cp); }
-static bool is_alpha(uint32_t cp) {
-    return category(cp) >= UTF8PROC_CATEGORY_LU && category(cp) <= UTF8PROC_CATEGORY_LO;
+static bool                is_alpha(uint32_t cp) {
+                   return category(cp) >= UTF8PROC_CATEGORY_LU && category(cp) <= UTF8PROC_CATEGORY_LO;
 }
 static bool is_decimal(uint32_t cp) { return category(cp) == UTF8PROC_CATEGORY_ND; }
 static bool is_digit(uint32_t cp) { /* decimals, superscripts and circled digits */

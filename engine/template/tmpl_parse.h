@@ -11,7 +11,7 @@
 
 typedef struct hl_tparser {
     hl_template     *t;
-    const hl_ttoken *tok;  /* current */
+    const hl_ttoken *tok; /* current */
     int              depth;
     int              n_loops;        /* for blocks around this place, within the same macro */
     int              n_conditionals; /* where an unknown filter is an error only when reached */
@@ -24,11 +24,11 @@ hl_tn *hl_tparse_fail(hl_tparser *p, const hl_ttoken *at, const char *fmt, ...) 
 hl_tn *hl_tparse_node(hl_tparser *p, hl_tnk kind, uint32_t line);
 bool   hl_tparse_enter(hl_tparser *p);
 
-bool hl_tparse_is_op(const hl_tparser *p, uint16_t op);
-bool hl_tparse_is_word(const hl_tparser *p, const char *word);
-bool hl_tparse_skip_op(hl_tparser *p, uint16_t op);
-bool hl_tparse_skip_word(hl_tparser *p, const char *word);
-bool hl_tparse_expect_op(hl_tparser *p, uint16_t op); /* false: error recorded */
+bool           hl_tparse_is_op(const hl_tparser *p, uint16_t op);
+bool           hl_tparse_is_word(const hl_tparser *p, const char *word);
+bool           hl_tparse_skip_op(hl_tparser *p, uint16_t op);
+bool           hl_tparse_skip_word(hl_tparser *p, const char *word);
+bool           hl_tparse_expect_op(hl_tparser *p, uint16_t op); /* false: error recorded */
 const hl_tsym *hl_tparse_expect_name(hl_tparser *p);
 const char    *hl_tparse_describe(const hl_ttoken *tok, char *to, size_t n);
 

@@ -62,9 +62,12 @@ static hl_tn *parse_name(hl_tparser *p) {
         const char *word;
         hl_tv       value;
     } words[] = {
-        {"true", {.kind = HL_TK_BOOL, .u.b = true}},   {"True", {.kind = HL_TK_BOOL, .u.b = true}},
-        {"false", {.kind = HL_TK_BOOL}},               {"False", {.kind = HL_TK_BOOL}},
-        {"none", {.kind = HL_TK_NONE}},                {"None", {.kind = HL_TK_NONE}},
+        {"true", {.kind = HL_TK_BOOL, .u.b = true}},
+        {"True", {.kind = HL_TK_BOOL, .u.b = true}},
+        {"false", {.kind = HL_TK_BOOL}},
+        {"False", {.kind = HL_TK_BOOL}},
+        {"none", {.kind = HL_TK_NONE}},
+        {"None", {.kind = HL_TK_NONE}},
     };
     const hl_ttoken *tok = p->tok++;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
@@ -239,10 +242,14 @@ hl_tn *hl_tparse_filters(hl_tparser *p, hl_tn *of, bool starts_inline) {
 
 static hl_tn *parse_postfix(hl_tparser *p, hl_tn *n) {
     while (n) {
-        if (hl_tparse_is_op(p, '.')) n = parse_dot(p, n);
-        else if (hl_tparse_is_op(p, '[')) n = parse_item(p, n);
-        else if (hl_tparse_is_op(p, '(')) n = parse_call(p, n);
-        else break;
+        if (hl_tparse_is_op(p, '.'))
+            n = parse_dot(p, n);
+        else if (hl_tparse_is_op(p, '['))
+            n = parse_item(p, n);
+        else if (hl_tparse_is_op(p, '('))
+            n = parse_call(p, n);
+        else
+            break;
     }
     return n;
 }
@@ -271,10 +278,14 @@ static hl_tn *parse_test(hl_tparser *p, hl_tn *of) {
 
 static hl_tn *parse_filters_and_tests(hl_tparser *p, hl_tn *n) {
     while (n) {
-        if (hl_tparse_is_op(p, '|')) n = hl_tparse_filters(p, n, false);
-        else if (hl_tparse_is_word(p, "is")) n = parse_test(p, n);
-        else if (hl_tparse_is_op(p, '(')) n = parse_call(p, n);
-        else break;
+        if (hl_tparse_is_op(p, '|'))
+            n = hl_tparse_filters(p, n, false);
+        else if (hl_tparse_is_word(p, "is"))
+            n = parse_test(p, n);
+        else if (hl_tparse_is_op(p, '('))
+            n = parse_call(p, n);
+        else
+            break;
     }
     return n;
 }
@@ -283,9 +294,12 @@ static hl_tn *parse_unary(hl_tparser *p, bool with_filters) {
     if (!hl_tparse_enter(p)) return NULL;
     const uint32_t line = p->tok->line;
     hl_tn         *n;
-    if (hl_tparse_skip_op(p, '-')) n = node1(p, HL_TN_NEG, line, parse_unary(p, false));
-    else if (hl_tparse_skip_op(p, '+')) n = node1(p, HL_TN_POS, line, parse_unary(p, false));
-    else n = parse_primary(p);
+    if (hl_tparse_skip_op(p, '-'))
+        n = node1(p, HL_TN_NEG, line, parse_unary(p, false));
+    else if (hl_tparse_skip_op(p, '+'))
+        n = node1(p, HL_TN_POS, line, parse_unary(p, false));
+    else
+        n = parse_primary(p);
     n = parse_postfix(p, n);
     if (with_filters) n = parse_filters_and_tests(p, n);
     p->depth--;
@@ -312,11 +326,16 @@ static hl_tn *parse_product(hl_tparser *p) {
     while (n && p->tok->kind == HL_TTOK_OP) {
         const uint16_t o = p->tok->op;
         hl_top         op;
-        if (o == '*') op = HL_TOP_MUL;
-        else if (o == '/') op = HL_TOP_DIV;
-        else if (o == HL_TOP2('/', '/')) op = HL_TOP_FLOORDIV;
-        else if (o == '%') op = HL_TOP_MOD;
-        else break;
+        if (o == '*')
+            op = HL_TOP_MUL;
+        else if (o == '/')
+            op = HL_TOP_DIV;
+        else if (o == HL_TOP2('/', '/'))
+            op = HL_TOP_FLOORDIV;
+        else if (o == '%')
+            op = HL_TOP_MOD;
+        else
+            break;
         const uint32_t line = p->tok++->line;
         n = binary(p, op, line, n, parse_power(p));
     }
@@ -346,8 +365,12 @@ static bool skip_comparison(hl_tparser *p, hl_top *ret) {
         uint16_t op;
         hl_top   as;
     } ops[] = {
-        {HL_TOP2('=', '='), HL_TOP_EQ}, {HL_TOP2('!', '='), HL_TOP_NE}, {HL_TOP2('<', '='), HL_TOP_LE},
-        {HL_TOP2('>', '='), HL_TOP_GE}, {'<', HL_TOP_LT},               {'>', HL_TOP_GT},
+        {HL_TOP2('=', '='), HL_TOP_EQ},
+        {HL_TOP2('!', '='), HL_TOP_NE},
+        {HL_TOP2('<', '='), HL_TOP_LE},
+        {HL_TOP2('>', '='), HL_TOP_GE},
+        {'<', HL_TOP_LT},
+        {'>', HL_TOP_GT},
     };
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
         *ret = ops[i].as;

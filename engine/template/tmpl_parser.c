@@ -130,7 +130,7 @@ static bool parse_until_word(hl_tparser *p, const char *end, hl_tn **ret_first) 
 static hl_tn *parse_if(hl_tparser *p, hl_tn *n) {
     static const char *const ends[] = {"elif", "else", "endif", NULL};
     hl_tn                   *arm = n;
-    for (p->n_conditionals++;; ) {
+    for (p->n_conditionals++;;) {
         if (!(arm->a = hl_tparse_tuple(p, false, NULL)) || !parse_until(p, ends, &arm->b)) return NULL;
         if (!hl_tparse_is_word(p, "elif")) break;
         if (!(arm->c = hl_tparse_node(p, HL_TN_IF, p->tok->line))) return NULL;

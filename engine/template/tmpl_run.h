@@ -54,12 +54,12 @@ struct hl_tloop {
 
 /* The arguments of one call. */
 typedef struct hl_targs {
-    hl_tv         self; /* value before the dot or the pipe; MISSING for plain functions */
-    const hl_tv  *pos;
-    size_t        n_pos;
+    hl_tv          self; /* value before the dot or the pipe; MISSING for plain functions */
+    const hl_tv   *pos;
+    size_t         n_pos;
     const hl_tvar *kw;
-    size_t        n_kw;
-    hl_tv         a[HL_TMPL_MAX_ARGS]; /* bound to the callee's parameters; MISSING where not given */
+    size_t         n_kw;
+    hl_tv          a[HL_TMPL_MAX_ARGS]; /* bound to the callee's parameters; MISSING where not given */
 } hl_targs;
 
 typedef bool hl_tfn(hl_trun *r, const hl_targs *c, hl_tv *ret);
@@ -96,15 +96,15 @@ bool hl_trun_fail(hl_trun *r, const char *fmt, ...) HL_PRINTF(2, 3);
 bool hl_trun_fail_limit(hl_trun *r, const char *what);
 bool hl_trun_fail_undefined(hl_trun *r, hl_tv v);
 
-void *hl_trun_get(hl_trun *r, size_t n, size_t size); /* zeroed; NULL with the error recorded */
-bool  hl_trun_steps(hl_trun *r, uint64_t n);
-bool  hl_trun_enter(hl_trun *r); /* one level deeper; hl_trun_leave only after success */
+void              *hl_trun_get(hl_trun *r, size_t n, size_t size); /* zeroed; NULL with the error recorded */
+bool               hl_trun_steps(hl_trun *r, uint64_t n);
+bool               hl_trun_enter(hl_trun *r); /* one level deeper; hl_trun_leave only after success */
 static inline void hl_trun_leave(hl_trun *r) { r->depth--; }
 
 /* Text. */
-bool hl_trun_text(hl_trun *r, hl_view v, hl_tv *ret); /* a string with a copy of v */
+bool                 hl_trun_text(hl_trun *r, hl_view v, hl_tv *ret); /* a string with a copy of v */
 static inline size_t hl_trun_begin(hl_trun *r) { return r->scratch.len; }
-bool hl_trun_end(hl_trun *r, size_t mark, hl_tv *ret); /* the string since begin */
+bool                 hl_trun_end(hl_trun *r, size_t mark, hl_tv *ret); /* the string since begin */
 bool hl_trun_check_text(hl_trun *r, const hl_str *s); /* record an error when s failed to grow */
 bool hl_tv_join(hl_trun *r, hl_view a, hl_view b, hl_tv *ret);
 
@@ -115,16 +115,16 @@ bool hl_tv_to_str(hl_trun *r, hl_tv v, hl_tv *ret);
 void hl_tstr_write_float(hl_str *to, double f);
 
 /* tmpl_string.c: text by code points. */
-size_t   hl_tstr_count(hl_tv s);
-size_t   hl_tstr_offset(hl_tv s, size_t i_char); /* bytes before that character; s.len when past the end */
-bool     hl_tstr_is_space(uint32_t cp);
-hl_view  hl_tstr_strip(hl_view s, const hl_view *chars, bool left, bool right); /* chars NULL: white space */
-bool     hl_tstr_parse_float(hl_view s, double *ret);         /* Python float(): blanks, _, inf, nan */
-bool     hl_tstr_is_cased(uint32_t cp);
-void     hl_tstr_add_upper(hl_str *to, uint32_t cp);
-void     hl_tstr_add_title(hl_str *to, uint32_t cp);
-void     hl_tstr_add_lower(hl_str *to, hl_view s, size_t at); /* of the character at byte `at` */
-bool     hl_tstr_escape(hl_trun *r, hl_view s, hl_tv *ret);  /* & < > ' " as HTML, marked as markup */
+size_t  hl_tstr_count(hl_tv s);
+size_t  hl_tstr_offset(hl_tv s, size_t i_char); /* bytes before that character; s.len when past the end */
+bool    hl_tstr_is_space(uint32_t cp);
+hl_view hl_tstr_strip(hl_view s, const hl_view *chars, bool left, bool right); /* chars NULL: white space */
+bool    hl_tstr_parse_float(hl_view s, double *ret); /* Python float(): blanks, _, inf, nan */
+bool    hl_tstr_is_cased(uint32_t cp);
+void    hl_tstr_add_upper(hl_str *to, uint32_t cp);
+void    hl_tstr_add_title(hl_str *to, uint32_t cp);
+void    hl_tstr_add_lower(hl_str *to, hl_view s, size_t at); /* of the character at byte `at` */
+bool    hl_tstr_escape(hl_trun *r, hl_view s, hl_tv *ret);   /* & < > ' " as HTML, marked as markup */
 
 /* tmpl_methods_str.c */
 bool hl_tstr_replace(hl_trun *r, hl_view s, hl_view old, hl_view new, int64_t most, hl_tv *ret);
@@ -136,11 +136,11 @@ bool hl_tv_from_json(hl_trun *r, const json_t *j, hl_tv *ret);
 bool hl_tv_from_json_text(hl_trun *r, hl_view text, hl_tv *ret);
 
 /* tmpl_access.c */
-bool hl_tv_get_attr(hl_trun *r, hl_tv of, hl_view name, hl_tv *ret);
-bool hl_tv_get_item(hl_trun *r, hl_tv of, hl_tv key, hl_tv *ret);
-bool hl_tv_get_slice(hl_trun *r, hl_tv of, hl_tv start, hl_tv stop, hl_tv step, hl_tv *ret);
-bool hl_tv_get_path(hl_trun *r, hl_tv of, hl_tv path, hl_tv *ret); /* "function.name", 0 */
-size_t hl_tloop_length(const hl_tloop *l);
+bool           hl_tv_get_attr(hl_trun *r, hl_tv of, hl_view name, hl_tv *ret);
+bool           hl_tv_get_item(hl_trun *r, hl_tv of, hl_tv key, hl_tv *ret);
+bool           hl_tv_get_slice(hl_trun *r, hl_tv of, hl_tv start, hl_tv stop, hl_tv step, hl_tv *ret);
+bool           hl_tv_get_path(hl_trun *r, hl_tv of, hl_tv path, hl_tv *ret); /* "function.name", 0 */
+size_t         hl_tloop_length(const hl_tloop *l);
 const hl_tdef *hl_tmethod_find(hl_tv of, hl_view name, bool *ret_unsafe);
 
 /* tmpl_arith.c */
@@ -154,17 +154,17 @@ bool hl_tstr_format(hl_trun *r, hl_tv fmt, const hl_targs *c, hl_tv *ret);
 /* tmpl_eval.c, tmpl_expr.c, tmpl_call.c */
 typedef enum hl_tflow { HL_TFLOW_NEXT, HL_TFLOW_BREAK, HL_TFLOW_CONTINUE, HL_TFLOW_FAIL } hl_tflow;
 hl_tflow hl_trun_block(hl_trun *r, const hl_tn *first);
-bool hl_trun_loop_again(hl_trun *r, const hl_tloop *l, hl_tv of, hl_tv *ret); /* loop(of) */
-bool hl_trun_capture(hl_trun *r, hl_tscope *scope, const hl_tn *first, hl_tv *ret);
-bool hl_trun_eval(hl_trun *r, const hl_tn *n, hl_tv *ret);
-bool hl_trun_call(hl_trun *r, hl_tv callee, hl_targs *c, hl_tv *ret);
-bool hl_trun_call_def(hl_trun *r, const hl_tdef *def, hl_targs *c, hl_tv *ret);
-bool hl_trun_eval_args(hl_trun *r, const hl_tn *first, hl_targs *c);
-bool hl_trun_call_macro(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tv *ret);
+bool     hl_trun_loop_again(hl_trun *r, const hl_tloop *l, hl_tv of, hl_tv *ret); /* loop(of) */
+bool     hl_trun_capture(hl_trun *r, hl_tscope *scope, const hl_tn *first, hl_tv *ret);
+bool     hl_trun_eval(hl_trun *r, const hl_tn *n, hl_tv *ret);
+bool     hl_trun_call(hl_trun *r, hl_tv callee, hl_targs *c, hl_tv *ret);
+bool     hl_trun_call_def(hl_trun *r, const hl_tdef *def, hl_targs *c, hl_tv *ret);
+bool     hl_trun_eval_args(hl_trun *r, const hl_tn *first, hl_targs *c);
+bool     hl_trun_call_macro(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tv *ret);
 
 hl_tscope *hl_tscope_new(hl_trun *r, hl_tscope *parent); /* NULL with the error recorded */
-bool hl_tscope_set(hl_trun *r, hl_tscope *s, const hl_tsym *name, hl_tv value);
-bool hl_trun_find_name(hl_trun *r, const hl_tsym *name, hl_tv *ret);
+bool       hl_tscope_set(hl_trun *r, hl_tscope *s, const hl_tsym *name, hl_tv value);
+bool       hl_trun_find_name(hl_trun *r, const hl_tsym *name, hl_tv *ret);
 
 /* Tables. */
 const hl_tdef *hl_tfilter_find(hl_view name);

@@ -80,13 +80,15 @@ static bool add_special(hl_str *to, letter_case which, uint32_t cp) {
 }
 
 void hl_tstr_add_upper(hl_str *to, uint32_t cp) {
-    if (cp < 0x80) hl_str_add_char(to, (char)(cp >= 'a' && cp <= 'z' ? cp - 32 : cp));
+    if (cp < 0x80)
+        hl_str_add_char(to, (char)(cp >= 'a' && cp <= 'z' ? cp - 32 : cp));
     else if (!add_special(to, UPPER, cp))
         hl_str_add_utf8(to, (uint32_t)utf8proc_toupper((utf8proc_int32_t)cp));
 }
 
 void hl_tstr_add_title(hl_str *to, uint32_t cp) {
-    if (cp < 0x80) hl_tstr_add_upper(to, cp);
+    if (cp < 0x80)
+        hl_tstr_add_upper(to, cp);
     else if (!add_special(to, TITLE, cp))
         hl_str_add_utf8(to, (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp));
 }
@@ -170,7 +172,8 @@ bool hl_tstr_parse_float(hl_view s, double *ret) {
         if (c == '_' && after_digit && i + 1 < s.len) continue;
         if (c == '.')
             for (const char *p = point; *p && n < sizeof text - 1; p++) text[n++] = *p;
-        else text[n++] = c;
+        else
+            text[n++] = c;
     }
     text[n] = '\0';
     char *end = NULL;

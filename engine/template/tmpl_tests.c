@@ -10,11 +10,11 @@ static bool answer(hl_tv *ret, bool b) {
     return true;
 }
 
-#define ASK(name, expr)                                                      \
-    bool hl_ttest_##name(hl_trun *r, const hl_targs *c, hl_tv *ret) {        \
-        (void)r;                                                             \
-        const hl_tv v = c->self;                                             \
-        return answer(ret, expr);                                            \
+#define ASK(name, expr)                                                                                      \
+    bool hl_ttest_##name(hl_trun *r, const hl_targs *c, hl_tv *ret) {                                        \
+        (void)r;                                                                                             \
+        const hl_tv v = c->self;                                                                             \
+        return answer(ret, expr);                                                                            \
     }
 
 ASK(defined, v.kind != HL_TK_UNDEFINED)

@@ -79,12 +79,18 @@ static void write_repr_text(hl_str *to, hl_view s) {
     for (size_t i = 0; i < s.len;) {
         uint32_t     cp = 0;
         const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
-        if (cp == (uint32_t)quote || cp == '\\') hl_str_add_format(to, "\\%c", (int)cp);
-        else if (cp == '\n') hl_str_add_text(to, "\\n");
-        else if (cp == '\r') hl_str_add_text(to, "\\r");
-        else if (cp == '\t') hl_str_add_text(to, "\\t");
-        else if (is_printable(cp)) hl_str_add(to, s.ptr + i, n);
-        else hl_str_add_format(to, cp < 0x100 ? "\\x%02x" : cp < 0x10000 ? "\\u%04x" : "\\U%08x", cp);
+        if (cp == (uint32_t)quote || cp == '\\')
+            hl_str_add_format(to, "\\%c", (int)cp);
+        else if (cp == '\n')
+            hl_str_add_text(to, "\\n");
+        else if (cp == '\r')
+            hl_str_add_text(to, "\\r");
+        else if (cp == '\t')
+            hl_str_add_text(to, "\\t");
+        else if (is_printable(cp))
+            hl_str_add(to, s.ptr + i, n);
+        else
+            hl_str_add_format(to, cp < 0x100 ? "\\x%02x" : cp < 0x10000 ? "\\u%04x" : "\\U%08x", cp);
         i += n ? n : 1;
     }
     hl_str_add_char(to, quote);

@@ -17,9 +17,12 @@ static const char *const months[] = {"January", "February", "March",     "April"
                                      "July",    "August",   "September", "October", "November", "December"};
 
 static void add_number(hl_str *to, int value, int width, char flag, char pad) {
-    if (flag == '-') hl_str_add_format(to, "%d", value);
-    else if (flag == '_' || (pad == ' ' && flag != '0')) hl_str_add_format(to, "%*d", width, value);
-    else hl_str_add_format(to, "%0*d", width, value);
+    if (flag == '-')
+        hl_str_add_format(to, "%d", value);
+    else if (flag == '_' || (pad == ' ' && flag != '0'))
+        hl_str_add_format(to, "%*d", width, value);
+    else
+        hl_str_add_format(to, "%0*d", width, value);
 }
 
 /* Week of the year by ISO 8601, and the year it belongs to. */
@@ -70,7 +73,10 @@ static bool add_number_field(hl_str *to, const struct tm *t, int64_t now_ms, cha
     case 'U': add_number(to, (t->tm_yday + 7 - t->tm_wday) / 7, 2, flag, '0'); return true;
     case 'W': add_number(to, (t->tm_yday + 7 - (t->tm_wday + 6) % 7) / 7, 2, flag, '0'); return true;
     case 'V': add_number(to, iso_week(t, &iso_year), 2, flag, '0'); return true;
-    case 'G': (void)iso_week(t, &iso_year); hl_str_add_format(to, "%d", iso_year); return true;
+    case 'G':
+        (void)iso_week(t, &iso_year);
+        hl_str_add_format(to, "%d", iso_year);
+        return true;
     case 'f': hl_str_add_format(to, "%06d", (int)(((now_ms % 1000) + 1000) % 1000) * 1000); return true;
     case 's': hl_str_add_format(to, "%lld", (long long)(now_ms / 1000)); return true;
     default: return false;
@@ -114,8 +120,10 @@ static void add_view(hl_str *to, const struct tm *t, int64_t now_ms, hl_view f) 
             continue;
         }
         char flag = f.ptr[++i];
-        if (i + 1 < f.len && (flag == '-' || flag == '_' || flag == '0' || flag == '^')) i++;
-        else flag = 0;
+        if (i + 1 < f.len && (flag == '-' || flag == '_' || flag == '0' || flag == '^'))
+            i++;
+        else
+            flag = 0;
         add_field(to, t, now_ms, f.ptr[i], flag);
     }
 }

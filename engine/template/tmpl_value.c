@@ -33,9 +33,9 @@ bool hl_tv_truth(hl_tv v) {
 
 const char *hl_tv_type_name(hl_tv v) {
     static const char *const names[] = {
-        "missing", "Undefined", "NoneType", "bool", "int", "float", "str", "list", "tuple", "range",
-        "dict view", "generator", "dict", "Namespace", "Macro", "function", "method", "LoopContext", "Cycler",
-        "Joiner",
+        "missing", "Undefined", "NoneType", "bool",        "int",       "float",  "str",
+        "list",    "tuple",     "range",    "dict view",   "generator", "dict",   "Namespace",
+        "Macro",   "function",  "method",   "LoopContext", "Cycler",    "Joiner",
     };
     return v.kind < sizeof names / sizeof names[0] ? names[v.kind] : "object";
 }
@@ -91,8 +91,8 @@ bool hl_tv_equal(hl_trun *r, hl_tv a, hl_tv b, bool *ret) {
         return true;
     }
     if (!hl_trun_enter(r)) return false;
-    const bool ok = a.kind == HL_TK_DICT ? equal_dicts(r, a.u.dict, b.u.dict, ret)
-                                         : equal_seqs(r, a.u.seq, b.u.seq, ret);
+    const bool ok =
+        a.kind == HL_TK_DICT ? equal_dicts(r, a.u.dict, b.u.dict, ret) : equal_seqs(r, a.u.seq, b.u.seq, ret);
     hl_trun_leave(r);
     return ok;
 }

@@ -11,7 +11,7 @@
 
 #include "hyperlama/base.h"
 
-typedef struct hl_trun   hl_trun;   /* one rendering, tmpl_run.h */
+typedef struct hl_trun   hl_trun; /* one rendering, tmpl_run.h */
 typedef struct hl_tseq   hl_tseq;
 typedef struct hl_tdict  hl_tdict;
 typedef struct hl_tmacro hl_tmacro;
@@ -68,7 +68,7 @@ typedef struct hl_tv {
 } hl_tv;
 
 struct hl_tseq {
-    hl_tv  *items; /* NULL for a range */
+    hl_tv  *items;       /* NULL for a range */
     size_t  n, cap;      /* cap: 0 when the items are not to grow */
     size_t  i_next;      /* generator, joiner, cycler: what was handed out already; range: stop */
     int64_t start, step; /* range */
@@ -105,7 +105,7 @@ static inline bool    hl_tv_is_int(hl_tv v) { return v.kind == HL_TK_INT || v.ki
 static inline bool    hl_tv_is_number(hl_tv v) { return hl_tv_is_int(v) || v.kind == HL_TK_FLOAT; }
 static inline int64_t hl_tv_as_int(hl_tv v) { return v.kind == HL_TK_BOOL ? v.u.b : v.u.i; }
 static inline double  hl_tv_as_float(hl_tv v) {
-    return v.kind == HL_TK_FLOAT ? v.u.f : (double)hl_tv_as_int(v);
+     return v.kind == HL_TK_FLOAT ? v.u.f : (double)hl_tv_as_int(v);
 }
 /* Has items in an order: list, tuple, range, view, generator. */
 static inline bool hl_tv_is_seq(hl_tv v) { return v.kind >= HL_TK_LIST && v.kind <= HL_TK_GEN; }
@@ -126,22 +126,22 @@ typedef struct hl_titer {
     bool   is_gen; /* takes the items out of the generator */
 } hl_titer;
 
-bool hl_titer_init(hl_trun *r, hl_tv v, hl_titer *ret_it);
-bool hl_titer_next(hl_titer *it, hl_tv *ret);                        /* false at the end; cannot fail */
-bool hl_tv_can_iterate(hl_tv v);
-bool hl_tv_to_items(hl_trun *r, hl_tv v, hl_tv **ret_items,
-                    size_t *ret_n); /* a list's own items, or a copy */
+bool  hl_titer_init(hl_trun *r, hl_tv v, hl_titer *ret_it);
+bool  hl_titer_next(hl_titer *it, hl_tv *ret); /* false at the end; cannot fail */
+bool  hl_tv_can_iterate(hl_tv v);
+bool  hl_tv_to_items(hl_trun *r, hl_tv v, hl_tv **ret_items,
+                     size_t *ret_n); /* a list's own items, or a copy */
 hl_tv hl_tseq_at(const hl_tseq *s, size_t i);
 
-bool hl_tv_new_seq(hl_trun *r, hl_tkind kind, size_t n, hl_tv *ret); /* items to be filled by the caller */
-bool hl_tv_new_list(hl_trun *r, hl_tkind kind, hl_tv *ret);              /* empty, for hl_tv_append */
-bool hl_tv_append(hl_trun *r, hl_tv list, hl_tv item);
-bool hl_tv_new_pair(hl_trun *r, hl_tv a, hl_tv b, hl_tv *ret);
-bool hl_tv_new_dict(hl_trun *r, hl_tkind kind, size_t cap, hl_tv *ret);
-bool hl_tdict_find(hl_trun *r, const hl_tdict *d, hl_tv key, hl_tv **ret_value); /* NULL when absent */
+bool   hl_tv_new_seq(hl_trun *r, hl_tkind kind, size_t n, hl_tv *ret); /* items to be filled by the caller */
+bool   hl_tv_new_list(hl_trun *r, hl_tkind kind, hl_tv *ret);          /* empty, for hl_tv_append */
+bool   hl_tv_append(hl_trun *r, hl_tv list, hl_tv item);
+bool   hl_tv_new_pair(hl_trun *r, hl_tv a, hl_tv b, hl_tv *ret);
+bool   hl_tv_new_dict(hl_trun *r, hl_tkind kind, size_t cap, hl_tv *ret);
+bool   hl_tdict_find(hl_trun *r, const hl_tdict *d, hl_tv key, hl_tv **ret_value); /* NULL when absent */
 hl_tv *hl_tdict_find_text(hl_trun *r, const hl_tdict *d, hl_view key);
-bool hl_tv_check_hashable(hl_trun *r, hl_tv key); /* lists and dicts are no keys */
-bool hl_tdict_put(hl_trun *r, hl_tdict *d, hl_tv key, hl_tv value);
-bool hl_tv_view_of(hl_trun *r, const hl_tdict *d, char view, hl_tv *ret);
+bool   hl_tv_check_hashable(hl_trun *r, hl_tv key); /* lists and dicts are no keys */
+bool   hl_tdict_put(hl_trun *r, hl_tdict *d, hl_tv key, hl_tv value);
+bool   hl_tv_view_of(hl_trun *r, const hl_tdict *d, char view, hl_tv *ret);
 
 #endif

@@ -16,7 +16,7 @@ static void make_letters(hl_bpe *b) {
     memset(b->bytes, -1, sizeof b->bytes);
     uint32_t n_other = 0;
     for (uint32_t c = 0; c < 256; c++) {
-        const bool printable = (c >= 0x21 && c <= 0x7E) || (c >= 0xA1 && c != 0xAD);
+        const bool     printable = (c >= 0x21 && c <= 0x7E) || (c >= 0xA1 && c != 0xAD);
         const uint32_t cp = printable ? c : 0x100 + n_other++;
         b->bytes[cp] = (int16_t)c;
         b->n_letter[c] = cp < 0x80 ? 1 : 2;
@@ -37,7 +37,7 @@ size_t hl_bpe_spell(const hl_bpe *b, const char *text, size_t n, char *ret) {
 }
 
 static int letter_at(const hl_bpe *b, hl_view text, size_t *at) {
-    uint32_t cp = 0;
+    uint32_t     cp = 0;
     const size_t len = hl_utf8_read(text.ptr + *at, text.len - *at, &cp);
     *at += len;
     return len && cp < 0x180 ? b->bytes[cp] : -1;
@@ -67,9 +67,7 @@ static uint32_t rank_of(const void *user, const char *text, size_t n, size_t n_l
     return HL_MERGE_NEVER;
 }
 
-hl_merge_rules hl_bpe_rules(const hl_bpe *b) {
-    return (hl_merge_rules){.rank = rank_of, .user = b};
-}
+hl_merge_rules hl_bpe_rules(const hl_bpe *b) { return (hl_merge_rules){.rank = rank_of, .user = b}; }
 
 static bool is_joined(hl_view t, hl_view left, hl_view right) {
     return t.len == left.len + right.len && memcmp(t.ptr, left.ptr, left.len) == 0 &&
@@ -123,7 +121,7 @@ hl_status hl_bpe_load(hl_bpe *b, const hl_vocab *v, const hl_gguf *g, hl_err *er
     *b = (hl_bpe){.vocab = v};
     make_letters(b);
     const hl_gguf_value *merges = hl_gguf_find(g, "tokenizer.ggml.merges");
-    hl_gguf_strings it;
+    hl_gguf_strings      it;
     if (!merges) return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.merges' is missing");
     if (!hl_gguf_strings_init(&it, merges) || merges->n > 4u * HL_VOCAB_MAX_TOKENS)
         return hl_fail(err, HL_E_FORMAT,

@@ -14,21 +14,21 @@
 
 typedef struct hl_bpe {
     const hl_vocab *vocab;
-    uint32_t *first;  /* [n_vocab] rank + 1 of the token's first merge; 0: no merge makes it */
-    uint32_t *next;   /* [n_merges] rank + 1 of the same token's next merge */
-    uint16_t *n_left; /* [n_merges] bytes of the left half */
-    uint32_t n_merges;
-    uint32_t n_orphans;    /* merges whose result is no token: can never apply */
-    uint32_t longest;      /* bytes of the longest token that a merge makes */
-    char letters[256][2];  /* byte -> its letter, UTF-8 */
-    uint8_t n_letter[256]; /* 1 or 2 */
-    int16_t bytes[0x180];  /* letter's code point -> byte; -1 */
+    uint32_t       *first;  /* [n_vocab] rank + 1 of the token's first merge; 0: no merge makes it */
+    uint32_t       *next;   /* [n_merges] rank + 1 of the same token's next merge */
+    uint16_t       *n_left; /* [n_merges] bytes of the left half */
+    uint32_t        n_merges;
+    uint32_t        n_orphans;       /* merges whose result is no token: can never apply */
+    uint32_t        longest;         /* bytes of the longest token that a merge makes */
+    char            letters[256][2]; /* byte -> its letter, UTF-8 */
+    uint8_t         n_letter[256];   /* 1 or 2 */
+    int16_t         bytes[0x180];    /* letter's code point -> byte; -1 */
 } hl_bpe;
 
 /* Read tokenizer.ggml.merges.
  * fails  HL_E_FORMAT, HL_E_NOMEM; `b` needs hl_bpe_done() in any case */
 HL_MUST_CHECK hl_status hl_bpe_load(hl_bpe *b, const hl_vocab *v, const hl_gguf *g, hl_err *err);
-void hl_bpe_done(hl_bpe *b);
+void                    hl_bpe_done(hl_bpe *b);
 
 hl_merge_rules hl_bpe_rules(const hl_bpe *b);
 

@@ -18,7 +18,7 @@ static utf8_state utf8_look(const unsigned char *p, size_t n, size_t *ret_len) {
     *ret_len = 1;
     if (c < 0x80) return UTF8_WHOLE;
     if (c < 0xC2 || c > 0xF4) return UTF8_BAD;
-    const size_t len = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
+    const size_t  len = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
     unsigned char low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;  /* overlong */
     unsigned char high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF; /* surrogates, past U+10FFFF */
     for (; *ret_len < len; (*ret_len)++) {
@@ -31,7 +31,7 @@ static utf8_state utf8_look(const unsigned char *p, size_t n, size_t *ret_len) {
 }
 
 typedef struct writer {
-    char *buf;
+    char  *buf;
     size_t n, cap;
 } writer;
 
@@ -49,7 +49,7 @@ void hl_detokenizer_init(hl_detokenizer *d, const hl_tokenizer *t, bool with_spe
 static void put_text(hl_detokenizer *d, writer *w, const unsigned char *p, size_t n, bool last) {
     d->n_held = 0;
     for (size_t i = 0; i < n;) {
-        size_t len = 0;
+        size_t           len = 0;
         const utf8_state state = utf8_look(p + i, n - i, &len);
         if (state == UTF8_WHOLE) {
             put(w, p + i, len);
@@ -65,8 +65,8 @@ static void put_text(hl_detokenizer *d, writer *w, const unsigned char *p, size_
 
 size_t hl_detokenizer_feed(hl_detokenizer *d, int32_t id, char *buf, size_t cap) {
     unsigned char bytes[sizeof d->held + HL_TOKEN_MAX_BYTES];
-    writer w = {.buf = buf, .cap = cap};
-    const size_t n_held = d->n_held;
+    writer        w = {.buf = buf, .cap = cap};
+    const size_t  n_held = d->n_held;
     memcpy(bytes, d->held, n_held);
     unsigned char *piece = bytes + n_held;
     size_t n = hl_tokenizer_piece(d->tokenizer, id, d->with_special, (char *)piece, HL_TOKEN_MAX_BYTES);
@@ -81,8 +81,8 @@ size_t hl_detokenizer_feed(hl_detokenizer *d, int32_t id, char *buf, size_t cap)
 
 size_t hl_detokenizer_finish(hl_detokenizer *d, char *buf, size_t cap) {
     unsigned char held[sizeof d->held];
-    writer w = {.buf = buf, .cap = cap};
-    const size_t n = d->n_held;
+    writer        w = {.buf = buf, .cap = cap};
+    const size_t  n = d->n_held;
     memcpy(held, d->held, n);
     put_text(d, &w, held, n, true);
     return w.n;

@@ -20,18 +20,18 @@ typedef struct seen_piece { /* n_bytes 0: empty */
 
 typedef struct encoder {
     const hl_tokenizer *t;
-    const char *text;
-    hl_tokens *out;
-    size_t first_id; /* out->n at the beginning of the call */
-    size_t part_at;  /* where the part being cut begins in the text */
-    char *subject;   /* the text with invalid bytes replaced; NULL when it is valid */
-    bool checked;
-    seen_piece *seen; /* [mask + 1] */
-    size_t seen_mask;
-    char *spelled; /* one piece in the vocabulary's spelling */
-    size_t cap_spelled;
-    hl_merge_scratch merge;
-    hl_split_state split;
+    const char         *text;
+    hl_tokens          *out;
+    size_t              first_id; /* out->n at the beginning of the call */
+    size_t              part_at;  /* where the part being cut begins in the text */
+    char               *subject;  /* the text with invalid bytes replaced; NULL when it is valid */
+    bool                checked;
+    seen_piece         *seen; /* [mask + 1] */
+    size_t              seen_mask;
+    char               *spelled; /* one piece in the vocabulary's spelling */
+    size_t              cap_spelled;
+    hl_merge_scratch    merge;
+    hl_split_state      split;
 } encoder;
 
 static hl_status add_id(encoder *e, int32_t id, hl_err *err) {
@@ -63,7 +63,7 @@ static hl_status repeat(encoder *e, const seen_piece *s, hl_err *err) {
 static char *spell_buffer(encoder *e, size_t n) {
     if (n > e->cap_spelled) {
         const size_t cap = n + n / 2 + 64;
-        char *p = hl_resize(e->spelled, cap, 1);
+        char        *p = hl_resize(e->spelled, cap, 1);
         if (!p) return NULL;
         e->spelled = p;
         e->cap_spelled = cap;
@@ -75,7 +75,7 @@ static char *spell_buffer(encoder *e, size_t n) {
 
 /* A lone letter that is no token cannot be written: the reference engine drops it, too. */
 static hl_status emit_bpe(void *user, const char *text, size_t n, int32_t id, hl_err *err) {
-    encoder *e = user;
+    encoder        *e = user;
     const hl_vocab *v = &e->t->vocab;
     if (id < 0) id = hl_vocab_find(v, text, n);
     if (id < 0 || v->kinds[id] == HL_TOKEN_CONTROL) return HL_OK;
@@ -84,7 +84,7 @@ static hl_status emit_bpe(void *user, const char *text, size_t n, int32_t id, hl
 
 static hl_status encode_bpe_piece(encoder *e, const char *p, size_t n, hl_err *err) {
     const hl_tokenizer *t = e->t;
-    char *spelled = spell_buffer(e, 2 * n);
+    char               *spelled = spell_buffer(e, 2 * n);
     if (!spelled) return hl_fail(err, HL_E_NOMEM, "no memory to tokenize a piece of %zu bytes", n);
     const size_t len = hl_bpe_spell(&t->bpe, p, n, spelled);
     if (t->pre->flags & HL_PRE_WHOLE) {
@@ -98,13 +98,13 @@ static hl_status encode_bpe_piece(encoder *e, const char *p, size_t n, hl_err *e
 /* --- SentencePiece --- */
 
 static hl_status emit_spm(void *user, const char *text, size_t n, int32_t id, hl_err *err) {
-    encoder *e = user;
+    encoder        *e = user;
     const hl_vocab *v = &e->t->vocab;
     if (id < 0) id = hl_vocab_find(v, text, n);
     if (id >= 0 && (v->kinds[id] == HL_TOKEN_NORMAL || v->kinds[id] == HL_TOKEN_USER))
         return add_id(e, id, err);
     hl_status status = HL_OK;
-    bool all = true;
+    bool      all = true;
     for (size_t i = 0; i < n; i++) all = all && e->t->spm.byte_ids[(unsigned char)text[i]] >= 0;
     for (size_t i = 0; all && status == HL_OK && i < n; i++)
         status = add_id(e, e->t->spm.byte_ids[(unsigned char)text[i]], err);
@@ -124,12 +124,12 @@ static hl_status encode_spm_piece(encoder *e, bool prefix, const char *p, size_t
 
 static hl_status encode_piece(encoder *e, size_t at, size_t n, hl_err *err) {
     const char *p = e->text + at;
-    const bool bpe = e->t->model == HL_TOKENIZER_BPE;
+    const bool  bpe = e->t->model == HL_TOKENIZER_BPE;
     if (n > SEEN_PIECE_BYTES)
         return bpe ? encode_bpe_piece(e, p, n, err) : encode_spm_piece(e, false, p, n, err);
     seen_piece *s = seen_at(e, p, n);
     if (is_seen(e, s, p, n)) return repeat(e, s, err);
-    const size_t i_ids = e->out->n - e->first_id;
+    const size_t    i_ids = e->out->n - e->first_id;
     const hl_status status = bpe ? encode_bpe_piece(e, p, n, err) : encode_spm_piece(e, false, p, n, err);
     *s = (seen_piece){.at = (uint32_t)at,
                       .n_bytes = (uint32_t)n,
@@ -152,7 +152,7 @@ static hl_status check_text(encoder *e, size_t n, hl_err *err) {
     if (!e->subject) return hl_fail(err, HL_E_NOMEM, "no memory to tokenize %zu bytes", n);
     memcpy(e->subject, e->text, n);
     for (size_t i = 0; i < n;) {
-        uint32_t cp = 0;
+        uint32_t     cp = 0;
         const size_t len = hl_utf8_read(e->text + i, n - i, &cp);
         if (len == 0) e->subject[i] = 0x1A;
         i += len ? len : 1;
@@ -163,7 +163,7 @@ static hl_status check_text(encoder *e, size_t n, hl_err *err) {
 static hl_status encode_spm_part(encoder *e, size_t at, size_t n, bool prefix, hl_err *err) {
     hl_status status = HL_OK;
     for (size_t done = 0; status == HL_OK && done < n;) {
-        const char *p = e->text + at + done;
+        const char  *p = e->text + at + done;
         const size_t len = hl_spm_piece(&e->t->spm, p, n - done);
         /* With a space in front, the first piece is another one than its text says. */
         if (done == 0 && prefix)
@@ -175,17 +175,15 @@ static hl_status encode_spm_part(encoder *e, size_t at, size_t n, bool prefix, h
     return status;
 }
 
-static bool is_white(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
+static bool is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 /* Parts between special tokens, and the special tokens. */
 static hl_status encode_parts(encoder *e, size_t n, bool with_control, hl_err *err) {
     const hl_tokenizer *t = e->t;
-    const hl_view text = {e->text, n};
-    hl_status status = HL_OK;
+    const hl_view       text = {e->text, n};
+    hl_status           status = HL_OK;
     for (size_t at = 0; status == HL_OK && at < n;) {
-        size_t next = n, len = 0;
+        size_t        next = n, len = 0;
         const int32_t id = hl_special_find(&t->special, text, at, with_control, &next, &len);
         if (id < 0) next = n;
         e->part_at = at;
@@ -206,10 +204,10 @@ static hl_status encode_parts(encoder *e, size_t n, bool with_control, hl_err *e
 
 static hl_status encode_text(encoder *e, size_t n, unsigned flags, hl_err *err) {
     const hl_tokenizer *t = e->t;
-    const bool with_control = flags & HL_TOKENIZE_SPECIAL;
-    const bool bos = flags & HL_TOKENIZE_BOS_EOS && t->add_bos;
-    const bool eos = flags & HL_TOKENIZE_BOS_EOS && t->add_eos;
-    size_t n_seen = 64;
+    const bool          with_control = flags & HL_TOKENIZE_SPECIAL;
+    const bool          bos = flags & HL_TOKENIZE_BOS_EOS && t->add_bos;
+    const bool          eos = flags & HL_TOKENIZE_BOS_EOS && t->add_eos;
+    size_t              n_seen = 64;
     while (n_seen < n / 8 && n_seen < MAX_SEEN) n_seen *= 2;
     e->seen = hl_new(n_seen, sizeof *e->seen);
     if (!e->seen) return hl_fail(err, HL_E_NOMEM, "no memory to tokenize %zu bytes", n);
@@ -235,7 +233,7 @@ hl_status hl_tokenizer_encode(const hl_tokenizer *t, hl_view text, unsigned flag
     if (text.len > MAX_TEXT_BYTES)
         return hl_fail(err, HL_E_LIMIT, "a text of %zu bytes cannot be tokenized, expected at most %d",
                        text.len, MAX_TEXT_BYTES);
-    encoder e = {.t = t, .text = text.ptr ? text.ptr : "", .out = ret_ids, .first_id = ret_ids->n};
+    encoder         e = {.t = t, .text = text.ptr ? text.ptr : "", .out = ret_ids, .first_id = ret_ids->n};
     const hl_status status = encode_text(&e, text.len, flags, err);
     if (status != HL_OK) ret_ids->n = e.first_id;
     hl_free(e.subject);

@@ -13,7 +13,7 @@ enum { SHORT_SYMBOLS = 32 };
 static const uint32_t NO_SYMBOL = UINT32_MAX;
 
 static size_t char_bytes(const char *p, size_t n) {
-    uint32_t cp = 0;
+    uint32_t     cp = 0;
     const size_t len = (unsigned char)*p < 0x80 ? 1 : hl_utf8_read(p, n, &cp);
     return len ? len : 1;
 }
@@ -23,8 +23,8 @@ static size_t char_bytes(const char *p, size_t n) {
 typedef struct symbol {
     uint32_t start;
     uint32_t rank; /* of the pair with the next symbol */
-    int32_t id;
-    int32_t pair_id; /* what that pair becomes */
+    int32_t  id;
+    int32_t  pair_id; /* what that pair becomes */
 } symbol;
 
 static void rank_short(const hl_merge_rules *r, const char *text, symbol *s, size_t i, size_t n_symbols) {
@@ -61,7 +61,7 @@ typedef struct hl_merge_pair {
     uint32_t rank;
     uint32_t start; /* of the left symbol */
     uint32_t n;     /* bytes of both: another number now means another pair */
-    int32_t id;
+    int32_t  id;
 } hl_merge_pair;
 
 static bool pair_less(const hl_merge_pair *a, const hl_merge_pair *b) {
@@ -91,7 +91,7 @@ static hl_status no_memory(hl_err *err, size_t n) {
 static bool reserve_text(hl_merge_scratch *s, size_t n) {
     if (n <= s->cap) return true;
     const size_t cap = n + n / 2;
-    uint32_t *n_bytes = hl_resize(s->n_bytes, cap, sizeof *n_bytes);
+    uint32_t    *n_bytes = hl_resize(s->n_bytes, cap, sizeof *n_bytes);
     if (n_bytes) s->n_bytes = n_bytes;
     uint32_t *prev = hl_resize(s->prev, cap, sizeof *prev);
     if (prev) s->prev = prev;
@@ -104,7 +104,7 @@ static bool reserve_text(hl_merge_scratch *s, size_t n) {
 
 static bool reserve_heap(hl_merge_scratch *s, size_t n) {
     if (n <= s->cap_heap) return true;
-    const size_t cap = n + n / 2;
+    const size_t   cap = n + n / 2;
     hl_merge_pair *heap = hl_resize(s->heap, cap, sizeof *heap);
     if (!heap) return false;
     s->heap = heap;
@@ -124,7 +124,7 @@ void hl_merge_scratch_done(hl_merge_scratch *s) {
 static bool add_pair(const hl_merge_rules *r, hl_merge_scratch *s, const char *text, size_t n,
                      uint32_t left) {
     const uint32_t n_left = s->n_bytes[left];
-    const size_t right = (size_t)left + n_left;
+    const size_t   right = (size_t)left + n_left;
     if (right >= n) return false;
     hl_merge_pair *p = &s->heap[s->n_heap];
     *p = (hl_merge_pair){.start = left, .n = n_left + s->n_bytes[right]};

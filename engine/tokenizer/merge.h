@@ -23,17 +23,17 @@ typedef hl_status hl_merge_emit_fn(void *user, const char *text, size_t n, int32
 
 typedef struct hl_merge_rules {
     hl_merge_rank_fn *rank;
-    const void *user;
+    const void       *user;
 } hl_merge_rules;
 
 struct hl_merge_pair;
-typedef struct hl_merge_scratch { /* zero-initialise; reused from piece to piece */
-    uint32_t *n_bytes;            /* [cap] by start of the symbol: its length; 0: no symbol starts here */
-    uint32_t *prev;               /* [cap] start of the symbol before it */
-    int32_t *ids;                 /* [cap] */
-    size_t cap;
+typedef struct hl_merge_scratch {  /* zero-initialise; reused from piece to piece */
+    uint32_t             *n_bytes; /* [cap] by start of the symbol: its length; 0: no symbol starts here */
+    uint32_t             *prev;    /* [cap] start of the symbol before it */
+    int32_t              *ids;     /* [cap] */
+    size_t                cap;
     struct hl_merge_pair *heap;
-    size_t n_heap, cap_heap;
+    size_t                n_heap, cap_heap;
 } hl_merge_scratch;
 
 void hl_merge_scratch_done(hl_merge_scratch *s);

@@ -28,7 +28,7 @@ hl_status hl_pretokenizer_find(hl_view name, const hl_pretokenizer **ret, hl_err
         *ret = &pretokenizers[i];
         return HL_OK;
     }
-    char rules[HL_ERR_TEXT_BYTES / 2];
+    char   rules[HL_ERR_TEXT_BYTES / 2];
     size_t len = 0;
     rules[0] = '\0';
     for (size_t i = 0; i < n; i++) { /* the first name of each rule: all names would not fit an error */
@@ -58,9 +58,9 @@ static void pcre_free(void *p, void *user) {
 static hl_status compile(const char *pattern, void **ret_code, hl_err *err) {
     pcre2_general_context *memory = pcre2_general_context_create(pcre_new, pcre_free, NULL);
     pcre2_compile_context *context = memory ? pcre2_compile_context_create(memory) : NULL;
-    pcre2_code *code = NULL;
-    int error = PCRE2_ERROR_NOMEMORY;
-    PCRE2_SIZE at = 0;
+    pcre2_code            *code = NULL;
+    int                    error = PCRE2_ERROR_NOMEMORY;
+    PCRE2_SIZE             at = 0;
     if (context)
         code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
                              PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK, &error, &at, context);
@@ -95,9 +95,7 @@ void hl_split_state_done(hl_split_state *st) {
     *st = (hl_split_state){0};
 }
 
-static hl_status no_memory(hl_err *err) {
-    return hl_fail(err, HL_E_NOMEM, "no memory to split a text");
-}
+static hl_status no_memory(hl_err *err) { return hl_fail(err, HL_E_NOMEM, "no memory to split a text"); }
 
 static hl_status make_match(hl_split_state *st, hl_err *err) {
     if (st->match) return HL_OK;
@@ -123,10 +121,10 @@ static bool make_stack(hl_split_state *st) {
 
 typedef struct cutting {
     const hl_splitter *splitter;
-    hl_split_state *state;
-    const char *text;
-    hl_piece_fn *fn;
-    void *user;
+    hl_split_state    *state;
+    const char        *text;
+    hl_piece_fn       *fn;
+    void              *user;
 } cutting;
 
 /* Find the next match of `code` in piece[from, n). *ret_found is false when there is none. */
@@ -148,7 +146,7 @@ static hl_status cut(const cutting *c, size_t i_code, size_t at, size_t n, hl_er
     if (i_code == c->splitter->n_codes) return c->fn(c->user, at, n, err);
     size_t done = 0;
     while (done < n) {
-        bool found = false;
+        bool      found = false;
         hl_status status =
             next_match(c->state, c->splitter->codes[i_code], c->text + at, n, done, &found, err);
         if (status != HL_OK) return status;

@@ -23,9 +23,9 @@ typedef struct hl_split_rule {
 } hl_split_rule;
 
 typedef struct hl_pretokenizer { /* a row of pretokenizers.def */
-    const char *name;
+    const char          *name;
     const hl_split_rule *rule;
-    unsigned flags;
+    unsigned             flags;
 } hl_pretokenizer;
 
 /* The row of `name`.
@@ -35,12 +35,12 @@ HL_MUST_CHECK hl_status hl_pretokenizer_find(hl_view name, const hl_pretokenizer
 /* A rule with its patterns compiled: immutable, for any number of threads. */
 typedef struct hl_splitter {
     const hl_split_rule *rule;
-    void *codes[HL_SPLIT_MAX_PATTERNS]; /* pcre2_code */
-    size_t n_codes;
+    void                *codes[HL_SPLIT_MAX_PATTERNS]; /* pcre2_code */
+    size_t               n_codes;
 } hl_splitter;
 
 HL_MUST_CHECK hl_status hl_splitter_init(hl_splitter *s, const hl_split_rule *rule, hl_err *err);
-void hl_splitter_done(hl_splitter *s);
+void                    hl_splitter_done(hl_splitter *s);
 
 typedef hl_status hl_piece_fn(void *user, size_t at, size_t n, hl_err *err);
 

@@ -73,9 +73,7 @@ static const char *const GAP_NAMES[] = {
     "<|code_middle|>",
 };
 
-static int32_t find_name(const hl_vocab *v, const char *name) {
-    return hl_vocab_find(v, name, strlen(name));
-}
+static int32_t find_name(const hl_vocab *v, const char *name) { return hl_vocab_find(v, name, strlen(name)); }
 
 /* An id of the file; what 32-bit files write for "none" (-1, 2^32 - 1) and a missing key give `absent`. */
 static hl_status get_id(const hl_tokenizer *t, const hl_gguf *g, const char *key, int32_t absent,
@@ -122,7 +120,7 @@ static void mark_names(hl_tokenizer *t, const char *const *names, size_t n, bool
 /* "</s>" ends a text where "<s>" begins one; Gemma has the two as tags of HTML. */
 static void mark_sentence_end(hl_tokenizer *t) {
     static const char *const name[] = {"</s>"};
-    const int32_t start = find_name(&t->vocab, "<s>");
+    const int32_t            start = find_name(&t->vocab, "<s>");
     if (start >= 0 && t->vocab.kinds[start] == HL_TOKEN_CONTROL) mark_names(t, name, 1, true);
 }
 

@@ -7,8 +7,8 @@
 typedef struct hl_special_node {
     struct hl_special_node *child;   /* first of the next bytes */
     struct hl_special_node *sibling; /* another byte at this place */
-    int32_t id;                      /* token that ends here; -1 */
-    unsigned char byte;
+    int32_t                 id;      /* token that ends here; -1 */
+    unsigned char           byte;
 } hl_special_node;
 
 /* More nodes than this is no vocabulary: 16 Mi tokens of 1 node each. */
@@ -59,7 +59,7 @@ void hl_special_done(hl_special *s) {
 }
 
 static int32_t longest_at(const hl_special *s, const char *p, size_t n, bool with_control, size_t *ret_n) {
-    int32_t found = -1;
+    int32_t                found = -1;
     const hl_special_node *node = s->roots[(unsigned char)p[0]];
     for (size_t i = 0; i < n; i++) {
         while (node && node->byte != (unsigned char)p[i]) node = node->sibling;

@@ -15,15 +15,15 @@ enum { HL_SPECIAL_MAX_BYTES = 512 }; /* longer ones are never found in a text: k
 
 struct hl_special_node;
 typedef struct hl_special {
-    const hl_vocab *vocab;
-    hl_arena arena;
-    struct hl_special_node *roots[256]; /* by first byte */
-    bool starts_user[256];              /* some user-defined token begins with this byte */
-    bool any, any_user;
+    const hl_vocab         *vocab;
+    hl_arena                arena;
+    struct hl_special_node *roots[256];       /* by first byte */
+    bool                    starts_user[256]; /* some user-defined token begins with this byte */
+    bool                    any, any_user;
 } hl_special;
 
 HL_MUST_CHECK hl_status hl_special_load(hl_special *s, const hl_vocab *v, hl_err *err);
-void hl_special_done(hl_special *s);
+void                    hl_special_done(hl_special *s);
 
 /* Find the first special token in text[from, n).
  * in    with_control  look for control and unknown tokens, too

@@ -24,15 +24,13 @@ static uint32_t rank_of_score(float f) {
 static uint32_t rank_of(const void *user, const char *text, size_t n, size_t n_left, int32_t *ret_id) {
     (void)n_left;
     const hl_vocab *v = ((const hl_spm *)user)->vocab;
-    const int32_t id = hl_vocab_find(v, text, n);
+    const int32_t   id = hl_vocab_find(v, text, n);
     if (id < 0 || (v->kinds[id] != HL_TOKEN_NORMAL && v->kinds[id] != HL_TOKEN_USER)) return HL_MERGE_NEVER;
     *ret_id = id;
     return rank_of_score(hl_vocab_score(v, id));
 }
 
-hl_merge_rules hl_spm_rules(const hl_spm *s) {
-    return (hl_merge_rules){.rank = rank_of, .user = s};
-}
+hl_merge_rules hl_spm_rules(const hl_spm *s) { return (hl_merge_rules){.rank = rank_of, .user = s}; }
 
 static bool is_space_at(const char *p, size_t n) {
     return n >= SPACE_BYTES && memcmp(p, SPACE, SPACE_BYTES) == 0;

@@ -10,11 +10,11 @@
 
 typedef struct hl_spm {
     const hl_vocab *vocab;
-    int32_t byte_ids[256]; /* token of "<0xNN>"; -1: none */
-    bool joins_space[256]; /* some token has a U+2581 behind a character that ends in this byte */
+    int32_t         byte_ids[256];    /* token of "<0xNN>"; -1: none */
+    bool            joins_space[256]; /* some token has a U+2581 behind a character that ends in this byte */
 } hl_spm;
 
-void hl_spm_load(hl_spm *s, const hl_vocab *v);
+void           hl_spm_load(hl_spm *s, const hl_vocab *v);
 hl_merge_rules hl_spm_rules(const hl_spm *s);
 
 /* Length of the first piece of text[0, n): no token reaches over its end, so pieces can be merged alone. */

@@ -13,7 +13,7 @@
 
 static hl_status find_model(const hl_gguf *g, hl_tokenizer_model *ret, hl_err *err) {
     static const char key[] = "tokenizer.ggml.model";
-    hl_view name = {0};
+    hl_view           name = {0};
     if (!hl_gguf_find(g, key))
         return hl_fail(err, HL_E_NOT_FOUND, "the file has no vocabulary ('%s' is absent)", key);
     const hl_status status = hl_gguf_get_text(g, key, &name, err);
@@ -34,8 +34,8 @@ static hl_status find_model(const hl_gguf *g, hl_tokenizer_model *ret, hl_err *e
 
 static hl_status load_bpe(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
     static const char key[] = "tokenizer.ggml.pre";
-    hl_view pre = hl_view_of("default");
-    hl_status status = hl_gguf_find(g, key) ? hl_gguf_get_text(g, key, &pre, err) : HL_OK;
+    hl_view           pre = hl_view_of("default");
+    hl_status         status = hl_gguf_find(g, key) ? hl_gguf_get_text(g, key, &pre, err) : HL_OK;
     if (status == HL_OK && pre.len == 0) pre = hl_view_of("default");
     if (status == HL_OK) status = hl_pretokenizer_find(pre, &t->pre, err);
     if (status == HL_OK) status = hl_splitter_init(&t->splitter, t->pre->rule, err);
@@ -46,7 +46,7 @@ static hl_status load_bpe(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
 
 hl_status hl_tokenizer_new(const hl_gguf *g, hl_tokenizer **ret_tokenizer, hl_err *err) {
     hl_tokenizer_model model = HL_TOKENIZER_BPE;
-    hl_status status = find_model(g, &model, err);
+    hl_status          status = find_model(g, &model, err);
     if (status != HL_OK) return status;
     hl_tokenizer *t = hl_new(1, sizeof *t);
     if (!t) return hl_fail(err, HL_E_NOMEM, "no memory for a tokenizer");
@@ -78,29 +78,15 @@ void hl_tokenizer_free(hl_tokenizer *t) {
     hl_free(t);
 }
 
-static bool in_range(const hl_tokenizer *t, int32_t id) {
-    return id >= 0 && id < t->vocab.n;
-}
+static bool in_range(const hl_tokenizer *t, int32_t id) { return id >= 0 && id < t->vocab.n; }
 
-int32_t hl_tokenizer_n_vocab(const hl_tokenizer *t) {
-    return t->vocab.n;
-}
-int32_t hl_tokenizer_bos(const hl_tokenizer *t) {
-    return t->bos;
-}
-int32_t hl_tokenizer_eos(const hl_tokenizer *t) {
-    return t->eos;
-}
-bool hl_tokenizer_is_eog(const hl_tokenizer *t, int32_t id) {
-    return in_range(t, id) && t->is_eog[id];
-}
-bool hl_tokenizer_adds_bos(const hl_tokenizer *t) {
-    return t->add_bos;
-}
+int32_t hl_tokenizer_n_vocab(const hl_tokenizer *t) { return t->vocab.n; }
+int32_t hl_tokenizer_bos(const hl_tokenizer *t) { return t->bos; }
+int32_t hl_tokenizer_eos(const hl_tokenizer *t) { return t->eos; }
+bool    hl_tokenizer_is_eog(const hl_tokenizer *t, int32_t id) { return in_range(t, id) && t->is_eog[id]; }
+bool    hl_tokenizer_adds_bos(const hl_tokenizer *t) { return t->add_bos; }
 
-const char *hl_tokenizer_kind(const hl_tokenizer *t) {
-    return t->kind;
-}
+const char *hl_tokenizer_kind(const hl_tokenizer *t) { return t->kind; }
 
 static bool is_hidden(uint8_t kind) {
     return kind == HL_TOKEN_CONTROL || kind == HL_TOKEN_UNKNOWN || kind == HL_TOKEN_UNUSED ||
@@ -123,7 +109,7 @@ size_t hl_tokenizer_piece(const hl_tokenizer *t, int32_t id, bool with_special, 
     if (!in_range(t, id)) return 0;
     const hl_view text = hl_vocab_text(&t->vocab, id);
     const uint8_t kind = t->vocab.kinds[id];
-    const bool hidden = is_hidden(kind);
+    const bool    hidden = is_hidden(kind);
     if (hidden && !with_special) return 0;
     if (hidden || kind == HL_TOKEN_USER) { /* spelled as it stands in a text */
         if (cap) memcpy(buf, text.ptr, text.len < cap ? text.len : cap);

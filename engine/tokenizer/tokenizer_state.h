@@ -16,18 +16,18 @@ typedef enum hl_tokenizer_model { HL_TOKENIZER_BPE, HL_TOKENIZER_SPM } hl_tokeni
 enum { HL_TOKEN_EATS_SPACE = 1 }; /* white space behind the token is part of it ("rstrip") */
 
 struct hl_tokenizer {
-    hl_tokenizer_model model;
-    char kind[32]; /* "bpe/llama3", "spm" */
-    hl_vocab vocab;
-    hl_special special;
-    hl_bpe bpe; /* model BPE, as are the next two */
-    hl_splitter splitter;
+    hl_tokenizer_model     model;
+    char                   kind[32]; /* "bpe/llama3", "spm" */
+    hl_vocab               vocab;
+    hl_special             special;
+    hl_bpe                 bpe; /* model BPE, as are the next two */
+    hl_splitter            splitter;
     const hl_pretokenizer *pre;
-    hl_spm spm;            /* model SPM */
-    uint8_t *is_eog;       /* [n_vocab] */
-    uint8_t *eats_space;   /* [n_vocab]; NULL: none does */
-    int32_t bos, eos, unk; /* -1: none */
-    bool add_bos, add_eos, add_space_prefix;
+    hl_spm                 spm;           /* model SPM */
+    uint8_t               *is_eog;        /* [n_vocab] */
+    uint8_t               *eats_space;    /* [n_vocab]; NULL: none does */
+    int32_t                bos, eos, unk; /* -1: none */
+    bool                   add_bos, add_eos, add_space_prefix;
 };
 
 /* Read the ids and switches of the file, find the end-of-generation tokens. vocab and pre are set.

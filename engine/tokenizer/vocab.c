@@ -32,7 +32,7 @@ static uint64_t read32(const char *p) {
 /* Multiply-and-fold over 16 bytes at a time; the last block overlaps the one before it. */
 uint64_t hl_text_hash(const char *p, size_t n) {
     static const uint64_t k0 = 0x9E3779B97F4A7C15u, k1 = 0xD6E8FEB86659FD93u;
-    uint64_t h = n * k0, a, b;
+    uint64_t              h = n * k0, a, b;
     if (n >= 8) {
         const char *const end = p + n;
         for (; end - p > 16; p += 16) h = mix(read64(p) ^ k1, read64(p + 8) ^ h);
@@ -77,7 +77,7 @@ int32_t hl_vocab_find(const hl_vocab *v, const char *text, size_t n) {
 static void insert(hl_vocab *v, int32_t id, uint64_t h, hl_view text) {
     const uint32_t tag = (uint32_t)(h >> 32) >> v->id_bits;
     const uint32_t slot = tag << v->id_bits | (uint32_t)(id + 1);
-    uint32_t i = (uint32_t)h & v->mask;
+    uint32_t       i = (uint32_t)h & v->mask;
     for (; v->slots[i]; i = (i + 1) & v->mask) {
         if (v->slots[i] >> v->id_bits != tag) continue;
         const hl_view t = hl_vocab_text(v, (int32_t)(v->slots[i] & ((1u << v->id_bits) - 1)) - 1);
@@ -108,7 +108,7 @@ static void insert_all(hl_vocab *v) {
 
 static hl_status load_texts(hl_vocab *v, const hl_gguf_value *tokens, hl_err *err) {
     hl_gguf_strings it;
-    hl_view text = {0};
+    hl_view         text = {0};
     if (!hl_gguf_strings_init(&it, tokens))
         return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.tokens': expected an array of strings");
     for (int32_t id = 0; id < v->n; id++) {

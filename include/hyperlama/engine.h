@@ -25,12 +25,13 @@ typedef void hl_engine_event_fn(void *user, int level, const char *component, co
                                 const char *fields);
 
 typedef struct hl_engine_params {
-    int32_t             n_threads; /* 0: one per usable core (affinity mask and cgroup quota); never more
+    int32_t     n_threads; /* 0: one per usable core (affinity mask and cgroup quota); never more
                                       than the machine has processors or the calling thread may run on */
-    const char         *cpu;       /* instruction sets to use: "auto" or NULL, "scalar", "avx2", ... */
-    int32_t             activation_bits; /* of what quantized weights are multiplied with: 8 (or 0), or 16 for answers as close to
+    const char *cpu;       /* instruction sets to use: "auto" or NULL, "scalar", "avx2", ... */
+    int32_t
+        activation_bits; /* of what quantized weights are multiplied with: 8 (or 0), or 16 for answers as close to
                                             the file as its float copy gives them, for up to twice the multiplications */
-    hl_engine_event_fn *on_event;  /* NULL: silence */
+    hl_engine_event_fn *on_event; /* NULL: silence */
     void               *event_user;
     int                 event_level; /* events above it are not sent */
 } hl_engine_params;
@@ -43,8 +44,9 @@ HL_API void                    hl_engine_free(hl_engine *e); /* after its models
 HL_API int32_t                 hl_engine_n_threads(const hl_engine *e); /* at most */
 
 /* One line per operation: "gemv\tq4_k\tavx512vnni". Calls fn for each. For `info --kernels`. */
-HL_API void hl_engine_each_kernel(const hl_engine *e, void (*fn)(void *user, const char *op, const char *type,
-                                                                 const char *isa), void *user);
+HL_API void        hl_engine_each_kernel(const hl_engine *e,
+                                         void (*fn)(void *user, const char *op, const char *type, const char *isa),
+                                         void *user);
 HL_API const char *hl_engine_cpu_text(const hl_engine *e); /* "avx2 avx512 avx512vnni avx512bf16" */
 /* The same, and what else of the engine's settings decides results and speed; what has another text is not to be compared. */
 HL_API const char *hl_engine_setup_text(const hl_engine *e);
@@ -74,16 +76,16 @@ HL_API HL_MUST_CHECK hl_status hl_model_open(hl_engine *e, const char *const *pa
 HL_API void                    hl_model_close(hl_model *m); /* after its sessions; NULL is allowed */
 
 typedef struct hl_model_info {
-    const char *arch;        /* "qwen3"; strings live as long as the model */
-    const char *name;        /* general.name, "" when absent */
-    const char *file_type;   /* "q4_k" by most bytes of weights */
-    uint64_t    n_params;    /* weights */
+    const char *arch;      /* "qwen3"; strings live as long as the model */
+    const char *name;      /* general.name, "" when absent */
+    const char *file_type; /* "q4_k" by most bytes of weights */
+    uint64_t    n_params;  /* weights */
     uint64_t    file_bytes;
     uint64_t    weight_bytes_per_token; /* read for one token: no embedding table, only the experts in use */
     int32_t     n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_vocab, n_ctx_train;
     int32_t     n_experts, n_experts_used; /* 0: dense */
-    uint64_t    macs_per_token; /* multiply-accumulates in weights, without attention */
-    uint64_t    macs_of_logits; /* the part of them that only tokens with logits need */
+    uint64_t    macs_per_token;            /* multiply-accumulates in weights, without attention */
+    uint64_t    macs_of_logits;            /* the part of them that only tokens with logits need */
 } hl_model_info;
 
 HL_API void                hl_model_get_info(const hl_model *m, hl_model_info *ret_info);
@@ -91,37 +93,45 @@ HL_API const hl_tokenizer *hl_model_tokenizer(const hl_model *m);     /* NULL: t
 HL_API hl_view             hl_model_chat_template(const hl_model *m); /* empty: none */
 
 /* Every key of the file as text, in order: `show --verbose`. Long arrays are cut with their length. */
-HL_API void hl_model_each_key(const hl_model *m, void (*fn)(void *user, hl_view key, const char *kind,
-                                                            const char *text), void *user);
-HL_API void hl_model_each_tensor(const hl_model *m, void (*fn)(void *user, const char *name, const char *type,
-                                                               const uint64_t *shape, uint32_t n_dims), void *user);
+HL_API void hl_model_each_key(const hl_model *m,
+                              void (*fn)(void *user, hl_view key, const char *kind, const char *text),
+                              void *user);
+HL_API void hl_model_each_tensor(const hl_model *m,
+                                 void (*fn)(void *user, const char *name, const char *type,
+                                            const uint64_t *shape, uint32_t n_dims),
+                                 void *user);
 
-typedef enum hl_kv_cache_type { HL_KV_CACHE_F16, HL_KV_CACHE_F32, HL_KV_CACHE_BF16, HL_KV_CACHE_Q8_0 } hl_kv_cache_type;
+typedef enum hl_kv_cache_type {
+    HL_KV_CACHE_F16,
+    HL_KV_CACHE_F32,
+    HL_KV_CACHE_BF16,
+    HL_KV_CACHE_Q8_0
+} hl_kv_cache_type;
 
 typedef struct hl_session_params {
-    int32_t          n_ctx;      /* tokens the session can hold; 0: min(4096, what the model was trained for) */
-    int32_t          n_batch;    /* most tokens per pass; 0: 512. Longer inputs are cut into passes */
+    int32_t          n_ctx;   /* tokens the session can hold; 0: min(4096, what the model was trained for) */
+    int32_t          n_batch; /* most tokens per pass; 0: 512. Longer inputs are cut into passes */
     int32_t          n_rows_cap; /* most rows of logits per call of hl_session_eval_rows(); 0: 1 */
     hl_kv_cache_type kv_type;
 } hl_session_params;
 
 typedef struct hl_memory_plan {
-    uint64_t weights_bytes;   /* mapped, shared with the page cache */
-    uint64_t kv_bytes;        /* when full; committed page by page */
+    uint64_t weights_bytes; /* mapped, shared with the page cache */
+    uint64_t kv_bytes;      /* when full; committed page by page */
     uint64_t scratch_bytes;
     uint64_t draft_bytes;     /* of a scheduler's draft model: weights, cache and buffers */
     uint64_t available_bytes; /* of the machine or the cgroup, whichever is less; 0: unknown */
 } hl_memory_plan;
 
 /* What a session would take. Allocates nothing. fails HL_E_ARG */
-HL_API HL_MUST_CHECK hl_status hl_session_plan(const hl_model *m, const hl_session_params *p, hl_memory_plan *ret_plan,
-                                               hl_err *err);
+HL_API HL_MUST_CHECK hl_status hl_session_plan(const hl_model *m, const hl_session_params *p,
+                                               hl_memory_plan *ret_plan, hl_err *err);
 
 /* fails  HL_E_ARG    a parameter out of range, named with its range
  *        HL_E_NOMEM  the plan does not fit what is available: the message carries the numbers */
-HL_API HL_MUST_CHECK hl_status hl_session_new(hl_model *m, const hl_session_params *p, hl_session **ret_session,
-                                              hl_err *err);
-HL_API void hl_session_free(hl_session *s); /* NULL is allowed */
+HL_API HL_MUST_CHECK hl_status hl_session_new(hl_model *m, const hl_session_params *p,
+                                              hl_session **ret_session, hl_err *err);
+HL_API void                    hl_session_free(hl_session *s); /* NULL is allowed */
 
 /* Run `n` tokens at the end of the session.
  *
@@ -139,16 +149,16 @@ HL_API HL_MUST_CHECK hl_status hl_session_eval(hl_session *s, const int32_t *tok
 
 /* As above, and keep the logits of the last n_rows of the n tokens (n_rows <= n_rows_cap, n <= n_batch):
  * hl_session_logits_at(s, 0..n_rows-1), in order. */
-HL_API HL_MUST_CHECK hl_status hl_session_eval_rows(hl_session *s, const int32_t *tokens, size_t n, size_t n_rows,
-                                                    hl_err *err);
+HL_API HL_MUST_CHECK hl_status hl_session_eval_rows(hl_session *s, const int32_t *tokens, size_t n,
+                                                    size_t n_rows, hl_err *err);
 
-HL_API const float *hl_session_logits(const hl_session *s);               /* [n_vocab] f32, of the last token */
+HL_API const float *hl_session_logits(const hl_session *s); /* [n_vocab] f32, of the last token */
 HL_API const float *hl_session_logits_at(const hl_session *s, size_t i_row);
-HL_API int32_t      hl_session_pos(const hl_session *s);   /* tokens held */
-HL_API int32_t      hl_session_n_ctx(const hl_session *s); /* tokens that fit */
-HL_API void         hl_session_truncate(hl_session *s, int32_t n_tokens); /* forget all but the first n_tokens */
-HL_API void         hl_session_stop(hl_session *s);        /* from any thread or a signal handler: see HL_E_CANCEL */
-HL_API void         hl_session_resume(hl_session *s);      /* forget a stop that nobody saw */
+HL_API int32_t      hl_session_pos(const hl_session *s);          /* tokens held */
+HL_API int32_t      hl_session_n_ctx(const hl_session *s);        /* tokens that fit */
+HL_API void hl_session_truncate(hl_session *s, int32_t n_tokens); /* forget all but the first n_tokens */
+HL_API void hl_session_stop(hl_session *s);   /* from any thread or a signal handler: see HL_E_CANCEL */
+HL_API void hl_session_resume(hl_session *s); /* forget a stop that nobody saw */
 
 #ifdef __cplusplus
 }

@@ -255,8 +255,8 @@ typedef struct hl_bench_history {
  * out    ret_history  without results when there are none
  * fails  HL_E_IO  there is no database, or it cannot be read; HL_E_NOMEM
  * owns   the caller frees it with hl_bench_history_free(); all texts belong to it */
-HL_MUST_CHECK hl_status hl_store_list_results(hl_store *s, const char *model, const char *machine, int32_t max_runs,
-                                              hl_bench_history **ret_history, hl_err *err);
+HL_MUST_CHECK hl_status hl_store_list_results(hl_store *s, const char *model, const char *machine,
+                                              int32_t max_runs, hl_bench_history **ret_history, hl_err *err);
 void                    hl_bench_history_free(hl_bench_history *h); /* NULL is allowed */
 
 /* ---- Modelfiles ---------------------------------------------------------------------------- */

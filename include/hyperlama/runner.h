@@ -24,22 +24,22 @@ typedef struct hl_request {
     const char        *messages_json; /* [{"role":"user","content":"..."}, ...] */
     const char        *tools_json;    /* NULL: none */
     hl_view            prompt;        /* used when messages_json is NULL */
-    bool               raw;           /* prompt goes in as it is: no template, special tokens spelled out count */
+    bool               raw; /* prompt goes in as it is: no template, special tokens spelled out count */
     const char        *template_text; /* a Jinja template to use instead of the model's; NULL: the model's */
     hl_view            answer_prefix; /* put behind the prompt: the answer goes on from here */
     hl_think           think;         /* asks templates that know `enable_thinking` */
     hl_sampler_params  sampling;      /* hl_request_init() sets the defaults */
     const char *const *stops;         /* [n_stops] strings that end the answer and are never part of it */
     size_t             n_stops;
-    int32_t            max_tokens;    /* -1: until the context is full */
-    int32_t            n_top;         /* logprobs of the most likely tokens, 0..20, in each event */
+    int32_t            max_tokens; /* -1: until the context is full */
+    int32_t            n_top;      /* logprobs of the most likely tokens, 0..20, in each event */
     bool               want_logprobs;
-    int32_t            n_ctx;         /* most tokens, prompt and answer; 0: the runner's */
+    int32_t            n_ctx; /* most tokens, prompt and answer; 0: the runner's */
     hl_speculate       speculate;
-    uint64_t           owner;         /* these three as in hl_sched_request */
+    uint64_t           owner; /* these three as in hl_sched_request */
     int32_t            priority;
     int64_t            timeout_ms;
-    int64_t            now_ms;        /* wall time for templates; 0: the clock */
+    int64_t            now_ms; /* wall time for templates; 0: the clock */
 } hl_request;
 
 HL_API void hl_request_init(hl_request *r);
@@ -62,7 +62,8 @@ typedef struct hl_runner_params {
 } hl_runner_params;
 
 /* fails as hl_sched_new(). The model must outlive the runner. */
-HL_API HL_MUST_CHECK hl_status hl_runner_new(hl_model *m, const hl_runner_params *p, hl_runner **ret_runner, hl_err *err);
+HL_API HL_MUST_CHECK hl_status hl_runner_new(hl_model *m, const hl_runner_params *p, hl_runner **ret_runner,
+                                             hl_err *err);
 HL_API void                    hl_runner_free(hl_runner *r);
 
 /* Answer one request; blocks, calling on_token for every step.
@@ -73,17 +74,19 @@ HL_API void                    hl_runner_free(hl_runner *r);
  *        HL_E_CANCEL  never: a cancelled answer is HL_OK with end == HL_END_CANCEL
  * thread any number of calls at once; on_token is called on the scheduler's thread, not the caller's: what blocks
  *        there holds up all answers */
-HL_API HL_MUST_CHECK hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token, void *user,
-                                                  hl_usage *ret_usage, hl_err *err);
-HL_API void      hl_runner_stop(hl_runner *r);  /* end all answers in the making; any thread or a signal handler */
+HL_API HL_MUST_CHECK hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token,
+                                                  void *user, hl_usage *ret_usage, hl_err *err);
+HL_API void hl_runner_stop(hl_runner *r); /* end all answers in the making; any thread or a signal handler */
 HL_API hl_sched *hl_runner_sched(hl_runner *r);
 
 /* The exact prompt text of a request, appended to *ret_text (hl_text_free()). For `template` and tests.
  * model NULL: req->template_text is used without special tokens of a vocabulary. */
-HL_API HL_MUST_CHECK hl_status hl_chat_render(const hl_model *m, const hl_request *req, char **ret_text, hl_err *err);
+HL_API HL_MUST_CHECK hl_status hl_chat_render(const hl_model *m, const hl_request *req, char **ret_text,
+                                              hl_err *err);
 
 /* How many tokens the request's prompt has, without running it. */
-HL_API HL_MUST_CHECK hl_status hl_chat_count(const hl_model *m, const hl_request *req, int32_t *ret_tokens, hl_err *err);
+HL_API HL_MUST_CHECK hl_status hl_chat_count(const hl_model *m, const hl_request *req, int32_t *ret_tokens,
+                                             hl_err *err);
 
 HL_API void hl_text_free(char *text); /* NULL is allowed */
 

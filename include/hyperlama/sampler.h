@@ -21,18 +21,18 @@ typedef struct hl_logit_bias {
 } hl_logit_bias;
 
 typedef struct hl_sampler_params {
-    float    temperature;       /* 0: greedy */
-    int32_t  top_k;             /* 0: off */
-    float    top_p;             /* 1: off */
-    float    min_p;             /* 0: off */
-    float    typical_p;         /* 1: off */
-    float    repeat_penalty;    /* 1: off */
-    int32_t  repeat_last_n;     /* window of the penalties; 0 off, -1 whole context */
-    float    presence_penalty;  /* 0: off */
-    float    frequency_penalty; /* 0: off */
-    int64_t  seed;              /* < 0: from the clock; hl_sampler_seed() tells which */
-    const hl_logit_bias *bias;  /* [n_bias], copied */
-    size_t   n_bias;
+    float                temperature;       /* 0: greedy */
+    int32_t              top_k;             /* 0: off */
+    float                top_p;             /* 1: off */
+    float                min_p;             /* 0: off */
+    float                typical_p;         /* 1: off */
+    float                repeat_penalty;    /* 1: off */
+    int32_t              repeat_last_n;     /* window of the penalties; 0 off, -1 whole context */
+    float                presence_penalty;  /* 0: off */
+    float                frequency_penalty; /* 0: off */
+    int64_t              seed;              /* < 0: from the clock; hl_sampler_seed() tells which */
+    const hl_logit_bias *bias;              /* [n_bias], copied */
+    size_t               n_bias;
 } hl_sampler_params;
 
 typedef struct hl_logprob {
@@ -45,10 +45,10 @@ typedef struct hl_sampler hl_sampler;
 HL_API void hl_sampler_params_init(hl_sampler_params *p); /* Ollama's defaults */
 
 /* fails  HL_E_ARG a parameter out of range, named with its range; HL_E_NOMEM */
-HL_API HL_MUST_CHECK hl_status hl_sampler_new(const hl_sampler_params *p, int32_t n_vocab, hl_sampler **ret_sampler,
-                                              hl_err *err);
-HL_API void    hl_sampler_free(hl_sampler *s);
-HL_API int64_t hl_sampler_seed(const hl_sampler *s);
+HL_API HL_MUST_CHECK hl_status hl_sampler_new(const hl_sampler_params *p, int32_t n_vocab,
+                                              hl_sampler **ret_sampler, hl_err *err);
+HL_API void                    hl_sampler_free(hl_sampler *s);
+HL_API int64_t                 hl_sampler_seed(const hl_sampler *s);
 
 /* Count a token of the prompt or of the answer for the penalties. */
 HL_API void hl_sampler_accept(hl_sampler *s, int32_t token);
@@ -61,7 +61,8 @@ HL_API int32_t hl_sampler_sample(hl_sampler *s, const float *logits);
 
 /* Logprob of `token`, and the `n_top` most likely ones, best first (ties: lower id first).
  * out    ret_top  [n_top]; returns the logprob of `token` */
-HL_API float hl_logprobs_top(const float *logits, int32_t n_vocab, int32_t token, size_t n_top, hl_logprob *ret_top);
+HL_API float hl_logprobs_top(const float *logits, int32_t n_vocab, int32_t token, size_t n_top,
+                             hl_logprob *ret_top);
 
 #ifdef __cplusplus
 }

@@ -22,59 +22,59 @@ typedef struct hl_sched hl_sched;
 
 typedef enum hl_end {
     HL_END_NONE,
-    HL_END_STOP,    /* the model ended its answer, or a stop string came */
-    HL_END_LENGTH,  /* max_tokens, or the context is full */
+    HL_END_STOP,   /* the model ended its answer, or a stop string came */
+    HL_END_LENGTH, /* max_tokens, or the context is full */
     HL_END_CANCEL,
     HL_END_TIMEOUT, /* the request's time was over */
 } hl_end;
 
 typedef struct hl_usage {
     hl_end  end;
-    int32_t prompt_tokens;    /* of the whole prompt */
-    int32_t cached_tokens;    /* of these, not computed again */
+    int32_t prompt_tokens; /* of the whole prompt */
+    int32_t cached_tokens; /* of these, not computed again */
     int32_t answer_tokens;
-    int32_t drafted_tokens;   /* guessed and verified */
-    int32_t accepted_tokens;  /* of these, right */
-    int32_t drafted_branches; /* other continuations that were verified beside the likeliest */
+    int32_t drafted_tokens;    /* guessed and verified */
+    int32_t accepted_tokens;   /* of these, right */
+    int32_t drafted_branches;  /* other continuations that were verified beside the likeliest */
     int32_t accepted_branches; /* of these, right where the likeliest was wrong */
-    int32_t n_preempted;      /* times that it gave its memory to others and began again */
-    int64_t seed;             /* that was used */
-    int64_t queue_ns;         /* from the call until work on it began */
-    int64_t prompt_ns;        /* evaluating the prompt */
-    int64_t answer_ns;        /* generating */
-    int64_t first_token_ns;   /* from the call to the first token */
+    int32_t n_preempted;       /* times that it gave its memory to others and began again */
+    int64_t seed;              /* that was used */
+    int64_t queue_ns;          /* from the call until work on it began */
+    int64_t prompt_ns;         /* evaluating the prompt */
+    int64_t answer_ns;         /* generating */
+    int64_t first_token_ns;    /* from the call to the first token */
     int64_t total_ns;
 } hl_usage;
 
 typedef enum hl_speculate {
-    HL_SPECULATE_AUTO,  /* guess where it pays */
+    HL_SPECULATE_AUTO, /* guess where it pays */
     HL_SPECULATE_OFF,
     HL_SPECULATE_ALWAYS /* guess as much as there is room for: for tests and measurements */
 } hl_speculate;
 
 typedef struct hl_sched_params {
-    int32_t          n_running_cap;   /* requests computed together; 0: 16, at most 256 */
-    int32_t          n_waiting_cap;   /* requests that may wait besides; 0: 1024 */
-    int32_t          n_ctx;           /* most tokens of a request that does not say; 0: min(4096, what the model was
+    int32_t n_running_cap; /* requests computed together; 0: 16, at most 256 */
+    int32_t n_waiting_cap; /* requests that may wait besides; 0: 1024 */
+    int32_t n_ctx;         /* most tokens of a request that does not say; 0: min(4096, what the model was
                                        * trained for) */
-    int32_t          n_batch;         /* most rows per pass; 0: 512 */
-    int32_t          max_gap_ms;      /* prompts are read in pieces that keep the time between two tokens of the others
+    int32_t n_batch;       /* most rows per pass; 0: 512 */
+    int32_t max_gap_ms;    /* prompts are read in pieces that keep the time between two tokens of the others
                                        * under this; 0: 150 */
     hl_kv_cache_type kv_type;
-    uint64_t         kv_budget_bytes; /* of the key/value cache, kept to the byte; 0: n_ctx for each of 4 requests, if
+    uint64_t kv_budget_bytes; /* of the key/value cache, kept to the byte; 0: n_ctx for each of 4 requests, if
                                        * half of the available memory has room for it */
-    hl_speculate     speculate;
-    hl_model        *draft;           /* a small model with the same vocabulary that guesses; NULL: guesses come from
+    hl_speculate speculate;
+    hl_model    *draft;     /* a small model with the same vocabulary that guesses; NULL: guesses come from
                                        * the text itself. Must outlive the scheduler. Its weights, and a cache of n_ctx
                                        * for each running request, count in the plan */
-    const char      *cache_dir;       /* folder for key/value blocks on disk; NULL: none */
-    uint64_t         cache_quota_bytes; /* 0: 4 GiB */
-    const char      *cache_key;       /* names the weights (a digest); NULL: nothing is saved */
+    const char  *cache_dir; /* folder for key/value blocks on disk; NULL: none */
+    uint64_t     cache_quota_bytes; /* 0: 4 GiB */
+    const char  *cache_key;         /* names the weights (a digest); NULL: nothing is saved */
 } hl_sched_params;
 
 /* One token of an answer; the one that ends it is not shown. Pointers are valid during the call only. */
 typedef struct hl_sched_token {
-    uint64_t          id;    /* of the request */
+    uint64_t          id; /* of the request */
     int32_t           token;
     float             logprob; /* when want_logprobs */
     const hl_logprob *top;     /* [n_top] */
@@ -87,19 +87,21 @@ typedef hl_end hl_sched_token_fn(void *user, const hl_sched_token *t);
 
 /* Called once for every request that was taken, also on the scheduler's thread; `usage` and `err` are valid
  * during the call. status is HL_OK for every answer that ended, cancelled and timed out ones included. */
-typedef void hl_sched_done_fn(void *user, uint64_t id, hl_status status, const hl_usage *usage, const hl_err *err);
+typedef void hl_sched_done_fn(void *user, uint64_t id, hl_status status, const hl_usage *usage,
+                              const hl_err *err);
 
 typedef struct hl_sched_request {
-    const int32_t     *tokens; /* [n_tokens] the prompt; copied. At least 1 */
-    size_t             n_tokens;
-    hl_sampler_params  sampling;
-    int32_t            max_tokens; /* -1: until the context is full */
-    int32_t            n_ctx;      /* most tokens, prompt and answer, up to hl_sched_n_ctx_cap(); 0: the scheduler's */
-    bool               ignore_eog; /* go on when the model ends its answer: for benchmarks */
-    bool               want_logprobs;
-    int32_t            n_top;      /* 0..20 */
-    hl_speculate       speculate;
-    const int32_t     *prediction; /* [n_prediction] what much of the answer may look like (a file that is edited): guesses
+    const int32_t    *tokens; /* [n_tokens] the prompt; copied. At least 1 */
+    size_t            n_tokens;
+    hl_sampler_params sampling;
+    int32_t           max_tokens; /* -1: until the context is full */
+    int32_t      n_ctx; /* most tokens, prompt and answer, up to hl_sched_n_ctx_cap(); 0: the scheduler's */
+    bool         ignore_eog; /* go on when the model ends its answer: for benchmarks */
+    bool         want_logprobs;
+    int32_t      n_top; /* 0..20 */
+    hl_speculate speculate;
+    const int32_t
+        *prediction; /* [n_prediction] what much of the answer may look like (a file that is edited): guesses
                                     * come from it too; copied. NULL: none */
     size_t             n_prediction;
     uint64_t           owner;      /* whose request: owners get equal shares */
@@ -114,7 +116,8 @@ typedef struct hl_sched_request {
  * fails  HL_E_ARG    a parameter out of range; a draft model with another vocabulary
  *        HL_E_NOMEM  the plan does not fit what is available, or the budget holds not even one block: with the numbers
  * owns   the model must outlive it */
-HL_API HL_MUST_CHECK hl_status hl_sched_new(hl_model *m, const hl_sched_params *p, hl_sched **ret_sched, hl_err *err);
+HL_API HL_MUST_CHECK hl_status hl_sched_new(hl_model *m, const hl_sched_params *p, hl_sched **ret_sched,
+                                            hl_err *err);
 /* Cancels what runs and waits; every on_done has been called when it returns. NULL is allowed. */
 HL_API void hl_sched_free(hl_sched *s);
 
@@ -130,16 +133,19 @@ HL_API void hl_sched_request_init(hl_sched_request *r);
  *        HL_E_FULL  the prompt does not fit the context or the cache's budget: with the numbers
  *        HL_E_BUSY  n_waiting_cap requests wait already
  * thread any */
-HL_API HL_MUST_CHECK hl_status hl_sched_submit(hl_sched *s, const hl_sched_request *r, uint64_t *ret_id, hl_err *err);
+HL_API HL_MUST_CHECK hl_status hl_sched_submit(hl_sched *s, const hl_sched_request *r, uint64_t *ret_id,
+                                               hl_err *err);
 /* End a request at the next step; unknown and finished ids are ignored. Any thread. */
 HL_API void hl_sched_cancel(hl_sched *s, uint64_t id);
 /* End all requests that were submitted so far. Any thread, or a signal handler. */
 HL_API void hl_sched_cancel_all(hl_sched *s);
 /* Submit and wait until it is done. on_done is called too. fails as submit, and with the request's own status */
-HL_API HL_MUST_CHECK hl_status hl_sched_run(hl_sched *s, const hl_sched_request *r, hl_usage *ret_usage, hl_err *err);
+HL_API HL_MUST_CHECK hl_status hl_sched_run(hl_sched *s, const hl_sched_request *r, hl_usage *ret_usage,
+                                            hl_err *err);
 
-HL_API int32_t hl_sched_n_ctx(const hl_sched *s);     /* of a request that does not say */
-HL_API int32_t hl_sched_n_ctx_cap(const hl_sched *s); /* that a request may ask for: what the model was trained for, if the
+HL_API int32_t hl_sched_n_ctx(const hl_sched *s); /* of a request that does not say */
+HL_API int32_t
+hl_sched_n_ctx_cap(const hl_sched *s); /* that a request may ask for: what the model was trained for, if the
                                                        * cache's budget holds it */
 
 /* Keep tokens[0, n) in the cache once they are there, until unpinned: for system texts that many will share.
@@ -150,16 +156,16 @@ HL_API HL_MUST_CHECK hl_status hl_sched_unpin(hl_sched *s, const int32_t *tokens
 typedef struct hl_sched_stats {
     int32_t  n_running, n_waiting;
     uint64_t n_done, n_cancelled, n_failed, n_preempted;
-    uint64_t n_steps, n_rows;      /* passes, and rows of all of them */
+    uint64_t n_steps, n_rows; /* passes, and rows of all of them */
     uint64_t prompt_tokens, cached_tokens, answer_tokens, drafted_tokens, accepted_tokens;
     uint64_t drafted_branches, accepted_branches;
-    int64_t  forward_ns, sample_ns; /* in passes; choosing tokens */
-    int64_t  own_ns;                /* in steps, but in neither: the scheduler's own cost */
-    double   gap_p50_ms, gap_p99_ms; /* between two tokens of one request */
+    int64_t  forward_ns, sample_ns;          /* in passes; choosing tokens */
+    int64_t  own_ns;                         /* in steps, but in neither: the scheduler's own cost */
+    double   gap_p50_ms, gap_p99_ms;         /* between two tokens of one request */
     uint64_t kv_budget_bytes, kv_used_bytes; /* used: by sequences and the prefix tree */
     uint64_t kv_shared_bytes;                /* of these, known to the prefix tree */
     uint64_t disk_saved_blocks, disk_loaded_blocks;
-    uint32_t prompt_rows_budget;    /* rows of prompts per step at present */
+    uint32_t prompt_rows_budget; /* rows of prompts per step at present */
 } hl_sched_stats;
 
 HL_API void hl_sched_get_stats(hl_sched *s, hl_sched_stats *ret_stats); /* any thread */

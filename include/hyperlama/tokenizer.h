@@ -24,11 +24,12 @@ typedef struct hl_tokens {
     size_t   cap;
 } hl_tokens;
 
-HL_API void hl_tokens_done(hl_tokens *t);
+HL_API void                    hl_tokens_done(hl_tokens *t);
 HL_API HL_MUST_CHECK hl_status hl_tokens_add(hl_tokens *t, const int32_t *ids, size_t n, hl_err *err);
 
 enum {
-    HL_TOKENIZE_BOS_EOS = 1, /* add BOS / EOS where the model asks for them (no second BOS when the text has one) */
+    HL_TOKENIZE_BOS_EOS =
+        1, /* add BOS / EOS where the model asks for them (no second BOS when the text has one) */
     HL_TOKENIZE_SPECIAL = 2, /* control tokens spelled out in the text become their ids */
 };
 
@@ -41,12 +42,13 @@ enum {
 HL_API HL_MUST_CHECK hl_status hl_tokenizer_encode(const hl_tokenizer *t, hl_view text, unsigned flags,
                                                    hl_tokens *ret_ids, hl_err *err);
 
-HL_API int32_t hl_tokenizer_n_vocab(const hl_tokenizer *t);
-HL_API int32_t hl_tokenizer_bos(const hl_tokenizer *t); /* -1: none; likewise below */
-HL_API int32_t hl_tokenizer_eos(const hl_tokenizer *t);
-HL_API bool    hl_tokenizer_is_eog(const hl_tokenizer *t, int32_t id);     /* any end-of-generation token */
-HL_API bool    hl_tokenizer_is_control(const hl_tokenizer *t, int32_t id); /* control or unused: not part of a text */
-HL_API bool    hl_tokenizer_adds_bos(const hl_tokenizer *t);
+HL_API int32_t     hl_tokenizer_n_vocab(const hl_tokenizer *t);
+HL_API int32_t     hl_tokenizer_bos(const hl_tokenizer *t); /* -1: none; likewise below */
+HL_API int32_t     hl_tokenizer_eos(const hl_tokenizer *t);
+HL_API bool        hl_tokenizer_is_eog(const hl_tokenizer *t, int32_t id); /* any end-of-generation token */
+HL_API bool        hl_tokenizer_is_control(const hl_tokenizer *t,
+                                           int32_t             id); /* control or unused: not part of a text */
+HL_API bool        hl_tokenizer_adds_bos(const hl_tokenizer *t);
 HL_API const char *hl_tokenizer_kind(const hl_tokenizer *t); /* "bpe/llama3", "spm": for show and logs */
 
 /* The token's spelling in the vocabulary file ("Ġthe", "<|im_end|>"); empty when out of range. */
@@ -62,8 +64,8 @@ HL_API size_t hl_tokenizer_piece(const hl_tokenizer *t, int32_t id, bool with_sp
 typedef struct hl_detokenizer {
     const hl_tokenizer *tokenizer;
     bool                with_special;
-    bool                at_start;   /* the leading space of a sentence-piece text is still to be dropped */
-    unsigned char       held[8];    /* the beginning of a character that is not whole yet */
+    bool                at_start; /* the leading space of a sentence-piece text is still to be dropped */
+    unsigned char       held[8];  /* the beginning of a character that is not whole yet */
     uint32_t            n_held;
 } hl_detokenizer;
 
@@ -71,7 +73,8 @@ HL_API void hl_detokenizer_init(hl_detokenizer *d, const hl_tokenizer *t, bool w
 /* Write the text that became whole to buf; returns its length (<= HL_DETOKENIZER_MAX_BYTES of the model's
  * longest piece + 8; hl_tokenizer_max_piece_bytes() tells). Bytes that can never become valid come out as U+FFFD. */
 HL_API size_t hl_detokenizer_feed(hl_detokenizer *d, int32_t id, char *buf, size_t cap);
-HL_API size_t hl_detokenizer_finish(hl_detokenizer *d, char *buf, size_t cap); /* U+FFFD for what is still held */
+HL_API size_t hl_detokenizer_finish(hl_detokenizer *d, char *buf,
+                                    size_t cap);                   /* U+FFFD for what is still held */
 HL_API size_t hl_tokenizer_max_piece_bytes(const hl_tokenizer *t); /* enough for every feed() and finish() */
 
 #ifdef __cplusplus

@@ -49,9 +49,7 @@ void hl_db_warn(hl_db *db, const char *what, const char *action) {
              what, sqlite3_errmsg(db->sql), action);
 }
 
-int hl_db_newest_version(void) {
-    return (int)hl_n_migrations;
-}
+int hl_db_newest_version(void) { return (int)hl_n_migrations; }
 
 /* ---- looking ---- */
 

@@ -64,7 +64,7 @@ void    hl_db_add_use(hl_db *db, const char *name_key, int64_t now_ms);
 
 /* results.c; see hl_store_list_results() */
 HL_MUST_CHECK hl_status hl_db_add_results(hl_db *db, const hl_bench_result *results, size_t n, hl_err *err);
-HL_MUST_CHECK hl_status hl_db_list_results(hl_db *db, const char *model, const char *machine, int32_t max_runs,
-                                           hl_bench_history **ret_history, hl_err *err);
+HL_MUST_CHECK hl_status hl_db_list_results(hl_db *db, const char *model, const char *machine,
+                                           int32_t max_runs, hl_bench_history **ret_history, hl_err *err);
 
 #endif

@@ -13,8 +13,9 @@
 
 enum { MAX_ROWS = 1 << 16, ARENA_BYTES = 64 << 20 };
 
-#define COLUMNS                                                                                             \
-    "machine, cpu, build, commit_id, model, digest, metric, unit, isa, kv_type, n_threads, date_ms, n, value, share"
+#define COLUMNS                                                                                              \
+    "machine, cpu, build, commit_id, model, digest, metric, unit, isa, kv_type, n_threads, date_ms, n, "     \
+    "value, share"
 
 static int put_result(sqlite3_stmt *st, const hl_bench_result *r) {
     const char *const texts[] = {r->machine, r->cpu,    r->build, r->commit, r->model,

@@ -48,7 +48,8 @@ void *mmap(void *at, size_t n, int prot, int flags, int fd, off_t offset) {
 int pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *), void *arg) {
     typedef void *start_fn(void *);
     if (refuses_threads) return EAGAIN;
-    return REAL(int, pthread_create, pthread_t *, const pthread_attr_t *, start_fn *, void *)(ret, attr, fn, arg);
+    return REAL(int, pthread_create, pthread_t *, const pthread_attr_t *, start_fn *, void *)(ret, attr, fn,
+                                                                                              arg);
 }
 
 /* ---- one model for all ----------------------------------------------------------------------------- */
@@ -60,10 +61,16 @@ static off_t   full_bytes;
 static int32_t prompt[N_PROMPT];
 
 static void write_model(void) {
-    static const mf_shape shape = {.n_vocab = N_VOCAB, .n_embd = 256, .n_heads = 4, .n_kv_heads = 2, .head_dim = 64,
-                                   .n_ff = 512, .n_layers = 3, .type = HL_TYPE_q8_0};
-    hl_err      err = {0};
-    struct stat st;
+    static const mf_shape shape = {.n_vocab = N_VOCAB,
+                                   .n_embd = 256,
+                                   .n_heads = 4,
+                                   .n_kv_heads = 2,
+                                   .head_dim = 64,
+                                   .n_ff = 512,
+                                   .n_layers = 3,
+                                   .type = HL_TYPE_q8_0};
+    hl_err                err = {0};
+    struct stat           st;
     if (mf_write(path, &shape, &err) != HL_OK) fail_msg("%s", err.text);
     assert_int_equal(stat(path, &st), 0);
     full_bytes = st.st_size;
@@ -80,7 +87,8 @@ static hl_status load(loaded *x, int32_t n_threads, hl_err *err) {
     *x = (loaded){0};
     hl_status status = hl_engine_new(&(hl_engine_params){.n_threads = n_threads}, &x->e, err);
     if (status == HL_OK) status = hl_model_open(x->e, &p, 1, NULL, &x->m, err);
-    if (status == HL_OK) status = hl_session_new(x->m, &(hl_session_params){.n_ctx = 1024, .n_batch = 64}, &x->s, err);
+    if (status == HL_OK)
+        status = hl_session_new(x->m, &(hl_session_params){.n_ctx = 1024, .n_batch = 64}, &x->s, err);
     return status;
 }
 
@@ -121,7 +129,7 @@ static hl_status ask(hl_runner *r, const char *text, answer_sum *ret, hl_err *er
 }
 
 static void new_runner(loaded *x, hl_runner **ret) {
-    hl_err err = {0};
+    hl_err                 err = {0};
     const hl_runner_params p = {.sched = {.n_ctx = 256}};
     if (load(x, 2, &err) != HL_OK || hl_runner_new(x->m, &p, ret, &err) != HL_OK) fail_msg("%s", err.text);
 }
@@ -143,7 +151,8 @@ static void a_runner_survives_any_failed_allocation(void **state) {
             hl_mem_fail_after(k, for_ever ? SIZE_MAX : 1);
             const hl_status status = ask(r, k % 2 ? text : "Another one", &got, &err);
             hl_mem_fail_after(SIZE_MAX, 0);
-            if (status != HL_OK && status != HL_E_NOMEM) fail_msg("%zu: %s: %s", k, hl_status_name(status), err.text);
+            if (status != HL_OK && status != HL_E_NOMEM)
+                fail_msg("%zu: %s: %s", k, hl_status_name(status), err.text);
             if (status != HL_OK) assert_true(err.text[0]);
             if (ask(r, text, &got, &err) != HL_OK) fail_msg("afterwards: %s", err.text);
             assert_memory_equal(&got, &want, sizeof got); /* nothing of the failure is left */
@@ -170,7 +179,8 @@ static void every_mapping_may_fail(void **state) {
             assert_true(k >= 3); /* file, cache, buffers */
             return;
         }
-        if (status != HL_E_NOMEM && status != HL_E_IO) fail_msg("%ld: %s: %s", k, hl_status_name(status), err.text);
+        if (status != HL_E_NOMEM && status != HL_E_IO)
+            fail_msg("%ld: %s: %s", k, hl_status_name(status), err.text);
         assert_true(err.text[0]);
     }
 }
@@ -205,7 +215,8 @@ static void a_file_cut_short_while_in_use_ends_in_an_error(void **state) {
             if (load(&x, 2, &err) != HL_OK) fail_msg("%s", err.text);
             if (decoding) assert_int_equal(hl_session_eval(x.s, prompt, N_PROMPT, &err), HL_OK);
             const int32_t pos = hl_session_pos(x.s);
-            assert_int_equal(truncate(path, numbers[i] == 100 ? full_bytes - 1 : full_bytes * numbers[i] / 100), 0);
+            assert_int_equal(
+                truncate(path, numbers[i] == 100 ? full_bytes - 1 : full_bytes * numbers[i] / 100), 0);
             const hl_status status = hl_session_eval(x.s, prompt, decoding ? 1 : N_PROMPT, &err);
             if (status != HL_E_IO) fail_msg("cut to %d %%: %s", numbers[i], hl_status_name(status));
             assert_non_null(strstr(err.text, "cut short"));
@@ -255,7 +266,8 @@ static void counting_panel(const hl_panel *p, const hl_act *x, float *y, size_t 
     real.gemm_panel(p, x, y, y_stride);
 }
 
-static void counting_gemv(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
+static void counting_gemv(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
+                          size_t y_stride) {
     look((long long)(n_rows * x->n_cols * x->n_tokens));
     real.gemv[HL_TYPE_q8_0](n_rows, w, row_bytes, x, y, y_stride);
 }
@@ -287,7 +299,8 @@ static void work_behind_a_stop_is_a_chunk_a_thread_at_most(void **state) {
             atomic_store(&n_after, 0);
             atomic_store(&stop_at, at);
             const hl_status status = hl_session_eval(x.s, prompt, n, &err);
-            if (status != HL_E_CANCEL) fail_msg("stopped at call %lld of %lld: %s", at, all, hl_status_name(status));
+            if (status != HL_E_CANCEL)
+                fail_msg("stopped at call %lld of %lld: %s", at, all, hl_status_name(status));
             assert_true(atomic_load(&n_after) <= (long long)(2 * HL_CUT_MACS));
             /* 2 threads, a quarter of a small matrix each; panels meet a few tokens at a time */
             assert_true(atomic_load(&n_calls) - at <= 40 * (decoding ? 1 : N_PROMPT / 6 + 1));
@@ -314,7 +327,8 @@ static void cuts_cover_everything_and_none_is_too_long(void **state) {
         for (uint32_t k = 0; k < c.n; k++) {
             const uint32_t take = c.at[k + 1] - c.at[k];
             assert_true(take > 0);
-            if (take > (n + HL_MAX_CUTS - 1) / HL_MAX_CUTS) assert_true(take == 1 || take * each <= HL_CUT_MACS);
+            if (take > (n + HL_MAX_CUTS - 1) / HL_MAX_CUTS)
+                assert_true(take == 1 || take * each <= HL_CUT_MACS);
         }
     }
 }
@@ -324,11 +338,9 @@ static void last_cuts_are_even(void **state) {
     static const struct {
         uint32_t n_units, n_threads, min_units, n, at[8];
     } cases[] = {
-        {18, 2, 6, 2, {0, 9, 18}},             /* not 6 6 6 */
-        {30, 2, 6, 4, {0, 8, 16, 23, 30}},
-        {5, 2, 6, 1, {0, 5}},                  /* not worth two */
-        {7, 2, 6, 2, {0, 6, 7}},
-        {60, 4, 5, 12, {0}},
+        {18, 2, 6, 2, {0, 9, 18}},                               /* not 6 6 6 */
+        {30, 2, 6, 4, {0, 8, 16, 23, 30}}, {5, 2, 6, 1, {0, 5}}, /* not worth two */
+        {7, 2, 6, 2, {0, 6, 7}},           {60, 4, 5, 12, {0}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         hl_cuts c;

@@ -49,12 +49,8 @@ ssize_t pwrite(int fd, const void *p, size_t n, off_t at) {
 ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at) {
     return hit() ? -1 : REAL(ssize_t, pwrite64, int, const void *, size_t, off64_t)(fd, p, n, at);
 }
-int fsync(int fd) {
-    return hit() ? -1 : REAL(int, fsync, int)(fd);
-}
-int fdatasync(int fd) {
-    return hit() ? -1 : REAL(int, fdatasync, int)(fd);
-}
+int fsync(int fd) { return hit() ? -1 : REAL(int, fsync, int)(fd); }
+int fdatasync(int fd) { return hit() ? -1 : REAL(int, fdatasync, int)(fd); }
 int rename(const char *a, const char *b) {
     return hit() ? -1 : REAL(int, rename, const char *, const char *)(a, b);
 }
@@ -64,9 +60,7 @@ int linkat(int a, const char *b, int c, const char *d, int e) {
 int mkdir(const char *path, mode_t mode) {
     return hit() ? -1 : REAL(int, mkdir, const char *, mode_t)(path, mode);
 }
-int ftruncate(int fd, off_t n) {
-    return hit() ? -1 : REAL(int, ftruncate, int, off_t)(fd, n);
-}
+int ftruncate(int fd, off_t n) { return hit() ? -1 : REAL(int, ftruncate, int, off_t)(fd, n); }
 int fallocate(int fd, int mode, off_t at, off_t n) {
     return hit() ? -1 : REAL(int, fallocate, int, int, off_t, off_t)(fd, mode, at, n);
 }

@@ -18,13 +18,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     memcpy(copy, data, n);
     if (hl_gguf_open_memory(copy, n, &g, &err) == HL_OK) {
         for (size_t i = 0; i < hl_gguf_n_values(g); i++) {
-            hl_gguf_strings it;
-            hl_view         s;
-            double          x = 0;
+            hl_gguf_strings      it;
+            hl_view              s;
+            double               x = 0;
             const hl_gguf_value *v = hl_gguf_value_at(g, i);
             if (hl_gguf_strings_init(&it, v))
                 while (hl_gguf_strings_next(&it, &s)) sum += s.len ? (uint8_t)s.ptr[s.len - 1] : 0;
-            else if (v->n && hl_gguf_elem_f64(v, v->n - 1, &x)) sum += x > 0;
+            else if (v->n && hl_gguf_elem_f64(v, v->n - 1, &x))
+                sum += x > 0;
         }
         for (size_t i = 0; i < hl_gguf_n_tensors(g); i++) {
             const hl_gguf_tensor *t = hl_gguf_tensor_at(g, i);

@@ -17,7 +17,7 @@ static const char *const rules[] = {"gpt-2",        "starcoder",      "llama3", 
                                     "deepseek-llm", "deepseek-coder", "deepseek-v3", "default"};
 
 static hl_tokenizer *make(size_t i, hl_gguf **ret_g) {
-    fix_vocab *f = fix_new(i ? "gpt2" : "llama", i ? rules[i - 1] : NULL);
+    fix_vocab    *f = fix_new(i ? "gpt2" : "llama", i ? rules[i - 1] : NULL);
     hl_tokenizer *t = NULL;
     if (i)
         fix_add_letters(f);
@@ -46,11 +46,11 @@ static bool is_same(const char *out, size_t n, hl_view text, bool spm) {
 
 static void fuzz_text(const hl_tokenizer *t, hl_view text, bool check) {
     for (unsigned flags = 0; flags < 4; flags++) {
-        hl_tokens ids = {0};
+        hl_tokens      ids = {0};
         hl_detokenizer d;
-        const size_t cap = hl_tokenizer_max_piece_bytes(t);
-        char *buf = hl_new(cap, 1), *out = hl_new(text.len + 1, 1);
-        size_t n = 0;
+        const size_t   cap = hl_tokenizer_max_piece_bytes(t);
+        char          *buf = hl_new(cap, 1), *out = hl_new(text.len + 1, 1);
+        size_t         n = 0;
         if (hl_tokenizer_encode(t, text, flags, &ids, NULL) != HL_OK) abort();
         hl_detokenizer_init(&d, t, true);
         for (size_t i = 0; i < ids.n; i++) {
@@ -66,10 +66,10 @@ static void fuzz_text(const hl_tokenizer *t, hl_view text, bool check) {
 }
 
 static void fuzz_vocabulary(const uint8_t *data, size_t n) {
-    char path[64];
-    hl_gguf *g = NULL;
+    char          path[64];
+    hl_gguf      *g = NULL;
     hl_tokenizer *t = NULL;
-    const int fd = memfd_create("vocab", MFD_CLOEXEC);
+    const int     fd = memfd_create("vocab", MFD_CLOEXEC);
     if (fd < 0 || write(fd, data, n) != (ssize_t)n) abort();
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     if (hl_gguf_open(path, &g, NULL) == HL_OK && hl_tokenizer_new(g, &t, NULL) == HL_OK) {
@@ -85,7 +85,7 @@ static void fuzz_vocabulary(const uint8_t *data, size_t n) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     enum { N_RULES = sizeof rules / sizeof *rules + 1 };
     static hl_tokenizer *made[N_RULES]; /* kept from run to run: making them is the slow part */
-    static hl_gguf *files[N_RULES];
+    static hl_gguf      *files[N_RULES];
     if (n == 0) return 0;
     if (data[0] >= 128) {
         fuzz_vocabulary(data + 1, n - 1);

@@ -43,7 +43,7 @@ static void feed_damaged(uint8_t *data, size_t n, uint64_t *state) {
 }
 
 static void feed_file(const char *path, uint64_t *state) {
-    FILE *f = fopen(path, "rb");
+    FILE    *f = fopen(path, "rb");
     uint8_t *data = malloc(MAX_INPUT_BYTES);
     if (f && data) {
         const size_t n = fread(data, 1, MAX_INPUT_BYTES, f);
@@ -56,9 +56,9 @@ static void feed_file(const char *path, uint64_t *state) {
 
 int main(int argc, char **argv) {
     const char *name = strstr(argv[0], "replay_");
-    char folder[512], path[1024];
-    uint64_t state = 1;
-    uint8_t noise[MAX_NOISE_BYTES];
+    char        folder[512], path[1024];
+    uint64_t    state = 1;
+    uint8_t     noise[MAX_NOISE_BYTES];
     if (argc > 1) {
         for (int i = 1; i < argc; i++) feed_file(argv[i], &state);
         return 0;

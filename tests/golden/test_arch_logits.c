@@ -23,8 +23,6 @@
 
 enum { MAX_TOKENS = 128, N_VOCAB = 128 };
 
-
-
 /* How far a model's logits may be from the record (rms of the difference over rms of the logits). Where
  * the reference itself is off from the exact record, its distance is the limit: both round activations. */
 static double tolerance_of(const char *name, const json_t *record) {
@@ -60,8 +58,8 @@ static void add_row(distance *d, const float *logits, const json_t *row) {
 
 /* Distance over all positions; passes of `step` tokens. */
 static double compare(const char *path, const json_t *record, size_t step, const char *cpu, int n_threads) {
-    hl_err    err = {0};
-    hl_model *m = NULL;
+    hl_err     err = {0};
+    hl_model  *m = NULL;
     hl_engine *e = NULL;
     assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = n_threads, .cpu = cpu}, &e, &err), HL_OK);
     if (hl_model_open(e, &path, 1, NULL, &m, &err) != HL_OK) fail_msg("%s: %s", path, err.text);
@@ -70,7 +68,7 @@ static double compare(const char *path, const json_t *record, size_t step, const
     const size_t  n = json_array_size(list);
     assert_in_range(n, 1, MAX_TOKENS);
     for (size_t i = 0; i < n; i++) tokens[i] = (int32_t)json_integer_value(json_array_get(list, i));
-    hl_session *s = NULL;
+    hl_session             *s = NULL;
     const hl_session_params p = {.n_ctx = MAX_TOKENS, .n_rows_cap = MAX_TOKENS, .kv_type = HL_KV_CACHE_F32};
     if (hl_session_new(m, &p, &s, &err) != HL_OK) fail_msg("%s: %s", path, err.text);
     distance d = {0};
@@ -111,8 +109,8 @@ static int check_folder(const char *folder) {
         /* The very same bits, but for bf16: the processor's own dot product rounds in its own way. */
         const bool same_bits = one == all && (scalar == all || strstr(de->d_name, "bf16"));
         const bool ok = all <= limit && scalar <= limit && same_bits;
-        print_message("%-16s one pass %.2e, token by token %.2e, scalar %.2e, limit %.1e%s\n", de->d_name, all, one, scalar,
-                      limit, ok ? "" : "   <-- too far");
+        print_message("%-16s one pass %.2e, token by token %.2e, scalar %.2e, limit %.1e%s\n", de->d_name,
+                      all, one, scalar, limit, ok ? "" : "   <-- too far");
         n_bad += !ok;
         json_decref(record);
         n_checked++;

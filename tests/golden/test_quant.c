@@ -17,8 +17,8 @@
 
 enum { LINE_BYTES = 1 << 16, MAX_ELEMS = 4096 };
 
-static char  line[LINE_BYTES];
-static float want[MAX_ELEMS], got[MAX_ELEMS];
+static char    line[LINE_BYTES];
+static float   want[MAX_ELEMS], got[MAX_ELEMS];
 static uint8_t bytes[MAX_ELEMS * 4], packed[MAX_ELEMS * 4];
 
 static FILE *open_vectors(const char *prefix, const char *type) {
@@ -63,8 +63,8 @@ static void every_type_decodes_to_the_published_values(void **state) {
             hl_quant_to_f32((hl_type)t)(bytes, n, got);
             for (size_t i = 0; i < n; i++)
                 if (hl_bits_of_f32(got[i]) != hl_bits_of_f32(want[i]))
-                    fail_msg("%s weight %zu: got %a, expected %a", hl_type_name((hl_type)t), i, (double)got[i],
-                             (double)want[i]);
+                    fail_msg("%s weight %zu: got %a, expected %a", hl_type_name((hl_type)t), i,
+                             (double)got[i], (double)want[i]);
             n_checked++;
         }
         (void)fclose(f);
@@ -90,7 +90,8 @@ static void every_type_that_packs_gives_the_published_bytes(void **state) {
             if (memcmp(packed, bytes, n_bytes) != 0) {
                 for (size_t i = 0; i < n_bytes; i++)
                     if (packed[i] != bytes[i])
-                        fail_msg("%s byte %zu: got %02x, expected %02x", hl_type_name((hl_type)t), i, packed[i], bytes[i]);
+                        fail_msg("%s byte %zu: got %02x, expected %02x", hl_type_name((hl_type)t), i,
+                                 packed[i], bytes[i]);
             }
             n_checked++;
         }
@@ -113,12 +114,12 @@ static void f16_rounds_to_nearest_even(void **state) {
     (void)state;
     assert_int_equal(hl_f16_of_f32(65519.99f), 0x7BFF);
     assert_int_equal(hl_f16_of_f32(65520.0f), 0x7C00);
-    assert_int_equal(hl_f16_of_f32(1.0f + 0x1p-11f), 0x3C00);           /* half way: to even */
+    assert_int_equal(hl_f16_of_f32(1.0f + 0x1p-11f), 0x3C00); /* half way: to even */
     assert_int_equal(hl_f16_of_f32(1.0f + 0x3p-11f), 0x3C02);
-    assert_int_equal(hl_f16_of_f32(0x1p-25f), 0x0000);                  /* half of the smallest */
+    assert_int_equal(hl_f16_of_f32(0x1p-25f), 0x0000); /* half of the smallest */
     assert_int_equal(hl_f16_of_f32(0x1.000002p-25f), 0x0001);
-    assert_int_equal(hl_f16_of_f32(0x1.ff8p-15f), 0x03FF);              /* largest subnormal */
-    assert_int_equal(hl_f16_of_f32(0x1.ffcp-15f), 0x0400);              /* half way to the smallest normal */
+    assert_int_equal(hl_f16_of_f32(0x1.ff8p-15f), 0x03FF); /* largest subnormal */
+    assert_int_equal(hl_f16_of_f32(0x1.ffcp-15f), 0x0400); /* half way to the smallest normal */
     assert_int_equal(hl_bf16_of_f32(0x1.01p0f), 0x3F80);
     assert_int_equal(hl_bf16_of_f32(0x1.03p0f), 0x3F82);
 }

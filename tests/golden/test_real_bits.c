@@ -59,7 +59,8 @@ static void compute(const char *path, const way *w, uint64_t *ret_hashes) {
     hl_session   *s = NULL;
     hl_model_info info;
     int32_t       ids[N_TOKENS];
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = w->n_threads, .cpu = w->cpu}, &e, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = w->n_threads, .cpu = w->cpu}, &e, &err),
+                     HL_OK);
     if (hl_model_open(e, &path, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
     const hl_session_params p = {.n_ctx = N_TOKENS, .n_rows_cap = (int32_t)w->n_pass, .kv_type = w->kv_type};
     if (hl_session_new(m, &p, &s, &err) != HL_OK) fail_msg("%s", err.text);
@@ -68,7 +69,8 @@ static void compute(const char *path, const way *w, uint64_t *ret_hashes) {
     for (size_t at = 0; at < w->n_tokens; at += w->n_pass) {
         const size_t left = w->n_tokens - at, n = left < w->n_pass ? left : w->n_pass;
         if (hl_session_eval_rows(s, ids + at, n, n, &err) != HL_OK) fail_msg("%s", err.text);
-        for (size_t i = 0; i < n; i++) ret_hashes[at + i] = hash_row(hl_session_logits_at(s, i), info.n_vocab);
+        for (size_t i = 0; i < n; i++)
+            ret_hashes[at + i] = hash_row(hl_session_logits_at(s, i), info.n_vocab);
     }
     hl_session_free(s);
     hl_model_close(m);
@@ -77,13 +79,20 @@ static void compute(const char *path, const way *w, uint64_t *ret_hashes) {
 
 static void check_model(const char *file) {
     static const way ways[] = {
-        {NULL, 1, N_TOKENS, N_TOKENS, HL_KV_CACHE_F16},   {NULL, 2, N_TOKENS, N_TOKENS, HL_KV_CACHE_F16},
-        {NULL, 2, N_TOKENS, 1, HL_KV_CACHE_F16},          {NULL, 2, N_TOKENS, 7, HL_KV_CACHE_F16},
-        {NULL, 3, N_TOKENS, 64, HL_KV_CACHE_F16},         {"avx2", 2, N_TOKENS, 64, HL_KV_CACHE_F16},
-        {"avxvnni", 2, N_TOKENS, 64, HL_KV_CACHE_F16},    {"avx512", 2, N_TOKENS, 64, HL_KV_CACHE_F16},
-        {"avx512vnni", 2, N_TOKENS, 64, HL_KV_CACHE_F16}, {"dotprod", 2, N_TOKENS, 64, HL_KV_CACHE_F16},
-        {"scalar", 2, N_SCALAR, N_SCALAR, HL_KV_CACHE_F16}, {NULL, 2, N_TOKENS, N_TOKENS, HL_KV_CACHE_F32},
-        {NULL, 1, N_TOKENS, 7, HL_KV_CACHE_F32},          {"scalar", 2, N_SCALAR, 5, HL_KV_CACHE_F32},
+        {NULL, 1, N_TOKENS, N_TOKENS, HL_KV_CACHE_F16},
+        {NULL, 2, N_TOKENS, N_TOKENS, HL_KV_CACHE_F16},
+        {NULL, 2, N_TOKENS, 1, HL_KV_CACHE_F16},
+        {NULL, 2, N_TOKENS, 7, HL_KV_CACHE_F16},
+        {NULL, 3, N_TOKENS, 64, HL_KV_CACHE_F16},
+        {"avx2", 2, N_TOKENS, 64, HL_KV_CACHE_F16},
+        {"avxvnni", 2, N_TOKENS, 64, HL_KV_CACHE_F16},
+        {"avx512", 2, N_TOKENS, 64, HL_KV_CACHE_F16},
+        {"avx512vnni", 2, N_TOKENS, 64, HL_KV_CACHE_F16},
+        {"dotprod", 2, N_TOKENS, 64, HL_KV_CACHE_F16},
+        {"scalar", 2, N_SCALAR, N_SCALAR, HL_KV_CACHE_F16},
+        {NULL, 2, N_TOKENS, N_TOKENS, HL_KV_CACHE_F32},
+        {NULL, 1, N_TOKENS, 7, HL_KV_CACHE_F32},
+        {"scalar", 2, N_SCALAR, 5, HL_KV_CACHE_F32},
     };
     const char *folder = getenv("HL_TEST_MODELS");
     char        path[1024];
@@ -99,8 +108,8 @@ static void check_model(const char *file) {
         compute(path, w, is_first ? want : got);
         for (size_t i = 0; i < w->n_tokens && !is_first; i++)
             if (got[i] != want[i])
-                fail_msg("%s: row %zu differs: cpu %s, %d threads, passes of %zu, kv %d", file, i, w->cpu ? w->cpu : "auto",
-                         (int)w->n_threads, w->n_pass, (int)w->kv_type);
+                fail_msg("%s: row %zu differs: cpu %s, %d threads, passes of %zu, kv %d", file, i,
+                         w->cpu ? w->cpu : "auto", (int)w->n_threads, w->n_pass, (int)w->kv_type);
     }
 }
 

@@ -74,7 +74,8 @@ static void add(score *s, const hl_logprob *exact, size_t n, const float *got, i
         rest_p -= exp((double)exact[i].logprob);
         rest_q -= exp((double)got[i]);
     }
-    if (rest_p > 1e-4 && rest_q > 1e-4) s->sum_kl += rest_p * log(rest_p / rest_q); /* else below the record's digits */
+    if (rest_p > 1e-4 && rest_q > 1e-4)
+        s->sum_kl += rest_p * log(rest_p / rest_q); /* else below the record's digits */
 }
 
 static void add_reference(score *s, const hl_logprob *exact, size_t n, const hl_logprob *ref, size_t n_ref) {
@@ -88,8 +89,8 @@ static void add_reference(score *s, const hl_logprob *exact, size_t n, const hl_
 }
 
 /* Over the same tokens as the reference, so that both are judged by the same. */
-static void add_ours(score *s, const hl_logprob *exact, size_t n, const hl_logprob *ref, size_t n_ref, const float *logits,
-                     int32_t n_vocab) {
+static void add_ours(score *s, const hl_logprob *exact, size_t n, const hl_logprob *ref, size_t n_ref,
+                     const float *logits, int32_t n_vocab) {
     float   got[N_TOP];
     int32_t best = 0;
     double  sum = 0;
@@ -135,8 +136,9 @@ static void run_prompt(hl_session *s, FILE *exact, FILE *ref, int32_t n_vocab, s
 }
 
 static void print_score(const char *who, const score *s) {
-    print_message("  %-9s mean difference %.4f, KL %.5f, same first token %.2f %%\n", who, s->sum_abs / (double)s->n_top,
-                  s->sum_kl / (double)s->n_rows, 100.0 * (double)s->n_same / (double)s->n_rows);
+    print_message("  %-9s mean difference %.4f, KL %.5f, same first token %.2f %%\n", who,
+                  s->sum_abs / (double)s->n_top, s->sum_kl / (double)s->n_rows,
+                  100.0 * (double)s->n_same / (double)s->n_rows);
 }
 
 static void check_model(const char *file, const char *name) {
@@ -155,7 +157,8 @@ static void check_model(const char *file, const char *name) {
     hl_model_info info;
     assert_int_equal(hl_engine_new(NULL, &e, &err), HL_OK);
     if (hl_model_open(e, &p, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
-    assert_int_equal(hl_session_new(m, &(hl_session_params){.n_ctx = 2048, .n_rows_cap = MAX_GEN}, &s, &err), HL_OK);
+    assert_int_equal(hl_session_new(m, &(hl_session_params){.n_ctx = 2048, .n_rows_cap = MAX_GEN}, &s, &err),
+                     HL_OK);
     hl_model_get_info(m, &info);
     FILE *exact = open_record(name, "_exact");
     FILE *ref = open_record(name, "");

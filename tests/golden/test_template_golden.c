@@ -86,8 +86,8 @@ static void show_difference(const char *what, const char *name, hl_view want, hl
 
 /* What the reference has and chat templates do not use: failing is right, giving another text is not. */
 static bool is_left_out(hl_view source) {
-    static const char *const words[] = {"autoescape", "urlize", "xmlattr", "wordwrap", "pprint", "random",
-                                        "123456789012345678901234567890"};
+    static const char *const words[] = {
+        "autoescape", "urlize", "xmlattr", "wordwrap", "pprint", "random", "123456789012345678901234567890"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strstr(source.ptr, words[i])) return true;
     return false;

@@ -30,7 +30,7 @@ static const char *shared_folder(void) {
 static char *read_all(const char *path, size_t *ret_n) {
     FILE *f = fopen(path, "rb");
     if (!f) return NULL;
-    char *p = NULL;
+    char  *p = NULL;
     size_t n = 0, cap = 0;
     for (;;) {
         if (n + 1 >= cap) {
@@ -51,7 +51,7 @@ static char *read_all(const char *path, size_t *ret_n) {
 static hl_tokenizer *open_vocab(const char *name, hl_gguf **ret_g) {
     char path[512];
     (void)snprintf(path, sizeof path, "%s/data/vocab/ggml-vocab-%s.gguf", shared_folder(), name);
-    hl_err err = {0};
+    hl_err        err = {0};
     hl_tokenizer *t = NULL;
     if (hl_gguf_open(path, ret_g, &err) != HL_OK) return NULL;
     if (hl_tokenizer_new(*ret_g, &t, &err) != HL_OK) fail_msg("%s: %s", name, err.text);
@@ -60,13 +60,13 @@ static hl_tokenizer *open_vocab(const char *name, hl_gguf **ret_g) {
 
 static char *text_of_case(const char *inp, const char **ret_next) {
     static const char mark[] = "\n__ggml_vocab_test__\n";
-    const char *end = strstr(inp, mark);
+    const char       *end = strstr(inp, mark);
     *ret_next = end ? end + strlen(mark) : NULL;
     return end ? hl_strndup(inp, (size_t)(end - inp)) : hl_strdup(inp);
 }
 
 static bool check_ids(const hl_tokens *ids, const char *want, size_t n_want) {
-    char *end = NULL;
+    char  *end = NULL;
     size_t n = 0;
     for (const char *p = want; p < want + n_want; p = end, n++) {
         const long id = strtol(p, &end, 10);
@@ -82,10 +82,10 @@ static void print_ids(const hl_tokens *ids) {
 }
 
 static void check_vocab(const char *name) {
-    hl_gguf *g = NULL;
+    hl_gguf      *g = NULL;
     hl_tokenizer *t = open_vocab(name, &g);
     if (!t) skip();
-    char path[512];
+    char   path[512];
     size_t n = 0;
     (void)snprintf(path, sizeof path, "%s/data/vocab/ggml-vocab-%s.gguf.inp", shared_folder(), name);
     char *inp = read_all(path, &n);
@@ -93,14 +93,14 @@ static void check_vocab(const char *name) {
     char *out = read_all(path, &n);
     assert_non_null(inp);
     assert_non_null(out);
-    int n_bad = 0, n_cases = 0;
+    int         n_bad = 0, n_cases = 0;
     const char *want = out;
     for (const char *at = inp; at && *want; n_cases++) {
-        const char *next = NULL;
-        char *text = text_of_case(at, &next);
+        const char  *next = NULL;
+        char        *text = text_of_case(at, &next);
         const size_t n_want = strcspn(want, "\n");
-        hl_tokens ids = {0};
-        hl_err err = {0};
+        hl_tokens    ids = {0};
+        hl_err       err = {0};
         if (hl_tokenizer_encode(t, hl_view_of(text), 0, &ids, &err) != HL_OK) fail_msg("%s", err.text);
         if (!check_ids(&ids, want, n_want)) {
             n_bad++;
@@ -135,16 +135,16 @@ VOCAB_TEST(phi_3_gives_the_reference_ids, "phi-3")
 
 static json_t *load_json(const char *path) {
     json_error_t why;
-    json_t *j = json_load_file(path, JSON_ALLOW_NUL, &why);
+    json_t      *j = json_load_file(path, JSON_ALLOW_NUL, &why);
     if (!j) fail_msg("%s: %s", path, why.text);
     return j;
 }
 
 /* `where` is a path in the shared folder ("data/vocab/x.gguf") or, after a '+', in the models folder. */
 static hl_tokenizer *open_anywhere(const char *where, hl_gguf **ret_g) {
-    const char *models = getenv("HL_TEST_MODELS");
-    char path[512];
-    hl_err err = {0};
+    const char   *models = getenv("HL_TEST_MODELS");
+    char          path[512];
+    hl_err        err = {0};
     hl_tokenizer *t = NULL;
     if (where[0] == '+')
         (void)snprintf(path, sizeof path, "%s/%s", models ? models : "../models", where + 1);
@@ -158,7 +158,7 @@ static hl_tokenizer *open_anywhere(const char *where, hl_gguf **ret_g) {
 static bool encodes_to(const hl_tokenizer *t, hl_view text, unsigned flags, const json_t *want,
                        const char *what) {
     hl_tokens ids = {0};
-    hl_err err = {0};
+    hl_err    err = {0};
     if (hl_tokenizer_encode(t, text, flags, &ids, &err) != HL_OK) fail_msg("%s", err.text);
     bool same = ids.n == json_array_size(want);
     for (size_t i = 0; same && i < ids.n; i++)
@@ -173,12 +173,12 @@ static bool encodes_to(const hl_tokenizer *t, hl_view text, unsigned flags, cons
 
 /* The ids spelled again are the text, but for what SentencePiece changes: U+2581, and spaces it adds. */
 static bool comes_back(const hl_tokenizer *t, hl_view text) {
-    hl_tokens ids = {0};
+    hl_tokens      ids = {0};
     hl_detokenizer d;
-    hl_str out;
-    hl_err err = {0};
-    const size_t cap = hl_tokenizer_max_piece_bytes(t);
-    char *buf = hl_new(cap, 1);
+    hl_str         out;
+    hl_err         err = {0};
+    const size_t   cap = hl_tokenizer_max_piece_bytes(t);
+    char          *buf = hl_new(cap, 1);
     assert_non_null(buf);
     hl_str_init(&out, 1 << 20);
     hl_detokenizer_init(&d, t, false);
@@ -199,9 +199,9 @@ static bool is_disputed(const char *name, const json_t *text) {
 }
 
 static int check_corpus(const hl_tokenizer *t, const json_t *file, const char *name, bool exact_text) {
-    json_t *corpus = load_json("tests/golden/tokenizer/corpus.json");
+    json_t       *corpus = load_json("tests/golden/tokenizer/corpus.json");
     const json_t *ids = json_object_get(file, "ids");
-    int n_bad = 0;
+    int           n_bad = 0;
     assert_int_equal(json_array_size(ids), json_array_size(corpus));
     for (size_t i = 0; i < json_array_size(corpus); i++) {
         const json_t *text = json_array_get(corpus, i);
@@ -215,9 +215,9 @@ static int check_corpus(const hl_tokenizer *t, const json_t *file, const char *n
 
 static int check_special(const hl_tokenizer *t, json_t *file, const char *name) {
     const json_t *rows = json_object_get(file, "special");
-    const char *key = NULL;
-    json_t *want = NULL;
-    int n_bad = 0;
+    const char   *key = NULL;
+    json_t       *want = NULL;
+    int           n_bad = 0;
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         const hl_view text = hl_view_of(json_string_value(json_array_get(row, 0)));
@@ -240,12 +240,12 @@ static size_t from_hex(const char *hex, char *ret) {
 
 static int check_pieces(const hl_tokenizer *t, const json_t *file) {
     const json_t *rows = json_object_get(file, "pieces");
-    int n_bad = 0;
+    int           n_bad = 0;
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         const int32_t id = (int32_t)json_integer_value(json_array_get(row, 0));
         for (int with_special = 0; with_special < 2; with_special++) {
-            char want[512], got[512];
+            char         want[512], got[512];
             const size_t n_want =
                 from_hex(json_string_value(json_array_get(row, 1 + (size_t)with_special)), want);
             const size_t n = hl_tokenizer_piece(t, id, with_special, got, sizeof got);
@@ -261,13 +261,13 @@ static int check_pieces(const hl_tokenizer *t, const json_t *file) {
  * writes as bytes whatever follows a byte that promised a longer character. */
 static int check_invalid(const hl_tokenizer *t) {
     json_t *bad = load_json("tests/golden/tokenizer/invalid.json");
-    int n_bad = 0;
+    int     n_bad = 0;
     for (size_t i = 0; i < json_array_size(bad); i++) {
-        char bytes[64], out[256];
+        char          bytes[64], out[256];
         const hl_view text = {bytes, from_hex(json_string_value(json_array_get(bad, i)), bytes)};
-        hl_tokens ids = {0};
-        hl_err err = {0};
-        size_t n = 0;
+        hl_tokens     ids = {0};
+        hl_err        err = {0};
+        size_t        n = 0;
         assert_int_equal(hl_tokenizer_encode(t, text, 0, &ids, &err), HL_OK);
         for (size_t k = 0; k < ids.n; k++)
             n += hl_tokenizer_piece(t, ids.ids[k], false, out + n, sizeof out - n);
@@ -280,7 +280,7 @@ static int check_invalid(const hl_tokenizer *t) {
 }
 
 static void check_golden(const char *name, const char *where, bool exact_text, bool all_bytes) {
-    hl_gguf *g = NULL;
+    hl_gguf      *g = NULL;
     hl_tokenizer *t = open_anywhere(where, &g);
     if (!t) skip();
     char path[256];
@@ -320,8 +320,8 @@ GOLDEN_TEST(gpt_4o, "gpt-4o", "+vocab/gpt-4o.gguf", true, true)
 
 typedef struct lengths {
     const json_t *want;
-    size_t n, at;
-    bool same;
+    size_t        n, at;
+    bool          same;
 } lengths;
 
 static hl_status on_piece(void *user, size_t at, size_t n, hl_err *err) {
@@ -336,20 +336,20 @@ static hl_status on_piece(void *user, size_t at, size_t n, hl_err *err) {
 static void check_split(const char *name, const json_t *corpus) {
     char path[256];
     (void)snprintf(path, sizeof path, "tests/golden/tokenizer/splits/%s.json", name);
-    json_t *file = load_json(path);
-    const json_t *pieces = json_object_get(file, "piece_bytes");
+    json_t                *file = load_json(path);
+    const json_t          *pieces = json_object_get(file, "piece_bytes");
     const hl_pretokenizer *pre = NULL;
-    hl_splitter splitter = {0};
-    hl_split_state state = {0};
-    hl_err err = {0};
-    int n_bad = 0;
+    hl_splitter            splitter = {0};
+    hl_split_state         state = {0};
+    hl_err                 err = {0};
+    int                    n_bad = 0;
     assert_int_equal(hl_pretokenizer_find(hl_view_of(name), &pre, &err), HL_OK);
     if (hl_splitter_init(&splitter, pre->rule, &err) != HL_OK) fail_msg("%s: %s", name, err.text);
     assert_int_equal(json_array_size(pieces), json_array_size(corpus));
     for (size_t i = 0; i < json_array_size(corpus); i++) {
         const json_t *text = json_array_get(corpus, i);
-        lengths l = {.want = json_array_get(pieces, i), .same = true};
-        const size_t n = json_string_length(text);
+        lengths       l = {.want = json_array_get(pieces, i), .same = true};
+        const size_t  n = json_string_length(text);
         assert_int_equal(hl_split(&splitter, &state, json_string_value(text), n, on_piece, &l, &err), HL_OK);
         if (l.same && l.n == json_array_size(l.want)) continue;
         n_bad++;
@@ -366,7 +366,7 @@ static void every_split_rule_cuts_the_corpus_as_published(void **state) {
     static const char *const names[] = {"gpt-2",     "llama3",         "qwen2",       "gpt-4o",
                                         "tekken",    "smollm",         "falcon",      "command-r",
                                         "starcoder", "deepseek-coder", "deepseek-v3", "deepseek-llm"};
-    json_t *corpus = load_json("tests/golden/tokenizer/corpus.json");
+    json_t                  *corpus = load_json("tests/golden/tokenizer/corpus.json");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) check_split(names[i], corpus);
     json_decref(corpus);
 }

@@ -26,24 +26,26 @@ static float magnitude(hl_type t, const uint8_t *row, const float *x, size_t n_c
     return sum;
 }
 
-static void compare(const gemv_case *c, const uint8_t *w, size_t row_bytes, size_t n_rows, const hl_act *x, pattern p,
-                    const float *want, const float *got) {
+static void compare(const gemv_case *c, const uint8_t *w, size_t row_bytes, size_t n_rows, const hl_act *x,
+                    pattern p, const float *want, const float *got) {
     const size_t stride = n_rows + GEMV_GAP;
     for (size_t t = 0; t < x->n_tokens; t++) {
         for (size_t r = 0; r < stride; r++) {
             const float a = want[t * stride + r], b = got[t * stride + r];
             if (same(a, b)) continue;
             if (!c->exact && r < n_rows &&
-                fabsf(a - b) <= 1e-5f * magnitude(c->type, w + r * row_bytes, x->f32 + t * x->n_cols, x->n_cols))
+                fabsf(a - b) <=
+                    1e-5f * magnitude(c->type, w + r * row_bytes, x->f32 + t * x->n_cols, x->n_cols))
                 continue;
             fail_msg("gemv_%s_%s, %s, %zu x %zu, %zu tokens: row %zu token %zu is %a, expected %a",
-                     hl_type_name(c->type), c->isa, pattern_name(p), n_rows, x->n_cols, x->n_tokens, r, t, (double)b,
-                     (double)a);
+                     hl_type_name(c->type), c->isa, pattern_name(p), n_rows, x->n_cols, x->n_tokens, r, t,
+                     (double)b, (double)a);
         }
     }
 }
 
-static void run_one(const gemv_case *c, size_t n_rows, size_t n_cols, size_t n_tokens, pattern p, uint64_t *seed) {
+static void run_one(const gemv_case *c, size_t n_rows, size_t n_cols, size_t n_tokens, pattern p,
+                    uint64_t *seed) {
     const size_t row_bytes = hl_type_row_bytes(c->type, n_cols);
     const size_t stride = n_rows + GEMV_GAP;
     const size_t n_y = stride * n_tokens;

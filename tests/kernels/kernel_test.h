@@ -47,7 +47,7 @@ static inline float random_normal(uint64_t *seed) {
 /* n_bytes that end right before a page that may not be touched. */
 static inline void *new_guarded(size_t n_bytes) {
     const size_t n_pages = (n_bytes + PAGE_BYTES - 1) / PAGE_BYTES + 1;
-    uint8_t     *p = mmap(NULL, n_pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *p = mmap(NULL, n_pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) fail_msg("no memory");
     if (mprotect(p + (n_pages - 1) * PAGE_BYTES, PAGE_BYTES, PROT_NONE) != 0) fail_msg("mprotect");
     return p + (n_pages - 1) * PAGE_BYTES - n_bytes;
@@ -61,10 +61,12 @@ static inline void free_guarded(void *p, size_t n_bytes) {
 /* Where the f16 scales of a block lie: two offsets, -1 for none. */
 static inline const int *scale_offsets(hl_type t) {
     static const int at[HL_TYPE_count][2] = {
-        [HL_TYPE_q4_0] = {0, -1},   [HL_TYPE_q4_1] = {0, 2},   [HL_TYPE_q5_0] = {0, -1},  [HL_TYPE_q5_1] = {0, 2},
-        [HL_TYPE_q8_0] = {0, -1},   [HL_TYPE_q2_k] = {80, 82}, [HL_TYPE_q3_k] = {108, -1}, [HL_TYPE_q4_k] = {0, 2},
-        [HL_TYPE_q5_k] = {0, 2},    [HL_TYPE_q6_k] = {208, -1}, [HL_TYPE_iq4_nl] = {0, -1}, [HL_TYPE_iq4_xs] = {0, -1},
-        [HL_TYPE_mxfp4] = {-1, -1}, [HL_TYPE_f32] = {-1, -1},  [HL_TYPE_f16] = {-1, -1},  [HL_TYPE_bf16] = {-1, -1},
+        [HL_TYPE_q4_0] = {0, -1},   [HL_TYPE_q4_1] = {0, 2},    [HL_TYPE_q5_0] = {0, -1},
+        [HL_TYPE_q5_1] = {0, 2},    [HL_TYPE_q8_0] = {0, -1},   [HL_TYPE_q2_k] = {80, 82},
+        [HL_TYPE_q3_k] = {108, -1}, [HL_TYPE_q4_k] = {0, 2},    [HL_TYPE_q5_k] = {0, 2},
+        [HL_TYPE_q6_k] = {208, -1}, [HL_TYPE_iq4_nl] = {0, -1}, [HL_TYPE_iq4_xs] = {0, -1},
+        [HL_TYPE_mxfp4] = {-1, -1}, [HL_TYPE_f32] = {-1, -1},   [HL_TYPE_f16] = {-1, -1},
+        [HL_TYPE_bf16] = {-1, -1},
     };
     return at[t];
 }
@@ -81,8 +83,10 @@ static inline float weight_scale(pattern p, uint64_t *seed) {
 static inline void fill_float_weights(hl_type t, size_t n, pattern p, uint64_t *seed, void *w) {
     for (size_t i = 0; i < n; i++) {
         const float x = weight_scale(p, seed);
-        if (t == HL_TYPE_f32) ((float *)w)[i] = x;
-        else ((uint16_t *)w)[i] = t == HL_TYPE_f16 ? hl_f16_of_f32(x) : hl_bf16_of_f32(x);
+        if (t == HL_TYPE_f32)
+            ((float *)w)[i] = x;
+        else
+            ((uint16_t *)w)[i] = t == HL_TYPE_f16 ? hl_f16_of_f32(x) : hl_bf16_of_f32(x);
     }
 }
 
@@ -94,7 +98,7 @@ static inline void fill_weights(hl_type t, size_t n, pattern p, uint64_t *seed, 
     }
     const size_t block = hl_type_block_bytes(t);
     for (size_t b = 0; b < n / hl_type_block_elems(t); b++) {
-        uint8_t *at = (uint8_t *)w + b * block;
+        uint8_t       *at = (uint8_t *)w + b * block;
         const uint32_t kind = next_random(seed) % 3;
         for (size_t i = 0; i < block; i++)
             at[i] = p != EXTREME ? (uint8_t)next_random(seed) : kind == 0 ? 0xFF : kind == 1 ? 0x80 : 0x00;
@@ -104,7 +108,9 @@ static inline void fill_weights(hl_type t, size_t n, pattern p, uint64_t *seed, 
             if (o >= 0) memcpy(at + o, &h, 2);
         }
         if (t == HL_TYPE_mxfp4)
-            at[0] = (uint8_t)(p == TINY ? next_random(seed) % 4 : p == EXTREME ? 200 : 110 + next_random(seed) % 20);
+            at[0] = (uint8_t)(p == TINY      ? next_random(seed) % 4
+                              : p == EXTREME ? 200
+                                             : 110 + next_random(seed) % 20);
     }
 }
 

@@ -29,8 +29,8 @@ static void free_panel(hl_panel *p) {
 }
 
 /* One product in column slices, as the caller does it. */
-static void multiply(hl_unpack_fn *unpack, hl_gemm_panel_fn *gemm, hl_type type, const uint8_t *w, size_t n_rows,
-                     size_t slice_cols, const hl_act *x, float *y, size_t stride) {
+static void multiply(hl_unpack_fn *unpack, hl_gemm_panel_fn *gemm, hl_type type, const uint8_t *w,
+                     size_t n_rows, size_t slice_cols, const hl_act *x, float *y, size_t stride) {
     const size_t row_bytes = hl_type_row_bytes(type, x->n_cols);
     for (size_t c = 0; c < x->n_cols; c += slice_cols) {
         const size_t n_cols = x->n_cols - c < slice_cols ? x->n_cols - c : slice_cols;
@@ -43,8 +43,9 @@ static void multiply(hl_unpack_fn *unpack, hl_gemm_panel_fn *gemm, hl_type type,
     }
 }
 
-static void compare_with_gemv(hl_gemm_panel_fn *gemm, const char *isa, hl_type type, size_t n_rows, size_t n_cols,
-                              size_t n_tokens, size_t slice_cols, pattern pat, uint64_t *seed) {
+static void compare_with_gemv(hl_gemm_panel_fn *gemm, const char *isa, hl_type type, size_t n_rows,
+                              size_t n_cols, size_t n_tokens, size_t slice_cols, pattern pat,
+                              uint64_t *seed) {
     const size_t row_bytes = hl_type_row_bytes(type, n_cols);
     const size_t stride = n_rows + PANEL_GAP;
     const size_t n_y = stride * n_tokens;
@@ -83,7 +84,8 @@ static void test_gemm_panel(const char *isa, hl_gemm_panel_fn *gemm) {
             compare_with_gemv(gemm, isa, (hl_type)t, 32, 512, n_tokens, 256, RANDOM, &seed);
         }
         for (size_t n_rows = 1; n_rows <= HL_PANEL_ROWS; n_rows++)
-            compare_with_gemv(gemm, isa, (hl_type)t, n_rows, 768, 7, 512, (pattern)(n_rows % N_PATTERNS), &seed);
+            compare_with_gemv(gemm, isa, (hl_type)t, n_rows, 768, 7, 512, (pattern)(n_rows % N_PATTERNS),
+                              &seed);
     }
 }
 

@@ -23,17 +23,17 @@ enum { MAX_SPLITS = 5, MAX_PAGES = MAX_SPLITS * 4 };
 static const char *const type_names[HL_KV_count] = {"f16", "f32", "bf16", "q8_0"};
 
 typedef struct world {
-    uint32_t head_dim;
-    hl_kv_type type;
-    float *k, *v; /* [MAX_PAGES * 64][head_dim] as given to kv_write */
-    float *q;     /* [HL_ATTEND_MAX_QUERIES][head_dim] */
-    uint8_t *pages[MAX_PAGES];
+    uint32_t     head_dim;
+    hl_kv_type   type;
+    float       *k, *v; /* [MAX_PAGES * 64][head_dim] as given to kv_write */
+    float       *q;     /* [HL_ATTEND_MAX_QUERIES][head_dim] */
+    uint8_t     *pages[MAX_PAGES];
     const float *q_rows[HL_ATTEND_MAX_QUERIES];
-    int32_t q_pos[HL_ATTEND_MAX_QUERIES], q_first[HL_ATTEND_MAX_QUERIES];
-    float *o, *o2; /* [HL_ATTEND_MAX_QUERIES][head_dim] */
-    float max[HL_ATTEND_MAX_QUERIES], sum[HL_ATTEND_MAX_QUERIES];
-    float max2[HL_ATTEND_MAX_QUERIES], sum2[HL_ATTEND_MAX_QUERIES];
-    void *scratch;
+    int32_t      q_pos[HL_ATTEND_MAX_QUERIES], q_first[HL_ATTEND_MAX_QUERIES];
+    float       *o, *o2; /* [HL_ATTEND_MAX_QUERIES][head_dim] */
+    float        max[HL_ATTEND_MAX_QUERIES], sum[HL_ATTEND_MAX_QUERIES];
+    float        max2[HL_ATTEND_MAX_QUERIES], sum2[HL_ATTEND_MAX_QUERIES];
+    void        *scratch;
 } world;
 
 static uint64_t seed = 88172645463325252u;
@@ -43,9 +43,7 @@ static uint32_t random_u32(void) {
     return (uint32_t)(seed >> 16);
 }
 
-static float random_float(void) {
-    return (float)random_u32() * 0x1p-31f - 1.0f;
-}
+static float random_float(void) { return (float)random_u32() * 0x1p-31f - 1.0f; }
 
 static void open_world(world *w, hl_kv_type type, uint32_t head_dim) {
     memset(w, 0, sizeof *w);
@@ -77,7 +75,7 @@ static void fill_pages(world *w, const hl_kernels *kernels, size_t n) {
 /* What is stored, read back from the layout as attend.h documents it. */
 static double stored_k(const world *w, size_t pos, size_t c) {
     const uint8_t *p = w->pages[pos / 64];
-    size_t i = pos % 64;
+    size_t         i = pos % 64;
     if (w->type == HL_KV_f32) return ((const float *)(const void *)p)[c * 64 + i];
     if (w->type == HL_KV_f16) return hl_f32_of_f16(((const uint16_t *)(const void *)p)[c * 64 + i]);
     if (w->type == HL_KV_bf16) return hl_f32_of_bf16(((const uint16_t *)(const void *)p)[c * 64 + i]);
@@ -87,7 +85,7 @@ static double stored_k(const world *w, size_t pos, size_t c) {
 
 static double stored_v(const world *w, size_t pos, size_t c) {
     const uint8_t *p = w->pages[pos / 64] + hl_kv_page_v_offset(w->type, w->head_dim);
-    size_t i = pos % 64 * w->head_dim + c;
+    size_t         i = pos % 64 * w->head_dim + c;
     if (w->type == HL_KV_f32) return ((const float *)(const void *)p)[i];
     if (w->type == HL_KV_f16) return hl_f32_of_f16(((const uint16_t *)(const void *)p)[i]);
     if (w->type == HL_KV_bf16) return hl_f32_of_bf16(((const uint16_t *)(const void *)p)[i]);
@@ -126,7 +124,7 @@ static void place_queries(world *w, int kind, int32_t n_pos, int32_t window) {
 /* Plain softmax attention in double over all positions that the query sees. */
 static void reference(const world *w, size_t i_query, int32_t n_pos, double softcap, double *ret_o) {
     int32_t last = w->q_pos[i_query] < n_pos - 1 ? w->q_pos[i_query] : n_pos - 1;
-    double s[MAX_PAGES * 64], max = -1e300, total = 0;
+    double  s[MAX_PAGES * 64], max = -1e300, total = 0;
     for (int32_t pos = w->q_first[i_query]; pos <= last; pos++) {
         double acc = 0;
         for (size_t c = 0; c < w->head_dim; c++) acc += w->q_rows[i_query][c] * stored_k(w, (size_t)pos, c);
@@ -150,11 +148,11 @@ static void check_against_reference(hl_kv_type type, uint32_t head_dim, int32_t 
     fill_pages(&w, &kernels, (size_t)n_pos);
     place_queries(&w, 1, n_pos, window);
     enum { N = 9 };
-    size_t n_splits = (size_t)(n_pos + HL_ATTEND_SPLIT - 1) / HL_ATTEND_SPLIT;
-    float *o = hl_new(n_splits * N * head_dim, 4), max[MAX_SPLITS * N], sum[MAX_SPLITS * N];
+    size_t  n_splits = (size_t)(n_pos + HL_ATTEND_SPLIT - 1) / HL_ATTEND_SPLIT;
+    float  *o = hl_new(n_splits * N * head_dim, 4), max[MAX_SPLITS * N], sum[MAX_SPLITS * N];
     double *expected = hl_new(head_dim, sizeof(double));
     for (size_t i = 0; i < n_splits; i++) {
-        int32_t begin = (int32_t)i * HL_ATTEND_SPLIT, end = begin + HL_ATTEND_SPLIT;
+        int32_t      begin = (int32_t)i * HL_ATTEND_SPLIT, end = begin + HL_ATTEND_SPLIT;
         hl_attend_in in = split_of(&w, N, begin, end < n_pos ? end : n_pos, softcap);
         kernels.attend(&in, o + i * N * head_dim, max + i * N, sum + i * N, w.scratch);
     }
@@ -187,7 +185,7 @@ static void the_scalar_definition_is_softmax_attention(void **state) {
 static void keys_and_values_are_stored_close_to_what_they_were(void **state) {
     (void)state;
     static const double limits[HL_KV_count] = {3.0 / 2048, 0, 3.0 / 256, 3.0 / 254 * 1.01};
-    hl_kernels kernels;
+    hl_kernels          kernels;
     hl_kernels_select(0, &kernels);
     for (int type = 0; type < HL_KV_count; type++) {
         world w;
@@ -246,9 +244,10 @@ static void compare_version(const hl_kernels *scalar, const hl_kernels *fast, co
                 int32_t n_pos = 1 + (int32_t)(random_u32() % 512);
                 fill_pages(&w, scalar, (size_t)n_pos);
                 place_queries(&w, round % 3, n_pos, round == 2 ? 33 : round == 5 ? 100 : 0);
-                int32_t begin = (n_pos - 1) / HL_ATTEND_SPLIT * HL_ATTEND_SPLIT;
-                hl_attend_in in = split_of(&w, counts[(i * 3 + (size_t)round * 7 + (size_t)type) % (sizeof counts / sizeof *counts)], begin,
-                                           n_pos, round == 4 ? 10.0f : 0);
+                int32_t      begin = (n_pos - 1) / HL_ATTEND_SPLIT * HL_ATTEND_SPLIT;
+                hl_attend_in in = split_of(
+                    &w, counts[(i * 3 + (size_t)round * 7 + (size_t)type) % (sizeof counts / sizeof *counts)],
+                    begin, n_pos, round == 4 ? 10.0f : 0);
                 compare_attend(scalar, fast, name, &w, &in);
             }
             close_world(&w);
@@ -332,8 +331,8 @@ static void a_query_gives_the_same_bits_in_any_company(void **state) {
 
 static void compare_writes(const hl_kernels *scalar, const hl_kernels *fast, const char *name) {
     static const uint32_t dims[] = {64, 80, 8, 128, 104, 512};
-    static const float odd[] = {0,      -0.0f,   1e-40f, 65504,    65519,     65520,
-                                -1e30f, 3.4e38f, 1e-7f,  INFINITY, -INFINITY, NAN};
+    static const float    odd[] = {0,      -0.0f,   1e-40f, 65504,    65519,     65520,
+                                   -1e30f, 3.4e38f, 1e-7f,  INFINITY, -INFINITY, NAN};
     if (fast->kv_write == scalar->kv_write) return;
     for (int type = 0; type < HL_KV_count; type++) {
         for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
@@ -367,7 +366,7 @@ static void every_version_stores_the_same_bytes(void **state) {
 
 static void compare_merges(const hl_kernels *scalar, const hl_kernels *fast, const char *name) {
     static const uint32_t dims[] = {64, 8, 24, 80, 128, 504, 512};
-    float o[7 * 520], max[14], sum[14], expected[512], got[512];
+    float                 o[7 * 520], max[14], sum[14], expected[512], got[512];
     if (fast->attend_merge == scalar->attend_merge) return;
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
         for (uint32_t n = 0; n < 8; n++) {

@@ -37,23 +37,28 @@ static inline __m256i dot_of_pairs(__m256i acc, __m256i w, __m256i x) {
 #include "engine/quant/q6_k.h"
 #include "engine/quant/q8_0.h"
 
-#define FOR_ALL_TYPES(X)                                                                                               \
-    X(q4_0, 1) X(q4_1, 1) X(q5_0, 1) X(q5_1, 1) X(q8_0, 1) X(q2_k, 8) X(q3_k, 8) X(q4_k, 8) X(q5_k, 8) X(q6_k, 8)      \
-    X(iq4_nl, 1) X(iq4_xs, 8) X(mxfp4, 1)
+/* clang-format off */
+#define FOR_ALL_TYPES(X) \
+    X(q4_0, 1) X(q4_1, 1) X(q5_0, 1) X(q5_1, 1) X(q8_0, 1) X(q2_k, 8) X(q3_k, 8) \
+    X(q4_k, 8) X(q5_k, 8) X(q6_k, 8) X(iq4_nl, 1) X(iq4_xs, 8) X(mxfp4, 1)
+/* clang-format on */
 
-#define DEFINE(type, groups)                                                                                           \
-    hl_gemv_fn hl_gemv_##type##_emulated;                                                                              \
+#define DEFINE(type, groups)                                                                                 \
+    hl_gemv_fn hl_gemv_##type##_emulated;                                                                    \
     HL_DEFINE_GEMV(type, groups, emulated)
 FOR_ALL_TYPES(DEFINE)
 
 static void gemv_with_an_emulated_dot_product_gives_the_bits_of_the_scalar_definition(void **state) {
     (void)state;
     if (!can_run(HL_ISA_avx2)) skip();
-#define TRY(wtype, groups)                                                                                             \
-    {                                                                                                                  \
-        const gemv_case c = {.type = HL_TYPE_##wtype, .isa = "emulated", .fn = hl_gemv_##wtype##_emulated,             \
-                             .want_fn = hl_gemv_##wtype##_scalar, .exact = true};                                      \
-        run_case(&c);                                                                                                  \
+#define TRY(wtype, groups)                                                                                   \
+    {                                                                                                        \
+        const gemv_case c = {.type = HL_TYPE_##wtype,                                                        \
+                             .isa = "emulated",                                                              \
+                             .fn = hl_gemv_##wtype##_emulated,                                               \
+                             .want_fn = hl_gemv_##wtype##_scalar,                                            \
+                             .exact = true};                                                                 \
+        run_case(&c);                                                                                        \
     }
     FOR_ALL_TYPES(TRY)
 }

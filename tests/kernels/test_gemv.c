@@ -10,7 +10,10 @@
 static void try_kernel(const char *op, hl_type type, const char *isa, void (*fn)(void)) {
     if (strcmp(op, "gemv") != 0) return;
     const gemv_case c = {
-        .type = type, .isa = isa, .fn = (hl_gemv_fn *)fn, .want_fn = scalar()->gemv[type],
+        .type = type,
+        .isa = isa,
+        .fn = (hl_gemv_fn *)fn,
+        .want_fn = scalar()->gemv[type],
         .exact = type != HL_TYPE_bf16 || strcmp(isa, "avx512bf16") != 0,
     };
     run_case(&c);
@@ -18,8 +21,9 @@ static void try_kernel(const char *op, hl_type type, const char *isa, void (*fn)
 
 static void every_gemv_gives_the_bits_of_the_scalar_definition(void **state) {
     (void)state;
-#define HL_KERNEL(op, wtype, isa) \
-    if (can_run(HL_ISA_##isa)) try_kernel(#op, HL_TYPE_##wtype, #isa, (void (*)(void))hl_##op##_##wtype##_##isa);
+#define HL_KERNEL(op, wtype, isa)                                                                            \
+    if (can_run(HL_ISA_##isa))                                                                               \
+        try_kernel(#op, HL_TYPE_##wtype, #isa, (void (*)(void))hl_##op##_##wtype##_##isa);
 #include "engine/kernels/kernels.def"
 #undef HL_KERNEL
 }

@@ -11,19 +11,22 @@ static bool same_in_panel(const hl_panel *p, size_t i, float want, float got) {
 
 static void compare_panels(const char *name, const hl_panel *want, const hl_panel *got, pattern pat) {
     if (want->group != got->group || want->offset != got->offset || want->has_min != got->has_min)
-        fail_msg("%s: group %u offset %d min %d, expected %u %d %d", name, got->group, got->offset, got->has_min,
-                 want->group, want->offset, want->has_min);
+        fail_msg("%s: group %u offset %d min %d, expected %u %d %d", name, got->group, got->offset,
+                 got->has_min, want->group, want->offset, want->has_min);
     for (size_t i = 0; i < want->n_cols * HL_PANEL_ROWS; i++)
         if (i / 4 % HL_PANEL_ROWS < want->n_rows && want->codes[i] != got->codes[i])
-            fail_msg("%s, %s, %zu x %zu: code of column %zu row %zu is %d, expected %d", name, pattern_name(pat),
-                     want->n_rows, want->n_cols, i / 128 * 4 + i % 4, i / 4 % 32, got->codes[i], want->codes[i]);
+            fail_msg("%s, %s, %zu x %zu: code of column %zu row %zu is %d, expected %d", name,
+                     pattern_name(pat), want->n_rows, want->n_cols, i / 128 * 4 + i % 4, i / 4 % 32,
+                     got->codes[i], want->codes[i]);
     for (size_t i = 0; i < scale_count(want->n_cols); i++) {
         if (!same_in_panel(want, i, want->scale[i], got->scale[i]))
-            fail_msg("%s, %s, %zu x %zu: scale of group %zu row %zu is %a, expected %a", name, pattern_name(pat),
-                     want->n_rows, want->n_cols, i / 32, i % 32, (double)got->scale[i], (double)want->scale[i]);
+            fail_msg("%s, %s, %zu x %zu: scale of group %zu row %zu is %a, expected %a", name,
+                     pattern_name(pat), want->n_rows, want->n_cols, i / 32, i % 32, (double)got->scale[i],
+                     (double)want->scale[i]);
         if (!same_in_panel(want, i, want->min[i], got->min[i]))
-            fail_msg("%s, %s, %zu x %zu: min of group %zu row %zu is %a, expected %a", name, pattern_name(pat),
-                     want->n_rows, want->n_cols, i / 32, i % 32, (double)got->min[i], (double)want->min[i]);
+            fail_msg("%s, %s, %zu x %zu: min of group %zu row %zu is %a, expected %a", name,
+                     pattern_name(pat), want->n_rows, want->n_cols, i / 32, i % 32, (double)got->min[i],
+                     (double)want->min[i]);
     }
 }
 
@@ -53,8 +56,8 @@ static void test_unpack(hl_type type, const char *isa, hl_unpack_fn *fn) {
 
 static void every_unpack_makes_the_same_panel_as_the_scalar_one(void **state) {
     (void)state;
-#define HL_KERNEL(op, wtype, isa)                                \
-    if (can_run(HL_ISA_##isa) && strcmp(#op, "unpack") == 0)     \
+#define HL_KERNEL(op, wtype, isa)                                                                            \
+    if (can_run(HL_ISA_##isa) && strcmp(#op, "unpack") == 0)                                                 \
         test_unpack(HL_TYPE_##wtype, #isa, (hl_unpack_fn *)(void (*)(void))hl_##op##_##wtype##_##isa);
 #include "engine/kernels/kernels.def"
 #undef HL_KERNEL
@@ -62,8 +65,8 @@ static void every_unpack_makes_the_same_panel_as_the_scalar_one(void **state) {
 
 static void every_panel_product_gives_the_bits_of_gemv_for_any_number_of_tokens(void **state) {
     (void)state;
-#define HL_KERNEL_V(op, isa)                                     \
-    if (can_run(HL_ISA_##isa) && strcmp(#op, "gemm_panel") == 0) \
+#define HL_KERNEL_V(op, isa)                                                                                 \
+    if (can_run(HL_ISA_##isa) && strcmp(#op, "gemm_panel") == 0)                                             \
         test_gemm_panel(#isa, (hl_gemm_panel_fn *)(void (*)(void))hl_##op##_##isa);
 #include "engine/kernels/kernels.def"
 #undef HL_KERNEL_V

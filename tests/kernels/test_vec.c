@@ -10,8 +10,9 @@ enum { MAX_N = 1100 };
 typedef void any_fn(void);
 
 static float special(uint64_t *seed) {
-    static const float values[] = {0.0f, -0.0f, 1.0f, -1.0f, FLT_MAX, -FLT_MAX, FLT_MIN, 0x1p-149f, -0x1p-140f,
-                                   88.0f, -88.0f, 100.0f, -100.0f, 65504.0f, 65520.0f, 0x1p-25f, 0.5f, 127.5f};
+    static const float values[] = {0.0f,    -0.0f,     1.0f,       -1.0f,    FLT_MAX, -FLT_MAX,
+                                   FLT_MIN, 0x1p-149f, -0x1p-140f, 88.0f,    -88.0f,  100.0f,
+                                   -100.0f, 65504.0f,  65520.0f,   0x1p-25f, 0.5f,    127.5f};
     return values[next_random(seed) % (sizeof values / sizeof values[0])];
 }
 
@@ -42,12 +43,18 @@ static void check(const row_case *c, const float *want, const float *got, size_t
 
 /* One call of either version; y has n + 1 floats, the last a canary. */
 static void call(const char *op, any_fn *fn, size_t n, const float *a, const float *b, float *y) {
-    if (strcmp(op, "add") == 0) ((hl_add_fn *)fn)(n, a, b, y);
-    else if (strcmp(op, "add_scaled") == 0) ((hl_add_scaled_fn *)fn)(n, a, b, b[n / 2], y);
-    else if (strcmp(op, "scale") == 0) ((hl_scale_fn *)fn)(n, a, b[0], y);
-    else if (strcmp(op, "silu_mul") == 0) ((hl_silu_mul_fn *)fn)(n, a, b, y);
-    else if (strcmp(op, "gelu_mul") == 0) ((hl_gelu_mul_fn *)fn)(n, a, b, y);
-    else if (strcmp(op, "rmsnorm") == 0) ((hl_rmsnorm_fn *)fn)(n, a, n % 3 ? b : NULL, 1e-6f, y);
+    if (strcmp(op, "add") == 0)
+        ((hl_add_fn *)fn)(n, a, b, y);
+    else if (strcmp(op, "add_scaled") == 0)
+        ((hl_add_scaled_fn *)fn)(n, a, b, b[n / 2], y);
+    else if (strcmp(op, "scale") == 0)
+        ((hl_scale_fn *)fn)(n, a, b[0], y);
+    else if (strcmp(op, "silu_mul") == 0)
+        ((hl_silu_mul_fn *)fn)(n, a, b, y);
+    else if (strcmp(op, "gelu_mul") == 0)
+        ((hl_gelu_mul_fn *)fn)(n, a, b, y);
+    else if (strcmp(op, "rmsnorm") == 0)
+        ((hl_rmsnorm_fn *)fn)(n, a, n % 3 ? b : NULL, 1e-6f, y);
     else if (strcmp(op, "softmax") == 0) {
         memcpy(y, a, n * 4);
         ((hl_softmax_fn *)fn)(n, y, 0.3f, n % 3 ? b : NULL);
@@ -95,7 +102,8 @@ static void test_to_half(const row_case *c) {
             ((hl_f32_to_f16_fn *)c->got)(n, x, got);
             for (size_t i = 0; i < n; i++)
                 if (want[i] != got[i])
-                    fail_msg("%s_%s: %a gives %04x, expected %04x", c->op, c->isa, (double)x[i], got[i], want[i]);
+                    fail_msg("%s_%s: %a gives %04x, expected %04x", c->op, c->isa, (double)x[i], got[i],
+                             want[i]);
             free_guarded(x, n * 4);
             free_guarded(want, n * 2);
             free_guarded(got, n * 2);
@@ -120,7 +128,8 @@ static void test_quantize_act(const row_case *c) {
             ((hl_quantize_act_fn *)c->want)(n, x, q[0], d[0], sum[0]);
             ((hl_quantize_act_fn *)c->got)(n, x, q[1], d[1], sum[1]);
             for (size_t i = 0; i < n; i++)
-                if (q[0][i] != q[1][i] || sum[0][i / 16] != sum[1][i / 16] || !same(d[0][i / 32], d[1][i / 32]))
+                if (q[0][i] != q[1][i] || sum[0][i / 16] != sum[1][i / 16] ||
+                    !same(d[0][i / 32], d[1][i / 32]))
                     fail_msg(
                         "quantize_act_%s, n = %zu: %a gives %d (d %a, sum %d), expected %d (d %a, sum %d)",
                         c->isa, n, (double)x[i], q[1][i], (double)d[1][i / 32], sum[1][i / 16], q[0][i],
@@ -140,14 +149,17 @@ static void test_row_op(const char *op, const char *isa, any_fn *want, any_fn *g
     if (strncmp(op, "attend", 6) == 0 || strcmp(op, "kv_write") == 0 || strcmp(op, "gemm_panel") == 0 ||
         strncmp(op, "probe_", 6) == 0)
         return;
-    if (strcmp(op, "quantize_act") == 0) test_quantize_act(&c);
-    else if (strncmp(op, "f32_to_", 7) == 0) test_to_half(&c);
-    else test_float_op(&c);
+    if (strcmp(op, "quantize_act") == 0)
+        test_quantize_act(&c);
+    else if (strncmp(op, "f32_to_", 7) == 0)
+        test_to_half(&c);
+    else
+        test_float_op(&c);
 }
 
 static void every_row_operation_gives_the_bits_of_its_scalar_definition(void **state) {
     (void)state;
-#define HL_KERNEL_V(op, isa) \
+#define HL_KERNEL_V(op, isa)                                                                                 \
     if (can_run(HL_ISA_##isa)) test_row_op(#op, #isa, (any_fn *)scalar()->op, (any_fn *)hl_##op##_##isa);
 #include "engine/kernels/kernels.def"
 #undef HL_KERNEL_V
@@ -162,7 +174,8 @@ static void activations_become_the_nearest_of_255_levels(void **state) {
     for (int round = 0; round < 1000; round++) {
         fill(x, 64, (pattern)(round % 2 ? RANDOM : ZERO_WEIGHTS), &seed);
         scalar()->quantize_act(64, x, q, d, sum);
-        for (size_t i = 0; i < 64; i++) assert_true(fabsf((float)q[i] * d[i / 32] - x[i]) <= 0.50001f * d[i / 32]);
+        for (size_t i = 0; i < 64; i++)
+            assert_true(fabsf((float)q[i] * d[i / 32] - x[i]) <= 0.50001f * d[i / 32]);
         for (size_t s = 0; s < 4; s++) {
             int want = 0;
             for (size_t i = 0; i < 16; i++) want += q[16 * s + i];

@@ -48,7 +48,8 @@ static void make_version(const fixture *f, int version) {
     if (version >= 1) exec(sql, "INSERT INTO blob VALUES ('0123', 'abcd', 1, 2, 3, 4, 1, 5)");
     if (version >= 2) {
         exec(sql, "INSERT INTO usage VALUES ('registry.ollama.ai/library/x:latest', 1234, 7)");
-        exec(sql, "INSERT INTO bench_result (machine, cpu, build, commit_id, date_ms, model, digest, metric, n, value,"
+        exec(sql, "INSERT INTO bench_result (machine, cpu, build, commit_id, date_ms, model, digest, metric, "
+                  "n, value,"
                   " unit) VALUES ('m', 'c', 'b', '', 5, 'x', '', 'decode', 64, 12.5, 'tokens/s')");
         exec(sql, "INSERT INTO chat VALUES (1, 'talk', 'x', 1, 2)");
         exec(sql, "INSERT INTO chat_message VALUES (1, 0, 'user', 'hi', '', '{}', 3)");

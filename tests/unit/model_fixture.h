@@ -14,9 +14,9 @@
 #include "tokenizer_fixture.h"
 
 typedef struct mf_shape {
-    uint32_t n_vocab, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_layers;
-    hl_type  type;
-    bool     as_f32;
+    uint32_t    n_vocab, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_layers;
+    hl_type     type;
+    bool        as_f32;
     const char *filler; /* what tokens behind the bytes are called; NULL: filler */
 } mf_shape;
 
@@ -35,10 +35,11 @@ static inline float mf_random(mf_writer *m) {
 }
 
 static inline void mf_add(mf_writer *m, const char *name, uint64_t rows, uint64_t cols, bool is_vector) {
-    const size_t n = rows * cols;
-    float       *x = hl_new(n, sizeof *x);
+    const size_t  n = rows * cols;
+    float        *x = hl_new(n, sizeof *x);
     const hl_type type = is_vector || m->s->as_f32 ? HL_TYPE_f32 : m->s->type;
-    for (size_t i = 0; i < n; i++) x[i] = is_vector ? 1 + 0.2f * mf_random(m) : 1.7f * mf_random(m) / sqrtf((float)cols);
+    for (size_t i = 0; i < n; i++)
+        x[i] = is_vector ? 1 + 0.2f * mf_random(m) : 1.7f * mf_random(m) / sqrtf((float)cols);
     void *data = x;
     if (!is_vector && m->s->type != HL_TYPE_f32) {
         void *packed = hl_new(rows, hl_type_row_bytes(m->s->type, cols));
@@ -60,8 +61,8 @@ static inline void mf_add_layer(mf_writer *m, uint32_t i) {
         const char *name;
         uint64_t    rows, cols;
     } all[] = {
-        {"attn_norm", 1, s->n_embd}, {"attn_q", q, s->n_embd},           {"attn_k", kv, s->n_embd},
-        {"attn_v", kv, s->n_embd},   {"attn_output", s->n_embd, q},      {"ffn_norm", 1, s->n_embd},
+        {"attn_norm", 1, s->n_embd},    {"attn_q", q, s->n_embd},         {"attn_k", kv, s->n_embd},
+        {"attn_v", kv, s->n_embd},      {"attn_output", s->n_embd, q},    {"ffn_norm", 1, s->n_embd},
         {"ffn_up", s->n_ff, s->n_embd}, {"ffn_gate", s->n_ff, s->n_embd}, {"ffn_down", s->n_embd, s->n_ff},
     };
     for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) {

@@ -98,12 +98,8 @@ static inline hl_store *fixture_open(fixture *f) {
     return s;
 }
 
-static inline void put_u32(hl_str *s, uint32_t v) {
-    hl_str_add(s, (const char *)&v, sizeof v);
-}
-static inline void put_u64(hl_str *s, uint64_t v) {
-    hl_str_add(s, (const char *)&v, sizeof v);
-}
+static inline void put_u32(hl_str *s, uint32_t v) { hl_str_add(s, (const char *)&v, sizeof v); }
+static inline void put_u64(hl_str *s, uint64_t v) { hl_str_add(s, (const char *)&v, sizeof v); }
 static inline void put_text(hl_str *s, const char *t) {
     put_u64(s, strlen(t));
     hl_str_add_text(s, t);

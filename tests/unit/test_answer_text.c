@@ -61,7 +61,8 @@ static void text_comes_out_the_same_whatever_the_pieces(void **state) {
             hl_answer_text_init(&a, rows[i].stops, n_stops, rows[i].splits, rows[i].starts);
             for (size_t at = 0; at < strlen(rows[i].text) && !a.stopped; at += step) {
                 const size_t left = strlen(rows[i].text) - at;
-                assert_true(hl_answer_text_feed(&a, (hl_view){rows[i].text + at, left < step ? left : step}, collect, &g));
+                assert_true(hl_answer_text_feed(&a, (hl_view){rows[i].text + at, left < step ? left : step},
+                                                collect, &g));
             }
             if (!a.stopped) assert_true(hl_answer_text_finish(&a, collect, &g));
             assert_string_equal(g.plain, rows[i].plain);

@@ -18,7 +18,7 @@
 
 static hl_config *fresh(void) {
     hl_config *c = NULL;
-    hl_err err = {0};
+    hl_err     err = {0};
     assert_int_equal(hl_config_new(&c, &err), HL_OK);
     return c;
 }
@@ -27,8 +27,8 @@ static char *const no_env[] = {NULL};
 
 /* An environment of one variable. */
 static hl_status read_one(hl_config *c, const char *text, const hl_events *events, hl_err *err) {
-    char *copy = hl_strdup(text);
-    char *const envp[] = {copy, NULL};
+    char           *copy = hl_strdup(text);
+    char *const     envp[] = {copy, NULL};
     const hl_status status = hl_config_read_env(c, envp, events, err);
     hl_free(copy);
     return status;
@@ -52,13 +52,13 @@ static void every_default_is_within_its_own_range(void **state) {
 static void a_lighter_source_never_replaces_a_heavier_one(void **state) {
     (void)state;
     static const hl_origin order[] = {HL_ORIGIN_FLAG, HL_ORIGIN_ENV, HL_ORIGIN_OTHER_ENV, HL_ORIGIN_FILE};
-    const hl_setting id = HL_SETTING_engine_n_threads;
+    const hl_setting       id = HL_SETTING_engine_n_threads;
     for (size_t first = 0; first < 4; first++) {
         hl_config *c = fresh();
-        hl_err err = {0};
+        hl_err     err = {0};
         for (size_t k = 0; k < 4; k++) { /* in every rotation of the order */
             const size_t i = (first + k) % 4;
-            char text[2] = {(char)('1' + i), '\0'};
+            char         text[2] = {(char)('1' + i), '\0'};
             assert_int_equal(hl_config_set(c, id, hl_view_of(text), order[i], "x", &err), HL_OK);
         }
         assert_int_equal(hl_config_int(c, id), 1);
@@ -106,7 +106,7 @@ static void names_may_be_written_with_dots_dashes_or_underscores(void **state) {
 static void every_setting_has_a_variable(void **state) {
     (void)state;
     hl_config *c = fresh();
-    hl_err err = {0};
+    hl_err     err = {0};
     assert_int_equal(read_one(c, "HYPERLAMA_STORE_MODELS_DIR=/a b", NULL, &err), HL_OK);
     assert_string_equal(hl_config_text(c, HL_SETTING_store_models_dir), "/a b");
     assert_string_equal(hl_config_where(c, HL_SETTING_store_models_dir), "HYPERLAMA_STORE_MODELS_DIR");
@@ -120,7 +120,7 @@ static void every_setting_has_a_variable(void **state) {
 static void an_empty_variable_counts_as_not_set(void **state) {
     (void)state;
     hl_config *c = fresh();
-    hl_err err = {0};
+    hl_err     err = {0};
     assert_int_equal(read_one(c, "HYPERLAMA_ENGINE_N_THREADS=", NULL, &err), HL_OK);
     assert_int_equal(read_one(c, "NO_COLOR=", NULL, &err), HL_OK);
     assert_int_equal(hl_config_origin(c, HL_SETTING_cli_color), HL_ORIGIN_DEFAULT);
@@ -130,7 +130,7 @@ static void an_empty_variable_counts_as_not_set(void **state) {
 
 typedef struct heard {
     char text[512];
-    int n;
+    int  n;
 } heard;
 
 static void hear(void *user, hl_log_level level, const char *component, const char *event,
@@ -143,10 +143,10 @@ static void hear(void *user, hl_log_level level, const char *component, const ch
 
 static void what_looks_like_a_setting_and_is_none_is_reported(void **state) {
     (void)state;
-    heard h = {.n = 0};
+    heard           h = {.n = 0};
     const hl_events events = {.fn = hear, .user = &h, .level = HL_LOG_WARN};
-    hl_config *c = fresh();
-    hl_err err = {0};
+    hl_config      *c = fresh();
+    hl_err          err = {0};
     assert_int_equal(read_one(c, "HYPERLAMA_ENGINE_NCTX=1", &events, &err), HL_OK);
     assert_non_null(strstr(h.text, "HYPERLAMA_ENGINE_N_CTX"));
     assert_int_equal(read_one(c, "HYPERLAMA_HOME=/x", &events, &err), HL_OK);
@@ -161,7 +161,7 @@ static void what_looks_like_a_setting_and_is_none_is_reported(void **state) {
 static void the_file_is_read_with_comments_and_both_signs(void **state) {
     (void)state;
     hl_config *c = fresh();
-    hl_err err = {0};
+    hl_err     err = {0};
     const char text[] =
         "; comment\n# another\r\n[engine]\r\nn_threads = 3 ; why\nn_ctx: 77\n\n[cli]\nwordwrap=no";
     assert_int_equal(hl_config_file_parse(c, text, "f.ini", NULL, &err), HL_OK);
@@ -176,7 +176,7 @@ static void a_bad_line_of_the_file_is_named_by_its_number(void **state) {
     (void)state;
     static const struct {
         const char *text, *expected;
-        hl_status status;
+        hl_status   status;
     } cases[] = {
         {"[engine]\nn_threads = 9999\n", "line 2", HL_E_ARG},
         {"\n\n[engine\n", "line 3", HL_E_FORMAT},
@@ -189,8 +189,8 @@ static void a_bad_line_of_the_file_is_named_by_its_number(void **state) {
          "line 2", HL_E_FORMAT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        hl_config *c = fresh();
-        hl_err err = {0};
+        hl_config      *c = fresh();
+        hl_err          err = {0};
         const hl_status status = hl_config_file_parse(c, cases[i].text, "f.ini", NULL, &err);
         if (status != cases[i].status || !strstr(err.text, cases[i].expected))
             fail_msg("case %zu: %s", i, err.text);
@@ -201,7 +201,7 @@ static void a_bad_line_of_the_file_is_named_by_its_number(void **state) {
 static void a_file_that_is_not_there_is_no_settings(void **state) {
     (void)state;
     hl_config *c = fresh();
-    hl_err err = {0};
+    hl_err     err = {0};
     assert_int_equal(hl_config_file_load(c, "/nonexistent/dir/x.ini", NULL, &err), HL_OK);
     assert_int_equal(hl_config_file_load(c, "/", NULL, &err), HL_E_IO);
     hl_config_free(c);
@@ -211,7 +211,7 @@ static void memory_that_runs_out_is_an_error_and_nothing_leaks(void **state) {
     (void)state;
     for (size_t k = 0; k < 8; k++) {
         hl_config *c = NULL;
-        hl_err err = {0};
+        hl_err     err = {0};
         hl_mem_fail_after(k, SIZE_MAX);
         hl_status status = hl_config_new(&c, &err);
         if (status == HL_OK)

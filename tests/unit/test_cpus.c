@@ -83,10 +83,10 @@ static void quotas_of_version_2_are_rounded_up_and_never_below_one(void **state)
         const char *text;
         int32_t     n;
     } cases[] = {
-        {"50000 100000\n", 1},    {"1000 100000\n", 1},  {"100000 100000\n", 1}, {"110000 100000\n", 2},
-        {"150000 100000\n", 2},   {"75000 50000\n", 2},  {"max 100000\n", 9999}, {"99999999 100000\n", 9999},
-        {"100000 0\n", 9999},     {"-5 100000\n", 9999}, {"nan 100000\n", 9999}, {"100000\n", 9999},
-        {"nonsense\n", 9999},     {"\n", 9999},          {"1e400 1\n", 9999},    {"0 100000\n", 9999},
+        {"50000 100000\n", 1},  {"1000 100000\n", 1},  {"100000 100000\n", 1}, {"110000 100000\n", 2},
+        {"150000 100000\n", 2}, {"75000 50000\n", 2},  {"max 100000\n", 9999}, {"99999999 100000\n", 9999},
+        {"100000 0\n", 9999},   {"-5 100000\n", 9999}, {"nan 100000\n", 9999}, {"100000\n", 9999},
+        {"nonsense\n", 9999},   {"\n", 9999},          {"1e400 1\n", 9999},    {"0 100000\n", 9999},
     };
     put("/proc/self/cgroup", "0::/box\n");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -122,7 +122,8 @@ static void quotas_of_version_1_count_too(void **state) {
 
 static void a_container_sees_its_limits_at_the_mount(void **state) {
     (void)state;
-    put("/proc/self/cgroup", "4:cpu:/docker/0123456789\n5:memory:/docker/0123456789\n"); /* not a path in here */
+    put("/proc/self/cgroup",
+        "4:cpu:/docker/0123456789\n5:memory:/docker/0123456789\n"); /* not a path in here */
     put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
     put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n");
     put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "1000000\n");

@@ -60,15 +60,14 @@ static void put_tensor(const char *name, uint32_t type, uint64_t rows, uint64_t 
 }
 
 /* Zeros up to the alignment, then n_bytes of data. */
-static void put_data(size_t n_bytes) {
-    file.n = (file.n + 31) / 32 * 32 + n_bytes;
-}
+static void put_data(size_t n_bytes) { file.n = (file.n + 31) / 32 * 32 + n_bytes; }
 
 static void expect_fail(hl_status want, const char *words) {
     hl_err          err = {0};
     hl_gguf        *g = NULL;
     const hl_status status = hl_gguf_open_memory(file.bytes, file.n, &g, &err);
-    if (status != want) fail_msg("status %s (%s), expected %s", hl_status_name(status), err.text, hl_status_name(want));
+    if (status != want)
+        fail_msg("status %s (%s), expected %s", hl_status_name(status), err.text, hl_status_name(want));
     assert_null(g);
     if (!strstr(err.text, words)) fail_msg("'%s' does not say '%s'", err.text, words);
 }
@@ -148,7 +147,8 @@ static void check_sample(const hl_gguf *g) {
     hl_gguf_strings it;
     assert_false(hl_gguf_strings_init(&it, v));
     assert_true(hl_gguf_strings_init(&it, hl_gguf_find(g, "a.colours")));
-    for (int k = 0; k < 3; k++) assert_true(hl_gguf_strings_next(&it, &colour) && hl_view_eq(colour, colours[k]));
+    for (int k = 0; k < 3; k++)
+        assert_true(hl_gguf_strings_next(&it, &colour) && hl_view_eq(colour, colours[k]));
     assert_false(hl_gguf_strings_next(&it, &colour));
 
     const hl_gguf_tensor *t = hl_gguf_find_tensor(g, "first");
@@ -531,7 +531,8 @@ static const char *shard_path(int i, int n) {
     return p;
 }
 
-static void save_shard(const char *path, uint32_t no, uint32_t count, uint32_t n_tensors, const char *tensor) {
+static void save_shard(const char *path, uint32_t no, uint32_t count, uint32_t n_tensors,
+                       const char *tensor) {
     hl_err          err = {0};
     hl_gguf_writer *w = hl_gguf_writer_new();
     hl_gguf_writer_add_number(w, "split.no", HL_GGUF_U16, no);
@@ -546,7 +547,8 @@ static void expect_open_fail(const char *path, hl_status want, const char *words
     hl_err          err = {0};
     hl_gguf        *g = NULL;
     const hl_status status = hl_gguf_open(path, &g, &err);
-    if (status != want) fail_msg("status %s (%s), expected %s", hl_status_name(status), err.text, hl_status_name(want));
+    if (status != want)
+        fail_msg("status %s (%s), expected %s", hl_status_name(status), err.text, hl_status_name(want));
     if (!strstr(err.text, words)) fail_msg("'%s' does not say '%s'", err.text, words);
 }
 

@@ -64,16 +64,24 @@ static void count_event(void *user, int level, const char *component, const char
 }
 
 /* Open everything, answer one prompt, close everything: one run of a program. */
-static outcome run(const char *path, const char *cache_dir, const char *weights, uint64_t quota, int32_t n_prompt) {
+static outcome run(const char *path, const char *cache_dir, const char *weights, uint64_t quota,
+                   int32_t n_prompt) {
     outcome    o = {.n = 0};
     hl_engine *e = NULL;
     hl_model  *m = NULL;
     hl_sched  *s = NULL;
     hl_err     err = {0};
     int32_t    prompt[N_PROMPT];
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .on_event = count_event, .event_user = &o, .event_level = 1}, &e, &err), HL_OK);
+    assert_int_equal(
+        hl_engine_new(
+            &(hl_engine_params){.n_threads = 1, .on_event = count_event, .event_user = &o, .event_level = 1},
+            &e, &err),
+        HL_OK);
     if (hl_model_open(e, &path, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
-    const hl_sched_params p = {.n_ctx = 1024, .cache_dir = cache_dir, .cache_key = weights, .cache_quota_bytes = quota,
+    const hl_sched_params p = {.n_ctx = 1024,
+                               .cache_dir = cache_dir,
+                               .cache_key = weights,
+                               .cache_quota_bytes = quota,
                                .kv_budget_bytes = budget_bytes};
     if (hl_sched_new(m, &p, &s, &err) != HL_OK) fail_msg("%s", err.text);
     hl_sched_request r;
@@ -128,7 +136,8 @@ static int each_file(void (*fn)(const char *path, int i)) {
 
 static void a_prompt_comes_back_in_another_run(void **state) {
     (void)state;
-    static const char *const paths[] = {"tests/golden/archs/llama-q4_k.gguf", "tests/golden/archs/gemma3-swa.gguf"};
+    static const char *const paths[] = {"tests/golden/archs/llama-q4_k.gguf",
+                                        "tests/golden/archs/gemma3-swa.gguf"};
     for (int i = 0; i < 2; i++) {
         const outcome plain = run(paths[i], NULL, NULL, 0, N_PROMPT);
         const outcome first = run(paths[i], dir, paths[i], 0, N_PROMPT);
@@ -136,7 +145,8 @@ static void a_prompt_comes_back_in_another_run(void **state) {
         check_same(&plain, &first);
         check_same(&plain, &second);
         assert_int_equal(first.usage.cached_tokens, 0);
-        assert_int_equal(second.usage.cached_tokens, 640); /* 10 whole blocks; the 11th goes into the answer */
+        assert_int_equal(second.usage.cached_tokens,
+                         640); /* 10 whole blocks; the 11th goes into the answer */
         assert_int_equal(second.n_loaded, 10);
         assert_int_equal(second.n_warnings, 0);
         struct stat st;
@@ -148,7 +158,8 @@ static void a_prompt_comes_back_in_another_run(void **state) {
 static void a_prompt_longer_than_the_writing_queue_is_saved_from_its_begin_on(void **state) {
     (void)state;
     const outcome plain = run(LLAMA, NULL, NULL, 0, N_PROMPT);
-    budget_bytes = (uint64_t)12 * (8 << 10) * 2; /* a dozen or two blocks: the queue takes a quarter of them */
+    budget_bytes =
+        (uint64_t)12 * (8 << 10) * 2; /* a dozen or two blocks: the queue takes a quarter of them */
     int32_t cached = 0;
     for (int i = 0; i < 6; i++) {
         const outcome o = run(LLAMA, dir, "w", 0, N_PROMPT);
@@ -245,9 +256,9 @@ static bool is_key(const hl_kv_key *a, const hl_kv_key *b) { return memcmp(a, b,
 
 /* How many files cannot be found, since one before them is missing. */
 static int count_lost(void) {
-    char      path[100];
-    uint64_t  secret[2];
-    int       n_lost = 0;
+    char     path[100];
+    uint64_t secret[2];
+    int      n_lost = 0;
     (void)snprintf(path, sizeof path, "%s/secret", dir);
     const int fd = open(path, O_RDONLY);
     assert_true(fd >= 0 && hl_kv_read_exactly(fd, secret, sizeof secret, 0));
@@ -257,7 +268,8 @@ static int count_lost(void) {
     for (int i = 0; i < n_headers; i++) {
         const hl_kv_key root = hl_kv_identity_root(secret, headers[i].identity);
         bool            has_parent = is_key(&root, &headers[i].parent);
-        for (int k = 0; k < n_headers && !has_parent; k++) has_parent = is_key(&headers[k].key, &headers[i].parent);
+        for (int k = 0; k < n_headers && !has_parent; k++)
+            has_parent = is_key(&headers[k].key, &headers[i].parent);
         n_lost += !has_parent;
     }
     return n_lost;
@@ -284,7 +296,8 @@ static void what_the_quota_leaves_can_be_found(void **state) {
         }
     }
     text = 5; /* the last one is whole, another one has at least its begin */
-    assert_int_equal(run(LLAMA, dir, "w", quota, N_PROMPT - 200).usage.cached_tokens, (N_PROMPT - 200) / 64 * 64);
+    assert_int_equal(run(LLAMA, dir, "w", quota, N_PROMPT - 200).usage.cached_tokens,
+                     (N_PROMPT - 200) / 64 * 64);
     text = 4;
     const int32_t cached = run(LLAMA, dir, "w", quota, N_PROMPT - 100).usage.cached_tokens;
     assert_true(cached >= 64 && cached <= (N_PROMPT - 100) / 64 * 64);
@@ -297,7 +310,8 @@ static void delete_some(const char *path, int i) {
     const int fd = open(path, O_RDONLY);
     assert_true(fd >= 0 && hl_kv_read_exactly(fd, &p, sizeof p, 0));
     (void)close(fd);
-    if (p.h.tokens[1] == 4 && p.h.tokens[2] == 10) (void)unlink(path); /* every second block of text 0, which repeats itself */
+    if (p.h.tokens[1] == 4 && p.h.tokens[2] == 10)
+        (void)unlink(path); /* every second block of text 0, which repeats itself */
 }
 
 static void blocks_without_their_begin_leave_first(void **state) {
@@ -335,7 +349,9 @@ static void what_left_while_a_program_runs_is_saved_again(void **state) {
     char       command[128];
     assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err), HL_OK);
     assert_int_equal(hl_model_open(e, &LLAMA, 1, NULL, &m, &err), HL_OK);
-    if (hl_sched_new(m, &(hl_sched_params){.n_ctx = 1024, .cache_dir = dir, .cache_key = "w"}, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    if (hl_sched_new(m, &(hl_sched_params){.n_ctx = 1024, .cache_dir = dir, .cache_key = "w"}, &s, &err) !=
+        HL_OK)
+        fail_msg("%s", err.text);
     hl_sched_request r;
     hl_sched_request_init(&r);
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * i + 3 * i) % 128;
@@ -383,7 +399,8 @@ static int save_into_a_read_only_folder(const outcome *plain) {
     (void)snprintf(command, sizeof command, "chmod 0500 %s/[0-9a-f]*[0-9a-f]", dir);
     if (system(command) != 0) return 77;
     const outcome o = run(LLAMA, dir, "w", 0, N_PROMPT);
-    return o.n == plain->n && memcmp(o.answer, plain->answer, sizeof o.answer) == 0 && o.n_warnings == 1 ? 0 : 1;
+    return o.n == plain->n && memcmp(o.answer, plain->answer, sizeof o.answer) == 0 && o.n_warnings == 1 ? 0
+                                                                                                         : 1;
 }
 
 static void a_folder_that_becomes_read_only_changes_no_answer(void **state) {
@@ -410,13 +427,13 @@ static void a_full_disk_changes_no_answer(void **state) {
     const outcome o = run(LLAMA, dir, "w", 0, N_PROMPT);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     check_same(&plain, &o);
-    assert_int_equal(o.n_warnings, 1); /* one line, not one for each block */
+    assert_int_equal(o.n_warnings, 1);    /* one line, not one for each block */
     assert_int_equal(each_file(NULL), 0); /* no half-written file stays */
 }
 
 static void a_folder_that_cannot_be_used_changes_no_answer(void **state) {
     (void)state;
-    char path[100];
+    char          path[100];
     const outcome plain = run(LLAMA, NULL, NULL, 0, N_PROMPT);
     (void)snprintf(path, sizeof path, "%s/file", dir);
     const int fd = open(path, O_CREAT | O_WRONLY, 0600);
@@ -473,8 +490,8 @@ static void the_hash_gives_the_published_values(void **state) {
     /* from: the reference implementation's vectors, key 00 01 .. 0f, inputs of 0 and 1 bytes */
     const uint64_t key[2] = {0x0706050403020100u, 0x0f0e0d0c0b0a0908u};
     const uint8_t  want[2][16] = {
-        {0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6, 0x6d, 0xf6, 0x72, 0x14, 0xc7, 0x55, 0x02, 0x93},
-        {0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44, 0x34, 0x76, 0x59, 0x11, 0x9b, 0x22, 0xfc, 0x45}};
+         {0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6, 0x6d, 0xf6, 0x72, 0x14, 0xc7, 0x55, 0x02, 0x93},
+         {0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44, 0x34, 0x76, 0x59, 0x11, 0x9b, 0x22, 0xfc, 0x45}};
     for (size_t n = 0; n < 2; n++) {
         const uint8_t input[1] = {0};
         uint64_t      got[2];
@@ -487,7 +504,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_hash_gives_the_published_values),
         cmocka_unit_test_setup_teardown(a_prompt_comes_back_in_another_run, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(a_prompt_longer_than_the_writing_queue_is_saved_from_its_begin_on, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_prompt_longer_than_the_writing_queue_is_saved_from_its_begin_on,
+                                        make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(other_weights_find_nothing, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damaged_files_are_passed_over_and_made_anew, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_file_under_another_name_is_refused, make_dir, remove_dir),
@@ -496,7 +514,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(blocks_without_their_begin_leave_first, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(what_left_while_a_program_runs_is_saved_again, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(blocks_of_weights_that_are_gone_can_be_removed, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(a_folder_that_becomes_read_only_changes_no_answer, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_folder_that_becomes_read_only_changes_no_answer, make_dir,
+                                        remove_dir),
         cmocka_unit_test_setup_teardown(a_full_disk_changes_no_answer, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_folder_that_cannot_be_used_changes_no_answer, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(two_processes_share_a_folder, make_dir, remove_dir),

@@ -72,10 +72,10 @@ static void levels_are_read_as_words_and_digits(void **state) {
 
 static void the_sink_writes_whole_lines_and_leaves_out_what_is_not_wanted(void **state) {
     (void)state;
-    int fds[2];
+    int  fds[2];
     char buf[20000];
     assert_int_equal(pipe(fds), 0);
-    hl_log log = {.fd = fds[1], .level = HL_LOG_INFO};
+    hl_log    log = {.fd = fds[1], .level = HL_LOG_INFO};
     hl_events events = hl_log_events(&log);
     hl_event(&events, HL_LOG_DEBUG, "a", "quiet", "x=1");
     hl_event(&events, HL_LOG_INFO, "a", "loud", "x=%d", 2);

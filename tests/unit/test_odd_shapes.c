@@ -16,21 +16,35 @@
 enum { N_TOKENS = 70, MAX_VOCAB = 1100 };
 
 static const mf_shape shapes[] = {
-    {.n_vocab = 1001, .n_embd = 96, .n_heads = 3, .n_kv_heads = 1, .head_dim = 32, .n_ff = 352, .n_layers = 2},
+    {.n_vocab = 1001,
+     .n_embd = 96,
+     .n_heads = 3,
+     .n_kv_heads = 1,
+     .head_dim = 32,
+     .n_ff = 352,
+     .n_layers = 2},
     {.n_vocab = 257, .n_embd = 160, .n_heads = 5, .n_kv_heads = 5, .head_dim = 32, .n_ff = 32, .n_layers = 1},
     {.n_vocab = 259, .n_embd = 32, .n_heads = 6, .n_kv_heads = 2, .head_dim = 96, .n_ff = 608, .n_layers = 1},
-    {.n_vocab = 1023, .n_embd = 544, .n_heads = 7, .n_kv_heads = 1, .head_dim = 64, .n_ff = 1056, .n_layers = 1},
+    {.n_vocab = 1023,
+     .n_embd = 544,
+     .n_heads = 7,
+     .n_kv_heads = 1,
+     .head_dim = 64,
+     .n_ff = 1056,
+     .n_layers = 1},
 };
 static const hl_type types[] = {HL_TYPE_f32,  HL_TYPE_f16,  HL_TYPE_bf16, HL_TYPE_q4_0,
                                 HL_TYPE_q4_1, HL_TYPE_q5_0, HL_TYPE_q5_1, HL_TYPE_q8_0};
 
 /* Logits behind N_TOKENS tokens, read `step` at a time. */
-static void compute(const char *path, const char *cpu, int32_t bits, int32_t n_threads, size_t step, float *ret) {
+static void compute(const char *path, const char *cpu, int32_t bits, int32_t n_threads, size_t step,
+                    float *ret) {
     hl_engine  *e = NULL;
     hl_model   *m = NULL;
     hl_session *s = NULL;
     hl_err      err = {0};
-    hl_status   status = hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = cpu, .activation_bits = bits}, &e, &err);
+    hl_status   status =
+        hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = cpu, .activation_bits = bits}, &e, &err);
     if (status == HL_OK) {
         hl_pool_free(e->pool);
         status = hl_pool_new(n_threads, &e->pool, &err);
@@ -76,27 +90,30 @@ static void check_shape(const mf_shape *shape) {
         for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++) {
             compute(path, NULL, 8, 1 + (int32_t)k, steps[k], got);
             /* The hardware's dot product of bf16 pairs rounds in its own way; that way, too, is the same for all passes. */
-            if (k == 0 && s.type == HL_TYPE_bf16 && distance(got, want, s.n_vocab) < 0.01) memcpy(want, got, bytes);
+            if (k == 0 && s.type == HL_TYPE_bf16 && distance(got, want, s.n_vocab) < 0.01)
+                memcpy(want, got, bytes);
             if (memcmp(want, got, bytes) != 0)
-                fail_msg("%s, %u x %u: passes of %zu differ from %s", hl_type_name(s.type), s.n_vocab, s.n_embd, steps[k],
-                         s.type == HL_TYPE_bf16 ? "passes of 1" : "scalar ones");
+                fail_msg("%s, %u x %u: passes of %zu differ from %s", hl_type_name(s.type), s.n_vocab,
+                         s.n_embd, steps[k], s.type == HL_TYPE_bf16 ? "passes of 1" : "scalar ones");
         }
         static float fine[MAX_VOCAB]; /* with 16 bits */
         compute(path, "scalar", 16, 1, N_TOKENS, fine);
         for (size_t k = 0; k < sizeof steps / sizeof steps[0] && s.type != HL_TYPE_bf16; k++) {
             compute(path, NULL, 16, 1 + (int32_t)k, steps[k], got);
             if (memcmp(fine, got, bytes) != 0)
-                fail_msg("%s, %u x %u, 16 bits: passes of %zu differ from scalar ones", hl_type_name(s.type), s.n_vocab, s.n_embd,
-                         steps[k]);
+                fail_msg("%s, %u x %u, 16 bits: passes of %zu differ from scalar ones", hl_type_name(s.type),
+                         s.n_vocab, s.n_embd, steps[k]);
         }
         s.as_f32 = true;
         if (mf_write(path, &s, &err) != HL_OK) fail_msg("%s", err.text);
         compute(path, NULL, 8, 2, N_TOKENS, twin);
         const double d16 = distance(fine, twin, s.n_vocab);
         if (!(d16 < (s.type == HL_TYPE_bf16 ? 0.05 : 0.001)))
-            fail_msg("%s, %u x %u: off by %g from f32 with 16 bits", hl_type_name(s.type), s.n_vocab, s.n_embd, d16);
+            fail_msg("%s, %u x %u: off by %g from f32 with 16 bits", hl_type_name(s.type), s.n_vocab,
+                     s.n_embd, d16);
         const double d = distance(want, twin, s.n_vocab);
-        if (!(d < 0.05)) fail_msg("%s, %u x %u: off by %g from f32", hl_type_name(s.type), s.n_vocab, s.n_embd, d);
+        if (!(d < 0.05))
+            fail_msg("%s, %u x %u: off by %g from f32", hl_type_name(s.type), s.n_vocab, s.n_embd, d);
     }
     (void)unlink(path);
 }

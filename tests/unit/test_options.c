@@ -17,7 +17,7 @@
 static void options_are_set_by_name(void **state) {
     (void)state;
     hl_options o;
-    hl_err err = {0};
+    hl_err     err = {0};
     hl_options_init(&o);
     assert_int_equal(hl_options_set(&o, "temperature", "0.25", &err), HL_OK);
     assert_int_equal(hl_options_set(&o, "top_k", "7", &err), HL_OK);
@@ -47,7 +47,7 @@ static void values_out_of_range_are_refused_with_the_range(void **state) {
 static void unknown_and_idle_options_are_told_apart(void **state) {
     (void)state;
     hl_options o;
-    hl_err err = {0};
+    hl_err     err = {0};
     hl_options_init(&o);
     assert_int_equal(hl_options_set(&o, "temprature", "1", &err), HL_E_NOT_FOUND);
     assert_non_null(strstr(err.text, "'temperature'"));
@@ -59,7 +59,7 @@ static void unknown_and_idle_options_are_told_apart(void **state) {
 static void stop_strings_add_up_without_doubles_and_within_a_limit(void **state) {
     (void)state;
     hl_options o;
-    hl_err err = {0};
+    hl_err     err = {0};
     hl_options_init(&o);
     for (int i = 0; i < HL_MAX_STOPS; i++) {
         char text[16];
@@ -80,7 +80,7 @@ typedef struct listed {
 } listed;
 
 static void list_one(void *user, const char *name, const char *value) {
-    listed *l = user;
+    listed      *l = user;
     const size_t n = strlen(l->text);
     (void)snprintf(l->text + n, sizeof l->text - n, "%s=%s;", name, value);
 }
@@ -88,8 +88,8 @@ static void list_one(void *user, const char *name, const char *value) {
 static void only_what_differs_is_listed(void **state) {
     (void)state;
     hl_options o, base;
-    hl_err err = {0};
-    listed l = {.text = ""};
+    hl_err     err = {0};
+    listed     l = {.text = ""};
     hl_options_init(&o);
     hl_options_init(&base);
     assert_int_equal(hl_options_set(&o, "temperature", "0.5", &err), HL_OK);
@@ -121,7 +121,7 @@ static void arguments_are_counted_from_their_description(void **state) {
     (void)state;
     static const struct {
         const char *command;
-        size_t n_min, n_max;
+        size_t      n_min, n_max;
     } cases[] = {{"run", 1, SIZE_MAX}, {"import", 2, SIZE_MAX}, {"list", 0, 1},
                  {"rm", 1, SIZE_MAX},  {"version", 0, 0},       {"show", 1, 1},
                  {"score", 2, 2},      {"config", 0, SIZE_MAX}, {"cp", 2, 2}};
@@ -135,12 +135,12 @@ static void arguments_are_counted_from_their_description(void **state) {
 
 static void options_and_words_may_be_mixed(void **state) {
     (void)state;
-    char words[][24] = {"m",      "-ostop=a", "hi",       "--seed", "-1",    "-o",
-                        "stop=b", "--think",  "--ctx=64", "--",     "--seed"};
-    char *argv[11];
+    char       words[][24] = {"m",      "-ostop=a", "hi",       "--seed", "-1",    "-o",
+                              "stop=b", "--think",  "--ctx=64", "--",     "--seed"};
+    char      *argv[11];
     hl_config *c = NULL;
-    hl_args *a = NULL;
-    hl_err err = {0};
+    hl_args   *a = NULL;
+    hl_err     err = {0};
     for (size_t i = 0; i < 11; i++) argv[i] = words[i];
     assert_int_equal(hl_config_new(&c, &err), HL_OK);
     assert_int_equal(hl_args_new(hl_command_find("run"), 11, argv, c, &a, &err), HL_OK);

@@ -81,7 +81,8 @@ static void a_thousand_threads_work_on_any_machine(void **state) {
         hl_engine *e = NULL;
         hl_err     err = {0};
         assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = asked[i]}, &e, &err), HL_OK);
-        assert_in_range(hl_engine_n_threads(e), 1, hl_cpus_installed()); /* more would only wait for one another */
+        assert_in_range(hl_engine_n_threads(e), 1,
+                        hl_cpus_installed()); /* more would only wait for one another */
         if (asked[i] == 0) assert_true(hl_engine_n_threads(e) <= hl_cpus_usable());
         if (asked[i] == 1) assert_int_equal(hl_engine_n_threads(e), 1);
         hl_engine_free(e);
@@ -104,7 +105,8 @@ static void a_thread_count_out_of_range_is_refused_with_the_range(void **state) 
 static void wait_for_the_others(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     (void)i_thread;
     atomic_uint *n_others = ctx;
-    if (i_chunk != 0) atomic_fetch_add(n_others, 1);
+    if (i_chunk != 0)
+        atomic_fetch_add(n_others, 1);
     else
         while (atomic_load(n_others) < MAX_CHUNKS - 1) (void)usleep(100);
 }

@@ -48,7 +48,8 @@ static void compute(setup *x, hl_seq *s, const int32_t *tokens, int32_t n) {
 
 static void check_contents(setup *x, const hl_seq *s, const int32_t *tokens) {
     for (int32_t i = 0; i < s->n_pos; i++)
-        assert_int_equal(((int32_t *)(void *)hl_kv_block_data(x->pool, s->blocks[i / BLOCK]))[i % BLOCK], tokens[i]);
+        assert_int_equal(((int32_t *)(void *)hl_kv_block_data(x->pool, s->blocks[i / BLOCK]))[i % BLOCK],
+                         tokens[i]);
 }
 
 /* Add all blocks of a sequence, the last one maybe short, and end it. */
@@ -119,7 +120,8 @@ static void equal_blocks_are_kept_once(void **state) {
     assert_int_equal(hl_kv_pool_n_free(x.pool), N_BLOCKS - 6);
     for (int i = 0; i < 3; i++) {
         hl_prefix_node *node = hl_prefix_tree_root(x.tree);
-        for (uint32_t b = 0; b < 2; b++) node = hl_prefix_tree_add(x.tree, node, a + b * BLOCK, BLOCK, &s[i], b);
+        for (uint32_t b = 0; b < 2; b++)
+            node = hl_prefix_tree_add(x.tree, node, a + b * BLOCK, BLOCK, &s[i], b);
         check_contents(&x, &s[i], a);
     }
     assert_int_equal(hl_kv_pool_n_free(x.pool), N_BLOCKS - 2);
@@ -180,7 +182,8 @@ static void a_pinned_prefix_stays(void **state) {
     fill(a, N_CTX, 1);
     learn(&x, a, 4 * BLOCK);
     assert_int_equal(hl_seq_init(&s, x.pool, N_CTX, NULL), HL_OK);
-    assert_int_equal(hl_prefix_tree_match(x.tree, hl_prefix_tree_root(x.tree), a, 2 * BLOCK, &s, &node), 2 * BLOCK);
+    assert_int_equal(hl_prefix_tree_match(x.tree, hl_prefix_tree_root(x.tree), a, 2 * BLOCK, &s, &node),
+                     2 * BLOCK);
     hl_seq_done(&s);
     hl_prefix_node_pin(node);
     assert_int_equal(hl_prefix_tree_n_evictable(x.tree), 2);
@@ -279,7 +282,8 @@ static void forks_share_what_they_have_in_common_and_lose_no_block(void **state)
                     break;
                 }
                 memcpy(other[n_forks], own, sizeof own);
-                for (int32_t k = shared; k < N_CTX; k++) other[n_forks][k] = 1000000 * (i + 1) + (int32_t)(random >> 12);
+                for (int32_t k = shared; k < N_CTX; k++)
+                    other[n_forks][k] = 1000000 * (i + 1) + (int32_t)(random >> 12);
                 const bool has_room = hl_seq_reserve(&forks[n_forks], shared + 5);
                 n_forks++;
                 if (!has_room) {
@@ -292,19 +296,22 @@ static void forks_share_what_they_have_in_common_and_lose_no_block(void **state)
             for (int i = 0; i < n_forks; i++) {
                 if (forks[i].n_blocks * BLOCK < (uint32_t)forks[i].n_pos + 5) continue;
                 for (int32_t end = forks[i].n_pos + 5; forks[i].n_pos < end; forks[i].n_pos++)
-                    ((int32_t *)(void *)hl_kv_block_data(x.pool, forks[i].blocks[forks[i].n_pos / BLOCK]))[forks[i].n_pos % BLOCK] =
+                    ((int32_t *)(void *)hl_kv_block_data(
+                        x.pool, forks[i].blocks[forks[i].n_pos / BLOCK]))[forks[i].n_pos % BLOCK] =
                         other[i][forks[i].n_pos];
                 check_contents(&x, &forks[i], other[i]);
                 if (random >> 30 == (uint32_t)i) kept = i;
             }
-            const int32_t n_now = kept < 0 ? before + 1 + (int32_t)(random >> 4) % (n_guesses + 1) : forks[kept].n_pos;
+            const int32_t n_now =
+                kept < 0 ? before + 1 + (int32_t)(random >> 4) % (n_guesses + 1) : forks[kept].n_pos;
             hl_seq_join(&s, kept < 0 ? NULL : &forks[kept]);
             if (kept >= 0) memcpy(own, other[kept], sizeof own);
             s.n_pos = n_now;
             hl_seq_truncate(&s, n_now);
             check_contents(&x, &s, own);
             assert_int_equal(hl_kv_pool_n_free(x.pool), 10 - s.n_blocks);
-            for (uint32_t i = 0; i < s.n_blocks; i++) assert_int_equal(hl_kv_block_refs(x.pool, s.blocks[i]), 1);
+            for (uint32_t i = 0; i < s.n_blocks; i++)
+                assert_int_equal(hl_kv_block_refs(x.pool, s.blocks[i]), 1);
         }
         hl_seq_done(&s);
     }

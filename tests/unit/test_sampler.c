@@ -19,7 +19,7 @@ enum { N_DRAWS = 200000 };
 
 static hl_sampler *make(const hl_sampler_params *p, int32_t n_vocab) {
     hl_sampler *s = NULL;
-    hl_err err = {0};
+    hl_err      err = {0};
     if (hl_sampler_new(p, n_vocab, &s, &err) != HL_OK) fail_msg("%s", err.text);
     return s;
 }
@@ -38,8 +38,8 @@ static hl_sampler_params plain(void) {
 /* Draw many times and compare the counts with probabilities by the chi-square statistic. */
 static void check_draws(const hl_sampler_params *p, const float *logits, const double *want, int32_t n) {
     hl_sampler *s = make(p, n);
-    double chi = 0;
-    int counts[64] = {0}, n_free = -1;
+    double      chi = 0;
+    int         counts[64] = {0}, n_free = -1;
     assert_true(n <= 64);
     for (int i = 0; i < N_DRAWS; i++) counts[hl_sampler_sample(s, logits)]++;
     for (int32_t i = 0; i < n; i++) {
@@ -69,7 +69,7 @@ static void draws_follow_the_softmax_at_every_temperature(void **state) {
     static const float temperatures[] = {0.5f, 0.8f, 1.0f, 2.0f};
     for (size_t i = 0; i < 4; i++) {
         hl_sampler_params p = plain();
-        double want[5];
+        double            want[5];
         p.temperature = temperatures[i];
         softmax(five, temperatures[i], want, 5);
         check_draws(&p, five, want, 5);
@@ -85,7 +85,7 @@ static void keep_only(double *want, int n, const bool *keep) {
 static void top_k_keeps_the_k_largest(void **state) {
     (void)state;
     hl_sampler_params p = plain();
-    double want[5];
+    double            want[5];
     p.top_k = 3;
     softmax(five, 1, want, 5);
     keep_only(want, 5, (bool[]){1, 1, 1, 0, 0});
@@ -95,7 +95,7 @@ static void top_k_keeps_the_k_largest(void **state) {
 static void top_p_keeps_the_smallest_set_that_holds_p(void **state) {
     (void)state;
     hl_sampler_params p = plain();
-    double want[5];
+    double            want[5];
     softmax(five, 1, want, 5); /* .607 + .224 = .831 */
     p.top_p = 0.83f;
     keep_only(want, 5, (bool[]){0, 1, 1, 0, 0});
@@ -108,7 +108,7 @@ static void top_p_keeps_the_smallest_set_that_holds_p(void **state) {
 static void top_p_looks_at_what_top_k_left(void **state) {
     (void)state;
     hl_sampler_params p = plain();
-    double want[5];
+    double            want[5];
     softmax(five, 1, want, 5); /* of the two largest, the first has .731 */
     p.top_k = 2;
     p.top_p = 0.73f;
@@ -119,7 +119,7 @@ static void top_p_looks_at_what_top_k_left(void **state) {
 static void min_p_is_relative_to_the_best(void **state) {
     (void)state;
     hl_sampler_params p = plain();
-    double want[5];
+    double            want[5];
     softmax(five, 1, want, 5); /* relative: .135 1 .368 .082 .018 */
     p.min_p = 0.1f;
     keep_only(want, 5, (bool[]){1, 1, 1, 0, 0});
@@ -129,9 +129,9 @@ static void min_p_is_relative_to_the_best(void **state) {
 static void typical_may_drop_the_most_likely_token(void **state) {
     (void)state;
     /* p = .4 .2 .2 .2: entropy 1.33 nats; surprise of the first .92, of the others 1.61 */
-    const float logits[] = {logf(.4f), logf(.2f), logf(.2f), logf(.2f)};
+    const float       logits[] = {logf(.4f), logf(.2f), logf(.2f), logf(.2f)};
     hl_sampler_params p = plain();
-    double want[] = {0, 1. / 3, 1. / 3, 1. / 3};
+    double            want[] = {0, 1. / 3, 1. / 3, 1. / 3};
     p.typical_p = 0.59f;
     check_draws(&p, logits, want, 4);
     p.temperature = 0;
@@ -151,10 +151,10 @@ static void zero_temperature_takes_the_largest_and_of_equals_the_lowest_id(void 
 static void the_same_seed_draws_the_same_tokens(void **state) {
     (void)state;
     hl_sampler_params p = plain();
-    hl_sampler *a = make(&p, 5), *b = make(&p, 5);
+    hl_sampler       *a = make(&p, 5), *b = make(&p, 5);
     p.seed = 43;
     hl_sampler *c = make(&p, 5);
-    int n_other = 0;
+    int         n_other = 0;
     for (int i = 0; i < 1000; i++) {
         const int32_t id = hl_sampler_sample(a, five);
         assert_int_equal(id, hl_sampler_sample(b, five));
@@ -213,10 +213,10 @@ static void penalties_over_the_whole_context_forget_nothing(void **state) {
 
 static void the_repeat_penalty_pushes_both_signs_down(void **state) {
     (void)state;
-    hl_penalties pen;
+    hl_penalties      pen;
     hl_sampler_params p = plain();
-    float logits[] = {2, -2, 5};
-    hl_err err = {0};
+    float             logits[] = {2, -2, 5};
+    hl_err            err = {0};
     p.repeat_penalty = 2;
     assert_int_equal(hl_penalties_init(&pen, &p, 3, &err), HL_OK);
     hl_penalties_count(&pen, 0);
@@ -231,7 +231,7 @@ static void the_repeat_penalty_pushes_both_signs_down(void **state) {
 static void a_bias_of_minus_infinity_bans_a_token(void **state) {
     (void)state;
     const hl_logit_bias bias[] = {{1, -INFINITY}, {4, 10}};
-    hl_sampler_params p = plain();
+    hl_sampler_params   p = plain();
     p.temperature = 0;
     p.bias = bias;
     p.n_bias = 1;
@@ -247,8 +247,8 @@ static void a_bias_of_minus_infinity_bans_a_token(void **state) {
 static void logits_that_are_no_numbers_are_survived(void **state) {
     (void)state;
     hl_sampler_params p = plain();
-    const float none[] = {-INFINITY, NAN, -INFINITY, NAN}, one[] = {NAN, -INFINITY, INFINITY, 3};
-    static const int ks[] = {0, 1, 2, 40};
+    const float       none[] = {-INFINITY, NAN, -INFINITY, NAN}, one[] = {NAN, -INFINITY, INFINITY, 3};
+    static const int  ks[] = {0, 1, 2, 40};
     for (size_t i = 0; i < 8; i++) {
         p.top_k = ks[i / 2];
         p.temperature = i % 2 ? 0 : 1;
@@ -267,7 +267,7 @@ static void sampling_allocates_nothing(void **state) {
     p.top_k = 2;
     p.typical_p = 0.9f;
     p.repeat_penalty = 1.1f;
-    hl_sampler *s = make(&p, 5);
+    hl_sampler  *s = make(&p, 5);
     const size_t before = hl_mem_n_allocs();
     for (int i = 0; i < 100; i++) hl_sampler_accept(s, hl_sampler_sample(s, five));
     assert_int_equal(hl_mem_n_allocs(), before);
@@ -277,9 +277,9 @@ static void sampling_allocates_nothing(void **state) {
 static void parameters_out_of_range_are_named(void **state) {
     (void)state;
     struct {
-        size_t at;
+        size_t      at;
         const char *name;
-        float bad;
+        float       bad;
     } rows[] = {
         {offsetof(hl_sampler_params, temperature), "temperature", -1},
         {offsetof(hl_sampler_params, temperature), "temperature", NAN},
@@ -292,17 +292,17 @@ static void parameters_out_of_range_are_named(void **state) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         hl_sampler_params p = plain();
-        hl_sampler *s = NULL;
-        hl_err err = {0};
+        hl_sampler       *s = NULL;
+        hl_err            err = {0};
         memcpy((char *)&p + rows[i].at, &rows[i].bad, sizeof(float));
         assert_int_equal(hl_sampler_new(&p, 5, &s, &err), HL_E_ARG);
         assert_non_null(strstr(err.text, rows[i].name));
         assert_null(s);
     }
     const hl_logit_bias bias = {5, 1};
-    hl_sampler_params p = plain();
-    hl_sampler *s = NULL;
-    hl_err err = {0};
+    hl_sampler_params   p = plain();
+    hl_sampler         *s = NULL;
+    hl_err              err = {0};
     p.bias = &bias;
     p.n_bias = 1;
     assert_int_equal(hl_sampler_new(&p, 5, &s, &err), HL_E_ARG);
@@ -315,13 +315,13 @@ static void parameters_out_of_range_are_named(void **state) {
 static void every_failed_allocation_is_reported(void **state) {
     (void)state;
     const hl_logit_bias bias = {1, 1};
-    hl_sampler_params p = plain();
+    hl_sampler_params   p = plain();
     p.repeat_penalty = 1.1f;
     p.bias = &bias;
     p.n_bias = 1;
     for (size_t k = 0;; k++) {
         hl_sampler *s = NULL;
-        hl_err err = {0};
+        hl_err      err = {0};
         hl_mem_fail_after(k, SIZE_MAX);
         const hl_status status = hl_sampler_new(&p, 5, &s, &err);
         hl_mem_fail_after(SIZE_MAX, 0);
@@ -342,9 +342,9 @@ static int by_logit(const void *a, const void *b) {
 static void selection_keeps_what_a_full_sort_would(void **state) {
     (void)state;
     enum { N = 5000 };
-    static float logits[N];
+    static float        logits[N];
     static hl_candidate all[N], some[N];
-    hl_random r;
+    hl_random           r;
     hl_random_init(&r, 7);
     for (int round = 0; round < 40; round++) {
         for (int i = 0; i < N; i++) {
@@ -359,9 +359,9 @@ static void selection_keeps_what_a_full_sort_would(void **state) {
         for (int32_t i = 0; i < k; i++) assert_int_equal(some[i].id, all[i].id);
 
         const double sum = hl_weigh(all, N, 1);
-        const float p = 0.01f + 0.024f * (float)round;
-        double held = 0;
-        size_t n_want = 0;
+        const float  p = 0.01f + 0.024f * (float)round;
+        double       held = 0;
+        size_t       n_want = 0;
         while (n_want < N && held < p * sum) held += all[n_want++].weight;
         (void)hl_top_k(some, logits, N, 0);
         const size_t n = hl_top_p(some, N, p);
@@ -373,7 +373,7 @@ static void selection_keeps_what_a_full_sort_would(void **state) {
 
 static void logprobs_are_those_of_the_whole_distribution(void **state) {
     (void)state;
-    double want[5];
+    double     want[5];
     hl_logprob top[7];
     softmax(five, 1, want, 5);
     const float own = hl_logprobs_top(five, 5, 3, 7, top);

@@ -25,7 +25,8 @@ static _Atomic int64_t monotonic_step_s, wall_step_s;
 
 int clock_gettime(clockid_t id, struct timespec *ret) {
     const int rc = (int)syscall(SYS_clock_gettime, id, ret);
-    if (rc == 0) ret->tv_sec += id == CLOCK_MONOTONIC ? monotonic_step_s : id == CLOCK_REALTIME ? wall_step_s : 0;
+    if (rc == 0)
+        ret->tv_sec += id == CLOCK_MONOTONIC ? monotonic_step_s : id == CLOCK_REALTIME ? wall_step_s : 0;
     return rc;
 }
 
@@ -155,15 +156,18 @@ static job jobs[N_JOBS], alone[N_JOBS];
 
 static void answers_do_not_depend_on_what_else_runs(void **state) {
     (void)state;
-    static const char *const paths[] = {"tests/golden/archs/llama-q4_k.gguf", "tests/golden/archs/gemma3-swa.gguf",
+    static const char *const paths[] = {"tests/golden/archs/llama-q4_k.gguf",
+                                        "tests/golden/archs/gemma3-swa.gguf",
                                         "tests/golden/archs/llama-f16.gguf"};
     for (size_t p = 0; p < 3; p++) {
         for (uint32_t i = 0; i < N_JOBS; i++) {
-            make_job(&jobs[i], i + 1, 5 + (int32_t)(i * i * 3) % 500, (int32_t)(i % 3) * 100, 20 + (int32_t)i);
+            make_job(&jobs[i], i + 1, 5 + (int32_t)(i * i * 3) % 500, (int32_t)(i % 3) * 100,
+                     20 + (int32_t)i);
             run_alone(paths[p], &jobs[i], &alone[i]);
         }
         for (int order = 0; order < 3; order++) {
-            setup x = open_all(paths[p], (hl_sched_params){.n_ctx = 1024, .n_running_cap = order == 2 ? 3 : 16,
+            setup x = open_all(paths[p], (hl_sched_params){.n_ctx = 1024,
+                                                           .n_running_cap = order == 2 ? 3 : 16,
                                                            .n_batch = order == 1 ? 37 : 512});
             for (uint32_t i = 0; i < N_JOBS; i++) {
                 job *j = &jobs[order == 1 ? N_JOBS - 1 - i : i];
@@ -186,7 +190,8 @@ static void answers_do_not_depend_on_what_else_runs(void **state) {
 
 static void a_prompt_seen_before_is_not_computed_again(void **state) {
     (void)state;
-    static const char *const paths[] = {"tests/golden/archs/llama-q4_k.gguf", "tests/golden/archs/gemma3-swa.gguf"};
+    static const char *const paths[] = {"tests/golden/archs/llama-q4_k.gguf",
+                                        "tests/golden/archs/gemma3-swa.gguf"};
     for (size_t p = 0; p < 2; p++) { /* the second one with windowed layers */
         setup x = open_all(paths[p], (hl_sched_params){.n_ctx = 1024});
         job   a, b;
@@ -203,7 +208,8 @@ static void a_prompt_seen_before_is_not_computed_again(void **state) {
         again.r.user = &again;
         again.n_answer = 0;
         assert_int_equal(hl_sched_run(x.s, &again.r, NULL, NULL), HL_OK);
-        assert_int_equal(again.usage.cached_tokens, 519); /* equal to the last token: that one must be computed */
+        assert_int_equal(again.usage.cached_tokens,
+                         519); /* equal to the last token: that one must be computed */
         check_same(&again, &alone[0], "an equal prompt");
         /* the answer is part of the next prompt: a conversation */
         job next;
@@ -218,7 +224,7 @@ static void a_prompt_seen_before_is_not_computed_again(void **state) {
 
 static void prompts_that_come_together_compute_their_common_begin_once(void **state) {
     (void)state;
-    setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .n_batch = 2048});
+    setup   x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .n_batch = 2048});
     int32_t n_cached = 0;
     for (uint32_t i = 0; i < 8; i++) {
         make_job(&jobs[i], i + 1, 250, 210, 10);
@@ -253,7 +259,8 @@ static void a_cache_that_is_too_small_for_all_serves_all(void **state) {
     for (uint32_t i = 0; i < N_JOBS; i++) {
         assert_int_equal(jobs[i].status, HL_OK);
         check_same(&jobs[i], &alone[i], "in a small cache");
-        assert_true(jobs[i].usage.cached_tokens < jobs[i].usage.prompt_tokens); /* a true count, however often preempted */
+        assert_true(jobs[i].usage.cached_tokens <
+                    jobs[i].usage.prompt_tokens); /* a true count, however often preempted */
     }
     hl_sched_get_stats(x.s, &t);
     assert_true(t.n_preempted > 0);
@@ -295,7 +302,8 @@ static void what_cannot_fit_is_refused_with_numbers(void **state) {
     hl_sched *s = NULL;
     assert_int_equal(hl_sched_new(x.m, &(hl_sched_params){.kv_budget_bytes = 10}, &s, &err), HL_E_NOMEM);
     assert_non_null(strstr(err.text, "holds no block"));
-    assert_int_equal(hl_sched_new(x.m, &(hl_sched_params){.kv_budget_bytes = UINT64_MAX / 2}, &s, &err), HL_E_NOMEM);
+    assert_int_equal(hl_sched_new(x.m, &(hl_sched_params){.kv_budget_bytes = UINT64_MAX / 2}, &s, &err),
+                     HL_E_NOMEM);
     assert_non_null(strstr(err.text, "available"));
     assert_int_equal(hl_sched_new(x.m, &(hl_sched_params){.n_running_cap = 1000}, &s, &err), HL_E_ARG);
     close_all(&x);
@@ -306,7 +314,8 @@ static void what_cannot_fit_is_refused_with_numbers(void **state) {
     make_job(&j, 1, 4 * BLOCK, 0, 1);
     assert_int_equal(hl_sched_submit(x.s, &j.r, &id, &err), HL_E_FULL);
     char numbers[100];
-    (void)snprintf(numbers, sizeof numbers, "%d tokens needs %d KiB of key/value cache and the budget is %d KiB", 4 * BLOCK,
+    (void)snprintf(numbers, sizeof numbers,
+                   "%d tokens needs %d KiB of key/value cache and the budget is %d KiB", 4 * BLOCK,
                    (int)(5 * block_bytes() >> 10), (int)(4 * block_bytes() >> 10));
     if (!strstr(err.text, numbers)) fail_msg("%s", err.text);
     make_job(&j, 1, 4 * BLOCK - 1, 0, 1); /* one less fits, with the token that it makes */
@@ -327,9 +336,9 @@ static void what_cannot_fit_is_refused_with_numbers(void **state) {
 
 static void a_request_may_ask_for_more_context_without_a_new_scheduler(void **state) {
     (void)state;
-    setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 128});
+    setup         x = open_all(LLAMA, (hl_sched_params){.n_ctx = 128});
     hl_model_info info;
-    job   j;
+    job           j;
     hl_model_get_info(x.m, &info);
     const int32_t cap = hl_sched_n_ctx_cap(x.s);
     assert_int_equal(hl_sched_n_ctx(x.s), 128);
@@ -442,10 +451,10 @@ static void note_owner(void *user, uint64_t id, hl_status status, const hl_usage
 
 static void owners_get_equal_shares_and_priority_goes_first(void **state) {
     (void)state;
-    setup  x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .n_running_cap = 1});
-    order  o = {.n = 0};
-    job    j;
-    hl_err err = {0};
+    setup    x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .n_running_cap = 1});
+    order    o = {.n = 0};
+    job      j;
+    hl_err   err = {0};
     uint64_t first_of_2 = 0, urgent = 0, id = 0;
     make_job(&j, 1, 300, 0, 10);
     j.r.on_token = NULL;
@@ -478,8 +487,8 @@ static void owners_get_equal_shares_and_priority_goes_first(void **state) {
 
 static void a_pinned_text_stays_in_the_cache(void **state) {
     (void)state;
-    setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .n_running_cap = 2});
-    job   j;
+    setup  x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .n_running_cap = 2});
+    job    j;
     hl_err err = {0};
     make_job(&j, 1, 200, 200, 1);
     assert_int_equal(hl_sched_pin(x.s, j.prompt, 200, &err), HL_E_NOT_FOUND);
@@ -510,7 +519,8 @@ static void *run_client(void *arg) {
     for (int i = 0; i < 12; i++) {
         static _Thread_local job j;
         random = random * 1664525 + 1013904223;
-        make_job(&j, random >> 10, 1 + (int32_t)(random >> 8) % 300, (int32_t)(random >> 4) % 200, 1 + (int32_t)(random >> 9) % 20);
+        make_job(&j, random >> 10, 1 + (int32_t)(random >> 8) % 300, (int32_t)(random >> 4) % 200,
+                 1 + (int32_t)(random >> 9) % 20);
         j.r.owner = c->seed % 5;
         if (random % 5 == 0) j.r.timeout_ms = 3;
         if (random % 3 == 0) {
@@ -530,7 +540,9 @@ static void *run_client(void *arg) {
 static void sixty_four_threads_lose_no_block(void **state) {
     (void)state;
     enum { N_THREADS = 64 };
-    setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .n_running_cap = 8, .n_waiting_cap = 40, .kv_budget_bytes = 1 << 20});
+    setup x = open_all(
+        LLAMA,
+        (hl_sched_params){.n_ctx = 512, .n_running_cap = 8, .n_waiting_cap = 40, .kv_budget_bytes = 1 << 20});
     static pthread_t threads[N_THREADS];
     static client    clients[N_THREADS];
     for (uint32_t i = 0; i < N_THREADS; i++) {
@@ -545,8 +557,8 @@ static void sixty_four_threads_lose_no_block(void **state) {
 static void thousands_queued_and_all_cancelled_at_once(void **state) {
     (void)state;
     enum { N = 4000 };
-    static job one;
-    setup      x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .n_waiting_cap = N});
+    static job      one;
+    setup           x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .n_waiting_cap = N});
     static uint64_t ids[N];
     make_job(&one, 3, 40, 0, 200);
     one.r.on_token = NULL;
@@ -575,7 +587,8 @@ static void check_begin(const job *j, const job *whole) {
     assert_int_equal(j->status, HL_OK);
     assert_true(j->n_answer <= whole->n_answer);
     for (int32_t i = 0; i < j->n_answer; i++)
-        if (j->answer[i] != whole->answer[i]) fail_msg("token %d differs from what the request says alone", i);
+        if (j->answer[i] != whole->answer[i])
+            fail_msg("token %d differs from what the request says alone", i);
 }
 
 /* Requests that share begins come, go and are cut off at random, with branches wherever there is room and a cache that is
@@ -583,8 +596,8 @@ static void check_begin(const job *j, const job *whole) {
 static void random_schedules_change_no_token_and_lose_no_block(void **state) {
     (void)state;
     enum { N_TEXTS = 12, N_ROUNDS = 30 };
-    static job whole[N_TEXTS];
-    uint32_t   random = 4242;
+    static job     whole[N_TEXTS];
+    uint32_t       random = 4242;
     const uint64_t block = block_bytes();
     for (uint32_t i = 0; i < N_TEXTS; i++) {
         job j;
@@ -593,10 +606,12 @@ static void random_schedules_change_no_token_and_lose_no_block(void **state) {
         run_alone(LLAMA, &j, &whole[i]);
     }
     for (int round = 0; round < N_ROUNDS; round++) {
-        setup x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .n_running_cap = 1 + (int32_t)next_random(&random) % 8,
-                                                    .n_batch = 16 + (int32_t)next_random(&random) % 200,
-                                                    .kv_budget_bytes = (8 + next_random(&random) % 12) * block,
-                                                    .speculate = round % 3 == 0 ? HL_SPECULATE_AUTO : HL_SPECULATE_ALWAYS});
+        setup x = open_all(
+            LLAMA, (hl_sched_params){.n_ctx = 512,
+                                     .n_running_cap = 1 + (int32_t)next_random(&random) % 8,
+                                     .n_batch = 16 + (int32_t)next_random(&random) % 200,
+                                     .kv_budget_bytes = (8 + next_random(&random) % 12) * block,
+                                     .speculate = round % 3 == 0 ? HL_SPECULATE_AUTO : HL_SPECULATE_ALWAYS});
         bool pinned = false;
         for (uint32_t i = 0; i < N_JOBS; i++) {
             const job *w = &whole[next_random(&random) % N_TEXTS];
@@ -614,7 +629,8 @@ static void random_schedules_change_no_token_and_lose_no_block(void **state) {
             submit(&x, j);
             if (next_random(&random) % 4 == 0) (void)usleep(next_random(&random) % 3000);
             if (next_random(&random) % 5 == 0) hl_sched_cancel(x.s, jobs[next_random(&random) % (i + 1)].id);
-            if (!pinned && next_random(&random) % 6 == 0) pinned = hl_sched_pin(x.s, whole[1].prompt, BLOCK, NULL) == HL_OK;
+            if (!pinned && next_random(&random) % 6 == 0)
+                pinned = hl_sched_pin(x.s, whole[1].prompt, BLOCK, NULL) == HL_OK;
         }
         if (round % 7 == 6) hl_sched_cancel_all(x.s);
         for (uint32_t i = 0; i < N_JOBS; i++) wait_for(&jobs[i]);
@@ -645,12 +661,14 @@ static void *cancel_everything(void *arg) {
 static void storms_of_cancellations_end_every_request_once(void **state) {
     (void)state;
     enum { N_THREADS = 4, N = 400 };
-    static job   many[N];
-    pthread_t    threads[N_THREADS];
-    atomic_bool  over = false;
-    setup        x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .n_running_cap = 6, .speculate = HL_SPECULATE_ALWAYS});
-    storm        w = {&x, &over};
-    for (int i = 0; i < N_THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, cancel_everything, &w), 0);
+    static job  many[N];
+    pthread_t   threads[N_THREADS];
+    atomic_bool over = false;
+    setup       x = open_all(LLAMA,
+                             (hl_sched_params){.n_ctx = 512, .n_running_cap = 6, .speculate = HL_SPECULATE_ALWAYS});
+    storm       w = {&x, &over};
+    for (int i = 0; i < N_THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, cancel_everything, &w), 0);
     for (uint32_t i = 0; i < N; i++) {
         make_job(&many[i], i, 1 + (int32_t)(i * 7) % 300, (int32_t)i % 150, 50);
         submit(&x, &many[i]);

@@ -20,8 +20,9 @@
 enum { N_TOKENS = 100, N_VOCAB = 128 };
 
 static const char *const paths[] = {
-    "tests/golden/archs/llama-q4_k.gguf", "tests/golden/archs/llama-q8_0.gguf", "tests/golden/archs/gemma3-swa.gguf",
-    "tests/golden/archs/llama-f16.gguf",  "tests/golden/archs/qwen2-bias.gguf",
+    "tests/golden/archs/llama-q4_k.gguf", "tests/golden/archs/llama-q8_0.gguf",
+    "tests/golden/archs/gemma3-swa.gguf", "tests/golden/archs/llama-f16.gguf",
+    "tests/golden/archs/qwen2-bias.gguf",
 };
 
 static int32_t tokens[N_TOKENS];
@@ -60,15 +61,17 @@ static void read_all(hl_session *s, size_t step, float *ret) {
 
 static void the_bits_do_not_depend_on_passes_or_threads(void **state) {
     (void)state;
-    static const size_t  steps[] = {1, 2, 3, 5, 7, 16, 33, 64, N_TOKENS};
-    static const int32_t threads[] = {1, 2, 5};
-    static const hl_kv_cache_type kv_types[] = {HL_KV_CACHE_F16, HL_KV_CACHE_F32, HL_KV_CACHE_BF16, HL_KV_CACHE_Q8_0};
+    static const size_t           steps[] = {1, 2, 3, 5, 7, 16, 33, 64, N_TOKENS};
+    static const int32_t          threads[] = {1, 2, 5};
+    static const hl_kv_cache_type kv_types[] = {HL_KV_CACHE_F16, HL_KV_CACHE_F32, HL_KV_CACHE_BF16,
+                                                HL_KV_CACHE_Q8_0};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         for (size_t k = 0; k < 4; k++) {
             float want[N_VOCAB];
             bool  have = false;
             for (size_t t = 0; t < 3; t++) {
-                setup x = open_all(paths[i], threads[t], (hl_session_params){.n_ctx = 512, .kv_type = kv_types[k]});
+                setup x =
+                    open_all(paths[i], threads[t], (hl_session_params){.n_ctx = 512, .kv_type = kv_types[k]});
                 for (size_t j = 0; j < sizeof steps / sizeof steps[0]; j++) {
                     float got[N_VOCAB];
                     hl_session_truncate(x.s, 0);
@@ -76,7 +79,8 @@ static void the_bits_do_not_depend_on_passes_or_threads(void **state) {
                     if (!have) memcpy(want, got, sizeof want);
                     have = true;
                     if (memcmp(want, got, sizeof want) != 0)
-                        fail_msg("%s, kv %zu: passes of %zu with %d threads differ", paths[i], k, steps[j], threads[t]);
+                        fail_msg("%s, kv %zu: passes of %zu with %d threads differ", paths[i], k, steps[j],
+                                 threads[t]);
                 }
                 close_all(&x);
             }
@@ -86,10 +90,10 @@ static void the_bits_do_not_depend_on_passes_or_threads(void **state) {
 
 static void long_contexts_are_split_the_same_way(void **state) {
     (void)state;
-    float    want[N_VOCAB];
-    hl_err   err = {0};
-    setup    x = open_all(paths[0], 2, (hl_session_params){.n_ctx = 2048});
-    int32_t  many[1200];
+    float   want[N_VOCAB];
+    hl_err  err = {0};
+    setup   x = open_all(paths[0], 2, (hl_session_params){.n_ctx = 2048});
+    int32_t many[1200];
     for (int i = 0; i < 1200; i++) many[i] = (i * 31) % N_VOCAB;
     assert_int_equal(hl_session_eval(x.s, many, 1200, &err), HL_OK);
     memcpy(want, hl_session_logits(x.s), sizeof want);
@@ -114,10 +118,12 @@ static void rows_of_one_call_equal_single_calls(void **state) {
     }
     hl_session_truncate(x.s, 0);
     assert_int_equal(hl_session_eval_rows(x.s, tokens, 16, 16, &err), HL_OK);
-    for (size_t i = 0; i < 16; i++) assert_memory_equal(want[i], hl_session_logits_at(x.s, i), sizeof want[i]);
+    for (size_t i = 0; i < 16; i++)
+        assert_memory_equal(want[i], hl_session_logits_at(x.s, i), sizeof want[i]);
     hl_session_truncate(x.s, 0);
     assert_int_equal(hl_session_eval_rows(x.s, tokens, 16, 3, &err), HL_OK);
-    for (size_t i = 0; i < 3; i++) assert_memory_equal(want[13 + i], hl_session_logits_at(x.s, i), sizeof want[i]);
+    for (size_t i = 0; i < 3; i++)
+        assert_memory_equal(want[13 + i], hl_session_logits_at(x.s, i), sizeof want[i]);
     close_all(&x);
 }
 
@@ -139,14 +145,15 @@ static void a_call_that_fails_changes_nothing(void **state) {
 
 static void parameters_out_of_range_are_named(void **state) {
     (void)state;
-    setup  x = open_all(paths[0], 1, (hl_session_params){.n_ctx = 64});
-    hl_err err = {0};
+    setup       x = open_all(paths[0], 1, (hl_session_params){.n_ctx = 64});
+    hl_err      err = {0};
     hl_session *s = NULL;
     hl_engine  *e = NULL;
     assert_int_equal(hl_session_new(x.m, &(hl_session_params){.n_ctx = -1}, &s, &err), HL_E_ARG);
     assert_non_null(strstr(err.text, "n_ctx is -1"));
     assert_int_equal(hl_session_new(x.m, &(hl_session_params){.n_batch = 100000}, &s, &err), HL_E_ARG);
-    assert_int_equal(hl_session_new(x.m, &(hl_session_params){.kv_type = (hl_kv_cache_type)9}, &s, &err), HL_E_ARG);
+    assert_int_equal(hl_session_new(x.m, &(hl_session_params){.kv_type = (hl_kv_cache_type)9}, &s, &err),
+                     HL_E_ARG);
     assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 5000}, &e, &err), HL_E_ARG);
     assert_int_equal(hl_engine_new(&(hl_engine_params){.cpu = "avx9000"}, &e, &err), HL_E_ARG);
     assert_non_null(strstr(err.text, "avx2"));
@@ -158,8 +165,9 @@ static void a_plan_that_does_not_fit_is_refused_with_numbers(void **state) {
     setup       x = open_all(paths[2], 1, (hl_session_params){.n_ctx = 64});
     hl_err      err = {0};
     hl_session *s = NULL;
-    assert_int_equal(hl_session_new(x.m, &(hl_session_params){.n_ctx = 1 << 24, .kv_type = HL_KV_CACHE_F32}, &s, &err),
-                     HL_E_NOMEM);
+    assert_int_equal(
+        hl_session_new(x.m, &(hl_session_params){.n_ctx = 1 << 24, .kv_type = HL_KV_CACHE_F32}, &s, &err),
+        HL_E_NOMEM);
     assert_non_null(strstr(err.text, "MiB"));
     close_all(&x);
 }

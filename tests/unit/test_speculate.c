@@ -26,7 +26,7 @@
 static void the_place_with_the_longest_past_is_found(void **state) {
     (void)state;
     /*                    0  1  2  3  4  5  6  7  8  9 10 11 12 13 14 */
-    const int32_t ids[] = {9, 1, 2, 3, 40, 5, 1, 2, 3, 50, 9, 1, 2, 3};
+    const int32_t  ids[] = {9, 1, 2, 3, 40, 5, 1, 2, 3, 50, 9, 1, 2, 3};
     const uint32_t n = sizeof ids / sizeof *ids;
     hl_ngram       g = {0};
     hl_ngram_place places[4];
@@ -43,7 +43,7 @@ static void the_place_with_the_longest_past_is_found(void **state) {
 static void other_continuations_are_found_where_they_part(void **state) {
     (void)state;
     /*                    0  1  2  3   4   5  6  7  8   9  10  11 12 13 14  15  16 17 18 19 20 */
-    const int32_t ids[] = {1, 2, 3, 10, 11, 20, 1, 2, 3, 10, 11, 21, 1, 2, 3, 10, 30, 7, 1, 2, 3};
+    const int32_t  ids[] = {1, 2, 3, 10, 11, 20, 1, 2, 3, 10, 11, 21, 1, 2, 3, 10, 30, 7, 1, 2, 3};
     const uint32_t n = sizeof ids / sizeof *ids;
     hl_ngram       g = {0};
     hl_ngram_place best;
@@ -87,7 +87,8 @@ static void the_index_agrees_with_a_plain_search(void **state) {
         if (n % 7 != 0 || n < 4) continue;
         hl_ngram_place place;
         uint32_t       longest = 0;
-        for (uint32_t at = HL_NGRAM; at <= n; at++) { /* all places whose past agrees; the index looks at 64 of them */
+        for (uint32_t at = HL_NGRAM; at <= n;
+             at++) { /* all places whose past agrees; the index looks at 64 of them */
             uint32_t match = 0;
             while (match < at && match < HL_NGRAM_MAX_MATCH && ids[at - 1 - match] == ids[n - match]) match++;
             if (match >= HL_NGRAM && match > longest) longest = match;
@@ -129,7 +130,8 @@ static void guesses_are_granted_where_rows_are_cheap(void **state) {
     (void)state;
     hl_pace     p = {0};
     hl_pace_bid bid = chain(0.9f, 8);
-    for (uint32_t r = 1; r <= 16; r++) hl_pace_note(&p, r, 1000000 + 50000 * (r - 1)); /* a row costs 5 % of the first */
+    for (uint32_t r = 1; r <= 16; r++)
+        hl_pace_note(&p, r, 1000000 + 50000 * (r - 1)); /* a row costs 5 % of the first */
     hl_pace_share(&p, 1, 1, 32, &bid, 1);
     assert_true(bid.n_taken >= 6);
     bid = chain(0.02f, 8);
@@ -241,7 +243,8 @@ static void keep_end(void *user, uint64_t id, hl_status status, const hl_usage *
 static void run_all(hl_model *m, hl_model *draft, hl_speculate speculate, outcome *ret) {
     hl_sched *s = NULL;
     hl_err    err = {0};
-    if (hl_sched_new(m, &(hl_sched_params){.n_ctx = 512, .draft = draft, .speculate = speculate}, &s, &err) != HL_OK)
+    if (hl_sched_new(m, &(hl_sched_params){.n_ctx = 512, .draft = draft, .speculate = speculate}, &s, &err) !=
+        HL_OK)
         fail_msg("%s", err.text);
     for (uint32_t i = 0; i < N_REQUESTS; i++) {
         int32_t          prompt[80];
@@ -278,18 +281,20 @@ static outcome plain[N_REQUESTS], guessed[N_REQUESTS];
  * only no distribution but no draw: equal tokens and logprobs, for every temperature and penalty. */
 static void answers_with_and_without_guesses_are_equal(void **state) {
     (void)state;
-    static const char *const drafts[] = {NULL, "tests/golden/archs/llama-q8_0.gguf", "tests/golden/archs/llama-q4_k.gguf", NULL,
+    static const char *const drafts[] = {NULL, "tests/golden/archs/llama-q8_0.gguf",
+                                         "tests/golden/archs/llama-q4_k.gguf", NULL,
                                          "tests/golden/archs/llama-q4_k.gguf"};
-    const char *path = "tests/golden/archs/llama-q4_k.gguf";
-    hl_engine  *e = NULL;
-    hl_model   *m = NULL;
-    hl_err      err = {0};
+    const char              *path = "tests/golden/archs/llama-q4_k.gguf";
+    hl_engine               *e = NULL;
+    hl_model                *m = NULL;
+    hl_err                   err = {0};
     assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2}, &e, &err), HL_OK);
     if (hl_model_open(e, &path, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
     run_all(m, NULL, HL_SPECULATE_OFF, plain);
     for (int d = 0; d < 5; d++) {
         hl_model *draft = NULL;
-        if (drafts[d] && hl_model_open(e, &drafts[d], 1, NULL, &draft, &err) != HL_OK) fail_msg("%s", err.text);
+        if (drafts[d] && hl_model_open(e, &drafts[d], 1, NULL, &draft, &err) != HL_OK)
+            fail_msg("%s", err.text);
         run_all(m, draft, d >= 3 ? HL_SPECULATE_AUTO : HL_SPECULATE_ALWAYS, guessed);
         int32_t n_guessed = 0, n_right = 0, n_branches = 0, n_taken = 0;
         for (int i = 0; i < N_REQUESTS; i++) {
@@ -304,7 +309,9 @@ static void answers_with_and_without_guesses_are_equal(void **state) {
         assert_true(n_right <= n_guessed);
         if (d < 3) assert_true(n_right > 0);
         if (d == 0) assert_true(n_branches > 0 && n_taken > 0);
-        if (getenv("HL_VERBOSE")) print_message("%s: %d of %d guesses right, %d of %d branches taken\n", drafts[d] ? drafts[d] : "text", n_right, n_guessed, n_taken, n_branches);
+        if (getenv("HL_VERBOSE"))
+            print_message("%s: %d of %d guesses right, %d of %d branches taken\n",
+                          drafts[d] ? drafts[d] : "text", n_right, n_guessed, n_taken, n_branches);
         hl_model_close(draft);
     }
     hl_model_close(m);
@@ -315,17 +322,20 @@ static void answers_with_and_without_guesses_are_equal(void **state) {
 static void a_draft_model_is_tried_again_by_as_many_as_there_are_rows_for(void **state) {
     (void)state;
     enum { N = 100 };
-    const char *path = "tests/golden/archs/llama-q4_k.gguf";
-    hl_engine  *e = NULL;
-    hl_model   *m = NULL, *draft = NULL;
-    hl_sched   *s = NULL;
-    hl_err      err = {0};
-    hl_usage    usage;
+    const char    *path = "tests/golden/archs/llama-q4_k.gguf";
+    hl_engine     *e = NULL;
+    hl_model      *m = NULL, *draft = NULL;
+    hl_sched      *s = NULL;
+    hl_err         err = {0};
+    hl_usage       usage;
     static int32_t prompts[N][40];
     assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2}, &e, &err), HL_OK);
     assert_int_equal(hl_model_open(e, &path, 1, NULL, &m, &err), HL_OK);
     assert_int_equal(hl_model_open(e, &path, 1, NULL, &draft, &err), HL_OK);
-    const hl_sched_params p = {.n_ctx = 256, .n_running_cap = N, .draft = draft, .speculate = HL_SPECULATE_ALWAYS,
+    const hl_sched_params p = {.n_ctx = 256,
+                               .n_running_cap = N,
+                               .draft = draft,
+                               .speculate = HL_SPECULATE_ALWAYS,
                                .kv_budget_bytes = 64 << 20};
     if (hl_sched_new(m, &p, &s, &err) != HL_OK) fail_msg("%s", err.text);
     hl_sched_request r;
@@ -338,8 +348,10 @@ static void a_draft_model_is_tried_again_by_as_many_as_there_are_rows_for(void *
         r.ignore_eog = true;
         r.sampling.seed = i;
         uint64_t id;
-        if (i + 1 < N) assert_int_equal(hl_sched_submit(s, &r, &id, &err), HL_OK);
-        else assert_int_equal(hl_sched_run(s, &r, &usage, &err), HL_OK);
+        if (i + 1 < N)
+            assert_int_equal(hl_sched_submit(s, &r, &id, &err), HL_OK);
+        else
+            assert_int_equal(hl_sched_run(s, &r, &usage, &err), HL_OK);
     }
     hl_sched_free(s);
     hl_model_close(draft);
@@ -366,7 +378,8 @@ static hl_end keep_scripted(void *user, const hl_sched_token *t) {
     return x->o.n == x->stop_after ? HL_END_STOP : HL_END_NONE;
 }
 
-static void end_scripted(void *user, uint64_t id, hl_status status, const hl_usage *usage, const hl_err *err) {
+static void end_scripted(void *user, uint64_t id, hl_status status, const hl_usage *usage,
+                         const hl_err *err) {
     keep_end(&((scripted *)user)->o, id, status, usage, err);
 }
 
@@ -392,17 +405,20 @@ static void make_scripted(scripted *x, uint32_t i) {
 static void predict(scripted *x, const outcome *right) {
     int32_t *p = x->prediction;
     for (int copy = 0; copy < 3; copy++)
-        for (int k = 0; k < right->n; k++) *p++ = k % 9 == 3 * copy ? (right->answer[k] + 1 + copy) % 128 : right->answer[k];
+        for (int k = 0; k < right->n; k++)
+            *p++ = k % 9 == 3 * copy ? (right->answer[k] + 1 + copy) % 128 : right->answer[k];
     x->r.prediction = x->prediction;
     x->r.n_prediction = (size_t)(p - x->prediction);
 }
 
-static void run_scripted(hl_model *m, hl_kv_cache_type type, uint64_t budget, hl_speculate speculate, scripted *x, bool together) {
-    hl_sched      *s = NULL;
-    hl_err         err = {0};
-    hl_sched_stats t;
-    uint64_t       id;
-    const hl_sched_params p = {.n_ctx = 256, .kv_type = type, .kv_budget_bytes = budget, .speculate = speculate};
+static void run_scripted(hl_model *m, hl_kv_cache_type type, uint64_t budget, hl_speculate speculate,
+                         scripted *x, bool together) {
+    hl_sched             *s = NULL;
+    hl_err                err = {0};
+    hl_sched_stats        t;
+    uint64_t              id;
+    const hl_sched_params p = {
+        .n_ctx = 256, .kv_type = type, .kv_budget_bytes = budget, .speculate = speculate};
     if (hl_sched_new(m, &p, &s, &err) != HL_OK) fail_msg("%s", err.text);
     for (uint32_t i = 0; i < N_STREAMS; i++) {
         x[i].o.n = 0;
@@ -449,17 +465,21 @@ static void branches_change_no_answer(void **state) {
             }
             /* room for all, for some, one after the other; and as it pays */
             const uint64_t budget = how == 1 ? 400 << 10 : 0;
-            run_scripted(m, kinds[kind].type, budget, how == 3 ? HL_SPECULATE_AUTO : HL_SPECULATE_ALWAYS, x, how != 2);
+            run_scripted(m, kinds[kind].type, budget, how == 3 ? HL_SPECULATE_AUTO : HL_SPECULATE_ALWAYS, x,
+                         how != 2);
             for (uint32_t i = 0; i < N_STREAMS; i++) {
                 assert_int_equal(x[i].o.n, wanted[i].o.n);
-                assert_memory_equal(x[i].o.answer, wanted[i].o.answer, (size_t)x[i].o.n * sizeof *x[i].o.answer);
-                assert_memory_equal(x[i].o.logprobs, wanted[i].o.logprobs, (size_t)x[i].o.n * sizeof *x[i].o.logprobs);
+                assert_memory_equal(x[i].o.answer, wanted[i].o.answer,
+                                    (size_t)x[i].o.n * sizeof *x[i].o.answer);
+                assert_memory_equal(x[i].o.logprobs, wanted[i].o.logprobs,
+                                    (size_t)x[i].o.n * sizeof *x[i].o.logprobs);
                 n_branches += x[i].o.usage.drafted_branches;
                 n_taken += x[i].o.usage.accepted_branches;
                 n_right += x[i].o.usage.accepted_tokens;
             }
             if (getenv("HL_VERBOSE"))
-                print_message("%s %d: %d of %d branches taken, %d guesses right\n", kinds[kind].path, how, n_taken, n_branches, n_right);
+                print_message("%s %d: %d of %d branches taken, %d guesses right\n", kinds[kind].path, how,
+                              n_taken, n_branches, n_right);
             assert_true(n_taken <= n_branches);
             if (how == 0 || how == 2) assert_true(n_taken > 20);
         }
@@ -510,7 +530,14 @@ static void check_refused(hl_model *m, hl_model *draft, const char *why) {
 
 static void a_draft_model_with_another_tokenizer_is_refused(void **state) {
     (void)state;
-    const mf_shape shape = {.n_vocab = 300, .n_embd = 64, .n_heads = 2, .n_kv_heads = 1, .head_dim = 32, .n_ff = 64, .n_layers = 1, .type = HL_TYPE_f32};
+    const mf_shape shape = {.n_vocab = 300,
+                            .n_embd = 64,
+                            .n_heads = 2,
+                            .n_kv_heads = 1,
+                            .head_dim = 32,
+                            .n_ff = 64,
+                            .n_layers = 1,
+                            .type = HL_TYPE_f32};
     mf_shape       longer = shape, renamed = shape, nearly = shape;
     const char    *bare = "tests/golden/archs/llama-q4_k.gguf";
     hl_engine     *e = NULL;
@@ -521,12 +548,14 @@ static void a_draft_model_with_another_tokenizer_is_refused(void **state) {
     longer.n_vocab = 1200;
     renamed.filler = "other";
     nearly.n_vocab = 310; /* padding differs within a family */
-    hl_model *m = open_fixture(e, &shape), *d[] = {open_fixture(e, &longer), open_fixture(e, &renamed), open_fixture(e, &nearly)};
+    hl_model *m = open_fixture(e, &shape),
+             *d[] = {open_fixture(e, &longer), open_fixture(e, &renamed), open_fixture(e, &nearly)};
     check_refused(m, d[0], "a vocabulary of 1200 tokens, expected the model's 300");
     check_refused(m, d[1], "token 256 is 'other256', expected 'filler256'");
     check_refused(m, no_vocab, "it has no vocabulary");
     hl_sched *s = NULL;
-    if (hl_sched_new(m, &(hl_sched_params){.draft = d[2], .n_ctx = 256}, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    if (hl_sched_new(m, &(hl_sched_params){.draft = d[2], .n_ctx = 256}, &s, &err) != HL_OK)
+        fail_msg("%s", err.text);
     hl_sched_free(s);
     for (int i = 0; i < 3; i++) hl_model_close(d[i]);
     hl_model_close(no_vocab);
@@ -544,7 +573,8 @@ static void a_draft_models_cache_counts_in_the_plan(void **state) {
     assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err), HL_OK);
     assert_int_equal(hl_model_open(e, &path, 1, NULL, &m, &err), HL_OK);
     assert_int_equal(hl_model_open(e, &path, 1, NULL, &draft, &err), HL_OK);
-    hl_sched_params p = {.draft = draft, .n_ctx = 1 << 24, .n_running_cap = 256, .kv_budget_bytes = 1 << 20}; /* a tebibyte */
+    hl_sched_params p = {
+        .draft = draft, .n_ctx = 1 << 24, .n_running_cap = 256, .kv_budget_bytes = 1 << 20}; /* a tebibyte */
     assert_int_equal(hl_sched_new(m, &p, &s, &err), HL_E_NOMEM);
     if (!strstr(err.text, "draft model 1") || !strstr(err.text, "available")) fail_msg("%s", err.text);
     p.n_ctx = 4096;

@@ -691,7 +691,13 @@ static void results_are_kept_and_read_back_run_by_run(void **state) {
          .value = 12.5,
          .unit = "tokens/s",
          .share = 0.5},
-        {.machine = "m", .model = "x:latest", .date_ms = 5, .metric = "prefill", .n = 512, .value = 100, .unit = "tokens/s"},
+        {.machine = "m",
+         .model = "x:latest",
+         .date_ms = 5,
+         .metric = "prefill",
+         .n = 512,
+         .value = 100,
+         .unit = "tokens/s"},
     };
     for (int run = 0; run < 3; run++) {
         r[0].date_ms = r[1].date_ms = 5 + run;

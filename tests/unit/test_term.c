@@ -21,8 +21,8 @@
 /* What a terminal shows after `pieces`, cursor movements carried out; the result is static. */
 static const char *shown(hl_answer_style style, const char *const *pieces, size_t n) {
     static char buf[8192], screen[8192];
-    FILE *f = tmpfile();
-    hl_answer a;
+    FILE       *f = tmpfile();
+    hl_answer   a;
     assert_non_null(f);
     hl_answer_init(&a, f, style);
     for (size_t i = 0; i < n; i++) assert_true(hl_answer_add(&a, hl_view_of(pieces[i]), false));
@@ -47,7 +47,7 @@ static const char *shown(hl_answer_style style, const char *const *pieces, size_
 
 static void words_that_do_not_fit_move_to_the_next_line(void **state) {
     (void)state;
-    const hl_answer_style style = {.is_tty = true, .wrap = true, .n_columns = 12};
+    const hl_answer_style    style = {.is_tty = true, .wrap = true, .n_columns = 12};
     static const char *const a[] = {"one two thr", "ee four"};
     assert_string_equal(shown(style, a, 2), "one two \nthree four\n");
     static const char *const b[] = {"abcdefghijklmnopq"}; /* longer than a line: broken anywhere */
@@ -60,14 +60,14 @@ static void words_that_do_not_fit_move_to_the_next_line(void **state) {
 
 static void wide_characters_count_twice(void **state) {
     (void)state;
-    const hl_answer_style style = {.is_tty = true, .wrap = true, .n_columns = 8};
+    const hl_answer_style    style = {.is_tty = true, .wrap = true, .n_columns = 8};
     static const char *const a[] = {"\xE4\xBD\xA0\xE5\xA5\xBD\xE4\xBD\xA0\xE5\xA5\xBD"};
     assert_string_equal(shown(style, a, 1), "\xE4\xBD\xA0\xE5\xA5\xBD\xE4\xBD\xA0\n\xE5\xA5\xBD\n");
 }
 
 static void code_between_fences_keeps_its_words_where_they_are(void **state) {
     (void)state;
-    const hl_answer_style style = {.is_tty = true, .wrap = true, .n_columns = 12};
+    const hl_answer_style    style = {.is_tty = true, .wrap = true, .n_columns = 12};
     static const char *const a[] = {"```\nint abc = defg;\n```\nint abc = defg"};
     assert_string_equal(shown(style, a, 1), "```\nint abc = d\nefg;\n```\nint abc = \ndefg\n");
 }
@@ -75,7 +75,7 @@ static void code_between_fences_keeps_its_words_where_they_are(void **state) {
 static void control_characters_are_replaced_on_terminals_only(void **state) {
     (void)state;
     static const char *const a[] = {"a\x1b[31mb\rc\x7f", "\xC2\x9B", "d\te"};
-    hl_answer_style style = {.is_tty = true, .n_columns = 80};
+    hl_answer_style          style = {.is_tty = true, .n_columns = 80};
     assert_string_equal(shown(style, a, 3), "a\xEF\xBF\xBD[31mbc\xEF\xBF\xBD\xEF\xBF\xBD"
                                             "d     e\n");
     style.is_tty = false;
@@ -85,8 +85,8 @@ static void control_characters_are_replaced_on_terminals_only(void **state) {
 
 static void thinking_stands_between_two_lines(void **state) {
     (void)state;
-    char buf[200];
-    FILE *f = tmpfile();
+    char      buf[200];
+    FILE     *f = tmpfile();
     hl_answer a;
     assert_non_null(f);
     hl_answer_init(&a, f, (hl_answer_style){.color = true});
@@ -110,7 +110,7 @@ static void text_from_files_is_cleaned(void **state) {
 
 typedef struct seen {
     char last[64];
-    int n;
+    int  n;
 } seen;
 
 static void see(void *user, const char *line) {
@@ -121,9 +121,9 @@ static void see(void *user, const char *line) {
 
 static void history_keeps_lines_private_and_short(void **state) {
     (void)state;
-    char folder[] = "/tmp/hl-history-XXXXXX", path[64];
+    char        folder[] = "/tmp/hl-history-XXXXXX", path[64];
     struct stat st;
-    seen s = {.n = 0};
+    seen        s = {.n = 0};
     assert_non_null(mkdtemp(folder));
     (void)snprintf(path, sizeof path, "%s/history", folder);
     hl_history_load(path, 10, see, &s);
@@ -150,12 +150,12 @@ static void history_keeps_lines_private_and_short(void **state) {
 static void sizes_durations_and_ages_are_written_for_people(void **state) {
     (void)state;
     static const struct {
-        uint64_t n;
+        uint64_t    n;
         const char *text;
     } sizes[] = {{0, "0 B"},          {999, "999 B"},         {1000, "1.0 KB"},
                  {98362432, "98 MB"}, {1234567890, "1.2 GB"}, {999600, "1.0 MB"}};
     static const struct {
-        int64_t ns;
+        int64_t     ns;
         const char *text;
     } times[] = {{1500, "1.5\xC2\xB5s"},
                  {130079000, "130.079ms"},

@@ -11,7 +11,7 @@
 #include "tests/unit/tokenizer_fixture.h"
 
 typedef struct loaded {
-    hl_gguf *g;
+    hl_gguf      *g;
     hl_tokenizer *t;
 } loaded;
 
@@ -50,7 +50,7 @@ static fix_vocab *small_bpe(const char *pre) {
 
 static void check_ids(const hl_tokenizer *t, hl_view text, unsigned flags, const int32_t *want, size_t n) {
     hl_tokens ids = {0};
-    hl_err err = {0};
+    hl_err    err = {0};
     if (hl_tokenizer_encode(t, text, flags, &ids, &err) != HL_OK) fail_msg("%s", err.text);
     assert_int_equal(ids.n, n);
     for (size_t i = 0; i < n; i++) assert_int_equal(ids.ids[i], want[i]);
@@ -100,13 +100,13 @@ static void control_tokens_are_found_only_where_allowed_and_user_tokens_always(v
 
 static void bad_bytes_come_back_as_they_were(void **state) {
     (void)state;
-    loaded l = load(small_bpe("llama3"));
+    loaded   l = load(small_bpe("llama3"));
     uint32_t x = 1;
     for (int round = 0; round < 300; round++) {
-        char text[64], out[64];
+        char      text[64], out[64];
         hl_tokens ids = {0};
-        hl_err err = {0};
-        size_t n = 0;
+        hl_err    err = {0};
+        size_t    n = 0;
         for (size_t i = 0; i < sizeof text; i++) {
             x = x * 1664525u + 1013904223u;
             text[i] = round % 2 ? (char)(x >> 24) : "\xC3\xA9\xE2\x82\xACh \xF0\x9F"[x >> 29];
@@ -142,10 +142,10 @@ static size_t merge_slowly(const char *text, size_t n, int32_t *ids) {
 
 static void long_pieces_merge_like_short_ones(void **state) {
     (void)state;
-    loaded l = load(small_bpe("gpt-2"));
+    loaded   l = load(small_bpe("gpt-2"));
     uint32_t x = 7;
     for (size_t n = 1; n < 400; n++) {
-        char text[400];
+        char    text[400];
         int32_t want[400];
         for (size_t i = 0; i < n; i++) {
             x = x * 1664525u + 1013904223u;
@@ -169,9 +169,9 @@ static void a_megabyte_without_a_break_is_no_trouble(void **state) {
         loaded l = load(small_bpe(rules[r]));
         for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
             const size_t len = strlen(units[u]);
-            hl_tokens ids = {0};
-            hl_err err = {0};
-            size_t n = 0;
+            hl_tokens    ids = {0};
+            hl_err       err = {0};
+            size_t       n = 0;
             for (; n + len <= N; n += len) memcpy(text + n, units[u], len);
             text[n] = 'x'; /* not at the end: some rules look for the end */
             if (hl_tokenizer_encode(l.t, (hl_view){text, n + 1}, 0, &ids, &err) != HL_OK)
@@ -187,9 +187,9 @@ static void a_megabyte_without_a_break_is_no_trouble(void **state) {
 static void whole_pieces_that_are_tokens_skip_the_merges_where_the_family_says_so(void **state) {
     (void)state;
     for (int whole = 0; whole < 2; whole++) {
-        fix_vocab *f = small_bpe(whole ? "llama3" : "qwen2");
+        fix_vocab    *f = small_bpe(whole ? "llama3" : "qwen2");
         const int32_t word = fix_add(f, "xyz", 1, 0); /* no merge makes it */
-        loaded l = load(f);
+        loaded        l = load(f);
         const int32_t apart[] = {'x', 'y', 'z'};
         check_ids(l.t, hl_view_of("xyz"), 0, whole ? &word : apart, whole ? 1 : 3);
         unload(l);
@@ -240,7 +240,7 @@ static void answers_end_at_eos_and_at_every_token_named_like_an_end(void **state
 static void tokens_are_found_by_their_spelling(void **state) {
     (void)state;
     loaded l = load(small_bpe("gpt-2"));
-    char buf[16];
+    char   buf[16];
     assert_int_equal(hl_tokenizer_find(l.t, hl_view_of("hello")), HELLO);
     assert_int_equal(hl_tokenizer_find(l.t, hl_view_of("hallo")), -1);
     assert_int_equal(hl_tokenizer_find(l.t, (hl_view){NULL, 0}), -1);
@@ -323,13 +323,13 @@ static void the_space_in_front_can_be_switched_off(void **state) {
 
 static void tokens_across_a_space_are_still_made(void **state) {
     (void)state;
-    fix_vocab *f = small_spm(true);
+    fix_vocab    *f = small_spm(true);
     const int32_t across = fix_add(f, "b\xE2\x96\x81", 1, 0);
     const int32_t more = fix_add(f,
                                  "b\xE2\x96\x81"
                                  "ab",
                                  1, 0);
-    loaded l = load(f);
+    loaded        l = load(f);
     check_ids(l.t, hl_view_of("b b"), 0, (int32_t[]){SPACE, across, B}, 3);
     check_ids(l.t, hl_view_of("b ab"), 0, (int32_t[]){SPACE, more}, 2);
     unload(l);
@@ -339,8 +339,8 @@ static void tokens_across_a_space_are_still_made(void **state) {
 
 static hl_str spell(const hl_tokenizer *t, const int32_t *ids, size_t n, bool with_special) {
     hl_detokenizer d;
-    hl_str out;
-    char buf[256];
+    hl_str         out;
+    char           buf[256];
     hl_str_init(&out, 1 << 16);
     hl_detokenizer_init(&d, t, with_special);
     assert_true(hl_tokenizer_max_piece_bytes(t) <= sizeof buf);
@@ -356,7 +356,7 @@ static hl_str spell(const hl_tokenizer *t, const int32_t *ids, size_t n, bool wi
 #define CHECK_TEXT(t, want, with_special, ...)                                                               \
     do {                                                                                                     \
         static const int32_t ids_[] = {__VA_ARGS__};                                                         \
-        hl_str out_ = spell(t, ids_, sizeof ids_ / sizeof *ids_, with_special);                              \
+        hl_str               out_ = spell(t, ids_, sizeof ids_ / sizeof *ids_, with_special);                \
         assert_string_equal(hl_str_text(&out_), want);                                                       \
         hl_str_done(&out_);                                                                                  \
     } while (0)
@@ -365,9 +365,9 @@ static hl_str spell(const hl_tokenizer *t, const int32_t *ids, size_t n, bool wi
 
 static void streamed_text_holds_whole_characters_only(void **state) {
     (void)state;
-    loaded l = load(small_spm(true));
+    loaded         l = load(small_spm(true));
     hl_detokenizer d;
-    char buf[64];
+    char           buf[64];
     hl_detokenizer_init(&d, l.t, false);
     assert_int_equal(hl_detokenizer_feed(&d, BYTE(0xF0), buf, sizeof buf), 0);
     assert_int_equal(hl_detokenizer_feed(&d, BYTE(0x9F), buf, sizeof buf), 0);
@@ -405,9 +405,9 @@ static void the_space_in_front_is_dropped_once(void **state) {
 
 static void a_small_buffer_is_never_overrun(void **state) {
     (void)state;
-    loaded l = load(small_bpe("gpt-2"));
+    loaded         l = load(small_bpe("gpt-2"));
     hl_detokenizer d;
-    char buf[8];
+    char           buf[8];
     for (size_t cap = 0; cap < 6; cap++) {
         memset(buf, '#', sizeof buf);
         hl_detokenizer_init(&d, l.t, false);
@@ -421,9 +421,9 @@ static void a_small_buffer_is_never_overrun(void **state) {
 /* --- refusals --- */
 
 static void check_refused(fix_vocab *f, hl_status want, const char *words) {
-    hl_gguf *g = NULL;
-    hl_tokenizer *t = NULL;
-    hl_err err = {0};
+    hl_gguf        *g = NULL;
+    hl_tokenizer   *t = NULL;
+    hl_err          err = {0};
     const hl_status status = fix_load(f, &g, &t, &err);
     if (status != want || !strstr(err.text, words)) fail_msg("status %d, '%s'", status, err.text);
     assert_null(t);
@@ -481,9 +481,9 @@ static void merges_that_make_no_token_are_passed_over(void **state) {
 
 static void of_equal_spellings_the_last_one_counts(void **state) {
     (void)state;
-    fix_vocab *f = small_bpe("gpt-2");
+    fix_vocab    *f = small_bpe("gpt-2");
     const int32_t again = fix_add(f, "hello", 1, 0);
-    loaded l = load(f);
+    loaded        l = load(f);
     assert_int_equal(hl_tokenizer_find(l.t, hl_view_of("hello")), again);
     check_ids(l.t, hl_view_of("hello"), 0, &again, 1);
     unload(l);
@@ -491,9 +491,9 @@ static void of_equal_spellings_the_last_one_counts(void **state) {
 
 static void a_text_too_long_is_refused_before_it_is_read(void **state) {
     (void)state;
-    loaded l = load(small_bpe("gpt-2"));
+    loaded    l = load(small_bpe("gpt-2"));
     hl_tokens ids = {0};
-    hl_err err = {0};
+    hl_err    err = {0};
     assert_int_equal(hl_tokenizer_encode(l.t, (hl_view){"", (1u << 30) + 1}, 0, &ids, &err), HL_E_LIMIT);
     unload(l);
 }
@@ -505,8 +505,8 @@ static void every_failed_allocation_is_reported(void **state) {
         loaded l = load(spm ? small_spm(true) : small_bpe("gpt-2"));
         for (size_t k = 0;; k++) {
             hl_tokenizer *t = NULL;
-            hl_tokens ids = {0};
-            hl_err err = {0};
+            hl_tokens     ids = {0};
+            hl_err        err = {0};
             const int32_t mark = 77;
             assert_int_equal(hl_tokens_add(&ids, &mark, 1, &err), HL_OK);
             hl_mem_fail_after(k, SIZE_MAX);

@@ -19,11 +19,11 @@ enum { FIX_MAX_TOKENS = 600 };
 
 typedef struct fix_vocab {
     hl_gguf_writer *w;
-    hl_view texts[FIX_MAX_TOKENS], merges[FIX_MAX_TOKENS];
-    int32_t kinds[FIX_MAX_TOKENS];
-    float scores[FIX_MAX_TOKENS];
-    char room[FIX_MAX_TOKENS * 16]; /* texts that are no literals */
-    size_t n, n_merges, n_room;
+    hl_view         texts[FIX_MAX_TOKENS], merges[FIX_MAX_TOKENS];
+    int32_t         kinds[FIX_MAX_TOKENS];
+    float           scores[FIX_MAX_TOKENS];
+    char            room[FIX_MAX_TOKENS * 16]; /* texts that are no literals */
+    size_t          n, n_merges, n_room;
 } fix_vocab;
 
 static inline fix_vocab *fix_new(const char *model, const char *pre) {
@@ -55,10 +55,10 @@ static inline const char *fix_keep(fix_vocab *f, const char *text, size_t n) {
 /* A letter of the byte alphabet for each of the 256 bytes: id of byte b is fix_byte(b). */
 static inline void fix_add_letters(fix_vocab *f) {
     for (uint32_t b = 0, other = 0x100; b < 256; b++) {
-        const bool same = (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b != 0xAD);
+        const bool     same = (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b != 0xAD);
         const uint32_t cp = same ? b : other++;
-        char text[2] = {(char)cp, 0};
-        size_t n = 1;
+        char           text[2] = {(char)cp, 0};
+        size_t         n = 1;
         if (cp >= 0x80) {
             text[0] = (char)(0xC0 | cp >> 6);
             text[1] = (char)(0x80 | (cp & 63));

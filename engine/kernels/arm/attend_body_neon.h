@@ -16,9 +16,7 @@
 HL_INLINE int32x4_t dot4(int32x4_t acc, int8x16_t k, int8x16_t q);
 
 /* Vectors in a strip. */
-HL_INLINE size_t strip(size_t nq) {
-    return nq <= 2 ? 8 : 4;
-}
+HL_INLINE size_t strip(size_t nq) { return nq <= 2 ? 8 : 4; }
 
 HL_INLINE float32x4_t load_4(int type, const void *p, size_t i) {
     if (type == HL_KV_f32) return vld1q_f32((const float *)p + i);
@@ -31,7 +29,7 @@ HL_INLINE float32x4_t load_4(int type, const void *p, size_t i) {
 HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead,
                             size_t first, float *s) {
     const size_t n = strip(nq);
-    float32x4_t acc[TILE][8];
+    float32x4_t  acc[TILE][8];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = vdupq_n_f32(0);
     }
@@ -52,10 +50,10 @@ HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k
 /* Scores of 4 * strip positions of a page of q8_0, for the columns of one group, added to s. */
 HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, const uint8_t *ahead,
                                  size_t first, float *s) {
-    const size_t n = strip(nq);
-    size_t n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
+    const size_t    n = strip(nq);
+    size_t          n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
     const uint16_t *d = (const uint16_t *)(const void *)(k + t->head_dim * PAGE) + g * PAGE;
-    int32x4_t sum[TILE][8];
+    int32x4_t       sum[TILE][8];
     fetch(ahead + t->head_dim * PAGE + (g * PAGE + first) * 2, n * 4 * 2);
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) sum[j][i] = vdupq_n_s32(0);
@@ -77,7 +75,7 @@ HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8
     HL_UNROLL for (size_t i = 0; i < n; i++) {
         float32x4_t k_d = load_4(HL_KV_f16, d, first + i * 4);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
-            float *at = s + j * SPLIT + first + i * 4;
+            float      *at = s + j * SPLIT + first + i * 4;
             float32x4_t x = vmulq_f32(vcvtq_f32_s32(sum[j][i]), k_d);
             vst1q_f32(at, vfmaq_f32(vld1q_f32(at), x, vdupq_n_f32(t->d[j][g])));
         }
@@ -90,7 +88,7 @@ HL_INLINE float32x4_t load_value(int type, const tile *t, const uint8_t *v, size
     if (type != HL_KV_q8_0) return load_4(type, v, at);
     uint32_t four;
     memcpy(&four, v + at, 4);
-    int8x8_t b = vcreate_s8(four);
+    int8x8_t    b = vcreate_s8(four);
     float32x4_t x = vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(b))));
     return vmulq_n_f32(x, t->v_scale[pos * hl_kv_n_groups(t->head_dim) + c / 32]);
 }
@@ -100,7 +98,7 @@ HL_INLINE float32x4_t load_value(int type, const tile *t, const uint8_t *v, size
 HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begin, size_t end, size_t c0,
                        float *o) {
     const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *ahead = t->v_ahead[begin / PAGE];
-    float32x4_t acc[TILE][8];
+    float32x4_t    acc[TILE][8];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = vld1q_f32(o + j * t->head_dim + c0 + i * 4);
     }
@@ -122,7 +120,7 @@ HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begi
 HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
     for (size_t page = t->tile_lo / PAGE; page * PAGE < t->tile_hi; page++) {
         const uint8_t *k = t->pages[page], *ahead = t->k_ahead[page];
-        float *s = t->s + page * PAGE;
+        float         *s = t->s + page * PAGE;
         if (type == HL_KV_q8_0)
             for (size_t j = 0; j < nq; j++) memset(s + j * SPLIT, 0, PAGE * sizeof *s);
         for (size_t first = 0; first < PAGE; first += strip(nq) * 4) {
@@ -148,7 +146,7 @@ HL_INLINE void tile_values(int type, size_t nq, const tile *t, float *o) {
 
 static inline void quantize_query(tile *t, size_t j) {
     for (size_t c0 = 0, g = 0; c0 < t->head_dim; c0 += 32, g++) {
-        size_t n = t->head_dim - c0 < 32 ? t->head_dim - c0 : 32;
+        size_t      n = t->head_dim - c0 < 32 ? t->head_dim - c0 : 32;
         float32x4_t x[8], max = vdupq_n_f32(0);
         for (size_t i = 0; i < n / 4; i++) {
             x[i] =
@@ -169,15 +167,15 @@ static inline void quantize_query(tile *t, size_t j) {
 static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max,
                                float *ret_sum) {
     static const int32_t index[4] = {0, 1, 2, 3};
-    float *s = t->s + j * SPLIT;
-    const float32x4_t none = vdupq_n_f32(-INFINITY), zero = vdupq_n_f32(0);
-    const float inv_cap = 1.0f / in->softcap;
-    const int32x4_t lo = vdupq_n_s32((int32_t)t->lo[j]), hi = vdupq_n_s32((int32_t)t->hi[j]);
-    size_t from = t->tile_lo / 16 * 16, to = (t->tile_hi + 15) / 16 * 16;
-    float32x4_t max = none, lanes[4] = {zero, zero, zero, zero};
+    float               *s = t->s + j * SPLIT;
+    const float32x4_t    none = vdupq_n_f32(-INFINITY), zero = vdupq_n_f32(0);
+    const float          inv_cap = 1.0f / in->softcap;
+    const int32x4_t      lo = vdupq_n_s32((int32_t)t->lo[j]), hi = vdupq_n_s32((int32_t)t->hi[j]);
+    size_t               from = t->tile_lo / 16 * 16, to = (t->tile_hi + 15) / 16 * 16;
+    float32x4_t          max = none, lanes[4] = {zero, zero, zero, zero};
     for (size_t i = from; i < to; i += 4) {
-        int32x4_t pos = vaddq_s32(vdupq_n_s32((int32_t)i), vld1q_s32(index));
-        uint32x4_t visible = vandq_u32(vcgeq_s32(pos, lo), vcltq_s32(pos, hi));
+        int32x4_t   pos = vaddq_s32(vdupq_n_s32((int32_t)i), vld1q_s32(index));
+        uint32x4_t  visible = vandq_u32(vcgeq_s32(pos, lo), vcltq_s32(pos, hi));
         float32x4_t x = vmulq_n_f32(vld1q_f32(s + i), in->qk_scale);
         if (in->softcap != 0.0f) x = vmulq_n_f32(hl_tanh_4(vmulq_n_f32(x, inv_cap)), in->softcap);
         x = vbslq_f32(visible, x, none);

@@ -12,7 +12,7 @@ void hl_attend_merge_neon(uint32_t head_dim, uint32_t n_splits, const float *o, 
     if (m == -INFINITY) return;
     for (size_t i = 0; i < n_splits; i++) {
         if (max[i * ms_stride] == -INFINITY) continue;
-        float w = hl_exp_approx(max[i * ms_stride] - m);
+        float       w = hl_exp_approx(max[i * ms_stride] - m);
         float32x4_t w4 = vdupq_n_f32(w);
         total = fmaf(sum[i * ms_stride], w, total);
         for (size_t c = 0; c < head_dim; c += 4)

@@ -158,7 +158,7 @@ HL_INLINE void hl_decode4_q4_1(const uint8_t *const *b, size_t i, hl_layout layo
 HL_INLINE uint8x16_t hl_fifth_bytes(hl_layout layout, size_t k) {
     static const uint8_t rows[16] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1};
     static const uint8_t quads[16] = {0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12};
-    const size_t first = layout == HL_LAYOUT_ROWS ? 4 * (k % 4) + k / 4 * 2 : k / 2;
+    const size_t         first = layout == HL_LAYOUT_ROWS ? 4 * (k % 4) + k / 4 * 2 : k / 2;
     return vaddq_u8(vld1q_u8(layout == HL_LAYOUT_ROWS ? rows : quads), vdupq_n_u8((uint8_t)first));
 }
 
@@ -243,8 +243,8 @@ HL_INLINE void hl_k_scales4(const uint8_t *const *b, hl_block4 *s) {
     hl_lanes16(b, 0, h); /* d and dmin, then the 12 bytes of scales */
     const float32x4_t d = hl_low_halves4(h[0]), dmin = hl_high_halves4(h[0]);
     const uint32x4_t  scale[2] = {
-        vandq_u32(h[1], six),
-        vorrq_u32(vandq_u32(h[3], four), vandq_u32(vshrq_n_u32(h[1], 2), top)),
+         vandq_u32(h[1], six),
+         vorrq_u32(vandq_u32(h[3], four), vandq_u32(vshrq_n_u32(h[1], 2), top)),
     };
     const uint32x4_t min[2] = {
         vandq_u32(h[2], six),
@@ -260,8 +260,8 @@ HL_INLINE void hl_decode4_q4_k(const uint8_t *const *b, size_t i, hl_layout layo
                                uint8x16_t *code) {
     if (i == 0) hl_k_scales4(b, s);
     if (i % 2 == 0) hl_units32(b, 16 + 16 * i, layout, s->low);
-    HL_UNROLL for (int k = 0; k < 8; k++)
-        code[k] = i % 2 == 0 ? hl_and8(s->low[k], 15) : vshrq_n_u8(s->low[k], 4);
+    HL_UNROLL for (int k = 0; k < 8; k++) code[k] =
+        i % 2 == 0 ? hl_and8(s->low[k], 15) : vshrq_n_u8(s->low[k], 4);
 }
 
 HL_INLINE void hl_decode4_q5_k(const uint8_t *const *b, size_t i, hl_layout layout, hl_block4 *s,
@@ -282,8 +282,8 @@ HL_INLINE void hl_decode4_q6_k(const uint8_t *const *b, size_t i, hl_layout layo
         const float32x4_t d = hl_halves4(b, 208);
         uint32x4_t        scale[4];
         hl_lanes16(b, 192, scale);
-        HL_UNROLL for (int j = 0; j < 16; j++)
-            s->scale[j] = vmulq_f32(d, hl_signed_byte_f32(scale[j / 4], j % 4));
+        HL_UNROLL for (int j = 0; j < 16; j++) s->scale[j] =
+            vmulq_f32(d, hl_signed_byte_f32(scale[j / 4], j % 4));
     }
     if (m == 0) hl_units32(b, 128 + 32 * half, layout, s->high);
     if (m < 2) hl_units32(b, 64 * half + 32 * m, layout, s->low + 8 * m);
@@ -326,8 +326,8 @@ HL_INLINE void hl_decode4_q3_k(const uint8_t *const *b, size_t i, hl_layout layo
             const uint32x4_t low = vandq_u32(vshlq_u32(h[1 + j % 2], vdupq_n_s32(-4 * (j / 2))), four);
             const uint32x4_t high = vandq_u32(vshlq_u32(h[3], vdupq_n_s32(4 - 2 * j)), top);
             const uint32x4_t scale = vorrq_u32(low, high);
-            HL_UNROLL for (int k = 0; k < 4; k++)
-                s->scale[4 * j + k] = vmulq_f32(d, vsubq_f32(hl_byte_f32(scale, k), vdupq_n_f32(32.0f)));
+            HL_UNROLL for (int k = 0; k < 4; k++) s->scale[4 * j + k] =
+                vmulq_f32(d, vsubq_f32(hl_byte_f32(scale, k), vdupq_n_f32(32.0f)));
         }
         hl_units32(b, 0, layout, s->high);
     }
@@ -356,7 +356,7 @@ HL_INLINE void hl_decode4_iq4_xs(const uint8_t *const *b, size_t i, hl_layout la
 }
 
 /* Everything that a product or a panel of a type needs to know. */
-#define HL_ROWS4(type, n_groups) \
+#define HL_ROWS4(type, n_groups)                                                                             \
     ((hl_rows4){hl_##type##_format(), sizeof(hl_block_##type), n_groups, hl_decode4_##type})
 
 #endif

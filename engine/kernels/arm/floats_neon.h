@@ -49,9 +49,8 @@ HL_INLINE void hl_float_step(const uint8_t *const *w, const uint8_t *const *x, s
         HL_UNROLL for (size_t r = 0; r < n_rows; r++) {
             float32x4_t wv[2];
             k->load_w(w[r] + 8 * half * k->w_bytes, wv);
-            HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
-                HL_UNROLL for (size_t i = 0; i < 2; i++)
-                    acc[r][t][2 * half + i] = vfmaq_f32(acc[r][t][2 * half + i], wv[i], xv[t][i]);
+            HL_UNROLL for (size_t t = 0; t < n_tokens; t++) HL_UNROLL for (size_t i = 0; i < 2; i++)
+                acc[r][t][2 * half + i] = vfmaq_f32(acc[r][t][2 * half + i], wv[i], xv[t][i]);
         }
     }
 }
@@ -63,8 +62,8 @@ HL_INLINE void hl_float_tile(const uint8_t *w, size_t row_bytes, const uint8_t *
     float32x4_t    acc[HL_FLOAT_ROWS][HL_FLOAT_TOKENS][4];
     HL_UNROLL for (size_t r = 0; r < n_rows; r++) {
         wp[r] = w + r * row_bytes;
-        HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
-            HL_UNROLL for (size_t i = 0; i < 4; i++) acc[r][t][i] = vdupq_n_f32(0);
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) HL_UNROLL for (size_t i = 0; i < 4; i++)
+            acc[r][t][i] = vdupq_n_f32(0);
     }
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) xp[t] = x + t * n_cols * k->x_bytes;
     for (size_t c = 0; c + 16 <= n_cols; c += 16) {
@@ -80,8 +79,8 @@ HL_INLINE void hl_float_tile(const uint8_t *w, size_t row_bytes, const uint8_t *
         HL_UNROLL for (size_t t = 0; t < n_tokens; t++) xp[t] = memcpy(x_tail[t], xp[t], rest * k->x_bytes);
         hl_float_step(wp, xp, n_rows, n_tokens, k, acc);
     }
-    HL_UNROLL for (size_t r = 0; r < n_rows; r++)
-        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) y[t * y_stride + r] = hl_sum_lanes_4(acc[r][t]);
+    HL_UNROLL for (size_t r = 0; r < n_rows; r++) HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
+        y[t * y_stride + r] = hl_sum_lanes_4(acc[r][t]);
 }
 
 /* All tokens of n_rows <= 2 rows. */

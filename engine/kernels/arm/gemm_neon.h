@@ -62,16 +62,16 @@ HL_INLINE void hl_tile_group(const hl_tile *a, size_t i, size_t n_tokens, hl_cod
                     sum[t][v] = vfmsq_lane_f32(sum[t][v], vld1q_f32(min + HL_PANEL_ROWS), m, 1);
             }
         }
-        HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++)
-            acc[t][v] = vfmaq_n_f32(acc[t][v], sum[t][v], d);
+        HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) acc[t][v] =
+            vfmaq_n_f32(acc[t][v], sum[t][v], d);
     }
 }
 
 HL_INLINE void hl_tile_load(const float *y, size_t n_rows, float32x4_t acc[HL_TILE_VECTORS]) {
     float rows[4 * HL_TILE_VECTORS] = {0};
     for (size_t r = 0; r < n_rows && n_rows < 8; r++) rows[r] = y[r];
-    HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++)
-        acc[v] = vld1q_f32((n_rows < 8 ? rows : y) + 4 * v);
+    HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) acc[v] =
+        vld1q_f32((n_rows < 8 ? rows : y) + 4 * v);
 }
 
 HL_INLINE void hl_tile_store(float *y, size_t n_rows, const float32x4_t acc[HL_TILE_VECTORS]) {
@@ -84,8 +84,8 @@ HL_INLINE void hl_tile_run(const hl_tile *a, size_t n_tokens, hl_code_format f, 
     const size_t n_rows = a->p->n_rows - a->row;
     float32x4_t  acc[HL_TILE_TOKENS][HL_TILE_VECTORS];
     if (a->p->col_begin + a->begin == 0) {
-        HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
-            HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) acc[t][v] = vdupq_n_f32(0);
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++)
+            acc[t][v] = vdupq_n_f32(0);
     } else {
         HL_UNROLL for (size_t t = 0; t < n_tokens; t++) hl_tile_load(a->y + t * a->y_stride, n_rows, acc[t]);
     }
@@ -100,12 +100,18 @@ typedef void hl_gemm_kind_fn(const hl_panel *p, const hl_act *x, float *y, size_
 HL_INLINE void hl_gemm_kinds(const hl_panel *p, const hl_act *x, float *y, size_t y_stride,
                              hl_gemm_kind_fn *run) {
     const bool wide = p->group == 32;
-    if (p->has_min && wide) run(p, x, y, y_stride, (hl_code_format){.group = 32, .has_min = true});
-    else if (p->has_min) run(p, x, y, y_stride, (hl_code_format){.group = 16, .has_min = true});
-    else if (p->offset == 128 && wide) run(p, x, y, y_stride, (hl_code_format){.group = 32, .offset = 128});
-    else if (p->offset <= 16 && wide) run(p, x, y, y_stride, (hl_code_format){.group = 32, .offset = p->offset});
-    else if (p->offset <= 32) run(p, x, y, y_stride, (hl_code_format){.group = 16, .offset = p->offset});
-    else hl_gemm_panel_scalar(p, x, y, y_stride);
+    if (p->has_min && wide)
+        run(p, x, y, y_stride, (hl_code_format){.group = 32, .has_min = true});
+    else if (p->has_min)
+        run(p, x, y, y_stride, (hl_code_format){.group = 16, .has_min = true});
+    else if (p->offset == 128 && wide)
+        run(p, x, y, y_stride, (hl_code_format){.group = 32, .offset = 128});
+    else if (p->offset <= 16 && wide)
+        run(p, x, y, y_stride, (hl_code_format){.group = 32, .offset = p->offset});
+    else if (p->offset <= 32)
+        run(p, x, y, y_stride, (hl_code_format){.group = 16, .offset = p->offset});
+    else
+        hl_gemm_panel_scalar(p, x, y, y_stride);
 }
 
 #endif

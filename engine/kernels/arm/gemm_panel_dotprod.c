@@ -20,14 +20,14 @@ HL_INLINE void dots(const hl_tile *a, size_t i, size_t s, size_t n_tokens, hl_co
     }
     HL_UNROLL for (size_t h = 0; h < f.group / 16; h++) {
         int8x16_t x[HL_TILE_TOKENS];
-        HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
-            x[t] = vld1q_s8(a->x->q + 32 * hl_tile_at(a, i, t) + 16 * (s + h));
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) x[t] =
+            vld1q_s8(a->x->q + 32 * hl_tile_at(a, i, t) + 16 * (s + h));
         HL_UNROLL for (size_t k = 0; k < 4; k++) {
             HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) {
                 uint8x16_t w = vld1q_u8(codes + (4 * h + k) * 4 * HL_PANEL_ROWS + 16 * v);
                 if (f.offset == 128) w = veorq_u8(w, vdupq_n_u8(0x80));
-                HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
-                    isum[t][v] = hl_dot_quad(isum[t][v], vreinterpretq_s8_u8(w), x[t], k);
+                HL_UNROLL for (size_t t = 0; t < n_tokens; t++) isum[t][v] =
+                    hl_dot_quad(isum[t][v], vreinterpretq_s8_u8(w), x[t], k);
             }
         }
     }

@@ -30,7 +30,7 @@ HL_INLINE void pack_codes(const hl_panel *p, size_t begin, size_t n, bool is_sig
 
 /* Activations [8 columns][token pair]; the last of an odd number is its own partner. */
 HL_INLINE void pack_tokens(const hl_tile *a, size_t n_tokens, int8_t *ret_pairs) {
-    const size_t   n_pairs = (n_tokens + 1) / 2, n_cols = a->x->n_cols;
+    const size_t  n_pairs = (n_tokens + 1) / 2, n_cols = a->x->n_cols;
     const int8_t *q = a->x->q + a->token * n_cols + a->p->col_begin + 32 * a->begin;
     for (size_t k = 0; k < n_pairs; k++) {
         const int8_t *first = q + 2 * k * n_cols, *second = 2 * k + 1 < n_tokens ? first + n_cols : first;
@@ -61,8 +61,8 @@ HL_INLINE void dots(const hl_tile *a, size_t i, size_t s, size_t n_tokens, hl_co
     const size_t  unit = 4 * (i - a->begin) + 2 * s;
     const int8_t *w = a->w_pairs + unit * 4 * PAIR_BYTES, *x = a->x_pairs + unit * n_pairs * PAIR_BYTES;
     int32x4_t     sum[MAX_PAIRS][4];
-    HL_UNROLL for (size_t k = 0; k < n_pairs; k++)
-        sum[k][0] = sum[k][1] = sum[k][2] = sum[k][3] = start_pair(a, i, s, k, n_tokens, f);
+    HL_UNROLL for (size_t k = 0; k < n_pairs; k++) sum[k][0] = sum[k][1] = sum[k][2] = sum[k][3] =
+        start_pair(a, i, s, k, n_tokens, f);
     HL_UNROLL for (size_t u = 0; u < f.group / 8; u++) {
         int8x16_t rows[4];
         HL_UNROLL for (size_t r = 0; r < 4; r++) rows[r] = vld1q_s8(w + (4 * u + r) * PAIR_BYTES);
@@ -71,11 +71,10 @@ HL_INLINE void dots(const hl_tile *a, size_t i, size_t s, size_t n_tokens, hl_co
             HL_UNROLL for (size_t r = 0; r < 4; r++) sum[k][r] = vmmlaq_s32(sum[k][r], rows[r], tokens);
         }
     }
-    HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
-        HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) {
-            const int32x4_t *from = &sum[t / 2][2 * v];
-            isum[t][v] = t % 2 == 0 ? vuzp1q_s32(from[0], from[1]) : vuzp2q_s32(from[0], from[1]);
-        }
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) {
+        const int32x4_t *from = &sum[t / 2][2 * v];
+        isum[t][v] = t % 2 == 0 ? vuzp1q_s32(from[0], from[1]) : vuzp2q_s32(from[0], from[1]);
+    }
 }
 
 HL_INLINE void run_tokens(hl_tile a, size_t n_tokens, hl_code_format f, const int8_t *w_pairs) {

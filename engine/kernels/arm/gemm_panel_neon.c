@@ -44,18 +44,15 @@ HL_INLINE void dots(const hl_tile *a, size_t i, size_t s, size_t n_tokens, hl_co
                 }
             }
         }
-        HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
-            HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++)
-                HL_UNROLL for (size_t h = 0; h < 2; h++)
-                    sum[t][v][h] = from == 0 ? vpaddlq_s16(product[t][v][h])
-                                             : vpadalq_s16(sum[t][v][h], product[t][v][h]);
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++)
+            HL_UNROLL for (size_t h = 0; h < 2; h++) sum[t][v][h] =
+                from == 0 ? vpaddlq_s16(product[t][v][h]) : vpadalq_s16(sum[t][v][h], product[t][v][h]);
     }
-    HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
-        HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) {
-            isum[t][v] = vpaddq_s32(sum[t][v][0], sum[t][v][1]);
-            if (!f.has_min && !is_signed)
-                isum[t][v] = vaddq_s32(isum[t][v], hl_start4(f, hl_tile_xsum(a, i, t, f), (int)s));
-        }
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) {
+        isum[t][v] = vpaddq_s32(sum[t][v][0], sum[t][v][1]);
+        if (!f.has_min && !is_signed)
+            isum[t][v] = vaddq_s32(isum[t][v], hl_start4(f, hl_tile_xsum(a, i, t, f), (int)s));
+    }
 }
 
 HL_INLINE void run(const hl_panel *p, const hl_act *x, float *y, size_t y_stride, hl_code_format f) {

@@ -12,8 +12,8 @@
 HL_INLINE int32x4_t hl_dot4_sdot(const uint8x16_t *code, size_t s, size_t n, bool is_signed,
                                  const int8x16_t *x, int32x4_t start) {
     (void)is_signed;
-    HL_UNROLL for (size_t k = 4 * s; k < 4 * s + n / 4; k++)
-        start = hl_dot_quad(start, vreinterpretq_s8_u8(code[k]), x[k / 4], k % 4);
+    HL_UNROLL for (size_t k = 4 * s; k < 4 * s + n / 4; k++) start =
+        hl_dot_quad(start, vreinterpretq_s8_u8(code[k]), x[k / 4], k % 4);
     return start;
 }
 

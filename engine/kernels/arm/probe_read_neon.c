@@ -17,8 +17,8 @@ uint64_t hl_probe_read_neon(size_t n, const void *p) {
         HL_UNROLL for (int s = 0; s < STREAMS; s++) {
             const uint8_t *from = at + (size_t)s * part + i;
             __builtin_prefetch(from + AHEAD_BYTES, 0, 2);
-            HL_UNROLL for (int k = 0; k < 64; k += 16)
-                sum[s] = vaddq_u64(sum[s], vreinterpretq_u64_u8(vld1q_u8(from + k)));
+            HL_UNROLL for (int k = 0; k < 64; k += 16) sum[s] =
+                vaddq_u64(sum[s], vreinterpretq_u64_u8(vld1q_u8(from + k)));
         }
     }
     HL_UNROLL for (int s = 1; s < STREAMS; s++) sum[0] = vaddq_u64(sum[0], sum[s]);

@@ -6,7 +6,7 @@
 
 void hl_rmsnorm_neon(size_t n, const float *x, const float *weight, float eps, float *ret_y) {
     float32x4_t lanes[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
-    size_t i = 0;
+    size_t      i = 0;
     for (; i + 16 <= n; i += 16) {
         for (size_t j = 0; j < 4; j++) {
             const float32x4_t a = vld1q_f32(x + i + j * 4);

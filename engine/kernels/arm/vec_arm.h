@@ -43,7 +43,7 @@ HL_INLINE float32x4_t hl_exp_reduce_4(float32x4_t x, int32x4_t *ret_n) {
     const float32x4_t t = vfmaq_f32(round, x, vdupq_n_f32(HL_EXP_LOG2E));
     *ret_n = vsubq_s32(vreinterpretq_s32_f32(t), vreinterpretq_s32_f32(round));
     const float32x4_t n = vsubq_f32(t, round);
-    float32x4_t r = vfmaq_f32(x, n, vdupq_n_f32(-HL_EXP_LN2_HI));
+    float32x4_t       r = vfmaq_f32(x, n, vdupq_n_f32(-HL_EXP_LN2_HI));
     r = vfmaq_f32(r, n, vdupq_n_f32(-HL_EXP_LN2_LO));
     float32x4_t p = vfmaq_f32(vdupq_n_f32(HL_EXP_P3), vdupq_n_f32(HL_EXP_P4), r);
     p = vfmaq_f32(vdupq_n_f32(HL_EXP_P2), p, r);
@@ -58,9 +58,9 @@ HL_INLINE float32x4_t hl_exp_pow2_4(int32x4_t n) {
 
 HL_INLINE float32x4_t hl_exp_4(float32x4_t x) {
     x = vmaxq_f32(vminq_f32(x, vdupq_n_f32(HL_EXP_HI)), vdupq_n_f32(HL_EXP_LO)); /* NaN stays */
-    int32x4_t n;
+    int32x4_t         n;
     const float32x4_t m = hl_exp_reduce_4(x, &n);
-    const int32x4_t half = vshrq_n_s32(n, 1);
+    const int32x4_t   half = vshrq_n_s32(n, 1);
     const float32x4_t e = vmulq_f32(vaddq_f32(m, vdupq_n_f32(1.0f)), hl_exp_pow2_4(half));
     return vmulq_f32(e, hl_exp_pow2_4(vsubq_s32(n, half)));
 }
@@ -68,10 +68,10 @@ HL_INLINE float32x4_t hl_exp_4(float32x4_t x) {
 HL_INLINE float32x4_t hl_tanh_4(float32x4_t x) {
     const float32x4_t one = vdupq_n_f32(1.0f);
     const float32x4_t a = vminq_f32(vabsq_f32(x), vdupq_n_f32(HL_TANH_MAX));
-    int32x4_t n;
+    int32x4_t         n;
     const float32x4_t m = hl_exp_reduce_4(vaddq_f32(a, a), &n);
     const float32x4_t s = hl_exp_pow2_4(n);
-    float32x4_t e1 = vfmaq_f32(vsubq_f32(s, one), s, m);
+    float32x4_t       e1 = vfmaq_f32(vsubq_f32(s, one), s, m);
     e1 = vdivq_f32(e1, vaddq_f32(e1, vdupq_n_f32(2.0f)));
     return vbslq_f32(vdupq_n_u32(0x80000000u), x, e1);
 }
@@ -81,9 +81,7 @@ HL_INLINE float32x4_t hl_gate_4(float32x4_t x, float32x4_t y) {
     return vdivq_f32(x, vaddq_f32(vdupq_n_f32(1.0f), hl_exp_4(vnegq_f32(y))));
 }
 
-HL_INLINE float32x4_t hl_silu_4(float32x4_t x) {
-    return hl_gate_4(x, x);
-}
+HL_INLINE float32x4_t hl_silu_4(float32x4_t x) { return hl_gate_4(x, x); }
 
 HL_INLINE float32x4_t hl_gelu_4(float32x4_t x) {
     const float32x4_t cubic = vfmaq_f32(vdupq_n_f32(1.0f), vmulq_f32(x, x), vdupq_n_f32(HL_GELU_CUBIC));

@@ -21,7 +21,7 @@
 static void quantize_query(size_t head_dim, const float *q, int8_t *ret_codes, float *ret_d) {
     for (size_t c0 = 0; c0 < head_dim; c0 += 32) {
         size_t n = head_dim - c0 < 32 ? head_dim - c0 : 32;
-        float x[32], amax = 0.0f;
+        float  x[32], amax = 0.0f;
         for (size_t c = 0; c < n; c++) {
             x[c] = hl_clamp_finite(q[c0 + c], HL_F32_MAX);
             amax = fabsf(x[c]) > amax ? fabsf(x[c]) : amax;
@@ -70,7 +70,7 @@ static void add_value(hl_kv_type type, size_t head_dim, const uint8_t *v, size_t
             o[c] = fmaf(p, load_element(type, v, slot * head_dim + c), o[c]);
         return;
     }
-    const int8_t *codes = (const int8_t *)(v + slot * head_dim);
+    const int8_t   *codes = (const int8_t *)(v + slot * head_dim);
     const uint16_t *d = (const uint16_t *)(const void *)(v + HL_KV_PAGE_TOKENS * head_dim);
     d += slot * hl_kv_n_groups(head_dim);
     for (size_t c = 0; c < head_dim; c++) o[c] = fmaf(p, (float)codes[c] * hl_f32_of_f16(d[c / 32]), o[c]);
@@ -79,7 +79,7 @@ static void add_value(hl_kv_type type, size_t head_dim, const uint8_t *v, size_t
 /* Scores of the visible positions [lo, hi), relative to the split; returns their maximum. */
 static float query_scores(const hl_attend_in *in, const float *q, size_t lo, size_t hi, float *s) {
     int8_t codes[HL_ATTEND_MAX_HEAD_DIM];
-    float d[HL_ATTEND_MAX_HEAD_DIM / 32];
+    float  d[HL_ATTEND_MAX_HEAD_DIM / 32];
     if (in->kv_type == HL_KV_q8_0) quantize_query(in->head_dim, q, codes, d);
     for (size_t begin = lo; begin < hi;) {
         size_t page = begin / HL_KV_PAGE_TOKENS, base = page * HL_KV_PAGE_TOKENS;
@@ -103,12 +103,12 @@ static void attend_one(const hl_attend_in *in, size_t i_query, float *o, float *
                        float *s) {
     int32_t first = in->q_first[i_query] > in->pos_begin ? in->q_first[i_query] : in->pos_begin;
     int32_t last = in->q_pos[i_query] < in->pos_end ? in->q_pos[i_query] : in->pos_end - 1;
-    size_t lo = (size_t)(first - in->pos_begin), hi = last < first ? lo : (size_t)(last - in->pos_begin) + 1;
+    size_t  lo = (size_t)(first - in->pos_begin), hi = last < first ? lo : (size_t)(last - in->pos_begin) + 1;
     memset(o, 0, in->head_dim * sizeof *o);
     *ret_max = lo < hi ? query_scores(in, in->q[i_query], lo, hi, s) : -INFINITY;
     *ret_sum = 0.0f;
     if (*ret_max == -INFINITY) return;
-    float lanes[16] = {0};
+    float  lanes[16] = {0};
     size_t v_offset = hl_kv_page_v_offset(in->kv_type, in->head_dim);
     for (size_t i = lo; i < hi; i++) {
         float p = hl_exp_approx(s[i] - *ret_max);

@@ -18,7 +18,8 @@ static void add_codes(const uint8_t *codes, const int8_t *q, size_t n_cols, int3
 }
 
 /* Group i of 32 columns: acc[r] grows by what kernels.h says. */
-static void add_group(const hl_panel *p, size_t i, const int8_t *q, const int16_t *sum16, float d, float *acc) {
+static void add_group(const hl_panel *p, size_t i, const int8_t *q, const int16_t *sum16, float d,
+                      float *acc) {
     const size_t n_scales = 32 / p->group;
     float        t[ROWS];
     int32_t      xsum[2] = {sum16[0], sum16[1]};

@@ -20,9 +20,11 @@ static float dot(const uint16_t *w, const uint16_t *x, size_t n_cols) {
     return hl_lanes_sum(lane);
 }
 
-void hl_gemv_bf16_scalar(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
+void hl_gemv_bf16_scalar(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
+                         size_t y_stride) {
     for (size_t r = 0; r < n_rows; r++) {
         const uint16_t *row = (const void *)((const uint8_t *)w + r * row_bytes);
-        for (size_t t = 0; t < x->n_tokens; t++) y[t * y_stride + r] = dot(row, x->bf16 + t * x->n_cols, x->n_cols);
+        for (size_t t = 0; t < x->n_tokens; t++)
+            y[t * y_stride + r] = dot(row, x->bf16 + t * x->n_cols, x->n_cols);
     }
 }

@@ -6,6 +6,7 @@
 #include "engine/kernels/scalar/groups_scalar.h"
 #include "engine/quant/q2_k.h"
 
-void hl_gemv_q2_k_scalar(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
+void hl_gemv_q2_k_scalar(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
+                         size_t y_stride) {
     hl_gemv_by_groups(n_rows, w, row_bytes, x, y, y_stride, hl_q2_k_format(), hl_q2_k_group);
 }

@@ -20,8 +20,8 @@ static inline int32_t hl_code_dot(const uint8_t *code, const int8_t *q, size_t n
 }
 
 /* acc + one group of 32 columns, in the order that kernels.h defines. */
-static inline float hl_group_step(const hl_group *g, hl_code_format f, const int8_t *q, const int16_t *sum16, float d,
-                                  float acc) {
+static inline float hl_group_step(const hl_group *g, hl_code_format f, const int8_t *q, const int16_t *sum16,
+                                  float d, float acc) {
     const size_t n_scales = 32 / f.group;
     float        t = 0.0f;
     for (size_t s = 0; s < n_scales; s++) {
@@ -36,8 +36,8 @@ static inline float hl_group_step(const hl_group *g, hl_code_format f, const int
     return fmaf(t, d, acc);
 }
 
-static inline void hl_gemv_by_groups(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
-                                     size_t y_stride, hl_code_format f, hl_group_fn *decode) {
+static inline void hl_gemv_by_groups(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x,
+                                     float *y, size_t y_stride, hl_code_format f, hl_group_fn *decode) {
     const size_t n_groups = x->n_cols / 32;
     for (size_t r = 0; r < n_rows; r++) {
         const uint8_t *row = (const uint8_t *)w + r * row_bytes;
@@ -55,8 +55,7 @@ static inline void hl_gemv_by_groups(size_t n_rows, const void *w, size_t row_by
 }
 
 static inline void hl_unpack_group(hl_panel *p, size_t r, size_t i, const hl_group *g) {
-    for (size_t j = 0; j < 32; j++)
-        p->codes[((32 * i + j) / 4 * HL_PANEL_ROWS + r) * 4 + j % 4] = g->code[j];
+    for (size_t j = 0; j < 32; j++) p->codes[((32 * i + j) / 4 * HL_PANEL_ROWS + r) * 4 + j % 4] = g->code[j];
     const size_t n_scales = 32 / p->group;
     for (size_t s = 0; s < n_scales; s++) {
         p->scale[(i * n_scales + s) * HL_PANEL_ROWS + r] = g->scale[s];

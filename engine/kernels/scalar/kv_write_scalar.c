@@ -12,13 +12,13 @@
 static void quantize_row(size_t head_dim, const float *x, int8_t *ret_codes, uint16_t *ret_d) {
     for (size_t c0 = 0; c0 < head_dim; c0 += 32) {
         size_t n = head_dim - c0 < 32 ? head_dim - c0 : 32;
-        float amax = 0.0f;
+        float  amax = 0.0f;
         for (size_t c = 0; c < n; c++) {
             float a = fabsf(hl_clamp_finite(x[c0 + c], HL_F32_MAX));
             amax = a > amax ? a : amax;
         }
         uint16_t half = hl_f16_of_f32(hl_clamp_finite(amax / 127.0f, HL_F16_MAX));
-        float d = hl_f32_of_f16(half), inv = d > 0.0f ? 1.0f / d : 0.0f;
+        float    d = hl_f32_of_f16(half), inv = d > 0.0f ? 1.0f / d : 0.0f;
         ret_d[c0 / 32] = half;
         for (size_t c = 0; c < n; c++) {
             float y = hl_clamp_finite(x[c0 + c], HL_F32_MAX) * inv;
@@ -28,9 +28,9 @@ static void quantize_row(size_t head_dim, const float *x, int8_t *ret_codes, uin
 }
 
 static void write_q8_0(size_t head_dim, size_t slot, const float *k, const float *v, uint8_t *page) {
-    int8_t codes[HL_ATTEND_MAX_HEAD_DIM];
-    uint16_t d[HL_ATTEND_MAX_HEAD_DIM / 32];
-    size_t n_groups = hl_kv_n_groups(head_dim), v_offset = hl_kv_page_v_offset(HL_KV_q8_0, head_dim);
+    int8_t    codes[HL_ATTEND_MAX_HEAD_DIM];
+    uint16_t  d[HL_ATTEND_MAX_HEAD_DIM / 32];
+    size_t    n_groups = hl_kv_n_groups(head_dim), v_offset = hl_kv_page_v_offset(HL_KV_q8_0, head_dim);
     uint16_t *k_d = (uint16_t *)(void *)(page + HL_KV_PAGE_TOKENS * head_dim);
     uint16_t *v_d = (uint16_t *)(void *)(page + v_offset + HL_KV_PAGE_TOKENS * head_dim);
     quantize_row(head_dim, k, codes, d);

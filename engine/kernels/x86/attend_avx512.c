@@ -7,7 +7,7 @@
 
 /* maddubs saturates on codes above 127, so k loses its offset and its sign moves to q. */
 HL_INLINE __m512i dot4(__m512i acc, __m512i k, __m512i q) {
-    __m512i s = _mm512_xor_si512(k, _mm512_set1_epi8((char)0x80));
+    __m512i   s = _mm512_xor_si512(k, _mm512_set1_epi8((char)0x80));
     __mmask64 negative = _mm512_movepi8_mask(s);
     q = _mm512_mask_sub_epi8(q, negative, _mm512_setzero_si512(), q);
     __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(s), q);
@@ -15,6 +15,8 @@ HL_INLINE __m512i dot4(__m512i acc, __m512i k, __m512i q) {
 }
 
 void hl_attend_avx512(const hl_attend_in *in, float *ret_o, float *ret_max, float *ret_sum, void *scratch) {
-    if (in->n_queries >= MANY_FROM) attend_many(in, ret_o, ret_max, ret_sum, scratch);
-    else attend_all(in, ret_o, ret_max, ret_sum, scratch);
+    if (in->n_queries >= MANY_FROM)
+        attend_many(in, ret_o, ret_max, ret_sum, scratch);
+    else
+        attend_all(in, ret_o, ret_max, ret_sum, scratch);
 }

@@ -18,9 +18,7 @@ HL_INLINE __m256i query_part(const tile *t, size_t j, size_t c, size_t part) {
     return _mm256_set1_epi32(four);
 }
 
-HL_INLINE __m256i dot_part(__m256i acc, __m256i k, __m256i q) {
-    return _mm256_dpbusd_avx_epi32(acc, k, q);
-}
+HL_INLINE __m256i dot_part(__m256i acc, __m256i k, __m256i q) { return _mm256_dpbusd_avx_epi32(acc, k, q); }
 
 void hl_attend_avxvnni(const hl_attend_in *in, float *ret_o, float *ret_max, float *ret_sum, void *scratch) {
     attend_all(in, ret_o, ret_max, ret_sum, scratch);

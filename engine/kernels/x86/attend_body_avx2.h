@@ -19,9 +19,7 @@ HL_INLINE __m256i query_part(const tile *t, size_t j, size_t c, size_t part);
 HL_INLINE __m256i dot_part(__m256i acc, __m256i k, __m256i q);
 
 /* Vectors in a strip. */
-HL_INLINE size_t strip(size_t nq) {
-    return nq == 1 ? 8 : nq <= 3 ? 4 : 2;
-}
+HL_INLINE size_t strip(size_t nq) { return nq == 1 ? 8 : nq <= 3 ? 4 : 2; }
 
 HL_INLINE __m256 load_8(int type, const void *p, size_t i) {
     if (type == HL_KV_f32) return _mm256_loadu_ps((const float *)p + i);
@@ -34,7 +32,7 @@ HL_INLINE __m256 load_8(int type, const void *p, size_t i) {
 HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead,
                             size_t first, float *s) {
     const size_t n = strip(nq);
-    __m256 acc[TILE][8];
+    __m256       acc[TILE][8];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = _mm256_setzero_ps();
     }
@@ -67,10 +65,10 @@ HL_INLINE __m256i load_codes(const uint8_t *p) {
 /* Scores of 8 * strip positions of a page of q8_0, for the columns of one group, added to s. */
 HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, const uint8_t *ahead,
                                  size_t first, float *s) {
-    const size_t n = strip(nq);
-    size_t n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
+    const size_t    n = strip(nq);
+    size_t          n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
     const uint16_t *d = (const uint16_t *)(const void *)(k + t->head_dim * PAGE) + g * PAGE;
-    __m256i sum[TILE][8];
+    __m256i         sum[TILE][8];
     fetch(ahead + t->head_dim * PAGE + (g * PAGE + first) * 2, n * 8 * 2);
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) sum[j][i] = _mm256_set1_epi32(t->start[j][g]);
@@ -110,7 +108,7 @@ HL_INLINE __m256 load_value(int type, const tile *t, const uint8_t *v, size_t po
     size_t at = pos % PAGE * t->head_dim + c;
     if (type != HL_KV_q8_0) return load_8(type, v, at);
     __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)(v + at));
-    __m256 x = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(b));
+    __m256  x = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(b));
     return _mm256_mul_ps(x, _mm256_set1_ps(t->v_scale[pos * hl_kv_n_groups(t->head_dim) + c / 32]));
 }
 
@@ -119,7 +117,7 @@ HL_INLINE __m256 load_value(int type, const tile *t, const uint8_t *v, size_t po
 HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begin, size_t end, size_t c0,
                        float *o) {
     const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *ahead = t->v_ahead[begin / PAGE];
-    __m256 acc[TILE][8];
+    __m256         acc[TILE][8];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] =
             _mm256_loadu_ps(o + j * t->head_dim + c0 + i * 8);
@@ -150,10 +148,10 @@ HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begi
 HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
     for (size_t page = t->tile_lo / PAGE; page * PAGE < t->tile_hi; page++) {
         const uint8_t *k = t->pages[page], *ahead = t->k_ahead[page];
-        const size_t width = strip(nq) * 8, lo = page * PAGE;
-        const size_t begin = t->tile_lo > lo ? (t->tile_lo - lo) / width * width : 0;
-        const size_t end = t->tile_hi < lo + PAGE ? t->tile_hi - lo : PAGE;
-        float *s = t->s + lo;
+        const size_t   width = strip(nq) * 8, lo = page * PAGE;
+        const size_t   begin = t->tile_lo > lo ? (t->tile_lo - lo) / width * width : 0;
+        const size_t   end = t->tile_hi < lo + PAGE ? t->tile_hi - lo : PAGE;
+        float         *s = t->s + lo;
         if (type == HL_KV_q8_0)
             for (size_t j = 0; j < nq; j++) memset(s + j * SPLIT, 0, PAGE * sizeof *s);
         for (size_t first = begin; first < end; first += width) {
@@ -186,8 +184,8 @@ static inline void quantize_query(tile *t, size_t j) {
             x[i] = _mm256_max_ps(_mm256_min_ps(_mm256_loadu_ps(t->q[j] + c0 + i * 8), max), min);
             amax8 = _mm256_max_ps(amax8, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x[i]));
         }
-        float amax = hl_max_lanes_8(amax8);
-        __m256 inv = _mm256_set1_ps(amax < 1e-30f ? 0.0f : 127.0f / amax);
+        float   amax = hl_max_lanes_8(amax8);
+        __m256  inv = _mm256_set1_ps(amax < 1e-30f ? 0.0f : 127.0f / amax);
         __m128i sum = _mm_setzero_si128();
         for (size_t i = 0; i < n / 8; i++) {
             __m256i q = _mm256_cvtps_epi32(_mm256_mul_ps(x[i], inv));
@@ -212,7 +210,7 @@ typedef struct row_range {
 /* Scale the scores [from, to), all visible. */
 static inline row_range scale_all(const hl_attend_in *in, size_t from, size_t to, float *s) {
     const __m256 scale = _mm256_set1_ps(in->qk_scale);
-    __m256 max[2], min[2];
+    __m256       max[2], min[2];
     for (size_t k = 0; k < 2; k++) max[k] = _mm256_set1_ps(-INFINITY), min[k] = _mm256_set1_ps(INFINITY);
     for (size_t i = from; i < to; i += 16) {
         HL_UNROLL for (size_t k = 0; k < 2; k++) {
@@ -227,8 +225,8 @@ static inline row_range scale_all(const hl_attend_in *in, size_t from, size_t to
 /* The same with a softcap, and -INFINITY for what query j does not see. */
 static inline row_range scale_visible(const hl_attend_in *in, const tile *t, size_t j, size_t from, size_t to,
                                       float *s) {
-    const __m256 none = _mm256_set1_ps(-INFINITY), scale = _mm256_set1_ps(in->qk_scale);
-    const __m256 cap = _mm256_set1_ps(in->softcap), inv_cap = _mm256_set1_ps(1.0f / in->softcap);
+    const __m256  none = _mm256_set1_ps(-INFINITY), scale = _mm256_set1_ps(in->qk_scale);
+    const __m256  cap = _mm256_set1_ps(in->softcap), inv_cap = _mm256_set1_ps(1.0f / in->softcap);
     const __m256i before = _mm256_set1_epi32((int32_t)t->lo[j] - 1),
                   end = _mm256_set1_epi32((int32_t)t->hi[j]);
     __m256 max = none;
@@ -236,7 +234,7 @@ static inline row_range scale_visible(const hl_attend_in *in, const tile *t, siz
         __m256i pos =
             _mm256_add_epi32(_mm256_set1_epi32((int32_t)i), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
         __m256i visible = _mm256_and_si256(_mm256_cmpgt_epi32(pos, before), _mm256_cmpgt_epi32(end, pos));
-        __m256 x = _mm256_mul_ps(_mm256_loadu_ps(s + i), scale);
+        __m256  x = _mm256_mul_ps(_mm256_loadu_ps(s + i), scale);
         if (in->softcap != 0.0f) x = _mm256_mul_ps(cap, hl_tanh_8(_mm256_mul_ps(x, inv_cap)));
         x = _mm256_blendv_ps(none, x, _mm256_castsi256_ps(visible));
         max = _mm256_max_ps(x, max);
@@ -248,7 +246,7 @@ static inline row_range scale_visible(const hl_attend_in *in, const tile *t, siz
 /* Scores become exp(s - max); returns their sum. is_normal: s - max >= HL_EXP_NORMAL or NaN everywhere. */
 HL_INLINE float exp_row(bool is_normal, size_t from, size_t to, float max, float *s) {
     const __m256 max8 = _mm256_set1_ps(max);
-    __m256 sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    __m256       sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     for (size_t i = from; i < to; i += 16) {
         HL_UNROLL for (size_t k = 0; k < 2; k++) {
             __m256 x = _mm256_sub_ps(_mm256_loadu_ps(s + i + k * 8), max8);
@@ -262,16 +260,19 @@ HL_INLINE float exp_row(bool is_normal, size_t from, size_t to, float max, float
 
 static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max,
                                float *ret_sum) {
-    float *s = t->s + j * SPLIT;
-    const size_t from = t->tile_lo / 16 * 16, to = (t->tile_hi + 15) / 16 * 16;
-    const bool sees_all = in->softcap == 0.0f && t->lo[j] <= from && t->hi[j] >= to;
+    float          *s = t->s + j * SPLIT;
+    const size_t    from = t->tile_lo / 16 * 16, to = (t->tile_hi + 15) / 16 * 16;
+    const bool      sees_all = in->softcap == 0.0f && t->lo[j] <= from && t->hi[j] >= to;
     const row_range r = sees_all ? scale_all(in, from, to, s) : scale_visible(in, t, j, from, to, s);
-    const float min = -hl_max_lanes_8(_mm256_sub_ps(_mm256_setzero_ps(), r.min));
+    const float     min = -hl_max_lanes_8(_mm256_sub_ps(_mm256_setzero_ps(), r.min));
     *ret_max = hl_max_lanes_8(r.max);
     *ret_sum = 0.0f;
-    if (*ret_max == -INFINITY) memset(s, 0, SPLIT * sizeof *s);
-    else if (min - *ret_max >= HL_EXP_NORMAL) *ret_sum = exp_row(true, from, to, *ret_max, s);
-    else *ret_sum = exp_row(false, from, to, *ret_max, s);
+    if (*ret_max == -INFINITY)
+        memset(s, 0, SPLIT * sizeof *s);
+    else if (min - *ret_max >= HL_EXP_NORMAL)
+        *ret_sum = exp_row(true, from, to, *ret_max, s);
+    else
+        *ret_sum = exp_row(false, from, to, *ret_max, s);
 }
 
 static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, float *ret_scale) {

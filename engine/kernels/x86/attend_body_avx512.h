@@ -20,7 +20,7 @@ HL_INLINE __m512i dot4(__m512i acc, __m512i k, __m512i q);
 HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead,
                            float *s) {
     const size_t row_bytes = PAGE * element_bytes(type);
-    __m512 acc[TILE][4];
+    __m512       acc[TILE][4];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < 4; i++) acc[j][i] = _mm512_setzero_ps();
     }
@@ -41,13 +41,12 @@ HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k,
 /* Scores of one page of q8_0, for the columns of one group, added to s. */
 HL_INLINE void group_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, const uint8_t *ahead,
                                  float *s) {
-    size_t n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
-    lanes_i32 sum[TILE][4];
+    size_t          n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
+    lanes_i32       sum[TILE][4];
     const uint16_t *d = (const uint16_t *)(const void *)(k + t->head_dim * PAGE) + g * PAGE;
     fetch(ahead + t->head_dim * PAGE + g * PAGE * 2, PAGE * 2);
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
-        HL_UNROLL for (size_t i = 0; i < 4; i++) sum[j][i] =
-            (lanes_i32)_mm512_set1_epi32(t->start[j][g]);
+        HL_UNROLL for (size_t i = 0; i < 4; i++) sum[j][i] = (lanes_i32)_mm512_set1_epi32(t->start[j][g]);
     }
     for (size_t c = g * 8; c < g * 8 + n4; c++) {
         __m512i x[4];
@@ -57,8 +56,7 @@ HL_INLINE void group_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8
             int32_t four;
             memcpy(&four, &t->codes[j][c * 4], 4);
             __m512i q = _mm512_set1_epi32(four);
-            HL_UNROLL for (size_t i = 0; i < 4; i++) sum[j][i] =
-                (lanes_i32)dot4((__m512i)sum[j][i], x[i], q);
+            HL_UNROLL for (size_t i = 0; i < 4; i++) sum[j][i] = (lanes_i32)dot4((__m512i)sum[j][i], x[i], q);
         }
     }
     HL_UNROLL for (size_t i = 0; i < 4; i++) {
@@ -82,8 +80,8 @@ HL_INLINE void page_scores_q8_0(size_t nq, const tile *t, const uint8_t *k, cons
 HL_INLINE void columns(int type, size_t nq, size_t nd, const tile *t, size_t begin, size_t end, size_t c0,
                        __mmask16 mask, float *o) {
     const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *ahead = t->v_ahead[begin / PAGE];
-    const float *v_scale = t->v_scale + begin / PAGE * PAGE * hl_kv_n_groups(t->head_dim);
-    __m512 acc[TILE][4];
+    const float   *v_scale = t->v_scale + begin / PAGE * PAGE * hl_kv_n_groups(t->head_dim);
+    __m512         acc[TILE][4];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < nd; i++) acc[j][i] =
             _mm512_maskz_loadu_ps(i + 1 < nd ? 0xffff : mask, o + j * t->head_dim + c0 + i * 16);
@@ -131,12 +129,12 @@ static inline void quantize_query(tile *t, size_t j) {
     const __m512 max = _mm512_set1_ps(HL_F32_MAX), min = _mm512_set1_ps(-HL_F32_MAX);
     for (size_t c = 0, g = 0; c < t->head_dim; c += 32, g++) {
         __mmask32 mask = t->head_dim - c < 32 ? (1u << (t->head_dim - c)) - 1 : 0xffffffffu;
-        __m512 a = _mm512_maskz_loadu_ps((__mmask16)mask, t->q[j] + c);
-        __m512 b = _mm512_maskz_loadu_ps((__mmask16)(mask >> 16), t->q[j] + c + 16);
+        __m512    a = _mm512_maskz_loadu_ps((__mmask16)mask, t->q[j] + c);
+        __m512    b = _mm512_maskz_loadu_ps((__mmask16)(mask >> 16), t->q[j] + c + 16);
         a = _mm512_max_ps(_mm512_min_ps(a, max), min);
         b = _mm512_max_ps(_mm512_min_ps(b, max), min);
-        float amax = hl_max_lanes_16(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
-        __m512 inv = _mm512_set1_ps(amax < 1e-30f ? 0.0f : 127.0f / amax);
+        float   amax = hl_max_lanes_16(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
+        __m512  inv = _mm512_set1_ps(amax < 1e-30f ? 0.0f : 127.0f / amax);
         __m512i ia = _mm512_cvtps_epi32(_mm512_mul_ps(a, inv)),
                 ib = _mm512_cvtps_epi32(_mm512_mul_ps(b, inv));
         t->d[j][g] = amax < 1e-30f ? 0.0f : amax / 127.0f;
@@ -152,7 +150,7 @@ static inline float scale_row(const hl_attend_in *in, size_t lo, size_t hi, size
                               float *s) {
     const __m512 none = _mm512_set1_ps(-INFINITY), scale = _mm512_set1_ps(in->qk_scale);
     const __m512 cap = _mm512_set1_ps(in->softcap), inv_cap = _mm512_set1_ps(1.0f / in->softcap);
-    __m512 max = none;
+    __m512       max = none;
     if (in->softcap == 0.0f && lo <= from && hi >= to) {
         for (size_t i = from; i < to; i += 16) {
             const __m512 x = _mm512_mul_ps(_mm512_loadu_ps(s + i), scale);
@@ -164,7 +162,7 @@ static inline float scale_row(const hl_attend_in *in, size_t lo, size_t hi, size
     for (size_t i = from; i < to; i += 16) {
         uint32_t below = lo <= i ? 0 : lo >= i + 16 ? 0xffff : (1u << (lo - i)) - 1;
         uint32_t up_to = hi <= i ? 0 : hi >= i + 16 ? 0xffff : (1u << (hi - i)) - 1;
-        __m512 x = _mm512_mul_ps(_mm512_loadu_ps(s + i), scale);
+        __m512   x = _mm512_mul_ps(_mm512_loadu_ps(s + i), scale);
         if (in->softcap != 0.0f) x = _mm512_mul_ps(cap, hl_tanh_16(_mm512_mul_ps(x, inv_cap)));
         x = _mm512_mask_mov_ps(none, (__mmask16)(up_to & ~below), x);
         max = _mm512_max_ps(x, max);
@@ -180,7 +178,7 @@ static inline float exp_row(size_t from, size_t to, float max, float *s) {
         return 0.0f;
     }
     const __m512 max_16 = _mm512_set1_ps(max);
-    __m512 sum = _mm512_setzero_ps();
+    __m512       sum = _mm512_setzero_ps();
     for (size_t i = from; i < to; i += 16) {
         const __m512 p = hl_exp_negative_16(_mm512_sub_ps(_mm512_loadu_ps(s + i), max_16));
         sum = _mm512_add_ps(sum, p);
@@ -192,7 +190,7 @@ static inline float exp_row(size_t from, size_t to, float max, float *s) {
 static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max,
                                float *ret_sum) {
     const size_t from = t->tile_lo / 16 * 16, to = (t->tile_hi + 15) / 16 * 16;
-    float *s = t->s + j * SPLIT;
+    float       *s = t->s + j * SPLIT;
     *ret_max = scale_row(in, t->lo[j], t->hi[j], from, to, s);
     *ret_sum = exp_row(from, to, *ret_max, s);
 }

@@ -18,14 +18,15 @@ enum {
     MANY = 12,         /* rows of the largest tile */
     MANY_MIN_TILE = 6, /* and of the smallest: 13 rows are 6 and 7 */
     MANY_TILES = (HL_ATTEND_MAX_QUERIES + MANY - 1) / MANY,
-    K_STRIP = 32,      /* positions */
-    V_STRIP = 128,     /* positions */
+    K_STRIP = 32,  /* positions */
+    V_STRIP = 128, /* positions */
     V_COLUMNS = 32
 };
 
 /* The strip and the value scales share the last part of HL_ATTEND_SCRATCH_BYTES. */
-_Static_assert(V_STRIP * V_COLUMNS <= K_STRIP * HL_ATTEND_MAX_HEAD_DIM, "values use the strip of the keys");
-_Static_assert(K_STRIP * HL_ATTEND_MAX_HEAD_DIM + SPLIT * HL_ATTEND_MAX_HEAD_DIM / 32 <= 64 * HL_ATTEND_MAX_HEAD_DIM,
+_Static_assert(V_STRIP *V_COLUMNS <= K_STRIP * HL_ATTEND_MAX_HEAD_DIM, "values use the strip of the keys");
+_Static_assert(K_STRIP *HL_ATTEND_MAX_HEAD_DIM + SPLIT * HL_ATTEND_MAX_HEAD_DIM / 32 <=
+                   64 * HL_ATTEND_MAX_HEAD_DIM,
                "strip and scales fit");
 
 /* Positions [lo, hi) of a split; lo >= hi: none. */
@@ -34,21 +35,21 @@ typedef struct many_span {
 } many_span;
 
 typedef struct many_tile {
-    size_t begin, n; /* rows */
-    many_span sees;  /* what some of its rows see */
-    float *q;        /* [head_dim][n], or what transpose_codes() gives */
-    float *s;        /* [n][SPLIT] scores, then exponentials p */
+    size_t    begin, n; /* rows */
+    many_span sees;     /* what some of its rows see */
+    float    *q;        /* [head_dim][n], or what transpose_codes() gives */
+    float    *s;        /* [n][SPLIT] scores, then exponentials p */
 } many_tile;
 
 typedef struct many {
     const hl_attend_in *in;
-    size_t head_dim, v_offset;
-    many_span rows[HL_ATTEND_MAX_QUERIES]; /* what each row sees */
-    many_span all;                         /* what some row sees */
-    many_tile tiles[MANY_TILES];
-    size_t n_tiles;
-    float *strip;   /* [head_dim][K_STRIP], then [V_STRIP][V_COLUMNS] */
-    float *v_scale; /* [SPLIT][n_groups] of q8_0 */
+    size_t              head_dim, v_offset;
+    many_span           rows[HL_ATTEND_MAX_QUERIES]; /* what each row sees */
+    many_span           all;                         /* what some row sees */
+    many_tile           tiles[MANY_TILES];
+    size_t              n_tiles;
+    float              *strip;   /* [head_dim][K_STRIP], then [V_STRIP][V_COLUMNS] */
+    float              *v_scale; /* [SPLIT][n_groups] of q8_0 */
 } many;
 
 static inline many_span join_spans(many_span a, many_span b) {
@@ -66,7 +67,7 @@ static inline many_span common_span(many_span a, many_span b) {
 /* ret[c][j] = q[j][c] for n <= 12 rows, four columns at a time. */
 static inline void transpose_queries(const float *const *q, size_t n, size_t head_dim, float *ret) {
     const __mmask16 mask = (__mmask16)((1u << n) - 1);
-    const float *row[16];
+    const float    *row[16];
     for (size_t j = 0; j < 16; j++) row[j] = q[j < n ? j : 0];
     for (size_t c = 0; c < head_dim; c += 4) {
         __m512 x[4]; /* lane 4 i + k of x[j]: row 4 i + j, column c + k */
@@ -90,8 +91,8 @@ static inline void transpose_queries(const float *const *q, size_t n, size_t hea
  * 32 columns, where their integer sums start, [n], and their scales, [n]. */
 static inline void transpose_codes(const float *const *q, size_t n, size_t head_dim, float *ret) {
     const size_t n_groups = hl_kv_n_groups(head_dim);
-    float *group = ret + head_dim / 4 * n;
-    tile t; /* only what quantize_query reads and writes */
+    float       *group = ret + head_dim / 4 * n;
+    tile         t; /* only what quantize_query reads and writes */
     t.head_dim = head_dim;
     for (size_t j = 0; j < n; j++) {
         t.q[0] = q[j];
@@ -107,8 +108,8 @@ static inline void transpose_codes(const float *const *q, size_t n, size_t head_
 /* Rows in about equal parts, from q and s on. */
 static inline void make_tiles(many *m, float *q, float *s) {
     const hl_attend_in *in = m->in;
-    const bool is_q8_0 = in->kv_type == HL_KV_q8_0;
-    const size_t q_floats = is_q8_0 ? m->head_dim / 4 + 2 * hl_kv_n_groups(m->head_dim) : m->head_dim;
+    const bool          is_q8_0 = in->kv_type == HL_KV_q8_0;
+    const size_t        q_floats = is_q8_0 ? m->head_dim / 4 + 2 * hl_kv_n_groups(m->head_dim) : m->head_dim;
     m->n_tiles = (in->n_queries + MANY - 1) / MANY;
     m->all = (many_span){0, 0};
     for (size_t i = 0; i < m->n_tiles; i++) {
@@ -123,23 +124,25 @@ static inline void make_tiles(many *m, float *q, float *s) {
             t->sees = join_spans(t->sees, m->rows[j]);
         }
         m->all = join_spans(m->all, t->sees);
-        if (is_q8_0) transpose_codes(in->q + t->begin, t->n, m->head_dim, t->q);
-        else transpose_queries(in->q + t->begin, t->n, m->head_dim, t->q);
+        if (is_q8_0)
+            transpose_codes(in->q + t->begin, t->n, m->head_dim, t->q);
+        else
+            transpose_queries(in->q + t->begin, t->n, m->head_dim, t->q);
     }
 }
 
 /* What a tile asks for while it multiplies keys: p, p + step, .. once per row of keys. */
 typedef struct many_ahead {
     const uint8_t *p;
-    size_t step;
+    size_t         step;
 } many_ahead;
 
 /* Part i of n of what comes after the keys of a page: its values, then the next keys. In one burst they would
  * keep the few requests busy that the queries need, which come from the second-level cache. */
 static inline many_ahead part_ahead(const many *m, size_t page, size_t i, size_t n) {
-    const size_t n_rows = m->in->kv_type == HL_KV_q8_0 ? m->head_dim / 4 : m->head_dim;
-    const size_t step = 2 * m->v_offset / n / n_rows;
-    const bool is_last = (page + 1) * PAGE >= (size_t)(m->in->pos_end - m->in->pos_begin);
+    const size_t   n_rows = m->in->kv_type == HL_KV_q8_0 ? m->head_dim / 4 : m->head_dim;
+    const size_t   step = 2 * m->v_offset / n / n_rows;
+    const bool     is_last = (page + 1) * PAGE >= (size_t)(m->in->pos_end - m->in->pos_begin);
     const uint8_t *values = m->in->pages[page] + m->v_offset;
     const uint8_t *keys = is_last ? m->in->next_page : m->in->pages[page + 1];
     if (2 * i < n) return (many_ahead){values + i * step * n_rows, step};
@@ -183,8 +186,8 @@ HL_INLINE void many_scores_q8_0(size_t nq, size_t head_dim, const uint8_t *k, co
     const float *group = q + head_dim / 4 * nq; /* starts and scales */
     for (size_t c = 0; c < head_dim / 4; group += 2 * nq, k_scale += PAGE) {
         const size_t end = c + 8 < head_dim / 4 ? c + 8 : head_dim / 4;
-        const bool is_first = c == 0;
-        lanes_i32 sum[MANY][2];
+        const bool   is_first = c == 0;
+        lanes_i32    sum[MANY][2];
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             HL_UNROLL for (size_t i = 0; i < 2; i++) sum[j][i] = (lanes_i32)_mm512_set1_ps(group[j]);
         }
@@ -230,12 +233,14 @@ HL_INLINE void widen_value_strip(int type, const many *m, many_span span, size_t
                                  __mmask16 mask) {
     float *ret = m->strip;
     for (size_t pos = span.lo, n; pos < span.hi; pos += n, ret += n * V_COLUMNS) {
-        const size_t page = pos / PAGE, slot = pos % PAGE;
+        const size_t   page = pos / PAGE, slot = pos % PAGE;
         const uint8_t *v = m->in->pages[page] + m->v_offset;
-        const float *v_scale = m->v_scale + page * PAGE * hl_kv_n_groups(m->head_dim);
+        const float   *v_scale = m->v_scale + page * PAGE * hl_kv_n_groups(m->head_dim);
         n = span.hi - pos < PAGE - slot ? span.hi - pos : PAGE - slot;
-        if (nv == 2) widen_values(type, 2, m->head_dim, v, v_scale, slot, n, c0, mask, ret);
-        else widen_values(type, 1, m->head_dim, v, v_scale, slot, n, c0, mask, ret);
+        if (nv == 2)
+            widen_values(type, 2, m->head_dim, v, v_scale, slot, n, c0, mask, ret);
+        else
+            widen_values(type, 1, m->head_dim, v, v_scale, slot, n, c0, mask, ret);
     }
 }
 
@@ -289,11 +294,17 @@ typedef void many_values_fn(size_t n, const float *p, const float *v, size_t o_s
         many_values(nq, 1, n, p, v, o_stride, mask, o);                                                      \
     }
 MANY_FNS(6)
-MANY_FNS(7) MANY_FNS(8) MANY_FNS(9) MANY_FNS(10) MANY_FNS(11) MANY_FNS(12)
-#define MANY_ROW(what) {what##_6, what##_7, what##_8, what##_9, what##_10, what##_11, what##_12}
-static many_scores_fn *const many_scores_of[] = MANY_ROW(many_scores);
+MANY_FNS(7)
+MANY_FNS(8)
+MANY_FNS(9)
+MANY_FNS(10)
+MANY_FNS(11)
+MANY_FNS(12)
+#define MANY_ROW(what)                                                                                       \
+    { what##_6, what##_7, what##_8, what##_9, what##_10, what##_11, what##_12 }
+static many_scores_fn *const      many_scores_of[] = MANY_ROW(many_scores);
 static many_scores_q8_0_fn *const many_scores_q8_0_of[] = MANY_ROW(many_scores_q8_0);
-static many_values_fn *const many_values_of[2][7] = {MANY_ROW(many_values1), MANY_ROW(many_values)};
+static many_values_fn *const      many_values_of[2][7] = {MANY_ROW(many_values1), MANY_ROW(many_values)};
 
 /* ---- phases ---------------------------------------------------------------------------------- */
 
@@ -343,7 +354,7 @@ static inline void exp_tile(const many *m, const many_tile *t, float *ret_max, f
 
 /* Positions `span` and 32 columns from c on, or what is left of them, join o. */
 static inline void value_strip(const many *m, many_span span, size_t c, float *o) {
-    const size_t left = m->head_dim - c, nv = left > 16 ? 2 : 1;
+    const size_t    left = m->head_dim - c, nv = left > 16 ? 2 : 1;
     const __mmask16 mask = left < V_COLUMNS && left % 16 ? 0xff : 0xffff;
     switch (m->in->kv_type) {
     case HL_KV_f16: widen_value_strip(HL_KV_f16, m, span, c, nv, mask); break;
@@ -353,11 +364,11 @@ static inline void value_strip(const many *m, many_span span, size_t c, float *o
     }
     for (size_t i = 0; i < m->n_tiles; i++) {
         const many_tile *t = &m->tiles[i];
-        const many_span part = common_span(span, t->sees);
+        const many_span  part = common_span(span, t->sees);
         if (part.lo >= part.hi) continue;
         many_values_of[nv - 1][t->n - MANY_MIN_TILE](part.hi - part.lo, t->s + part.lo,
-                                                     m->strip + (part.lo - span.lo) * V_COLUMNS,
-                                                     m->head_dim, mask, o + t->begin * m->head_dim + c);
+                                                     m->strip + (part.lo - span.lo) * V_COLUMNS, m->head_dim,
+                                                     mask, o + t->begin * m->head_dim + c);
     }
 }
 
@@ -371,7 +382,7 @@ static inline void value_strips(const many *m, float *o) {
 static inline void attend_many(const hl_attend_in *in, float *ret_o, float *ret_max, float *ret_sum,
                                void *scratch) {
     float *s = scratch, *q = s + HL_ATTEND_MAX_QUERIES * SPLIT;
-    many m;
+    many   m;
     m.in = in, m.head_dim = in->head_dim, m.v_offset = hl_kv_page_v_offset(in->kv_type, in->head_dim);
     m.strip = q + HL_ATTEND_MAX_QUERIES * m.head_dim;
     m.v_scale = m.strip + K_STRIP * HL_ATTEND_MAX_HEAD_DIM;

@@ -13,7 +13,7 @@ void hl_attend_merge_avx2(uint32_t head_dim, uint32_t n_splits, const float *o, 
     if (m == -INFINITY) return;
     for (size_t i = 0; i < n_splits; i++) {
         if (max[i * ms_stride] == -INFINITY) continue;
-        float w = hl_exp_approx(max[i * ms_stride] - m);
+        float  w = hl_exp_approx(max[i * ms_stride] - m);
         __m256 w8 = _mm256_set1_ps(w);
         total = fmaf(sum[i * ms_stride], w, total);
         for (size_t c = 0; c < head_dim; c += 8) {

@@ -11,9 +11,7 @@
 
 #include "engine/kernels/x86/strips8_avx2.h"
 
-HL_INLINE __m256i hl_ones16(void) {
-    return _mm256_set1_epi16(1);
-}
+HL_INLINE __m256i hl_ones16(void) { return _mm256_set1_epi16(1); }
 
 /* 16-bit products of a group's 32 codes with token t's columns. */
 HL_INLINE __m256i hl_dot_group(const __m256i *code, const hl_act *x, size_t t, size_t column) {
@@ -39,7 +37,7 @@ HL_INLINE __m256 hl_min_step(__m256i isum, __m256 scale, __m256i xmin, __m256 mi
 HL_INLINE __m256 hl_plus_step(__m256i isum, __m256 scale, __m256 plus, const hl_act *x, size_t t,
                               size_t i_group, __m256 acc) {
     const __m256i xsum = _mm256_madd_epi16(hl_x_sums(x, t, i_group), hl_ones16());
-    const __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(isum), scale);
+    const __m256  v = _mm256_mul_ps(_mm256_cvtepi32_ps(isum), scale);
     return _mm256_fmadd_ps(_mm256_fmadd_ps(plus, _mm256_cvtepi32_ps(xsum), v), hl_x_scale(x, t, i_group),
                            acc);
 }
@@ -78,7 +76,7 @@ HL_INLINE void hl_block8_q4_k(const hl_strip8 *s, const hl_act *x, size_t i_grou
             }
         }
         HL_UNROLL for (int i = 0; i < 2; i++) {
-            const size_t g = i_group + (size_t)(j + i);
+            const size_t  g = i_group + (size_t)(j + i);
             const __m256i scale = hl_byte_pairs(h.scale[j / 4], j % 4 + i);
             const __m256i min = hl_byte_pairs(h.min[j / 4], j % 4 + i);
             HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
@@ -107,7 +105,7 @@ HL_INLINE void hl_dot_nibbles(const hl_strip8 *s, size_t offset, const hl_act *x
 HL_INLINE void hl_block8_q4_0(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
                               __m256 *acc) {
     const __m256 d = hl_strip_f16(s, 0);
-    __m256i sum[3][4];
+    __m256i      sum[3][4];
     hl_dot_nibbles(s, 2, x, i_group, n_tokens, sum);
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] = hl_scale_step(
         hl_less_offset(hl_rows_of_small_16(sum[t], hl_ones16()), 8, x, t, i_group), d, x, t, i_group, acc[t]);
@@ -116,7 +114,7 @@ HL_INLINE void hl_block8_q4_0(const hl_strip8 *s, const hl_act *x, size_t i_grou
 HL_INLINE void hl_block8_q6_k(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
                               __m256 *acc) {
     const __m256 d = _mm256_mul_ps(hl_strip_f16(s, 208), _mm256_set1_ps(0x1p-24f));
-    __m256i scale[4];
+    __m256i      scale[4];
     hl_strip_units(s, 192, scale);
     HL_UNROLL for (int n = 0; n < 2; n++) {
         __m256 part[4][3]; /* the groups' sums, which are made two at a time, out of order */
@@ -137,13 +135,13 @@ HL_INLINE void hl_block8_q6_k(const hl_strip8 *s, const hl_act *x, size_t i_grou
                     }
                 }
                 HL_UNROLL for (int i = 0; i < 2; i++) {
-                    const int g = 4 * n + m + 2 * i, b = 2 * g + c;
+                    const int    g = 4 * n + m + 2 * i, b = 2 * g + c;
                     const __m256 f = _mm256_mul_ps(d, hl_top_byte_f32(scale[b / 4], b % 4));
                     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
                         const __m256i isum = hl_rows_of_16(sum[i][t], hl_ones16(), hl_ones16());
                         const __m256i off = _mm256_madd_epi16(hl_x_sums(x, t, i_group + (size_t)g),
                                                               _mm256_set1_epi32(c ? 32 << 16 : 32));
-                        const __m256 v = _mm256_cvtepi32_ps(_mm256_sub_epi32(isum, off));
+                        const __m256  v = _mm256_cvtepi32_ps(_mm256_sub_epi32(isum, off));
                         part[m + 2 * i][t] =
                             c ? _mm256_fmadd_ps(v, f, part[m + 2 * i][t]) : _mm256_mul_ps(v, f);
                     }
@@ -158,7 +156,7 @@ HL_INLINE void hl_block8_q6_k(const hl_strip8 *s, const hl_act *x, size_t i_grou
 HL_INLINE void hl_block8_q8_0(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
                               __m256 *acc) {
     const __m256 d = hl_strip_f16(s, 0);
-    __m256i sum[3][4];
+    __m256i      sum[3][4];
     HL_UNROLL for (size_t k = 0; k < 4; k++) {
         const __m256i w[2] = {hl_strip_half(s, k, 2), hl_strip_half(s, k, 18)};
         const __m256i size[2] = {_mm256_abs_epi8(w[0]), _mm256_abs_epi8(w[1])};
@@ -178,8 +176,8 @@ HL_INLINE void hl_block8_q8_0(const hl_strip8 *s, const hl_act *x, size_t i_grou
 HL_INLINE void hl_block8_q4_1(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
                               __m256 *acc) {
     const __m256i dm = hl_strip_u32(s, 0);
-    const __m256 d = hl_low_f16(dm), m = hl_low_f16(_mm256_srli_epi32(dm, 16));
-    __m256i sum[3][4];
+    const __m256  d = hl_low_f16(dm), m = hl_low_f16(_mm256_srli_epi32(dm, 16));
+    __m256i       sum[3][4];
     hl_dot_nibbles(s, 4, x, i_group, n_tokens, sum);
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
         hl_plus_step(hl_rows_of_small_16(sum[t], hl_ones16()), d, m, x, t, i_group, acc[t]);
@@ -193,7 +191,7 @@ HL_INLINE void hl_dot_fives(const hl_strip8 *s, size_t offset, __m256i high, con
                                             0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
     HL_UNROLL for (size_t k = 0; k < 4; k++) {
         const __m256i u = hl_strip_half(s, k, offset);
-        __m256i code[2];
+        __m256i       code[2];
         HL_UNROLL for (int c = 0; c < 2; c++) {
             const __m256i from = _mm256_add_epi8(spread, _mm256_set1_epi8((char)(4 * (int)k + 2 * c)));
             const __m256i own = _mm256_and_si256(_mm256_shuffle_epi8(high, from), bit);
@@ -207,7 +205,7 @@ HL_INLINE void hl_dot_fives(const hl_strip8 *s, size_t offset, __m256i high, con
 HL_INLINE void hl_block8_q5_0(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
                               __m256 *acc) {
     const __m256 d = hl_strip_f16(s, 0);
-    __m256i sum[3][4];
+    __m256i      sum[3][4];
     hl_dot_fives(s, 6, hl_strip_u32(s, 2), x, i_group, n_tokens, sum);
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
         const __m256i isum = hl_rows_of_16(sum[t], hl_ones16(), hl_ones16());
@@ -218,8 +216,8 @@ HL_INLINE void hl_block8_q5_0(const hl_strip8 *s, const hl_act *x, size_t i_grou
 HL_INLINE void hl_block8_q5_1(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
                               __m256 *acc) {
     const __m256i dm = hl_strip_u32(s, 0);
-    const __m256 d = hl_low_f16(dm), m = hl_low_f16(_mm256_srli_epi32(dm, 16));
-    __m256i sum[3][4];
+    const __m256  d = hl_low_f16(dm), m = hl_low_f16(_mm256_srli_epi32(dm, 16));
+    __m256i       sum[3][4];
     hl_dot_fives(s, 8, hl_strip_u32(s, 4), x, i_group, n_tokens, sum);
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
         hl_plus_step(hl_rows_of_16(sum[t], hl_ones16(), hl_ones16()), d, m, x, t, i_group, acc[t]);
@@ -247,7 +245,7 @@ HL_INLINE void hl_dot_iq4_nl(const hl_strip8 *s, size_t offset, const hl_act *x,
 HL_INLINE void hl_block8_iq4_nl(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
                                 __m256 *acc) {
     const __m256 d = hl_strip_f16(s, 0);
-    __m256i sum[3][4];
+    __m256i      sum[3][4];
     hl_dot_iq4_nl(s, 2, x, i_group, n_tokens, sum);
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
         hl_scale_step(hl_rows_of_32(sum[t]), d, x, t, i_group, acc[t]);
@@ -256,12 +254,12 @@ HL_INLINE void hl_block8_iq4_nl(const hl_strip8 *s, const hl_act *x, size_t i_gr
 HL_INLINE void hl_block8_iq4_xs(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
                                 __m256 *acc) {
     const __m256i head = hl_strip_u32(s, 0);
-    const __m256 d = _mm256_mul_ps(hl_low_f16(head), _mm256_set1_ps(0x1p-24f));
-    __m256i scale[2];
+    const __m256  d = _mm256_mul_ps(hl_low_f16(head), _mm256_set1_ps(0x1p-24f));
+    __m256i       scale[2];
     hl_iq4_xs_scales(head, hl_strip_u32(s, 4), scale);
     HL_UNROLL for (size_t j = 0; j < 8; j++) {
         const __m256 f = _mm256_mul_ps(d, hl_top_byte_f32(scale[j % 2], (int)j / 2));
-        __m256i sum[3][4];
+        __m256i      sum[3][4];
         hl_strip_prefetch(s, j, 136);
         hl_dot_iq4_nl(s, 8 + 16 * j, x, i_group + j, n_tokens, sum);
         HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
@@ -274,8 +272,8 @@ HL_INLINE void hl_block8_mxfp4(const hl_strip8 *s, const hl_act *x, size_t i_gro
     const __m256i table = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
     const __m128i first = _mm_and_si128(hl_strip_u16(s, 0), _mm_set1_epi16(0xFF));
-    const __m256 d = hl_mxfp4_scale8(_mm256_cvtepu16_epi32(first));
-    __m256i sum[3][4];
+    const __m256  d = hl_mxfp4_scale8(_mm256_cvtepu16_epi32(first));
+    __m256i       sum[3][4];
     HL_UNROLL for (size_t k = 0; k < 4; k++) {
         const __m256i u = hl_strip_half(s, k, 1);
         const __m256i code[2] = {_mm256_shuffle_epi8(table, hl_mask8(u, 15)),
@@ -309,7 +307,7 @@ HL_INLINE void hl_block8_q5_k(const hl_strip8 *s, const hl_act *x, size_t i_grou
             }
         }
         HL_UNROLL for (int i = 0; i < 2; i++) {
-            const size_t g = i_group + (size_t)(j + i);
+            const size_t  g = i_group + (size_t)(j + i);
             const __m256i ab = hl_byte_pairs_of(h.scale[j / 4], j % 4 + i, 0);
             const __m256i cd = hl_byte_pairs_of(h.scale[j / 4], j % 4 + i, 2);
             const __m256i min = hl_byte_pairs(h.min[j / 4], j % 4 + i);
@@ -323,16 +321,16 @@ HL_INLINE void hl_block8_q5_k(const hl_strip8 *s, const hl_act *x, size_t i_grou
 HL_INLINE void hl_block8_q2_k(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
                               __m256 *acc) {
     const __m256i dm = hl_strip_u32(s, 80);
-    const __m256 d = hl_low_f16(dm), dmin = hl_low_f16(_mm256_srli_epi32(dm, 16));
-    __m256i head[4];
+    const __m256  d = hl_low_f16(dm), dmin = hl_low_f16(_mm256_srli_epi32(dm, 16));
+    __m256i       head[4];
     hl_strip_units(s, 0, head);
     HL_UNROLL for (int j = 0; j < 8; j++) {
         __m256 part[3];
         hl_strip_prefetch(s, (size_t)j, 84);
         HL_UNROLL for (int c = 0; c < 2; c++) {
-            const int b = 2 * j + c;
+            const int     b = 2 * j + c;
             const __m256i scale = hl_byte_pairs(hl_mask8(head[b / 4], 15), b % 4);
-            __m256i sum[3][4];
+            __m256i       sum[3][4];
             HL_UNROLL for (size_t k = 0; k < 4; k++) {
                 const __m256i u = hl_strip_half(s, k, (size_t)(16 + 32 * (j / 4) + 16 * c));
                 const __m256i code = hl_move8(u, 2 * (j % 4), 3);
@@ -347,7 +345,7 @@ HL_INLINE void hl_block8_q2_k(const hl_strip8 *s, const hl_act *x, size_t i_grou
         HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
             const __m256i xs = hl_x_sums(x, t, i_group + (size_t)j);
             HL_UNROLL for (int c = 0; c < 2; c++) {
-                const int b = 2 * j + c;
+                const int     b = 2 * j + c;
                 const __m256i min = _mm256_and_si256(hl_byte_pairs(hl_move8(head[b / 4], 4, 15), b % 4),
                                                      _mm256_set1_epi32(c ? -65536 : 65535));
                 part[t] = _mm256_fnmadd_ps(dmin, _mm256_cvtepi32_ps(_mm256_madd_epi16(min, xs)), part[t]);
@@ -359,7 +357,7 @@ HL_INLINE void hl_block8_q2_k(const hl_strip8 *s, const hl_act *x, size_t i_grou
 
 /* Byte i of every lane, signed, as two equal 16-bit numbers: its place among the wide even and odd bytes. */
 HL_INLINE __m256i hl_wide_pairs(const __m256i *wide, int i) {
-    const int at = 2 * (i / 2);
+    const int     at = 2 * (i / 2);
     const __m256i lanes = _mm256_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13, 0, 1, 0, 1, 4,
                                            5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
     return _mm256_shuffle_epi8(wide[i % 2], _mm256_add_epi8(lanes, _mm256_set1_epi8((char)at)));
@@ -368,12 +366,12 @@ HL_INLINE __m256i hl_wide_pairs(const __m256i *wide, int i) {
 HL_INLINE void hl_block8_q3_k(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,
                               __m256 *acc) {
     const __m256 d = hl_strip_f16(s, 108);
-    __m256i h[4];
+    __m256i      h[4];
     hl_strip_units(s, 92, h); /* the last 4 bytes of qs, then the 12 bytes of scales */
     HL_UNROLL for (int j = 0; j < 8; j++) {
         __m256 part[3];
         hl_strip_prefetch(s, (size_t)j, 110);
-        const int quarter = j / 2;
+        const int     quarter = j / 2;
         const __m256i low = hl_move8(h[1 + quarter % 2], 4 * (quarter / 2), 15);
         const __m256i bytes = _mm256_sub_epi8(_mm256_or_si256(low, hl_move8(h[3], 2 * quarter - 4, 0x30)),
                                               _mm256_set1_epi8(32));
@@ -381,7 +379,7 @@ HL_INLINE void hl_block8_q3_k(const hl_strip8 *s, const hl_act *x, size_t i_grou
                                  _mm256_srai_epi16(bytes, 8)};
         HL_UNROLL for (int c = 0; c < 2; c++) {
             const __m256i scale = hl_wide_pairs(wide, 2 * (j % 2) + c);
-            __m256i sum[3][4];
+            __m256i       sum[3][4];
             HL_UNROLL for (size_t k = 0; k < 4; k++) {
                 const __m256i u = hl_strip_half(s, k, (size_t)(32 + 32 * (j / 4) + 16 * c));
                 const __m256i third = hl_move8(hl_strip_half(s, k, (size_t)(16 * c)), j - 2, 4);
@@ -393,7 +391,7 @@ HL_INLINE void hl_block8_q3_k(const hl_strip8 *s, const hl_act *x, size_t i_grou
                 const __m256i xs = _mm256_madd_epi16(hl_x_sums(x, t, i_group + (size_t)j),
                                                      _mm256_set1_epi32(c ? 4 << 16 : 4));
                 const __m256i off = _mm256_madd_epi16(scale, _mm256_and_si256(xs, _mm256_set1_epi32(65535)));
-                const __m256 v =
+                const __m256  v =
                     _mm256_cvtepi32_ps(_mm256_sub_epi32(hl_rows_of_small_16(sum[t], scale), off));
                 part[t] = c ? _mm256_fmadd_ps(v, d, part[t]) : _mm256_mul_ps(v, d);
             }

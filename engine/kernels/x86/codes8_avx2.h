@@ -26,10 +26,13 @@ typedef struct hl_kind8 {
 /* Read one block of eight rows. */
 typedef void hl_codes8_fn(const hl_kind8 kind, const hl_strip8 *s, hl_sink8 *out);
 
-HL_INLINE void hl_put_quad(const hl_kind8 kind, hl_sink8 *out, int i, int k, __m256i quad); /* columns 4 k .. 4 k + 3 of group i of 32 */
-HL_INLINE void hl_put_scale(const hl_kind8 kind, hl_sink8 *out, int i, __m256 scale);       /* i counts groups that share one, 16 or 32 */
+HL_INLINE void hl_put_quad(const hl_kind8 kind, hl_sink8 *out, int i, int k,
+                           __m256i quad); /* columns 4 k .. 4 k + 3 of group i of 32 */
+HL_INLINE void hl_put_scale(const hl_kind8 kind, hl_sink8 *out, int i,
+                            __m256 scale); /* i counts groups that share one, 16 or 32 */
 HL_INLINE void hl_put_min(const hl_kind8 kind, hl_sink8 *out, int i, __m256 min);
-HL_INLINE void hl_put_group(const hl_kind8 kind, hl_sink8 *out, int i); /* group i of 32 is complete; they come in order */
+HL_INLINE void hl_put_group(const hl_kind8 kind, hl_sink8 *out,
+                            int i); /* group i of 32 is complete; they come in order */
 
 HL_INLINE void hl_put_quads(const hl_kind8 kind, hl_sink8 *out, int i, const __m256i *quad) {
     HL_UNROLL for (int k = 0; k < 8; k++) hl_put_quad(kind, out, i, k, quad[k]);
@@ -83,7 +86,8 @@ HL_INLINE void hl_add_fifth_bits(__m256i high, __m256i *quad) {
                                             4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
     HL_UNROLL for (int k = 0; k < 8; k++) {
         const __m256i bit = _mm256_set1_epi32(k % 2 ? (int)0x80402010 : 0x08040201);
-        const __m256i byte = _mm256_shuffle_epi8(high, _mm256_add_epi8(spread, _mm256_set1_epi8((char)(k / 2))));
+        const __m256i byte =
+            _mm256_shuffle_epi8(high, _mm256_add_epi8(spread, _mm256_set1_epi8((char)(k / 2))));
         const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(byte, bit), bit);
         quad[k] = _mm256_or_si256(quad[k], hl_mask8(set, 16));
     }
@@ -186,7 +190,8 @@ HL_INLINE void hl_codes8_q5_k(const hl_kind8 kind, const hl_strip8 *s, hl_sink8 
             __m256i u[4];
             hl_strip_units(s, (size_t)(48 + 16 * (j + c)), u);
             HL_UNROLL for (int k = 0; k < 4; k++) {
-                const __m256i first = hl_move8(high[4 * c + k], j - 4, 16), second = hl_move8(high[4 * c + k], j - 3, 16);
+                const __m256i first = hl_move8(high[4 * c + k], j - 4, 16),
+                              second = hl_move8(high[4 * c + k], j - 3, 16);
                 hl_put_quad(kind, out, j, 4 * c + k, _mm256_or_si256(hl_mask8(u[k], 15), first));
                 hl_put_quad(kind, out, j + 1, 4 * c + k, _mm256_or_si256(hl_move8(u[k], 4, 15), second));
             }
@@ -210,9 +215,11 @@ HL_INLINE void hl_codes8_q6_k(const hl_kind8 kind, const hl_strip8 *s, hl_sink8 
                 __m256i u[4];
                 hl_strip_units(s, (size_t)(64 * n + 32 * m + 16 * c), u);
                 HL_UNROLL for (int k = 0; k < 4; k++) {
-                    const __m256i near = hl_move8(high[k], 2 * m - 4, 0x30), far = hl_move8(high[k], 2 * m, 0x30);
+                    const __m256i near = hl_move8(high[k], 2 * m - 4, 0x30),
+                                  far = hl_move8(high[k], 2 * m, 0x30);
                     hl_put_quad(kind, out, 4 * n + m, 4 * c + k, _mm256_or_si256(hl_mask8(u[k], 15), near));
-                    hl_put_quad(kind, out, 4 * n + m + 2, 4 * c + k, _mm256_or_si256(hl_move8(u[k], 4, 15), far));
+                    hl_put_quad(kind, out, 4 * n + m + 2, 4 * c + k,
+                                _mm256_or_si256(hl_move8(u[k], 4, 15), far));
                 }
             }
         }
@@ -235,7 +242,8 @@ HL_INLINE void hl_codes8_q2_k(const hl_kind8 kind, const hl_strip8 *s, hl_sink8 
         hl_strip_units(s, (size_t)(16 + 32 * n), u);
         hl_strip_units(s, (size_t)(32 + 32 * n), u + 4);
         HL_UNROLL for (int i = 0; i < 4; i++) {
-            HL_UNROLL for (int k = 0; k < 8; k++) hl_put_quad(kind, out, 4 * n + i, k, hl_move8(u[k], 2 * i, 3));
+            HL_UNROLL for (int k = 0; k < 8; k++)
+                hl_put_quad(kind, out, 4 * n + i, k, hl_move8(u[k], 2 * i, 3));
             hl_put_group(kind, out, 4 * n + i);
         }
     }
@@ -249,7 +257,8 @@ HL_INLINE void hl_codes8_q3_k(const hl_kind8 kind, const hl_strip8 *s, hl_sink8 
         const __m256i low = hl_move8(h[1 + i % 2], 4 * (i / 2), 15);
         const __m256i both = _mm256_or_si256(low, hl_move8(h[3], 2 * i - 4, 0x30));
         const __m256i scale = _mm256_sub_epi8(both, _mm256_set1_epi8(32));
-        HL_UNROLL for (int j = 0; j < 4; j++) hl_put_scale(kind, out, 4 * i + j, _mm256_mul_ps(d, hl_top_byte_f32(scale, j)));
+        HL_UNROLL for (int j = 0; j < 4; j++)
+            hl_put_scale(kind, out, 4 * i + j, _mm256_mul_ps(d, hl_top_byte_f32(scale, j)));
     }
     hl_strip_units(s, 0, mask);
     hl_strip_units(s, 16, mask + 4);
@@ -272,7 +281,8 @@ HL_INLINE void hl_codes8_iq4_xs(const hl_kind8 kind, const hl_strip8 *s, hl_sink
     hl_first_words(s, 2, head);
     hl_iq4_xs_scales(head[0], head[1], scale);
     const __m256 d = _mm256_mul_ps(hl_low_f16(head[0]), _mm256_set1_ps(0x1p-24f));
-    HL_UNROLL for (int i = 0; i < 8; i++) hl_put_scale(kind, out, i, _mm256_mul_ps(d, hl_top_byte_f32(scale[i % 2], i / 2)));
+    HL_UNROLL for (int i = 0; i < 8; i++)
+        hl_put_scale(kind, out, i, _mm256_mul_ps(d, hl_top_byte_f32(scale[i % 2], i / 2)));
     HL_UNROLL for (int i = 0; i < 8; i++) {
         __m256i quad[8];
         hl_nibbles16(s, (size_t)(8 + 16 * i), quad);

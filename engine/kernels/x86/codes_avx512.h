@@ -86,8 +86,12 @@ HL_INLINE __m512i add_fifth(__m512i nibbles, __m512i fifth, int step) {
 /* What a block of 32 columns holds after its scale, as words of every row, becomes codes of group g. */
 typedef void put_words_fn(const int T, sink *s, const int g, const __m512i *v);
 
-HL_INLINE void put_q4_0(const int T, sink *s, const int g, const __m512i *v) { put_nibbles(T, false, s, 8 * g, v); }
-HL_INLINE void put_q4_1(const int T, sink *s, const int g, const __m512i *v) { put_nibbles(T, true, s, 8 * g, v); }
+HL_INLINE void put_q4_0(const int T, sink *s, const int g, const __m512i *v) {
+    put_nibbles(T, false, s, 8 * g, v);
+}
+HL_INLINE void put_q4_1(const int T, sink *s, const int g, const __m512i *v) {
+    put_nibbles(T, true, s, 8 * g, v);
+}
 
 HL_INLINE void put_fives(const int T, const bool has_min, sink *s, int step, const __m512i v[5]) {
     HL_UNROLL for (int j = 0; j < 4; j++)
@@ -95,8 +99,12 @@ HL_INLINE void put_fives(const int T, const bool has_min, sink *s, int step, con
     HL_UNROLL for (int j = 0; j < 4; j++)
         put_codes(T, false, has_min, s, step + 4 + j, add_fifth(high_nibbles(v[1 + j]), v[0], 4 + j));
 }
-HL_INLINE void put_q5_0(const int T, sink *s, const int g, const __m512i *v) { put_fives(T, false, s, 8 * g, v); }
-HL_INLINE void put_q5_1(const int T, sink *s, const int g, const __m512i *v) { put_fives(T, true, s, 8 * g, v); }
+HL_INLINE void put_q5_0(const int T, sink *s, const int g, const __m512i *v) {
+    put_fives(T, false, s, 8 * g, v);
+}
+HL_INLINE void put_q5_1(const int T, sink *s, const int g, const __m512i *v) {
+    put_fives(T, true, s, 8 * g, v);
+}
 
 HL_INLINE void put_q8_0(const int T, sink *s, const int g, const __m512i *v) {
     HL_UNROLL for (int j = 0; j < 8; j++)
@@ -105,14 +113,18 @@ HL_INLINE void put_q8_0(const int T, sink *s, const int g, const __m512i *v) {
 
 /* The 16 values of the non-linear 4-bit types, plus 128. from: the GGUF type list (iq4_nl) */
 HL_INLINE __m512i iq4_table(void) {
-    return _mm512_broadcast_i32x4(_mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, (char)129, (char)141, (char)153,
-                                                (char)166, (char)181, (char)197, (char)217, (char)241));
+    return _mm512_broadcast_i32x4(_mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, (char)129, (char)141,
+                                                (char)153, (char)166, (char)181, (char)197, (char)217,
+                                                (char)241));
 }
-HL_INLINE void put_iq4_nl(const int T, sink *s, const int g, const __m512i *v) { put_table_nibbles(T, s, 8 * g, v, iq4_table()); }
+HL_INLINE void put_iq4_nl(const int T, sink *s, const int g, const __m512i *v) {
+    put_table_nibbles(T, s, 8 * g, v, iq4_table());
+}
 
 /* e2m1 times two, plus 16. from: OCP MX specification 1.0 */
 HL_INLINE void put_mxfp4(const int T, sink *s, const int g, const __m512i *v) {
-    const __m512i table = _mm512_broadcast_i32x4(_mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
+    const __m512i table =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
     put_table_nibbles(T, s, 8 * g, v, table);
 }
 
@@ -139,8 +151,8 @@ HL_INLINE void put_f16_pair(const int T, sink *s, const int g, __m512i v) {
 /* n blocks side by side, read as words: even, so that they are whole ones (for HEAD_E8M0: or half). Where a block begins
  * within a word changes from block to block; the f16 scales of two neighbours lie in different halves and are converted
  * together. */
-HL_INLINE void put_blocks32(const int T, const int n, sink *s, const uint8_t *p, size_t row_bytes, const int head,
-                            const int n_words, put_words_fn *put) {
+HL_INLINE void put_blocks32(const int T, const int n, sink *s, const uint8_t *p, size_t row_bytes,
+                            const int head, const int n_words, put_words_fn *put) {
     const int bytes = head + 4 * n_words;
     row_words w = {.rows = address_rows(p, row_bytes), .n_bytes = n * bytes};
     __m512    d[2];
@@ -151,19 +163,22 @@ HL_INLINE void put_blocks32(const int T, const int n, sink *s, const uint8_t *p,
         next_words(&w, at + head, n_words, v);
         put(T, s, g, v);
         if (head == HEAD_F16_PAIR) put_f16_pair(T, s, g, w.v[i]);
-        if (head == HEAD_F16 && g % 2 == 0) split_f16(_mm512_mask_mov_epi16(w.v[i], 0xaaaaaaaa, w.v[(at + bytes) / 4]), d);
+        if (head == HEAD_F16 && g % 2 == 0)
+            split_f16(_mm512_mask_mov_epi16(w.v[i], 0xaaaaaaaa, w.v[(at + bytes) / 4]), d);
         if (head == HEAD_F16) put_scale(T, s, g, d[g % 2]);
         if (head == HEAD_E8M0) put_scale(T, s, g, scale_of_e8m0(byte_of_lane(w.v[i], at % 4)));
     }
     advance(T, false, s, n);
 }
 
-HL_INLINE void put_block32(const int T, sink *s, const uint8_t *p, size_t row_bytes, const int head, const int n_words,
-                           put_words_fn *put) {
+HL_INLINE void put_block32(const int T, sink *s, const uint8_t *p, size_t row_bytes, const int head,
+                           const int n_words, put_words_fn *put) {
     row_addr rows = address_rows(p, row_bytes);
     __m512i  v[8];
-    if (n_words == 8) load_8words(&rows, head, v);
-    else load_words(&rows, head + 4 * (n_words - 4), v + n_words - 4);
+    if (n_words == 8)
+        load_8words(&rows, head, v);
+    else
+        load_words(&rows, head + 4 * (n_words - 4), v + n_words - 4);
     if (n_words == 5) v[0] = gather_u32(&rows, head);
     put(T, s, 0, v);
     if (head == HEAD_F16_PAIR) put_f16_pair(T, s, 0, gather_u32(&rows, 0));
@@ -173,14 +188,14 @@ HL_INLINE void put_block32(const int T, sink *s, const uint8_t *p, size_t row_by
 }
 
 /* n_side (constant) blocks side by side, then what the last tile of a row has besides: pairs, perhaps a single block. */
-#define HL_BLOCKS32(type, head, n_words, n_side)                                                                   \
-    HL_INLINE void codes16_##type(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {       \
-        const size_t bytes = (head) + 4 * (n_words);                                                               \
-        for (; n_cols >= 32 * (n_side); n_cols -= 32 * (n_side), w += (n_side) * bytes)                            \
-            put_blocks32(T, n_side, s, w, row_bytes, head, n_words, put_##type);                                   \
-        for (; n_cols >= 64; n_cols -= 64, w += 2 * bytes)                                                         \
-            put_blocks32(T, 2, s, w, row_bytes, head, n_words, put_##type);                                        \
-        if (n_cols > 0) put_block32(T, s, w, row_bytes, head, n_words, put_##type);                                \
+#define HL_BLOCKS32(type, head, n_words, n_side)                                                             \
+    HL_INLINE void codes16_##type(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) { \
+        const size_t bytes = (head) + 4 * (n_words);                                                         \
+        for (; n_cols >= 32 * (n_side); n_cols -= 32 * (n_side), w += (n_side)*bytes)                        \
+            put_blocks32(T, n_side, s, w, row_bytes, head, n_words, put_##type);                             \
+        for (; n_cols >= 64; n_cols -= 64, w += 2 * bytes)                                                   \
+            put_blocks32(T, 2, s, w, row_bytes, head, n_words, put_##type);                                  \
+        if (n_cols > 0) put_block32(T, s, w, row_bytes, head, n_words, put_##type);                          \
     }
 
 HL_BLOCKS32(q4_0, HEAD_F16, 4, 8)
@@ -195,7 +210,7 @@ HL_BLOCKS32(mxfp4, HEAD_E8M0, 4, 8)
 
 /* Head of q4_k and q5_k: d, dmin, then 6-bit scales and minima of eight groups in 12 bytes. */
 typedef struct k45_head {
-    __m512  d[2]; /* of scales, of minima */
+    __m512  d[2];             /* of scales, of minima */
     __m512i scale[2], min[2]; /* byte g % 4 of [g / 4] */
 } k45_head;
 
@@ -230,8 +245,8 @@ HL_INLINE void codes16_q4_k(const int T, sink *s, const uint8_t *w, size_t row_b
         load_8words(&rows, 16 + 32 * pair, v);
         HL_UNROLL for (int j = 0; j < 8; j++) put_codes(T, false, true, s, pair * 16 + j, low_nibbles(v[j]));
         put_k45(T, s, &k, k.d[0], 2 * pair);
-        HL_UNROLL for (int j = 0; j < 8; j++)
-            put_codes(T, false, true, s, pair * 16 + 8 + j, in_place ? and_bytes(v[j], 0xf0) : high_nibbles(v[j]));
+        HL_UNROLL for (int j = 0; j < 8; j++) put_codes(
+            T, false, true, s, pair * 16 + 8 + j, in_place ? and_bytes(v[j], 0xf0) : high_nibbles(v[j]));
         put_k45(T, s, &k, d_high, 2 * pair + 1);
     }
     advance(T, false, s, 8);
@@ -254,8 +269,10 @@ HL_INLINE void codes16_q5_k(const int T, sink *s, const uint8_t *w, size_t row_b
         load_8words(&rows, 48 + 32 * (int)pair, v);
         HL_UNROLL for (unsigned j = 0; j < 8; j++) {
             const int step = (int)(pair * 16 + j);
-            put_codes(T, false, true, s, step, _mm512_or_si512(low_nibbles(v[j]), one_bit(fifth[j], 2 * pair, 4)));
-            put_codes(T, false, true, s, step + 8, _mm512_or_si512(high_nibbles(v[j]), one_bit(fifth[j], 2 * pair + 1, 4)));
+            put_codes(T, false, true, s, step,
+                      _mm512_or_si512(low_nibbles(v[j]), one_bit(fifth[j], 2 * pair, 4)));
+            put_codes(T, false, true, s, step + 8,
+                      _mm512_or_si512(high_nibbles(v[j]), one_bit(fifth[j], 2 * pair + 1, 4)));
         }
         put_k45(T, s, &k, k.d[0], 2 * (int)pair);
         put_k45(T, s, &k, k.d[0], 2 * (int)pair + 1);
@@ -270,13 +287,17 @@ HL_INLINE void put_q6_k_half(const int T, sink *s, int step, row_addr *rows, int
     load_8words(rows, qh, h);
     load_8words(rows, ql, a);
     HL_UNROLL for (int j = 0; j < 8; j++) {
-        put_codes(T, true, false, s, step + j, _mm512_or_si512(low_nibbles(a[j]), and_bytes(_mm512_slli_epi16(h[j], 4), 0x30)));
-        put_codes(T, true, false, s, step + 16 + j, _mm512_or_si512(high_nibbles(a[j]), and_bytes(h[j], 0x30)));
+        put_codes(T, true, false, s, step + j,
+                  _mm512_or_si512(low_nibbles(a[j]), and_bytes(_mm512_slli_epi16(h[j], 4), 0x30)));
+        put_codes(T, true, false, s, step + 16 + j,
+                  _mm512_or_si512(high_nibbles(a[j]), and_bytes(h[j], 0x30)));
     }
     load_8words(rows, ql + 32, b);
     HL_UNROLL for (int j = 0; j < 8; j++) {
-        put_codes(T, true, false, s, step + 8 + j, _mm512_or_si512(low_nibbles(b[j]), and_bytes(_mm512_slli_epi16(h[j], 2), 0x30)));
-        put_codes(T, true, false, s, step + 24 + j, _mm512_or_si512(high_nibbles(b[j]), and_bytes(_mm512_srli_epi16(h[j], 2), 0x30)));
+        put_codes(T, true, false, s, step + 8 + j,
+                  _mm512_or_si512(low_nibbles(b[j]), and_bytes(_mm512_slli_epi16(h[j], 2), 0x30)));
+        put_codes(T, true, false, s, step + 24 + j,
+                  _mm512_or_si512(high_nibbles(b[j]), and_bytes(_mm512_srli_epi16(h[j], 2), 0x30)));
     }
 }
 
@@ -292,8 +313,10 @@ HL_INLINE void codes16_q6_k(const int T, sink *s, const uint8_t *w, size_t row_b
         put_q6_k_half(T, s, half * 32, &rows, 64 * half, 128 + 32 * half);
         HL_UNROLL for (int k = 0; k < 4; k++) {
             const int    g = 4 * half + k, i = SCALES_AT + 2 * g;
-            const __m512 s0 = f32_of_signed_byte(end[i / 4], i % 4), s1 = f32_of_signed_byte(end[i / 4], i % 4 + 1);
-            put_group16(T, false, s, g, _mm512_mul_ps(d, s0), _mm512_mul_ps(d, s1), _mm512_setzero_ps(), _mm512_setzero_ps());
+            const __m512 s0 = f32_of_signed_byte(end[i / 4], i % 4),
+                         s1 = f32_of_signed_byte(end[i / 4], i % 4 + 1);
+            put_group16(T, false, s, g, _mm512_mul_ps(d, s0), _mm512_mul_ps(d, s1), _mm512_setzero_ps(),
+                        _mm512_setzero_ps());
         }
     }
     advance(T, true, s, 8);
@@ -304,7 +327,7 @@ HL_INLINE void codes16_q6_k(const int T, sink *s, const uint8_t *w, size_t row_b
 HL_INLINE void codes16_q2_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
     row_addr rows = address_rows(w, row_bytes);
-    __m512i sm[4];
+    __m512i  sm[4];
     load_words(&rows, 0, sm);
     __m512i end[4];
     load_words(&rows, 84 - 16, end);
@@ -313,14 +336,15 @@ HL_INLINE void codes16_q2_k(const int T, sink *s, const uint8_t *w, size_t row_b
     HL_UNROLL for (int half = 0; half < 2; half++) {
         __m512i v[8];
         load_8words(&rows, 16 + 32 * half, v);
-        HL_UNROLL for (int k = 0; k < 4; k++)
-            HL_UNROLL for (int j = 0; j < 8; j++)
-                put_codes(T, true, true, s, half * 32 + 8 * k + j, and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03));
+        HL_UNROLL for (int k = 0; k < 4; k++) HL_UNROLL for (int j = 0; j < 8; j++)
+            put_codes(T, true, true, s, half * 32 + 8 * k + j,
+                      and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03));
         HL_UNROLL for (int k = 0; k < 4; k++) {
             const int     g = 4 * half + k, i = 2 * g % 4;
             const __m512i sv = low_nibbles(sm[g / 2]), mv = high_nibbles(sm[g / 2]);
-            put_group16(T, true, s, g, _mm512_mul_ps(d[0], f32_of_byte(sv, i)), _mm512_mul_ps(d[0], f32_of_byte(sv, i + 1)),
-                        _mm512_mul_ps(d[1], f32_of_byte(mv, i)), _mm512_mul_ps(d[1], f32_of_byte(mv, i + 1)));
+            put_group16(T, true, s, g, _mm512_mul_ps(d[0], f32_of_byte(sv, i)),
+                        _mm512_mul_ps(d[0], f32_of_byte(sv, i + 1)), _mm512_mul_ps(d[1], f32_of_byte(mv, i)),
+                        _mm512_mul_ps(d[1], f32_of_byte(mv, i + 1)));
         }
     }
     advance(T, true, s, 8);
@@ -349,15 +373,14 @@ HL_INLINE void codes16_q3_k(const int T, sink *s, const uint8_t *w, size_t row_b
     HL_UNROLL for (int half = 0; half < 2; half++) {
         __m512i v[8];
         load_8words(&rows, 32 + 32 * half, v);
-        HL_UNROLL for (int k = 0; k < 4; k++)
-            HL_UNROLL for (int j = 0; j < 8; j++)
-                put_codes(T, true, false, s, half * 32 + 8 * k + j,
-                          _mm512_or_si512(and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03),
-                                          one_bit(third[j], (unsigned)(4 * half + k), 2)));
+        HL_UNROLL for (int k = 0; k < 4; k++) HL_UNROLL for (int j = 0; j < 8; j++)
+            put_codes(T, true, false, s, half * 32 + 8 * k + j,
+                      _mm512_or_si512(and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03),
+                                      one_bit(third[j], (unsigned)(4 * half + k), 2)));
         HL_UNROLL for (int k = 0; k < 4; k++) {
             const int g = 4 * half + k;
-            put_group16(T, false, s, g, scale_q3_k(d, six, 2 * g), scale_q3_k(d, six, 2 * g + 1), _mm512_setzero_ps(),
-                        _mm512_setzero_ps());
+            put_group16(T, false, s, g, scale_q3_k(d, six, 2 * g), scale_q3_k(d, six, 2 * g + 1),
+                        _mm512_setzero_ps(), _mm512_setzero_ps());
         }
     }
     advance(T, true, s, 8);
@@ -366,18 +389,19 @@ HL_INLINE void codes16_q3_k(const int T, sink *s, const uint8_t *w, size_t row_b
 /* d, 16 bits of high scale pairs, 4 bytes of low scale nibbles, 128 bytes of nibbles. */
 HL_INLINE void codes16_iq4_xs(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
-    row_addr rows = address_rows(w, row_bytes);
+    row_addr      rows = address_rows(w, row_bytes);
     const __m512i table = iq4_table();
     __m512i       h[4]; /* of these, two words */
     load_words(&rows, 0, h);
     const __m512i head = h[0], low = h[1];
     const __m512  d = f32_of_low_f16(head);
-    __m512i v[8];
+    __m512i       v[8];
     HL_UNROLL for (unsigned g = 0; g < 8; g++) {
         if (g % 2 == 0) load_8words(&rows, 8 + 16 * (int)g, v);
         put_table_nibbles(T, s, 8 * (int)g, v + g % 2 * 4, table);
         const __m512i lo = _mm512_and_si512(_mm512_srli_epi32(low, 4 * g), _mm512_set1_epi32(0x0f));
-        const __m512i hi = _mm512_and_si512(_mm512_slli_epi32(_mm512_srli_epi32(head, 16 + 2 * g), 4), _mm512_set1_epi32(0x30));
+        const __m512i hi = _mm512_and_si512(_mm512_slli_epi32(_mm512_srli_epi32(head, 16 + 2 * g), 4),
+                                            _mm512_set1_epi32(0x30));
         const __m512i sc = _mm512_sub_epi32(_mm512_or_si512(lo, hi), _mm512_set1_epi32(32));
         put_scale(T, s, (int)g, _mm512_mul_ps(d, _mm512_cvtepi32_ps(sc)));
     }

@@ -44,21 +44,26 @@ HL_INLINE __m256i sums_of_8(const int16_t *sum16, size_t group) {
 
 /* Per scale group of n_groups * 32 columns of a token: what the integer sum begins with, SUM_BIAS - offset * (sum of
  * x), or where the type has a minimum that sum of x as a float. */
-HL_INLINE void prepare_sums(int32_t offset, const int16_t *sum16, size_t n_groups, size_t group, bool has_min, int32_t *v) {
+HL_INLINE void prepare_sums(int32_t offset, const int16_t *sum16, size_t n_groups, size_t group, bool has_min,
+                            int32_t *v) {
     const size_t  n = 32 / group * n_groups;
     const __m256i bias = _mm256_set1_epi32(SUM_BIAS);
     size_t        i = 0;
     for (; i + 8 <= n; i += 8) {
         __m256i sum = sums_of_8(sum16 + group / 16 * i, group);
-        if (has_min) sum = _mm256_castps_si256(_mm256_cvtepi32_ps(sum));
-        else sum = _mm256_sub_epi32(bias, _mm256_mullo_epi32(sum, _mm256_set1_epi32(offset)));
+        if (has_min)
+            sum = _mm256_castps_si256(_mm256_cvtepi32_ps(sum));
+        else
+            sum = _mm256_sub_epi32(bias, _mm256_mullo_epi32(sum, _mm256_set1_epi32(offset)));
         _mm256_storeu_si256((__m256i *)(void *)(v + i), sum);
     }
     for (; i < n; i++) {
         const int32_t sum = group == 32 ? sum16[2 * i] + sum16[2 * i + 1] : sum16[i];
         const float   x = (float)sum;
-        if (has_min) memcpy(&v[i], &x, sizeof x);
-        else v[i] = SUM_BIAS - offset * sum;
+        if (has_min)
+            memcpy(&v[i], &x, sizeof x);
+        else
+            v[i] = SUM_BIAS - offset * sum;
     }
 }
 

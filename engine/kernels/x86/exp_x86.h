@@ -16,7 +16,7 @@
 /* exp(r) - 1 of the reduced argument; n as integers. */
 static inline __m256 hl_exp_reduce_8(__m256 x, __m256i *ret_n) {
     const __m256 round = _mm256_set1_ps(HL_EXP_ROUND);
-    __m256 t = _mm256_fmadd_ps(x, _mm256_set1_ps(HL_EXP_LOG2E), round);
+    __m256       t = _mm256_fmadd_ps(x, _mm256_set1_ps(HL_EXP_LOG2E), round);
     *ret_n = _mm256_sub_epi32(_mm256_castps_si256(t), _mm256_castps_si256(round));
     __m256 n = _mm256_sub_ps(t, round);
     __m256 r = _mm256_fmadd_ps(n, _mm256_set1_ps(-HL_EXP_LN2_HI), x);
@@ -37,9 +37,9 @@ static inline __m256 hl_exp_8(__m256 x) {
     x = _mm256_min_ps(_mm256_set1_ps(HL_EXP_HI), x);
     x = _mm256_max_ps(_mm256_set1_ps(HL_EXP_LO), x);
     __m256i n;
-    __m256 m = hl_exp_reduce_8(x, &n);
+    __m256  m = hl_exp_reduce_8(x, &n);
     __m256i half = _mm256_srai_epi32(n, 1);
-    __m256 e = _mm256_mul_ps(_mm256_add_ps(m, _mm256_set1_ps(1.0f)), hl_exp_pow2_8(half));
+    __m256  e = _mm256_mul_ps(_mm256_add_ps(m, _mm256_set1_ps(1.0f)), hl_exp_pow2_8(half));
     return _mm256_mul_ps(e, hl_exp_pow2_8(_mm256_sub_epi32(n, half)));
 }
 
@@ -47,17 +47,17 @@ static inline __m256 hl_exp_8(__m256 x) {
  * rounds as two do. A NaN stays NaN. */
 static inline __m256 hl_exp_normal_8(__m256 x) {
     __m256i n;
-    __m256 m = hl_exp_reduce_8(x, &n);
+    __m256  m = hl_exp_reduce_8(x, &n);
     return _mm256_mul_ps(_mm256_add_ps(m, _mm256_set1_ps(1.0f)), hl_exp_pow2_8(n));
 }
 
 static inline __m256 hl_tanh_8(__m256 x) {
     const __m256 sign = _mm256_set1_ps(-0.0f), one = _mm256_set1_ps(1.0f);
-    __m256 a = _mm256_min_ps(_mm256_set1_ps(HL_TANH_MAX), _mm256_andnot_ps(sign, x));
-    __m256i n;
-    __m256 m = hl_exp_reduce_8(_mm256_add_ps(a, a), &n);
-    __m256 s = hl_exp_pow2_8(n);
-    __m256 e1 = _mm256_fmadd_ps(s, m, _mm256_sub_ps(s, one));
+    __m256       a = _mm256_min_ps(_mm256_set1_ps(HL_TANH_MAX), _mm256_andnot_ps(sign, x));
+    __m256i      n;
+    __m256       m = hl_exp_reduce_8(_mm256_add_ps(a, a), &n);
+    __m256       s = hl_exp_pow2_8(n);
+    __m256       e1 = _mm256_fmadd_ps(s, m, _mm256_sub_ps(s, one));
     e1 = _mm256_div_ps(e1, _mm256_add_ps(e1, _mm256_set1_ps(2.0f)));
     return _mm256_or_ps(_mm256_andnot_ps(sign, e1), _mm256_and_ps(sign, x));
 }
@@ -81,8 +81,8 @@ static inline float hl_max_lanes_8(__m256 a) {
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 static inline __m512 hl_exp_reduce_16(__m512 x, __m512 *ret_n) {
     const __m512 round = _mm512_set1_ps(HL_EXP_ROUND);
-    __m512 n = _mm512_sub_ps(_mm512_fmadd_ps(x, _mm512_set1_ps(HL_EXP_LOG2E), round), round);
-    __m512 r = _mm512_fmadd_ps(n, _mm512_set1_ps(-HL_EXP_LN2_HI), x);
+    __m512       n = _mm512_sub_ps(_mm512_fmadd_ps(x, _mm512_set1_ps(HL_EXP_LOG2E), round), round);
+    __m512       r = _mm512_fmadd_ps(n, _mm512_set1_ps(-HL_EXP_LN2_HI), x);
     r = _mm512_fmadd_ps(n, _mm512_set1_ps(-HL_EXP_LN2_LO), r);
     __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(HL_EXP_P4), r, _mm512_set1_ps(HL_EXP_P3));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(HL_EXP_P2));
@@ -108,10 +108,10 @@ static inline __m512 hl_exp_negative_16(__m512 x) {
 
 static inline __m512 hl_tanh_16(__m512 x) {
     const __m512 sign = _mm512_set1_ps(-0.0f), one = _mm512_set1_ps(1.0f);
-    __m512 a = _mm512_min_ps(_mm512_set1_ps(HL_TANH_MAX), _mm512_andnot_ps(sign, x));
-    __m512 n, m = hl_exp_reduce_16(_mm512_add_ps(a, a), &n);
-    __m512 s = _mm512_scalef_ps(one, n);
-    __m512 e1 = _mm512_fmadd_ps(s, m, _mm512_sub_ps(s, one));
+    __m512       a = _mm512_min_ps(_mm512_set1_ps(HL_TANH_MAX), _mm512_andnot_ps(sign, x));
+    __m512       n, m = hl_exp_reduce_16(_mm512_add_ps(a, a), &n);
+    __m512       s = _mm512_scalef_ps(one, n);
+    __m512       e1 = _mm512_fmadd_ps(s, m, _mm512_sub_ps(s, one));
     e1 = _mm512_div_ps(e1, _mm512_add_ps(e1, _mm512_set1_ps(2.0f)));
     return _mm512_or_ps(_mm512_andnot_ps(sign, e1), _mm512_and_ps(sign, x));
 }

@@ -37,10 +37,13 @@ HL_INLINE __m256 hl_load_half_bf16(const uint8_t *p, int half) {
     static const union {
         uint32_t u[8];
         __m256i  v;
-    } odd = {{0xFFFF0000, 0xFFFF0000, 0xFFFF0000, 0xFFFF0000, 0xFFFF0000, 0xFFFF0000, 0xFFFF0000, 0xFFFF0000}};
+    } odd = {
+        {0xFFFF0000, 0xFFFF0000, 0xFFFF0000, 0xFFFF0000, 0xFFFF0000, 0xFFFF0000, 0xFFFF0000, 0xFFFF0000}};
     __m256i both = _mm256_loadu_si256((const __m256i *)(const void *)p);
-    if (half) __asm__("vpand %1, %0, %0" : "+x"(both) : "m"(odd.v));
-    else both = _mm256_slli_epi32(both, 16);
+    if (half)
+        __asm__("vpand %1, %0, %0" : "+x"(both) : "m"(odd.v));
+    else
+        both = _mm256_slli_epi32(both, 16);
     return _mm256_castsi256_ps(both);
 }
 
@@ -52,9 +55,11 @@ typedef struct hl_float_kind {
 } hl_float_kind;
 
 enum {
-    HL_FLOAT_MEMORY_ROWS = 4, HL_FLOAT_MEMORY_TOKENS = 3,
+    HL_FLOAT_MEMORY_ROWS = 4,
+    HL_FLOAT_MEMORY_TOKENS = 3,
     HL_FLOAT_AHEAD_BYTES = 1024,
-    HL_FLOAT_ROWS = 3, HL_FLOAT_TOKENS = 4,
+    HL_FLOAT_ROWS = 3,
+    HL_FLOAT_TOKENS = 4,
     HL_FLOAT_COLS = 512,      /* of a block: its activations take 8 KB */
     HL_FLOAT_BLOCK_ROWS = 96, /* whose sums wait in memory: 24 KB */
 };
@@ -95,7 +100,8 @@ HL_INLINE void hl_float_both(const int R, const int T, const uint8_t *const *w, 
         HL_UNROLL for (int t = 0; t < T; t++) xv[t] = k->load_x(x[t], half);
         HL_UNROLL for (int r = 0; r < R; r++) {
             const __m256 wv = k->load_w(w[r], half);
-            HL_UNROLL for (int t = 0; t < T; t++) acc[r][t][half] = _mm256_fmadd_ps(wv, xv[t], acc[r][t][half]);
+            HL_UNROLL for (int t = 0; t < T; t++) acc[r][t][half] =
+                _mm256_fmadd_ps(wv, xv[t], acc[r][t][half]);
         }
     }
 }
@@ -124,14 +130,14 @@ HL_INLINE void hl_float_few(const int R, const int T, const uint8_t *w, size_t r
         HL_UNROLL for (int t = 0; t < T; t++) xp[t] = hl_float_pad(&x_tail[t], xp[t], rest * k->x_bytes);
         hl_float_both(R, T, wp, xp, k, acc);
     }
-    HL_UNROLL for (int r = 0; r < R; r++)
-        HL_UNROLL for (int t = 0; t < T; t++)
-            y[(size_t)t * y_stride + (size_t)r] = hl_sum16(acc[r][t][0], acc[r][t][1], k->odd_apart);
+    HL_UNROLL for (int r = 0; r < R; r++) HL_UNROLL for (int t = 0; t < T; t++)
+        y[(size_t)t * y_stride + (size_t)r] = hl_sum16(acc[r][t][0], acc[r][t][1], k->odd_apart);
 }
 
 /* All rows for T <= 3 tokens, R rows at a time. */
 HL_INLINE void hl_float_rows(const int R, const int T, size_t n_rows, const uint8_t *w, size_t row_bytes,
-                             const uint8_t *x, size_t n_cols, float *y, size_t y_stride, const hl_float_kind *k) {
+                             const uint8_t *x, size_t n_cols, float *y, size_t y_stride,
+                             const hl_float_kind *k) {
     size_t r = 0;
     for (; r + (size_t)R <= n_rows; r += (size_t)R)
         hl_float_few(R, T, w + r * row_bytes, row_bytes, x, n_cols, y + r, y_stride, k);
@@ -144,7 +150,7 @@ HL_INLINE void hl_float_copy_x(const int T, const uint8_t *x, size_t token_bytes
     for (int t = 0; t < T; t++) {
         const uint8_t *p = x + (size_t)t * token_bytes;
         for (size_t s = 0; s < steps; s++, p += 16 * k->x_bytes) {
-            hl_float_tail tail;
+            hl_float_tail  tail;
             const uint8_t *from = s < whole ? p : hl_float_pad(&tail, p, rest * k->x_bytes);
             ret[s * (size_t)T + (size_t)t] = k->load_x(from, 0);
             ret[(steps + s) * (size_t)T + (size_t)t] = k->load_x(from, 1);
@@ -154,14 +160,13 @@ HL_INLINE void hl_float_copy_x(const int T, const uint8_t *x, size_t token_bytes
 
 /* One half of the lanes of R rows and T tokens, over n times 16 columns. What is needed later is asked for at
  * `ahead` meanwhile. */
-HL_INLINE void hl_float_half(const int R, const int T, const int half, const uint8_t *w, size_t row_bytes, size_t n,
-                             const __m256 *x, const uint8_t *ahead, const hl_float_kind *k,
+HL_INLINE void hl_float_half(const int R, const int T, const int half, const uint8_t *w, size_t row_bytes,
+                             size_t n, const __m256 *x, const uint8_t *ahead, const hl_float_kind *k,
                              __m256 (*sums)[HL_FLOAT_TOKENS][2]) {
     const size_t   step_bytes = 16 * k->w_bytes;
     const uint8_t *end = w + n * step_bytes;
     __m256         acc[HL_FLOAT_ROWS][HL_FLOAT_TOKENS];
-    HL_UNROLL for (int r = 0; r < R; r++)
-        HL_UNROLL for (int t = 0; t < T; t++) acc[r][t] = sums[r][t][half];
+    HL_UNROLL for (int r = 0; r < R; r++) HL_UNROLL for (int t = 0; t < T; t++) acc[r][t] = sums[r][t][half];
     for (; w < end; w += step_bytes, ahead += step_bytes, x += T) {
         __m256 wv[HL_FLOAT_ROWS];
         HL_UNROLL for (int r = 0; r < R; r++) wv[r] = k->load_w(w + (size_t)r * row_bytes, half);
@@ -172,8 +177,7 @@ HL_INLINE void hl_float_half(const int R, const int T, const int half, const uin
         }
         _mm_prefetch((const char *)ahead, _MM_HINT_T0);
     }
-    HL_UNROLL for (int r = 0; r < R; r++)
-        HL_UNROLL for (int t = 0; t < T; t++) sums[r][t][half] = acc[r][t];
+    HL_UNROLL for (int r = 0; r < R; r++) HL_UNROLL for (int t = 0; t < T; t++) sums[r][t][half] = acc[r][t];
 }
 
 /* A block of columns of R rows and T tokens. */
@@ -189,13 +193,15 @@ HL_INLINE void hl_float_tile(const int R, const int T, const uint8_t *w, size_t 
         const __m256  *xh = x + (size_t)half * steps * (size_t)T;
         const uint8_t *at = ahead + (half ? row_bytes : 0);
         hl_float_half(R, T, half, w, row_bytes, whole, xh, at, k, sums);
-        if (rest != 0) hl_float_half(R, T, half, tail[0].bytes, sizeof *tail, 1, xh + whole * (size_t)T, at, k, sums);
+        if (rest != 0)
+            hl_float_half(R, T, half, tail[0].bytes, sizeof *tail, 1, xh + whole * (size_t)T, at, k, sums);
     }
 }
 
 /* T tokens times n_rows <= HL_FLOAT_BLOCK_ROWS rows. */
-HL_INLINE void hl_float_block(const int T, size_t n_rows, const uint8_t *w, size_t row_bytes, const uint8_t *x,
-                              size_t n_cols, float *y, size_t y_stride, const hl_float_kind *k) {
+HL_INLINE void hl_float_block(const int T, size_t n_rows, const uint8_t *w, size_t row_bytes,
+                              const uint8_t *x, size_t n_cols, float *y, size_t y_stride,
+                              const hl_float_kind *k) {
     __m256 sums[HL_FLOAT_BLOCK_ROWS][HL_FLOAT_TOKENS][2];
     __m256 xs[2 * HL_FLOAT_COLS / 16 * HL_FLOAT_TOKENS]; /* [half][16 columns][T] */
     memset(sums, 0, n_rows * sizeof *sums);

@@ -18,14 +18,22 @@
 #include "engine/kernels/kernel_list.h"
 #include "engine/kernels/x86/rows16_avx512.h"
 
-enum { FLOAT_ROWS = 4, FLOAT_TOKENS = 8, FLOAT_BLOCK_ROWS = 32, FLOAT_BLOCK_BYTES = 24 << 10, FLOAT_AHEAD_BYTES = 1024 };
+enum {
+    FLOAT_ROWS = 4,
+    FLOAT_TOKENS = 8,
+    FLOAT_BLOCK_ROWS = 32,
+    FLOAT_BLOCK_BYTES = 24 << 10,
+    FLOAT_AHEAD_BYTES = 1024
+};
 
 HL_INLINE __m512 f32_of_bf16(__m256i v) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
 }
 HL_INLINE __mmask16 first_lanes(size_t n) { return (__mmask16)((1u << n) - 1); }
-HL_INLINE __m256i load_halves(const uint16_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
-HL_INLINE __m256i load_first_halves(const uint16_t *p, size_t n) { return _mm256_maskz_loadu_epi16(first_lanes(n), p); }
+HL_INLINE __m256i   load_halves(const uint16_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+HL_INLINE __m256i   load_first_halves(const uint16_t *p, size_t n) {
+      return _mm256_maskz_loadu_epi16(first_lanes(n), p);
+}
 
 /* Lanes 8 apart, 4 apart, 2 apart, neighbours. */
 HL_INLINE float sum_lanes(__m512 v) {
@@ -47,11 +55,11 @@ HL_INLINE __m128 sum_lanes_of_four(__m512 v0, __m512 v1, __m512 v2, __m512 v3) {
 }
 
 /* R rows times T tokens, n columns of them; sums [R][T] go on, or begin. */
-HL_INLINE void multiply_floats(const int R, const int T, const bool begin, size_t n, const uint8_t *w, size_t row_bytes,
-                               const HL_X *x, size_t x_stride, __m512 *sums) {
+HL_INLINE void multiply_floats(const int R, const int T, const bool begin, size_t n, const uint8_t *w,
+                               size_t row_bytes, const HL_X *x, size_t x_stride, __m512 *sums) {
     __m512 acc[FLOAT_ROWS][FLOAT_TOKENS];
-    HL_UNROLL for (int r = 0; r < R; r++)
-        HL_UNROLL for (int t = 0; t < T; t++) acc[r][t] = begin ? _mm512_setzero_ps() : sums[r * T + t];
+    HL_UNROLL for (int r = 0; r < R; r++) HL_UNROLL for (int t = 0; t < T; t++) acc[r][t] =
+        begin ? _mm512_setzero_ps() : sums[r * T + t];
     size_t c = 0;
     for (; c + HL_STEP <= n; c += HL_STEP) {
         HL_V wv[FLOAT_ROWS];
@@ -74,17 +82,18 @@ HL_INLINE void multiply_floats(const int R, const int T, const bool begin, size_
             }
         }
     }
-    HL_UNROLL for (int r = 0; r < R; r++)
-        HL_UNROLL for (int t = 0; t < T; t++) sums[r * T + t] = acc[r][t];
+    HL_UNROLL for (int r = 0; r < R; r++) HL_UNROLL for (int t = 0; t < T; t++) sums[r * T + t] = acc[r][t];
 }
 
 /* One block of columns of up to FLOAT_BLOCK_ROWS rows. */
-HL_INLINE void multiply_float_block(const int R, const int T, const bool begin, size_t n, size_t n_rows, const uint8_t *w,
-                                    size_t row_bytes, const HL_X *x, size_t x_stride, __m512 *sums) {
+HL_INLINE void multiply_float_block(const int R, const int T, const bool begin, size_t n, size_t n_rows,
+                                    const uint8_t *w, size_t row_bytes, const HL_X *x, size_t x_stride,
+                                    __m512 *sums) {
     size_t r = 0;
     for (; r + (size_t)R <= n_rows; r += (size_t)R)
         multiply_floats(R, T, begin, n, w + r * row_bytes, row_bytes, x, x_stride, sums + r * (size_t)T);
-    for (; r < n_rows; r++) multiply_floats(1, T, begin, n, w + r * row_bytes, row_bytes, x, x_stride, sums + r * (size_t)T);
+    for (; r < n_rows; r++)
+        multiply_floats(1, T, begin, n, w + r * row_bytes, row_bytes, x, x_stride, sums + r * (size_t)T);
 }
 
 HL_INLINE void add_lanes(const int T, size_t n_rows, const __m512 *sums, float *y, size_t y_stride) {
@@ -98,18 +107,23 @@ HL_INLINE void add_lanes(const int T, size_t n_rows, const __m512 *sums, float *
         for (int t = 0; t < T; t++) y[(size_t)t * y_stride + r] = sum_lanes(sums[r * (size_t)T + t]);
 }
 
-HL_INLINE void multiply_float_rows(const int R, const int T, size_t n_rows, const uint8_t *w, size_t row_bytes, size_t n_cols,
-                                   const HL_X *x, float *y, size_t y_stride) {
+HL_INLINE void multiply_float_rows(const int R, const int T, size_t n_rows, const uint8_t *w,
+                                   size_t row_bytes, size_t n_cols, const HL_X *x, float *y,
+                                   size_t y_stride) {
     __m512       sums[FLOAT_BLOCK_ROWS * FLOAT_TOKENS];
-    const size_t fit = T <= 2 ? n_cols : FLOAT_BLOCK_BYTES / sizeof(HL_X) / (size_t)T / 64 * 64; /* few are read once, as they come */
+    const size_t fit =
+        T <= 2 ? n_cols
+               : FLOAT_BLOCK_BYTES / sizeof(HL_X) / (size_t)T / 64 * 64; /* few are read once, as they come */
     for (size_t r = 0; r < n_rows; r += FLOAT_BLOCK_ROWS) {
         const size_t   rows = n_rows - r < FLOAT_BLOCK_ROWS ? n_rows - r : FLOAT_BLOCK_ROWS;
         const uint8_t *at = w + r * row_bytes;
         for (size_t c = 0; c < n_cols || c == 0; c += fit) {
             const size_t   n = n_cols - c < fit ? n_cols - c : fit;
             const uint8_t *p = at + c * sizeof(HL_W);
-            if (c == 0) multiply_float_block(R, T, true, n, rows, p, row_bytes, x, n_cols, sums);
-            else multiply_float_block(R, T, false, n, rows, p, row_bytes, x + c, n_cols, sums);
+            if (c == 0)
+                multiply_float_block(R, T, true, n, rows, p, row_bytes, x, n_cols, sums);
+            else
+                multiply_float_block(R, T, false, n, rows, p, row_bytes, x + c, n_cols, sums);
         }
         add_lanes(T, rows, sums, y + r, y_stride);
     }
@@ -122,11 +136,14 @@ HL_INLINE int next_float_tokens(size_t left) {
     return left <= FLOAT_TOKENS ? sizes[left - 1] : left == 2 * FLOAT_TOKENS ? FLOAT_TOKENS : 6;
 }
 
-HL_INLINE void gemv_floats(size_t n_rows, const void *w, size_t row_bytes, const hl_act *act, float *y, size_t y_stride) {
+HL_INLINE void gemv_floats(size_t n_rows, const void *w, size_t row_bytes, const hl_act *act, float *y,
+                           size_t y_stride) {
     const HL_X  *x = HL_X_OF(act);
     const size_t n_cols = act->n_cols;
-#define TOKENS(R, T) \
-    case T: multiply_float_rows(R, T, n_rows, w, row_bytes, n_cols, x + t * n_cols, y + t * y_stride, y_stride); break
+#define TOKENS(R, T)                                                                                         \
+    case T:                                                                                                  \
+        multiply_float_rows(R, T, n_rows, w, row_bytes, n_cols, x + t * n_cols, y + t * y_stride, y_stride); \
+        break
     for (size_t t = 0; t < act->n_tokens;) {
         const int take = next_float_tokens(act->n_tokens - t);
         switch (take) {

@@ -38,8 +38,9 @@ typedef struct slice {
 } slice;
 
 /* isum[token][vector] = start[token] + dot product over a scale group of k.group columns. */
-HL_INLINE void dot_columns(const uint8_t *codes, const int8_t *q, size_t x_cols, size_t n_tokens, panel_kind k,
-                           const int32_t *start, size_t start_stride, __m256i isum[HL_TILE_TOKENS][HL_TILE_VECTORS]);
+HL_INLINE void dot_columns(const uint8_t *codes, const int8_t *q, size_t x_cols, size_t n_tokens,
+                           panel_kind k, const int32_t *start, size_t start_stride,
+                           __m256i isum[HL_TILE_TOKENS][HL_TILE_VECTORS]);
 
 HL_INLINE __m256i load_codes(const uint8_t *codes, size_t v) {
     return _mm256_loadu_si256((const __m256i *)(const void *)(codes + 32 * v));
@@ -66,47 +67,50 @@ HL_INLINE void add_group(const slice *a, size_t i, size_t n_tokens, panel_kind k
         }
     }
     if (k.has_min) HL_UNROLL for (size_t s = 0; s < n_scales; s++) {
-        const float *min = a->min + (i * n_scales + s) * HL_PANEL_ROWS;
-        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
-            const __m256 x = _mm256_castsi256_ps(_mm256_set1_epi32(a->sums.v[t][i * n_scales + s]));
-            HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++)
-                sum[t][v] = _mm256_fnmadd_ps(_mm256_loadu_ps(min + 8 * v), x, sum[t][v]);
+            const float *min = a->min + (i * n_scales + s) * HL_PANEL_ROWS;
+            HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+                const __m256 x = _mm256_castsi256_ps(_mm256_set1_epi32(a->sums.v[t][i * n_scales + s]));
+                HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) sum[t][v] =
+                    _mm256_fnmadd_ps(_mm256_loadu_ps(min + 8 * v), x, sum[t][v]);
+            }
         }
-    }
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
         const __m256 d = _mm256_set1_ps(a->d[t * (a->x_cols / 32) + i]);
-        HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) acc[t][v] = _mm256_fmadd_ps(sum[t][v], d, acc[t][v]);
+        HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) acc[t][v] =
+            _mm256_fmadd_ps(sum[t][v], d, acc[t][v]);
     }
 }
 
-HL_INLINE void run_tile(const slice *a, bool begin, float *y, size_t y_stride, size_t n_tokens, panel_kind k) {
+HL_INLINE void run_tile(const slice *a, bool begin, float *y, size_t y_stride, size_t n_tokens,
+                        panel_kind k) {
     __m256 acc[HL_TILE_TOKENS][HL_TILE_VECTORS];
-    HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
-        HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++)
-            acc[t][v] = begin ? _mm256_setzero_ps() : _mm256_loadu_ps(y + t * y_stride + 8 * v);
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++)
+        acc[t][v] = begin ? _mm256_setzero_ps() : _mm256_loadu_ps(y + t * y_stride + 8 * v);
     for (size_t i = 0; i < a->n_groups; i++) add_group(a, i, n_tokens, k, acc);
-    HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
-        HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) _mm256_storeu_ps(y + t * y_stride + 8 * v, acc[t][v]);
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++)
+        _mm256_storeu_ps(y + t * y_stride + 8 * v, acc[t][v]);
 }
 
 /* Copy the first n floats of each token between y and as many floats a token as a tile has rows. */
-static void copy_rows(size_t n, size_t n_tokens, const float *from, size_t from_stride, float *to, size_t to_stride) {
+static void copy_rows(size_t n, size_t n_tokens, const float *from, size_t from_stride, float *to,
+                      size_t to_stride) {
     for (size_t t = 0; t < n_tokens; t++) memcpy(to + t * to_stride, from + t * from_stride, n * sizeof *to);
 }
 
 /* n_tokens <= HL_TILE_TOKENS tokens from t on, all rows, groups g .. g + n_groups of the panel. */
-HL_INLINE void run_slice(const hl_panel *p, const hl_act *x, size_t t, size_t n_tokens, size_t g, size_t n_groups,
-                         float *y, size_t y_stride, panel_kind k) {
+HL_INLINE void run_slice(const hl_panel *p, const hl_act *x, size_t t, size_t n_tokens, size_t g,
+                         size_t n_groups, float *y, size_t y_stride, panel_kind k) {
     enum { TILE_ROWS = 8 * HL_TILE_VECTORS };
     const size_t at = t * (x->n_cols / 32) + p->col_begin / 32 + g;
     slice        a = {.n_groups = n_groups, .q = x->q + 32 * at, .d = x->d + at, .x_cols = x->n_cols};
     for (size_t i = 0; i < n_tokens; i++)
-        prepare_sums(p->offset, x->sum16 + 2 * (at + i * (x->n_cols / 32)), n_groups, k.group, k.has_min, a.sums.v[i]);
+        prepare_sums(p->offset, x->sum16 + 2 * (at + i * (x->n_cols / 32)), n_groups, k.group, k.has_min,
+                     a.sums.v[i]);
     for (size_t r = 0; r < p->n_rows; r += TILE_ROWS) {
         a.codes = p->codes + 32 * g * HL_PANEL_ROWS + 4 * r;
         a.scale = p->scale + 32 / k.group * g * HL_PANEL_ROWS + r;
         a.min = p->min + 32 / k.group * g * HL_PANEL_ROWS + r;
-        const bool begin = p->col_begin + g == 0;
+        const bool   begin = p->col_begin + g == 0;
         const size_t rows = p->n_rows - r;
         float        few[HL_TILE_TOKENS * TILE_ROWS]; /* where y ends before the tile does */
         float       *out = rows < TILE_ROWS ? few : y + r;

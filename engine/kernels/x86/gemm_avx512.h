@@ -12,12 +12,14 @@
 #include "engine/kernels/x86/tile_avx512.h"
 
 /* T tokens from `token` on, all groups of the panel, in slices that fit tile_sums. */
-HL_INLINE void multiply_tokens(const int T, const bool g16, const bool has_min, const hl_panel *p, const hl_act *x,
-                               size_t token, float *y, size_t y_stride) {
+HL_INLINE void multiply_tokens(const int T, const bool g16, const bool has_min, const hl_panel *p,
+                               const hl_act *x, size_t token, float *y, size_t y_stride) {
     const size_t    n_cols = x->n_cols;
     const size_t    scales = 32 / p->group;
     const __mmask16 m0 = p->n_rows >= 16 ? 0xffff : (__mmask16)((1u << p->n_rows) - 1);
-    const __mmask16 m1 = p->n_rows >= 32 ? 0xffff : p->n_rows <= 16 ? 0 : (__mmask16)((1u << (p->n_rows - 16)) - 1);
+    const __mmask16 m1 = p->n_rows >= 32   ? 0xffff
+                         : p->n_rows <= 16 ? 0
+                                           : (__mmask16)((1u << (p->n_rows - 16)) - 1);
     __m512          acc[TILE_TOKENS][2];
     const size_t    n_groups = p->n_cols / 32, n_tiles = (x->n_tokens + TILE_TOKENS - 1) / TILE_TOKENS;
     const size_t    n_ask = (p->ahead_bytes / 64 + n_tiles * n_groups - 1) / (n_tiles * n_groups);
@@ -31,15 +33,17 @@ HL_INLINE void multiply_tokens(const int T, const bool g16, const bool has_min, 
         }
     }
     for (size_t g = 0; g < n_groups; g += SLICE_GROUPS) {
-        const size_t  left = n_groups - g, c = p->col_begin + 32 * g;
-        tile_in       in = {.codes = p->codes + g * 32 * HL_PANEL_ROWS,
-                            .scale = p->scale + g * scales * HL_PANEL_ROWS,
-                            .min = p->min + g * scales * HL_PANEL_ROWS,
-                            .n_groups = left < SLICE_GROUPS ? left : SLICE_GROUPS, .n_cols = n_cols,
-                            .q = x->q + token * n_cols + c,
-                            .d = x->d + token * (n_cols / 32) + c / 32,
-                            .sum16 = x->sum16 + token * (n_cols / 16) + c / 16,
-                            .offset = p->offset, .n_ask = n_ask};
+        const size_t left = n_groups - g, c = p->col_begin + 32 * g;
+        tile_in      in = {.codes = p->codes + g * 32 * HL_PANEL_ROWS,
+                           .scale = p->scale + g * scales * HL_PANEL_ROWS,
+                           .min = p->min + g * scales * HL_PANEL_ROWS,
+                           .n_groups = left < SLICE_GROUPS ? left : SLICE_GROUPS,
+                           .n_cols = n_cols,
+                           .q = x->q + token * n_cols + c,
+                           .d = x->d + token * (n_cols / 32) + c / 32,
+                           .sum16 = x->sum16 + token * (n_cols / 16) + c / 16,
+                           .offset = p->offset,
+                           .n_ask = n_ask};
         if (n_ask > 0) {
             in.ahead = p->ahead + 64 * n_ask * (token / TILE_TOKENS * n_groups + g);
             in.ahead_end = p->ahead + p->ahead_bytes;
@@ -54,9 +58,11 @@ HL_INLINE void multiply_tokens(const int T, const bool g16, const bool has_min, 
     }
 }
 
-HL_INLINE void multiply_all(const bool g16, const bool has_min, const hl_panel *p, const hl_act *x, float *y, size_t y_stride) {
+HL_INLINE void multiply_all(const bool g16, const bool has_min, const hl_panel *p, const hl_act *x, float *y,
+                            size_t y_stride) {
     size_t t = 0;
-    for (; t + TILE_TOKENS <= x->n_tokens; t += TILE_TOKENS) multiply_tokens(TILE_TOKENS, g16, has_min, p, x, t, y, y_stride);
+    for (; t + TILE_TOKENS <= x->n_tokens; t += TILE_TOKENS)
+        multiply_tokens(TILE_TOKENS, g16, has_min, p, x, t, y, y_stride);
     switch (x->n_tokens - t) {
     case 5: multiply_tokens(5, g16, has_min, p, x, t, y, y_stride); break;
     case 4: multiply_tokens(4, g16, has_min, p, x, t, y, y_stride); break;
@@ -68,10 +74,14 @@ HL_INLINE void multiply_all(const bool g16, const bool has_min, const hl_panel *
 }
 
 HL_INLINE void multiply_panel(const hl_panel *p, const hl_act *x, float *y, size_t y_stride) {
-    if (p->group == 16 && p->has_min) multiply_all(true, true, p, x, y, y_stride);
-    else if (p->group == 16) multiply_all(true, false, p, x, y, y_stride);
-    else if (p->has_min) multiply_all(false, true, p, x, y, y_stride);
-    else multiply_all(false, false, p, x, y, y_stride);
+    if (p->group == 16 && p->has_min)
+        multiply_all(true, true, p, x, y, y_stride);
+    else if (p->group == 16)
+        multiply_all(true, false, p, x, y, y_stride);
+    else if (p->has_min)
+        multiply_all(false, true, p, x, y, y_stride);
+    else
+        multiply_all(false, false, p, x, y, y_stride);
 }
 
 #endif

@@ -18,26 +18,29 @@
 
 enum {
     AHEAD_BYTES = 512,
-    MIN_STREAM_BYTES = 6144, /* shorter streams cost more at their ends than they bring: then the rows are neighbours */
-    WAY_BYTES = 4096,        /* of the first-level cache: lines so far apart compete for the same places */
+    MIN_STREAM_BYTES =
+        6144, /* shorter streams cost more at their ends than they bring: then the rows are neighbours */
+    WAY_BYTES = 4096, /* of the first-level cache: lines so far apart compete for the same places */
 };
 
 /* Ask for what the first strip reads before its own requests arrive: AHEAD_BYTES of every row, row_bytes apart. */
 HL_INLINE void ask_first(const uint8_t *w, size_t row_bytes) {
     const size_t own = row_bytes < AHEAD_BYTES ? row_bytes : AHEAD_BYTES; /* the next row asks for the rest */
     for (int r = 0; r < ROWS16; r++, w += row_bytes)
-        for (size_t b = 0; b < (r < ROWS16 - 1 ? own : AHEAD_BYTES); b += 64) _mm_prefetch((const char *)w + b, _MM_HINT_T1);
+        for (size_t b = 0; b < (r < ROWS16 - 1 ? own : AHEAD_BYTES); b += 64)
+            _mm_prefetch((const char *)w + b, _MM_HINT_T1);
 }
 
 /* One strip, rows row_bytes apart, times T tokens; n_rows < 16 only in the last strip. Row i of it is row i y_step of y. */
-HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, const bool has_min, int32_t offset,
-                              size_t block_bytes, const uint8_t *w, size_t row_bytes, size_t n_rows, const hl_act *x,
-                              size_t token, size_t after, float *y, size_t y_step, size_t y_stride) {
-    row_stage stage;
-    tile_sums sums[SINK_TOKENS];
-    sink      s;
-    size_t    left = x->n_cols * block_bytes / TILE_COLS; /* of a row */
-    tile_in   in = {.n_cols = x->n_cols, .offset = offset};
+HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, const bool has_min,
+                              int32_t offset, size_t block_bytes, const uint8_t *w, size_t row_bytes,
+                              size_t n_rows, const hl_act *x, size_t token, size_t after, float *y,
+                              size_t y_step, size_t y_stride) {
+    row_stage          stage;
+    tile_sums          sums[SINK_TOKENS];
+    sink               s;
+    size_t             left = x->n_cols * block_bytes / TILE_COLS; /* of a row */
+    tile_in            in = {.n_cols = x->n_cols, .offset = offset};
     _Alignas(32) float scales[SINK_TOKENS][TILE_GROUPS];
     HL_UNROLL for (int t = 0; t < T; t++) s.acc[t] = _mm512_setzero_ps();
     for (size_t c = 0; c < x->n_cols; c += TILE_COLS, w += block_bytes) {
@@ -69,8 +72,8 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
         codes16(T, &s, p, stride, n);
     }
     const __mmask16 m = n_rows < ROWS16 ? (__mmask16)((1u << n_rows) - 1) : 0xffff;
-    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i to = _mm512_mullo_epi32(lanes, _mm512_set1_epi32((int)y_step));
+    const __m512i   lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i   to = _mm512_mullo_epi32(lanes, _mm512_set1_epi32((int)y_step));
     y += token * y_stride;
     HL_UNROLL for (int t = 0; t < T; t++, y += y_stride) _mm512_mask_i32scatter_ps(y, m, to, s.acc[t], 4);
 }
@@ -90,15 +93,17 @@ HL_INLINE size_t stream_rows(size_t n_rows, size_t row_bytes) {
     return n;
 }
 
-HL_INLINE void gemv16(codes16_fn *codes16, const bool all_sizes, const bool g16, const bool has_min, int32_t offset,
-                      size_t block_bytes, size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
-                      size_t y_stride) {
-#define TOKENS(T)                                                                                                 \
-    multiply_strip(T, codes16, g16, has_min, offset, block_bytes, strip, stride, n, x, t, after, y + i, n_stream, y_stride)
+HL_INLINE void gemv16(codes16_fn *codes16, const bool all_sizes, const bool g16, const bool has_min,
+                      int32_t offset, size_t block_bytes, size_t n_rows, const void *w, size_t row_bytes,
+                      const hl_act *x, float *y, size_t y_stride) {
+#define TOKENS(T)                                                                                            \
+    multiply_strip(T, codes16, g16, has_min, offset, block_bytes, strip, stride, n, x, t, after, y + i,      \
+                   n_stream, y_stride)
     for (size_t r = 0; r < n_rows;) {
-        const size_t   n = n_rows - r < ROWS16 ? n_rows - r : ROWS16;
-        const size_t   n_stream = stream_rows(n_rows - r, row_bytes), stride = n_stream * row_bytes;
-        const size_t   after = n_stream > 1 ? 0 : (ROWS16 - 1) * row_bytes; /* from the end of a row to the next of its lane */
+        const size_t n = n_rows - r < ROWS16 ? n_rows - r : ROWS16;
+        const size_t n_stream = stream_rows(n_rows - r, row_bytes), stride = n_stream * row_bytes;
+        const size_t after =
+            n_stream > 1 ? 0 : (ROWS16 - 1) * row_bytes; /* from the end of a row to the next of its lane */
         const uint8_t *strip = (const uint8_t *)w + r * row_bytes;
         if (n == ROWS16 && (n_stream > 1 || r == 0)) ask_first(strip, stride);
         for (size_t i = r; i < r + n_stream; i++, strip += row_bytes) {
@@ -120,11 +125,11 @@ HL_INLINE void gemv16(codes16_fn *codes16, const bool all_sizes, const bool g16,
 #undef TOKENS
 }
 
-#define HL_DEFINE_GEMV(type, isa, all_sizes)                                                                                  \
-    void hl_gemv_##type##_##isa(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,         \
-                                size_t y_stride) {                                                                 \
-        gemv16(codes16_##type, all_sizes, GROUP_##type == 16, HAS_MIN_##type, OFFSET_##type, BLOCK256_##type, n_rows, w,      \
-               row_bytes, x, y, y_stride);                                                                         \
+#define HL_DEFINE_GEMV(type, isa, all_sizes)                                                                 \
+    void hl_gemv_##type##_##isa(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,   \
+                                size_t y_stride) {                                                           \
+        gemv16(codes16_##type, all_sizes, GROUP_##type == 16, HAS_MIN_##type, OFFSET_##type,                 \
+               BLOCK256_##type, n_rows, w, row_bytes, x, y, y_stride);                                       \
     }
 
 #endif

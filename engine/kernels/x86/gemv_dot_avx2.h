@@ -27,9 +27,9 @@ typedef struct dot_tokens {
 } dot_tokens;
 
 struct hl_sink8 {
-    const int8_t  *q; /* of the first token, at the block's first column */
+    const int8_t  *q;          /* of the first token, at the block's first column */
     size_t         one, three; /* distance between tokens in columns, and three times that */
-    const float   *d;    /* of dot_tokens, likewise */
+    const float   *d;          /* of dot_tokens, likewise */
     const int32_t *sums;
     const uint8_t *ahead;
     __m256         scale[2 * DOT_GROUPS], min[2 * DOT_GROUPS];
@@ -75,8 +75,9 @@ HL_INLINE void hl_put_group(const hl_kind8 kind, hl_sink8 *out, int i) {
     HL_UNROLL for (size_t t = 0; t < kind.n_tokens; t++) {
         __m256 sum = _mm256_mul_ps(sum_as_f32(out->isum[t][at]), out->scale[at]);
         if (n == 2) sum = _mm256_fmadd_ps(sum_as_f32(out->isum[t][at + 1]), out->scale[at + 1], sum);
-        if (kind.has_min) HL_UNROLL for (size_t s = 0; s < n; s++)
-            sum = _mm256_fnmadd_ps(out->min[at + s], _mm256_castsi256_ps(sum_at(out, t, at + s)), sum);
+        if (kind.has_min)
+            HL_UNROLL for (size_t s = 0; s < n; s++) sum =
+                _mm256_fnmadd_ps(out->min[at + s], _mm256_castsi256_ps(sum_at(out, t, at + s)), sum);
         out->acc[t] = _mm256_fmadd_ps(sum, _mm256_set1_ps(out->d[t * DOT_GROUPS + (size_t)i]), out->acc[t]);
     }
 }
@@ -98,8 +99,10 @@ HL_INLINE void multiply_strip(const hl_kind8 kind, int32_t offset, hl_codes8_fn 
         HL_UNROLL for (size_t t = 0; t < kind.n_tokens; t++) {
             const size_t from = at + t * n_groups + g;
             prepare_sums(offset, x->sum16 + 2 * from, n, kind.group, kind.has_min, tokens.sums[t]);
-            if (n == DOT_GROUPS) _mm256_storeu_ps(tokens.d[t], _mm256_loadu_ps(x->d + from));
-            else memcpy(tokens.d[t], x->d + from, n * sizeof(float));
+            if (n == DOT_GROUPS)
+                _mm256_storeu_ps(tokens.d[t], _mm256_loadu_ps(x->d + from));
+            else
+                memcpy(tokens.d[t], x->d + from, n * sizeof(float));
         }
         out.d = tokens.d[0];
         out.sums = tokens.sums[0];
@@ -118,10 +121,10 @@ HL_INLINE void multiply_strip(const hl_kind8 kind, int32_t offset, hl_codes8_fn 
  * last rows, fewer than eight. */
 HL_INLINE void gemv_dot(hl_kind8 kind, int32_t offset, hl_codes8_fn *codes8, hl_gemv_fn *rest, size_t n_rows,
                         const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
-#define TOKENS(n)                                                                                                      \
-    case n:                                                                                                            \
-        multiply_strip((hl_kind8){n, kind.group, kind.has_min, kind.block_bytes, kind.block_groups}, offset, codes8,   \
-                       at, row_bytes, x, t, out, y_stride);                                                            \
+#define TOKENS(n)                                                                                            \
+    case n:                                                                                                  \
+        multiply_strip((hl_kind8){n, kind.group, kind.has_min, kind.block_bytes, kind.block_groups}, offset, \
+                       codes8, at, row_bytes, x, t, out, y_stride);                                          \
         break
     const uint8_t *rows = w;
     const size_t   whole = n_rows / 8 * 8;
@@ -129,7 +132,9 @@ HL_INLINE void gemv_dot(hl_kind8 kind, int32_t offset, hl_codes8_fn *codes8, hl_
         const uint8_t *at = rows + r * row_bytes;
         for (size_t t = 0; t < x->n_tokens;) {
             const size_t left = x->n_tokens - t;
-            const size_t take = left < DOT_TOKENS ? left : left == DOT_TOKENS + 1 ? (left + 1) / 2 : DOT_TOKENS;
+            const size_t take = left < DOT_TOKENS        ? left
+                                : left == DOT_TOKENS + 1 ? (left + 1) / 2
+                                                         : DOT_TOKENS;
             float       *out = y + t * y_stride + r;
             switch (take) {
                 TOKENS(1);
@@ -169,13 +174,16 @@ enum {
 };
 
 /* The files of kernels are made of this; block_groups: of 32 columns. */
-#define HL_DEFINE_GEMV(type, block_groups, isa)                                                                        \
-    void hl_gemv_##type##_##isa(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,             \
-                                size_t y_stride) {                                                                     \
-        const hl_code_format f = hl_##type##_format();                                                                 \
-        const hl_kind8       kind = {0, f.group, f.has_min, sizeof(hl_block_##type), block_groups};                    \
-        if (x->n_tokens == 1 && ONE_BY_AVX2_##type) hl_gemv_##type##_avx2(n_rows, w, row_bytes, x, y, y_stride);       \
-        else gemv_dot(kind, f.offset, hl_codes8_##type, hl_gemv_##type##_scalar, n_rows, w, row_bytes, x, y, y_stride); \
+#define HL_DEFINE_GEMV(type, block_groups, isa)                                                              \
+    void hl_gemv_##type##_##isa(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,   \
+                                size_t y_stride) {                                                           \
+        const hl_code_format f = hl_##type##_format();                                                       \
+        const hl_kind8       kind = {0, f.group, f.has_min, sizeof(hl_block_##type), block_groups};          \
+        if (x->n_tokens == 1 && ONE_BY_AVX2_##type)                                                          \
+            hl_gemv_##type##_avx2(n_rows, w, row_bytes, x, y, y_stride);                                     \
+        else                                                                                                 \
+            gemv_dot(kind, f.offset, hl_codes8_##type, hl_gemv_##type##_scalar, n_rows, w, row_bytes, x, y,  \
+                     y_stride);                                                                              \
     }
 
 #endif

@@ -9,7 +9,8 @@
 #include "engine/kernels/x86/blocks8_avx2.h"
 #include "engine/quant/iq4_xs.h"
 
-void hl_gemv_iq4_xs_avx2(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
+void hl_gemv_iq4_xs_avx2(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
+                         size_t y_stride) {
     const hl_strips8 type = {sizeof(hl_block_iq4_xs), 8, hl_gemv_iq4_xs_scalar};
     hl_gemv_strips8(n_rows, w, row_bytes, x, y, y_stride, &type, hl_block8_iq4_xs);
 }

@@ -11,9 +11,7 @@ HL_INLINE __m256 load_clamped(const float *x, float max) {
     return _mm256_max_ps(_mm256_min_ps(_mm256_loadu_ps(x), _mm256_set1_ps(max)), _mm256_set1_ps(-max));
 }
 
-HL_INLINE __m128i to_f16(const float *x) {
-    return _mm256_cvtps_ph(load_clamped(x, HL_F16_MAX), 0);
-}
+HL_INLINE __m128i to_f16(const float *x) { return _mm256_cvtps_ph(load_clamped(x, HL_F16_MAX), 0); }
 
 HL_INLINE __m128i to_bf16(const float *x) {
     __m256i u = _mm256_castps_si256(load_clamped(x, HL_BF16_MAX));
@@ -51,10 +49,10 @@ static void quantize_row(size_t head_dim, const float *x, int8_t *ret_codes, uin
         __m256 amax8 = _mm256_setzero_ps();
         for (size_t c = 0; c < n; c += 8)
             amax8 = _mm256_max_ps(amax8, _mm256_andnot_ps(sign, load_clamped(x + c0 + c, HL_F32_MAX)));
-        float amax = hl_max_lanes_8(amax8) / 127.0f;
+        float    amax = hl_max_lanes_8(amax8) / 127.0f;
         uint16_t half = _cvtss_sh(amax < HL_F16_MAX ? amax : HL_F16_MAX, 0);
-        float d = _cvtsh_ss(half);
-        __m256 inv = _mm256_set1_ps(d > 0.0f ? 1.0f / d : 0.0f);
+        float    d = _cvtsh_ss(half);
+        __m256   inv = _mm256_set1_ps(d > 0.0f ? 1.0f / d : 0.0f);
         ret_d[c0 / 32] = half;
         for (size_t c = 0; c < n; c += 8) {
             __m256 y = _mm256_mul_ps(load_clamped(x + c0 + c, HL_F32_MAX), inv);
@@ -68,9 +66,9 @@ static void quantize_row(size_t head_dim, const float *x, int8_t *ret_codes, uin
 }
 
 static void write_q8_0(size_t head_dim, size_t slot, const float *k, const float *v, uint8_t *page) {
-    int8_t codes[HL_ATTEND_MAX_HEAD_DIM];
-    uint16_t d[HL_ATTEND_MAX_HEAD_DIM / 32];
-    size_t n_groups = hl_kv_n_groups(head_dim), v_offset = hl_kv_page_v_offset(HL_KV_q8_0, head_dim);
+    int8_t    codes[HL_ATTEND_MAX_HEAD_DIM];
+    uint16_t  d[HL_ATTEND_MAX_HEAD_DIM / 32];
+    size_t    n_groups = hl_kv_n_groups(head_dim), v_offset = hl_kv_page_v_offset(HL_KV_q8_0, head_dim);
     uint16_t *k_d = (uint16_t *)(void *)(page + HL_KV_PAGE_TOKENS * head_dim);
     uint16_t *v_d = (uint16_t *)(void *)(page + v_offset + HL_KV_PAGE_TOKENS * head_dim);
     quantize_row(head_dim, k, codes, d);

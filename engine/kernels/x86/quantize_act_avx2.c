@@ -18,7 +18,7 @@ HL_INLINE __m256i sums_16(__m256i codes) {
 }
 
 void hl_quantize_act_avx2(size_t n, const float *x, int8_t *ret_q, float *ret_d, int16_t *ret_sum16) {
-    const __m256 sign = _mm256_set1_ps(-0.0f);
+    const __m256  sign = _mm256_set1_ps(-0.0f);
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     for (size_t i = 0; i < n / 32; i++) {
         __m256 v[4], max = _mm256_setzero_ps();
@@ -30,8 +30,8 @@ void hl_quantize_act_avx2(size_t n, const float *x, int8_t *ret_q, float *ret_d,
         __m256i codes = _mm256_setzero_si256();
         if (ret_d[i] > 0.0f) {
             const __m256 d = _mm256_set1_ps(ret_d[i]);
-            __m256i a = _mm256_packs_epi32(codes_8(v[0], d), codes_8(v[1], d));
-            __m256i b = _mm256_packs_epi32(codes_8(v[2], d), codes_8(v[3], d));
+            __m256i      a = _mm256_packs_epi32(codes_8(v[0], d), codes_8(v[1], d));
+            __m256i      b = _mm256_packs_epi32(codes_8(v[2], d), codes_8(v[3], d));
             codes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(a, b), order); /* packs work per half */
         }
         _mm256_storeu_si256((__m256i *)(void *)(ret_q + i * 32), codes);

@@ -22,7 +22,7 @@ void hl_quantize_act_avx512(size_t n, const float *x, int8_t *ret_q, float *ret_
                b = hl_finite_16(_mm512_loadu_ps(x + i * 32 + 16));
         float d = hl_max_lanes_16(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b))) / 127.0f;
         /* Codes of a group of zeros: 0 / infinity. */
-        __m512 d16 = _mm512_set1_ps(d > 0.0f ? d : INFINITY);
+        __m512  d16 = _mm512_set1_ps(d > 0.0f ? d : INFINITY);
         __m128i lo = _mm512_cvtepi32_epi8(codes_16(a, d16)), hi = _mm512_cvtepi32_epi8(codes_16(b, d16));
         _mm_storeu_si128((__m128i *)(void *)(ret_q + i * 32), lo);
         _mm_storeu_si128((__m128i *)(void *)(ret_q + i * 32 + 16), hi);

@@ -69,9 +69,10 @@ HL_INLINE __m512i load_lanes(const row_addr *a, int j, int at) {
 /* ret[j] lane i = bytes 4j..4j+3 of the 16 at byte `at` (constant) of row i. */
 HL_INLINE void load_words(row_addr *rows, int at, __m512i ret[4]) {
     reform_addresses(rows);
-    const __m512i  a = load_lanes(rows, 0, at), b = load_lanes(rows, 1, at), c = load_lanes(rows, 2, at), d = load_lanes(rows, 3, at);
-    const __m512i  ab_lo = _mm512_unpacklo_epi32(a, b), ab_hi = _mm512_unpackhi_epi32(a, b);
-    const __m512i  cd_lo = _mm512_unpacklo_epi32(c, d), cd_hi = _mm512_unpackhi_epi32(c, d);
+    const __m512i a = load_lanes(rows, 0, at), b = load_lanes(rows, 1, at), c = load_lanes(rows, 2, at),
+                  d = load_lanes(rows, 3, at);
+    const __m512i ab_lo = _mm512_unpacklo_epi32(a, b), ab_hi = _mm512_unpackhi_epi32(a, b);
+    const __m512i cd_lo = _mm512_unpacklo_epi32(c, d), cd_hi = _mm512_unpackhi_epi32(c, d);
     ret[0] = _mm512_unpacklo_epi64(ab_lo, cd_lo);
     ret[1] = _mm512_unpackhi_epi64(ab_lo, cd_lo);
     ret[2] = _mm512_unpacklo_epi64(ab_hi, cd_hi);
@@ -83,7 +84,8 @@ HL_INLINE void load_words(row_addr *rows, int at, __m512i ret[4]) {
 HL_INLINE void transpose_pairs(const __m512i z[8], __m512i ret[8]) {
     __m512i x[2][4];
     HL_UNROLL for (int h = 0; h < 2; h++) {
-        const __m512i ab_lo = _mm512_unpacklo_epi32(z[4 * h], z[4 * h + 1]), ab_hi = _mm512_unpackhi_epi32(z[4 * h], z[4 * h + 1]);
+        const __m512i ab_lo = _mm512_unpacklo_epi32(z[4 * h], z[4 * h + 1]),
+                      ab_hi = _mm512_unpackhi_epi32(z[4 * h], z[4 * h + 1]);
         const __m512i cd_lo = _mm512_unpacklo_epi32(z[4 * h + 2], z[4 * h + 3]);
         const __m512i cd_hi = _mm512_unpackhi_epi32(z[4 * h + 2], z[4 * h + 3]);
         x[h][0] = _mm512_unpacklo_epi64(ab_lo, cd_lo);
@@ -97,7 +99,9 @@ HL_INLINE void transpose_pairs(const __m512i z[8], __m512i ret[8]) {
     }
 }
 
-HL_INLINE __m512i join_halves(__m256i a, __m256i b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
+HL_INLINE __m512i join_halves(__m256i a, __m256i b) {
+    return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
+}
 
 HL_INLINE __m256i load_half(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
 
@@ -105,8 +109,8 @@ HL_INLINE __m256i load_half(const uint8_t *p) { return _mm256_loadu_si256((const
 HL_INLINE void load_8words(row_addr *rows, int at, __m512i ret[8]) {
     __m512i z[8];
     reform_addresses(rows);
-    HL_UNROLL for (int j = 0; j < 8; j++)
-        z[j] = join_halves(load_half(row_at(rows, j / 4 * 2, j % 4) + at), load_half(row_at(rows, j / 4 * 2 + 1, j % 4) + at));
+    HL_UNROLL for (int j = 0; j < 8; j++) z[j] = join_halves(
+        load_half(row_at(rows, j / 4 * 2, j % 4) + at), load_half(row_at(rows, j / 4 * 2 + 1, j % 4) + at));
     transpose_pairs(z, ret);
 }
 
@@ -123,8 +127,10 @@ typedef struct row_words {
 HL_INLINE void load_last_words(row_words *w, const int first) {
     const int n = w->n_bytes / 4 - first, odd = w->n_bytes % 4;
     __m512i   t[8];
-    if (n > 4) load_8words(&w->rows, w->n_bytes - 32, t);
-    else load_words(&w->rows, w->n_bytes - 16, t);
+    if (n > 4)
+        load_8words(&w->rows, w->n_bytes - 32, t);
+    else
+        load_words(&w->rows, w->n_bytes - 16, t);
     HL_UNROLL for (int i = 0; i < n; i++) w->v[first + i] = t[(n > 4 ? 8 : 4) - n + i];
     if (odd > 0) w->v[first] = _mm512_srli_epi32(t[3], (unsigned)(32 - 8 * odd)); /* only where n is 0 */
 }
@@ -133,8 +139,10 @@ HL_INLINE void load_last_words(row_words *w, const int first) {
 HL_INLINE void reach_bytes(row_words *w, const int at, const int n) {
     const int piece = (at + n - 1) / 32 * 32;
     if (piece < at) return;
-    if (w->n_bytes - piece >= 32) load_8words(&w->rows, piece, w->v + piece / 4);
-    else load_last_words(w, piece / 4);
+    if (w->n_bytes - piece >= 32)
+        load_8words(&w->rows, piece, w->v + piece / 4);
+    else
+        load_last_words(w, piece / 4);
 }
 
 /* ret[j] = bytes at + 4j.. of every row, which are the next to be read. */
@@ -146,8 +154,11 @@ HL_INLINE void next_words(row_words *w, const int at, const int n, __m512i *ret)
         ret[j] = w->v[i];
         if (skip == 0) continue;
         /* The last bytes of one word and the first of the next, then turned into their order. */
-        const __m512i both = _mm512_mask_mov_epi8(w->v[i], 0x1111111111111111u * ((1u << skip) - 1), w->v[i + 1]);
-        ret[j] = skip == 1 ? _mm512_ror_epi32(both, 8) : skip == 2 ? _mm512_ror_epi32(both, 16) : _mm512_ror_epi32(both, 24);
+        const __m512i both =
+            _mm512_mask_mov_epi8(w->v[i], 0x1111111111111111u * ((1u << skip) - 1), w->v[i + 1]);
+        ret[j] = skip == 1   ? _mm512_ror_epi32(both, 8)
+                 : skip == 2 ? _mm512_ror_epi32(both, 16)
+                             : _mm512_ror_epi32(both, 24);
     }
 }
 
@@ -157,8 +168,22 @@ HL_INLINE __m128i gather_u8(row_addr *rows, int at) {
     __m128i v = _mm_setzero_si128();
     reform_addresses(rows);
 #define ROW(r) v = _mm_insert_epi8(v, row_at(rows, (r) / 4, (r) % 4)[at], r);
-    ROW(0) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7)
-    ROW(8) ROW(9) ROW(10) ROW(11) ROW(12) ROW(13) ROW(14) ROW(15)
+    ROW(0)
+    ROW(1)
+    ROW(2)
+    ROW(3)
+    ROW(4)
+    ROW(5)
+    ROW(6)
+    ROW(7)
+    ROW(8)
+    ROW(9)
+    ROW(10)
+    ROW(11)
+    ROW(12)
+    ROW(13)
+    ROW(14)
+    ROW(15)
 #undef ROW
     return v;
 }
@@ -178,10 +203,17 @@ HL_INLINE int read_u32(const uint8_t *p) {
 HL_INLINE __m256i gather_u16(row_addr *rows, int at) {
     __m128i lo = _mm_setzero_si128(), hi = lo;
     reform_addresses(rows);
-#define ROW(r)                                                                   \
-    lo = _mm_insert_epi16(lo, read_u16(row_at(rows, (r) / 4, (r) % 4) + at), r); \
+#define ROW(r)                                                                                               \
+    lo = _mm_insert_epi16(lo, read_u16(row_at(rows, (r) / 4, (r) % 4) + at), r);                             \
     hi = _mm_insert_epi16(hi, read_u16(row_at(rows, (r) / 4 + 2, (r) % 4) + at), r);
-    ROW(0) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7)
+    ROW(0)
+    ROW(1)
+    ROW(2)
+    ROW(3)
+    ROW(4)
+    ROW(5)
+    ROW(6)
+    ROW(7)
 #undef ROW
     return _mm256_inserti128_si256(_mm256_castsi128_si256(lo), hi, 1);
 }
@@ -195,8 +227,10 @@ HL_INLINE __m128i gather_4u32(const row_addr *rows, int i, int at) {
 
 HL_INLINE __m512i gather_u32(row_addr *rows, int at) {
     reform_addresses(rows);
-    const __m256i lo = _mm256_inserti128_si256(_mm256_castsi128_si256(gather_4u32(rows, 0, at)), gather_4u32(rows, 1, at), 1);
-    const __m256i hi = _mm256_inserti128_si256(_mm256_castsi128_si256(gather_4u32(rows, 2, at)), gather_4u32(rows, 3, at), 1);
+    const __m256i lo = _mm256_inserti128_si256(_mm256_castsi128_si256(gather_4u32(rows, 0, at)),
+                                               gather_4u32(rows, 1, at), 1);
+    const __m256i hi = _mm256_inserti128_si256(_mm256_castsi128_si256(gather_4u32(rows, 2, at)),
+                                               gather_4u32(rows, 3, at), 1);
     return join_halves(lo, hi);
 }
 
@@ -204,8 +238,8 @@ HL_INLINE __m512 gather_f16(row_addr *rows, int at) { return _mm512_cvtph_ps(gat
 
 /* The two f16 of each lane: ret[0] the low one. */
 HL_INLINE void split_f16(__m512i v, __m512 ret[2]) {
-    const __m512i low_then_high = _mm512_set_epi16(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1, 30, 28, 26, 24, 22, 20,
-                                                   18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    const __m512i low_then_high = _mm512_set_epi16(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1,
+                                                   30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
     const __m512i x = _mm512_permutexvar_epi16(low_then_high, v);
     ret[0] = _mm512_cvtph_ps(_mm512_castsi512_si256(x));
     ret[1] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(x, 1));

@@ -12,9 +12,9 @@
 
 /* One block of each of eight rows. */
 typedef struct hl_strip8 {
-    const uint8_t *at[2];   /* of rows 0 and 4: with two distances all others are addressing modes */
-    size_t stride, stride3; /* from row to row, and three times that */
-    const uint8_t *ahead;   /* what to ask memory for meanwhile */
+    const uint8_t *at[2];           /* of rows 0 and 4: with two distances all others are addressing modes */
+    size_t         stride, stride3; /* from row to row, and three times that */
+    const uint8_t *ahead;           /* what to ask memory for meanwhile */
 } hl_strip8;
 
 HL_INLINE __m128i hl_load16(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)(const void *)p); }
@@ -26,21 +26,22 @@ HL_INLINE const uint8_t *hl_strip_row(const hl_strip8 *s, size_t k) {
 
 /* 16 bytes at `offset` of row k, and of row k + 4 in the upper half. */
 HL_INLINE __m256i hl_strip_half(const hl_strip8 *s, size_t k, size_t offset) {
-    const __m128i low = hl_load16(hl_strip_row(s, k) + offset), high = hl_load16(hl_strip_row(s, k + 4) + offset);
+    const __m128i low = hl_load16(hl_strip_row(s, k) + offset),
+                  high = hl_load16(hl_strip_row(s, k + 4) + offset);
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
 /* A vector of which lane k (constant) is that of the bytes that begin k times `width` before `offset` of row k. All of
  * them are weights, because eight rows stand one after the other: no byte but the rows' own is read. */
-#define HL_STRIP_LANES(s, offset, width, load, blend, v)                                                               \
-    v = load(hl_strip_row(s, 0) + (offset));                                                                           \
-    v = blend(v, load(hl_strip_row(s, 1) + (offset) - 1 * (width)), 1 << 1);                                           \
-    v = blend(v, load(hl_strip_row(s, 2) + (offset) - 2 * (width)), 1 << 2);                                           \
-    v = blend(v, load(hl_strip_row(s, 3) + (offset) - 3 * (width)), 1 << 3);                                           \
-    v = blend(v, load(hl_strip_row(s, 4) + (offset) - 4 * (width)), 1 << 4);                                           \
-    v = blend(v, load(hl_strip_row(s, 5) + (offset) - 5 * (width)), 1 << 5);                                           \
-    v = blend(v, load(hl_strip_row(s, 6) + (offset) - 6 * (width)), 1 << 6);                                           \
-    v = blend(v, load(hl_strip_row(s, 7) + (offset) - 7 * (width)), 1 << 7)
+#define HL_STRIP_LANES(s, offset, width, load, blend, v)                                                     \
+    v = load(hl_strip_row(s, 0) + (offset));                                                                 \
+    v = blend(v, load(hl_strip_row(s, 1) + (offset)-1 * (width)), 1 << 1);                                   \
+    v = blend(v, load(hl_strip_row(s, 2) + (offset)-2 * (width)), 1 << 2);                                   \
+    v = blend(v, load(hl_strip_row(s, 3) + (offset)-3 * (width)), 1 << 3);                                   \
+    v = blend(v, load(hl_strip_row(s, 4) + (offset)-4 * (width)), 1 << 4);                                   \
+    v = blend(v, load(hl_strip_row(s, 5) + (offset)-5 * (width)), 1 << 5);                                   \
+    v = blend(v, load(hl_strip_row(s, 6) + (offset)-6 * (width)), 1 << 6);                                   \
+    v = blend(v, load(hl_strip_row(s, 7) + (offset)-7 * (width)), 1 << 7)
 
 /* 2 bytes at `offset` of eight rows. */
 HL_INLINE __m128i hl_strip_u16(const hl_strip8 *s, size_t offset) {
@@ -49,7 +50,9 @@ HL_INLINE __m128i hl_strip_u16(const hl_strip8 *s, size_t offset) {
     return v;
 }
 
-HL_INLINE __m256 hl_strip_f16(const hl_strip8 *s, size_t offset) { return _mm256_cvtph_ps(hl_strip_u16(s, offset)); }
+HL_INLINE __m256 hl_strip_f16(const hl_strip8 *s, size_t offset) {
+    return _mm256_cvtph_ps(hl_strip_u16(s, offset));
+}
 
 /* 4 bytes at `offset` of eight rows. */
 HL_INLINE __m256i hl_strip_u32(const hl_strip8 *s, size_t offset) {
@@ -61,8 +64,10 @@ HL_INLINE __m256i hl_strip_u32(const hl_strip8 *s, size_t offset) {
 /* 16 bytes at `offset` of eight rows as four vectors of one 4-byte unit each; lane = row. */
 HL_INLINE void hl_strip_units(const hl_strip8 *s, size_t offset, __m256i *u) {
     __m256i a[4];
-    HL_UNROLL for (size_t k = 0; k < 4; k++) { /* a broadcast and a blend: loading into the upper half can be slow */
-        const __m128i low = hl_load16(hl_strip_row(s, k) + offset), high = hl_load16(hl_strip_row(s, k + 4) + offset);
+    HL_UNROLL for (size_t k = 0; k < 4;
+                   k++) { /* a broadcast and a blend: loading into the upper half can be slow */
+        const __m128i low = hl_load16(hl_strip_row(s, k) + offset),
+                      high = hl_load16(hl_strip_row(s, k + 4) + offset);
         a[k] = _mm256_blend_epi32(_mm256_castsi128_si256(low), _mm256_broadcastsi128_si256(high), 0xF0);
     }
     const __m256i t0 = _mm256_unpacklo_epi32(a[0], a[1]), t1 = _mm256_unpackhi_epi32(a[0], a[1]);
@@ -86,9 +91,7 @@ HL_INLINE void hl_strip_advance(hl_strip8 *s, size_t n_bytes) {
     s->at[1] += n_bytes;
 }
 
-HL_INLINE __m256i hl_mask8(__m256i v, int mask) {
-    return _mm256_and_si256(v, _mm256_set1_epi8((char)mask));
-}
+HL_INLINE __m256i hl_mask8(__m256i v, int mask) { return _mm256_and_si256(v, _mm256_set1_epi8((char)mask)); }
 
 /* Every byte shifted to the right (left where negative); the mask takes away what neighbours shift in. */
 HL_INLINE __m256i hl_move8(__m256i v, int right, int mask) {
@@ -113,7 +116,7 @@ HL_INLINE __m256 hl_mxfp4_scale8(__m256i e) {
 
 /* d, dmin and the two 6-bit numbers of all 8 groups of q4_k and q5_k: byte i % 4 of [i / 4]. */
 typedef struct hl_k_head8 {
-    __m256 d, dmin;
+    __m256  d, dmin;
     __m256i scale[2], min[2];
 } hl_k_head8;
 

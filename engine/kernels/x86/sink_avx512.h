@@ -18,9 +18,9 @@ typedef struct sink {
     uint8_t *codes;
     float   *scale, *min;
     /* T > 0: the next block of the tokens */
-    const int8_t  *q[2];   /* of tokens 0 and 4 */
-    const float   *d;      /* [SINK_TOKENS][TILE_GROUPS], a copy without distances */
-    const int32_t *sums;   /* of tile_sums, [SINK_TOKENS][2][SLICE_GROUPS] */
+    const int8_t  *q[2];       /* of tokens 0 and 4 */
+    const float   *d;          /* [SINK_TOKENS][TILE_GROUPS], a copy without distances */
+    const int32_t *sums;       /* of tile_sums, [SINK_TOKENS][2][SLICE_GROUPS] */
     size_t         one, three; /* times n_cols: between tokens */
     /* T > 0: rows to be asked for while the block is multiplied, one with every four steps; NULL: none */
     const uint8_t *ahead;
@@ -58,15 +58,20 @@ HL_INLINE void ask_ahead(sink *s) {
 }
 
 /* Codes of the four columns of step `step` of the block; a group's first step comes first. */
-HL_INLINE void put_codes(const int T, const bool g16, const bool has_min, sink *s, const int step, __m512i v) {
+HL_INLINE void put_codes(const int T, const bool g16, const bool has_min, sink *s, const int step,
+                         __m512i v) {
     const int per = g16 ? 4 : 8;
-    if (T == 0) _mm512_store_si512(s->codes + step * PANEL_STEP_BYTES, v);
-    else if (step % 4 == 2) ask_ahead(s);
+    if (T == 0)
+        _mm512_store_si512(s->codes + step * PANEL_STEP_BYTES, v);
+    else if (step % 4 == 2)
+        ask_ahead(s);
     HL_UNROLL for (int t = 0; t < T; t++) {
         const __m512i x = four_columns(token_at(s, t) + 4 * step);
         __m512i       from = s->isum[t][step / per];
         if (step % per == 0)
-            from = !has_min ? sum_of(s, t, step % 8 / per, step / 8) : g16 && step % 8 ? _mm512_setzero_si512() : _mm512_set1_epi32(BIAS_BITS);
+            from = !has_min          ? sum_of(s, t, step % 8 / per, step / 8)
+                   : g16 && step % 8 ? _mm512_setzero_si512()
+                                     : _mm512_set1_epi32(BIAS_BITS);
         s->isum[t][step / per] = HL_DOT(from, v, x);
     }
 }
@@ -91,8 +96,8 @@ HL_INLINE void put_group32(const int T, const int sign, sink *s, const int g, __
     }
 }
 
-HL_INLINE void put_group16(const int T, const bool has_min, sink *s, const int g, __m512 scale0, __m512 scale1, __m512 min0,
-                           __m512 min1) {
+HL_INLINE void put_group16(const int T, const bool has_min, sink *s, const int g, __m512 scale0,
+                           __m512 scale1, __m512 min0, __m512 min1) {
     const __m512 unbias = _mm512_mul_ps(scale0, _mm512_set1_ps(-BIAS));
     if (T == 0) {
         _mm512_store_ps(s->scale + 2 * g * HL_PANEL_ROWS, scale0);

@@ -19,8 +19,8 @@
 typedef void hl_block8_fn(const hl_strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens, __m256 *acc);
 
 typedef struct hl_strips8 {
-    size_t block_bytes;
-    size_t block_groups;
+    size_t      block_bytes;
+    size_t      block_groups;
     hl_gemv_fn *rest; /* for the last rows, fewer than eight */
 } hl_strips8;
 
@@ -70,12 +70,12 @@ HL_INLINE __m256i hl_rows_of_small_16(const __m256i *v, __m256i factor) {
 HL_INLINE void hl_strip8_run(const uint8_t *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride,
                              size_t n_tokens, const hl_strips8 *type, hl_block8_fn *block) {
     const size_t n_groups = x->n_cols / 32;
-    hl_strip8 s = {.at = {w, w + 4 * row_bytes},
-                   .stride = row_bytes,
-                   .stride3 = 3 * row_bytes,
-                   .ahead = w + 8 * row_bytes};
-    __m256 acc[3];
-    size_t i = 0;
+    hl_strip8    s = {.at = {w, w + 4 * row_bytes},
+                      .stride = row_bytes,
+                      .stride3 = 3 * row_bytes,
+                      .ahead = w + 8 * row_bytes};
+    __m256       acc[3];
+    size_t       i = 0;
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] = _mm256_setzero_ps();
     if (type->block_groups == 1) /* eight blocks, and an eighth of their requests with each */
         for (; i + 8 <= n_groups; i += 8)
@@ -107,12 +107,12 @@ HL_INLINE hl_act hl_three_tokens(const hl_act *x, size_t t) {
 HL_INLINE void hl_gemv_strips8(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
                                size_t y_stride, const hl_strips8 *type, hl_block8_fn *block) {
     const uint8_t *rows = w;
-    const size_t whole = n_rows / 8 * 8;
+    const size_t   whole = n_rows / 8 * 8;
     for (size_t r = 0; r < whole; r += 8)
         for (size_t t = 0; t < x->n_tokens; t += 3) {
-            const hl_act part = hl_three_tokens(x, t);
+            const hl_act   part = hl_three_tokens(x, t);
             const uint8_t *at = rows + r * row_bytes;
-            float *out = y + t * y_stride + r;
+            float         *out = y + t * y_stride + r;
             switch (part.n_tokens) {
             case 1: hl_strip8_run(at, row_bytes, &part, out, y_stride, 1, type, block); break;
             case 2: hl_strip8_run(at, row_bytes, &part, out, y_stride, 2, type, block); break;
@@ -121,7 +121,8 @@ HL_INLINE void hl_gemv_strips8(size_t n_rows, const void *w, size_t row_bytes, c
         }
     for (size_t t = 0; t < x->n_tokens && whole < n_rows; t += 3) {
         const hl_act part = hl_three_tokens(x, t);
-        type->rest(n_rows - whole, rows + whole * row_bytes, row_bytes, &part, y + t * y_stride + whole, y_stride);
+        type->rest(n_rows - whole, rows + whole * row_bytes, row_bytes, &part, y + t * y_stride + whole,
+                   y_stride);
     }
 }
 

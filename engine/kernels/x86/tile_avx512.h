@@ -29,11 +29,11 @@ enum { TILE_TOKENS = 6, SLICE_GROUPS = 16 };
 typedef struct tile_in {
     const uint8_t *codes;
     const float   *scale, *min;
-    size_t         n_groups;   /* of 32 columns */
-    const int8_t  *q;          /* first column of the first token */
+    size_t         n_groups; /* of 32 columns */
+    const int8_t  *q;        /* first column of the first token */
     const float   *d;
     const int16_t *sum16;
-    size_t         n_cols;     /* of x: stride of q; d and sum16 follow from it */
+    size_t         n_cols; /* of x: stride of q; d and sum16 follow from it */
     int32_t        offset;
     const uint8_t *ahead, *ahead_end; /* to be asked for, n_ask lines with every group */
     size_t         n_ask;
@@ -78,8 +78,10 @@ HL_INLINE __m512i four_columns(const int8_t *p) {
  * where no hardware looks for them. q is group g of the first token. Beyond the last token a request is harmless. */
 HL_INLINE void ask_next(const tile_in *in, size_t g, const int8_t *q) {
     const size_t  d_stride = in->n_cols / 32;
-    const int8_t *next = q + TILE_TOKENS * in->n_cols + (g % 2 ? TILE_TOKENS / 2 * in->n_cols : 0); /* two groups share a line */
-    HL_UNROLL for (size_t t = 0; t < TILE_TOKENS / 2; t++) _mm_prefetch((const char *)(next + t * in->n_cols), _MM_HINT_T0);
+    const int8_t *next = q + TILE_TOKENS * in->n_cols +
+                         (g % 2 ? TILE_TOKENS / 2 * in->n_cols : 0); /* two groups share a line */
+    HL_UNROLL for (size_t t = 0; t < TILE_TOKENS / 2; t++)
+        _mm_prefetch((const char *)(next + t * in->n_cols), _MM_HINT_T0);
     if (g >= TILE_TOKENS) return;
     _mm_prefetch((const char *)(in->d + (TILE_TOKENS + g) * d_stride), _MM_HINT_T0);
     _mm_prefetch((const char *)(in->sum16 + (TILE_TOKENS + g) * 2 * d_stride), _MM_HINT_T0);
@@ -97,16 +99,19 @@ HL_INLINE void multiply_tile(const int T, const int V, const bool g16, const boo
     for (size_t g = 0; g < in->n_groups; g++) {
         __m512 sum[TILE_TOKENS][2];
         if (T == TILE_TOKENS) ask_next(in, g, q);
-        for (size_t i = 0; i < in->n_ask && ahead < in->ahead_end; i++, ahead += 64) _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+        for (size_t i = 0; i < in->n_ask && ahead < in->ahead_end; i++, ahead += 64)
+            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
         HL_UNROLL for (int h = 0; h < halves; h++) {
             const size_t sg = (size_t)halves * g + (size_t)h;
-            __m512i isum[TILE_TOKENS][2];
-            HL_UNROLL for (int t = 0; t < T; t++)
-                HL_UNROLL for (int v = 0; v < V; v++)
-                    isum[t][v] = !has_min ? _mm512_set1_epi32(s[t].v[h][g]) : h == 0 ? _mm512_set1_epi32(BIAS_BITS) : _mm512_setzero_si512();
+            __m512i      isum[TILE_TOKENS][2];
+            HL_UNROLL for (int t = 0; t < T; t++) HL_UNROLL for (int v = 0; v < V; v++) isum[t][v] =
+                !has_min ? _mm512_set1_epi32(s[t].v[h][g])
+                : h == 0 ? _mm512_set1_epi32(BIAS_BITS)
+                         : _mm512_setzero_si512();
             HL_UNROLL for (int j = 0; j < steps; j++) {
                 __m512i w[2];
-                HL_UNROLL for (int v = 0; v < V; v++) w[v] = _mm512_load_si512(codes + step_bytes * (size_t)j + 64 * v);
+                HL_UNROLL for (int v = 0; v < V; v++) w[v] =
+                    _mm512_load_si512(codes + step_bytes * (size_t)j + 64 * v);
                 HL_UNROLL for (int t = 0; t < T; t++) {
                     const __m512i x = four_columns(q + (size_t)t * xs + 4 * j);
                     HL_UNROLL for (int v = 0; v < V; v++) isum[t][v] = HL_DOT(isum[t][v], w[v], x);
@@ -117,9 +122,9 @@ HL_INLINE void multiply_tile(const int T, const int V, const bool g16, const boo
             HL_UNROLL for (int v = 0; v < V; v++) {
                 const __m512 scale = _mm512_load_ps(in->scale + (sg * (size_t)V + (size_t)v) * 16);
                 const __m512 unbias = _mm512_mul_ps(scale, _mm512_set1_ps(-BIAS));
-                HL_UNROLL for (int t = 0; t < T; t++)
-                    sum[t][v] = h == 0 ? _mm512_fmadd_ps(_mm512_castsi512_ps(isum[t][v]), scale, unbias)
-                                       : _mm512_fmadd_ps(_mm512_cvtepi32_ps(isum[t][v]), scale, sum[t][v]);
+                HL_UNROLL for (int t = 0; t < T; t++) sum[t][v] =
+                    h == 0 ? _mm512_fmadd_ps(_mm512_castsi512_ps(isum[t][v]), scale, unbias)
+                           : _mm512_fmadd_ps(_mm512_cvtepi32_ps(isum[t][v]), scale, sum[t][v]);
             }
         }
         HL_UNROLL for (int v = 0; v < V; v++) {
@@ -133,8 +138,8 @@ HL_INLINE void multiply_tile(const int T, const int V, const bool g16, const boo
                     }
                 }
             }
-            HL_UNROLL for (int t = 0; t < T; t++)
-                acc[t][v] = _mm512_fmadd_ps(sum[t][v], _mm512_set1_ps(in->d[(size_t)t * ds + g]), acc[t][v]);
+            HL_UNROLL for (int t = 0; t < T; t++) acc[t][v] =
+                _mm512_fmadd_ps(sum[t][v], _mm512_set1_ps(in->d[(size_t)t * ds + g]), acc[t][v]);
         }
     }
 }

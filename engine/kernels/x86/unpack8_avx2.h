@@ -40,7 +40,8 @@ HL_INLINE void hl_put_group(const hl_kind8 kind, hl_sink8 *out, int i) {
 enum { STAGE_BYTES = 256 }; /* no block is larger */
 
 /* A block of each of the n rows that are left, fewer than eight, and the last one again instead of those missing. */
-static void stage_rows(const uint8_t *w, size_t row_bytes, size_t n, size_t block_bytes, uint8_t (*stage)[STAGE_BYTES]) {
+static void stage_rows(const uint8_t *w, size_t row_bytes, size_t n, size_t block_bytes,
+                       uint8_t (*stage)[STAGE_BYTES]) {
     for (size_t k = 0; k < 8; k++) memcpy(stage[k], w + (k < n ? k : n - 1) * row_bytes, block_bytes);
 }
 
@@ -51,8 +52,8 @@ static void clear_scales(float *scale, size_t n_scales, size_t r) {
 }
 
 /* All rows of a panel; past the last one, the last one again up to a multiple of eight. */
-HL_INLINE void hl_unpack_rows8(const void *w, size_t row_bytes, hl_panel *p, hl_code_format f, size_t block_bytes,
-                               size_t block_groups, hl_codes8_fn *codes8) {
+HL_INLINE void hl_unpack_rows8(const void *w, size_t row_bytes, hl_panel *p, hl_code_format f,
+                               size_t block_bytes, size_t block_groups, hl_codes8_fn *codes8) {
     const size_t   n_scales = 32 / f.group;
     const hl_kind8 kind = {0, f.group, f.has_min, block_bytes, block_groups};
     p->group = f.group;
@@ -66,9 +67,11 @@ HL_INLINE void hl_unpack_rows8(const void *w, size_t row_bytes, hl_panel *p, hl_
         const size_t   left = p->n_rows - r;
         hl_sink8       out = {p->codes + 4 * r, p->scale + r, p->min + r};
         hl_strip8      s = {.at = {at, at + 4 * row_bytes}, .stride = row_bytes, .stride3 = 3 * row_bytes};
-        if (left < 8) s = (hl_strip8){.at = {stage[0], stage[4]}, .stride = STAGE_BYTES, .stride3 = 3 * STAGE_BYTES};
+        if (left < 8)
+            s = (hl_strip8){.at = {stage[0], stage[4]}, .stride = STAGE_BYTES, .stride3 = 3 * STAGE_BYTES};
         for (size_t i = 0; i < p->n_cols / 32; i += block_groups) {
-            if (left < 8) stage_rows(at + i / block_groups * block_bytes, row_bytes, left, block_bytes, stage);
+            if (left < 8)
+                stage_rows(at + i / block_groups * block_bytes, row_bytes, left, block_bytes, stage);
             codes8(kind, &s, &out);
             if (left >= 8) hl_strip_advance(&s, block_bytes);
             out.codes += block_groups * 32 * HL_PANEL_ROWS;

@@ -13,7 +13,8 @@ HL_INLINE void clear_lanes(void *p, __mmask16 m, size_t n) {
     for (uint8_t *v = p; n > 0; n--, v += 128) _mm512_store_si512(v, _mm512_maskz_loadu_epi32(m, v));
 }
 
-HL_INLINE void unpack16(codes16_fn *codes16, size_t block_bytes, const uint8_t *w, size_t row_bytes, hl_panel *p) {
+HL_INLINE void unpack16(codes16_fn *codes16, size_t block_bytes, const uint8_t *w, size_t row_bytes,
+                        hl_panel *p) {
     const size_t scale_groups = TILE_COLS / p->group;
     row_stage    stage;
     for (size_t c = 0; c < p->n_cols; c += TILE_COLS, w += block_bytes) {
@@ -39,12 +40,12 @@ HL_INLINE void unpack16(codes16_fn *codes16, size_t block_bytes, const uint8_t *
     }
 }
 
-#define HL_DEFINE_UNPACK(type, isa)                                                                                \
-    void hl_unpack_##type##_##isa(const void *w, size_t row_bytes, hl_panel *p) {                                  \
-        p->group = GROUP_##type;                                                                                   \
-        p->offset = OFFSET_##type;                                                                                 \
-        p->has_min = HAS_MIN_##type;                                                                               \
-        unpack16(codes16_##type, BLOCK256_##type, w, row_bytes, p);                                                \
+#define HL_DEFINE_UNPACK(type, isa)                                                                          \
+    void hl_unpack_##type##_##isa(const void *w, size_t row_bytes, hl_panel *p) {                            \
+        p->group = GROUP_##type;                                                                             \
+        p->offset = OFFSET_##type;                                                                           \
+        p->has_min = HAS_MIN_##type;                                                                         \
+        unpack16(codes16_##type, BLOCK256_##type, w, row_bytes, p);                                          \
     }
 
 #endif

@@ -35,9 +35,7 @@ HL_INLINE __m256 hl_gate_8(__m256 x, __m256 y) {
     return _mm256_div_ps(x, _mm256_add_ps(_mm256_set1_ps(1.0f), e));
 }
 
-HL_INLINE __m256 hl_silu_8(__m256 x) {
-    return hl_gate_8(x, x);
-}
+HL_INLINE __m256 hl_silu_8(__m256 x) { return hl_gate_8(x, x); }
 
 HL_INLINE __m256 hl_gelu_8(__m256 x) {
     __m256 cubic = _mm256_fmadd_ps(_mm256_mul_ps(x, x), _mm256_set1_ps(HL_GELU_CUBIC), _mm256_set1_ps(1.0f));
@@ -47,7 +45,7 @@ HL_INLINE __m256 hl_gelu_8(__m256 x) {
 /* NaN and infinities as the largest float, sign kept. */
 HL_INLINE __m256 hl_finite_8(__m256 x) {
     const __m256 sign = _mm256_set1_ps(-0.0f);
-    __m256 a = _mm256_min_ps(_mm256_andnot_ps(sign, x), _mm256_set1_ps(0x1.fffffep+127f));
+    __m256       a = _mm256_min_ps(_mm256_andnot_ps(sign, x), _mm256_set1_ps(0x1.fffffep+127f));
     return _mm256_or_ps(a, _mm256_and_ps(sign, x));
 }
 #endif
@@ -62,9 +60,7 @@ HL_INLINE __m512 hl_gate_16(__m512 x, __m512 y) {
     return _mm512_div_ps(x, _mm512_add_ps(_mm512_set1_ps(1.0f), e));
 }
 
-HL_INLINE __m512 hl_silu_16(__m512 x) {
-    return hl_gate_16(x, x);
-}
+HL_INLINE __m512 hl_silu_16(__m512 x) { return hl_gate_16(x, x); }
 
 HL_INLINE __m512 hl_gelu_16(__m512 x) {
     __m512 cubic = _mm512_fmadd_ps(_mm512_mul_ps(x, x), _mm512_set1_ps(HL_GELU_CUBIC), _mm512_set1_ps(1.0f));
@@ -73,7 +69,7 @@ HL_INLINE __m512 hl_gelu_16(__m512 x) {
 
 HL_INLINE __m512 hl_finite_16(__m512 x) {
     const __m512 sign = _mm512_set1_ps(-0.0f);
-    __m512 a = _mm512_min_ps(_mm512_andnot_ps(sign, x), _mm512_set1_ps(0x1.fffffep+127f));
+    __m512       a = _mm512_min_ps(_mm512_andnot_ps(sign, x), _mm512_set1_ps(0x1.fffffep+127f));
     return _mm512_or_ps(a, _mm512_and_ps(sign, x));
 }
 #endif

@@ -15,9 +15,9 @@
 #include "engine/kernels/cpu.h"
 
 enum {
-    PANEL_COLS = 512,           /* a multiple of every type's block */
-    SUMS_TOKENS = 512,          /* whose sums wait at once; more tokens unpack a panel again */
-    TILE_TOKENS = 6,            /* of the AVX-512 products; other tiles divide PART_TOKENS too */
+    PANEL_COLS = 512,  /* a multiple of every type's block */
+    SUMS_TOKENS = 512, /* whose sums wait at once; more tokens unpack a panel again */
+    TILE_TOKENS = 6,   /* of the AVX-512 products; other tiles divide PART_TOKENS too */
     PART_TOKENS = 24,
     LINE_BYTES = 64,
     ASK_BYTES = 2048,           /* of the next rows, at least, with every part of tokens */
@@ -35,18 +35,22 @@ enum { SUMS_BYTES = SUMS_TOKENS * HL_PANEL_ROWS * sizeof(float) };
 
 static size_t panel_bytes(size_t max_cols) {
     const size_t n_cols = min_size(max_cols, PANEL_COLS);
-    return SUMS_BYTES + (code_bytes(n_cols) + 2 * scale_bytes(n_cols) + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+    return SUMS_BYTES +
+           (code_bytes(n_cols) + 2 * scale_bytes(n_cols) + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
 }
 
 size_t hl_matmul_scratch_bytes(size_t max_cols, size_t max_pair_tokens) {
     const size_t least = 2 * max_pair_tokens * HL_PANEL_ROWS;
-    return panel_bytes(max_cols) + (max_pair_tokens == 0 ? 0 : least > PAIR_FLOATS ? least : PAIR_FLOATS) * sizeof(float);
+    return panel_bytes(max_cols) + (max_pair_tokens == 0  ? 0
+                                    : least > PAIR_FLOATS ? least
+                                                          : PAIR_FLOATS) *
+                                       sizeof(float);
 }
 
 /* Types that most files are made of: gemv_avx512.h has kernels for up to eight tokens of them. */
 static bool is_common(hl_type type) {
-    return type == HL_TYPE_q4_0 || type == HL_TYPE_q4_1 || type == HL_TYPE_q8_0 || type == HL_TYPE_q4_k || type == HL_TYPE_q5_k ||
-           type == HL_TYPE_q6_k;
+    return type == HL_TYPE_q4_0 || type == HL_TYPE_q4_1 || type == HL_TYPE_q8_0 || type == HL_TYPE_q4_k ||
+           type == HL_TYPE_q5_k || type == HL_TYPE_q6_k;
 }
 
 /* Whether gemv beats panels. With AVX-512 it does where it takes all tokens at once: it keeps the sums of four in its
@@ -80,8 +84,10 @@ static hl_act some_tokens(const hl_act *x, size_t first, size_t n) {
 
 static void move_sums(const float *sums, size_t n_tokens, size_t n_rows, float *y, size_t y_stride) {
     for (size_t t = 0; t < n_tokens; t++, sums += HL_PANEL_ROWS, y += y_stride) {
-        if (n_rows == HL_PANEL_ROWS) memcpy(y, sums, HL_PANEL_ROWS * sizeof *y); /* a constant: no call */
-        else memcpy(y, sums, n_rows * sizeof *y);
+        if (n_rows == HL_PANEL_ROWS)
+            memcpy(y, sums, HL_PANEL_ROWS * sizeof *y); /* a constant: no call */
+        else
+            memcpy(y, sums, n_rows * sizeof *y);
     }
 }
 
@@ -97,7 +103,9 @@ typedef struct ahead {
 /* The share of a part goes along with the panel. Beyond the end of the data a request is harmless. */
 static void share_ahead(ahead *a, hl_panel *p) {
     const size_t share = a->n_bytes / a->n_parts--, late = a->n_parts * ASK_BYTES;
-    const size_t n = share >= ASK_BYTES || a->n_parts == 0 ? share : a->n_bytes > late ? a->n_bytes - late : 0;
+    const size_t n = share >= ASK_BYTES || a->n_parts == 0 ? share
+                     : a->n_bytes > late                   ? a->n_bytes - late
+                                                           : 0;
     p->ahead = a->at;
     p->ahead_bytes = n;
     a->at += n;
@@ -117,8 +125,8 @@ static size_t count_parts(const hl_kernels *k, size_t n_tokens) {
 }
 
 /* One panel times all tokens, in even parts; when it is the last of its rows, the sums are complete. */
-static void multiply_panel(const hl_kernels *k, hl_panel *p, const hl_act *x, ahead *next, float *sums, float *y,
-                           size_t y_stride) {
+static void multiply_panel(const hl_kernels *k, hl_panel *p, const hl_act *x, ahead *next, float *sums,
+                           float *y, size_t y_stride) {
     const bool   last = p->col_begin + p->n_cols == x->n_cols;
     const size_t n_parts = count_parts(k, x->n_tokens);
     for (size_t t = 0, i = 0; i < n_parts; i++) {
@@ -132,8 +140,8 @@ static void multiply_panel(const hl_kernels *k, hl_panel *p, const hl_act *x, ah
 }
 
 /* Up to SUMS_TOKENS tokens times n_rows <= 32 rows. */
-static void multiply_rows(const hl_kernels *k, const hl_matrix *w, const uint8_t *rows, size_t n_rows, const hl_act *x,
-                          uint8_t *scratch, float *y, size_t y_stride) {
+static void multiply_rows(const hl_kernels *k, const hl_matrix *w, const uint8_t *rows, size_t n_rows,
+                          const hl_act *x, uint8_t *scratch, float *y, size_t y_stride) {
     const size_t block = min_size(w->n_cols, PANEL_COLS);
     hl_panel     p = {.n_rows = n_rows};
     float       *sums = (float *)(void *)scratch;
@@ -144,21 +152,24 @@ static void multiply_rows(const hl_kernels *k, const hl_matrix *w, const uint8_t
     p.min = (float *)(void *)(p.codes + code_bytes(block) + scale_bytes(block));
     for (size_t c = 0; c < w->n_cols; c += block) {
         const size_t next = min_size(c + block, w->n_cols);
-        const size_t begin_bytes = hl_type_row_bytes(w->type, c), end_bytes = hl_type_row_bytes(w->type, next);
+        const size_t begin_bytes = hl_type_row_bytes(w->type, c),
+                     end_bytes = hl_type_row_bytes(w->type, next);
         p.col_begin = c;
         p.n_cols = next - c;
         k->unpack[w->type](rows + begin_bytes, w->row_bytes, &p);
         if (!(k->cpu & HL_CPU_AVX512))
-            ask_for_block(rows + (next < w->n_cols ? end_bytes : n_rows * w->row_bytes), w->row_bytes, n_rows, end_bytes - begin_bytes);
+            ask_for_block(rows + (next < w->n_cols ? end_bytes : n_rows * w->row_bytes), w->row_bytes, n_rows,
+                          end_bytes - begin_bytes);
         multiply_panel(k, &p, x, &next_rows, sums, y, y_stride);
     }
 }
 
-static void multiply_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x, void *scratch,
-                           float *y, size_t y_stride) {
+static void multiply_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
+                           const hl_act *x, void *scratch, float *y, size_t y_stride) {
     const uint8_t *data = w->data;
     if (!k->unpack[w->type] || !k->gemm_panel || is_gemv_faster(k->cpu, w->type, x->n_tokens)) {
-        k->gemv[w->type](row_end - row_begin, data + row_begin * w->row_bytes, w->row_bytes, x, y + row_begin, y_stride);
+        k->gemv[w->type](row_end - row_begin, data + row_begin * w->row_bytes, w->row_bytes, x, y + row_begin,
+                         y_stride);
         return;
     }
     for (size_t r = row_begin; r < row_end; r += HL_PANEL_ROWS) {
@@ -171,10 +182,10 @@ static void multiply_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_b
 }
 
 /* Both pieces of every token as rows of their own, so that weights are read and unpacked once; then the pairs are added. */
-static void multiply_pairs(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x, void *scratch,
-                           float *y, size_t y_stride) {
-    float       *sums = (float *)(void *)((uint8_t *)scratch + panel_bytes(w->n_cols));
-    hl_act       pieces = *x;
+static void multiply_pairs(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
+                           const hl_act *x, void *scratch, float *y, size_t y_stride) {
+    float *sums = (float *)(void *)((uint8_t *)scratch + panel_bytes(w->n_cols));
+    hl_act pieces = *x;
     pieces.n_tokens = 2 * x->n_tokens;
     const size_t fit = PAIR_FLOATS / pieces.n_tokens / HL_PANEL_ROWS * HL_PANEL_ROWS;
     const size_t step = fit < HL_PANEL_ROWS ? HL_PANEL_ROWS : fit;
@@ -183,13 +194,16 @@ static void multiply_pairs(const hl_kernels *k, const hl_matrix *w, size_t row_b
         hl_matrix    part = *w;
         part.data = (const uint8_t *)w->data + r * w->row_bytes;
         multiply_chunk(k, &part, 0, n, &pieces, scratch, sums, n);
-        for (size_t t = 0; t < x->n_tokens; t++) k->add(n, sums + 2 * t * n, sums + (2 * t + 1) * n, y + t * y_stride + r);
+        for (size_t t = 0; t < x->n_tokens; t++)
+            k->add(n, sums + 2 * t * n, sums + (2 * t + 1) * n, y + t * y_stride + r);
     }
 }
 
 void hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
                      const hl_act *x, void *scratch, float *y, size_t y_stride) {
     if (row_begin >= row_end || x->n_tokens == 0) return;
-    if (x->n_pieces == 2 && k->unpack[w->type]) multiply_pairs(k, w, row_begin, row_end, x, scratch, y, y_stride);
-    else multiply_chunk(k, w, row_begin, row_end, x, scratch, y, y_stride);
+    if (x->n_pieces == 2 && k->unpack[w->type])
+        multiply_pairs(k, w, row_begin, row_end, x, scratch, y, y_stride);
+    else
+        multiply_chunk(k, w, row_begin, row_end, x, scratch, y, y_stride);
 }

@@ -109,8 +109,10 @@ static void *run_worker(void *arg) {
         seen = atomic_load(&p->epoch);
         if (atomic_load(&p->quit)) return NULL;
         const uint32_t n_active = atomic_load(&p->n_active);
-        if (w->i_thread < n_active) work(p, w->i_thread);
-        else futex_wait(&p->n_active, n_active);
+        if (w->i_thread < n_active)
+            work(p, w->i_thread);
+        else
+            futex_wait(&p->n_active, n_active);
     }
 }
 
@@ -151,8 +153,10 @@ void hl_pool_run(hl_pool *p, uint32_t n_chunks, hl_chunk_fn *fn, void *ctx) {
 }
 
 int32_t hl_pool_n_threads(const hl_pool *p) { return p->n_threads; }
-int32_t hl_pool_n_active(const hl_pool *p) { return (int32_t)atomic_load_explicit(&p->n_active, memory_order_relaxed); }
-void    hl_pool_follow_mask(hl_pool *p) { p->follows_mask = true; }
+int32_t hl_pool_n_active(const hl_pool *p) {
+    return (int32_t)atomic_load_explicit(&p->n_active, memory_order_relaxed);
+}
+void hl_pool_follow_mask(hl_pool *p) { p->follows_mask = true; }
 
 /* Have n threads take part in what follows: start those that never ran, wake those that were left out. */
 static void activate(hl_pool *p, int32_t n) {

@@ -21,7 +21,7 @@ typedef void hl_chunk_fn(void *ctx, uint32_t i_chunk, uint32_t i_thread);
  * in     n_threads  1..1024, the caller of hl_pool_run() included
  * fails  HL_E_NOMEM; threads that the system refuses are done without */
 HL_MUST_CHECK hl_status hl_pool_new(int32_t n_threads, hl_pool **ret_pool, hl_err *err);
-void                    hl_pool_free(hl_pool *p); /* NULL is allowed */
+void                    hl_pool_free(hl_pool *p);            /* NULL is allowed */
 int32_t                 hl_pool_n_threads(const hl_pool *p); /* i_thread is always below it */
 
 /* From now on use no more threads than the caller of hl_pool_enter() has processors to run on: an
