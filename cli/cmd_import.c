@@ -84,7 +84,7 @@ hl_status hl_cmd_import(hl_app *app, const hl_args *args, hl_err *err) {
     hl_modelfile     *file = NULL;
     hl_name           name;
     shower            s = {.app = app};
-    hl_import_options options = {.copy = hl_args_has(args, "copy"), .stop = &hl_signal.stop};
+    hl_import_options options = {.copy = hl_args_has(args, "copy")};
     const char      **paths = hl_new(n_paths, sizeof *paths);
     if (!paths) return hl_fail(err, HL_E_NOMEM, "import: no memory");
     for (size_t i = 0; i < n_paths; i++) paths[i] = hl_args_at(args, i);

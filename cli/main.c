@@ -23,8 +23,7 @@ enum {
 
 static void on_stop(int signal_number) {
     if (signal_number == SIGTERM) hl_signal.leave = 1;
-    const int n_before = hl_signal.stop;
-    hl_signal.stop = n_before + 1;
+    const int  n_before = __atomic_fetch_add(&hl_signal.stop, 1, __ATOMIC_RELAXED);
     hl_runner *runner = atomic_load(&hl_signal.runner);
     if (runner) hl_runner_stop(runner);
     if (n_before >= 2) _exit(EXIT_INTERRUPTED); /* who asks three times is not being heard */
@@ -35,8 +34,10 @@ static void install_signals(void) {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     (void)sigaction(SIGINT, &stop, NULL);
     (void)sigaction(SIGTERM, &stop, NULL);
-    (void)sigaction(SIGPIPE, &ignore,
-                    NULL); /* a closed pipe is a failed write, which ends an answer in order */
+    /* A closed pipe and a limit of file sizes are failed writes (EPIPE, EFBIG), which end things in order. */
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    (void)sigaction(SIGXFSZ, &ignore, NULL);
+    (void)hl_stop_watch(&hl_signal.stop);
     hl_map_install_fault_handler();
 }
 

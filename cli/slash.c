@@ -199,8 +199,7 @@ static hl_status save(slash *s, hl_err *err) {
                                        .messages = messages,
                                        .n_messages = t->n_messages,
                                        .licenses = from ? from->licenses : NULL,
-                                       .n_licenses = from ? from->n_licenses : 0,
-                                       .stop = &hl_signal.stop};
+                                       .n_licenses = from ? from->n_licenses : 0};
     status = p->failed ? hl_fail(err, HL_E_NOMEM, "no memory, or over %d parameters", MAX_PARAMS)
                        : write_model(t, s->rest, &options, err);
 out:

@@ -24,6 +24,7 @@
 
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "core/gguf/gguf.h"
 
 enum {
@@ -52,8 +53,7 @@ static hl_status report(import_job *job, hl_err *err) {
     const hl_import_options *o = job->options;
     job->reported_bytes = job->progress.done_bytes;
     const bool go_on = !o->progress || o->progress(o->progress_user, &job->progress);
-    if (!go_on || (o->stop && *o->stop))
-        return hl_fail(err, HL_E_CANCEL, "import cancelled; nothing was recorded");
+    if (!go_on || hl_stop_asked()) return hl_fail(err, HL_E_CANCEL, "import cancelled; nothing was recorded");
     return HL_OK;
 }
 
@@ -65,8 +65,7 @@ static hl_status begin_step(import_job *job, const char *what, uint64_t total_by
 static hl_status on_bytes(void *user, size_t n, hl_err *err) {
     import_job *job = user;
     job->progress.done_bytes += n;
-    if (job->progress.done_bytes - job->reported_bytes < PROGRESS_STEP_BYTES &&
-        !(job->options->stop && *job->options->stop))
+    if (job->progress.done_bytes - job->reported_bytes < PROGRESS_STEP_BYTES && !hl_stop_asked())
         return HL_OK;
     return report(job, err);
 }

@@ -64,6 +64,13 @@ HL_API hl_status hl_fail(hl_err *err, hl_status status, const char *fmt, ...) HL
  * Returns err's status (HL_E_INTERNAL when err is NULL). */
 HL_API hl_status hl_fail_within(hl_err *err, const char *fmt, ...) HL_PRINTF(2, 3);
 
+/* Let calls on this thread end with HL_E_CANCEL soon (within a second) after *flag became nonzero: opening a model,
+ * rendering, tokenizing, hashing, importing. A signal handler or another thread may set the flag.
+ *
+ * in     flag  must outlive the watch; NULL: nothing is watched, as at the start of every thread
+ * out    the flag that was watched before, to be put back by whoever watches for the length of one call */
+HL_API const volatile int *hl_stop_watch(const volatile int *flag);
+
 HL_API const char *hl_status_text(hl_status status);      /* "not found" */
 HL_API const char *hl_status_name(hl_status status);      /* "E_NOT_FOUND" */
 HL_API int         hl_status_http(hl_status status);      /* 404 */

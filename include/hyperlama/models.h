@@ -186,7 +186,6 @@ typedef struct hl_import_options {          /* all zero is the default */
     bool                     copy; /* never link: the store gets a file of its own */
     hl_store_progress_fn    *progress;
     void                    *progress_user;
-    const volatile int      *stop; /* becomes nonzero (a signal handler may set it): cancel */
 } hl_import_options;
 
 /* Bring GGUF files into the store under a name, replacing what had the name.
@@ -199,7 +198,7 @@ typedef struct hl_import_options {          /* all zero is the default */
  *        options  NULL: defaults
  * out    ret_name what was written; NULL is allowed
  * fails  HL_E_FORMAT, HL_E_UNSUPPORTED  not a GGUF file we can read
- *        HL_E_CANCEL   progress said no, or the stop flag was set; nothing recorded
+ *        HL_E_CANCEL   progress said no, or hl_stop_watch()'s flag was set; nothing recorded
  *        HL_E_CHANGED  a file changed while it was read
  *        HL_E_IO       disk full, read-only folder, ...; nothing recorded, run again after the remedy
  *        HL_E_ARG, HL_E_NOT_FOUND, HL_E_NOMEM
