@@ -164,6 +164,17 @@ static hl_status make_context(const hl_tokenizer *t, const hl_request *req, json
     return HL_OK;
 }
 
+static hl_status render_template(const hl_template *tmpl, const json_t *context, int64_t now_ms, hl_str *out,
+                                 hl_err *err) {
+    hl_tainted text;
+    hl_tainted_init(&text, PROMPT_LIMIT_BYTES);
+    const hl_template_input in = {.context = context, .now_ms = now_ms};
+    const hl_status         status = hl_template_render(tmpl, &in, &text, err);
+    if (status == HL_OK) hl_str_add_view(out, hl_str_view(&text.text));
+    hl_tainted_done(&text);
+    return status;
+}
+
 /* Render into `out`; with seams when `with_seams` (only useful with a tokenizer). */
 static hl_status render(const hl_tokenizer *t, const hl_template *tmpl, const hl_request *req,
                         bool with_seams, hl_str *out, hl_err *err) {
@@ -184,8 +195,7 @@ static hl_status render(const hl_tokenizer *t, const hl_template *tmpl, const hl
     } else if (status == HL_OK) {
         status = make_context(t, req, messages, &context, err);
         if (status == HL_OK)
-            status =
-                hl_template_render(tmpl, context, req->now_ms ? req->now_ms : hl_clock_wall_ms(), out, err);
+            status = render_template(tmpl, context, req->now_ms ? req->now_ms : hl_clock_wall_ms(), out, err);
     }
     if (status == HL_OK && out->failed)
         status = hl_fail(err, HL_E_LIMIT, "prompt: over %d bytes, or no memory", PROMPT_LIMIT_BYTES);
@@ -198,7 +208,7 @@ hl_status hl_model_template_parse(const hl_model *m, hl_template **ret, hl_err *
     const hl_view source = m ? hl_model_chat_template(m) : (hl_view){0};
     *ret = NULL;
     if (source.len == 0) return HL_OK;
-    const hl_status status = hl_template_parse(source, ret, err);
+    const hl_status status = hl_template_parse(source, NULL, ret, err);
     return status == HL_OK ? HL_OK : hl_fail_within(err, "the model's chat template");
 }
 
@@ -209,7 +219,7 @@ static hl_status choose_template(const hl_model *m, const hl_template *cached, c
     *ret = cached;
     hl_status status = HL_OK;
     if (req->template_text)
-        status = hl_template_parse(hl_view_of(req->template_text), ret_own, err);
+        status = hl_template_parse(hl_view_of(req->template_text), NULL, ret_own, err);
     else if (!cached)
         status = hl_model_template_parse(m, ret_own, err);
     if (*ret_own) *ret = *ret_own;

@@ -77,7 +77,8 @@ static bool add_known_names(hl_template *t) {
            (t->sym_kwargs = hl_tmpl_sym(t, hl_view_of("kwargs")));
 }
 
-hl_status hl_template_parse(hl_view source, hl_template **ret_template, hl_err *err) {
+hl_status hl_template_parse(hl_view source, const atomic_bool *stop, hl_template **ret_template,
+                            hl_err *err) {
     if (source.len > HL_TMPL_MAX_SOURCE_BYTES)
         return hl_fail(err, HL_E_LIMIT, "template of %zu bytes: expected at most %d", source.len,
                        HL_TMPL_MAX_SOURCE_BYTES);
@@ -91,6 +92,8 @@ hl_status hl_template_parse(hl_view source, hl_template **ret_template, hl_err *
     hl_status  status = HL_OK;
     if (!copy_source(t, source) || !add_known_names(t))
         status = hl_fail(err, HL_E_NOMEM, "template: no memory");
+    if (status == HL_OK && stop && atomic_load_explicit(stop, memory_order_relaxed))
+        status = hl_fail(err, HL_E_CANCEL, "stopped");
     if (status == HL_OK) status = hl_tmpl_lex(t, &tokens, &n_tokens, err);
     if (status == HL_OK) status = hl_tmpl_parse_tokens(t, tokens, n_tokens, err);
     hl_free(tokens);
@@ -107,13 +110,14 @@ void hl_template_free(hl_template *t) {
     hl_free(t);
 }
 
-hl_status hl_template_render(const hl_template *t, const json_t *context, int64_t now_ms, hl_str *out,
+hl_status hl_template_render(const hl_template *t, const hl_template_input *in, hl_tainted *out,
                              hl_err *err) {
     hl_tscope root = {0}, globals = {0};
+    hl_str    text;
     hl_trun   r = {.t = t,
-                   .context = context,
-                   .now_ms = now_ms,
-                   .out = out,
+                   .in = in,
+                   .now_ms = in->now_ms,
+                   .out = &text,
                    .scope = &root,
                    .root = &root,
                    .globals = &globals,
@@ -121,21 +125,32 @@ hl_status hl_template_render(const hl_template *t, const json_t *context, int64_
                    .err = err};
     hl_arena_init(&r.arena, HL_TMPL_MAX_ARENA_BYTES);
     hl_str_init(&r.scratch, HL_TMPL_MAX_ARENA_BYTES);
-    const size_t len = out->len;
+    hl_str_init(&text, out->text.limit_bytes - out->text.len);
     if (hl_trun_block(&r, t->body) != HL_TFLOW_NEXT && r.status == HL_OK)
         r.status = hl_fail(err, HL_E_INTERNAL, "template: left a loop that was not entered");
-    if (r.status == HL_OK && out->failed)
+    if (r.status == HL_OK && text.failed)
         r.status =
-            out->len >= out->limit_bytes / 2
-                ? hl_fail(err, HL_E_LIMIT, "template: output is longer than %zu bytes", out->limit_bytes)
+            text.len >= text.limit_bytes / 2
+                ? hl_fail(err, HL_E_LIMIT, "template: output is longer than %zu bytes", text.limit_bytes)
                 : hl_fail(err, HL_E_NOMEM, "template: no memory for the output");
     hl_arena_done(&r.arena);
     hl_str_done(&r.scratch);
-    if (r.status != HL_OK && out->ptr) { /* nothing half-written stays behind */
-        out->len = len;
-        out->ptr[len] = '\0';
-    }
+    if (r.status == HL_OK) hl_tainted_add(out, hl_str_view(&text), false);
+    if (r.status == HL_OK && out->text.failed)
+        r.status = hl_fail(err, HL_E_NOMEM, "template: no memory for the output");
+    hl_str_done(&text);
     return r.status;
+}
+
+json_t *hl_template_number(hl_view digits) {
+    hl_str  s;
+    json_t *ret = NULL;
+    hl_str_init(&s, digits.len + 1);
+    hl_str_add_char(&s, (char)HL_TMPL_NUMBER_MARK);
+    hl_str_add_view(&s, digits);
+    if (!s.failed) ret = json_stringn_nocheck(s.ptr, s.len);
+    hl_str_done(&s);
+    return ret;
 }
 
 bool hl_template_mentions(const hl_template *t, const char *name) {

@@ -40,6 +40,10 @@ bool hl_tv_from_json(hl_trun *r, const json_t *j, hl_tv *ret) {
     case JSON_STRING:
         if (json_string_length(j) > UINT32_MAX)
             return hl_trun_fail_limit(r, "a string of the context is too long");
+        if ((unsigned char)json_string_value(j)[0] == HL_TMPL_NUMBER_MARK) {
+            *ret = hl_tv_float(strtod(json_string_value(j) + 1, NULL));
+            return true;
+        }
         *ret = hl_tv_str((hl_view){json_string_value(j), json_string_length(j)});
         return true;
     case JSON_ARRAY:

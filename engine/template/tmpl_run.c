@@ -44,7 +44,11 @@ void *hl_trun_get(hl_trun *r, size_t n, size_t size) {
 }
 
 bool hl_trun_steps(hl_trun *r, uint64_t n) {
+    const uint64_t before = r->n_steps;
     r->n_steps += n;
+    if (r->in->stop && (before ^ r->n_steps) >> 12 &&
+        atomic_load_explicit(r->in->stop, memory_order_relaxed) && r->status == HL_OK)
+        r->status = hl_fail(r->err, HL_E_CANCEL, "stopped");
     if (r->n_steps <= HL_TMPL_MAX_STEPS) return r->status == HL_OK;
     return hl_trun_fail_limit(r, "takes too many steps");
 }
@@ -148,7 +152,8 @@ bool hl_trun_find_name(hl_trun *r, const hl_tsym *name, hl_tv *ret) {
         *ret = *hit;
         return true;
     }
-    const json_t  *j = json_object_get(r->context, name->text.ptr);
+    const json_t *j = json_object_get(r->in->trusted, name->text.ptr);
+    if (!j) j = json_object_get(r->in->context, name->text.ptr);
     const hl_tdef *def = j ? NULL : hl_tglobal_find(name->text);
     if (j) {
         if (!hl_tv_from_json(r, j, ret)) return false;

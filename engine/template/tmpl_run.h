@@ -21,6 +21,7 @@ enum {
     HL_TMPL_MAX_STEPS = 20000000, /* about a second; a chat of 20 messages takes some ten thousand */
     HL_TMPL_MAX_DEPTH = 600,      /* of expressions, blocks and macros inside one another */
     HL_TMPL_MAX_RANGE = 100000,   /* items, as in the sandbox of the reference */
+    HL_TMPL_NUMBER_MARK = 0xFF,   /* before the digits of hl_template_number() */
     HL_TMPL_MAX_ARGS = 8,         /* named parameters of a builtin */
 };
 
@@ -73,22 +74,22 @@ struct hl_tdef {
 };
 
 struct hl_trun {
-    const hl_template *t;
-    const json_t      *context;
-    int64_t            now_ms;
-    hl_arena           arena;
-    char              *text_at, *text_end; /* where the next string goes */
-    hl_str             scratch;
-    hl_str            *out; /* &scratch while output is captured */
-    hl_tscope         *scope;
-    hl_tscope         *root;    /* names set by the template itself */
-    hl_tscope         *globals; /* context and builtins that were asked for */
-    hl_tv              hole;    /* the value a filter block or block set starts from */
-    uint64_t           n_steps;
-    int                depth;
-    uint32_t           line;
-    hl_status          status;
-    hl_err            *err;
+    const hl_template       *t;
+    const hl_template_input *in;
+    int64_t                  now_ms;
+    hl_arena                 arena;
+    char                    *text_at, *text_end; /* where the next string goes */
+    hl_str                   scratch;
+    hl_str                  *out; /* &scratch while output is captured */
+    hl_tscope               *scope;
+    hl_tscope               *root;    /* names set by the template itself */
+    hl_tscope               *globals; /* context and builtins that were asked for */
+    hl_tv                    hole;    /* the value a filter block or block set starts from */
+    uint64_t                 n_steps;
+    int                      depth;
+    uint32_t                 line;
+    hl_status                status;
+    hl_err                  *err;
 };
 
 /* Errors: record and return false. */

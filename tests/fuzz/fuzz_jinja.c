@@ -16,13 +16,14 @@ static const char context_json[] =
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     hl_template *t = NULL;
     hl_err       err;
-    if (hl_template_parse((hl_view){(const char *)data, n}, &t, &err) != HL_OK) return 0;
-    json_t *context = json_loads(context_json, 0, NULL);
-    hl_str  out;
-    hl_str_init(&out, 1 << 20);
-    hl_status status = hl_template_render(t, context, 1767323045000, &out, &err);
+    if (hl_template_parse((hl_view){(const char *)data, n}, NULL, &t, &err) != HL_OK) return 0;
+    json_t                 *context = json_loads(context_json, 0, NULL);
+    const hl_template_input in = {.context = context, .now_ms = 1767323045000};
+    hl_tainted              out;
+    hl_tainted_init(&out, 1 << 20);
+    hl_status status = hl_template_render(t, &in, &out, &err);
     (void)status;
-    hl_str_done(&out);
+    hl_tainted_done(&out);
     json_decref(context);
     hl_template_free(t);
     return 0;

@@ -96,13 +96,14 @@ static bool is_left_out(hl_view source) {
 /* Render and compare with one recorded row; 1 when it differs. */
 static int check_row(const char *what, const char *name, hl_view source, const json_t *context,
                      const json_t *row) {
-    hl_err       err = {0};
-    hl_str       out;
-    hl_template *t = NULL;
-    int          bad = 0;
-    hl_str_init(&out, 16 << 20);
-    hl_status status = hl_template_parse(source, &t, &err);
-    if (status == HL_OK) status = hl_template_render(t, context, now_ms, &out, &err);
+    hl_err                  err = {0};
+    hl_tainted              out;
+    hl_template            *t = NULL;
+    int                     bad = 0;
+    const hl_template_input in = {.context = context, .now_ms = now_ms};
+    hl_tainted_init(&out, 16 << 20);
+    hl_status status = hl_template_parse(source, NULL, &t, &err);
+    if (status == HL_OK) status = hl_template_render(t, &in, &out, &err);
     const json_t *want = json_object_get(row, "output");
     if (want && status != HL_OK && is_left_out(source)) {
         bad = 0;
@@ -111,8 +112,8 @@ static int check_row(const char *what, const char *name, hl_view source, const j
         bad = 1;
     } else if (want) {
         const hl_view text = {json_string_value(want), json_string_length(want)};
-        bad = !hl_view_eq(text, hl_str_view(&out));
-        if (bad) show_difference(what, name, text, hl_str_view(&out));
+        bad = !hl_view_eq(text, hl_str_view(&out.text));
+        if (bad) show_difference(what, name, text, hl_str_view(&out.text));
     } else {
         const char *text = json_string_value(json_object_get(row, "error"));
         const char *kind = json_string_value(json_object_get(row, "kind"));
@@ -122,7 +123,7 @@ static int check_row(const char *what, const char *name, hl_view source, const j
         if (bad) print_error("%s, %s: found '%s', expected the error '%s'\n", what, name, err.text, text);
     }
     hl_template_free(t);
-    hl_str_done(&out);
+    hl_tainted_done(&out);
     return bad;
 }
 

@@ -267,10 +267,11 @@ static const struct row {
     {"{% block b %}{{ s }}{% endblock b %}", "text", NULL},
 };
 
-static hl_status render_with(hl_view source, const json_t *context, hl_str *out, hl_err *err) {
-    hl_template *t = NULL;
-    hl_status    status = hl_template_parse(source, &t, err);
-    if (status == HL_OK) status = hl_template_render(t, context, now_ms, out, err);
+static hl_status render_with(hl_view source, const json_t *context, hl_tainted *out, hl_err *err) {
+    const hl_template_input in = {.context = context, .now_ms = now_ms};
+    hl_template            *t = NULL;
+    hl_status               status = hl_template_parse(source, NULL, &t, err);
+    if (status == HL_OK) status = hl_template_render(t, &in, out, err);
     hl_template_free(t);
     return status;
 }
@@ -281,24 +282,25 @@ static void every_row_gives_its_text_or_its_error(void **state) {
     assert_non_null(context);
     int n_bad = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        hl_err err = {0};
-        hl_str out;
-        hl_str_init(&out, 1 << 20);
+        hl_err     err = {0};
+        hl_tainted out;
+        hl_tainted_init(&out, 1 << 20);
         const hl_status status = render_with(hl_view_of(rows[i].source), context, &out, &err);
-        const bool bad = rows[i].output ? status != HL_OK || strcmp(hl_str_text(&out), rows[i].output) != 0
-                                        : status == HL_OK || !strstr(err.text, rows[i].error);
+        const bool      bad = rows[i].output
+                                  ? status != HL_OK || strcmp(hl_str_text(&out.text), rows[i].output) != 0
+                                  : status == HL_OK || !strstr(err.text, rows[i].error);
         if (bad)
             print_error("%s\n  expected %s\n  found    %s %s\n", rows[i].source,
-                        rows[i].output ? rows[i].output : rows[i].error, hl_str_text(&out), err.text);
+                        rows[i].output ? rows[i].output : rows[i].error, hl_str_text(&out.text), err.text);
         n_bad += bad;
-        hl_str_done(&out);
+        hl_tainted_done(&out);
     }
     json_decref(context);
     assert_int_equal(n_bad, 0);
 }
 
 /* Render without a context; the message in *err. */
-static hl_status render(const char *source, hl_str *out, hl_err *err) {
+static hl_status render(const char *source, hl_tainted *out, hl_err *err) {
     json_t         *context = json_object();
     const hl_status status = render_with(hl_view_of(source), context, out, err);
     json_decref(context);
@@ -332,13 +334,13 @@ static void hostile_templates_end_at_a_limit(void **state) {
         "{{ m(m(m(m(m('x'))))) }}",
     };
     for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
-        hl_err err = {0};
-        hl_str out;
-        hl_str_init(&out, 1 << 20);
+        hl_err     err = {0};
+        hl_tainted out;
+        hl_tainted_init(&out, 1 << 20);
         const hl_status status = render(sources[i], &out, &err);
         if (status != HL_E_LIMIT) fail_msg("%s: status %d, %s", sources[i], (int)status, err.text);
-        assert_int_equal(out.len, 0);
-        hl_str_done(&out);
+        assert_int_equal(out.text.len + out.n_tainted, 0);
+        hl_tainted_done(&out);
     }
 }
 
@@ -353,7 +355,7 @@ static void deep_nesting_is_refused_while_parsing(void **state) {
         hl_str_init(&s, 1 << 20);
         if (units[i][0] != '{') hl_str_add_text(&s, "{{ ");
         for (int k = 0; k < 5000; k++) hl_str_add_text(&s, units[i]);
-        const hl_status status = hl_template_parse(hl_str_view(&s), &t, &err);
+        const hl_status status = hl_template_parse(hl_str_view(&s), NULL, &t, &err);
         if (status != HL_E_LIMIT && status != HL_E_FORMAT) fail_msg("%s: status %d", units[i], (int)status);
         hl_str_done(&s);
     }
@@ -375,13 +377,13 @@ static void errors_name_the_line(void **state) {
         {"{% import 'x' %}", "tag 'import' is not supported in a chat template"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        hl_err err = {0};
-        hl_str out;
-        hl_str_init(&out, 1 << 20);
+        hl_err     err = {0};
+        hl_tainted out;
+        hl_tainted_init(&out, 1 << 20);
         assert_int_equal(render(cases[i].source, &out, &err), HL_E_FORMAT);
         if (!strstr(err.text, cases[i].error))
             fail_msg("found '%s', expected '%s'", err.text, cases[i].error);
-        hl_str_done(&out);
+        hl_tainted_done(&out);
     }
 }
 
@@ -389,37 +391,38 @@ static void text_that_is_no_utf8_is_refused(void **state) {
     (void)state;
     hl_err       err = {0};
     hl_template *t = NULL;
-    assert_int_equal(hl_template_parse((hl_view){"a\xFFz", 3}, &t, &err), HL_E_FORMAT);
+    assert_int_equal(hl_template_parse((hl_view){"a\xFFz", 3}, NULL, &t, &err), HL_E_FORMAT);
     assert_null(t);
 }
 
 static void output_is_appended_and_a_failure_leaves_it_as_it_was(void **state) {
     (void)state;
-    hl_err err = {0};
-    hl_str out;
-    hl_str_init(&out, 1 << 20);
-    hl_str_add_text(&out, "before ");
+    hl_err     err = {0};
+    hl_tainted out;
+    hl_tainted_init(&out, 1 << 20);
+    hl_tainted_add(&out, hl_view_of("before "), true);
     assert_int_equal(render("after", &out, &err), HL_OK);
-    assert_string_equal(hl_str_text(&out), "before after");
+    assert_string_equal(hl_str_text(&out.text), "before after");
     assert_int_equal(render("half {{ x.y }}", &out, &err), HL_E_FORMAT);
-    assert_string_equal(hl_str_text(&out), "before after");
-    hl_str_done(&out);
+    assert_string_equal(hl_str_text(&out.text), "before after");
+    hl_tainted_done(&out);
 }
 
 static void a_template_renders_the_same_any_number_of_times(void **state) {
     (void)state;
-    hl_err       err = {0};
-    hl_template *t = NULL;
-    json_t      *context = json_loads(context_json, 0, NULL);
-    const char  *source =
+    hl_err                  err = {0};
+    hl_template            *t = NULL;
+    json_t                 *context = json_loads(context_json, 0, NULL);
+    const hl_template_input in = {.context = context, .now_ms = now_ms};
+    const char             *source =
         "{% set ns = namespace(n=0) %}{% for i in l %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}";
-    assert_int_equal(hl_template_parse(hl_view_of(source), &t, &err), HL_OK);
+    assert_int_equal(hl_template_parse(hl_view_of(source), NULL, &t, &err), HL_OK);
     for (int i = 0; i < 3; i++) {
-        hl_str out;
-        hl_str_init(&out, 1 << 20);
-        assert_int_equal(hl_template_render(t, context, now_ms, &out, &err), HL_OK);
-        assert_string_equal(hl_str_text(&out), "6");
-        hl_str_done(&out);
+        hl_tainted out;
+        hl_tainted_init(&out, 1 << 20);
+        assert_int_equal(hl_template_render(t, &in, &out, &err), HL_OK);
+        assert_string_equal(hl_str_text(&out.text), "6");
+        hl_tainted_done(&out);
     }
     hl_template_free(t);
     json_decref(context);
@@ -430,7 +433,8 @@ static void a_template_knows_the_names_it_mentions(void **state) {
     hl_err       err = {0};
     hl_template *t = NULL;
     assert_int_equal(
-        hl_template_parse(hl_view_of("tools {{ messages }}{% if enable_thinking %}x.y{% endif %}"), &t, &err),
+        hl_template_parse(hl_view_of("tools {{ messages }}{% if enable_thinking %}x.y{% endif %}"), NULL, &t,
+                          &err),
         HL_OK);
     assert_true(hl_template_mentions(t, "messages"));
     assert_true(hl_template_mentions(t, "enable_thinking"));
@@ -440,14 +444,14 @@ static void a_template_knows_the_names_it_mentions(void **state) {
 
 static void text_with_zero_bytes_passes_through(void **state) {
     (void)state;
-    hl_err  err = {0};
-    hl_str  out;
-    json_t *context = json_pack("{s:s%}", "x", "a\0b", (size_t)3);
-    hl_str_init(&out, 1 << 20);
+    hl_err     err = {0};
+    hl_tainted out;
+    json_t    *context = json_pack("{s:s%}", "x", "a\0b", (size_t)3);
+    hl_tainted_init(&out, 1 << 20);
     assert_int_equal(render_with(hl_view_of("{{ x }}{{ x | length }}"), context, &out, &err), HL_OK);
-    assert_int_equal(out.len, 4);
-    assert_memory_equal(out.ptr, "a\0b3", 4);
-    hl_str_done(&out);
+    assert_int_equal(out.text.len, 4);
+    assert_memory_equal(out.text.ptr, "a\0b3", 4);
+    hl_tainted_done(&out);
     json_decref(context);
 }
 
