@@ -30,20 +30,20 @@ HL_INLINE void fetch(const uint8_t *p, size_t n_bytes) {
 
 /* One tile of queries and what is computed for it. */
 typedef struct tile {
-    size_t n_queries;
-    size_t head_dim;
-    const float *q[TILE];
-    size_t lo[TILE], hi[TILE]; /* visible positions, relative to the split */
-    size_t tile_lo, tile_hi;   /* of all of them together */
+    size_t                n_queries;
+    size_t                head_dim;
+    const float          *q[TILE];
+    size_t                lo[TILE], hi[TILE]; /* visible positions, relative to the split */
+    size_t                tile_lo, tile_hi;   /* of all of them together */
     const uint8_t *const *pages;
-    size_t v_offset;
-    const float *v_scale;            /* [SPLIT][n_groups] of q8_0 */
-    const uint8_t *k_ahead[N_PAGES]; /* what is read a page later: fetched while page i's keys are, */
-    const uint8_t *v_ahead[N_PAGES]; /* or its values */
-    float *s;                        /* [TILE][SPLIT] scores, then p */
-    int8_t codes[TILE][HL_ATTEND_MAX_HEAD_DIM] __attribute__((aligned(64)));
+    size_t                v_offset;
+    const float          *v_scale;          /* [SPLIT][n_groups] of q8_0 */
+    const uint8_t        *k_ahead[N_PAGES]; /* what is read a page later: fetched while page i's keys are, */
+    const uint8_t        *v_ahead[N_PAGES]; /* or its values */
+    float                *s;                /* [TILE][SPLIT] scores, then p */
+    int8_t                codes[TILE][HL_ATTEND_MAX_HEAD_DIM] __attribute__((aligned(64)));
     int16_t pairs[TILE][HL_ATTEND_MAX_HEAD_DIM]; /* codes 0 2 1 3 of each four; not used by all */
-    float d[TILE][MAX_GROUPS];
+    float   d[TILE][MAX_GROUPS];
     int32_t start[TILE][MAX_GROUPS]; /* HL_ATTEND_START * sum of codes */
 } tile;
 
@@ -59,20 +59,14 @@ HL_INLINE void tile_scores(int type, size_t nq, const tile *t);
 /* o holds zeros before. */
 HL_INLINE void tile_values(int type, size_t nq, const tile *t, float *o);
 
-HL_INLINE size_t element_bytes(int type) {
-    return type == HL_KV_q8_0 ? 1 : type == HL_KV_f32 ? 4 : 2;
-}
+HL_INLINE size_t element_bytes(int type) { return type == HL_KV_q8_0 ? 1 : type == HL_KV_f32 ? 4 : 2; }
 
 typedef void scores_fn(const tile *t);
 typedef void values_fn(const tile *t, float *o);
 
 #define TILE_FNS(type, nq)                                                                                   \
-    static void scores_##type##_##nq(const tile *t) {                                                        \
-        tile_scores(HL_KV_##type, nq, t);                                                                    \
-    }                                                                                                        \
-    static void values_##type##_##nq(const tile *t, float *o) {                                              \
-        tile_values(HL_KV_##type, nq, t, o);                                                                 \
-    }
+    static void scores_##type##_##nq(const tile *t) { tile_scores(HL_KV_##type, nq, t); }                    \
+    static void values_##type##_##nq(const tile *t, float *o) { tile_values(HL_KV_##type, nq, t, o); }
 #define TYPE_FNS(type)                                                                                       \
     TILE_FNS(type, 1)                                                                                        \
     TILE_FNS(type, 2) TILE_FNS(type, 3) TILE_FNS(type, 4) TILE_FNS(type, 5) TILE_FNS(type, 6)

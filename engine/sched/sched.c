@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "engine/admit.h"
 #include "engine/sched/sched_priv.h"
@@ -20,7 +21,8 @@ enum {
     DEFAULT_CONTEXTS = 4,
     MAX_WAITING = 1 << 20,
     MAX_BATCH = 8192,
-    FIRST_MIXED_ROWS = 16
+    FIRST_MIXED_ROWS = 16,
+    LOOK_MS = 100
 };
 
 /* ---- make ---- */
@@ -210,11 +212,24 @@ void hl_sched_free(hl_sched *s) {
 
 /* ---- the thread ---- */
 
+/* Where only paused requests are left, look now and then: a signal handler that cancels all cannot wake anybody. */
+static void wait_for_paused(hl_sched *s, int64_t due_ns) {
+    const int64_t   look_ns = hl_clock_ns() + (int64_t)LOOK_MS * 1000000;
+    const int64_t   until = due_ns && due_ns < look_ns ? due_ns : look_ns;
+    struct timespec t = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+    (void)pthread_cond_timedwait(&s->wake, &s->lock, &t);
+}
+
 /* Wait until there is something to do; false: the end. */
 static bool wait_for_work(hl_sched *s) {
+    int64_t due_ns = 0;
     (void)pthread_mutex_lock(&s->lock);
-    while (!s->quit && s->n_running == 0 && s->n_waiting == 0 && !s->inbox)
-        (void)pthread_cond_wait(&s->wake, &s->lock);
+    while (!s->quit && !s->inbox && !atomic_load(&s->cancel_all) && !hl_sched_has_work(s, &due_ns)) {
+        if (s->n_waiting > 0)
+            wait_for_paused(s, due_ns);
+        else
+            (void)pthread_cond_wait(&s->wake, &s->lock);
+    }
     const bool go_on = !s->quit;
     (void)pthread_mutex_unlock(&s->lock);
     return go_on;
@@ -245,6 +260,7 @@ static void *run_thread(void *arg) {
         hl_sched_take_saved(s);
         hl_sched_take_inbox(s);
         hl_sched_end_stale(s);
+        hl_sched_park(s);
         hl_sched_admit(s);
         hl_sched_step(s);
         hl_sched_note_state(s);
@@ -311,14 +327,27 @@ hl_status hl_sched_run(hl_sched *s, const hl_sched_request *r, hl_usage *ret_usa
     return status;
 }
 
+/* Of a request that is not done; under lock. NULL: there is none. */
+static hl_stream *find_live(hl_sched *s, uint64_t id) {
+    hl_stream *st = s->live;
+    while (st && st->id != id) st = st->next_live;
+    return st;
+}
+
 void hl_sched_cancel(hl_sched *s, uint64_t id) {
     (void)pthread_mutex_lock(&s->lock);
-    for (hl_stream *st = s->live; st; st = st->next_live) {
-        if (st->id != id) continue;
-        atomic_store(&st->cancel, true);
-        if (s->solo_id == id) atomic_store(&s->stop_pass, true);
-        break;
-    }
+    hl_stream *st = find_live(s, id);
+    if (st) atomic_store(&st->cancel, true);
+    if (st && s->solo_id == id) atomic_store(&s->stop_pass, true);
+    (void)pthread_cond_signal(&s->wake);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+void hl_sched_pause(hl_sched *s, uint64_t id, bool paused) {
+    (void)pthread_mutex_lock(&s->lock);
+    hl_stream *st = find_live(s, id);
+    if (st) atomic_store(&st->paused, paused);
+    (void)pthread_cond_signal(&s->wake);
     (void)pthread_mutex_unlock(&s->lock);
 }
 

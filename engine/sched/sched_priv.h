@@ -75,10 +75,12 @@ typedef struct hl_stream {
     uint32_t          n_known; /* whole blocks that it knows */
     hl_sampler       *sampler;
     atomic_bool       cancel; /* any thread */
-    hl_waiter        *waiter;
-    hl_owner         *owner; /* NULL until it waits, or without memory: then nobody counts */
-    int64_t           arrived_ns, began_ns, prompt_done_ns, last_token_ns, deadline_ns; /* 0: not yet, none */
-    hl_usage          usage;
+    atomic_bool       paused; /* any thread, under lock: it waits, holds no blocks, and is not admitted */
+    bool       gave_way; /* its blocks went back once: what is found again was counted, or is an answer's */
+    hl_waiter *waiter;
+    hl_owner  *owner; /* NULL until it waits, or without memory: then nobody counts */
+    int64_t    arrived_ns, began_ns, prompt_done_ns, last_token_ns, deadline_ns; /* 0: not yet, none */
+    hl_usage   usage;
     int32_t
         *past; /* [n_prediction + ids_cap] a token that there is not, the prediction, then ids: what guesses
                                   * come from; NULL: ids */
@@ -161,9 +163,9 @@ HL_MUST_CHECK hl_status hl_stream_new(const hl_sched *s, const hl_sched_request 
 void                    hl_stream_free(hl_stream *st); /* its sequence holds no blocks any more */
 HL_MUST_CHECK bool      hl_stream_push(hl_stream *st, int32_t token); /* false: no memory */
 static inline uint32_t  hl_stream_left(const hl_stream *st) { return st->n_ids - (uint32_t)st->seq.n_pos; }
-/* Tokens of the prompt that were not computed; what is found again after a preemption was counted, or is an answer's. */
+/* Tokens of the prompt that were not computed. */
 static inline void hl_stream_count_cached(hl_stream *st, int32_t n) {
-    if (st->usage.n_preempted == 0) st->usage.cached_tokens += n;
+    if (!st->gave_way) st->usage.cached_tokens += n;
 }
 /* Tell whoever waits, take it off the list of the living, and free it. */
 void hl_stream_end(hl_sched *s, hl_stream *st, hl_end end, hl_status status, const hl_err *err);
@@ -173,6 +175,9 @@ void hl_stream_end(hl_sched *s, hl_stream *st, hl_end end, hl_status status, con
 void hl_sched_take_inbox(hl_sched *s);
 void hl_sched_end_stale(hl_sched *s); /* cancelled and late ones, waiting and running */
 void hl_sched_admit(hl_sched *s);
+void hl_sched_park(hl_sched *s); /* running ones that are paused go back to waiting */
+/* Is there anything to compute or to end? When not, *ret_due_ns is when the first of those that wait is late; 0: never. */
+bool hl_sched_has_work(const hl_sched *s, int64_t *ret_due_ns);
 /* Have room for positions [0, n_pos) of a running stream: from the pool, the tree, or younger streams, which go back to
  * waiting. False: `st` is the youngest itself. */
 HL_MUST_CHECK bool hl_sched_reserve(hl_sched *s, hl_stream *st, int32_t n_pos);

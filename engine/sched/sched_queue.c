@@ -115,22 +115,36 @@ void hl_sched_remove(hl_sched *s, hl_stream *st) {
         }
 }
 
-void hl_sched_preempt(hl_sched *s, hl_stream *st) {
-    hl_event(&s->model->engine->events, HL_LOG_DEBUG, "sched", "preempt", "id=%llu held_tokens=%d",
-             (unsigned long long)st->id, st->seq.n_pos);
+/* From the running ones to the waiting ones, without blocks. */
+static void put_back(hl_sched *s, hl_stream *st) {
     give_up_blocks(s, st);
     for (uint32_t i = 0; i < s->n_running; i++)
         if (s->running[i] == st) {
             remove_at(s->running, &s->n_running, i);
             break;
         }
-    st->usage.n_preempted++;
+    st->gave_way = true;
     st->n_rows = st->n_drafts = 0;
     s->waiting[s->n_waiting++] = st;
     (void)pthread_mutex_lock(&s->lock);
     s->n_queued++;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+void hl_sched_preempt(hl_sched *s, hl_stream *st) {
+    hl_event(&s->model->engine->events, HL_LOG_DEBUG, "sched", "preempt", "id=%llu held_tokens=%d",
+             (unsigned long long)st->id, st->seq.n_pos);
+    put_back(s, st);
+    st->usage.n_preempted++;
+    (void)pthread_mutex_lock(&s->lock);
     s->stats.n_preempted++;
     (void)pthread_mutex_unlock(&s->lock);
+}
+
+/* A paused one costs nobody anything: its slot and blocks are free, and it goes on from what the tree still has. */
+void hl_sched_park(hl_sched *s) {
+    for (uint32_t i = s->n_running; i-- > 0;)
+        if (atomic_load_explicit(&s->running[i]->paused, memory_order_relaxed)) put_back(s, s->running[i]);
 }
 
 static hl_end why_stale(const hl_stream *st, int64_t now) {
@@ -197,11 +211,26 @@ static bool take_blocks(hl_sched *s, hl_stream *st) {
     return false;
 }
 
+/* Where in `waiting`; n_waiting: nobody can go on. */
 static uint32_t find_next(const hl_sched *s) {
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < s->n_waiting; i++)
-        if (goes_first(s->waiting[i], s->waiting[best])) best = i;
+    uint32_t best = s->n_waiting;
+    for (uint32_t i = 0; i < s->n_waiting; i++) {
+        if (atomic_load_explicit(&s->waiting[i]->paused, memory_order_relaxed)) continue;
+        if (best == s->n_waiting || goes_first(s->waiting[i], s->waiting[best])) best = i;
+    }
     return best;
+}
+
+bool hl_sched_has_work(const hl_sched *s, int64_t *ret_due_ns) {
+    const int64_t now = hl_clock_ns();
+    int64_t       due = 0;
+    for (uint32_t i = 0; i < s->n_waiting; i++) {
+        const hl_stream *st = s->waiting[i];
+        if (!atomic_load(&st->paused) || why_stale(st, now) != HL_END_NONE) return true;
+        if (st->deadline_ns && (due == 0 || st->deadline_ns < due)) due = st->deadline_ns;
+    }
+    *ret_due_ns = due;
+    return s->n_running > 0;
 }
 
 static void start(hl_sched *s, hl_stream *st) {
@@ -217,10 +246,11 @@ static void start(hl_sched *s, hl_stream *st) {
 }
 
 void hl_sched_admit(hl_sched *s) {
-    while (s->n_waiting > 0 && s->n_running < (uint32_t)s->p.n_running_cap) {
+    while (s->n_running < (uint32_t)s->p.n_running_cap) {
         const uint32_t i = find_next(s);
-        hl_stream     *st = s->waiting[i];
-        const bool     fits = take_blocks(s, st);
+        if (i == s->n_waiting) return;
+        hl_stream *st = s->waiting[i];
+        const bool fits = take_blocks(s, st);
         if (!fits && s->n_running > 0) return;
         remove_at(s->waiting, &s->n_waiting, i);
         leave_queue(s);

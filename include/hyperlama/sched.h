@@ -137,6 +137,10 @@ HL_API HL_MUST_CHECK hl_status hl_sched_submit(hl_sched *s, const hl_sched_reque
                                                hl_err *err);
 /* End a request at the next step; unknown and finished ids are ignored. Any thread. */
 HL_API void hl_sched_cancel(hl_sched *s, uint64_t id);
+/* Let a request wait after its next step until it is let go on: its reader is slow. It holds no slot and no blocks
+ * meanwhile, so nobody waits for it; its tokens are the same as without. Its deadline and cancellation still count, and
+ * it counts among those that wait. Unknown and finished ids are ignored. Any thread, also from its own on_token. */
+HL_API void hl_sched_pause(hl_sched *s, uint64_t id, bool paused);
 /* End all requests that were submitted so far. Any thread, or a signal handler. */
 HL_API void hl_sched_cancel_all(hl_sched *s);
 /* Submit and wait until it is done. on_done is called too. fails as submit, and with the request's own status */

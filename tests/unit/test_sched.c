@@ -402,6 +402,113 @@ static void cancelled_and_late_requests_end_in_every_phase(void **state) {
     close_all(&x);
 }
 
+/* A reader that takes some tokens and then none for a while: it pauses its request from on_token. */
+typedef struct slow {
+    job        j;
+    setup     *x;
+    uint32_t   seed;
+    int32_t    pause_at;
+    atomic_int n_seen;
+} slow;
+
+static hl_end pause_at_token(void *user, const hl_sched_token *t) {
+    slow        *w = user;
+    const hl_end end = keep_token(&w->j, t);
+    if (w->j.n_answer == w->pause_at) hl_sched_pause(w->x->s, t->id, true);
+    atomic_store(&w->n_seen, w->j.n_answer);
+    return end;
+}
+
+static void keep_end_of_slow(void *user, uint64_t id, hl_status status, const hl_usage *usage,
+                             const hl_err *err) {
+    keep_end(&((slow *)user)->j, id, status, usage, err);
+}
+
+static void submit_slow(setup *x, slow *w, uint32_t seed, int32_t pause_at, int64_t timeout_ms) {
+    memset(w, 0, sizeof *w);
+    make_job(&w->j, seed, 100, 0, 60);
+    w->x = x;
+    w->seed = seed;
+    w->pause_at = pause_at;
+    w->j.r.timeout_ms = timeout_ms;
+    w->j.r.on_token = pause_at_token;
+    w->j.r.on_done = keep_end_of_slow;
+    w->j.r.user = w;
+    submit(x, &w->j);
+}
+
+/* All of them have stopped, and nothing runs. */
+static void wait_until_parked(setup *x, slow *w, uint32_t n) {
+    hl_sched_stats t;
+    for (uint32_t i = 0; i < n; i++)
+        while (atomic_load(&w[i].n_seen) < w[i].pause_at) (void)usleep(200);
+    do {
+        (void)usleep(1000);
+        hl_sched_get_stats(x->s, &t);
+    } while (t.n_running > 0);
+    assert_int_equal(t.n_waiting, n);
+    assert_int_equal(t.kv_used_bytes,
+                     t.kv_shared_bytes); /* what they had is the tree's, for whoever needs it */
+}
+
+static void paused_requests_hold_up_nobody_and_lose_nothing(void **state) {
+    (void)state;
+    static slow w[4];
+    setup       x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .n_running_cap = 2});
+    job         j;
+    for (uint32_t i = 0; i < 4; i++) submit_slow(&x, &w[i], i, 3 + (int32_t)i, 0);
+    wait_until_parked(&x, w, 4);
+    for (uint32_t i = 0; i < 8; i++) { /* slots are free for others, and the cache is turned over */
+        make_job(&j, 40 + i, 800, 0, 30);
+        assert_int_equal(hl_sched_run(x.s, &j.r, NULL, NULL), HL_OK);
+        assert_int_equal(j.n_answer, 30);
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(atomic_load(&w[i].j.n_done), 0);
+        assert_in_range(w[i].j.n_answer, w[i].pause_at, w[i].pause_at + 15); /* the rest of one step */
+        hl_sched_pause(x.s, w[i].j.id, false);
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        wait_for(&w[i].j);
+        assert_int_equal(w[i].j.usage.end, HL_END_LENGTH);
+        assert_int_equal(w[i].j.usage.n_preempted, 0);
+        assert_int_equal(w[i].j.usage.cached_tokens, 0);
+        make_job(&j, w[i].seed, 100, 0, 60);
+        run_alone(LLAMA, &j, &alone[0]);
+        check_same(&w[i].j, &alone[0], "paused in between");
+    }
+    check_no_block_is_lost(&x);
+    close_all(&x);
+}
+
+static void paused_requests_are_cancelled_time_out_and_end_with_the_scheduler(void **state) {
+    (void)state;
+    static slow w[4];
+    setup       x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .n_running_cap = 4});
+    submit_slow(&x, &w[0], 1, 5, 0);
+    submit_slow(&x, &w[1], 2, 5, 60000);
+    submit_slow(&x, &w[2], 3, 5, 0);
+    wait_until_parked(&x, w, 3);
+    hl_sched_cancel(x.s, w[0].j.id);
+    wait_for(&w[0].j);
+    assert_int_equal(w[0].j.usage.end, HL_END_CANCEL);
+    assert_int_equal(atomic_load(&w[1].j.n_done), 0);
+    atomic_fetch_add(&monotonic_step_s, 61);
+    wait_for(&w[1].j);
+    assert_int_equal(w[1].j.usage.end, HL_END_TIMEOUT);
+    atomic_fetch_sub(&monotonic_step_s, 61);
+    hl_sched_cancel(x.s, 123456789); /* it sleeps by the stepped clock: wake it */
+    assert_int_equal(atomic_load(&w[2].j.n_done), 0);
+    hl_sched_cancel_all(x.s);
+    wait_for(&w[2].j);
+    assert_int_equal(w[2].j.usage.end, HL_END_CANCEL);
+    submit_slow(&x, &w[3], 4, 5, 0);
+    wait_until_parked(&x, &w[3], 1);
+    close_all(&x);
+    assert_int_equal(atomic_load(&w[3].j.n_done), 1);
+    assert_int_equal(w[3].j.usage.end, HL_END_CANCEL);
+}
+
 static void freeing_a_busy_scheduler_ends_all_requests(void **state) {
     (void)state;
     for (int round = 0; round < 10; round++) {
@@ -749,6 +856,8 @@ int main(void) {
         cmocka_unit_test(a_request_may_ask_for_more_context_without_a_new_scheduler),
         cmocka_unit_test(the_queue_has_an_end),
         cmocka_unit_test(cancelled_and_late_requests_end_in_every_phase),
+        cmocka_unit_test(paused_requests_hold_up_nobody_and_lose_nothing),
+        cmocka_unit_test(paused_requests_are_cancelled_time_out_and_end_with_the_scheduler),
         cmocka_unit_test(freeing_a_busy_scheduler_ends_all_requests),
         cmocka_unit_test(a_callback_may_end_its_answer),
         cmocka_unit_test(owners_get_equal_shares_and_priority_goes_first),
