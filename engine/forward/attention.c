@@ -3,9 +3,10 @@
  * attention.c - store keys and values, then attend: in parallel over heads, tiles of rows, and splits.
  *
  * The unit is (run of rows of one sequence, KV head, tile of its rows): all query heads of the KV head for
- * those rows read each key once. Positions are cut into splits of fixed length whose partial results are
- * merged in order, so the same bits come out whether one thread walks all splits of an item (prompts:
- * many items) or several do (decoding: few rows, long context).
+ * those rows read each key once. Where a KV head has more query heads than a kernel takes at once, they are cut
+ * into even parts that are units of their own. Positions are cut into splits of fixed length whose partial results
+ * are merged in order, so the same bits come out whether one thread walks all splits of an item (prompts: many
+ * items) or several do (decoding: few rows, long context).
  */
 #include "engine/forward/forward_priv.h"
 
@@ -80,16 +81,19 @@ typedef struct attend_ctx {
     hl_forward     *f;
     const hl_layer *l;
     uint32_t        i_layer;
-    uint32_t        tile_rows; /* rows per item */
-    uint32_t        n_items;   /* (run, tile) pairs, of one KV head */
-    uint32_t        n_splits;  /* in split mode: most splits of an item; 0 otherwise */
-    uint32_t        per_chunk; /* in split mode: splits of one item in a chunk */
+    uint32_t        n_parts;    /* that the query heads of a KV head are cut into */
+    uint32_t        part_heads; /* of the largest part */
+    uint32_t        tile_rows;  /* rows per item */
+    uint32_t        n_items;    /* (run, tile) pairs, of one part of one KV head */
+    uint32_t        n_splits;   /* in split mode: most splits of an item; 0 otherwise */
+    uint32_t        per_chunk;  /* in split mode: splits of one item in a chunk */
 } attend_ctx;
 
-/* One item: rows [begin, end) of a run, one KV head. */
+/* One item: rows [begin, end) of a run, some query heads of one KV head. */
 typedef struct attend_item {
     uint32_t begin, end, kv;
-    int32_t  first_pos; /* first position that some row sees */
+    uint32_t head, n_heads; /* of all query heads, those from `head` on */
+    int32_t  first_pos;     /* first position that some row sees */
     int32_t  last_pos;
 } attend_item;
 
@@ -101,8 +105,12 @@ static int32_t first_visible(const attend_ctx *c, int32_t pos) {
 /* Items are numbered from the end of the batch: later rows see more and cost more, so they go first. */
 static attend_item find_item(const attend_ctx *c, uint32_t i) {
     const hl_forward *f = c->f;
-    attend_item       it = {.kv = i % f->m->hp.n_kv_heads};
-    uint32_t          tile = c->n_items - 1 - i / f->m->hp.n_kv_heads;
+    const hl_hparams *hp = &f->m->hp;
+    const uint32_t    group = hp->n_heads / hp->n_kv_heads, part = i % c->n_parts;
+    attend_item       it = {.kv = i / c->n_parts % hp->n_kv_heads};
+    uint32_t          tile = c->n_items - 1 - i / (hp->n_kv_heads * c->n_parts);
+    it.head = it.kv * group + group * part / c->n_parts;
+    it.n_heads = it.kv * group + group * (part + 1) / c->n_parts - it.head;
     for (uint32_t r = 0; r < f->n_runs; r++) {
         const hl_run   run = f->runs[r];
         const uint32_t n_tiles = (run.end - run.begin + c->tile_rows - 1) / c->tile_rows;
@@ -126,18 +134,22 @@ typedef struct attend_queries {
     uint32_t     n;
 } attend_queries;
 
-static void fill_queries(const attend_ctx *c, const attend_item *it, attend_queries *ret) {
+/* False: there are more than a kernel takes. */
+static bool fill_queries(const attend_ctx *c, const attend_item *it, attend_queries *ret) {
     const hl_hparams *hp = &c->f->m->hp;
-    const uint32_t    group = hp->n_heads / hp->n_kv_heads;
     ret->n = 0;
+    if (!hl_forward_fits(c->f, "query rows of an attention tile", (size_t)(it->end - it->begin) * it->n_heads,
+                         HL_ATTEND_MAX_QUERIES))
+        return false;
     for (uint32_t r = it->begin; r < it->end; r++) {
-        for (uint32_t g = 0; g < group; g++) {
-            ret->q[ret->n] = c->f->qkv + r * qkv_width(hp) + (size_t)(it->kv * group + g) * hp->head_dim;
+        for (uint32_t h = it->head; h < it->head + it->n_heads; h++) {
+            ret->q[ret->n] = c->f->qkv + r * qkv_width(hp) + (size_t)h * hp->head_dim;
             ret->pos[ret->n] = c->f->pos[r];
             ret->first[ret->n] = first_visible(c, c->f->pos[r]);
             ret->n++;
         }
     }
+    return true;
 }
 
 static void attend_split(const attend_ctx *c, const attend_item *it, const attend_queries *q, int32_t i_split,
@@ -174,9 +186,8 @@ static void attend_split(const attend_ctx *c, const attend_item *it, const atten
 /* Where the result of query i of an item goes. */
 static float *result_of(const attend_ctx *c, const attend_item *it, uint32_t i) {
     const hl_hparams *hp = &c->f->m->hp;
-    const uint32_t    group = hp->n_heads / hp->n_kv_heads;
-    const uint32_t    row = it->begin + i / group;
-    return c->f->attn + ((size_t)row * hp->n_heads + it->kv * group + i % group) * hp->head_dim;
+    const uint32_t    row = it->begin + i / it->n_heads;
+    return c->f->attn + ((size_t)row * hp->n_heads + it->head + i % it->n_heads) * hp->head_dim;
 }
 
 /* One thread walks all splits of an item. */
@@ -186,13 +197,16 @@ static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const attend_item  it = find_item(c, i_chunk);
     hl_thread_scratch *ts = &c->f->threads[i_thread];
     attend_queries     q;
-    fill_queries(c, &it, &q);
-    const size_t  hd = c->f->m->hp.head_dim;
-    const int32_t first = it.first_pos / HL_ATTEND_SPLIT;
-    const int32_t last = it.last_pos / HL_ATTEND_SPLIT;
-    const size_t  o_stride = q.n * hd;
-    float        *max = ts->part_ms;
-    float        *sum = ts->part_ms + (size_t)c->f->n_splits_cap * c->f->tile_queries;
+    const int32_t      first = it.first_pos / HL_ATTEND_SPLIT;
+    const int32_t      last = it.last_pos / HL_ATTEND_SPLIT;
+    if (!fill_queries(c, &it, &q) ||
+        !hl_forward_fits(c->f, "query rows of an attention item", q.n, c->f->tile_queries) ||
+        !hl_forward_fits(c->f, "splits of an attention item", (size_t)(last - first + 1), c->f->n_splits_cap))
+        return;
+    const size_t hd = c->f->m->hp.head_dim;
+    const size_t o_stride = q.n * hd;
+    float       *max = ts->part_ms;
+    float       *sum = ts->part_ms + (size_t)c->f->n_splits_cap * c->f->tile_queries;
     for (int32_t s = first; s <= last; s++) {
         if (hl_forward_stopped(c->f)) return; /* at a great depth one item takes a while */
         const size_t at = (size_t)(s - first);
@@ -205,8 +219,7 @@ static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
 
 /* Storage of partial results when splits are items: [item][split][query]. */
 static size_t shared_slot(const attend_ctx *c, uint32_t i_item, uint32_t i_split) {
-    const uint32_t group = c->f->m->hp.n_heads / c->f->m->hp.n_kv_heads;
-    return ((size_t)i_item * c->n_splits + i_split) * c->tile_rows * group;
+    return ((size_t)i_item * c->n_splits + i_split) * c->tile_rows * c->part_heads;
 }
 
 static void split_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
@@ -218,7 +231,9 @@ static void split_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const uint32_t    n_splits = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT) - first + 1;
     const size_t      n_ms = c->f->shared_o_floats / c->f->m->hp.head_dim;
     attend_queries    q;
-    fill_queries(c, &it, &q);
+    if (!fill_queries(c, &it, &q) ||
+        !hl_forward_fits(c->f, "splits of an attention item", n_splits, c->n_splits))
+        return;
     for (uint32_t k = 0, i = i_chunk % n_each * c->per_chunk; k < c->per_chunk && i < n_splits; k++, i++) {
         if (hl_forward_stopped(c->f)) return;
         const size_t slot = shared_slot(c, i_item, i);
@@ -231,13 +246,12 @@ static void merge_chunk(void *ctx, uint32_t i_item, uint32_t i_thread) {
     const attend_ctx *c = ctx;
     const attend_item it = find_item(c, i_item);
     (void)i_thread;
-    const uint32_t group = c->f->m->hp.n_heads / c->f->m->hp.n_kv_heads;
     const uint32_t hd = c->f->m->hp.head_dim;
     const size_t   n_ms = c->f->shared_o_floats / hd;
     const uint32_t n = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT - it.first_pos / HL_ATTEND_SPLIT + 1);
     const size_t   slot = shared_slot(c, i_item, 0);
-    const size_t   n_q = (size_t)(it.end - it.begin) * group;
-    const size_t   stride = (size_t)c->tile_rows * group;
+    const size_t   n_q = (size_t)(it.end - it.begin) * it.n_heads;
+    const size_t   stride = (size_t)c->tile_rows * c->part_heads;
     for (uint32_t i = 0; i < n_q; i++)
         c->f->k->attend_merge(hd, n, c->f->shared_o + (slot + i) * hd, stride * hd,
                               c->f->shared_ms + slot + i, c->f->shared_ms + n_ms + slot + i, stride,
@@ -255,7 +269,7 @@ static uint32_t count_items(const hl_forward *f, uint32_t tile_rows) {
 static uint32_t max_splits(const attend_ctx *c, uint32_t n_items) {
     uint32_t most = 1;
     for (uint32_t i = 0; i < n_items; i++) {
-        const attend_item it = find_item(c, i * c->f->m->hp.n_kv_heads);
+        const attend_item it = find_item(c, i * c->f->m->hp.n_kv_heads * c->n_parts);
         const uint32_t    n = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT - it.first_pos / HL_ATTEND_SPLIT + 1);
         if (n > most) most = n;
     }
@@ -291,14 +305,16 @@ void hl_attention_run(hl_forward *f, uint32_t i_layer) {
     const hl_hparams *hp = &f->m->hp;
     const uint32_t    group = hp->n_heads / hp->n_kv_heads;
     attend_ctx        c = {.f = f, .l = &f->m->layers[i_layer], .i_layer = i_layer};
-    c.tile_rows = f->tile_queries / group;
+    c.n_parts = (group + f->tile_queries - 1) / f->tile_queries;
+    c.part_heads = (group + c.n_parts - 1) / c.n_parts;
+    c.tile_rows = f->tile_queries / c.part_heads;
     c.n_items = count_items(f, c.tile_rows);
-    const uint32_t n_items = c.n_items * hp->n_kv_heads;
+    const uint32_t n_items = c.n_items * hp->n_kv_heads * c.n_parts;
     const uint32_t n_threads = (uint32_t)hl_pool_n_active(f->pool);
     const uint32_t n_splits = want_splits(n_items, n_threads, 0) ? max_splits(&c, c.n_items) : 1;
     /* Tiles of few rows need less room: one row a tile when no run has more. */
     if (n_splits > 1 && f->n_rows == f->n_runs) c.tile_rows = 1;
-    const size_t need = (size_t)n_items * n_splits * c.tile_rows * group * hp->head_dim;
+    const size_t need = (size_t)n_items * n_splits * c.tile_rows * c.part_heads * hp->head_dim;
     const bool   fits = need <= f->shared_o_floats;
     if (n_splits > 1 && fits && want_splits(n_items, n_threads, need))
         run_split(&c, n_items, n_splits);

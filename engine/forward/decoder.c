@@ -88,8 +88,11 @@ static size_t lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, uint8_t *
     f->tile_queries = HL_ATTEND_MAX_QUERIES;
     if (f->tile_queries * per_query > TILE_ATTEND_BYTES)
         f->tile_queries = (uint32_t)(TILE_ATTEND_BYTES / per_query);
-    if (f->tile_queries < group) f->tile_queries = group;
-    const size_t one_row = (size_t)hp->n_heads * f->n_splits_cap * hp->head_dim;
+    const uint32_t least = group < HL_ATTEND_MAX_QUERIES ? group : HL_ATTEND_MAX_QUERIES;
+    if (f->tile_queries < least) f->tile_queries = least; /* larger groups are cut */
+    const uint32_t n_parts = (group + f->tile_queries - 1) / f->tile_queries;
+    const size_t   one_row =
+        (size_t)hp->n_kv_heads * n_parts * ((group + n_parts - 1) / n_parts) * f->n_splits_cap * hp->head_dim;
     f->shared_o_floats = SHARED_ATTEND_BYTES / sizeof(float) / hp->head_dim * hp->head_dim;
     if (f->shared_o_floats < one_row) f->shared_o_floats = one_row;
 
@@ -305,6 +308,14 @@ static void run_logits(hl_forward *f, float *ret_logits) {
     if (m->hp.final_softcap > 0) hl_rows_run(f, f->n_rows, cap_row, &ret_logits);
 }
 
+void hl_forward_note_breach(hl_forward *f, const char *what, size_t found, size_t room) {
+    if (atomic_flag_test_and_set(&f->has_breach)) return;
+    f->breach.what = what;
+    f->breach.found = found;
+    f->breach.room = room;
+    atomic_store_explicit(&f->is_broken, true, memory_order_release);
+}
+
 static bool goes_on(const hl_forward *f) { return !hl_forward_stopped(f) && !hl_gguf_is_broken(f->m->gguf); }
 
 hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits,
@@ -316,6 +327,8 @@ hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *s
     }
     hl_pool_enter(f->pool);
     f->stop = stop;
+    atomic_store_explicit(&f->is_broken, false, memory_order_relaxed);
+    atomic_flag_clear(&f->has_breach);
     f->n_rows = b->n_rows;
     memcpy(f->pos, b->pos, b->n_rows * sizeof *f->pos);
     memcpy(f->seqs, b->seqs, b->n_rows * sizeof *f->seqs);
@@ -324,8 +337,11 @@ hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *s
     hl_rows_run(f, f->n_rows, embed_row, b);
     for (uint32_t i = 0; i < f->m->hp.n_layers && goes_on(f); i++) run_layer(f, b, i);
     if (b->n_out > 0 && goes_on(f)) run_logits(f, ret_logits);
-    const bool stopped = hl_forward_stopped(f);
+    const bool stopped = f->stop && atomic_load_explicit(f->stop, memory_order_relaxed);
     hl_pool_leave(f->pool);
+    if (atomic_load_explicit(&f->is_broken, memory_order_acquire))
+        return hl_fail(err, HL_E_INTERNAL, "forward pass: %s: %zu, but there is room for %zu", f->breach.what,
+                       f->breach.found, f->breach.room);
     if (hl_gguf_is_broken(f->m->gguf))
         return hl_fail(err, HL_E_IO,
                        "the model file was cut short while in use: results are worthless, open it again");

@@ -44,7 +44,7 @@ struct hl_forward {
     uint32_t          n_rows_cap;
     int32_t           n_ctx;
     uint32_t          n_splits_cap;
-    uint32_t          tile_queries; /* most queries of one attention item */
+    uint32_t          tile_queries; /* most queries of one attention item, <= HL_ATTEND_MAX_QUERIES */
     uint8_t          *memory;       /* one mapping for everything below */
     size_t            memory_bytes;
     bool              has_huge_pages;
@@ -74,10 +74,31 @@ struct hl_forward {
 
     const atomic_bool *stop;
     uint32_t           n_rows; /* of the pass; n_out in the second half of the last layer */
+
+    atomic_bool is_broken; /* something did not fit: the pass ends, and `breach` says what it was */
+    atomic_flag has_breach;
+    struct {
+        const char *what;
+        size_t      found, room;
+    } breach;
 };
 
+/* Work goes on in chunks; what is left of it is not worth doing. */
 static inline bool hl_forward_stopped(const hl_forward *f) {
-    return f->stop && atomic_load_explicit(f->stop, memory_order_relaxed);
+    return (f->stop && atomic_load_explicit(f->stop, memory_order_relaxed)) ||
+           atomic_load_explicit(&f->is_broken, memory_order_relaxed);
+}
+
+/* The first breach of a pass is kept; any thread. */
+void hl_forward_note_breach(hl_forward *f, const char *what, size_t found, size_t room);
+
+/* Asked wherever something is about to be written that is as long as a file or a caller says, in every build: shapes
+ * are checked when a model is bound and buffers are laid out after them, and should one of the two be wrong, the pass
+ * ends in HL_E_INTERNAL instead of writing. False: do not write. */
+static inline bool hl_forward_fits(hl_forward *f, const char *what, size_t found, size_t room) {
+    if (__builtin_expect(found <= room, 1)) return true;
+    hl_forward_note_breach(f, what, found, room);
+    return false;
 }
 
 /* One product of a parallel region: y[row][r] = w x + bias. */

@@ -15,6 +15,7 @@
 
 typedef struct mf_shape {
     uint32_t    n_vocab, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_layers;
+    uint32_t    kv_copies; /* each key/value head stands so often in the file: as many more heads; 0: once */
     hl_type     type;
     bool        as_f32;
     const char *filler; /* what tokens behind the bytes are called; NULL: filler */
@@ -34,12 +35,23 @@ static inline float mf_random(mf_writer *m) {
     return (float)(int32_t)m->random * (1.0f / 2147483648.0f);
 }
 
+/* As rows of heads of head_dim, each `copies` times. */
+static inline void mf_repeat_heads(float *x, uint64_t n_heads, uint64_t head, uint32_t copies) {
+    for (uint64_t h = n_heads; h-- > 0;)
+        for (uint32_t i = copies; i-- > 0;)
+            memmove(x + (h * copies + i) * head, x + h * head, head * sizeof *x);
+}
+
 static inline void mf_add(mf_writer *m, const char *name, uint64_t rows, uint64_t cols, bool is_vector) {
-    const size_t  n = rows * cols;
+    const bool    is_kv = strstr(name, "attn_k") || strstr(name, "attn_v");
+    const size_t  n_random = rows * cols, copies = is_kv && m->s->kv_copies ? m->s->kv_copies : 1;
+    const size_t  n = n_random * copies;
     float        *x = hl_new(n, sizeof *x);
     const hl_type type = is_vector || m->s->as_f32 ? HL_TYPE_f32 : m->s->type;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n_random; i++)
         x[i] = is_vector ? 1 + 0.2f * mf_random(m) : 1.7f * mf_random(m) / sqrtf((float)cols);
+    if (copies > 1) mf_repeat_heads(x, m->s->n_kv_heads, m->s->head_dim * cols, (uint32_t)copies);
+    rows *= copies;
     void *data = x;
     if (!is_vector && m->s->type != HL_TYPE_f32) {
         void *packed = hl_new(rows, hl_type_row_bytes(m->s->type, cols));
@@ -91,7 +103,8 @@ static inline hl_status mf_write(const char *path, const mf_shape *s, hl_err *er
     hl_gguf_writer_add_u32(f->w, "llama.embedding_length", s->n_embd);
     hl_gguf_writer_add_u32(f->w, "llama.feed_forward_length", s->n_ff);
     hl_gguf_writer_add_u32(f->w, "llama.attention.head_count", s->n_heads);
-    hl_gguf_writer_add_u32(f->w, "llama.attention.head_count_kv", s->n_kv_heads);
+    hl_gguf_writer_add_u32(f->w, "llama.attention.head_count_kv",
+                           s->n_kv_heads * (s->kv_copies ? s->kv_copies : 1));
     hl_gguf_writer_add_u32(f->w, "llama.attention.key_length", s->head_dim);
     hl_gguf_writer_add_u32(f->w, "llama.attention.value_length", s->head_dim);
     hl_gguf_writer_add_u32(f->w, "llama.rope.dimension_count", s->head_dim);

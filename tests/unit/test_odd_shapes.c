@@ -13,7 +13,7 @@
 #include "engine/model_priv.h"
 #include "model_fixture.h"
 
-enum { N_TOKENS = 70, MAX_VOCAB = 1100 };
+enum { N_TOKENS = 70, LONG_TOKENS = 300, MAX_VOCAB = 1100 };
 
 static const mf_shape shapes[] = {
     {.n_vocab = 1001,
@@ -36,9 +36,9 @@ static const mf_shape shapes[] = {
 static const hl_type types[] = {HL_TYPE_f32,  HL_TYPE_f16,  HL_TYPE_bf16, HL_TYPE_q4_0,
                                 HL_TYPE_q4_1, HL_TYPE_q5_0, HL_TYPE_q5_1, HL_TYPE_q8_0};
 
-/* Logits behind N_TOKENS tokens, read `step` at a time. */
-static void compute(const char *path, const char *cpu, int32_t bits, int32_t n_threads, size_t step,
-                    float *ret) {
+/* Logits behind n_tokens tokens, read `step` at a time. */
+static void compute_long(const char *path, const char *cpu, int32_t bits, int32_t n_threads, size_t n_tokens,
+                         size_t step, float *ret) {
     hl_engine  *e = NULL;
     hl_model   *m = NULL;
     hl_session *s = NULL;
@@ -50,10 +50,10 @@ static void compute(const char *path, const char *cpu, int32_t bits, int32_t n_t
         status = hl_pool_new(n_threads, &e->pool, &err);
     }
     if (status == HL_OK) status = hl_model_open(e, &path, 1, NULL, &m, &err);
-    if (status == HL_OK) status = hl_session_new(m, &(hl_session_params){.n_ctx = 128}, &s, &err);
-    for (size_t at = 0; at < N_TOKENS && status == HL_OK; at += step) {
-        int32_t      ids[N_TOKENS];
-        const size_t n = N_TOKENS - at < step ? N_TOKENS - at : step;
+    if (status == HL_OK) status = hl_session_new(m, &(hl_session_params){.n_ctx = 512}, &s, &err);
+    for (size_t at = 0; at < n_tokens && status == HL_OK; at += step) {
+        int32_t      ids[LONG_TOKENS];
+        const size_t n = n_tokens - at < step ? n_tokens - at : step;
         for (size_t i = 0; i < n; i++) ids[i] = (int32_t)((at + i) * 53 + 11) % (int32_t)m->hp.n_vocab;
         status = hl_session_eval(s, ids, n, &err);
     }
@@ -62,6 +62,11 @@ static void compute(const char *path, const char *cpu, int32_t bits, int32_t n_t
     hl_session_free(s);
     hl_model_close(m);
     hl_engine_free(e);
+}
+
+static void compute(const char *path, const char *cpu, int32_t bits, int32_t n_threads, size_t step,
+                    float *ret) {
+    compute_long(path, cpu, bits, n_threads, N_TOKENS, step, ret);
 }
 
 static double distance(const float *a, const float *b, size_t n) {
@@ -123,7 +128,57 @@ static void rows_and_widths_may_be_anything_the_type_allows(void **state) {
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) check_shape(&shapes[i]);
 }
 
+/* Query heads that share a key/value head compute what they would with a copy of it each; a kernel takes 64 of them at
+ * once, and parts of a group need not be even. */
+static void check_group(uint32_t group, uint32_t n_kv_heads, uint32_t head_dim) {
+    static float want[MAX_VOCAB], got[MAX_VOCAB];
+    const char  *cpus[] = {"scalar", "avx2", NULL};
+    hl_err       err = {0};
+    char         path[] = "/tmp/hl_group_XXXXXX";
+    mf_shape     s = {.n_vocab = 300,
+                      .n_embd = 32,
+                      .n_heads = group * n_kv_heads,
+                      .n_kv_heads = n_kv_heads,
+                      .head_dim = head_dim,
+                      .n_ff = 32,
+                      .n_layers = 1,
+                      .type = HL_TYPE_f32,
+                      .kv_copies = group};
+    const int    fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    if (mf_write(path, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    compute_long(path, "scalar", 8, 1, LONG_TOKENS, LONG_TOKENS, want);
+    s.kv_copies = 0;
+    if (mf_write(path, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    for (size_t i = 0; i < sizeof cpus / sizeof cpus[0]; i++) {
+        static const size_t steps[] = {1, 37, LONG_TOKENS};
+        for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++) {
+            if (cpus[i] && k == 0) continue; /* slow, and the next say the same */
+            compute_long(path, cpus[i], 8, 1 + (int32_t)k, LONG_TOKENS, steps[k], got);
+            if (memcmp(want, got, s.n_vocab * sizeof *want) != 0)
+                fail_msg("%u of %u heads of %u, %s, passes of %zu: other bits than with a head for each",
+                         group, n_kv_heads, head_dim, cpus[i] ? cpus[i] : "fast", steps[k]);
+        }
+    }
+    (void)unlink(path);
+}
+
+static void query_heads_share_a_key_value_head_in_any_number(void **state) {
+    (void)state;
+    check_group(64, 1, 8);
+    check_group(65, 1, 8);
+    check_group(65, 2, 8);
+    check_group(71, 1, 16);
+    check_group(128, 1, 8);
+    check_group(129, 3, 8);
+    check_group(1024, 1, 8);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_and_widths_may_be_anything_the_type_allows)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_and_widths_may_be_anything_the_type_allows),
+        cmocka_unit_test(query_heads_share_a_key_value_head_in_any_number),
+    };
     return cmocka_run_group_tests_name("odd shapes", tests, NULL, NULL);
 }
