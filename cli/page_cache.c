@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/mem.h"
 
 /* Pages of the file, and how many of them are in memory; all of them when that cannot be known. */
@@ -35,10 +36,10 @@ double hl_page_cache_drop(const char *const *paths, size_t n_paths) {
     size_t       n_pages = 0, n_there = 0;
     for (size_t i = 0; i < n_paths; i++) {
         struct stat st;
-        const int   fd = open(paths[i], O_RDONLY | O_CLOEXEC);
-        if (fd < 0) return 1;
+        int         fd = -1;
+        if (hl_file_open(paths[i], O_RDONLY, 0, &fd, &st, NULL) != HL_OK) return 1;
         (void)fdatasync(fd); /* pages that are not on disk yet cannot go */
-        if (posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0 && fstat(fd, &st) == 0 && st.st_size > 0)
+        if (posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0 && st.st_size > 0)
             count_pages(fd, (size_t)st.st_size, page_bytes, &n_pages, &n_there);
         (void)close(fd);
     }

@@ -166,8 +166,9 @@ void hl_store_sweep(hl_store *s) {
     while ((e = readdir(dir))) {
         if (!is_partial(e->d_name)) continue;
         if (lock_fd < 0) { /* links under a temporary name exist only under this lock */
-            lock_fd = open(path, O_RDWR | O_CLOEXEC);
-            if (lock_fd < 0 || flock(lock_fd, LOCK_EX | LOCK_NB) != 0) break;
+            if (hl_file_open(path, O_RDWR, 0, &lock_fd, NULL, NULL) != HL_OK ||
+                flock(lock_fd, LOCK_EX | LOCK_NB) != 0)
+                break;
         }
         sweep_file(s, dirfd(dir), e->d_name);
     }

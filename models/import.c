@@ -76,16 +76,10 @@ static hl_status add_source(import_job *job, const char *path, const char *media
     hl_source *src = &job->sources[job->n_sources];
     src->media_type = media_type;
     src->partial_fd = -1;
-    src->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block us */
-    if (src->fd < 0)
-        return hl_fail(err, errno == ENOENT ? HL_E_NOT_FOUND : HL_E_IO, "open '%s': %s", path,
-                       strerror(errno));
+    const hl_status status = hl_file_open(path, O_RDONLY, 0, &src->fd, &src->st, err);
+    if (status != HL_OK) return status;
     job->n_sources++;
     if (!realpath(path, src->path)) return hl_fail(err, HL_E_IO, "resolve '%s': %s", path, strerror(errno));
-    if (fstat(src->fd, &src->st) != 0) return hl_fail(err, HL_E_IO, "stat '%s': %s", path, strerror(errno));
-    if (!S_ISREG(src->st.st_mode))
-        return hl_fail(err, HL_E_FORMAT, "'%s' is %s, expected a GGUF file", path,
-                       S_ISDIR(src->st.st_mode) ? "a folder" : "no regular file");
     return HL_OK;
 }
 
@@ -98,11 +92,6 @@ static bool part_path(const char *first, size_t i, size_t n, char ret[PATH_MAX])
     memcpy(ret, first, len - (size_t)n_tail);
     memcpy(ret + len - (size_t)n_tail, tail, (size_t)n_tail + 1);
     return true;
-}
-
-static bool is_regular(const char *path) {
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 /* Read the headers: of all parts, or of one file of the given role. */
@@ -121,8 +110,7 @@ static hl_status check_gguf(import_job *job, const char *const *paths, size_t n_
 }
 
 static hl_status check_extra(const char *path, hl_err *err) {
-    hl_gguf *g = NULL;
-    if (!path || !is_regular(path)) return HL_OK; /* add_source() says what is wrong */
+    hl_gguf        *g = NULL;
     const hl_status status = hl_gguf_open(path, &g, err);
     hl_gguf_close(g);
     return status;
@@ -140,12 +128,6 @@ static hl_status add_sources(import_job *job, const char *const *paths, size_t n
     hl_status                status = HL_OK;
     if (n_paths == 0 || n_paths > MAX_SOURCES)
         return hl_fail(err, HL_E_ARG, "import: %zu files, expected 1..%d", n_paths, MAX_SOURCES);
-    for (size_t i = 0; i < n_paths; i++) /* before mapping them: FIFOs, folders */
-        if (!is_regular(paths[i])) {
-            job->sources = hl_new(1, sizeof *job->sources);
-            return job->sources ? add_source(job, paths[i], HL_MEDIA_MODEL, err)
-                                : hl_fail(err, HL_E_NOMEM, "import: no memory");
-        }
     status = check_gguf(job, paths, n_paths, &n_parts, err);
     if (status != HL_OK) return status;
     if (n_parts > MAX_SOURCES)

@@ -138,10 +138,10 @@ hl_status hl_store_find_sound_blob(hl_store *s, hl_source *src, hl_err *err) {
     hl_blob_row row;
     hl_store_blob_path(s, src->digest, path);
     src->is_present = false;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return HL_OK;
+    int fd = -1;
+    if (hl_file_open(path, O_RDONLY, 0, &fd, &st, NULL) != HL_OK) return HL_OK;
     hl_status status = HL_OK;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size != src->st.st_size) goto out;
+    if (st.st_size != src->st.st_size) goto out;
     if (st.st_ino == src->st.st_ino && st.st_dev == src->st.st_dev) {
         src->is_present = true; /* the source is the blob, or linked to it */
         goto out;

@@ -72,11 +72,13 @@ static hl_status read_id(hl_store *s, int fd, const char *path, hl_err *err) {
 static void look_for_id(hl_store *s) {
     char path[PATH_MAX];
     hl_store_path(s, LOCK_FILE, path);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return;
-    if (read_id(s, fd, path, NULL) != HL_OK)
-        hl_event(s->events, HL_LOG_WARN, "models", "store-id-unreadable", "path=\"%s\"", path);
-    (void)close(fd);
+    hl_err    err = {0};
+    int       fd = -1;
+    hl_status status = hl_file_open(path, O_RDONLY, 0, &fd, NULL, &err);
+    if (status == HL_OK) status = read_id(s, fd, path, &err);
+    if (fd >= 0) (void)close(fd);
+    if (status != HL_OK && status != HL_E_NOT_FOUND)
+        hl_event(s->events, HL_LOG_WARN, "models", "store-id-unreadable", "reason=\"%s\"", err.text);
 }
 
 static hl_status open_db(hl_store *s, const char *db_path, hl_err *err) {
@@ -171,8 +173,9 @@ hl_status hl_store_lock(hl_store *s, int *ret_fd, hl_err *err) {
     }
     if (status != HL_OK) return status;
     hl_store_path(s, LOCK_FILE, path);
-    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0) return hl_fail(err, HL_E_IO, "open '%s': %s", path, strerror(errno));
+    int fd = -1;
+    status = hl_file_open(path, O_RDWR | O_CREAT, 0644, &fd, NULL, err);
+    if (status != HL_OK) return status;
     status = wait_for_lock(fd, path, err);
     if (status == HL_OK) status = read_id(s, fd, path, err); /* it may have been made since */
     if (status == HL_OK && !s->id[0]) status = write_id(s, fd, path, err);

@@ -384,13 +384,12 @@ static hl_status check_by_hash(hl_store *s, const char *path, const char *model,
                                const char *what, hl_err *err) {
     char        hex[HL_DIGEST_BYTES];
     struct stat before, after;
-    const int   fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return hl_fail(err, HL_E_IO, "open '%s': %s", path, strerror(errno));
+    int         fd = -1;
+    hl_status   status = hl_file_open(path, O_RDONLY, 0, &fd, &before, err);
+    if (status != HL_OK) return status;
     hl_event(s->events, HL_LOG_INFO, "models", "blob-rehashed", "model=\"%s\" digest=%.12s reason=\"%s\"",
              model, digest, what);
-    hl_status status = HL_OK;
-    if (fstat(fd, &before) != 0) status = hl_fail(err, HL_E_IO, "stat '%s': %s", path, strerror(errno));
-    if (status == HL_OK) status = hl_store_hash(s, fd, path, NULL, NULL, hex, err);
+    status = hl_store_hash(s, fd, path, NULL, NULL, hex, err);
     if (status == HL_OK && strcmp(hex, digest) != 0) status = fail_changed(path, model, what, err);
     hl_blob_row row;
     if (status == HL_OK && fstat(fd, &after) == 0) {

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/mem.h"
 
 enum { MAX_FILE_BYTES = 16 << 20, MAX_ENTRY_BYTES = 64 << 10 };
@@ -21,17 +22,15 @@ static char *read_file(const char *path, size_t *ret_len) {
     struct stat st;
     char       *text = NULL;
     size_t      have = 0;
-    const int   fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) return NULL;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-        const off_t  skip = st.st_size > MAX_FILE_BYTES ? st.st_size - MAX_FILE_BYTES : 0;
-        const size_t n = (size_t)(st.st_size - skip);
-        text = hl_new(n + 1, 1);
-        while (text && have < n) {
-            const ssize_t got = pread(fd, text + have, n - have, skip + (off_t)have);
-            if (got <= 0) break;
-            have += (size_t)got;
-        }
+    int         fd = -1;
+    if (hl_file_open(path, O_RDONLY | O_NOFOLLOW, 0, &fd, &st, NULL) != HL_OK) return NULL;
+    const off_t  skip = st.st_size > MAX_FILE_BYTES ? st.st_size - MAX_FILE_BYTES : 0;
+    const size_t n = (size_t)(st.st_size - skip);
+    text = hl_new(n + 1, 1);
+    while (text && have < n) {
+        const ssize_t got = pread(fd, text + have, n - have, skip + (off_t)have);
+        if (got <= 0) break;
+        have += (size_t)got;
     }
     (void)close(fd);
     *ret_len = have;
@@ -103,10 +102,10 @@ bool hl_history_add(const char *path, const char *line) {
             hl_str_add_char(&entry, *p);
     }
     hl_str_add_char(&entry, '\n');
+    const int flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW;
     bool      ok = false;
-    const int fd =
-        entry.failed ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0) {
+    int       fd = -1;
+    if (!entry.failed && hl_file_open(path, flags, 0600, &fd, NULL, NULL) == HL_OK) {
         ok = fchmod(fd, 0600) == 0 && write(fd, entry.ptr, entry.len) == (ssize_t)entry.len;
         ok = close(fd) == 0 && ok;
     }

@@ -19,12 +19,46 @@
 #endif
 
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 
 enum { CHUNK_BYTES = 1 << 20, FIRST_READ_BYTES = 4096, MAX_TRIES = 100 };
 
 static hl_status fail_io(hl_err *err, const char *what, const char *path, int e) {
     const hl_status status = e == ENOENT ? HL_E_NOT_FOUND : e == ENOMEM ? HL_E_NOMEM : HL_E_IO;
     return hl_fail(err, status, "%s '%s': %s", what, path, strerror(e));
+}
+
+static const char *kind_of(mode_t mode) {
+    if (S_ISDIR(mode)) return "a folder";
+    if (S_ISFIFO(mode)) return "a FIFO";
+    if (S_ISSOCK(mode)) return "a socket";
+    if (S_ISLNK(mode)) return "a symbolic link";
+    return S_ISCHR(mode) || S_ISBLK(mode) ? "a device" : "no regular file";
+}
+
+static hl_status fail_kind(hl_err *err, const char *path, mode_t mode) {
+    return hl_fail(err, HL_E_IO, "'%s' is %s, expected a file", path, kind_of(mode));
+}
+
+hl_status hl_file_open(const char *path, int flags, int mode, int *ret_fd, struct stat *ret_st, hl_err *err) {
+    struct stat st;
+    /* Asked before opening, too: opening a device may do something. */
+    if ((flags & O_NOFOLLOW ? lstat(path, &st) : stat(path, &st)) == 0 && !S_ISREG(st.st_mode))
+        return fail_kind(err, path, st.st_mode);
+    const int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode);
+    if (fd < 0) return fail_io(err, "open", path, errno);
+    hl_status status = HL_OK;
+    if (fstat(fd, &st) != 0)
+        status = fail_io(err, "stat", path, errno);
+    else if (!S_ISREG(st.st_mode))
+        status = fail_kind(err, path, st.st_mode);
+    if (status != HL_OK) {
+        (void)close(fd);
+        return status;
+    }
+    *ret_fd = fd;
+    if (ret_st) *ret_st = st;
+    return HL_OK;
 }
 
 /* Like read(2), going on after signals. */
@@ -72,17 +106,12 @@ static hl_status read_all(int fd, const char *path, size_t hint, size_t limit_by
 }
 
 hl_status hl_file_read(const char *path, size_t limit_bytes, char **ret_data, size_t *ret_len, hl_err *err) {
-    hl_status   status;
     struct stat st;
+    int         fd = -1;
+    hl_status   status = hl_file_open(path, O_RDONLY, 0, &fd, &st, err);
+    if (status != HL_OK) return status;
     if (limit_bytes > SIZE_MAX - 2) limit_bytes = SIZE_MAX - 2;
-
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return fail_io(err, "open", path, errno);
-    if (fstat(fd, &st) != 0)
-        status = fail_io(err, "stat", path, errno);
-    else if (S_ISDIR(st.st_mode))
-        status = hl_fail(err, HL_E_IO, "'%s' is a folder, expected a file", path);
-    else if (S_ISREG(st.st_mode) && (uint64_t)st.st_size > limit_bytes)
+    if ((uint64_t)st.st_size > limit_bytes)
         status = hl_fail(err, HL_E_LIMIT, "'%s' has %lld bytes, more than the limit of %zu", path,
                          (long long)st.st_size, limit_bytes);
     else
@@ -196,7 +225,8 @@ hl_status hl_file_walk(int fd, const char *path, hl_chunk_fn *fn, void *user, hl
         if (got < 0) status = fail_io(err, "read", path, errno);
         if (got <= 0) break;
         at += got;
-        status = fn(user, buf, (size_t)got, err);
+        status = hl_stop_check(path, err);
+        if (status == HL_OK) status = fn(user, buf, (size_t)got, err);
     }
     hl_free(buf);
     return status;

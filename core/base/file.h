@@ -8,7 +8,19 @@
 #ifndef HL_CORE_BASE_FILE_H
 #define HL_CORE_BASE_FILE_H
 
+#include <sys/stat.h>
+
 #include "hyperlama/base.h"
+
+/* Open a regular file without ever waiting for somebody. What else may stand under a name (a FIFO, a socket, a device, a
+ * folder) is refused by what it is: opening one can hang, and reading one is nothing a file can promise.
+ *
+ * in     flags  of open(2); O_CLOEXEC, O_NONBLOCK and O_NOCTTY are added
+ *        mode   of a file that O_CREAT makes
+ * out    ret_st  of the open file; NULL is allowed
+ * fails  HL_E_NOT_FOUND, HL_E_IO, HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_file_open(const char *path, int flags, int mode, int *ret_fd, struct stat *ret_st,
+                                     hl_err *err);
 
 /* Read a whole regular file.
  * out    ret_data  terminated (the terminator is not counted); the caller frees it with hl_free()
@@ -36,7 +48,8 @@ bool hl_path_dir(const char *path, char *ret, size_t cap);
 /* One piece of a file; an error ends the walk and is handed on. */
 typedef hl_status hl_chunk_fn(void *user, const void *data, size_t n, hl_err *err);
 
-/* Read an open file from its start to its end in pieces of up to 1 MiB. */
+/* Read an open file from its start to its end in pieces of up to 1 MiB.
+ * fails  HL_E_CANCEL asked to stop; HL_E_IO, HL_E_NOMEM; what fn says */
 HL_MUST_CHECK hl_status hl_file_walk(int fd, const char *path, hl_chunk_fn *fn, void *user, hl_err *err);
 
 /* Make `to_fd` (empty) share the blocks of `from_fd`, copy-on-write; false where that is not possible. */

@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/mem.h"
 
 enum { MAX_MAPS = 1024 };
@@ -65,19 +66,10 @@ hl_status hl_map_open(const char *path, hl_map **ret_map, hl_err *err) {
     hl_status   status = HL_OK;
     hl_map     *m = NULL;
     struct stat st;
+    int         fd = -1;
 
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return hl_fail(err, errno == ENOENT ? HL_E_NOT_FOUND : HL_E_IO, "open '%s': %s", path,
-                       strerror(errno));
-    if (fstat(fd, &st) != 0) {
-        status = hl_fail(err, HL_E_IO, "stat '%s': %s", path, strerror(errno));
-        goto fail;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        status = hl_fail(err, HL_E_IO, "'%s' is not a regular file", path);
-        goto fail;
-    }
+    status = hl_file_open(path, O_RDONLY, 0, &fd, &st, err);
+    if (status != HL_OK) return status;
     if (st.st_size <= 0) {
         status = hl_fail(err, HL_E_FORMAT, "'%s' is empty", path);
         goto fail;

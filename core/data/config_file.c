@@ -9,13 +9,12 @@
 #include "core/data/config_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/base/nearest.h"
 
@@ -31,49 +30,22 @@ typedef struct reader {
 } reader;
 
 static hl_status read_all(const char *path, char **ret_text, hl_err *err) {
-    hl_status   status = HL_OK;
-    char       *text = NULL;
-    size_t      have = 0;
-    struct stat st;
-    const int   fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        if (errno == ENOENT || errno == ENOTDIR) return HL_OK;
-        return hl_fail(err, HL_E_IO, "open '%s': %s", path, strerror(errno));
+    char           *text = NULL;
+    size_t          len = 0;
+    struct stat     st;
+    const bool      is_absent = stat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
+    const hl_status status = is_absent ? HL_OK : hl_file_read(path, MAX_FILE_BYTES, &text, &len, err);
+    if (status != HL_OK) {
+        (void)hl_fail_within(err, "settings");
+        return status;
     }
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        status = hl_fail(err, HL_E_IO, "settings file '%s': not a regular file", path);
-        goto out;
-    }
-    if (st.st_size > MAX_FILE_BYTES) {
-        status = hl_fail(err, HL_E_LIMIT, "settings file '%s': larger than 1 MiB", path);
-        goto out;
-    }
-    text = hl_new((size_t)st.st_size + 1, 1);
-    if (!text) {
-        status = hl_fail(err, HL_E_NOMEM, "settings file '%s': no memory", path);
-        goto out;
-    }
-    while (have < (size_t)st.st_size) {
-        const ssize_t n = read(fd, text + have, (size_t)st.st_size - have);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            status = hl_fail(err, HL_E_IO, "read '%s': %s", path, strerror(errno));
-            goto out;
-        }
-        if (n == 0) break;
-        have += (size_t)n;
-    }
-    if (strlen(text) != have) {
-        status =
-            hl_fail(err, HL_E_FORMAT, "settings file '%s': a zero byte at offset %zu", path, strlen(text));
-        goto out;
+    if (text && strlen(text) != len) {
+        const size_t at = strlen(text);
+        hl_free(text);
+        return hl_fail(err, HL_E_FORMAT, "settings file '%s': a zero byte at offset %zu", path, at);
     }
     *ret_text = text;
-    text = NULL;
-out:
-    (void)close(fd);
-    hl_free(text);
-    return status;
+    return HL_OK;
 }
 
 /* inih's reader, as fgets: hand out the next line, count it, refuse one that inih would cut. */

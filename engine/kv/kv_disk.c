@@ -129,7 +129,7 @@ bool hl_kv_read_exactly(int fd, void *to, size_t n, off_t at) {
 static const char *read_block(const hl_kv_disk *d, int fd, const hl_kv_header_page *want, uint8_t *data) {
     hl_kv_header_page got;
     struct stat       st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return "not a regular file";
+    if (fstat(fd, &st) != 0) return "cannot be read";
     if ((uint64_t)st.st_size != sizeof got + d->block_bytes) return "another size";
     if (!hl_kv_read_exactly(fd, &got, sizeof got, 0)) return "cannot be read";
     if (memcmp(got.h.magic, HL_KV_MAGIC, sizeof got.h.magic) != 0) return "another format";
@@ -146,12 +146,15 @@ bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32
     char              path[MAX_PATH];
     hl_kv_header_page want;
     file_path(d, key, path);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
+    hl_err          err = {0};
+    int             fd = -1;
+    const hl_status status = hl_file_open(path, O_RDONLY | O_NOFOLLOW, 0, &fd, NULL, &err);
+    if (status == HL_E_NOT_FOUND) return false;
     fill_header(d, key, parent, tokens, &want);
-    const char *wrong = read_block(d, fd, &want, hl_kv_block_data(d->pool, block));
+    const char *wrong =
+        status == HL_OK ? read_block(d, fd, &want, hl_kv_block_data(d->pool, block)) : err.text;
     if (!wrong) (void)futimens(fd, NULL); /* used now: it leaves last */
-    (void)close(fd);
+    if (fd >= 0) (void)close(fd);
     (void)pthread_mutex_lock(&d->lock);
     if (wrong)
         d->stats.n_refused++;
@@ -280,9 +283,12 @@ void hl_kv_disk_get_stats(hl_kv_disk *d, hl_kv_disk_stats *ret_stats) {
 static hl_status load_secret(hl_kv_disk *d, hl_err *err) {
     char path[MAX_PATH], tmp[MAX_PATH];
     (void)snprintf(path, sizeof path, "%s/secret", d->dir);
-    (void)snprintf(tmp, sizeof tmp, "%s/secret.%ld.tmp", d->dir, (long)getpid());
+    (void)snprintf(tmp, sizeof tmp, "%s/secret.%ld.%" PRIx64 ".tmp", d->dir, (long)getpid(),
+                   (uint64_t)hl_clock_ns());
     for (int tries = 0; tries < 2; tries++) {
-        const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        int       fd = -1;
+        hl_status status = hl_file_open(path, O_RDONLY | O_NOFOLLOW, 0, &fd, NULL, err);
+        if (status != HL_OK && status != HL_E_NOT_FOUND) return status;
         if (fd >= 0) {
             const bool ok = hl_kv_read_exactly(fd, d->secret, sizeof d->secret, 0);
             (void)close(fd);
@@ -292,12 +298,15 @@ static hl_status load_secret(hl_kv_disk *d, hl_err *err) {
         }
         if (getrandom(d->secret, sizeof d->secret, 0) != (ssize_t)sizeof d->secret)
             return hl_fail(err, HL_E_IO, "no random numbers: %s", strerror(errno));
-        const int out = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        /* O_EXCL also does not follow a link: whoever can write here must not choose what is written to */
+        const int out = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (out < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));
-        const hl_status status = hl_file_write_fd(out, tmp, d->secret, sizeof d->secret, err);
-        (void)close(out);
-        if (status == HL_OK)
-            (void)link(tmp, path); /* fails when another process was first: then its secret counts */
+        status = hl_file_write_fd(out, tmp, d->secret, sizeof d->secret, err);
+        if (close(out) != 0 && status == HL_OK)
+            status = hl_fail(err, HL_E_IO, "close '%s': %s", tmp, strerror(errno));
+        /* EEXIST: another process was first, and its secret counts */
+        if (status == HL_OK && link(tmp, path) != 0 && errno != EEXIST)
+            status = hl_fail(err, HL_E_IO, "link '%s': %s", path, strerror(errno));
         (void)unlink(tmp);
         if (status != HL_OK) return status;
     }

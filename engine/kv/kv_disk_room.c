@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/mem.h"
 #include "engine/kv/kv_disk_file.h"
 #include "engine/kv/kv_hash.h"
@@ -99,8 +100,8 @@ static void free_listing(listing *l) {
 /* ---- chains ---- */
 
 static bool read_header(const char *path, hl_kv_header_page *ret) {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0) return false;
+    int fd = -1;
+    if (hl_file_open(path, O_RDONLY | O_NOFOLLOW, 0, &fd, NULL, NULL) != HL_OK) return false;
     const bool ok = hl_kv_read_exactly(fd, ret, sizeof *ret, 0);
     (void)close(fd);
     return ok && memcmp(ret->h.magic, HL_KV_MAGIC, sizeof ret->h.magic) == 0;

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/base/mem.h"
 #include "models/db/db_priv.h"
 #include "models/db/migrations.h"
@@ -83,6 +84,9 @@ static int open_file(const char *path, sqlite3 **ret_sql) {
      * closing it would drop the locks of this process's other connections */
     const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0) (void)close(fd);
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return SQLITE_CANTOPEN; /* reading a FIFO may wait for ever */
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
     int       rc = sqlite3_open_v2(path, ret_sql, flags, NULL);
     if (rc != SQLITE_OK) return rc;
@@ -213,8 +217,9 @@ static hl_status heal_locked(hl_db *db, hl_err *err) {
     const int n = snprintf(path, sizeof path, "%s.lock", db->path);
     if (n < 0 || (size_t)n >= sizeof path)
         return hl_fail(err, HL_E_IO, "database '%s': path too long", db->path);
-    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) return hl_fail(err, HL_E_IO, "open '%s': %s", path, strerror(errno));
+    int             fd = -1;
+    const hl_status opened = hl_file_open(path, O_RDWR | O_CREAT, 0600, &fd, NULL, err);
+    if (opened != HL_OK) return opened;
     while (flock(fd, LOCK_EX) != 0 && errno == EINTR) {
     }
     const hl_status status = heal(db, err);

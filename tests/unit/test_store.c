@@ -223,11 +223,13 @@ static void what_is_no_gguf_is_refused(void **state) {
     OK(hl_file_write_atomic(path, "", 0, 0644, &err));
     assert_int_equal(hl_store_import(s, &p, 1, "x", NULL, NULL, &err), HL_E_FORMAT);
     p = f.dir;
-    assert_int_equal(hl_store_import(s, &p, 1, "x", NULL, NULL, &err), HL_E_FORMAT);
+    assert_int_equal(hl_store_import(s, &p, 1, "x", NULL, NULL, &err), HL_E_IO);
+    assert_non_null(strstr(err.text, "is a folder"));
     (void)snprintf(path, sizeof path, "%s/fifo", f.dir);
     assert_int_equal(mkfifo(path, 0600), 0);
     p = path;
-    assert_int_equal(hl_store_import(s, &p, 1, "x", NULL, NULL, &err), HL_E_FORMAT);
+    assert_int_equal(hl_store_import(s, &p, 1, "x", NULL, NULL, &err), HL_E_IO);
+    assert_non_null(strstr(err.text, "is a FIFO"));
     p = make_gguf(&f, "ok.gguf", 64, 1);
     assert_int_equal(hl_store_import(s, &p, 1, "../x", NULL, NULL, &err), HL_E_ARG);
     hl_store_close(s);
