@@ -285,7 +285,12 @@ static hl_status find_arch(hl_model *m, hl_err *err) {
 
 static hl_status load_tokenizer(hl_model *m, hl_err *err) {
     const hl_status status = hl_tokenizer_new(m->gguf, &m->tokenizer, err);
-    return status == HL_E_NOT_FOUND ? HL_OK : status; /* a model without a vocabulary still runs on ids */
+    if (status == HL_E_NOT_FOUND) return HL_OK; /* a model without a vocabulary still runs on ids */
+    if (status != HL_OK) return status;
+    const char *why = NULL;
+    for (size_t i = 0; (why = hl_tokenizer_warning(m->tokenizer, i)); i++)
+        hl_event(&m->engine->events, HL_LOG_WARN, "engine", "vocabulary", "why=\"%s\"", why);
+    return HL_OK;
 }
 
 static hl_status open_gguf(const char *const *paths, size_t n_paths, hl_gguf **ret, hl_err *err) {

@@ -19,6 +19,7 @@ typedef struct hl_bpe {
     uint16_t       *n_left; /* [n_merges] bytes of the left half */
     uint32_t        n_merges;
     uint32_t        n_orphans;       /* merges whose result is no token: can never apply */
+    uint32_t        n_unreadable;    /* merges that are not two texts with a space between them: left out */
     uint32_t        longest;         /* bytes of the longest token that a merge makes */
     char            letters[256][2]; /* byte -> its letter, UTF-8 */
     uint8_t         n_letter[256];   /* 1 or 2 */
@@ -26,7 +27,7 @@ typedef struct hl_bpe {
 } hl_bpe;
 
 /* Read tokenizer.ggml.merges.
- * fails  HL_E_FORMAT, HL_E_NOMEM; `b` needs hl_bpe_done() in any case */
+ * fails  HL_E_FORMAT, HL_E_NOMEM, HL_E_CANCEL; `b` needs hl_bpe_done() in any case */
 HL_MUST_CHECK hl_status hl_bpe_load(hl_bpe *b, const hl_vocab *v, const hl_gguf *g, hl_err *err);
 void                    hl_bpe_done(hl_bpe *b);
 

@@ -5,13 +5,16 @@
  * Words come again and again: each piece is looked up in a small table of pieces seen in this call,
  * which points back into the text and into the ids already written.
  */
+#include "engine/tokenizer/encode.h"
+
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "core/base/str.h"
 #include "engine/tokenizer/tokenizer_state.h"
 
-enum { MAX_TEXT_BYTES = 1 << 30, MAX_SEEN = 1 << 13, SEEN_PIECE_BYTES = 64 };
+enum { MAX_TEXT_BYTES = 1 << 30, MAX_SEEN = 1 << 13, SEEN_PIECE_BYTES = 64, PIECES_PER_LOOK = 1024 };
 
 typedef struct seen_piece { /* n_bytes 0: empty */
     uint32_t at, n_bytes;   /* in the text */
@@ -32,6 +35,8 @@ typedef struct encoder {
     size_t              cap_spelled;
     hl_merge_scratch    merge;
     hl_split_state      split;
+    hl_special_rule     special;
+    size_t              n_pieces;
 } encoder;
 
 static hl_status add_id(encoder *e, int32_t id, hl_err *err) {
@@ -45,7 +50,7 @@ static hl_status add_id(encoder *e, int32_t id, hl_err *err) {
 /* --- pieces seen before --- */
 
 static seen_piece *seen_at(encoder *e, const char *p, size_t n) {
-    return &e->seen[hl_text_hash(p, n) & e->seen_mask];
+    return &e->seen[hl_vocab_hash(&e->t->vocab, p, n) & e->seen_mask];
 }
 
 static bool is_seen(const encoder *e, const seen_piece *s, const char *p, size_t n) {
@@ -125,6 +130,10 @@ static hl_status encode_spm_piece(encoder *e, bool prefix, const char *p, size_t
 static hl_status encode_piece(encoder *e, size_t at, size_t n, hl_err *err) {
     const char *p = e->text + at;
     const bool  bpe = e->t->model == HL_TOKENIZER_BPE;
+    if (++e->n_pieces % PIECES_PER_LOOK == 0) {
+        const hl_status status = hl_stop_check("tokenize", err);
+        if (status != HL_OK) return status;
+    }
     if (n > SEEN_PIECE_BYTES)
         return bpe ? encode_bpe_piece(e, p, n, err) : encode_spm_piece(e, false, p, n, err);
     seen_piece *s = seen_at(e, p, n);
@@ -178,14 +187,16 @@ static hl_status encode_spm_part(encoder *e, size_t at, size_t n, bool prefix, h
 static bool is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 /* Parts between special tokens, and the special tokens. */
-static hl_status encode_parts(encoder *e, size_t n, bool with_control, hl_err *err) {
+static hl_status encode_parts(encoder *e, size_t n, hl_err *err) {
     const hl_tokenizer *t = e->t;
     const hl_view       text = {e->text, n};
     hl_status           status = HL_OK;
     for (size_t at = 0; status == HL_OK && at < n;) {
         size_t        next = n, len = 0;
-        const int32_t id = hl_special_find(&t->special, text, at, with_control, &next, &len);
+        const int32_t id = hl_special_find(&t->special, text, at, &e->special, &next, &len);
         if (id < 0) next = n;
+        status = hl_stop_check("tokenize", err);
+        if (status != HL_OK) break;
         e->part_at = at;
         if (next > at) {
             if (t->model == HL_TOKENIZER_SPM)
@@ -204,9 +215,9 @@ static hl_status encode_parts(encoder *e, size_t n, bool with_control, hl_err *e
 
 static hl_status encode_text(encoder *e, size_t n, unsigned flags, hl_err *err) {
     const hl_tokenizer *t = e->t;
-    const bool          with_control = flags & HL_TOKENIZE_SPECIAL;
-    const bool          bos = flags & HL_TOKENIZE_BOS_EOS && t->add_bos;
-    const bool          eos = flags & HL_TOKENIZE_BOS_EOS && t->add_eos;
+    const bool          with_control = e->special.with_control;
+    const bool          bos = flags & HL_TOKENIZE_BOS && t->add_bos;
+    const bool          eos = flags & HL_TOKENIZE_EOS && t->add_eos;
     size_t              n_seen = 64;
     while (n_seen < n / 8 && n_seen < MAX_SEEN) n_seen *= 2;
     e->seen = hl_new(n_seen, sizeof *e->seen);
@@ -215,7 +226,7 @@ static hl_status encode_text(encoder *e, size_t n, unsigned flags, hl_err *err) 
 
     hl_status status = t->model == HL_TOKENIZER_BPE ? check_text(e, n, err) : HL_OK;
     if (status == HL_OK && bos) status = add_id(e, t->bos, err);
-    if (status == HL_OK) status = encode_parts(e, n, with_control, err);
+    if (status == HL_OK) status = encode_parts(e, n, err);
     if (status != HL_OK) return status;
     const size_t n_ids = e->out->n - e->first_id;
     if (bos && with_control && n_ids > 1 &&
@@ -228,12 +239,17 @@ static hl_status encode_text(encoder *e, size_t n, unsigned flags, hl_err *err) 
     return eos && !has_eos ? add_id(e, t->eos, err) : HL_OK;
 }
 
-hl_status hl_tokenizer_encode(const hl_tokenizer *t, hl_view text, unsigned flags, hl_tokens *ret_ids,
-                              hl_err *err) {
+hl_status hl_tokenizer_encode_tainted(const hl_tokenizer *t, hl_view text, const hl_span *tainted,
+                                      size_t n_tainted, unsigned flags, hl_tokens *ret_ids, hl_err *err) {
     if (text.len > MAX_TEXT_BYTES)
         return hl_fail(err, HL_E_LIMIT, "a text of %zu bytes cannot be tokenized, expected at most %d",
                        text.len, MAX_TEXT_BYTES);
-    encoder         e = {.t = t, .text = text.ptr ? text.ptr : "", .out = ret_ids, .first_id = ret_ids->n};
+    encoder e = {
+        .t = t,
+        .text = text.ptr ? text.ptr : "",
+        .out = ret_ids,
+        .first_id = ret_ids->n,
+        .special = {.with_control = flags & HL_TOKENIZE_SPECIAL, .tainted = tainted, .n_tainted = n_tainted}};
     const hl_status status = encode_text(&e, text.len, flags, err);
     if (status != HL_OK) ret_ids->n = e.first_id;
     hl_free(e.subject);
@@ -242,4 +258,9 @@ hl_status hl_tokenizer_encode(const hl_tokenizer *t, hl_view text, unsigned flag
     hl_merge_scratch_done(&e.merge);
     hl_split_state_done(&e.split);
     return status;
+}
+
+hl_status hl_tokenizer_encode(const hl_tokenizer *t, hl_view text, unsigned flags, hl_tokens *ret_ids,
+                              hl_err *err) {
+    return hl_tokenizer_encode_tainted(t, text, NULL, 0, flags, ret_ids, err);
 }

@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "core/base/str.h"
 
-enum { SHORT_SYMBOLS = 32 };
+enum { SHORT_SYMBOLS = 32, PAIRS_PER_LOOK = 1024 };
 static const uint32_t NO_SYMBOL = UINT32_MAX;
 
 static size_t char_bytes(const char *p, size_t n) {
@@ -134,12 +135,15 @@ static bool add_pair(const hl_merge_rules *r, hl_merge_scratch *s, const char *t
     return true;
 }
 
-static hl_status merge_long(const hl_merge_rules *r, hl_merge_scratch *s, const char *text, size_t n,
-                            hl_merge_emit_fn *emit, void *user, hl_err *err) {
-    /* Every merge takes one pair off and adds at most two: the heap never outgrows twice the symbols. */
-    if (!reserve_text(s, n)) return no_memory(err, n);
-    memset(s->n_bytes, 0, n * sizeof *s->n_bytes);
+static hl_status look(size_t *n_since, hl_err *err) {
+    if (++*n_since < PAIRS_PER_LOOK) return HL_OK;
+    *n_since = 0;
+    return hl_stop_check("tokenize", err);
+}
+
+static size_t set_symbols(hl_merge_scratch *s, const char *text, size_t n) {
     size_t n_symbols = 0;
+    memset(s->n_bytes, 0, n * sizeof *s->n_bytes);
     for (size_t at = 0, before = NO_SYMBOL; at < n; n_symbols++) {
         const size_t len = char_bytes(text + at, n - at);
         s->n_bytes[at] = (uint32_t)len;
@@ -148,12 +152,28 @@ static hl_status merge_long(const hl_merge_rules *r, hl_merge_scratch *s, const 
         before = at;
         at += len;
     }
-    if (!reserve_heap(s, 2 * n_symbols + 2)) return no_memory(err, n);
-    s->n_heap = 0;
-    for (size_t at = 0; at < n; at += s->n_bytes[at]) (void)add_pair(r, s, text, n, (uint32_t)at);
-    for (size_t i = s->n_heap / 2; i-- > 0;) sift_down(s->heap, s->n_heap, i);
+    return n_symbols;
+}
 
-    while (s->n_heap) {
+/* All pairs of neighbours, as a heap. */
+static hl_status fill_heap(const hl_merge_rules *r, hl_merge_scratch *s, const char *text, size_t n,
+                           hl_err *err) {
+    size_t n_since = 0;
+    s->n_heap = 0;
+    for (size_t at = 0; at < n; at += s->n_bytes[at]) {
+        const hl_status status = look(&n_since, err);
+        if (status != HL_OK) return status;
+        (void)add_pair(r, s, text, n, (uint32_t)at);
+    }
+    for (size_t i = s->n_heap / 2; i-- > 0;) sift_down(s->heap, s->n_heap, i);
+    return HL_OK;
+}
+
+static hl_status merge_pairs(const hl_merge_rules *r, hl_merge_scratch *s, const char *text, size_t n,
+                             hl_err *err) {
+    for (size_t n_since = 0; s->n_heap > 0;) {
+        const hl_status status = look(&n_since, err);
+        if (status != HL_OK) return status;
         const hl_merge_pair p = s->heap[0];
         s->heap[0] = s->heap[--s->n_heap];
         if (s->n_heap) sift_down(s->heap, s->n_heap, 0);
@@ -167,11 +187,20 @@ static hl_status merge_long(const hl_merge_rules *r, hl_merge_scratch *s, const 
         if (s->prev[p.start] != NO_SYMBOL && add_pair(r, s, text, n, s->prev[p.start]))
             sift_up(s->heap, s->n_heap - 1);
     }
-    for (size_t at = 0; at < n; at += s->n_bytes[at]) {
-        const hl_status status = emit(user, text + at, s->n_bytes[at], s->ids[at], err);
-        if (status != HL_OK) return status;
-    }
     return HL_OK;
+}
+
+static hl_status merge_long(const hl_merge_rules *r, hl_merge_scratch *s, const char *text, size_t n,
+                            hl_merge_emit_fn *emit, void *user, hl_err *err) {
+    if (!reserve_text(s, n)) return no_memory(err, n);
+    const size_t n_symbols = set_symbols(s, text, n);
+    /* Every merge takes one pair off and adds at most two: the heap never outgrows twice the symbols. */
+    if (!reserve_heap(s, 2 * n_symbols + 2)) return no_memory(err, n);
+    hl_status status = fill_heap(r, s, text, n, err);
+    if (status == HL_OK) status = merge_pairs(r, s, text, n, err);
+    for (size_t at = 0; status == HL_OK && at < n; at += s->n_bytes[at])
+        status = emit(user, text + at, s->n_bytes[at], s->ids[at], err);
+    return status;
 }
 
 hl_status hl_merge(const hl_merge_rules *rules, hl_merge_scratch *s, const char *text, size_t n,

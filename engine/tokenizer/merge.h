@@ -39,6 +39,7 @@ typedef struct hl_merge_scratch {  /* zero-initialise; reused from piece to piec
 void hl_merge_scratch_done(hl_merge_scratch *s);
 
 /* Merge text[0, n) and hand the symbols to `emit` in order.
+ * fails HL_E_NOMEM, HL_E_CANCEL, what emit returns
  * in    n < 2^32 - 1; where the text is not UTF-8, each byte is a character of its own
  * cost  O(n log n); nothing is allocated for pieces of up to 32 characters */
 HL_MUST_CHECK hl_status hl_merge(const hl_merge_rules *rules, hl_merge_scratch *s, const char *text, size_t n,

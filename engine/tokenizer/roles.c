@@ -75,23 +75,15 @@ static const char *const GAP_NAMES[] = {
 
 static int32_t find_name(const hl_vocab *v, const char *name) { return hl_vocab_find(v, name, strlen(name)); }
 
-/* An id of the file; what 32-bit files write for "none" (-1, 2^32 - 1) and a missing key give `absent`. */
-static hl_status get_id(const hl_tokenizer *t, const hl_gguf *g, const char *key, int32_t absent,
-                        int32_t *ret, hl_err *err) {
+/* The id that the file gives a role: -1 for none, as for what 32-bit files write then (-1, 2^32 - 1). */
+static hl_status read_id(const hl_tokenizer *t, const hl_gguf *g, const char *key, int32_t absent,
+                         int32_t *ret, hl_err *err) {
     const hl_gguf_value *v = hl_gguf_find(g, key);
-    *ret = absent < t->vocab.n ? absent : -1;
-    if (!v) return HL_OK;
-    uint64_t id = 0;
-    if (v->kind == HL_GGUF_I32 && memcmp(v->data, "\xFF\xFF\xFF\xFF", 4) == 0)
-        id = UINT32_MAX;
-    else {
-        const hl_status status = hl_gguf_get_u64(g, key, &id, err);
-        if (status != HL_OK) return status;
-    }
-    if (id == UINT32_MAX) {
-        *ret = -1;
-        return HL_OK;
-    }
+    *ret = v || absent >= t->vocab.n ? -1 : absent;
+    if (!v || (v->kind == HL_GGUF_I32 && memcmp(v->data, "\xFF\xFF\xFF\xFF", 4) == 0)) return HL_OK;
+    uint64_t        id = 0;
+    const hl_status status = hl_gguf_get_u64(g, key, &id, err);
+    if (status != HL_OK || id == UINT32_MAX) return status;
     if (id >= (uint64_t)t->vocab.n)
         return hl_fail(err, HL_E_FORMAT, "key '%s' is %" PRIu64 ", expected less than %" PRId32 " (tokens)",
                        key, id, t->vocab.n);
@@ -99,13 +91,41 @@ static hl_status get_id(const hl_tokenizer *t, const hl_gguf *g, const char *key
     return HL_OK;
 }
 
-static hl_status get_switch(const hl_gguf *g, const char *key, bool absent, bool *ret, hl_err *err) {
+/* A bad id is a slip of a converter: the model is used without the role, and a warning says so. */
+static hl_status get_id(hl_tokenizer *t, const hl_gguf *g, const char *key, int32_t absent, int32_t *ret,
+                        hl_err *err) {
+    hl_err why = {0};
+    if (read_id(t, g, key, absent, ret, &why) == HL_OK) return HL_OK;
+    return hl_tokenizer_warn(t, err, "%.300s; the model is used without this token", why.text);
+}
+
+static hl_status get_switch(hl_tokenizer *t, const hl_gguf *g, const char *key, bool absent, bool *ret,
+                            hl_err *err) {
+    hl_err why = {0};
     *ret = absent;
-    return hl_gguf_find(g, key) ? hl_gguf_get_bool(g, key, ret, err) : HL_OK;
+    if (!hl_gguf_find(g, key) || hl_gguf_get_bool(g, key, ret, &why) == HL_OK) return HL_OK;
+    *ret = absent;
+    return hl_tokenizer_warn(t, err, "%.300s; taken as %s", why.text, absent ? "true" : "false");
+}
+
+/* "<s>", "[EOS]": what nobody writes by chance. A line end or a full stop that ends answers stays a letter. */
+static bool is_mark(hl_view text) {
+    if (text.len < 3) return false;
+    const char first = text.ptr[0], last = text.ptr[text.len - 1];
+    return (first == '<' && last == '>') || (first == '[' && last == ']');
+}
+
+/* Files without token types, or with wrong ones: what begins or ends a text by its id is no part of texts. */
+static void mark_control(hl_tokenizer *t, int32_t id) {
+    if (id < 0 || !is_mark(hl_vocab_text(&t->vocab, id))) return;
+    const uint8_t kind = t->vocab.kinds[id];
+    if (kind == HL_TOKEN_NORMAL || kind == HL_TOKEN_USER) t->vocab.kinds[id] = HL_TOKEN_CONTROL;
 }
 
 static void mark_end(hl_tokenizer *t, int32_t id) {
-    if (id >= 0) t->is_eog[id] = 1;
+    if (id < 0) return;
+    t->is_eog[id] = 1;
+    mark_control(t, id);
 }
 
 static void mark_names(hl_tokenizer *t, const char *const *names, size_t n, bool is_end) {
@@ -124,7 +144,7 @@ static void mark_sentence_end(hl_tokenizer *t) {
     if (start >= 0 && t->vocab.kinds[start] == HL_TOKEN_CONTROL) mark_names(t, name, 1, true);
 }
 
-static void find_ends(hl_tokenizer *t, const hl_gguf *g) {
+static hl_status find_ends(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
     static const char *const keys[] = {
         "tokenizer.ggml.eot_token_id",     "tokenizer.ggml.eom_token_id",
         "tokenizer.ggml.fim_pad_token_id", "tokenizer.ggml.fim_rep_token_id",
@@ -134,10 +154,13 @@ static void find_ends(hl_tokenizer *t, const hl_gguf *g) {
     mark_names(t, FILL_NAMES, sizeof FILL_NAMES / sizeof *FILL_NAMES, true);
     mark_names(t, GAP_NAMES, sizeof GAP_NAMES / sizeof *GAP_NAMES, false);
     mark_sentence_end(t);
+    mark_control(t, t->bos);
     mark_end(t, t->eos);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        int32_t id = -1;
-        if (get_id(t, g, keys[i], -1, &id, NULL) == HL_OK) mark_end(t, id); /* a bad id here ends nothing */
+        int32_t         id = -1;
+        const hl_status status = get_id(t, g, keys[i], -1, &id, err);
+        if (status != HL_OK) return status;
+        mark_end(t, id);
     }
     const hl_gguf_value *more = hl_gguf_find(g, "tokenizer.ggml.eos_token_ids");
     for (uint64_t i = 0; more && i < more->n && i < 1024; i++) {
@@ -149,6 +172,7 @@ static void find_ends(hl_tokenizer *t, const hl_gguf *g) {
     if (end >= 0 && end != t->eos && find_name(&t->vocab, "<|return|>") >= 0 &&
         find_name(&t->vocab, "<|call|>") >= 0)
         t->is_eog[end] = 0;
+    return HL_OK;
 }
 
 static bool name_contains(const hl_gguf *g, const char *what) {
@@ -189,11 +213,11 @@ hl_status hl_tokenizer_load_roles(hl_tokenizer *t, const hl_gguf *g, hl_err *err
     if (status == HL_OK) status = get_id(t, g, "tokenizer.ggml.eos_token_id", spm ? 2 : -1, &t->eos, err);
     if (status == HL_OK) status = get_id(t, g, "tokenizer.ggml.unknown_token_id", spm ? 0 : -1, &t->unk, err);
     const bool bos = spm || (t->pre && t->pre->flags & HL_PRE_BOS);
-    if (status == HL_OK) status = get_switch(g, "tokenizer.ggml.add_bos_token", bos, &t->add_bos, err);
-    if (status == HL_OK) status = get_switch(g, "tokenizer.ggml.add_eos_token", false, &t->add_eos, err);
+    if (status == HL_OK) status = get_switch(t, g, "tokenizer.ggml.add_bos_token", bos, &t->add_bos, err);
+    if (status == HL_OK) status = get_switch(t, g, "tokenizer.ggml.add_eos_token", false, &t->add_eos, err);
     if (status == HL_OK)
-        status = get_switch(g, "tokenizer.ggml.add_space_prefix", spm, &t->add_space_prefix, err);
-    if (status == HL_OK) find_ends(t, g);
+        status = get_switch(t, g, "tokenizer.ggml.add_space_prefix", spm, &t->add_space_prefix, err);
+    if (status == HL_OK) status = find_ends(t, g, err);
     if (status == HL_OK) status = find_space_eaters(t, g, err);
     if (!spm) t->add_space_prefix = false;
     t->add_bos = t->add_bos && t->bos >= 0;

@@ -4,6 +4,8 @@
  */
 #include "engine/tokenizer/special.h"
 
+#include "core/base/stop.h"
+
 typedef struct hl_special_node {
     struct hl_special_node *child;   /* first of the next bytes */
     struct hl_special_node *sibling; /* another byte at this place */
@@ -12,7 +14,7 @@ typedef struct hl_special_node {
 } hl_special_node;
 
 /* More nodes than this is no vocabulary: 16 Mi tokens of 1 node each. */
-enum { MAX_TRIE_BYTES = 1 << 29 };
+enum { MAX_TRIE_BYTES = 1 << 29, TOKENS_PER_LOOK = 1024, BYTES_PER_LOOK = 1024 };
 
 static hl_special_node *step(hl_special *s, hl_special_node **list, unsigned char c) {
     for (hl_special_node *n = *list; n; n = n->sibling)
@@ -40,6 +42,9 @@ hl_status hl_special_load(hl_special *s, const hl_vocab *v, hl_err *err) {
     *s = (hl_special){.vocab = v};
     hl_arena_init(&s->arena, MAX_TRIE_BYTES);
     for (int32_t id = 0; id < v->n; id++) {
+        const hl_status status =
+            id % TOKENS_PER_LOOK == 0 ? hl_stop_check("read the vocabulary", err) : HL_OK;
+        if (status != HL_OK) return status;
         const uint8_t kind = v->kinds[id];
         if (kind != HL_TOKEN_CONTROL && kind != HL_TOKEN_UNKNOWN && kind != HL_TOKEN_USER) continue;
         const hl_view text = hl_vocab_text(v, id);
@@ -58,28 +63,36 @@ void hl_special_done(hl_special *s) {
     *s = (hl_special){0};
 }
 
-static int32_t longest_at(const hl_special *s, const char *p, size_t n, bool with_control, size_t *ret_n) {
+static bool is_allowed(const hl_special *s, const hl_special_rule *r, int32_t id, size_t at, size_t n) {
+    if (s->vocab->kinds[id] == HL_TOKEN_USER) return true;
+    return r->with_control && !hl_spans_touch(r->tainted, r->n_tainted, at, at + n);
+}
+
+static int32_t longest_at(const hl_special *s, hl_view text, size_t at, const hl_special_rule *r,
+                          size_t *ret_n) {
     int32_t                found = -1;
-    const hl_special_node *node = s->roots[(unsigned char)p[0]];
-    for (size_t i = 0; i < n; i++) {
-        while (node && node->byte != (unsigned char)p[i]) node = node->sibling;
+    const hl_special_node *node = s->roots[(unsigned char)text.ptr[at]];
+    for (size_t n = 1; at + n <= text.len; n++) {
+        const unsigned char c = (unsigned char)text.ptr[at + n - 1];
+        while (node && node->byte != c) node = node->sibling;
         if (!node) break;
-        if (node->id >= 0 && (with_control || s->vocab->kinds[node->id] == HL_TOKEN_USER)) {
+        if (node->id >= 0 && is_allowed(s, r, node->id, at, n)) {
             found = node->id;
-            *ret_n = i + 1;
+            *ret_n = n;
         }
         node = node->child;
     }
     return found;
 }
 
-int32_t hl_special_find(const hl_special *s, hl_view text, size_t from, bool with_control, size_t *ret_at,
-                        size_t *ret_n) {
-    if (with_control ? !s->any : !s->any_user) return -1;
+int32_t hl_special_find(const hl_special *s, hl_view text, size_t from, const hl_special_rule *rule,
+                        size_t *ret_at, size_t *ret_n) {
+    if (rule->with_control ? !s->any : !s->any_user) return -1;
     for (size_t at = from; at < text.len; at++) {
+        if ((at - from) % BYTES_PER_LOOK == BYTES_PER_LOOK - 1 && hl_stop_asked()) return -1;
         const unsigned char c = (unsigned char)text.ptr[at];
-        if (with_control ? !s->roots[c] : !s->starts_user[c]) continue;
-        const int32_t id = longest_at(s, text.ptr + at, text.len - at, with_control, ret_n);
+        if (rule->with_control ? !s->roots[c] : !s->starts_user[c]) continue;
+        const int32_t id = longest_at(s, text, at, rule, ret_n);
         if (id < 0) continue;
         *ret_at = at;
         return id;

@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/stop.h"
+
+enum { TOKENS_PER_LOOK = 1024 };
+
 static const char SPACE[] = "\xE2\x96\x81"; /* U+2581 */
 enum { SPACE_BYTES = 3 };
 
@@ -36,7 +40,7 @@ static bool is_space_at(const char *p, size_t n) {
     return n >= SPACE_BYTES && memcmp(p, SPACE, SPACE_BYTES) == 0;
 }
 
-void hl_spm_load(hl_spm *s, const hl_vocab *v) {
+hl_status hl_spm_load(hl_spm *s, const hl_vocab *v, hl_err *err) {
     *s = (hl_spm){.vocab = v};
     for (int c = 0; c < 256; c++) {
         char text[8];
@@ -45,12 +49,16 @@ void hl_spm_load(hl_spm *s, const hl_vocab *v) {
         if (s->byte_ids[c] >= 0 && v->kinds[s->byte_ids[c]] != HL_TOKEN_BYTE) s->byte_ids[c] = -1;
     }
     for (int32_t id = 0; id < v->n; id++) {
+        const hl_status status =
+            id % TOKENS_PER_LOOK == 0 ? hl_stop_check("read the vocabulary", err) : HL_OK;
+        if (status != HL_OK) return status;
         const hl_view t = hl_vocab_text(v, id);
         if (t.len <= SPACE_BYTES) continue;
         const char *const end = t.ptr + t.len;
         for (const char *p = t.ptr + 1; (p = memchr(p, SPACE[0], (size_t)(end - p))); p++)
             if (is_space_at(p, (size_t)(end - p))) s->joins_space[(unsigned char)p[-1]] = true;
     }
+    return HL_OK;
 }
 
 size_t hl_spm_piece(const hl_spm *s, const char *text, size_t n) {

@@ -14,8 +14,9 @@ typedef struct hl_spm {
     bool            joins_space[256]; /* some token has a U+2581 behind a character that ends in this byte */
 } hl_spm;
 
-void           hl_spm_load(hl_spm *s, const hl_vocab *v);
-hl_merge_rules hl_spm_rules(const hl_spm *s);
+/* fails  HL_E_CANCEL */
+HL_MUST_CHECK hl_status hl_spm_load(hl_spm *s, const hl_vocab *v, hl_err *err);
+hl_merge_rules          hl_spm_rules(const hl_spm *s);
 
 /* Length of the first piece of text[0, n): no token reaches over its end, so pieces can be merged alone. */
 size_t hl_spm_piece(const hl_spm *s, const char *text, size_t n);

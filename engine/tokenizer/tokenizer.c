@@ -4,12 +4,26 @@
  */
 #include "hyperlama/tokenizer.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/base/mem.h"
 #include "core/base/str.h"
 #include "engine/tokenizer/tokenizer_state.h"
+
+hl_status hl_tokenizer_warn(hl_tokenizer *t, hl_err *err, const char *fmt, ...) {
+    char    text[HL_ERR_TEXT_BYTES];
+    va_list args;
+    if (t->n_warnings == HL_TOKENIZER_MAX_WARNINGS) return HL_OK;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    char *kept = hl_strdup(text);
+    if (!kept) return hl_fail(err, HL_E_NOMEM, "no memory for a tokenizer");
+    t->warnings[t->n_warnings++] = kept;
+    return HL_OK;
+}
 
 static hl_status find_model(const hl_gguf *g, hl_tokenizer_model *ret, hl_err *err) {
     static const char key[] = "tokenizer.ggml.model";
@@ -32,14 +46,32 @@ static hl_status find_model(const hl_gguf *g, hl_tokenizer_model *ret, hl_err *e
     return HL_OK;
 }
 
-static hl_status load_bpe(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
+/* A file that does not name its pre-tokenizer gets the reference engine's default, which fits few models. */
+static hl_status find_pretokenizer(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
     static const char key[] = "tokenizer.ggml.pre";
-    hl_view           pre = hl_view_of("default");
+    hl_view           pre = {0};
     hl_status         status = hl_gguf_find(g, key) ? hl_gguf_get_text(g, key, &pre, err) : HL_OK;
-    if (status == HL_OK && pre.len == 0) pre = hl_view_of("default");
-    if (status == HL_OK) status = hl_pretokenizer_find(pre, &t->pre, err);
+    if (status == HL_OK && pre.len == 0) {
+        pre = hl_view_of("default");
+        status = hl_tokenizer_warn(
+            t, err,
+            "the file does not name its pre-tokenizer (%s): texts are split by the rule "
+            "'default', which may not be the one the model was trained with; answers may be "
+            "worse. A newer conversion of the model helps",
+            key);
+    }
+    return status == HL_OK ? hl_pretokenizer_find(pre, &t->pre, err) : status;
+}
+
+static hl_status load_bpe(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
+    hl_status status = find_pretokenizer(t, g, err);
     if (status == HL_OK) status = hl_splitter_init(&t->splitter, t->pre->rule, err);
     if (status == HL_OK) status = hl_bpe_load(&t->bpe, &t->vocab, g, err);
+    if (status == HL_OK && t->bpe.n_unreadable > 0)
+        status = hl_tokenizer_warn(t, err,
+                                   "key 'tokenizer.ggml.merges': %" PRIu32 " of %" PRIu32
+                                   " merges are not two texts with a space between them; they are left out",
+                                   t->bpe.n_unreadable, t->bpe.n_merges);
     if (status == HL_OK) (void)snprintf(t->kind, sizeof t->kind, "bpe/%s", t->pre->name);
     return status;
 }
@@ -54,7 +86,7 @@ hl_status hl_tokenizer_new(const hl_gguf *g, hl_tokenizer **ret_tokenizer, hl_er
     status = hl_vocab_load(&t->vocab, g, err);
     if (status == HL_OK && model == HL_TOKENIZER_BPE) status = load_bpe(t, g, err);
     if (status == HL_OK && model == HL_TOKENIZER_SPM) {
-        hl_spm_load(&t->spm, &t->vocab);
+        status = hl_spm_load(&t->spm, &t->vocab, err);
         (void)snprintf(t->kind, sizeof t->kind, "spm");
     }
     if (status == HL_OK) status = hl_tokenizer_load_roles(t, g, err);
@@ -73,6 +105,7 @@ void hl_tokenizer_free(hl_tokenizer *t) {
     hl_bpe_done(&t->bpe);
     hl_splitter_done(&t->splitter);
     hl_vocab_done(&t->vocab);
+    for (size_t i = 0; i < t->n_warnings; i++) hl_free(t->warnings[i]);
     hl_free(t->is_eog);
     hl_free(t->eats_space);
     hl_free(t);
@@ -87,6 +120,10 @@ bool    hl_tokenizer_is_eog(const hl_tokenizer *t, int32_t id) { return in_range
 bool    hl_tokenizer_adds_bos(const hl_tokenizer *t) { return t->add_bos; }
 
 const char *hl_tokenizer_kind(const hl_tokenizer *t) { return t->kind; }
+
+const char *hl_tokenizer_warning(const hl_tokenizer *t, size_t i) {
+    return i < t->n_warnings ? t->warnings[i] : NULL;
+}
 
 static bool is_hidden(uint8_t kind) {
     return kind == HL_TOKEN_CONTROL || kind == HL_TOKEN_UNKNOWN || kind == HL_TOKEN_UNUSED ||

@@ -13,7 +13,7 @@
 
 typedef enum hl_tokenizer_model { HL_TOKENIZER_BPE, HL_TOKENIZER_SPM } hl_tokenizer_model;
 
-enum { HL_TOKEN_EATS_SPACE = 1 }; /* white space behind the token is part of it ("rstrip") */
+enum { HL_TOKENIZER_MAX_WARNINGS = 16 };
 
 struct hl_tokenizer {
     hl_tokenizer_model     model;
@@ -28,7 +28,13 @@ struct hl_tokenizer {
     uint8_t               *eats_space;    /* [n_vocab]; NULL: none does */
     int32_t                bos, eos, unk; /* -1: none */
     bool                   add_bos, add_eos, add_space_prefix;
+    char  *warnings[HL_TOKENIZER_MAX_WARNINGS]; /* what in the file is odd, and what was made of it */
+    size_t n_warnings;
 };
+
+/* Keep a warning; the first HL_TOKENIZER_MAX_WARNINGS are kept.
+ * fails  HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_tokenizer_warn(hl_tokenizer *t, hl_err *err, const char *fmt, ...) HL_PRINTF(3, 4);
 
 /* Read the ids and switches of the file, find the end-of-generation tokens. vocab and pre are set.
  * Tokens that end an answer by their name become control tokens. */

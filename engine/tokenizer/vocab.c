@@ -6,11 +6,16 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 
 /* A GGUF string is an u64 length and its bytes, so texts of one array lie this far apart. */
-enum { STRING_HEAD_BYTES = 8 };
+enum { STRING_HEAD_BYTES = 8, TOKENS_PER_LOOK = 1024 };
+
+static const char READING[] = "read the vocabulary";
 
 static uint64_t mix(uint64_t a, uint64_t b) {
     const unsigned __int128 p = (unsigned __int128)a * b;
@@ -29,10 +34,19 @@ static uint64_t read32(const char *p) {
     return x;
 }
 
+/* Keys that no file can know: with known ones, a file could be made of words that all have one hash. */
+static void draw_keys(uint64_t keys[2]) {
+    if (getrandom(keys, 2 * sizeof *keys, GRND_NONBLOCK) != 2 * sizeof *keys) {
+        keys[0] = (uint64_t)hl_clock_ns() * 0x9E3779B97F4A7C15u;
+        keys[1] = mix(keys[0], (uint64_t)(uintptr_t)keys ^ 0xD6E8FEB86659FD93u);
+    }
+    keys[0] |= 1; /* odd: texts of different lengths begin differently */
+}
+
 /* Multiply-and-fold over 16 bytes at a time; the last block overlaps the one before it. */
-uint64_t hl_text_hash(const char *p, size_t n) {
-    static const uint64_t k0 = 0x9E3779B97F4A7C15u, k1 = 0xD6E8FEB86659FD93u;
-    uint64_t              h = n * k0, a, b;
+uint64_t hl_vocab_hash(const hl_vocab *v, const char *p, size_t n) {
+    const uint64_t k0 = v->hash_keys[0], k1 = v->hash_keys[1];
+    uint64_t       h = n * k0, a, b;
     if (n >= 8) {
         const char *const end = p + n;
         for (; end - p > 16; p += 16) h = mix(read64(p) ^ k1, read64(p + 8) ^ h);
@@ -63,7 +77,7 @@ float hl_vocab_score(const hl_vocab *v, int32_t id) {
 
 int32_t hl_vocab_find(const hl_vocab *v, const char *text, size_t n) {
     if (n == 0 || n > v->longest) return -1;
-    const uint64_t h = hl_text_hash(text, n);
+    const uint64_t h = hl_vocab_hash(v, text, n);
     const uint32_t tag = (uint32_t)(h >> 32) >> v->id_bits;
     for (uint32_t i = (uint32_t)h & v->mask; v->slots[i]; i = (i + 1) & v->mask) {
         if (v->slots[i] >> v->id_bits != tag) continue;
@@ -89,14 +103,16 @@ static void insert(hl_vocab *v, int32_t id, uint64_t h, hl_view text) {
 }
 
 /* Hash a few texts ahead of the insertion, so that the table's cache misses overlap. */
-static void insert_all(hl_vocab *v) {
+static hl_status insert_all(hl_vocab *v, hl_err *err) {
     enum { AHEAD = 32 };
     uint64_t hashes[AHEAD];
     for (int32_t first = 0; first < v->n; first += AHEAD) {
+        const hl_status status = hl_stop_check(READING, err);
+        if (status != HL_OK) return status;
         const int32_t end = v->n - first < AHEAD ? v->n : first + AHEAD;
         for (int32_t id = first; id < end; id++) {
             const hl_view t = hl_vocab_text(v, id);
-            hashes[id - first] = hl_text_hash(t.ptr, t.len);
+            hashes[id - first] = hl_vocab_hash(v, t.ptr, t.len);
             __builtin_prefetch(&v->slots[(uint32_t)hashes[id - first] & v->mask], 1);
         }
         for (int32_t id = first; id < end; id++) {
@@ -104,6 +120,7 @@ static void insert_all(hl_vocab *v) {
             if (t.len) insert(v, id, hashes[id - first], t);
         }
     }
+    return HL_OK;
 }
 
 static hl_status load_texts(hl_vocab *v, const hl_gguf_value *tokens, hl_err *err) {
@@ -112,6 +129,8 @@ static hl_status load_texts(hl_vocab *v, const hl_gguf_value *tokens, hl_err *er
     if (!hl_gguf_strings_init(&it, tokens))
         return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.tokens': expected an array of strings");
     for (int32_t id = 0; id < v->n; id++) {
+        const hl_status status = id % TOKENS_PER_LOOK == 0 ? hl_stop_check(READING, err) : HL_OK;
+        if (status != HL_OK) return status;
         if (!hl_gguf_strings_next(&it, &text))
             return hl_fail(err, HL_E_FORMAT,
                            "key 'tokenizer.ggml.tokens': ends after %" PRId32 " of %" PRId32 " tokens", id,
@@ -185,6 +204,7 @@ hl_status hl_vocab_load(hl_vocab *v, const hl_gguf *g, hl_err *err) {
                        "key 'tokenizer.ggml.tokens': %" PRIu64 " elements, expected an array of 1..%d",
                        tokens->n, HL_VOCAB_MAX_TOKENS);
     v->n = (int32_t)tokens->n;
+    draw_keys(v->hash_keys);
     while (1u << v->id_bits <= (uint32_t)v->n) v->id_bits++;
     uint32_t n_slots = 8;
     while (n_slots < 2 * (uint32_t)v->n) n_slots *= 2; /* at most half full */
@@ -198,7 +218,7 @@ hl_status hl_vocab_load(hl_vocab *v, const hl_gguf *g, hl_err *err) {
     hl_status status = load_texts(v, tokens, err);
     if (status == HL_OK) status = load_kinds(v, g, err);
     if (status == HL_OK) status = load_scores(v, g, err);
-    if (status == HL_OK) insert_all(v);
+    if (status == HL_OK) status = insert_all(v, err);
     return status;
 }
 

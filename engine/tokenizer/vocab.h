@@ -32,14 +32,15 @@ typedef struct hl_vocab {
     const uint8_t *scores; /* [n] f32, little endian, unaligned; NULL when the file has none */
     uint32_t      *slots;  /* [mask + 1] */
     uint32_t       mask;
-    uint32_t       id_bits; /* of a slot */
+    uint32_t       id_bits;      /* of a slot */
+    uint64_t       hash_keys[2]; /* drawn at load */
     int32_t        n;
     uint32_t       n_duplicates; /* texts that more than one id has; the last id is found */
     uint32_t       longest;      /* bytes of the longest text */
 } hl_vocab;
 
 /* Read tokenizer.ggml.{tokens,token_type,scores}.
- * fails  HL_E_FORMAT, HL_E_NOMEM; `v` needs hl_vocab_done() in any case */
+ * fails  HL_E_FORMAT, HL_E_NOMEM, HL_E_CANCEL; `v` needs hl_vocab_done() in any case */
 HL_MUST_CHECK hl_status hl_vocab_load(hl_vocab *v, const hl_gguf *g, hl_err *err);
 void                    hl_vocab_done(hl_vocab *v);
 
@@ -47,7 +48,7 @@ int32_t hl_vocab_find(const hl_vocab *v, const char *text, size_t n); /* -1: no 
 hl_view hl_vocab_text(const hl_vocab *v, int32_t id);                 /* id must be in range */
 float   hl_vocab_score(const hl_vocab *v, int32_t id);                /* 0 when the file has none */
 
-/* Same function for vocabulary texts and for the pieces of a text that is being encoded. */
-uint64_t hl_text_hash(const char *p, size_t n);
+/* Keyed: another one in each vocabulary that is loaded. */
+uint64_t hl_vocab_hash(const hl_vocab *v, const char *p, size_t n);
 
 #endif

@@ -28,16 +28,18 @@ HL_API void                    hl_tokens_done(hl_tokens *t);
 HL_API HL_MUST_CHECK hl_status hl_tokens_add(hl_tokens *t, const int32_t *ids, size_t n, hl_err *err);
 
 enum {
-    HL_TOKENIZE_BOS_EOS =
-        1, /* add BOS / EOS where the model asks for them (no second BOS when the text has one) */
+    HL_TOKENIZE_BOS =
+        1, /* add BOS where the model asks for it (no second one when the text begins with it) */
     HL_TOKENIZE_SPECIAL = 2, /* control tokens spelled out in the text become their ids */
+    HL_TOKENIZE_EOS = 4,     /* add EOS where the model asks for it: for whole texts, never for a prompt */
+    HL_TOKENIZE_BOS_EOS = HL_TOKENIZE_BOS | HL_TOKENIZE_EOS,
 };
 
 /* Append the ids of `text` to `ret_ids`.
  *
  * in     text  any bytes; invalid UTF-8 is encoded as the model's byte fallback defines
  *        flags HL_TOKENIZE_*
- * fails  HL_E_NOMEM; HL_E_LIMIT for a text over 1 GiB. ret_ids keeps what it had
+ * fails  HL_E_NOMEM; HL_E_LIMIT for a text over 1 GiB; HL_E_CANCEL: see hl_stop_watch(). ret_ids keeps what it had
  * cost   linear in the text's length */
 HL_API HL_MUST_CHECK hl_status hl_tokenizer_encode(const hl_tokenizer *t, hl_view text, unsigned flags,
                                                    hl_tokens *ret_ids, hl_err *err);
@@ -50,6 +52,10 @@ HL_API bool        hl_tokenizer_is_control(const hl_tokenizer *t,
                                            int32_t             id); /* control or unused: not part of a text */
 HL_API bool        hl_tokenizer_adds_bos(const hl_tokenizer *t);
 HL_API const char *hl_tokenizer_kind(const hl_tokenizer *t); /* "bpe/llama3", "spm": for show and logs */
+
+/* What in the file's vocabulary is odd, and what was made of it ("key 'tokenizer.ggml.eos_token_id' is 99999, ...");
+ * NULL past the last. Opening a model logs them. */
+HL_API const char *hl_tokenizer_warning(const hl_tokenizer *t, size_t i);
 
 /* The token's spelling in the vocabulary file ("Ġthe", "<|im_end|>"); empty when out of range. */
 HL_API hl_view hl_tokenizer_spelling(const hl_tokenizer *t, int32_t id);

@@ -442,21 +442,88 @@ static void unknown_kinds_are_named_with_those_we_have(void **state) {
 static void inconsistent_vocabularies_are_refused(void **state) {
     (void)state;
     fix_vocab *f = small_bpe("gpt-2");
-    fix_merge(f, "nospace");
-    check_refused(f, HL_E_FORMAT, "merge 5 is 'nospace'");
-    f = small_bpe("gpt-2");
     (void)fix_add(f, "x1", 99, 0);
     check_refused(f, HL_E_FORMAT, "token 264 is of type 99");
-    f = small_bpe("gpt-2");
-    hl_gguf_writer_add_u32(f->w, "tokenizer.ggml.bos_token_id", 5000);
-    check_refused(f, HL_E_FORMAT, "bos_token_id' is 5000");
-    f = small_bpe("gpt-2");
-    hl_gguf_writer_add_text(f->w, "tokenizer.ggml.eos_token_id", hl_view_of("two"));
-    check_refused(f, HL_E_FORMAT, "eos_token_id");
     f = fix_new("gpt2", "gpt-2"); /* merges are missing */
     (void)fix_add(f, "a", 1, 0);
     check_refused(f, HL_E_FORMAT, "tokenizer.ggml.merges");
     check_refused(fix_new("llama", NULL), HL_E_FORMAT, "tokenizer.ggml.tokens");
+}
+
+static void check_warnings(const hl_tokenizer *t, const char *const *want, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const char *have = hl_tokenizer_warning(t, i);
+        if (!have || !strstr(have, want[i])) fail_msg("warning %zu: '%s', expected '%s'", i, have, want[i]);
+    }
+    assert_null(hl_tokenizer_warning(t, n));
+}
+
+static void a_bad_special_id_costs_its_role_and_no_more(void **state) {
+    (void)state;
+    static const char *const want[] = {
+        "'tokenizer.ggml.bos_token_id' is 5000, expected less than 264 (tokens); the model is used without",
+        "'tokenizer.ggml.eos_token_id'", "'tokenizer.ggml.add_bos_token'",
+        "'tokenizer.ggml.eot_token_id' is 264"};
+    fix_vocab *f = small_bpe("llama3");
+    hl_gguf_writer_add_u32(f->w, "tokenizer.ggml.bos_token_id", 5000);
+    hl_gguf_writer_add_text(f->w, "tokenizer.ggml.eos_token_id", hl_view_of("two"));
+    hl_gguf_writer_add_u32(f->w, "tokenizer.ggml.eot_token_id", N_BPE); /* one past the last */
+    hl_gguf_writer_add_text(f->w, "tokenizer.ggml.add_bos_token", hl_view_of("yes"));
+    loaded l = load(f);
+    check_warnings(l.t, want, 4);
+    assert_int_equal(hl_tokenizer_bos(l.t), -1);
+    assert_int_equal(hl_tokenizer_eos(l.t), -1);
+    assert_false(hl_tokenizer_adds_bos(l.t));
+    assert_true(hl_tokenizer_is_eog(l.t, END)); /* by its name */
+    CHECK_IDS(l.t, "hello", HL_TOKENIZE_BOS_EOS, HELLO);
+    unload(l);
+}
+
+static void a_pre_tokenizer_that_is_not_named_is_a_warning(void **state) {
+    (void)state;
+    static const char *const want[] = {"does not name its pre-tokenizer (tokenizer.ggml.pre)"};
+    loaded                   l = load(small_bpe(""));
+    check_warnings(l.t, want, 1);
+    assert_string_equal(hl_tokenizer_kind(l.t), "bpe/default");
+    unload(l);
+    l = load(small_bpe(NULL));
+    check_warnings(l.t, want, 1);
+    unload(l);
+    l = load(small_bpe("default")); /* the file says so */
+    check_warnings(l.t, NULL, 0);
+    unload(l);
+}
+
+static void merges_that_are_no_pairs_are_left_out_and_counted(void **state) {
+    (void)state;
+    static const char *const want[] = {"3 of 8 merges"};
+    fix_vocab               *f = small_bpe("gpt-2");
+    fix_merge(f, "nospace");
+    fix_merge(f, " front");
+    fix_merge(f, "back ");
+    loaded l = load(f);
+    check_warnings(l.t, want, 1);
+    CHECK_IDS(l.t, "hello", 0, HELLO);
+    unload(l);
+}
+
+/* Files without token types, or with wrong ones. */
+static void what_ends_by_its_id_is_no_text_when_it_is_spelled_like_a_mark(void **state) {
+    (void)state;
+    enum { BOS = N_BPE, EOS, EOT };
+    fix_vocab *f = small_bpe("gpt-2");
+    (void)fix_add(f, "<bos>", 1, 0);
+    (void)fix_add(f, "[end]", 4, 0);
+    hl_gguf_writer_add_u32(f->w, "tokenizer.ggml.bos_token_id", BOS);
+    hl_gguf_writer_add_u32(f->w, "tokenizer.ggml.eos_token_id", EOS);
+    hl_gguf_writer_add_u32(f->w, "tokenizer.ggml.eot_token_id", '.'); /* a letter that ends answers */
+    loaded l = load(f);
+    CHECK_IDS(l.t, "<bos>he[end].", HL_TOKENIZE_SPECIAL, BOS, HE, EOS, '.');
+    CHECK_IDS(l.t, "[end].", 0, '[', 'e', 'n', 'd', ']', '.');
+    assert_true(hl_tokenizer_is_control(l.t, EOS));
+    assert_true(hl_tokenizer_is_eog(l.t, '.'));
+    assert_false(hl_tokenizer_is_control(l.t, '.'));
+    unload(l);
 }
 
 static void ids_that_say_none_are_none(void **state) {
@@ -549,6 +616,10 @@ int main(void) {
         cmocka_unit_test(a_small_buffer_is_never_overrun),
         cmocka_unit_test(unknown_kinds_are_named_with_those_we_have),
         cmocka_unit_test(inconsistent_vocabularies_are_refused),
+        cmocka_unit_test(a_bad_special_id_costs_its_role_and_no_more),
+        cmocka_unit_test(a_pre_tokenizer_that_is_not_named_is_a_warning),
+        cmocka_unit_test(merges_that_are_no_pairs_are_left_out_and_counted),
+        cmocka_unit_test(what_ends_by_its_id_is_no_text_when_it_is_spelled_like_a_mark),
         cmocka_unit_test(ids_that_say_none_are_none),
         cmocka_unit_test(merges_that_make_no_token_are_passed_over),
         cmocka_unit_test(of_equal_spellings_the_last_one_counts),
