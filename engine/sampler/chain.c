@@ -23,46 +23,38 @@ struct hl_sampler {
     hl_candidate     *candidates; /* [top_k or n_vocab]; NULL when greedy */
 };
 
-/* from: Ollama's api.DefaultOptions, 2026 */
 void hl_sampler_params_init(hl_sampler_params *p) {
     *p = (hl_sampler_params){
-        .temperature = 0.8f,
-        .top_k = 40,
-        .top_p = 0.9f,
-        .min_p = 0,
-        .typical_p = 1,
-        .repeat_penalty = 1,
-        .repeat_last_n = 64,
-        .seed = -1,
+#define HL_SAMPLER_REAL(name, otherwise, least, most)  .name = otherwise,
+#define HL_SAMPLER_WHOLE(name, otherwise, least, most) .name = otherwise,
+#include "hyperlama/sampler.def"
+#undef HL_SAMPLER_REAL
+#undef HL_SAMPLER_WHOLE
     };
 }
 
-static hl_status check_range(const char *name, float value, float low, float high, hl_err *err) {
-    if (value >= low && value <= high) return HL_OK;
-    return hl_fail(err, HL_E_ARG, "%s is %g, expected %g..%g", name, (double)value, (double)low,
-                   (double)high);
+static hl_status check_real(const char *name, float value, float least, float most, hl_err *err) {
+    if (value >= least && value <= most) return HL_OK;
+    return hl_fail(err, HL_E_ARG, "%s is %g, expected %g..%g", name, (double)value, (double)least,
+                   (double)most);
+}
+
+static hl_status check_whole(const char *name, int64_t value, int64_t least, int64_t most, hl_err *err) {
+    if (value >= least && value <= most) return HL_OK;
+    return hl_fail(err, HL_E_ARG, "%s is %" PRId64 ", expected %" PRId64 "..%" PRId64, name, value, least,
+                   most);
 }
 
 static hl_status check_params(const hl_sampler_params *p, int32_t n_vocab, hl_err *err) {
-    const struct {
-        const char *name;
-        float       value, low, high;
-    } rows[] = {
-        {"temperature", p->temperature, 0, 1000},
-        {"top_p", p->top_p, 0, 1},
-        {"min_p", p->min_p, 0, 1},
-        {"typical_p", p->typical_p, 0, 1},
-        {"repeat_penalty", p->repeat_penalty, 0.01f, 100},
-        {"presence_penalty", p->presence_penalty, -1000, 1000},
-        {"frequency_penalty", p->frequency_penalty, -1000, 1000},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const hl_status status = check_range(rows[i].name, rows[i].value, rows[i].low, rows[i].high, err);
-        if (status != HL_OK) return status;
-    }
-    if (p->repeat_last_n < -1 || p->repeat_last_n > 1 << 24)
-        return hl_fail(err, HL_E_ARG, "repeat_last_n is %" PRId32 ", expected -1..%d", p->repeat_last_n,
-                       1 << 24);
+    hl_status status = HL_OK;
+#define HL_SAMPLER_REAL(name, otherwise, least, most)                                                        \
+    if (status == HL_OK) status = check_real(#name, p->name, least, most, err);
+#define HL_SAMPLER_WHOLE(name, otherwise, least, most)                                                       \
+    if (status == HL_OK) status = check_whole(#name, p->name, least, most, err);
+#include "hyperlama/sampler.def"
+#undef HL_SAMPLER_REAL
+#undef HL_SAMPLER_WHOLE
+    if (status != HL_OK) return status;
     if (n_vocab < 1)
         return hl_fail(err, HL_E_ARG, "a vocabulary of %" PRId32 " tokens, expected at least 1", n_vocab);
     for (size_t i = 0; i < p->n_bias; i++) {

@@ -4,7 +4,7 @@
  *
  * A sampler is a chain of filters with a state (history, random numbers) that belongs to one sequence.
  * Same parameters, seed and logits: same tokens. Not thread safe; one sampler per sequence.
- * Defaults are Ollama's (its api.DefaultOptions, 2026).
+ * Defaults and ranges stand in sampler.def.
  */
 #ifndef HL_SAMPLER_H
 #define HL_SAMPLER_H
@@ -22,7 +22,7 @@ typedef struct hl_logit_bias {
 
 typedef struct hl_sampler_params {
     float                temperature;       /* 0: greedy */
-    int32_t              top_k;             /* 0: off */
+    int32_t              top_k;             /* below 1: off */
     float                top_p;             /* 1: off */
     float                min_p;             /* 0: off */
     float                typical_p;         /* 1: off */
@@ -42,7 +42,7 @@ typedef struct hl_logprob {
 
 typedef struct hl_sampler hl_sampler;
 
-HL_API void hl_sampler_params_init(hl_sampler_params *p); /* Ollama's defaults */
+HL_API void hl_sampler_params_init(hl_sampler_params *p); /* the defaults of sampler.def */
 
 /* fails  HL_E_ARG a parameter out of range, named with its range; HL_E_NOMEM */
 HL_API HL_MUST_CHECK hl_status hl_sampler_new(const hl_sampler_params *p, int32_t n_vocab,
