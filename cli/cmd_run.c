@@ -48,16 +48,10 @@ static hl_status gather_prompt(const hl_args *args, hl_str *out, bool *ret_given
 static hl_status set_template(hl_talk *t, const char *text, hl_err *err) {
     hl_str s;
     if (!text) return HL_OK;
+    if (text[0] != '@') return hl_conversation_set_template(&t->chat, hl_view_of(text), err);
     hl_str_init(&s, 4 << 20);
-    hl_status status = HL_OK;
-    if (text[0] == '@')
-        status = hl_read_path(text + 1, &s, err);
-    else
-        hl_str_add_text(&s, text);
-    if (status == HL_OK) {
-        t->template_text = hl_str_take(&s);
-        if (!t->template_text) status = hl_fail(err, HL_E_LIMIT, "template: over 4 MiB, or no memory");
-    }
+    hl_status status = hl_read_path(text + 1, &s, err);
+    if (status == HL_OK) status = hl_conversation_set_template(&t->chat, hl_str_view(&s), err);
     hl_str_done(&s);
     return status;
 }
@@ -81,18 +75,16 @@ static hl_status apply_options(hl_talk *t, const hl_args *args, hl_err *err) {
 
 static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
     const char *think = hl_args_text(args, "think"), *system = hl_args_text(args, "system");
-    t->think = !think ? HL_THINK_DEFAULT : strcmp(think, "false") == 0 ? HL_THINK_OFF : HL_THINK_ON;
-    t->speculate = hl_args_has(args, "no-speculation") ? HL_SPECULATE_OFF : HL_SPECULATE_AUTO;
+    t->chat.speculate = hl_args_has(args, "no-speculation") ? HL_SPECULATE_OFF : HL_SPECULATE_AUTO;
     t->hide_thinking = hl_args_has(args, "hide-thinking");
     t->verbose = hl_args_has(args, "verbose");
-    t->raw = hl_args_has(args, "raw");
+    t->chat.raw = hl_args_has(args, "raw");
     t->as_json = hl_args_has(args, "json");
     if (hl_args_has(args, "nowordwrap")) t->wordwrap = false;
-    if (system) {
-        t->system = hl_strdup(system);
-        if (!t->system) return hl_fail(err, HL_E_NOMEM, "system text: no memory");
-    }
-    const hl_status status = set_template(t, hl_args_text(args, "template"), err);
+    hl_status status = HL_OK;
+    if (think) status = hl_talk_set_think(t, think, err);
+    if (status == HL_OK && system) status = hl_conversation_set_system(&t->chat, hl_view_of(system), err);
+    if (status == HL_OK) status = set_template(t, hl_args_text(args, "template"), err);
     return status != HL_OK ? status : apply_options(t, args, err);
 }
 

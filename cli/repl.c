@@ -59,10 +59,10 @@ static hl_edit_result read_question(hl_edit *edit, hl_str *out) {
 }
 
 static void print_history(const hl_talk *t) {
-    for (size_t i = 0; i < t->n_messages; i++) {
-        const hl_message *m = &t->messages[i];
+    for (size_t i = 0; i < t->chat.n_messages; i++) {
+        const hl_message *m = &t->chat.messages[i];
         if (strcmp(m->role, "user") == 0) fputs(">>> ", t->app->out);
-        hl_term_print(t->app->out, true, hl_view_of(m->content));
+        hl_term_print(t->app->out, true, (hl_view){m->content, m->len});
         fputc('\n', t->app->out);
     }
 }
@@ -88,7 +88,7 @@ static bool answer_line(hl_talk *t, hl_edit *edit, const hl_str *line) {
     }
     if (text.len == 0) return true;
     if (is_command(text))
-        status = hl_slash(t, edit, text.ptr, &leave, &err);
+        status = hl_slash(t, edit, text, &leave, &err);
     else
         status = hl_talk_ask(t, hl_str_view(line), &err);
     if (status != HL_OK && status != HL_E_CANCEL) hl_app_note(t->app, "error: %s", err.text);

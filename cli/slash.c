@@ -11,13 +11,12 @@
 #include "core/base/mem.h"
 #include "core/base/nearest.h"
 
-enum { MAX_PARAMS = 256 };
-
 /* What a command works on. */
 typedef struct slash {
     hl_talk    *talk;
     hl_edit    *edit;
-    const char *rest; /* behind the command's name, trimmed; "" when there is nothing */
+    const char *rest; /* behind the command's name, trimmed and terminated; "" when there is nothing */
+    size_t      n_rest;
     bool        leave;
 } slash;
 
@@ -27,89 +26,134 @@ static hl_status need_rest(const slash *s, const char *usage, hl_err *err) {
     return s->rest[0] ? HL_OK : hl_fail(err, HL_E_ARG, "usage: %s", usage);
 }
 
-static hl_status replace_text(char **to, const char *text, hl_err *err) {
-    char *copy = hl_strdup(text);
-    if (!copy) return hl_fail(err, HL_E_NOMEM, "no memory");
-    hl_free(*to);
-    *to = copy;
-    return HL_OK;
-}
-
 /* ---- /set ---- */
 
+/* Take the next word of *at: up to a blank, or "in quotes" with \" \\ \n \t inside. False: there is none, or no end. */
+static bool take_word(const char **at, hl_str *word) {
+    const char *p = *at + strspn(*at, " \t\n");
+    const bool  is_quoted = *p == '"';
+    hl_str_clear(word);
+    if (!*p) return false;
+    if (!is_quoted) {
+        const size_t n = strcspn(p, " \t\n");
+        hl_str_add(word, p, n);
+        *at = p + n;
+        return true;
+    }
+    for (p++; *p && *p != '"'; p++) {
+        const char *escape = *p == '\\' && p[1] ? strchr("\"\"\\\\n\nt\t", p[1]) : NULL;
+        if (escape) p++;
+        hl_str_add_char(word, escape ? escape[1] : *p);
+    }
+    *at = *p ? p + 1 : p;
+    return *p != '\0';
+}
+
+static void say_parameter(const slash *s, hl_opt id, const hl_str *said) {
+    hl_talk *t = s->talk;
+    if (id == HL_OPT_num_ctx && hl_loaded_set_ctx(t->loaded, t->chat.options.num_ctx)) {
+        hl_conversation_set_ctx(&t->chat, t->loaded->n_ctx);
+        hl_app_note(t->app, "set num_ctx: the context holds %d tokens from now on", (int)t->loaded->n_ctx);
+    } else if (id == HL_OPT_num_ctx || id == HL_OPT_num_thread || id == HL_OPT_num_batch) {
+        hl_app_note(t->app, "set %s; it takes effect with the next /load", hl_str_text(said));
+    } else {
+        hl_app_note(t->app, "set %s", hl_str_text(said));
+    }
+}
+
 static hl_status set_parameter(slash *s, hl_err *err) {
-    char         key[64];
-    const size_t n = strcspn(s->rest, " ");
-    const char  *value = s->rest + n + strspn(s->rest + n, " ");
-    if (n == 0 || n >= sizeof key || !*value)
-        return hl_fail(err, HL_E_ARG, "usage: /set parameter NAME VALUE (say temperature 0.5)");
-    memcpy(key, s->rest, n);
-    key[n] = '\0';
-    const int32_t n_ctx = s->talk->options.num_ctx, n_threads = s->talk->options.num_thread;
-    hl_status     status = hl_talk_give(s->talk, key, value, err);
-    if (status != HL_OK) return status;
-    if (s->talk->options.num_ctx != n_ctx && s->talk->loaded &&
-        hl_loaded_set_ctx(s->talk->loaded, s->talk->options.num_ctx))
-        hl_app_note(s->talk->app, "the context holds %d tokens from now on", (int)s->talk->loaded->n_ctx);
-    else if (s->talk->options.num_ctx != n_ctx || s->talk->options.num_thread != n_threads)
-        hl_app_note(s->talk->app, "%s takes effect with the next /load", key);
+    const char *at = s->rest;
+    char       *values[HL_MAX_STOPS];
+    size_t      n = 0;
+    hl_str      name, word, said;
+    hl_status   status = HL_OK;
+    hl_str_init(&name, 64);
+    hl_str_init(&word, HL_MAX_STOP_BYTES);
+    hl_str_init(&said, 1 << 20);
+    (void)take_word(&at, &name);
+    hl_str_add_text(&said, hl_str_text(&name));
+    while (n < HL_MAX_STOPS && take_word(&at, &word)) {
+        hl_str_add_text(&said, n ? ", " : " to ");
+        hl_str_add_json(&said, hl_str_view(&word));
+        values[n] = hl_str_take(&word);
+        if (values[n]) n++;
+    }
+    at += strspn(at, " \t\n");
+    if (*at || word.failed || name.failed)
+        status = hl_fail(err, HL_E_ARG, "expected words, or words in double quotes that end");
+    else if (n == 0)
+        status = hl_fail(err, HL_E_ARG, "usage: /set parameter NAME VALUE... (say temperature 0.5)");
     else
-        hl_app_note(s->talk->app, "set %s to '%s'", key, value);
-    return HL_OK;
+        status = hl_conversation_set_option(&s->talk->chat, hl_str_text(&name), (const char *const *)values,
+                                            n, err);
+    if (status == HL_OK) say_parameter(s, hl_opt_find(hl_str_text(&name)), &said);
+    for (size_t i = 0; i < n; i++) hl_free(values[i]);
+    hl_str_done(&name);
+    hl_str_done(&word);
+    hl_str_done(&said);
+    return status;
 }
 
 static hl_status set_system(slash *s, hl_err *err) {
-    const hl_status status = replace_text(&s->talk->system, s->rest, err);
-    if (status == HL_OK) hl_app_note(s->talk->app, s->rest[0] ? "set system text" : "no system text");
+    const hl_status status = hl_conversation_set_system(&s->talk->chat, (hl_view){s->rest, s->n_rest}, err);
+    if (status == HL_OK) hl_app_note(s->talk->app, s->n_rest ? "set system text" : "set no system text");
     return status;
 }
 
 static hl_status set_history(slash *s, hl_err *err) {
     (void)err;
     hl_edit_set_history(s->edit, true);
+    hl_app_note(s->talk->app, "set history: what is typed is remembered");
     return HL_OK;
 }
 
 static hl_status set_nohistory(slash *s, hl_err *err) {
     (void)err;
     hl_edit_set_history(s->edit, false);
+    hl_app_note(s->talk->app, "set nohistory: nothing is remembered from now on");
     return HL_OK;
 }
 
 static hl_status set_wordwrap(slash *s, hl_err *err) {
     (void)err;
     s->talk->wordwrap = true;
+    hl_app_note(s->talk->app, "set wordwrap: lines break between words");
     return HL_OK;
 }
 
 static hl_status set_nowordwrap(slash *s, hl_err *err) {
     (void)err;
     s->talk->wordwrap = false;
+    hl_app_note(s->talk->app, "set nowordwrap: lines break where the terminal ends");
     return HL_OK;
 }
 
 static hl_status set_verbose(slash *s, hl_err *err) {
     (void)err;
     s->talk->verbose = true;
+    hl_app_note(s->talk->app, "set verbose: counts and speeds follow each answer");
     return HL_OK;
 }
 
 static hl_status set_quiet(slash *s, hl_err *err) {
     (void)err;
     s->talk->verbose = false;
+    hl_app_note(s->talk->app, "set quiet: no counts and speeds");
     return HL_OK;
 }
 
 static hl_status set_think(slash *s, hl_err *err) {
-    (void)err;
-    s->talk->think = HL_THINK_ON;
-    return HL_OK;
+    hl_status status = hl_talk_set_think(s->talk, s->rest, err);
+    if (status == HL_OK)
+        hl_app_note(s->talk->app, s->talk->chat.think == HL_THINK_ON
+                                      ? "set think: the model is asked to think first"
+                                      : "set nothink: the model is asked not to think");
+    return status;
 }
 
 static hl_status set_nothink(slash *s, hl_err *err) {
-    (void)err;
-    s->talk->think = HL_THINK_OFF;
-    return HL_OK;
+    s->rest = "false";
+    return set_think(s, err);
 }
 
 static hl_status set_format(slash *s, hl_err *err) {
@@ -117,96 +161,115 @@ static hl_status set_format(slash *s, hl_err *err) {
     return hl_fail(err, HL_E_NOT_YET, "/set format: this build does not have it yet");
 }
 
-/* ---- The rest ---- */
-
-static hl_status show(slash *s, hl_err *err) {
-    return hl_show_part(s->talk->app, s->talk->source, s->talk->loaded->model, s->rest[0] ? s->rest : "info",
-                        err);
+static hl_status set_noformat(slash *s, hl_err *err) {
+    (void)err;
+    hl_app_note(s->talk->app, "set noformat: answers are plain text");
+    return HL_OK;
 }
+
+/* ---- /show ---- */
+
+static void print_option(void *user, hl_opt id, const char *name, const char *value, hl_opt_origin origin) {
+    static const char *const origins[] = {"default", "settings", "stored with the model", "flag", "set here"};
+    const hl_talk           *t = user;
+    char                     number[16];
+    if (id == HL_OPT_num_ctx) { /* "what suits the model" is a number by now */
+        (void)snprintf(number, sizeof number, "%d", (int)t->chat.partner.n_ctx);
+        value = number;
+    }
+    fprintf(t->app->out, "%-18s ", name);
+    hl_term_print(t->app->out, t->app->out_is_tty, hl_view_of(value));
+    fprintf(t->app->out, "%*s %s\n", (int)(strlen(value) < 14 ? 14 - strlen(value) : 0), "", origins[origin]);
+}
+
+static void print_stored_only(const hl_talk *t) {
+    const hl_stored_model *m = t->chat.partner.stored;
+    for (size_t i = 0; m && i < m->n_params; i++) {
+        if (hl_opt_find(m->params[i].name) != HL_N_OPTS) continue;
+        fprintf(t->app->out, "%-18s ", m->params[i].name);
+        hl_term_print(t->app->out, t->app->out_is_tty, hl_view_of(m->params[i].value));
+        fputs("  stored with the model, without effect here\n", t->app->out);
+    }
+}
+
+/* What is in force in this chat, in the words of `hyperlama show`. */
+static hl_status show(slash *s, hl_err *err) {
+    hl_talk         *t = s->talk;
+    const char      *part = s->rest[0] ? s->rest : "info";
+    const hl_view    system = hl_conversation_system(&t->chat);
+    hl_stored_model *m = NULL;
+    if (strcmp(part, "parameters") == 0) {
+        hl_options_each(&t->chat.options, print_option, t);
+        print_stored_only(t);
+        return HL_OK;
+    }
+    if (strcmp(part, "system") == 0 && system.len == 0) {
+        hl_app_note(t->app, "no system text");
+        return HL_OK;
+    }
+    if (strcmp(part, "template") == 0 && t->chat.template_text) {
+        hl_term_print(t->app->out, t->app->out_is_tty, hl_view_of(t->chat.template_text));
+        fputc('\n', t->app->out);
+        return HL_OK;
+    }
+    hl_status status = hl_talk_model(t, &m, err);
+    if (status != HL_OK) return status;
+    hl_source now = *t->source;
+    now.stored = m;
+    status = hl_show_part(t->app, &now, t->loaded->model, part, err);
+    hl_conversation_model_free(m);
+    return status;
+}
+
+/* ---- The rest ---- */
 
 static hl_status clear(slash *s, hl_err *err) {
     (void)err;
-    hl_talk_clear(s->talk);
+    hl_conversation_clear(&s->talk->chat);
     hl_app_note(s->talk->app, "the chat so far is forgotten");
     return HL_OK;
 }
 
 static hl_status load(slash *s, hl_err *err) {
-    hl_status status = need_rest(s, "/load MODEL", err);
+    const bool had_system = s->talk->chat.system != NULL;
+    hl_status  status = need_rest(s, "/load MODEL", err);
     if (status == HL_OK) status = hl_talk_open(s->talk, s->rest, err);
+    if (status == HL_OK) status = hl_conversation_set_system(&s->talk->chat, (hl_view){0}, err);
     if (status == HL_OK)
-        hl_app_note(s->talk->app, "%s, context %d tokens", s->talk->source->label,
-                    (int)s->talk->loaded->n_ctx);
+        hl_app_note(s->talk->app, "%s, context %d tokens%s", s->talk->source->label,
+                    (int)s->talk->loaded->n_ctx, had_system ? "; the system text set before is dropped" : "");
     return status;
 }
 
-typedef struct params {
-    hl_param list[MAX_PARAMS];
-    char    *texts[MAX_PARAMS]; /* owned */
-    size_t   n;
-    bool     failed;
-} params;
-
-static void take_param(void *user, const char *name, const char *value) {
-    params *p = user;
-    char   *copy = p->n < MAX_PARAMS ? hl_strdup(value) : NULL;
-    if (!copy) {
-        p->failed = true;
-        return;
-    }
-    p->texts[p->n] = copy;
-    p->list[p->n++] = (hl_param){.name = name, .value = copy};
-}
-
-static hl_status write_model(const hl_talk *t, const char *name, const hl_import_options *options,
-                             hl_err *err) {
-    hl_store *store = NULL;
-    hl_name   written;
-    char      text[HL_NAME_TEXT_BYTES];
-    hl_status status = hl_host_store(t->host, &store, err);
-    if (status == HL_OK)
-        status = hl_store_import(store, t->source->paths, t->source->n_paths, name, options, &written, err);
-    if (status != HL_OK) return status;
-    hl_name_format(&written, text);
-    hl_app_note(t->app, "saved as %s", text);
-    return HL_OK;
-}
-
-/* A new model of the same weights with this chat's system text, parameters and messages. */
+/* A new model of the same weights: all that is stored with this one, and what this chat has set and said. */
 static hl_status save(slash *s, hl_err *err) {
-    const hl_talk         *t = s->talk;
-    const hl_stored_model *from = t->source->stored;
-    hl_options             plain;
-    hl_stored_message     *messages = NULL;
-    hl_status              status = need_rest(s, "/save NAME", err);
+    hl_talk         *t = s->talk;
+    hl_stored_model *m = NULL;
+    hl_store        *store = NULL;
+    hl_name          written;
+    char             text[HL_NAME_TEXT_BYTES];
+    hl_status        status = need_rest(s, "/save NAME", err);
+    if (status == HL_OK) status = hl_talk_model(t, &m, err);
     if (status != HL_OK) return status;
-    params *p = hl_new(1, sizeof *p);
-    messages = hl_new(t->n_messages + 1, sizeof *messages);
-    hl_options_init(&plain);
-    if (!p || !messages) {
-        status = hl_fail(err, HL_E_NOMEM, "no memory");
-        goto out;
+    const hl_import_options options = {.template_text = m->template_text,
+                                       .system = m->system && m->system[0] ? m->system : NULL,
+                                       .params = m->params,
+                                       .n_params = m->n_params,
+                                       .messages = m->messages,
+                                       .n_messages = m->n_messages,
+                                       .licenses = m->licenses,
+                                       .n_licenses = m->n_licenses,
+                                       .adapter_path = m->adapter_path,
+                                       .projector_path = m->projector_path};
+    status = hl_host_store(t->host, &store, err);
+    if (status == HL_OK)
+        status =
+            hl_store_import(store, t->source->paths, t->source->n_paths, s->rest, &options, &written, err);
+    if (status == HL_OK) {
+        hl_name_format(&written, text);
+        hl_app_note(t->app, "saved as %s", text);
     }
-    hl_options_each(&t->options, &plain, take_param, p);
-    for (size_t i = 0; i < t->n_messages; i++)
-        messages[i] = (hl_stored_message){.role = t->messages[i].role, .content = t->messages[i].content};
-    const hl_import_options options = {.template_text = from ? from->template_text : NULL,
-                                       .system = t->system ? t->system
-                                                 : from    ? from->system
-                                                           : NULL,
-                                       .params = p->list,
-                                       .n_params = p->n,
-                                       .messages = messages,
-                                       .n_messages = t->n_messages,
-                                       .licenses = from ? from->licenses : NULL,
-                                       .n_licenses = from ? from->n_licenses : 0};
-    status = p->failed ? hl_fail(err, HL_E_NOMEM, "no memory, or over %d parameters", MAX_PARAMS)
-                       : write_model(t, s->rest, &options, err);
-out:
-    for (size_t i = 0; p && i < p->n; i++) hl_free(p->texts[i]);
-    hl_free(p);
-    hl_free(messages);
-    hl_options_done(&plain);
+    hl_conversation_model_free(m);
     return status;
 }
 
@@ -249,7 +312,7 @@ static const row commands[] = {
 };
 
 static const row set_commands[] = {
-    {"parameter", "NAME VALUE",
+    {"parameter", "NAME VALUE...",
      "seed num_predict top_k top_p min_p temperature repeat_penalty stop num_ctx ...", set_parameter},
     {"system", "TEXT", "the system text; \"\"\" for several lines", set_system},
     {"history", "", "remember what is typed", set_history},
@@ -257,9 +320,10 @@ static const row set_commands[] = {
     {"wordwrap", "", "break lines between words", set_wordwrap},
     {"nowordwrap", "", "do not", set_nowordwrap},
     {"format", "json", "answers in JSON (not in this build yet)", set_format},
+    {"noformat", "", "answers in plain text", set_noformat},
     {"verbose", "", "print counts and speeds after each answer", set_verbose},
     {"quiet", "", "do not", set_quiet},
-    {"think", "", "ask the model to think first, if it can", set_think},
+    {"think", "[LEVEL]", "ask the model to think first, if it can", set_think},
     {"nothink", "", "ask it not to", set_nothink},
     {0},
 };
@@ -272,7 +336,9 @@ static hl_status dispatch(slash *s, const row *rows, const char *what, const cha
     (void)snprintf(wanted, sizeof wanted, "%.*s", (int)(n < 31 ? n : 31), text);
     for (const row *r = rows; r->name; r++) {
         if (strcmp(r->name, wanted) == 0) {
-            s->rest = text + n + strspn(text + n, " \n");
+            const char *rest = text + n + strspn(text + n, " \n");
+            s->n_rest -= (size_t)(rest - s->rest);
+            s->rest = rest;
             return r->fn(s, err);
         }
         hl_nearest_try(&best, wanted, r->name);
@@ -321,13 +387,15 @@ static hl_status help(slash *s, hl_err *err) {
     return HL_OK;
 }
 
-hl_status hl_slash(hl_talk *t, hl_edit *edit, const char *line, bool *ret_leave, hl_err *err) {
-    slash  s = {.talk = t, .edit = edit, .rest = ""};
+hl_status hl_slash(hl_talk *t, hl_edit *edit, hl_view line, bool *ret_leave, hl_err *err) {
+    slash  s = {.talk = t, .edit = edit};
     hl_str text;
     hl_str_init(&text, 1 << 20);
-    hl_str_add_view(&text, hl_view_trim(hl_view_of(line + 1)));
+    hl_str_add_view(&text, hl_view_trim((hl_view){line.ptr + 1, line.len - 1}));
+    s.rest = hl_str_text(&text);
+    s.n_rest = text.len;
     const hl_status status = text.failed ? hl_fail(err, HL_E_LIMIT, "the command is over 1 MiB")
-                                         : dispatch(&s, commands, "/", hl_str_text(&text), err);
+                                         : dispatch(&s, commands, "/", s.rest, err);
     hl_str_done(&text);
     *ret_leave = s.leave;
     return status;

@@ -21,8 +21,8 @@ typedef struct hl_paths {
     char *db;      /* home/hyperlama.db */
     char *cache;   /* home/cache */
     char *history; /* home/history */
-    char *
-        config_file; /* $HYPERLAMA_CONFIG, else $XDG_CONFIG_HOME/hyperlama/hyperlama.ini, else ~/.config/... */
+    /* $HYPERLAMA_CONFIG, else $XDG_CONFIG_HOME/hyperlama/hyperlama.ini, else ~/.config/... */
+    char *config_file;
 } hl_paths;
 
 /* fails  HL_E_ARG    no home folder: neither HYPERLAMA_HOME nor HOME is set
@@ -85,8 +85,7 @@ typedef struct hl_loaded {
     int32_t    n_ctx;
 } hl_loaded;
 
-/* Open the files of a source; with `options` make a runner too. An option wins over a setting unless the setting was
- * given as a flag.
+/* Open the files of a source; with `options` make a runner too. hl_conversation_options() makes options.
  *
  * in     options  NULL: only vocabulary and keys
  * fails  as hl_model_open() and hl_runner_new(), with the label in front
@@ -100,7 +99,7 @@ bool hl_loaded_set_ctx(hl_loaded *l, int32_t n_ctx);
 /* The session parameters that options and settings ask for. */
 void hl_host_session_params(const hl_host *h, const hl_options *options, hl_session_params *ret_params);
 
-/* Put the parameters stored with a model into `o`. Bad and idle ones become events and are left out. */
-void hl_host_apply_stored(hl_host *h, const hl_stored_model *m, hl_options *o);
+/* Count that the model was used, for `list`. After the answer, because it may wait for another process. */
+void hl_host_count_use(hl_host *h, const hl_source *source);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * options.c - the table of model_options.def over the fields of hl_options.
+ * options.c - the tables of hyperlama/sampler.def and model_options.def over the fields of hl_options.
  */
 #include "host/options.h"
 
@@ -14,137 +14,246 @@
 #include "core/base/mem.h"
 #include "core/base/nearest.h"
 
-typedef enum option_kind { KIND_REAL, KIND_WHOLE, KIND_TEXTS, KIND_IDLE } option_kind;
+typedef enum option_kind { KIND_REAL, KIND_WHOLE, KIND_LIST } option_kind;
 
 typedef struct option_row {
     const char *name;
     option_kind kind;
     size_t      offset, size; /* of the field in hl_options */
-    double      min, max;     /* REAL */
-    int64_t     lo, hi;       /* WHOLE */
-    const char *why;          /* IDLE */
+    float       least, most;  /* REAL */
+    int64_t     low, high;    /* WHOLE */
 } option_row;
 
 #define FIELD(f) .offset = offsetof(hl_options, f), .size = sizeof(((hl_options *)0)->f)
-static const option_row rows[] = {
-#define HL_REAL(n, f, a, b)  {.name = #n, .kind = KIND_REAL, FIELD(f), .min = (a), .max = (b)},
-#define HL_WHOLE(n, f, a, b) {.name = #n, .kind = KIND_WHOLE, FIELD(f), .lo = (a), .hi = (b)},
-#define HL_TEXTS(n, f)       {.name = #n, .kind = KIND_TEXTS},
-#define HL_IDLE(n, w)        {.name = #n, .kind = KIND_IDLE, .why = (w)},
+static const option_row rows[HL_N_OPTS] = {
+#define HL_SAMPLER_REAL(n, d, a, b)                                                                          \
+    {.name = #n, .kind = KIND_REAL, FIELD(sampling.n), .least = (a), .most = (b)},
+#define HL_SAMPLER_WHOLE(n, d, a, b)                                                                         \
+    {.name = #n, .kind = KIND_WHOLE, FIELD(sampling.n), .low = (a), .high = (b)},
+#define HL_OPTION_WHOLE(n, d, a, b) {.name = #n, .kind = KIND_WHOLE, FIELD(n), .low = (a), .high = (b)},
+#define HL_OPTION_LIST(n, f)        {.name = #n, .kind = KIND_LIST},
+#define HL_OPTION_IDLE(n, why)
+#include "hyperlama/sampler.def"
 #include "host/model_options.def"
-#undef HL_REAL
-#undef HL_WHOLE
-#undef HL_TEXTS
-#undef HL_IDLE
+#undef HL_SAMPLER_REAL
+#undef HL_SAMPLER_WHOLE
+#undef HL_OPTION_WHOLE
+#undef HL_OPTION_LIST
+#undef HL_OPTION_IDLE
 };
-enum { N_ROWS = sizeof rows / sizeof *rows };
+
+static const struct {
+    const char *name, *why;
+} idle_rows[] = {
+#define HL_OPTION_WHOLE(n, d, a, b)
+#define HL_OPTION_LIST(n, f)
+#define HL_OPTION_IDLE(n, why) {#n, why},
+#include "host/model_options.def"
+#undef HL_OPTION_WHOLE
+#undef HL_OPTION_LIST
+#undef HL_OPTION_IDLE
+};
+enum { N_IDLE_ROWS = sizeof idle_rows / sizeof *idle_rows };
 
 void hl_options_init(hl_options *o) {
-    *o = (hl_options){.num_predict = -1, .num_thread = -1};
+    *o = (hl_options){
+#define HL_OPTION_WHOLE(n, d, a, b) .n = (d),
+#define HL_OPTION_LIST(n, f)
+#define HL_OPTION_IDLE(n, why)
+#include "host/model_options.def"
+#undef HL_OPTION_WHOLE
+#undef HL_OPTION_LIST
+#undef HL_OPTION_IDLE
+    };
     hl_sampler_params_init(&o->sampling);
 }
 
-void hl_options_clear_stops(hl_options *o) {
+static void clear_stops(hl_options *o) {
     for (size_t i = 0; i < o->n_stops; i++) hl_free(o->stops[i]);
     o->n_stops = 0;
 }
 
-void hl_options_done(hl_options *o) { hl_options_clear_stops(o); }
+void hl_options_done(hl_options *o) { clear_stops(o); }
 
-static const option_row *find_row(const char *name) {
-    for (size_t i = 0; i < N_ROWS; i++) {
-        if (strcmp(rows[i].name, name) == 0) return &rows[i];
+hl_opt hl_opt_find(const char *name) {
+    for (int i = 0; i < HL_N_OPTS; i++) {
+        if (strcmp(rows[i].name, name) == 0) return (hl_opt)i;
     }
-    return NULL;
+    return HL_N_OPTS;
 }
+
+static void *field_of(hl_options *o, const option_row *row) { return (char *)o + row->offset; }
 
 static hl_status set_real(hl_options *o, const option_row *row, const char *value, hl_err *err) {
     char *end = NULL;
     errno = 0;
     const double x = strtod(value, &end);
-    if (end == value || *end || !isfinite(x) || x < row->min || x > row->max)
-        return hl_fail(err, HL_E_ARG, "option %s = '%.80s': expected %g..%g", row->name, value, row->min,
-                       row->max);
-    const float f = (float)x;
-    memcpy((char *)o + row->offset, &f, sizeof f);
+    const float  f = (float)x;
+    if (end == value || *end || !isfinite(x) || f < row->least || f > row->most)
+        return hl_fail(err, HL_E_ARG, "option %s = '%.80s': expected %g..%g", row->name, value,
+                       (double)row->least, (double)row->most);
+    memcpy(field_of(o, row), &f, sizeof f);
     return HL_OK;
+}
+
+static void write_whole(hl_options *o, const option_row *row, int64_t n) {
+    const int32_t n32 = (int32_t)n;
+    memcpy(field_of(o, row), row->size == sizeof n ? (const void *)&n : (const void *)&n32, row->size);
 }
 
 static hl_status set_whole(hl_options *o, const option_row *row, const char *value, hl_err *err) {
     char *end = NULL;
     errno = 0;
     const long long n = strtoll(value, &end, 10);
-    if (end == value || *end || errno != 0 || n < row->lo || n > row->hi)
+    if (end == value || *end || errno != 0 || n < row->low || n > row->high)
         return hl_fail(err, HL_E_ARG, "option %s = '%.80s': expected %" PRId64 "..%" PRId64, row->name, value,
-                       row->lo, row->hi);
-    const int64_t n64 = n;
-    const int32_t n32 = (int32_t)n;
-    memcpy((char *)o + row->offset, row->size == sizeof n64 ? (const void *)&n64 : (const void *)&n32,
-           row->size);
+                       row->low, row->high);
+    write_whole(o, row, n);
     return HL_OK;
 }
 
-static hl_status add_stop(hl_options *o, const char *value, hl_err *err) {
+static hl_status add_stop(hl_options *o, bool is_new_list, const char *value, hl_err *err) {
     const size_t n = strlen(value);
     if (n == 0 || n > HL_MAX_STOP_BYTES)
         return hl_fail(err, HL_E_LIMIT, "option stop: %zu bytes, expected 1..%d", n, HL_MAX_STOP_BYTES);
-    for (size_t i = 0; i < o->n_stops; i++) {
+    for (size_t i = 0; i < o->n_stops && !is_new_list; i++) {
         if (strcmp(o->stops[i], value) == 0) return HL_OK;
     }
-    if (o->n_stops == HL_MAX_STOPS)
+    if (o->n_stops == HL_MAX_STOPS && !is_new_list)
         return hl_fail(err, HL_E_LIMIT, "option stop: more than %d stop strings", HL_MAX_STOPS);
     char *copy = hl_strdup(value);
     if (!copy) return hl_fail(err, HL_E_NOMEM, "option stop: no memory");
+    if (is_new_list) clear_stops(o);
     o->stops[o->n_stops++] = copy;
     return HL_OK;
 }
 
-hl_status hl_options_set(hl_options *o, const char *name, const char *value, hl_err *err) {
-    const option_row *row = find_row(name);
-    if (!row) {
-        hl_nearest best = {0};
-        for (size_t i = 0; i < N_ROWS; i++) {
-            if (rows[i].kind != KIND_IDLE) hl_nearest_try(&best, name, rows[i].name);
-        }
-        if (best.name)
-            return hl_fail(err, HL_E_NOT_FOUND, "unknown option '%.60s'; did you mean '%s'?", name,
-                           best.name);
-        return hl_fail(err, HL_E_NOT_FOUND, "unknown option '%.60s'", name);
+static hl_status fail_unknown(const char *name, hl_err *err) {
+    hl_nearest best = {0};
+    for (size_t i = 0; i < N_IDLE_ROWS; i++) {
+        if (strcmp(idle_rows[i].name, name) == 0)
+            return hl_fail(err, HL_E_UNSUPPORTED, "option %s has no effect: %s", name, idle_rows[i].why);
     }
+    for (int i = 0; i < HL_N_OPTS; i++) hl_nearest_try(&best, name, rows[i].name);
+    if (best.name)
+        return hl_fail(err, HL_E_NOT_FOUND, "unknown option '%.60s'; did you mean '%s'?", name, best.name);
+    return hl_fail(err, HL_E_NOT_FOUND, "unknown option '%.60s'", name);
+}
+
+hl_status hl_options_set(hl_options *o, hl_opt_origin origin, const char *name, const char *value,
+                         hl_err *err) {
+    const hl_opt id = hl_opt_find(name);
+    if (id == HL_N_OPTS) return fail_unknown(name, err);
+    const option_row *row = &rows[id];
+    hl_options        probe; /* a value that does not count is checked all the same */
+    const bool        counts = origin >= o->origin[id];
+    if (!counts) hl_options_init(&probe);
+    hl_options *to = counts ? o : &probe;
+    hl_status   status = HL_OK;
     switch (row->kind) {
-    case KIND_REAL: return set_real(o, row, value, err);
-    case KIND_WHOLE: return set_whole(o, row, value, err);
-    case KIND_TEXTS: return add_stop(o, value, err);
-    case KIND_IDLE: break;
+    case KIND_REAL: status = set_real(to, row, value, err); break;
+    case KIND_WHOLE: status = set_whole(to, row, value, err); break;
+    case KIND_LIST: status = add_stop(to, origin > to->origin[id], value, err); break;
     }
-    return hl_fail(err, HL_E_UNSUPPORTED, "option %s has no effect: %s", row->name, row->why);
+    if (!counts)
+        hl_options_done(&probe);
+    else if (status == HL_OK)
+        o->origin[id] = (uint8_t)origin;
+    return status;
+}
+
+void hl_options_unset(hl_options *o, hl_opt_origin origin, hl_opt id) {
+    hl_options plain;
+    if (o->origin[id] != origin) return;
+    hl_options_init(&plain);
+    if (rows[id].kind == KIND_LIST)
+        clear_stops(o);
+    else
+        memcpy(field_of(o, &rows[id]), field_of(&plain, &rows[id]), rows[id].size);
+    o->origin[id] = HL_FROM_DEFAULT;
+}
+
+hl_status hl_options_merge(hl_options *o, const hl_options *from, hl_err *err) {
+    hl_status status = HL_OK;
+    for (int i = 0; i < HL_N_OPTS && status == HL_OK; i++) {
+        const hl_opt_origin origin = (hl_opt_origin)from->origin[i];
+        if (origin == HL_FROM_DEFAULT || origin < o->origin[i]) continue;
+        if (rows[i].kind != KIND_LIST) {
+            memcpy(field_of(o, &rows[i]), (const char *)from + rows[i].offset, rows[i].size);
+            o->origin[i] = (uint8_t)origin;
+        }
+        for (size_t k = 0; rows[i].kind == KIND_LIST && k < from->n_stops && status == HL_OK; k++)
+            status = hl_options_set(o, origin, rows[i].name, from->stops[k], err);
+    }
+    return status;
+}
+
+void hl_options_read_settings(hl_options *o, const hl_config *config) {
+    static const struct {
+        hl_opt     id;
+        hl_setting setting;
+    } pairs[] = {{HL_OPT_num_ctx, HL_SETTING_engine_n_ctx},
+                 {HL_OPT_num_batch, HL_SETTING_engine_n_batch},
+                 {HL_OPT_num_thread, HL_SETTING_engine_n_threads}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        const hl_opt        id = pairs[i].id;
+        const hl_origin     where = hl_config_origin(config, pairs[i].setting);
+        const hl_opt_origin origin = where == HL_ORIGIN_DEFAULT ? HL_FROM_DEFAULT
+                                     : where == HL_ORIGIN_FLAG  ? HL_FROM_FLAG
+                                                                : HL_FROM_SETTING;
+        if (origin < o->origin[id]) continue;
+        write_whole(o, &rows[id], hl_config_int(config, pairs[i].setting));
+        o->origin[id] = (uint8_t)origin;
+    }
+}
+
+void hl_options_read_stored(hl_options *o, const hl_stored_model *m, const hl_events *events) {
+    for (size_t i = 0; i < m->n_params; i++) {
+        hl_err          why = {0};
+        const hl_status status =
+            hl_options_set(o, HL_FROM_MODEL, m->params[i].name, m->params[i].value, &why);
+        if (status == HL_OK) continue;
+        const hl_log_level level = status == HL_E_UNSUPPORTED ? HL_LOG_INFO : HL_LOG_WARN;
+        hl_event(events, level, "host", "bad-parameter", "model=%s why=\"%s\" action=ignored", m->entry.text,
+                 why.text);
+    }
+}
+
+/* The fewest digits that read back as the same float. */
+static void format_real(float f, char *buf, size_t cap) {
+    for (int digits = 1; digits <= 9; digits++) {
+        (void)snprintf(buf, cap, "%.*g", digits, (double)f);
+        if (strtof(buf, NULL) == f) return;
+    }
 }
 
 static void format_field(const hl_options *o, const option_row *row, char *buf, size_t cap) {
     const char *p = (const char *)o + row->offset;
+    float       f;
+    int64_t     n;
+    int32_t     n32;
     if (row->kind == KIND_REAL) {
-        float f;
         memcpy(&f, p, sizeof f);
-        (void)snprintf(buf, cap, "%g", (double)f);
-    } else if (row->size == sizeof(int64_t)) {
-        int64_t n;
-        memcpy(&n, p, sizeof n);
-        (void)snprintf(buf, cap, "%" PRId64, n);
-    } else {
-        int32_t n;
-        memcpy(&n, p, sizeof n);
-        (void)snprintf(buf, cap, "%" PRId32, n);
+        format_real(f, buf, cap);
+        return;
     }
+    memcpy(&n32, p, sizeof n32);
+    if (row->size == sizeof n)
+        memcpy(&n, p, sizeof n);
+    else
+        n = n32;
+    (void)snprintf(buf, cap, "%" PRId64, n);
 }
 
-void hl_options_each(const hl_options *o, const hl_options                *base,
-                     void (*fn)(void *, const char *, const char *), void *user) {
-    for (size_t i = 0; i < N_ROWS; i++) {
-        char now[40], then[40];
-        if (rows[i].kind != KIND_REAL && rows[i].kind != KIND_WHOLE) continue;
-        format_field(o, &rows[i], now, sizeof now);
-        format_field(base, &rows[i], then, sizeof then);
-        if (strcmp(now, then) != 0) fn(user, rows[i].name, now);
+void hl_options_each(const hl_options *o, hl_options_fn *fn, void *user) {
+    for (int i = 0; i < HL_N_OPTS; i++) {
+        const hl_opt_origin origin = (hl_opt_origin)o->origin[i];
+        char                text[40];
+        if (rows[i].kind == KIND_LIST) {
+            for (size_t k = 0; k < o->n_stops; k++) fn(user, (hl_opt)i, rows[i].name, o->stops[k], origin);
+            continue;
+        }
+        format_field(o, &rows[i], text, sizeof text);
+        fn(user, (hl_opt)i, rows[i].name, text, origin);
     }
-    for (size_t i = 0; i < o->n_stops; i++) fn(user, "stop", o->stops[i]);
 }

@@ -20,8 +20,8 @@ RULES = {
     "engine": (["engine/", "core/base/", "core/gguf/", "core/data/json.h", "hyperlama/"], ["jansson", "pcre2", "utf8proc"]),
     "models": (["models/", "core/", "hyperlama/base.h", "hyperlama/models.h"], ["sqlite", "jansson"]),
     "host": (["host/", "core/", "hyperlama/"], ["jansson"]),
-    "server": (["server/", "core/", "hyperlama/", "host/host.h", "host/options.h"], ["jansson", "microhttpd"]),
-    "cli": (["cli/", "core/", "hyperlama/", "host/host.h", "host/options.h", "server/server.h"], ["libedit"]),
+    "server": (["server/", "core/", "hyperlama/", "host/host.h", "host/options.h", "host/conversation.h"], ["jansson", "microhttpd"]),
+    "cli": (["cli/", "core/", "hyperlama/", "host/host.h", "host/options.h", "host/conversation.h", "server/server.h"], ["libedit"]),
 }
 
 

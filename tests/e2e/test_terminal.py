@@ -251,10 +251,10 @@ def test_slash_commands(cli, chat):
     for send, expect in (("/help", "/load MODEL"), ("/? set", "/set parameter"), ("/? shortcuts", "Ctrl-R"),
                          ("/show", "architecture"), ("/show template", "<|im_start|>"), ("/show modelfile", "FROM"),
                          ("/set parameter temperature 0.5", "temperature"), ("/set parameter top_p 7", "0..1"),
-                         ("/set parameter nonsense 7", "unknown option"), ("/set system be brief", "system"),
+                         ("/set parameter nonsense 7", "unknown option"),
                          ("/hlep", "did you mean '/help'"), ("/set verbos", "did you mean"), ("/list", "other:latest"),
                          ("/clear", "forgotten"), ("/load absent", "not found"), ("/load other", "other:latest, context"),
-                         ("hi", "Other"), ("/save copy", "saved as copy:latest")):
+                         ("/set system be brief", "set system text"), ("hi", "Other"), ("/save copy", "saved as copy:latest")):
         t.send(send + "\r")
         t.until(expect)
         t.until(">>> ")

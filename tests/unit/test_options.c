@@ -19,10 +19,10 @@ static void options_are_set_by_name(void **state) {
     hl_options o;
     hl_err     err = {0};
     hl_options_init(&o);
-    assert_int_equal(hl_options_set(&o, "temperature", "0.25", &err), HL_OK);
-    assert_int_equal(hl_options_set(&o, "top_k", "7", &err), HL_OK);
-    assert_int_equal(hl_options_set(&o, "seed", "123456789012", &err), HL_OK);
-    assert_int_equal(hl_options_set(&o, "num_ctx", "512", &err), HL_OK);
+    assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "temperature", "0.25", &err), HL_OK);
+    assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "top_k", "7", &err), HL_OK);
+    assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "seed", "123456789012", &err), HL_OK);
+    assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "num_ctx", "512", &err), HL_OK);
     assert_true(o.sampling.temperature == 0.25f && o.sampling.top_k == 7 && o.num_ctx == 512);
     assert_true(o.sampling.seed == 123456789012);
     hl_options_done(&o);
@@ -30,15 +30,20 @@ static void options_are_set_by_name(void **state) {
 
 static void values_out_of_range_are_refused_with_the_range(void **state) {
     (void)state;
-    static const char *const bad[][3] = {
-        {"top_p", "1.5", "0..1"},         {"top_p", "nan", "0..1"},       {"top_p", "", "0..1"},
-        {"top_k", "-1", "0.."},           {"temperature", "-0.1", "0.."}, {"num_predict", "1e3", "-1.."},
-        {"num_thread", "9999", "0..1024"}};
-    hl_options o;
+    static const char *const bad[][3] = {{"top_p", "1.5", "0..1"},
+                                         {"top_p", "nan", "0..1"},
+                                         {"top_p", "", "0..1"},
+                                         {"temperature", "-0.1", "0.."},
+                                         {"num_predict", "1e3", "-2147483648.."},
+                                         {"num_thread", "9999", "..1024"},
+                                         {"repeat_penalty", "0", "0.01..100"},
+                                         {"repeat_last_n", "-2", "-1..16777216"}};
+    hl_options               o;
     hl_options_init(&o);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         hl_err err = {0};
-        if (hl_options_set(&o, bad[i][0], bad[i][1], &err) != HL_E_ARG || !strstr(err.text, bad[i][2]))
+        if (hl_options_set(&o, HL_FROM_REQUEST, bad[i][0], bad[i][1], &err) != HL_E_ARG ||
+            !strstr(err.text, bad[i][2]))
             fail_msg("%s=%s: %s", bad[i][0], bad[i][1], err.text);
     }
     hl_options_done(&o);
@@ -49,10 +54,10 @@ static void unknown_and_idle_options_are_told_apart(void **state) {
     hl_options o;
     hl_err     err = {0};
     hl_options_init(&o);
-    assert_int_equal(hl_options_set(&o, "temprature", "1", &err), HL_E_NOT_FOUND);
+    assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "temprature", "1", &err), HL_E_NOT_FOUND);
     assert_non_null(strstr(err.text, "'temperature'"));
-    assert_int_equal(hl_options_set(&o, "num_gpu", "1", &err), HL_E_UNSUPPORTED);
-    assert_int_equal(hl_options_set(&o, "mirostat", "1", &err), HL_E_UNSUPPORTED);
+    assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "num_gpu", "1", &err), HL_E_UNSUPPORTED);
+    assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "mirostat", "1", &err), HL_E_UNSUPPORTED);
     hl_options_done(&o);
 }
 
@@ -64,14 +69,75 @@ static void stop_strings_add_up_without_doubles_and_within_a_limit(void **state)
     for (int i = 0; i < HL_MAX_STOPS; i++) {
         char text[16];
         (void)snprintf(text, sizeof text, "s%d", i);
-        assert_int_equal(hl_options_set(&o, "stop", text, &err), HL_OK);
-        assert_int_equal(hl_options_set(&o, "stop", text, &err), HL_OK);
+        assert_int_equal(hl_options_set(&o, HL_FROM_MODEL, "stop", text, &err), HL_OK);
+        assert_int_equal(hl_options_set(&o, HL_FROM_MODEL, "stop", text, &err), HL_OK);
     }
     assert_int_equal(o.n_stops, HL_MAX_STOPS);
-    assert_int_equal(hl_options_set(&o, "stop", "one more", &err), HL_E_LIMIT);
-    assert_int_equal(hl_options_set(&o, "stop", "", &err), HL_E_LIMIT);
-    hl_options_clear_stops(&o);
+    assert_int_equal(hl_options_set(&o, HL_FROM_MODEL, "stop", "one more", &err), HL_E_LIMIT);
+    assert_int_equal(hl_options_set(&o, HL_FROM_MODEL, "stop", "", &err), HL_E_LIMIT);
+    assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "stop", "mine", &err), HL_OK);
+    assert_int_equal(o.n_stops, 1); /* a stronger origin replaces the list */
+    assert_int_equal(hl_options_set(&o, HL_FROM_MODEL, "stop", "late", &err), HL_OK);
+    assert_int_equal(o.n_stops, 1); /* a weaker one does not touch it */
+    assert_string_equal(o.stops[0], "mine");
+    hl_options_unset(&o, HL_FROM_REQUEST, HL_OPT_stop);
     assert_int_equal(o.n_stops, 0);
+    hl_options_done(&o);
+}
+
+/* One range per option: what is accepted here is accepted by the sampler, and the other way round. */
+static void options_and_the_sampler_know_one_range(void **state) {
+    (void)state;
+    static const double values[] = {0,      -1,   1,     -2,    0.01, 0.009, 100,      100.1,   1000,
+                                    1000.5, 1001, -1000, -1001, 2,    -7,    16777216, 16777217};
+    static const struct {
+        const char *name;
+        size_t      offset;
+        bool        is_whole;
+    } rows[] = {
+#define HL_SAMPLER_REAL(n, d, a, b)  {#n, offsetof(hl_sampler_params, n), false},
+#define HL_SAMPLER_WHOLE(n, d, a, b) {#n, offsetof(hl_sampler_params, n), true},
+#include "hyperlama/sampler.def"
+#undef HL_SAMPLER_REAL
+#undef HL_SAMPLER_WHOLE
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
+            const float       real = (float)values[k];
+            const int32_t     whole = (int32_t)values[k];
+            hl_sampler_params p;
+            hl_sampler       *sampler = NULL;
+            hl_options        o;
+            hl_err            err = {0};
+            char              text[32];
+            if (strcmp(rows[i].name, "seed") == 0 || (rows[i].is_whole && whole != values[k])) continue;
+            (void)snprintf(text, sizeof text, "%.9g", values[k]);
+            hl_sampler_params_init(&p);
+            memcpy((char *)&p + rows[i].offset, rows[i].is_whole ? (const void *)&whole : (const void *)&real,
+                   4);
+            const hl_status by_sampler = hl_sampler_new(&p, 10, &sampler, &err);
+            hl_sampler_free(sampler);
+            hl_options_init(&o);
+            if (hl_options_set(&o, HL_FROM_REQUEST, rows[i].name, text, &err) != by_sampler)
+                fail_msg("%s = %s: the sampler says %d", rows[i].name, text, (int)by_sampler);
+            hl_options_done(&o);
+        }
+    }
+}
+
+static void negative_numbers_mean_no_limit(void **state) {
+    (void)state;
+    static const char *const fine[][2] = {
+        {"num_predict", "-1"}, {"num_predict", "-2"}, {"num_predict", "-99"},
+        {"top_k", "-1"},       {"top_k", "0"},        {"top_k", "-40"},
+        {"seed", "-7"},        {"num_thread", "-1"},  {"repeat_last_n", "-1"}};
+    hl_options o;
+    hl_options_init(&o);
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+        hl_err err = {0};
+        if (hl_options_set(&o, HL_FROM_MODEL, fine[i][0], fine[i][1], &err) != HL_OK)
+            fail_msg("%s", err.text);
+    }
     hl_options_done(&o);
 }
 
@@ -79,26 +145,30 @@ typedef struct listed {
     char text[256];
 } listed;
 
-static void list_one(void *user, const char *name, const char *value) {
+static void list_one(void *user, hl_opt id, const char *name, const char *value, hl_opt_origin origin) {
     listed      *l = user;
     const size_t n = strlen(l->text);
-    (void)snprintf(l->text + n, sizeof l->text - n, "%s=%s;", name, value);
+    (void)id;
+    if (origin != HL_FROM_DEFAULT)
+        (void)snprintf(l->text + n, sizeof l->text - n, "%s=%s %d;", name, value, (int)origin);
 }
 
-static void only_what_differs_is_listed(void **state) {
+static void options_are_listed_with_their_origin_and_merge_by_it(void **state) {
     (void)state;
-    hl_options o, base;
+    hl_options o, model;
     hl_err     err = {0};
     listed     l = {.text = ""};
     hl_options_init(&o);
-    hl_options_init(&base);
-    assert_int_equal(hl_options_set(&o, "temperature", "0.5", &err), HL_OK);
-    assert_int_equal(hl_options_set(&o, "num_ctx", "64", &err), HL_OK);
-    assert_int_equal(hl_options_set(&o, "stop", "END", &err), HL_OK);
-    hl_options_each(&o, &base, list_one, &l);
-    assert_string_equal(l.text, "temperature=0.5;num_ctx=64;stop=END;");
+    hl_options_init(&model);
+    assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "temperature", "0.1", &err), HL_OK);
+    assert_int_equal(hl_options_set(&model, HL_FROM_MODEL, "temperature", "0.7", &err), HL_OK);
+    assert_int_equal(hl_options_set(&model, HL_FROM_MODEL, "num_ctx", "64", &err), HL_OK);
+    assert_int_equal(hl_options_set(&model, HL_FROM_MODEL, "stop", "END", &err), HL_OK);
+    assert_int_equal(hl_options_merge(&o, &model, &err), HL_OK);
+    hl_options_each(&o, list_one, &l);
+    assert_string_equal(l.text, "temperature=0.1 4;num_ctx=64 2;stop=END 2;");
     hl_options_done(&o);
-    hl_options_done(&base);
+    hl_options_done(&model);
 }
 
 static void every_option_belongs_to_a_command_and_letters_are_unique(void **state) {
@@ -163,7 +233,9 @@ int main(void) {
         cmocka_unit_test(values_out_of_range_are_refused_with_the_range),
         cmocka_unit_test(unknown_and_idle_options_are_told_apart),
         cmocka_unit_test(stop_strings_add_up_without_doubles_and_within_a_limit),
-        cmocka_unit_test(only_what_differs_is_listed),
+        cmocka_unit_test(options_and_the_sampler_know_one_range),
+        cmocka_unit_test(negative_numbers_mean_no_limit),
+        cmocka_unit_test(options_are_listed_with_their_origin_and_merge_by_it),
         cmocka_unit_test(every_option_belongs_to_a_command_and_letters_are_unique),
         cmocka_unit_test(arguments_are_counted_from_their_description),
         cmocka_unit_test(options_and_words_may_be_mixed),
