@@ -49,16 +49,58 @@ static uint64_t dim_value(const hl_hparams *hp, hl_dim d) {
     }
 }
 
+/* Dimension i of a tensor, the fastest first, as its file has them: 1 behind the last. */
+static uint64_t dim_of(const hl_gguf_tensor *t, uint32_t i) {
+    return i < t->n_dims ? t->shape[t->n_dims - 1 - i] : 1;
+}
+
+/* How many dimensions the family's table gives. */
+static uint32_t n_dims_of(const hl_tensor_row *row) {
+    uint32_t n = 0;
+    while (n < HL_TENSOR_DIMS && row->shape[n] != HL_DIM_NONE) n++;
+    return n;
+}
+
+/* What the table gives, dimension i, the fastest first. */
+static hl_dim wanted_dim(const hl_tensor_row *row, uint32_t i) {
+    const uint32_t n = n_dims_of(row);
+    return i < n ? row->shape[n - 1 - i] : HL_DIM_NONE;
+}
+
+static hl_status fail_shape(const hl_model *m, const hl_tensor_row *row, const hl_gguf_tensor *t,
+                            hl_err *err) {
+    hl_str found, wanted, names;
+    hl_str_init(&found, 200);
+    hl_str_init(&wanted, 200);
+    hl_str_init(&names, 200);
+    for (uint32_t d = 0; d < t->n_dims; d++)
+        hl_str_add_format(&found, "%s%" PRIu64, d ? ", " : "", t->shape[d]);
+    for (uint32_t d = 0; d < n_dims_of(row); d++) {
+        hl_str_add_format(&wanted, "%s%" PRIu64, d ? ", " : "", dim_value(&m->hp, row->shape[d]));
+        hl_str_add_format(&names, "%s%s", d ? ", " : "", dim_names[row->shape[d]]);
+    }
+    const hl_status status = hl_fail(err, HL_E_FORMAT, "tensor '%s' has the shape [%s], expected [%s] = [%s]",
+                                     t->name, hl_str_text(&found), hl_str_text(&wanted), hl_str_text(&names));
+    hl_str_done(&found);
+    hl_str_done(&wanted);
+    hl_str_done(&names);
+    return status;
+}
+
+/* Dimensions of 1 behind the last make no difference, as in the reference; all others are where the table says. So a
+ * matrix [1, columns, rows] of a file is not one of [columns, rows], and a lone expert is [columns, rows]. */
 static hl_status check_shape(const hl_model *m, const hl_tensor_row *row, const hl_gguf_tensor *t,
                              hl_err *err) {
-    for (int d = 0; d < HL_GGUF_MAX_DIMS; d++) {
-        const hl_dim   name = d < 3 ? row->shape[d] : HL_DIM_NONE;
-        const uint64_t need = dim_value(&m->hp, name);
-        if (t->shape[d] != need)
-            return hl_fail(err, HL_E_FORMAT, "tensor '%s': shape[%d] is %" PRIu64 ", expected %s = %" PRIu64,
-                           t->name, d, t->shape[d], dim_names[name], need);
-    }
+    for (uint32_t i = 0; i < HL_GGUF_MAX_DIMS; i++)
+        if (dim_of(t, i) != dim_value(&m->hp, wanted_dim(row, i))) return fail_shape(m, row, t, err);
     return HL_OK;
+}
+
+/* Elements of plain types are read as what they are; blocks begin with an f16. */
+static hl_status check_alignment(const hl_gguf_tensor *t, hl_err *err) {
+    const size_t elem = hl_type_block_elems(t->type) == 1 ? hl_type_block_bytes(t->type) : 2;
+    if ((uintptr_t)t->data % elem == 0) return HL_OK;
+    return hl_fail(err, HL_E_FORMAT, "tensor '%s': data is not aligned to %zu bytes", t->name, elem);
 }
 
 /* A vector as f32: in place when the file has it so and aligned, else converted into the arena. */
@@ -75,20 +117,16 @@ static hl_status bind_vector(hl_model *m, const hl_gguf_tensor *t, const float *
     return HL_OK;
 }
 
-static hl_status bind_matrix(hl_model *m, const hl_gguf_tensor *t, hl_matrix *ret, size_t *ret_stride,
-                             hl_err *err) {
-    const bool   stacked = t->shape[2] > 1 || t->n_dims > 2; /* [experts][rows][cols] */
-    const size_t n_rows = stacked ? t->shape[1] : t->shape[0];
-    const size_t n_cols = stacked ? t->shape[2] : t->shape[1];
+/* [rows][cols], or [experts][rows][cols], as the table says: then w is the first expert's, and the next one begins
+ * *ret_stride bytes behind it. The shape is checked. */
+static void bind_matrix(hl_model *m, const hl_tensor_row *row, const hl_gguf_tensor *t, hl_matrix *ret,
+                        size_t *ret_stride) {
+    const size_t n_rows = dim_of(t, 1), n_cols = dim_of(t, 0);
     const size_t row_bytes = hl_type_row_bytes(t->type, n_cols);
-    const size_t elem = hl_type_block_elems(t->type) == 1 ? hl_type_block_bytes(t->type) : 2;
-    if ((uintptr_t)t->data % elem != 0)
-        return hl_fail(err, HL_E_FORMAT, "tensor '%s': data is not aligned to %zu bytes", t->name, elem);
     *ret = (hl_matrix){
         .type = t->type, .n_rows = n_rows, .n_cols = n_cols, .row_bytes = row_bytes, .data = t->data};
-    *ret_stride = stacked ? row_bytes * n_rows : 0;
+    *ret_stride = n_dims_of(row) == 3 ? row_bytes * n_rows : 0;
     if (n_cols > m->max_cols) m->max_cols = (uint32_t)n_cols;
-    return HL_OK;
 }
 
 /* Weights may come with a factor in a tensor of their own ("<name>.scale"). Only 1 is supported: no file
@@ -127,10 +165,11 @@ static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_laye
                        m->arch->name);
     }
     hl_status status = check_shape(m, row, t, err);
+    if (status == HL_OK) status = check_alignment(t, err);
     if (status != HL_OK) return status;
     (*ret_bound)++;
     size_t stride = 0;
-    if (row->shape[1] == HL_DIM_NONE) {
+    if (n_dims_of(row) == 1) {
         const float *v = NULL;
         status = bind_vector(m, t, &v, err);
         if (row->weight == HL_W_ROPE_FREQS)
@@ -144,7 +183,7 @@ static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_laye
         return status;
     }
     hl_matrix w = {0};
-    status = bind_matrix(m, t, &w, &stride, err);
+    bind_matrix(m, row, t, &w, &stride);
     if (row->weight == HL_W_TOK_EMBD)
         m->tok_embd = w;
     else if (row->weight == HL_W_OUT)
@@ -197,10 +236,16 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
 static hl_status find_vocab_size(hl_model *m, hl_err *err) {
     const hl_gguf_tensor *t = hl_gguf_find_tensor(m->gguf, "token_embd.weight");
     if (!t) return hl_fail(err, HL_E_FORMAT, "tensor 'token_embd.weight' is missing");
-    if (t->shape[0] < 1 || t->shape[0] > HL_MAX_VOCAB)
-        return hl_fail(err, HL_E_FORMAT, "tensor 'token_embd.weight': %" PRIu64 " rows, expected 1..%d",
-                       t->shape[0], HL_MAX_VOCAB);
-    m->hp.n_vocab = (uint32_t)t->shape[0];
+    const uint64_t n = dim_of(t, 1);
+    if (n < 1 || n > HL_MAX_VOCAB)
+        return hl_fail(err, HL_E_FORMAT, "tensor 'token_embd.weight': %" PRIu64 " rows, expected 1..%d", n,
+                       HL_MAX_VOCAB);
+    m->hp.n_vocab = (uint32_t)n;
+    for (const hl_tensor_row *row = m->arch->tensors; row->name; row++) {
+        if (row->weight != HL_W_TOK_EMBD) continue;
+        const hl_status status = check_shape(m, row, t, err);
+        if (status != HL_OK) return status;
+    }
     if (m->tokenizer && (uint32_t)hl_tokenizer_n_vocab(m->tokenizer) > m->hp.n_vocab)
         return hl_fail(err, HL_E_FORMAT, "the vocabulary has %d tokens, the embedding only %u rows",
                        hl_tokenizer_n_vocab(m->tokenizer), m->hp.n_vocab);

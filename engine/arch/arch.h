@@ -66,11 +66,15 @@ enum {
     HL_T_EXPERT = 4,   /* only in models with experts */
 };
 
+enum { HL_TENSOR_DIMS = 3 };
+
+/* A row says how many dimensions its tensor has: one is a vector, two a matrix [rows][columns], three a stack of them, one
+ * for each expert. What a file says of its own is compared with that, never believed. */
 typedef struct hl_tensor_row {
     hl_weight   weight;
-    const char *name;     /* "%u" is the layer */
-    hl_dim      shape[3]; /* slowest first */
-    uint32_t    flags;    /* HL_T_* */
+    const char *name;                  /* "%u" is the layer */
+    hl_dim      shape[HL_TENSOR_DIMS]; /* slowest first */
+    uint32_t    flags;                 /* HL_T_* */
 } hl_tensor_row;
 
 typedef enum hl_rope_kind { HL_ROPE_PAIRS, HL_ROPE_HALVES } hl_rope_kind;

@@ -215,11 +215,24 @@ static void run_qkv(hl_forward *f, const hl_layer *l) {
     const size_t      q = (size_t)hp->n_heads * hp->head_dim;
     const size_t      kv = (size_t)hp->n_kv_heads * hp->head_dim;
     const hl_act      x = hl_act_of(&f->act, 0, f->n_rows, hp->n_embd);
-    const hl_product  products[] = {
-         {.w = &l->w[HL_W_Q], .bias = l->v[HL_W_Q_BIAS], .x = x, .y = f->qkv, .y_stride = q + 2 * kv},
-         {.w = &l->w[HL_W_K], .bias = l->v[HL_W_K_BIAS], .x = x, .y = f->qkv + q, .y_stride = q + 2 * kv},
-         {.w = &l->w[HL_W_V], .bias = l->v[HL_W_V_BIAS], .x = x, .y = f->qkv + q + kv, .y_stride = q + 2 * kv},
+    const struct {
+        hl_weight w, bias;
+        size_t    at, n; /* of a row of qkv */
+    } parts[] = {
+        {HL_W_Q, HL_W_Q_BIAS, 0, q},
+        {HL_W_K, HL_W_K_BIAS, q, kv},
+        {HL_W_V, HL_W_V_BIAS, q + kv, kv},
     };
+    hl_product products[3];
+    for (size_t i = 0; i < 3; i++)
+        products[i] = (hl_product){
+            .w = &l->w[parts[i].w],
+            .bias = l->v[parts[i].bias],
+            .x = x,
+            .y = f->qkv + parts[i].at,
+            .y_cols = parts[i].n,
+            .y_stride = q + 2 * kv,
+        };
     hl_products_run(f, products, 3);
 }
 
@@ -231,6 +244,7 @@ static void run_attn_out(hl_forward *f, const hl_layer *l) {
         .bias = l->v[HL_W_O_BIAS],
         .x = hl_act_of(&f->act, 0, f->n_rows, (size_t)hp->n_heads * hp->head_dim),
         .y = f->tmp,
+        .y_cols = hp->n_embd,
         .y_stride = hp->n_embd,
     };
     hl_products_run(f, &o, 1);
@@ -302,6 +316,7 @@ static void run_logits(hl_forward *f, float *ret_logits) {
         .bias = m->out_bias,
         .x = hl_act_of(&f->act, 0, f->n_rows, m->hp.n_embd),
         .y = ret_logits,
+        .y_cols = m->hp.n_vocab,
         .y_stride = m->hp.n_vocab,
     };
     hl_products_run(f, &out, 1);

@@ -44,6 +44,7 @@ void hl_ffn_run(hl_forward *f, const hl_layer *l) {
         .bias = l->v[HL_W_DOWN_BIAS],
         .x = hl_act_of(&f->act_ff, 0, f->n_rows, hp->n_ff),
         .y = f->tmp,
+        .y_cols = hp->n_embd,
         .y_stride = hp->n_embd,
     };
     hl_products_run(f, &down, 1);

@@ -107,6 +107,7 @@ typedef struct hl_product {
     const float     *bias; /* [w->n_rows]; NULL: none */
     hl_act           x;
     float           *y;
+    size_t           y_cols; /* floats of a row that are this product's: w has no more rows */
     size_t           y_stride;
 } hl_product;
 

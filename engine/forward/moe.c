@@ -245,6 +245,7 @@ void hl_moe_run(hl_forward *f, const hl_layer *l) {
          .w = &l->w[HL_W_ROUTER],
          .x = hl_act_of(&f->act, 0, f->n_rows, hp->n_embd),
          .y = s->scores,
+         .y_cols = hp->n_experts,
          .y_stride = hp->n_experts,
     };
     hl_products_run(f, &router, 1);

@@ -54,7 +54,16 @@ static uint32_t min_units(const hl_product *p, uint32_t unit_rows) {
     return (uint32_t)(LEAST_BYTES / (p->w->row_bytes * unit_rows)) + 1;
 }
 
+/* Neither the weights nor the results reach past what was laid out for them. */
+static bool fits(hl_forward *f, const hl_product *p) {
+    return hl_forward_fits(f, "rows of a product", p->x.n_tokens, f->n_rows_cap) &&
+           hl_forward_fits(f, "results of a product", p->w->n_rows, p->y_cols) &&
+           hl_forward_fits(f, "columns of a product", p->w->n_cols, p->x.n_cols);
+}
+
 void hl_products_run(hl_forward *f, const hl_product *products, uint32_t n_products) {
+    for (uint32_t i = 0; i < n_products; i++)
+        if (!fits(f, &products[i])) return;
     product_chunks c = {.f = f, .products = products, .n_products = n_products, .unit_rows = HL_PANEL_ROWS};
     for (uint32_t i = 0; i < n_products; i++)
         c.first[i + 1] = c.first[i] + (uint32_t)((products[i].w->n_rows + c.unit_rows - 1) / c.unit_rows);

@@ -13,11 +13,21 @@
 #include "engine/quant/quant.h"
 #include "tokenizer_fixture.h"
 
+/* A tensor whose dimensions are written otherwise than they are; as many values. */
+typedef struct mf_odd {
+    const char *name; /* NULL: none */
+    uint32_t    n_dims;
+    uint64_t    dims[4]; /* slowest first */
+} mf_odd;
+
 typedef struct mf_shape {
-    uint32_t    n_vocab, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_layers;
-    uint32_t    kv_copies; /* each key/value head stands so often in the file: as many more heads; 0: once */
-    hl_type     type;
-    bool        as_f32;
+    uint32_t n_vocab, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_layers;
+    uint32_t n_experts, n_experts_used; /* 0: none */
+    uint32_t kv_copies; /* each key/value head stands so often in the file: as many more heads; 0: once */
+    hl_type  type;
+    bool     as_f32;
+    mf_odd   odd;
+    void (*change)(const char *name, float *x, size_t n); /* before packing; NULL: nothing */
     const char *filler; /* what tokens behind the bytes are called; NULL: filler */
 } mf_shape;
 
@@ -42,19 +52,21 @@ static inline void mf_repeat_heads(float *x, uint64_t n_heads, uint64_t head, ui
             memmove(x + (h * copies + i) * head, x + h * head, head * sizeof *x);
 }
 
-static inline void mf_add(mf_writer *m, const char *name, uint64_t rows, uint64_t cols, bool is_vector) {
+/* A vector (rows 1), a matrix, or with n_stacked > 0 a stack of them. */
+static inline void mf_add(mf_writer *m, const char *name, uint64_t n_stacked, uint64_t rows, uint64_t cols) {
+    const bool    is_vector = rows == 1 && n_stacked == 0;
     const bool    is_kv = strstr(name, "attn_k") || strstr(name, "attn_v");
-    const size_t  n_random = rows * cols, copies = is_kv && m->s->kv_copies ? m->s->kv_copies : 1;
-    const size_t  n = n_random * copies;
+    const size_t  n_random = (n_stacked ? n_stacked : 1) * rows * cols;
+    const size_t  copies = is_kv && m->s->kv_copies ? m->s->kv_copies : 1, n = n_random * copies;
     float        *x = hl_new(n, sizeof *x);
     const hl_type type = is_vector || m->s->as_f32 ? HL_TYPE_f32 : m->s->type;
     for (size_t i = 0; i < n_random; i++)
         x[i] = is_vector ? 1 + 0.2f * mf_random(m) : 1.7f * mf_random(m) / sqrtf((float)cols);
     if (copies > 1) mf_repeat_heads(x, m->s->n_kv_heads, m->s->head_dim * cols, (uint32_t)copies);
-    rows *= copies;
+    if (m->s->change) m->s->change(name, x, n);
     void *data = x;
     if (!is_vector && m->s->type != HL_TYPE_f32) {
-        void *packed = hl_new(rows, hl_type_row_bytes(m->s->type, cols));
+        void *packed = hl_new(n / cols, hl_type_row_bytes(m->s->type, cols));
         hl_quant_from_f32(m->s->type)(x, n, packed);
         hl_quant_to_f32(m->s->type)(packed, n, x);
         if (!m->s->as_f32) data = packed;
@@ -62,8 +74,11 @@ static inline void mf_add(mf_writer *m, const char *name, uint64_t rows, uint64_
     }
     m->kept[m->n_kept++] = x;
     (void)snprintf(m->names[m->n_kept], sizeof m->names[0], "%s", name);
-    hl_gguf_writer_add_tensor(m->w, m->names[m->n_kept], type, is_vector ? 1 : 2,
-                              is_vector ? (const uint64_t[]){cols} : (const uint64_t[]){rows, cols}, data);
+    const bool     is_odd = m->s->odd.name && strcmp(m->s->odd.name, name) == 0;
+    const uint64_t all[] = {n_stacked, rows * copies, cols};
+    const uint32_t n_dims = is_vector ? 1 : n_stacked ? 3 : 2;
+    hl_gguf_writer_add_tensor(m->w, m->names[m->n_kept], type, is_odd ? m->s->odd.n_dims : n_dims,
+                              is_odd ? m->s->odd.dims : all + 3 - n_dims, data);
 }
 
 static inline void mf_add_layer(mf_writer *m, uint32_t i) {
@@ -71,16 +86,28 @@ static inline void mf_add_layer(mf_writer *m, uint32_t i) {
     const uint64_t  q = (uint64_t)s->n_heads * s->head_dim, kv = (uint64_t)s->n_kv_heads * s->head_dim;
     const struct {
         const char *name;
-        uint64_t    rows, cols;
+        uint64_t    n, rows, cols;
     } all[] = {
-        {"attn_norm", 1, s->n_embd},    {"attn_q", q, s->n_embd},         {"attn_k", kv, s->n_embd},
-        {"attn_v", kv, s->n_embd},      {"attn_output", s->n_embd, q},    {"ffn_norm", 1, s->n_embd},
-        {"ffn_up", s->n_ff, s->n_embd}, {"ffn_gate", s->n_ff, s->n_embd}, {"ffn_down", s->n_embd, s->n_ff},
+        {"attn_norm", 0, 1, s->n_embd},
+        {"attn_q", 0, q, s->n_embd},
+        {"attn_k", 0, kv, s->n_embd},
+        {"attn_v", 0, kv, s->n_embd},
+        {"attn_output", 0, s->n_embd, q},
+        {"ffn_norm", 0, 1, s->n_embd},
+        {"ffn_up", 0, s->n_ff, s->n_embd},
+        {"ffn_gate", 0, s->n_ff, s->n_embd},
+        {"ffn_down", 0, s->n_embd, s->n_ff},
+        {"ffn_gate_inp", 0, s->n_experts, s->n_embd},
+        {"ffn_up_exps", s->n_experts, s->n_ff, s->n_embd},
+        {"ffn_gate_exps", s->n_experts, s->n_ff, s->n_embd},
+        {"ffn_down_exps", s->n_experts, s->n_embd, s->n_ff},
     };
-    for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) {
+    enum { DENSE = 6, EXPERTS = 9, END = 13 };
+    for (size_t k = 0; k < (s->n_experts ? END : EXPERTS); k++) {
         char name[64];
+        if (s->n_experts && k >= DENSE && k < EXPERTS) continue;
         (void)snprintf(name, sizeof name, "blk.%u.%s.weight", i, all[k].name);
-        mf_add(m, name, all[k].rows, all[k].cols, all[k].rows == 1);
+        mf_add(m, name, all[k].n, all[k].rows, all[k].cols);
     }
 }
 
@@ -108,13 +135,17 @@ static inline hl_status mf_write(const char *path, const mf_shape *s, hl_err *er
     hl_gguf_writer_add_u32(f->w, "llama.attention.key_length", s->head_dim);
     hl_gguf_writer_add_u32(f->w, "llama.attention.value_length", s->head_dim);
     hl_gguf_writer_add_u32(f->w, "llama.rope.dimension_count", s->head_dim);
+    if (s->n_experts) {
+        hl_gguf_writer_add_u32(f->w, "llama.expert_count", s->n_experts);
+        hl_gguf_writer_add_u32(f->w, "llama.expert_used_count", s->n_experts_used);
+    }
     hl_gguf_writer_add_f32(f->w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
     hl_gguf_writer_add_texts(f->w, "tokenizer.ggml.tokens", s->n_vocab, texts);
     hl_gguf_writer_add_texts(f->w, "tokenizer.ggml.merges", 1, (const hl_view[]){hl_view_of("a b")});
     hl_gguf_writer_add_array(f->w, "tokenizer.ggml.token_type", HL_GGUF_I32, s->n_vocab, kinds);
-    mf_add(m, "token_embd.weight", s->n_vocab, s->n_embd, false);
-    mf_add(m, "output_norm.weight", 1, s->n_embd, true);
-    mf_add(m, "output.weight", s->n_vocab, s->n_embd, false);
+    mf_add(m, "token_embd.weight", 0, s->n_vocab, s->n_embd);
+    mf_add(m, "output_norm.weight", 0, 1, s->n_embd);
+    mf_add(m, "output.weight", 0, s->n_vocab, s->n_embd);
     for (uint32_t i = 0; i < s->n_layers; i++) mf_add_layer(m, i);
     const hl_status status = hl_gguf_writer_save(f->w, path, err);
     for (size_t i = 0; i < m->n_kept; i++) hl_free(m->kept[i]);

@@ -175,10 +175,126 @@ static void query_heads_share_a_key_value_head_in_any_number(void **state) {
     check_group(1024, 1, 8);
 }
 
+/* ---- what a file says of its tensors' dimensions ---- */
+
+/* HL_OK, or why a file with these dimensions is refused. */
+static hl_status open_with(mf_shape *s, mf_odd odd, float *ret_logits, hl_err *err) {
+    char        path[] = "/tmp/hl_dims_XXXXXX";
+    hl_engine  *e = NULL;
+    hl_model   *m = NULL;
+    const char *p = path;
+    const int   fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    s->odd = odd;
+    if (mf_write(path, s, err) != HL_OK) fail_msg("%s", err->text);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, err), HL_OK);
+    const hl_status status = hl_model_open(e, &p, 1, NULL, &m, err);
+    hl_model_close(m);
+    hl_engine_free(e);
+    if (status == HL_OK) compute(path, NULL, 8, 1, N_TOKENS, ret_logits);
+    (void)unlink(path);
+    return status;
+}
+
+typedef struct dims_case {
+    const char *what;
+    bool        is_good;
+    uint32_t    n_dims;
+    uint64_t    dims[4]; /* slowest first */
+} dims_case;
+
+static void check_dims(mf_shape *s, const char *name, const dims_case *cases, size_t n, const float *want) {
+    static float got[MAX_VOCAB];
+    for (size_t i = 0; i < n; i++) {
+        hl_err          err = {0};
+        const dims_case c = cases[i];
+        const hl_status status =
+            open_with(s, (mf_odd){name, c.n_dims, {c.dims[0], c.dims[1], c.dims[2], c.dims[3]}}, got, &err);
+        if (c.is_good && status != HL_OK) fail_msg("%s, %s: %s", name, c.what, err.text);
+        if (c.is_good && memcmp(got, want, s->n_vocab * sizeof *got) != 0)
+            fail_msg("%s, %s: other logits", name, c.what);
+        if (c.is_good) continue;
+        if (status != HL_E_FORMAT || !strstr(err.text, name) || !strstr(err.text, "expected ["))
+            fail_msg("%s, %s: status %d, %s", name, c.what, status, err.text);
+    }
+}
+
+static void check_matrix(mf_shape *s, const char *name, uint64_t rows, uint64_t cols, const float *want) {
+    const dims_case cases[] = {
+        {"columns, rows", true, 2, {rows, cols}},
+        {"columns, rows, 1", true, 3, {1, rows, cols}},
+        {"columns, rows, 1, 1", true, 4, {1, 1, rows, cols}},
+        {"1, columns, rows", false, 3, {rows, cols, 1}},
+        {"columns, 1, rows", false, 3, {rows, 1, cols}},
+        {"1, 1, columns, rows", false, 4, {rows, cols, 1, 1}},
+        {"rows, columns", false, 2, {cols, rows}},
+        {"one row", false, 1, {rows * cols}},
+        {"half of the columns, rows, 2", false, 3, {2, rows, cols / 2}},
+    };
+    check_dims(s, name, cases, sizeof cases / sizeof cases[0], want);
+}
+
+static void check_vector(mf_shape *s, const char *name, uint64_t n, const float *want) {
+    const dims_case cases[] = {
+        {"n", true, 1, {n}},
+        {"n, 1", true, 2, {1, n}},
+        {"1, n", false, 2, {n, 1}},
+        {"n / 2, 2", false, 2, {2, n / 2}},
+    };
+    check_dims(s, name, cases, sizeof cases / sizeof cases[0], want);
+}
+
+static void check_stack(mf_shape *s, const char *name, uint64_t rows, uint64_t cols, const float *want) {
+    const uint64_t  n = s->n_experts;
+    const dims_case cases[] = {
+        {"columns, rows, experts", true, 3, {n, rows, cols}},
+        {"columns, rows, experts, 1", true, 4, {1, n, rows, cols}},
+        {"columns, rows", n == 1, 2, {n * rows, cols}},
+        {"1, columns, rows, experts", false, 4, {n, rows, cols, 1}},
+        {"rows, columns, experts", false, 3, {n, cols, rows}},
+        {"columns, 1, rows, experts", false, 4, {n, rows, 1, cols}},
+    };
+    check_dims(s, name, cases, sizeof cases / sizeof cases[0], want);
+}
+
+static void the_table_says_how_many_dimensions_a_tensor_has(void **state) {
+    static float want[MAX_VOCAB];
+    hl_err       err = {0};
+    mf_shape     s = {.n_vocab = 300,
+                      .n_embd = 64,
+                      .n_heads = 2,
+                      .n_kv_heads = 1,
+                      .head_dim = 16,
+                      .n_ff = 24,
+                      .n_layers = 1,
+                      .type = HL_TYPE_f32};
+    (void)state;
+    assert_int_equal(open_with(&s, (mf_odd){0}, want, &err), HL_OK);
+    check_matrix(&s, "token_embd.weight", 300, 64, want);
+    check_matrix(&s, "output.weight", 300, 64, want);
+    check_matrix(&s, "blk.0.attn_q.weight", 32, 64, want);
+    check_matrix(&s, "blk.0.attn_k.weight", 16, 64, want);
+    check_matrix(&s, "blk.0.attn_v.weight", 16, 64, want);
+    check_matrix(&s, "blk.0.attn_output.weight", 64, 32, want);
+    check_matrix(&s, "blk.0.ffn_gate.weight", 24, 64, want);
+    check_matrix(&s, "blk.0.ffn_down.weight", 64, 24, want);
+    check_vector(&s, "output_norm.weight", 64, want);
+    check_vector(&s, "blk.0.attn_norm.weight", 64, want);
+    for (s.n_experts = 1; s.n_experts <= 4; s.n_experts += 3) {
+        s.n_experts_used = s.n_experts == 1 ? 1 : 2;
+        assert_int_equal(open_with(&s, (mf_odd){0}, want, &err), HL_OK);
+        check_stack(&s, "blk.0.ffn_gate_exps.weight", 24, 64, want);
+        check_stack(&s, "blk.0.ffn_down_exps.weight", 64, 24, want);
+        if (s.n_experts > 1) check_matrix(&s, "blk.0.ffn_gate_inp.weight", s.n_experts, 64, want);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_and_widths_may_be_anything_the_type_allows),
         cmocka_unit_test(query_heads_share_a_key_value_head_in_any_number),
+        cmocka_unit_test(the_table_says_how_many_dimensions_a_tensor_has),
     };
     return cmocka_run_group_tests_name("odd shapes", tests, NULL, NULL);
 }
