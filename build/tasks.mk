@@ -3,7 +3,7 @@ PROMPT   ?= Give me three tips for learning to play the guitar.
 MODEL    ?= smollm2:135m-instruct-q4_1
 # Only to end what hangs: sanitizers and a busy machine make a suite take many times its usual time.
 TIMEOUT_S      ?= $(if $(filter asan tsan,$(MODE)),3600,900)
-FAST_TIMEOUT_S ?= $(if $(filter asan tsan,$(MODE)),1800,60)
+FAST_TIMEOUT_S ?= $(if $(filter asan tsan,$(MODE)),1800,300)
 JOBS     ?= $(shell nproc 2>/dev/null || echo 2)
 # Build with all cores, unless the caller said -j already.
 PARALLEL  = $(if $(findstring -j,$(MAKEFLAGS))$(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
@@ -70,7 +70,7 @@ test-now: all lib tests
 
 # What is quick and needs no network: no end-to-end tests, no real models.
 test-fast: all tests
-	@HL_TEST_MODELS=/nonexistent $(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) --skip-python --timeout $(FAST_TIMEOUT_S) $(CHECKS) $(TEST_BINS) $(REPLAYS)
+	@HL_TEST_FAST=1 HL_TEST_OUT=$(abspath $(OUT)) $(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) --skip-python --timeout $(FAST_TIMEOUT_S) $(CHECKS) $(TEST_BINS) $(REPLAYS)
 
 # The engine on arm64, on any Debian: cross compiler, libraries of arm64 in out/arm64/sysroot, qemu-user.
 test-arm64:

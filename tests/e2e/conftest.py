@@ -47,5 +47,5 @@ class Cli:
 @pytest.fixture
 def cli(tmp_path):
     if not os.path.exists(PROGRAM):
-        pytest.skip(f"{PROGRAM} is not built")
+        pytest.fail(f"{PROGRAM} is not built")
     return Cli(tmp_path)

@@ -87,7 +87,7 @@ def test_the_affinity_mask_counts_at_the_start_and_later(cli):
 @pytest.mark.parametrize("cpu", ["scalar", "avx2", "avxvnni", "avx512", "avx512vnni"])
 def test_older_instruction_sets_give_the_same_answer(cli, cpu):
     if cpu not in json.loads(cli.ok("info", "--json"))["instructions"].split():
-        pytest.skip("this processor lacks it")
+        pytest.skip(f"this processor lacks {cpu}")
     args = long_run(cli, cycling(cli), 50)
     assert cli.ok(*args, "--cpu", cpu) == cli.ok(*args)
 

@@ -6,11 +6,7 @@
  * Float models must agree closely; models with quantized weights round activations to 8 bits, so they
  * are held to what that costs the reference itself (tests/golden/archs/ORIGIN.md).
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <dirent.h>
 #include <jansson.h>
@@ -130,7 +126,7 @@ static void the_shared_tiny_models_agree_with_the_reference(void **state) {
     const char *shared = getenv("HL_TEST_SHARED");
     char        folder[900];
     snprintf(folder, sizeof folder, "%s/data/archs", shared ? shared : "../shared");
-    if (check_folder(folder) == 0) skip();
+    if (check_folder(folder) == 0) skip_because("no shared data: %s", folder);
 }
 
 int main(void) {

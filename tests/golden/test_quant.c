@@ -69,7 +69,7 @@ static void every_type_decodes_to_the_published_values(void **state) {
         }
         (void)fclose(f);
     }
-    if (n_checked == 0) skip();
+    assert_true(n_checked > 0);
 }
 
 static void every_type_that_packs_gives_the_published_bytes(void **state) {
@@ -97,7 +97,7 @@ static void every_type_that_packs_gives_the_published_bytes(void **state) {
         }
         (void)fclose(f);
     }
-    if (n_checked == 0) skip();
+    assert_true(n_checked > 0);
 }
 
 static void every_f16_survives_the_way_to_f32_and_back(void **state) {

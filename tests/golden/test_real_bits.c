@@ -5,11 +5,7 @@
  * What tests/unit/test_session.c proves on tiny models, on the mix of types, widths and vocabularies that files in use
  * have. Every row of logits is reduced to a hash of its bits. Skipped when the models are not there.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,14 +90,9 @@ static void check_model(const char *file) {
         {NULL, 1, N_TOKENS, 7, HL_KV_CACHE_F32},
         {"scalar", 2, N_SCALAR, 5, HL_KV_CACHE_F32},
     };
-    const char *folder = getenv("HL_TEST_MODELS");
-    char        path[1024];
-    uint64_t    want[N_TOKENS], got[N_TOKENS];
-    (void)snprintf(path, sizeof path, "%s/%s", folder ? folder : "out/models", file);
-    if (access(path, R_OK) != 0) {
-        print_message("%s is not there: skipped\n", path);
-        skip();
-    }
+    char     path[1024];
+    uint64_t want[N_TOKENS], got[N_TOKENS];
+    need_model(file, path);
     for (size_t k = 0; k < sizeof ways / sizeof ways[0]; k++) {
         const way *w = &ways[k];
         const bool is_first = k == 0 || w->kv_type != ways[k - 1].kv_type;

@@ -6,11 +6,7 @@
  * rounds activations to 8 bits as we do, is some way off (NAME.txt): we must not be further off than
  * that. See tests/golden/logits/ORIGIN.md. Skipped when the models are not there.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -142,13 +138,8 @@ static void print_score(const char *who, const score *s) {
 }
 
 static void check_model(const char *file, const char *name) {
-    const char *folder = getenv("HL_TEST_MODELS");
-    char        path[1024];
-    (void)snprintf(path, sizeof path, "%s/%s", folder ? folder : "out/models", file);
-    if (access(path, R_OK) != 0) {
-        print_message("%s is not there: skipped\n", path);
-        skip();
-    }
+    char path[1024];
+    need_model(file, path);
     hl_err        err = {0};
     hl_engine    *e = NULL;
     hl_model     *m = NULL;

@@ -2,14 +2,10 @@
  *
  * test_template_golden.c - the prompts that Python's jinja2 makes of real chat templates, byte for byte.
  *
- * The templates are in the shared data folder and inside models; what they must give, with every context
- * of tests/golden/template/cases, is recorded in tests/golden/template, see ORIGIN.md there.
+ * The templates are brought by tools/get_test_models.py, alone and inside of models; what they must give, with every
+ * context of tests/golden/template/cases, is recorded in tests/golden/template, see ORIGIN.md there.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <dirent.h>
 #include <jansson.h>
@@ -24,11 +20,6 @@
 #include "engine/template/template.h"
 
 static const int64_t now_ms = 1767323045000; /* 2026-01-02T03:04:05 UTC, as when recorded */
-
-static const char *folder(const char *variable, const char *otherwise) {
-    const char *p = getenv(variable);
-    return p ? p : otherwise;
-}
 
 static json_t *load(const char *path) {
     json_error_t e;
@@ -47,21 +38,17 @@ static bool read_file(const char *path, hl_str *to) {
     return true;
 }
 
-/* A file of the shared folder, or the template inside of a model. */
+/* A fetched file, or the template inside of a fetched model. */
 static bool read_template(const char *name, hl_str *to) {
-    char     path[1024];
+    char     file[256], path[1024];
     hl_gguf *g = NULL;
     hl_view  text;
-    bool     ok = false;
-    (void)snprintf(path, sizeof path, "%s/data/templates/%s.jinja", folder("HL_TEST_SHARED", "../shared"),
-                   name);
-    if (read_file(path, to)) return true;
-    (void)snprintf(path, sizeof path, "%s/%s.gguf", folder("HL_TEST_MODELS", "out/models"), name);
-    if (hl_gguf_open(path, &g, NULL) != HL_OK) return false;
-    if (hl_gguf_get_text(g, "tokenizer.chat_template", &text, NULL) == HL_OK) {
-        hl_str_add_view(to, text);
-        ok = true;
-    }
+    (void)snprintf(file, sizeof file, "templates/%s.jinja", name);
+    if (find_fetched(file, path, sizeof path)) return read_file(path, to);
+    (void)snprintf(file, sizeof file, "%s.gguf", name);
+    if (!find_fetched(file, path, sizeof path) || hl_gguf_open(path, &g, NULL) != HL_OK) return false;
+    const bool ok = hl_gguf_get_text(g, "tokenizer.chat_template", &text, NULL) == HL_OK;
+    if (ok) hl_str_add_view(to, text);
     hl_gguf_close(g);
     return ok;
 }
@@ -127,33 +114,6 @@ static int check_row(const char *what, const char *name, hl_view source, const j
     return bad;
 }
 
-/* Returns the number of differences; counts what was compared. */
-static int check_template(const char *file, json_t *cases, size_t *n_rows, size_t *n_absent) {
-    char        path[1024];
-    const char *name = NULL;
-    json_t     *row = NULL;
-    hl_str      source;
-    int         n_bad = 0;
-    (void)snprintf(path, sizeof path, "tests/golden/template/expected/%s", file);
-    json_t *expected = load(path);
-    hl_str_init(&source, 4 << 20);
-    const char *what = json_string_value(json_object_get(expected, "template"));
-    if (!read_template(what, &source)) {
-        ++*n_absent;
-    } else if (!has_sha256(&source, json_string_value(json_object_get(expected, "sha256")))) {
-        print_error("%s: another version than the recorded one\n", what);
-        n_bad++;
-    } else {
-        json_object_foreach(json_object_get(expected, "cases"), name, row) {
-            n_bad += check_row(what, name, hl_str_view(&source), json_object_get(cases, name), row);
-            ++*n_rows;
-        }
-    }
-    hl_str_done(&source);
-    json_decref(expected);
-    return n_bad;
-}
-
 static json_t *load_cases(void) {
     json_t        *cases = json_object();
     DIR           *d = opendir("tests/golden/template/cases");
@@ -170,20 +130,25 @@ static json_t *load_cases(void) {
     return cases;
 }
 
-static void every_real_template_gives_the_prompts_of_jinja2(void **state) {
-    (void)state;
-    int            n_bad = 0;
-    size_t         n_rows = 0, n_absent = 0;
-    struct dirent *e;
-    DIR           *d = opendir("tests/golden/template/expected");
-    json_t        *cases = load_cases();
-    while (d && (e = readdir(d)) != NULL)
-        if (e->d_name[0] != '.') n_bad += check_template(e->d_name, cases, &n_rows, &n_absent);
-    if (d) (void)closedir(d);
-    json_decref(cases);
-    print_message("%zu prompts compared, %zu templates not here\n", n_rows, n_absent);
+/* *state: the name of a file in expected/ and of a template. */
+static void a_real_template_gives_the_prompts_of_jinja2(void **state) {
+    const char *what = *state, *name = NULL;
+    char        path[1024];
+    json_t     *row = NULL;
+    hl_str      source;
+    int         n_bad = 0;
+    (void)snprintf(path, sizeof path, "tests/golden/template/expected/%s.json", what);
+    json_t *expected = load(path), *cases = load_cases();
+    hl_str_init(&source, 4 << 20);
+    if (!read_template(what, &source)) skip_because("%s.jinja is not there", what);
+    if (!has_sha256(&source, json_string_value(json_object_get(expected, "sha256"))))
+        fail_msg("%s: another version than the recorded one", what);
+    json_object_foreach(json_object_get(expected, "cases"), name, row) n_bad +=
+        check_row(what, name, hl_str_view(&source), json_object_get(cases, name), row);
     assert_int_equal(n_bad, 0);
-    if (n_rows == 0) skip();
+    hl_str_done(&source);
+    json_decref(cases);
+    json_decref(expected);
 }
 
 static void every_feature_behaves_as_in_jinja2(void **state) {
@@ -204,12 +169,28 @@ static void every_feature_behaves_as_in_jinja2(void **state) {
     assert_int_equal(n_bad, 0);
 }
 
+/* A test for each file in expected/, then the features. */
 int main(void) {
+    enum { MAX_TEMPLATES = 200 };
+    static struct CMUnitTest tests[MAX_TEMPLATES + 1];
+    static char              names[MAX_TEMPLATES][256];
+    struct dirent          **files = NULL;
     (void)setenv("TZ", "UTC", 1);
     tzset();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_real_template_gives_the_prompts_of_jinja2),
-        cmocka_unit_test(every_feature_behaves_as_in_jinja2),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const int n_files = scandir("tests/golden/template/expected", &files, NULL, alphasort);
+    size_t    n = 0;
+    for (int i = 0; i < n_files; i++) {
+        const size_t len = strlen(files[i]->d_name);
+        if (len > 5 && len < sizeof names[0] && n < MAX_TEMPLATES &&
+            strcmp(files[i]->d_name + len - 5, ".json") == 0) {
+            (void)snprintf(names[n], sizeof names[n], "%.*s", (int)len - 5, files[i]->d_name);
+            tests[n] = (struct CMUnitTest){names[n], a_real_template_gives_the_prompts_of_jinja2, NULL, NULL,
+                                           names[n]};
+            n++;
+        }
+        free(files[i]);
+    }
+    free(files);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(every_feature_behaves_as_in_jinja2);
+    return _cmocka_run_group_tests("template_golden", tests, n, NULL, NULL);
 }

@@ -2,14 +2,10 @@
  *
  * test_tokenizer_golden.c - the ids that the reference tokenizers give, and the pieces of every split rule.
  *
- * Test strings, ids and split vectors are in tests/golden/tokenizer (see ORIGIN.md there). Vocabularies are
- * looked for in the shared data folder (data/vocab) and in the models folder; what is not there is skipped.
+ * Test strings, ids and split vectors are in tests/golden/tokenizer (see ORIGIN.md there); vocabularies are
+ * brought by tools/get_test_models.py.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -20,11 +16,6 @@
 #include "core/base/str.h"
 #include "engine/tokenizer/pretokenize.h"
 #include "engine/tokenizer/tokenizer_load.h"
-
-static const char *shared_folder(void) {
-    const char *p = getenv("HL_TEST_SHARED");
-    return p ? p : "../shared";
-}
 
 /* The whole file, terminated; NULL when it cannot be read. */
 static char *read_all(const char *path, size_t *ret_n) {
@@ -48,14 +39,23 @@ static char *read_all(const char *path, size_t *ret_n) {
     return p;
 }
 
+/* The tokenizer of a fetched file; the test is skipped where it could not be had. */
 static hl_tokenizer *open_vocab(const char *name, hl_gguf **ret_g) {
-    char path[512];
-    (void)snprintf(path, sizeof path, "%s/data/vocab/ggml-vocab-%s.gguf", shared_folder(), name);
+    char          path[512];
     hl_err        err = {0};
     hl_tokenizer *t = NULL;
-    if (hl_gguf_open(path, ret_g, &err) != HL_OK) return NULL;
-    if (hl_tokenizer_new(*ret_g, &t, &err) != HL_OK) fail_msg("%s: %s", name, err.text);
+    if (!find_fetched(name, path, sizeof path)) skip_because("%s is not there", path);
+    if (hl_gguf_open(path, ret_g, &err) != HL_OK) fail_msg("%s", err.text);
+    if (hl_tokenizer_new(*ret_g, &t, &err) != HL_OK) fail_msg("%s: %s", path, err.text);
     return t;
+}
+
+static char *read_fetched(const char *name, const char *ending) {
+    char   file[128], path[512];
+    size_t n = 0;
+    (void)snprintf(file, sizeof file, "vocab/ggml-vocab-%s.gguf%s", name, ending);
+    if (!find_fetched(file, path, sizeof path)) skip_because("%s is not there", path);
+    return read_all(path, &n);
 }
 
 static char *text_of_case(const char *inp, const char **ret_next) {
@@ -82,15 +82,12 @@ static void print_ids(const hl_tokens *ids) {
 }
 
 static void check_vocab(const char *name) {
-    hl_gguf      *g = NULL;
-    hl_tokenizer *t = open_vocab(name, &g);
-    if (!t) skip();
-    char   path[512];
-    size_t n = 0;
-    (void)snprintf(path, sizeof path, "%s/data/vocab/ggml-vocab-%s.gguf.inp", shared_folder(), name);
-    char *inp = read_all(path, &n);
-    (void)snprintf(path, sizeof path, "%s/data/vocab/ggml-vocab-%s.gguf.out", shared_folder(), name);
-    char *out = read_all(path, &n);
+    hl_gguf *g = NULL;
+    char     file[128];
+    (void)snprintf(file, sizeof file, "vocab/ggml-vocab-%s.gguf", name);
+    hl_tokenizer *t = open_vocab(file, &g);
+    char         *inp = read_fetched(name, ".inp");
+    char         *out = read_fetched(name, ".out");
     assert_non_null(inp);
     assert_non_null(out);
     int         n_bad = 0, n_cases = 0;
@@ -130,6 +127,11 @@ VOCAB_TEST(starcoder_gives_the_reference_ids, "starcoder")
 VOCAB_TEST(deepseek_coder_gives_the_reference_ids, "deepseek-coder")
 VOCAB_TEST(llama_spm_gives_the_reference_ids, "llama-spm")
 VOCAB_TEST(phi_3_gives_the_reference_ids, "phi-3")
+VOCAB_TEST(llama_bpe_gives_the_reference_ids, "llama-bpe")
+VOCAB_TEST(qwen2_gives_the_reference_ids, "qwen2")
+VOCAB_TEST(command_r_gives_the_reference_ids, "command-r")
+VOCAB_TEST(falcon_gives_the_reference_ids, "falcon")
+VOCAB_TEST(deepseek_llm_gives_the_reference_ids, "deepseek-llm")
 
 /* --- the corpus of tests/golden/tokenizer --- */
 
@@ -138,21 +140,6 @@ static json_t *load_json(const char *path) {
     json_t      *j = json_load_file(path, JSON_ALLOW_NUL, &why);
     if (!j) fail_msg("%s: %s", path, why.text);
     return j;
-}
-
-/* `where` is a path in the shared folder ("data/vocab/x.gguf") or, after a '+', in the models folder. */
-static hl_tokenizer *open_anywhere(const char *where, hl_gguf **ret_g) {
-    const char   *models = getenv("HL_TEST_MODELS");
-    char          path[512];
-    hl_err        err = {0};
-    hl_tokenizer *t = NULL;
-    if (where[0] == '+')
-        (void)snprintf(path, sizeof path, "%s/%s", models ? models : "../models", where + 1);
-    else
-        (void)snprintf(path, sizeof path, "%s/%s", shared_folder(), where);
-    if (hl_gguf_open(path, ret_g, &err) != HL_OK) return NULL;
-    if (hl_tokenizer_new(*ret_g, &t, &err) != HL_OK) fail_msg("%s: %s", path, err.text);
-    return t;
 }
 
 static bool encodes_to(const hl_tokenizer *t, hl_view text, unsigned flags, const json_t *want,
@@ -281,9 +268,8 @@ static int check_invalid(const hl_tokenizer *t) {
 
 static void check_golden(const char *name, const char *where, bool exact_text, bool all_bytes) {
     hl_gguf      *g = NULL;
-    hl_tokenizer *t = open_anywhere(where, &g);
-    if (!t) skip();
-    char path[256];
+    hl_tokenizer *t = open_vocab(where, &g);
+    char          path[256];
     (void)snprintf(path, sizeof path, "tests/golden/tokenizer/ids/%s.json", name);
     json_t *file = load_json(path);
     assert_int_equal(check_corpus(t, file, name, exact_text), 0);
@@ -302,19 +288,19 @@ static void check_golden(const char *name, const char *where, bool exact_text, b
         (void)state;                                                                                         \
         check_golden(vocab, where, exact_text, all_bytes);                                                   \
     }
-GOLDEN_TEST(gpt_2, "gpt-2", "data/vocab/ggml-vocab-gpt-2.gguf", true, true)
-GOLDEN_TEST(starcoder, "starcoder", "data/vocab/ggml-vocab-starcoder.gguf", false, false)
-GOLDEN_TEST(deepseek_coder, "deepseek-coder", "data/vocab/ggml-vocab-deepseek-coder.gguf", true, false)
-GOLDEN_TEST(llama_spm, "llama-spm", "data/vocab/ggml-vocab-llama-spm.gguf", false, true)
-GOLDEN_TEST(phi_3, "phi-3", "data/vocab/ggml-vocab-phi-3.gguf", false, true)
-GOLDEN_TEST(smollm2, "smollm2", "+smollm2-135m-q4_1.gguf", false, false)
-GOLDEN_TEST(gemma3, "gemma3", "+gemma3-270m-q4_k_m.gguf", false, true)
-GOLDEN_TEST(llama_bpe, "llama-bpe", "+vocab/llama-bpe.gguf", true, true)
-GOLDEN_TEST(qwen2, "qwen2", "+vocab/qwen2.gguf", true, true)
-GOLDEN_TEST(deepseek_v3, "deepseek-v3", "+vocab/deepseek-v3.gguf", true, true)
-GOLDEN_TEST(command_r, "command-r", "+vocab/command-r.gguf", true, true)
-GOLDEN_TEST(tekken, "tekken", "+vocab/tekken.gguf", true, true)
-GOLDEN_TEST(gpt_4o, "gpt-4o", "+vocab/gpt-4o.gguf", true, true)
+GOLDEN_TEST(gpt_2, "gpt-2", "vocab/ggml-vocab-gpt-2.gguf", true, true)
+GOLDEN_TEST(starcoder, "starcoder", "vocab/ggml-vocab-starcoder.gguf", false, false)
+GOLDEN_TEST(deepseek_coder, "deepseek-coder", "vocab/ggml-vocab-deepseek-coder.gguf", true, false)
+GOLDEN_TEST(llama_spm, "llama-spm", "vocab/ggml-vocab-llama-spm.gguf", false, true)
+GOLDEN_TEST(phi_3, "phi-3", "vocab/ggml-vocab-phi-3.gguf", false, true)
+GOLDEN_TEST(smollm2, "smollm2", "smollm2-135m-q4_1.gguf", false, false)
+GOLDEN_TEST(gemma3, "gemma3", "gemma3-270m-q4_k_m.gguf", false, true)
+GOLDEN_TEST(llama_bpe, "llama-bpe", "vocab/ggml-vocab-llama-bpe.gguf", true, true)
+GOLDEN_TEST(qwen2, "qwen2", "vocab/ggml-vocab-qwen2.gguf", true, true)
+GOLDEN_TEST(deepseek_v3, "deepseek-v3", "vocab/deepseek-v3.gguf", true, true)
+GOLDEN_TEST(command_r, "command-r", "vocab/ggml-vocab-command-r.gguf", true, true)
+GOLDEN_TEST(tekken, "tekken", "vocab/tekken.gguf", true, true)
+GOLDEN_TEST(gpt_4o, "gpt-4o", "vocab/gpt-4o.gguf", true, true)
 
 /* --- split rules --- */
 
@@ -378,6 +364,11 @@ int main(void) {
         cmocka_unit_test(deepseek_coder_gives_the_reference_ids),
         cmocka_unit_test(llama_spm_gives_the_reference_ids),
         cmocka_unit_test(phi_3_gives_the_reference_ids),
+        cmocka_unit_test(llama_bpe_gives_the_reference_ids),
+        cmocka_unit_test(qwen2_gives_the_reference_ids),
+        cmocka_unit_test(command_r_gives_the_reference_ids),
+        cmocka_unit_test(falcon_gives_the_reference_ids),
+        cmocka_unit_test(deepseek_llm_gives_the_reference_ids),
         cmocka_unit_test(gpt_2_agrees_on_the_corpus),
         cmocka_unit_test(starcoder_agrees_on_the_corpus),
         cmocka_unit_test(deepseek_coder_agrees_on_the_corpus),

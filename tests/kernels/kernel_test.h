@@ -6,11 +6,7 @@
 #ifndef HL_TESTS_KERNELS_KERNEL_TEST_H
 #define HL_TESTS_KERNELS_KERNEL_TEST_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <float.h>
 #include <math.h>
@@ -190,6 +186,53 @@ static inline const hl_kernels *scalar(void) {
     return &k;
 }
 
-static inline bool can_run(hl_isa isa) { return (hl_isa_needs(isa) & ~hl_cpu_features()) == 0; }
+/* Kernels of instruction sets that this processor lacks cannot be tried. */
+static inline void need_isa(hl_isa isa) {
+    if ((hl_isa_needs(isa) & ~hl_cpu_features()) != 0)
+        skip_because("this processor lacks %s", hl_isa_name(isa));
+}
+
+/* A line of kernels.def. */
+typedef struct kernel {
+    const char *op, *name;
+    int         type; /* hl_type; -1: an operation without one */
+    hl_isa      isa;
+    void (*fn)(void);
+} kernel;
+
+static const kernel kernel_table[] = {
+#define HL_KERNEL(op, wtype, isa)                                                                            \
+    {#op, #op "_" #wtype "_" #isa, HL_TYPE_##wtype, HL_ISA_##isa, (void (*)(void))hl_##op##_##wtype##_##isa},
+#define HL_KERNEL_V(op, isa) {#op, #op "_" #isa, -1, HL_ISA_##isa, (void (*)(void))hl_##op##_##isa},
+#include "engine/kernels/kernels.def"
+#undef HL_KERNEL
+#undef HL_KERNEL_V
+};
+
+/* Tests of one program: some of its own and one for each kernel, named so that a report says which. */
+typedef struct kernel_tests {
+    struct CMUnitTest tests[512];
+    char              names[512][80];
+    size_t            n;
+} kernel_tests;
+
+static inline void add_test(kernel_tests *t, const char *name, CMUnitTestFunction fn) {
+    assert_true(t->n < sizeof t->tests / sizeof t->tests[0]);
+    t->tests[t->n++] = (struct CMUnitTest){name, fn, NULL, NULL, NULL};
+}
+
+/* A test of each kernel whose operation is `op`; the test finds the line of the table in *state. `what`: of several
+ * tests of one kernel, which. */
+static inline void add_kernels(kernel_tests *t, const char *op, const char *what, CMUnitTestFunction fn) {
+    for (size_t i = 0; i < sizeof kernel_table / sizeof kernel_table[0]; i++) {
+        if (strcmp(kernel_table[i].op, op) != 0) continue;
+        (void)snprintf(t->names[t->n], sizeof t->names[0], "%s%s%s", kernel_table[i].name, *what ? ": " : "",
+                       what);
+        add_test(t, t->names[t->n], fn);
+        t->tests[t->n - 1].initial_state = (void *)(uintptr_t)&kernel_table[i];
+    }
+}
+
+#define run_kernel_tests(t) _cmocka_run_group_tests(__FILE__, (t)->tests, (t)->n, NULL, NULL)
 
 #endif

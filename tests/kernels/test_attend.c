@@ -3,20 +3,12 @@
  * test_attend.c - attention: the scalar definition against plain double arithmetic, every other version
  * against the scalar one bit for bit, and the promise that grouping queries changes nothing.
  */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
+#include "tests/kernels/kernel_test.h"
+
 #include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 
 #include "core/base/mem.h"
-#include "engine/kernels/cpu.h"
 #include "engine/kernels/clamp.h"
-#include "engine/kernels/kernels.h"
 
 enum { MAX_SPLITS = 5, MAX_PAGES = MAX_SPLITS * 4 };
 
@@ -199,18 +191,22 @@ static void keys_and_values_are_stored_close_to_what_they_were(void **state) {
     }
 }
 
-/* Run fn for every level of instructions that this machine has. */
+/* Run fn for the instruction set in *state, as for a processor that has no more. */
 typedef void version_fn(const hl_kernels *scalar, const hl_kernels *fast, const char *name);
 
-static void for_each_version(version_fn *fn) {
-    hl_kernels scalar, fast;
-    hl_kernels_select(0, &scalar);
-    for (int i = 0; i < HL_ISA_count; i++) {
-        uint32_t needs = hl_isa_needs((hl_isa)i);
-        if ((needs & ~hl_cpu_features()) != 0) continue;
-        hl_kernels_select(needs, &fast);
-        fn(&scalar, &fast, hl_isa_name((hl_isa)i));
-    }
+static void try_version(void **state, version_fn *fn) {
+    const kernel *k = *state;
+    hl_kernels    plain, fast;
+    need_isa(k->isa);
+    hl_kernels_select(0, &plain);
+    hl_kernels_select(hl_isa_needs(k->isa), &fast);
+    fn(&plain, &fast, hl_isa_name(k->isa));
+}
+
+/* Whether there is nothing to compare, which may be so of the definition only. */
+static bool is_scalar(const char *name, bool is_same) {
+    if (is_same) assert_string_equal(name, "scalar");
+    return is_same;
 }
 
 /* Compare one call of both versions bit for bit. */
@@ -235,7 +231,7 @@ static void compare_attend(const hl_kernels *scalar, const hl_kernels *fast, con
 static void compare_version(const hl_kernels *scalar, const hl_kernels *fast, const char *name) {
     static const uint32_t dims[] = {64, 128, 80, 96, 256, 8, 24, 72, 120, 504, 512};
     static const uint32_t counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 13, 24, 25, 29, 64};
-    if (fast->attend == scalar->attend) return;
+    if (is_scalar(name, fast->attend == scalar->attend)) return;
     for (int type = 0; type < HL_KV_count; type++) {
         for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
             world w;
@@ -255,15 +251,12 @@ static void compare_version(const hl_kernels *scalar, const hl_kernels *fast, co
     }
 }
 
-static void every_version_equals_the_scalar_one(void **state) {
-    (void)state;
-    for_each_version(compare_version);
-}
+static void a_version_equals_the_scalar_one(void **state) { try_version(state, compare_version); }
 
 static void compare_extremes(const hl_kernels *scalar, const hl_kernels *fast, const char *name) {
     static const float odd[] = {0,     -0.0f,  1e-40f, -1e-38f,  65520,     -1e30f,
                                 3e38f, 1e-30f, 127,    INFINITY, -INFINITY, NAN};
-    if (fast->attend == scalar->attend) return;
+    if (is_scalar(name, fast->attend == scalar->attend)) return;
     for (int type = 0; type < HL_KV_count; type++) {
         world w;
         open_world(&w, type, 96);
@@ -294,9 +287,8 @@ static void compare_extremes(const hl_kernels *scalar, const hl_kernels *fast, c
     }
 }
 
-static void every_version_equals_the_scalar_one_on_extreme_numbers(void **state) {
-    (void)state;
-    for_each_version(compare_extremes);
+static void a_version_equals_the_scalar_one_on_extreme_numbers(void **state) {
+    try_version(state, compare_extremes);
 }
 
 static void compare_grouping(const hl_kernels *scalar, const hl_kernels *fast, const char *name) {
@@ -324,16 +316,13 @@ static void compare_grouping(const hl_kernels *scalar, const hl_kernels *fast, c
     }
 }
 
-static void a_query_gives_the_same_bits_in_any_company(void **state) {
-    (void)state;
-    for_each_version(compare_grouping);
-}
+static void a_query_gives_the_same_bits_in_any_company(void **state) { try_version(state, compare_grouping); }
 
 static void compare_writes(const hl_kernels *scalar, const hl_kernels *fast, const char *name) {
     static const uint32_t dims[] = {64, 80, 8, 128, 104, 512};
     static const float    odd[] = {0,      -0.0f,   1e-40f, 65504,    65519,     65520,
                                    -1e30f, 3.4e38f, 1e-7f,  INFINITY, -INFINITY, NAN};
-    if (fast->kv_write == scalar->kv_write) return;
+    if (is_scalar(name, fast->kv_write == scalar->kv_write)) return;
     for (int type = 0; type < HL_KV_count; type++) {
         for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
             world w;
@@ -359,15 +348,12 @@ static void compare_writes(const hl_kernels *scalar, const hl_kernels *fast, con
     }
 }
 
-static void every_version_stores_the_same_bytes(void **state) {
-    (void)state;
-    for_each_version(compare_writes);
-}
+static void a_version_stores_the_same_bytes(void **state) { try_version(state, compare_writes); }
 
 static void compare_merges(const hl_kernels *scalar, const hl_kernels *fast, const char *name) {
     static const uint32_t dims[] = {64, 8, 24, 80, 128, 504, 512};
     float                 o[7 * 520], max[14], sum[14], expected[512], got[512];
-    if (fast->attend_merge == scalar->attend_merge) return;
+    if (is_scalar(name, fast->attend_merge == scalar->attend_merge)) return;
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
         for (uint32_t n = 0; n < 8; n++) {
             for (size_t j = 0; j < 7 * 520; j++) o[j] = random_float();
@@ -383,10 +369,7 @@ static void compare_merges(const hl_kernels *scalar, const hl_kernels *fast, con
     }
 }
 
-static void every_version_merges_to_the_same_bits(void **state) {
-    (void)state;
-    for_each_version(compare_merges);
-}
+static void a_version_merges_to_the_same_bits(void **state) { try_version(state, compare_merges); }
 
 static void exp_and_tanh_are_close(void **state) {
     (void)state;
@@ -403,15 +386,15 @@ static void exp_and_tanh_are_close(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exp_and_tanh_are_close),
-        cmocka_unit_test(the_scalar_definition_is_softmax_attention),
-        cmocka_unit_test(keys_and_values_are_stored_close_to_what_they_were),
-        cmocka_unit_test(every_version_stores_the_same_bytes),
-        cmocka_unit_test(every_version_equals_the_scalar_one),
-        cmocka_unit_test(every_version_equals_the_scalar_one_on_extreme_numbers),
-        cmocka_unit_test(a_query_gives_the_same_bits_in_any_company),
-        cmocka_unit_test(every_version_merges_to_the_same_bits),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    static kernel_tests t;
+    add_test(&t, "exp_and_tanh_are_close", exp_and_tanh_are_close);
+    add_test(&t, "the_scalar_definition_is_softmax_attention", the_scalar_definition_is_softmax_attention);
+    add_test(&t, "keys_and_values_are_stored_close_to_what_they_were",
+             keys_and_values_are_stored_close_to_what_they_were);
+    add_kernels(&t, "kv_write", "", a_version_stores_the_same_bytes);
+    add_kernels(&t, "attend", "", a_version_equals_the_scalar_one);
+    add_kernels(&t, "attend", "extreme numbers", a_version_equals_the_scalar_one_on_extreme_numbers);
+    add_kernels(&t, "attend", "any company", a_query_gives_the_same_bits_in_any_company);
+    add_kernels(&t, "attend_merge", "", a_version_merges_to_the_same_bits);
+    return run_kernel_tests(&t);
 }

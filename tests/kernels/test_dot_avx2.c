@@ -50,7 +50,7 @@ FOR_ALL_TYPES(DEFINE)
 
 static void gemv_with_an_emulated_dot_product_gives_the_bits_of_the_scalar_definition(void **state) {
     (void)state;
-    if (!can_run(HL_ISA_avx2)) skip();
+    need_isa(HL_ISA_avx2);
 #define TRY(wtype, groups)                                                                                   \
     {                                                                                                        \
         const gemv_case c = {.type = HL_TYPE_##wtype,                                                        \
@@ -65,18 +65,18 @@ static void gemv_with_an_emulated_dot_product_gives_the_bits_of_the_scalar_defin
 
 static void panel_products_with_an_emulated_dot_product_give_the_bits_of_gemv(void **state) {
     (void)state;
-    if (!can_run(HL_ISA_avx2)) skip();
+    need_isa(HL_ISA_avx2);
     test_gemm_panel("emulated", multiply_panel);
 }
 #else
 static void gemv_with_an_emulated_dot_product_gives_the_bits_of_the_scalar_definition(void **state) {
     (void)state;
-    skip(); /* kernels of x86 */
+    skip_because("kernels of x86");
 }
 
 static void panel_products_with_an_emulated_dot_product_give_the_bits_of_gemv(void **state) {
     (void)state;
-    skip();
+    skip_because("kernels of x86");
 }
 #endif
 

@@ -7,25 +7,17 @@
  */
 #include "tests/kernels/gemv_cases.h"
 
-static void try_kernel(const char *op, hl_type type, const char *isa, void (*fn)(void)) {
-    if (strcmp(op, "gemv") != 0) return;
+static void a_gemv_gives_the_bits_of_the_scalar_definition(void **state) {
+    const kernel *k = *state;
+    need_isa(k->isa);
     const gemv_case c = {
-        .type = type,
-        .isa = isa,
-        .fn = (hl_gemv_fn *)fn,
-        .want_fn = scalar()->gemv[type],
-        .exact = type != HL_TYPE_bf16 || strcmp(isa, "avx512bf16") != 0,
+        .type = (hl_type)k->type,
+        .isa = hl_isa_name(k->isa),
+        .fn = (hl_gemv_fn *)k->fn,
+        .want_fn = scalar()->gemv[k->type],
+        .exact = k->type != HL_TYPE_bf16 || k->isa != HL_ISA_avx512bf16,
     };
     run_case(&c);
-}
-
-static void every_gemv_gives_the_bits_of_the_scalar_definition(void **state) {
-    (void)state;
-#define HL_KERNEL(op, wtype, isa)                                                                            \
-    if (can_run(HL_ISA_##isa))                                                                               \
-        try_kernel(#op, HL_TYPE_##wtype, #isa, (void (*)(void))hl_##op##_##wtype##_##isa);
-#include "engine/kernels/kernels.def"
-#undef HL_KERNEL
 }
 
 /* The scalar definition itself, against a plain sum of dequantized weights and activations. */
@@ -57,9 +49,9 @@ static void the_scalar_definition_is_close_to_the_plain_sum(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_scalar_definition_is_close_to_the_plain_sum),
-        cmocka_unit_test(every_gemv_gives_the_bits_of_the_scalar_definition),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    static kernel_tests t;
+    add_test(&t, "the_scalar_definition_is_close_to_the_plain_sum",
+             the_scalar_definition_is_close_to_the_plain_sum);
+    add_kernels(&t, "gemv", "", a_gemv_gives_the_bits_of_the_scalar_definition);
+    return run_kernel_tests(&t);
 }

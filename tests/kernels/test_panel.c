@@ -54,28 +54,21 @@ static void test_unpack(hl_type type, const char *isa, hl_unpack_fn *fn) {
     }
 }
 
-static void every_unpack_makes_the_same_panel_as_the_scalar_one(void **state) {
-    (void)state;
-#define HL_KERNEL(op, wtype, isa)                                                                            \
-    if (can_run(HL_ISA_##isa) && strcmp(#op, "unpack") == 0)                                                 \
-        test_unpack(HL_TYPE_##wtype, #isa, (hl_unpack_fn *)(void (*)(void))hl_##op##_##wtype##_##isa);
-#include "engine/kernels/kernels.def"
-#undef HL_KERNEL
+static void an_unpack_makes_the_same_panel_as_the_scalar_one(void **state) {
+    const kernel *k = *state;
+    need_isa(k->isa);
+    test_unpack((hl_type)k->type, hl_isa_name(k->isa), (hl_unpack_fn *)k->fn);
 }
 
-static void every_panel_product_gives_the_bits_of_gemv_for_any_number_of_tokens(void **state) {
-    (void)state;
-#define HL_KERNEL_V(op, isa)                                                                                 \
-    if (can_run(HL_ISA_##isa) && strcmp(#op, "gemm_panel") == 0)                                             \
-        test_gemm_panel(#isa, (hl_gemm_panel_fn *)(void (*)(void))hl_##op##_##isa);
-#include "engine/kernels/kernels.def"
-#undef HL_KERNEL_V
+static void a_panel_product_gives_the_bits_of_gemv_for_any_number_of_tokens(void **state) {
+    const kernel *k = *state;
+    need_isa(k->isa);
+    test_gemm_panel(hl_isa_name(k->isa), (hl_gemm_panel_fn *)k->fn);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_unpack_makes_the_same_panel_as_the_scalar_one),
-        cmocka_unit_test(every_panel_product_gives_the_bits_of_gemv_for_any_number_of_tokens),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    static kernel_tests t;
+    add_kernels(&t, "unpack", "", an_unpack_makes_the_same_panel_as_the_scalar_one);
+    add_kernels(&t, "gemm_panel", "", a_panel_product_gives_the_bits_of_gemv_for_any_number_of_tokens);
+    return run_kernel_tests(&t);
 }

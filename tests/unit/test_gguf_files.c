@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_gguf_shared.c - the reader on real files: every GGUF file of the shared test data opens and makes sense.
+ * test_gguf_files.c - the reader on real files: every GGUF file that tests use, carried or fetched, opens and makes sense.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <glob.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/gguf/gguf.h"
@@ -39,18 +33,31 @@ static void check_file(const char *path) {
     hl_gguf_close(g);
 }
 
-static void every_shared_file_opens_and_makes_sense(void **state) {
-    (void)state;
-    const char *root = getenv("HL_TEST_SHARED");
-    char        pattern[512];
-    glob_t      found = {0};
-    (void)snprintf(pattern, sizeof pattern, "%s/data/*/*.gguf", root ? root : "../shared");
-    if (glob(pattern, 0, NULL, &found) != 0) skip();
-    for (size_t i = 0; i < found.gl_pathc; i++) check_file(found.gl_pathv[i]);
+static size_t check_files(const char *pattern) {
+    glob_t found = {0};
+    if (glob(pattern, 0, NULL, &found) != 0) return 0;
+    const size_t n = found.gl_pathc;
+    for (size_t i = 0; i < n; i++) check_file(found.gl_pathv[i]);
     globfree(&found);
+    return n;
+}
+
+static void every_carried_file_opens_and_makes_sense(void **state) {
+    (void)state;
+    assert_true(check_files("tests/golden/*/*.gguf") > 0);
+}
+
+static void every_fetched_vocabulary_opens_and_makes_sense(void **state) {
+    (void)state;
+    char pattern[512];
+    if (!find_fetched("vocab", pattern, sizeof pattern - 8)) skip_because("%s is not there", pattern);
+    assert_true(check_files(strcat(pattern, "/*.gguf")) > 0);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_shared_file_opens_and_makes_sense)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_carried_file_opens_and_makes_sense),
+        cmocka_unit_test(every_fetched_vocabulary_opens_and_makes_sense),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

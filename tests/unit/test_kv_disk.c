@@ -3,11 +3,7 @@
  * test_kv_disk.c - blocks in files: what was saved comes back in another run, what is damaged or foreign does not, and
  * no fault of the disk changes an answer. On a tiny model of tests/golden/archs.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -410,7 +406,7 @@ static void a_folder_that_becomes_read_only_changes_no_answer(void **state) {
     if (child == 0) _exit(save_into_a_read_only_folder(&plain));
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) skip(); /* no other user to be */
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) skip_because("no other user to be");
     assert_int_equal(status, 0);
     assert_int_equal(each_file(NULL), 0);
 }

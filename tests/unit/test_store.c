@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "store_fixture.h"
+#include "tests/need.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -499,14 +500,14 @@ static void across_file_systems_a_file_is_copied(void **state) {
     hl_err           err = {0};
     hl_stored_model *m = NULL;
     struct stat      a, b;
-    if (access("/dev/shm", W_OK) != 0) skip();
+    if (access("/dev/shm", W_OK) != 0) skip_because("no second file system to write to");
     fixture_init(&f);
     fixture_init_in(&other, "/dev/shm");
     const char *path = make_gguf(&other, "a.gguf", 4096, 1);
     if (stat(path, &a) != 0 || stat(f.dir, &b) != 0 || a.st_dev == b.st_dev) {
         fixture_done(&f);
         fixture_done(&other);
-        skip();
+        skip_because("no second file system to write to");
     }
     hl_store *s = fixture_open(&f);
     import_file(s, path, "a");
@@ -667,7 +668,7 @@ static void a_read_only_folder_can_be_read_and_says_so_when_written(void **state
     int how = 0;
     assert_int_equal(waitpid(pid, &how, 0), pid);
     fixture_done(&f);
-    if (WIFEXITED(how) && WEXITSTATUS(how) == 77) skip();
+    if (WIFEXITED(how) && WEXITSTATUS(how) == 77) skip_because("no other user to be");
     assert_int_equal(how, 0);
 }
 
