@@ -34,11 +34,10 @@ typedef struct hl_app {
 
 /* What signals left behind; each is cleared by who has answered it. The one global of the program. */
 typedef struct hl_signals {
-    volatile int          stop;    /* SIGINT, SIGTERM: how often */
+    volatile int stop; /* SIGINT, SIGTERM: how often; what the main thread watches (hl_stop_watch()) */
     volatile sig_atomic_t leave;   /* SIGTERM: the program is to end, whatever it does */
     volatile sig_atomic_t resize;  /* SIGWINCH, while a line is edited */
     volatile sig_atomic_t suspend; /* SIGTSTP, while a line is edited */
-    _Atomic(hl_runner *)  runner;  /* that is told at once; NULL: none is busy */
 } hl_signals;
 
 extern hl_signals hl_signal;

@@ -7,7 +7,7 @@
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,10 +23,9 @@ enum {
 
 static void on_stop(int signal_number) {
     if (signal_number == SIGTERM) hl_signal.leave = 1;
-    const int  n_before = __atomic_fetch_add(&hl_signal.stop, 1, __ATOMIC_RELAXED);
-    hl_runner *runner = atomic_load(&hl_signal.runner);
-    if (runner) hl_runner_stop(runner);
-    if (n_before >= 2) _exit(EXIT_INTERRUPTED); /* who asks three times is not being heard */
+    const int n_before = __atomic_fetch_add(&hl_signal.stop, 1, __ATOMIC_RELAXED);
+    if (n_before >= 2) /* who asks three times is not being heard */
+        _exit(signal_number == SIGTERM ? EXIT_TERMINATED : EXIT_INTERRUPTED);
 }
 
 static void install_signals(void) {
@@ -102,10 +101,25 @@ static hl_status dispatch(hl_app *app, int argc, char **argv, hl_err *err) {
     return hl_command_run(app, c, argc - 2, argv + 2, err);
 }
 
-/* Has the reader of standard output gone? */
-static bool is_pipe_broken(void) {
+/* What poll() says of standard output now. */
+static short look_at_output(void) {
     struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+    return poll(&p, 1, 0) == 1 ? p.revents : 0;
+}
+
+/* Stopped: either the command said so, or the signal broke off a write. */
+static bool was_stopped(const hl_app *app, hl_status status) {
+    if (!hl_signal.stop) return false;
+    return status == HL_E_CANCEL || (status == HL_OK && (hl_signal.leave || ferror(app->out)));
+}
+
+/* What is still in the buffer goes out when that does not wait for a reader. */
+static int end_stopped(hl_app *app) {
+    if (ferror(app->out) || !(look_at_output() & POLLOUT))
+        __fpurge(app->out);
+    else
+        (void)fflush(app->out);
+    return hl_signal.leave ? EXIT_TERMINATED : EXIT_INTERRUPTED;
 }
 
 /* Whether all of the output arrived is part of the answer. */
@@ -113,7 +127,7 @@ static hl_status finish_output(hl_app *app, hl_err *err) {
     errno = 0;
     if (fflush(app->out) == 0 && !ferror(app->out)) return HL_OK;
     const int error = app->out_errno ? app->out_errno : errno;
-    if (error == EPIPE || is_pipe_broken()) {
+    if (error == EPIPE || (look_at_output() & POLLERR)) {
         app->exit_code = EXIT_PIPE;
         return HL_OK;
     }
@@ -128,12 +142,12 @@ int main(int argc, char **argv, char **envp) {
     install_signals();
     status = init(&app, envp, &err);
     if (status == HL_OK) status = dispatch(&app, argc, argv, &err);
-    if (status == HL_E_CANCEL && hl_signal.stop) {
-        app.exit_code = EXIT_INTERRUPTED;
+    if (was_stopped(&app, status)) {
+        app.exit_code = end_stopped(&app);
         status = HL_OK;
+    } else if (status == HL_OK) {
+        status = finish_output(&app, &err);
     }
-    if (hl_signal.leave && status == HL_OK) app.exit_code = EXIT_TERMINATED;
-    if (status == HL_OK) status = finish_output(&app, &err);
     if (status != HL_OK) {
         (void)fflush(stdout);
         fprintf(stderr, "hyperlama: %s\n", err.text[0] ? err.text : hl_status_text(status));

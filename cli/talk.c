@@ -224,9 +224,7 @@ hl_status hl_talk_ask(hl_talk *t, hl_view question, hl_err *err) {
         t->was_told = true;
     }
     hl_answer_init(&s.answer, t->app->out, style_of(t));
-    atomic_store(&hl_signal.runner, t->loaded->runner);
     hl_status status = hl_conversation_ask(&t->chat, question, on_token, &s, &reply, err);
-    atomic_store(&hl_signal.runner, (hl_runner *)NULL);
     if (!t->as_json) hl_answer_finish(&s.answer);
     if (status == HL_OK)
         status = s.is_gone ? hl_fail(err, HL_E_CANCEL, "the output is gone") : print_reply(t, &reply, err);

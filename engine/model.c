@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "core/base/str.h"
 #include "engine/model_priv.h"
 #include "engine/quant/quant.h"
@@ -139,6 +140,10 @@ static hl_status check_scales(const hl_model *m, hl_err *err) {
         if (t->type != HL_TYPE_f32) continue;
         for (uint64_t j = 0; j < t->n_elems; j++) {
             float x = 0;
+            if (j % 65536 == 65535) {
+                const hl_status status = hl_stop_check("read the scales", err);
+                if (status != HL_OK) return status;
+            }
             memcpy(&x, (const uint8_t *)t->data + j * sizeof x, sizeof x);
             if (x != 1.0f)
                 return hl_fail(err, HL_E_UNSUPPORTED,
@@ -211,6 +216,7 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
     m->layers = hl_arena_get(&m->arena, m->hp.n_layers, sizeof *m->layers);
     if (!m->layers) return hl_fail(err, HL_E_NOMEM, "no memory for %u layers", m->hp.n_layers);
     for (const hl_tensor_row *row = m->arch->tensors; row->name && status == HL_OK; row++) {
+        if ((status = hl_stop_check("bind the tensors", err)) != HL_OK) break;
         if (row->weight < HL_W_LAYER) {
             status = bind_row(m, row, 0, NULL, &n_bound, err);
             continue;

@@ -23,6 +23,7 @@
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 
 enum {
     LOCK_TRIES = 600, /* of 50 ms: what is done under the lock takes milliseconds */
@@ -157,6 +158,8 @@ static hl_status wait_for_lock(int fd, const char *path, hl_err *err) {
         if (errno == ENOLCK || errno == ENOTSUP) return HL_OK; /* a file system without locks: alone, then */
         if (errno != EWOULDBLOCK && errno != EINTR)
             return hl_fail(err, HL_E_IO, "lock '%s': %s", path, strerror(errno));
+        const hl_status status = hl_stop_check("wait for another process's lock", err);
+        if (status != HL_OK) return status;
         (void)nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL);
     }
     return hl_fail(err, HL_E_BUSY, "models folder is locked by another process for longer than %d s: '%s'",

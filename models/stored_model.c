@@ -18,6 +18,7 @@
 
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "core/data/json.h"
 #include "core/data/sha256.h"
 
@@ -59,7 +60,8 @@ typedef struct hash_walk {
 
 static hl_status add_chunk(void *user, const void *data, size_t n, hl_err *err) {
     const hash_walk *w = user;
-    hl_status        status = hl_sha256_add(w->sum, data, n, err);
+    hl_status        status = hl_stop_check("hash a file", err);
+    if (status == HL_OK) status = hl_sha256_add(w->sum, data, n, err);
     if (status == HL_OK && w->fn) status = w->fn(w->user, n, err);
     return status;
 }

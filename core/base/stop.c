@@ -12,7 +12,8 @@ const volatile int *hl_stop_watch(const volatile int *flag) {
     return before;
 }
 
-bool hl_stop_asked(void) { return watched && __atomic_load_n(watched, __ATOMIC_RELAXED) != 0; }
+const volatile int *hl_stop_watched(void) { return watched; }
+bool                hl_stop_asked(void) { return hl_stop_is_set(watched); }
 
 hl_status hl_stop_check(const char *doing, hl_err *err) {
     return hl_stop_asked() ? hl_fail(err, HL_E_CANCEL, "%s: stopped", doing) : HL_OK;

@@ -17,6 +17,12 @@
 /* Has this thread's caller asked to stop? False without a flag. */
 bool hl_stop_asked(void);
 
+/* The flag itself, for work that is handed to other threads; NULL: none is watched. */
+const volatile int *hl_stop_watched(void);
+static inline bool  hl_stop_is_set(const volatile int *flag) {
+     return flag && __atomic_load_n(flag, __ATOMIC_RELAXED) != 0;
+}
+
 /* HL_OK, or HL_E_CANCEL with the text "DOING: stopped", when it has.
  *
  *     for (size_t i = 0; i < n; i++) {

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "core/base/str.h"
 
 typedef struct reader {
@@ -104,6 +105,8 @@ static hl_status read_array(reader *r, hl_gguf_value *v, hl_err *err) {
     }
     for (uint64_t i = 0; i < v->n; i++) {
         hl_view s;
+        if (i % 65536 == 65535 && (status = hl_stop_check("read the file's keys", err)) != HL_OK)
+            return status;
         status = read_string(r, "string in an array", &s, err);
         if (status != HL_OK) {
             if (err) (void)hl_fail_within(err, "key '%.*s'[%" PRIu64 "]", shown(v->key), v->key.ptr, i);

@@ -344,6 +344,7 @@ hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *s
     f->stop = stop;
     atomic_store_explicit(&f->is_broken, false, memory_order_relaxed);
     atomic_flag_clear(&f->has_breach);
+    f->watched = hl_stop_watched();
     f->n_rows = b->n_rows;
     memcpy(f->pos, b->pos, b->n_rows * sizeof *f->pos);
     memcpy(f->seqs, b->seqs, b->n_rows * sizeof *f->seqs);
@@ -352,7 +353,8 @@ hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *s
     hl_rows_run(f, f->n_rows, embed_row, b);
     for (uint32_t i = 0; i < f->m->hp.n_layers && goes_on(f); i++) run_layer(f, b, i);
     if (b->n_out > 0 && goes_on(f)) run_logits(f, ret_logits);
-    const bool stopped = f->stop && atomic_load_explicit(f->stop, memory_order_relaxed);
+    const bool stopped =
+        (f->stop && atomic_load_explicit(f->stop, memory_order_relaxed)) || hl_stop_is_set(f->watched);
     hl_pool_leave(f->pool);
     if (atomic_load_explicit(&f->is_broken, memory_order_acquire))
         return hl_fail(err, HL_E_INTERNAL, "forward pass: %s: %zu, but there is room for %zu", f->breach.what,

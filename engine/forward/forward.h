@@ -37,7 +37,7 @@ void                    hl_forward_free(hl_forward *f); /* NULL is allowed */
  *
  * in     stop  looked at between work chunks; NULL: never
  * out    ret_logits  [n_out][n_vocab] f32
- * fails  HL_E_CANCEL  `stop` was set; what the blocks hold for these rows is undefined
+ * fails  HL_E_CANCEL  `stop`, or the flag that the calling thread watches, was set; what the blocks hold for these rows is undefined
  *        HL_E_IO      the model file was cut short while mapped
  * cost   no allocation
  * thread takes the engine's pool for the time of the pass */

@@ -5,6 +5,7 @@
 #ifndef HL_ENGINE_FORWARD_FORWARD_PRIV_H
 #define HL_ENGINE_FORWARD_FORWARD_PRIV_H
 
+#include "core/base/stop.h"
 #include "engine/forward/forward.h"
 
 /* Activations of all rows in every form that some product reads. */
@@ -72,8 +73,9 @@ struct hl_forward {
     struct hl_moe_scratch *moe; /* NULL: dense */
     hl_thread_scratch     *threads;
 
-    const atomic_bool *stop;
-    uint32_t           n_rows; /* of the pass; n_out in the second half of the last layer */
+    const atomic_bool  *stop;
+    const volatile int *watched; /* the caller's own flag, see core/base/stop.h */
+    uint32_t            n_rows;  /* of the pass; n_out in the second half of the last layer */
 
     atomic_bool is_broken; /* something did not fit: the pass ends, and `breach` says what it was */
     atomic_flag has_breach;
@@ -86,7 +88,7 @@ struct hl_forward {
 /* Work goes on in chunks; what is left of it is not worth doing. */
 static inline bool hl_forward_stopped(const hl_forward *f) {
     return (f->stop && atomic_load_explicit(f->stop, memory_order_relaxed)) ||
-           atomic_load_explicit(&f->is_broken, memory_order_relaxed);
+           atomic_load_explicit(&f->is_broken, memory_order_relaxed) || hl_stop_is_set(f->watched);
 }
 
 /* The first breach of a pass is kept; any thread. */

@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "engine/admit.h"
 #include "engine/sched/sched_priv.h"
 
@@ -147,6 +148,15 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
 
 static void *run_thread(void *arg);
 
+/* Waits with a time limit go by the clock that nobody sets. */
+static void init_cond(pthread_cond_t *cond) {
+    pthread_condattr_t attr;
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(cond, &attr);
+    (void)pthread_condattr_destroy(&attr);
+}
+
 hl_status hl_sched_new(hl_model *m, const hl_sched_params *p, hl_sched **ret_sched, hl_err *err) {
     static const hl_sched_params defaults;
     hl_sched                    *s = hl_new(1, sizeof *s);
@@ -156,11 +166,7 @@ hl_status hl_sched_new(hl_model *m, const hl_sched_params *p, hl_sched **ret_sch
     s->next_id = 1;
     (void)pthread_mutex_init(&s->lock, NULL);
     (void)pthread_mutex_init(&s->kv_lock, NULL);
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&s->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    init_cond(&s->wake);
     hl_status status = fill_params(m, p ? p : &defaults, &s->p, err);
     if (status == HL_OK) {
         s->n_out_cap = (uint32_t)s->p.n_running_cap + HL_MAX_DRAFT_ROWS;
@@ -308,16 +314,39 @@ hl_status hl_sched_submit(hl_sched *s, const hl_sched_request *r, uint64_t *ret_
     return submit(s, r, NULL, ret_id, err);
 }
 
+/* Until the request ended; a stop that the caller's thread watches for cancels it. */
+static void wait_for_end(hl_sched *s, uint64_t id, hl_waiter *w) {
+    enum { LOOK_NS = 50000000 };
+    const volatile int *watched = hl_stop_watched();
+    bool                is_cancelled = false;
+    (void)pthread_mutex_lock(&w->lock);
+    while (!w->done) {
+        if (!watched || is_cancelled) {
+            (void)pthread_cond_wait(&w->is_done, &w->lock);
+            continue;
+        }
+        const int64_t         until = hl_clock_ns() + LOOK_NS;
+        const struct timespec at = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+        if (hl_stop_is_set(watched)) {
+            (void)pthread_mutex_unlock(&w->lock);
+            hl_sched_cancel(s, id);
+            is_cancelled = true;
+            (void)pthread_mutex_lock(&w->lock);
+        } else {
+            (void)pthread_cond_timedwait(&w->is_done, &w->lock, &at);
+        }
+    }
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
 hl_status hl_sched_run(hl_sched *s, const hl_sched_request *r, hl_usage *ret_usage, hl_err *err) {
     hl_waiter w = {.done = false};
     uint64_t  id = 0;
     (void)pthread_mutex_init(&w.lock, NULL);
-    (void)pthread_cond_init(&w.is_done, NULL);
+    init_cond(&w.is_done);
     hl_status status = submit(s, r, &w, &id, err);
     if (status == HL_OK) {
-        (void)pthread_mutex_lock(&w.lock);
-        while (!w.done) (void)pthread_cond_wait(&w.is_done, &w.lock);
-        (void)pthread_mutex_unlock(&w.lock);
+        wait_for_end(s, id, &w);
         status = w.status;
         if (ret_usage) *ret_usage = w.usage;
         if (status != HL_OK && err) *err = w.err;

@@ -69,7 +69,7 @@ typedef struct hl_model_params {
  *
  * fails  HL_E_UNSUPPORTED  architecture, tensor type or tokenizer, named with the list of supported ones
  *        HL_E_FORMAT       missing tensors, wrong shapes, inconsistent keys
- *        HL_E_NOT_FOUND, HL_E_IO, HL_E_NOMEM
+ *        HL_E_NOT_FOUND, HL_E_IO, HL_E_NOMEM, HL_E_CANCEL (hl_stop_watch())
  * cost   milliseconds: weights are mapped, not read */
 HL_API HL_MUST_CHECK hl_status hl_model_open(hl_engine *e, const char *const *paths, size_t n_paths,
                                              const hl_model_params *p, hl_model **ret_model, hl_err *err);
@@ -139,8 +139,8 @@ HL_API void                    hl_session_free(hl_session *s); /* NULL is allowe
  * out    -       logits of the last token: hl_session_logits(), valid until the next call
  * fails  HL_E_FULL    n more tokens do not fit the context; session unchanged
  *        HL_E_ARG     a token id is out of range, or n is 0; session unchanged
- *        HL_E_CANCEL  hl_session_stop() was called: seen between work chunks; position rolls back to the
- *                     last whole pass
+ *        HL_E_CANCEL  hl_session_stop() was called or hl_stop_watch()'s flag set: seen between work chunks;
+ *                     position rolls back to the last whole pass
  *        HL_E_IO      the model file was cut short while mapped; results are worthless
  * cost   no allocation
  * thread sessions are independent, calls on one session must not overlap; passes of all sessions of an

@@ -143,7 +143,8 @@ HL_API void hl_sched_cancel(hl_sched *s, uint64_t id);
 HL_API void hl_sched_pause(hl_sched *s, uint64_t id, bool paused);
 /* End all requests that were submitted so far. Any thread, or a signal handler. */
 HL_API void hl_sched_cancel_all(hl_sched *s);
-/* Submit and wait until it is done. on_done is called too. fails as submit, and with the request's own status */
+/* Submit and wait until it is done; hl_stop_watch()'s flag cancels it. on_done is called too. fails as submit, and with
+ * the request's own status */
 HL_API HL_MUST_CHECK hl_status hl_sched_run(hl_sched *s, const hl_sched_request *r, hl_usage *ret_usage,
                                             hl_err *err);
 

@@ -20,11 +20,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "models/db/db_priv.h"
 #include "models/db/migrations.h"
 
@@ -79,6 +81,15 @@ static int check_all_pages(sqlite3 *sql) {
     return rc;
 }
 
+/* Another process holds the database: try again for BUSY_MS, unless somebody asks to stop. */
+static int wait_a_moment(void *user, int n_before) {
+    enum { WAIT_MS = 20 };
+    (void)user;
+    if (n_before >= BUSY_MS / WAIT_MS || hl_stop_asked()) return 0;
+    (void)nanosleep(&(struct timespec){.tv_nsec = WAIT_MS * 1000000}, NULL);
+    return 1;
+}
+
 static int open_file(const char *path, sqlite3 **ret_sql) {
     /* chats are private; SQLite's further files take their mode from this one. Not opened when it is there:
      * closing it would drop the locks of this process's other connections */
@@ -91,7 +102,7 @@ static int open_file(const char *path, sqlite3 **ret_sql) {
     int       rc = sqlite3_open_v2(path, ret_sql, flags, NULL);
     if (rc != SQLITE_OK) return rc;
     (void)sqlite3_extended_result_codes(*ret_sql, 1);
-    (void)sqlite3_busy_timeout(*ret_sql, BUSY_MS);
+    (void)sqlite3_busy_handler(*ret_sql, wait_a_moment, NULL);
     (void)sqlite3_db_config(*ret_sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(*ret_sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     return SQLITE_OK;
@@ -220,9 +231,12 @@ static hl_status heal_locked(hl_db *db, hl_err *err) {
     int             fd = -1;
     const hl_status opened = hl_file_open(path, O_RDWR | O_CREAT, 0600, &fd, NULL, err);
     if (opened != HL_OK) return opened;
-    while (flock(fd, LOCK_EX) != 0 && errno == EINTR) {
+    hl_status status = HL_OK;
+    while (status == HL_OK && flock(fd, LOCK_EX | LOCK_NB) != 0 && (errno == EWOULDBLOCK || errno == EINTR)) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        status = hl_stop_check("wait for another process's lock", err);
     }
-    const hl_status status = heal(db, err);
+    if (status == HL_OK) status = heal(db, err);
     (void)close(fd);
     return status;
 }
