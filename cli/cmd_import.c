@@ -2,7 +2,10 @@
  *
  * cmd_import.c - hyperlama import FILE.gguf... NAME: bring files into the store.
  */
+#include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/args.h"
 #include "cli/files.h"
@@ -41,7 +44,53 @@ static hl_status load_modelfile(const char *path, hl_modelfile **ret, hl_err *er
     return status;
 }
 
-static void take_modelfile(const hl_modelfile *f, hl_import_options *o) {
+/* Texts that take_modelfile() makes. */
+typedef struct found_paths {
+    char adapter[PATH_MAX], draft[PATH_MAX], projector[PATH_MAX];
+} found_paths;
+
+/* The file that an instruction of the Modelfile names, from the Modelfile's folder; it must be there. */
+static hl_status find_file(const hl_app *app, const char *modelfile, const char *instruction,
+                           const char *named, char ret[PATH_MAX], hl_err *err) {
+    const hl_status status = hl_path_from(app->envp, modelfile, named, ret, err);
+    if (status == HL_OK && access(ret, R_OK) == 0) return HL_OK;
+    if (status == HL_OK) (void)hl_fail(err, HL_E_NOT_FOUND, "'%s': %s", ret, strerror(errno));
+    (void)hl_fail_within(err, "%s", instruction);
+    return status != HL_OK ? status : HL_E_NOT_FOUND;
+}
+
+/* The files on the command line stand for the first FROM; a further one is a projector, as `show --modelfile` prints it. */
+static hl_status take_from(const hl_app *app, const char *modelfile, const hl_modelfile *f, found_paths *to,
+                           hl_import_options *o, hl_err *err) {
+    if (f->n_from > 2)
+        return hl_fail(err, HL_E_ARG,
+                       "'%s': %zu FROM lines, expected one for the model and one for a projector", modelfile,
+                       f->n_from);
+    if (f->n_from == 2) {
+        const hl_status status = find_file(app, modelfile, "FROM", f->from[1], to->projector, err);
+        if (status != HL_OK) return status;
+        o->projector_path = to->projector;
+    }
+    return HL_OK;
+}
+
+static hl_status take_files(const hl_app *app, const char *modelfile, const hl_modelfile *f, found_paths *to,
+                            hl_import_options *o, hl_err *err) {
+    hl_status status = take_from(app, modelfile, f, to, o, err);
+    if (status == HL_OK && f->n_adapters > 1)
+        return hl_fail(err, HL_E_ARG, "'%s': %zu ADAPTER lines, expected one", modelfile, f->n_adapters);
+    if (status == HL_OK && f->n_adapters) {
+        status = find_file(app, modelfile, "ADAPTER", f->adapters[0], to->adapter, err);
+        o->adapter_path = to->adapter;
+    }
+    if (status == HL_OK && f->draft) {
+        status = find_file(app, modelfile, "DRAFT", f->draft, to->draft, err);
+        o->draft_path = to->draft;
+    }
+    return status;
+}
+
+static void take_texts(const hl_modelfile *f, hl_import_options *o) {
     o->template_text = f->template_text;
     o->system = f->system;
     o->params = f->params;
@@ -50,6 +99,9 @@ static void take_modelfile(const hl_modelfile *f, hl_import_options *o) {
     o->n_messages = f->n_messages;
     o->licenses = f->licenses;
     o->n_licenses = f->n_licenses;
+    o->renderer = f->renderer;
+    o->parser = f->parser;
+    o->requires_version = f->requires_version;
 }
 
 static hl_status report(const hl_app *app, hl_store *store, const hl_name *name, bool as_json, hl_err *err) {
@@ -84,12 +136,14 @@ hl_status hl_cmd_import(hl_app *app, const hl_args *args, hl_err *err) {
     hl_modelfile     *file = NULL;
     hl_name           name;
     shower            s = {.app = app};
+    found_paths       found;
     hl_import_options options = {.copy = hl_args_has(args, "copy")};
     const char      **paths = hl_new(n_paths, sizeof *paths);
     if (!paths) return hl_fail(err, HL_E_NOMEM, "import: no memory");
     for (size_t i = 0; i < n_paths; i++) paths[i] = hl_args_at(args, i);
     hl_status status = modelfile ? load_modelfile(modelfile, &file, err) : HL_OK;
-    if (file) take_modelfile(file, &options);
+    if (file) take_texts(file, &options);
+    if (file) status = take_files(app, modelfile, file, &found, &options, err);
     if (hl_args_has(args, "system")) options.system = hl_args_text(args, "system");
     if (!quiet) {
         options.progress = show;

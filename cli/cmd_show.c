@@ -229,7 +229,7 @@ static void add_stored(hl_json_out *j, const hl_stored_model *m) {
     for (size_t i = 0; i < m->n_messages; i++) {
         hl_json_open(j, NULL, '{');
         hl_json_add_text(j, "role", m->messages[i].role);
-        hl_json_add_text(j, "content", m->messages[i].content);
+        hl_json_add_view(j, "content", m->messages[i].content);
         hl_json_close(j, '}');
     }
     hl_json_close(j, ']');

@@ -5,9 +5,12 @@
 #include "cli/files.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/app.h"
+#include "core/base/file.h"
 
 hl_status hl_read_stream(FILE *f, const char *name, hl_str *out, hl_err *err) {
     char   buf[65536];
@@ -31,4 +34,33 @@ hl_status hl_read_path(const char *path, hl_str *out, hl_err *err) {
     const hl_status status = hl_read_stream(f, path, out, err);
     (void)fclose(f);
     return status;
+}
+
+/* The home that "~" or "~NAME" in front of a path means. */
+static const char *find_home(char *const *envp, const char *path, size_t n) {
+    char name[256];
+    if (n >= sizeof name) return NULL;
+    memcpy(name, path, n);
+    name[n] = '\0';
+    const struct passwd *who = n > 1 ? getpwnam(name + 1) : getpwuid(getuid());
+    const char          *home = n == 1 ? hl_env_get(envp, "HOME") : NULL;
+    return home && home[0] ? home : who ? who->pw_dir : NULL;
+}
+
+hl_status hl_path_from(char *const *envp, const char *file, const char *path, char ret[PATH_MAX],
+                       hl_err *err) {
+    char folder[PATH_MAX] = ".";
+    int  n;
+    if (path[0] == '~') {
+        const size_t n_word = strcspn(path, "/");
+        const char  *home = find_home(envp, path, n_word);
+        if (!home) return hl_fail(err, HL_E_NOT_FOUND, "'%s': nobody has that home", path);
+        n = snprintf(ret, PATH_MAX, "%s%s", home, path + n_word);
+    } else if (path[0] == '/' || strcmp(file, "-") == 0) {
+        n = snprintf(ret, PATH_MAX, "%s", path);
+    } else {
+        n = hl_path_dir(file, folder, sizeof folder) ? snprintf(ret, PATH_MAX, "%s/%s", folder, path)
+                                                     : PATH_MAX;
+    }
+    return n < PATH_MAX ? HL_OK : hl_fail(err, HL_E_ARG, "'%s': the path is too long", path);
 }

@@ -251,18 +251,17 @@ static hl_status save(slash *s, hl_err *err) {
     hl_status        status = need_rest(s, "/save NAME", err);
     if (status == HL_OK) status = hl_talk_model(t, &m, err);
     if (status != HL_OK) return status;
+    /* a model of the store keeps all that its record holds; a file of the user's becomes one */
     const hl_import_options options = {.template_text = m->template_text,
-                                       .system = m->system && m->system[0] ? m->system : NULL,
+                                       .system = m->system,
                                        .params = m->params,
                                        .n_params = m->n_params,
                                        .messages = m->messages,
-                                       .n_messages = m->n_messages,
-                                       .licenses = m->licenses,
-                                       .n_licenses = m->n_licenses,
-                                       .adapter_path = m->adapter_path,
-                                       .projector_path = m->projector_path};
+                                       .n_messages = m->n_messages};
     status = hl_host_store(t->host, &store, err);
-    if (status == HL_OK)
+    if (status == HL_OK && t->source->stored)
+        status = hl_store_save_model(store, m, s->rest, &written, err);
+    else if (status == HL_OK)
         status =
             hl_store_import(store, t->source->paths, t->source->n_paths, s->rest, &options, &written, err);
     if (status == HL_OK) {

@@ -111,8 +111,7 @@ hl_status hl_conversation_begin(hl_conversation *c, const hl_partner *p, hl_err 
     hl_conversation next = {.asked = c->asked, .events = c->events, .partner = *p};
     hl_status       status = hl_conversation_options(c, p->stored, &next.options, err);
     for (size_t i = 0; status == HL_OK && p->stored && i < p->stored->n_messages; i++)
-        status = hl_conversation_add(&next, p->stored->messages[i].role,
-                                     hl_view_of(p->stored->messages[i].content), err);
+        status = hl_conversation_add(&next, p->stored->messages[i].role, p->stored->messages[i].content, err);
     hl_conversation *gone = status == HL_OK ? c : &next;
     hl_conversation_clear(gone);
     hl_free(gone->messages);
@@ -382,7 +381,8 @@ static void set_messages(const hl_conversation *c, model_box *box) {
     hl_stored_message *list = hl_arena_get(&box->arena, c->n_messages + 1, sizeof *list);
     box->failed |= !list;
     for (size_t i = 0; i < c->n_messages && list; i++)
-        list[i] = (hl_stored_message){.role = c->messages[i].role, .content = c->messages[i].content};
+        list[i] = (hl_stored_message){.role = c->messages[i].role,
+                                      .content = {c->messages[i].content, c->messages[i].len}};
     box->model.messages = list;
     box->model.n_messages = c->n_messages;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/data/json.h"
 #include "core/gguf/gguf.h"
 
 /* Name of a general.file_type value; NULL when there is none. */
@@ -88,18 +89,50 @@ hl_status hl_store_describe(const hl_gguf *g, hl_description *ret, hl_err *err) 
     return HL_OK;
 }
 
-void hl_store_format_config(const hl_description *d, const hl_layer *layers, size_t n_layers, hl_str *s) {
+static void add_key(hl_str *s, const char *key, const char *value) {
+    if (!value || !value[0]) return;
+    hl_str_add_format(s, ",\"%s\":", key);
+    hl_str_add_json(s, hl_view_of(value));
+}
+
+void hl_store_format_config(const hl_description *d, const hl_layers *layers, const hl_import_options *o,
+                            hl_str *s) {
     const hl_view family = hl_view_of(d->family);
     hl_str_add_text(s, "{\"model_format\":\"gguf\",\"model_family\":");
     hl_str_add_json(s, family);
     hl_str_add_text(s, ",\"model_families\":[");
     hl_str_add_json(s, family);
     hl_str_add_format(s, "],\"model_type\":\"%s\",\"file_type\":\"%s\"", d->parameter_size, d->quantization);
+    add_key(s, "renderer", o->renderer);
+    add_key(s, "parser", o->parser);
+    add_key(s, "requires", o->requires_version);
     if (d->context_tokens) hl_str_add_format(s, ",\"context_length\":%" PRIu64, d->context_tokens);
     if (d->embedding_n) hl_str_add_format(s, ",\"embedding_length\":%" PRIu64, d->embedding_n);
     hl_str_add_text(
         s, ",\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[");
-    for (size_t i = 0; i < n_layers; i++)
-        hl_str_add_format(s, "%s\"sha256:%s\"", i ? "," : "", layers[i].digest);
+    for (size_t i = 0; i < layers->n; i++)
+        hl_str_add_format(s, "%s\"sha256:%s\"", i ? "," : "", layers->v[i].digest);
     hl_str_add_text(s, "]}}");
+}
+
+hl_status hl_store_format_config_like(hl_view config, const hl_layers *layers, hl_str *s, hl_err *err) {
+    json_t   *root = NULL;
+    hl_status status = hl_json_parse(config, "config", &root, err);
+    if (status != HL_OK) return status;
+    json_t *ids = json_array(), *fs = json_pack("{s:s, s:o}", "type", "layers", "diff_ids", ids);
+    bool    ok = fs != NULL;
+    for (size_t i = 0; i < layers->n && ok; i++) {
+        char digest[HL_DIGEST_BYTES + 8];
+        (void)snprintf(digest, sizeof digest, "sha256:%s", layers->v[i].digest);
+        ok = json_array_append_new(ids, json_string(digest)) == 0;
+    }
+    if (!json_is_object(root))
+        status = hl_fail(err, HL_E_FORMAT, "config: not a JSON object");
+    else if (!ok || json_object_set(root, "rootfs", fs) != 0)
+        status = hl_fail(err, HL_E_NOMEM, "config: no memory");
+    else
+        hl_json_format(root, false, s);
+    json_decref(fs);
+    json_decref(root);
+    return status;
 }

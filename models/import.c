@@ -29,7 +29,8 @@
 
 enum {
     MAX_SOURCES = 4096,
-    MAX_SMALL_LAYERS = 1024,
+    KIND_BYTES = 32,
+    MAX_EXTRAS = 3, /* projector, adapter, draft */
     PROGRESS_STEP_BYTES = 4 << 20,
     CONFIG_TEXT_BYTES = 1 << 20,
 };
@@ -41,8 +42,7 @@ typedef struct import_job {
     hl_description           description;
     hl_source               *sources;
     size_t                   n_sources;
-    hl_layer                *layers; /* one per source, then the small ones */
-    size_t                   n_layers, layers_cap;
+    hl_layers                layers; /* one per source, then the small ones */
     hl_store_progress        progress;
     uint64_t                 reported_bytes;
 } import_job;
@@ -109,17 +109,32 @@ static hl_status check_gguf(import_job *job, const char *const *paths, size_t n_
     return status;
 }
 
-static hl_status check_extra(const char *path, hl_err *err) {
+/* What a file says that it is; "model" unless it says otherwise. */
+static hl_status read_kind(const char *path, char ret_kind[KIND_BYTES], hl_err *err) {
     hl_gguf        *g = NULL;
+    hl_view         kind = {0}, arch = {0};
     const hl_status status = hl_gguf_open(path, &g, err);
+    if (status != HL_OK) return status;
+    if (hl_gguf_get_text(g, "general.type", &kind, NULL) != HL_OK) kind = hl_view_of("model");
+    if (hl_gguf_get_text(g, "general.architecture", &arch, NULL) != HL_OK) arch = hl_view_of("");
+    if (hl_view_is(arch, "clip") || hl_view_is(kind, "mmproj"))
+        kind = hl_view_of("projector"); /* older files have no type */
+    (void)snprintf(ret_kind, KIND_BYTES, "%.*s", (int)kind.len, kind.ptr);
     hl_gguf_close(g);
-    return status;
+    return HL_OK;
 }
 
-static hl_status add_extra(import_job *job, const char *path, const char *media_type, hl_err *err) {
+/* A file beside the model. `kind` is what its general.type must be. */
+static hl_status add_extra(import_job *job, const char *path, const char *media_type, const char *kind,
+                           hl_err *err) {
+    char found[KIND_BYTES];
     if (!path) return HL_OK;
-    const hl_status status = check_extra(path, err);
-    return status == HL_OK ? add_source(job, path, media_type, err) : status;
+    const hl_status status = read_kind(path, found, err);
+    if (status != HL_OK) return status;
+    if (strcmp(found, kind) != 0)
+        return hl_fail(err, HL_E_FORMAT, "'%s' says that it is a file of type '%s', expected '%s'", path,
+                       found, kind);
+    return add_source(job, path, media_type, err);
 }
 
 static hl_status add_sources(import_job *job, const char *const *paths, size_t n_paths, hl_err *err) {
@@ -133,11 +148,8 @@ static hl_status add_sources(import_job *job, const char *const *paths, size_t n
     if (n_parts > MAX_SOURCES)
         return hl_fail(err, HL_E_LIMIT, "'%s' has %zu parts, expected at most %d", paths[0], n_parts,
                        MAX_SOURCES);
-    job->layers_cap = n_parts + 2 + MAX_SMALL_LAYERS;
-    job->sources = hl_new(n_parts + 2, sizeof *job->sources);
-    job->layers = hl_new(job->layers_cap, sizeof *job->layers);
-    if (!job->sources || !job->layers)
-        return hl_fail(err, HL_E_NOMEM, "import: no memory for %zu files", n_parts);
+    job->sources = hl_new(n_parts + MAX_EXTRAS, sizeof *job->sources);
+    if (!job->sources) return hl_fail(err, HL_E_NOMEM, "import: no memory for %zu files", n_parts);
     for (size_t i = 0; i < n_parts && status == HL_OK; i++) {
         char        part[PATH_MAX];
         const char *path = n_paths > 1 || n_parts == 1 ? paths[i] : part;
@@ -145,8 +157,9 @@ static hl_status add_sources(import_job *job, const char *const *paths, size_t n
             return hl_fail(err, HL_E_ARG, "'%s': path too long", paths[0]);
         status = add_source(job, path, HL_MEDIA_MODEL, err);
     }
-    if (status == HL_OK) status = add_extra(job, o->projector_path, HL_MEDIA_PROJECTOR, err);
-    if (status == HL_OK) status = add_extra(job, o->adapter_path, HL_MEDIA_ADAPTER, err);
+    if (status == HL_OK) status = add_extra(job, o->projector_path, HL_MEDIA_PROJECTOR, "projector", err);
+    if (status == HL_OK) status = add_extra(job, o->adapter_path, HL_MEDIA_ADAPTER, "adapter", err);
+    if (status == HL_OK) status = add_extra(job, o->draft_path, HL_MEDIA_DRAFT, "model", err);
     return status;
 }
 
@@ -196,76 +209,32 @@ static hl_status prepare_sources(import_job *job, hl_err *err) {
 
 /* ---- commit ---- */
 
-static hl_status add_text(import_job *job, const char *media_type, hl_view text, hl_err *err) {
-    if (job->n_layers == job->layers_cap)
-        return hl_fail(err, HL_E_LIMIT, "import: more than %d small layers", MAX_SMALL_LAYERS);
-    const hl_status status = hl_store_put_text(job->s, media_type, text, &job->layers[job->n_layers], err);
-    if (status == HL_OK) job->n_layers++;
-    return status;
-}
-
-static hl_status add_params(import_job *job, hl_err *err) {
-    hl_str json;
-    hl_str_init(&json, CONFIG_TEXT_BYTES);
-    hl_status status = hl_params_format(job->options->params, job->options->n_params, &json, err);
-    if (status == HL_OK) status = add_text(job, HL_MEDIA_PARAMS, hl_str_view(&json), err);
-    hl_str_done(&json);
-    return status;
-}
-
-static hl_status add_messages(import_job *job, hl_err *err) {
-    const hl_import_options *o = job->options;
-    hl_str                   json;
-    hl_str_init(&json, 8 * (size_t)HL_STORE_TEXT_MAX_BYTES); /* add_text() has the real limit */
-    hl_str_add_char(&json, '[');
-    for (size_t i = 0; i < o->n_messages; i++) {
-        hl_str_add_text(&json, i ? ",{\"role\":" : "{\"role\":");
-        hl_str_add_json(&json, hl_view_of(o->messages[i].role));
-        hl_str_add_text(&json, ",\"content\":");
-        hl_str_add_json(&json, hl_view_of(o->messages[i].content));
-        hl_str_add_char(&json, '}');
-    }
-    hl_str_add_char(&json, ']');
-    const hl_status status = json.failed ? hl_fail(err, HL_E_NOMEM, "import: no memory for messages")
-                                         : add_text(job, HL_MEDIA_MESSAGES, hl_str_view(&json), err);
-    hl_str_done(&json);
-    return status;
-}
-
+/* What becomes layers and keys of the config. */
 static hl_status add_small_layers(import_job *job, hl_err *err) {
     const hl_import_options *o = job->options;
-    hl_status                status = HL_OK;
-    if (o->template_text) status = add_text(job, HL_MEDIA_TEMPLATE, hl_view_of(o->template_text), err);
-    if (status == HL_OK && o->system) status = add_text(job, HL_MEDIA_SYSTEM, hl_view_of(o->system), err);
-    if (status == HL_OK && o->n_params) status = add_params(job, err);
-    if (status == HL_OK && o->n_messages) status = add_messages(job, err);
-    for (size_t i = 0; i < o->n_licenses && status == HL_OK; i++)
-        status = add_text(job, HL_MEDIA_LICENSE, hl_view_of(o->licenses[i]), err);
+    hl_str                   params;
+    hl_str_init(&params, HL_STORE_TEXT_MAX_BYTES);
+    hl_status      status = o->n_params ? hl_params_format(o->params, o->n_params, &params, err) : HL_OK;
+    hl_model_texts t = {.template_text = o->template_text,
+                        .system = o->system,
+                        .params_json = hl_str_view(&params),
+                        .messages = o->messages,
+                        .n_messages = o->n_messages,
+                        .licenses = o->licenses,
+                        .n_licenses = o->n_licenses};
+    if (status == HL_OK) status = hl_layers_add_texts(&job->layers, &t, err);
+    hl_str_done(&params);
     return status;
 }
 
 static hl_status write_manifest(import_job *job, hl_err *err) {
-    hl_manifest  m = {.n_layers = job->n_layers, .layers = job->layers};
-    hl_disk_name on_disk;
-    hl_err       ignored;
-    hl_str       text;
-    char         blobs[PATH_MAX];
-    hl_str_init(&text, HL_MANIFEST_MAX_BYTES);
-    hl_store_format_config(&job->description, job->layers, job->n_layers, &text);
-    hl_status status = text.failed
+    hl_str config;
+    hl_str_init(&config, CONFIG_TEXT_BYTES);
+    hl_store_format_config(&job->description, &job->layers, job->options, &config);
+    hl_status status = config.failed
                            ? hl_fail(err, HL_E_NOMEM, "import: no memory for the config")
-                           : hl_store_put_text(job->s, HL_MEDIA_CONFIG, hl_str_view(&text), &m.config, err);
-    hl_store_path(job->s, "blobs", blobs);
-    if (status == HL_OK) status = hl_dir_sync(blobs, err); /* all blobs last before the manifest names them */
-    hl_str_clear(&text);
-    hl_manifest_format(&m, &text);
-    if (status == HL_OK && text.failed)
-        status = hl_fail(err, HL_E_NOMEM, "import: no memory for the manifest");
-    /* a name that differs only in case is this name */
-    if (status == HL_OK && hl_store_find_exact(job->s, &job->name, &on_disk, &ignored) == HL_OK)
-        job->name = on_disk.name;
-    if (status == HL_OK) status = hl_store_put_manifest(job->s, &job->name, hl_str_view(&text), err);
-    hl_str_done(&text);
+                           : hl_store_put_model(&job->layers, hl_str_view(&config), &job->name, err);
+    hl_str_done(&config);
     return status;
 }
 
@@ -275,10 +244,10 @@ static hl_status commit(import_job *job, hl_err *err) {
     if (status != HL_OK) return status;
     for (size_t i = 0; i < job->n_sources && status == HL_OK; i++) {
         hl_source *src = &job->sources[i];
-        hl_layer  *layer = &job->layers[job->n_layers++];
+        hl_layer   layer = {.media_type = src->media_type, .size_bytes = (uint64_t)src->st.st_size};
         status = hl_store_commit_blob(job->s, src, err);
-        *layer = (hl_layer){.media_type = src->media_type, .size_bytes = (uint64_t)src->st.st_size};
-        memcpy(layer->digest, src->digest, sizeof layer->digest);
+        memcpy(layer.digest, src->digest, sizeof layer.digest);
+        if (status == HL_OK) status = hl_layers_add(&job->layers, &layer, err);
     }
     if (status == HL_OK) status = add_small_layers(job, err);
     if (status == HL_OK) status = write_manifest(job, err);
@@ -297,7 +266,7 @@ static void job_done(import_job *job) {
         if (src->fd >= 0) (void)close(src->fd);
     }
     hl_free(job->sources);
-    hl_free(job->layers);
+    hl_layers_done(&job->layers);
 }
 
 /* See that the folders are there and can be written, before minutes of hashing. */
@@ -324,8 +293,8 @@ static hl_status run_job(import_job *job, const char *const *paths, size_t n_pat
 hl_status hl_store_import(hl_store *s, const char *const *paths, size_t n_paths, const char *name,
                           const hl_import_options *options, hl_name *ret_name, hl_err *err) {
     static const hl_import_options defaults = {0};
-    import_job                     job = {.s = s, .options = options ? options : &defaults};
-    hl_status                      status = hl_name_parse(name, &job.name, err);
+    import_job job = {.s = s, .options = options ? options : &defaults, .layers = {.s = s}};
+    hl_status  status = hl_name_parse(name, &job.name, err);
     if (status != HL_OK) return status;
     (void)pthread_mutex_lock(&s->mutex);
     status = run_job(&job, paths, n_paths, err);

@@ -254,7 +254,6 @@ static hl_status parse_all(parser *p) {
     return status;
 }
 
-/* hl_param and hl_stored_message are two texts in the order in which pairs are kept. */
 static hl_status set_lists(parser *p) {
     hl_modelfile      *f = &p->box->file;
     hl_param          *params = hl_arena_get(&p->box->arena, p->params.n / 2, sizeof *params);
@@ -263,7 +262,7 @@ static hl_status set_lists(parser *p) {
     for (size_t i = 0; i + 1 < p->params.n; i += 2)
         params[i / 2] = (hl_param){p->params.v[i], p->params.v[i + 1]};
     for (size_t i = 0; i + 1 < p->messages.n; i += 2)
-        messages[i / 2] = (hl_stored_message){p->messages.v[i], p->messages.v[i + 1]};
+        messages[i / 2] = (hl_stored_message){p->messages.v[i], hl_view_of(p->messages.v[i + 1])};
     f->params = params;
     f->n_params = p->params.n / 2;
     f->messages = messages;
@@ -355,7 +354,7 @@ hl_status hl_modelfile_format(const hl_stored_model *m, char **ret_text, hl_err 
     for (size_t i = 0; i < m->n_licenses; i++) add_block(&s, "LICENSE", m->licenses[i]);
     for (size_t i = 0; i < m->n_messages; i++) {
         hl_str_add_format(&s, "MESSAGE %s ", m->messages[i].role);
-        add_value(&s, m->messages[i].content);
+        add_value(&s, m->messages[i].content.ptr);
         hl_str_add_char(&s, '\n');
     }
     char *text = s.failed ? NULL : hl_str_take(&s);

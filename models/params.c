@@ -7,10 +7,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/mem.h"
+#include "core/data/json.h"
 #include "models/store_priv.h"
 
 typedef enum param_kind { KIND_INT, KIND_FLOAT, KIND_BOOL, KIND_TEXTS } param_kind;
@@ -55,7 +58,7 @@ static const param_row rows[] = {
     {"numa", KIND_BOOL},
 };
 
-enum { N_ROWS = sizeof rows / sizeof rows[0] };
+enum { N_ROWS = sizeof rows / sizeof rows[0], PARAM_BYTES = 40 };
 
 static const param_row *find_row(const char *name) {
     for (size_t i = 0; i < N_ROWS; i++)
@@ -105,6 +108,87 @@ static hl_status add_param(const param_row *row, const hl_param *params, size_t 
         status = add_value(row, params[i].value, s, err);
     }
     hl_str_add_char(s, ']');
+    return status;
+}
+
+/* A number as people write it: the shortest of two forms that reads back as the same. */
+static void format_real(double v, char *ret, size_t cap) {
+    (void)snprintf(ret, cap, "%.15g", v);
+    if (strtod(ret, NULL) != v) (void)snprintf(ret, cap, "%.17g", v);
+}
+
+const char *hl_param_text(const json_t *v, char buf[PARAM_BYTES]) {
+    if (json_is_string(v)) return json_string_value(v);
+    if (json_is_boolean(v)) return json_is_true(v) ? "true" : "false";
+    if (json_is_integer(v))
+        (void)snprintf(buf, PARAM_BYTES, "%" PRId64, (int64_t)json_integer_value(v));
+    else if (json_is_real(v))
+        format_real(json_real_value(v), buf, PARAM_BYTES);
+    else
+        return NULL;
+    return buf;
+}
+
+/* ---- a list that was a JSON object before ---- */
+
+/* Does the list say of this name just what the JSON value says? A value that no list can say is said by silence. */
+static bool says(const hl_param *params, size_t n, const char *name, const json_t *v) {
+    const size_t n_values = json_is_array(v) ? json_array_size(v) : 1;
+    size_t       i_param = 0;
+    for (size_t k = 0; k < n_values; k++) {
+        char        buf[PARAM_BYTES];
+        const char *text = hl_param_text(json_is_array(v) ? json_array_get(v, k) : v, buf);
+        if (!text) continue;
+        while (i_param < n && strcmp(params[i_param].name, name) != 0) i_param++;
+        if (i_param == n || strcmp(params[i_param].value, text) != 0) return false;
+        i_param++;
+    }
+    while (i_param < n && strcmp(params[i_param].name, name) != 0) i_param++;
+    return i_param == n;
+}
+
+/* The list without the names that `kept` has. */
+static size_t take_others(const json_t *kept, const hl_param *params, size_t n, hl_param *ret) {
+    size_t n_others = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!json_object_get(kept, params[i].name)) ret[n_others++] = params[i];
+    return n_others;
+}
+
+static hl_status add_others(json_t *kept, const hl_param *others, size_t n, hl_err *err) {
+    hl_str  text;
+    json_t *more = NULL;
+    hl_str_init(&text, HL_STORE_TEXT_MAX_BYTES);
+    hl_status status = n ? hl_params_format(others, n, &text, err) : HL_OK;
+    if (status == HL_OK && n) status = hl_json_parse(hl_str_view(&text), "parameters", &more, err);
+    if (status == HL_OK && n && json_object_update(kept, more) != 0)
+        status = hl_fail(err, HL_E_NOMEM, "no memory for parameters");
+    json_decref(more);
+    hl_str_done(&text);
+    return status;
+}
+
+static hl_status format_like(json_t *kept, const hl_param *params, size_t n, hl_str *s, hl_err *err) {
+    const char *name;
+    json_t     *v;
+    void       *next;
+    json_object_foreach_safe(kept, next, name, v) if (!says(params, n, name, v))(void)
+        json_object_del(kept, name);
+    hl_param *others = hl_new(n, sizeof *others);
+    if (!others) return hl_fail(err, HL_E_NOMEM, "no memory for %zu parameters", n);
+    const hl_status status = add_others(kept, others, take_others(kept, params, n, others), err);
+    hl_free(others);
+    if (status == HL_OK && json_object_size(kept) > 0) hl_json_format(kept, false, s);
+    return status == HL_OK && s->failed ? hl_fail(err, HL_E_NOMEM, "no memory for parameters") : status;
+}
+
+hl_status hl_params_format_like(const char *json, const hl_param *params, size_t n, hl_str *s, hl_err *err) {
+    json_t   *kept = NULL;
+    hl_status status = hl_json_parse(hl_view_of(json ? json : "{}"), "stored parameters", &kept, err);
+    if (status != HL_OK) return status;
+    status = json_is_object(kept) ? format_like(kept, params, n, s, err)
+                                  : hl_fail(err, HL_E_FORMAT, "stored parameters: not a JSON object");
+    json_decref(kept);
     return status;
 }
 

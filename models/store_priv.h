@@ -61,6 +61,23 @@ hl_status hl_store_fail_unknown(const hl_disk_names *names, const hl_name *name,
 /* As hl_store_find(), without taking the mutex. */
 HL_MUST_CHECK hl_status hl_store_find_disk(hl_store *s, const char *text, hl_disk_name *ret, hl_err *err);
 
+/* ---- kinds of layers ---- */
+typedef enum hl_layer_kind {
+    HL_LAYER_SHARD,
+    HL_LAYER_PROJECTOR,
+    HL_LAYER_ADAPTER,
+    HL_LAYER_DRAFT, /* files of their own */
+    HL_LAYER_TEMPLATE,
+    HL_LAYER_SYSTEM,
+    HL_LAYER_LICENSE,
+    HL_LAYER_PARAMS,
+    HL_LAYER_MESSAGES, /* small texts */
+    HL_LAYER_OTHER,
+} hl_layer_kind;
+
+hl_layer_kind hl_layer_kind_of(const char *media_type);
+bool          hl_layer_is_text(hl_layer_kind kind);
+
 /* ---- manifests ---- */
 /* Read and parse a manifest file into the arena; ret_text (its bytes) may be NULL. */
 HL_MUST_CHECK hl_status hl_store_read_manifest(hl_store *s, const hl_name *name, hl_arena *arena,
@@ -89,6 +106,32 @@ HL_MUST_CHECK hl_status hl_store_put_text(hl_store *s, const char *media_type, h
                                           hl_err *err);
 /* Write the manifest of a name, by way of a temporary file among the blobs. */
 HL_MUST_CHECK hl_status hl_store_put_manifest(hl_store *s, const hl_name *name, hl_view text, hl_err *err);
+
+/* ---- the layers of a new model (layers.c) ---- */
+typedef struct hl_layers {
+    hl_store *s;
+    hl_layer *v; /* media types are kept by reference */
+    size_t    n, cap;
+} hl_layers;
+
+void                    hl_layers_done(hl_layers *l);
+HL_MUST_CHECK hl_status hl_layers_add(hl_layers *l, const hl_layer *layer, hl_err *err);
+
+typedef struct hl_model_texts { /* NULL and empty: none */
+    const char              *template_text, *system;
+    hl_view                  params_json;
+    const hl_stored_message *messages;
+    size_t                   n_messages;
+    const char *const       *licenses;
+    size_t                   n_licenses;
+} hl_model_texts;
+
+/* Write each text that there is as a blob, and add its layer. Under the lock. */
+HL_MUST_CHECK hl_status hl_layers_add_texts(hl_layers *l, const hl_model_texts *t, hl_err *err);
+
+/* Write the config and, last of all, the manifest. Under the lock.
+ * in/out name  spelled as on disk afterwards, where a name that differs only in case is there already */
+HL_MUST_CHECK hl_status hl_store_put_model(const hl_layers *l, hl_view config, hl_name *name, hl_err *err);
 
 /* ---- large files (place.c) ---- */
 typedef struct hl_source {
@@ -137,11 +180,23 @@ typedef struct hl_description {
 } hl_description;
 
 HL_MUST_CHECK hl_status hl_store_describe(const struct hl_gguf *g, hl_description *ret, hl_err *err);
-/* Append the config blob. */
-void hl_store_format_config(const hl_description *d, const hl_layer *layers, size_t n_layers, hl_str *s);
+/* Append the config blob; of `o` renderer, parser and the like. */
+void hl_store_format_config(const hl_description *d, const hl_layers *layers, const hl_import_options *o,
+                            hl_str *s);
+/* Append another model's config, all of it, with these layers instead of its own.
+ * fails  HL_E_FORMAT it is no JSON object; HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_store_format_config_like(hl_view config, const hl_layers *layers, hl_str *s,
+                                                    hl_err *err);
 
 /* Append parameters as a JSON object with the types that Ollama gives them (params.c).
  * fails HL_E_ARG an unknown name or a value that is not of the parameter's kind */
 HL_MUST_CHECK hl_status hl_params_format(const hl_param *params, size_t n, hl_str *s, hl_err *err);
+struct json_t;
+/* Append the parameters of a model as JSON: values that the list has as `json` (NULL: none) has them keep their JSON
+ * form, and so do those that no list can say; the others are written as hl_params_format() does. */
+HL_MUST_CHECK hl_status hl_params_format_like(const char *json, const hl_param *params, size_t n, hl_str *s,
+                                              hl_err *err);
+/* A JSON value as a Modelfile would say it, in buf or in the value itself; NULL: it cannot. */
+const char *hl_param_text(const struct json_t *v, char buf[40]);
 
 #endif

@@ -213,26 +213,11 @@ typedef struct model_box {
     hl_arena        arena;
 } model_box;
 
-/* A number as people write it: the shortest of two forms that reads back as the same. */
-static void format_real(double v, char *ret, size_t cap) {
-    (void)snprintf(ret, cap, "%.15g", v);
-    if (strtod(ret, NULL) != v) (void)snprintf(ret, cap, "%.17g", v);
-}
-
 static hl_status add_param(hl_stored_model *m, hl_arena *arena, hl_param *list, const char *name,
                            const json_t *v, hl_err *err) {
-    char        number[40];
-    const char *text = number;
-    if (json_is_string(v))
-        text = json_string_value(v);
-    else if (json_is_integer(v))
-        (void)snprintf(number, sizeof number, "%" PRId64, (int64_t)json_integer_value(v));
-    else if (json_is_real(v))
-        format_real(json_real_value(v), number, sizeof number);
-    else if (json_is_boolean(v))
-        text = json_is_true(v) ? "true" : "false";
-    else
-        return HL_OK; /* null, objects: nothing a Modelfile can say */
+    char        buf[40];
+    const char *text = hl_param_text(v, buf);
+    if (!text) return HL_OK;
     bool ok = true;
     list[m->n_params].name = keep(arena, name, &ok);
     list[m->n_params].value = keep(arena, text, &ok);
@@ -268,7 +253,7 @@ static hl_status parse_params(hl_stored_model *m, hl_arena *arena, hl_view text,
 
 static hl_status parse_messages(hl_stored_model *m, hl_arena *arena, hl_view text, hl_err *err) {
     json_t   *root = NULL;
-    hl_status status = hl_json_parse(text, "stored messages", &root, err);
+    hl_status status = hl_json_parse_any(text, "stored messages", &root, err);
     if (status == HL_OK && !json_is_array(root))
         status = hl_fail(err, HL_E_FORMAT, "stored messages: not a JSON list");
     const size_t n = json_array_size(root);
@@ -277,12 +262,15 @@ static hl_status parse_messages(hl_stored_model *m, hl_arena *arena, hl_view tex
     hl_stored_message *list = status == HL_OK ? hl_arena_get(arena, n, sizeof *list) : NULL;
     bool               ok = list != NULL;
     for (size_t i = 0; i < n && ok && status == HL_OK; i++) {
-        const char *role = hl_json_text(json_array_get(root, i), "role");
-        const char *content = hl_json_text(json_array_get(root, i), "content");
-        if (!role || !content)
+        const json_t *role = json_object_get(json_array_get(root, i), "role");
+        const json_t *content = json_object_get(json_array_get(root, i), "content");
+        if (!json_is_string(role) || !json_is_string(content))
             status = hl_fail(err, HL_E_FORMAT, "stored messages: message %zu has no %s", i,
-                             role ? "content" : "role");
-        list[i] = (hl_stored_message){keep(arena, role, &ok), keep(arena, content, &ok)};
+                             json_is_string(role) ? "content" : "role");
+        const size_t len = json_string_length(content);
+        const char  *kept = hl_arena_get_text(arena, len ? json_string_value(content) : "", len);
+        list[i] = (hl_stored_message){keep(arena, json_string_value(role), &ok), {kept, len}};
+        ok = ok && kept;
     }
     if (status == HL_OK && !ok) status = hl_fail(err, HL_E_NOMEM, "no memory for %zu messages", n);
     if (status == HL_OK) {
@@ -317,34 +305,23 @@ static hl_status read_small(hl_store *s, const hl_layer *layer, int how, hl_aren
     return status;
 }
 
-typedef enum layer_kind {
-    KIND_SHARD,
-    KIND_PROJECTOR,
-    KIND_ADAPTER,
-    KIND_DRAFT, /* files of their own */
-    KIND_TEMPLATE,
-    KIND_SYSTEM,
-    KIND_LICENSE,
-    KIND_PARAMS,
-    KIND_MESSAGES, /* small, read here */
-    KIND_OTHER,
-} layer_kind;
-
-static layer_kind kind_of(const char *media_type) {
+hl_layer_kind hl_layer_kind_of(const char *media_type) {
     static const struct {
-        const char *media_type;
-        layer_kind  kind;
+        const char   *media_type;
+        hl_layer_kind kind;
     } rows[] = {
-        {HL_MEDIA_MODEL, KIND_SHARD},       {HL_MEDIA_PROJECTOR, KIND_PROJECTOR},
-        {HL_MEDIA_ADAPTER, KIND_ADAPTER},   {HL_MEDIA_DRAFT, KIND_DRAFT},
-        {HL_MEDIA_TEMPLATE, KIND_TEMPLATE}, {HL_MEDIA_PROMPT, KIND_TEMPLATE},
-        {HL_MEDIA_SYSTEM, KIND_SYSTEM},     {HL_MEDIA_LICENSE, KIND_LICENSE},
-        {HL_MEDIA_PARAMS, KIND_PARAMS},     {HL_MEDIA_MESSAGES, KIND_MESSAGES},
+        {HL_MEDIA_MODEL, HL_LAYER_SHARD},       {HL_MEDIA_PROJECTOR, HL_LAYER_PROJECTOR},
+        {HL_MEDIA_ADAPTER, HL_LAYER_ADAPTER},   {HL_MEDIA_DRAFT, HL_LAYER_DRAFT},
+        {HL_MEDIA_TEMPLATE, HL_LAYER_TEMPLATE}, {HL_MEDIA_PROMPT, HL_LAYER_TEMPLATE},
+        {HL_MEDIA_SYSTEM, HL_LAYER_SYSTEM},     {HL_MEDIA_LICENSE, HL_LAYER_LICENSE},
+        {HL_MEDIA_PARAMS, HL_LAYER_PARAMS},     {HL_MEDIA_MESSAGES, HL_LAYER_MESSAGES},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (strcmp(media_type, rows[i].media_type) == 0) return rows[i].kind;
-    return KIND_OTHER;
+    return HL_LAYER_OTHER;
 }
+
+bool hl_layer_is_text(hl_layer_kind kind) { return kind >= HL_LAYER_TEMPLATE && kind != HL_LAYER_OTHER; }
 
 typedef struct layer_lists { /* writable ends of the model's lists */
     const char **shards, **licenses;
@@ -352,22 +329,22 @@ typedef struct layer_lists { /* writable ends of the model's lists */
 
 static hl_status read_layer(hl_store *s, const hl_layer *layer, const char *path, int how, model_box *box,
                             layer_lists *lists, hl_err *err) {
-    hl_stored_model *m = &box->model;
-    const layer_kind kind = kind_of(layer->media_type);
-    if (kind == KIND_SHARD) lists->shards[m->n_shards++] = path;
-    if (kind == KIND_PROJECTOR) m->projector_path = path;
-    if (kind == KIND_ADAPTER) m->adapter_path = path;
-    if (kind == KIND_DRAFT) m->draft_path = path;
-    if (kind < KIND_TEMPLATE || kind == KIND_OTHER) return HL_OK;
+    hl_stored_model    *m = &box->model;
+    const hl_layer_kind kind = hl_layer_kind_of(layer->media_type);
+    if (kind == HL_LAYER_SHARD) lists->shards[m->n_shards++] = path;
+    if (kind == HL_LAYER_PROJECTOR) m->projector_path = path;
+    if (kind == HL_LAYER_ADAPTER) m->adapter_path = path;
+    if (kind == HL_LAYER_DRAFT) m->draft_path = path;
+    if (!hl_layer_is_text(kind)) return HL_OK;
 
     hl_view   text = {0};
     hl_status status = read_small(s, layer, how, &box->arena, &text, err);
     if (status != HL_OK || !text.ptr) return status;
-    if (kind == KIND_TEMPLATE) m->template_text = text.ptr;
-    if (kind == KIND_SYSTEM) m->system = text.ptr;
-    if (kind == KIND_LICENSE) lists->licenses[m->n_licenses++] = text.ptr;
-    if (kind == KIND_PARAMS) status = parse_params(m, &box->arena, text, err);
-    if (kind == KIND_MESSAGES) status = parse_messages(m, &box->arena, text, err);
+    if (kind == HL_LAYER_TEMPLATE) m->template_text = text.ptr;
+    if (kind == HL_LAYER_SYSTEM) m->system = text.ptr;
+    if (kind == HL_LAYER_LICENSE) lists->licenses[m->n_licenses++] = text.ptr;
+    if (kind == HL_LAYER_PARAMS) status = parse_params(m, &box->arena, text, err);
+    if (kind == HL_LAYER_MESSAGES) status = parse_messages(m, &box->arena, text, err);
     return status;
 }
 
@@ -438,8 +415,8 @@ static hl_status check_blob(hl_store *s, const hl_stored_layer *layer, const cha
 
 static hl_status check_blobs(hl_store *s, const hl_stored_model *m, hl_err *err) {
     for (size_t i = 0; i < m->n_layers; i++) {
-        const layer_kind kind = kind_of(m->layers[i].media_type);
-        if (kind >= KIND_TEMPLATE) continue;
+        const hl_layer_kind kind = hl_layer_kind_of(m->layers[i].media_type);
+        if (kind >= HL_LAYER_TEMPLATE) continue;
         const hl_status status = check_blob(s, &m->layers[i], m->entry.text, err);
         if (status != HL_OK) return status;
     }

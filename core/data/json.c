@@ -3,16 +3,16 @@
  * json.c - jansson with our errors.
  *
  * Duplicate keys are let through (the last one counts), as other readers of the same files do.
- * Strings with NUL characters are refused: they end as C strings in too many places.
+ * Strings with NUL characters are refused unless the caller says that it keeps lengths.
  */
 #include "core/data/json.h"
 
 #include "core/base/file.h"
 #include "core/base/mem.h"
 
-hl_status hl_json_parse(hl_view text, const char *what, json_t **ret, hl_err *err) {
+static hl_status parse(hl_view text, const char *what, size_t flags, json_t **ret, hl_err *err) {
     json_error_t e;
-    json_t      *value = json_loadb(text.len ? text.ptr : "", text.len, JSON_DECODE_ANY, &e);
+    json_t      *value = json_loadb(text.len ? text.ptr : "", text.len, JSON_DECODE_ANY | flags, &e);
     if (!value) {
         if (json_error_code(&e) == json_error_out_of_memory)
             return hl_fail(err, HL_E_NOMEM, "%s: no memory", what);
@@ -20,6 +20,14 @@ hl_status hl_json_parse(hl_view text, const char *what, json_t **ret, hl_err *er
     }
     *ret = value;
     return HL_OK;
+}
+
+hl_status hl_json_parse(hl_view text, const char *what, json_t **ret, hl_err *err) {
+    return parse(text, what, 0, ret, err);
+}
+
+hl_status hl_json_parse_any(hl_view text, const char *what, json_t **ret, hl_err *err) {
+    return parse(text, what, JSON_ALLOW_NUL, ret, err);
 }
 
 hl_status hl_json_load(const char *path, size_t limit_bytes, json_t **ret, hl_err *err) {

@@ -107,8 +107,8 @@ typedef struct hl_param { /* one "PARAMETER name value"; a list (stop) is one en
 } hl_param;
 
 typedef struct hl_stored_message {
-    const char *role; /* "system", "user", "assistant" */
-    const char *content;
+    const char *role;    /* "system", "user", "assistant" */
+    hl_view     content; /* terminated; may hold NUL bytes */
 } hl_stored_message;
 
 typedef struct hl_stored_layer {
@@ -183,6 +183,8 @@ typedef struct hl_import_options {          /* all zero is the default */
     size_t                   n_licenses;
     const char              *projector_path;
     const char              *adapter_path;
+    const char              *draft_path;
+    const char              *renderer, *parser, *requires_version; /* names that are only kept */
     bool                     copy; /* never link: the store gets a file of its own */
     hl_store_progress_fn    *progress;
     void                    *progress_user;
@@ -206,6 +208,19 @@ typedef struct hl_import_options {          /* all zero is the default */
 HL_MUST_CHECK hl_status hl_store_import(hl_store *s, const char *const *paths, size_t n_paths,
                                         const char *name, const hl_import_options *options, hl_name *ret_name,
                                         hl_err *err);
+
+/* Store a model like one that was opened, with what was changed in the record since: template, system text, parameters,
+ * messages and licences are written as the record says ("" and empty lists: none). All else - weights, projector,
+ * adapter, draft, layers of other kinds, every key of the config - is the record's, shared with the model that it came
+ * from. Replaces what had the name.
+ *
+ * in     m  of hl_store_open_model(), or a copy with other texts; its layers must still be in the store
+ * out    ret_name  what was written; NULL is allowed
+ * fails  HL_E_NOT_FOUND  a layer of the record is gone
+ *        HL_E_ARG        a parameter that is unknown, or not of its kind
+ *        HL_E_IO, HL_E_BUSY, HL_E_LIMIT, HL_E_NOMEM; nothing recorded */
+HL_MUST_CHECK hl_status hl_store_save_model(hl_store *s, const hl_stored_model *m, const char *name,
+                                            hl_name *ret_name, hl_err *err);
 
 /* Give a stored model a second name; blobs are shared. Replaces what had the name. */
 HL_MUST_CHECK hl_status hl_store_copy(hl_store *s, const char *source, const char *target, hl_err *err);

@@ -149,7 +149,7 @@ static void texts_keep_their_length(void **state) {
 
 static void a_system_text_comes_from_who_asks_then_from_the_model(void **state) {
     (void)state;
-    const hl_stored_message own[] = {{"system", "of the messages"}};
+    const hl_stored_message own[] = {{"system", {"of the messages", 15}}};
     hl_stored_model         stored = {.system = "stored"};
     table                   t;
     set_up(&t, &stored, true, 4096);
@@ -270,10 +270,13 @@ static void a_chat_that_outgrows_its_context_leaves_out_whole_turns(void **state
 
 static void system_messages_are_never_left_out(void **state) {
     (void)state;
-    const hl_stored_message own[] = {
-        {"system", "S"}, {"user", "1"}, {"assistant", "yes"}, {"user", "2"}, {"assistant", "yes"}};
-    const hl_stored_model stored = {.messages = own, .n_messages = 5};
-    table                 t;
+    const hl_stored_message own[] = {{"system", {"S", 1}},
+                                     {"user", {"1", 1}},
+                                     {"assistant", {"yes", 3}},
+                                     {"user", {"2", 1}},
+                                     {"assistant", {"yes", 3}}};
+    const hl_stored_model   stored = {.messages = own, .n_messages = 5};
+    table                   t;
     set_up(&t, &stored, true, 200);
     assert_int_equal(ask_text(&t, "3"), HL_OK);
     assert_non_null(strstr(t.fake.prompt, "\"S\""));
@@ -360,7 +363,7 @@ static void an_empty_answer_keeps_the_question_and_a_cancelled_one_does_not(void
 
 static void another_model_begins_anew_under_the_same_options(void **state) {
     (void)state;
-    const hl_stored_message own[] = {{"user", "u"}, {"tool", "t"}};
+    const hl_stored_message own[] = {{"user", {"u", 1}}, {"tool", {"t", 1}}};
     const hl_stored_model   stored = {.messages = own, .n_messages = 2};
     table                   t;
     set_up(&t, NULL, true, 4096);
@@ -426,7 +429,8 @@ static void the_model_of_a_conversation_has_all_that_is_stored_and_what_was_aske
     assert_string_equal(m->parser, "q");
     assert_string_equal(m->licenses[0], "free");
     assert_int_equal(m->n_messages, 2);
-    assert_string_equal(m->messages[1].content, "yes");
+    assert_int_equal(m->messages[1].content.len, 3);
+    assert_string_equal(m->messages[1].content.ptr, "yes");
     hl_conversation_model_free(m);
     tear_down(&t);
 }

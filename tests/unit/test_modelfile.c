@@ -56,8 +56,8 @@ static void every_instruction_is_understood_in_any_case(void **state) {
     assert_string_equal(f->licenses[0], "\nMIT\n");
     assert_int_equal(f->n_messages, 2);
     assert_string_equal(f->messages[0].role, "user");
-    assert_string_equal(f->messages[0].content, "Hi there # not a comment");
-    assert_string_equal(f->messages[1].content, "Hello\nyou");
+    assert_string_equal(f->messages[0].content.ptr, "Hi there # not a comment");
+    assert_string_equal(f->messages[1].content.ptr, "Hello\nyou");
     assert_string_equal(f->renderer, "r");
     assert_string_equal(f->parser, "p");
     assert_string_equal(f->requires_version, "0.5.1");
@@ -147,7 +147,7 @@ static void what_is_written_reads_back(void **state) {
     (void)state;
     const char *const shards[] = {"/a/blobs/sha256-1", "/a/blobs/sha256-2"};
     const hl_param params[] = {{"stop", "\"q\""}, {"stop", " a "}, {"stop", "a\nb"}, {"temperature", "0.5"}};
-    const hl_stored_message messages[] = {{"user", "one"}, {"assistant", "two\nlines \"here\""}};
+    const hl_stored_message messages[] = {{"user", {"one", 3}}, {"assistant", {"two\nlines \"here\"", 16}}};
     const char *const       licenses[] = {"MIT\n"};
     const hl_stored_model   m = {
           .entry = {.text = "x:latest"},
@@ -177,7 +177,7 @@ static void what_is_written_reads_back(void **state) {
     assert_string_equal(f->adapters[0], "/l");
     assert_string_equal(f->licenses[0], "MIT\n");
     for (size_t i = 0; i < 4; i++) assert_string_equal(f->params[i].value, params[i].value);
-    for (size_t i = 0; i < 2; i++) assert_string_equal(f->messages[i].content, messages[i].content);
+    for (size_t i = 0; i < 2; i++) assert_string_equal(f->messages[i].content.ptr, messages[i].content.ptr);
     hl_modelfile_free(f);
     hl_free(text);
 }

@@ -135,7 +135,8 @@ static void what_options_say_comes_back(void **state) {
     const char             *path = make_gguf(&f, "a.gguf", 64, 1);
     const hl_param          params[] = {{"temperature", "0.7"}, {"stop", "<a>"},        {"num_ctx", "8192"},
                                         {"stop", "\"b\""},      {"temperature", "0.2"}, {"use_mmap", "false"}};
-    const hl_stored_message messages[] = {{"user", "hi"}, {"assistant", "hello \xf0\x9f\x91\x8b"}};
+    const hl_stored_message messages[] = {{"user", {"hi", 2}},
+                                          {"assistant", {"hello\0 \xf0\x9f\x91\x8b", 11}}};
     const char *const       licenses[] = {"MIT", "Apache"};
     const hl_import_options o = {
         .template_text = "{{ .Prompt }}",
@@ -158,7 +159,8 @@ static void what_options_say_comes_back(void **state) {
     assert_string_equal(m->params[0].value, "0.2");
     assert_string_equal(m->params[2].value, "\"b\"");
     assert_int_equal(m->n_messages, 2);
-    assert_string_equal(m->messages[1].content, "hello \xf0\x9f\x91\x8b");
+    assert_int_equal(m->messages[1].content.len, 11); /* a NUL byte inside does not end it */
+    assert_memory_equal(m->messages[1].content.ptr, "hello\0 \xf0\x9f\x91\x8b", 12);
     assert_int_equal(m->n_licenses, 2);
     assert_string_equal(m->licenses[1], "Apache");
     hl_stored_model_free(m);
