@@ -46,18 +46,21 @@ const hl_tsym *hl_tmpl_find_sym(const hl_template *t, hl_view text) {
 const hl_tsym *hl_tmpl_sym(hl_template *t, hl_view text) {
     const hl_tsym *known = hl_tmpl_find_sym(t, text);
     if (known) return known;
-    hl_tsym    *s = hl_arena_get(&t->arena, 1, sizeof *s);
-    const char *copy = s ? hl_arena_get_text(&t->arena, text.ptr, text.len) : NULL;
-    if (!copy) return NULL;
+    hl_tsym *s = hl_arena_get(&t->arena, 1, sizeof *s);
+    if (!s) return NULL;
     hl_tsym **bucket = &t->syms[hash_text(text) % HL_TMPL_SYM_BUCKETS];
-    *s = (hl_tsym){.next = *bucket, .text = {copy, text.len}};
+    *s = (hl_tsym){.next = *bucket, .text = text};
     return *bucket = s;
 }
 
-/* \r\n and \r become \n; one newline at the very end goes. */
+/* \r\n and \r become \n; one newline at the very end goes. Behind it is room for each string without its
+ * escapes, and for each once more, joined to those beside it. */
 static bool copy_source(hl_template *t, hl_view source) {
-    char *p = hl_arena_get(&t->arena, source.len + 1, 1);
+    char *p = hl_arena_get(&t->arena, source.len + 1, 3);
     if (!p) return false;
+    t->text = p;
+    t->text_bytes = (source.len + 1) * 3;
+    t->literals = p + source.len + 1;
     size_t n = 0;
     for (size_t i = 0; i < source.len; i++) {
         const char c = source.ptr[i];
@@ -65,9 +68,14 @@ static bool copy_source(hl_template *t, hl_view source) {
         p[n++] = c == '\r' ? '\n' : c;
     }
     if (n && p[n - 1] == '\n') n--;
-    p[n] = '\0';
     t->source = (hl_view){p, n};
     return true;
+}
+
+hl_view hl_tmpl_keep(hl_template *t, const char *begin, hl_view more) {
+    if (more.len) memcpy(t->literals, more.ptr, more.len);
+    t->literals += more.len;
+    return (hl_view){begin, (size_t)(t->literals - begin)};
 }
 
 static bool add_known_names(hl_template *t) {
@@ -110,36 +118,48 @@ void hl_template_free(hl_template *t) {
     hl_free(t);
 }
 
+static hl_status check_output(hl_trun *r) {
+    if (r->status != HL_OK || !r->out->failed) return r->status;
+    return r->status = r->out->is_full
+                           ? hl_fail(r->err, HL_E_LIMIT, "template: output is longer than %zu bytes",
+                                     r->out->into->text.limit_bytes)
+                           : hl_fail(r->err, HL_E_NOMEM, "template: no memory for the output");
+}
+
+/* One rendering with `r` ready but for its memory. */
+static hl_status run(hl_trun *r, hl_tainted *to) {
+    const size_t len = to->text.len, n_tainted = to->n_tainted;
+    const size_t last_end = n_tainted ? to->tainted[n_tainted - 1].end : 0;
+    hl_tout      out = {.into = to};
+    hl_arena_init(&r->arena, HL_TMPL_MAX_ARENA_BYTES);
+    hl_tout_init(&r->scratch, HL_TMPL_MAX_TEXT_BYTES);
+    r->out = &out;
+    if (hl_trun_block(r, r->t->body) != HL_TFLOW_NEXT && r->status == HL_OK)
+        r->status = hl_fail(r->err, HL_E_INTERNAL, "template: left a loop that was not entered");
+    const hl_status status = check_output(r);
+    hl_tout_done(&r->scratch);
+    hl_arena_done(&r->arena);
+    if (status == HL_OK) return HL_OK;
+    to->text.len = len; /* nothing half-written stays behind */
+    to->text.failed = false;
+    if (to->text.ptr) to->text.ptr[len] = '\0';
+    to->n_tainted = n_tainted;
+    if (n_tainted) to->tainted[n_tainted - 1].end = last_end;
+    return status;
+}
+
 hl_status hl_template_render(const hl_template *t, const hl_template_input *in, hl_tainted *out,
                              hl_err *err) {
     hl_tscope root = {0}, globals = {0};
-    hl_str    text;
     hl_trun   r = {.t = t,
                    .in = in,
                    .now_ms = in->now_ms,
-                   .out = &text,
                    .scope = &root,
                    .root = &root,
                    .globals = &globals,
                    .line = 1,
                    .err = err};
-    hl_arena_init(&r.arena, HL_TMPL_MAX_ARENA_BYTES);
-    hl_str_init(&r.scratch, HL_TMPL_MAX_ARENA_BYTES);
-    hl_str_init(&text, out->text.limit_bytes - out->text.len);
-    if (hl_trun_block(&r, t->body) != HL_TFLOW_NEXT && r.status == HL_OK)
-        r.status = hl_fail(err, HL_E_INTERNAL, "template: left a loop that was not entered");
-    if (r.status == HL_OK && text.failed)
-        r.status =
-            text.len >= text.limit_bytes / 2
-                ? hl_fail(err, HL_E_LIMIT, "template: output is longer than %zu bytes", text.limit_bytes)
-                : hl_fail(err, HL_E_NOMEM, "template: no memory for the output");
-    hl_arena_done(&r.arena);
-    hl_str_done(&r.scratch);
-    if (r.status == HL_OK) hl_tainted_add(out, hl_str_view(&text), false);
-    if (r.status == HL_OK && out->text.failed)
-        r.status = hl_fail(err, HL_E_NOMEM, "template: no memory for the output");
-    hl_str_done(&text);
-    return r.status;
+    return run(&r, out);
 }
 
 json_t *hl_template_number(hl_view digits) {

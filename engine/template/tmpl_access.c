@@ -220,7 +220,7 @@ static bool slice_text(hl_trun *r, hl_tv of, const int64_t b[3], size_t n, hl_tv
     size_t n_chars = 0;
     if (!hl_tv_to_items(r, of, &chars, &n_chars)) return false;
     const size_t mark = hl_trun_begin(r);
-    for (size_t i = 0; i < n; i++) hl_str_add_view(&r->scratch, hl_tv_view(chars[b[0] + (int64_t)i * b[2]]));
+    for (size_t i = 0; i < n; i++) hl_trun_add(r, &r->scratch, hl_tv_view(chars[b[0] + (int64_t)i * b[2]]));
     return hl_trun_end(r, mark, ret);
 }
 
@@ -239,9 +239,11 @@ bool hl_tv_get_slice(hl_trun *r, hl_tv of, hl_tv start, hl_tv stop, hl_tv step, 
         *ret->u.seq = (hl_tseq){.n = n,
                                 .start = s->start + b[0] * s->step,
                                 .step = s->step * b[2],
-                                .i_next = (size_t)(s->start + b[1] * s->step)};
+                                .i_next = (size_t)(s->start + b[1] * s->step),
+                                .flags = s->flags};
         return true;
     }
     for (size_t i = 0; i < n; i++) ret->u.seq->items[i] = of.u.seq->items[b[0] + (int64_t)i * b[2]];
+    *ret = hl_tv_made_of(*ret, of.flags);
     return true;
 }

@@ -42,7 +42,7 @@ static bool repeat(hl_trun *r, hl_tv what, int64_t times, hl_tv *ret) {
     if (!hl_trun_steps(r, n * (uint64_t)times / 16)) return false;
     if (what.kind == HL_TK_STR) {
         const size_t mark = hl_trun_begin(r);
-        for (int64_t i = 0; i < times; i++) hl_str_add(&r->scratch, what.u.s, what.len);
+        for (int64_t i = 0; i < times; i++) hl_trun_add(r, &r->scratch, hl_tv_view(what));
         if (!hl_trun_end(r, mark, ret)) return false;
         ret->flags = what.flags;
         return true;
@@ -122,7 +122,7 @@ static bool is_repeatable(hl_tv v) {
     return v.kind == HL_TK_STR || v.kind == HL_TK_LIST || v.kind == HL_TK_TUPLE;
 }
 
-bool hl_tv_arith(hl_trun *r, hl_top op, hl_tv a, hl_tv b, hl_tv *ret) {
+static bool arith(hl_trun *r, hl_top op, hl_tv a, hl_tv b, hl_tv *ret) {
     static const char *const names[] = {"+", "-", "*", "/", "//", "%", "**"};
     if (op == HL_TOP_ADD && a.kind == HL_TK_STR && b.kind == HL_TK_STR) return add_text(r, a, b, ret);
     if (hl_tv_is_int(a) && hl_tv_is_int(b)) return int_arith(r, op, hl_tv_as_int(a), hl_tv_as_int(b), ret);
@@ -135,6 +135,13 @@ bool hl_tv_arith(hl_trun *r, hl_top op, hl_tv a, hl_tv b, hl_tv *ret) {
     if (op == HL_TOP_MOD && a.kind == HL_TK_STR && b.kind != HL_TK_UNDEFINED)
         return hl_tstr_percent(r, a, b, ret);
     return fail_types(r, names[op], a, b);
+}
+
+bool hl_tv_arith(hl_trun *r, hl_top op, hl_tv a, hl_tv b, hl_tv *ret) {
+    hl_tv result;
+    if (!arith(r, op, a, b, &result)) return false;
+    *ret = result.kind == HL_TK_STR ? result : hl_tv_made_of(result, a.flags | b.flags);
+    return true;
 }
 
 bool hl_tv_test_op(hl_trun *r, hl_top op, hl_tv a, hl_tv b, bool *ret) {

@@ -45,7 +45,7 @@ typedef struct hl_ttoken {
 /* A name of the template, one object per spelling: compared by address. */
 typedef struct hl_tsym {
     struct hl_tsym *next;
-    hl_view         text; /* terminated */
+    hl_view         text; /* not terminated */
 } hl_tsym;
 
 typedef enum hl_top {
@@ -132,7 +132,10 @@ enum { HL_TMPL_SYM_BUCKETS = 64 };
 
 struct hl_template {
     hl_arena       arena;
-    hl_view        source; /* newlines normalized */
+    char          *text; /* [text_bytes] all that is the template's own: its source, and strings made of it */
+    size_t         text_bytes;
+    char          *literals; /* where the next such string goes; none is longer than what it is made of */
+    hl_view        source;   /* newlines normalized; in `text` */
     hl_tsym       *syms[HL_TMPL_SYM_BUCKETS];
     hl_tn         *body;
     const hl_tsym *sym_loop, *sym_caller, *sym_varargs, *sym_kwargs;
@@ -145,6 +148,9 @@ HL_MUST_CHECK hl_status hl_tmpl_parse_tokens(hl_template *t, const hl_ttoken *to
 
 /* "line 3, column 7: ..." */
 hl_status hl_tmpl_fail(const hl_template *t, uint32_t at, hl_err *err, const char *fmt, ...) HL_PRINTF(4, 5);
+
+/* Add `more` to the string that begins at `begin` and ends at t->literals: nothing else was kept meanwhile. */
+hl_view hl_tmpl_keep(hl_template *t, const char *begin, hl_view more);
 
 const hl_tsym *hl_tmpl_sym(hl_template *t, hl_view text);            /* NULL: no memory */
 const hl_tsym *hl_tmpl_find_sym(const hl_template *t, hl_view text); /* NULL: the template has no such name */

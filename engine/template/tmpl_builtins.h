@@ -18,7 +18,7 @@
 #undef HL_TMPL_GLOBAL
 
 /* tmpl_json.c: Python's json.dumps. */
-bool hl_tv_write_json(hl_trun *r, hl_str *to, hl_tv v, const hl_targs *c);
+bool hl_tv_write_json(hl_trun *r, hl_tout *to, hl_tv v, const hl_targs *c);
 
 /* tmpl_time.c: strftime of local time, English names. */
 bool hl_tmpl_strftime(hl_trun *r, hl_view format, hl_tv *ret);

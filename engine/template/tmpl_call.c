@@ -40,8 +40,8 @@ static bool add_star_star(hl_trun *r, const hl_tn *n, hl_targs *c) {
         hl_tsym         *sym = hl_trun_get(r, 1, sizeof *sym);
         if (!sym || !hl_tv_is_str(e->key)) return hl_trun_fail(r, "a name of '**' must be a string");
         sym->text = hl_tv_view(e->key);
-        const hl_tsym *known = hl_tmpl_find_sym(r->t, sym->text);
-        all[c->n_kw++] = (hl_tvar){known ? known : sym, e->value};
+        all[c->n_kw++] =
+            (hl_tvar){sym, e->value}; /* not the template's own of that spelling: it may be printed */
     }
     c->kw = all;
     return true;
@@ -119,10 +119,10 @@ static bool bind_params(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_ts
         hl_tv value = {0};
         if (i < c->n_pos) value = c->pos[i];
         for (size_t k = 0; k < c->n_kw; k++) {
-            if (c->kw[k].name != p->sym) continue;
+            if (!hl_view_eq(c->kw[k].name->text, p->sym->text)) continue;
             if (i < c->n_pos)
-                return hl_trun_fail(r, "macro '%s' got two values for '%s'", m->node->sym->text.ptr,
-                                    p->sym->text.ptr);
+                return hl_trun_fail(r, "macro '%.*s' got two values for '%.*s'",
+                                    HL_TMPL_ARG(m->node->sym->text), HL_TMPL_ARG(p->sym->text));
             value = c->kw[k].value;
         }
         if (value.kind == HL_TK_MISSING) {
@@ -137,7 +137,7 @@ static bool bind_params(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_ts
 
 static bool is_param(const hl_tmacro *m, const hl_tsym *name) {
     for (const hl_tn *p = m->node->a; p; p = p->next)
-        if (p->sym == name) return true;
+        if (hl_view_eq(p->sym->text, name->text)) return true;
     return false;
 }
 
@@ -149,19 +149,19 @@ static bool bind_rest(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tsco
     for (size_t k = 0; k < c->n_kw; k++) {
         const hl_tsym *name = c->kw[k].name;
         if (is_param(m, name)) continue;
-        if (name == r->t->sym_caller && (n->flags & HL_TN_USES_CALLER)) {
+        if (hl_view_is(name->text, "caller") && (n->flags & HL_TN_USES_CALLER)) {
             caller = c->kw[k].value;
         } else if (n->flags & HL_TN_USES_KWARGS) {
             if (!hl_tdict_put(r, kwargs.u.dict, hl_tv_str(name->text), c->kw[k].value)) return false;
         } else {
-            return hl_trun_fail(r, "macro '%s' takes no argument '%.*s'", n->sym->text.ptr,
-                                (int)name->text.len, name->text.ptr);
+            return hl_trun_fail(r, "macro '%.*s' takes no argument '%.*s'", HL_TMPL_ARG(n->sym->text),
+                                HL_TMPL_ARG(name->text));
         }
     }
     const size_t n_more = c->n_pos > n_params ? c->n_pos - n_params : 0;
     if (n_more && !(n->flags & HL_TN_USES_VARARGS))
-        return hl_trun_fail(r, "macro '%s' takes at most %zu arguments, found %zu", n->sym->text.ptr,
-                            n_params, c->n_pos);
+        return hl_trun_fail(r, "macro '%.*s' takes at most %zu arguments, found %zu",
+                            HL_TMPL_ARG(n->sym->text), n_params, c->n_pos);
     if ((n->flags & HL_TN_USES_CALLER) && !is_param(m, r->t->sym_caller) &&
         !hl_tscope_set(r, scope, r->t->sym_caller, caller))
         return false;

@@ -26,8 +26,8 @@ static bool assign_attribute(hl_trun *r, const hl_tn *target, hl_tv value) {
     hl_tv ns;
     if (!hl_trun_find_name(r, target->sym, &ns)) return false;
     if (ns.kind != HL_TK_NAMESPACE)
-        return hl_trun_fail(r, "cannot assign attribute '%.*s' of '%s': %s, expected a namespace",
-                            (int)target->value.len, target->value.u.s, target->sym->text.ptr,
+        return hl_trun_fail(r, "cannot assign attribute '%.*s' of '%.*s': %s, expected a namespace",
+                            HL_TMPL_ARG(hl_tv_view(target->value)), HL_TMPL_ARG(target->sym->text),
                             hl_tv_type_name(ns));
     hl_tv *old = hl_tdict_find_text(r, ns.u.dict, hl_tv_view(target->value));
     if (old) *old = value;
@@ -48,7 +48,7 @@ hl_tscope *hl_tscope_new(hl_trun *r, hl_tscope *parent) {
 }
 
 bool hl_trun_capture(hl_trun *r, hl_tscope *scope, const hl_tn *first, hl_tv *ret) {
-    hl_str      *out = r->out;
+    hl_tout     *out = r->out;
     hl_tscope   *outer = r->scope;
     const size_t mark = hl_trun_begin(r);
     r->out = &r->scratch;
@@ -134,7 +134,7 @@ static hl_tflow run_for(hl_trun *r, const hl_tn *n) {
 }
 
 bool hl_trun_loop_again(hl_trun *r, const hl_tloop *l, hl_tv of, hl_tv *ret) {
-    hl_str      *out = r->out;
+    hl_tout     *out = r->out;
     hl_tscope   *scope = r->scope;
     const size_t mark = hl_trun_begin(r);
     if (!l->node) return hl_trun_fail(r, "loop() works in a loop marked 'recursive' only");
@@ -213,7 +213,7 @@ static bool run_print(hl_trun *r, const hl_tn *n) {
         hl_tv v;
         if (!hl_trun_eval(r, e, &v)) return false;
         if (v.kind == HL_TK_STR)
-            hl_str_add(r->out, v.u.s, v.len);
+            hl_trun_add(r, r->out, hl_tv_view(v));
         else if (!hl_tv_write(r, r->out, v))
             return false;
     }
@@ -234,7 +234,7 @@ static hl_tflow run_if(hl_trun *r, const hl_tn *n) {
 static hl_tflow run_statement(hl_trun *r, const hl_tn *n) {
     hl_tv v;
     switch ((hl_tnk)n->kind) {
-    case HL_TN_DATA: hl_str_add(r->out, n->value.u.s, n->value.len); return HL_TFLOW_NEXT;
+    case HL_TN_DATA: hl_tout_put(r->out, hl_tv_view(n->value), false); return HL_TFLOW_NEXT;
     case HL_TN_PRINT: return flow_of(run_print(r, n));
     case HL_TN_IF: return run_if(r, n);
     case HL_TN_FOR: return run_for(r, n);

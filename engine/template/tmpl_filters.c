@@ -59,11 +59,17 @@ bool hl_tfilter_abs(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (c->self.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, c->self);
     if (!hl_tv_is_number(c->self)) return hl_trun_fail(r, "abs: %s is no number", hl_tv_type_name(c->self));
     if (c->self.kind == HL_TK_FLOAT) {
-        *ret = hl_tv_float(fabs(c->self.u.f));
+        *ret = hl_tv_made_of(hl_tv_float(fabs(c->self.u.f)), c->self.flags);
         return true;
     }
     const int64_t i = hl_tv_as_int(c->self);
-    return i < 0 ? hl_tv_arith(r, HL_TOP_SUB, hl_tv_int(0), c->self, ret) : ((*ret = hl_tv_int(i)), true);
+    return i < 0 ? hl_tv_arith(r, HL_TOP_SUB, hl_tv_int(0), c->self, ret)
+                 : ((*ret = hl_tv_made_of(hl_tv_int(i), c->self.flags)), true);
+}
+
+/* Of what is made of v. */
+static unsigned flags_of(const hl_trun *r, hl_tv v) {
+    return v.kind == HL_TK_STR ? hl_trun_is_outside(r, hl_tv_view(v)) ? HL_TF_OUTSIDE : 0 : v.flags;
 }
 
 static int digit_of(char c) {
@@ -127,7 +133,9 @@ bool hl_tfilter_int(hl_trun *r, const hl_targs *c, hl_tv *ret) {
         ok = parse_int(hl_tv_view(c->self), base, &x) ||
              (hl_tstr_parse_float(hl_tv_view(c->self), &f) && float_to_int(f, &x));
     }
-    *ret = ok ? hl_tv_int(x) : c->a[0].kind == HL_TK_MISSING ? hl_tv_int(0) : c->a[0];
+    *ret = ok                              ? hl_tv_made_of(hl_tv_int(x), flags_of(r, c->self))
+           : c->a[0].kind == HL_TK_MISSING ? hl_tv_int(0)
+                                           : c->a[0];
     return true;
 }
 
@@ -141,7 +149,9 @@ bool hl_tfilter_float(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     } else if (c->self.kind == HL_TK_STR) {
         ok = hl_tstr_parse_float(hl_tv_view(c->self), &f);
     }
-    *ret = ok ? hl_tv_float(f) : c->a[0].kind == HL_TK_MISSING ? hl_tv_float(0) : c->a[0];
+    *ret = ok                              ? hl_tv_made_of(hl_tv_float(f), flags_of(r, c->self))
+           : c->a[0].kind == HL_TK_MISSING ? hl_tv_float(0)
+                                           : c->a[0];
     return true;
 }
 
@@ -171,13 +181,14 @@ bool hl_tfilter_round(hl_trun *r, const hl_targs *c, hl_tv *ret) {
             *ret = hl_tv_int((int64_t)round_decimal(hl_tv_as_float(c->self), precision));
         else
             *ret = hl_tv_float(round_decimal(c->self.u.f, precision));
+        *ret = hl_tv_made_of(*ret, c->self.flags);
         return true;
     }
     const bool up = hl_view_is(method, "ceil");
     if (!up && !hl_view_is(method, "floor"))
         return hl_trun_fail(r, "round: method must be common, ceil or floor");
     const double unit = pow(10, (double)precision), x = hl_tv_as_float(c->self) * unit;
-    *ret = hl_tv_float((up ? ceil(x) : floor(x)) / unit);
+    *ret = hl_tv_made_of(hl_tv_float((up ? ceil(x) : floor(x)) / unit), c->self.flags);
     return true;
 }
 
@@ -201,7 +212,7 @@ bool hl_tfilter_filesizeformat(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     double            n = hl_tv_is_number(c->self) ? hl_tv_as_float(c->self) : 0;
     if (!hl_tv_is_number(c->self) && !(hl_tv_is_str(c->self) && hl_tstr_parse_float(hl_tv_view(c->self), &n)))
         return hl_trun_fail(r, "filesizeformat: %s is no number", hl_tv_type_name(c->self));
-    const bool   binary = hl_tv_truth(c->a[0]);
+    const bool   binary = hl_tv_truth(c->a[0]), outside = flags_of(r, c->self) & HL_TF_OUTSIDE;
     const double base = binary ? 1024 : 1000;
     const size_t mark = hl_trun_begin(r);
     double       unit = base;
@@ -211,11 +222,11 @@ bool hl_tfilter_filesizeformat(hl_trun *r, const hl_targs *c, hl_tv *ret) {
         i++;
     }
     if (n == 1)
-        hl_str_add_text(&r->scratch, "1 Byte");
+        hl_tout_text(&r->scratch, "1 Byte", outside);
     else if (n < base)
-        hl_str_add_format(&r->scratch, "%.0f Bytes", trunc(n));
+        hl_tout_format(&r->scratch, outside, "%.0f Bytes", trunc(n));
     else
-        hl_str_add_format(&r->scratch, "%.1f %c%s", n / unit, binary && i == 0 ? 'K' : units[i],
-                          binary ? "iB" : "B");
+        hl_tout_format(&r->scratch, outside, "%.1f %c%s", n / unit, binary && i == 0 ? 'K' : units[i],
+                       binary ? "iB" : "B");
     return hl_trun_end(r, mark, ret);
 }

@@ -16,6 +16,7 @@ bool hl_tfilter_list(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (!hl_tv_to_items(r, c->self, &items, &n) || !hl_tv_new_seq(r, HL_TK_LIST, 0, ret)) return false;
     ret->u.seq->items = items; /* neither list changes, so they may share */
     ret->u.seq->n = n;
+    if (c->self.kind != HL_TK_STR) *ret = hl_tv_made_of(*ret, c->self.flags);
     return true;
 }
 

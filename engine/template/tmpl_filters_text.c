@@ -64,15 +64,16 @@ bool hl_tfilter_title(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_tv text;
     bool  at_start = true;
     if (!hl_tv_to_str(r, c->self, &text)) return false;
-    const hl_view s = hl_tv_view(text);
-    const size_t  mark = hl_trun_begin(r);
+    const hl_view    s = hl_tv_view(text);
+    const size_t     mark = hl_trun_begin(r);
+    const hl_torigin from = hl_trun_origin(r, s.ptr);
     for (size_t i = 0; i < s.len;) {
         uint32_t     cp = 0;
         const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
         if (at_start)
-            hl_tstr_add_upper(&r->scratch, cp);
+            hl_tstr_add_upper(&r->scratch, cp, hl_torigin_at(from, i));
         else
-            hl_tstr_add_lower(&r->scratch, s, i);
+            hl_tstr_add_lower(&r->scratch, s, i, hl_torigin_at(from, i));
         at_start = starts_word(cp);
         i += n ? n : 1;
     }
@@ -86,7 +87,7 @@ static bool get_indent(hl_trun *r, hl_tv width, hl_tv *ret) {
         return true;
     }
     return hl_targ_int(r, width, "width", 4, &n) &&
-           hl_tv_arith(r, HL_TOP_MUL, hl_tv_str((hl_view){" ", 1}), hl_tv_int(n), ret);
+           hl_tv_arith(r, HL_TOP_MUL, hl_tv_str(HL_TMPL_OWN(blank)), hl_tv_int(n), ret);
 }
 
 /* Lines but the first get blanks in front; empty lines only when `blank`. */
@@ -98,15 +99,16 @@ bool hl_tfilter_indent(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (!hl_tv_is_str(c->self))
         return hl_trun_fail(r, "indent: expected a string, found %s", hl_tv_type_name(c->self));
     if (!get_indent(r, c->a[0], &indent) ||
-        !hl_tv_join(r, hl_tv_view(c->self), (hl_view){"\n", 1}, &lines.self) ||
+        !hl_tv_join(r, hl_tv_view(c->self), HL_TMPL_OWN(newline), &lines.self) ||
         !hl_tmethod_str_splitlines(r, &lines, &all))
         return false;
     const size_t mark = hl_trun_begin(r);
+    const bool   breaks_outside = hl_trun_is_outside(r, hl_tv_view(c->self));
     for (size_t i = 0; i < all.u.seq->n; i++) {
         const hl_tv line = all.u.seq->items[i];
-        if (i) hl_str_add_char(&r->scratch, '\n');
-        if (i == 0 ? first : blank || line.len) hl_str_add_view(&r->scratch, hl_tv_view(indent));
-        hl_str_add_view(&r->scratch, hl_tv_view(line));
+        if (i) hl_tout_char(&r->scratch, '\n', breaks_outside);
+        if (i == 0 ? first : blank || line.len) hl_trun_add(r, &r->scratch, hl_tv_view(indent));
+        hl_trun_add(r, &r->scratch, hl_tv_view(line));
     }
     if (!hl_trun_end(r, mark, ret)) return false;
     ret->flags = c->self.flags & HL_TF_MARKUP;
@@ -123,7 +125,7 @@ bool hl_tfilter_join(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     for (hl_tv v; hl_titer_next(&it, &v); is_first = false) {
         if (c->a[1].kind != HL_TK_MISSING && c->a[1].kind != HL_TK_NONE && !hl_tv_get_path(r, v, c->a[1], &v))
             return false;
-        if (!is_first) hl_str_add_view(&r->scratch, hl_tv_view(between));
+        if (!is_first) hl_trun_add(r, &r->scratch, hl_tv_view(between));
         if (!hl_trun_steps(r, 1) || !hl_tv_write(r, &r->scratch, v)) return false;
     }
     return hl_trun_end(r, mark, ret);
@@ -150,7 +152,7 @@ bool hl_tfilter_wordcount(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 
 bool hl_tfilter_truncate(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     int64_t length = 255, leeway = 5;
-    hl_tv   end = hl_tv_str((hl_view){"...", 3});
+    hl_tv   end = hl_tv_str(HL_TMPL_OWN(dots));
     size_t  n = 0;
     if (!hl_tv_length(r, c->self, &n) || !hl_targ_int(r, c->a[0], "length", 255, &length)) return false;
     if (c->a[3].kind != HL_TK_NONE && !hl_targ_int(r, c->a[3], "leeway", 5, &leeway)) return false;
@@ -173,20 +175,23 @@ bool hl_tfilter_center(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_tv   text;
     int64_t width = 80;
     return hl_tv_to_str(r, c->self, &text) && hl_targ_int(r, c->a[0], "width", 80, &width) &&
-           hl_tstr_pad(r, text, width, (hl_view){" ", 1}, 1, ret);
+           hl_tstr_pad(r, text, width, HL_TMPL_OWN(blank), 1, ret);
 }
 
-static void add_url_quoted(hl_str *to, hl_view s, bool for_query) {
+static void add_url_quoted(hl_trun *r, hl_view s, bool for_query) {
+    hl_tout         *to = &r->scratch;
+    const hl_torigin from = hl_trun_origin(r, s.ptr);
     for (size_t i = 0; i < s.len; i++) {
         const unsigned char ch = (unsigned char)s.ptr[i];
+        const bool          outside = hl_torigin_at(from, i);
         const bool plain = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
                            (ch && strchr("_.-~", ch)) || (ch == '/' && !for_query);
         if (plain)
-            hl_str_add_char(to, (char)ch);
+            hl_tout_char(to, (char)ch, outside);
         else if (ch == ' ' && for_query)
-            hl_str_add_char(to, '+');
+            hl_tout_char(to, '+', outside);
         else
-            hl_str_add_format(to, "%%%02X", ch);
+            hl_tout_format(to, outside, "%%%02X", ch);
     }
 }
 
@@ -196,28 +201,28 @@ bool hl_tfilter_urlencode(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (v.kind != HL_TK_DICT) {
         if (hl_tv_is_seq(v)) return hl_trun_fail(r, "urlencode: expected a string or a dict");
         if (!hl_tv_to_str(r, v, &text)) return false;
-        add_url_quoted(&r->scratch, hl_tv_view(text), false);
+        add_url_quoted(r, hl_tv_view(text), false);
         return hl_trun_end(r, mark, ret);
     }
     for (size_t i = 0; i < v.u.dict->n; i++) {
-        if (i) hl_str_add_char(&r->scratch, '&');
+        if (i) hl_tout_char(&r->scratch, '&', hl_tv_is_outside(v));
         if (!hl_tv_to_str(r, v.u.dict->entries[i].key, &text)) return false;
-        add_url_quoted(&r->scratch, hl_tv_view(text), true);
-        hl_str_add_char(&r->scratch, '=');
+        add_url_quoted(r, hl_tv_view(text), true);
+        hl_tout_char(&r->scratch, '=', hl_tv_is_outside(v));
         if (!hl_tv_to_str(r, v.u.dict->entries[i].value, &text)) return false;
-        add_url_quoted(&r->scratch, hl_tv_view(text), true);
+        add_url_quoted(r, hl_tv_view(text), true);
     }
     return hl_trun_end(r, mark, ret);
 }
 
-static bool unescape_entity(hl_str *to, hl_view s, size_t *i) {
+static bool unescape_entity(hl_tout *to, hl_view s, size_t *i, bool outside) {
     static const struct {
         const char *entity, *text;
     } known[] = {{"&amp;", "&"}, {"&lt;", "<"},   {"&gt;", ">"},
                  {"&#39;", "'"}, {"&#34;", "\""}, {"&quot;", "\""}};
     for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
         if (!hl_view_has_prefix((hl_view){s.ptr + *i, s.len - *i}, known[k].entity)) continue;
-        hl_str_add_text(to, known[k].text);
+        hl_tout_text(to, known[k].text, outside);
         *i += strlen(known[k].entity);
         return true;
     }
@@ -228,9 +233,10 @@ static bool unescape_entity(hl_str *to, hl_view s, size_t *i) {
 bool hl_tfilter_striptags(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_tv text;
     if (!hl_tv_to_str(r, c->self, &text) || !hl_trun_steps(r, text.len / 8)) return false;
-    const hl_view s = hl_tv_view(text);
-    const size_t  mark = hl_trun_begin(r);
-    bool          gap = false;
+    const hl_view    s = hl_tv_view(text);
+    const size_t     mark = hl_trun_begin(r);
+    const hl_torigin from = hl_trun_origin(r, s.ptr);
+    bool             gap = false, gap_outside = false;
     for (size_t i = 0; i < s.len;) {
         uint32_t     cp = 0;
         const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
@@ -241,12 +247,13 @@ bool hl_tfilter_striptags(hl_trun *r, const hl_targs *c, hl_tv *ret) {
             i = (size_t)(end - s.ptr) + (comment ? 3 : 1);
         } else if (hl_tstr_is_space(cp)) {
             gap = true;
+            gap_outside = hl_torigin_at(from, i);
             i += n;
         } else {
-            if (gap && r->scratch.len > mark) hl_str_add_char(&r->scratch, ' ');
+            if (gap && r->scratch.len > mark) hl_tout_char(&r->scratch, ' ', gap_outside);
             gap = false;
-            if (cp == '&' && unescape_entity(&r->scratch, s, &i)) continue;
-            hl_str_add(&r->scratch, s.ptr + i, n ? n : 1);
+            if (cp == '&' && unescape_entity(&r->scratch, s, &i, hl_torigin_at(from, i))) continue;
+            hl_tout_put(&r->scratch, (hl_view){s.ptr + i, n ? n : 1}, hl_torigin_at(from, i));
             i += n ? n : 1;
         }
     }

@@ -14,14 +14,15 @@
 enum { MAX_WIDTH = 100000, MAX_PRECISION = 340 };
 
 typedef struct spec {
-    hl_view fill;  /* one character */
-    char    align; /* < > = ^, 0: the type's own */
-    char    sign;  /* + - or blank */
-    bool    alternate;
-    int64_t width;
-    char    group;     /* , or _ */
-    int64_t precision; /* -1 when not given */
-    char    type;      /* 0 when not given */
+    hl_view    fill; /* one character */
+    hl_torigin fill_from;
+    char       align; /* < > = ^, 0: the type's own */
+    char       sign;  /* + - or blank */
+    bool       alternate;
+    int64_t    width;
+    char       group;     /* , or _ */
+    int64_t    precision; /* -1 when not given */
+    char       type;      /* 0 when not given */
 } spec;
 
 static int64_t read_number(hl_view s, size_t *i) {
@@ -31,39 +32,51 @@ static int64_t read_number(hl_view s, size_t *i) {
     return x;
 }
 
+static void move(hl_tout *to, size_t at, size_t by, size_t n) {
+    memmove(to->text + at + by, to->text + at, n);
+    memmove(to->marks + at + by, to->marks + at, n);
+}
+
+static void fill_in(hl_tout *to, size_t at, const spec *f, int64_t from, int64_t end) {
+    for (int64_t i = from; i < end; i++)
+        for (size_t k = 0; k < f->fill.len; k++) {
+            to->text[at + (size_t)i * f->fill.len + k] = f->fill.ptr[k];
+            to->marks[at + (size_t)i * f->fill.len + k] = hl_torigin_at(f->fill_from, k);
+        }
+}
+
 /* Put the text since `mark` into its field. n_head: sign and prefix, behind which '=' pads. */
-static void pad_field(hl_str *to, size_t mark, const spec *f, char align, size_t n_head) {
+static void pad_field(hl_tout *to, size_t mark, const spec *f, char align, size_t n_head) {
     if (to->failed) return;
     const bool    empty = to->len == mark;
     const int64_t gap =
-        f->width - (empty ? 0 : (int64_t)hl_tstr_count(hl_tv_str((hl_view){to->ptr + mark, to->len - mark})));
+        f->width -
+        (empty ? 0 : (int64_t)hl_tstr_count(hl_tv_str((hl_view){to->text + mark, to->len - mark})));
     if (gap <= 0) return;
     const int64_t left = align == '<' ? 0 : align == '^' ? gap / 2 : gap;
     const size_t  at = align == '=' ? mark + n_head : mark, moved = to->len - at;
-    for (int64_t i = 0; i < gap; i++) hl_str_add_view(to, f->fill);
+    for (int64_t i = 0; i < gap; i++) hl_tout_add(to, f->fill, f->fill_from);
     if (to->failed || left == 0) return;
-    memmove(to->ptr + at + (size_t)left * f->fill.len, to->ptr + at, moved);
-    for (int64_t i = 0; i < left; i++)
-        memcpy(to->ptr + at + (size_t)i * f->fill.len, f->fill.ptr, f->fill.len);
-    for (int64_t i = left; i < gap; i++)
-        memcpy(to->ptr + at + (size_t)i * f->fill.len + moved, f->fill.ptr, f->fill.len);
+    move(to, at, (size_t)left * f->fill.len, moved);
+    fill_in(to, at, f, 0, left);
+    fill_in(to, at + moved, f, left, gap);
 }
 
-static void add_digits(hl_str *to, const char *digits, size_t n, char group, size_t each) {
+static void add_digits(hl_tout *to, const char *digits, size_t n, char group, size_t each, bool outside) {
     for (size_t i = 0; i < n; i++) {
-        if (group && i && (n - i) % each == 0) hl_str_add_char(to, group);
-        hl_str_add_char(to, digits[i]);
+        if (group && i && (n - i) % each == 0) hl_tout_char(to, group, outside);
+        hl_tout_char(to, digits[i], outside);
     }
 }
 
-static void add_sign(hl_str *to, bool negative, char sign) {
+static void add_sign(hl_tout *to, bool negative, char sign, bool outside) {
     if (negative)
-        hl_str_add_char(to, '-');
+        hl_tout_char(to, '-', outside);
     else if (sign == '+' || sign == ' ')
-        hl_str_add_char(to, sign);
+        hl_tout_char(to, sign, outside);
 }
 
-static void add_int(hl_str *to, int64_t v, const spec *f) {
+static void add_int(hl_tout *to, int64_t v, const spec *f, bool outside) {
     const size_t   mark = to->len;
     uint64_t       x = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
     const char     type = f->type ? f->type : 'd', lower = (char)(type | 32);
@@ -72,49 +85,49 @@ static void add_int(hl_str *to, int64_t v, const spec *f) {
     size_t         n = sizeof digits;
     do digits[--n] = (type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[x % base];
     while ((x /= base) != 0);
-    add_sign(to, v < 0, f->sign);
+    add_sign(to, v < 0, f->sign, outside);
     if (f->alternate && base != 10) {
-        hl_str_add_char(to, '0');
-        hl_str_add_char(to, type);
+        hl_tout_char(to, '0', outside);
+        hl_tout_char(to, type, outside);
     }
     const size_t n_head = to->len - mark;
-    for (int64_t i = (int64_t)(sizeof digits - n); i < f->precision; i++) hl_str_add_char(to, '0');
-    add_digits(to, digits + n, sizeof digits - n, f->group, base == 10 ? 3 : 4);
+    for (int64_t i = (int64_t)(sizeof digits - n); i < f->precision; i++) hl_tout_char(to, '0', outside);
+    add_digits(to, digits + n, sizeof digits - n, f->group, base == 10 ? 3 : 4, outside);
     pad_field(to, mark, f, f->align ? f->align : '>', n_head);
 }
 
-static void add_float(hl_str *to, double v, const spec *f) {
+static void add_float(hl_tout *to, double v, const spec *f, bool outside) {
     const size_t mark = to->len;
     char         text[700], format[16];
     const char   type = f->type == '%' ? 'f' : f->type ? f->type : 'g';
     const double x = fabs(f->type == '%' ? v * 100 : v);
-    add_sign(to, signbit(v) && !isnan(v), f->sign);
+    add_sign(to, signbit(v) && !isnan(v), f->sign, outside);
     const size_t n_head = to->len - mark;
     if (isnan(x) || isinf(x)) {
-        hl_str_add_text(to, isnan(x) ? (type < 'a' ? "NAN" : "nan") : type < 'a' ? "INF" : "inf");
+        hl_tout_text(to, isnan(x) ? (type < 'a' ? "NAN" : "nan") : type < 'a' ? "INF" : "inf", outside);
     } else if (!f->type && f->precision < 0) {
-        hl_tstr_write_float(to, x);
+        hl_tstr_write_float(to, x, outside);
     } else {
         (void)snprintf(format, sizeof format, "%%%s.*%c", f->alternate ? "#" : "", type);
         (void)snprintf(text, sizeof text, format, (int)(f->precision < 0 ? 6 : f->precision), x);
         const size_t whole = strspn(text, "0123456789");
-        add_digits(to, text, whole, f->group, 3);
+        add_digits(to, text, whole, f->group, 3, outside);
         if (text[whole] && (text[whole] < '0' || text[whole] > '9') && (text[whole] | 32) != 'e') {
-            hl_str_add_char(to, '.'); /* whatever the locale's point is */
-            hl_str_add_text(to, text + whole + 1);
+            hl_tout_char(to, '.', outside); /* whatever the locale's point is */
+            hl_tout_text(to, text + whole + 1, outside);
         } else {
-            hl_str_add_text(to, text + whole);
+            hl_tout_text(to, text + whole, outside);
         }
     }
-    if (f->type == '%') hl_str_add_char(to, '%');
+    if (f->type == '%') hl_tout_char(to, '%', outside);
     pad_field(to, mark, f, f->align ? f->align : '>', n_head);
 }
 
-static void add_text(hl_str *to, hl_tv text, const spec *f) {
-    const size_t mark = to->len;
+static void add_text(hl_trun *r, hl_tv text, const spec *f) {
+    const size_t mark = r->scratch.len;
     const size_t n = f->precision >= 0 ? hl_tstr_offset(text, (size_t)f->precision) : text.len;
-    hl_str_add(to, text.u.s, n);
-    pad_field(to, mark, f, f->align ? f->align : '<', 0);
+    hl_trun_add(r, &r->scratch, (hl_view){text.u.s, n});
+    pad_field(&r->scratch, mark, f, f->align ? f->align : '<', 0);
 }
 
 /* --- "%" ----------------------------------------------------------------------------------- */
@@ -164,9 +177,10 @@ static bool read_size(percent *p, int64_t *ret) {
 }
 
 static bool add_percent_value(percent *p, hl_tv v, spec *f) {
-    hl_tv    text;
-    hl_trun *r = p->r;
-    hl_str  *to = &r->scratch;
+    hl_tv      text;
+    hl_trun   *r = p->r;
+    hl_tout   *to = &r->scratch;
+    const bool outside = hl_tv_is_outside(v);
     if (f->type == 's' || f->type == 'r' || f->type == 'a') {
         const size_t mark = hl_trun_begin(r);
         if (f->type == 's' ? !hl_tv_to_str(r, v, &text)
@@ -174,20 +188,20 @@ static bool add_percent_value(percent *p, hl_tv v, spec *f) {
             return false;
         f->align = f->align ? f->align : '>';
         if (f->align == '=') f->align = '>';
-        f->fill = (hl_view){" ", 1};
-        add_text(to, text, f);
+        f->fill = HL_TMPL_OWN(blank);
+        add_text(r, text, f);
         return true;
     }
     if (f->type == 'c' && hl_tv_is_str(v) && hl_tstr_count(v) == 1) {
         f->align = f->align == '<' ? '<' : '>';
-        add_text(to, v, f);
+        add_text(r, v, f);
         return true;
     }
     if (v.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, v);
     if (!hl_tv_is_number(v))
         return hl_trun_fail(r, "%%%c needs a number, found %s", f->type, hl_tv_type_name(v));
     if (strchr("eEfFgG", f->type)) {
-        add_float(to, hl_tv_as_float(v), f);
+        add_float(to, hl_tv_as_float(v), f, outside);
         return true;
     }
     if (f->type == 'i' || f->type == 'u') f->type = 'd';
@@ -196,14 +210,14 @@ static bool add_percent_value(percent *p, hl_tv v, spec *f) {
         return hl_trun_fail(r, "%%%c needs an integer", f->type);
     const int64_t i = v.kind == HL_TK_FLOAT ? (int64_t)v.u.f : hl_tv_as_int(v);
     if (f->type == 'c')
-        hl_str_add_utf8(to, i < 0 || i > 0x10FFFF ? 0xFFFD : (uint32_t)i);
+        hl_tout_utf8(to, i < 0 || i > 0x10FFFF ? 0xFFFD : (uint32_t)i, outside);
     else
-        add_int(to, i, f);
+        add_int(to, i, f, outside);
     return true;
 }
 
 static bool add_conversion(percent *p) {
-    spec  f = {.fill = {" ", 1}, .precision = -1};
+    spec  f = {.fill = HL_TMPL_OWN(blank), .precision = -1};
     hl_tv v;
     bool  named = false;
     if (p->i < p->fmt.len && p->fmt.ptr[p->i] == '(') {
@@ -217,7 +231,7 @@ static bool add_conversion(percent *p) {
         else if (c == '#')
             f.alternate = true;
         else if (c == '0')
-            f.fill = (hl_view){"0", 1};
+            f.fill = HL_TMPL_OWN(zero);
         else if (f.sign != '+')
             f.sign = c;
     }
@@ -232,7 +246,7 @@ static bool add_conversion(percent *p) {
         if (f.precision < 0) f.precision = 0;
     }
     if (f.align == '<')
-        f.fill = (hl_view){" ", 1};
+        f.fill = HL_TMPL_OWN(blank);
     else if (f.fill.ptr[0] == '0')
         f.align = '=';
     if (f.width > MAX_WIDTH || f.precision > MAX_PRECISION)
@@ -241,19 +255,20 @@ static bool add_conversion(percent *p) {
     if (p->i >= p->fmt.len) return hl_trun_fail(p->r, "incomplete format string");
     f.type = p->fmt.ptr[p->i++];
     if (f.type == '%') {
-        hl_str_add_char(&p->r->scratch, '%');
+        hl_trun_add(p->r, &p->r->scratch, (hl_view){p->fmt.ptr + p->i - 1, 1});
         return true;
     }
     return (named || next_arg(p, &v)) && add_percent_value(p, v, &f);
 }
 
 bool hl_tstr_percent(hl_trun *r, hl_tv fmt, hl_tv args, hl_tv *ret) {
-    percent      p = {.r = r, .fmt = hl_tv_view(fmt), .args = args};
-    const size_t mark = hl_trun_begin(r);
+    percent          p = {.r = r, .fmt = hl_tv_view(fmt), .args = args};
+    const hl_torigin from = hl_trun_origin(r, fmt.u.s);
+    const size_t     mark = hl_trun_begin(r);
     while (p.i < p.fmt.len) {
         const char c = p.fmt.ptr[p.i++];
         if (c != '%')
-            hl_str_add_char(&r->scratch, c);
+            hl_tout_char(&r->scratch, c, hl_torigin_at(from, p.i - 1));
         else if (!add_conversion(&p))
             return false;
     }
@@ -275,9 +290,10 @@ static bool parse_spec(hl_trun *r, hl_view s, spec *f) {
     size_t       i = 0;
     uint32_t     cp = 0;
     const size_t n = s.len ? hl_utf8_read(s.ptr, s.len, &cp) : 0;
-    *f = (spec){.fill = {" ", 1}, .precision = -1};
+    *f = (spec){.fill = HL_TMPL_OWN(blank), .precision = -1};
     if (n && n < s.len && strchr("<>=^", s.ptr[n]) && s.ptr[n]) {
         f->fill = (hl_view){s.ptr, n};
+        f->fill_from = hl_trun_origin(r, s.ptr);
         f->align = s.ptr[n];
         i = n + 1;
     } else if (s.len && s.ptr[0] && strchr("<>=^", s.ptr[0])) {
@@ -288,7 +304,7 @@ static bool parse_spec(hl_trun *r, hl_view s, spec *f) {
     if (i < s.len && s.ptr[i] == '0') {
         i++;
         if (!f->align) {
-            f->fill = (hl_view){"0", 1};
+            f->fill = HL_TMPL_OWN(zero);
             f->align = '=';
         }
     }
@@ -321,9 +337,9 @@ static bool add_formatted(hl_trun *r, hl_tv v, hl_view spec_text) {
         if (as_float && f.type && !strchr("eEfFgG%", f.type))
             return hl_trun_fail(r, "unknown format code '%c' for a float", f.type);
         if (as_float)
-            add_float(&r->scratch, hl_tv_as_float(v), &f);
+            add_float(&r->scratch, hl_tv_as_float(v), &f, hl_tv_is_outside(v));
         else
-            add_int(&r->scratch, hl_tv_as_int(v), &f);
+            add_int(&r->scratch, hl_tv_as_int(v), &f, hl_tv_is_outside(v));
         return true;
     }
     if (!hl_tv_is_str(v) && v.kind != HL_TK_BOOL)
@@ -331,7 +347,7 @@ static bool add_formatted(hl_trun *r, hl_tv v, hl_view spec_text) {
     if ((f.type && f.type != 's') || f.align == '=')
         return hl_trun_fail(r, "unknown format code for a string");
     if (!hl_tv_to_str(r, v, &text)) return false;
-    add_text(&r->scratch, text, &f);
+    add_text(r, text, &f);
     return true;
 }
 
@@ -412,18 +428,19 @@ static bool add_field(braces *b, hl_view field, int depth) {
 }
 
 static bool add_fields(braces *b, hl_view fmt, int depth) {
-    hl_str *to = &b->r->scratch;
+    hl_tout         *to = &b->r->scratch;
+    const hl_torigin from = hl_trun_origin(b->r, fmt.ptr);
     if (depth > 2) return hl_trun_fail(b->r, "format(): fields nested too deep");
     for (size_t i = 0; i < fmt.len; i++) {
         const char c = fmt.ptr[i];
         if ((c == '{' || c == '}') && i + 1 < fmt.len && fmt.ptr[i + 1] == c) {
-            hl_str_add_char(to, c);
+            hl_tout_char(to, c, hl_torigin_at(from, i));
             i++;
             continue;
         }
         if (c == '}') return hl_trun_fail(b->r, "format(): single '}' in the format string");
         if (c != '{') {
-            hl_str_add_char(to, c);
+            hl_tout_char(to, c, hl_torigin_at(from, i));
             continue;
         }
         const size_t begin = i + 1;

@@ -30,7 +30,10 @@ bool hl_tglobal_range(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     const uint64_t n = (up ? b[1] > b[0] : b[0] > b[1]) ? (distance - 1) / step + 1 : 0;
     if (n > HL_TMPL_MAX_RANGE) return hl_trun_fail_limit(r, "range() of more than 100000 items");
     if (!hl_tv_new_seq(r, HL_TK_RANGE, 0, ret)) return false;
-    *ret->u.seq = (hl_tseq){.n = (size_t)n, .start = b[0], .step = b[2], .i_next = (size_t)b[1]};
+    unsigned flags = 0;
+    for (size_t i = 0; i < c->n_pos; i++) flags |= c->pos[i].flags & HL_TF_OUTSIDE;
+    *ret->u.seq = (hl_tseq){
+        .n = (size_t)n, .start = b[0], .step = b[2], .i_next = (size_t)b[1], .flags = (uint8_t)flags};
     return true;
 }
 
@@ -72,7 +75,7 @@ bool hl_tglobal_cycler(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 
 bool hl_tglobal_joiner(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (!hl_tv_new_seq(r, HL_TK_JOINER, 1, ret)) return false;
-    ret->u.seq->items[0] = c->a[0].kind == HL_TK_MISSING ? hl_tv_str((hl_view){", ", 2}) : c->a[0];
+    ret->u.seq->items[0] = c->a[0].kind == HL_TK_MISSING ? hl_tv_str(HL_TMPL_OWN(comma_blank)) : c->a[0];
     return true;
 }
 

@@ -2,7 +2,8 @@
  *
  * tmpl_json.c - from the caller's JSON to values, and from values to JSON as Python's json.dumps writes it.
  *
- * Strings of the context are borrowed, not copied: it outlives the rendering.
+ * Strings of the context are borrowed, not copied: it outlives the rendering. Those that are trusted are copied,
+ * for what lies elsewhere counts as from outside.
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,54 +11,70 @@
 
 #include "engine/template/tmpl_builtins.h"
 
-static bool from_array(hl_trun *r, const json_t *j, hl_tv *ret) {
+static bool from_string(hl_trun *r, hl_view text, bool outside, hl_tv *ret) {
+    if (text.len > HL_TMPL_MAX_TEXT_BYTES)
+        return hl_trun_fail_limit(r, "a string of the context is too long");
+    *ret = hl_tv_str(text);
+    return outside || hl_trun_text_of(r, text, false, ret);
+}
+
+static bool from_array(hl_trun *r, const json_t *j, bool outside, hl_tv *ret) {
     const size_t n = json_array_size(j);
     if (!hl_tv_new_seq(r, HL_TK_LIST, n, ret)) return false;
     for (size_t i = 0; i < n; i++)
-        if (!hl_tv_from_json(r, json_array_get(j, i), &ret->u.seq->items[i])) return false;
+        if (!hl_tv_from_json(r, json_array_get(j, i), outside, &ret->u.seq->items[i])) return false;
     return true;
 }
 
-static bool from_object(hl_trun *r, const json_t *j, hl_tv *ret) {
+static bool from_object(hl_trun *r, const json_t *j, bool outside, hl_tv *ret) {
     json_t *o = (json_t *)(uintptr_t)j; /* jansson's iterators take no const; nothing is written */
     if (!hl_tv_new_dict(r, HL_TK_DICT, json_object_size(j), ret)) return false;
     hl_tdict *d = ret->u.dict;
     for (void *it = json_object_iter(o); it; it = json_object_iter_next(o, it)) {
-        hl_tentry *e = &d->entries[d->n++]; /* keys of an object are unique */
-        e->key = hl_tv_str(hl_view_of(json_object_iter_key(it)));
-        if (!hl_tv_from_json(r, json_object_iter_value(it), &e->value)) return false;
+        hl_tentry    *e = &d->entries[d->n++]; /* keys of an object are unique */
+        const hl_view key = {json_object_iter_key(it), json_object_iter_key_len(it)};
+        if (!from_string(r, key, outside, &e->key) ||
+            !hl_tv_from_json(r, json_object_iter_value(it), outside, &e->value))
+            return false;
     }
     return true;
 }
 
-bool hl_tv_from_json(hl_trun *r, const json_t *j, hl_tv *ret) {
+static bool from_number(const char *digits, hl_tv *ret) {
+    *ret = hl_tv_float(strtod(digits, NULL));
+    return true;
+}
+
+static bool from_scalar(hl_trun *r, const json_t *j, bool outside, hl_tv *ret) {
     switch (json_typeof(j)) {
     case JSON_NULL: *ret = hl_tv_none(); return true;
     case JSON_TRUE: *ret = hl_tv_bool(true); return true;
     case JSON_FALSE: *ret = hl_tv_bool(false); return true;
     case JSON_INTEGER: *ret = hl_tv_int(json_integer_value(j)); return true;
     case JSON_REAL: *ret = hl_tv_float(json_real_value(j)); return true;
-    case JSON_STRING:
-        if (json_string_length(j) > UINT32_MAX)
-            return hl_trun_fail_limit(r, "a string of the context is too long");
-        if ((unsigned char)json_string_value(j)[0] == HL_TMPL_NUMBER_MARK) {
-            *ret = hl_tv_float(strtod(json_string_value(j) + 1, NULL));
-            return true;
-        }
-        *ret = hl_tv_str((hl_view){json_string_value(j), json_string_length(j)});
-        return true;
-    case JSON_ARRAY:
-    case JSON_OBJECT: break;
+    default:
+        if ((unsigned char)json_string_value(j)[0] == HL_TMPL_NUMBER_MARK)
+            return from_number(json_string_value(j) + 1, ret);
+        return from_string(r, (hl_view){json_string_value(j), json_string_length(j)}, outside, ret);
     }
-    if (!hl_trun_enter(r)) return false;
-    const bool ok = json_is_array(j) ? from_array(r, j, ret) : from_object(r, j, ret);
-    hl_trun_leave(r);
-    return ok;
 }
 
-/* The parsed text goes away, so its strings are copied. */
+bool hl_tv_from_json(hl_trun *r, const json_t *j, bool outside, hl_tv *ret) {
+    if (!json_is_array(j) && !json_is_object(j)) {
+        if (!from_scalar(r, j, outside, ret)) return false;
+    } else {
+        if (!hl_trun_enter(r)) return false;
+        const bool ok = json_is_array(j) ? from_array(r, j, outside, ret) : from_object(r, j, outside, ret);
+        hl_trun_leave(r);
+        if (!ok) return false;
+    }
+    if (outside && ret->kind != HL_TK_STR) ret->flags |= HL_TF_OUTSIDE;
+    return true;
+}
+
+/* The parsed text goes away, so its strings are copied (those of trusted text are already). */
 static bool copy_strings(hl_trun *r, hl_tv *v) {
-    if (v->kind == HL_TK_STR) return hl_trun_text(r, hl_tv_view(*v), v);
+    if (v->kind == HL_TK_STR) return hl_trun_text_of(r, hl_tv_view(*v), true, v);
     if (v->kind != HL_TK_LIST && v->kind != HL_TK_DICT) return true;
     if (!hl_trun_enter(r)) return false;
     bool ok = true;
@@ -73,79 +90,93 @@ bool hl_tv_from_json_text(hl_trun *r, hl_view text, hl_tv *ret) {
     json_error_t e;
     json_t      *j = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
     if (!j) return hl_trun_fail(r, "from_json: %s", e.text);
-    const bool ok = hl_tv_from_json(r, j, ret) && copy_strings(r, ret);
+    const bool outside = hl_trun_is_outside(r, text);
+    const bool ok = hl_tv_from_json(r, j, outside, ret) && (!outside || copy_strings(r, ret));
     json_decref(j);
     return ok;
 }
 
 typedef struct writer {
     hl_trun *r;
-    hl_str  *to;
+    hl_tout *to;
     bool     ascii, sort_keys;
     bool     has_indent;
     hl_view  indent, comma, colon;
-    int      level;
+    bool     gives_indent,
+        gives_separators; /* the template says them; otherwise they are marked as their container */
+    int level;
 } writer;
 
 static bool write_value(writer *w, hl_tv v);
 
+/* The quotes and escapes are marked as what stands beside or for them. */
 static void write_text(writer *w, hl_view s) {
     static const char names[] = "\"\"\\\\\nn\rr\tt\bb\ff";
-    hl_str           *to = w->to;
+    hl_tout          *to = w->to;
+    const hl_torigin  from = hl_trun_origin(w->r, s.ptr);
+    const bool        is_outside = s.len && hl_torigin_at(from, 0);
     size_t            plain = 0; /* start of what is copied as it is */
-    hl_str_add_char(to, '"');
+    hl_tout_char(to, '"', is_outside);
     for (size_t i = 0; i < s.len;) {
         const unsigned char c = (unsigned char)s.ptr[i];
         if (c >= 0x20 && c != '"' && c != '\\' && (c < 0x80 || !w->ascii)) { /* DEL stays, as in Python */
             i++;
             continue;
         }
-        hl_str_add(to, s.ptr + plain, i - plain);
+        hl_trun_add(w->r, to, (hl_view){s.ptr + plain, i - plain});
         uint32_t     cp = c;
         const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
+        const bool   outside = hl_torigin_at(from, i);
         const char  *hit = NULL;
         for (const char *p = names; *p; p += 2)
             if ((unsigned char)*p == c) hit = p;
         if (hit)
-            hl_str_add_format(to, "\\%c", hit[1]);
+            hl_tout_format(to, outside, "\\%c", hit[1]);
         else if (cp < 0x10000)
-            hl_str_add_format(to, "\\u%04x", cp);
+            hl_tout_format(to, outside, "\\u%04x", cp);
         else
-            hl_str_add_format(to, "\\u%04x\\u%04x", 0xD800 + ((cp - 0x10000) >> 10),
-                              0xDC00 + ((cp - 0x10000) & 0x3FF));
+            hl_tout_format(to, outside, "\\u%04x\\u%04x", 0xD800 + ((cp - 0x10000) >> 10),
+                           0xDC00 + ((cp - 0x10000) & 0x3FF));
         i += n ? n : 1;
         plain = i;
     }
-    hl_str_add(to, s.len ? s.ptr + plain : "", s.len - plain);
-    hl_str_add_char(to, '"');
+    hl_trun_add(w->r, to, (hl_view){s.len ? s.ptr + plain : "", s.len - plain});
+    hl_tout_char(to, '"', is_outside);
 }
 
-static void write_float(writer *w, double f) {
+static void write_float(writer *w, double f, bool outside) {
     if (isnan(f))
-        hl_str_add_text(w->to, "NaN");
+        hl_tout_text(w->to, "NaN", outside);
     else if (isinf(f))
-        hl_str_add_text(w->to, f < 0 ? "-Infinity" : "Infinity");
+        hl_tout_text(w->to, f < 0 ? "-Infinity" : "Infinity", outside);
     else
-        hl_tstr_write_float(w->to, f);
+        hl_tstr_write_float(w->to, f, outside);
 }
 
-static void write_break(writer *w) {
+static void write_between(writer *w, hl_view v, bool is_given, bool outside) {
+    if (is_given)
+        hl_trun_add(w->r, w->to, v);
+    else
+        hl_tout_put(w->to, v, outside);
+}
+
+static void write_break(writer *w, bool outside) {
     if (!w->has_indent) return;
-    hl_str_add_char(w->to, '\n');
-    for (int i = 0; i < w->level; i++) hl_str_add_view(w->to, w->indent);
+    hl_tout_char(w->to, '\n', outside);
+    for (int i = 0; i < w->level; i++) write_between(w, w->indent, w->gives_indent, outside);
 }
 
-static bool write_list(writer *w, const hl_tseq *s) {
-    hl_str_add_char(w->to, '[');
+static bool write_list(writer *w, const hl_tseq *s, bool outside) {
+    hl_tout_char(w->to, '[', outside);
     w->level++;
     for (size_t i = 0; i < s->n; i++) {
-        if (i) hl_str_add_view(w->to, w->comma);
-        write_break(w);
+        if (i) write_between(w, w->comma, w->gives_separators, outside);
+        write_break(w, outside);
         if (!write_value(w, s->items[i])) return false;
     }
     w->level--;
-    if (s->n) write_break(w);
-    hl_str_add_char(w->to, ']');
+    if (s->n) write_break(w, outside);
+    hl_tout_char(w->to, ']', outside);
     return true;
 }
 
@@ -156,9 +187,9 @@ static bool write_key(writer *w, hl_tv key) {
     }
     if (!hl_tv_is_number(key) && key.kind != HL_TK_NONE)
         return hl_trun_fail(w->r, "tojson: a key is %s, expected a string", hl_tv_type_name(key));
-    hl_str_add_char(w->to, '"');
+    hl_tout_char(w->to, '"', hl_tv_is_outside(key));
     const bool ok = write_value(w, key);
-    hl_str_add_char(w->to, '"');
+    hl_tout_char(w->to, '"', hl_tv_is_outside(key));
     return ok;
 }
 
@@ -181,30 +212,31 @@ static bool sort_entries(writer *w, const hl_tdict *d, const hl_tentry ***ret) {
     return true;
 }
 
-static bool write_dict(writer *w, const hl_tdict *d) {
+static bool write_dict(writer *w, const hl_tdict *d, bool outside) {
     const hl_tentry **order = NULL;
     if (!sort_entries(w, d, &order)) return false;
-    hl_str_add_char(w->to, '{');
+    hl_tout_char(w->to, '{', outside);
     w->level++;
     for (size_t i = 0; i < d->n; i++) {
-        if (i) hl_str_add_view(w->to, w->comma);
-        write_break(w);
+        if (i) write_between(w, w->comma, w->gives_separators, outside);
+        write_break(w, outside);
         if (!write_key(w, order[i]->key)) return false;
-        hl_str_add_view(w->to, w->colon);
+        write_between(w, w->colon, w->gives_separators, outside);
         if (!write_value(w, order[i]->value)) return false;
     }
     w->level--;
-    if (d->n) write_break(w);
-    hl_str_add_char(w->to, '}');
+    if (d->n) write_break(w, outside);
+    hl_tout_char(w->to, '}', outside);
     return true;
 }
 
 static bool write_value(writer *w, hl_tv v) {
+    const bool outside = hl_tv_is_outside(v);
     switch ((hl_tkind)v.kind) {
-    case HL_TK_NONE: hl_str_add_text(w->to, "null"); return true;
-    case HL_TK_BOOL: hl_str_add_text(w->to, v.u.b ? "true" : "false"); return true;
-    case HL_TK_INT: hl_str_add_format(w->to, "%lld", (long long)v.u.i); return true;
-    case HL_TK_FLOAT: write_float(w, v.u.f); return true;
+    case HL_TK_NONE: hl_tout_text(w->to, "null", outside); return true;
+    case HL_TK_BOOL: hl_tout_text(w->to, v.u.b ? "true" : "false", outside); return true;
+    case HL_TK_INT: hl_tout_format(w->to, outside, "%lld", (long long)v.u.i); return true;
+    case HL_TK_FLOAT: write_float(w, v.u.f, outside); return true;
     case HL_TK_STR: write_text(w, hl_tv_view(v)); return hl_trun_steps(w->r, 1 + v.len / 64);
     case HL_TK_LIST:
     case HL_TK_TUPLE:
@@ -213,32 +245,33 @@ static bool write_value(writer *w, hl_tv v) {
     default: return hl_trun_fail(w->r, "tojson: %s cannot be written as JSON", hl_tv_type_name(v));
     }
     if (!hl_trun_enter(w->r)) return false;
-    const bool ok = v.kind == HL_TK_DICT ? write_dict(w, v.u.dict) : write_list(w, v.u.seq);
+    const bool ok = v.kind == HL_TK_DICT ? write_dict(w, v.u.dict, outside) : write_list(w, v.u.seq, outside);
     hl_trun_leave(w->r);
     return ok && (!w->to->failed || hl_trun_check_text(w->r, w->to));
 }
 
 static bool read_indent(writer *w, hl_tv indent) {
-    static const char blanks[] = "                                                                ";
     if (indent.kind == HL_TK_MISSING || indent.kind == HL_TK_NONE) return true;
     w->has_indent = true;
-    w->comma = hl_view_of(",");
+    w->comma = HL_TMPL_OWN(comma);
     if (indent.kind == HL_TK_STR) {
         w->indent = hl_tv_view(indent);
+        w->gives_indent = true;
         return true;
     }
     int64_t n = 0;
     if (!hl_targ_int(w->r, indent, "indent", 0, &n)) return false;
-    if (n > (int64_t)sizeof blanks - 1) return hl_trun_fail_limit(w->r, "tojson: the indent is too large");
-    w->indent = (hl_view){blanks, n > 0 ? (size_t)n : 0};
+    if (n > (int64_t)sizeof hl_tmpl_own.indent)
+        return hl_trun_fail_limit(w->r, "tojson: the indent is too large");
+    w->indent = (hl_view){hl_tmpl_own.indent, n > 0 ? (size_t)n : 0};
     return true;
 }
 
-bool hl_tv_write_json(hl_trun *r, hl_str *to, hl_tv v, const hl_targs *c) {
+bool hl_tv_write_json(hl_trun *r, hl_tout *to, hl_tv v, const hl_targs *c) {
     writer w = {.r = r,
                 .to = to,
-                .comma = {", ", 2},
-                .colon = {": ", 2},
+                .comma = HL_TMPL_OWN(comma_blank),
+                .colon = HL_TMPL_OWN(colon_blank),
                 .ascii = hl_tv_truth(c->a[0]),
                 .sort_keys = hl_tv_truth(c->a[3])};
     if (!read_indent(&w, c->a[1])) return false;
@@ -248,6 +281,7 @@ bool hl_tv_write_json(hl_trun *r, hl_str *to, hl_tv v, const hl_targs *c) {
         if (!hl_tv_to_items(r, c->a[2], &parts, &n)) return false;
         if (n != 2 || !hl_tv_is_str(parts[0]) || !hl_tv_is_str(parts[1]))
             return hl_trun_fail(r, "tojson: separators must be two strings");
+        w.gives_separators = true;
         w.comma = hl_tv_view(parts[0]);
         w.colon = hl_tv_view(parts[1]);
     }

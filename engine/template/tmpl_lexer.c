@@ -273,10 +273,9 @@ static hl_status unescape(lexer *l, size_t begin, size_t end, hl_view *ret) {
             status = hl_tmpl_fail(l->t, (uint32_t)at, l->err, "bad escape in a string: '%.*s'",
                                   (int)(end - at < 10 ? end - at : 10), l->s + at);
     }
-    char *p =
-        status == HL_OK && !to.failed ? hl_arena_get_text(&l->t->arena, hl_str_text(&to), to.len) : NULL;
-    if (status == HL_OK && !p) status = hl_fail(l->err, HL_E_NOMEM, "template: no memory for a string");
-    *ret = (hl_view){p, to.len};
+    if (status == HL_OK && to.failed)
+        status = hl_fail(l->err, HL_E_NOMEM, "template: no memory for a string");
+    if (status == HL_OK) *ret = hl_tmpl_keep(l->t, l->t->literals, hl_str_view(&to));
     hl_str_done(&to);
     return status;
 }

@@ -290,31 +290,31 @@ bool hl_tmethod_str_count(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 
 bool hl_tstr_replace(hl_trun *r, hl_view s, hl_view old, hl_view new, int64_t most, hl_tv *ret) {
     const size_t mark = hl_trun_begin(r);
-    hl_str      *to = &r->scratch;
+    hl_tout     *to = &r->scratch;
     if (!hl_trun_steps(r, s.len / 16)) return false;
     if (old.len == 0) { /* between all characters, and at both ends */
         for (size_t i = 0;;) {
             uint32_t     cp = 0;
             const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
-            if (most-- != 0) hl_str_add_view(to, new);
+            if (most-- != 0) hl_trun_add(r, to, new);
             if (most < 0) most = most < -1 ? -1 : most;
             if (i >= s.len) break;
             if (most == 0 || n == 0) {
-                hl_str_add(to, s.ptr + i, s.len - i);
+                hl_trun_add(r, to, (hl_view){s.ptr + i, s.len - i});
                 break;
             }
-            hl_str_add(to, s.ptr + i, n);
+            hl_trun_add(r, to, (hl_view){s.ptr + i, n});
             i += n;
         }
         return hl_trun_end(r, mark, ret);
     }
     for (const char *hit; most != 0 && (hit = find_bytes(s, old)) != NULL; most--) {
-        hl_str_add(to, s.ptr, (size_t)(hit - s.ptr));
-        hl_str_add_view(to, new);
+        hl_trun_add(r, to, (hl_view){s.ptr, (size_t)(hit - s.ptr)});
+        hl_trun_add(r, to, new);
         s = (hl_view){hit + old.len, s.len - (size_t)(hit - s.ptr) - old.len};
         if (!hl_trun_steps(r, 1)) return false;
     }
-    hl_str_add_view(to, s);
+    hl_trun_add(r, to, s);
     return hl_trun_end(r, mark, ret);
 }
 
@@ -350,12 +350,23 @@ bool hl_tmethod_str_format_map(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 
 typedef enum case_change { TO_UPPER, TO_LOWER, TO_SWAPPED, TO_TITLE, TO_CAPITALIZED, TO_FOLDED } case_change;
 
+static void add_folded(hl_tout *to, uint32_t cp, bool outside) {
+    utf8proc_int32_t       folded[8];
+    int                    last_class = 0;
+    const utf8proc_ssize_t n =
+        utf8proc_decompose_char((utf8proc_int32_t)cp, folded, 8, UTF8PROC_CASEFOLD, &last_class);
+    if (n < 1 || n > 8) hl_tout_utf8(to, cp, outside);
+    for (utf8proc_ssize_t i = 0; i < n && n <= 8; i++) hl_tout_utf8(to, (uint32_t)folded[i], outside);
+}
+
 static bool change_case(hl_trun *r, hl_view s, case_change how, hl_tv *ret) {
-    const size_t mark = hl_trun_begin(r);
-    bool         after_cased = false;
+    const size_t     mark = hl_trun_begin(r);
+    const hl_torigin from = hl_trun_origin(r, s.ptr);
+    bool             after_cased = false;
     for (size_t i = 0; i < s.len;) {
         uint32_t     cp = 0;
         const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
+        const bool   outside = hl_torigin_at(from, i);
         bool         upper = how == TO_UPPER, title = false;
         if (how == TO_SWAPPED) {
             const utf8proc_category_t cat = utf8proc_category((utf8proc_int32_t)cp);
@@ -364,13 +375,13 @@ static bool change_case(hl_trun *r, hl_view s, case_change how, hl_tv *ret) {
         if (how == TO_TITLE) title = !after_cased;
         if (how == TO_CAPITALIZED) title = i == 0;
         if (upper)
-            hl_tstr_add_upper(&r->scratch, cp);
+            hl_tstr_add_upper(&r->scratch, cp, outside);
         else if (title)
-            hl_tstr_add_title(&r->scratch, cp);
+            hl_tstr_add_title(&r->scratch, cp, outside);
         else if (how == TO_FOLDED)
-            hl_tstr_add_lower(&r->scratch, (hl_view){s.ptr + i, n}, 0); /* no final sigma */
+            add_folded(&r->scratch, cp, outside);
         else
-            hl_tstr_add_lower(&r->scratch, s, i);
+            hl_tstr_add_lower(&r->scratch, s, i, outside);
         if (how == TO_TITLE) after_cased = hl_tstr_is_cased(cp);
         i += n ? n : 1;
     }
@@ -395,10 +406,8 @@ bool hl_tmethod_str_capitalize(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return change_case(r, self_view(c), TO_CAPITALIZED, ret);
 }
 
-/* Lower case but for the sharp s, which becomes ss: enough for comparing. */
 bool hl_tmethod_str_casefold(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    if (!change_case(r, self_view(c), TO_FOLDED, ret)) return false;
-    return hl_tstr_replace(r, hl_tv_view(*ret), hl_view_of("\xC3\x9F"), hl_view_of("ss"), -1, ret);
+    return change_case(r, self_view(c), TO_FOLDED, ret);
 }
 
 bool hl_tmethod_str_join(hl_trun *r, const hl_targs *c, hl_tv *ret) {
@@ -409,14 +418,15 @@ bool hl_tmethod_str_join(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     for (size_t i = 0; i < n; i++) {
         if (!hl_tv_is_str(items[i]))
             return hl_trun_fail(r, "join(): item %zu is %s, expected a string", i, hl_tv_type_name(items[i]));
-        if (i) hl_str_add_view(&r->scratch, self_view(c));
-        hl_str_add_view(&r->scratch, hl_tv_view(items[i]));
+        if (i) hl_trun_add(r, &r->scratch, self_view(c));
+        hl_trun_add(r, &r->scratch, hl_tv_view(items[i]));
     }
     return hl_trun_steps(r, n) && hl_trun_end(r, mark, ret);
 }
 
-static void add_times(hl_str *to, hl_view what, int64_t n) {
-    for (; n > 0 && !to->failed; n--) hl_str_add_view(to, what);
+static void add_times(hl_trun *r, hl_view what, int64_t n) {
+    const hl_torigin from = hl_trun_origin(r, what.ptr);
+    for (; n > 0 && !r->scratch.failed; n--) hl_tout_add(&r->scratch, what, from);
 }
 
 bool hl_tstr_pad(hl_trun *r, hl_tv s, int64_t width, hl_view fill, int64_t n_left_of_2, hl_tv *ret) {
@@ -425,15 +435,15 @@ bool hl_tstr_pad(hl_trun *r, hl_tv s, int64_t width, hl_view fill, int64_t n_lef
     /* centred text leans as Python's does: left when the width is odd */
     const int64_t left = n_left_of_2 == 1 ? gap / 2 + (gap & width & 1) : n_left_of_2 == 0 ? 0 : gap;
     const size_t  mark = hl_trun_begin(r);
-    add_times(&r->scratch, fill, left);
-    hl_str_add_view(&r->scratch, hl_tv_view(s));
-    add_times(&r->scratch, fill, gap - left);
+    add_times(r, fill, left);
+    hl_trun_add(r, &r->scratch, hl_tv_view(s));
+    add_times(r, fill, gap - left);
     return hl_trun_steps(r, (uint64_t)gap / 16) && hl_trun_end(r, mark, ret);
 }
 
 static bool pad(hl_trun *r, const hl_targs *c, int64_t n_left_of_2, hl_tv *ret) {
     int64_t width = 0;
-    hl_view fill = {" ", 1};
+    hl_view fill = HL_TMPL_OWN(blank);
     if (!hl_targ_int(r, c->a[0], "width", 0, &width)) return false;
     if (c->a[1].kind != HL_TK_MISSING && !hl_targ_str(r, c->a[1], "fillchar", &fill)) return false;
     if (hl_tstr_count(hl_tv_str(fill)) != 1)
@@ -450,9 +460,9 @@ bool hl_tmethod_str_zfill(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_tv      digits = c->self;
     const bool has_sign = digits.len && (digits.u.s[0] == '-' || digits.u.s[0] == '+');
     if (!hl_targ_int(r, c->a[0], "width", 0, &width)) return false;
-    if (!has_sign) return hl_tstr_pad(r, digits, width, hl_view_of("0"), 2, ret);
+    if (!has_sign) return hl_tstr_pad(r, digits, width, HL_TMPL_OWN(zero), 2, ret);
     digits = hl_tv_str((hl_view){digits.u.s + 1, digits.len - 1});
-    return hl_tstr_pad(r, digits, width - 1, hl_view_of("0"), 2, ret) &&
+    return hl_tstr_pad(r, digits, width - 1, HL_TMPL_OWN(zero), 2, ret) &&
            hl_tv_join(r, (hl_view){c->self.u.s, 1}, hl_tv_view(*ret), ret);
 }
 

@@ -89,13 +89,10 @@ static hl_tn *parse_string(hl_tparser *p) {
     hl_tn *n = hl_tparse_node(p, HL_TN_CONST, p->tok->line);
     if (!n) return NULL;
     hl_view text = p->tok++->text;
-    while (p->tok->kind == HL_TTOK_STRING) {
-        const hl_view more = p->tok++->text;
-        char         *both = hl_arena_get(&p->t->arena, text.len + more.len + 1, 1);
-        if (!both) return hl_tparse_fail(p, NULL, "no memory");
-        if (text.len) memcpy(both, text.ptr, text.len);
-        if (more.len) memcpy(both + text.len, more.ptr, more.len);
-        text = (hl_view){both, text.len + more.len};
+    if (p->tok->kind == HL_TTOK_STRING) {
+        const char *begin = p->t->literals;
+        text = hl_tmpl_keep(p->t, begin, text);
+        while (p->tok->kind == HL_TTOK_STRING) text = hl_tmpl_keep(p->t, begin, p->tok++->text);
     }
     n->value = hl_tv_str(text);
     return n;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TEXT_CHUNK_BYTES = 16384 };
+enum { CHUNK_BYTES = 16 << 10 };
 
 bool hl_trun_fail(hl_trun *r, const char *fmt, ...) {
     if (r->status != HL_OK) return false;
@@ -36,7 +36,7 @@ void *hl_trun_get(hl_trun *r, size_t n, size_t size) {
     void *p = r->status == HL_OK ? hl_arena_get(&r->arena, n, size) : NULL;
     if (p || r->status != HL_OK) return p;
     if (n > (r->arena.limit_bytes - r->arena.used_bytes) / size) {
-        hl_trun_fail_limit(r, "needs more than 64 MiB of memory");
+        hl_trun_fail_limit(r, "needs more than 128 MiB of memory");
     } else {
         r->status = hl_fail(r->err, HL_E_NOMEM, "template line %u: no memory", r->line);
     }
@@ -59,48 +59,143 @@ bool hl_trun_enter(hl_trun *r) {
     return hl_trun_steps(r, 1);
 }
 
+const hl_town hl_tmpl_own = {
+    .blank = {' '},
+    .zero = {'0'},
+    .newline = {'\n'},
+    .comma = {','},
+    .comma_blank = {',', ' '},
+    .colon_blank = {':', ' '},
+    .dots = {'.', '.', '.'},
+    .indent = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ',
+               ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ',
+               ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ',
+               ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '},
+};
+
+/* Places are compared as numbers: most are in other objects than the one asked about. */
+static bool lies_in(const char *p, const void *begin, size_t n) {
+    return (uintptr_t)p - (uintptr_t)begin < n;
+}
+
+static bool marks_in(const hl_tchunk *c, const char *p, hl_torigin *ret) {
+    if (!lies_in(p, c->text, c->n_bytes)) return false;
+    *ret = (hl_torigin){c->marks + (p - c->text), false};
+    return true;
+}
+
+/* How many chunks begin at p or before? */
+static size_t chunks_before(const hl_trun *r, const char *p) {
+    size_t lo = 0, hi = r->n_chunks;
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        if ((uintptr_t)r->chunks[mid].text <= (uintptr_t)p)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+hl_torigin hl_trun_origin(const hl_trun *r, const char *p) {
+    hl_torigin from = {NULL, false};
+    if (marks_in(&r->chunk, p, &from) || lies_in(p, r->t->text, r->t->text_bytes) ||
+        lies_in(p, &hl_tmpl_own, sizeof hl_tmpl_own))
+        return from;
+    const size_t n = chunks_before(r, p);
+    if (n == 0 || !marks_in(&r->chunks[n - 1], p, &from)) from.outside = true;
+    return from;
+}
+
+void hl_trun_add(hl_trun *r, hl_tout *to, hl_view v) {
+    if (v.len) hl_tout_add(to, v, hl_trun_origin(r, v.ptr));
+}
+
+bool hl_trun_is_outside(const hl_trun *r, hl_view v) {
+    if (v.len == 0) return false;
+    const hl_torigin from = hl_trun_origin(r, v.ptr);
+    return from.marks ? memchr(from.marks, 1, v.len) != NULL : from.outside;
+}
+
+static bool add_chunk(hl_trun *r, hl_tchunk c) {
+    if (r->n_chunks == r->chunks_cap) {
+        const size_t cap = r->chunks_cap ? r->chunks_cap * 2 : 16;
+        hl_tchunk   *more = hl_trun_get(r, cap, sizeof *more);
+        if (!more) return false;
+        if (r->n_chunks) memcpy(more, r->chunks, r->n_chunks * sizeof *more);
+        r->chunks = more;
+        r->chunks_cap = cap;
+    }
+    const size_t at = chunks_before(r, c.text);
+    memmove(r->chunks + at + 1, r->chunks + at, (r->n_chunks - at) * sizeof c);
+    r->chunks[at] = r->chunk = c;
+    r->n_chunks++;
+    return true;
+}
+
 /* Text area: strings lie one after another, so that the last one can grow in place. */
 static bool reserve_text(hl_trun *r, size_t n) {
     if ((size_t)(r->text_end - r->text_at) >= n) return true;
-    const size_t bytes = n > TEXT_CHUNK_BYTES / 2 ? n + n / 2 : TEXT_CHUNK_BYTES;
-    char        *p = hl_trun_get(r, bytes, 1);
-    if (!p) return false;
+    const size_t bytes = n > CHUNK_BYTES / 2 ? n + n / 2 : CHUNK_BYTES;
+    char        *p = hl_trun_get(r, 2, bytes);
+    if (!p || !add_chunk(r, (hl_tchunk){.text = p, .marks = p + bytes, .n_bytes = bytes})) return false;
     r->text_at = p;
     r->text_end = p + bytes;
     return true;
 }
 
-bool hl_trun_text(hl_trun *r, hl_view v, hl_tv *ret) {
+/* Append to the text area, where there is room. */
+static void put_text(hl_trun *r, hl_view v, hl_torigin from) {
+    if (v.len == 0) return;
+    char *marks = r->text_at + r->chunk.n_bytes;
+    memcpy(r->text_at, v.ptr, v.len);
+    if (from.marks)
+        memcpy(marks, from.marks, v.len);
+    else
+        memset(marks, from.outside, v.len);
+    r->text_at += v.len;
+}
+
+static bool text_from(hl_trun *r, hl_view v, hl_torigin from, hl_tv *ret) {
     if (v.len == 0) {
         *ret = hl_tv_str((hl_view){"", 0});
         return r->status == HL_OK;
     }
-    if (v.len > UINT32_MAX || !reserve_text(r, v.len)) return hl_trun_fail_limit(r, "a string is too long");
-    memcpy(r->text_at, v.ptr, v.len);
+    if (v.len > HL_TMPL_MAX_TEXT_BYTES) return hl_trun_fail_limit(r, "a string is too long");
+    if (!reserve_text(r, v.len)) return false;
     *ret = hl_tv_str((hl_view){r->text_at, v.len});
-    r->text_at += v.len;
+    put_text(r, v, from);
     return hl_trun_steps(r, v.len / 256);
 }
 
+bool hl_trun_text(hl_trun *r, hl_view v, hl_tv *ret) {
+    return text_from(r, v, hl_trun_origin(r, v.ptr), ret);
+}
+
+bool hl_trun_text_of(hl_trun *r, hl_view v, bool outside, hl_tv *ret) {
+    return text_from(r, v, (hl_torigin){NULL, outside}, ret);
+}
+
 bool hl_tv_join(hl_trun *r, hl_view a, hl_view b, hl_tv *ret) {
-    if (a.len + b.len > UINT32_MAX) return hl_trun_fail_limit(r, "a string is too long");
+    if (a.len + b.len > HL_TMPL_MAX_TEXT_BYTES) return hl_trun_fail_limit(r, "a string is too long");
     if (a.len + b.len == 0) return hl_trun_text(r, a, ret);
+    const hl_torigin from = hl_trun_origin(r, b.ptr);
     const bool grows = a.len && a.ptr + a.len == r->text_at && (size_t)(r->text_end - r->text_at) >= b.len;
     if (!grows) {
+        const hl_torigin from_a = hl_trun_origin(r, a.ptr);
         if (!reserve_text(r, a.len + b.len)) return false;
-        if (a.len) memcpy(r->text_at, a.ptr, a.len);
-        a.ptr = r->text_at;
-        r->text_at += a.len;
+        const char *begin = r->text_at;
+        put_text(r, a, from_a);
+        a.ptr = begin;
     }
-    if (b.len) memcpy(r->text_at, b.ptr, b.len);
-    r->text_at += b.len;
+    put_text(r, b, from);
     *ret = hl_tv_str((hl_view){a.ptr, a.len + b.len});
     return hl_trun_steps(r, ((grows ? 0 : a.len) + b.len) / 256);
 }
 
-bool hl_trun_check_text(hl_trun *r, const hl_str *s) {
+bool hl_trun_check_text(hl_trun *r, const hl_tout *s) {
     if (!s->failed) return true;
-    if (s->len >= s->limit_bytes / 2) return hl_trun_fail_limit(r, "output is too long");
+    if (s->is_full) return hl_trun_fail_limit(r, "output is too long");
     if (r->status == HL_OK) r->status = hl_fail(r->err, HL_E_NOMEM, "template line %u: no memory", r->line);
     return false;
 }
@@ -108,8 +203,8 @@ bool hl_trun_check_text(hl_trun *r, const hl_str *s) {
 bool hl_trun_end(hl_trun *r, size_t mark, hl_tv *ret) {
     if (!hl_trun_check_text(r, &r->scratch)) return false;
     const size_t  n = r->scratch.len - mark;
-    const hl_view text = {n ? r->scratch.ptr + mark : "", n};
-    const bool    ok = hl_trun_text(r, text, ret);
+    const hl_view text = {n ? r->scratch.text + mark : "", n};
+    const bool    ok = text_from(r, text, (hl_torigin){n ? r->scratch.marks + mark : NULL, false}, ret);
     r->scratch.len = mark;
     return ok;
 }
@@ -152,11 +247,11 @@ bool hl_trun_find_name(hl_trun *r, const hl_tsym *name, hl_tv *ret) {
         *ret = *hit;
         return true;
     }
-    const json_t *j = json_object_get(r->in->trusted, name->text.ptr);
-    if (!j) j = json_object_get(r->in->context, name->text.ptr);
+    const json_t  *trusted = json_object_getn(r->in->trusted, name->text.ptr, name->text.len);
+    const json_t  *j = trusted ? trusted : json_object_getn(r->in->context, name->text.ptr, name->text.len);
     const hl_tdef *def = j ? NULL : hl_tglobal_find(name->text);
     if (j) {
-        if (!hl_tv_from_json(r, j, ret)) return false;
+        if (!hl_tv_from_json(r, j, !trusted, ret)) return false;
     } else if (def) {
         *ret = (hl_tv){.kind = HL_TK_BUILTIN, .u.def = def};
     } else {

@@ -14,15 +14,17 @@
 #include "core/base/arena.h"
 #include "core/base/str.h"
 #include "engine/template/tmpl_ast.h"
+#include "engine/template/tmpl_out.h"
 #include "engine/template/tmpl_value.h"
 
 enum {
-    HL_TMPL_MAX_ARENA_BYTES = 64 << 20,
-    HL_TMPL_MAX_STEPS = 20000000, /* about a second; a chat of 20 messages takes some ten thousand */
-    HL_TMPL_MAX_DEPTH = 600,      /* of expressions, blocks and macros inside one another */
-    HL_TMPL_MAX_RANGE = 100000,   /* items, as in the sandbox of the reference */
-    HL_TMPL_NUMBER_MARK = 0xFF,   /* before the digits of hl_template_number() */
-    HL_TMPL_MAX_ARGS = 8,         /* named parameters of a builtin */
+    HL_TMPL_MAX_ARENA_BYTES = 128 << 20,
+    HL_TMPL_MAX_TEXT_BYTES = 64 << 20, /* of one string */
+    HL_TMPL_MAX_STEPS = 20000000,      /* about a second; a chat of 20 messages takes some ten thousand */
+    HL_TMPL_MAX_DEPTH = 600,           /* of expressions, blocks and macros inside one another */
+    HL_TMPL_MAX_RANGE = 100000,        /* items, as in the sandbox of the reference */
+    HL_TMPL_NUMBER_MARK = 0xFF,        /* before the digits of hl_template_number() */
+    HL_TMPL_MAX_ARGS = 8,              /* named parameters of a builtin */
 };
 
 typedef struct hl_tvar {
@@ -63,6 +65,13 @@ typedef struct hl_targs {
     hl_tv          a[HL_TMPL_MAX_ARGS]; /* bound to the callee's parameters; MISSING where not given */
 } hl_targs;
 
+/* Room for strings, with a mark for each byte. */
+typedef struct hl_tchunk {
+    char  *text;  /* [n_bytes] */
+    char  *marks; /* [n_bytes] */
+    size_t n_bytes;
+} hl_tchunk;
+
 typedef bool hl_tfn(hl_trun *r, const hl_targs *c, hl_tv *ret);
 
 /* One builtin: a line of filters.def, tests.def, methods.def or globals.def. */
@@ -78,9 +87,12 @@ struct hl_trun {
     const hl_template_input *in;
     int64_t                  now_ms;
     hl_arena                 arena;
+    hl_tchunk                chunk;  /* where the newest strings lie */
+    hl_tchunk               *chunks; /* [n_chunks] all of them, in the order of their places */
+    size_t                   n_chunks, chunks_cap;
     char                    *text_at, *text_end; /* where the next string goes */
-    hl_str                   scratch;
-    hl_str                  *out; /* &scratch while output is captured */
+    hl_tout                  scratch;
+    hl_tout                 *out; /* &scratch while output is captured */
     hl_tscope               *scope;
     hl_tscope               *root;    /* names set by the template itself */
     hl_tscope               *globals; /* context and builtins that were asked for */
@@ -91,6 +103,9 @@ struct hl_trun {
     hl_status                status;
     hl_err                  *err;
 };
+
+/* A text for "%.*s" in a message; of a long one its beginning. */
+#define HL_TMPL_ARG(view) (int)((view).len < 100 ? (view).len : 100), (view).ptr
 
 /* Errors: record and return false. */
 bool hl_trun_fail(hl_trun *r, const char *fmt, ...) HL_PRINTF(2, 3);
@@ -106,14 +121,28 @@ static inline void hl_trun_leave(hl_trun *r) { r->depth--; }
 bool                 hl_trun_text(hl_trun *r, hl_view v, hl_tv *ret); /* a string with a copy of v */
 static inline size_t hl_trun_begin(hl_trun *r) { return r->scratch.len; }
 bool                 hl_trun_end(hl_trun *r, size_t mark, hl_tv *ret); /* the string since begin */
-bool hl_trun_check_text(hl_trun *r, const hl_str *s); /* record an error when s failed to grow */
+bool hl_trun_check_text(hl_trun *r, const hl_tout *s); /* record an error when s failed to grow */
+
+/* Where the text at p came from: what a template says is its own, what the interpreter made has its marks, and
+ * all else is from outside. So a view into a string needs no marks of its own. */
+hl_torigin hl_trun_origin(const hl_trun *r, const char *p);
+void       hl_trun_add(hl_trun *r, hl_tout *to, hl_view v);                  /* with its origin */
+bool       hl_trun_is_outside(const hl_trun *r, hl_view v);                  /* any byte of it? */
+bool       hl_trun_text_of(hl_trun *r, hl_view v, bool outside, hl_tv *ret); /* a string, said to be so */
+
+/* The interpreter's own texts, for where a string is expected. */
+typedef struct hl_town {
+    char blank[1], zero[1], newline[1], comma[1], comma_blank[2], colon_blank[2], dots[3], indent[64];
+} hl_town;
+extern const hl_town hl_tmpl_own;
+#define HL_TMPL_OWN(which) ((hl_view){hl_tmpl_own.which, sizeof hl_tmpl_own.which})
 bool hl_tv_join(hl_trun *r, hl_view a, hl_view b, hl_tv *ret);
 
 /* tmpl_text.c: Python's str() and repr(), appended to scratch or out. */
-bool hl_tv_write(hl_trun *r, hl_str *to, hl_tv v);
-bool hl_tv_write_repr(hl_trun *r, hl_str *to, hl_tv v);
+bool hl_tv_write(hl_trun *r, hl_tout *to, hl_tv v);
+bool hl_tv_write_repr(hl_trun *r, hl_tout *to, hl_tv v);
 bool hl_tv_to_str(hl_trun *r, hl_tv v, hl_tv *ret);
-void hl_tstr_write_float(hl_str *to, double f);
+void hl_tstr_write_float(hl_tout *to, double f, bool outside);
 
 /* tmpl_string.c: text by code points. */
 size_t  hl_tstr_count(hl_tv s);
@@ -122,10 +151,10 @@ bool    hl_tstr_is_space(uint32_t cp);
 hl_view hl_tstr_strip(hl_view s, const hl_view *chars, bool left, bool right); /* chars NULL: white space */
 bool    hl_tstr_parse_float(hl_view s, double *ret); /* Python float(): blanks, _, inf, nan */
 bool    hl_tstr_is_cased(uint32_t cp);
-void    hl_tstr_add_upper(hl_str *to, uint32_t cp);
-void    hl_tstr_add_title(hl_str *to, uint32_t cp);
-void    hl_tstr_add_lower(hl_str *to, hl_view s, size_t at); /* of the character at byte `at` */
-bool    hl_tstr_escape(hl_trun *r, hl_view s, hl_tv *ret);   /* & < > ' " as HTML, marked as markup */
+void    hl_tstr_add_upper(hl_tout *to, uint32_t cp, bool outside);
+void    hl_tstr_add_title(hl_tout *to, uint32_t cp, bool outside);
+void hl_tstr_add_lower(hl_tout *to, hl_view s, size_t at, bool outside); /* of the character at byte `at` */
+bool hl_tstr_escape(hl_trun *r, hl_view s, hl_tv *ret); /* & < > ' " as HTML, marked as markup */
 
 /* tmpl_methods_str.c */
 bool hl_tstr_replace(hl_trun *r, hl_view s, hl_view old, hl_view new, int64_t most, hl_tv *ret);
@@ -133,7 +162,7 @@ bool hl_tstr_replace(hl_trun *r, hl_view s, hl_view old, hl_view new, int64_t mo
 bool hl_tstr_pad(hl_trun *r, hl_tv s, int64_t width, hl_view fill, int64_t n_left_of_2, hl_tv *ret);
 
 /* tmpl_json.c */
-bool hl_tv_from_json(hl_trun *r, const json_t *j, hl_tv *ret);
+bool hl_tv_from_json(hl_trun *r, const json_t *j, bool outside, hl_tv *ret);
 bool hl_tv_from_json_text(hl_trun *r, hl_view text, hl_tv *ret);
 
 /* tmpl_access.c */

@@ -62,7 +62,7 @@ hl_view hl_tstr_strip(hl_view s, const hl_view *chars, bool left, bool right) {
 
 typedef enum letter_case { UPPER, TITLE, LOWER } letter_case;
 
-static bool add_special(hl_str *to, letter_case which, uint32_t cp) {
+static bool add_special(hl_tout *to, letter_case which, uint32_t cp, bool outside) {
     static const struct {
         letter_case which;
         uint32_t    cp, to[3];
@@ -73,24 +73,24 @@ static bool add_special(hl_str *to, letter_case which, uint32_t cp) {
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         if (table[i].which != which || table[i].cp != cp) continue;
-        for (int k = 0; k < 3 && table[i].to[k]; k++) hl_str_add_utf8(to, table[i].to[k]);
+        for (int k = 0; k < 3 && table[i].to[k]; k++) hl_tout_utf8(to, table[i].to[k], outside);
         return true;
     }
     return false;
 }
 
-void hl_tstr_add_upper(hl_str *to, uint32_t cp) {
+void hl_tstr_add_upper(hl_tout *to, uint32_t cp, bool outside) {
     if (cp < 0x80)
-        hl_str_add_char(to, (char)(cp >= 'a' && cp <= 'z' ? cp - 32 : cp));
-    else if (!add_special(to, UPPER, cp))
-        hl_str_add_utf8(to, (uint32_t)utf8proc_toupper((utf8proc_int32_t)cp));
+        hl_tout_char(to, (char)(cp >= 'a' && cp <= 'z' ? cp - 32 : cp), outside);
+    else if (!add_special(to, UPPER, cp, outside))
+        hl_tout_utf8(to, (uint32_t)utf8proc_toupper((utf8proc_int32_t)cp), outside);
 }
 
-void hl_tstr_add_title(hl_str *to, uint32_t cp) {
+void hl_tstr_add_title(hl_tout *to, uint32_t cp, bool outside) {
     if (cp < 0x80)
-        hl_tstr_add_upper(to, cp);
-    else if (!add_special(to, TITLE, cp))
-        hl_str_add_utf8(to, (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp));
+        hl_tstr_add_upper(to, cp, outside);
+    else if (!add_special(to, TITLE, cp, outside))
+        hl_tout_utf8(to, (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp), outside);
 }
 
 bool hl_tstr_is_cased(uint32_t cp) {
@@ -130,28 +130,31 @@ static bool cased_before(hl_view s, size_t at) {
     return false;
 }
 
-void hl_tstr_add_lower(hl_str *to, hl_view s, size_t at) {
+void hl_tstr_add_lower(hl_tout *to, hl_view s, size_t at, bool outside) {
     uint32_t     cp = 0;
     const size_t n = hl_utf8_read(s.ptr + at, s.len - at, &cp);
     if (cp < 0x80) {
-        hl_str_add_char(to, (char)(cp >= 'A' && cp <= 'Z' ? cp + 32 : cp));
+        hl_tout_char(to, (char)(cp >= 'A' && cp <= 'Z' ? cp + 32 : cp), outside);
     } else if (cp == 0x3A3) { /* a sigma that ends its word has a shape of its own */
-        hl_str_add_utf8(to, cased_before(s, at) && !cased_after(s, at + n) ? 0x3C2 : 0x3C3);
-    } else if (!add_special(to, LOWER, cp)) {
-        hl_str_add_utf8(to, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp));
+        hl_tout_utf8(to, cased_before(s, at) && !cased_after(s, at + n) ? 0x3C2 : 0x3C3, outside);
+    } else if (!add_special(to, LOWER, cp, outside)) {
+        hl_tout_utf8(to, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp), outside);
     }
 }
 
 bool hl_tstr_escape(hl_trun *r, hl_view s, hl_tv *ret) {
-    const size_t mark = hl_trun_begin(r);
+    const size_t     mark = hl_trun_begin(r);
+    const hl_torigin from = hl_trun_origin(r, s.ptr);
+    hl_tout         *to = &r->scratch;
     for (size_t i = 0; i < s.len; i++) {
+        const bool outside = hl_torigin_at(from, i);
         switch (s.ptr[i]) {
-        case '&': hl_str_add_text(&r->scratch, "&amp;"); break;
-        case '<': hl_str_add_text(&r->scratch, "&lt;"); break;
-        case '>': hl_str_add_text(&r->scratch, "&gt;"); break;
-        case '\'': hl_str_add_text(&r->scratch, "&#39;"); break;
-        case '"': hl_str_add_text(&r->scratch, "&#34;"); break;
-        default: hl_str_add_char(&r->scratch, s.ptr[i]);
+        case '&': hl_tout_text(to, "&amp;", outside); break;
+        case '<': hl_tout_text(to, "&lt;", outside); break;
+        case '>': hl_tout_text(to, "&gt;", outside); break;
+        case '\'': hl_tout_text(to, "&#39;", outside); break;
+        case '"': hl_tout_text(to, "&#34;", outside); break;
+        default: hl_tout_char(to, s.ptr[i], outside);
         }
     }
     if (!hl_trun_end(r, mark, ret)) return false;

@@ -27,33 +27,33 @@ static int shortest_digits(double f, char *to, int *ret_exp10) {
     return n;
 }
 
-void hl_tstr_write_float(hl_str *to, double f) {
+void hl_tstr_write_float(hl_tout *to, double f, bool outside) {
     if (isnan(f)) {
-        hl_str_add_text(to, "nan");
+        hl_tout_text(to, "nan", outside);
         return;
     }
-    if (signbit(f)) hl_str_add_char(to, '-');
+    if (signbit(f)) hl_tout_char(to, '-', outside);
     if (isinf(f)) {
-        hl_str_add_text(to, "inf");
+        hl_tout_text(to, "inf", outside);
         return;
     }
     char      digits[24];
     int       exp10 = 0;
     const int n = shortest_digits(fabs(f), digits, &exp10);
     if (exp10 < -4 || exp10 >= 16) {
-        hl_str_add_char(to, digits[0]);
-        if (n > 1) hl_str_add_char(to, '.');
-        hl_str_add(to, digits + 1, (size_t)n - 1);
-        hl_str_add_format(to, "e%c%02d", exp10 < 0 ? '-' : '+', abs(exp10));
+        hl_tout_char(to, digits[0], outside);
+        if (n > 1) hl_tout_char(to, '.', outside);
+        hl_tout_put(to, (hl_view){digits + 1, (size_t)n - 1}, outside);
+        hl_tout_format(to, outside, "e%c%02d", exp10 < 0 ? '-' : '+', abs(exp10));
         return;
     }
-    if (exp10 < 0) hl_str_add_text(to, "0.");
-    for (int i = exp10; i < -1; i++) hl_str_add_char(to, '0');
+    if (exp10 < 0) hl_tout_text(to, "0.", outside);
+    for (int i = exp10; i < -1; i++) hl_tout_char(to, '0', outside);
     for (int i = 0; i < n || i <= exp10; i++) {
-        hl_str_add_char(to, i < n ? digits[i] : '0');
-        if (i == exp10) hl_str_add_char(to, '.');
+        hl_tout_char(to, i < n ? digits[i] : '0', outside);
+        if (i == exp10) hl_tout_char(to, '.', outside);
     }
-    if (exp10 >= 0 && n <= exp10 + 1) hl_str_add_char(to, '0');
+    if (exp10 >= 0 && n <= exp10 + 1) hl_tout_char(to, '0', outside);
 }
 
 static bool is_printable(uint32_t cp) {
@@ -71,52 +71,55 @@ static bool is_printable(uint32_t cp) {
     }
 }
 
-static void write_repr_text(hl_str *to, hl_view s) {
+static void write_repr_text(hl_trun *r, hl_tout *to, hl_view s) {
     const bool has_single = s.len && memchr(s.ptr, '\'', s.len),
                has_double = s.len && memchr(s.ptr, '"', s.len);
-    const char quote = has_single && !has_double ? '"' : '\'';
-    hl_str_add_char(to, quote);
+    const char       quote = has_single && !has_double ? '"' : '\'';
+    const hl_torigin from = hl_trun_origin(r, s.ptr);
+    const bool       is_outside = s.len && hl_torigin_at(from, 0);
+    hl_tout_char(to, quote, is_outside);
     for (size_t i = 0; i < s.len;) {
         uint32_t     cp = 0;
         const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
+        const bool   outside = hl_torigin_at(from, i);
         if (cp == (uint32_t)quote || cp == '\\')
-            hl_str_add_format(to, "\\%c", (int)cp);
+            hl_tout_format(to, outside, "\\%c", (int)cp);
         else if (cp == '\n')
-            hl_str_add_text(to, "\\n");
+            hl_tout_text(to, "\\n", outside);
         else if (cp == '\r')
-            hl_str_add_text(to, "\\r");
+            hl_tout_text(to, "\\r", outside);
         else if (cp == '\t')
-            hl_str_add_text(to, "\\t");
+            hl_tout_text(to, "\\t", outside);
         else if (is_printable(cp))
-            hl_str_add(to, s.ptr + i, n);
+            hl_tout_put(to, (hl_view){s.ptr + i, n}, outside);
         else
-            hl_str_add_format(to, cp < 0x100 ? "\\x%02x" : cp < 0x10000 ? "\\u%04x" : "\\U%08x", cp);
+            hl_tout_format(to, outside, cp < 0x100 ? "\\x%02x" : cp < 0x10000 ? "\\u%04x" : "\\U%08x", cp);
         i += n ? n : 1;
     }
-    hl_str_add_char(to, quote);
+    hl_tout_char(to, quote, is_outside);
 }
 
-static bool write_items(hl_trun *r, hl_str *to, const hl_tseq *s) {
+static bool write_items(hl_trun *r, hl_tout *to, const hl_tseq *s, bool outside) {
     for (size_t i = 0; i < s->n; i++) {
-        if (i) hl_str_add_text(to, ", ");
+        if (i) hl_tout_text(to, ", ", outside);
         if (!hl_tv_write_repr(r, to, hl_tseq_at(s, i))) return false;
     }
     return true;
 }
 
-static bool write_dict(hl_trun *r, hl_str *to, const hl_tdict *d) {
-    hl_str_add_char(to, '{');
+static bool write_dict(hl_trun *r, hl_tout *to, const hl_tdict *d, bool outside) {
+    hl_tout_char(to, '{', outside);
     for (size_t i = 0; i < d->n; i++) {
-        if (i) hl_str_add_text(to, ", ");
+        if (i) hl_tout_text(to, ", ", outside);
         if (!hl_tv_write_repr(r, to, d->entries[i].key)) return false;
-        hl_str_add_text(to, ": ");
+        hl_tout_text(to, ": ", outside);
         if (!hl_tv_write_repr(r, to, d->entries[i].value)) return false;
     }
-    hl_str_add_char(to, '}');
+    hl_tout_char(to, '}', outside);
     return true;
 }
 
-static bool write_seq(hl_trun *r, hl_str *to, hl_tv v) {
+static bool write_seq(hl_trun *r, hl_tout *to, hl_tv v) {
     const hl_tseq *s = v.u.seq;
     const char    *open = "[", *close = "]";
     if (v.kind == HL_TK_TUPLE) {
@@ -126,27 +129,28 @@ static bool write_seq(hl_trun *r, hl_str *to, hl_tv v) {
         open = s->view == 'k' ? "dict_keys([" : s->view == 'v' ? "dict_values([" : "dict_items([";
         close = "])";
     }
-    hl_str_add_text(to, open);
-    const bool ok = write_items(r, to, s);
-    hl_str_add_text(to, close);
+    hl_tout_text(to, open, hl_tv_is_outside(v));
+    const bool ok = write_items(r, to, s, hl_tv_is_outside(v));
+    hl_tout_text(to, close, hl_tv_is_outside(v));
     return ok;
 }
 
-static void write_range(hl_str *to, const hl_tseq *s) {
-    hl_str_add_format(to, "range(%lld, %lld", (long long)s->start, (long long)s->i_next);
-    if (s->step != 1) hl_str_add_format(to, ", %lld", (long long)s->step);
-    hl_str_add_char(to, ')');
+static void write_range(hl_tout *to, const hl_tseq *s) {
+    const bool outside = s->flags & HL_TF_OUTSIDE;
+    hl_tout_format(to, outside, "range(%lld, %lld", (long long)s->start, (long long)s->i_next);
+    if (s->step != 1) hl_tout_format(to, outside, ", %lld", (long long)s->step);
+    hl_tout_char(to, ')', outside);
 }
 
-static bool write_container(hl_trun *r, hl_str *to, hl_tv v) {
+static bool write_container(hl_trun *r, hl_tout *to, hl_tv v) {
     bool ok = true;
     if (!hl_trun_enter(r)) return false;
     if (v.kind == HL_TK_DICT) {
-        ok = write_dict(r, to, v.u.dict);
+        ok = write_dict(r, to, v.u.dict, hl_tv_is_outside(v));
     } else if (v.kind == HL_TK_NAMESPACE) {
-        hl_str_add_text(to, "<Namespace ");
-        ok = write_dict(r, to, v.u.dict);
-        hl_str_add_char(to, '>');
+        hl_tout_text(to, "<Namespace ", false);
+        ok = write_dict(r, to, v.u.dict, false);
+        hl_tout_char(to, '>', false);
     } else {
         ok = write_seq(r, to, v);
     }
@@ -154,18 +158,19 @@ static bool write_container(hl_trun *r, hl_str *to, hl_tv v) {
     return ok && (!to->failed || hl_trun_check_text(r, to));
 }
 
-bool hl_tv_write_repr(hl_trun *r, hl_str *to, hl_tv v) {
+bool hl_tv_write_repr(hl_trun *r, hl_tout *to, hl_tv v) {
+    const bool outside = hl_tv_is_outside(v);
     switch ((hl_tkind)v.kind) {
     case HL_TK_MISSING:
-    case HL_TK_UNDEFINED: hl_str_add_text(to, "Undefined"); return true;
-    case HL_TK_NONE: hl_str_add_text(to, "None"); return true;
-    case HL_TK_BOOL: hl_str_add_text(to, v.u.b ? "True" : "False"); return true;
-    case HL_TK_INT: hl_str_add_format(to, "%lld", (long long)v.u.i); return true;
-    case HL_TK_FLOAT: hl_tstr_write_float(to, v.u.f); return true;
+    case HL_TK_UNDEFINED: hl_tout_text(to, "Undefined", false); return true;
+    case HL_TK_NONE: hl_tout_text(to, "None", outside); return true;
+    case HL_TK_BOOL: hl_tout_text(to, v.u.b ? "True" : "False", outside); return true;
+    case HL_TK_INT: hl_tout_format(to, outside, "%lld", (long long)v.u.i); return true;
+    case HL_TK_FLOAT: hl_tstr_write_float(to, v.u.f, outside); return true;
     case HL_TK_STR:
-        if (v.flags & HL_TF_MARKUP) hl_str_add_text(to, "Markup(");
-        write_repr_text(to, hl_tv_view(v));
-        if (v.flags & HL_TF_MARKUP) hl_str_add_char(to, ')');
+        if (v.flags & HL_TF_MARKUP) hl_tout_text(to, "Markup(", false);
+        write_repr_text(r, to, hl_tv_view(v));
+        if (v.flags & HL_TF_MARKUP) hl_tout_char(to, ')', false);
         return hl_trun_steps(r, 1 + v.len / 64);
     case HL_TK_LIST:
     case HL_TK_TUPLE:
@@ -173,20 +178,24 @@ bool hl_tv_write_repr(hl_trun *r, hl_str *to, hl_tv v) {
     case HL_TK_DICT:
     case HL_TK_NAMESPACE: return write_container(r, to, v);
     case HL_TK_RANGE: write_range(to, v.u.seq); return true;
-    case HL_TK_MACRO: hl_str_add_format(to, "<Macro '%s'>", v.u.macro->node->sym->text.ptr); return true;
-    case HL_TK_BUILTIN: hl_str_add_format(to, "<function %s>", v.u.def->name); return true;
-    case HL_TK_METHOD: hl_str_add_format(to, "<built-in method %s>", v.u.bound->def->name); return true;
-    case HL_TK_LOOP:
-        hl_str_add_format(to, "<LoopContext %zu/%zu>", v.u.loop->i + 1, v.u.loop->n);
+    case HL_TK_MACRO:
+        hl_tout_text(to, "<Macro '", false);
+        hl_tout_put(to, v.u.macro->node->sym->text, false);
+        hl_tout_text(to, "'>", false);
         return true;
-    default: hl_str_add_format(to, "<%s object>", hl_tv_type_name(v)); return true;
+    case HL_TK_BUILTIN: hl_tout_format(to, false, "<function %s>", v.u.def->name); return true;
+    case HL_TK_METHOD: hl_tout_format(to, false, "<built-in method %s>", v.u.bound->def->name); return true;
+    case HL_TK_LOOP:
+        hl_tout_format(to, false, "<LoopContext %zu/%zu>", v.u.loop->i + 1, v.u.loop->n);
+        return true;
+    default: hl_tout_format(to, false, "<%s object>", hl_tv_type_name(v)); return true;
     }
 }
 
-bool hl_tv_write(hl_trun *r, hl_str *to, hl_tv v) {
+bool hl_tv_write(hl_trun *r, hl_tout *to, hl_tv v) {
     if (v.kind == HL_TK_UNDEFINED) return true;
     if (v.kind != HL_TK_STR) return hl_tv_write_repr(r, to, v);
-    hl_str_add(to, v.u.s, v.len);
+    hl_trun_add(r, to, hl_tv_view(v));
     return true;
 }
 

@@ -42,7 +42,7 @@ const char *hl_tv_type_name(hl_tv v) {
 
 hl_tv hl_tseq_at(const hl_tseq *s, size_t i) {
     if (s->items) return s->items[i];
-    return hl_tv_int(s->start + (int64_t)i * s->step);
+    return hl_tv_made_of(hl_tv_int(s->start + (int64_t)i * s->step), s->flags);
 }
 
 static bool equal_numbers(hl_tv a, hl_tv b) {

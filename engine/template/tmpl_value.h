@@ -43,10 +43,12 @@ typedef enum hl_tkind {
 } hl_tkind;
 
 enum {
-    HL_TF_MARKUP = 1, /* string: came through |safe, escapes what is added to it */
-    HL_TF_ASCII = 2,  /* string: known to hold only ASCII */
-    HL_TF_UNSAFE = 4, /* undefined: an attribute that the sandbox refuses */
-    HL_TF_GROUP = 8,  /* tuple: made by groupby, has .grouper and .list */
+    HL_TF_MARKUP = 1,   /* string: came through |safe, escapes what is added to it */
+    HL_TF_ASCII = 2,    /* string: known to hold only ASCII */
+    HL_TF_UNSAFE = 4,   /* undefined: an attribute that the sandbox refuses */
+    HL_TF_GROUP = 8,    /* tuple: made by groupby, has .grouper and .list */
+    HL_TF_OUTSIDE = 16, /* number, bool, none or container: came from outside or was computed from such a one;
+                         * of strings the place of each byte tells (hl_trun_origin) */
 };
 
 typedef struct hl_tv {
@@ -73,6 +75,7 @@ struct hl_tseq {
     size_t  i_next;      /* generator, joiner, cycler: what was handed out already; range: stop */
     int64_t start, step; /* range */
     char    view;        /* 'k' 'v' 'i' */
+    uint8_t flags;       /* of a range's numbers */
 };
 
 typedef struct hl_tentry {
@@ -96,10 +99,16 @@ static inline hl_tv hl_tv_none(void) { return (hl_tv){.kind = HL_TK_NONE}; }
 static inline hl_tv hl_tv_bool(bool b) { return (hl_tv){.kind = HL_TK_BOOL, .u.b = b}; }
 static inline hl_tv hl_tv_int(int64_t i) { return (hl_tv){.kind = HL_TK_INT, .u.i = i}; }
 static inline hl_tv hl_tv_float(double f) { return (hl_tv){.kind = HL_TK_FLOAT, .u.f = f}; }
+/* `v`, which was made of what has these flags. */
+static inline hl_tv hl_tv_made_of(hl_tv v, unsigned flags) {
+    v.flags |= (uint8_t)(flags & HL_TF_OUTSIDE);
+    return v;
+}
 static inline hl_tv hl_tv_str(hl_view v) {
     return (hl_tv){.kind = HL_TK_STR, .len = (uint32_t)v.len, .u.s = v.ptr};
 }
 static inline hl_view hl_tv_view(hl_tv v) { return (hl_view){v.u.s, v.len}; }
+static inline bool    hl_tv_is_outside(hl_tv v) { return v.flags & HL_TF_OUTSIDE; } /* not of strings */
 static inline bool    hl_tv_is_str(hl_tv v) { return v.kind == HL_TK_STR; }
 static inline bool    hl_tv_is_int(hl_tv v) { return v.kind == HL_TK_INT || v.kind == HL_TK_BOOL; }
 static inline bool    hl_tv_is_number(hl_tv v) { return hl_tv_is_int(v) || v.kind == HL_TK_FLOAT; }
