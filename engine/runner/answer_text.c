@@ -15,15 +15,23 @@ void hl_answer_text_init(hl_answer_text *a, const char *const *stops, size_t n_s
                          bool starts_thinking) {
     *a = (hl_answer_text){.stops = stops, .n_stops = n_stops};
     hl_str_init(&a->pending, PENDING_LIMIT_BYTES);
+    hl_str_init(&a->hidden, PENDING_LIMIT_BYTES);
     a->phase = !splits_thinking ? HL_ANSWER_PLAIN : starts_thinking ? HL_ANSWER_THINKING : HL_ANSWER_START;
 }
 
-void hl_answer_text_done(hl_answer_text *a) { hl_str_done(&a->pending); }
+void hl_answer_text_done(hl_answer_text *a) {
+    hl_str_done(&a->pending);
+    hl_str_done(&a->hidden);
+}
 
-static void drop_front(hl_str *s, size_t n) {
-    memmove(s->ptr, s->ptr + n, s->len - n);
-    s->len -= n;
-    s->ptr[s->len] = '\0';
+static void drop_front(hl_answer_text *a, size_t n) {
+    hl_str *const both[] = {&a->pending, &a->hidden};
+    for (int i = 0; i < 2; i++) {
+        hl_str *s = both[i];
+        memmove(s->ptr, s->ptr + n, s->len - n);
+        s->len -= n;
+        s->ptr[s->len] = '\0';
+    }
 }
 
 static size_t find(const hl_str *s, const char *needle, size_t n) {
@@ -55,38 +63,53 @@ static size_t apply_stops(hl_answer_text *a) {
     }
     if (cut == SIZE_MAX) return a->pending.len - held;
     a->stopped = true;
-    a->pending.len = cut;
-    a->pending.ptr[cut] = '\0';
+    a->pending.len = a->hidden.len = cut;
+    a->pending.ptr[cut] = a->hidden.ptr[cut] = '\0';
     return cut;
 }
 
 static bool hand_out(hl_answer_text *a, size_t n, hl_answer_fn *fn, void *user) {
-    if (n == 0) return true;
-    const bool ok = fn(user, (hl_view){a->pending.ptr, n}, a->phase == HL_ANSWER_THINKING);
-    drop_front(&a->pending, n);
+    bool ok = true;
+    for (size_t at = 0, end = 0; ok && at < n; at = end) {
+        while (end < n && a->hidden.ptr[end] == a->hidden.ptr[at]) end++;
+        if (!a->hidden.ptr[at])
+            ok = fn(user, (hl_view){a->pending.ptr + at, end - at}, a->phase == HL_ANSWER_THINKING);
+    }
+    if (n > 0) drop_front(a, n);
     return ok;
 }
 
-static bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+/* White space, or the spelling of a control token: nothing that an answer could begin with. */
+static bool is_blank(const hl_answer_text *a, size_t at) {
+    const char c = a->pending.ptr[at];
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t' || a->hidden.ptr[at];
+}
+
+/* Does the answer begin with the open tag? Changes the phase when that is certain; returns how many bytes of the front
+ * were taken off. */
+static size_t find_open_tag(hl_answer_text *a, size_t certain, bool last) {
+    const size_t n = sizeof open_tag - 1;
+    for (size_t at = 0; at < certain; at++) {
+        const size_t have = certain - at < n ? certain - at : n;
+        if (memcmp(a->pending.ptr + at, open_tag, have) == 0) {
+            if (have < n && !last) return 0; /* not enough to tell */
+            if (have < n) break;
+            a->phase = HL_ANSWER_THINKING;
+            drop_front(a, at + n);
+            return at + n;
+        }
+        if (!is_blank(a, at)) break;
+        if (at + 1 == certain && !last) return 0;
+    }
+    a->phase = HL_ANSWER_PLAIN;
+    return 0;
+}
 
 /* Decide what the first `certain` bytes are; hands out what can be. `last`: nothing follows. */
 static bool split_thinking(hl_answer_text *a, size_t certain, bool last, hl_answer_fn *fn, void *user) {
     if (a->phase == HL_ANSWER_START) {
-        size_t blank = 0;
-        while (blank < certain && is_blank(a->pending.ptr[blank])) blank++;
-        const size_t n = sizeof open_tag - 1;
-        const size_t have = certain - blank < n ? certain - blank : n;
-        if (memcmp(a->pending.ptr + blank, open_tag, have) != 0) {
-            a->phase = HL_ANSWER_PLAIN;
-        } else if (have == n) {
-            a->phase = HL_ANSWER_THINKING;
-            drop_front(&a->pending, blank + n);
-            certain -= blank + n;
-        } else if (last) {
-            a->phase = HL_ANSWER_PLAIN;
-        } else {
-            return true; /* not enough to tell */
-        }
+        certain -= find_open_tag(a, certain, last);
+        if (a->phase == HL_ANSWER_START) return true;
     }
     if (a->phase == HL_ANSWER_THINKING) {
         const size_t n = sizeof close_tag - 1;
@@ -97,28 +120,30 @@ static bool split_thinking(hl_answer_text *a, size_t certain, bool last, hl_answ
             return hand_out(a, certain < sure ? certain : sure, fn, user);
         }
         if (!hand_out(a, at, fn, user)) return false;
-        drop_front(&a->pending, n);
+        drop_front(a, n);
         certain -= at + n;
         a->phase = HL_ANSWER_AFTER_THINKING;
     }
     if (a->phase == HL_ANSWER_AFTER_THINKING) { /* the answer begins behind the blank lines */
         size_t blank = 0;
-        while (blank < certain && is_blank(a->pending.ptr[blank])) blank++;
-        drop_front(&a->pending, blank);
+        while (blank < certain && is_blank(a, blank)) blank++;
+        drop_front(a, blank);
         certain -= blank;
         if (certain > 0) a->phase = HL_ANSWER_PLAIN;
     }
     return hand_out(a, certain, fn, user);
 }
 
-bool hl_answer_text_feed(hl_answer_text *a, hl_view text, hl_answer_fn *fn, void *user) {
+bool hl_answer_text_feed(hl_answer_text *a, hl_view text, bool is_hidden, hl_answer_fn *fn, void *user) {
     hl_str_add_view(&a->pending, text);
+    for (size_t i = 0; i < text.len; i++) hl_str_add_char(&a->hidden, is_hidden);
+    a->pending.failed |= a->hidden.failed;
     if (a->pending.failed || a->stopped || a->pending.len == 0) return true;
     const size_t certain = apply_stops(a);
     return certain == 0 || split_thinking(a, certain, a->stopped, fn, user);
 }
 
 bool hl_answer_text_finish(hl_answer_text *a, hl_answer_fn *fn, void *user) {
-    if (a->pending.len == 0) return true;
+    if (a->pending.failed || a->pending.len == 0) return true;
     return split_thinking(a, a->pending.len, true, fn, user);
 }

@@ -4,7 +4,8 @@
  *
  * Text comes in piece by piece. What might be the beginning of a stop string or of a thinking tag is held
  * back until it is certain; a stop string and everything behind it never come out, and reasoning between
- * <think> and </think> comes out marked, without the tags.
+ * <think> and </think> comes out marked, without the tags. Stop strings and tags see how control tokens are
+ * spelled, too; the spelling itself never comes out.
  */
 #ifndef HL_ENGINE_RUNNER_ANSWER_TEXT_H
 #define HL_ENGINE_RUNNER_ANSWER_TEXT_H
@@ -21,6 +22,7 @@ typedef enum hl_answer_phase {
 
 typedef struct hl_answer_text {
     hl_str             pending; /* not shown yet */
+    hl_str             hidden;  /* [pending.len] 1: a byte of a control token's spelling */
     const char *const *stops;   /* [n_stops], the caller's */
     size_t             n_stops;
     hl_answer_phase    phase;
@@ -36,8 +38,9 @@ void hl_answer_text_init(hl_answer_text *a, const char *const *stops, size_t n_s
                          bool starts_thinking);
 void hl_answer_text_done(hl_answer_text *a);
 
-/* Add text and hand out what became certain. False: cancelled. HL_E_NOMEM is seen as a.pending.failed. */
-bool hl_answer_text_feed(hl_answer_text *a, hl_view text, hl_answer_fn *fn, void *user);
+/* Add text and hand out what became certain. False: cancelled. HL_E_NOMEM is seen as a.pending.failed.
+ * in     is_hidden  the spelling of a control token: looked at, never handed out */
+bool hl_answer_text_feed(hl_answer_text *a, hl_view text, bool is_hidden, hl_answer_fn *fn, void *user);
 /* Hand out what was held back: the answer is over. */
 bool hl_answer_text_finish(hl_answer_text *a, hl_answer_fn *fn, void *user);
 

@@ -262,7 +262,7 @@ static hl_status encode_seamed(const hl_tokenizer *t, hl_view text, unsigned fla
         status = hl_tokenizer_encode(t, (hl_view){text.ptr, n}, flags, ids, err);
         if (status != HL_OK || !hit) return status;
         text = (hl_view){hit + sizeof seam - 1, text.len - n - (sizeof seam - 1)};
-        flags &= ~(unsigned)HL_TOKENIZE_BOS_EOS;
+        flags &= ~(unsigned)HL_TOKENIZE_BOS;
     }
 }
 
@@ -271,14 +271,28 @@ static bool ends_with_open_think(const hl_str *s) {
     return v.len >= 7 && memcmp(v.ptr + v.len - 7, "<think>", 7) == 0;
 }
 
+static hl_status encode_plain(const hl_tokenizer *t, const hl_request *req, hl_tokens *ids, hl_err *err) {
+    hl_str text;
+    if (req->prompt.len > PROMPT_LIMIT_BYTES || req->answer_prefix.len > PROMPT_LIMIT_BYTES - req->prompt.len)
+        return hl_fail(err, HL_E_LIMIT, "a prompt of %zu bytes, expected at most %d",
+                       req->prompt.len + req->answer_prefix.len, PROMPT_LIMIT_BYTES);
+    hl_str_init(&text, PROMPT_LIMIT_BYTES);
+    hl_str_add_view(&text, req->prompt);
+    hl_str_add_view(&text, req->answer_prefix);
+    const hl_status status =
+        text.failed ? hl_fail(err, HL_E_NOMEM, "prompt: no memory")
+                    : hl_tokenizer_encode(t, hl_str_view(&text),
+                                          HL_TOKENIZE_BOS | (req->raw ? HL_TOKENIZE_SPECIAL : 0), ids, err);
+    hl_str_done(&text);
+    return status;
+}
+
 hl_status hl_prompt_make(const hl_model *m, const hl_template *cached, const hl_request *req,
                          hl_prompt *ret_prompt, hl_err *err) {
     const hl_tokenizer *t = hl_model_tokenizer(m);
     *ret_prompt = (hl_prompt){0};
     if (!t) return hl_fail(err, HL_E_UNSUPPORTED, "the model has no vocabulary: it cannot read text");
-    if (!req->messages_json)
-        return hl_tokenizer_encode(t, req->prompt, HL_TOKENIZE_BOS_EOS | (req->raw ? HL_TOKENIZE_SPECIAL : 0),
-                                   &ret_prompt->ids, err);
+    if (!req->messages_json) return encode_plain(t, req, &ret_prompt->ids, err);
     const hl_template *tmpl = NULL;
     hl_template       *own = NULL;
     hl_str             text;
@@ -290,7 +304,7 @@ hl_status hl_prompt_make(const hl_model *m, const hl_template *cached, const hl_
         ret_prompt->starts_thinking = tmpl && ends_with_open_think(&text);
         hl_str_add_view(&text, req->answer_prefix);
         /* Without a template nothing in the text is a marker. */
-        status = encode_seamed(t, hl_str_view(&text), HL_TOKENIZE_BOS_EOS | (tmpl ? HL_TOKENIZE_SPECIAL : 0),
+        status = encode_seamed(t, hl_str_view(&text), HL_TOKENIZE_BOS | (tmpl ? HL_TOKENIZE_SPECIAL : 0),
                                &ret_prompt->ids, err);
     }
     hl_template_free(own);

@@ -20,6 +20,7 @@ struct hl_runner {
     pthread_mutex_t lock; /* guards the two below until they are set */
     hl_template    *tmpl; /* the model's own; NULL: none */
     bool            tmpl_tried;
+    atomic_uint     n_stops; /* calls of hl_runner_stop() */
 };
 
 void hl_request_init(hl_request *r) {
@@ -50,7 +51,11 @@ void hl_runner_free(hl_runner *r) {
 }
 
 hl_sched *hl_runner_sched(hl_runner *r) { return r->sched; }
-void      hl_runner_stop(hl_runner *r) { hl_sched_cancel_all(r->sched); }
+
+void hl_runner_stop(hl_runner *r) {
+    atomic_fetch_add(&r->n_stops, 1); /* for those that are not with the scheduler yet */
+    hl_sched_cancel_all(r->sched);
+}
 
 /* One answer in the making; touched by the scheduler's thread alone while that works on it. */
 typedef struct answer {
@@ -79,41 +84,44 @@ static bool send_text(void *user, hl_view text, bool is_thinking) {
 }
 
 static hl_end take_token(void *user, const hl_sched_token *t) {
-    answer *a = user;
+    answer    *a = user;
+    const bool is_hidden = hl_tokenizer_is_control(a->detok.tokenizer, t->token);
     HL_TRACE2(token, t->token, t->id);
     a->event = (hl_token_event){.token = t->token, .logprob = t->logprob, .top = t->top, .n_top = t->n_top};
     a->was_sent = false;
-    const size_t n = hl_detokenizer_feed(&a->detok, t->token, a->piece, a->piece_cap);
-    const bool   go_on = hl_answer_text_feed(&a->text, (hl_view){a->piece, n}, send_text, a);
+    const size_t n = is_hidden
+                         ? hl_tokenizer_piece(a->detok.tokenizer, t->token, true, a->piece, a->piece_cap)
+                         : hl_detokenizer_feed(&a->detok, t->token, a->piece, a->piece_cap);
+    const bool   go_on = hl_answer_text_feed(&a->text, (hl_view){a->piece, n}, is_hidden, send_text, a);
     if (a->text.pending.failed || !go_on) return HL_END_CANCEL;
     if (a->text.stopped) return HL_END_STOP;
     return a->was_sent || !a->want_logprobs || send_text(a, (hl_view){"", 0}, false) ? HL_END_NONE
                                                                                      : HL_END_CANCEL;
 }
 
-/* What was held back when the answer ended. */
+/* What was held back when the answer ended. A character of which bytes are still to come never was one. */
 static bool finish_text(answer *a, hl_end end) {
-    const size_t n = hl_detokenizer_finish(&a->detok, a->piece, a->piece_cap);
     a->event = (hl_token_event){.token = -1};
     a->was_sent = true;
-    if (a->text.stopped || end == HL_END_CANCEL) return true;
-    return hl_answer_text_feed(&a->text, (hl_view){a->piece, n}, send_text, a) &&
-           hl_answer_text_finish(&a->text, send_text, a);
+    return a->text.stopped || end == HL_END_CANCEL || hl_answer_text_finish(&a->text, send_text, a);
 }
 
-static hl_status find_template(hl_runner *r, const hl_request *req, hl_err *err) {
+static hl_status find_template(hl_runner *r, const hl_request *req, const hl_template **ret, hl_err *err) {
+    *ret = NULL;
     if (!req->messages_json || req->template_text) return HL_OK;
     hl_status status = HL_OK;
     (void)pthread_mutex_lock(&r->lock);
     if (!r->tmpl_tried) status = hl_model_template_parse(r->model, &r->tmpl, err);
     r->tmpl_tried = status == HL_OK;
+    *ret = r->tmpl;
     (void)pthread_mutex_unlock(&r->lock);
     return status;
 }
 
 static hl_status load_prompt(hl_runner *r, const hl_request *req, hl_prompt *prompt, hl_err *err) {
-    hl_status status = find_template(r, req, err);
-    if (status == HL_OK) status = hl_prompt_make(r->model, r->tmpl, req, prompt, err);
+    const hl_template *tmpl = NULL;
+    hl_status          status = find_template(r, req, &tmpl, err);
+    if (status == HL_OK) status = hl_prompt_make(r->model, tmpl, req, prompt, err);
     if (status == HL_OK && prompt->ids.n == 0) {
         const int32_t start = hl_tokenizer_bos(hl_model_tokenizer(r->model));
         const int32_t id = start >= 0 ? start : 0; /* an empty prompt: begin from the beginning */
@@ -142,10 +150,8 @@ static hl_status run(hl_runner *r, const hl_request *req, const hl_prompt *promp
         .sampling = req->sampling,
         .max_tokens = req->max_tokens,
         .n_ctx = req->n_ctx,
-        .want_logprobs = req->want_logprobs,
-        .n_top = req->n_top < 0    ? 0
-                 : req->n_top > 20 ? 20
-                                   : req->n_top,
+        .want_logprobs = a->want_logprobs,
+        .n_top = req->n_top,
         .speculate = req->speculate,
         .owner = req->owner,
         .priority = req->priority,
@@ -164,13 +170,19 @@ static hl_status run(hl_runner *r, const hl_request *req, const hl_prompt *promp
 
 hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token, void *user,
                              hl_usage *ret_usage, hl_err *err) {
-    const int64_t began_ns = hl_clock_ns();
-    answer        a = {.on_token = on_token, .user = user, .want_logprobs = req->want_logprobs};
-    hl_prompt     prompt = {0};
-    hl_usage      usage = {0};
-    hl_status     status = load_prompt(r, req, &prompt, err);
+    const int64_t  began_ns = hl_clock_ns();
+    const unsigned n_stops = atomic_load(&r->n_stops);
+    answer    a = {.on_token = on_token, .user = user, .want_logprobs = req->want_logprobs || req->n_top > 0};
+    hl_prompt prompt = {0};
+    hl_usage  usage = {0};
+    hl_status status = load_prompt(r, req, &prompt, err);
     const int64_t prompt_made_ns = hl_clock_ns() - began_ns;
-    if (status == HL_OK) status = run(r, req, &prompt, &a, &usage, err);
+    if (status == HL_E_CANCEL || (status == HL_OK && atomic_load(&r->n_stops) != n_stops)) {
+        usage.end = HL_END_CANCEL;
+        status = HL_OK;
+    } else if (status == HL_OK) {
+        status = run(r, req, &prompt, &a, &usage, err);
+    }
     if (usage.first_token_ns) usage.first_token_ns += prompt_made_ns;
     usage.total_ns = hl_clock_ns() - began_ns;
     if (ret_usage) *ret_usage = usage;

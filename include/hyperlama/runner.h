@@ -32,9 +32,9 @@ typedef struct hl_request {
     const char *const *stops;         /* [n_stops] strings that end the answer and are never part of it */
     size_t             n_stops;
     int32_t            max_tokens; /* -1: until the context is full */
-    int32_t            n_top;      /* logprobs of the most likely tokens, 0..20, in each event */
-    bool               want_logprobs;
-    int32_t            n_ctx; /* most tokens, prompt and answer; 0: the runner's */
+    int32_t            n_top; /* logprobs of that many most likely tokens in each event, 0..20; above 0 */
+    bool               want_logprobs; /* asks for those of the chosen tokens, too, as want_logprobs does */
+    int32_t            n_ctx;         /* most tokens, prompt and answer; 0: the runner's */
     hl_speculate       speculate;
     uint64_t           owner; /* these three as in hl_sched_request */
     int32_t            priority;
@@ -66,12 +66,13 @@ HL_API HL_MUST_CHECK hl_status hl_runner_new(hl_model *m, const hl_runner_params
                                              hl_err *err);
 HL_API void                    hl_runner_free(hl_runner *r);
 
-/* Answer one request; blocks, calling on_token for every step.
+/* Answer one request; blocks, calling on_token for every step. Cancelled (on_token returned false, hl_runner_stop(), or
+ * the calling thread's flag while the prompt is made: hl_stop_watch()), it is HL_OK with end == HL_END_CANCEL.
  *
- * out    ret_usage  filled also on HL_E_CANCEL; NULL is allowed
+ * out    ret_usage  filled whatever is returned, as far as the answer got; NULL is allowed
  * fails  HL_E_FULL    the prompt does not fit the context: the numbers are in the message, nothing was cut
- *        HL_E_FORMAT  the template failed, or the messages are malformed
- *        HL_E_CANCEL  never: a cancelled answer is HL_OK with end == HL_END_CANCEL
+ *        HL_E_FORMAT  the template failed, or the messages are malformed: the message names the field
+ *        HL_E_ARG     n_top out of range
  * thread any number of calls at once; on_token is called on the scheduler's thread, not the caller's: what blocks
  *        there holds up all answers */
 HL_API HL_MUST_CHECK hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token,

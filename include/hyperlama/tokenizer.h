@@ -76,8 +76,8 @@ typedef struct hl_detokenizer {
 } hl_detokenizer;
 
 HL_API void hl_detokenizer_init(hl_detokenizer *d, const hl_tokenizer *t, bool with_special);
-/* Write the text that became whole to buf; returns its length (<= HL_DETOKENIZER_MAX_BYTES of the model's
- * longest piece + 8; hl_tokenizer_max_piece_bytes() tells). Bytes that can never become valid come out as U+FFFD. */
+/* Write the text that became whole to buf; returns its length, at most hl_tokenizer_max_piece_bytes(). Bytes that can
+ * never become valid come out as U+FFFD. */
 HL_API size_t hl_detokenizer_feed(hl_detokenizer *d, int32_t id, char *buf, size_t cap);
 HL_API size_t hl_detokenizer_finish(hl_detokenizer *d, char *buf,
                                     size_t cap);                   /* U+FFFD for what is still held */

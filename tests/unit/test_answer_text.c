@@ -62,12 +62,60 @@ static void text_comes_out_the_same_whatever_the_pieces(void **state) {
             for (size_t at = 0; at < strlen(rows[i].text) && !a.stopped; at += step) {
                 const size_t left = strlen(rows[i].text) - at;
                 assert_true(hl_answer_text_feed(&a, (hl_view){rows[i].text + at, left < step ? left : step},
-                                                collect, &g));
+                                                false, collect, &g));
             }
             if (!a.stopped) assert_true(hl_answer_text_finish(&a, collect, &g));
             assert_string_equal(g.plain, rows[i].plain);
             assert_string_equal(g.thinking, rows[i].thinking);
             assert_int_equal(a.stopped, rows[i].stopped);
+            hl_answer_text_done(&a);
+        }
+    }
+}
+
+/* Between braces: how a control token is spelled. */
+static const row hidden_rows[] = {
+    {"ab{<|im_start|>}cd", {NULL}, false, false, "abcd", "", false},
+    {"ab{<|im_start|>}cd", {"<|im_start|>"}, false, false, "ab", "", true},
+    {"ab{<|im_start|>}user\nhi", {"<|im_start|>user"}, false, false, "ab", "", true},
+    {"ab{<|im_start|>}usher", {"<|im_start|>user"}, false, false, "abusher", "", false},
+    {"ab{[INST]}", {"b[INST"}, false, false, "a", "", true},
+    {"{<x>}{<y>}", {"<x><y>"}, false, false, "", "", true},
+    {"a{<x>}b", {"ab"}, false, false, "ab", "", false}, /* they were not beside each other */
+    {"a{<x>}", {"<x>y"}, false, false, "a", "", false}, /* held back, then over */
+    {"{<think>}why{</think>}\nbecause", {NULL}, true, false, "because", "why", false},
+    {"{<s>}\n{<think>}why{</think>}\n{<s>}\nbecause", {NULL}, true, false, "because", "why", false},
+    {"{<s>} plain <think>", {NULL}, true, false, " plain <think>", "", false},
+};
+
+/* Feed each stretch of plain or control text in steps of `step` bytes. */
+static void feed_row(const row *r, size_t step, hl_answer_text *a, got *g) {
+    bool hidden = false;
+    for (const char *p = r->text; *p && !a->stopped;) {
+        if (*p == '{' || *p == '}') {
+            hidden = *p++ == '{';
+            continue;
+        }
+        const size_t n = strcspn(p, "{}");
+        const size_t len = n < step ? n : step;
+        assert_true(hl_answer_text_feed(a, (hl_view){p, len}, hidden, collect, g));
+        p += len;
+    }
+    if (!a->stopped) assert_true(hl_answer_text_finish(a, collect, g));
+}
+
+static void control_tokens_are_seen_by_stops_and_tags_and_never_come_out(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof hidden_rows / sizeof *hidden_rows; i++) {
+        const row *r = &hidden_rows[i];
+        for (size_t step = 1; step < 20; step++) {
+            hl_answer_text a;
+            got            g = {0};
+            hl_answer_text_init(&a, r->stops, r->stops[0] ? 1 : 0, r->splits, r->starts);
+            feed_row(r, step, &a, &g);
+            assert_string_equal(g.plain, r->plain);
+            assert_string_equal(g.thinking, r->thinking);
+            assert_int_equal(a.stopped, r->stopped);
             hl_answer_text_done(&a);
         }
     }
@@ -84,13 +132,14 @@ static void a_callback_that_refuses_ends_the_answer(void **state) {
     (void)state;
     hl_answer_text a;
     hl_answer_text_init(&a, NULL, 0, false, false);
-    assert_false(hl_answer_text_feed(&a, hl_view_of("text"), refuse, NULL));
+    assert_false(hl_answer_text_feed(&a, hl_view_of("text"), false, refuse, NULL));
     hl_answer_text_done(&a);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_comes_out_the_same_whatever_the_pieces),
+        cmocka_unit_test(control_tokens_are_seen_by_stops_and_tags_and_never_come_out),
         cmocka_unit_test(a_callback_that_refuses_ends_the_answer),
     };
     return cmocka_run_group_tests_name("answer_text", tests, NULL, NULL);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_runner.c - requests from end to end, on models that say what the test wants.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "engine/runner/chat.h"
+#include "tests/unit/chain_fixture.h"
+
+typedef struct loaded {
+    hl_engine *e;
+    hl_model  *m;
+    hl_runner *r;
+} loaded;
+
+static loaded load(chain_model *c) {
+    char   path[] = "/tmp/hl_runner_XXXXXX";
+    loaded l = {0};
+    hl_err err = {0};
+    int    fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    hl_status status = chain_save(c, path, &err);
+    if (status == HL_OK) status = hl_engine_new(&(hl_engine_params){.n_threads = 1}, &l.e, &err);
+    if (status == HL_OK) status = hl_model_open(l.e, (const char *[]){path}, 1, NULL, &l.m, &err);
+    if (status == HL_OK) status = hl_runner_new(l.m, NULL, &l.r, &err);
+    (void)unlink(path);
+    if (status != HL_OK) fail_msg("%s", err.text);
+    return l;
+}
+
+static void unload(loaded l) {
+    hl_runner_free(l.r);
+    hl_model_close(l.m);
+    hl_engine_free(l.e);
+}
+
+typedef struct got {
+    char     text[256];
+    int32_t  n_events, n_top, n_with_logprob;
+    hl_usage usage;
+} got;
+
+static bool collect(void *user, const hl_token_event *ev) {
+    got *g = user;
+    strncat(g->text, ev->text.ptr, ev->text.len);
+    g->n_events++;
+    g->n_top += (int32_t)ev->n_top;
+    g->n_with_logprob += ev->logprob < 0;
+    return true;
+}
+
+static hl_request greedy(const char *messages, const char *prompt) {
+    hl_request r;
+    hl_request_init(&r);
+    r.sampling.temperature = 0;
+    r.messages_json = messages;
+    r.prompt = hl_view_of(prompt);
+    return r;
+}
+
+static got ask(const loaded *l, const hl_request *r) {
+    got    g = {0};
+    hl_err err = {0};
+    if (hl_runner_generate(l->r, r, collect, &g, &g.usage, &err) != HL_OK) fail_msg("%s", err.text);
+    return g;
+}
+
+static const char question[] = "[{\"role\":\"user\",\"content\":\"q\"}]";
+
+#define SAY(c, start, ...)                                                                                   \
+    do {                                                                                                     \
+        static const int32_t ids_[] = {__VA_ARGS__};                                                         \
+        chain_say(c, start, ids_, sizeof ids_ / sizeof *ids_);                                               \
+    } while (0)
+
+static void stop_strings_see_control_tokens_that_are_not_printed(void **state) {
+    (void)state;
+    chain_model *c = chain_new(CHAIN_CHATML);
+    SAY(c, '\n', 'a', 'b', CHAIN_IM_START, 'c', 'd');
+    const loaded l = load(c);
+    hl_request   r = greedy(question, NULL);
+    got          g = ask(&l, &r);
+    assert_string_equal(g.text, "abcd");
+    assert_int_equal(g.usage.end, HL_END_STOP);
+    static const char *const stops[][2] = {
+        {"<|im_start|>", "ab"}, {"b<|im_start|>c", "a"}, {"start", "ab"}, {"<|im_start|>x", "abcd"}};
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) {
+        r.stops = &stops[i][0];
+        r.n_stops = 1;
+        g = ask(&l, &r);
+        assert_string_equal(g.text, stops[i][1]);
+    }
+    unload(l);
+}
+
+static void a_character_that_was_cut_off_is_not_printed(void **state) {
+    (void)state;
+    static const char *const by_limit[] = {"x", "x", "x", "x", "x\xF0\x9F\x98\x80", "x\xF0\x9F\x98\x80"};
+    chain_model             *c = chain_new(CHAIN_CHATML);
+    SAY(c, '\n', 'x', 0xF0, 0x9F, 0x98, 0x80, 0xC3); /* its last character never comes whole */
+    const loaded l = load(c);
+    for (int32_t n = 1; n <= 7; n++) {
+        hl_request r = greedy(question, NULL);
+        r.max_tokens = n;
+        const got g = ask(&l, &r);
+        assert_string_equal(g.text, by_limit[n > 6 ? 5 : n - 1]);
+        assert_int_equal(g.usage.end, n > 6 ? HL_END_STOP : HL_END_LENGTH);
+    }
+    unload(l);
+}
+
+static void bytes_that_are_no_text_within_an_answer_are_shown_as_such(void **state) {
+    (void)state;
+    chain_model *c = chain_new(CHAIN_CHATML);
+    SAY(c, '\n', 'x', 0xF0, 0x9F, 'y');
+    const loaded     l = load(c);
+    const hl_request r = greedy(question, NULL);
+    const got        g = ask(&l, &r);
+    assert_string_equal(g.text, "x\xEF\xBF\xBDy");
+    unload(l);
+}
+
+static void an_answer_goes_on_from_its_prefix(void **state) {
+    (void)state;
+    chain_model *c = chain_new(CHAIN_CHATML);
+    SAY(c, 'a', 'b', 'c');
+    const loaded l = load(c);
+    for (int i = 0; i < 4; i++) {
+        hl_request r = greedy(i ? NULL : question, i == 2 ? "" : "p");
+        r.raw = i == 3;
+        r.answer_prefix = hl_view_of("a");
+        const got g = ask(&l, &r);
+        assert_string_equal(g.text, "bc");
+        char  *text = NULL;
+        hl_err err = {0};
+        assert_int_equal(hl_chat_render(l.m, &r, &text, &err), HL_OK);
+        assert_int_equal(strlen(text), g.usage.prompt_tokens +
+                                           (i ? 0 : 31)); /* marks of 12, 10 and 12 bytes are 3 tokens */
+        assert_int_equal(text[strlen(text) - 1], 'a');
+        hl_text_free(text);
+    }
+    unload(l);
+}
+
+/* Behind EOS a model says anything. */
+static void no_prompt_ends_in_eos_though_the_file_asks_for_it(void **state) {
+    (void)state;
+    chain_model *c = chain_new(CHAIN_CHATML);
+    hl_gguf_writer_add_bool(c->f->w, "tokenizer.ggml.add_eos_token", true);
+    hl_gguf_writer_add_bool(c->f->w, "tokenizer.ggml.add_bos_token", true);
+    SAY(c, '\n', 'F', 'i', 'n', 'e');
+    SAY(c, CHAIN_IM_END, 0);
+    const loaded l = load(c);
+    for (int i = 0; i < 3; i++) {
+        hl_request r = greedy(i ? NULL : question, "p\n");
+        r.raw = i == 2;
+        assert_string_equal(ask(&l, &r).text, "Fine");
+        hl_prompt p;
+        hl_err    err = {0};
+        assert_int_equal(hl_prompt_make(l.m, NULL, &r, &p, &err), HL_OK);
+        assert_int_equal(p.ids.ids[0], CHAIN_BOS);
+        assert_int_equal(p.ids.ids[p.ids.n - 1], '\n');
+        hl_prompt_done(&p);
+    }
+    unload(l);
+}
+
+static void asking_for_likely_tokens_asks_for_logprobs(void **state) {
+    (void)state;
+    chain_model *c = chain_new(CHAIN_CHATML);
+    SAY(c, '\n', 'a', 'b', 'c');
+    const loaded l = load(c);
+    for (int32_t n = 0; n <= 2; n++) {
+        hl_request r = greedy(question, NULL);
+        r.n_top = n;
+        const got g = ask(&l, &r);
+        assert_string_equal(g.text, "abc");
+        assert_int_equal(g.n_top, 3 * n);
+        assert_int_equal(g.n_with_logprob, n ? 3 : 0);
+    }
+    hl_request r = greedy(question, NULL);
+    hl_err     err = {0};
+    r.n_top = 21;
+    assert_int_equal(hl_runner_generate(l.r, &r, collect, NULL, NULL, &err), HL_E_ARG);
+    assert_non_null(strstr(err.text, "n_top is 21, expected 0..20"));
+    unload(l);
+}
+
+static void a_flag_ends_an_answer_while_its_prompt_is_made(void **state) {
+    (void)state;
+    static volatile int stop;
+    const loaded        l = load(chain_new(CHAIN_CHATML));
+    const hl_request    r = greedy(question, NULL);
+    (void)hl_stop_watch(&stop);
+    stop = 1;
+    const got g = ask(&l, &r);
+    (void)hl_stop_watch(NULL);
+    assert_int_equal(g.usage.end, HL_END_CANCEL);
+    assert_int_equal(g.n_events + g.usage.prompt_tokens, 0);
+    assert_int_equal(ask(&l, &r).usage.end, HL_END_STOP); /* the next one is answered */
+    unload(l);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stop_strings_see_control_tokens_that_are_not_printed),
+        cmocka_unit_test(a_character_that_was_cut_off_is_not_printed),
+        cmocka_unit_test(bytes_that_are_no_text_within_an_answer_are_shown_as_such),
+        cmocka_unit_test(an_answer_goes_on_from_its_prefix),
+        cmocka_unit_test(no_prompt_ends_in_eos_though_the_file_asks_for_it),
+        cmocka_unit_test(asking_for_likely_tokens_asks_for_logprobs),
+        cmocka_unit_test(a_flag_ends_an_answer_while_its_prompt_is_made),
+    };
+    return cmocka_run_group_tests_name("runner", tests, NULL, NULL);
+}
