@@ -72,16 +72,15 @@ static void check_processor(doctor *d) {
     const bool  fast = strstr(isa, "avx2") || strstr(isa, "neon") || strstr(isa, "dotprod");
     say(d, fast ? FINE : ODD, "processor", "%s: %s%s", d->machine.cpu, *isa ? isa : "no fast instructions",
         fast ? "" : "; models run, slowly");
-    say(d, FINE, "threads", "%d for %d usable cores", (int)hl_engine_n_threads(e), d->machine.n_cpus);
+    say(d, FINE, "threads", "%d for %d usable cores", (int)hl_engine_n_threads(e), d->machine.n_cores);
     if (d->machine.quota_cpus > 0 && d->machine.quota_cpus < d->machine.n_cpus)
         say(d, ODD, "quota", "the cgroup allows %.2f cores of %d", d->machine.quota_cpus, d->machine.n_cpus);
 }
 
 static void check_memory(doctor *d) {
     const hl_machine *m = &d->machine;
-    uint64_t          n = m->available_bytes;
+    const uint64_t    n = m->available_bytes;
     char              text[16];
-    if (m->limit_bytes > 0 && m->limit_bytes < n) n = m->limit_bytes;
     hl_format_bytes(n, text);
     if (n == 0)
         say(d, ODD, "memory", "unknown");

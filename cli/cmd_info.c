@@ -39,7 +39,7 @@ static void print_text(const hl_app *app, const hl_machine *m, const hl_engine *
     fprintf(out, "system         %s\n", m->system);
     fprintf(out, "processor      %s\n", m->cpu);
     fprintf(out, "instructions   %s\n", hl_engine_cpu_text(e));
-    fprintf(out, "threads        %d of %d usable cores", (int)hl_engine_n_threads(e), m->n_cpus);
+    fprintf(out, "threads        %d of %d usable cores", (int)hl_engine_n_threads(e), m->n_cores);
     if (m->quota_cpus > 0) fprintf(out, " (quota %.2f)", m->quota_cpus);
     hl_format_bytes(m->memory_bytes, text);
     fprintf(out, "\nmemory         %s", text);
@@ -65,6 +65,7 @@ static hl_status print_json(const hl_app *app, const hl_machine *m, const hl_eng
     hl_json_add_text(&j, "processor", m->cpu);
     hl_json_add_text(&j, "instructions", hl_engine_cpu_text(e));
     hl_json_add_int(&j, "threads", hl_engine_n_threads(e));
+    hl_json_add_int(&j, "cores", m->n_cores);
     hl_json_add_int(&j, "cpus", m->n_cpus);
     hl_json_add_real(&j, "quota_cpus", m->quota_cpus);
     hl_json_add_int(&j, "memory_bytes", (int64_t)m->memory_bytes);

@@ -114,12 +114,15 @@ static double memory_left(const char *dir, double max, double used, const char *
     return max - used + cache > 0 ? max - used + cache : 0;
 }
 
+static double memory_max_v2(const char *dir) { return number_in(dir, "memory.max"); }
+static double memory_max_v1(const char *dir) { return number_in(dir, "memory.limit_in_bytes"); }
+
 static double memory_left_v2(const char *dir) {
-    return memory_left(dir, number_in(dir, "memory.max"), number_in(dir, "memory.current"), "inactive_file ");
+    return memory_left(dir, memory_max_v2(dir), number_in(dir, "memory.current"), "inactive_file ");
 }
 
 static double memory_left_v1(const char *dir) {
-    return memory_left(dir, number_in(dir, "memory.limit_in_bytes"), number_in(dir, "memory.usage_in_bytes"),
+    return memory_left(dir, memory_max_v1(dir), number_in(dir, "memory.usage_in_bytes"),
                        "total_inactive_file ");
 }
 
@@ -139,14 +142,29 @@ static int32_t count_cores(const char *root, const cpu_set_t *set) {
     return n;
 }
 
+/* The smallest limit of both versions. */
+static double least_of_both(const char *root, const char *controller, read_limit_fn *v2_fn,
+                            read_limit_fn *v1_fn) {
+    char mount[64];
+    (void)snprintf(mount, sizeof mount, "/sys/fs/cgroup/%s", controller);
+    const double v2 = least_limit(root, "/sys/fs/cgroup", NULL, v2_fn);
+    const double v1 = least_limit(root, mount, controller, v1_fn);
+    return v2 < v1 ? v2 : v1;
+}
+
+double hl_cpus_quota_below(const char *root) {
+    const double quota = least_of_both(root, "cpu", cores_v2, cores_v1);
+    return quota < NO_LIMIT ? quota : 0;
+}
+
+double hl_cpus_quota(void) { return hl_cpus_quota_below(""); }
+
 int32_t hl_cpus_usable_below(const char *root) {
     cpu_set_t set;
     int32_t   n = hl_cpus_installed();
     if (sched_getaffinity(0, sizeof set, &set) == 0) n = count_cores(root, &set);
-    const double v2 = least_limit(root, "/sys/fs/cgroup", NULL, cores_v2);
-    const double v1 = least_limit(root, "/sys/fs/cgroup/cpu", "cpu", cores_v1);
-    const double quota = v2 < v1 ? v2 : v1;
-    if (quota < n) n = (int32_t)(quota + 0.999);
+    const double quota = hl_cpus_quota_below(root);
+    if (quota > 0 && quota < n) n = (int32_t)(quota + 0.999);
     return n < 1 ? 1 : n;
 }
 
@@ -162,17 +180,32 @@ int32_t hl_cpus_installed(void) {
     return n > 0 && n < INT32_MAX ? (int32_t)n : 1;
 }
 
-uint64_t hl_memory_available_below(const char *root) {
+/* A line of /proc/meminfo, in bytes; NO_LIMIT when it is not there. */
+static double memory_line(const char *root, const char *key) {
     char        text[4096];
-    double      left = NO_LIMIT;
-    const char *at =
-        read_small(text, sizeof text, "%s/proc/meminfo", root) ? strstr(text, "MemAvailable:") : NULL;
-    if (at) left = strtod(at + strlen("MemAvailable:"), NULL) * 1024;
-    const double v2 = least_limit(root, "/sys/fs/cgroup", NULL, memory_left_v2);
-    const double v1 = least_limit(root, "/sys/fs/cgroup/memory", "memory", memory_left_v1);
-    if (v2 < left) left = v2;
-    if (v1 < left) left = v1;
-    return left < NO_LIMIT ? (uint64_t)left : 0;
+    const char *at = read_small(text, sizeof text, "%s/proc/meminfo", root) ? strstr(text, key) : NULL;
+    return at ? strtod(at + strlen(key), NULL) * 1024 : NO_LIMIT;
+}
+
+uint64_t hl_memory_installed_below(const char *root) {
+    const double n = memory_line(root, "MemTotal:");
+    return n < NO_LIMIT ? (uint64_t)n : 0;
+}
+
+uint64_t hl_memory_installed(void) { return hl_memory_installed_below(""); }
+
+uint64_t hl_memory_limit_below(const char *root) {
+    const double limit = least_of_both(root, "memory", memory_max_v2, memory_max_v1);
+    return limit < memory_line(root, "MemTotal:") ? (uint64_t)limit : 0;
+}
+
+uint64_t hl_memory_limit(void) { return hl_memory_limit_below(""); }
+
+uint64_t hl_memory_available_below(const char *root) {
+    const double left = memory_line(root, "MemAvailable:");
+    const double in_group = least_of_both(root, "memory", memory_left_v2, memory_left_v1);
+    const double least = left < in_group ? left : in_group;
+    return least < NO_LIMIT ? (uint64_t)least : 0;
 }
 
 uint64_t hl_memory_available(void) { return hl_memory_available_below(""); }

@@ -132,6 +132,32 @@ static void a_container_sees_its_limits_at_the_mount(void **state) {
     assert_int_equal(hl_memory_available_below(root), 600000);
 }
 
+static void a_limit_is_told_where_it_is_less_than_the_machine_has(void **state) {
+    (void)state;
+    put("/proc/meminfo", "MemTotal:       1000 kB\nMemFree:  1 kB\nMemAvailable:    500 kB\n");
+    assert_int_equal(hl_memory_installed_below(root), 1024000);
+    assert_int_equal(hl_memory_limit_below(root), 0);
+    put("/proc/self/cgroup", "5:memory:/a/b\n0::/c/d\n");
+    put("/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes",
+        "9223372036854771712\n"); /* how version 1 says none */
+    assert_int_equal(hl_memory_limit_below(root), 0);
+    put("/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "300000\n"); /* above the group */
+    assert_int_equal(hl_memory_limit_below(root), 300000);
+    put("/sys/fs/cgroup/memory/a/memory.usage_in_bytes", "100000\n");
+    assert_int_equal(hl_memory_available_below(root), 200000);
+    put("/sys/fs/cgroup/c/d/memory.max", "max\n");
+    put("/sys/fs/cgroup/c/memory.max", "150000\n");
+    assert_int_equal(hl_memory_limit_below(root), 150000);
+}
+
+static void a_quota_is_told_as_it_is(void **state) {
+    (void)state;
+    assert_true(hl_cpus_quota_below(root) == 0);
+    put("/proc/self/cgroup", "0::/box\n");
+    put("/sys/fs/cgroup/box/cpu.max", "250000 100000\n");
+    assert_true(hl_cpus_quota_below(root) == 2.5);
+}
+
 static void hyperthreads_of_one_core_count_once(void **state) {
     (void)state;
     cpu_set_t set;
@@ -189,6 +215,8 @@ int main(void) {
         FAKE(hyperthreads_of_one_core_count_once),
         FAKE(the_smallest_memory_limit_counts_and_cache_is_given_back),
         FAKE(limits_of_version_1_are_numbers_too),
+        FAKE(a_limit_is_told_where_it_is_less_than_the_machine_has),
+        FAKE(a_quota_is_told_as_it_is),
     };
     return cmocka_run_group_tests_name("cpus", tests, NULL, NULL);
 }
