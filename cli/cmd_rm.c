@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_rm.c - hyperlama rm MODEL...: remove models. Goes on after one that is not there, and fails at the end.
+ * cmd_rm.c - hyperlama rm MODEL...: remove models. Goes on after one that is not there; what failed is said in the order
+ * of the arguments, and the first failure decides the exit code.
  */
 #include <inttypes.h>
 
@@ -43,11 +44,12 @@ hl_status hl_cmd_rm(hl_app *app, const hl_args *args, hl_err *err) {
         const hl_status one = hl_host_remove(host, hl_args_at(args, i), &removed, &cache_bytes, &why);
         if (one == HL_OK) {
             report(app, &removed, cache_bytes, as_json ? &j : NULL);
-        } else if (status == HL_OK) {
+        } else if (hl_args_count(args) == 1) {
             *err = why;
             status = one;
         } else {
-            hl_app_warn(app, "%s", why.text);
+            hl_app_note(app, "hyperlama: %s", why.text);
+            if (app->exit_code == 0) app->exit_code = hl_status_exit_code(one);
         }
     }
     if (as_json) {

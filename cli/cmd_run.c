@@ -5,6 +5,8 @@
  * A prompt comes from a file, from standard input and from the arguments, in this order, joined by single spaces. With
  * none of them and a terminal on both sides it is a chat.
  */
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,14 +15,41 @@
 #include "cli/talk.h"
 #include "core/base/mem.h"
 
-enum { MAX_PROMPT_BYTES = 64 << 20 };
+enum { MAX_PROMPT_BYTES = 64 << 20, WAIT_MS = 900 };
 
 /* Put a space between two texts, unless one is there. */
 static void separate(hl_str *s) {
     if (s->len > 0) hl_str_add_char(s, ' ');
 }
 
-static hl_status gather_prompt(const hl_args *args, hl_str *out, bool *ret_given, hl_err *err) {
+/* Read standard input to its end. Somebody may hold the other end open without knowing (a supervisor, a loop): when
+ * nothing comes for a moment, say what is waited for. */
+static hl_status read_input(const hl_app *app, hl_str *out, hl_err *err) {
+    struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+    char          buf[65536];
+    bool          is_told = false;
+    while (!out->failed) {
+        /* never without end: a signal may come between the look at its flag and the wait */
+        const int     ready = poll(&p, 1, WAIT_MS);
+        const ssize_t n = ready > 0 ? read(STDIN_FILENO, buf, sizeof buf) : -1;
+        if (hl_signal.stop) return hl_fail(err, HL_E_CANCEL, "stopped");
+        if (n == 0) return HL_OK;
+        if (n > 0) {
+            hl_str_add(out, buf, (size_t)n);
+        } else if (ready == 0) {
+            if (!is_told)
+                hl_app_note(app, "note: waiting for standard input to end, it is part of the prompt "
+                                 "(</dev/null: none)");
+            is_told = true;
+        } else if (errno != EINTR && errno != EAGAIN) {
+            return hl_fail(err, HL_E_IO, "read standard input: %s", strerror(errno));
+        }
+    }
+    return HL_OK; /* the caller sees that it did not fit */
+}
+
+static hl_status gather_prompt(const hl_app *app, const hl_args *args, hl_str *out, bool *ret_given,
+                               hl_err *err) {
     hl_status   status = HL_OK;
     const char *path = hl_args_text(args, "file");
     *ret_given = path || hl_args_count(args) > 1;
@@ -28,7 +57,10 @@ static hl_status gather_prompt(const hl_args *args, hl_str *out, bool *ret_given
     if (status == HL_OK && !isatty(STDIN_FILENO) && !(path && strcmp(path, "/dev/stdin") == 0)) {
         hl_str piped;
         hl_str_init(&piped, MAX_PROMPT_BYTES);
-        status = hl_read_stream(stdin, "standard input", &piped, err);
+        status = read_input(app, &piped, err);
+        if (status == HL_OK && piped.failed)
+            status =
+                hl_fail(err, HL_E_LIMIT, "standard input: over %d MiB, or no memory", MAX_PROMPT_BYTES >> 20);
         if (piped.len > 0) {
             separate(out);
             hl_str_add_view(out, hl_str_view(&piped));
@@ -95,7 +127,7 @@ hl_status hl_cmd_run(hl_app *app, const hl_args *args, hl_err *err) {
     hl_talk_init(&t, app);
     hl_str_init(&prompt, MAX_PROMPT_BYTES);
     hl_status status = apply_args(&t, args, err);
-    if (status == HL_OK) status = gather_prompt(args, &prompt, &is_given, err);
+    if (status == HL_OK) status = gather_prompt(app, args, &prompt, &is_given, err);
     const bool is_chat = !is_given && isatty(STDIN_FILENO) && app->out_is_tty && !t.as_json;
     if (status == HL_OK && !is_chat && prompt.len == 0)
         status =

@@ -110,7 +110,13 @@ static hl_status score_text(score *s, hl_err *err) {
 }
 
 static hl_status report(const score *s, hl_err *err) {
-    if (s->n_scored == 0) return hl_fail(err, HL_E_ARG, "score: the text has no token that can be predicted");
+    if (s->n_scored == 0 && s->n_skip > 1)
+        return hl_fail(err, HL_E_ARG,
+                       "score: no token is left behind --skip %zu: the text has %zu in windows of %d",
+                       s->n_skip, s->tokens.n, (int)s->window);
+    if (s->n_scored == 0)
+        return hl_fail(err, HL_E_ARG, "score: the text has %zu tokens, none that can be predicted",
+                       s->tokens.n);
     const double n = (double)s->n_scored, mean = s->sum / n, ppl = exp(mean);
     const double variance = n > 1 ? (s->sum_squares / n - mean * mean) / (n - 1) : 0;
     const double error = ppl * sqrt(variance > 0 ? variance : 0);
@@ -162,6 +168,9 @@ static hl_status open_session(score *s, hl_host *host, hl_model *m, hl_err *err)
     if (status != HL_OK) return status;
     s->window = hl_session_n_ctx(s->session);
     if (s->window < 2) return hl_fail(err, HL_E_ARG, "--ctx = %d: expected at least 2", (int)s->window);
+    if (s->n_skip >= (size_t)s->window)
+        return hl_fail(err, HL_E_ARG, "--skip = %zu: expected less than the window of %d tokens (--ctx)",
+                       s->n_skip, (int)s->window);
     return HL_OK;
 }
 

@@ -3,6 +3,7 @@
  * main.c - the program's entry: settings, signals, one command, the exit code.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <poll.h>
@@ -38,6 +39,15 @@ static void install_signals(void) {
     (void)sigaction(SIGXFSZ, &ignore, NULL);
     (void)hl_stop_watch(&hl_signal.stop);
     hl_map_install_fault_handler();
+}
+
+/* A program may be started without standard files. Then the next file that is opened would get their number, and be read
+ * as a prompt or written to as output. Input that is closed is empty; output that is closed cannot be written. */
+static void hold_standard_files(void) {
+    static const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)open("/dev/null", modes[fd]);
+    }
 }
 
 /* The terminal's encoding decides how wide characters are; without one, take UTF-8. */
@@ -138,6 +148,7 @@ int main(int argc, char **argv, char **envp) {
     hl_app    app = {0};
     hl_err    err = {0};
     hl_status status;
+    hold_standard_files();
     choose_locale();
     install_signals();
     status = init(&app, envp, &err);

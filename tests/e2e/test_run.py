@@ -371,3 +371,85 @@ def test_rm_removes_what_the_cache_keeps_of_the_weights(cli):
     assert json.loads(cli.ok("rm", "again", "--json"))[0]["freed_cache_bytes"] > 0
     assert saved() == both // 2
     cli.ok("run", "two", question)
+
+
+def test_closed_standard_files_are_no_input_and_no_output(cli):
+    model = str(cli.model())
+    run = lambda how: subprocess.run(["sh", "-c", f'"$0" run "$1" hi {how}', cli.program, model],  # noqa: E731
+                                     env=cli.env, capture_output=True, text=True, timeout=60, cwd=cli.folder)
+    assert run("<&-").stdout == ANSWER
+    assert run("<&- 2>&-").stdout == ANSWER
+    done = run(">&-")
+    assert done.returncode == 4 and "write to standard output: Bad file descriptor" in done.stderr
+    assert (run("<&- >&- 2>&-").returncode, run("<&- >&-").returncode) == (4, 4)
+    done = subprocess.run(["sh", "-c", '"$0" run "$1" <&-', cli.program, model], env=cli.env, capture_output=True, text=True)
+    assert done.returncode == 2 and "the prompt is empty" in done.stderr
+
+
+def test_a_standard_input_that_does_not_end_is_told_of_and_still_counts(cli):
+    p = subprocess.Popen([cli.program, "run", str(cli.model(start=b"i")), "hi", "--json", "--raw"], env=cli.env,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cli.folder)
+    p.stdin.write(b"a")
+    p.stdin.flush()
+    assert b"waiting for standard input to end" in p.stderr.readline()
+    p.stdin.write(b"b")
+    out, err = p.communicate(timeout=60)
+    assert json.loads(out)["prompt_tokens"] == len("ab hi") and err == b""
+
+
+def test_waiting_for_standard_input_ends_with_a_signal(cli):
+    p = subprocess.Popen([cli.program, "run", str(cli.model()), "hi"], env=cli.env, stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cli.folder)
+    p.stderr.readline()
+    p.send_signal(signal.SIGINT)
+    p.wait(60)
+    assert p.returncode == 130
+
+
+def test_a_prompt_keeps_its_nul_bytes_to_the_end(cli):
+    model = cli.model(start=b"i")
+    (cli.folder / "p.txt").write_bytes(b"x\0yyyi")
+    for args, stdin in ((("--file", "p.txt"), b""), ((), b"x\0yyyi")):
+        done = cli("run", model, "--raw", "--json", *args, stdin=stdin, text=False)
+        out = json.loads(done.stdout)
+        assert out["prompt_tokens"] == 6 and out["response"] == ANSWER.strip()
+
+
+def test_an_answer_keeps_its_nul_bytes(cli):
+    model = cli.model(("say", "\0\0", "bye"))
+    assert cli("run", model, "hi", text=False).stdout == b"say\0\0bye\n"
+    assert json.loads(cli.ok("run", model, "hi", "--json"))["response"] == "say\0\0bye"
+
+
+def test_a_context_above_the_training_is_told_of_once(cli):
+    done = cli("run", cli.model(n_ctx=512), "hi", "-c", "4096")
+    assert done.stdout == ANSWER and done.stderr.count("512") == 1 and done.stderr.count("4096") == 1
+    for args in ((), ("-c", "512"), ("-c", "100")):
+        assert cli("run", cli.model(n_ctx=512), "hi", *args).stderr == ""
+
+
+def test_rm_says_what_failed_in_order_and_goes_on(cli):
+    cli.ok("import", cli.model(), "there")
+    done = cli("rm", "one", "there", "two")
+    assert done.returncode == 7 and "deleted 'there:latest'" in done.stdout
+    first, second = done.stderr.splitlines()
+    assert first.startswith("hyperlama: model 'one' not found") and second.startswith("hyperlama: model 'two' not found")
+
+
+def test_score_names_skip_when_it_leaves_nothing(cli):
+    (cli.folder / "t.txt").write_text("abc" * 10)
+    done = cli("score", cli.model(), "t.txt", "--skip", "600")
+    assert done.returncode == 2 and "--skip" in done.stderr and "600" in done.stderr and "512" in done.stderr
+    done = cli("score", cli.model(), "t.txt", "--skip", "40")
+    assert done.returncode == 2 and "--skip 40" in done.stderr and "30" in done.stderr
+
+
+def test_an_empty_system_text_is_none(cli):
+    model = cli.model()
+    count = lambda *args: json.loads(cli.ok("run", *args, "hi", "--json"))["prompt_tokens"]  # noqa: E731
+    plain = count(model)
+    assert count(model, "--system", "") == plain
+    cli.ok("import", model, "m", "--system", "be brief")
+    assert count("m") > plain and count("m", "--system", "") == plain
+    cli.ok("import", model, "n", "--system", "")
+    assert count("n") == plain
