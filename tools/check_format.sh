@@ -8,7 +8,7 @@ if [ "$version" != 14 ]; then
     exit 77
 fi
 files=$(git ls-files --cached --others --exclude-standard '*.c' '*.h' 2>/dev/null)
-[ -n "$files" ] || files=$(find core engine models host server cli include tests bench -name '*.[ch]' 2>/dev/null)
+[ -n "$files" ] || files=$(find core engine runner models host server cli include tests bench -name '*.[ch]' 2>/dev/null)
 bad=$(for f in $files; do [ -f "$f" ] && echo "$f"; done | xargs -P 4 -n 40 clang-format --dry-run -Werror 2>&1 | grep ': error:')
 if [ -n "$bad" ]; then
     echo "$bad" | head -40

@@ -17,9 +17,10 @@ RULES = {
     "core/gguf": (["core/base/", "hyperlama/base.h"], []),
     "core": (["core/", "hyperlama/base.h"], ["jansson", "crypto", "zlib", "zstd", "curl", "inih"]),
     "engine/kernels": (["engine/quant/", "core/gguf/types", "core/base/mem.h", "hyperlama/base.h"], []),
-    "engine": (["engine/", "core/base/", "core/gguf/", "core/data/json.h", "hyperlama/"], ["jansson", "pcre2", "utf8proc"]),
+    "runner": (["runner/", "core/base/", "hyperlama/"], []),
+    "engine": (["engine/", "runner/runner_ops.h", "core/base/", "core/gguf/", "core/data/json.h", "hyperlama/"], ["jansson", "pcre2", "utf8proc"]),
     "models": (["models/", "core/", "hyperlama/base.h", "hyperlama/models.h"], ["sqlite", "jansson"]),
-    "host": (["host/", "core/", "hyperlama/"], ["jansson"]),
+    "host": (["host/", "core/", "runner/runner_ops.h", "hyperlama/"], ["jansson"]),
     "server": (["server/", "core/", "hyperlama/", "host/host.h", "host/options.h", "host/conversation.h"], ["jansson", "microhttpd"]),
     "cli": (["cli/", "core/", "hyperlama/", "host/host.h", "host/options.h", "host/conversation.h", "server/server.h"], ["libedit"]),
 }
@@ -42,7 +43,7 @@ def main():
             for name in INCLUDE.findall(file.read_text(errors="replace")):
                 if "/" not in name and (file.parent / name).exists():
                     continue
-                if re.match(r"(core|engine|models|host|server|cli|hyperlama)/", name):
+                if re.match(r"(core|engine|runner|models|host|server|cli|hyperlama)/", name):
                     full = name if not name.startswith("hyperlama/") else "include/" + name
                     if not (full.startswith(folder + "/") or any(name.startswith(o) for o in ours)):
                         bad.append(f"{path}: {folder} must not include {name}")

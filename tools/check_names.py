@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FOLDERS = ("core", "engine", "models", "host", "server", "cli", "include", "bench")
+FOLDERS = ("core", "engine", "runner", "models", "host", "server", "cli", "include", "bench")
 
 
 def sources():

@@ -22,7 +22,7 @@ typedef struct stream {
     hl_err     err;
 } stream;
 
-static bool keep(void *user, const hl_token_event *ev) { /* on the runner's thread: be quick */
+static bool keep(void *user, const hl_token_event *ev) {
     stream *s = user;
     if (s->n + ev->text.len >= ANSWER_BYTES) return false;
     memcpy(s->answer + s->n, ev->text.ptr, ev->text.len);

@@ -2,73 +2,54 @@
  *
  * runner_native.c - requests answered by our own engine: text to tokens, the scheduler's tokens to text.
  *
- * The caller's thread makes the prompt and waits; the scheduler's thread turns each token into text, looks for stop
- * strings and calls back.
+ * The caller's thread makes the prompt; the scheduler's thread turns each token into text, looks for stop strings and
+ * pushes events into the generation's queue.
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "engine/model_priv.h"
 #include "engine/runner/answer_text.h"
 #include "engine/runner/chat.h"
 #include "engine/trace.h"
+#include "runner/runner_ops.h"
 
-struct hl_runner {
+typedef struct native {
     hl_model       *model;
     hl_sched       *sched;
     pthread_mutex_t lock; /* guards the two below until they are set */
     hl_template    *tmpl; /* the model's own; NULL: none */
     bool            tmpl_tried;
     atomic_uint     n_stops; /* calls of hl_runner_stop() */
-};
+} native;
 
-void hl_request_init(hl_request *r) {
-    *r = (hl_request){.max_tokens = -1};
-    hl_sampler_params_init(&r->sampling);
-}
-
-hl_status hl_runner_new(hl_model *m, const hl_runner_params *p, hl_runner **ret_runner, hl_err *err) {
-    hl_runner *r = hl_new(1, sizeof *r);
-    if (!r) return hl_fail(err, HL_E_NOMEM, "runner: no memory");
-    r->model = m;
-    (void)pthread_mutex_init(&r->lock, NULL);
-    const hl_status status = hl_sched_new(m, p ? &p->sched : NULL, &r->sched, err);
-    if (status != HL_OK) {
-        hl_runner_free(r);
-        return status;
-    }
-    *ret_runner = r;
-    return HL_OK;
-}
-
-void hl_runner_free(hl_runner *r) {
-    if (!r) return;
-    hl_sched_free(r->sched);
-    hl_template_free(r->tmpl);
-    (void)pthread_mutex_destroy(&r->lock);
-    hl_free(r);
-}
-
-hl_sched *hl_runner_sched(hl_runner *r) { return r->sched; }
-
-void hl_runner_stop(hl_runner *r) {
-    atomic_fetch_add(&r->n_stops, 1); /* for those that are not with the scheduler yet */
-    hl_sched_cancel_all(r->sched);
-}
-
-/* One answer in the making; touched by the scheduler's thread alone while that works on it. */
+/* One answer in the making; touched by the scheduler's thread alone once it is submitted. */
 typedef struct answer {
+    hl_generation *generation;
+    uint64_t       id; /* the scheduler's */
     hl_answer_text text;
     hl_detokenizer detok;
+    char         **stops; /* [n_stops] copies, in one piece of memory */
     char          *piece; /* [piece_cap] text of one token */
     size_t         piece_cap;
     bool           want_logprobs;
-    hl_token_fn   *on_token;
-    void          *user;
+    int64_t        began_ns, prompt_made_ns;
     hl_token_event event;    /* of the token in hand; its text is filled piece by piece */
     bool           was_sent; /* the token in hand was part of an event */
 } answer;
+
+static void answer_free(answer *a) {
+    if (!a) return;
+    hl_answer_text_done(&a->text);
+    hl_free(a->stops);
+    hl_free(a->piece);
+    hl_free(a);
+}
+
+/* ---- tokens to text, on the scheduler's thread ---- */
 
 static bool send_text(void *user, hl_view text, bool is_thinking) {
     answer        *a = user;
@@ -80,7 +61,7 @@ static bool send_text(void *user, hl_view text, bool is_thinking) {
         ev.n_top = 0;
     }
     a->was_sent = true;
-    return a->on_token(a->user, &ev);
+    return hl_generation_push(a->generation, &ev);
 }
 
 static hl_end take_token(void *user, const hl_sched_token *t) {
@@ -99,14 +80,30 @@ static hl_end take_token(void *user, const hl_sched_token *t) {
                                                                                      : HL_END_CANCEL;
 }
 
-/* What was held back when the answer ended. A character of which bytes are still to come never was one. */
+/* What was held back when the answer ended. A character of which bytes are still to come never was one. False: nobody
+ * wants it any more. */
 static bool finish_text(answer *a, hl_end end) {
     a->event = (hl_token_event){.token = -1};
     a->was_sent = true;
     return a->text.stopped || end == HL_END_CANCEL || hl_answer_text_finish(&a->text, send_text, a);
 }
 
-static hl_status find_template(hl_runner *r, const hl_request *req, const hl_template **ret, hl_err *err) {
+static void end_answer(void *user, uint64_t id, hl_status status, const hl_usage *usage, const hl_err *err) {
+    answer  *a = user;
+    hl_usage u = *usage;
+    hl_err   why = *err;
+    (void)id;
+    if (status == HL_OK && !finish_text(a, u.end)) u.end = HL_END_CANCEL;
+    if (status == HL_OK && a->text.pending.failed) status = hl_fail(&why, HL_E_NOMEM, "answer: no memory");
+    if (u.first_token_ns) u.first_token_ns += a->prompt_made_ns;
+    u.total_ns = hl_clock_ns() - a->began_ns;
+    hl_generation_end(a->generation, status, &u, &why);
+    answer_free(a);
+}
+
+/* ---- requests, on the caller's thread ---- */
+
+static hl_status find_template(native *r, const hl_request *req, const hl_template **ret, hl_err *err) {
     *ret = NULL;
     if (!req->messages_json || req->template_text) return HL_OK;
     hl_status status = HL_OK;
@@ -118,7 +115,7 @@ static hl_status find_template(hl_runner *r, const hl_request *req, const hl_tem
     return status;
 }
 
-static hl_status load_prompt(hl_runner *r, const hl_request *req, hl_prompt *prompt, hl_err *err) {
+static hl_status load_prompt(native *r, const hl_request *req, hl_prompt *prompt, hl_err *err) {
     const hl_template *tmpl = NULL;
     hl_status          status = find_template(r, req, &tmpl, err);
     if (status == HL_OK) status = hl_prompt_make(r->model, tmpl, req, prompt, err);
@@ -130,20 +127,50 @@ static hl_status load_prompt(hl_runner *r, const hl_request *req, hl_prompt *pro
     return status;
 }
 
-static hl_status begin_answer(hl_runner *r, const hl_request *req, const hl_prompt *prompt, answer *a,
-                              hl_err *err) {
+/* The request is the caller's again when submit returns. */
+static bool copy_stops(answer *a, const hl_request *req) {
+    size_t n_bytes = req->n_stops * sizeof *a->stops;
+    for (size_t i = 0; i < req->n_stops; i++) n_bytes += strlen(req->stops[i]) + 1;
+    a->stops = hl_new(1, n_bytes);
+    if (!a->stops) return false;
+    char *at = (char *)(a->stops + req->n_stops);
+    for (size_t i = 0; i < req->n_stops; i++) {
+        const size_t n = strlen(req->stops[i]) + 1;
+        a->stops[i] = memcpy(at, req->stops[i], n);
+        at += n;
+    }
+    return true;
+}
+
+static hl_status answer_new(native *r, const hl_request *req, const hl_prompt *prompt, answer **ret,
+                            hl_err *err) {
     const hl_tokenizer *t = hl_model_tokenizer(r->model);
+    answer             *a = hl_new(1, sizeof *a);
+    if (!a) return hl_fail(err, HL_E_NOMEM, "answer: no memory");
+    a->want_logprobs = req->want_logprobs || req->n_top > 0;
     a->piece_cap = hl_tokenizer_max_piece_bytes(t);
     a->piece = hl_new(a->piece_cap, 1);
-    if (!a->piece) return hl_fail(err, HL_E_NOMEM, "answer: no memory");
-    hl_answer_text_init(&a->text, req->stops, req->n_stops, prompt->splits_thinking, prompt->starts_thinking);
+    if (!a->piece || !copy_stops(a, req)) {
+        answer_free(a);
+        return hl_fail(err, HL_E_NOMEM, "answer: no memory");
+    }
+    hl_answer_text_init(&a->text, (const char *const *)a->stops, req->n_stops, prompt->splits_thinking,
+                        prompt->starts_thinking);
     hl_detokenizer_init(&a->detok, t, false);
     a->detok.at_start = false; /* the answer continues the prompt: its first space is text */
+    *ret = a;
     return HL_OK;
 }
 
-static hl_status run(hl_runner *r, const hl_request *req, const hl_prompt *prompt, answer *a,
-                     hl_usage *ret_usage, hl_err *err) {
+/* What making the prompt took counts. */
+static int64_t time_left_ms(const hl_request *req, const answer *a) {
+    const int64_t used_ms = a->prompt_made_ns / 1000000;
+    if (req->timeout_ms <= 0) return req->timeout_ms;
+    return req->timeout_ms > used_ms ? req->timeout_ms - used_ms : 1;
+}
+
+static hl_status submit_answer(native *r, const hl_request *req, const hl_prompt *prompt, answer *a,
+                               hl_err *err) {
     const hl_sched_request job = {
         .tokens = prompt->ids.ids,
         .n_tokens = prompt->ids.n,
@@ -155,37 +182,111 @@ static hl_status run(hl_runner *r, const hl_request *req, const hl_prompt *promp
         .speculate = req->speculate,
         .owner = req->owner,
         .priority = req->priority,
-        .timeout_ms = req->timeout_ms,
+        .timeout_ms = time_left_ms(req, a),
         .on_token = take_token,
+        .on_done = end_answer,
         .user = a,
     };
-    hl_status status = begin_answer(r, req, prompt, a, err);
-    if (status == HL_OK) status = hl_sched_run(r->sched, &job, ret_usage, err);
-    if (status == HL_OK && !finish_text(a, ret_usage->end)) ret_usage->end = HL_END_CANCEL;
-    if (status == HL_OK && a->text.pending.failed) status = hl_fail(err, HL_E_NOMEM, "answer: no memory");
-    hl_answer_text_done(&a->text);
-    hl_free(a->piece);
+    return hl_sched_submit(r->sched, &job, &a->id, err);
+}
+
+static hl_status submit(void *engine, const hl_request *req, hl_generation *g, hl_err *err) {
+    native        *r = engine;
+    const int64_t  began_ns = hl_clock_ns();
+    const unsigned n_stops = atomic_load(&r->n_stops);
+    hl_prompt      prompt = {0};
+    answer        *a = NULL;
+    hl_status      status = load_prompt(r, req, &prompt, err);
+    if (status == HL_OK && atomic_load(&r->n_stops) != n_stops)
+        status = hl_fail(err, HL_E_CANCEL, "prompt: stopped");
+    if (status == HL_OK) status = answer_new(r, req, &prompt, &a, err);
+    if (status == HL_OK) {
+        a->generation = g;
+        a->began_ns = began_ns;
+        a->prompt_made_ns = hl_clock_ns() - began_ns;
+        hl_generation_set_data(g, a);
+        status = submit_answer(r, req, &prompt, a, err); /* from here on the scheduler frees it */
+        if (status != HL_OK) answer_free(a);
+    }
+    hl_prompt_done(&prompt);
     return status;
 }
 
-hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token, void *user,
-                             hl_usage *ret_usage, hl_err *err) {
-    const int64_t  began_ns = hl_clock_ns();
-    const unsigned n_stops = atomic_load(&r->n_stops);
-    answer    a = {.on_token = on_token, .user = user, .want_logprobs = req->want_logprobs || req->n_top > 0};
-    hl_prompt prompt = {0};
-    hl_usage  usage = {0};
-    hl_status status = load_prompt(r, req, &prompt, err);
-    const int64_t prompt_made_ns = hl_clock_ns() - began_ns;
-    if (status == HL_E_CANCEL || (status == HL_OK && atomic_load(&r->n_stops) != n_stops)) {
-        usage.end = HL_END_CANCEL;
-        status = HL_OK;
-    } else if (status == HL_OK) {
-        status = run(r, req, &prompt, &a, &usage, err);
+static void cancel(void *engine, hl_generation *g) {
+    const answer *a = hl_generation_data(g);
+    hl_sched_cancel(((native *)engine)->sched, a->id);
+}
+
+static void pause_reading(void *engine, hl_generation *g, bool paused) {
+    const answer *a = hl_generation_data(g);
+    hl_sched_pause(((native *)engine)->sched, a->id, paused);
+}
+
+static void cancel_all(void *engine) {
+    native *r = engine;
+    atomic_fetch_add(&r->n_stops, 1); /* for those that are not with the scheduler yet */
+    hl_sched_cancel_all(r->sched);
+}
+
+static hl_status render(void *engine, const hl_request *req, char **ret_text, hl_err *err) {
+    return hl_chat_render(((native *)engine)->model, req, ret_text, err);
+}
+
+static hl_status count(void *engine, const hl_request *req, int32_t *ret_tokens, hl_err *err) {
+    return hl_chat_count(((native *)engine)->model, req, ret_tokens, err);
+}
+
+/* ---- the runner ---- */
+
+static void get_info(void *engine, hl_runner_info *ret_info) {
+    native        *r = engine;
+    hl_sched_stats t;
+    hl_sched_get_stats(r->sched, &t);
+    *ret_info = (hl_runner_info){
+        .kind = "native",
+        .n_ctx = hl_sched_n_ctx(r->sched),
+        .n_ctx_cap = hl_sched_n_ctx_cap(r->sched),
+        .has_template = hl_model_chat_template(r->model).len > 0,
+        .weights_bytes = hl_gguf_file_bytes(r->model->gguf),
+        .cache_bytes = t.kv_budget_bytes,
+    };
+}
+
+static void native_free(void *engine) {
+    native *r = engine;
+    hl_sched_free(r->sched);
+    hl_template_free(r->tmpl);
+    (void)pthread_mutex_destroy(&r->lock);
+    hl_free(r);
+}
+
+static const hl_runner_ops native_ops = {
+    .submit = submit,
+    .cancel = cancel,
+    .pause = pause_reading,
+    .cancel_all = cancel_all,
+    .render = render,
+    .count = count,
+    .get_info = get_info,
+    .free = native_free,
+};
+
+hl_status hl_runner_new(hl_model *m, const hl_runner_params *p, hl_runner **ret_runner, hl_err *err) {
+    native *r = hl_new(1, sizeof *r);
+    if (!r) return hl_fail(err, HL_E_NOMEM, "runner: no memory");
+    r->model = m;
+    (void)pthread_mutex_init(&r->lock, NULL);
+    hl_status status = hl_sched_new(m, p ? &p->sched : NULL, &r->sched, err);
+    if (status == HL_OK) {
+        *ret_runner = hl_runner_make(&native_ops, r);
+        if (*ret_runner) return HL_OK;
+        status = hl_fail(err, HL_E_NOMEM, "runner: no memory");
     }
-    if (usage.first_token_ns) usage.first_token_ns += prompt_made_ns;
-    usage.total_ns = hl_clock_ns() - began_ns;
-    if (ret_usage) *ret_usage = usage;
-    hl_prompt_done(&prompt);
+    native_free(r);
     return status;
+}
+
+hl_sched *hl_runner_sched(hl_runner *r) {
+    native *n = hl_runner_engine(r, &native_ops);
+    return n ? n->sched : NULL;
 }

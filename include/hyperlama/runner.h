@@ -54,8 +54,88 @@ typedef struct hl_token_event {
     size_t            n_top;
 } hl_token_event;
 
+/* ---- A generation: one request in progress, whatever computes it ---- */
+
+typedef struct hl_generation hl_generation;
+
+typedef enum hl_event_kind { HL_EVENT_TOKEN, HL_EVENT_END } hl_event_kind;
+
+typedef struct hl_generation_event {
+    hl_event_kind  kind;
+    hl_token_event token; /* TOKEN */
+    hl_status
+        status; /* END: HL_OK for every answer that ended, also when cancelled or late (usage.end says which) */
+    hl_usage      usage; /* END, whatever the status */
+    const hl_err *err;   /* END with another status: why; valid as long as the generation */
+} hl_generation_event;
+
+/* Take a request. The prompt is rendered and tokenized on the caller's thread (hl_stop_watch() ends that), everything
+ * else happens on the engine's.
+ *
+ * in     req  copied
+ * fails  HL_E_FULL    the prompt does not fit the context: the numbers are in the message, nothing was cut
+ *        HL_E_FORMAT  the template failed, or the messages are malformed: the message names the field
+ *        HL_E_ARG     n_top or another number is out of range
+ *        HL_E_BUSY    too many wait already
+ *        HL_E_CANCEL  the watched flag was set, or hl_runner_stop() was called
+ * owns   hl_generation_free(), before the runner is freed
+ * thread any number of calls at once */
+HL_API HL_MUST_CHECK hl_status hl_runner_submit(hl_runner *r, const hl_request *req,
+                                                hl_generation **ret_generation, hl_err *err);
+
+/* The next event; after the last token END, and END again whenever asked.
+ *
+ * in     wait_ms  how long to wait for one; 0: not at all, -1: for ever
+ * out    ret_event  text and top are valid until the next call with this generation
+ * fails  HL_E_BUSY  none yet
+ * thread one reader at a time. A reader that does not call this holds up nobody: the generation is paused when about
+ *        100 tokens wait for it, and goes on when it has caught up */
+HL_API HL_MUST_CHECK hl_status hl_generation_next(hl_generation *g, int64_t wait_ms,
+                                                  hl_generation_event *ret_event);
+
+/* Have `wake` called whenever there is something after next() said HL_E_BUSY, or at once when there is now. For event
+ * loops: it is called on any thread, must return at once and must not call functions of this generation. It is not
+ * called any more when hl_generation_free() has returned. NULL: nobody. */
+HL_API void hl_generation_on_ready(hl_generation *g, void (*wake)(void *user), void *user);
+
+/* End it within one step, queued, in prefill or in decode; what was not read is dropped. Any thread, any number of
+ * times. */
+HL_API void hl_generation_cancel(hl_generation *g);
+HL_API void hl_generation_free(hl_generation *g); /* cancels first; NULL is allowed */
+
+/* What callers need to know of a runner, whatever it is. */
+typedef struct hl_runner_info {
+    const char *kind;  /* "native" */
+    int32_t     n_ctx; /* tokens of a request that does not say */
+    int32_t     n_ctx_cap;
+    bool        has_template;  /* messages are rendered with the model's own */
+    uint64_t    weights_bytes; /* on this machine; 0: it runs elsewhere */
+    uint64_t    cache_bytes;   /* of keys and values, at most */
+} hl_runner_info;
+
+HL_API void hl_runner_get_info(const hl_runner *r, hl_runner_info *ret_info); /* any thread */
+HL_API void hl_runner_free(hl_runner *r);
+HL_API void hl_runner_stop(hl_runner *r); /* cancel all generations; any thread or a signal handler */
+
+/* The exact prompt text of a request, appended to *ret_text (hl_text_free()); and how many tokens it has. Nothing is
+ * run. fails as hl_runner_submit(); HL_E_UNSUPPORTED where the runner cannot say */
+HL_API HL_MUST_CHECK hl_status hl_runner_render(hl_runner *r, const hl_request *req, char **ret_text,
+                                                hl_err *err);
+HL_API HL_MUST_CHECK hl_status hl_runner_count(hl_runner *r, const hl_request *req, int32_t *ret_tokens,
+                                               hl_err *err);
+
 /* Return false to cancel. */
 typedef bool hl_token_fn(void *user, const hl_token_event *ev);
+
+/* Answer one request: submit, then next until the end, calling on_token for every step, on this thread.
+ *
+ * out    ret_usage  filled for answers that were cancelled or late, too; NULL is allowed
+ * fails  as hl_runner_submit(), and with the generation's status. A cancelled answer is HL_OK with end ==
+ *        HL_END_CANCEL, also where it was cancelled while its prompt was made */
+HL_API HL_MUST_CHECK hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token,
+                                                  void *user, hl_usage *ret_usage, hl_err *err);
+
+/* ---- The native runner: our own engine, on a scheduler (sched.h) ---- */
 
 typedef struct hl_runner_params {
     hl_sched_params sched;
@@ -64,21 +144,7 @@ typedef struct hl_runner_params {
 /* fails as hl_sched_new(). The model must outlive the runner. */
 HL_API HL_MUST_CHECK hl_status hl_runner_new(hl_model *m, const hl_runner_params *p, hl_runner **ret_runner,
                                              hl_err *err);
-HL_API void                    hl_runner_free(hl_runner *r);
-
-/* Answer one request; blocks, calling on_token for every step. Cancelled (on_token returned false, hl_runner_stop(), or
- * the calling thread's flag while the prompt is made: hl_stop_watch()), it is HL_OK with end == HL_END_CANCEL.
- *
- * out    ret_usage  filled whatever is returned, as far as the answer got; NULL is allowed
- * fails  HL_E_FULL    the prompt does not fit the context: the numbers are in the message, nothing was cut
- *        HL_E_FORMAT  the template failed, or the messages are malformed: the message names the field
- *        HL_E_ARG     n_top out of range
- * thread any number of calls at once; on_token is called on the scheduler's thread, not the caller's: what blocks
- *        there holds up all answers */
-HL_API HL_MUST_CHECK hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token,
-                                                  void *user, hl_usage *ret_usage, hl_err *err);
-HL_API void hl_runner_stop(hl_runner *r); /* end all answers in the making; any thread or a signal handler */
-HL_API hl_sched *hl_runner_sched(hl_runner *r);
+HL_API hl_sched               *hl_runner_sched(hl_runner *r); /* NULL: another kind of runner */
 
 /* The exact prompt text of a request, appended to *ret_text (hl_text_free()). For `template` and tests.
  * model NULL: req->template_text is used without special tokens of a vocabulary. */

@@ -132,6 +132,7 @@ HL_API void hl_sched_request_init(hl_sched_request *r);
  * fails  HL_E_ARG   no tokens, a token or a parameter out of range
  *        HL_E_FULL  the prompt does not fit the context or the cache's budget: with the numbers
  *        HL_E_BUSY  n_waiting_cap requests wait already
+ * out    ret_id  written before the first callback
  * thread any */
 HL_API HL_MUST_CHECK hl_status hl_sched_submit(hl_sched *s, const hl_sched_request *r, uint64_t *ret_id,
                                                hl_err *err);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * runner.c - the front door of every runner: requests go to its engine, and come back as generations.
+ */
+#include "core/base/mem.h"
+#include "runner/generation_priv.h"
+
+struct hl_runner {
+    const hl_runner_ops *ops;
+    void                *engine;
+};
+
+hl_runner *hl_runner_make(const hl_runner_ops *ops, void *engine) {
+    hl_runner *r = hl_new(1, sizeof *r);
+    if (!r) return NULL;
+    *r = (hl_runner){.ops = ops, .engine = engine};
+    return r;
+}
+
+void hl_runner_free(hl_runner *r) {
+    if (!r) return;
+    r->ops->free(r->engine);
+    hl_free(r);
+}
+
+void *hl_runner_engine(const hl_runner *r, const hl_runner_ops *ops) {
+    return r->ops == ops ? r->engine : NULL;
+}
+
+void hl_request_init(hl_request *r) {
+    *r = (hl_request){.max_tokens = -1};
+    hl_sampler_params_init(&r->sampling);
+}
+
+hl_status hl_runner_submit(hl_runner *r, const hl_request *req, hl_generation **ret_generation, hl_err *err) {
+    hl_generation *g = hl_generation_new(r);
+    if (!g) return hl_fail(err, HL_E_NOMEM, "request: no memory");
+    const hl_status status = r->ops->submit(r->engine, req, g, err);
+    if (status == HL_OK)
+        *ret_generation = g;
+    else
+        hl_generation_drop(g);
+    return status;
+}
+
+void hl_runner_cancel(hl_runner *r, hl_generation *g) { r->ops->cancel(r->engine, g); }
+void hl_runner_pause(hl_runner *r, hl_generation *g, bool paused) { r->ops->pause(r->engine, g, paused); }
+void hl_runner_stop(hl_runner *r) { r->ops->cancel_all(r->engine); }
+void hl_runner_get_info(const hl_runner *r, hl_runner_info *ret_info) {
+    *ret_info = (hl_runner_info){0};
+    r->ops->get_info(r->engine, ret_info);
+}
+
+hl_status hl_runner_render(hl_runner *r, const hl_request *req, char **ret_text, hl_err *err) {
+    return r->ops->render(r->engine, req, ret_text, err);
+}
+
+hl_status hl_runner_count(hl_runner *r, const hl_request *req, int32_t *ret_tokens, hl_err *err) {
+    return r->ops->count(r->engine, req, ret_tokens, err);
+}
+
+hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token, void *user,
+                             hl_usage *ret_usage, hl_err *err) {
+    hl_generation      *g = NULL;
+    hl_generation_event ev = {.kind = HL_EVENT_TOKEN};
+    hl_status           status = hl_runner_submit(r, req, &g, err);
+    if (status == HL_E_CANCEL) {
+        if (ret_usage) *ret_usage = (hl_usage){.end = HL_END_CANCEL};
+        return HL_OK;
+    }
+    if (status != HL_OK) return status;
+    while (hl_generation_next(g, -1, &ev) == HL_OK && ev.kind == HL_EVENT_TOKEN)
+        if (!on_token(user, &ev.token)) hl_generation_cancel(g);
+    status = ev.status;
+    if (ret_usage) *ret_usage = ev.usage;
+    if (status != HL_OK && err) *err = *ev.err;
+    hl_generation_free(g);
+    return status;
+}
