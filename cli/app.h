@@ -25,6 +25,7 @@ typedef struct hl_app {
     bool       can_escape; /* `out` is a terminal that knows escape sequences */
     hl_config *config;
     hl_log     log;
+    bool       wants_log; /* log lines; else what matters is said in words */
     hl_events  events;
     hl_paths   paths;
     int        exit_code;     /* 0: from the status; else what main() returns after HL_OK */
@@ -41,6 +42,10 @@ typedef struct hl_signals {
 } hl_signals;
 
 extern hl_signals hl_signal;
+
+/* Choose what becomes of events: log lines when a log was asked for (log.level, log.format, or `is_verbose`), else a
+ * warning in words, each once. */
+void hl_app_choose_log(hl_app *app, bool is_verbose);
 
 /* Print "warning: ..." to standard error. */
 void hl_app_warn(const hl_app *app, const char *fmt, ...) HL_PRINTF(2, 3);

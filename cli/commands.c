@@ -126,12 +126,7 @@ hl_status hl_command_run(hl_app *app, const hl_command *c, int n_args, char **ar
     hl_status status = hl_args_new(c, n_args, argv, app->config, &args, err);
     if (status == HL_OK) status = check_count(c, hl_args_count(args), err);
     if (status == HL_OK) {
-        app->log.level = HL_LOG_WARN;
-        (void)hl_log_level_parse(hl_config_text(app->config, HL_SETTING_log_level), &app->log.level);
-        app->log.format = strcmp(hl_config_text(app->config, HL_SETTING_log_format), "json") == 0
-                              ? HL_LOG_JSON
-                              : HL_LOG_LOGFMT;
-        app->events = hl_log_events(&app->log);
+        hl_app_choose_log(app, strcmp(c->name, "run") == 0 && hl_args_has(args, "verbose"));
         status = hl_paths_apply(&app->paths, app->config, err);
     }
     if (status == HL_OK) status = c->fn(app, args, err);

@@ -59,10 +59,9 @@ static void choose_locale(void) {
 static hl_status init(hl_app *app, char **envp, hl_err *err) {
     app->envp = envp;
     app->out = stdout;
-    app->log = (hl_log){.fd = STDERR_FILENO, .level = HL_LOG_WARN};
-    app->events = hl_log_events(&app->log);
     hl_status status = hl_config_new(&app->config, err);
     if (status != HL_OK) return status;
+    hl_app_choose_log(app, false);
     status = hl_paths_init(&app->paths, envp, err);
     if (status != HL_OK) return status;
     app->config_status =

@@ -33,6 +33,9 @@ HL_MUST_CHECK hl_status hl_paths_init(hl_paths *p, char *const *envp, hl_err *er
 HL_MUST_CHECK hl_status hl_paths_apply(hl_paths *p, const hl_config *config, hl_err *err);
 void                    hl_paths_done(hl_paths *p);
 
+/* Can something be written at `path`, or where it would be made? */
+bool hl_path_is_writable(const char *path);
+
 /* Make a folder of ours, with its parents, readable by its owner only.
  * fails  HL_E_IO */
 hl_status hl_make_folder(const char *path, hl_err *err);

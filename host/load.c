@@ -84,6 +84,14 @@ bool hl_host_saved_folder(const hl_host *h, char *ret, size_t cap) {
     return h->paths->cache && snprintf(ret, cap, "%s/kv", h->paths->cache) < (int)cap;
 }
 
+/* A home that is for reading only is somebody's choice, and costs nothing but the cache. */
+static bool can_save(const hl_host *h, const char *folder) {
+    if (hl_path_is_writable(folder)) return true;
+    hl_event(h->events, HL_LOG_INFO, "host", "no-disk-cache", "path=\"%s\" why=\"it cannot be written\"",
+             folder);
+    return false;
+}
+
 static hl_status make_runner(hl_host *h, const hl_source *source, const hl_options *options, hl_loaded *l,
                              hl_err *err) {
     enum { MIB = 1 << 20 };
@@ -104,7 +112,7 @@ static hl_status make_runner(hl_host *h, const hl_source *source, const hl_optio
     if (strcmp(hl_config_text(h->config, HL_SETTING_engine_speculate), "off") == 0)
         params.sched.speculate = HL_SPECULATE_OFF;
     if (params.sched.cache_quota_bytes > 0 && hl_source_name_weights(source, weights, sizeof weights) &&
-        hl_host_saved_folder(h, folder, sizeof folder)) {
+        hl_host_saved_folder(h, folder, sizeof folder) && can_save(h, folder)) {
         params.sched.cache_dir = folder;
         params.sched.cache_key = weights;
     }

@@ -3,8 +3,10 @@
  * paths.c - where the store, the database, the history and the settings file are.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/base/mem.h"
 #include "core/base/str.h"
@@ -80,6 +82,17 @@ void hl_paths_done(hl_paths *p) {
     hl_free(p->history);
     hl_free(p->config_file);
     *p = (hl_paths){0};
+}
+
+bool hl_path_is_writable(const char *path) {
+    char there[MAX_PATH_BYTES + 100];
+    (void)snprintf(there, sizeof there, "%s", path);
+    while (access(there, F_OK) != 0 && errno == ENOENT) {
+        char *slash = strrchr(there, '/');
+        if (!slash) return access(".", W_OK) == 0;
+        slash[slash == there] = '\0';
+    }
+    return access(there, W_OK) == 0;
 }
 
 hl_status hl_make_folder(const char *path, hl_err *err) {

@@ -91,7 +91,8 @@ static hl_status open_db(hl_store *s, const char *db_path, hl_err *err) {
     if (status == HL_OK) status = hl_db_open(db_path, s->events, &s->db, &why);
     if (status != HL_E_IO && status != HL_E_INTERNAL) /* these cannot be done without: newer, busy, memory */
         return status == HL_OK ? HL_OK : hl_fail(err, status, "%s", why.text);
-    hl_event(s->events, HL_LOG_WARN, "models", "database-unusable",
+    /* A home that is for reading only is somebody's choice, and costs nothing but the index. */
+    hl_event(s->events, access(dir, W_OK) == 0 ? HL_LOG_WARN : HL_LOG_INFO, "models", "database-unusable",
              "reason=\"%s\" action=\"working without it\"", why.text);
     return HL_OK;
 }

@@ -81,14 +81,15 @@ void hl_log_add_value(hl_str *out, hl_view value) {
     hl_str_add_char(out, '"');
 }
 
-/* Read one value at p (quoted or up to a space) into `value`, return what is behind it. */
+/* Read one value at p (quoted or up to a space) into `value`, return what is behind it. Quotes that somebody forgot to
+ * escape do not end it: an end is followed by a space or nothing. */
 static const char *read_value(const char *p, hl_str *value) {
     if (*p != '"') {
         const size_t n = strcspn(p, " ");
         hl_str_add(value, p, n);
         return p + n;
     }
-    for (p++; *p && *p != '"'; p++) {
+    for (p++; *p && !(*p == '"' && (p[1] == ' ' || !p[1])); p++) {
         if (*p == '\\' && (p[1] == '"' || p[1] == '\\')) p++;
         hl_str_add_char(value, *p);
     }
@@ -111,6 +112,58 @@ static void add_json_fields(hl_str *out, const char *fields) {
         hl_str_add_json(out, hl_str_view(&value));
     }
     hl_str_done(&value);
+}
+
+static bool is_one_of(hl_view key, const char *const *words) {
+    for (; *words; words++) {
+        if (hl_view_is(key, *words)) return true;
+    }
+    return false;
+}
+
+void hl_log_format_words(const char *event, const char *fields, hl_str *out) {
+    static const char *const mute[] = {"path", "name", "model", "what", NULL}, *const reasons[] = {
+                                                                                   "why", "reason", NULL};
+    hl_str       value, reason, action;
+    size_t       n_values = 0;
+    const size_t start = out->len;
+    hl_str_init(&value, MAX_LINE_BYTES);
+    hl_str_init(&reason, MAX_LINE_BYTES);
+    hl_str_init(&action, MAX_LINE_BYTES);
+    for (const char *p = event; *p; p++) hl_str_add_char(out, *p == '-' ? ' ' : *p);
+    for (const char *p = fields ? fields : ""; *(p += strspn(p, " "));) {
+        const hl_view key = {p, strcspn(p, "= ")};
+        p += key.len;
+        hl_str_clear(&value);
+        if (*p == '=') p = read_value(p + 1, &value);
+        hl_str *to = is_one_of(key, reasons) ? &reason : hl_view_is(key, "action") ? &action : NULL;
+        if (to) {
+            hl_str_clear(to);
+            hl_str_add_view(to, hl_str_view(&value));
+            continue;
+        }
+        hl_str_add_text(out, n_values++ ? ", " : ": ");
+        if (!is_one_of(key, mute)) {
+            hl_str_add_view(out, key);
+            hl_str_add_char(out, ' ');
+        }
+        add_clean(out, hl_str_text(&value));
+    }
+    if (reason.len > 0 && n_values == 0 && !out->failed) {
+        out->len = start;
+        out->ptr[start] = '\0';
+    } else if (reason.len > 0) {
+        hl_str_add_text(out, ": ");
+    }
+    add_clean(out, hl_str_text(&reason));
+    if (action.len > 0) {
+        hl_str_add_text(out, " (");
+        add_clean(out, hl_str_text(&action));
+        hl_str_add_char(out, ')');
+    }
+    hl_str_done(&value);
+    hl_str_done(&reason);
+    hl_str_done(&action);
 }
 
 void hl_log_format_line(hl_log_format format, int64_t wall_ms, hl_log_level level, const char *component,

@@ -100,7 +100,7 @@ def test_ollamas_variables_are_understood(cli):
 def test_a_value_of_ollama_that_is_not_known_here_is_reported_and_ignored(cli):
     done = cli("config", "engine.kv_type", env={"OLLAMA_KV_CACHE_TYPE": "q4_0"})
     assert done.returncode == 0 and "f16" in done.stdout
-    assert "bad-value" in done.stderr and "OLLAMA_KV_CACHE_TYPE" in done.stderr
+    assert "bad value" in done.stderr and "OLLAMA_KV_CACHE_TYPE" in done.stderr
 
 
 def test_a_bad_value_names_its_place_and_range(cli):
@@ -126,7 +126,7 @@ def test_a_line_that_is_no_setting_is_refused_with_its_number(cli):
 def test_unknown_settings_are_reported_with_the_nearest_name(cli):
     cli.settings("[engine]\nn_thread = 2\n")
     done = cli("list")
-    assert done.returncode == 0 and "unknown-setting" in done.stderr and "nearest=engine.n_threads" in done.stderr
+    assert done.returncode == 0 and "unknown setting" in done.stderr and "nearest engine.n_threads" in done.stderr
     assert "HYPERLAMA_ENGINE_N_THREADS" in cli("list", env={"HYPERLAMA_ENGINE_NTHREADS": "2"}).stderr
 
 

@@ -453,3 +453,42 @@ def test_an_empty_system_text_is_none(cli):
     assert count("m") > plain and count("m", "--system", "") == plain
     cli.ok("import", model, "n", "--system", "")
     assert count("n") == plain
+
+
+def as_nobody(cli, *args, env=None):
+    """Run the program as somebody who may read the test's folder and write nothing."""
+    if os.getuid() != 0:
+        pytest.skip("only root can become somebody else")
+    for path in [*cli.folder.parents, cli.folder, *cli.folder.rglob("*")]:
+        if str(path).startswith(os.environ.get("TMPDIR", "/tmp")) and path.stat().st_uid == 0:
+            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o444))
+    return subprocess.run([cli.program, *map(str, args)], env=dict(cli.env, **(env or {})), capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=60, cwd=cli.folder, user=65534, group=65534, extra_groups=[])
+
+
+def test_a_home_for_reading_only_is_used_without_a_word(cli):
+    cli.ok("import", cli.model(), "m")
+    for _ in range(2):
+        done = as_nobody(cli, "run", "m", "hi")
+        assert (done.stdout, done.stderr) == (ANSWER, "")
+    done = as_nobody(cli, "run", "m", "hi", env={"HYPERLAMA_LOG": "info"})
+    assert " I models database-unusable " in done.stderr and " I host no-disk-cache " in done.stderr
+
+
+def test_plain_users_get_words_once_and_who_asks_gets_log_lines(cli):
+    cli.ok("import", cli.model(), "m")
+    manifest = cli.home / "models/manifests/registry.ollama.ai/library/m/latest"
+    blob = cli.home / "models/blobs"
+    text = json.dumps({"top_p": 7, "num_gpu": 3, "temperature": 0}).encode()
+    digest = __import__("hashlib").sha256(text).hexdigest()
+    (blob / f"sha256-{digest}").write_bytes(text)
+    content = json.loads(manifest.read_text())
+    content["layers"].append({"mediaType": "application/vnd.ollama.image.params", "digest": f"sha256:{digest}", "size": len(text)})
+    manifest.write_text(json.dumps(content))
+    done = cli("run", "m", "hi")
+    assert done.stdout == ANSWER
+    assert done.stderr == "warning: bad parameter: m:latest: option top_p = '7': expected 0..1 (ignored)\n"
+    for args, env in ((("--verbose",), {}), ((), {"HYPERLAMA_LOG": "warn"}), (("--log-level", "warn"), {})):
+        done = cli("run", "m", "hi", *args, env=env)
+        assert " W host bad-parameter model=m:latest " in done.stderr and "warning:" not in done.stderr
+    assert "top_p" not in cli("run", "m", "hi", "--log-level", "error").stderr

@@ -45,6 +45,30 @@ static void control_bytes_never_begin_a_line_of_their_own(void **state) {
                "2026-11-23T14:02:07.113Z I server request a=x\\x0ay\\x1b[2J");
 }
 
+static void an_event_in_words_is_for_people(void **state) {
+    (void)state;
+    static const struct {
+        const char *event, *fields, *expected;
+    } cases[] = {
+        {"bad-parameter", "model=m:1 why=\"option top_p = '7'\" action=ignored",
+         "bad parameter: m:1: option top_p = '7' (ignored)"},
+        {"context-above-training", "why=\"4096 is more than 512\"", "4096 is more than 512"},
+        {"threads-fixed", "asked=4 have=2 action=ignored", "threads fixed: asked 4, have 2 (ignored)"},
+        {"manifest-unreadable", "path=\"/a b\" reason=\"no \\\"x\\\"\"",
+         "manifest unreadable: /a b: no \"x\""},
+        {"gc-skipped", "", "gc skipped"},
+        {"gc-skipped", NULL, "gc skipped"},
+        {"odd", "path=\x1b[2J why=\"a\nb\"", "odd: \\x1b[2J: a\\x0ab"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hl_str s;
+        hl_str_init(&s, 4096);
+        hl_log_format_words(cases[i].event, cases[i].fields, &s);
+        assert_string_equal(hl_str_text(&s), cases[i].expected);
+        hl_str_done(&s);
+    }
+}
+
 static void values_are_quoted_only_where_they_must(void **state) {
     (void)state;
     static const struct {
@@ -98,6 +122,7 @@ int main(void) {
         cmocka_unit_test(a_line_has_time_level_component_event_and_fields),
         cmocka_unit_test(json_takes_the_fields_apart),
         cmocka_unit_test(control_bytes_never_begin_a_line_of_their_own),
+        cmocka_unit_test(an_event_in_words_is_for_people),
         cmocka_unit_test(values_are_quoted_only_where_they_must),
         cmocka_unit_test(levels_are_read_as_words_and_digits),
         cmocka_unit_test(the_sink_writes_whole_lines_and_leaves_out_what_is_not_wanted),
