@@ -386,7 +386,7 @@ hl_status hl_model_open(hl_engine *e, const char *const *paths, size_t n_paths, 
     return HL_OK;
 fail:
     if (m->gguf && hl_gguf_is_broken(m->gguf))
-        (void)hl_fail(err, HL_E_IO, "the file was cut short while it was read");
+        (void)hl_fail(err, HL_E_IO, "the file was changed or cut short while it was read");
     hl_model_close(m);
     return hl_fail_within(err, "load '%s'", n_paths ? paths[0] : "");
 }

@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
@@ -26,10 +27,11 @@
 enum { MAX_MAPS = 1024 };
 
 struct hl_map {
-    uint8_t *data;
-    size_t   size;
-    int      fd;     /* open as long as the map: tells whether the file was cut short */
-    int      i_slot; /* in `slots`; -1 when the table was full */
+    uint8_t        *data;
+    size_t          size;
+    int             fd; /* open as long as the map: tells whether the file was changed */
+    struct timespec mtime;
+    int             i_slot; /* in `slots`; -1 when the table was full */
 };
 
 /* What the handler needs to know; it may look while another thread closes the map. */
@@ -86,6 +88,7 @@ hl_status hl_map_open(const char *path, hl_map **ret_map, hl_err *err) {
         goto fail;
     }
     m->fd = fd;
+    m->mtime = st.st_mtim;
     protect(m);
     *ret_map = m;
     return HL_OK;
@@ -110,7 +113,23 @@ size_t         hl_map_size(const hl_map *m) { return m->size; }
 bool hl_map_is_broken(const hl_map *m) {
     struct stat st;
     if (m->i_slot >= 0 && atomic_load(&slots[m->i_slot].broken)) return true;
-    return fstat(m->fd, &st) == 0 && (uint64_t)st.st_size < m->size;
+    if (fstat(m->fd, &st) != 0) return false;
+    return (uint64_t)st.st_size < m->size || st.st_mtim.tv_sec != m->mtime.tv_sec ||
+           st.st_mtim.tv_nsec != m->mtime.tv_nsec;
+}
+
+hl_status hl_map_read(const hl_map *m, size_t offset, void *to, size_t n_bytes, hl_err *err) {
+    uint8_t *p = to;
+    while (n_bytes > 0) {
+        const ssize_t got = pread(m->fd, p, n_bytes, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return hl_fail(err, HL_E_IO, "read at byte %zu: %s", offset, strerror(errno));
+        if (got == 0) return hl_fail(err, HL_E_IO, "the file was cut short while it was read");
+        p += got;
+        offset += (size_t)got;
+        n_bytes -= (size_t)got;
+    }
+    return HL_OK;
 }
 
 void hl_map_will_need(const hl_map *m, size_t offset, size_t n_bytes) {

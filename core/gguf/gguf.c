@@ -12,19 +12,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/map.h"
 #include "core/base/mem.h"
 #include "core/base/str.h"
 
-typedef struct shard {
-    hl_map        *map; /* NULL when the bytes are the caller's */
-    const uint8_t *data;
-    size_t         n_bytes;
-} shard;
-
 struct hl_gguf {
     hl_gguf_header  header; /* of the first shard */
-    shard          *shards;
+    hl_gguf_bytes  *shards;
     size_t          n_shards;
     hl_gguf_tensor *tensors;
     size_t          n_tensors;
@@ -88,8 +81,7 @@ static hl_status add_tensors(hl_gguf *g, size_t i, const hl_gguf_header *h, hl_e
     hl_gguf_tensor *grown = hl_resize(g->tensors, total, sizeof *grown);
     if (!grown) return hl_fail(err, HL_E_NOMEM, "no memory for %zu tensors", total);
     g->tensors = grown;
-    const hl_status status = hl_gguf_read_tensors(g->shards[i].data, g->shards[i].n_bytes, h, (uint32_t)i,
-                                                  grown + g->n_tensors, err);
+    const hl_status status = hl_gguf_read_tensors(&g->shards[i], h, (uint32_t)i, grown + g->n_tensors, err);
     if (status == HL_OK) g->n_tensors = total;
     return status;
 }
@@ -103,34 +95,43 @@ static hl_status index_tensors(hl_gguf *g, hl_err *err) {
     return HL_OK;
 }
 
-static hl_status map_shard(hl_gguf *g, size_t i, const char *path, hl_err *err) {
-    shard          *s = &g->shards[i];
-    const hl_status status = hl_map_open(path, &s->map, err);
-    if (status != HL_OK) return status;
-    s->data = hl_map_data(s->map);
-    s->n_bytes = hl_map_size(s->map);
-    return HL_OK;
+static hl_status name_file(hl_status status, const char *path, hl_err *err) {
+    if (err) (void)hl_fail_within(err, "'%s'", path);
+    return status;
 }
 
-/* Whatever else seemed wrong with a file: when it was cut short meanwhile, that is why. */
-static hl_status check_whole(const hl_map *map, hl_status status, hl_err *err) {
-    return map && hl_map_is_broken(map) ? hl_fail(err, HL_E_IO, "the file was cut short while it was read")
-                                        : status;
+/* Whatever else seemed wrong with a file: when it was changed meanwhile, that is why. */
+static hl_status check_whole(const hl_gguf_bytes *b, hl_status status, hl_err *err) {
+    return b->map && hl_map_is_broken(b->map)
+               ? hl_fail(err, HL_E_IO, "the file was changed or cut short while it was read")
+               : status;
 }
 
-/* Parse shard i, which is mapped; the first one's header stays in g. */
-static hl_status read_shard(hl_gguf *g, size_t i, uint64_t n_shards, split *ret_split, hl_err *err) {
+/* Shard i's keys, and what they say of the set. On success ret_header->values is to be freed. */
+static hl_status read_keys(hl_gguf *g, size_t i, hl_gguf_header *ret_header, split *ret_split, hl_err *err) {
     hl_gguf_header h = {0};
-    hl_status      status = hl_gguf_read_header(g->shards[i].data, g->shards[i].n_bytes, &h, err);
+    hl_status      status = hl_gguf_read_header(&g->shards[i], &h, err);
     if (status == HL_OK) status = read_split(&h.values, ret_split, err);
-    if (status == HL_OK && n_shards != 0) status = check_split(ret_split, i, n_shards, err);
-    if (status == HL_OK) status = add_tensors(g, i, &h, err);
-    status = check_whole(g->shards[i].map, status, err);
-    if (i == 0)
-        g->header = h;
+    if (status == HL_OK)
+        *ret_header = h;
     else
         hl_gguf_values_done(&h.values);
     return status;
+}
+
+static hl_status map_shard(hl_gguf *g, size_t i, const char *path, hl_gguf_header *ret_header,
+                           split *ret_split, hl_err *err) {
+    hl_status status = hl_gguf_bytes_open(path, &g->shards[i], err); /* its message names the file */
+    if (status != HL_OK) return status;
+    status = check_whole(&g->shards[i], read_keys(g, i, ret_header, ret_split, err), err);
+    return status == HL_OK ? HL_OK : name_file(status, path, err);
+}
+
+/* The tensors of shard i, whose keys are read. */
+static hl_status take_shard(hl_gguf *g, size_t i, const hl_gguf_header *h, const split *s, hl_err *err) {
+    hl_status status = check_split(s, i, g->n_shards, err);
+    if (status == HL_OK) status = add_tensors(g, i, h, err);
+    return check_whole(&g->shards[i], status, err);
 }
 
 static hl_gguf *new_gguf(size_t n_shards) {
@@ -153,37 +154,45 @@ static hl_status finish(hl_gguf *g, const split *first, hl_err *err) {
     return index_tensors(g, err);
 }
 
-static hl_status name_file(hl_status status, const char *path, hl_err *err) {
-    if (err) (void)hl_fail_within(err, "'%s'", path);
+/* Read a shard behind the first: of its keys nothing is kept. */
+static hl_status add_shard(hl_gguf *g, size_t i, const char *path, hl_err *err) {
+    hl_gguf_header h = {0};
+    split          s = {0};
+    hl_status      status = map_shard(g, i, path, &h, &s, err);
+    if (status == HL_OK && (status = take_shard(g, i, &h, &s, err)) != HL_OK)
+        (void)name_file(status, path, err);
+    hl_gguf_values_done(&h.values);
+    hl_gguf_bytes_trim(&g->shards[i], 0);
+    return status;
+}
+
+/* All that follows the keys of the first shard. */
+static hl_status read_rest(hl_gguf *g, const char *const *paths, const split *first, hl_err *err) {
+    hl_status status = take_shard(g, 0, &g->header, first, err);
+    if (status != HL_OK) return name_file(status, paths[0], err);
+    for (size_t i = 1; i < g->n_shards && status == HL_OK; i++) status = add_shard(g, i, paths[i], err);
+    if (status != HL_OK) return status;
+    status = finish(g, first, err);
+    return status == HL_OK ? HL_OK : name_file(status, paths[0], err);
+}
+
+static hl_status give(hl_gguf *g, hl_status status, hl_gguf **ret_gguf) {
+    if (status == HL_OK)
+        *ret_gguf = g;
+    else
+        hl_gguf_close(g);
     return status;
 }
 
 hl_status hl_gguf_open_shards(const char *const *paths, size_t n_paths, hl_gguf **ret_gguf, hl_err *err) {
+    split first = {0};
     if (n_paths == 0 || n_paths > HL_GGUF_MAX_SHARDS)
         return hl_fail(err, HL_E_ARG, "%zu shards given, expected 1..%d", n_paths, HL_GGUF_MAX_SHARDS);
     hl_gguf *g = new_gguf(n_paths);
     if (!g) return hl_fail(err, HL_E_NOMEM, "open '%s': no memory", paths[0]);
-
-    hl_status status = HL_OK;
-    split     first = {0};
-    for (size_t i = 0; i < n_paths && status == HL_OK; i++) {
-        split s = {0};
-        status = map_shard(g, i, paths[i], err); /* its message names the file */
-        if (status != HL_OK) break;
-        status = read_shard(g, i, n_paths, &s, err);
-        if (status != HL_OK) (void)name_file(status, paths[i], err);
-        if (i == 0) first = s;
-    }
-    if (status == HL_OK) {
-        status = finish(g, &first, err);
-        if (status != HL_OK) (void)name_file(status, paths[0], err);
-    }
-    if (status != HL_OK) {
-        hl_gguf_close(g);
-        return status;
-    }
-    *ret_gguf = g;
-    return HL_OK;
+    hl_status status = map_shard(g, 0, paths[0], &g->header, &first, err);
+    if (status == HL_OK) status = read_rest(g, paths, &first, err);
+    return give(g, status, ret_gguf);
 }
 
 /* "dir/name-00001-of-00003.gguf" -> length of "dir/name"; 0 when the path does not end like shard 1 of n. */
@@ -195,18 +204,29 @@ static size_t prefix_of_first_shard(const char *path, uint64_t n_shards) {
     return n > n_tail && strcmp(path + n - n_tail, tail) == 0 ? n - n_tail : 0;
 }
 
-static hl_status open_beside(const char *path, uint64_t n_shards, hl_gguf **ret_gguf, hl_err *err) {
-    const size_t n_prefix = prefix_of_first_shard(path, n_shards);
+/* Make room for the shards that lie beside the first one, and read them all. */
+static hl_status read_beside(hl_gguf *g, const char *path, const split *first, hl_err *err) {
+    const uint64_t n_shards = first->count;
+    const size_t   n_prefix = prefix_of_first_shard(path, n_shards);
+    if (first->no != 0)
+        return hl_fail(err, HL_E_FORMAT, "'%s' is shard %" PRIu64 " of %" PRIu64 ", expected the first one",
+                       path, first->no + 1, n_shards);
     if (n_prefix == 0)
         return hl_fail(err, HL_E_FORMAT,
                        "'%s' is the first of %" PRIu64 " shards, but its name does not end in "
                        "\"-00001-of-%05" PRIu64 ".gguf\", so the others cannot be found",
                        path, n_shards, n_shards);
-    const size_t each = strlen(path) + 1; /* every shard's name is equally long */
-    char       **paths = hl_new(n_shards, sizeof *paths);
-    char        *text = hl_new(n_shards, each);
-    hl_status    status = HL_OK;
-    if (!paths || !text) {
+    const size_t   each = strlen(path) + 1; /* every shard's name is equally long */
+    char         **paths = hl_new(n_shards, sizeof *paths);
+    char          *text = hl_new(n_shards, each);
+    hl_gguf_bytes *shards = hl_resize(g->shards, n_shards, sizeof *shards);
+    hl_status      status = HL_OK;
+    if (shards) {
+        memset(shards + 1, 0, (n_shards - 1) * sizeof *shards);
+        g->shards = shards;
+        g->n_shards = n_shards;
+    }
+    if (!paths || !text || !shards) {
         status = hl_fail(err, HL_E_NOMEM, "open '%s': no memory", path);
         goto out;
     }
@@ -215,57 +235,37 @@ static hl_status open_beside(const char *path, uint64_t n_shards, hl_gguf **ret_
         (void)snprintf(paths[i], each, "%.*s-%05" PRIu64 "-of-%05" PRIu64 ".gguf", (int)n_prefix, path, i + 1,
                        n_shards);
     }
-    status = hl_gguf_open_shards((const char *const *)paths, n_shards, ret_gguf, err);
+    status = read_rest(g, (const char *const *)paths, first, err);
 out:
     hl_free(paths);
     hl_free(text);
     return status;
 }
 
-/* How many shards the file at `path` says it is part of. */
-static hl_status peek_split(const char *path, split *ret_split, hl_err *err) {
-    hl_map        *map = NULL;
-    hl_gguf_header h = {0};
-    hl_status      status = hl_map_open(path, &map, err);
-    if (status != HL_OK) return status;
-    status = hl_gguf_read_header(hl_map_data(map), hl_map_size(map), &h, err);
-    if (status == HL_OK) status = read_split(&h.values, ret_split, err);
-    status = check_whole(map, status, err);
-    if (status != HL_OK) (void)name_file(status, path, err);
-    hl_gguf_values_done(&h.values);
-    hl_map_close(map);
-    return status;
-}
-
 hl_status hl_gguf_open(const char *path, hl_gguf **ret_gguf, hl_err *err) {
-    split           s = {0};
-    const hl_status status = peek_split(path, &s, err);
-    if (status != HL_OK) return status;
-    if (s.count <= 1) return hl_gguf_open_shards(&path, 1, ret_gguf, err);
-    if (s.no != 0)
-        return hl_fail(err, HL_E_FORMAT, "'%s' is shard %" PRIu64 " of %" PRIu64 ", expected the first one",
-                       path, s.no + 1, s.count);
-    return open_beside(path, s.count, ret_gguf, err);
+    split    first = {0};
+    hl_gguf *g = new_gguf(1);
+    if (!g) return hl_fail(err, HL_E_NOMEM, "open '%s': no memory", path);
+    hl_status status = map_shard(g, 0, path, &g->header, &first, err);
+    if (status == HL_OK)
+        status = first.count <= 1 ? read_rest(g, &path, &first, err) : read_beside(g, path, &first, err);
+    return give(g, status, ret_gguf);
 }
 
 hl_status hl_gguf_open_memory(const void *data, size_t n_bytes, hl_gguf **ret_gguf, hl_err *err) {
+    split    s = {0};
     hl_gguf *g = new_gguf(1);
     if (!g) return hl_fail(err, HL_E_NOMEM, "open a model in memory: no memory");
-    split s = {0};
-    g->shards[0] = (shard){NULL, data, n_bytes};
-    hl_status status = read_shard(g, 0, 1, &s, err);
+    g->shards[0] = (hl_gguf_bytes){.data = data, .n_bytes = n_bytes, .header = data, .n_header = n_bytes};
+    hl_status status = read_keys(g, 0, &g->header, &s, err);
+    if (status == HL_OK) status = take_shard(g, 0, &g->header, &s, err);
     if (status == HL_OK) status = finish(g, &s, err);
-    if (status != HL_OK) {
-        hl_gguf_close(g);
-        return status;
-    }
-    *ret_gguf = g;
-    return HL_OK;
+    return give(g, status, ret_gguf);
 }
 
 void hl_gguf_close(hl_gguf *g) {
     if (!g) return;
-    for (size_t i = 0; g->shards && i < g->n_shards; i++) hl_map_close(g->shards[i].map);
+    for (size_t i = 0; g->shards && i < g->n_shards; i++) hl_gguf_bytes_close(&g->shards[i]);
     hl_free(g->shards);
     hl_free(g->tensors);
     hl_gguf_index_done(&g->tensor_index);

@@ -5,6 +5,7 @@
 #ifndef HL_CORE_GGUF_GGUF_PRIV_H
 #define HL_CORE_GGUF_GGUF_PRIV_H
 
+#include "core/base/map.h"
 #include "core/gguf/gguf.h"
 
 /* Hard limits. The largest real files stay a factor of five or more below each. */
@@ -13,7 +14,8 @@ enum {
     HL_GGUF_MAX_TENSORS = 1 << 18, /* of all shards */
     HL_GGUF_MAX_SHARDS = 1024,
     HL_GGUF_MAX_KEY_BYTES = 65535,
-    HL_GGUF_MIN_ALIGNMENT = 8, /* so that f32 and f16 data can be read through pointers */
+    HL_GGUF_MAX_HEADER_BYTES = 256 << 20, /* it is copied; 262,144 words with merges take 15 MB */
+    HL_GGUF_MIN_ALIGNMENT = 8,            /* so that f32 and f16 data can be read through pointers */
     HL_GGUF_DEFAULT_ALIGNMENT = 32,
 };
 
@@ -44,7 +46,27 @@ typedef struct hl_gguf_values {
 void                 hl_gguf_values_done(hl_gguf_values *v);
 const hl_gguf_value *hl_gguf_values_find(const hl_gguf_values *v, hl_view key);
 
-/* What one shard's header says. Everything points into its bytes. */
+/* One file. Tensors are read where they lie, the header from a copy: others may write to the file meanwhile. */
+typedef struct hl_gguf_bytes {
+    struct hl_map *map; /* NULL when the bytes are the caller's */
+    const uint8_t *data;
+    size_t         n_bytes;
+    const uint8_t *header; /* [n_header] the first bytes of the file, in memory that nobody else writes to */
+    size_t         n_header; /* so far; hl_gguf_bytes_reach() makes it more */
+    size_t         reserved; /* bytes of address space for the copy; 0: header is data */
+} hl_gguf_bytes;
+
+/* Map a file; nothing of its header is read yet. fails as hl_map_open() */
+HL_MUST_CHECK hl_status hl_gguf_bytes_open(const char *path, hl_gguf_bytes *ret, hl_err *err);
+void                    hl_gguf_bytes_close(hl_gguf_bytes *b); /* one that is all zeros, too */
+
+/* Have the first `end` bytes in the copy, which does not move. `end` lies inside the file.
+ * fails  HL_E_LIMIT over HL_GGUF_MAX_HEADER_BYTES; HL_E_IO, HL_E_CANCEL, HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_gguf_bytes_reach(hl_gguf_bytes *b, size_t end, hl_err *err);
+/* The header has n_header bytes: give back what was read too far. */
+void hl_gguf_bytes_trim(hl_gguf_bytes *b, size_t n_header);
+
+/* What one shard's header says. Everything points into the copy of it. */
 typedef struct hl_gguf_header {
     uint32_t       version;
     size_t         n_tensors;
@@ -54,12 +76,11 @@ typedef struct hl_gguf_header {
 } hl_gguf_header;
 
 /* Read and check everything up to the tensor infos; ret->values is to be freed on success. */
-HL_MUST_CHECK hl_status hl_gguf_read_header(const uint8_t *data, size_t n_bytes, hl_gguf_header *ret,
-                                            hl_err *err);
+HL_MUST_CHECK hl_status hl_gguf_read_header(hl_gguf_bytes *b, hl_gguf_header *ret, hl_err *err);
 
 /* Read h->n_tensors infos into `tensors`, check their data ranges, set their data pointers. */
-HL_MUST_CHECK hl_status hl_gguf_read_tensors(const uint8_t *data, size_t n_bytes, const hl_gguf_header *h,
-                                             uint32_t i_shard, hl_gguf_tensor *tensors, hl_err *err);
+HL_MUST_CHECK hl_status hl_gguf_read_tensors(hl_gguf_bytes *b, const hl_gguf_header *h, uint32_t i_shard,
+                                             hl_gguf_tensor *tensors, hl_err *err);
 
 size_t      hl_gguf_kind_bytes(hl_gguf_kind kind); /* 0 for strings and arrays */
 const char *hl_gguf_kind_name(hl_gguf_kind kind);  /* "u32" */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * gguf_read.c - parse one GGUF file from memory, trusting nothing in it.
+ * gguf_read.c - parse one GGUF file's header from our copy of it, trusting nothing in it.
  *
  * One pass: magic, version, counts, key/value pairs, tensor infos; then the tensors' data ranges are
  * checked against the file and against each other. Gaps between tensors and any order of them are
@@ -18,18 +18,20 @@
 #include "core/base/str.h"
 
 typedef struct reader {
-    const uint8_t *begin;
-    const uint8_t *at;
-    const uint8_t *end;
+    hl_gguf_bytes *b;
+    size_t         at; /* offset in the file */
 } reader;
 
-static size_t left(const reader *r) { return (size_t)(r->end - r->at); }
-static size_t offset(const reader *r) { return (size_t)(r->at - r->begin); }
+static size_t         left(const reader *r) { return r->b->n_bytes - r->at; }
+static const uint8_t *here(const reader *r) { return r->b->header + r->at; }
 
-static hl_status fail_short(const reader *r, const char *what, uint64_t need, hl_err *err) {
-    return hl_fail(err, HL_E_FORMAT,
-                   "cut short: %s at byte %zu needs %" PRIu64 " bytes, the file has %zu left", what,
-                   offset(r), need, left(r));
+/* The next n bytes, of which the file must have as many. */
+static hl_status need(const reader *r, const char *what, uint64_t n, hl_err *err) {
+    if (n > left(r))
+        return hl_fail(err, HL_E_FORMAT,
+                       "cut short: %s at byte %zu needs %" PRIu64 " bytes, the file has %zu left", what,
+                       r->at, n, left(r));
+    return r->at + (size_t)n <= r->b->n_header ? HL_OK : hl_gguf_bytes_reach(r->b, r->at + (size_t)n, err);
 }
 
 static uint64_t load_le(const uint8_t *p, size_t n_bytes) {
@@ -39,25 +41,28 @@ static uint64_t load_le(const uint8_t *p, size_t n_bytes) {
 }
 
 static hl_status read_int(reader *r, size_t n_bytes, const char *what, uint64_t *ret, hl_err *err) {
-    if (left(r) < n_bytes) return fail_short(r, what, n_bytes, err);
-    *ret = load_le(r->at, n_bytes);
+    const hl_status status = need(r, what, n_bytes, err);
+    if (status != HL_OK) return status;
+    *ret = load_le(here(r), n_bytes);
     r->at += n_bytes;
     return HL_OK;
 }
 
 static hl_status read_string(reader *r, const char *what, hl_view *ret, hl_err *err) {
-    uint64_t  n = 0;
-    hl_status status = read_int(r, 8, what, &n, err);
+    hl_status status = need(r, what, 8, err);
     if (status != HL_OK) return status;
-    if (n > left(r)) return fail_short(r, what, n, err);
-    *ret = (hl_view){(const char *)r->at, (size_t)n};
+    const uint64_t n = load_le(here(r), 8);
+    r->at += 8;
+    status = need(r, what, n, err);
+    if (status != HL_OK) return status;
+    *ret = (hl_view){(const char *)here(r), (size_t)n};
     r->at += n;
     return HL_OK;
 }
 
 /* A key or a tensor name: something that can stand in a message. */
 static hl_status read_name(reader *r, const char *what, size_t max_bytes, hl_view *ret, hl_err *err) {
-    const size_t at = offset(r);
+    const size_t at = r->at;
     hl_status    status = read_string(r, what, ret, err);
     if (status != HL_OK) return status;
     if (ret->len == 0 || ret->len > max_bytes)
@@ -93,15 +98,16 @@ static hl_status read_array(reader *r, hl_gguf_value *v, hl_err *err) {
     if (status != HL_OK) return status;
 
     v->elem_kind = (hl_gguf_kind)kind;
-    v->data = r->at;
+    v->data = here(r);
     const size_t each = hl_gguf_kind_bytes(v->elem_kind);
     if (v->n > left(r) / (each ? each : 8))
         return hl_fail(err, HL_E_FORMAT,
                        "key '%.*s': array of %" PRIu64 " %s elements, the file has %zu bytes left",
                        shown(v->key), v->key.ptr, v->n, hl_gguf_kind_name(v->elem_kind), left(r));
     if (each) {
-        r->at += v->n * each;
-        return HL_OK;
+        status = need(r, "array", v->n * each, err);
+        if (status == HL_OK) r->at += v->n * each;
+        return status;
     }
     for (uint64_t i = 0; i < v->n; i++) {
         hl_view s;
@@ -125,7 +131,7 @@ static hl_status read_value(reader *r, hl_gguf_value *v, hl_err *err) {
 
     v->kind = v->elem_kind = (hl_gguf_kind)kind;
     v->n = 1;
-    v->data = r->at;
+    v->data = here(r);
     if (v->kind == HL_GGUF_ARRAY) return read_array(r, v, err);
     if (v->kind == HL_GGUF_STRING) {
         hl_view s;
@@ -170,11 +176,12 @@ static hl_status read_values(reader *r, size_t n, hl_gguf_values *ret, hl_err *e
 }
 
 static hl_status check_magic(reader *r, uint32_t *ret_version, hl_err *err) {
-    if (left(r) < 4) return fail_short(r, "the mark \"GGUF\"", 4, err);
-    if (memcmp(r->at, "GGUF", 4) != 0)
+    const hl_status whole = need(r, "the mark \"GGUF\"", 4, err);
+    if (whole != HL_OK) return whole;
+    if (memcmp(here(r), "GGUF", 4) != 0)
         return hl_fail(err, HL_E_FORMAT,
-                       "not a GGUF file: it starts with %02x %02x %02x %02x, expected 47 47 55 46", r->at[0],
-                       r->at[1], r->at[2], r->at[3]);
+                       "not a GGUF file: it starts with %02x %02x %02x %02x, expected 47 47 55 46",
+                       here(r)[0], here(r)[1], here(r)[2], here(r)[3]);
     r->at += 4;
     uint64_t  version = 0;
     hl_status status = read_int(r, 4, "version", &version, err);
@@ -217,9 +224,9 @@ static hl_status find_alignment(const hl_gguf_values *values, uint64_t *ret, hl_
     return HL_OK;
 }
 
-hl_status hl_gguf_read_header(const uint8_t *data, size_t n_bytes, hl_gguf_header *ret, hl_err *err) {
+hl_status hl_gguf_read_header(hl_gguf_bytes *b, hl_gguf_header *ret, hl_err *err) {
     enum { MIN_VALUE_BYTES = 8 + 1 + 4 + 1, MIN_INFO_BYTES = 8 + 1 + 4 + 4 + 8 };
-    reader         r = {data, data, data + n_bytes};
+    reader         r = {b, 0};
     hl_gguf_header h = {0};
     size_t         n_values = 0;
 
@@ -234,7 +241,7 @@ hl_status hl_gguf_read_header(const uint8_t *data, size_t n_bytes, hl_gguf_heade
         hl_gguf_values_done(&h.values);
         return status;
     }
-    h.infos_at = offset(&r);
+    h.infos_at = r.at;
     *ret = h;
     return HL_OK;
 }
@@ -336,10 +343,10 @@ static hl_status check_overlaps(const hl_gguf_tensor *tensors, range *ranges, si
     return HL_OK;
 }
 
-static hl_status bind_data(const reader *r, const hl_gguf_header *h, hl_gguf_tensor *tensors,
-                           const range *ranges, hl_err *err) {
-    const uint64_t n_bytes = (uint64_t)(r->end - r->begin);
-    const uint64_t data_at = ((uint64_t)offset(r) + h->alignment - 1) & ~(h->alignment - 1);
+static hl_status bind_data(const hl_gguf_bytes *b, size_t header_end, const hl_gguf_header *h,
+                           hl_gguf_tensor *tensors, const range *ranges, hl_err *err) {
+    const uint64_t n_bytes = b->n_bytes;
+    const uint64_t data_at = ((uint64_t)header_end + h->alignment - 1) & ~(h->alignment - 1);
     for (size_t i = 0; i < h->n_tensors; i++) {
         hl_gguf_tensor *t = &tensors[i];
         if (data_at > n_bytes || ranges[i].begin > n_bytes - data_at ||
@@ -349,15 +356,15 @@ static hl_status bind_data(const reader *r, const hl_gguf_header *h, hl_gguf_ten
                            " of the data, which starts at byte "
                            "%" PRIu64 "; the file has %" PRIu64,
                            t->name, t->n_bytes, ranges[i].begin, data_at, n_bytes);
-        t->data = r->begin + data_at + ranges[i].begin;
+        t->data = b->data + data_at + ranges[i].begin;
     }
     return HL_OK;
 }
 
-hl_status hl_gguf_read_tensors(const uint8_t *data, size_t n_bytes, const hl_gguf_header *h, uint32_t i_shard,
+hl_status hl_gguf_read_tensors(hl_gguf_bytes *b, const hl_gguf_header *h, uint32_t i_shard,
                                hl_gguf_tensor *tensors, hl_err *err) {
     hl_status status = HL_OK;
-    reader    r = {data, data + h->infos_at, data + n_bytes};
+    reader    r = {b, h->infos_at};
     range    *ranges = hl_new(h->n_tensors, sizeof *ranges);
     if (!ranges) return hl_fail(err, HL_E_NOMEM, "no memory for %zu tensors", h->n_tensors);
 
@@ -367,11 +374,12 @@ hl_status hl_gguf_read_tensors(const uint8_t *data, size_t n_bytes, const hl_ggu
         status = read_info(&r, h, t, &ranges[i].begin, err);
         ranges[i].i = i;
     }
-    if (status == HL_OK) status = bind_data(&r, h, tensors, ranges, err);
+    if (status == HL_OK) status = bind_data(b, r.at, h, tensors, ranges, err);
     if (status == HL_OK) {
         for (size_t i = 0; i < h->n_tensors; i++) ranges[i].end = ranges[i].begin + tensors[i].n_bytes;
         status = check_overlaps(tensors, ranges, h->n_tensors, err);
     }
     hl_free(ranges);
+    if (status == HL_OK) hl_gguf_bytes_trim(b, r.at);
     return status;
 }

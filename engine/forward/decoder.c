@@ -360,7 +360,8 @@ hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *s
         return hl_fail(err, HL_E_INTERNAL, "forward pass: %s: %zu, but there is room for %zu", f->breach.what,
                        f->breach.found, f->breach.room);
     if (hl_gguf_is_broken(f->m->gguf))
-        return hl_fail(err, HL_E_IO,
-                       "the model file was cut short while in use: results are worthless, open it again");
+        return hl_fail(
+            err, HL_E_IO,
+            "the model file was changed or cut short while in use: results are worthless, open it again");
     return stopped ? hl_fail(err, HL_E_CANCEL, "stopped") : HL_OK;
 }

@@ -12,6 +12,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -27,9 +28,9 @@
 
 static long        mmaps_left = -1; /* that succeed before one fails; -1: all do */
 static bool        refuses_threads;
-static const char *cut_path; /* cut to cut_bytes as soon as it has been mapped; NULL: nothing is cut */
+static const char *cut_path; /* cut to cut_bytes when it has been mapped or is read; NULL: nothing is cut */
 static off_t       cut_bytes;
-static int         cut_at; /* mappings of files before that one */
+static int         cut_at; /* reads before that one; -1: as soon as it is mapped */
 
 #define REAL(type, name, ...) ((type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name))
 
@@ -41,8 +42,16 @@ void *mmap(void *at, size_t n, int prot, int flags, int fd, off_t offset) {
     }
     if (mmaps_left > 0) mmaps_left--;
     void *p = REAL(void *, mmap, void *, size_t, int, int, int, off_t)(at, n, prot, flags, fd, offset);
-    if (fd >= 0 && cut_path && cut_at-- == 0) assert_int_equal(truncate(cut_path, cut_bytes), 0);
+    if (fd >= 0 && cut_path && cut_at == -1) assert_int_equal(truncate(cut_path, cut_bytes), 0);
     return p;
+}
+
+ssize_t pread(int fd, void *p, size_t n, off_t at) {
+    if (cut_path && cut_at >= 0 && cut_at-- == 0) {
+        assert_int_equal(truncate(cut_path, cut_bytes), 0);
+        cut_path = NULL;
+    }
+    return REAL(ssize_t, pread, int, void *, size_t, off_t)(fd, p, n, at);
 }
 
 int pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *), void *arg) {
@@ -228,18 +237,52 @@ static void a_file_cut_short_while_in_use_ends_in_an_error(void **state) {
     write_model();
 }
 
+/* As a program does that writes a new file over the old one without making room first. */
+static void write_over(off_t from, off_t n) {
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (off_t i = from; i < from + n; i++) assert_int_equal(pwrite(fd, "\xff", 1, i), 1);
+    (void)close(fd);
+}
+
+static void a_file_written_over_while_in_use_ends_in_an_error(void **state) {
+    (void)state;
+    const struct timespec long_ago[2] = {{.tv_sec = 1000000},
+                                         {.tv_sec = 1000000}}; /* clocks of files are coarse */
+    for (int decoding = 0; decoding < 2; decoding++) {
+        loaded x;
+        hl_err err = {0};
+        write_model();
+        assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+        if (load(&x, 2, &err) != HL_OK) fail_msg("%s", err.text);
+        if (decoding) assert_int_equal(hl_session_eval(x.s, prompt, N_PROMPT, &err), HL_OK);
+        write_over(0, 20000); /* all lengths of the header, and weights */
+        assert_int_equal(hl_session_eval(x.s, prompt, 1, &err), HL_E_IO);
+        assert_non_null(strstr(err.text, "was changed or cut short"));
+        unload(&x);
+    }
+    write_model();
+}
+
 static void a_file_cut_short_while_it_is_opened_is_refused(void **state) {
     (void)state;
     hl_map_install_fault_handler();
     for (off_t to = 0; to < full_bytes; to += to < 20000 ? 1900 : full_bytes / 5) {
-        for (int mapping = 0; mapping < 2; mapping++) { /* the first is to look whether there are shards */
+        for (int when = -1;; when++) {
             loaded x;
             hl_err err = {0};
             cut_path = path;
             cut_bytes = to;
-            cut_at = mapping;
+            cut_at = when;
             const hl_status status = load(&x, 1, &err);
+            const bool      was_cut = when < 0 || !cut_path;
             cut_path = NULL;
+            if (!was_cut) { /* there are no more reads */
+                assert_int_equal(status, HL_OK);
+                assert_true(when >= 1);
+                unload(&x);
+                break;
+            }
             if (status != HL_E_IO) fail_msg("cut to %ld: %s: %s", (long)to, hl_status_name(status), err.text);
             assert_non_null(strstr(err.text, "cut short"));
             unload(&x);
@@ -371,6 +414,7 @@ int main(void) {
         cmocka_unit_test(every_mapping_may_fail),
         cmocka_unit_test(without_threads_of_its_own_the_engine_works_alone),
         cmocka_unit_test(a_file_cut_short_while_in_use_ends_in_an_error),
+        cmocka_unit_test(a_file_written_over_while_in_use_ends_in_an_error),
         cmocka_unit_test(a_file_cut_short_while_it_is_opened_is_refused),
         cmocka_unit_test(work_behind_a_stop_is_a_chunk_a_thread_at_most),
         cmocka_unit_test(cuts_cover_everything_and_none_is_too_long),
