@@ -61,6 +61,11 @@ static hl_status take_row(score *s, const float *logits, size_t i_token, hl_err 
     hl_logprob    top[MAX_TOP];
     const int32_t token = s->tokens.ids[i_token];
     const double  logprob = (double)hl_logprobs_top(logits, s->n_vocab, token, s->n_top, top);
+    if (!isfinite(logprob))
+        return hl_fail(
+            err, HL_E_FORMAT,
+            "score: token %zu of the text (%d) has no probability: the model gives it the logit %g", i_token,
+            token, (double)logits[token]);
     s->n_scored++;
     s->n_scored_bytes += hl_tokenizer_piece(s->tokenizer, token, true, NULL, 0);
     s->sum -= logprob;

@@ -158,8 +158,9 @@ static hl_status eval_pass(hl_session *s, const int32_t *tokens, uint32_t n, uin
                         .n_out = n_out,
                         .out_rows = s->out_rows};
     HL_TRACE2(pass_begin, n, begin);
-    const hl_status status = hl_forward_eval(s->forward, &b, &s->stop, s->logits, err);
+    hl_status status = hl_forward_eval(s->forward, &b, &s->stop, s->logits, err);
     HL_TRACE2(pass_end, n, status);
+    for (uint32_t i = 0; i < n && status == HL_OK; i++) status = hl_forward_check_row(s->forward, &b, i, err);
     if (status == HL_OK) {
         s->seq.n_pos = begin + (int32_t)n;
         s->n_logits = n_out;

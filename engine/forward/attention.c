@@ -57,10 +57,13 @@ static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
             if (q_norm) f->k->rmsnorm(hd, q, q_norm, hp->rms_eps, q);
             f->k->rope(hp->n_rot, halves, cs, q);
         }
+        hl_row_look(f, r, HL_PLACE_QUERIES, c->i_layer, group * hd, row + kv * group * hd);
         float *k = row + (hp->n_heads + kv) * hd;
         float *v = row + (hp->n_heads + hp->n_kv_heads + kv) * hd;
         if (k_norm) f->k->rmsnorm(hd, k, k_norm, hp->rms_eps, k);
         f->k->rope(hp->n_rot, halves, cs, k);
+        hl_row_look(f, r, HL_PLACE_KEYS, c->i_layer, hd, k);
+        hl_row_look(f, r, HL_PLACE_VALUES, c->i_layer, hd, v);
         write_key_value(c, r, kv, k, v);
     }
 }

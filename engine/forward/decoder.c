@@ -116,6 +116,8 @@ static size_t lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, uint8_t *
     f->segments = take(&l, rows, sizeof *f->segments);
     f->pos = take(&l, rows, sizeof *f->pos);
     f->seqs = take(&l, rows, sizeof *f->seqs);
+    f->origin = take(&l, rows, sizeof *f->origin);
+    f->faults = take(&l, rows, sizeof *f->faults);
     take_threads(&l, f);
     const size_t moe_at = l.at;
     l.at += hl_moe_plan(m, rows);
@@ -184,8 +186,9 @@ static void embed_row(hl_forward *f, const void *ctx, uint32_t row) {
 
 /* x joins what the last block made (behind its own norm, if it has one); the next norm's result goes to act. */
 typedef struct join_ctx {
-    bool         has_block; /* false: x is the embedding itself */
-    const float *post_norm; /* NULL: none */
+    hl_place     block, next;     /* HL_PLACE_EMBEDDING: x is the embedding itself */
+    uint32_t     i_block, i_next; /* layers of the last block and of the norm */
+    const float *post_norm;       /* NULL: none */
     const float *norm;
     uint32_t     needs;
 } join_ctx;
@@ -196,11 +199,15 @@ static void join_row(hl_forward *f, const void *ctx, uint32_t row) {
     const float     eps = f->m->hp.rms_eps;
     float          *x = f->x + row * n;
     float          *t = f->tmp + row * n;
-    if (c->has_block) {
+    if (c->block != HL_PLACE_EMBEDDING) {
         if (c->post_norm) f->k->rmsnorm(n, t, c->post_norm, eps, t);
         f->k->add(n, x, t, x);
     }
     f->k->rmsnorm(n, x, c->norm, eps, t);
+    if (__builtin_expect(!f->k->all_finite(n, t), 0)) {
+        const bool by_norm = f->k->all_finite(n, x); /* by its weights, that is */
+        hl_row_note(f, row, by_norm ? c->next : c->block, by_norm ? c->i_next : c->i_block);
+    }
     hl_act_write(f, &f->act, c->needs, row, n, t);
 }
 
@@ -262,6 +269,7 @@ static void keep_out_rows(hl_forward *f, const hl_batch *b) {
         f->pos[i] = f->pos[from];
         f->seqs[i] = f->seqs[from];
     }
+    for (uint32_t i = 0; i < b->n_out; i++) f->origin[i] = b->out_rows[i];
     f->n_rows = b->n_out;
     find_runs(f);
 }
@@ -271,7 +279,10 @@ static void run_layer(hl_forward *f, const hl_batch *b, uint32_t i_layer) {
     const hl_layer *l = &m->layers[i_layer];
     const hl_layer *before = i_layer > 0 ? &m->layers[i_layer - 1] : NULL;
     const join_ctx  into_attn = {
-         .has_block = before != NULL,
+         .block = before ? HL_PLACE_FFN : HL_PLACE_EMBEDDING,
+         .i_block = before ? i_layer - 1 : 0,
+         .next = HL_PLACE_NORM,
+         .i_next = i_layer,
          .post_norm = before ? before->v[HL_W_FFN_POST_NORM] : NULL,
          .norm = l->v[HL_W_ATTN_NORM],
          .needs = l->need_attn_in,
@@ -284,28 +295,45 @@ static void run_layer(hl_forward *f, const hl_batch *b, uint32_t i_layer) {
     hl_attention_run(f, i_layer);
     run_attn_out(f, l);
     const join_ctx into_ffn = {
-        .has_block = true,
+        .block = HL_PLACE_ATTENTION,
+        .i_block = i_layer,
+        .next = HL_PLACE_NORM,
+        .i_next = i_layer,
         .post_norm = l->v[HL_W_ATTN_POST_NORM],
         .norm = l->v[HL_W_FFN_NORM],
         .needs = l->need_ffn_in,
     };
     hl_rows_run(f, f->n_rows, join_row, &into_ffn);
     if (m->hp.n_experts)
-        hl_moe_run(f, l);
+        hl_moe_run(f, i_layer);
     else
         hl_ffn_run(f, l);
 }
 
-static void cap_row(hl_forward *f, const void *ctx, uint32_t row) {
+/* -INFINITY is a logit like others as long as some token has a better one: such tokens never come. */
+static bool are_logits(const hl_kernels *k, size_t n, const float *y) {
+    bool some = false;
+    if (k->all_finite(n, y)) return true;
+    for (size_t i = 0; i < n; i++) {
+        if (!(y[i] < INFINITY)) return false;
+        some |= y[i] > -INFINITY;
+    }
+    return some;
+}
+
+static void finish_row(hl_forward *f, const void *ctx, uint32_t row) {
     float      *y = *(float *const *)ctx + (size_t)row * f->m->hp.n_vocab;
     const float cap = f->m->hp.final_softcap;
-    for (uint32_t i = 0; i < f->m->hp.n_vocab; i++) y[i] = cap * tanhf(y[i] / cap);
+    for (uint32_t i = 0; cap > 0 && i < f->m->hp.n_vocab; i++) y[i] = cap * tanhf(y[i] / cap);
+    if (!are_logits(f->k, f->m->hp.n_vocab, y)) hl_row_note(f, row, HL_PLACE_LOGITS, 0);
 }
 
 static void run_logits(hl_forward *f, float *ret_logits) {
     const hl_model *m = f->m;
     const join_ctx  into_out = {
-         .has_block = true,
+         .block = HL_PLACE_FFN,
+         .i_block = m->hp.n_layers - 1,
+         .next = HL_PLACE_LAST_NORM,
          .post_norm = m->layers[m->hp.n_layers - 1].v[HL_W_FFN_POST_NORM],
          .norm = m->out_norm,
          .needs = m->need_out_in,
@@ -320,7 +348,7 @@ static void run_logits(hl_forward *f, float *ret_logits) {
         .y_stride = m->hp.n_vocab,
     };
     hl_products_run(f, &out, 1);
-    if (m->hp.final_softcap > 0) hl_rows_run(f, f->n_rows, cap_row, &ret_logits);
+    if (!hl_forward_stopped(f)) hl_rows_run(f, f->n_rows, finish_row, &ret_logits);
 }
 
 void hl_forward_note_breach(hl_forward *f, const char *what, size_t found, size_t room) {
@@ -348,6 +376,10 @@ hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *s
     f->n_rows = b->n_rows;
     memcpy(f->pos, b->pos, b->n_rows * sizeof *f->pos);
     memcpy(f->seqs, b->seqs, b->n_rows * sizeof *f->seqs);
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        f->origin[i] = i;
+        atomic_store_explicit(&f->faults[i], 0, memory_order_relaxed);
+    }
     find_runs(f);
     hl_rope_tables_fill(f);
     hl_rows_run(f, f->n_rows, embed_row, b);

@@ -51,6 +51,7 @@ static void run_piece(hl_forward *f, const hl_glu *g, const hl_act *x, size_t be
 
 void hl_glu_chunk(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end,
                   uint32_t i_thread) {
+    if (!hl_forward_fits(f, "tokens of an expert", x->n_tokens, f->n_rows_cap)) return;
     const size_t step = piece_cols(f, x->n_tokens);
     for (size_t at = begin; at < end; at += step)
         run_piece(f, g, x, at, at + step < end ? at + step : end, i_thread);

@@ -38,6 +38,23 @@ typedef struct hl_thread_scratch {
 
 enum { HL_GLU_ROWS = 32 };
 
+/* Where a row's values can turn out to be no numbers: finite.c. */
+typedef enum hl_place {
+    HL_PLACE_NONE,
+    HL_PLACE_EMBEDDING,
+    HL_PLACE_NORM,
+    HL_PLACE_LAST_NORM,
+    HL_PLACE_QUERIES,
+    HL_PLACE_KEYS,
+    HL_PLACE_VALUES,
+    HL_PLACE_ATTENTION,
+    HL_PLACE_ROUTER,
+    HL_PLACE_FFN,
+    HL_PLACE_LOGITS,
+    HL_PLACE_count
+} hl_place;
+enum { HL_PLACE_BITS = 8 };
+
 struct hl_forward {
     const hl_model   *m;
     const hl_kernels *k;
@@ -50,26 +67,29 @@ struct hl_forward {
     size_t            memory_bytes;
     bool              has_huge_pages;
 
-    float                 *x;        /* [rows][n_embd] the residual stream */
-    float                 *qkv;      /* [rows][q + 2 kv] */
-    float                 *attn;     /* [rows][q] */
-    float                 *tmp;      /* [rows][n_embd] result of a block before it joins x */
-    float                 *h;        /* [pairs][n_ff] only when a float matrix reads it */
-    hl_act_buf             act;      /* inputs of the next products, up to max(n_embd, q) columns */
-    hl_act_buf             act_ff;   /* inputs of the down product */
-    float                 *rope;     /* [rows][n_rot / 2][2] cos, sin */
-    float                 *rope_w;   /* the same for windowed layers; equals rope when the base is the same */
-    double                *inv_freq; /* [n_rot / 2] and for windows */
-    double                *inv_freq_w;
-    float                  rope_mscale;
-    float                 *shared_o; /* partial attention of decoding rows, all threads */
-    float                 *shared_ms;
-    size_t                 shared_o_floats;
-    hl_run                *runs;     /* [rows] */
-    hl_segment            *segments; /* [rows] */
-    uint32_t               n_runs, n_segments;
-    int32_t               *pos; /* [rows] of the batch; compacted for the last layer */
-    hl_seq               **seqs;
+    float      *x;        /* [rows][n_embd] the residual stream */
+    float      *qkv;      /* [rows][q + 2 kv] */
+    float      *attn;     /* [rows][q] */
+    float      *tmp;      /* [rows][n_embd] result of a block before it joins x */
+    float      *h;        /* [pairs][n_ff] only when a float matrix reads it */
+    hl_act_buf  act;      /* inputs of the next products, up to max(n_embd, q) columns */
+    hl_act_buf  act_ff;   /* inputs of the down product */
+    float      *rope;     /* [rows][n_rot / 2][2] cos, sin */
+    float      *rope_w;   /* the same for windowed layers; equals rope when the base is the same */
+    double     *inv_freq; /* [n_rot / 2] and for windows */
+    double     *inv_freq_w;
+    float       rope_mscale;
+    float      *shared_o; /* partial attention of decoding rows, all threads */
+    float      *shared_ms;
+    size_t      shared_o_floats;
+    hl_run     *runs;     /* [rows] */
+    hl_segment *segments; /* [rows] */
+    uint32_t    n_runs, n_segments;
+    int32_t    *pos; /* [rows] of the batch; compacted for the last layer */
+    hl_seq    **seqs;
+    uint32_t   *origin; /* [rows] the row of the batch that each one is: 0, 1, .. until compacted */
+    _Atomic uint32_t
+        *faults; /* [rows of the batch] 0, or the first hl_place and its layer << HL_PLACE_BITS */
     struct hl_moe_scratch *moe; /* NULL: dense */
     hl_thread_scratch     *threads;
 
@@ -101,6 +121,13 @@ static inline bool hl_forward_fits(hl_forward *f, const char *what, size_t found
     if (__builtin_expect(found <= room, 1)) return true;
     hl_forward_note_breach(f, what, found, room);
     return false;
+}
+
+/* Row `row` holds no numbers at this place; the first note counts. Any thread. */
+void               hl_row_note(hl_forward *f, uint32_t row, hl_place place, uint32_t i_layer);
+static inline void hl_row_look(hl_forward *f, uint32_t row, hl_place place, uint32_t i_layer, size_t n,
+                               const float *x) {
+    if (__builtin_expect(!f->k->all_finite(n, x), 0)) hl_row_note(f, row, place, i_layer);
 }
 
 /* One product of a parallel region: y[row][r] = w x + bias. */
@@ -137,6 +164,6 @@ void   hl_kv_store_run(hl_forward *f, uint32_t i_layer);  /* norm, rotate, write
 void   hl_ffn_run(hl_forward *f, const hl_layer *l);      /* act -> tmp */
 size_t hl_moe_plan(const hl_model *m, uint32_t n_rows_cap);
 void   hl_moe_init(hl_forward *f, uint8_t *memory);
-void   hl_moe_run(hl_forward *f, const hl_layer *l); /* act -> tmp */
+void   hl_moe_run(hl_forward *f, uint32_t i_layer); /* act -> tmp */
 
 #endif

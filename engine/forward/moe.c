@@ -81,7 +81,18 @@ void hl_moe_init(hl_forward *f, uint8_t *memory) {
     (void)lay_out(f->m, f->n_rows_cap, memory, f->moe);
 }
 
-/* The best experts of a row and their shares. Ties go to the lower number. */
+/* A router that computed no numbers has no best expert. */
+static bool are_shares(const float *p, uint32_t n) {
+    float sum = 0;
+    for (uint32_t e = 0; e < n; e++) {
+        if (!(p[e] >= 0)) return false;
+        sum += p[e];
+    }
+    return sum > 0;
+}
+
+/* The best experts of a row, each once, and their shares. Ties go to the lower number. Where there are no numbers the row
+ * fails, and the first experts stand in with a share of nothing: below, a row has as many different experts as ever. */
 static void choose(hl_forward *f, const void *ctx, uint32_t row) {
     const hl_hparams *hp = &f->m->hp;
     hl_moe_scratch   *s = f->moe;
@@ -89,8 +100,11 @@ static void choose(hl_forward *f, const void *ctx, uint32_t row) {
     uint32_t         *chosen = s->expert + (size_t)row * hp->n_experts_used;
     float            *weight = s->weight + (size_t)row * hp->n_experts_used;
     float             sum = 0;
-    (void)ctx;
     f->k->softmax(hp->n_experts, p, 1.0f, NULL);
+    if (!are_shares(p, hp->n_experts)) {
+        hl_row_note(f, row, HL_PLACE_ROUTER, *(const uint32_t *)ctx);
+        for (uint32_t e = 0; e < hp->n_experts; e++) p[e] = 0;
+    }
     for (uint32_t i = 0; i < hp->n_experts_used; i++) {
         uint32_t best = 0;
         for (uint32_t e = 1; e < hp->n_experts; e++)
@@ -238,8 +252,9 @@ static void combine(hl_forward *f, const void *ctx, uint32_t row) {
     }
 }
 
-void hl_moe_run(hl_forward *f, const hl_layer *l) {
+void hl_moe_run(hl_forward *f, uint32_t i_layer) {
     const hl_hparams *hp = &f->m->hp;
+    const hl_layer   *l = &f->m->layers[i_layer];
     hl_moe_scratch   *s = f->moe;
     const hl_product  router = {
          .w = &l->w[HL_W_ROUTER],
@@ -250,7 +265,7 @@ void hl_moe_run(hl_forward *f, const hl_layer *l) {
     };
     hl_products_run(f, &router, 1);
     if (hl_forward_stopped(f)) return; /* scores may be anything now */
-    hl_rows_run(f, f->n_rows, choose, NULL);
+    hl_rows_run(f, f->n_rows, choose, &i_layer);
     sort_pairs(f);
     hl_rows_run(f, f->n_rows, gather, l);
     moe_ctx c = {.f = f, .l = l};

@@ -12,12 +12,15 @@
 #include "hyperlama/base.h"
 
 /* One row: x[n] -> q[n], d[n/32], sum16[n/16], as described at hl_act. n is a multiple of 32.
- * A group of zeros gives d = 0 and q = 0. NaN and infinities are clamped as if they were the largest float. */
+ * A group of zeros gives d = 0 and q = 0. A group with NaN or an infinity gives d = NaN and q = 0, so that no
+ * product with it is a number: what was none stays none until somebody looks (engine/forward/finite.c). */
 typedef void hl_quantize_act_fn(size_t n, const float *x, int8_t *ret_q, float *ret_d, int16_t *ret_sum16);
 
 /* y = x / sqrt(mean(x^2) + eps), as (x * r) * weight[i] with r = 1 / sqrt(sum / n + eps);
  * weight NULL: no weight. y may be x. */
 typedef void hl_rmsnorm_fn(size_t n, const float *x, const float *weight, float eps, float *ret_y);
+
+typedef bool hl_all_finite_fn(size_t n, const float *x); /* no NaN, no infinity */
 
 typedef void hl_add_fn(size_t n, const float *a, const float *b,
                        float *ret_y); /* y = a + b; y may be a or b */

@@ -147,9 +147,10 @@ static const float *changed_logits(hl_sampler *s, const float *logits) {
     return s->logits;
 }
 
+/* -1: one of them is NaN, or all are -INFINITY. */
 static int32_t largest(const float *logits, int32_t n) {
-    int32_t best = 0, i = 0;
-    float   max = hl_clean_logit(logits[0]);
+    int32_t best = -1, i = 0;
+    float   max = -INFINITY;
     while (i < n) {
         const int32_t end = n - i < 16 ? n : i + 16;
         if (end - i == 16 && !hl_any_above_16(logits + i, max)) {
@@ -157,6 +158,7 @@ static int32_t largest(const float *logits, int32_t n) {
             continue;
         }
         for (; i < end; i++) {
+            if (isnan(logits[i])) return -1;
             if (!(logits[i] > max)) continue;
             max = logits[i];
             best = i;
@@ -169,7 +171,7 @@ static int32_t largest_candidate(const hl_candidate *c, size_t n) {
     size_t best = 0;
     for (size_t i = 1; i < n; i++)
         if (c[i].logit > c[best].logit || (c[i].logit == c[best].logit && c[i].id < c[best].id)) best = i;
-    return c[best].id;
+    return c[best].logit > -INFINITY ? c[best].id : -1;
 }
 
 int32_t hl_sampler_sample(hl_sampler *s, const float *logits) {
@@ -178,10 +180,11 @@ int32_t hl_sampler_sample(hl_sampler *s, const float *logits) {
     if (is_greedy(p)) return largest(x, s->n_vocab);
     hl_candidate *c = s->candidates;
     size_t        n = hl_top_k(c, x, s->n_vocab, p->top_k);
+    if (n == 0) return -1;
     n = hl_typical(c, n, p->typical_p);
     n = hl_top_p(c, n, p->top_p);
     n = hl_min_p(c, n, p->min_p);
     if (p->temperature == 0) return largest_candidate(c, n);
     const double sum = hl_weigh(c, n, p->temperature);
-    return sum > 0 ? hl_draw(c, n, sum, hl_random_next(&s->random)) : 0;
+    return sum > 0 ? hl_draw(c, n, sum, hl_random_next(&s->random)) : -1;
 }

@@ -59,17 +59,18 @@ static inline float hl_exp_down(float x) {
     return e * scale.f;
 }
 
-/* A logit as the chain sees it: NaN is -INFINITY, +INFINITY the largest number. */
-float hl_clean_logit(float x);
+/* A logit as the chain sees it: +INFINITY is the largest number. NaN stays. */
+static inline float hl_clean_logit(float x) { return x > 0x1.fffffep+127f ? 0x1.fffffep+127f : x; }
 
-/* Does one of 16 logits beat the bar? Branch-free, so that it becomes vector code. NaN never does. */
+/* Is one of 16 logits above the bar, or NaN? Branch-free, so that it becomes vector code. */
 static inline bool hl_any_above_16(const float *x, float bar) {
     int any = 0;
-    for (int i = 0; i < 16; i++) any |= x[i] > bar;
+    for (int i = 0; i < 16; i++) any |= !(x[i] <= bar);
     return any;
 }
 
-/* Fill c[] with the k best of n_vocab logits (all of them for k <= 0 or k >= n_vocab); returns how many. */
+/* Fill c[] with the k best of n_vocab logits (all of them for k <= 0 or k >= n_vocab); returns how many: 0 when one of the
+ * logits is NaN. */
 size_t hl_top_k(hl_candidate *c, const float *logits, int32_t n_vocab, int32_t k);
 
 /* The others return how many of c[0, n) are kept: at least one. */

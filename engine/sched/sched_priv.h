@@ -28,6 +28,7 @@ enum {
     HL_TOP_CAP = 20,
     HL_GAP_BUCKETS = 256,
 };
+#define HL_NO_ROW UINT32_MAX
 
 /* What hl_sched_run() waits for. */
 typedef struct hl_waiter {
@@ -103,6 +104,8 @@ typedef struct hl_stream {
     uint32_t    n_branches;
     hl_branch  *taken;       /* the one that was right; NULL: none */
     uint32_t    n_rows;      /* 0: not in the batch */
+    uint32_t    first_row;   /* in the batch */
+    uint32_t    bad_row;     /* in the batch, of its own: no token can be chosen behind it; HL_NO_ROW: none */
     bool        is_deferred; /* another prompt of this step computes what it needs */
     uint32_t    first_out, n_out;
     int32_t     news[HL_MAX_DRAFT + 1];

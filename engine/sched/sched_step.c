@@ -60,6 +60,7 @@ static bool add_generating(hl_sched *s, step *p, hl_stream *st) {
         return false;
     }
     st->first_out = p->b.n_out;
+    st->first_row = p->b.n_rows;
     for (uint32_t i = 0; i <= st->n_drafts; i++) {
         add_row(s, p, &st->seq, st->seq.n_pos + (int32_t)i,
                 i == 0 ? st->ids[st->n_ids - 1] : st->drafts[i - 1]);
@@ -108,6 +109,7 @@ static void add_prompt(hl_sched *s, step *p, hl_stream *st) {
     const uint32_t n = left < room ? left : room;
     if (n == left && p->b.n_out == s->n_out_cap) return;
     if (!hl_sched_reserve(s, st, st->seq.n_pos + (int32_t)n)) return;
+    st->first_row = p->b.n_rows;
     for (uint32_t i = 0; i < n; i++)
         add_row(s, p, &st->seq, st->seq.n_pos + (int32_t)i, st->ids[(uint32_t)st->seq.n_pos + i]);
     st->n_rows = n;
@@ -163,6 +165,7 @@ static void compose(hl_sched *s, step *p) {
         st->n_rows = st->n_out = st->n_news = 0;
         st->is_deferred = false;
         st->taken = NULL;
+        st->bad_row = HL_NO_ROW;
     }
     for (uint32_t i = 0; i < s->n_running;) {
         hl_stream *st = s->running[i];
@@ -188,6 +191,14 @@ typedef struct choose_ctx {
     uint32_t   n;
 } choose_ctx;
 
+/* Rows that every choice of this step stands on: a prompt's, or the one of the newest token. Those of guesses count when
+ * they turn out to be right, so that a guess never changes what comes out. */
+static void find_bad_row(hl_sched *s, hl_stream *st) {
+    const uint32_t end = st->first_row + st->n_rows - st->n_drafts;
+    for (uint32_t r = st->first_row; r < end && st->bad_row == HL_NO_ROW; r++)
+        if (hl_forward_row_failed(s->forward, r)) st->bad_row = r;
+}
+
 /* The sampler's choices, as long as some guess is the same: then the row of that guess says what follows. */
 static void choose_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const choose_ctx *c = ctx;
@@ -197,8 +208,14 @@ static void choose_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     bool              goes_on = true;
     (void)i_thread;
     for (uint32_t i = 0; goes_on; i++) {
-        const float  *logits = c->s->logits + (size_t)row * (size_t)n_vocab;
-        const int32_t id = hl_sampler_sample(st->sampler, logits);
+        const float   *logits = c->s->logits + (size_t)row * (size_t)n_vocab;
+        const uint32_t batch_row = c->s->out_rows[row];
+        const bool     failed = hl_forward_row_failed(c->s->forward, batch_row);
+        const int32_t  id = failed ? -1 : hl_sampler_sample(st->sampler, logits);
+        if (id < 0) {
+            st->bad_row = batch_row;
+            return;
+        }
         hl_sampler_accept(st->sampler, id);
         if (st->top)
             st->logprobs[i] =
@@ -210,8 +227,11 @@ static void choose_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
 
 static void choose(hl_sched *s) {
     choose_ctx c = {.s = s};
-    for (uint32_t i = 0; i < s->n_running; i++)
-        if (s->running[i]->n_out > 0 && s->running[i]->r.max_tokens != 0) c.st[c.n++] = s->running[i];
+    for (uint32_t i = 0; i < s->n_running; i++) {
+        hl_stream *st = s->running[i];
+        find_bad_row(s, st);
+        if (st->n_out > 0 && st->r.max_tokens != 0 && st->bad_row == HL_NO_ROW) c.st[c.n++] = st;
+    }
     hl_pool *pool = s->model->engine->pool;
     hl_pool_enter(pool);
     hl_pool_run(pool, c.n, choose_chunk, &c);
@@ -246,8 +266,25 @@ static uint32_t n_rows_of(const hl_stream *st) {
     return n;
 }
 
+/* What it has is told, what failed is not remembered: neither in its sequence nor for others. */
+static void end_failed(hl_sched *s, hl_stream *st, const hl_batch *b) {
+    hl_err    err = {0};
+    hl_status status = hl_forward_check_row(s->forward, b, st->bad_row, &err);
+    if (status == HL_OK)
+        status =
+            hl_fail(&err, HL_E_FORMAT,
+                    "no token can be chosen at position %d: with bias and penalties the logits hold NaN, or "
+                    "nothing but -infinity",
+                    b->pos[st->bad_row]);
+    end_running(s, st, HL_END_NONE, status, &err);
+}
+
 /* The rows of this step are in the cache; tokens that came out of them go to the caller. */
-static void advance(hl_sched *s, hl_stream *st, int64_t now) {
+static void advance(hl_sched *s, hl_stream *st, const hl_batch *b, int64_t now) {
+    if (st->bad_row != HL_NO_ROW && st->n_news == 0) {
+        end_failed(s, st, b);
+        return;
+    }
     const uint32_t n_guessed = st->n_drafts;
     const uint32_t n_right = st->n_news > 0 ? st->n_news - 1 : 0;
     if (st->owner) st->owner->service += n_rows_of(st);
@@ -276,16 +313,18 @@ static void advance(hl_sched *s, hl_stream *st, int64_t now) {
         }
         end = hand_out_token(s, st, i, now);
     }
-    if (end == HL_END_NONE)
-        hl_sched_remember(s, st);
-    else
+    if (end != HL_END_NONE)
         end_running(s, st, end, HL_OK, NULL);
+    else if (st->bad_row != HL_NO_ROW)
+        end_failed(s, st, b);
+    else
+        hl_sched_remember(s, st);
 }
 
-static void advance_all(hl_sched *s) {
+static void advance_all(hl_sched *s, const hl_batch *b) {
     const int64_t now = hl_clock_ns();
     for (uint32_t i = s->n_running; i-- > 0;)
-        if (s->running[i]->n_rows > 0) advance(s, s->running[i], now);
+        if (s->running[i]->n_rows > 0) advance(s, s->running[i], b, now);
 }
 
 /* ---- the step ---- */
@@ -378,7 +417,7 @@ void hl_sched_step(hl_sched *s) {
     } else {
         choose(s);
         p.sample_ns = hl_clock_ns() - t1;
-        advance_all(s);
+        advance_all(s, &p.b);
         follow_clock(s, &p, t1 - p.began_ns);
         if (p.n_prompt_rows == 0) hl_pace_note(&s->pace, p.b.n_rows, p.forward_ns);
     }

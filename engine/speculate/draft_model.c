@@ -161,7 +161,8 @@ static hl_status run(hl_draft_model *d, hl_batch *b, hl_draft_job *jobs, const a
         hl_draft_job *j = &jobs[d->out_jobs[i]];
         const choices c =
             likeliest(d->logits + (size_t)i * d->model->hp.n_vocab, (int32_t)d->model->hp.n_vocab);
-        if (c.id[0] >= d->n_vocab || c.share[0] < j->least_certain) {
+        if (hl_forward_row_failed(d->forward, d->out_rows[i]) || c.id[0] >= d->n_vocab ||
+            c.share[0] < j->least_certain) {
             j->n_wanted = j->n_guesses;
             continue;
         }

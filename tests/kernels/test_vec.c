@@ -10,9 +10,10 @@ enum { MAX_N = 1100 };
 typedef void any_fn(void);
 
 static float special(uint64_t *seed) {
-    static const float values[] = {0.0f,    -0.0f,     1.0f,       -1.0f,    FLT_MAX, -FLT_MAX,
-                                   FLT_MIN, 0x1p-149f, -0x1p-140f, 88.0f,    -88.0f,  100.0f,
-                                   -100.0f, 65504.0f,  65520.0f,   0x1p-25f, 0.5f,    127.5f};
+    static const float values[] = {0.0f,    -0.0f,     1.0f,       -1.0f,    FLT_MAX,   -FLT_MAX,
+                                   FLT_MIN, 0x1p-149f, -0x1p-140f, 88.0f,    -88.0f,    100.0f,
+                                   -100.0f, 65504.0f,  65520.0f,   0x1p-25f, 0.5f,      127.5f,
+                                   0x1p64f, -0x1p100f, 0x1p127f,   INFINITY, -INFINITY, NAN};
     return values[next_random(seed) % (sizeof values / sizeof values[0])];
 }
 
@@ -61,7 +62,10 @@ static void call(const char *op, any_fn *fn, size_t n, const float *a, const flo
     } else if (strcmp(op, "rope") == 0) {
         memcpy(y, a, n * 4);
         ((hl_rope_fn *)fn)(n & ~(size_t)1, n % 4 < 2, b, y);
-    }
+    } else if (strcmp(op, "all_finite") == 0)
+        y[0] = ((hl_all_finite_fn *)fn)(n, a);
+    else
+        fail_msg("no test for %s", op);
 }
 
 static void test_float_op(const row_case *c) {
@@ -77,7 +81,8 @@ static void test_float_op(const row_case *c) {
             call(c->op, c->want, n, a, b, want);
             call(c->op, c->got, n, a, b, got);
             check(c, want, got, n, n, p);
-            if (strcmp(c->op, "softmax") != 0 && strcmp(c->op, "rope") != 0) { /* in place */
+            if (strcmp(c->op, "softmax") != 0 && strcmp(c->op, "rope") != 0 &&
+                strcmp(c->op, "all_finite") != 0) { /* in place */
                 call(c->op, c->got, n, a, b, a);
                 check(c, want, a, n, n, p);
             }
@@ -201,6 +206,26 @@ static void a_row_of_zeros_quantizes_to_zeros(void **state) {
     for (size_t i = 0; i < 32; i++) assert_int_equal(q[i], 0);
 }
 
+static void what_is_no_number_is_not_hidden(void **state) {
+    static const float none[] = {NAN, -NAN, INFINITY, -INFINITY};
+    (void)state;
+    for (size_t n = 1; n <= 100; n++)
+        for (size_t at = 0; at < n; at++)
+            for (size_t k = 0; k < 4; k++) {
+                float   x[128] = {0}, d[4];
+                int8_t  q[128];
+                int16_t sum[8];
+                for (size_t i = 0; i < n; i++) x[i] = i % 2 ? FLT_MAX : -0x1p-149f;
+                assert_true(scalar()->all_finite(n, x));
+                x[at] = none[k];
+                assert_false(scalar()->all_finite(n, x));
+                scalar()->quantize_act(128, x, q, d, sum);
+                for (size_t g = 0; g < 4; g++) assert_int_equal(!!isnan(d[g]), g == at / 32);
+                for (size_t i = at / 32 * 32; i < at / 32 * 32 + 32; i++)
+                    assert_true(q[i] == 0 && sum[i / 16] == 0);
+            }
+}
+
 static void activations_follow_their_formulas(void **state) {
     (void)state;
     const float one = 1.0f;
@@ -247,6 +272,7 @@ int main(void) {
     add_test(&t, "activations_become_the_nearest_of_255_levels",
              activations_become_the_nearest_of_255_levels);
     add_test(&t, "a_row_of_zeros_quantizes_to_zeros", a_row_of_zeros_quantizes_to_zeros);
+    add_test(&t, "what_is_no_number_is_not_hidden", what_is_no_number_is_not_hidden);
     add_test(&t, "activations_follow_their_formulas", activations_follow_their_formulas);
     add_test(&t, "softmax_sums_to_one_and_knows_masked_entries",
              softmax_sums_to_one_and_knows_masked_entries);

@@ -244,19 +244,51 @@ static void a_bias_of_minus_infinity_bans_a_token(void **state) {
     hl_sampler_free(s);
 }
 
-static void logits_that_are_no_numbers_are_survived(void **state) {
+static void nothing_is_chosen_where_a_logit_is_no_number(void **state) {
+    enum { N = 83 };
+    static const int   ks[] = {0, 1, 2, 40, N};
+    static const float typical[] = {1, 0.9f};
+    float              logits[N], none[N];
     (void)state;
-    hl_sampler_params p = plain();
-    const float       none[] = {-INFINITY, NAN, -INFINITY, NAN}, one[] = {NAN, -INFINITY, INFINITY, 3};
-    static const int  ks[] = {0, 1, 2, 40};
-    for (size_t i = 0; i < 8; i++) {
-        p.top_k = ks[i / 2];
+    for (int i = 0; i < N; i++) logits[i] = i == 50 ? INFINITY : i % 7 ? (float)(i % 11) : -INFINITY;
+    for (int i = 0; i < N; i++) none[i] = -INFINITY;
+    for (size_t i = 0; i < 5 * 2 * 2; i++) {
+        hl_sampler_params p = plain();
+        p.top_k = ks[i / 4];
         p.temperature = i % 2 ? 0 : 1;
+        p.typical_p = typical[i / 2 % 2];
         p.top_p = 0.9f;
         p.min_p = 0.1f;
-        hl_sampler *s = make(&p, 4);
-        assert_int_equal(hl_sampler_sample(s, none), 0);
-        assert_int_equal(hl_sampler_sample(s, one), 2);
+        hl_sampler *s = make(&p, N);
+        assert_int_equal(hl_sampler_sample(s, logits), 50);
+        assert_int_equal(hl_sampler_sample(s, none), -1);
+        for (int at = 0; at < N; at++) {
+            const float was = logits[at];
+            logits[at] = NAN;
+            assert_int_equal(hl_sampler_sample(s, logits), -1);
+            logits[at] = was;
+        }
+        hl_sampler_free(s);
+    }
+}
+
+static void nothing_is_chosen_where_bias_leaves_nothing(void **state) {
+    const hl_logit_bias bias[] = {{0, INFINITY}, {1, -INFINITY}};
+    const float         second[] = {-INFINITY, 3}; /* -infinity + infinity is NaN */
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        hl_sampler_params p = plain();
+        p.temperature = (float)i;
+        p.bias = bias;
+        p.n_bias = 2;
+        hl_sampler *s = make(&p, 2);
+        assert_int_equal(hl_sampler_sample(s, (const float[]){1, 3}), 0);
+        assert_int_equal(hl_sampler_sample(s, second), -1);
+        hl_sampler_free(s);
+        p.bias = bias + 1;
+        p.n_bias = 1;
+        s = make(&p, 2);
+        assert_int_equal(hl_sampler_sample(s, second), -1);
         hl_sampler_free(s);
     }
 }
@@ -388,8 +420,17 @@ static void logprobs_are_those_of_the_whole_distribution(void **state) {
     (void)hl_logprobs_top(equal, 4, 0, 2, top);
     assert_int_equal(top[0].token, 1);
     assert_int_equal(top[1].token, 2);
-    const float none[] = {-INFINITY, NAN};
-    assert_true(hl_logprobs_top(none, 2, 0, 0, NULL) == -INFINITY);
+}
+
+static void there_are_no_logprobs_without_numbers(void **state) {
+    static const float rows[][2] = {{-INFINITY, NAN}, {1, NAN}, {NAN, 1}, {-INFINITY, -INFINITY}};
+    hl_logprob         top[3];
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(isnan(hl_logprobs_top(rows[i], 2, 0, 3, top)));
+        for (size_t k = 0; k < 3; k++) assert_true(top[k].token == -1 && isnan(top[k].logprob));
+    }
+    assert_true(hl_logprobs_top((const float[]){-INFINITY, 1}, 2, 0, 0, NULL) == -INFINITY);
 }
 
 int main(void) {
@@ -407,12 +448,14 @@ int main(void) {
         cmocka_unit_test(penalties_over_the_whole_context_forget_nothing),
         cmocka_unit_test(the_repeat_penalty_pushes_both_signs_down),
         cmocka_unit_test(a_bias_of_minus_infinity_bans_a_token),
-        cmocka_unit_test(logits_that_are_no_numbers_are_survived),
+        cmocka_unit_test(nothing_is_chosen_where_a_logit_is_no_number),
+        cmocka_unit_test(nothing_is_chosen_where_bias_leaves_nothing),
         cmocka_unit_test(sampling_allocates_nothing),
         cmocka_unit_test(parameters_out_of_range_are_named),
         cmocka_unit_test(every_failed_allocation_is_reported),
         cmocka_unit_test(selection_keeps_what_a_full_sort_would),
         cmocka_unit_test(logprobs_are_those_of_the_whole_distribution),
+        cmocka_unit_test(there_are_no_logprobs_without_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

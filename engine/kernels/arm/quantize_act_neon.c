@@ -12,12 +12,17 @@ HL_INLINE int32x4_t codes_4(float32x4_t x, float32x4_t d) {
 
 void hl_quantize_act_neon(size_t n, const float *x, int8_t *ret_q, float *ret_d, int16_t *ret_sum16) {
     for (size_t i = 0; i < n / 32; i++) {
-        float32x4_t v[8], max = vdupq_n_f32(0);
+        float32x4_t v[8];
+        uint32x4_t  max = vdupq_n_u32(0);
         for (size_t j = 0; j < 8; j++) {
-            v[j] = hl_finite_4(vld1q_f32(x + i * 32 + j * 4));
-            max = vmaxq_f32(max, vabsq_f32(v[j]));
+            v[j] = vld1q_f32(x + i * 32 + j * 4);
+            max = vmaxq_u32(max, hl_abs_bits_4(v[j]));
         }
-        const float d = vmaxvq_f32(max) / 127.0f;
+        float d = vmaxvq_f32(vreinterpretq_f32_u32(max)) / 127.0f;
+        if (!hl_are_finite_4(max)) {
+            d = NAN;
+            for (size_t j = 0; j < 8; j++) v[j] = vdupq_n_f32(0);
+        }
         /* Codes of a group of zeros: 0 / infinity. */
         const float32x4_t d4 = vdupq_n_f32(d > 0.0f ? d : INFINITY);
         for (size_t j = 0; j < 2; j++) {

@@ -95,10 +95,9 @@ HL_INLINE float hl_sum_lanes_4(const float32x4_t *lanes) {
     return vget_lane_f32(b, 0) + vget_lane_f32(b, 1);
 }
 
-/* NaN and infinities as the largest float, sign kept. */
-HL_INLINE float32x4_t hl_finite_4(float32x4_t x) {
-    const float32x4_t a = vminnmq_f32(vabsq_f32(x), vdupq_n_f32(0x1.fffffep+127f));
-    return vbslq_f32(vdupq_n_u32(0x80000000u), x, a);
-}
+/* Magnitudes as integers: in their order, infinities and NaN above all numbers. */
+HL_INLINE uint32x4_t hl_abs_bits_4(float32x4_t x) { return vreinterpretq_u32_f32(vabsq_f32(x)); }
+
+HL_INLINE bool hl_are_finite_4(uint32x4_t abs_bits) { return vmaxvq_u32(abs_bits) <= 0x7f7fffffu; }
 
 #endif

@@ -7,17 +7,22 @@
 #include <float.h>
 #include <math.h>
 
-/* NaN and infinities as the largest float, sign kept. */
-static float clamp(float x) { return fabsf(x) <= FLT_MAX ? x : copysignf(FLT_MAX, x); }
+/* max |x| / 127; NaN when one of them is NaN or infinite. */
+static float scale_of(const float *x) {
+    float max = 0.0f;
+    for (size_t j = 0; j < 32; j++) {
+        if (!(fabsf(x[j]) <= FLT_MAX)) return NAN;
+        max = fmaxf(max, fabsf(x[j]));
+    }
+    return max / 127.0f;
+}
 
 void hl_quantize_act_scalar(size_t n, const float *x, int8_t *ret_q, float *ret_d, int16_t *ret_sum16) {
     for (size_t i = 0; i < n / 32; i++, x += 32, ret_q += 32, ret_sum16 += 2) {
-        float max = 0.0f;
-        for (size_t j = 0; j < 32; j++) max = fmaxf(max, fabsf(clamp(x[j])));
-        const float d = max / 127.0f;
+        const float d = scale_of(x);
         int         sum[2] = {0, 0};
         for (size_t j = 0; j < 32; j++) {
-            const float v = d > 0.0f ? clamp(x[j]) / d : 0.0f; /* past 127 only where d is subnormal */
+            const float v = d > 0.0f ? x[j] / d : 0.0f; /* past 127 only where d is subnormal */
             const long  q = lrintf(fminf(fmaxf(v, -127.0f), 127.0f));
             ret_q[j] = (int8_t)q;
             sum[j / 16] += (int)q;

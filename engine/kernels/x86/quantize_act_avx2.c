@@ -18,15 +18,15 @@ HL_INLINE __m256i sums_16(__m256i codes) {
 }
 
 void hl_quantize_act_avx2(size_t n, const float *x, int8_t *ret_q, float *ret_d, int16_t *ret_sum16) {
-    const __m256  sign = _mm256_set1_ps(-0.0f);
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     for (size_t i = 0; i < n / 32; i++) {
-        __m256 v[4], max = _mm256_setzero_ps();
+        __m256  v[4];
+        __m256i max = _mm256_setzero_si256();
         HL_UNROLL for (size_t j = 0; j < 4; j++) {
-            v[j] = hl_finite_8(_mm256_loadu_ps(x + i * 32 + j * 8));
-            max = _mm256_max_ps(max, _mm256_andnot_ps(sign, v[j]));
+            v[j] = _mm256_loadu_ps(x + i * 32 + j * 8);
+            max = _mm256_max_epi32(max, hl_abs_bits_8(v[j]));
         }
-        ret_d[i] = hl_max_lanes_8(max) / 127.0f;
+        ret_d[i] = hl_are_finite_8(max) ? hl_max_lanes_8(_mm256_castsi256_ps(max)) / 127.0f : NAN;
         __m256i codes = _mm256_setzero_si256();
         if (ret_d[i] > 0.0f) {
             const __m256 d = _mm256_set1_ps(ret_d[i]);

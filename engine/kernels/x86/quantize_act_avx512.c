@@ -18,9 +18,13 @@ HL_INLINE int16_t sum_16(__m128i codes) {
 
 void hl_quantize_act_avx512(size_t n, const float *x, int8_t *ret_q, float *ret_d, int16_t *ret_sum16) {
     for (size_t i = 0; i < n / 32; i++) {
-        __m512 a = hl_finite_16(_mm512_loadu_ps(x + i * 32)),
-               b = hl_finite_16(_mm512_loadu_ps(x + i * 32 + 16));
-        float d = hl_max_lanes_16(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b))) / 127.0f;
+        __m512  a = _mm512_loadu_ps(x + i * 32), b = _mm512_loadu_ps(x + i * 32 + 16);
+        __m512i max = _mm512_max_epi32(hl_abs_bits_16(a), hl_abs_bits_16(b));
+        float   d = hl_max_lanes_16(_mm512_castsi512_ps(max)) / 127.0f;
+        if (__builtin_expect(!hl_are_finite_16(max), 0)) {
+            d = NAN;
+            a = b = _mm512_setzero_ps();
+        }
         /* Codes of a group of zeros: 0 / infinity. */
         __m512  d16 = _mm512_set1_ps(d > 0.0f ? d : INFINITY);
         __m128i lo = _mm512_cvtepi32_epi8(codes_16(a, d16)), hi = _mm512_cvtepi32_epi8(codes_16(b, d16));

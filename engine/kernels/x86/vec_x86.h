@@ -42,11 +42,14 @@ HL_INLINE __m256 hl_gelu_8(__m256 x) {
     return hl_gate_8(x, _mm256_mul_ps(_mm256_mul_ps(x, _mm256_set1_ps(HL_GELU_2SQRT2PI)), cubic));
 }
 
-/* NaN and infinities as the largest float, sign kept. */
-HL_INLINE __m256 hl_finite_8(__m256 x) {
-    const __m256 sign = _mm256_set1_ps(-0.0f);
-    __m256       a = _mm256_min_ps(_mm256_andnot_ps(sign, x), _mm256_set1_ps(0x1.fffffep+127f));
-    return _mm256_or_ps(a, _mm256_and_ps(sign, x));
+/* Magnitudes as integers: in their order, infinities and NaN above all numbers. */
+HL_INLINE __m256i hl_abs_bits_8(__m256 x) {
+    return _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff));
+}
+
+HL_INLINE bool hl_are_finite_8(__m256i abs_bits) {
+    return _mm256_testz_si256(_mm256_cmpgt_epi32(abs_bits, _mm256_set1_epi32(0x7f7fffff)),
+                              _mm256_set1_epi32(-1));
 }
 #endif
 
@@ -67,10 +70,12 @@ HL_INLINE __m512 hl_gelu_16(__m512 x) {
     return hl_gate_16(x, _mm512_mul_ps(_mm512_mul_ps(x, _mm512_set1_ps(HL_GELU_2SQRT2PI)), cubic));
 }
 
-HL_INLINE __m512 hl_finite_16(__m512 x) {
-    const __m512 sign = _mm512_set1_ps(-0.0f);
-    __m512       a = _mm512_min_ps(_mm512_andnot_ps(sign, x), _mm512_set1_ps(0x1.fffffep+127f));
-    return _mm512_or_ps(a, _mm512_and_ps(sign, x));
+HL_INLINE __m512i hl_abs_bits_16(__m512 x) {
+    return _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff));
+}
+
+HL_INLINE bool hl_are_finite_16(__m512i abs_bits) {
+    return _mm512_cmpgt_epi32_mask(abs_bits, _mm512_set1_epi32(0x7f7fffff)) == 0;
 }
 #endif
 
