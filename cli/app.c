@@ -9,32 +9,35 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/base/str.h"
+#include "cli/term/wrap.h"
 
 enum { MAX_WORDS_BYTES = 4096, N_SAID = 32 };
 
 hl_signals hl_signal;
 
-static void print_remark(const char *kind, const char *fmt, va_list args) {
-    fflush(stdout);
+static void print_remark(const hl_app *app, const char *kind, const char *fmt, va_list args) {
+    char text[MAX_WORDS_BYTES];
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    (void)fflush(stdout);
     fputs(kind, stderr);
-    vfprintf(stderr, fmt, args);
+    if (app->err_is_tty)
+        hl_wrap_print(stderr, text, hl_wrap_columns(stderr), (int)strlen(kind), 0);
+    else
+        fputs(text, stderr);
     fputc('\n', stderr);
 }
 
 void hl_app_warn(const hl_app *app, const char *fmt, ...) {
-    (void)app;
     va_list args;
     va_start(args, fmt);
-    print_remark("warning: ", fmt, args);
+    print_remark(app, "warning: ", fmt, args);
     va_end(args);
 }
 
 void hl_app_note(const hl_app *app, const char *fmt, ...) {
-    (void)app;
     va_list args;
     va_start(args, fmt);
-    print_remark("", fmt, args);
+    print_remark(app, "", fmt, args);
     va_end(args);
 }
 

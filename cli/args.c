@@ -61,22 +61,46 @@ static const hl_option *find_letter(const hl_command *c, char letter) {
     return NULL;
 }
 
-static hl_status fail_unknown(const hl_command *c, const char *text, size_t n, hl_err *err) {
-    char       wanted[64];
-    hl_nearest best = {0};
-    if (n < sizeof wanted) {
-        memcpy(wanted, text, n);
-        wanted[n] = '\0';
-        const hl_option *o;
-        for (size_t i = 0; (o = hl_option_at(i)); i++) {
-            if (strcmp(o->command, c->name) == 0) hl_nearest_try(&best, wanted, o->name);
-        }
+/* The option of an answer that a flag of other programs means, HL_N_OPTS when it means none. */
+static hl_opt find_hint(const char *flag) {
+    static const struct {
+        const char *flag, *option;
+    } hints[] = {
+#define HL_HINT(flag, option) {flag, option},
+#include "cli/hints.def"
+#undef HL_HINT
+    };
+    hl_opt id = HL_N_OPTS;
+    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
+        if (same_name(flag, strlen(flag), hints[i].flag)) return hl_opt_find(hints[i].option);
+    }
+    for (int i = 0; i < HL_N_OPTS && id == HL_N_OPTS; i++) {
+        if (hl_edit_distance(flag, hl_opt_name((hl_opt)i)) == 0) id = (hl_opt)i;
+    }
+    return id;
+}
+
+/* Say that there is no such option, and what was probably meant.
+ * in     value  what stands behind it; NULL: nothing */
+static hl_status fail_unknown(const hl_command *c, const char *text, size_t n, const char *value,
+                              hl_err *err) {
+    const char      *dashes = n == 1 ? "-" : "--";
+    char             wanted[64];
+    hl_nearest       best = {0};
+    const hl_option *o;
+    (void)snprintf(wanted, sizeof wanted, "%.*s", (int)n, text);
+    const hl_opt id = find_option(c, "option", 6) && n < sizeof wanted ? find_hint(wanted) : HL_N_OPTS;
+    if (id != HL_N_OPTS)
+        return hl_fail(err, HL_E_ARG, "%s: unknown option %s%s; as a parameter it is: -o %s=%.60s", c->name,
+                       dashes, wanted, hl_opt_name(id), value ? value : "VALUE");
+    for (size_t i = 0; n > 1 && (o = hl_option_at(i)); i++) {
+        if (strcmp(o->command, c->name) == 0) hl_nearest_try(&best, wanted, o->name);
     }
     if (best.name)
         return hl_fail(err, HL_E_ARG, "%s: unknown option --%.*s; did you mean --%s?", c->name, (int)n, text,
                        best.name);
-    return hl_fail(err, HL_E_ARG, "%s: unknown option --%.*s (see `hyperlama %s --help`)", c->name, (int)n,
-                   text, c->name);
+    return hl_fail(err, HL_E_ARG, "%s: unknown option %s%.*s (see `hyperlama %s --help`)", c->name, dashes,
+                   (int)n, text, c->name);
 }
 
 static hl_status parse_whole(const hl_option *o, const char *text, int64_t *ret, hl_err *err) {
@@ -140,7 +164,15 @@ static hl_status take_long(hl_args *a, int n_args, char **argv, int *i, hl_confi
     const char      *value = name[n_name] == '=' ? name + n_name + 1 : NULL;
     const hl_option *o = find_option(a->command, name, n_name);
     const hl_setting id = o ? HL_N_SETTINGS : hl_setting_find((hl_view){name, n_name});
-    if (!o && id == HL_N_SETTINGS) return fail_unknown(a->command, name, n_name, err);
+    if (!o && id == HL_N_SETTINGS)
+        return fail_unknown(a->command, name, n_name,
+                            value             ? value
+                            : *i + 1 < n_args ? argv[*i + 1]
+                                              : NULL,
+                            err);
+    if (o && o->kind == HL_OPTION_LATER)
+        return hl_fail(err, HL_E_NOT_YET, "%s: --%s: this build does not have it yet", a->command->name,
+                       o->name);
     if (o && (o->kind == HL_OPTION_FLAG)) {
         if (value && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
             return hl_fail(err, HL_E_ARG, "--%s takes no value", o->name);
@@ -159,8 +191,7 @@ static hl_status take_letters(hl_args *a, int n_args, char **argv, int *i, hl_co
     for (const char *p = argv[*i] + 1; *p; p++) {
         const hl_option *o = find_letter(a->command, *p);
         if (!o)
-            return hl_fail(err, HL_E_ARG, "%s: unknown option -%c (see `hyperlama %s --help`)",
-                           a->command->name, *p, a->command->name);
+            return fail_unknown(a->command, p, 1, p[1] ? p + 1 : *i + 1 < n_args ? argv[*i + 1] : NULL, err);
         if (o->kind == HL_OPTION_FLAG || o->kind == HL_OPTION_MAYBE) {
             const hl_status status = take(a, o, NULL, config, err);
             if (status != HL_OK) return status;

@@ -113,6 +113,8 @@ static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
     t->chat.raw = hl_args_has(args, "raw");
     t->as_json = hl_args_has(args, "json");
     if (hl_args_has(args, "nowordwrap")) t->wordwrap = false;
+    if (hl_args_has(args, "insecure"))
+        hl_app_note(t->app, "note: --insecure has no effect: this build downloads nothing");
     hl_status status = HL_OK;
     if (think) status = hl_talk_set_think(t, think, err);
     if (status == HL_OK && system) status = hl_conversation_set_system(&t->chat, hl_view_of(system), err);

@@ -45,6 +45,7 @@ static const struct {
 #define HL_MAYBE(c, l, n, a, h)         ROW(c, l, n, MAYBE, .arg = (a), .help = (h))
 #define HL_WHOLE(c, l, n, a, lo, hi, h) ROW(c, l, n, WHOLE, .arg = (a), .min = (lo), .max = (hi), .help = (h))
 #define HL_TUNE(c, l, n, a, g, s)       ROW(c, l, n, TUNE, .arg = (a), .setting = HL_SETTING_##g##_##s)
+#define HL_LATER(c, n, a, h)            ROW(c, 0, n, LATER, .arg = (a), .help = (h))
 static const hl_option options[] = {
 #include "cli/options.def"
 };

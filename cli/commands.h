@@ -32,6 +32,7 @@ typedef enum hl_option_kind {
     HL_OPTION_MAYBE,
     HL_OPTION_WHOLE,
     HL_OPTION_TUNE,
+    HL_OPTION_LATER, /* known from elsewhere, not in this build yet */
 } hl_option_kind;
 
 typedef struct hl_option {

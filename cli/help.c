@@ -6,28 +6,46 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/term/wrap.h"
 
 static const char *const later_mark = " (not in this build yet)";
 
+enum { MAX_LEFT = 30 }; /* columns of what is to be typed */
+
 static int width_of(const hl_command *c) {
     return (int)(strlen(c->name) + (c->args[0] ? 1 : 0) + strlen(c->args));
+}
+
+/* "  left      text" with the text in a column of its own, below what is too long to stand beside it. */
+static void print_row(FILE *out, const char *left, int width, const char *text) {
+    const int at = width < MAX_LEFT ? width + 4 : MAX_LEFT + 4, n = (int)strlen(left) + 2;
+    fprintf(out, "  %s", left);
+    if (n + 2 > at)
+        fprintf(out, "\n%*s", at, "");
+    else
+        fprintf(out, "%*s", at - n, "");
+    hl_wrap_print(out, text, hl_wrap_columns(out), at, at);
+    fputc('\n', out);
 }
 
 void hl_help_all(FILE *out) {
     const hl_command *c;
     int               width = 0;
     for (size_t i = 0; (c = hl_command_at(i)); i++) {
-        if (width_of(c) > width) width = width_of(c);
+        if (c->state != HL_COMMAND_ELSEWHERE && width_of(c) > width && width_of(c) <= MAX_LEFT)
+            width = width_of(c);
     }
     fprintf(out, "hyperlama %s - run language models on this machine\n\n", hl_version());
     fputs("usage: hyperlama COMMAND [OPTIONS] [ARGUMENTS]\n\n", out);
     for (size_t i = 0; (c = hl_command_at(i)); i++) {
+        char left[96], text[200];
         if (c->state == HL_COMMAND_ELSEWHERE) continue;
-        fprintf(out, "  %s%s%s%*s  %s%s\n", c->name, c->args[0] ? " " : "", c->args, width - width_of(c), "",
-                c->help, c->state == HL_COMMAND_NOT_YET ? later_mark : "");
+        (void)snprintf(left, sizeof left, "%s%s%s", c->name, c->args[0] ? " " : "", c->args);
+        (void)snprintf(text, sizeof text, "%s%s", c->help, c->state == HL_COMMAND_NOT_YET ? later_mark : "");
+        print_row(out, left, width, text);
     }
-    fputs("\nhyperlama COMMAND --help prints the options of a command; --version prints the version.\n"
-          "Settings: `hyperlama config`. A first answer: hyperlama run MODEL \"Why is the sky blue?\"\n",
+    fputs("\nhyperlama COMMAND --help prints the options of a command;\n--version prints the version.\n"
+          "Settings: `hyperlama config`.\nA first answer: hyperlama run MODEL \"Why is the sky blue?\"\n",
           out);
 }
 
@@ -62,27 +80,30 @@ static void print_aliases(FILE *out, const hl_command *c) {
 
 void hl_help_command(FILE *out, const hl_command *c) {
     const hl_option *o;
-    char             text[96], range[96];
+    char             text[96], range[96], words[400];
     int              width = 10; /* of "    --help" */
     bool             has_settings = false;
-    fprintf(out, "hyperlama %s: %s%s\n\n", c->name, c->help,
-            c->state == HL_COMMAND_NOT_YET ? later_mark : "");
+    (void)snprintf(words, sizeof words, "hyperlama %s: %s%s\n\n", c->name, c->help,
+                   c->state == HL_COMMAND_NOT_YET ? later_mark : "");
+    hl_wrap_print(out, words, hl_wrap_columns(out), 0, 0);
     fprintf(out, "usage: hyperlama %s [OPTIONS]%s%s\n", c->name, c->args[0] ? " " : "", c->args);
     print_aliases(out, c);
     fputc('\n', out);
     for (size_t i = 0; (o = hl_option_at(i)); i++) {
         if (!belongs_to(o, c)) continue;
         format_option(o, text, sizeof text);
-        if ((int)strlen(text) > width) width = (int)strlen(text);
+        if ((int)strlen(text) > width && strlen(text) <= MAX_LEFT) width = (int)strlen(text);
     }
     for (size_t i = 0; (o = hl_option_at(i)); i++) {
         if (!belongs_to(o, c)) continue;
         format_option(o, text, sizeof text);
         format_range(o, range, sizeof range);
-        fprintf(out, "  %-*s  %s%s\n", width, text, hl_option_help(o), range);
+        (void)snprintf(words, sizeof words, "%s%s%s", hl_option_help(o), range,
+                       o->kind == HL_OPTION_LATER ? later_mark : "");
+        print_row(out, text, width, words);
         has_settings = true;
     }
-    fprintf(out, "  %-*s  %s\n", width, "-h, --help", "print this");
+    print_row(out, "-h, --help", width, "print this");
     if (has_settings)
         fputs("\nEvery setting is a flag too: --engine-n-threads 2 (see `hyperlama config`).\n", out);
 }
@@ -112,6 +133,7 @@ static void man_options(FILE *out, const hl_command *c) {
         fputs("\\fR\n", out);
         man_text(out, hl_option_help(o));
         man_text(out, range);
+        if (o->kind == HL_OPTION_LATER) man_text(out, later_mark);
         fputs("\n.RE\n", out);
     }
 }

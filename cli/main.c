@@ -118,8 +118,8 @@ static short look_at_output(void) {
 
 /* Stopped: either the command said so, or the signal broke off a write. */
 static bool was_stopped(const hl_app *app, hl_status status) {
-    if (!hl_signal.stop) return false;
-    return status == HL_E_CANCEL || (status == HL_OK && (hl_signal.leave || ferror(app->out)));
+    if (hl_signal.leave && status == HL_OK) return true; /* the chat has answered its Ctrl-C itself */
+    return hl_signal.stop && (status == HL_E_CANCEL || (status == HL_OK && ferror(app->out)));
 }
 
 /* What is still in the buffer goes out when that does not wait for a reader. */
@@ -159,8 +159,7 @@ int main(int argc, char **argv, char **envp) {
         status = finish_output(&app, &err);
     }
     if (status != HL_OK) {
-        (void)fflush(stdout);
-        fprintf(stderr, "hyperlama: %s\n", err.text[0] ? err.text : hl_status_text(status));
+        hl_app_note(&app, "hyperlama: %s", err.text[0] ? err.text : hl_status_text(status));
     }
     hl_config_free(app.config);
     hl_paths_done(&app.paths);

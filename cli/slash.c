@@ -8,6 +8,7 @@
 #include "cli/talk.h"
 #include "cli/term/answer.h"
 #include "cli/term/edit.h"
+#include "cli/term/wrap.h"
 #include "core/base/mem.h"
 #include "core/base/nearest.h"
 
@@ -298,13 +299,13 @@ typedef struct row {
 
 static const row commands[] = {
     {"set", "NAME ...", "change this chat; /? set lists what", set},
-    {"show", "[PART]", "info, license, modelfile, parameters, system or template of the model", show},
+    {"show", "[PART]", "what is in force in this chat; /? show lists the parts", show},
     {"load", "MODEL", "go on with another model and an empty chat", load},
     {"save", "NAME", "store the model with this chat's system text, parameters and messages", save},
     {"clear", "", "forget the chat so far", clear},
     {"list", "", "list the models on this machine", list},
-    {"help", "[set|shortcuts]", "this list", help},
-    {"?", "[set|shortcuts]", NULL, help},
+    {"help", "[TOPIC]", "this list; topics: set, show, shortcuts", help},
+    {"?", "[TOPIC]", NULL, help},
     {"bye", "", "leave", leave},
     {"exit", "", NULL, leave},
     {0},
@@ -324,6 +325,16 @@ static const row set_commands[] = {
     {"quiet", "", "do not", set_quiet},
     {"think", "[LEVEL]", "ask the model to think first, if it can", set_think},
     {"nothink", "", "ask it not to", set_nothink},
+    {0},
+};
+
+static const row show_commands[] = {
+    {"info", "", "the model: architecture, sizes, parameters, texts", NULL},
+    {"license", "", "its licence", NULL},
+    {"modelfile", "", "a Modelfile that makes this chat", NULL},
+    {"parameters", "", "the parameters in force, and where each comes from", NULL},
+    {"system", "", "the system text in force", NULL},
+    {"template", "", "the chat template", NULL},
     {0},
 };
 
@@ -353,13 +364,36 @@ static hl_status set(slash *s, hl_err *err) {
     return dispatch(s, set_commands, "/set ", s->rest, err);
 }
 
+enum { ROW_COLUMNS = 26 }; /* of what is to be typed */
+
 static void print_rows(FILE *out, const row *rows, const char *prefix) {
     for (const row *r = rows; r->name; r++) {
         char left[64];
         if (!r->text) continue;
-        (void)snprintf(left, sizeof left, "%s%s %s", prefix, r->name, r->args);
-        fprintf(out, "  %-28s %s\n", left, r->text);
+        const int n = snprintf(left, sizeof left, "  %s%s %s", prefix, r->name, r->args);
+        fputs(left, out);
+        fprintf(out, "%*s", n < ROW_COLUMNS ? ROW_COLUMNS - n : 1, "");
+        hl_wrap_print(out, r->text, hl_wrap_columns(out), n < ROW_COLUMNS ? ROW_COLUMNS : n + 1, ROW_COLUMNS);
+        fputc('\n', out);
     }
+}
+
+static void print_keys(FILE *out) {
+    static const char *const keys[][2] = {
+        {"Ctrl-C", "stops an answer, or drops the line"},
+        {"Ctrl-D", "leaves, on an empty line"},
+        {"Ctrl-J, Alt-Enter", "starts a new line"},
+        {"Ctrl-G", "opens the text in your editor ($VISUAL, $EDITOR)"},
+        {"Ctrl-A, Ctrl-E", "to the start, to the end of the line"},
+        {"Alt-B, Alt-F", "a word back, a word on"},
+        {"Ctrl-W", "deletes a word"},
+        {"Ctrl-K, Ctrl-U", "deletes to the end, to the start"},
+        {"Ctrl-L", "clears the screen"},
+        {"Ctrl-R", "searches what was typed before"},
+        {"Ctrl-Z", "stops the program; fg goes on"},
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        fprintf(out, "  %-22s %s\n", keys[i][0], keys[i][1]);
 }
 
 static hl_status help(slash *s, hl_err *err) {
@@ -370,19 +404,17 @@ static hl_status help(slash *s, hl_err *err) {
         return HL_OK;
     }
     if (strcmp(s->rest, "shortcuts") == 0) {
-        fputs("  Ctrl-C stops an answer, or drops the line · Ctrl-D leaves · Ctrl-J or Alt-Enter starts a "
-              "new line\n"
-              "  Ctrl-A Ctrl-E start and end of the line · Alt-B Alt-F a word back and on · Ctrl-W deletes a "
-              "word\n"
-              "  Ctrl-K Ctrl-U delete to the end, to the start · Ctrl-L clears the screen · Ctrl-R searches "
-              "the history\n",
-              out);
+        print_keys(out);
+        return HL_OK;
+    }
+    if (strcmp(s->rest, "show") == 0 || strcmp(s->rest, "/show") == 0) {
+        print_rows(out, show_commands, "/show ");
         return HL_OK;
     }
     print_rows(out, commands, "/");
-    fputs(
-        "  \"\"\" begins and ends a text of several lines; pasted text keeps its lines. Keys: /? shortcuts\n",
-        out);
+    fputs("  \"\"\" begins and ends a text of several lines; pasted text keeps its lines.\n"
+          "  Keys: /? shortcuts\n",
+          out);
     return HL_OK;
 }
 

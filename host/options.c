@@ -82,6 +82,8 @@ hl_opt hl_opt_find(const char *name) {
     return HL_N_OPTS;
 }
 
+const char *hl_opt_name(hl_opt id) { return rows[id].name; }
+
 static void *field_of(hl_options *o, const option_row *row) { return (char *)o + row->offset; }
 
 static hl_status set_real(hl_options *o, const option_row *row, const char *value, hl_err *err) {

@@ -81,6 +81,7 @@ typedef void hl_options_fn(void *user, hl_opt id, const char *name, const char *
 void         hl_options_each(const hl_options *o, hl_options_fn *fn, void *user);
 
 /* The option of this name; HL_N_OPTS: none, or one without effect. */
-hl_opt hl_opt_find(const char *name);
+hl_opt      hl_opt_find(const char *name);
+const char *hl_opt_name(hl_opt id);
 
 #endif

@@ -185,3 +185,44 @@ def test_output_that_cannot_be_written_is_an_error(cli):
 def test_without_any_home_the_message_says_what_to_set(cli):
     done = subprocess.run([cli.program, "list"], env={}, capture_output=True, text=True)
     assert done.returncode == 2 and "HYPERLAMA_HOME" in done.stderr
+
+
+def test_what_people_type_after_other_programs_is_met_with_the_right_option(cli):
+    model = cli.model()
+    for given, hint in ((("--temperature", "0"), "-o temperature=0"), (("--temperature=0",), "-o temperature=0"),
+                        (("--num-ctx", "8192"), "-o num_ctx=8192"), (("--num_ctx=8192",), "-o num_ctx=8192"),
+                        (("-n", "5"), "-o num_predict=5"), (("-n5",), "-o num_predict=5"),
+                        (("--max-tokens", "5"), "-o num_predict=5"), (("--top-k", "3"), "-o top_k=3"),
+                        (("--stop", "END"), "-o stop=END"), (("--temp",), "-o temperature=VALUE"),
+                        (("--ctx-size", "64"), "-o num_ctx=64"), (("--repeat-penalty", "1.1"), "-o repeat_penalty=1.1")):
+        done = cli("run", model, "hi", *given)
+        assert done.returncode == 2 and done.stderr.rstrip().endswith(hint), (given, done.stderr)
+    done = cli("run", model, "hi", "--tempalte", "x")
+    assert done.returncode == 2 and "did you mean --template?" in done.stderr
+    done = cli("list", "--temperature", "0")  # no command with parameters
+    assert done.returncode == 2 and "-o" not in done.stderr
+    done = cli("run", model, "hi", "-z")
+    assert done.returncode == 2 and "unknown option -z " in done.stderr
+
+
+def test_flags_of_ollama_are_known(cli):
+    model = cli.model()
+    for args in (("--format", "json"), ("--format=json",), ("--dimensions", "5"), ("--truncate=true",)):
+        done = cli("run", model, "hi", *args)
+        assert done.returncode == 16 and args[0].split("=")[0] in done.stderr and "not" in done.stderr
+    done = cli("run", model, "hi", "--insecure")
+    assert done.returncode == 0 and "no effect" in done.stderr
+    for word in ("true", "false"):
+        assert cli("run", model, "hi", f"--think={word}").stderr == ""
+    for word in ("high", "medium", "low", "max"):
+        done = cli("run", model, "hi", f"--think={word}")
+        assert done.returncode == 0 and word in done.stderr
+    assert cli("run", model, "hi", "--think=a-lot").returncode == 2
+
+
+def test_help_stays_within_80_columns(cli):
+    commands = re.findall(r"^  ([a-z]+)", cli.ok("help"), re.M)
+    assert len(commands) > 20
+    for args in (("help",), *((c, "--help") for c in commands)):
+        for line in cli.ok(*args).splitlines():
+            assert len(line) <= 80, (args, line)

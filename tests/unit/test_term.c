@@ -17,6 +17,7 @@
 #include "cli/term/answer.h"
 #include "cli/term/history.h"
 #include "cli/term/progress.h"
+#include "cli/term/wrap.h"
 
 /* What a terminal shows after `pieces`, cursor movements carried out; the result is static. */
 static const char *shown(hl_answer_style style, const char *const *pieces, size_t n) {
@@ -43,6 +44,35 @@ static const char *shown(hl_answer_style style, const char *const *pieces, size_
     }
     screen[at] = '\0';
     return screen;
+}
+
+static void remarks_break_between_words(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int         columns, column, indent;
+        const char *expected;
+    } cases[] = {
+        {"one two three", 80, 0, 0, "one two three"},
+        {"one two three", 8, 0, 0, "one two\nthree"},
+        {"one two three", 7, 0, 2, "one two\n  three"},
+        {"one two three", 8, 3, 0, "one\ntwo\nthree"},      /* the cursor stands behind three columns */
+        {"onetwothree four", 5, 0, 0, "onetwothree\nfour"}, /* a long word is not broken here */
+        {"a\nb c", 80, 0, 1, "a\n b c"},
+        {"\xc3\xa4\xc3\xa4 \xc3\xa4\xc3\xa4", 5, 0, 0,
+         "\xc3\xa4\xc3\xa4 \xc3\xa4\xc3\xa4"}, /* columns, not bytes */
+        {"", 5, 0, 3, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char  buf[256];
+        FILE *f = tmpfile();
+        assert_non_null(f);
+        hl_wrap_print(f, cases[i].text, cases[i].columns, cases[i].column, cases[i].indent);
+        rewind(f);
+        buf[fread(buf, 1, sizeof buf - 1, f)] = '\0';
+        fclose(f);
+        assert_string_equal(buf, cases[i].expected);
+    }
 }
 
 static void words_that_do_not_fit_move_to_the_next_line(void **state) {
@@ -182,6 +212,7 @@ static void sizes_durations_and_ages_are_written_for_people(void **state) {
 int main(void) {
     (void)setlocale(LC_CTYPE, "C.UTF-8");
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(remarks_break_between_words),
         cmocka_unit_test(words_that_do_not_fit_move_to_the_next_line),
         cmocka_unit_test(wide_characters_count_twice),
         cmocka_unit_test(code_between_fences_keeps_its_words_where_they_are),
