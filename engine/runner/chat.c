@@ -208,7 +208,7 @@ hl_status hl_model_template_parse(const hl_model *m, hl_template **ret, hl_err *
     const hl_view source = m ? hl_model_chat_template(m) : (hl_view){0};
     *ret = NULL;
     if (source.len == 0) return HL_OK;
-    const hl_status status = hl_template_parse(source, NULL, ret, err);
+    const hl_status status = hl_template_parse(source, ret, err);
     return status == HL_OK ? HL_OK : hl_fail_within(err, "the model's chat template");
 }
 
@@ -219,7 +219,7 @@ static hl_status choose_template(const hl_model *m, const hl_template *cached, c
     *ret = cached;
     hl_status status = HL_OK;
     if (req->template_text)
-        status = hl_template_parse(hl_view_of(req->template_text), NULL, ret_own, err);
+        status = hl_template_parse(hl_view_of(req->template_text), ret_own, err);
     else if (!cached)
         status = hl_model_template_parse(m, ret_own, err);
     if (*ret_own) *ret = *ret_own;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "engine/template/tmpl_run.h"
 
 enum { MAX_TEMPLATE_BYTES = 256 << 20 };
@@ -31,26 +32,48 @@ hl_status hl_tmpl_fail(const hl_template *t, uint32_t at, hl_err *err, const cha
     return hl_fail(err, HL_E_FORMAT, "template line %u, column %u: %s", line, column, text);
 }
 
-static uint32_t hash_text(hl_view text) {
-    uint32_t h = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < text.len; i++) h = (h ^ (unsigned char)text.ptr[i]) * 16777619u;
-    return h;
+/* The place of a name in the table, free or not. */
+static hl_tsym **find_slot(const hl_template *t, hl_view text, uint32_t hash) {
+    size_t at = hash & (t->n_sym_slots - 1);
+    while (t->syms[at] && (t->syms[at]->hash != hash || !hl_view_eq(t->syms[at]->text, text)))
+        at = (at + 1) & (t->n_sym_slots - 1);
+    return &t->syms[at];
+}
+
+static bool grow_syms(hl_template *t) {
+    const size_t    n_old = t->n_sym_slots, n = n_old ? n_old * 2 : 64;
+    hl_tsym **const old = t->syms;
+    hl_tsym       **slots = hl_new(n, sizeof(hl_tsym *));
+    if (!slots) return false;
+    t->syms = slots;
+    t->n_sym_slots = n;
+    for (size_t i = 0; i < n_old; i++)
+        if (old[i]) *find_slot(t, old[i]->text, old[i]->hash) = old[i];
+    hl_free((void *)old);
+    return true;
+}
+
+static uint32_t hash_name(const hl_template *t, hl_view text) {
+    return (uint32_t)hl_hash_bytes(t->hash_keys, text.ptr, text.len);
 }
 
 const hl_tsym *hl_tmpl_find_sym(const hl_template *t, hl_view text) {
-    const hl_tsym *s = t->syms[hash_text(text) % HL_TMPL_SYM_BUCKETS];
-    while (s && !hl_view_eq(s->text, text)) s = s->next;
-    return s;
+    return *find_slot(t, text, hash_name(t, text));
 }
 
-const hl_tsym *hl_tmpl_sym(hl_template *t, hl_view text) {
-    const hl_tsym *known = hl_tmpl_find_sym(t, text);
-    if (known) return known;
-    hl_tsym *s = hl_arena_get(&t->arena, 1, sizeof *s);
-    if (!s) return NULL;
-    hl_tsym **bucket = &t->syms[hash_text(text) % HL_TMPL_SYM_BUCKETS];
-    *s = (hl_tsym){.next = *bucket, .text = text};
-    return *bucket = s;
+hl_tsym *hl_tmpl_sym(hl_template *t, hl_view text) {
+    if (t->n_syms * 2 >= t->n_sym_slots && !grow_syms(t)) return NULL;
+    const uint32_t hash = hash_name(t, text);
+    hl_tsym      **slot = find_slot(t, text, hash);
+    if (*slot) return *slot;
+    if (!(*slot = hl_arena_get(&t->arena, 1, sizeof **slot))) return NULL;
+    **slot = (hl_tsym){.text = text, .hash = hash};
+    t->n_syms++;
+    return *slot;
+}
+
+hl_status hl_tmpl_step(hl_template *t, hl_err *err) {
+    return ++t->n_steps % 4096 ? HL_OK : hl_stop_check("read the template", err);
 }
 
 /* \r\n and \r become \n; one newline at the very end goes. Behind it is room for each string without its
@@ -85,8 +108,7 @@ static bool add_known_names(hl_template *t) {
            (t->sym_kwargs = hl_tmpl_sym(t, hl_view_of("kwargs")));
 }
 
-hl_status hl_template_parse(hl_view source, const atomic_bool *stop, hl_template **ret_template,
-                            hl_err *err) {
+hl_status hl_template_parse(hl_view source, hl_template **ret_template, hl_err *err) {
     if (source.len > HL_TMPL_MAX_SOURCE_BYTES)
         return hl_fail(err, HL_E_LIMIT, "template of %zu bytes: expected at most %d", source.len,
                        HL_TMPL_MAX_SOURCE_BYTES);
@@ -95,13 +117,12 @@ hl_status hl_template_parse(hl_view source, const atomic_bool *stop, hl_template
     hl_template *t = hl_new(1, sizeof *t);
     if (!t) return hl_fail(err, HL_E_NOMEM, "template: no memory");
     hl_arena_init(&t->arena, MAX_TEMPLATE_BYTES);
+    t->hash_keys = hl_hash_draw_keys();
     hl_ttoken *tokens = NULL;
     size_t     n_tokens = 0;
     hl_status  status = HL_OK;
     if (!copy_source(t, source) || !add_known_names(t))
         status = hl_fail(err, HL_E_NOMEM, "template: no memory");
-    if (status == HL_OK && stop && atomic_load_explicit(stop, memory_order_relaxed))
-        status = hl_fail(err, HL_E_CANCEL, "stopped");
     if (status == HL_OK) status = hl_tmpl_lex(t, &tokens, &n_tokens, err);
     if (status == HL_OK) status = hl_tmpl_parse_tokens(t, tokens, n_tokens, err);
     hl_free(tokens);
@@ -115,6 +136,7 @@ hl_status hl_template_parse(hl_view source, const atomic_bool *stop, hl_template
 void hl_template_free(hl_template *t) {
     if (!t) return;
     hl_arena_done(&t->arena);
+    hl_free((void *)t->syms);
     hl_free(t);
 }
 

@@ -9,18 +9,15 @@
 #define HL_ENGINE_TEMPLATE_TEMPLATE_H
 
 #include <jansson.h>
-#include <stdatomic.h>
 
 #include "core/base/taint.h"
 #include "hyperlama/base.h"
 
 typedef struct hl_template hl_template;
 
-/* in     stop  looked at every few thousand steps; NULL: never
- * fails  HL_E_FORMAT with line, column and cause; HL_E_LIMIT too deep or too large; HL_E_NOMEM;
- *        HL_E_CANCEL  `stop` was set */
-HL_MUST_CHECK hl_status hl_template_parse(hl_view source, const atomic_bool *stop, hl_template **ret_template,
-                                          hl_err *err);
+/* fails  HL_E_FORMAT with line, column and cause; HL_E_LIMIT too deep or too large; HL_E_NOMEM;
+ *        HL_E_CANCEL  the thread was asked to stop (core/base/stop.h) */
+HL_MUST_CHECK hl_status hl_template_parse(hl_view source, hl_template **ret_template, hl_err *err);
 void                    hl_template_free(hl_template *t); /* NULL is allowed */
 
 /* What a rendering is given. A name that is in neither object is undefined: leave `tools` out when there are
@@ -30,14 +27,13 @@ typedef struct hl_template_input {
     const json_t *context; /* a JSON object of what came from outside: messages, tools, documents ... */
     const json_t *trusted; /* a JSON object of what did not, asked first: bos_token, eos_token; NULL: none */
     int64_t       now_ms;  /* wall time for strftime_now, milliseconds since 1970 UTC */
-    const atomic_bool *stop; /* looked at every few thousand steps; NULL: never */
 } hl_template_input;
 
 /* Render and append to `out`, where all bytes that were made of `context` are tainted: keys, numbers and pieces
  * of strings too, wherever they went through.
  *
  * fails  HL_E_FORMAT with line and cause (raise_exception's text included); HL_E_LIMIT; HL_E_NOMEM;
- *        HL_E_CANCEL  `stop` was set. `out` is then as it was. */
+ *        HL_E_CANCEL  the thread was asked to stop. `out` is then as it was. */
 HL_MUST_CHECK hl_status hl_template_render(const hl_template *t, const hl_template_input *in, hl_tainted *out,
                                            hl_err *err);
 

@@ -137,7 +137,7 @@ static bool find_item(hl_trun *r, hl_tv of, hl_tv key, hl_tv *ret, bool *ret_fou
     }
     const bool is_seq = of.kind == HL_TK_LIST || of.kind == HL_TK_TUPLE || of.kind == HL_TK_RANGE;
     if (!hl_tv_is_int(key) || (!is_seq && of.kind != HL_TK_STR)) return true;
-    const int64_t n = (int64_t)(is_seq ? of.u.seq->n : hl_tstr_count(of));
+    const int64_t n = (int64_t)(is_seq ? of.u.seq->n : hl_tstr_count(r, of));
     const int64_t i = hl_tv_as_int(key) < 0 ? hl_tv_as_int(key) + n : hl_tv_as_int(key);
     *ret_found = i >= 0 && i < n;
     if (!*ret_found) return true;
@@ -145,7 +145,7 @@ static bool find_item(hl_trun *r, hl_tv of, hl_tv key, hl_tv *ret, bool *ret_fou
         *ret = hl_tseq_at(of.u.seq, (size_t)i);
         return true;
     }
-    const size_t begin = hl_tstr_offset(of, (size_t)i), end = hl_tstr_offset(of, (size_t)i + 1);
+    const size_t begin = hl_tstr_offset(r, of, (size_t)i), end = hl_tstr_offset(r, of, (size_t)i + 1);
     *ret = hl_tv_str((hl_view){of.u.s + begin, end - begin});
     return hl_trun_steps(r, begin / 64);
 }
@@ -210,8 +210,8 @@ static size_t slice_count(const int64_t b[3]) {
 static bool slice_text(hl_trun *r, hl_tv of, const int64_t b[3], size_t n, hl_tv *ret) {
     if (!hl_trun_steps(r, of.len / 64 + (b[2] == 1 ? 0 : n))) return false;
     if (b[2] == 1 || n == 0) {
-        const size_t begin = n ? hl_tstr_offset(of, (size_t)b[0]) : 0;
-        const size_t end = n ? hl_tstr_offset(of, (size_t)b[1]) : 0;
+        const size_t begin = n ? hl_tstr_offset(r, of, (size_t)b[0]) : 0;
+        const size_t end = n ? hl_tstr_offset(r, of, (size_t)b[1]) : 0;
         *ret = hl_tv_str((hl_view){of.u.s + begin, end - begin});
         ret->flags = of.flags;
         return true;
@@ -230,7 +230,7 @@ bool hl_tv_get_slice(hl_trun *r, hl_tv of, hl_tv start, hl_tv stop, hl_tv step, 
     if (of.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, of);
     if (!is_seq && of.kind != HL_TK_STR) return hl_trun_fail(r, "%s cannot be sliced", hl_tv_type_name(of));
     int64_t b[3];
-    if (!slice_bounds(r, parts, (int64_t)(is_seq ? of.u.seq->n : hl_tstr_count(of)), b)) return false;
+    if (!slice_bounds(r, parts, (int64_t)(is_seq ? of.u.seq->n : hl_tstr_count(r, of)), b)) return false;
     const size_t n = slice_count(b);
     if (!is_seq) return slice_text(r, of, b, n, ret);
     if (!hl_tv_new_seq(r, (hl_tkind)of.kind, of.kind == HL_TK_RANGE ? 0 : n, ret)) return false;

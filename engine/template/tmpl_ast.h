@@ -9,10 +9,14 @@
 #define HL_TEMPLATE_TMPL_AST_H
 
 #include "core/base/arena.h"
+#include "core/base/hash.h"
 #include "engine/template/template.h"
 #include "engine/template/tmpl_value.h"
 
 enum { HL_TMPL_MAX_NESTING = 200, HL_TMPL_MAX_SOURCE_BYTES = 4 << 20 };
+
+/* A text for "%.*s" in a message; of a long one its beginning. */
+#define HL_TMPL_ARG(view) (int)((view).len < 100 ? (view).len : 100), (view).ptr
 
 typedef enum hl_ttok {
     HL_TTOK_EOF,
@@ -44,8 +48,9 @@ typedef struct hl_ttoken {
 
 /* A name of the template, one object per spelling: compared by address. */
 typedef struct hl_tsym {
-    struct hl_tsym *next;
-    hl_view         text; /* not terminated */
+    hl_view  text; /* not terminated */
+    uint32_t hash;
+    uint32_t i_signature; /* the last one that has it, while parsing: no parameter comes twice */
 } hl_tsym;
 
 typedef enum hl_top {
@@ -113,7 +118,12 @@ typedef enum hl_tnk {
     HL_TN_PARAM,    /* sym, a: default or NULL */
 } hl_tnk;
 
-enum { HL_TN_USES_CALLER = 1, HL_TN_USES_VARARGS = 2, HL_TN_USES_KWARGS = 4 };
+enum {
+    HL_TN_USES_CALLER = 1,
+    HL_TN_USES_VARARGS = 2,
+    HL_TN_USES_KWARGS = 4,
+    HL_TN_HAS_CALLER = 8 /* as a parameter */
+};
 
 typedef struct hl_tn hl_tn;
 struct hl_tn {
@@ -128,15 +138,17 @@ struct hl_tn {
     const hl_tdef *def; /* NULL: no such filter or test, an error when it is reached */
 };
 
-enum { HL_TMPL_SYM_BUCKETS = 64 };
-
 struct hl_template {
     hl_arena       arena;
     char          *text; /* [text_bytes] all that is the template's own: its source, and strings made of it */
     size_t         text_bytes;
     char          *literals; /* where the next such string goes; none is longer than what it is made of */
     hl_view        source;   /* newlines normalized; in `text` */
-    hl_tsym       *syms[HL_TMPL_SYM_BUCKETS];
+    hl_hash_keys   hash_keys;
+    hl_tsym      **syms; /* [n_sym_slots] by hash, a power of two */
+    size_t         n_syms, n_sym_slots;
+    uint32_t       n_signatures;
+    uint64_t       n_steps; /* of parsing */
     hl_tn         *body;
     const hl_tsym *sym_loop, *sym_caller, *sym_varargs, *sym_kwargs;
 };
@@ -146,13 +158,16 @@ HL_MUST_CHECK hl_status hl_tmpl_lex(hl_template *t, hl_ttoken **ret_tokens, size
 /* Make t->body out of the tokens. */
 HL_MUST_CHECK hl_status hl_tmpl_parse_tokens(hl_template *t, const hl_ttoken *tokens, size_t n, hl_err *err);
 
+/* One token or node more: now and then looks whether to stop. */
+HL_MUST_CHECK hl_status hl_tmpl_step(hl_template *t, hl_err *err);
+
 /* "line 3, column 7: ..." */
 hl_status hl_tmpl_fail(const hl_template *t, uint32_t at, hl_err *err, const char *fmt, ...) HL_PRINTF(4, 5);
 
 /* Add `more` to the string that begins at `begin` and ends at t->literals: nothing else was kept meanwhile. */
 hl_view hl_tmpl_keep(hl_template *t, const char *begin, hl_view more);
 
-const hl_tsym *hl_tmpl_sym(hl_template *t, hl_view text);            /* NULL: no memory */
+hl_tsym       *hl_tmpl_sym(hl_template *t, hl_view text);            /* NULL: no memory */
 const hl_tsym *hl_tmpl_find_sym(const hl_template *t, hl_view text); /* NULL: the template has no such name */
 
 #endif

@@ -111,58 +111,75 @@ bool hl_trun_call_def(hl_trun *r, const hl_tdef *def, hl_targs *c, hl_tv *ret) {
     return def->fn(r, c, ret);
 }
 
+/* The named arguments of a call to a macro, by name. */
+typedef struct named {
+    hl_tdict *places; /* name -> place in kw */
+    bool     *taken;  /* [n_kw] by a parameter */
+} named;
+
+static bool index_named(hl_trun *r, const hl_targs *c, named *ret) {
+    hl_tv places;
+    *ret = (named){0};
+    if (c->n_kw == 0) return true;
+    if (!hl_tv_new_dict(r, HL_TK_DICT, c->n_kw, &places) ||
+        !(ret->taken = hl_trun_get(r, c->n_kw, sizeof(bool))))
+        return false;
+    ret->places = places.u.dict;
+    for (size_t k = 0; k < c->n_kw; k++)
+        if (!hl_tdict_put(r, ret->places, hl_tv_str(c->kw[k].name->text), hl_tv_int((int64_t)k)))
+            return false;
+    return true;
+}
+
 /* Values for the parameters: given by position, by name, by default, or undefined. Defaults see the
  * parameters before them. */
-static bool bind_params(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tscope *scope, size_t *ret_n) {
+static bool bind_params(hl_trun *r, const hl_tmacro *m, const hl_targs *c, named *by_name, hl_tscope *scope,
+                        size_t *ret_n) {
     size_t i = 0;
     for (const hl_tn *p = m->node->a; p; p = p->next, i++) {
-        hl_tv value = {0};
+        hl_tv        value = {0};
+        const hl_tv *place = by_name->places ? hl_tdict_find_text(r, by_name->places, p->sym->text) : NULL;
+        if (i < c->n_pos && place)
+            return hl_trun_fail(r, "macro '%.*s' got two values for '%.*s'", HL_TMPL_ARG(m->node->sym->text),
+                                HL_TMPL_ARG(p->sym->text));
         if (i < c->n_pos) value = c->pos[i];
-        for (size_t k = 0; k < c->n_kw; k++) {
-            if (!hl_view_eq(c->kw[k].name->text, p->sym->text)) continue;
-            if (i < c->n_pos)
-                return hl_trun_fail(r, "macro '%.*s' got two values for '%.*s'",
-                                    HL_TMPL_ARG(m->node->sym->text), HL_TMPL_ARG(p->sym->text));
-            value = c->kw[k].value;
+        if (place) {
+            value = c->kw[place->u.i].value;
+            by_name->taken[place->u.i] = true;
         }
         if (value.kind == HL_TK_MISSING) {
             value = hl_tv_undefined(p->sym->text);
             if (p->a && !hl_trun_eval(r, p->a, &value)) return false;
         }
-        if (!hl_tscope_set(r, scope, p->sym, value)) return false;
+        if (!hl_trun_steps(r, 1) || !hl_tscope_set(r, scope, p->sym, value)) return false;
     }
     *ret_n = i;
     return true;
 }
 
-static bool is_param(const hl_tmacro *m, const hl_tsym *name) {
-    for (const hl_tn *p = m->node->a; p; p = p->next)
-        if (hl_view_eq(p->sym->text, name->text)) return true;
-    return false;
-}
-
 /* What the parameters did not take: caller, varargs, kwargs, or an error. */
-static bool bind_rest(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tscope *scope, size_t n_params) {
+static bool bind_rest(hl_trun *r, const hl_tmacro *m, const hl_targs *c, const named *by_name,
+                      hl_tscope *scope, size_t n_params) {
     const hl_tn *n = m->node;
     hl_tv        kwargs = {0}, varargs, caller = hl_tv_undefined(r->t->sym_caller->text);
     if ((n->flags & HL_TN_USES_KWARGS) && !hl_tv_new_dict(r, HL_TK_DICT, c->n_kw, &kwargs)) return false;
     for (size_t k = 0; k < c->n_kw; k++) {
-        const hl_tsym *name = c->kw[k].name;
-        if (is_param(m, name)) continue;
-        if (hl_view_is(name->text, "caller") && (n->flags & HL_TN_USES_CALLER)) {
+        const hl_view name = c->kw[k].name->text;
+        if (by_name->taken[k]) continue;
+        if (hl_view_is(name, "caller") && (n->flags & HL_TN_USES_CALLER)) {
             caller = c->kw[k].value;
         } else if (n->flags & HL_TN_USES_KWARGS) {
-            if (!hl_tdict_put(r, kwargs.u.dict, hl_tv_str(name->text), c->kw[k].value)) return false;
+            if (!hl_tdict_put(r, kwargs.u.dict, hl_tv_str(name), c->kw[k].value)) return false;
         } else {
             return hl_trun_fail(r, "macro '%.*s' takes no argument '%.*s'", HL_TMPL_ARG(n->sym->text),
-                                HL_TMPL_ARG(name->text));
+                                HL_TMPL_ARG(name));
         }
     }
     const size_t n_more = c->n_pos > n_params ? c->n_pos - n_params : 0;
     if (n_more && !(n->flags & HL_TN_USES_VARARGS))
         return hl_trun_fail(r, "macro '%.*s' takes at most %zu arguments, found %zu",
                             HL_TMPL_ARG(n->sym->text), n_params, c->n_pos);
-    if ((n->flags & HL_TN_USES_CALLER) && !is_param(m, r->t->sym_caller) &&
+    if ((n->flags & HL_TN_USES_CALLER) && !(n->flags & HL_TN_HAS_CALLER) &&
         !hl_tscope_set(r, scope, r->t->sym_caller, caller))
         return false;
     if ((n->flags & HL_TN_USES_KWARGS) && !hl_tscope_set(r, scope, r->t->sym_kwargs, kwargs)) return false;
@@ -178,9 +195,11 @@ bool hl_trun_call_macro(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tv
     hl_tscope     *scope = hl_tscope_new(r, m->scope);
     const uint32_t line = r->line;
     size_t         n_params = 0;
+    named          by_name;
     r->scope = scope;
-    const bool ok = scope && bind_params(r, m, c, scope, &n_params) && bind_rest(r, m, c, scope, n_params) &&
-                    hl_trun_capture(r, scope, m->node->d, ret);
+    const bool ok =
+        scope && index_named(r, c, &by_name) && bind_params(r, m, c, &by_name, scope, &n_params) &&
+        bind_rest(r, m, c, &by_name, scope, n_params) && hl_trun_capture(r, scope, m->node->d, ret);
     r->scope = outer;
     if (ok) r->line = line;
     hl_trun_leave(r);

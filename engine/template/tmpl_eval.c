@@ -106,8 +106,10 @@ static hl_tflow run_rounds(hl_trun *r, const hl_tn *n, hl_tloop *loop) {
             flow = hl_trun_block(r, n->d);
         r->scope = outer;
         if (flow == HL_TFLOW_BREAK) break;
-        scope->n = scope->is_kept ? scope->n : 0;
-        if (scope->is_kept) scope = hl_tscope_new(r, outer);
+        if (scope->is_kept)
+            scope = hl_tscope_new(r, outer);
+        else
+            hl_tscope_clear(scope);
     }
     return flow == HL_TFLOW_FAIL ? flow : HL_TFLOW_NEXT;
 }

@@ -153,6 +153,7 @@ static bool eval_node(hl_trun *r, const hl_tn *n, hl_tv *ret) {
 }
 
 bool hl_trun_eval(hl_trun *r, const hl_tn *n, hl_tv *ret) {
+    r->n_steps++;
     switch ((hl_tnk)n->kind) { /* leaves, without a level of their own */
     case HL_TN_CONST: *ret = n->value; return true;
     case HL_TN_NAME: return hl_trun_find_name(r, n->sym, ret);

@@ -23,7 +23,7 @@ bool hl_tfilter_length(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     size_t n = 0;
     if (!hl_tv_length(r, c->self, &n)) return false;
     *ret = hl_tv_int((int64_t)n);
-    return hl_trun_steps(r, c->self.kind == HL_TK_STR ? c->self.len / 64 : 0);
+    return true;
 }
 
 bool hl_tfilter_default(hl_trun *r, const hl_targs *c, hl_tv *ret) {
@@ -81,7 +81,7 @@ static int digit_of(char c) {
 
 /* Python's int(text, base): blanks around, a sign, a prefix that fits the base, single underscores. */
 static bool parse_int(hl_view s, int64_t base, int64_t *ret) {
-    s = hl_tstr_strip(s, NULL, true, true);
+    s = hl_tstr_strip(s, true, true);
     bool    negative = false, may_underscore = false;
     int64_t x = 0;
     size_t  i = 0;

@@ -127,10 +127,6 @@ bool hl_tfilter_rejectattr(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 
 /* --- order --------------------------------------------------------------------------------- */
 
-typedef struct keyed {
-    hl_tv key, value;
-} keyed;
-
 static bool fold_key(hl_trun *r, bool case_sensitive, hl_tv *key) {
     hl_targs c = {.self = *key};
     return case_sensitive || key->kind != HL_TK_STR || hl_tmethod_str_lower(r, &c, key);
@@ -167,7 +163,7 @@ static bool order_of(hl_trun *r, hl_tv a, hl_tv b, bool wrapped, int *ret) {
 }
 
 /* Stable, in both directions: equal items keep their order. */
-static bool merge_sort(hl_trun *r, keyed *items, keyed *spare, size_t n, bool wrapped, bool reverse) {
+static bool merge_sort(hl_trun *r, hl_tkeyed *items, hl_tkeyed *spare, size_t n, bool wrapped, bool reverse) {
     for (size_t width = 1; width < n; width *= 2) {
         for (size_t lo = 0; lo < n; lo += 2 * width) {
             const size_t mid = lo + width < n ? lo + width : n, hi = lo + 2 * width < n ? lo + 2 * width : n;
@@ -185,11 +181,11 @@ static bool merge_sort(hl_trun *r, keyed *items, keyed *spare, size_t n, bool wr
     return true;
 }
 
-static bool make_keyed(hl_trun *r, hl_tv of, hl_tv attribute, bool case_sensitive, keyed **ret,
+static bool make_keyed(hl_trun *r, hl_tv of, hl_tv attribute, bool case_sensitive, hl_tkeyed **ret,
                        size_t *ret_n) {
     hl_tv *items = NULL;
     if (!hl_tv_to_items(r, of, &items, ret_n)) return false;
-    keyed *all = hl_trun_get(r, *ret_n + 1, sizeof *all);
+    hl_tkeyed *all = hl_trun_get(r, *ret_n + 1, sizeof *all);
     if (!all) return false;
     for (size_t i = 0; i < *ret_n; i++) {
         all[i].value = items[i];
@@ -200,29 +196,29 @@ static bool make_keyed(hl_trun *r, hl_tv of, hl_tv attribute, bool case_sensitiv
     return true;
 }
 
-static bool sort_keyed(hl_trun *r, keyed *all, size_t n, bool wrapped, bool reverse) {
-    keyed *spare = hl_trun_get(r, n + 1, sizeof *spare);
+bool hl_tv_sort(hl_trun *r, hl_tkeyed *all, size_t n, bool wrapped, bool reverse) {
+    hl_tkeyed *spare = hl_trun_get(r, n + 1, sizeof *spare);
     return spare && merge_sort(r, all, spare, n, wrapped, reverse);
 }
 
-static bool to_list(hl_trun *r, const keyed *all, size_t n, hl_tkind kind, hl_tv *ret) {
+static bool to_list(hl_trun *r, const hl_tkeyed *all, size_t n, hl_tkind kind, hl_tv *ret) {
     if (!hl_tv_new_seq(r, kind, n, ret)) return false;
     for (size_t i = 0; i < n; i++) ret->u.seq->items[i] = all[i].value;
     return true;
 }
 
 bool hl_tfilter_sort(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    keyed *all = NULL;
-    size_t n = 0;
+    hl_tkeyed *all = NULL;
+    size_t     n = 0;
     return make_keyed(r, c->self, c->a[2], hl_tv_truth(c->a[1]), &all, &n) &&
-           sort_keyed(r, all, n, true, hl_tv_truth(c->a[0])) && to_list(r, all, n, HL_TK_LIST, ret);
+           hl_tv_sort(r, all, n, true, hl_tv_truth(c->a[0])) && to_list(r, all, n, HL_TK_LIST, ret);
 }
 
 bool hl_tfilter_dictsort(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    hl_view by = {"key", 3};
-    hl_tv   pairs;
-    keyed  *all = NULL;
-    size_t  n = 0;
+    hl_view    by = {"key", 3};
+    hl_tv      pairs;
+    hl_tkeyed *all = NULL;
+    size_t     n = 0;
     if (c->self.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, c->self);
     if (c->self.kind != HL_TK_DICT)
         return hl_trun_fail(r, "dictsort: expected a dict, found %s", hl_tv_type_name(c->self));
@@ -232,26 +228,27 @@ bool hl_tfilter_dictsort(hl_trun *r, const hl_targs *c, hl_tv *ret) {
         return hl_trun_fail(r, "dictsort: 'by' must be \"key\" or \"value\"");
     return hl_tv_view_of(r, c->self.u.dict, 'i', &pairs) &&
            make_keyed(r, pairs, hl_tv_int(by_value), hl_tv_truth(c->a[0]), &all, &n) &&
-           sort_keyed(r, all, n, false, hl_tv_truth(c->a[2])) && to_list(r, all, n, HL_TK_LIST, ret);
+           hl_tv_sort(r, all, n, false, hl_tv_truth(c->a[2])) && to_list(r, all, n, HL_TK_LIST, ret);
 }
 
 bool hl_tfilter_unique(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    keyed *all = NULL;
-    size_t n = 0, n_kept = 0;
-    if (!make_keyed(r, c->self, c->a[1], hl_tv_truth(c->a[0]), &all, &n)) return false;
+    hl_tkeyed *all = NULL;
+    size_t     n = 0, n_kept = 0;
+    hl_tv      seen;
+    if (!make_keyed(r, c->self, c->a[1], hl_tv_truth(c->a[0]), &all, &n) ||
+        !hl_tv_new_dict(r, HL_TK_DICT, n, &seen))
+        return false;
     for (size_t i = 0; i < n; i++) {
-        bool seen = false;
-        if (!hl_tv_check_hashable(r, all[i].key)) return false;
-        for (size_t k = 0; k < n_kept && !seen; k++)
-            if (!hl_trun_steps(r, 1) || !hl_tv_equal(r, all[k].key, all[i].key, &seen)) return false;
-        if (!seen) all[n_kept++] = all[i];
+        const size_t n_seen = seen.u.dict->n;
+        if (!hl_tdict_put(r, seen.u.dict, all[i].key, hl_tv_none())) return false;
+        if (seen.u.dict->n > n_seen) all[n_kept++] = all[i];
     }
     return to_list(r, all, n_kept, HL_TK_GEN, ret);
 }
 
 static bool extreme(hl_trun *r, const hl_targs *c, int sign, hl_tv *ret) {
-    keyed *all = NULL;
-    size_t n = 0, best = 0;
+    hl_tkeyed *all = NULL;
+    size_t     n = 0, best = 0;
     if (!make_keyed(r, c->self, c->a[1], hl_tv_truth(c->a[0]), &all, &n)) return false;
     for (size_t i = 1; i < n; i++) {
         int order = 0;
@@ -278,8 +275,8 @@ bool hl_tfilter_sum(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return true;
 }
 
-static bool add_group(hl_trun *r, const keyed *all, size_t from, size_t to, hl_tv attribute, hl_tv if_missing,
-                      hl_tv list) {
+static bool add_group(hl_trun *r, const hl_tkeyed *all, size_t from, size_t to, hl_tv attribute,
+                      hl_tv if_missing, hl_tv list) {
     hl_tv group, items, key;
     if (!hl_tv_get_path(r, all[from].value, attribute, &key)) return false; /* as written, not folded */
     if (key.kind == HL_TK_UNDEFINED && if_missing.kind != HL_TK_MISSING) key = if_missing;
@@ -290,7 +287,7 @@ static bool add_group(hl_trun *r, const keyed *all, size_t from, size_t to, hl_t
 }
 
 bool hl_tfilter_groupby(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    keyed     *all = NULL;
+    hl_tkeyed *all = NULL;
     size_t     n = 0;
     const bool case_sensitive = hl_tv_truth(c->a[2]);
     if (!make_keyed(r, c->self, c->a[0], case_sensitive, &all, &n)) return false;
@@ -299,7 +296,7 @@ bool hl_tfilter_groupby(hl_trun *r, const hl_targs *c, hl_tv *ret) {
             all[i].key = c->a[1];
             if (!fold_key(r, case_sensitive, &all[i].key)) return false;
         }
-    if (!sort_keyed(r, all, n, false, false) || !hl_tv_new_list(r, HL_TK_LIST, ret)) return false;
+    if (!hl_tv_sort(r, all, n, false, false) || !hl_tv_new_list(r, HL_TK_LIST, ret)) return false;
     for (size_t from = 0, to = 0; from < n; from = to) {
         for (bool same = true; to < n && same;) {
             if (!hl_tv_equal(r, all[from].key, all[to].key, &same)) return false;

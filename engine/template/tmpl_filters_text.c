@@ -77,7 +77,7 @@ bool hl_tfilter_title(hl_trun *r, const hl_targs *c, hl_tv *ret) {
         at_start = starts_word(cp);
         i += n ? n : 1;
     }
-    return hl_trun_steps(r, s.len / 16) && hl_trun_end(r, mark, ret);
+    return hl_trun_steps(r, s.len / 4) && hl_trun_end(r, mark, ret);
 }
 
 static bool get_indent(hl_trun *r, hl_tv width, hl_tv *ret) {
@@ -147,7 +147,7 @@ bool hl_tfilter_wordcount(hl_trun *r, const hl_targs *c, hl_tv *ret) {
         i += n ? n : 1;
     }
     *ret = hl_tv_int(n_words);
-    return hl_trun_steps(r, text.len / 16);
+    return hl_trun_steps(r, text.len / 4);
 }
 
 bool hl_tfilter_truncate(hl_trun *r, const hl_targs *c, hl_tv *ret) {
@@ -158,14 +158,14 @@ bool hl_tfilter_truncate(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (c->a[3].kind != HL_TK_NONE && !hl_targ_int(r, c->a[3], "leeway", 5, &leeway)) return false;
     if (c->a[2].kind != HL_TK_MISSING) end = c->a[2];
     if (!hl_tv_is_str(end)) return hl_trun_fail(r, "truncate: 'end' must be a string");
-    const int64_t n_end = (int64_t)hl_tstr_count(end);
+    const int64_t n_end = (int64_t)hl_tstr_count(r, end);
     if (length < n_end || leeway < 0)
         return hl_trun_fail(r, "truncate: length must be at least %lld", (long long)n_end);
     *ret = c->self;
     if ((int64_t)n - leeway <= length) return true;
     if (!hl_tv_is_str(c->self))
         return hl_trun_fail(r, "truncate: expected a string, found %s", hl_tv_type_name(c->self));
-    hl_view     head = {c->self.u.s, hl_tstr_offset(c->self, (size_t)(length - n_end))};
+    hl_view     head = {c->self.u.s, hl_tstr_offset(r, c->self, (size_t)(length - n_end))};
     const char *space = !hl_tv_truth(c->a[1]) && head.len ? memrchr(head.ptr, ' ', head.len) : NULL;
     if (space) head.len = (size_t)(space - head.ptr);
     return hl_tv_join(r, head, hl_tv_view(end), ret);
@@ -179,6 +179,7 @@ bool hl_tfilter_center(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 }
 
 static void add_url_quoted(hl_trun *r, hl_view s, bool for_query) {
+    r->n_steps += s.len / 4;
     hl_tout         *to = &r->scratch;
     const hl_torigin from = hl_trun_origin(r, s.ptr);
     for (size_t i = 0; i < s.len; i++) {
@@ -229,10 +230,27 @@ static bool unescape_entity(hl_tout *to, hl_view s, size_t *i, bool outside) {
     return false;
 }
 
-/* Without tags and comments, runs of white space as one blank, the five entities as characters. */
+/* `s` without all from each `open` to the next `close`; where one is not closed, the rest stays. */
+static bool cut_out(hl_trun *r, hl_view s, hl_view open, hl_view close, hl_tv *ret) {
+    const size_t mark = hl_trun_begin(r);
+    for (const char *begin; s.len && (begin = memmem(s.ptr, s.len, open.ptr, open.len)) != NULL;) {
+        const char *end = memmem(begin, s.len - (size_t)(begin - s.ptr), close.ptr, close.len);
+        if (!end) break;
+        hl_trun_add(r, &r->scratch, (hl_view){s.ptr, (size_t)(begin - s.ptr)});
+        s = (hl_view){end + close.len, s.len - (size_t)(end - s.ptr) - close.len};
+        if (!hl_trun_steps(r, 1)) return false;
+    }
+    hl_trun_add(r, &r->scratch, s);
+    return hl_trun_end(r, mark, ret);
+}
+
+/* Without comments and tags, runs of white space as one blank, the five entities as characters. */
 bool hl_tfilter_striptags(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_tv text;
-    if (!hl_tv_to_str(r, c->self, &text) || !hl_trun_steps(r, text.len / 8)) return false;
+    if (!hl_tv_to_str(r, c->self, &text) || !hl_trun_steps(r, text.len / 4) ||
+        !cut_out(r, hl_tv_view(text), hl_view_of("<!--"), hl_view_of("-->"), &text) ||
+        !cut_out(r, hl_tv_view(text), hl_view_of("<"), hl_view_of(">"), &text))
+        return false;
     const hl_view    s = hl_tv_view(text);
     const size_t     mark = hl_trun_begin(r);
     const hl_torigin from = hl_trun_origin(r, s.ptr);
@@ -240,22 +258,17 @@ bool hl_tfilter_striptags(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     for (size_t i = 0; i < s.len;) {
         uint32_t     cp = 0;
         const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
-        const bool   comment = hl_view_has_prefix((hl_view){s.ptr + i, s.len - i}, "<!--");
-        const char  *end =
-            cp != '<' ? NULL : memmem(s.ptr + i, s.len - i, comment ? "-->" : ">", comment ? 3 : 1);
-        if (end) {
-            i = (size_t)(end - s.ptr) + (comment ? 3 : 1);
-        } else if (hl_tstr_is_space(cp)) {
+        if (hl_tstr_is_space(cp)) {
             gap = true;
             gap_outside = hl_torigin_at(from, i);
             i += n;
-        } else {
-            if (gap && r->scratch.len > mark) hl_tout_char(&r->scratch, ' ', gap_outside);
-            gap = false;
-            if (cp == '&' && unescape_entity(&r->scratch, s, &i, hl_torigin_at(from, i))) continue;
-            hl_tout_put(&r->scratch, (hl_view){s.ptr + i, n ? n : 1}, hl_torigin_at(from, i));
-            i += n ? n : 1;
+            continue;
         }
+        if (gap && r->scratch.len > mark) hl_tout_char(&r->scratch, ' ', gap_outside);
+        gap = false;
+        if (cp == '&' && unescape_entity(&r->scratch, s, &i, hl_torigin_at(from, i))) continue;
+        hl_tout_put(&r->scratch, (hl_view){s.ptr + i, n ? n : 1}, hl_torigin_at(from, i));
+        i += n ? n : 1;
     }
     return hl_trun_end(r, mark, ret);
 }

@@ -46,12 +46,13 @@ static void fill_in(hl_tout *to, size_t at, const spec *f, int64_t from, int64_t
 }
 
 /* Put the text since `mark` into its field. n_head: sign and prefix, behind which '=' pads. */
-static void pad_field(hl_tout *to, size_t mark, const spec *f, char align, size_t n_head) {
+static void pad_field(hl_trun *r, size_t mark, const spec *f, char align, size_t n_head) {
+    hl_tout *to = &r->scratch;
     if (to->failed) return;
     const bool    empty = to->len == mark;
     const int64_t gap =
         f->width -
-        (empty ? 0 : (int64_t)hl_tstr_count(hl_tv_str((hl_view){to->text + mark, to->len - mark})));
+        (empty ? 0 : (int64_t)hl_tstr_count(r, hl_tv_str((hl_view){to->text + mark, to->len - mark})));
     if (gap <= 0) return;
     const int64_t left = align == '<' ? 0 : align == '^' ? gap / 2 : gap;
     const size_t  at = align == '=' ? mark + n_head : mark, moved = to->len - at;
@@ -76,7 +77,8 @@ static void add_sign(hl_tout *to, bool negative, char sign, bool outside) {
         hl_tout_char(to, sign, outside);
 }
 
-static void add_int(hl_tout *to, int64_t v, const spec *f, bool outside) {
+static void add_int(hl_trun *r, int64_t v, const spec *f, bool outside) {
+    hl_tout       *to = &r->scratch;
     const size_t   mark = to->len;
     uint64_t       x = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
     const char     type = f->type ? f->type : 'd', lower = (char)(type | 32);
@@ -93,10 +95,11 @@ static void add_int(hl_tout *to, int64_t v, const spec *f, bool outside) {
     const size_t n_head = to->len - mark;
     for (int64_t i = (int64_t)(sizeof digits - n); i < f->precision; i++) hl_tout_char(to, '0', outside);
     add_digits(to, digits + n, sizeof digits - n, f->group, base == 10 ? 3 : 4, outside);
-    pad_field(to, mark, f, f->align ? f->align : '>', n_head);
+    pad_field(r, mark, f, f->align ? f->align : '>', n_head);
 }
 
-static void add_float(hl_tout *to, double v, const spec *f, bool outside) {
+static void add_float(hl_trun *r, double v, const spec *f, bool outside) {
+    hl_tout     *to = &r->scratch;
     const size_t mark = to->len;
     char         text[700], format[16];
     const char   type = f->type == '%' ? 'f' : f->type ? f->type : 'g';
@@ -120,14 +123,14 @@ static void add_float(hl_tout *to, double v, const spec *f, bool outside) {
         }
     }
     if (f->type == '%') hl_tout_char(to, '%', outside);
-    pad_field(to, mark, f, f->align ? f->align : '>', n_head);
+    pad_field(r, mark, f, f->align ? f->align : '>', n_head);
 }
 
 static void add_text(hl_trun *r, hl_tv text, const spec *f) {
     const size_t mark = r->scratch.len;
-    const size_t n = f->precision >= 0 ? hl_tstr_offset(text, (size_t)f->precision) : text.len;
+    const size_t n = f->precision >= 0 ? hl_tstr_offset(r, text, (size_t)f->precision) : text.len;
     hl_trun_add(r, &r->scratch, (hl_view){text.u.s, n});
-    pad_field(&r->scratch, mark, f, f->align ? f->align : '<', 0);
+    pad_field(r, mark, f, f->align ? f->align : '<', 0);
 }
 
 /* --- "%" ----------------------------------------------------------------------------------- */
@@ -192,7 +195,7 @@ static bool add_percent_value(percent *p, hl_tv v, spec *f) {
         add_text(r, text, f);
         return true;
     }
-    if (f->type == 'c' && hl_tv_is_str(v) && hl_tstr_count(v) == 1) {
+    if (f->type == 'c' && hl_tv_is_str(v) && hl_tstr_count(r, v) == 1) {
         f->align = f->align == '<' ? '<' : '>';
         add_text(r, v, f);
         return true;
@@ -201,7 +204,7 @@ static bool add_percent_value(percent *p, hl_tv v, spec *f) {
     if (!hl_tv_is_number(v))
         return hl_trun_fail(r, "%%%c needs a number, found %s", f->type, hl_tv_type_name(v));
     if (strchr("eEfFgG", f->type)) {
-        add_float(to, hl_tv_as_float(v), f, outside);
+        add_float(r, hl_tv_as_float(v), f, outside);
         return true;
     }
     if (f->type == 'i' || f->type == 'u') f->type = 'd';
@@ -212,7 +215,7 @@ static bool add_percent_value(percent *p, hl_tv v, spec *f) {
     if (f->type == 'c')
         hl_tout_utf8(to, i < 0 || i > 0x10FFFF ? 0xFFFD : (uint32_t)i, outside);
     else
-        add_int(to, i, f, outside);
+        add_int(r, i, f, outside);
     return true;
 }
 
@@ -275,7 +278,7 @@ bool hl_tstr_percent(hl_trun *r, hl_tv fmt, hl_tv args, hl_tv *ret) {
     if (args.kind == HL_TK_TUPLE ? p.i_arg < args.u.seq->n
                                  : p.i_arg == 0 && args.kind != HL_TK_DICT && args.kind != HL_TK_LIST)
         return hl_trun_fail(r, "not all arguments are used by the format string");
-    return hl_trun_steps(r, p.fmt.len / 16) && hl_trun_end(r, mark, ret);
+    return hl_trun_steps(r, p.fmt.len / 4) && hl_trun_end(r, mark, ret);
 }
 
 /* --- "{}" ---------------------------------------------------------------------------------- */
@@ -283,7 +286,8 @@ bool hl_tstr_percent(hl_trun *r, hl_tv fmt, hl_tv args, hl_tv *ret) {
 typedef struct braces {
     hl_trun        *r;
     const hl_targs *c;
-    size_t          i_auto; /* next number of "{}" */
+    hl_tdict       *by_name; /* NULL: none */
+    size_t          i_auto;  /* next number of "{}" */
 } braces;
 
 static bool parse_spec(hl_trun *r, hl_view s, spec *f) {
@@ -337,9 +341,9 @@ static bool add_formatted(hl_trun *r, hl_tv v, hl_view spec_text) {
         if (as_float && f.type && !strchr("eEfFgG%", f.type))
             return hl_trun_fail(r, "unknown format code '%c' for a float", f.type);
         if (as_float)
-            add_float(&r->scratch, hl_tv_as_float(v), &f, hl_tv_is_outside(v));
+            add_float(r, hl_tv_as_float(v), &f, hl_tv_is_outside(v));
         else
-            add_int(&r->scratch, hl_tv_as_int(v), &f, hl_tv_is_outside(v));
+            add_int(r, hl_tv_as_int(v), &f, hl_tv_is_outside(v));
         return true;
     }
     if (!hl_tv_is_str(v) && v.kind != HL_TK_BOOL)
@@ -361,11 +365,11 @@ static bool first_value(braces *b, hl_view name, hl_tv *ret) {
         *ret = b->c->pos[index];
         return true;
     }
-    for (size_t k = 0; k < b->c->n_kw; k++)
-        if (hl_view_eq(b->c->kw[k].name->text, name)) {
-            *ret = b->c->kw[k].value;
-            return true;
-        }
+    const hl_tv *hit = b->by_name ? hl_tdict_find_text(b->r, b->by_name, name) : NULL;
+    if (hit) {
+        *ret = *hit;
+        return true;
+    }
     return hl_trun_fail(b->r, "format(): there is no argument '%.*s'", (int)(name.len < 60 ? name.len : 60),
                         name.ptr);
 }
@@ -452,8 +456,23 @@ static bool add_fields(braces *b, hl_view fmt, int depth) {
     return true;
 }
 
+static bool format(braces *b, hl_tv fmt, hl_tv *ret) {
+    const size_t mark = hl_trun_begin(b->r);
+    return hl_trun_steps(b->r, fmt.len / 4) && add_fields(b, hl_tv_view(fmt), 0) &&
+           hl_trun_end(b->r, mark, ret);
+}
+
 bool hl_tstr_format(hl_trun *r, hl_tv fmt, const hl_targs *c, hl_tv *ret) {
-    braces       b = {.r = r, .c = c};
-    const size_t mark = hl_trun_begin(r);
-    return hl_trun_steps(r, fmt.len / 16) && add_fields(&b, hl_tv_view(fmt), 0) && hl_trun_end(r, mark, ret);
+    hl_tv named;
+    if (!hl_tv_new_dict(r, HL_TK_DICT, c->n_kw, &named)) return false;
+    for (size_t i = 0; i < c->n_kw; i++)
+        if (!hl_tdict_put(r, named.u.dict, hl_tv_str(c->kw[i].name->text), c->kw[i].value)) return false;
+    braces b = {.r = r, .c = c, .by_name = named.u.dict};
+    return format(&b, fmt, ret);
+}
+
+bool hl_tstr_format_map(hl_trun *r, hl_tv fmt, hl_tv map, hl_tv *ret) {
+    const hl_targs none = {0};
+    braces         b = {.r = r, .c = &none, .by_name = map.u.dict};
+    return format(&b, fmt, ret);
 }

@@ -88,7 +88,8 @@ static bool copy_strings(hl_trun *r, hl_tv *v) {
 
 bool hl_tv_from_json_text(hl_trun *r, hl_view text, hl_tv *ret) {
     json_error_t e;
-    json_t      *j = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+    if (!hl_trun_steps(r, text.len / 4)) return false;
+    json_t *j = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
     if (!j) return hl_trun_fail(r, "from_json: %s", e.text);
     const bool outside = hl_trun_is_outside(r, text);
     const bool ok = hl_tv_from_json(r, j, outside, ret) && (!outside || copy_strings(r, ret));
@@ -193,36 +194,26 @@ static bool write_key(writer *w, hl_tv key) {
     return ok;
 }
 
-/* Entries in the order of their keys: insertion sort over pointers, objects are small. */
-static bool sort_entries(writer *w, const hl_tdict *d, const hl_tentry ***ret) {
-    const hl_tentry **order = hl_trun_get(w->r, d->n + 1, sizeof *order);
-    if (!order) return false;
-    for (size_t i = 0; i < d->n; i++) {
-        size_t to = i;
-        for (int c = 0; w->sort_keys && to > 0; to--) {
-            if (!hl_trun_steps(w->r, 1) ||
-                !hl_tv_compare(w->r, "<", d->entries[i].key, order[to - 1]->key, &c))
-                return false;
-            if (c >= 0) break;
-            order[to] = order[to - 1];
-        }
-        order[to] = &d->entries[i];
-    }
-    *ret = order;
-    return true;
+/* Entries in the order of their keys, or as they came. */
+static bool sort_entries(writer *w, const hl_tdict *d, hl_tkeyed **ret) {
+    hl_tkeyed *all = hl_trun_get(w->r, d->n + 1, sizeof *all);
+    if (!all) return false;
+    for (size_t i = 0; i < d->n; i++) all[i] = (hl_tkeyed){d->entries[i].key, d->entries[i].value};
+    *ret = all;
+    return !w->sort_keys || hl_tv_sort(w->r, all, d->n, false, false);
 }
 
 static bool write_dict(writer *w, const hl_tdict *d, bool outside) {
-    const hl_tentry **order = NULL;
+    hl_tkeyed *order = NULL;
     if (!sort_entries(w, d, &order)) return false;
     hl_tout_char(w->to, '{', outside);
     w->level++;
     for (size_t i = 0; i < d->n; i++) {
         if (i) write_between(w, w->comma, w->gives_separators, outside);
         write_break(w, outside);
-        if (!write_key(w, order[i]->key)) return false;
+        if (!write_key(w, order[i].key)) return false;
         write_between(w, w->colon, w->gives_separators, outside);
-        if (!write_value(w, order[i]->value)) return false;
+        if (!write_value(w, order[i].value)) return false;
     }
     w->level--;
     if (d->n) write_break(w, outside);

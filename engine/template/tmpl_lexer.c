@@ -57,6 +57,8 @@ static void advance(lexer *l, size_t to) {
 }
 
 static hl_status add_token(lexer *l, hl_ttok kind, hl_view text, size_t at, hl_ttoken **ret) {
+    const hl_status status = hl_tmpl_step(l->t, l->err);
+    if (status != HL_OK) return status;
     if (l->n_tokens == l->cap) {
         const size_t cap = l->cap ? l->cap * 2 : 256;
         hl_ttoken   *p = hl_resize(l->tokens, cap, sizeof *p);
@@ -73,7 +75,7 @@ static hl_status add_token(lexer *l, hl_ttok kind, hl_view text, size_t at, hl_t
 /* The tag's begin is at `begin`, its white space sign (or 0) at begin + 2: where does the text end? */
 static size_t trimmed_end(const lexer *l, size_t begin, char sign, bool is_block) {
     if (sign == '-') {
-        const hl_view kept = hl_tstr_strip((hl_view){l->s + l->at, begin - l->at}, NULL, false, true);
+        const hl_view kept = hl_tstr_strip((hl_view){l->s + l->at, begin - l->at}, false, true);
         return l->at + kept.len;
     }
     if (sign == '+' || !is_block) return begin;

@@ -16,12 +16,37 @@ static const char *find_bytes(hl_view in, hl_view what) {
     return in.len >= what.len ? memmem(in.ptr, in.len, what.ptr, what.len) : NULL;
 }
 
-static const char *find_last(hl_view in, hl_view what) {
+/* From the back; comparing with a long text counts, since each place may cost all of it. */
+static const char *find_last(hl_trun *r, hl_view in, hl_view what) {
     if (in.len < what.len) return NULL;
-    for (const char *p = in.ptr + (in.len - what.len);; p--) {
-        if (what.len == 0 || memcmp(p, what.ptr, what.len) == 0) return p;
-        if (p == in.ptr) return NULL;
+    if (what.len == 0) return in.ptr + in.len;
+    const char *p = in.ptr + (in.len - what.len);
+    uint64_t    cost = 0;
+    for (;; p--) {
+        cost += 1 + (*p == what.ptr[0] ? what.len / 16 : 0);
+        if ((*p == what.ptr[0] && memcmp(p, what.ptr, what.len) == 0) || p == in.ptr) break;
     }
+    r->n_steps += cost / 16;
+    return memcmp(p, what.ptr, what.len) == 0 ? p : NULL;
+}
+
+/* Characters that the set holds go; each is looked up in all of it. */
+static hl_view strip_chars(hl_trun *r, hl_view s, hl_view set, bool left, bool right) {
+    if (set.len == 0) return s;
+    const uint64_t cost = 1 + set.len / 16;
+    while (left && s.len && hl_trun_steps(r, cost)) {
+        uint32_t     cp = 0;
+        const size_t n = hl_utf8_read(s.ptr, s.len, &cp);
+        if (n == 0 || !memmem(set.ptr, set.len, s.ptr, n)) break;
+        s = (hl_view){s.ptr + n, s.len - n};
+    }
+    while (right && s.len && hl_trun_steps(r, cost)) {
+        size_t n = 1;
+        while (n < s.len && n < 4 && ((unsigned char)s.ptr[s.len - n] & 0xC0) == 0x80) n++;
+        if (!memmem(set.ptr, set.len, s.ptr + s.len - n, n)) break;
+        s.len -= n;
+    }
+    return s;
 }
 
 static bool append_text(hl_trun *r, hl_tv list, const char *begin, const char *end) {
@@ -30,16 +55,23 @@ static bool append_text(hl_trun *r, hl_tv list, const char *begin, const char *e
 
 /* --- cutting ------------------------------------------------------------------------------- */
 
+/* Without white space on these sides; counts what was taken off. */
+static hl_view strip_space(hl_trun *r, hl_view s, bool left, bool right) {
+    const hl_view kept = hl_tstr_strip(s, left, right);
+    r->n_steps += (s.len - kept.len) / 4;
+    return kept;
+}
+
 static bool split_on_space(hl_trun *r, hl_view s, int64_t most, hl_tv list) {
-    while ((s = hl_tstr_strip(s, NULL, true, false)).len) {
+    while ((s = strip_space(r, s, true, false)).len) {
         size_t n = 0;
-        if (most-- == 0) return hl_tv_append(r, list, hl_tv_str(hl_tstr_strip(s, NULL, false, true)));
+        if (most-- == 0) return hl_tv_append(r, list, hl_tv_str(strip_space(r, s, false, true)));
         for (uint32_t cp = 0; n < s.len;) {
             const size_t len = hl_utf8_read(s.ptr + n, s.len - n, &cp);
             if (len && hl_tstr_is_space(cp)) break;
             n += len ? len : 1;
         }
-        if (!append_text(r, list, s.ptr, s.ptr + n)) return false;
+        if (!hl_trun_steps(r, n / 4) || !append_text(r, list, s.ptr, s.ptr + n)) return false;
         s = (hl_view){s.ptr + n, s.len - n};
     }
     return true;
@@ -76,9 +108,9 @@ static void reverse_items(hl_tseq *s) {
 }
 
 static bool rsplit_on_space(hl_trun *r, hl_view s, int64_t most, hl_tv list) {
-    while ((s = hl_tstr_strip(s, NULL, false, true)).len) {
+    while ((s = strip_space(r, s, false, true)).len) {
         size_t begin = s.len;
-        if (most-- == 0) return hl_tv_append(r, list, hl_tv_str(hl_tstr_strip(s, NULL, true, false)));
+        if (most-- == 0) return hl_tv_append(r, list, hl_tv_str(strip_space(r, s, true, false)));
         while (begin > 0) { /* one word, character by character from its end */
             size_t   p = begin - 1;
             uint32_t cp = 0;
@@ -86,7 +118,8 @@ static bool rsplit_on_space(hl_trun *r, hl_view s, int64_t most, hl_tv list) {
             if (hl_utf8_read(s.ptr + p, begin - p, &cp) && hl_tstr_is_space(cp)) break;
             begin = p;
         }
-        if (!append_text(r, list, s.ptr + begin, s.ptr + s.len)) return false;
+        if (!hl_trun_steps(r, (s.len - begin) / 4) || !append_text(r, list, s.ptr + begin, s.ptr + s.len))
+            return false;
         s.len = begin;
     }
     return true;
@@ -102,7 +135,7 @@ bool hl_tmethod_str_rsplit(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (!given) {
         if (!rsplit_on_space(r, s, most, *ret)) return false;
     } else {
-        for (const char *hit; most != 0 && (hit = find_last(s, sep)) != NULL; most--) {
+        for (const char *hit; most != 0 && (hit = find_last(r, s, sep)) != NULL; most--) {
             if (!append_text(r, *ret, hit + sep.len, s.ptr + s.len)) return false;
             s.len = (size_t)(hit - s.ptr);
         }
@@ -116,7 +149,7 @@ bool hl_tmethod_str_splitlines(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     const hl_view s = self_view(c);
     const bool    keep = hl_tv_truth(c->a[0]);
     size_t        begin = 0;
-    if (!hl_tv_new_list(r, HL_TK_LIST, ret) || !hl_trun_steps(r, s.len / 16)) return false;
+    if (!hl_tv_new_list(r, HL_TK_LIST, ret) || !hl_trun_steps(r, s.len / 4)) return false;
     for (size_t i = 0; i < s.len;) {
         uint32_t     cp = 0;
         const size_t len = hl_utf8_read(s.ptr + i, s.len - i, &cp), end = i;
@@ -137,7 +170,7 @@ static bool partition(hl_trun *r, const hl_targs *c, bool last, hl_tv *ret) {
     if (!hl_targ_str(r, c->a[0], "sep", &sep)) return false;
     if (sep.len == 0) return hl_trun_fail(r, "the separator is empty");
     if (!hl_tv_new_seq(r, HL_TK_TUPLE, 3, ret) || !hl_trun_steps(r, s.len / 8)) return false;
-    const char *hit = last ? find_last(s, sep) : find_bytes(s, sep);
+    const char *hit = last ? find_last(r, s, sep) : find_bytes(s, sep);
     hl_tv      *to = ret->u.seq->items;
     to[0] = to[1] = to[2] = hl_tv_str((hl_view){"", 0});
     if (!hit) {
@@ -162,7 +195,8 @@ static bool strip(hl_trun *r, const hl_targs *c, bool left, bool right, hl_tv *r
     hl_view    chars = {0};
     const bool given = c->a[0].kind != HL_TK_MISSING && c->a[0].kind != HL_TK_NONE;
     if (given && !hl_targ_str(r, c->a[0], "chars", &chars)) return false;
-    *ret = hl_tv_str(hl_tstr_strip(self_view(c), given ? &chars : NULL, left, right));
+    *ret = hl_tv_str(given ? strip_chars(r, self_view(c), chars, left, right)
+                           : strip_space(r, self_view(c), left, right));
     ret->flags = c->self.flags;
     return hl_trun_steps(r, (c->self.len - ret->len) / 64);
 }
@@ -205,7 +239,7 @@ static bool get_window(hl_trun *r, const hl_targs *c, hl_view *ret, size_t *ret_
     *ret_at = 0;
     *ret_valid = true;
     if (c->a[1].kind == HL_TK_MISSING && c->a[2].kind == HL_TK_MISSING) return true;
-    const int64_t n = (int64_t)hl_tstr_count(c->self);
+    const int64_t n = (int64_t)hl_tstr_count(r, c->self);
     const hl_tv   none = {0};
     int64_t       start = 0, end = n;
     if (!hl_targ_int(r, c->a[1].kind == HL_TK_NONE ? none : c->a[1], "start", 0, &start) ||
@@ -216,8 +250,8 @@ static bool get_window(hl_trun *r, const hl_targs *c, hl_view *ret, size_t *ret_
     if (end > n) end = n;
     *ret_valid = start <= end && start <= n;
     if (!*ret_valid) return true;
-    *ret_at = hl_tstr_offset(c->self, (size_t)start);
-    *ret = (hl_view){c->self.u.s + *ret_at, hl_tstr_offset(c->self, (size_t)end) - *ret_at};
+    *ret_at = hl_tstr_offset(r, c->self, (size_t)start);
+    *ret = (hl_view){c->self.u.s + *ret_at, hl_tstr_offset(r, c->self, (size_t)end) - *ret_at};
     return hl_trun_steps(r, c->self.len / 64);
 }
 
@@ -252,17 +286,17 @@ static bool find(hl_trun *r, const hl_targs *c, bool last, bool must, hl_tv *ret
     size_t  at = 0;
     bool    valid = true;
     if (!hl_targ_str(r, c->a[0], "sub", &sub) || !get_window(r, c, &window, &at, &valid) ||
-        !hl_trun_steps(r, c->self.len / 16))
+        !hl_trun_steps(r, c->self.len / 64))
         return false;
-    const char *hit = !valid ? NULL : last ? find_last(window, sub) : find_bytes(window, sub);
+    const char *hit = !valid ? NULL : last ? find_last(r, window, sub) : find_bytes(window, sub);
     if (!hit && valid && sub.len == 0) hit = c->self.u.s + at;
     if (!hit && must)
         return hl_trun_fail(r, "index(): '%.*s' is not in the string", (int)(sub.len < 60 ? sub.len : 60),
                             sub.ptr);
     *ret = hl_tv_int(-1);
     if (hit)
-        *ret =
-            hl_tv_int((int64_t)hl_tstr_count(hl_tv_str((hl_view){c->self.u.s, (size_t)(hit - c->self.u.s)})));
+        *ret = hl_tv_int(
+            (int64_t)hl_tstr_count(r, hl_tv_str((hl_view){c->self.u.s, (size_t)(hit - c->self.u.s)})));
     return true;
 }
 
@@ -277,9 +311,9 @@ bool hl_tmethod_str_count(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     bool    valid = true;
     int64_t n = 0;
     if (!hl_targ_str(r, c->a[0], "sub", &sub) || !get_window(r, c, &window, &at, &valid) ||
-        !hl_trun_steps(r, c->self.len / 16))
+        !hl_trun_steps(r, c->self.len / 64))
         return false;
-    if (sub.len == 0) n = (int64_t)hl_tstr_count(hl_tv_str(window)) + 1;
+    if (sub.len == 0) n = (int64_t)hl_tstr_count(r, hl_tv_str(window)) + 1;
     for (const char *hit; sub.len && (hit = find_bytes(window, sub)) != NULL; n++)
         window = (hl_view){hit + sub.len, window.len - (size_t)(hit - window.ptr) - sub.len};
     *ret = hl_tv_int(valid ? n : 0);
@@ -291,7 +325,7 @@ bool hl_tmethod_str_count(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 bool hl_tstr_replace(hl_trun *r, hl_view s, hl_view old, hl_view new, int64_t most, hl_tv *ret) {
     const size_t mark = hl_trun_begin(r);
     hl_tout     *to = &r->scratch;
-    if (!hl_trun_steps(r, s.len / 16)) return false;
+    if (!hl_trun_steps(r, s.len / 4)) return false;
     if (old.len == 0) { /* between all characters, and at both ends */
         for (size_t i = 0;;) {
             uint32_t     cp = 0;
@@ -335,17 +369,7 @@ bool hl_tmethod_str_format_map(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     const hl_tv map = c->a[0];
     if (map.kind != HL_TK_DICT)
         return hl_trun_fail(r, "format_map() needs a dict, found %s", hl_tv_type_name(map));
-    hl_tvar *kw = hl_trun_get(r, map.u.dict->n + 1, sizeof *kw);
-    hl_tsym *names = hl_trun_get(r, map.u.dict->n + 1, sizeof *names);
-    hl_targs by_name = {.self = c->self, .kw = kw};
-    if (!kw || !names) return false;
-    for (size_t i = 0; i < map.u.dict->n; i++) {
-        const hl_tentry *e = &map.u.dict->entries[i];
-        if (!hl_tv_is_str(e->key)) continue;
-        names[i].text = hl_tv_view(e->key);
-        kw[by_name.n_kw++] = (hl_tvar){&names[i], e->value};
-    }
-    return hl_tstr_format(r, c->self, &by_name, ret);
+    return hl_tstr_format_map(r, c->self, map, ret);
 }
 
 typedef enum case_change { TO_UPPER, TO_LOWER, TO_SWAPPED, TO_TITLE, TO_CAPITALIZED, TO_FOLDED } case_change;
@@ -385,7 +409,7 @@ static bool change_case(hl_trun *r, hl_view s, case_change how, hl_tv *ret) {
         if (how == TO_TITLE) after_cased = hl_tstr_is_cased(cp);
         i += n ? n : 1;
     }
-    return hl_trun_steps(r, s.len / 16) && hl_trun_end(r, mark, ret);
+    return hl_trun_steps(r, s.len / 4) && hl_trun_end(r, mark, ret);
 }
 
 bool hl_tmethod_str_upper(hl_trun *r, const hl_targs *c, hl_tv *ret) {
@@ -430,7 +454,7 @@ static void add_times(hl_trun *r, hl_view what, int64_t n) {
 }
 
 bool hl_tstr_pad(hl_trun *r, hl_tv s, int64_t width, hl_view fill, int64_t n_left_of_2, hl_tv *ret) {
-    const int64_t n = (int64_t)hl_tstr_count(s), gap = width > n ? width - n : 0;
+    const int64_t n = (int64_t)hl_tstr_count(r, s), gap = width > n ? width - n : 0;
     if (gap > HL_TMPL_MAX_ARENA_BYTES) return hl_trun_fail_limit(r, "a string is too long");
     /* centred text leans as Python's does: left when the width is odd */
     const int64_t left = n_left_of_2 == 1 ? gap / 2 + (gap & width & 1) : n_left_of_2 == 0 ? 0 : gap;
@@ -446,7 +470,7 @@ static bool pad(hl_trun *r, const hl_targs *c, int64_t n_left_of_2, hl_tv *ret) 
     hl_view fill = HL_TMPL_OWN(blank);
     if (!hl_targ_int(r, c->a[0], "width", 0, &width)) return false;
     if (c->a[1].kind != HL_TK_MISSING && !hl_targ_str(r, c->a[1], "fillchar", &fill)) return false;
-    if (hl_tstr_count(hl_tv_str(fill)) != 1)
+    if (hl_tstr_count(r, hl_tv_str(fill)) != 1)
         return hl_trun_fail(r, "the fill character must be exactly one character");
     return hl_tstr_pad(r, c->self, width, fill, n_left_of_2, ret);
 }
@@ -495,7 +519,7 @@ static bool all_chars(hl_trun *r, const hl_targs *c, char_test *test, bool if_em
         i += n ? n : 1;
     }
     *ret = hl_tv_bool(all);
-    return hl_trun_steps(r, s.len / 16);
+    return hl_trun_steps(r, s.len / 4);
 }
 
 bool hl_tmethod_str_isdigit(hl_trun *r, const hl_targs *c, hl_tv *ret) {
@@ -533,7 +557,7 @@ static bool is_all_case(hl_trun *r, const hl_targs *c, bool upper, hl_tv *ret) {
         i += n ? n : 1;
     }
     *ret = hl_tv_bool(any && none_wrong);
-    return hl_trun_steps(r, s.len / 16);
+    return hl_trun_steps(r, s.len / 4);
 }
 
 bool hl_tmethod_str_isupper(hl_trun *r, const hl_targs *c, hl_tv *ret) {

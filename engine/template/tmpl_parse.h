@@ -24,13 +24,13 @@ hl_tn *hl_tparse_fail(hl_tparser *p, const hl_ttoken *at, const char *fmt, ...) 
 hl_tn *hl_tparse_node(hl_tparser *p, hl_tnk kind, uint32_t line);
 bool   hl_tparse_enter(hl_tparser *p);
 
-bool           hl_tparse_is_op(const hl_tparser *p, uint16_t op);
-bool           hl_tparse_is_word(const hl_tparser *p, const char *word);
-bool           hl_tparse_skip_op(hl_tparser *p, uint16_t op);
-bool           hl_tparse_skip_word(hl_tparser *p, const char *word);
-bool           hl_tparse_expect_op(hl_tparser *p, uint16_t op); /* false: error recorded */
-const hl_tsym *hl_tparse_expect_name(hl_tparser *p);
-const char    *hl_tparse_describe(const hl_ttoken *tok, char *to, size_t n);
+bool        hl_tparse_is_op(const hl_tparser *p, uint16_t op);
+bool        hl_tparse_is_word(const hl_tparser *p, const char *word);
+bool        hl_tparse_skip_op(hl_tparser *p, uint16_t op);
+bool        hl_tparse_skip_word(hl_tparser *p, const char *word);
+bool        hl_tparse_expect_op(hl_tparser *p, uint16_t op); /* false: error recorded */
+hl_tsym    *hl_tparse_expect_name(hl_tparser *p);
+const char *hl_tparse_describe(const hl_ttoken *tok, char *to, size_t n);
 
 hl_tn *hl_tparse_expr(hl_tparser *p, bool with_condition);
 /* One expression, or several with commas as a tuple. end_word: NULL, or a word that ends it. */

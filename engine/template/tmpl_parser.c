@@ -14,7 +14,10 @@ static hl_tn *parse_body(hl_tparser *p, const char *const *ends, bool *ret_ok);
 hl_tn *hl_tparse_fail(hl_tparser *p, const hl_ttoken *at, const char *fmt, ...) {
     if (p->status != HL_OK) return NULL;
     if (!at) {
-        p->status = hl_fail(p->err, HL_E_NOMEM, "template: no memory for the syntax tree");
+        const bool is_full = p->t->arena.used_bytes + sizeof(hl_tn) > p->t->arena.limit_bytes;
+        p->status = is_full ? hl_fail(p->err, HL_E_LIMIT, "template: its syntax tree is larger than %zu MiB",
+                                      p->t->arena.limit_bytes >> 20)
+                            : hl_fail(p->err, HL_E_NOMEM, "template: no memory for the syntax tree");
         return NULL;
     }
     char    text[256];
@@ -27,6 +30,7 @@ hl_tn *hl_tparse_fail(hl_tparser *p, const hl_ttoken *at, const char *fmt, ...) 
 }
 
 hl_tn *hl_tparse_node(hl_tparser *p, hl_tnk kind, uint32_t line) {
+    if (p->status == HL_OK) p->status = hl_tmpl_step(p->t, p->err);
     hl_tn *n = p->status == HL_OK ? hl_arena_get(&p->t->arena, 1, sizeof *n) : NULL;
     if (!n) return hl_tparse_fail(p, NULL, "no memory");
     n->kind = (uint8_t)kind;
@@ -87,14 +91,14 @@ bool hl_tparse_expect_op(hl_tparser *p, uint16_t op) {
     return false;
 }
 
-const hl_tsym *hl_tparse_expect_name(hl_tparser *p) {
+hl_tsym *hl_tparse_expect_name(hl_tparser *p) {
     if (p->status != HL_OK) return NULL;
     if (p->tok->kind != HL_TTOK_NAME) {
         char what[48];
         hl_tparse_fail(p, p->tok, "expected a name, found %s", hl_tparse_describe(p->tok, what, sizeof what));
         return NULL;
     }
-    const hl_tsym *sym = hl_tmpl_sym(p->t, p->tok++->text);
+    hl_tsym *sym = hl_tmpl_sym(p->t, p->tok++->text);
     if (!sym) hl_tparse_fail(p, NULL, "no memory");
     return sym;
 }
@@ -174,14 +178,21 @@ static hl_tn *parse_set(hl_tparser *p, hl_tn *n) {
     return parse_until_word(p, "endset", &n->d) ? n : NULL;
 }
 
-static bool parse_signature(hl_tparser *p, hl_tn **ret_first) {
-    hl_tn **to = ret_first;
-    bool    has_default = false;
+static bool parse_signature(hl_tparser *p, hl_tn *n) {
+    hl_tn        **to = &n->a;
+    bool           has_default = false;
+    const uint32_t i_signature = ++p->t->n_signatures;
     if (!hl_tparse_expect_op(p, '(')) return false;
     for (bool first = true; !hl_tparse_is_op(p, ')'); first = false) {
         if (!first && !hl_tparse_expect_op(p, ',')) return false;
         const hl_ttoken *at = p->tok;
-        const hl_tsym   *sym = hl_tparse_expect_name(p);
+        hl_tsym         *sym = hl_tparse_expect_name(p);
+        if (sym && sym->i_signature == i_signature) {
+            hl_tparse_fail(p, at, "two parameters are called '%.*s'", HL_TMPL_ARG(sym->text));
+            return false;
+        }
+        if (sym) sym->i_signature = i_signature;
+        if (sym == p->t->sym_caller) n->flags |= HL_TN_HAS_CALLER;
         if (!sym || !(*to = hl_tparse_node(p, HL_TN_PARAM, at->line))) return false;
         (*to)->sym = sym;
         if (hl_tparse_skip_op(p, '=')) {
@@ -211,12 +222,12 @@ static hl_tn *parse_macro_body(hl_tparser *p, hl_tn *n, const char *end) {
 }
 
 static hl_tn *parse_macro(hl_tparser *p, hl_tn *n) {
-    if (!(n->sym = hl_tparse_expect_name(p)) || !parse_signature(p, &n->a)) return NULL;
+    if (!(n->sym = hl_tparse_expect_name(p)) || !parse_signature(p, n)) return NULL;
     return parse_macro_body(p, n, "endmacro");
 }
 
 static hl_tn *parse_call_block(hl_tparser *p, hl_tn *n) {
-    if (hl_tparse_is_op(p, '(') && !parse_signature(p, &n->a)) return NULL;
+    if (hl_tparse_is_op(p, '(') && !parse_signature(p, n)) return NULL;
     const hl_ttoken *at = p->tok;
     if (!(n->b = hl_tparse_expr(p, true))) return NULL;
     if (n->b->kind != HL_TN_CALL) return hl_tparse_fail(p, at, "'call' needs a call, say 'macro()'");

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CHUNK_BYTES = 16 << 10 };
+#include "core/base/stop.h"
+
+enum { CHUNK_BYTES = 16 << 10, LOOK_STEPS = 4096, FEW = 16 };
 
 bool hl_trun_fail(hl_trun *r, const char *fmt, ...) {
     if (r->status != HL_OK) return false;
@@ -44,11 +46,10 @@ void *hl_trun_get(hl_trun *r, size_t n, size_t size) {
 }
 
 bool hl_trun_steps(hl_trun *r, uint64_t n) {
-    const uint64_t before = r->n_steps;
     r->n_steps += n;
-    if (r->in->stop && (before ^ r->n_steps) >> 12 &&
-        atomic_load_explicit(r->in->stop, memory_order_relaxed) && r->status == HL_OK)
-        r->status = hl_fail(r->err, HL_E_CANCEL, "stopped");
+    if (r->n_steps < r->n_steps_look) return r->status == HL_OK;
+    r->n_steps_look = r->n_steps + LOOK_STEPS;
+    if (r->status == HL_OK) r->status = hl_stop_check("render the template", r->err);
     if (r->n_steps <= HL_TMPL_MAX_STEPS) return r->status == HL_OK;
     return hl_trun_fail_limit(r, "takes too many steps");
 }
@@ -209,42 +210,67 @@ bool hl_trun_end(hl_trun *r, size_t mark, hl_tv *ret) {
     return ok;
 }
 
-bool hl_tscope_set(hl_trun *r, hl_tscope *s, const hl_tsym *name, hl_tv value) {
-    for (uint32_t i = s->n; i-- > 0;)
-        if (s->vars[i].name == name) {
-            s->vars[i].value = value;
-            return true;
-        }
-    if (s->n == s->cap) {
-        const uint32_t cap = s->cap ? s->cap * 2 : 8;
-        hl_tvar       *vars = hl_trun_get(r, cap, sizeof *vars);
-        if (!vars) return false;
-        if (s->n) memcpy(vars, s->vars, s->n * sizeof *vars);
-        s->vars = vars;
-        s->cap = cap;
-    }
-    s->vars[s->n++] = (hl_tvar){name, value};
-    return true;
+/* Names of a scope: one by one while they are few, then by a table of places + 1, 0 where free. */
+static uint32_t *slot_of(const hl_tscope *s, const hl_tsym *name) {
+    uint32_t at = name->hash & (s->n_slots - 1);
+    while (s->slots[at] && s->vars[s->slots[at] - 1].name != name) at = (at + 1) & (s->n_slots - 1);
+    return &s->slots[at];
 }
 
-static const hl_tv *find_in_scope(const hl_tscope *s, const hl_tsym *name) {
+static hl_tvar *find_in_scope(const hl_tscope *s, const hl_tsym *name) {
+    if (s->n_slots) {
+        const uint32_t *slot = slot_of(s, name);
+        return *slot ? &s->vars[*slot - 1] : NULL;
+    }
     for (uint32_t i = s->n; i-- > 0;)
-        if (s->vars[i].name == name) return &s->vars[i].value;
+        if (s->vars[i].name == name) return &s->vars[i];
     return NULL;
+}
+
+void hl_tscope_clear(hl_tscope *s) {
+    s->n = 0;
+    if (s->n_slots) memset(s->slots, 0, s->n_slots * sizeof *s->slots);
+}
+
+static bool grow_scope(hl_trun *r, hl_tscope *s) {
+    const uint32_t cap = s->cap ? s->cap * 2 : 8;
+    hl_tvar       *vars = hl_trun_get(r, cap, sizeof *vars);
+    if (!vars) return false;
+    if (s->n) memcpy(vars, s->vars, s->n * sizeof *vars);
+    s->vars = vars;
+    s->cap = cap;
+    if (cap <= FEW) return hl_trun_steps(r, cap / 8);
+    if (!(s->slots = hl_trun_get(r, cap, 2 * sizeof *s->slots))) return false;
+    s->n_slots = cap * 2;
+    for (uint32_t i = 0; i < s->n; i++) *slot_of(s, vars[i].name) = i + 1;
+    return hl_trun_steps(r, cap / 8);
+}
+
+bool hl_tscope_set(hl_trun *r, hl_tscope *s, const hl_tsym *name, hl_tv value) {
+    hl_tvar *known = find_in_scope(s, name);
+    if (known) {
+        known->value = value;
+        return true;
+    }
+    if (s->n == s->cap && !grow_scope(r, s)) return false;
+    s->vars[s->n++] = (hl_tvar){name, value};
+    if (s->n_slots) *slot_of(s, name) = s->n;
+    return true;
 }
 
 /* Blocks from the inside out, then the caller's context, then builtins. */
 bool hl_trun_find_name(hl_trun *r, const hl_tsym *name, hl_tv *ret) {
     for (const hl_tscope *s = r->scope; s; s = s->parent) {
-        const hl_tv *hit = find_in_scope(s, name);
-        if (hit && hit->kind != HL_TK_MISSING) {
-            *ret = *hit;
+        const hl_tvar *hit = find_in_scope(s, name);
+        r->n_steps++; /* looked at where the next statement or operator counts */
+        if (hit) {
+            *ret = hit->value;
             return true;
         }
     }
-    const hl_tv *hit = find_in_scope(r->globals, name);
+    const hl_tvar *hit = find_in_scope(r->globals, name);
     if (hit) {
-        *ret = *hit;
+        *ret = hit->value;
         return true;
     }
     const json_t  *trusted = json_object_getn(r->in->trusted, name->text.ptr, name->text.len);

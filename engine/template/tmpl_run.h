@@ -37,6 +37,8 @@ typedef struct hl_tscope {
     struct hl_tscope *parent; /* NULL for the outermost */
     hl_tvar          *vars;
     uint32_t          n, cap;
+    uint32_t         *slots; /* [n_slots] places + 1 by hash; NULL while there are few */
+    uint32_t          n_slots;
     bool              is_kept;
 } hl_tscope;
 
@@ -94,25 +96,24 @@ struct hl_trun {
     hl_tout                  scratch;
     hl_tout                 *out; /* &scratch while output is captured */
     hl_tscope               *scope;
-    hl_tscope               *root;    /* names set by the template itself */
-    hl_tscope               *globals; /* context and builtins that were asked for */
-    hl_tv                    hole;    /* the value a filter block or block set starts from */
-    uint64_t                 n_steps;
+    hl_tscope               *root;                  /* names set by the template itself */
+    hl_tscope               *globals;               /* context and builtins that were asked for */
+    hl_tv                    hole;                  /* the value a filter block or block set starts from */
+    uint64_t                 n_steps, n_steps_look; /* done; when to look at limits again */
     int                      depth;
     uint32_t                 line;
     hl_status                status;
     hl_err                  *err;
 };
 
-/* A text for "%.*s" in a message; of a long one its beginning. */
-#define HL_TMPL_ARG(view) (int)((view).len < 100 ? (view).len : 100), (view).ptr
-
 /* Errors: record and return false. */
 bool hl_trun_fail(hl_trun *r, const char *fmt, ...) HL_PRINTF(2, 3);
 bool hl_trun_fail_limit(hl_trun *r, const char *what);
 bool hl_trun_fail_undefined(hl_trun *r, hl_tv v);
 
-void              *hl_trun_get(hl_trun *r, size_t n, size_t size); /* zeroed; NULL with the error recorded */
+void *hl_trun_get(hl_trun *r, size_t n, size_t size); /* zeroed; NULL with the error recorded */
+/* A step is some 50 ns: an operator or item, 256 bytes copied, 64 searched, 4 walked character by character. What is
+ * only added to r->n_steps is looked at with the next operator. */
 bool               hl_trun_steps(hl_trun *r, uint64_t n);
 bool               hl_trun_enter(hl_trun *r); /* one level deeper; hl_trun_leave only after success */
 static inline void hl_trun_leave(hl_trun *r) { r->depth--; }
@@ -145,11 +146,12 @@ bool hl_tv_to_str(hl_trun *r, hl_tv v, hl_tv *ret);
 void hl_tstr_write_float(hl_tout *to, double f, bool outside);
 
 /* tmpl_string.c: text by code points. */
-size_t  hl_tstr_count(hl_tv s);
-size_t  hl_tstr_offset(hl_tv s, size_t i_char); /* bytes before that character; s.len when past the end */
+size_t  hl_tstr_count(hl_trun *r, hl_tv s);
+size_t  hl_tstr_offset(hl_trun *r, hl_tv s,
+                       size_t i_char); /* bytes before that character; s.len when past the end */
 bool    hl_tstr_is_space(uint32_t cp);
-hl_view hl_tstr_strip(hl_view s, const hl_view *chars, bool left, bool right); /* chars NULL: white space */
-bool    hl_tstr_parse_float(hl_view s, double *ret); /* Python float(): blanks, _, inf, nan */
+hl_view hl_tstr_strip(hl_view s, bool left, bool right); /* white space */
+bool    hl_tstr_parse_float(hl_view s, double *ret);     /* Python float(): blanks, _, inf, nan */
 bool    hl_tstr_is_cased(uint32_t cp);
 void    hl_tstr_add_upper(hl_tout *to, uint32_t cp, bool outside);
 void    hl_tstr_add_title(hl_tout *to, uint32_t cp, bool outside);
@@ -164,6 +166,12 @@ bool hl_tstr_pad(hl_trun *r, hl_tv s, int64_t width, hl_view fill, int64_t n_lef
 /* tmpl_json.c */
 bool hl_tv_from_json(hl_trun *r, const json_t *j, bool outside, hl_tv *ret);
 bool hl_tv_from_json_text(hl_trun *r, hl_view text, hl_tv *ret);
+
+/* tmpl_filters_seq.c: stable, in both directions. wrapped: two keys that are equal are not compared. */
+typedef struct hl_tkeyed {
+    hl_tv key, value;
+} hl_tkeyed;
+bool hl_tv_sort(hl_trun *r, hl_tkeyed *all, size_t n, bool wrapped, bool reverse);
 
 /* tmpl_access.c */
 bool           hl_tv_get_attr(hl_trun *r, hl_tv of, hl_view name, hl_tv *ret);
@@ -180,6 +188,7 @@ bool hl_tv_test_op(hl_trun *r, hl_top op, hl_tv a, hl_tv b, bool *ret);
 /* tmpl_format.c: "%s" % x and "{}".format(x). */
 bool hl_tstr_percent(hl_trun *r, hl_tv fmt, hl_tv args, hl_tv *ret);
 bool hl_tstr_format(hl_trun *r, hl_tv fmt, const hl_targs *c, hl_tv *ret);
+bool hl_tstr_format_map(hl_trun *r, hl_tv fmt, hl_tv map, hl_tv *ret); /* map: a dict */
 
 /* tmpl_eval.c, tmpl_expr.c, tmpl_call.c */
 typedef enum hl_tflow { HL_TFLOW_NEXT, HL_TFLOW_BREAK, HL_TFLOW_CONTINUE, HL_TFLOW_FAIL } hl_tflow;
@@ -192,6 +201,7 @@ bool     hl_trun_call_def(hl_trun *r, const hl_tdef *def, hl_targs *c, hl_tv *re
 bool     hl_trun_eval_args(hl_trun *r, const hl_tn *first, hl_targs *c);
 bool     hl_trun_call_macro(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tv *ret);
 
+void       hl_tscope_clear(hl_tscope *s);
 hl_tscope *hl_tscope_new(hl_trun *r, hl_tscope *parent); /* NULL with the error recorded */
 bool       hl_tscope_set(hl_trun *r, hl_tscope *s, const hl_tsym *name, hl_tv value);
 bool       hl_trun_find_name(hl_trun *r, const hl_tsym *name, hl_tv *ret);

@@ -13,20 +13,22 @@
 
 #include "engine/template/tmpl_run.h"
 
-size_t hl_tstr_count(hl_tv s) {
+size_t hl_tstr_count(hl_trun *r, hl_tv s) {
     if (s.flags & HL_TF_ASCII) return s.len;
+    r->n_steps += s.len / 64;
     size_t n = 0;
     for (size_t i = 0; i < s.len; i++) n += ((unsigned char)s.u.s[i] & 0xC0) != 0x80;
     return n;
 }
 
-size_t hl_tstr_offset(hl_tv s, size_t i_char) {
+size_t hl_tstr_offset(hl_trun *r, hl_tv s, size_t i_char) {
     if (s.flags & HL_TF_ASCII) return i_char < s.len ? i_char : s.len;
     size_t i = 0;
     for (; i < s.len; i++) {
         if (((unsigned char)s.u.s[i] & 0xC0) == 0x80) continue;
         if (i_char-- == 0) break;
     }
+    r->n_steps += i / 64;
     return i;
 }
 
@@ -37,24 +39,21 @@ bool hl_tstr_is_space(uint32_t cp) {
            cp == 0x2029 || cp == 0x202F || cp == 0x205F || cp == 0x3000;
 }
 
-static bool is_stripped(const hl_view *chars, const char *p, size_t n) {
+static bool is_space_at(const char *p, size_t n) {
     uint32_t cp = 0;
-    if (!chars) return hl_utf8_read(p, n, &cp) && hl_tstr_is_space(cp);
-    return memmem(chars->ptr, chars->len, p, n) != NULL; /* whole characters match only whole characters */
+    return hl_utf8_read(p, n, &cp) && hl_tstr_is_space(cp);
 }
 
-hl_view hl_tstr_strip(hl_view s, const hl_view *chars, bool left, bool right) {
-    if (chars && chars->len == 0) return s;
-    while (left && s.len) {
+hl_view hl_tstr_strip(hl_view s, bool left, bool right) {
+    while (left && s.len && is_space_at(s.ptr, s.len)) {
         uint32_t     cp = 0;
         const size_t n = hl_utf8_read(s.ptr, s.len, &cp);
-        if (n == 0 || !is_stripped(chars, s.ptr, n)) break;
         s = (hl_view){s.ptr + n, s.len - n};
     }
     while (right && s.len) {
         size_t n = 1;
         while (n < s.len && n < 4 && ((unsigned char)s.ptr[s.len - n] & 0xC0) == 0x80) n++;
-        if (!is_stripped(chars, s.ptr + s.len - n, n)) break;
+        if (!is_space_at(s.ptr + s.len - n, n)) break;
         s.len -= n;
     }
     return s;
@@ -167,7 +166,7 @@ bool hl_tstr_parse_float(hl_view s, double *ret) {
     char        text[128];
     size_t      n = 0;
     const char *point = localeconv()->decimal_point;
-    s = hl_tstr_strip(s, NULL, true, true);
+    s = hl_tstr_strip(s, true, true);
     for (size_t i = 0; i < s.len; i++) {
         const char c = s.ptr[i];
         const bool after_digit = i > 0 && s.ptr[i - 1] >= '0' && s.ptr[i - 1] <= '9';

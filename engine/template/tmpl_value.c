@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * tmpl_value.c - truth, equality, order, iteration and dicts, with Python's rules.
- *
- * Dicts are arrays searched from the front: those of chats hold a handful of keys. A long search
- * counts as steps, so that a large dict cannot be used to stall the renderer.
+ * tmpl_value.c - truth, equality, order and iteration, with Python's rules.
  */
 #define _GNU_SOURCE
 #include "engine/template/tmpl_value.h"
@@ -53,15 +50,15 @@ static bool equal_numbers(hl_tv a, hl_tv b) {
 static bool equal_seqs(hl_trun *r, const hl_tseq *a, const hl_tseq *b, bool *ret) {
     *ret = a->n == b->n;
     for (size_t i = 0; *ret && i < a->n; i++)
-        if (!hl_tv_equal(r, hl_tseq_at(a, i), hl_tseq_at(b, i), ret)) return false;
+        if (!hl_trun_steps(r, 1) || !hl_tv_equal(r, hl_tseq_at(a, i), hl_tseq_at(b, i), ret)) return false;
     return true;
 }
 
-static bool equal_dicts(hl_trun *r, const hl_tdict *a, const hl_tdict *b, bool *ret) {
+static bool equal_dicts(hl_trun *r, const hl_tdict *a, hl_tdict *b, bool *ret) {
     *ret = a->n == b->n;
     for (size_t i = 0; *ret && i < a->n; i++) {
         hl_tv *other = NULL;
-        if (!hl_tdict_find(r, b, a->entries[i].key, &other)) return false;
+        if (!hl_trun_steps(r, 1) || !hl_tdict_find(r, b, a->entries[i].key, &other)) return false;
         *ret = other != NULL;
         if (other && !hl_tv_equal(r, a->entries[i].value, *other, ret)) return false;
     }
@@ -78,7 +75,9 @@ bool hl_tv_equal(hl_trun *r, hl_tv a, hl_tv b, bool *ret) {
     switch ((hl_tkind)a.kind) {
     case HL_TK_UNDEFINED:
     case HL_TK_NONE: *ret = true; return true;
-    case HL_TK_STR: *ret = hl_view_eq(hl_tv_view(a), hl_tv_view(b)); return true;
+    case HL_TK_STR:
+        *ret = hl_view_eq(hl_tv_view(a), hl_tv_view(b));
+        return a.len != b.len || a.len < 256 || hl_trun_steps(r, a.len / 256);
     case HL_TK_LIST:
     case HL_TK_TUPLE:
     case HL_TK_RANGE:
@@ -106,7 +105,7 @@ static int compare_text(hl_view a, hl_view b) {
 static bool compare_seqs(hl_trun *r, const char *op, const hl_tseq *a, const hl_tseq *b, int *ret) {
     for (size_t i = 0; i < a->n && i < b->n; i++) {
         bool same = false;
-        if (!hl_tv_equal(r, hl_tseq_at(a, i), hl_tseq_at(b, i), &same)) return false;
+        if (!hl_trun_steps(r, 1) || !hl_tv_equal(r, hl_tseq_at(a, i), hl_tseq_at(b, i), &same)) return false;
         if (!same) return hl_tv_compare(r, op, hl_tseq_at(a, i), hl_tseq_at(b, i), ret);
     }
     *ret = (a->n > b->n) - (a->n < b->n);
@@ -128,7 +127,7 @@ bool hl_tv_compare(hl_trun *r, const char *op, hl_tv a, hl_tv b, int *ret) {
     }
     if (hl_tv_is_str(a) && hl_tv_is_str(b)) {
         *ret = compare_text(hl_tv_view(a), hl_tv_view(b));
-        return true;
+        return hl_trun_steps(r, (a.len < b.len ? a.len : b.len) / 256);
     }
     if (a.kind == b.kind && (a.kind == HL_TK_LIST || a.kind == HL_TK_TUPLE)) {
         if (!hl_trun_enter(r)) return false;
@@ -167,7 +166,7 @@ bool hl_tv_contains(hl_trun *r, hl_tv item, hl_tv in, bool *ret) {
 bool hl_tv_length(hl_trun *r, hl_tv v, size_t *ret) {
     switch ((hl_tkind)v.kind) {
     case HL_TK_UNDEFINED: *ret = 0; return true;
-    case HL_TK_STR: *ret = hl_tstr_count(v); return true;
+    case HL_TK_STR: *ret = hl_tstr_count(r, v); return true;
     case HL_TK_LIST:
     case HL_TK_TUPLE:
     case HL_TK_RANGE:
@@ -264,80 +263,5 @@ bool hl_tv_new_pair(hl_trun *r, hl_tv a, hl_tv b, hl_tv *ret) {
     if (!hl_tv_new_seq(r, HL_TK_TUPLE, 2, ret)) return false;
     ret->u.seq->items[0] = a;
     ret->u.seq->items[1] = b;
-    return true;
-}
-
-bool hl_tv_new_dict(hl_trun *r, hl_tkind kind, size_t cap, hl_tv *ret) {
-    hl_tdict *d = hl_trun_get(r, 1, sizeof *d);
-    if (!d || !(d->entries = hl_trun_get(r, cap ? cap : 1, sizeof *d->entries))) return false;
-    d->cap = cap ? cap : 1;
-    *ret = (hl_tv){.kind = (uint8_t)kind, .u.dict = d};
-    return true;
-}
-
-hl_tv *hl_tdict_find_text(hl_trun *r, const hl_tdict *d, hl_view key) {
-    r->n_steps += d->n / 16;
-    for (size_t i = 0; i < d->n; i++) {
-        const hl_tv k = d->entries[i].key;
-        if (k.kind == HL_TK_STR && k.len == key.len && memcmp(k.u.s, key.ptr, key.len) == 0)
-            return &d->entries[i].value;
-    }
-    return NULL;
-}
-
-bool hl_tv_check_hashable(hl_trun *r, hl_tv key) {
-    if (key.kind == HL_TK_LIST || key.kind == HL_TK_DICT ||
-        (key.kind == HL_TK_VIEW && key.u.seq->view != 'v'))
-        return hl_trun_fail(r, "%s cannot be a key of a dict", hl_tv_type_name(key));
-    return true;
-}
-
-bool hl_tdict_find(hl_trun *r, const hl_tdict *d, hl_tv key, hl_tv **ret_value) {
-    *ret_value = NULL;
-    if (key.kind == HL_TK_STR) {
-        if (key.len) *ret_value = hl_tdict_find_text(r, d, hl_tv_view(key));
-        for (size_t i = 0; key.len == 0 && i < d->n; i++)
-            if (d->entries[i].key.kind == HL_TK_STR && d->entries[i].key.len == 0)
-                *ret_value = &d->entries[i].value;
-        return true;
-    }
-    if (!hl_tv_check_hashable(r, key)) return false;
-    for (size_t i = 0; i < d->n; i++) {
-        bool same = false;
-        if (!hl_trun_steps(r, 1) || !hl_tv_equal(r, d->entries[i].key, key, &same)) return false;
-        if (same) {
-            *ret_value = &d->entries[i].value;
-            return true;
-        }
-    }
-    return true;
-}
-
-bool hl_tdict_put(hl_trun *r, hl_tdict *d, hl_tv key, hl_tv value) {
-    hl_tv *old = NULL;
-    if (!hl_tdict_find(r, d, key, &old)) return false;
-    if (old) {
-        *old = value;
-        return true;
-    }
-    if (d->n == d->cap) {
-        hl_tentry *bigger = hl_trun_get(r, d->cap * 2, sizeof *bigger);
-        if (!bigger) return false;
-        memcpy(bigger, d->entries, d->n * sizeof *bigger);
-        d->entries = bigger;
-        d->cap *= 2;
-    }
-    d->entries[d->n++] = (hl_tentry){key, value};
-    return true;
-}
-
-bool hl_tv_view_of(hl_trun *r, const hl_tdict *d, char view, hl_tv *ret) {
-    if (!hl_tv_new_seq(r, HL_TK_VIEW, d->n, ret)) return false;
-    ret->u.seq->view = view;
-    for (size_t i = 0; i < d->n; i++) {
-        hl_tv *to = &ret->u.seq->items[i];
-        if (view == 'i' && !hl_tv_new_pair(r, d->entries[i].key, d->entries[i].value, to)) return false;
-        if (view != 'i') *to = view == 'k' ? d->entries[i].key : d->entries[i].value;
-    }
     return true;
 }

@@ -82,9 +82,15 @@ typedef struct hl_tentry {
     hl_tv key, value;
 } hl_tentry;
 
+typedef struct hl_tslot {
+    uint32_t hash, place; /* place + 1 of an entry; 0: free */
+} hl_tslot;
+
 struct hl_tdict {
     hl_tentry *entries; /* in the order of insertion */
     size_t     n, cap;
+    hl_tslot  *slots; /* [n_slots] by hash; none before a search among more than a few */
+    size_t     n_slots;
 };
 
 struct hl_tbound {
@@ -147,9 +153,9 @@ bool   hl_tv_new_list(hl_trun *r, hl_tkind kind, hl_tv *ret);          /* empty,
 bool   hl_tv_append(hl_trun *r, hl_tv list, hl_tv item);
 bool   hl_tv_new_pair(hl_trun *r, hl_tv a, hl_tv b, hl_tv *ret);
 bool   hl_tv_new_dict(hl_trun *r, hl_tkind kind, size_t cap, hl_tv *ret);
-bool   hl_tdict_find(hl_trun *r, const hl_tdict *d, hl_tv key, hl_tv **ret_value); /* NULL when absent */
-hl_tv *hl_tdict_find_text(hl_trun *r, const hl_tdict *d, hl_view key);
-bool   hl_tv_check_hashable(hl_trun *r, hl_tv key); /* lists and dicts are no keys */
+bool   hl_tdict_find(hl_trun *r, hl_tdict *d, hl_tv key, hl_tv **ret_value); /* NULL when absent */
+hl_tv *hl_tdict_find_text(hl_trun *r, hl_tdict *d, hl_view key);
+bool   hl_tv_check_hashable(hl_trun *r, hl_tv key); /* lists, dicts and tuples with such are no keys */
 bool   hl_tdict_put(hl_trun *r, hl_tdict *d, hl_tv key, hl_tv value);
 bool   hl_tv_view_of(hl_trun *r, const hl_tdict *d, char view, hl_tv *ret);
 

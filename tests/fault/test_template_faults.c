@@ -25,7 +25,7 @@ static const char source[] =
 static hl_status parse_and_render(const json_t *context, hl_tainted *out, hl_err *err) {
     const hl_template_input in = {.context = context};
     hl_template            *t = NULL;
-    hl_status               status = hl_template_parse((hl_view){source, sizeof source - 1}, NULL, &t, err);
+    hl_status               status = hl_template_parse((hl_view){source, sizeof source - 1}, &t, err);
     if (status == HL_OK) status = hl_template_render(t, &in, out, err);
     hl_template_free(t);
     return status;

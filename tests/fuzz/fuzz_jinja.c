@@ -16,7 +16,7 @@ static const char context_json[] =
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     hl_template *t = NULL;
     hl_err       err;
-    if (hl_template_parse((hl_view){(const char *)data, n}, NULL, &t, &err) != HL_OK) return 0;
+    if (hl_template_parse((hl_view){(const char *)data, n}, &t, &err) != HL_OK) return 0;
     json_t                 *context = json_loads(context_json, 0, NULL);
     const hl_template_input in = {.context = context, .now_ms = 1767323045000};
     hl_tainted              out;

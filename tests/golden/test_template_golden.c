@@ -89,7 +89,7 @@ static int check_row(const char *what, const char *name, hl_view source, const j
     int                     bad = 0;
     const hl_template_input in = {.context = context, .now_ms = now_ms};
     hl_tainted_init(&out, 16 << 20);
-    hl_status status = hl_template_parse(source, NULL, &t, &err);
+    hl_status status = hl_template_parse(source, &t, &err);
     if (status == HL_OK) status = hl_template_render(t, &in, &out, &err);
     const json_t *want = json_object_get(row, "output");
     if (want && status != HL_OK && is_left_out(source)) {

@@ -270,7 +270,7 @@ static const struct row {
 static hl_status render_with(hl_view source, const json_t *context, hl_tainted *out, hl_err *err) {
     const hl_template_input in = {.context = context, .now_ms = now_ms};
     hl_template            *t = NULL;
-    hl_status               status = hl_template_parse(source, NULL, &t, err);
+    hl_status               status = hl_template_parse(source, &t, err);
     if (status == HL_OK) status = hl_template_render(t, &in, out, err);
     hl_template_free(t);
     return status;
@@ -330,6 +330,20 @@ static void hostile_templates_end_at_a_limit(void **state) {
         "{{ 'x' | indent(99999999999) }}",
         "{{ [1] | batch(9999999, 0) | list }}",
         "{% for i in range(99999) %}{{ 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' }}{% endfor %}",
+        "{% set l = range(99999) | list %}{% set m = range(99999) | list %}{% for i in range(99999) %}{{ l "
+        "== m }}"
+        "{% endfor %}",
+        "{% set s = '\xC3\xA9' * 999999 %}{% for i in range(99999) %}{{ s[0] }}{{ s | length }}{% endfor %}",
+        "{% set s = ' ' * 999999 %}{% for i in range(99999) %}{{ s.strip() }}{{ s.split() }}{% endfor %}",
+        "{% set s = 'ab' * 499999 %}{{ s.strip(s) }}",
+        "{% set s = 'a' * 999999 %}{% for i in range(99999) %}{{ s.rfind('b' ~ s) }}{{ s.rfind('a' * 9999 ~ "
+        "'b') }}"
+        "{% endfor %}",
+        "{% set s = 'a' * 99999 %}{% set l = [s ~ 'b'] * 999 %}{% for i in range(99999) %}{{ (s ~ 'c') in l "
+        "}}"
+        "{% endfor %}",
+        "{% set s = 'a' * 999999 %}{% for i in range(99999) %}{{ s | truncate(3) }}{{ s is upper }}{% endfor "
+        "%}",
         "{% macro m(x) %}{{ x }}{% for i in range(9999) %}{{ x }}{{ caller }}{% endfor %}{% endmacro %}"
         "{{ m(m(m(m(m('x'))))) }}",
     };
@@ -344,6 +358,83 @@ static void hostile_templates_end_at_a_limit(void **state) {
     }
 }
 
+/* A template of n times a part, with %d numbered. */
+static hl_status render_many(const char *before, const char *part, const char *after, int n, hl_tainted *out,
+                             hl_err *err) {
+    hl_str source;
+    hl_str_init(&source, 4 << 20);
+    hl_str_add_text(&source, before);
+    for (int i = 0; i < n; i++)
+        for (const char *p = part; *p; p++)
+            if (*p == '#')
+                hl_str_add_format(&source, "%d", i);
+            else
+                hl_str_add_char(&source, *p);
+    hl_str_add_text(&source, after);
+    const hl_status status = render(hl_str_text(&source), out, err);
+    hl_str_done(&source);
+    return status;
+}
+
+/* Each of these took time that grew with the square of n. */
+static void many_names_are_no_more_than_many(void **state) {
+    (void)state;
+    static const struct {
+        const char *before, *part, *after, *output;
+    } cases[] = {
+        {"", "{{ a# }}", "{{ a5 is defined }}", "False"},
+        {"", "{% set v# = # %}", "{{ v0 }}{{ v99 }}{{ v54321 }}", "09954321"},
+        {"{% set d = {", "'k#': #,",
+         "} %}{{ d.k7 }}{{ d['k54321'] }}{{ d.k99999 is defined }}{{ d | length }}", "754321False90000"},
+        {"{% set d = {", "#: #,", "} %}{{ d[54321.0] }}{{ -1 in d }}", "54321False"},
+        {"{% macro m(", "p#,", "z) %}{{ p0 }}{{ z }}{% endmacro %}{{ m(1, z=2) }}", "12"},
+        {"{% macro m() %}{{ kwargs.p54321 }}{% endmacro %}{{ m(", "p#=#,", "z=0) }}", "54321"},
+        {"{% set ns = namespace() %}", "{% set ns.a# = # %}", "{{ ns.a54321 }}", "54321"},
+        {"{{ (", "'a' ", ") | length }}", "90000"},
+        {"{{ '", "{p#}", "'.format(**dict(p0=1)) }}", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        hl_err     err = {0};
+        hl_tainted out;
+        hl_tainted_init(&out, 1 << 20);
+        const hl_status status =
+            render_many(cases[i].before, cases[i].part, cases[i].after, 90000, &out, &err);
+        if (!cases[i].output)
+            assert_int_equal(status, HL_E_FORMAT);
+        else if (status != HL_OK || strcmp(hl_str_text(&out.text), cases[i].output) != 0)
+            fail_msg("%s: found '%s' %s", cases[i].part, hl_str_text(&out.text), err.text);
+        hl_tainted_done(&out);
+    }
+}
+
+static void a_request_to_stop_ends_parsing_and_rendering(void **state) {
+    (void)state;
+    const int    stop = 1;
+    hl_err       err = {0};
+    hl_template *t = NULL;
+    hl_tainted   out;
+    hl_tainted_init(&out, 1 << 20);
+    (void)hl_stop_watch(&stop);
+    hl_status status = render_many("", "{{ a }}", "", 5000, &out, &err);
+    (void)hl_stop_watch(NULL);
+    assert_int_equal(status, HL_E_CANCEL);
+    assert_non_null(strstr(err.text, "read the template: stopped"));
+
+    const hl_template_input in = {0};
+    assert_int_equal(hl_template_parse(hl_view_of("{% for i in range(9999) %}x{% endfor %}"), &t, &err),
+                     HL_OK);
+    (void)hl_stop_watch(&stop);
+    status = hl_template_render(t, &in, &out, &err);
+    (void)hl_stop_watch(NULL);
+    assert_int_equal(status, HL_E_CANCEL);
+    assert_non_null(strstr(err.text, "render the template: stopped"));
+    assert_int_equal(out.text.len, 0);
+    assert_int_equal(hl_template_render(t, &in, &out, &err), HL_OK);
+    assert_int_equal(out.text.len, 9999);
+    hl_template_free(t);
+    hl_tainted_done(&out);
+}
+
 static void deep_nesting_is_refused_while_parsing(void **state) {
     (void)state;
     static const char *const units[] = {"(",     "[", "{% if x %}", "-", "not ", "{% for i in x %}",
@@ -355,7 +446,7 @@ static void deep_nesting_is_refused_while_parsing(void **state) {
         hl_str_init(&s, 1 << 20);
         if (units[i][0] != '{') hl_str_add_text(&s, "{{ ");
         for (int k = 0; k < 5000; k++) hl_str_add_text(&s, units[i]);
-        const hl_status status = hl_template_parse(hl_str_view(&s), NULL, &t, &err);
+        const hl_status status = hl_template_parse(hl_str_view(&s), &t, &err);
         if (status != HL_E_LIMIT && status != HL_E_FORMAT) fail_msg("%s: status %d", units[i], (int)status);
         hl_str_done(&s);
     }
@@ -391,7 +482,7 @@ static void text_that_is_no_utf8_is_refused(void **state) {
     (void)state;
     hl_err       err = {0};
     hl_template *t = NULL;
-    assert_int_equal(hl_template_parse((hl_view){"a\xFFz", 3}, NULL, &t, &err), HL_E_FORMAT);
+    assert_int_equal(hl_template_parse((hl_view){"a\xFFz", 3}, &t, &err), HL_E_FORMAT);
     assert_null(t);
 }
 
@@ -416,7 +507,7 @@ static void a_template_renders_the_same_any_number_of_times(void **state) {
     const hl_template_input in = {.context = context, .now_ms = now_ms};
     const char             *source =
         "{% set ns = namespace(n=0) %}{% for i in l %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}";
-    assert_int_equal(hl_template_parse(hl_view_of(source), NULL, &t, &err), HL_OK);
+    assert_int_equal(hl_template_parse(hl_view_of(source), &t, &err), HL_OK);
     for (int i = 0; i < 3; i++) {
         hl_tainted out;
         hl_tainted_init(&out, 1 << 20);
@@ -433,8 +524,7 @@ static void a_template_knows_the_names_it_mentions(void **state) {
     hl_err       err = {0};
     hl_template *t = NULL;
     assert_int_equal(
-        hl_template_parse(hl_view_of("tools {{ messages }}{% if enable_thinking %}x.y{% endif %}"), NULL, &t,
-                          &err),
+        hl_template_parse(hl_view_of("tools {{ messages }}{% if enable_thinking %}x.y{% endif %}"), &t, &err),
         HL_OK);
     assert_true(hl_template_mentions(t, "messages"));
     assert_true(hl_template_mentions(t, "enable_thinking"));
@@ -461,6 +551,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_gives_its_text_or_its_error),
         cmocka_unit_test(hostile_templates_end_at_a_limit),
+        cmocka_unit_test(many_names_are_no_more_than_many),
+        cmocka_unit_test(a_request_to_stop_ends_parsing_and_rendering),
         cmocka_unit_test(deep_nesting_is_refused_while_parsing),
         cmocka_unit_test(errors_name_the_line),
         cmocka_unit_test(text_that_is_no_utf8_is_refused),

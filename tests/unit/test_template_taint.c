@@ -29,7 +29,7 @@ static hl_status render(const char *source, hl_str *ret, hl_err *err) {
     hl_tainted   out;
     hl_tainted_init(&out, 1 << 20);
     const hl_template_input in = {.context = context, .trusted = trusted, .now_ms = 1767323045000};
-    hl_status               status = hl_template_parse(hl_view_of(source), NULL, &t, err);
+    hl_status               status = hl_template_parse(hl_view_of(source), &t, err);
     if (status == HL_OK) status = hl_template_render(t, &in, &out, err);
     size_t at = 0;
     for (size_t i = 0; status == HL_OK && i < out.n_tainted; i++) {
@@ -237,7 +237,7 @@ static void no_random_program_loses_a_mark(void **state) {
         add_expression(&source, 4);
         seed = this_seed;
         hl_str_add_text(&source, " }}");
-        hl_status status = hl_template_parse(hl_str_view(&source), NULL, &t, &err);
+        hl_status status = hl_template_parse(hl_str_view(&source), &t, &err);
         if (status == HL_OK) status = hl_template_render(t, &in, &out, &err);
         for (size_t i = 0; i < out.text.len; i++) {
             const char c = out.text.ptr[i];

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tmpl_dict.c - dicts: entries in the order of insertion, searched from the front while they are few and by a
+ * table of hashes otherwise.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "core/base/str.h"
+#include "engine/template/tmpl_run.h"
+
+enum { FEW = 16 };
+
+bool hl_tv_check_hashable(hl_trun *r, hl_tv key) {
+    if (key.kind == HL_TK_LIST || key.kind == HL_TK_DICT ||
+        (key.kind == HL_TK_VIEW && key.u.seq->view != 'v'))
+        return hl_trun_fail(r, "%s cannot be a key of a dict", hl_tv_type_name(key));
+    if (key.kind != HL_TK_TUPLE) return true;
+    if (!hl_trun_enter(r)) return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < key.u.seq->n; i++)
+        ok = hl_trun_steps(r, 1) && hl_tv_check_hashable(r, key.u.seq->items[i]);
+    hl_trun_leave(r);
+    return ok;
+}
+
+/* Equal numbers have equal hashes, whatever their types. */
+static uint64_t hash_float(const hl_trun *r, double f) {
+    uint64_t bits = 0;
+    if (f >= -9.2e18 && f <= 9.2e18 && f == trunc(f))
+        return hl_hash_number(r->t->hash_keys, (uint64_t)(int64_t)f);
+    memcpy(&bits, &f, sizeof bits);
+    return hl_hash_number(r->t->hash_keys, bits);
+}
+
+/* Of a key that can be one; counts as steps what long ones cost. */
+static uint64_t hash_key(hl_trun *r, hl_tv key) {
+    const hl_hash_keys keys = r->t->hash_keys;
+    switch ((hl_tkind)key.kind) {
+    case HL_TK_BOOL:
+    case HL_TK_INT: return hl_hash_number(keys, (uint64_t)hl_tv_as_int(key));
+    case HL_TK_FLOAT: return hash_float(r, key.u.f);
+    case HL_TK_STR: r->n_steps += key.len / 64; return hl_hash_bytes(keys, key.u.s, key.len);
+    case HL_TK_TUPLE: {
+        uint64_t h = key.u.seq->n;
+        for (size_t i = 0; i < key.u.seq->n; i++)
+            h = hl_hash_number(keys, h ^ hash_key(r, key.u.seq->items[i])) + i;
+        r->n_steps += key.u.seq->n;
+        return h;
+    }
+    case HL_TK_RANGE: return hl_hash_number(keys, key.u.seq->n);
+    case HL_TK_UNDEFINED:
+    case HL_TK_NONE: return hl_hash_number(keys, key.kind);
+    default: return hl_hash_number(keys, (uintptr_t)key.u.seq);
+    }
+}
+
+/* The place of a key in the table, free or not; NULL with an error recorded. */
+static uint32_t *find_slot(hl_trun *r, const hl_tdict *d, hl_tv key, uint64_t hash) {
+    size_t at = hash & (d->n_slots - 1);
+    for (; d->slots[at].place; at = (at + 1) & (d->n_slots - 1)) {
+        bool same = false;
+        if (d->slots[at].hash != (uint32_t)(hash >> 32)) continue;
+        if (!hl_tv_equal(r, d->entries[d->slots[at].place - 1].key, key, &same)) return NULL;
+        if (same) break;
+    }
+    d->slots[at].hash = (uint32_t)(hash >> 32);
+    return &d->slots[at].place;
+}
+
+/* A table for all entries; those that came first stay where two are equal. */
+static bool index_entries(hl_trun *r, hl_tdict *d) {
+    size_t n = 64;
+    while (n < d->cap * 2 || n < d->n * 2) n *= 2;
+    if (!hl_trun_steps(r, d->n / 4) || !(d->slots = hl_trun_get(r, n, sizeof *d->slots))) return false;
+    d->n_slots = n;
+    for (size_t i = 0; i < d->n; i++) {
+        uint32_t *slot = find_slot(r, d, d->entries[i].key, hash_key(r, d->entries[i].key));
+        if (!slot) return false;
+        if (!*slot) *slot = (uint32_t)i + 1;
+    }
+    return true;
+}
+
+static bool find_one_by_one(hl_trun *r, const hl_tdict *d, hl_tv key, hl_tv **ret_value) {
+    for (size_t i = 0; i < d->n; i++) {
+        bool        same = false;
+        const hl_tv k = d->entries[i].key;
+        if (k.kind == HL_TK_STR && key.kind == HL_TK_STR && k.len != key.len) continue;
+        if (!hl_tv_equal(r, k, key, &same)) return false;
+        if (!same) continue;
+        *ret_value = &d->entries[i].value;
+        return true;
+    }
+    return hl_trun_steps(r, 1);
+}
+
+bool hl_tdict_find(hl_trun *r, hl_tdict *d, hl_tv key, hl_tv **ret_value) {
+    *ret_value = NULL;
+    if (key.kind != HL_TK_STR && !hl_tv_check_hashable(r, key)) return false;
+    if (d->n <= FEW) return find_one_by_one(r, d, key, ret_value);
+    if (!d->n_slots && !index_entries(r, d)) return false;
+    const uint32_t *slot = find_slot(r, d, key, hash_key(r, key));
+    if (slot && *slot) *ret_value = &d->entries[*slot - 1].value;
+    return slot && hl_trun_steps(r, 1);
+}
+
+hl_tv *hl_tdict_find_text(hl_trun *r, hl_tdict *d, hl_view key) {
+    hl_tv *hit = NULL;
+    return hl_tdict_find(r, d, hl_tv_str(key), &hit) ? hit : NULL;
+}
+
+bool hl_tdict_put(hl_trun *r, hl_tdict *d, hl_tv key, hl_tv value) {
+    hl_tv *old = NULL;
+    if (!hl_tdict_find(r, d, key, &old)) return false;
+    if (old) {
+        *old = value;
+        return true;
+    }
+    if (d->n == d->cap) {
+        hl_tentry *bigger = hl_trun_get(r, d->cap * 2, sizeof *bigger);
+        if (!bigger) return false;
+        memcpy(bigger, d->entries, d->n * sizeof *bigger);
+        d->entries = bigger;
+        d->cap *= 2;
+        d->n_slots = 0; /* the next search makes a larger table */
+    }
+    d->entries[d->n++] = (hl_tentry){key, value};
+    if (!d->n_slots) return true;
+    uint32_t *slot = find_slot(r, d, key, hash_key(r, key));
+    if (slot) *slot = (uint32_t)d->n;
+    return slot;
+}
+
+bool hl_tv_new_dict(hl_trun *r, hl_tkind kind, size_t cap, hl_tv *ret) {
+    hl_tdict *d = hl_trun_get(r, 1, sizeof *d);
+    if (!d || !(d->entries = hl_trun_get(r, cap ? cap : 1, sizeof *d->entries))) return false;
+    d->cap = cap ? cap : 1;
+    *ret = (hl_tv){.kind = (uint8_t)kind, .u.dict = d};
+    return true;
+}
+
+bool hl_tv_view_of(hl_trun *r, const hl_tdict *d, char view, hl_tv *ret) {
+    if (!hl_tv_new_seq(r, HL_TK_VIEW, d->n, ret)) return false;
+    ret->u.seq->view = view;
+    for (size_t i = 0; i < d->n; i++) {
+        hl_tv *to = &ret->u.seq->items[i];
+        if (view == 'i' && !hl_tv_new_pair(r, d->entries[i].key, d->entries[i].value, to)) return false;
+        if (view != 'i') *to = view == 'k' ? d->entries[i].key : d->entries[i].value;
+    }
+    return true;
+}
