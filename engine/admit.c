@@ -5,6 +5,7 @@
 #include "engine/admit.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 enum { DEFAULT_CTX = 4096 };
@@ -24,7 +25,7 @@ hl_kv_type hl_kv_type_of(hl_kv_cache_type t) {
 
 /* Weights are page cache: the system can always drop and read them again, so only what is ours must fit;
  * but a model larger than the memory would be read from disk for every token, so it is refused too. */
-hl_status hl_memory_admit(const hl_memory_plan *plan, int32_t n_ctx, hl_err *err) {
+static hl_status check_plan(const hl_memory_plan *plan, int32_t n_ctx, hl_err *err) {
     enum { MIB = 1 << 20 };
     const uint64_t parts[] = {plan->kv_bytes, plan->scratch_bytes, plan->draft_bytes, plan->weights_bytes};
     uint64_t       left = plan->available_bytes;
@@ -44,4 +45,36 @@ hl_status hl_memory_admit(const hl_memory_plan *plan, int32_t n_ctx, hl_err *err
                    " MiB; choose a smaller context or model",
                    plan->weights_bytes / MIB, plan->kv_bytes / MIB, n_ctx, plan->scratch_bytes / MIB, draft,
                    plan->available_bytes / MIB);
+}
+
+static uint64_t less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
+
+/* Memory that was planned is taken page by page as it is used; what was taken is missing from what the machine has. */
+uint64_t hl_model_available(const hl_model *m) {
+    const hl_engine *e = m->engine;
+    const uint64_t   have = hl_memory_available();
+    const uint64_t   untouched = less(atomic_load(&e->planned_bytes), hl_memory_resident());
+    const uint64_t   own = atomic_load(&m->n_plans) > 0 ? hl_gguf_file_bytes(m->gguf) : 0;
+    const uint64_t   left = less(less(have, untouched), atomic_load(&e->planned_weights_bytes) - own);
+    return have > 0 && left == 0 ? 1 : left; /* 0 means unknown */
+}
+
+static uint64_t own_bytes(const hl_memory_plan *plan) {
+    return plan->kv_bytes + plan->scratch_bytes + plan->draft_bytes;
+}
+
+hl_status hl_memory_admit(hl_model *m, const hl_memory_plan *plan, int32_t n_ctx, hl_err *err) {
+    const hl_status status = check_plan(plan, n_ctx, err);
+    if (status != HL_OK) return status;
+    atomic_fetch_add(&m->engine->planned_bytes, own_bytes(plan));
+    if (atomic_fetch_add(&m->n_plans, 1) == 0)
+        atomic_fetch_add(&m->engine->planned_weights_bytes, plan->weights_bytes);
+    return HL_OK;
+}
+
+void hl_memory_release(hl_model *m, const hl_memory_plan *plan) {
+    if (plan->weights_bytes == 0) return; /* it was not admitted */
+    atomic_fetch_sub(&m->engine->planned_bytes, own_bytes(plan));
+    if (atomic_fetch_sub(&m->n_plans, 1) == 1)
+        atomic_fetch_sub(&m->engine->planned_weights_bytes, plan->weights_bytes);
 }

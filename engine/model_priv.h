@@ -8,6 +8,8 @@
 #ifndef HL_ENGINE_MODEL_PRIV_H
 #define HL_ENGINE_MODEL_PRIV_H
 
+#include <stdatomic.h>
+
 #include "core/base/arena.h"
 #include "core/base/events.h"
 #include "core/gguf/gguf.h"
@@ -22,8 +24,11 @@ struct hl_engine {
     hl_kernels kernels;
     uint32_t   n_pieces; /* of 8-bit activations: hl_act */
     hl_events  events;
-    char       cpu_text[128];
-    char       setup_text[160]; /* hl_engine_setup_text() */
+    /* Of all plans that were admitted and not released: one budget for every model of this engine. */
+    _Atomic uint64_t planned_bytes; /* without weights: caches and buffers, committed as they are used */
+    _Atomic uint64_t planned_weights_bytes; /* page cache that answers need */
+    char             cpu_text[128];
+    char             setup_text[160]; /* hl_engine_setup_text() */
 };
 
 /* Limits on what a file may claim, far above any published model; checked before anything is allocated. */
@@ -72,6 +77,7 @@ typedef struct hl_layer {
 enum { HL_NEED_F32 = 1, HL_NEED_BF16 = 2, HL_NEED_Q8 = 4 };
 
 struct hl_model {
+    atomic_uint    n_plans; /* memory plans of sessions and schedulers on it */
     hl_engine     *engine;
     hl_gguf       *gguf;
     const hl_arch *arch;

@@ -13,19 +13,20 @@
 enum { DEFAULT_BATCH = 512, MAX_BATCH = 8192 };
 
 struct hl_session {
-    hl_model   *model;
-    int32_t     n_ctx;
-    uint32_t    n_batch;
-    uint32_t    n_rows_cap;
-    hl_kv_pool *pool;
-    hl_seq      seq;
-    hl_forward *forward;
-    float      *logits; /* [n_rows_cap][n_vocab] */
-    size_t      n_logits;
-    int32_t    *pos;      /* [n_batch] */
-    hl_seq    **seqs;     /* [n_batch] */
-    uint32_t   *out_rows; /* [n_rows_cap] */
-    atomic_bool stop;
+    hl_memory_plan plan; /* that was admitted; zeros: none yet */
+    hl_model      *model;
+    int32_t        n_ctx;
+    uint32_t       n_batch;
+    uint32_t       n_rows_cap;
+    hl_kv_pool    *pool;
+    hl_seq         seq;
+    hl_forward    *forward;
+    float         *logits; /* [n_rows_cap][n_vocab] */
+    size_t         n_logits;
+    int32_t       *pos;      /* [n_batch] */
+    hl_seq       **seqs;     /* [n_batch] */
+    uint32_t      *out_rows; /* [n_rows_cap] */
+    atomic_bool    stop;
 };
 
 typedef struct geometry {
@@ -66,7 +67,7 @@ static void plan_memory(const hl_model *m, const geometry *g, hl_memory_plan *re
     ret->kv_bytes = (uint64_t)hl_kv_block_bytes(&g->shape) * g->n_blocks;
     ret->scratch_bytes =
         hl_forward_plan(m, g->n_batch, g->n_ctx) + (uint64_t)g->n_rows_cap * m->hp.n_vocab * sizeof(float);
-    ret->available_bytes = hl_memory_available();
+    ret->available_bytes = hl_model_available(m);
 }
 
 hl_status hl_session_plan(const hl_model *m, const hl_session_params *p, hl_memory_plan *ret_plan,
@@ -97,15 +98,15 @@ hl_status hl_session_new(hl_model *m, const hl_session_params *p, hl_session **r
     hl_status      status = check_params(m, p, &g, err);
     if (status != HL_OK) return status;
     plan_memory(m, &g, &plan);
-    status = hl_memory_admit(&plan, g.n_ctx, err);
-    if (status != HL_OK) return status;
     hl_session *s = hl_new(1, sizeof *s);
     if (!s) return hl_fail(err, HL_E_NOMEM, "session: no memory");
     s->model = m;
+    status = hl_memory_admit(m, &plan, g.n_ctx, err);
+    if (status == HL_OK) s->plan = plan;
     s->n_ctx = g.n_ctx;
     s->n_batch = g.n_batch;
     s->n_rows_cap = g.n_rows_cap;
-    status = take_memory(s, &g, err);
+    if (status == HL_OK) status = take_memory(s, &g, err);
     if (status != HL_OK) {
         hl_session_free(s);
         return status;
@@ -119,6 +120,7 @@ hl_status hl_session_new(hl_model *m, const hl_session_params *p, hl_session **r
 
 void hl_session_free(hl_session *s) {
     if (!s) return;
+    hl_memory_release(s->model, &s->plan);
     hl_forward_free(s->forward);
     hl_seq_done(&s->seq);
     hl_kv_pool_free(s->pool);

@@ -209,3 +209,10 @@ uint64_t hl_memory_available_below(const char *root) {
 }
 
 uint64_t hl_memory_available(void) { return hl_memory_available_below(""); }
+
+uint64_t hl_memory_resident(void) {
+    char        text[4096];
+    const char *at =
+        read_small(text, sizeof text, "%s", "/proc/self/status") ? strstr(text, "RssAnon:") : NULL;
+    return at ? (uint64_t)(strtod(at + 8, NULL) * 1024) : 0;
+}

@@ -26,6 +26,7 @@ uint64_t hl_memory_available(void);
 /* The cgroup's limit, this group's or one's above; 0: none that is less than what is installed. */
 uint64_t hl_memory_limit(void);
 uint64_t hl_memory_installed(void); /* of the machine; 0: unknown */
+uint64_t hl_memory_resident(void);  /* that this process has taken, without mapped files; 0: unknown */
 
 /* The same, reading /proc and /sys below another root: for tests. */
 int32_t  hl_cpus_usable_below(const char *root);

@@ -71,7 +71,7 @@ static hl_status plan_blocks(hl_sched *s, const hl_kv_shape *shape, uint32_t *re
         .draft_bytes = s->p.draft && s->p.draft->layers
                            ? hl_draft_model_plan(s->p.draft, (uint32_t)s->p.n_running_cap, s->p.n_ctx)
                            : 0,
-        .available_bytes = hl_memory_available(),
+        .available_bytes = hl_model_available(s->model),
     };
     if (s->p.kv_budget_bytes > 0 && n == 0)
         return hl_fail(err, HL_E_NOMEM,
@@ -94,7 +94,9 @@ static hl_status plan_blocks(hl_sched *s, const hl_kv_shape *shape, uint32_t *re
                          (uint64_t)s->n_out_cap * s->model->hp.n_vocab * sizeof(float);
     plan.kv_bytes = n * block;
     *ret_blocks = (uint32_t)n;
-    return hl_memory_admit(&plan, s->p.n_ctx, err);
+    const hl_status status = hl_memory_admit(s->model, &plan, s->p.n_ctx, err);
+    if (status == HL_OK) s->plan = plan;
+    return status;
 }
 
 /* A cache that cannot be had is no reason not to answer. */
@@ -196,6 +198,7 @@ void hl_sched_free(hl_sched *s) {
         (void)pthread_mutex_unlock(&s->lock);
         (void)pthread_join(s->thread, NULL);
     }
+    hl_memory_release(s->model, &s->plan);
     hl_kv_disk_close(s->disk);
     hl_prefix_tree_free(s->tree);
     hl_draft_model_free(s->draft);

@@ -116,7 +116,8 @@ typedef struct hl_stream {
 
 struct hl_sched {
     hl_model       *model;
-    hl_sched_params p; /* with defaults filled in */
+    hl_sched_params p;    /* with defaults filled in */
+    hl_memory_plan  plan; /* that was admitted; zeros: none yet */
     hl_kv_pool     *pool;
     hl_prefix_tree *tree;
     hl_kv_disk     *disk; /* NULL: none */
