@@ -15,18 +15,24 @@ hl_status hl_host_new(const hl_config *config, const hl_paths *paths, const hl_e
     hl_host *h = hl_new(1, sizeof *h);
     if (!h) return hl_fail(err, HL_E_NOMEM, "host: no memory");
     *h = (hl_host){.config = config, .paths = paths, .events = events};
+    (void)pthread_mutex_init(&h->lock, NULL);
+    (void)pthread_cond_init(&h->changed, NULL);
     *ret_host = h;
     return HL_OK;
 }
 
 void hl_host_free(hl_host *h) {
     if (!h) return;
+    hl_residents_free(h);
     hl_engine_free(h->engine);
     hl_store_close(h->store);
+    (void)pthread_cond_destroy(&h->changed);
+    (void)pthread_mutex_destroy(&h->lock);
     hl_free(h);
 }
 
-hl_status hl_host_store(hl_host *h, hl_store **ret_store, hl_err *err) {
+/* Under lock. */
+static hl_status open_store(hl_host *h, hl_store **ret_store, hl_err *err) {
     if (!h->store) {
         hl_err                 ignored;
         const hl_store_options options = {
@@ -39,12 +45,20 @@ hl_status hl_host_store(hl_host *h, hl_store **ret_store, hl_err *err) {
     return HL_OK;
 }
 
+hl_status hl_host_store(hl_host *h, hl_store **ret_store, hl_err *err) {
+    (void)pthread_mutex_lock(&h->lock);
+    const hl_status status = open_store(h, ret_store, err);
+    (void)pthread_mutex_unlock(&h->lock);
+    return status;
+}
+
 static void pass_event(void *user, int level, const char *component, const char *event, const char *fields) {
     const hl_host *h = user;
     hl_event(h->events, (hl_log_level)level, component, event, "%s", fields ? fields : "");
 }
 
-hl_status hl_host_engine(hl_host *h, int32_t n_threads, hl_engine **ret_engine, hl_err *err) {
+/* Under lock. */
+static hl_status open_engine(hl_host *h, int32_t n_threads, hl_engine **ret_engine, hl_err *err) {
     if (n_threads < 0) n_threads = (int32_t)hl_config_int(h->config, HL_SETTING_engine_n_threads);
     if (!h->engine) {
         const hl_engine_params params = {
@@ -64,6 +78,13 @@ hl_status hl_host_engine(hl_host *h, int32_t n_threads, hl_engine **ret_engine, 
     }
     *ret_engine = h->engine;
     return HL_OK;
+}
+
+hl_status hl_host_engine(hl_host *h, int32_t n_threads, hl_engine **ret_engine, hl_err *err) {
+    (void)pthread_mutex_lock(&h->lock);
+    const hl_status status = open_engine(h, n_threads, ret_engine, err);
+    (void)pthread_mutex_unlock(&h->lock);
+    return status;
 }
 
 static bool ends_in(const char *text, const char *end) {

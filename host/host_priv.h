@@ -5,7 +5,9 @@
 #ifndef HL_HOST_HOST_PRIV_H
 #define HL_HOST_HOST_PRIV_H
 
-#include "host/host.h"
+#include <pthread.h>
+
+#include "host/resident.h"
 
 struct hl_host {
     const hl_config *config;
@@ -14,6 +16,11 @@ struct hl_host {
     hl_store        *store; /* NULL: not opened yet; likewise below */
     hl_engine       *engine;
     int32_t          n_threads; /* the engine's, as asked for */
+
+    pthread_mutex_t lock; /* guards all that is not const; free while a model is loaded or unloaded */
+    pthread_cond_t  changed;
+    hl_resident    *residents; /* [n_residents] */
+    size_t          n_residents;
 };
 
 /* What names the weights on disk: the digest that a stored blob is called by, else the file's identity and time. */

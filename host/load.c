@@ -153,7 +153,9 @@ hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *op
 }
 
 void hl_host_count_use(hl_host *h, const hl_source *source) {
-    if (source->stored && h->store) hl_store_add_usage(h->store, &source->stored->entry.name);
+    hl_store *store = NULL;
+    if (source->stored && hl_host_store(h, &store, NULL) == HL_OK)
+        hl_store_add_usage(store, &source->stored->entry.name);
 }
 
 /* ---- as the partner of a conversation ---- */
