@@ -89,8 +89,9 @@ static hl_status open_db(hl_store *s, const char *db_path, hl_err *err) {
         return hl_fail(err, HL_E_ARG, "database '%s': path too long", db_path);
     hl_status status = hl_dir_make(dir, 0700, &why);
     if (status == HL_OK) status = hl_db_open(db_path, s->events, &s->db, &why);
-    if (status != HL_E_IO && status != HL_E_INTERNAL) /* these cannot be done without: newer, busy, memory */
-        return status == HL_OK ? HL_OK : hl_fail(err, status, "%s", why.text);
+    if (status == HL_OK) return HL_OK;
+    if (status == HL_E_NOMEM || status == HL_E_CANCEL) return hl_fail(err, status, "%s", why.text);
+    /* Newer than this program, held by another, no room, no rights: names, lists and loads work from the files. */
     /* A home that is for reading only is somebody's choice, and costs nothing but the index. */
     hl_event(s->events, access(dir, W_OK) == 0 ? HL_LOG_WARN : HL_LOG_INFO, "models", "database-unusable",
              "reason=\"%s\" action=\"working without it\"", why.text);

@@ -55,10 +55,11 @@ typedef struct hl_store_options {
 
 /* Open the store; clean up after killed imports; bring the database up to date.
  *
- * A models folder that does not exist or cannot be written is no error (an empty or read-only store).
- * fails  HL_E_UNSUPPORTED  the database is newer than this program: file, both versions, what to do
- *        HL_E_BUSY         another process holds the database for longer than the time limit
- *        HL_E_IO, HL_E_NOMEM
+ * A models folder that does not exist or cannot be written is no error (an empty or read-only store), nor is a database
+ * that cannot be used: it is newer than this program, another process holds it, there is no room on the disk. The store
+ * works without it then, after a warning event ("database-unusable") that says why; only what lives in it alone
+ * (hl_store_add_results(), hl_store_list_results()) fails.
+ * fails  HL_E_ARG (a path too long), HL_E_CANCEL, HL_E_NOMEM
  * thread one store may be used by several threads (calls take turns, but nobody waits for hashing and copying); any number of processes */
 HL_MUST_CHECK hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, hl_err *err);
 void                    hl_store_close(hl_store *s); /* NULL is allowed */

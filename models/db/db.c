@@ -30,7 +30,7 @@
 #include "models/db/db_priv.h"
 #include "models/db/migrations.h"
 
-enum { BUSY_MS = 10000, FULL_CHECK_BYTES = 1 << 20 };
+enum { LOCK_STEP_MS = 20, FULL_CHECK_BYTES = 1 << 20 };
 
 bool hl_db_is_damage(int rc) {
     const int code = rc & 0xff;
@@ -48,6 +48,11 @@ hl_status hl_db_fail(sqlite3 *sql, const char *path, const char *what, int rc, h
 }
 
 void hl_db_warn(hl_db *db, const char *what, const char *action) {
+    const int code = sqlite3_errcode(db->sql) & 0xff;
+    if (code == SQLITE_BUSY || code == SQLITE_LOCKED) {
+        if (db->patience_ms == 0) return; /* said once */
+        db->patience_ms = 0;
+    }
     hl_event(db->events, HL_LOG_WARN, "models", "database-failed", "what=\"%s\" reason=\"%s\" action=\"%s\"",
              what, sqlite3_errmsg(db->sql), action);
 }
@@ -81,16 +86,19 @@ static int check_all_pages(sqlite3 *sql) {
     return rc;
 }
 
-/* Another process holds the database: try again for BUSY_MS, unless somebody asks to stop. */
+static void sleep_a_step(void) {
+    (void)nanosleep(&(struct timespec){.tv_nsec = LOCK_STEP_MS * 1000000}, NULL);
+}
+
+/* Another process holds the database: try again for as long as there is patience, unless somebody asks to stop. */
 static int wait_a_moment(void *user, int n_before) {
-    enum { WAIT_MS = 20 };
-    (void)user;
-    if (n_before >= BUSY_MS / WAIT_MS || hl_stop_asked()) return 0;
-    (void)nanosleep(&(struct timespec){.tv_nsec = WAIT_MS * 1000000}, NULL);
+    const hl_db *db = user;
+    if (n_before >= db->patience_ms / LOCK_STEP_MS || hl_stop_asked()) return 0;
+    sleep_a_step();
     return 1;
 }
 
-static int open_file(const char *path, sqlite3 **ret_sql) {
+static int open_file(hl_db *db, const char *path, sqlite3 **ret_sql) {
     /* chats are private; SQLite's further files take their mode from this one. Not opened when it is there:
      * closing it would drop the locks of this process's other connections */
     const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -102,19 +110,31 @@ static int open_file(const char *path, sqlite3 **ret_sql) {
     int       rc = sqlite3_open_v2(path, ret_sql, flags, NULL);
     if (rc != SQLITE_OK) return rc;
     (void)sqlite3_extended_result_codes(*ret_sql, 1);
-    (void)sqlite3_busy_handler(*ret_sql, wait_a_moment, NULL);
+    (void)sqlite3_busy_handler(*ret_sql, wait_a_moment, db);
     (void)sqlite3_db_config(*ret_sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(*ret_sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     return SQLITE_OK;
 }
 
+/* Are all tables of the newest schema there? */
+static int count_missing(sqlite3 *sql, int *ret_missing) {
+    static const char query[] = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN"
+                                " ('model', 'blob', 'usage', 'bench_result', 'chat', 'chat_message')";
+    int               n = 0;
+    const int         rc = read_int(sql, query, &n);
+    *ret_missing = 6 - n;
+    return rc;
+}
+
 /* Read the schema version; on the way, see whether the file is sound. */
 static int look(const char *path, sqlite3 *sql, int *ret_version) {
-    int         n_tables = 0, version = 0;
+    int         n_tables = 0, version = 0, n_missing = 0;
     struct stat st;
     int         rc = read_int(sql, "PRAGMA user_version", &version);
     if (rc == SQLITE_OK) rc = read_int(sql, "SELECT count(*) FROM sqlite_schema", &n_tables);
     if (rc == SQLITE_OK && stat(path, &st) == 0 && st.st_size <= FULL_CHECK_BYTES) rc = check_all_pages(sql);
+    if (rc == SQLITE_OK && version == hl_db_newest_version()) rc = count_missing(sql, &n_missing);
+    if (rc == SQLITE_OK && n_missing > 0) rc = SQLITE_CORRUPT;
     if (rc == SQLITE_OK && (version < 0 || (version > 0 && n_tables == 0))) rc = SQLITE_CORRUPT;
     if (rc == SQLITE_OK) *ret_version = version;
     return rc;
@@ -199,7 +219,7 @@ static hl_status replace(hl_db *db, hl_err *err) {
     (void)sqlite3_close_v2(db->sql);
     db->sql = NULL;
     move_aside(db, damaged);
-    int rc = open_file(db->path, &db->sql);
+    int rc = open_file(db, db->path, &db->sql);
     if (rc == SQLITE_OK) rc = look(db->path, db->sql, &version);
     if (rc != SQLITE_OK) return hl_db_fail(db->sql, db->path, "replace a damaged file", rc, err);
     const hl_status status = migrate(db, version, err);
@@ -223,6 +243,21 @@ static hl_status heal(hl_db *db, hl_err *err) {
     return version < hl_db_newest_version() ? migrate(db, version, err) : HL_OK;
 }
 
+static hl_status wait_for_lock(int fd, const char *path, hl_err *err) {
+    for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_STEP_MS) {
+        if (errno == ENOLCK || errno == ENOTSUP) return HL_OK; /* a file system without locks: alone, then */
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return hl_fail(err, HL_E_IO, "lock '%s': %s", path, strerror(errno));
+        if (waited_ms >= HL_DB_OPEN_MS)
+            return hl_fail(err, HL_E_BUSY, "'%s' is locked by another process for longer than %d s", path,
+                           HL_DB_OPEN_MS / 1000);
+        const hl_status status = hl_stop_check("wait for another process's lock", err);
+        if (status != HL_OK) return status;
+        sleep_a_step();
+    }
+    return HL_OK;
+}
+
 static hl_status heal_locked(hl_db *db, hl_err *err) {
     char      path[PATH_MAX];
     const int n = snprintf(path, sizeof path, "%s.lock", db->path);
@@ -231,11 +266,7 @@ static hl_status heal_locked(hl_db *db, hl_err *err) {
     int             fd = -1;
     const hl_status opened = hl_file_open(path, O_RDWR | O_CREAT, 0600, &fd, NULL, err);
     if (opened != HL_OK) return opened;
-    hl_status status = HL_OK;
-    while (status == HL_OK && flock(fd, LOCK_EX | LOCK_NB) != 0 && (errno == EWOULDBLOCK || errno == EINTR)) {
-        (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-        status = hl_stop_check("wait for another process's lock", err);
-    }
+    hl_status status = wait_for_lock(fd, path, err);
     if (status == HL_OK) status = heal(db, err);
     (void)close(fd);
     return status;
@@ -252,10 +283,11 @@ hl_status hl_db_open(const char *path, const hl_events *events, hl_db **ret_db, 
     hl_db       *db = hl_new(1, sizeof *db + len + 1);
     if (!db) return hl_fail(err, HL_E_NOMEM, "database '%s': no memory", path);
     db->events = events;
+    db->patience_ms = HL_DB_OPEN_MS;
     memcpy(db->path, path, len + 1);
 
     hl_status status = HL_OK;
-    int       rc = open_file(path, &db->sql);
+    int       rc = open_file(db, path, &db->sql);
     if (rc == SQLITE_OK) rc = look(path, db->sql, &version);
     if (rc != SQLITE_OK && !hl_db_is_damage(rc))
         status = hl_db_fail(db->sql, path, "open", rc, err);
@@ -269,6 +301,7 @@ hl_status hl_db_open(const char *path, const hl_events *events, hl_db **ret_db, 
         hl_db_close(db);
         return status;
     }
+    db->patience_ms = HL_DB_PATIENCE_MS;
     *ret_db = db;
     return HL_OK;
 }

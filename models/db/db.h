@@ -2,8 +2,9 @@
  *
  * db.h - the database file: opening, migrating, healing, and the rows that the store keeps.
  *
- * The index is a nicety: its functions do not fail, they miss, with a warning event. What people made
- * (results) is written or an error is returned. Not thread-safe: the store serialises.
+ * The index is a nicety: its functions do not fail, they miss, with a warning event, and they wait for nobody: one that
+ * finds the file locked waits a moment (HL_DB_PATIENCE_MS), those after it not at all. What people made (results) is
+ * written, after a longer wait if need be, or an error is returned. Not thread-safe: the store serialises.
  */
 #ifndef HL_MODELS_DB_DB_H
 #define HL_MODELS_DB_DB_H
@@ -12,12 +13,15 @@
 
 typedef struct hl_db hl_db;
 
+enum { HL_DB_PATIENCE_MS = 200, HL_DB_OPEN_MS = 2000, HL_DB_RESULTS_MS = 10000 };
+
 /* Open or make the database and bring its schema up to date.
  *
  * A damaged file is moved aside ("<path>.damaged-<time>") with a warning event and a new one is made;
  * before a migration of an older schema the whole file is copied to "<path>.v<version>.bak".
  * fails  HL_E_UNSUPPORTED  newer than this program
- *        HL_E_BUSY, HL_E_IO, HL_E_NOMEM
+ *        HL_E_BUSY         it, or its making or migration by another process, is not over in HL_DB_OPEN_MS
+ *        HL_E_IO, HL_E_NOMEM
  * thread processes may race here: one makes the file, the others wait */
 HL_MUST_CHECK hl_status hl_db_open(const char *path, const struct hl_events *events, hl_db **ret_db,
                                    hl_err *err);

@@ -12,6 +12,7 @@
 
 struct hl_db {
     sqlite3         *sql;
+    int              patience_ms; /* with somebody who holds the file; 0: it was in vain once */
     const hl_events *events;
     char             path[]; /* terminated */
 };

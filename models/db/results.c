@@ -35,8 +35,7 @@ static int put_result(sqlite3_stmt *st, const hl_bench_result *r) {
     return rc != SQLITE_OK ? rc : reset;
 }
 
-hl_status hl_db_add_results(hl_db *db, const hl_bench_result *results, size_t n, hl_err *err) {
-    if (!db) return hl_fail(err, HL_E_IO, "there is no database to keep results in");
+static hl_status add_results(hl_db *db, const hl_bench_result *results, size_t n, hl_err *err) {
     sqlite3_stmt *st = NULL;
     int           rc = sqlite3_exec(db->sql, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (rc != SQLITE_OK) return hl_db_fail(db->sql, db->path, "begin", rc, err);
@@ -52,6 +51,15 @@ hl_status hl_db_add_results(hl_db *db, const hl_bench_result *results, size_t n,
         status = hl_db_fail(db->sql, db->path, "write results", rc, err);
         if (!sqlite3_get_autocommit(db->sql)) (void)sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
     }
+    return status;
+}
+
+hl_status hl_db_add_results(hl_db *db, const hl_bench_result *results, size_t n, hl_err *err) {
+    if (!db) return hl_fail(err, HL_E_IO, "there is no database to keep results in");
+    const int patience_ms = db->patience_ms;
+    db->patience_ms = HL_DB_RESULTS_MS;
+    const hl_status status = add_results(db, results, n, err);
+    db->patience_ms = patience_ms;
     return status;
 }
 

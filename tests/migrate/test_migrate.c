@@ -9,9 +9,12 @@
 #include "../unit/store_fixture.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/file.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "models/db/db.h"
 #include "models/db/migrations.h"
@@ -108,22 +111,45 @@ static void migrations_have_no_gaps(void **state) {
     }
 }
 
-static void a_newer_database_is_refused_and_left_alone(void **state) {
+static void a_newer_database_is_left_alone_and_done_without(void **state) {
     (void)state;
-    fixture   f;
-    hl_err    err = {0};
-    hl_store *s = NULL;
-    char      text[64];
+    fixture        f;
+    hl_err         err = {0};
+    hl_db         *db = NULL;
+    hl_store_list *list = NULL;
+    char           text[64];
     fixture_init(&f);
     make_version(&f, hl_db_newest_version());
     sqlite3 *sql = open_raw(&f);
     (void)snprintf(text, sizeof text, "PRAGMA user_version = %d", hl_db_newest_version() + 1);
     exec(sql, text);
     (void)sqlite3_close(sql);
-    const hl_store_options o = {.models_path = f.models, .db_path = f.db, .events = &f.sink};
-    assert_int_equal(hl_store_open(&o, &s, &err), HL_E_UNSUPPORTED);
+    assert_int_equal(hl_db_open(f.db, &f.sink, &db, &err), HL_E_UNSUPPORTED);
     assert_non_null(strstr(err.text, "newer"));
     assert_non_null(strstr(err.text, f.db));
+    /* the store works from its files */
+    const char *path = make_gguf(&f, "a.gguf", 64, 1);
+    hl_store   *s = fixture_open(&f);
+    assert_non_null(strstr(f.events, "database-unusable"));
+    assert_int_equal(hl_store_import(s, &path, 1, "a", NULL, NULL, &err), HL_OK);
+    assert_int_equal(hl_store_list_models(s, NULL, &list, &err), HL_OK);
+    assert_int_equal(list->n, 1);
+    hl_store_add_usage(s, &list->entries[0].name);
+    const hl_bench_result result = {.machine = "m",
+                                    .cpu = "c",
+                                    .build = "b",
+                                    .commit = "",
+                                    .isa = "",
+                                    .kv_type = "",
+                                    .model = "a",
+                                    .digest = "",
+                                    .metric = "decode",
+                                    .unit = "tokens/s"};
+    assert_int_equal(hl_store_add_results(s, &result, 1, &err), HL_E_IO);
+    hl_store_list_free(list);
+    hl_store_close(s);
+    assert_false(has_file(&f, "damaged"));
+    assert_int_equal(read_int(&f, "PRAGMA user_version"), hl_db_newest_version() + 1);
     assert_int_equal(read_int(&f, "SELECT count(*) FROM chat"), 1);
     fixture_done(&f);
 }
@@ -256,11 +282,114 @@ static void many_processes_may_make_it_at_once(void **state) {
     }
 }
 
+static void a_database_without_one_of_its_tables_is_replaced_and_the_others_are_kept(void **state) {
+    (void)state;
+    static const char *const tables[] = {"model", "blob", "usage", "bench_result", "chat_message"};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        fixture f;
+        hl_err  err = {0};
+        hl_db  *db = NULL;
+        char    text[64];
+        fixture_init(&f);
+        make_version(&f, hl_db_newest_version());
+        sqlite3 *sql = open_raw(&f);
+        (void)snprintf(text, sizeof text, "DROP TABLE %s", tables[i]);
+        exec(sql, text);
+        (void)sqlite3_close(sql);
+        if (hl_db_open(f.db, &f.sink, &db, &err) != HL_OK) fail_msg("%s: %s", tables[i], err.text);
+        assert_non_null(strstr(f.events, "database-damaged"));
+        assert_true(has_file(&f, "damaged"));
+        assert_int_equal(hl_db_last_used_ms(db, "registry.ollama.ai/library/x:latest"),
+                         strcmp(tables[i], "usage") == 0 ? -1 : 1234);
+        hl_db_close(db);
+        assert_int_equal(read_int(&f, "SELECT count(*) FROM chat"), 1);
+        fixture_done(&f);
+    }
+}
+
+/* ---- somebody holds it ---- */
+
+static bool    time_flies; /* nobody sleeps, but all that was to be slept is counted */
+static int64_t slept_ms;
+
+int nanosleep(const struct timespec *t, struct timespec *left) {
+    typedef int sleep_fn(const struct timespec *, struct timespec *);
+    slept_ms += t->tv_nsec / 1000000;
+    return time_flies ? 0 : ((sleep_fn *)dlsym(RTLD_NEXT, "nanosleep"))(t, left);
+}
+
+static int count_events(const fixture *f, const char *event) {
+    int n = 0;
+    for (const char *at = f->events; (at = strstr(at, event)); at++) n++;
+    return n;
+}
+
+static void a_database_that_somebody_holds_delays_nobody(void **state) {
+    (void)state;
+    fixture        f;
+    hl_err         err = {0};
+    hl_store_list *list = NULL;
+    fixture_init(&f);
+    const char *path = make_gguf(&f, "a.gguf", 64, 1);
+    hl_store   *s = fixture_open(&f);
+    assert_int_equal(hl_store_import(s, &path, 1, "a", NULL, NULL, &err), HL_OK);
+    hl_store_close(s);
+    sqlite3 *sql = open_raw(&f);
+    exec(sql, "BEGIN EXCLUSIVE");
+    f.events[0] = '\0';
+    slept_ms = 0;
+    time_flies = true;
+    path = make_gguf(&f, "b.gguf", 64, 2);
+    const hl_import_options io = {.system = "many rows", .template_text = "t"};
+    s = fixture_open(&f);
+    assert_int_equal(hl_store_import(s, &path, 1, "b", &io, NULL, &err), HL_OK);
+    assert_int_equal(hl_store_list_models(s, NULL, &list, &err), HL_OK);
+    assert_int_equal(list->n, 2);
+    hl_store_add_usage(s, &list->entries[0].name);
+    hl_store_add_usage(s, &list->entries[1].name);
+    assert_int_equal(hl_store_remove(s, "b", NULL, &err), HL_OK);
+    hl_store_list_free(list);
+    assert_int_equal(slept_ms, HL_DB_PATIENCE_MS); /* for all of it, not for each row */
+    time_flies = false;
+    assert_int_equal(count_events(&f, "database-failed"), 1);
+    hl_store_close(s);
+    exec(sql, "COMMIT");
+    (void)sqlite3_close(sql);
+    fixture_done(&f);
+}
+
+/* A process that was stopped while it made or migrated the database. */
+static void a_lock_that_stays_is_not_waited_for_long(void **state) {
+    (void)state;
+    fixture f;
+    hl_err  err = {0};
+    hl_db  *db = NULL;
+    char    path[200];
+    fixture_init(&f);
+    (void)snprintf(path, sizeof path, "%s.lock", f.db);
+    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    slept_ms = 0;
+    time_flies = true;
+    assert_int_equal(hl_db_open(f.db, &f.sink, &db, &err), HL_E_BUSY);
+    assert_int_equal(slept_ms, HL_DB_OPEN_MS);
+    assert_non_null(strstr(err.text, path));
+    hl_store *s = fixture_open(&f); /* works without */
+    time_flies = false;
+    assert_int_equal(count_events(&f, "database-unusable"), 1);
+    hl_store_close(s);
+    (void)close(fd);
+    fixture_done(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(migrations_have_no_gaps),
         cmocka_unit_test(a_database_of_every_schema_is_brought_up_to_date),
-        cmocka_unit_test(a_newer_database_is_refused_and_left_alone),
+        cmocka_unit_test(a_database_without_one_of_its_tables_is_replaced_and_the_others_are_kept),
+        cmocka_unit_test(a_database_that_somebody_holds_delays_nobody),
+        cmocka_unit_test(a_lock_that_stays_is_not_waited_for_long),
+        cmocka_unit_test(a_newer_database_is_left_alone_and_done_without),
         cmocka_unit_test(a_damaged_database_is_moved_aside_and_the_index_made_anew),
         cmocka_unit_test(what_can_be_read_of_a_damaged_database_is_kept),
         cmocka_unit_test(a_missing_database_is_made_anew),
