@@ -4,11 +4,7 @@
  * while the model's file is cut short under it, and when it is told to stop.
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -94,7 +90,8 @@ typedef struct loaded {
 static hl_status load(loaded *x, int32_t n_threads, hl_err *err) {
     const char *p = path;
     *x = (loaded){0};
-    hl_status status = hl_engine_new(&(hl_engine_params){.n_threads = n_threads}, &x->e, err);
+    hl_status status =
+        hl_engine_new(&(hl_engine_params){.n_threads = n_threads, .cpu = test_cpu()}, &x->e, err);
     if (status == HL_OK) status = hl_model_open(x->e, &p, 1, NULL, &x->m, err);
     if (status == HL_OK)
         status = hl_session_new(x->m, &(hl_session_params){.n_ctx = 1024, .n_batch = 64}, &x->s, err);

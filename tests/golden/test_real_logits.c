@@ -146,7 +146,7 @@ static void check_model(const char *file, const char *name) {
     hl_session   *s = NULL;
     const char   *p = path;
     hl_model_info info;
-    assert_int_equal(hl_engine_new(NULL, &e, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.cpu = test_cpu()}, &e, &err), HL_OK);
     if (hl_model_open(e, &p, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
     assert_int_equal(hl_session_new(m, &(hl_session_params){.n_ctx = 2048, .n_rows_cap = MAX_GEN}, &s, &err),
                      HL_OK);

@@ -68,11 +68,13 @@ static outcome run(const char *path, const char *cache_dir, const char *weights,
     hl_sched  *s = NULL;
     hl_err     err = {0};
     int32_t    prompt[N_PROMPT];
-    assert_int_equal(
-        hl_engine_new(
-            &(hl_engine_params){.n_threads = 1, .on_event = count_event, .event_user = &o, .event_level = 1},
-            &e, &err),
-        HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1,
+                                                       .cpu = test_cpu(),
+                                                       .on_event = count_event,
+                                                       .event_user = &o,
+                                                       .event_level = 1},
+                                   &e, &err),
+                     HL_OK);
     if (hl_model_open(e, &path, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
     const hl_sched_params p = {.n_ctx = 1024,
                                .cache_dir = cache_dir,
@@ -343,7 +345,7 @@ static void what_left_while_a_program_runs_is_saved_again(void **state) {
     hl_err     err = {0};
     int32_t    prompt[N_PROMPT];
     char       command[128];
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &e, &err), HL_OK);
     assert_int_equal(hl_model_open(e, &LLAMA, 1, NULL, &m, &err), HL_OK);
     if (hl_sched_new(m, &(hl_sched_params){.n_ctx = 1024, .cache_dir = dir, .cache_key = "w"}, &s, &err) !=
         HL_OK)

@@ -4,11 +4,7 @@
  * do not fill a panel of 32, widths that are no multiple of 64, 256 or 512, odd numbers of heads.
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include "engine/model_priv.h"
 #include "model_fixture.h"
@@ -43,8 +39,9 @@ static void compute_long(const char *path, const char *cpu, int32_t bits, int32_
     hl_model   *m = NULL;
     hl_session *s = NULL;
     hl_err      err = {0};
-    hl_status   status =
-        hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = cpu, .activation_bits = bits}, &e, &err);
+    hl_status   status = hl_engine_new(
+          &(hl_engine_params){.n_threads = 1, .cpu = cpu ? cpu : test_cpu(), .activation_bits = bits}, &e,
+          &err);
     if (status == HL_OK) {
         hl_pool_free(e->pool);
         status = hl_pool_new(n_threads, &e->pool, &err);
@@ -188,7 +185,7 @@ static hl_status open_with(mf_shape *s, mf_odd odd, float *ret_logits, hl_err *e
     (void)close(fd);
     s->odd = odd;
     if (mf_write(path, s, err) != HL_OK) fail_msg("%s", err->text);
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &e, err), HL_OK);
     const hl_status status = hl_model_open(e, &p, 1, NULL, &m, err);
     hl_model_close(m);
     hl_engine_free(e);

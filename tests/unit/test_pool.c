@@ -4,11 +4,7 @@
  * up, and whatever happens to the affinity mask meanwhile.
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -80,7 +76,8 @@ static void a_thousand_threads_work_on_any_machine(void **state) {
     for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
         hl_engine *e = NULL;
         hl_err     err = {0};
-        assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = asked[i]}, &e, &err), HL_OK);
+        assert_int_equal(
+            hl_engine_new(&(hl_engine_params){.n_threads = asked[i], .cpu = test_cpu()}, &e, &err), HL_OK);
         assert_in_range(hl_engine_n_threads(e), 1,
                         hl_cpus_installed()); /* more would only wait for one another */
         if (asked[i] == 0) assert_true(hl_engine_n_threads(e) <= hl_cpus_usable());
@@ -95,7 +92,8 @@ static void a_thread_count_out_of_range_is_refused_with_the_range(void **state) 
     for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
         hl_engine *e = NULL;
         hl_err     err = {0};
-        assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = asked[i]}, &e, &err), HL_E_ARG);
+        assert_int_equal(
+            hl_engine_new(&(hl_engine_params){.n_threads = asked[i], .cpu = test_cpu()}, &e, &err), HL_E_ARG);
         assert_non_null(strstr(err.text, "1..1024"));
         assert_null(e);
     }

@@ -4,11 +4,7 @@
  * once, limits refuse with numbers, whatever is cancelled ends, and no block is lost. On tiny models of
  * tests/golden/archs.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -43,7 +39,8 @@ typedef struct setup {
 static setup open_all(const char *path, hl_sched_params p) {
     setup  x = {0};
     hl_err err = {0};
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2}, &x.e, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2, .cpu = test_cpu()}, &x.e, &err),
+                     HL_OK);
     if (hl_model_open(x.e, &path, 1, NULL, &x.m, &err) != HL_OK) fail_msg("%s", err.text);
     if (hl_sched_new(x.m, &p, &x.s, &err) != HL_OK) fail_msg("%s", err.text);
     return x;

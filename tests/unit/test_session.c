@@ -3,11 +3,7 @@
  * test_session.c - what a session promises: same bits however the work is cut, errors that change
  * nothing, no allocation while evaluating. On a tiny model of tests/golden/archs.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -36,7 +32,8 @@ typedef struct setup {
 static setup open_all(const char *path, int32_t n_threads, hl_session_params p) {
     setup  x = {0};
     hl_err err = {0};
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = n_threads}, &x.e, &err), HL_OK);
+    assert_int_equal(
+        hl_engine_new(&(hl_engine_params){.n_threads = n_threads, .cpu = test_cpu()}, &x.e, &err), HL_OK);
     hl_pool_free(x.e->pool); /* an engine would not use more threads than there are processors */
     assert_int_equal(hl_pool_new(n_threads, &x.e->pool, &err), HL_OK);
     if (hl_model_open(x.e, &path, 1, NULL, &x.m, &err) != HL_OK) fail_msg("%s", err.text);
@@ -154,7 +151,8 @@ static void parameters_out_of_range_are_named(void **state) {
     assert_int_equal(hl_session_new(x.m, &(hl_session_params){.n_batch = 100000}, &s, &err), HL_E_ARG);
     assert_int_equal(hl_session_new(x.m, &(hl_session_params){.kv_type = (hl_kv_cache_type)9}, &s, &err),
                      HL_E_ARG);
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 5000}, &e, &err), HL_E_ARG);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 5000, .cpu = test_cpu()}, &e, &err),
+                     HL_E_ARG);
     assert_int_equal(hl_engine_new(&(hl_engine_params){.cpu = "avx9000"}, &e, &err), HL_E_ARG);
     assert_non_null(strstr(err.text, "avx2"));
     close_all(&x);
@@ -214,7 +212,7 @@ static void every_allocation_may_fail(void **state) {
         hl_model   *m = NULL;
         hl_session *s = NULL;
         hl_mem_fail_after(k, SIZE_MAX);
-        hl_status status = hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err);
+        hl_status status = hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &e, &err);
         if (status == HL_OK) status = hl_model_open(e, &paths[0], 1, NULL, &m, &err);
         if (status == HL_OK) status = hl_session_new(m, &(hl_session_params){.n_ctx = 128}, &s, &err);
         hl_mem_fail_after(SIZE_MAX, 0);

@@ -3,11 +3,7 @@
  * test_speculate.c - guessing: what the index finds, how many guesses are granted, and that guesses never change an
  * answer, greedy or drawn.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -288,7 +284,7 @@ static void answers_with_and_without_guesses_are_equal(void **state) {
     hl_engine               *e = NULL;
     hl_model                *m = NULL;
     hl_err                   err = {0};
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2}, &e, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2, .cpu = test_cpu()}, &e, &err), HL_OK);
     if (hl_model_open(e, &path, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
     run_all(m, NULL, HL_SPECULATE_OFF, plain);
     for (int d = 0; d < 5; d++) {
@@ -329,7 +325,7 @@ static void a_draft_model_is_tried_again_by_as_many_as_there_are_rows_for(void *
     hl_err         err = {0};
     hl_usage       usage;
     static int32_t prompts[N][40];
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2}, &e, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2, .cpu = test_cpu()}, &e, &err), HL_OK);
     assert_int_equal(hl_model_open(e, &path, 1, NULL, &m, &err), HL_OK);
     assert_int_equal(hl_model_open(e, &path, 1, NULL, &draft, &err), HL_OK);
     const hl_sched_params p = {.n_ctx = 256,
@@ -451,7 +447,7 @@ static void branches_change_no_answer(void **state) {
     static scripted x[N_STREAMS], wanted[N_STREAMS];
     hl_engine      *e = NULL;
     hl_err          err = {0};
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2}, &e, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2, .cpu = test_cpu()}, &e, &err), HL_OK);
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
         hl_model *m = NULL;
         if (hl_model_open(e, &kinds[kind].path, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
@@ -495,8 +491,8 @@ static void a_draft_model_of_another_engine_is_refused(void **state) {
     hl_model   *m = NULL, *draft = NULL;
     hl_sched   *s = NULL;
     hl_err      err = {0};
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err), HL_OK);
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e2, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &e, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &e2, &err), HL_OK);
     assert_int_equal(hl_model_open(e, &path, 1, NULL, &m, &err), HL_OK);
     assert_int_equal(hl_model_open(e2, &path, 1, NULL, &draft, &err), HL_OK);
     assert_int_equal(hl_sched_new(m, &(hl_sched_params){.draft = draft}, &s, &err), HL_E_ARG);
@@ -543,7 +539,7 @@ static void a_draft_model_with_another_tokenizer_is_refused(void **state) {
     hl_engine     *e = NULL;
     hl_model      *no_vocab = NULL;
     hl_err         err = {0};
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &e, &err), HL_OK);
     assert_int_equal(hl_model_open(e, &bare, 1, NULL, &no_vocab, &err), HL_OK);
     longer.n_vocab = 1200;
     renamed.filler = "other";
@@ -570,7 +566,7 @@ static void a_draft_models_cache_counts_in_the_plan(void **state) {
     hl_model   *m = NULL, *draft = NULL;
     hl_sched   *s = NULL;
     hl_err      err = {0};
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &e, &err), HL_OK);
     assert_int_equal(hl_model_open(e, &path, 1, NULL, &m, &err), HL_OK);
     assert_int_equal(hl_model_open(e, &path, 1, NULL, &draft, &err), HL_OK);
     hl_sched_params p = {

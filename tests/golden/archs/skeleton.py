@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""Tiny models without their weights: metadata, shapes, a formula for each tensor, and the logits that follow.
+
+usage: skeleton.py make                         write qwen3.json and mixtral.json: logits by evaluate() below
+       skeleton.py carry NAME.skeleton.json NAME.expected.json     from the reference engine's record: write NAME.json
+       skeleton.py check NAME.json...           evaluate() against the record, where it knows the architecture
+       skeleton.py fill NAME.json OUT.gguf      the model as a file
+
+NAME.json: {"seed", "kv": [[key, kind, value], ...], "tensors": [[name, [ne0, ne1, ...], type, base, spread], ...], "tokens",
+"n_vocab", "tolerance", "rows": [{"sum", "rms", "top": [[id, logit] x 8]}, ...]}. ne0 runs fastest. Element i of a tensor is
+    f32(base + spread * v),  v = ((z >> 40) - 2^23) / 2^23 in [-1, 1),  z = splitmix64's mix of h + (i + 1) * 0x9E3779B97F4A7C15,
+    h = FNV-1a 64 of the tensor's name xor seed * 0xD1342543DE82EF95 mod 2^64
+in double precision, rounded once. tests/golden/skeleton.h does the same in C. Standard library only.
+"""
+import array
+import json
+import math
+import os
+import re
+import struct
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+M64 = (1 << 64) - 1
+KINDS = {"u8": (0, "<B"), "i8": (1, "<b"), "u16": (2, "<H"), "i16": (3, "<h"), "u32": (4, "<I"), "i32": (5, "<i"),
+         "f32": (6, "<f"), "bool": (7, "<?"), "str": (8, None), "u64": (10, "<Q"), "i64": (11, "<q"), "f64": (12, "<d")}
+# (pattern, base, spread): the first that is found in a tensor's name; a word is worked out from the shape.
+RULES = [
+    (r"norm[^.]*\.bias$|\bbias$", 0.0, "bias"),
+    (r"exp_probs_b", 0.0, 0.25),
+    (r"rope_freqs|rope_factors", 2.0, 1.0),
+    (r"attn_sinks", 0.0, 1.0),
+    (r"norm", 1.0, 0.25),
+    (r"token_embd", 0.0, 3.0 ** 0.5),
+    (r"ffn_gate_inp", 0.0, "router"),
+    (r"", 0.0, "fan_in"),
+]
+
+
+def rule_of(name, dims):
+    for pattern, base, spread in RULES:
+        if re.search(pattern, name):
+            words = {"fan_in": math.sqrt(3.0 / dims[0]), "router": 2.0 * math.sqrt(3.0 / dims[0]), "bias": 0.1}
+            return base, float(words.get(spread, spread))
+    raise AssertionError
+
+
+def numbers(name, seed, n, base, spread):
+    h = 0xCBF29CE484222325
+    for b in name.encode():
+        h = ((h ^ b) * 0x100000001B3) & M64
+    h ^= (seed * 0xD1342543DE82EF95) & M64
+    out = array.array("f", bytes(4 * n))
+    for i in range(n):
+        z = (h + (i + 1) * 0x9E3779B97F4A7C15) & M64
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & M64
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & M64
+        z ^= z >> 31
+        out[i] = base + spread * (((z >> 40) - (1 << 23)) / float(1 << 23))
+    return out
+
+
+def tensors_of(model):
+    return {name: (dims, numbers(name, model["seed"], math.prod(dims), base, spread)) for name, dims, _, base, spread in model["tensors"]}
+
+
+def fill(model, path):
+    def text(s):
+        return struct.pack("<Q", len(s.encode())) + s.encode()
+
+    def value(kind, v):
+        return text(v) if kind == "str" else struct.pack(KINDS[kind][1], v)
+
+    head, body = b"", b""
+    for key, kind, v in model["kv"]:
+        head += text(key)
+        if kind.startswith("arr:"):
+            head += struct.pack("<IIQ", 9, KINDS[kind[4:]][0], len(v)) + b"".join(value(kind[4:], x) for x in v)
+        else:
+            head += struct.pack("<I", KINDS[kind][0]) + value(kind, v)
+    for name, (dims, data) in tensors_of(model).items():
+        head += text(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, 0, len(body))
+        body += data.tobytes() + b"\0" * (-4 * len(data) % 32)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(model["tensors"]), len(model["kv"])) + head
+    with open(path, "wb") as f:
+        f.write(head + b"\0" * (-len(head) % 32) + body)
+
+
+class Decoder:
+    """A plain float64 decoder: RMS norm, rotary positions, grouped queries, SwiGLU, experts. One token at a time, no kernels."""
+
+    def __init__(self, model):
+        kv = {key: v for key, _, v in model["kv"]}
+        self.arch = kv["general.architecture"]
+        get = lambda key, default=None: kv.get(f"{self.arch}.{key}", default)  # noqa: E731
+        self.w = {}
+        for name, (dims, data) in tensors_of(model).items():
+            rows = [list(data[i:i + dims[0]]) for i in range(0, len(data), dims[0])]
+            self.w[name] = rows if len(dims) > 1 else rows[0]
+            if len(dims) == 3:
+                self.w[name] = [rows[e * dims[1]:(e + 1) * dims[1]] for e in range(dims[2])]
+        self.n_layers, self.n_heads = get("block_count"), get("attention.head_count")
+        self.n_kv = get("attention.head_count_kv", self.n_heads)
+        self.head_dim = get("attention.key_length", get("embedding_length") // self.n_heads)
+        self.n_rot = get("rope.dimension_count", self.head_dim)
+        self.eps, self.theta = get("attention.layer_norm_rms_epsilon"), get("rope.freq_base", 10000.0)
+        self.n_used = get("expert_used_count", 0)
+        self.cache = [([], []) for _ in range(self.n_layers)]
+
+    def norm(self, x, name):
+        scale = 1.0 / math.sqrt(sum(v * v for v in x) / len(x) + f32(self.eps))
+        return [v * scale * g for v, g in zip(x, self.w[name])]
+
+    def rope(self, x, pos):
+        """Halves for the qwen family, neighbours for llama."""
+        half, out = self.n_rot // 2, list(x)
+        freqs = self.w.get("rope_freqs.weight", [1.0] * half)
+        for i in range(half):
+            angle = pos * f32(self.theta) ** (-2.0 * i / self.n_rot) / freqs[i]
+            a, b = (2 * i, 2 * i + 1) if self.arch == "llama" else (i, i + half)
+            out[a] = x[a] * math.cos(angle) - x[b] * math.sin(angle)
+            out[b] = x[a] * math.sin(angle) + x[b] * math.cos(angle)
+        return out
+
+    def heads(self, x, p, what, n, pos):
+        """The heads of q, k or v (what: its letter)."""
+        y = mul(self.w[f"{p}attn_{what}.weight"], x)
+        if f"{p}attn_{what}.bias" in self.w:
+            y = [a + b for a, b in zip(y, self.w[f"{p}attn_{what}.bias"])]
+        out = [y[i * self.head_dim:(i + 1) * self.head_dim] for i in range(n)]
+        if what != "v" and f"{p}attn_{what}_norm.weight" in self.w:
+            out = [self.norm(h, f"{p}attn_{what}_norm.weight") for h in out]
+        return out if what == "v" else [self.rope(h, pos) for h in out]
+
+    def attention(self, x, layer, pos):
+        p = f"blk.{layer}."
+        q = self.heads(x, p, "q", self.n_heads, pos)
+        keys, values = self.cache[layer]
+        keys.append(self.heads(x, p, "k", self.n_kv, pos))
+        values.append(self.heads(x, p, "v", self.n_kv, pos))
+        out = []
+        for h in range(self.n_heads):
+            g = h // (self.n_heads // self.n_kv)
+            scores = softmax([sum(a * b for a, b in zip(q[h], k[g])) / math.sqrt(self.head_dim) for k in keys])
+            out += [sum(s * v[g][c] for s, v in zip(scores, values)) for c in range(self.head_dim)]
+        return mul(self.w[p + "attn_output.weight"], out)
+
+    def feed_forward(self, x, gate, up, down):
+        return mul(down, [g / (1.0 + math.exp(-g)) * u for g, u in zip(mul(gate, x), mul(up, x))])
+
+    def experts(self, x, p):
+        """Of all experts' probabilities the largest, made to sum to one."""
+        probs = softmax(mul(self.w[p + "ffn_gate_inp.weight"], x))
+        chosen = sorted(range(len(probs)), key=lambda e: (-probs[e], e))[:self.n_used]
+        out, total = [0.0] * len(x), sum(probs[e] for e in chosen)
+        for e in chosen:
+            y = self.feed_forward(x, *(self.w[f"{p}ffn_{part}_exps.weight"][e] for part in ("gate", "up", "down")))
+            out = [o + probs[e] / total * v for o, v in zip(out, y)]
+        return out
+
+    def step(self, token, pos):
+        x = self.w["token_embd.weight"][token]
+        for layer in range(self.n_layers):
+            p = f"blk.{layer}."
+            x = [a + b for a, b in zip(x, self.attention(self.norm(x, p + "attn_norm.weight"), layer, pos))]
+            h = self.norm(x, p + "ffn_norm.weight")
+            if self.n_used:
+                y = self.experts(h, p)
+            else:
+                y = self.feed_forward(h, *(self.w[f"{p}ffn_{part}.weight"] for part in ("gate", "up", "down")))
+            x = [a + b for a, b in zip(x, y)]
+        return mul(self.w.get("output.weight", self.w["token_embd.weight"]), self.norm(x, "output_norm.weight"))
+
+
+def f32(x):
+    return struct.unpack("<f", struct.pack("<f", x))[0]
+
+
+def mul(w, x):
+    return [sum(a * b for a, b in zip(row, x)) for row in w]
+
+
+def softmax(x):
+    e = [math.exp(v - max(x)) for v in x]
+    return [v / sum(e) for v in e]
+
+
+def row_of(logits):
+    top = sorted(range(len(logits)), key=lambda i: (-logits[i], i))[:8]
+    form = lambda v: float(f"{v:.7g}")  # noqa: E731
+    return {"sum": form(sum(logits)), "rms": form(math.sqrt(sum(v * v for v in logits) / len(logits))), "top": [[i, form(logits[i])] for i in top]}
+
+
+def evaluate(model):
+    d = Decoder(model)
+    return [row_of(d.step(token, pos)) for pos, token in enumerate(model["tokens"])]
+
+
+def distance(want, got, n_vocab):
+    """Root mean square of the differences, over the rms of the logits, as test_arch_logits.c takes it."""
+    parts = []
+    for w, g in zip(want, got):
+        parts.append(((w["sum"] - g["sum"]) / w["rms"] / math.sqrt(n_vocab)) ** 2)
+        parts += [((a - b) / w["rms"]) ** 2 if i == j else 1.0 for (i, a), (j, b) in zip(w["top"], g["top"])]
+    return math.sqrt(sum(parts) / len(parts))
+
+
+def save(model, path):
+    order = ("name", "note", "reference", "seed", "n_vocab", "tolerance")
+    parts = [json.dumps(k) + ": " + json.dumps(model[k]) for k in order if k in model]
+    parts.append('"tokens": ' + json.dumps(model["tokens"], separators=(",", ":")))
+    for k in ("kv", "tensors", "rows"):
+        parts.append(f'"{k}": [\n' + ",\n".join(json.dumps(row, separators=(",", ":")) for row in model[k]) + "\n]")
+    with open(path, "w") as f:
+        f.write("{\n" + ",\n".join(parts) + "\n}\n")
+
+
+def carry(skeleton, expected):
+    """A skeleton whose rules are worked out, with the exact rows where there are any."""
+    tensors = [[t[0], t[1], t[2], *((t[3]["base"], t[3]["spread"]) if len(t) > 3 else rule_of(t[0], t[1]))] for t in skeleton["tensors"]]
+    exact = "exact_" if "exact_rows" in expected else ""
+    return {"name": skeleton["name"], "note": skeleton.get("notes", ""), "seed": skeleton["seed"], "n_vocab": expected["n_vocab"],
+            "reference": "float64, tanh GELU" if exact else expected["reference"], "tolerance": expected[exact + "tolerance"],
+            "tokens": expected["tokens"], "kv": skeleton["kv"], "tensors": tensors, "rows": expected[exact + "rows"]}
+
+
+def new_model(name, arch, seed, n_experts, n_used, head_dim, has_qk_norm, theta):
+    n_layers, n_embd, n_heads, n_kv, n_ff, n_vocab = 3, 64, 6, 2, 48, 128
+    tensors = [["token_embd.weight", [n_embd, n_vocab]], ["output_norm.weight", [n_embd]], ["output.weight", [n_embd, n_vocab]]]
+    for i in range(n_layers):
+        p = f"blk.{i}."
+        tensors += [[p + "attn_norm.weight", [n_embd]], [p + "attn_q.weight", [n_embd, n_heads * head_dim]],
+                    [p + "attn_k.weight", [n_embd, n_kv * head_dim]], [p + "attn_v.weight", [n_embd, n_kv * head_dim]],
+                    [p + "attn_output.weight", [n_heads * head_dim, n_embd]], [p + "ffn_norm.weight", [n_embd]]]
+        if has_qk_norm:
+            tensors += [[p + "attn_q_norm.weight", [head_dim]], [p + "attn_k_norm.weight", [head_dim]]]
+        by_expert, ending = ([n_experts], "_exps") if n_experts else ([], "")
+        if n_experts:
+            tensors.append([p + "ffn_gate_inp.weight", [n_embd, n_experts]])
+        tensors += [[f"{p}ffn_gate{ending}.weight", [n_embd, n_ff, *by_expert]], [f"{p}ffn_up{ending}.weight", [n_embd, n_ff, *by_expert]],
+                    [f"{p}ffn_down{ending}.weight", [n_ff, n_embd, *by_expert]]]
+    kv = [["general.architecture", "str", arch], [f"{arch}.block_count", "u32", n_layers], [f"{arch}.context_length", "u32", 128],
+          [f"{arch}.embedding_length", "u32", n_embd], [f"{arch}.feed_forward_length", "u32", n_ff],
+          [f"{arch}.attention.head_count", "u32", n_heads], [f"{arch}.attention.head_count_kv", "u32", n_kv],
+          [f"{arch}.attention.key_length", "u32", head_dim], [f"{arch}.attention.value_length", "u32", head_dim],
+          [f"{arch}.attention.layer_norm_rms_epsilon", "f32", 0.004], [f"{arch}.rope.freq_base", "f32", theta],
+          [f"{arch}.rope.dimension_count", "u32", head_dim], [f"{arch}.vocab_size", "u32", n_vocab], ["tokenizer.ggml.model", "str", "none"]]
+    if n_experts:
+        kv += [[f"{arch}.expert_count", "u32", n_experts], [f"{arch}.expert_used_count", "u32", n_used]]
+    state, tokens = seed, []
+    for _ in range(40):
+        state = (state * 1664525 + 1013904223) & 0xFFFFFFFF
+        tokens.append((state >> 8) % n_vocab)
+    model = {"name": name, "seed": seed, "n_vocab": n_vocab, "reference": "float64 (skeleton.py)", "tolerance": 2e-6, "tokens": tokens, "kv": kv,
+             "tensors": [[n, dims, "f32", *rule_of(n, dims)] for n, dims in tensors]}
+    return dict(model, rows=evaluate(model))
+
+
+def load(path):
+    with open(path) as f:
+        return json.load(f)
+
+
+def main():
+    what, args = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
+    if what == "make":
+        save(new_model("qwen3", "qwen3", 71, 0, 0, 32, True, 1e6), os.path.join(HERE, "qwen3.json"))
+        save(new_model("mixtral", "llama", 72, 5, 2, 32, False, 1e6), os.path.join(HERE, "mixtral.json"))
+    elif what == "carry" and len(args) == 2:
+        model = carry(load(args[0]), load(args[1]))
+        save(model, os.path.join(HERE, model["name"] + ".json"))
+    elif what == "check":
+        for path in args:
+            model = load(path)
+            print(f"{path}: {distance(model['rows'], evaluate(model), model['n_vocab']):.2e}, tolerance {model['tolerance']}")
+    elif what == "fill" and len(args) == 2:
+        fill(load(args[0]), args[1])
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()
