@@ -92,6 +92,7 @@ static bool answer_line(hl_talk *t, hl_edit *edit, const hl_str *line) {
     else
         status = hl_talk_ask(t, hl_str_view(line), &err);
     if (status != HL_OK && status != HL_E_CANCEL) hl_app_note(t->app, "error: %s", err.text);
+    if (hl_signal.stop) clearerr(t->app->out); /* a write that Ctrl-C broke off is none that failed */
     hl_signal.stop = 0;
     fputc('\n', t->app->out);
     return !leave && !hl_signal.leave && !ferror(t->app->out);

@@ -107,10 +107,15 @@ typedef struct sink {
 
 static bool on_token(void *user, const hl_token_event *ev) {
     sink *s = user;
+    FILE *out = s->talk->app->out;
     errno = 0;
     if (!s->talk->as_json && !hl_answer_add(&s->answer, ev->text, ev->is_thinking)) {
-        s->is_gone = true;
-        if (!s->talk->app->out_errno) s->talk->app->out_errno = errno;
+        const int error = errno;
+        if (error == EINTR && hl_signal.stop)
+            clearerr(out); /* Ctrl-C came while we wrote: the output is not gone */
+        else
+            s->is_gone = true;
+        if (s->is_gone && !s->talk->app->out_errno) s->talk->app->out_errno = error;
     }
     return !s->is_gone && !hl_signal.stop;
 }

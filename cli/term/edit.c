@@ -6,6 +6,7 @@
  * Signals only set flags (hl_signal), which the character reader answers when its read() is interrupted.
  * from: editline(3), editline(7); bracketed paste: xterm's ctlseqs
  */
+#define _GNU_SOURCE /* wcwidth() */
 #include "cli/term/edit.h"
 
 #include <errno.h>
@@ -16,6 +17,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "cli/term/answer.h"
+#include "cli/term/editor.h"
 #include "cli/term/history.h"
 #include "core/base/mem.h"
 
@@ -76,6 +79,36 @@ static void suspend(hl_edit *e) {
     (void)el_set(e->el, EL_REFRESH);
 }
 
+/* Rows between the prompt and the cursor on a terminal of so many columns. */
+static int rows_above(const hl_edit *e, int columns) {
+    const LineInfoW *line = el_wline(e->el);
+    int              column = (int)strlen(e->prompt), rows = 0;
+    for (const wchar_t *p = line->buffer; p < line->cursor; p++) {
+        const int width = wcwidth(*p);
+        if (*p == L'\n' || column + (width > 0 ? width : 0) > columns) {
+            rows++;
+            column = 0;
+        }
+        column += width > 0 ? width : 0;
+    }
+    return rows + column / columns;
+}
+
+/* The terminal has another size. libedit forgets what it has drawn, but does not take it away: most terminals have
+ * broken the line anew at the new width, so go up to where the prompt is now and clear from there. */
+static void resize(hl_edit *e) {
+    hl_signal.resize = 0;
+    if (e->app->can_escape) {
+        const int rows = rows_above(e, hl_term_columns(e->app->out));
+        fputc('\r', e->app->out);
+        if (rows > 0) fprintf(e->app->out, "\033[%dA", rows);
+        fputs("\033[J", e->app->out);
+        (void)fflush(e->app->out);
+    }
+    el_resize(e->el);
+    (void)el_set(e->el, EL_REFRESH);
+}
+
 /* Read one byte. 1: there is one; 0: end; -1: Ctrl-C. */
 static int read_byte(hl_edit *e, char *ret) {
     for (;;) {
@@ -85,11 +118,7 @@ static int read_byte(hl_edit *e, char *ret) {
             return -1;
         }
         if (hl_signal.suspend) suspend(e);
-        if (hl_signal.resize) {
-            hl_signal.resize = 0;
-            el_resize(e->el);
-            (void)el_set(e->el, EL_REFRESH);
-        }
+        if (hl_signal.resize) resize(e);
         const ssize_t n = read(STDIN_FILENO, ret, 1);
         if (n == 1) return 1;
         if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
@@ -166,6 +195,42 @@ static unsigned char paste(EditLine *el, int key) {
     return status == 0 ? CC_REFRESH : CC_ERROR;
 }
 
+/* Put another text in place of the whole line. */
+static void replace_line(EditLine *el, const char *text) {
+    const LineInfoW *line = el_wline(el);
+    (void)el_cursor(el, (int)(line->lastchar - line->cursor));
+    el_deletestr(el, (int)(line->lastchar - line->buffer));
+    if (*text && el_insertstr(el, text) != 0) hl_app_warn(self_of(el)->app, "the text is too long to edit");
+}
+
+/* Bound to Ctrl-G: what was typed goes through the user's editor. */
+static unsigned char run_editor(EditLine *el, int key) {
+    hl_edit        *e = self_of(el);
+    const LineInfo *line = el_line(el);
+    hl_str          text, clean;
+    hl_err          err = {0};
+    (void)key;
+    hl_str_init(&text, HL_EDITOR_MAX_BYTES);
+    hl_str_init(&clean, 2 * HL_EDITOR_MAX_BYTES);
+    hl_str_add(&text, line->buffer, (size_t)(line->lastchar - line->buffer));
+    enable_paste(e, false);
+    (void)el_set(el, EL_PREP_TERM, 0);
+    fputc('\n', e->app->out);
+    (void)fflush(e->app->out);
+    const hl_status status = hl_editor_run(e->app->envp, &text, &err);
+    (void)el_set(el, EL_PREP_TERM, 1);
+    enable_paste(e, true);
+    if (status == HL_OK) {
+        for (size_t i = 0; i < text.len; i++) add_pasted(&clean, text.ptr[i]);
+        replace_line(el, hl_str_text(&clean));
+    } else {
+        hl_app_note(e->app, "error: %s", err.text);
+    }
+    hl_str_done(&text);
+    hl_str_done(&clean);
+    return CC_REDISPLAY;
+}
+
 static void enter_history(void *user, const char *line) {
     hl_edit  *e = user;
     HistEvent ev;
@@ -175,6 +240,7 @@ static void enter_history(void *user, const char *line) {
 static void bind_keys(EditLine *el) {
     (void)el_set(el, EL_EDITOR, "emacs");
     (void)el_set(el, EL_ADDFN, "hl-paste", "take pasted text as it is", paste);
+    (void)el_set(el, EL_ADDFN, "hl-editor", "edit the line in an editor", run_editor);
     (void)el_set(el, EL_ADDFN, "hl-newline", "insert a line break", insert_newline);
     (void)el_set(el, EL_ADDFN, "hl-tab", "insert spaces", insert_tab);
     /* Enter must stay a carriage return and Ctrl-J a newline, so that they can mean different things. */
@@ -183,6 +249,7 @@ static void bind_keys(EditLine *el) {
     (void)el_set(el, EL_BIND, "^J", "hl-newline", NULL);
     (void)el_set(el, EL_BIND, "\033\r", "hl-newline", NULL);
     (void)el_set(el, EL_BIND, "^I", "hl-tab", NULL);
+    (void)el_set(el, EL_BIND, "^G", "hl-editor", NULL);
     (void)el_set(el, EL_BIND, "^W", "ed-delete-prev-word", NULL);
     (void)el_set(el, EL_BIND, "\033^?", "ed-delete-prev-word", NULL);
     (void)el_set(el, EL_BIND, "^U", "vi-kill-line-prev", NULL);

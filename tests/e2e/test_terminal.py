@@ -309,6 +309,47 @@ def test_a_resized_window_changes_the_wrapping(chat):
     assert t.end() == 0
 
 
+def test_a_resize_while_typing_clears_what_was_drawn(chat):
+    t = chat(columns=80)
+    t.send("x" * 60)
+    t.until("x" * 60)
+    t.resize(30)
+    # prompt and text fill two rows of 30 columns and a part of a third: two rows up, clear, draw anew
+    assert "\r\x1b[2A\x1b[J" in t.until(">>> " + "x" * 26)
+    t.resize(100)
+    got = t.until(">>> " + "x" * 60)
+    assert "\r\x1b[J" in got and "\x1b[1A" not in got
+    t.send("\r")
+    t.until("world.")
+
+
+def test_ctrl_g_opens_an_editor_and_takes_what_it_leaves(cli, chat):
+    editor = cli.folder / "my editor"
+    editor.write_text("#!/bin/sh\ncat \"$2\" > seen\nls -l \"$2\" > mode\nprintf 'two\\nlines\\033[31m\\n\\n' > \"$2\"\n")
+    editor.chmod(0o755)
+    t = chat(env={"EDITOR": "false", "VISUAL": f"'{editor}' -x"})
+    t.send("draft äö")
+    t.until("draft äö")
+    t.send("\x07")
+    t.until("lines[31m")
+    t.send("\r")
+    t.until("world.")
+    t.send("\x04")
+    assert t.end() == 0
+    assert (cli.folder / "seen").read_text() == "draft äö" and (cli.folder / "mode").read_text().startswith("-rw-------")
+    assert (cli.home / "history").read_text() == "two\\nlines[31m\n"
+    assert not list(cli.folder.glob("hyperlama-*"))
+
+
+def test_an_editor_that_fails_leaves_the_line_as_it_was(cli, chat):
+    t = chat(env={"EDITOR": "false"})
+    t.send("hi\x07")
+    t.until("editor 'false' ended with 1")
+    t.until(">>> hi")
+    t.send("\r")
+    t.until("Hello brave new world.")
+
+
 def test_a_request_to_end_is_heard_at_the_prompt_and_during_an_answer(chat):
     t = chat()
     t.process.send_signal(signal.SIGTERM)
