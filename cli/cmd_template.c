@@ -35,21 +35,22 @@ static hl_status render(const hl_app *app, const hl_args *args, const hl_model *
                         hl_err *err) {
     hl_request  r;
     char       *text = NULL;
+    size_t      n = 0;
     const char *think = hl_args_text(args, "think");
     hl_request_init(&r);
     r.messages_json = hl_str_text(&in->messages);
     r.tools_json = hl_args_has(args, "tools") ? hl_str_text(&in->tools) : NULL;
     r.template_text = m ? NULL : hl_str_text(&in->jinja);
     r.think = !think ? HL_THINK_DEFAULT : strcmp(think, "false") == 0 ? HL_THINK_OFF : HL_THINK_ON;
-    hl_status status = hl_chat_render(m, &r, &text, err);
+    hl_status status = hl_chat_render(m, &r, &text, &n, err);
     if (status != HL_OK) return hl_fail_within(err, "%s", hl_args_at(args, 0));
     if (!hl_args_has(args, "json")) {
-        fputs(text, app->out); /* exact: no newline of ours */
+        (void)fwrite(text, 1, n, app->out); /* exact: no newline of ours */
     } else {
         hl_json_out j;
         hl_json_init(&j);
         hl_json_open(&j, NULL, '{');
-        hl_json_add_text(&j, "prompt", text);
+        hl_json_add_view(&j, "prompt", (hl_view){text, n});
         hl_json_close(&j, '}');
         status = hl_json_print(&j, app->out, err);
     }

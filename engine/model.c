@@ -402,12 +402,31 @@ void hl_model_close(hl_model *m) {
 void                hl_model_get_info(const hl_model *m, hl_model_info *ret_info) { *ret_info = m->info; }
 const hl_tokenizer *hl_model_tokenizer(const hl_model *m) { return m->tokenizer; }
 
+static const char TEMPLATE_KEY[] = "tokenizer.chat_template";
+
 hl_view hl_model_chat_template(const hl_model *m) {
     hl_view v = {0};
-    if (!hl_gguf_find(m->gguf, "tokenizer.chat_template") ||
-        hl_gguf_get_text(m->gguf, "tokenizer.chat_template", &v, NULL) != HL_OK)
+    if (!hl_gguf_find(m->gguf, TEMPLATE_KEY) || hl_gguf_get_text(m->gguf, TEMPLATE_KEY, &v, NULL) != HL_OK)
         return (hl_view){0};
     return v;
+}
+
+hl_view hl_model_named_template(const hl_model *m, const char *name) {
+    char    key[128];
+    hl_view v = {0};
+    if (snprintf(key, sizeof key, "%s.%s", TEMPLATE_KEY, name) >= (int)sizeof key) return v;
+    if (!hl_gguf_find(m->gguf, key) || hl_gguf_get_text(m->gguf, key, &v, NULL) != HL_OK) return (hl_view){0};
+    return v;
+}
+
+void hl_model_each_named_template(const hl_model *m, void (*fn)(void *user, hl_view name), void *user) {
+    const size_t n_prefix = sizeof TEMPLATE_KEY; /* with the full stop */
+    for (size_t i = 0; i < hl_gguf_n_values(m->gguf); i++) {
+        const hl_gguf_value *v = hl_gguf_value_at(m->gguf, i);
+        if (v->kind == HL_GGUF_STRING && v->key.len > n_prefix && hl_view_has_prefix(v->key, TEMPLATE_KEY) &&
+            v->key.ptr[n_prefix - 1] == '.')
+            fn(user, (hl_view){v->key.ptr + n_prefix, v->key.len - n_prefix});
+    }
 }
 
 static const char *const kind_names[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",

@@ -51,8 +51,8 @@ void hl_runner_get_info(const hl_runner *r, hl_runner_info *ret_info) {
     r->ops->get_info(r->engine, ret_info);
 }
 
-hl_status hl_runner_render(hl_runner *r, const hl_request *req, char **ret_text, hl_err *err) {
-    return r->ops->render(r->engine, req, ret_text, err);
+hl_status hl_runner_render(hl_runner *r, const hl_request *req, char **ret_text, size_t *ret_n, hl_err *err) {
+    return r->ops->render(r->engine, req, ret_text, ret_n, err);
 }
 
 hl_status hl_runner_count(hl_runner *r, const hl_request *req, int32_t *ret_tokens, hl_err *err) {

@@ -21,7 +21,7 @@ typedef struct hl_runner_ops {
     void (*pause)(void *engine, hl_generation *g, bool paused);
 
     void (*cancel_all)(void *engine); /* any thread, or a signal handler */
-    hl_status (*render)(void *engine, const hl_request *r, char **ret_text, hl_err *err);
+    hl_status (*render)(void *engine, const hl_request *r, char **ret_text, size_t *ret_n, hl_err *err);
     hl_status (*count)(void *engine, const hl_request *r, int32_t *ret_tokens, hl_err *err);
     void (*get_info)(void *engine, hl_runner_info *ret_info);
     void (*free)(void *engine); /* ends all generations first */

@@ -2,10 +2,8 @@
  *
  * chat.c - render messages with a template, and make ids of the result.
  *
- * A template's own markers become control tokens; the same words inside a message must not. Before
- * rendering, a noncharacter (U+FDD0) is put into every spelling of a control token that stands in the
- * messages, and where it comes out of the template the text is cut, so that the two halves are tokenized
- * as plain text.
+ * Everything that a request brings is tainted, what the template says is not; the tokenizer takes a control token only
+ * where no byte of it is tainted.
  */
 #define _GNU_SOURCE
 #include "engine/runner/chat.h"
@@ -15,309 +13,268 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/str.h"
+#include "core/base/taint.h"
+#include "engine/runner/chat_adapt.h"
+#include "engine/runner/chat_json.h"
+#include "engine/tokenizer/encode.h"
 
-enum { PROMPT_LIMIT_BYTES = 64 << 20, JSON_LIMIT_DEPTH = 64 };
+enum { PROMPT_LIMIT_BYTES = 64 << 20 };
 
-static const char seam[] = "\xEF\xB7\x90"; /* U+FDD0 */
+static hl_status no_memory(hl_err *err) { return hl_fail(err, HL_E_NOMEM, "prompt: no memory"); }
 
-static hl_status load_json(const char *text, const char *what, json_t **ret, hl_err *err) {
-    json_error_t e;
-    json_t      *j = json_loads(text, JSON_REJECT_DUPLICATES, &e);
-    if (!j) return hl_fail(err, HL_E_FORMAT, "%s: line %d column %d: %s", what, e.line, e.column, e.text);
-    if (!json_is_array(j)) {
-        json_decref(j);
-        return hl_fail(err, HL_E_FORMAT, "%s: expected a JSON array", what);
-    }
-    *ret = j;
+/* ---- which template --------------------------------------------------------------------------- */
+
+static hl_view source_of(const hl_model *m, const char *template_text, bool with_tools) {
+    if (template_text) return hl_view_of(template_text);
+    const hl_view tool_use = m && with_tools ? hl_model_named_template(m, "tool_use") : (hl_view){0};
+    if (tool_use.len > 0) return tool_use;
+    return m ? hl_model_chat_template(m) : (hl_view){0};
+}
+
+/* A request on its way to a prompt. */
+typedef struct making {
+    const hl_model         *model; /* NULL: none */
+    const hl_tokenizer     *tokenizer;
+    const hl_request       *req;
+    json_t                 *messages, *tools;
+    hl_chat_templates      *kept; /* where the template goes back to; NULL: it is ours */
+    const hl_chat_template *t;    /* NULL: there is none */
+    hl_tainted              text;
+} making;
+
+static void making_init(making *k, const hl_model *m, hl_chat_templates *kept, const hl_request *req) {
+    *k = (making){.model = m, .tokenizer = m ? hl_model_tokenizer(m) : NULL, .req = req, .kept = kept};
+    hl_tainted_init(&k->text, PROMPT_LIMIT_BYTES);
+}
+
+static void making_done(making *k) {
+    if (k->kept)
+        hl_chat_template_give_back(k->kept, k->t);
+    else
+        hl_chat_template_free((hl_chat_template *)(uintptr_t)k->t);
+    json_decref(k->messages);
+    json_decref(k->tools);
+    hl_tainted_done(&k->text);
+}
+
+static hl_status choose_template(making *k, hl_err *err) {
+    const hl_view source = source_of(k->model, k->req->template_text, json_array_size(k->tools) > 0);
+    if (source.len == 0) return HL_OK;
+    hl_chat_template *own = NULL;
+    const hl_status   status =
+        k->kept ? hl_chat_template_get(k->kept, source, &k->t, err) : hl_chat_template_new(source, &own, err);
+    if (own) k->t = own;
+    return status == HL_OK || k->req->template_text ? status
+                                                    : hl_fail_within(err, "the model's chat template");
+}
+
+hl_status hl_chat_get_caps(const hl_model *m, bool with_tools, hl_chat_caps *ret_caps, hl_err *err) {
+    const hl_view     source = source_of(m, NULL, with_tools);
+    hl_chat_template *t = NULL;
+    *ret_caps = (hl_chat_caps){0};
+    if (source.len == 0) return HL_OK;
+    const hl_status status = hl_chat_template_new(source, &t, err);
+    if (status != HL_OK) return hl_fail_within(err, "the model's chat template");
+    *ret_caps = t->caps;
+    hl_chat_template_free(t);
     return HL_OK;
 }
 
-static hl_status check_messages(const json_t *messages, hl_err *err) {
-    size_t  i = 0;
-    json_t *m = NULL;
-    json_array_foreach(messages, i, m) {
-        if (!json_is_object(m)) return hl_fail(err, HL_E_FORMAT, "messages[%zu]: expected an object", i);
-        if (!json_is_string(json_object_get(m, "role")))
-            return hl_fail(err, HL_E_FORMAT, "messages[%zu].role: expected a string", i);
+/* ---- what it is given ------------------------------------------------------------------------- */
+
+static hl_status read_messages(const hl_request *req, json_t **ret, hl_err *err) {
+    hl_status status = hl_chat_json_read(hl_view_of(req->messages_json), "messages", ret, err);
+    return status == HL_OK ? hl_chat_check(*ret, err) : status;
+}
+
+static hl_status read_tools(const hl_request *req, json_t **ret, hl_err *err) {
+    *ret = json_null(); /* as transformers has it: defined, and none */
+    if (!req->tools_json) return HL_OK;
+    const hl_status status = hl_chat_json_read(hl_view_of(req->tools_json), "tools", ret, err);
+    if (status != HL_OK) return status;
+    if (!json_is_array(*ret) && !json_is_null(*ret))
+        return hl_fail(err, HL_E_FORMAT, "tools: expected a list, found %s", hl_chat_json_kind(*ret));
+    for (size_t i = 0; i < json_array_size(*ret); i++) {
+        if (!json_is_object(json_array_get(*ret, i)))
+            return hl_fail(err, HL_E_FORMAT, "tools[%zu]: expected an object, found %s", i,
+                           hl_chat_json_kind(json_array_get(*ret, i)));
     }
     return HL_OK;
 }
 
-/* ---- control tokens spelled out in messages --------------------------------------------------- */
-
-/* Put a seam behind the first character of every control token's spelling in `text`. */
-static hl_status add_seams(const hl_tokenizer *t, hl_view text, hl_str *out, bool *ret_changed, hl_err *err) {
-    hl_tokens       ids = {0};
-    const hl_status status = hl_tokenizer_encode(t, text, HL_TOKENIZE_SPECIAL, &ids, err);
-    bool            has_control = false;
-    for (size_t i = 0; i < ids.n; i++)
-        has_control |= hl_tokenizer_is_control(t, ids.ids[i]) || hl_tokenizer_is_eog(t, ids.ids[i]);
-    *ret_changed = has_control;
-    if (status != HL_OK || !has_control) {
-        hl_tokens_done(&ids);
-        return status;
-    }
-    size_t at = 0;
-    for (size_t i = 0; i < ids.n; i++) {
-        if (!hl_tokenizer_is_control(t, ids.ids[i]) && !hl_tokenizer_is_eog(t, ids.ids[i])) continue;
-        const hl_view word = hl_tokenizer_spelling(t, ids.ids[i]);
-        const char   *hit = word.len ? memmem(text.ptr + at, text.len - at, word.ptr, word.len) : NULL;
-        if (!hit) continue;
-        uint32_t     cp = 0;
-        const size_t first = hl_utf8_read(hit, word.len, &cp);
-        const size_t end = (size_t)(hit - text.ptr) + (first ? first : 1);
-        hl_str_add(out, text.ptr + at, end - at);
-        hl_str_add_text(out, seam);
-        at = end;
-    }
-    hl_str_add(out, text.ptr + at, text.len - at);
-    hl_tokens_done(&ids);
-    return out->failed ? hl_fail(err, HL_E_NOMEM, "prompt: no memory") : HL_OK;
+static json_t *spelling(const hl_tokenizer *t, int32_t id) {
+    const hl_view v = t && id >= 0 ? hl_tokenizer_spelling(t, id) : (hl_view){"", 0};
+    return json_stringn_nocheck(v.ptr ? v.ptr : "", v.len);
 }
 
-/* A copy of a JSON value with seams in all its strings. */
-static hl_status seam_value(const hl_tokenizer *t, const json_t *from, int depth, json_t **ret, hl_err *err) {
-    hl_status status = HL_OK;
-    if (depth > JSON_LIMIT_DEPTH)
-        return hl_fail(err, HL_E_LIMIT, "messages are nested deeper than %d", JSON_LIMIT_DEPTH);
-    if (json_is_string(from)) {
-        hl_str s;
-        bool   changed = false;
-        hl_str_init(&s, PROMPT_LIMIT_BYTES);
-        status =
-            add_seams(t, (hl_view){json_string_value(from), json_string_length(from)}, &s, &changed, err);
-        if (status == HL_OK) *ret = changed ? json_stringn_nocheck(s.ptr, s.len) : json_copy((json_t *)from);
-        hl_str_done(&s);
-    } else if (json_is_array(from)) {
-        *ret = json_array();
-        for (size_t i = 0; i < json_array_size(from) && status == HL_OK; i++) {
-            json_t *v = NULL;
-            status = seam_value(t, json_array_get(from, i), depth + 1, &v, err);
-            if (status == HL_OK && json_array_append_new(*ret, v) != 0)
-                status = hl_fail(err, HL_E_NOMEM, "no memory");
-        }
-    } else if (json_is_object(from)) {
-        const char *key = NULL;
-        json_t     *v = NULL;
-        *ret = json_object();
-        json_object_foreach((json_t *)from, key, v) {
-            json_t *copy = NULL;
-            status = seam_value(t, v, depth + 1, &copy, err);
-            if (status == HL_OK && json_object_set_new_nocheck(*ret, key, copy) != 0)
-                status = hl_fail(err, HL_E_NOMEM, "no memory");
-            if (status != HL_OK) break;
-        }
-    } else {
-        *ret = json_copy((json_t *)from);
-    }
-    if (status == HL_OK && !*ret) status = hl_fail(err, HL_E_NOMEM, "prompt: no memory");
-    if (status != HL_OK && *ret) {
-        json_decref(*ret);
-        *ret = NULL;
-    }
-    return status;
+static json_t *trusted_names(const hl_tokenizer *t, const hl_request *req) {
+    json_t *j = json_pack("{s:b, s:o, s:o}", "add_generation_prompt", 1, "bos_token",
+                          spelling(t, t ? hl_tokenizer_bos(t) : -1), "eos_token",
+                          spelling(t, t ? hl_tokenizer_eos(t) : -1));
+    if (!j || req->think == HL_THINK_DEFAULT) return j;
+    const int on = req->think == HL_THINK_ON;
+    if (json_object_set_new(j, "enable_thinking", json_boolean(on)) == 0 &&
+        json_object_set_new(j, "thinking", json_boolean(on)) == 0)
+        return j;
+    json_decref(j);
+    return NULL;
 }
 
 /* ---- rendering -------------------------------------------------------------------------------- */
 
-static void set_token(json_t *context, const char *key, const hl_tokenizer *t, int32_t id) {
-    const hl_view v = t && id >= 0 ? hl_tokenizer_spelling(t, id) : (hl_view){"", 0};
-    (void)json_object_set_new(context, key, json_stringn_nocheck(v.ptr ? v.ptr : "", v.len));
-}
-
-/* A model without a template: the messages' texts, one after another. */
-static void join_contents(const json_t *messages, hl_str *out) {
-    size_t  i = 0;
-    json_t *m = NULL;
-    json_array_foreach(messages, i, m) {
-        const json_t *c = json_object_get(m, "content");
-        if (!json_is_string(c)) continue;
-        if (out->len) hl_str_add_char(out, '\n');
-        hl_str_add(out, json_string_value(c), json_string_length(c));
+/* A model without a template: the messages' texts, one after another, all of them from outside. */
+static hl_status join_contents(const json_t *messages, hl_tainted *out, hl_err *err) {
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        json_t *text = hl_chat_content_text(json_object_get(json_array_get(messages, i), "content"));
+        if (!text) return no_memory(err);
+        if (out->text.len && json_string_length(text)) hl_tainted_add(out, hl_view_of("\n"), true);
+        hl_tainted_add(out, (hl_view){json_string_value(text), json_string_length(text)}, true);
+        json_decref(text);
     }
-}
-
-static hl_status make_context(const hl_tokenizer *t, const hl_request *req, json_t *messages, json_t **ret,
-                              hl_err *err) {
-    json_t *c = json_object();
-    if (!c || json_object_set(c, "messages", messages) != 0) {
-        json_decref(c);
-        return hl_fail(err, HL_E_NOMEM, "prompt: no memory");
-    }
-    (void)json_object_set_new(c, "add_generation_prompt", json_true());
-    set_token(c, "bos_token", t, t ? hl_tokenizer_bos(t) : -1);
-    set_token(c, "eos_token", t, t ? hl_tokenizer_eos(t) : -1);
-    if (req->think != HL_THINK_DEFAULT) {
-        (void)json_object_set_new(c, "enable_thinking", json_boolean(req->think == HL_THINK_ON));
-        (void)json_object_set_new(c, "thinking", json_boolean(req->think == HL_THINK_ON));
-    }
-    if (req->tools_json) {
-        json_t         *tools = NULL;
-        const hl_status status = load_json(req->tools_json, "tools", &tools, err);
-        if (status != HL_OK) {
-            json_decref(c);
-            return status;
-        }
-        (void)json_object_set_new(c, "tools", tools);
-    }
-    *ret = c;
     return HL_OK;
 }
 
-static hl_status render_template(const hl_template *tmpl, const json_t *context, int64_t now_ms, hl_str *out,
-                                 hl_err *err) {
-    hl_tainted text;
-    hl_tainted_init(&text, PROMPT_LIMIT_BYTES);
-    const hl_template_input in = {.context = context, .now_ms = now_ms};
-    const hl_status         status = hl_template_render(tmpl, &in, &text, err);
-    if (status == HL_OK) hl_str_add_view(out, hl_str_view(&text.text));
-    hl_tainted_done(&text);
+/* A template that shows not even a plain question cannot be asked where it puts a system text; so look for it. */
+static hl_status check_system(const json_t *messages, const hl_tainted *out, hl_err *err) {
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        const json_t *m = json_array_get(messages, i), *role = json_object_get(m, "role");
+        json_t       *content = hl_chat_content_text(json_object_get(m, "content"));
+        if (!content) return no_memory(err);
+        const hl_view text = hl_view_trim((hl_view){json_string_value(content), json_string_length(content)});
+        const bool    is_system =
+            json_string_length(role) == 6 && memcmp(json_string_value(role), "system", 6) == 0;
+        const bool is_there =
+            text.len == 0 || memmem(hl_str_text(&out->text), out->text.len, text.ptr, text.len);
+        json_decref(content);
+        if (is_system && !is_there)
+            return hl_fail(
+                err, HL_E_UNSUPPORTED,
+                "messages[%zu]: the chat template has no place for a system text, and none for a question",
+                i);
+    }
+    return HL_OK;
+}
+
+static hl_status render_template(making *k, hl_err *err) {
+    const hl_request *req = k->req;
+    const bool        is_known = k->t->caps.is_known;
+    json_t           *plain = is_known ? NULL : json_deep_copy(k->messages);
+    hl_status         status = hl_chat_adapt(k->messages, &k->t->caps, err);
+    if (status == HL_OK) {
+        json_t *context =
+            json_pack("{s:O, s:O, s:n}", "messages", k->messages, "tools", k->tools, "documents");
+        json_t                 *trusted = trusted_names(k->tokenizer, req);
+        const hl_template_input in = {
+            .context = context, .trusted = trusted, .now_ms = req->now_ms ? req->now_ms : hl_clock_wall_ms()};
+        status = context && trusted && (plain || is_known)
+                     ? hl_template_render(k->t->jinja, &in, &k->text, err)
+                     : no_memory(err);
+        json_decref(context);
+        json_decref(trusted);
+    }
+    if (status == HL_OK && plain) status = check_system(plain, &k->text, err);
+    json_decref(plain);
     return status;
 }
 
-/* Render into `out`; with seams when `with_seams` (only useful with a tokenizer). */
-static hl_status render(const hl_tokenizer *t, const hl_template *tmpl, const hl_request *req,
-                        bool with_seams, hl_str *out, hl_err *err) {
-    json_t   *messages = NULL;
-    json_t   *context = NULL;
-    hl_status status = load_json(req->messages_json, "messages", &messages, err);
-    if (status == HL_OK) status = check_messages(messages, err);
-    if (status == HL_OK && with_seams && t) {
-        json_t *copy = NULL;
-        status = seam_value(t, messages, 0, &copy, err);
-        if (status == HL_OK) {
-            json_decref(messages);
-            messages = copy;
+static hl_status render(making *k, hl_err *err) {
+    hl_status status = read_messages(k->req, &k->messages, err);
+    if (status == HL_OK) status = read_tools(k->req, &k->tools, err);
+    if (status == HL_OK) status = choose_template(k, err);
+    if (status != HL_OK) return status;
+    if (k->t) return render_template(k, err);
+    if (json_array_size(k->tools) > 0)
+        return hl_fail(err, HL_E_UNSUPPORTED, "tools: the model has no chat template that could show them");
+    return join_contents(k->messages, &k->text, err);
+}
+
+/* All of a request's text, tainted where it came with the request. */
+static hl_status write_prompt(making *k, hl_err *err) {
+    const hl_request *req = k->req;
+    const size_t      n_given = req->messages_json ? 0 : req->prompt.len;
+    if (n_given > PROMPT_LIMIT_BYTES || req->answer_prefix.len > PROMPT_LIMIT_BYTES - n_given)
+        return hl_fail(err, HL_E_LIMIT, "a prompt of %zu bytes, expected at most %d",
+                       n_given + req->answer_prefix.len, PROMPT_LIMIT_BYTES);
+    const hl_status status = req->messages_json ? render(k, err) : HL_OK;
+    if (status != HL_OK) return status;
+    if (!req->messages_json) hl_tainted_add(&k->text, req->prompt, !req->raw);
+    if (k->text.text.len + req->answer_prefix.len > PROMPT_LIMIT_BYTES)
+        return hl_fail(err, HL_E_LIMIT, "a prompt of more than %d bytes", PROMPT_LIMIT_BYTES);
+    hl_tainted_add(&k->text, req->answer_prefix, !req->raw);
+    return k->text.text.failed ? no_memory(err) : HL_OK;
+}
+
+hl_status hl_prompt_render(const hl_model *m, hl_chat_templates *kept, const hl_request *req, char **ret_text,
+                           size_t *ret_n, hl_err *err) {
+    making k;
+    making_init(&k, m, kept, req);
+    hl_status status = write_prompt(&k, err);
+    if (status == HL_OK) {
+        const size_t n = k.text.text.len;
+        char        *text = hl_str_take(&k.text.text);
+        if (text) {
+            *ret_text = text;
+            *ret_n = n;
+        } else {
+            status = no_memory(err);
         }
     }
-    if (status == HL_OK && !tmpl) {
-        join_contents(messages, out);
-    } else if (status == HL_OK) {
-        status = make_context(t, req, messages, &context, err);
-        if (status == HL_OK)
-            status = render_template(tmpl, context, req->now_ms ? req->now_ms : hl_clock_wall_ms(), out, err);
-    }
-    if (status == HL_OK && out->failed)
-        status = hl_fail(err, HL_E_LIMIT, "prompt: over %d bytes, or no memory", PROMPT_LIMIT_BYTES);
-    json_decref(context);
-    json_decref(messages);
+    making_done(&k);
     return status;
 }
 
-hl_status hl_model_template_parse(const hl_model *m, hl_template **ret, hl_err *err) {
-    const hl_view source = m ? hl_model_chat_template(m) : (hl_view){0};
-    *ret = NULL;
-    if (source.len == 0) return HL_OK;
-    const hl_status status = hl_template_parse(source, ret, err);
-    return status == HL_OK ? HL_OK : hl_fail_within(err, "the model's chat template");
-}
-
-/* The template of a request: its own (then *ret_own must be freed) or the model's. */
-static hl_status choose_template(const hl_model *m, const hl_template *cached, const hl_request *req,
-                                 const hl_template **ret, hl_template **ret_own, hl_err *err) {
-    *ret_own = NULL;
-    *ret = cached;
-    hl_status status = HL_OK;
-    if (req->template_text)
-        status = hl_template_parse(hl_view_of(req->template_text), ret_own, err);
-    else if (!cached)
-        status = hl_model_template_parse(m, ret_own, err);
-    if (*ret_own) *ret = *ret_own;
-    return status;
-}
-
-hl_status hl_chat_render(const hl_model *m, const hl_request *req, char **ret_text, hl_err *err) {
-    const hl_template *tmpl = NULL;
-    hl_template       *own = NULL;
-    hl_str             out;
-    hl_str_init(&out, PROMPT_LIMIT_BYTES);
-    hl_status status = HL_OK;
-    if (!req->messages_json) {
-        hl_str_add_view(&out, req->prompt);
-    } else {
-        status = choose_template(m, NULL, req, &tmpl, &own, err);
-        if (status == HL_OK) status = render(m ? hl_model_tokenizer(m) : NULL, tmpl, req, false, &out, err);
-    }
-    if (status == HL_OK) {
-        hl_str_add_view(&out, req->answer_prefix);
-        *ret_text = hl_str_take(&out);
-        if (!*ret_text) status = hl_fail(err, HL_E_NOMEM, "prompt: no memory");
-    }
-    hl_template_free(own);
-    hl_str_done(&out);
-    return status;
+hl_status hl_chat_render(const hl_model *m, const hl_request *req, char **ret_text, size_t *ret_n,
+                         hl_err *err) {
+    return hl_prompt_render(m, NULL, req, ret_text, ret_n, err);
 }
 
 void hl_text_free(char *text) { hl_free(text); }
 
 /* ---- ids -------------------------------------------------------------------------------------- */
 
-/* Tokenize text that may have seams: each half by itself. BOS only in front of the first. */
-static hl_status encode_seamed(const hl_tokenizer *t, hl_view text, unsigned flags, hl_tokens *ids,
-                               hl_err *err) {
-    hl_status status = HL_OK;
-    for (;;) {
-        const char  *hit = text.len ? memmem(text.ptr, text.len, seam, sizeof seam - 1) : NULL;
-        const size_t n = hit ? (size_t)(hit - text.ptr) : text.len;
-        status = hl_tokenizer_encode(t, (hl_view){text.ptr, n}, flags, ids, err);
-        if (status != HL_OK || !hit) return status;
-        text = (hl_view){hit + sizeof seam - 1, text.len - n - (sizeof seam - 1)};
-        flags &= ~(unsigned)HL_TOKENIZE_BOS;
-    }
-}
-
-static bool ends_with_open_think(const hl_str *s) {
-    hl_view v = hl_view_trim(hl_str_view(s));
+/* Does a text end in an open <think>? */
+static bool ends_in_think(hl_view text) {
+    const hl_view v = hl_view_trim(text);
     return v.len >= 7 && memcmp(v.ptr + v.len - 7, "<think>", 7) == 0;
 }
 
-static hl_status encode_plain(const hl_tokenizer *t, const hl_request *req, hl_tokens *ids, hl_err *err) {
-    hl_str text;
-    if (req->prompt.len > PROMPT_LIMIT_BYTES || req->answer_prefix.len > PROMPT_LIMIT_BYTES - req->prompt.len)
-        return hl_fail(err, HL_E_LIMIT, "a prompt of %zu bytes, expected at most %d",
-                       req->prompt.len + req->answer_prefix.len, PROMPT_LIMIT_BYTES);
-    hl_str_init(&text, PROMPT_LIMIT_BYTES);
-    hl_str_add_view(&text, req->prompt);
-    hl_str_add_view(&text, req->answer_prefix);
-    const hl_status status =
-        text.failed ? hl_fail(err, HL_E_NOMEM, "prompt: no memory")
-                    : hl_tokenizer_encode(t, hl_str_view(&text),
-                                          HL_TOKENIZE_BOS | (req->raw ? HL_TOKENIZE_SPECIAL : 0), ids, err);
-    hl_str_done(&text);
-    return status;
+/* Is the answer's reasoning open where the answer begins? The template may have opened it, the prefix opened or closed. */
+static bool is_thinking(hl_view prompt, hl_view prefix) {
+    const hl_view rendered = {prompt.ptr, prompt.len - prefix.len}, begun = hl_view_trim(prefix);
+    const bool    closes = prefix.len && memmem(prefix.ptr, prefix.len, "</think>", 8);
+    return !closes && (ends_in_think(rendered) || hl_view_has_prefix(begun, "<think>"));
 }
 
-hl_status hl_prompt_make(const hl_model *m, const hl_template *cached, const hl_request *req,
+hl_status hl_prompt_make(const hl_model *m, hl_chat_templates *kept, const hl_request *req,
                          hl_prompt *ret_prompt, hl_err *err) {
-    const hl_tokenizer *t = hl_model_tokenizer(m);
+    making k;
     *ret_prompt = (hl_prompt){0};
-    if (!t) return hl_fail(err, HL_E_UNSUPPORTED, "the model has no vocabulary: it cannot read text");
-    if (!req->messages_json) return encode_plain(t, req, &ret_prompt->ids, err);
-    const hl_template *tmpl = NULL;
-    hl_template       *own = NULL;
-    hl_str             text;
-    hl_str_init(&text, PROMPT_LIMIT_BYTES);
-    hl_status status = choose_template(m, cached, req, &tmpl, &own, err);
-    if (status == HL_OK) status = render(t, tmpl, req, true, &text, err);
+    making_init(&k, m, kept, req);
+    if (!k.tokenizer)
+        return hl_fail(err, HL_E_UNSUPPORTED, "the model has no vocabulary: it cannot read text");
+    hl_status status = write_prompt(&k, err);
     if (status == HL_OK) {
-        ret_prompt->splits_thinking = tmpl != NULL;
-        ret_prompt->starts_thinking = tmpl && ends_with_open_think(&text);
-        hl_str_add_view(&text, req->answer_prefix);
-        /* Without a template nothing in the text is a marker. */
-        status = encode_seamed(t, hl_str_view(&text), HL_TOKENIZE_BOS | (tmpl ? HL_TOKENIZE_SPECIAL : 0),
-                               &ret_prompt->ids, err);
+        const hl_view all = hl_str_view(&k.text.text);
+        ret_prompt->splits_thinking = k.t != NULL;
+        ret_prompt->starts_thinking = k.t && is_thinking(all, req->answer_prefix);
+        status = hl_tokenizer_encode_tainted(k.tokenizer, all, k.text.tainted, k.text.n_tainted,
+                                             HL_TOKENIZE_BOS | HL_TOKENIZE_SPECIAL, &ret_prompt->ids, err);
     }
-    hl_template_free(own);
-    hl_str_done(&text);
+    making_done(&k);
     return status;
 }
 
 void hl_prompt_done(hl_prompt *p) { hl_tokens_done(&p->ids); }
 
-hl_status hl_chat_count(const hl_model *m, const hl_request *req, int32_t *ret_tokens, hl_err *err) {
+hl_status hl_prompt_count(const hl_model *m, hl_chat_templates *kept, const hl_request *req,
+                          int32_t *ret_tokens, hl_err *err) {
     hl_prompt       p;
-    const hl_status status = hl_prompt_make(m, NULL, req, &p, err);
+    const hl_status status = hl_prompt_make(m, kept, req, &p, err);
     if (status == HL_OK) *ret_tokens = (int32_t)p.ids.n;
     hl_prompt_done(&p);
     return status;
+}
+
+hl_status hl_chat_count(const hl_model *m, const hl_request *req, int32_t *ret_tokens, hl_err *err) {
+    return hl_prompt_count(m, NULL, req, ret_tokens, err);
 }

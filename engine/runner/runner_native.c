@@ -5,7 +5,6 @@
  * The caller's thread makes the prompt; the scheduler's thread turns each token into text, looks for stop strings and
  * pushes events into the generation's queue.
  */
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -18,12 +17,10 @@
 #include "runner/runner_ops.h"
 
 typedef struct native {
-    hl_model       *model;
-    hl_sched       *sched;
-    pthread_mutex_t lock; /* guards the two below until they are set */
-    hl_template    *tmpl; /* the model's own; NULL: none */
-    bool            tmpl_tried;
-    atomic_uint     n_stops; /* calls of hl_runner_stop() */
+    hl_model         *model;
+    hl_sched         *sched;
+    hl_chat_templates templates;
+    atomic_uint       n_stops; /* calls of hl_runner_stop() */
 } native;
 
 /* One answer in the making; touched by the scheduler's thread alone once it is submitted. */
@@ -103,22 +100,8 @@ static void end_answer(void *user, uint64_t id, hl_status status, const hl_usage
 
 /* ---- requests, on the caller's thread ---- */
 
-static hl_status find_template(native *r, const hl_request *req, const hl_template **ret, hl_err *err) {
-    *ret = NULL;
-    if (!req->messages_json || req->template_text) return HL_OK;
-    hl_status status = HL_OK;
-    (void)pthread_mutex_lock(&r->lock);
-    if (!r->tmpl_tried) status = hl_model_template_parse(r->model, &r->tmpl, err);
-    r->tmpl_tried = status == HL_OK;
-    *ret = r->tmpl;
-    (void)pthread_mutex_unlock(&r->lock);
-    return status;
-}
-
 static hl_status load_prompt(native *r, const hl_request *req, hl_prompt *prompt, hl_err *err) {
-    const hl_template *tmpl = NULL;
-    hl_status          status = find_template(r, req, &tmpl, err);
-    if (status == HL_OK) status = hl_prompt_make(r->model, tmpl, req, prompt, err);
+    hl_status status = hl_prompt_make(r->model, &r->templates, req, prompt, err);
     if (status == HL_OK && prompt->ids.n == 0) {
         const int32_t start = hl_tokenizer_bos(hl_model_tokenizer(r->model));
         const int32_t id = start >= 0 ? start : 0; /* an empty prompt: begin from the beginning */
@@ -228,12 +211,14 @@ static void cancel_all(void *engine) {
     hl_sched_cancel_all(r->sched);
 }
 
-static hl_status render(void *engine, const hl_request *req, char **ret_text, hl_err *err) {
-    return hl_chat_render(((native *)engine)->model, req, ret_text, err);
+static hl_status render(void *engine, const hl_request *req, char **ret_text, size_t *ret_n, hl_err *err) {
+    native *r = engine;
+    return hl_prompt_render(r->model, &r->templates, req, ret_text, ret_n, err);
 }
 
 static hl_status count(void *engine, const hl_request *req, int32_t *ret_tokens, hl_err *err) {
-    return hl_chat_count(((native *)engine)->model, req, ret_tokens, err);
+    native *r = engine;
+    return hl_prompt_count(r->model, &r->templates, req, ret_tokens, err);
 }
 
 /* ---- the runner ---- */
@@ -255,8 +240,7 @@ static void get_info(void *engine, hl_runner_info *ret_info) {
 static void native_free(void *engine) {
     native *r = engine;
     hl_sched_free(r->sched);
-    hl_template_free(r->tmpl);
-    (void)pthread_mutex_destroy(&r->lock);
+    hl_chat_templates_done(&r->templates);
     hl_free(r);
 }
 
@@ -275,7 +259,7 @@ hl_status hl_runner_new(hl_model *m, const hl_runner_params *p, hl_runner **ret_
     native *r = hl_new(1, sizeof *r);
     if (!r) return hl_fail(err, HL_E_NOMEM, "runner: no memory");
     r->model = m;
-    (void)pthread_mutex_init(&r->lock, NULL);
+    hl_chat_templates_init(&r->templates);
     hl_status status = hl_sched_new(m, p ? &p->sched : NULL, &r->sched, err);
     if (status == HL_OK) {
         *ret_runner = hl_runner_make(&native_ops, r);

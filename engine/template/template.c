@@ -184,16 +184,19 @@ hl_status hl_template_render(const hl_template *t, const hl_template_input *in, 
     return run(&r, out);
 }
 
-json_t *hl_template_number(hl_view digits) {
+static json_t *marked_string(int mark, hl_view text) {
     hl_str  s;
     json_t *ret = NULL;
-    hl_str_init(&s, digits.len + 1);
-    hl_str_add_char(&s, (char)HL_TMPL_NUMBER_MARK);
-    hl_str_add_view(&s, digits);
+    hl_str_init(&s, text.len + 1);
+    hl_str_add_char(&s, (char)mark);
+    hl_str_add_view(&s, text);
     if (!s.failed) ret = json_stringn_nocheck(s.ptr, s.len);
     hl_str_done(&s);
     return ret;
 }
+
+json_t *hl_template_number(hl_view digits) { return marked_string(HL_TMPL_NUMBER_MARK, digits); }
+json_t *hl_template_word(hl_view word) { return marked_string(HL_TMPL_WORD_MARK, word); }
 
 bool hl_template_mentions(const hl_template *t, const char *name) {
     return hl_tmpl_find_sym(t, hl_view_of(name)) != NULL;

@@ -42,6 +42,10 @@ HL_MUST_CHECK hl_status hl_template_render(const hl_template *t, const hl_templa
  * Returns a new reference; NULL without memory. */
 json_t *hl_template_number(hl_view digits);
 
+/* A string of a context that counts as trusted though the rest of it does not: a role that every template knows, of which
+ * many write marks ('<|' + message.role + '|>'). Before the word stands the byte 0xFE, which no text holds. */
+json_t *hl_template_word(hl_view word);
+
 /* Does the template mention this name (say "tools", "enable_thinking")? For capabilities. */
 bool hl_template_mentions(const hl_template *t, const char *name);
 

@@ -45,6 +45,13 @@ static bool from_number(const char *digits, hl_tv *ret) {
     return true;
 }
 
+static bool from_marked(hl_trun *r, hl_view text, bool outside, hl_tv *ret) {
+    const unsigned char mark = text.len ? (unsigned char)text.ptr[0] : 0;
+    if (mark == HL_TMPL_NUMBER_MARK) return from_number(text.ptr + 1, ret);
+    if (mark == HL_TMPL_WORD_MARK) return from_string(r, (hl_view){text.ptr + 1, text.len - 1}, false, ret);
+    return from_string(r, text, outside, ret);
+}
+
 static bool from_scalar(hl_trun *r, const json_t *j, bool outside, hl_tv *ret) {
     switch (json_typeof(j)) {
     case JSON_NULL: *ret = hl_tv_none(); return true;
@@ -52,10 +59,7 @@ static bool from_scalar(hl_trun *r, const json_t *j, bool outside, hl_tv *ret) {
     case JSON_FALSE: *ret = hl_tv_bool(false); return true;
     case JSON_INTEGER: *ret = hl_tv_int(json_integer_value(j)); return true;
     case JSON_REAL: *ret = hl_tv_float(json_real_value(j)); return true;
-    default:
-        if ((unsigned char)json_string_value(j)[0] == HL_TMPL_NUMBER_MARK)
-            return from_number(json_string_value(j) + 1, ret);
-        return from_string(r, (hl_view){json_string_value(j), json_string_length(j)}, outside, ret);
+    default: return from_marked(r, (hl_view){json_string_value(j), json_string_length(j)}, outside, ret);
     }
 }
 

@@ -24,6 +24,7 @@ enum {
     HL_TMPL_MAX_DEPTH = 600,           /* of expressions, blocks and macros inside one another */
     HL_TMPL_MAX_RANGE = 100000,        /* items, as in the sandbox of the reference */
     HL_TMPL_NUMBER_MARK = 0xFF,        /* before the digits of hl_template_number() */
+    HL_TMPL_WORD_MARK = 0xFE,          /* before the word of hl_template_word() */
     HL_TMPL_MAX_ARGS = 8,              /* named parameters of a builtin */
 };
 

@@ -91,6 +91,9 @@ typedef struct hl_model_info {
 HL_API void                hl_model_get_info(const hl_model *m, hl_model_info *ret_info);
 HL_API const hl_tokenizer *hl_model_tokenizer(const hl_model *m);     /* NULL: the file has no vocabulary */
 HL_API hl_view             hl_model_chat_template(const hl_model *m); /* empty: none */
+/* Beside it a file may have more, each with a name: tool_use (used when a request has tools), rag. Empty: none. */
+HL_API hl_view hl_model_named_template(const hl_model *m, const char *name);
+HL_API void hl_model_each_named_template(const hl_model *m, void (*fn)(void *user, hl_view name), void *user);
 
 /* Every key of the file as text, in order: `show --verbose`. Long arrays are cut with their length. */
 HL_API void hl_model_each_key(const hl_model *m,

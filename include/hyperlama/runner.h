@@ -117,10 +117,10 @@ HL_API void hl_runner_get_info(const hl_runner *r, hl_runner_info *ret_info); /*
 HL_API void hl_runner_free(hl_runner *r);
 HL_API void hl_runner_stop(hl_runner *r); /* cancel all generations; any thread or a signal handler */
 
-/* The exact prompt text of a request, appended to *ret_text (hl_text_free()); and how many tokens it has. Nothing is
- * run. fails as hl_runner_submit(); HL_E_UNSUPPORTED where the runner cannot say */
+/* The exact prompt text of a request, *ret_n bytes and a terminating zero in *ret_text (hl_text_free()); and how many
+ * tokens it has. Nothing is run. fails as hl_runner_submit(); HL_E_UNSUPPORTED where the runner cannot say */
 HL_API HL_MUST_CHECK hl_status hl_runner_render(hl_runner *r, const hl_request *req, char **ret_text,
-                                                hl_err *err);
+                                                size_t *ret_n, hl_err *err);
 HL_API HL_MUST_CHECK hl_status hl_runner_count(hl_runner *r, const hl_request *req, int32_t *ret_tokens,
                                                hl_err *err);
 
@@ -146,10 +146,35 @@ HL_API HL_MUST_CHECK hl_status hl_runner_new(hl_model *m, const hl_runner_params
                                              hl_err *err);
 HL_API hl_sched               *hl_runner_sched(hl_runner *r); /* NULL: another kind of runner */
 
-/* The exact prompt text of a request, appended to *ret_text (hl_text_free()). For `template` and tests.
- * model NULL: req->template_text is used without special tokens of a vocabulary. */
+/* What a chat template can show, found out by rendering short conversations with it. Messages are adapted to it: what it
+ * has no role or shape for is put where it has one (docs/formats/messages.md), and nothing is left out silently. */
+typedef struct hl_chat_caps {
+    bool is_known;             /* false: not even a plain question came out; messages go in as they are */
+    bool system, system_later; /* a system text in front; one further down */
+    bool developer;            /* the role developer, apart from system */
+    bool text_parts,
+        needs_text_parts; /* content as a list of parts is understood; is the only thing understood */
+    bool null_content, no_content;         /* an assistant's turn whose content is null; is absent */
+    bool tools;                            /* the list of tools */
+    bool tool_calls, parallel_tool_calls;  /* in an assistant's turn: one; several */
+    bool object_arguments, text_arguments; /* of a tool call, as an object; as JSON text */
+    bool tool_results;                     /* the role tool */
+    bool thinking;                         /* think is obeyed */
+} hl_chat_caps;
+
+/* What the template can show that a request without template_text is rendered with.
+ *
+ * in     with_tools  the request has tools: a model may carry a template of its own for these (tool_use)
+ * out    *ret_caps   all false when the model has no template
+ * fails  HL_E_FORMAT  the template cannot be parsed */
+HL_API HL_MUST_CHECK hl_status hl_chat_get_caps(const hl_model *m, bool with_tools, hl_chat_caps *ret_caps,
+                                                hl_err *err);
+
+/* The exact prompt text of a request, *ret_n bytes and a terminating zero in *ret_text (hl_text_free()); the text may
+ * hold zero bytes. For `template` and tests.
+ * in     model  NULL: req->template_text is used without special tokens of a vocabulary */
 HL_API HL_MUST_CHECK hl_status hl_chat_render(const hl_model *m, const hl_request *req, char **ret_text,
-                                              hl_err *err);
+                                              size_t *ret_n, hl_err *err);
 
 /* How many tokens the request's prompt has, without running it. */
 HL_API HL_MUST_CHECK hl_status hl_chat_count(const hl_model *m, const hl_request *req, int32_t *ret_tokens,

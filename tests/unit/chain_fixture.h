@@ -4,15 +4,15 @@
  *
  * Every token's embedding is a vector of its own, attention and feed-forward are zero, and the output matrix answers a
  * token with its successor, so greedy decoding walks a chain of ids whatever stands in front. The vocabulary is the 256
- * bytes (id = byte), CHAIN_IM_START, CHAIN_IM_END (ends answers) and CHAIN_BOS; what has no successor is followed by
- * CHAIN_IM_END.
+ * bytes (id = byte), CHAIN_IM_START, CHAIN_IM_END (ends answers), CHAIN_BOS and CHAIN_USER; what has no successor is
+ * followed by CHAIN_IM_END.
  */
 #ifndef HL_TESTS_UNIT_CHAIN_FIXTURE_H
 #define HL_TESTS_UNIT_CHAIN_FIXTURE_H
 
 #include "tokenizer_fixture.h"
 
-enum { CHAIN_IM_START = 256, CHAIN_IM_END, CHAIN_BOS, CHAIN_N_VOCAB, CHAIN_N_EMBD = 320 };
+enum { CHAIN_IM_START = 256, CHAIN_IM_END, CHAIN_BOS, CHAIN_USER, CHAIN_N_VOCAB, CHAIN_N_EMBD = 320 };
 
 #define CHAIN_CHATML                                                                                         \
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"               \
@@ -33,6 +33,7 @@ static inline chain_model *chain_new(const char *chat_template) {
     (void)fix_add(c->f, "<|im_start|>", 3, 0);
     (void)fix_add(c->f, "<|im_end|>", 3, 0);
     (void)fix_add(c->f, "<s>", 3, 0);
+    (void)fix_add(c->f, "<|user|>", 3, 0);
     fix_merge(c->f, "\xC4\xA0 \xC4\xA0"); /* makes no token */
     hl_gguf_writer_add_u32(c->f->w, "tokenizer.ggml.eos_token_id", CHAIN_IM_END);
     hl_gguf_writer_add_u32(c->f->w, "tokenizer.ggml.bos_token_id", CHAIN_BOS);

@@ -128,8 +128,9 @@ static inline void fake_cancel_all(void *engine) {
     (void)pthread_mutex_unlock(&f->lock);
 }
 
-static inline hl_status fake_render(void *engine, const hl_request *r, char **ret, hl_err *err) {
-    (void)engine, (void)r, (void)ret;
+static inline hl_status fake_render(void *engine, const hl_request *r, char **ret, size_t *ret_n,
+                                    hl_err *err) {
+    (void)engine, (void)r, (void)ret, (void)ret_n;
     return hl_fail(err, HL_E_UNSUPPORTED, "this runner has no prompt");
 }
 

@@ -138,10 +138,11 @@ static void an_answer_goes_on_from_its_prefix(void **state) {
         assert_string_equal(g.text, "bc");
         char  *text = NULL;
         hl_err err = {0};
-        assert_int_equal(hl_chat_render(l.m, &r, &text, &err), HL_OK);
-        assert_int_equal(strlen(text), g.usage.prompt_tokens +
-                                           (i ? 0 : 31)); /* marks of 12, 10 and 12 bytes are 3 tokens */
-        assert_int_equal(text[strlen(text) - 1], 'a');
+        size_t n = 0;
+        assert_int_equal(hl_chat_render(l.m, &r, &text, &n, &err), HL_OK);
+        assert_int_equal(n, g.usage.prompt_tokens +
+                                (i ? 0 : 31)); /* marks of 12, 10 and 12 bytes are 3 tokens */
+        assert_int_equal(text[n - 1], 'a');
         hl_text_free(text);
     }
     unload(l);
