@@ -22,9 +22,11 @@
 
 enum { N_PROMPT = 700, N_ANSWER = 20 };
 
-static char     dir[64];
-static uint64_t budget_bytes; /* of the cache in memory; 0: the usual */
-static int      text;         /* which of many prompts */
+static char        dir[64];
+static uint64_t    budget_bytes; /* of the cache in memory; 0: the usual */
+static int         text;         /* which of many prompts */
+static const char *cpu;          /* NULL: the one that tests are about */
+static int         activation_bits;
 
 static int make_dir(void **state) {
     (void)state;
@@ -69,7 +71,8 @@ static outcome run(const char *path, const char *cache_dir, const char *weights,
     hl_err     err = {0};
     int32_t    prompt[N_PROMPT];
     assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1,
-                                                       .cpu = test_cpu(),
+                                                       .cpu = cpu ? cpu : test_cpu(),
+                                                       .activation_bits = activation_bits,
                                                        .on_event = count_event,
                                                        .event_user = &o,
                                                        .event_level = 1},
@@ -191,6 +194,28 @@ static void damage(const char *path, int i) {
         assert_int_equal(pwrite(fd, &byte, 1, at), 1);
     }
     (void)close(fd);
+}
+
+/* What was computed in another way has other bits: with other instructions for bf16, with other activations always. */
+static void what_was_computed_in_another_way_is_not_found(void **state) {
+    (void)state;
+    const struct {
+        const char *cpu;
+        int         bits;
+    } ways[] = {
+        {NULL, 8}, {NULL, 16}, {test_cpu() ? "auto" : "scalar", 8}, {test_cpu() ? "auto" : "scalar", 16}};
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+            cpu = ways[i].cpu;
+            activation_bits = ways[i].bits;
+            const outcome plain = run(LLAMA, NULL, NULL, 0, N_PROMPT);
+            const outcome o = run(LLAMA, dir, "w", 0, N_PROMPT);
+            assert_int_equal(o.usage.cached_tokens, round == 0 ? 0 : N_PROMPT / 64 * 64); /* its own only */
+            check_same(&o, &plain);
+        }
+    }
+    cpu = NULL;
+    activation_bits = 0;
 }
 
 static void damaged_files_are_passed_over_and_made_anew(void **state) {
@@ -505,6 +530,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_prompt_longer_than_the_writing_queue_is_saved_from_its_begin_on,
                                         make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(other_weights_find_nothing, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(what_was_computed_in_another_way_is_not_found, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damaged_files_are_passed_over_and_made_anew, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_file_under_another_name_is_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(the_quota_is_kept, make_dir, remove_dir),
