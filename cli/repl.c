@@ -111,7 +111,7 @@ hl_status hl_repl(hl_talk *t, hl_err *err) {
     if (status != HL_OK) return status;
     hl_str_init(&line, MAX_QUESTION_BYTES);
     print_history(t);
-    fprintf(app->out, "%s, context %d tokens. /help lists commands, /bye leaves.\n", t->source->label,
+    fprintf(app->out, "%s, context %d tokens. /? for help, /bye leaves.\n", t->source->label,
             (int)t->loaded->n_ctx);
     for (;;) {
         const hl_edit_result result = read_question(edit, &line);
