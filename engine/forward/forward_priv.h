@@ -6,6 +6,7 @@
 #define HL_ENGINE_FORWARD_FORWARD_PRIV_H
 
 #include "core/base/stop.h"
+#include "engine/forward/bump.h"
 #include "engine/forward/forward.h"
 
 /* Activations of all rows in every form that some product reads. */
@@ -15,6 +16,7 @@ typedef struct hl_act_buf {
     int8_t   *q; /* [rows][n_pieces][cols] and so on */
     float    *d;
     int16_t  *sum16;
+    size_t    n_values; /* room: rows x cols */
     uint32_t  n_pieces; /* 1, or 2: hl_act */
 } hl_act_buf;
 
@@ -147,6 +149,8 @@ void hl_products_run(hl_forward *f, const hl_product *products, uint32_t n_produ
 typedef void hl_row_fn(hl_forward *f, const void *ctx, uint32_t row);
 void         hl_rows_run(hl_forward *f, uint32_t n_rows, hl_row_fn *fn, const void *ctx);
 
+/* Room for n_values, rows times columns, in the forms of `needs`. */
+void hl_act_lay_out(hl_bump *b, hl_act_buf *a, size_t n_values, uint32_t n_pieces, uint32_t needs);
 /* Write one row of f32 into the forms of `needs`. */
 void hl_act_write(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
                   const float *x);
@@ -159,11 +163,10 @@ hl_act hl_act_of(const hl_act_buf *a, uint32_t begin, uint32_t n, size_t n_cols)
 void hl_rope_tables_init(hl_forward *f); /* inverse frequencies of the model */
 void hl_rope_tables_fill(hl_forward *f); /* cos and sin of the rows' positions */
 
-void   hl_attention_run(hl_forward *f, uint32_t i_layer); /* qkv -> attn */
-void   hl_kv_store_run(hl_forward *f, uint32_t i_layer);  /* norm, rotate, write keys and values */
-void   hl_ffn_run(hl_forward *f, const hl_layer *l);      /* act -> tmp */
-size_t hl_moe_plan(const hl_model *m, uint32_t n_rows_cap);
-void   hl_moe_init(hl_forward *f, uint8_t *memory);
-void   hl_moe_run(hl_forward *f, uint32_t i_layer); /* act -> tmp */
+void hl_attention_run(hl_forward *f, uint32_t i_layer); /* qkv -> attn */
+void hl_kv_store_run(hl_forward *f, uint32_t i_layer);  /* norm, rotate, write keys and values */
+void hl_ffn_run(hl_forward *f, const hl_layer *l);      /* act -> tmp */
+void hl_moe_lay_out(hl_forward *f, hl_bump *b);         /* after m and n_rows_cap */
+void hl_moe_run(hl_forward *f, uint32_t i_layer);       /* act -> tmp */
 
 #endif

@@ -30,55 +30,28 @@ typedef struct hl_moe_scratch {
     float        *out; /* [pairs][n_embd] */
 } hl_moe_scratch;
 
-static void *take(uint8_t *memory, size_t *at, size_t bytes) {
-    uint8_t *p = memory ? memory + *at : NULL;
-    *at += (bytes + 63) & ~(size_t)63;
-    return p;
-}
-
 static uint32_t input_needs(const hl_layer *l) {
     return hl_matrix_needs(&l->w[HL_W_GATE_EXPS]) | hl_matrix_needs(&l->w[HL_W_UP_EXPS]);
 }
 
-/* The same walk measures (memory NULL) and assigns. */
-static size_t lay_out(const hl_model *m, uint32_t rows, uint8_t *memory, hl_moe_scratch *ret) {
-    const hl_hparams *hp = &m->hp;
-    const size_t      used = hp->n_experts_used;
-    const size_t      pairs = rows * used;
-    size_t            at = 0;
+void hl_moe_lay_out(hl_forward *f, hl_bump *b) {
+    const hl_hparams *hp = &f->m->hp;
+    const size_t      pairs = (size_t)f->n_rows_cap * hp->n_experts_used;
     uint32_t          needs = 0;
     hl_moe_scratch    s = {0};
-    for (uint32_t i = 0; i < hp->n_layers; i++) needs |= input_needs(&m->layers[i]);
-#define TAKE(field, n) (s.field = take(memory, &at, (n) * sizeof *s.field))
-    (void)take(memory, &at, sizeof s);
-    TAKE(scores, (size_t)rows * hp->n_experts);
+    for (uint32_t i = 0; i < hp->n_layers; i++) needs |= input_needs(&f->m->layers[i]);
+#define TAKE(field, n) (s.field = hl_bump_take(b, n, sizeof *s.field))
+    f->moe = hl_bump_take(b, 1, sizeof s);
+    TAKE(scores, (size_t)f->n_rows_cap * hp->n_experts);
     TAKE(expert, pairs);
     TAKE(weight, pairs);
     TAKE(pair_at, pairs);
     TAKE(row_of, pairs);
     TAKE(groups, hp->n_experts);
-    if (needs & HL_NEED_F32) TAKE(in.f32, pairs * hp->n_embd);
-    if (needs & HL_NEED_BF16) TAKE(in.bf16, pairs * hp->n_embd);
-    s.in.n_pieces = m->engine->n_pieces;
-    if (needs & HL_NEED_Q8) {
-        const size_t n = pairs * hp->n_embd * s.in.n_pieces;
-        TAKE(in.q, n);
-        TAKE(in.d, n / 32 + 1);
-        TAKE(in.sum16, n / 16 + 1);
-    }
+    hl_act_lay_out(b, &s.in, pairs * hp->n_embd, f->m->engine->n_pieces, needs);
     TAKE(out, pairs * hp->n_embd);
 #undef TAKE
-    if (ret) *ret = s;
-    return at;
-}
-
-size_t hl_moe_plan(const hl_model *m, uint32_t n_rows_cap) {
-    return m->hp.n_experts ? lay_out(m, n_rows_cap, NULL, NULL) : 0;
-}
-
-void hl_moe_init(hl_forward *f, uint8_t *memory) {
-    f->moe = (hl_moe_scratch *)memory;
-    (void)lay_out(f->m, f->n_rows_cap, memory, f->moe);
+    if (f->moe) *f->moe = s;
 }
 
 /* A router that computed no numbers has no best expert. */

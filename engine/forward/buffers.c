@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * buffers.c - the memory of a pass: one mapping, laid out for the model's shapes and a number of rows.
+ *
+ * Every size here comes from the model's hparams, which were checked when the file was opened; what a file says of its
+ * tensors is not asked again.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+
+#include "core/base/mem.h"
+#include "engine/forward/forward_priv.h"
+
+/* Splits of decoding rows share a buffer of this size, or of one row at full context if that is more. */
+enum { SHARED_ATTEND_BYTES = 4 << 20, TILE_ATTEND_BYTES = 2 << 20 };
+
+void hl_act_lay_out(hl_bump *b, hl_act_buf *a, size_t n_values, uint32_t n_pieces, uint32_t needs) {
+    const size_t n = n_values * n_pieces;
+    *a = (hl_act_buf){.n_values = n_values, .n_pieces = n_pieces};
+    if (needs & HL_NEED_F32) a->f32 = hl_bump_take(b, n_values, sizeof *a->f32);
+    if (needs & HL_NEED_BF16) a->bf16 = hl_bump_take(b, n_values, sizeof *a->bf16);
+    if (!(needs & HL_NEED_Q8)) return;
+    a->q = hl_bump_take(b, n, 1);
+    a->d = hl_bump_take(b, n / 32 + 1, sizeof *a->d);
+    a->sum16 = hl_bump_take(b, n / 16 + 1, sizeof *a->sum16);
+}
+
+static uint32_t needs_of(const hl_model *m, uint32_t *ret_down) {
+    uint32_t needs = m->need_out_in;
+    *ret_down = 0;
+    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
+        const hl_layer *l = &m->layers[i];
+        needs |= l->need_attn_in | l->need_o_in | l->need_ffn_in;
+        *ret_down |= l->need_down_in;
+    }
+    return needs;
+}
+
+static void take_threads(hl_bump *b, hl_forward *f) {
+    const hl_hparams *hp = &f->m->hp;
+    const int32_t     n = hl_pool_n_threads(f->m->engine->pool);
+    f->threads = hl_bump_take(b, (size_t)n, sizeof *f->threads);
+    for (int32_t i = 0; i < n; i++) {
+        hl_thread_scratch ts;
+        ts.matmul = hl_bump_take(
+            b, hl_matmul_scratch_bytes(f->m->max_cols, f->m->engine->n_pieces > 1 ? f->n_rows_cap : 0), 1);
+        ts.glu = hl_bump_take(b, 2 * (size_t)f->n_rows_cap * HL_GLU_ROWS, sizeof *ts.glu);
+        ts.attend = hl_bump_take(b, HL_ATTEND_SCRATCH_BYTES, 1);
+        ts.part_o =
+            hl_bump_take(b, (size_t)f->n_splits_cap * f->tile_queries * hp->head_dim, sizeof *ts.part_o);
+        ts.part_ms = hl_bump_take(b, 2 * (size_t)f->n_splits_cap * f->tile_queries, sizeof *ts.part_ms);
+        if (b->memory) f->threads[i] = ts;
+    }
+}
+
+/* The same walk measures and assigns. */
+static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b, hl_forward *f) {
+    const hl_hparams *hp = &m->hp;
+    const size_t      q = (size_t)hp->n_heads * hp->head_dim;
+    const size_t      kv = (size_t)hp->n_kv_heads * hp->head_dim;
+    const uint32_t    group = hp->n_heads / hp->n_kv_heads;
+    uint32_t          down = 0;
+    const uint32_t    needs = needs_of(m, &down);
+    f->m = m;
+    f->n_rows_cap = rows;
+    f->n_ctx = n_ctx;
+    f->n_splits_cap = ((uint32_t)n_ctx + HL_ATTEND_SPLIT - 1) / HL_ATTEND_SPLIT + 1;
+    const size_t per_query = (size_t)f->n_splits_cap * hp->head_dim * sizeof(float);
+    f->tile_queries = HL_ATTEND_MAX_QUERIES;
+    if (f->tile_queries * per_query > TILE_ATTEND_BYTES)
+        f->tile_queries = (uint32_t)(TILE_ATTEND_BYTES / per_query);
+    const uint32_t least = group < HL_ATTEND_MAX_QUERIES ? group : HL_ATTEND_MAX_QUERIES;
+    if (f->tile_queries < least) f->tile_queries = least; /* larger groups are cut */
+    const uint32_t n_parts = (group + f->tile_queries - 1) / f->tile_queries;
+    const size_t   one_row =
+        (size_t)hp->n_kv_heads * n_parts * ((group + n_parts - 1) / n_parts) * f->n_splits_cap * hp->head_dim;
+    f->shared_o_floats = SHARED_ATTEND_BYTES / sizeof(float) / hp->head_dim * hp->head_dim;
+    if (f->shared_o_floats < one_row) f->shared_o_floats = one_row;
+
+    f->x = hl_bump_take(b, rows * (size_t)hp->n_embd, sizeof *f->x);
+    f->qkv = hl_bump_take(b, rows * (q + 2 * kv), sizeof *f->qkv);
+    f->attn = hl_bump_take(b, rows * q, sizeof *f->attn);
+    f->tmp = hl_bump_take(b, rows * (size_t)hp->n_embd, sizeof *f->tmp);
+    const uint32_t n_pieces = m->engine->n_pieces;
+    hl_act_lay_out(b, &f->act, rows * (q > hp->n_embd ? q : hp->n_embd), n_pieces, needs);
+    const size_t ff = hp->n_experts ? (size_t)hp->n_expert_ff * hp->n_experts_used : hp->n_ff;
+    hl_act_lay_out(b, &f->act_ff, rows * ff, n_pieces, down);
+    f->rope = hl_bump_take(b, (size_t)rows * hp->n_rot, sizeof *f->rope);
+    f->rope_w = f->rope;
+    if (hp->window > 0 && (hp->rope.base_window != hp->rope.base || hp->rope.freq_scale != 1.0f))
+        f->rope_w = hl_bump_take(b, (size_t)rows * hp->n_rot, sizeof *f->rope_w);
+    f->inv_freq = hl_bump_take(b, hp->n_rot / 2, sizeof *f->inv_freq);
+    f->inv_freq_w = hl_bump_take(b, hp->n_rot / 2, sizeof *f->inv_freq_w);
+    f->shared_o = hl_bump_take(b, f->shared_o_floats, sizeof *f->shared_o);
+    f->shared_ms = hl_bump_take(b, 2 * (f->shared_o_floats / hp->head_dim), sizeof *f->shared_ms);
+    f->runs = hl_bump_take(b, rows, sizeof *f->runs);
+    f->segments = hl_bump_take(b, rows, sizeof *f->segments);
+    f->pos = hl_bump_take(b, rows, sizeof *f->pos);
+    f->seqs = hl_bump_take(b, rows, sizeof *f->seqs);
+    f->origin = hl_bump_take(b, rows, sizeof *f->origin);
+    f->faults = hl_bump_take(b, rows, sizeof *f->faults);
+    take_threads(b, f);
+    if (hp->n_experts) hl_moe_lay_out(f, b);
+}
+
+size_t hl_forward_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx) {
+    hl_forward f = {0};
+    hl_bump    b = {0};
+    lay_out(m, n_rows_cap, n_ctx, &b, &f);
+    return b.at + sizeof f;
+}
+
+hl_status hl_forward_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, hl_forward **ret_forward,
+                         hl_err *err) {
+    hl_forward *f = hl_new(1, sizeof *f);
+    if (!f) return hl_fail(err, HL_E_NOMEM, "forward pass: no memory");
+    hl_bump b = {0};
+    lay_out(m, n_rows_cap, n_ctx, &b, f);
+    f->memory_bytes = b.at;
+    f->memory = mmap(NULL, f->memory_bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (f->memory == MAP_FAILED) {
+        const size_t bytes = f->memory_bytes;
+        hl_free(f);
+        return hl_fail(err, HL_E_NOMEM, "forward pass: no memory for %zu bytes of buffers", bytes);
+    }
+    f->k = &m->engine->kernels;
+    f->pool = m->engine->pool;
+    b = (hl_bump){.memory = f->memory};
+    lay_out(m, n_rows_cap, n_ctx, &b, f);
+    hl_rope_tables_init(f);
+    *ret_forward = f;
+    return HL_OK;
+}
+
+void hl_forward_free(hl_forward *f) {
+    if (!f) return;
+    if (f->memory) {
+        hl_bump_done(f->memory, f->memory_bytes);
+        (void)munmap(f->memory, f->memory_bytes);
+    }
+    hl_free(f);
+}
