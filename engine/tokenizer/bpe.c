@@ -28,10 +28,18 @@ static void make_letters(hl_bpe *b) {
     }
 }
 
-size_t hl_bpe_spell(const hl_bpe *b, const char *text, size_t n, char *ret) {
+static void find_missing(hl_bpe *b) {
+    for (int c = 0; c < 256; c++) {
+        b->is_missing[c] = hl_vocab_find(b->vocab, b->letters[c], b->n_letter[c]) < 0;
+        b->any_missing |= b->is_missing[c];
+    }
+}
+
+size_t hl_bpe_spell(const hl_bpe *b, const char *text, size_t n, bool only_tokens, char *ret) {
     size_t len = 0;
     for (size_t i = 0; i < n; i++) {
         const unsigned char c = (unsigned char)text[i];
+        if (only_tokens && b->is_missing[c]) continue;
         ret[len] = b->letters[c][0];
         if (b->n_letter[c] == 2) ret[len + 1] = b->letters[c][1];
         len += b->n_letter[c];
@@ -122,6 +130,7 @@ static void load_merge(hl_bpe *b, uint32_t rank, hl_view merge, int32_t *guess) 
 hl_status hl_bpe_load(hl_bpe *b, const hl_vocab *v, const hl_gguf *g, hl_err *err) {
     *b = (hl_bpe){.vocab = v};
     make_letters(b);
+    find_missing(b);
     const hl_gguf_value *merges = hl_gguf_find(g, "tokenizer.ggml.merges");
     hl_gguf_strings      it;
     if (!merges) return hl_fail(err, HL_E_FORMAT, "key 'tokenizer.ggml.merges' is missing");

@@ -24,6 +24,8 @@ typedef struct hl_bpe {
     char            letters[256][2]; /* byte -> its letter, UTF-8 */
     uint8_t         n_letter[256];   /* 1 or 2 */
     int16_t         bytes[0x180];    /* letter's code point -> byte; -1 */
+    bool            is_missing[256]; /* the byte's letter is no token */
+    bool            any_missing;
 } hl_bpe;
 
 /* Read tokenizer.ggml.merges.
@@ -33,8 +35,10 @@ void                    hl_bpe_done(hl_bpe *b);
 
 hl_merge_rules hl_bpe_rules(const hl_bpe *b);
 
-/* Spell n bytes in letters; writes up to 2 n bytes and returns how many. */
-size_t hl_bpe_spell(const hl_bpe *b, const char *text, size_t n, char *ret);
+/* Spell n bytes in letters; writes up to 2 n bytes and returns how many.
+ * in     only_tokens  leave out bytes whose letter is no token, as tokenizer.json has it: they cannot be said, and what
+ *                     stands at their two sides may merge */
+size_t hl_bpe_spell(const hl_bpe *b, const char *text, size_t n, bool only_tokens, char *ret);
 /* The bytes that a token's text stands for: back from letters, or unchanged when it is not all letters.
  * Writes at most `cap`, returns how many there are. */
 size_t hl_bpe_unspell(const hl_bpe *b, hl_view text, char *ret, size_t cap);

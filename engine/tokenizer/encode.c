@@ -78,7 +78,6 @@ static char *spell_buffer(encoder *e, size_t n) {
 
 /* --- byte-level BPE --- */
 
-/* A lone letter that is no token cannot be written: the reference engine drops it, too. */
 static hl_status emit_bpe(void *user, const char *text, size_t n, int32_t id, hl_err *err) {
     encoder        *e = user;
     const hl_vocab *v = &e->t->vocab;
@@ -91,11 +90,12 @@ static hl_status encode_bpe_piece(encoder *e, const char *p, size_t n, hl_err *e
     const hl_tokenizer *t = e->t;
     char               *spelled = spell_buffer(e, 2 * n);
     if (!spelled) return hl_fail(err, HL_E_NOMEM, "no memory to tokenize a piece of %zu bytes", n);
-    const size_t len = hl_bpe_spell(&t->bpe, p, n, spelled);
+    size_t len = hl_bpe_spell(&t->bpe, p, n, false, spelled);
     if (t->pre->flags & HL_PRE_WHOLE) {
         const int32_t id = hl_vocab_find(&t->vocab, spelled, len);
         if (id >= 0 && t->vocab.kinds[id] == HL_TOKEN_NORMAL) return add_id(e, id, err);
     }
+    if (t->bpe.any_missing) len = hl_bpe_spell(&t->bpe, p, n, true, spelled);
     const hl_merge_rules rules = hl_bpe_rules(&t->bpe);
     return hl_merge(&rules, &e->merge, spelled, len, emit_bpe, e, err);
 }

@@ -22,6 +22,8 @@
 
 #define GPT2         "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" WHITE "\\p{L}\\p{N}]+|" SPACE_RUNS
 
+#define ALONE(n)     SPACE n "(?!" NO_SPACE ")" /* so many white spaces that nothing else follows */
+
 /* What llama3 and its kin share, around their rule for numbers. */
 #define LLAMA3(numbers)                                                                                      \
     CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" numbers "| ?[^" WHITE "\\p{L}\\p{N}]+[\\r\\n]*"           \
@@ -34,6 +36,13 @@
     "|" numbers "| ?[^" WHITE "\\p{L}\\p{N}]+[\\r\\n/]*|" LINE_ENDS
 
 #define PUNCTUATION_RUNS "[\\p{P}$+<=>^~|`]+"
+
+/* Words of Bloom: what is no space, no bracket and no full stop, comma, question or exclamation mark of any script. */
+#define BLOOM " ?[^(" WHITE "|.,!?)\\x{2026}\\x{3002}\\x{FF0C}\\x{3001}\\x{964}\\x{6D4}\\x{60C}]+"
+
+/* Kimi's letters are those of o200k without Chinese characters. \\p{Han} alone would ask for script extensions. */
+#define HAN         "\\p{sc:Han}"
+#define NO_HAN(set) "(?:(?!" HAN ")" set ")"
 
 /* Letters of DeepSeek LLM: cased ones up to Unicode 11. */
 #define DEEPSEEK_LETTERS                                                                                     \
@@ -73,6 +82,44 @@ const hl_split_rule hl_split_qwen35 = {"qwen35",
 
 const hl_split_rule hl_split_gpt4o = {"gpt-4o", {O200K(CONTRACTIONS "?", "\\p{N}{1,3}")}};
 const hl_split_rule hl_split_tekken = {"tekken", {O200K("", "\\p{N}")}};
+
+const hl_split_rule hl_split_seed_coder = {
+    "seed-coder",
+    {CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^" WHITE "\\p{L}\\p{N}]+|" LINE_ENDS}};
+const hl_split_rule hl_split_bloom = {"bloom", {BLOOM}};
+const hl_split_rule hl_split_viking = {"viking", {BLOOM, "\\p{N}"}};
+const hl_split_rule hl_split_bailingmoe = {
+    "bailingmoe",
+    {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}| ?[^" WHITE
+     "\\p{L}\\p{N}]++[\\r\\n]*|" SPACE "*[\\r\\n]|" SPACE_RUNS}};
+const hl_split_rule hl_split_laguna = {"laguna", {"[^\\n]+|\\n+", LLAMA3("\\p{N}")}};
+const hl_split_rule hl_split_jais2 = {
+    "jais-2",
+    {CONTRACTIONS
+     "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^" WHITE "\\p{L}\\p{N}]+[\\r\\n]*|" SPACE
+     "*[\\r\\n]+|" ALONE("{512}") "|" ALONE("{256}") "|" ALONE("{128}") "|" ALONE("{64}") "|" ALONE(
+         "{32}") "|" ALONE("{16}") "|" ALONE("{8}") "|" ALONE("{4}") "|" ALONE("{1,2}") "|" SPACE}};
+const hl_split_rule hl_split_youtu = {
+    "youtu",
+    {"[\\x{AC00}-\\x{D7A3}\\x{3131}-\\x{318E}]+|[\\x{FF01}\\x{2026}\\x{201C}\\x{201D}\\x{2018}\\x{2019}\\x{"
+     "2014}"
+     "\\x{FF1A}\\x{FF1B}\\x{FF0C}\\x{3001}-\\x{303F}\\x{FE30}-\\x{FE4F}]+|[\\x{3105}-\\x{312F}]+"
+     "|[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+",
+     O200K(CONTRACTIONS "?", "\\p{N}")}};
+/* Words may hold single spaces. */
+const hl_split_rule hl_split_exaone_moe = {
+    "exaone-moe",
+    {CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*+(?: \\p{L}\\p{M}*+)*+)++|\\p{N}| ?[^" WHITE
+                  "\\p{L}\\p{N}]+[\\r\\n/]?|" SPACE "*[\\r\\n]|" SPACE_RUNS}};
+const hl_split_rule hl_split_kimi_k2 = {"kimi-k2",
+                                        {HAN "+|[^\\r\\n\\p{L}\\p{N}]?" NO_HAN(UPPER) "*" NO_HAN(
+                                            LOWER) "+" CONTRACTIONS
+                                                   "?|[^\\r\\n\\p{L}\\p{N}]?" NO_HAN(UPPER) "+" NO_HAN(
+                                                       LOWER) "*" CONTRACTIONS "?|\\p{N}{1,3}| ?[^" WHITE
+                                                              "\\p{L}\\p{N}]+[\\r\\n]*|" LINE_ENDS}};
+const hl_split_rule hl_split_chameleon = {
+    "chameleon",
+    {"<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z", "[\\t\\n]|    |  ", "\\p{N}", "[\\p{P}!-/:-@\\[-`{-~]", GPT2}};
 
 const hl_split_rule hl_split_deepseek_llm = {
     "deepseek-llm",

@@ -160,9 +160,11 @@ static void a_megabyte_without_a_break_is_no_trouble(void **state) {
     (void)state;
     static const char *const units[] = {"l",         " ",   "7", "\n", "\xFF", "A", "\xE4\xBD\xA0",
                                         "e\xCC\x81", " \n", "."};
-    static const char *const rules[] = {"gpt-2",          "starcoder",   "llama3",  "qwen2",   "gpt-4o",
-                                        "tekken",         "qwen35",      "falcon",  "default", "deepseek-llm",
-                                        "deepseek-coder", "deepseek-v3", "minicpm5"};
+    static const char *const rules[] = {
+        "gpt-2",    "starcoder",  "llama3",     "qwen2",        "gpt-4o",         "tekken",
+        "qwen35",   "falcon",     "default",    "deepseek-llm", "deepseek-coder", "deepseek-v3",
+        "minicpm5", "seed-coder", "bloom",      "viking",       "bailingmoe",     "laguna",
+        "jais-2",   "youtu",      "exaone-moe", "kimi-k2",      "chameleon"};
     enum { N = 1 << 18 };
     char *text = hl_new(N + 4, 1);
     for (size_t r = 0; r < sizeof rules / sizeof *rules; r++) {
@@ -546,6 +548,22 @@ static void merges_that_make_no_token_are_passed_over(void **state) {
     unload(l);
 }
 
+/* As tokenizer.json has it; measured on SmolLM2, which lacks 21 bytes. */
+static void a_byte_without_a_token_is_left_out_before_its_neighbours_merge(void **state) {
+    (void)state;
+    fix_vocab    *f = small_bpe("gpt-2");
+    const int32_t two = fix_add(f, "!!", 1, 0);
+    fix_merge(f, "! !");
+    f->texts[0x01] = hl_view_of("another");
+    f->texts[0xF0] = hl_view_of("one");
+    loaded l = load(f);
+    check_ids(l.t, hl_view_of("!\x01!"), 0, &two, 1);
+    check_ids(l.t, hl_view_of("\x01"), 0, NULL, 0);
+    CHECK_IDS(l.t, "\xF0\x9F\x98\x80", 0, 0x9F, 0x98, 0x80);
+    CHECK_IDS(l.t, "!\x02!", 0, '!', 0x02, '!');
+    unload(l);
+}
+
 static void of_equal_spellings_the_last_one_counts(void **state) {
     (void)state;
     fix_vocab    *f = small_bpe("gpt-2");
@@ -622,6 +640,7 @@ int main(void) {
         cmocka_unit_test(what_ends_by_its_id_is_no_text_when_it_is_spelled_like_a_mark),
         cmocka_unit_test(ids_that_say_none_are_none),
         cmocka_unit_test(merges_that_make_no_token_are_passed_over),
+        cmocka_unit_test(a_byte_without_a_token_is_left_out_before_its_neighbours_merge),
         cmocka_unit_test(of_equal_spellings_the_last_one_counts),
         cmocka_unit_test(a_text_too_long_is_refused_before_it_is_read),
         cmocka_unit_test(every_failed_allocation_is_reported),
