@@ -126,8 +126,8 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
     if (status == HL_OK) status = hl_forward_new(s->model, s->n_rows_cap, s->n_ctx_cap, &s->forward, err);
     if (status == HL_OK && s->p.cache_dir && s->p.cache_key) open_disk(s);
     if (status == HL_OK && s->p.draft)
-        status = hl_draft_model_new(s->p.draft, s->model, (uint32_t)s->p.n_running_cap, s->p.n_ctx, &s->draft,
-                                    err);
+        status = hl_draft_model_new(s->p.draft, s->model, (uint32_t)s->p.n_running_cap, s->p.n_ctx,
+                                    &s->draft_model, err);
     if (status != HL_OK) return status;
     s->stats.kv_budget_bytes = (uint64_t)n_blocks * hl_kv_block_bytes(&shape);
     s->logits_bytes = (size_t)s->n_out_cap * hp->n_vocab * sizeof *s->logits;
@@ -140,10 +140,10 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
     s->out_rows = hl_new(s->n_out_cap, sizeof *s->out_rows);
     s->running = hl_new((size_t)s->p.n_running_cap, sizeof(hl_stream *));
     s->waiting = hl_new((size_t)s->p.n_waiting_cap + (size_t)s->p.n_running_cap, sizeof(hl_stream *));
-    s->bids = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->bids);
-    s->bid_for = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->bid_for);
+    s->proposals = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->proposals);
+    s->proposed = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->proposed);
     if (!s->logits || !s->tokens || !s->pos || !s->seqs || !s->out_rows || !s->running || !s->waiting ||
-        !s->bids || !s->bid_for)
+        !s->proposals || !s->proposed)
         return hl_fail(err, HL_E_NOMEM, "scheduler: no memory");
     return HL_OK;
 }
@@ -173,8 +173,8 @@ hl_status hl_sched_new(hl_model *m, const hl_sched_params *p, hl_sched **ret_sch
     if (status == HL_OK) {
         s->n_out_cap = (uint32_t)s->p.n_running_cap + HL_MAX_DRAFT_ROWS;
         s->n_rows_cap = (uint32_t)s->p.n_batch > s->n_out_cap ? (uint32_t)s->p.n_batch : s->n_out_cap;
-        s->rows_alone = s->p.n_batch;
-        s->rows_mixed = FIRST_MIXED_ROWS;
+        s->prefill_alone = s->p.n_batch;
+        s->prefill_mixed = FIRST_MIXED_ROWS;
         status = take_memory(s, err);
     }
     if (status == HL_OK && pthread_create(&s->thread, NULL, run_thread, s) != 0)
@@ -201,7 +201,7 @@ void hl_sched_free(hl_sched *s) {
     hl_memory_release(s->model, &s->plan);
     hl_kv_disk_close(s->disk);
     hl_prefix_tree_free(s->tree);
-    hl_draft_model_free(s->draft);
+    hl_draft_model_free(s->draft_model);
     hl_forward_free(s->forward);
     hl_kv_pool_free(s->pool);
     if (s->logits) (void)munmap(s->logits, s->logits_bytes);
@@ -211,8 +211,8 @@ void hl_sched_free(hl_sched *s) {
     hl_free(s->out_rows);
     hl_free(s->running);
     hl_free(s->waiting);
-    hl_free(s->bids);
-    hl_free(s->bid_for);
+    hl_free(s->proposals);
+    hl_free(s->proposed);
     (void)pthread_cond_destroy(&s->wake);
     (void)pthread_mutex_destroy(&s->kv_lock);
     (void)pthread_mutex_destroy(&s->lock);
@@ -254,7 +254,7 @@ static void mark_all_cancelled(hl_sched *s) {
 static void end_all(hl_sched *s) {
     hl_sched_take_inbox(s);
     mark_all_cancelled(s);
-    hl_sched_end_stale(s);
+    hl_sched_end_cancelled(s);
 }
 
 static void *run_thread(void *arg) {
@@ -268,7 +268,7 @@ static void *run_thread(void *arg) {
         if (atomic_load(&s->cancel_all)) mark_all_cancelled(s);
         hl_sched_take_saved(s);
         hl_sched_take_inbox(s);
-        hl_sched_end_stale(s);
+        hl_sched_end_cancelled(s);
         hl_sched_park(s);
         hl_sched_admit(s);
         hl_sched_step(s);

@@ -42,7 +42,7 @@ static bool save_path(hl_sched *s, hl_prefix_node *n) {
 }
 
 void hl_sched_save(hl_sched *s, hl_stream *st) {
-    if (s->disk && st->n_known >= MIN_SAVED_BLOCKS) (void)save_path(s, st->node);
+    if (s->disk && st->n_cached >= MIN_SAVED_BLOCKS) (void)save_path(s, st->node);
 }
 
 void hl_sched_take_saved(hl_sched *s) {
@@ -54,30 +54,30 @@ void hl_sched_take_saved(hl_sched *s) {
 /* The next whole block of the prompt from its file. */
 static bool restore_block(hl_sched *s, hl_stream *st) {
     enum { BLOCK = HL_KV_PAGE_TOKENS };
-    const int32_t   begin = (int32_t)(st->n_known * BLOCK);
+    const int32_t   begin = (int32_t)(st->n_cached * BLOCK);
     const int32_t  *tokens = st->ids + begin;
     const hl_kv_key parent = key_of(s, st->node);
     const hl_kv_key key = hl_kv_disk_key(s->disk, parent, tokens);
     if (!hl_kv_disk_has(s->disk, key)) return false;
-    if (!hl_kv_disk_load(s->disk, key, parent, tokens, st->seq.blocks[st->n_known])) {
+    if (!hl_kv_disk_load(s->disk, key, parent, tokens, st->seq.blocks[st->n_cached])) {
         st->seq.n_pos = begin; /* what was in the block is spoilt */
         return false;
     }
     st->seq.n_pos = begin + BLOCK;
-    hl_prefix_node *n = hl_prefix_tree_add(s->tree, st->node, tokens, BLOCK, &st->seq, st->n_known);
+    hl_prefix_node *n = hl_prefix_tree_add(s->tree, st->node, tokens, BLOCK, &st->seq, st->n_cached);
     if (!n) return false;
     st->node = n;
-    st->n_known++;
+    st->n_cached++;
     hl_prefix_node_set_saved(n);
     return true;
 }
 
 bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate) {
     enum { BLOCK = HL_KV_PAGE_TOKENS };
-    if (!s->disk || st->seq.n_pos >= (int32_t)((st->n_known + 1) * BLOCK)) return false;
+    if (!s->disk || st->seq.n_pos >= (int32_t)((st->n_cached + 1) * BLOCK)) return false;
     const int32_t before = st->seq.n_pos;
     uint32_t      n = 0;
-    while ((st->n_known + 1) * BLOCK < st->n_ids && st->n_known < st->seq.n_blocks) {
+    while ((st->n_cached + 1) * BLOCK < st->n_ids && st->n_cached < st->seq.n_blocks) {
         if (others_generate && n == RESTORED_PER_STEP) break;
         if (!restore_block(s, st)) break;
         n++;

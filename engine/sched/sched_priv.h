@@ -16,17 +16,14 @@
 #include "engine/kv/kv_disk.h"
 #include "engine/kv/prefix_tree.h"
 #include "engine/speculate/draft_model.h"
-#include "engine/speculate/ngram.h"
-#include "engine/speculate/pace.h"
+#include "engine/speculate/speculation.h"
 #include "hyperlama/sched.h"
 
 enum {
     HL_MAX_RUNNING = 256,
-    HL_MAX_DRAFT = 15,      /* guesses of one sequence in one step, one behind the other */
-    HL_MAX_BRANCHES = 3,    /* of one sequence in one step */
-    HL_MAX_DRAFT_ROWS = 32, /* of all sequences */
+    HL_MAX_DRAFT_ROWS = 32, /* of all sequences in one step */
     HL_TOP_CAP = 20,
-    HL_GAP_BUCKETS = 256,
+    HL_ITL_BUCKETS = 256,
 };
 #define HL_NO_ROW UINT32_MAX
 
@@ -40,26 +37,47 @@ typedef struct hl_waiter {
     hl_err          err;
 } hl_waiter;
 
-/* How much was computed for an owner: the one with the least goes first. */
+/* Virtual token counter of a client: how much was computed for it. The one with the least goes first. */
 typedef struct hl_owner {
     struct hl_owner *next;
     uint64_t         id;
-    double           service; /* rows; new owners start at the least of those at work */
+    double           n_rows; /* new ones start at the least of those at work */
     uint32_t         n_streams;
 } hl_owner;
 
-/* Another continuation of a sequence in a step: it shares the first `depth` guesses and then says something else. It is
- * verified in the same pass, on a fork of the sequence. */
-typedef struct hl_branch {
-    uint32_t depth;
-    uint32_t at;    /* where in the past it stands, counted as the cursor; 0: a draft model's */
-    uint32_t grade; /* of its first guess */
-    int32_t  guesses[HL_MAX_DRAFT];
-    uint32_t n_offered; /* guesses that there are */
-    uint32_t n_drafts;  /* of these, verified in this step */
-    uint32_t first_out;
-    hl_seq   seq; /* no blocks between steps */
-} hl_branch;
+/* What was asked for; everything that hl_sched_request points to was copied elsewhere. */
+typedef struct hl_seq_request {
+    int32_t            max_tokens, n_ctx, n_top, priority;
+    bool               ignore_eog;
+    uint64_t           owner;
+    hl_sched_token_fn *on_token;
+    hl_sched_done_fn  *on_done;
+    void              *user;
+} hl_seq_request;
+
+/* Speculation of a sequence, and the draft model's view of it. */
+typedef struct hl_spec_state {
+    hl_spec  spec;      /* zeros: this sequence does not speculate */
+    hl_seq   model_seq; /* no blocks until the draft model is asked */
+    uint32_t n_unasked; /* steps in a row in which asking it did not pay */
+} hl_spec_state;
+
+/* What one sequence puts into the step in hand, and what comes of it. */
+typedef struct hl_step_slot {
+    uint32_t n_rows;      /* 0: not in the batch */
+    uint32_t first_row;   /* in the batch */
+    uint32_t bad_row;     /* in the batch, of its own: no token can be chosen behind it; HL_NO_ROW: none */
+    bool     is_deferred; /* another prompt of this step computes what it needs */
+    uint32_t first_out, n_out;
+    struct {
+        hl_seq   seq; /* a fork of the sequence; no blocks between steps */
+        uint32_t first_out;
+    } branches[HL_MAX_BRANCHES];
+    int32_t     emitted[HL_MAX_DRAFT + 1];
+    float       logprobs[HL_MAX_DRAFT + 1];
+    uint32_t    n_emitted;
+    hl_logprob *top; /* [HL_MAX_DRAFT + 1][HL_TOP_CAP]; NULL when nobody asked */
+} hl_step_slot;
 
 /* One request and, while it runs, its sequence. Tokens ids[seq.n_pos, n_ids) are not computed yet: one when it
  * generates, more while its prompt is read or it begins again. */
@@ -67,81 +85,54 @@ typedef struct hl_stream {
     struct hl_stream *next;      /* in the inbox */
     struct hl_stream *next_live; /* of all that are not done; under lock */
     uint64_t          id;
-    hl_sched_request  r;   /* .tokens and .sampling.bias are not valid */
-    int32_t          *ids; /* [ids_cap] prompt and answer */
-    uint32_t          n_ids, n_prompt, ids_cap;
-    int32_t           n_ctx;
-    hl_seq            seq;     /* no blocks while waiting */
-    hl_prefix_node   *node;    /* of the last whole block that the tree knows */
-    uint32_t          n_known; /* whole blocks that it knows */
-    hl_sampler       *sampler;
+    hl_seq_request    req;
+    hl_waiter        *waiter;
+    hl_owner         *owner;  /* NULL until it waits, or without memory: then nobody counts */
     atomic_bool       cancel; /* any thread */
     atomic_bool       paused; /* any thread, under lock: it waits, holds no blocks, and is not admitted */
-    bool       gave_way; /* its blocks went back once: what is found again was counted, or is an answer's */
-    hl_waiter *waiter;
-    hl_owner  *owner; /* NULL until it waits, or without memory: then nobody counts */
-    int64_t    arrived_ns, began_ns, prompt_done_ns, last_token_ns, deadline_ns; /* 0: not yet, none */
-    hl_usage   usage;
-    int32_t
-        *past; /* [n_prediction + ids_cap] a token that there is not, the prediction, then ids: what guesses
-                                  * come from; NULL: ids */
-    uint32_t n_prediction; /* with that token; 0: none */
-    hl_ngram ngram;
-    uint32_t cursor;   /* where in the past the last guess stood, moved on with what came; 0: none */
-    uint32_t n_missed; /* steps in a row in which what stood there was wrong from the first token on */
-    hl_luck  luck;
-    hl_seq   draft_seq; /* the draft model's view; no blocks until it is asked */
-    uint32_t n_unasked; /* steps in which asking it did not pay */
-    /* of the step in hand */
-    uint32_t    grade;      /* of the guesses */
-    bool        asks_model; /* they come from the draft model */
-    int32_t     shadow;     /* the text's first guess where the model is asked; -1: none */
-    uint32_t    shadow_grade;
-    int32_t     drafts[HL_MAX_DRAFT];
-    uint32_t    n_offered; /* guesses that there are; those not verified are compared with what comes */
-    uint32_t    n_drafts;  /* of these, verified in this step */
-    hl_branch   branches[HL_MAX_BRANCHES];
-    uint32_t    n_branches;
-    hl_branch  *taken;       /* the one that was right; NULL: none */
-    uint32_t    n_rows;      /* 0: not in the batch */
-    uint32_t    first_row;   /* in the batch */
-    uint32_t    bad_row;     /* in the batch, of its own: no token can be chosen behind it; HL_NO_ROW: none */
-    bool        is_deferred; /* another prompt of this step computes what it needs */
-    uint32_t    first_out, n_out;
-    int32_t     news[HL_MAX_DRAFT + 1];
-    float       logprobs[HL_MAX_DRAFT + 1];
-    uint32_t    n_news;
-    hl_logprob *top; /* [HL_MAX_DRAFT + 1][HL_TOP_CAP]; NULL when nobody asked */
+    int64_t           arrived_ns, began_ns, prompt_done_ns, last_token_ns, deadline_ns; /* 0: not yet, none */
+    hl_usage          usage;
+
+    int32_t        *ids; /* [ids_cap] prompt and answer */
+    uint32_t        n_ids, n_prompt, ids_cap;
+    hl_seq          seq;      /* no blocks while waiting */
+    hl_prefix_node *node;     /* of the last whole block that the prefix tree knows */
+    uint32_t        n_cached; /* whole blocks that it knows */
+    bool        gave_way; /* its blocks went back once: what is found again was counted, or is an answer's */
+    hl_sampler *sampler;
+
+    hl_spec_state draft;
+    hl_step_slot  step;
 } hl_stream;
 
 struct hl_sched {
-    hl_model       *model;
-    hl_sched_params p;    /* with defaults filled in */
-    hl_memory_plan  plan; /* that was admitted; zeros: none yet */
-    hl_kv_pool     *pool;
-    hl_prefix_tree *tree;
-    hl_kv_disk     *disk; /* NULL: none */
-    hl_forward     *forward;
-    int32_t         n_ctx_cap; /* of any request */
-    uint32_t        n_rows_cap, n_out_cap;
-    float          *logits; /* [n_out_cap][n_vocab], committed on use */
-    size_t          logits_bytes;
-    int32_t        *tokens, *pos; /* [n_rows_cap] the batch */
-    hl_seq        **seqs;
-    uint32_t       *out_rows; /* [n_out_cap] */
-    hl_stream     **running;  /* [n_running_cap] the best first */
-    uint32_t        n_running;
-    hl_stream     **waiting; /* [n_waiting_cap + n_running_cap] */
-    uint32_t        n_waiting;
-    hl_owner       *owners;
-    hl_pace_bid    *bids;            /* [n_running_cap * (1 + HL_MAX_BRANCHES)] scratch of sched_draft.c */
-    uint32_t      **bid_for;         /* the same: what each bid is for */
-    double   rows_mixed, rows_alone; /* prompt rows per step, beside generating sequences and without */
-    uint64_t gaps[HL_GAP_BUCKETS];
-    hl_pace  pace;
-    hl_draft_model *draft;    /* NULL: none */
-    float           draft_ns; /* what a guess of it takes */
-    float           fork_ns;  /* what a branch takes besides its rows */
+    hl_model          *model;
+    hl_sched_params    p;    /* with defaults filled in */
+    hl_memory_plan     plan; /* that was admitted; zeros: none yet */
+    hl_kv_pool        *pool;
+    hl_prefix_tree    *tree;
+    hl_kv_disk        *disk; /* NULL: none */
+    hl_forward        *forward;
+    int32_t            n_ctx_cap; /* of any request */
+    uint32_t           n_rows_cap, n_out_cap;
+    float             *logits; /* [n_out_cap][n_vocab], committed on use */
+    size_t             logits_bytes;
+    int32_t           *tokens, *pos; /* [n_rows_cap] the batch */
+    hl_seq           **seqs;
+    uint32_t          *out_rows; /* [n_out_cap] */
+    hl_stream        **running;  /* [n_running_cap] the best first */
+    uint32_t           n_running;
+    hl_stream        **waiting; /* [n_waiting_cap + n_running_cap] */
+    uint32_t           n_waiting;
+    hl_owner          *owners;
+    hl_draft_proposal *proposals; /* [n_running_cap * (1 + HL_MAX_BRANCHES)] scratch of sched_draft.c */
+    uint32_t         **proposed;  /* the same: where to write how many tokens of each are verified */
+    double   prefill_mixed, prefill_alone; /* prompt rows per step, beside generating sequences and without */
+    uint64_t itl[HL_ITL_BUCKETS];          /* inter-token latencies */
+    hl_pass_cost    pass_cost;
+    hl_draft_model *draft_model;    /* NULL: none */
+    float           draft_token_ns; /* what a token of it takes */
+    float           fork_ns;        /* what a branch takes besides its rows */
     pthread_t       thread;
     bool            has_thread;
 
@@ -177,7 +168,7 @@ void hl_stream_end(hl_sched *s, hl_stream *st, hl_end end, hl_status status, con
 /* ---- sched_queue.c: who runs. All under kv_lock ---- */
 
 void hl_sched_take_inbox(hl_sched *s);
-void hl_sched_end_stale(hl_sched *s); /* cancelled and late ones, waiting and running */
+void hl_sched_end_cancelled(hl_sched *s); /* and late ones, waiting and running */
 void hl_sched_admit(hl_sched *s);
 void hl_sched_park(hl_sched *s); /* running ones that are paused go back to waiting */
 /* Is there anything to compute or to end? When not, *ret_due_ns is when the first of those that wait is late; 0: never. */
@@ -188,8 +179,8 @@ HL_MUST_CHECK bool hl_sched_reserve(hl_sched *s, hl_stream *st, int32_t n_pos);
 void               hl_sched_preempt(hl_sched *s, hl_stream *st);
 void               hl_sched_remove(hl_sched  *s,
                                    hl_stream *st); /* from the running ones; its blocks go to the tree or back */
-void hl_sched_remember(hl_sched *s, hl_stream *st); /* make its whole blocks known to the tree */
-static inline double hl_stream_service(const hl_stream *st) { return st->owner ? st->owner->service : 0; }
+void hl_sched_publish(hl_sched *s, hl_stream *st); /* make its whole blocks known to the prefix tree */
+static inline double hl_stream_service(const hl_stream *st) { return st->owner ? st->owner->n_rows : 0; }
 
 /* ---- sched_disk.c: blocks in files. All under kv_lock ---- */
 
@@ -198,32 +189,14 @@ void hl_sched_take_saved(hl_sched *s);          /* let go of what is written */
 /* Take blocks of a prompt whose room is reserved from files; true: there may be more, next step. */
 bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate);
 
-/* ---- sched_draft.c: guesses ---- */
+/* ---- sched_draft.c: how speculation shares a step ---- */
 
-void hl_sched_draft(hl_sched *s);   /* sets n_drafts of what runs */
-void hl_sched_learn(hl_stream *st); /* how the step's guesses turned out */
+void hl_sched_draft(hl_sched *s);     /* sets what of the drafts of all that runs is verified */
+void hl_sched_observe(hl_stream *st); /* what came of them in this step */
 
-/* ---- sched_branch.c: several candidates for what comes next ---- */
-
-/* Continuations that other places of past[0, n) say, which part from the stream's guesses; those stand at the cursor.
- *
- * in     least_match  of those places; 0: none are looked for
- *        rival        a place that the guesses might have stood at as well; 0: none
- *        rival_grade  of its guesses */
-void hl_branches_of_text(hl_stream *st, const int32_t *past, uint32_t n, uint32_t least_match, uint32_t rival,
-                         uint32_t rival_grade);
-/* Second choices of the draft model. */
-void hl_branches_of_model(hl_stream *st, const int32_t *seconds, const float *shares);
-/* Places as good as that of the guesses say something else there. */
-bool hl_guess_is_disputed(const hl_stream *st, uint32_t depth);
-/* What the guesses promise; for the pace. */
-hl_pace_bid hl_guesses_bid(const hl_stream *st);
-hl_pace_bid hl_branch_bid(const hl_sched *s, const hl_stream *st, const hl_branch *b);
-/* Make the sequence that its rows belong to. False: there is no room, or the guesses that it stands on are not verified. */
-HL_MUST_CHECK bool hl_branch_open(hl_sched *s, hl_stream *st, hl_branch *b);
-/* Whether token i of the step, id, is what some verified guess said: then there are logits behind it, row *ret_row of
- * them. Notes the branch that is taken. */
-HL_MUST_CHECK bool hl_branch_follow(hl_stream *st, uint32_t i, int32_t id, uint32_t *ret_row);
+/* Make the fork that the rows of a branch belong to. False: there is no room, or the drafts that it stands on are not
+ * verified; then it is not either. */
+HL_MUST_CHECK bool hl_sched_open_branch(hl_sched *s, hl_stream *st, uint32_t i_branch);
 
 /* ---- sched_step.c ---- */
 
@@ -232,7 +205,7 @@ void hl_sched_note_state(hl_sched *s); /* what runs and what is held, for statis
 
 /* ---- sched_stats.c ---- */
 
-void   hl_gap_add(uint64_t *gaps, int64_t ns);
-double hl_gap_quantile_ms(const uint64_t *gaps, double share);
+void   hl_itl_add(uint64_t *itl, int64_t ns);
+double hl_itl_quantile_ms(const uint64_t *itl, double share);
 
 #endif

@@ -21,12 +21,12 @@
 static void enter_owner(hl_sched *s, hl_stream *st) {
     double    least = 0;
     hl_owner *o = s->owners;
-    for (; o && o->id != st->r.owner; o = o->next)
-        if (o == s->owners || o->service < least) least = o->service;
+    for (; o && o->id != st->req.owner; o = o->next)
+        if (o == s->owners || o->n_rows < least) least = o->n_rows;
     if (!o) {
         o = hl_new(1, sizeof *o);
         if (!o) return;
-        *o = (hl_owner){.next = s->owners, .id = st->r.owner, .service = least};
+        *o = (hl_owner){.next = s->owners, .id = st->req.owner, .n_rows = least};
         s->owners = o;
     }
     o->n_streams++;
@@ -46,11 +46,11 @@ static void leave_owner(hl_sched *s, hl_stream *st) {
 /* ---- order ---- */
 
 static bool is_better(const hl_stream *a, const hl_stream *b) {
-    return a->r.priority != b->r.priority ? a->r.priority > b->r.priority : a->id < b->id;
+    return a->req.priority != b->req.priority ? a->req.priority > b->req.priority : a->id < b->id;
 }
 
 static bool goes_first(const hl_stream *a, const hl_stream *b) {
-    if (a->r.priority != b->r.priority) return a->r.priority > b->r.priority;
+    if (a->req.priority != b->req.priority) return a->req.priority > b->req.priority;
     const double sa = hl_stream_service(a), sb = hl_stream_service(b);
     return sa != sb ? sa < sb : a->id < b->id;
 }
@@ -79,30 +79,30 @@ static void leave_queue(hl_sched *s) {
 
 /* ---- leaving ---- */
 
-void hl_sched_remember(hl_sched *s, hl_stream *st) {
+void hl_sched_publish(hl_sched *s, hl_stream *st) {
     enum { BLOCK = HL_KV_PAGE_TOKENS };
-    while ((st->n_known + 1) * BLOCK <= (uint32_t)st->seq.n_pos) {
-        hl_prefix_node *n = hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_known * BLOCK, BLOCK,
-                                               &st->seq, st->n_known);
+    while ((st->n_cached + 1) * BLOCK <= (uint32_t)st->seq.n_pos) {
+        hl_prefix_node *n = hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_cached * BLOCK, BLOCK,
+                                               &st->seq, st->n_cached);
         if (!n) return;
         st->node = n;
-        st->n_known++;
+        st->n_cached++;
     }
 }
 
 /* Give all blocks back; the tree keeps what it can use again. */
 static void give_up_blocks(hl_sched *s, hl_stream *st) {
     hl_seq_join(&st->seq, NULL);
-    hl_sched_remember(s, st);
+    hl_sched_publish(s, st);
     hl_sched_save(s, st);
-    const uint32_t rest = (uint32_t)st->seq.n_pos - st->n_known * HL_KV_PAGE_TOKENS;
+    const uint32_t rest = (uint32_t)st->seq.n_pos - st->n_cached * HL_KV_PAGE_TOKENS;
     if (rest > 0 && rest < HL_KV_PAGE_TOKENS)
-        (void)hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_known * HL_KV_PAGE_TOKENS, rest, &st->seq,
-                                 st->n_known);
+        (void)hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_cached * HL_KV_PAGE_TOKENS, rest,
+                                 &st->seq, st->n_cached);
     hl_seq_truncate(&st->seq, 0);
-    if (st->draft_seq.blocks) hl_seq_truncate(&st->draft_seq, 0);
+    if (st->draft.model_seq.blocks) hl_seq_truncate(&st->draft.model_seq, 0);
     st->node = hl_prefix_tree_root(s->tree);
-    st->n_known = 0;
+    st->n_cached = 0;
 }
 
 void hl_sched_remove(hl_sched *s, hl_stream *st) {
@@ -124,7 +124,8 @@ static void put_back(hl_sched *s, hl_stream *st) {
             break;
         }
     st->gave_way = true;
-    st->n_rows = st->n_drafts = 0;
+    st->step.n_rows = 0;
+    hl_spec_begin_step(&st->draft.spec);
     s->waiting[s->n_waiting++] = st;
     (void)pthread_mutex_lock(&s->lock);
     s->n_queued++;
@@ -147,16 +148,16 @@ void hl_sched_park(hl_sched *s) {
         if (atomic_load_explicit(&s->running[i]->paused, memory_order_relaxed)) put_back(s, s->running[i]);
 }
 
-static hl_end why_stale(const hl_stream *st, int64_t now) {
+static hl_end why_ended(const hl_stream *st, int64_t now) {
     if (atomic_load_explicit(&st->cancel, memory_order_relaxed)) return HL_END_CANCEL;
     return st->deadline_ns && now >= st->deadline_ns ? HL_END_TIMEOUT : HL_END_NONE;
 }
 
-void hl_sched_end_stale(hl_sched *s) {
+void hl_sched_end_cancelled(hl_sched *s) {
     const int64_t now = hl_clock_ns();
     for (uint32_t i = s->n_waiting; i-- > 0;) {
         hl_stream   *st = s->waiting[i];
-        const hl_end why = why_stale(st, now);
+        const hl_end why = why_ended(st, now);
         if (why == HL_END_NONE) continue;
         remove_at(s->waiting, &s->n_waiting, i);
         leave_queue(s);
@@ -165,7 +166,7 @@ void hl_sched_end_stale(hl_sched *s) {
     }
     for (uint32_t i = s->n_running; i-- > 0;) {
         hl_stream   *st = s->running[i];
-        const hl_end why = why_stale(st, now);
+        const hl_end why = why_ended(st, now);
         if (why == HL_END_NONE) continue;
         hl_sched_remove(s, st);
         hl_stream_end(s, st, why, HL_OK, NULL);
@@ -194,11 +195,11 @@ static bool take_blocks(hl_sched *s, hl_stream *st) {
     const uint32_t need = st->n_ids / HL_KV_PAGE_TOKENS + 1;
     const int32_t  n = hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), st->ids,
                                             (int32_t)st->n_ids - 1, &st->seq, &st->node);
-    st->n_known = (uint32_t)n / HL_KV_PAGE_TOKENS;
+    st->n_cached = (uint32_t)n / HL_KV_PAGE_TOKENS;
     const uint32_t room = hl_kv_pool_n_free(s->pool) + hl_prefix_tree_n_evictable(s->tree);
     const uint32_t spare = s->n_running; /* a block for each to grow */
     if (need - st->seq.n_blocks + spare <= room || s->n_running == 0) {
-        const int32_t all = (int32_t)st->n_ids + 1 < st->n_ctx ? (int32_t)st->n_ids + 1 : st->n_ctx;
+        const int32_t all = (int32_t)st->n_ids + 1 < st->req.n_ctx ? (int32_t)st->n_ids + 1 : st->req.n_ctx;
         if (reserve_evicting(s, st, all)) {
             hl_stream_count_cached(st, n);
             (void)hl_sched_restore(s, st, s->n_running > 0);
@@ -207,7 +208,7 @@ static bool take_blocks(hl_sched *s, hl_stream *st) {
     }
     hl_seq_truncate(&st->seq, 0);
     st->node = hl_prefix_tree_root(s->tree);
-    st->n_known = 0;
+    st->n_cached = 0;
     return false;
 }
 
@@ -226,7 +227,7 @@ bool hl_sched_has_work(const hl_sched *s, int64_t *ret_due_ns) {
     int64_t       due = 0;
     for (uint32_t i = 0; i < s->n_waiting; i++) {
         const hl_stream *st = s->waiting[i];
-        if (!atomic_load(&st->paused) || why_stale(st, now) != HL_END_NONE) return true;
+        if (!atomic_load(&st->paused) || why_ended(st, now) != HL_END_NONE) return true;
         if (st->deadline_ns && (due == 0 || st->deadline_ns < due)) due = st->deadline_ns;
     }
     *ret_due_ns = due;

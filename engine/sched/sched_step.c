@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * sched_step.c - one step: compose a batch, run the pass, choose tokens, hand them out.
+ * sched_step.c - one step: compose a batch, run the pass, choose tokens, emit them.
  *
- * Sequences that generate go first, each with the token it has and its guesses behind it; prompts fill the rest of
- * the step's budget, one after another. The budget follows the clock: a step beside generating sequences aims at a
- * part of max_gap_ms, one without at ALONE_MS (others may come any time and wait for it to end).
+ * Sequences that generate go first, each with the token it has and its drafts behind it; prompts fill the rest of the
+ * step's budget in chunks, one after another (chunked prefill). The budget follows the clock: a step beside generating
+ * sequences aims at a part of the inter-token latency that is allowed, one without at ALONE_MS (others may come any time
+ * and wait for it to end).
  *
- * A guess is right when the sampler, asked with the logits of the row before it, chooses that very token. So what comes
- * out are the sampler's own choices, one by one, with or without guesses: the same tokens for the same seed. Where there
- * are several candidates, the choices lead from row to row through the tree that they make.
+ * A draft token is accepted when the sampler, asked with the logits of the row before it, chooses that very token. So what
+ * comes out are the sampler's own choices, one by one, with or without drafts: the same tokens for the same seed. Where
+ * there are branches, the choices lead from row to row through the tree that they make.
  */
 #include <assert.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static const double AIM = 0.65; /* of max_gap_ms: the next step may take longer 
 
 typedef struct step {
     hl_batch b;
-    uint32_t n_generating; /* streams with one row and guesses */
+    uint32_t n_generating; /* streams with one row and drafts */
     uint32_t n_prompt_rows;
     uint32_t prompt_rows_cap;
     int64_t  began_ns, forward_ns, sample_ns;
@@ -48,10 +49,12 @@ static void end_running(hl_sched *s, hl_stream *st, hl_end end, hl_status status
     hl_stream_end(s, st, end, status, err);
 }
 
-/* A generating stream: its newest token and guesses. False: it is not running any more. */
+/* A generating stream: its newest token and drafts. False: it is not running any more. */
 static bool add_generating(hl_sched *s, step *p, hl_stream *st) {
+    hl_spec      *spec = &st->draft.spec;
     const int32_t want = st->seq.n_pos + 1;
-    if (st->n_drafts > 0 && !hl_seq_reserve(&st->seq, want + (int32_t)st->n_drafts)) st->n_drafts = 0;
+    if (spec->n_verified > 0 && !hl_seq_reserve(&st->seq, want + (int32_t)spec->n_verified))
+        spec->n_verified = 0;
     if (!hl_sched_reserve(s, st, want)) {
         if (s->n_running > 1)
             hl_sched_preempt(s, st);
@@ -59,30 +62,31 @@ static bool add_generating(hl_sched *s, step *p, hl_stream *st) {
             end_running(s, st, HL_END_LENGTH, HL_OK, NULL); /* the whole cache is its own and full */
         return false;
     }
-    st->first_out = p->b.n_out;
-    st->first_row = p->b.n_rows;
-    for (uint32_t i = 0; i <= st->n_drafts; i++) {
+    st->step.first_out = p->b.n_out;
+    st->step.first_row = p->b.n_rows;
+    for (uint32_t i = 0; i <= spec->n_verified; i++) {
         add_row(s, p, &st->seq, st->seq.n_pos + (int32_t)i,
-                i == 0 ? st->ids[st->n_ids - 1] : st->drafts[i - 1]);
+                i == 0 ? st->ids[st->n_ids - 1] : spec->tokens[i - 1]);
         want_logits(s, p);
     }
-    st->n_out = st->n_rows = 1 + st->n_drafts;
-    st->usage.drafted_tokens += (int32_t)st->n_drafts;
+    st->step.n_out = st->step.n_rows = 1 + spec->n_verified;
+    st->usage.drafted_tokens += (int32_t)spec->n_verified;
     p->n_generating++;
     return true;
 }
 
-/* Its other candidates, when all that generate have their rows: nobody gives way for them. */
+/* Its branches, when all that generate have their rows: nobody gives way for them. */
 static void add_branches(hl_sched *s, step *p, hl_stream *st) {
-    for (uint32_t k = 0; k < st->n_branches; k++) {
-        hl_branch *b = &st->branches[k];
-        if (b->n_drafts == 0 || !hl_branch_open(s, st, b)) continue;
-        b->first_out = p->b.n_out;
-        for (uint32_t i = 0; i < b->n_drafts; i++) {
-            add_row(s, p, &b->seq, b->seq.n_pos + (int32_t)i, b->guesses[i]);
+    for (uint32_t k = 0; k < st->draft.spec.n_branches; k++) {
+        const hl_spec_branch *b = &st->draft.spec.branches[k];
+        if (b->n_verified == 0 || !hl_sched_open_branch(s, st, k)) continue;
+        hl_seq *fork = &st->step.branches[k].seq;
+        st->step.branches[k].first_out = p->b.n_out;
+        for (uint32_t i = 0; i < b->n_verified; i++) {
+            add_row(s, p, fork, fork->n_pos + (int32_t)i, b->tokens[i]);
             want_logits(s, p);
         }
-        st->usage.drafted_tokens += (int32_t)b->n_drafts;
+        st->usage.drafted_tokens += (int32_t)b->n_verified;
     }
 }
 
@@ -90,15 +94,15 @@ static void add_branches(hl_sched *s, step *p, hl_stream *st) {
 static void match_again(hl_sched *s, hl_stream *st) {
     enum { BLOCK = HL_KV_PAGE_TOKENS };
     const int32_t had = st->seq.n_pos, last = (int32_t)st->n_ids - 1;
-    if (had % BLOCK != 0 || st->n_known != (uint32_t)had / BLOCK || had + BLOCK > last) return;
+    if (had % BLOCK != 0 || st->n_cached != (uint32_t)had / BLOCK || had + BLOCK > last) return;
     if (hl_prefix_tree_probe(s->tree, st->ids, last) < had + BLOCK) return;
     const int32_t held = (int32_t)(st->seq.n_blocks * BLOCK);
     hl_seq_truncate(&st->seq, had);
     const int32_t n = hl_prefix_tree_match(s->tree, st->node, st->ids, last, &st->seq, &st->node);
-    st->n_known = (uint32_t)n / BLOCK;
+    st->n_cached = (uint32_t)n / BLOCK;
     hl_stream_count_cached(st, n - had);
     /* What it held before is free now, and it needs less. */
-    if (!hl_seq_reserve(&st->seq, held < st->n_ctx ? held : st->n_ctx)) hl_seq_truncate(&st->seq, n);
+    if (!hl_seq_reserve(&st->seq, held < st->req.n_ctx ? held : st->req.n_ctx)) hl_seq_truncate(&st->seq, n);
 }
 
 static void add_prompt(hl_sched *s, step *p, hl_stream *st) {
@@ -109,14 +113,14 @@ static void add_prompt(hl_sched *s, step *p, hl_stream *st) {
     const uint32_t n = left < room ? left : room;
     if (n == left && p->b.n_out == s->n_out_cap) return;
     if (!hl_sched_reserve(s, st, st->seq.n_pos + (int32_t)n)) return;
-    st->first_row = p->b.n_rows;
+    st->step.first_row = p->b.n_rows;
     for (uint32_t i = 0; i < n; i++)
         add_row(s, p, &st->seq, st->seq.n_pos + (int32_t)i, st->ids[(uint32_t)st->seq.n_pos + i]);
-    st->n_rows = n;
+    st->step.n_rows = n;
     p->n_prompt_rows += n;
     if (n < left) return;
-    st->first_out = p->b.n_out;
-    st->n_out = 1;
+    st->step.first_out = p->b.n_out;
+    st->step.n_out = 1;
     want_logits(s, p);
 }
 
@@ -127,8 +131,8 @@ static hl_stream *find_prompt(hl_sched *s) {
     double     least = 0;
     for (uint32_t i = 0; i < s->n_running; i++) {
         hl_stream *st = s->running[i];
-        if (st->n_rows > 0 || st->is_deferred || hl_stream_left(st) < 2) continue;
-        if (best && st->r.priority < best->r.priority) break;
+        if (st->step.n_rows > 0 || st->step.is_deferred || hl_stream_left(st) < 2) continue;
+        if (best && st->req.priority < best->req.priority) break;
         const double service = hl_stream_service(st);
         if (best && service >= least) continue;
         best = st;
@@ -143,8 +147,8 @@ static bool is_computed_by_another(const hl_sched *s, const hl_stream *st) {
     if (end >= st->n_ids) return false;
     for (uint32_t i = 0; i < s->n_running; i++) {
         const hl_stream *o = s->running[i];
-        const uint32_t   o_end = (uint32_t)o->seq.n_pos + o->n_rows;
-        if (o == st || o->n_rows < 2 || o_end < end || (uint32_t)o->seq.n_pos > begin || o->n_ids < end)
+        const uint32_t   o_end = (uint32_t)o->seq.n_pos + o->step.n_rows;
+        if (o == st || o->step.n_rows < 2 || o_end < end || (uint32_t)o->seq.n_pos > begin || o->n_ids < end)
             continue;
         if (memcmp(o->ids, st->ids, end * sizeof *st->ids) == 0) return true;
     }
@@ -152,7 +156,7 @@ static bool is_computed_by_another(const hl_sched *s, const hl_stream *st) {
 }
 
 static uint32_t prompt_rows_cap(const hl_sched *s, const step *p) {
-    const double   rows = p->n_generating ? s->rows_mixed : s->rows_alone;
+    const double   rows = p->n_generating ? s->prefill_mixed : s->prefill_alone;
     const uint32_t room = (uint32_t)s->p.n_batch -
                           (p->b.n_rows < (uint32_t)s->p.n_batch ? p->b.n_rows : (uint32_t)s->p.n_batch);
     return rows < room ? (uint32_t)rows : room;
@@ -162,10 +166,9 @@ static void compose(hl_sched *s, step *p) {
     p->b = (hl_batch){.tokens = s->tokens, .pos = s->pos, .seqs = s->seqs, .out_rows = s->out_rows};
     for (uint32_t i = 0; i < s->n_running; i++) {
         hl_stream *st = s->running[i];
-        st->n_rows = st->n_out = st->n_news = 0;
-        st->is_deferred = false;
-        st->taken = NULL;
-        st->bad_row = HL_NO_ROW;
+        st->step.n_rows = st->step.n_out = st->step.n_emitted = 0;
+        st->step.is_deferred = false;
+        st->step.bad_row = HL_NO_ROW;
     }
     for (uint32_t i = 0; i < s->n_running;) {
         hl_stream *st = s->running[i];
@@ -176,7 +179,7 @@ static void compose(hl_sched *s, step *p) {
     while (p->n_prompt_rows < p->prompt_rows_cap) {
         hl_stream *st = find_prompt(s);
         if (!st) break;
-        if ((st->is_deferred = is_computed_by_another(s, st))) continue;
+        if ((st->step.is_deferred = is_computed_by_another(s, st))) continue;
         const uint32_t before = p->b.n_rows;
         add_prompt(s, p, st);
         if (p->b.n_rows == before) break;
@@ -191,20 +194,20 @@ typedef struct choose_ctx {
     uint32_t   n;
 } choose_ctx;
 
-/* Rows that every choice of this step stands on: a prompt's, or the one of the newest token. Those of guesses count when
- * they turn out to be right, so that a guess never changes what comes out. */
+/* Rows that every choice of this step stands on: a prompt's, or the one of the newest token. Those of drafts count when
+ * they are accepted, so that a draft never changes what comes out. */
 static void find_bad_row(hl_sched *s, hl_stream *st) {
-    const uint32_t end = st->first_row + st->n_rows - st->n_drafts;
-    for (uint32_t r = st->first_row; r < end && st->bad_row == HL_NO_ROW; r++)
-        if (hl_forward_row_failed(s->forward, r)) st->bad_row = r;
+    const uint32_t end = st->step.first_row + st->step.n_rows - st->draft.spec.n_verified;
+    for (uint32_t r = st->step.first_row; r < end && st->step.bad_row == HL_NO_ROW; r++)
+        if (hl_forward_row_failed(s->forward, r)) st->step.bad_row = r;
 }
 
-/* The sampler's choices, as long as some guess is the same: then the row of that guess says what follows. */
+/* The sampler's choices, as long as some draft is the same: then the row of that draft says what follows. */
 static void choose_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const choose_ctx *c = ctx;
     hl_stream        *st = c->st[i_chunk];
     const int32_t     n_vocab = (int32_t)c->s->model->hp.n_vocab;
-    uint32_t          row = st->first_out;
+    uint32_t          row = st->step.first_out;
     bool              goes_on = true;
     (void)i_thread;
     for (uint32_t i = 0; goes_on; i++) {
@@ -213,15 +216,17 @@ static void choose_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
         const bool     failed = hl_forward_row_failed(c->s->forward, batch_row);
         const int32_t  id = failed ? -1 : hl_sampler_sample(st->sampler, logits);
         if (id < 0) {
-            st->bad_row = batch_row;
+            st->step.bad_row = batch_row;
             return;
         }
         hl_sampler_accept(st->sampler, id);
-        if (st->top)
-            st->logprobs[i] =
-                hl_logprobs_top(logits, n_vocab, id, (size_t)st->r.n_top, st->top + (size_t)i * HL_TOP_CAP);
-        st->news[st->n_news++] = id;
-        goes_on = hl_branch_follow(st, i, id, &row);
+        if (st->step.top)
+            st->step.logprobs[i] = hl_logprobs_top(logits, n_vocab, id, (size_t)st->req.n_top,
+                                                   st->step.top + (size_t)i * HL_TOP_CAP);
+        st->step.emitted[st->step.n_emitted++] = id;
+        hl_spec_row next;
+        goes_on = hl_spec_follow(&st->draft.spec, i, id, &next);
+        row = next.row + (next.branch < 0 ? st->step.first_out : st->step.branches[next.branch].first_out);
     }
 }
 
@@ -230,7 +235,7 @@ static void choose(hl_sched *s) {
     for (uint32_t i = 0; i < s->n_running; i++) {
         hl_stream *st = s->running[i];
         find_bad_row(s, st);
-        if (st->n_out > 0 && st->r.max_tokens != 0 && st->bad_row == HL_NO_ROW) c.st[c.n++] = st;
+        if (st->step.n_out > 0 && st->req.max_tokens != 0 && st->step.bad_row == HL_NO_ROW) c.st[c.n++] = st;
     }
     hl_pool *pool = s->model->engine->pool;
     hl_pool_enter(pool);
@@ -238,93 +243,89 @@ static void choose(hl_sched *s) {
     hl_pool_leave(pool);
 }
 
-/* ---- hand out ---- */
+/* ---- emit ---- */
 
-static hl_end hand_out_token(hl_sched *s, hl_stream *st, uint32_t i, int64_t now) {
-    const int32_t id = st->news[i];
-    if (!st->r.ignore_eog && s->model->tokenizer && hl_tokenizer_is_eog(s->model->tokenizer, id))
+static hl_end emit(hl_sched *s, hl_stream *st, uint32_t i, int64_t now) {
+    const int32_t id = st->step.emitted[i];
+    if (!st->req.ignore_eog && s->model->tokenizer && hl_tokenizer_is_eog(s->model->tokenizer, id))
         return HL_END_STOP;
     if (st->usage.answer_tokens++ == 0) st->usage.first_token_ns = now - st->arrived_ns;
-    if (i == 0 && st->last_token_ns) hl_gap_add(s->gaps, now - st->last_token_ns);
+    if (i == 0 && st->last_token_ns) hl_itl_add(s->itl, now - st->last_token_ns);
     st->last_token_ns = now;
     const hl_sched_token t = {
         .id = st->id,
         .token = id,
-        .logprob = st->top ? st->logprobs[i] : 0,
-        .top = st->top ? st->top + (size_t)i * HL_TOP_CAP : NULL,
-        .n_top = st->top ? (size_t)st->r.n_top : 0,
+        .logprob = st->step.top ? st->step.logprobs[i] : 0,
+        .top = st->step.top ? st->step.top + (size_t)i * HL_TOP_CAP : NULL,
+        .n_top = st->step.top ? (size_t)st->req.n_top : 0,
     };
-    const hl_end end = st->r.on_token ? st->r.on_token(st->r.user, &t) : HL_END_NONE;
+    const hl_end end = st->req.on_token ? st->req.on_token(st->req.user, &t) : HL_END_NONE;
     if (end != HL_END_NONE) return end;
-    if (st->r.max_tokens >= 0 && st->usage.answer_tokens >= st->r.max_tokens) return HL_END_LENGTH;
-    return (int32_t)st->n_ids >= st->n_ctx ? HL_END_LENGTH : HL_END_NONE;
+    if (st->req.max_tokens >= 0 && st->usage.answer_tokens >= st->req.max_tokens) return HL_END_LENGTH;
+    return (int32_t)st->n_ids >= st->req.n_ctx ? HL_END_LENGTH : HL_END_NONE;
 }
 
-static uint32_t n_rows_of(const hl_stream *st) {
-    uint32_t n = st->n_rows;
-    for (uint32_t i = 0; i < st->n_branches; i++) n += st->branches[i].n_drafts;
-    return n;
-}
-
-/* What it has is told, what failed is not remembered: neither in its sequence nor for others. */
+/* What it has was emitted, what failed is not published: neither in its sequence nor for others. */
 static void end_failed(hl_sched *s, hl_stream *st, const hl_batch *b) {
     hl_err    err = {0};
-    hl_status status = hl_forward_check_row(s->forward, b, st->bad_row, &err);
+    hl_status status = hl_forward_check_row(s->forward, b, st->step.bad_row, &err);
     if (status == HL_OK)
         status =
             hl_fail(&err, HL_E_FORMAT,
                     "no token can be chosen at position %d: with bias and penalties the logits hold NaN, or "
                     "nothing but -infinity",
-                    b->pos[st->bad_row]);
+                    b->pos[st->step.bad_row]);
     end_running(s, st, HL_END_NONE, status, &err);
 }
 
 /* The rows of this step are in the cache; tokens that came out of them go to the caller. */
 static void advance(hl_sched *s, hl_stream *st, const hl_batch *b, int64_t now) {
-    if (st->bad_row != HL_NO_ROW && st->n_news == 0) {
+    if (st->step.bad_row != HL_NO_ROW && st->step.n_emitted == 0) {
         end_failed(s, st, b);
         return;
     }
-    const uint32_t n_guessed = st->n_drafts;
-    const uint32_t n_right = st->n_news > 0 ? st->n_news - 1 : 0;
-    if (st->owner) st->owner->service += n_rows_of(st);
-    hl_seq_join(&st->seq, st->taken ? &st->taken->seq : NULL);
-    st->seq.n_pos += (int32_t)(st->n_rows - n_guessed + n_right);
-    if (n_guessed > 0 || st->taken) hl_seq_truncate(&st->seq, st->seq.n_pos);
-    st->usage.accepted_tokens += (int32_t)n_right;
-    st->usage.accepted_branches += st->taken != NULL;
-    hl_sched_learn(st);
-    st->n_drafts = st->n_branches = 0;
-    if (st->n_out == 0) {
-        hl_sched_remember(s, st);
+    hl_spec       *spec = &st->draft.spec;
+    const uint32_t n_drafted = spec->n_verified;
+    const uint32_t n_accepted = st->step.n_emitted > 0 ? st->step.n_emitted - 1 : 0;
+    hl_seq *accepted = spec->accepted_branch < 0 ? NULL : &st->step.branches[spec->accepted_branch].seq;
+    if (st->owner) st->owner->n_rows += st->step.n_rows - n_drafted + hl_spec_n_verified(spec);
+    hl_seq_join(&st->seq, accepted);
+    st->seq.n_pos += (int32_t)(st->step.n_rows - n_drafted + n_accepted);
+    if (n_drafted > 0 || accepted) hl_seq_truncate(&st->seq, st->seq.n_pos);
+    st->usage.accepted_tokens += (int32_t)n_accepted;
+    st->usage.accepted_branches += accepted != NULL;
+    hl_sched_observe(st);
+    hl_spec_begin_step(spec);
+    if (st->step.n_out == 0) {
+        hl_sched_publish(s, st);
         return;
     }
     if (st->prompt_done_ns == 0) {
         st->prompt_done_ns = now;
         st->usage.prompt_ns = now - st->began_ns;
     }
-    hl_end end = st->r.max_tokens == 0 ? HL_END_LENGTH : HL_END_NONE;
-    for (uint32_t i = 0; i < st->n_news && end == HL_END_NONE; i++) {
-        if (!hl_stream_push(st, st->news[i])) {
+    hl_end end = st->req.max_tokens == 0 ? HL_END_LENGTH : HL_END_NONE;
+    for (uint32_t i = 0; i < st->step.n_emitted && end == HL_END_NONE; i++) {
+        if (!hl_stream_push(st, st->step.emitted[i])) {
             hl_err          err = {0};
             const hl_status status = hl_fail(&err, HL_E_NOMEM, "answer: no memory");
             end_running(s, st, HL_END_NONE, status, &err);
             return;
         }
-        end = hand_out_token(s, st, i, now);
+        end = emit(s, st, i, now);
     }
     if (end != HL_END_NONE)
         end_running(s, st, end, HL_OK, NULL);
-    else if (st->bad_row != HL_NO_ROW)
+    else if (st->step.bad_row != HL_NO_ROW)
         end_failed(s, st, b);
     else
-        hl_sched_remember(s, st);
+        hl_sched_publish(s, st);
 }
 
 static void advance_all(hl_sched *s, const hl_batch *b) {
     const int64_t now = hl_clock_ns();
     for (uint32_t i = s->n_running; i-- > 0;)
-        if (s->running[i]->n_rows > 0) advance(s, s->running[i], b, now);
+        if (s->running[i]->step.n_rows > 0) advance(s, s->running[i], b, now);
 }
 
 /* ---- the step ---- */
@@ -335,11 +336,11 @@ static double clamp(double x, double low, double high) { return x < low ? low : 
 static void follow_clock(hl_sched *s, const step *p, int64_t step_ns) {
     if (p->n_prompt_rows == 0) return;
     const bool   mixed = p->n_generating > 0;
-    double      *rows = mixed ? &s->rows_mixed : &s->rows_alone;
+    double      *rows = mixed ? &s->prefill_mixed : &s->prefill_alone;
     const double aim_ns = mixed ? AIM * 1e6 * s->p.max_gap_ms : ALONE_MS * 1e6;
     const double change = clamp(aim_ns / (double)(step_ns > 0 ? step_ns : 1), 0.25, 1.5);
     if (change > 1 && p->n_prompt_rows < p->prompt_rows_cap)
-        return; /* a short piece says nothing about a long one */
+        return; /* a short chunk says nothing about a long one */
     *rows = clamp(*rows * change, mixed ? MIN_MIXED_ROWS : MIN_ALONE_ROWS, s->p.n_batch);
 }
 
@@ -355,7 +356,7 @@ void hl_sched_note_state(hl_sched *s) {
 }
 
 static void note_step(hl_sched *s, const step *p, int64_t step_ns) {
-    const double p50 = hl_gap_quantile_ms(s->gaps, 0.5), p99 = hl_gap_quantile_ms(s->gaps, 0.99);
+    const double p50 = hl_itl_quantile_ms(s->itl, 0.5), p99 = hl_itl_quantile_ms(s->itl, 0.99);
     (void)pthread_mutex_lock(&s->lock);
     hl_sched_stats *t = &s->stats;
     t->n_steps++;
@@ -365,7 +366,7 @@ static void note_step(hl_sched *s, const step *p, int64_t step_ns) {
     t->own_ns += step_ns - p->forward_ns - p->sample_ns;
     t->gap_p50_ms = p50;
     t->gap_p99_ms = p99;
-    t->prompt_rows_budget = (uint32_t)(p->n_generating ? s->rows_mixed : s->rows_alone);
+    t->prompt_rows_budget = (uint32_t)(p->n_generating ? s->prefill_mixed : s->prefill_alone);
     (void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -386,12 +387,13 @@ static void fail_all(hl_sched *s, hl_status status, const hl_err *err) {
     while (s->n_running > 0) end_running(s, s->running[s->n_running - 1], HL_END_NONE, status, err);
 }
 
-static void forget_pass(hl_sched *s) {
+/* The pass was stopped: its rows were not computed. */
+static void undo_pass(hl_sched *s) {
     for (uint32_t i = 0; i < s->n_running; i++) {
         hl_stream *st = s->running[i];
         hl_seq_join(&st->seq, NULL);
-        if (st->n_drafts > 0) hl_seq_truncate(&st->seq, st->seq.n_pos);
-        st->n_drafts = st->n_branches = 0;
+        if (st->draft.spec.n_verified > 0) hl_seq_truncate(&st->seq, st->seq.n_pos);
+        hl_spec_begin_step(&st->draft.spec);
     }
 }
 
@@ -410,7 +412,7 @@ void hl_sched_step(hl_sched *s) {
     set_solo(s, 0);
     p.forward_ns = t1 - t0;
     if (status == HL_E_CANCEL) {
-        forget_pass(s);
+        undo_pass(s);
         atomic_store(&s->stop_pass, false);
     } else if (status != HL_OK) {
         fail_all(s, status, &err);
@@ -419,7 +421,7 @@ void hl_sched_step(hl_sched *s) {
         p.sample_ns = hl_clock_ns() - t1;
         advance_all(s, &p.b);
         follow_clock(s, &p, t1 - p.began_ns);
-        if (p.n_prompt_rows == 0) hl_pace_note(&s->pace, p.b.n_rows, p.forward_ns);
+        if (p.n_prompt_rows == 0) hl_pass_cost_update(&s->pass_cost, p.b.n_rows, p.forward_ns);
     }
     note_step(s, &p, hl_clock_ns() - p.began_ns);
 }

@@ -49,38 +49,42 @@ static hl_status check_params(const hl_sched *s, const hl_sched_request *r, hl_e
     return HL_OK;
 }
 
+static bool may_speculate(const hl_sched *s, const hl_sched_request *r) {
+    return s->p.speculate != HL_SPECULATE_OFF && r->speculate != HL_SPECULATE_OFF;
+}
+
 hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream **ret_stream, hl_err *err) {
     hl_status status = check_tokens(s, r, err);
     if (status == HL_OK) status = check_params(s, r, err);
     if (status != HL_OK) return status;
     hl_stream *st = hl_new(1, sizeof *st);
     if (!st) return hl_fail(err, HL_E_NOMEM, "request: no memory");
-    st->r = *r;
-    st->n_ctx = r->n_ctx ? r->n_ctx : s->p.n_ctx;
+    st->req = (hl_seq_request){.max_tokens = r->max_tokens,
+                               .n_ctx = r->n_ctx ? r->n_ctx : s->p.n_ctx,
+                               .n_top = r->n_top,
+                               .priority = r->priority,
+                               .ignore_eog = r->ignore_eog,
+                               .owner = r->owner,
+                               .on_token = r->on_token,
+                               .on_done = r->on_done,
+                               .user = r->user};
     st->n_ids = st->n_prompt = (uint32_t)r->n_tokens;
     st->ids_cap = st->n_ids + 256;
     st->ids = hl_new(st->ids_cap, sizeof *st->ids);
-    st->n_prediction = r->prediction && r->n_prediction > 0 ? 1 + (uint32_t)r->n_prediction : 0;
-    if (st->n_prediction > 0) st->past = hl_new((size_t)st->n_prediction + st->ids_cap, sizeof *st->past);
-    if (r->want_logprobs) st->top = hl_new((HL_MAX_DRAFT + 1) * HL_TOP_CAP, sizeof *st->top);
-    if (!st->ids || (r->want_logprobs && !st->top) || (st->n_prediction > 0 && !st->past))
+    if (r->want_logprobs) st->step.top = hl_new((HL_MAX_DRAFT + 1) * HL_TOP_CAP, sizeof *st->step.top);
+    if (!st->ids || (r->want_logprobs && !st->step.top))
         status = hl_fail(err, HL_E_NOMEM, "request: no memory");
+    if (status == HL_OK && may_speculate(s, r))
+        status = hl_spec_init(&st->draft.spec, r->prediction, r->n_prediction, r->tokens, st->n_ids, err);
     if (status == HL_OK)
         status = hl_sampler_new(&r->sampling, (int32_t)s->model->hp.n_vocab, &st->sampler, err);
-    if (status == HL_OK) status = hl_seq_init(&st->seq, s->pool, st->n_ctx, err);
+    if (status == HL_OK) status = hl_seq_init(&st->seq, s->pool, st->req.n_ctx, err);
     if (status != HL_OK) {
         hl_stream_free(st);
         return status;
     }
     memcpy(st->ids, r->tokens, r->n_tokens * sizeof *st->ids);
-    if (st->past) {
-        st->past[0] = -1;
-        memcpy(st->past + 1, r->prediction, r->n_prediction * sizeof *st->past);
-        st->cursor = 1; /* the answer may begin as its prediction does */
-        memcpy(st->past + st->n_prediction, st->ids, st->n_ids * sizeof *st->past);
-    }
     for (uint32_t i = 0; i < st->n_prompt; i++) hl_sampler_accept(st->sampler, st->ids[i]);
-    hl_luck_init(&st->luck);
     st->arrived_ns = hl_clock_ns();
     if (r->timeout_ms > 0 && r->timeout_ms < INT64_MAX / 2000000)
         st->deadline_ns = st->arrived_ns + r->timeout_ms * 1000000;
@@ -93,33 +97,23 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
 void hl_stream_free(hl_stream *st) {
     if (!st) return;
     hl_seq_done(&st->seq);
-    for (uint32_t i = 0; i < HL_MAX_BRANCHES; i++) hl_seq_done(&st->branches[i].seq);
-    hl_seq_done(&st->draft_seq);
+    for (uint32_t i = 0; i < HL_MAX_BRANCHES; i++) hl_seq_done(&st->step.branches[i].seq);
+    hl_seq_done(&st->draft.model_seq);
+    hl_spec_done(&st->draft.spec);
     hl_sampler_free(st->sampler);
-    hl_ngram_done(&st->ngram);
-    hl_free(st->top);
-    hl_free(st->past);
+    hl_free(st->step.top);
     hl_free(st->ids);
     hl_free(st);
 }
 
-static bool grow(hl_stream *st) {
-    const size_t cap = 2 * (size_t)st->ids_cap;
-    int32_t     *grown = hl_resize(st->ids, cap, sizeof *grown);
-    if (!grown) return false;
-    st->ids = grown;
-    if (st->past) {
-        grown = hl_resize(st->past, st->n_prediction + cap, sizeof *grown);
-        if (!grown) return false;
-        st->past = grown;
-    }
-    st->ids_cap = (uint32_t)cap;
-    return true;
-}
-
 bool hl_stream_push(hl_stream *st, int32_t token) {
-    if (st->n_ids == st->ids_cap && !grow(st)) return false;
-    if (st->past) st->past[st->n_prediction + st->n_ids] = token;
+    if (st->n_ids == st->ids_cap) {
+        int32_t *more = hl_resize(st->ids, 2 * (size_t)st->ids_cap, sizeof *more);
+        if (!more) return false;
+        st->ids = more;
+        st->ids_cap *= 2;
+    }
+    if (!hl_spec_append(&st->draft.spec, token)) return false;
     st->ids[st->n_ids++] = token;
     return true;
 }
@@ -168,7 +162,7 @@ void hl_stream_end(hl_sched *s, hl_stream *st, hl_end end, hl_status status, con
     *at = st->next_live;
     count_end(s, st, status);
     (void)pthread_mutex_unlock(&s->lock);
-    if (st->r.on_done) st->r.on_done(st->r.user, st->id, status, &st->usage, err ? err : &none);
+    if (st->req.on_done) st->req.on_done(st->req.user, st->id, status, &st->usage, err ? err : &none);
     if (st->waiter) tell_waiter(st->waiter, status, &st->usage, err);
     hl_stream_free(st);
 }

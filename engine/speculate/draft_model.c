@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * draft_model.c - one pass to read, then one pass for each further guess, all sequences in each.
+ * draft_model.c - one pass to read, then one pass for each further draft token, all sequences in each.
  */
 #define _GNU_SOURCE
 #include "engine/speculate/draft_model.h"
@@ -110,7 +110,7 @@ hl_status hl_draft_model_open_seq(hl_draft_model *d, hl_seq *seq, hl_err *err) {
 /* The two likeliest tokens, and how likely they are. */
 typedef struct choices {
     int32_t id[2];
-    float   share[2];
+    float   prob[2];
 } choices;
 
 static choices likeliest(const float *logits, int32_t n) {
@@ -127,7 +127,7 @@ static choices likeliest(const float *logits, int32_t n) {
     float       sum = 0;
     for (int32_t i = 0; i < n; i++)
         if (logits[i] > max - 12) sum += expf(logits[i] - max);
-    for (int k = 0; k < 2; k++) c.share[k] = sum > 0 && c.id[k] >= 0 ? expf(logits[c.id[k]] - max) / sum : 0;
+    for (int k = 0; k < 2; k++) c.prob[k] = sum > 0 && c.id[k] >= 0 ? expf(logits[c.id[k]] - max) / sum : 0;
     return c;
 }
 
@@ -150,7 +150,7 @@ static void add_unread(hl_draft_model *d, hl_batch *b, hl_draft_job *j, uint32_t
     d->out_jobs[b->n_out++] = i_job;
 }
 
-/* Run the batch; note the guess of each row that has logits, and forget jobs that are unsure or done. */
+/* Run the batch; note the draft of each row that has logits, and drop jobs that are unsure or done. */
 static hl_status run(hl_draft_model *d, hl_batch *b, hl_draft_job *jobs, const atomic_bool *stop,
                      hl_err *err) {
     if (b->n_rows == 0) return HL_OK;
@@ -162,13 +162,13 @@ static hl_status run(hl_draft_model *d, hl_batch *b, hl_draft_job *jobs, const a
         const choices c =
             likeliest(d->logits + (size_t)i * d->model->hp.n_vocab, (int32_t)d->model->hp.n_vocab);
         if (hl_forward_row_failed(d->forward, d->out_rows[i]) || c.id[0] >= d->n_vocab ||
-            c.share[0] < j->least_certain) {
-            j->n_wanted = j->n_guesses;
+            c.prob[0] < j->min_prob) {
+            j->n_wanted = j->n_drafts;
             continue;
         }
-        j->seconds[j->n_guesses] = c.id[1];
-        j->second_shares[j->n_guesses] = c.id[1] >= 0 && c.id[1] < d->n_vocab ? c.share[1] : 0;
-        j->guesses[j->n_guesses++] = c.id[0];
+        j->seconds[j->n_drafts] = c.id[1];
+        j->second_probs[j->n_drafts] = c.id[1] >= 0 && c.id[1] < d->n_vocab ? c.prob[1] : 0;
+        j->drafts[j->n_drafts++] = c.id[0];
     }
     return HL_OK;
 }
@@ -177,19 +177,19 @@ static hl_batch empty_batch(const hl_draft_model *d) {
     return (hl_batch){.tokens = d->tokens, .pos = d->pos, .seqs = d->seqs, .out_rows = d->out_rows};
 }
 
-static void forget_guesses(hl_draft_job *jobs, uint32_t n_jobs) {
+static void drop_drafts(hl_draft_job *jobs, uint32_t n_jobs) {
     for (uint32_t i = 0; i < n_jobs; i++) {
-        jobs[i].n_guesses = 0;
+        jobs[i].n_drafts = 0;
         hl_seq_truncate(jobs[i].seq, jobs[i].seq->n_pos);
     }
 }
 
-hl_status hl_draft_model_guess(hl_draft_model *d, hl_draft_job *jobs, uint32_t n_jobs,
+hl_status hl_draft_model_draft(hl_draft_model *d, hl_draft_job *jobs, uint32_t n_jobs,
                                const atomic_bool *stop, hl_err *err) {
     hl_batch b = empty_batch(d);
     if (n_jobs > d->n_seqs) n_jobs = d->n_seqs;
     for (uint32_t i = 0; i < n_jobs; i++) {
-        jobs[i].n_guesses = 0;
+        jobs[i].n_drafts = 0;
         add_unread(d, &b, &jobs[i], i);
     }
     hl_status status = run(d, &b, jobs, stop, err);
@@ -197,15 +197,15 @@ hl_status hl_draft_model_guess(hl_draft_model *d, hl_draft_job *jobs, uint32_t n
         b = empty_batch(d);
         for (uint32_t i = 0; i < n_jobs; i++) {
             hl_draft_job *j = &jobs[i];
-            if (j->n_guesses == 0 || j->n_guesses >= j->n_wanted) continue;
+            if (j->n_drafts == 0 || j->n_drafts >= j->n_wanted) continue;
             if (j->seq->n_pos >= d->n_ctx || !hl_seq_reserve(j->seq, j->seq->n_pos + 1)) continue;
             d->out_rows[b.n_out] = b.n_rows;
             d->out_jobs[b.n_out++] = i;
-            add_row(d, &b, j->seq, j->guesses[j->n_guesses - 1], j->seq->n_pos);
+            add_row(d, &b, j->seq, j->drafts[j->n_drafts - 1], j->seq->n_pos);
         }
         if (b.n_rows == 0) return HL_OK;
         status = run(d, &b, jobs, stop, err);
     }
-    forget_guesses(jobs, n_jobs);
+    drop_drafts(jobs, n_jobs);
     return status;
 }

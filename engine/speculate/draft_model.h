@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * draft_model.h - guesses of a small model with the same vocabulary, for all sequences at once.
+ * draft_model.h - drafts by a small model with the same vocabulary, for all sequences at once.
  *
  * The small model keeps keys and values of its own. It reads what it has not seen of each sequence, then says its
  * likeliest next token, and the next behind that; where it is unsure it says no more. What it thinks second likeliest
@@ -15,13 +15,13 @@
 
 typedef struct hl_draft_model hl_draft_model;
 
-enum { HL_DRAFT_MODEL_CAP = 6 /* guesses of one sequence in one call */ };
+enum { HL_DRAFT_MODEL_CAP = 6 /* draft tokens of one sequence in one call */ };
 
 /* Bytes that hl_draft_model_new() will take at most, and the small model's weights. */
 uint64_t hl_draft_model_plan(const hl_model *draft, uint32_t n_seqs, int32_t n_ctx);
 
 /* in     draft   must outlive the result; of the same engine as `target`
- *        n_seqs  sequences that guess at the same time, each of up to n_ctx tokens
+ *        n_seqs  sequences that are drafted for at the same time, each of up to n_ctx tokens
  * fails  HL_E_ARG    another vocabulary: the first token that differs is named
  *        HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n_seqs,
@@ -35,17 +35,17 @@ typedef struct hl_draft_job {
     hl_seq        *seq; /* .n_pos positions of ids are known to the small model */
     const int32_t *ids; /* [n_ids] */
     uint32_t       n_ids;
-    uint32_t       n_wanted;             /* guesses, at most HL_DRAFT_MODEL_CAP */
-    float          least_certain;        /* no guess that the small model gives less probability */
-    int32_t       *guesses;              /* out [n_wanted] */
-    uint32_t       n_guesses;            /* out */
-    int32_t seconds[HL_DRAFT_MODEL_CAP]; /* out [n_guesses] the second choice at the place of each guess */
-    float   second_shares[HL_DRAFT_MODEL_CAP]; /* out: and how likely it is; 0: none */
+    uint32_t       n_wanted;                    /* draft tokens, at most HL_DRAFT_MODEL_CAP */
+    float          min_prob;                    /* no token that the small model gives less probability */
+    int32_t       *drafts;                      /* out [n_wanted] */
+    uint32_t       n_drafts;                    /* out */
+    int32_t        seconds[HL_DRAFT_MODEL_CAP]; /* out [n_drafts] the second choice at the position of each */
+    float          second_probs[HL_DRAFT_MODEL_CAP]; /* out: and how likely it is; 0: none */
 } hl_draft_job;
 
-/* Guess for all jobs. At most a pass full of unread tokens is read in one call: a job with more to read gets no
- * guesses yet. fails as hl_forward_eval(); then nobody got guesses */
-HL_MUST_CHECK hl_status hl_draft_model_guess(hl_draft_model *d, hl_draft_job *jobs, uint32_t n_jobs,
+/* Draft for all jobs. At most a pass full of unread tokens is read in one call: a job with more to read gets no
+ * drafts yet. fails as hl_forward_eval(); then nobody got drafts */
+HL_MUST_CHECK hl_status hl_draft_model_draft(hl_draft_model *d, hl_draft_job *jobs, uint32_t n_jobs,
                                              const atomic_bool *stop, hl_err *err);
 
 #endif

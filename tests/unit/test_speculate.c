@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_speculate.c - guessing: what the index finds, how many guesses are granted, and that guesses never change an
+ * test_speculate.c - speculative decoding: what the index finds, how many drafts get rows, and that drafts never change an
  * answer, greedy or drawn.
  */
 #include "tests/need.h"
@@ -13,7 +13,8 @@
 
 #include "core/base/mem.h"
 #include "engine/speculate/ngram.h"
-#include "engine/speculate/pace.h"
+#include "engine/speculate/accept_rate.h"
+#include "engine/speculate/draft_budget.h"
 #include "hyperlama/hyperlama.h"
 #include "model_fixture.h"
 
@@ -25,11 +26,11 @@ static void the_place_with_the_longest_past_is_found(void **state) {
     const int32_t  ids[] = {9, 1, 2, 3, 40, 5, 1, 2, 3, 50, 9, 1, 2, 3};
     const uint32_t n = sizeof ids / sizeof *ids;
     hl_ngram       g = {0};
-    hl_ngram_place places[4];
+    hl_ngram_match places[4];
     hl_ngram_add(&g, ids, n);
     assert_int_equal(hl_ngram_find(&g, ids, n, 1, places), 1);
     assert_int_equal(ids[places[0].at], 40); /* 9 1 2 3 -> 40 is longer than 1 2 3 -> 50, though older */
-    assert_int_equal(places[0].match, 4);
+    assert_int_equal(places[0].n_tokens, 4);
     assert_int_equal(hl_ngram_find(&g, ids, n, 4, places), 2);
     assert_int_equal(ids[places[1].at], 50);
     assert_int_equal(hl_ngram_find(&g, ids, 10, 4, places), 0); /* 2 3 50 stands there once */
@@ -42,30 +43,30 @@ static void other_continuations_are_found_where_they_part(void **state) {
     const int32_t  ids[] = {1, 2, 3, 10, 11, 20, 1, 2, 3, 10, 11, 21, 1, 2, 3, 10, 30, 7, 1, 2, 3};
     const uint32_t n = sizeof ids / sizeof *ids;
     hl_ngram       g = {0};
-    hl_ngram_place best;
+    hl_ngram_match best;
     hl_ngram_add(&g, ids, n);
     assert_int_equal(hl_ngram_find(&g, ids, n, 1, &best), 1);
     assert_int_equal(best.at, 15); /* the newest of equals: 10 30 7 */
-    hl_ngram_others o = {.best = best.at, .n_tokens = 6, .n_cap = 3};
-    hl_ngram_find_others(&g, ids, n, 3, &o);
+    hl_ngram_alternatives o = {.best = best.at, .n_tokens = 6, .n_cap = 3};
+    hl_ngram_find_alternatives(&g, ids, n, 3, &o);
     assert_int_equal(o.n, 1); /* 10 11 in both others, the newer one counts */
-    assert_int_equal(o.places[0].depth, 1);
-    assert_int_equal(ids[o.places[0].at + 1], 11);
-    assert_int_equal(ids[o.places[0].at + 2], 21);
-    o = (hl_ngram_others){.best = 9, .n_tokens = 6, .n_cap = 3};
-    hl_ngram_find_others(&g, ids, n, 3, &o);
+    assert_int_equal(o.found[0].depth, 1);
+    assert_int_equal(ids[o.found[0].at + 1], 11);
+    assert_int_equal(ids[o.found[0].at + 2], 21);
+    o = (hl_ngram_alternatives){.best = 9, .n_tokens = 6, .n_cap = 3};
+    hl_ngram_find_alternatives(&g, ids, n, 3, &o);
     assert_int_equal(o.n, 2); /* in order of depth */
-    assert_int_equal(ids[o.places[0].at + o.places[0].depth], 30);
-    assert_int_equal(ids[o.places[1].at + o.places[1].depth], 20);
-    o = (hl_ngram_others){.best = 9, .n_tokens = 6, .n_cap = 1};
-    hl_ngram_find_others(&g, ids, n, 3, &o);
+    assert_int_equal(ids[o.found[0].at + o.found[0].depth], 30);
+    assert_int_equal(ids[o.found[1].at + o.found[1].depth], 20);
+    o = (hl_ngram_alternatives){.best = 9, .n_tokens = 6, .n_cap = 1};
+    hl_ngram_find_alternatives(&g, ids, n, 3, &o);
     assert_int_equal(o.n, 1); /* the one that parts first */
-    assert_int_equal(o.places[0].depth, 1);
-    o = (hl_ngram_others){.best = 9, .n_tokens = 6, .n_cap = 3};
-    hl_ngram_find_others(&g, ids, n, 4, &o);
+    assert_int_equal(o.found[0].depth, 1);
+    o = (hl_ngram_alternatives){.best = 9, .n_tokens = 6, .n_cap = 3};
+    hl_ngram_find_alternatives(&g, ids, n, 4, &o);
     assert_int_equal(o.n, 0); /* no place agrees so far */
-    o = (hl_ngram_others){.best = 9, .n_tokens = 1, .n_cap = 3};
-    hl_ngram_find_others(&g, ids, n, 3, &o);
+    o = (hl_ngram_alternatives){.best = 9, .n_tokens = 1, .n_cap = 3};
+    hl_ngram_find_alternatives(&g, ids, n, 3, &o);
     assert_int_equal(o.n, 0); /* all say 10 */
     hl_ngram_done(&g);
 }
@@ -83,14 +84,14 @@ static void make_repeating(int32_t *ids, uint32_t n) {
 }
 
 /* The place that must be found: the longest common past, of equals the newest, among the newest 64 that agree at all. */
-static hl_ngram_place search_plainly(const int32_t *ids, uint32_t last) {
-    hl_ngram_place best = {0};
+static hl_ngram_match search_plainly(const int32_t *ids, uint32_t last) {
+    hl_ngram_match best = {0};
     uint32_t       n_places = 0;
     for (uint32_t at = last; at >= HL_NGRAM && n_places < 64; at--) {
         uint32_t match = 0;
         while (match < at && match < HL_NGRAM_MAX_MATCH && ids[at - 1 - match] == ids[last - match]) match++;
         n_places += match >= HL_NGRAM;
-        if (match >= HL_NGRAM && match > best.match) best = (hl_ngram_place){at, match};
+        if (match >= HL_NGRAM && match > best.n_tokens) best = (hl_ngram_match){at, match};
     }
     return best;
 }
@@ -103,23 +104,23 @@ static void the_index_agrees_with_a_plain_search(void **state) {
     hl_ngram       g = {0};
     make_repeating(ids, N);
     for (uint32_t n = 4; n < N; n++) {
-        hl_ngram_place       place = {0};
-        const hl_ngram_place want = search_plainly(ids, n);
+        hl_ngram_match       place = {0};
+        const hl_ngram_match want = search_plainly(ids, n);
         hl_ngram_add(&g, ids, n + 1);
-        assert_int_equal(hl_ngram_find(&g, ids, n + 1, 1, &place), want.match > 0);
-        assert_int_equal(place.match, want.match);
+        assert_int_equal(hl_ngram_find(&g, ids, n + 1, 1, &place), want.n_tokens > 0);
+        assert_int_equal(place.n_tokens, want.n_tokens);
         assert_int_equal(place.at, want.at);
-        n_longest += want.match == HL_NGRAM_MAX_MATCH;
+        n_longest += want.n_tokens == HL_NGRAM_MAX_MATCH;
     }
     assert_true(n_longest > 20); /* texts that repeat themselves for long are among them */
     hl_ngram_done(&g);
 }
 
-static void no_memory_for_the_index_means_no_guesses(void **state) {
+static void no_memory_for_the_index_means_no_drafts(void **state) {
     (void)state;
     const int32_t  ids[] = {1, 2, 3, 4, 1, 2, 3};
     hl_ngram       g = {0};
-    hl_ngram_place place;
+    hl_ngram_match place;
     hl_mem_fail_after(0, SIZE_MAX);
     hl_ngram_add(&g, ids, 7);
     hl_mem_fail_after(SIZE_MAX, 0);
@@ -129,33 +130,34 @@ static void no_memory_for_the_index_means_no_guesses(void **state) {
     hl_ngram_done(&g);
 }
 
-/* ---- the pace ---- */
+/* ---- the budget ---- */
 
-/* n guesses, each right with the same probability when those before it are. */
-static hl_pace_bid chain(float right, uint32_t n) {
-    hl_pace_bid b = {.n_cap = n};
-    float       c = 1;
-    for (uint32_t i = 0; i < n; i++) b.chance[i] = c *= right;
+/* n draft tokens, each accepted with the same probability when those before it are. */
+static hl_draft_proposal chain(float right, uint32_t n) {
+    hl_draft_proposal b = {.n_tokens = n};
+    float             c = 1;
+    for (uint32_t i = 0; i < n; i++) b.accept[i] = c *= right;
     return b;
 }
 
-static void guesses_are_granted_where_rows_are_cheap(void **state) {
+static void drafts_get_rows_where_rows_are_cheap(void **state) {
     (void)state;
-    hl_pace     p = {0};
-    hl_pace_bid bid = chain(0.9f, 8);
+    hl_pass_cost      p = {0};
+    hl_draft_proposal proposal = chain(0.9f, 8);
     for (uint32_t r = 1; r <= 16; r++)
-        hl_pace_note(&p, r, 1000000 + 50000 * (r - 1)); /* a row costs 5 % of the first */
-    hl_pace_share(&p, 1, 1, 32, &bid, 1);
-    assert_true(bid.n_taken >= 6);
-    bid = chain(0.02f, 8);
-    hl_pace_share(&p, 1, 1, 32, &bid, 1);
-    assert_int_equal(bid.n_taken, 0);
-    p = (hl_pace){0};
+        hl_pass_cost_update(&p, r, 1000000 + 50000 * (r - 1)); /* a row costs 5 % of the first */
+    hl_draft_budget_allocate(&p, 1, 1, 32, &proposal, 1);
+    assert_true(proposal.n_rows >= 6);
+    proposal = chain(0.02f, 8);
+    hl_draft_budget_allocate(&p, 1, 1, 32, &proposal, 1);
+    assert_int_equal(proposal.n_rows, 0);
+    p = (hl_pass_cost){0};
     for (uint32_t r = 1; r <= 12; r++)
-        for (int i = 0; i < 5; i++) hl_pace_note(&p, r, 1000000 * r); /* a row costs as much as the first */
-    bid = chain(0.9f, 8);
-    hl_pace_share(&p, 1, 1, 32, &bid, 1);
-    assert_int_equal(bid.n_taken, 0);
+        for (int i = 0; i < 5; i++)
+            hl_pass_cost_update(&p, r, 1000000 * r); /* a row costs as much as the first */
+    proposal = chain(0.9f, 8);
+    hl_draft_budget_allocate(&p, 1, 1, 32, &proposal, 1);
+    assert_int_equal(proposal.n_rows, 0);
 }
 
 /* Passes over r rows take what they take, but those over 8 were disturbed for a while. */
@@ -163,73 +165,73 @@ static void guesses_are_granted_where_rows_are_cheap(void **state) {
  * in doubt again, with the 64th measurement. Then it is tried, and chosen from then on. */
 static void a_disturbed_measurement_is_tried_again(void **state) {
     (void)state;
-    hl_pace     p = {0};
-    hl_pace_bid bid = chain(0.97f, 7);
-    uint32_t    n_notes = 0;
-    for (int i = 0; i < 20; i++, n_notes++) hl_pace_note(&p, 1, 1000000);
-    for (int i = 0; i < 5; i++, n_notes++) hl_pace_note(&p, 8, 2100000);
+    hl_pass_cost      p = {0};
+    hl_draft_proposal proposal = chain(0.97f, 7);
+    uint32_t          n_notes = 0;
+    for (int i = 0; i < 20; i++, n_notes++) hl_pass_cost_update(&p, 1, 1000000);
+    for (int i = 0; i < 5; i++, n_notes++) hl_pass_cost_update(&p, 8, 2100000);
     for (uint32_t r = 2; r < 8; r++)
-        for (int i = 0; i < 5; i++, n_notes++) hl_pace_note(&p, r, 900000 + 100000 * (int64_t)r);
+        for (int i = 0; i < 5; i++, n_notes++) hl_pass_cost_update(&p, r, 900000 + 100000 * (int64_t)r);
     for (; n_notes < 160; n_notes++) {
-        hl_pace_share(&p, 1, 1, 32, &bid, 1);
-        const uint32_t n_rows = 1 + bid.n_taken;
+        hl_draft_budget_allocate(&p, 1, 1, 32, &proposal, 1);
+        const uint32_t n_rows = 1 + proposal.n_rows;
         if (n_notes < 64 || n_notes % 64 > 1) /* then others in doubt have their turn */
             assert_int_equal(n_rows, n_notes < 64 ? 7 : 8);
-        hl_pace_note(&p, n_rows, 900000 + 100000 * (int64_t)n_rows);
+        hl_pass_cost_update(&p, n_rows, 900000 + 100000 * (int64_t)n_rows);
     }
-    assert_true(fabsf(hl_pace_cost(&p, 8) / 1700000 - 1) < 1e-3f);
+    assert_true(fabsf(hl_pass_cost_ns(&p, 8) / 1700000 - 1) < 1e-3f);
 }
 
 static void a_slower_machine_is_slower_for_all_counts(void **state) {
     (void)state;
-    hl_pace p = {0};
-    for (int i = 0; i < 20; i++) hl_pace_note(&p, 4, 2000000);
-    for (int i = 0; i < 20; i++) hl_pace_note(&p, 1, 1000000);
-    for (int i = 0; i < 60; i++) hl_pace_note(&p, 1, 2000000); /* another program came */
-    assert_true(hl_pace_cost(&p, 4) > 2500000 && hl_pace_cost(&p, 4) < 4500000);
-    assert_true(hl_pace_cost(&p, 1) > 1900000);
+    hl_pass_cost p = {0};
+    for (int i = 0; i < 20; i++) hl_pass_cost_update(&p, 4, 2000000);
+    for (int i = 0; i < 20; i++) hl_pass_cost_update(&p, 1, 1000000);
+    for (int i = 0; i < 60; i++) hl_pass_cost_update(&p, 1, 2000000); /* another program came */
+    assert_true(hl_pass_cost_ns(&p, 4) > 2500000 && hl_pass_cost_ns(&p, 4) < 4500000);
+    assert_true(hl_pass_cost_ns(&p, 1) > 1900000);
 }
 
 static void a_second_candidate_gets_rows_where_the_first_one_is_unsure(void **state) {
     (void)state;
-    hl_pace p = {0};
-    for (uint32_t r = 1; r <= 40; r++) hl_pace_note(&p, r, 1000000 + 60000 * (r - 1));
-    hl_pace_bid bids[] = {chain(0.5f, 8), chain(0.9f, 4)};
-    for (int i = 0; i < 4; i++) bids[1].chance[i] *= 0.45f; /* of both, one is right nearly always */
-    hl_pace_share(&p, 1, 1, 32, bids, 2);
-    assert_true(bids[0].n_taken >= 1 && bids[1].n_taken >= 2);
-    for (int i = 0; i < 4; i++) bids[1].chance[i] *= 0.05f;
-    hl_pace_share(&p, 1, 1, 32, bids, 2);
-    assert_int_equal(bids[1].n_taken, 0);
-    bids[1] = chain(0.9f, 4);
-    bids[1].begin_ns = 1e9f; /* a copy that takes a second */
-    hl_pace_share(&p, 1, 1, 32, bids, 2);
-    assert_int_equal(bids[1].n_taken, 0);
+    hl_pass_cost p = {0};
+    for (uint32_t r = 1; r <= 40; r++) hl_pass_cost_update(&p, r, 1000000 + 60000 * (r - 1));
+    hl_draft_proposal proposals[] = {chain(0.5f, 8), chain(0.9f, 4)};
+    for (int i = 0; i < 4; i++) proposals[1].accept[i] *= 0.45f; /* of both, one is right nearly always */
+    hl_draft_budget_allocate(&p, 1, 1, 32, proposals, 2);
+    assert_true(proposals[0].n_rows >= 1 && proposals[1].n_rows >= 2);
+    for (int i = 0; i < 4; i++) proposals[1].accept[i] *= 0.05f;
+    hl_draft_budget_allocate(&p, 1, 1, 32, proposals, 2);
+    assert_int_equal(proposals[1].n_rows, 0);
+    proposals[1] = chain(0.9f, 4);
+    proposals[1].fixed_ns = 1e9f; /* a copy that takes a second */
+    hl_draft_budget_allocate(&p, 1, 1, 32, proposals, 2);
+    assert_int_equal(proposals[1].n_rows, 0);
 }
 
-static void the_likeliest_guesses_of_all_go_first(void **state) {
+static void the_likeliest_drafts_of_all_go_first(void **state) {
     (void)state;
-    hl_pace     p = {0};
-    hl_pace_bid bids[] = {chain(0.3f, 8), chain(0.95f, 8), chain(0.6f, 8)};
-    for (uint32_t r = 1; r <= 40; r++) hl_pace_note(&p, r, 1000000 + 120000 * (r - 1));
-    hl_pace_share(&p, 3, 3, 6, bids, 3);
-    assert_true(bids[1].n_taken > bids[2].n_taken);
-    assert_true(bids[2].n_taken >= bids[0].n_taken);
-    assert_true(bids[0].n_taken + bids[1].n_taken + bids[2].n_taken <= 6);
-    for (int i = 0; i < 3; i++) bids[i].each_ns = 1e9f; /* a guess that takes a second each */
-    hl_pace_share(&p, 3, 3, 6, bids, 3);
-    assert_int_equal(bids[1].n_taken, 0);
+    hl_pass_cost      p = {0};
+    hl_draft_proposal proposals[] = {chain(0.3f, 8), chain(0.95f, 8), chain(0.6f, 8)};
+    for (uint32_t r = 1; r <= 40; r++) hl_pass_cost_update(&p, r, 1000000 + 120000 * (r - 1));
+    hl_draft_budget_allocate(&p, 3, 3, 6, proposals, 3);
+    assert_true(proposals[1].n_rows > proposals[2].n_rows);
+    assert_true(proposals[2].n_rows >= proposals[0].n_rows);
+    assert_true(proposals[0].n_rows + proposals[1].n_rows + proposals[2].n_rows <= 6);
+    for (int i = 0; i < 3; i++) proposals[i].each_ns = 1e9f; /* a token that takes a second each */
+    hl_draft_budget_allocate(&p, 3, 3, 6, proposals, 3);
+    assert_int_equal(proposals[1].n_rows, 0);
 }
 
-static void luck_follows_what_happens(void **state) {
+static void acceptance_rates_follow_what_happens(void **state) {
     (void)state;
-    hl_luck l;
-    hl_luck_init(&l);
-    for (int i = 0; i < 100; i++) hl_luck_note(&l, 1, false);
-    assert_true(l.right[1] < 0.01f);
-    for (int i = 0; i < 80; i++) hl_luck_note(&l, 1, true);
-    assert_true(l.right[1] > 0.95f);
-    assert_true(hl_luck_grade(3) < hl_luck_grade(40));
+    hl_accept_rates l;
+    hl_accept_rates_init(&l);
+    for (int i = 0; i < 100; i++) hl_accept_rates_update(&l, 1, false);
+    assert_true(l.rate[1] < 0.01f);
+    for (int i = 0; i < 80; i++) hl_accept_rates_update(&l, 1, true);
+    assert_true(l.rate[1] > 0.95f);
+    assert_true(hl_draft_source_of_match(3) < hl_draft_source_of_match(40));
 }
 
 /* ---- answers ---- */
@@ -292,11 +294,11 @@ static void run_all(hl_model *m, hl_model *draft, hl_speculate speculate, outcom
     hl_sched_free(s);
 }
 
-static outcome plain[N_REQUESTS], guessed[N_REQUESTS];
+static outcome plain[N_REQUESTS], drafted[N_REQUESTS];
 
-/* Every token of a drawn answer is the sampler's own choice from the logits of the row before it, so guesses change not
+/* Every token of a drawn answer is the sampler's own choice from the logits of the row before it, so drafts change not
  * only no distribution but no draw: equal tokens and logprobs, for every temperature and penalty. */
-static void answers_with_and_without_guesses_are_equal(void **state) {
+static void answers_with_and_without_drafts_are_equal(void **state) {
     (void)state;
     static const char *const drafts[] = {NULL, "tests/golden/archs/llama-q8_0.gguf",
                                          "tests/golden/archs/llama-q4_k.gguf", NULL,
@@ -312,30 +314,30 @@ static void answers_with_and_without_guesses_are_equal(void **state) {
         hl_model *draft = NULL;
         if (drafts[d] && hl_model_open(e, &drafts[d], 1, NULL, &draft, &err) != HL_OK)
             fail_msg("%s", err.text);
-        run_all(m, draft, d >= 3 ? HL_SPECULATE_AUTO : HL_SPECULATE_ALWAYS, guessed);
-        int32_t n_guessed = 0, n_right = 0, n_branches = 0, n_taken = 0;
+        run_all(m, draft, d >= 3 ? HL_SPECULATE_AUTO : HL_SPECULATE_ALWAYS, drafted);
+        int32_t n_drafted = 0, n_accepted = 0, n_branches = 0, n_rows = 0;
         for (int i = 0; i < N_REQUESTS; i++) {
-            assert_int_equal(guessed[i].n, N_ANSWER);
-            assert_memory_equal(guessed[i].answer, plain[i].answer, sizeof plain[i].answer);
-            assert_memory_equal(guessed[i].logprobs, plain[i].logprobs, sizeof plain[i].logprobs);
-            n_guessed += guessed[i].usage.drafted_tokens;
-            n_right += guessed[i].usage.accepted_tokens;
-            n_branches += guessed[i].usage.drafted_branches;
-            n_taken += guessed[i].usage.accepted_branches;
+            assert_int_equal(drafted[i].n, N_ANSWER);
+            assert_memory_equal(drafted[i].answer, plain[i].answer, sizeof plain[i].answer);
+            assert_memory_equal(drafted[i].logprobs, plain[i].logprobs, sizeof plain[i].logprobs);
+            n_drafted += drafted[i].usage.drafted_tokens;
+            n_accepted += drafted[i].usage.accepted_tokens;
+            n_branches += drafted[i].usage.drafted_branches;
+            n_rows += drafted[i].usage.accepted_branches;
         }
-        assert_true(n_right <= n_guessed);
-        if (d < 3) assert_true(n_right > 0);
-        if (d == 0) assert_true(n_branches > 0 && n_taken > 0);
+        assert_true(n_accepted <= n_drafted);
+        if (d < 3) assert_true(n_accepted > 0);
+        if (d == 0) assert_true(n_branches > 0 && n_rows > 0);
         if (getenv("HL_VERBOSE"))
-            print_message("%s: %d of %d guesses right, %d of %d branches taken\n",
-                          drafts[d] ? drafts[d] : "text", n_right, n_guessed, n_taken, n_branches);
+            print_message("%s: %d of %d drafts accepted, %d of %d branches accepted\n",
+                          drafts[d] ? drafts[d] : "text", n_accepted, n_drafted, n_rows, n_branches);
         hl_model_close(draft);
     }
     hl_model_close(m);
     hl_engine_free(e);
 }
 
-/* Many sequences that got no guesses for long ask the draft model in the same step: no more than there are rows for. */
+/* Many sequences that got no drafts for long ask the draft model in the same step: no more than there are rows for. */
 static void a_draft_model_is_tried_again_by_as_many_as_there_are_rows_for(void **state) {
     (void)state;
     enum { N = 100 };
@@ -475,7 +477,7 @@ static void branches_change_no_answer(void **state) {
         for (uint32_t i = 0; i < N_STREAMS; i++) make_scripted(&wanted[i], i);
         run_scripted(m, kinds[kind].type, 0, HL_SPECULATE_OFF, wanted, true);
         for (int how = 0; how < 4; how++) {
-            int32_t n_branches = 0, n_taken = 0, n_right = 0;
+            int32_t n_branches = 0, n_rows = 0, n_accepted = 0;
             for (uint32_t i = 0; i < N_STREAMS; i++) {
                 make_scripted(&x[i], i);
                 predict(&x[i], &wanted[i].o);
@@ -491,14 +493,14 @@ static void branches_change_no_answer(void **state) {
                 assert_memory_equal(x[i].o.logprobs, wanted[i].o.logprobs,
                                     (size_t)x[i].o.n * sizeof *x[i].o.logprobs);
                 n_branches += x[i].o.usage.drafted_branches;
-                n_taken += x[i].o.usage.accepted_branches;
-                n_right += x[i].o.usage.accepted_tokens;
+                n_rows += x[i].o.usage.accepted_branches;
+                n_accepted += x[i].o.usage.accepted_tokens;
             }
             if (getenv("HL_VERBOSE"))
-                print_message("%s %d: %d of %d branches taken, %d guesses right\n", kinds[kind].path, how,
-                              n_taken, n_branches, n_right);
-            assert_true(n_taken <= n_branches);
-            if (how == 0 || how == 2) assert_true(n_taken > 20);
+                print_message("%s %d: %d of %d branches accepted, %d drafts accepted\n", kinds[kind].path,
+                              how, n_rows, n_branches, n_accepted);
+            assert_true(n_rows <= n_branches);
+            if (how == 0 || how == 2) assert_true(n_rows > 20);
         }
         hl_model_close(m);
     }
@@ -607,18 +609,18 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_place_with_the_longest_past_is_found),
         cmocka_unit_test(the_index_agrees_with_a_plain_search),
-        cmocka_unit_test(no_memory_for_the_index_means_no_guesses),
-        cmocka_unit_test(guesses_are_granted_where_rows_are_cheap),
+        cmocka_unit_test(no_memory_for_the_index_means_no_drafts),
+        cmocka_unit_test(drafts_get_rows_where_rows_are_cheap),
         cmocka_unit_test(a_disturbed_measurement_is_tried_again),
         cmocka_unit_test(a_slower_machine_is_slower_for_all_counts),
         cmocka_unit_test(a_second_candidate_gets_rows_where_the_first_one_is_unsure),
         cmocka_unit_test(other_continuations_are_found_where_they_part),
-        cmocka_unit_test(the_likeliest_guesses_of_all_go_first),
-        cmocka_unit_test(luck_follows_what_happens),
+        cmocka_unit_test(the_likeliest_drafts_of_all_go_first),
+        cmocka_unit_test(acceptance_rates_follow_what_happens),
         cmocka_unit_test(a_draft_model_of_another_engine_is_refused),
         cmocka_unit_test(a_draft_model_with_another_tokenizer_is_refused),
         cmocka_unit_test(a_draft_models_cache_counts_in_the_plan),
-        cmocka_unit_test(answers_with_and_without_guesses_are_equal),
+        cmocka_unit_test(answers_with_and_without_drafts_are_equal),
         cmocka_unit_test(branches_change_no_answer),
         cmocka_unit_test(a_draft_model_is_tried_again_by_as_many_as_there_are_rows_for),
     };
