@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -27,6 +26,9 @@ typedef struct doctor {
     hl_status   status; /* of the first failure */
     hl_err      err;
     int         n_odd;
+    hl_events   events; /* the program's, counted */
+    int         n_blemished;
+    int         n_warnings; /* of the libraries, on the way */
 } doctor;
 
 static void say(doctor *d, verdict v, const char *what, const char *fmt, ...) HL_PRINTF(4, 5);
@@ -121,22 +123,32 @@ static void check_folder(doctor *d, const char *what, const char *path) {
         text);
 }
 
-static void check_store(doctor *d) {
-    hl_store      *store = NULL;
-    hl_store_list *list = NULL;
-    hl_err         err = {0};
-    struct stat    st;
-    if (stat(d->app->paths.home, &st) != 0) {
+static void say_blemish(void *user, const hl_blemish *b) {
+    doctor *d = user;
+    d->n_blemished++;
+    say(d, b->is_bad ? BAD : ODD, "store", "model '%s': %s", b->model, b->text);
+}
+
+static void check_store(doctor *d, bool verify) {
+    hl_store *store = NULL;
+    hl_err    err = {0};
+    size_t    n = 0;
+    if (access(d->app->paths.home, F_OK) != 0 && access(d->app->paths.models, F_OK) != 0) {
         say(d, FINE, "store", "no models yet: hyperlama import FILE.gguf NAME");
         return;
     }
     hl_status status = hl_host_store(d->host, &store, &err);
-    if (status == HL_OK) status = hl_store_list_models(store, NULL, &list, &err);
-    if (status != HL_OK)
+    if (status == HL_OK) status = hl_store_check(store, NULL, verify, say_blemish, d, &n, &err);
+    if (status == HL_E_CANCEL)
+        d->status = hl_fail(&d->err, status, "%s", err.text);
+    else if (status != HL_OK)
         say(d, BAD, "store", "%s", err.text);
-    else
-        say(d, FINE, "store", "%zu model%s", list->n, list->n == 1 ? "" : "s");
-    hl_store_list_free(list);
+    else if (d->n_blemished == 0)
+        say(d, FINE, "store", "%zu model%s, %s", n, n == 1 ? "" : "s",
+            verify ? "all files read and compared" : "all files there and whole (--verify reads them)");
+    if (d->n_warnings > 0)
+        say(d, ODD, "store", "%d warning%s while it was opened and read", d->n_warnings,
+            d->n_warnings == 1 ? "" : "s");
 }
 
 static void check_terminal(doctor *d) {
@@ -148,10 +160,19 @@ static void check_terminal(doctor *d) {
             d->app->can_escape ? "" : "; plain output");
 }
 
+static void count_event(void *user, hl_log_level level, const char *component, const char *event,
+                        const char *fields) {
+    doctor *d = user;
+    d->n_warnings += level <= HL_LOG_WARN;
+    hl_event(&d->app->events, level, component, event, "%s", fields);
+}
+
 hl_status hl_cmd_doctor(hl_app *app, const hl_args *args, hl_err *err) {
     doctor d = {.app = app, .as_json = hl_args_has(args, "json")};
     hl_machine_init(&d.machine);
-    hl_status status = hl_host_new(app->config, &app->paths, &app->events, &d.host, err);
+    d.events = (hl_events){.fn = count_event, .user = &d, .level = app->events.level};
+    if (d.events.level < HL_LOG_WARN) d.events.level = HL_LOG_WARN;
+    hl_status status = hl_host_new(app->config, &app->paths, &d.events, &d.host, err);
     if (status != HL_OK) return status;
     hl_json_init(&d.j);
     if (d.as_json) hl_json_open(&d.j, NULL, '[');
@@ -160,7 +181,7 @@ hl_status hl_cmd_doctor(hl_app *app, const hl_args *args, hl_err *err) {
     check_memory(&d);
     check_folder(&d, "data", app->paths.home);
     check_folder(&d, "models", app->paths.models);
-    check_store(&d);
+    check_store(&d, hl_args_has(args, "verify"));
     check_terminal(&d);
     if (d.as_json) {
         hl_json_close(&d.j, ']');

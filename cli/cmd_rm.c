@@ -16,8 +16,9 @@ static void report(const hl_app *app, const hl_removed *r, uint64_t cache_bytes,
     if (!j) {
         fprintf(app->out, "deleted '%s' (%s freed)\n", name, size);
         if (r->n_kept > 0)
-            hl_app_note(app, "note: %zu file%s stay: hyperlama did not write them", r->n_kept,
-                        r->n_kept == 1 ? "" : "s");
+            hl_app_note(app, "note: %zu file%s stay%s: hyperlama did not write %s; see hyperlama gc --help",
+                        r->n_kept, r->n_kept == 1 ? "" : "s", r->n_kept == 1 ? "s" : "",
+                        r->n_kept == 1 ? "it" : "them");
         return;
     }
     hl_json_open(j, NULL, '{');

@@ -296,6 +296,20 @@ static hl_status open_model(hl_host *host, const hl_source *source, hl_model **r
     return hl_fail_within(err, "model '%s'", source->label);
 }
 
+static void warn_blemish(void *user, const hl_blemish *b) {
+    hl_app_warn(user, "model '%s': %s", b->model, b->text);
+}
+
+/* What is printed below may come from another file than the one that was imported. */
+static void warn_of_files(hl_app *app, hl_host *host, const hl_source *s) {
+    hl_store *store = NULL;
+    size_t    n = 0;
+    hl_err    ignored;
+    if (s->stored && hl_host_store(host, &store, &ignored) == HL_OK &&
+        hl_store_check(store, s->label, false, warn_blemish, app, &n, &ignored) != HL_OK)
+        hl_app_warn(app, "%s", ignored.text);
+}
+
 hl_status hl_cmd_show(hl_app *app, const hl_args *args, hl_err *err) {
     const char *part = NULL;
     hl_host    *host = NULL;
@@ -306,6 +320,7 @@ hl_status hl_cmd_show(hl_app *app, const hl_args *args, hl_err *err) {
     if (status == HL_OK) status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_SHOW, &source, err);
     if (status != HL_OK) goto out;
+    warn_of_files(app, host, source);
     /* A file that this build cannot run can still be described by its manifest. */
     const hl_status load_status = open_model(host, source, &m, &why);
     if (load_status != HL_OK && !source->stored) {

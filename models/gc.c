@@ -2,8 +2,8 @@
  *
  * gc.c - remove and copy names; delete blobs that nobody uses any more, but only our own.
  *
- * Ours is what the index says we placed, while the file still has the inode it had then. One manifest
- * that cannot be read stops the deleting: nobody knows what it uses.
+ * Ours is what the folder's records (own.c) or the index say we placed, while it still is the file it was then. One
+ * manifest that cannot be read stops the deleting: nobody knows what it uses.
  */
 #define _GNU_SOURCE
 #include "models/store_priv.h"
@@ -26,7 +26,10 @@
 #define PARTIAL_HEAD "hyperlama-"
 #define PARTIAL_TAIL ".partial"
 
-enum { MANIFEST_ARENA_BYTES = 16 << 20 };
+enum {
+    MANIFEST_ARENA_BYTES = 16 << 20,
+    FOREIGN_AGE_S = 3600, /* other programs write blobs before the manifest that names them */
+};
 
 /* ---- what is used ---- */
 
@@ -81,53 +84,174 @@ static hl_status collect_used(hl_store *s, digest_set *set, hl_err *err) {
 /* ---- gc ---- */
 
 typedef struct gc_walk {
-    hl_store         *s;
-    const digest_set *used;
-    hl_removed       *ret;
+    hl_store                 *s;
+    const digest_set         *used;
+    const hl_collect_options *how;
+    hl_collected              counts;
 } gc_walk;
 
-static void collect_blob(void *user, const hl_blob_row *row) {
-    const gc_walk *w = user;
-    char           path[PATH_MAX];
-    struct stat    st;
-    if (is_used(w->used, row->digest)) return;
-    hl_store_blob_path(w->s, row->digest, path);
-    if (lstat(path, &st) == 0 && row->inode == (uint64_t)st.st_ino && S_ISREG(st.st_mode)) {
-        if (unlink(path) != 0) {
-            hl_event(w->s->events, HL_LOG_WARN, "models", "blob-not-deleted", "path=\"%s\" reason=\"%s\"",
-                     path, strerror(errno));
-            return;
-        }
-        w->ret->n_blobs++;
-        if (st.st_nlink == 1) w->ret->n_bytes += (uint64_t)st.st_size;
+static void tell(const gc_walk *w, const char *path, uint64_t n_bytes, const char *why, bool is_kept) {
+    const hl_garbage g = {.path = path, .n_bytes = n_bytes, .why = why, .is_kept = is_kept};
+    if (w->how->fn) w->how->fn(w->how->user, &g);
+}
+
+/* Delete a file, or say that it would be. Links to files that live on elsewhere free nothing. */
+static bool drop_file(gc_walk *w, const char *path, const struct stat *st, const char *why) {
+    const uint64_t n_bytes = st->st_nlink == 1 ? (uint64_t)st->st_size : 0;
+    if (!w->how->dry_run && unlink(path) != 0) {
+        hl_event(w->s->events, HL_LOG_WARN, "models", "blob-not-deleted", "path=\"%s\" reason=\"%s\"", path,
+                 strerror(errno));
+        return false;
     }
-    hl_db_drop_blob(w->s->db, w->s->id, row->digest); /* gone, or not ours any more */
+    w->counts.n_files++;
+    w->counts.n_bytes += n_bytes;
+    tell(w, path, n_bytes, why, false);
+    return true;
+}
+
+static void forget(gc_walk *w, const char *digest) {
+    if (w->how->dry_run) return;
+    hl_own_drop(w->s, digest);
+    if (w->s->id[0]) hl_db_drop_blob(w->s->db, w->s->id, digest);
+}
+
+static void collect_own(void *user, const hl_own *o) {
+    gc_walk    *w = user;
+    char        path[PATH_MAX];
+    struct stat st;
+    if (is_used(w->used, o->row.digest)) return;
+    hl_store_blob_path(w->s, o->row.digest, path);
+    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && hl_own_is(o, path, &st) &&
+        !drop_file(w, path, &st, "no model uses it"))
+        return;
+    forget(w, o->row.digest); /* gone, or not ours any more */
+}
+
+/* Blobs that the index alone knows, from before there were records: they get one now, or go. */
+static void collect_row(void *user, const hl_blob_row *row) {
+    gc_walk    *w = user;
+    char        path[PATH_MAX];
+    struct stat st;
+    hl_own      o;
+    int         fd = -1;
+    if (hl_own_find(w->s, row->digest, &o)) return; /* had its turn */
+    hl_store_blob_path(w->s, row->digest, path);
+    const bool is_ours = lstat(path, &st) == 0 && S_ISREG(st.st_mode) && row->inode == (uint64_t)st.st_ino;
+    if (is_ours && is_used(w->used, row->digest)) {
+        if (!w->how->dry_run && hl_file_open(path, O_RDONLY | O_NOFOLLOW, 0, &fd, NULL, NULL) == HL_OK) {
+            if (hl_own_put(w->s, row, fd, NULL) != HL_OK)
+                hl_event(w->s->events, HL_LOG_DEBUG, "models", "record-not-made", "digest=%.12s",
+                         row->digest);
+            (void)close(fd);
+        }
+        return;
+    }
+    if (is_ours && !drop_file(w, path, &st, "no model uses it")) return;
+    if (!is_used(w->used, row->digest)) forget(w, row->digest);
+}
+
+static hl_status collect_all_own(gc_walk *w, hl_err *err) {
+    const hl_status status = hl_own_each(w->s, collect_own, w, err);
+    if (status == HL_OK && w->s->id[0]) hl_db_each_own_blob(w->s->db, w->s->id, collect_row, w);
+    return status;
 }
 
 void hl_store_gc(hl_store *s, const hl_manifest *removed, hl_removed *ret) {
-    digest_set set = {0};
-    hl_err     err = {0};
-    hl_removed counts = {0};
-    char       path[PATH_MAX];
-    hl_status  status = collect_used(s, &set, &err);
-    if (status != HL_OK) {
+    static const hl_collect_options silent = {0};
+    digest_set                      set = {0};
+    hl_err                          err = {0};
+    size_t                          n_kept = 0;
+    char                            path[PATH_MAX];
+    gc_walk                         w = {.s = s, .used = &set, .how = &silent};
+    hl_status                       status = collect_used(s, &set, &err);
+    if (status == HL_OK) status = collect_all_own(&w, &err);
+    if (status != HL_OK)
         hl_event(s->events, HL_LOG_WARN, "models", "gc-skipped",
                  "reason=\"%s\" action=\"no blob deleted, since it may be in use\"", err.text);
-    } else {
-        gc_walk w = {.s = s, .used = &set, .ret = &counts};
-        if (s->id[0]) hl_db_each_own_blob(s->db, s->id, collect_blob, &w);
-    }
     for (size_t i = 0; removed && i <= removed->n_layers; i++) {
         const hl_layer *l = i < removed->n_layers ? &removed->layers[i] : &removed->config;
         if (!l->digest[0] || (status == HL_OK && is_used(&set, l->digest))) continue;
         hl_store_blob_path(s, l->digest, path);
-        if (access(path, F_OK) == 0) counts.n_kept++;
+        if (access(path, F_OK) == 0) n_kept++;
     }
     hl_free(set.v);
     if (!ret) return;
-    ret->n_blobs = counts.n_blobs;
-    ret->n_bytes = counts.n_bytes;
-    ret->n_kept = counts.n_kept;
+    ret->n_blobs = w.counts.n_files;
+    ret->n_bytes = w.counts.n_bytes;
+    ret->n_kept = n_kept;
+}
+
+/* ---- all garbage, one by one ---- */
+
+/* "sha256-<64 hex>" */
+static bool is_blob(const char *name, char ret_digest[HL_DIGEST_BYTES]) {
+    if (strncmp(name, "sha256-", 7) != 0 || strlen(name) != 7 + HL_DIGEST_BYTES - 1) return false;
+    memcpy(ret_digest, name + 7, HL_DIGEST_BYTES);
+    return strspn(ret_digest, "0123456789abcdef") == HL_DIGEST_BYTES - 1;
+}
+
+static bool is_ours(hl_store *s, const char *digest, const char *path, const struct stat *st) {
+    hl_own      o;
+    hl_blob_row row;
+    if (hl_own_find(s, digest, &o)) return hl_own_is(&o, path, st);
+    return s->id[0] && hl_db_find_blob(s->db, s->id, digest, &row) && row.origin != HL_BLOB_FOUND &&
+           row.inode == (uint64_t)st->st_ino;
+}
+
+/* A blob that no manifest names and that we did not place: another program's leftover, or its work of this moment. */
+static void collect_foreign(gc_walk *w, const char *name) {
+    char        path[PATH_MAX], below[NAME_MAX + 8], digest[HL_DIGEST_BYTES];
+    struct stat st;
+    if (!is_blob(name, digest) || is_used(w->used, digest)) return;
+    (void)snprintf(below, sizeof below, "blobs/%s", name);
+    hl_store_path(w->s, below, path);
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || is_ours(w->s, digest, path, &st)) return;
+    const int64_t age_s = hl_clock_wall_ms() / 1000 - (int64_t)st.st_ctim.tv_sec;
+    if (w->how->all && age_s >= FOREIGN_AGE_S) {
+        (void)drop_file(w, path, &st, "no model uses it; hyperlama did not write it");
+        return;
+    }
+    w->counts.n_kept++;
+    w->counts.n_kept_bytes += st.st_nlink == 1 ? (uint64_t)st.st_size : 0;
+    tell(w, path, (uint64_t)st.st_size,
+         age_s < FOREIGN_AGE_S ? "hyperlama did not write it; it is new, and may be on its way into a model"
+                               : "hyperlama did not write it",
+         true);
+}
+
+static hl_status collect_locked(gc_walk *w, digest_set *set, hl_err *err) {
+    char      path[PATH_MAX];
+    hl_status status = collect_used(w->s, set, err);
+    if (status != HL_OK) {
+        (void)hl_fail_within(err,
+                             "nothing was deleted, since nobody knows what a model uses that cannot be read");
+        return status;
+    }
+    status = collect_all_own(w, err);
+    hl_store_path(w->s, "blobs", path);
+    DIR *dir = status == HL_OK ? opendir(path) : NULL;
+    for (const struct dirent *e; dir && (e = readdir(dir));) collect_foreign(w, e->d_name);
+    if (dir) (void)closedir(dir);
+    return status;
+}
+
+hl_status hl_store_collect(hl_store *s, const hl_collect_options *options, hl_collected *ret, hl_err *err) {
+    digest_set set = {0};
+    gc_walk    w = {.s = s, .used = &set, .how = options};
+    char       path[PATH_MAX];
+    int        lock_fd = -1;
+    hl_status  status = HL_OK;
+    hl_store_path(s, "blobs", path);
+    if (access(path, F_OK) == 0) { /* else there is nothing, and nothing is made for looking */
+        (void)pthread_mutex_lock(&s->mutex);
+        status = hl_store_lock(s, &lock_fd, err);
+        if (status == HL_OK) status = collect_locked(&w, &set, err);
+        hl_store_unlock(lock_fd);
+        (void)pthread_mutex_unlock(&s->mutex);
+    }
+    hl_free(set.v);
+    if (status == HL_OK) *ret = w.counts;
+    return status;
 }
 
 /* ---- partial files of killed processes ---- */
@@ -205,7 +329,7 @@ static hl_status remove_locked(hl_store *s, const hl_disk_name *on_disk, hl_remo
     if (hl_path_dir(path, dir, sizeof dir) && hl_dir_sync(dir, NULL) != HL_OK)
         hl_event(s->events, HL_LOG_DEBUG, "models", "sync-failed", "path=\"%s\"", dir);
     remove_empty_folders(s, &on_disk->name);
-    hl_db_drop_model(s->db, s->id, full);
+    if (s->id[0]) hl_db_drop_model(s->db, s->id, full);
     ret->name = on_disk->name;
     hl_store_gc(s, readable ? &m : NULL, ret);
 out:

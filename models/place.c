@@ -2,9 +2,9 @@
  *
  * place.c - bring files into the blobs folder so that a crash at any point leaves no wrong blob.
  *
- * A blob gets its name by rename or link, in one step, after its bytes are on disk. The index row that
- * says "this one is ours to delete" is written just before, with the inode: a blob that somebody else
- * puts there later is not mistaken for ours.
+ * A blob gets its name by rename or link, in one step, after its bytes are on disk. The record that says "this one is
+ * ours to delete" (own.c) and the row of the index are written just before, with what identifies the file: a blob that
+ * somebody else puts there later is not mistaken for ours.
  */
 #define _GNU_SOURCE
 #include "models/store_priv.h"
@@ -36,10 +36,11 @@ static int create_partial(hl_store *s, char ret_path[PATH_MAX]) {
     }
 }
 
-static void warn_unrecorded(hl_store *s, const char *digest, bool recorded) {
-    if (!recorded && s->db)
-        hl_event(s->events, HL_LOG_WARN, "models", "blob-unrecorded",
-                 "digest=%.12s action=\"kept; rm will not delete it\"", digest);
+/* Say that the file is ours: in the folder, and in the index where there is one. */
+static hl_status record(hl_store *s, const hl_blob_row *row, int fd, hl_err *err) {
+    const hl_status status = hl_own_put(s, row, fd, err);
+    if (status == HL_OK && s->id[0]) (void)hl_db_put_blob(s->db, s->id, row);
+    return status;
 }
 
 /* Record and rename a finished, synced partial file. */
@@ -50,9 +51,10 @@ static hl_status commit_partial(hl_store *s, int fd, const char *partial, const 
     hl_store_blob_path(s, digest, path);
     if (fstat(fd, &st) != 0) return hl_fail(err, HL_E_IO, "stat '%s': %s", partial, strerror(errno));
     hl_blob_row_of(&st, digest, HL_BLOB_WRITTEN, &row);
-    warn_unrecorded(s, digest, hl_db_put_blob(s->db, s->id, &row));
-    if (rename(partial, path) != 0) return hl_fail(err, HL_E_IO, "rename to '%s': %s", path, strerror(errno));
-    return HL_OK;
+    const hl_status status = record(s, &row, fd, err);
+    if (status == HL_OK && rename(partial, path) != 0)
+        return hl_fail(err, HL_E_IO, "rename to '%s': %s", path, strerror(errno));
+    return status;
 }
 
 /* ---- small files ---- */
@@ -146,7 +148,7 @@ hl_status hl_store_find_sound_blob(hl_store *s, hl_source *src, hl_err *err) {
         src->is_present = true; /* the source is the blob, or linked to it */
         goto out;
     }
-    if (s->id[0] && hl_db_find_blob(s->db, s->id, src->digest, &row) && hl_blob_row_fits(&row, &st)) {
+    if (hl_store_known(s, src->digest, &row) && hl_blob_row_fits(&row, &st)) {
         src->is_present = true;
         goto out;
     }
@@ -241,8 +243,8 @@ static hl_status commit_link(hl_store *s, const hl_source *src, hl_err *err) {
                          "'%s' changed while it was imported; run again when it is complete", src->path);
         goto out;
     }
-    warn_unrecorded(s, src->digest, hl_db_put_blob(s->db, s->id, &row));
-    if (rename(partial, path) != 0)
+    status = record(s, &row, src->fd, err);
+    if (status == HL_OK && rename(partial, path) != 0)
         status = hl_fail(err, HL_E_IO, "rename to '%s': %s", path, strerror(errno));
 out:
     (void)unlink(partial); /* still there after a failure, or when both names were the same file already */
@@ -260,14 +262,14 @@ hl_status hl_store_commit_blob(hl_store *s, hl_source *src, hl_err *err) {
         if (!there)
             return hl_fail(err, HL_E_BUSY, "blob '%s' was removed by another process meanwhile; run again",
                            path);
-        if (!hl_db_find_blob(s->db, s->id, src->digest, &row) || !hl_blob_row_fits(&row, &st)) {
+        if (!hl_store_known(s, src->digest, &row) || !hl_blob_row_fits(&row, &st)) {
             hl_blob_row_of(&st, src->digest, HL_BLOB_FOUND, &row);
             (void)hl_db_put_blob(s->db, s->id, &row);
         }
         return HL_OK;
     }
     /* another process may have placed it while we hashed */
-    if (there && hl_db_find_blob(s->db, s->id, src->digest, &row) && hl_blob_row_fits(&row, &st) &&
+    if (there && hl_store_known(s, src->digest, &row) && hl_blob_row_fits(&row, &st) &&
         row.size_bytes == (uint64_t)src->st.st_size)
         return HL_OK;
     if (!src->partial[0]) return commit_link(s, src, err);

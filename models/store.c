@@ -140,6 +140,7 @@ const char *hl_store_models_path(const hl_store *s) { return s->models_path; }
 
 /* ---- the lock ---- */
 
+/* Without an id (a full disk) the folder is worked on without the index: rm must be able to make room. */
 static hl_status write_id(hl_store *s, int fd, const char *path, hl_err *err) {
     unsigned char bytes[(HL_STORE_ID_BYTES - 1) / 2];
     char          text[sizeof ID_HEAD + HL_STORE_ID_BYTES];
@@ -148,8 +149,11 @@ static hl_status write_id(hl_store *s, int fd, const char *path, hl_err *err) {
         return hl_fail(err, HL_E_IO, "no random bytes: %s", strerror(errno));
     for (size_t i = 0; i < sizeof bytes; i++) (void)snprintf(id + 2 * i, 3, "%02x", bytes[i]);
     const int n = snprintf(text, sizeof text, ID_HEAD "%s\n", id);
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n || fsync(fd) != 0)
-        return hl_fail(err, HL_E_IO, "write '%s': %s", path, strerror(errno));
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n || fsync(fd) != 0) {
+        hl_event(s->events, HL_LOG_WARN, "models", "store-id-unwritten", "path=\"%s\" reason=\"%s\"", path,
+                 strerror(errno));
+        return HL_OK;
+    }
     memcpy(s->id, id, sizeof id);
     return HL_OK;
 }

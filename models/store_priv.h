@@ -100,6 +100,28 @@ typedef hl_status       hl_progress_step_fn(void *user, size_t n, hl_err *err);
 HL_MUST_CHECK hl_status hl_store_hash(hl_store *s, int fd, const char *path, hl_progress_step_fn *fn,
                                       void *user, char ret_hex[HL_DIGEST_BYTES], hl_err *err);
 
+/* What is known of a blob: its row in the index, or else the folder's own record. */
+bool hl_store_known(hl_store *s, const char *digest, hl_blob_row *ret);
+
+/* ---- which blobs are ours (own.c): a record for each, in a folder beside them ---- */
+#define HL_OWN_FOLDER ".hyperlama-blobs"
+
+typedef struct hl_own {
+    hl_blob_row row;     /* device is not known; origin is never HL_BLOB_FOUND */
+    int64_t     born_ns; /* 0 not known */
+} hl_own;
+
+/* Write the record of a blob that is about to get its name; fd is open on it. Under the lock. */
+HL_MUST_CHECK hl_status hl_own_put(hl_store *s, const hl_blob_row *row, int fd, hl_err *err);
+bool                    hl_own_find(const hl_store *s, const char *digest, hl_own *ret);
+void                    hl_own_drop(const hl_store *s, const char *digest);
+/* Is the file at `path`, of which st is, still the one that we placed? Never true for what another program wrote. */
+bool hl_own_is(const hl_own *o, const char *path, const struct stat *st);
+
+/* Call fn for every record. They are read before the first call, so that fn may drop them. */
+typedef void            hl_own_fn(void *user, const hl_own *o);
+HL_MUST_CHECK hl_status hl_own_each(const hl_store *s, hl_own_fn *fn, void *user, hl_err *err);
+
 /* ---- small files (place.c) ---- */
 /* Write a small blob unless it is there; fills all of `ret`. media_type is kept by reference. */
 HL_MUST_CHECK hl_status hl_store_put_text(hl_store *s, const char *media_type, hl_view text, hl_layer *ret,

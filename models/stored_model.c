@@ -52,6 +52,14 @@ bool hl_blob_row_fits(const hl_blob_row *row, const struct stat *st) {
            row->inode == (uint64_t)st->st_ino;
 }
 
+bool hl_store_known(hl_store *s, const char *digest, hl_blob_row *ret) {
+    hl_own o;
+    if (s->id[0] && hl_db_find_blob(s->db, s->id, digest, ret)) return true;
+    if (!hl_own_find(s, digest, &o)) return false;
+    *ret = o.row;
+    return true;
+}
+
 typedef struct hash_walk {
     hl_sha256           *sum;
     hl_progress_step_fn *fn;
@@ -358,6 +366,23 @@ static hl_status fail_changed(const char *path, const char *model, const char *w
         model, what, path);
 }
 
+/* The file has the right bytes: it may be known by what it is now, so that it is not read again. */
+static void note_identity(hl_store *s, const char *path, const char *digest, const struct stat *before,
+                          const struct stat *after, int fd) {
+    hl_blob_row row, old;
+    hl_own      o;
+    hl_blob_row_of(before, digest, HL_BLOB_FOUND, &row);
+    if (!hl_blob_row_fits(&row, after)) return; /* it is being written to */
+    if (hl_own_find(s, digest, &o) && hl_own_is(&o, path, before)) {
+        row.origin = o.row.origin;
+        if (hl_own_put(s, &row, fd, NULL) != HL_OK)
+            hl_event(s->events, HL_LOG_DEBUG, "models", "record-not-renewed", "digest=%.12s", digest);
+    } else if (s->id[0] && hl_db_find_blob(s->db, s->id, digest, &old) && old.inode == row.inode) {
+        row.origin = old.origin;
+    }
+    if (s->id[0]) (void)hl_db_put_blob(s->db, s->id, &row);
+}
+
 /* Size and recorded identity differ from the file's: let the hash decide, and record what it says. */
 static hl_status check_by_hash(hl_store *s, const char *path, const char *model, const char *digest,
                                const char *what, hl_err *err) {
@@ -370,13 +395,7 @@ static hl_status check_by_hash(hl_store *s, const char *path, const char *model,
              model, digest, what);
     status = hl_store_hash(s, fd, path, NULL, NULL, hex, err);
     if (status == HL_OK && strcmp(hex, digest) != 0) status = fail_changed(path, model, what, err);
-    hl_blob_row row;
-    if (status == HL_OK && fstat(fd, &after) == 0) {
-        hl_blob_row_of(&before, digest, HL_BLOB_FOUND, &row);
-        hl_blob_row old;
-        if (hl_db_find_blob(s->db, s->id, digest, &old) && old.inode == row.inode) row.origin = old.origin;
-        if (hl_blob_row_fits(&row, &after)) (void)hl_db_put_blob(s->db, s->id, &row);
-    }
+    if (status == HL_OK && fstat(fd, &after) == 0) note_identity(s, path, digest, &before, &after, fd);
     (void)close(fd);
     return status;
 }
@@ -392,18 +411,23 @@ static hl_status check_blob(hl_store *s, const hl_stored_layer *layer, const cha
                            layer->path);
         return hl_fail(err, HL_E_IO, "stat '%s': %s", layer->path, strerror(errno));
     }
+    if (!S_ISREG(st.st_mode))
+        return hl_fail(err, HL_E_CHANGED,
+                       "model '%s': blob '%s' is no file; remove it, and import or pull the model again",
+                       model, layer->path);
     if ((uint64_t)st.st_size != layer->size_bytes) {
         (void)snprintf(what, sizeof what, "size is %lld bytes, was %" PRIu64, (long long)st.st_size,
                        layer->size_bytes);
         return fail_changed(layer->path, model, what, err);
     }
-    if (!s->id[0] || !s->db) return HL_OK; /* a folder we never wrote to */
-    if (!hl_db_find_blob(s->db, s->id, layer->digest, &row)) {
-        hl_blob_row_of(&st, layer->digest, HL_BLOB_FOUND, &row);
-        (void)hl_db_put_blob(s->db, s->id, &row);
+    if (!s->id[0]) return HL_OK; /* a folder we never wrote to */
+    const bool is_indexed = hl_db_find_blob(s->db, s->id, layer->digest, &row);
+    if (!is_indexed && !hl_store_known(s, layer->digest, &row))
+        hl_blob_row_of(&st, layer->digest, HL_BLOB_FOUND, &row); /* seen for the first time */
+    if (hl_blob_row_fits(&row, &st)) {
+        if (!is_indexed) (void)hl_db_put_blob(s->db, s->id, &row);
         return HL_OK;
     }
-    if (hl_blob_row_fits(&row, &st)) return HL_OK;
     const bool time = row.mtime_ns != hl_mtime_ns(&st), inode = row.inode != (uint64_t)st.st_ino;
     (void)snprintf(what, sizeof what, "%s%s%s changed, and so did its sha256",
                    time ? "modification time" : "", time && inode ? " and " : "",

@@ -237,6 +237,53 @@ typedef struct hl_removed {
  * out    ret_removed  NULL is allowed */
 HL_MUST_CHECK hl_status hl_store_remove(hl_store *s, const char *text, hl_removed *ret_removed, hl_err *err);
 
+typedef struct hl_garbage { /* a file that no model needs */
+    const char *path;
+    uint64_t    n_bytes; /* that its deletion frees; links to files that live on elsewhere count 0 */
+    const char *why;
+    bool        is_kept; /* it stays, and why says why */
+} hl_garbage;
+
+typedef void hl_garbage_fn(void *user, const hl_garbage *g);
+
+typedef struct hl_collect_options { /* all zero is the default */
+    bool           dry_run;         /* delete nothing, tell what would be */
+    bool           all;             /* what other programs left, too, when it is an hour old */
+    hl_garbage_fn *fn;              /* told of each file; must not call the store */
+    void          *user;
+} hl_collect_options;
+
+typedef struct hl_collected {
+    size_t   n_files, n_kept;
+    uint64_t n_bytes, n_kept_bytes;
+} hl_collected;
+
+/* Delete blobs that no manifest names: those that hyperlama placed, whatever became of the database, and with `all` those
+ * of other programs. Models are not touched.
+ *
+ * fails  HL_E_FORMAT, HL_E_IO  a manifest cannot be read: nobody knows what it uses, and nothing is deleted
+ *        HL_E_BUSY, HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_store_collect(hl_store *s, const hl_collect_options *options, hl_collected *ret,
+                                         hl_err *err);
+
+typedef struct hl_blemish { /* something wrong with a model */
+    const char *model;      /* short name */
+    const char *text;       /* what, and what to do */
+    bool        is_bad;     /* it cannot be used; else it may be as it should */
+} hl_blemish;
+
+typedef void hl_blemish_fn(void *user, const hl_blemish *b);
+
+/* Look at all models: manifests, and each file that they name - is it there, a file, of its size, the one that was
+ * imported.
+ *
+ * in     name    of one model, as hl_store_find() takes it; NULL: all
+ *        verify  read all files, and compare their sha256
+ *        fn      told of each blemish; may ask the store
+ * fails  HL_E_IO the folder cannot be read; as hl_store_find(); HL_E_CANCEL, HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_store_check(hl_store *s, const char *name, bool verify, hl_blemish_fn *fn,
+                                       void *user, size_t *ret_n_models, hl_err *err);
+
 /* ---- What only people can make ------------------------------------------------------------- */
 
 /* Remember that a model was loaded now. Failures end in a warning event: usage is a nicety. */

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 LATER = ["serve", "pull", "push", "create", "ps", "stop", "cp", "quantize", "embed"]
-WORKING = ["run", "import", "show", "list", "rm", "bench", "info", "config", "doctor", "tokenize", "template", "score",
+WORKING = ["run", "import", "show", "list", "rm", "gc", "bench", "info", "config", "doctor", "tokenize", "template", "score",
            "completion", "version", "help"]
 
 

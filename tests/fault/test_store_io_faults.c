@@ -174,10 +174,43 @@ static void a_failing_call_is_an_error_or_does_not_matter(void **state) {
     }
 }
 
+/* Nothing can be written, everything can be deleted. */
+static void rm_makes_room_on_a_full_disk(void **state) {
+    (void)state;
+    for (int variant = 0; variant < 4; variant++) {
+        const bool without_index = variant & 1, without_id = variant & 2;
+        fixture    f;
+        char       path[PATH_MAX];
+        hl_err     err = {0};
+        hl_store  *s = NULL;
+        hl_removed removed = {0};
+        begin(&f, true, path);
+        (void)snprintf(path, sizeof path, "%s/.hyperlama", f.models);
+        if (without_index) assert_int_equal(unlink(f.db), 0);
+        if (without_id) assert_int_equal(unlink(path), 0);
+        memset(&fault, 0, sizeof fault);
+        fault.error = ENOSPC;
+        fault.for_ever = true;
+        fault.armed = true;
+        const hl_store_options o = {.models_path = f.models, .db_path = f.db, .events = &f.sink};
+        hl_status              status = hl_store_open(&o, &s, &err);
+        if (status == HL_OK) status = hl_store_remove(s, "a", &removed, &err);
+        hl_store_close(s);
+        fault.armed = false;
+        if (status != HL_OK) fail_msg("variant %d: %s", variant, err.text);
+        assert_int_equal(removed.n_blobs, 3);
+        assert_true(removed.n_bytes > 64 * sizeof(float));
+        assert_int_equal(removed.n_kept, 0);
+        assert_int_equal(count_blobs(&f, NULL), 0);
+        fixture_done(&f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_killed_before_any_call_is_healed),
         cmocka_unit_test(a_failing_call_is_an_error_or_does_not_matter),
+        cmocka_unit_test(rm_makes_room_on_a_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
