@@ -54,11 +54,12 @@ static void *work(void *arg) {
 }
 
 static void multiply(job *j, void *scratch) {
+    const hl_matmul_scratch room = {scratch, hl_matmul_scratch_bytes(j->w.n_cols, 0)};
     for (;;) {
         const size_t r = atomic_fetch_add(&j->next, j->chunk);
         if (r >= j->w.n_rows) return;
         const size_t end = r + j->chunk < j->w.n_rows ? r + j->chunk : j->w.n_rows;
-        hl_matmul_chunk(j->k, &j->w, r, end, &j->x, scratch, j->y, j->w.n_rows);
+        if (!hl_matmul_chunk(j->k, &j->w, r, end, &j->x, &room, j->y, j->w.n_rows)) abort();
     }
 }
 

@@ -54,24 +54,25 @@ static bool read_number(reader *r, const char *key, const hl_gguf_value *v, doub
     return true;
 }
 
-static uint32_t read_u32(reader *r, const char *suffix, uint32_t fallback, uint32_t max) {
+/* A whole number; how large it may be says check_limits(). */
+static uint32_t read_u32(reader *r, const char *suffix, uint32_t fallback) {
     char                 key[128];
     const hl_gguf_value *v = find_key(r, suffix, key, sizeof key);
     double               x = 0;
     if (!v || !read_number(r, key, v, &x) || x == 0 || x == 4294967295.0) return fallback;
-    if (!(x >= 1 && x <= max) || x != floor(x)) {
-        r->status =
-            hl_fail(r->err, HL_E_FORMAT, "key '%s' is %g, expected a whole number in 1..%u", key, x, max);
+    if (!(x >= 1 && x <= UINT32_MAX) || x != floor(x)) {
+        r->status = hl_fail(r->err, HL_E_FORMAT, "key '%s' is %g, expected a whole number from 1 on", key, x);
         return fallback;
     }
     return (uint32_t)x;
 }
 
-static uint32_t need_u32(reader *r, const char *suffix, uint32_t max) {
-    const uint32_t x = read_u32(r, suffix, 0, max);
+static uint32_t need_u32(reader *r, const char *suffix) {
+    const uint32_t x = read_u32(r, suffix, 0);
     if (x == 0 && r->status == HL_OK)
         r->status =
-            hl_fail(r->err, HL_E_FORMAT, "key '%s.%s' is missing or 0, expected 1..%u", r->arch, suffix, max);
+            hl_fail(r->err, HL_E_FORMAT, "key '%s.%s' is missing or 0, expected a whole number from 1 on",
+                    r->arch, suffix);
     return x;
 }
 
@@ -117,44 +118,65 @@ static void read_rope(reader *r, const hl_arch *arch, hl_hparams *hp) {
     hp->rope.attn_factor = read_f32(r, "rope.scaling.attn_factor", 1.0f);
     hp->rope.beta_fast = read_f32(r, "rope.scaling.yarn_beta_fast", 32.0f);
     hp->rope.beta_slow = read_f32(r, "rope.scaling.yarn_beta_slow", 1.0f);
-    hp->rope.n_ctx_orig = read_u32(r, "rope.scaling.original_context_length", hp->n_ctx_train, HL_MAX_CTX);
+    hp->rope.n_ctx_orig = read_u32(r, "rope.scaling.original_context_length", hp->n_ctx_train);
 }
 
 static void read_sizes(reader *r, hl_hparams *hp) {
-    hp->n_layers = need_u32(r, "block_count", HL_MAX_LAYERS);
+    hp->n_layers = need_u32(r, "block_count");
     r->n_layers = hp->n_layers;
-    hp->n_ctx_train = read_u32(r, "context_length", 2048, HL_MAX_CTX);
-    hp->n_embd = need_u32(r, "embedding_length", HL_MAX_EMBD);
-    hp->n_heads = need_u32(r, "attention.head_count", HL_MAX_HEADS);
-    hp->n_kv_heads = read_u32(r, "attention.head_count_kv", hp->n_heads, HL_MAX_HEADS);
+    hp->n_ctx_train = read_u32(r, "context_length", 2048);
+    hp->n_embd = need_u32(r, "embedding_length");
+    hp->n_heads = need_u32(r, "attention.head_count");
+    hp->n_kv_heads = read_u32(r, "attention.head_count_kv", hp->n_heads);
     if (r->status != HL_OK) return;
-    hp->head_dim = read_u32(r, "attention.key_length", hp->n_embd / hp->n_heads, HL_MAX_HEAD_DIM);
-    const uint32_t v_dim = read_u32(r, "attention.value_length", hp->head_dim, HL_MAX_HEAD_DIM);
+    hp->head_dim = read_u32(r, "attention.key_length", hp->n_embd / hp->n_heads);
+    hp->n_rot = read_u32(r, "rope.dimension_count", hp->head_dim);
+}
+
+static void read_experts(reader *r, const hl_arch *arch, hl_hparams *hp) {
+    hp->n_experts = arch->may_have_experts ? read_u32(r, "expert_count", 0) : 0;
+    if (hp->n_experts == 0) {
+        if (arch->needs_experts) (void)need_u32(r, "expert_count");
+        hp->n_ff = need_u32(r, "feed_forward_length");
+        return;
+    }
+    hp->n_experts_used = need_u32(r, "expert_used_count");
+    hp->n_ff = read_u32(r, "feed_forward_length", 0);
+    hp->n_expert_ff = read_u32(r, "expert_feed_forward_length", hp->n_ff);
+    if (hp->n_expert_ff == 0) (void)need_u32(r, "expert_feed_forward_length");
+    hp->expert_scale = read_f32(r, "expert_weights_scale", 1.0f);
+}
+
+/* The one place where what a file says is compared with what there is room for. A default that follows from other keys
+ * is a number like any other. */
+static void check_limits(reader *r, const hl_hparams *hp) {
+    const struct {
+        const char *key;
+        uint32_t    value, most;
+    } rows[] = {
+#define HL_LIMIT(name, most, hparam, key, who) {key, hp->hparam, HL_MAX_##name},
+#include "engine/capacities.def"
+#undef HL_LIMIT
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && r->status == HL_OK; i++)
+        if (rows[i].value > rows[i].most)
+            r->status = hl_fail(r->err, HL_E_FORMAT, "%s.%s is %u, but there is room for %u", r->arch,
+                                rows[i].key, rows[i].value, rows[i].most);
+}
+
+/* What one size says of another. */
+static void check_relations(reader *r, const hl_hparams *hp) {
+    const uint32_t v_dim = read_u32(r, "attention.value_length", hp->head_dim);
     if (hp->head_dim == 0 || hp->head_dim % 8 != 0)
         fail_once(r, "attention.key_length", hp->head_dim, "a multiple of 8");
     if (v_dim != hp->head_dim)
         fail_once(r, "attention.value_length", v_dim, "the same as attention.key_length");
     if (hp->n_heads % hp->n_kv_heads != 0)
         fail_once(r, "attention.head_count", hp->n_heads, "a multiple of attention.head_count_kv");
-    hp->n_rot = read_u32(r, "rope.dimension_count", hp->head_dim, HL_MAX_HEAD_DIM);
     if (hp->n_rot > hp->head_dim || hp->n_rot % 2 != 0)
         fail_once(r, "rope.dimension_count", hp->n_rot, "an even number up to the head size");
-}
-
-static void read_experts(reader *r, const hl_arch *arch, hl_hparams *hp) {
-    hp->n_experts = arch->may_have_experts ? read_u32(r, "expert_count", 0, HL_MAX_EXPERTS) : 0;
-    if (hp->n_experts == 0) {
-        if (arch->needs_experts) (void)need_u32(r, "expert_count", HL_MAX_EXPERTS);
-        hp->n_ff = need_u32(r, "feed_forward_length", HL_MAX_FF);
-        return;
-    }
-    hp->n_experts_used = need_u32(r, "expert_used_count", HL_MAX_EXPERTS_USED);
     if (hp->n_experts_used > hp->n_experts)
         fail_once(r, "expert_used_count", hp->n_experts_used, "at most expert_count");
-    hp->n_ff = read_u32(r, "feed_forward_length", 0, HL_MAX_FF);
-    hp->n_expert_ff = read_u32(r, "expert_feed_forward_length", hp->n_ff, HL_MAX_FF);
-    if (hp->n_expert_ff == 0) (void)need_u32(r, "expert_feed_forward_length", HL_MAX_FF);
-    hp->expert_scale = read_f32(r, "expert_weights_scale", 1.0f);
 }
 
 hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_hparams *ret_hp, hl_err *err) {
@@ -167,12 +189,14 @@ hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_hparams *ret
     hp.rms_eps = read_f32(&r, "attention.layer_norm_rms_epsilon", 1e-5f);
     if (arch->window_pattern > 0) {
         hp.window_pattern = arch->window_pattern;
-        hp.window = read_u32(&r, "attention.sliding_window", arch->window_default, HL_MAX_CTX);
+        hp.window = read_u32(&r, "attention.sliding_window", arch->window_default);
     }
     if (arch->has_softcap) {
         hp.attn_softcap = read_f32(&r, "attn_logit_softcapping", arch->attn_softcap);
         hp.final_softcap = read_f32(&r, "final_logit_softcapping", arch->final_softcap);
     }
+    check_limits(&r, &hp);
+    check_relations(&r, &hp);
     if (r.status != HL_OK) return r.status;
     const bool  wide = arch->wide_scale_layers != 0 && hp.n_layers == arch->wide_scale_layers;
     const float d = wide ? (float)(hp.n_embd / hp.n_heads) : (float)hp.head_dim;

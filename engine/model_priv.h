@@ -31,17 +31,11 @@ struct hl_engine {
     char             setup_text[160]; /* hl_engine_setup_text() */
 };
 
-/* Limits on what a file may claim, far above any published model; checked before anything is allocated. */
+/* Limits on what a file may claim; checked before anything is allocated. */
 enum {
-    HL_MAX_LAYERS = 1024,
-    HL_MAX_EMBD = 1 << 17,
-    HL_MAX_FF = 1 << 20,
-    HL_MAX_HEADS = 1024,
-    HL_MAX_HEAD_DIM = 512,
-    HL_MAX_VOCAB = 1 << 22,
-    HL_MAX_EXPERTS = 4096,
-    HL_MAX_EXPERTS_USED = 64,
-    HL_MAX_CTX = 1 << 24,
+#define HL_LIMIT(name, most, hparam, key, who) HL_MAX_##name = most,
+#include "engine/capacities.def"
+#undef HL_LIMIT
 };
 
 typedef struct hl_hparams {

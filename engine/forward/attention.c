@@ -49,6 +49,7 @@ static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const float      *q_norm = c->l->v[HL_W_Q_NORM];
     const float      *k_norm = c->l->v[HL_W_K_NORM];
     (void)i_thread;
+    if (!hl_forward_fits(f, HL_ROOM_HEAD_DIM, hd, HL_ATTEND_MAX_HEAD_DIM)) return;
     for (uint32_t r = seg.begin; r < seg.end; r++) {
         float       *row = f->qkv + r * qkv_width(hp);
         const float *cs = tables + (size_t)r * hp->n_rot;
@@ -141,7 +142,7 @@ typedef struct attend_queries {
 static bool fill_queries(const attend_ctx *c, const attend_item *it, attend_queries *ret) {
     const hl_hparams *hp = &c->f->m->hp;
     ret->n = 0;
-    if (!hl_forward_fits(c->f, "query rows of an attention tile", (size_t)(it->end - it->begin) * it->n_heads,
+    if (!hl_forward_fits(c->f, HL_ROOM_TILE_QUERIES, (size_t)(it->end - it->begin) * it->n_heads,
                          HL_ATTEND_MAX_QUERIES))
         return false;
     for (uint32_t r = it->begin; r < it->end; r++) {
@@ -202,9 +203,8 @@ static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     attend_queries     q;
     const int32_t      first = it.first_pos / HL_ATTEND_SPLIT;
     const int32_t      last = it.last_pos / HL_ATTEND_SPLIT;
-    if (!fill_queries(c, &it, &q) ||
-        !hl_forward_fits(c->f, "query rows of an attention item", q.n, c->f->tile_queries) ||
-        !hl_forward_fits(c->f, "splits of an attention item", (size_t)(last - first + 1), c->f->n_splits_cap))
+    if (!fill_queries(c, &it, &q) || !hl_forward_fits(c->f, HL_ROOM_ITEM_QUERIES, q.n, c->f->tile_queries) ||
+        !hl_forward_fits(c->f, HL_ROOM_ITEM_SPLITS, (size_t)(last - first + 1), c->f->n_splits_cap))
         return;
     const size_t hd = c->f->m->hp.head_dim;
     const size_t o_stride = q.n * hd;
@@ -234,8 +234,7 @@ static void split_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const uint32_t    n_splits = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT) - first + 1;
     const size_t      n_ms = c->f->shared_o_floats / c->f->m->hp.head_dim;
     attend_queries    q;
-    if (!fill_queries(c, &it, &q) ||
-        !hl_forward_fits(c->f, "splits of an attention item", n_splits, c->n_splits))
+    if (!fill_queries(c, &it, &q) || !hl_forward_fits(c->f, HL_ROOM_ITEM_SPLITS, n_splits, c->n_splits))
         return;
     for (uint32_t k = 0, i = i_chunk % n_each * c->per_chunk; k < c->per_chunk && i < n_splits; k++, i++) {
         if (hl_forward_stopped(c->f)) return;

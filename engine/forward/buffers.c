@@ -42,8 +42,9 @@ static void take_threads(hl_bump *b, hl_forward *f) {
     f->threads = hl_bump_take(b, (size_t)n, sizeof *f->threads);
     for (int32_t i = 0; i < n; i++) {
         hl_thread_scratch ts;
-        ts.matmul = hl_bump_take(
-            b, hl_matmul_scratch_bytes(f->m->max_cols, f->m->engine->n_pieces > 1 ? f->n_rows_cap : 0), 1);
+        ts.matmul.n_bytes =
+            hl_matmul_scratch_bytes(f->m->max_cols, f->m->engine->n_pieces > 1 ? f->n_rows_cap : 0);
+        ts.matmul.memory = hl_bump_take(b, ts.matmul.n_bytes, 1);
         ts.glu = hl_bump_take(b, 2 * (size_t)f->n_rows_cap * HL_GLU_ROWS, sizeof *ts.glu);
         ts.attend = hl_bump_take(b, HL_ATTEND_SCRATCH_BYTES, 1);
         ts.part_o =

@@ -43,7 +43,7 @@ static inline void hl_cuts_make(uint32_t n_units, uint32_t n_threads, uint32_t m
         if (take > most) take = (uint32_t)most;
         if (take < min_units) take = min_units;
         if (take < fewest) take = fewest;
-        if (take > left) take = left;
+        if (take > left || ret->n + 1 == HL_MAX_CUTS) take = left;
         ret->at[ret->n++] = at;
         at += take;
     }

@@ -210,7 +210,7 @@ static void run_logits(hl_forward *f, float *ret_logits) {
     if (!hl_forward_stopped(f)) hl_rows_run(f, f->n_rows, finish_row, &ret_logits);
 }
 
-void hl_forward_note_breach(hl_forward *f, const char *what, size_t found, size_t room) {
+void hl_forward_note_breach(hl_forward *f, hl_room what, size_t found, size_t room) {
     if (atomic_flag_test_and_set(&f->has_breach)) return;
     f->breach.what = what;
     f->breach.found = found;
@@ -218,7 +218,47 @@ void hl_forward_note_breach(hl_forward *f, const char *what, size_t found, size_
     atomic_store_explicit(&f->is_broken, true, memory_order_release);
 }
 
+static hl_status fail_breach(const hl_forward *f, hl_err *err) {
+    static const char *const whats[HL_ROOM_count] = {
+#define HL_ROOM(name, what, who, why) what,
+#include "engine/capacities.def"
+#undef HL_ROOM
+    };
+    return hl_fail(err, HL_E_INTERNAL, "forward pass: %s: %zu, but there is room for %zu",
+                   whats[f->breach.what], f->breach.found, f->breach.room);
+}
+
+/* What callers promise of a batch. */
+static void check_batch(hl_forward *f, const hl_batch *b) {
+    if (!hl_forward_fits(f, HL_ROOM_BATCH_ROWS, b->n_rows, f->n_rows_cap) ||
+        !hl_forward_fits(f, HL_ROOM_BATCH_ROWS, b->n_out, b->n_rows))
+        return;
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        const size_t pos = (size_t)(uint32_t)b->pos[i], blocks = b->seqs[i]->n_blocks;
+        const size_t n_ctx = (size_t)f->n_ctx, held = blocks * HL_KV_PAGE_TOKENS;
+        (void)hl_forward_fits(f, HL_ROOM_BATCH_POSITION, pos + 1, held < n_ctx ? held : n_ctx);
+        (void)hl_forward_fits(f, HL_ROOM_BATCH_TOKEN, (size_t)(uint32_t)b->tokens[i] + 1, f->m->hp.n_vocab);
+    }
+    for (uint32_t i = 0; i < b->n_out; i++)
+        (void)hl_forward_fits(f, HL_ROOM_BATCH_ROWS, (size_t)b->out_rows[i] + 1, b->n_rows);
+}
+
 static bool goes_on(const hl_forward *f) { return !hl_forward_stopped(f) && !hl_gguf_is_broken(f->m->gguf); }
+
+static void run_pass(hl_forward *f, const hl_batch *b, float *ret_logits) {
+    f->n_rows = b->n_rows;
+    memcpy(f->pos, b->pos, b->n_rows * sizeof *f->pos);
+    memcpy(f->seqs, b->seqs, b->n_rows * sizeof *f->seqs);
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        f->origin[i] = i;
+        atomic_store_explicit(&f->faults[i], 0, memory_order_relaxed);
+    }
+    find_runs(f);
+    hl_rope_tables_fill(f);
+    hl_rows_run(f, f->n_rows, embed_row, b);
+    for (uint32_t i = 0; i < f->m->hp.n_layers && goes_on(f); i++) run_layer(f, b, i);
+    if (b->n_out > 0 && goes_on(f)) run_logits(f, ret_logits);
+}
 
 hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits,
                           hl_err *err) {
@@ -232,24 +272,12 @@ hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *s
     atomic_store_explicit(&f->is_broken, false, memory_order_relaxed);
     atomic_flag_clear(&f->has_breach);
     f->watched = hl_stop_watched();
-    f->n_rows = b->n_rows;
-    memcpy(f->pos, b->pos, b->n_rows * sizeof *f->pos);
-    memcpy(f->seqs, b->seqs, b->n_rows * sizeof *f->seqs);
-    for (uint32_t i = 0; i < b->n_rows; i++) {
-        f->origin[i] = i;
-        atomic_store_explicit(&f->faults[i], 0, memory_order_relaxed);
-    }
-    find_runs(f);
-    hl_rope_tables_fill(f);
-    hl_rows_run(f, f->n_rows, embed_row, b);
-    for (uint32_t i = 0; i < f->m->hp.n_layers && goes_on(f); i++) run_layer(f, b, i);
-    if (b->n_out > 0 && goes_on(f)) run_logits(f, ret_logits);
+    check_batch(f, b);
+    if (!hl_forward_stopped(f)) run_pass(f, b, ret_logits);
     const bool stopped =
         (f->stop && atomic_load_explicit(f->stop, memory_order_relaxed)) || hl_stop_is_set(f->watched);
     hl_pool_leave(f->pool);
-    if (atomic_load_explicit(&f->is_broken, memory_order_acquire))
-        return hl_fail(err, HL_E_INTERNAL, "forward pass: %s: %zu, but there is room for %zu", f->breach.what,
-                       f->breach.found, f->breach.room);
+    if (atomic_load_explicit(&f->is_broken, memory_order_acquire)) return fail_breach(f, err);
     if (hl_gguf_is_broken(f->m->gguf))
         return hl_fail(
             err, HL_E_IO,

@@ -33,8 +33,8 @@ static void run_piece(hl_forward *f, const hl_glu *g, const hl_act *x, size_t be
     float                   *yg = ts->glu;
     float                   *yu = ts->glu + (size_t)f->n_rows_cap * HL_GLU_ROWS;
     const bool               geglu = f->m->arch->act == HL_ACT_GEGLU;
-    hl_matmul_chunk(f->k, &gate, 0, n, x, ts->matmul, yg, n);
-    hl_matmul_chunk(f->k, &up, 0, n, x, ts->matmul, yu, n);
+    hl_multiply(f, &gate, 0, n, x, i_thread, yg, n);
+    hl_multiply(f, &up, 0, n, x, i_thread, yu, n);
     for (size_t t = 0; t < x->n_tokens; t++) {
         float *a = yg + t * n;
         float *b = yu + t * n;
@@ -51,7 +51,7 @@ static void run_piece(hl_forward *f, const hl_glu *g, const hl_act *x, size_t be
 
 void hl_glu_chunk(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end,
                   uint32_t i_thread) {
-    if (!hl_forward_fits(f, "tokens of an expert", x->n_tokens, f->n_rows_cap)) return;
+    if (!hl_forward_fits(f, HL_ROOM_GLU_TOKENS, x->n_tokens, f->n_rows_cap)) return;
     const size_t step = piece_cols(f, x->n_tokens);
     for (size_t at = begin; at < end; at += step)
         run_piece(f, g, x, at, at + step < end ? at + step : end, i_thread);

@@ -30,13 +30,23 @@ typedef struct hl_run {
     uint32_t begin, end;
 } hl_run;
 
+/* What is compared with its room at the place of use: engine/capacities.def. */
+typedef enum hl_room {
+#define HL_ROOM(name, what, who, why) HL_ROOM_##name,
+#include "engine/capacities.def"
+#undef HL_ROOM
+    HL_ROOM_count
+} hl_room;
+
 typedef struct hl_thread_scratch {
-    void  *matmul;  /* hl_matmul_scratch_bytes() */
-    float *glu;     /* [2][rows][HL_GLU_ROWS] gate and up of one chunk */
-    void  *attend;  /* HL_ATTEND_SCRATCH_BYTES */
-    float *part_o;  /* [n_splits][tile][head_dim] partial attention */
-    float *part_ms; /* [2][n_splits][tile] */
+    hl_matmul_scratch matmul;
+    float            *glu;     /* [2][rows][HL_GLU_ROWS] gate and up of one chunk */
+    void             *attend;  /* HL_ATTEND_SCRATCH_BYTES */
+    float            *part_o;  /* [n_splits][tile][head_dim] partial attention */
+    float            *part_ms; /* [2][n_splits][tile] */
 } hl_thread_scratch;
+
+_Static_assert((int)HL_MAX_HEAD_DIM <= (int)HL_ATTEND_MAX_HEAD_DIM, "the kernels have room for every head");
 
 enum { HL_GLU_ROWS = 32 };
 
@@ -102,8 +112,8 @@ struct hl_forward {
     atomic_bool is_broken; /* something did not fit: the pass ends, and `breach` says what it was */
     atomic_flag has_breach;
     struct {
-        const char *what;
-        size_t      found, room;
+        hl_room what;
+        size_t  found, room;
     } breach;
 };
 
@@ -114,12 +124,12 @@ static inline bool hl_forward_stopped(const hl_forward *f) {
 }
 
 /* The first breach of a pass is kept; any thread. */
-void hl_forward_note_breach(hl_forward *f, const char *what, size_t found, size_t room);
+void hl_forward_note_breach(hl_forward *f, hl_room what, size_t found, size_t room);
 
 /* Asked wherever something is about to be written that is as long as a file or a caller says, in every build: shapes
  * are checked when a model is bound and buffers are laid out after them, and should one of the two be wrong, the pass
  * ends in HL_E_INTERNAL instead of writing. False: do not write. */
-static inline bool hl_forward_fits(hl_forward *f, const char *what, size_t found, size_t room) {
+static inline bool hl_forward_fits(hl_forward *f, hl_room what, size_t found, size_t room) {
     if (__builtin_expect(found <= room, 1)) return true;
     hl_forward_note_breach(f, what, found, room);
     return false;
@@ -131,6 +141,10 @@ static inline void hl_row_look(hl_forward *f, uint32_t row, hl_place place, uint
                                const float *x) {
     if (__builtin_expect(!f->k->all_finite(n, x), 0)) hl_row_note(f, row, place, i_layer);
 }
+
+/* hl_matmul_chunk() with this thread's scratch. */
+void hl_multiply(hl_forward *f, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x,
+                 uint32_t i_thread, float *y, size_t y_stride);
 
 /* One product of a parallel region: y[row][r] = w x + bias. */
 typedef struct hl_product {
@@ -152,10 +166,10 @@ void         hl_rows_run(hl_forward *f, uint32_t n_rows, hl_row_fn *fn, const vo
 /* Room for n_values, rows times columns, in the forms of `needs`. */
 void hl_act_lay_out(hl_bump *b, hl_act_buf *a, size_t n_values, uint32_t n_pieces, uint32_t needs);
 /* Write one row of f32 into the forms of `needs`. */
-void hl_act_write(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+void hl_act_write(hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
                   const float *x);
 /* As above for columns [begin, end) of a wider row; both multiples of 32. */
-void hl_act_write_part(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+void hl_act_write_part(hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
                        size_t begin, size_t end, const float *x);
 /* The view of rows [begin, begin + n) that a product reads. */
 hl_act hl_act_of(const hl_act_buf *a, uint32_t begin, uint32_t n, size_t n_cols);

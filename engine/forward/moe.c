@@ -165,6 +165,11 @@ static hl_matrix expert_of(const hl_layer *l, hl_weight kind, uint32_t expert) {
     return w;
 }
 
+static bool pairs_fit(hl_forward *f, const expert_group *g) {
+    return hl_forward_fits(f, HL_ROOM_EXPERT_PAIRS, (size_t)g->first_pair + g->n_pairs,
+                           (size_t)f->n_rows_cap * f->m->hp.n_experts_used);
+}
+
 static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const moe_ctx *c = ctx;
     uint32_t       at = c->cuts.at[i_chunk];
@@ -186,8 +191,9 @@ static void down_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
         const expert_rows r = next_rows(c, i_chunk, c->f->m->hp.n_embd, &at);
         const hl_matrix   down = expert_of(c->l, HL_W_DOWN_EXPS, r.g->expert);
         const hl_act      x = hl_act_of(&c->f->act_ff, r.g->first_pair, r.g->n_pairs, down.n_cols);
-        hl_matmul_chunk(c->f->k, &down, r.begin, r.end, &x, c->f->threads[i_thread].matmul,
-                        c->f->moe->out + (size_t)r.g->first_pair * down.n_rows, down.n_rows);
+        if (!pairs_fit(c->f, r.g)) return;
+        hl_multiply(c->f, &down, r.begin, r.end, &x, i_thread,
+                    c->f->moe->out + (size_t)r.g->first_pair * down.n_rows, down.n_rows);
     }
 }
 
@@ -201,6 +207,7 @@ static void gather(hl_forward *f, const void *ctx, uint32_t row) {
     const hl_act      x = hl_act_of(&f->act, row, 1, n);
     for (uint32_t i = 0; i < hp->n_experts_used; i++) {
         const size_t at = s->pair_at[(size_t)row * hp->n_experts_used + i] * n;
+        if (!hl_forward_fits(f, HL_ROOM_ACT_VALUES, at + n, s->in.n_values)) return;
         if (needs & HL_NEED_F32) memcpy(s->in.f32 + at, x.f32, n * sizeof *x.f32);
         if (needs & HL_NEED_BF16) memcpy(s->in.bf16 + at, x.bf16, n * sizeof *x.bf16);
         if (!(needs & HL_NEED_Q8)) continue;

@@ -18,6 +18,14 @@ typedef struct product_chunks {
     hl_cuts           cuts;                    /* in units of all products together */
 } product_chunks;
 
+void hl_multiply(hl_forward *f, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x,
+                 uint32_t i_thread, float *y, size_t y_stride) {
+    const hl_matmul_scratch *s = &f->threads[i_thread].matmul;
+    if (hl_matmul_chunk(f->k, w, row_begin, row_end, x, s, y, y_stride)) return;
+    const size_t need = hl_matmul_scratch_bytes(w->n_cols, x->n_pieces == 2 ? x->n_tokens : 0);
+    hl_forward_note_breach(f, HL_ROOM_MATMUL_SCRATCH, need, s->n_bytes);
+}
+
 static void add_bias(const hl_product *p, size_t begin, size_t end) {
     for (size_t t = 0; t < p->x.n_tokens; t++)
         for (size_t r = begin; r < end; r++) p->y[t * p->y_stride + r] += p->bias[r];
@@ -41,7 +49,7 @@ static void run_product_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
         const hl_product *p = &c->products[i];
         const size_t      from = row_of(c, i, at);
         const size_t      to = row_of(c, i, stop);
-        hl_matmul_chunk(c->f->k, p->w, from, to, &p->x, c->f->threads[i_thread].matmul, p->y, p->y_stride);
+        hl_multiply(c->f, p->w, from, to, &p->x, i_thread, p->y, p->y_stride);
         if (p->bias) add_bias(p, from, to);
         at = stop;
     }
@@ -56,12 +64,13 @@ static uint32_t min_units(const hl_product *p, uint32_t unit_rows) {
 
 /* Neither the weights nor the results reach past what was laid out for them. */
 static bool fits(hl_forward *f, const hl_product *p) {
-    return hl_forward_fits(f, "rows of a product", p->x.n_tokens, f->n_rows_cap) &&
-           hl_forward_fits(f, "results of a product", p->w->n_rows, p->y_cols) &&
-           hl_forward_fits(f, "columns of a product", p->w->n_cols, p->x.n_cols);
+    return hl_forward_fits(f, HL_ROOM_PRODUCT_ROWS, p->x.n_tokens, f->n_rows_cap) &&
+           hl_forward_fits(f, HL_ROOM_PRODUCT_RESULTS, p->w->n_rows, p->y_cols) &&
+           hl_forward_fits(f, HL_ROOM_PRODUCT_COLUMNS, p->w->n_cols, p->x.n_cols);
 }
 
 void hl_products_run(hl_forward *f, const hl_product *products, uint32_t n_products) {
+    if (!hl_forward_fits(f, HL_ROOM_REGION_PRODUCTS, n_products, MAX_PRODUCTS)) return;
     for (uint32_t i = 0; i < n_products; i++)
         if (!fits(f, &products[i])) return;
     product_chunks c = {.f = f, .products = products, .n_products = n_products, .unit_rows = HL_PANEL_ROWS};
@@ -115,10 +124,11 @@ static void write_pieces(const hl_forward *f, const hl_act_buf *a, uint32_t row,
     }
 }
 
-void hl_act_write_part(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+void hl_act_write_part(hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
                        size_t begin, size_t end, const float *x) {
     const size_t at = (size_t)row * n_cols + begin;
     const size_t n = end - begin;
+    if (!hl_forward_fits(f, HL_ROOM_ACT_VALUES, at + n, a->n_values)) return;
     if ((needs & HL_NEED_F32) && a->f32 && a->f32 + at != x) memcpy(a->f32 + at, x, n * sizeof *x);
     if (needs & HL_NEED_BF16) f->k->f32_to_bf16(n, x, a->bf16 + at);
     if ((needs & HL_NEED_Q8) && a->n_pieces == 2)
@@ -127,7 +137,7 @@ void hl_act_write_part(const hl_forward *f, const hl_act_buf *a, uint32_t needs,
         f->k->quantize_act(n, x, a->q + at, a->d + at / 32, a->sum16 + at / 16);
 }
 
-void hl_act_write(const hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+void hl_act_write(hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
                   const float *x) {
     hl_act_write_part(f, a, needs, row, n_cols, 0, n_cols, x);
 }

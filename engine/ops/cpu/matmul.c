@@ -58,6 +58,7 @@ static bool is_common(hl_type type) {
  * cache twice still costs less than unpacking them; with AVX-VNNI four, and panels multiply so fast that a second time
  * does not pay. */
 static bool is_gemv_faster(uint32_t cpu, hl_type type, size_t n_tokens) {
+    if (n_tokens > HL_GEMV_MAX_TOKENS) return false; /* its sums have no more room */
     if (cpu & HL_CPU_AVX512VNNI) return n_tokens <= (is_common(type) ? 8 : 4);
     return n_tokens <= (cpu & HL_CPU_AVXVNNI ? 4 : cpu & HL_CPU_AVX2 ? 6 : 3);
 }
@@ -199,11 +200,14 @@ static void multiply_pairs(const hl_kernels *k, const hl_matrix *w, size_t row_b
     }
 }
 
-void hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
-                     const hl_act *x, void *scratch, float *y, size_t y_stride) {
-    if (row_begin >= row_end || x->n_tokens == 0) return;
-    if (x->n_pieces == 2 && k->unpack[w->type])
-        multiply_pairs(k, w, row_begin, row_end, x, scratch, y, y_stride);
+bool hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
+                     const hl_act *x, const hl_matmul_scratch *scratch, float *y, size_t y_stride) {
+    const bool in_pairs = x->n_pieces == 2 && k->unpack[w->type];
+    if (row_begin >= row_end || x->n_tokens == 0) return true;
+    if (hl_matmul_scratch_bytes(w->n_cols, in_pairs ? x->n_tokens : 0) > scratch->n_bytes) return false;
+    if (in_pairs)
+        multiply_pairs(k, w, row_begin, row_end, x, scratch->memory, y, y_stride);
     else
-        multiply_chunk(k, w, row_begin, row_end, x, scratch, y, y_stride);
+        multiply_chunk(k, w, row_begin, row_end, x, scratch->memory, y, y_stride);
+    return true;
 }

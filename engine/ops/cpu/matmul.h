@@ -22,8 +22,13 @@ typedef struct hl_matrix {
 } hl_matrix;
 
 /* Scratch of one thread for matrices of up to max_cols columns and, at a time, up to max_pair_tokens tokens of two pieces (0: there
- * are none); aligned to 64 by the caller. */
+ * are none). */
 size_t hl_matmul_scratch_bytes(size_t max_cols, size_t max_pair_tokens);
+
+typedef struct hl_matmul_scratch {
+    void  *memory; /* aligned to 64 */
+    size_t n_bytes;
+} hl_matmul_scratch;
 
 /* A good number of rows for one chunk: large enough to stream, small enough to balance n_threads
  * threads. A multiple of 32 unless the matrix is smaller than that. */
@@ -32,13 +37,15 @@ size_t hl_matmul_chunk_rows(const hl_matrix *w, size_t n_tokens, size_t n_thread
 /* y[t][r] = sum over columns of w[r][c] * x[t][c], for rows row_begin <= r < row_end and all tokens.
  *
  * in     x        must hold the form that w's type needs (kernels.h: q, f32 or bf16)
- *        scratch  hl_matmul_scratch_bytes(w->n_cols, tokens of two pieces), aligned to 64, this thread's own
+ *        scratch  this thread's own
  *        y_stride floats between tokens
  * out    y        [n_tokens][y_stride]; y points at row 0 of the matrix
+ *        false: the scratch is smaller than hl_matmul_scratch_bytes() of this product; nothing was written
  * cost   no allocation
  * thread chunks of one matrix may run at the same time
  */
-void hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
-                     const hl_act *x, void *scratch, float *y, size_t y_stride);
+HL_MUST_CHECK bool hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
+                                   const hl_act *x, const hl_matmul_scratch *scratch, float *y,
+                                   size_t y_stride);
 
 #endif

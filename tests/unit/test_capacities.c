@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_capacities.c - every line of engine/capacities.def: a file that says more is refused with both numbers, and what does
+ * not fit all the same ends the pass in an error, with nothing written past a buffer.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "engine/forward/forward_priv.h"
+#include "model_fixture.h"
+
+enum { N_ROWS = 16, N_CTX = 64, N_VOCAB = 300 };
+
+/* ---- what a file may say ---- */
+
+typedef struct number {
+    const char *key;
+    uint64_t    value;
+} number;
+
+/* Sizes from which no other limit is passed when one of them is. */
+static const number usual[] = {
+    {"block_count", 1},           {"context_length", 64},       {"embedding_length", 1024},
+    {"feed_forward_length", 64},  {"attention.head_count", 64}, {"attention.head_count_kv", 1},
+    {"attention.key_length", 16}, {"expert_count", 4},          {"expert_used_count", 2},
+};
+
+static hl_status load(const char *key, uint64_t value, const number *also, hl_hparams *ret, hl_err *err) {
+    char            path[] = "/tmp/hl_limits_XXXXXX";
+    char            names[12][64];
+    size_t          n = 0;
+    hl_gguf        *g = NULL;
+    const int       fd = mkstemp(path);
+    hl_gguf_writer *w = hl_gguf_writer_new();
+    assert_true(fd >= 0 && w);
+    (void)close(fd);
+    hl_gguf_writer_add_text(w, "general.architecture", hl_view_of("llama"));
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
+        uint64_t x = usual[i].value;
+        if (also && strcmp(usual[i].key, also->key) == 0) x = also->value;
+        if (strcmp(usual[i].key, key) == 0 || x == 0) continue;
+        (void)snprintf(names[n], sizeof names[n], "llama.%s", usual[i].key);
+        hl_gguf_writer_add_u32(w, names[n++], (uint32_t)x);
+    }
+    (void)snprintf(names[n], sizeof names[n], "llama.%s", key);
+    hl_gguf_writer_add_u32(w, names[n], (uint32_t)value);
+    if (hl_gguf_writer_save(w, path, err) != HL_OK) fail_msg("%s", err->text);
+    hl_gguf_writer_free(w);
+    if (hl_gguf_open(path, &g, err) != HL_OK) fail_msg("%s", err->text);
+    (void)unlink(path);
+    const hl_status status = hl_hparams_load(g, hl_arch_find(hl_view_of("llama")), ret, err);
+    hl_gguf_close(g);
+    return status;
+}
+
+static void check_refused(const char *key, uint64_t value, const number *also, uint64_t found,
+                          uint64_t most) {
+    hl_hparams hp;
+    hl_err     err = {0};
+    char       words[100];
+    (void)snprintf(words, sizeof words, "is %llu, but there is room for %llu", (unsigned long long)found,
+                   (unsigned long long)most);
+    if (load(key, value, also, &hp, &err) != HL_E_FORMAT || !strstr(err.text, words))
+        fail_msg("%s = %llu: '%s', expected '%s'", key, (unsigned long long)value, err.text, words);
+}
+
+static void a_file_that_says_more_than_there_is_room_for_is_refused(void **state) {
+    (void)state;
+    const struct {
+        const char *name, *key;
+        uint64_t    most;
+    } rows[] = {
+#define HL_LIMIT(name, most, hparam, key, who) {#name, key, most},
+#include "engine/capacities.def"
+#undef HL_LIMIT
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const uint64_t over = rows[i].most + 1;
+        if (strcmp(rows[i].name, "VOCAB") == 0) continue;  /* is no key */
+        if (strcmp(rows[i].name, "WINDOW") == 0) continue; /* not of this family */
+        const bool is_kv = strcmp(rows[i].name, "KV_HEADS") == 0,
+                   is_heads = strcmp(rows[i].name, "HEADS") == 0;
+        const bool is_used = strcmp(rows[i].name, "EXPERTS_USED") == 0,
+                   is_rot = strcmp(rows[i].name, "ROT") == 0;
+        const number heads = {"attention.head_count", over}, experts = {"expert_count", over};
+        if (is_rot) continue; /* a head is as large at least, and is refused first */
+        if (is_kv) {          /* as many query heads, which are refused first */
+            check_refused(rows[i].key, over, &heads, over, rows[i].most);
+            continue;
+        }
+        check_refused(rows[i].key, over, is_used ? &experts : NULL, over, rows[i].most);
+        if (is_heads) check_refused(rows[i].key, UINT32_MAX - 1, NULL, UINT32_MAX - 1, rows[i].most);
+    }
+}
+
+static void a_default_is_held_to_the_same_limit(void **state) {
+    hl_hparams   hp;
+    hl_err       err = {0};
+    const number no_length = {"attention.key_length", 0};
+    (void)state;
+    assert_int_equal(load("attention.head_count", 2, &no_length, &hp, &err), HL_OK); /* 1024 / 2 */
+    assert_int_equal(hp.head_dim, 512);
+    check_refused("attention.head_count", 1, &no_length, 1024, 512);
+    const number no_expert_ff = {"feed_forward_length", 0};
+    assert_int_equal(load("expert_feed_forward_length", 96, &no_expert_ff, &hp, &err), HL_OK);
+    check_refused("feed_forward_length", (1 << 20) + 1, NULL, (1 << 20) + 1, 1 << 20);
+}
+
+/* ---- what does not fit all the same ---- */
+
+typedef struct setup {
+    hl_engine  *e;
+    hl_model   *m;
+    hl_kv_pool *pool;
+    hl_seq      seq;
+    hl_forward *f;
+    int32_t     tokens[N_ROWS + 1], pos[N_ROWS + 1];
+    hl_seq     *seqs[N_ROWS + 1];
+    uint32_t    out[N_ROWS + 1];
+    float      *logits; /* [1][N_VOCAB] */
+    hl_batch    b;
+} setup;
+
+static void open_pass(setup *s, int32_t bits, uint32_t group, uint32_t n_experts) {
+    char        path[] = "/tmp/hl_rooms_XXXXXX";
+    const char *p = path;
+    hl_err      err = {0};
+    const int   fd = mkstemp(path);
+    mf_shape    shape = {.n_vocab = N_VOCAB,
+                         .n_embd = 64,
+                         .n_heads = 2 * group,
+                         .n_kv_heads = 2,
+                         .head_dim = 16,
+                         .n_ff = 64,
+                         .n_layers = 2,
+                         .n_experts = n_experts,
+                         .n_experts_used = n_experts / 2,
+                         .type = HL_TYPE_q8_0};
+    assert_true(fd >= 0);
+    (void)close(fd);
+    *s = (setup){0};
+    if (mf_write(path, &shape, &err) != HL_OK) fail_msg("%s", err.text);
+    const hl_engine_params ep = {.n_threads = 1, .cpu = "scalar", .activation_bits = bits};
+    assert_int_equal(hl_engine_new(&ep, &s->e, &err), HL_OK);
+    if (hl_model_open(s->e, &p, 1, NULL, &s->m, &err) != HL_OK) fail_msg("%s", err.text);
+    (void)unlink(path);
+    const hl_kv_shape kv = {HL_KV_f16, 2, 2, 16};
+    assert_int_equal(hl_kv_pool_new(&kv, 4, &s->pool, &err), HL_OK);
+    assert_int_equal(hl_seq_init(&s->seq, s->pool, 4 * HL_KV_PAGE_TOKENS, &err), HL_OK);
+    assert_true(hl_seq_reserve(&s->seq, N_CTX));
+    assert_int_equal(hl_forward_new(s->m, N_ROWS, N_CTX, &s->f, &err), HL_OK);
+    for (int32_t i = 0; i <= N_ROWS; i++) {
+        s->tokens[i] = i + 3;
+        s->pos[i] = i;
+        s->seqs[i] = &s->seq;
+    }
+    s->out[0] = N_ROWS - 1;
+    s->logits = hl_new(N_VOCAB, sizeof *s->logits);
+    s->b = (hl_batch){.n_rows = N_ROWS,
+                      .tokens = s->tokens,
+                      .pos = s->pos,
+                      .seqs = s->seqs,
+                      .n_out = 1,
+                      .out_rows = s->out};
+}
+
+static void close_pass(setup *s) {
+    hl_forward_free(s->f);
+    hl_seq_done(&s->seq);
+    hl_kv_pool_free(s->pool);
+    hl_model_close(s->m);
+    hl_engine_free(s->e);
+    hl_free(s->logits);
+}
+
+static void expect_breach(setup *s, hl_room room, size_t found, size_t has) {
+    static const char *const whats[] = {
+#define HL_ROOM(name, what, who, why) what,
+#include "engine/capacities.def"
+#undef HL_ROOM
+    };
+    hl_err err = {0};
+    char   words[200];
+    (void)snprintf(words, sizeof words, "forward pass: %s: %zu, but there is room for %zu", whats[room],
+                   found, has);
+    const hl_status status = hl_forward_eval(s->f, &s->b, NULL, s->logits, &err);
+    if (status != HL_E_INTERNAL || strcmp(err.text, words) != 0)
+        fail_msg("status %d, '%s', expected '%s'", status, err.text, words);
+}
+
+/* Each undone: the pass is good before and after. */
+static void good(setup *s) {
+    hl_err err = {0};
+    if (hl_forward_eval(s->f, &s->b, NULL, s->logits, &err) != HL_OK) fail_msg("%s", err.text);
+    assert_int_equal(hl_forward_check_row(s->f, &s->b, 0, &err), HL_OK);
+}
+
+static void a_batch_that_does_not_fit_ends_the_pass(void **state) {
+    setup s;
+    (void)state;
+    open_pass(&s, 8, 2, 0);
+    good(&s);
+    s.b.n_rows = N_ROWS + 1;
+    expect_breach(&s, HL_ROOM_BATCH_ROWS, N_ROWS + 1, N_ROWS);
+    s.b.n_rows = N_ROWS;
+    s.out[0] = N_ROWS;
+    expect_breach(&s, HL_ROOM_BATCH_ROWS, N_ROWS + 1, N_ROWS);
+    s.out[0] = 0;
+    s.tokens[3] = N_VOCAB;
+    expect_breach(&s, HL_ROOM_BATCH_TOKEN, N_VOCAB + 1, N_VOCAB);
+    s.tokens[3] = -1;
+    expect_breach(&s, HL_ROOM_BATCH_TOKEN, (size_t)UINT32_MAX + 1, N_VOCAB);
+    s.tokens[3] = 0;
+    s.pos[5] = N_CTX;
+    expect_breach(&s, HL_ROOM_BATCH_POSITION, N_CTX + 1, N_CTX);
+    s.pos[5] = -1;
+    expect_breach(&s, HL_ROOM_BATCH_POSITION, (size_t)UINT32_MAX + 1, N_CTX);
+    s.pos[5] = 5;
+    good(&s);
+    hl_seq_truncate(&s.seq, 0);
+    expect_breach(&s, HL_ROOM_BATCH_POSITION, 1, 0);
+    assert_true(hl_seq_reserve(&s.seq, N_CTX));
+    good(&s);
+    close_pass(&s);
+}
+
+static void a_shape_that_does_not_fit_ends_the_pass(void **state) {
+    setup s;
+    (void)state;
+    open_pass(&s, 8, 2, 0);
+    hl_layer *l = &s.m->layers[0];
+    l->w[HL_W_K].n_rows++;
+    expect_breach(&s, HL_ROOM_PRODUCT_RESULTS, 33, 32);
+    l->w[HL_W_K].n_rows--;
+    l->w[HL_W_O].n_cols += 32;
+    expect_breach(&s, HL_ROOM_PRODUCT_COLUMNS, 96, 64);
+    l->w[HL_W_O].n_cols -= 32;
+    s.m->out.n_rows++;
+    expect_breach(&s, HL_ROOM_PRODUCT_RESULTS, N_VOCAB + 1, N_VOCAB);
+    s.m->out.n_rows--;
+    s.f->act_ff.n_values--;
+    expect_breach(&s, HL_ROOM_ACT_VALUES, N_ROWS * 64, N_ROWS * 64 - 1);
+    s.f->act_ff.n_values++;
+    s.f->threads[0].matmul.n_bytes--;
+    expect_breach(&s, HL_ROOM_MATMUL_SCRATCH, hl_matmul_scratch_bytes(64, 0),
+                  hl_matmul_scratch_bytes(64, 0) - 1);
+    s.f->threads[0].matmul.n_bytes++;
+    s.f->n_splits_cap = 0;
+    expect_breach(&s, HL_ROOM_ITEM_SPLITS, 1, 0);
+    s.f->n_splits_cap = 2;
+    good(&s);
+    close_pass(&s);
+    open_pass(&s, 16, 2, 0);
+    good(&s);
+    s.f->threads[0].matmul.n_bytes--;
+    expect_breach(&s, HL_ROOM_MATMUL_SCRATCH, hl_matmul_scratch_bytes(64, N_ROWS),
+                  hl_matmul_scratch_bytes(64, N_ROWS) - 1);
+    close_pass(&s);
+}
+
+static void a_group_of_heads_that_was_not_cut_ends_the_pass(void **state) {
+    setup s;
+    (void)state;
+    open_pass(&s, 8, 100, 0);
+    good(&s);
+    s.f->tile_queries = 128; /* by which groups are cut */
+    expect_breach(&s, HL_ROOM_TILE_QUERIES, 100, HL_ATTEND_MAX_QUERIES);
+    s.f->tile_queries = 64;
+    good(&s);
+    close_pass(&s);
+}
+
+static void experts_that_do_not_fit_end_the_pass(void **state) {
+    setup s;
+    (void)state;
+    open_pass(&s, 8, 2, 8);
+    good(&s);
+    s.f->n_rows_cap--;
+    s.b.n_rows--;
+    s.out[0]--;
+    good(&s);
+    s.b.n_rows++;
+    expect_breach(&s, HL_ROOM_BATCH_ROWS, N_ROWS, N_ROWS - 1);
+    s.f->n_rows_cap++;
+    s.f->act_ff.n_values--;
+    expect_breach(&s, HL_ROOM_ACT_VALUES, N_ROWS * 4 * 64, N_ROWS * 4 * 64 - 1);
+    close_pass(&s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_that_says_more_than_there_is_room_for_is_refused),
+        cmocka_unit_test(a_default_is_held_to_the_same_limit),
+        cmocka_unit_test(a_batch_that_does_not_fit_ends_the_pass),
+        cmocka_unit_test(a_shape_that_does_not_fit_ends_the_pass),
+        cmocka_unit_test(a_group_of_heads_that_was_not_cut_ends_the_pass),
+        cmocka_unit_test(experts_that_do_not_fit_end_the_pass),
+    };
+    return cmocka_run_group_tests_name("capacities", tests, NULL, NULL);
+}
