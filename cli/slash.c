@@ -173,23 +173,30 @@ static hl_status set_noformat(slash *s, hl_err *err) {
 static void print_option(void *user, hl_opt id, const char *name, const char *value, hl_opt_origin origin) {
     static const char *const origins[] = {"default", "settings", "stored with the model", "flag", "set here"};
     const hl_talk           *t = user;
-    char                     number[16];
-    if (id == HL_OPT_num_ctx) { /* "what suits the model" is a number by now */
-        (void)snprintf(number, sizeof number, "%d", (int)t->chat.partner.n_ctx);
-        value = number;
-    }
+    hl_str                   text;
+    hl_str_init(&text, 8 * HL_MAX_STOP_BYTES);
+    if (id == HL_OPT_num_ctx) /* "what suits the model" is a number by now */
+        hl_str_add_format(&text, "%d", (int)t->chat.partner.n_ctx);
+    else if (id == HL_OPT_stop)
+        hl_str_add_json(&text, hl_view_of(value));
+    else
+        hl_str_add_text(&text, value);
     fprintf(t->app->out, "%-18s ", name);
-    hl_term_print(t->app->out, t->app->out_is_tty, hl_view_of(value));
-    fprintf(t->app->out, "%*s %s\n", (int)(strlen(value) < 14 ? 14 - strlen(value) : 0), "", origins[origin]);
+    hl_term_print(t->app->out, t->app->out_is_tty, hl_str_view(&text));
+    fprintf(t->app->out, "%*s %s\n", (int)(text.len < 14 ? 14 - text.len : 0), "", origins[origin]);
+    hl_str_done(&text);
 }
 
 static void print_stored_only(const hl_talk *t) {
     const hl_stored_model *m = t->chat.partner.stored;
     for (size_t i = 0; m && i < m->n_params; i++) {
+        hl_str text;
         if (hl_opt_find(m->params[i].name) != HL_N_OPTS) continue;
-        fprintf(t->app->out, "%-18s ", m->params[i].name);
-        hl_term_print(t->app->out, t->app->out_is_tty, hl_view_of(m->params[i].value));
-        fputs("  stored with the model, without effect here\n", t->app->out);
+        hl_str_init(&text, 1 << 20);
+        hl_str_add_format(&text, "%-18s %-14s ", m->params[i].name, m->params[i].value);
+        hl_term_print(t->app->out, t->app->out_is_tty, hl_str_view(&text));
+        fputs("stored with the model, without effect here\n", t->app->out);
+        hl_str_done(&text);
     }
 }
 
@@ -268,6 +275,10 @@ static hl_status save(slash *s, hl_err *err) {
     if (status == HL_OK) {
         hl_name_format(&written, text);
         hl_app_note(t->app, "saved as %s", text);
+        if (t->chat.template_text)
+            hl_app_note(t->app,
+                        "note: the template that was given is not saved: what a model stores is in another "
+                        "language (--template gives it again)");
     }
     hl_conversation_model_free(m);
     return status;

@@ -388,6 +388,11 @@ static void set_messages(const hl_conversation *c, model_box *box) {
 }
 
 hl_status hl_conversation_model(const hl_conversation *c, hl_stored_model **ret_model, hl_err *err) {
+    const char *nul = c->system ? memchr(c->system, '\0', c->system_len) : NULL;
+    if (nul)
+        return hl_fail(err, HL_E_UNSUPPORTED,
+                       "system text: the byte at %zu is NUL, and a stored one has none",
+                       (size_t)(nul - c->system));
     model_box *box = hl_new(1, sizeof *box);
     if (!box) return hl_fail(err, HL_E_NOMEM, "conversation: no memory");
     if (c->partner.stored) box->model = *c->partner.stored;

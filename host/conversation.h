@@ -117,7 +117,7 @@ void                    hl_reply_done(hl_reply *r);
  * out), the system text and the messages of now. Printing it shows the conversation; importing it saves it.
  *
  * out    ret_model  its texts belong to the conversation and the partner; hl_conversation_model_free()
- * fails  HL_E_NOMEM */
+ * fails  HL_E_UNSUPPORTED  the system text has a NUL byte; HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_conversation_model(const hl_conversation *c, hl_stored_model **ret_model,
                                               hl_err *err);
 void                    hl_conversation_model_free(hl_stored_model *m); /* NULL is allowed */

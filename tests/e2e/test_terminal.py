@@ -266,6 +266,130 @@ def test_slash_commands(cli, chat):
     assert [m["role"] for m in shown["messages"]] == ["user", "assistant"]
 
 
+def typed(t, line):
+    """Type a line at the prompt and give back what is shown until the next one."""
+    t.send(line + "\r")
+    t.until("\n")
+    got = plain(t.until("\n>>> "))
+    return got[:got.rindex("\n>>> ")].strip("\n")
+
+
+def test_show_tells_what_is_in_force_and_where_it_comes_from(cli, chat):
+    (cli.folder / "Modelfile").write_text("FROM x\nPARAMETER top_p 0.5\nPARAMETER temperature 0.7\nPARAMETER num_gpu 3\n"
+                                          "PARAMETER stop A\nPARAMETER stop B\nSYSTEM be brief\n")
+    cli.ok("import", cli.model(), "m", "-f", "Modelfile")
+    t = Terminal(cli, "run", "m", "-o", "seed=11", "-c", "512", env={"HYPERLAMA_ENGINE_N_BATCH": "64"})
+    t.until(">>> ")
+    assert typed(t, "/set parameter temperature 0.25") == 'set temperature to "0.25"'
+    rows = [re.split(r"  +", line.strip()) for line in typed(t, "/show parameters").split("\n")]
+    rows = {name: [r for r in rows if r[0] == name] for name in {r[0] for r in rows}}
+    assert rows["temperature"] == [["temperature", "0.25", "set here"]]
+    assert rows["seed"] == [["seed", "11", "set here"]]
+    assert rows["top_p"] == [["top_p", "0.5", "stored with the model"]]
+    assert rows["top_k"] == [["top_k", "40", "default"]]
+    assert rows["num_ctx"] == [["num_ctx", "512", "flag"]]
+    assert rows["num_batch"] == [["num_batch", "64", "settings"]]
+    assert rows["stop"] == [["stop", '"A"', "stored with the model"], ["stop", '"B"', "stored with the model"]]
+    assert rows["num_gpu"] == [["num_gpu", "3", "stored with the model, without effect here"]]
+    assert typed(t, "/show system") == "be brief"
+    typed(t, "/set system You are a lighthouse keeper.")
+    assert typed(t, "/show system") == "You are a lighthouse keeper."
+    typed(t, "hi")
+    modelfile = typed(t, "/show modelfile")
+    for line in ("PARAMETER temperature 0.25", "PARAMETER top_p 0.5", "PARAMETER num_gpu 3", "PARAMETER seed 11",
+                 'SYSTEM """You are a lighthouse keeper."""', "MESSAGE user hi", "MESSAGE assistant Hello brave new world."):
+        assert line in modelfile, line
+    assert "num_ctx" not in modelfile and "num_batch" not in modelfile  # a flag and a setting are no part of the model
+    typed(t, "/set system")
+    assert typed(t, "/show system") == "no system text"
+    assert "lighthouse" not in typed(t, "/show") and "lighthouse" not in typed(t, "/show modelfile")
+    t.send("/bye\r")
+    assert t.end() == 0
+
+
+def test_set_parameter_takes_words_and_says_what_it_did(chat):
+    t = chat()
+    assert typed(t, "/set parameter stop one two") == 'set stop to "one", "two"'
+    assert typed(t, '/set parameter stop "a b" "c\\nd" e').startswith('set stop to "a b", "c\\nd", "e"')
+    shown = typed(t, "/show parameters")
+    assert re.findall(r"^stop +(.+?)  ", shown, re.M) == ['"a b"', '"c\\nd"', '"e"']  # instead of the first two
+    assert typed(t, "hi") == "H"
+    assert typed(t, '/set parameter stop "brave new"') == 'set stop to "brave new"'
+    assert typed(t, "hi") == "Hello "
+    for line, word in (("/set parameter foo 1", "unknown option 'foo'"), ("/set parameter temprature 1", "'temperature'"),
+                       ("/set parameter num_gpu 1", "has no effect"), ("/set parameter top_k 1 2", "2 values"),
+                       ("/set parameter top_p 7", "0..1"), ('/set parameter stop "open', "quotes"),
+                       ("/set parameter temperature", "usage"), ("/set parameter", "usage")):
+        got = typed(t, line).replace("\n", " ")
+        assert got.startswith("error: ") and word in got and "error: set " not in got and " set " not in got.split("usage")[0], got
+    for i in range(140):
+        assert typed(t, f"/set parameter seed {i}") == f'set seed to "{i}"'
+    assert typed(t, "/set parameter num_ctx 256") == "set num_ctx: the context holds 256 tokens from now on"
+
+
+def test_every_set_says_what_it_did(chat):
+    t = chat()
+    for word in ("verbose", "quiet", "think", "nothink", "history", "nohistory", "wordwrap", "nowordwrap", "noformat"):
+        assert typed(t, f"/set {word}").startswith(f"set {word}"), word
+    assert "high" in typed(t, "/set think high") and typed(t, "/set think a-lot").startswith("error: ")
+    assert "not have it yet" in typed(t, "/set format json")
+
+
+def test_a_question_that_does_not_fit_costs_nothing_but_itself(chat):
+    t = chat("--ctx", "150", "--verbose")
+    count = lambda text: int(re.search(r"prompt eval count: +(\d+)", text).group(1))  # noqa: E731
+    first, second = count(typed(t, "hi")), count(typed(t, "hi"))
+    got = typed(t, "word " * 60)
+    assert got.startswith("error: ") and "150" in got
+    assert count(typed(t, "hi")) == 2 * second - first
+    assert "error: system text" in typed(t, "/set system " + "word " * 60)
+    assert typed(t, "/show system") == "no system text"
+
+
+def test_an_empty_answer_keeps_its_question(chat):
+    t = chat("--verbose", pieces=())
+    count = lambda text: int(re.search(r"prompt eval count: +(\d+)", text).group(1))  # noqa: E731
+    first = count(typed(t, "hi"))
+    assert count(typed(t, "hi")) > first + 10
+
+
+def test_save_keeps_what_is_stored_and_what_was_said(cli, chat):
+    import json
+    (cli.folder / "Modelfile").write_text("FROM x\nPARAMETER temperature 0.7\nPARAMETER num_gpu 3\nPARAMETER stop A\nSYSTEM be brief\n"
+                                          "TEMPLATE {{ .Prompt }}\nLICENSE free\nPARSER p\nRENDERER r\n")
+    cli.ok("import", cli.model(("say", "\0\0", "bye")), "m", "-f", "Modelfile")
+    t = Terminal(cli, "run", "m", "-c", "512")
+    t.until(">>> ")
+    typed(t, "hi")
+    typed(t, "/set parameter temperature 0")
+    assert "saved as copy:latest" in typed(t, "/save copy")
+    t.send("/bye\r")
+    assert t.end() == 0
+    old, new = (json.loads(cli.ok("show", name, "--json")) for name in ("m", "copy"))
+    assert new["parameters"] == dict(old["parameters"], temperature=0) and new["parameters"]["num_gpu"] == 3
+    assert new["messages"] == [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "say\0\0bye"}]
+    for key in ("system", "template", "licenses"):
+        assert new[key] == old[key] and new[key]
+    for line in ("PARSER p", "RENDERER r"):
+        assert line in cli.ok("show", "copy", "--modelfile")
+    t = Terminal(cli, "run", "copy")
+    t.until(">>> ")
+    assert "say\ufffd\ufffdbye" in plain(t.seen)
+    t.send("\x04")
+    assert t.end() == 0
+
+
+def test_help_and_errors_of_the_chat_break_between_words_and_stay_in_80_columns(chat):
+    t = chat()
+    for line in ("/?", "/? set", "/? show", "/? shortcuts", "/set parameter repeat_penalty 0", "/load ./no/such/model.gguf",
+                 "/set parameter num_gpu 1", "/load a-model-with-a-name-that-is-long-but-not-there:at-all", "word " * 3000):
+        t.send(line + "\r")
+        if not line.startswith("word"):
+            t.until("\n")
+        for row in plain(t.until("\n>>> ")).split("\n"):
+            assert len(row) <= 80 or row.startswith("word"), row
+
+
 def test_a_chat_that_outgrows_its_context_loses_its_oldest_turns(chat):
     t = chat("--ctx", "160", "--system", "stay")
     for i in range(4):

@@ -432,6 +432,8 @@ static void the_model_of_a_conversation_has_all_that_is_stored_and_what_was_aske
     assert_int_equal(m->messages[1].content.len, 3);
     assert_string_equal(m->messages[1].content.ptr, "yes");
     hl_conversation_model_free(m);
+    assert_int_equal(hl_conversation_set_system(&t.chat, (hl_view){"a\0b", 3}, &t.err), HL_OK);
+    assert_int_equal(hl_conversation_model(&t.chat, &m, &t.err), HL_E_UNSUPPORTED);
     tear_down(&t);
 }
 
