@@ -37,7 +37,7 @@ $(OUT)/tests/fuzz/replay_%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/tests/fuzz/replay.
 	@echo "  LINK $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 # What parsers are made of; kernels with sanitizers would take clang minutes.
-PARSE_SRC  := $(filter core/% engine/template/% engine/tokenizer/% models/%,$(ALL_SRC))
+PARSE_SRC  := $(filter core/% engine/template/% engine/gotemplate/% engine/tokenizer/% models/%,$(ALL_SRC))
 $(OUT)/libparse.a: $(call obj,$(PARSE_SRC)) $(SQL_OBJ)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -52,7 +52,7 @@ fuzz:
 	@$(MAKE) --no-print-directory fuzz-now MODE=fuzz CC="$(if $(filter clang%,$(CC)),$(CC),clang)"
 fuzz-now: $(FUZZ_NAMES:%=$(OUT)/tests/fuzz/run_%)
 	@for n in $(FUZZ_NAMES); do mkdir -p out/corpus/$$n tests/fuzz/corpus/$$n; echo "== $$n"; \
-	    $(OUT)/tests/fuzz/run_$$n -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0 \
+	    $(OUT)/tests/fuzz/run_$$n $$(ls tests/fuzz/$$n.dict 2>/dev/null | sed s/^/-dict=/) -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0 \
 	    -artifact_prefix=out/corpus/$$n. out/corpus/$$n tests/fuzz/corpus/$$n || exit 1; done
 
 # One test program by part of its name: make t T=gguf

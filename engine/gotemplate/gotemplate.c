@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * gotemplate.c - the front door: parse once, render often; and the two ways in which Ollama's templates are rendered.
+ *
+ * from: what Ollama documents of TEMPLATE, and what its template package does with messages, August 2026
+ */
+#include "engine/gotemplate/gotemplate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/base/str.h"
+#include "engine/gotemplate/go_run.h"
+
+hl_status hl_go_fail_at(const hl_gotemplate *t, hl_status status, uint32_t at, hl_err *err, const char *fmt,
+                        ...) {
+    char    text[HL_ERR_TEXT_BYTES];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    uint32_t line = 1, column = 1;
+    for (uint32_t i = 0; i < at && i < t->source.len; i++) {
+        const unsigned char c = (unsigned char)t->source.ptr[i];
+        column += (c & 0xC0) != 0x80; /* characters, not bytes */
+        if (c == '\n') {
+            line++;
+            column = 1;
+        }
+    }
+    return hl_fail(err, status, "template line %u, column %u: %s", line, column, text);
+}
+
+/* ---- What a template mentions ---- */
+
+static bool add_name(hl_gotemplate *t, hl_view text) {
+    char       *lower = hl_arena_get_text(&t->arena, text.ptr, text.len);
+    hl_go_name *n = lower ? hl_arena_get(&t->arena, 1, sizeof *n) : NULL;
+    if (!n) return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (lower[i] >= 'A' && lower[i] <= 'Z') lower[i] = (char)(lower[i] + 32);
+    *n = (hl_go_name){t->names, {lower, text.len}};
+    t->names = n;
+    return true;
+}
+
+static bool add_names(hl_gotemplate *t, const hl_go_node *first) {
+    for (const hl_go_node *n = first; n; n = n->next) {
+        for (size_t i = 0; i < n->n_fields; i++)
+            if (!add_name(t, n->fields[i])) return false;
+        if (n->kind == HL_GO_N_VARIABLE && !add_name(t, n->text)) return false;
+        if (!add_names(t, n->pipe) || !add_names(t, n->first) || !add_names(t, n->otherwise)) return false;
+    }
+    return true;
+}
+
+bool hl_gotemplate_mentions(const hl_gotemplate *t, const char *name) {
+    for (const hl_go_name *n = t->names; n; n = n->next)
+        if (hl_view_is(n->text, name)) return true;
+    return false;
+}
+
+/* ---- The last turn ---- */
+
+typedef struct cutter {
+    hl_gotemplate *t;
+    bool           is_cut, is_failed;
+} cutter;
+
+static hl_go_node *copy_node(cutter *c, const hl_go_node *n) {
+    hl_go_node *copy = hl_arena_get(&c->t->arena, 1, sizeof *copy);
+    c->is_failed = c->is_failed || !copy;
+    if (!copy) return NULL;
+    *copy = *n;
+    copy->next = NULL;
+    return copy;
+}
+
+static bool names_response(const hl_go_node *n) {
+    for (size_t i = 0; n->kind == HL_GO_N_FIELD && i < n->n_fields; i++)
+        if (hl_view_is(n->fields[i], "Response")) return true;
+    return false;
+}
+
+/* A list up to the first .Response, that one included. A command of which nothing is left takes its pipeline with it, and
+ * an action without a pipeline goes too. Conditions are not looked into: what they ask for is not what they print. */
+static hl_go_node *cut_list(cutter *c, const hl_go_node *first, bool *ret_empty_command) {
+    hl_go_node *head = NULL, **end = &head;
+    for (const hl_go_node *n = first; n && !c->is_failed; n = n->next) {
+        if (c->is_cut) {
+            if (n->kind == HL_GO_N_COMMAND) *ret_empty_command = true;
+            continue;
+        }
+        hl_go_node *copy = copy_node(c, n);
+        bool        is_gone = false, ignored = false;
+        if (!copy) break;
+        if (n->kind == HL_GO_N_IF || n->kind == HL_GO_N_WITH || n->kind == HL_GO_N_RANGE) {
+            copy->first = cut_list(c, n->first, &ignored);
+            copy->otherwise = cut_list(c, n->otherwise, &ignored);
+        } else if (n->kind == HL_GO_N_ACTION) {
+            copy->pipe = cut_list(c, n->pipe, &is_gone);
+            is_gone = is_gone || !copy->pipe;
+        } else if (n->kind == HL_GO_N_PIPE) {
+            copy->first = cut_list(c, n->first, &is_gone);
+            if (is_gone) *ret_empty_command = true;
+        } else if (n->kind == HL_GO_N_COMMAND) {
+            copy->first = cut_list(c, n->first, &ignored);
+            is_gone = !copy->first;
+        } else if (names_response(n)) {
+            c->is_cut = true;
+        }
+        if (is_gone) continue;
+        *end = copy;
+        end = &copy->next;
+    }
+    return head;
+}
+
+/* ---- Parsing ---- */
+
+static hl_status finish(hl_gotemplate *t, hl_err *err) {
+    cutter c = {.t = t};
+    bool   ignored = false, ok = true;
+    for (const hl_go_define *d = t->defines; d && ok; d = d->next) ok = add_names(t, d->first);
+    if (ok) t->last_turn = cut_list(&c, t->root, &ignored);
+    t->has_messages = hl_gotemplate_mentions(t, "messages");
+    t->has_response = hl_gotemplate_mentions(t, "response");
+    return ok && !c.is_failed ? HL_OK : hl_fail(err, HL_E_NOMEM, "template: no memory");
+}
+
+hl_status hl_gotemplate_parse(hl_view source, hl_gotemplate **ret_template, hl_err *err) {
+    if (source.len > HL_GO_MAX_SOURCE_BYTES)
+        return hl_fail(err, HL_E_LIMIT, "template of %zu bytes: expected at most %d", source.len,
+                       HL_GO_MAX_SOURCE_BYTES);
+    if (!hl_utf8_is_valid(source.ptr, source.len))
+        return hl_fail(err, HL_E_FORMAT, "template is not valid UTF-8");
+    hl_gotemplate *t = hl_new(1, sizeof *t);
+    if (!t) return hl_fail(err, HL_E_NOMEM, "template: no memory");
+    hl_arena_init(&t->arena, HL_GO_MAX_TREE_BYTES);
+    hl_go_token *tokens = NULL;
+    size_t       n_tokens = 0;
+    hl_status    status = HL_OK;
+    const char  *copy = hl_arena_get_text(&t->arena, source.ptr, source.len);
+    t->source = (hl_view){copy, source.len};
+    if (!copy) status = hl_fail(err, HL_E_NOMEM, "template: no memory");
+    if (status == HL_OK) status = hl_go_lex(t, &tokens, &n_tokens, err);
+    if (status == HL_OK) status = hl_go_parse(t, tokens, n_tokens, err);
+    if (status == HL_OK) status = finish(t, err);
+    hl_free(tokens);
+    if (status == HL_OK)
+        *ret_template = t;
+    else
+        hl_gotemplate_free(t);
+    return status;
+}
+
+void hl_gotemplate_free(hl_gotemplate *t) {
+    if (!t) return;
+    hl_arena_done(&t->arena);
+    hl_free(t);
+}
+
+/* ---- Rendering ---- */
+
+static void run_init(hl_go_run *r, const hl_gotemplate *t, int64_t now_ms, hl_tainted *out, hl_err *err) {
+    *r = (hl_go_run){.t = t, .now_ms = now_ms, .out = out, .err = err};
+    hl_arena_init(&r->arena, HL_GO_MAX_ARENA_BYTES);
+    hl_tainted_init(&r->scratch, HL_GO_MAX_ARENA_BYTES);
+}
+
+/* Ends a rendering; nothing half-written stays behind in `out`. */
+static hl_status run_done(hl_go_run *r, size_t len_before) {
+    (void)hl_go_check_text(r, r->out);
+    if (r->status != HL_OK) {
+        r->out->text.failed = false;
+        hl_go_cut(r->out, len_before);
+    }
+    hl_arena_done(&r->arena);
+    hl_tainted_done(&r->scratch);
+    hl_free(r->vars);
+    json_decref(r->parsed);
+    return r->status;
+}
+
+static bool exec_with(hl_go_run *r, const hl_go_node *first, hl_go_entry *entries, size_t n) {
+    hl_go_value data;
+    r->n_vars = r->vars_from = 0;
+    return hl_go_new_map(r, &hl_go_type_any_map, entries, n, &data) && hl_go_exec(r, first, data);
+}
+
+enum { MAX_VARIABLES = 8 };
+
+typedef struct variables {
+    hl_go_entry entries[MAX_VARIABLES];
+    size_t      n;
+} variables;
+
+static void add(variables *v, const char *name, hl_go_value value) {
+    v->entries[v->n++] = (hl_go_entry){.key = hl_view_of(name), .value = value};
+}
+
+/* What every template sees. */
+static bool add_common(hl_go_run *r, const hl_gotemplate_input *in, variables *v) {
+    hl_go_value level;
+    const char *text = in->think_level ? in->think_level : in->think ? "medium" : "";
+    if (!hl_go_new_string(r, hl_view_of(text), in->think_level != NULL, &level)) return false;
+    add(v, "Think", hl_go_bool(in->think));
+    add(v, "ThinkLevel", level);
+    add(v, "IsThinkSet", hl_go_bool(in->is_think_set));
+    return true;
+}
+
+static bool render_fill(hl_go_run *r, const hl_gotemplate_input *in) {
+    variables   v = {.n = 0};
+    hl_go_value prompt, suffix;
+    if (!hl_go_new_string(r, in->prompt, true, &prompt) || !hl_go_new_string(r, in->suffix, true, &suffix))
+        return false;
+    add(&v, "Prompt", prompt);
+    add(&v, "Suffix", suffix);
+    add(&v, "Response", hl_go_zero(&hl_go_type_string));
+    return add_common(r, in, &v) && exec_with(r, r->t->root, v.entries, v.n);
+}
+
+static bool render_messages(hl_go_run *r, const hl_gotemplate_input *in, const hl_go_env *env) {
+    variables v = {.n = 0};
+    add(&v, "System", env->system);
+    add(&v, "Messages", env->messages);
+    add(&v, "Tools", env->tools);
+    add(&v, "Response", hl_go_zero(&hl_go_type_string));
+    return add_common(r, in, &v) && exec_with(r, r->t->root, v.entries, v.n);
+}
+
+typedef struct turn {
+    hl_go_value system, prompt, response;
+} turn;
+
+/* A template that does not say where the response goes has it at the end. */
+static bool render_turn(hl_go_run *r, const hl_gotemplate_input *in, const hl_go_node *first, turn *t) {
+    variables v = {.n = 0};
+    add(&v, "System", t->system);
+    add(&v, "Prompt", t->prompt);
+    add(&v, "Response", t->response);
+    const hl_go_value empty = hl_go_zero(&hl_go_type_string);
+    bool              ok = add_common(r, in, &v) && exec_with(r, first, v.entries, v.n);
+    if (ok && !r->t->has_response) ok = hl_go_print_action(r, r->out, t->response);
+    *t = (turn){empty, empty, empty};
+    return ok;
+}
+
+/* One rendering per turn: a turn ends where a system text or a question comes after what would be behind it. */
+static bool render_turns(hl_go_run *r, const hl_gotemplate_input *in, const hl_go_env *env) {
+    const hl_go_value empty = hl_go_zero(&hl_go_type_string);
+    turn              t = {empty, empty, empty};
+    for (size_t i = 0; i < env->n; i++) {
+        const hl_view     role = hl_go_message_role(env->list[i]);
+        const hl_go_value content = hl_go_message_content(env->list[i]);
+        const bool        is_system = hl_view_is(role, "system"), is_user = hl_view_is(role, "user");
+        const bool        has_response = hl_go_len(t.response) > 0, has_prompt = hl_go_len(t.prompt) > 0;
+        if (((is_system && (has_prompt || has_response)) || (is_user && has_response)) &&
+            !render_turn(r, in, r->t->root, &t))
+            return false;
+        if (is_system) t.system = content;
+        if (is_user) t.prompt = content;
+        if (hl_view_is(role, "assistant")) t.response = content;
+    }
+    return render_turn(r, in, r->t->last_turn, &t);
+}
+
+hl_status hl_gotemplate_render(const hl_gotemplate *t, const hl_gotemplate_input *in, hl_tainted *out,
+                               hl_err *err) {
+    hl_go_run    r;
+    hl_go_env    env;
+    const size_t len = out->text.len;
+    run_init(&r, t, in->now_ms, out, err);
+    if (in->prompt.len > 0 && in->suffix.len > 0)
+        (void)render_fill(&r, in);
+    else if (hl_go_env_make(&r, in->messages, in->tools, &env))
+        (void)(t->has_messages ? render_messages(&r, in, &env) : render_turns(&r, in, &env));
+    return run_done(&r, len);
+}
+
+hl_status hl_gotemplate_execute(const hl_gotemplate *t, const json_t *data, int64_t now_ms, hl_tainted *out,
+                                hl_err *err) {
+    hl_go_run    r;
+    hl_go_value  v;
+    const size_t len = out->text.len;
+    run_init(&r, t, now_ms, out, err);
+    if (hl_go_from_json(&r, data, &v)) (void)hl_go_exec(&r, t->root, hl_go_through(v));
+    return run_done(&r, len);
+}
+
+/* ---- Go or Jinja? ---- */
+
+/* The first word of an action, behind {{ and a trim marker. */
+static hl_view first_word(hl_view s) {
+    size_t i = s.len && s.ptr[0] == '-' ? 1 : 0;
+    while (i < s.len && strchr(" \t\r\n(", s.ptr[i]) && s.ptr[i]) i++;
+    size_t end = i;
+    while (end < s.len && ((s.ptr[end] >= 'a' && s.ptr[end] <= 'z') || s.ptr[end] == '.' ||
+                           s.ptr[end] == '$' || s.ptr[end] == '/'))
+        end++;
+    return (hl_view){s.ptr + i, end - i};
+}
+
+bool hl_gotemplate_is(hl_view source) {
+    static const char *const words[] = {"if",       "else",  "end",   "range",    "with", "define",
+                                        "template", "block", "break", "continue", "json"};
+    for (size_t i = 0; i + 1 < source.len; i++) {
+        if (source.ptr[i] != '{') continue;
+        if (source.ptr[i + 1] == '%' || source.ptr[i + 1] == '#') return false;
+        if (source.ptr[i + 1] != '{') continue;
+        const hl_view word = first_word((hl_view){source.ptr + i + 2, source.len - i - 2});
+        if (word.len && (word.ptr[0] == '.' || word.ptr[0] == '$' || word.ptr[0] == '/')) return true;
+        for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+            if (hl_view_is(word, words[k])) return true;
+    }
+    return false;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_gotemplate_golden.c - what Go's own text/template makes of templates, byte for byte.
+ *
+ * The rows are in tests/golden/gotemplate, see ORIGIN.md there. HL_TEST_GOTEMPLATE names a file of more rows (made with
+ * `oracle random`), for differential runs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/mem.h"
+#include "core/base/str.h"
+#include "engine/gotemplate/gotemplate.h"
+
+static const int64_t now_ms = 1772334245000; /* 2026-03-01T03:04:05 UTC, as when recorded */
+
+static json_t *load(const char *path) {
+    json_error_t e;
+    json_t      *j = json_load_file(path, JSON_ALLOW_NUL, &e);
+    if (!j) fail_msg("%s: line %d: %s", path, e.line, e.text);
+    return j;
+}
+
+/* A template is a text, or its lines. */
+static void read_source(const json_t *t, hl_str *to) {
+    for (size_t i = 0; i < json_array_size(t); i++) {
+        const json_t *line = json_array_get(t, i);
+        if (i) hl_str_add_char(to, '\n');
+        hl_str_add(to, json_string_value(line), json_string_length(line));
+    }
+    if (json_is_string(t)) hl_str_add(to, json_string_value(t), json_string_length(t));
+}
+
+static hl_view view_of(const json_t *s) { return (hl_view){json_string_value(s), json_string_length(s)}; }
+
+static hl_status render(const hl_gotemplate *t, const json_t *file, const json_t *row, hl_tainted *out,
+                        hl_err *err) {
+    if (!json_object_get(row, "of"))
+        return hl_gotemplate_execute(t, json_object_get(file, "data"), now_ms, out, err);
+    const char   *with = json_string_value(json_object_get(row, "with"));
+    const json_t *q = json_object_get(json_object_get(file, "requests"), with),
+                 *think = json_object_get(q, "think");
+    const hl_gotemplate_input in = {
+        .messages = json_object_get(q, "messages"),
+        .tools = json_object_get(q, "tools"),
+        .prompt = view_of(json_object_get(q, "prompt")),
+        .suffix = view_of(json_object_get(q, "suffix")),
+        .is_think_set = json_is_boolean(think),
+        .think = json_is_true(think),
+        .think_level = json_string_value(json_object_get(q, "level")),
+        .now_ms = now_ms,
+    };
+    return hl_gotemplate_render(t, &in, out, err);
+}
+
+static const json_t *template_of(const json_t *file, const json_t *row) {
+    const json_t *of = json_object_get(row, "of");
+    return of ? json_object_get(json_object_get(file, "templates"), json_string_value(of))
+              : json_object_get(row, "template");
+}
+
+static void decode_base64(const char *text, hl_str *to) {
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t          bits = 0;
+    int               n_bits = 0;
+    for (; *text && *text != '='; text++) {
+        bits = bits << 6 | (uint32_t)(strchr(alphabet, *text) - alphabet);
+        n_bits += 6;
+        if (n_bits < 8) continue;
+        n_bits -= 8;
+        hl_str_add_char(to, (char)(bits >> n_bits));
+    }
+}
+
+static void show(const char *what, hl_view v) {
+    print_error("  %s '%.*s'\n", what, (int)(v.len < 600 ? v.len : 600), v.len ? v.ptr : "");
+}
+
+/* 1 when the row gives something else than Go. */
+static int check_row(const json_t *file, const json_t *row, size_t i) {
+    hl_str         source, want;
+    hl_tainted     out;
+    hl_err         err = {0};
+    hl_gotemplate *t = NULL;
+    hl_str_init(&source, 1 << 20);
+    hl_str_init(&want, 16 << 20);
+    hl_tainted_init(&out, 16 << 20);
+    read_source(template_of(file, row), &source);
+    hl_status status = hl_gotemplate_parse(hl_str_view(&source), &t, &err);
+    if (status == HL_OK) status = render(t, file, row, &out, &err);
+    const json_t *output = json_object_get(row, "output"), *base64 = json_object_get(row, "base64");
+    if (output) hl_str_add_view(&want, view_of(output));
+    if (base64) decode_base64(json_string_value(base64), &want);
+    const bool has_text = (output || base64) && !json_object_get(row, "differs");
+    const bool is_bad = has_text != (status == HL_OK) ||
+                        (has_text && !hl_view_eq(hl_str_view(&want), hl_str_view(&out.text)));
+    if (is_bad) {
+        const json_t *with = json_object_get(row, "with");
+        print_error("row %zu %s:\n", i, with ? json_string_value(with) : "");
+        show("template", hl_str_view(&source));
+        show("expected", has_text ? hl_str_view(&want) : view_of(json_object_get(row, "error")));
+        show("found   ", status == HL_OK ? hl_str_view(&out.text) : hl_view_of(err.text));
+    }
+    hl_gotemplate_free(t);
+    hl_tainted_done(&out);
+    hl_str_done(&source);
+    hl_str_done(&want);
+    return is_bad;
+}
+
+static void check_file(const char *path) {
+    json_t       *file = load(path), *row = NULL;
+    const json_t *rows = json_object_get(file, "rows");
+    size_t        i = 0;
+    int           n_bad = 0;
+    json_array_foreach(rows, i, row) n_bad += check_row(file, row, i);
+    print_message("%zu templates compared, %d differ\n", i, n_bad);
+    json_decref(file);
+    assert_int_equal(n_bad, 0);
+    assert_true(i > 0);
+}
+
+static void every_feature_behaves_as_in_go(void **state) {
+    (void)state;
+    check_file("tests/golden/gotemplate/features_expected.json");
+}
+
+static void templates_in_the_style_of_known_models_give_the_prompts_of_go(void **state) {
+    (void)state;
+    check_file("tests/golden/gotemplate/models_expected.json");
+}
+
+static void random_templates_give_what_go_gives(void **state) {
+    (void)state;
+    const char *more = getenv("HL_TEST_GOTEMPLATE");
+    check_file("tests/golden/gotemplate/random_expected.json");
+    if (more) check_file(more);
+}
+
+int main(void) {
+    (void)setenv("TZ", "UTC", 1);
+    tzset();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_feature_behaves_as_in_go),
+        cmocka_unit_test(templates_in_the_style_of_known_models_give_the_prompts_of_go),
+        cmocka_unit_test(random_templates_give_what_go_gives),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
