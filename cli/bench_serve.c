@@ -141,7 +141,7 @@ static void add_quantiles(const bench *x, double *ms, size_t n, int64_t size, co
 }
 
 /* Gaps between tokens that fall between two times (0: any). */
-static size_t gather_gaps(const client *c, size_t n_clients, int64_t from_ns, int64_t to_ns, double *ret) {
+static size_t gather_itl(const client *c, size_t n_clients, int64_t from_ns, int64_t to_ns, double *ret) {
     size_t n = 0;
     for (size_t i = 0; i < n_clients; i++)
         for (int32_t k = 1; k < c[i].n; k++)
@@ -150,15 +150,15 @@ static size_t gather_gaps(const client *c, size_t n_clients, int64_t from_ns, in
     return n;
 }
 
-static hl_status add_gaps(const bench *x, const client *c, size_t n, int64_t size, int64_t from_ns,
-                          int64_t to_ns, const char *p50, const char *p99, const char *max, hl_err *err) {
-    size_t n_gaps = 0;
-    for (size_t i = 0; i < n; i++) n_gaps += (size_t)c[i].n;
-    double *gaps = hl_new(n_gaps, sizeof *gaps);
-    if (!gaps) return hl_fail(err, HL_E_NOMEM, "bench: no memory");
-    n_gaps = gather_gaps(c, n, from_ns, to_ns, gaps);
-    add_quantiles(x, gaps, n_gaps, size, p50, p99, max);
-    hl_free(gaps);
+static hl_status add_itl(const bench *x, const client *c, size_t n, int64_t size, int64_t from_ns,
+                         int64_t to_ns, const char *p50, const char *p99, const char *max, hl_err *err) {
+    size_t n_itl = 0;
+    for (size_t i = 0; i < n; i++) n_itl += (size_t)c[i].n;
+    double *itl = hl_new(n_itl, sizeof *itl);
+    if (!itl) return hl_fail(err, HL_E_NOMEM, "bench: no memory");
+    n_itl = gather_itl(c, n, from_ns, to_ns, itl);
+    add_quantiles(x, itl, n_itl, size, p50, p99, max);
+    hl_free(itl);
     return HL_OK;
 }
 
@@ -200,17 +200,17 @@ static hl_status measure_clients(const bench *x, client *c, hl_err *err) {
     int64_t begin = 0; /* when the last prompt was read */
     for (size_t i = 0; i < n; i++)
         if (c[i].n > 0 && c[i].stamps[0] > begin) begin = c[i].stamps[0];
-    return add_gaps(x, c, n, b->n_clients, begin, 0, "gap_p50", "gap_p99", "gap_max", err);
+    return add_itl(x, c, n, b->n_clients, begin, 0, "itl_p50", "itl_p99", "itl_max", err);
 }
 
 /* A long prompt comes when all clients generate. */
-static hl_status measure_intruder(const bench *x, client *c, hl_err *err) {
+static hl_status measure_interference(const bench *x, client *c, hl_err *err) {
     const hl_bench_serve *b = x->b;
     const size_t          n = (size_t)b->n_clients;
     const uint64_t        before = n_ended(x);
-    client                intruder = {0};
+    client                long_prompt = {0};
     hl_usage              usage = {0};
-    hl_status             status = make_client(x, &intruder, 777, b->n_intruder, 0, 4, err);
+    hl_status             status = make_client(x, &long_prompt, 777, b->n_interfering, 0, 4, err);
     for (size_t i = 0; i < n && status == HL_OK; i++) {
         c[i].n = 0;
         status = hl_sched_submit(x->sched, &c[i].r, &c[i].id, err);
@@ -222,16 +222,16 @@ static hl_status measure_intruder(const bench *x, client *c, hl_err *err) {
         all = n_ended(x) > before || (t.n_running == b->n_clients && c[n - 1].n > 2);
     }
     const int64_t from = hl_clock_ns();
-    if (status == HL_OK) status = run_one(x, &intruder, &usage, err);
-    const int64_t to = intruder.n > 0 ? intruder.stamps[0] : 0;
+    if (status == HL_OK) status = run_one(x, &long_prompt, &usage, err);
+    const int64_t to = long_prompt.n > 0 ? long_prompt.stamps[0] : 0;
     for (size_t i = 0; i < n; i++) hl_sched_cancel(x->sched, c[i].id);
     if (status == HL_OK) status = wait_for(x, before, n + 1, err);
     if (status == HL_OK) {
-        add(x, "intruder", b->n_intruder, (double)usage.first_token_ns / 1e6, "ms");
-        status = add_gaps(x, c, n, b->n_intruder, from, to, "intruder_gap_p50", "intruder_gap_p99",
-                          "intruder_gap_max", err);
+        add(x, "interference", b->n_interfering, (double)usage.first_token_ns / 1e6, "ms");
+        status = add_itl(x, c, n, b->n_interfering, from, to, "interference_itl_p50", "interference_itl_p99",
+                         "interference_itl_max", err);
     }
-    free_client(&intruder);
+    free_client(&long_prompt);
     return status;
 }
 
@@ -265,8 +265,8 @@ static hl_status measure_requests(const bench *x, hl_err *err) {
     }
     if (status == HL_OK) {
         add(x, "requests", b->n_requests, (double)tokens / s, "tokens/s");
-        status = add_gaps(x, c, n, b->n_requests, 0, 0, "requests_gap_p50", "requests_gap_p99",
-                          "requests_gap_max", err);
+        status = add_itl(x, c, n, b->n_requests, 0, 0, "requests_itl_p50", "requests_itl_p99",
+                         "requests_itl_max", err);
         add_quantiles(x, first, n, b->n_requests, "requests_first_p50", NULL, "requests_first_max");
     }
     for (size_t i = 0; c && i < n; i++) free_client(&c[i]);
@@ -325,19 +325,18 @@ static void predict(const bench *x, client *c, script how, int32_t *prediction) 
             prediction[k] = (prediction[k] + 1) % x->info.n_vocab;
 }
 
-static void add_guesses(const bench *x, int32_t n, const hl_usage *sum) {
+static void add_drafts(const bench *x, int32_t n, const hl_usage *sum) {
     if (sum->drafted_tokens > 0)
-        add(x, "guess_right", n, 100.0 * sum->accepted_tokens / sum->drafted_tokens, "%");
-    add(x, "guess_branches", n, sum->drafted_branches, "tried");
+        add(x, "drafts_accepted", n, 100.0 * sum->accepted_tokens / sum->drafted_tokens, "%");
+    add(x, "branches", n, sum->drafted_branches, "tried");
     if (sum->drafted_branches > 0)
-        add(x, "guess_branches_right", n, 100.0 * sum->accepted_branches / sum->drafted_branches, "%");
+        add(x, "branches_accepted", n, 100.0 * sum->accepted_branches / sum->drafted_branches, "%");
 }
 
-/* The same answer without guesses, with guesses from the text, and with a prediction that is right in nine tokens of
+/* The same answer without drafts, with drafts from the text, and with a prediction that is right in nine tokens of
  * ten or in all (a passage that is quoted). */
-static hl_status measure_guesses(const bench *x, hl_err *err) {
-    static const char *const names[N_SCRIPTS] = {"guess_off", "guess_auto", "guess_predicted",
-                                                 "guess_quoted"};
+static hl_status measure_speculation(const bench *x, hl_err *err) {
+    static const char *const names[N_SCRIPTS] = {"spec_off", "spec_auto", "spec_predicted", "spec_quoted"};
     enum { MAX_RUNS = 9 };
     const int32_t n = x->b->n_decode > 1 ? x->b->n_decode : 64;
     const int32_t n_runs = x->b->n_runs < 1 ? 1 : x->b->n_runs > MAX_RUNS ? MAX_RUNS : x->b->n_runs;
@@ -364,7 +363,7 @@ static hl_status measure_guesses(const bench *x, hl_err *err) {
         add_quantiles(x, rates[how], (size_t)n_runs, n, names[how], NULL, NULL);
         x->report->rows[x->report->n - 1].unit = "tokens/s";
     }
-    if (status == HL_OK) add_guesses(x, n, &sum);
+    if (status == HL_OK) add_drafts(x, n, &sum);
     hl_free(prediction);
     free_client(&c);
     return status;
@@ -406,7 +405,8 @@ hl_status hl_bench_measure_serve(const hl_app *app, hl_model *model, const hl_be
     const size_t n = (size_t)(b->n_clients > 0 ? b->n_clients : 1);
     hl_model_get_info(model, &x.info);
     r->info = x.info;
-    int32_t n_ctx = max_i32(b->n_prompt + b->n_decode, max_i32(b->n_intruder, b->n_shared_prefix) + 64) + 1;
+    int32_t n_ctx =
+        max_i32(b->n_prompt + b->n_decode, max_i32(b->n_interfering, b->n_shared_prefix) + 64) + 1;
     n_ctx = max_i32(max_i32(n_ctx, b->n_ctx), b->n_requests > 0 ? 1024 : 0);
     hl_sched_params p = {
         .n_ctx = n_ctx, .n_running_cap = max_i32(b->n_clients + 1, 16), .kv_type = b->kv_type};
@@ -414,10 +414,11 @@ hl_status hl_bench_measure_serve(const hl_app *app, hl_model *model, const hl_be
     hl_status status = c ? plan_budget(model, &p, err) : hl_fail(err, HL_E_NOMEM, "bench: no memory");
     if (status == HL_OK) status = hl_sched_new(model, &p, &x.sched, err);
     if (status == HL_OK && b->n_clients > 0) status = measure_clients(&x, c, err);
-    if (status == HL_OK && b->n_clients > 0 && b->n_intruder > 0) status = measure_intruder(&x, c, err);
+    if (status == HL_OK && b->n_clients > 0 && b->n_interfering > 0)
+        status = measure_interference(&x, c, err);
     if (status == HL_OK && b->n_requests > 0) status = measure_requests(&x, err);
     if (status == HL_OK && b->n_shared_prefix > 0) status = measure_prefix(&x, err);
-    if (status == HL_OK && b->speculate) status = measure_guesses(&x, err);
+    if (status == HL_OK && b->speculate) status = measure_speculation(&x, err);
     hl_sched_free(x.sched);
     x.sched = NULL;
     if (status == HL_OK && b->n_shared_prefix > 0 && b->cache_dir) status = measure_disk(&x, p, err);

@@ -180,7 +180,7 @@ static hl_status plan_serve(const hl_args *args, const hl_bench_plan *plan, hl_b
     char       *end = NULL;
     *ret = (hl_bench_serve){
         .n_clients = (int32_t)hl_args_int(args, "clients", 0),
-        .n_intruder = (int32_t)hl_args_int(args, "intruder", 0),
+        .n_interfering = (int32_t)hl_args_int(args, "interfere", 0),
         .n_requests = (int32_t)hl_args_int(args, "requests", 0),
         .per_s = per_s ? strtod(per_s, &end) : 8,
         .n_shared_prefix = (int32_t)hl_args_int(args, "shared-prefix", 0),

@@ -103,7 +103,7 @@ static hl_status make_runner(hl_host *h, const hl_source *source, const hl_optio
             .n_running_cap = (int32_t)hl_config_int(h->config, HL_SETTING_engine_n_parallel),
             .n_ctx = session.n_ctx,
             .n_batch = session.n_batch,
-            .max_gap_ms = (int32_t)hl_config_int(h->config, HL_SETTING_engine_max_gap_ms),
+            .max_itl_ms = (int32_t)hl_config_int(h->config, HL_SETTING_engine_max_itl_ms),
             .kv_type = session.kv_type,
             .kv_budget_bytes = (uint64_t)hl_config_int(h->config, HL_SETTING_engine_kv_budget_mib) * MIB,
             .draft = l->draft,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Requests that arrive at random times, beside llama-server: tokens per second of all, gaps between tokens, first tokens.
+"""Requests that arrive at random times, beside llama-server: tokens per second of all, inter-token latency, first tokens.
 
   arrivals.py --hyperlama out/release/hyperlama --server llama-server [--requests 64] [--arrivals 8] [--rounds 1] MODEL
   arrivals.py ... --clients 16 --steps 32 MODEL     so many answers at the same time instead
@@ -84,11 +84,11 @@ class Server:
 
 
 def figures(began, sent, stamps):
-    gaps = sorted(b - a for s in stamps for a, b in zip(s, s[1:]))
+    itl = sorted(b - a for s in stamps for a, b in zip(s, s[1:]))
     first = sorted(s[0] - t for s, t in zip(stamps, sent))
     total = sum(len(s) for s in stamps)
-    return {"tokens": total, "rate": total / (max(s[-1] for s in stamps) - began), "gap_p50": 1e3 * gaps[len(gaps) // 2],
-            "gap_p99": 1e3 * gaps[len(gaps) * 99 // 100], "gap_max": 1e3 * gaps[-1], "first_p50": 1e3 * first[len(first) // 2],
+    return {"tokens": total, "rate": total / (max(s[-1] for s in stamps) - began), "itl_p50": 1e3 * itl[len(itl) // 2],
+            "itl_p99": 1e3 * itl[len(itl) * 99 // 100], "itl_max": 1e3 * itl[-1], "first_p50": 1e3 * first[len(first) // 2],
             "first_max": 1e3 * first[-1]}
 
 
@@ -124,8 +124,8 @@ def ask_hyperlama(a):
                          capture_output=True, text=True).stdout
     rows = dict((r[0], float(r[2])) for r in (line.split("\t") for line in out.splitlines()[1:]))
     if a.clients:
-        return {"rate": rows["clients"], "gap_p50": rows["gap_p50"], "gap_p99": rows["gap_p99"], "gap_max": rows["gap_max"]}
-    return {"rate": rows["requests"], **{k: rows["requests_" + k] for k in ("gap_p50", "gap_p99", "gap_max", "first_p50", "first_max")}}
+        return {"rate": rows["clients"], "itl_p50": rows["itl_p50"], "itl_p99": rows["itl_p99"], "itl_max": rows["itl_max"]}
+    return {"rate": rows["requests"], **{k: rows["requests_" + k] for k in ("itl_p50", "itl_p99", "itl_max", "first_p50", "first_max")}}
 
 
 def main():
@@ -146,8 +146,8 @@ def main():
         ours.append(ask_hyperlama(a))
         theirs.append(ask_server(a))
     print("| | hyperlama | llama-server | ratio |\n| --- | --- | --- | --- |")
-    for key, words in (("rate", "tokens/s"), ("gap_p50", "gap between tokens, median, ms"), ("gap_p99", "99th percentile, ms"),
-                       ("gap_max", "longest, ms"), ("first_p50", "first token, median, ms"), ("first_max", "longest, ms")):
+    for key, words in (("rate", "tokens/s"), ("itl_p50", "inter-token latency, median, ms"), ("itl_p99", "99th percentile, ms"),
+                       ("itl_max", "longest, ms"), ("first_p50", "first token, median, ms"), ("first_max", "longest, ms")):
         if key in ours[0]:
             x, y = (statistics.median(r[key] for r in side) for side in (ours, theirs))
             print(f"| {words} | {x:.1f} | {y:.1f} | {f'{x / y:.2f}' if y else '-'} |")

@@ -18,7 +18,7 @@ enum {
     DEFAULT_RUNNING = 16,
     DEFAULT_WAITING = 1024,
     DEFAULT_BATCH = 512,
-    DEFAULT_GAP_MS = 150,
+    DEFAULT_ITL_MS = 150,
     DEFAULT_CONTEXTS = 4,
     MAX_WAITING = 1 << 20,
     MAX_BATCH = 8192,
@@ -45,7 +45,7 @@ static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sch
         {"n_waiting_cap", p->n_waiting_cap, MAX_WAITING},
         {"n_ctx", p->n_ctx, HL_MAX_CTX},
         {"n_batch", p->n_batch, MAX_BATCH},
-        {"max_gap_ms", p->max_gap_ms, 60000},
+        {"max_itl_ms", p->max_itl_ms, 60000},
     };
     if (!m->layers) return hl_fail(err, HL_E_ARG, "the model was opened for its vocabulary only");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -57,7 +57,7 @@ static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sch
     ret->n_waiting_cap = or_default(p->n_waiting_cap, DEFAULT_WAITING);
     ret->n_ctx = or_default(p->n_ctx, hl_default_ctx(m));
     ret->n_batch = or_default(p->n_batch, DEFAULT_BATCH);
-    ret->max_gap_ms = or_default(p->max_gap_ms, DEFAULT_GAP_MS);
+    ret->max_itl_ms = or_default(p->max_itl_ms, DEFAULT_ITL_MS);
     return HL_OK;
 }
 

@@ -18,7 +18,7 @@
 #include "engine/sched/sched_priv.h"
 
 enum { ALONE_MS = 2000, MIN_MIXED_ROWS = 8, MIN_ALONE_ROWS = 128 };
-static const double AIM = 0.65; /* of max_gap_ms: the next step may take longer than the last */
+static const double AIM = 0.65; /* of max_itl_ms: the next step may take longer than the last */
 
 typedef struct step {
     hl_batch b;
@@ -337,7 +337,7 @@ static void follow_clock(hl_sched *s, const step *p, int64_t step_ns) {
     if (p->n_prompt_rows == 0) return;
     const bool   mixed = p->n_generating > 0;
     double      *rows = mixed ? &s->prefill_mixed : &s->prefill_alone;
-    const double aim_ns = mixed ? AIM * 1e6 * s->p.max_gap_ms : ALONE_MS * 1e6;
+    const double aim_ns = mixed ? AIM * 1e6 * s->p.max_itl_ms : ALONE_MS * 1e6;
     const double change = clamp(aim_ns / (double)(step_ns > 0 ? step_ns : 1), 0.25, 1.5);
     if (change > 1 && p->n_prompt_rows < p->prompt_rows_cap)
         return; /* a short chunk says nothing about a long one */
@@ -364,9 +364,9 @@ static void note_step(hl_sched *s, const step *p, int64_t step_ns) {
     t->forward_ns += p->forward_ns;
     t->sample_ns += p->sample_ns;
     t->own_ns += step_ns - p->forward_ns - p->sample_ns;
-    t->gap_p50_ms = p50;
-    t->gap_p99_ms = p99;
-    t->prompt_rows_budget = (uint32_t)(p->n_generating ? s->prefill_mixed : s->prefill_alone);
+    t->itl_p50_ms = p50;
+    t->itl_p99_ms = p99;
+    t->prefill_budget = (uint32_t)(p->n_generating ? s->prefill_mixed : s->prefill_alone);
     (void)pthread_mutex_unlock(&s->lock);
 }
 

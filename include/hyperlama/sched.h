@@ -3,9 +3,9 @@
  * sched.h - many requests at once on one model: tokens in, token events out, from any thread.
  *
  * A scheduler computes all its requests together: each step is one pass over the weights for every sequence
- * that generates and for a piece of the prompts that wait to be read. What prompts have in common is computed once
- * and kept (a prefix tree over the key/value cache), and guessed tokens are verified in the same pass
- * (speculation) without changing a single answer. What a request gets does not depend on what else runs. For text
+ * that generates and for a chunk of the prompts that wait to be read (continuous batching, chunked prefill). What prompts have in common is computed once
+ * and kept (a prefix tree over the key/value cache), and draft tokens are verified in the same pass
+ * (speculative decoding) without changing a single answer. What a request gets does not depend on what else runs. For text
  * in, text out see runner.h, which stands on this.
  */
 #ifndef HL_SCHED_H
@@ -33,10 +33,10 @@ typedef struct hl_usage {
     int32_t prompt_tokens; /* of the whole prompt */
     int32_t cached_tokens; /* of these, not computed again */
     int32_t answer_tokens;
-    int32_t drafted_tokens;    /* guessed and verified */
-    int32_t accepted_tokens;   /* of these, right */
-    int32_t drafted_branches;  /* other continuations that were verified beside the likeliest */
-    int32_t accepted_branches; /* of these, right where the likeliest was wrong */
+    int32_t drafted_tokens;    /* draft tokens that were verified */
+    int32_t accepted_tokens;   /* of these, accepted */
+    int32_t drafted_branches;  /* alternatives that were verified beside the main draft */
+    int32_t accepted_branches; /* of these, accepted where the main draft was not */
     int32_t n_preempted;       /* times that it gave its memory to others and began again */
     int64_t seed;              /* that was used */
     int64_t queue_ns;          /* from the call until work on it began */
@@ -47,29 +47,30 @@ typedef struct hl_usage {
 } hl_usage;
 
 typedef enum hl_speculate {
-    HL_SPECULATE_AUTO, /* guess where it pays */
+    HL_SPECULATE_AUTO, /* draft where it pays */
     HL_SPECULATE_OFF,
-    HL_SPECULATE_ALWAYS /* guess as much as there is room for: for tests and measurements */
+    HL_SPECULATE_ALWAYS /* draft as much as there is room for: for tests and measurements */
 } hl_speculate;
 
 typedef struct hl_sched_params {
     int32_t n_running_cap; /* requests computed together; 0: 16, at most 256 */
     int32_t n_waiting_cap; /* requests that may wait besides; 0: 1024 */
-    int32_t n_ctx;         /* most tokens of a request that does not say; 0: min(4096, what the model was
-                                       * trained for) */
-    int32_t n_batch;       /* most rows per pass; 0: 512 */
-    int32_t max_gap_ms;    /* prompts are read in pieces that keep the time between two tokens of the others
-                                       * under this; 0: 150 */
+    int32_t
+        n_ctx; /* most tokens of a request that does not say; 0: min(4096, what the model was trained for) */
+    int32_t n_batch; /* most rows per pass; 0: 512 */
+    int32_t
+        max_itl_ms; /* prompts are read in chunks that keep the inter-token latency of others under this; 0: 150 */
     hl_kv_cache_type kv_type;
-    uint64_t kv_budget_bytes; /* of the key/value cache, kept to the byte; 0: n_ctx for each of 4 requests, if
-                                       * half of the available memory has room for it */
+    uint64_t
+        kv_budget_bytes; /* of the key/value cache, kept to the byte; 0: n_ctx for each of 4 requests, if half
+                                       * of the available memory has room for it */
     hl_speculate speculate;
-    hl_model    *draft;     /* a small model with the same vocabulary that guesses; NULL: guesses come from
-                                       * the text itself. Must outlive the scheduler. Its weights, and a cache of n_ctx
-                                       * for each running request, count in the plan */
-    const char  *cache_dir; /* folder for key/value blocks on disk; NULL: none */
-    uint64_t     cache_quota_bytes; /* 0: 4 GiB */
-    const char  *cache_key;         /* names the weights (a digest); NULL: nothing is saved */
+    hl_model *
+        draft; /* a small model with the same vocabulary; NULL: drafts come from the text itself. Must outlive
+                            * the scheduler. Its weights, and a cache of n_ctx for each running request, are planned for */
+    const char *cache_dir;         /* folder for key/value blocks on disk; NULL: none */
+    uint64_t    cache_quota_bytes; /* 0: 4 GiB */
+    const char *cache_key;         /* names the weights (a digest); NULL: nothing is saved */
 } hl_sched_params;
 
 /* One token of an answer; the one that ends it is not shown. Pointers are valid during the call only. */
@@ -101,9 +102,9 @@ typedef struct hl_sched_request {
     int32_t      n_top; /* 0..20 */
     hl_speculate speculate;
     const int32_t
-        *prediction; /* [n_prediction] what much of the answer may look like (a file that is edited): guesses
-                                    * come from it too; copied. NULL: none */
-    size_t             n_prediction;
+          *prediction; /* [n_prediction] what much of the answer may look like (a file that is edited): drafts
+                                * come from it too; copied. NULL: none */
+    size_t n_prediction;
     uint64_t           owner;      /* whose request: owners get equal shares */
     int32_t            priority;   /* higher ones go first */
     int64_t            timeout_ms; /* from the call; 0: none */
@@ -167,11 +168,11 @@ typedef struct hl_sched_stats {
     uint64_t drafted_branches, accepted_branches;
     int64_t  forward_ns, sample_ns;          /* in passes; choosing tokens */
     int64_t  own_ns;                         /* in steps, but in neither: the scheduler's own cost */
-    double   gap_p50_ms, gap_p99_ms;         /* between two tokens of one request */
+    double   itl_p50_ms, itl_p99_ms;         /* inter-token latency */
     uint64_t kv_budget_bytes, kv_used_bytes; /* used: by sequences and the prefix tree */
     uint64_t kv_shared_bytes;                /* of these, known to the prefix tree */
     uint64_t disk_saved_blocks, disk_loaded_blocks;
-    uint32_t prompt_rows_budget; /* rows of prompts per step at present */
+    uint32_t prefill_budget; /* rows of prompts per step at present */
 } hl_sched_stats;
 
 HL_API void hl_sched_get_stats(hl_sched *s, hl_sched_stats *ret_stats); /* any thread */

@@ -828,7 +828,7 @@ static void clock_steps_change_no_answer(void **state) {
         }
         hl_sched_stats t;
         hl_sched_get_stats(x.s, &t);
-        assert_true(t.gap_p50_ms >= 0 && t.gap_p99_ms >= t.gap_p50_ms && t.gap_p99_ms < 1e12);
+        assert_true(t.itl_p50_ms >= 0 && t.itl_p99_ms >= t.itl_p50_ms && t.itl_p99_ms < 1e12);
         job late;
         make_job(&late, 3, 300, 0, 400);
         late.r.timeout_ms = 3600 * 1000;

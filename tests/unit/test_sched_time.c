@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_sched_time.c - what the scheduler does by the clock, with a clock that is the test's: deadlines, how much of a
- * prompt goes into a step, guesses where they pay; and a cancellation that stops a pass, measured in work.
+ * prompt goes into a step, drafts where they pay; and a cancellation that stops a pass, measured in work.
  */
 #include "tests/need.h"
 
@@ -257,7 +257,7 @@ static void submit_at_the_third(job *j, int32_t n) {
 static uint32_t budget_beside(int64_t each_reading_ns) {
     static job     a, b;
     hl_sched_stats t;
-    setup          x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .n_batch = 64, .max_gap_ms = 100});
+    setup          x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .n_batch = 64, .max_itl_ms = 100});
     set_clock(each_reading_ns, 0);
     make_job(&a, 1, 20, 600);
     make_job(&b, 2, 800, 1);
@@ -269,10 +269,10 @@ static uint32_t budget_beside(int64_t each_reading_ns) {
     assert_int_equal(b.usage.answer_tokens, 1);
     get_last_stats(&x, &t); /* the last step was one of a generating request */
     close_all(&x);
-    return t.prompt_rows_budget;
+    return t.prefill_budget;
 }
 
-/* It begins at 16 rows, aims at 65 % of max_gap_ms, shrinks by a quarter at most and grows by half. */
+/* It begins at 16 rows, aims at 65 % of max_itl_ms, shrinks by a quarter at most and grows by half. */
 static void the_budget_of_prompts_follows_the_clock(void **state) {
     (void)state;
     assert_int_equal(budget_beside(1000 * MS), 8);    /* far too slow: the least */
@@ -292,7 +292,7 @@ static uint32_t budget_alone(int64_t each_reading_ns) {
     wait_for(&j);
     get_last_stats(&x, &t);
     close_all(&x);
-    return t.prompt_rows_budget;
+    return t.prefill_budget;
 }
 
 static void the_budget_of_a_prompt_alone_follows_the_clock(void **state) {
@@ -336,7 +336,7 @@ static void cancelling_the_only_request_stops_the_pass(void **state) {
     }
 }
 
-/* ---- guesses ---- */
+/* ---- drafts ---- */
 
 /* 100 tokens, predicted but for every third one; returns what they took. */
 static int64_t run_predicted(job *j, hl_speculate how, int64_t each_reading_ns, int64_t each_row_ns) {
@@ -361,12 +361,12 @@ static int64_t run_predicted(job *j, hl_speculate how, int64_t each_reading_ns, 
     return j->usage.answer_ns;
 }
 
-static void guesses_are_made_where_they_pay_and_few_elsewhere(void **state) {
+static void drafts_are_made_where_they_pay_and_few_elsewhere(void **state) {
     (void)state;
     static job    j;
     const int64_t off_free = run_predicted(&j, HL_SPECULATE_OFF, 10 * MS, 0);
     assert_int_equal(j.usage.drafted_tokens, 0);
-    /* A pass takes the same for any number of rows: guess as much as there is. */
+    /* A pass takes the same for any number of rows: draft as much as there is. */
     const int64_t auto_free = run_predicted(&j, HL_SPECULATE_AUTO, 10 * MS, 0);
     const int32_t drafted = j.usage.drafted_tokens;
     assert_true(auto_free * 100 < off_free * 40);
@@ -387,7 +387,7 @@ int main(void) {
         cmocka_unit_test_teardown(the_budget_of_prompts_follows_the_clock, use_real_clock),
         cmocka_unit_test_teardown(the_budget_of_a_prompt_alone_follows_the_clock, use_real_clock),
         cmocka_unit_test(cancelling_the_only_request_stops_the_pass),
-        cmocka_unit_test_teardown(guesses_are_made_where_they_pay_and_few_elsewhere, use_real_clock),
+        cmocka_unit_test_teardown(drafts_are_made_where_they_pay_and_few_elsewhere, use_real_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
