@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "engine/template/tmpl_methods.h"
-#include "engine/template/tmpl_run.h"
+#include "engine/template/tmpl_int.h"
 
 typedef struct method {
     hl_tkind kind;
@@ -181,12 +181,12 @@ bool hl_tv_get_path(hl_trun *r, hl_tv of, hl_tv path, hl_tv *ret) {
 /* Python's rules for start, stop and step of a slice over n items. */
 static bool slice_bounds(hl_trun *r, const hl_tv parts[3], int64_t n, int64_t ret[3]) {
     for (int i = 0; i < 3; i++)
-        if (parts[i].kind != HL_TK_NONE && !hl_tv_is_int(parts[i]))
+        if (parts[i].kind != HL_TK_NONE && !hl_tv_is_integer(parts[i]))
             return parts[i].kind == HL_TK_UNDEFINED
                        ? hl_trun_fail_undefined(r, parts[i])
                        : hl_trun_fail(r, "slice bounds must be integers, found %s",
                                       hl_tv_type_name(parts[i]));
-    ret[2] = parts[2].kind == HL_TK_NONE ? 1 : hl_tv_as_int(parts[2]);
+    ret[2] = parts[2].kind == HL_TK_NONE ? 1 : hl_tint_clamp(parts[2]);
     if (ret[2] == 0) return hl_trun_fail(r, "slice step cannot be 0");
     if (ret[2] == INT64_MIN) ret[2]++;
     const int64_t least = ret[2] < 0 ? -1 : 0, most = ret[2] < 0 ? n - 1 : n;
@@ -195,7 +195,7 @@ static bool slice_bounds(hl_trun *r, const hl_tv parts[3], int64_t n, int64_t re
             ret[i] = (i == 0) == (ret[2] > 0) ? least : most;
             continue;
         }
-        int64_t x = hl_tv_as_int(parts[i]);
+        int64_t x = hl_tint_clamp(parts[i]);
         if (x < 0) x = x < -n ? least : x + n;
         ret[i] = x < least ? least : x > most ? most : x;
     }

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * tmpl_arith.c - operators between two values.
- *
- * Integers have 64 bits; what Python would carry on with as a longer one is an error here.
  */
 #include <math.h>
 #include <string.h>
 
-#include "engine/template/tmpl_run.h"
+#include "engine/template/tmpl_int.h"
 
 static bool fail_types(hl_trun *r, const char *op, hl_tv a, hl_tv b) {
     if (a.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, a);
@@ -53,68 +51,48 @@ static bool repeat(hl_trun *r, hl_tv what, int64_t times, hl_tv *ret) {
     return true;
 }
 
-static bool int_power(hl_trun *r, int64_t base, int64_t exponent, hl_tv *ret) {
-    int64_t x = 1;
-    if (exponent < 0) {
-        if (base == 0) return hl_trun_fail(r, "0 cannot be raised to a negative power");
-        *ret = hl_tv_float(pow((double)base, (double)exponent));
-        return true;
-    }
-    if (base == 1 || base == 0 || base == -1) exponent = exponent ? 2 - (exponent & 1) : 0;
-    for (; exponent > 0; exponent--)
-        if (__builtin_mul_overflow(x, base, &x)) return hl_trun_fail(r, "integer overflow");
-    *ret = hl_tv_int(x);
+static bool float_power(hl_trun *r, double a, double b, hl_tv *ret) {
+    if (a == 0 && b < 0) return hl_trun_fail(r, "0 cannot be raised to a negative power");
+    if (a < 0 && isfinite(a) && isfinite(b) && b != floor(b))
+        return hl_trun_fail(r, "a negative number cannot be raised to a fraction");
+    const double x = pow(a, b);
+    if (isinf(x) && isfinite(a) && isfinite(b)) return hl_trun_fail(r, "the power is too large for a float");
+    *ret = hl_tv_float(x);
     return true;
 }
 
-static bool int_arith(hl_trun *r, hl_top op, int64_t a, int64_t b, hl_tv *ret) {
-    int64_t x = 0;
-    bool    overflow = false;
-    switch (op) {
-    case HL_TOP_ADD: overflow = __builtin_add_overflow(a, b, &x); break;
-    case HL_TOP_SUB: overflow = __builtin_sub_overflow(a, b, &x); break;
-    case HL_TOP_MUL: overflow = __builtin_mul_overflow(a, b, &x); break;
-    case HL_TOP_POW: return int_power(r, a, b, ret);
-    default:
-        if (b == 0) return hl_trun_fail(r, "division by zero");
-        if (op == HL_TOP_DIV) {
-            *ret = hl_tv_float((double)a / (double)b);
-            return true;
-        }
-        overflow = a == INT64_MIN && b == -1;
-        if (overflow) break;
-        x = op == HL_TOP_MOD ? a % b : a / b; /* C rounds toward zero, Python down */
-        if (a % b != 0 && (a < 0) != (b < 0)) x += op == HL_TOP_MOD ? b : -1;
+/* The rest has the sign of b; the quotient is a whole number near (a - rest) / b. */
+static bool float_divide(hl_top op, double a, double b, hl_tv *ret) {
+    double rest = fmod(a, b), quotient = (a - rest) / b;
+    if (rest == 0) {
+        rest = copysign(0.0, b);
+    } else if ((rest < 0) != (b < 0)) {
+        rest += b;
+        quotient -= 1;
     }
-    if (overflow) return hl_trun_fail(r, "integer overflow");
-    *ret = hl_tv_int(x);
+    const double down = floor(quotient);
+    quotient = quotient == 0 ? copysign(0.0, a / b) : down + (quotient - down > 0.5);
+    *ret = hl_tv_float(op == HL_TOP_MOD ? rest : quotient);
     return true;
 }
 
 static bool float_arith(hl_trun *r, hl_top op, double a, double b, hl_tv *ret) {
-    double x = 0;
     switch (op) {
-    case HL_TOP_ADD: x = a + b; break;
-    case HL_TOP_SUB: x = a - b; break;
-    case HL_TOP_MUL: x = a * b; break;
-    case HL_TOP_POW:
-        if (a == 0 && b < 0) return hl_trun_fail(r, "0 cannot be raised to a negative power");
-        x = pow(a, b);
-        break;
-    default:
-        if (b == 0) return hl_trun_fail(r, "division by zero");
-        if (op == HL_TOP_DIV) {
-            x = a / b;
-            break;
-        }
-        x = fmod(a, b);
-        if (x != 0 && (x < 0) != (b < 0)) x += b;
-        if (op == HL_TOP_FLOORDIV)
-            x = floor((a - x) / b + 0.5);
-        else if (x == 0)
-            x = copysign(0.0, b);
+    case HL_TOP_ADD: *ret = hl_tv_float(a + b); return true;
+    case HL_TOP_SUB: *ret = hl_tv_float(a - b); return true;
+    case HL_TOP_MUL: *ret = hl_tv_float(a * b); return true;
+    case HL_TOP_POW: return float_power(r, a, b, ret);
+    default: break;
     }
-    *ret = hl_tv_float(x);
+    if (b == 0) return hl_trun_fail(r, "division by zero");
+    if (op != HL_TOP_DIV) return float_divide(op, a, b, ret);
+    *ret = hl_tv_float(a / b);
+    return true;
+}
+
+bool hl_tv_to_float(hl_trun *r, hl_tv v, double *ret) {
+    if (v.kind != HL_TK_FLOAT) return hl_tint_to_float(r, v, ret);
+    *ret = v.u.f;
     return true;
 }
 
@@ -125,13 +103,17 @@ static bool is_repeatable(hl_tv v) {
 static bool arith(hl_trun *r, hl_top op, hl_tv a, hl_tv b, hl_tv *ret) {
     static const char *const names[] = {"+", "-", "*", "/", "//", "%", "**"};
     if (op == HL_TOP_ADD && a.kind == HL_TK_STR && b.kind == HL_TK_STR) return add_text(r, a, b, ret);
-    if (hl_tv_is_int(a) && hl_tv_is_int(b)) return int_arith(r, op, hl_tv_as_int(a), hl_tv_as_int(b), ret);
-    if (hl_tv_is_number(a) && hl_tv_is_number(b))
-        return float_arith(r, op, hl_tv_as_float(a), hl_tv_as_float(b), ret);
+    if (hl_tv_is_integer(a) && hl_tv_is_integer(b)) return hl_tint_arith(r, op, a, b, ret);
+    if (hl_tv_is_number(a) && hl_tv_is_number(b)) {
+        double x = 0, y = 0;
+        return hl_tv_to_float(r, a, &x) && hl_tv_to_float(r, b, &y) && float_arith(r, op, x, y, ret);
+    }
     if (op == HL_TOP_ADD && a.kind == b.kind && (a.kind == HL_TK_LIST || a.kind == HL_TK_TUPLE))
         return add_seqs(r, a, b, ret);
-    if (op == HL_TOP_MUL && is_repeatable(a) && hl_tv_is_int(b)) return repeat(r, a, hl_tv_as_int(b), ret);
-    if (op == HL_TOP_MUL && hl_tv_is_int(a) && is_repeatable(b)) return repeat(r, b, hl_tv_as_int(a), ret);
+    if (op == HL_TOP_MUL && is_repeatable(a) && hl_tv_is_integer(b))
+        return repeat(r, a, hl_tint_clamp(b), ret);
+    if (op == HL_TOP_MUL && hl_tv_is_integer(a) && is_repeatable(b))
+        return repeat(r, b, hl_tint_clamp(a), ret);
     if (op == HL_TOP_MOD && a.kind == HL_TK_STR && b.kind != HL_TK_UNDEFINED)
         return hl_tstr_percent(r, a, b, ret);
     return fail_types(r, names[op], a, b);

@@ -38,10 +38,7 @@ typedef struct hl_ttoken {
     uint32_t line; /* from 1 */
     uint32_t at;   /* byte in the source, for the column of an error */
     hl_view  text;
-    union {
-        int64_t i;
-        double  f;
-    } u;
+    hl_tv    number; /* INT, FLOAT */
 } hl_ttoken;
 
 #define HL_TOP2(a, b) ((uint16_t)((unsigned char)(a) << 8 | (unsigned char)(b)))

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "engine/template/tmpl_run.h"
+#include "engine/template/tmpl_int.h"
 
 static void count_args(const hl_tn *first, size_t *ret_pos, size_t *ret_kw) {
     for (const hl_tn *n = first; n; n = n->next) {
@@ -234,9 +234,9 @@ bool hl_trun_call(hl_trun *r, hl_tv callee, hl_targs *c, hl_tv *ret) {
 bool hl_targ_int(hl_trun *r, hl_tv v, const char *what, int64_t if_missing, int64_t *ret) {
     *ret = if_missing;
     if (v.kind == HL_TK_MISSING) return true;
-    if (!hl_tv_is_int(v))
+    if (!hl_tv_is_integer(v))
         return hl_trun_fail(r, "'%s' must be an integer, found %s", what, hl_tv_type_name(v));
-    *ret = hl_tv_as_int(v);
+    *ret = hl_tint_clamp(v);
     return true;
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/base/str.h"
-#include "engine/template/tmpl_run.h"
+#include "engine/template/tmpl_int.h"
 
 enum { FEW = 16 };
 
@@ -25,10 +25,10 @@ bool hl_tv_check_hashable(hl_trun *r, hl_tv key) {
 }
 
 /* Equal numbers have equal hashes, whatever their types. */
-static uint64_t hash_float(const hl_trun *r, double f) {
+static uint64_t hash_float(hl_trun *r, double f) {
     uint64_t bits = 0;
-    if (f >= -9.2e18 && f <= 9.2e18 && f == trunc(f))
-        return hl_hash_number(r->t->hash_keys, (uint64_t)(int64_t)f);
+    hl_tv    whole;
+    if (isfinite(f) && f == trunc(f)) return hl_tint_from_float(r, f, &whole) ? hl_tint_hash(r, whole) : 0;
     memcpy(&bits, &f, sizeof bits);
     return hl_hash_number(r->t->hash_keys, bits);
 }
@@ -38,7 +38,8 @@ static uint64_t hash_key(hl_trun *r, hl_tv key) {
     const hl_hash_keys keys = r->t->hash_keys;
     switch ((hl_tkind)key.kind) {
     case HL_TK_BOOL:
-    case HL_TK_INT: return hl_hash_number(keys, (uint64_t)hl_tv_as_int(key));
+    case HL_TK_INT:
+    case HL_TK_BIG: return hl_tint_hash(r, key);
     case HL_TK_FLOAT: return hash_float(r, key.u.f);
     case HL_TK_STR: r->n_steps += key.len / 64; return hl_hash_bytes(keys, key.u.s, key.len);
     case HL_TK_TUPLE: {

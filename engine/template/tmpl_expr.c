@@ -63,9 +63,10 @@ static bool eval_sign(hl_trun *r, const hl_tn *n, hl_tv *ret) {
     if (!hl_trun_eval(r, n->a, &v)) return false;
     if (v.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, v);
     if (!hl_tv_is_number(v)) return hl_trun_fail(r, "bad operand of unary sign: %s", hl_tv_type_name(v));
-    return hl_tv_arith(r, n->kind == HL_TN_NEG ? HL_TOP_SUB : HL_TOP_ADD, hl_tv_int(0), v, ret) &&
-           (v.kind != HL_TK_FLOAT ||
-            ((*ret = hl_tv_made_of(hl_tv_float(n->kind == HL_TN_NEG ? -v.u.f : v.u.f), v.flags)), true));
+    if (v.kind != HL_TK_FLOAT)
+        return hl_tv_arith(r, n->kind == HL_TN_NEG ? HL_TOP_SUB : HL_TOP_ADD, hl_tv_int(0), v, ret);
+    *ret = hl_tv_made_of(hl_tv_float(n->kind == HL_TN_NEG ? -v.u.f : v.u.f), v.flags);
+    return true;
 }
 
 static bool eval_optional(hl_trun *r, const hl_tn *n, hl_tv *ret) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * tmpl_filters.c - filters on single values: defaults, numbers, JSON.
+ * tmpl_filters.c - filters on single values: defaults, attributes, JSON, "%s".
  */
 #include <math.h>
 #include <stdio.h>
@@ -55,143 +55,6 @@ bool hl_tfilter_attr(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return hl_tv_get_attr(r, c->self, name, ret);
 }
 
-bool hl_tfilter_abs(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    if (c->self.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, c->self);
-    if (!hl_tv_is_number(c->self)) return hl_trun_fail(r, "abs: %s is no number", hl_tv_type_name(c->self));
-    if (c->self.kind == HL_TK_FLOAT) {
-        *ret = hl_tv_made_of(hl_tv_float(fabs(c->self.u.f)), c->self.flags);
-        return true;
-    }
-    const int64_t i = hl_tv_as_int(c->self);
-    return i < 0 ? hl_tv_arith(r, HL_TOP_SUB, hl_tv_int(0), c->self, ret)
-                 : ((*ret = hl_tv_made_of(hl_tv_int(i), c->self.flags)), true);
-}
-
-/* Of what is made of v. */
-static unsigned flags_of(const hl_trun *r, hl_tv v) {
-    return v.kind == HL_TK_STR ? hl_trun_is_outside(r, hl_tv_view(v)) ? HL_TF_OUTSIDE : 0 : v.flags;
-}
-
-static int digit_of(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'Z') return c - 'A' + 10;
-    return 99;
-}
-
-/* Python's int(text, base): blanks around, a sign, a prefix that fits the base, single underscores. */
-static bool parse_int(hl_view s, int64_t base, int64_t *ret) {
-    s = hl_tstr_strip(s, true, true);
-    bool    negative = false, may_underscore = false;
-    int64_t x = 0;
-    size_t  i = 0;
-    if (s.len && (s.ptr[0] == '-' || s.ptr[0] == '+')) negative = s.ptr[i++] == '-';
-    if (i + 1 < s.len && s.ptr[i] == '0') {
-        const char    p = (char)(s.ptr[i + 1] | 32);
-        const int64_t prefix = p == 'x' ? 16 : p == 'o' ? 8 : p == 'b' ? 2 : 0;
-        if (prefix && (base == prefix || base == 0)) {
-            base = prefix;
-            i += 2;
-            may_underscore = true;
-        }
-    }
-    if (base == 0) base = 10;
-    const size_t first = i;
-    for (; i < s.len; i++) {
-        if (s.ptr[i] == '_' && may_underscore && i + 1 < s.len) {
-            may_underscore = false;
-            continue;
-        }
-        if (digit_of(s.ptr[i]) >= base || __builtin_mul_overflow(x, base, &x) ||
-            __builtin_add_overflow(x, (int64_t)digit_of(s.ptr[i]), &x))
-            return false;
-        may_underscore = true;
-    }
-    *ret = negative ? -x : x;
-    return i > first;
-}
-
-static bool float_to_int(double f, int64_t *ret) {
-    if (!(f > -9.2e18 && f < 9.2e18)) return false;
-    *ret = (int64_t)f;
-    return true;
-}
-
-bool hl_tfilter_int(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    int64_t base = 10, x = 0;
-    double  f = 0;
-    bool    ok = false;
-    if (!hl_targ_int(r, c->a[1], "base", 10, &base)) return false;
-    if (c->self.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, c->self);
-    if (base != 0 && (base < 2 || base > 36)) return hl_trun_fail(r, "int: base must be 0 or from 2 to 36");
-    if (hl_tv_is_int(c->self)) {
-        x = hl_tv_as_int(c->self);
-        ok = true;
-    } else if (c->self.kind == HL_TK_FLOAT) {
-        ok = float_to_int(c->self.u.f, &x);
-    } else if (c->self.kind == HL_TK_STR) {
-        ok = parse_int(hl_tv_view(c->self), base, &x) ||
-             (hl_tstr_parse_float(hl_tv_view(c->self), &f) && float_to_int(f, &x));
-    }
-    *ret = ok                              ? hl_tv_made_of(hl_tv_int(x), flags_of(r, c->self))
-           : c->a[0].kind == HL_TK_MISSING ? hl_tv_int(0)
-                                           : c->a[0];
-    return true;
-}
-
-bool hl_tfilter_float(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    double f = 0;
-    bool   ok = false;
-    if (c->self.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, c->self);
-    if (hl_tv_is_number(c->self)) {
-        f = hl_tv_as_float(c->self);
-        ok = true;
-    } else if (c->self.kind == HL_TK_STR) {
-        ok = hl_tstr_parse_float(hl_tv_view(c->self), &f);
-    }
-    *ret = ok                              ? hl_tv_made_of(hl_tv_float(f), flags_of(r, c->self))
-           : c->a[0].kind == HL_TK_MISSING ? hl_tv_float(0)
-                                           : c->a[0];
-    return true;
-}
-
-/* Decimal rounding of the exact binary value, halves to even, as printf does it. */
-static double round_decimal(double f, int64_t precision) {
-    char text[512];
-    if (!isfinite(f) || precision > 300) return f;
-    if (precision < 0) {
-        const double unit = pow(10, (double)-precision);
-        return isfinite(unit) ? nearbyint(f / unit) * unit : 0;
-    }
-    (void)snprintf(text, sizeof text, "%.*f", (int)precision, f);
-    return strtod(text, NULL);
-}
-
-bool hl_tfilter_round(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    int64_t precision = 0;
-    hl_view method = {"common", 6};
-    if (c->self.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, c->self);
-    if (!hl_tv_is_number(c->self)) return hl_trun_fail(r, "round: %s is no number", hl_tv_type_name(c->self));
-    if (!hl_targ_int(r, c->a[0], "precision", 0, &precision)) return false;
-    if (c->a[1].kind != HL_TK_MISSING && !hl_targ_str(r, c->a[1], "method", &method)) return false;
-    if (hl_view_is(method, "common")) {
-        if (hl_tv_is_int(c->self) && precision >= 0)
-            *ret = hl_tv_int(hl_tv_as_int(c->self));
-        else if (hl_tv_is_int(c->self))
-            *ret = hl_tv_int((int64_t)round_decimal(hl_tv_as_float(c->self), precision));
-        else
-            *ret = hl_tv_float(round_decimal(c->self.u.f, precision));
-        *ret = hl_tv_made_of(*ret, c->self.flags);
-        return true;
-    }
-    const bool up = hl_view_is(method, "ceil");
-    if (!up && !hl_view_is(method, "floor"))
-        return hl_trun_fail(r, "round: method must be common, ceil or floor");
-    const double unit = pow(10, (double)precision), x = hl_tv_as_float(c->self) * unit;
-    *ret = hl_tv_made_of(hl_tv_float((up ? ceil(x) : floor(x)) / unit), c->self.flags);
-    return true;
-}
-
 bool hl_tfilter_format(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_tv text, args;
     if (!hl_tv_to_str(r, c->self, &text)) return false;
@@ -205,28 +68,4 @@ bool hl_tfilter_format(hl_trun *r, const hl_targs *c, hl_tv *ret) {
         if (c->n_pos) memcpy(args.u.seq->items, c->pos, c->n_pos * sizeof(hl_tv));
     }
     return hl_tstr_percent(r, text, args, ret);
-}
-
-bool hl_tfilter_filesizeformat(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    static const char units[] = "kMGTPEZY";
-    double            n = hl_tv_is_number(c->self) ? hl_tv_as_float(c->self) : 0;
-    if (!hl_tv_is_number(c->self) && !(hl_tv_is_str(c->self) && hl_tstr_parse_float(hl_tv_view(c->self), &n)))
-        return hl_trun_fail(r, "filesizeformat: %s is no number", hl_tv_type_name(c->self));
-    const bool   binary = hl_tv_truth(c->a[0]), outside = flags_of(r, c->self) & HL_TF_OUTSIDE;
-    const double base = binary ? 1024 : 1000;
-    const size_t mark = hl_trun_begin(r);
-    double       unit = base;
-    size_t       i = 0;
-    while (i + 1 < sizeof units - 1 && n >= unit * base) {
-        unit *= base;
-        i++;
-    }
-    if (n == 1)
-        hl_tout_text(&r->scratch, "1 Byte", outside);
-    else if (n < base)
-        hl_tout_format(&r->scratch, outside, "%.0f Bytes", trunc(n));
-    else
-        hl_tout_format(&r->scratch, outside, "%.1f %c%s", n / unit, binary && i == 0 ? 'K' : units[i],
-                       binary ? "iB" : "B");
-    return hl_trun_end(r, mark, ret);
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/template/tmpl_run.h"
+#include "engine/template/tmpl_int.h"
 
 enum { MAX_WIDTH = 100000, MAX_PRECISION = 340 };
 
@@ -19,6 +19,7 @@ typedef struct spec {
     char       align; /* < > = ^, 0: the type's own */
     char       sign;  /* + - or blank */
     bool       alternate;
+    bool       zero; /* a 0 before the width */
     int64_t    width;
     char       group;     /* , or _ */
     int64_t    precision; /* -1 when not given */
@@ -63,10 +64,19 @@ static void pad_field(hl_trun *r, size_t mark, const spec *f, char align, size_t
     fill_in(to, at + moved, f, left, gap);
 }
 
-static void add_digits(hl_tout *to, const char *digits, size_t n, char group, size_t each, bool outside) {
+/* How long are n digits with a mark between groups? */
+static size_t grouped_len(size_t n, size_t each) { return n + (n ? (n - 1) / each : 0); }
+
+static void add_digits(hl_tout *to, hl_view digits, const spec *f, size_t each, size_t width, bool outside) {
+    size_t n = digits.len;
+    if (!f->group) {
+        hl_tout_put(to, digits, outside);
+        return;
+    }
+    while (grouped_len(n, each) < width) n++; /* zeros in front are grouped as well */
     for (size_t i = 0; i < n; i++) {
-        if (group && i && (n - i) % each == 0) hl_tout_char(to, group, outside);
-        hl_tout_char(to, digits[i], outside);
+        if (i && (n - i) % each == 0) hl_tout_char(to, f->group, outside);
+        hl_tout_char(to, i + digits.len < n ? '0' : digits.ptr[i + digits.len - n], outside);
     }
 }
 
@@ -77,53 +87,88 @@ static void add_sign(hl_tout *to, bool negative, char sign, bool outside) {
         hl_tout_char(to, sign, outside);
 }
 
-static void add_int(hl_trun *r, int64_t v, const spec *f, bool outside) {
+/* Bytes that digits must fill when zeros are put between a sign and them, n_other apart; 0: none. */
+static size_t zero_width(const spec *f, size_t n_other) {
+    const bool zeros = f->align == '=' && f->fill.len == 1 && f->fill.ptr[0] == '0';
+    return zeros && f->width > (int64_t)n_other ? (size_t)f->width - n_other : 0;
+}
+
+static bool add_int(hl_trun *r, hl_tv v, const spec *f) {
     hl_tout       *to = &r->scratch;
+    const bool     outside = hl_tv_is_outside(v);
     const size_t   mark = to->len;
-    uint64_t       x = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-    const char     type = f->type ? f->type : 'd', lower = (char)(type | 32);
+    const char     type = f->type && f->type != 'n' ? f->type : 'd', lower = (char)(type | 32);
     const unsigned base = lower == 'x' ? 16 : lower == 'o' ? 8 : lower == 'b' ? 2 : 10;
-    char           digits[72];
-    size_t         n = sizeof digits;
-    do digits[--n] = (type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[x % base];
-    while ((x /= base) != 0);
-    add_sign(to, v < 0, f->sign, outside);
+    hl_view        digits;
+    if (!hl_tint_digits(r, v, base, type == 'X', &digits)) return false;
+    add_sign(to, hl_tint_is_negative(v), f->sign, outside);
     if (f->alternate && base != 10) {
         hl_tout_char(to, '0', outside);
         hl_tout_char(to, type, outside);
     }
     const size_t n_head = to->len - mark;
-    for (int64_t i = (int64_t)(sizeof digits - n); i < f->precision; i++) hl_tout_char(to, '0', outside);
-    add_digits(to, digits + n, sizeof digits - n, f->group, base == 10 ? 3 : 4, outside);
+    for (int64_t i = (int64_t)digits.len; i < f->precision; i++) hl_tout_char(to, '0', outside);
+    add_digits(to, digits, f, base == 10 ? 3 : 4, zero_width(f, n_head), outside);
     pad_field(r, mark, f, f->align ? f->align : '>', n_head);
+    return true;
+}
+
+/* As repr() writes it, but with `precision` digits: always with a point, unless with an exponent. */
+static void write_short(char *to, size_t n, int precision, double x, bool alternate) {
+    int exponent = 0;
+    if (precision == 0) precision = 1;
+    (void)snprintf(to, n, "%.*e", precision - 1, x);
+    const char *e = strchr(to, 'e');
+    if (x != 0 && e) exponent = atoi(e + 1);
+    if (exponent < -4 || exponent >= precision - 1) {
+        (void)snprintf(to, n, alternate ? "%#.*e" : "%.*e", precision - 1, x);
+        char *end = strchr(to, 'e'), *p = end;
+        while (!alternate && precision > 1 && p > to && p[-1] == '0') p--;
+        if (!alternate && p > to && (p[-1] < '0' || p[-1] > '9')) p--;
+        if (p && end && p != end) memmove(p, end, strlen(end) + 1);
+        return;
+    }
+    (void)snprintf(to, n, "%#.*g", precision, x);
+    char *p = to + strlen(to);
+    while (!alternate && p > to + 2 && p[-1] == '0' && p[-2] >= '0' && p[-2] <= '9') *--p = '\0';
+    if (p > to && (p[-1] < '0' || p[-1] > '9')) (void)snprintf(p, n - (size_t)(p - to), "0");
 }
 
 static void add_float(hl_trun *r, double v, const spec *f, bool outside) {
     hl_tout     *to = &r->scratch;
     const size_t mark = to->len;
-    char         text[700], format[16];
-    const char   type = f->type == '%' ? 'f' : f->type ? f->type : 'g';
+    char         text[800], format[16];
+    const char   type = f->type == '%' ? 'f' : f->type == 'n' || !f->type ? 'g' : f->type;
     const double x = fabs(f->type == '%' ? v * 100 : v);
+    const int    precision = (int)(f->precision < 0 ? 6 : f->precision);
     add_sign(to, signbit(v) && !isnan(v), f->sign, outside);
     const size_t n_head = to->len - mark;
     if (isnan(x) || isinf(x)) {
         hl_tout_text(to, isnan(x) ? (type < 'a' ? "NAN" : "nan") : type < 'a' ? "INF" : "inf", outside);
-    } else if (!f->type && f->precision < 0) {
-        hl_tstr_write_float(to, x, outside);
     } else {
-        (void)snprintf(format, sizeof format, "%%%s.*%c", f->alternate ? "#" : "", type);
-        (void)snprintf(text, sizeof text, format, (int)(f->precision < 0 ? 6 : f->precision), x);
-        const size_t whole = strspn(text, "0123456789");
-        add_digits(to, text, whole, f->group, 3, outside);
-        if (text[whole] && (text[whole] < '0' || text[whole] > '9') && (text[whole] | 32) != 'e') {
-            hl_tout_char(to, '.', outside); /* whatever the locale's point is */
-            hl_tout_text(to, text + whole + 1, outside);
+        if (!f->type && f->precision < 0) {
+            hl_tstr_format_float(text, sizeof text, x);
+        } else if (!f->type) {
+            write_short(text, sizeof text, precision, x, f->alternate);
         } else {
-            hl_tout_text(to, text + whole, outside);
+            (void)snprintf(format, sizeof format, "%%%s.*%c", f->alternate ? "#" : "", type);
+            (void)snprintf(text, sizeof text, format, precision, x);
         }
+        const size_t whole = strspn(text, "0123456789"), rest = strlen(text) - whole;
+        add_digits(to, (hl_view){text, whole}, f, 3, zero_width(f, n_head + rest + (f->type == '%')),
+                   outside);
+        const bool has_point = rest && (text[whole] | 32) != 'e';
+        if (has_point) hl_tout_char(to, '.', outside); /* whatever the locale's point is */
+        hl_tout_text(to, text + whole + has_point, outside);
     }
     if (f->type == '%') hl_tout_char(to, '%', outside);
     pad_field(r, mark, f, f->align ? f->align : '>', n_head);
+}
+
+static void add_character(hl_trun *r, uint32_t cp, const spec *f, bool outside) {
+    const size_t mark = r->scratch.len;
+    hl_tout_utf8(&r->scratch, cp, outside);
+    pad_field(r, mark, f, f->align ? f->align : '>', 0);
 }
 
 static void add_text(hl_trun *r, hl_tv text, const spec *f) {
@@ -187,7 +232,8 @@ static bool add_percent_value(percent *p, hl_tv v, spec *f) {
     if (f->type == 's' || f->type == 'r' || f->type == 'a') {
         const size_t mark = hl_trun_begin(r);
         if (f->type == 's' ? !hl_tv_to_str(r, v, &text)
-                           : !(hl_tv_write_repr(r, to, v) && hl_trun_end(r, mark, &text)))
+                           : !(hl_tv_write_repr(r, to, v) && hl_trun_end(r, mark, &text) &&
+                               (f->type == 'r' || hl_tstr_ascii(r, text, &text))))
             return false;
         f->align = f->align ? f->align : '>';
         if (f->align == '=') f->align = '>';
@@ -197,6 +243,8 @@ static bool add_percent_value(percent *p, hl_tv v, spec *f) {
     }
     if (f->type == 'c' && hl_tv_is_str(v) && hl_tstr_count(r, v) == 1) {
         f->align = f->align == '<' ? '<' : '>';
+        f->fill = HL_TMPL_OWN(blank);
+        f->precision = -1;
         add_text(r, v, f);
         return true;
     }
@@ -204,18 +252,25 @@ static bool add_percent_value(percent *p, hl_tv v, spec *f) {
     if (!hl_tv_is_number(v))
         return hl_trun_fail(r, "%%%c needs a number, found %s", f->type, hl_tv_type_name(v));
     if (strchr("eEfFgG", f->type)) {
-        add_float(r, hl_tv_as_float(v), f, outside);
+        double x = 0;
+        if (!hl_tv_to_float(r, v, &x)) return false;
+        add_float(r, x, f, outside);
         return true;
     }
     if (f->type == 'i' || f->type == 'u') f->type = 'd';
     if (!strchr("dxXoc", f->type)) return hl_trun_fail(r, "unsupported format character '%c'", f->type);
-    if (v.kind == HL_TK_FLOAT && (f->type != 'd' || !(fabs(v.u.f) < 9.2e18)))
-        return hl_trun_fail(r, "%%%c needs an integer", f->type);
-    const int64_t i = v.kind == HL_TK_FLOAT ? (int64_t)v.u.f : hl_tv_as_int(v);
-    if (f->type == 'c')
-        hl_tout_utf8(to, i < 0 || i > 0x10FFFF ? 0xFFFD : (uint32_t)i, outside);
-    else
-        add_int(r, i, f, outside);
+    if (v.kind == HL_TK_FLOAT) {
+        if (f->type != 'd' || !isfinite(v.u.f)) return hl_trun_fail(r, "%%%c needs an integer", f->type);
+        if (!hl_tint_from_float(r, v.u.f, &v)) return false;
+        v = hl_tv_made_of(v, outside ? HL_TF_OUTSIDE : 0);
+    }
+    if (f->type != 'c') return add_int(r, v, f);
+    const int64_t cp = hl_tint_clamp(v);
+    if (cp < 0 || cp > 0x10FFFF)
+        return hl_trun_fail(r, "%%c needs a character's number, found %lld", (long long)cp);
+    f->align = f->align == '<' ? '<' : '>';
+    f->fill = HL_TMPL_OWN(blank);
+    add_character(r, (uint32_t)cp, f, outside);
     return true;
 }
 
@@ -286,8 +341,9 @@ bool hl_tstr_percent(hl_trun *r, hl_tv fmt, hl_tv args, hl_tv *ret) {
 typedef struct braces {
     hl_trun        *r;
     const hl_targs *c;
-    hl_tdict       *by_name; /* NULL: none */
-    size_t          i_auto;  /* next number of "{}" */
+    hl_tdict       *by_name;   /* NULL: none */
+    size_t          i_auto;    /* next number of "{}" */
+    bool            is_manual; /* "{0}" was seen */
 } braces;
 
 static bool parse_spec(hl_trun *r, hl_view s, spec *f) {
@@ -307,10 +363,7 @@ static bool parse_spec(hl_trun *r, hl_view s, spec *f) {
     if (i < s.len && s.ptr[i] == '#') f->alternate = s.ptr[i++] == '#';
     if (i < s.len && s.ptr[i] == '0') {
         i++;
-        if (!f->align) {
-            f->fill = HL_TMPL_OWN(zero);
-            f->align = '=';
-        }
+        f->zero = true;
     }
     f->width = read_number(s, &i);
     if (i < s.len && (s.ptr[i] == ',' || s.ptr[i] == '_')) f->group = s.ptr[i++];
@@ -328,57 +381,80 @@ static bool parse_spec(hl_trun *r, hl_view s, spec *f) {
     return true;
 }
 
-static bool add_formatted(hl_trun *r, hl_tv v, hl_view spec_text) {
-    spec  f;
-    hl_tv text;
-    if (!parse_spec(r, spec_text, &f)) return false;
-    if (spec_text.len == 0) return hl_tv_write(r, &r->scratch, v);
-    if (hl_tv_is_number(v) && !(v.kind == HL_TK_BOOL && !f.type)) {
-        const bool as_float = v.kind == HL_TK_FLOAT || (f.type && strchr("eEfFgG%", f.type));
-        if (!as_float && f.type && !strchr("dxXobc", f.type))
-            return hl_trun_fail(r, "unknown format code '%c' for an integer", f.type);
-        if (!as_float && f.precision >= 0) return hl_trun_fail(r, "precision is not allowed for an integer");
-        if (as_float && f.type && !strchr("eEfFgG%", f.type))
-            return hl_trun_fail(r, "unknown format code '%c' for a float", f.type);
-        if (as_float)
-            add_float(r, hl_tv_as_float(v), &f, hl_tv_is_outside(v));
-        else
-            add_int(r, hl_tv_as_int(v), &f, hl_tv_is_outside(v));
+static bool is_one_of(char c, const char *set) { return c && strchr(set, c) != NULL; }
+
+static bool format_number(hl_trun *r, hl_tv v, const spec *f) {
+    const bool as_float = v.kind == HL_TK_FLOAT || is_one_of(f->type, "eEfFgG%");
+    double     x = 0;
+    if (f->type && !is_one_of(f->type, as_float ? "eEfFgG%n" : "dxXobcn"))
+        return hl_trun_fail(r, "unknown format code '%c' for %s", f->type, hl_tv_type_name(v));
+    if (f->group && (f->type == 'n' || f->type == 'c' || (f->group == ',' && is_one_of(f->type, "xXob"))))
+        return hl_trun_fail(r, "'%c' cannot be used with '%c'", f->group, f->type);
+    if (as_float) {
+        if (!hl_tv_to_float(r, v, &x)) return false;
+        add_float(r, x, f, hl_tv_is_outside(v));
         return true;
     }
-    if (!hl_tv_is_str(v) && v.kind != HL_TK_BOOL)
-        return hl_trun_fail(r, "%s takes no format specifier", hl_tv_type_name(v));
-    if ((f.type && f.type != 's') || f.align == '=')
-        return hl_trun_fail(r, "unknown format code for a string");
-    if (!hl_tv_to_str(r, v, &text)) return false;
-    add_text(r, text, &f);
+    if (f->precision >= 0) return hl_trun_fail(r, "precision is not allowed for an integer");
+    if (f->type != 'c') return add_int(r, v, f);
+    const int64_t cp = hl_tint_clamp(v);
+    if (f->sign || f->alternate) return hl_trun_fail(r, "no sign or '#' is allowed with 'c'");
+    if (cp < 0 || cp > 0x10FFFF) return hl_trun_fail(r, "%lld is no character's number", (long long)cp);
+    add_character(r, (uint32_t)cp, f, hl_tv_is_outside(v));
     return true;
 }
 
-static bool first_value(braces *b, hl_view name, hl_tv *ret) {
+static bool add_formatted(hl_trun *r, hl_tv v, hl_view spec_text) {
+    spec f;
+    if (spec_text.len == 0) return hl_tv_write(r, &r->scratch, v);
+    if (!hl_tv_is_number(v) && !hl_tv_is_str(v))
+        return hl_trun_fail(r, "%s takes no format specifier", hl_tv_type_name(v));
+    if (!parse_spec(r, spec_text, &f)) return false;
+    if (f.zero && !f.align) {
+        f.fill = HL_TMPL_OWN(zero);
+        f.align = hl_tv_is_str(v) ? '<' : '=';
+    }
+    if (hl_tv_is_number(v)) return format_number(r, v, &f);
+    if ((f.type && f.type != 's') || f.align == '=' || f.sign || f.alternate || f.group)
+        return hl_trun_fail(r, "the format specifier '%.*s' is not for a string", HL_TMPL_ARG(spec_text));
+    add_text(r, v, &f);
+    return true;
+}
+
+static bool is_number(hl_view s) {
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] < '0' || s.ptr[i] > '9') return false;
+    return s.len > 0;
+}
+
+static bool first_value(braces *b, hl_view name, bool is_auto, hl_tv *ret) {
     size_t i = 0;
-    bool   is_number = name.len > 0;
-    for (size_t k = 0; k < name.len; k++) is_number &= name.ptr[k] >= '0' && name.ptr[k] <= '9';
-    if (name.len == 0 || is_number) {
-        const size_t index = name.len == 0 ? b->i_auto++ : (size_t)read_number(name, &i);
+    if (is_auto || is_number(name)) {
+        const size_t index = is_auto ? b->i_auto++ : (size_t)read_number(name, &i);
         if (index >= b->c->n_pos) return hl_trun_fail(b->r, "format(): there is no argument %zu", index);
         *ret = b->c->pos[index];
         return true;
     }
     const hl_tv *hit = b->by_name ? hl_tdict_find_text(b->r, b->by_name, name) : NULL;
-    if (hit) {
-        *ret = *hit;
-        return true;
-    }
-    return hl_trun_fail(b->r, "format(): there is no argument '%.*s'", (int)(name.len < 60 ? name.len : 60),
-                        name.ptr);
+    if (!hit) return hl_trun_fail(b->r, "format(): there is no argument '%.*s'", HL_TMPL_ARG(name));
+    *ret = *hit;
+    return true;
+}
+
+/* "{}" and "{0}" do not go together. */
+static bool check_numbering(braces *b, hl_view field) {
+    if ((field.len == 0 && b->is_manual) || (is_number(field) && b->i_auto > 0))
+        return hl_trun_fail(b->r, "format(): '{}' and '{0}' cannot be mixed");
+    b->is_manual |= is_number(field);
+    return true;
 }
 
 /* name.attribute[item] */
 static bool field_value(braces *b, hl_view field, hl_tv *ret) {
     size_t n = 0;
     while (n < field.len && field.ptr[n] != '.' && field.ptr[n] != '[') n++;
-    if (!first_value(b, (hl_view){field.ptr, n}, ret)) return false;
+    if (!check_numbering(b, field) || !first_value(b, (hl_view){field.ptr, n}, field.len == 0, ret))
+        return false;
     while (n < field.len) {
         const bool   item = field.ptr[n++] == '[';
         const size_t begin = n;
@@ -394,6 +470,8 @@ static bool field_value(braces *b, hl_view field, hl_tv *ret) {
         n++;
         size_t        digits = 0;
         const int64_t index = read_number(name, &digits);
+        if (item && n < field.len && field.ptr[n] != '.' && field.ptr[n] != '[')
+            return hl_trun_fail(b->r, "format(): only '.' or '[' may follow ']'");
         if (!hl_tv_get_item(b->r, *ret, digits == name.len ? hl_tv_int(index) : hl_tv_str(name), ret))
             return false;
     }
@@ -409,14 +487,16 @@ static bool add_field(braces *b, hl_view field, int depth) {
          n++) {
         if (field.ptr[n] == '[') in_item = true;
         if (field.ptr[n] == ']') in_item = false;
+        if (field.ptr[n] == '{') return hl_trun_fail(b->r, "format(): unexpected '{' in a field's name");
     }
     if (!field_value(b, (hl_view){field.ptr, n}, &v)) return false;
     if (n < field.len && field.ptr[n] == '!') {
         const char conversion = n + 1 < field.len ? field.ptr[n + 1] : 0;
-        if (conversion != 'r' && conversion != 's') return hl_trun_fail(b->r, "format(): unknown conversion");
+        if (!is_one_of(conversion, "rsa")) return hl_trun_fail(b->r, "format(): unknown conversion");
         const size_t mark = hl_trun_begin(b->r);
         if (conversion == 's' ? !hl_tv_to_str(b->r, v, &v)
-                              : !(hl_tv_write_repr(b->r, &b->r->scratch, v) && hl_trun_end(b->r, mark, &v)))
+                              : !(hl_tv_write_repr(b->r, &b->r->scratch, v) && hl_trun_end(b->r, mark, &v) &&
+                                  (conversion == 'r' || hl_tstr_ascii(b->r, v, &v))))
             return false;
         n += 2;
         if (n < field.len && field.ptr[n] != ':')

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/template/tmpl_builtins.h"
+#include "engine/template/tmpl_int.h"
 
 static bool from_string(hl_trun *r, hl_view text, bool outside, hl_tv *ret) {
     if (text.len > HL_TMPL_MAX_TEXT_BYTES)
@@ -40,14 +41,25 @@ static bool from_object(hl_trun *r, const json_t *j, bool outside, hl_tv *ret) {
     return true;
 }
 
-static bool from_number(const char *digits, hl_tv *ret) {
-    *ret = hl_tv_float(strtod(digits, NULL));
-    return true;
+/* "-18446744073709551616" or "1e400" */
+static bool from_number(hl_trun *r, hl_view text, hl_tv *ret) {
+    const bool    negative = text.len && text.ptr[0] == '-';
+    const hl_view digits = {text.ptr + negative, text.len - negative};
+    bool          ok = digits.len > 0;
+    for (size_t i = 0; ok && i < digits.len; i++) ok = digits.ptr[i] >= '0' && digits.ptr[i] <= '9';
+    if (!ok) {
+        double f = 0;
+        if (!hl_tstr_parse_float(r, text, &f)) return hl_trun_fail(r, "a number of the context is none");
+        *ret = hl_tv_float(f);
+        return true;
+    }
+    if (!hl_tint_parse(r, digits, 10, negative, ret, &ok)) return false;
+    return ok || hl_trun_fail_limit(r, "an integer of the context has too many digits");
 }
 
 static bool from_marked(hl_trun *r, hl_view text, bool outside, hl_tv *ret) {
     const unsigned char mark = text.len ? (unsigned char)text.ptr[0] : 0;
-    if (mark == HL_TMPL_NUMBER_MARK) return from_number(text.ptr + 1, ret);
+    if (mark == HL_TMPL_NUMBER_MARK) return from_number(r, (hl_view){text.ptr + 1, text.len - 1}, ret);
     if (mark == HL_TMPL_WORD_MARK) return from_string(r, (hl_view){text.ptr + 1, text.len - 1}, false, ret);
     return from_string(r, text, outside, ret);
 }
@@ -231,6 +243,7 @@ static bool write_value(writer *w, hl_tv v) {
     case HL_TK_NONE: hl_tout_text(w->to, "null", outside); return true;
     case HL_TK_BOOL: hl_tout_text(w->to, v.u.b ? "true" : "false", outside); return true;
     case HL_TK_INT: hl_tout_format(w->to, outside, "%lld", (long long)v.u.i); return true;
+    case HL_TK_BIG: return hl_tint_write(w->r, w->to, v);
     case HL_TK_FLOAT: write_float(w, v.u.f, outside); return true;
     case HL_TK_STR: write_text(w, hl_tv_view(v)); return hl_trun_steps(w->r, 1 + v.len / 64);
     case HL_TK_LIST:

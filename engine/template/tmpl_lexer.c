@@ -18,7 +18,7 @@
 #include "core/base/mem.h"
 #include "core/base/str.h"
 #include "engine/template/tmpl_ast.h"
-#include "engine/template/tmpl_run.h"
+#include "engine/template/tmpl_int.h"
 
 typedef struct lexer {
     hl_template *t;
@@ -171,32 +171,38 @@ static size_t digits_end(const lexer *l, size_t at, int base) {
 }
 
 static hl_status lex_int(lexer *l, size_t begin, size_t end, int base) {
-    int64_t value = 0;
-    for (size_t i = begin + (base == 10 ? 0 : 2); i < end; i++) {
-        if (l->s[i] == '_') continue;
-        if (__builtin_mul_overflow(value, (int64_t)base, &value) ||
-            __builtin_add_overflow(value, (int64_t)digit_value(l->s[i]), &value))
-            return hl_tmpl_fail(l->t, (uint32_t)begin, l->err, "integer '%.*s' does not fit 64 bits",
-                                (int)(end - begin < 40 ? end - begin : 40), l->s + begin);
-    }
+    const size_t  first = begin + (base == 10 ? 0 : 2);
+    const hl_view digits = {l->s + first, end - first};
+    int64_t       value = 0;
+    bool          fits = true, ok = true;
+    for (size_t i = first; i < end && fits; i++)
+        if (l->s[i] != '_')
+            fits = !__builtin_mul_overflow(value, (int64_t)base, &value) &&
+                   !__builtin_add_overflow(value, (int64_t)digit_value(l->s[i]), &value);
+    hl_tv number = hl_tv_int(value);
+    if (!fits) hl_tint_of_literal(&l->t->arena, digits, (unsigned)base, &number, &ok);
+    if (!ok)
+        return hl_tmpl_fail(l->t, (uint32_t)begin, l->err, "an integer of more than %d digits",
+                            HL_TMPL_MAX_INT_DIGITS);
+    if (number.kind == HL_TK_MISSING)
+        return hl_fail(l->err, HL_E_NOMEM, "template: no memory for an integer");
     hl_ttoken *tok = NULL;
     hl_status  status = add_token(l, HL_TTOK_INT, (hl_view){l->s + begin, end - begin}, begin, &tok);
-    if (status == HL_OK) tok->u.i = value;
+    if (status == HL_OK) tok->number = number;
     return status;
 }
 
 static hl_status lex_float(lexer *l, size_t begin, size_t end) {
-    char   text[64];
-    size_t n = 0;
-    for (size_t i = begin; i < end && n < sizeof text - 1; i++)
-        if (l->s[i] != '_') text[n++] = l->s[i];
-    text[n] = '\0';
-    hl_tv      value = {0};
     hl_ttoken *tok = NULL;
-    if (!hl_tstr_parse_float((hl_view){text, n}, &value.u.f))
-        return hl_tmpl_fail(l->t, (uint32_t)begin, l->err, "'%s' is no number", text);
+    double     f = 0;
+    bool       ok = false;
+    if (!hl_tstr_read_float((hl_view){l->s + begin, end - begin}, &f, &ok))
+        return hl_fail(l->err, HL_E_NOMEM, "template: no memory for a number");
+    if (!ok)
+        return hl_tmpl_fail(l->t, (uint32_t)begin, l->err, "'%.*s' is no number",
+                            HL_TMPL_ARG(((hl_view){l->s + begin, end - begin})));
     hl_status status = add_token(l, HL_TTOK_FLOAT, (hl_view){l->s + begin, end - begin}, begin, &tok);
-    if (status == HL_OK) tok->u.f = value.u.f;
+    if (status == HL_OK) tok->number = hl_tv_float(f);
     return status;
 }
 

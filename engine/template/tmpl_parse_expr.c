@@ -101,7 +101,7 @@ static hl_tn *parse_string(hl_tparser *p) {
 static hl_tn *parse_number(hl_tparser *p) {
     const hl_ttoken *tok = p->tok++;
     hl_tn           *n = hl_tparse_node(p, HL_TN_CONST, tok->line);
-    if (n) n->value = tok->kind == HL_TTOK_INT ? hl_tv_int(tok->u.i) : hl_tv_float(tok->u.f);
+    if (n) n->value = tok->number;
     return n;
 }
 

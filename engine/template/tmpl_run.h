@@ -145,17 +145,20 @@ bool hl_tv_write(hl_trun *r, hl_tout *to, hl_tv v);
 bool hl_tv_write_repr(hl_trun *r, hl_tout *to, hl_tv v);
 bool hl_tv_to_str(hl_trun *r, hl_tv v, hl_tv *ret);
 void hl_tstr_write_float(hl_tout *to, double f, bool outside);
+void hl_tstr_format_float(char *to, size_t n, double f); /* the same, terminated; n at least 40 */
+bool hl_tstr_ascii(hl_trun *r, hl_tv s, hl_tv *ret);     /* with escapes for what is not ASCII */
 
 /* tmpl_string.c: text by code points. */
 size_t  hl_tstr_count(hl_trun *r, hl_tv s);
 size_t  hl_tstr_offset(hl_trun *r, hl_tv s,
                        size_t i_char); /* bytes before that character; s.len when past the end */
 bool    hl_tstr_is_space(uint32_t cp);
-hl_view hl_tstr_strip(hl_view s, bool left, bool right); /* white space */
-bool    hl_tstr_parse_float(hl_view s, double *ret);     /* Python float(): blanks, _, inf, nan */
-bool    hl_tstr_is_cased(uint32_t cp);
-void    hl_tstr_add_upper(hl_tout *to, uint32_t cp, bool outside);
-void    hl_tstr_add_title(hl_tout *to, uint32_t cp, bool outside);
+hl_view hl_tstr_strip(hl_view s, bool left, bool right);         /* white space */
+bool    hl_tstr_parse_float(hl_trun *r, hl_view s, double *ret); /* Python float(): blanks, _, inf, nan */
+bool hl_tstr_read_float(hl_view s, double *ret, bool *ret_ok); /* the same without blanks; false: no memory */
+bool hl_tstr_is_cased(uint32_t cp);
+void hl_tstr_add_upper(hl_tout *to, uint32_t cp, bool outside);
+void hl_tstr_add_title(hl_tout *to, uint32_t cp, bool outside);
 void hl_tstr_add_lower(hl_tout *to, hl_view s, size_t at, bool outside); /* of the character at byte `at` */
 bool hl_tstr_escape(hl_trun *r, hl_view s, hl_tv *ret); /* & < > ' " as HTML, marked as markup */
 
@@ -183,6 +186,7 @@ size_t         hl_tloop_length(const hl_tloop *l);
 const hl_tdef *hl_tmethod_find(hl_tv of, hl_view name, bool *ret_unsafe);
 
 /* tmpl_arith.c */
+bool hl_tv_to_float(hl_trun *r, hl_tv v, double *ret); /* of a number */
 bool hl_tv_arith(hl_trun *r, hl_top op, hl_tv a, hl_tv b, hl_tv *ret);
 bool hl_tv_test_op(hl_trun *r, hl_top op, hl_tv a, hl_tv b, bool *ret);
 
@@ -212,7 +216,7 @@ const hl_tdef *hl_tfilter_find(hl_view name);
 const hl_tdef *hl_ttest_find(hl_view name);
 const hl_tdef *hl_tglobal_find(hl_view name);
 
-/* Arguments of builtins. */
+/* Arguments of builtins. An integer past 64 bits counts as the nearest of those. */
 bool hl_targ_int(hl_trun *r, hl_tv v, const char *what, int64_t if_missing, int64_t *ret);
 bool hl_targ_str(hl_trun *r, hl_tv v, const char *what, hl_view *ret);
 

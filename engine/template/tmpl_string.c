@@ -3,11 +3,11 @@
  * tmpl_string.c - text by characters (code points), with Python's ideas of white space and case.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <utf8proc.h>
 
@@ -161,24 +161,70 @@ bool hl_tstr_escape(hl_trun *r, hl_view s, hl_tv *ret) {
     return true;
 }
 
-/* strtod reads the decimal point of the program's locale; a template's is always '.'. */
-bool hl_tstr_parse_float(hl_view s, double *ret) {
-    char        text[128];
-    size_t      n = 0;
-    const char *point = localeconv()->decimal_point;
-    s = hl_tstr_strip(s, true, true);
-    for (size_t i = 0; i < s.len; i++) {
-        const char c = s.ptr[i];
-        const bool after_digit = i > 0 && s.ptr[i - 1] >= '0' && s.ptr[i - 1] <= '9';
-        if (n >= sizeof text - 8 || c == '\0' || c == 'x' || c == 'X' || c == 'p' || c == '(') return false;
-        if (c == '_' && after_digit && i + 1 < s.len) continue;
-        if (c == '.')
-            for (const char *p = point; *p && n < sizeof text - 1; p++) text[n++] = *p;
-        else
-            text[n++] = c;
+static size_t digits_end(hl_view s, size_t i) {
+    const size_t first = i;
+    while (i < s.len && ((s.ptr[i] >= '0' && s.ptr[i] <= '9') ||
+                         (s.ptr[i] == '_' && i > first && i + 1 < s.len && s.ptr[i - 1] != '_' &&
+                          s.ptr[i + 1] >= '0' && s.ptr[i + 1] <= '9')))
+        i++;
+    return i;
+}
+
+/* digits, a point, an exponent: as Python writes them */
+static bool is_decimal_float(hl_view s) {
+    const size_t whole = digits_end(s, 0);
+    size_t       i = whole;
+    bool         has_digits = whole > 0;
+    if (i < s.len && s.ptr[i] == '.') {
+        const size_t end = digits_end(s, i + 1);
+        has_digits |= end > i + 1;
+        i = end;
     }
-    text[n] = '\0';
-    char *end = NULL;
-    *ret = strtod(text, &end);
-    return n > 0 && end == text + n;
+    if (has_digits && i < s.len && (s.ptr[i] | 32) == 'e') {
+        i += 1 + (i + 1 < s.len && (s.ptr[i + 1] == '+' || s.ptr[i + 1] == '-'));
+        const size_t end = digits_end(s, i);
+        has_digits = end > i;
+        i = end;
+    }
+    return has_digits && i == s.len;
+}
+
+static bool is_word(hl_view s, const char *word) {
+    return s.len == strlen(word) && strncasecmp(s.ptr, word, s.len) == 0;
+}
+
+/* strtod reads the decimal point of the program's locale; a template's is always '.'. */
+bool hl_tstr_read_float(hl_view s, double *ret, bool *ret_ok) {
+    const bool has_sign = s.len && (s.ptr[0] == '-' || s.ptr[0] == '+'),
+               negative = has_sign && s.ptr[0] == '-';
+    const hl_view body = {s.ptr + has_sign, s.len - has_sign};
+    const bool    infinite = is_word(body, "inf") || is_word(body, "infinity");
+    *ret_ok = true;
+    if (infinite || is_word(body, "nan")) {
+        *ret = copysign(infinite ? (double)INFINITY : (double)NAN, negative ? -1 : 1);
+        return true;
+    }
+    *ret_ok = is_decimal_float(body);
+    if (!*ret_ok) return true;
+    hl_str text;
+    hl_str_init(&text, body.len + 16);
+    for (size_t i = 0; i < body.len; i++) {
+        if (body.ptr[i] == '.')
+            hl_str_add_text(&text, localeconv()->decimal_point);
+        else if (body.ptr[i] != '_')
+            hl_str_add_char(&text, body.ptr[i]);
+    }
+    const bool ok = !text.failed;
+    if (ok) *ret = copysign(strtod(text.ptr, NULL), negative ? -1 : 1);
+    hl_str_done(&text);
+    return ok;
+}
+
+bool hl_tstr_parse_float(hl_trun *r, hl_view s, double *ret) {
+    bool ok = false;
+    s = hl_tstr_strip(s, true, true);
+    r->n_steps += s.len / 16;
+    if (!hl_tstr_read_float(s, ret, &ok) && r->status == HL_OK)
+        r->status = hl_fail(r->err, HL_E_NOMEM, "template line %u: no memory", r->line);
+    return ok && r->status == HL_OK;
 }

@@ -9,7 +9,7 @@
 
 #include <utf8proc.h>
 
-#include "engine/template/tmpl_run.h"
+#include "engine/template/tmpl_int.h"
 
 /* The fewest digits that read back as f, without point or sign; *ret_exp10: 1.25 has 0, 0.1 has -1. */
 static int shortest_digits(double f, char *to, int *ret_exp10) {
@@ -27,33 +27,39 @@ static int shortest_digits(double f, char *to, int *ret_exp10) {
     return n;
 }
 
+void hl_tstr_format_float(char *to, size_t n, double f) {
+    char      digits[24];
+    int       exp10 = 0, at = 0;
+    const int n_digits = shortest_digits(fabs(f), digits, &exp10);
+    if (signbit(f)) to[at++] = '-';
+    if (exp10 < -4 || exp10 >= 16) {
+        (void)snprintf(to + at, n - (size_t)at, "%c%s%.*se%c%02d", digits[0], n_digits > 1 ? "." : "",
+                       n_digits - 1, digits + 1, exp10 < 0 ? '-' : '+', abs(exp10));
+        return;
+    }
+    if (exp10 < 0) {
+        to[at++] = '0';
+        to[at++] = '.';
+    }
+    for (int i = exp10; i < -1; i++) to[at++] = '0';
+    for (int i = 0; i < n_digits || i <= exp10; i++) {
+        to[at++] = i < n_digits ? digits[i] : '0';
+        if (i == exp10) to[at++] = '.';
+    }
+    if (exp10 >= 0 && n_digits <= exp10 + 1) to[at++] = '0';
+    to[at] = '\0';
+}
+
 void hl_tstr_write_float(hl_tout *to, double f, bool outside) {
+    char text[48];
     if (isnan(f)) {
         hl_tout_text(to, "nan", outside);
-        return;
+    } else if (isinf(f)) {
+        hl_tout_text(to, f < 0 ? "-inf" : "inf", outside);
+    } else {
+        hl_tstr_format_float(text, sizeof text, f);
+        hl_tout_text(to, text, outside);
     }
-    if (signbit(f)) hl_tout_char(to, '-', outside);
-    if (isinf(f)) {
-        hl_tout_text(to, "inf", outside);
-        return;
-    }
-    char      digits[24];
-    int       exp10 = 0;
-    const int n = shortest_digits(fabs(f), digits, &exp10);
-    if (exp10 < -4 || exp10 >= 16) {
-        hl_tout_char(to, digits[0], outside);
-        if (n > 1) hl_tout_char(to, '.', outside);
-        hl_tout_put(to, (hl_view){digits + 1, (size_t)n - 1}, outside);
-        hl_tout_format(to, outside, "e%c%02d", exp10 < 0 ? '-' : '+', abs(exp10));
-        return;
-    }
-    if (exp10 < 0) hl_tout_text(to, "0.", outside);
-    for (int i = exp10; i < -1; i++) hl_tout_char(to, '0', outside);
-    for (int i = 0; i < n || i <= exp10; i++) {
-        hl_tout_char(to, i < n ? digits[i] : '0', outside);
-        if (i == exp10) hl_tout_char(to, '.', outside);
-    }
-    if (exp10 >= 0 && n <= exp10 + 1) hl_tout_char(to, '0', outside);
 }
 
 static bool is_printable(uint32_t cp) {
@@ -166,6 +172,7 @@ bool hl_tv_write_repr(hl_trun *r, hl_tout *to, hl_tv v) {
     case HL_TK_NONE: hl_tout_text(to, "None", outside); return true;
     case HL_TK_BOOL: hl_tout_text(to, v.u.b ? "True" : "False", outside); return true;
     case HL_TK_INT: hl_tout_format(to, outside, "%lld", (long long)v.u.i); return true;
+    case HL_TK_BIG: return hl_tint_write(r, to, v);
     case HL_TK_FLOAT: hl_tstr_write_float(to, v.u.f, outside); return true;
     case HL_TK_STR:
         if (v.flags & HL_TF_MARKUP) hl_tout_text(to, "Markup(", false);
@@ -197,6 +204,25 @@ bool hl_tv_write(hl_trun *r, hl_tout *to, hl_tv v) {
     if (v.kind != HL_TK_STR) return hl_tv_write_repr(r, to, v);
     hl_trun_add(r, to, hl_tv_view(v));
     return true;
+}
+
+bool hl_tstr_ascii(hl_trun *r, hl_tv s, hl_tv *ret) {
+    const size_t     mark = hl_trun_begin(r);
+    const hl_torigin from = hl_trun_origin(r, s.u.s);
+    for (size_t i = 0; i < s.len;) {
+        uint32_t     cp = 0;
+        const size_t n = hl_utf8_read(s.u.s + i, s.len - i, &cp);
+        if (cp < 0x80)
+            hl_tout_char(&r->scratch, s.u.s[i], hl_torigin_at(from, i));
+        else
+            hl_tout_format(&r->scratch, hl_torigin_at(from, i),
+                           cp < 0x100     ? "\\x%02x"
+                           : cp < 0x10000 ? "\\u%04x"
+                                          : "\\U%08x",
+                           cp);
+        i += n ? n : 1;
+    }
+    return hl_trun_steps(r, s.len / 4) && hl_trun_end(r, mark, ret);
 }
 
 bool hl_tv_to_str(hl_trun *r, hl_tv v, hl_tv *ret) {

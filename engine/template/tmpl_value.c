@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "core/base/str.h"
-#include "engine/template/tmpl_run.h"
+#include "engine/template/tmpl_int.h"
 
 bool hl_tv_truth(hl_tv v) {
     switch ((hl_tkind)v.kind) {
@@ -17,6 +17,7 @@ bool hl_tv_truth(hl_tv v) {
     case HL_TK_NONE: return false;
     case HL_TK_BOOL: return v.u.b;
     case HL_TK_INT: return v.u.i != 0;
+    case HL_TK_BIG: return true;
     case HL_TK_FLOAT: return v.u.f != 0;
     case HL_TK_STR: return v.len != 0;
     case HL_TK_LIST:
@@ -30,9 +31,9 @@ bool hl_tv_truth(hl_tv v) {
 
 const char *hl_tv_type_name(hl_tv v) {
     static const char *const names[] = {
-        "missing", "Undefined", "NoneType", "bool",        "int",       "float",  "str",
-        "list",    "tuple",     "range",    "dict view",   "generator", "dict",   "Namespace",
-        "Macro",   "function",  "method",   "LoopContext", "Cycler",    "Joiner",
+        "missing",   "Undefined", "NoneType", "bool",   "int",         "int",       "float",
+        "str",       "list",      "tuple",    "range",  "dict view",   "generator", "dict",
+        "Namespace", "Macro",     "function", "method", "LoopContext", "Cycler",    "Joiner",
     };
     return v.kind < sizeof names / sizeof names[0] ? names[v.kind] : "object";
 }
@@ -42,9 +43,16 @@ hl_tv hl_tseq_at(const hl_tseq *s, size_t i) {
     return hl_tv_made_of(hl_tv_int(s->start + (int64_t)i * s->step), s->flags);
 }
 
-static bool equal_numbers(hl_tv a, hl_tv b) {
-    if (hl_tv_is_int(a) && hl_tv_is_int(b)) return hl_tv_as_int(a) == hl_tv_as_int(b);
-    return hl_tv_as_float(a) == hl_tv_as_float(b);
+/* <0 0 >0, exactly, whatever the types; 2 for NaN. */
+static int compare_numbers(hl_tv a, hl_tv b) {
+    if (a.kind == HL_TK_FLOAT && b.kind == HL_TK_FLOAT) {
+        const double x = a.u.f, y = b.u.f;
+        return x != x || y != y ? 2 : (x > y) - (x < y);
+    }
+    if (b.kind == HL_TK_FLOAT) return hl_tint_compare_float(a, b.u.f);
+    if (a.kind != HL_TK_FLOAT) return hl_tint_compare(a, b);
+    const int order = hl_tint_compare_float(b, a.u.f);
+    return order == 2 ? 2 : -order;
 }
 
 static bool equal_seqs(hl_trun *r, const hl_tseq *a, const hl_tseq *b, bool *ret) {
@@ -67,7 +75,7 @@ static bool equal_dicts(hl_trun *r, const hl_tdict *a, hl_tdict *b, bool *ret) {
 
 bool hl_tv_equal(hl_trun *r, hl_tv a, hl_tv b, bool *ret) {
     if (hl_tv_is_number(a) && hl_tv_is_number(b)) {
-        *ret = equal_numbers(a, b);
+        *ret = compare_numbers(a, b) == 0;
         return true;
     }
     *ret = false;
@@ -115,14 +123,8 @@ static bool compare_seqs(hl_trun *r, const char *op, const hl_tseq *a, const hl_
 bool hl_tv_compare(hl_trun *r, const char *op, hl_tv a, hl_tv b, int *ret) {
     if (a.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, a);
     if (b.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, b);
-    if (hl_tv_is_int(a) && hl_tv_is_int(b)) {
-        const int64_t x = hl_tv_as_int(a), y = hl_tv_as_int(b);
-        *ret = (x > y) - (x < y);
-        return true;
-    }
     if (hl_tv_is_number(a) && hl_tv_is_number(b)) {
-        const double x = hl_tv_as_float(a), y = hl_tv_as_float(b);
-        *ret = x != x || y != y ? 2 : (x > y) - (x < y);
+        *ret = compare_numbers(a, b);
         return true;
     }
     if (hl_tv_is_str(a) && hl_tv_is_str(b)) {

@@ -18,6 +18,7 @@ typedef struct hl_tmacro hl_tmacro;
 typedef struct hl_tbound hl_tbound;
 typedef struct hl_tloop  hl_tloop;
 typedef struct hl_tdef   hl_tdef;
+typedef struct hl_tbig   hl_tbig;
 
 typedef enum hl_tkind {
     HL_TK_MISSING, /* an argument that was not given; templates never see it */
@@ -25,6 +26,7 @@ typedef enum hl_tkind {
     HL_TK_NONE,
     HL_TK_BOOL,
     HL_TK_INT,
+    HL_TK_BIG, /* an integer that does not fit 64 bits (tmpl_int.h) */
     HL_TK_FLOAT,
     HL_TK_STR,
     HL_TK_LIST,
@@ -66,6 +68,7 @@ typedef struct hl_tv {
         hl_tbound     *bound;
         hl_tloop      *loop;
         const hl_tdef *def;
+        const hl_tbig *big;
     } u;
 } hl_tv;
 
@@ -116,12 +119,12 @@ static inline hl_tv hl_tv_str(hl_view v) {
 static inline hl_view hl_tv_view(hl_tv v) { return (hl_view){v.u.s, v.len}; }
 static inline bool    hl_tv_is_outside(hl_tv v) { return v.flags & HL_TF_OUTSIDE; } /* not of strings */
 static inline bool    hl_tv_is_str(hl_tv v) { return v.kind == HL_TK_STR; }
-static inline bool    hl_tv_is_int(hl_tv v) { return v.kind == HL_TK_INT || v.kind == HL_TK_BOOL; }
-static inline bool    hl_tv_is_number(hl_tv v) { return hl_tv_is_int(v) || v.kind == HL_TK_FLOAT; }
-static inline int64_t hl_tv_as_int(hl_tv v) { return v.kind == HL_TK_BOOL ? v.u.b : v.u.i; }
-static inline double  hl_tv_as_float(hl_tv v) {
-     return v.kind == HL_TK_FLOAT ? v.u.f : (double)hl_tv_as_int(v);
+static inline bool    hl_tv_is_int(hl_tv v) { /* of 64 bits */
+    return v.kind == HL_TK_INT || v.kind == HL_TK_BOOL;
 }
+static inline bool    hl_tv_is_integer(hl_tv v) { return hl_tv_is_int(v) || v.kind == HL_TK_BIG; }
+static inline bool    hl_tv_is_number(hl_tv v) { return hl_tv_is_integer(v) || v.kind == HL_TK_FLOAT; }
+static inline int64_t hl_tv_as_int(hl_tv v) { return v.kind == HL_TK_BOOL ? v.u.b : v.u.i; }
 /* Has items in an order: list, tuple, range, view, generator. */
 static inline bool hl_tv_is_seq(hl_tv v) { return v.kind >= HL_TK_LIST && v.kind <= HL_TK_GEN; }
 

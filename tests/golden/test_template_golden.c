@@ -3,7 +3,8 @@
  * test_template_golden.c - the prompts that Python's jinja2 makes of real chat templates, byte for byte.
  *
  * The templates are brought by tools/get_test_models.py, alone and inside of models; what they must give, with every
- * context of tests/golden/template/cases, is recorded in tests/golden/template, see ORIGIN.md there.
+ * context of tests/golden/template/cases, is recorded in tests/golden/template, see ORIGIN.md there. With arguments,
+ * files of rows as fuzz_against_jinja2.py writes them: only those are compared.
  */
 #include "tests/need.h"
 
@@ -73,8 +74,7 @@ static void show_difference(const char *what, const char *name, hl_view want, hl
 
 /* What the reference has and chat templates do not use: failing is right, giving another text is not. */
 static bool is_left_out(hl_view source) {
-    static const char *const words[] = {
-        "autoescape", "urlize", "xmlattr", "wordwrap", "pprint", "random", "123456789012345678901234567890"};
+    static const char *const words[] = {"autoescape", "urlize", "xmlattr", "wordwrap", "pprint", "random"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strstr(source.ptr, words[i])) return true;
     return false;
@@ -151,32 +151,64 @@ static void a_real_template_gives_the_prompts_of_jinja2(void **state) {
     json_decref(expected);
 }
 
-static void every_feature_behaves_as_in_jinja2(void **state) {
-    (void)state;
+/* {"big": "18446744073709551615"} in a file of rows is that number: JSON readers end at 64 bits or round it. */
+static void make_numbers(json_t *j) {
+    const char *key = NULL;
+    json_t     *v = NULL;
+    size_t      i = 0;
+    void       *next = NULL;
+    json_object_foreach_safe(j, next, key, v) {
+        const char *digits = json_string_value(json_object_get(v, "big"));
+        if (digits)
+            json_object_set_new_nocheck(j, key, hl_template_number(hl_view_of(digits)));
+        else
+            make_numbers(v);
+    }
+    json_array_foreach(j, i, v) {
+        const char *digits = json_string_value(json_object_get(v, "big"));
+        if (digits)
+            json_array_set_new(j, i, hl_template_number(hl_view_of(digits)));
+        else
+            make_numbers(v);
+    }
+}
+
+static int check_rows(const char *path) {
     int     n_bad = 0;
     size_t  i = 0;
-    json_t *row = NULL, *features = load("tests/golden/template/features_expected.json");
-    json_array_foreach(json_object_get(features, "templates"), i, row) {
+    json_t *row = NULL, *rows = load(path);
+    json_t *context = json_object_get(rows, "context");
+    make_numbers(context);
+    json_array_foreach(json_object_get(rows, "templates"), i, row) {
         const json_t *t = json_object_get(row, "template");
         char          name[32];
-        (void)snprintf(name, sizeof name, "feature %zu", i);
-        const int bad = check_row(name, "", (hl_view){json_string_value(t), json_string_length(t)},
-                                  json_object_get(features, "context"), row);
+        (void)snprintf(name, sizeof name, "row %zu", i);
+        const int bad =
+            check_row(name, "", (hl_view){json_string_value(t), json_string_length(t)}, context, row);
         if (bad) print_error("  in %s\n", json_string_value(t));
         n_bad += bad;
     }
-    json_decref(features);
-    assert_int_equal(n_bad, 0);
+    json_decref(rows);
+    return n_bad;
+}
+
+static void every_feature_behaves_as_in_jinja2(void **state) {
+    (void)state;
+    assert_int_equal(check_rows("tests/golden/template/features_expected.json"), 0);
 }
 
 /* A test for each file in expected/, then the features. */
-int main(void) {
-    enum { MAX_TEMPLATES = 200 };
+enum { MAX_TEMPLATES = 200 };
+
+int main(int argc, char **argv) {
     static struct CMUnitTest tests[MAX_TEMPLATES + 1];
     static char              names[MAX_TEMPLATES][256];
     struct dirent          **files = NULL;
+    int                      n_bad = 0;
     (void)setenv("TZ", "UTC", 1);
     tzset();
+    for (int i = 1; i < argc; i++) n_bad += check_rows(argv[i]);
+    if (argc > 1) return n_bad > 0;
     const int n_files = scandir("tests/golden/template/expected", &files, NULL, alphasort);
     size_t    n = 0;
     for (int i = 0; i < n_files; i++) {

@@ -150,7 +150,22 @@ static const struct row {
      "25.60%|1.234568e+04|0.0001|abc|0xff|00000101", NULL},
     {"{{ '{'.format() }}", NULL, "line 1: format(): '{' without '}' in the format string"},
     {"{{ '{0}'.format() }}", NULL, "line 1: format(): there is no argument 0"},
-    {"{{ 10000000000 * 10000000000 }}", NULL, "line 1: integer overflow"},
+    {"{{ 10000000000 * 10000000000 }} {{ 2**64 - 1 }} {{ -2**63 }} {{ 2**64 // 7 }} {{ -(2**70) % 1000 }}",
+     "100000000000000000000 18446744073709551615 -9223372036854775808 2635249153387078802 576", NULL},
+    {"{{ 18446744073709551615 + 1 }} {{ 2**63 > 9.3e18 }} {{ 2**53 + 1 == 2.0**53 }} {{ 2**64 / 3 }}",
+     "18446744073709551616 False False 6.148914691236517e+18", NULL},
+    {"{{ 1e30 | int }} {{ '1' * 30 | int }} {{ ('1' * 30) | int + 1 }} {{ '%x %d' % (2**70, 1e22) }} {{ "
+     "'{:,}'.format(2**70) }}",
+     "1000000000000000019884624838656 111111111111111111111111111111 111111111111111111111111111112 "
+     "400000000000000000 "
+     "10000000000000000000000 1,180,591,620,717,411,303,424",
+     NULL},
+    {"{{ {2**70: 'x'}[2**70] }} {{ 2**70 in [1, 2.0**70] }} {{ [3, 2**70, -(2**70)] | sort }} {{ "
+     "'abc'[-(2**70):2**70] }}",
+     "x True [-1180591620717411303424, 3, 1180591620717411303424] abc", NULL},
+    {"{{ 2 ** 300000 }}", NULL, "line 1: an integer is too large"},
+    {"{{ 10 ** 5000 }}", NULL, "line 1: an integer of more than 4300 digits cannot be written"},
+    {"{{ 10 ** 5000 % 7 }} {{ (10 ** 5000) // 10 ** 4999 }}", "2 10", NULL},
     {"{{ 7 // 0 }}", NULL, "line 1: division by zero"},
     {"{{ 'a' + 1 }}", NULL, "line 1: unsupported operands for +: str and int"},
     {"{{ 1 < 'a' }}", NULL, "line 1: '<' is not supported between int and str"},
@@ -532,6 +547,26 @@ static void a_template_knows_the_names_it_mentions(void **state) {
     hl_template_free(t);
 }
 
+static void numbers_larger_than_those_of_json_keep_their_digits(void **state) {
+    (void)state;
+    hl_err     err = {0};
+    hl_tainted out;
+    json_t *context = json_pack("{s:[o,o,o,o]}", "x", hl_template_number(hl_view_of("18446744073709551615")),
+                                hl_template_number(hl_view_of("-9223372036854775809")),
+                                hl_template_number(hl_view_of("9223372036854775807")),
+                                hl_template_number(hl_view_of("1e400")));
+    hl_tainted_init(&out, 1 << 20);
+    assert_int_equal(
+        render_with(hl_view_of("{{ x | tojson }} {{ x[0] + 1 }} {{ x[2] is integer }} {{ x[3] }}"), context,
+                    &out, &err),
+        HL_OK);
+    assert_string_equal(hl_str_text(&out.text),
+                        "[18446744073709551615, -9223372036854775809, 9223372036854775807, "
+                        "Infinity] 18446744073709551616 True inf");
+    hl_tainted_done(&out);
+    json_decref(context);
+}
+
 static void text_with_zero_bytes_passes_through(void **state) {
     (void)state;
     hl_err     err = {0};
@@ -559,6 +594,7 @@ int main(void) {
         cmocka_unit_test(output_is_appended_and_a_failure_leaves_it_as_it_was),
         cmocka_unit_test(a_template_renders_the_same_any_number_of_times),
         cmocka_unit_test(a_template_knows_the_names_it_mentions),
+        cmocka_unit_test(numbers_larger_than_those_of_json_keep_their_digits),
         cmocka_unit_test(text_with_zero_bytes_passes_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
