@@ -46,8 +46,9 @@ static bool take_word(const char **at, hl_str *word) {
         if (escape) p++;
         hl_str_add_char(word, escape ? escape[1] : *p);
     }
-    *at = *p ? p + 1 : p;
-    return *p != '\0';
+    if (!*p) return false; /* *at stays where the quotes begin */
+    *at = p + 1;
+    return true;
 }
 
 static void say_parameter(const slash *s, hl_opt id, const hl_str *said) {
