@@ -37,7 +37,7 @@ $(OUT)/tests/fuzz/replay_%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/tests/fuzz/replay.
 	@echo "  LINK $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 # What parsers are made of; kernels with sanitizers would take clang minutes.
-PARSE_SRC  := $(filter core/% engine/template/% engine/gotemplate/% engine/tokenizer/% models/%,$(ALL_SRC))
+PARSE_SRC  := $(filter core/% engine/template/% engine/gotemplate/% engine/tokenizer/% engine/runner/chat% models/%,$(ALL_SRC))
 $(OUT)/libparse.a: $(call obj,$(PARSE_SRC)) $(SQL_OBJ)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
