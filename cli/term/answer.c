@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "core/base/clean.h"
+
 static const char replacement[] = "\xEF\xBF\xBD";
 
 int hl_term_columns(FILE *out) {
@@ -23,28 +25,14 @@ int hl_term_columns(FILE *out) {
     return size.ws_col;
 }
 
-static bool is_control(uint32_t cp) { return cp < 0x20 || (cp >= 0x7f && cp < 0xa0); }
-
-void hl_term_clean(hl_str *out, hl_view text) {
-    for (size_t i = 0; i < text.len;) {
-        uint32_t     cp = 0;
-        const size_t n = hl_utf8_read(text.ptr + i, text.len - i, &cp);
-        if (n == 0 || (is_control(cp) && cp != '\n' && cp != '\t' && cp != '\r'))
-            hl_str_add_text(out, replacement);
-        else if (cp != '\r')
-            hl_str_add(out, text.ptr + i, n);
-        i += n ? n : 1;
-    }
-}
-
 void hl_term_print(FILE *out, bool is_tty, hl_view text) {
     if (!is_tty) {
         if (text.len) fwrite(text.ptr, 1, text.len, out);
         return;
     }
     hl_str clean;
-    hl_str_init(&clean, text.len * 3 + 1);
-    hl_term_clean(&clean, text);
+    hl_str_init(&clean, SIZE_MAX / 2);
+    hl_str_add_clean(&clean, text, HL_CLEAN_TEXT);
     fputs(hl_str_text(&clean), out);
     hl_str_done(&clean);
 }
@@ -138,11 +126,12 @@ static void put_text(hl_answer *a, hl_view text) {
         return;
     }
     for (size_t i = 0; i < text.len;) {
-        uint32_t     cp = 0;
-        const size_t n = hl_utf8_read(text.ptr + i, text.len - i, &cp);
-        if (n == 0 || (is_control(cp) && cp != '\n' && cp != '\t' && cp != '\r'))
+        uint32_t       cp = 0;
+        const size_t   n = hl_utf8_read(text.ptr + i, text.len - i, &cp);
+        const hl_shown shown = n ? hl_clean_look(cp, HL_CLEAN_TEXT) : HL_SHOWN_ESCAPED;
+        if (shown == HL_SHOWN_ESCAPED) /* an escape would be taken for what the model said */
             put_char(a, replacement, 3, 0xfffd);
-        else if (cp != '\r')
+        else if (shown == HL_SHOWN_AS_IS)
             put_char(a, text.ptr + i, n, cp);
         i += n ? n : 1;
     }

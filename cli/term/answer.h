@@ -44,10 +44,7 @@ bool hl_answer_add(hl_answer *a, hl_view text, bool is_thinking);
 /* End the line and the thinking, if they are open. */
 void hl_answer_finish(hl_answer *a);
 
-/* Append `text` to `out` fit for a terminal: control characters but newline and tab become U+FFFD. */
-void hl_term_clean(hl_str *out, hl_view text);
-
-/* Print text from a file or a model, cleaned when `is_tty`. */
+/* Print a paragraph from a file or a model: cleaned (HL_CLEAN_TEXT) when `is_tty`, else byte for byte. */
 void hl_term_print(FILE *out, bool is_tty, hl_view text);
 
 int hl_term_columns(FILE *out); /* 80 when there is no telling */

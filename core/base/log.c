@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/clean.h"
 #include "core/base/clock.h"
 
 enum { MAX_LINE_BYTES = 8192 };
@@ -45,38 +46,24 @@ static void add_time(hl_str *out, int64_t wall_ms) {
                       t.tm_hour, t.tm_min, t.tm_sec, (int)(wall_ms % 1000));
 }
 
-static bool is_control(char c) { return (unsigned char)c < 0x20 || c == 0x7f; }
-
-static void add_clean(hl_str *out, const char *text) {
-    for (; *text; text++) {
-        if (is_control(*text))
-            hl_str_add_format(out, "\\x%02x", (unsigned)(unsigned char)*text);
-        else
-            hl_str_add_char(out, *text);
-    }
-}
-
 void hl_log_add_value(hl_str *out, hl_view value) {
-    bool plain = value.len > 0;
+    bool plain = value.len > 0 && hl_view_is_clean(value, HL_CLEAN_LINE);
     for (size_t i = 0; i < value.len && plain; i++) {
         const char c = value.ptr[i];
-        plain = !is_control(c) && c != ' ' && c != '"' && c != '=' && c != '\\';
+        plain = c != ' ' && c != '"' && c != '=' && c != '\\';
     }
     if (plain) {
         hl_str_add_view(out, value);
         return;
     }
     hl_str_add_char(out, '"');
-    for (size_t i = 0; i < value.len; i++) {
-        const char c = value.ptr[i];
-        if (c == '"' || c == '\\') {
-            hl_str_add_char(out, '\\');
-            hl_str_add_char(out, c);
-        } else if (is_control(c)) {
-            hl_str_add_format(out, "\\x%02x", (unsigned)(unsigned char)c);
-        } else {
-            hl_str_add_char(out, c);
-        }
+    for (size_t i = 0, run = 0; i < value.len; i += run) { /* up to what needs a backslash, and that */
+        run = 0;
+        while (i + run < value.len && value.ptr[i + run] != '"' && value.ptr[i + run] != '\\') run++;
+        hl_str_add_clean(out, (hl_view){value.ptr + i, run}, HL_CLEAN_LINE);
+        if (i + run == value.len) break;
+        hl_str_add_char(out, '\\');
+        hl_str_add_char(out, value.ptr[i + run++]);
     }
     hl_str_add_char(out, '"');
 }
@@ -184,7 +171,7 @@ void hl_log_format_line(hl_log_format format, int64_t wall_ms, hl_log_level leve
                       component, event);
     if (!fields || !*fields) return;
     hl_str_add_char(out, ' ');
-    add_clean(out, fields);
+    hl_str_add_clean(out, hl_view_of(fields), HL_CLEAN_LINE);
 }
 
 void hl_log_write(void *user, hl_log_level level, const char *component, const char *event,

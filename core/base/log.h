@@ -26,7 +26,7 @@ hl_events hl_log_events(hl_log *log);
 void hl_log_write(void *log, hl_log_level level, const char *component, const char *event,
                   const char *fields);
 
-/* Append one line without its newline. Control bytes in `fields` come out as \xNN. */
+/* Append one line without its newline. `fields` is cleaned as core/base/clean.h says. */
 void hl_log_format_line(hl_log_format format, int64_t wall_ms, hl_log_level level, const char *component,
                         const char *event, const char *fields, hl_str *out);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/clean.h"
 #include "core/base/mem.h"
 
 void hl_str_init(hl_str *s, size_t limit_bytes) { *s = (hl_str){.limit_bytes = limit_bytes}; }
@@ -81,31 +82,38 @@ void hl_str_add_utf8(hl_str *s, uint32_t cp) {
     hl_str_add(s, b, n);
 }
 
+/* An escape of JSON, with surrogates for what is beyond U+FFFF. */
+static void add_json_escape(hl_str *s, uint32_t cp) {
+    static const char names[] = "\"\"\\\\\nn\rr\tt\bb\ff";
+    for (const char *p = names; *p; p += 2) {
+        if ((unsigned char)*p != cp) continue;
+        hl_str_add_char(s, '\\');
+        hl_str_add_char(s, p[1]);
+        return;
+    }
+    if (cp >= 0x10000) {
+        hl_str_add_format(s, "\\u%04x", 0xD800 + (unsigned)((cp - 0x10000) >> 10));
+        cp = 0xDC00 + (cp & 0x3FF);
+    }
+    hl_str_add_format(s, "\\u%04x", (unsigned)cp);
+}
+
 void hl_str_add_json(hl_str *s, hl_view v) {
     hl_str_add_char(s, '"');
     for (size_t i = 0; i < v.len;) {
-        const unsigned char c = (unsigned char)v.ptr[i];
-        if (c >= 0x20 && c < 0x7F && c != '"' && c != '\\') {
-            hl_str_add_char(s, (char)c);
-            i++;
-        } else if (c < 0x80) {
-            static const char names[] = "\"\"\\\\\nn\rr\tt\bb\ff";
-            const char       *hit = NULL;
-            for (const char *p = names; *p; p += 2)
-                if ((unsigned char)*p == c) hit = p;
-            if (hit) {
-                hl_str_add_char(s, '\\');
-                hl_str_add_char(s, hit[1]);
-            } else {
-                hl_str_add_format(s, "\\u%04x", c);
-            }
-            i++;
-        } else {
-            uint32_t     cp = 0xFFFD;
-            const size_t n = hl_utf8_read(v.ptr + i, v.len - i, &cp);
+        size_t plain = i; /* runs of plain letters go in one piece */
+        while (plain < v.len && v.ptr[plain] >= 0x20 && v.ptr[plain] < 0x7F && v.ptr[plain] != '"' &&
+               v.ptr[plain] != '\\')
+            plain++;
+        hl_str_add(s, v.ptr + i, plain - i);
+        if ((i = plain) == v.len) break;
+        uint32_t     cp = 0xFFFD;
+        const size_t n = hl_utf8_read(v.ptr + i, v.len - i, &cp);
+        if (cp == '"' || cp == '\\' || hl_clean_look(cp, HL_CLEAN_LINE) != HL_SHOWN_AS_IS)
+            add_json_escape(s, cp);
+        else
             hl_str_add_utf8(s, cp);
-            i += n ? n : 1;
-        }
+        i += n ? n : 1;
     }
     hl_str_add_char(s, '"');
 }

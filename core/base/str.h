@@ -28,7 +28,8 @@ void hl_str_add_view(hl_str *s, hl_view v);
 void hl_str_add_char(hl_str *s, char c);
 void hl_str_add_format(hl_str *s, const char *fmt, ...) HL_PRINTF(2, 3);
 void hl_str_add_utf8(hl_str *s, uint32_t codepoint); /* U+FFFD for what is no scalar value */
-void hl_str_add_json(hl_str *s, hl_view v);          /* quoted; invalid UTF-8 becomes U+FFFD */
+/* Quoted; invalid UTF-8 becomes U+FFFD, and what must not be shown as it is (clean.h) an escape. */
+void hl_str_add_json(hl_str *s, hl_view v);
 
 const char *hl_str_text(const hl_str *s); /* "" when empty */
 char   *hl_str_take(hl_str *s); /* the caller frees it with hl_free(); NULL when failed; s is empty again */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clean.h"
 #include "core/base/mem.h"
 #include "core/base/stop.h"
 #include "core/base/str.h"
@@ -68,11 +69,17 @@ static hl_status read_name(reader *r, const char *what, size_t max_bytes, hl_vie
     if (ret->len == 0 || ret->len > max_bytes)
         return hl_fail(err, HL_E_FORMAT, "%s at byte %zu has %zu bytes, expected 1..%zu", what, at, ret->len,
                        max_bytes);
-    for (size_t i = 0; i < ret->len; i++) {
-        const uint8_t c = (uint8_t)ret->ptr[i];
-        if (c < 0x20 || c == 0x7F)
-            return hl_fail(err, HL_E_FORMAT, "%s at byte %zu holds the control character 0x%02x", what, at,
-                           c);
+    for (size_t i = 0; i < ret->len;) {
+        uint32_t     cp = 0;
+        const size_t n = hl_utf8_read(ret->ptr + i, ret->len - i, &cp);
+        if (n == 0)
+            return hl_fail(err, HL_E_FORMAT, "%s at byte %zu is no UTF-8: byte 0x%02x", what, at,
+                           (unsigned)(unsigned char)ret->ptr[i]);
+        if (hl_clean_look(cp, HL_CLEAN_LINE) != HL_SHOWN_AS_IS)
+            return hl_fail(err, HL_E_FORMAT,
+                           "%s at byte %zu holds the control or invisible character U+%04" PRIX32, what, at,
+                           cp);
+        i += n;
     }
     return HL_OK;
 }

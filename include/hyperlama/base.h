@@ -56,7 +56,9 @@ typedef struct hl_view {
 /* Record a failure and hand its status back, so that `return hl_fail(err, ...)` is one line.
  *
  * in     err  NULL is allowed: only the status is kept
- *        fmt  printf format; a text too long for hl_err ends in "..."
+ *        fmt  printf format. Words of others in the text are safe to show afterwards: control, bidirectional and
+ *             invisible characters and bytes that are no UTF-8 become escapes (\x1b). A text too long for hl_err
+ *             loses the middle of its longest words ("..."), so that what happened stays readable
  */
 HL_API hl_status hl_fail(hl_err *err, hl_status status, const char *fmt, ...) HL_PRINTF(3, 4);
 

@@ -367,7 +367,7 @@ static void bad_keys_are_named(void **state) {
     expect_fail(HL_E_FORMAT, "0 bytes");
     begin(0, 1);
     put_u32("a\nb", 1);
-    expect_fail(HL_E_FORMAT, "control character 0x0a");
+    expect_fail(HL_E_FORMAT, "holds the control or invisible character U+000A");
     begin(0, 1);
     put_text("k");
     put(13, 4);
