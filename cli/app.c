@@ -10,14 +10,16 @@
 #include <unistd.h>
 
 #include "cli/term/wrap.h"
+#include "core/base/clean.h"
 
 enum { MAX_WORDS_BYTES = 4096, N_SAID = 32 };
 
 hl_signals hl_signal;
 
 static void print_remark(const hl_app *app, const char *kind, const char *fmt, va_list args) {
-    char text[MAX_WORDS_BYTES];
-    (void)vsnprintf(text, sizeof text, fmt, args);
+    char raw[MAX_WORDS_BYTES], text[MAX_WORDS_BYTES];
+    (void)vsnprintf(raw, sizeof raw, fmt, args);
+    (void)hl_clean_into(text, sizeof text, hl_view_of(raw), HL_CLEAN_LINE);
     (void)fflush(stdout);
     fputs(kind, stderr);
     if (app->err_is_tty)

@@ -10,6 +10,7 @@
 
 #include "cli/json_out.h"
 #include "cli/machine.h"
+#include "cli/term/say.h"
 
 enum { COLUMNS = 5, MAX_RUNS = 100, DATE_BYTES = 24 };
 
@@ -91,12 +92,12 @@ static bool is_new(const runs *all, size_t first, size_t at, const hl_bench_resu
 static void print_table(const hl_app *app, const runs *all, const char *model, const hl_machine *m) {
     const size_t first = all->n > COLUMNS ? all->n - COLUMNS : 0;
     char         date[DATE_BYTES];
-    fprintf(app->out, "%s on %s (%s)\n", model, m->host, m->cpu);
+    hl_say_line(app->out, "%s on %s (%s)", model, m->host, m->cpu);
     for (size_t i = first; i < all->n; i++) {
         const hl_bench_result *r = all->v[i].rows;
         format_date(r->date_ms, "%Y-%m-%d %H:%M", date);
-        fprintf(app->out, "%s  %s %s, %d threads, %s, %s\n", date, r->build, r->commit, (int)r->n_threads,
-                r->isa, r->kv_type);
+        hl_say_line(app->out, "%s  %s %s, %d threads, %s, %s", date, r->build, r->commit, (int)r->n_threads,
+                    r->isa, r->kv_type);
     }
     fprintf(app->out, "\n%-9s %6s %-8s", "metric", "n", "unit");
     for (size_t i = first; i < all->n; i++) {

@@ -10,11 +10,12 @@
 #include "cli/bench_history.h"
 #include "cli/bench_plan.h"
 #include "cli/bench_serve.h"
-#include "gen/commit.h"
 #include "cli/json_out.h"
 #include "cli/machine.h"
 #include "cli/term/progress.h"
+#include "cli/term/say.h"
 #include "core/base/clock.h"
+#include "gen/commit.h"
 
 #ifdef __clang__
 #define BUILD "hyperlama " HL_VERSION " clang " __clang_version__
@@ -96,8 +97,9 @@ static const char *share_text(const hl_bench_value *v) {
 static void print_text(const hl_app *app, const hl_bench_report *r, const setup *s) {
     char size[16];
     hl_format_bytes(r->info.file_bytes, size);
-    fprintf(app->out, "%s (%s, %s, %s), %d threads, %s cache, median of %d\n\n", s->label, r->info.arch,
-            r->info.file_type, size, (int)s->n_threads, s->kv_type, (int)s->n_runs);
+    hl_say_line(app->out, "%s (%s, %s, %s), %d threads, %s cache, median of %d", s->label, r->info.arch,
+                r->info.file_type, size, (int)s->n_threads, s->kv_type, (int)s->n_runs);
+    fputc('\n', app->out);
     for (size_t i = 0; i < r->n; i++) {
         const hl_bench_value *v = &r->rows[i];
         fprintf(app->out, "%-9s %6" PRId64 "  %10.1f %-9s", v->metric, v->n, v->value, v->unit);

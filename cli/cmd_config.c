@@ -7,6 +7,7 @@
 
 #include "cli/args.h"
 #include "cli/json_out.h"
+#include "cli/term/say.h"
 
 static bool is_wanted(const hl_args *args, hl_setting id) {
     const char  *key = hl_setting_get(id)->key;
@@ -27,8 +28,8 @@ static void print_row(const hl_app *app, hl_setting id, bool all) {
     hl_config_format(app->config, id, &value);
     const hl_origin origin = hl_config_origin(app->config, id);
     const char     *where = hl_config_where(app->config, id);
-    fprintf(app->out, "%-18s = %-10s  # %s%s%s%s", row->key, hl_str_text(&value), hl_origin_name(origin),
-            where[0] ? " (" : "", where, where[0] ? ")" : "");
+    hl_say(app->out, "%-18s = %-10s  # %s%s%s%s", row->key, hl_str_text(&value), hl_origin_name(origin),
+           where[0] ? " (" : "", where, where[0] ? ")" : "");
     if (all) {
         fprintf(app->out, "; %s", row->help);
         if (row->kind == HL_SETTING_CHOICE) fprintf(app->out, " [%s]", row->unit);
@@ -84,7 +85,7 @@ hl_status hl_cmd_config(hl_app *app, const hl_args *args, hl_err *err) {
         hl_json_add_text(&j, "file", app->paths.config_file);
         hl_json_open(&j, "settings", '[');
     } else if (hl_args_count(args) == 0) {
-        fprintf(app->out, "# settings file: %s\n", app->paths.config_file);
+        hl_say_line(app->out, "# settings file: %s", app->paths.config_file);
     }
     for (int id = 0; id < HL_N_SETTINGS; id++) {
         if (!is_wanted(args, (hl_setting)id)) continue;

@@ -14,6 +14,7 @@
 #include "cli/json_out.h"
 #include "cli/machine.h"
 #include "cli/term/progress.h"
+#include "cli/term/say.h"
 
 typedef enum verdict { FINE, ODD, BAD } verdict;
 
@@ -43,7 +44,7 @@ static void say(doctor *d, verdict v, const char *what, const char *fmt, ...) {
     d->n_odd += v == ODD;
     if (v == BAD && d->status == HL_OK) d->status = hl_fail(&d->err, HL_E_UNSUPPORTED, "%s: %s", what, text);
     if (!d->as_json) {
-        fprintf(d->app->out, "%-5s %-13s %s\n", words[v], what, text);
+        hl_say_line(d->app->out, "%-5s %-13s %s", words[v], what, text);
         return;
     }
     hl_json_open(&d->j, NULL, '{');

@@ -11,6 +11,7 @@
 #include "cli/files.h"
 #include "cli/json_out.h"
 #include "cli/term/progress.h"
+#include "cli/term/say.h"
 #include "core/base/mem.h"
 
 enum { MAX_MODELFILE_BYTES = 16 << 20 };
@@ -112,7 +113,8 @@ static hl_status report(const hl_app *app, hl_store *store, const hl_name *name,
     if (status != HL_OK) return status;
     hl_format_bytes(m->entry.size_bytes, size);
     if (!as_json) {
-        fprintf(app->out, "imported '%s' (%s, %s, %s)\n", text, m->entry.family, m->entry.quantization, size);
+        hl_say_line(app->out, "imported '%s' (%s, %s, %s)", text, m->entry.family, m->entry.quantization,
+                    size);
         hl_stored_model_free(m);
         return HL_OK;
     }

@@ -8,6 +8,7 @@
 #include "cli/json_out.h"
 #include "cli/machine.h"
 #include "cli/term/progress.h"
+#include "cli/term/say.h"
 
 static void print_kernel(void *user, const char *op, const char *type, const char *isa) {
     fprintf((FILE *)user, "  %-10s %-8s %s\n", op, type, isa);
@@ -47,8 +48,10 @@ static void print_text(const hl_app *app, const hl_machine *m, const hl_engine *
     fprintf(out, ", %s available", text);
     hl_format_bytes(m->limit_bytes, text);
     if (m->limit_bytes > 0) fprintf(out, ", limit %s", text);
-    fprintf(out, "\ndata           %s\nmodels         %s\nsettings       %s\n", app->paths.home,
-            app->paths.models, app->paths.config_file);
+    fputc('\n', out);
+    hl_say_line(out, "data           %s", app->paths.home);
+    hl_say_line(out, "models         %s", app->paths.models);
+    hl_say_line(out, "settings       %s", app->paths.config_file);
     if (!kernels) return;
     fputs("kernels\n", out);
     hl_engine_each_kernel(e, print_kernel, out);

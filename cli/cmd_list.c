@@ -7,6 +7,7 @@
 #include "cli/args.h"
 #include "cli/json_out.h"
 #include "cli/term/progress.h"
+#include "cli/term/say.h"
 #include "core/base/clock.h"
 
 static void add_entry(hl_json_out *j, const hl_store_entry *e) {
@@ -50,7 +51,7 @@ static void print_table(const hl_app *app, const hl_store_list *list) {
         char                  size[16], age[32];
         hl_format_bytes(e->size_bytes, size);
         hl_format_age(e->modified_ms, now_ms, age);
-        fprintf(app->out, "%-*s    %-12.12s    %-8s    %s\n", width, e->text, e->digest, size, age);
+        hl_say_line(app->out, "%-*s    %-12.12s    %-8s    %s", width, e->text, e->digest, size, age);
     }
 }
 
@@ -65,7 +66,7 @@ hl_status hl_cmd_list(hl_app *app, const hl_args *args, hl_err *err) {
     if (hl_args_has(args, "json")) {
         status = print_json(app, list, err);
     } else if (hl_args_has(args, "quiet")) {
-        for (size_t i = 0; i < list->n; i++) fprintf(app->out, "%s\n", list->entries[i].text);
+        for (size_t i = 0; i < list->n; i++) hl_say_line(app->out, "%s", list->entries[i].text);
     } else {
         print_table(app, list);
         if (list->n == 0 && app->out_is_tty)

@@ -8,13 +8,14 @@
 #include "cli/args.h"
 #include "cli/json_out.h"
 #include "cli/term/progress.h"
+#include "cli/term/say.h"
 
 static void report(const hl_app *app, const hl_removed *r, uint64_t cache_bytes, hl_json_out *j) {
     char name[HL_NAME_TEXT_BYTES], size[16];
     hl_name_format(&r->name, name);
     hl_format_bytes(r->n_bytes + cache_bytes, size);
     if (!j) {
-        fprintf(app->out, "deleted '%s' (%s freed)\n", name, size);
+        hl_say_line(app->out, "deleted '%s' (%s freed)", name, size);
         if (r->n_kept > 0)
             hl_app_note(app, "note: %zu file%s stay%s: hyperlama did not write %s; see hyperlama gc --help",
                         r->n_kept, r->n_kept == 1 ? "" : "s", r->n_kept == 1 ? "s" : "",

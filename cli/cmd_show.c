@@ -10,9 +10,10 @@
 #include "cli/talk.h"
 #include "cli/term/answer.h"
 #include "cli/term/progress.h"
+#include "cli/term/say.h"
 #include "core/base/mem.h"
 
-/* Text from a file, ended by a newline. */
+/* A text to be used again, ended by a newline: byte for byte into a file. */
 static void print_text(const hl_app *app, hl_view text) {
     if (text.len == 0) return;
     hl_term_print(app->out, app->out_is_tty, text);
@@ -21,8 +22,7 @@ static void print_text(const hl_app *app, hl_view text) {
 
 static void print_field(const hl_app *app, const char *name, const char *value) {
     if (!value || !*value) return;
-    fprintf(app->out, "    %-20s ", name);
-    print_text(app, hl_view_of(value));
+    hl_say_line(app->out, "    %-20s %s", name, value);
 }
 
 static void print_number(const hl_app *app, const char *name, int64_t n) {
@@ -44,8 +44,7 @@ static void print_head(const hl_app *app, const char *title, const char *text) {
     for (int i = 0; i < 2 && *text; i++) {
         const size_t n = strcspn(text, "\n");
         fputs("    ", app->out);
-        print_text(app, (hl_view){text, n ? n : 0});
-        if (n == 0) fputc('\n', app->out);
+        hl_say_line(app->out, "%.*s", (int)n, text);
         text += n + (text[n] == '\n');
     }
     if (*text) fputs("    ...\n", app->out);
@@ -53,8 +52,7 @@ static void print_head(const hl_app *app, const char *title, const char *text) {
 
 static void print_parameters(const hl_app *app, const hl_stored_model *m, const char *indent) {
     for (size_t i = 0; m && i < m->n_params; i++) {
-        fprintf(app->out, "%s%-20s ", indent, m->params[i].name);
-        print_text(app, hl_view_of(m->params[i].value));
+        hl_say_line(app->out, "%s%-20s %s", indent, m->params[i].name, m->params[i].value);
     }
 }
 
@@ -106,7 +104,7 @@ static void print_info(const hl_app *app, const hl_source *s, const hl_model *m)
 
 static hl_status show_modelfile(const hl_app *app, const hl_source *s, hl_err *err) {
     if (!s->stored) {
-        fprintf(app->out, "FROM %s\n", s->label);
+        hl_say_line(app->out, "FROM %s", s->label);
         return HL_OK;
     }
     char           *text = NULL;
@@ -151,18 +149,15 @@ hl_status hl_show_part(const hl_app *app, const hl_source *s, const hl_model *m,
 
 static void print_key(void *user, hl_view key, const char *kind, const char *text) {
     const hl_app *app = user;
-    fputs("    ", app->out);
-    hl_term_print(app->out, app->out_is_tty, key);
-    fprintf(app->out, " (%s) = ", kind);
-    print_text(app, hl_view_of(*text ? text : " "));
+    hl_say(app->out, "    %.*s (%s) = ", (int)key.len, key.ptr, kind);
+    hl_say_text(app->out, 8, hl_view_of(text));
+    fputc('\n', app->out);
 }
 
 static void print_tensor(void *user, const char *name, const char *type, const uint64_t *shape,
                          uint32_t n_dims) {
     const hl_app *app = user;
-    fputs("    ", app->out);
-    hl_term_print(app->out, app->out_is_tty, hl_view_of(name));
-    fprintf(app->out, " %s [", type);
+    hl_say(app->out, "    %s %s [", name, type);
     for (uint32_t i = 0; i < n_dims; i++) fprintf(app->out, "%s%" PRIu64, i ? ", " : "", shape[i]);
     fputs("]\n", app->out);
 }

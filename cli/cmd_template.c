@@ -7,6 +7,7 @@
 #include "cli/args.h"
 #include "cli/files.h"
 #include "cli/json_out.h"
+#include "cli/term/answer.h"
 
 enum { MAX_TEMPLATE_BYTES = 4 << 20, MAX_MESSAGES_BYTES = 256 << 20 };
 
@@ -45,7 +46,7 @@ static hl_status render(const hl_app *app, const hl_args *args, const hl_model *
     hl_status status = hl_chat_render(m, &r, &text, &n, err);
     if (status != HL_OK) return hl_fail_within(err, "%s", hl_args_at(args, 0));
     if (!hl_args_has(args, "json")) {
-        (void)fwrite(text, 1, n, app->out); /* exact: no newline of ours */
+        hl_term_print(app->out, app->out_is_tty, (hl_view){text, n}); /* exact: no newline of ours */
     } else {
         hl_json_out j;
         hl_json_init(&j);

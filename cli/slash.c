@@ -8,6 +8,7 @@
 #include "cli/talk.h"
 #include "cli/term/answer.h"
 #include "cli/term/edit.h"
+#include "cli/term/say.h"
 #include "cli/term/wrap.h"
 #include "core/base/mem.h"
 #include "core/base/nearest.h"
@@ -182,22 +183,16 @@ static void print_option(void *user, hl_opt id, const char *name, const char *va
         hl_str_add_json(&text, hl_view_of(value));
     else
         hl_str_add_text(&text, value);
-    fprintf(t->app->out, "%-18s ", name);
-    hl_term_print(t->app->out, t->app->out_is_tty, hl_str_view(&text));
-    fprintf(t->app->out, "%*s %s\n", (int)(text.len < 14 ? 14 - text.len : 0), "", origins[origin]);
+    hl_say_line(t->app->out, "%-18s %-14s %s", name, hl_str_text(&text), origins[origin]);
     hl_str_done(&text);
 }
 
 static void print_stored_only(const hl_talk *t) {
     const hl_stored_model *m = t->chat.partner.stored;
     for (size_t i = 0; m && i < m->n_params; i++) {
-        hl_str text;
         if (hl_opt_find(m->params[i].name) != HL_N_OPTS) continue;
-        hl_str_init(&text, 1 << 20);
-        hl_str_add_format(&text, "%-18s %-14s ", m->params[i].name, m->params[i].value);
-        hl_term_print(t->app->out, t->app->out_is_tty, hl_str_view(&text));
-        fputs("stored with the model, without effect here\n", t->app->out);
-        hl_str_done(&text);
+        hl_say_line(t->app->out, "%-18s %-14s stored with the model, without effect here", m->params[i].name,
+                    m->params[i].value);
     }
 }
 
@@ -291,7 +286,7 @@ static hl_status list(slash *s, hl_err *err) {
     hl_status      status = hl_host_store(s->talk->host, &store, err);
     if (status == HL_OK) status = hl_store_list_models(store, s->rest, &models, err);
     if (status != HL_OK) return status;
-    for (size_t i = 0; i < models->n; i++) fprintf(s->talk->app->out, "%s\n", models->entries[i].text);
+    for (size_t i = 0; i < models->n; i++) hl_say_line(s->talk->app->out, "%s", models->entries[i].text);
     hl_store_list_free(models);
     return HL_OK;
 }

@@ -131,10 +131,10 @@ void hl_log_format_words(const char *event, const char *fields, hl_str *out) {
         }
         hl_str_add_text(out, n_values++ ? ", " : ": ");
         if (!is_one_of(key, mute)) {
-            hl_str_add_view(out, key);
+            hl_str_add_clean(out, key, HL_CLEAN_LINE);
             hl_str_add_char(out, ' ');
         }
-        add_clean(out, hl_str_text(&value));
+        hl_str_add_clean(out, hl_str_view(&value), HL_CLEAN_LINE);
     }
     if (reason.len > 0 && n_values == 0 && !out->failed) {
         out->len = start;
@@ -142,10 +142,10 @@ void hl_log_format_words(const char *event, const char *fields, hl_str *out) {
     } else if (reason.len > 0) {
         hl_str_add_text(out, ": ");
     }
-    add_clean(out, hl_str_text(&reason));
+    hl_str_add_clean(out, hl_str_view(&reason), HL_CLEAN_LINE);
     if (action.len > 0) {
         hl_str_add_text(out, " (");
-        add_clean(out, hl_str_text(&action));
+        hl_str_add_clean(out, hl_str_view(&action), HL_CLEAN_LINE);
         hl_str_add_char(out, ')');
     }
     hl_str_done(&value);

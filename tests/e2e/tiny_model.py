@@ -43,10 +43,11 @@ def key(name, kind, value):
     return head + struct.pack("<IQ", item_kind, len(items)) + body
 
 
-def make(path, pieces, loop=False, template=CHATML, n_ctx=4096, start=b"\n", name="tiny", stop="<|im_end|>"):
+def make(path, pieces, loop=False, template=CHATML, n_ctx=4096, start=b"\n", name="tiny", stop="<|im_end|>",
+         other_keys=None):
     """The answer to any chat is the concatenation of `pieces` (str or bytes, each one token), again and again with loop.
 
-    It begins behind the byte `start`, with which chat prompts end.
+    It begins behind the byte `start`, with which chat prompts end. `other_keys`, name: (kind, value), replaces or adds.
     """
     spell = byte_spellings()
     tokens = [spell[b] for b in range(256)] + ["<|endoftext|>", "<|im_start|>", stop]
@@ -77,6 +78,8 @@ def make(path, pieces, loop=False, template=CHATML, n_ctx=4096, start=b"\n", nam
             key("tokenizer.ggml.bos_token_id", U32, 256), key("tokenizer.ggml.eos_token_id", U32, end)]
     if template:
         keys.append(key("tokenizer.chat_template", STRING, template))
+    for other, (kind, value) in (other_keys or {}).items():
+        keys = [k for k in keys if not k.startswith(text(other))] + [key(other, kind, value)]
 
     def one_hot(column_of_row):
         data = bytearray(4 * n_vocab * n_embd)
