@@ -58,7 +58,7 @@ static void an_event_in_words_is_for_people(void **state) {
          "manifest unreadable: /a b: no \"x\""},
         {"gc-skipped", "", "gc skipped"},
         {"gc-skipped", NULL, "gc skipped"},
-        {"odd", "path=\x1b[2J why=\"a\nb\"", "odd: \\x1b[2J: a\\x0ab"},
+        {"odd", "path=\x1b[2J why=\"a\nb\"", "odd: \\x1b[2J: a\\nb"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hl_str s;
