@@ -17,7 +17,7 @@ comma      := ,
 export PROMPT MODEL
 
 .SECONDARY:
-.PHONY: deps run run-now fuzz fuzz-now tests t test test-now test-fast test-arm64 check lib install uninstall
+.PHONY: deps run run-now fuzz fuzz-now tests t test test-now test-fast test-arm64 mutate bench check lib install uninstall
 deps:
 	@sh tools/deps.sh
 
@@ -72,6 +72,19 @@ test-now: all lib tests
 test-fast: all tests
 	@HL_TEST_FAST=1 HL_TEST_OUT=$(abspath $(OUT)) $(TEST_PYTHON) tools/run_tests.py --jobs $(JOBS) --skip-python --timeout $(FAST_TIMEOUT_S) $(CHECKS) $(TEST_BINS) $(REPLAYS)
 
+# Change one line at a time and see whether tests notice: planted faults, then N of all others. Takes hours; goes on where
+# it was stopped.
+N    ?= 150
+SEED ?= 1
+ONLY ?= *
+mutate:
+	@$(TEST_PYTHON) tools/mutate.py --n $(N) --seed $(SEED) --only '$(ONLY)'
+
+# One benchmark by the end of its name in bench/: make bench BENCH=kernels ARGS=q4_k
+BENCH ?= kernels
+bench: $(OUT)/bench/bench_$(BENCH)
+	@$< $(ARGS)
+
 # The engine on arm64, on any Debian: cross compiler, libraries of arm64 in out/arm64/sysroot, qemu-user.
 test-arm64:
 	@JOBS=$(JOBS) sh build/cross_arm64.sh
@@ -111,7 +124,9 @@ help:
 	@echo "make test-arm64         kernel and unit tests of an arm64 build, cross-compiled, under qemu"
 	@echo "make t T=name           one test program by part of its name"
 	@echo "make fuzz FUZZ_S=60     look for inputs that break a parser, so many seconds each (needs clang)"
-	@echo "make check              layers, names, symbols, docs, format"
+	@echo "make bench BENCH=kernels ARGS=q4_k   a benchmark of bench/: $(patsubst bench_%,%,$(notdir $(BENCH_BINS)))"
+	@echo "make mutate N=150       change lines of code one at a time: do the tests notice? (hours; docs/mutants.md)"
+	@echo "make check              layers, names, symbols, docs, format, sizes"
 	@echo "make deps               install missing packages (Debian, Ubuntu)"
 	@echo "make install DESTDIR= PREFIX=   MODE=release|debug|asan|tsan for all of these"
 	@echo "                        test-fast MODE=asan | MODE=tsan: sanitizers, without real models and the command line"

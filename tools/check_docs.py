@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Every `path:symbol` and `path` that README, ARCHITECTURE and docs/ name in backticks exists, and so do the nine stops
-of "Follow one token" in ARCHITECTURE.md."""
+"""Every `path:symbol` and `path` that README, ARCHITECTURE and docs/ name in backticks exists, so do the nine stops of
+"Follow one token" in ARCHITECTURE.md, and make has a rule for every `make ...` that they, `make help` and CI name."""
 import pathlib
 import re
+import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -20,10 +21,46 @@ def check_stops(text):
             yield f"ARCHITECTURE.md: stop {n}: {path} does not define {name}()"
 
 
+# Where commands stand: in backticks, on indented lines of pages, behind run: in workflows, on lines of .ci/run, and in
+# `make help` before its two spaces.
+COMMANDS = {".md": r"`([^`\n]*)`|^ {4,}\$? ?(.*)$", ".yml": r"^ *- run: (.*)$", "": r"^(?:exec )?(make .*)$", ".mk": r"^\t@echo \"(make .*?)(?:  |\")"}
+
+
+def make_commands(page):
+    """What the page asks make for: (targets, variables)."""
+    for groups in re.findall(COMMANDS[page.suffix], page.read_text(), re.M):
+        for command in re.split(r"&&|;", re.sub(r'"[^"]*"|\$\{\{.*?\}\}', "", "".join(groups))):
+            words = command.replace("|", " ").split()
+            if words and words[0] == "make":
+                targets = [w for w in words[1:] if re.fullmatch(r"[a-z][a-z0-9_/.-]*", w)]
+                yield from ((t, tuple(w for w in words[1:] if re.fullmatch(r"[A-Z_]+=\w+", w))) for t in targets)
+
+
+def ask_make(targets):
+    """What make says of them, and whether it has rules for all; it calls no other make."""
+    done = subprocess.run(["make", "-n", "--no-print-directory", "MAKE=true", *targets], cwd=ROOT, capture_output=True, text=True)
+    idle = re.findall(r"Nothing to be done for '([^']*)'", done.stdout + done.stderr)
+    return done.stderr.strip() or f"nothing to be done for {', '.join(idle)}", done.returncode == 0 and not set(idle) - {"all", "lib", "tests"}
+
+
+def check_make(pages):
+    """A target without a rule is an error, or nothing to do where a file has its name."""
+    named = {}
+    for page in [*pages, ROOT / "build/tasks.mk", ROOT / ".ci/run", *sorted((ROOT / ".github").rglob("*.yml"))]:
+        for command in make_commands(page):
+            named.setdefault(command, page.relative_to(ROOT))
+    all_are_known = ask_make([target for target, variables in named if not variables])[1]
+    for (target, variables), page in sorted(named.items()):
+        said, is_known = ask_make([target, *variables]) if variables or not all_are_known else ("", True)
+        if not is_known:
+            yield f"{page}: `make {' '.join((target, *variables))}`: {said.splitlines()[-1]}"
+
+
 def main():
     bad, n = [], 0
     pages = [p for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md") if (p := ROOT / name).exists()]
     pages += sorted((ROOT / "docs").rglob("*.md")) + [p for c in TOP for p in (ROOT / c).glob("README.md")]
+    bad += check_make(pages)
     bad += check_stops((ROOT / "ARCHITECTURE.md").read_text())
     for page in pages:
         for path, symbol in TOKEN.findall(page.read_text()):
