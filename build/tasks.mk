@@ -29,10 +29,11 @@ run-now: all
 	@$(PYTHON) tools/get_model.py $(OUT)/hyperlama
 	@$(OUT)/hyperlama run "$$MODEL" --verbose -o temperature=0 -- "$$PROMPT"
 
-# Fuzz targets: their corpus replays in `make test`; `make fuzz` looks for new inputs (needs clang).
+# Fuzz targets: their corpus replays in `make test`; `make fuzz` looks for new inputs (needs clang). All of them, or those of FUZZ="gguf jinja".
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 REPLAYS    := $(FUZZ_NAMES:%=$(OUT)/tests/fuzz/replay_%)
 FUZZ_S     ?= 60
+FUZZ       ?= $(FUZZ_NAMES)
 $(OUT)/tests/fuzz/replay_%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/tests/fuzz/replay.o $(OUT)/liball.a
 	@echo "  LINK $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -49,11 +50,9 @@ $(OUT)/tests/fuzz/run_%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/libparse.a
 tests: $(TEST_BINS) $(REPLAYS) $(BENCH_BINS)
 
 fuzz:
-	@$(MAKE) --no-print-directory fuzz-now MODE=fuzz CC="$(if $(filter clang%,$(CC)),$(CC),clang)"
-fuzz-now: $(FUZZ_NAMES:%=$(OUT)/tests/fuzz/run_%)
-	@for n in $(FUZZ_NAMES); do mkdir -p out/corpus/$$n tests/fuzz/corpus/$$n; echo "== $$n"; \
-	    $(OUT)/tests/fuzz/run_$$n $$(ls tests/fuzz/$$n.dict 2>/dev/null | sed s/^/-dict=/) -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0 \
-	    -artifact_prefix=out/corpus/$$n. out/corpus/$$n tests/fuzz/corpus/$$n || exit 1; done
+	@$(MAKE) --no-print-directory $(PARALLEL) fuzz-now MODE=fuzz CC="$(if $(filter clang%,$(CC)),$(CC),clang)"
+fuzz-now: $(FUZZ:%=$(OUT)/tests/fuzz/run_%)
+	@$(PYTHON) tools/fuzz.py $(OUT)/tests/fuzz $(FUZZ_S) $(FUZZ)
 
 # One test program by part of its name: make t T=gguf
 t: $(foreach b,$(TEST_BINS),$(if $(findstring $(T),$(b)),$(b)))
@@ -123,7 +122,7 @@ help:
 	@echo "make test | test-fast   all tests | those that are quick and need no network"
 	@echo "make test-arm64         kernel and unit tests of an arm64 build, cross-compiled, under qemu"
 	@echo "make t T=name           one test program by part of its name"
-	@echo "make fuzz FUZZ_S=60     look for inputs that break a parser, so many seconds each (needs clang)"
+	@echo "make fuzz FUZZ_S=60 FUZZ=jinja   look for inputs that break a parser, so many seconds each (needs clang)"
 	@echo "make bench BENCH=kernels ARGS=q4_k   a benchmark of bench/: $(patsubst bench_%,%,$(notdir $(BENCH_BINS)))"
 	@echo "make mutate N=150       change lines of code one at a time: do the tests notice? (hours; docs/mutants.md)"
 	@echo "make check              layers, names, symbols, docs, format, sizes"

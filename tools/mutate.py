@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Change one line of the code, build what it touches, and see whether the tests that own the file notice.
 
-usage: mutate.py [--n N] [--seed S] [--only GLOB] [--again] [--report FILE] [--planted]
+usage: mutate.py [--n N] [--seed S] [--only GLOB] [--again] [--planted] [--report]
 
 Takes N mutants at random (the same ones for the same seed), tries those that have no result yet, and keeps results in
 out/mutants/results.tsv, so it may be stopped at any time. First the planted faults of tests/mutants.txt, all of which must
-be noticed. A mutant that compiles to the same code is no mutant. --again tries survivors once more, --report writes the
-page docs/mutants.md, --planted tries only the planted ones. What is built lies in out/mutants/tree: a copy of the files
+be noticed. A mutant that compiles to the same code is no mutant. --again tries survivors once more, --planted only the
+planted ones; --report tries none and writes docs/mutants.md, where the verdicts on survivors are kept. What is built lies in out/mutants/tree: a copy of the files
 that git knows, made anew when they changed.
 """
 import argparse
@@ -28,6 +28,15 @@ WORK = ROOT / "out/mutants"
 TREE = WORK / "tree"
 RESULTS = WORK / "results.tsv"
 PLANTED = ROOT / "tests/mutants.txt"
+PAGE = ROOT / "docs/mutants.md"
+PAGE_HEAD = """# Mutants: what tests do not notice
+
+Lines of `engine`, `models`, `host` and `runner` are changed one at a time (operators, constants, conditions, what is returned, statements left out) and the tests that own the file are run
+(`make mutate`, `tools/mutate.py`; kernels and layouts of weights are left out, they are tested bit by bit). A mutant that compiles to the same code does not count. Faults that once passed all tests stand in
+`tests/mutants.txt` and are planted every time; all of them are noticed.
+
+Verdicts: *equivalent* (no input shows a difference), *only speed*, *only words*, *test added*, or what is missing.
+"""
 TEST_TIMES, LEAST_S = 8, 20  # a test program may take so many times its usual time, and at least so long
 FOLDERS = ("engine", "models", "host", "runner")
 LEFT_OUT = ("engine/kernels/x86/*", "engine/kernels/arm/*", "engine/kernels/scalar/*", "engine/quant/*")  # kernels and layouts: tested bit by bit
@@ -262,16 +271,28 @@ def is_found(verdict):
     return verdict.startswith(("killed", "hangs"))
 
 
-def print_sums(results):
+def sums_of(results):
+    """[(room, noticed, all)], the last for all rooms."""
     by_room = collections.defaultdict(lambda: [0, 0])
     for row in results.values():
         if is_found(row[7]) or row[7] == "survived":
             room = "/".join(row[1].split("/")[:2 if row[1].startswith("engine/") else 1])
             by_room[room][is_found(row[7])] += 1
-    for room, (lives, dies) in sorted(by_room.items()):
-        print(f"{room:22s} {dies:4d} of {lives + dies:4d} noticed")
-    lives, dies = (sum(v[i] for v in by_room.values()) for i in (0, 1))
-    print(f"all                    {dies:4d} of {lives + dies:4d} noticed: {100 * dies / max(1, lives + dies):.1f} %")
+    sums = [(room, dies, lives + dies) for room, (lives, dies) in sorted(by_room.items())]
+    return sums + [("all", sum(x[1] for x in sums), sum(x[2] for x in sums))]
+
+
+def write_report(results):
+    """docs/mutants.md: sums and survivors; what stands there as a survivor's verdict stays."""
+    old = dict(re.findall(r"^\| `(\w{12})` \|.*\| (.*?) \|$", PAGE.read_text(), re.M)) if PAGE.exists() else {}
+    cell = lambda code: "`" + code.replace("|", "\\|").replace("`", "'")[:150] + "`"  # noqa: E731
+    rows = [row for row in results.values() if row[7] == "survived"]
+    out = [PAGE_HEAD, "| where | noticed | of | |", "| --- | --- | --- | --- |"]
+    out += [f"| {room} | {dies} | {n} | {100 * dies / max(n, 1):.0f} % |" for room, dies, n in sums_of(results)]
+    out += ["", "## Survivors", "", "| key | where | line | instead | verdict |", "| --- | --- | --- | --- | --- |"]
+    for row in sorted(rows, key=lambda row: (row[1], row[3], row[0])):
+        out.append(f"| `{row[0]}` | {row[1]} {row[3]} | {cell(row[5])} | {cell(row[6])} | {old.get(row[0], 'not looked at')} |")
+    PAGE.write_text("\n".join(out) + "\n")
 
 
 def main():
@@ -281,7 +302,11 @@ def main():
     p.add_argument("--only", default="*")
     p.add_argument("--again", action="store_true")
     p.add_argument("--planted", action="store_true")
+    p.add_argument("--report", action="store_true")
     a = p.parse_args()
+    if a.report:
+        write_report(read_results())
+        return
     os.nice(19)
     WORK.mkdir(parents=True, exist_ok=True)
     build, results, bad = Build(), read_results(), []
@@ -310,7 +335,8 @@ def main():
             print(f"{n:4d} {m.file}:{m.line}: {verdict}: {' '.join(m.old.split())[:70]}  ->  {' '.join(m.new.split())[:70]}", flush=True)
         if n >= a.n and not a.again:
             break
-    print_sums(results)
+    for room, dies, of in sums_of(results):
+        print(f"{room:22s} {dies:4d} of {of:4d} noticed: {100 * dies / max(of, 1):.1f} %")
     sys.exit(f"planted and not noticed: {', '.join(bad)}" if bad else 0)
 
 

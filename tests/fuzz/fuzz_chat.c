@@ -4,6 +4,8 @@
  *
  * The first byte chooses the template. A zero byte stands between messages and tools, and between tools and the prefix.
  * No id may be a control token where the text came from outside; what is refused must say why.
+ *
+ * fuzz: max_len=16384
  */
 #include <stdlib.h>
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * fuzz_gguf.c - any bytes as a GGUF file: an error, or values and tensors that can be read to their end.
+ *
+ * fuzz: max_len=65536 words=engine/hparams.c,core/gguf/types.def,engine/arch/archs.def
  */
 #include <string.h>
 

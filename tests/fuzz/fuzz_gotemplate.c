@@ -3,6 +3,8 @@
  * fuzz_gotemplate.c - any bytes as a Go template: rendered with a small conversation, and with any data.
  *
  * The text behind a zero byte is the request (JSON), so that messages and tools are fuzzed too.
+ *
+ * fuzz: max_len=8192
  */
 #include <string.h>
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * fuzz_jinja.c - any bytes as a chat template, rendered with a small conversation.
+ *
+ * fuzz: max_len=8192 words=engine/template/filters.def,engine/template/tests.def,engine/template/globals.def,engine/template/methods.def,engine/template/tmpl_parser.c
  */
 #include "engine/template/template.h"
 

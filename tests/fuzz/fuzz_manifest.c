@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * fuzz_manifest.c - any bytes as a manifest; what is accepted is written and read back the same.
+ *
+ * fuzz: max_len=8192 words=models/manifest.c
  */
 #include <stdlib.h>
 #include <string.h>

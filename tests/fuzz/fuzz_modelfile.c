@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * fuzz_modelfile.c - any bytes as a Modelfile, and any text as the name of a model.
+ *
+ * fuzz: max_len=8192 words=models/modelfile.c,host/model_options.def,include/hyperlama/sampler.def
  */
 #include <stdlib.h>
 #include <string.h>

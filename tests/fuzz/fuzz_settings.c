@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * fuzz_settings.c - any text as a settings file: an error or settings within their ranges.
+ *
+ * fuzz: max_len=8192 words=core/base/config.def
  */
 #include <stdlib.h>
 #include <string.h>
