@@ -55,8 +55,11 @@ static const json_t *get(const json_t *o, const char *key) {
 static bool read_text(hl_go_run *r, const path *p, const json_t *o, const char *key, hl_go_value *ret) {
     const json_t *v = get(o, key);
     if (!v) return true;
-    if (!json_is_string(v)) return fail_shape(r, p, key, "a string");
-    return hl_go_from_json(r, v, ret);
+    hl_go_value text;
+    if (!hl_go_from_json(r, v, &text)) return false;
+    if (hl_go_kind_of(text) != HL_GO_STRING) return fail_shape(r, p, key, "a string");
+    *ret = text;
+    return true;
 }
 
 static bool new_struct(hl_go_run *r, const hl_go_type *type, hl_go_value **ret_fields, hl_go_value *ret) {
@@ -89,8 +92,8 @@ static bool read_texts(hl_go_run *r, const path *p, const json_t *o, const char 
     if (!json_is_array(v)) return fail_shape(r, p, key, "an array of strings");
     if (!new_list(r, &hl_go_type_strings, json_array_size(v), &items, ret)) return false;
     for (size_t i = 0; i < json_array_size(v); i++) {
-        if (!json_is_string(json_array_get(v, i))) return fail_shape(r, p, key, "an array of strings");
         if (!hl_go_from_json(r, json_array_get(v, i), &items[i])) return false;
+        if (hl_go_kind_of(items[i]) != HL_GO_STRING) return fail_shape(r, p, key, "an array of strings");
     }
     return true;
 }
@@ -123,25 +126,27 @@ static bool read_parts(hl_go_run *r, const path *p, const json_t *parts, hl_go_v
 static bool read_content(hl_go_run *r, const path *p, const json_t *m, hl_go_value *ret) {
     const json_t *v = get(m, "content");
     if (json_is_array(v)) return read_parts(r, p, v, ret);
-    if (v && !json_is_string(v)) return fail_shape(r, p, "content", "a string or an array of parts");
-    return !v || hl_go_from_json(r, v, ret);
+    if (!v) return true;
+    if (!hl_go_from_json(r, v, ret)) return false;
+    return hl_go_kind_of(*ret) == HL_GO_STRING ||
+           fail_shape(r, p, "content", "a string or an array of parts");
 }
 
 /* ---- Calls ---- */
 
-/* Arguments as an object, or as the text of one. */
-static bool read_arguments(hl_go_run *r, const path *p, const json_t *v, hl_go_value *ret) {
-    if (!v) return true;
-    if (json_is_string(v) && json_string_length(v) > 0) {
-        json_t *o = json_loadb(json_string_value(v), json_string_length(v), JSON_ALLOW_NUL, NULL);
-        if (!r->parsed) r->parsed = json_array();
-        if (json_array_append_new(r->parsed, o) != 0) o = NULL; /* it lives as long as the rendering */
-        v = o;
-    } else if (json_is_string(v)) {
-        return true;
+/* Arguments as an object, or as the text of one; what a model wrote that is neither stays as it is. */
+static bool read_arguments(hl_go_run *r, const json_t *v, hl_go_value *ret) {
+    if (!v || (json_is_string(v) && json_string_length(v) == 0)) return true;
+    if (json_is_string(v)) {
+        json_error_t e;
+        json_t      *o = json_loadb(json_string_value(v), json_string_length(v), JSON_ALLOW_NUL, &e);
+        if (!o && json_error_code(&e) == json_error_out_of_memory) return hl_go_fail_memory(r);
+        if (o && !r->parsed) r->parsed = json_array();
+        if (o && json_array_append_new(r->parsed, o) != 0) return hl_go_fail_memory(r);
+        if (json_is_object(o)) v = o; /* it lives as long as the rendering */
     }
-    if (!json_is_object(v)) return fail_shape(r, p, "arguments", "a JSON object, or the text of one");
-    return hl_go_map_from_json(r, v, &hl_go_type_call_arguments, ret);
+    if (json_is_object(v)) return hl_go_map_from_json(r, v, &hl_go_type_call_arguments, ret);
+    return hl_go_from_json(r, v, ret);
 }
 
 static bool read_call(hl_go_run *r, const path *p, const json_t *j, hl_go_value *ret) {
@@ -158,7 +163,7 @@ static bool read_call(hl_go_run *r, const path *p, const json_t *j, hl_go_value 
     }
     return read_text(r, p, j, "id", &call[CALL_ID]) &&
            read_text(r, &in_function, f, "name", &function[FN_NAME]) &&
-           read_arguments(r, &in_function, get(f, "arguments"), &function[FN_ARGUMENTS]);
+           read_arguments(r, get(f, "arguments"), &function[FN_ARGUMENTS]);
 }
 
 static bool read_calls(hl_go_run *r, const path *p, const json_t *m, hl_go_value *ret) {
@@ -193,15 +198,18 @@ static bool read_images(hl_go_run *r, const path *p, const json_t *m, hl_go_valu
 static bool read_role(hl_go_run *r, const path *p, const json_t *m, hl_go_value *ret) {
     static const char *const known[] = {"system", "user", "assistant", "tool"};
     const json_t            *v = json_object_get(m, "role");
-    if (!json_is_string(v)) return fail_shape(r, p, "role", "a string");
-    const hl_view s = {json_string_value(v), json_string_length(v)};
+    hl_go_value              given;
+    if (!hl_go_from_json(r, v, &given)) return false;
+    if (!json_is_string(v) || hl_go_kind_of(given) != HL_GO_STRING)
+        return fail_shape(r, p, "role", "a string");
+    const hl_view s = hl_go_view(given);
     char         *lower = hl_go_get(r, s.len + 1, 1);
     if (!lower) return false;
     for (size_t i = 0; i < s.len; i++)
         lower[i] = (char)(s.ptr[i] >= 'A' && s.ptr[i] <= 'Z' ? s.ptr[i] + 32 : s.ptr[i]);
     hl_view role = {lower, s.len};
     if (hl_view_is(role, "developer")) role = hl_view_of("system");
-    bool is_known = false;
+    bool is_known = !given.is_outside;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         is_known = is_known || hl_view_is(role, known[i]);
     return hl_go_new_string(r, role, !is_known, ret);
@@ -222,8 +230,10 @@ static bool find_tool_name(hl_go_run *r, const json_t *messages, size_t i, hl_vi
                          *name = json_object_get(get(call, "function"), "name");
             const json_t *have = json_object_get(call, "id");
             const hl_view have_id = {json_string_value(have), json_string_length(have)};
-            if (json_is_string(have) && json_is_string(name) && hl_view_eq(have_id, id))
-                return hl_go_from_json(r, name, ret);
+            hl_go_value   found;
+            if (!json_is_string(have) || !hl_view_eq(have_id, id) || !hl_go_from_json(r, name, &found))
+                continue;
+            if (hl_go_kind_of(found) == HL_GO_STRING) return *ret = found, true;
         }
         if (!hl_go_steps(r, 1 + json_array_size(calls))) return false;
     }
@@ -315,8 +325,10 @@ static bool read_type(hl_go_run *r, const path *p, const json_t *o, hl_go_value 
         ret->type = &hl_go_type_property_type;
         return true;
     }
-    if (!json_is_string(v)) return fail_shape(r, p, "type", "a string or an array of strings");
-    return new_list(r, &hl_go_type_property_type, 1, &items, ret) && hl_go_from_json(r, v, items);
+    if (!new_list(r, &hl_go_type_property_type, 1, &items, ret) || !hl_go_from_json(r, v, items))
+        return false;
+    return hl_go_kind_of(*items) == HL_GO_STRING ||
+           fail_shape(r, p, "type", "a string or an array of strings");
 }
 
 static bool read_any_of(hl_go_run *r, const path *p, const json_t *o, hl_go_value *ret) {

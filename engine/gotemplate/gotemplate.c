@@ -303,17 +303,17 @@ static hl_view first_word(hl_view s) {
     return (hl_view){s.ptr + i, end - i};
 }
 
-bool hl_gotemplate_is(hl_view source) {
+hl_template_look hl_template_looks(hl_view source) {
     static const char *const words[] = {"if",       "else",  "end",   "range",    "with", "define",
                                         "template", "block", "break", "continue", "json"};
     for (size_t i = 0; i + 1 < source.len; i++) {
         if (source.ptr[i] != '{') continue;
-        if (source.ptr[i + 1] == '%' || source.ptr[i + 1] == '#') return false;
+        if (source.ptr[i + 1] == '%' || source.ptr[i + 1] == '#') return HL_LOOKS_LIKE_JINJA;
         if (source.ptr[i + 1] != '{') continue;
         const hl_view word = first_word((hl_view){source.ptr + i + 2, source.len - i - 2});
         if (word.len && (word.ptr[0] == '.' || word.ptr[0] == '$' || word.ptr[0] == '/')) return true;
         for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-            if (hl_view_is(word, words[k])) return true;
+            if (hl_view_is(word, words[k])) return HL_LOOKS_LIKE_GO;
     }
-    return false;
+    return HL_LOOKS_LIKE_NEITHER;
 }

@@ -49,8 +49,13 @@ HL_MUST_CHECK hl_status hl_gotemplate_execute(const hl_gotemplate *t, const json
 /* Does the template mention this field or variable ("tools", "suffix", "thinking"; case does not matter)? */
 bool hl_gotemplate_mentions(const hl_gotemplate *t, const char *name);
 
-/* Is this text a Go template rather than a Jinja one? By what only one of them has: {% %} and {# #} are Jinja's,
- * {{ .Field }}, {{ if }}, {{ range }}, {{ $x }} and {{ end }} are Go's. A text that has neither is Jinja. */
-bool hl_gotemplate_is(hl_view source);
+/* Which language does a text look like? By what only one of them has: {% %} and {# #} are Jinja's, {{ .Field }}, {{ if }},
+ * {{ range }}, {{ $x }} and {{ end }} are Go's; the first that comes counts. */
+typedef enum hl_template_look {
+    HL_LOOKS_LIKE_NEITHER,
+    HL_LOOKS_LIKE_GO,
+    HL_LOOKS_LIKE_JINJA
+} hl_template_look;
+hl_template_look hl_template_looks(hl_view source);
 
 #endif

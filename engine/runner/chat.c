@@ -24,11 +24,35 @@ static hl_status no_memory(hl_err *err) { return hl_fail(err, HL_E_NOMEM, "promp
 
 /* ---- which template --------------------------------------------------------------------------- */
 
-static hl_view source_of(const hl_model *m, const char *template_text, bool with_tools) {
-    if (template_text) return hl_view_of(template_text);
+static hl_template_choice choice_of(hl_template_origin origin, hl_template_kind kind, hl_view text) {
+    return (hl_template_choice){.origin = origin, .kind = kind, .text = text};
+}
+
+static hl_template_choice choose(const hl_model *m, const hl_request *req, bool with_tools) {
+    const hl_view own = hl_view_of(req->template_text), stored = hl_view_of(req->stored_template);
     const hl_view tool_use = m && with_tools ? hl_model_named_template(m, "tool_use") : (hl_view){0};
-    if (tool_use.len > 0) return tool_use;
-    return m ? hl_model_chat_template(m) : (hl_view){0};
+    const hl_view jinja = m ? hl_model_chat_template(m) : (hl_view){0};
+    const bool    is_go = req->template_kind == HL_TEMPLATE_ANY ? hl_template_looks(own) == HL_LOOKS_LIKE_GO
+                                                                : req->template_kind == HL_TEMPLATE_GO;
+    if (req->template_text)
+        return choice_of(HL_TEMPLATE_OF_REQUEST, is_go ? HL_TEMPLATE_GO : HL_TEMPLATE_JINJA, own);
+    if (tool_use.len > 0) return choice_of(HL_TEMPLATE_FOR_TOOL_USE, HL_TEMPLATE_JINJA, tool_use);
+    if (jinja.len > 0) return choice_of(HL_TEMPLATE_OF_MODEL, HL_TEMPLATE_JINJA, jinja);
+    if (stored.len > 0) /* Go is what TEMPLATE means, unless it is plainly Jinja */
+        return choice_of(
+            HL_TEMPLATE_STORED,
+            hl_template_looks(stored) == HL_LOOKS_LIKE_JINJA ? HL_TEMPLATE_JINJA : HL_TEMPLATE_GO, stored);
+    return choice_of(HL_TEMPLATE_NONE, HL_TEMPLATE_ANY, (hl_view){0});
+}
+
+void hl_chat_choose_template(const hl_model *m, const hl_request *req, hl_template_choice *ret_choice) {
+    *ret_choice = choose(m, req, req->tools_json != NULL);
+}
+
+static hl_status fail_within(const hl_template_choice *c, hl_status status, hl_err *err) {
+    if (status == HL_OK || c->origin == HL_TEMPLATE_OF_REQUEST) return status;
+    return hl_fail_within(err, c->origin == HL_TEMPLATE_STORED ? "the model's stored TEMPLATE"
+                                                               : "the model's chat template");
 }
 
 /* A request on its way to a prompt. */
@@ -58,23 +82,23 @@ static void making_done(making *k) {
 }
 
 static hl_status choose_template(making *k, hl_err *err) {
-    const hl_view source = source_of(k->model, k->req->template_text, json_array_size(k->tools) > 0);
-    if (source.len == 0) return HL_OK;
+    const hl_template_choice c = choose(k->model, k->req, json_array_size(k->tools) > 0);
+    if (c.text.len == 0) return HL_OK;
     hl_chat_template *own = NULL;
-    const hl_status   status =
-        k->kept ? hl_chat_template_get(k->kept, source, &k->t, err) : hl_chat_template_new(source, &own, err);
+    const hl_status   status = k->kept ? hl_chat_template_get(k->kept, c.text, c.kind, &k->t, err)
+                                       : hl_chat_template_new(c.text, c.kind, &own, err);
     if (own) k->t = own;
-    return status == HL_OK || k->req->template_text ? status
-                                                    : hl_fail_within(err, "the model's chat template");
+    return fail_within(&c, status, err);
 }
 
-hl_status hl_chat_get_caps(const hl_model *m, bool with_tools, hl_chat_caps *ret_caps, hl_err *err) {
-    const hl_view     source = source_of(m, NULL, with_tools);
-    hl_chat_template *t = NULL;
+hl_status hl_chat_get_caps(const hl_model *m, const hl_request *req, hl_chat_caps *ret_caps, hl_err *err) {
+    hl_template_choice c;
+    hl_chat_template  *t = NULL;
+    hl_chat_choose_template(m, req, &c);
     *ret_caps = (hl_chat_caps){0};
-    if (source.len == 0) return HL_OK;
-    const hl_status status = hl_chat_template_new(source, &t, err);
-    if (status != HL_OK) return hl_fail_within(err, "the model's chat template");
+    if (c.text.len == 0) return HL_OK;
+    const hl_status status = fail_within(&c, hl_chat_template_new(c.text, c.kind, &t, err), err);
+    if (status != HL_OK) return status;
     *ret_caps = t->caps;
     hl_chat_template_free(t);
     return HL_OK;
@@ -166,9 +190,8 @@ static hl_status render_template(making *k, hl_err *err) {
         json_t                 *trusted = trusted_names(k->tokenizer, req);
         const hl_template_input in = {
             .context = context, .trusted = trusted, .now_ms = req->now_ms ? req->now_ms : hl_clock_wall_ms()};
-        status = context && trusted && (plain || is_known)
-                     ? hl_template_render(k->t->jinja, &in, &k->text, err)
-                     : no_memory(err);
+        status = context && trusted && (plain || is_known) ? hl_chat_template_render(k->t, &in, &k->text, err)
+                                                           : no_memory(err);
         json_decref(context);
         json_decref(trusted);
     }
@@ -188,6 +211,24 @@ static hl_status render(making *k, hl_err *err) {
     return join_contents(k->messages, &k->text, err);
 }
 
+/* Fill in the middle: a template that knows how says where prompt and suffix stand. */
+static hl_status render_fill(making *k, hl_err *err) {
+    const hl_request *req = k->req;
+    hl_status         status = choose_template(k, err);
+    if (status != HL_OK) return status;
+    if (!k->t || !k->t->go || !hl_gotemplate_mentions(k->t->go, "suffix"))
+        return hl_fail(
+            err, HL_E_UNSUPPORTED,
+            "suffix: the model has no template that names it, expected a Go template with .Suffix");
+    if (req->prompt.len == 0) return hl_fail(err, HL_E_ARG, "suffix: expected a prompt in front of it");
+    const hl_gotemplate_input in = {.prompt = req->prompt,
+                                    .suffix = req->suffix,
+                                    .is_think_set = req->think != HL_THINK_DEFAULT,
+                                    .think = req->think == HL_THINK_ON,
+                                    .now_ms = req->now_ms ? req->now_ms : hl_clock_wall_ms()};
+    return hl_gotemplate_render(k->t->go, &in, &k->text, err);
+}
+
 /* All of a request's text, tainted where it came with the request. */
 static hl_status write_prompt(making *k, hl_err *err) {
     const hl_request *req = k->req;
@@ -195,9 +236,11 @@ static hl_status write_prompt(making *k, hl_err *err) {
     if (n_given > PROMPT_LIMIT_BYTES || req->answer_prefix.len > PROMPT_LIMIT_BYTES - n_given)
         return hl_fail(err, HL_E_LIMIT, "a prompt of %zu bytes, expected at most %d",
                        n_given + req->answer_prefix.len, PROMPT_LIMIT_BYTES);
-    const hl_status status = req->messages_json ? render(k, err) : HL_OK;
+    const bool is_fill = !req->messages_json && req->suffix.len > 0;
+    if (is_fill && req->raw) return hl_fail(err, HL_E_ARG, "suffix: raw prompts go through no template");
+    const hl_status status = req->messages_json ? render(k, err) : is_fill ? render_fill(k, err) : HL_OK;
     if (status != HL_OK) return status;
-    if (!req->messages_json) hl_tainted_add(&k->text, req->prompt, !req->raw);
+    if (!req->messages_json && !is_fill) hl_tainted_add(&k->text, req->prompt, !req->raw);
     if (k->text.text.len + req->answer_prefix.len > PROMPT_LIMIT_BYTES)
         return hl_fail(err, HL_E_LIMIT, "a prompt of more than %d bytes", PROMPT_LIMIT_BYTES);
     hl_tainted_add(&k->text, req->answer_prefix, !req->raw);

@@ -42,13 +42,13 @@ static const char TOOLS[] =
     "\"k\"]}}}]";
 
 typedef struct asker {
-    const hl_template *t;
-    bool               as_parts;    /* content as lists of parts */
-    bool               needs_tools; /* nothing comes out without a list of tools */
-    int                think;       /* 1, 0; -1: not said */
-    hl_tainted         out;         /* of the last rendering that succeeded */
-    hl_status          status;      /* other than HL_OK: nothing more is asked */
-    hl_err            *err;
+    const hl_chat_template *t;
+    bool                    as_parts;    /* content as lists of parts */
+    bool                    needs_tools; /* nothing comes out without a list of tools */
+    int                     think;       /* 1, 0; -1: not said */
+    hl_tainted              out;         /* of the last rendering that succeeded */
+    hl_status               status;      /* other than HL_OK: nothing more is asked */
+    hl_err                 *err;
 } asker;
 
 static json_t *parse(asker *a, const char *text) {
@@ -92,7 +92,7 @@ static bool render(asker *a, const char *messages, bool tools) {
     hl_status status = a->status;
     if (status == HL_OK) {
         const hl_template_input in = {.context = context, .trusted = trusted, .now_ms = 1};
-        status = hl_template_render(a->t, &in, &a->out, &refused);
+        status = hl_chat_template_render(a->t, &in, &a->out, &refused);
         if (status == HL_E_NOMEM || status == HL_E_CANCEL) {
             a->status = status;
             if (a->err) *a->err = refused;
@@ -192,7 +192,7 @@ static void ask_thinking(asker *a, hl_chat_caps *c) {
     hl_tainted_done(&first);
 }
 
-hl_status hl_chat_caps_find(const hl_template *t, hl_view source, hl_chat_caps *ret, hl_err *err) {
+hl_status hl_chat_caps_find(const hl_chat_template *t, hl_chat_caps *ret, hl_err *err) {
     hl_chat_caps c = {0};
     asker        a = {.t = t, .think = -1, .err = err};
     ask_content(&a, &c);
@@ -202,7 +202,7 @@ hl_status hl_chat_caps_find(const hl_template *t, hl_view source, hl_chat_caps *
         ask_content(&a, &c);
     }
     if (c.is_known) {
-        ask_roles(&a, source, &c);
+        ask_roles(&a, (hl_view){t->source, t->n_source}, &c);
         ask_tools(&a, &c);
         ask_thinking(&a, &c);
     }

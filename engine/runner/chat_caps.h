@@ -5,13 +5,11 @@
 #ifndef HL_ENGINE_RUNNER_CHAT_CAPS_H
 #define HL_ENGINE_RUNNER_CHAT_CAPS_H
 
-#include "engine/template/template.h"
-#include "hyperlama/runner.h"
+#include "engine/runner/chat_template.h"
 
-/* in     source  the template's text
+/* in     t  parsed; its caps are not looked at
  * cost   a dozen renderings of a few messages
  * fails  HL_E_NOMEM, HL_E_CANCEL; what a template refuses is an answer, too */
-HL_MUST_CHECK hl_status hl_chat_caps_find(const hl_template *t, hl_view source, hl_chat_caps *ret,
-                                          hl_err *err);
+HL_MUST_CHECK hl_status hl_chat_caps_find(const hl_chat_template *t, hl_chat_caps *ret, hl_err *err);
 
 #endif

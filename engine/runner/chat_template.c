@@ -10,16 +10,19 @@
 #include "core/base/str.h"
 #include "engine/runner/chat_caps.h"
 
-hl_status hl_chat_template_new(hl_view source, hl_chat_template **ret, hl_err *err) {
+hl_status hl_chat_template_new(hl_view source, hl_template_kind kind, hl_chat_template **ret, hl_err *err) {
     hl_chat_template *t = hl_new(1, sizeof *t);
     if (!t) return hl_fail(err, HL_E_NOMEM, "template: no memory");
     hl_status status = HL_OK;
     t->source = hl_strndup(source.ptr, source.len);
     t->n_source = source.len;
+    t->kind = kind;
     t->n_users = 1;
     if (!t->source) status = hl_fail(err, HL_E_NOMEM, "template: no memory");
-    if (status == HL_OK) status = hl_template_parse(source, &t->jinja, err);
-    if (status == HL_OK) status = hl_chat_caps_find(t->jinja, source, &t->caps, err);
+    if (status == HL_OK)
+        status = kind == HL_TEMPLATE_GO ? hl_gotemplate_parse(source, &t->go, err)
+                                        : hl_template_parse(source, &t->jinja, err);
+    if (status == HL_OK) status = hl_chat_caps_find(t, &t->caps, err);
     if (status == HL_OK)
         *ret = t;
     else
@@ -30,8 +33,22 @@ hl_status hl_chat_template_new(hl_view source, hl_chat_template **ret, hl_err *e
 void hl_chat_template_free(hl_chat_template *t) {
     if (!t) return;
     hl_template_free(t->jinja);
+    hl_gotemplate_free(t->go);
     hl_free(t->source);
     hl_free(t);
+}
+
+hl_status hl_chat_template_render(const hl_chat_template *t, const hl_template_input *in, hl_tainted *out,
+                                  hl_err *err) {
+    if (t->jinja) return hl_template_render(t->jinja, in, out, err);
+    const json_t             *think = json_object_get(in->trusted, "enable_thinking");
+    const bool                thinks = hl_gotemplate_mentions(t->go, "thinking");
+    const hl_gotemplate_input go = {.messages = json_object_get(in->context, "messages"),
+                                    .tools = json_object_get(in->context, "tools"),
+                                    .is_think_set = think || thinks,
+                                    .think = think ? json_is_true(think) : thinks,
+                                    .now_ms = in->now_ms};
+    return hl_gotemplate_render(t->go, &go, out, err);
 }
 
 /* ---- kept ones -------------------------------------------------------------------------------- */
@@ -51,10 +68,10 @@ static void let_go(hl_chat_template *t) {
 }
 
 /* Under the lock. The list itself is a user of what it keeps. */
-static hl_chat_template *find_kept(hl_chat_templates *c, hl_view source) {
+static hl_chat_template *find_kept(hl_chat_templates *c, hl_view source, hl_template_kind kind) {
     for (int i = 0; i < HL_CHAT_TEMPLATES_KEPT && c->kept[i]; i++) {
         hl_chat_template *t = c->kept[i];
-        if (!hl_view_eq((hl_view){t->source, t->n_source}, source)) continue;
+        if (t->kind != kind || !hl_view_eq((hl_view){t->source, t->n_source}, source)) continue;
         memmove(&c->kept[1], &c->kept[0], (size_t)i * sizeof c->kept[0]);
         c->kept[0] = t;
         t->n_users++;
@@ -70,16 +87,16 @@ static void keep(hl_chat_templates *c, hl_chat_template *t) {
     t->n_users++;
 }
 
-hl_status hl_chat_template_get(hl_chat_templates *c, hl_view source, const hl_chat_template **ret,
-                               hl_err *err) {
+hl_status hl_chat_template_get(hl_chat_templates *c, hl_view source, hl_template_kind kind,
+                               const hl_chat_template **ret, hl_err *err) {
     (void)pthread_mutex_lock(&c->lock);
-    hl_chat_template *t = find_kept(c, source);
+    hl_chat_template *t = find_kept(c, source, kind);
     (void)pthread_mutex_unlock(&c->lock);
     if (!t) { /* outside of the lock: two threads may both do it, and nobody waits for a slow one */
-        const hl_status status = hl_chat_template_new(source, &t, err);
+        const hl_status status = hl_chat_template_new(source, kind, &t, err);
         if (status != HL_OK) return status;
         (void)pthread_mutex_lock(&c->lock);
-        hl_chat_template *theirs = find_kept(c, source);
+        hl_chat_template *theirs = find_kept(c, source, kind);
         if (theirs) {
             let_go(t);
             t = theirs;

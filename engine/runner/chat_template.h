@@ -11,21 +11,32 @@
 
 #include <pthread.h>
 
+#include "engine/gotemplate/gotemplate.h"
 #include "engine/template/template.h"
 #include "hyperlama/runner.h"
 
 typedef struct hl_chat_template {
-    char        *source; /* [n_source] its own copy */
-    size_t       n_source;
-    hl_template *jinja;
-    hl_chat_caps caps;
-    int          n_users; /* guarded by the lock of the cache that it is in */
+    char            *source; /* [n_source] its own copy */
+    size_t           n_source;
+    hl_template_kind kind; /* says which of the next two it is */
+    hl_template     *jinja;
+    hl_gotemplate   *go;
+    hl_chat_caps     caps;
+    int              n_users; /* guarded by the lock of the cache that it is in */
 } hl_chat_template;
 
 /* Parse and ask.
- * fails  as hl_template_parse() */
-HL_MUST_CHECK hl_status hl_chat_template_new(hl_view source, hl_chat_template **ret, hl_err *err);
+ * in     kind  JINJA or GO
+ * fails  as hl_template_parse(), hl_gotemplate_parse() */
+HL_MUST_CHECK hl_status hl_chat_template_new(hl_view source, hl_template_kind kind, hl_chat_template **ret,
+                                             hl_err *err);
 void                    hl_chat_template_free(hl_chat_template *t); /* NULL is allowed */
+
+/* Render in either language; of the names that are given a Go template sees messages, tools and enable_thinking, and a
+ * model that thinks does so unless it is told not to, as in Ollama.
+ * fails  as hl_template_render(), hl_gotemplate_render() */
+HL_MUST_CHECK hl_status hl_chat_template_render(const hl_chat_template *t, const hl_template_input *in,
+                                                hl_tainted *out, hl_err *err);
 
 /* Templates by their text, for many threads. */
 enum { HL_CHAT_TEMPLATES_KEPT = 4 };
@@ -38,7 +49,7 @@ void hl_chat_templates_init(hl_chat_templates *c);
 void hl_chat_templates_done(hl_chat_templates *c); /* all were given back */
 
 /* fails  as hl_chat_template_new(). *ret is given back with hl_chat_template_give_back() */
-HL_MUST_CHECK hl_status hl_chat_template_get(hl_chat_templates *c, hl_view source,
+HL_MUST_CHECK hl_status hl_chat_template_get(hl_chat_templates *c, hl_view source, hl_template_kind kind,
                                              const hl_chat_template **ret, hl_err *err);
 void                    hl_chat_template_give_back(hl_chat_templates *c, const hl_chat_template *t);
 

@@ -19,17 +19,25 @@ typedef struct hl_runner hl_runner;
 
 typedef enum hl_think { HL_THINK_DEFAULT, HL_THINK_ON, HL_THINK_OFF } hl_think;
 
+/* The language of a template: Jinja as model files carry it, or Go as Ollama's Modelfiles have it in TEMPLATE
+ * (docs/formats/gotemplate.md). ANY: by what it looks like. */
+typedef enum hl_template_kind { HL_TEMPLATE_ANY, HL_TEMPLATE_JINJA, HL_TEMPLATE_GO } hl_template_kind;
+
 typedef struct hl_request {
     /* The prompt: messages (rendered with the template) or, when messages is NULL, plain text. */
-    const char        *messages_json; /* [{"role":"user","content":"..."}, ...] */
-    const char        *tools_json;    /* NULL: none */
-    hl_view            prompt;        /* used when messages_json is NULL */
-    bool               raw; /* prompt goes in as it is: no template, special tokens spelled out count */
-    const char        *template_text; /* a Jinja template to use instead of the model's; NULL: the model's */
-    hl_view            answer_prefix; /* put behind the prompt: the answer goes on from here */
-    hl_think           think;         /* asks templates that know `enable_thinking` */
-    hl_sampler_params  sampling;      /* hl_request_init() sets the defaults */
-    const char *const *stops;         /* [n_stops] strings that end the answer and are never part of it */
+    const char *messages_json; /* [{"role":"user","content":"..."}, ...] */
+    const char *tools_json;    /* NULL: none */
+    hl_view     prompt;        /* used when messages_json is NULL */
+    hl_view     suffix; /* behind the hole that the answer fills: prompt and suffix go through the template */
+    bool        raw;    /* prompt goes in as it is: no template, special tokens spelled out count */
+    const char *template_text;      /* a template to use instead of the model's; NULL: the model's */
+    hl_template_kind template_kind; /* of template_text */
+    const char
+            *stored_template; /* kept beside the model (TEMPLATE), used where its file has none; NULL: none */
+    hl_view  answer_prefix;   /* put behind the prompt: the answer goes on from here */
+    hl_think think;           /* asks templates that know `enable_thinking` */
+    hl_sampler_params  sampling; /* hl_request_init() sets the defaults */
+    const char *const *stops;    /* [n_stops] strings that end the answer and are never part of it */
     size_t             n_stops;
     int32_t            max_tokens; /* -1: until the context is full */
     int32_t            n_top; /* logprobs of that many most likely tokens in each event, 0..20; above 0 */
@@ -162,13 +170,30 @@ typedef struct hl_chat_caps {
     bool thinking;                         /* think is obeyed */
 } hl_chat_caps;
 
-/* What the template can show that a request without template_text is rendered with.
+typedef enum hl_template_origin {
+    HL_TEMPLATE_NONE,
+    HL_TEMPLATE_OF_REQUEST,   /* template_text */
+    HL_TEMPLATE_OF_MODEL,     /* tokenizer.chat_template of the model's file */
+    HL_TEMPLATE_FOR_TOOL_USE, /* the one that the file carries for requests with tools */
+    HL_TEMPLATE_STORED,       /* stored_template */
+} hl_template_origin;
+
+typedef struct hl_template_choice {
+    hl_template_origin origin;
+    hl_template_kind   kind; /* JINJA or GO */
+    hl_view            text; /* the model's or the request's; empty: none */
+} hl_template_choice;
+
+/* Which template a request's messages are rendered with: its own, else the model's, else the one that is stored with it.
+ * in     m  NULL: none. Of the request the templates count, and whether tools_json is there */
+HL_API void hl_chat_choose_template(const hl_model *m, const hl_request *req, hl_template_choice *ret_choice);
+
+/* What that template can show.
  *
- * in     with_tools  the request has tools: a model may carry a template of its own for these (tool_use)
- * out    *ret_caps   all false when the model has no template
+ * out    *ret_caps   all false when there is no template
  * fails  HL_E_FORMAT  the template cannot be parsed */
-HL_API HL_MUST_CHECK hl_status hl_chat_get_caps(const hl_model *m, bool with_tools, hl_chat_caps *ret_caps,
-                                                hl_err *err);
+HL_API HL_MUST_CHECK hl_status hl_chat_get_caps(const hl_model *m, const hl_request *req,
+                                                hl_chat_caps *ret_caps, hl_err *err);
 
 /* The exact prompt text of a request, *ret_n bytes and a terminating zero in *ret_text (hl_text_free()); the text may
  * hold zero bytes. For `template` and tests.

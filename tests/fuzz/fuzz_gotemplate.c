@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     const size_t   n_source = end ? (size_t)(end - data) : n;
     hl_gotemplate *t = NULL;
     hl_err         err;
-    (void)hl_gotemplate_is((hl_view){(const char *)data, n_source});
+    (void)hl_template_looks((hl_view){(const char *)data, n_source});
     if (hl_gotemplate_parse((hl_view){(const char *)data, n_source}, &t, &err) != HL_OK) return 0;
     json_t *request = end ? json_loadb((const char *)end + 1, n - n_source - 1, JSON_ALLOW_NUL, NULL)
                           : json_loads(request_json, 0, NULL);

@@ -19,6 +19,7 @@
 #include "core/base/mem.h"
 #include "core/base/str.h"
 #include "engine/gotemplate/gotemplate.h"
+#include "hyperlama/runner.h"
 
 static const int64_t now_ms = 1772334245000; /* 2026-03-01T03:04:05 UTC, as when recorded */
 
@@ -145,6 +146,73 @@ static void random_templates_give_what_go_gives(void **state) {
     if (more) check_file(more);
 }
 
+/* These show all that a conversation has, so that nothing has to be put elsewhere for them. */
+static bool shows_all(const char *template, const char *request) {
+    static const char *const templates[] = {
+        "alpaca", "chatml-turns", "llama2-turns",  "phi3",          "chatml",      "zephyr", "gemma",
+        "llama2", "llama3-tools", "mistral-tools", "qwen2.5-tools", "deepseek-r1", "harmony"};
+    static const char *const requests[] = {"none",    "user",        "system",        "turns", "joined",
+                                           "prefill", "empty-texts", "system-inside", "tools"};
+    bool                     known = false, plain = false;
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++)
+        known = known || strcmp(template, templates[i]) == 0;
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
+        plain = plain || strcmp(request, requests[i]) == 0;
+    const bool has_tools = strcmp(template, "llama3-tools") == 0 || strcmp(template, "mistral-tools") == 0 ||
+                           strcmp(template, "qwen2.5-tools") == 0 || strcmp(template, "harmony") == 0;
+    return known && (plain || (has_tools && strncmp(request, "tool", 4) == 0));
+}
+
+static int check_prompt(const json_t *file, const json_t *row) {
+    const char *of = json_string_value(json_object_get(row, "of")),
+               *with = json_string_value(json_object_get(row, "with"));
+    const json_t *q = json_object_get(json_object_get(file, "requests"), with),
+                 *tools = json_object_get(q, "tools");
+    char      *messages_json = json_dumps(json_object_get(q, "messages"), 0);
+    char      *tools_json = tools ? json_dumps(tools, 0) : NULL, *text = NULL;
+    size_t     n = 0;
+    hl_request r;
+    hl_err     err = {0};
+    hl_str     source;
+    hl_str_init(&source, 1 << 20);
+    read_source(template_of(file, row), &source);
+    hl_request_init(&r);
+    r.messages_json = messages_json;
+    r.tools_json = tools_json;
+    r.stored_template = hl_str_text(&source);
+    r.now_ms = now_ms;
+    const hl_status status = hl_chat_render(NULL, &r, &text, &n, &err);
+    const json_t   *want = json_object_get(row, "output");
+    const bool      is_bad = status != HL_OK || !hl_view_eq((hl_view){text, n}, view_of(want));
+    if (is_bad) {
+        print_error("%s, %s:\n", of, with);
+        show("expected", view_of(want));
+        show("found   ", status == HL_OK ? (hl_view){text, n} : hl_view_of(err.text));
+    }
+    hl_text_free(text);
+    hl_str_done(&source);
+    free(messages_json);
+    free(tools_json);
+    return is_bad;
+}
+
+static void prompts_of_stored_templates_are_those_of_go(void **state) {
+    (void)state;
+    json_t *file = load("tests/golden/gotemplate/models_expected.json"), *row = NULL;
+    size_t  i = 0;
+    int     n_bad = 0, n = 0;
+    json_array_foreach(json_object_get(file, "rows"), i, row) {
+        if (!shows_all(json_string_value(json_object_get(row, "of")),
+                       json_string_value(json_object_get(row, "with"))))
+            continue;
+        n_bad += check_prompt(file, row);
+        n++;
+    }
+    json_decref(file);
+    assert_int_equal(n_bad, 0);
+    assert_int_equal(n, 13 * 9 + 4 * 2);
+}
+
 int main(void) {
     (void)setenv("TZ", "UTC", 1);
     tzset();
@@ -152,6 +220,7 @@ int main(void) {
         cmocka_unit_test(every_feature_behaves_as_in_go),
         cmocka_unit_test(templates_in_the_style_of_known_models_give_the_prompts_of_go),
         cmocka_unit_test(random_templates_give_what_go_gives),
+        cmocka_unit_test(prompts_of_stored_templates_are_those_of_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

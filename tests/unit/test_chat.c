@@ -312,7 +312,8 @@ static void messages_are_brought_into_the_shape_that_a_template_can_show(void **
 static hl_chat_caps caps_of(const char *source) {
     hl_chat_template *t = NULL;
     hl_err            err = {0};
-    if (hl_chat_template_new(hl_view_of(source), &t, &err) != HL_OK) fail_msg("%s", err.text);
+    if (hl_chat_template_new(hl_view_of(source), HL_TEMPLATE_JINJA, &t, &err) != HL_OK)
+        fail_msg("%s", err.text);
     const hl_chat_caps c = t->caps;
     hl_chat_template_free(t);
     return c;
@@ -580,6 +581,143 @@ static void a_template_of_its_own_is_used_when_there_are_tools(void **state) {
     unload(l);
 }
 
+/* ---- Go templates ------------------------------------------------------------------------------ */
+
+static hl_template_choice choice(const char *of_request, hl_template_kind kind, const char *stored) {
+    hl_request         r;
+    hl_template_choice c;
+    hl_request_init(&r);
+    r.template_text = of_request;
+    r.template_kind = kind;
+    r.stored_template = stored;
+    hl_chat_choose_template(NULL, &r, &c);
+    return c;
+}
+
+static void the_language_of_a_template_is_said_or_seen(void **state) {
+    (void)state;
+    const char *go = "{{ .Prompt }}", *jinja = "{% if x %}{{ x }}{% endif %}", *neither = "plain";
+    assert_int_equal(choice(go, HL_TEMPLATE_ANY, jinja).kind, HL_TEMPLATE_GO);
+    assert_int_equal(choice(go, HL_TEMPLATE_ANY, jinja).origin, HL_TEMPLATE_OF_REQUEST);
+    assert_int_equal(choice(go, HL_TEMPLATE_JINJA, NULL).kind, HL_TEMPLATE_JINJA);
+    assert_int_equal(choice(jinja, HL_TEMPLATE_GO, NULL).kind, HL_TEMPLATE_GO);
+    assert_int_equal(choice(neither, HL_TEMPLATE_ANY, NULL).kind, HL_TEMPLATE_JINJA);
+    assert_int_equal(choice(NULL, HL_TEMPLATE_ANY, neither).kind, HL_TEMPLATE_GO);
+    assert_int_equal(choice(NULL, HL_TEMPLATE_ANY, jinja).kind, HL_TEMPLATE_JINJA);
+    assert_int_equal(choice(NULL, HL_TEMPLATE_ANY, go).origin, HL_TEMPLATE_STORED);
+    assert_int_equal(choice(NULL, HL_TEMPLATE_ANY, "").origin, HL_TEMPLATE_NONE);
+}
+
+static void the_models_own_template_wins_over_the_stored_one(void **state) {
+    (void)state;
+    static const struct {
+        const char *own, *of_request, *stored, *want;
+    } rows[] = {
+        {"J{{ messages[0].content }}", NULL, "G{{ .Prompt }}", "Jhi"},
+        {NULL, NULL, "G{{ .Prompt }}", "Ghi"},
+        {"J{{ messages[0].content }}", "R{{ .Prompt }}", "G{{ .Prompt }}", "Rhi"},
+        {NULL, "R{{ messages[0].content }}", "G{{ .Prompt }}", "Rhi"},
+        {NULL, NULL, NULL, "hi"},
+        {NULL, NULL, "", "hi"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const loaded l = load(chain_new(rows[i].own));
+        hl_request   r;
+        hl_err       err = {0};
+        char        *text = NULL;
+        size_t       n = 0;
+        hl_request_init(&r);
+        r.messages_json = "[" U("hi") "]";
+        r.template_text = rows[i].of_request;
+        r.stored_template = rows[i].stored;
+        if (hl_chat_render(l.m, &r, &text, &n, &err) != HL_OK) fail_msg("row %zu: %s", i, err.text);
+        assert_string_equal(text, rows[i].want);
+        hl_text_free(text);
+        unload(l);
+    }
+}
+
+#define GO_CHATML                                                                                            \
+    "{{ range .Messages }}<|{{ .Role }}|>{{ .Content }}{{ range .ToolCalls }}[{{ .Function.Name }}]{{ end "  \
+    "}}{{ end }}"
+
+static void messages_are_adapted_to_go_templates_too(void **state) {
+    (void)state;
+    static const struct {
+        const char *source, *messages, *want;
+    } rows[] = {
+        /* no place for a system text: in front of the next question */
+        {"{{ if .Prompt }}U:{{ .Prompt }} {{ end }}A:{{ .Response }}", "[" S("s") "," U("u") "]",
+         "U:s\n\nu A:"},
+        {"{{ if .System }}S:{{ .System }} {{ end }}U:{{ .Prompt }} A:{{ .Response }}",
+         "[" S("s") "," U("u") "]", "S:s U:u A:"},
+        /* several in front are one; a later one stays where it is */
+        {GO_CHATML, "[" S("s") "," S("t") "," U("u") "," A("a") "," S("x") "," U("v") "]",
+         "<|system|>s\n\nt<|user|>u<|assistant|>a<|system|>x<|user|>v"},
+        /* calls and results where the template shows none */
+        {"{{ range .Messages }}{{ if eq .Role \"user\" }}U:{{ .Content }};{{ else if eq .Role \"assistant\" "
+         "}}A:{{ .Content }};"
+         "{{ end }}{{ end }}",
+         "[" U("u") "," CALL("\"content\":\"c\",", "{\"k\":1}") "," T("r") "]", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        hl_err err = {0};
+        char  *text = render(rows[i].source, rows[i].messages, NULL, &err);
+        if (!text) fail_msg("row %zu: %s", i, err.text);
+        if (rows[i].want) assert_string_equal(text, rows[i].want);
+        if (!rows[i].want) { /* nothing is lost: the call, and its result */
+            assert_non_null(strstr(text, "\"k\": 1"));
+            assert_non_null(strstr(text, "U:r;"));
+        }
+        hl_text_free(text);
+    }
+}
+
+static void go_templates_say_what_they_can_show(void **state) {
+    (void)state;
+    hl_request   r;
+    hl_chat_caps c;
+    hl_err       err = {0};
+    hl_request_init(&r);
+    r.stored_template =
+        "{{ if .System }}{{ .System }}{{ end }}{{ if .Tools }}{{ .Tools }}{{ end }}{{ range .Messages }}{{ "
+        ".Content }}"
+        "{{ range .ToolCalls }}{{ .Function.Name }}{{ .Function.Arguments }}{{ end }}{{ end }}";
+    assert_int_equal(hl_chat_get_caps(NULL, &r, &c, &err), HL_OK);
+    assert_true(c.is_known && c.system && c.system_later && c.tools && c.tool_calls && c.parallel_tool_calls);
+    assert_true(c.object_arguments && c.text_arguments && c.tool_results && c.text_parts && c.null_content);
+    assert_false(c.needs_text_parts || c.thinking);
+    r.stored_template = "{{ if .Thinking }}";
+    assert_int_equal(hl_chat_get_caps(NULL, &r, &c, &err), HL_E_FORMAT);
+    assert_string_equal(
+        err.text,
+        "the model's stored TEMPLATE: template line 1, column 19: the template ends in the middle of if, "
+        "range, with, define or block: expected {{end}}");
+}
+
+static void the_hole_is_filled_where_the_template_says(void **state) {
+    (void)state;
+    const loaded l = load(chain_new("{{ messages[0].content }}"));
+    hl_request   r;
+    hl_err       err = {0};
+    char        *text = NULL;
+    size_t       n = 0;
+    hl_request_init(&r);
+    r.prompt = hl_view_of("a");
+    r.suffix = hl_view_of("b");
+    r.template_text = "<PRE>{{ .Prompt }}<SUF>{{ .Suffix }}<MID>";
+    assert_int_equal(hl_chat_render(l.m, &r, &text, &n, &err), HL_OK);
+    assert_string_equal(text, "<PRE>a<SUF>b<MID>");
+    hl_text_free(text);
+    r.template_text = NULL;
+    assert_int_equal(hl_chat_render(l.m, &r, &text, &n, &err), HL_E_UNSUPPORTED);
+    assert_string_equal(
+        err.text, "suffix: the model has no template that names it, expected a Go template with .Suffix");
+    r.raw = true;
+    assert_int_equal(hl_chat_render(l.m, &r, &text, &n, &err), HL_E_ARG);
+    unload(l);
+}
+
 /* ---- templates that are kept ------------------------------------------------------------------- */
 
 static void templates_are_kept_by_their_text_and_end_with_their_last_user(void **state) {
@@ -588,21 +726,21 @@ static void templates_are_kept_by_their_text_and_end_with_their_last_user(void *
     const hl_chat_template *first = NULL, *t = NULL;
     hl_err                  err = {0};
     hl_chat_templates_init(&c);
-    assert_int_equal(hl_chat_template_get(&c, hl_view_of("0"), &first, &err), HL_OK);
-    assert_int_equal(hl_chat_template_get(&c, hl_view_of("0"), &t, &err), HL_OK);
+    assert_int_equal(hl_chat_template_get(&c, hl_view_of("0"), HL_TEMPLATE_JINJA, &first, &err), HL_OK);
+    assert_int_equal(hl_chat_template_get(&c, hl_view_of("0"), HL_TEMPLATE_JINJA, &t, &err), HL_OK);
     assert_ptr_equal(t, first);
     hl_chat_template_give_back(&c, t);
     for (int i = 1; i <= HL_CHAT_TEMPLATES_KEPT; i++) { /* pushes out the first, which is still in use */
         const char text[] = {(char)('0' + i), '\0'};
-        assert_int_equal(hl_chat_template_get(&c, hl_view_of(text), &t, &err), HL_OK);
+        assert_int_equal(hl_chat_template_get(&c, hl_view_of(text), HL_TEMPLATE_JINJA, &t, &err), HL_OK);
         hl_chat_template_give_back(&c, t);
     }
     assert_int_equal(first->n_source, 1);
-    assert_int_equal(hl_chat_template_get(&c, hl_view_of("0"), &t, &err), HL_OK);
+    assert_int_equal(hl_chat_template_get(&c, hl_view_of("0"), HL_TEMPLATE_JINJA, &t, &err), HL_OK);
     assert_ptr_not_equal(t, first);
     hl_chat_template_give_back(&c, t);
     hl_chat_template_give_back(&c, first);
-    assert_int_equal(hl_chat_template_get(&c, hl_view_of("{{"), &t, &err), HL_E_FORMAT);
+    assert_int_equal(hl_chat_template_get(&c, hl_view_of("{{"), HL_TEMPLATE_JINJA, &t, &err), HL_E_FORMAT);
     hl_chat_templates_done(&c);
 }
 
@@ -641,6 +779,11 @@ int main(void) {
         cmocka_unit_test(the_roles_that_templates_know_may_be_part_of_their_marks),
         cmocka_unit_test(without_a_template_and_in_plain_prompts_nothing_is_control),
         cmocka_unit_test(a_template_of_its_own_is_used_when_there_are_tools),
+        cmocka_unit_test(the_language_of_a_template_is_said_or_seen),
+        cmocka_unit_test(the_models_own_template_wins_over_the_stored_one),
+        cmocka_unit_test(messages_are_adapted_to_go_templates_too),
+        cmocka_unit_test(go_templates_say_what_they_can_show),
+        cmocka_unit_test(the_hole_is_filled_where_the_template_says),
         cmocka_unit_test(templates_are_kept_by_their_text_and_end_with_their_last_user),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };
