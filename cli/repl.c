@@ -11,6 +11,7 @@
 #include "cli/term/answer.h"
 #include "cli/term/edit.h"
 #include "cli/term/say.h"
+#include "core/base/file.h"
 #include "core/base/mem.h"
 
 enum { MAX_QUESTION_BYTES = 64 << 20 };
@@ -100,14 +101,14 @@ static bool answer_line(hl_talk *t, hl_edit *edit, const hl_str *line) {
 }
 
 hl_status hl_repl(hl_talk *t, hl_err *err) {
-    hl_app    *app = t->app;
-    hl_edit   *edit = NULL;
-    const bool has_history = hl_config_bool(app->config, HL_SETTING_cli_history);
-    const int  n_history = has_history ? (int)hl_config_int(app->config, HL_SETTING_cli_history_lines) : 0;
-    hl_err     ignored;
-    hl_str     line;
-    bool       was_interrupted = false;
-    if (has_history) (void)hl_make_folder(app->paths.home, &ignored);
+    hl_app  *app = t->app;
+    hl_edit *edit = NULL;
+    int      n_history = 0;
+    hl_str   line;
+    bool     was_interrupted = false;
+    if (hl_config_bool(app->config, HL_SETTING_cli_history) &&
+        hl_dir_make(app->paths.home, 0700, NULL) == HL_OK)
+        n_history = (int)hl_config_int(app->config, HL_SETTING_cli_history_lines);
     const hl_status status = hl_edit_new(app, app->paths.history, n_history, &edit, err);
     if (status != HL_OK) return status;
     hl_str_init(&line, MAX_QUESTION_BYTES);

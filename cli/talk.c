@@ -145,10 +145,10 @@ static void print_usage(const hl_talk *t, const hl_usage *u) {
     print_rate("prompt eval rate:", n_read, u->prompt_ns);
     fprintf(stderr, "%-22s%d token(s)\n", "eval count:", (int)u->answer_tokens);
     if (u->drafted_tokens > 0)
-        fprintf(stderr, "%-22s%d of %d token(s)\n", "guessed right:", (int)u->accepted_tokens,
+        fprintf(stderr, "%-22s%d of %d token(s)\n", "drafts accepted:", (int)u->accepted_tokens,
                 (int)u->drafted_tokens);
     if (u->drafted_branches > 0)
-        fprintf(stderr, "%-22s%d of %d\n", "other ways taken:", (int)u->accepted_branches,
+        fprintf(stderr, "%-22s%d of %d\n", "branches accepted:", (int)u->accepted_branches,
                 (int)u->drafted_branches);
     print_duration("eval duration:", u->answer_ns);
     print_rate("eval rate:", u->answer_tokens, u->answer_ns);

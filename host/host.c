@@ -34,10 +34,8 @@ void hl_host_free(hl_host *h) {
 /* Under lock. */
 static hl_status open_store(hl_host *h, hl_store **ret_store, hl_err *err) {
     if (!h->store) {
-        hl_err                 ignored;
         const hl_store_options options = {
             .models_path = h->paths->models, .db_path = h->paths->db, .events = h->events};
-        (void)hl_make_folder(h->paths->home, &ignored); /* a store that cannot be written can still be read */
         const hl_status status = hl_store_open(&options, &h->store, err);
         if (status != HL_OK) return status;
     }

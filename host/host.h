@@ -36,10 +36,6 @@ void                    hl_paths_done(hl_paths *p);
 /* Can something be written at `path`, or where it would be made? */
 bool hl_path_is_writable(const char *path);
 
-/* Make a folder of ours, with its parents, readable by its owner only.
- * fails  HL_E_IO */
-hl_status hl_make_folder(const char *path, hl_err *err);
-
 /* The store and the engine, each opened when it is needed first. */
 typedef struct hl_host hl_host;
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/mem.h"
@@ -93,21 +92,4 @@ bool hl_path_is_writable(const char *path) {
         slash[slash == there] = '\0';
     }
     return access(there, W_OK) == 0;
-}
-
-hl_status hl_make_folder(const char *path, hl_err *err) {
-    hl_status status = HL_OK;
-    char     *copy = hl_strdup(path);
-    if (!copy) return hl_fail(err, HL_E_NOMEM, "paths: no memory");
-    for (char *p = copy + 1; status == HL_OK; p++) {
-        const char c = *p;
-        if (c != '/' && c != '\0') continue;
-        *p = '\0';
-        if (mkdir(copy, 0700) != 0 && errno != EEXIST)
-            status = hl_fail(err, HL_E_IO, "make folder '%s': %s", copy, strerror(errno));
-        *p = c;
-        if (c == '\0') break;
-    }
-    hl_free(copy);
-    return status;
 }

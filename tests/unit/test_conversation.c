@@ -262,9 +262,29 @@ static void a_chat_that_outgrows_its_context_leaves_out_whole_turns(void **state
     assert_null(strstr(t.fake.prompt, "\"1\""));
     assert_non_null(strstr(t.fake.prompt, "\"2\""));
     assert_int_equal(t.chat.n_messages, 6); /* it is not forgotten */
+    assert_int_equal(t.chat.n_left_out, 2);
+    assert_int_equal(ask_text(&t, "3"), HL_OK);
+    assert_int_equal(t.reply.n_turns_left_out, 1); /* told of once: the first one is out already */
     hl_conversation_set_ctx(&t.chat, 4096);
     assert_int_equal(ask_text(&t, "4"), HL_OK);
     assert_non_null(strstr(t.fake.prompt, "\"1\"")); /* there is room again */
+    tear_down(&t);
+}
+
+/* With two turns and a question there are 165 bytes; a context of 200 leaves 35, less than the quarter that is usual. */
+static void a_short_answer_needs_no_more_room_than_it_takes(void **state) {
+    (void)state;
+    table t;
+    set_up(&t, NULL, true, 200);
+    assert_int_equal(set_option(&t, "num_predict", "35"), HL_OK);
+    for (int i = 0; i < 3; i++) assert_int_equal(ask_text(&t, "1"), HL_OK);
+    assert_int_equal(t.fake.n_prompt, 165);
+    assert_int_equal(t.chat.n_left_out, 0);
+    tear_down(&t);
+    set_up(&t, NULL, true, 200);
+    assert_int_equal(set_option(&t, "num_predict", "36"), HL_OK);
+    for (int i = 0; i < 3; i++) assert_int_equal(ask_text(&t, "1"), HL_OK);
+    assert_int_equal(t.chat.n_left_out, 2);
     tear_down(&t);
 }
 
@@ -446,6 +466,7 @@ int main(void) {
         cmocka_unit_test(settings_stand_behind_the_model_and_flags_in_front_of_it),
         cmocka_unit_test(a_stored_parameter_that_makes_no_sense_is_an_event_and_left_out),
         cmocka_unit_test(a_chat_that_outgrows_its_context_leaves_out_whole_turns),
+        cmocka_unit_test(a_short_answer_needs_no_more_room_than_it_takes),
         cmocka_unit_test(system_messages_are_never_left_out),
         cmocka_unit_test(a_question_that_does_not_fit_costs_nothing_but_itself),
         cmocka_unit_test(one_token_must_be_left_for_the_answer),
