@@ -13,6 +13,7 @@
 #include "engine/model_priv.h"
 #include "engine/runner/answer_text.h"
 #include "engine/runner/chat.h"
+#include "engine/runner/dry_breakers.h"
 #include "engine/trace.h"
 #include "runner/runner_ops.h"
 
@@ -20,6 +21,7 @@ typedef struct native {
     hl_model         *model;
     hl_sched         *sched;
     hl_chat_templates templates;
+    hl_dry_breakers   dry_breakers;
     atomic_uint       n_stops; /* calls of hl_runner_stop() */
 } native;
 
@@ -154,7 +156,7 @@ static int64_t time_left_ms(const hl_request *req, const answer *a) {
 
 static hl_status submit_answer(native *r, const hl_request *req, const hl_prompt *prompt, answer *a,
                                hl_err *err) {
-    const hl_sched_request job = {
+    hl_sched_request job = {
         .tokens = prompt->ids.ids,
         .n_tokens = prompt->ids.n,
         .sampling = req->sampling,
@@ -170,7 +172,9 @@ static hl_status submit_answer(native *r, const hl_request *req, const hl_prompt
         .on_done = end_answer,
         .user = a,
     };
-    return hl_sched_submit(r->sched, &job, &a->id, err);
+    const hl_status status =
+        hl_dry_breakers_fill(&r->dry_breakers, hl_model_tokenizer(r->model), &job.sampling, err);
+    return status == HL_OK ? hl_sched_submit(r->sched, &job, &a->id, err) : status;
 }
 
 static hl_status submit(void *engine, const hl_request *req, hl_generation *g, hl_err *err) {
@@ -241,6 +245,7 @@ static void native_free(void *engine) {
     native *r = engine;
     hl_sched_free(r->sched);
     hl_chat_templates_done(&r->templates);
+    hl_dry_breakers_done(&r->dry_breakers);
     hl_free(r);
 }
 
@@ -260,6 +265,7 @@ hl_status hl_runner_new(hl_model *m, const hl_runner_params *p, hl_runner **ret_
     if (!r) return hl_fail(err, HL_E_NOMEM, "runner: no memory");
     r->model = m;
     hl_chat_templates_init(&r->templates);
+    hl_dry_breakers_init(&r->dry_breakers);
     hl_status status = hl_sched_new(m, p ? &p->sched : NULL, &r->sched, err);
     if (status == HL_OK) {
         *ret_runner = hl_runner_make(&native_ops, r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * chain.c - the sampler: bias -> penalties -> top_k -> typical -> top_p -> min_p -> temperature -> draw.
+ * chain.c - the sampler: bias, penalties, DRY and the constraint change logits; the best top_k become candidates; filters.def
+ * keeps some of them; temperature; one is drawn, or mirostat draws it from the candidates that top_k left.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -18,6 +19,8 @@ struct hl_sampler {
     int64_t           seed;
     hl_random         random;
     hl_penalties      penalties;
+    hl_dry            dry;
+    hl_mirostat       mirostat;
     hl_logit_bias    *bias;
     float            *logits;     /* [n_vocab] a copy to change; NULL when nothing changes them */
     hl_candidate     *candidates; /* [top_k or n_vocab]; NULL when greedy */
@@ -57,6 +60,10 @@ static hl_status check_params(const hl_sampler_params *p, int32_t n_vocab, hl_er
     if (status != HL_OK) return status;
     if (n_vocab < 1)
         return hl_fail(err, HL_E_ARG, "a vocabulary of %" PRId32 " tokens, expected at least 1", n_vocab);
+    for (size_t i = 0; i < p->n_dry_breakers; i++)
+        if (p->dry_breakers[i] < 0 || p->dry_breakers[i] >= n_vocab)
+            return hl_fail(err, HL_E_ARG, "dry_breakers has token %" PRId32 ", expected 0..%" PRId32,
+                           p->dry_breakers[i], n_vocab - 1);
     for (size_t i = 0; i < p->n_bias; i++) {
         if (p->bias[i].token < 0 || p->bias[i].token >= n_vocab)
             return hl_fail(err, HL_E_ARG, "logit_bias of token %" PRId32 ", expected 0..%" PRId32,
@@ -76,10 +83,15 @@ static int64_t seed_from_clock(const hl_sampler *s) {
     return (int64_t)(hl_random_next(&r) * 2147483648.0);
 }
 
-/* The largest logit is the answer: only typical may drop it, being about surprise. */
+/* The largest logit is the answer: only typical, being about surprise, and xtc may drop it. */
 static bool is_greedy(const hl_sampler_params *p) {
-    return (p->temperature == 0 && p->typical_p >= 1) || p->top_k == 1;
+    const bool is_cold = p->temperature == 0 && (p->mirostat > 0 || p->dynatemp_range <= 0);
+    const bool keeps_best = p->mirostat > 0 || (p->typical_p >= 1 && p->xtc_probability <= 0);
+    return (is_cold && keeps_best) || (p->top_k == 1 && p->mirostat == 0);
 }
+
+/* Mirostat looks at all of them. */
+static int32_t top_k_of(const hl_sampler_params *p) { return p->mirostat > 0 ? 0 : p->top_k; }
 
 static hl_status make_buffers(hl_sampler *s, hl_err *err) {
     const hl_sampler_params *p = &s->p;
@@ -90,14 +102,18 @@ static hl_status make_buffers(hl_sampler *s, hl_err *err) {
         ok = s->bias != NULL;
     }
     s->p.bias = s->bias;
-    const hl_status status = hl_penalties_init(&s->penalties, p, s->n_vocab, err);
+    hl_status status = hl_penalties_init(&s->penalties, p, s->n_vocab, err);
+    if (status == HL_OK) status = hl_dry_init(&s->dry, p, s->n_vocab, err);
     if (status != HL_OK) return status;
-    if (p->n_bias || hl_penalties_on(&s->penalties)) {
+    s->p.dry_breakers = NULL; /* dry has a copy */
+    hl_mirostat_init(&s->mirostat, p);
+    if (p->n_bias || hl_penalties_on(&s->penalties) || hl_dry_on(&s->dry) || p->constraint) {
         s->logits = hl_new((size_t)s->n_vocab, sizeof *s->logits);
         ok = ok && s->logits;
     }
     if (!is_greedy(p)) {
-        const int32_t n = p->top_k > 0 && p->top_k < s->n_vocab ? p->top_k : s->n_vocab;
+        const int32_t k = top_k_of(p);
+        const int32_t n = k > 0 && k < s->n_vocab ? k : s->n_vocab;
         s->candidates = hl_new((size_t)n, sizeof *s->candidates);
         ok = ok && s->candidates;
     }
@@ -126,6 +142,7 @@ hl_status hl_sampler_new(const hl_sampler_params *p, int32_t n_vocab, hl_sampler
 void hl_sampler_free(hl_sampler *s) {
     if (!s) return;
     hl_penalties_done(&s->penalties);
+    hl_dry_done(&s->dry);
     hl_free(s->bias);
     hl_free(s->logits);
     hl_free(s->candidates);
@@ -134,9 +151,20 @@ void hl_sampler_free(hl_sampler *s) {
 
 int64_t hl_sampler_seed(const hl_sampler *s) { return s->seed; }
 
+void hl_sampler_see(hl_sampler *s, int32_t token) {
+    if (token < 0 || token >= s->n_vocab) return;
+    if (hl_penalties_on(&s->penalties)) hl_penalties_count(&s->penalties, token);
+    if (hl_dry_on(&s->dry)) hl_dry_count(&s->dry, token);
+}
+
 void hl_sampler_accept(hl_sampler *s, int32_t token) {
-    if (token >= 0 && token < s->n_vocab && hl_penalties_on(&s->penalties))
-        hl_penalties_count(&s->penalties, token);
+    hl_sampler_see(s, token);
+    if (s->p.constraint) s->p.constraint->accept(s->p.constraint->self, token);
+}
+
+static void ban_what_is_not_allowed(float *logits, int32_t n_vocab, const uint32_t *allowed) {
+    for (int32_t i = 0; i < n_vocab; i++)
+        if (!(allowed[i / 32] >> (i % 32) & 1)) logits[i] = -INFINITY;
 }
 
 static const float *changed_logits(hl_sampler *s, const float *logits) {
@@ -144,6 +172,9 @@ static const float *changed_logits(hl_sampler *s, const float *logits) {
     memcpy(s->logits, logits, (size_t)s->n_vocab * sizeof *logits);
     for (size_t i = 0; i < s->p.n_bias; i++) s->logits[s->bias[i].token] += s->bias[i].bias;
     if (hl_penalties_on(&s->penalties)) hl_penalties_apply(&s->penalties, s->logits);
+    if (hl_dry_on(&s->dry)) hl_dry_apply(&s->dry, s->logits);
+    const uint32_t *allowed = s->p.constraint ? s->p.constraint->allowed(s->p.constraint->self) : NULL;
+    if (allowed) ban_what_is_not_allowed(s->logits, s->n_vocab, allowed);
     return s->logits;
 }
 
@@ -179,12 +210,15 @@ int32_t hl_sampler_sample(hl_sampler *s, const float *logits) {
     const float             *x = changed_logits(s, logits);
     if (is_greedy(p)) return largest(x, s->n_vocab);
     hl_candidate *c = s->candidates;
-    size_t        n = hl_top_k(c, x, s->n_vocab, p->top_k);
+    size_t        n = hl_top_k(c, x, s->n_vocab, top_k_of(p));
     if (n == 0) return -1;
-    n = hl_typical(c, n, p->typical_p);
-    n = hl_top_p(c, n, p->top_p);
-    n = hl_min_p(c, n, p->min_p);
-    if (p->temperature == 0) return largest_candidate(c, n);
-    const double sum = hl_weigh(c, n, p->temperature);
+    if (p->mirostat > 0) return hl_mirostat_draw(&s->mirostat, c, n, p, &s->random);
+    hl_filter_ctx ctx = {.p = p, .random = &s->random, .logits = x, .n_vocab = s->n_vocab};
+#define HL_FILTER(name) n = hl_filter_##name(c, n, &ctx);
+#include "engine/sampler/filters.def"
+#undef HL_FILTER
+    const float temperature = hl_dynamic_temperature(c, n, p);
+    if (temperature < COLD) return largest_candidate(c, n);
+    const double sum = hl_weigh(c, n, temperature);
     return sum > 0 ? hl_draw(c, n, sum, hl_random_next(&s->random)) : -1;
 }

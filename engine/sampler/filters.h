@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * filters.h - the filters of the sampling chain, each in a file of its own.
+ * filters.h - the parts of the sampling chain, each in a file of its own; filters.def has their order.
  *
  * A filter keeps a part of the candidates, moved to the front, in no order that matters. Candidates are
  * totally ordered, by logit falling and then by id rising, so that what is kept never depends on luck.
@@ -73,15 +73,53 @@ static inline bool hl_any_above_16(const float *x, float bar) {
  * logits is NaN. */
 size_t hl_top_k(hl_candidate *c, const float *logits, int32_t n_vocab, int32_t k);
 
-/* The others return how many of c[0, n) are kept: at least one. */
-size_t hl_typical(hl_candidate *c, size_t n, float p);
-size_t hl_top_p(hl_candidate *c, size_t n, float p);
-size_t hl_min_p(hl_candidate *c, size_t n, float p);
+/* What a filter may look at besides the candidates. */
+typedef struct hl_filter_ctx {
+    const hl_sampler_params *p;
+    hl_random               *random;
+    const float             *logits; /* [n_vocab] of all tokens, changed by bias and penalties */
+    int32_t                  n_vocab;
+} hl_filter_ctx;
+
+typedef size_t hl_filter_fn(hl_candidate *c, size_t n, hl_filter_ctx *x);
+#define HL_FILTER(name) hl_filter_fn hl_filter_##name;
+#include "engine/sampler/filters.def"
+#undef HL_FILTER
+
+/* The temperature for these candidates: high where the model is unsure (dynatemp_range). */
+float hl_dynamic_temperature(hl_candidate *c, size_t n, const hl_sampler_params *p);
+
+/* Mirostat: draw so that the surprise stays near tau. */
+typedef struct hl_mirostat {
+    double mu; /* the highest surprise that is allowed now, bits */
+} hl_mirostat;
+void    hl_mirostat_init(hl_mirostat *m, const hl_sampler_params *p);
+int32_t hl_mirostat_draw(hl_mirostat *m, hl_candidate *c, size_t n, const hl_sampler_params *p, hl_random *r);
+
+/* DRY: what would repeat an earlier passage becomes less likely, the longer the passage the less. */
+typedef struct hl_dry {
+    float    multiplier, base;
+    int32_t  allowed_length, last_n; /* -1: everything */
+    int32_t *history;                /* [n] tokens, the oldest first; NULL: off */
+    int32_t *z;                      /* [cap] scratch */
+    int32_t *longest;                /* [n_vocab] of passages that a token would go on; 0: none */
+    size_t   n, cap;
+    int32_t *breakers; /* [n_breakers] rising */
+    size_t   n_breakers;
+} hl_dry;
+hl_status hl_dry_init(hl_dry *d, const hl_sampler_params *p, int32_t n_vocab, hl_err *err);
+void      hl_dry_done(hl_dry *d);
+bool      hl_dry_on(const hl_dry *d);
+void      hl_dry_count(hl_dry *d, int32_t token);
+void      hl_dry_apply(hl_dry *d, float *logits);
 
 /* Set the weights for a temperature; returns their sum. */
 double hl_weigh(hl_candidate *c, size_t n, float temperature);
 /* The id that `u` in [0, 1) falls on. */
 int32_t hl_draw(const hl_candidate *c, size_t n, double sum, double u);
+
+/* Order all by key, falling (ties: lower id). */
+void hl_sort_by_key(hl_candidate *c, size_t n);
 
 /* Keep the candidates with the largest keys (ties: lower id) until their weights add up to `mass`. */
 size_t hl_keep_mass(hl_candidate *c, size_t n, double mass);

@@ -52,6 +52,23 @@ static size_t partition(hl_candidate *c, size_t n) {
     return end;
 }
 
+/* Quicksort on the smaller side first: the stack stays small. */
+void hl_sort_by_key(hl_candidate *c, size_t n) {
+    enum { FEW = 16 };
+    while (n > FEW) {
+        const size_t m = partition(c, n);
+        if (m < n - m) {
+            hl_sort_by_key(c, m);
+            c += m + 1;
+            n -= m + 1;
+        } else {
+            hl_sort_by_key(c + m + 1, n - m - 1);
+            n = m;
+        }
+    }
+    sort_few(c, n);
+}
+
 /* Exact, for sets of any size; expected time linear. `held`: mass that is kept before c[0]. */
 static size_t keep_by_pivots(hl_candidate *c, size_t n, double held, double mass) {
     enum { FEW = 16 };

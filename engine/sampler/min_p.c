@@ -7,7 +7,8 @@
 
 #include "engine/sampler/filters.h"
 
-size_t hl_min_p(hl_candidate *c, size_t n, float p) {
+size_t hl_filter_min_p(hl_candidate *c, size_t n, hl_filter_ctx *x) {
+    const float p = x->p->min_p;
     if (p <= 0 || n <= 1) return n;
     float max = -INFINITY;
     for (size_t i = 0; i < n; i++)

@@ -7,7 +7,8 @@
 
 #include "engine/sampler/filters.h"
 
-size_t hl_typical(hl_candidate *c, size_t n, float p) {
+size_t hl_filter_typical(hl_candidate *c, size_t n, hl_filter_ctx *x) {
+    const float p = x->p->typical_p;
     if (p >= 1 || n <= 1) return n;
     const double sum = hl_weigh(c, n, 1);
     if (!(sum > 0)) return n;

@@ -84,7 +84,7 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
         return status;
     }
     memcpy(st->ids, r->tokens, r->n_tokens * sizeof *st->ids);
-    for (uint32_t i = 0; i < st->n_prompt; i++) hl_sampler_accept(st->sampler, st->ids[i]);
+    for (uint32_t i = 0; i < st->n_prompt; i++) hl_sampler_see(st->sampler, st->ids[i]);
     st->arrived_ns = hl_clock_ns();
     if (r->timeout_ms > 0 && r->timeout_ms < INT64_MAX / 2000000)
         st->deadline_ns = st->arrived_ns + r->timeout_ms * 1000000;

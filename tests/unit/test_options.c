@@ -57,7 +57,7 @@ static void unknown_and_idle_options_are_told_apart(void **state) {
     assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "temprature", "1", &err), HL_E_NOT_FOUND);
     assert_non_null(strstr(err.text, "'temperature'"));
     assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "num_gpu", "1", &err), HL_E_UNSUPPORTED);
-    assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "mirostat", "1", &err), HL_E_UNSUPPORTED);
+    assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "tfs_z", "1", &err), HL_E_UNSUPPORTED);
     hl_options_done(&o);
 }
 

@@ -396,7 +396,9 @@ static void selection_keeps_what_a_full_sort_would(void **state) {
         size_t       n_want = 0;
         while (n_want < N && held < p * sum) held += all[n_want++].weight;
         (void)hl_top_k(some, logits, N, 0);
-        const size_t n = hl_top_p(some, N, p);
+        hl_sampler_params params = plain();
+        params.top_p = p;
+        const size_t n = hl_filter_top_p(some, N, &(hl_filter_ctx){.p = &params});
         assert_true(n + 1 >= n_want && n <= n_want + 1); /* the sums are added in another order */
         qsort(some, n, sizeof *some, by_logit);
         for (size_t i = 0; i < n; i++) assert_int_equal(some[i].id, all[i].id);
@@ -433,6 +435,202 @@ static void there_are_no_logprobs_without_numbers(void **state) {
     assert_true(hl_logprobs_top((const float[]){-INFINITY, 1}, 2, 0, 0, NULL) == -INFINITY);
 }
 
+/* ---- the later filters ---- */
+
+static void top_n_sigma_keeps_what_is_near_the_largest(void **state) {
+    (void)state;
+    /* mean 1.1, deviation 1.3565: one deviation below 3 is 1.64, three are -1.07 */
+    const bool        two[5] = {false, true, true, false, false};
+    double            want[5];
+    hl_sampler_params p = plain();
+    p.top_n_sigma = 1;
+    softmax(five, 1, want, 5);
+    keep_only(want, 5, two);
+    check_draws(&p, five, want, 5);
+    p.top_n_sigma = 3;
+    softmax(five, 1, want, 5);
+    check_draws(&p, five, want, 5);
+    const float flat[3] = {1, 1, -INFINITY}; /* no deviation: banned tokens do not count */
+    double      half[3] = {0.5, 0.5, 0};
+    check_draws(&p, flat, half, 3);
+}
+
+/* Of 0.644, 0.237 and the rest: with a threshold of 0.2 the first is dropped, with 0.3 only it is above. */
+static void xtc_drops_all_top_choices_but_the_least(void **state) {
+    (void)state;
+    double            all[5], rest[5], want[5];
+    const bool        without_first[5] = {true, false, true, true, true};
+    hl_sampler_params p = plain();
+    p.xtc_probability = 0.25f;
+    p.xtc_threshold = 0.2f;
+    softmax(five, 1, all, 5);
+    softmax(five, 1, rest, 5);
+    keep_only(rest, 5, without_first);
+    for (int i = 0; i < 5; i++) want[i] = 0.75 * all[i] + 0.25 * rest[i];
+    check_draws(&p, five, want, 5);
+    p.xtc_threshold = 0.3f;
+    check_draws(&p, five, all, 5);
+    p.xtc_threshold = 0.6f; /* no two can be above */
+    check_draws(&p, five, all, 5);
+    p.xtc_threshold = 0.2f;
+    p.xtc_probability = 1;
+    p.temperature = 0; /* greedy, among what is left */
+    hl_sampler *s = make(&p, 5);
+    for (int i = 0; i < 50; i++) assert_int_equal(hl_sampler_sample(s, five), 2);
+    hl_sampler_free(s);
+}
+
+static void the_dynamic_temperature_follows_the_entropy(void **state) {
+    (void)state;
+    double            want[5], q[5], entropy = 0;
+    hl_sampler_params p = plain();
+    p.temperature = 0.8f;
+    p.dynatemp_range = 0.5f;
+    p.dynatemp_exponent = 2;
+    softmax(five, 1, q, 5);
+    for (int i = 0; i < 5; i++) entropy -= q[i] * log(q[i]);
+    const double share = entropy / log(5);
+    softmax(five, 0.3 + 1.0 * share * share, want, 5);
+    check_draws(&p, five, want, 5);
+    const float sure[3] = {100, 0, 0}; /* no entropy, and a range that reaches 0: greedy */
+    p.dynatemp_range = 1;
+    hl_sampler *s = make(&p, 3);
+    for (int i = 0; i < 100; i++) assert_int_equal(hl_sampler_sample(s, sure), 0);
+    hl_sampler_free(s);
+}
+
+/* Both versions bring the mean surprise of what they draw, among what they left, to tau: the limit mu moves by eta times the
+ * difference, so where it stays bounded the mean difference vanishes. */
+static void mirostat_keeps_the_surprise_at_tau(void **state) {
+    (void)state;
+    enum { N = 2000, STEPS = 3000 };
+    static hl_candidate c[N];
+    for (int version = 1; version <= 2; version++) {
+        for (int tau = 2; tau <= 5; tau++) {
+            hl_sampler_params p = plain();
+            hl_mirostat       m;
+            hl_random         r;
+            double            begun = 0;
+            int32_t           highest = 0;
+            p.mirostat = version;
+            p.mirostat_tau = (float)tau;
+            hl_mirostat_init(&m, &p);
+            assert_true(m.mu == 2 * tau);
+            hl_random_init(&r, 1);
+            for (int i = 0; i < STEPS; i++) {
+                if (i == STEPS / 3) begun = m.mu;
+                for (int k = 0; k < N; k++) /* as words of a language are; in no order */
+                    c[k] = (hl_candidate){.id = k * 7 % N, .logit = -1.1f * logf((float)(k * 7 % N + 1))};
+                const int32_t id = hl_mirostat_draw(&m, c, N, &p, &r);
+                if (i > STEPS / 3 && id > highest) highest = id;
+            }
+            assert_true(fabs(m.mu - begun) / ((double)p.mirostat_eta * STEPS * 2 / 3) < 0.02);
+            assert_true(m.mu > 0 && m.mu < 20);
+            assert_in_range(highest, 1, tau <= 3 ? 40 : 400); /* it does cut */
+        }
+    }
+    hl_sampler_params p = plain();
+    p.mirostat = 2;
+    p.top_k = 1; /* has no say */
+    hl_sampler *s = make(&p, 5);
+    int         n_other = 0;
+    for (int i = 0; i < 100; i++) n_other += hl_sampler_sample(s, five) != 1;
+    assert_true(n_other > 10);
+    p.temperature = 0; /* greedy */
+    hl_sampler_free(s);
+    s = make(&p, 5);
+    for (int i = 0; i < 100; i++) assert_int_equal(hl_sampler_sample(s, five), 1);
+    hl_sampler_free(s);
+}
+
+/* What dry.c finds in one pass, looked for in all pairs. */
+static void dry_plainly(const int32_t *text, int n, int32_t breaker, const hl_sampler_params *p,
+                        float *logits) {
+    int longest[8] = {0};
+    for (int i = 1; i < n; i++) { /* text[i] followed */
+        int k = 0;
+        while (k < i && text[i - 1 - k] == text[n - 1 - k] && text[n - 1 - k] != breaker) k++;
+        if (k >= p->dry_allowed_length && k > longest[text[i]]) longest[text[i]] = k;
+    }
+    for (int id = 0; id < 8; id++)
+        if (longest[id] > 0)
+            logits[id] -= p->dry_multiplier * powf(p->dry_base, (float)(longest[id] - p->dry_allowed_length));
+}
+
+static void dry_agrees_with_a_look_at_all_pairs(void **state) {
+    (void)state;
+    enum { N = 300 };
+    const int32_t     breaker = 7;
+    int32_t           text[N];
+    uint32_t          random = 3;
+    hl_sampler_params p = plain();
+    p.dry_multiplier = 0.8f;
+    p.dry_base = 1.3f;
+    p.dry_breakers = &breaker;
+    p.n_dry_breakers = 1;
+    for (int window = 0; window < 2; window++) {
+        hl_dry d;
+        int    n_changed = 0;
+        p.dry_penalty_last_n = window ? 40 : -1;
+        assert_int_equal(hl_dry_init(&d, &p, 8, NULL), HL_OK);
+        for (int n = 0; n < N; n++) {
+            random = random * 1664525 + 1013904223;
+            text[n] =
+                random >> 30 == 0 || n < 20 ? (int32_t)(random >> 16) % 8 : text[n - 11]; /* repeats itself */
+            hl_dry_count(&d, text[n]);
+            const int first = window && n + 1 > 40 ? n + 1 - 40 : 0;
+            float     got[8] = {0}, want[8] = {0};
+            hl_dry_apply(&d, got);
+            dry_plainly(text + first, n + 1 - first, breaker, &p, want);
+            for (int id = 0; id < 8; id++) {
+                assert_true(fabsf(got[id] - want[id]) <= 1e-5f * fabsf(want[id]));
+                n_changed += want[id] != 0;
+            }
+        }
+        assert_true(n_changed > 100);
+        hl_dry_done(&d);
+    }
+}
+
+typedef struct odd_only {
+    uint32_t bits[1];
+    int32_t  n_accepted, last;
+} odd_only;
+
+static const uint32_t *allow_odd(void *self) { return ((odd_only *)self)->bits; }
+
+static void note_accepted(void *self, int32_t token) {
+    odd_only *o = self;
+    o->n_accepted++;
+    o->last = token;
+}
+
+static void a_constraint_decides_what_may_come(void **state) {
+    (void)state;
+    odd_only            o = {.bits = {0x0a}}; /* tokens 1 and 3 */
+    const hl_constraint constraint = {&o, allow_odd, note_accepted};
+    const bool          odd[5] = {false, true, false, true, false};
+    double              want[5];
+    hl_sampler_params   p = plain();
+    p.constraint = &constraint;
+    softmax(five, 1, want, 5);
+    keep_only(want, 5, odd);
+    check_draws(&p, five, want, 5);
+    p.temperature = 0;
+    hl_sampler *s = make(&p, 5);
+    hl_sampler_see(s, 2); /* the prompt is not the constraint's */
+    assert_int_equal(hl_sampler_sample(s, five), 1);
+    assert_int_equal(o.n_accepted, 0);
+    hl_sampler_accept(s, 1);
+    assert_int_equal(o.n_accepted, 1);
+    assert_int_equal(o.last, 1);
+    o.bits[0] = 0x08;
+    assert_int_equal(hl_sampler_sample(s, five), 3);
+    o.bits[0] = 0;
+    assert_int_equal(hl_sampler_sample(s, five), -1);
+    hl_sampler_free(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_follow_the_softmax_at_every_temperature),
@@ -456,6 +654,12 @@ int main(void) {
         cmocka_unit_test(selection_keeps_what_a_full_sort_would),
         cmocka_unit_test(logprobs_are_those_of_the_whole_distribution),
         cmocka_unit_test(there_are_no_logprobs_without_numbers),
+        cmocka_unit_test(top_n_sigma_keeps_what_is_near_the_largest),
+        cmocka_unit_test(xtc_drops_all_top_choices_but_the_least),
+        cmocka_unit_test(the_dynamic_temperature_follows_the_entropy),
+        cmocka_unit_test(mirostat_keeps_the_surprise_at_tau),
+        cmocka_unit_test(dry_agrees_with_a_look_at_all_pairs),
+        cmocka_unit_test(a_constraint_decides_what_may_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
