@@ -85,17 +85,28 @@ static int32_t longest_at(const hl_special *s, hl_view text, size_t at, const hl
     return found;
 }
 
-int32_t hl_special_find(const hl_special *s, hl_view text, size_t from, const hl_special_rule *rule,
-                        size_t *ret_at, size_t *ret_n) {
-    if (rule->with_control ? !s->any : !s->any_user) return -1;
-    for (size_t at = from; at < text.len; at++) {
-        if ((at - from) % BYTES_PER_LOOK == BYTES_PER_LOOK - 1 && hl_stop_asked()) return -1;
+/* In text[from, end), as hl_special_find(). */
+static int32_t find_before(const hl_special *s, hl_view text, size_t from, size_t end,
+                           const hl_special_rule *rule, size_t *ret_at, size_t *ret_n) {
+    const bool with_control = rule->with_control;
+    for (size_t at = from; at < end; at++) {
         const unsigned char c = (unsigned char)text.ptr[at];
-        if (rule->with_control ? !s->roots[c] : !s->starts_user[c]) continue;
+        if (with_control ? !s->roots[c] : !s->starts_user[c]) continue;
         const int32_t id = longest_at(s, text, at, rule, ret_n);
         if (id < 0) continue;
         *ret_at = at;
         return id;
+    }
+    return -1;
+}
+
+int32_t hl_special_find(const hl_special *s, hl_view text, size_t from, const hl_special_rule *rule,
+                        size_t *ret_at, size_t *ret_n) {
+    if (rule->with_control ? !s->any : !s->any_user) return -1;
+    for (size_t at = from; at < text.len && !hl_stop_asked(); at += BYTES_PER_LOOK) {
+        const size_t  end = text.len - at < BYTES_PER_LOOK ? text.len : at + BYTES_PER_LOOK;
+        const int32_t id = find_before(s, text, at, end, rule, ret_at, ret_n);
+        if (id >= 0) return id;
     }
     return -1;
 }
