@@ -289,6 +289,10 @@ static const struct {
     {AS_TEXT, "[" U("q") "," CALL("", "{\"k\":[1,2.5,null]}") "]",
      "[user]q[assistant](f {\"k\": [1, 2.5, null]})"},
     {AS_TEXT, "[" U("q") "," CALL("", "\"{\\\"k\\\":1}\"") "]", "[user]q[assistant](f {\"k\":1})"},
+    {AS_OBJECT, "[" U("q") "," CALL("", "\"{\\\"k\\\":18446744073709551615}\"") "]",
+     "[user]q[assistant](f {\"k\": 18446744073709551615})"},
+    {AS_TEXT, "[" U("q") "," CALL("", "{\"k\":-123456789012345678901234567890}") "]",
+     "[user]q[assistant](f {\"k\": -123456789012345678901234567890})"},
     {"fixed", "[" U("q") "]", "fixed"},
     {"fixed", "[" S("s") "," U("q") "]", NULL}, /* nowhere to put it */
 };
