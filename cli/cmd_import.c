@@ -13,6 +13,7 @@
 #include "cli/term/progress.h"
 #include "cli/term/say.h"
 #include "core/base/mem.h"
+#include "core/gguf/gguf.h"
 
 enum { MAX_MODELFILE_BYTES = 16 << 20 };
 
@@ -105,6 +106,28 @@ static void take_texts(const hl_modelfile *f, hl_import_options *o) {
     o->requires_version = f->requires_version;
 }
 
+/* A TEMPLATE that is none is found out now, not when somebody asks the model. */
+static hl_status check_template(const char *modelfile, const hl_modelfile *f, hl_err *err) {
+    const hl_request r = {.stored_template = f->template_text};
+    hl_chat_caps     ignored;
+    const hl_status  status = hl_chat_get_caps(NULL, &r, &ignored, err);
+    return status == HL_OK ? HL_OK : hl_fail_within(err, "'%s'", modelfile);
+}
+
+/* The model's own template wins over TEMPLATE: whoever gave one should know. */
+static void note_unused_template(const hl_app *app, const hl_stored_model *m) {
+    hl_gguf *g = NULL;
+    hl_view  own = {0};
+    if (!m->template_text || !*m->template_text || m->n_shards == 0) return;
+    if (hl_gguf_open(m->shard_paths[0], &g, NULL) != HL_OK) return;
+    if (hl_gguf_get_text(g, "tokenizer.chat_template", &own, NULL) == HL_OK && own.len > 0)
+        hl_app_note(
+            app,
+            "note: the model file has a chat template of its own, which is used; TEMPLATE is kept beside it "
+            "(run --template gives another)");
+    hl_gguf_close(g);
+}
+
 static hl_status report(const hl_app *app, hl_store *store, const hl_name *name, bool as_json, hl_err *err) {
     hl_stored_model *m = NULL;
     char             text[HL_NAME_TEXT_BYTES], size[16];
@@ -112,6 +135,7 @@ static hl_status report(const hl_app *app, hl_store *store, const hl_name *name,
     const hl_status status = hl_store_open_model(store, text, HL_OPEN_FOR_SHOW, &m, err);
     if (status != HL_OK) return status;
     hl_format_bytes(m->entry.size_bytes, size);
+    note_unused_template(app, m);
     if (!as_json) {
         hl_say_line(app->out, "imported '%s' (%s, %s, %s)", text, m->entry.family, m->entry.quantization,
                     size);
@@ -145,7 +169,8 @@ hl_status hl_cmd_import(hl_app *app, const hl_args *args, hl_err *err) {
     for (size_t i = 0; i < n_paths; i++) paths[i] = hl_args_at(args, i);
     hl_status status = modelfile ? load_modelfile(modelfile, &file, err) : HL_OK;
     if (file) take_texts(file, &options);
-    if (file) status = take_files(app, modelfile, file, &found, &options, err);
+    if (file) status = check_template(modelfile, file, err);
+    if (file && status == HL_OK) status = take_files(app, modelfile, file, &found, &options, err);
     if (hl_args_has(args, "system")) options.system = hl_args_text(args, "system");
     if (!quiet) {
         options.progress = show;

@@ -56,6 +56,29 @@ static void print_parameters(const hl_app *app, const hl_stored_model *m, const 
     }
 }
 
+/* The template that messages are rendered with. */
+static hl_template_choice choose_template(const hl_source *s, const hl_model *m) {
+    const hl_request   r = {.stored_template = s->stored ? s->stored->template_text : NULL};
+    hl_template_choice c;
+    hl_chat_choose_template(m, &r, &c);
+    return c;
+}
+
+/* Which one is used, and what became of the other. */
+static void print_template_choice(const hl_app *app, const hl_source *s, const hl_model *m) {
+    const hl_template_choice c = choose_template(s, m);
+    const bool               has_stored = s->stored && s->stored->template_text && *s->stored->template_text;
+    const char              *language = c.kind == HL_TEMPLATE_GO ? "Go" : "Jinja";
+    char                     text[100] = "no";
+    if (c.origin == HL_TEMPLATE_OF_MODEL)
+        (void)snprintf(text, sizeof text, "%s, in the model file%s", language,
+                       has_stored ? "; the stored TEMPLATE is not used" : "");
+    else if (c.origin == HL_TEMPLATE_STORED)
+        (void)snprintf(text, sizeof text, "%s, the stored TEMPLATE%s", language,
+                       m ? "; the model file has none" : "");
+    print_field(app, "chat template", text);
+}
+
 static void print_model(const hl_app *app, const hl_model *m) {
     hl_model_info info;
     char          text[32];
@@ -76,7 +99,6 @@ static void print_model(const hl_app *app, const hl_model *m) {
     if (hl_model_tokenizer(m)) print_field(app, "tokenizer", hl_tokenizer_kind(hl_model_tokenizer(m)));
     hl_format_bytes(info.file_bytes, text);
     print_field(app, "size", text);
-    print_field(app, "chat template", hl_model_chat_template(m).len ? "yes" : "no");
 }
 
 static void print_info(const hl_app *app, const hl_source *s, const hl_model *m) {
@@ -89,6 +111,7 @@ static void print_info(const hl_app *app, const hl_source *s, const hl_model *m)
         print_field(app, "parameters", stored->entry.parameter_size);
         print_field(app, "quantization", stored->entry.quantization);
     }
+    if (m || stored) print_template_choice(app, s, m);
     if (!stored) return;
     print_field(app, "requires", stored->requires_version);
     if (stored->projector_path) print_field(app, "projector", "yes (this build does not use it yet)");
@@ -132,11 +155,9 @@ hl_status hl_show_part(const hl_app *app, const hl_source *s, const hl_model *m,
         if (!stored || !stored->system) hl_app_note(app, "no system text is stored with %s", s->label);
         if (stored && stored->system) print_text(app, hl_view_of(stored->system));
     } else if (strcmp(part, "template") == 0) {
-        const hl_view jinja = m ? hl_model_chat_template(m) : (hl_view){0};
-        if (jinja.len > 0)
-            print_text(app, jinja);
-        else if (stored && stored->template_text)
-            print_text(app, hl_view_of(stored->template_text));
+        const hl_template_choice c = choose_template(s, m);
+        if (c.text.len > 0)
+            print_text(app, c.text);
         else
             hl_app_note(app, "%s has no chat template", s->label);
     } else {
@@ -252,6 +273,15 @@ static hl_status show_json(const hl_app *app, const hl_source *s, const hl_model
     hl_json_add_text(&j, "name", s->label);
     if (s->stored) add_stored(&j, s->stored);
     if (m) add_model(&j, m);
+    const hl_template_choice c = choose_template(s, m);
+    hl_json_add_text(&j, "template_used",
+                     c.origin == HL_TEMPLATE_OF_MODEL ? "model"
+                     : c.origin == HL_TEMPLATE_STORED ? "stored"
+                                                      : NULL);
+    hl_json_add_text(&j, "template_language",
+                     c.kind == HL_TEMPLATE_GO      ? "go"
+                     : c.kind == HL_TEMPLATE_JINJA ? "jinja"
+                                                   : NULL);
     if (m && verbose) {
         hl_json_open(&j, "keys", '[');
         hl_model_each_key(m, add_key, &user);

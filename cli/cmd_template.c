@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_template.c - hyperlama template MODEL|FILE.jinja --messages M.json: the exact prompt, and nothing else.
+ * cmd_template.c - hyperlama template MODEL|FILE --messages M.json: the exact prompt, and nothing else.
  */
 #include <string.h>
 
@@ -12,12 +12,18 @@
 enum { MAX_TEMPLATE_BYTES = 4 << 20, MAX_MESSAGES_BYTES = 256 << 20 };
 
 typedef struct inputs {
-    hl_str jinja, messages, tools;
+    hl_str template, messages, tools;
 } inputs;
 
-static bool is_template_file(const char *name) {
-    const size_t n = strlen(name);
-    return (n > 6 && strcmp(name + n - 6, ".jinja") == 0) || (n > 3 && strcmp(name + n - 3, ".j2") == 0);
+static bool ends_in(const char *name, const char *suffix) {
+    const size_t n = strlen(name), n_suffix = strlen(suffix);
+    return n > n_suffix && strcmp(name + n - n_suffix, suffix) == 0;
+}
+
+/* ANY: the name of a model. */
+static hl_template_kind kind_of_file(const char *name) {
+    if (ends_in(name, ".jinja") || ends_in(name, ".j2")) return HL_TEMPLATE_JINJA;
+    return ends_in(name, ".gotmpl") || ends_in(name, ".tmpl") ? HL_TEMPLATE_GO : HL_TEMPLATE_ANY;
 }
 
 static hl_status read_inputs(const hl_args *args, inputs *in, hl_err *err) {
@@ -26,14 +32,14 @@ static hl_status read_inputs(const hl_args *args, inputs *in, hl_err *err) {
     hl_status   status = HL_OK;
     if (!messages)
         return hl_fail(err, HL_E_ARG, "template: expected --messages FILE.json (- reads standard input)");
-    if (is_template_file(name)) status = hl_read_path(name, &in->jinja, err);
+    if (kind_of_file(name) != HL_TEMPLATE_ANY) status = hl_read_path(name, &in->template, err);
     if (status == HL_OK) status = hl_read_path(messages, &in->messages, err);
     if (status == HL_OK && tools) status = hl_read_path(tools, &in->tools, err);
     return status;
 }
 
-static hl_status render(const hl_app *app, const hl_args *args, const hl_model *m, const inputs *in,
-                        hl_err *err) {
+static hl_status render(const hl_app *app, const hl_args *args, const hl_model *m, const hl_source *source,
+                        const inputs *in, hl_err *err) {
     hl_request  r;
     char       *text = NULL;
     size_t      n = 0;
@@ -41,7 +47,9 @@ static hl_status render(const hl_app *app, const hl_args *args, const hl_model *
     hl_request_init(&r);
     r.messages_json = hl_str_text(&in->messages);
     r.tools_json = hl_args_has(args, "tools") ? hl_str_text(&in->tools) : NULL;
-    r.template_text = m ? NULL : hl_str_text(&in->jinja);
+    r.template_text = m ? NULL : hl_str_text(&in->template);
+    r.template_kind = kind_of_file(hl_args_at(args, 0));
+    r.stored_template = source && source->stored ? source->stored->template_text : NULL;
     r.think = !think ? HL_THINK_DEFAULT : strcmp(think, "false") == 0 ? HL_THINK_OFF : HL_THINK_ON;
     hl_status status = hl_chat_render(m, &r, &text, &n, err);
     if (status != HL_OK) return hl_fail_within(err, "%s", hl_args_at(args, 0));
@@ -64,18 +72,18 @@ hl_status hl_cmd_template(hl_app *app, const hl_args *args, hl_err *err) {
     hl_source *source = NULL;
     hl_loaded *loaded = NULL;
     inputs     in;
-    hl_str_init(&in.jinja, MAX_TEMPLATE_BYTES);
+    hl_str_init(&in.template, MAX_TEMPLATE_BYTES);
     hl_str_init(&in.messages, MAX_MESSAGES_BYTES);
     hl_str_init(&in.tools, MAX_MESSAGES_BYTES);
     hl_status  status = read_inputs(args, &in, err);
-    const bool needs_model = !is_template_file(hl_args_at(args, 0));
+    const bool needs_model = kind_of_file(hl_args_at(args, 0)) == HL_TEMPLATE_ANY;
     if (status == HL_OK && needs_model)
         status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK && needs_model)
         status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_LOAD, &source, err);
     if (status == HL_OK && needs_model) status = hl_host_load(host, source, NULL, &loaded, err);
-    if (status == HL_OK) status = render(app, args, loaded ? loaded->model : NULL, &in, err);
-    hl_str_done(&in.jinja);
+    if (status == HL_OK) status = render(app, args, loaded ? loaded->model : NULL, source, &in, err);
+    hl_str_done(&in.template);
     hl_str_done(&in.messages);
     hl_str_done(&in.tools);
     hl_loaded_free(loaded);

@@ -271,7 +271,12 @@ static hl_status save(slash *s, hl_err *err) {
     if (status == HL_OK) {
         hl_name_format(&written, text);
         hl_app_note(t->app, "saved as %s", text);
-        if (t->chat.template_text)
+        const bool keeps = hl_conversation_keeps_template(&t->chat);
+        if (keeps && hl_model_chat_template(t->loaded->model).len > 0)
+            hl_app_note(
+                t->app,
+                "note: the template is saved, too, but the model file has one of its own, which is used");
+        if (t->chat.template_text && !keeps)
             hl_app_note(t->app,
                         "note: the template that was given is not saved: what a model stores is in another "
                         "language (--template gives it again)");

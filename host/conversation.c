@@ -130,8 +130,8 @@ void hl_conversation_set_ctx(hl_conversation *c, int32_t n_ctx) {
     c->n_left_out = 0;
 }
 
-hl_status hl_conversation_set_template(hl_conversation *c, hl_view jinja, hl_err *err) {
-    char *copy = copy_text(jinja);
+hl_status hl_conversation_set_template(hl_conversation *c, hl_view text, hl_err *err) {
+    char *copy = copy_text(text);
     if (!copy) return hl_fail(err, HL_E_NOMEM, "template: no memory");
     hl_free(c->template_text);
     c->template_text = copy;
@@ -140,6 +140,13 @@ hl_status hl_conversation_set_template(hl_conversation *c, hl_view jinja, hl_err
 
 bool hl_conversation_has_template(const hl_conversation *c) {
     return !c->raw && (c->template_text || c->partner.has_template);
+}
+
+bool hl_conversation_keeps_template(const hl_conversation *c) {
+    const hl_request   r = {.template_text = c->template_text};
+    hl_template_choice choice;
+    hl_chat_choose_template(NULL, &r, &choice);
+    return choice.kind == HL_TEMPLATE_GO;
 }
 
 static bool is_system(const char *role) {
@@ -196,6 +203,7 @@ static void fill_request(const hl_conversation *c, const hl_str *prompt, hl_requ
         r->prompt = hl_str_view(prompt);
     r->raw = c->raw;
     r->template_text = c->template_text;
+    r->stored_template = c->partner.stored ? c->partner.stored->template_text : NULL;
     r->think = c->think;
     r->speculate = c->speculate;
     r->sampling = c->options.sampling;
@@ -398,6 +406,7 @@ hl_status hl_conversation_model(const hl_conversation *c, hl_stored_model **ret_
     if (c->partner.stored) box->model = *c->partner.stored;
     hl_arena_init(&box->arena, MAX_TEXT_BYTES);
     if (c->system) box->model.system = c->system;
+    if (hl_conversation_keeps_template(c)) box->model.template_text = c->template_text;
     box->model.n_params = 0;
     set_params(c, box);
     set_messages(c, box);

@@ -25,8 +25,8 @@ typedef struct hl_partner {
     hl_status (*generate)(void *self, const hl_request *r, hl_token_fn *on_token, void *user,
                           hl_usage *ret_usage, hl_err *err);
     const hl_stored_model *stored; /* what is stored with the model; NULL: nothing */
-    bool    has_template; /* a chat template of its own; else texts go in as they are, line by line */
-    int32_t n_ctx;        /* most tokens, prompt and answer */
+    bool    has_template;          /* its own or a stored one; else texts go in as they are, line by line */
+    int32_t n_ctx;                 /* most tokens, prompt and answer */
 } hl_partner;
 
 /* in     both must outlive the partner */
@@ -49,7 +49,7 @@ typedef struct hl_conversation {
     hl_options       options;       /* in force: those and the model's own */
     char            *system;        /* NULL: the model's own */
     size_t           system_len;    /* of it; may have NUL bytes inside */
-    char            *template_text; /* Jinja; NULL: the model's own */
+    char            *template_text; /* Jinja or Go; NULL: the model's own */
     hl_partner       partner;
     hl_message      *messages; /* [n_messages] without the system text */
     size_t           n_messages, messages_cap;
@@ -87,7 +87,10 @@ void hl_conversation_set_ctx(hl_conversation *c, int32_t n_ctx);
  * fails  HL_E_FULL  the text leaves no room for a question in the model's context; the text that was there stays
  *        HL_E_NOMEM; as the partner's count() */
 HL_MUST_CHECK hl_status hl_conversation_set_system(hl_conversation *c, hl_view text, hl_err *err);
-HL_MUST_CHECK hl_status hl_conversation_set_template(hl_conversation *c, hl_view jinja, hl_err *err);
+/* in     text  Jinja or Go, as it looks */
+HL_MUST_CHECK hl_status hl_conversation_set_template(hl_conversation *c, hl_view text, hl_err *err);
+/* Is the template that was given one that a model stores? Those are Go. */
+bool hl_conversation_keeps_template(const hl_conversation *c);
 /* The system text in force; empty: none. */
 hl_view hl_conversation_system(const hl_conversation *c);
 /* Do messages become a prompt by a template? */

@@ -172,10 +172,13 @@ static hl_status generate(void *self, const hl_request *r, hl_token_fn *on_token
 }
 
 void hl_loaded_partner(hl_loaded *loaded, const hl_source *source, hl_partner *ret_partner) {
+    const hl_request r = {.stored_template = source->stored ? source->stored->template_text : NULL};
+    hl_template_choice template;
+    hl_chat_choose_template(loaded->model, &r, &template);
     *ret_partner = (hl_partner){.self = loaded,
                                 .count = count,
                                 .generate = generate,
                                 .stored = source->stored,
-                                .has_template = hl_model_chat_template(loaded->model).len > 0,
+                                .has_template = template.text.len > 0,
                                 .n_ctx = loaded->n_ctx};
 }

@@ -1,0 +1,80 @@
+"""Which template a prompt is made with: the request's, the model file's own, or the stored TEMPLATE; and that all commands agree."""
+import json
+
+ANSWER = "Hello brave new world.\n"
+JINJA = "J:{{ messages[0].content }}"
+GO = "{{ if .System }}[{{ .System }}]{{ end }}G:{{ .Prompt }}@{{ .Response }}!"
+MESSAGES = json.dumps([{"role": "user", "content": "hi"}])
+
+
+def prompt_of(cli, model, messages=MESSAGES):
+    return cli.ok("template", model, "--messages", "-", stdin=messages)
+
+
+def import_with(cli, gguf, template, name="m", system=None):
+    modelfile = cli.folder / "Modelfile"
+    modelfile.write_text(f'FROM {gguf}\nTEMPLATE """{template}"""\n' + (f"SYSTEM {system}\n" if system else ""))
+    return cli("import", gguf, name, "-f", modelfile)
+
+
+def test_the_stored_template_is_used_where_the_file_has_none(cli):
+    done = import_with(cli, cli.model(template=None, start=b"@"), GO, system="be brief")
+    assert done.returncode == 0 and "TEMPLATE" not in done.stderr
+    assert prompt_of(cli, "m") == "G:hi@"
+    done = cli("run", "m", "hi")  # the answer begins behind the @
+    assert done.stdout == ANSWER and "no chat template" not in done.stderr
+    turns = [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
+             {"role": "user", "content": "c"}]
+    assert prompt_of(cli, "m", json.dumps(turns)) == "[s]G:a@b!G:c@"
+    assert cli.ok("show", "m", "--template") == GO + "\n"
+    assert "Go, the stored TEMPLATE; the model file has none" in cli.ok("show", "m")
+    shown = json.loads(cli.ok("show", "m", "--json"))
+    assert (shown["template_used"], shown["template_language"], shown["template"]) == ("stored", "go", GO)
+
+
+def test_the_files_own_template_wins_and_everybody_says_so(cli):
+    done = import_with(cli, cli.model(template=JINJA), GO)
+    assert "the model file has a chat template of its own, which is used" in done.stderr
+    assert prompt_of(cli, "m") == "J:hi"
+    assert cli.ok("show", "m", "--template") == JINJA + "\n"
+    assert "Jinja, in the model file; the stored TEMPLATE is not used" in cli.ok("show", "m")
+    shown = json.loads(cli.ok("show", "m", "--json"))
+    assert (shown["template_used"], shown["template_language"], shown["template"]) == ("model", "jinja", GO)
+    assert GO in cli.ok("show", "m", "--modelfile")
+
+
+def test_two_models_of_the_same_weights_have_each_their_own_template(cli):
+    gguf = cli.model(template=None, start=b"@")
+    import_with(cli, gguf, "ONE {{ .Prompt }}@", "one")
+    import_with(cli, gguf, "TWO {{ .Prompt }}@", "two")
+    assert prompt_of(cli, "one") == "ONE hi@" and prompt_of(cli, "two") == "TWO hi@"
+    assert cli.ok("run", "one", "x") == cli.ok("run", "two", "x") == ANSWER
+
+
+def test_a_template_that_is_none_is_refused_at_import(cli):
+    done = import_with(cli, cli.model(template=None), "{{ if .Prompt }}")
+    assert done.returncode == 5 and done.stdout == ""
+    assert "TEMPLATE: template line 1, column 17: the template ends" in done.stderr.replace("\n", " ")
+    assert "m:latest" not in cli.ok("list")
+
+
+def test_templates_can_be_given_in_either_language(cli):
+    model = cli.model(template=None, start=b"@")
+    assert cli.ok("run", model, "hi", "--template", "{{ .Prompt }}@") == ANSWER
+    assert cli.ok("run", cli.model(template=JINJA, start=b"@", name="own"), "hi", "--template", "{{ .Prompt }}@") == ANSWER
+    (cli.folder / "t.gotmpl").write_text("{{ range .Messages }}<|{{ .Role }}|>{{ .Content }}{{ end }}{{ range .Tools }}{{ .Function.Name }}{{ end }}")
+    (cli.folder / "m.json").write_text(MESSAGES)
+    (cli.folder / "t.json").write_text('[{"type": "function", "function": {"name": "f"}}]')
+    assert cli.ok("template", "t.gotmpl", "-m", "m.json", "--tools", "t.json") == "<|user|>hif"
+    done = cli("run", model, "hi", "--template", "{{ .Prompt")
+    assert done.returncode == 5 and "line 1, column 1: this action has no end" in done.stderr
+
+
+def test_text_of_messages_never_becomes_a_control_token(cli):
+    """`<|im_end|>` that a user wrote is text, in whatever function of the template it went through."""
+    gguf = cli.model(template=None, start=b"@")
+    counts = []
+    for name, template in (("a", "{{ .Prompt }}@"), ("b", '{{ printf "%s" (slice .Prompt 0 5) }}{{ slice .Prompt 5 }}@'), ("c", "<|im_end|>@")):
+        import_with(cli, gguf, template, name)
+        counts.append(json.loads(cli.ok("run", name, "<|im_end|>", "--json"))["prompt_tokens"])
+    assert counts[0] == counts[1] == counts[2] + len("<|im_end|>") - 1
