@@ -25,50 +25,98 @@ static const method methods[] = {
 };
 
 const hl_tdef *hl_tmethod_find(hl_tv of, hl_view name, bool *ret_unsafe) {
+    const hl_tkind kind = hl_tv_is_integer(of) ? HL_TK_INT : (hl_tkind)of.kind;
     *ret_unsafe = false;
-    if (of.kind != HL_TK_STR && of.kind != HL_TK_DICT && of.kind != HL_TK_LIST && of.kind != HL_TK_TUPLE &&
-        of.kind != HL_TK_RANGE && of.kind != HL_TK_LOOP && of.kind != HL_TK_CYCLER)
-        return NULL;
+    if (kind < HL_TK_INT || kind == HL_TK_VIEW || kind == HL_TK_GEN) return NULL;
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        if (methods[i].kind != of.kind || !hl_view_is(name, methods[i].def.name)) continue;
+        if (methods[i].kind != kind || !hl_view_is(name, methods[i].def.name)) continue;
         *ret_unsafe = methods[i].def.fn == NULL;
         return *ret_unsafe ? NULL : &methods[i].def;
     }
     return NULL;
 }
 
-size_t hl_tloop_length(const hl_tloop *l) { return l->n; }
+bool hl_tloop_length(hl_trun *r, hl_tloop *l, size_t *ret) {
+    if (!hl_tloop_know(r, l, SIZE_MAX)) return false;
+    *ret = l->n;
+    return true;
+}
 
 static hl_tv loop_item(const hl_tloop *l, size_t i) {
     return l->items ? l->items[i] : hl_tseq_at(l->of.u.seq, i);
 }
 
-static bool loop_attr(const hl_tloop *l, hl_view name, hl_tv *ret) {
+typedef struct loop_field {
+    const char *name;
+    int         needs; /* rounds behind this one that must be known; -1: all */
+    char        what;
+    int         plus; /* of numbers */
+} loop_field;
+
+static const loop_field loop_fields[] = {
+    {"index", 0, 'i', 1},   {"index0", 0, 'i', 0},    {"first", 0, 'f', 0},       {"last", 1, 'l', 0},
+    {"length", -1, 'n', 0}, {"revindex", -1, 'r', 0}, {"revindex0", -1, 'r', -1}, {"depth", 0, 'd', 1},
+    {"depth0", 0, 'd', 0},  {"previtem", 0, 'p', 0},  {"nextitem", 1, 'q', 0},
+};
+
+static bool loop_attr(hl_trun *r, hl_tloop *l, hl_view name, hl_tv *ret, bool *ret_found) {
+    const loop_field *f = NULL;
+    for (size_t k = 0; k < sizeof loop_fields / sizeof loop_fields[0]; k++)
+        if (hl_view_is(name, loop_fields[k].name)) f = &loop_fields[k];
+    *ret_found = f != NULL;
+    if (!f) return true;
+    if (f->needs && !hl_tloop_know(r, l, f->needs < 0 ? SIZE_MAX : l->i + 2)) return false;
     const int64_t i = (int64_t)l->i, n = (int64_t)l->n;
-    if (hl_view_is(name, "index0"))
-        *ret = hl_tv_int(i);
-    else if (hl_view_is(name, "index"))
-        *ret = hl_tv_int(i + 1);
-    else if (hl_view_is(name, "first"))
-        *ret = hl_tv_bool(i == 0);
-    else if (hl_view_is(name, "last"))
-        *ret = hl_tv_bool(i + 1 == n);
-    else if (hl_view_is(name, "length"))
-        *ret = hl_tv_int(n);
-    else if (hl_view_is(name, "revindex"))
-        *ret = hl_tv_int(n - i);
-    else if (hl_view_is(name, "revindex0"))
-        *ret = hl_tv_int(n - i - 1);
-    else if (hl_view_is(name, "depth"))
-        *ret = hl_tv_int(l->depth0 + 1);
-    else if (hl_view_is(name, "depth0"))
-        *ret = hl_tv_int(l->depth0);
-    else if (hl_view_is(name, "previtem"))
-        *ret = i > 0 ? loop_item(l, l->i - 1) : hl_tv_undefined(hl_view_of("loop.previtem"));
-    else if (hl_view_is(name, "nextitem"))
-        *ret = i + 1 < n ? loop_item(l, l->i + 1) : hl_tv_undefined(hl_view_of("loop.nextitem"));
-    else
+    switch (f->what) {
+    case 'i': *ret = hl_tv_int(i + f->plus); break;
+    case 'f': *ret = hl_tv_bool(i == 0); break;
+    case 'l': *ret = hl_tv_bool(i + 1 >= n); break;
+    case 'n': *ret = hl_tv_int(n); break;
+    case 'r': *ret = hl_tv_int(n - i + f->plus); break;
+    case 'd': *ret = hl_tv_int(l->depth0 + f->plus); break;
+    case 'p': *ret = i > 0 ? loop_item(l, l->i - 1) : hl_tv_undefined(hl_view_of("loop.previtem")); break;
+    default: *ret = i + 1 < n ? loop_item(l, l->i + 1) : hl_tv_undefined(hl_view_of("loop.nextitem"));
+    }
+    return true;
+}
+
+/* What Python's macro objects tell about themselves. */
+static bool macro_attr(hl_trun *r, const hl_tn *n, hl_view name, hl_tv *ret, bool *ret_found) {
+    *ret_found = true;
+    if (hl_view_is(name, "name"))
+        *ret = n->kind == HL_TN_MACRO ? hl_tv_str(n->sym->text) : hl_tv_none();
+    else if (hl_view_is(name, "catch_kwargs"))
+        *ret = hl_tv_bool(n->flags & HL_TN_USES_KWARGS);
+    else if (hl_view_is(name, "catch_varargs"))
+        *ret = hl_tv_bool(n->flags & HL_TN_USES_VARARGS);
+    else if (hl_view_is(name, "caller"))
+        *ret = hl_tv_bool(n->flags & HL_TN_USES_CALLER);
+    else if (hl_view_is(name, "explicit_caller"))
+        *ret = hl_tv_bool(n->flags & HL_TN_HAS_CALLER);
+    else if (!(*ret_found = hl_view_is(name, "arguments")))
+        return true;
+    else if (!hl_tv_new_list(r, HL_TK_TUPLE, ret))
         return false;
+    if (hl_view_is(name, "arguments"))
+        for (const hl_tn *p = n->a; p; p = p->next)
+            if (!hl_tv_append(r, *ret, hl_tv_str(p->sym->text))) return false;
+    return true;
+}
+
+/* n.real and the like. */
+static bool number_attr(hl_tv of, hl_view name, hl_tv *ret) {
+    const bool whole = of.kind != HL_TK_FLOAT,
+               part = hl_view_is(name, "real") || (whole && hl_view_is(name, "numerator"));
+    if (part) {
+        *ret = of;
+        if (of.kind == HL_TK_BOOL) *ret = hl_tv_made_of(hl_tv_int(of.u.b), of.flags);
+    } else if (hl_view_is(name, "imag")) {
+        *ret = whole ? hl_tv_int(0) : hl_tv_float(0);
+    } else if (whole && hl_view_is(name, "denominator")) {
+        *ret = hl_tv_int(1);
+    } else {
+        return false;
+    }
     return true;
 }
 
@@ -87,16 +135,23 @@ static bool seq_attr(hl_tv of, hl_view name, hl_tv *ret) {
 /* Attributes proper, without looking at items. */
 static bool find_attr(hl_trun *r, hl_tv of, hl_view name, hl_tv *ret, bool *ret_found) {
     *ret_found = true;
-    if (of.kind == HL_TK_LOOP && loop_attr(of.u.loop, name, ret)) return true;
+    if (of.kind == HL_TK_LOOP) {
+        if (!loop_attr(r, of.u.loop, name, ret, ret_found)) return false;
+        if (*ret_found) return true;
+    }
+    if (of.kind == HL_TK_MACRO) return macro_attr(r, of.u.macro->node, name, ret, ret_found);
+    if (hl_tv_is_number(of) && number_attr(of, name, ret)) return true;
     if (seq_attr(of, name, ret)) return true;
+    if (of.kind == HL_TK_SELF) {
+        const hl_tsym *sym = hl_tmpl_find_sym(r->t, name);
+        *ret_found = sym && sym->block;
+        if (*ret_found) *ret = (hl_tv){.kind = HL_TK_BLOCK, .u.node = sym->block};
+        return true;
+    }
     if (of.kind == HL_TK_NAMESPACE) {
         const hl_tv *hit = hl_tdict_find_text(r, of.u.dict, name);
         *ret_found = hit != NULL;
         if (hit) *ret = *hit;
-        return true;
-    }
-    if (of.kind == HL_TK_MACRO && hl_view_is(name, "name")) {
-        *ret = hl_tv_str(of.u.macro->node->sym->text);
         return true;
     }
     bool           unsafe = false;
@@ -147,6 +202,7 @@ static bool find_item(hl_trun *r, hl_tv of, hl_tv key, hl_tv *ret, bool *ret_fou
     }
     const size_t begin = hl_tstr_offset(r, of, (size_t)i), end = hl_tstr_offset(r, of, (size_t)i + 1);
     *ret = hl_tv_str((hl_view){of.u.s + begin, end - begin});
+    ret->flags = of.flags & HL_TF_MARKUP;
     return hl_trun_steps(r, begin / 64);
 }
 
@@ -159,8 +215,17 @@ bool hl_tv_get_item(hl_trun *r, hl_tv of, hl_tv key, hl_tv *ret) {
     return true;
 }
 
-bool hl_tv_get_path(hl_trun *r, hl_tv of, hl_tv path, hl_tv *ret) {
-    if (path.kind != HL_TK_STR) return hl_tv_get_item(r, of, path, ret);
+static bool get_part(hl_trun *r, hl_tv of, hl_tv key, hl_tv if_missing, hl_tv *ret) {
+    if (!hl_tv_get_item(r, of, key, ret)) return false;
+    if (ret->kind == HL_TK_UNDEFINED && if_missing.kind != HL_TK_MISSING && if_missing.kind != HL_TK_NONE)
+        *ret = if_missing;
+    return true;
+}
+
+bool hl_tv_get_path(hl_trun *r, hl_tv of, hl_tv path, hl_tv if_missing, hl_tv *ret) {
+    *ret = of;
+    if (path.kind == HL_TK_NONE || path.kind == HL_TK_MISSING) return true;
+    if (path.kind != HL_TK_STR) return get_part(r, of, path, if_missing, ret);
     for (hl_view rest = hl_tv_view(path);;) {
         const char  *dot = rest.len ? memchr(rest.ptr, '.', rest.len) : NULL;
         const size_t n = dot ? (size_t)(dot - rest.ptr) : rest.len;
@@ -170,7 +235,7 @@ bool hl_tv_get_path(hl_trun *r, hl_tv of, hl_tv path, hl_tv *ret) {
         while (n_digits < n && n_digits < 9 && rest.ptr[n_digits] >= '0' && rest.ptr[n_digits] <= '9')
             number = number * 10 + (rest.ptr[n_digits++] - '0');
         if (n > 0 && n_digits == n) key = hl_tv_int(number);
-        if (!hl_tv_get_item(r, of, key, &of)) return false;
+        if (!get_part(r, of, key, if_missing, &of)) return false;
         if (!dot) break;
         rest = (hl_view){dot + 1, rest.len - n - 1};
     }
@@ -221,14 +286,19 @@ static bool slice_text(hl_trun *r, hl_tv of, const int64_t b[3], size_t n, hl_tv
     if (!hl_tv_to_items(r, of, &chars, &n_chars)) return false;
     const size_t mark = hl_trun_begin(r);
     for (size_t i = 0; i < n; i++) hl_trun_add(r, &r->scratch, hl_tv_view(chars[b[0] + (int64_t)i * b[2]]));
-    return hl_trun_end(r, mark, ret);
+    if (!hl_trun_end(r, mark, ret)) return false;
+    ret->flags = of.flags & HL_TF_MARKUP;
+    return true;
 }
 
 bool hl_tv_get_slice(hl_trun *r, hl_tv of, hl_tv start, hl_tv stop, hl_tv step, hl_tv *ret) {
     const hl_tv parts[3] = {start, stop, step};
     const bool  is_seq = of.kind == HL_TK_LIST || of.kind == HL_TK_TUPLE || of.kind == HL_TK_RANGE;
     if (of.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, of);
-    if (!is_seq && of.kind != HL_TK_STR) return hl_trun_fail(r, "%s cannot be sliced", hl_tv_type_name(of));
+    if (!is_seq && of.kind != HL_TK_STR) { /* the reference says so of constants, and fails for others */
+        *ret = hl_tv_undefined(hl_view_of("the slice"));
+        return true;
+    }
     int64_t b[3];
     if (!slice_bounds(r, parts, (int64_t)(is_seq ? of.u.seq->n : hl_tstr_count(r, of)), b)) return false;
     const size_t n = slice_count(b);

@@ -114,8 +114,7 @@ static bool arith(hl_trun *r, hl_top op, hl_tv a, hl_tv b, hl_tv *ret) {
         return repeat(r, a, hl_tint_clamp(b), ret);
     if (op == HL_TOP_MUL && hl_tv_is_integer(a) && is_repeatable(b))
         return repeat(r, b, hl_tint_clamp(a), ret);
-    if (op == HL_TOP_MOD && a.kind == HL_TK_STR && b.kind != HL_TK_UNDEFINED)
-        return hl_tstr_percent(r, a, b, ret);
+    if (op == HL_TOP_MOD && a.kind == HL_TK_STR) return hl_tstr_percent(r, a, b, ret);
     return fail_types(r, names[op], a, b);
 }
 

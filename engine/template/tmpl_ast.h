@@ -43,11 +43,14 @@ typedef struct hl_ttoken {
 
 #define HL_TOP2(a, b) ((uint16_t)((unsigned char)(a) << 8 | (unsigned char)(b)))
 
+typedef struct hl_tn hl_tn;
+
 /* A name of the template, one object per spelling: compared by address. */
 typedef struct hl_tsym {
     hl_view  text; /* not terminated */
     uint32_t hash;
-    uint32_t i_signature; /* the last one that has it, while parsing: no parameter comes twice */
+    uint32_t i_list; /* the last list of names that has it, while parsing: none comes twice */
+    hl_tn   *block;  /* {% block NAME %} */
 } hl_tsym;
 
 typedef enum hl_top {
@@ -119,10 +122,11 @@ enum {
     HL_TN_USES_CALLER = 1,
     HL_TN_USES_VARARGS = 2,
     HL_TN_USES_KWARGS = 4,
-    HL_TN_HAS_CALLER = 8 /* as a parameter */
+    HL_TN_HAS_CALLER = 8, /* as a parameter */
+    HL_TN_HAS_KWARGS = 16,
+    HL_TN_HAS_VARARGS = 32
 };
 
-typedef struct hl_tn hl_tn;
 struct hl_tn {
     uint8_t        kind;  /* hl_tnk */
     uint8_t        op;    /* hl_top */
@@ -144,7 +148,7 @@ struct hl_template {
     hl_hash_keys   hash_keys;
     hl_tsym      **syms; /* [n_sym_slots] by hash, a power of two */
     size_t         n_syms, n_sym_slots;
-    uint32_t       n_signatures;
+    uint32_t       n_lists;
     uint64_t       n_steps; /* of parsing */
     hl_tn         *body;
     const hl_tsym *sym_loop, *sym_caller, *sym_varargs, *sym_kwargs;

@@ -81,9 +81,10 @@ static hl_view next_param(const char **p) {
     return v;
 }
 
-static bool bind(hl_trun *r, const hl_tdef *def, hl_targs *c) {
+static bool bind(hl_trun *r, const hl_tdef *def, const char *params, hl_targs *c) {
     size_t n = 0, n_named = 0;
-    for (const char *p = def->params; *p; n++) {
+    if (params[0] == '/' && c->n_kw) return hl_trun_fail(r, "'%s' takes no named arguments", def->name);
+    for (const char *p = params + (params[0] == '/'); *p; n++) {
         const hl_view name = next_param(&p);
         if (n < c->n_pos) c->a[n] = c->pos[n];
         for (size_t k = 0; k < c->n_kw; k++) {
@@ -103,12 +104,37 @@ static bool bind(hl_trun *r, const hl_tdef *def, hl_targs *c) {
     return true;
 }
 
+bool hl_tgen_ask(hl_trun *r, hl_tseq *gen) {
+    struct hl_tpending *p = gen->pending;
+    hl_tv               got;
+    gen->pending = NULL;
+    if (!hl_trun_enter(r)) return false;
+    const bool ok = p->def->fn(r, &p->args, &got);
+    hl_trun_leave(r);
+    if (!ok) return false;
+    gen->items = got.u.seq->items;
+    gen->n = got.u.seq->n;
+    return true;
+}
+
 bool hl_trun_call_def(hl_trun *r, const hl_tdef *def, hl_targs *c, hl_tv *ret) {
+    const bool  is_gen = def->params[0] == '~';
+    const char *params = def->params + is_gen;
     if (!hl_trun_steps(r, 1)) return false;
-    if (def->params[0] != '*' && !bind(r, def, c)) return false;
-    if (c->n_pos < def->n_min && def->params[0] == '*')
+    if (params[0] != '*' && !bind(r, def, params, c)) return false;
+    if (c->n_pos < def->n_min && params[0] == '*')
         return hl_trun_fail(r, "'%s' needs at least %d arguments", def->name, def->n_min);
-    return def->fn(r, c, ret);
+    if (!is_gen) return def->fn(r, c, ret);
+    struct hl_tpending *p = hl_trun_get(r, 1, sizeof *p);
+    if (!p || !hl_tv_new_seq(r, HL_TK_GEN, 0, ret)) return false;
+    *p = (struct hl_tpending){def, *c};
+    ret->u.seq->pending = p;
+    return true;
+}
+
+bool hl_trun_call_method(hl_trun *r, const hl_tdef *def, hl_targs *c, hl_tv *ret) {
+    const bool is_markup = c->self.kind == HL_TK_STR && (c->self.flags & HL_TF_MARKUP);
+    return is_markup ? hl_tmarkup_call(r, def, c, ret) : hl_trun_call_def(r, def, c, ret);
 }
 
 /* The named arguments of a call to a macro, by name. */
@@ -139,11 +165,9 @@ static bool bind_params(hl_trun *r, const hl_tmacro *m, const hl_targs *c, named
     for (const hl_tn *p = m->node->a; p; p = p->next, i++) {
         hl_tv        value = {0};
         const hl_tv *place = by_name->places ? hl_tdict_find_text(r, by_name->places, p->sym->text) : NULL;
-        if (i < c->n_pos && place)
-            return hl_trun_fail(r, "macro '%.*s' got two values for '%.*s'", HL_TMPL_ARG(m->node->sym->text),
-                                HL_TMPL_ARG(p->sym->text));
-        if (i < c->n_pos) value = c->pos[i];
-        if (place) {
+        if (i < c->n_pos) {
+            value = c->pos[i]; /* one of the same name is left for kwargs, or too many */
+        } else if (place) {
             value = c->kw[place->u.i].value;
             by_name->taken[place->u.i] = true;
         }
@@ -155,6 +179,12 @@ static bool bind_params(hl_trun *r, const hl_tmacro *m, const hl_targs *c, named
     }
     *ret_n = i;
     return true;
+}
+
+static bool is_param(const hl_tn *macro, hl_view name) {
+    for (const hl_tn *p = macro->a; p; p = p->next)
+        if (hl_view_eq(p->sym->text, name)) return true;
+    return false;
 }
 
 /* What the parameters did not take: caller, varargs, kwargs, or an error. */
@@ -171,8 +201,10 @@ static bool bind_rest(hl_trun *r, const hl_tmacro *m, const hl_targs *c, const n
         } else if (n->flags & HL_TN_USES_KWARGS) {
             if (!hl_tdict_put(r, kwargs.u.dict, hl_tv_str(name), c->kw[k].value)) return false;
         } else {
-            return hl_trun_fail(r, "macro '%.*s' takes no argument '%.*s'", HL_TMPL_ARG(n->sym->text),
-                                HL_TMPL_ARG(name));
+            return hl_trun_fail(r,
+                                is_param(n, name) ? "macro '%.*s' got two values for '%.*s'"
+                                                  : "macro '%.*s' takes no argument '%.*s'",
+                                HL_TMPL_ARG(n->sym->text), HL_TMPL_ARG(name));
         }
     }
     const size_t n_more = c->n_pos > n_params ? c->n_pos - n_params : 0;
@@ -213,16 +245,27 @@ static bool call_stateful(hl_trun *r, hl_tv callee, const hl_targs *c, hl_tv *re
     return true;
 }
 
+/* self.name(): blocks see the outermost names only. */
+static bool call_block(hl_trun *r, const hl_tn *block, const hl_targs *c, hl_tv *ret) {
+    if (c->n_pos || c->n_kw) return hl_trun_fail(r, "a block takes no arguments");
+    if (!hl_trun_enter(r)) return false;
+    hl_tscope *scope = hl_tscope_new(r, r->root);
+    const bool ok = scope && hl_trun_capture(r, scope, block->d, ret);
+    hl_trun_leave(r);
+    return ok;
+}
+
 bool hl_trun_call(hl_trun *r, hl_tv callee, hl_targs *c, hl_tv *ret) {
     switch ((hl_tkind)callee.kind) {
     case HL_TK_MACRO: return hl_trun_call_macro(r, callee.u.macro, c, ret);
     case HL_TK_BUILTIN: return hl_trun_call_def(r, callee.u.def, c, ret);
     case HL_TK_METHOD:
         c->self = callee.u.bound->self;
-        return hl_trun_call_def(r, callee.u.bound->def, c, ret);
+        return hl_trun_call_method(r, callee.u.bound->def, c, ret);
     case HL_TK_JOINER:
     case HL_TK_CYCLER: return call_stateful(r, callee, c, ret);
     case HL_TK_UNDEFINED: return hl_trun_fail_undefined(r, callee);
+    case HL_TK_BLOCK: return call_block(r, callee.u.node, c, ret);
     case HL_TK_LOOP:
         if (c->n_pos != 1 || c->n_kw)
             return hl_trun_fail(r, "loop() takes 1 argument, found %zu", c->n_pos + c->n_kw);

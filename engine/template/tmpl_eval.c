@@ -47,7 +47,8 @@ hl_tscope *hl_tscope_new(hl_trun *r, hl_tscope *parent) {
     return s;
 }
 
-bool hl_trun_capture(hl_trun *r, hl_tscope *scope, const hl_tn *first, hl_tv *ret) {
+/* The text of a block. When a loop around it is left or goes on, its text is dropped. */
+static hl_tflow capture(hl_trun *r, hl_tscope *scope, const hl_tn *first, hl_tv *ret) {
     hl_tout     *out = r->out;
     hl_tscope   *outer = r->scope;
     const size_t mark = hl_trun_begin(r);
@@ -56,9 +57,15 @@ bool hl_trun_capture(hl_trun *r, hl_tscope *scope, const hl_tn *first, hl_tv *re
     const hl_tflow flow = hl_trun_block(r, first);
     r->scope = outer;
     r->out = out;
-    if (flow == HL_TFLOW_FAIL) return false;
-    if (flow != HL_TFLOW_NEXT) return hl_trun_fail(r, "'break' or 'continue' inside of a captured block");
-    return hl_trun_end(r, mark, ret);
+    if (flow == HL_TFLOW_NEXT) return hl_trun_end(r, mark, ret) ? flow : HL_TFLOW_FAIL;
+    if (flow != HL_TFLOW_FAIL) r->scratch.len = mark;
+    return flow;
+}
+
+bool hl_trun_capture(hl_trun *r, hl_tscope *scope, const hl_tn *first, hl_tv *ret) {
+    const hl_tflow flow = capture(r, scope, first, ret);
+    return flow == HL_TFLOW_NEXT ||
+           (flow != HL_TFLOW_FAIL && hl_trun_fail(r, "'break' or 'continue' outside of a loop"));
 }
 
 static hl_tflow run_scope(hl_trun *r, hl_tscope *parent, const hl_tn *first) {
@@ -72,32 +79,30 @@ static hl_tflow run_scope(hl_trun *r, hl_tscope *parent, const hl_tn *first) {
     return flow;
 }
 
-/* Items for which the loop's own `if` holds. */
-static bool filter_items(hl_trun *r, const hl_tn *n, hl_tv items, hl_tv *ret) {
-    hl_tv *all = NULL;
-    size_t n_all = 0;
-    if (!hl_tv_to_items(r, items, &all, &n_all) || !hl_tv_new_seq(r, HL_TK_LIST, n_all, ret)) return false;
-    hl_tscope *outer = r->scope;
-    if (!(r->scope = hl_tscope_new(r, outer))) return (r->scope = outer) == NULL;
-    size_t n_kept = 0;
-    bool   ok = true;
-    for (size_t i = 0; ok && i < n_all; i++) {
-        hl_tv keep = {0};
-        ok = assign(r, n->a, all[i]) && hl_trun_eval(r, n->c, &keep);
-        if (ok && hl_tv_truth(keep)) ret->u.seq->items[n_kept++] = all[i];
+bool hl_tloop_know(hl_trun *r, hl_tloop *l, size_t n) {
+    if (l->n >= n || l->i_source == l->n_source) return true;
+    hl_tscope *outer = r->scope, *scope = hl_tscope_new(r, l->outer);
+    bool       ok = scope != NULL;
+    for (r->scope = scope; ok && l->n < n && l->i_source < l->n_source; l->i_source++) {
+        hl_tv       keep = {0};
+        const hl_tv item = l->source[l->i_source];
+        ok = hl_trun_steps(r, 1) && assign(r, l->node->a, item) && hl_trun_eval(r, l->node->c, &keep);
+        if (ok && hl_tv_truth(keep)) l->items[l->n++] = item;
     }
-    ret->u.seq->n = n_kept;
     r->scope = outer;
     return ok;
 }
 
+/* `else` belongs to a loop of which no round came to its end. */
 static hl_tflow run_rounds(hl_trun *r, const hl_tn *n, hl_tloop *loop) {
     hl_tscope  *outer = r->scope;
     hl_tscope  *scope = hl_tscope_new(r, outer);
     hl_tflow    flow = HL_TFLOW_NEXT;
+    bool        has_finished = false;
     const hl_tv self = {.kind = HL_TK_LOOP, .u.loop = loop};
-    for (loop->i = 0; loop->i < loop->n && flow != HL_TFLOW_FAIL; loop->i++) {
-        if (!scope || !hl_trun_steps(r, 1)) return HL_TFLOW_FAIL;
+    for (loop->i = 0; flow != HL_TFLOW_FAIL; loop->i++) {
+        if (!scope || !hl_trun_steps(r, 1) || !hl_tloop_know(r, loop, loop->i + 1)) return HL_TFLOW_FAIL;
+        if (loop->i >= loop->n) break;
         const hl_tv item = loop->items ? loop->items[loop->i] : hl_tseq_at(loop->of.u.seq, loop->i);
         r->scope = scope;
         if (!assign(r, n->a, item) || !hl_tscope_set(r, scope, r->t->sym_loop, self))
@@ -106,27 +111,36 @@ static hl_tflow run_rounds(hl_trun *r, const hl_tn *n, hl_tloop *loop) {
             flow = hl_trun_block(r, n->d);
         r->scope = outer;
         if (flow == HL_TFLOW_BREAK) break;
+        has_finished |= flow == HL_TFLOW_NEXT;
         if (scope->is_kept)
             scope = hl_tscope_new(r, outer);
         else
             hl_tscope_clear(scope);
     }
-    return flow == HL_TFLOW_FAIL ? flow : HL_TFLOW_NEXT;
+    if (flow == HL_TFLOW_FAIL) return flow;
+    return n->e && !has_finished ? run_scope(r, r->scope, n->e) : HL_TFLOW_NEXT;
 }
 
 static hl_tflow run_loop(hl_trun *r, const hl_tn *n, hl_tv of, int64_t depth0) {
-    if (n->c && !filter_items(r, n, of, &of)) return HL_TFLOW_FAIL;
+    hl_tv    *items = NULL, kept;
+    size_t    n_items = 0;
     hl_tloop *loop = hl_trun_get(r, 1, sizeof *loop);
     if (!loop) return HL_TFLOW_FAIL;
-    *loop = (hl_tloop){.of = of, .depth0 = depth0, .node = n->op ? n : NULL, .outer = r->scope};
-    if (of.kind == HL_TK_RANGE) {
+    *loop = (hl_tloop){.of = of, .depth0 = depth0, .node = n, .outer = r->scope};
+    if (of.kind == HL_TK_RANGE && !n->c) {
         loop->n = of.u.seq->n;
-    } else {
-        hl_tv *items = NULL;
-        if (!hl_tv_to_items(r, of, &items, &loop->n)) return HL_TFLOW_FAIL;
-        loop->items = items;
+        return run_rounds(r, n, loop);
     }
-    if (loop->n == 0) return n->e ? run_scope(r, r->scope, n->e) : HL_TFLOW_NEXT;
+    if (!hl_tv_to_items(r, of, &items, &n_items)) return HL_TFLOW_FAIL;
+    loop->items = items;
+    if (!n->c) {
+        loop->n = n_items;
+    } else {
+        if (!hl_tv_new_seq(r, HL_TK_LIST, n_items, &kept)) return HL_TFLOW_FAIL;
+        loop->items = kept.u.seq->items;
+        loop->source = items;
+        loop->n_source = n_items;
+    }
     return run_rounds(r, n, loop);
 }
 
@@ -139,7 +153,7 @@ bool hl_trun_loop_again(hl_trun *r, const hl_tloop *l, hl_tv of, hl_tv *ret) {
     hl_tout     *out = r->out;
     hl_tscope   *scope = r->scope;
     const size_t mark = hl_trun_begin(r);
-    if (!l->node) return hl_trun_fail(r, "loop() works in a loop marked 'recursive' only");
+    if (!l->node->op) return hl_trun_fail(r, "loop() works in a loop marked 'recursive' only");
     if (!hl_trun_enter(r)) return false;
     r->out = &r->scratch;
     r->scope = l->outer;
@@ -150,24 +164,39 @@ bool hl_trun_loop_again(hl_trun *r, const hl_tloop *l, hl_tv of, hl_tv *ret) {
     return flow != HL_TFLOW_FAIL && hl_trun_end(r, mark, ret);
 }
 
-static bool run_set_block(hl_trun *r, const hl_tn *n) {
-    hl_tv       value;
+static hl_tflow flow_of(bool ok) { return ok ? HL_TFLOW_NEXT : HL_TFLOW_FAIL; }
+
+/* The text of n's body through its filters. */
+static hl_tflow filter_body(hl_trun *r, const hl_tn *n, hl_tv *ret) {
     const hl_tv outer = r->hole;
     hl_tscope  *scope = hl_tscope_new(r, r->scope);
-    if (!scope || !hl_trun_capture(r, scope, n->d, &r->hole)) return false;
-    const bool ok = hl_trun_eval(r, n->b, &value);
+    hl_tv       text;
+    if (!scope) return HL_TFLOW_FAIL;
+    const hl_tflow flow = capture(r, scope, n->d, &text);
+    if (flow != HL_TFLOW_NEXT) return flow;
+    r->hole = text;
+    const bool ok = hl_trun_eval(r, n->b, ret);
     r->hole = outer;
-    return ok && assign(r, n->a, value);
+    return flow_of(ok);
 }
 
-static bool run_filter_block(hl_trun *r, const hl_tn *n) {
-    hl_tv       value;
-    const hl_tv outer = r->hole;
-    hl_tscope  *scope = hl_tscope_new(r, r->scope);
-    if (!scope || !hl_trun_capture(r, scope, n->d, &r->hole)) return false;
-    const bool ok = hl_trun_eval(r, n->b, &value);
-    r->hole = outer;
-    return ok && hl_tv_write(r, r->out, value);
+static hl_tflow run_set_block(hl_trun *r, const hl_tn *n) {
+    hl_tv          value;
+    const hl_tflow flow = filter_body(r, n, &value);
+    return flow == HL_TFLOW_NEXT ? flow_of(assign(r, n->a, value)) : flow;
+}
+
+/* What a block gives must be text; only {{ }} makes text of all. */
+static bool write_text(hl_trun *r, const char *what, hl_tv v) {
+    if (v.kind != HL_TK_STR)
+        return hl_trun_fail(r, "the %s block gives %s, expected a string", what, hl_tv_type_name(v));
+    return hl_tv_write(r, r->out, v);
+}
+
+static hl_tflow run_filter_block(hl_trun *r, const hl_tn *n) {
+    hl_tv          value;
+    const hl_tflow flow = filter_body(r, n, &value);
+    return flow == HL_TFLOW_NEXT ? flow_of(write_text(r, "filter", value)) : flow;
 }
 
 static bool make_macro(hl_trun *r, const hl_tn *n, hl_tv *ret) {
@@ -191,24 +220,29 @@ static bool run_call_block(hl_trun *r, const hl_tn *n) {
     kw[c.n_kw] = (hl_tvar){r->t->sym_caller, caller};
     c.kw = kw;
     c.n_kw++;
-    return hl_trun_call(r, callee, &c, &result) && hl_tv_write(r, r->out, result);
+    return hl_trun_call(r, callee, &c, &result) && write_text(r, "call", result);
 }
 
 static hl_tflow run_with(hl_trun *r, const hl_tn *n) {
     hl_tscope *outer = r->scope;
     hl_tscope *inner = hl_tscope_new(r, outer);
     if (!inner) return HL_TFLOW_FAIL;
-    for (const hl_tn *name = n->a, *e = n->b; name; name = name->next, e = e->next) {
+    for (const hl_tn *target = n->a, *e = n->b; target; target = target->next, e = e->next) {
         hl_tv value;
-        if (!hl_trun_eval(r, e, &value) || !hl_tscope_set(r, inner, name->sym, value)) return HL_TFLOW_FAIL;
+        r->scope = outer;
+        bool ok = hl_trun_eval(r, e, &value);
+        r->scope = inner;
+        ok = ok && assign(r, target, value);
+        if (!ok) {
+            r->scope = outer;
+            return HL_TFLOW_FAIL;
+        }
     }
     r->scope = inner;
     const hl_tflow flow = hl_trun_block(r, n->d);
     r->scope = outer;
     return flow;
 }
-
-static hl_tflow flow_of(bool ok) { return ok ? HL_TFLOW_NEXT : HL_TFLOW_FAIL; }
 
 static bool run_print(hl_trun *r, const hl_tn *n) {
     for (const hl_tn *e = n->a; e; e = e->next) {
@@ -241,10 +275,10 @@ static hl_tflow run_statement(hl_trun *r, const hl_tn *n) {
     case HL_TN_IF: return run_if(r, n);
     case HL_TN_FOR: return run_for(r, n);
     case HL_TN_SET: return flow_of(hl_trun_eval(r, n->b, &v) && assign(r, n->a, v));
-    case HL_TN_SET_BLOCK: return flow_of(run_set_block(r, n));
+    case HL_TN_SET_BLOCK: return run_set_block(r, n);
     case HL_TN_MACRO: return flow_of(make_macro(r, n, &v) && hl_tscope_set(r, r->scope, n->sym, v));
     case HL_TN_CALL_BLOCK: return flow_of(run_call_block(r, n));
-    case HL_TN_FILTER_BLOCK: return flow_of(run_filter_block(r, n));
+    case HL_TN_FILTER_BLOCK: return run_filter_block(r, n);
     case HL_TN_WITH: return run_with(r, n);
     case HL_TN_SCOPE: return run_scope(r, n->op ? r->root : r->scope, n->d);
     case HL_TN_BREAK: return HL_TFLOW_BREAK;

@@ -98,7 +98,7 @@ static bool eval_call(hl_trun *r, const hl_tn *n, hl_tv *ret) {
     }
     if (!hl_trun_eval_args(r, n->b, &c)) return false;
     r->line = n->line;
-    return method ? hl_trun_call_def(r, method, &c, ret) : hl_trun_call(r, callee, &c, ret);
+    return method ? hl_trun_call_method(r, method, &c, ret) : hl_trun_call(r, callee, &c, ret);
 }
 
 static bool eval_filter(hl_trun *r, const hl_tn *n, hl_tv *ret) {

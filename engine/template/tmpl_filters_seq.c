@@ -33,6 +33,7 @@ bool hl_tfilter_last(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     if (c->self.kind == HL_TK_GEN) return hl_trun_fail(r, "last: a generator has no end to start from");
     if (!hl_tv_to_items(r, c->self, &items, &n)) return false;
     *ret = n ? items[n - 1] : hl_tv_undefined(hl_view_of("the last item of nothing"));
+    if (n && c->self.kind == HL_TK_STR) ret->flags |= c->self.flags & HL_TF_MARKUP;
     return true;
 }
 
@@ -56,12 +57,15 @@ static const hl_tv *find_kw(const hl_targs *c, const char *name) {
 
 static bool map_attribute(hl_trun *r, const hl_targs *c, hl_tv attribute, hl_tv *ret) {
     const hl_tv *if_missing = find_kw(c, "default");
+    const hl_tv  none = {0};
     hl_titer     it;
+    if (c->n_kw > 1u + (if_missing != NULL))
+        return hl_trun_fail(r, "map: takes 'attribute' and 'default' only");
     if (!hl_titer_init(r, c->self, &it) || !hl_tv_new_list(r, HL_TK_GEN, ret)) return false;
     for (hl_tv v, got; hl_titer_next(&it, &v);) {
-        if (!hl_tv_get_path(r, v, attribute, &got)) return false;
-        if (got.kind == HL_TK_UNDEFINED && if_missing && if_missing->kind != HL_TK_NONE) got = *if_missing;
-        if (!hl_tv_append(r, *ret, got)) return false;
+        if (!hl_tv_get_path(r, v, attribute, if_missing ? *if_missing : none, &got) ||
+            !hl_tv_append(r, *ret, got))
+            return false;
     }
     return true;
 }
@@ -88,9 +92,11 @@ bool hl_tfilter_map(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 /* Keep the items whose value (or attribute pos[0]) passes a test, or is true; `keep` false: the others. */
 static bool select_items(hl_trun *r, const hl_targs *c, bool by_attribute, bool keep, hl_tv *ret) {
     const size_t   at = by_attribute ? 1 : 0;
+    const hl_tv    none = {0};
     const hl_tdef *def = NULL;
     hl_titer       it;
     if (!hl_tv_truth(c->self)) return hl_tv_new_seq(r, HL_TK_GEN, 0, ret); /* none and 0, too, are no items */
+    if (by_attribute && c->n_pos == 0) return hl_trun_fail(r, "expected the name of an attribute");
     if (c->n_pos > at) {
         const hl_tv name = c->pos[at];
         def = hl_tv_is_str(name) ? hl_ttest_find(hl_tv_view(name)) : NULL;
@@ -101,7 +107,7 @@ static bool select_items(hl_trun *r, const hl_targs *c, bool by_attribute, bool 
     if (!hl_titer_init(r, c->self, &it) || !hl_tv_new_list(r, HL_TK_GEN, ret)) return false;
     for (hl_tv v, got; hl_titer_next(&it, &v);) {
         hl_tv what = v;
-        if (by_attribute && !hl_tv_get_path(r, v, c->pos[0], &what)) return false;
+        if (by_attribute && !hl_tv_get_path(r, v, c->pos[0], none, &what)) return false;
         got = what;
         hl_targs args = {.self = what, .kw = c->kw, .n_kw = c->n_kw};
         if (def) args.pos = c->pos + at + 1;
@@ -132,25 +138,38 @@ static bool fold_key(hl_trun *r, bool case_sensitive, hl_tv *key) {
     return case_sensitive || key->kind != HL_TK_STR || hl_tmethod_str_lower(r, &c, key);
 }
 
-/* The key of one item: itself, an attribute, or a tuple of attributes "a,b". */
-static bool get_key(hl_trun *r, hl_tv item, hl_tv attribute, bool case_sensitive, hl_tv *ret) {
-    *ret = item;
-    if (attribute.kind == HL_TK_MISSING || attribute.kind == HL_TK_NONE)
-        return fold_key(r, case_sensitive, ret);
-    const bool several =
-        attribute.kind == HL_TK_STR && attribute.len && memchr(attribute.u.s, ',', attribute.len);
-    if (!several) return hl_tv_get_path(r, item, attribute, ret) && fold_key(r, case_sensitive, ret);
+/* What items are sorted by: the attribute, or themselves. */
+typedef struct key_of {
+    hl_tv attribute, if_missing;
+    bool  case_sensitive;
+    bool  several; /* the attribute may be a list "a,b" */
+} key_of;
+
+static bool one_key(hl_trun *r, hl_tv item, hl_tv path, const key_of *by, hl_tv *ret) {
+    return hl_tv_get_path(r, item, path, by->if_missing, ret) && fold_key(r, by->case_sensitive, ret);
+}
+
+static bool get_key(hl_trun *r, hl_tv item, const key_of *by, hl_tv *ret) {
+    const hl_tv a = by->attribute;
+    if (!by->several || a.kind != HL_TK_STR || !a.len || !memchr(a.u.s, ',', a.len))
+        return one_key(r, item, a, by, ret);
     if (!hl_tv_new_list(r, HL_TK_TUPLE, ret)) return false;
-    for (hl_view rest = hl_tv_view(attribute);;) {
+    for (hl_view rest = hl_tv_view(a);;) {
         const char *comma = memchr(rest.ptr, ',', rest.len);
         hl_view     path = {rest.ptr, comma ? (size_t)(comma - rest.ptr) : rest.len};
         hl_tv       part;
-        if (!hl_tv_get_path(r, item, hl_tv_str(path), &part) || !fold_key(r, case_sensitive, &part) ||
-            !hl_tv_append(r, *ret, part))
-            return false;
+        if (!one_key(r, item, hl_tv_str(path), by, &part) || !hl_tv_append(r, *ret, part)) return false;
         if (!comma) return true;
         rest = (hl_view){comma + 1, rest.len - path.len - 1};
     }
+}
+
+/* sorted(reverse=...) takes numbers only. */
+static bool get_reverse(hl_trun *r, hl_tv arg, bool *ret) {
+    int64_t reverse = 0;
+    if (!hl_targ_int(r, arg, "reverse", 0, &reverse)) return false;
+    *ret = reverse != 0;
+    return true;
 }
 
 /* In the reference, `sort` wraps its keys in lists, which look for equality first: two undefined keys
@@ -181,16 +200,14 @@ static bool merge_sort(hl_trun *r, hl_tkeyed *items, hl_tkeyed *spare, size_t n,
     return true;
 }
 
-static bool make_keyed(hl_trun *r, hl_tv of, hl_tv attribute, bool case_sensitive, hl_tkeyed **ret,
-                       size_t *ret_n) {
+static bool make_keyed(hl_trun *r, hl_tv of, const key_of *by, hl_tkeyed **ret, size_t *ret_n) {
     hl_tv *items = NULL;
     if (!hl_tv_to_items(r, of, &items, ret_n)) return false;
     hl_tkeyed *all = hl_trun_get(r, *ret_n + 1, sizeof *all);
     if (!all) return false;
     for (size_t i = 0; i < *ret_n; i++) {
         all[i].value = items[i];
-        if (!hl_trun_steps(r, 1) || !get_key(r, items[i], attribute, case_sensitive, &all[i].key))
-            return false;
+        if (!hl_trun_steps(r, 1) || !get_key(r, items[i], by, &all[i].key)) return false;
     }
     *ret = all;
     return true;
@@ -208,36 +225,39 @@ static bool to_list(hl_trun *r, const hl_tkeyed *all, size_t n, hl_tkind kind, h
 }
 
 bool hl_tfilter_sort(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    hl_tkeyed *all = NULL;
-    size_t     n = 0;
-    return make_keyed(r, c->self, c->a[2], hl_tv_truth(c->a[1]), &all, &n) &&
-           hl_tv_sort(r, all, n, true, hl_tv_truth(c->a[0])) && to_list(r, all, n, HL_TK_LIST, ret);
+    const key_of by = {.attribute = c->a[2], .case_sensitive = hl_tv_truth(c->a[1]), .several = true};
+    hl_tkeyed   *all = NULL;
+    size_t       n = 0;
+    bool         reverse = false;
+    return get_reverse(r, c->a[0], &reverse) && make_keyed(r, c->self, &by, &all, &n) &&
+           hl_tv_sort(r, all, n, true, reverse) && to_list(r, all, n, HL_TK_LIST, ret);
 }
 
 bool hl_tfilter_dictsort(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    hl_view    by = {"key", 3};
+    hl_view    name = {"key", 3};
     hl_tv      pairs;
     hl_tkeyed *all = NULL;
     size_t     n = 0;
+    bool       reverse = false;
+    if (c->a[1].kind != HL_TK_MISSING && !hl_targ_str(r, c->a[1], "by", &name)) return false;
+    const bool by_value = hl_view_is(name, "value");
+    if (!by_value && !hl_view_is(name, "key"))
+        return hl_trun_fail(r, "dictsort: 'by' must be \"key\" or \"value\"");
     if (c->self.kind == HL_TK_UNDEFINED) return hl_trun_fail_undefined(r, c->self);
     if (c->self.kind != HL_TK_DICT)
         return hl_trun_fail(r, "dictsort: expected a dict, found %s", hl_tv_type_name(c->self));
-    if (c->a[1].kind != HL_TK_MISSING && !hl_targ_str(r, c->a[1], "by", &by)) return false;
-    const bool by_value = hl_view_is(by, "value");
-    if (!by_value && !hl_view_is(by, "key"))
-        return hl_trun_fail(r, "dictsort: 'by' must be \"key\" or \"value\"");
-    return hl_tv_view_of(r, c->self.u.dict, 'i', &pairs) &&
-           make_keyed(r, pairs, hl_tv_int(by_value), hl_tv_truth(c->a[0]), &all, &n) &&
-           hl_tv_sort(r, all, n, false, hl_tv_truth(c->a[2])) && to_list(r, all, n, HL_TK_LIST, ret);
+    const key_of by = {.attribute = hl_tv_int(by_value), .case_sensitive = hl_tv_truth(c->a[0])};
+    return get_reverse(r, c->a[2], &reverse) && hl_tv_view_of(r, c->self.u.dict, 'i', &pairs) &&
+           make_keyed(r, pairs, &by, &all, &n) && hl_tv_sort(r, all, n, false, reverse) &&
+           to_list(r, all, n, HL_TK_LIST, ret);
 }
 
 bool hl_tfilter_unique(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    hl_tkeyed *all = NULL;
-    size_t     n = 0, n_kept = 0;
-    hl_tv      seen;
-    if (!make_keyed(r, c->self, c->a[1], hl_tv_truth(c->a[0]), &all, &n) ||
-        !hl_tv_new_dict(r, HL_TK_DICT, n, &seen))
-        return false;
+    hl_tkeyed   *all = NULL;
+    size_t       n = 0, n_kept = 0;
+    hl_tv        seen;
+    const key_of by = {.attribute = c->a[1], .case_sensitive = hl_tv_truth(c->a[0])};
+    if (!make_keyed(r, c->self, &by, &all, &n) || !hl_tv_new_dict(r, HL_TK_DICT, n, &seen)) return false;
     for (size_t i = 0; i < n; i++) {
         const size_t n_seen = seen.u.dict->n;
         if (!hl_tdict_put(r, seen.u.dict, all[i].key, hl_tv_none())) return false;
@@ -247,9 +267,10 @@ bool hl_tfilter_unique(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 }
 
 static bool extreme(hl_trun *r, const hl_targs *c, int sign, hl_tv *ret) {
-    hl_tkeyed *all = NULL;
-    size_t     n = 0, best = 0;
-    if (!make_keyed(r, c->self, c->a[1], hl_tv_truth(c->a[0]), &all, &n)) return false;
+    hl_tkeyed   *all = NULL;
+    size_t       n = 0, best = 0;
+    const key_of by = {.attribute = c->a[1], .case_sensitive = hl_tv_truth(c->a[0])};
+    if (!make_keyed(r, c->self, &by, &all, &n)) return false;
     for (size_t i = 1; i < n; i++) {
         int order = 0;
         if (!order_of(r, all[i].key, all[best].key, false, &order)) return false;
@@ -263,47 +284,44 @@ bool hl_tfilter_min(hl_trun *r, const hl_targs *c, hl_tv *ret) { return extreme(
 bool hl_tfilter_max(hl_trun *r, const hl_targs *c, hl_tv *ret) { return extreme(r, c, 1, ret); }
 
 bool hl_tfilter_sum(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    hl_titer it;
+    const hl_tv none = {0};
+    hl_titer    it;
     *ret = c->a[1].kind == HL_TK_MISSING ? hl_tv_int(0) : c->a[1];
     if (ret->kind == HL_TK_STR) return hl_trun_fail(r, "sum: cannot add strings, use join");
     if (!hl_titer_init(r, c->self, &it)) return false;
     for (hl_tv v; hl_titer_next(&it, &v);) {
-        const bool by_attribute = c->a[0].kind != HL_TK_MISSING && c->a[0].kind != HL_TK_NONE;
-        if (by_attribute && !hl_tv_get_path(r, v, c->a[0], &v)) return false;
+        if (!hl_tv_get_path(r, v, c->a[0], none, &v)) return false;
         if (!hl_trun_steps(r, 1) || !hl_tv_arith(r, HL_TOP_ADD, *ret, v, ret)) return false;
     }
     return true;
 }
 
-static bool add_group(hl_trun *r, const hl_tkeyed *all, size_t from, size_t to, hl_tv attribute,
-                      hl_tv if_missing, hl_tv list) {
+static bool add_group(hl_trun *r, const hl_tkeyed *all, size_t from, size_t to, const key_of *by,
+                      hl_tv list) {
     hl_tv group, items, key;
-    if (!hl_tv_get_path(r, all[from].value, attribute, &key)) return false; /* as written, not folded */
-    if (key.kind == HL_TK_UNDEFINED && if_missing.kind != HL_TK_MISSING) key = if_missing;
-    if (!to_list(r, all + from, to - from, HL_TK_LIST, &items) || !hl_tv_new_pair(r, key, items, &group))
+    if (!hl_tv_get_path(r, all[from].value, by->attribute, by->if_missing,
+                        &key) || /* as written, not folded */
+        !to_list(r, all + from, to - from, HL_TK_LIST, &items) ||
+        !hl_tv_new_pair(r, key, items, &group))
         return false;
     group.flags = HL_TF_GROUP;
     return hl_tv_append(r, list, group);
 }
 
 bool hl_tfilter_groupby(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    hl_tkeyed *all = NULL;
-    size_t     n = 0;
-    const bool case_sensitive = hl_tv_truth(c->a[2]);
-    if (!make_keyed(r, c->self, c->a[0], case_sensitive, &all, &n)) return false;
-    for (size_t i = 0; i < n; i++)
-        if (all[i].key.kind == HL_TK_UNDEFINED && c->a[1].kind != HL_TK_MISSING) {
-            all[i].key = c->a[1];
-            if (!fold_key(r, case_sensitive, &all[i].key)) return false;
-        }
-    if (!hl_tv_sort(r, all, n, false, false) || !hl_tv_new_list(r, HL_TK_LIST, ret)) return false;
+    const key_of by = {.attribute = c->a[0], .if_missing = c->a[1], .case_sensitive = hl_tv_truth(c->a[2])};
+    hl_tkeyed   *all = NULL;
+    size_t       n = 0;
+    if (!make_keyed(r, c->self, &by, &all, &n) || !hl_tv_sort(r, all, n, false, false) ||
+        !hl_tv_new_list(r, HL_TK_LIST, ret))
+        return false;
     for (size_t from = 0, to = 0; from < n; from = to) {
         for (bool same = true; to < n && same;) {
             if (!hl_tv_equal(r, all[from].key, all[to].key, &same)) return false;
             to += same;
         }
         if (to == from) to++; /* NaN equals nothing, itself included */
-        if (!add_group(r, all, from, to, c->a[0], c->a[1], *ret)) return false;
+        if (!add_group(r, all, from, to, &by, *ret)) return false;
     }
     return true;
 }
@@ -316,19 +334,21 @@ static bool add_part(hl_trun *r, const hl_tv *items, size_t n, size_t n_fill, hl
     return hl_tv_append(r, list, part);
 }
 
+/* Python starts a new part where the last one has `count` items: none ever has -1, and one of 0 comes first. */
 bool hl_tfilter_batch(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_tv  *items = NULL;
     size_t  n = 0;
     int64_t count = 0;
-    if (!hl_targ_int(r, c->a[0], "linecount", 1, &count) || !hl_tv_to_items(r, c->self, &items, &n))
+    if (!hl_targ_int(r, c->a[0], "linecount", 1, &count) || !hl_tv_to_items(r, c->self, &items, &n) ||
+        !hl_tv_new_list(r, HL_TK_GEN, ret))
         return false;
-    if (count < 1) return hl_trun_fail(r, "batch: the count must be at least 1");
-    const bool fills = c->a[1].kind != HL_TK_MISSING && c->a[1].kind != HL_TK_NONE;
+    const bool fills = c->a[1].kind != HL_TK_MISSING && c->a[1].kind != HL_TK_NONE && count > 0;
     if (fills && count > HL_TMPL_MAX_RANGE) return hl_trun_fail_limit(r, "batch: the count is too large");
-    if (!hl_tv_new_list(r, HL_TK_GEN, ret)) return false;
-    for (size_t i = 0; i < n; i += (size_t)count) {
-        const size_t take = n - i < (size_t)count ? n - i : (size_t)count;
-        if (!add_part(r, items + i, take, fills ? (size_t)count - take : 0, c->a[1], *ret)) return false;
+    if (count == 0 && n > 0 && !add_part(r, items, 0, 0, c->a[1], *ret)) return false;
+    const size_t each = count > 0 ? (size_t)count : SIZE_MAX;
+    for (size_t i = 0; i < n; i += n - i < each ? n - i : each) {
+        const size_t take = n - i < each ? n - i : each;
+        if (!add_part(r, items + i, take, fills ? each - take : 0, c->a[1], *ret)) return false;
     }
     return true;
 }
@@ -339,8 +359,9 @@ bool hl_tfilter_slice(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     int64_t count = 0;
     if (!hl_targ_int(r, c->a[0], "slices", 1, &count) || !hl_tv_to_items(r, c->self, &items, &n))
         return false;
-    if (count < 1 || count > HL_TMPL_MAX_RANGE)
-        return hl_trun_fail(r, "slice: the count must be from 1 to %d", HL_TMPL_MAX_RANGE);
+    if (count == 0) return hl_trun_fail(r, "slice: no items can be cut into 0 parts");
+    if (count > HL_TMPL_MAX_RANGE) return hl_trun_fail_limit(r, "slice: too many parts");
+    if (count < 0) return hl_tv_new_seq(r, HL_TK_GEN, 0, ret);
     const bool   fills = c->a[1].kind != HL_TK_MISSING && c->a[1].kind != HL_TK_NONE;
     const size_t each = n / (size_t)count, n_longer = n % (size_t)count;
     if (!hl_tv_new_list(r, HL_TK_GEN, ret)) return false;

@@ -13,7 +13,9 @@
 /* str(self), then a string method on it with the same arguments. */
 static bool as_method(hl_trun *r, const hl_targs *c, hl_tfn *method, hl_tv *ret) {
     hl_targs text = *c;
-    return hl_tv_to_str(r, c->self, &text.self) && method(r, &text, ret);
+    if (!hl_tv_to_str(r, c->self, &text.self) || !method(r, &text, ret)) return false;
+    ret->flags |= text.self.flags & HL_TF_MARKUP;
+    return true;
 }
 
 bool hl_tfilter_string(hl_trun *r, const hl_targs *c, hl_tv *ret) { return hl_tv_to_str(r, c->self, ret); }
@@ -38,8 +40,7 @@ bool hl_tfilter_safe(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 }
 
 bool hl_tfilter_escape(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    if (!hl_tv_to_str(r, c->self, ret)) return false;
-    return (ret->flags & HL_TF_MARKUP) || hl_tstr_escape(r, hl_tv_view(*ret), ret);
+    return hl_tmarkup_escape(r, c->self, ret);
 }
 
 bool hl_tfilter_forceescape(hl_trun *r, const hl_targs *c, hl_tv *ret) {
@@ -57,7 +58,7 @@ bool hl_tfilter_replace(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 
 /* A word begins behind blanks, '-' and opening brackets. */
 static bool starts_word(uint32_t cp) {
-    return hl_tstr_is_space(cp) || cp == '-' || cp == '(' || cp == '{' || cp == '[' || cp == '<';
+    return hl_tchar_is_space(cp) || cp == '-' || cp == '(' || cp == '{' || cp == '[' || cp == '<';
 }
 
 bool hl_tfilter_title(hl_trun *r, const hl_targs *c, hl_tv *ret) {
@@ -116,15 +117,15 @@ bool hl_tfilter_indent(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 }
 
 bool hl_tfilter_join(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    hl_titer it;
-    hl_tv    between = hl_tv_str((hl_view){"", 0});
+    const hl_tv none = {0};
+    hl_titer    it;
+    hl_tv       between = hl_tv_str((hl_view){"", 0});
     if (c->a[0].kind != HL_TK_MISSING && !hl_tv_to_str(r, c->a[0], &between)) return false;
     if (!hl_titer_init(r, c->self, &it)) return false;
     const size_t mark = hl_trun_begin(r);
     bool         is_first = true;
     for (hl_tv v; hl_titer_next(&it, &v); is_first = false) {
-        if (c->a[1].kind != HL_TK_MISSING && c->a[1].kind != HL_TK_NONE && !hl_tv_get_path(r, v, c->a[1], &v))
-            return false;
+        if (!hl_tv_get_path(r, v, c->a[1], none, &v)) return false;
         if (!is_first) hl_trun_add(r, &r->scratch, hl_tv_view(between));
         if (!hl_trun_steps(r, 1) || !hl_tv_write(r, &r->scratch, v)) return false;
     }
@@ -168,14 +169,17 @@ bool hl_tfilter_truncate(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_view     head = {c->self.u.s, hl_tstr_offset(r, c->self, (size_t)(length - n_end))};
     const char *space = !hl_tv_truth(c->a[1]) && head.len ? memrchr(head.ptr, ' ', head.len) : NULL;
     if (space) head.len = (size_t)(space - head.ptr);
-    return hl_tv_join(r, head, hl_tv_view(end), ret);
+    hl_tv text = hl_tv_str(head);
+    text.flags = c->self.flags & HL_TF_MARKUP;
+    return hl_tv_arith(r, HL_TOP_ADD, text, end, ret);
 }
 
 bool hl_tfilter_center(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_tv   text;
     int64_t width = 80;
     return hl_tv_to_str(r, c->self, &text) && hl_targ_int(r, c->a[0], "width", 80, &width) &&
-           hl_tstr_pad(r, text, width, HL_TMPL_OWN(blank), 1, ret);
+           hl_tstr_pad(r, text, width, HL_TMPL_OWN(blank), 1, ret) &&
+           ((ret->flags |= text.flags & HL_TF_MARKUP), true);
 }
 
 static void add_url_quoted(hl_trun *r, hl_view s, bool for_query) {
@@ -196,22 +200,41 @@ static void add_url_quoted(hl_trun *r, hl_view s, bool for_query) {
     }
 }
 
+static bool add_url_pair(hl_trun *r, hl_tv key, hl_tv value, bool first, bool outside) {
+    hl_tv text;
+    if (!first) hl_tout_char(&r->scratch, '&', outside);
+    if (!hl_tv_to_str(r, key, &text)) return false;
+    add_url_quoted(r, hl_tv_view(text), true);
+    hl_tout_char(&r->scratch, '=', outside);
+    if (!hl_tv_to_str(r, value, &text)) return false;
+    add_url_quoted(r, hl_tv_view(text), true);
+    return hl_trun_steps(r, 1);
+}
+
 bool hl_tfilter_urlencode(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    hl_tv        v = c->self, text;
+    const hl_tv  v = c->self;
     const size_t mark = hl_trun_begin(r);
-    if (v.kind != HL_TK_DICT) {
-        if (hl_tv_is_seq(v)) return hl_trun_fail(r, "urlencode: expected a string or a dict");
+    hl_tv        text, *pair = NULL;
+    hl_titer     it;
+    size_t       n = 0;
+    bool         first = true;
+    if (v.kind == HL_TK_STR || !hl_tv_can_iterate(v)) {
         if (!hl_tv_to_str(r, v, &text)) return false;
         add_url_quoted(r, hl_tv_view(text), false);
         return hl_trun_end(r, mark, ret);
     }
-    for (size_t i = 0; i < v.u.dict->n; i++) {
-        if (i) hl_tout_char(&r->scratch, '&', hl_tv_is_outside(v));
-        if (!hl_tv_to_str(r, v.u.dict->entries[i].key, &text)) return false;
-        add_url_quoted(r, hl_tv_view(text), true);
-        hl_tout_char(&r->scratch, '=', hl_tv_is_outside(v));
-        if (!hl_tv_to_str(r, v.u.dict->entries[i].value, &text)) return false;
-        add_url_quoted(r, hl_tv_view(text), true);
+    if (v.kind == HL_TK_DICT) {
+        for (size_t i = 0; i < v.u.dict->n; i++)
+            if (!add_url_pair(r, v.u.dict->entries[i].key, v.u.dict->entries[i].value, i == 0,
+                              hl_tv_is_outside(v)))
+                return false;
+        return hl_trun_end(r, mark, ret);
+    }
+    if (!hl_titer_init(r, v, &it)) return false;
+    for (hl_tv item; hl_titer_next(&it, &item); first = false) {
+        if (!hl_tv_to_items(r, item, &pair, &n)) return false;
+        if (n != 2) return hl_trun_fail(r, "urlencode: a pair has %zu parts", n);
+        if (!add_url_pair(r, pair[0], pair[1], first, hl_tv_is_outside(v))) return false;
     }
     return hl_trun_end(r, mark, ret);
 }
@@ -258,7 +281,7 @@ bool hl_tfilter_striptags(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     for (size_t i = 0; i < s.len;) {
         uint32_t     cp = 0;
         const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
-        if (hl_tstr_is_space(cp)) {
+        if (hl_tchar_is_space(cp)) {
             gap = true;
             gap_outside = hl_torigin_at(from, i);
             i += n;

@@ -185,7 +185,8 @@ typedef struct percent {
     hl_view  fmt;
     size_t   i;
     hl_tv    args;
-    size_t   i_arg; /* next of a tuple */
+    size_t   i_arg;   /* next of a tuple */
+    bool     escapes; /* the format is safe: what is put in is escaped */
 } percent;
 
 static bool next_arg(percent *p, hl_tv *ret) {
@@ -235,6 +236,7 @@ static bool add_percent_value(percent *p, hl_tv v, spec *f) {
                            : !(hl_tv_write_repr(r, to, v) && hl_trun_end(r, mark, &text) &&
                                (f->type == 'r' || hl_tstr_ascii(r, text, &text))))
             return false;
+        if (p->escapes && !hl_tmarkup_escape(r, text, &text)) return false;
         f->align = f->align ? f->align : '>';
         if (f->align == '=') f->align = '>';
         f->fill = HL_TMPL_OWN(blank);
@@ -320,7 +322,7 @@ static bool add_conversion(percent *p) {
 }
 
 bool hl_tstr_percent(hl_trun *r, hl_tv fmt, hl_tv args, hl_tv *ret) {
-    percent          p = {.r = r, .fmt = hl_tv_view(fmt), .args = args};
+    percent          p = {.r = r, .fmt = hl_tv_view(fmt), .args = args, .escapes = fmt.flags & HL_TF_MARKUP};
     const hl_torigin from = hl_trun_origin(r, fmt.u.s);
     const size_t     mark = hl_trun_begin(r);
     while (p.i < p.fmt.len) {
@@ -331,9 +333,12 @@ bool hl_tstr_percent(hl_trun *r, hl_tv fmt, hl_tv args, hl_tv *ret) {
             return false;
     }
     if (args.kind == HL_TK_TUPLE ? p.i_arg < args.u.seq->n
-                                 : p.i_arg == 0 && args.kind != HL_TK_DICT && args.kind != HL_TK_LIST)
+                                 : p.i_arg == 0 && args.kind != HL_TK_DICT && args.kind != HL_TK_LIST &&
+                                       args.kind != HL_TK_RANGE && args.kind != HL_TK_UNDEFINED)
         return hl_trun_fail(r, "not all arguments are used by the format string");
-    return hl_trun_steps(r, p.fmt.len / 4) && hl_trun_end(r, mark, ret);
+    if (!hl_trun_steps(r, p.fmt.len / 4) || !hl_trun_end(r, mark, ret)) return false;
+    ret->flags |= fmt.flags & HL_TF_MARKUP;
+    return true;
 }
 
 /* --- "{}" ---------------------------------------------------------------------------------- */
@@ -344,6 +349,7 @@ typedef struct braces {
     hl_tdict       *by_name;   /* NULL: none */
     size_t          i_auto;    /* next number of "{}" */
     bool            is_manual; /* "{0}" was seen */
+    bool            escapes;   /* the format is safe: what is put in is escaped */
 } braces;
 
 static bool parse_spec(hl_trun *r, hl_view s, spec *f) {
@@ -508,7 +514,15 @@ static bool add_field(braces *b, hl_view field, int depth) {
             !hl_trun_end(b->r, mark, &spec_text))
             return false;
     }
-    return add_formatted(b->r, v, hl_tv_view(spec_text));
+    if (!b->escapes) return add_formatted(b->r, v, hl_tv_view(spec_text));
+    const bool   is_safe = v.kind == HL_TK_STR && (v.flags & HL_TF_MARKUP);
+    const size_t mark = hl_trun_begin(b->r);
+    hl_tv        text;
+    if (is_safe && spec_text.len) return hl_trun_fail(b->r, "format(): no format specifier is for safe text");
+    if (!add_formatted(b->r, v, hl_tv_view(spec_text)) || !hl_trun_end(b->r, mark, &text)) return false;
+    if (!is_safe && !hl_tstr_escape(b->r, hl_tv_view(text), &text)) return false;
+    hl_trun_add(b->r, &b->r->scratch, hl_tv_view(text));
+    return true;
 }
 
 static bool add_fields(braces *b, hl_view fmt, int depth) {
@@ -547,12 +561,12 @@ bool hl_tstr_format(hl_trun *r, hl_tv fmt, const hl_targs *c, hl_tv *ret) {
     if (!hl_tv_new_dict(r, HL_TK_DICT, c->n_kw, &named)) return false;
     for (size_t i = 0; i < c->n_kw; i++)
         if (!hl_tdict_put(r, named.u.dict, hl_tv_str(c->kw[i].name->text), c->kw[i].value)) return false;
-    braces b = {.r = r, .c = c, .by_name = named.u.dict};
+    braces b = {.r = r, .c = c, .by_name = named.u.dict, .escapes = fmt.flags & HL_TF_MARKUP};
     return format(&b, fmt, ret);
 }
 
 bool hl_tstr_format_map(hl_trun *r, hl_tv fmt, hl_tv map, hl_tv *ret) {
     const hl_targs none = {0};
-    braces         b = {.r = r, .c = &none, .by_name = map.u.dict};
+    braces         b = {.r = r, .c = &none, .by_name = map.u.dict, .escapes = fmt.flags & HL_TF_MARKUP};
     return format(&b, fmt, ret);
 }

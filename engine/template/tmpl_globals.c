@@ -44,6 +44,8 @@ static bool fill_dict(hl_trun *r, const hl_targs *c, hl_tdict *d) {
         const hl_tdict *from = c->pos[0].u.dict;
         for (size_t i = 0; i < from->n; i++)
             if (!hl_tdict_put(r, d, from->entries[i].key, from->entries[i].value)) return false;
+    } else if (c->n_pos == 1 && c->pos[0].kind == HL_TK_UNDEFINED) {
+        return hl_trun_fail_undefined(r, c->pos[0]);
     } else if (c->n_pos == 1) {
         hl_tv *pairs = NULL, *pair = NULL;
         size_t n = 0, n_pair = 0;

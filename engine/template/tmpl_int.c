@@ -446,6 +446,15 @@ int hl_tint_compare_float(hl_tv a, double f) {
     return negative ? -order : order;
 }
 
+size_t hl_tint_bits(hl_tv a, bool set_only) {
+    number x;
+    size_t n = 0;
+    load(a, &x);
+    if (!set_only) return bit_length(limbs(&x), x.n);
+    for (size_t i = 0; i < x.n; i++) n += (size_t)__builtin_popcount(limbs(&x)[i]);
+    return n;
+}
+
 int64_t hl_tint_clamp(hl_tv a) {
     if (a.kind != HL_TK_BIG) return hl_tv_as_int(a);
     return a.u.big->negative ? INT64_MIN : INT64_MAX;

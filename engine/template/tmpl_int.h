@@ -22,7 +22,8 @@ int      hl_tint_compare_float(hl_tv a, double f); /* -1 0 1, exactly; 2 for NaN
 bool     hl_tint_is_negative(hl_tv a);
 bool     hl_tint_to_float(hl_trun *r, hl_tv a, double *ret);   /* fails when it is too large for one */
 bool     hl_tint_from_float(hl_trun *r, double f, hl_tv *ret); /* toward zero; f must be finite */
-int64_t  hl_tint_clamp(hl_tv a);                               /* the nearest of 64 bits */
+size_t   hl_tint_bits(hl_tv a, bool set_only); /* of the magnitude: its length, or how many are 1 */
+int64_t  hl_tint_clamp(hl_tv a);               /* the nearest of 64 bits */
 uint64_t hl_tint_hash(hl_trun *r, hl_tv a);
 
 /* Digits of a base from 2 to 36, at least one; false in *ret_ok when there are too many. */

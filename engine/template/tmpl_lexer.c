@@ -36,7 +36,7 @@ typedef struct lexer {
 static size_t space_at(const lexer *l, size_t at) {
     uint32_t     cp = 0;
     const size_t len = at < l->n ? hl_utf8_read(l->s + at, l->n - at, &cp) : 0;
-    return len && hl_tstr_is_space(cp) ? len : 0;
+    return len && hl_tchar_is_space(cp) ? len : 0;
 }
 
 static size_t skip_space(const lexer *l, size_t at) {
@@ -135,22 +135,11 @@ static hl_status lex_comment(lexer *l, size_t begin) {
     return HL_OK;
 }
 
-static bool is_name_char(uint32_t cp, bool first) {
-    if (cp < 0x80)
-        return cp == '_' || (cp >= 'a' && cp <= 'z') || (cp >= 'A' && cp <= 'Z') ||
-               (!first && cp >= '0' && cp <= '9');
-    const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-    if (c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO) return true;
-    if (c == UTF8PROC_CATEGORY_NL) return true;
-    return !first && (c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_MC || c == UTF8PROC_CATEGORY_ND ||
-                      c == UTF8PROC_CATEGORY_PC);
-}
-
 static size_t name_end(const lexer *l, size_t at) {
     for (bool first = true; at < l->n; first = false) {
         uint32_t     cp = 0;
         const size_t len = hl_utf8_read(l->s + at, l->n - at, &cp);
-        if (len == 0 || !is_name_char(cp, first)) break;
+        if (len == 0 || !(first ? hl_tchar_is_name_start(cp) : hl_tchar_is_name(cp))) break;
         at += len;
     }
     return at;
@@ -163,12 +152,16 @@ static int digit_value(char c) {
     return 99;
 }
 
+/* Digits of a base, with single underscores between them. */
 static size_t digits_end(const lexer *l, size_t at, int base) {
     while (at < l->n && (digit_value(l->s[at]) < base ||
                          (l->s[at] == '_' && at + 1 < l->n && digit_value(l->s[at + 1]) < base)))
         at++;
     return at;
 }
+
+/* A decimal integer begins with no 0, or is nothing but zeros: "012" is 0 and 12, an error further on. */
+static size_t decimal_end(const lexer *l, size_t at) { return digits_end(l, at, l->s[at] == '0' ? 1 : 10); }
 
 static hl_status lex_int(lexer *l, size_t begin, size_t end, int base) {
     const size_t  first = begin + (base == 10 ? 0 : 2);
@@ -206,31 +199,39 @@ static hl_status lex_float(lexer *l, size_t begin, size_t end) {
     return status;
 }
 
+/* Where a float that begins here ends; `at` when it is none. */
+static size_t float_end(const lexer *l, size_t at) {
+    size_t end = digits_end(l, at, 10);
+    bool   is_float = false;
+    if (end + 1 < l->n && l->s[end] == '.' && digit_value(l->s[end + 1]) < 10) {
+        end = digits_end(l, end + 1, 10);
+        is_float = true;
+    }
+    if (end + 1 < l->n && (l->s[end] | 32) == 'e') {
+        const size_t e = end + 1 + (l->s[end + 1] == '+' || l->s[end + 1] == '-');
+        if (e < l->n && digit_value(l->s[e]) < 10) {
+            end = digits_end(l, e, 10);
+            is_float = true;
+        }
+    }
+    return is_float ? end : at;
+}
+
 static hl_status lex_number(lexer *l) {
     const size_t begin = l->at;
     const bool   after_dot = begin > 0 && l->s[begin - 1] == '.';
+    const size_t float_stop = after_dot ? begin : float_end(l, begin);
     int          base = 10;
     if (l->s[begin] == '0' && begin + 2 < l->n) {
-        const char c = (char)(l->s[begin + 1] | 32);
+        const char   c = (char)(l->s[begin + 1] | 32);
+        const size_t first = begin + 2 + (l->s[begin + 2] == '_');
         base = c == 'x' ? 16 : c == 'o' ? 8 : c == 'b' ? 2 : 10;
-        if (base != 10 && digit_value(l->s[begin + 2]) >= base) base = 10;
+        if (base != 10 && (first >= l->n || digit_value(l->s[first]) >= base)) base = 10;
     }
-    size_t end = digits_end(l, base == 10 ? begin : begin + 2, base);
-    bool   is_float = false;
-    if (base == 10 && !after_dot) {
-        if (end + 1 < l->n && l->s[end] == '.' && digit_value(l->s[end + 1]) < 10) {
-            end = digits_end(l, end + 1, 10);
-            is_float = true;
-        }
-        if (end + 1 < l->n && (l->s[end] | 32) == 'e') {
-            const size_t e = end + 1 + (l->s[end + 1] == '+' || l->s[end + 1] == '-');
-            if (e < l->n && digit_value(l->s[e]) < 10) {
-                end = digits_end(l, e, 10);
-                is_float = true;
-            }
-        }
-    }
-    const hl_status status = is_float ? lex_float(l, begin, end) : lex_int(l, begin, end, base);
+    const size_t    end = float_stop > begin ? float_stop
+                          : base == 10       ? decimal_end(l, begin)
+                                             : digits_end(l, begin + 2, base);
+    const hl_status status = float_stop > begin ? lex_float(l, begin, end) : lex_int(l, begin, end, base);
     advance(l, end);
     return status;
 }

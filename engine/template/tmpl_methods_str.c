@@ -68,7 +68,7 @@ static bool split_on_space(hl_trun *r, hl_view s, int64_t most, hl_tv list) {
         if (most-- == 0) return hl_tv_append(r, list, hl_tv_str(strip_space(r, s, false, true)));
         for (uint32_t cp = 0; n < s.len;) {
             const size_t len = hl_utf8_read(s.ptr + n, s.len - n, &cp);
-            if (len && hl_tstr_is_space(cp)) break;
+            if (len && hl_tchar_is_space(cp)) break;
             n += len ? len : 1;
         }
         if (!hl_trun_steps(r, n / 4) || !append_text(r, list, s.ptr, s.ptr + n)) return false;
@@ -115,7 +115,7 @@ static bool rsplit_on_space(hl_trun *r, hl_view s, int64_t most, hl_tv list) {
             size_t   p = begin - 1;
             uint32_t cp = 0;
             while (p > 0 && ((unsigned char)s.ptr[p] & 0xC0) == 0x80) p--;
-            if (hl_utf8_read(s.ptr + p, begin - p, &cp) && hl_tstr_is_space(cp)) break;
+            if (hl_utf8_read(s.ptr + p, begin - p, &cp) && hl_tchar_is_space(cp)) break;
             begin = p;
         }
         if (!hl_trun_steps(r, (s.len - begin) / 4) || !append_text(r, list, s.ptr + begin, s.ptr + s.len))
@@ -147,9 +147,11 @@ bool hl_tmethod_str_rsplit(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 
 bool hl_tmethod_str_splitlines(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     const hl_view s = self_view(c);
-    const bool    keep = hl_tv_truth(c->a[0]);
+    int64_t       keep = 0;
     size_t        begin = 0;
-    if (!hl_tv_new_list(r, HL_TK_LIST, ret) || !hl_trun_steps(r, s.len / 4)) return false;
+    if (!hl_targ_int(r, c->a[0], "keepends", 0, &keep) || !hl_tv_new_list(r, HL_TK_LIST, ret) ||
+        !hl_trun_steps(r, s.len / 4))
+        return false;
     for (size_t i = 0; i < s.len;) {
         uint32_t     cp = 0;
         const size_t len = hl_utf8_read(s.ptr + i, s.len - i, &cp), end = i;
@@ -392,10 +394,7 @@ static bool change_case(hl_trun *r, hl_view s, case_change how, hl_tv *ret) {
         const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
         const bool   outside = hl_torigin_at(from, i);
         bool         upper = how == TO_UPPER, title = false;
-        if (how == TO_SWAPPED) {
-            const utf8proc_category_t cat = utf8proc_category((utf8proc_int32_t)cp);
-            upper = cat == UTF8PROC_CATEGORY_LL;
-        }
+        if (how == TO_SWAPPED) upper = hl_tchar_is_lower(cp);
         if (how == TO_TITLE) title = !after_cased;
         if (how == TO_CAPITALIZED) title = i == 0;
         if (upper)
@@ -404,9 +403,11 @@ static bool change_case(hl_trun *r, hl_view s, case_change how, hl_tv *ret) {
             hl_tstr_add_title(&r->scratch, cp, outside);
         else if (how == TO_FOLDED)
             add_folded(&r->scratch, cp, outside);
+        else if (how == TO_SWAPPED && !hl_tchar_is_upper(cp))
+            hl_tout_put(&r->scratch, (hl_view){s.ptr + i, n ? n : 1}, outside);
         else
             hl_tstr_add_lower(&r->scratch, s, i, outside);
-        if (how == TO_TITLE) after_cased = hl_tstr_is_cased(cp);
+        if (how == TO_TITLE) after_cased = hl_tchar_is_cased(cp);
         i += n ? n : 1;
     }
     return hl_trun_steps(r, s.len / 4) && hl_trun_end(r, mark, ret);
@@ -490,23 +491,67 @@ bool hl_tmethod_str_zfill(hl_trun *r, const hl_targs *c, hl_tv *ret) {
            hl_tv_join(r, (hl_view){c->self.u.s, 1}, hl_tv_view(*ret), ret);
 }
 
+/* Tabs to blanks, up to the next column that is a multiple. */
+bool hl_tmethod_str_expandtabs(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    const hl_view    s = self_view(c);
+    const hl_torigin from = hl_trun_origin(r, s.ptr);
+    const size_t     mark = hl_trun_begin(r);
+    int64_t          each = 8, column = 0;
+    if (!hl_targ_int(r, c->a[0], "tabsize", 8, &each) || !hl_trun_steps(r, s.len / 4)) return false;
+    if (each > HL_TMPL_MAX_RANGE) return hl_trun_fail_limit(r, "expandtabs(): the tabs are too wide");
+    for (size_t i = 0; i < s.len; i++) {
+        const char    ch = s.ptr[i];
+        const int64_t gap = each > 0 ? each - column % each : 0;
+        if (ch != '\t') {
+            hl_tout_char(&r->scratch, ch, hl_torigin_at(from, i));
+            column += ((unsigned char)ch & 0xC0) != 0x80;
+            if (ch == '\n' || ch == '\r') column = 0;
+            continue;
+        }
+        for (int64_t k = 0; k < gap; k++) hl_tout_char(&r->scratch, ' ', hl_torigin_at(from, i));
+        column += gap;
+        if (!hl_trun_steps(r, (uint64_t)gap / 64)) return false;
+    }
+    return hl_trun_end(r, mark, ret);
+}
+
+static bool add_translated(hl_trun *r, hl_view ch, uint32_t cp, bool outside, hl_tdict *table) {
+    hl_tv *hit = NULL;
+    if (!hl_tdict_find(r, table, hl_tv_int(cp), &hit)) return false;
+    if (!hit)
+        hl_tout_put(&r->scratch, ch, outside);
+    else if (hl_tv_is_str(*hit))
+        hl_trun_add(r, &r->scratch, hl_tv_view(*hit));
+    else if (hl_tv_is_int(*hit) && hl_tv_as_int(*hit) >= 0 && hl_tv_as_int(*hit) <= 0x10FFFF)
+        hl_tout_utf8(&r->scratch, (uint32_t)hl_tv_as_int(*hit), outside || hl_tv_is_outside(*hit));
+    else if (hit->kind != HL_TK_NONE)
+        return hl_trun_fail(r, "translate(): a character becomes %s, expected a string, number or none",
+                            hl_tv_type_name(*hit));
+    return true;
+}
+
+bool hl_tmethod_str_translate(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    const hl_view    s = self_view(c);
+    const hl_torigin from = hl_trun_origin(r, s.ptr);
+    const size_t     mark = hl_trun_begin(r);
+    if (c->a[0].kind != HL_TK_DICT)
+        return hl_trun_fail(r, "translate() needs a dict, found %s", hl_tv_type_name(c->a[0]));
+    for (size_t i = 0; i < s.len;) {
+        uint32_t     cp = 0;
+        const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
+        if (!hl_trun_steps(r, 1) ||
+            !add_translated(r, (hl_view){s.ptr + i, n ? n : 1}, cp, hl_torigin_at(from, i), c->a[0].u.dict))
+            return false;
+        i += n ? n : 1;
+    }
+    return hl_trun_end(r, mark, ret);
+}
+
 /* --- asking -------------------------------------------------------------------------------- */
 
 typedef bool char_test(uint32_t cp);
 
-static utf8proc_category_t category(uint32_t cp) { return utf8proc_category((utf8proc_int32_t)cp); }
-static bool                is_alpha(uint32_t cp) {
-                   return category(cp) >= UTF8PROC_CATEGORY_LU && category(cp) <= UTF8PROC_CATEGORY_LO;
-}
-static bool is_decimal(uint32_t cp) { return category(cp) == UTF8PROC_CATEGORY_ND; }
-static bool is_digit(uint32_t cp) { /* decimals, superscripts and circled digits */
-    return is_decimal(cp) || cp == 0xB2 || cp == 0xB3 || cp == 0xB9 || cp == 0x2070 ||
-           (cp >= 0x2074 && cp <= 0x2079) || (cp >= 0x2080 && cp <= 0x2089) || (cp >= 0x2460 && cp <= 0x2468);
-}
-static bool is_numeric(uint32_t cp) {
-    return category(cp) >= UTF8PROC_CATEGORY_ND && category(cp) <= UTF8PROC_CATEGORY_NO;
-}
-static bool is_alnum(uint32_t cp) { return is_alpha(cp) || is_numeric(cp); }
+static bool is_alnum(uint32_t cp) { return hl_tchar_is_alpha(cp) || hl_tchar_is_numeric(cp); }
 static bool is_ascii(uint32_t cp) { return cp < 0x80; }
 
 static bool all_chars(hl_trun *r, const hl_targs *c, char_test *test, bool if_empty, hl_tv *ret) {
@@ -523,37 +568,51 @@ static bool all_chars(hl_trun *r, const hl_targs *c, char_test *test, bool if_em
 }
 
 bool hl_tmethod_str_isdigit(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    return all_chars(r, c, is_digit, false, ret);
+    return all_chars(r, c, hl_tchar_is_digit, false, ret);
 }
 bool hl_tmethod_str_isdecimal(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    return all_chars(r, c, is_decimal, false, ret);
+    return all_chars(r, c, hl_tchar_is_decimal, false, ret);
 }
 bool hl_tmethod_str_isnumeric(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    return all_chars(r, c, is_numeric, false, ret);
+    return all_chars(r, c, hl_tchar_is_numeric, false, ret);
 }
 bool hl_tmethod_str_isalpha(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    return all_chars(r, c, is_alpha, false, ret);
+    return all_chars(r, c, hl_tchar_is_alpha, false, ret);
 }
 bool hl_tmethod_str_isalnum(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return all_chars(r, c, is_alnum, false, ret);
 }
 bool hl_tmethod_str_isspace(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    return all_chars(r, c, hl_tstr_is_space, false, ret);
+    return all_chars(r, c, hl_tchar_is_space, false, ret);
 }
 bool hl_tmethod_str_isascii(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return all_chars(r, c, is_ascii, true, ret);
+}
+
+bool hl_tmethod_str_isprintable(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return all_chars(r, c, hl_tchar_is_printable, true, ret);
+}
+
+bool hl_tmethod_str_isidentifier(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    hl_targs     rest = *c;
+    uint32_t     cp = 0;
+    const size_t n = hl_utf8_read(c->self.u.s, c->self.len, &cp);
+    const bool   begins = n > 0 && hl_tchar_is_name_start(cp);
+    if (n) rest.self = hl_tv_str((hl_view){c->self.u.s + n, c->self.len - n});
+    if (!all_chars(r, &rest, hl_tchar_is_name, true, ret)) return false;
+    ret->u.b &= begins;
+    return true;
 }
 
 static bool is_all_case(hl_trun *r, const hl_targs *c, bool upper, hl_tv *ret) {
     const hl_view s = self_view(c);
     bool          any = false, none_wrong = true;
     for (size_t i = 0; i < s.len && none_wrong;) {
-        uint32_t                  cp = 0;
-        const size_t              n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
-        const utf8proc_category_t cat = category(cp);
-        const bool is_upper = cat == UTF8PROC_CATEGORY_LU, is_lower = cat == UTF8PROC_CATEGORY_LL;
+        uint32_t     cp = 0;
+        const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
+        const bool   is_upper = hl_tchar_is_upper(cp), is_lower = hl_tchar_is_lower(cp);
         any |= upper ? is_upper : is_lower;
-        none_wrong = cat != UTF8PROC_CATEGORY_LT && !(upper ? is_lower : is_upper);
+        none_wrong = !hl_tchar_is_title(cp) && !(upper ? is_lower : is_upper);
         i += n ? n : 1;
     }
     *ret = hl_tv_bool(any && none_wrong);
@@ -565,4 +624,21 @@ bool hl_tmethod_str_isupper(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 }
 bool hl_tmethod_str_islower(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return is_all_case(r, c, false, ret);
+}
+
+/* Capitals only where a word begins, small letters only inside. */
+bool hl_tmethod_str_istitle(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    const hl_view s = self_view(c);
+    bool          any = false, inside = false, ok = true;
+    for (size_t i = 0; i < s.len && ok;) {
+        uint32_t     cp = 0;
+        const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
+        const bool   capital = hl_tchar_is_upper(cp) || hl_tchar_is_title(cp), small = hl_tchar_is_lower(cp);
+        ok = !(capital && inside) && !(small && !inside);
+        inside = capital || small;
+        any |= inside;
+        i += n ? n : 1;
+    }
+    *ret = hl_tv_bool(any && ok);
+    return hl_trun_steps(r, s.len / 4);
 }

@@ -13,6 +13,7 @@ typedef struct hl_tparser {
     hl_template     *t;
     const hl_ttoken *tok; /* current */
     int              depth;
+    int              n_for;          /* for blocks around this place, else parts and macros included */
     int              n_loops;        /* for blocks around this place, within the same macro */
     int              n_conditionals; /* where an unknown filter is an error only when reached */
     hl_tn           *macro;          /* innermost macro or call block; NULL outside */
@@ -32,6 +33,7 @@ bool        hl_tparse_expect_op(hl_tparser *p, uint16_t op); /* false: error rec
 hl_tsym    *hl_tparse_expect_name(hl_tparser *p);
 const char *hl_tparse_describe(const hl_ttoken *tok, char *to, size_t n);
 
+bool hl_tparse_are_distinct(hl_tparser *p, const hl_ttoken *at, const hl_tn *first, hl_tnk kind); /* names */
 hl_tn *hl_tparse_expr(hl_tparser *p, bool with_condition);
 /* One expression, or several with commas as a tuple. end_word: NULL, or a word that ends it. */
 hl_tn *hl_tparse_tuple(hl_tparser *p, bool with_condition, const char *end_word);

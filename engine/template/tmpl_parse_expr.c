@@ -188,25 +188,53 @@ static hl_tn *parse_argument(hl_tparser *p) {
     return hl_tparse_expr(p, true);
 }
 
-static bool parse_arguments(hl_tparser *p, hl_tn **ret_first) {
-    hl_tn **to = ret_first;
-    bool    only_named = false;
-    p->tok++;
-    for (bool first = true; !hl_tparse_is_op(p, ')'); first = false) {
-        if (!first && !hl_tparse_expect_op(p, ',')) return false;
-        if (hl_tparse_is_op(p, ')')) break;
-        const hl_ttoken *at = p->tok;
-        if (!(*to = parse_argument(p))) return false;
-        const bool is_named = (*to)->kind == HL_TN_KWARG || (*to)->kind == HL_TN_STARSTAR;
-        if (only_named && !is_named && (*to)->kind != HL_TN_STAR) {
-            hl_tparse_fail(p, at, "a positional argument follows named ones");
+/* Which kinds of arguments have come: after named ones come only named ones and stars, after **names nothing. */
+typedef struct given {
+    bool named, star, star_star;
+} given;
+
+static bool check_argument(hl_tparser *p, const hl_ttoken *at, const hl_tn *arg, given *g) {
+    const bool positional =
+        arg->kind != HL_TN_STAR && arg->kind != HL_TN_KWARG && arg->kind != HL_TN_STARSTAR;
+    const char *wrong = NULL;
+    if (g->star_star)
+        wrong = "an argument follows '**'";
+    else if (arg->kind == HL_TN_STAR && g->star)
+        wrong = "a call has two '*'";
+    else if (positional && (g->named || g->star))
+        wrong = "a positional argument follows named ones";
+    if (wrong) hl_tparse_fail(p, at, "%s", wrong);
+    g->named |= arg->kind == HL_TN_KWARG;
+    g->star |= arg->kind == HL_TN_STAR;
+    g->star_star |= arg->kind == HL_TN_STARSTAR;
+    return !wrong;
+}
+
+bool hl_tparse_are_distinct(hl_tparser *p, const hl_ttoken *at, const hl_tn *first, hl_tnk kind) {
+    const uint32_t i_list = ++p->t->n_lists;
+    for (const hl_tn *n = first; n; n = n->next) {
+        hl_tsym *sym = n->kind == kind ? hl_tmpl_sym(p->t, n->sym->text) : NULL;
+        if (!sym) continue;
+        if (sym->i_list == i_list) {
+            hl_tparse_fail(p, at, "'%.*s' is there twice", HL_TMPL_ARG(sym->text));
             return false;
         }
-        only_named |= is_named || (*to)->kind == HL_TN_STAR;
-        to = &(*to)->next;
+        sym->i_list = i_list;
+    }
+    return true;
+}
+
+static bool parse_arguments(hl_tparser *p, hl_tn **ret_first) {
+    given            g = {0};
+    const hl_ttoken *begin = p->tok++;
+    for (hl_tn **to = ret_first, *last = NULL; !hl_tparse_is_op(p, ')'); to = &last->next) {
+        if (last && !hl_tparse_expect_op(p, ',')) return false;
+        if (hl_tparse_is_op(p, ')')) break;
+        const hl_ttoken *at = p->tok;
+        if (!(last = *to = parse_argument(p)) || !check_argument(p, at, last, &g)) return false;
     }
     p->tok++;
-    return true;
+    return !g.named || hl_tparse_are_distinct(p, begin, *ret_first, HL_TN_KWARG);
 }
 
 static hl_tn *parse_call(hl_tparser *p, hl_tn *of) {
@@ -460,21 +488,17 @@ hl_tn *hl_tparse_tuple(hl_tparser *p, bool with_condition, const char *end_word)
     return tuple;
 }
 
-static hl_tn *parse_one_target(hl_tparser *p, bool with_namespace) {
-    const hl_ttoken *tok = p->tok;
-    if (hl_tparse_skip_op(p, '(')) {
-        if (!hl_tparse_enter(p)) return NULL;
-        hl_tn *n = hl_tparse_target(p, with_namespace);
-        p->depth--;
-        return n && hl_tparse_expect_op(p, ')') ? n : NULL;
-    }
-    const hl_tsym *sym = hl_tparse_expect_name(p);
-    if (!sym) return NULL;
+static hl_tn *parse_name_target(hl_tparser *p, bool with_namespace) {
     static const char *const fixed[] = {"true", "false", "none", "True", "False", "None"};
+    const hl_ttoken         *tok = p->tok;
+    const hl_tsym           *sym = hl_tparse_expect_name(p);
+    if (!sym) return NULL;
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         if (hl_view_is(tok->text, fixed[i])) return hl_tparse_fail(p, tok, "cannot assign to '%s'", fixed[i]);
     const bool is_ref = with_namespace && hl_tparse_skip_op(p, '.');
-    hl_tn     *n = hl_tparse_node(p, is_ref ? HL_TN_NSREF : HL_TN_NAME, tok->line);
+    if (!is_ref && sym == p->t->sym_loop && p->n_for > 0)
+        return hl_tparse_fail(p, tok, "cannot assign to 'loop' inside of a loop");
+    hl_tn *n = hl_tparse_node(p, is_ref ? HL_TN_NSREF : HL_TN_NAME, tok->line);
     if (!n) return NULL;
     n->sym = sym;
     const hl_ttoken *attr = p->tok;
@@ -483,13 +507,34 @@ static hl_tn *parse_one_target(hl_tparser *p, bool with_namespace) {
     return n;
 }
 
+static hl_tn *parse_one_target(hl_tparser *p, bool with_namespace);
+
+/* (a), (a, b), (a,) or (): names only, no attributes. */
+static hl_tn *parse_target_in_parentheses(hl_tparser *p) {
+    const uint32_t line = p->tok++->line;
+    hl_tn         *tuple = hl_tparse_node(p, HL_TN_TUPLE, line);
+    bool           has_comma = false;
+    if (!tuple || !hl_tparse_enter(p)) return NULL;
+    for (hl_tn **to = &tuple->a; !hl_tparse_is_op(p, ')'); to = &(*to)->next) {
+        if (!(*to = parse_one_target(p, false))) return NULL;
+        if (!hl_tparse_skip_op(p, ',')) break;
+        has_comma = true;
+    }
+    p->depth--;
+    if (!hl_tparse_expect_op(p, ')')) return NULL;
+    return tuple->a && !has_comma ? tuple->a : tuple;
+}
+
+static hl_tn *parse_one_target(hl_tparser *p, bool with_namespace) {
+    return hl_tparse_is_op(p, '(') ? parse_target_in_parentheses(p) : parse_name_target(p, with_namespace);
+}
+
 hl_tn *hl_tparse_target(hl_tparser *p, bool with_namespace) {
     const uint32_t line = p->tok->line;
     hl_tn         *first = parse_one_target(p, with_namespace);
     if (!first || !hl_tparse_is_op(p, ',')) return first;
     hl_tn *tuple = node1(p, HL_TN_TUPLE, line, first);
-    for (hl_tn **to = &first->next; tuple && hl_tparse_skip_op(p, ',') && p->tok->kind == HL_TTOK_NAME;) {
-        if (hl_tparse_is_word(p, "in")) break;
+    for (hl_tn **to = &first->next; tuple && hl_tparse_skip_op(p, ',');) {
         if (!(*to = parse_one_target(p, with_namespace))) return NULL;
         to = &(*to)->next;
     }

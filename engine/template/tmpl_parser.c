@@ -150,7 +150,7 @@ static hl_tn *parse_if(hl_tparser *p, hl_tn *n) {
     return n;
 }
 
-static hl_tn *parse_for(hl_tparser *p, hl_tn *n) {
+static hl_tn *parse_for_inside(hl_tparser *p, hl_tn *n) {
     static const char *const ends[] = {"else", "endfor", NULL};
     if (!(n->a = hl_tparse_target(p, false))) return NULL;
     if (!hl_tparse_skip_word(p, "in")) return hl_tparse_fail(p, p->tok, "expected 'in' in 'for'");
@@ -169,6 +169,13 @@ static hl_tn *parse_for(hl_tparser *p, hl_tn *n) {
     return parse_until_word(p, "endfor", &n->e) ? n : NULL;
 }
 
+static hl_tn *parse_for(hl_tparser *p, hl_tn *n) {
+    p->n_for++;
+    n = parse_for_inside(p, n);
+    p->n_for--;
+    return n;
+}
+
 static hl_tn *parse_set(hl_tparser *p, hl_tn *n) {
     if (!(n->a = hl_tparse_target(p, true))) return NULL;
     if (hl_tparse_skip_op(p, '=')) return (n->b = hl_tparse_tuple(p, true, NULL)) ? n : NULL;
@@ -179,20 +186,14 @@ static hl_tn *parse_set(hl_tparser *p, hl_tn *n) {
 }
 
 static bool parse_signature(hl_tparser *p, hl_tn *n) {
-    hl_tn        **to = &n->a;
-    bool           has_default = false;
-    const uint32_t i_signature = ++p->t->n_signatures;
+    hl_tn          **to = &n->a;
+    const hl_ttoken *begin = p->tok;
+    bool             has_default = false;
     if (!hl_tparse_expect_op(p, '(')) return false;
     for (bool first = true; !hl_tparse_is_op(p, ')'); first = false) {
         if (!first && !hl_tparse_expect_op(p, ',')) return false;
         const hl_ttoken *at = p->tok;
         hl_tsym         *sym = hl_tparse_expect_name(p);
-        if (sym && sym->i_signature == i_signature) {
-            hl_tparse_fail(p, at, "two parameters are called '%.*s'", HL_TMPL_ARG(sym->text));
-            return false;
-        }
-        if (sym) sym->i_signature = i_signature;
-        if (sym == p->t->sym_caller) n->flags |= HL_TN_HAS_CALLER;
         if (!sym || !(*to = hl_tparse_node(p, HL_TN_PARAM, at->line))) return false;
         (*to)->sym = sym;
         if (hl_tparse_skip_op(p, '=')) {
@@ -202,22 +203,40 @@ static bool parse_signature(hl_tparser *p, hl_tn *n) {
             hl_tparse_fail(p, at, "a parameter without a default follows one that has a default");
             return false;
         }
+        if (sym == p->t->sym_caller) n->flags |= HL_TN_HAS_CALLER;
+        if (sym == p->t->sym_kwargs) n->flags |= HL_TN_HAS_KWARGS;
+        if (sym == p->t->sym_varargs) n->flags |= HL_TN_HAS_VARARGS;
         to = &(*to)->next;
     }
     p->tok++;
+    return hl_tparse_are_distinct(p, begin, n->a, HL_TN_PARAM);
+}
+
+/* A parameter `caller` of a macro that uses it needs a default: not every call has a body. */
+static bool check_caller(hl_tparser *p, const hl_ttoken *at, const hl_tn *n) {
+    const unsigned both = HL_TN_HAS_CALLER | HL_TN_USES_CALLER;
+    if ((n->flags & both) != both) return true;
+    for (const hl_tn *q = n->a; q; q = q->next)
+        if (q->sym == p->t->sym_caller && !q->a) {
+            hl_tparse_fail(p, at, "the parameter 'caller' must have a default");
+            return false;
+        }
     return true;
 }
 
 /* Body of a macro or call block: names it mentions and loops it leaves belong to it alone. */
 static hl_tn *parse_macro_body(hl_tparser *p, hl_tn *n, const char *end) {
-    hl_tn    *outer = p->macro;
-    const int n_loops = p->n_loops;
+    hl_tn           *outer = p->macro;
+    const hl_ttoken *at = p->tok;
+    const int        n_loops = p->n_loops;
     p->macro = n;
     p->n_loops = 0;
-    const bool ok = parse_until_word(p, end, &n->d);
+    const bool ok = parse_until_word(p, end, &n->d) && check_caller(p, at, n);
     p->macro = outer;
     p->n_loops = n_loops;
     if (outer) outer->flags |= n->flags & (HL_TN_USES_VARARGS | HL_TN_USES_KWARGS | HL_TN_USES_CALLER);
+    if (n->flags & HL_TN_HAS_KWARGS) n->flags &= (uint8_t)~HL_TN_USES_KWARGS;
+    if (n->flags & HL_TN_HAS_VARARGS) n->flags &= (uint8_t)~HL_TN_USES_VARARGS;
     return ok ? n : NULL;
 }
 
@@ -245,10 +264,7 @@ static hl_tn *parse_with(hl_tparser *p, hl_tn *n) {
     hl_tn **to = &n->a, **value = &n->b;
     while (p->tok->kind != HL_TTOK_BLOCK_END) {
         if (n->a && !hl_tparse_expect_op(p, ',')) return NULL;
-        const uint32_t line = p->tok->line;
-        const hl_tsym *sym = hl_tparse_expect_name(p);
-        if (!sym || !hl_tparse_expect_op(p, '=') || !(*to = hl_tparse_node(p, HL_TN_NAME, line))) return NULL;
-        (*to)->sym = sym;
+        if (!(*to = hl_tparse_target(p, false)) || !hl_tparse_expect_op(p, '=')) return NULL;
         if (!(*value = hl_tparse_expr(p, true))) return NULL;
         to = &(*to)->next;
         value = &(*value)->next;
@@ -261,21 +277,30 @@ static hl_tn *parse_generation(hl_tparser *p, hl_tn *n) {
     return parse_until_word(p, "endgeneration", &n->d) ? n : NULL;
 }
 
-/* Nothing can extend a chat template, so a block is its own body. */
+/* Nothing can extend a chat template, so a block is its own body; self.name() gives it again. */
 static hl_tn *parse_block(hl_tparser *p, hl_tn *n) {
-    const hl_ttoken *name = p->tok;
-    if (!hl_tparse_expect_name(p)) return NULL;
+    const hl_ttoken *at = p->tok;
+    hl_tsym         *name = hl_tparse_expect_name(p);
+    if (!name) return NULL;
+    if (name->block) return hl_tparse_fail(p, at, "block '%.*s' is there twice", HL_TMPL_ARG(name->text));
+    name->block = n;
+    n->sym = name;
     n->op = !hl_tparse_skip_word(p, "scoped");
-    (void)hl_tparse_skip_word(p, "required");
-    if (!parse_until_word(p, "endblock", &n->d)) return NULL;
+    if (hl_tparse_skip_word(p, "required"))
+        return hl_tparse_fail(p, at, "a required block needs a template that extends this one");
+    const int n_loops = p->n_loops;
+    p->n_loops = 0;
+    const bool ok = parse_until_word(p, "endblock", &n->d);
+    p->n_loops = n_loops;
+    if (!ok) return NULL;
     if (p->tok->kind == HL_TTOK_NAME && hl_view_eq(p->tok->text, name->text)) p->tok++;
     return n;
 }
 
 static hl_tn *parse_print(hl_tparser *p, hl_tn *n) {
-    for (hl_tn **to = &n->a; *to == NULL; to = &(*to)->next) {
+    for (hl_tn **to = &n->a; p->tok->kind != HL_TTOK_BLOCK_END; to = &(*to)->next) {
+        if (n->a && !hl_tparse_expect_op(p, ',')) return NULL;
         if (!(*to = hl_tparse_expr(p, true))) return NULL;
-        if (!hl_tparse_skip_op(p, ',')) break;
     }
     return n;
 }

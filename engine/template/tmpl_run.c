@@ -281,7 +281,7 @@ bool hl_trun_find_name(hl_trun *r, const hl_tsym *name, hl_tv *ret) {
     } else if (def) {
         *ret = (hl_tv){.kind = HL_TK_BUILTIN, .u.def = def};
     } else {
-        *ret = hl_tv_undefined(name->text);
+        *ret = hl_view_is(name->text, "self") ? (hl_tv){.kind = HL_TK_SELF} : hl_tv_undefined(name->text);
     }
     return hl_tscope_set(r, r->globals, name, *ret);
 }

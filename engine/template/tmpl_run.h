@@ -49,12 +49,15 @@ struct hl_tmacro {
 };
 
 struct hl_tloop {
-    const hl_tv *items; /* NULL when walked without a copy */
-    hl_tv        of;    /* what is walked */
-    size_t       i, n;
-    int64_t      depth0;       /* of recursion */
-    const hl_tn *node;         /* of a recursive loop, which can be called; NULL otherwise */
-    hl_tscope   *outer;        /* where that node stands */
+    hl_tv *items; /* [n]; NULL: those of a range */
+    hl_tv  of;    /* what is walked */
+    size_t i, n;  /* this round; rounds known so far */
+    const hl_tv
+           *source; /* [n_source] what the loop's own `if` is still to be asked about, from i_source on */
+    size_t  i_source, n_source;
+    int64_t depth0; /* of recursion */
+    const hl_tn *node;
+    hl_tscope   *outer;        /* where the node stands */
     hl_tv        last_changed; /* of loop.changed(); MISSING before the first call */
 };
 
@@ -81,8 +84,15 @@ typedef bool hl_tfn(hl_trun *r, const hl_targs *c, hl_tv *ret);
 struct hl_tdef {
     const char *name;
     hl_tfn     *fn;
-    uint8_t     n_min;  /* parameters that must be given */
-    const char *params; /* "width,first"; "*" takes anything */
+    uint8_t     n_min; /* parameters that must be given */
+    const char
+        *params; /* "width,first"; "*" takes anything; "~" first: gives a generator; "/": none by name */
+};
+
+/* A filter that gives a generator: it is asked when somebody walks over its items, and not before. */
+struct hl_tpending {
+    const hl_tdef *def;
+    hl_targs       args;
 };
 
 struct hl_trun {
@@ -152,15 +162,31 @@ bool hl_tstr_ascii(hl_trun *r, hl_tv s, hl_tv *ret);     /* with escapes for wha
 size_t  hl_tstr_count(hl_trun *r, hl_tv s);
 size_t  hl_tstr_offset(hl_trun *r, hl_tv s,
                        size_t i_char); /* bytes before that character; s.len when past the end */
-bool    hl_tstr_is_space(uint32_t cp);
 hl_view hl_tstr_strip(hl_view s, bool left, bool right);         /* white space */
 bool    hl_tstr_parse_float(hl_trun *r, hl_view s, double *ret); /* Python float(): blanks, _, inf, nan */
 bool hl_tstr_read_float(hl_view s, double *ret, bool *ret_ok); /* the same without blanks; false: no memory */
-bool hl_tstr_is_cased(uint32_t cp);
 void hl_tstr_add_upper(hl_tout *to, uint32_t cp, bool outside);
 void hl_tstr_add_title(hl_tout *to, uint32_t cp, bool outside);
 void hl_tstr_add_lower(hl_tout *to, hl_view s, size_t at, bool outside); /* of the character at byte `at` */
 bool hl_tstr_escape(hl_trun *r, hl_view s, hl_tv *ret); /* & < > ' " as HTML, marked as markup */
+
+/* Python's ideas of a character. */
+bool hl_tchar_is_space(uint32_t cp);
+bool hl_tchar_is_upper(uint32_t cp);
+bool hl_tchar_is_lower(uint32_t cp);
+bool hl_tchar_is_title(uint32_t cp); /* neither of both: one letter of two, the first a capital */
+bool hl_tchar_is_cased(uint32_t cp);
+bool hl_tchar_is_alpha(uint32_t cp);
+bool hl_tchar_is_decimal(uint32_t cp);
+bool hl_tchar_is_digit(uint32_t cp);
+bool hl_tchar_is_numeric(uint32_t cp);
+bool hl_tchar_is_printable(uint32_t cp);
+bool hl_tchar_is_name_start(uint32_t cp);
+bool hl_tchar_is_name(uint32_t cp);
+
+/* tmpl_markup.c: strings that are known to be safe escape what is put into them. */
+bool hl_tmarkup_call(hl_trun *r, const hl_tdef *method, hl_targs *c, hl_tv *ret);
+bool hl_tmarkup_escape(hl_trun *r, hl_tv v, hl_tv *ret); /* str(v) as HTML, unless it is safe already */
 
 /* tmpl_methods_str.c */
 bool hl_tstr_replace(hl_trun *r, hl_view s, hl_view old, hl_view new, int64_t most, hl_tv *ret);
@@ -178,11 +204,12 @@ typedef struct hl_tkeyed {
 bool hl_tv_sort(hl_trun *r, hl_tkeyed *all, size_t n, bool wrapped, bool reverse);
 
 /* tmpl_access.c */
-bool           hl_tv_get_attr(hl_trun *r, hl_tv of, hl_view name, hl_tv *ret);
-bool           hl_tv_get_item(hl_trun *r, hl_tv of, hl_tv key, hl_tv *ret);
-bool           hl_tv_get_slice(hl_trun *r, hl_tv of, hl_tv start, hl_tv stop, hl_tv step, hl_tv *ret);
-bool           hl_tv_get_path(hl_trun *r, hl_tv of, hl_tv path, hl_tv *ret); /* "function.name", 0 */
-size_t         hl_tloop_length(const hl_tloop *l);
+bool hl_tv_get_attr(hl_trun *r, hl_tv of, hl_view name, hl_tv *ret);
+bool hl_tv_get_item(hl_trun *r, hl_tv of, hl_tv key, hl_tv *ret);
+bool hl_tv_get_slice(hl_trun *r, hl_tv of, hl_tv start, hl_tv stop, hl_tv step, hl_tv *ret);
+/* "function.name", 0; an undefined part, also on the way, becomes if_missing unless that is MISSING or none */
+bool           hl_tv_get_path(hl_trun *r, hl_tv of, hl_tv path, hl_tv if_missing, hl_tv *ret);
+bool           hl_tloop_length(hl_trun *r, hl_tloop *l, size_t *ret);
 const hl_tdef *hl_tmethod_find(hl_tv of, hl_view name, bool *ret_unsafe);
 
 /* tmpl_arith.c */
@@ -199,12 +226,15 @@ bool hl_tstr_format_map(hl_trun *r, hl_tv fmt, hl_tv map, hl_tv *ret); /* map: a
 typedef enum hl_tflow { HL_TFLOW_NEXT, HL_TFLOW_BREAK, HL_TFLOW_CONTINUE, HL_TFLOW_FAIL } hl_tflow;
 hl_tflow hl_trun_block(hl_trun *r, const hl_tn *first);
 bool     hl_trun_loop_again(hl_trun *r, const hl_tloop *l, hl_tv of, hl_tv *ret); /* loop(of) */
-bool     hl_trun_capture(hl_trun *r, hl_tscope *scope, const hl_tn *first, hl_tv *ret);
-bool     hl_trun_eval(hl_trun *r, const hl_tn *n, hl_tv *ret);
-bool     hl_trun_call(hl_trun *r, hl_tv callee, hl_targs *c, hl_tv *ret);
-bool     hl_trun_call_def(hl_trun *r, const hl_tdef *def, hl_targs *c, hl_tv *ret);
-bool     hl_trun_eval_args(hl_trun *r, const hl_tn *first, hl_targs *c);
-bool     hl_trun_call_macro(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tv *ret);
+bool hl_tloop_know(hl_trun *r, hl_tloop *l, size_t n); /* ask until n rounds are known or there are no more */
+bool hl_trun_capture(hl_trun *r, hl_tscope *scope, const hl_tn *first, hl_tv *ret);
+bool hl_trun_eval(hl_trun *r, const hl_tn *n, hl_tv *ret);
+bool hl_trun_call(hl_trun *r, hl_tv callee, hl_targs *c, hl_tv *ret);
+bool hl_tgen_ask(hl_trun *r, hl_tseq *gen); /* of a generator that is pending */
+bool hl_trun_call_def(hl_trun *r, const hl_tdef *def, hl_targs *c, hl_tv *ret);
+bool hl_trun_call_method(hl_trun *r, const hl_tdef *def, hl_targs *c, hl_tv *ret);
+bool hl_trun_eval_args(hl_trun *r, const hl_tn *first, hl_targs *c);
+bool hl_trun_call_macro(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tv *ret);
 
 void       hl_tscope_clear(hl_tscope *s);
 hl_tscope *hl_tscope_new(hl_trun *r, hl_tscope *parent); /* NULL with the error recorded */

@@ -33,7 +33,7 @@ size_t hl_tstr_offset(hl_trun *r, hl_tv s, size_t i_char) {
 }
 
 /* from: Python 3.11 str.isspace() over all code points */
-bool hl_tstr_is_space(uint32_t cp) {
+bool hl_tchar_is_space(uint32_t cp) {
     if (cp < 0x80) return cp == ' ' || (cp >= '\t' && cp <= '\r') || (cp >= 0x1C && cp <= 0x1F);
     return cp == 0x85 || cp == 0xA0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 ||
            cp == 0x2029 || cp == 0x202F || cp == 0x205F || cp == 0x3000;
@@ -41,7 +41,7 @@ bool hl_tstr_is_space(uint32_t cp) {
 
 static bool is_space_at(const char *p, size_t n) {
     uint32_t cp = 0;
-    return hl_utf8_read(p, n, &cp) && hl_tstr_is_space(cp);
+    return hl_utf8_read(p, n, &cp) && hl_tchar_is_space(cp);
 }
 
 hl_view hl_tstr_strip(hl_view s, bool left, bool right) {
@@ -92,10 +92,85 @@ void hl_tstr_add_title(hl_tout *to, uint32_t cp, bool outside) {
         hl_tout_utf8(to, (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp), outside);
 }
 
-bool hl_tstr_is_cased(uint32_t cp) {
-    const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-    return c == UTF8PROC_CATEGORY_LU || c == UTF8PROC_CATEGORY_LL || c == UTF8PROC_CATEGORY_LT ||
-           cp == 0xAA || cp == 0xBA || (cp >= 0x2160 && cp <= 0x217F) || (cp >= 0x24B6 && cp <= 0x24E9);
+typedef enum char_set {
+    DIGIT,
+    NUMERIC,
+    OTHER_UPPER,
+    OTHER_LOWER,
+    NOT_NAME_START,
+    NAME_START,
+    NOT_NAME,
+    NAME
+} char_set;
+
+static bool is_in(char_set set, uint32_t cp) {
+    static const struct {
+        uint8_t  set;
+        uint32_t first, last;
+    } table[] = {
+#define HL_CHARS(set, first, last) {set, first, last},
+#include "engine/template/chars.def"
+#undef HL_CHARS
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (table[i].set == set && cp >= table[i].first && cp <= table[i].last) return true;
+    return false;
+}
+
+static utf8proc_category_t category(uint32_t cp) { return utf8proc_category((utf8proc_int32_t)cp); }
+
+bool hl_tchar_is_upper(uint32_t cp) {
+    return category(cp) == UTF8PROC_CATEGORY_LU || (cp >= 0x80 && is_in(OTHER_UPPER, cp));
+}
+bool hl_tchar_is_lower(uint32_t cp) {
+    return category(cp) == UTF8PROC_CATEGORY_LL || (cp >= 0x80 && is_in(OTHER_LOWER, cp));
+}
+bool hl_tchar_is_title(uint32_t cp) { return category(cp) == UTF8PROC_CATEGORY_LT; }
+bool hl_tchar_is_decimal(uint32_t cp) { return category(cp) == UTF8PROC_CATEGORY_ND; }
+bool hl_tchar_is_digit(uint32_t cp) { return hl_tchar_is_decimal(cp) || (cp >= 0x80 && is_in(DIGIT, cp)); }
+
+bool hl_tchar_is_numeric(uint32_t cp) {
+    const utf8proc_category_t c = category(cp);
+    return (c >= UTF8PROC_CATEGORY_ND && c <= UTF8PROC_CATEGORY_NO) || (cp >= 0x80 && is_in(NUMERIC, cp));
+}
+
+bool hl_tchar_is_alpha(uint32_t cp) {
+    const utf8proc_category_t c = category(cp);
+    return c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO;
+}
+
+bool hl_tchar_is_name_start(uint32_t cp) {
+    if (cp < 0x80) return cp == '_' || (cp >= 'a' && cp <= 'z') || (cp >= 'A' && cp <= 'Z');
+    if (hl_tchar_is_alpha(cp) || category(cp) == UTF8PROC_CATEGORY_NL) return !is_in(NOT_NAME_START, cp);
+    return is_in(NAME_START, cp);
+}
+
+bool hl_tchar_is_name(uint32_t cp) {
+    if (cp < 0x80) return hl_tchar_is_name_start(cp) || (cp >= '0' && cp <= '9');
+    const utf8proc_category_t c = category(cp);
+    if (hl_tchar_is_alpha(cp) || c == UTF8PROC_CATEGORY_NL || c == UTF8PROC_CATEGORY_MN ||
+        c == UTF8PROC_CATEGORY_MC || c == UTF8PROC_CATEGORY_ND || c == UTF8PROC_CATEGORY_PC)
+        return !is_in(NOT_NAME, cp);
+    return is_in(NAME, cp);
+}
+
+bool hl_tchar_is_printable(uint32_t cp) {
+    if (cp == ' ') return true;
+    switch (category(cp)) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+    case UTF8PROC_CATEGORY_ZS: return false;
+    default: return true;
+    }
+}
+
+bool hl_tchar_is_cased(uint32_t cp) {
+    return hl_tchar_is_upper(cp) || hl_tchar_is_lower(cp) || hl_tchar_is_title(cp);
 }
 
 static bool is_case_ignorable(uint32_t cp) {
@@ -111,7 +186,7 @@ static bool cased_after(hl_view s, size_t at) {
     for (uint32_t cp = 0; at < s.len;) {
         const size_t n = hl_utf8_read(s.ptr + at, s.len - at, &cp);
         if (n == 0) return false;
-        if (!is_case_ignorable(cp)) return hl_tstr_is_cased(cp);
+        if (!is_case_ignorable(cp)) return hl_tchar_is_cased(cp);
         at += n;
     }
     return false;
@@ -123,7 +198,7 @@ static bool cased_before(hl_view s, size_t at) {
         size_t   begin = at - 1;
         while (begin > 0 && ((unsigned char)s.ptr[begin] & 0xC0) == 0x80) begin--;
         if (!hl_utf8_read(s.ptr + begin, at - begin, &cp)) return false;
-        if (!is_case_ignorable(cp)) return hl_tstr_is_cased(cp);
+        if (!is_case_ignorable(cp)) return hl_tchar_is_cased(cp);
         at = begin;
     }
     return false;

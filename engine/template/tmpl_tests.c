@@ -23,19 +23,27 @@ ASK(none, v.kind == HL_TK_NONE)
 ASK(string, v.kind == HL_TK_STR)
 ASK(mapping, v.kind == HL_TK_DICT)
 ASK(iterable, hl_tv_can_iterate(v))
-ASK(sequence, v.kind == HL_TK_STR || v.kind == HL_TK_LIST || v.kind == HL_TK_TUPLE || v.kind == HL_TK_RANGE ||
-                  v.kind == HL_TK_DICT)
+ASK(sequence, v.kind == HL_TK_UNDEFINED || v.kind == HL_TK_STR || v.kind == HL_TK_LIST ||
+                  v.kind == HL_TK_TUPLE || v.kind == HL_TK_RANGE || v.kind == HL_TK_DICT)
 ASK(number, hl_tv_is_number(v))
-ASK(integer, v.kind == HL_TK_INT)
+ASK(integer, v.kind == HL_TK_INT || v.kind == HL_TK_BIG)
 ASK(float, v.kind == HL_TK_FLOAT)
 ASK(boolean, v.kind == HL_TK_BOOL)
 ASK(true, v.kind == HL_TK_BOOL && v.u.b)
 ASK(false, v.kind == HL_TK_BOOL && !v.u.b)
 ASK(callable, v.kind == HL_TK_MACRO || v.kind == HL_TK_BUILTIN || v.kind == HL_TK_METHOD ||
-                  v.kind == HL_TK_LOOP || v.kind == HL_TK_JOINER || v.kind == HL_TK_UNDEFINED)
+                  v.kind == HL_TK_LOOP || v.kind == HL_TK_BLOCK || v.kind == HL_TK_JOINER ||
+                  v.kind == HL_TK_UNDEFINED)
 ASK(escaped, v.kind == HL_TK_STR && (v.flags & HL_TF_MARKUP))
-ASK(filter, v.kind == HL_TK_STR && hl_tfilter_find(hl_tv_view(v)) != NULL)
-ASK(test, v.kind == HL_TK_STR && hl_ttest_find(hl_tv_view(v)) != NULL)
+
+bool hl_ttest_filter(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return hl_tv_check_hashable(r, c->self) &&
+           answer(ret, hl_tv_is_str(c->self) && hl_tfilter_find(hl_tv_view(c->self)) != NULL);
+}
+bool hl_ttest_test(hl_trun *r, const hl_targs *c, hl_tv *ret) {
+    return hl_tv_check_hashable(r, c->self) &&
+           answer(ret, hl_tv_is_str(c->self) && hl_ttest_find(hl_tv_view(c->self)) != NULL);
+}
 
 static bool check_remainder(hl_trun *r, const hl_targs *c, hl_tv divisor, int64_t want, hl_tv *ret) {
     hl_tv rest;

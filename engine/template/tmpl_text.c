@@ -62,21 +62,6 @@ void hl_tstr_write_float(hl_tout *to, double f, bool outside) {
     }
 }
 
-static bool is_printable(uint32_t cp) {
-    if (cp == ' ') return true;
-    switch (utf8proc_category((utf8proc_int32_t)cp)) {
-    case UTF8PROC_CATEGORY_CC:
-    case UTF8PROC_CATEGORY_CF:
-    case UTF8PROC_CATEGORY_CS:
-    case UTF8PROC_CATEGORY_CO:
-    case UTF8PROC_CATEGORY_CN:
-    case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP:
-    case UTF8PROC_CATEGORY_ZS: return false;
-    default: return true;
-    }
-}
-
 static void write_repr_text(hl_trun *r, hl_tout *to, hl_view s) {
     const bool has_single = s.len && memchr(s.ptr, '\'', s.len),
                has_double = s.len && memchr(s.ptr, '"', s.len);
@@ -96,7 +81,7 @@ static void write_repr_text(hl_trun *r, hl_tout *to, hl_view s) {
             hl_tout_text(to, "\\r", outside);
         else if (cp == '\t')
             hl_tout_text(to, "\\t", outside);
-        else if (is_printable(cp))
+        else if (hl_tchar_is_printable(cp))
             hl_tout_put(to, (hl_view){s.ptr + i, n}, outside);
         else
             hl_tout_format(to, outside, cp < 0x100 ? "\\x%02x" : cp < 0x10000 ? "\\u%04x" : "\\U%08x", cp);
@@ -195,6 +180,7 @@ bool hl_tv_write_repr(hl_trun *r, hl_tout *to, hl_tv v) {
     case HL_TK_LOOP:
         hl_tout_format(to, false, "<LoopContext %zu/%zu>", v.u.loop->i + 1, v.u.loop->n);
         return true;
+    case HL_TK_SELF: hl_tout_text(to, "<TemplateReference None>", false); return true;
     default: hl_tout_format(to, false, "<%s object>", hl_tv_type_name(v)); return true;
     }
 }

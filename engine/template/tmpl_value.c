@@ -31,9 +31,29 @@ bool hl_tv_truth(hl_tv v) {
 
 const char *hl_tv_type_name(hl_tv v) {
     static const char *const names[] = {
-        "missing",   "Undefined", "NoneType", "bool",   "int",         "int",       "float",
-        "str",       "list",      "tuple",    "range",  "dict view",   "generator", "dict",
-        "Namespace", "Macro",     "function", "method", "LoopContext", "Cycler",    "Joiner",
+        "missing",
+        "Undefined",
+        "NoneType",
+        "bool",
+        "int",
+        "int",
+        "float",
+        "str",
+        "list",
+        "tuple",
+        "range",
+        "dict view",
+        "generator",
+        "dict",
+        "Namespace",
+        "Macro",
+        "function",
+        "method",
+        "LoopContext",
+        "Cycler",
+        "Joiner",
+        "TemplateReference",
+        "BlockReference",
     };
     return v.kind < sizeof names / sizeof names[0] ? names[v.kind] : "object";
 }
@@ -174,7 +194,7 @@ bool hl_tv_length(hl_trun *r, hl_tv v, size_t *ret) {
     case HL_TK_RANGE:
     case HL_TK_VIEW: *ret = v.u.seq->n; return true;
     case HL_TK_DICT: *ret = v.u.dict->n; return true;
-    case HL_TK_LOOP: *ret = hl_tloop_length(v.u.loop); return true;
+    case HL_TK_LOOP: return hl_tloop_length(r, v.u.loop, ret);
     default: return hl_trun_fail(r, "%s has no length", hl_tv_type_name(v));
     }
 }
@@ -191,6 +211,7 @@ bool hl_titer_init(hl_trun *r, hl_tv v, hl_titer *ret_it) {
     } else if (v.kind == HL_TK_DICT) {
         ret_it->n = v.u.dict->n;
     } else if (hl_tv_is_seq(v)) {
+        if (v.u.seq->pending && !hl_tgen_ask(r, v.u.seq)) return false;
         ret_it->n = v.u.seq->n;
         ret_it->is_gen = v.kind == HL_TK_GEN;
     } else {

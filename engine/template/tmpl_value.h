@@ -42,6 +42,8 @@ typedef enum hl_tkind {
     HL_TK_LOOP,
     HL_TK_CYCLER,
     HL_TK_JOINER,
+    HL_TK_SELF,  /* the template: self.name() gives a block */
+    HL_TK_BLOCK, /* self.name */
 } hl_tkind;
 
 enum {
@@ -58,27 +60,29 @@ typedef struct hl_tv {
     uint8_t  flags; /* HL_TF_ */
     uint32_t len;   /* bytes of a string, or of an undefined's name */
     union {
-        bool           b;
-        int64_t        i;
-        double         f;
-        const char    *s; /* not terminated */
-        hl_tseq       *seq;
-        hl_tdict      *dict; /* DICT and NAMESPACE */
-        hl_tmacro     *macro;
-        hl_tbound     *bound;
-        hl_tloop      *loop;
-        const hl_tdef *def;
-        const hl_tbig *big;
+        bool                b;
+        int64_t             i;
+        double              f;
+        const char         *s; /* not terminated */
+        hl_tseq            *seq;
+        hl_tdict           *dict; /* DICT and NAMESPACE */
+        hl_tmacro          *macro;
+        hl_tbound          *bound;
+        hl_tloop           *loop;
+        const hl_tdef      *def;
+        const hl_tbig      *big;
+        const struct hl_tn *node;
     } u;
 } hl_tv;
 
 struct hl_tseq {
-    hl_tv  *items;       /* NULL for a range */
-    size_t  n, cap;      /* cap: 0 when the items are not to grow */
-    size_t  i_next;      /* generator, joiner, cycler: what was handed out already; range: stop */
-    int64_t start, step; /* range */
-    char    view;        /* 'k' 'v' 'i' */
-    uint8_t flags;       /* of a range's numbers */
+    struct hl_tpending *pending;     /* generator: the filter that is still to be asked for its items */
+    hl_tv              *items;       /* NULL for a range */
+    size_t              n, cap;      /* cap: 0 when the items are not to grow */
+    size_t              i_next;      /* generator, joiner, cycler: what was handed out already; range: stop */
+    int64_t             start, step; /* range */
+    char                view;        /* 'k' 'v' 'i' */
+    uint8_t             flags;       /* of a range's numbers */
 };
 
 typedef struct hl_tentry {
