@@ -10,6 +10,7 @@
 #include "cli/args.h"
 #include "cli/files.h"
 #include "cli/json_out.h"
+#include "cli/talk.h"
 #include "cli/term/progress.h"
 #include "cli/term/say.h"
 #include "core/base/mem.h"
@@ -153,6 +154,21 @@ static hl_status report(const hl_app *app, hl_store *store, const hl_name *name,
     return hl_json_print(&j, app->out, err);
 }
 
+/* What was imported may be of use to other programs, or to a later build of this one; but now is the time to say so. */
+static void warn_if_idle(hl_app *app, hl_host *host, const hl_name *name) {
+    hl_source *source = NULL;
+    hl_model  *m = NULL;
+    hl_err     why = {0};
+    char       text[HL_NAME_TEXT_BYTES];
+    hl_name_format(name, text);
+    hl_status status = hl_host_find(host, text, HL_OPEN_FOR_SHOW, &source, &why);
+    if (status == HL_OK) status = hl_open_to_look(host, source, &m, &why);
+    if (status != HL_OK && status != HL_E_CANCEL)
+        hl_app_warn(app, "it cannot run in this build: %s", why.text);
+    hl_model_close(m);
+    hl_source_free(source);
+}
+
 hl_status hl_cmd_import(hl_app *app, const hl_args *args, hl_err *err) {
     const size_t      n_paths = hl_args_count(args) - 1;
     const char       *modelfile = hl_args_text(args, "modelfile");
@@ -182,6 +198,7 @@ hl_status hl_cmd_import(hl_app *app, const hl_args *args, hl_err *err) {
         status = hl_store_import(store, paths, n_paths, hl_args_at(args, n_paths), &options, &name, err);
     hl_progress_end(&s.bar);
     if (status == HL_OK && !quiet) status = report(app, store, &name, hl_args_has(args, "json"), err);
+    if (status == HL_OK) warn_if_idle(app, host, &name);
     hl_modelfile_free(file);
     hl_host_free(host);
     hl_free(paths);

@@ -264,13 +264,14 @@ static void add_stored(hl_json_out *j, const hl_stored_model *m) {
     hl_json_close(j, ']');
 }
 
-static hl_status show_json(const hl_app *app, const hl_source *s, const hl_model *m, bool verbose,
-                           hl_err *err) {
+static hl_status show_json(const hl_app *app, const hl_source *s, const hl_model *m, bool can_run,
+                           bool verbose, hl_err *err) {
     hl_json_out j;
     hl_json_init(&j);
     json_user user = {.j = &j};
     hl_json_open(&j, NULL, '{');
     hl_json_add_text(&j, "name", s->label);
+    hl_json_add_bool(&j, "can_run", can_run);
     if (s->stored) add_stored(&j, s->stored);
     if (m) add_model(&j, m);
     const hl_template_choice c = choose_template(s, m);
@@ -306,8 +307,7 @@ static hl_status choose_part(const hl_args *args, const char **ret_part, hl_err 
     return HL_OK;
 }
 
-/* Open a model for looking at: with its weights, or only keys and vocabulary when there is no more to be had. */
-static hl_status open_model(hl_host *host, const hl_source *source, hl_model **ret_model, hl_err *err) {
+hl_status hl_open_to_look(hl_host *host, const hl_source *source, hl_model **ret_model, hl_err *err) {
     hl_engine            *engine = NULL;
     const hl_model_params vocab_only = {.vocab_only = true};
     hl_status             status = hl_host_engine(host, -1, &engine, err);
@@ -316,9 +316,10 @@ static hl_status open_model(hl_host *host, const hl_source *source, hl_model **r
         return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", source->label);
     status = hl_model_open(engine, source->paths, source->n_paths, NULL, ret_model, err);
     if (status == HL_OK) return HL_OK;
-    if (hl_model_open(engine, source->paths, source->n_paths, &vocab_only, ret_model, NULL) == HL_OK)
-        return HL_OK;
-    return hl_fail_within(err, "model '%s'", source->label);
+    if (hl_model_open(engine, source->paths, source->n_paths, &vocab_only, ret_model, NULL) != HL_OK)
+        *ret_model = NULL;
+    if (!strstr(err->text, source->label)) (void)hl_fail_within(err, "model '%s'", source->label);
+    return status;
 }
 
 static void warn_blemish(void *user, const hl_blemish *b) {
@@ -347,15 +348,15 @@ hl_status hl_cmd_show(hl_app *app, const hl_args *args, hl_err *err) {
     if (status != HL_OK) goto out;
     warn_of_files(app, host, source);
     /* A file that this build cannot run can still be described by its manifest. */
-    const hl_status load_status = open_model(host, source, &m, &why);
-    if (load_status != HL_OK && !source->stored) {
+    const hl_status load_status = hl_open_to_look(host, source, &m, &why);
+    if (load_status == HL_E_CANCEL || (load_status != HL_OK && !m && !source->stored)) {
         *err = why;
         status = load_status;
         goto out;
     }
-    if (load_status != HL_OK) hl_app_warn(app, "%s", why.text);
+    if (load_status != HL_OK) hl_app_warn(app, "it cannot run in this build: %s", why.text);
     if (hl_args_has(args, "json")) {
-        status = show_json(app, source, m, hl_args_has(args, "verbose"), err);
+        status = show_json(app, source, m, load_status == HL_OK, hl_args_has(args, "verbose"), err);
         goto out;
     }
     status = hl_show_part(app, source, m, part ? part : "info", err);

@@ -53,4 +53,10 @@ HL_MUST_CHECK hl_status hl_slash(hl_talk *t, struct hl_edit *edit, hl_view line,
 HL_MUST_CHECK hl_status hl_show_part(const hl_app *app, const hl_source *s, const hl_model *m,
                                      const char *part, hl_err *err);
 
+/* Open a model for looking at.
+ * out    ret_model  with its weights, or without when they are of no use here but its keys and vocabulary are; else NULL
+ * fails  why this build cannot run it; ret_model may be there all the same */
+HL_MUST_CHECK hl_status hl_open_to_look(hl_host *host, const hl_source *source, hl_model **ret_model,
+                                        hl_err *err);
+
 #endif

@@ -266,16 +266,12 @@ static uint64_t count_weights(const hl_matrix *w, uint64_t *bytes) {
 
 /* What the tensor list alone says. */
 static void count_params(hl_model *m) {
-    uint64_t by_type[HL_TYPE_count] = {0};
-    for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++) {
-        const hl_gguf_tensor *t = hl_gguf_tensor_at(m->gguf, i);
-        m->info.n_params += t->n_elems;
-        if (t->n_dims > 1) by_type[t->type] += t->n_bytes;
-    }
-    hl_type most = HL_TYPE_f32;
-    for (int t = 0; t < HL_TYPE_count; t++)
-        if (by_type[t] > by_type[most]) most = (hl_type)t;
-    if (by_type[most] > 0) m->info.file_type = hl_type_name(most);
+    char name[HL_GGUF_FILE_TYPE_BYTES];
+    for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++)
+        m->info.n_params += hl_gguf_tensor_at(m->gguf, i)->n_elems;
+    hl_gguf_file_type(m->gguf, name);
+    const char *kept = hl_arena_get_text(&m->arena, name, strlen(name));
+    if (kept) m->info.file_type = kept;
 }
 
 static void note_sizes(hl_model *m) {
@@ -328,7 +324,7 @@ static hl_status find_arch(hl_model *m, hl_err *err) {
     hl_str_init(&list, 400);
     for (size_t i = 0; hl_arch_name_at(i); i++)
         hl_str_add_format(&list, "%s%s", i ? ", " : "", hl_arch_name_at(i));
-    status = hl_fail(err, HL_E_UNSUPPORTED, "architecture '%.*s'; supported: %s",
+    status = hl_fail(err, HL_E_UNSUPPORTED, "architecture '%.*s' is not supported; supported are %s",
                      (int)(name.len > 64 ? 64 : name.len), name.ptr, hl_str_text(&list));
     hl_str_done(&list);
     return status;
@@ -386,9 +382,11 @@ hl_status hl_model_open(hl_engine *e, const char *const *paths, size_t n_paths, 
     return HL_OK;
 fail:
     if (m->gguf && hl_gguf_is_broken(m->gguf))
-        (void)hl_fail(err, HL_E_IO, "the file was changed or cut short while it was read");
+        status = hl_fail(err, HL_E_IO, "the file was changed or cut short while it was read");
+    if (m->gguf && err)
+        (void)hl_fail_within(err, "'%s'", paths[0]); /* one that cannot be opened is named already */
     hl_model_close(m);
-    return hl_fail_within(err, "load '%s'", n_paths ? paths[0] : "");
+    return status;
 }
 
 void hl_model_close(hl_model *m) {

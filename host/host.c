@@ -91,6 +91,8 @@ static bool ends_in(const char *text, const char *end) {
 }
 
 static bool is_path(const char *text) {
+    if (text[0] == '/' || strncmp(text, "./", 2) == 0 || strncmp(text, "../", 3) == 0)
+        return true; /* no name begins so */
     if (strchr(text, '/') && access(text, F_OK) == 0) return true;
     return ends_in(text, ".gguf") && (access(text, F_OK) == 0 || strchr(text, '/') || !strchr(text, ':'));
 }
@@ -110,7 +112,7 @@ static hl_status find_stored(hl_host *h, const char *text, int how, hl_source *s
     status = hl_store_open_model(store, text, how, &s->stored, err);
     if (status == HL_E_NOT_FOUND && err && !strstr(err->text, "did you mean")) {
         const hl_err why = *err;
-        return hl_fail(err, status, "%.300s; `hyperlama import FILE.gguf NAME` brings one in", why.text);
+        return hl_fail(err, status, "%s; `hyperlama import FILE.gguf NAME` brings one in", why.text);
     }
     if (status != HL_OK) return status;
     s->label = hl_strdup(s->stored->entry.text);

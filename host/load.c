@@ -58,10 +58,21 @@ void hl_loaded_free(hl_loaded *l) {
     hl_free(l);
 }
 
-/* The model that guesses for others, when the settings name one. */
-static hl_status load_draft(hl_host *h, hl_engine *engine, hl_model **ret_draft, hl_err *err) {
+/* The draft that is stored with a model. It never changes an answer, so that one which cannot be had costs speed only. */
+static void load_stored_draft(hl_host *h, hl_engine *engine, const hl_stored_model *m, hl_model **ret_draft) {
+    hl_err why = {0};
+    if (hl_model_open(engine, &m->draft_path, 1, NULL, ret_draft, &why) != HL_OK)
+        hl_event(h->events, HL_LOG_WARN, "host", "draft-unusable",
+                 "model=\"%s\" why=\"%s\" action=\"working without it\"", m->entry.text, why.text);
+}
+
+/* The model that guesses for others: the one that the settings name, else the one stored with the model. */
+static hl_status load_draft(hl_host *h, hl_engine *engine, const hl_source *of, hl_model **ret_draft,
+                            hl_err *err) {
     const char *name = hl_config_text(h->config, HL_SETTING_engine_draft);
     hl_source  *source = NULL;
+    if (name[0] == '\0' && of->stored && of->stored->draft_path)
+        load_stored_draft(h, engine, of->stored, ret_draft);
     if (name[0] == '\0') return HL_OK;
     hl_status status = hl_host_find(h, name, HL_OPEN_FOR_LOAD, &source, err);
     if (status == HL_OK) status = hl_model_open(engine, source->paths, source->n_paths, NULL, ret_draft, err);
@@ -123,6 +134,22 @@ static hl_status make_runner(hl_host *h, const hl_source *source, const hl_optio
     return HL_OK;
 }
 
+/* A stored draft may be of another vocabulary: nobody asked for it by name, and it is done without. */
+static hl_status make_runner_with_draft(hl_host *h, const hl_source *source, const hl_options *options,
+                                        hl_loaded *l, hl_err *err) {
+    const bool is_stored = l->draft && hl_config_text(h->config, HL_SETTING_engine_draft)[0] == '\0';
+    hl_err     why = {0};
+    if (!is_stored) return make_runner(h, source, options, l, err);
+    if (make_runner(h, source, options, l, &why) == HL_OK) return HL_OK;
+    hl_model_close(l->draft);
+    l->draft = NULL;
+    const hl_status status = make_runner(h, source, options, l, err);
+    if (status == HL_OK)
+        hl_event(h->events, HL_LOG_WARN, "host", "draft-unusable",
+                 "model=\"%s\" why=\"%s\" action=\"working without it\"", source->label, why.text);
+    return status;
+}
+
 hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *options, hl_loaded **ret_loaded,
                        hl_err *err) {
     const int64_t start_ns = hl_clock_ns();
@@ -130,6 +157,10 @@ hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *op
     hl_loaded    *l = NULL;
     if (source->n_paths == 0)
         return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", source->label);
+    if (options && source->stored &&
+        source->stored->adapter_path) /* without it, another model would answer */
+        return hl_fail(err, HL_E_NOT_YET, "model '%s' has an adapter, which this build cannot apply yet",
+                       source->label);
     const int32_t n_threads = !options ? -1 : options->num_thread > 0 ? options->num_thread : 0;
     hl_status     status = hl_host_engine(h, n_threads, &engine, err);
     if (status != HL_OK) return status;
@@ -139,8 +170,8 @@ hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *op
     const hl_model_params model_params = {.vocab_only = !options};
     status = hl_model_open(engine, source->paths, source->n_paths, &model_params, &l->model, err);
     if (status == HL_OK && options) {
-        status = load_draft(h, engine, &l->draft, err);
-        if (status == HL_OK) status = make_runner(h, source, options, l, err);
+        status = load_draft(h, engine, source, &l->draft, err);
+        if (status == HL_OK) status = make_runner_with_draft(h, source, options, l, err);
     }
     if (status != HL_OK) {
         hl_loaded_free(l);

@@ -6,40 +6,12 @@
  */
 #include "models/store_priv.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/data/json.h"
 #include "core/gguf/gguf.h"
-
-/* Name of a general.file_type value; NULL when there is none. */
-static const char *file_type_name(uint32_t type) {
-    static const char *const names[] = {
-        [0] = "F32",      [1] = "F16",      [2] = "Q4_0",    [3] = "Q4_1",    [7] = "Q8_0",
-        [8] = "Q5_0",     [9] = "Q5_1",     [10] = "Q2_K",   [11] = "Q3_K_S", [12] = "Q3_K_M",
-        [13] = "Q3_K_L",  [14] = "Q4_K_S",  [15] = "Q4_K_M", [16] = "Q5_K_S", [17] = "Q5_K_M",
-        [18] = "Q6_K",    [19] = "IQ2_XXS", [20] = "IQ2_XS", [21] = "Q2_K_S", [22] = "IQ3_XS",
-        [23] = "IQ3_XXS", [24] = "IQ1_S",   [25] = "IQ4_NL", [26] = "IQ3_S",  [27] = "IQ3_M",
-        [28] = "IQ2_S",   [29] = "IQ2_M",   [30] = "IQ4_XS", [31] = "IQ1_M",  [32] = "BF16",
-        [36] = "TQ1_0",   [37] = "TQ2_0",   [38] = "MXFP4",
-    };
-    return type < sizeof names / sizeof names[0] ? names[type] : NULL;
-}
-
-/* The type that most bytes have: for files without general.file_type. */
-static void name_main_type(const hl_gguf *g, char *ret, size_t cap) {
-    uint64_t bytes[HL_TYPE_count] = {0};
-    hl_type  best = (hl_type)0;
-    for (size_t i = 0; i < hl_gguf_n_tensors(g); i++) {
-        const hl_gguf_tensor *t = hl_gguf_tensor_at(g, i);
-        bytes[t->type] += t->n_bytes;
-        if (bytes[t->type] > bytes[best]) best = t->type;
-    }
-    (void)snprintf(ret, cap, "%s", hl_gguf_n_tensors(g) ? hl_type_name(best) : "");
-    for (char *c = ret; *c; c++) *c = (char)toupper((unsigned char)*c);
-}
 
 /* 134515008 -> "134.52M", 8030261248 -> "8.0B", 7000000000 -> "7B". */
 static void format_count(uint64_t n, char *ret, size_t cap) {
@@ -76,13 +48,7 @@ hl_status hl_store_describe(const hl_gguf *g, hl_description *ret, hl_err *err) 
     for (size_t i = 0; i < hl_gguf_n_tensors(g); i++) n_weights += hl_gguf_tensor_at(g, i)->n_elems;
     format_count(n_weights, d.parameter_size, sizeof d.parameter_size);
 
-    uint32_t    type = UINT32_MAX;
-    const bool  has_type = hl_gguf_get_u32(g, "general.file_type", &type, NULL) == HL_OK;
-    const char *name = has_type ? file_type_name(type & ~UINT32_C(1024)) : NULL; /* 1024: "guessed" */
-    if (name)
-        (void)snprintf(d.quantization, sizeof d.quantization, "%s", name);
-    else
-        name_main_type(g, d.quantization, sizeof d.quantization);
+    hl_gguf_file_type(g, d.quantization);
     d.context_tokens = get_or_zero(g, d.family, "context_length");
     d.embedding_n = get_or_zero(g, d.family, "embedding_length");
     *ret = d;

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "core/base/events.h"
+#include "core/gguf/gguf.h"
 #include "models/db/db.h"
 #include "models/manifest.h"
 #include "models/name.h"
@@ -193,11 +194,10 @@ void hl_store_sweep(hl_store *s);
 void hl_store_partial_path(const hl_store *s, char ret[PATH_MAX]);
 
 /* ---- what a model says of itself (describe.c) ---- */
-struct hl_gguf;
 typedef struct hl_description {
     char     family[64]; /* general.architecture */
     char     parameter_size[32];
-    char     quantization[32];
+    char     quantization[HL_GGUF_FILE_TYPE_BYTES];
     uint64_t context_tokens, embedding_n; /* 0 not known */
 } hl_description;
 

@@ -104,6 +104,11 @@ typedef struct hl_gguf_strings {
 bool hl_gguf_strings_init(hl_gguf_strings *it, const hl_gguf_value *v); /* false: not an array of strings */
 bool hl_gguf_strings_next(hl_gguf_strings *it, hl_view *ret);           /* false at the end */
 
+/* What the weights are called, "Q4_K_M": as general.file_type says, else by the type that most bytes have; "" without
+ * tensors. */
+enum { HL_GGUF_FILE_TYPE_BYTES = 32 };
+void hl_gguf_file_type(const hl_gguf *g, char ret_name[HL_GGUF_FILE_TYPE_BYTES]);
+
 size_t                hl_gguf_n_tensors(const hl_gguf *g);
 const hl_gguf_tensor *hl_gguf_tensor_at(const hl_gguf *g, size_t i);
 const hl_gguf_tensor *hl_gguf_find_tensor(const hl_gguf *g, const char *name); /* NULL if absent; O(1) */

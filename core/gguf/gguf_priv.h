@@ -82,6 +82,10 @@ HL_MUST_CHECK hl_status hl_gguf_read_header(hl_gguf_bytes *b, hl_gguf_header *re
 HL_MUST_CHECK hl_status hl_gguf_read_tensors(hl_gguf_bytes *b, const hl_gguf_header *h, uint32_t i_shard,
                                              hl_gguf_tensor *tensors, hl_err *err);
 
+/* What a file is whose n first bytes (262 tell all) are these, if it is known and no GGUF file; else NULL. The remark
+ * goes behind it. */
+const char *hl_gguf_what_is(const uint8_t *p, size_t n, size_t file_bytes, const char **ret_remark);
+
 size_t      hl_gguf_kind_bytes(hl_gguf_kind kind); /* 0 for strings and arrays */
 const char *hl_gguf_kind_name(hl_gguf_kind kind);  /* "u32" */
 

@@ -182,21 +182,36 @@ static hl_status read_values(reader *r, size_t n, hl_gguf_values *ret, hl_err *e
     return HL_OK;
 }
 
+static hl_status fail_magic(const reader *r, hl_err *err) {
+    enum { TELLING_BYTES = 262 };
+    const size_t    n = r->b->n_bytes < TELLING_BYTES ? r->b->n_bytes : TELLING_BYTES;
+    const char     *remark = "";
+    const hl_status status = hl_gguf_bytes_reach(r->b, n, err);
+    if (status != HL_OK) return status;
+    const uint8_t *p = r->b->header;
+    const char    *what = hl_gguf_what_is(p, n, r->b->n_bytes, &remark);
+    if (what) return hl_fail(err, HL_E_FORMAT, "not a GGUF file: it is %s%s", what, remark);
+    if (n < 4) return hl_fail(err, HL_E_FORMAT, "cut short: a file of %zu bytes is no GGUF file", n);
+    return hl_fail(err, HL_E_FORMAT,
+                   "not a GGUF file: it starts with %02x %02x %02x %02x, expected 47 47 55 46", p[0], p[1],
+                   p[2], p[3]);
+}
+
 static hl_status check_magic(reader *r, uint32_t *ret_version, hl_err *err) {
+    if (left(r) < 4) return fail_magic(r, err);
     const hl_status whole = need(r, "the mark \"GGUF\"", 4, err);
     if (whole != HL_OK) return whole;
-    if (memcmp(here(r), "GGUF", 4) != 0)
-        return hl_fail(err, HL_E_FORMAT,
-                       "not a GGUF file: it starts with %02x %02x %02x %02x, expected 47 47 55 46",
-                       here(r)[0], here(r)[1], here(r)[2], here(r)[3]);
+    if (memcmp(here(r), "GGUF", 4) != 0) return fail_magic(r, err);
     r->at += 4;
     uint64_t  version = 0;
     hl_status status = read_int(r, 4, "version", &version, err);
     if (status != HL_OK) return status;
     if ((version & 0xFFFF) == 0 && version != 0)
-        return hl_fail(err, HL_E_UNSUPPORTED, "big-endian GGUF file, expected little endian");
+        return hl_fail(err, HL_E_UNSUPPORTED,
+                       "a big-endian GGUF file is not supported; expected little endian");
     if (version < 2 || version > 3)
-        return hl_fail(err, HL_E_UNSUPPORTED, "GGUF version %" PRIu64 ", supported are 2 and 3", version);
+        return hl_fail(err, HL_E_UNSUPPORTED,
+                       "GGUF version %" PRIu64 " is not supported; supported are 2 and 3", version);
     *ret_version = (uint32_t)version;
     return HL_OK;
 }
@@ -265,8 +280,18 @@ static hl_status read_type(reader *r, hl_gguf_tensor *t, hl_err *err) {
     if (status != HL_OK) return status;
     if (hl_type_find_gguf((uint32_t)id, &t->type)) return HL_OK;
     const char *name = hl_type_gguf_name((uint32_t)id);
-    return hl_fail(err, HL_E_UNSUPPORTED, "tensor '%s' has type %" PRIu64 " (%s), supported are%s", t->name,
-                   id, name ? name : "unknown", supported_types);
+    if (!name)
+        return hl_fail(err, HL_E_UNSUPPORTED,
+                       "tensor '%s' has type %" PRIu64 ", which this program does not know; supported are%s",
+                       t->name, id, supported_types);
+    if (hl_type_is_removed((uint32_t)id))
+        return hl_fail(err, HL_E_UNSUPPORTED,
+                       "tensor '%s' has type %s (%" PRIu64
+                       "), which was taken out of GGUF: quantize the original again",
+                       t->name, name, id);
+    return hl_fail(err, HL_E_UNSUPPORTED,
+                   "tensor '%s' has type %s (%" PRIu64 "), which is not supported; supported are%s", t->name,
+                   name, id, supported_types);
 }
 
 /* Turns the dimensions around: the file has the fastest first. */

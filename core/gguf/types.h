@@ -23,6 +23,7 @@ size_t      hl_type_block_bytes(hl_type t); /* 144 */
 bool        hl_type_find(const char *name, hl_type *ret_type);      /* by name; false when unknown */
 bool        hl_type_find_gguf(uint32_t gguf_id, hl_type *ret_type); /* false when not supported */
 const char *hl_type_gguf_name(uint32_t gguf_id); /* also of types we cannot compute with; NULL when unknown */
+bool        hl_type_is_removed(uint32_t gguf_id); /* of those: it was taken out of the format */
 
 /* Bytes of a row of n_cols weights; n_cols must be a multiple of the block size. */
 size_t hl_type_row_bytes(hl_type t, size_t n_cols);

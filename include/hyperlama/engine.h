@@ -78,7 +78,7 @@ HL_API void                    hl_model_close(hl_model *m); /* after its session
 typedef struct hl_model_info {
     const char *arch;      /* "qwen3"; strings live as long as the model */
     const char *name;      /* general.name, "" when absent */
-    const char *file_type; /* "q4_k" by most bytes of weights */
+    const char *file_type; /* "Q4_K_M": what the file calls its weights, else the type of most bytes */
     uint64_t    n_params;  /* weights */
     uint64_t    file_bytes;
     uint64_t    weight_bytes_per_token; /* read for one token: no embedding table, only the experts in use */

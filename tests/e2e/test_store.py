@@ -4,6 +4,8 @@ import os
 import shutil
 import sqlite3
 
+import tiny_model
+
 
 def blobs(cli):
     return sorted((cli.home / "models/blobs").iterdir(), key=lambda p: p.stat().st_size)
@@ -114,6 +116,62 @@ def test_a_modelfile_s_paths_are_its_own(cli):
     done = cli("import", path, "n", "-f", folder / "Modelfile", env={"HOME": "/nowhere"})
     assert "'/nowhere/draft.gguf'" in done.stderr
     assert os.listdir(cli.home / "models/manifests/registry.ollama.ai/library") == ["m"]
+
+
+def test_a_stored_draft_guesses_and_a_stored_adapter_is_not_passed_over(cli):
+    path = cli.model(name="one")
+    draft = cli.model(name="draft")
+    (cli.folder / "Modelfile").write_text(f"FROM x\nDRAFT {draft}\n")
+    cli.ok("import", path, "with-draft", "-f", "Modelfile")
+    done = cli("run", "with-draft", "hi", "-o", "temperature=0")
+    assert done.returncode == 0 and done.stderr == "" and done.stdout == cli.ok("run", path, "hi", "-o", "temperature=0")
+    draft.write_bytes(b"GGUF")  # linked: what is stored is broken now
+    done = cli("run", "with-draft", "hi", "-o", "temperature=0")
+    assert done.returncode != 0 and "changed since it was imported" in done.stderr
+
+    tiny_model.make(cli.folder / "lora.gguf", ["x"], other_keys={"general.type": (tiny_model.STRING, "adapter")})
+    (cli.folder / "Modelfile").write_text("FROM x\nADAPTER lora.gguf\n")
+    cli.ok("import", path, "with-adapter", "-f", "Modelfile")
+    done = cli("run", "with-adapter", "hi")
+    assert done.returncode == 16 and "has an adapter, which this build cannot apply yet" in done.stderr
+
+
+def test_what_cannot_run_is_said_at_import_and_in_show(cli):
+    path = cli.model(other_keys={"general.architecture": (tiny_model.STRING, "phi3")})
+    done = cli("import", path, "phi")
+    assert done.returncode == 0 and "architecture 'phi3' is not supported; supported are " in done.stderr
+    for target in ("phi", path):
+        done = cli("show", target)
+        assert done.returncode == 0 and "warning: it cannot run in this build: " in done.stderr, target
+        assert "architecture         phi3" in done.stdout
+        assert json.loads(cli.ok("show", target, "--json"))["can_run"] is False
+    cli.ok("import", cli.model(), "tiny")
+    assert json.loads(cli.ok("show", "tiny", "--json"))["can_run"] is True
+    assert cli("show", "tiny").stderr == ""
+
+
+def test_a_file_has_one_quantization_everywhere(cli):
+    path = cli.model(other_keys={"general.file_type": (tiny_model.U32, 15)})  # says Q4_K_M, whatever its bytes are
+    assert "Q4_K_M" in cli.ok("import", path, "tiny")
+    assert json.loads(cli.ok("show", "tiny", "--json"))["model"]["quantization"] == "Q4_K_M"
+    assert json.loads(cli.ok("show", path, "--json"))["model"]["quantization"] == "Q4_K_M"
+    path = cli.model(name="plain")
+    one = json.loads(cli.ok("show", path, "--json"))["model"]["quantization"]
+    assert f", {one}, " in cli.ok("import", path, "plain") and one == one.upper()
+
+
+def test_messages_name_a_file_once_and_why(cli):
+    bad = cli.folder / "bad.gguf"
+    bad.write_bytes(b"tjgg\1\0\0\0")
+    cut = cli.model(name="cut")
+    cut.write_bytes(cut.read_bytes()[:-100])
+    for path, why in ((bad, "it is a GGJT file"), (cut, "cut short"), (cli.folder / "none.gguf", "No such file or directory"),
+                      (cli.folder / "none", "No such file or directory")):
+        for command in (["run", path, "hi"], ["tokenize", path, "hi"], ["show", path], ["import", path, "x"]):
+            done = cli(*command)
+            assert done.returncode != 0 and why in done.stderr, command
+            assert done.stderr.count(str(path)) == 1, done.stderr
+    assert cli("run", "./none.bin", "hi").stderr == "hyperlama: file './none.bin': No such file or directory\n"
 
 
 def test_an_unknown_instruction_is_an_error_with_its_line(cli):

@@ -325,19 +325,63 @@ static void what_is_no_gguf_is_told_so(void **state) {
     hl_err   err = {0};
     hl_gguf *g = NULL;
     begin(0, 0);
-    memcpy(file.bytes, "PK\x03\x04", 4);
-    expect_fail(HL_E_FORMAT, "not a GGUF file");
+    memcpy(file.bytes, "PK\x03\x05", 4);
+    expect_fail(HL_E_FORMAT, "not a GGUF file: it starts with 50 4b 03 05, expected 47 47 55 46");
     file.n = 0;
     expect_fail(HL_E_FORMAT, "cut short");
     begin(0, 0);
     file.bytes[4] = 1;
-    expect_fail(HL_E_UNSUPPORTED, "version 1, supported are 2 and 3");
+    expect_fail(HL_E_UNSUPPORTED, "version 1 is not supported; supported are 2 and 3");
     file.bytes[4] = 4;
     expect_fail(HL_E_UNSUPPORTED, "version 4");
     memcpy(file.bytes + 4, "\0\0\0\3", 4);
     expect_fail(HL_E_UNSUPPORTED, "big-endian");
     assert_int_equal(hl_gguf_open("/nowhere/at/all.gguf", &g, &err), HL_E_NOT_FOUND);
     assert_int_equal(hl_gguf_open("/tmp", &g, &err), HL_E_IO);
+}
+
+static void what_a_file_is_instead_is_said(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t      n;
+        const char *text;
+    } rows[] = {
+        {"lmgg\1\0\0\0", 8, "a GGML file, an older format that GGUF replaced"},
+        {"fmgg\1\0\0\0", 8, "a GGMF file, an older format"},
+        {"tjgg\3\0\0\0", 8,
+         "a GGJT file, an older format that GGUF replaced in 2023; convert the original again"},
+        {"algg\1\0\0\0", 8, "a GGLA adapter, an older format"},
+        {"\x30\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"pt\"},\"w\":{}}          ", 60,
+         "a safetensors file; convert it"},
+        {"PK\3\4\0\0\0\0", 8, "a ZIP archive"},
+        {"\x1f\x8b\x08\0", 4, "compressed with gzip; unpack it"},
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", 65, "a Git LFS pointer"},
+        {"<!DOCTYPE html>\n<html>", 22, "a web page"},
+        {"\r\n  <HTML lang=en>", 18, "a web page"},
+        {"<?xml version=\"1.0\"?><Error>", 28, "an XML document"},
+        {"{\"error\":\"Repository not found\"}", 32, "a JSON document"},
+        {"FROM llama3\n", 12, "a Modelfile"},
+        {"\x80\2}q\0", 5, "a Python pickle"},
+        {"\0\0\0\0\0\0\0\0\0\0\0\0", 12, "empty at its begin: a download that did not finish?"},
+        {"hello", 5, "it starts with 68 65 6c 6c, expected 47 47 55 46"},
+        {"{", 1, "a JSON document"},
+        {"GG", 2, "cut short: a file of 2 bytes"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        begin(0, 0);
+        memcpy(file.bytes, rows[i].bytes, rows[i].n);
+        file.n = rows[i].n;
+        expect_fail(HL_E_FORMAT, rows[i].text);
+    }
+    /* a tar archive says it further on */
+    begin(0, 0);
+    memset(file.bytes, 'a', 600);
+    memcpy(file.bytes + 257, "ustar", 5);
+    file.n = 600;
+    expect_fail(HL_E_FORMAT, "a tar archive");
+    file.n = 261;
+    expect_fail(HL_E_FORMAT, "it starts with 61 61 61 61");
 }
 
 static void counts_that_cannot_be_are_refused(void **state) {
@@ -435,9 +479,14 @@ static void bad_tensors_are_named(void **state) {
         {0, UINT64_C(1) << 40, UINT64_C(1) << 40, 0, HL_E_FORMAT, "more elements than"},
         {0, UINT64_C(1) << 31, UINT64_C(1) << 31, 0, HL_E_FORMAT, ""},
         {2, 4, 33, 0, HL_E_FORMAT, "'t' (q4_0) has rows of 33"},
-        {16, 4, 256, 0, HL_E_UNSUPPORTED, "'t' has type 16 (iq2_xxs), supported are f32"},
-        {4, 4, 32, 0, HL_E_UNSUPPORTED, "type 4 (unknown)"},
-        {UINT32_MAX, 4, 32, 0, HL_E_UNSUPPORTED, "(unknown)"},
+        {4, 4, 32, 0, HL_E_UNSUPPORTED,
+         "'t' has type q4_2 (4), which was taken out of GGUF: quantize the original again"},
+        {31, 4, 32, 0, HL_E_UNSUPPORTED, "'t' has type q4_0_4_4 (31), which was taken out of GGUF"},
+        {38, 4, 32, 0, HL_E_UNSUPPORTED, "'t' has type iq4_nl_8_8 (38), which was taken out of GGUF"},
+        {9999, 4, 32, 0, HL_E_UNSUPPORTED, "'t' has type 9999, which this program does not know"},
+        {16, 4, 256, 0, HL_E_UNSUPPORTED,
+         "'t' has type iq2_xxs (16), which is not supported; supported are f32"},
+        {UINT32_MAX, 4, 32, 0, HL_E_UNSUPPORTED, "which this program does not know"},
         {0, 4, 4, 7, HL_E_FORMAT, "offset 7 is no multiple of the alignment 32"},
         {0, 4, 4, 64, HL_E_FORMAT, "'t' needs 64 bytes at 64"},
         {0, 4, 4, UINT64_MAX - 31, HL_E_FORMAT, "cut short: tensor 't'"},
@@ -623,6 +672,7 @@ int main(void) {
         cmocka_unit_test(a_file_cut_at_any_byte_is_refused),
         cmocka_unit_test(a_flipped_bit_never_harms),
         cmocka_unit_test(what_is_no_gguf_is_told_so),
+        cmocka_unit_test(what_a_file_is_instead_is_said),
         cmocka_unit_test(counts_that_cannot_be_are_refused),
         cmocka_unit_test(bad_keys_are_named),
         cmocka_unit_test(a_bad_alignment_is_named),
