@@ -16,7 +16,7 @@
 #include "core/base/arena.h"
 #include "core/base/mem.h"
 #include "core/base/str.h"
-#include "hyperlama/models.h"
+#include "models/store_priv.h"
 
 enum { MAX_TEXT_BYTES = 16 << 20, MAX_ITEMS = 65536, ARENA_BYTES = 192 << 20 };
 
@@ -186,24 +186,35 @@ static hl_status parse_parameter(parser *p) {
     hl_view        value = {0};
     if (name.len == 0)
         return hl_fail(p->err, HL_E_FORMAT, "Modelfile: line %u: PARAMETER has no name and value", line);
-    const hl_status status = take_value(p, "PARAMETER", &value);
-    return status == HL_OK ? add_pair(p, &p->params, name, value) : status;
+    hl_status status = take_value(p, "PARAMETER", &value);
+    if (status == HL_OK) status = add_pair(p, &p->params, name, value);
+    if (status != HL_OK) return status;
+    const hl_param param = {p->params.v[p->params.n - 2], p->params.v[p->params.n - 1]};
+    status = hl_param_check(&param, p->err);
+    if (status != HL_OK && p->err) (void)hl_fail_within(p->err, "Modelfile: line %u", line);
+    return status;
+}
+
+/* A role that a Modelfile knows, in lower case; else NULL. */
+static const char *find_role(hl_view role) {
+    static const char *const roles[] = {"system", "user", "assistant"};
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
+        if (role.len == strlen(roles[i]) && strncasecmp(role.ptr, roles[i], role.len) == 0) return roles[i];
+    return NULL;
 }
 
 static hl_status parse_message(parser *p) {
-    static const char *const roles[] = {"system", "user", "assistant"};
     skip_blanks(p);
     const unsigned line = p->line;
     const hl_view  role = take_word(p);
-    for (size_t i = 0; i < 3; i++) {
-        hl_view text = {0};
-        if (role.len != strlen(roles[i]) || strncasecmp(role.ptr, roles[i], role.len) != 0) continue;
-        const hl_status status = take_value(p, "MESSAGE", &text);
-        return status == HL_OK ? add_pair(p, &p->messages, hl_view_of(roles[i]), text) : status;
-    }
-    return hl_fail(p->err, HL_E_FORMAT,
-                   "Modelfile: line %u: MESSAGE role is '%.*s', expected system, user or assistant", line,
-                   (int)(role.len < 40 ? role.len : 40), role.ptr);
+    const char    *known = find_role(role);
+    hl_view        text = {0};
+    if (!known)
+        return hl_fail(p->err, HL_E_FORMAT,
+                       "Modelfile: line %u: MESSAGE role is '%.*s', expected system, user or assistant", line,
+                       (int)(role.len < 40 ? role.len : 40), role.ptr);
+    const hl_status status = take_value(p, "MESSAGE", &text);
+    return status == HL_OK ? add_pair(p, &p->messages, hl_view_of(known), text) : status;
 }
 
 static hl_status parse_instruction(parser *p, hl_view word) {
@@ -307,58 +318,112 @@ void hl_modelfile_free(hl_modelfile *f) {
 
 /* ---- writing ---- */
 
-/* Write a value so that the parser reads it back: bare where a line says it all, else in quotes. */
-static void add_value(hl_str *s, const char *text) {
-    const hl_view v = hl_view_of(text);
-    const bool    spans = memchr(text, '\n', v.len) || memchr(text, '\r', v.len);
-    const bool    padded = v.len == 0 || is_blank(text[0]) || is_blank(text[v.len - 1]);
-    const bool    quoted = memchr(text, '"', v.len) != NULL;
-    if (spans || (padded && quoted) || text[0] == '"')
-        hl_str_add_format(s, "\"\"\"%s\"\"\"", text);
-    else if (padded)
-        hl_str_add_format(s, "\"%s\"", text);
+/* Why the parser cannot read a text back, however it is quoted; NULL: it can. */
+static const char *find_unsayable(hl_view v) {
+    for (size_t i = 0; i < v.len;) {
+        uint32_t     cp = 0;
+        const size_t n = hl_utf8_read(v.ptr + i, v.len - i, &cp);
+        if (n == 0) return "bytes that are no UTF-8";
+        if (is_dropped(cp)) return "a control character";
+        i += n;
+    }
+    return NULL;
+}
+
+/* Between """ and """: the first three quotes end it, with those that follow at once. */
+static bool fits_block(hl_view v) {
+    size_t n_quotes = 0;
+    for (size_t i = 0; i < v.len; i++) {
+        if (n_quotes >= 3 && v.ptr[i] != '"') return false;
+        n_quotes = v.ptr[i] == '"' ? n_quotes + 1 : 0;
+    }
+    return true;
+}
+
+static bool fits_line(hl_view v) {
+    return v.len > 0 && !memchr(v.ptr, '\n', v.len) && !memchr(v.ptr, '\r', v.len) && !is_blank(v.ptr[0]) &&
+           !is_blank(v.ptr[v.len - 1]) && v.ptr[0] != '"';
+}
+
+typedef struct writer {
+    hl_str      s;
+    const char *model;
+    hl_err     *err;
+    hl_status   status; /* of the first failure */
+} writer;
+
+/* Write a value so that the parser reads it back: bare where a line says it all and may be bare, else in quotes. */
+static void add_value(writer *w, const char *command, hl_view v, bool may_be_bare) {
+    const char *unsayable = find_unsayable(v);
+    if (w->status != HL_OK) return;
+    if (unsayable) {
+        w->status = hl_fail(w->err, HL_E_UNSUPPORTED, "%s of '%s' holds %s, which no Modelfile can say",
+                            command, w->model, unsayable);
+        return;
+    }
+    const bool has_quote = memchr(v.ptr, '"', v.len) != NULL;
+    const bool one_quote = !has_quote && !memchr(v.ptr, '\n', v.len);
+    if (may_be_bare && fits_line(v))
+        hl_str_add_view(&w->s, v);
+    else if (may_be_bare && one_quote)
+        hl_str_add_format(&w->s, "\"%s\"", v.ptr);
+    else if (fits_block(v))
+        hl_str_add_format(&w->s, "\"\"\"%s\"\"\"", v.ptr);
+    else if (fits_line(v))
+        hl_str_add_view(&w->s, v);
     else
-        hl_str_add_text(s, text);
+        w->status =
+            hl_fail(w->err, HL_E_UNSUPPORTED,
+                    "%s of '%s' holds three quotes in a row, which no Modelfile can say in a text of several "
+                    "lines or with blanks around it",
+                    command, w->model);
+    hl_str_add_char(&w->s, '\n');
 }
 
-static void add_line(hl_str *s, const char *command, const char *text) {
+static void add_line(writer *w, const char *command, const char *text) {
     if (!text) return;
-    hl_str_add_format(s, "%s ", command);
-    add_value(s, text);
-    hl_str_add_char(s, '\n');
+    hl_str_add_format(&w->s, "%s ", command);
+    add_value(w, command, hl_view_of(text), true);
 }
 
-static void add_block(hl_str *s, const char *command, const char *text) {
-    if (text) hl_str_add_format(s, "%s \"\"\"%s\"\"\"\n", command, text);
+static void add_block(writer *w, const char *command, const char *text) {
+    if (!text) return;
+    hl_str_add_format(&w->s, "%s ", command);
+    add_value(w, command, hl_view_of(text), false);
+}
+
+static void add_message(writer *w, const hl_stored_message *m) {
+    if (!find_role(hl_view_of(m->role)) && w->status == HL_OK)
+        w->status =
+            hl_fail(w->err, HL_E_UNSUPPORTED,
+                    "MESSAGE of '%s' has the role '%.40s', which no Modelfile can say", w->model, m->role);
+    hl_str_add_format(&w->s, "MESSAGE %s ", m->role);
+    add_value(w, "MESSAGE", m->content, true);
 }
 
 hl_status hl_modelfile_format(const hl_stored_model *m, char **ret_text, hl_err *err) {
-    hl_str s;
-    hl_str_init(&s, 4 * (size_t)MAX_TEXT_BYTES);
-    hl_str_add_format(&s, "# Modelfile of %s\n# To build on it, replace the FROM lines by:\n# FROM %s\n\n",
+    writer w = {.model = m->entry.text, .err = err};
+    hl_str_init(&w.s, 4 * (size_t)MAX_TEXT_BYTES);
+    hl_str_add_format(&w.s, "# Modelfile of %s\n# To build on it, replace the FROM lines by:\n# FROM %s\n\n",
                       m->entry.text, m->entry.text);
-    for (size_t i = 0; i < m->n_shards; i++) add_line(&s, "FROM", m->shard_paths[i]);
-    add_line(&s, "ADAPTER", m->adapter_path);
-    add_line(&s, "DRAFT", m->draft_path);
-    add_line(&s, "FROM", m->projector_path);
-    add_block(&s, "TEMPLATE", m->template_text);
-    add_block(&s, "SYSTEM", m->system);
-    add_line(&s, "RENDERER", m->renderer);
-    add_line(&s, "PARSER", m->parser);
-    add_line(&s, "REQUIRES", m->requires_version);
+    for (size_t i = 0; i < m->n_shards; i++) add_line(&w, "FROM", m->shard_paths[i]);
+    add_line(&w, "ADAPTER", m->adapter_path);
+    add_line(&w, "DRAFT", m->draft_path);
+    add_line(&w, "FROM", m->projector_path);
+    add_block(&w, "TEMPLATE", m->template_text);
+    add_block(&w, "SYSTEM", m->system);
+    add_line(&w, "RENDERER", m->renderer);
+    add_line(&w, "PARSER", m->parser);
+    add_line(&w, "REQUIRES", m->requires_version);
     for (size_t i = 0; i < m->n_params; i++) {
-        hl_str_add_format(&s, "PARAMETER %s ", m->params[i].name);
-        add_value(&s, m->params[i].value);
-        hl_str_add_char(&s, '\n');
+        hl_str_add_format(&w.s, "PARAMETER %s ", m->params[i].name);
+        add_value(&w, "PARAMETER", hl_view_of(m->params[i].value), true);
     }
-    for (size_t i = 0; i < m->n_licenses; i++) add_block(&s, "LICENSE", m->licenses[i]);
-    for (size_t i = 0; i < m->n_messages; i++) {
-        hl_str_add_format(&s, "MESSAGE %s ", m->messages[i].role);
-        add_value(&s, m->messages[i].content.ptr);
-        hl_str_add_char(&s, '\n');
-    }
-    char *text = s.failed ? NULL : hl_str_take(&s);
-    hl_str_done(&s);
+    for (size_t i = 0; i < m->n_licenses; i++) add_block(&w, "LICENSE", m->licenses[i]);
+    for (size_t i = 0; i < m->n_messages; i++) add_message(&w, &m->messages[i]);
+    char *text = w.s.failed || w.status != HL_OK ? NULL : hl_str_take(&w.s);
+    hl_str_done(&w.s);
+    if (w.status != HL_OK) return w.status;
     if (!text) return hl_fail(err, HL_E_NOMEM, "Modelfile of '%s': no memory", m->entry.text);
     *ret_text = text;
     return HL_OK;

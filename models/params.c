@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "core/base/mem.h"
+#include "core/base/nearest.h"
 #include "core/data/json.h"
 #include "models/store_priv.h"
 
@@ -192,13 +193,27 @@ hl_status hl_params_format_like(const char *json, const hl_param *params, size_t
     return status;
 }
 
+static hl_status fail_unknown(const char *name, hl_err *err) {
+    hl_nearest best = {0};
+    for (size_t i = 0; i < N_ROWS; i++) hl_nearest_try(&best, name, rows[i].name);
+    return hl_fail(err, HL_E_ARG, "unknown parameter '%.80s'%s%s%s", name,
+                   best.name ? "; did you mean '" : "", best.name ? best.name : "", best.name ? "'?" : "");
+}
+
+hl_status hl_param_check(const hl_param *param, hl_err *err) {
+    const param_row *row = find_row(param->name);
+    hl_str           ignored;
+    if (!row) return fail_unknown(param->name, err);
+    hl_str_init(&ignored, HL_STORE_TEXT_MAX_BYTES);
+    const hl_status status = row->kind == KIND_TEXTS ? HL_OK : add_value(row, param->value, &ignored, err);
+    hl_str_done(&ignored);
+    return status;
+}
+
 hl_status hl_params_format(const hl_param *params, size_t n, hl_str *s, hl_err *err) {
     hl_status status = HL_OK;
     for (size_t i = 0; i < n; i++)
-        if (!find_row(params[i].name))
-            return hl_fail(err, HL_E_ARG,
-                           "unknown parameter '%.80s'; see `hyperlama help import` for those known",
-                           params[i].name);
+        if (!find_row(params[i].name)) return fail_unknown(params[i].name, err);
     hl_str_add_char(s, '{');
     if (s->failed) return hl_fail(err, HL_E_NOMEM, "no memory for parameters");
     for (size_t i = 0; i < N_ROWS && status == HL_OK && !s->failed; i++)

@@ -213,6 +213,8 @@ HL_MUST_CHECK hl_status hl_store_format_config_like(hl_view config, const hl_lay
 /* Append parameters as a JSON object with the types that Ollama gives them (params.c).
  * fails HL_E_ARG an unknown name or a value that is not of the parameter's kind */
 HL_MUST_CHECK hl_status hl_params_format(const hl_param *params, size_t n, hl_str *s, hl_err *err);
+/* fails HL_E_ARG as hl_params_format() */
+HL_MUST_CHECK hl_status hl_param_check(const hl_param *param, hl_err *err);
 struct json_t;
 /* Append the parameters of a model as JSON: values that the list has as `json` (NULL: none) has them keep their JSON
  * form, and so do those that no list can say; the others are written as hl_params_format() does. */

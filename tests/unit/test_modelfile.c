@@ -182,6 +182,138 @@ static void what_is_written_reads_back(void **state) {
     hl_free(text);
 }
 
+/* ---- texts that are hard to say ---- */
+
+/* Is the text that a Modelfile says of this model the same again? False: it says that it cannot. */
+static bool comes_back(const char *text) {
+    hl_err            err = {0};
+    char             *out = NULL;
+    hl_modelfile     *again = NULL;
+    const char *const path[] = {"/b"}, *const licenses[] = {text};
+    const hl_param          params[] = {{"stop", text}};
+    const hl_stored_message messages[] = {{"user", {text, strlen(text)}}};
+    const hl_stored_model   m = {.entry = {.text = "x"},
+                                 .n_shards = 1,
+                                 .shard_paths = path,
+                                 .template_text = text,
+                                 .system = text,
+                                 .params = params,
+                                 .n_params = 1,
+                                 .messages = messages,
+                                 .n_messages = 1,
+                                 .licenses = licenses,
+                                 .n_licenses = 1};
+    const hl_status         status = hl_modelfile_format(&m, &out, &err);
+    if (status != HL_OK) {
+        assert_int_equal(status, HL_E_UNSUPPORTED);
+        assert_non_null(strstr(err.text, "which no Modelfile can say"));
+        assert_non_null(strstr(err.text, "TEMPLATE of 'x'"));
+        assert_null(out);
+        return false;
+    }
+    if (hl_modelfile_parse(hl_view_of(out), &again, &err) != HL_OK) fail_msg("%s\n%s", err.text, out);
+    assert_string_equal(again->template_text, text);
+    assert_string_equal(again->system, text);
+    assert_string_equal(again->params[0].value, text);
+    assert_string_equal(again->messages[0].content.ptr, text);
+    assert_string_equal(again->licenses[0], text);
+    hl_modelfile_free(again);
+    hl_free(out);
+    return true;
+}
+
+static void texts_with_quotes_come_back_or_are_refused_by_name(void **state) {
+    (void)state;
+    static const char *const sayable[] = {
+        "plain",
+        "\"",
+        "\"\"",
+        "\"\"\"",
+        "\"\"\"\"\"\"\"",
+        "a \"word\" in quotes",
+        "ends in \"quotes\"",
+        "two \"\" in a row",
+        "say \"\"\"three\"\"\" in a line",
+        "lines\nwith \"quotes\"\n",
+        "lines\nthat end in three\"\"\"",
+        "\"begins\nwith one",
+        " padded ",
+        " \"padded\" ",
+        "\n",
+        "",
+        "\ttab",
+        "# no comment",
+        "FROM x",
+        "cr\r\nlf",
+        "\"\"begins with two",
+        "# \"\"\" x",
+    };
+    for (size_t i = 0; i < sizeof sayable / sizeof *sayable; i++)
+        if (!comes_back(sayable[i])) fail_msg("refused: %s", sayable[i]);
+    static const char *const unsayable[] = {
+        "lines\nwith \"\"\"three\"\"\" quotes",
+        "\"\"\"begins a line",
+        " \"\"\" padded",
+        "esc \x1b[31m",
+        "\xff",
+        "bom \xef\xbb\xbf",
+        "c1 \xc2\x85",
+    };
+    for (size_t i = 0; i < sizeof unsayable / sizeof *unsayable; i++)
+        if (comes_back(unsayable[i])) fail_msg("said: %s", unsayable[i]);
+}
+
+static void any_text_of_few_letters_comes_back_or_is_refused(void **state) {
+    (void)state;
+    static const char letters[] = "\"\"\"a \n";
+    uint64_t          seed = 1;
+    int               n_said = 0;
+    for (int i = 0; i < 5000; i++) {
+        char   text[16] = "";
+        size_t n = (size_t)i % 14;
+        for (size_t k = 0; k < n; k++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            text[k] = letters[(seed >> 40) % (sizeof letters - 1)];
+        }
+        n_said += comes_back(text);
+    }
+    assert_true(n_said > 2000);
+}
+
+static void a_role_that_no_modelfile_knows_is_refused(void **state) {
+    (void)state;
+    hl_err                  err = {0};
+    char                   *out = NULL;
+    const hl_stored_message messages[] = {{"tool", {"x", 1}}}, nul[] = {{"user", {"a\0b", 3}}};
+    hl_stored_model         m = {.entry = {.text = "x"}, .messages = messages, .n_messages = 1};
+    assert_int_equal(hl_modelfile_format(&m, &out, &err), HL_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "the role 'tool'"));
+    m.messages = nul;
+    assert_int_equal(hl_modelfile_format(&m, &out, &err), HL_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "a control character"));
+}
+
+static void a_parameter_is_checked_where_it_stands(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        {"FROM x\n\nPARAMETER temprature 1\n",
+         "Modelfile: line 3: unknown parameter 'temprature'; did you mean 'temperature'?"},
+        {"FROM x\nPARAMETER num_ctx many\n",
+         "Modelfile: line 2: parameter 'num_ctx' is 'many', expected a whole number"},
+        {"FROM x\nSYSTEM \"\"\"a\nb\"\"\"\nPARAMETER use_mmap perhaps",
+         "Modelfile: line 4: parameter 'use_mmap' is 'perhaps', expected true or false"},
+        {"FROM x\nPARAMETER zzzzzzzz 1", "Modelfile: line 2: unknown parameter 'zzzzzzzz'"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        hl_err        err = {0};
+        hl_modelfile *f = NULL;
+        assert_int_equal(hl_modelfile_parse(hl_view_of(rows[i].text), &f, &err), HL_E_ARG);
+        assert_string_equal(err.text, rows[i].want);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_instruction_is_understood_in_any_case),
@@ -189,6 +321,10 @@ int main(void) {
         cmocka_unit_test(mistakes_name_their_line),
         cmocka_unit_test(utf16_and_byte_order_marks_are_read),
         cmocka_unit_test(what_is_written_reads_back),
+        cmocka_unit_test(texts_with_quotes_come_back_or_are_refused_by_name),
+        cmocka_unit_test(any_text_of_few_letters_comes_back_or_is_refused),
+        cmocka_unit_test(a_role_that_no_modelfile_knows_is_refused),
+        cmocka_unit_test(a_parameter_is_checked_where_it_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
