@@ -129,7 +129,7 @@ def fetch(folder, name, function, *args):
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__.split("\n\n")[1])
     folder = sys.argv[1]
     os.makedirs(folder, exist_ok=True)

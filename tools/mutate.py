@@ -48,6 +48,7 @@ OWNERS = {
     "engine/kv/": "unit/test_prefix_tree unit/test_kv_disk unit/test_sched_time unit/test_sched unit/test_session",
     "engine/ops/": "unit/test_pool unit/test_session unit/test_odd_shapes golden/test_arch_logits unit/test_cpus",
     "engine/runner/": "unit/test_answer_text unit/test_runner unit/test_generation e2e/test_run.py",
+    "engine/runner/chat": "unit/test_chat golden/test_chat_golden unit/test_runner",
     "engine/sampler/": "unit/test_sampler unit/test_sched_time",
     "engine/sched/": "unit/test_sched_time unit/test_speculate unit/test_kv_disk unit/test_sched",
     "engine/speculate/": "unit/test_speculate unit/test_sched_time unit/test_sched",

@@ -73,6 +73,12 @@ static void texts_and_numbers_of_any_kind_keep_what_they_are(void **state) {
         ROW("\"\\ud83d\\u0041\"", "\xEF\xBF\xBD"
                                   "A"),
         ROW("\"\\ud83d\\ud83d\\ude00\"", "\xEF\xBF\xBD\xF0\x9F\x98\x80"),
+        ROW("\"\\uDBFF\\uDFFF\\uABCD\\uAbEf\\uD7FF\\uE000\"",
+            "\xF4\x8F\xBF\xBF\xEA\xAF\x8D\xEA\xAF\xAF\xED\x9F\xBF\xEE\x80\x80"),
+        ROW("\"\\udc00\\udc00\"", "\xEF\xBF\xBD\xEF\xBF\xBD"),
+        ROW("\"\\ud800\\udbff\"", "\xEF\xBF\xBD\xEF\xBF\xBD"),
+        ROW("\"\\ud83d\\n\"", "\xEF\xBF\xBD\n"),
+        ROW("\"\\ud83du1234\"", "\xEF\xBF\xBDu1234"),
         ROW("\"a\xFF\xC3z\"", "a\xEF\xBF\xBD\xEF\xBF\xBDz"),
         ROW("\"\x00\"", ""), /* refused: checked below */
         ROW("18446744073709551615", "\xFF"
@@ -98,7 +104,7 @@ static void texts_and_numbers_of_any_kind_keep_what_they_are(void **state) {
         if (status != HL_OK) fail_msg("%s: %s", rows[i].text, err.text);
         assert_int_equal(json_string_length(j), rows[i].n_want);
         assert_memory_equal(json_string_value(j), rows[i].want, rows[i].n_want);
-        assert_string_equal(hl_chat_json_kind(j), i < 8 ? "a string" : "a number");
+        assert_string_equal(hl_chat_json_kind(j), rows[i].want[0] == '\xFF' ? "a number" : "a string");
         json_decref(j);
     }
     static const char *const integers[] = {"9223372036854775807", "-9223372036854775808", "0", "-7"};
@@ -266,6 +272,7 @@ static const struct {
     {SILENT, "[" U("q") "," A("a") "," S("s") "]", "[user]q[assistant]a[user]s"},
     {SILENT, "[" U("q") "," CALL("\"content\":null,", "{\"k\":1}") "," T("r1") "," T("r2") "," A("a") "]",
      "[user]q[assistant]{\"name\": \"f\", \"arguments\": {\"k\": 1}}[user]r1\n\nr2[assistant]a"},
+    {SILENT, "[" U("q") ",{\"role\":\"tool\",\"content\":{\"x\":[1]}}]", "[user]q\n\n{\"x\": [1]}"},
     {FRONT, "[" S("s") "," U("q") "]", "[system]s[user]q"},
     {FRONT, "[" S("s") "," S("t") "," U("q") "]", "[system]s\n\nt[user]q"},
     {FRONT, "[" S("s") "," U("q") "," A("a") "," S("t") "," U("r") "]",
@@ -382,6 +389,30 @@ static void templates_say_what_they_can_show(void **state) {
           .tools = true,
           .thinking = true,
           .tool_results = true,
+          .null_content = true,
+          .no_content = true}},
+        /* shows no system text beside tools: asked without them */
+        {"{% for m in messages if m.role != 'system' or not tools %}[{{ m.role }}]{{ m.content }}{% endfor "
+         "%}",
+         {.is_known = true, .system = true, .system_later = true, .tool_results = true, .no_content = true}},
+        /* calls only where their results follow; calls only at the end */
+        {"{% if messages[-1].tool_calls %}{{ raise_exception('no result') }}{% endif %}" AS_OBJECT,
+         {.is_known = true,
+          .system = true,
+          .system_later = true,
+          .tool_calls = true,
+          .parallel_tool_calls = true,
+          .object_arguments = true,
+          .tool_results = true,
+          .null_content = true,
+          .no_content = true}},
+        {"{% if messages[-1].role == 'tool' %}{{ raise_exception('no results') }}{% endif %}" AS_TEXT,
+         {.is_known = true,
+          .system = true,
+          .system_later = true,
+          .tool_calls = true,
+          .parallel_tool_calls = true,
+          .text_arguments = true,
           .null_content = true,
           .no_content = true}},
         {"fixed", {0}},
@@ -748,6 +779,47 @@ static void templates_are_kept_by_their_text_and_end_with_their_last_user(void *
     hl_chat_templates_done(&c);
 }
 
+static void a_template_that_is_used_again_stays(void **state) {
+    (void)state;
+    hl_chat_templates        c;
+    const hl_chat_template  *t[6];
+    static const char *const texts[] = {"0", "1", "2",
+                                        "0", "3", "4"}; /* the fourth makes the first the latest */
+    hl_err                   err = {0};
+    hl_chat_templates_init(&c);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(hl_chat_template_get(&c, hl_view_of(texts[i]), HL_TEMPLATE_JINJA, &t[i], &err),
+                         HL_OK);
+    assert_ptr_equal(t[3], t[0]);
+    const hl_chat_template *again = NULL;
+    static const int        kept[] = {0, 2, 4, 5};
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(
+            hl_chat_template_get(&c, hl_view_of(texts[kept[i]]), HL_TEMPLATE_JINJA, &again, &err), HL_OK);
+        assert_ptr_equal(again, t[kept[i]]);
+        hl_chat_template_give_back(&c, again);
+    }
+    for (int i = 0; i < 6; i++) hl_chat_template_give_back(&c, t[i]);
+    hl_chat_templates_done(&c);
+}
+
+static void prompts_have_a_limit(void **state) {
+    (void)state;
+    enum { LIMIT = 64 << 20 };
+    const loaded l = load(chain_new(NULL));
+    hl_err       err = {0};
+    int32_t      n = 0;
+    hl_request   r = {.prompt = {"", LIMIT + 1ul}};
+    assert_int_equal(hl_chat_count(l.m, &r, &n, &err), HL_E_LIMIT);
+    assert_non_null(strstr(err.text, "a prompt of 67108865 bytes, expected at most 67108864"));
+    r = (hl_request){.prompt = {"", 10}, .answer_prefix = {"", LIMIT - 9ul}};
+    assert_int_equal(hl_chat_count(l.m, &r, &n, &err), HL_E_LIMIT);
+    r = (hl_request){.messages_json = "[" U("q") "]", .answer_prefix = {"", LIMIT}};
+    assert_int_equal(hl_chat_count(l.m, &r, &n, &err), HL_E_LIMIT);
+    assert_non_null(strstr(err.text, "more than 67108864 bytes"));
+    unload(l);
+}
+
 static void every_failed_allocation_is_reported(void **state) {
     (void)state;
     const loaded l = load(chain_new(AS_TEXT));
@@ -789,6 +861,8 @@ int main(void) {
         cmocka_unit_test(go_templates_say_what_they_can_show),
         cmocka_unit_test(the_hole_is_filled_where_the_template_says),
         cmocka_unit_test(templates_are_kept_by_their_text_and_end_with_their_last_user),
+        cmocka_unit_test(a_template_that_is_used_again_stays),
+        cmocka_unit_test(prompts_have_a_limit),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };
     return cmocka_run_group_tests_name("chat", tests, NULL, NULL);

@@ -40,14 +40,14 @@ static void unload(loaded l) {
 }
 
 typedef struct got {
-    char     text[256];
+    char     text[256], thought[64];
     int32_t  n_events, n_top, n_with_logprob;
     hl_usage usage;
 } got;
 
 static bool collect(void *user, const hl_token_event *ev) {
     got *g = user;
-    strncat(g->text, ev->text.ptr, ev->text.len);
+    strncat(ev->is_thinking ? g->thought : g->text, ev->text.ptr, ev->text.len);
     g->n_events++;
     g->n_top += (int32_t)ev->n_top;
     g->n_with_logprob += ev->logprob < 0;
@@ -148,6 +148,45 @@ static void an_answer_goes_on_from_its_prefix(void **state) {
     unload(l);
 }
 
+static void reasoning_is_told_apart_wherever_it_was_opened(void **state) {
+    (void)state;
+    static const char opened[] =
+        "{{ messages[0].content }}{% if enable_thinking %}<think>{% endif %}{{ '\n' }}";
+    static const struct {
+        const char *template_text, *prefix, *thought, *text;
+        hl_think    think;
+    } rows[] = {
+        {NULL, "", "", "a</think>b", HL_THINK_DEFAULT},
+        {opened, "", "a", "b", HL_THINK_ON},
+        {opened, "", "", "a</think>b", HL_THINK_OFF},
+        {NULL, "<think>x\n", "a", "b", HL_THINK_DEFAULT}, /* the answer goes on in its reasoning */
+        {opened, "x</think>\n", "", "a</think>b", HL_THINK_ON},
+        {opened, "more\n", "a", "b", HL_THINK_ON},
+    };
+    chain_model *c = chain_new(CHAIN_CHATML);
+    SAY(c, '\n', 'a', '<', '/', 't', 'h', 'i', 'n', 'k', '>', 'b');
+    const loaded l = load(c);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        hl_request r = greedy(question, NULL);
+        r.template_text = rows[i].template_text;
+        r.answer_prefix = hl_view_of(rows[i].prefix);
+        r.think = rows[i].think;
+        const got g = ask(&l, &r);
+        assert_string_equal(g.thought, rows[i].thought);
+        assert_string_equal(g.text, rows[i].text);
+    }
+    hl_request r = greedy(NULL, "<think>\n"); /* a plain prompt: tags are text */
+    assert_string_equal(ask(&l, &r).text, "a</think>b");
+    unload(l);
+    c = chain_new(CHAIN_CHATML);
+    SAY(c, '\n', '<', 't', 'h', 'i', 'n', 'k', '>', 'w',
+        '/'); /* each token has one successor: no closing tag */
+    const loaded m = load(c);
+    r = greedy(question, NULL);
+    assert_string_equal(ask(&m, &r).thought, "w/");
+    unload(m);
+}
+
 /* Behind EOS a model says anything. */
 static void no_prompt_ends_in_eos_though_the_file_asks_for_it(void **state) {
     (void)state;
@@ -213,6 +252,7 @@ int main(void) {
         cmocka_unit_test(a_character_that_was_cut_off_is_not_printed),
         cmocka_unit_test(bytes_that_are_no_text_within_an_answer_are_shown_as_such),
         cmocka_unit_test(an_answer_goes_on_from_its_prefix),
+        cmocka_unit_test(reasoning_is_told_apart_wherever_it_was_opened),
         cmocka_unit_test(no_prompt_ends_in_eos_though_the_file_asks_for_it),
         cmocka_unit_test(asking_for_likely_tokens_asks_for_logprobs),
         cmocka_unit_test(a_flag_ends_an_answer_while_its_prompt_is_made),
