@@ -75,7 +75,7 @@ HL_MUST_CHECK hl_status hl_conversation_add_option(hl_conversation *c, const cha
 HL_MUST_CHECK hl_status hl_conversation_options(const hl_conversation *c, const hl_stored_model *stored,
                                                 hl_options *ret_options, hl_err *err);
 
-/* Begin anew with this model: its messages, its system text; what was asked of options stays.
+/* Begin again with this model: its messages, its system text; what was asked of options stays.
  * in     p  copied; what it points to must live until the next one comes
  * fails  HL_E_NOMEM; the conversation is as it was */
 HL_MUST_CHECK hl_status hl_conversation_begin(hl_conversation *c, const hl_partner *p, hl_err *err);

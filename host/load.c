@@ -66,7 +66,7 @@ static void load_stored_draft(hl_host *h, hl_engine *engine, const hl_stored_mod
                  "model=\"%s\" why=\"%s\" action=\"working without it\"", m->entry.text, why.text);
 }
 
-/* The model that guesses for others: the one that the settings name, else the one stored with the model. */
+/* The draft model: the one that the settings name, else the one stored with the model. */
 static hl_status load_draft(hl_host *h, hl_engine *engine, const hl_source *of, hl_model **ret_draft,
                             hl_err *err) {
     const char *name = hl_config_text(h->config, HL_SETTING_engine_draft);

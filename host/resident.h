@@ -16,7 +16,7 @@ typedef struct hl_resident hl_resident;
 enum { HL_KEEP_FOREVER = -1, HL_KEEP_DEFAULT = -2 /* what the settings say */ };
 
 /* The model of `source`, loaded under `options`: the one that is there, or a new one. Waits while another thread loads
- * the same. What is there is loaded anew when it cannot be used under these options (more context than its cache
+ * the same. What is there is loaded again when it cannot be used under these options (more context than its cache
  * holds) and nobody uses it.
  *
  * in     source   only looked at: a model with a system text of its own shares the weights of the one it was made from

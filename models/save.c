@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * save.c - a model like another one: its files are shared, its texts are written anew.
+ * save.c - a model like another one: its files are shared, its texts are written again.
  */
 #define _GNU_SOURCE
 #include <errno.h>

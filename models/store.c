@@ -54,7 +54,7 @@ void hl_store_manifest_path(const hl_store *s, const hl_name *name, char ret[PAT
 
 /* ---- open, close ---- */
 
-/* Read the folder's id; it stays "" when the file holds none. An id is never made anew because of a
+/* Read the folder's id; it stays "" when the file holds none. An id is never made again because of a
  * failure: blobs that are ours would turn into strangers. */
 static hl_status read_id(hl_store *s, int fd, const char *path, hl_err *err) {
     char         text[sizeof ID_HEAD + HL_STORE_ID_BYTES] = "";

@@ -10,7 +10,7 @@ OTHERS = {  # libraries that are not libc, by what their headers begin with
     "jansson": r"jansson\.h", "crypto": r"openssl/", "zlib": r"zlib\.h", "zstd": r"zstd\.h", "curl": r"curl/",
     "pcre2": r"pcre2", "utf8proc": r"utf8proc", "sqlite": r"sqlite3\.h", "inih": r"ini\.h", "libedit": r"histedit\.h",
     "microhttpd": r"microhttpd\.h"}
-# folder: (our headers it may include besides its own folder, libraries)
+# folder: (our headers it may include beyond its own folder, libraries)
 RULES = {
     "include/hyperlama": (["hyperlama/"], []),
     "core/base": (["hyperlama/base.h", "hyperlama/status.def"], []),

@@ -5,7 +5,7 @@ usage: fuzz.py FOLDER SECONDS NAME...     FOLDER: where run_NAME are
 
 A target says in its source `fuzz: max_len=BYTES words=FILE,FILE` (both may be missing): the longest input worth trying,
 and files whose words make the dictionary: names in the lines of a .def, texts in quotes of a .c; tests/fuzz/NAME.dict is part
-of it where there is one. What is found anew is kept in out/corpus/NAME; an input that breaks something, as out/corpus/NAME.crash-*, and the exit status is 1.
+of it where there is one. What is newly found is kept in out/corpus/NAME; an input that breaks something, as out/corpus/NAME.crash-*, and the exit status is 1.
 """
 import os
 import pathlib

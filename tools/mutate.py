@@ -7,7 +7,7 @@ Takes N mutants at random (the same ones for the same seed), tries those that ha
 out/mutants/results.tsv, so it may be stopped at any time. First the planted faults of tests/mutants.txt, all of which must
 be noticed. A mutant that compiles to the same code is no mutant. --again tries survivors once more, --planted only the
 planted ones; --report tries none and writes docs/mutants.md, where the verdicts on survivors are kept. What is built lies in out/mutants/tree: a copy of the files
-that git knows, made anew when they changed.
+that git knows, made again when they changed.
 """
 import argparse
 import collections
@@ -40,7 +40,7 @@ Verdicts: *equivalent* (no input shows a difference), *only speed*, *only words*
 TEST_TIMES, LEAST_S = 8, 20  # a test program may take so many times its usual time, and at least so long
 FOLDERS = ("engine", "models", "host", "runner")
 LEFT_OUT = ("engine/kernels/x86/*", "engine/kernels/arm/*", "engine/kernels/scalar/*", "engine/quant/*")  # kernels and layouts: tested bit by bit
-# The programs that own a file: those of the longest prefix. Ending in .py: end-to-end tests with the program built anew.
+# The programs that own a file: those of the longest prefix. Ending in .py: end-to-end tests with the program built again.
 OWNERS = {
     "engine/": "unit/test_session unit/test_odd_shapes golden/test_arch_logits unit/test_finite fault/test_engine_faults unit/test_sched",
     "engine/arch/": "golden/test_arch_logits unit/test_session unit/test_odd_shapes",
@@ -246,7 +246,7 @@ class Build:
 
 
 def code_of(path):
-    """What an object holds besides the name of its source."""
+    """What an object holds apart from the name of its source."""
     done = subprocess.run(["objcopy", "--strip-debug", "--remove-section=.comment", "-O", "binary", "-j", ".text*", "-j", ".rodata*", "-j", ".data*",
                            str(path), str(path) + ".bin"], capture_output=True)
     relocations = subprocess.run(["objdump", "-dr", "--no-show-raw-insn", str(path)], capture_output=True, text=True).stdout.split("\n")[3:]

@@ -5,7 +5,7 @@
 #
 # Looks for the files of the set in the folders; what is missing is said and left out. Run it again to go on where it was
 # stopped: everything that is measured is in the file at once.
-#   RUN    name of the run; default today's date. Another name begins anew
+#   RUN    name of the run; default today's date. Another name begins again
 #   OUT    file of values; default bench/results/DATE-compare.tsv
 #   HYPERLAMA  the program; default the release build
 #   UNDER  a command to run each piece through: a lock, nice, taskset

@@ -3,7 +3,7 @@
 
   quality.py [--as TYPE,...] [--kv f16,f32] [--noise N] [--tsv OUT] MODEL.gguf ...
 
-Every model (and, with --as, its weights rounded anew to each TYPE: f32 f16 bf16 q8_0 q5_1 q5_0 q4_1 q4_0) reads the same text,
+Every model (and, with --as, its weights rounded again to each TYPE: f32 f16 bf16 q8_0 q5_1 q5_0 q4_1 q4_0) reads the same text,
 cut into windows of --window tokens, each begun with BOS where the model asks for it; every entry of a window but its first
 is predicted from those before it. Four ways to compute the whole distribution of each position:
 

@@ -95,7 +95,7 @@ static int rows_above(const hl_edit *e, int columns) {
 }
 
 /* The terminal has another size. libedit forgets what it has drawn, but does not take it away: most terminals have
- * broken the line anew at the new width, so go up to where the prompt is now and clear from there. */
+ * broken the line again at the new width, so go up to where the prompt is now and clear from there. */
 static void resize(hl_edit *e) {
     hl_signal.resize = 0;
     if (e->app->can_escape) {

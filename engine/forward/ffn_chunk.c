@@ -16,7 +16,7 @@ static void add_bias(float *y, const float *bias, size_t n) {
 }
 
 /* Columns that are done at once. With many tokens a panel: both results stay in cache. With few, long runs of
- * rows: gate and up lie far apart in memory, and each change between them starts a stream anew. */
+ * rows: gate and up lie far apart in memory, and each change between them starts a stream again. */
 static size_t piece_cols(const hl_forward *f, size_t n_tokens) {
     enum { LONG_COLS = 256 };
     const size_t room = (size_t)f->n_rows_cap * HL_GLU_ROWS / n_tokens / HL_GLU_ROWS * HL_GLU_ROWS;

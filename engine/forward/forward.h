@@ -3,7 +3,7 @@
  * forward.h - one pass of a decoder over a batch of rows.
  *
  * A row is one token at one position of one sequence. A batch may mix rows of many sequences (decoding
- * ones and pieces of prompts); rows of one sequence stand together, in order of position. Rows of its forks
+ * ones and chunks of prompts); rows of one sequence stand together, in order of position. Rows of its forks
  * (kv_pages.h) may be in the same batch. The result of a row does not depend on the other rows of the batch.
  */
 #ifndef HL_ENGINE_FORWARD_FORWARD_H

@@ -3,7 +3,7 @@
  * go_env.c - what Ollama's templates see of messages and tools.
  *
  * Messages of one role that follow one another are one message, their texts with an empty line between; but what the
- * second has besides text (calls, thinking) would be lost, so that such a message stays one of its own. Shapes of
+ * second has beyond its text (calls, thinking) would be lost, so that such a message stays one of its own. Shapes of
  * OpenAI's API are taken too: content in parts, arguments as text, `reasoning_content`, `name` of a tool.
  */
 #include <string.h>

@@ -293,7 +293,7 @@ static hl_status load_secret(hl_kv_disk *d, hl_err *err) {
             const bool ok = hl_kv_read_exactly(fd, d->secret, sizeof d->secret, 0);
             (void)close(fd);
             if (ok) return HL_OK;
-            return hl_fail(err, HL_E_IO, "'%s': expected %zu bytes; delete the folder to begin anew", path,
+            return hl_fail(err, HL_E_IO, "'%s': expected %zu bytes; delete the folder to begin again", path,
                            sizeof d->secret);
         }
         if (getrandom(d->secret, sizeof d->secret, 0) != (ssize_t)sizeof d->secret)

@@ -3,7 +3,7 @@
  * filters.h - the parts of the sampling chain, each in a file of its own; filters.def has their order.
  *
  * A filter keeps a part of the candidates, moved to the front, in no order that matters. Candidates are
- * totally ordered, by logit falling and then by id rising, so that what is kept never depends on luck.
+ * totally ordered, by logit falling and then by id rising, so that what is kept never depends on chance.
  */
 #ifndef HL_ENGINE_SAMPLER_FILTERS_H
 #define HL_ENGINE_SAMPLER_FILTERS_H
@@ -73,7 +73,7 @@ static inline bool hl_any_above_16(const float *x, float bar) {
  * logits is NaN. */
 size_t hl_top_k(hl_candidate *c, const float *logits, int32_t n_vocab, int32_t k);
 
-/* What a filter may look at besides the candidates. */
+/* What a filter may look at beyond the candidates. */
 typedef struct hl_filter_ctx {
     const hl_sampler_params *p;
     hl_random               *random;

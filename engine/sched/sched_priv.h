@@ -132,7 +132,7 @@ struct hl_sched {
     hl_pass_cost    pass_cost;
     hl_draft_model *draft_model;    /* NULL: none */
     float           draft_token_ns; /* what a token of it takes */
-    float           fork_ns;        /* what a branch takes besides its rows */
+    float           fork_ns;        /* what a branch takes beyond its rows */
     pthread_t       thread;
     bool            has_thread;
 

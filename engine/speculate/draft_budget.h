@@ -36,8 +36,8 @@ void hl_cost_average(float *avg_ns, int64_t ns);
 typedef struct hl_draft_proposal {
     float accept
         [HL_DRAFT_CHAIN]; /* [n_tokens] chance that a token and all before it are accepted; never rises */
-    float    fixed_ns;    /* what its first token costs besides its row */
-    float    each_ns;     /* what every token costs besides its row: a draft model's pass */
+    float    fixed_ns;    /* what its first token costs beyond its row */
+    float    each_ns;     /* what every token costs beyond its row: a draft model's pass */
     uint32_t n_tokens;
     uint32_t n_rows; /* out: how many of them are verified */
 } hl_draft_proposal;

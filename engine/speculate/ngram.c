@@ -29,7 +29,7 @@ static void link_position(hl_ngram *g, const int32_t *ids, uint32_t i) {
     g->heads[h] = i + 1;
 }
 
-/* Twice the room; everything is linked anew. */
+/* Twice the room; everything is linked again. */
 static bool grow(hl_ngram *g, const int32_t *ids, uint32_t need) {
     uint32_t cap = g->cap ? g->cap : FIRST_CAP;
     while (cap < need) cap *= 2;

@@ -76,7 +76,7 @@ void hl_spec_propose(hl_spec *s, uint32_t n_cap, bool has_model, uint32_t n_mode
  * in     seconds  [n]; probs [n] how likely the model thinks they are */
 void hl_spec_set_model_drafts(hl_spec *s, uint32_t n, const int32_t *seconds, const float *probs);
 
-/* What the main draft, or a branch, promises: for the budget. A branch besides its rows costs fork_ns. */
+/* What the main draft, or a branch, promises: for the budget. A branch costs fork_ns beyond its rows. */
 hl_draft_proposal hl_spec_proposal(const hl_spec *s);
 hl_draft_proposal hl_spec_branch_proposal(const hl_spec *s, const hl_spec_branch *b, float fork_ns);
 

@@ -48,7 +48,7 @@ typedef struct hl_sampler_params {
     float   xtc_threshold;
     float   dynatemp_range; /* 0: off; else the temperature follows the entropy in temperature +- range */
     float   dynatemp_exponent;
-    int32_t mirostat; /* 0: off; 1, 2: then only bias, penalties and temperature count besides */
+    int32_t mirostat; /* 0: off; 1, 2: then only bias, penalties and temperature still count */
     float   mirostat_tau;
     float   mirostat_eta;
     int64_t seed;              /* < 0: from the clock; hl_sampler_seed() tells which */

@@ -54,7 +54,7 @@ typedef enum hl_speculate {
 
 typedef struct hl_sched_params {
     int32_t n_running_cap; /* requests computed together; 0: 16, at most 256 */
-    int32_t n_waiting_cap; /* requests that may wait besides; 0: 1024 */
+    int32_t n_waiting_cap; /* requests that may also wait; 0: 1024 */
     int32_t
         n_ctx; /* most tokens of a request that does not say; 0: min(4096, what the model was trained for) */
     int32_t n_batch; /* most rows per pass; 0: 512 */

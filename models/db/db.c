@@ -4,7 +4,7 @@
  *
  * 1. look: current version and readable -> done, without any lock of ours
  * 2. else take "<path>.lock", look again (another process may have done the work meanwhile)
- * 3. damaged -> move aside, start anew; older -> back up, then one transaction per migration
+ * 3. damaged -> move aside, start again; older -> back up, then one transaction per migration
  *
  * Opening is where damage is found: small files are checked in full, large ones by their schema. What
  * is found later ends in misses and errors, and the next opening deals with it.
@@ -226,7 +226,7 @@ static hl_status replace(hl_db *db, hl_err *err) {
     if (status != HL_OK) return status;
     const int n_rows = hl_db_salvage(db, damaged);
     hl_event(db->events, HL_LOG_WARN, "models", "database-damaged",
-             "path=\"%s\" moved_to=\"%s\" saved_rows=%d action=\"the index is built anew from the files; of "
+             "path=\"%s\" moved_to=\"%s\" saved_rows=%d action=\"the index is built again from the files; of "
              "usage, "
              "results and chats what could be read is kept\"",
              db->path, damaged, n_rows);

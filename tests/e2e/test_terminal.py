@@ -438,7 +438,7 @@ def test_a_resize_while_typing_clears_what_was_drawn(chat):
     t.send("x" * 60)
     t.until("x" * 60)
     t.resize(30)
-    # prompt and text fill two rows of 30 columns and a part of a third: two rows up, clear, draw anew
+    # prompt and text fill two rows of 30 columns and a part of a third: two rows up, clear, draw again
     assert "\r\x1b[2A\x1b[J" in t.until(">>> " + "x" * 26)
     t.resize(100)
     got = t.until(">>> " + "x" * 60)

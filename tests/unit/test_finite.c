@@ -243,7 +243,7 @@ static void a_request_without_numbers_ends_alone(void **state) {
 static void a_guess_without_numbers_changes_nothing(void **state) {
     hl_err   err = {0};
     setup    s = {0};
-    answer   plain, guessed;
+    answer   plain, drafted;
     hl_usage usage;
     int32_t  prompt[N_PROMPT], spoiled[N_PROMPT], prediction[3 * N_ANSWER];
     (void)state;
@@ -256,14 +256,14 @@ static void a_guess_without_numbers_changes_nothing(void **state) {
         prediction[3 * i] = plain.ids[i];
         prediction[3 * i + 1] = prediction[3 * i + 2] = BAD_TOKEN;
     }
-    r = make_request(prompt, &guessed);
+    r = make_request(prompt, &drafted);
     r.speculate = HL_SPECULATE_ALWAYS;
     r.prediction = prediction;
     r.n_prediction = 3 * N_ANSWER;
     if (hl_sched_run(sched, &r, &usage, &err) != HL_OK) fail_msg("%s", err.text);
     assert_true(usage.drafted_tokens > usage.accepted_tokens);
-    assert_int_equal(guessed.n, N_ANSWER);
-    assert_memory_equal(guessed.ids, plain.ids, sizeof plain.ids);
+    assert_int_equal(drafted.n, N_ANSWER);
+    assert_memory_equal(drafted.ids, plain.ids, sizeof plain.ids);
     hl_sched_free(sched);
     close_model(&s);
 }

@@ -350,7 +350,7 @@ static void blocks_without_their_begin_leave_first(void **state) {
     assert_int_equal(count_lost(), 0);
     assert_int_equal(run(LLAMA, dir, "w", quota, N_PROMPT).usage.cached_tokens, N_PROMPT / 64 * 64);
     text = 0;
-    const outcome again = run(LLAMA, dir, "w", 0, N_PROMPT); /* the begin is read and saved anew */
+    const outcome again = run(LLAMA, dir, "w", 0, N_PROMPT); /* the begin is read and saved again */
     check_same(&plain, &again);
     assert_int_equal(again.usage.cached_tokens, 0);
     assert_int_equal(run(LLAMA, dir, "w", 0, N_PROMPT).usage.cached_tokens, N_PROMPT / 64 * 64);

@@ -15,7 +15,7 @@ uint64_t hl_probe_int8_i8mm(size_t n) {
     for (size_t i = 0; i < n; i++) {
         HL_UNROLL for (int c = 0; c < CHAINS; c++) { /* sums stay in registers only when unrolled */
             int8x16_t w = a;
-            __asm__ volatile("" : "+w"(w)); /* the product must be made anew */
+            __asm__ volatile("" : "+w"(w)); /* the product must be made again */
             sum[c] = vmmlaq_s32(sum[c], w, b);
         }
     }

@@ -16,7 +16,7 @@ uint64_t hl_probe_int8_neon(size_t n) {
     for (size_t i = 0; i < n; i++) {
         HL_UNROLL for (int c = 0; c < CHAINS; c++) { /* sums stay in registers only when unrolled */
             int8x16_t w = a;
-            __asm__ volatile("" : "+w"(w)); /* the product must be made anew */
+            __asm__ volatile("" : "+w"(w)); /* the product must be made again */
             sum[c] = vmlal_high_s8(vmlal_s8(sum[c], vget_low_s8(w), vget_low_s8(b)), w, b);
         }
     }

@@ -187,7 +187,7 @@ HL_INLINE void put_block32(const int T, sink *s, const uint8_t *p, size_t row_by
     advance(T, false, s, 1);
 }
 
-/* n_side (constant) blocks side by side, then what the last tile of a row has besides: pairs, perhaps a single block. */
+/* n_side (constant) blocks side by side, then what the last tile of a row has left: pairs, perhaps a single block. */
 #define HL_BLOCKS32(type, head, n_words, n_side)                                                             \
     HL_INLINE void codes16_##type(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) { \
         const size_t bytes = (head) + 4 * (n_words);                                                         \

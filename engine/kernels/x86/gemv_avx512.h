@@ -6,7 +6,7 @@
  * neighbours: each is the next of a stream of rows, a sixteenth of the call's rows, that is read from its beginning
  * to its end. So every stream lies in pages of its own, where the second-level cache's prefetcher follows it; it
  * follows one stream in a page, and would lose 16 that walk through four or five pages together. Some bytes of each
- * stream are requested ahead by hand besides, into the second-level cache: requests for the first level wait in its
+ * stream are also requested ahead by hand, into the second-level cache: requests for the first level wait in its
  * few miss buffers and reach less than half of the bandwidth.
  */
 #ifndef HL_ENGINE_KERNELS_X86_GEMV_AVX512_H

@@ -20,7 +20,7 @@ uint64_t hl_probe_int8_avx2(size_t n) {
             __m256i s = _mm256_setzero_si256();
             HL_UNROLL for (int p = 0; p < PRODUCTS; p++) {
                 __m256i w = a;
-                __asm__ volatile("" : "+x"(w)); /* the product must be made anew */
+                __asm__ volatile("" : "+x"(w)); /* the product must be made again */
                 const __m256i product = _mm256_maddubs_epi16(w, b);
                 s = p == 0 ? product : _mm256_add_epi16(s, product);
             }

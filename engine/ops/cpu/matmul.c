@@ -21,7 +21,7 @@ enum {
     PART_TOKENS = 24,
     LINE_BYTES = 64,
     ASK_BYTES = 2048,           /* of the next rows, at least, with every part of tokens */
-    GEMV_CHUNK_BYTES = 1 << 19, /* of weights, per chunk of few tokens: starting anew costs about 20 KB */
+    GEMV_CHUNK_BYTES = 1 << 19, /* of weights, per chunk of few tokens: starting again costs about 20 KB */
     CHUNKS_PER_THREAD = 6,      /* at least, where the matrix has the rows for it */
     PAIR_FLOATS = 1 << 14,      /* sums of pieces at once: they stay in cache */
 };
