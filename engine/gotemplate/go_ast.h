@@ -11,7 +11,12 @@
 #include "engine/gotemplate/go_value.h"
 #include "engine/gotemplate/gotemplate.h"
 
-enum { HL_GO_MAX_SOURCE_BYTES = 4 << 20, HL_GO_MAX_NESTING = 200, HL_GO_MAX_TREE_BYTES = 1 << 30 };
+enum {
+    HL_GO_MAX_SOURCE_BYTES = 4 << 20,
+    HL_GO_MAX_TREE_BYTES = 256 << 20,
+    HL_GO_MAX_NESTING = 200,
+    HL_GO_MAX_NAMED = 500, /* templates; variables in sight: both are looked up one by one */
+};
 
 typedef enum hl_go_token_kind {
     HL_GO_TOK_EOF,
@@ -77,20 +82,19 @@ typedef struct hl_go_func hl_go_func;
 typedef struct hl_go_node hl_go_node;
 
 struct hl_go_node {
-    hl_go_node_kind   kind;
-    uint32_t          at;
-    hl_go_node       *next;      /* the next statement, command or argument */
-    hl_go_node       *pipe;      /* of an action, a branch, a template call, a chain (its head); NULL: none */
-    hl_go_node       *first;     /* body of a branch, commands of a pipe, arguments of a command */
-    hl_go_node       *otherwise; /* else of a branch */
-    hl_view           text;      /* literal text, name of a template, of a variable or of a function */
-    hl_view           vars[2];   /* pipe: [n_vars] what it declares or assigns */
-    uint8_t           n_vars;
-    bool              is_assign;
-    hl_go_value       literal;
-    const hl_view    *fields; /* [n_fields] names behind dots */
-    size_t            n_fields;
-    const hl_go_func *func;
+    uint8_t        kind; /* hl_go_node_kind */
+    uint8_t        n_vars;
+    bool           is_assign;
+    uint32_t       at;
+    hl_go_node    *next;      /* the next statement, command or argument */
+    hl_go_node    *pipe;      /* of an action, a branch, a template call, a chain (its head); NULL: none */
+    hl_go_node    *first;     /* body of a branch, commands of a pipe, arguments of a command */
+    hl_go_node    *otherwise; /* else of a branch */
+    hl_view        text;      /* literal text, name of a template, of a variable or of a function */
+    const hl_view *names; /* pipe: [n_vars] what it declares or assigns; else [n_names] fields, behind dots */
+    size_t         n_names;
+    const hl_go_value *literal;
+    const hl_go_func  *func;
 };
 
 typedef struct hl_go_define {
@@ -99,11 +103,6 @@ typedef struct hl_go_define {
     hl_go_node          *first;
 } hl_go_define;
 
-typedef struct hl_go_name {
-    struct hl_go_name *next;
-    hl_view            text;
-} hl_go_name;
-
 struct hl_gotemplate {
     hl_arena      arena;
     hl_view       source;
@@ -111,8 +110,10 @@ struct hl_gotemplate {
     hl_go_node   *root;
     hl_go_node   *last_turn;                  /* root up to the first .Response */
     bool          has_messages, has_response; /* mentions them */
-    hl_go_name   *names;                      /* of fields and variables that it mentions */
 };
+
+/* Memory of the tree, zeroed; NULL with `err` set: HL_E_NOMEM, or HL_E_LIMIT where the tree is too large. */
+void *hl_go_tree_get(hl_gotemplate *t, size_t n, size_t size, hl_err *err);
 
 /* Record "template line L, column C: ..." for a byte of the source. Returns `status`. */
 hl_status hl_go_fail_at(const hl_gotemplate *t, hl_status status, uint32_t at, hl_err *err, const char *fmt,
@@ -124,14 +125,15 @@ HL_MUST_CHECK hl_status hl_go_lex(const hl_gotemplate *t, hl_go_token **ret_toke
 /* Scan one number from `at` on; returns where it ends. */
 size_t hl_go_lex_number(hl_view source, size_t at);
 
-/* Fills t->defines, t->root, t->names. */
+/* Fills t->defines and t->root. */
 HL_MUST_CHECK hl_status hl_go_parse(hl_gotemplate *t, const hl_go_token *tokens, size_t n, hl_err *err);
 
-/* go_literal.c: what a constant means; false when it is malformed. Memory comes from the arena; *ret_no_memory says when
- * that is why. */
-bool hl_go_read_string(hl_arena *a, hl_view quoted, hl_view *ret, bool *ret_no_memory);
+/* go_literal.c: what a constant means; false when it is malformed.
+ * in     to    room for quoted.len bytes
+ *        room  for text.len + 1 bytes; c: where a complex number goes */
+bool hl_go_read_string(hl_view quoted, char *to, hl_view *ret);
 bool hl_go_read_char(hl_view quoted, int64_t *ret);
-bool hl_go_read_number(hl_arena *a, hl_view text, hl_go_value *ret, const char **ret_why);
+bool hl_go_read_number(hl_view text, char *room, hl_go_complex *c, hl_go_value *ret, const char **ret_why);
 
 /* go_letters.c: Go's classes of characters. */
 bool hl_go_is_space(uint32_t cp);

@@ -100,27 +100,21 @@ static bool read_texts(hl_go_run *r, const path *p, const json_t *o, const char 
 
 /* ---- Text of messages ---- */
 
-/* "\n\n" between what is there and what comes. */
-static bool add_text(hl_go_run *r, hl_go_value *to, hl_go_value text, bool is_first) {
-    const size_t mark = hl_go_begin(r);
-    if (is_first) return *to = text, true;
-    if (!hl_go_add_piece(r, &r->scratch, *to, 0, hl_go_len(*to))) return false;
-    hl_tainted_add(&r->scratch, hl_view_of("\n\n"), true);
-    return hl_go_add_piece(r, &r->scratch, text, 0, hl_go_len(text)) && hl_go_end(r, mark, to);
-}
-
+/* The texts of parts, an empty line between. */
 static bool read_parts(hl_go_run *r, const path *p, const json_t *parts, hl_go_value *ret) {
-    bool is_first = true;
+    const size_t mark = hl_go_begin(r);
+    size_t       n_joined = 0;
     for (size_t i = 0; i < json_array_size(parts); i++) {
         const json_t *part = json_array_get(parts, i);
         hl_go_value   text = hl_go_zero(&hl_go_type_string);
         if (!json_is_object(part))
             return fail_shape(r, p, "content", "an array of objects with `type` and `text`");
         if (!get(part, "text")) continue; /* images and others have no text */
-        if (!read_text(r, p, part, "text", &text) || !add_text(r, ret, text, is_first)) return false;
-        is_first = false;
+        if (!read_text(r, p, part, "text", &text)) return false;
+        if (n_joined++) hl_tainted_add(&r->scratch, hl_view_of("\n\n"), true);
+        if (!hl_go_add_piece(r, &r->scratch, text, 0, hl_go_len(text))) return false;
     }
-    return true;
+    return hl_go_end(r, mark, ret);
 }
 
 static bool read_content(hl_go_run *r, const path *p, const json_t *m, hl_go_value *ret) {
@@ -264,31 +258,53 @@ static bool joins(const hl_go_value *before, const hl_go_value *f) {
            hl_go_is_nil(f[MSG_IMAGES]) && hl_go_len(f[MSG_THINKING]) == 0;
 }
 
-static bool read_messages(hl_go_run *r, const json_t *messages, hl_go_env *env) {
-    const size_t n = json_array_size(messages);
-    hl_go_value *list = hl_go_get(r, n, sizeof *list), *pointers = NULL;
-    bool         has_system = false;
-    if (!list || !new_list(r, &hl_go_type_messages, n, &pointers, &env->messages)) return false;
+static bool is_system(const hl_go_value *message) {
+    return hl_view_is(hl_go_view(message->u.fields[MSG_ROLE]), "system");
+}
+
+/* The contents of some messages as one text; only of system messages when `of_system`. */
+static bool join_contents(hl_go_run *r, const hl_go_value *messages, size_t n, bool of_system,
+                          hl_go_value *ret) {
+    const size_t mark = hl_go_begin(r);
+    size_t       n_joined = 0;
     for (size_t i = 0; i < n; i++) {
-        const path   at = {NULL, "messages", i};
-        hl_go_value  message;
-        hl_go_value *last = env->n ? (hl_go_value *)(uintptr_t)list[env->n - 1].u.fields : NULL;
-        if (!hl_go_steps(r, 1) || !read_message(r, &at, messages, i, &message)) return false;
-        const hl_go_value *f = message.u.fields;
-        if (hl_view_is(hl_go_view(f[MSG_ROLE]), "system")) {
-            if (!add_text(r, &env->system, f[MSG_CONTENT], !has_system)) return false;
-            has_system = true;
-        }
-        if (last && joins(last, f)) {
-            if (!add_text(r, &last[MSG_CONTENT], f[MSG_CONTENT], false)) return false;
-            continue;
-        }
-        list[env->n] = message;
+        const hl_go_value text = messages[i].u.fields[MSG_CONTENT];
+        if (of_system && !is_system(&messages[i])) continue;
+        if (n_joined++) hl_tainted_add(&r->scratch, hl_view_of("\n\n"), true);
+        if (!hl_go_add_piece(r, &r->scratch, text, 0, hl_go_len(text))) return false;
+    }
+    return hl_go_end(r, mark, ret);
+}
+
+static bool read_list(hl_go_run *r, const json_t *messages, hl_go_value **ret, size_t *ret_n) {
+    const size_t n = json_array_size(messages);
+    hl_go_value *list = hl_go_get(r, n, sizeof *list);
+    if (!list) return false;
+    for (size_t i = 0; i < n; i++) {
+        const path at = {NULL, "messages", i};
+        if (!hl_go_steps(r, 1) || !read_message(r, &at, messages, i, &list[i])) return false;
+    }
+    *ret = list;
+    *ret_n = n;
+    return true;
+}
+
+static bool read_messages(hl_go_run *r, const json_t *messages, hl_go_env *env) {
+    hl_go_value *list = NULL, *pointers = NULL;
+    size_t       n = 0;
+    if (!read_list(r, messages, &list, &n) || !join_contents(r, list, n, true, &env->system)) return false;
+    if (!new_list(r, &hl_go_type_messages, n, &pointers, &env->messages)) return false;
+    if (n == 0) env->messages = hl_go_zero(&hl_go_type_messages);
+    for (size_t i = 0, end; i < n; i = end) {
+        hl_go_value *f = (hl_go_value *)(uintptr_t)list[i].u.fields;
+        for (end = i + 1; end < n && joins(f, list[end].u.fields);) end++;
+        if (end > i + 1 && !join_contents(r, list + i, end - i, false, &f[MSG_CONTENT])) return false;
+        list[env->n] = list[i];
         pointers[env->n] =
             (hl_go_value){.type = &hl_go_type_message_pointer, .is_outside = true, .u.to = &list[env->n]};
         env->n++;
     }
-    ((hl_go_list *)(uintptr_t)env->messages.u.list)->n = env->n;
+    if (n > 0) ((hl_go_list *)(uintptr_t)env->messages.u.list)->n = env->n;
     env->list = list;
     return true;
 }

@@ -11,7 +11,7 @@
 #include "core/base/str.h"
 #include "engine/gotemplate/go_funcs.h"
 
-enum { MAX_VARS = 100000, MAX_ARGS = 10000 };
+enum { MAX_VARS = 100000, MAX_ARGS = 10000, FEW_ARGS = 4 };
 
 /* ---- Variables ---- */
 
@@ -33,6 +33,7 @@ bool hl_go_push_var(hl_go_run *r, hl_view name, hl_go_value value) {
 }
 
 static hl_go_var *find_var(hl_go_run *r, hl_view name) {
+    if (!hl_go_steps(r, (r->n_vars - r->vars_from) / 16)) return NULL;
     for (size_t i = r->n_vars; i-- > r->vars_from;)
         if (hl_view_eq(r->vars[i].name, name)) return &r->vars[i];
     (void)hl_go_fail(r, "variable %.*s has no value here: expected its declaration on the way", (int)name.len,
@@ -103,8 +104,8 @@ bool hl_go_get_field(hl_go_run *r, hl_go_value of, hl_view name, bool has_args, 
 }
 
 static bool get_fields(hl_go_run *r, const hl_go_node *n, hl_go_value of, bool has_args, hl_go_value *ret) {
-    for (size_t i = 0; i < n->n_fields; i++) {
-        if (!hl_go_get_field(r, of, n->fields[i], has_args && i + 1 == n->n_fields, &of)) return false;
+    for (size_t i = 0; i < n->n_names; i++) {
+        if (!hl_go_get_field(r, of, n->names[i], has_args && i + 1 == n->n_names, &of)) return false;
     }
     *ret = of;
     return true;
@@ -122,7 +123,7 @@ static bool eval_operand(hl_go_run *r, const hl_go_node *n, hl_go_value dot, boo
     r->at = n->at;
     switch (n->kind) {
     case HL_GO_N_DOT: *ret = dot; return true;
-    case HL_GO_N_LITERAL: *ret = n->literal; return true;
+    case HL_GO_N_LITERAL: *ret = *n->literal; return true;
     case HL_GO_N_FIELD: return get_fields(r, n, dot, has_args, ret);
     case HL_GO_N_VARIABLE: {
         const hl_go_var *var = find_var(r, n->text);
@@ -202,7 +203,8 @@ static bool call(hl_go_run *r, const hl_go_node *n, const hl_go_node *args, hl_g
     if (n_args > MAX_ARGS) return hl_go_fail_limit(r, "too many arguments");
     if (!check_n_args(r, f, n_args) || !hl_go_steps(r, 1 + n_args)) return false;
     if (!f->fn) return call_logic(r, f, args, dot, final, ret);
-    hl_go_value *values = hl_go_get(r, n_args, sizeof *values);
+    hl_go_value  few[FEW_ARGS];
+    hl_go_value *values = n_args <= FEW_ARGS ? few : hl_go_get(r, n_args, sizeof *values);
     size_t       i = 0;
     if (!values) return false;
     for (const hl_go_node *a = args; a; a = a->next, i++)
@@ -225,7 +227,7 @@ static bool eval_command(hl_go_run *r, const hl_go_node *c, hl_go_value dot, con
     r->at = n->at;
     if (n->kind == HL_GO_N_NIL) return hl_go_fail(r, "nil is not a command");
     const bool may_call = n->kind == HL_GO_N_FIELD || n->kind == HL_GO_N_CHAIN ||
-                          (n->kind == HL_GO_N_VARIABLE && n->n_fields > 0);
+                          (n->kind == HL_GO_N_VARIABLE && n->n_names > 0);
     if (has_args && !may_call) return hl_go_fail(r, "arguments for something that is not a function");
     return eval_operand(r, n, dot, has_args, ret);
 }
@@ -241,7 +243,7 @@ bool hl_go_eval_pipe(hl_go_run *r, const hl_go_node *pipe, hl_go_value dot, hl_g
     hl_go_leave(r);
     for (size_t i = 0; i < pipe->n_vars; i++) {
         const bool ok =
-            pipe->is_assign ? hl_go_set_var(r, pipe->vars[i], v) : hl_go_push_var(r, pipe->vars[i], v);
+            pipe->is_assign ? hl_go_set_var(r, pipe->names[i], v) : hl_go_push_var(r, pipe->names[i], v);
         if (!ok) return false;
     }
     *ret = v;

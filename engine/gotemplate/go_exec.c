@@ -42,7 +42,7 @@ static flow exec_turn(hl_go_run *r, const hl_go_node *n, hl_go_value key, hl_go_
         const hl_go_value v = pipe->n_vars == 2 && i == 0 ? key : item;
         if (!pipe->is_assign)
             r->vars[mark - pipe->n_vars + i].value = v;
-        else if (!hl_go_set_var(r, pipe->vars[i], v))
+        else if (!hl_go_set_var(r, pipe->names[i], v))
             return FLOW_FAIL;
     }
     const flow f = hl_go_steps(r, 1) ? exec_list(r, n->first, item) : FLOW_FAIL;
@@ -146,7 +146,9 @@ static flow exec_range(hl_go_run *r, const hl_go_node *n, hl_go_value dot) {
 static flow exec_template(hl_go_run *r, const hl_go_node *n, hl_go_value dot) {
     const hl_go_define *d = r->t->defines;
     hl_go_value         v = hl_go_invalid();
-    while (d && !hl_view_eq(d->name, n->text)) d = d->next;
+    size_t              n_seen = 0;
+    for (; d && !hl_view_eq(d->name, n->text); n_seen++) d = d->next;
+    if (!hl_go_steps(r, 1 + n_seen / 16)) return FLOW_FAIL;
     if (!d) {
         (void)hl_go_fail(r, "template \"%.*s\" is not defined", (int)(n->text.len < 60 ? n->text.len : 60),
                          n->text.ptr);

@@ -60,13 +60,10 @@ static void add_char(char *to, size_t *n, uint32_t cp) {
     for (int i = n_more - 1; i >= 0; i--) to[(*n)++] = (char)(0x80 | (cp >> (6 * i) & 63));
 }
 
-bool hl_go_read_string(hl_arena *a, hl_view quoted, hl_view *ret, bool *ret_no_memory) {
+bool hl_go_read_string(hl_view quoted, char *to, hl_view *ret) {
     const hl_view s = {quoted.ptr + 1, quoted.len - 2};
     const bool    is_raw = quoted.ptr[0] == '`';
-    char         *to = hl_arena_get(a, s.len + 1, 1); /* no escape is longer than what it stands for */
     size_t        n = 0;
-    *ret_no_memory = !to;
-    if (!to) return false;
     for (size_t i = 0; i < s.len;) {
         uint32_t   cp = 0;
         bool       is_byte = false;
@@ -187,12 +184,11 @@ static bool is_float(hl_view s) {
     return i == s.len && (!memchr(s.ptr, '_', s.len) || underscores_are_right(s));
 }
 
-static bool read_float(hl_arena *a, hl_view s, double *ret) {
+/* `plain` has room for s and a zero. */
+static bool read_float(hl_view s, char *plain, double *ret) {
     if (s.len == 0 || !is_float(s)) return false;
     if (memchr(s.ptr, '_', s.len) && !underscores_are_right(s)) return false;
-    char  *plain = hl_arena_get(a, s.len + 1, 1);
     size_t n = 0;
-    if (!plain) return false;
     for (size_t i = 0; i < s.len; i++)
         if (s.ptr[i] != '_') plain[n++] = s.ptr[i];
     plain[n] = '\0';
@@ -200,13 +196,13 @@ static bool read_float(hl_arena *a, hl_view s, double *ret) {
     return isfinite(*ret);
 }
 
-static bool read_complex(hl_arena *a, hl_view s, hl_go_complex *ret) {
+static bool read_complex(hl_view s, char *room, hl_go_complex *ret) {
     const hl_view body = {s.ptr, s.len - 1}; /* without the i */
     *ret = (hl_go_complex){0, 0};
-    if (read_float(a, body, &ret->im)) return true;
+    if (read_float(body, room, &ret->im)) return true;
     const size_t n = hl_go_lex_number(s, 0);
-    return n < body.len && read_float(a, (hl_view){s.ptr, n}, &ret->re) &&
-           read_float(a, (hl_view){s.ptr + n, body.len - n}, &ret->im);
+    return n < body.len && read_float((hl_view){s.ptr, n}, room, &ret->re) &&
+           read_float((hl_view){s.ptr + n, body.len - n}, room, &ret->im);
 }
 
 static bool has_any(hl_view s, const char *set) {
@@ -215,11 +211,10 @@ static bool has_any(hl_view s, const char *set) {
     return false;
 }
 
-bool hl_go_read_number(hl_arena *a, hl_view s, hl_go_value *ret, const char **ret_why) {
+bool hl_go_read_number(hl_view s, char *room, hl_go_complex *c, hl_go_value *ret, const char **ret_why) {
     *ret_why = "a malformed number";
     if (s.ptr[s.len - 1] == 'i') {
-        hl_go_complex *c = hl_arena_get(a, 1, sizeof *c);
-        if (!c || !read_complex(a, s, c)) return false;
+        if (!read_complex(s, room, c)) return false;
         *ret = (hl_go_value){.type = &hl_go_type_complex, .u.c = c};
         return true;
     }
@@ -235,7 +230,7 @@ bool hl_go_read_number(hl_arena *a, hl_view s, hl_go_value *ret, const char **re
         *ret_why = "an integer larger than 9223372036854775807";
         return false;
     }
-    if (!read_float(a, s, &f)) return false;
+    if (!read_float(s, room, &f)) return false;
     if (!has_any(s, ".eEpP")) {
         *ret_why = "an integer that does not fit in 64 bits";
         return false;

@@ -12,20 +12,18 @@
 #include "engine/gotemplate/go_ast.h"
 #include "engine/gotemplate/go_funcs.h"
 
-typedef struct visible { /* a variable that later actions may name */
-    struct visible *before;
-    hl_view         name;
-} visible;
-
 typedef struct parser {
     hl_gotemplate     *t;
     const hl_go_token *tokens;
     size_t             i;
-    visible           *vars;
-    int                n_ranges, depth;
-    uint32_t           n_nodes;
-    hl_status          status;
-    hl_err            *err;
+    hl_view
+           vars[HL_GO_MAX_NAMED]; /* [n_vars] that are in sight; from vars_from on they are this template's */
+    size_t n_vars, vars_from;
+    size_t n_defines;
+    int    n_ranges, depth;
+    uint32_t  n_nodes;
+    hl_status status;
+    hl_err   *err;
 } parser;
 
 typedef struct list { /* of nodes, under construction */
@@ -48,9 +46,13 @@ static bool fail_at(parser *p, uint32_t at, const char *what) {
     return false;
 }
 
-static bool no_memory(parser *p) {
-    if (p->status == HL_OK) p->status = hl_fail(p->err, HL_E_NOMEM, "template: no memory");
-    return false;
+static void *get(parser *p, size_t n, size_t size) {
+    hl_err why = {0};
+    void  *m = p->status == HL_OK ? hl_go_tree_get(p->t, n, size, &why) : NULL;
+    if (m || p->status != HL_OK) return m;
+    if (p->err) *p->err = why;
+    p->status = why.status;
+    return NULL;
 }
 
 static const hl_go_token *peek(const parser *p) { return &p->tokens[p->i]; }
@@ -85,12 +87,9 @@ static bool expect(parser *p, hl_go_token_kind kind, const char *where) {
 static hl_go_node *new_node(parser *p, hl_go_node_kind kind, uint32_t at) {
     if (p->n_nodes++ % 1024 == 0 && p->status == HL_OK)
         p->status = hl_stop_check("read the template", p->err);
-    hl_go_node *n = p->status == HL_OK ? hl_arena_get(&p->t->arena, 1, sizeof *n) : NULL;
-    if (!n) {
-        (void)no_memory(p);
-        return NULL;
-    }
-    n->kind = kind;
+    hl_go_node *n = get(p, 1, sizeof *n);
+    if (!n) return NULL;
+    n->kind = (uint8_t)kind;
     n->at = at;
     return n;
 }
@@ -114,62 +113,67 @@ static bool enter(parser *p, uint32_t at) {
 }
 
 static bool declare(parser *p, hl_view name) {
-    visible *v = hl_arena_get(&p->t->arena, 1, sizeof *v);
-    if (!v) return no_memory(p);
-    *v = (visible){p->vars, name};
-    p->vars = v;
+    if (p->n_vars == HL_GO_MAX_NAMED && p->status == HL_OK)
+        p->status =
+            hl_go_fail_at(p->t, HL_E_LIMIT, peek(p)->at, p->err, "more than %d variables", HL_GO_MAX_NAMED);
+    if (p->status != HL_OK) return false;
+    p->vars[p->n_vars++] = name;
     return true;
 }
 
 static bool is_visible(const parser *p, hl_view name) {
-    for (const visible *v = p->vars; v; v = v->before)
-        if (hl_view_eq(v->name, name)) return true;
+    for (size_t i = p->n_vars; i-- > p->vars_from;)
+        if (hl_view_eq(p->vars[i], name)) return true;
     return hl_view_is(name, "$");
 }
 
 /* ---- Terms ---- */
 
-static bool fail_literal(parser *p, const hl_go_token *t, bool is_no_memory) {
-    if (is_no_memory) return no_memory(p);
+static bool fail_literal(parser *p, const hl_go_token *t) {
     return fail_at(p, t->at, "a malformed constant: not a Go string or character");
 }
 
 static bool read_text(parser *p, const hl_go_token *t, hl_view *ret) {
-    bool is_no_memory = false;
-    return hl_go_read_string(&p->t->arena, t->text, ret, &is_no_memory) || fail_literal(p, t, is_no_memory);
+    char *to = get(p, t->text.len, 1);
+    return to && (hl_go_read_string(t->text, to, ret) || fail_literal(p, t));
+}
+
+static bool read_number(parser *p, const hl_go_token *t, hl_go_value *ret) {
+    const char    *why = NULL;
+    char          *room = get(p, t->text.len + 1, 1);
+    hl_go_complex *c = get(p, 1, sizeof *c);
+    return room && c && (hl_go_read_number(t->text, room, c, ret, &why) || fail_at(p, t->at, why));
 }
 
 static hl_go_node *parse_literal(parser *p, const hl_go_token *t) {
-    hl_go_node *n = new_node(p, HL_GO_N_LITERAL, t->at);
-    if (!n) return NULL;
-    if (t->kind == HL_GO_TOK_NUMBER) {
-        const char *why = NULL;
-        if (hl_go_read_number(&p->t->arena, t->text, &n->literal, &why)) return n;
-        (void)fail_at(p, t->at, why);
-        return NULL;
+    hl_go_node  *n = new_node(p, HL_GO_N_LITERAL, t->at);
+    hl_go_value *v = n ? get(p, 1, sizeof *v) : NULL;
+    hl_view      text;
+    bool         ok = v != NULL;
+    if (ok && t->kind == HL_GO_TOK_NUMBER) {
+        ok = read_number(p, t, v);
+    } else if (ok && t->kind == HL_GO_TOK_CHAR) {
+        *v = hl_go_int(0);
+        ok = hl_go_read_char(t->text, &v->u.i) || fail_literal(p, t);
+    } else if (ok) {
+        hl_go_string *s = get(p, 1, sizeof *s);
+        ok = s && read_text(p, t, &text);
+        if (ok) *s = (hl_go_string){.ptr = text.ptr, .len = text.len};
+        *v = (hl_go_value){.type = &hl_go_type_string, .u.s = s};
     }
-    if (t->kind == HL_GO_TOK_CHAR) {
-        n->literal = hl_go_int(0);
-        if (hl_go_read_char(t->text, &n->literal.u.i)) return n;
-        (void)fail_literal(p, t, false);
-        return NULL;
-    }
-    hl_view       text;
-    hl_go_string *s = hl_arena_get(&p->t->arena, 1, sizeof *s);
-    if (!s) (void)no_memory(p);
-    if (!s || !read_text(p, t, &text)) return NULL;
-    *s = (hl_go_string){.ptr = text.ptr, .len = text.len};
-    n->literal = (hl_go_value){.type = &hl_go_type_string, .u.s = s};
+    if (!ok) return NULL;
+    n->literal = v;
     return n;
 }
 
 static hl_go_node *parse_name(parser *p, const hl_go_token *t) {
-    const bool  is_bool = hl_view_is(t->text, "true") || hl_view_is(t->text, "false");
-    hl_go_node *n = new_node(p, is_bool ? HL_GO_N_LITERAL : HL_GO_N_CALL, t->at);
+    static const hl_go_value yes = {.type = &hl_go_type_bool, .u.b = true}, no = {.type = &hl_go_type_bool};
+    const bool               is_bool = hl_view_is(t->text, "true") || hl_view_is(t->text, "false");
+    hl_go_node              *n = new_node(p, is_bool ? HL_GO_N_LITERAL : HL_GO_N_CALL, t->at);
     if (!n) return NULL;
     n->text = t->text;
     if (is_bool) {
-        n->literal = hl_go_bool(t->text.len == 4);
+        n->literal = t->text.len == 4 ? &yes : &no;
         return n;
     }
     n->func = hl_go_func_find(t->text);
@@ -217,11 +221,11 @@ static hl_go_node *parse_term(parser *p) {
 static bool parse_fields(parser *p, hl_go_node *n) {
     size_t n_fields = 0;
     while (p->tokens[p->i + n_fields].kind == HL_GO_TOK_FIELD) n_fields++;
-    hl_view *fields = hl_arena_get(&p->t->arena, n_fields, sizeof *fields);
-    if (!fields) return no_memory(p);
+    hl_view *fields = get(p, n_fields, sizeof *fields);
+    if (!fields) return false;
     for (size_t k = 0; k < n_fields; k++) fields[k] = p->tokens[p->i++].text;
-    n->fields = fields;
-    n->n_fields = n_fields;
+    n->names = fields;
+    n->n_names = n_fields;
     return true;
 }
 
@@ -273,7 +277,10 @@ static hl_go_node *parse_command(parser *p) {
 }
 
 static bool add_var(parser *p, hl_go_node *pipe, hl_view name) {
-    pipe->vars[pipe->n_vars++] = name;
+    hl_view *names = (hl_view *)(uintptr_t)pipe->names;
+    if (!names) pipe->names = names = get(p, 2, sizeof *names);
+    if (!names) return false;
+    names[pipe->n_vars++] = name;
     return declare(p, name);
 }
 
@@ -305,7 +312,7 @@ static bool parse_declarations(parser *p, hl_go_node *pipe, bool is_range) {
 }
 
 static bool can_take_a_value(const hl_go_node *command) {
-    const hl_go_node_kind kind = command->first->kind;
+    const int kind = command->first->kind;
     return kind != HL_GO_N_LITERAL && kind != HL_GO_N_DOT && kind != HL_GO_N_NIL;
 }
 
@@ -345,7 +352,7 @@ static hl_go_node *parse_pipe(parser *p, const char *what, hl_go_token_kind end)
 static hl_go_node *parse_branch(parser *p, hl_go_token_kind word, uint32_t at) {
     const bool            is_range = word == HL_GO_TOK_RANGE;
     const hl_go_node_kind kind = is_range ? HL_GO_N_RANGE : word == HL_GO_TOK_IF ? HL_GO_N_IF : HL_GO_N_WITH;
-    visible *const        vars = p->vars;
+    const size_t          n_vars = p->n_vars;
     hl_go_node           *n = new_node(p, kind, at);
     list                  body;
     list_end              end = LIST_END;
@@ -371,7 +378,7 @@ static hl_go_node *parse_branch(parser *p, hl_go_token_kind word, uint32_t at) {
         n->otherwise = body.first;
     }
     p->depth--;
-    p->vars = vars;
+    p->n_vars = n_vars;
     return n;
 }
 
@@ -411,8 +418,13 @@ static bool add_define(parser *p, hl_view name, hl_go_node *first, uint32_t at) 
     while (d && !hl_view_eq(d->name, name)) d = d->next;
     if (d && !is_blank(d->first)) return is_blank(first) || fail_at(p, at, "a second template of this name");
     if (!d) {
-        d = hl_arena_get(&p->t->arena, 1, sizeof *d);
-        if (!d) return no_memory(p);
+        if (p->n_defines++ == HL_GO_MAX_NAMED) {
+            p->status =
+                hl_go_fail_at(p->t, HL_E_LIMIT, at, p->err, "more than %d templates", HL_GO_MAX_NAMED);
+            return false;
+        }
+        d = get(p, 1, sizeof *d);
+        if (!d) return false;
         *d = (hl_go_define){.next = p->t->defines, .name = name};
         p->t->defines = d;
     }
@@ -422,16 +434,17 @@ static bool add_define(parser *p, hl_view name, hl_go_node *first, uint32_t at) 
 
 /* The body of define or block: a template of its own, that sees no variable of this one. */
 static bool parse_body(parser *p, hl_view name, uint32_t at) {
-    visible *const vars = p->vars;
-    const int      n_ranges = p->n_ranges;
-    list           body;
-    list_end       end = LIST_END;
-    p->vars = NULL;
+    const size_t n_vars = p->n_vars, vars_from = p->vars_from;
+    const int    n_ranges = p->n_ranges;
+    list         body;
+    list_end     end = LIST_END;
+    p->vars_from = n_vars;
     p->n_ranges = 0;
     if (!enter(p, at) || !parse_list(p, &body, &end)) return false;
     if (end != LIST_END) return fail_at(p, peek(p)->at, "else outside of if, range and with");
     p->depth--;
-    p->vars = vars;
+    p->n_vars = n_vars;
+    p->vars_from = vars_from;
     p->n_ranges = n_ranges;
     return add_define(p, name, body.first, at);
 }

@@ -234,19 +234,17 @@ static bool read_number(printer *p, size_t end, int *ret) {
 }
 
 /* "[3]": the argument that comes next. */
-static void read_index(printer *p) {
-    if (!is_at(p, '[')) {
-        p->after_index = false;
-        return;
-    }
+static bool read_index(printer *p) {
+    if (!is_at(p, '[')) return p->after_index = false, true;
     p->is_reordered = true;
     const size_t begin = p->at, n = p->format.len - begin;
-    const char  *close = n >= 3 ? memchr(p->format.ptr + begin, ']', n) : NULL;
-    int          number = 0;
+    if (!hl_go_steps(p->f.r, n / 256)) return false;
+    const char *close = n >= 3 ? memchr(p->format.ptr + begin, ']', n) : NULL;
+    int         number = 0;
     if (!close) {
         p->at = begin + 1;
         p->has_good_index = p->after_index = false;
-        return;
+        return true;
     }
     const size_t end = (size_t)(close - p->format.ptr);
     p->at = begin + 1;
@@ -257,6 +255,7 @@ static void read_index(printer *p) {
         p->i_arg = (size_t)number - 1;
     else
         p->has_good_index = false;
+    return true;
 }
 
 /* '*': the next argument is a width or a precision. */
@@ -287,7 +286,7 @@ static void read_flags(printer *p) {
 
 static bool read_width(printer *p) {
     hl_go_format *f = &p->f;
-    read_index(p);
+    if (!read_index(p)) return false;
     if (!is_at(p, '*')) {
         f->has_width = read_number(p, p->format.len, &f->width);
         if (p->after_index && f->has_width) p->has_good_index = false; /* "%[3]2d" */
@@ -310,7 +309,7 @@ static bool read_precision(printer *p) {
     if (!is_at(p, '.') || p->at + 1 >= p->format.len) return true;
     p->at++;
     if (p->after_index) p->has_good_index = false; /* "%[3].2d" */
-    read_index(p);
+    if (!read_index(p)) return false;
     if (!is_at(p, '*')) {
         if (!read_number(p, p->format.len, &f->precision)) f->precision = 0;
         f->has_precision = true;
@@ -356,7 +355,7 @@ static bool print_one(printer *p) {
                            p->format.ptr[p->at] <= 'z' && p->i_arg < p->n_args;
     if (is_simple) return print_verb(p); /* an index before this does not count any more */
     if (!read_width(p) || !read_precision(p)) return false;
-    if (!p->after_index) read_index(p);
+    if (!p->after_index && !read_index(p)) return false;
     return print_verb(p);
 }
 

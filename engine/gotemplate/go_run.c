@@ -72,18 +72,25 @@ void hl_go_cut(hl_tainted *t, size_t len) {
     if (t->n_tainted > 0 && t->tainted[t->n_tainted - 1].end > len) t->tainted[t->n_tainted - 1].end = len;
 }
 
-/* The spans of [begin, end), relative to begin. */
-static bool copy_spans(hl_go_run *r, const hl_span *from, size_t n, size_t begin, size_t end,
-                       hl_go_string *to) {
+/* The first span that ends behind `at`. */
+static size_t find_span(const hl_span *spans, size_t n, size_t at) {
     size_t lo = 0, hi = n;
-    while (lo < hi) { /* the first that ends behind begin */
+    while (lo < hi) {
         const size_t mid = lo + (hi - lo) / 2;
-        if (from[mid].end > begin)
+        if (spans[mid].end > at)
             hi = mid;
         else
             lo = mid + 1;
     }
-    for (hi = lo; hi < n && from[hi].begin < end;) hi++;
+    return lo;
+}
+
+/* The spans of [begin, end), relative to begin. */
+static bool copy_spans(hl_go_run *r, const hl_span *from, size_t n, size_t begin, size_t end,
+                       hl_go_string *to) {
+    const size_t lo = find_span(from, n, begin);
+    size_t       hi = lo;
+    while (hi < n && from[hi].begin < end) hi++;
     if (hi == lo) return true;
     hl_span *spans = hl_go_get(r, hi - lo, sizeof *spans);
     if (!spans) return false;
@@ -127,15 +134,15 @@ bool hl_go_add_piece(hl_go_run *r, hl_tainted *to, hl_go_value v, size_t begin, 
         hl_tainted_add(to, (hl_view){s->ptr + begin, end - begin}, v.is_outside);
         return hl_go_steps(r, (end - begin) / 256);
     }
-    size_t at = begin;
-    for (size_t i = 0; i < s->n_spans && s->spans[i].begin < end; i++) {
+    const size_t first = find_span(s->spans, s->n_spans, begin);
+    size_t       at = begin, i = first;
+    for (; i < s->n_spans && s->spans[i].begin < end; i++) {
         const size_t b = s->spans[i].begin > at ? s->spans[i].begin : at,
                      e = s->spans[i].end < end ? s->spans[i].end : end;
-        if (e <= at) continue;
         hl_tainted_add(to, (hl_view){s->ptr + at, b - at}, false);
         hl_tainted_add(to, (hl_view){s->ptr + b, e - b}, true);
         at = e;
     }
     hl_tainted_add(to, (hl_view){s->ptr + at, end - at}, false);
-    return hl_go_steps(r, 1 + s->n_spans + (end - begin) / 256);
+    return hl_go_steps(r, 1 + i - first + (end - begin) / 256);
 }

@@ -32,32 +32,42 @@ hl_status hl_go_fail_at(const hl_gotemplate *t, hl_status status, uint32_t at, h
     return hl_fail(err, status, "template line %u, column %u: %s", line, column, text);
 }
 
-/* ---- What a template mentions ---- */
-
-static bool add_name(hl_gotemplate *t, hl_view text) {
-    char       *lower = hl_arena_get_text(&t->arena, text.ptr, text.len);
-    hl_go_name *n = lower ? hl_arena_get(&t->arena, 1, sizeof *n) : NULL;
-    if (!n) return false;
-    for (size_t i = 0; i < text.len; i++)
-        if (lower[i] >= 'A' && lower[i] <= 'Z') lower[i] = (char)(lower[i] + 32);
-    *n = (hl_go_name){t->names, {lower, text.len}};
-    t->names = n;
-    return true;
+void *hl_go_tree_get(hl_gotemplate *t, size_t n, size_t size, hl_err *err) {
+    void *p = hl_arena_get(&t->arena, n, size);
+    if (p) return p;
+    if (size > 0 && n >= (t->arena.limit_bytes - t->arena.used_bytes) / size)
+        (void)hl_fail(err, HL_E_LIMIT, "template: its tree needs more than %d MiB",
+                      HL_GO_MAX_TREE_BYTES >> 20);
+    else
+        (void)hl_fail(err, HL_E_NOMEM, "template: no memory");
+    return NULL;
 }
 
-static bool add_names(hl_gotemplate *t, const hl_go_node *first) {
-    for (const hl_go_node *n = first; n; n = n->next) {
-        for (size_t i = 0; i < n->n_fields; i++)
-            if (!add_name(t, n->fields[i])) return false;
-        if (n->kind == HL_GO_N_VARIABLE && !add_name(t, n->text)) return false;
-        if (!add_names(t, n->pipe) || !add_names(t, n->first) || !add_names(t, n->otherwise)) return false;
+/* ---- What a template mentions ---- */
+
+static bool is_name(hl_view v, const char *lower) {
+    for (size_t i = 0; i < v.len; i++) {
+        const char c = v.ptr[i] >= 'A' && v.ptr[i] <= 'Z' ? (char)(v.ptr[i] + 32) : v.ptr[i];
+        if (lower[i] != c) return false; /* also where `lower` ends */
     }
-    return true;
+    return lower[v.len] == '\0';
+}
+
+static bool nodes_mention(const hl_go_node *first, const char *name) {
+    for (const hl_go_node *n = first; n; n = n->next) {
+        if (n->kind == HL_GO_N_VARIABLE && is_name(n->text, name)) return true;
+        for (size_t i = 0; i < n->n_names; i++)
+            if (is_name(n->names[i], name)) return true;
+        if (nodes_mention(n->pipe, name) || nodes_mention(n->first, name) ||
+            nodes_mention(n->otherwise, name))
+            return true;
+    }
+    return false;
 }
 
 bool hl_gotemplate_mentions(const hl_gotemplate *t, const char *name) {
-    for (const hl_go_name *n = t->names; n; n = n->next)
-        if (hl_view_is(n->text, name)) return true;
+    for (const hl_go_define *d = t->defines; d; d = d->next)
+        if (nodes_mention(d->first, name)) return true;
     return false;
 }
 
@@ -65,33 +75,34 @@ bool hl_gotemplate_mentions(const hl_gotemplate *t, const char *name) {
 
 typedef struct cutter {
     hl_gotemplate *t;
-    bool           is_cut, is_failed;
+    hl_err        *err; /* never NULL */
+    bool           is_cut;
+    hl_status      status;
 } cutter;
 
 static hl_go_node *copy_node(cutter *c, const hl_go_node *n) {
-    hl_go_node *copy = hl_arena_get(&c->t->arena, 1, sizeof *copy);
-    c->is_failed = c->is_failed || !copy;
-    if (!copy) return NULL;
+    hl_go_node *copy = hl_go_tree_get(c->t, 1, sizeof *copy, c->err);
+    if (!copy) {
+        c->status = c->err->status;
+        return NULL;
+    }
     *copy = *n;
     copy->next = NULL;
     return copy;
 }
 
 static bool names_response(const hl_go_node *n) {
-    for (size_t i = 0; n->kind == HL_GO_N_FIELD && i < n->n_fields; i++)
-        if (hl_view_is(n->fields[i], "Response")) return true;
+    for (size_t i = 0; n->kind == HL_GO_N_FIELD && i < n->n_names; i++)
+        if (hl_view_is(n->names[i], "Response")) return true;
     return false;
 }
 
-/* A list up to the first .Response, that one included. A command of which nothing is left takes its pipeline with it, and
+/* A list up to the first .Response, that one included, and others within its pipeline. A command of which nothing is left takes its pipeline with it, and
  * an action without a pipeline goes too. Conditions are not looked into: what they ask for is not what they print. */
 static hl_go_node *cut_list(cutter *c, const hl_go_node *first, bool *ret_empty_command) {
     hl_go_node *head = NULL, **end = &head;
-    for (const hl_go_node *n = first; n && !c->is_failed; n = n->next) {
-        if (c->is_cut) {
-            if (n->kind == HL_GO_N_COMMAND) *ret_empty_command = true;
-            continue;
-        }
+    for (const hl_go_node *n = first; n && c->status == HL_OK; n = n->next) {
+        if (c->is_cut && n->kind != HL_GO_N_COMMAND && !names_response(n)) continue;
         hl_go_node *copy = copy_node(c, n);
         bool        is_gone = false, ignored = false;
         if (!copy) break;
@@ -107,6 +118,7 @@ static hl_go_node *cut_list(cutter *c, const hl_go_node *first, bool *ret_empty_
         } else if (n->kind == HL_GO_N_COMMAND) {
             copy->first = cut_list(c, n->first, &ignored);
             is_gone = !copy->first;
+            if (is_gone) *ret_empty_command = true;
         } else if (names_response(n)) {
             c->is_cut = true;
         }
@@ -119,14 +131,18 @@ static hl_go_node *cut_list(cutter *c, const hl_go_node *first, bool *ret_empty_
 
 /* ---- Parsing ---- */
 
+/* A template that is rendered turn by turn has another one for the last. */
 static hl_status finish(hl_gotemplate *t, hl_err *err) {
-    cutter c = {.t = t};
-    bool   ignored = false, ok = true;
-    for (const hl_go_define *d = t->defines; d && ok; d = d->next) ok = add_names(t, d->first);
-    if (ok) t->last_turn = cut_list(&c, t->root, &ignored);
+    hl_err why = {0};
+    cutter c = {.t = t, .err = &why};
+    bool   ignored = false;
     t->has_messages = hl_gotemplate_mentions(t, "messages");
     t->has_response = hl_gotemplate_mentions(t, "response");
-    return ok && !c.is_failed ? HL_OK : hl_fail(err, HL_E_NOMEM, "template: no memory");
+    t->last_turn = t->root;
+    if (t->has_messages || !t->has_response) return HL_OK;
+    t->last_turn = cut_list(&c, t->root, &ignored);
+    if (c.status != HL_OK && err) *err = why;
+    return c.status;
 }
 
 hl_status hl_gotemplate_parse(hl_view source, hl_gotemplate **ret_template, hl_err *err) {

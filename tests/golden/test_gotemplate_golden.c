@@ -44,7 +44,7 @@ static hl_view view_of(const json_t *s) { return (hl_view){json_string_value(s),
 
 static hl_status render(const hl_gotemplate *t, const json_t *file, const json_t *row, hl_tainted *out,
                         hl_err *err) {
-    if (!json_object_get(row, "of"))
+    if (!json_object_get(row, "with"))
         return hl_gotemplate_execute(t, json_object_get(file, "data"), now_ms, out, err);
     const char   *with = json_string_value(json_object_get(row, "with"));
     const json_t *q = json_object_get(json_object_get(file, "requests"), with),
@@ -143,6 +143,7 @@ static void random_templates_give_what_go_gives(void **state) {
     (void)state;
     const char *more = getenv("HL_TEST_GOTEMPLATE");
     check_file("tests/golden/gotemplate/random_expected.json");
+    check_file("tests/golden/gotemplate/random_chat_expected.json");
     if (more) check_file(more);
 }
 

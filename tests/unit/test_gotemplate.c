@@ -72,7 +72,7 @@ static void fails(const char *source, const char *messages, const char *tools, h
     hl_err          err = {0};
     const hl_status got = run(source, messages, tools, &out, &err);
     if (got != status || strcmp(err.text, want) != 0)
-        fail_msg("%s: status %d '%s', expected %d '%s'", source, (int)got, err.text, (int)status, want);
+        fail_msg("%.80s: status %d '%s', expected %d '%s'", source, (int)got, err.text, (int)status, want);
     assert_int_equal(out.text.len, 0);
     hl_tainted_done(&out);
 }
@@ -123,6 +123,23 @@ static void turns_taint_texts_alone(void **state) {
     taints("<{{ .Prompt }}>",
            "[{\"role\": \"user\", \"content\": \"u\"}, {\"role\": \"assistant\", \"content\": \"a\"}]", NULL,
            "<«u»>«a»");
+}
+
+static void many_neighbours_of_one_role_are_joined_once(void **state) {
+    (void)state;
+    hl_str     messages;
+    hl_tainted out;
+    hl_err     err = {0};
+    hl_str_init(&messages, 64 << 20);
+    for (int i = 0; i < 2000; i++) /* 2 MB of text; joined one by one it would be 2 GB */
+        hl_str_add_format(&messages, "%c{\"role\": \"user\", \"content\": \"%01000d\"}", i ? ',' : '[', i);
+    hl_str_add_char(&messages, ']');
+    assert_int_equal(
+        run("{{ range .Messages }}{{ len .Content }};{{ end }}", hl_str_text(&messages), NULL, &out, &err),
+        HL_OK);
+    assert_string_equal(hl_str_text(&out.text), "2003998;");
+    hl_tainted_done(&out);
+    hl_str_done(&messages);
 }
 
 static void requests_of_other_shapes_are_read(void **state) {
@@ -222,6 +239,14 @@ static void hostile_templates_end(void **state) {
     for (int i = 0; i < 300; i++) hl_str_add_char(&deep, ')');
     hl_str_add_text(&deep, "}}");
     fails(hl_str_text(&deep), NULL, NULL, HL_E_LIMIT, "template line 1, column 203: nested deeper than 200");
+    hl_str_clear(&deep);
+    for (int i = 0; i < 501; i++) hl_str_add_format(&deep, "{{$a%03d:=1}}", i);
+    fails(hl_str_text(&deep), NULL, NULL, HL_E_LIMIT,
+          "template line 1, column 6010: more than 500 variables");
+    hl_str_clear(&deep);
+    for (int i = 0; i < 501; i++) hl_str_add_format(&deep, "{{define \"a%03d\"}}{{end}}", i);
+    fails(hl_str_text(&deep), NULL, NULL, HL_E_LIMIT,
+          "template line 1, column 12009: more than 500 templates");
     hl_str_done(&deep);
     fails("\xff", NULL, NULL, HL_E_FORMAT, "template is not valid UTF-8");
 }
@@ -281,6 +306,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_knows_where_it_came_from),
         cmocka_unit_test(turns_taint_texts_alone),
+        cmocka_unit_test(many_neighbours_of_one_role_are_joined_once),
         cmocka_unit_test(requests_of_other_shapes_are_read),
         cmocka_unit_test(wrong_shapes_say_where),
         cmocka_unit_test(errors_say_line_column_and_cause),

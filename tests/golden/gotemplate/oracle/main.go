@@ -4,6 +4,7 @@
 //
 //	oracle expect < rows.json > expected.json   fill in "output" or "error" of every row
 //	oracle random SEED N > expected.json        N random rows with what they give
+//	oracle chat SEED N < models.json > out.json the same with the requests of that file
 package main
 
 import (
@@ -19,7 +20,8 @@ import (
 	"github.com/ollama/ollama/template"
 )
 
-// Row is one case: a template, which sees the file's data, or one of the file's templates with one of its requests.
+// Row is one case: a template of its own or one of the file's (of), which sees the file's data or one of its requests
+// (with).
 type Row struct {
 	Template any     `json:"template,omitempty"` // a text, or its lines
 	Of       string  `json:"of,omitempty"`
@@ -54,12 +56,16 @@ func text(t any) string {
 func (r *Row) run(f *File) {
 	var out string
 	var err error
-	if r.Of != "" {
+	if r.With != "" {
+		source := r.Template
+		if r.Of != "" {
+			source = f.Templates[r.Of]
+		}
 		var q template.Request
 		if err := json.Unmarshal(f.Requests[r.With], &q); err != nil {
 			panic(r.With + ": " + err.Error())
 		}
-		out, err = template.Render(text(f.Templates[r.Of]), q, now)
+		out, err = template.Render(text(source), q, now)
 	} else {
 		var data any
 		if err := json.Unmarshal(f.Data, &data); err != nil {
@@ -85,13 +91,21 @@ func main() {
 		if err := json.NewDecoder(os.Stdin).Decode(&f); err != nil {
 			panic(err)
 		}
+	case len(os.Args) == 4 && os.Args[1] == "chat":
+		if err := json.NewDecoder(os.Stdin).Decode(&f); err != nil {
+			panic(err)
+		}
+		seed, _ := strconv.ParseUint(os.Args[2], 10, 64)
+		n, _ := strconv.Atoi(os.Args[3])
+		f.Templates = nil
+		f.Rows = randomChats(&f, seed, n)
 	case len(os.Args) == 4 && os.Args[1] == "random":
 		seed, _ := strconv.ParseUint(os.Args[2], 10, 64)
 		n, _ := strconv.Atoi(os.Args[3])
 		f = File{Data: json.RawMessage(data)}
 		f.Rows = random(&f, seed, n)
 	default:
-		fmt.Fprintln(os.Stderr, "usage: oracle expect < rows.json | oracle random SEED N")
+		fmt.Fprintln(os.Stderr, "usage: oracle expect < rows.json | oracle random SEED N | oracle chat SEED N < models.json")
 		os.Exit(2)
 	}
 	for _, r := range f.Rows {

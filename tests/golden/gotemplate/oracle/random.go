@@ -4,6 +4,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -14,16 +15,33 @@ const data = `{"s": "hi", "e": "", "u": "héé<&>\"'\\ 世\n", "n": 3, "z": 0, "
 
 type gen struct {
 	*rand.Rand
-	vars  []string // visible
-	loops int
-	depth int
+	isChat bool     // names of Ollama's variables instead of the data's
+	vars   []string // visible
+	loops  int
+	depth  int
 }
 
 func (g *gen) pick(of ...string) string { return of[g.IntN(len(of))] }
 
 func (g *gen) one(n int) bool { return g.IntN(n) == 0 }
 
+// chatField: mostly what is there, sometimes what is not.
+func (g *gen) chatField() string {
+	top := []string{".Messages", ".Messages", ".System", ".Tools", ".Think", ".ThinkLevel", ".IsThinkSet", ".Response", ".Prompt"}
+	item := []string{".Role", ".Content", ".Thinking", ".ToolCalls", ".ToolName", ".ToolCallID", ".Images", ".Function", ".Function.Name",
+		".Function.Arguments", ".Function.Parameters", ".Function.Parameters.Properties", ".Function.Parameters.Required", ".Type",
+		".Description", ".Enum", ".Items", ".Properties", ".Required", ".AnyOf", ".Function.Arguments.city", ".Function.Description",
+		".ToTypeScriptType", ".String", ".ID", ".Function.Index", ".Properties.All", ".Properties.ToMap"}
+	if g.loops > 0 && !g.one(4) {
+		return item[g.IntN(len(item))]
+	}
+	return g.pick("$", "", "") + top[g.IntN(len(top))]
+}
+
 func (g *gen) field() string {
+	if g.isChat {
+		return g.chatField()
+	}
 	f := "." + g.pick("s", "e", "u", "n", "z", "f", "big", "neg", "t", "no", "nil", "l", "el", "m", "em", "words", "Deep", "missing", "str9",
 		"long", "i53", "a", "k")
 	for g.one(4) {
@@ -44,12 +62,15 @@ func (g *gen) quoted() string {
 }
 
 func (g *gen) variable() string {
+	if g.isChat && (len(g.vars) == 0 || g.one(4)) {
+		return "$" + g.pick(".Messages", ".Tools", ".System", ".Think")
+	}
 	if len(g.vars) == 0 || g.one(6) {
 		return g.pick("$", "$.s", "$.m.a", "$undeclared")
 	}
 	v := g.vars[g.IntN(len(g.vars))]
 	if g.one(5) {
-		v += "." + g.pick("a", "b", "A", "x")
+		v += "." + g.pick("a", "b", "A", "x", "Content", "Role", "Function")
 	}
 	return v
 }
@@ -131,6 +152,9 @@ func (g *gen) args(least, most int) string {
 }
 
 func (g *gen) list() string {
+	if g.isChat {
+		return g.pick(".Messages", ".Tools", "$.Messages", "$.Tools", ".ToolCalls", ".Content", g.operand())
+	}
 	return g.pick(".l", ".words", ".s", ".u", ".m", ".m.c", ".str9", ".el", ".e", g.operand())
 }
 
@@ -195,7 +219,14 @@ func (g *gen) text() string {
 }
 
 func (g *gen) rangeHead() string {
-	over := g.pick(".l", ".m", ".words", "3", ".el", ".em", ".n", ".s", ".nil", "2", "(len .s)", "(slice .words 1)", g.operand())
+	over := g.field()
+	if g.isChat && g.loops == 0 {
+		over = g.pick(".Messages", ".Messages", ".Tools", over)
+	} else if g.isChat {
+		over = g.pick(".ToolCalls", ".Function.Arguments", ".Function.Parameters.Properties", ".Content", "$.Messages", "$.Tools", over)
+	} else {
+		over = g.pick(".l", ".m", ".words", "3", ".el", ".em", ".n", ".s", ".nil", "2", "(len .s)", "(slice .words 1)", g.operand())
+	}
 	switch g.IntN(5) {
 	case 0:
 		g.vars = append(g.vars, "$i", "$v")
@@ -310,6 +341,30 @@ func random(f *File, seed uint64, n int) []*Row {
 			usable = false // addresses differ from run to run
 		}
 		if usable {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+// randomChats are random templates with the requests of a file.
+func randomChats(f *File, seed uint64, n int) []*Row {
+	g := &gen{Rand: rand.New(rand.NewPCG(seed, 11)), isChat: true}
+	var names []string
+	for name := range f.Requests {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var rows []*Row
+	for len(rows) < n {
+		g.vars, g.loops, g.depth = nil, 0, 0
+		r := &Row{Template: g.template(), With: names[g.IntN(len(names))]}
+		r.run(f)
+		again := *r
+		again.Output = nil
+		again.run(f) // addresses differ from run to run
+		isPlain := r.Output != nil && again.Output != nil && *again.Output == *r.Output && len(*r.Output) < 20000
+		if isPlain || r.Error != "" && g.one(20) {
 			rows = append(rows, r)
 		}
 	}

@@ -164,6 +164,8 @@ func names(n parse.Node, found map[string]bool) {
 				names(a, found)
 			}
 		}
+	case *parse.ChainNode: // not looked into by Ollama, where (index .Messages 0).Content is no mention
+		names(n.Node, found)
 	case *parse.FieldNode:
 		add(n.Ident)
 	case *parse.VariableNode:
@@ -208,15 +210,15 @@ func (c *cutter) pipe(p *parse.PipeNode) bool {
 	for _, cmd := range p.Cmds {
 		var args []parse.Node
 		for _, a := range cmd.Args {
-			if c.done {
-				break
+			f, isField := a.(*parse.FieldNode)
+			isResponse := isField && slices.Contains(f.Ident, "Response")
+			if c.done && !isResponse {
+				continue
 			}
 			if inner, ok := a.(*parse.PipeNode); ok && !c.pipe(inner) {
 				continue
 			}
-			if f, ok := a.(*parse.FieldNode); ok && slices.Contains(f.Ident, "Response") {
-				c.done = true
-			}
+			c.done = c.done || isResponse
 			args = append(args, a)
 		}
 		if len(args) == 0 {
