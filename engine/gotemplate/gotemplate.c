@@ -97,8 +97,9 @@ static bool names_response(const hl_go_node *n) {
     return false;
 }
 
-/* A list up to the first .Response, that one included, and others within its pipeline. A command of which nothing is left takes its pipeline with it, and
- * an action without a pipeline goes too. Conditions are not looked into: what they ask for is not what they print. */
+/* A list up to the first .Response, that one included, and others within its pipeline. A command of which nothing
+ * is left takes its pipeline with it, and an action without a pipeline goes too. Conditions are not looked into:
+ * what they ask for is not what they print. */
 static hl_go_node *cut_list(cutter *c, const hl_go_node *first, bool *ret_empty_command) {
     hl_go_node *head = NULL, **end = &head;
     for (const hl_go_node *n = first; n && c->status == HL_OK; n = n->next) {
@@ -308,28 +309,39 @@ hl_status hl_gotemplate_execute(const hl_gotemplate *t, const json_t *data, int6
 
 /* ---- Go or Jinja? ---- */
 
-/* The first word of an action, behind {{ and a trim marker. */
-static hl_view first_word(hl_view s) {
-    size_t i = s.len && s.ptr[0] == '-' ? 1 : 0;
-    while (i < s.len && strchr(" \t\r\n(", s.ptr[i]) && s.ptr[i]) i++;
-    size_t end = i;
-    while (end < s.len && ((s.ptr[end] >= 'a' && s.ptr[end] <= 'z') || s.ptr[end] == '.' ||
-                           s.ptr[end] == '$' || s.ptr[end] == '/'))
-        end++;
-    return (hl_view){s.ptr + i, end - i};
+static size_t skip_spaces(hl_view s, size_t i) {
+    while (i < s.len && strchr(" \t\r\n", s.ptr[i]) && s.ptr[i]) i++;
+    return i;
+}
+
+/* Is what stands behind {{ and a trim marker Go's? A field, a variable, a comment, or a word of Go with what must follow
+ * it: Jinja has variables of such names, too, and range(). */
+static bool is_go_action(hl_view s) {
+    static const struct {
+        const char *word,
+            *before; /* one of these must come behind the space; NULL: space or the end is enough */
+    } words[] = {{"if", NULL},        {"else", NULL},   {"end", NULL},      {"range", NULL},
+                 {"with", NULL},      {"break", NULL},  {"continue", NULL}, {"define", "\"`"},
+                 {"template", "\"`"}, {"block", "\"`"}, {"json", ".$("}};
+    size_t begin = skip_spaces(s, s.len && s.ptr[0] == '-' ? 1 : 0), end = begin;
+    while (begin < s.len && s.ptr[begin] == '(') end = begin = skip_spaces(s, begin + 1);
+    if (begin < s.len && s.ptr[begin] && strchr(".$/", s.ptr[begin])) return true;
+    while (end < s.len && s.ptr[end] >= 'a' && s.ptr[end] <= 'z') end++;
+    const size_t next = skip_spaces(s, end);
+    const char   c = next < s.len ? s.ptr[next] : '\0';
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
+        if (!hl_view_is((hl_view){s.ptr + begin, end - begin}, words[k].word)) continue;
+        return words[k].before ? c && strchr(words[k].before, c) : next > end || c == '}';
+    }
+    return false;
 }
 
 hl_template_look hl_template_looks(hl_view source) {
-    static const char *const words[] = {"if",       "else",  "end",   "range",    "with", "define",
-                                        "template", "block", "break", "continue", "json"};
     for (size_t i = 0; i + 1 < source.len; i++) {
         if (source.ptr[i] != '{') continue;
         if (source.ptr[i + 1] == '%' || source.ptr[i + 1] == '#') return HL_LOOKS_LIKE_JINJA;
-        if (source.ptr[i + 1] != '{') continue;
-        const hl_view word = first_word((hl_view){source.ptr + i + 2, source.len - i - 2});
-        if (word.len && (word.ptr[0] == '.' || word.ptr[0] == '$' || word.ptr[0] == '/')) return true;
-        for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-            if (hl_view_is(word, words[k])) return HL_LOOKS_LIKE_GO;
+        if (source.ptr[i + 1] == '{' && is_go_action((hl_view){source.ptr + i + 2, source.len - i - 2}))
+            return HL_LOOKS_LIKE_GO;
     }
     return HL_LOOKS_LIKE_NEITHER;
 }

@@ -206,6 +206,7 @@ hl_status hl_chat_caps_find(const hl_chat_template *t, hl_chat_caps *ret, hl_err
         ask_tools(&a, &c);
         ask_thinking(&a, &c);
     }
+    c.fill = t->go && hl_gotemplate_mentions(t->go, "suffix");
     hl_tainted_done(&a.out);
     if (a.status == HL_OK) *ret = c;
     return a.status;

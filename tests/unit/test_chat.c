@@ -721,7 +721,10 @@ static void go_templates_say_what_they_can_show(void **state) {
     assert_int_equal(hl_chat_get_caps(NULL, &r, &c, &err), HL_OK);
     assert_true(c.is_known && c.system && c.system_later && c.tools && c.tool_calls && c.parallel_tool_calls);
     assert_true(c.object_arguments && c.text_arguments && c.tool_results && c.text_parts && c.null_content);
-    assert_false(c.needs_text_parts || c.thinking);
+    assert_false(c.needs_text_parts || c.thinking || c.fill);
+    r.stored_template = "{{ if .Suffix }}<P>{{ .Prompt }}<S>{{ .Suffix }}<M>{{ else }}{{ .Prompt }}{{ end }}";
+    assert_int_equal(hl_chat_get_caps(NULL, &r, &c, &err), HL_OK);
+    assert_true(c.is_known && c.fill && !c.system && !c.tools);
     r.stored_template = "{{ if .Thinking }}";
     assert_int_equal(hl_chat_get_caps(NULL, &r, &c, &err), HL_E_FORMAT);
     assert_string_equal(

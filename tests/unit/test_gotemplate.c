@@ -283,6 +283,12 @@ static void a_template_tells_its_language(void **state) {
                      HL_LOOKS_LIKE_JINJA);
     assert_int_equal(look("{# c #}{{ .x }}"), HL_LOOKS_LIKE_JINJA);
     assert_int_equal(look("{{ messages[0].content }}"), HL_LOOKS_LIKE_NEITHER);
+    assert_int_equal(look("{{range .Messages}}x{{end}}"), HL_LOOKS_LIKE_GO);
+    assert_int_equal(look("{{ template \"x\" }}"), HL_LOOKS_LIKE_GO);
+    assert_int_equal(look("{{ json .Tools }}"), HL_LOOKS_LIKE_GO);
+    assert_int_equal(look("{{ (index .Messages 0).Role }}{{- (.System) }}"), HL_LOOKS_LIKE_GO);
+    assert_int_equal(look("{{ range(3) | list }}{{ template }}{{ json }}{{ block.x }}{{ iffy }}"),
+                     HL_LOOKS_LIKE_NEITHER);
     assert_int_equal(look("plain"), HL_LOOKS_LIKE_NEITHER);
     assert_int_equal(look(""), HL_LOOKS_LIKE_NEITHER);
 }
