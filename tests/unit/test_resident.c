@@ -267,8 +267,43 @@ static void many_threads_never_lose_a_model_they_hold(void **state) {
     end(&x);
 }
 
+static void settings_choose_the_cache_and_sizes_and_a_models_options_win(void **state) {
+    (void)state;
+    static const struct {
+        const char      *word;
+        hl_kv_cache_type type;
+    } rows[] = {{"f16", HL_KV_CACHE_F16},
+                {"f32", HL_KV_CACHE_F32},
+                {"bf16", HL_KV_CACHE_BF16},
+                {"q8_0", HL_KV_CACHE_Q8_0}};
+    hl_session_params p;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        setup x = begin(HL_SETTING_engine_kv_type, rows[i].word);
+        hl_host_session_params(x.h, NULL, &p);
+        assert_int_equal(p.kv_type, rows[i].type);
+        end(&x);
+    }
+    setup      x = begin(HL_SETTING_engine_n_ctx, "3000");
+    hl_options o;
+    hl_host_session_params(x.h, NULL, &p);
+    assert_int_equal(p.n_ctx, 3000);
+    hl_options_init(&o);
+    o.num_ctx = 77;
+    o.num_batch = 33;
+    hl_host_session_params(x.h, &o, &p);
+    assert_int_equal(p.n_ctx, 77);
+    assert_int_equal(p.n_batch, 33);
+    hl_options_done(&o);
+    end(&x);
+    x = begin(HL_SETTING_engine_n_batch, "99");
+    hl_host_session_params(x.h, NULL, &p);
+    assert_int_equal(p.n_batch, 99);
+    end(&x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(settings_choose_the_cache_and_sizes_and_a_models_options_win),
         cmocka_unit_test(users_share_what_is_loaded),
         cmocka_unit_test(idle_models_go_when_their_time_is_over),
         cmocka_unit_test(the_one_used_longest_ago_makes_room),

@@ -225,6 +225,33 @@ static void every_allocation_may_fail(void **state) {
     fail_msg("400 allocations are too many for a tiny model");
 }
 
+/* 2 layers of 128 wide, 4 heads on 2, 192 in the middle, 128 tokens; all matrices q8_0: 34 bytes for 32 weights. */
+static void a_model_tells_its_sizes_and_what_a_token_costs(void **state) {
+    (void)state;
+    enum { Q = 128 * 128, K = 128 * 64, FF = 128 * 192, LAYER = 2 * Q + 2 * K + 3 * FF, OUT = 128 * 128 };
+    setup         x = open_all("tests/golden/archs/llama-q8_0.gguf", 1, (hl_session_params){.n_ctx = 64});
+    hl_model_info in;
+    hl_model_get_info(x.m, &in);
+    assert_string_equal(in.arch, "llama");
+    assert_string_equal(in.name, "llama-q8_0");
+    assert_string_equal(in.file_type, "q8_0");
+    assert_int_equal(in.n_layers, 2);
+    assert_int_equal(in.n_embd, 128);
+    assert_int_equal(in.n_heads, 4);
+    assert_int_equal(in.n_kv_heads, 2);
+    assert_int_equal(in.head_dim, 32);
+    assert_int_equal(in.n_ff, 192);
+    assert_int_equal(in.n_vocab, 128);
+    assert_int_equal(in.n_ctx_train, 4096);
+    assert_int_equal(in.n_experts, 0);
+    assert_int_equal(in.n_experts_used, 0);
+    assert_int_equal(in.macs_of_logits, OUT);
+    assert_int_equal(in.macs_per_token, 2 * LAYER + OUT);
+    assert_int_equal(in.weight_bytes_per_token, (2 * LAYER + OUT) / 32 * 34);
+    assert_int_equal(in.n_params, 2 * LAYER + 2 * OUT + 5 * 128); /* with the embedding and five norms */
+    close_all(&x);
+}
+
 int main(void) {
     for (int i = 0; i < N_TOKENS; i++) tokens[i] = (i * 53 + 11) % N_VOCAB;
     const struct CMUnitTest tests[] = {
@@ -237,6 +264,7 @@ int main(void) {
         cmocka_unit_test(evaluating_allocates_nothing),
         cmocka_unit_test(a_stop_rolls_back_to_a_whole_pass),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(a_model_tells_its_sizes_and_what_a_token_costs),
     };
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }

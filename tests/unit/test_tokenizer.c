@@ -612,8 +612,31 @@ static void every_failed_allocation_is_reported(void **state) {
     }
 }
 
+/* Ids begin at 0: also that of a merge's result. */
+static void the_first_token_of_a_vocabulary_is_one_like_others(void **state) {
+    (void)state;
+    hl_gguf      *g = NULL;
+    hl_tokenizer *t = NULL;
+    hl_tokens     ids = {0};
+    hl_err        err = {0};
+    fix_vocab    *f = fix_new("gpt2", "gpt-2");
+    const int32_t first = fix_add(f, "he", 1, 0);
+    fix_add_letters(f);
+    fix_merge(f, "h e");
+    assert_int_equal(first, 0);
+    if (fix_load(f, &g, &t, &err) != HL_OK) fail_msg("%s", err.text);
+    assert_int_equal(hl_tokenizer_encode(t, hl_view_of("hehe"), 0, &ids, &err), HL_OK);
+    assert_int_equal(ids.n, 2);
+    assert_int_equal(ids.ids[0], 0);
+    assert_int_equal(ids.ids[1], 0);
+    hl_tokens_done(&ids);
+    hl_tokenizer_free(t);
+    hl_gguf_close(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_token_of_a_vocabulary_is_one_like_others),
         cmocka_unit_test(letters_merge_in_the_order_of_the_list),
         cmocka_unit_test(pieces_do_not_merge_into_one_another),
         cmocka_unit_test(control_tokens_are_found_only_where_allowed_and_user_tokens_always),
