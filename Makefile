@@ -89,4 +89,4 @@ include build/tasks.mk
 clean:
 	rm -rf out
 
--include $(patsubst %.o,%.d,$(call obj,$(ALL_SRC) $(TEST_SRC) $(BENCH_SRC)))
+-include $(patsubst %.o,%.d,$(call obj,$(ALL_SRC) $(TEST_SRC) $(BENCH_SRC) $(wildcard tests/fuzz/*.c)))
