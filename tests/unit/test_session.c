@@ -234,7 +234,7 @@ static void a_model_tells_its_sizes_and_what_a_token_costs(void **state) {
     hl_model_get_info(x.m, &in);
     assert_string_equal(in.arch, "llama");
     assert_string_equal(in.name, "llama-q8_0");
-    assert_string_equal(in.file_type, "q8_0");
+    assert_string_equal(in.file_type, "Q8_0");
     assert_int_equal(in.n_layers, 2);
     assert_int_equal(in.n_embd, 128);
     assert_int_equal(in.n_heads, 4);
