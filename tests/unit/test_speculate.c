@@ -116,6 +116,56 @@ static void the_index_agrees_with_a_plain_search(void **state) {
     hl_ngram_done(&g);
 }
 
+/* Positions that say something else than the best one, the newest first: by depth, one of each token at a depth. */
+static uint32_t search_alternatives(const int32_t *ids, uint32_t n, uint32_t least_match, uint32_t best,
+                                    uint32_t n_tokens, uint32_t n_cap, hl_ngram_alternative *ret) {
+    hl_ngram_alternative all[64];
+    uint32_t             n_all = 0, n_found = 0, n_positions = 0;
+    for (uint32_t at = n - 1; at >= HL_NGRAM && n_positions < 64; at--) {
+        uint32_t match = 0, depth = 0;
+        while (match < at && match < HL_NGRAM_MAX_MATCH && ids[at - 1 - match] == ids[n - 1 - match]) match++;
+        n_positions += match >= HL_NGRAM;
+        if (at == best || match < least_match) continue;
+        while (depth < n_tokens && best + depth < n && at + depth < n && ids[best + depth] == ids[at + depth])
+            depth++;
+        bool is_new = depth < n_tokens && best + depth < n && at + depth < n;
+        for (uint32_t i = 0; i < n_all; i++)
+            is_new &= all[i].depth != depth || ids[all[i].at + depth] != ids[at + depth];
+        if (is_new) all[n_all++] = (hl_ngram_alternative){.at = at, .depth = depth};
+    }
+    for (uint32_t depth = 0; depth < n_tokens; depth++)
+        for (uint32_t i = 0; i < n_all && n_found < n_cap; i++)
+            if (all[i].depth == depth) ret[n_found++] = all[i];
+    return n_found;
+}
+
+static void alternatives_agree_with_a_plain_search(void **state) {
+    (void)state;
+    enum { N = 700 };
+    static int32_t ids[N];
+    uint32_t       n_several = 0;
+    hl_ngram       g = {0};
+    make_repeating(ids, N);
+    for (uint32_t n = 5; n < N; n++) {
+        hl_ngram_match       best = {0};
+        hl_ngram_alternative want[4];
+        hl_ngram_add(&g, ids, n);
+        if (hl_ngram_find(&g, ids, n, 1, &best) == 0) continue;
+        for (uint32_t least = 3; least < 8; least += 2) {
+            hl_ngram_alternatives o = {.best = best.at, .n_tokens = 1 + n % 9, .n_cap = n % 5};
+            hl_ngram_find_alternatives(&g, ids, n, least, &o);
+            assert_int_equal(o.n, search_alternatives(ids, n, least, best.at, o.n_tokens, o.n_cap, want));
+            for (uint32_t i = 0; i < o.n; i++) {
+                assert_int_equal(o.found[i].at, want[i].at);
+                assert_int_equal(o.found[i].depth, want[i].depth);
+            }
+            n_several += o.n > 1;
+        }
+    }
+    assert_true(n_several > 100);
+    hl_ngram_done(&g);
+}
+
 static void no_memory_for_the_index_means_no_drafts(void **state) {
     (void)state;
     const int32_t  ids[] = {1, 2, 3, 4, 1, 2, 3};
@@ -609,6 +659,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_place_with_the_longest_past_is_found),
         cmocka_unit_test(the_index_agrees_with_a_plain_search),
+        cmocka_unit_test(alternatives_agree_with_a_plain_search),
         cmocka_unit_test(no_memory_for_the_index_means_no_drafts),
         cmocka_unit_test(drafts_get_rows_where_rows_are_cheap),
         cmocka_unit_test(a_disturbed_measurement_is_tried_again),
