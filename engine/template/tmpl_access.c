@@ -179,13 +179,11 @@ bool hl_tv_get_attr(hl_trun *r, hl_tv of, hl_view name, hl_tv *ret) {
     return true;
 }
 
-static bool is_hashable(hl_tv v) { return v.kind != HL_TK_LIST && v.kind != HL_TK_DICT; }
-
 static bool find_item(hl_trun *r, hl_tv of, hl_tv key, hl_tv *ret, bool *ret_found) {
     *ret_found = false;
     if (of.kind == HL_TK_DICT) {
         hl_tv *hit = NULL;
-        if (is_hashable(key) && !hl_tdict_find(r, of.u.dict, key, &hit)) return false;
+        if (hl_tv_is_hashable(key) && !hl_tdict_find(r, of.u.dict, key, &hit)) return false;
         *ret_found = hit != NULL;
         if (hit) *ret = *hit;
         return true;

@@ -31,7 +31,9 @@ static bool add_seqs(hl_trun *r, hl_tv a, hl_tv b, hl_tv *ret) {
     return true;
 }
 
-static bool repeat(hl_trun *r, hl_tv what, int64_t times, hl_tv *ret) {
+static bool repeat(hl_trun *r, hl_tv what, hl_tv count, hl_tv *ret) {
+    if (count.kind == HL_TK_BIG) return hl_trun_fail(r, "a repetition is too long");
+    int64_t      times = hl_tv_as_int(count);
     const size_t n = what.kind == HL_TK_STR ? what.len : what.u.seq->n;
     const size_t unit = what.kind == HL_TK_STR ? 1 : sizeof(hl_tv);
     if (times < 0 || n == 0) times = 0;
@@ -110,10 +112,8 @@ static bool arith(hl_trun *r, hl_top op, hl_tv a, hl_tv b, hl_tv *ret) {
     }
     if (op == HL_TOP_ADD && a.kind == b.kind && (a.kind == HL_TK_LIST || a.kind == HL_TK_TUPLE))
         return add_seqs(r, a, b, ret);
-    if (op == HL_TOP_MUL && is_repeatable(a) && hl_tv_is_integer(b))
-        return repeat(r, a, hl_tint_clamp(b), ret);
-    if (op == HL_TOP_MUL && hl_tv_is_integer(a) && is_repeatable(b))
-        return repeat(r, b, hl_tint_clamp(a), ret);
+    if (op == HL_TOP_MUL && is_repeatable(a) && hl_tv_is_integer(b)) return repeat(r, a, b, ret);
+    if (op == HL_TOP_MUL && hl_tv_is_integer(a) && is_repeatable(b)) return repeat(r, b, a, ret);
     if (op == HL_TOP_MOD && a.kind == HL_TK_STR) return hl_tstr_percent(r, a, b, ret);
     return fail_types(r, names[op], a, b);
 }

@@ -11,6 +11,14 @@
 
 enum { FEW = 16 };
 
+bool hl_tv_is_hashable(hl_tv key) {
+    if (key.kind == HL_TK_TUPLE)
+        for (size_t i = 0; i < key.u.seq->n; i++)
+            if (!hl_tv_is_hashable(key.u.seq->items[i])) return false;
+    return key.kind != HL_TK_LIST && key.kind != HL_TK_DICT &&
+           (key.kind != HL_TK_VIEW || key.u.seq->view == 'v');
+}
+
 bool hl_tv_check_hashable(hl_trun *r, hl_tv key) {
     if (key.kind == HL_TK_LIST || key.kind == HL_TK_DICT ||
         (key.kind == HL_TK_VIEW && key.u.seq->view != 'v'))

@@ -148,6 +148,9 @@ static void add_float(hl_trun *r, double v, const spec *f, bool outside) {
     } else {
         if (!f->type && f->precision < 0) {
             hl_tstr_format_float(text, sizeof text, x);
+            char *e = f->alternate && !strchr(text, '.') ? strchr(text, 'e') : NULL;
+            if (e) memmove(e + 1, e, strlen(e) + 1);
+            if (e) *e = '.';
         } else if (!f->type) {
             write_short(text, sizeof text, precision, x, f->alternate);
         } else {

@@ -65,7 +65,7 @@ static hl_view strip_space(hl_trun *r, hl_view s, bool left, bool right) {
 static bool split_on_space(hl_trun *r, hl_view s, int64_t most, hl_tv list) {
     while ((s = strip_space(r, s, true, false)).len) {
         size_t n = 0;
-        if (most-- == 0) return hl_tv_append(r, list, hl_tv_str(strip_space(r, s, false, true)));
+        if (most-- == 0) return hl_tv_append(r, list, hl_tv_str(s));
         for (uint32_t cp = 0; n < s.len;) {
             const size_t len = hl_utf8_read(s.ptr + n, s.len - n, &cp);
             if (len && hl_tchar_is_space(cp)) break;
@@ -110,7 +110,7 @@ static void reverse_items(hl_tseq *s) {
 static bool rsplit_on_space(hl_trun *r, hl_view s, int64_t most, hl_tv list) {
     while ((s = strip_space(r, s, false, true)).len) {
         size_t begin = s.len;
-        if (most-- == 0) return hl_tv_append(r, list, hl_tv_str(strip_space(r, s, true, false)));
+        if (most-- == 0) return hl_tv_append(r, list, hl_tv_str(s));
         while (begin > 0) { /* one word, character by character from its end */
             size_t   p = begin - 1;
             uint32_t cp = 0;

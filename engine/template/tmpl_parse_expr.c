@@ -337,11 +337,31 @@ static hl_tn *binary(hl_tparser *p, hl_top op, uint32_t line, hl_tn *a, hl_tn *b
     return n;
 }
 
+/* Nothing but literals, as far as a look at some nodes tells. */
+static bool is_constant(const hl_tn *n, int *n_left) {
+    if (n->kind == HL_TN_NAME || n->kind == HL_TN_CALL || --*n_left < 0) return false;
+    const hl_tn *const children[] = {n->a, n->b, n->c};
+    for (size_t i = 0; i < 3; i++)
+        for (const hl_tn *child = children[i]; child; child = child->next)
+            if (!is_constant(child, n_left)) return false;
+    return true;
+}
+
+/* -2 ** x is -(2 ** x) in the reference, which makes Python's source of it, but (-2) ** 3 a constant of its own. */
+static hl_tn *power(hl_tparser *p, uint32_t line, hl_tn *base, hl_tn *exponent) {
+    if (!base || !exponent) return NULL;
+    int n_looked_at = 64;
+    if (base->kind != HL_TN_NEG || base->a->kind != HL_TN_CONST || is_constant(exponent, &n_looked_at))
+        return binary(p, HL_TOP_POW, line, base, exponent);
+    base->a = binary(p, HL_TOP_POW, line, base->a, exponent);
+    return base->a ? base : NULL;
+}
+
 static hl_tn *parse_power(hl_tparser *p) {
     hl_tn *n = parse_unary(p, true);
     while (n && hl_tparse_is_op(p, HL_TOP2('*', '*'))) {
         const uint32_t line = p->tok++->line;
-        n = binary(p, HL_TOP_POW, line, n, parse_unary(p, true));
+        n = power(p, line, n, parse_unary(p, true));
     }
     return n;
 }

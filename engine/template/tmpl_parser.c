@@ -150,11 +150,15 @@ static hl_tn *parse_if(hl_tparser *p, hl_tn *n) {
     return n;
 }
 
+/* In a part with names of its own, an unknown filter or test is an error wherever the part stands. */
+static void enter_part(hl_tparser *p) { p->n_conditionals = 0; }
+
 static hl_tn *parse_for_inside(hl_tparser *p, hl_tn *n) {
     static const char *const ends[] = {"else", "endfor", NULL};
     if (!(n->a = hl_tparse_target(p, false))) return NULL;
     if (!hl_tparse_skip_word(p, "in")) return hl_tparse_fail(p, p->tok, "expected 'in' in 'for'");
     if (!(n->b = hl_tparse_tuple(p, false, "recursive"))) return NULL;
+    enter_part(p);
     if (hl_tparse_skip_word(p, "if") && !(n->c = hl_tparse_expr(p, true))) return NULL;
     n->op = hl_tparse_skip_word(p, "recursive");
     p->n_loops++;
@@ -180,6 +184,7 @@ static hl_tn *parse_set(hl_tparser *p, hl_tn *n) {
     if (!(n->a = hl_tparse_target(p, true))) return NULL;
     if (hl_tparse_skip_op(p, '=')) return (n->b = hl_tparse_tuple(p, true, NULL)) ? n : NULL;
     n->kind = HL_TN_SET_BLOCK;
+    enter_part(p);
     hl_tn *hole = hl_tparse_node(p, HL_TN_HOLE, n->line);
     if (!(n->b = hl_tparse_filters(p, hole, false))) return NULL;
     return parse_until_word(p, "endset", &n->d) ? n : NULL;
@@ -229,6 +234,7 @@ static hl_tn *parse_macro_body(hl_tparser *p, hl_tn *n, const char *end) {
     hl_tn           *outer = p->macro;
     const hl_ttoken *at = p->tok;
     const int        n_loops = p->n_loops;
+    enter_part(p);
     p->macro = n;
     p->n_loops = 0;
     const bool ok = parse_until_word(p, end, &n->d) && check_caller(p, at, n);
@@ -241,6 +247,7 @@ static hl_tn *parse_macro_body(hl_tparser *p, hl_tn *n, const char *end) {
 }
 
 static hl_tn *parse_macro(hl_tparser *p, hl_tn *n) {
+    enter_part(p);
     if (!(n->sym = hl_tparse_expect_name(p)) || !parse_signature(p, n)) return NULL;
     return parse_macro_body(p, n, "endmacro");
 }
@@ -255,6 +262,7 @@ static hl_tn *parse_call_block(hl_tparser *p, hl_tn *n) {
 }
 
 static hl_tn *parse_filter_block(hl_tparser *p, hl_tn *n) {
+    enter_part(p);
     hl_tn *hole = hl_tparse_node(p, HL_TN_HOLE, n->line);
     if (!(n->b = hl_tparse_filters(p, hole, true))) return NULL;
     return parse_until_word(p, "endfilter", &n->d) ? n : NULL;
@@ -269,11 +277,13 @@ static hl_tn *parse_with(hl_tparser *p, hl_tn *n) {
         to = &(*to)->next;
         value = &(*value)->next;
     }
+    enter_part(p);
     return parse_until_word(p, "endwith", &n->d) ? n : NULL;
 }
 
 /* {% generation %} marks what an assistant wrote, for training; it only opens a scope. */
 static hl_tn *parse_generation(hl_tparser *p, hl_tn *n) {
+    enter_part(p);
     return parse_until_word(p, "endgeneration", &n->d) ? n : NULL;
 }
 
@@ -290,6 +300,7 @@ static hl_tn *parse_block(hl_tparser *p, hl_tn *n) {
         return hl_tparse_fail(p, at, "a required block needs a template that extends this one");
     const int n_loops = p->n_loops;
     p->n_loops = 0;
+    enter_part(p);
     const bool ok = parse_until_word(p, "endblock", &n->d);
     p->n_loops = n_loops;
     if (!ok) return NULL;
@@ -345,8 +356,10 @@ static hl_tn *parse_statement(hl_tparser *p) {
     if (!hl_tparse_expect_name(p)) return NULL;
     for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
         if (!hl_view_is(tok->text, tags[i].word)) continue;
-        hl_tn *n = hl_tparse_node(p, tags[i].kind, tok->line);
+        hl_tn    *n = hl_tparse_node(p, tags[i].kind, tok->line);
+        const int n_conditionals = p->n_conditionals;
         n = n ? tags[i].parse(p, n) : NULL;
+        p->n_conditionals = n_conditionals;
         return n && expect_block_end(p) ? n : NULL;
     }
     const bool misplaced = hl_view_has_prefix(tok->text, "end") || hl_view_has_prefix(tok->text, "el");

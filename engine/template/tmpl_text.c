@@ -178,6 +178,7 @@ bool hl_tv_write_repr(hl_trun *r, hl_tout *to, hl_tv v) {
     case HL_TK_BUILTIN: hl_tout_format(to, false, "<function %s>", v.u.def->name); return true;
     case HL_TK_METHOD: hl_tout_format(to, false, "<built-in method %s>", v.u.bound->def->name); return true;
     case HL_TK_LOOP:
+        if (!hl_tloop_know(r, v.u.loop, SIZE_MAX)) return false;
         hl_tout_format(to, false, "<LoopContext %zu/%zu>", v.u.loop->i + 1, v.u.loop->n);
         return true;
     case HL_TK_SELF: hl_tout_text(to, "<TemplateReference None>", false); return true;

@@ -163,6 +163,7 @@ bool   hl_tv_new_dict(hl_trun *r, hl_tkind kind, size_t cap, hl_tv *ret);
 bool   hl_tdict_find(hl_trun *r, hl_tdict *d, hl_tv key, hl_tv **ret_value); /* NULL when absent */
 hl_tv *hl_tdict_find_text(hl_trun *r, hl_tdict *d, hl_view key);
 bool   hl_tv_check_hashable(hl_trun *r, hl_tv key); /* lists, dicts and tuples with such are no keys */
+bool   hl_tv_is_hashable(hl_tv key);
 bool   hl_tdict_put(hl_trun *r, hl_tdict *d, hl_tv key, hl_tv value);
 bool   hl_tv_view_of(hl_trun *r, const hl_tdict *d, char view, hl_tv *ret);
 
