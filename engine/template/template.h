@@ -20,8 +20,8 @@ typedef struct hl_template hl_template;
 HL_MUST_CHECK hl_status hl_template_parse(hl_view source, hl_template **ret_template, hl_err *err);
 void                    hl_template_free(hl_template *t); /* NULL is allowed */
 
-/* What a rendering is given. A name that is in neither object is undefined: leave `tools` out when there are
- * none. Strings and keys must be valid UTF-8 and may hold zero bytes; numbers that a json_t cannot hold
+/* What a rendering is given. A name that is in neither object is undefined; the libraries that templates are
+ * written for pass none where there are no tools or documents. Strings and keys must be valid UTF-8 and may hold zero bytes; numbers that a json_t cannot hold
  * are made with hl_template_number(). */
 typedef struct hl_template_input {
     const json_t *context; /* a JSON object of what came from outside: messages, tools, documents ... */

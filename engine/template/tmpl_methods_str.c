@@ -328,6 +328,7 @@ bool hl_tstr_replace(hl_trun *r, hl_view s, hl_view old, hl_view new, int64_t mo
     const size_t mark = hl_trun_begin(r);
     hl_tout     *to = &r->scratch;
     if (!hl_trun_steps(r, s.len / 4)) return false;
+    if (most == 0) return hl_trun_text(r, s, ret);
     if (old.len == 0) { /* between all characters, and at both ends */
         for (size_t i = 0;;) {
             uint32_t     cp = 0;

@@ -197,11 +197,21 @@ static void every_feature_behaves_as_in_jinja2(void **state) {
     assert_int_equal(check_rows("tests/golden/template/features_expected.json"), 0);
 }
 
+static void random_programs_behave_as_in_jinja2(void **state) {
+    (void)state;
+    assert_int_equal(check_rows("tests/golden/template/random_expected.json"), 0);
+}
+
+static void broken_programs_behave_as_in_jinja2(void **state) {
+    (void)state;
+    assert_int_equal(check_rows("tests/golden/template/mutated_expected.json"), 0);
+}
+
 /* A test for each file in expected/, then the features. */
 enum { MAX_TEMPLATES = 200 };
 
 int main(int argc, char **argv) {
-    static struct CMUnitTest tests[MAX_TEMPLATES + 1];
+    static struct CMUnitTest tests[MAX_TEMPLATES + 3];
     static char              names[MAX_TEMPLATES][256];
     struct dirent          **files = NULL;
     int                      n_bad = 0;
@@ -224,5 +234,7 @@ int main(int argc, char **argv) {
     }
     free(files);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(every_feature_behaves_as_in_jinja2);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(random_programs_behave_as_in_jinja2);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(broken_programs_behave_as_in_jinja2);
     return _cmocka_run_group_tests("template_golden", tests, n, NULL, NULL);
 }

@@ -150,6 +150,11 @@ static const struct row {
      "25.60%|1.234568e+04|0.0001|abc|0xff|00000101", NULL},
     {"{{ '{'.format() }}", NULL, "line 1: format(): '{' without '}' in the format string"},
     {"{{ '{0}'.format() }}", NULL, "line 1: format(): there is no argument 0"},
+    {"{% set none_value, int_value, dict_value = none, 7, {1: 2} %}[{{ none_value[:5] }}{{ int_value[1:] "
+     "}}{{ dict_value[::2] }}{{ true[:1] }}{{ ([1] | map('string'))[:2] }}{{ none_value[:5] is undefined "
+     "}}]",
+     "[True]", NULL}, /* the reference fails here, but gives undefined for constants */
+    {"{{ nope[:5] }}", NULL, "line 1: 'nope' is undefined"},
     {"{{ 10000000000 * 10000000000 }} {{ 2**64 - 1 }} {{ -2**63 }} {{ 2**64 // 7 }} {{ -(2**70) % 1000 }}",
      "100000000000000000000 18446744073709551615 -9223372036854775808 2635249153387078802 576", NULL},
     {"{{ 18446744073709551615 + 1 }} {{ 2**63 > 9.3e18 }} {{ 2**53 + 1 == 2.0**53 }} {{ 2**64 / 3 }}",

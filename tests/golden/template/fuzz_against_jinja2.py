@@ -121,7 +121,7 @@ METHOD_NAMES = list(METHODS)
 
 
 def format_spec():
-    return pick("", "", ">9", "<9", "^9", "*^9", "08", "+", "+d", ",", "_", "x", "#x", "b", "o", "X", "#o", "c", "e", "f", ".2f", ".3", "10.2f", "%", ".1%", "g", ".3g", "G", "E", "d", "s", "5s", ".2s", "=5", "0=9", "08,", "010,.2f", "n", "#b", " d", "-", "+.1e", "05", "_x", ",x", "é>5", ">3.1s", "#", "#.3g", "!r", "!s", "!a", "!r:>9", "!x", "1", "z")
+    return pick("", "", ">9", "<9", "^9", "*^9", "08", "+", "+d", ",", "_", "x", "#x", "b", "o", "X", "#o", "c", "e", "f", ".2f", ".3", "10.2f", "%", ".1%", "g", ".3g", "G", "E", "d", "s", "5s", ".2s", "=5", "0=9", "08,", "010,.2f", "n", "#b", " d", "-", "+.1e", "05", "_x", ",x", "é>5", ">3.1s", "#", "#.3g", "!r", "!s", "!a", "!r:>9", "!x", "1")
 
 
 def expression(depth):
@@ -138,7 +138,7 @@ def expression(depth):
     if k < 0.48:
         return "(%s %s %s)" % (pick(number, x)(), pick("+", "-", "*", "/", "//", "%", "+", "-"), pick(number, number, x)())
     if k < 0.50:
-        return "(%s ** %s)" % (pick("2", "-2", "0", "1", "0.5", "10", "n", "f", "b"), pick("0", "1", "2", "63", "64", "-1", "0.5", "100", "-2", "t", "n") if R.random() < 0.9 else x())
+        return "(%s ** %s)" % (pick("2", "-2", "0", "1", "0.5", "10", "n", "f", "b"), pick("0", "1", "2", "63", "64", "-1", "100", "-2", "t", "n") if R.random() < 0.9 else x())
     if k < 0.56:
         return "(%s %s %s)" % (x(), pick("==", "!=", "<", ">", "<=", ">=", "in", "not in"), x())
     if k < 0.59:
@@ -202,10 +202,9 @@ def block(depth):
 
 
 def program():
-    head = "{% set ns = namespace(v=1, w='q') %}{% macro mac(a, b='B') %}[{{ a }}{{ b }}{{ caller() if caller else '' }}]{% endmacro %}"
-    if R.random() < 0.6:
-        return head + "{{ %s }}" % expression(R.randint(1, 4))
-    return head + block(R.randint(1, 3))
+    body = "{{ %s }}" % expression(R.randint(1, 4)) if R.random() < 0.6 else block(R.randint(1, 3))
+    head = "{% set ns = namespace(v=1, w='q') %}" if re.search(r"\bns\b", body) else ""
+    return head + ("{% macro mac(a, b='B') %}[{{ a }}{{ b }}{{ caller() if caller else '' }}]{% endmacro %}" if re.search(r"\bmac\b", body) else "") + body
 
 
 PIECES = ["{{", "}}", "{%", "%}", "{#", "#}", "-", "+", "'", '"', "\\", "(", ")", "[", "]", "{", "}", ",", ".", ":", "|", "~", "=", "==", "!=", "<", ">", "*", "**", "/", "//", "%", " ", "\n", "\r\n", "is", "not", "in", "if", "else", "and", "or", "for", "endfor", "endif", "set", "loop", "1", "0", "1.5", "_", "x", "none", "true", "recursive", "elif", "raw", "endraw", "macro", "is not", "not in", "\\n", "\\x41", "\\u00e9", ";", "!", "é", "0x1f", "1e5", "012", "1_0", "a.b", "\t"]
@@ -253,7 +252,7 @@ def rendered(source):
 
 # What is different on purpose: slices of what cannot be sliced are undefined, of constants in the reference as well;
 # a fault of the reference in filters of set blocks.
-ON_PURPOSE = ("object is not subscriptable", "unhashable type: 'slice'", "slice indices must be integers", "unknown to the frame")
+ON_PURPOSE = ("object is not subscriptable", "unhashable type: 'slice'", "slice indices must be integers", "unknown to the frame")  # and complex numbers, which Python makes of (-2) ** 0.5
 ADDRESSES = (" at 0x", " At 0x", "%200x", " AT 0X", "<bound method", "<built-in", "<class", "<function", "Cycler", "Joiner", "<jinja2", "<itertools", "<generator", "<block")
 
 
@@ -298,8 +297,8 @@ def main():
         done = subprocess.run([a.program, path], capture_output=True, text=True, errors="replace")
     sys.stdout.write(done.stderr)
     print(f"{len(all_rows)} templates, {n_ok} rendered by jinja2; differences: {done.stderr.count(chr(10) + '  in ')} (exit {done.returncode})")
-    if a.keep:
-        write(a.keep, all_rows)
+    if a.keep:  # short ones, of which the golden test then holds each
+        write(a.keep, [r for r in all_rows if len(r["template"]) + len(r.get("output", "")) < 250])
     return done.returncode
 
 

@@ -50,7 +50,7 @@ def render(source, context):
         return {"error": e.message, "kind": "syntax", "line": e.lineno}
     except jinja2.exceptions.TemplateError as e:
         return {"error": str(e), "kind": type(e).__name__}
-    except (TypeError, ValueError, KeyError, AttributeError, OverflowError, ZeroDivisionError, IndexError) as e:
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError, ZeroDivisionError, IndexError, SyntaxError) as e:
         return {"error": str(e), "kind": type(e).__name__}
 
 

@@ -115,9 +115,50 @@ rows | tojson | length
 n in l, z in [none], 2 in {"a": 2}, 2 in {"a": 2}.values()
 "a-b_c".split("-")[1].split("_")[0], s.split(", ")[-1] | lower
 "abc".removeprefix("a"), "abc".removesuffix("c"), "a=b=c".partition("="), "a=b=c".rpartition("=")
+nope is sequence, z is sequence, n is sequence, loop is sequence, d.items() is sequence, nope is iterable, nope is mapping, nope is string, nope is number
+nope is odd
+nope == none, nope != z, nope in [nope], z in [nope], [nope] == [d.nope]
+nope | length, nope | list, nope | upper, nope | join, nope | first, nope | default(nope), nope | string
+2 ** 63, 2 ** 64 - 1, -(2 ** 63), -(2 ** 63) - 1, 10 ** 25 // 7, -(10 ** 25) // 7, 10 ** 25 % 7, -(10 ** 25) % 7, 10 ** 25 % -7, 2 ** 100 / 2 ** 99
+18446744073709551615 | tojson, [2 ** 70] | sum, 2 ** 70 | string | length, 2 ** 70 == 2.0 ** 70, 2 ** 53 + 1 == 2.0 ** 53, 2 ** 70 > 1e21, {2 ** 70: 1}[2.0 ** 70]
+1e30 | int, "123456789012345678901234567890" | int, "0xffffffffffffffffffff" | int(0, 16), 1e22 | int, "1_000" | int, "1__0" | int(-1), " 12 " | int, "٣" | int, true | int, none | int(9)
+-7 // 2, -7 % 2, 7 // -2, 7 % -2, -7.5 // 2, -7.5 % 2, 7.5 % -2, -0.0, 0.0 // -1, 1e308 * 10, 0 * -1.5
+1 / 3, 2 / 3, 1e16, 1e15, 123456789.123456789, 1e-5, 0.0001, 5e-324, 1.7976931348623157e308, 100.0, 1e22, 1e23, 9007199254740993 / 1
+"%d" % 1e22, "%x" % 2 ** 70, "%o|%#x|%#o" % (8, 255, 8), "%+d|% d|%05d|%-5d|" % (5, 5, -5, 5), "%.3d|%5.3d" % (5, 5), "%c%c" % (65, "b"), "%5c|%-5c|" % ("a", "b")
+"%s" % nope, "x" % [], "%s %s" % (1, nope), "%5.1f%%" % 2.25, "%e %g %G" % (12345.678, 1e-10, 1e20), "%r %a" % ("é", "é"), "%.2s" % "abc", "%*d|%-*d|" % (5, 1, 5, 1)
+"{:c}".format(65), "{:>5}".format(true), "{}".format(true), "{:d}".format(true), "{:n} {:n}".format(1234, 2.5), "{:,} {:_} {:_x}".format(1234567, 1234567, 1234567), "{:010,}|{:010,.2f}".format(1234, 1234.5)
+"{:.3} {:.3} {:.10}".format(3.0, 1234.5, 0.1), "{:%} {:.1%}".format(0.5, 0.123), "{:e} {:G}".format(1e10, 1e10), "{:=+7d} {:*^7} {:é<5}".format(5, "ab", "c"), "{:05} {:5}|".format("ab", 3), "{!r:>6} {!a}".format("é", "é")
+"{} {1}".format(1, 2)
+"{0} {}".format(1, 2)
+"{a[k].b} {0[1]}".format([1, 2], a={"k": {"b": 3}})
+"{:s}".format(1)
+"{:d}".format("x")
+"{:>5}".format(none)
+"ab\\tc".expandtabs(4), "\\t".expandtabs(0), "a1".isidentifier(), "1a".isidentifier(), "é".isidentifier(), "".isidentifier(), "a b".isprintable(), "a\\n".isprintable(), "Ab Cd".istitle(), "AB".istitle(), "aXb".translate({97: "A", 98: none, 88: 120})
+"一".isnumeric(), "²".isdigit(), "½".isnumeric(), "Ⅷ".isupper(), "ⓐ".islower(), "ǅ".istitle(), "ǅ".swapcase(), "ß".casefold(), "ﬁ".casefold(), "ΑΣ".lower(), "ŉ".upper()
+(7).bit_length(), (-255).bit_count(), n.real, f.imag, f.is_integer(), (2.5).as_integer_ratio(), (0.1).hex(), n.numerator, (2 ** 70).bit_length(), true.real
+("<" | e).replace("&", "&&"), "a%sb" | safe | format("<"), ("<" | e) + "<", "<" + ("<" | e), ("a-b" | safe).split("-"), ("%s" | safe) % "<", ("{}" | safe).format("<b>"), ("-" | safe).join(["<", 1]), ("x" | safe).center(3), ("ab" | safe)[0], ("ab" | safe) ~ "<"
+d.get("a", default=1)
+s.replace(old="l", new="L")
+s.split(sep=","), s.split(",", maxsplit=0), "a\\nb".splitlines(keepends=true)
+012
+1_0, 0x_f, 0, 00, 007.5, 1.5e3, 1_0.5_0
+[1, 2, 3] | batch(0) | list, [1, 2, 3] | batch(-1) | list, [1, 2, 3] | slice(-1) | list, [] | batch(2, 0) | list, [1] | slice(3, 0) | list
+rows | map(attribute="x.y", default="q") | list, rows | groupby("nope", default="z") | list | length, rows | sort(attribute="role,name") | map(attribute="name") | join, rows | map(attribute="n") | sum
+rows | sum(attribute="n", start=10), [[1], [2]] | sum(start=[]), [1, 2] | sum(start=0.5), rows | min(attribute="n"), rows | max(attribute="name", case_sensitive=true)
+[3, "a"] | sort
+[1, 2] | sort(reverse="x")
+2.5 | round, 3.5 | round, 2.675 | round(2), 1234 | round(-2), 1250 | round(-2), 2.5 | round(none), 7 | round(1, "ceil"), 1e22 | round(-21), -2.5 | round, 1.15 | round(1, "floor"), 2 ** 70 | round(-3)
+5 | urlencode, [["a b", "c&d"]] | urlencode, "a/b c" | urlencode, {"a": none} | urlencode
+"a b  c".split(none, 1), " a b ".rsplit(none, 1), "a,b".split(",", 0), "".split(), "".split(","), " a ".split(none, 0)
+s[-3:], s[:-20], s[::-2], s[5:2], s[20:], s[-(2 ** 70):2 ** 70], l[2 ** 70:], l[::-1][0], uni[::-1], uni[-2:], range(10)[2:8:3] | list, range(10)[::-4] | list, (1, 2, 3)[1:]
+l[2 ** 70] is defined, l[-4] is defined, l["0"] is defined, l[1.0] is defined, l[true], s[-1], s[99] is defined, d[[1]] is defined
+[1, 2] * 2 ** 70
+mac is defined, self is defined, self, range | string | length > 5
 """.strip().split("\n")
 
 TEMPLATES = [
+    "{% for a, (b, c) in [[1, [2, 3]]] %}{{ a }}{{ b }}{{ c }}{% endfor %}", "{% for (a, b), c in [[[1, 2], 3]] %}{{ a }}{{ b }}{{ c }}{% endfor %}", "{% for (a, b) in ['xy'] %}{{ a }}{{ b }}{% endfor %}", "{% set a, (b, c) = 1, 'xy' %}{{ a }}{{ b }}{{ c }}", "{% set ns = namespace() %}{% set ns.a, b = 1, 2 %}{{ ns.a }}{{ b }}", "{% for x, in [[1]] %}{% endfor %}", "{% for [a] in [[1]] %}{% endfor %}", "{% with a, b = [1, 2] %}{{ a }}{{ b }}{% endwith %}", "{% set n = 1 %}{% with n = 2, m = n %}{{ n }}{{ m }}{% endwith %}{{ n }}", "{% with %}{% set q = 1 %}{{ q }}{% endwith %}{{ q }}", "{% for loop in l %}{% endfor %}", "{% for x in l %}{% set loop = 1 %}{% endfor %}", "{% macro m(a, a) %}{% endmacro %}", "{{ range(1, a=1, a=2) }}", "{% macro m(a) %}{{ a }}{{ kwargs }}{% endmacro %}{{ m(1, a=2) }}", "{% macro m(a) %}{{ a }}{% endmacro %}{{ m(1, a=2) }}", "{% macro m(a, b=1) %}{{ caller }}{{ varargs }}{% endmacro %}{{ m.arguments }}{{ m.catch_kwargs }}{{ m.catch_varargs }}{{ m.caller }}{{ m.explicit_caller }}{{ m.name }}", "{% macro m(caller) %}{{ caller() }}{% endmacro %}", "{% macro m(caller=none) %}{{ caller }}{% endmacro %}{{ m() }}{{ m(caller=3) }}", "{% macro m(a, b=a) %}{{ a }}{{ b }}{% endmacro %}{{ m(1) }}{{ m(b=2) }}", "{% macro m() %}{{ caller(1, 2) }}{% endmacro %}{% call(x, y=3, z=4) m() %}{{ x }}{{ y }}{{ z }}{% endcall %}", "{% block a %}A{{ n }}{% endblock %}{{ self.a() }}", "{% block a %}{% endblock %}{% block a %}{% endblock %}", "{% set q = 1 %}{% for x in l %}{% block b %}{{ x }}{{ q }}{% endblock %}{% endfor %}", "{{ self.nope is defined }}{{ self }}", "{% for x in l %}{% continue %}{% else %}none{% endfor %}", "{% for x in l %}{% break %}{% else %}none{% endfor %}", "{% for x in l %}{% if loop.last %}{% break %}{% endif %}{{ x }}{% else %}none{% endfor %}", "{% for x in l %}{% set y %}{{ x }}{% if x == 1 %}{% break %}{% endif %}{% endset %}{{ y }}{% endfor %}", "{% set ns = namespace(stop=false) %}{% for x in l if not ns.stop %}{{ x }}{% set ns.stop = true %}{% endfor %}", "{% for x in l if x != 1 %}{{ loop.index }}{{ loop.last }}{{ loop.length }}{{ loop.revindex }}{{ loop.nextitem }}{{ loop.previtem }};{% endfor %}", "{% set g = l | map('string') %}{{ g | list }}{{ g | list }}{{ g | first is defined }}", "{% set g = l | select('nosuch') %}{{ g is defined }}", "{% set g = l | select('nosuch') %}{{ g | list }}", "{{ 5 | items is defined }}{{ none | unique is iterable }}", "{% for x in l | map('string') %}{{ loop.length }}{{ x }}{% endfor %}", "{% filter length %}abc{% endfilter %}", "{% set x | length %}abc{% endset %}{{ x + 1 }}", "{% print %}{% print 1, 2 %}", "{{ -2 ** 2 }}{{ -n ** 2 }}{{ -2 ** n }}{{ (-2) ** 2 }}{{ 2 ** -1 }}{{ 2 ** 3 ** 2 }}", "{% if e %}{% for x in l %}{{ x | foo }}{% endfor %}{% endif %}", "{% if e %}{% set x | foo %}{% endset %}{% endif %}", "{% if e %}{{ x | foo }}{% else %}ok{% endif %}", "{{ ['a', 1] is filter }}", "{{ dict(nope) }}", "{{ (l | batch(2) | first)[0] }}{{ (d | items | first)[0] }}", "{{ loop.index }}", "{% set j = joiner('-') %}{{ j() }}{{ j() }}{{ j() }}{% set c = cycler(1, 2) %}{{ c.next() }}{{ c.current }}{{ c.next() }}{{ c.next() }}{% set _ = c.reset() %}{{ c.current }}", "{{ [1, 2] | join(',', attribute=0) }}", "{{ 'x' if nope else 'y' if t }}{{ ('x' if e) is defined }}", "{{ s | indent(2, first=true, blank=true) }}{{ 'a\\n\\nb' | indent('> ') }}", "{{ 'a&lt;b' | striptags }}{{ '<a<b>c>d' | striptags }}{{ '<!-- <a> -->x' | striptags }}",
     "a{# comment #}b{#- x -#} c", "{% raw %}{{ x }}{% endraw %}", "{%- raw -%} {{ x }} {%- endraw -%} y", "line\n", "a\r\nb\r\n{{ s }}\r\n", "{{ s }}\n\n", "", "{{}}", "{% %}", "{{ s", "{% if %}", "}} %} #}", "{# open",
     "{% if t %}yes{% elif n %}maybe{% else %}no{% endif %}", "{% if e %}yes{% elif n == 7 %}maybe{% else %}no{% endif %}", "{% if nope %}x{% else %}y{% endif %}", "{% if t %}x", "{% endif %}", "{% if t %}x{% endfor %}",
     "{% for x in l %}{{ loop.index }}/{{ loop.length }}:{{ x }}{% if not loop.last %}, {% endif %}{% endfor %}",
