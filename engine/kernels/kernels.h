@@ -19,6 +19,10 @@
  *   bf16 weights        as float (activations rounded to bf16 first); hardware dot products may round
  *                       differently, but the same for any number of tokens.
  *
+ *   not finite          where a result is infinite or NaN, or would be but for scales of 2^100 and more, a kernel may give
+ *                       another one that is not finite; no kernel makes a finite one of it. ops/cpu/matmul.c computes
+ *                       such rows again with the scalar kernel, so that products are the same there, too.
+ *
  * Kernels know nothing of threads, memory, files or errors: callers check shapes and give the storage.
  */
 #ifndef HL_ENGINE_KERNELS_KERNELS_H
@@ -40,7 +44,7 @@ typedef struct hl_act {
                                * what the first left over. Kernels see no pieces: ops/cpu/matmul.h gives them 2 n_tokens. */
 } hl_act;
 
-/* Weight rows, unpacked for reuse by many tokens. 32 rows wide; rows past n_rows hold anything finite.
+/* Weight rows, unpacked for reuse by many tokens. 32 rows wide; rows past n_rows hold anything.
  * A panel may be a slice of the columns: col_begin is its first column within x (a multiple of 256),
  * and when it is not 0 the product goes on from the sums that earlier slices left in y. */
 enum { HL_PANEL_ROWS = 32, HL_GEMV_MAX_TOKENS = 12 };

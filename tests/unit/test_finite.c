@@ -148,6 +148,67 @@ static void weights_without_numbers_are_found_in_packed_types_too(void **state) 
     }
 }
 
+/* ---- the ends of the range ---- */
+
+static uint32_t absurd_seed, absurd_exponent;
+
+/* One weight in 50 becomes a power of two, up to 2^absurd_exponent and down to its inverse. */
+static void make_absurd(const char *name, float *x, size_t n) {
+    if (strstr(name, "norm") || strstr(name, "token_embd")) return;
+    for (size_t i = 0; i < n; i++) {
+        absurd_seed = absurd_seed * 1664525u + 1013904223u;
+        const uint32_t r = absurd_seed >> 8;
+        if (r % 50 == 0)
+            x[i] = ldexpf(r & 64 ? 1 : -1, (int)(r / 128 % (2 * absurd_exponent)) - (int)absurd_exponent);
+    }
+}
+
+static hl_status logits_of(const mf_shape *shape, const char *cpu, size_t step, float *ret, hl_err *err) {
+    setup       s = {0};
+    hl_session *session = NULL;
+    open_model(shape, cpu, &s);
+    hl_status status =
+        hl_session_new(s.m, &(hl_session_params){.n_ctx = 64, .kv_type = HL_KV_CACHE_F32}, &session, err);
+    for (size_t at = 0; at < N_TOKENS && status == HL_OK; at += step) {
+        int32_t ids[N_TOKENS];
+        for (size_t i = 0; i < step; i++) ids[i] = (int32_t)((at + i) * 53 + 11) % N_VOCAB;
+        status = hl_session_eval(session, ids, step, err);
+    }
+    if (status == HL_OK) memcpy(ret, hl_session_logits(session), N_VOCAB * sizeof *ret);
+    hl_session_free(session);
+    close_model(&s);
+    return status;
+}
+
+static void absurd_weights_end_the_same_with_every_instruction_set(void **state) {
+    static const char *const cpus[] = {"avx2", "avxvnni", "avx512", NULL};
+    static const hl_type     types[] = {HL_TYPE_f32, HL_TYPE_f16, HL_TYPE_q8_0, HL_TYPE_q4_1, HL_TYPE_q5_0};
+    int                      n_failed = 0, n_done = 0;
+    (void)state;
+    for (uint32_t i = 0; i < 40; i++) {
+        float    want[N_VOCAB] = {0}, got[N_VOCAB] = {0};
+        hl_err   err = {0}, other = {0};
+        mf_shape s = i % 2 ? experts : dense;
+        s.type = types[i % 5];
+        s.change = make_absurd;
+        absurd_seed = i;
+        absurd_exponent = 4 + 4 * i; /* 2^160 is infinite */
+        const hl_status status = logits_of(&s, "scalar", N_TOKENS, want, &err);
+        n_failed += status != HL_OK;
+        n_done += status == HL_OK;
+        for (size_t c = 0; c < 4; c++) {
+            absurd_seed = i;
+            if (logits_of(&s, cpus[c], i % 3 ? N_TOKENS : 8, got, &other) != status ||
+                strcmp(err.text, other.text) != 0)
+                fail_msg("model %u, %s: '%s', scalar '%s'", i, cpus[c] ? cpus[c] : "fast", other.text,
+                         err.text);
+            assert_memory_equal(got, want, sizeof want);
+        }
+    }
+    print_message("%d models compute numbers, %d do not\n", n_done, n_failed);
+    assert_true(n_failed > 0 && n_done > 0);
+}
+
 /* ---- requests beside each other ---- */
 
 enum { N_PROMPT = 100, N_ANSWER = 12 };
@@ -273,6 +334,7 @@ int main(void) {
         cmocka_unit_test(the_first_place_without_numbers_is_named),
         cmocka_unit_test(a_router_without_numbers_overruns_nothing),
         cmocka_unit_test(weights_without_numbers_are_found_in_packed_types_too),
+        cmocka_unit_test(absurd_weights_end_the_same_with_every_instruction_set),
         cmocka_unit_test(a_request_without_numbers_ends_alone),
         cmocka_unit_test(a_guess_without_numbers_changes_nothing),
     };

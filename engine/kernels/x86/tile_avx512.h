@@ -11,8 +11,9 @@
  * a float it is BIAS + sum, exact for sums within 2^22. The products of a group stay below 32 * 255 * 127
  * = 2^20, offsets change the start by at most half of that. Then fma(BIAS + sum, scale, -BIAS * scale) is
  * sum * scale rounded once: BIAS * scale is exact for scales of up to 22 bits, and those of all types (an
- * f16 times an integer of up to 8 bits, or a power of two below 2^100) have at most 19. Only a zero may
- * differ in sign, which a sum that begins at +0 forgets.
+ * f16 times an integer of up to 8 bits, or a power of two) have at most 19. From scales of 2^104 on, infinite ones
+ * and NaN among them, BIAS * scale is infinite and the sum ends in -infinity or NaN, whatever comes behind:
+ * the caller sees that (kernels.h). Only a zero may differ in sign, which a sum that begins at +0 forgets.
  */
 #ifndef HL_ENGINE_KERNELS_X86_TILE_AVX512_H
 #define HL_ENGINE_KERNELS_X86_TILE_AVX512_H

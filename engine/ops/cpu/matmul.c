@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine/kernels/cpu.h"
+#include "engine/kernels/kernel_list.h"
 
 enum {
     PANEL_COLS = 512,  /* a multiple of every type's block */
@@ -82,6 +83,37 @@ static hl_act some_tokens(const hl_act *x, size_t first, size_t n) {
     part.sum16 += first * (x->n_cols / 16);
     return part;
 }
+
+/* ---- results that are not finite ---- */
+
+static hl_gemv_fn *const definition[HL_TYPE_count] = {
+#define HL_TYPE(name, id, elems, bytes) [HL_TYPE_##name] = hl_gemv_##name##_scalar,
+#include "core/gguf/types.def"
+#undef HL_TYPE
+};
+
+/* Whether this processor's kernels may lose a number, or make NaN of infinity, where scales are infinite or nearly so. */
+static bool may_lose(const hl_kernels *k) { return k->cpu & HL_CPU_AVX512; }
+
+/* n_rows results of each token, y_stride apart. */
+static bool are_finite(const hl_kernels *k, size_t n_tokens, size_t n_rows, const float *y, size_t y_stride) {
+    if (n_rows == y_stride) return k->all_finite(n_tokens * n_rows, y);
+    for (size_t t = 0; t < n_tokens; t++)
+        if (!k->all_finite(n_rows, y + t * y_stride)) return false;
+    return true;
+}
+
+/* No sound model comes here. */
+static __attribute__((cold, noinline)) void multiply_by_definition(const hl_matrix *w, const uint8_t *rows,
+                                                                   size_t n_rows, const hl_act *x, float *y,
+                                                                   size_t y_stride) {
+    for (size_t t = 0; t < x->n_tokens; t += HL_GEMV_MAX_TOKENS) {
+        const hl_act part = some_tokens(x, t, min_size(HL_GEMV_MAX_TOKENS, x->n_tokens - t));
+        definition[w->type](n_rows, rows, w->row_bytes, &part, y + t * y_stride, y_stride);
+    }
+}
+
+/* ---- panels ---- */
 
 static void move_sums(const float *sums, size_t n_tokens, size_t n_rows, float *y, size_t y_stride) {
     for (size_t t = 0; t < n_tokens; t++, sums += HL_PANEL_ROWS, y += y_stride) {
@@ -163,14 +195,19 @@ static void multiply_rows(const hl_kernels *k, const hl_matrix *w, const uint8_t
                           end_bytes - begin_bytes);
         multiply_panel(k, &p, x, &next_rows, sums, y, y_stride);
     }
+    if (may_lose(k) && !are_finite(k, x->n_tokens, n_rows, sums, HL_PANEL_ROWS))
+        multiply_by_definition(w, rows, n_rows, x, y, y_stride);
 }
 
 static void multiply_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
                            const hl_act *x, void *scratch, float *y, size_t y_stride) {
     const uint8_t *data = w->data;
+    const size_t   n_rows = row_end - row_begin;
     if (!k->unpack[w->type] || !k->gemm_panel || is_gemv_faster(k->cpu, w->type, x->n_tokens)) {
-        k->gemv[w->type](row_end - row_begin, data + row_begin * w->row_bytes, w->row_bytes, x, y + row_begin,
-                         y_stride);
+        const uint8_t *rows = data + row_begin * w->row_bytes;
+        k->gemv[w->type](n_rows, rows, w->row_bytes, x, y + row_begin, y_stride);
+        if (may_lose(k) && k->unpack[w->type] && !are_finite(k, x->n_tokens, n_rows, y + row_begin, y_stride))
+            multiply_by_definition(w, rows, n_rows, x, y + row_begin, y_stride);
         return;
     }
     for (size_t r = row_begin; r < row_end; r += HL_PANEL_ROWS) {

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_matmul.c - whole products as the engine computes them, with every instruction set: the bits of the scalar one for
+ * weights and activations of every pattern, absurd ones among them, whatever the number of tokens and the cutting.
+ */
+#include "tests/kernels/kernel_test.h"
+
+#include "core/base/mem.h"
+#include "engine/ops/cpu/matmul.h"
+
+enum { MAX_TOKENS = 40, STRIDE_GAP = 5 };
+
+typedef struct product {
+    hl_type     type;
+    const char *isa;
+    size_t      n_rows, n_cols, n_tokens, chunk_rows;
+    uint32_t    n_pieces;
+    pattern     p;
+} product;
+
+static void run(const product *c, const hl_kernels *k, const uint8_t *w, const hl_act *x, float *y) {
+    const size_t    row_bytes = hl_type_row_bytes(c->type, c->n_cols), stride = c->n_rows + STRIDE_GAP;
+    const hl_matrix m = {c->type, c->n_rows, c->n_cols, row_bytes, w};
+    const hl_matmul_scratch scratch = {
+        .n_bytes = hl_matmul_scratch_bytes(c->n_cols, c->n_pieces == 2 ? c->n_tokens : 0)};
+    hl_matmul_scratch s = scratch;
+    s.memory = hl_new_aligned(s.n_bytes, 1);
+    memset(s.memory, 0xFF, s.n_bytes); /* NaN */
+    fill_canaries(y, stride * c->n_tokens);
+    for (size_t r = 0; r < c->n_rows; r += c->chunk_rows) {
+        const size_t end = r + c->chunk_rows < c->n_rows ? r + c->chunk_rows : c->n_rows;
+        assert_true(hl_matmul_chunk(k, &m, r, end, x, &s, y, stride));
+    }
+    hl_free(s.memory);
+}
+
+static void check(const product *c, const hl_kernels *k, uint64_t *seed) {
+    const size_t row_bytes = hl_type_row_bytes(c->type, c->n_cols),
+                 n_y = (c->n_rows + STRIDE_GAP) * c->n_tokens;
+    uint8_t *w = new_guarded(row_bytes * c->n_rows);
+    float   *want = new_guarded(n_y * 4), *got = new_guarded(n_y * 4);
+    batch    b;
+    new_batch(c->n_tokens * c->n_pieces, c->n_cols, c->p, seed, &b);
+    hl_act x = b.act; /* two pieces of a token stand side by side, as two tokens do */
+    x.n_tokens = c->n_tokens;
+    x.n_pieces = c->n_pieces;
+    fill_weights(c->type, c->n_cols * c->n_rows, c->p, seed, w);
+    run(c, scalar(), w, &x, want);
+    run(c, k, w, &x, got);
+    for (size_t i = 0; i < n_y; i++)
+        if (!same(want[i], got[i]))
+            fail_msg("%s with %s, %s, %zu x %zu in chunks of %zu, %zu tokens of %u pieces: row %zu token %zu "
+                     "is %a, "
+                     "expected %a",
+                     hl_type_name(c->type), c->isa, pattern_name(c->p), c->n_rows, c->n_cols, c->chunk_rows,
+                     c->n_tokens, c->n_pieces, i % (c->n_rows + STRIDE_GAP), i / (c->n_rows + STRIDE_GAP),
+                     (double)got[i], (double)want[i]);
+    free_batch(&b);
+    free_guarded(w, row_bytes * c->n_rows);
+    free_guarded(want, n_y * 4);
+    free_guarded(got, n_y * 4);
+}
+
+static void check_type(hl_type type, const char *isa, const hl_kernels *k) {
+    static const size_t n_tokens[] = {1, 3, 4, 8, 13, MAX_TOKENS};
+    uint64_t            seed = 41;
+    for (size_t i = 0; i < sizeof n_tokens / sizeof n_tokens[0]; i++)
+        for (uint32_t pieces = 1; pieces <= 2; pieces++)
+            for (pattern p = 0; p < N_PATTERNS; p++) {
+                const size_t  block = hl_type_block_elems(type), n = 1 + (i + p) % 3;
+                const product c = {.type = type,
+                                   .isa = isa,
+                                   .n_rows = 20 + 33 * i,
+                                   .n_cols = block == 256 ? n * 256 : n * 288,
+                                   .n_tokens = n_tokens[i],
+                                   .chunk_rows = i % 2 ? 64 : 32,
+                                   .n_pieces = block == 1 ? 1 : pieces,
+                                   .p = p};
+                if (block == 1 && pieces == 2) continue;
+                check(&c, k, &seed);
+            }
+}
+
+/* bf16 is left out: the processor's own dot product rounds in its own way. */
+static void products_have_the_bits_of_the_scalar_ones(void **state) {
+    (void)state;
+    for (int i = 0; i < HL_ISA_count; i++) {
+        hl_kernels k;
+        uint32_t   bits = 0;
+        hl_err     err;
+        if ((hl_isa_needs((hl_isa)i) & ~hl_cpu_features()) != 0) continue;
+        assert_int_equal(hl_cpu_mask(hl_isa_name((hl_isa)i), hl_cpu_features(), &bits, &err), HL_OK);
+        hl_kernels_select(bits, &k);
+        for (int t = 0; t < HL_TYPE_count; t++)
+            if (t != HL_TYPE_bf16) check_type((hl_type)t, hl_isa_name((hl_isa)i), &k);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(products_have_the_bits_of_the_scalar_ones)};
+    return cmocka_run_group_tests_name("matmul", tests, NULL, NULL);
+}
