@@ -26,8 +26,9 @@ LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -linih -lpthread -lm
 ENGINE_LDLIBS := $(shell pkg-config --libs $(ENGINE_PKGS) 2>/dev/null) -lpthread -lm
 
 find_c   = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
-BASE_SRC   := $(call find_c,core/base core/gguf)
-DATA_SRC   := $(call find_c,core/data core/net)
+# The engine reads JSON, too, and nothing else of core/data.
+BASE_SRC   := $(call find_c,core/base core/gguf) $(wildcard core/data/json*.c)
+DATA_SRC   := $(filter-out $(BASE_SRC),$(call find_c,core/data core/net))
 ENGINE_SRC := $(filter-out engine/kernels/scalar/% engine/kernels/x86/% engine/kernels/arm/%,$(call find_c,engine)) \
               $(call find_c,$(KERNEL_DIRS))
 HOST_SRC   := $(call find_c,models host server)

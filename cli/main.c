@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "core/base/map.h"
 #include "core/data/config_file.h"
+#include "core/data/json.h"
 
 enum {
     EXIT_INTERRUPTED = 130,
@@ -59,7 +60,9 @@ static void choose_locale(void) {
 static hl_status init(hl_app *app, char **envp, hl_err *err) {
     app->envp = envp;
     app->out = stdout;
-    hl_status status = hl_config_new(&app->config, err);
+    hl_json_use_mem();
+    hl_status status = hl_store_use_mem(err);
+    if (status == HL_OK) status = hl_config_new(&app->config, err);
     if (status != HL_OK) return status;
     hl_app_choose_log(app, false);
     status = hl_paths_init(&app->paths, envp, err);

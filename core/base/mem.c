@@ -44,6 +44,8 @@ void *hl_new(size_t n, size_t size) {
     return calloc(1, bytes ? bytes : 1);
 }
 
+void *hl_alloc(size_t n) { return hl_resize(NULL, n, 1); }
+
 void *hl_resize(void *p, size_t n, size_t size) {
     size_t bytes = 0;
     if (!hl_mul_size(n, size, &bytes) || !may_allocate()) return NULL;

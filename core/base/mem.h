@@ -17,6 +17,9 @@ void *hl_new(size_t n, size_t size);
 /* Grow or shrink; the new part is not zeroed. On failure NULL, and `p` stays valid. */
 void *hl_resize(void *p, size_t n, size_t size);
 
+/* n bytes, not zeroed: for libraries that ask for memory through us. Tests see these fail, too. */
+void *hl_alloc(size_t n);
+
 /* Zeroed and aligned to 64 bytes: for anything that a kernel reads. */
 void *hl_new_aligned(size_t n, size_t size);
 

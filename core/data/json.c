@@ -10,24 +10,23 @@
 #include "core/base/file.h"
 #include "core/base/mem.h"
 
-static hl_status parse(hl_view text, const char *what, size_t flags, json_t **ret, hl_err *err) {
-    json_error_t e;
-    json_t      *value = json_loadb(text.len ? text.ptr : "", text.len, JSON_DECODE_ANY | flags, &e);
-    if (!value) {
-        if (json_error_code(&e) == json_error_out_of_memory)
-            return hl_fail(err, HL_E_NOMEM, "%s: no memory", what);
-        return hl_fail(err, HL_E_FORMAT, "%s: line %d, column %d: %s", what, e.line, e.column, e.text);
-    }
-    *ret = value;
-    return HL_OK;
-}
+void hl_json_use_mem(void) { json_set_alloc_funcs(hl_alloc, hl_free); }
+
+enum { MAX_BYTES = 1 << 30, MAX_VALUES = 16 << 20, MAX_DEPTH = 256 };
 
 hl_status hl_json_parse(hl_view text, const char *what, json_t **ret, hl_err *err) {
-    return parse(text, what, 0, ret, err);
+    static const hl_json_rules rules = {
+        .max_bytes = MAX_BYTES, .max_values = MAX_VALUES, .max_depth = MAX_DEPTH, .is_strict = true};
+    return hl_json_read(text, what, &rules, ret, err);
 }
 
 hl_status hl_json_parse_any(hl_view text, const char *what, json_t **ret, hl_err *err) {
-    return parse(text, what, JSON_ALLOW_NUL, ret, err);
+    static const hl_json_rules rules = {.max_bytes = MAX_BYTES,
+                                        .max_values = MAX_VALUES,
+                                        .max_depth = MAX_DEPTH,
+                                        .is_strict = true,
+                                        .allows_nul = true};
+    return hl_json_read(text, what, &rules, ret, err);
 }
 
 hl_status hl_json_load(const char *path, size_t limit_bytes, json_t **ret, hl_err *err) {

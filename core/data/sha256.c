@@ -1,45 +1,54 @@
 /* SPDX-License-Identifier: MIT
  *
- * sha256.c - a thin face over libcrypto's EVP digests. A hl_sha256 is an EVP_MD_CTX.
+ * sha256.c - libcrypto's sums by its plain interface.
+ *
+ * The newer one (EVP) fetches the algorithm first: that reads a settings file named by the environment, takes memory in
+ * dozens of small pieces and crashes when one of them is refused (OpenSSL 3.0). The plain one takes none and uses the
+ * same instructions of the CPU; it is marked as deprecated, not as going away.
  */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "core/data/sha256.h"
 
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 
-enum { SUM_BYTES = 32 };
+#include "core/base/mem.h"
 
-static EVP_MD_CTX *ctx_of(hl_sha256 *h) { return (EVP_MD_CTX *)h; }
+struct hl_sha256 {
+    SHA256_CTX ctx;
+};
+
+static hl_status check(int ok, hl_err *err) {
+    return ok == 1 ? HL_OK : hl_fail(err, HL_E_INTERNAL, "sha256: libcrypto failed");
+}
 
 hl_status hl_sha256_new(hl_sha256 **ret_sum, hl_err *err) {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    if (!ctx) return hl_fail(err, HL_E_NOMEM, "sha256: no memory");
-    if (EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1) {
-        EVP_MD_CTX_free(ctx);
-        return hl_fail(err, HL_E_UNSUPPORTED, "sha256: libcrypto does not offer it");
+    hl_sha256 *h = hl_new(1, sizeof *h);
+    if (!h) return hl_fail(err, HL_E_NOMEM, "sha256: no memory");
+    const hl_status status = check(SHA256_Init(&h->ctx), err);
+    if (status != HL_OK) {
+        hl_free(h);
+        return status;
     }
-    *ret_sum = (hl_sha256 *)ctx;
+    *ret_sum = h;
     return HL_OK;
 }
 
-void hl_sha256_free(hl_sha256 *h) { EVP_MD_CTX_free(ctx_of(h)); }
+void hl_sha256_free(hl_sha256 *h) { hl_free(h); }
 
 hl_status hl_sha256_add(hl_sha256 *h, const void *data, size_t n, hl_err *err) {
-    if (n > 0 && EVP_DigestUpdate(ctx_of(h), data, n) != 1)
-        return hl_fail(err, HL_E_INTERNAL, "sha256: libcrypto failed");
-    return HL_OK;
+    return n > 0 ? check(SHA256_Update(&h->ctx, data, n), err) : HL_OK;
 }
 
 hl_status hl_sha256_finish(hl_sha256 *h, char ret_hex[HL_SHA256_HEX_BYTES], hl_err *err) {
     static const char digits[] = "0123456789abcdef";
-    unsigned char     sum[EVP_MAX_MD_SIZE];
-    unsigned          n = 0;
-    if (EVP_DigestFinal_ex(ctx_of(h), sum, &n) != 1 || n != SUM_BYTES)
-        return hl_fail(err, HL_E_INTERNAL, "sha256: libcrypto failed");
-    for (unsigned i = 0; i < n; i++) {
+    unsigned char     sum[SHA256_DIGEST_LENGTH];
+    const hl_status   status = check(SHA256_Final(sum, &h->ctx), err);
+    if (status != HL_OK) return status;
+    for (size_t i = 0; i < sizeof sum; i++) {
         ret_hex[2 * i] = digits[sum[i] >> 4];
         ret_hex[2 * i + 1] = digits[sum[i] & 15];
     }
-    ret_hex[2 * SUM_BYTES] = '\0';
+    ret_hex[2 * sizeof sum] = '\0';
     return HL_OK;
 }
 

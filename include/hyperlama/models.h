@@ -44,6 +44,11 @@ bool hl_name_eq(const hl_name *a, const hl_name *b); /* ASCII case does not matt
 
 /* ---- The store ----------------------------------------------------------------------------- */
 
+/* Let SQLite take its memory from where this library does, in the whole process: for programs, when they start, before
+ * SQLite is used at all. A program that uses SQLite for itself, too, leaves this out.
+ * fails  HL_E_BUSY  too late: SQLite is in use */
+HL_MUST_CHECK hl_status hl_store_use_mem(hl_err *err);
+
 typedef struct hl_store hl_store;
 struct hl_events; /* core/base/events.h */
 

@@ -176,7 +176,7 @@ def test_words_of_a_modelfile(cli, line, words):
     raw = words.encode() if isinstance(words, str) else words
     (cli.folder / "Modelfile").write_bytes(line.encode() % raw.replace(b"\n", b"").replace(b"\r", b"") + b"\n")
     (cli.folder / "messages.json").write_text("[]")
-    run_all(cli, ["import", "-f", "Modelfile", "one:1"], *STORED)
+    run_all(cli, ["import", "-f", "Modelfile", "tiny.gguf", "one:1"], *STORED)
 
 
 @TWO

@@ -16,6 +16,7 @@
 
 #include "../unit/model_fixture.h"
 #include "core/base/map.h"
+#include "core/data/json.h"
 #include "engine/forward/cuts.h"
 #include "engine/model_priv.h"
 #include "hyperlama/runner.h"
@@ -417,5 +418,6 @@ int main(void) {
         cmocka_unit_test(cuts_cover_everything_and_none_is_too_long),
         cmocka_unit_test(last_cuts_are_even),
     };
+    hl_json_use_mem();
     return cmocka_run_group_tests_name("engine faults", tests, begin, end);
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "core/base/mem.h"
+#include "core/data/json.h"
 #include "engine/template/template.h"
 
 static const char source[] =
@@ -66,5 +67,6 @@ int main(void) {
         cmocka_unit_test(one_failed_allocation_is_reported_and_nothing_leaks),
         cmocka_unit_test(no_memory_any_more_is_reported_and_nothing_leaks),
     };
+    hl_json_use_mem();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
