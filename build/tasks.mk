@@ -17,7 +17,7 @@ comma      := ,
 export PROMPT MODEL
 
 .SECONDARY:
-.PHONY: deps run run-now fuzz fuzz-now tests t test test-now test-fast test-arm64 mutate bench check lib install uninstall
+.PHONY: deps run run-now fuzz fuzz-now tests t test test-now test-fast test-arm64 test-memory mutate bench check lib install uninstall
 deps:
 	@sh tools/deps.sh
 
@@ -84,6 +84,10 @@ BENCH ?= kernels
 bench: $(OUT)/bench/bench_$(BENCH)
 	@$< $(ARGS)
 
+# Every place in the process where memory can end, over 13 commands: some ten minutes. `make test` tries each hundredth.
+test-memory: all
+	@$(PYTHON) tests/e2e/memory_sweep.py $(OUT)/hyperlama --jobs $(JOBS)
+
 # The engine on arm64, on any Debian: cross compiler, libraries of arm64 in out/arm64/sysroot, qemu-user.
 test-arm64:
 	@JOBS=$(JOBS) sh build/cross_arm64.sh
@@ -121,6 +125,7 @@ help:
 	@echo "make run [PROMPT=...]   get the default model once, answer a prompt"
 	@echo "make test | test-fast   all tests | those that are quick and need no network"
 	@echo "make test-arm64         kernel and unit tests of an arm64 build, cross-compiled, under qemu"
+	@echo "make test-memory        the k-th allocation of the process fails, for all k"
 	@echo "make t T=name           one test program by part of its name"
 	@echo "make fuzz FUZZ_S=60 FUZZ=jinja   look for inputs that break a parser, so many seconds each (needs clang)"
 	@echo "make bench BENCH=kernels ARGS=q4_k   a benchmark of bench/: $(patsubst bench_%,%,$(notdir $(BENCH_BINS)))"

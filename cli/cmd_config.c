@@ -28,7 +28,7 @@ static void print_row(const hl_app *app, hl_setting id, bool all) {
     hl_config_format(app->config, id, &value);
     const hl_origin origin = hl_config_origin(app->config, id);
     const char     *where = hl_config_where(app->config, id);
-    hl_say(app->out, "%-18s = %-10s  # %s%s%s%s", row->key, hl_str_text(&value), hl_origin_name(origin),
+    hl_say(app->out, "%-18s = %-10s  # %s%s%s%s", row->key, hl_say_str(&value), hl_origin_name(origin),
            where[0] ? " (" : "", where, where[0] ? ")" : "");
     if (all) {
         fprintf(app->out, "; %s", row->help);

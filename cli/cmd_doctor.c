@@ -54,10 +54,17 @@ static void say(doctor *d, verdict v, const char *what, const char *fmt, ...) {
     hl_json_close(&d->j, '}');
 }
 
+/* A check that could not be made. Want of memory and a request to stop say nothing about the thing itself. */
+static void say_failure(doctor *d, const char *what, const hl_err *why) {
+    if (d->status == HL_OK && (why->status == HL_E_NOMEM || why->status == HL_E_CANCEL))
+        d->status = hl_fail(&d->err, why->status, "%s: %s", what, why->text);
+    say(d, BAD, what, "%s", why->text);
+}
+
 static void check_settings(doctor *d) {
     const hl_app *app = d->app;
     if (app->config_status != HL_OK) {
-        say(d, BAD, "settings", "%s", app->config_err.text);
+        say_failure(d, "settings", &app->config_err);
         return;
     }
     const bool there = access(app->paths.config_file, F_OK) == 0;
@@ -68,7 +75,7 @@ static void check_processor(doctor *d) {
     hl_engine *e = NULL;
     hl_err     err = {0};
     if (hl_host_engine(d->host, -1, &e, &err) != HL_OK) {
-        say(d, BAD, "processor", "%s", err.text);
+        say_failure(d, "processor", &err);
         return;
     }
     const char *isa = hl_engine_cpu_text(e);
@@ -140,10 +147,8 @@ static void check_store(doctor *d, bool verify) {
     }
     hl_status status = hl_host_store(d->host, &store, &err);
     if (status == HL_OK) status = hl_store_check(store, NULL, verify, say_blemish, d, &n, &err);
-    if (status == HL_E_CANCEL)
-        d->status = hl_fail(&d->err, status, "%s", err.text);
-    else if (status != HL_OK)
-        say(d, BAD, "store", "%s", err.text);
+    if (status != HL_OK)
+        say_failure(d, "store", &err);
     else if (d->n_blemished == 0)
         say(d, FINE, "store", "%zu model%s, %s", n, n == 1 ? "" : "s",
             verify ? "all files read and compared" : "all files there and whole (--verify reads them)");

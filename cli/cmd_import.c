@@ -163,7 +163,7 @@ static void warn_if_idle(hl_app *app, hl_host *host, const hl_name *name) {
     hl_name_format(name, text);
     hl_status status = hl_host_find(host, text, HL_OPEN_FOR_SHOW, &source, &why);
     if (status == HL_OK) status = hl_open_to_look(host, source, &m, &why);
-    if (status != HL_OK && status != HL_E_CANCEL)
+    if (status != HL_OK && status != HL_E_CANCEL && status != HL_E_NOMEM)
         hl_app_warn(app, "it cannot run in this build: %s", why.text);
     hl_model_close(m);
     hl_source_free(source);

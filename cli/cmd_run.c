@@ -58,9 +58,7 @@ static hl_status gather_prompt(const hl_app *app, const hl_args *args, hl_str *o
         hl_str piped;
         hl_str_init(&piped, MAX_PROMPT_BYTES);
         status = read_input(app, &piped, err);
-        if (status == HL_OK && piped.failed)
-            status =
-                hl_fail(err, HL_E_LIMIT, "standard input: over %d MiB, or no memory", MAX_PROMPT_BYTES >> 20);
+        if (status == HL_OK) status = hl_str_check(&piped, "standard input", err);
         if (piped.len > 0) {
             separate(out);
             hl_str_add_view(out, hl_str_view(&piped));

@@ -170,6 +170,7 @@ hl_status hl_show_part(const hl_app *app, const hl_source *s, const hl_model *m,
 
 static void print_key(void *user, hl_view key, const char *kind, const char *text) {
     const hl_app *app = user;
+    if (!text) hl_say_note_lost();
     hl_say(app->out, "    %.*s (%s) = ", (int)key.len, key.ptr, kind);
     hl_say_text(app->out, 8, hl_view_of(text));
     fputc('\n', app->out);
@@ -349,7 +350,8 @@ hl_status hl_cmd_show(hl_app *app, const hl_args *args, hl_err *err) {
     warn_of_files(app, host, source);
     /* A file that this build cannot run can still be described by its manifest. */
     const hl_status load_status = hl_open_to_look(host, source, &m, &why);
-    if (load_status == HL_E_CANCEL || (load_status != HL_OK && !m && !source->stored)) {
+    if (load_status == HL_E_CANCEL || load_status == HL_E_NOMEM ||
+        (load_status != HL_OK && !m && !source->stored)) {
         *err = why;
         status = load_status;
         goto out;

@@ -9,6 +9,7 @@
 #include "cli/args.h"
 #include "cli/files.h"
 #include "cli/json_out.h"
+#include "cli/term/say.h"
 
 enum { MAX_INPUT_BYTES = 1 << 30, MAX_PIECE_BYTES = 1024 };
 
@@ -25,8 +26,7 @@ static hl_status read_input(const hl_args *args, hl_str *out, hl_err *err) {
     } else {
         status = hl_read_stream(stdin, "standard input", out, err);
     }
-    if (status == HL_OK && out->failed) status = hl_fail(err, HL_E_LIMIT, "text: over 1 GiB, or no memory");
-    return status;
+    return status == HL_OK ? hl_str_check(out, "text", err) : status;
 }
 
 static void print_plain(const hl_app *app, const hl_tokenizer *t, const hl_tokens *tokens, bool only_ids) {
@@ -41,7 +41,7 @@ static void print_plain(const hl_app *app, const hl_tokenizer *t, const hl_token
         const size_t n = hl_tokenizer_piece(t, tokens->ids[i], true, piece, sizeof piece);
         hl_str_clear(&line);
         hl_str_add_json(&line, (hl_view){piece, n < sizeof piece ? n : sizeof piece});
-        fprintf(app->out, "%" PRId32 "\t%s\n", tokens->ids[i], hl_str_text(&line));
+        fprintf(app->out, "%" PRId32 "\t%s\n", tokens->ids[i], hl_say_str(&line));
     }
     if (only_ids) fputc('\n', app->out);
     hl_str_done(&line);

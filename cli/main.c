@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/term/say.h"
 #include "core/base/map.h"
 #include "core/data/config_file.h"
 #include "core/data/json.h"
@@ -137,7 +138,10 @@ static int end_stopped(hl_app *app) {
 /* Whether all of the output arrived is part of the answer. */
 static hl_status finish_output(hl_app *app, hl_err *err) {
     errno = 0;
-    if (fflush(app->out) == 0 && !ferror(app->out)) return HL_OK;
+    if (fflush(app->out) == 0 && !ferror(app->out)) {
+        if (!hl_say_has_lost()) return HL_OK;
+        return hl_fail(err, HL_E_NOMEM, "output: no memory for all of it");
+    }
     const int error = app->out_errno ? app->out_errno : errno;
     if (error == EPIPE || (look_at_output() & POLLERR)) {
         app->exit_code = EXIT_PIPE;

@@ -58,9 +58,9 @@ static void say_parameter(const slash *s, hl_opt id, const hl_str *said) {
         hl_conversation_set_ctx(&t->chat, t->loaded->n_ctx);
         hl_app_note(t->app, "set num_ctx: the context holds %d tokens from now on", (int)t->loaded->n_ctx);
     } else if (id == HL_OPT_num_ctx || id == HL_OPT_num_thread || id == HL_OPT_num_batch) {
-        hl_app_note(t->app, "set %s; it takes effect with the next /load", hl_str_text(said));
+        hl_app_note(t->app, "set %s; it takes effect with the next /load", hl_say_str(said));
     } else {
-        hl_app_note(t->app, "set %s", hl_str_text(said));
+        hl_app_note(t->app, "set %s", hl_say_str(said));
     }
 }
 
@@ -183,7 +183,7 @@ static void print_option(void *user, hl_opt id, const char *name, const char *va
         hl_str_add_json(&text, hl_view_of(value));
     else
         hl_str_add_text(&text, value);
-    hl_say_line(t->app->out, "%-18s %-14s %s", name, hl_str_text(&text), origins[origin]);
+    hl_say_line(t->app->out, "%-18s %-14s %s", name, hl_say_str(&text), origins[origin]);
     hl_str_done(&text);
 }
 

@@ -470,7 +470,7 @@ void hl_model_each_key(const hl_model *m, void (*fn)(void *, hl_view, const char
             if (v->n > MAX_ELEMS) hl_str_add_format(&s, ", ... %" PRIu64 " in all", v->n);
             hl_str_add_char(&s, ']');
         }
-        fn(user, v->key, kind_names[v->kind], hl_str_text(&s));
+        fn(user, v->key, kind_names[v->kind], s.failed ? NULL : hl_str_text(&s));
         hl_str_done(&s);
     }
 }

@@ -216,8 +216,8 @@ static void fill_request(const hl_conversation *c, const hl_str *prompt, hl_requ
 static hl_status write_request(const hl_conversation *c, size_t n_left_out, hl_str *prompt, hl_request *r,
                                int32_t *ret_tokens, hl_err *err) {
     write_prompt(c, n_left_out, prompt);
-    if (prompt->failed)
-        return hl_fail(err, HL_E_LIMIT, "conversation: over %d MiB, or no memory", MAX_TEXT_BYTES >> 20);
+    const hl_status status = hl_str_check(prompt, "conversation", err);
+    if (status != HL_OK) return status;
     fill_request(c, prompt, r);
     return c->partner.count(c->partner.self, r, ret_tokens, err);
 }
@@ -324,8 +324,8 @@ hl_status hl_conversation_ask(hl_conversation *c, hl_view question, hl_token_fn 
     if (status == HL_OK)
         status = c->partner.generate(c->partner.self, &r, listen, &l, &ret_reply->usage, err);
     hl_str_done(&prompt);
-    if (status == HL_OK && (ret_reply->said.failed || ret_reply->thought.failed))
-        status = hl_fail(err, HL_E_LIMIT, "answer: over %d MiB, or no memory", MAX_TEXT_BYTES >> 20);
+    if (status == HL_OK) status = hl_str_check(&ret_reply->said, "answer", err);
+    if (status == HL_OK) status = hl_str_check(&ret_reply->thought, "answer", err);
     const bool was_heard = ret_reply->usage.end != HL_END_CANCEL || ret_reply->said.len > 0;
     const bool is_kept = status == HL_OK && was_heard;
     if (is_kept) status = hl_conversation_add(c, "assistant", hl_str_view(&ret_reply->said), err);

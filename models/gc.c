@@ -230,6 +230,8 @@ static hl_status collect_locked(gc_walk *w, digest_set *set, hl_err *err) {
     status = collect_all_own(w, err);
     hl_store_path(w->s, "blobs", path);
     DIR *dir = status == HL_OK ? opendir(path) : NULL;
+    if (status == HL_OK && !dir && errno != ENOENT)
+        return hl_fail(err, hl_errno_status(errno), "read folder '%s': %s", path, strerror(errno));
     for (const struct dirent *e; dir && (e = readdir(dir));) collect_foreign(w, e->d_name);
     if (dir) (void)closedir(dir);
     return status;

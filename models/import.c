@@ -79,7 +79,8 @@ static hl_status add_source(import_job *job, const char *path, const char *media
     const hl_status status = hl_file_open(path, O_RDONLY, 0, &src->fd, &src->st, err);
     if (status != HL_OK) return status;
     job->n_sources++;
-    if (!realpath(path, src->path)) return hl_fail(err, HL_E_IO, "resolve '%s': %s", path, strerror(errno));
+    if (!realpath(path, src->path))
+        return hl_fail(err, hl_errno_status(errno), "resolve '%s': %s", path, strerror(errno));
     return HL_OK;
 }
 

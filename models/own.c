@@ -107,7 +107,9 @@ hl_status hl_own_each(const hl_store *s, hl_own_fn *fn, void *user, hl_err *err)
     hl_status status = HL_OK;
     record_path(s, "", path);
     DIR *dir = opendir(path);
-    if (!dir) return HL_OK; /* nothing was placed yet, or by a program older than these records */
+    if (!dir && errno == ENOENT)
+        return HL_OK; /* nothing was placed yet, or by a program older than these records */
+    if (!dir) return hl_fail(err, hl_errno_status(errno), "open '%s': %s", path, strerror(errno));
     for (const struct dirent *e; status == HL_OK && (e = readdir(dir));) {
         if (!is_digest(e->d_name)) continue;
         if (n == cap) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "models/store_priv.h"
 
 /* Layers that are no texts stay what they are. Their blobs must still be there: nobody else may use them. */
@@ -19,8 +20,8 @@ static hl_status keep_files(const hl_stored_model *m, hl_layers *l, hl_err *err)
         if (hl_layer_is_text(hl_layer_kind_of(from->media_type))) continue;
         hl_store_blob_path(l->s, from->digest, path);
         if (access(path, F_OK) != 0)
-            return hl_fail(err, errno == ENOENT ? HL_E_NOT_FOUND : HL_E_IO, "model '%s': blob '%s': %s",
-                           m->entry.text, path, strerror(errno));
+            return hl_fail(err, hl_errno_status(errno), "model '%s': blob '%s': %s", m->entry.text, path,
+                           strerror(errno));
         memcpy(layer.digest, from->digest, sizeof layer.digest);
         status = hl_layers_add(l, &layer, err);
     }

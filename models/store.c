@@ -225,7 +225,7 @@ static hl_status walk_level(char path[PATH_MAX], int level, hl_name *name, hl_di
     DIR         *dir = opendir(path);
     if (!dir) {
         if (errno == ENOENT || errno == ENOTDIR) return HL_OK;
-        return hl_fail(err, HL_E_IO, "read folder '%s': %s", path, strerror(errno));
+        return hl_fail(err, hl_errno_status(errno), "read folder '%s': %s", path, strerror(errno));
     }
     const struct dirent *e;
     while (status == HL_OK && (e = readdir(dir))) {

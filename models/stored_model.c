@@ -140,13 +140,16 @@ static const char *keep(hl_arena *arena, const char *text, bool *ok) {
     return kept ? kept : "";
 }
 
-/* Fill what people see of the config; a config that cannot be read leaves these empty. */
-static void read_details(hl_store *s, const hl_manifest *m, hl_arena *arena, hl_model_row *row) {
+/* Fill what people see of the config; a config that cannot be read leaves these empty, for want of memory or because
+ * somebody asked to stop nothing is said of it. */
+static hl_status read_details(hl_store *s, const hl_manifest *m, hl_arena *arena, hl_model_row *row,
+                              hl_err *err) {
     hl_view text = {0};
     json_t *config = NULL;
-    if (!m->config.digest[0] || m->config.size_bytes > MAX_CONFIG_BYTES) return;
-    if (hl_store_read_text(s, &m->config, arena, &text, NULL) != HL_OK) return;
-    if (hl_json_parse(text, "config", &config, NULL) != HL_OK) return;
+    if (!m->config.digest[0] || m->config.size_bytes > MAX_CONFIG_BYTES) return HL_OK;
+    hl_status status = hl_store_read_text(s, &m->config, arena, &text, err);
+    if (status == HL_OK) status = hl_json_parse(text, "config", &config, err);
+    if (status != HL_OK) return status == HL_E_NOMEM || status == HL_E_CANCEL ? status : HL_OK;
     const struct {
         const char *key;
         char       *to;
@@ -162,6 +165,7 @@ static void read_details(hl_store *s, const hl_manifest *m, hl_arena *arena, hl_
         (void)snprintf(fields[i].to, fields[i].cap, "%s", v ? v : "");
     }
     json_decref(config);
+    return HL_OK;
 }
 
 /* Compute the row of a model from its files. */
@@ -173,9 +177,9 @@ static hl_status read_row(hl_store *s, const hl_disk_name *on_disk, hl_model_row
     hl_arena_init(&scratch, SCRATCH_ARENA_BYTES);
     hl_status status = hl_store_read_manifest(s, &on_disk->name, &scratch, &text, &m, err);
     if (status == HL_OK) status = hl_sha256_of(text.ptr, text.len, row.digest, err);
+    if (status == HL_OK) status = read_details(s, &m, &scratch, &row, err);
     if (status == HL_OK) {
         row.size_bytes = hl_manifest_size(&m);
-        read_details(s, &m, &scratch, &row);
         *ret = row;
     }
     hl_arena_done(&scratch);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "cli/term/say.h"
 #include "core/base/clean.h"
 
 static const char replacement[] = "\xEF\xBF\xBD";
@@ -33,7 +34,7 @@ void hl_term_print(FILE *out, bool is_tty, hl_view text) {
     hl_str clean;
     hl_str_init(&clean, SIZE_MAX / 2);
     hl_str_add_clean(&clean, text, HL_CLEAN_TEXT);
-    fputs(hl_str_text(&clean), out);
+    fputs(hl_say_str(&clean), out);
     hl_str_done(&clean);
 }
 

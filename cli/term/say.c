@@ -5,10 +5,21 @@
 #include "cli/term/say.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "core/base/clean.h"
 #include "core/base/mem.h"
+
+static atomic_bool has_lost;
+
+void hl_say_note_lost(void) { atomic_store(&has_lost, true); }
+bool hl_say_has_lost(void) { return atomic_load(&has_lost); }
+
+const char *hl_say_str(const hl_str *s) {
+    if (s->failed) hl_say_note_lost();
+    return hl_str_text(s);
+}
 
 static void print_clean(FILE *out, hl_view words, hl_clean_kind kind) {
     hl_str clean;
@@ -18,7 +29,7 @@ static void print_clean(FILE *out, hl_view words, hl_clean_kind kind) {
     }
     hl_str_init(&clean, SIZE_MAX / 2);
     hl_str_add_clean(&clean, words, kind);
-    fputs(clean.failed ? "(no memory)" : hl_str_text(&clean), out);
+    fputs(hl_say_str(&clean), out);
     hl_str_done(&clean);
 }
 
@@ -28,8 +39,9 @@ void hl_say_args(FILE *out, const char *fmt, va_list args) {
     va_list again;
     va_copy(again, args);
     const int n = vsnprintf(small, sizeof small, fmt, args);
-    if (n >= (int)sizeof small && (large = hl_new((size_t)n + 1, 1)))
-        (void)vsnprintf(large, (size_t)n + 1, fmt, again);
+    if (n < 0) hl_say_note_lost();
+    if (n >= (int)sizeof small && !(large = hl_new((size_t)n + 1, 1))) hl_say_note_lost();
+    if (large) (void)vsnprintf(large, (size_t)n + 1, fmt, again);
     va_end(again);
     print_clean(out, hl_view_of(large ? large : small), HL_CLEAN_LINE);
     hl_free(large);

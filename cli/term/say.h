@@ -20,4 +20,10 @@ void hl_say_args(FILE *out, const char *fmt, va_list args) HL_PRINTF(2, 0);
 /* A paragraph within a listing: its tabs are kept, and its newlines with `indent` blanks behind them. */
 void hl_say_text(FILE *out, int indent, hl_view text);
 
+/* The text of a builder that is about to be printed. When it failed (no memory) that is remembered, as is everything
+ * that the functions above could not print for want of memory: main() then says so, and the exit code. */
+const char *hl_say_str(const hl_str *s);
+bool        hl_say_has_lost(void);
+void        hl_say_note_lost(void);
+
 #endif

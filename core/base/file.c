@@ -23,9 +23,12 @@
 
 enum { CHUNK_BYTES = 1 << 20, FIRST_READ_BYTES = 4096, MAX_TRIES = 100 };
 
+hl_status hl_errno_status(int error) {
+    return error == ENOENT ? HL_E_NOT_FOUND : error == ENOMEM ? HL_E_NOMEM : HL_E_IO;
+}
+
 static hl_status fail_io(hl_err *err, const char *what, const char *path, int e) {
-    const hl_status status = e == ENOENT ? HL_E_NOT_FOUND : e == ENOMEM ? HL_E_NOMEM : HL_E_IO;
-    return hl_fail(err, status, "%s '%s': %s", what, path, strerror(e));
+    return hl_fail(err, hl_errno_status(e), "%s '%s': %s", what, path, strerror(e));
 }
 
 static const char *kind_of(mode_t mode) {

@@ -19,7 +19,7 @@ void hl_str_done(hl_str *s) {
 
 void hl_str_clear(hl_str *s) {
     s->len = 0;
-    s->failed = false;
+    s->failed = s->lacks_memory = false;
     if (s->ptr) s->ptr[0] = '\0';
 }
 
@@ -31,10 +31,19 @@ static bool reserve(hl_str *s, size_t n) {
     size_t cap = s->cap ? s->cap * 2 : 64;
     if (cap < need) cap = need;
     char *p = hl_resize(s->ptr, cap, 1);
-    if (!p) return !(s->failed = true);
+    if (!p) return !(s->failed = s->lacks_memory = true);
     s->ptr = p;
     s->cap = cap;
     return true;
+}
+
+hl_status hl_str_check(const hl_str *s, const char *what, hl_err *err) {
+    enum { MIB = 1 << 20 };
+    if (!s->failed) return HL_OK;
+    if (s->lacks_memory) return hl_fail(err, HL_E_NOMEM, "%s: no memory", what);
+    if (s->limit_bytes % MIB != 0)
+        return hl_fail(err, HL_E_LIMIT, "%s: over %zu bytes", what, s->limit_bytes);
+    return hl_fail(err, HL_E_LIMIT, "%s: over %zu MiB", what, s->limit_bytes / MIB);
 }
 
 void hl_str_add(hl_str *s, const char *bytes, size_t n) {

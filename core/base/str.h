@@ -16,6 +16,7 @@ typedef struct hl_str {
     size_t cap;
     size_t limit_bytes; /* hard limit of len */
     bool   failed;
+    bool   lacks_memory; /* why it failed; else it reached its limit */
 } hl_str;
 
 void hl_str_init(hl_str *s, size_t limit_bytes);
@@ -30,6 +31,9 @@ void hl_str_add_format(hl_str *s, const char *fmt, ...) HL_PRINTF(2, 3);
 void hl_str_add_utf8(hl_str *s, uint32_t codepoint); /* U+FFFD for what is no scalar value */
 /* Quoted; invalid UTF-8 becomes U+FFFD, and what must not be shown as it is (clean.h) an escape. */
 void hl_str_add_json(hl_str *s, hl_view v);
+
+/* HL_OK, or why it failed: HL_E_NOMEM, HL_E_LIMIT with the limit. `what` names it: "prompt". */
+HL_MUST_CHECK hl_status hl_str_check(const hl_str *s, const char *what, hl_err *err);
 
 const char *hl_str_text(const hl_str *s); /* "" when empty */
 char   *hl_str_take(hl_str *s); /* the caller frees it with hl_free(); NULL when failed; s is empty again */

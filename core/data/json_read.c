@@ -176,20 +176,21 @@ static bool make_number(hl_view digits, bool is_integer, json_t **ret) {
     if (!copy) return false;
     memcpy(copy, digits.ptr, digits.len);
     copy[digits.len] = '\0';
-    errno = 0;
+    bool fits = true;
     if (is_integer) {
+        errno = 0;
         const long long value = strtoll(copy, NULL, 10);
-        *ret = errno == 0 ? json_integer(value) : NULL;
+        fits = errno == 0;
+        if (fits) *ret = json_integer(value);
     } else {
         char *point = strchr(copy, '.');
         if (point && strlen(locale->decimal_point) == 1) *point = *locale->decimal_point;
         const double value = strtod(copy, NULL);
-        errno = isfinite(value) ? 0 : ERANGE; /* too small is zero */
-        *ret = errno == 0 ? json_real(value) : NULL;
+        fits = isfinite(value); /* too small is zero */
+        if (fits) *ret = json_real(value);
     }
-    const bool is_made = *ret || errno != 0;
     hl_free(large);
-    return is_made;
+    return *ret || !fits;
 }
 
 static hl_status read_number(reader *r, const place *p, json_t **ret, hl_err *err) {

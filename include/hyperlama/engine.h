@@ -95,7 +95,8 @@ HL_API hl_view             hl_model_chat_template(const hl_model *m); /* empty: 
 HL_API hl_view hl_model_named_template(const hl_model *m, const char *name);
 HL_API void hl_model_each_named_template(const hl_model *m, void (*fn)(void *user, hl_view name), void *user);
 
-/* Every key of the file as text, in order: `show --verbose`. Long arrays are cut with their length. */
+/* Every key of the file as text, in order: `show --verbose`. Long arrays are cut with their length; text is NULL where
+ * there was no memory for it. */
 HL_API void hl_model_each_key(const hl_model *m,
                               void (*fn)(void *user, hl_view key, const char *kind, const char *text),
                               void *user);

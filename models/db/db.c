@@ -41,7 +41,10 @@ hl_status hl_db_fail(sqlite3 *sql, const char *path, const char *what, int rc, h
     const int   code = rc & 0xff;
     const char *text = sql && sqlite3_errcode(sql) != SQLITE_OK ? sqlite3_errmsg(sql) : sqlite3_errstr(rc);
     hl_status   status = HL_E_IO;
-    if (code == SQLITE_NOMEM) status = HL_E_NOMEM;
+    if (code == SQLITE_NOMEM) {
+        status = HL_E_NOMEM;
+        text = "no memory"; /* what SQLite says then may be of another failure */
+    }
     if (code == SQLITE_BUSY || code == SQLITE_LOCKED) status = HL_E_BUSY;
     if (code == SQLITE_ERROR || code == SQLITE_MISUSE) status = HL_E_INTERNAL;
     return hl_fail(err, status, "database '%s': %s: %s", path, what, text);
