@@ -14,6 +14,7 @@
 #include "core/base/mem.h"
 #include "core/base/str.h"
 #include "core/gguf/gguf_writer.h"
+#include "engine/quant/quant.h"
 
 static inline uint64_t tensor_hash(const char *name, uint64_t seed) {
     uint64_t h = UINT64_C(0xCBF29CE484222325);
@@ -88,15 +89,21 @@ static inline void add_pair(hl_gguf_writer *w, const json_t *pair) {
     }
 }
 
-/* Write the model to `path`. */
-static inline void fill_skeleton(const json_t *model, const char *path) {
+/* Whether a tensor is packed in files of packed weights: a matrix whose rows are whole blocks; routers stay floats. */
+static inline bool is_packed(const char *name, size_t n_dims, uint64_t n_cols, hl_type type) {
+    return type != HL_TYPE_f32 && n_dims > 1 && n_cols % hl_type_block_elems(type) == 0 &&
+           !strstr(name, "gate_inp");
+}
+
+/* Write the model to `path`, its matrices as `type`. */
+static inline void fill_skeleton(const json_t *model, hl_type type, const char *path) {
     const json_t   *tensors = json_object_get(model, "tensors");
     const uint64_t  seed = (uint64_t)json_integer_value(json_object_get(model, "seed"));
     hl_gguf_writer *w = hl_gguf_writer_new();
     hl_err          err = {0};
     size_t          i = 0;
     json_t         *row = NULL;
-    float         **data = hl_new(json_array_size(tensors), sizeof *data);
+    void          **data = hl_new(json_array_size(tensors), sizeof *data);
     assert_non_null(w);
     assert_non_null(data);
     json_array_foreach(json_object_get(model, "kv"), i, row) add_pair(w, row);
@@ -110,9 +117,17 @@ static inline void fill_skeleton(const json_t *model, const char *path) {
             shape[n_dims - 1 - k] = (uint64_t)json_integer_value(json_array_get(dims, k));
             n *= shape[n_dims - 1 - k];
         }
-        data[i] = tensor_numbers(tensor_hash(name, seed), n, json_number_value(json_array_get(row, 3)),
-                                 json_number_value(json_array_get(row, 4)));
-        hl_gguf_writer_add_tensor(w, name, HL_TYPE_f32, (uint32_t)n_dims, shape, data[i]);
+        float     *x = tensor_numbers(tensor_hash(name, seed), n, json_number_value(json_array_get(row, 3)),
+                                      json_number_value(json_array_get(row, 4)));
+        const bool packed = is_packed(name, n_dims, shape[n_dims - 1], type);
+        data[i] = x;
+        if (packed) {
+            data[i] = hl_new(hl_type_row_bytes(type, n), 1);
+            assert_non_null(data[i]);
+            hl_quant_from_f32(type)(x, n, data[i]);
+            hl_free(x);
+        }
+        hl_gguf_writer_add_tensor(w, name, packed ? type : HL_TYPE_f32, (uint32_t)n_dims, shape, data[i]);
     }
     if (hl_gguf_writer_save(w, path, &err) != HL_OK) fail_msg("%s", err.text);
     hl_gguf_writer_free(w);

@@ -2,11 +2,7 @@
  *
  * test_chat.c - from messages to the prompt: what clients send, what templates can show, and what may be control.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include "engine/runner/chat.h"
 #include "engine/runner/chat_json.h"
@@ -460,7 +456,8 @@ static loaded load(chain_model *c) {
     assert_true(fd >= 0);
     (void)close(fd);
     hl_status status = chain_save(c, path, &err);
-    if (status == HL_OK) status = hl_engine_new(&(hl_engine_params){.n_threads = 1}, &l.e, &err);
+    if (status == HL_OK)
+        status = hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &l.e, &err);
     if (status == HL_OK)
         status =
             hl_model_open(l.e, (const char *[]){path}, 1, &(hl_model_params){.vocab_only = true}, &l.m, &err);

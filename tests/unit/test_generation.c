@@ -2,11 +2,7 @@
  *
  * test_generation.c - what every runner promises, asked of each kind: the engine's own, and a scripted one.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -39,7 +35,8 @@ static void open_native(setup *x) {
     const hl_runner_params p = {.sched = {.n_running_cap = 1, .n_ctx = 2048}};
     (void)snprintf(x->path, sizeof x->path, "/tmp/hl_test_generation.%d.gguf", (int)getpid());
     if (mf_write(x->path, &shape, &err) != HL_OK) fail_msg("%s", err.text);
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2}, &x->e, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2, .cpu = test_cpu()}, &x->e, &err),
+                     HL_OK);
     if (hl_model_open(x->e, &path, 1, NULL, &x->m, &err) != HL_OK) fail_msg("%s", err.text);
     if (hl_runner_new(x->m, &p, &x->r, &err) != HL_OK) fail_msg("%s", err.text);
 }
@@ -91,6 +88,37 @@ typedef struct answer {
     hl_status status;
     hl_usage  usage;
 } answer;
+
+/* Greedy: the token is the first of the most likely ones, which come in order, each once. */
+static void check_top(const hl_token_event *ev, size_t n_top) {
+    assert_int_equal(ev->n_top, n_top);
+    assert_int_equal(ev->top[0].token, ev->token);
+    assert_true(ev->top[0].logprob == ev->logprob);
+    for (size_t i = 1; i < n_top; i++) {
+        assert_true(ev->top[i].logprob <= ev->top[i - 1].logprob);
+        for (size_t k = 0; k < i; k++) assert_int_not_equal(ev->top[i].token, ev->top[k].token);
+    }
+}
+
+static void the_most_likely_tokens_come_with_each_event(void **state) {
+    (void)state;
+    setup               x = begin(0);
+    hl_generation_event ev = {.kind = HL_EVENT_TOKEN};
+    hl_request          r = ask("some words", 12);
+    int                 n = 0;
+    r.sampling.temperature = 0;
+    r.n_top = 5;
+    r.want_logprobs = true;
+    hl_generation *g = submit(&x, &r);
+    while (hl_generation_next(g, -1, &ev) == HL_OK && ev.kind == HL_EVENT_TOKEN) {
+        if (ev.token.token < 0) continue;
+        check_top(&ev.token, 5);
+        n++;
+    }
+    assert_int_equal(n, 12);
+    hl_generation_free(g);
+    end(&x);
+}
 
 /* Read to the end. */
 static answer *read_all(hl_generation *g) {
@@ -323,6 +351,7 @@ static void stopping_the_runner_ends_all(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_most_likely_tokens_come_with_each_event),
         cmocka_unit_test(an_answer_ends_with_true_counts),
         cmocka_unit_test(what_cannot_be_taken_is_refused_at_submit),
         cmocka_unit_test(stop_strings_end_the_answer_and_are_not_shown),

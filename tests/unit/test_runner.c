@@ -2,11 +2,7 @@
  *
  * test_runner.c - requests from end to end, on models that say what the test wants.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include "engine/runner/chat.h"
 #include "tests/unit/chain_fixture.h"
@@ -25,7 +21,8 @@ static loaded load(chain_model *c) {
     assert_true(fd >= 0);
     (void)close(fd);
     hl_status status = chain_save(c, path, &err);
-    if (status == HL_OK) status = hl_engine_new(&(hl_engine_params){.n_threads = 1}, &l.e, &err);
+    if (status == HL_OK)
+        status = hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &l.e, &err);
     if (status == HL_OK) status = hl_model_open(l.e, (const char *[]){path}, 1, NULL, &l.m, &err);
     if (status == HL_OK) status = hl_runner_new(l.m, NULL, &l.r, &err);
     (void)unlink(path);

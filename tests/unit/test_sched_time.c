@@ -5,6 +5,7 @@
  */
 #include "tests/need.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 
 #include "engine/model_priv.h"
+#include "engine/sched/sched_priv.h"
 #include "hyperlama/hyperlama.h"
 
 /* The monotonic clock: 0 is that of the system; else it stands still but for what each reading and each row adds. */
@@ -378,6 +380,31 @@ static void drafts_are_made_where_they_pay_and_few_elsewhere(void **state) {
     assert_true(j.usage.drafted_tokens * 2 < drafted);
 }
 
+/* ---- times between tokens ---- */
+
+/* Eight buckets for each doubling from 16 us on: a quantile is its bucket's middle, 4 % off at most. */
+static void times_between_tokens_are_counted_by_size(void **state) {
+    (void)state;
+    uint64_t itl[HL_ITL_BUCKETS + 1] = {0};
+    assert_true(hl_itl_quantile_ms(itl, 0.5) == 0);
+    for (int i = 0; i < 90; i++) hl_itl_add(itl, 2 * MS);
+    for (int i = 0; i < 10; i++) hl_itl_add(itl, 500 * (int64_t)MS);
+    assert_true(fabs(hl_itl_quantile_ms(itl, 0.5) / 2 - 1) < 0.05);
+    assert_true(fabs(hl_itl_quantile_ms(itl, 0.9) / 2 - 1) < 0.05);
+    assert_true(fabs(hl_itl_quantile_ms(itl, 0.91) / 500 - 1) < 0.05);
+    assert_true(fabs(hl_itl_quantile_ms(itl, 1) / 500 - 1) < 0.05);
+    memset(itl, 0, sizeof itl);
+    const int64_t odd[] = {0, -5, 1, 15999, 16000, 16001, 17500};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) hl_itl_add(itl, odd[i]);
+    assert_int_equal(itl[0], 6);
+    assert_int_equal(itl[1], 1);
+    hl_itl_add(itl, INT64_MAX); /* 2^63 / 16000 is 49 doublings */
+    assert_int_equal(itl[HL_ITL_BUCKETS], 0);
+    uint64_t n = 0;
+    for (int i = 0; i < HL_ITL_BUCKETS; i++) n += itl[i];
+    assert_int_equal(n, 8);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_deadline_ends_an_answer_when_it_is_reached_and_not_before,
@@ -388,6 +415,7 @@ int main(void) {
         cmocka_unit_test_teardown(the_budget_of_a_prompt_alone_follows_the_clock, use_real_clock),
         cmocka_unit_test(cancelling_the_only_request_stops_the_pass),
         cmocka_unit_test_teardown(drafts_are_made_where_they_pay_and_few_elsewhere, use_real_clock),
+        cmocka_unit_test(times_between_tokens_are_counted_by_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,11 +2,7 @@
  *
  * test_stop.c - a flag that a thread watches ends its own work and nobody else's.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/need.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -98,7 +94,7 @@ static void opening_a_model_ends(void **state) {
     hl_engine  *e = NULL;
     hl_model   *m = NULL;
     hl_err      err = {0};
-    assert_int_equal(hl_engine_new(NULL, &e, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.cpu = test_cpu()}, &e, &err), HL_OK);
     (void)hl_stop_watch(&flag);
     expect_stop(hl_model_open(e, &path, 1, NULL, &m, &err), &err, "read the file's keys: stopped");
     assert_null(m);
@@ -127,7 +123,7 @@ static opened open_model(void) {
     opened      o = {0};
     const char *path = model_path;
     hl_err      err;
-    assert_int_equal(hl_engine_new(NULL, &o.e, &err), HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.cpu = test_cpu()}, &o.e, &err), HL_OK);
     assert_int_equal(hl_model_open(o.e, &path, 1, NULL, &o.m, &err), HL_OK);
     return o;
 }

@@ -138,6 +138,10 @@ static const struct row {
     {"{{ '%s=%05.2f|%5s|%-5s|%x|%+d|%%|%r' % ('a', 3.14159, 'b', 'c', 255, 7, 'q') }}",
      "a=03.14|    b|c    |ff|+7|%|'q'", NULL},
     {"{{ '%(a)s' % {'a': 1} }}{{ '%s' % 5 }}{{ '%s' % [1] }}{{ '%d' % 3.9 }}", "15[1]3", NULL},
+    {"{{ [1, 2] == [1, 3] }}{{ [1, 2] == [1, 2] }}{{ [1, [2]] != [1, [3]] }}{{ {'a': 1} == {'a': 2} }}",
+     "FalseTrueTrueFalse", NULL},
+    {"{{ '%-05d|%05d|%-5s|' % (7, 7, 'a') }}", "7    |00007|a    |", NULL},
+    {"{{ 0 / -(2**70) }} {{ 0 / 2**70 }} {{ 0 / -5 }}", "-0.0 0.0 -0.0", NULL},
     {"{{ '%s %s' % (1,) }}", NULL, "line 1: not enough arguments for the format string"},
     {"{{ '%s' % (1, 2) }}", NULL, "line 1: not all arguments are used by the format string"},
     {"{{ '{} {}'.format(1, 'x') }}{{ '{1}{0}'.format('a', 'b') }}{{ '{a}{b[k]}{c.k}'.format(a=1, b={"
