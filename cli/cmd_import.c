@@ -154,10 +154,12 @@ static hl_status report(const hl_app *app, hl_store *store, const hl_name *name,
     return hl_json_print(&j, app->out, err);
 }
 
-/* What was imported may be of use to other programs, or to a later build of this one; but now is the time to say so. */
+/* What was imported may be of use to other programs, or to a later build of this one; but now is the time to say so. The
+ * same holds for parameters that make no sense here. */
 static void warn_if_idle(hl_app *app, hl_host *host, const hl_name *name) {
     hl_source *source = NULL;
     hl_model  *m = NULL;
+    hl_options options;
     hl_err     why = {0};
     char       text[HL_NAME_TEXT_BYTES];
     hl_name_format(name, text);
@@ -165,6 +167,9 @@ static void warn_if_idle(hl_app *app, hl_host *host, const hl_name *name) {
     if (status == HL_OK) status = hl_open_to_look(host, source, &m, &why);
     if (status != HL_OK && status != HL_E_CANCEL && status != HL_E_NOMEM)
         hl_app_warn(app, "it cannot run in this build: %s", why.text);
+    hl_options_init(&options);
+    if (source && source->stored) hl_options_read_stored(&options, source->stored, &app->events);
+    hl_options_done(&options);
     hl_model_close(m);
     hl_source_free(source);
 }

@@ -77,7 +77,7 @@ static hl_status load_draft(hl_host *h, hl_engine *engine, const hl_source *of, 
     hl_status status = hl_host_find(h, name, HL_OPEN_FOR_LOAD, &source, err);
     if (status == HL_OK) status = hl_model_open(engine, source->paths, source->n_paths, NULL, ret_draft, err);
     hl_source_free(source);
-    return status == HL_OK ? HL_OK : hl_fail_within(err, "draft model '%s'", name);
+    return status == HL_OK ? HL_OK : hl_fail_within(err, "draft model");
 }
 
 bool hl_source_name_weights(const hl_source *source, char *ret, size_t cap) {
@@ -175,7 +175,6 @@ hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *op
     }
     if (status != HL_OK) {
         hl_loaded_free(l);
-        if (err && strstr(err->text, source->label)) return status; /* it is named already */
         return hl_fail_within(err, "model '%s'", source->label);
     }
     l->load_ns = hl_clock_ns() - start_ns;

@@ -121,6 +121,15 @@ hl_status hl_fail(hl_err *err, hl_status status, const char *fmt, ...) {
     return status;
 }
 
+/* Does the head name something in quotes at its end that the text names, too? Then it says nothing new. */
+static bool is_named(const char *head, const char *text) {
+    const size_t n = strlen(head);
+    if (n < 3 || head[n - 1] != '\'') return false;
+    const char *open = head + n - 1;
+    while (open > head && open[-1] != '\'') open--;
+    return open > head && open < head + n - 1 && strstr(text, open - 1) != NULL;
+}
+
 hl_status hl_fail_within(hl_err *err, const char *fmt, ...) {
     if (!err) return HL_E_INTERNAL;
     char    both[2 * HL_ERR_TEXT_BYTES + 2];
@@ -129,6 +138,7 @@ hl_status hl_fail_within(hl_err *err, const char *fmt, ...) {
     va_start(args, fmt);
     set_format(&head, fmt, args);
     va_end(args);
+    if (is_named(head.text, err->text)) return err->status;
     (void)snprintf(both, sizeof both, "%s: %s", head.text, err->text);
     set_text(err, hl_view_of(both));
     return err->status;

@@ -62,7 +62,8 @@ typedef struct hl_view {
  */
 HL_API hl_status hl_fail(hl_err *err, hl_status status, const char *fmt, ...) HL_PRINTF(3, 4);
 
-/* Put words in front of the text of a failure that is already recorded ("load 'x': ...").
+/* Put words in front of the text of a failure that is already recorded ("load 'x': ..."), unless they end by naming in
+ * quotes what the text names already.
  * Returns err's status (HL_E_INTERNAL when err is NULL). */
 HL_API hl_status hl_fail_within(hl_err *err, const char *fmt, ...) HL_PRINTF(2, 3);
 

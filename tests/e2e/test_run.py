@@ -507,3 +507,35 @@ def test_plain_users_get_words_once_and_who_asks_gets_log_lines(cli):
         done = cli("run", "m", "hi", *args, env=env)
         assert " W host bad-parameter model=m:latest " in done.stderr and "warning:" not in done.stderr
     assert "top_p" not in cli("run", "m", "hi", "--log-level", "error").stderr
+
+
+def test_import_and_show_say_what_this_build_cannot_run(cli):
+    path = cli.model()
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0xyzab", 1))
+    done = cli("import", path, "odd")
+    assert done.returncode == 0 and "imported 'odd:latest'" in done.stdout
+    assert "it cannot run in this build: model 'odd:latest'" in done.stderr and "architecture 'xyzab' is not supported" in done.stderr
+    for name in ("odd", path):
+        done = cli("show", name)
+        assert done.returncode == 0 and "xyzab" in done.stdout
+        assert done.stderr.startswith("warning: it cannot run in this build: ") and "is not supported" in done.stderr
+    done = cli("run", "odd", "hi")
+    assert done.returncode == 6 and "'odd:latest'" in done.stderr and "is not supported" in done.stderr
+    assert cli("import", cli.model(), "fine").stderr == "" and cli("show", "fine").stderr == ""
+
+
+def test_import_warns_of_parameters_that_runs_will_ignore(cli):
+    (cli.folder / "Modelfile").write_text("FROM x\nPARAMETER top_p 7\nPARAMETER top_k -1\nPARAMETER num_gpu 2\n")
+    done = cli("import", cli.model(), "m", "-f", "Modelfile")
+    assert done.returncode == 0 and done.stderr == "warning: bad parameter: m:latest: option top_p = '7': expected 0..1 (ignored)\n"
+
+
+def test_a_message_names_its_file_once(cli):
+    path = cli.model()
+    path.write_bytes(path.read_bytes()[:3000])
+    for command in (("run", "./tiny.gguf", "hi"), ("show", "./tiny.gguf"), ("tokenize", "./tiny.gguf", "hi"), ("import", "tiny.gguf", "x")):
+        done = cli(*command)
+        assert done.returncode == 5 and done.stderr.count("tiny.gguf") == 1, done.stderr
+    done = cli("run", "./absent.gguf", "hi")
+    assert done.returncode == 7 and done.stderr.count("absent.gguf") == 1 and "No such file" in done.stderr

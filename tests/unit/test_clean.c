@@ -119,6 +119,20 @@ static void messages_are_cleaned(void **state) {
     assert_string_equal(err.text, "model '\\u{202e}.gguf': architecture '\\x1b]0;x\\x07\\u{9b}a\\nb'");
 }
 
+static void what_is_named_is_not_named_again(void **state) {
+    (void)state;
+    hl_err err;
+    (void)hl_fail(&err, HL_E_FORMAT, "'./x.gguf': key 'a' is missing");
+    assert_int_equal(hl_fail_within(&err, "load '%s'", "./x.gguf"), HL_E_FORMAT);
+    assert_string_equal(err.text, "'./x.gguf': key 'a' is missing");
+    (void)hl_fail_within(&err, "key 'b'[%d]", 3);       /* does not end with a name */
+    (void)hl_fail_within(&err, "model '%s'", "x.gguf"); /* another name */
+    assert_string_equal(err.text, "model 'x.gguf': key 'b'[3]: './x.gguf': key 'a' is missing");
+    (void)hl_fail_within(&err, "%s", "'"); /* no name at all */
+    (void)hl_fail_within(&err, "%s", "''");
+    assert_memory_equal(err.text, "'': ': model ", 13);
+}
+
 static void json_is_ascii_where_it_must_be(void **state) {
     (void)state;
     static const char raw[] = "a\"\\\0\x1b\x7f\n\xC2\x9B\xE2\x80\xAE\xF3\xA0\x81\x81\xFF\xC3\xA9";
@@ -192,6 +206,7 @@ int main(void) {
         cmocka_unit_test(a_nul_is_escaped_like_the_rest),
         cmocka_unit_test(what_does_not_fit_is_cut_between_characters),
         cmocka_unit_test(messages_are_cleaned),
+        cmocka_unit_test(what_is_named_is_not_named_again),
         cmocka_unit_test(json_is_ascii_where_it_must_be),
         cmocka_unit_test(the_cause_survives_long_paths),
         cmocka_unit_test(a_long_message_without_long_words_loses_its_middle),
