@@ -54,21 +54,30 @@ static void feed_file(const char *path, uint64_t *state) {
     free(data);
 }
 
+static void feed_noise(long count, uint64_t *state) {
+    uint8_t noise[MAX_NOISE_BYTES];
+    for (long i = 0; i < count; i++) {
+        const size_t n = next_random(state) % MAX_NOISE_BYTES;
+        for (size_t k = 0; k < n; k++) noise[k] = (uint8_t)next_random(state);
+        feed(noise, n);
+    }
+}
+
 int main(int argc, char **argv) {
     const char *name = strstr(argv[0], "replay_");
     char        folder[512], path[1024];
     uint64_t    state = 1;
-    uint8_t     noise[MAX_NOISE_BYTES];
+    if (argc > 2 && strcmp(argv[1], "--random") == 0) { /* COUNT [SEED]: so many random inputs */
+        state = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
+        feed_noise(strtol(argv[2], NULL, 10), &state);
+        return 0;
+    }
     if (argc > 1) {
         for (int i = 1; i < argc; i++) feed_file(argv[i], &state);
         return 0;
     }
     feed(NULL, 0);
-    for (int i = 0; i < N_NOISE; i++) {
-        const size_t n = next_random(&state) % MAX_NOISE_BYTES;
-        for (size_t k = 0; k < n; k++) noise[k] = (uint8_t)next_random(&state);
-        feed(noise, n);
-    }
+    feed_noise(N_NOISE, &state);
     (void)snprintf(folder, sizeof folder, "tests/fuzz/corpus/%s", name ? name + 7 : "");
     DIR *d = opendir(folder);
     for (const struct dirent *e; d && (e = readdir(d));) {
