@@ -101,9 +101,9 @@ static void read_rope(reader *r, const hl_arch *arch, hl_hparams *hp) {
     if (v && hl_gguf_get_text(r->g, key, &kind, r->err) != HL_OK) r->status = HL_E_FORMAT;
 
     hp->rope.base = read_f32(r, "rope.freq_base", 10000.0f);
-    hp->rope.base_window = arch->window_rope_base > 0
-                               ? read_f32(r, "rope.freq_base_swa", arch->window_rope_base)
-                               : hp->rope.base;
+    hp->rope.plain_window = arch->window_rope_base > 0;
+    hp->rope.base_window = read_f32(r, "rope.freq_base_swa",
+                                    arch->window_rope_base > 0 ? arch->window_rope_base : hp->rope.base);
     const float factor = read_f32(r, "rope.scaling.factor", read_f32(r, "rope.scale_linear", 1.0f));
     const bool  yarn = kind.len == 4 && __builtin_memcmp(kind.ptr, "yarn", 4) == 0;
     const bool  linear = kind.len == 0 || (kind.len == 6 && __builtin_memcmp(kind.ptr, "linear", 6) == 0);
@@ -141,10 +141,40 @@ static void read_experts(reader *r, const hl_arch *arch, hl_hparams *hp) {
         return;
     }
     hp->n_experts_used = need_u32(r, "expert_used_count");
+    if (r->status != HL_OK) return;
     hp->n_ff = read_u32(r, "feed_forward_length", 0);
-    hp->n_expert_ff = read_u32(r, "expert_feed_forward_length", hp->n_ff);
+    hp->n_expert_ff =
+        read_u32(r, "expert_feed_forward_length", arch->splits_ff ? hp->n_ff / hp->n_experts_used : hp->n_ff);
     if (hp->n_expert_ff == 0) (void)need_u32(r, "expert_feed_forward_length");
     hp->expert_scale = read_f32(r, "expert_weights_scale", 1.0f);
+}
+
+/* After check_limits(). One number for all layers, of which every n-th sees everything (0: none does), or a yes or no for each. */
+static void read_window_pattern(reader *r, const hl_arch *arch, hl_hparams *hp) {
+    char                 key[128];
+    const hl_gguf_value *v = find_key(r, "attention.sliding_window_pattern", key, sizeof key);
+    const bool           by_layer = v && v->kind == HL_GGUF_ARRAY;
+    double               n = arch->window_pattern, x = 0;
+    if (r->status != HL_OK) return;
+    if (by_layer && v->n < hp->n_layers) {
+        r->status = hl_fail(r->err, HL_E_FORMAT, "key '%s': %" PRIu64 " values, expected one per layer (%u)",
+                            key, v->n, hp->n_layers);
+        return;
+    }
+    for (uint32_t i = 0; i < hp->n_layers; i++) {
+        const uint64_t at = by_layer ? i : 0;
+        const bool     is_bool = by_layer && v->elem_kind == HL_GGUF_BOOL;
+        if (v && !is_bool &&
+            (!hl_gguf_elem_f64(v, at, &x) || !(x >= 0 && x <= UINT32_MAX) || x != floor(x))) {
+            r->status =
+                hl_fail(r->err, HL_E_FORMAT, "key '%s': expected a whole number, or one per layer", key);
+            return;
+        }
+        if (v && !by_layer) n = x;
+        const bool sees_all = n > 0 && (i + 1) % (uint64_t)n == 0;
+        const bool windowed = is_bool ? v->data[i] != 0 : by_layer ? x != 0 : !sees_all;
+        if (windowed) hp->windowed[i / 64] |= (uint64_t)1 << i % 64;
+    }
 }
 
 /* The one place where what a file says is compared with what there is room for. A default that follows from other keys
@@ -167,8 +197,9 @@ static void check_limits(reader *r, const hl_hparams *hp) {
 /* What one size says of another. */
 static void check_relations(reader *r, const hl_hparams *hp) {
     const uint32_t v_dim = read_u32(r, "attention.value_length", hp->head_dim);
-    if (hp->head_dim == 0 || hp->head_dim % 8 != 0)
-        fail_once(r, "attention.key_length", hp->head_dim, "a multiple of 8");
+    if (hp->head_dim == 0)
+        fail_once(r, "embedding_length", hp->n_embd,
+                  "at least attention.head_count, or attention.key_length");
     if (v_dim != hp->head_dim)
         fail_once(r, "attention.value_length", v_dim, "the same as attention.key_length");
     if (hp->n_heads % hp->n_kv_heads != 0)
@@ -187,17 +218,16 @@ hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_hparams *ret
     read_experts(&r, arch, &hp);
     read_rope(&r, arch, &hp);
     hp.rms_eps = read_f32(&r, "attention.layer_norm_rms_epsilon", 1e-5f);
-    if (arch->window_pattern > 0) {
-        hp.window_pattern = arch->window_pattern;
-        hp.window = read_u32(&r, "attention.sliding_window", arch->window_default);
-    }
+    if (arch->window_pattern > 0) hp.window = read_u32(&r, "attention.sliding_window", arch->window_default);
     if (arch->has_softcap) {
         hp.attn_softcap = read_f32(&r, "attn_logit_softcapping", arch->attn_softcap);
         hp.final_softcap = read_f32(&r, "final_logit_softcapping", arch->final_softcap);
     }
     check_limits(&r, &hp);
     check_relations(&r, &hp);
+    if (hp.window > 0) read_window_pattern(&r, arch, &hp);
     if (r.status != HL_OK) return r.status;
+    hp.head_room = (hp.head_dim + 7) / 8 * 8;
     const bool  wide = arch->wide_scale_layers != 0 && hp.n_layers == arch->wide_scale_layers;
     const float d = wide ? (float)(hp.n_embd / hp.n_heads) : (float)hp.head_dim;
     hp.qk_scale = 1.0f / sqrtf(d);

@@ -21,8 +21,17 @@
 enum { ARENA_LIMIT_BYTES = 512 << 20 };
 
 static const char *const dim_names[HL_DIM_count] = {
-    "1",        "n_vocab", "n_embd",    "n_heads * head_dim", "n_kv_heads * head_dim",
-    "head_dim", "n_ff",    "n_experts", "n_expert_ff",        "n_rot / 2",
+    "1",
+    "n_vocab",
+    "n_embd",
+    "n_heads * head_dim",
+    "n_kv_heads * head_dim",
+    "(n_heads + 2 * n_kv_heads) * head_dim",
+    "head_dim",
+    "n_ff",
+    "n_experts",
+    "n_expert_ff",
+    "n_rot / 2",
 };
 
 uint32_t hl_matrix_needs(const hl_matrix *w) {
@@ -41,6 +50,7 @@ static uint64_t dim_value(const hl_hparams *hp, hl_dim d) {
     case HL_DIM_EMBD: return hp->n_embd;
     case HL_DIM_Q: return (uint64_t)hp->n_heads * hp->head_dim;
     case HL_DIM_KV: return (uint64_t)hp->n_kv_heads * hp->head_dim;
+    case HL_DIM_QKV: return ((uint64_t)hp->n_heads + 2 * (uint64_t)hp->n_kv_heads) * hp->head_dim;
     case HL_DIM_HEAD: return hp->head_dim;
     case HL_DIM_FF: return hp->n_ff;
     case HL_DIM_EXPERTS: return hp->n_experts;
@@ -153,6 +163,30 @@ static hl_status check_scales(const hl_model *m, hl_err *err) {
     return HL_OK;
 }
 
+/* Rows of query, key and value as if each were a tensor. */
+static void split_qkv(const hl_hparams *hp, const hl_matrix *w, const float *bias, hl_layer *layer) {
+    static const hl_weight weights[] = {HL_W_Q, HL_W_K, HL_W_V};
+    static const hl_weight biases[] = {HL_W_Q_BIAS, HL_W_K_BIAS, HL_W_V_BIAS};
+    static const hl_dim    dims[] = {HL_DIM_Q, HL_DIM_KV, HL_DIM_KV};
+    size_t                 at = 0;
+    for (size_t i = 0; i < 3; i++) {
+        const size_t n = dim_value(hp, dims[i]);
+        if (bias) layer->v[biases[i]] = bias + at;
+        if (w) {
+            hl_matrix *part = &layer->w[weights[i]];
+            *part = *w;
+            part->n_rows = n;
+            part->data = (const uint8_t *)w->data + at * w->row_bytes;
+        }
+        at += n;
+    }
+}
+
+/* Whether a tensor is bound already, as a part of another. */
+static bool is_part(const hl_tensor_row *row, const hl_layer *layer) {
+    return (row->flags & HL_T_FUSED) && (layer->w[row->weight].data || layer->v[row->weight]);
+}
+
 static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_layer, hl_layer *layer,
                           size_t *ret_bound, hl_err *err) {
     const bool has_experts = m->hp.n_experts > 0;
@@ -164,8 +198,11 @@ static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_laye
     (void)snprintf(name, sizeof name, row->name, i_layer);
 #pragma GCC diagnostic pop
     const hl_gguf_tensor *t = hl_gguf_find_tensor(m->gguf, name);
+    if (t && layer && is_part(row, layer))
+        return hl_fail(err, HL_E_FORMAT, "tensor '%s' is there twice: alone, and as a part of attn_qkv",
+                       name);
     if (!t) {
-        if (row->flags & HL_T_OPTIONAL) return HL_OK;
+        if ((row->flags & HL_T_OPTIONAL) || (layer && is_part(row, layer))) return HL_OK;
         return hl_fail(err, HL_E_FORMAT, "tensor '%s' is missing (architecture '%s' needs it)", name,
                        m->arch->name);
     }
@@ -183,6 +220,8 @@ static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_laye
             m->out_norm = v;
         else if (row->weight == HL_W_OUT_BIAS)
             m->out_bias = v;
+        else if (layer && row->weight == HL_W_QKV_BIAS && v)
+            split_qkv(&m->hp, NULL, v, layer);
         else if (layer)
             layer->v[row->weight] = v;
         return status;
@@ -193,6 +232,8 @@ static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_laye
         m->tok_embd = w;
     else if (row->weight == HL_W_OUT)
         m->out = w;
+    else if (layer && row->weight == HL_W_QKV)
+        split_qkv(&m->hp, &w, NULL, layer);
     else if (layer) {
         layer->w[row->weight] = w;
         layer->expert_stride[row->weight] = stride;
@@ -210,9 +251,39 @@ static void note_needs(hl_layer *l) {
     l->need_down_in = hl_matrix_needs(&l->w[HL_W_DOWN]) | hl_matrix_needs(&l->w[HL_W_DOWN_EXPS]);
 }
 
+/* The number of the layer in a tensor's name; UINT32_MAX: it is of none. */
+static uint32_t layer_of(const char *name) {
+    uint32_t n = 0;
+    if (strncmp(name, "blk.", 4) != 0) return UINT32_MAX;
+    const char *at = name + 4;
+    for (; *at >= '0' && *at <= '9'; at++)
+        if (n < 100000000) n = n * 10 + (uint32_t)(*at - '0');
+    return at > name + 4 && *at == '.' ? n : UINT32_MAX;
+}
+
+/* Part of a model that answers as if it were all of it is worse than none. */
+static hl_status check_layers(const hl_model *m, hl_err *err) {
+    const char *first = NULL;
+    size_t      n = 0;
+    for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++) {
+        const hl_gguf_tensor *t = hl_gguf_tensor_at(m->gguf, i);
+        const uint32_t        layer = layer_of(t->name);
+        if (layer == UINT32_MAX || layer < m->hp.n_layers) continue;
+        if (!first) first = t->name;
+        n++;
+    }
+    if (!first) return HL_OK;
+    return hl_fail(
+        err, HL_E_FORMAT,
+        "key '%s.block_count' is %u, but there are tensors of further layers: '%s' (%zu in all); with the "
+        "layers that it says, half a model would answer",
+        m->arch->name, m->hp.n_layers, first, n);
+}
+
 static hl_status bind_tensors(hl_model *m, hl_err *err) {
     size_t    n_bound = 0;
-    hl_status status = check_scales(m, err);
+    hl_status status = check_layers(m, err);
+    if (status == HL_OK) status = check_scales(m, err);
     m->layers = hl_arena_get(&m->arena, m->hp.n_layers, sizeof *m->layers);
     if (!m->layers) return hl_fail(err, HL_E_NOMEM, "no memory for %u layers", m->hp.n_layers);
     for (const hl_tensor_row *row = m->arch->tensors; row->name && status == HL_OK; row++) {
@@ -229,7 +300,7 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
     m->need_out_in = hl_matrix_needs(&m->out);
     for (uint32_t i = 0; i < m->hp.n_layers; i++) {
         hl_layer *l = &m->layers[i];
-        l->windowed = m->hp.window > 0 && (i + 1) % m->hp.window_pattern != 0;
+        l->windowed = m->hp.window > 0 && hl_is_windowed(&m->hp, i);
         note_needs(l);
     }
     if (n_bound < hl_gguf_n_tensors(m->gguf))

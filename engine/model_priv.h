@@ -40,23 +40,36 @@ enum {
 
 typedef struct hl_hparams {
     uint32_t n_layers, n_ctx_train, n_embd, n_ff, n_heads, n_kv_heads, head_dim, n_rot, n_vocab;
+    uint32_t
+             head_room; /* head_dim up to the multiple of 8 that kernels of attention and the cache deal in; zeros behind */
     uint32_t n_experts, n_experts_used, n_expert_ff;
-    uint32_t window;         /* positions a windowed layer sees, the own one included; 0: no windows */
-    uint32_t window_pattern; /* see hl_arch */
+    uint32_t window; /* positions a windowed layer sees, the own one included; 0: no windows */
+    uint64_t windowed[HL_MAX_LAYERS / 64]; /* a bit for each layer: hl_is_windowed() */
     float    rms_eps;
     float    qk_scale;
     float    attn_softcap, final_softcap; /* 0: none */
     float    embd_scale;
     float    expert_scale; /* times the sum of the experts; 1 when unset */
     struct {
-        float    base, base_window;
-        float    freq_scale; /* 1 / factor; 1: no scaling */
-        float    ext_factor; /* YaRN's mix: 0 linear, 1 YaRN */
+        float    base, base_window; /* of windowed layers */
+        float    freq_scale;        /* 1 / factor; 1: no scaling */
+        bool     plain_window;      /* windowed layers know no scaling */
+        float    ext_factor;        /* YaRN's mix: 0 linear, 1 YaRN */
         float    attn_factor;
         float    beta_fast, beta_slow;
         uint32_t n_ctx_orig;
     } rope;
 } hl_hparams;
+
+static inline bool hl_is_windowed(const hl_hparams *hp, uint32_t i_layer) {
+    return hp->windowed[i_layer / 64] >> i_layer % 64 & 1;
+}
+
+/* Windowed layers have a rotation of their own. */
+static inline bool hl_has_window_rope(const hl_hparams *hp) {
+    return hp->window > 0 &&
+           (hp->rope.base_window != hp->rope.base || (hp->rope.plain_window && hp->rope.freq_scale != 1.0f));
+}
 
 /* All experts of one kind: [n_experts] matrices one after another. */
 typedef struct hl_layer {

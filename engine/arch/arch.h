@@ -17,6 +17,7 @@ typedef enum hl_dim {
     HL_DIM_EMBD,
     HL_DIM_Q,  /* n_heads * head_dim */
     HL_DIM_KV, /* n_kv_heads * head_dim */
+    HL_DIM_QKV,
     HL_DIM_HEAD,
     HL_DIM_FF,
     HL_DIM_EXPERTS,
@@ -34,9 +35,11 @@ typedef enum hl_weight {
     HL_W_OUT_BIAS,
     HL_W_LAYER,
     HL_W_ATTN_NORM = HL_W_LAYER,
+    HL_W_QKV, /* rows of query, key and value in one tensor; bound as three */
     HL_W_Q,
     HL_W_K,
     HL_W_V,
+    HL_W_QKV_BIAS,
     HL_W_Q_BIAS,
     HL_W_K_BIAS,
     HL_W_V_BIAS,
@@ -64,6 +67,7 @@ enum {
     HL_T_OPTIONAL = 1, /* may be missing */
     HL_T_DENSE = 2,    /* only in models without experts */
     HL_T_EXPERT = 4,   /* only in models with experts */
+    HL_T_FUSED = 8,    /* three tensors in one, which stands before them in the table; or those three */
 };
 
 enum { HL_TENSOR_DIMS = 3 };
@@ -77,6 +81,18 @@ typedef struct hl_tensor_row {
     uint32_t    flags;                 /* HL_T_* */
 } hl_tensor_row;
 
+/* Query, key and value: three tensors, or all rows in one. Biases are rare but count. */
+#define HL_ROWS_QKV                                                                                          \
+    {HL_W_QKV, "blk.%u.attn_qkv.weight", {HL_DIM_QKV, HL_DIM_EMBD}, HL_T_FUSED | HL_T_OPTIONAL},             \
+        {HL_W_Q, "blk.%u.attn_q.weight", {HL_DIM_Q, HL_DIM_EMBD}, HL_T_FUSED},                               \
+        {HL_W_K, "blk.%u.attn_k.weight", {HL_DIM_KV, HL_DIM_EMBD}, HL_T_FUSED},                              \
+        {HL_W_V, "blk.%u.attn_v.weight", {HL_DIM_KV, HL_DIM_EMBD}, HL_T_FUSED},                              \
+        {HL_W_QKV_BIAS, "blk.%u.attn_qkv.bias", {HL_DIM_QKV}, HL_T_FUSED | HL_T_OPTIONAL},                   \
+        {HL_W_Q_BIAS, "blk.%u.attn_q.bias", {HL_DIM_Q}, HL_T_FUSED | HL_T_OPTIONAL},                         \
+        {HL_W_K_BIAS, "blk.%u.attn_k.bias", {HL_DIM_KV}, HL_T_FUSED | HL_T_OPTIONAL}, {                      \
+        HL_W_V_BIAS, "blk.%u.attn_v.bias", {HL_DIM_KV}, HL_T_FUSED | HL_T_OPTIONAL                           \
+    }
+
 typedef enum hl_rope_kind { HL_ROPE_PAIRS, HL_ROPE_HALVES } hl_rope_kind;
 typedef enum hl_act_kind { HL_ACT_SWIGLU, HL_ACT_GEGLU } hl_act_kind;
 
@@ -89,12 +105,17 @@ typedef struct hl_arch {
     bool                 has_softcap;  /* obeys attn_logit_softcapping and final_logit_softcapping */
     float                attn_softcap; /* when the key is absent; 0: none */
     float                final_softcap;
-    uint32_t window_pattern;    /* layer i sees everything when (i + 1) % pattern == 0; 0: no windows */
-    uint32_t window_default;    /* when attention.sliding_window is absent */
-    float    window_rope_base;  /* rotation base of windowed layers; 0: that of the others */
+    uint32_t
+        window_pattern; /* layer i sees everything when (i + 1) % pattern == 0, unless the file says otherwise; 0: no
+                                 * windows */
+    uint32_t window_default; /* when attention.sliding_window is absent or 0; 0: then there are no windows */
+    float
+             window_rope_base; /* rotation base of windowed layers, to which no scaling applies; 0: they rotate as the others */
     uint32_t wide_scale_layers; /* with this many layers, scale is 1 / sqrt(n_embd / n_heads) */
-    bool     needs_experts;     /* a file without experts is malformed */
-    bool     may_have_experts;
+    bool
+        splits_ff; /* without expert_feed_forward_length, experts share feed_forward_length; else each has it */
+    bool needs_experts; /* a file without experts is malformed */
+    bool may_have_experts;
 } hl_arch;
 
 const hl_arch *hl_arch_find(hl_view name); /* NULL: not supported */

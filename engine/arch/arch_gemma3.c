@@ -4,7 +4,7 @@
  *
  * Differs from gemma2: norms on query and key heads instead of soft caps, five windowed layers for each
  * that sees everything, and another rotation base (10,000) on the windowed ones, to which the file's
- * linear scaling does not apply. The 27B (62 layers) scales queries by n_embd / n_heads.
+ * scaling does not apply. A file without a window has none, and one rotation. The 27B (62 layers) scales queries by n_embd / n_heads.
  * from: the model cards' config.json, November 2026
  */
 #include "engine/arch/arch.h"
@@ -13,12 +13,7 @@ static const hl_tensor_row tensors[] = {
     {HL_W_TOK_EMBD, "token_embd.weight", {HL_DIM_VOCAB, HL_DIM_EMBD}, 0},
     {HL_W_ROPE_FREQS, "rope_freqs.weight", {HL_DIM_ROT_HALF}, HL_T_OPTIONAL},
     {HL_W_ATTN_NORM, "blk.%u.attn_norm.weight", {HL_DIM_EMBD}, 0},
-    {HL_W_Q, "blk.%u.attn_q.weight", {HL_DIM_Q, HL_DIM_EMBD}, 0},
-    {HL_W_K, "blk.%u.attn_k.weight", {HL_DIM_KV, HL_DIM_EMBD}, 0},
-    {HL_W_V, "blk.%u.attn_v.weight", {HL_DIM_KV, HL_DIM_EMBD}, 0},
-    {HL_W_Q_BIAS, "blk.%u.attn_q.bias", {HL_DIM_Q}, HL_T_OPTIONAL},
-    {HL_W_K_BIAS, "blk.%u.attn_k.bias", {HL_DIM_KV}, HL_T_OPTIONAL},
-    {HL_W_V_BIAS, "blk.%u.attn_v.bias", {HL_DIM_KV}, HL_T_OPTIONAL},
+    HL_ROWS_QKV,
     {HL_W_Q_NORM, "blk.%u.attn_q_norm.weight", {HL_DIM_HEAD}, 0},
     {HL_W_K_NORM, "blk.%u.attn_k_norm.weight", {HL_DIM_HEAD}, 0},
     {HL_W_O, "blk.%u.attn_output.weight", {HL_DIM_EMBD, HL_DIM_Q}, 0},
@@ -46,7 +41,6 @@ const hl_arch hl_arch_gemma3 = {
     .scale_embd = true,
     .has_softcap = true,
     .window_pattern = 6,
-    .window_default = 1024,
     .window_rope_base = 10000.0f,
     .wide_scale_layers = 62,
 };

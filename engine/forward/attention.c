@@ -8,6 +8,8 @@
  * are merged in order, so the same bits come out whether one thread walks all splits of an item (prompts: many
  * items) or several do (decoding: few rows, long context).
  */
+#include <string.h>
+
 #include "engine/forward/forward_priv.h"
 
 /* ---- keys and values ------------------------------------------------------------------------- */
@@ -28,11 +30,26 @@ static void write_key_value(const store_ctx *c, uint32_t r, uint32_t kv, const f
     const hl_seq     *s = f->seqs[r];
     const uint32_t pos = (uint32_t)f->pos[r], block = pos / HL_KV_PAGE_TOKENS, slot = pos % HL_KV_PAGE_TOKENS;
     const hl_kv_type type = hl_kv_pool_shape(s->pool)->type;
-    const size_t     hd = f->m->hp.head_dim;
+    const size_t     hd = f->m->hp.head_room;
     f->k->kv_write(type, hd, slot, k, v, hl_kv_page(s->pool, s->blocks[block], c->i_layer, kv));
     for (const hl_seq *t = s->forks; t; t = t->next_fork)
         if (f->pos[r] < t->n_pos && t->blocks[block] != s->blocks[block])
             f->k->kv_write(type, hd, slot, k, v, hl_kv_page(t->pool, t->blocks[block], c->i_layer, kv));
+}
+
+/* A query head as the kernels read it. */
+static float *query_of(const hl_forward *f, uint32_t row, uint32_t head) {
+    const hl_hparams *hp = &f->m->hp;
+    return f->q ? f->q + ((size_t)row * hp->n_heads + head) * hp->head_room
+                : f->qkv + row * qkv_width(hp) + (size_t)head * hp->head_dim;
+}
+
+/* Zeros behind a head change no product of it. */
+static const float *with_room(const hl_hparams *hp, const float *head, float *room) {
+    if (hp->head_room == hp->head_dim) return head;
+    memcpy(room, head, hp->head_dim * sizeof *room);
+    memset(room + hp->head_dim, 0, (hp->head_room - hp->head_dim) * sizeof *room);
+    return room;
 }
 
 /* Norm and rotate the query heads of one KV head's group, and its key; write key and value. */
@@ -49,7 +66,7 @@ static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const float      *q_norm = c->l->v[HL_W_Q_NORM];
     const float      *k_norm = c->l->v[HL_W_K_NORM];
     (void)i_thread;
-    if (!hl_forward_fits(f, HL_ROOM_HEAD_DIM, hd, HL_ATTEND_MAX_HEAD_DIM)) return;
+    if (!hl_forward_fits(f, HL_ROOM_HEAD_DIM, hp->head_room, HL_ATTEND_MAX_HEAD_DIM)) return;
     for (uint32_t r = seg.begin; r < seg.end; r++) {
         float       *row = f->qkv + r * qkv_width(hp);
         const float *cs = tables + (size_t)r * hp->n_rot;
@@ -57,6 +74,7 @@ static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
             float *q = row + h * hd;
             if (q_norm) f->k->rmsnorm(hd, q, q_norm, hp->rms_eps, q);
             f->k->rope(hp->n_rot, halves, cs, q);
+            if (f->q) (void)with_room(hp, q, query_of(f, r, h));
         }
         hl_row_look(f, r, HL_PLACE_QUERIES, c->i_layer, group * hd, row + kv * group * hd);
         float *k = row + (hp->n_heads + kv) * hd;
@@ -65,7 +83,8 @@ static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
         f->k->rope(hp->n_rot, halves, cs, k);
         hl_row_look(f, r, HL_PLACE_KEYS, c->i_layer, hd, k);
         hl_row_look(f, r, HL_PLACE_VALUES, c->i_layer, hd, v);
-        write_key_value(c, r, kv, k, v);
+        float k_room[HL_ATTEND_MAX_HEAD_DIM], v_room[HL_ATTEND_MAX_HEAD_DIM];
+        write_key_value(c, r, kv, with_room(hp, k, k_room), with_room(hp, v, v_room));
     }
 }
 
@@ -140,14 +159,13 @@ typedef struct attend_queries {
 
 /* False: there are more than a kernel takes. */
 static bool fill_queries(const attend_ctx *c, const attend_item *it, attend_queries *ret) {
-    const hl_hparams *hp = &c->f->m->hp;
     ret->n = 0;
     if (!hl_forward_fits(c->f, HL_ROOM_TILE_QUERIES, (size_t)(it->end - it->begin) * it->n_heads,
                          HL_ATTEND_MAX_QUERIES))
         return false;
     for (uint32_t r = it->begin; r < it->end; r++) {
         for (uint32_t h = it->head; h < it->head + it->n_heads; h++) {
-            ret->q[ret->n] = c->f->qkv + r * qkv_width(hp) + (size_t)h * hp->head_dim;
+            ret->q[ret->n] = query_of(c->f, r, h);
             ret->pos[ret->n] = c->f->pos[r];
             ret->first[ret->n] = first_visible(c, c->f->pos[r]);
             ret->n++;
@@ -170,7 +188,7 @@ static void attend_split(const attend_ctx *c, const attend_item *it, const atten
     const bool         has_next = begin + HL_ATTEND_SPLIT <= it->last_pos;
     const hl_attend_in in = {
         .kv_type = hl_kv_pool_shape(s->pool)->type,
-        .head_dim = f->m->hp.head_dim,
+        .head_dim = f->m->hp.head_room,
         .n_queries = q->n,
         .q = q->q,
         .q_pos = q->pos,
@@ -194,6 +212,16 @@ static float *result_of(const attend_ctx *c, const attend_item *it, uint32_t i) 
     return c->f->attn + ((size_t)row * hp->n_heads + it->head + i % it->n_heads) * hp->head_dim;
 }
 
+/* The result of query i of an item from those of its splits. */
+static void merge(const attend_ctx *c, const attend_item *it, uint32_t i, uint32_t n_splits, const float *o,
+                  size_t o_stride, const float *max, const float *sum, size_t ms_stride) {
+    const hl_hparams *hp = &c->f->m->hp;
+    float            *ret = result_of(c, it, i), room[HL_ATTEND_MAX_HEAD_DIM];
+    const bool        is_whole = hp->head_room == hp->head_dim;
+    c->f->k->attend_merge(hp->head_room, n_splits, o, o_stride, max, sum, ms_stride, is_whole ? ret : room);
+    if (!is_whole) memcpy(ret, room, hp->head_dim * sizeof *ret);
+}
+
 /* One thread walks all splits of an item. */
 static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const attend_ctx *c = ctx;
@@ -206,7 +234,7 @@ static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     if (!fill_queries(c, &it, &q) || !hl_forward_fits(c->f, HL_ROOM_ITEM_QUERIES, q.n, c->f->tile_queries) ||
         !hl_forward_fits(c->f, HL_ROOM_ITEM_SPLITS, (size_t)(last - first + 1), c->f->n_splits_cap))
         return;
-    const size_t hd = c->f->m->hp.head_dim;
+    const size_t hd = c->f->m->hp.head_room;
     const size_t o_stride = q.n * hd;
     float       *max = ts->part_ms;
     float       *sum = ts->part_ms + (size_t)c->f->n_splits_cap * c->f->tile_queries;
@@ -216,8 +244,7 @@ static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
         attend_split(c, &it, &q, s, ts->part_o + at * o_stride, max + at * q.n, sum + at * q.n, ts->attend);
     }
     for (uint32_t i = 0; i < q.n; i++)
-        c->f->k->attend_merge((uint32_t)hd, (uint32_t)(last - first + 1), ts->part_o + i * hd, o_stride,
-                              max + i, sum + i, q.n, result_of(c, &it, i));
+        merge(c, &it, i, (uint32_t)(last - first + 1), ts->part_o + i * hd, o_stride, max + i, sum + i, q.n);
 }
 
 /* Storage of partial results when splits are items: [item][split][query]. */
@@ -232,14 +259,14 @@ static void split_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const attend_item it = find_item(c, i_item);
     const uint32_t    first = (uint32_t)(it.first_pos / HL_ATTEND_SPLIT);
     const uint32_t    n_splits = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT) - first + 1;
-    const size_t      n_ms = c->f->shared_o_floats / c->f->m->hp.head_dim;
+    const size_t      n_ms = c->f->shared_o_floats / c->f->m->hp.head_room;
     attend_queries    q;
     if (!fill_queries(c, &it, &q) || !hl_forward_fits(c->f, HL_ROOM_ITEM_SPLITS, n_splits, c->n_splits))
         return;
     for (uint32_t k = 0, i = i_chunk % n_each * c->per_chunk; k < c->per_chunk && i < n_splits; k++, i++) {
         if (hl_forward_stopped(c->f)) return;
         const size_t slot = shared_slot(c, i_item, i);
-        attend_split(c, &it, &q, (int32_t)(first + i), c->f->shared_o + slot * c->f->m->hp.head_dim,
+        attend_split(c, &it, &q, (int32_t)(first + i), c->f->shared_o + slot * c->f->m->hp.head_room,
                      c->f->shared_ms + slot, c->f->shared_ms + n_ms + slot, c->f->threads[i_thread].attend);
     }
 }
@@ -248,16 +275,15 @@ static void merge_chunk(void *ctx, uint32_t i_item, uint32_t i_thread) {
     const attend_ctx *c = ctx;
     const attend_item it = find_item(c, i_item);
     (void)i_thread;
-    const uint32_t hd = c->f->m->hp.head_dim;
+    const uint32_t hd = c->f->m->hp.head_room;
     const size_t   n_ms = c->f->shared_o_floats / hd;
     const uint32_t n = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT - it.first_pos / HL_ATTEND_SPLIT + 1);
     const size_t   slot = shared_slot(c, i_item, 0);
     const size_t   n_q = (size_t)(it.end - it.begin) * it.n_heads;
     const size_t   stride = (size_t)c->tile_rows * c->part_heads;
     for (uint32_t i = 0; i < n_q; i++)
-        c->f->k->attend_merge(hd, n, c->f->shared_o + (slot + i) * hd, stride * hd,
-                              c->f->shared_ms + slot + i, c->f->shared_ms + n_ms + slot + i, stride,
-                              result_of(c, &it, i));
+        merge(c, &it, i, n, c->f->shared_o + (slot + i) * hd, stride * hd, c->f->shared_ms + slot + i,
+              c->f->shared_ms + n_ms + slot + i, stride);
 }
 
 static uint32_t count_items(const hl_forward *f, uint32_t tile_rows) {
@@ -289,7 +315,7 @@ static void run_split(attend_ctx *c, uint32_t n_items, uint32_t n_splits) {
     if (c->per_chunk < 1) c->per_chunk = 1;
     hl_pool_run(c->f->pool, n_items * ((n_splits + c->per_chunk - 1) / c->per_chunk), split_chunk, c);
     if (hl_forward_stopped(c->f)) return;
-    if (shared_slot(c, n_items, 0) * c->f->m->hp.head_dim >= MANY_FLOATS)
+    if (shared_slot(c, n_items, 0) * c->f->m->hp.head_room >= MANY_FLOATS)
         hl_pool_run(c->f->pool, n_items, merge_chunk, c);
     else
         for (uint32_t i = 0; i < n_items; i++) merge_chunk(c, i, 0);
@@ -316,7 +342,7 @@ void hl_attention_run(hl_forward *f, uint32_t i_layer) {
     const uint32_t n_splits = want_splits(n_items, n_threads, 0) ? max_splits(&c, c.n_items) : 1;
     /* Tiles of few rows need less room: one row a tile when no run has more. */
     if (n_splits > 1 && f->n_rows == f->n_runs) c.tile_rows = 1;
-    const size_t need = (size_t)n_items * n_splits * c.tile_rows * c.part_heads * hp->head_dim;
+    const size_t need = (size_t)n_items * n_splits * c.tile_rows * c.part_heads * hp->head_room;
     const bool   fits = need <= f->shared_o_floats;
     if (n_splits > 1 && fits && want_splits(n_items, n_threads, need))
         run_split(&c, n_items, n_splits);

@@ -48,7 +48,7 @@ static void take_threads(hl_bump *b, hl_forward *f) {
         ts.glu = hl_bump_take(b, 2 * (size_t)f->n_rows_cap * HL_GLU_ROWS, sizeof *ts.glu);
         ts.attend = hl_bump_take(b, HL_ATTEND_SCRATCH_BYTES, 1);
         ts.part_o =
-            hl_bump_take(b, (size_t)f->n_splits_cap * f->tile_queries * hp->head_dim, sizeof *ts.part_o);
+            hl_bump_take(b, (size_t)f->n_splits_cap * f->tile_queries * hp->head_room, sizeof *ts.part_o);
         ts.part_ms = hl_bump_take(b, 2 * (size_t)f->n_splits_cap * f->tile_queries, sizeof *ts.part_ms);
         if (b->memory) f->threads[i] = ts;
     }
@@ -66,20 +66,23 @@ static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b,
     f->n_rows_cap = rows;
     f->n_ctx = n_ctx;
     f->n_splits_cap = ((uint32_t)n_ctx + HL_ATTEND_SPLIT - 1) / HL_ATTEND_SPLIT + 1;
-    const size_t per_query = (size_t)f->n_splits_cap * hp->head_dim * sizeof(float);
+    const size_t per_query = (size_t)f->n_splits_cap * hp->head_room * sizeof(float);
     f->tile_queries = HL_ATTEND_MAX_QUERIES;
     if (f->tile_queries * per_query > TILE_ATTEND_BYTES)
         f->tile_queries = (uint32_t)(TILE_ATTEND_BYTES / per_query);
     const uint32_t least = group < HL_ATTEND_MAX_QUERIES ? group : HL_ATTEND_MAX_QUERIES;
     if (f->tile_queries < least) f->tile_queries = least; /* larger groups are cut */
     const uint32_t n_parts = (group + f->tile_queries - 1) / f->tile_queries;
-    const size_t   one_row =
-        (size_t)hp->n_kv_heads * n_parts * ((group + n_parts - 1) / n_parts) * f->n_splits_cap * hp->head_dim;
-    f->shared_o_floats = SHARED_ATTEND_BYTES / sizeof(float) / hp->head_dim * hp->head_dim;
+    const size_t   one_row = (size_t)hp->n_kv_heads * n_parts * ((group + n_parts - 1) / n_parts) *
+                           f->n_splits_cap * hp->head_room;
+    f->shared_o_floats = SHARED_ATTEND_BYTES / sizeof(float) / hp->head_room * hp->head_room;
     if (f->shared_o_floats < one_row) f->shared_o_floats = one_row;
 
     f->x = hl_bump_take(b, rows * (size_t)hp->n_embd, sizeof *f->x);
     f->qkv = hl_bump_take(b, rows * (q + 2 * kv), sizeof *f->qkv);
+    f->q = NULL;
+    if (hp->head_room != hp->head_dim)
+        f->q = hl_bump_take(b, rows * (size_t)hp->n_heads * hp->head_room, sizeof *f->q);
     f->attn = hl_bump_take(b, rows * q, sizeof *f->attn);
     f->tmp = hl_bump_take(b, rows * (size_t)hp->n_embd, sizeof *f->tmp);
     const uint32_t n_pieces = m->engine->n_pieces;
@@ -88,12 +91,11 @@ static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b,
     hl_act_lay_out(b, &f->act_ff, rows * ff, n_pieces, down);
     f->rope = hl_bump_take(b, (size_t)rows * hp->n_rot, sizeof *f->rope);
     f->rope_w = f->rope;
-    if (hp->window > 0 && (hp->rope.base_window != hp->rope.base || hp->rope.freq_scale != 1.0f))
-        f->rope_w = hl_bump_take(b, (size_t)rows * hp->n_rot, sizeof *f->rope_w);
+    if (hl_has_window_rope(hp)) f->rope_w = hl_bump_take(b, (size_t)rows * hp->n_rot, sizeof *f->rope_w);
     f->inv_freq = hl_bump_take(b, hp->n_rot / 2, sizeof *f->inv_freq);
     f->inv_freq_w = hl_bump_take(b, hp->n_rot / 2, sizeof *f->inv_freq_w);
     f->shared_o = hl_bump_take(b, f->shared_o_floats, sizeof *f->shared_o);
-    f->shared_ms = hl_bump_take(b, 2 * (f->shared_o_floats / hp->head_dim), sizeof *f->shared_ms);
+    f->shared_ms = hl_bump_take(b, 2 * (f->shared_o_floats / hp->head_room), sizeof *f->shared_ms);
     f->runs = hl_bump_take(b, rows, sizeof *f->runs);
     f->segments = hl_bump_take(b, rows, sizeof *f->segments);
     f->pos = hl_bump_take(b, rows, sizeof *f->pos);

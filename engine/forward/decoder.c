@@ -120,11 +120,13 @@ static void run_attn_out(hl_forward *f, const hl_layer *l) {
 static void keep_out_rows(hl_forward *f, const hl_batch *b) {
     const hl_hparams *hp = &f->m->hp;
     const size_t      width = (size_t)(hp->n_heads + 2 * hp->n_kv_heads) * hp->head_dim;
+    const size_t      q_width = (size_t)hp->n_heads * hp->head_room;
     for (uint32_t i = 0; i < b->n_out; i++) {
         const uint32_t from = b->out_rows[i];
         if (from == i) continue;
         memcpy(f->x + (size_t)i * hp->n_embd, f->x + (size_t)from * hp->n_embd, hp->n_embd * sizeof *f->x);
         memcpy(f->qkv + i * width, f->qkv + from * width, width * sizeof *f->qkv);
+        if (f->q) memcpy(f->q + i * q_width, f->q + from * q_width, q_width * sizeof *f->q);
         f->pos[i] = f->pos[from];
         f->seqs[i] = f->seqs[from];
     }

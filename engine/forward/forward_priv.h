@@ -42,7 +42,7 @@ typedef struct hl_thread_scratch {
     hl_matmul_scratch matmul;
     float            *glu;     /* [2][rows][HL_GLU_ROWS] gate and up of one chunk */
     void             *attend;  /* HL_ATTEND_SCRATCH_BYTES */
-    float            *part_o;  /* [n_splits][tile][head_dim] partial attention */
+    float            *part_o;  /* [n_splits][tile][head_room] partial attention */
     float            *part_ms; /* [2][n_splits][tile] */
 } hl_thread_scratch;
 
@@ -79,18 +79,20 @@ struct hl_forward {
     size_t            memory_bytes;
     bool              has_huge_pages;
 
-    float      *x;        /* [rows][n_embd] the residual stream */
-    float      *qkv;      /* [rows][q + 2 kv] */
+    float *x;   /* [rows][n_embd] the residual stream */
+    float *qkv; /* [rows][q + 2 kv] */
+    float *
+        q; /* [rows][n_heads][head_room], zeros behind each head; NULL: heads are read where they stand in qkv */
     float      *attn;     /* [rows][q] */
     float      *tmp;      /* [rows][n_embd] result of a block before it joins x */
     float      *h;        /* [pairs][n_ff] only when a float matrix reads it */
     hl_act_buf  act;      /* inputs of the next products, up to max(n_embd, q) columns */
     hl_act_buf  act_ff;   /* inputs of the down product */
     float      *rope;     /* [rows][n_rot / 2][2] cos, sin */
-    float      *rope_w;   /* the same for windowed layers; equals rope when the base is the same */
+    float      *rope_w;   /* the same for windowed layers; equals rope unless hl_has_window_rope() */
     double     *inv_freq; /* [n_rot / 2] and for windows */
     double     *inv_freq_w;
-    float       rope_mscale;
+    float       rope_mscale, rope_mscale_w;
     float      *shared_o; /* partial attention of decoding rows, all threads */
     float      *shared_ms;
     size_t      shared_o_floats;

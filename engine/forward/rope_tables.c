@@ -39,9 +39,11 @@ void hl_rope_tables_init(hl_forward *f) {
     const hl_hparams *hp = &f->m->hp;
     const bool        other = f->rope_w != f->rope;
     fill_inverse(f->m, (double)hp->rope.base, (double)hp->rope.freq_scale, f->inv_freq);
-    if (other) fill_inverse(f->m, (double)hp->rope.base_window, 1.0, f->inv_freq_w);
+    const float window_scale = hp->rope.plain_window ? 1.0f : hp->rope.freq_scale;
+    if (other) fill_inverse(f->m, (double)hp->rope.base_window, (double)window_scale, f->inv_freq_w);
     f->rope_mscale = hp->rope.attn_factor;
     if (hp->rope.ext_factor != 0) f->rope_mscale *= 1.0f + 0.1f * logf(1.0f / hp->rope.freq_scale);
+    f->rope_mscale_w = hp->rope.plain_window ? 1.0f : f->rope_mscale;
 }
 
 static void fill_row(hl_forward *f, const void *ctx, uint32_t row) {
@@ -55,8 +57,8 @@ static void fill_row(hl_forward *f, const void *ctx, uint32_t row) {
         at[1] = (float)sin(pos * f->inv_freq[i]) * f->rope_mscale;
         if (!other) continue;
         at = f->rope_w + ((size_t)row * n + i) * 2;
-        at[0] = (float)cos(pos * f->inv_freq_w[i]);
-        at[1] = (float)sin(pos * f->inv_freq_w[i]);
+        at[0] = (float)cos(pos * f->inv_freq_w[i]) * f->rope_mscale_w;
+        at[1] = (float)sin(pos * f->inv_freq_w[i]) * f->rope_mscale_w;
     }
 }
 

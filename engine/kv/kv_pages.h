@@ -15,7 +15,7 @@
 
 typedef struct hl_kv_shape {
     hl_kv_type type;
-    uint32_t   n_layers, n_kv_heads, head_dim;
+    uint32_t   n_layers, n_kv_heads, head_dim; /* head_dim: a multiple of 8 */
 } hl_kv_shape;
 
 typedef struct hl_kv_pool hl_kv_pool;

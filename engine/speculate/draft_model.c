@@ -46,7 +46,7 @@ static hl_status check_vocabulary(const hl_model *draft, const hl_model *target,
 }
 
 static hl_kv_shape shape_of(const hl_model *draft) {
-    return (hl_kv_shape){HL_KV_f16, draft->hp.n_layers, draft->hp.n_kv_heads, draft->hp.head_dim};
+    return (hl_kv_shape){HL_KV_f16, draft->hp.n_layers, draft->hp.n_kv_heads, draft->hp.head_room};
 }
 
 static uint32_t n_blocks_for(uint32_t n_seqs, int32_t n_ctx) {

@@ -21,12 +21,15 @@ typedef struct mf_odd {
 } mf_odd;
 
 typedef struct mf_shape {
-    uint32_t n_vocab, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_layers;
-    uint32_t n_experts, n_experts_used; /* 0: none */
-    uint32_t kv_copies; /* each key/value head stands so often in the file: as many more heads; 0: once */
-    hl_type  type;
-    bool     as_f32;
-    mf_odd   odd;
+    uint32_t    n_vocab, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_layers;
+    uint32_t    n_experts, n_experts_used; /* 0: none */
+    uint32_t    kv_copies; /* each key/value head stands so often in the file: as many more heads; 0: once */
+    hl_type     type;
+    bool        as_f32;
+    mf_odd      odd;
+    uint32_t    said_layers; /* what block_count says; 0: n_layers */
+    const char *extra;       /* name of one more matrix [extra_rows][n_embd]; NULL: none */
+    uint32_t    extra_rows;
     void (*change)(const char *name, float *x, size_t n); /* before packing; NULL: nothing */
     const char *filler; /* what tokens behind the bytes are called; NULL: filler */
 } mf_shape;
@@ -125,7 +128,7 @@ static inline hl_status mf_write(const char *path, const mf_shape *s, hl_err *er
         texts[i] = i < f->n ? f->texts[i] : hl_view_of(room + (size_t)i * 24);
     }
     hl_gguf_writer_add_text(f->w, "general.architecture", hl_view_of("llama"));
-    hl_gguf_writer_add_u32(f->w, "llama.block_count", s->n_layers);
+    hl_gguf_writer_add_u32(f->w, "llama.block_count", s->said_layers ? s->said_layers : s->n_layers);
     hl_gguf_writer_add_u32(f->w, "llama.context_length", 4096);
     hl_gguf_writer_add_u32(f->w, "llama.embedding_length", s->n_embd);
     hl_gguf_writer_add_u32(f->w, "llama.feed_forward_length", s->n_ff);
@@ -147,6 +150,7 @@ static inline hl_status mf_write(const char *path, const mf_shape *s, hl_err *er
     mf_add(m, "output_norm.weight", 0, 1, s->n_embd);
     mf_add(m, "output.weight", 0, s->n_vocab, s->n_embd);
     for (uint32_t i = 0; i < s->n_layers; i++) mf_add_layer(m, i);
+    if (s->extra) mf_add(m, s->extra, 0, s->extra_rows, s->n_embd);
     const hl_status status = hl_gguf_writer_save(f->w, path, err);
     for (size_t i = 0; i < m->n_kept; i++) hl_free(m->kept[i]);
     hl_gguf_writer_free(f->w);

@@ -29,6 +29,9 @@ static const mf_shape shapes[] = {
      .n_ff = 1056,
      .n_layers = 1},
 };
+/* What keys and values are kept as. */
+static hl_kv_cache_type kv_type;
+
 static const hl_type types[] = {HL_TYPE_f32,  HL_TYPE_f16,  HL_TYPE_bf16, HL_TYPE_q4_0,
                                 HL_TYPE_q4_1, HL_TYPE_q5_0, HL_TYPE_q5_1, HL_TYPE_q8_0};
 
@@ -47,7 +50,8 @@ static void compute_long(const char *path, const char *cpu, int32_t bits, int32_
         status = hl_pool_new(n_threads, &e->pool, &err);
     }
     if (status == HL_OK) status = hl_model_open(e, &path, 1, NULL, &m, &err);
-    if (status == HL_OK) status = hl_session_new(m, &(hl_session_params){.n_ctx = 512}, &s, &err);
+    if (status == HL_OK)
+        status = hl_session_new(m, &(hl_session_params){.n_ctx = 512, .kv_type = kv_type}, &s, &err);
     for (size_t at = 0; at < n_tokens && status == HL_OK; at += step) {
         int32_t      ids[LONG_TOKENS];
         const size_t n = n_tokens - at < step ? n_tokens - at : step;
@@ -172,6 +176,121 @@ static void query_heads_share_a_key_value_head_in_any_number(void **state) {
     check_group(1024, 1, 8);
 }
 
+/* The size of a head need not be a multiple of anything: kernels see zeros behind it. */
+static void check_head(uint32_t head_dim) {
+    static float want[MAX_VOCAB], got[MAX_VOCAB];
+    hl_err       err = {0};
+    char         path[] = "/tmp/hl_head_XXXXXX";
+    mf_shape     s = {.n_vocab = 300,
+                      .n_embd = 32,
+                      .n_heads = 6,
+                      .n_kv_heads = 3,
+                      .head_dim = head_dim,
+                      .n_ff = 32,
+                      .n_layers = 2,
+                      .type = HL_TYPE_f32};
+    const int    fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    if (mf_write(path, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    for (kv_type = HL_KV_CACHE_F16; kv_type <= HL_KV_CACHE_Q8_0; kv_type++) {
+        static const char *const cpus[] = {"avx2", "avxvnni", NULL};
+        compute(path, "scalar", 8, 1, N_TOKENS, want);
+        for (size_t i = 0; i < 3; i++)
+            for (size_t step = 1; step <= N_TOKENS; step += 23) {
+                compute(path, cpus[i], 8, 2, step, got);
+                if (memcmp(want, got, s.n_vocab * sizeof *want) != 0)
+                    fail_msg("heads of %u, cache %d, %s, passes of %zu: other bits than scalar", head_dim,
+                             (int)kv_type, cpus[i] ? cpus[i] : "fast", step);
+            }
+    }
+    kv_type = HL_KV_CACHE_F16;
+    (void)unlink(path);
+}
+
+static void heads_may_have_any_size(void **state) {
+    (void)state;
+    check_head(2);
+    check_head(6);
+    check_head(12);
+    check_head(34);
+    check_head(100);
+    check_head(510);
+}
+
+/* ---- layers and parts of them ---- */
+
+static hl_status open_shape(const mf_shape *s, hl_err *err) {
+    char        path[] = "/tmp/hl_parts_XXXXXX";
+    hl_engine  *e = NULL;
+    hl_model   *m = NULL;
+    const char *p = path;
+    const int   fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    if (mf_write(path, s, err) != HL_OK) fail_msg("%s", err->text);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, err), HL_OK);
+    const hl_status status = hl_model_open(e, &p, 1, NULL, &m, err);
+    hl_model_close(m);
+    hl_engine_free(e);
+    (void)unlink(path);
+    return status;
+}
+
+static void half_a_model_does_not_open(void **state) {
+    hl_err   err = {0};
+    mf_shape s = {.n_vocab = 300,
+                  .n_embd = 32,
+                  .n_heads = 2,
+                  .n_kv_heads = 1,
+                  .head_dim = 16,
+                  .n_ff = 32,
+                  .n_layers = 3};
+    (void)state;
+    s.said_layers = 2;
+    assert_int_equal(open_shape(&s, &err), HL_E_FORMAT);
+    assert_non_null(strstr(err.text, "block_count' is 2"));
+    assert_non_null(strstr(err.text, "'blk.2.attn_norm.weight' (9 in all)"));
+    s.said_layers = 4;
+    assert_int_equal(open_shape(&s, &err), HL_E_FORMAT);
+    assert_non_null(strstr(err.text, "'blk.3.attn_norm.weight' is missing"));
+    s.said_layers = 3;
+    s.extra_rows = 2;
+    static const char *const unused[] = {"rotary.table", "blk.weight", "blk.0.attn.table", "blk..weight",
+                                         "blk.x.weight"};
+    for (size_t i = 0; i < 5; i++) { /* of no layer, or of one that there is */
+        s.extra = unused[i];
+        if (open_shape(&s, &err) != HL_OK) fail_msg("%s: %s", unused[i], err.text);
+    }
+    static const char *const beyond[] = {"blk.3.weight", "blk.4294967295.weight",
+                                         "blk.99999999999999999999.weight"};
+    for (size_t i = 0; i < 3; i++) {
+        s.extra = beyond[i];
+        if (open_shape(&s, &err) != HL_E_FORMAT || !strstr(err.text, beyond[i]))
+            fail_msg("%s: %s", beyond[i], err.text);
+    }
+}
+
+static void a_part_is_not_there_twice(void **state) {
+    hl_err   err = {0};
+    mf_shape s = {.n_vocab = 300,
+                  .n_embd = 32,
+                  .n_heads = 2,
+                  .n_kv_heads = 1,
+                  .head_dim = 8,
+                  .n_ff = 32,
+                  .n_layers = 1};
+    (void)state;
+    s.extra = "blk.0.attn_qkv.weight";
+    s.extra_rows = 31;
+    assert_int_equal(open_shape(&s, &err), HL_E_FORMAT);
+    assert_non_null(
+        strstr(err.text, "[31, 32], expected [32, 32] = [(n_heads + 2 * n_kv_heads) * head_dim, n_embd]"));
+    s.extra_rows = 32;
+    assert_int_equal(open_shape(&s, &err), HL_E_FORMAT);
+    assert_non_null(strstr(err.text, "'blk.0.attn_q.weight' is there twice"));
+}
+
 /* ---- what a file says of its tensors' dimensions ---- */
 
 /* HL_OK, or why a file with these dimensions is refused. */
@@ -291,6 +410,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_and_widths_may_be_anything_the_type_allows),
         cmocka_unit_test(query_heads_share_a_key_value_head_in_any_number),
+        cmocka_unit_test(heads_may_have_any_size),
+        cmocka_unit_test(half_a_model_does_not_open),
+        cmocka_unit_test(a_part_is_not_there_twice),
         cmocka_unit_test(the_table_says_how_many_dimensions_a_tensor_has),
     };
     return cmocka_run_group_tests_name("odd shapes", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tiny models without their weights: metadata, shapes, a formula for each tensor, and the logits that follow.
 
-usage: skeleton.py make                         write qwen3.json and mixtral.json: logits by evaluate() below
+usage: skeleton.py make                         write qwen3.json, mixtral.json and VARIANTS: logits by evaluate() below
        skeleton.py carry NAME.skeleton.json NAME.expected.json     from the reference engine's record: write NAME.json
        skeleton.py check NAME.json...           evaluate() against the record, where it knows the architecture
        skeleton.py fill NAME.json OUT.gguf      the model as a file
@@ -87,7 +87,8 @@ def fill(model, path):
 
 
 class Decoder:
-    """A plain float64 decoder: RMS norm, rotary positions, grouped queries, SwiGLU, experts. One token at a time, no kernels."""
+    """A plain float64 decoder: RMS norm, rotary positions, grouped queries, SwiGLU, experts; windows, soft caps and GeGLU of gemma.
+    One token at a time, no kernels."""
 
     def __init__(self, model):
         kv = {key: v for key, _, v in model["kv"]}
@@ -105,48 +106,78 @@ class Decoder:
         self.n_rot = get("rope.dimension_count", self.head_dim)
         self.eps, self.theta = get("attention.layer_norm_rms_epsilon"), get("rope.freq_base", 10000.0)
         self.n_used = get("expert_used_count", 0)
+        self.is_gemma = self.arch.startswith("gemma")
+        self.cap = get("attn_logit_softcapping", 50.0 if self.arch == "gemma2" else 0)
+        self.final_cap = get("final_logit_softcapping", 30.0 if self.arch == "gemma2" else 0)
+        self.embd_scale = math.sqrt(get("embedding_length")) if self.is_gemma else 1.0
+        self.window = (get("attention.sliding_window") or {"gemma2": 4096}.get(self.arch, 0)) if self.is_gemma else 0
+        pattern = get("attention.sliding_window_pattern", {"gemma2": 2}.get(self.arch, 6))
+        self.windowed = [self.window > 0 and bool(pattern[i] if isinstance(pattern, list) else pattern == 0 or (i + 1) % pattern)
+                         for i in range(self.n_layers)]
+        self.turns = self.angles(self.theta, get), get("rope.scaling.type") == "yarn" and 1 + 0.1 * math.log(get("rope.scaling.factor")) or 1.0
+        # Gemma 3's windowed layers have a base of their own, to which no scaling applies; all others rotate as the rest.
+        self.turns_windowed = self.turns if self.arch != "gemma3" else (self.angles(get("rope.freq_base_swa", 10000.0), lambda *_: None), 1.0)
         self.cache = [([], []) for _ in range(self.n_layers)]
 
     def norm(self, x, name):
         scale = 1.0 / math.sqrt(sum(v * v for v in x) / len(x) + f32(self.eps))
         return [v * scale * g for v, g in zip(x, self.w[name])]
 
-    def rope(self, x, pos):
-        """Halves for the qwen family, neighbours for llama."""
-        half, out = self.n_rot // 2, list(x)
-        freqs = self.w.get("rope_freqs.weight", [1.0] * half)
-        for i in range(half):
-            angle = pos * f32(self.theta) ** (-2.0 * i / self.n_rot) / freqs[i]
-            a, b = (2 * i, 2 * i + 1) if self.arch == "llama" else (i, i + half)
-            out[a] = x[a] * math.cos(angle) - x[b] * math.sin(angle)
-            out[b] = x[a] * math.sin(angle) + x[b] * math.cos(angle)
+    def angles(self, theta, get):
+        """Radians of each pair per position, stretched as the file says: linearly, or by YaRN (arXiv 2309.00071, beta 32 and 1)."""
+        n, out = self.n_rot // 2, []
+        freqs, factor = self.w.get("rope_freqs.weight", [1.0] * n), get("rope.scaling.factor", 1.0) or 1.0
+        pair_of = lambda turns: self.n_rot * math.log(get("rope.scaling.original_context_length") / (turns * 2 * math.pi)) / (2 * math.log(theta))  # noqa: E731
+        for i in range(n):
+            fast, keep = f32(theta) ** (-2.0 * i / self.n_rot) / freqs[i], 0.0
+            if get("rope.scaling.type") == "yarn":
+                low, high = max(0, math.floor(pair_of(32))), min(self.n_rot - 1, math.ceil(pair_of(1)))
+                keep = 1 - min(1, max(0, (i - low) / max(0.001, high - low)))
+            out.append(fast / factor * (1 - keep) + fast * keep)
         return out
 
-    def heads(self, x, p, what, n, pos):
-        """The heads of q, k or v (what: its letter)."""
-        y = mul(self.w[f"{p}attn_{what}.weight"], x)
-        if f"{p}attn_{what}.bias" in self.w:
-            y = [a + b for a, b in zip(y, self.w[f"{p}attn_{what}.bias"])]
-        out = [y[i * self.head_dim:(i + 1) * self.head_dim] for i in range(n)]
+    def rope(self, x, pos, layer):
+        """Neighbours for llama, halves for the others."""
+        half, out = self.n_rot // 2, list(x)
+        angles, scale = self.turns_windowed if self.windowed[layer] else self.turns
+        for i in range(half):
+            c, s = math.cos(pos * angles[i]) * scale, math.sin(pos * angles[i]) * scale
+            a, b = (2 * i, 2 * i + 1) if self.arch == "llama" else (i, i + half)
+            out[a] = x[a] * c - x[b] * s
+            out[b] = x[a] * s + x[b] * c
+        return out
+
+    def heads(self, x, layer, what, n, pos):
+        """The heads of q, k or v (what: its letter), which may be rows of one tensor."""
+        p, begin, size = f"blk.{layer}.", {"q": 0, "k": self.n_heads, "v": self.n_heads + self.n_kv}[what], self.head_dim
+        part = lambda name: self.w[f"{p}attn_{what}.{name}"] if f"{p}attn_{what}.{name}" in self.w else \
+            self.w.get(f"{p}attn_qkv.{name}", [])[begin * size:(begin + n) * size]  # noqa: E731
+        y, bias = mul(part("weight"), x), part("bias")
+        if bias:
+            y = [a + b for a, b in zip(y, bias)]
+        out = [y[i * size:(i + 1) * size] for i in range(n)]
         if what != "v" and f"{p}attn_{what}_norm.weight" in self.w:
             out = [self.norm(h, f"{p}attn_{what}_norm.weight") for h in out]
-        return out if what == "v" else [self.rope(h, pos) for h in out]
+        return out if what == "v" else [self.rope(h, pos, layer) for h in out]
 
     def attention(self, x, layer, pos):
-        p = f"blk.{layer}."
-        q = self.heads(x, p, "q", self.n_heads, pos)
+        q = self.heads(x, layer, "q", self.n_heads, pos)
         keys, values = self.cache[layer]
-        keys.append(self.heads(x, p, "k", self.n_kv, pos))
-        values.append(self.heads(x, p, "v", self.n_kv, pos))
+        keys.append(self.heads(x, layer, "k", self.n_kv, pos))
+        values.append(self.heads(x, layer, "v", self.n_kv, pos))
+        first = max(0, pos - self.window + 1) if self.windowed[layer] else 0
         out = []
         for h in range(self.n_heads):
             g = h // (self.n_heads // self.n_kv)
-            scores = softmax([sum(a * b for a, b in zip(q[h], k[g])) / math.sqrt(self.head_dim) for k in keys])
-            out += [sum(s * v[g][c] for s, v in zip(scores, values)) for c in range(self.head_dim)]
-        return mul(self.w[p + "attn_output.weight"], out)
+            scores = [sum(a * b for a, b in zip(q[h], k[g])) / math.sqrt(self.head_dim) for k in keys[first:]]
+            scores = softmax([self.cap * math.tanh(s / self.cap) for s in scores] if self.cap else scores)
+            out += [sum(s * v[g][c] for s, v in zip(scores, values[first:])) for c in range(self.head_dim)]
+        return mul(self.w[f"blk.{layer}.attn_output.weight"], out)
 
     def feed_forward(self, x, gate, up, down):
-        return mul(down, [g / (1.0 + math.exp(-g)) * u for g, u in zip(mul(gate, x), mul(up, x))])
+        silu = lambda g: g / (1.0 + math.exp(-g))  # noqa: E731
+        gelu = lambda g: g / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (g + 0.044715 * g ** 3)))  # noqa: E731
+        return mul(down, [(gelu if self.is_gemma else silu)(g) * u for g, u in zip(mul(gate, x), mul(up, x))])
 
     def experts(self, x, p):
         """Of all experts' probabilities the largest, made to sum to one."""
@@ -158,18 +189,23 @@ class Decoder:
             out = [o + probs[e] / total * v for o, v in zip(out, y)]
         return out
 
+    def join(self, x, y, name):
+        """x + y, behind y's own norm where it has one."""
+        return [a + b for a, b in zip(x, self.norm(y, name) if name in self.w else y)]
+
     def step(self, token, pos):
-        x = self.w["token_embd.weight"][token]
+        x = [v * self.embd_scale for v in self.w["token_embd.weight"][token]]
         for layer in range(self.n_layers):
             p = f"blk.{layer}."
-            x = [a + b for a, b in zip(x, self.attention(self.norm(x, p + "attn_norm.weight"), layer, pos))]
+            x = self.join(x, self.attention(self.norm(x, p + "attn_norm.weight"), layer, pos), p + "post_attention_norm.weight")
             h = self.norm(x, p + "ffn_norm.weight")
             if self.n_used:
                 y = self.experts(h, p)
             else:
                 y = self.feed_forward(h, *(self.w[f"{p}ffn_{part}.weight"] for part in ("gate", "up", "down")))
-            x = [a + b for a, b in zip(x, y)]
-        return mul(self.w.get("output.weight", self.w["token_embd.weight"]), self.norm(x, "output_norm.weight"))
+            x = self.join(x, y, p + "post_ffw_norm.weight")
+        logits = mul(self.w.get("output.weight", self.w["token_embd.weight"]), self.norm(x, "output_norm.weight"))
+        return [self.final_cap * math.tanh(v / self.final_cap) for v in logits] if self.final_cap else logits
 
 
 def f32(x):
@@ -224,21 +260,29 @@ def carry(skeleton, expected):
             "tokens": expected["tokens"], "kv": skeleton["kv"], "tensors": tensors, "rows": expected[exact + "rows"]}
 
 
-def new_model(name, arch, seed, n_experts, n_used, head_dim, has_qk_norm, theta):
-    n_layers, n_embd, n_heads, n_kv, n_ff, n_vocab = 3, 64, 6, 2, 48, 128
-    tensors = [["token_embd.weight", [n_embd, n_vocab]], ["output_norm.weight", [n_embd]], ["output.weight", [n_embd, n_vocab]]]
+def new_model(name, arch, seed, n_experts, n_used, head_dim, has_qk_norm, theta, n_layers=3, n_embd=64, n_heads=6, n_kv=2, n_ff=48,
+              expert_ff=None, is_fused=False, has_bias=False, keys=(), note=None):
+    n_vocab, is_gemma = 128, arch.startswith("gemma")
+    q, k = n_heads * head_dim, n_kv * head_dim
+    tensors = [["token_embd.weight", [n_embd, n_vocab]], ["output_norm.weight", [n_embd]]]
+    tensors += [] if is_gemma else [["output.weight", [n_embd, n_vocab]]]
     for i in range(n_layers):
         p = f"blk.{i}."
-        tensors += [[p + "attn_norm.weight", [n_embd]], [p + "attn_q.weight", [n_embd, n_heads * head_dim]],
-                    [p + "attn_k.weight", [n_embd, n_kv * head_dim]], [p + "attn_v.weight", [n_embd, n_kv * head_dim]],
-                    [p + "attn_output.weight", [n_heads * head_dim, n_embd]], [p + "ffn_norm.weight", [n_embd]]]
+        parts = [("qkv", q + 2 * k)] if is_fused else [("q", q), ("k", k), ("v", k)]
+        tensors += [[p + "attn_norm.weight", [n_embd]], *([f"{p}attn_{what}.weight", [n_embd, rows]] for what, rows in parts),
+                    [p + "attn_output.weight", [q, n_embd]], [p + "ffn_norm.weight", [n_embd]]]
+        if has_bias:
+            tensors += [[f"{p}attn_{what}.bias", [rows]] for what, rows in parts]
         if has_qk_norm:
             tensors += [[p + "attn_q_norm.weight", [head_dim]], [p + "attn_k_norm.weight", [head_dim]]]
+        if is_gemma:
+            tensors += [[p + "post_attention_norm.weight", [n_embd]], [p + "post_ffw_norm.weight", [n_embd]]]
         by_expert, ending = ([n_experts], "_exps") if n_experts else ([], "")
         if n_experts:
             tensors.append([p + "ffn_gate_inp.weight", [n_embd, n_experts]])
-        tensors += [[f"{p}ffn_gate{ending}.weight", [n_embd, n_ff, *by_expert]], [f"{p}ffn_up{ending}.weight", [n_embd, n_ff, *by_expert]],
-                    [f"{p}ffn_down{ending}.weight", [n_ff, n_embd, *by_expert]]]
+        ff = expert_ff or n_ff
+        tensors += [[f"{p}ffn_gate{ending}.weight", [n_embd, ff, *by_expert]], [f"{p}ffn_up{ending}.weight", [n_embd, ff, *by_expert]],
+                    [f"{p}ffn_down{ending}.weight", [ff, n_embd, *by_expert]]]
     kv = [["general.architecture", "str", arch], [f"{arch}.block_count", "u32", n_layers], [f"{arch}.context_length", "u32", 128],
           [f"{arch}.embedding_length", "u32", n_embd], [f"{arch}.feed_forward_length", "u32", n_ff],
           [f"{arch}.attention.head_count", "u32", n_heads], [f"{arch}.attention.head_count_kv", "u32", n_kv],
@@ -247,13 +291,44 @@ def new_model(name, arch, seed, n_experts, n_used, head_dim, has_qk_norm, theta)
           [f"{arch}.rope.dimension_count", "u32", head_dim], [f"{arch}.vocab_size", "u32", n_vocab], ["tokenizer.ggml.model", "str", "none"]]
     if n_experts:
         kv += [[f"{arch}.expert_count", "u32", n_experts], [f"{arch}.expert_used_count", "u32", n_used]]
+    kv += [[f"{arch}.{key}", kind, value] for key, kind, value in keys]
     state, tokens = seed, []
     for _ in range(40):
         state = (state * 1664525 + 1013904223) & 0xFFFFFFFF
         tokens.append((state >> 8) % n_vocab)
     model = {"name": name, "seed": seed, "n_vocab": n_vocab, "reference": "float64 (skeleton.py)", "tolerance": 2e-6, "tokens": tokens, "kv": kv,
              "tensors": [[n, dims, "f32", *rule_of(n, dims)] for n, dims in tensors]}
+    if note:
+        model["note"] = note
     return dict(model, rows=evaluate(model))
+
+
+LINEAR = [["rope.scaling.type", "str", "linear"], ["rope.scaling.factor", "f32", 4.0]]
+YARN = [["rope.scaling.type", "str", "yarn"], ["rope.scaling.factor", "f32", 4.0], ["rope.scaling.original_context_length", "u32", 32]]
+WINDOW = [["attention.sliding_window", "u32", 8]]
+SMALL = dict(n_embd=32, n_heads=2, n_kv=1, n_ff=32)
+VARIANTS = [
+    ("llama-heads-100", ("llama", 80, 0, 0, 100, False, 1e4), dict(SMALL, n_layers=2, n_heads=3), "heads of 100 values"),
+    ("llama-heads-6", ("llama", 81, 0, 0, 6, False, 1e4), dict(SMALL, n_layers=2, n_heads=4, n_kv=2), "heads of 6 values"),
+    ("llama-group-71", ("llama", 82, 0, 0, 4, False, 1e4), dict(SMALL, n_layers=2, n_heads=71), "71 query heads for one key/value head, of 4 values"),
+    ("llama-fused", ("llama", 83, 0, 0, 16, False, 1e4), dict(SMALL, n_layers=2, n_heads=4, n_kv=2, is_fused=True),
+     "query, key and value are rows of attn_qkv"),
+    ("qwen2-fused", ("qwen2", 84, 0, 0, 12, False, 1e6), dict(SMALL, n_layers=2, n_heads=4, n_kv=2, is_fused=True, has_bias=True),
+     "attn_qkv with a bias, heads of 12 values"),
+    ("qwen3moe-split", ("qwen3moe", 85, 4, 2, 16, True, 1e6), dict(SMALL, n_layers=2, n_ff=48, expert_ff=24),
+     "no expert_feed_forward_length: the experts in use share feed_forward_length"),
+    ("gemma3-no-window", ("gemma3", 86, 0, 0, 16, True, 1e6), dict(SMALL, keys=YARN), "no sliding_window: every layer sees everything and rotates by "
+     "the file's base and YaRN"),
+    ("gemma3-window-0", ("gemma3", 87, 0, 0, 16, True, 1e6), dict(SMALL, keys=[["attention.sliding_window", "u32", 0], *LINEAR]), "a window of 0 is none"),
+    ("gemma3-pattern-3", ("gemma3", 88, 0, 0, 16, True, 1e6), dict(SMALL, n_layers=4, keys=[*WINDOW, ["attention.sliding_window_pattern", "u32", 3], *LINEAR]),
+     "every third layer sees everything, and it alone is stretched"),
+    ("gemma3-pattern-by-layer", ("gemma3", 89, 0, 0, 16, True, 1e6),
+     dict(SMALL, keys=[*WINDOW, ["attention.sliding_window_pattern", "arr:bool", [False, True, False, True]]]), "which layers have the window stands "
+     "in a list, longer than there are layers"),
+    ("gemma2-linear", ("gemma2", 90, 0, 0, 16, False, 1e4), dict(SMALL, keys=[*WINDOW, *LINEAR]), "linear scaling holds for windowed layers too"),
+    ("gemma2-pattern-3", ("gemma2", 91, 0, 0, 16, False, 1e4), dict(SMALL, n_layers=4, keys=[*WINDOW, ["attention.sliding_window_pattern", "u32", 3]]),
+     "every third layer sees everything"),
+]
 
 
 def load(path):
@@ -266,6 +341,8 @@ def main():
     if what == "make":
         save(new_model("qwen3", "qwen3", 71, 0, 0, 32, True, 1e6), os.path.join(HERE, "qwen3.json"))
         save(new_model("mixtral", "llama", 72, 5, 2, 32, False, 1e6), os.path.join(HERE, "mixtral.json"))
+        for name, plain, more, note in VARIANTS:
+            save(new_model(name, *plain, note=note, **more), os.path.join(HERE, name + ".json"))
     elif what == "carry" and len(args) == 2:
         model = carry(load(args[0]), load(args[1]))
         save(model, os.path.join(HERE, model["name"] + ".json"))
