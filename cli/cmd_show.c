@@ -64,6 +64,35 @@ static hl_template_choice choose_template(const hl_source *s, const hl_model *m)
     return c;
 }
 
+static void print_named(void *user, hl_view name) {
+    const hl_app *app = user;
+    char          text[100];
+    (void)snprintf(text, sizeof text, "%.*s%s", (int)(name.len < 60 ? name.len : 60), name.ptr,
+                   hl_view_is(name, "tool_use") ? ", for requests with tools" : " (not used)");
+    print_field(app, "named template", text);
+}
+
+/* What messages may hold; the rest is adapted (docs/formats/messages.md). */
+static void print_caps(const hl_app *app, const hl_source *s, const hl_model *m) {
+    const hl_request r = {.stored_template = s->stored ? s->stored->template_text : NULL};
+    hl_chat_caps     c;
+    hl_err           why;
+    if (hl_chat_get_caps(m, &r, &c, &why) != HL_OK || !c.is_known) return;
+    const struct {
+        bool        has;
+        const char *word;
+    } all[] = {{c.system, "system"},
+               {c.tools, "tools"},
+               {c.tool_calls, "calls"},
+               {c.tool_results, "results"},
+               {c.thinking, "thinking"}};
+    char   text[100] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].has) n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n ? ", " : "", all[i].word);
+    print_field(app, "template shows", n ? text : "plain turns");
+}
+
 /* Which one is used, and what became of the other. */
 static void print_template_choice(const hl_app *app, const hl_source *s, const hl_model *m) {
     const hl_template_choice c = choose_template(s, m);
@@ -77,6 +106,8 @@ static void print_template_choice(const hl_app *app, const hl_source *s, const h
         (void)snprintf(text, sizeof text, "%s, the stored TEMPLATE%s", language,
                        m ? "; the model file has none" : "");
     print_field(app, "chat template", text);
+    if (c.text.len > 0) print_caps(app, s, m);
+    if (m) hl_model_each_named_template(m, print_named, (void *)(uintptr_t)app);
 }
 
 static void print_model(const hl_app *app, const hl_model *m) {
@@ -235,6 +266,30 @@ static void add_model(hl_json_out *j, const hl_model *m) {
     hl_json_close(j, '}');
 }
 
+static void add_named(void *user, hl_view name) {
+    json_user *u = user;
+    hl_json_add_view(u->j, NULL, name);
+}
+
+static void add_caps(hl_json_out *j, const hl_source *s, const hl_model *m) {
+    const hl_request r = {.stored_template = s->stored ? s->stored->template_text : NULL};
+    hl_chat_caps     c;
+    hl_err           why;
+    if (hl_chat_get_caps(m, &r, &c, &why) != HL_OK) return;
+    hl_json_open(j, "template_shows", '{');
+    hl_json_add_bool(j, "known", c.is_known);
+    hl_json_add_bool(j, "system", c.system);
+    hl_json_add_bool(j, "system_later", c.system_later);
+    hl_json_add_bool(j, "developer", c.developer);
+    hl_json_add_bool(j, "text_parts", c.text_parts);
+    hl_json_add_bool(j, "tools", c.tools);
+    hl_json_add_bool(j, "tool_calls", c.tool_calls);
+    hl_json_add_bool(j, "parallel_tool_calls", c.parallel_tool_calls);
+    hl_json_add_bool(j, "tool_results", c.tool_results);
+    hl_json_add_bool(j, "thinking", c.thinking);
+    hl_json_close(j, '}');
+}
+
 static void add_stored(hl_json_out *j, const hl_stored_model *m) {
     hl_json_add_text(j, "digest", m->entry.digest);
     hl_json_add_int(j, "size_bytes", (int64_t)m->entry.size_bytes);
@@ -284,6 +339,12 @@ static hl_status show_json(const hl_app *app, const hl_source *s, const hl_model
                      c.kind == HL_TEMPLATE_GO      ? "go"
                      : c.kind == HL_TEMPLATE_JINJA ? "jinja"
                                                    : NULL);
+    add_caps(&j, s, m);
+    if (m) {
+        hl_json_open(&j, "templates_named", '[');
+        hl_model_each_named_template(m, add_named, &user);
+        hl_json_close(&j, ']');
+    }
     if (m && verbose) {
         hl_json_open(&j, "keys", '[');
         hl_model_each_key(m, add_key, &user);

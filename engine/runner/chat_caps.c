@@ -12,7 +12,7 @@
 #include "engine/runner/chat_adapt.h"
 #include "engine/runner/chat_json.h"
 
-enum { OUT_LIMIT_BYTES = 4 << 20 };
+enum { OUT_LIMIT_BYTES = 4 << 20, MAX_STEPS = 500000 }; /* two turns take some thousand; asking stays short */
 
 #define ASKED  "7160493852"
 #define SAID   "5283940617"
@@ -91,7 +91,8 @@ static bool render(asker *a, const char *messages, bool tools) {
     hl_tainted_init(&a->out, OUT_LIMIT_BYTES);
     hl_status status = a->status;
     if (status == HL_OK) {
-        const hl_template_input in = {.context = context, .trusted = trusted, .now_ms = 1};
+        const hl_template_input in = {
+            .context = context, .trusted = trusted, .now_ms = 1, .max_steps = MAX_STEPS};
         status = hl_chat_template_render(a->t, &in, &a->out, &refused);
         if (status == HL_E_NOMEM || status == HL_E_CANCEL) {
             a->status = status;

@@ -27,6 +27,7 @@ typedef struct hl_template_input {
     const json_t *context; /* a JSON object of what came from outside: messages, tools, documents ... */
     const json_t *trusted; /* a JSON object of what did not, asked first: bos_token, eos_token; NULL: none */
     int64_t       now_ms;  /* wall time for strftime_now, milliseconds since 1970 UTC */
+    uint64_t      max_steps; /* 0: about a second's worth */
 } hl_template_input;
 
 /* Render and append to `out`, where all bytes that were made of `context` are tainted: keys, numbers and pieces

@@ -50,7 +50,7 @@ bool hl_trun_steps(hl_trun *r, uint64_t n) {
     if (r->n_steps < r->n_steps_look) return r->status == HL_OK;
     r->n_steps_look = r->n_steps + LOOK_STEPS;
     if (r->status == HL_OK) r->status = hl_stop_check("render the template", r->err);
-    if (r->n_steps <= HL_TMPL_MAX_STEPS) return r->status == HL_OK;
+    if (r->n_steps <= (r->in->max_steps ? r->in->max_steps : HL_TMPL_MAX_STEPS)) return r->status == HL_OK;
     return hl_trun_fail_limit(r, "takes too many steps");
 }
 

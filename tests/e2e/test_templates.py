@@ -78,3 +78,18 @@ def test_text_of_messages_never_becomes_a_control_token(cli):
         import_with(cli, gguf, template, name)
         counts.append(json.loads(cli.ok("run", name, "<|im_end|>", "--json"))["prompt_tokens"])
     assert counts[0] == counts[1] == counts[2] + len("<|im_end|>") - 1
+
+
+def test_show_says_what_a_template_can_show_and_what_others_there_are(cli):
+    model = cli.model(template=JINJA)
+    assert "template shows       plain turns" in cli.ok("show", model)
+    shown = json.loads(cli.ok("show", model, "--json"))
+    assert shown["template_shows"]["known"] and not shown["template_shows"]["tools"] and shown["templates_named"] == []
+    model = cli.model(other_keys={"tokenizer.chat_template.tool_use": (8, "T"), "tokenizer.chat_template.rag": (8, "R")})
+    text = cli.ok("show", model)
+    assert "named template       tool_use, for requests with tools" in text and "rag (not used)" in text
+    assert "template shows       system, results" in text
+    assert json.loads(cli.ok("show", model, "--json"))["templates_named"] == ["tool_use", "rag"]
+    tools = cli.folder / "tools.json"
+    tools.write_text('[{"type": "function", "function": {"name": "f"}}]')
+    assert cli.ok("template", model, "--messages", "-", "--tools", tools, stdin=MESSAGES) == "T"

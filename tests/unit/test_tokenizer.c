@@ -213,6 +213,9 @@ static void bos_and_eos_are_added_where_asked_and_never_twice(void **state) {
     CHECK_IDS(l.t, "", HL_TOKENIZE_BOS_EOS, BOS, EOS);
     CHECK_IDS(l.t, "he", 0, HE);
     CHECK_IDS(l.t, "<bos>he<eos>", HL_TOKENIZE_BOS_EOS | HL_TOKENIZE_SPECIAL, BOS, HE, EOS);
+    CHECK_IDS(l.t, "<bos>", HL_TOKENIZE_BOS | HL_TOKENIZE_SPECIAL, BOS);
+    CHECK_IDS(l.t, "he", HL_TOKENIZE_BOS, BOS, HE);
+    CHECK_IDS(l.t, "he", HL_TOKENIZE_EOS, HE, EOS);
     assert_true(hl_tokenizer_adds_bos(l.t));
     assert_int_equal(hl_tokenizer_bos(l.t), BOS);
     assert_int_equal(hl_tokenizer_eos(l.t), EOS);
@@ -392,6 +395,47 @@ static void bytes_that_never_become_a_character_are_replaced(void **state) {
     CHECK_TEXT(l.t, "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD", false, BYTE(0xED), BYTE(0xA0),
                BYTE(0x80)); /* surrogate */
     CHECK_TEXT(l.t, "\xEF\xBF\xBD\xC3\xA9", false, BYTE(0xC3), BYTE(0xC3), BYTE(0xA9));
+    unload(l);
+}
+
+static void characters_at_the_ends_of_their_ranges_are_whole(void **state) {
+    (void)state;
+    loaded l = load(small_spm(true));
+    CHECK_TEXT(l.t, "\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBF", false, BYTE(0xED), BYTE(0x9F), BYTE(0xBF),
+               BYTE(0xEE), BYTE(0x80), BYTE(0x80), BYTE(0xEF), BYTE(0xBF), BYTE(0xBF));
+    CHECK_TEXT(l.t, "\xF0\x90\x80\x80\xF4\x8F\xBF\xBF", false, BYTE(0xF0), BYTE(0x90), BYTE(0x80), BYTE(0x80),
+               BYTE(0xF4), BYTE(0x8F), BYTE(0xBF), BYTE(0xBF));
+    CHECK_TEXT(l.t, "\xC2\x80\xDF\xBF\xE0\xA0\x80", false, BYTE(0xC2), BYTE(0x80), BYTE(0xDF), BYTE(0xBF),
+               BYTE(0xE0), BYTE(0xA0), BYTE(0x80));
+    CHECK_TEXT(l.t, "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD", false, BYTE(0xE0), BYTE(0x9F),
+               BYTE(0xF4), BYTE(0x90)); /* overlong, past U+10FFFF */
+    unload(l);
+}
+
+static void bytes_may_be_spelled_in_small_letters(void **state) {
+    (void)state;
+    fix_vocab    *f = small_spm(true);
+    const int32_t small = fix_add(f, "<0xe9>", 6, 0);
+    loaded        l = load(f);
+    char          buf[8];
+    assert_int_equal(hl_tokenizer_piece(l.t, small, false, buf, sizeof buf), 1);
+    assert_int_equal((unsigned char)buf[0], 0xE9);
+    unload(l);
+}
+
+/* Each byte of a token may come out as U+FFFD, and so may what was held before it. */
+static void room_for_the_longest_piece_is_enough(void **state) {
+    (void)state;
+    fix_vocab     *f = small_bpe("gpt-2");
+    const int32_t  bad = fix_add(f, "\xC3\xBF\xC3\xBF\xC3\xBF\xC3\xBF\xC3\xBF\xC3\xBF\xC3\xBF\xC3\xBF", 1, 0);
+    loaded         l = load(f);
+    const size_t   cap = hl_tokenizer_max_piece_bytes(l.t);
+    char          *buf = hl_new(cap, 1);
+    hl_detokenizer d;
+    hl_detokenizer_init(&d, l.t, false);
+    assert_int_equal(hl_detokenizer_feed(&d, 0xF0, buf, cap), 0);
+    assert_int_equal(hl_detokenizer_feed(&d, bad, buf, cap), 3 + 8 * 3); /* eight bytes 0xFF */
+    hl_free(buf);
     unload(l);
 }
 
@@ -653,6 +697,9 @@ int main(void) {
         cmocka_unit_test(tokens_across_a_space_are_still_made),
         cmocka_unit_test(streamed_text_holds_whole_characters_only),
         cmocka_unit_test(bytes_that_never_become_a_character_are_replaced),
+        cmocka_unit_test(characters_at_the_ends_of_their_ranges_are_whole),
+        cmocka_unit_test(bytes_may_be_spelled_in_small_letters),
+        cmocka_unit_test(room_for_the_longest_piece_is_enough),
         cmocka_unit_test(the_space_in_front_is_dropped_once),
         cmocka_unit_test(a_small_buffer_is_never_overrun),
         cmocka_unit_test(unknown_kinds_are_named_with_those_we_have),
