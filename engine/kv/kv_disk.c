@@ -43,6 +43,7 @@ struct hl_kv_disk {
     char            *dir, *folder;
     uint64_t         quota_bytes;
     uint64_t         secret[2];
+    hl_mac_key       mac_key; /* made of it */
     char             identity[HL_KV_IDENTITY_BYTES];
     size_t           block_bytes;
     pthread_t        writer;
@@ -133,13 +134,16 @@ static const char *read_block(const hl_kv_disk *d, int fd, const hl_kv_header_pa
     if ((uint64_t)st.st_size != sizeof got + d->block_bytes) return "another size";
     if (!hl_kv_read_exactly(fd, &got, sizeof got, 0)) return "cannot be read";
     if (memcmp(got.h.magic, HL_KV_MAGIC, sizeof got.h.magic) != 0) return "another format";
-    if (hl_sum64(&got, offsetof(hl_kv_header, header_sum)) != got.h.header_sum) return "damaged header";
-    const uint64_t sum = got.h.payload_sum;
-    got.h.payload_sum = want->h.payload_sum;
-    if (memcmp(&got, want, offsetof(hl_kv_header, header_sum)) != 0)
+    if (!hl_kv_header_is_ours(&got.h, d->secret)) return "damaged header, or written by somebody else";
+    uint64_t mac[2];
+    memcpy(mac, got.h.payload_mac, sizeof mac);
+    memcpy(got.h.payload_mac, want->h.payload_mac, sizeof mac);
+    if (memcmp(&got, want, offsetof(hl_kv_header, header_mac)) != 0)
         return "of other tokens, weights or build";
     if (!hl_kv_read_exactly(fd, data, d->block_bytes, sizeof got)) return "cannot be read";
-    return hl_sum64(data, d->block_bytes) == sum ? NULL : "damaged";
+    uint64_t now[2];
+    hl_mac128(&d->mac_key, data, d->block_bytes, now);
+    return ((now[0] ^ mac[0]) | (now[1] ^ mac[1])) == 0 ? NULL : "damaged, or written by somebody else";
 }
 
 bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, uint32_t block) {
@@ -179,14 +183,14 @@ static hl_status write_block(const hl_kv_disk *d, const job *j, hl_err *err) {
     (void)snprintf(tmp, sizeof tmp, "%.*s.%ld.%u.tmp", (int)strlen(path) - 3, path, (long)getpid(),
                    atomic_fetch_add(&counter, 1));
     fill_header(d, j->key, j->parent, j->tokens, &p);
-    p.h.payload_sum = hl_sum64(data, d->block_bytes);
-    p.h.header_sum = hl_sum64(&p, offsetof(hl_kv_header, header_sum));
+    hl_mac128(&d->mac_key, data, d->block_bytes, p.h.payload_mac);
+    hl_kv_header_sign(&p.h, d->secret);
     int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == ENOENT &&
         hl_dir_make(d->folder, 0700, NULL) == HL_OK) /* somebody deleted the folder */
         fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));
-    /* No fsync: the sums tell what a power cut left, and a lost block is computed again. */
+    /* No fsync: the codes tell what a power cut left, and a lost block is computed again. */
     hl_status status = hl_file_write_fd(fd, tmp, &p, sizeof p, err);
     if (status == HL_OK) status = hl_file_write_fd(fd, tmp, data, d->block_bytes, err);
     if (close(fd) != 0 && status == HL_OK)
@@ -197,31 +201,61 @@ static hl_status write_block(const hl_kv_disk *d, const job *j, hl_err *err) {
     return status;
 }
 
+static void set_used(hl_kv_disk *d, uint64_t used_bytes) {
+    (void)pthread_mutex_lock(&d->lock);
+    d->stats.used_bytes = used_bytes;
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+static uint64_t get_used(hl_kv_disk *d) {
+    (void)pthread_mutex_lock(&d->lock);
+    const uint64_t used_bytes = d->stats.used_bytes;
+    (void)pthread_mutex_unlock(&d->lock);
+    return used_bytes;
+}
+
+/* Is there room for so many bytes more, without taking what others need? When the disk is full the cache gives way. */
+static bool make_room(hl_kv_disk *d, uint64_t bytes) {
+    const uint64_t used = get_used(d), room = hl_kv_disk_room(d->dir, used);
+    if (room == UINT64_MAX || used + bytes <= room) return true;
+    const uint64_t left = hl_kv_disk_trim(d->dir, d->secret, room > bytes ? room - bytes : 0);
+    hl_event(d->events, HL_LOG_INFO, "kv-cache", "gave-way",
+             "why=\"the disk is nearly full\" bytes_before=%" PRIu64 " bytes_now=%" PRIu64, used, left);
+    set_used(d, left);
+    return left + bytes <= hl_kv_disk_room(d->dir, left);
+}
+
+static void rest(hl_kv_disk *d) {
+    (void)pthread_mutex_lock(&d->lock);
+    d->rest_until_ns = hl_clock_ns() + REST_S * 1000000000LL;
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
 /* One job, outside the lock. A block whose parent left (for the quota, or by somebody's hand) would never be found. */
 static void run_job(hl_kv_disk *d, const job *j) {
     hl_err          err = {0};
     const uint64_t  bytes = sizeof(hl_kv_header_page) + d->block_bytes;
     const hl_kv_key root = hl_kv_disk_root(d);
-    if (!is_same(&root, &j->parent) && !hl_kv_disk_has(d, j->parent)) return;
-    const bool      is_there = hl_kv_disk_has(d, j->key);
+    const bool      is_first = is_same(&root, &j->parent), is_there = hl_kv_disk_has(d, j->key);
+    if (!is_first && !hl_kv_disk_has(d, j->parent)) return;
+    if (!is_there && !make_room(d, bytes)) {
+        rest(d);
+        return;
+    }
+    if (!is_first && !hl_kv_disk_has(d, j->parent)) return; /* it gave way */
     const hl_status status = is_there ? HL_OK : write_block(d, j, &err);
-    if (status != HL_OK)
+    if (status != HL_OK) {
         hl_event(d->events, HL_LOG_WARN, "kv-cache", "not-saved",
                  "why=\"%s\" action=\"not tried again for %d s\"", err.text, REST_S);
-    (void)pthread_mutex_lock(&d->lock);
-    if (status == HL_OK) {
-        d->stats.n_saved++;
-        if (!is_there) d->stats.used_bytes += bytes;
-    } else {
-        d->rest_until_ns = hl_clock_ns() + REST_S * 1000000000LL;
+        rest(d);
+        return;
     }
+    (void)pthread_mutex_lock(&d->lock);
+    d->stats.n_saved++;
+    if (!is_there) d->stats.used_bytes += bytes;
     const bool full = d->stats.used_bytes > d->quota_bytes;
     (void)pthread_mutex_unlock(&d->lock);
-    if (!full) return;
-    const uint64_t used = hl_kv_disk_trim(d->dir, d->secret, d->quota_bytes);
-    (void)pthread_mutex_lock(&d->lock);
-    d->stats.used_bytes = used;
-    (void)pthread_mutex_unlock(&d->lock);
+    if (full) set_used(d, hl_kv_disk_trim(d->dir, d->secret, d->quota_bytes));
 }
 
 static void *run_writer(void *arg) {
@@ -348,9 +382,12 @@ hl_status hl_kv_disk_open(const hl_kv_disk_params *p, hl_kv_pool *pool, hl_kv_di
         status = hl_fail(err, HL_E_ARG, "'%.80s...': the path is too long", p->dir);
     if (status == HL_OK) status = hl_dir_make(d->dir, 0700, err);
     if (status == HL_OK) status = load_secret(d, err);
+    if (status == HL_OK) hl_mac_key_init(d->secret, &d->mac_key);
     if (status == HL_OK) status = make_names(d, p, err);
     if (status == HL_OK) {
         d->stats.used_bytes = hl_kv_disk_trim(d->dir, d->secret, d->quota_bytes);
+        const uint64_t room = hl_kv_disk_room(d->dir, d->stats.used_bytes);
+        if (d->stats.used_bytes > room) d->stats.used_bytes = hl_kv_disk_trim(d->dir, d->secret, room);
         if (pthread_create(&d->writer, NULL, run_writer, d) != 0)
             status = hl_fail(err, HL_E_NOMEM, "key/value cache on disk: no thread");
         else

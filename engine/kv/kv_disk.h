@@ -4,8 +4,9 @@
  *
  * A file is one block of 64 tokens. Its name is a keyed hash of all tokens up to its end, chained from block to block,
  * so whoever has the tokens finds the file, and nobody finds another's by chance or by intent (the key is the
- * folder's own secret). A file says what it is - build, weights, number format, shape, tokens - and carries checksums;
- * one that is damaged, foreign or half-written is passed over with one event. Writing is done by a thread of its own,
+ * folder's own secret). A file says what it is - build, weights, number format, shape, tokens - and carries codes
+ * under the same key; one that is damaged, foreign, half-written or made by somebody who does not know the secret is passed
+ * over with one event. When the disk gets full, files leave until a part of it is free again. Writing is done by a thread of its own,
  * which renames a file into place when it is whole. Any number of processes may use a folder, and anybody may delete
  * any of its files at any time.
  */

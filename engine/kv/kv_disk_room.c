@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +45,27 @@ hl_kv_key hl_kv_identity_root(const uint64_t secret[2], const char identity[HL_K
     hl_kv_key k;
     hl_siphash128(secret, identity, HL_KV_IDENTITY_BYTES, k.w);
     return k;
+}
+
+void hl_kv_header_sign(hl_kv_header *h, const uint64_t secret[2]) {
+    hl_siphash128(secret, h, offsetof(hl_kv_header, header_mac), h->header_mac);
+}
+
+bool hl_kv_header_is_ours(const hl_kv_header *h, const uint64_t secret[2]) {
+    uint64_t mac[2];
+    hl_siphash128(secret, h, offsetof(hl_kv_header, header_mac), mac);
+    return ((mac[0] ^ h->header_mac[0]) | (mac[1] ^ h->header_mac[1])) == 0;
+}
+
+uint64_t hl_kv_disk_room(const char *dir, uint64_t used_bytes) {
+    enum { GIB = 1 << 30 };
+    struct statvfs fs;
+    uint64_t       reserve = GIB;
+    if (statvfs(dir, &fs) != 0) return UINT64_MAX;
+    const uint64_t n_free = (uint64_t)fs.f_bavail * fs.f_frsize,
+                   twentieth = (uint64_t)fs.f_blocks / 20 * fs.f_frsize;
+    if (twentieth < reserve) reserve = twentieth;
+    return used_bytes + n_free > reserve ? used_bytes + n_free - reserve : 0;
 }
 
 /* ---- what there is ---- */
@@ -121,7 +143,7 @@ static void read_headers(listing *l, const uint64_t secret[2]) {
     for (size_t i = 0; i < l->n; i++) {
         hl_kv_header_page p;
         found            *f = &l->files[i];
-        f->is_lost = f->is_known = !read_header(f->path, &p);
+        f->is_lost = f->is_known = !read_header(f->path, &p) || !hl_kv_header_is_ours(&p.h, secret);
         if (f->is_lost) continue;
         const hl_kv_key root = hl_kv_identity_root(secret, p.h.identity);
         f->key = p.h.key;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * kv_hash.c - SipHash-2-4-128, and four multiplicative lanes.
+ * kv_hash.c - SipHash-2-4-128, and NH of 64-bit words under it.
  */
 #include "engine/kv/kv_hash.h"
 
@@ -34,11 +34,24 @@ static void absorb(sip *s, uint64_t word) {
     s->v[0] ^= word;
 }
 
+static sip start(const uint64_t key[2]) {
+    return (sip){{key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du ^ 0xee,
+                  key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u}};
+}
+
+static void finish(sip *s, uint64_t ret[2]) {
+    s->v[2] ^= 0xee;
+    mix(s, 4);
+    ret[0] = s->v[0] ^ s->v[1] ^ s->v[2] ^ s->v[3];
+    s->v[1] ^= 0xdd;
+    mix(s, 4);
+    ret[1] = s->v[0] ^ s->v[1] ^ s->v[2] ^ s->v[3];
+}
+
 void hl_siphash128(const uint64_t key[2], const void *data, size_t n, uint64_t ret[2]) {
     const uint8_t *p = data;
-    sip s = {{key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du ^ 0xee, key[0] ^ 0x6c7967656e657261u,
-              key[1] ^ 0x7465646279746573u}};
-    uint64_t last = (uint64_t)n << 56;
+    sip            s = start(key);
+    uint64_t       last = (uint64_t)n << 56;
     for (; n >= 8; n -= 8, p += 8) {
         uint64_t word;
         memcpy(&word, p, 8);
@@ -46,25 +59,50 @@ void hl_siphash128(const uint64_t key[2], const void *data, size_t n, uint64_t r
     }
     for (size_t i = 0; i < n; i++) last |= (uint64_t)p[i] << (8 * i);
     absorb(&s, last);
-    s.v[2] ^= 0xee;
-    mix(&s, 4);
-    ret[0] = s.v[0] ^ s.v[1] ^ s.v[2] ^ s.v[3];
-    s.v[1] ^= 0xdd;
-    mix(&s, 4);
-    ret[1] = s.v[0] ^ s.v[1] ^ s.v[2] ^ s.v[3];
+    finish(&s, ret);
 }
 
-uint64_t hl_sum64(const void *data, size_t n) {
-    const uint64_t prime = 0x9E3779B97F4A7C15u;
-    const uint8_t *p = data;
-    uint64_t       lane[4] = {1, 2, 3, n};
-    for (; n >= 32; n -= 32, p += 32) {
-        uint64_t word[4];
-        memcpy(word, p, sizeof word);
-        for (int i = 0; i < 4; i++) lane[i] = rotate((lane[i] ^ word[i]) * prime, 29);
+void hl_mac_key_init(const uint64_t secret[2], hl_mac_key *ret_key) {
+    uint64_t    *words = (uint64_t *)ret_key;
+    const size_t n = sizeof *ret_key / sizeof *words;
+    for (uint64_t i = 0; i < n; i += 2) {
+        const uint64_t input[2] = {0x6b6579206f66206du, i}; /* 16 bytes: no name is made of so few */
+        hl_siphash128(secret, input, sizeof input, words + i);
     }
-    for (size_t i = 0; i < n; i++) lane[i % 4] = rotate((lane[i % 4] ^ p[i]) * prime, 29);
-    uint64_t sum = lane[0];
-    for (int i = 1; i < 4; i++) sum = rotate((sum ^ lane[i]) * prime, 31);
-    return sum ^ sum >> 32;
+}
+
+__extension__ typedef unsigned __int128 wide;
+
+/* The sum of products of neighbours, each with its word of the key added. */
+static wide hash_chunk(const hl_mac_key *key, const uint8_t *p) {
+    wide sum[2] = {0, 0};
+    for (size_t i = 0; i < HL_MAC_CHUNK_BYTES / 8; i += 4) {
+        uint64_t m[4];
+        memcpy(m, p + 8 * i, sizeof m);
+        sum[0] += (wide)(m[0] + key->words[i]) * (m[1] + key->words[i + 1]);
+        sum[1] += (wide)(m[2] + key->words[i + 2]) * (m[3] + key->words[i + 3]);
+    }
+    return sum[0] + sum[1];
+}
+
+static void absorb_chunk(const hl_mac_key *key, sip *s, const uint8_t *p) {
+    const wide h = hash_chunk(key, p);
+    absorb(s, (uint64_t)h);
+    absorb(s, (uint64_t)(h >> 64));
+}
+
+void hl_mac128(const hl_mac_key *key, const void *data, size_t n, uint64_t ret[2]) {
+    const uint8_t *p = data;
+    sip            s = start(key->last);
+    const uint64_t n_all = n, n_chunks = (n + HL_MAC_CHUNK_BYTES - 1) / HL_MAC_CHUNK_BYTES;
+    for (; n >= HL_MAC_CHUNK_BYTES; n -= HL_MAC_CHUNK_BYTES, p += HL_MAC_CHUNK_BYTES)
+        absorb_chunk(key, &s, p);
+    if (n > 0) {
+        uint8_t rest[HL_MAC_CHUNK_BYTES] = {0};
+        memcpy(rest, p, n);
+        absorb_chunk(key, &s, rest);
+    }
+    absorb(&s, n_all); /* zeros at the end are told from a shorter text */
+    absorb(&s, (16 * n_chunks + 8) << 56);
+    finish(&s, ret);
 }

@@ -6,6 +6,7 @@
 #include "tests/need.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,7 +47,7 @@ typedef struct outcome {
     int32_t  answer[N_ANSWER];
     int32_t  n;
     hl_usage usage;
-    uint64_t n_saved, n_loaded;
+    uint64_t n_loaded;
     int      n_warnings;
 } outcome;
 
@@ -523,9 +525,200 @@ static void the_hash_gives_the_published_values(void **state) {
     }
 }
 
+/* The same by the words of the header, slowly. */
+static void mac_slowly(const hl_mac_key *key, const uint8_t *data, size_t n, uint64_t ret[2]) {
+    enum { WORDS = HL_MAC_CHUNK_BYTES / 8 };
+    static uint8_t buf[1 << 16];
+    size_t         used = 0;
+    for (size_t at = 0; at < n; at += HL_MAC_CHUNK_BYTES) {
+        uint64_t lo = 0, hi = 0, m[WORDS] = {0};
+        memcpy(m, data + at, n - at < HL_MAC_CHUNK_BYTES ? n - at : HL_MAC_CHUNK_BYTES);
+        for (int i = 0; i < WORDS; i += 2) {
+            const uint64_t a = m[i] + key->words[i], b = m[i + 1] + key->words[i + 1];
+            /* a * b by halves */
+            const uint64_t a0 = a & 0xffffffff, a1 = a >> 32, b0 = b & 0xffffffff, b1 = b >> 32;
+            const uint64_t mid = a1 * b0 + (a0 * b0 >> 32), mid2 = a0 * b1 + (mid & 0xffffffff);
+            const uint64_t p_lo = (mid2 << 32) | (a0 * b0 & 0xffffffff),
+                           p_hi = a1 * b1 + (mid >> 32) + (mid2 >> 32);
+            lo += p_lo;
+            hi += p_hi + (lo < p_lo);
+        }
+        memcpy(buf + used, &lo, 8);
+        memcpy(buf + used + 8, &hi, 8);
+        used += 16;
+    }
+    const uint64_t n_all = n;
+    memcpy(buf + used, &n_all, 8);
+    hl_siphash128(key->last, buf, used + 8, ret);
+}
+
+static void the_code_of_contents_is_what_it_is_said_to_be(void **state) {
+    (void)state;
+    static const uint64_t secret[2] = {1, 2}, other[2] = {1, 3};
+    static const size_t   sizes[] = {0, 1, 8, 1023, 1024, 1025, 5000, 65536};
+    static uint8_t        data[65536];
+    hl_mac_key            key, other_key;
+    hl_mac_key_init(secret, &key);
+    hl_mac_key_init(other, &other_key);
+    for (size_t i = 0; i < sizeof data; i++) data[i] = (uint8_t)(i * i >> 3 ^ i);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        uint64_t a[2], b[2];
+        hl_mac128(&key, data, sizes[i], a);
+        mac_slowly(&key, data, sizes[i], b);
+        assert_memory_equal(a, b, 16);
+        hl_mac128(&other_key, data, sizes[i], b);
+        assert_memory_not_equal(a, b, 16);
+        for (size_t bit = 0; bit < 8 * sizes[i]; bit += 997) { /* any bit counts */
+            data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            hl_mac128(&key, data, sizes[i], b);
+            assert_memory_not_equal(a, b, 16);
+            data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+    }
+    uint64_t a[2], b[2];
+    memset(data, 0, sizeof data); /* nor do zeros behind it go unseen */
+    hl_mac128(&key, data, 100, a);
+    hl_mac128(&key, data, 101, b);
+    assert_memory_not_equal(a, b, 16);
+}
+
+/* ---- who may write ---- */
+
+static uint8_t first_payload[1 << 20];
+static ssize_t n_payload;
+
+/* Keys and values of one genuine block under the header of another. */
+static void swap_contents(const char *path, int i) {
+    const int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    if (i == 0)
+        n_payload = pread(fd, first_payload, sizeof first_payload, 4096);
+    else
+        assert_int_equal(pwrite(fd, first_payload, (size_t)n_payload, 4096), n_payload);
+    (void)close(fd);
+}
+
+static void contents_that_we_did_not_write_under_a_name_are_refused(void **state) {
+    (void)state;
+    const outcome first = run(LLAMA, dir, "w", 0, N_PROMPT);
+    assert_true(each_file(swap_contents) >= 10);
+    const outcome second = run(LLAMA, dir, "w", 0, N_PROMPT);
+    check_same(&first, &second);
+    assert_true(second.usage.cached_tokens <= 64); /* the one that was copied from */
+    assert_true(second.n_warnings >= 1);
+}
+
+static void sign_with_a_guess(const char *path, int i) {
+    static const uint64_t guess[2] = {0, 0};
+    hl_kv_header_page     p;
+    const int             fd = open(path, O_RDWR);
+    (void)i;
+    assert_true(fd >= 0 && hl_kv_read_exactly(fd, &p, sizeof p, 0));
+    hl_kv_header_sign(&p.h, guess);
+    assert_int_equal(pwrite(fd, &p, sizeof p, 0), sizeof p);
+    (void)close(fd);
+}
+
+static void a_header_that_is_signed_with_another_secret_is_refused(void **state) {
+    (void)state;
+    const outcome first = run(LLAMA, dir, "w", 0, N_PROMPT);
+    assert_true(each_file(sign_with_a_guess) >= 10);
+    const outcome second = run(LLAMA, dir, "w", 0, N_PROMPT);
+    check_same(&first, &second);
+    assert_int_equal(second.usage.cached_tokens, 0);
+    assert_true(second.n_warnings >= 1);
+}
+
+/* A link in the place of the secret, or of what it is written to first: whatever it points to is left alone. */
+static void a_secret_is_never_written_through_a_link(void **state) {
+    (void)state;
+    char victim[100], path[100];
+    (void)snprintf(victim, sizeof victim, "%s.victim", dir);
+    (void)snprintf(path, sizeof path, "%s/secret", dir);
+    int fd = open(victim, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_int_equal(write(fd, "precious things!", 16), 16);
+    (void)close(fd);
+    assert_int_equal(symlink(victim, path), 0);
+    (void)run(LLAMA, dir, "w", 0, N_PROMPT); /* without a cache */
+    assert_int_equal(each_file(NULL), 0);
+    char now[17] = "";
+    fd = open(victim, O_RDONLY);
+    assert_int_equal(read(fd, now, 16), 16);
+    (void)close(fd);
+    assert_string_equal(now, "precious things!");
+    assert_int_equal(unlink(victim), 0);
+}
+
+/* ---- a disk that gets full ---- */
+
+static uint64_t disk_bytes, others_bytes; /* 0: the disk that there is */
+static uint64_t sum_bytes;
+
+static void add_bytes(const char *path, int i) {
+    struct stat st;
+    (void)i;
+    if (stat(path, &st) == 0) sum_bytes += (uint64_t)st.st_size;
+}
+
+int statvfs(const char *path, struct statvfs *ret) {
+    typedef int statvfs_fn(const char *, struct statvfs *);
+    const int   status = ((statvfs_fn *)dlsym(RTLD_NEXT, "statvfs"))(path, ret);
+    if (disk_bytes == 0) return status;
+    sum_bytes = 0;
+    (void)each_file(add_bytes);
+    const uint64_t used = others_bytes + sum_bytes;
+    ret->f_frsize = 1;
+    ret->f_blocks = disk_bytes;
+    ret->f_bavail = ret->f_bfree = used < disk_bytes ? disk_bytes - used : 0;
+    return 0;
+}
+
+static void the_cache_leaves_room_on_the_disk_and_gives_way(void **state) {
+    (void)state;
+    const outcome plain = run(LLAMA, NULL, NULL, 0, N_PROMPT);
+    (void)run(LLAMA, dir, "w", 0, N_PROMPT);
+    (void)each_file(note_bytes);
+    const int n_all = each_file(NULL);
+    assert_true(n_all >= 10);
+    disk_bytes = 1000 * file_bytes; /* of which 50 blocks' worth stay free */
+
+    /* others came meanwhile, up to room for four blocks: who opens the cache makes that true */
+    others_bytes = (1000 - 50 - 4) * file_bytes;
+    outcome o = run(LLAMA, dir, "w", 0, N_PROMPT);
+    check_same(&plain, &o);
+    assert_true(each_file(NULL) <= 4 && each_file(NULL) >= 1);
+    assert_int_equal(count_lost(), 0);
+    assert_int_equal(o.n_warnings, 0); /* it is no fault */
+
+    /* nothing at all is left for it */
+    others_bytes = 990 * file_bytes;
+    o = run(LLAMA, dir, "w", 0, N_PROMPT);
+    check_same(&plain, &o);
+    assert_int_equal(each_file(NULL), 0);
+
+    /* and when there is room again, it is used, and no more than that */
+    others_bytes = (1000 - 50 - 6) * file_bytes;
+    o = run(LLAMA, dir, "w", 0, N_PROMPT);
+    check_same(&plain, &o);
+    assert_true(each_file(NULL) >= 4 && each_file(NULL) <= 6);
+    assert_int_equal(count_lost(), 0);
+    others_bytes = (1000 - 50 - n_all - 1) * file_bytes;
+    o = run(LLAMA, dir, "w", 0, N_PROMPT);
+    assert_int_equal(each_file(NULL), n_all);
+    disk_bytes = 0;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_hash_gives_the_published_values),
+        cmocka_unit_test(the_code_of_contents_is_what_it_is_said_to_be),
+        cmocka_unit_test_setup_teardown(contents_that_we_did_not_write_under_a_name_are_refused, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(a_header_that_is_signed_with_another_secret_is_refused, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(a_secret_is_never_written_through_a_link, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(the_cache_leaves_room_on_the_disk_and_gives_way, make_dir,
+                                        remove_dir),
         cmocka_unit_test_setup_teardown(a_prompt_comes_back_in_another_run, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_prompt_longer_than_the_writing_queue_is_saved_from_its_begin_on,
                                         make_dir, remove_dir),
