@@ -12,6 +12,11 @@ include build/isa.mk
 
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wundef
 OPT_release := -O2 -g1 -fno-plt
+# What costs nothing measurable and makes a fault harder to use (docs: SECURITY.md); kernels, whose loops hold everything in
+# registers, have no buffers that this could watch.
+HARDEN_release := -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -Wformat -Wformat-security \
+                  $(if $(filter x86_64 amd64,$(ARCH)),-fcf-protection)
+HARDEN_LD      := -Wl,-z,relro,-z,now,-z,noexecstack
 OPT_debug   := -O1 -g -DHL_DEBUG=1
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_tsan    := -O1 -g -fsanitize=thread
@@ -19,9 +24,9 @@ OPT_fuzz    := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-omit-fram
 PKGS    := jansson libpcre2-8 libutf8proc libcrypto zlib libzstd libcurl sqlite3 libedit libmicrohttpd
 ENGINE_PKGS := jansson libpcre2-8 libutf8proc
 # -ffp-contract=off: kernels say fma where they mean it, so that results are the same everywhere.
-CFLAGS  := $(OPT_$(MODE)) -std=gnu17 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(WARN) -I. -Iinclude \
+CFLAGS  := $(OPT_$(MODE)) $(HARDEN_$(MODE)) -std=gnu17 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(WARN) -I. -Iinclude \
            $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(EXTRA_CFLAGS)
-LDFLAGS := $(OPT_$(MODE)) $(EXTRA_LDFLAGS)
+LDFLAGS := $(OPT_$(MODE)) $(HARDEN_LD) $(EXTRA_LDFLAGS)
 LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -linih -lpthread -lm
 ENGINE_LDLIBS := $(shell pkg-config --libs $(ENGINE_PKGS) 2>/dev/null) -lpthread -lm
 
@@ -73,7 +78,7 @@ $(OUT)/liball.a: $(call obj,$(filter-out cli/main.c,$(ALL_SRC))) $(SQL_OBJ)
 	$(Q)$(AR) rcs $@ $^
 
 $(OUT)/hyperlama: $(OUT)/cli/main.o $(OUT)/liball.a
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ $(LDLIBS)
 
 # Tests: one cmocka program per file.
 TEST_SRC  := $(sort $(wildcard tests/unit/test_*.c tests/kernels/test_*.c tests/golden/test_*.c tests/fault/test_*.c tests/migrate/test_*.c))

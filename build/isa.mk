@@ -6,7 +6,8 @@ ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
 # use guard pages. The thread sanitizer costs nothing and sees what kernels read and write.
 checked_asan    = $(if $(findstring _avx512,$(1)),-fno-sanitize=all,$(if $(findstring engine/kernels/x86,$(1)),-fno-sanitize=undefined))
 checked_fuzz    = $(checked_asan)
-isa_flags = $(call checked_$(MODE),$(1)) $(ISA_$(lastword $(subst _, ,$(basename $(notdir $(1))))))
+unwatched = $(if $(findstring engine/kernels/,$(1)),-fno-stack-protector -fno-stack-clash-protection)
+isa_flags = $(call checked_$(MODE),$(1)) $(unwatched) $(ISA_$(lastword $(subst _, ,$(basename $(notdir $(1))))))
 # No flags for processors of the other family: tests of its kernels are compiled, too, and skipped.
 ifneq ($(filter x86_64 amd64,$(ARCH)),)
 KERNEL_DIRS := engine/kernels/scalar engine/kernels/x86
