@@ -806,6 +806,32 @@ static void a_template_that_is_used_again_stays(void **state) {
     hl_chat_templates_done(&c);
 }
 
+static void *use_templates(void *arg) {
+    hl_chat_templates *c = arg;
+    for (int i = 0; i < 300; i++) {
+        const hl_chat_template *t = NULL;
+        const char              text[] = {(char)('0' + i * 7 % 6), '\0'}; /* more than are kept */
+        if (hl_chat_template_get(c, hl_view_of(text), HL_TEMPLATE_JINJA, &t, NULL) != HL_OK) return c;
+        if (t->n_source != 1 || t->source[0] != text[0]) return c;
+        hl_chat_template_give_back(c, t);
+    }
+    return NULL;
+}
+
+static void templates_are_shared_by_threads(void **state) {
+    (void)state;
+    hl_chat_templates c;
+    pthread_t         threads[4];
+    hl_chat_templates_init(&c);
+    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, use_templates, &c), 0);
+    for (int i = 0; i < 4; i++) {
+        void *bad = NULL;
+        assert_int_equal(pthread_join(threads[i], &bad), 0);
+        assert_null(bad);
+    }
+    hl_chat_templates_done(&c);
+}
+
 static void prompts_have_a_limit(void **state) {
     (void)state;
     enum { LIMIT = 64 << 20 };
@@ -865,6 +891,7 @@ int main(void) {
         cmocka_unit_test(the_hole_is_filled_where_the_template_says),
         cmocka_unit_test(templates_are_kept_by_their_text_and_end_with_their_last_user),
         cmocka_unit_test(a_template_that_is_used_again_stays),
+        cmocka_unit_test(templates_are_shared_by_threads),
         cmocka_unit_test(prompts_have_a_limit),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };
