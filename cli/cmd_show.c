@@ -72,12 +72,20 @@ static void print_named(void *user, hl_view name) {
     print_field(app, "named template", text);
 }
 
-/* What messages may hold; the rest is adapted (docs/formats/messages.md). */
-static void print_caps(const hl_app *app, const hl_source *s, const hl_model *m) {
+/* A template that cannot be parsed can show nothing that is known; no memory to find out is an error. */
+static hl_status get_caps(const hl_source *s, const hl_model *m, hl_chat_caps *ret, hl_err *err) {
     const hl_request r = {.stored_template = s->stored ? s->stored->template_text : NULL};
-    hl_chat_caps     c;
-    hl_err           why;
-    if (hl_chat_get_caps(m, &r, &c, &why) != HL_OK || !c.is_known) return;
+    hl_err           why = {0};
+    *ret = (hl_chat_caps){0};
+    const hl_status status = hl_chat_get_caps(m, &r, ret, &why);
+    if (status != HL_E_NOMEM && status != HL_E_CANCEL) return HL_OK;
+    if (err) *err = why;
+    return status;
+}
+
+/* What messages may hold; the rest is adapted (docs/formats/messages.md). */
+static void print_caps(const hl_app *app, hl_chat_caps c) {
+    if (!c.is_known) return;
     const struct {
         bool        has;
         const char *word;
@@ -94,7 +102,8 @@ static void print_caps(const hl_app *app, const hl_source *s, const hl_model *m)
 }
 
 /* Which one is used, and what became of the other. */
-static void print_template_choice(const hl_app *app, const hl_source *s, const hl_model *m) {
+static void print_template_choice(const hl_app *app, const hl_source *s, const hl_model *m,
+                                  hl_chat_caps caps) {
     const hl_template_choice c = choose_template(s, m);
     const bool               has_stored = s->stored && s->stored->template_text && *s->stored->template_text;
     const char              *language = c.kind == HL_TEMPLATE_GO ? "Go" : "Jinja";
@@ -106,7 +115,7 @@ static void print_template_choice(const hl_app *app, const hl_source *s, const h
         (void)snprintf(text, sizeof text, "%s, the stored TEMPLATE%s", language,
                        m ? "; the model file has none" : "");
     print_field(app, "chat template", text);
-    if (c.text.len > 0) print_caps(app, s, m);
+    if (c.text.len > 0) print_caps(app, caps);
     if (m) hl_model_each_named_template(m, print_named, (void *)(uintptr_t)app);
 }
 
@@ -132,8 +141,11 @@ static void print_model(const hl_app *app, const hl_model *m) {
     print_field(app, "size", text);
 }
 
-static void print_info(const hl_app *app, const hl_source *s, const hl_model *m) {
+static hl_status print_info(const hl_app *app, const hl_source *s, const hl_model *m, hl_err *err) {
     const hl_stored_model *stored = s->stored;
+    hl_chat_caps           caps;
+    const hl_status        status = get_caps(s, m, &caps, err);
+    if (status != HL_OK) return status;
     fputs("  Model\n", app->out);
     if (m)
         print_model(app, m);
@@ -142,8 +154,8 @@ static void print_info(const hl_app *app, const hl_source *s, const hl_model *m)
         print_field(app, "parameters", stored->entry.parameter_size);
         print_field(app, "quantization", stored->entry.quantization);
     }
-    if (m || stored) print_template_choice(app, s, m);
-    if (!stored) return;
+    if (m || stored) print_template_choice(app, s, m, caps);
+    if (!stored) return HL_OK;
     print_field(app, "requires", stored->requires_version);
     if (stored->projector_path) print_field(app, "projector", "yes (this build does not use it yet)");
     if (stored->adapter_path) print_field(app, "adapter", "yes (this build does not use it yet)");
@@ -154,6 +166,7 @@ static void print_info(const hl_app *app, const hl_source *s, const hl_model *m)
     if (stored->n_messages) fprintf(app->out, "\n  Messages\n    %zu\n", stored->n_messages);
     if (stored->system && *stored->system) print_head(app, "System", stored->system);
     for (size_t i = 0; i < stored->n_licenses; i++) print_head(app, "License", stored->licenses[i]);
+    return HL_OK;
 }
 
 static hl_status show_modelfile(const hl_app *app, const hl_source *s, hl_err *err) {
@@ -172,7 +185,7 @@ hl_status hl_show_part(const hl_app *app, const hl_source *s, const hl_model *m,
                        hl_err *err) {
     const hl_stored_model *stored = s->stored;
     if (strcmp(part, "info") == 0) {
-        print_info(app, s, m);
+        return print_info(app, s, m, err);
     } else if (strcmp(part, "license") == 0) {
         if (!stored || stored->n_licenses == 0) hl_app_note(app, "no licence is stored with %s", s->label);
         for (size_t i = 0; stored && i < stored->n_licenses; i++)
@@ -271,11 +284,7 @@ static void add_named(void *user, hl_view name) {
     hl_json_add_view(u->j, NULL, name);
 }
 
-static void add_caps(hl_json_out *j, const hl_source *s, const hl_model *m) {
-    const hl_request r = {.stored_template = s->stored ? s->stored->template_text : NULL};
-    hl_chat_caps     c;
-    hl_err           why;
-    if (hl_chat_get_caps(m, &r, &c, &why) != HL_OK) return;
+static void add_caps(hl_json_out *j, hl_chat_caps c) {
     hl_json_open(j, "template_shows", '{');
     hl_json_add_bool(j, "known", c.is_known);
     hl_json_add_bool(j, "system", c.system);
@@ -322,7 +331,10 @@ static void add_stored(hl_json_out *j, const hl_stored_model *m) {
 
 static hl_status show_json(const hl_app *app, const hl_source *s, const hl_model *m, bool can_run,
                            bool verbose, hl_err *err) {
-    hl_json_out j;
+    hl_json_out     j;
+    hl_chat_caps    caps;
+    const hl_status status = get_caps(s, m, &caps, err);
+    if (status != HL_OK) return status;
     hl_json_init(&j);
     json_user user = {.j = &j};
     hl_json_open(&j, NULL, '{');
@@ -339,7 +351,7 @@ static hl_status show_json(const hl_app *app, const hl_source *s, const hl_model
                      c.kind == HL_TEMPLATE_GO      ? "go"
                      : c.kind == HL_TEMPLATE_JINJA ? "jinja"
                                                    : NULL);
-    add_caps(&j, s, m);
+    add_caps(&j, caps);
     if (m) {
         hl_json_open(&j, "templates_named", '[');
         hl_model_each_named_template(m, add_named, &user);

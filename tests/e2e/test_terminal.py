@@ -363,6 +363,8 @@ def test_save_keeps_what_is_stored_and_what_was_said(cli, chat):
     typed(t, "hi")
     typed(t, "/set parameter temperature 0")
     assert "saved as copy:latest" in typed(t, "/save copy")
+    typed(t, "/clear")
+    assert "saved as plain:latest" in typed(t, "/save plain")  # without the NUL, which no Modelfile can say
     t.send("/bye\r")
     assert t.end() == 0
     old, new = (json.loads(cli.ok("show", name, "--json")) for name in ("m", "copy"))
@@ -371,7 +373,7 @@ def test_save_keeps_what_is_stored_and_what_was_said(cli, chat):
     for key in ("system", "template", "licenses"):
         assert new[key] == old[key] and new[key]
     for line in ("PARSER p", "RENDERER r"):
-        assert line in cli.ok("show", "copy", "--modelfile")
+        assert line in cli.ok("show", "plain", "--modelfile")
     t = Terminal(cli, "run", "copy")
     t.until(">>> ")
     assert "say\\x00\\x00bye" in plain(t.seen)
