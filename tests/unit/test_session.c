@@ -252,6 +252,37 @@ static void a_model_tells_its_sizes_and_what_a_token_costs(void **state) {
     close_all(&x);
 }
 
+/* What is planned stands in the engine's ledger as long as it is held; weights of a model once, however many use them. */
+static void plans_are_entered_once_and_taken_out_again(void **state) {
+    (void)state;
+    const hl_session_params p = {.n_ctx = 256};
+    setup                   x = open_all(paths[0], 1, p);
+    hl_memory_plan          plan;
+    hl_session             *second = NULL, *none = NULL;
+    hl_err                  err = {0};
+    assert_int_equal(hl_session_plan(x.m, &p, &plan, &err), HL_OK);
+    const uint64_t one = plan.kv_bytes + plan.scratch_bytes;
+    assert_true(one > 0 && plan.weights_bytes > 0);
+    assert_int_equal(x.e->planned_bytes, one);
+    assert_int_equal(x.e->planned_weights_bytes, plan.weights_bytes);
+    assert_int_equal(hl_session_new(x.m, &p, &second, &err), HL_OK);
+    assert_int_equal(x.e->planned_bytes, 2 * one);
+    assert_int_equal(x.e->planned_weights_bytes, plan.weights_bytes);
+    assert_int_equal(hl_session_new(x.m, &(hl_session_params){.n_ctx = -1}, &none, &err), HL_E_ARG);
+    hl_mem_fail_after(3, SIZE_MAX); /* admitted, then no memory: taken out again */
+    assert_int_equal(hl_session_new(x.m, &p, &none, &err), HL_E_NOMEM);
+    hl_mem_fail_after(SIZE_MAX, 0);
+    assert_int_equal(x.e->planned_bytes, 2 * one);
+    hl_session_free(second);
+    assert_int_equal(x.e->planned_bytes, one);
+    assert_int_equal(x.e->planned_weights_bytes, plan.weights_bytes);
+    hl_session_free(x.s);
+    x.s = NULL;
+    assert_int_equal(x.e->planned_bytes, 0);
+    assert_int_equal(x.e->planned_weights_bytes, 0);
+    close_all(&x);
+}
+
 int main(void) {
     for (int i = 0; i < N_TOKENS; i++) tokens[i] = (i * 53 + 11) % N_VOCAB;
     const struct CMUnitTest tests[] = {
@@ -261,6 +292,7 @@ int main(void) {
         cmocka_unit_test(a_call_that_fails_changes_nothing),
         cmocka_unit_test(parameters_out_of_range_are_named),
         cmocka_unit_test(a_plan_that_does_not_fit_is_refused_with_numbers),
+        cmocka_unit_test(plans_are_entered_once_and_taken_out_again),
         cmocka_unit_test(evaluating_allocates_nothing),
         cmocka_unit_test(a_stop_rolls_back_to_a_whole_pass),
         cmocka_unit_test(every_allocation_may_fail),
