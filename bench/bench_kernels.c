@@ -4,8 +4,8 @@
  *
  * One line per kernel, tab separated, stable columns, so that two runs can be joined:
  *   kernel  rows  cols  tokens  best_us  gbytes_per_s  gmac_per_s
- * bytes are those of the packed weights (gemv, unpack) or of the panel (gemm_panel). Arguments: parts of kernel
- * names; none means all.
+ * bytes are those of the packed weights (gemv, unpack) or of the panel (gemm_panel). Arguments: parts of
+ * kernel names; none means all.
  */
 #include <stdio.h>
 #include <string.h>

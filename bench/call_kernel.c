@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * call_kernel.c - one call of one kernel and nothing else, for bench/count_arm64.py to count its instructions.
+ * call_kernel.c - one call of one kernel and nothing else, for bench/count_arm64.py to count its
+ * instructions.
  *
  * usage: call_kernel OP_TYPE_ISA ROWS COLS TOKENS [GROUP OFFSET HAS_MIN]   the last three for gemm_panel_ISA
  */
@@ -52,8 +53,8 @@ int main(int argc, char **argv) {
                       .q = q,
                       .d = d,
                       .sum16 = sum16};
-    hl_panel     p = {
-            .n_rows = strtoul(argv[2], NULL, 10), .n_cols = x.n_cols, .codes = codes, .scale = scale, .min = min};
+    hl_panel     p = {.n_cols = x.n_cols, .codes = codes, .scale = scale, .min = min};
+    p.n_rows = strtoul(argv[2], NULL, 10);
     if (argc == 8) {
         p.group = (uint32_t)strtoul(argv[5], NULL, 10);
         p.offset = atoi(argv[6]);

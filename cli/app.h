@@ -43,8 +43,8 @@ typedef struct hl_signals {
 
 extern hl_signals hl_signal;
 
-/* Choose what becomes of events: log lines when a log was asked for (log.level, log.format, or `is_verbose`), else a
- * warning in words, each once. */
+/* Choose what becomes of events: log lines when a log was asked for (log.level, log.format, or `is_verbose`),
+ * else a warning in words, each once. */
 void hl_app_choose_log(hl_app *app, bool is_verbose);
 
 /* Print "warning: ..." to standard error. */

@@ -2,8 +2,9 @@
  *
  * bench_plan.c - run measurements, take medians, compare with the machine's limits.
  *
- * Every time is the wall clock's around a call of the engine; what a run needs beforehand (the context it stands
- * behind) is not counted. Sizes go from cheap to dear, so that the rates of the first say what the others will take.
+ * Every time is the wall clock's around a call of the engine; what a run needs beforehand (the context it
+ * stands behind) is not counted. Sizes go from cheap to dear, so that the rates of the first say what the
+ * others will take.
  */
 #include "cli/bench_plan.h"
 
@@ -187,8 +188,8 @@ static hl_status run_all(bench *b, hl_err *err) {
     return status;
 }
 
-/* Shares of the limits: a decoding step reads all weights and the context's keys and values once, a prompt multiplies the
- * weights with every token, but those that make logits only with its last. */
+/* Shares of the limits: a decoding step reads all weights and the context's keys and values once, a prompt
+ * multiplies the weights with every token, but those that make logits only with its last. */
 static void add_shares(hl_bench_report *r, const hl_machine_limits *limits) {
     for (size_t i = 0; i < r->n; i++) {
         hl_bench_value *v = &r->rows[i];

@@ -2,8 +2,9 @@
  *
  * bench_plan.h - what `bench` measures, and the measuring.
  *
- * A measurement is a metric at a size: prefill of n tokens, decoding at depth n, n rows in one pass, the first token
- * after opening the file. Each is repeated, and the median counts. Token ids are pseudo-random but always the same.
+ * A measurement is a metric at a size: prefill of n tokens, decoding at depth n, n rows in one pass, the
+ * first token after opening the file. Each is repeated, and the median counts. Token ids are pseudo-random
+ * but always the same.
  */
 #ifndef HL_CLI_BENCH_PLAN_H
 #define HL_CLI_BENCH_PLAN_H
@@ -42,24 +43,27 @@ typedef struct hl_bench_report {
     hl_model_info  info; /* texts live as long as the model */
 } hl_bench_report;
 
-/* "16,128,512" as sizes from `least` to 2^20. fails HL_E_ARG with the option's name, what was found, what was expected */
+/* "16,128,512" as sizes from `least` to 2^20. fails HL_E_ARG with the option's name, what was found, what was
+ * expected */
 HL_MUST_CHECK hl_status hl_bench_parse_sizes(const char *option, const char *text, int32_t least,
                                              hl_bench_sizes *ret, hl_err *err);
 
-/* Measure everything of the plan on `model`; params.n_ctx grows to what the plan needs. A measurement that would take
- * longer than the limit gets fewer runs, or is left out with a remark.
+/* Measure everything of the plan on `model`; params.n_ctx grows to what the plan needs. A measurement that
+ * would take longer than the limit gets fewer runs, or is left out with a remark.
  * fails as hl_session_new(), HL_E_CANCEL after Ctrl-C */
 HL_MUST_CHECK hl_status hl_bench_measure(const hl_app *app, hl_model *model, hl_session_params params,
                                          const hl_bench_plan *plan, hl_bench_report *r, hl_err *err);
 /* Measure the machine's limits with the engine's threads, and how near to them each value is. */
 HL_MUST_CHECK hl_status hl_bench_add_limits(hl_engine *engine, hl_bench_report *r, hl_err *err);
 
-/* Milliseconds from opening the files to the logits of 16 tokens, once with the files dropped from the page cache
- * ("ttft_cold"; left out with a remark where the system keeps them), then with the files in it ("ttft_warm"). */
+/* Milliseconds from opening the files to the logits of 16 tokens, once with the files dropped from the page
+ * cache ("ttft_cold"; left out with a remark where the system keeps them), then with the files in it
+ * ("ttft_warm"). */
 HL_MUST_CHECK hl_status hl_bench_measure_ttft(const hl_app *app, hl_engine *engine, const char *const *paths,
                                               size_t n_paths, hl_session_params params, int32_t n_runs,
                                               hl_bench_report *r, hl_err *err);
-/* Resident memory at its highest less `base_bytes` ("peak"), what of it the file can be, and the cache when full. */
+/* Resident memory at its highest less `base_bytes` ("peak"), what of it the file can be, and the cache when
+ * full. */
 void     hl_bench_add_memory(hl_bench_report *r, uint64_t base_bytes);
 uint64_t hl_bench_peak_bytes(void); /* of this process; 0: unknown */
 

@@ -333,8 +333,8 @@ static void add_drafts(const bench *x, int32_t n, const hl_usage *sum) {
         add(x, "branches_accepted", n, 100.0 * sum->accepted_branches / sum->drafted_branches, "%");
 }
 
-/* The same answer without drafts, with drafts from the text, and with a prediction that is right in nine tokens of
- * ten or in all (a passage that is quoted). */
+/* The same answer without drafts, with drafts from the text, and with a prediction that is right in nine
+ * tokens of ten or in all (a passage that is quoted). */
 static hl_status measure_speculation(const bench *x, hl_err *err) {
     static const char *const names[N_SCRIPTS] = {"spec_off", "spec_auto", "spec_predicted", "spec_quoted"};
     enum { MAX_RUNS = 9 };

@@ -24,8 +24,9 @@ typedef struct hl_bench_serve {
 
 bool hl_bench_serve_wanted(const hl_bench_serve *b);
 
-/* Rows "clients" (tokens/s of all together), "itl_p50" "itl_p99" "itl_max" (inter-token latency, ms), "own" (the
- * scheduler's own share of the time), "interference", "requests" and their latencies and "first_p50", "prefix_new" "prefix_seen"
+/* Rows "clients" (tokens/s of all together), "itl_p50" "itl_p99" "itl_max" (inter-token latency, ms), "own"
+ * (the scheduler's own share of the time), "interference", "requests" and their latencies and "first_p50",
+ * "prefix_new" "prefix_seen"
  * "prefix_disk" (ms to the first token), "spec_off" "spec_auto" "spec_predicted" "spec_quoted" (tokens/s),
  * "drafts_accepted" "branches" "branches_accepted" (of all runs with drafts) to the report.
  * fails as hl_sched_new(), HL_E_CANCEL after Ctrl-C */

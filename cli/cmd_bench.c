@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_bench.c - hyperlama bench MODEL: how fast it reads and writes on this machine, and how near to the machine's limits.
+ * cmd_bench.c - hyperlama bench MODEL: how fast it reads and writes on this machine, and how near to the
+ * machine's limits.
  */
 #include <inttypes.h>
 #include <stdlib.h>

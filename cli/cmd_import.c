@@ -62,7 +62,8 @@ static hl_status find_file(const hl_app *app, const char *modelfile, const char 
     return status != HL_OK ? status : HL_E_NOT_FOUND;
 }
 
-/* The files on the command line stand for the first FROM; a further one is a projector, as `show --modelfile` prints it. */
+/* The files on the command line stand for the first FROM; a further one is a projector, as `show --modelfile`
+ * prints it. */
 static hl_status take_from(const hl_app *app, const char *modelfile, const hl_modelfile *f, found_paths *to,
                            hl_import_options *o, hl_err *err) {
     if (f->n_from > 2)
@@ -154,8 +155,8 @@ static hl_status report(const hl_app *app, hl_store *store, const hl_name *name,
     return hl_json_print(&j, app->out, err);
 }
 
-/* What was imported may be of use to other programs, or to a later build of this one; but now is the time to say so. The
- * same holds for parameters that make no sense here. */
+/* What was imported may be of use to other programs, or to a later build of this one; but now is the time to
+ * say so. The same holds for parameters that make no sense here. */
 static void warn_if_idle(hl_app *app, hl_host *host, const hl_name *name) {
     hl_source *source = NULL;
     hl_model  *m = NULL;

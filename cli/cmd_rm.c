@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_rm.c - hyperlama rm MODEL...: remove models. Goes on after one that is not there; what failed is said in the order
- * of the arguments, and the first failure decides the exit code.
+ * cmd_rm.c - hyperlama rm MODEL...: remove models. Goes on after one that is not there; what failed is said
+ * in the order of the arguments, and the first failure decides the exit code.
  */
 #include <inttypes.h>
 

@@ -2,8 +2,8 @@
  *
  * cmd_run.c - hyperlama run MODEL [PROMPT...]: one answer, or a chat.
  *
- * A prompt comes from a file, from standard input and from the arguments, in this order, joined by single spaces. With
- * none of them and a terminal on both sides it is a chat.
+ * A prompt comes from a file, from standard input and from the arguments, in this order, joined by single
+ * spaces. With none of them and a terminal on both sides it is a chat.
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,8 +22,8 @@ static void separate(hl_str *s) {
     if (s->len > 0) hl_str_add_char(s, ' ');
 }
 
-/* Read standard input to its end. Somebody may hold the other end open without knowing (a supervisor, a loop): when
- * nothing comes for a moment, say what is waited for. */
+/* Read standard input to its end. Somebody may hold the other end open without knowing (a supervisor, a
+ * loop): when nothing comes for a moment, say what is waited for. */
 static hl_status read_input(const hl_app *app, hl_str *out, hl_err *err) {
     struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
     char          buf[65536];

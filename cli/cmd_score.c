@@ -2,10 +2,11 @@
  *
  * cmd_score.c - hyperlama score MODEL TEXTFILE: how well a model predicts a text.
  *
- * The text is cut into windows of the context length (512 unless asked for), each begun with BOS where the model wants
- * it; every token but a window's first is predicted from those before it in the window. Logits are kept for a few rows at
- * a time, so memory does not grow with text, window or vocabulary. Perplexity = exp(mean of -logprob). Bits per byte are
- * over the bytes of the scored tokens: unlike perplexity they compare models with different vocabularies.
+ * The text is cut into windows of the context length (512 unless asked for), each begun with BOS where the
+ * model wants it; every token but a window's first is predicted from those before it in the window. Logits
+ * are kept for a few rows at a time, so memory does not grow with text, window or vocabulary. Perplexity =
+ * exp(mean of -logprob). Bits per byte are over the bytes of the scored tokens: unlike perplexity they
+ * compare models with different vocabularies.
  */
 #include <inttypes.h>
 #include <math.h>

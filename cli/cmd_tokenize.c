@@ -2,7 +2,8 @@
  *
  * cmd_tokenize.c - hyperlama tokenize MODEL|FILE.gguf [TEXT...]: ids and pieces.
  *
- * One line per token: id, tab, the bytes it stands for, quoted as in JSON. Files with only a vocabulary will do.
+ * One line per token: id, tab, the bytes it stands for, quoted as in JSON. Files with only a vocabulary will
+ * do.
  */
 #include <inttypes.h>
 

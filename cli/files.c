@@ -23,7 +23,8 @@ hl_status hl_read_stream(FILE *f, const char *name, hl_str *out, hl_err *err) {
 
 hl_status hl_read_path(const char *path, hl_str *out, hl_err *err) {
     if (strcmp(path, "-") == 0) return hl_read_stream(stdin, "standard input", out, err);
-    /* A pipe or a terminal is fine here: a prompt may come from another program. Waiting for it ends with a signal. */
+    /* A pipe or a terminal is fine here: a prompt may come from another program. Waiting for it ends with a
+     * signal. */
     FILE *f = fopen(path, "rbe");
     if (!f && errno == EINTR && hl_signal.stop) return hl_fail(err, HL_E_CANCEL, "stopped");
     if (!f) return hl_fail(err, hl_errno_status(errno), "open '%.200s': %s", path, strerror(errno));

@@ -43,8 +43,9 @@ static void install_signals(void) {
     hl_map_install_fault_handler();
 }
 
-/* A program may be started without standard files. Then the next file that is opened would get their number, and be read
- * as a prompt or written to as output. Input that is closed is empty; output that is closed cannot be written. */
+/* A program may be started without standard files. Then the next file that is opened would get their number,
+ * and be read as a prompt or written to as output. Input that is closed is empty; output that is closed
+ * cannot be written. */
 static void hold_standard_files(void) {
     static const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {

@@ -2,8 +2,8 @@
  *
  * repl.c - the chat in the terminal: read, ask, print.
  *
- * A question may have several lines: between """ and """, pasted, or with Ctrl-J. Ctrl-C stops an answer; at the prompt
- * it drops the line. Ctrl-D leaves.
+ * A question may have several lines: between """ and """, pasted, or with Ctrl-J. Ctrl-C stops an answer; at
+ * the prompt it drops the line. Ctrl-D leaves.
  */
 #include <string.h>
 

@@ -30,7 +30,8 @@ static hl_status need_rest(const slash *s, const char *usage, hl_err *err) {
 
 /* ---- /set ---- */
 
-/* Take the next word of *at: up to a blank, or "in quotes" with \" \\ \n \t inside. False: there is none, or no end. */
+/* Take the next word of *at: up to a blank, or "in quotes" with \" \\ \n \t inside. False: there is none, or
+ * no end. */
 static bool take_word(const char **at, hl_str *word) {
     const char *p = *at + strspn(*at, " \t\n");
     const bool  is_quoted = *p == '"';

@@ -23,8 +23,8 @@ typedef struct hl_talk {
 void hl_talk_init(hl_talk *t, hl_app *app);
 void hl_talk_done(hl_talk *t);
 
-/* Load a model by name or path, with the options asked for so far; replaces the one that is there, the messages and the
- * system text.
+/* Load a model by name or path, with the options asked for so far; replaces the one that is there, the
+ * messages and the system text.
  * fails  as hl_host_find() and hl_host_load(); what was there stays */
 HL_MUST_CHECK hl_status hl_talk_open(hl_talk *t, const char *model, hl_err *err);
 
@@ -54,7 +54,8 @@ HL_MUST_CHECK hl_status hl_show_part(const hl_app *app, const hl_source *s, cons
                                      const char *part, hl_err *err);
 
 /* Open a model for looking at.
- * out    ret_model  with its weights, or without when they are of no use here but its keys and vocabulary are; else NULL
+ * out    ret_model  with its weights, or without when they are of no use here but its keys and vocabulary
+ *                   are; else NULL
  * fails  why this build cannot run it; ret_model may be there all the same */
 HL_MUST_CHECK hl_status hl_open_to_look(hl_host *host, const hl_source *source, hl_model **ret_model,
                                         hl_err *err);

@@ -49,7 +49,8 @@ static hl_status check_plan(const hl_memory_plan *plan, int32_t n_ctx, hl_err *e
 
 static uint64_t less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
-/* Memory that was planned is taken page by page as it is used; what was taken is missing from what the machine has. */
+/* Memory that was planned is taken page by page as it is used; what was taken is missing from what the
+ * machine has. */
 uint64_t hl_model_available(const hl_model *m) {
     const hl_engine *e = m->engine;
     const uint64_t   have = hl_memory_available();

@@ -149,7 +149,8 @@ static void read_experts(reader *r, const hl_arch *arch, hl_hparams *hp) {
     hp->expert_scale = read_f32(r, "expert_weights_scale", 1.0f);
 }
 
-/* After check_limits(). One number for all layers, of which every n-th sees everything (0: none does), or a yes or no for each. */
+/* After check_limits(). One number for all layers, of which every n-th sees everything (0: none does), or a
+ * yes or no for each. */
 static void read_window_pattern(reader *r, const hl_arch *arch, hl_hparams *hp) {
     char                 key[128];
     const hl_gguf_value *v = find_key(r, "attention.sliding_window_pattern", key, sizeof key);
@@ -177,8 +178,8 @@ static void read_window_pattern(reader *r, const hl_arch *arch, hl_hparams *hp) 
     }
 }
 
-/* The one place where what a file says is compared with what there is room for. A default that follows from other keys
- * is a number like any other. */
+/* The one place where what a file says is compared with what there is room for. A default that follows from
+ * other keys is a number like any other. */
 static void check_limits(reader *r, const hl_hparams *hp) {
     const struct {
         const char *key;

@@ -98,8 +98,9 @@ static hl_status fail_shape(const hl_model *m, const hl_tensor_row *row, const h
     return status;
 }
 
-/* Dimensions of 1 behind the last make no difference, as in the reference; all others are where the table says. So a
- * matrix [1, columns, rows] of a file is not one of [columns, rows], and a lone expert is [columns, rows]. */
+/* Dimensions of 1 behind the last make no difference, as in the reference; all others are where the table
+ * says. So a matrix [1, columns, rows] of a file is not one of [columns, rows], and a lone expert is
+ * [columns, rows]. */
 static hl_status check_shape(const hl_model *m, const hl_tensor_row *row, const hl_gguf_tensor *t,
                              hl_err *err) {
     for (uint32_t i = 0; i < HL_GGUF_MAX_DIMS; i++)
@@ -128,7 +129,8 @@ static hl_status bind_vector(hl_model *m, const hl_gguf_tensor *t, const float *
     return HL_OK;
 }
 
-/* [rows][cols], or [experts][rows][cols], as the table says: then w is the first expert's, and the next one begins
+/* [rows][cols], or [experts][rows][cols], as the table says: then w is the first expert's, and the next one
+ * begins
  * *ret_stride bytes behind it. The shape is checked. */
 static void bind_matrix(hl_model *m, const hl_tensor_row *row, const hl_gguf_tensor *t, hl_matrix *ret,
                         size_t *ret_stride) {

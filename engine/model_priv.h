@@ -40,8 +40,8 @@ enum {
 
 typedef struct hl_hparams {
     uint32_t n_layers, n_ctx_train, n_embd, n_ff, n_heads, n_kv_heads, head_dim, n_rot, n_vocab;
-    uint32_t
-             head_room; /* head_dim up to the multiple of 8 that kernels of attention and the cache deal in; zeros behind */
+    /* head_dim up to the multiple of 8 that kernels of attention and the cache deal in; zeros behind */
+    uint32_t head_room;
     uint32_t n_experts, n_experts_used, n_expert_ff;
     uint32_t window; /* positions a windowed layer sees, the own one included; 0: no windows */
     uint64_t windowed[HL_MAX_LAYERS / 64]; /* a bit for each layer: hl_is_windowed() */

@@ -171,8 +171,8 @@ static void add_json(hl_str *s, const char *role, hl_view content) {
 
 static hl_view content_of(const hl_message *m) { return (hl_view){m->content, m->len}; }
 
-/* The conversation without its first `n_left_out` messages (system messages among them stay), as the partner wants it:
- * JSON, or plain text for a model without a template. */
+/* The conversation without its first `n_left_out` messages (system messages among them stay), as the partner
+ * wants it: JSON, or plain text for a model without a template. */
 static void write_prompt(const hl_conversation *c, size_t n_left_out, hl_str *s) {
     const hl_view system = c->raw ? (hl_view){0} : hl_conversation_system(c);
     const bool    as_json = hl_conversation_has_template(c);
@@ -222,7 +222,8 @@ static hl_status write_request(const hl_conversation *c, size_t n_left_out, hl_s
     return c->partner.count(c->partner.self, r, ret_tokens, err);
 }
 
-/* Where the turn behind the one at `from` begins; n_messages: the last turn, the question's, begins at or before it. */
+/* Where the turn behind the one at `from` begins; n_messages: the last turn, the question's, begins at or
+ * before it. */
 static size_t next_turn(const hl_conversation *c, size_t from) {
     size_t i = from + 1;
     while (i < c->n_messages && strcmp(c->messages[i].role, "user") != 0) i++;

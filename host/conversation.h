@@ -6,8 +6,8 @@
  *   options    request over model over settings over defaults (host/options.h);
  *   system     the text that was given, else the one stored with the model; an empty one is none;
  *   messages   those stored with the model, then what was said, at full length whatever bytes they have;
- *   overflow   what does not fit the context is left out in whole turns, oldest first, and stays in the conversation;
- *              a question that does not fit alone is refused and changes nothing;
+ *   overflow   what does not fit the context is left out in whole turns, oldest first, and stays in the
+ *              conversation; a question that does not fit alone is refused and changes nothing;
  *   failure    a question that could not be answered is forgotten; an empty answer is one.
  * Not thread safe; one conversation per user.
  */
@@ -16,7 +16,8 @@
 
 #include "host/host.h"
 
-/* Who answers. The one place where a conversation meets an engine: hl_loaded_partner() gives the native one. */
+/* Who answers. The one place where a conversation meets an engine: hl_loaded_partner() gives the native
+ * one. */
 typedef struct hl_partner {
     void *self;
     /* How many tokens the prompt of the request has. */
@@ -60,7 +61,8 @@ typedef struct hl_conversation {
 void hl_conversation_init(hl_conversation *c, const hl_config *settings, const hl_events *events);
 void hl_conversation_done(hl_conversation *c);
 
-/* Ask for an option by its name: instead of what was asked for under this name before. A list (stop) takes many values.
+/* Ask for an option by its name: instead of what was asked for under this name before. A list (stop) takes
+ * many values.
  * fails  as hl_options_set(); nothing has changed then */
 HL_MUST_CHECK hl_status hl_conversation_set_option(hl_conversation *c, const char *name,
                                                    const char *const *values, size_t n, hl_err *err);
@@ -84,8 +86,8 @@ HL_MUST_CHECK hl_status hl_conversation_begin(hl_conversation *c, const hl_partn
 void hl_conversation_set_ctx(hl_conversation *c, int32_t n_ctx);
 
 /* in     text  empty: none; without a pointer: the model's own again
- * fails  HL_E_FULL  the text leaves no room for a question in the model's context; the text that was there stays
- *        HL_E_NOMEM; as the partner's count() */
+ * fails  HL_E_FULL  the text leaves no room for a question in the model's context; the text that was there
+ *        stays HL_E_NOMEM; as the partner's count() */
 HL_MUST_CHECK hl_status hl_conversation_set_system(hl_conversation *c, hl_view text, hl_err *err);
 /* in     text  Jinja or Go, as it looks */
 HL_MUST_CHECK hl_status hl_conversation_set_template(hl_conversation *c, hl_view text, hl_err *err);
@@ -116,8 +118,9 @@ HL_MUST_CHECK hl_status hl_conversation_ask(hl_conversation *c, hl_view question
                                             void *user, hl_reply *ret_reply, hl_err *err);
 void                    hl_reply_done(hl_reply *r);
 
-/* The model as this conversation has made it: all that is stored with it, with the options asked for (settings left
- * out), the system text and the messages of now. Printing it shows the conversation; importing it saves it.
+/* The model as this conversation has made it: all that is stored with it, with the options asked for
+ * (settings left out), the system text and the messages of now. Printing it shows the conversation; importing
+ * it saves it.
  *
  * out    ret_model  its texts belong to the conversation and the partner; hl_conversation_model_free()
  * fails  HL_E_UNSUPPORTED  the system text has a NUL byte; HL_E_NOMEM */

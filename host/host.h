@@ -92,7 +92,8 @@ typedef struct hl_loaded {
 HL_MUST_CHECK hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *options,
                                      hl_loaded **ret_loaded, hl_err *err);
 void                    hl_loaded_free(hl_loaded *l); /* NULL is allowed */
-/* Let answers from now on use a context of n_ctx tokens (0: the usual). False: it needs to be loaded again for that. */
+/* Let answers from now on use a context of n_ctx tokens (0: the usual). False: it needs to be loaded again
+ * for that. */
 bool hl_loaded_set_ctx(hl_loaded *l, int32_t n_ctx);
 
 /* The session parameters that options and settings ask for. */

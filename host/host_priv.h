@@ -23,7 +23,8 @@ struct hl_host {
     size_t          n_residents;
 };
 
-/* What names the weights on disk: the digest that a stored blob is called by, else the file's identity and time. */
+/* What names the weights on disk: the digest that a stored blob is called by, else the file's identity and
+ * time. */
 bool hl_source_name_weights(const hl_source *source, char *ret, size_t cap);
 
 /* Where the key/value cache on disk is. */

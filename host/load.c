@@ -58,7 +58,8 @@ void hl_loaded_free(hl_loaded *l) {
     hl_free(l);
 }
 
-/* The draft that is stored with a model. It never changes an answer, so that one which cannot be had costs speed only. */
+/* The draft that is stored with a model. It never changes an answer, so that one which cannot be had costs
+ * speed only. */
 static void load_stored_draft(hl_host *h, hl_engine *engine, const hl_stored_model *m, hl_model **ret_draft) {
     hl_err why = {0};
     if (hl_model_open(engine, &m->draft_path, 1, NULL, ret_draft, &why) != HL_OK)

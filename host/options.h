@@ -2,8 +2,8 @@
  *
  * options.h - what shapes one answer: sampling, limits, stop strings, by the names people know.
  *
- * Every option knows where its value comes from, and a weaker origin never replaces a stronger one; so sources may be
- * read in any order: request over model over settings over defaults.
+ * Every option knows where its value comes from, and a weaker origin never replaces a stronger one; so
+ * sources may be read in any order: request over model over settings over defaults.
  */
 #ifndef HL_HOST_OPTIONS_H
 #define HL_HOST_OPTIONS_H
@@ -54,7 +54,8 @@ typedef struct hl_options {
 void hl_options_init(hl_options *o); /* the defaults */
 void hl_options_done(hl_options *o);
 
-/* Set one option from text. Of a list (stop), a value joins those of the same origin and replaces those of a weaker one.
+/* Set one option from text. Of a list (stop), a value joins those of the same origin and replaces those of a
+ * weaker one.
  *
  * fails  HL_E_NOT_FOUND    no option has this name: the message offers the nearest one
  *        HL_E_UNSUPPORTED  known from Ollama, without effect here: the message says why
@@ -72,11 +73,13 @@ HL_MUST_CHECK hl_status hl_options_merge(hl_options *o, const hl_options *from, 
 /* Take context, batch and threads from the settings. */
 void hl_options_read_settings(hl_options *o, const hl_config *config);
 
-/* Take what is stored with a model. What makes no sense, and what has no effect here, becomes an event and is left out.
+/* Take what is stored with a model. What makes no sense, and what has no effect here, becomes an event and is
+ * left out.
  * in     events  may be NULL */
 void hl_options_read_stored(hl_options *o, const hl_stored_model *m, const hl_events *events);
 
-/* One of them as text, as a Modelfile's PARAMETER would say it; of a list once for each value, so possibly never. */
+/* One of them as text, as a Modelfile's PARAMETER would say it; of a list once for each value, so possibly
+ * never. */
 typedef void hl_options_fn(void *user, hl_opt id, const char *name, const char *value, hl_opt_origin origin);
 void         hl_options_each(const hl_options *o, hl_options_fn *fn, void *user);
 

@@ -2,8 +2,9 @@
  *
  * resident.c - the table of loaded models.
  *
- * All fields of residents are guarded by the host's lock; loading and unloading, which take time, happen without it, on
- * entries that nobody else touches: one that loads is marked, one that goes is taken off the list first.
+ * All fields of residents are guarded by the host's lock; loading and unloading, which take time, happen
+ * without it, on entries that nobody else touches: one that loads is marked, one that goes is taken off the
+ * list first.
  */
 #include "host/resident.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * resident.h - models that stay loaded: shared by all who ask, kept for a while, unloaded when others need the room.
+ * resident.h - models that stay loaded: shared by all who ask, kept for a while, unloaded when others need
+ * the room.
  *
- * A resident is a loaded model with a count of users. While somebody uses it, it stays; after that it stays as long as
- * its last user asked, unless another model needs its memory: then the one that was used longest ago goes first. One
- * table per host; `ps` reads it, `stop` marks in it. Any thread.
+ * A resident is a loaded model with a count of users. While somebody uses it, it stays; after that it stays
+ * as long as its last user asked, unless another model needs its memory: then the one that was used longest
+ * ago goes first. One table per host; `ps` reads it, `stop` marks in it. Any thread.
  */
 #ifndef HL_HOST_RESIDENT_H
 #define HL_HOST_RESIDENT_H
@@ -15,13 +16,15 @@ typedef struct hl_resident hl_resident;
 
 enum { HL_KEEP_FOREVER = -1, HL_KEEP_DEFAULT = -2 /* what the settings say */ };
 
-/* The model of `source`, loaded under `options`: the one that is there, or a new one. Waits while another thread loads
- * the same. What is there is loaded again when it cannot be used under these options (more context than its cache
- * holds) and nobody uses it.
+/* The model of `source`, loaded under `options`: the one that is there, or a new one. Waits while another
+ * thread loads the same. What is there is loaded again when it cannot be used under these options (more
+ * context than its cache holds) and nobody uses it.
  *
- * in     source   only looked at: a model with a system text of its own shares the weights of the one it was made from
+ * in     source   only looked at: a model with a system text of its own shares the weights of the one it was
+ *                 made from
  * fails  HL_E_NOMEM  it does not fit beside what is in use: with the numbers
- *        HL_E_BUSY   as many models as the settings allow are in use, or it is in use under options that exclude these
+ *        HL_E_BUSY   as many models as the settings allow are in use, or it is in use under options that
+ *                    exclude these
  *        as hl_host_load()
  * owns   hl_host_release() exactly once */
 HL_MUST_CHECK hl_status hl_host_acquire(hl_host *h, const hl_source *source, const hl_options *options,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * check.c - is every model of the store whole? Looks at each file that a manifest names; on request reads them all.
+ * check.c - is every model of the store whole? Looks at each file that a manifest names; on request reads
+ * them all.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -2,8 +2,8 @@
  *
  * gc.c - remove and copy names; delete blobs that nobody uses any more, but only our own.
  *
- * Ours is what the folder's records (own.c) or the index say we placed, while it still is the file it was then. One
- * manifest that cannot be read stops the deleting: nobody knows what it uses.
+ * Ours is what the folder's records (own.c) or the index say we placed, while it still is the file it was
+ * then. One manifest that cannot be read stops the deleting: nobody knows what it uses.
  */
 #define _GNU_SOURCE
 #include "models/store_priv.h"
@@ -198,7 +198,8 @@ static bool is_ours(hl_store *s, const char *digest, const char *path, const str
            row.inode == (uint64_t)st->st_ino;
 }
 
-/* A blob that no manifest names and that we did not place: another program's leftover, or its work of this moment. */
+/* A blob that no manifest names and that we did not place: another program's leftover, or its work of this
+ * moment. */
 static void collect_foreign(gc_walk *w, const char *name) {
     char        path[PATH_MAX], below[NAME_MAX + 8], digest[HL_DIGEST_BYTES];
     struct stat st;

@@ -352,7 +352,8 @@ typedef struct writer {
     hl_status   status; /* of the first failure */
 } writer;
 
-/* Write a value so that the parser reads it back: bare where a line says it all and may be bare, else in quotes. */
+/* Write a value so that the parser reads it back: bare where a line says it all and may be bare, else in
+ * quotes. */
 static void add_value(writer *w, const char *command, hl_view v, bool may_be_bare) {
     const char *unsayable = find_unsayable(v);
     if (w->status != HL_OK) return;

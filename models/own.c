@@ -2,9 +2,10 @@
  *
  * own.c - which blobs are ours to delete, as the folder itself knows it.
  *
- * Beside the blobs lies one small file for each that this program placed, named by its digest and written before the blob
- * gets its name. It says what the file was then, so that a blob which another program put there later is not mistaken
- * for ours. The index knows the same and may be lost, locked or on a full disk; deleting needs neither it nor room.
+ * Beside the blobs lies one small file for each that this program placed, named by its digest and written
+ * before the blob gets its name. It says what the file was then, so that a blob which another program put
+ * there later is not mistaken for ours. The index knows the same and may be lost, locked or on a full disk;
+ * deleting needs neither it nor room.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -85,7 +86,8 @@ bool hl_own_is(const hl_own *o, const char *path, const struct stat *st) {
     const int64_t born = born_ns(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
     /* untouched, also in a folder that was copied to another disk with its times */
     if (o->row.size_bytes == (uint64_t)st->st_size && o->row.mtime_ns == hl_mtime_ns(st)) return true;
-    /* touched, or the original of a link was edited: the same file still. Numbers of inodes are used again, births are not */
+    /* touched, or the original of a link was edited: the same file still. Numbers of inodes are used again,
+     * births are not */
     if (born && o->born_ns) return is_same_inode && born == o->born_ns;
     return is_same_inode && o->row.origin == HL_BLOB_LINKED;
 }

@@ -132,7 +132,8 @@ const char *hl_param_text(const json_t *v, char buf[PARAM_BYTES]) {
 
 /* ---- a list that was a JSON object before ---- */
 
-/* Does the list say of this name just what the JSON value says? A value that no list can say is said by silence. */
+/* Does the list say of this name just what the JSON value says? A value that no list can say is said by
+ * silence. */
 static bool says(const hl_param *params, size_t n, const char *name, const json_t *v) {
     const size_t n_values = json_is_array(v) ? json_array_size(v) : 1;
     size_t       i_param = 0;

@@ -2,9 +2,9 @@
  *
  * place.c - bring files into the blobs folder so that a crash at any point leaves no wrong blob.
  *
- * A blob gets its name by rename or link, in one step, after its bytes are on disk. The record that says "this one is
- * ours to delete" (own.c) and the row of the index are written just before, with what identifies the file: a blob that
- * somebody else puts there later is not mistaken for ours.
+ * A blob gets its name by rename or link, in one step, after its bytes are on disk. The record that says
+ * "this one is ours to delete" (own.c) and the row of the index are written just before, with what identifies
+ * the file: a blob that somebody else puts there later is not mistaken for ours.
  */
 #define _GNU_SOURCE
 #include "models/store_priv.h"

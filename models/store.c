@@ -91,7 +91,8 @@ static hl_status open_db(hl_store *s, const char *db_path, hl_err *err) {
     if (status == HL_OK) status = hl_db_open(db_path, s->events, &s->db, &why);
     if (status == HL_OK) return HL_OK;
     if (status == HL_E_NOMEM || status == HL_E_CANCEL) return hl_fail(err, status, "%s", why.text);
-    /* Newer than this program, held by another, no room, no rights: names, lists and loads work from the files. */
+    /* Newer than this program, held by another, no room, no rights: names, lists and loads work from the
+     * files. */
     /* A home that is for reading only is somebody's choice, and costs nothing but the index. */
     hl_event(s->events, access(dir, W_OK) == 0 ? HL_LOG_WARN : HL_LOG_INFO, "models", "database-unusable",
              "reason=\"%s\" action=\"working without it\"", why.text);

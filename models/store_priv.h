@@ -116,7 +116,8 @@ typedef struct hl_own {
 HL_MUST_CHECK hl_status hl_own_put(hl_store *s, const hl_blob_row *row, int fd, hl_err *err);
 bool                    hl_own_find(const hl_store *s, const char *digest, hl_own *ret);
 void                    hl_own_drop(const hl_store *s, const char *digest);
-/* Is the file at `path`, of which st is, still the one that we placed? Never true for what another program wrote. */
+/* Is the file at `path`, of which st is, still the one that we placed? Never true for what another program
+ * wrote. */
 bool hl_own_is(const hl_own *o, const char *path, const struct stat *st);
 
 /* Call fn for every record. They are read before the first call, so that fn may drop them. */
@@ -216,8 +217,9 @@ HL_MUST_CHECK hl_status hl_params_format(const hl_param *params, size_t n, hl_st
 /* fails HL_E_ARG as hl_params_format() */
 HL_MUST_CHECK hl_status hl_param_check(const hl_param *param, hl_err *err);
 struct json_t;
-/* Append the parameters of a model as JSON: values that the list has as `json` (NULL: none) has them keep their JSON
- * form, and so do those that no list can say; the others are written as hl_params_format() does. */
+/* Append the parameters of a model as JSON: values that the list has as `json` (NULL: none) has them keep
+ * their JSON form, and so do those that no list can say; the others are written as hl_params_format()
+ * does. */
 HL_MUST_CHECK hl_status hl_params_format_like(const char *json, const hl_param *params, size_t n, hl_str *s,
                                               hl_err *err);
 /* A JSON value as a Modelfile would say it, in buf or in the value itself; NULL: it cannot. */

@@ -140,8 +140,8 @@ static const char *keep(hl_arena *arena, const char *text, bool *ok) {
     return kept ? kept : "";
 }
 
-/* Fill what people see of the config; a config that cannot be read leaves these empty, for want of memory or because
- * somebody asked to stop nothing is said of it. */
+/* Fill what people see of the config; a config that cannot be read leaves these empty, for want of memory or
+ * because somebody asked to stop nothing is said of it. */
 static hl_status read_details(hl_store *s, const hl_manifest *m, hl_arena *arena, hl_model_row *row,
                               hl_err *err) {
     hl_view text = {0};

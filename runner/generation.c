@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * generation.c - one request in progress: a bounded queue between the engine's thread and whoever reads the answer.
+ * generation.c - one request in progress: a bounded queue between the engine's thread and whoever reads the
+ * answer.
  *
- * The engine pushes, the reader takes. At PAUSE_AT events the engine is told to pause, at RESUME_AT to go on; between the
- * order and the engine's obedience there is room for what one step makes. Both orders are given under the generation's
- * lock, so that they arrive in the order in which they were decided.
+ * The engine pushes, the reader takes. At PAUSE_AT events the engine is told to pause, at RESUME_AT to go on;
+ * between the order and the engine's obedience there is room for what one step makes. Both orders are given
+ * under the generation's lock, so that they arrive in the order in which they were decided.
  */
 #include "runner/generation_priv.h"
 

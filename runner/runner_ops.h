@@ -10,13 +10,14 @@
 /* `engine` is what hl_runner_make() was given. */
 typedef struct hl_runner_ops {
     /* Start to answer: copy what is needed of the request, then call hl_generation_push() for every token and
-     * hl_generation_end() exactly once, from any thread, even before this returns. After a failure neither is called.
+     * hl_generation_end() exactly once, from any thread, even before this returns. After a failure neither is
+     * called.
      * fails  as hl_runner_submit() */
     hl_status (*submit)(void *engine, const hl_request *r, hl_generation *g, hl_err *err);
 
-    /* These two are called only while the generation has not ended, with its lock held: return at once, and do not
-     * call hl_generation_*() from the same call. cancel: let it end soon. pause: its reader is slow, produce no more
-     * (what was begun may still be pushed) until it is let go on. */
+    /* These two are called only while the generation has not ended, with its lock held: return at once, and
+     * do not call hl_generation_*() from the same call. cancel: let it end soon. pause: its reader is slow,
+     * produce no more (what was begun may still be pushed) until it is let go on. */
     void (*cancel)(void *engine, hl_generation *g);
     void (*pause)(void *engine, hl_generation *g, bool paused);
 
@@ -30,18 +31,21 @@ typedef struct hl_runner_ops {
 /* owns   the runner calls ops->free(engine); without memory NULL, and engine is still the caller's */
 hl_runner *hl_runner_make(const hl_runner_ops *ops, void *engine);
 
-/* What was given to hl_runner_make(): for functions that are about one kind of runner. NULL for another kind. */
+/* What was given to hl_runner_make(): for functions that are about one kind of runner. NULL for another
+ * kind. */
 void *hl_runner_engine(const hl_runner *r, const hl_runner_ops *ops);
 
 /* The engine's own data of a generation; it must be in place before the first push. */
 void  hl_generation_set_data(hl_generation *g, void *data);
 void *hl_generation_data(const hl_generation *g);
 
-/* Hand on a token, or text that was held back; everything is copied. False: end the answer, it was cancelled. */
+/* Hand on a token, or text that was held back; everything is copied. False: end the answer, it was
+ * cancelled. */
 HL_MUST_CHECK bool hl_generation_push(hl_generation *g, const hl_token_event *ev);
 
 /* The answer is over; the engine does not touch `g` after this.
- * in     status  HL_OK for answers that ended, were cancelled or late: usage->end says which. Else err says why */
+ * in     status  HL_OK for answers that ended, were cancelled or late: usage->end says which. Else err says
+ *                why */
 void hl_generation_end(hl_generation *g, hl_status status, const hl_usage *usage, const hl_err *err);
 
 #endif

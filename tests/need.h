@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * need.h - what tests need from around them: files that tools/get_test_models.py brings, a processor; and how a
- * test that lacks something says so.
+ * need.h - what tests need from around them: files that tools/get_test_models.py brings, a processor; and how
+ * a test that lacks something says so.
  */
 #ifndef HL_TESTS_NEED_H
 #define HL_TESTS_NEED_H
@@ -17,7 +17,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Ends the test as skipped. tools/run_tests.py reads the reason and knows which ones may be (tests/skips.txt). */
+/* Ends the test as skipped. tools/run_tests.py reads the reason and knows which ones may be
+ * (tests/skips.txt). */
 #define skip_because(...)                                                                                    \
     do {                                                                                                     \
         print_message("# skipped: " __VA_ARGS__);                                                            \
@@ -31,8 +32,9 @@ static inline const char *test_cpu(void) {
     return cpu && *cpu ? cpu : NULL;
 }
 
-/* The path of what tools/get_test_models.py brings as `name`: in $HL_TEST_MODELS, else in out/models; vocabularies
- * and templates may be in the folder of shared test data, too. False: ret_path is where the first would be. */
+/* The path of what tools/get_test_models.py brings as `name`: in $HL_TEST_MODELS, else in out/models;
+ * vocabularies and templates may be in the folder of shared test data, too. False: ret_path is where the
+ * first would be. */
 static inline bool find_fetched(const char *name, char *ret_path, size_t n) {
     const char *models = getenv("HL_TEST_MODELS"), *shared = getenv("HL_TEST_SHARED");
     (void)snprintf(ret_path, n, "%s/data/%s", shared ? shared : "../shared", name);

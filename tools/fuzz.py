@@ -3,7 +3,7 @@
 
 usage: fuzz.py FOLDER SECONDS NAME...     FOLDER: where run_NAME are
 
-A target says in its source `fuzz: max_len=BYTES words=FILE,FILE` (both may be missing): the longest input worth trying,
+A target says in its source `fuzz: max_len=BYTES words=FILE,FILE` (both may be missing, the second may come again): the longest input worth trying,
 and files whose words make the dictionary: names in the lines of a .def, texts in quotes of a .c; tests/fuzz/NAME.dict is part
 of it where there is one. What is newly found is kept in out/corpus/NAME; an input that breaks something, as out/corpus/NAME.crash-*, and the exit status is 1.
 """
@@ -18,9 +18,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 def settings_of(name):
     text = (ROOT / f"tests/fuzz/fuzz_{name}.c").read_text()
-    found = re.search(r"fuzz: ((?:\w+=\S+ *)+)", text)
-    given = dict(pair.split("=", 1) for pair in found.group(1).split()) if found else {}
-    return int(given.get("max_len", 4096)), [w for w in given.get("words", "").split(",") if w]
+    max_len, words = 4096, []
+    for line in re.findall(r"fuzz: ((?:\w+=\S+ *)+)", text):
+        given = dict(pair.split("=", 1) for pair in line.split())
+        max_len = int(given.get("max_len", max_len))
+        words += [w for w in given.get("words", "").split(",") if w]
+    return max_len, words
 
 
 def words_of(path):

@@ -2,9 +2,9 @@
  *
  * answer.c - filter and wrap streamed text.
  *
- * Words arrive in pieces and are printed at once. When one turns out too long for its line, the part that is there is
- * erased and printed again on the next line. The last column stays free, so that the terminal's own wrapping never
- * disagrees with the column counted here.
+ * Words arrive in pieces and are printed at once. When one turns out too long for its line, the part that is
+ * there is erased and printed again on the next line. The last column stays free, so that the terminal's own
+ * wrapping never disagrees with the column counted here.
  */
 #define _GNU_SOURCE /* wcwidth() */
 #include "cli/term/answer.h"

@@ -2,8 +2,8 @@
  *
  * answer.h - a model's words on their way to the terminal.
  *
- * On a terminal, control characters never get through (U+FFFD stands for them) and lines break between words. Into a
- * file or a pipe the text goes as it is.
+ * On a terminal, control characters never get through (U+FFFD stands for them) and lines break between words.
+ * Into a file or a pipe the text goes as it is.
  */
 #ifndef HL_CLI_TERM_ANSWER_H
 #define HL_CLI_TERM_ANSWER_H

@@ -2,8 +2,8 @@
  *
  * edit.c - libedit, with our own reading of characters and bracketed paste.
  *
- * libedit's own signal handling sends signals on to the whole process group and needs two Ctrl-C; so it stays off.
- * Signals only set flags (hl_signal), which the character reader answers when its read() is interrupted.
+ * libedit's own signal handling sends signals on to the whole process group and needs two Ctrl-C; so it stays
+ * off. Signals only set flags (hl_signal), which the character reader answers when its read() is interrupted.
  * from: editline(3), editline(7); bracketed paste: xterm's ctlseqs
  */
 #define _GNU_SOURCE /* wcwidth() */
@@ -94,8 +94,8 @@ static int rows_above(const hl_edit *e, int columns) {
     return rows + column / columns;
 }
 
-/* The terminal has another size. libedit forgets what it has drawn, but does not take it away: most terminals have
- * broken the line again at the new width, so go up to where the prompt is now and clear from there. */
+/* The terminal has another size. libedit forgets what it has drawn, but does not take it away: most terminals
+ * have broken the line again at the new width, so go up to where the prompt is now and clear from there. */
 static void resize(hl_edit *e) {
     hl_signal.resize = 0;
     if (e->app->can_escape) {

@@ -2,8 +2,8 @@
  *
  * editor.c - a private file, a child process, and the file again.
  *
- * The editor shares our terminal and process group: a Ctrl-C or Ctrl-Z typed in it comes to both, so the first is left to
- * the editor and the second stops us along with it.
+ * The editor shares our terminal and process group: a Ctrl-C or Ctrl-Z typed in it comes to both, so the
+ * first is left to the editor and the second stops us along with it.
  */
 #include "cli/term/editor.h"
 

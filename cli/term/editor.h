@@ -9,8 +9,8 @@
 
 enum { HL_EDITOR_MAX_BYTES = 1 << 20 };
 
-/* Write the text to a private file, run the editor on it ($OLLAMA_EDITOR, $VISUAL, $EDITOR, or vi), read it back without
- * the newlines at its end.
+/* Write the text to a private file, run the editor on it ($OLLAMA_EDITOR, $VISUAL, $EDITOR, or vi), read it
+ * back without the newlines at its end.
  *
  * in     envp  the environment that names the editor
  * fails  HL_E_IO     the editor cannot be run or ended with an error; the text is as it was

@@ -7,8 +7,8 @@
 
 #include "core/base/str.h"
 
-/* Call fn for the last n_max entries, oldest first. A file that cannot be read is an empty one. When it has grown
- * beyond twice n_max it is cut. `line` is valid during the call. */
+/* Call fn for the last n_max entries, oldest first. A file that cannot be read is an empty one. When it has
+ * grown beyond twice n_max it is cut. `line` is valid during the call. */
 void hl_history_load(const char *path, int n_max, void (*fn)(void *user, const char *line), void *user);
 
 /* Append one entry; makes the file (0600) when it is not there. Returns false when it could not. */

@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-/* Print `text` so that no line passes `columns` and no word is broken, unless it is longer than a line. Line breaks of
- * the text are kept.
+/* Print `text` so that no line passes `columns` and no word is broken, unless it is longer than a line. Line
+ * breaks of the text are kept.
  *
  * in     column   where the cursor is
  *        indent   blanks in front of every line but the first */

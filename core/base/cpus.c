@@ -47,7 +47,8 @@ static bool lists(const char *list, const char *name) {
     return false;
 }
 
-/* The group of this process below a controller's mount (NULL: version 2): "" when it is the root or unknown. */
+/* The group of this process below a controller's mount (NULL: version 2): "" when it is the root or
+ * unknown. */
 static void find_group(const char *root, const char *controller, char *ret, size_t cap) {
     char text[4096];
     ret[0] = '\0';

@@ -15,8 +15,9 @@
 /* What a failed call's errno is in our terms: HL_E_NOT_FOUND, HL_E_NOMEM, HL_E_IO. */
 hl_status hl_errno_status(int error);
 
-/* Open a regular file without ever waiting for somebody. What else may stand under a name (a FIFO, a socket, a device, a
- * folder) is refused by what it is: opening one can hang, and reading one is nothing a file can promise.
+/* Open a regular file without ever waiting for somebody. What else may stand under a name (a FIFO, a socket,
+ * a device, a folder) is refused by what it is: opening one can hang, and reading one is nothing a file can
+ * promise.
  *
  * in     flags  of open(2); O_CLOEXEC, O_NONBLOCK and O_NOCTTY are added
  *        mode   of a file that O_CREAT makes

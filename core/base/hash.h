@@ -2,8 +2,8 @@
  *
  * hash.h - a keyed hash for tables whose keys come from files and messages.
  *
- * With a known hash a file could be made of words that all have the same one, and every table of them would be a list.
- * So each table draws keys that no file can know.
+ * With a known hash a file could be made of words that all have the same one, and every table of them would
+ * be a list. So each table draws keys that no file can know.
  */
 #ifndef HL_CORE_BASE_HASH_H
 #define HL_CORE_BASE_HASH_H

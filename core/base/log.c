@@ -68,8 +68,8 @@ void hl_log_add_value(hl_str *out, hl_view value) {
     hl_str_add_char(out, '"');
 }
 
-/* Read one value at p (quoted or up to a space) into `value`, return what is behind it. Quotes that somebody forgot to
- * escape do not end it: an end is followed by a space or nothing. */
+/* Read one value at p (quoted or up to a space) into `value`, return what is behind it. Quotes that somebody
+ * forgot to escape do not end it: an end is followed by a space or nothing. */
 static const char *read_value(const char *p, hl_str *value) {
     if (*p != '"') {
         const size_t n = strcspn(p, " ");

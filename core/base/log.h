@@ -30,9 +30,9 @@ void hl_log_write(void *log, hl_log_level level, const char *component, const ch
 void hl_log_format_line(hl_log_format format, int64_t wall_ms, hl_log_level level, const char *component,
                         const char *event, const char *fields, hl_str *out);
 
-/* Append an event in words, for somebody who does not read logs: what happened, the values, the reason, and in brackets
- * what was done about it. Keys that say no more than their value (path, name, model, what) are left out; where a reason
- * (why, reason) stands alone, it says it all. Cleaned like a line. */
+/* Append an event in words, for somebody who does not read logs: what happened, the values, the reason, and
+ * in brackets what was done about it. Keys that say no more than their value (path, name, model, what) are
+ * left out; where a reason (why, reason) stands alone, it says it all. Cleaned like a line. */
 void hl_log_format_words(const char *event, const char *fields, hl_str *out);
 
 /* Append a logfmt value: as it is when it needs no quotes, else quoted and escaped. */

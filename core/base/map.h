@@ -2,9 +2,10 @@
  *
  * map.h - files mapped read-only into memory.
  *
- * What others write to the file shows in the map. A file that is cut short while it is mapped turns a read into SIGBUS. Programs install the handler
- * once; it puts zeros in place of the rest and marks the map as broken, and who reads asks
- * hl_map_is_broken() afterwards instead of crashing. Libraries never install it by themselves.
+ * What others write to the file shows in the map. A file that is cut short while it is mapped turns a read
+ * into SIGBUS. Programs install the handler once; it puts zeros in place of the rest and marks the map as
+ * broken, and who reads asks hl_map_is_broken() afterwards instead of crashing. Libraries never install it by
+ * themselves.
  */
 #ifndef HL_CORE_BASE_MAP_H
 #define HL_CORE_BASE_MAP_H
@@ -22,8 +23,8 @@ void                    hl_map_close(hl_map *m); /* NULL is allowed */
 const uint8_t *hl_map_data(const hl_map *m);
 size_t         hl_map_size(const hl_map *m);
 
-/* A page could not be read, or the file was written to or cut short since it was mapped (its size or modification time
- * says so): contents are unreliable. One system call. */
+/* A page could not be read, or the file was written to or cut short since it was mapped (its size or
+ * modification time says so): contents are unreliable. One system call. */
 bool hl_map_is_broken(const hl_map *m);
 
 /* Copy bytes of the file, read from it instead of through the map: nobody changes the copy.

@@ -67,8 +67,8 @@ static size_t find_longest_word(const char *text, size_t n, size_t *ret_n) {
     return best;
 }
 
-/* Make text shorter than cap by taking out the middle of its longest words, else its own middle: what it is about stands
- * in front, and the cause at the end. */
+/* Make text shorter than cap by taking out the middle of its longest words, else its own middle: what it is
+ * about stands in front, and the cause at the end. */
 static size_t shorten(char *text, size_t n, size_t cap) {
     while (n >= cap) {
         size_t       n_word = 0;

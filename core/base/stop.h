@@ -2,12 +2,12 @@
  *
  * stop.h - asked to stop? For every loop whose length a file or a text decides.
  *
- * Whoever calls the library says once per thread which flag counts (hl_stop_watch() in hyperlama/base.h); the program's
- * signal handler sets that flag. Code deep inside looks with hl_stop_asked() and fails with HL_E_CANCEL; nobody passes
- * the flag through. A look costs two reads, so one per few microseconds of work (some hundred tokens, nodes, words, a
- * block of a file) is free, and whoever looks at least every 100 ms keeps the promise: a signal ends any work within a
- * second. Threads of the library's own (pool, scheduler) watch no flag: they are stopped through hl_runner_stop() and
- * hl_session_stop().
+ * Whoever calls the library says once per thread which flag counts (hl_stop_watch() in hyperlama/base.h); the
+ * program's signal handler sets that flag. Code deep inside looks with hl_stop_asked() and fails with
+ * HL_E_CANCEL; nobody passes the flag through. A look costs two reads, so one per few microseconds of work
+ * (some hundred tokens, nodes, words, a block of a file) is free, and whoever looks at least every 100 ms
+ * keeps the promise: a signal ends any work within a second. Threads of the library's own (pool, scheduler)
+ * watch no flag: they are stopped through hl_runner_stop() and hl_session_stop().
  */
 #ifndef HL_CORE_BASE_STOP_H
 #define HL_CORE_BASE_STOP_H

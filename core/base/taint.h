@@ -2,9 +2,10 @@
  *
  * taint.h - a text that remembers which of its bytes came from outside.
  *
- * What a chat template writes may become a control token; what a user, a tool or a document wrote must not, wherever
- * in the prompt it ends up and however it was cut or joined on the way. So renderers append to a tainted text and say
- * of each piece where it came from, and the tokenizer takes a control token only where no byte of it is tainted.
+ * What a chat template writes may become a control token; what a user, a tool or a document wrote must not,
+ * wherever in the prompt it ends up and however it was cut or joined on the way. So renderers append to a
+ * tainted text and say of each piece where it came from, and the tokenizer takes a control token only where
+ * no byte of it is tainted.
  */
 #ifndef HL_CORE_BASE_TAINT_H
 #define HL_CORE_BASE_TAINT_H

@@ -11,8 +11,8 @@
 
 #include "core/base/str.h"
 
-/* Let jansson take its memory from core/base/mem.h, in the whole process: for programs, when they start. A library must
- * not do this behind the back of a program that uses jansson, too. */
+/* Let jansson take its memory from core/base/mem.h, in the whole process: for programs, when they start. A
+ * library must not do this behind the back of a program that uses jansson, too. */
 void hl_json_use_mem(void);
 
 typedef struct hl_json_rules {
@@ -20,8 +20,8 @@ typedef struct hl_json_rules {
     int    max_depth;
     bool   is_strict;  /* else half a surrogate pair and bytes that are no UTF-8 become U+FFFD */
     bool   allows_nul; /* in strings: read them with json_string_length() */
-    bool
-        refuses_doubles; /* a key that comes twice is an error; else the last one counts, as other readers do it */
+    /* a key that comes twice is an error; else the last one counts, as other readers do it */
+    bool refuses_doubles;
     json_t *(*number)(
         hl_view digits); /* makes what a value of 64 bits or a double does not hold; NULL: an error */
 } hl_json_rules;

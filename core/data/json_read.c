@@ -2,8 +2,8 @@
  *
  * json_read.c - a JSON reader that knows where it is, and makes jansson's values.
  *
- * jansson's own reader loses letters, and writes past its buffers, when memory ends in the middle of a string (2.14:
- * what lex_save() returns is not looked at); with its values all is well.
+ * jansson's own reader loses letters, and writes past its buffers, when memory ends in the middle of a string
+ * (2.14: what lex_save() returns is not looked at); with its values all is well.
  * from: RFC 8259
  */
 #include "core/data/json.h"

@@ -2,9 +2,9 @@
  *
  * sha256.c - libcrypto's sums by its plain interface.
  *
- * The newer one (EVP) fetches the algorithm first: that reads a settings file named by the environment, takes memory in
- * dozens of small pieces and crashes when one of them is refused (OpenSSL 3.0). The plain one takes none and uses the
- * same instructions of the CPU; it is marked as deprecated, not as going away.
+ * The newer one (EVP) fetches the algorithm first: that reads a settings file named by the environment, takes
+ * memory in dozens of small pieces and crashes when one of them is refused (OpenSSL 3.0). The plain one takes
+ * none and uses the same instructions of the CPU; it is marked as deprecated, not as going away.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "core/data/sha256.h"

@@ -11,7 +11,8 @@ enum { HL_SHA256_HEX_BYTES = 65 }; /* 64 lower-case digits and the end */
 
 typedef struct hl_sha256 hl_sha256;
 
-/* Start a sum. fails HL_E_NOMEM. All of these fail with HL_E_INTERNAL when libcrypto does, which it never should. */
+/* Start a sum. fails HL_E_NOMEM. All of these fail with HL_E_INTERNAL when libcrypto does, which it never
+ * should. */
 HL_MUST_CHECK hl_status hl_sha256_new(hl_sha256 **ret_sum, hl_err *err);
 void                    hl_sha256_free(hl_sha256 *h); /* NULL is allowed */
 

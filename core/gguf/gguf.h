@@ -66,8 +66,8 @@ HL_MUST_CHECK hl_status hl_gguf_open(const char *path, hl_gguf **ret_gguf, hl_er
 HL_MUST_CHECK hl_status hl_gguf_open_shards(const char *const *paths, size_t n_paths, hl_gguf **ret_gguf,
                                             hl_err *err);
 
-/* As above for one whole file that is in memory already (tests, fuzzing); `data` is aligned to 8 and must outlive
- * the result. */
+/* As above for one whole file that is in memory already (tests, fuzzing); `data` is aligned to 8 and must
+ * outlive the result. */
 HL_MUST_CHECK hl_status hl_gguf_open_memory(const void *data, size_t n_bytes, hl_gguf **ret_gguf,
                                             hl_err *err);
 void                    hl_gguf_close(hl_gguf *g); /* NULL is allowed */
@@ -104,8 +104,8 @@ typedef struct hl_gguf_strings {
 bool hl_gguf_strings_init(hl_gguf_strings *it, const hl_gguf_value *v); /* false: not an array of strings */
 bool hl_gguf_strings_next(hl_gguf_strings *it, hl_view *ret);           /* false at the end */
 
-/* What the weights are called, "Q4_K_M": as general.file_type says, else by the type that most bytes have; "" without
- * tensors. */
+/* What the weights are called, "Q4_K_M": as general.file_type says, else by the type that most bytes have; ""
+ * without tensors. */
 enum { HL_GGUF_FILE_TYPE_BYTES = 32 };
 void hl_gguf_file_type(const hl_gguf *g, char ret_name[HL_GGUF_FILE_TYPE_BYTES]);
 

@@ -2,9 +2,9 @@
  *
  * gguf_bytes.c - a file's header in memory of our own, read as far as the parser asks.
  *
- * Maps are shared with whoever writes the file, so a length that was checked in a map may be another one when it is used.
- * The copy lies in a reserved range, so that it grows without moving and what points into it stays right; only what was
- * asked for is memory.
+ * Maps are shared with whoever writes the file, so a length that was checked in a map may be another one when
+ * it is used. The copy lies in a reserved range, so that it grows without moving and what points into it
+ * stays right; only what was asked for is memory.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -46,7 +46,8 @@ typedef struct hl_gguf_values {
 void                 hl_gguf_values_done(hl_gguf_values *v);
 const hl_gguf_value *hl_gguf_values_find(const hl_gguf_values *v, hl_view key);
 
-/* One file. Tensors are read where they lie, the header from a copy: others may write to the file meanwhile. */
+/* One file. Tensors are read where they lie, the header from a copy: others may write to the file
+ * meanwhile. */
 typedef struct hl_gguf_bytes {
     struct hl_map *map; /* NULL when the bytes are the caller's */
     const uint8_t *data;
@@ -82,8 +83,8 @@ HL_MUST_CHECK hl_status hl_gguf_read_header(hl_gguf_bytes *b, hl_gguf_header *re
 HL_MUST_CHECK hl_status hl_gguf_read_tensors(hl_gguf_bytes *b, const hl_gguf_header *h, uint32_t i_shard,
                                              hl_gguf_tensor *tensors, hl_err *err);
 
-/* What a file is whose n first bytes (262 tell all) are these, if it is known and no GGUF file; else NULL. The remark
- * goes behind it. */
+/* What a file is whose n first bytes (262 tell all) are these, if it is known and no GGUF file; else NULL.
+ * The remark goes behind it. */
 const char *hl_gguf_what_is(const uint8_t *p, size_t n, size_t file_bytes, const char **ret_remark);
 
 size_t      hl_gguf_kind_bytes(hl_gguf_kind kind); /* 0 for strings and arrays */

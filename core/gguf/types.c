@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * types.c - the table of types.def, and the names of the types that files may hold but we cannot compute with.
+ * types.c - the table of types.def, and the names of the types that files may hold but we cannot compute
+ * with.
  */
 #include "core/gguf/types.h"
 

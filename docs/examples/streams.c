@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * streams.c - eight answers at the same time from one model. cc streams.c $(pkg-config --cflags --libs hyperlama)
+ * streams.c - eight answers at the same time from one model. cc streams.c $(pkg-config --cflags --libs
+ * hyperlama)
  *
- * Each thread asks the same runner; one pass over the weights serves all of them, and what their prompts have in common is
- * read once.
+ * Each thread asks the same runner; one pass over the weights serves all of them, and what their prompts have
+ * in common is read once.
  */
 #include <hyperlama/hyperlama.h>
 #include <pthread.h>

@@ -72,8 +72,8 @@ enum {
 
 enum { HL_TENSOR_DIMS = 3 };
 
-/* A row says how many dimensions its tensor has: one is a vector, two a matrix [rows][columns], three a stack of them, one
- * for each expert. What a file says of its own is compared with that, never believed. */
+/* A row says how many dimensions its tensor has: one is a vector, two a matrix [rows][columns], three a stack
+ * of them, one for each expert. What a file says of its own is compared with that, never believed. */
 typedef struct hl_tensor_row {
     hl_weight   weight;
     const char *name;                  /* "%u" is the layer */
@@ -105,15 +105,14 @@ typedef struct hl_arch {
     bool                 has_softcap;  /* obeys attn_logit_softcapping and final_logit_softcapping */
     float                attn_softcap; /* when the key is absent; 0: none */
     float                final_softcap;
-    uint32_t
-        window_pattern; /* layer i sees everything when (i + 1) % pattern == 0, unless the file says otherwise; 0: no
-                                 * windows */
+    /* layer i sees everything when (i + 1) % pattern == 0, unless the file says otherwise; 0: no windows */
+    uint32_t window_pattern;
     uint32_t window_default; /* when attention.sliding_window is absent or 0; 0: then there are no windows */
-    float
-             window_rope_base; /* rotation base of windowed layers, to which no scaling applies; 0: they rotate as the others */
+    /* rotation base of windowed layers, to which no scaling applies; 0: they rotate as the others */
+    float    window_rope_base;
     uint32_t wide_scale_layers; /* with this many layers, scale is 1 / sqrt(n_embd / n_heads) */
-    bool
-        splits_ff; /* without expert_feed_forward_length, experts share feed_forward_length; else each has it */
+    /* without expert_feed_forward_length, experts share feed_forward_length; else each has it */
+    bool splits_ff;
     bool needs_experts; /* a file without experts is malformed */
     bool may_have_experts;
 } hl_arch;

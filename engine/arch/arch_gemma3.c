@@ -4,7 +4,8 @@
  *
  * Differs from gemma2: norms on query and key heads instead of soft caps, five windowed layers for each
  * that sees everything, and another rotation base (10,000) on the windowed ones, to which the file's
- * scaling does not apply. A file without a window has none, and one rotation. The 27B (62 layers) scales queries by n_embd / n_heads.
+ * scaling does not apply. A file without a window has none, and one rotation. The 27B (62 layers) scales
+ * queries by n_embd / n_heads.
  * from: the model cards' config.json, November 2026
  */
 #include "engine/arch/arch.h"

@@ -3,10 +3,10 @@
  * attention.c - store keys and values, then attend: in parallel over heads, tiles of rows, and splits.
  *
  * The unit is (run of rows of one sequence, KV head, tile of its rows): all query heads of the KV head for
- * those rows read each key once. Where a KV head has more query heads than a kernel takes at once, they are cut
- * into even parts that are units of their own. Positions are cut into splits of fixed length whose partial results
- * are merged in order, so the same bits come out whether one thread walks all splits of an item (prompts: many
- * items) or several do (decoding: few rows, long context).
+ * those rows read each key once. Where a KV head has more query heads than a kernel takes at once, they are
+ * cut into even parts that are units of their own. Positions are cut into splits of fixed length whose
+ * partial results are merged in order, so the same bits come out whether one thread walks all splits of an
+ * item (prompts: many items) or several do (decoding: few rows, long context).
  */
 #include <string.h>
 
@@ -309,7 +309,8 @@ static void run_split(attend_ctx *c, uint32_t n_items, uint32_t n_splits) {
     enum { CHUNKS_PER_THREAD = 16, MAX_PER_CHUNK = 8, MANY_FLOATS = 1 << 16 };
     const uint32_t n_threads = (uint32_t)hl_pool_n_active(c->f->pool);
     c->n_splits = n_splits;
-    /* Neighbouring splits stay together where there are enough: pages are fetched ahead from one to the next. */
+    /* Neighbouring splits stay together where there are enough: pages are fetched ahead from one to the
+     * next. */
     c->per_chunk = n_items * n_splits / (CHUNKS_PER_THREAD * n_threads);
     if (c->per_chunk > MAX_PER_CHUNK) c->per_chunk = MAX_PER_CHUNK;
     if (c->per_chunk < 1) c->per_chunk = 1;
@@ -321,8 +322,9 @@ static void run_split(attend_ctx *c, uint32_t n_items, uint32_t n_splits) {
         for (uint32_t i = 0; i < n_items; i++) merge_chunk(c, i, 0);
 }
 
-/* Splits go out one by one where whole items would not keep all threads equally busy. Partial results that the
- * second-level cache does not hold cost a tenth of the time: then only where threads have very few items. */
+/* Splits go out one by one where whole items would not keep all threads equally busy. Partial results that
+ * the second-level cache does not hold cost a tenth of the time: then only where threads have very few
+ * items. */
 static bool want_splits(uint32_t n_items, uint32_t n_threads, size_t n_floats) {
     enum { MANY_ITEMS = 16, MANY_BIG_ITEMS = 4, CACHED_FLOATS = 1 << 18 };
     const uint32_t many = n_floats <= CACHED_FLOATS ? MANY_ITEMS : MANY_BIG_ITEMS;

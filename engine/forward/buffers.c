@@ -2,8 +2,8 @@
  *
  * buffers.c - the memory of a pass: one mapping, laid out for the model's shapes and a number of rows.
  *
- * Every size here comes from the model's hparams, which were checked when the file was opened; what a file says of its
- * tensors is not asked again.
+ * Every size here comes from the model's hparams, which were checked when the file was opened; what a file
+ * says of its tensors is not asked again.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>

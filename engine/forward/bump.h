@@ -2,8 +2,9 @@
  *
  * bump.h - cut one piece of memory into buffers, each on a cache line of its own.
  *
- * The same walk measures (memory NULL) and assigns. Where addresses are checked, buffers stand apart and what lies between
- * them may not be touched: in one mapping, what runs past the end of a buffer would otherwise be seen by nobody.
+ * The same walk measures (memory NULL) and assigns. Where addresses are checked, buffers stand apart and what
+ * lies between them may not be touched: in one mapping, what runs past the end of a buffer would otherwise be
+ * seen by nobody.
  */
 #ifndef HL_ENGINE_FORWARD_BUMP_H
 #define HL_ENGINE_FORWARD_BUMP_H

@@ -24,8 +24,8 @@ typedef struct hl_cuts {
 
 /* Each chunk takes its share of half of what is left, but at least min_units (more where HL_MAX_CUTS would
  * not do) and at most HL_CUT_MACS. When only a few of the smallest chunks are left for each thread, these are
- * made even and as many for one thread as for the other: of 18 units and chunks of 6, one thread would have two
- * and the other one. n_units and macs_per_unit >= 1. */
+ * made even and as many for one thread as for the other: of 18 units and chunks of 6, one thread would have
+ * two and the other one. n_units and macs_per_unit >= 1. */
 static inline void hl_cuts_make(uint32_t n_units, uint32_t n_threads, uint32_t min_units,
                                 uint64_t macs_per_unit, hl_cuts *ret) {
     enum { LAST_ROUNDS = 4 };

@@ -15,7 +15,8 @@
 #include "engine/forward/forward_priv.h"
 #include "engine/quant/quant.h"
 
-/* Few rows touch little of each buffer: clearing huge pages for them would be a tenth of the time to a first token. */
+/* Few rows touch little of each buffer: clearing huge pages for them would be a tenth of the time to a first
+ * token. */
 enum { MANY_ROWS = 64 };
 
 /* ---- the pass --------------------------------------------------------------------------------- */
@@ -43,7 +44,8 @@ static void embed_row(hl_forward *f, const void *ctx, uint32_t row) {
     if (f->m->hp.embd_scale != 1.0f) f->k->scale(n, x, f->m->hp.embd_scale, x);
 }
 
-/* x joins what the last block made (behind its own norm, if it has one); the next norm's result goes to act. */
+/* x joins what the last block made (behind its own norm, if it has one); the next norm's result goes to
+ * act. */
 typedef struct join_ctx {
     hl_place     block, next;     /* HL_PLACE_EMBEDDING: x is the embedding itself */
     uint32_t     i_block, i_next; /* layers of the last block and of the norm */

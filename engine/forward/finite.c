@@ -2,10 +2,10 @@
  *
  * finite.c - rows in which the model stopped computing numbers.
  *
- * A weight that is NaN, or activations that grow past the largest f32, would end in some token all the same: keys are
- * clamped, comparisons pass over NaN. So what passes from one block to the next is looked at, once for each row, and the
- * first place where it is no number is kept. The row is computed to the end (other rows of the pass are not to suffer),
- * its results are not used.
+ * A weight that is NaN, or activations that grow past the largest f32, would end in some token all the same:
+ * keys are clamped, comparisons pass over NaN. So what passes from one block to the next is looked at, once
+ * for each row, and the first place where it is no number is kept. The row is computed to the end (other rows
+ * of the pass are not to suffer), its results are not used.
  */
 #include <stdio.h>
 

@@ -33,12 +33,13 @@ HL_MUST_CHECK hl_status hl_forward_new(const hl_model *m, uint32_t n_rows_cap, i
                                        hl_forward **ret_forward, hl_err *err);
 void                    hl_forward_free(hl_forward *f); /* NULL is allowed */
 
-/* Run the batch: keys and values go to the sequences' blocks, logits of the wanted rows to ret_logits. A row may fail alone:
- * ask hl_forward_check_row() for each one that is to be used.
+/* Run the batch: keys and values go to the sequences' blocks, logits of the wanted rows to ret_logits. A row
+ * may fail alone: ask hl_forward_check_row() for each one that is to be used.
  *
  * in     stop  looked at between work chunks; NULL: never
  * out    ret_logits  [n_out][n_vocab] f32
- * fails  HL_E_CANCEL  `stop`, or the flag that the calling thread watches, was set; what the blocks hold for these rows is undefined
+ * fails  HL_E_CANCEL  `stop`, or the flag that the calling thread watches, was set; what the blocks hold for
+ *                     these rows is undefined
  *        HL_E_IO      the model file was cut short while mapped
  *        HL_E_INTERNAL  something did not fit its buffer; nothing was written past it
  * cost   no allocation
@@ -46,8 +47,9 @@ void                    hl_forward_free(hl_forward *f); /* NULL is allowed */
 HL_MUST_CHECK hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop,
                                         float *ret_logits, hl_err *err);
 
-/* Whether the model computed numbers for a row of the last batch. If not, its logits and those of later rows of its
- * sequence are worthless, and so is what the blocks hold from its position on; rows of other sequences are as ever.
+/* Whether the model computed numbers for a row of the last batch. If not, its logits and those of later rows
+ * of its sequence are worthless, and so is what the blocks hold from its position on; rows of other sequences
+ * are as ever.
  * fails  HL_E_FORMAT  where NaN or infinity came up first: block, layer, position */
 HL_MUST_CHECK hl_status hl_forward_check_row(const hl_forward *f, const hl_batch *b, uint32_t row,
                                              hl_err *err);

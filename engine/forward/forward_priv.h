@@ -81,8 +81,8 @@ struct hl_forward {
 
     float *x;   /* [rows][n_embd] the residual stream */
     float *qkv; /* [rows][q + 2 kv] */
-    float *
-        q; /* [rows][n_heads][head_room], zeros behind each head; NULL: heads are read where they stand in qkv */
+    /* [rows][n_heads][head_room], zeros behind each head; NULL: heads are read where they stand in qkv */
+    float      *q;
     float      *attn;     /* [rows][q] */
     float      *tmp;      /* [rows][n_embd] result of a block before it joins x */
     float      *h;        /* [pairs][n_ff] only when a float matrix reads it */
@@ -128,9 +128,9 @@ static inline bool hl_forward_stopped(const hl_forward *f) {
 /* The first breach of a pass is kept; any thread. */
 void hl_forward_note_breach(hl_forward *f, hl_room what, size_t found, size_t room);
 
-/* Asked wherever something is about to be written that is as long as a file or a caller says, in every build: shapes
- * are checked when a model is bound and buffers are laid out after them, and should one of the two be wrong, the pass
- * ends in HL_E_INTERNAL instead of writing. False: do not write. */
+/* Asked wherever something is about to be written that is as long as a file or a caller says, in every build:
+ * shapes are checked when a model is bound and buffers are laid out after them, and should one of the two be
+ * wrong, the pass ends in HL_E_INTERNAL instead of writing. False: do not write. */
 static inline bool hl_forward_fits(hl_forward *f, hl_room what, size_t found, size_t room) {
     if (__builtin_expect(found <= room, 1)) return true;
     hl_forward_note_breach(f, what, found, room);

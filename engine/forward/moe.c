@@ -64,8 +64,10 @@ static bool are_shares(const float *p, uint32_t n) {
     return sum > 0;
 }
 
-/* The best experts of a row, each once, and their shares. Ties go to the lower number. Where there are no numbers the row
- * fails, and the first experts stand in with a share of nothing: below, a row has as many different experts as ever. */
+/* The best experts of a row, each once, and their shares. Ties go to the lower number. Where there are no
+ * numbers the row
+ * fails, and the first experts stand in with a share of nothing: below, a row has as many different experts
+ * as ever. */
 static void choose(hl_forward *f, const void *ctx, uint32_t row) {
     const hl_hparams *hp = &f->m->hp;
     hl_moe_scratch   *s = f->moe;
@@ -128,7 +130,8 @@ typedef struct moe_ctx {
 
 static uint32_t units_of(size_t n_rows) { return (uint32_t)((n_rows + HL_PANEL_ROWS - 1) / HL_PANEL_ROWS); }
 
-/* n_each: matrices of w's shape that an expert's unit takes from. With few rows a chunk has 64 KB at least. */
+/* n_each: matrices of w's shape that an expert's unit takes from. With few rows a chunk has 64 KB at
+ * least. */
 static void cut(moe_ctx *c, const hl_matrix *w, uint32_t n_each) {
     enum { MANY_ROWS = 16, LEAST_BYTES = 64 << 10 };
     const hl_moe_scratch *s = c->f->moe;

@@ -2,7 +2,8 @@
  *
  * go_ast.h - tokens and syntax tree of a Go template, and the functions that make them.
  *
- * Nodes live in the template's arena and never change after parsing, so that any number of threads may render at once.
+ * Nodes live in the template's arena and never change after parsing, so that any number of threads may render
+ * at once.
  */
 #ifndef HL_GOTEMPLATE_GO_AST_H
 #define HL_GOTEMPLATE_GO_AST_H

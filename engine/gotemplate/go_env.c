@@ -2,9 +2,10 @@
  *
  * go_env.c - what Ollama's templates see of messages and tools.
  *
- * Messages of one role that follow one another are one message, their texts with an empty line between; but what the
- * second has beyond its text (calls, thinking) would be lost, so that such a message stays one of its own. Shapes of
- * OpenAI's API are taken too: content in parts, arguments as text, `reasoning_content`, `name` of a tool.
+ * Messages of one role that follow one another are one message, their texts with an empty line between; but
+ * what the second has beyond its text (calls, thinking) would be lost, so that such a message stays one of
+ * its own. Shapes of OpenAI's API are taken too: content in parts, arguments as text, `reasoning_content`,
+ * `name` of a tool.
  */
 #include <string.h>
 
@@ -188,7 +189,8 @@ static bool read_images(hl_go_run *r, const path *p, const json_t *m, hl_go_valu
     return true;
 }
 
-/* The role in lower case. One that every template knows is the template's own word: "<|{{ .Role }}|>" is a marker. */
+/* The role in lower case. One that every template knows is the template's own word: "<|{{ .Role }}|>" is a
+ * marker. */
 static bool read_role(hl_go_run *r, const path *p, const json_t *m, hl_go_value *ret) {
     static const char *const known[] = {"system", "user", "assistant", "tool"};
     const json_t            *v = json_object_get(m, "role");

@@ -12,7 +12,8 @@
 
 enum { ESCAPE_BYTES = 16 };
 
-/* What stands for a character: a text, or NULL when it stays as it is. `n` is 0 for a byte that begins no character. */
+/* What stands for a character: a text, or NULL when it stays as it is. `n` is 0 for a byte that begins no
+ * character. */
 typedef const char *escape_fn(uint32_t cp, size_t n, char buf[ESCAPE_BYTES]);
 
 static bool escape_each(hl_go_run *r, hl_tainted *to, hl_go_value text, escape_fn *fn) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * go_escape.h - a string rewritten character by character: for HTML, JavaScript, URLs, JSON, and as a Go constant.
+ * go_escape.h - a string rewritten character by character: for HTML, JavaScript, URLs, JSON, and as a Go
+ * constant.
  */
 #ifndef HL_GOTEMPLATE_GO_ESCAPE_H
 #define HL_GOTEMPLATE_GO_ESCAPE_H
@@ -17,7 +18,8 @@ hl_go_escape_fn hl_go_escape_json;  /* what stands between the quotes; < > & as 
 hl_go_escape_fn hl_go_escape_quote; /* "..." as Go writes a constant, with the quotes */
 hl_go_escape_fn hl_go_escape_ascii; /* the same without characters beyond ASCII */
 
-/* One character as a Go constant within `quote`; bytes 0x80 to 0xFF that are no character are given as is_byte. */
+/* One character as a Go constant within `quote`; bytes 0x80 to 0xFF that are no character are given as
+ * is_byte. */
 void hl_go_quote_char(hl_str *to, uint32_t cp, bool is_byte, char quote, bool only_ascii);
 
 #endif

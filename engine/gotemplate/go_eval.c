@@ -2,8 +2,8 @@
  *
  * go_eval.c - expressions: pipelines, commands, variables, fields, methods, calls.
  *
- * Three rules of Go that decide most cases: the value of a pipeline is looked through (nil becomes no value); an argument
- * is not; and a key that a map does not have is the zero of its elements.
+ * Three rules of Go that decide most cases: the value of a pipeline is looked through (nil becomes no value);
+ * an argument is not; and a key that a map does not have is the zero of its elements.
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * go_float.c - floats as text. libc rounds correctly at any precision; what is ours are the fewest digits that read back,
- * and Go's own formats.
+ * go_float.c - floats as text. libc rounds correctly at any precision; what is ours are the fewest digits
+ * that read back, and Go's own formats.
  */
 #include "engine/gotemplate/go_float.h"
 
@@ -41,8 +41,8 @@ static bool nudge(decimal *d, int by) {
     return true;
 }
 
-/* The shortest digits that read back as f > 0. At a power of two the numbers below are closer than those above, so that
- * the nearest decimal of some length may not read back while its neighbour does. */
+/* The shortest digits that read back as f > 0. At a power of two the numbers below are closer than those
+ * above, so that the nearest decimal of some length may not read back while its neighbour does. */
 static decimal shortest(double f) {
     decimal d = {.n = 0};
     for (int precision = 0; precision < MAX_DIGITS; precision++) {

@@ -7,7 +7,8 @@
 
 #include "core/base/str.h"
 
-/* Append `f` in a format of Go: 'e' 'E' 'f' 'g' 'G' 'b' 'x' 'X'; precision -1: the fewest digits that read back as f. */
+/* Append `f` in a format of Go: 'e' 'E' 'f' 'g' 'G' 'b' 'x' 'X'; precision -1: the fewest digits that read
+ * back as f. */
 void hl_go_write_float(hl_str *to, double f, char format, int precision);
 /* The number of JSON; f is finite. */
 void hl_go_write_json_float(hl_str *to, double f);

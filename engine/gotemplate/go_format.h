@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * go_format.h - one value in one format of printf: flags, width, precision, and what the letters mean for basic types.
+ * go_format.h - one value in one format of printf: flags, width, precision, and what the letters mean for
+ * basic types.
  */
 #ifndef HL_GOTEMPLATE_GO_FORMAT_H
 #define HL_GOTEMPLATE_GO_FORMAT_H

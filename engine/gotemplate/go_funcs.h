@@ -9,8 +9,8 @@
 
 typedef bool hl_go_fn(hl_go_run *r, const hl_go_value *args, size_t n, hl_go_value *ret);
 
-/* What a parameter takes, one letter each: 'v' any value looked at as it is, 'i' any value as an interface, 's' a string.
- * A last letter in upper case takes any number of arguments, none too. */
+/* What a parameter takes, one letter each: 'v' any value looked at as it is, 'i' any value as an interface,
+ * 's' a string. A last letter in upper case takes any number of arguments, none too. */
 struct hl_go_func {
     const char *name, *params;
     hl_go_fn   *fn; /* NULL: and, or, which do not evaluate all */

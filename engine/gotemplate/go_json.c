@@ -14,8 +14,8 @@
 
 /* ---- From JSON ---- */
 
-/* As template.h has it, a number that json_t does not hold is a string of this byte and the digits, and a word that counts
- * as the template's own one of the other and the word. */
+/* As template.h has it, a number that json_t does not hold is a string of this byte and the digits, and a
+ * word that counts as the template's own one of the other and the word. */
 enum { NUMBER_MARK = 0xFF, WORD_MARK = 0xFE, MAX_NUMBER_TEXT = 400 };
 
 static bool from_digits(hl_go_run *r, hl_view digits, hl_go_value *ret) {

@@ -2,8 +2,8 @@
  *
  * go_lexer.c - the tokens of a Go template: text, and what stands between {{ and }}.
  *
- * Trim markers are settled here ("{{- " takes the white space before it away, " -}}" the white space behind it), and so
- * are comments: later stages see neither.
+ * Trim markers are settled here ("{{- " takes the white space before it away, " -}}" the white space behind
+ * it), and so are comments: later stages see neither.
  */
 #define _GNU_SOURCE
 #include <string.h>

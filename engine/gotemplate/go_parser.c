@@ -2,8 +2,8 @@
  *
  * go_parser.c - from tokens to the tree, by recursive descent.
  *
- * As in Go, what is wrong with names is found here: functions that do not exist, variables that no action before
- * declared, break outside of range.
+ * As in Go, what is wrong with names is found here: functions that do not exist, variables that no action
+ * before declared, break outside of range.
  */
 #include <string.h>
 
@@ -16,11 +16,11 @@ typedef struct parser {
     hl_gotemplate     *t;
     const hl_go_token *tokens;
     size_t             i;
-    hl_view
-           vars[HL_GO_MAX_NAMED]; /* [n_vars] that are in sight; from vars_from on they are this template's */
-    size_t n_vars, vars_from;
-    size_t n_defines;
-    int    n_ranges, depth;
+    /* [n_vars] that are in sight; from vars_from on they are this template's */
+    hl_view   vars[HL_GO_MAX_NAMED];
+    size_t    n_vars, vars_from;
+    size_t    n_defines;
+    int       n_ranges, depth;
     uint32_t  n_nodes;
     hl_status status;
     hl_err   *err;

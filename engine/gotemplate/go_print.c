@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * go_print.c - values as Go's print and printf write them: containers, String(), and the words for what does not fit.
+ * go_print.c - values as Go's print and printf write them: containers, String(), and the words for what does
+ * not fit.
  */
 #include <string.h>
 

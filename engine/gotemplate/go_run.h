@@ -2,9 +2,9 @@
  *
  * go_run.h - the state of one rendering of a Go template, and what every part of the interpreter asks of it.
  *
- * Everything a rendering makes lives in one arena with a limit. Text under construction is on a stack (`scratch`): begin
- * remembers its height, end takes the text above it away. Functions return false once an error is recorded; the first
- * one stays.
+ * Everything a rendering makes lives in one arena with a limit. Text under construction is on a stack
+ * (`scratch`): begin remembers its height, end takes the text above it away. Functions return false once an
+ * error is recorded; the first one stays.
  */
 #ifndef HL_GOTEMPLATE_GO_RUN_H
 #define HL_GOTEMPLATE_GO_RUN_H

@@ -2,8 +2,8 @@
  *
  * go_types.c - the Go types that templates can meet: JSON's, and those of the variables that Ollama defines.
  *
- * from: Ollama's documented template variables and the JSON forms of its messages and tools, August 2026. Their
- * names are what %T prints there.
+ * from: Ollama's documented template variables and the JSON forms of its messages and tools, August 2026.
+ * Their names are what %T prints there.
  */
 #include "engine/gotemplate/go_value.h"
 

@@ -2,12 +2,12 @@
  *
  * go_value.h - the values a Go template computes with: Go's own, as far as templates can tell them apart.
  *
- * A value carries its Go type, since templates see it: in comparisons, in fields and methods, in what %T and %v
- * print. Values are copied freely and never change; what they point to lives in the arena of one rendering or of
- * the parsed template, or in the caller's JSON.
+ * A value carries its Go type, since templates see it: in comparisons, in fields and methods, in what %T and
+ * %v print. Values are copied freely and never change; what they point to lives in the arena of one rendering
+ * or of the parsed template, or in the caller's JSON.
  *
- * Every value knows whether it came from outside (`is_outside`); of a string that was put together, `spans` says
- * which bytes did.
+ * Every value knows whether it came from outside (`is_outside`); of a string that was put together, `spans`
+ * says which bytes did.
  */
 #ifndef HL_GOTEMPLATE_GO_VALUE_H
 #define HL_GOTEMPLATE_GO_VALUE_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gotemplate.c - the front door: parse once, render often; and the two ways in which Ollama's templates are rendered.
+ * gotemplate.c - the front door: parse once, render often; and the two ways in which Ollama's templates are
+ * rendered.
  *
  * from: what Ollama documents of TEMPLATE, and what its template package does with messages, August 2026
  */
@@ -97,9 +98,9 @@ static bool names_response(const hl_go_node *n) {
     return false;
 }
 
-/* A list up to the first .Response, that one included, and others within its pipeline. A command of which nothing
- * is left takes its pipeline with it, and an action without a pipeline goes too. Conditions are not looked into:
- * what they ask for is not what they print. */
+/* A list up to the first .Response, that one included, and others within its pipeline. A command of which
+ * nothing is left takes its pipeline with it, and an action without a pipeline goes too. Conditions are not
+ * looked into: what they ask for is not what they print. */
 static hl_go_node *cut_list(cutter *c, const hl_go_node *first, bool *ret_empty_command) {
     hl_go_node *head = NULL, **end = &head;
     for (const hl_go_node *n = first; n && c->status == HL_OK; n = n->next) {
@@ -265,7 +266,8 @@ static bool render_turn(hl_go_run *r, const hl_gotemplate_input *in, const hl_go
     return ok;
 }
 
-/* One rendering per turn: a turn ends where a system text or a question comes after what would be behind it. */
+/* One rendering per turn: a turn ends where a system text or a question comes after what would be behind
+ * it. */
 static bool render_turns(hl_go_run *r, const hl_gotemplate_input *in, const hl_go_env *env) {
     const hl_go_value empty = hl_go_zero(&hl_go_type_string);
     turn              t = {empty, empty, empty};
@@ -314,8 +316,8 @@ static size_t skip_spaces(hl_view s, size_t i) {
     return i;
 }
 
-/* Is what stands behind {{ and a trim marker Go's? A field, a variable, a comment, or a word of Go with what must follow
- * it: Jinja has variables of such names, too, and range(). */
+/* Is what stands behind {{ and a trim marker Go's? A field, a variable, a comment, or a word of Go with what
+ * must follow it: Jinja has variables of such names, too, and range(). */
 static bool is_go_action(hl_view s) {
     static const struct {
         const char *word,

@@ -3,7 +3,8 @@
  * cpu.c - what the processor says about itself: cpuid and xgetbv on x86, the auxiliary vector on Arm.
  *
  * A feature counts only when the operating system saves its registers, hence xgetbv.
- * from: Intel 64 and IA-32 Software Developer's Manual, volume 2, CPUID; Linux kernel documentation, elf_hwcaps
+ * from: Intel 64 and IA-32 Software Developer's Manual, volume 2, CPUID; Linux kernel documentation,
+ * elf_hwcaps
  */
 #include "engine/kernels/cpu.h"
 

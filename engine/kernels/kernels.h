@@ -19,9 +19,10 @@
  *   bf16 weights        as float (activations rounded to bf16 first); hardware dot products may round
  *                       differently, but the same for any number of tokens.
  *
- *   not finite          where a result is infinite or NaN, or would be but for scales of 2^100 and more, a kernel may give
- *                       another one that is not finite; no kernel makes a finite one of it. ops/cpu/matmul.c computes
- *                       such rows again with the scalar kernel, so that products are the same there, too.
+ *   not finite          where a result is infinite or NaN, or would be but for scales of 2^100 and more, a
+ *                       kernel may give another one that is not finite; no kernel makes a finite one of it.
+ *                       ops/cpu/matmul.c computes such rows again with the scalar kernel, so that products
+ *                       are the same there, too.
  *
  * Kernels know nothing of threads, memory, files or errors: callers check shapes and give the storage.
  */
@@ -39,9 +40,9 @@ typedef struct hl_act {
     const int8_t   *q; /* [n_tokens][n_cols] round-to-nearest-even of x / d, in -127..127; NULL when unused */
     const float    *d; /* [n_tokens][n_cols / 32] scale: max|x| / 127 of the group */
     const int16_t  *sum16; /* [n_tokens][n_cols / 16] sum of q over 16 columns */
-    uint32_t
-        n_pieces; /* 0, 1, or 2: each token has two rows of q, d and sum16, whose products are added; the second is
-                               * what the first left over. Kernels see no pieces: ops/cpu/matmul.h gives them 2 n_tokens. */
+    /* 0, 1, or 2: each token has two rows of q, d and sum16, whose products are added; the second is what
+     * the first left over. Kernels see no pieces: ops/cpu/matmul.h gives them 2 n_tokens. */
+    uint32_t n_pieces;
 } hl_act;
 
 /* Weight rows, unpacked for reuse by many tokens. 32 rows wide; rows past n_rows hold anything.

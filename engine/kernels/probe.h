@@ -7,7 +7,8 @@
 
 #include "hyperlama/base.h"
 
-/* Read n bytes (a multiple of 512, aligned to 64) as several parallel streams; the sum keeps the reads alive. */
+/* Read n bytes (a multiple of 512, aligned to 64) as several parallel streams; the sum keeps the reads
+ * alive. */
 typedef uint64_t hl_probe_read_fn(size_t n, const void *p);
 
 /* Do n rounds of the int8 dot products that panels are made of, on registers alone; returns how many

@@ -34,8 +34,8 @@ typedef void hl_gelu_mul_fn(size_t n, const float *gate, const float *up,
 /* In place: x = softmax(x * s + bias[i]); bias NULL: none. */
 typedef void hl_softmax_fn(size_t n, float *x, float s, const float *bias);
 
-/* Rotate one head of n_rot leading dimensions, in place. cos_sin: [n_rot/2][2] f32, precomputed for the position.
- * halves: pairs are (i, i + n_rot/2); else (2i, 2i+1). */
+/* Rotate one head of n_rot leading dimensions, in place. cos_sin: [n_rot/2][2] f32, precomputed for the
+ * position. halves: pairs are (i, i + n_rot/2); else (2i, 2i+1). */
 typedef void hl_rope_fn(size_t n_rot, bool halves, const float *cos_sin, float *x);
 
 typedef void hl_f32_to_f16_fn(size_t n, const float *x, uint16_t *ret_y); /* round to nearest even */

@@ -214,7 +214,8 @@ static uint64_t get_used(hl_kv_disk *d) {
     return used_bytes;
 }
 
-/* Is there room for so many bytes more, without taking what others need? When the disk is full the cache gives way. */
+/* Is there room for so many bytes more, without taking what others need? When the disk is full the cache
+ * gives way. */
 static bool make_room(hl_kv_disk *d, uint64_t bytes) {
     const uint64_t used = get_used(d), room = hl_kv_disk_room(d->dir, used);
     if (room == UINT64_MAX || used + bytes <= room) return true;
@@ -231,7 +232,8 @@ static void rest(hl_kv_disk *d) {
     (void)pthread_mutex_unlock(&d->lock);
 }
 
-/* One job, outside the lock. A block whose parent left (for the quota, or by somebody's hand) would never be found. */
+/* One job, outside the lock. A block whose parent left (for the quota, or by somebody's hand) would never be
+ * found. */
 static void run_job(hl_kv_disk *d, const job *j) {
     hl_err          err = {0};
     const uint64_t  bytes = sizeof(hl_kv_header_page) + d->block_bytes;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * kv_disk.h - blocks of the key/value cache in files, so that what was read once need not be read again after a restart.
+ * kv_disk.h - blocks of the key/value cache in files, so that what was read once need not be read again after
+ * a restart.
  *
- * A file is one block of 64 tokens. Its name is a keyed hash of all tokens up to its end, chained from block to block,
- * so whoever has the tokens finds the file, and nobody finds another's by chance or by intent (the key is the
- * folder's own secret). A file says what it is - build, weights, number format, shape, tokens - and carries codes
- * under the same key; one that is damaged, foreign, half-written or made by somebody who does not know the secret is passed
- * over with one event. When the disk gets full, files leave until a part of it is free again. Writing is done by a thread of its own,
- * which renames a file into place when it is whole. Any number of processes may use a folder, and anybody may delete
- * any of its files at any time.
+ * A file is one block of 64 tokens. Its name is a keyed hash of all tokens up to its end, chained from block
+ * to block, so whoever has the tokens finds the file, and nobody finds another's by chance or by intent (the
+ * key is the folder's own secret). A file says what it is - build, weights, number format, shape, tokens -
+ * and carries codes under the same key; one that is damaged, foreign, half-written or made by somebody who
+ * does not know the secret is passed over with one event. When the disk gets full, files leave until a part
+ * of it is free again. Writing is done by a thread of its own, which renames a file into place when it is
+ * whole. Any number of processes may use a folder, and anybody may delete any of its files at any time.
  */
 #ifndef HL_ENGINE_KV_KV_DISK_H
 #define HL_ENGINE_KV_KV_DISK_H
@@ -24,8 +25,8 @@ typedef struct hl_kv_key {
 
 typedef struct hl_kv_disk_params {
     const char *dir; /* made when it is missing */
-    uint64_t
-        quota_bytes; /* of all files in it; the least recently used leave, ends of texts before their begin */
+    /* of all files in it; the least recently used leave, ends of texts before their begin */
+    uint64_t         quota_bytes;
     const char      *weights; /* names the weights: a digest */
     const char      *build;   /* what else decides the bits: version, instruction sets */
     const hl_events *events;  /* must outlive the result */
@@ -47,13 +48,14 @@ bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32
 bool hl_kv_disk_has(const hl_kv_disk *d, hl_kv_key key); /* a file of that name */
 bool hl_kv_disk_will_have(hl_kv_disk *d, hl_kv_key key); /* or it waits to be written */
 
-/* Queue a block for writing. It must not change, and stays referenced, until hl_kv_disk_take_done() gives it back.
- * False: the queue is full, or writing does not work at present. */
+/* Queue a block for writing. It must not change, and stays referenced, until hl_kv_disk_take_done() gives it
+ * back. False: the queue is full, or writing does not work at present. */
 bool hl_kv_disk_save(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, uint32_t block);
 /* A block whose writing ended, well or not; false: none. */
 bool hl_kv_disk_take_done(hl_kv_disk *d, uint32_t *ret_block);
 
-/* Delete all blocks of these weights, whatever build and shape they are of; returns the bytes. Any process, any time. */
+/* Delete all blocks of these weights, whatever build and shape they are of; returns the bytes. Any process,
+ * any time. */
 uint64_t hl_kv_disk_remove(const char *dir, const char *weights);
 
 typedef struct hl_kv_disk_stats {

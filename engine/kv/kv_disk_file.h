@@ -40,12 +40,14 @@ bool hl_kv_read_exactly(int fd, void *to, size_t n, off_t at);
 
 /* ---- kv_disk_room.c ---- */
 
-/* Count the bytes of all blocks below `dir`; when they are more than the quota, delete some: those that we did not write
- * and those that no chain leads to, then the least recently used, the end of a chain before its begin. Returns what is left. */
+/* Count the bytes of all blocks below `dir`; when they are more than the quota, delete some: those that we
+ * did not write and those that no chain leads to, then the least recently used, the end of a chain before its
+ * begin. Returns what is left. */
 uint64_t hl_kv_disk_trim(const char *dir, const uint64_t secret[2], uint64_t quota_bytes);
 
-/* How many bytes all blocks may have, of which there are used_bytes now, so that others find room on the disk: a
- * twentieth of it, a gigabyte at most, stays free. UINT64_MAX: the system does not say what is free. */
+/* How many bytes all blocks may have, of which there are used_bytes now, so that others find room on the
+ * disk: a twentieth of it, a gigabyte at most, stays free. UINT64_MAX: the system does not say what is
+ * free. */
 uint64_t hl_kv_disk_room(const char *dir, uint64_t used_bytes);
 
 #endif

@@ -2,9 +2,9 @@
  *
  * kv_disk_room.c - which files stay: those of the quota that were used last, and of a chain always its begin.
  *
- * A block is found by way of all blocks before it, so a file that outlives its parent is lost room. Deleting goes by
- * last use, where using a block is using everything before it: parents count as used a moment after their children,
- * and the end of a chain leaves before its begin.
+ * A block is found by way of all blocks before it, so a file that outlives its parent is lost room. Deleting
+ * goes by last use, where using a block is using everything before it: parents count as used a moment after
+ * their children, and the end of a chain leaves before its begin.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -153,8 +153,8 @@ static void read_headers(listing *l, const uint64_t secret[2]) {
     qsort(l->files, l->n, sizeof *l->files, by_key);
 }
 
-/* Is a chain's begin reached from here? Decided for all on the way. Headers may lie: no walk is longer than there are
- * files. */
+/* Is a chain's begin reached from here? Decided for all on the way. Headers may lie: no walk is longer than
+ * there are files. */
 static void find_begin(const listing *l, found *f) {
     found *at = f;
     for (size_t i = 0; at && !at->is_known && i < l->n; i++) at = find_parent(l, at);

@@ -2,8 +2,9 @@
  *
  * kv_hash.h - keyed hashes: one for names, and one for contents, which is many times faster.
  *
- * from: SipHash-2-4 with 128 bits of output, Aumasson and Bernstein, https://www.aumasson.jp/siphash/ (rounds,
- *       constants and test vectors); the NH of 64-bit words, Dai and Krovetz, "VHASH security" (2007)
+ * from: SipHash-2-4 with 128 bits of output, Aumasson and Bernstein, https://www.aumasson.jp/siphash/
+ *       (rounds, constants and test vectors); the NH of 64-bit words, Dai and Krovetz, "VHASH security"
+ *       (2007)
  */
 #ifndef HL_ENGINE_KV_KV_HASH_H
 #define HL_ENGINE_KV_KV_HASH_H
@@ -23,9 +24,9 @@ typedef struct hl_mac_key {
 
 void hl_mac_key_init(const uint64_t secret[2], hl_mac_key *ret_key);
 
-/* A code for n bytes: whoever does not know the key can neither make one nor find other bytes with the same one (by
- * chance 2^-64). Chunks of 1 KiB, the last one filled with zeros, are hashed by NH to 16 bytes each; these and n (8 bytes) by
- * SipHash-2-4-128. */
+/* A code for n bytes: whoever does not know the key can neither make one nor find other bytes with the same
+ * one (by chance 2^-64). Chunks of 1 KiB, the last one filled with zeros, are hashed by NH to 16 bytes each;
+ * these and n (8 bytes) by SipHash-2-4-128. */
 void hl_mac128(const hl_mac_key *key, const void *data, size_t n, uint64_t ret[2]);
 
 #endif

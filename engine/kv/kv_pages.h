@@ -56,15 +56,18 @@ HL_MUST_CHECK bool hl_seq_reserve(hl_seq *s, int32_t n_pos);
 /* Forget positions from n_pos on; blocks that become empty go back. */
 void hl_seq_truncate(hl_seq *s, int32_t n_pos);
 
-/* Another continuation of `s`, for one pass: whole blocks are shared, the begin of one more is copied, and what the pass
- * writes for `s` below n_pos is written for the fork too (engine/forward/attention.c). So attention needs no mask.
+/* Another continuation of `s`, for one pass: whole blocks are shared, the begin of one more is copied, and
+ * what the pass writes for `s` below n_pos is written for the fork too (engine/forward/attention.c). So
+ * attention needs no mask.
  *
  * in     fork   without blocks, of the same pool and as long as s; in no other list of forks
- *        n_pos  positions that both have: those of s, and further ones that are rows of s in the pass; s has their blocks
+ *        n_pos  positions that both have: those of s, and further ones that are rows of s in the pass; s has
+ *               their blocks
  * out    false: no free block; nothing is held
  * after  hl_seq_join() for every s that was forked */
 HL_MUST_CHECK bool hl_seq_fork(hl_seq *s, hl_seq *fork, int32_t n_pos);
-/* End all forks of `s`; the one that is kept (NULL: none) changes blocks with it. Its n_pos is the caller's to set. */
+/* End all forks of `s`; the one that is kept (NULL: none) changes blocks with it. Its n_pos is the caller's
+ * to set. */
 void hl_seq_join(hl_seq *s, hl_seq *kept);
 
 #endif

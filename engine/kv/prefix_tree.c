@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * prefix_tree.c - nodes in lists of siblings, and all of them in one list from the least to the most recently used.
+ * prefix_tree.c - nodes in lists of siblings, and all of them in one list from the least to the most recently
+ * used.
  *
  * Using a node moves it and everything above it to the end of that list, the root last: so a node is always
- * older than its parent, and the first node that nobody uses is a leaf. Siblings are searched one by one: their
- * first tokens differ nearly always, and there are no more of them than blocks in the pool.
+ * older than its parent, and the first node that nobody uses is a leaf. Siblings are searched one by one:
+ * their first tokens differ nearly always, and there are no more of them than blocks in the pool.
  */
 #include "engine/kv/prefix_tree.h"
 

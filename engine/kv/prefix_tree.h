@@ -4,8 +4,8 @@
  *
  * A node is one block of the cache with the tokens it was computed from; the path from the root to it is the
  * whole prefix. The tree holds one reference to each block, sequences that use a block hold theirs, and a
- * block that the tree knows is never written again. Blocks of 64 tokens have children; a shorter one (the end of
- * an answer) is a leaf until a longer one that begins with it takes its place.
+ * block that the tree knows is never written again. Blocks of 64 tokens have children; a shorter one (the end
+ * of an answer) is a leaf until a longer one that begins with it takes its place.
  *
  * Windowed layers need no care of their own: their pages keep every position, like all others.
  *
@@ -25,8 +25,8 @@ void hl_prefix_tree_free(hl_prefix_tree *t); /* gives all its blocks back; NULL 
 
 hl_prefix_node *hl_prefix_tree_root(hl_prefix_tree *t);
 
-/* Let `seq` go on with what the tree has of tokens[0, n): whole blocks are shared, the begin of one more is copied
- * into a block of the sequence's own (when the pool has a free one).
+/* Let `seq` go on with what the tree has of tokens[0, n): whole blocks are shared, the begin of one more is
+ * copied into a block of the sequence's own (when the pool has a free one).
  *
  * in     node  the node of the sequence's last whole block (the root for an empty one); seq->n_pos is a
  *              multiple of 64
@@ -39,8 +39,8 @@ int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const int3
 /* As hl_prefix_tree_match(), but changes nothing: how many of tokens[0, n) it would give. */
 int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const int32_t *tokens, int32_t n);
 
-/* Make block i_block of `seq`, computed from tokens[0, n) behind `parent`, known. When the tree has an equal block
- * already, the sequence uses that one from now on and its own goes back.
+/* Make block i_block of `seq`, computed from tokens[0, n) behind `parent`, known. When the tree has an equal
+ * block already, the sequence uses that one from now on and its own goes back.
  *
  * in     n  1..64; less than 64 for the end of a sequence that will not grow
  * fails  NULL: no memory (nothing changed, the sequence keeps its block) */

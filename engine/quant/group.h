@@ -29,7 +29,8 @@ typedef struct hl_group {
 /* Decode weights 32 * i_group .. + 31 of a packed row. */
 typedef void hl_group_fn(const void *row, size_t i_group, hl_group *ret);
 
-/* n floats from packed weights; n is a multiple of 32. One rounding for the product, one for the difference. */
+/* n floats from packed weights; n is a multiple of 32. One rounding for the product, one for the
+ * difference. */
 static inline void hl_groups_to_f32(const void *w, size_t n, hl_code_format f, hl_group_fn *decode,
                                     float *ret_x) {
     for (size_t i = 0; i < n / 32; i++) {

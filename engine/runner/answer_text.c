@@ -85,8 +85,8 @@ static bool is_blank(const hl_answer_text *a, size_t at) {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t' || a->hidden.ptr[at];
 }
 
-/* Does the answer begin with the open tag? Changes the phase when that is certain; returns how many bytes of the front
- * were taken off. */
+/* Does the answer begin with the open tag? Changes the phase when that is certain; returns how many bytes of
+ * the front were taken off. */
 static size_t find_open_tag(hl_answer_text *a, size_t certain, bool last) {
     const size_t n = sizeof open_tag - 1;
     for (size_t at = 0; at < certain; at++) {

@@ -2,8 +2,8 @@
  *
  * chat.c - render messages with a template, and make ids of the result.
  *
- * Everything that a request brings is tainted, what the template says is not; the tokenizer takes a control token only
- * where no byte of it is tainted.
+ * Everything that a request brings is tainted, what the template says is not; the tokenizer takes a control
+ * token only where no byte of it is tainted.
  */
 #define _GNU_SOURCE
 #include "engine/runner/chat.h"
@@ -158,7 +158,8 @@ static hl_status join_contents(const json_t *messages, hl_tainted *out, hl_err *
     return HL_OK;
 }
 
-/* A template that shows not even a plain question cannot be asked where it puts a system text; so look for it. */
+/* A template that shows not even a plain question cannot be asked where it puts a system text; so look for
+ * it. */
 static hl_status check_system(const json_t *messages, const hl_tainted *out, hl_err *err) {
     for (size_t i = 0; i < json_array_size(messages); i++) {
         const json_t *m = json_array_get(messages, i), *role = json_object_get(m, "role");
@@ -281,7 +282,8 @@ static bool ends_in_think(hl_view text) {
     return v.len >= 7 && memcmp(v.ptr + v.len - 7, "<think>", 7) == 0;
 }
 
-/* Is the answer's reasoning open where the answer begins? The template may have opened it, the prefix opened or closed. */
+/* Is the answer's reasoning open where the answer begins? The template may have opened it, the prefix opened
+ * or closed. */
 static bool is_thinking(hl_view prompt, hl_view prefix) {
     const hl_view rendered = {prompt.ptr, prompt.len - prefix.len}, begun = hl_view_trim(prefix);
     const bool    closes = prefix.len && memmem(prefix.ptr, prefix.len, "</think>", 8);

@@ -14,11 +14,13 @@ typedef struct hl_prompt {
     bool      starts_thinking; /* the prompt ends inside an open <think> */
 } hl_prompt;
 
-/* Make the prompt of a request. What the template itself wrote may become control tokens; texts, tools, keys and all else
- * that came with the request never do (docs/decisions/0003-user-text-is-never-control.md), unless it is `raw`.
+/* Make the prompt of a request. What the template itself wrote may become control tokens; texts, tools, keys
+ * and all else that came with the request never do (docs/decisions/0003-user-text-is-never-control.md),
+ * unless it is `raw`.
  *
  * in     kept  templates are looked for there first; NULL: they are parsed for this call
- * fails  as hl_runner_generate(), and HL_E_CANCEL; ret_prompt is freed with hl_prompt_done() also on failure */
+ * fails  as hl_runner_generate(), and HL_E_CANCEL; ret_prompt is freed with hl_prompt_done() also on
+ *        failure */
 HL_MUST_CHECK hl_status hl_prompt_make(const hl_model *m, hl_chat_templates *kept, const hl_request *req,
                                        hl_prompt *ret_prompt, hl_err *err);
 void                    hl_prompt_done(hl_prompt *p);

@@ -212,8 +212,8 @@ static hl_status write_json(const json_t *value, json_t **ret, hl_err *err) {
     return status;
 }
 
-/* Arguments of a call as an object or as JSON text, as the template has it. What a model wrote that is no JSON object
- * stays the text it is. */
+/* Arguments of a call as an object or as JSON text, as the template has it. What a model wrote that is no
+ * JSON object stays the text it is. */
 static hl_status adapt_arguments(json_t *call, const hl_chat_caps *caps, hl_err *err) {
     json_t   *function = json_object_get(call, "function");
     json_t   *owner = function ? function : call;

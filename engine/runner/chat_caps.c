@@ -134,7 +134,8 @@ static void ask_roles(asker *a, hl_view source, hl_chat_caps *c) {
                    shows(a, "[{\"role\":\"developer\",\"content\":\"" RULE "\"}," USER "]", false, RULE);
 }
 
-/* Arguments in the shape that the template does not expect come out quoted once too often, or as Python prints them. */
+/* Arguments in the shape that the template does not expect come out quoted once too often, or as Python
+ * prints them. */
 static bool shows_arguments(asker *a, const char *messages) {
     return shows(a, messages, true, KEY) && out_has(a, VALUE) && !out_has(a, "'" KEY "'") &&
            !out_has(a, "\\\"" KEY);

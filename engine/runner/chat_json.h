@@ -2,9 +2,10 @@
  *
  * chat_json.h - messages and tools from the JSON that clients send.
  *
- * Unlike jansson's own reader, this one keeps integers of any size and numbers beyond a double's range digit by digit
- * (hl_template_number()), takes NUL characters, turns half a surrogate pair and bytes that are no UTF-8 into U+FFFD (a
- * client that cut a text must not lose its conversation), and says in which field something is wrong.
+ * Unlike jansson's own reader, this one keeps integers of any size and numbers beyond a double's range digit
+ * by digit (hl_template_number()), takes NUL characters, turns half a surrogate pair and bytes that are no
+ * UTF-8 into U+FFFD (a client that cut a text must not lose its conversation), and says in which field
+ * something is wrong.
  */
 #ifndef HL_ENGINE_RUNNER_CHAT_JSON_H
 #define HL_ENGINE_RUNNER_CHAT_JSON_H

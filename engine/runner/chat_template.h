@@ -2,9 +2,9 @@
  *
  * chat_template.h - a chat template that is parsed, with what it can show.
  *
- * A template says nowhere which roles and shapes of messages it knows. So it is asked: short conversations are rendered,
- * each of one question ("does it show a system text?"), and their marks are looked for in what comes out. Templates of
- * models are asked once and kept.
+ * A template says nowhere which roles and shapes of messages it knows. So it is asked: short conversations
+ * are rendered, each of one question ("does it show a system text?"), and their marks are looked for in what
+ * comes out. Templates of models are asked once and kept.
  */
 #ifndef HL_ENGINE_RUNNER_CHAT_TEMPLATE_H
 #define HL_ENGINE_RUNNER_CHAT_TEMPLATE_H
@@ -32,8 +32,8 @@ HL_MUST_CHECK hl_status hl_chat_template_new(hl_view source, hl_template_kind ki
                                              hl_err *err);
 void                    hl_chat_template_free(hl_chat_template *t); /* NULL is allowed */
 
-/* Render in either language; of the names that are given a Go template sees messages, tools and enable_thinking, and a
- * model that thinks does so unless it is told not to, as in Ollama.
+/* Render in either language; of the names that are given a Go template sees messages, tools and
+ * enable_thinking, and a model that thinks does so unless it is told not to, as in Ollama.
  * fails  as hl_template_render(), hl_gotemplate_render() */
 HL_MUST_CHECK hl_status hl_chat_template_render(const hl_chat_template *t, const hl_template_input *in,
                                                 hl_tainted *out, hl_err *err);

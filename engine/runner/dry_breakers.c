@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * dry_breakers.c - all tokens with one of the usual marks in them: line ends, colons, quotation marks, asterisks.
+ * dry_breakers.c - all tokens with one of the usual marks in them: line ends, colons, quotation marks,
+ * asterisks.
  * from: llama.cpp's defaults of dry_sequence_breakers, 2026
  */
 #include "engine/runner/dry_breakers.h"

@@ -2,8 +2,8 @@
  *
  * runner_native.c - requests answered by our own engine: text to tokens, the scheduler's tokens to text.
  *
- * The caller's thread makes the prompt; the scheduler's thread turns each token into text, looks for stop strings and
- * pushes events into the generation's queue.
+ * The caller's thread makes the prompt; the scheduler's thread turns each token into text, looks for stop
+ * strings and pushes events into the generation's queue.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -79,8 +79,8 @@ static hl_end take_token(void *user, const hl_sched_token *t) {
                                                                                      : HL_END_CANCEL;
 }
 
-/* What was held back when the answer ended. A character of which bytes are still to come never was one. False: nobody
- * wants it any more. */
+/* What was held back when the answer ended. A character of which bytes are still to come never was one.
+ * False: nobody wants it any more. */
 static bool finish_text(answer *a, hl_end end) {
     a->event = (hl_token_event){.token = -1};
     a->was_sent = true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * chain.c - the sampler: bias, penalties, DRY and the constraint change logits; the best top_k become candidates; filters.def
- * keeps some of them; temperature; one is drawn, or mirostat draws it from the candidates that top_k left.
+ * chain.c - the sampler: bias, penalties, DRY and the constraint change logits; the best top_k become
+ * candidates; filters.def keeps some of them; temperature; one is drawn, or mirostat draws it from the
+ * candidates that top_k left.
  */
 #include <inttypes.h>
 #include <math.h>

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * dry.c - "don't repeat yourself": a token that would go on an earlier passage, of which the last L tokens are the end, loses
- * multiplier * base ^ (L - allowed_length).
+ * dry.c - "don't repeat yourself": a token that would go on an earlier passage, of which the last L tokens
+ * are the end, loses multiplier * base ^ (L - allowed_length).
  * from: p-e-w, "DRY: A modern repetition penalty", text-generation-webui pull request 5677, 2024
  *
- * How long the end of the text agrees with what stands before each earlier position is the Z function of the reversed text:
- * one pass, whatever the text repeats. from: Gusfield, "Algorithms on Strings, Trees and Sequences", 1997
+ * How long the end of the text agrees with what stands before each earlier position is the Z function of the
+ * reversed text: one pass, whatever the text repeats. from: Gusfield, "Algorithms on Strings, Trees and
+ * Sequences", 1997
  */
 #include <math.h>
 #include <stdlib.h>

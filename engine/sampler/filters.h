@@ -69,8 +69,8 @@ static inline bool hl_any_above_16(const float *x, float bar) {
     return any;
 }
 
-/* Fill c[] with the k best of n_vocab logits (all of them for k <= 0 or k >= n_vocab); returns how many: 0 when one of the
- * logits is NaN. */
+/* Fill c[] with the k best of n_vocab logits (all of them for k <= 0 or k >= n_vocab); returns how many: 0
+ * when one of the logits is NaN. */
 size_t hl_top_k(hl_candidate *c, const float *logits, int32_t n_vocab, int32_t k);
 
 /* What a filter may look at beyond the candidates. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * mirostat.c - candidates that are too surprising are cut so that the surprise of what is drawn stays near tau bits.
- * from: Basu et al., "Mirostat: A Neural Text Decoding Algorithm that Directly Controls Perplexity", 2021 (1: the limit is a
- * rank by Zipf's law; 2: the limit is the surprise itself)
+ * mirostat.c - candidates that are too surprising are cut so that the surprise of what is drawn stays near
+ * tau bits.
+ * from: Basu et al., "Mirostat: A Neural Text Decoding Algorithm that Directly Controls Perplexity", 2021 (1:
+ * the limit is a rank by Zipf's law; 2: the limit is the surprise itself)
  */
 #include <math.h>
 

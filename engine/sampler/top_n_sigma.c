@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * top_n_sigma.c - the candidates whose logit is within n standard deviations of the largest; noise has a bell's shape.
+ * top_n_sigma.c - the candidates whose logit is within n standard deviations of the largest; noise has a
+ * bell's shape.
  * from: Tang et al., "Top-nσ: Not All Logits Are You Need", 2024
  */
 #include <math.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * xtc.c - exclude top choices: now and then drop all candidates above a probability but the least likely of them.
+ * xtc.c - exclude top choices: now and then drop all candidates above a probability but the least likely of
+ * them.
  * from: p-e-w, "Exclude Top Choices (XTC)", text-generation-webui pull request 6335, 2024
  */
 #include "engine/sampler/filters.h"

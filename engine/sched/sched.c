@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sched.c - the scheduler's front door: made, fed and asked by any thread; one thread of its own does the work.
+ * sched.c - the scheduler's front door: made, fed and asked by any thread; one thread of its own does the
+ * work.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -221,7 +222,8 @@ void hl_sched_free(hl_sched *s) {
 
 /* ---- the thread ---- */
 
-/* Where only paused requests are left, look now and then: a signal handler that cancels all cannot wake anybody. */
+/* Where only paused requests are left, look now and then: a signal handler that cancels all cannot wake
+ * anybody. */
 static void wait_for_paused(hl_sched *s, int64_t due_ns) {
     const int64_t   look_ns = hl_clock_ns() + (int64_t)LOOK_MS * 1000000;
     const int64_t   until = due_ns && due_ns < look_ns ? due_ns : look_ns;

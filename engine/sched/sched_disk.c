@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sched_disk.c - prompts that were read in another run of the program: blocks go to files when an answer ends, and come
- * back when a prompt begins with their tokens.
+ * sched_disk.c - prompts that were read in another run of the program: blocks go to files when an answer
+ * ends, and come back when a prompt begins with their tokens.
  */
 #include "engine/sched/sched_priv.h"
 
@@ -26,8 +26,9 @@ static hl_kv_key key_of(hl_sched *s, hl_prefix_node *n) {
     return (hl_kv_key){{w[0], w[1]}};
 }
 
-/* Queue a node's block behind those above it: a block without the ones before it is never found. What was saved may have
- * left for others since. False: not all of them are saved; the next answer that ends goes on. */
+/* Queue a node's block behind those above it: a block without the ones before it is never found. What was
+ * saved may have left for others since. False: not all of them are saved; the next answer that ends goes
+ * on. */
 static bool save_path(hl_sched *s, hl_prefix_node *n) {
     hl_prefix_node *parent = hl_prefix_node_parent(n);
     uint32_t        n_tokens;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * sched_draft.c - speculation beside other sequences: each proposes drafts, one budget gives rows to the likeliest, a
- * draft model is asked for all at once, and branches are verified on forks.
+ * sched_draft.c - speculation beside other sequences: each proposes drafts, one budget gives rows to the
+ * likeliest, a draft model is asked for all at once, and branches are verified on forks.
  *
- * A branch is a fork of the sequence (kv_pages.h): whole blocks are shared and the last, partial one is copied, so rows
- * of a branch attend as those of any sequence do. When the sampler's choices lead into a branch, the fork changes places
- * with the sequence; all other forks end with the step.
+ * A branch is a fork of the sequence (kv_pages.h): whole blocks are shared and the last, partial one is
+ * copied, so rows of a branch attend as those of any sequence do. When the sampler's choices lead into a
+ * branch, the fork changes places with the sequence; all other forks end with the step.
  */
 #include "core/base/clock.h"
 #include "engine/sched/sched_priv.h"

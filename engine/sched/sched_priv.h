@@ -3,8 +3,8 @@
  * sched_priv.h - the inside of the scheduler, shared by the files of sched/.
  *
  * One thread, the scheduler's, owns everything that is not marked otherwise. `lock` guards what other threads
- * hand over (the inbox, ids, statistics); `kv_lock` guards blocks and the prefix tree, and is free during a pass, which
- * only touches blocks that running sequences hold.
+ * hand over (the inbox, ids, statistics); `kv_lock` guards blocks and the prefix tree, and is free during a
+ * pass, which only touches blocks that running sequences hold.
  */
 #ifndef HL_ENGINE_SCHED_SCHED_PRIV_H
 #define HL_ENGINE_SCHED_SCHED_PRIV_H
@@ -79,8 +79,8 @@ typedef struct hl_step_slot {
     hl_logprob *top; /* [HL_MAX_DRAFT + 1][HL_TOP_CAP]; NULL when nobody asked */
 } hl_step_slot;
 
-/* One request and, while it runs, its sequence. Tokens ids[seq.n_pos, n_ids) are not computed yet: one when it
- * generates, more while its prompt is read or it begins again. */
+/* One request and, while it runs, its sequence. Tokens ids[seq.n_pos, n_ids) are not computed yet: one when
+ * it generates, more while its prompt is read or it begins again. */
 typedef struct hl_stream {
     struct hl_stream *next;      /* in the inbox */
     struct hl_stream *next_live; /* of all that are not done; under lock */
@@ -171,14 +171,15 @@ void hl_sched_take_inbox(hl_sched *s);
 void hl_sched_end_cancelled(hl_sched *s); /* and late ones, waiting and running */
 void hl_sched_admit(hl_sched *s);
 void hl_sched_park(hl_sched *s); /* running ones that are paused go back to waiting */
-/* Is there anything to compute or to end? When not, *ret_due_ns is when the first of those that wait is late; 0: never. */
+/* Is there anything to compute or to end? When not, *ret_due_ns is when the first of those that wait is late;
+ * 0: never. */
 bool hl_sched_has_work(const hl_sched *s, int64_t *ret_due_ns);
-/* Have room for positions [0, n_pos) of a running stream: from the pool, the tree, or younger streams, which go back to
- * waiting. False: `st` is the youngest itself. */
+/* Have room for positions [0, n_pos) of a running stream: from the pool, the tree, or younger streams, which
+ * go back to waiting. False: `st` is the youngest itself. */
 HL_MUST_CHECK bool hl_sched_reserve(hl_sched *s, hl_stream *st, int32_t n_pos);
 void               hl_sched_preempt(hl_sched *s, hl_stream *st);
-void               hl_sched_remove(hl_sched  *s,
-                                   hl_stream *st); /* from the running ones; its blocks go to the tree or back */
+/* Out of the running ones; its blocks go to the tree or back. */
+void hl_sched_remove(hl_sched *s, hl_stream *st);
 void hl_sched_publish(hl_sched *s, hl_stream *st); /* make its whole blocks known to the prefix tree */
 static inline double hl_stream_service(const hl_stream *st) { return st->owner ? st->owner->n_rows : 0; }
 
@@ -194,8 +195,8 @@ bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate);
 void hl_sched_draft(hl_sched *s);     /* sets what of the drafts of all that runs is verified */
 void hl_sched_observe(hl_stream *st); /* what came of them in this step */
 
-/* Make the fork that the rows of a branch belong to. False: there is no room, or the drafts that it stands on are not
- * verified; then it is not either. */
+/* Make the fork that the rows of a branch belong to. False: there is no room, or the drafts that it stands on
+ * are not verified; then it is not either. */
 HL_MUST_CHECK bool hl_sched_open_branch(hl_sched *s, hl_stream *st, uint32_t i_branch);
 
 /* ---- sched_step.c ---- */

@@ -2,11 +2,12 @@
  *
  * sched_queue.c - who runs: the order of requests, their admission, and who gives way when the cache is full.
  *
- * Of two requests the one of higher priority is better, then the one that came first. Waiting ones are admitted by
- * priority, then by how little their owner got so far (counted in computed rows, so that one owner's hundred
- * requests weigh as much as another's one), then by arrival. An admitted request holds the blocks of its whole prompt
- * from the start; what grows later is a block here and there, and when none is left the worst one gives its back: they
- * stay known to the prefix tree until they are needed, and it begins again where the tree ends.
+ * Of two requests the one of higher priority is better, then the one that came first. Waiting ones are
+ * admitted by priority, then by how little their owner got so far (counted in computed rows, so that one
+ * owner's hundred requests weigh as much as another's one), then by arrival. An admitted request holds the
+ * blocks of its whole prompt from the start; what grows later is a block here and there, and when none is
+ * left the worst one gives its back: they stay known to the prefix tree until they are needed, and it begins
+ * again where the tree ends.
  * from: virtual token counters, Sheng et al., "Fairness in Serving Large Language Models", 2024
  */
 #include <string.h>
@@ -142,7 +143,8 @@ void hl_sched_preempt(hl_sched *s, hl_stream *st) {
     (void)pthread_mutex_unlock(&s->lock);
 }
 
-/* A paused one costs nobody anything: its slot and blocks are free, and it goes on from what the tree still has. */
+/* A paused one costs nobody anything: its slot and blocks are free, and it goes on from what the tree still
+ * has. */
 void hl_sched_park(hl_sched *s) {
     for (uint32_t i = s->n_running; i-- > 0;)
         if (atomic_load_explicit(&s->running[i]->paused, memory_order_relaxed)) put_back(s, s->running[i]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sched_stats.c - a histogram of the times between two tokens: eight buckets for each doubling, from 16 us on.
+ * sched_stats.c - a histogram of the times between two tokens: eight buckets for each doubling, from 16 us
+ * on.
  */
 #include <math.h>
 

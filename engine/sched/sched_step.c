@@ -2,14 +2,15 @@
  *
  * sched_step.c - one step: compose a batch, run the pass, choose tokens, emit them.
  *
- * Sequences that generate go first, each with the token it has and its drafts behind it; prompts fill the rest of the
- * step's budget in chunks, one after another (chunked prefill). The budget follows the clock: a step beside generating
- * sequences aims at a part of the inter-token latency that is allowed, one without at ALONE_MS (others may come any time
- * and wait for it to end).
+ * Sequences that generate go first, each with the token it has and its drafts behind it; prompts fill the
+ * rest of the step's budget in chunks, one after another (chunked prefill). The budget follows the clock: a
+ * step beside generating sequences aims at a part of the inter-token latency that is allowed, one without at
+ * ALONE_MS (others may come any time and wait for it to end).
  *
- * A draft token is accepted when the sampler, asked with the logits of the row before it, chooses that very token. So what
- * comes out are the sampler's own choices, one by one, with or without drafts: the same tokens for the same seed. Where
- * there are branches, the choices lead from row to row through the tree that they make.
+ * A draft token is accepted when the sampler, asked with the logits of the row before it, chooses that very
+ * token. So what comes out are the sampler's own choices, one by one, with or without drafts: the same tokens
+ * for the same seed. Where there are branches, the choices lead from row to row through the tree that they
+ * make.
  */
 #include <assert.h>
 #include <string.h>
@@ -124,8 +125,8 @@ static void add_prompt(hl_sched *s, step *p, hl_stream *st) {
     want_logits(s, p);
 }
 
-/* The prompt to read next: by priority, then its owner's share, then arrival; running ones stand in order of the
- * first and the last. */
+/* The prompt to read next: by priority, then its owner's share, then arrival; running ones stand in order of
+ * the first and the last. */
 static hl_stream *find_prompt(hl_sched *s) {
     hl_stream *best = NULL;
     double     least = 0;
@@ -194,8 +195,8 @@ typedef struct choose_ctx {
     uint32_t   n;
 } choose_ctx;
 
-/* Rows that every choice of this step stands on: a prompt's, or the one of the newest token. Those of drafts count when
- * they are accepted, so that a draft never changes what comes out. */
+/* Rows that every choice of this step stands on: a prompt's, or the one of the newest token. Those of drafts
+ * count when they are accepted, so that a draft never changes what comes out. */
 static void find_bad_row(hl_sched *s, hl_stream *st) {
     const uint32_t end = st->step.first_row + st->step.n_rows - st->draft.spec.n_verified;
     for (uint32_t r = st->step.first_row; r < end && st->step.bad_row == HL_NO_ROW; r++)

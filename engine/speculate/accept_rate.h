@@ -20,7 +20,8 @@ typedef struct hl_accept_rates {
 
 void hl_accept_rates_init(hl_accept_rates *r);
 
-/* One more draft token of this source was compared with what came: an exponential average over about 16 of them. */
+/* One more draft token of this source was compared with what came: an exponential average over about 16 of
+ * them. */
 void hl_accept_rates_update(hl_accept_rates *r, hl_draft_source source, bool accepted);
 
 hl_draft_source hl_draft_source_of_match(uint32_t match_tokens);       /* HL_DRAFT_MATCH_3 .. MATCH_16 */

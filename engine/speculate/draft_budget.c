@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * draft_budget.c - the cost of passes by their number of rows, and a greedy allocation of rows to draft tokens.
+ * draft_budget.c - the cost of passes by their number of rows, and a greedy allocation of rows to draft
+ * tokens.
  */
 #include "engine/speculate/draft_budget.h"
 
-/* Until a pass was seen, one more row is believed to cost this part of the first: optimistic enough to try. */
+/* Until a pass was seen, one more row is believed to cost this part of the first: optimistic enough to
+ * try. */
 static const float FIRST_SLOPE = 0.15f;
 static const float COST_WEIGHT = 0.15f; /* of a new measurement, when there were some */
 static const float DOUBT = 0.85f; /* a cost that was measured less often than TRUSTED may be so much lower */
-/* The first draft must promise this much more than it costs: measurements are noisy, and a rejected one wastes a row. */
+/* The first draft must promise this much more than it costs: measurements are noisy, and a rejected one
+ * wastes a row. */
 static const float MARGIN = 1.05f;
 
 enum { TRUSTED = 4, OLD_AFTER = 64 /* measurements of all counts */ };
 
-/* What changes a well-known cost is mostly the machine, so half of the change is believed of all other counts. */
+/* What changes a well-known cost is mostly the machine, so half of the change is believed of all other
+ * counts. */
 static void scale_others(hl_pass_cost *c, uint32_t n_rows, float ratio) {
     const float half = 1 + (ratio - 1) / 2;
     for (uint32_t r = 1; r <= HL_PASS_COST_ROWS; r++)
@@ -34,8 +38,8 @@ void hl_cost_average(float *avg_ns, int64_t ns) {
         *avg_ns += COST_WEIGHT * ((seen < most ? seen : most) - *avg_ns);
 }
 
-/* Disturbances make a pass longer, never shorter: while little is known the least counts, and later one long pass says
- * little. */
+/* Disturbances make a pass longer, never shorter: while little is known the least counts, and later one long
+ * pass says little. */
 void hl_pass_cost_update(hl_pass_cost *c, uint32_t n_rows, int64_t ns) {
     if (n_rows == 0 || n_rows > HL_PASS_COST_ROWS || ns <= 0) return;
     float      *avg_ns = &c->ns[n_rows];
@@ -71,8 +75,8 @@ float hl_pass_cost_ns(const hl_pass_cost *c, uint32_t n_rows) {
     return 1 + FIRST_SLOPE * (float)(n_rows - 1);
 }
 
-/* What was hardly measured may be better than it looks: it is tried while it is near to the best. More rows never cost
- * less. */
+/* What was hardly measured may be better than it looks: it is tried while it is near to the best. More rows
+ * never cost less. */
 static float hopeful_cost(const hl_pass_cost *c, uint32_t n_rows, float least_ns) {
     const float ns = hl_pass_cost_ns(c, n_rows);
     const bool  is_new = n_rows <= HL_PASS_COST_ROWS && c->n_seen[n_rows] < TRUSTED;

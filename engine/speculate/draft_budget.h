@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * draft_budget.h - how many draft tokens are worth their rows: what passes cost, and how likely drafts are accepted.
+ * draft_budget.h - how many draft tokens are worth their rows: what passes cost, and how likely drafts are
+ * accepted.
  *
- * A pass over r rows takes cost(r), learnt from the passes there were; the k-th draft token in a row counts when it and
- * all before it are accepted. Rows go to the likeliest tokens first, as long as the pass makes more tokens per second.
- * Drafts that get no row are compared with what comes anyway, so learning costs nothing, and a text that does not repeat
- * itself is not slowed down.
+ * A pass over r rows takes cost(r), learnt from the passes there were; the k-th draft token in a row counts
+ * when it and all before it are accepted. Rows go to the likeliest tokens first, as long as the pass makes
+ * more tokens per second. Drafts that get no row are compared with what comes anyway, so learning costs
+ * nothing, and a text that does not repeat itself is not slowed down.
  *
  * The budget looks at the clock, so it differs from run to run; tokens do not.
  */
@@ -29,7 +30,8 @@ typedef struct hl_pass_cost {
 void  hl_pass_cost_update(hl_pass_cost *c, uint32_t n_rows, int64_t ns);
 float hl_pass_cost_ns(const hl_pass_cost *c, uint32_t n_rows); /* relative when nothing was measured */
 
-/* An average of a cost that is measured now and then, as those of passes are kept; *avg_ns 0: not measured yet. */
+/* An average of a cost that is measured now and then, as those of passes are kept; *avg_ns 0: not measured
+ * yet. */
 void hl_cost_average(float *avg_ns, int64_t ns);
 
 /* A chain of draft tokens that could get rows. */
@@ -42,8 +44,8 @@ typedef struct hl_draft_proposal {
     uint32_t n_rows; /* out: how many of them are verified */
 } hl_draft_proposal;
 
-/* Give rows to proposals, the likeliest tokens first (of equals those of the first proposal), while tokens per second
- * grow.
+/* Give rows to proposals, the likeliest tokens first (of equals those of the first proposal), while tokens
+ * per second grow.
  *
  * in     n_rows   rows of the pass without drafts
  *        tokens   that it makes with them, about

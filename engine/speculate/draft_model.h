@@ -2,9 +2,9 @@
  *
  * draft_model.h - drafts by a small model with the same vocabulary, for all sequences at once.
  *
- * The small model keeps keys and values of its own. It reads what it has not seen of each sequence, then says its
- * likeliest next token, and the next behind that; where it is unsure it says no more. What it thinks second likeliest
- * is told too.
+ * The small model keeps keys and values of its own. It reads what it has not seen of each sequence, then says
+ * its likeliest next token, and the next behind that; where it is unsure it says no more. What it thinks
+ * second likeliest is told too.
  *
  * thread  the scheduler's
  */
@@ -43,8 +43,8 @@ typedef struct hl_draft_job {
     float          second_probs[HL_DRAFT_MODEL_CAP]; /* out: and how likely it is; 0: none */
 } hl_draft_job;
 
-/* Draft for all jobs. At most a pass full of unread tokens is read in one call: a job with more to read gets no
- * drafts yet. fails as hl_forward_eval(); then nobody got drafts */
+/* Draft for all jobs. At most a pass full of unread tokens is read in one call: a job with more to read gets
+ * no drafts yet. fails as hl_forward_eval(); then nobody got drafts */
 HL_MUST_CHECK hl_status hl_draft_model_draft(hl_draft_model *d, hl_draft_job *jobs, uint32_t n_jobs,
                                              const atomic_bool *stop, hl_err *err);
 

@@ -2,8 +2,9 @@
  *
  * ngram.h - an index of a text's n-grams: where did it stand as it stands now, and what followed there?
  *
- * Every run of HL_NGRAM tokens is indexed; the best match is the earlier position whose preceding tokens agree longest
- * with the end of the text. No model, no cost worth naming, and right most of the time when a text is edited or quoted.
+ * Every run of HL_NGRAM tokens is indexed; the best match is the earlier position whose preceding tokens
+ * agree longest with the end of the text. No model, no cost worth naming, and right most of the time when a
+ * text is edited or quoted.
  * from: Saxena, "Prompt Lookup Decoding", 2023 (the idea); the index is ours
  */
 #ifndef HL_ENGINE_SPECULATE_NGRAM_H
@@ -42,7 +43,8 @@ typedef struct hl_ngram_alternative {
     uint32_t depth; /* tokens that follow in both; at + depth < n */
 } hl_ngram_alternative;
 
-/* Continuations that part from the best one, in order of depth; no two say the same token at the same depth. */
+/* Continuations that part from the best one, in order of depth; no two say the same token at the same
+ * depth. */
 typedef struct hl_ngram_alternatives {
     uint32_t             best;     /* position of the best match */
     uint32_t             n_tokens; /* of it that are looked at */

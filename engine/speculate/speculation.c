@@ -82,7 +82,8 @@ typedef struct candidate {
     hl_draft_source source;
 } candidate;
 
-/* Branches from other positions: the candidate that does not lead, and matches as long as the leading one's kind. */
+/* Branches from other positions: the candidate that does not lead, and matches as long as the leading one's
+ * kind. */
 static void add_text_branches(hl_spec *s, uint32_t least_match, candidate other) {
     hl_ngram_alternatives all = {.best = s->cursor, .n_tokens = s->n_tokens, .n_cap = HL_MAX_BRANCHES};
     uint32_t              rank = 0;
@@ -99,9 +100,9 @@ static void add_text_branches(hl_spec *s, uint32_t least_match, candidate other)
     }
 }
 
-/* Two positions are candidates: the longest match, and where the last draft went on: one token may have been changed on
- * the way, and the text goes on behind it. The one whose source was accepted more often leads, the other one may become a
- * branch. Behind the end of the context the draft goes on as it began. */
+/* Two positions are candidates: the longest match, and where the last draft went on: one token may have been
+ * changed on the way, and the text goes on behind it. The one whose source was accepted more often leads, the
+ * other one may become a branch. Behind the end of the context the draft goes on as it began. */
 static void propose_from_text(hl_spec *s, uint32_t n_cap) {
     hl_ngram_match match = {0};
     hl_ngram_add(&s->index, s->context, s->n);

@@ -2,10 +2,10 @@
  *
  * speculation.h - speculative decoding of one sequence: propose drafts for a step, observe what came.
  *
- * The main draft is a chain of tokens that may come next: what followed an earlier position of the text, or what a draft
- * model said. Branches are alternatives that part from it at some depth. The scheduler gives rows to some of the tokens
- * (draft_budget.h), verifies them in one pass, and says what was emitted; all tokens, verified or not, are then compared
- * with it, and the acceptance rates of their sources follow.
+ * The main draft is a chain of tokens that may come next: what followed an earlier position of the text, or
+ * what a draft model said. Branches are alternatives that part from it at some depth. The scheduler gives
+ * rows to some of the tokens (draft_budget.h), verifies them in one pass, and says what was emitted; all
+ * tokens, verified or not, are then compared with it, and the acceptance rates of their sources follow.
  *
  * thread  the scheduler's
  */
@@ -67,9 +67,9 @@ HL_MUST_CHECK bool      hl_spec_append(hl_spec *s, int32_t token); /* false: no 
 /* Forget the last step. */
 void hl_spec_begin_step(hl_spec *s);
 
-/* Draft up to n_cap tokens, and branches, from the text. With `has_model`, where a draft model's tokens were accepted more
- * often lately, its tokens shall come instead: then from_model is set, n_tokens says how many may come, and
- * hl_spec_set_model_drafts() brings them. */
+/* Draft up to n_cap tokens, and branches, from the text. With `has_model`, where a draft model's tokens were
+ * accepted more often lately, its tokens shall come instead: then from_model is set, n_tokens says how many
+ * may come, and hl_spec_set_model_drafts() brings them. */
 void hl_spec_propose(hl_spec *s, uint32_t n_cap, bool has_model, uint32_t n_model_cap);
 
 /* A draft model's tokens, as many as stand in s->tokens, and its second choices as branches.
@@ -88,7 +88,8 @@ typedef struct hl_spec_row {
     uint32_t row;    /* of those */
 } hl_spec_row;
 
-/* Is `id`, which the sampler chose as token i of the step, what a verified draft says? Then there are logits behind it, in
+/* Is `id`, which the sampler chose as token i of the step, what a verified draft says? Then there are logits
+ * behind it, in
  * *ret_row. The first token that leads into a branch decides for it. */
 HL_MUST_CHECK bool hl_spec_follow(hl_spec *s, uint32_t i, int32_t id, hl_spec_row *ret_row);
 

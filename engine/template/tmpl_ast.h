@@ -165,7 +165,8 @@ HL_MUST_CHECK hl_status hl_tmpl_step(hl_template *t, hl_err *err);
 /* "line 3, column 7: ..." */
 hl_status hl_tmpl_fail(const hl_template *t, uint32_t at, hl_err *err, const char *fmt, ...) HL_PRINTF(4, 5);
 
-/* Add `more` to the string that begins at `begin` and ends at t->literals: nothing else was kept meanwhile. */
+/* Add `more` to the string that begins at `begin` and ends at t->literals: nothing else was kept
+ * meanwhile. */
 hl_view hl_tmpl_keep(hl_template *t, const char *begin, hl_view more);
 
 hl_tsym       *hl_tmpl_sym(hl_template *t, hl_view text);            /* NULL: no memory */

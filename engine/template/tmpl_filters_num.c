@@ -29,7 +29,8 @@ static unsigned flags_of(const hl_trun *r, hl_tv v) {
 
 static bool is_digit(uint32_t cp) { return utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_ND; }
 
-/* Decimal digits of other scripts as ASCII, since Python's int() and float() read them; blanks around are gone. */
+/* Decimal digits of other scripts as ASCII, since Python's int() and float() read them; blanks around are
+ * gone. */
 static bool to_ascii_digits(hl_trun *r, hl_view s, hl_view *ret) {
     *ret = s = hl_tstr_strip(s, true, true);
     size_t first = 0;

@@ -334,7 +334,8 @@ static bool add_part(hl_trun *r, const hl_tv *items, size_t n, size_t n_fill, hl
     return hl_tv_append(r, list, part);
 }
 
-/* Python starts a new part where the last one has `count` items: none ever has -1, and one of 0 comes first. */
+/* Python starts a new part where the last one has `count` items: none ever has -1, and one of 0 comes
+ * first. */
 bool hl_tfilter_batch(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_tv  *items = NULL;
     size_t  n = 0;

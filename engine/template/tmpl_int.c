@@ -258,7 +258,8 @@ static uint64_t bits_from(const uint32_t *d, size_t n, size_t at, bool *ret_belo
     return (uint64_t)(window >> at % 32);
 }
 
-/* Rounded to the nearest double, halves to even; infinite past the largest. `inexact`: there is more below. */
+/* Rounded to the nearest double, halves to even; infinite past the largest. `inexact`: there is more
+ * below. */
 static double to_double(const uint32_t *d, size_t n, bool inexact) {
     const size_t bits = bit_length(d, n);
     bool         below = false;
@@ -300,7 +301,8 @@ static bool true_divide(hl_trun *r, const number *a, const number *b, hl_tv *ret
     memcpy(d + n_shift, limbs(a), a->n * sizeof *d);
     const number shifted = {.n = a->n + n_shift, .d = d};
     if (!divide(r, &shifted, b, &q, &n_q, &rest, &n_rest)) return false;
-    /* a subnormal result would be rounded twice; none is large enough to matter here but it must not be wrong */
+    /* a subnormal result would be rounded twice; none is large enough to matter here but it must not be
+     * wrong */
     const size_t  q_bits = bit_length(q, n_q);
     bool          below = false;
     uint64_t      x = bits_from(q, n_q, q_bits - 64, &below);

@@ -2,8 +2,8 @@
  *
  * tmpl_int.h - integers as Python has them: of any size, up to a limit.
  *
- * What fits 64 bits is an HL_TK_INT (or HL_TK_BOOL), all else an HL_TK_BIG; functions here take and give any of them,
- * and what they give is an HL_TK_INT whenever it fits.
+ * What fits 64 bits is an HL_TK_INT (or HL_TK_BOOL), all else an HL_TK_BIG; functions here take and give any
+ * of them, and what they give is an HL_TK_INT whenever it fits.
  */
 #ifndef HL_TEMPLATE_TMPL_INT_H
 #define HL_TEMPLATE_TMPL_INT_H
@@ -33,7 +33,8 @@ bool hl_tint_digits(hl_trun *r, hl_tv a, unsigned base, bool upper, hl_view *ret
 
 bool hl_tint_write(hl_trun *r, hl_tout *to, hl_tv a); /* decimal, with its sign */
 
-/* For literals of a template, whose integers live as long as it does; *ret.kind is HL_TK_MISSING without memory. */
+/* For literals of a template, whose integers live as long as it does; *ret.kind is HL_TK_MISSING without
+ * memory. */
 void hl_tint_of_literal(hl_arena *a, hl_view digits, unsigned base, hl_tv *ret, bool *ret_ok);
 
 #endif

@@ -2,8 +2,8 @@
  *
  * tmpl_json.c - from the caller's JSON to values, and from values to JSON as Python's json.dumps writes it.
  *
- * Strings of the context are borrowed, not copied: it outlives the rendering. Those that are trusted are copied,
- * for what lies elsewhere counts as from outside.
+ * Strings of the context are borrowed, not copied: it outlives the rendering. Those that are trusted are
+ * copied, for what lies elsewhere counts as from outside.
  */
 #include <math.h>
 #include <stdio.h>

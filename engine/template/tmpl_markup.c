@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tmpl_markup.c - strings that came through |safe or |escape: their methods give such strings, and escape what is put
- * into them.
+ * tmpl_markup.c - strings that came through |safe or |escape: their methods give such strings, and escape
+ * what is put into them.
  *
  * from: markupsafe 3.0, class Markup
  */

@@ -188,7 +188,8 @@ static hl_tn *parse_argument(hl_tparser *p) {
     return hl_tparse_expr(p, true);
 }
 
-/* Which kinds of arguments have come: after named ones come only named ones and stars, after **names nothing. */
+/* Which kinds of arguments have come: after named ones come only named ones and stars, after **names
+ * nothing. */
 typedef struct given {
     bool named, star, star_star;
 } given;
@@ -347,7 +348,8 @@ static bool is_constant(const hl_tn *n, int *n_left) {
     return true;
 }
 
-/* -2 ** x is -(2 ** x) in the reference, which makes Python's source of it, but (-2) ** 3 a constant of its own. */
+/* -2 ** x is -(2 ** x) in the reference, which makes Python's source of it, but (-2) ** 3 a constant of its
+ * own. */
 static hl_tn *power(hl_tparser *p, uint32_t line, hl_tn *base, hl_tn *exponent) {
     if (!base || !exponent) return NULL;
     int n_looked_at = 64;

@@ -123,8 +123,8 @@ bool hl_trun_fail_limit(hl_trun *r, const char *what);
 bool hl_trun_fail_undefined(hl_trun *r, hl_tv v);
 
 void *hl_trun_get(hl_trun *r, size_t n, size_t size); /* zeroed; NULL with the error recorded */
-/* A step is some 50 ns: an operator or item, 256 bytes copied, 64 searched, 4 walked character by character. What is
- * only added to r->n_steps is looked at with the next operator. */
+/* A step is some 50 ns: an operator or item, 256 bytes copied, 64 searched, 4 walked character by character.
+ * What is only added to r->n_steps is looked at with the next operator. */
 bool               hl_trun_steps(hl_trun *r, uint64_t n);
 bool               hl_trun_enter(hl_trun *r); /* one level deeper; hl_trun_leave only after success */
 static inline void hl_trun_leave(hl_trun *r) { r->depth--; }
@@ -135,8 +135,8 @@ static inline size_t hl_trun_begin(hl_trun *r) { return r->scratch.len; }
 bool                 hl_trun_end(hl_trun *r, size_t mark, hl_tv *ret); /* the string since begin */
 bool hl_trun_check_text(hl_trun *r, const hl_tout *s); /* record an error when s failed to grow */
 
-/* Where the text at p came from: what a template says is its own, what the interpreter made has its marks, and
- * all else is from outside. So a view into a string needs no marks of its own. */
+/* Where the text at p came from: what a template says is its own, what the interpreter made has its marks,
+ * and all else is from outside. So a view into a string needs no marks of its own. */
 hl_torigin hl_trun_origin(const hl_trun *r, const char *p);
 void       hl_trun_add(hl_trun *r, hl_tout *to, hl_view v);                  /* with its origin */
 bool       hl_trun_is_outside(const hl_trun *r, hl_view v);                  /* any byte of it? */
@@ -207,7 +207,8 @@ bool hl_tv_sort(hl_trun *r, hl_tkeyed *all, size_t n, bool wrapped, bool reverse
 bool hl_tv_get_attr(hl_trun *r, hl_tv of, hl_view name, hl_tv *ret);
 bool hl_tv_get_item(hl_trun *r, hl_tv of, hl_tv key, hl_tv *ret);
 bool hl_tv_get_slice(hl_trun *r, hl_tv of, hl_tv start, hl_tv stop, hl_tv step, hl_tv *ret);
-/* "function.name", 0; an undefined part, also on the way, becomes if_missing unless that is MISSING or none */
+/* "function.name", 0; an undefined part, also on the way, becomes if_missing unless that is MISSING or
+ * none */
 bool           hl_tv_get_path(hl_trun *r, hl_tv of, hl_tv path, hl_tv if_missing, hl_tv *ret);
 bool           hl_tloop_length(hl_trun *r, hl_tloop *l, size_t *ret);
 const hl_tdef *hl_tmethod_find(hl_tv of, hl_view name, bool *ret_unsafe);

@@ -36,8 +36,8 @@ void                    hl_bpe_done(hl_bpe *b);
 hl_merge_rules hl_bpe_rules(const hl_bpe *b);
 
 /* Spell n bytes in letters; writes up to 2 n bytes and returns how many.
- * in     only_tokens  leave out bytes whose letter is no token, as tokenizer.json has it: they cannot be said, and what
- *                     stands at their two sides may merge */
+ * in     only_tokens  leave out bytes whose letter is no token, as tokenizer.json has it: they cannot be
+ *                     said, and what stands at their two sides may merge */
 size_t hl_bpe_spell(const hl_bpe *b, const char *text, size_t n, bool only_tokens, char *ret);
 /* The bytes that a token's text stands for: back from letters, or unchanged when it is not all letters.
  * Writes at most `cap`, returns how many there are. */

@@ -8,8 +8,9 @@
 #include "core/base/taint.h"
 #include "hyperlama/tokenizer.h"
 
-/* As hl_tokenizer_encode(), but a control token spelled out in the text counts only where no byte of it is tainted;
- * elsewhere the spelling is text like any other, and the text around it is tokenized as if it were plain letters.
+/* As hl_tokenizer_encode(), but a control token spelled out in the text counts only where no byte of it is
+ * tainted; elsewhere the spelling is text like any other, and the text around it is tokenized as if it were
+ * plain letters.
  *
  * in     tainted  [n_tainted] in order, not touching: see hl_tainted. n_tainted 0: nothing is
  * fails  as hl_tokenizer_encode() */

@@ -108,7 +108,8 @@ static hl_status get_switch(hl_tokenizer *t, const hl_gguf *g, const char *key, 
     return hl_tokenizer_warn(t, err, "%.300s; taken as %s", why.text, absent ? "true" : "false");
 }
 
-/* "<s>", "[EOS]": what nobody writes by chance. A line end or a full stop that ends answers stays a letter. */
+/* "<s>", "[EOS]": what nobody writes by chance. A line end or a full stop that ends answers stays a
+ * letter. */
 static bool is_mark(hl_view text) {
     if (text.len < 3) return false;
     const char first = text.ptr[0], last = text.ptr[text.len - 1];

@@ -3,8 +3,8 @@
  * special.h - find tokens that stand in the text as they are spelled: "<|im_end|>", runs of newlines.
  *
  * A trie of all control, unknown and user-defined tokens; at every place the longest one wins.
- * User-defined tokens are always looked for, the others only where the caller allows it: never where a byte of them
- * came from outside.
+ * User-defined tokens are always looked for, the others only where the caller allows it: never where a byte
+ * of them came from outside.
  */
 #ifndef HL_ENGINE_TOKENIZER_SPECIAL_H
 #define HL_ENGINE_TOKENIZER_SPECIAL_H
@@ -35,7 +35,8 @@ typedef struct hl_special_rule {
 } hl_special_rule;
 
 /* Find the first special token in text[from, n); at one place the longest that the rule allows.
- * out   *ret_at, *ret_n where it stands; returns its id, -1 when there is none or the thread was asked to stop */
+ * out   *ret_at, *ret_n where it stands; returns its id, -1 when there is none or the thread was asked to
+ *       stop */
 int32_t hl_special_find(const hl_special *s, hl_view text, size_t from, const hl_special_rule *rule,
                         size_t *ret_at, size_t *ret_n);
 

@@ -37,10 +37,12 @@
 
 #define PUNCTUATION_RUNS "[\\p{P}$+<=>^~|`]+"
 
-/* Words of Bloom: what is no space, no bracket and no full stop, comma, question or exclamation mark of any script. */
+/* Words of Bloom: what is no space, no bracket and no full stop, comma, question or exclamation mark of any
+ * script. */
 #define BLOOM " ?[^(" WHITE "|.,!?)\\x{2026}\\x{3002}\\x{FF0C}\\x{3001}\\x{964}\\x{6D4}\\x{60C}]+"
 
-/* Kimi's letters are those of o200k without Chinese characters. \\p{Han} alone would ask for script extensions. */
+/* Kimi's letters are those of o200k without Chinese characters. \\p{Han} alone would ask for script
+ * extensions. */
 #define HAN         "\\p{sc:Han}"
 #define NO_HAN(set) "(?:(?!" HAN ")" set ")"
 

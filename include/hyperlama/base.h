@@ -56,19 +56,19 @@ typedef struct hl_view {
 /* Record a failure and hand its status back, so that `return hl_fail(err, ...)` is one line.
  *
  * in     err  NULL is allowed: only the status is kept
- *        fmt  printf format. Words of others in the text are safe to show afterwards: control, bidirectional and
- *             invisible characters and bytes that are no UTF-8 become escapes (\x1b). A text too long for hl_err
- *             loses the middle of its longest words ("..."), so that what happened stays readable
+ *        fmt  printf format. Words of others in the text are safe to show afterwards: control, bidirectional
+ *             and invisible characters and bytes that are no UTF-8 become escapes (\x1b). A text too long for
+ *             hl_err loses the middle of its longest words ("..."), so that what happened stays readable
  */
 HL_API hl_status hl_fail(hl_err *err, hl_status status, const char *fmt, ...) HL_PRINTF(3, 4);
 
-/* Put words in front of the text of a failure that is already recorded ("load 'x': ..."), unless they end by naming in
- * quotes what the text names already.
+/* Put words in front of the text of a failure that is already recorded ("load 'x': ..."), unless they end by
+ * naming in quotes what the text names already.
  * Returns err's status (HL_E_INTERNAL when err is NULL). */
 HL_API hl_status hl_fail_within(hl_err *err, const char *fmt, ...) HL_PRINTF(2, 3);
 
-/* Let calls on this thread end with HL_E_CANCEL soon (within a second) after *flag became nonzero: opening a model,
- * rendering, tokenizing, hashing, importing. A signal handler or another thread may set the flag.
+/* Let calls on this thread end with HL_E_CANCEL soon (within a second) after *flag became nonzero: opening a
+ * model, rendering, tokenizing, hashing, importing. A signal handler or another thread may set the flag.
  *
  * in     flag  must outlive the watch; NULL: nothing is watched, as at the start of every thread
  * out    the flag that was watched before, to be put back by whoever watches for the length of one call */

@@ -28,9 +28,9 @@ typedef struct hl_engine_params {
     int32_t     n_threads; /* 0: one per usable core (affinity mask and cgroup quota); never more
                                       than the machine has processors or the calling thread may run on */
     const char *cpu;       /* instruction sets to use: "auto" or NULL, "scalar", "avx2", ... */
-    int32_t
-        activation_bits; /* of what quantized weights are multiplied with: 8 (or 0), or 16 for answers as close to
-                                            the file as its float copy gives them, for up to twice the multiplications */
+    /* of what quantized weights are multiplied with: 8 (or 0), or 16 for answers as close to the file as
+     * its float copy gives them, for up to twice the multiplications */
+    int32_t             activation_bits;
     hl_engine_event_fn *on_event; /* NULL: silence */
     void               *event_user;
     int                 event_level; /* events above it are not sent */
@@ -44,11 +44,11 @@ HL_API void                    hl_engine_free(hl_engine *e); /* after its models
 HL_API int32_t                 hl_engine_n_threads(const hl_engine *e); /* at most */
 
 /* One line per operation: "gemv\tq4_k\tavx512vnni". Calls fn for each. For `info --kernels`. */
-HL_API void        hl_engine_each_kernel(const hl_engine *e,
-                                         void (*fn)(void *user, const char *op, const char *type, const char *isa),
-                                         void *user);
+typedef void       hl_kernel_fn(void *user, const char *op, const char *type, const char *isa);
+HL_API void        hl_engine_each_kernel(const hl_engine *e, hl_kernel_fn *fn, void *user);
 HL_API const char *hl_engine_cpu_text(const hl_engine *e); /* "avx2 avx512 avx512vnni avx512bf16" */
-/* The same, and what else of the engine's settings decides results and speed; what has another text is not to be compared. */
+/* The same, and what else of the engine's settings decides results and speed; what has another text is not to
+ * be compared. */
 HL_API const char *hl_engine_setup_text(const hl_engine *e);
 
 /* What the machine can do at most with the engine's threads, now: for benchmarks. */
@@ -91,12 +91,13 @@ typedef struct hl_model_info {
 HL_API void                hl_model_get_info(const hl_model *m, hl_model_info *ret_info);
 HL_API const hl_tokenizer *hl_model_tokenizer(const hl_model *m);     /* NULL: the file has no vocabulary */
 HL_API hl_view             hl_model_chat_template(const hl_model *m); /* empty: none */
-/* Beside it a file may have more, each with a name: tool_use (used when a request has tools), rag. Empty: none. */
+/* Beside it a file may have more, each with a name: tool_use (used when a request has tools), rag. Empty:
+ * none. */
 HL_API hl_view hl_model_named_template(const hl_model *m, const char *name);
 HL_API void hl_model_each_named_template(const hl_model *m, void (*fn)(void *user, hl_view name), void *user);
 
-/* Every key of the file as text, in order: `show --verbose`. Long arrays are cut with their length; text is NULL where
- * there was no memory for it. */
+/* Every key of the file as text, in order: `show --verbose`. Long arrays are cut with their length; text is
+ * NULL where there was no memory for it. */
 HL_API void hl_model_each_key(const hl_model *m,
                               void (*fn)(void *user, hl_view key, const char *kind, const char *text),
                               void *user);

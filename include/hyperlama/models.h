@@ -44,8 +44,8 @@ bool hl_name_eq(const hl_name *a, const hl_name *b); /* ASCII case does not matt
 
 /* ---- The store ----------------------------------------------------------------------------- */
 
-/* Let SQLite take its memory from where this library does, in the whole process: for programs, when they start, before
- * SQLite is used at all. A program that uses SQLite for itself, too, leaves this out.
+/* Let SQLite take its memory from where this library does, in the whole process: for programs, when they
+ * start, before SQLite is used at all. A program that uses SQLite for itself, too, leaves this out.
  * fails  HL_E_BUSY  too late: SQLite is in use */
 HL_MUST_CHECK hl_status hl_store_use_mem(hl_err *err);
 
@@ -60,12 +60,13 @@ typedef struct hl_store_options {
 
 /* Open the store; clean up after killed imports; bring the database up to date.
  *
- * A models folder that does not exist or cannot be written is no error (an empty or read-only store), nor is a database
- * that cannot be used: it is newer than this program, another process holds it, there is no room on the disk. The store
- * works without it then, after a warning event ("database-unusable") that says why; only what lives in it alone
- * (hl_store_add_results(), hl_store_list_results()) fails.
+ * A models folder that does not exist or cannot be written is no error (an empty or read-only store), nor is
+ * a database that cannot be used: it is newer than this program, another process holds it, there is no room
+ * on the disk. The store works without it then, after a warning event ("database-unusable") that says why;
+ * only what lives in it alone (hl_store_add_results(), hl_store_list_results()) fails.
  * fails  HL_E_ARG (a path too long), HL_E_CANCEL, HL_E_NOMEM
- * thread one store may be used by several threads (calls take turns, but nobody waits for hashing and copying); any number of processes */
+ * thread one store may be used by several threads (calls take turns, but nobody waits for hashing and
+ * copying); any number of processes */
 HL_MUST_CHECK hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, hl_err *err);
 void                    hl_store_close(hl_store *s); /* NULL is allowed */
 
@@ -215,10 +216,10 @@ HL_MUST_CHECK hl_status hl_store_import(hl_store *s, const char *const *paths, s
                                         const char *name, const hl_import_options *options, hl_name *ret_name,
                                         hl_err *err);
 
-/* Store a model like one that was opened, with what was changed in the record since: template, system text, parameters,
- * messages and licences are written as the record says ("" and empty lists: none). All else - weights, projector,
- * adapter, draft, layers of other kinds, every key of the config - is the record's, shared with the model that it came
- * from. Replaces what had the name.
+/* Store a model like one that was opened, with what was changed in the record since: template, system text,
+ * parameters, messages and licences are written as the record says ("" and empty lists: none). All else -
+ * weights, projector, adapter, draft, layers of other kinds, every key of the config - is the record's,
+ * shared with the model that it came from. Replaces what had the name.
  *
  * in     m  of hl_store_open_model(), or a copy with other texts; its layers must still be in the store
  * out    ret_name  what was written; NULL is allowed
@@ -263,8 +264,8 @@ typedef struct hl_collected {
     uint64_t n_bytes, n_kept_bytes;
 } hl_collected;
 
-/* Delete blobs that no manifest names: those that hyperlama placed, whatever became of the database, and with `all` those
- * of other programs. Models are not touched.
+/* Delete blobs that no manifest names: those that hyperlama placed, whatever became of the database, and with
+ * `all` those of other programs. Models are not touched.
  *
  * fails  HL_E_FORMAT, HL_E_IO  a manifest cannot be read: nobody knows what it uses, and nothing is deleted
  *        HL_E_BUSY, HL_E_NOMEM */
@@ -279,8 +280,8 @@ typedef struct hl_blemish { /* something wrong with a model */
 
 typedef void hl_blemish_fn(void *user, const hl_blemish *b);
 
-/* Look at all models: manifests, and each file that they name - is it there, a file, of its size, the one that was
- * imported.
+/* Look at all models: manifests, and each file that they name - is it there, a file, of its size, the one
+ * that was imported.
  *
  * in     name    of one model, as hl_store_find() takes it; NULL: all
  *        verify  read all files, and compare their sha256

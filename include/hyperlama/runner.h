@@ -2,9 +2,10 @@
  *
  * runner.h - text and messages in, token events out: what the server and the program talk to.
  *
- * A runner stands on a scheduler (sched.h): any number of requests at once. It turns messages into the prompt with the
- * model's own template, watches stop strings and reports true counts; what prompts have in common with earlier ones is
- * not computed again. The native runner is made from an hl_model; remote ones will share this interface.
+ * A runner stands on a scheduler (sched.h): any number of requests at once. It turns messages into the prompt
+ * with the model's own template, watches stop strings and reports true counts; what prompts have in common
+ * with earlier ones is not computed again. The native runner is made from an hl_model; remote ones will share
+ * this interface.
  */
 #ifndef HL_RUNNER_H
 #define HL_RUNNER_H
@@ -71,14 +72,14 @@ typedef enum hl_event_kind { HL_EVENT_TOKEN, HL_EVENT_END } hl_event_kind;
 typedef struct hl_generation_event {
     hl_event_kind  kind;
     hl_token_event token; /* TOKEN */
-    hl_status
-        status; /* END: HL_OK for every answer that ended, also when cancelled or late (usage.end says which) */
+    /* END: HL_OK for every answer that ended, also when cancelled or late (usage.end says which) */
+    hl_status     status;
     hl_usage      usage; /* END, whatever the status */
     const hl_err *err;   /* END with another status: why; valid as long as the generation */
 } hl_generation_event;
 
-/* Take a request. The prompt is rendered and tokenized on the caller's thread (hl_stop_watch() ends that), everything
- * else happens on the engine's.
+/* Take a request. The prompt is rendered and tokenized on the caller's thread (hl_stop_watch() ends that),
+ * everything else happens on the engine's.
  *
  * in     req  copied
  * fails  HL_E_FULL    the prompt does not fit the context: the numbers are in the message, nothing was cut
@@ -96,18 +97,18 @@ HL_API HL_MUST_CHECK hl_status hl_runner_submit(hl_runner *r, const hl_request *
  * in     wait_ms  how long to wait for one; 0: not at all, -1: for ever
  * out    ret_event  text and top are valid until the next call with this generation
  * fails  HL_E_BUSY  none yet
- * thread one reader at a time. A reader that does not call this holds up nobody: the generation is paused when about
- *        100 tokens wait for it, and goes on when it has caught up */
+ * thread one reader at a time. A reader that does not call this holds up nobody: the generation is paused
+ *        when about 100 tokens wait for it, and goes on when it has caught up */
 HL_API HL_MUST_CHECK hl_status hl_generation_next(hl_generation *g, int64_t wait_ms,
                                                   hl_generation_event *ret_event);
 
-/* Have `wake` called whenever there is something after next() said HL_E_BUSY, or at once when there is now. For event
- * loops: it is called on any thread, must return at once and must not call functions of this generation. It is not
- * called any more when hl_generation_free() has returned. NULL: nobody. */
+/* Have `wake` called whenever there is something after next() said HL_E_BUSY, or at once when there is now.
+ * For event loops: it is called on any thread, must return at once and must not call functions of this
+ * generation. It is not called any more when hl_generation_free() has returned. NULL: nobody. */
 HL_API void hl_generation_on_ready(hl_generation *g, void (*wake)(void *user), void *user);
 
-/* End it within one step, queued, in prefill or in decode; what was not read is dropped. Any thread, any number of
- * times. */
+/* End it within one step, queued, in prefill or in decode; what was not read is dropped. Any thread, any
+ * number of times. */
 HL_API void hl_generation_cancel(hl_generation *g);
 HL_API void hl_generation_free(hl_generation *g); /* cancels first; NULL is allowed */
 
@@ -125,8 +126,9 @@ HL_API void hl_runner_get_info(const hl_runner *r, hl_runner_info *ret_info); /*
 HL_API void hl_runner_free(hl_runner *r);
 HL_API void hl_runner_stop(hl_runner *r); /* cancel all generations; any thread or a signal handler */
 
-/* The exact prompt text of a request, *ret_n bytes and a terminating zero in *ret_text (hl_text_free()); and how many
- * tokens it has. Nothing is run. fails as hl_runner_submit(); HL_E_UNSUPPORTED where the runner cannot say */
+/* The exact prompt text of a request, *ret_n bytes and a terminating zero in *ret_text (hl_text_free()); and
+ * how many tokens it has. Nothing is run. fails as hl_runner_submit(); HL_E_UNSUPPORTED where the runner
+ * cannot say */
 HL_API HL_MUST_CHECK hl_status hl_runner_render(hl_runner *r, const hl_request *req, char **ret_text,
                                                 size_t *ret_n, hl_err *err);
 HL_API HL_MUST_CHECK hl_status hl_runner_count(hl_runner *r, const hl_request *req, int32_t *ret_tokens,
@@ -154,8 +156,9 @@ HL_API HL_MUST_CHECK hl_status hl_runner_new(hl_model *m, const hl_runner_params
                                              hl_err *err);
 HL_API hl_sched               *hl_runner_sched(hl_runner *r); /* NULL: another kind of runner */
 
-/* What a chat template can show, found out by rendering short conversations with it. Messages are adapted to it: what it
- * has no role or shape for is put where it has one (docs/formats/messages.md), and nothing is left out silently. */
+/* What a chat template can show, found out by rendering short conversations with it. Messages are adapted to
+ * it: what it has no role or shape for is put where it has one (docs/formats/messages.md), and nothing is
+ * left out silently. */
 typedef struct hl_chat_caps {
     bool is_known;             /* false: not even a plain question came out; messages go in as they are */
     bool system, system_later; /* a system text in front; one further down */
@@ -185,7 +188,8 @@ typedef struct hl_template_choice {
     hl_view            text; /* the model's or the request's; empty: none */
 } hl_template_choice;
 
-/* Which template a request's messages are rendered with: its own, else the model's, else the one that is stored with it.
+/* Which template a request's messages are rendered with: its own, else the model's, else the one that is
+ * stored with it.
  * in     m  NULL: none. Of the request the templates count, and whether tools_json is there */
 HL_API void hl_chat_choose_template(const hl_model *m, const hl_request *req, hl_template_choice *ret_choice);
 
@@ -196,8 +200,8 @@ HL_API void hl_chat_choose_template(const hl_model *m, const hl_request *req, hl
 HL_API HL_MUST_CHECK hl_status hl_chat_get_caps(const hl_model *m, const hl_request *req,
                                                 hl_chat_caps *ret_caps, hl_err *err);
 
-/* The exact prompt text of a request, *ret_n bytes and a terminating zero in *ret_text (hl_text_free()); the text may
- * hold zero bytes. For `template` and tests.
+/* The exact prompt text of a request, *ret_n bytes and a terminating zero in *ret_text (hl_text_free()); the
+ * text may hold zero bytes. For `template` and tests.
  * in     model  NULL: req->template_text is used without special tokens of a vocabulary */
 HL_API HL_MUST_CHECK hl_status hl_chat_render(const hl_model *m, const hl_request *req, char **ret_text,
                                               size_t *ret_n, hl_err *err);

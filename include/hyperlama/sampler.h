@@ -23,8 +23,8 @@ typedef struct hl_logit_bias {
 /* What may come next, by somebody who knows: a grammar, a schema. Called on the thread that samples. */
 typedef struct hl_constraint {
     void *self;
-    /* A bit for each token of the vocabulary, [(n_vocab + 31) / 32], of those that may be chosen; NULL: all. Valid until the
-     * next call. Where it allows none there is nothing to choose from. */
+    /* A bit for each token of the vocabulary, [(n_vocab + 31) / 32], of those that may be chosen; NULL: all.
+     * Valid until the next call. Where it allows none there is nothing to choose from. */
     const uint32_t *(*allowed)(void *self);
     void (*accept)(void *self, int32_t token); /* this one was chosen, or stands in the prompt's end */
 } hl_constraint;
@@ -82,13 +82,13 @@ HL_API void hl_sampler_accept(hl_sampler *s, int32_t token);
 /* Choose the next token. Does not accept it. Allocates nothing.
  *
  * in     logits  [n_vocab] f32, not changed
- * out    the id, in [0, n_vocab); -1 when there is nothing to choose from: a logit is NaN, or with bias, penalties
- *        and constraint all are -INFINITY (+INFINITY counts as the largest number) */
+ * out    the id, in [0, n_vocab); -1 when there is nothing to choose from: a logit is NaN, or with bias,
+ *        penalties and constraint all are -INFINITY (+INFINITY counts as the largest number) */
 HL_API int32_t hl_sampler_sample(hl_sampler *s, const float *logits);
 
 /* Logprob of `token`, and the `n_top` most likely ones, best first (ties: lower id first).
- * out    ret_top  [n_top]; returns the logprob of `token`. Where a logit is NaN, or none is above -INFINITY, there is no
- *        distribution: the logprob is NaN, and so are those of ret_top, of token -1 */
+ * out    ret_top  [n_top]; returns the logprob of `token`. Where a logit is NaN, or none is above -INFINITY,
+ *        there is no distribution: the logprob is NaN, and so are those of ret_top, of token -1 */
 HL_API float hl_logprobs_top(const float *logits, int32_t n_vocab, int32_t token, size_t n_top,
                              hl_logprob *ret_top);
 

@@ -3,10 +3,10 @@
  * sched.h - many requests at once on one model: tokens in, token events out, from any thread.
  *
  * A scheduler computes all its requests together: each step is one pass over the weights for every sequence
- * that generates and for a chunk of the prompts that wait to be read (continuous batching, chunked prefill). What prompts have in common is computed once
- * and kept (a prefix tree over the key/value cache), and draft tokens are verified in the same pass
- * (speculative decoding) without changing a single answer. What a request gets does not depend on what else runs. For text
- * in, text out see runner.h, which stands on this.
+ * that generates and for a chunk of the prompts that wait to be read (continuous batching, chunked prefill).
+ * What prompts have in common is computed once and kept (a prefix tree over the key/value cache), and draft
+ * tokens are verified in the same pass (speculative decoding) without changing a single answer. What a
+ * request gets does not depend on what else runs. For text in, text out see runner.h, which stands on this.
  */
 #ifndef HL_SCHED_H
 #define HL_SCHED_H
@@ -55,19 +55,19 @@ typedef enum hl_speculate {
 typedef struct hl_sched_params {
     int32_t n_running_cap; /* requests computed together; 0: 16, at most 256 */
     int32_t n_waiting_cap; /* requests that may also wait; 0: 1024 */
-    int32_t
-        n_ctx; /* most tokens of a request that does not say; 0: min(4096, what the model was trained for) */
+    /* most tokens of a request that does not say; 0: min(4096, what the model was trained for) */
+    int32_t n_ctx;
     int32_t n_batch; /* most rows per pass; 0: 512 */
-    int32_t
-        max_itl_ms; /* prompts are read in chunks that keep the inter-token latency of others under this; 0: 150 */
+    /* prompts are read in chunks that keep the inter-token latency of others under this; 0: 150 */
+    int32_t          max_itl_ms;
     hl_kv_cache_type kv_type;
-    uint64_t
-        kv_budget_bytes; /* of the key/value cache, kept to the byte; 0: n_ctx for each of 4 requests, if half
-                                       * of the available memory has room for it */
+    /* of the key/value cache, kept to the byte; 0: n_ctx for each of 4 requests, if half of the available
+     * memory has room for it */
+    uint64_t     kv_budget_bytes;
     hl_speculate speculate;
-    hl_model *
-        draft; /* a small model with the same vocabulary; NULL: drafts come from the text itself. Must outlive
-                            * the scheduler. Its weights, and a cache of n_ctx for each running request, are planned for */
+    /* a small model with the same vocabulary; NULL: drafts come from the text itself. Must outlive the
+     * scheduler. Its weights, and a cache of n_ctx for each running request, are planned for */
+    hl_model   *draft;
     const char *cache_dir;         /* folder for key/value blocks on disk; NULL: none */
     uint64_t    cache_quota_bytes; /* 0: 4 GiB */
     const char *cache_key;         /* names the weights (a digest); NULL: nothing is saved */
@@ -115,15 +115,16 @@ typedef struct hl_sched_request {
 
 /* in     p  NULL: defaults
  * fails  HL_E_ARG    a parameter out of range; a draft model with another vocabulary
- *        HL_E_NOMEM  the plan does not fit what is available, or the budget holds not even one block: with the numbers
+ *        HL_E_NOMEM  the plan does not fit what is available, or the budget holds not even one block: with
+ *                    the numbers
  * owns   the model must outlive it */
 HL_API HL_MUST_CHECK hl_status hl_sched_new(hl_model *m, const hl_sched_params *p, hl_sched **ret_sched,
                                             hl_err *err);
 /* Cancels what runs and waits; every on_done has been called when it returns. NULL is allowed. */
 HL_API void hl_sched_free(hl_sched *s);
 
-/* Delete what schedulers with this cache_dir and cache_key saved, in any version: the weights are gone. Returns the
- * bytes. Any process, any time. */
+/* Delete what schedulers with this cache_dir and cache_key saved, in any version: the weights are gone.
+ * Returns the bytes. Any process, any time. */
 HL_API uint64_t hl_sched_remove_saved(const char *cache_dir, const char *cache_key);
 
 HL_API void hl_sched_request_init(hl_sched_request *r);
@@ -139,14 +140,15 @@ HL_API HL_MUST_CHECK hl_status hl_sched_submit(hl_sched *s, const hl_sched_reque
                                                hl_err *err);
 /* End a request at the next step; unknown and finished ids are ignored. Any thread. */
 HL_API void hl_sched_cancel(hl_sched *s, uint64_t id);
-/* Let a request wait after its next step until it is let go on: its reader is slow. It holds no slot and no blocks
- * meanwhile, so nobody waits for it; its tokens are the same as without. Its deadline and cancellation still count, and
- * it counts among those that wait. Unknown and finished ids are ignored. Any thread, also from its own on_token. */
+/* Let a request wait after its next step until it is let go on: its reader is slow. It holds no slot and no
+ * blocks meanwhile, so nobody waits for it; its tokens are the same as without. Its deadline and cancellation
+ * still count, and it counts among those that wait. Unknown and finished ids are ignored. Any thread, also
+ * from its own on_token. */
 HL_API void hl_sched_pause(hl_sched *s, uint64_t id, bool paused);
 /* End all requests that were submitted so far. Any thread, or a signal handler. */
 HL_API void hl_sched_cancel_all(hl_sched *s);
-/* Submit and wait until it is done; hl_stop_watch()'s flag cancels it. on_done is called too. fails as submit, and with
- * the request's own status */
+/* Submit and wait until it is done; hl_stop_watch()'s flag cancels it. on_done is called too. fails as
+ * submit, and with the request's own status */
 HL_API HL_MUST_CHECK hl_status hl_sched_run(hl_sched *s, const hl_sched_request *r, hl_usage *ret_usage,
                                             hl_err *err);
 

@@ -39,22 +39,22 @@ enum {
  *
  * in     text  any bytes; invalid UTF-8 is encoded as the model's byte fallback defines
  *        flags HL_TOKENIZE_*
- * fails  HL_E_NOMEM; HL_E_LIMIT for a text over 1 GiB; HL_E_CANCEL: see hl_stop_watch(). ret_ids keeps what it had
+ * fails  HL_E_NOMEM; HL_E_LIMIT for a text over 1 GiB; HL_E_CANCEL: see hl_stop_watch(). ret_ids keeps what
+ *        it had
  * cost   linear in the text's length */
 HL_API HL_MUST_CHECK hl_status hl_tokenizer_encode(const hl_tokenizer *t, hl_view text, unsigned flags,
                                                    hl_tokens *ret_ids, hl_err *err);
 
-HL_API int32_t     hl_tokenizer_n_vocab(const hl_tokenizer *t);
-HL_API int32_t     hl_tokenizer_bos(const hl_tokenizer *t); /* -1: none; likewise below */
-HL_API int32_t     hl_tokenizer_eos(const hl_tokenizer *t);
-HL_API bool        hl_tokenizer_is_eog(const hl_tokenizer *t, int32_t id); /* any end-of-generation token */
-HL_API bool        hl_tokenizer_is_control(const hl_tokenizer *t,
-                                           int32_t             id); /* control or unused: not part of a text */
-HL_API bool        hl_tokenizer_adds_bos(const hl_tokenizer *t);
+HL_API int32_t hl_tokenizer_n_vocab(const hl_tokenizer *t);
+HL_API int32_t hl_tokenizer_bos(const hl_tokenizer *t); /* -1: none; likewise below */
+HL_API int32_t hl_tokenizer_eos(const hl_tokenizer *t);
+HL_API bool    hl_tokenizer_is_eog(const hl_tokenizer *t, int32_t id);     /* any end-of-generation token */
+HL_API bool    hl_tokenizer_is_control(const hl_tokenizer *t, int32_t id); /* or unused: no part of a text */
+HL_API bool    hl_tokenizer_adds_bos(const hl_tokenizer *t);
 HL_API const char *hl_tokenizer_kind(const hl_tokenizer *t); /* "bpe/llama3", "spm": for show and logs */
 
-/* What in the file's vocabulary is odd, and what was made of it ("key 'tokenizer.ggml.eos_token_id' is 99999, ...");
- * NULL past the last. Opening a model logs them. */
+/* What in the file's vocabulary is odd, and what was made of it ("key 'tokenizer.ggml.eos_token_id' is 99999,
+ * ..."); NULL past the last. Opening a model logs them. */
 HL_API const char *hl_tokenizer_warning(const hl_tokenizer *t, size_t i);
 
 /* The token's spelling in the vocabulary file ("Ġthe", "<|im_end|>"); empty when out of range. */
@@ -76,8 +76,8 @@ typedef struct hl_detokenizer {
 } hl_detokenizer;
 
 HL_API void hl_detokenizer_init(hl_detokenizer *d, const hl_tokenizer *t, bool with_special);
-/* Write the text that became whole to buf; returns its length, at most hl_tokenizer_max_piece_bytes(). Bytes that can
- * never become valid come out as U+FFFD. */
+/* Write the text that became whole to buf; returns its length, at most hl_tokenizer_max_piece_bytes(). Bytes
+ * that can never become valid come out as U+FFFD. */
 HL_API size_t hl_detokenizer_feed(hl_detokenizer *d, int32_t id, char *buf, size_t cap);
 HL_API size_t hl_detokenizer_finish(hl_detokenizer *d, char *buf,
                                     size_t cap);                   /* U+FFFD for what is still held */

@@ -93,7 +93,8 @@ static void sleep_a_step(void) {
     (void)nanosleep(&(struct timespec){.tv_nsec = LOCK_STEP_MS * 1000000}, NULL);
 }
 
-/* Another process holds the database: try again for as long as there is patience, unless somebody asks to stop. */
+/* Another process holds the database: try again for as long as there is patience, unless somebody asks to
+ * stop. */
 static int wait_a_moment(void *user, int n_before) {
     const hl_db *db = user;
     if (n_before >= db->patience_ms / LOCK_STEP_MS || hl_stop_asked()) return 0;

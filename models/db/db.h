@@ -2,9 +2,10 @@
  *
  * db.h - the database file: opening, migrating, healing, and the rows that the store keeps.
  *
- * The index is a nicety: its functions do not fail, they miss, with a warning event, and they wait for nobody: one that
- * finds the file locked waits a moment (HL_DB_PATIENCE_MS), those after it not at all. What people made (results) is
- * written, after a longer wait if need be, or an error is returned. Not thread-safe: the store serialises.
+ * The index is a nicety: its functions do not fail, they miss, with a warning event, and they wait for
+ * nobody: one that finds the file locked waits a moment (HL_DB_PATIENCE_MS), those after it not at all. What
+ * people made (results) is written, after a longer wait if need be, or an error is returned. Not thread-safe:
+ * the store serialises.
  */
 #ifndef HL_MODELS_DB_DB_H
 #define HL_MODELS_DB_DB_H

@@ -2,7 +2,8 @@
  *
  * db_mem.c - SQLite's memory from core/base/mem.h, so that tests see it fail.
  *
- * SQLite asks how large a piece is, so each has its size in front. Addresses stay multiples of 8, all that it wants.
+ * SQLite asks how large a piece is, so each has its size in front. Addresses stay multiples of 8, all that it
+ * wants.
  */
 #include <sqlite3.h>
 #include <string.h>

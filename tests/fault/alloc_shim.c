@@ -2,9 +2,10 @@
  *
  * alloc_shim.c - preloaded into any program: the k-th allocation of the process fails, whoever asks.
  *
- * HL_FAIL_AT=k: which one (counted from 1; 0: none). HL_FAIL_MORE=n: so many after it fail, too. HL_COUNT_TO=path: the
- * number of allocations is written there at the end. The loader's and the constructors' are left alone: counting begins
- * with main(). Anonymous mappings of the program itself count; those that libc makes inside do not come by here.
+ * HL_FAIL_AT=k: which one (counted from 1; 0: none). HL_FAIL_MORE=n: so many after it fail, too.
+ * HL_COUNT_TO=path: the number of allocations is written there at the end. The loader's and the constructors'
+ * are left alone: counting begins with main(). Anonymous mappings of the program itself count; those that
+ * libc makes inside do not come by here.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -295,7 +295,8 @@ static hl_kernels   real;
 static hl_session  *to_stop;
 static atomic_llong n_calls, stop_at, n_after;
 
-/* Before every call of a kernel that takes long: count it, and stop the session at the one that was asked for. */
+/* Before every call of a kernel that takes long: count it, and stop the session at the one that was asked
+ * for. */
 static void look(long long macs) {
     const long long call = atomic_fetch_add(&n_calls, 1);
     if (call == atomic_load(&stop_at)) hl_session_stop(to_stop);

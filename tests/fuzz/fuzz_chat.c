@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_chat.c - any bytes as messages, tools and an answer's prefix, through templates of different kinds to token ids.
+ * fuzz_chat.c - any bytes as messages, tools and an answer's prefix, through templates of different kinds to
+ * token ids.
  *
- * The first byte chooses the template. A zero byte stands between messages and tools, and between tools and the prefix.
- * No id may be a control token where the text came from outside; what is refused must say why.
+ * The first byte chooses the template. A zero byte stands between messages and tools, and between tools and
+ * the prefix. No id may be a control token where the text came from outside; what is refused must say why.
  *
  * fuzz: max_len=16384
  */
@@ -14,7 +15,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* A vocabulary is all that prompts need of a model; so the engine is not linked, and no kernel is built for this. */
+/* A vocabulary is all that prompts need of a model; so the engine is not linked, and no kernel is built for
+ * this. */
 struct hl_model {
     hl_gguf      *gguf;
     hl_tokenizer *tokenizer;

@@ -2,8 +2,9 @@
  *
  * fuzz_encode.c - any bytes as a text for small vocabularies of every split rule.
  *
- * The first byte chooses the vocabulary; the second what is asked: bits 0 and 1 the flags, the others which stretches of
- * the text came from outside. What a text's ids spell must be the text, and no control token may lie in such a stretch.
+ * The first byte chooses the vocabulary; the second what is asked: bits 0 and 1 the flags, the others which
+ * stretches of the text came from outside. What a text's ids spell must be the text, and no control token may
+ * lie in such a stretch.
  *
  * fuzz: max_len=2048
  */

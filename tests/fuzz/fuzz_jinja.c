@@ -2,7 +2,8 @@
  *
  * fuzz_jinja.c - any bytes as a chat template, rendered with a small conversation.
  *
- * fuzz: max_len=8192 words=engine/template/filters.def,engine/template/tests.def,engine/template/globals.def,engine/template/methods.def,engine/template/tmpl_parser.c
+ * fuzz: max_len=8192 words=engine/template/filters.def,engine/template/tests.def
+ * fuzz: words=engine/template/globals.def,engine/template/methods.def,engine/template/tmpl_parser.c
  */
 #include "engine/template/template.h"
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_model.c - a model file that is almost right: opened, planned, run, with plain C and with the fastest kernels.
+ * fuzz_model.c - a model file that is almost right: opened, planned, run, with plain C and with the fastest
+ * kernels.
  *
- * The input is a program: which family, weight type and shape to write, then fields to change (numbers, dimensions, types,
- * values of weights, what is there at all). So a byte of the input is a field of the file, and two fields change together
- * as often as one. Whatever comes of it is an error or logits; both instruction sets give the same, to the bit. With
- * addresses checked the gaps between the buffers of a pass are poisoned.
+ * The input is a program: which family, weight type and shape to write, then fields to change (numbers,
+ * dimensions, types, values of weights, what is there at all). So a byte of the input is a field of the file,
+ * and two fields change together as often as one. Whatever comes of it is an error or logits; both
+ * instruction sets give the same, to the bit. With addresses checked the gaps between the buffers of a pass
+ * are poisoned.
  *
  * fuzz: max_len=400
  */
@@ -179,8 +181,9 @@ static void make_file(file *f, program *p) {
     f->random = 1 + take(p);
     f->type = types[take_below(p, sizeof types / sizeof *types)];
     const uint32_t group = groups[take_below(p, 6)];
-    shape          s = {
-                 .n_vocab = 96, .n_layers = 1 + take_below(p, 2), .n_kv_heads = 1 + take_below(p, 2), .n_ff = 64};
+    shape          s = {.n_vocab = 96, .n_ff = 64};
+    s.n_layers = 1 + take_below(p, 2);
+    s.n_kv_heads = 1 + take_below(p, 2);
     s.head_dim = group > 4 ? 8 : dims[take_below(p, 5)];
     s.n_heads = s.n_kv_heads * group;
     s.n_embd = hl_type_block_elems(f->type) == 256 ? 256 : 64;

@@ -2,7 +2,8 @@
  *
  * fuzz_vocab.c - any bytes as a GGUF file with a vocabulary: whatever it says, nothing may break.
  *
- * fuzz: max_len=32768 words=engine/tokenizer/pretokenizers.def,engine/tokenizer/tokenizer.c,engine/tokenizer/vocab.c
+ * fuzz: max_len=32768
+ * words=engine/tokenizer/pretokenizers.def,engine/tokenizer/tokenizer.c,engine/tokenizer/vocab.c
  */
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  *
  * replay.c - run a fuzz target without a fuzzer: over its corpus, and over small damage to every file of it.
  *
- * Linked with fuzz_<name>.c it becomes replay_<name>, which finds tests/fuzz/corpus/<name> from its own name. Damage is
- * pseudo-random but always the same, so that `make test` finds the same things every time.
+ * Linked with fuzz_<name>.c it becomes replay_<name>, which finds tests/fuzz/corpus/<name> from its own name.
+ * Damage is pseudo-random but always the same, so that `make test` finds the same things every time.
  */
 #include <dirent.h>
 #include <stdio.h>

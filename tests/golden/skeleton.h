@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * skeleton.h - the GGUF file of a model of which tests/golden/archs has metadata, shapes and formulas only; the format
- * is described in skeleton.py there.
+ * skeleton.h - the GGUF file of a model of which tests/golden/archs has metadata, shapes and formulas only;
+ * the format is described in skeleton.py there.
  */
 #ifndef HL_TESTS_GOLDEN_SKELETON_H
 #define HL_TESTS_GOLDEN_SKELETON_H
@@ -89,7 +89,8 @@ static inline void add_pair(hl_gguf_writer *w, const json_t *pair) {
     }
 }
 
-/* Whether a tensor is packed in files of packed weights: a matrix whose rows are whole blocks; routers stay floats. */
+/* Whether a tensor is packed in files of packed weights: a matrix whose rows are whole blocks; routers stay
+ * floats. */
 static inline bool is_packed(const char *name, size_t n_dims, uint64_t n_cols, hl_type type) {
     return type != HL_TYPE_f32 && n_dims > 1 && n_cols % hl_type_block_elems(type) == 0 &&
            !strstr(name, "gate_inp");

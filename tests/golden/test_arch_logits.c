@@ -2,8 +2,8 @@
  *
  * test_arch_logits.c - tiny models of every architecture against the logits that the reference recorded.
  *
- * Those of tests/golden/archs are always there: files, or skeletons (skeleton.py) that are filled here. More may be in
- * the folder of shared test data.
+ * Those of tests/golden/archs are always there: files, or skeletons (skeleton.py) that are filled here. More
+ * may be in the folder of shared test data.
  * Float models must agree closely; models with quantized weights round activations to 8 bits, so they
  * are held to what that costs the reference itself (tests/golden/archs/ORIGIN.md).
  */
@@ -85,8 +85,8 @@ static double compare(const char *path, const json_t *record, size_t step, const
     return sqrt(d.sum_sq / (double)d.n);
 }
 
-/* One model in one pass, token by token, and in passes of seven with plain C: close to the record, and the very
- * same bits but for bf16, where the processor's own dot product rounds in its own way. */
+/* One model in one pass, token by token, and in passes of seven with plain C: close to the record, and the
+ * very same bits but for bf16, where the processor's own dot product rounds in its own way. */
 static bool check_model(const char *path, const char *name, const json_t *record) {
     const double limit = tolerance_of(name, record);
     const double all = compare(path, record, MAX_TOKENS, test_cpu(), 2);
@@ -138,8 +138,8 @@ static void our_tiny_models_agree_with_the_reference(void **state) {
     assert_true(check_folder("tests/golden/archs") > 0);
 }
 
-/* Packed weights and activations of 8 bits cost 1 to 3 % of the rms of logits, 5 % where a router hesitates between two
- * experts; what is read or scaled wrongly, far more. */
+/* Packed weights and activations of 8 bits cost 1 to 3 % of the rms of logits, 5 % where a router hesitates
+ * between two experts; what is read or scaled wrongly, far more. */
 static void our_skeletons_agree_with_packed_weights_too(void **state) {
     (void)state;
     static const char *const names[] = {"llama", "qwen2", "qwen3", "qwen3moe", "mixtral", "gemma3"};

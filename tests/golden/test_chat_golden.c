@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_chat_golden.c - real chat templates: what each of them says it can show, and that messages are changed only where
- * something would be lost or fail.
+ * test_chat_golden.c - real chat templates: what each of them says it can show, and that messages are changed
+ * only where something would be lost or fail.
  *
  * Templates and what jinja2 makes of them: see test_template_golden.c.
  */
@@ -14,8 +14,8 @@
 
 static const int64_t now_ms = 1767323045000; /* as when recorded */
 
-/* In order: a system text in front, one further down; developer; parts, parts only; null content, none at all; tools; calls,
- * several; arguments as object, as text; results; thinking. */
+/* In order: a system text in front, one further down; developer; parts, parts only; null content, none at
+ * all; tools; calls, several; arguments as object, as text; results; thinking. */
 static const struct {
     const char *name, *caps;
 } rows[] = {

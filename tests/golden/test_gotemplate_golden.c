@@ -2,8 +2,8 @@
  *
  * test_gotemplate_golden.c - what Go's own text/template makes of templates, byte for byte.
  *
- * The rows are in tests/golden/gotemplate, see ORIGIN.md there. HL_TEST_GOTEMPLATE names a file of more rows (made with
- * `oracle random`), for differential runs.
+ * The rows are in tests/golden/gotemplate, see ORIGIN.md there. HL_TEST_GOTEMPLATE names a file of more rows
+ * (made with `oracle random`), for differential runs.
  */
 #include <setjmp.h>
 #include <stdarg.h>

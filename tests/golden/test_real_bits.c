@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_real_bits.c - real models give the same bits however the work is cut: passes, threads, instruction sets.
+ * test_real_bits.c - real models give the same bits however the work is cut: passes, threads, instruction
+ * sets.
  *
- * What tests/unit/test_session.c proves on tiny models, on the mix of types, widths and vocabularies that files in use
- * have. Every row of logits is reduced to a hash of its bits. Skipped when the models are not there.
+ * What tests/unit/test_session.c proves on tiny models, on the mix of types, widths and vocabularies that
+ * files in use have. Every row of logits is reduced to a hash of its bits. Skipped when the models are not
+ * there.
  */
 #include "tests/need.h"
 

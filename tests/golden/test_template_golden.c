@@ -2,9 +2,9 @@
  *
  * test_template_golden.c - the prompts that Python's jinja2 makes of real chat templates, byte for byte.
  *
- * The templates are brought by tools/get_test_models.py, alone and inside of models; what they must give, with every
- * context of tests/golden/template/cases, is recorded in tests/golden/template, see ORIGIN.md there. With arguments,
- * files of rows as fuzz_against_jinja2.py writes them: only those are compared.
+ * The templates are brought by tools/get_test_models.py, alone and inside of models; what they must give,
+ * with every context of tests/golden/template/cases, is recorded in tests/golden/template, see ORIGIN.md
+ * there. With arguments, files of rows as fuzz_against_jinja2.py writes them: only those are compared.
  */
 #include "tests/need.h"
 
@@ -151,7 +151,8 @@ static void a_real_template_gives_the_prompts_of_jinja2(void **state) {
     json_decref(expected);
 }
 
-/* {"big": "18446744073709551615"} in a file of rows is that number: JSON readers end at 64 bits or round it. */
+/* {"big": "18446744073709551615"} in a file of rows is that number: JSON readers end at 64 bits or round
+ * it. */
 static void make_numbers(json_t *j) {
     const char *key = NULL;
     json_t     *v = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemv_cases.h - a gemv against the scalar definition, bit for bit: all shapes of rows and tokens, and each token alone.
+ * gemv_cases.h - a gemv against the scalar definition, bit for bit: all shapes of rows and tokens, and each
+ * token alone.
  */
 #ifndef HL_TESTS_KERNELS_GEMV_CASES_H
 #define HL_TESTS_KERNELS_GEMV_CASES_H
@@ -90,8 +91,8 @@ static void run_case(const gemv_case *c) {
     }
     for (size_t i = 0; i < n_widths; i++)
         run_one(c, 33, block == 1 ? float_cols[i] : multiples[i] * block, max_tokens, RANDOM, &seed);
-    /* So much that kernels may read rows far apart side by side, with rows left over; and, of 1152 bytes, 32 rows are a
-     * multiple of 4096 bytes, of 8064 bytes one row nearly is. */
+    /* So much that kernels may read rows far apart side by side, with rows left over; and, of 1152 bytes, 32
+     * rows are a multiple of 4096 bytes, of 8064 bytes one row nearly is. */
     run_one(c, 149, 2048, 3, RANDOM, &seed);
     run_one(c, 515, 2048, 1, RANDOM, &seed);
     run_one(c, 35, 14336, 1, RANDOM, &seed);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * kernel_test.h - inputs for kernel tests: weights and activations of several patterns, in memory that ends at
- * a forbidden page, so that one byte read or written too far ends the test.
+ * kernel_test.h - inputs for kernel tests: weights and activations of several patterns, in memory that ends
+ * at a forbidden page, so that one byte read or written too far ends the test.
  */
 #ifndef HL_TESTS_KERNELS_KERNEL_TEST_H
 #define HL_TESTS_KERNELS_KERNEL_TEST_H
@@ -239,8 +239,8 @@ static inline void add_test(kernel_tests *t, const char *name, CMUnitTestFunctio
     t->tests[t->n++] = (struct CMUnitTest){name, fn, NULL, NULL, NULL};
 }
 
-/* A test of each kernel whose operation is `op`; the test finds the line of the table in *state. `what`: of several
- * tests of one kernel, which. */
+/* A test of each kernel whose operation is `op`; the test finds the line of the table in *state. `what`: of
+ * several tests of one kernel, which. */
 static inline void add_kernels(kernel_tests *t, const char *op, const char *what, CMUnitTestFunction fn) {
     for (size_t i = 0; i < sizeof kernel_table / sizeof kernel_table[0]; i++) {
         if (strcmp(kernel_table[i].op, op) != 0) continue;

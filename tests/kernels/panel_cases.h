@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * panel_cases.h - a gemm_panel against the scalar gemv, bit for bit: all types, slices of columns, numbers of tokens.
+ * panel_cases.h - a gemm_panel against the scalar gemv, bit for bit: all types, slices of columns, numbers of
+ * tokens.
  */
 #ifndef HL_TESTS_KERNELS_PANEL_CASES_H
 #define HL_TESTS_KERNELS_PANEL_CASES_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_dot_avx2.c - the kernels of AVX-VNNI where the processor has AVX2 only: the same code with the dot product
- * made of AVX2's multiplications, so that it is tested on every machine.
+ * test_dot_avx2.c - the kernels of AVX-VNNI where the processor has AVX2 only: the same code with the dot
+ * product made of AVX2's multiplications, so that it is tested on every machine.
  */
 #include "tests/kernels/kernel_test.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_matmul.c - whole products as the engine computes them, with every instruction set: the bits of the scalar one for
- * weights and activations of every pattern, absurd ones among them, whatever the number of tokens and the cutting.
+ * test_matmul.c - whole products as the engine computes them, with every instruction set: the bits of the
+ * scalar one for weights and activations of every pattern, absurd ones among them, whatever the number of
+ * tokens and the cutting.
  */
 #include "tests/kernels/kernel_test.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_select.c - which kernels a processor gets: those of the last line that it can run, and what it can run is what
- * the system says of it.
+ * test_select.c - which kernels a processor gets: those of the last line that it can run, and what it can run
+ * is what the system says of it.
  */
 #include "tests/kernels/kernel_test.h"
 
-/* The kernel that must have been chosen for an operation and type: the last of the table whose needs are met. */
+/* The kernel that must have been chosen for an operation and type: the last of the table whose needs are
+ * met. */
 static const kernel *last_of(const char *op, int type, uint32_t cpu) {
     const kernel *best = NULL;
     for (size_t i = 0; i < sizeof kernel_table / sizeof kernel_table[0]; i++) {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * chain_fixture.h - a tiny model that says what the test wants: behind each token comes the one that the test names.
+ * chain_fixture.h - a tiny model that says what the test wants: behind each token comes the one that the test
+ * names.
  *
- * Every token's embedding is a vector of its own, attention and feed-forward are zero, and the output matrix answers a
- * token with its successor, so greedy decoding walks a chain of ids whatever stands in front. The vocabulary is the 256
- * bytes (id = byte), CHAIN_IM_START, CHAIN_IM_END (ends answers), CHAIN_BOS and CHAIN_USER; what has no successor is
- * followed by CHAIN_IM_END.
+ * Every token's embedding is a vector of its own, attention and feed-forward are zero, and the output matrix
+ * answers a token with its successor, so greedy decoding walks a chain of ids whatever stands in front. The
+ * vocabulary is the 256 bytes (id = byte), CHAIN_IM_START, CHAIN_IM_END (ends answers), CHAIN_BOS and
+ * CHAIN_USER; what has no successor is followed by CHAIN_IM_END.
  */
 #ifndef HL_TESTS_UNIT_CHAIN_FIXTURE_H
 #define HL_TESTS_UNIT_CHAIN_FIXTURE_H

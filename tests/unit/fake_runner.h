@@ -2,9 +2,9 @@
  *
  * fake_runner.h - a runner without a model, for tests: it writes the words of its script, one event each.
  *
- * A request's answer is the script from its beginning; `max_tokens` ends it, else it begins again. A word is reasoning
- * until "</think>" (which is not shown) where the request's template_text is "think". Requests are answered one after
- * the other, so a second one is queued.
+ * A request's answer is the script from its beginning; `max_tokens` ends it, else it begins again. A word is
+ * reasoning until "</think>" (which is not shown) where the request's template_text is "think". Requests are
+ * answered one after the other, so a second one is queued.
  */
 #ifndef HL_TESTS_UNIT_FAKE_RUNNER_H
 #define HL_TESTS_UNIT_FAKE_RUNNER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_capacities.c - every line of engine/capacities.def: a file that says more is refused with both numbers, and what does
- * not fit all the same ends the pass in an error, with nothing written past a buffer.
+ * test_capacities.c - every line of engine/capacities.def: a file that says more is refused with both
+ * numbers, and what does not fit all the same ends the pass in an error, with nothing written past a buffer.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>

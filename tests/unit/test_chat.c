@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_chat.c - from messages to the prompt: what clients send, what templates can show, and what may be control.
+ * test_chat.c - from messages to the prompt: what clients send, what templates can show, and what may be
+ * control.
  */
 #include "tests/need.h"
 
@@ -474,7 +475,8 @@ static void unload(loaded l) {
     hl_engine_free(l.e);
 }
 
-/* How many control tokens the prompt has; all of its ids together must spell the text that is shown for it. */
+/* How many control tokens the prompt has; all of its ids together must spell the text that is shown for
+ * it. */
 static int count_control(const hl_model *m, const hl_request *r) {
     const hl_tokenizer *t = hl_model_tokenizer(m);
     hl_prompt           p;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_chat_json.c - our reader of JSON against jansson's, on texts made of pieces: the same texts are taken, with the
- * same values. Where ours is meant to differ (chat_json.h) is in test_chat.c.
+ * test_chat_json.c - our reader of JSON against jansson's, on texts made of pieces: the same texts are taken,
+ * with the same values. Where ours is meant to differ (chat_json.h) is in test_chat.c.
  */
 #include "tests/need.h"
 
@@ -14,7 +14,8 @@ static uint32_t next_random(uint32_t *state) {
     return *state >> 8;
 }
 
-/* Pieces of which some texts are right and more are nearly so; no half surrogates, no integers beyond 64 bits. */
+/* Pieces of which some texts are right and more are nearly so; no half surrogates, no integers beyond 64
+ * bits. */
 static const char *const pieces[] = {"{",
                                      "}",
                                      "[",

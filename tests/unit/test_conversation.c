@@ -271,7 +271,8 @@ static void a_chat_that_outgrows_its_context_leaves_out_whole_turns(void **state
     tear_down(&t);
 }
 
-/* With two turns and a question there are 165 bytes; a context of 200 leaves 35, less than the quarter that is usual. */
+/* With two turns and a question there are 165 bytes; a context of 200 leaves 35, less than the quarter that
+ * is usual. */
 static void a_short_answer_needs_no_more_room_than_it_takes(void **state) {
     (void)state;
     table t;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_db.c - rows of the index come back as they were put, field by field, and only those of their own folder.
+ * test_db.c - rows of the index come back as they were put, field by field, and only those of their own
+ * folder.
  */
 #include "tests/need.h"
 

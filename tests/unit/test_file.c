@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_file.c - what is no regular file is refused by its kind, wherever a file is opened, and nobody waits for it.
+ * test_file.c - what is no regular file is refused by its kind, wherever a file is opened, and nobody waits
+ * for it.
  */
 #define _GNU_SOURCE
 #include "store_fixture.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_finite.c - models that compute NaN or infinity somewhere: the pass ends in an error that says where, and requests
- * that do not come there do not notice.
+ * test_finite.c - models that compute NaN or infinity somewhere: the pass ends in an error that says where,
+ * and requests that do not come there do not notice.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>

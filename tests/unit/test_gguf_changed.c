@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_gguf_changed.c - others write to a model's file: what was read of its header stays what it was, and that the file
- * is another one now is noticed. Lengths that are read twice would be found here (or by the address sanitizer).
+ * test_gguf_changed.c - others write to a model's file: what was read of its header stays what it was, and
+ * that the file is another one now is noticed. Lengths that are read twice would be found here (or by the
+ * address sanitizer).
  */
 #define _GNU_SOURCE
 #include <setjmp.h>

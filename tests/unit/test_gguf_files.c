@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_gguf_files.c - the reader on real files: every GGUF file that tests use, carried or fetched, opens and makes sense.
+ * test_gguf_files.c - the reader on real files: every GGUF file that tests use, carried or fetched, opens and
+ * makes sense.
  */
 #include "tests/need.h"
 

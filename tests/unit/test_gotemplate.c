@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_gotemplate.c - Go templates beyond what Go's own can say: where bytes came from, limits, words of errors, shapes of
- * requests. What templates give is in tests/golden/gotemplate.
+ * test_gotemplate.c - Go templates beyond what Go's own can say: where bytes came from, limits, words of
+ * errors, shapes of requests. What templates give is in tests/golden/gotemplate.
  */
 #include <setjmp.h>
 #include <stdarg.h>

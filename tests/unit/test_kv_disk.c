@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_kv_disk.c - blocks in files: what was saved comes back in another run, what is damaged or foreign does not, and
- * no fault of the disk changes an answer. On a tiny model of tests/golden/archs.
+ * test_kv_disk.c - blocks in files: what was saved comes back in another run, what is damaged or foreign does
+ * not, and no fault of the disk changes an answer. On a tiny model of tests/golden/archs.
  */
 #include "tests/need.h"
 
@@ -198,7 +198,8 @@ static void damage(const char *path, int i) {
     (void)close(fd);
 }
 
-/* What was computed in another way has other bits: with other instructions for bf16, with other activations always. */
+/* What was computed in another way has other bits: with other instructions for bf16, with other activations
+ * always. */
 static void what_was_computed_in_another_way_is_not_found(void **state) {
     (void)state;
     const struct {
@@ -415,7 +416,8 @@ static void blocks_of_weights_that_are_gone_can_be_removed(void **state) {
     assert_int_equal(run(LLAMA, dir, "sha256-one", 0, N_PROMPT).usage.cached_tokens, 0);
 }
 
-/* As a user for whom the folder becomes read-only while the program runs. Exits 77 where that cannot be had. */
+/* As a user for whom the folder becomes read-only while the program runs. Exits 77 where that cannot be
+ * had. */
 static int save_into_a_read_only_folder(const outcome *plain) {
     char command[128];
     if (geteuid() == 0 && (chown(dir, 65534, 65534) != 0 || setuid(65534) != 0)) return 77;
@@ -629,7 +631,8 @@ static void a_header_that_is_signed_with_another_secret_is_refused(void **state)
     assert_true(second.n_warnings >= 1);
 }
 
-/* A link in the place of the secret, or of what it is written to first: whatever it points to is left alone. */
+/* A link in the place of the secret, or of what it is written to first: whatever it points to is left
+ * alone. */
 static void a_secret_is_never_written_through_a_link(void **state) {
     (void)state;
     char victim[100], path[100];

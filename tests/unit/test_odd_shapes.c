@@ -95,7 +95,8 @@ static void check_shape(const mf_shape *shape) {
         static const size_t steps[] = {1, 5, 33, N_TOKENS};
         for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++) {
             compute(path, NULL, 8, 1 + (int32_t)k, steps[k], got);
-            /* The hardware's dot product of bf16 pairs rounds in its own way; that way, too, is the same for all passes. */
+            /* The hardware's dot product of bf16 pairs rounds in its own way; that way, too, is the same for
+             * all passes. */
             if (k == 0 && s.type == HL_TYPE_bf16 && distance(got, want, s.n_vocab) < 0.01)
                 memcpy(want, got, bytes);
             if (memcmp(want, got, bytes) != 0)
@@ -129,8 +130,8 @@ static void rows_and_widths_may_be_anything_the_type_allows(void **state) {
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) check_shape(&shapes[i]);
 }
 
-/* Query heads that share a key/value head compute what they would with a copy of it each; a kernel takes 64 of them at
- * once, and parts of a group need not be even. */
+/* Query heads that share a key/value head compute what they would with a copy of it each; a kernel takes 64
+ * of them at once, and parts of a group need not be even. */
 static void check_group(uint32_t group, uint32_t n_kv_heads, uint32_t head_dim) {
     static float want[MAX_VOCAB], got[MAX_VOCAB];
     const char  *cpus[] = {"scalar", "avx2", NULL};

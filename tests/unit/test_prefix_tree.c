@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_prefix_tree.c - what the prefix tree promises: longest matches, exact sharing, the oldest leaf leaves first, no
- * block lost or given back twice under random use.
+ * test_prefix_tree.c - what the prefix tree promises: longest matches, exact sharing, the oldest leaf leaves
+ * first, no block lost or given back twice under random use.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,7 +36,8 @@ static void close_tree(setup *x) {
     hl_kv_pool_free(x->pool);
 }
 
-/* "Compute" positions: every slot of a block gets the token that was put there, so contents can be checked. */
+/* "Compute" positions: every slot of a block gets the token that was put there, so contents can be
+ * checked. */
 static void compute(setup *x, hl_seq *s, const int32_t *tokens, int32_t n) {
     assert_true(hl_seq_reserve(s, n));
     for (; s->n_pos < n; s->n_pos++) {
@@ -210,7 +211,8 @@ static void no_memory_for_a_node_leaves_the_sequence_its_block(void **state) {
     close_tree(&x);
 }
 
-/* Random texts that share beginnings, in a pool that is far too small: contents stay right, nothing is lost. */
+/* Random texts that share beginnings, in a pool that is far too small: contents stay right, nothing is
+ * lost. */
 static void random_use_loses_no_block_and_mixes_no_contents(void **state) {
     (void)state;
     setup    x = open_tree(N_BLOCKS);
@@ -241,8 +243,8 @@ static void random_use_loses_no_block_and_mixes_no_contents(void **state) {
     close_tree(&x);
 }
 
-/* A pass over a sequence and its forks, as attention.c writes it: what the sequence computes below a fork's begin is the
- * fork's too. */
+/* A pass over a sequence and its forks, as attention.c writes it: what the sequence computes below a fork's
+ * begin is the fork's too. */
 static void compute_with_forks(setup *x, hl_seq *s, const int32_t *tokens, int32_t n) {
     for (int32_t pos = s->n_pos; pos < n; pos++) {
         const uint32_t i = (uint32_t)pos / BLOCK;
@@ -253,7 +255,8 @@ static void compute_with_forks(setup *x, hl_seq *s, const int32_t *tokens, int32
     }
 }
 
-/* Random forks of random depths in a small pool: each keeps its contents, one of them goes on, no block is lost. */
+/* Random forks of random depths in a small pool: each keeps its contents, one of them goes on, no block is
+ * lost. */
 static void forks_share_what_they_have_in_common_and_lose_no_block(void **state) {
     (void)state;
     enum { N_FORKS = 3, N_GUESSES = 15 };

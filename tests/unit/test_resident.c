@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_resident.c - models that stay loaded: shared, counted, kept, unloaded for others, and never under a user.
+ * test_resident.c - models that stay loaded: shared, counted, kept, unloaded for others, and never under a
+ * user.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -499,8 +499,8 @@ static void the_dynamic_temperature_follows_the_entropy(void **state) {
     hl_sampler_free(s);
 }
 
-/* Both versions bring the mean surprise of what they draw, among what they left, to tau: the limit mu moves by eta times the
- * difference, so where it stays bounded the mean difference vanishes. */
+/* Both versions bring the mean surprise of what they draw, among what they left, to tau: the limit mu moves
+ * by eta times the difference, so where it stays bounded the mean difference vanishes. */
 static void mirostat_keeps_the_surprise_at_tau(void **state) {
     (void)state;
     enum { N = 2000, STEPS = 3000 };

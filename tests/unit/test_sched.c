@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_sched.c - what the scheduler promises: a request's tokens do not depend on what else runs, prefixes are computed
- * once, limits refuse with numbers, whatever is cancelled ends, and no block is lost. On tiny models of
- * tests/golden/archs.
+ * test_sched.c - what the scheduler promises: a request's tokens do not depend on what else runs, prefixes
+ * are computed once, limits refuse with numbers, whatever is cancelled ends, and no block is lost. On tiny
+ * models of tests/golden/archs.
  */
 #include "tests/need.h"
 
@@ -695,8 +695,9 @@ static void check_begin(const job *j, const job *whole) {
             fail_msg("token %d differs from what the request says alone", i);
 }
 
-/* Requests that share begins come, go and are cut off at random, with branches wherever there is room and a cache that is
- * too small, so blocks change hands all the time: every token is as if nobody else were there, and no block is lost. */
+/* Requests that share begins come, go and are cut off at random, with branches wherever there is room and a
+ * cache that is too small, so blocks change hands all the time: every token is as if nobody else were there,
+ * and no block is lost. */
 static void random_schedules_change_no_token_and_lose_no_block(void **state) {
     (void)state;
     enum { N_TEXTS = 12, N_ROUNDS = 30 };
@@ -765,12 +766,12 @@ static void *cancel_everything(void *arg) {
 static void storms_of_cancellations_end_every_request_once(void **state) {
     (void)state;
     enum { N_THREADS = 4, N = 400 };
-    static job  many[N];
-    pthread_t   threads[N_THREADS];
-    atomic_bool over = false;
-    setup       x = open_all(LLAMA,
-                             (hl_sched_params){.n_ctx = 512, .n_running_cap = 6, .speculate = HL_SPECULATE_ALWAYS});
-    storm       w = {&x, &over};
+    static job            many[N];
+    pthread_t             threads[N_THREADS];
+    atomic_bool           over = false;
+    const hl_sched_params params = {.n_ctx = 512, .n_running_cap = 6, .speculate = HL_SPECULATE_ALWAYS};
+    setup                 x = open_all(LLAMA, params);
+    storm                 w = {&x, &over};
     for (int i = 0; i < N_THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, cancel_everything, &w), 0);
     for (uint32_t i = 0; i < N; i++) {
@@ -801,8 +802,8 @@ static hl_end sleep_a_day(void *user, const hl_sched_token *t) {
     return end;
 }
 
-/* Wall time set forth and back, and even the monotonic clock (a machine that was moved or slept): no answer changes, and
- * only deadlines notice. */
+/* Wall time set forth and back, and even the monotonic clock (a machine that was moved or slept): no answer
+ * changes, and only deadlines notice. */
 static void clock_steps_change_no_answer(void **state) {
     (void)state;
     static const int64_t steps_s[] = {3600, -7200, 86400 * 400, -86400 * 300, 0};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_sched_time.c - what the scheduler does by the clock, with a clock that is the test's: deadlines, how much of a
- * prompt goes into a step, drafts where they pay; and a cancellation that stops a pass, measured in work.
+ * test_sched_time.c - what the scheduler does by the clock, with a clock that is the test's: deadlines, how
+ * much of a prompt goes into a step, drafts where they pay; and a cancellation that stops a pass, measured in
+ * work.
  */
 #include "tests/need.h"
 
@@ -16,7 +17,8 @@
 #include "engine/sched/sched_priv.h"
 #include "hyperlama/hyperlama.h"
 
-/* The monotonic clock: 0 is that of the system; else it stands still but for what each reading and each row adds. */
+/* The monotonic clock: 0 is that of the system; else it stands still but for what each reading and each row
+ * adds. */
 static _Atomic int64_t clock_ns, reading_ns, row_ns;
 
 int clock_gettime(clockid_t id, struct timespec *ret) {
@@ -50,7 +52,8 @@ typedef struct setup {
     hl_sched  *s;
 } setup;
 
-/* One norm of a row: what the pass does for each row of each layer, counted, and the call at which something happens. */
+/* One norm of a row: what the pass does for each row of each layer, counted, and the call at which something
+ * happens. */
 static hl_rmsnorm_fn *rmsnorm;
 static atomic_int     n_norms;
 static int            cancel_at;
@@ -307,7 +310,8 @@ static void the_budget_of_a_prompt_alone_follows_the_clock(void **state) {
 
 /* ---- cancellation ---- */
 
-/* Norms of a pass over a prompt of n tokens, or of as much of it as is done when it is cancelled at norm `at`. */
+/* Norms of a pass over a prompt of n tokens, or of as much of it as is done when it is cancelled at norm
+ * `at`. */
 static int norms_of_prompt(job *j, int32_t n, int at) {
     setup x = open_all(GEMMA, (hl_sched_params){.n_ctx = 1024, .n_batch = 1024});
     make_job(j, 1, n, at ? 5 : 0);

@@ -225,7 +225,8 @@ static void every_allocation_may_fail(void **state) {
     fail_msg("400 allocations are too many for a tiny model");
 }
 
-/* 2 layers of 128 wide, 4 heads on 2, 192 in the middle, 128 tokens; all matrices q8_0: 34 bytes for 32 weights. */
+/* 2 layers of 128 wide, 4 heads on 2, 192 in the middle, 128 tokens; all matrices q8_0: 34 bytes for 32
+ * weights. */
 static void a_model_tells_its_sizes_and_what_a_token_costs(void **state) {
     (void)state;
     enum { Q = 128 * 128, K = 128 * 64, FF = 128 * 192, LAYER = 2 * Q + 2 * K + 3 * FF, OUT = 128 * 128 };
@@ -252,7 +253,8 @@ static void a_model_tells_its_sizes_and_what_a_token_costs(void **state) {
     close_all(&x);
 }
 
-/* What is planned stands in the engine's ledger as long as it is held; weights of a model once, however many use them. */
+/* What is planned stands in the engine's ledger as long as it is held; weights of a model once, however many
+ * use them. */
 static void plans_are_entered_once_and_taken_out_again(void **state) {
     (void)state;
     const hl_session_params p = {.n_ctx = 256};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_speculate.c - speculative decoding: what the index finds, how many drafts get rows, and that drafts never change an
- * answer, greedy or drawn.
+ * test_speculate.c - speculative decoding: what the index finds, how many drafts get rows, and that drafts
+ * never change an answer, greedy or drawn.
  */
 #include "tests/need.h"
 
@@ -83,7 +83,8 @@ static void make_repeating(int32_t *ids, uint32_t n) {
     }
 }
 
-/* The place that must be found: the longest common past, of equals the newest, among the newest 64 that agree at all. */
+/* The place that must be found: the longest common past, of equals the newest, among the newest 64 that agree
+ * at all. */
 static hl_ngram_match search_plainly(const int32_t *ids, uint32_t last) {
     hl_ngram_match best = {0};
     uint32_t       n_places = 0;
@@ -116,7 +117,8 @@ static void the_index_agrees_with_a_plain_search(void **state) {
     hl_ngram_done(&g);
 }
 
-/* Positions that say something else than the best one, the newest first: by depth, one of each token at a depth. */
+/* Positions that say something else than the best one, the newest first: by depth, one of each token at a
+ * depth. */
 static uint32_t search_alternatives(const int32_t *ids, uint32_t n, uint32_t least_match, uint32_t best,
                                     uint32_t n_tokens, uint32_t n_cap, hl_ngram_alternative *ret) {
     hl_ngram_alternative all[64];
@@ -211,8 +213,8 @@ static void drafts_get_rows_where_rows_are_cheap(void **state) {
 }
 
 /* Passes over r rows take what they take, but those over 8 were disturbed for a while. */
-/* Rows cost 1 ms and 0.1 ms each, but eight were measured beside another program: that count is believed until all are
- * in doubt again, with the 64th measurement. Then it is tried, and chosen from then on. */
+/* Rows cost 1 ms and 0.1 ms each, but eight were measured beside another program: that count is believed
+ * until all are in doubt again, with the 64th measurement. Then it is tried, and chosen from then on. */
 static void a_disturbed_measurement_is_tried_again(void **state) {
     (void)state;
     hl_pass_cost      p = {0};
@@ -346,8 +348,9 @@ static void run_all(hl_model *m, hl_model *draft, hl_speculate speculate, outcom
 
 static outcome plain[N_REQUESTS], drafted[N_REQUESTS];
 
-/* Every token of a drawn answer is the sampler's own choice from the logits of the row before it, so drafts change not
- * only no distribution but no draw: equal tokens and logprobs, for every temperature and penalty. */
+/* Every token of a drawn answer is the sampler's own choice from the logits of the row before it, so drafts
+ * change not only no distribution but no draw: equal tokens and logprobs, for every temperature and
+ * penalty. */
 static void answers_with_and_without_drafts_are_equal(void **state) {
     (void)state;
     static const char *const drafts[] = {NULL, "tests/golden/archs/llama-q8_0.gguf",
@@ -387,7 +390,8 @@ static void answers_with_and_without_drafts_are_equal(void **state) {
     hl_engine_free(e);
 }
 
-/* Many sequences that got no drafts for long ask the draft model in the same step: no more than there are rows for. */
+/* Many sequences that got no drafts for long ask the draft model in the same step: no more than there are
+ * rows for. */
 static void a_draft_model_is_tried_again_by_as_many_as_there_are_rows_for(void **state) {
     (void)state;
     enum { N = 100 };
@@ -506,8 +510,8 @@ static void run_scripted(hl_model *m, hl_kv_cache_type type, uint64_t budget, hl
     hl_sched_free(s);
 }
 
-/* Several candidates are verified at every depth, across ends of blocks, windows and number formats, in caches with and
- * without room for them, alone and together, and not a bit of any answer changes. */
+/* Several candidates are verified at every depth, across ends of blocks, windows and number formats, in
+ * caches with and without room for them, alone and together, and not a bit of any answer changes. */
 static void branches_change_no_answer(void **state) {
     (void)state;
     static const struct {

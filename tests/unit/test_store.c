@@ -131,10 +131,12 @@ static void what_options_say_comes_back(void **state) {
     hl_err           err = {0};
     hl_stored_model *m = NULL;
     fixture_init(&f);
-    hl_store               *s = fixture_open(&f);
-    const char             *path = make_gguf(&f, "a.gguf", 64, 1);
-    const hl_param          params[] = {{"temperature", "0.7"}, {"stop", "<a>"},        {"num_ctx", "8192"},
-                                        {"stop", "\"b\""},      {"temperature", "0.2"}, {"use_mmap", "false"}};
+    hl_store      *s = fixture_open(&f);
+    const char    *path = make_gguf(&f, "a.gguf", 64, 1);
+    const hl_param params[] = {
+        {"temperature", "0.7"}, {"stop", "<a>"},        {"num_ctx", "8192"},
+        {"stop", "\"b\""},      {"temperature", "0.2"}, {"use_mmap", "false"},
+    };
     const hl_stored_message messages[] = {{"user", {"hi", 2}},
                                           {"assistant", {"hello\0 \xf0\x9f\x91\x8b", 11}}};
     const char *const       licenses[] = {"MIT", "Apache"};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_store_gc.c - what is ours is known from the folder alone, what others wrote is never taken for ours, and all
- * garbage can be listed and deleted.
+ * test_store_gc.c - what is ours is known from the folder alone, what others wrote is never taken for ours,
+ * and all garbage can be listed and deleted.
  */
 #define _GNU_SOURCE
 #include "store_fixture.h"

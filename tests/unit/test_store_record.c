@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_store_record.c - all that a model's record holds comes back: from a Modelfile, and in a model like another one.
+ * test_store_record.c - all that a model's record holds comes back: from a Modelfile, and in a model like
+ * another one.
  */
 #define _GNU_SOURCE
 #include "store_fixture.h"
@@ -80,7 +81,8 @@ static void all_that_a_modelfile_says_is_kept_and_said_again(void **state) {
 
 /* ---- a model like another one ---- */
 
-/* A record as another program may have left it: parameters of all JSON kinds, keys and layers nobody here knows. */
+/* A record as another program may have left it: parameters of all JSON kinds, keys and layers nobody here
+ * knows. */
 static void make_foreign(fixture *f, hl_store *s) {
     hl_err            err = {0};
     char              path[PATH_MAX], hex[HL_DIGEST_BYTES], manifest[2000];
@@ -161,7 +163,8 @@ static void a_saved_model_keeps_what_nobody_changed(void **state) {
     assert_string_equal(saved->shard_paths[0], m->shard_paths[0]);
     hl_stored_model_free(saved);
 
-    /* with changes: one parameter changed, a list made shorter, one left out, a new one; texts gone and new */
+    /* with changes: one parameter changed, a list made shorter, one left out, a new one; texts gone and
+     * new */
     const hl_param params[] = {
         {"temperature", "0.7"}, {"top_k", "5"}, {"stop", "a"}, {"novel_number", "100000"}, {"seed", "7"}};
     const hl_stored_message messages[] = {{"user", {"one\0two", 7}}};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_template_taint.c - every byte of a prompt knows whether it came from outside, whatever it went through.
+ * test_template_taint.c - every byte of a prompt knows whether it came from outside, whatever it went
+ * through.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_tokenizer_hostile.c - texts that spell out control tokens, vocabularies made to be slow, and being told to stop.
+ * test_tokenizer_hostile.c - texts that spell out control tokens, vocabularies made to be slow, and being
+ * told to stop.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,8 +30,8 @@ static void unload(loaded l) {
     hl_gguf_close(l.g);
 }
 
-/* Marks as they come in real vocabularies: one the beginning of another, one with a letter that merges, one that the
- * file calls user-defined. With `marks_are_letters` none of them is special. */
+/* Marks as they come in real vocabularies: one the beginning of another, one with a letter that merges, one
+ * that the file calls user-defined. With `marks_are_letters` none of them is special. */
 enum { BPE_AB = 256, IM, IM_END, BOS, USER, N_BPE };
 
 static loaded load_bpe(bool marks_are_letters) {
@@ -114,8 +115,9 @@ static void a_mark_counts_only_where_no_byte_of_it_came_from_outside(void **stat
     unload(l);
 }
 
-/* The promise, on random texts: where all of a text came from outside, its ids are those that a vocabulary without marks
- * gives; and where some of it did, cutting at the marks that count gives the same as tokenizing all of it. */
+/* The promise, on random texts: where all of a text came from outside, its ids are those that a vocabulary
+ * without marks gives; and where some of it did, cutting at the marks that count gives the same as tokenizing
+ * all of it. */
 static void texts_from_outside_are_tokenized_as_if_marks_were_letters(void **state) {
     (void)state;
     static const char *const parts[] = {
@@ -133,7 +135,8 @@ static void texts_from_outside_are_tokenized_as_if_marks_were_letters(void **sta
         }
         const hl_view all = hl_str_view(&text.text);
         for (int m = 0; m < 2; m++) {
-            /* SentencePiece drops what is no token and no byte; here it has all bytes, but for <unk> itself */
+            /* SentencePiece drops what is no token and no byte; here it has all bytes, but for <unk>
+             * itself */
             check_same(encode(with[m].t, all, text.tainted, text.n_tainted, HL_TOKENIZE_SPECIAL),
                        encode(without[m].t, all, text.tainted, text.n_tainted, HL_TOKENIZE_SPECIAL), all);
             check_same(encode(with[m].t, all, text.tainted, text.n_tainted, HL_TOKENIZE_SPECIAL),

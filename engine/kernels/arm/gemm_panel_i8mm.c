@@ -3,9 +3,9 @@
  * gemm_panel_i8mm.c - y = W x from a panel, for arm64 CPUs with int8 matrix products: tiles of 8 rows and 6
  * tokens (4 where 16 columns share a scale), a lane is a row.
  *
- * method   SMMLA multiplies two rows with two tokens, 8 columns at once. It wants rows and tokens in pairs, so
- *          codes of 256 columns are put in that order once for all tokens, and activations once for all rows,
- *          in 10 KB of stack. Two UZP per pair of sums bring them back to one lane per row.
+ * method   SMMLA multiplies two rows with two tokens, 8 columns at once. It wants rows and tokens in pairs,
+ *          so codes of 256 columns are put in that order once for all tokens, and activations once for all
+ *          rows, in 10 KB of stack. Two UZP per pair of sums bring them back to one lane per row.
  * limit    arithmetic: 24 sums, 4 vectors of codes and 3 of activations fill the 32 registers
  * exact?   yes: the bits of the scalar definition
  */

@@ -2,8 +2,8 @@
  *
  * gemm_panel_neon.c - y = W x from a panel, for any arm64 CPU: tiles of 8 rows and 3 tokens, a lane is a row.
  *
- * method   four columns of two rows times the same columns of a token, widened to 16 bits, where the sums of a
- *          group fit: 8 * 31 * 127, 4 * 63 * 127; of codes above 127, with 128 taken off, two products fit
+ * method   four columns of two rows times the same columns of a token, widened to 16 bits, where the sums of
+ *          a group fit: 8 * 31 * 127, 4 * 63 * 127; of codes above 127, with 128 taken off, two products fit
  * limit    arithmetic
  * exact?   yes: the bits of the scalar definition
  */

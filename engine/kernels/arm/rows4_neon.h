@@ -33,8 +33,8 @@ typedef struct hl_block4 {
     uint8x16_t  low[16], high[8]; /* packed codes that later groups share */
 } hl_block4;
 
-/* Codes of group i of four rows' block; called for all groups in order, with constants. The first call makes all
- * scales and minimums. */
+/* Codes of group i of four rows' block; called for all groups in order, with constants. The first call makes
+ * all scales and minimums. */
 typedef void hl_decode4_fn(const uint8_t *const *block, size_t i, hl_layout layout, hl_block4 *s,
                            uint8x16_t *ret_code);
 
@@ -46,7 +46,8 @@ typedef struct hl_rows4 {
     hl_decode4_fn *decode;
 } hl_rows4;
 
-/* Sums of products over columns 16 s .. 16 s + n - 1 of a group, added to start; x holds 32 columns. n: 16, 32. */
+/* Sums of products over columns 16 s .. 16 s + n - 1 of a group, added to start; x holds 32 columns. n: 16,
+ * 32. */
 typedef int32x4_t hl_dot4_fn(const uint8x16_t *code, size_t s, size_t n, bool is_signed, const int8x16_t *x,
                              int32x4_t start);
 

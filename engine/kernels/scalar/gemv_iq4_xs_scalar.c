@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemv_iq4_xs_scalar.c - y = W x, W in iq4_xs: the definition that every faster version must equal bit for bit.
+ * gemv_iq4_xs_scalar.c - y = W x, W in iq4_xs: the definition that every faster version must equal bit for
+ * bit.
  */
 #include "engine/kernels/kernel_list.h"
 #include "engine/kernels/scalar/groups_scalar.h"

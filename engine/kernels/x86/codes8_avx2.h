@@ -3,10 +3,11 @@
  * codes8_avx2.h - for every quantized type: a block of eight rows into codes, scales and minimums. Layouts:
  * engine/quant/<type>.h.
  *
- * Four-byte units of eight rows are transposed in registers, so that one vector holds the same four columns of all of
- * them (a "quad"; lane = row). What becomes of quads and scales is decided by the sink that the including file defines:
- * stored in a panel (unpack8_avx2.h), or multiplied with some tokens while they are in registers (gemv_dot_avx2.h).
- * Either takes a quad when it is made: collecting a block first costs as much again. All numbers i and k are constants.
+ * Four-byte units of eight rows are transposed in registers, so that one vector holds the same four columns
+ * of all of them (a "quad"; lane = row). What becomes of quads and scales is decided by the sink that the
+ * including file defines: stored in a panel (unpack8_avx2.h), or multiplied with some tokens while they are
+ * in registers (gemv_dot_avx2.h). Either takes a quad when it is made: collecting a block first costs as much
+ * again. All numbers i and k are constants.
  */
 #ifndef HL_ENGINE_KERNELS_X86_CODES8_AVX2_H
 #define HL_ENGINE_KERNELS_X86_CODES8_AVX2_H

@@ -128,8 +128,8 @@ HL_INLINE void put_mxfp4(const int T, sink *s, const int g, const __m512i *v) {
     put_table_nibbles(T, s, 8 * g, v, table);
 }
 
-/* What stands in front of a block of 32 columns, by its number of bytes: an exponent, a scale (f16), or a scale and what
- * is added to all values (two f16). */
+/* What stands in front of a block of 32 columns, by its number of bytes: an exponent, a scale (f16), or a
+ * scale and what is added to all values (two f16). */
 enum { HEAD_E8M0 = 1, HEAD_F16 = 2, HEAD_F16_PAIR = 4 };
 
 /* The scale of mxfp4 codes is 2^(e - 128), subnormal for e < 2. */
@@ -148,9 +148,9 @@ HL_INLINE void put_f16_pair(const int T, sink *s, const int g, __m512i v) {
     put_group32(T, 1, s, g, f[0], f[1]);
 }
 
-/* n blocks side by side, read as words: even, so that they are whole ones (for HEAD_E8M0: or half). Where a block begins
- * within a word changes from block to block; the f16 scales of two neighbours lie in different halves and are converted
- * together. */
+/* n blocks side by side, read as words: even, so that they are whole ones (for HEAD_E8M0: or half). Where a
+ * block begins within a word changes from block to block; the f16 scales of two neighbours lie in different
+ * halves and are converted together. */
 HL_INLINE void put_blocks32(const int T, const int n, sink *s, const uint8_t *p, size_t row_bytes,
                             const int head, const int n_words, put_words_fn *put) {
     const int bytes = head + 4 * n_words;
@@ -187,7 +187,8 @@ HL_INLINE void put_block32(const int T, sink *s, const uint8_t *p, size_t row_by
     advance(T, false, s, 1);
 }
 
-/* n_side (constant) blocks side by side, then what the last tile of a row has left: pairs, perhaps a single block. */
+/* n_side (constant) blocks side by side, then what the last tile of a row has left: pairs, perhaps a single
+ * block. */
 #define HL_BLOCKS32(type, head, n_words, n_side)                                                             \
     HL_INLINE void codes16_##type(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) { \
         const size_t bytes = (head) + 4 * (n_words);                                                         \
@@ -231,9 +232,9 @@ HL_INLINE void put_k45(const int T, sink *s, const k45_head *k, __m512 d, int g)
                 _mm512_mul_ps(k->d[1], f32_of_byte(k->min[g / 4], g % 4)));
 }
 
-/* Every 32 bytes hold two groups: low nibbles the first, high nibbles the second. Where codes are multiplied at once, high
- * nibbles stay where they are: 16 times the sum times a sixteenth of the scale is the same number, and a shift less. (Not
- * for eight tokens, whose sums leave no register for one constant more.) */
+/* Every 32 bytes hold two groups: low nibbles the first, high nibbles the second. Where codes are multiplied
+ * at once, high nibbles stay where they are: 16 times the sum times a sixteenth of the scale is the same
+ * number, and a shift less. (Not for eight tokens, whose sums leave no register for one constant more.) */
 HL_INLINE void codes16_q4_k(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
     (void)n_cols;
     row_addr       rows = address_rows(w, row_bytes);

@@ -2,10 +2,11 @@
  *
  * dot_avx2.h - what integer sums of products begin with and how they become floats, eight rows a vector.
  *
- * Where HL_DOT(acc, w, x) is defined, an instruction (or what gives the same sums) that adds to each 32-bit lane the
- * dot product of its four unsigned bytes of w with its four signed bytes of x, sums begin with the bits of 1.5 * 2^23.
- * Less than 2^22 is added, all told, so that they end as the bits of the float 1.5 * 2^23 + sum, and a subtraction
- * makes them the sum, exactly. A conversion would have to wait for the ports that multiply; Intel has one more that adds.
+ * Where HL_DOT(acc, w, x) is defined, an instruction (or what gives the same sums) that adds to each 32-bit
+ * lane the dot product of its four unsigned bytes of w with its four signed bytes of x, sums begin with the
+ * bits of 1.5 * 2^23. Less than 2^22 is added, all told, so that they end as the bits of the float 1.5 * 2^23
+ * + sum, and a subtraction makes them the sum, exactly. A conversion would have to wait for the ports that
+ * multiply; Intel has one more that adds.
  */
 #ifndef HL_ENGINE_KERNELS_X86_DOT_AVX2_H
 #define HL_ENGINE_KERNELS_X86_DOT_AVX2_H
@@ -42,8 +43,8 @@ HL_INLINE __m256i sums_of_8(const int16_t *sum16, size_t group) {
     return _mm256_madd_epi16(_mm256_loadu_si256((const __m256i *)(const void *)sum16), _mm256_set1_epi16(1));
 }
 
-/* Per scale group of n_groups * 32 columns of a token: what the integer sum begins with, SUM_BIAS - offset * (sum of
- * x), or where the type has a minimum that sum of x as a float. */
+/* Per scale group of n_groups * 32 columns of a token: what the integer sum begins with, SUM_BIAS - offset *
+ * (sum of x), or where the type has a minimum that sum of x as a float. */
 HL_INLINE void prepare_sums(int32_t offset, const int16_t *sum16, size_t n_groups, size_t group, bool has_min,
                             int32_t *v) {
     const size_t  n = 32 / group * n_groups;

@@ -5,8 +5,8 @@
  * A call with up to 3 tokens waits for memory: 4 rows side by side, both halves of the lanes at once. More
  * tokens go in fours over blocks of columns: 3 rows x 4 tokens are 12 sums of 8 lanes, all that 16 registers
  * hold, so a block is passed twice, once for each half of the lanes, and what is not being added waits in
- * memory. The activations of a block are copied first, in the order of use: they stay in the first-level cache
- * for all rows, and rows of activations that lie a power of two apart no longer push one another out.
+ * memory. The activations of a block are copied first, in the order of use: they stay in the first-level
+ * cache for all rows, and rows of activations that lie a power of two apart no longer push one another out.
  *
  * The halves of f32 and f16 are columns 0-7 and 8-15 of every 16. Those of bf16 are even and odd columns: one
  * shift or one mask makes 8 floats of 16 weights.

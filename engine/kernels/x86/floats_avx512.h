@@ -2,10 +2,10 @@
  *
  * floats_avx512.h - rows of f32, f16 or bf16 times any number of tokens.
  *
- * Lane i of a sum holds columns i, i + 16, ... in order, as kernels.h defines. A tile is some rows times up to eight
- * tokens, 24 sums at most, so that every vector of weights, widened once, serves all its tokens. Columns go in blocks whose
- * activations stay in the first-level cache while 32 rows pass by; sums wait in memory between blocks and their lanes are
- * added at the end, four rows at a time. The including file defines
+ * Lane i of a sum holds columns i, i + 16, ... in order, as kernels.h defines. A tile is some rows times up
+ * to eight tokens, 24 sums at most, so that every vector of weights, widened once, serves all its tokens.
+ * Columns go in blocks whose activations stay in the first-level cache while 32 rows pass by; sums wait in
+ * memory between blocks and their lanes are added at the end, four rows at a time. The including file defines
  *   HL_W            type of a weight          HL_X          type of an activation
  *   HL_STEP         columns per vector        HL_X_OF(act)  where the activations are
  *   HL_LOAD_W(p), HL_LOAD_X(p)                one vector; HL_LOAD_W_TAIL(p, n) and HL_LOAD_X_TAIL(p, n)
@@ -129,8 +129,9 @@ HL_INLINE void multiply_float_rows(const int R, const int T, size_t n_rows, cons
     }
 }
 
-/* Tokens to take at once of those that are left: few sizes, as each is an unrolled copy. Many go by six: rows of activations
- * are often a power of two apart, and eight of them with three of weights leave the first-level cache hardly a way. */
+/* Tokens to take at once of those that are left: few sizes, as each is an unrolled copy. Many go by six: rows
+ * of activations are often a power of two apart, and eight of them with three of weights leave the
+ * first-level cache hardly a way. */
 HL_INLINE int next_float_tokens(size_t left) {
     static const uint8_t sizes[FLOAT_TOKENS] = {1, 2, 3, 4, 3, 6, 4, 8};
     return left <= FLOAT_TOKENS ? sizes[left - 1] : left == 2 * FLOAT_TOKENS ? FLOAT_TOKENS : 6;

@@ -2,8 +2,8 @@
  *
  * gemm_avx2.h - y = W x from a panel, eight rows a vector: tiles of a few tokens, a lane is a row.
  *
- * The including file brings what differs between instruction sets: the size of a tile, how integer products are
- * summed (dot_columns). Sums of x, in the form that a group needs them,
+ * The including file brings what differs between instruction sets: the size of a tile, how integer products
+ * are summed (dot_columns). Sums of x, in the form that a group needs them,
  * are prepared once per tile of tokens. Order of float operations: kernels.h.
  */
 #ifndef HL_ENGINE_KERNELS_X86_GEMM_AVX2_H

@@ -4,8 +4,9 @@
  *
  * The including file defines HL_DOT(acc, w, x): that instruction, or what gives the same sums.
  *
- * limit    Intel's ports 0 and 1, which alone multiply: 8 products, scale, minimum and last sum are 11 of them per
- *          8 rows x 32 columns of q4_k and token. Sums become floats by an addition, which port 5 does, too.
+ * limit    Intel's ports 0 and 1, which alone multiply: 8 products, scale, minimum and last sum are 11 of
+ *          them per 8 rows x 32 columns of q4_k and token. Sums become floats by an addition, which port 5
+ *          does, too.
  */
 #ifndef HL_ENGINE_KERNELS_X86_GEMM_DOT_AVX2_H
 #define HL_ENGINE_KERNELS_X86_GEMM_DOT_AVX2_H

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemm_panel_avx2.c - y = W x from a panel, for CPUs with AVX2 + FMA: tiles of 16 rows and 3 tokens, a lane is a row.
+ * gemm_panel_avx2.c - y = W x from a panel, for CPUs with AVX2 + FMA: tiles of 16 rows and 3 tokens, a lane
+ * is a row.
  *
- * method   gemm_avx2.h; maddubs adds two products of codes and activations in 16 bits; the panel's largest code says
- *          how many of these sums fit 16 bits. Codes above 127 (offset 128) are multiplied as |w - 128| times x with
- *          the sign of w - 128.
- * limit    four vector pipes: 20 operations per 8 rows x 32 columns of q4_k and token, with the loads 28 of 6 per cycle
+ * method   gemm_avx2.h; maddubs adds two products of codes and activations in 16 bits; the panel's largest
+ *          code says how many of these sums fit 16 bits. Codes above 127 (offset 128) are multiplied as |w -
+ *          128| times x with the sign of w - 128.
+ * limit    four vector pipes: 20 operations per 8 rows x 32 columns of q4_k and token, with the loads 28 of 6
+ *          per cycle
  * exact?   yes: the bits of the scalar definition
  */
 #define HL_TILE_TOKENS  3

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemm_panel_avxvnni.c - y = W x from a panel, for CPUs with a 256-bit vpdpbusd: gemm_avx2.h with gemm_dot_avx2.h.
+ * gemm_panel_avxvnni.c - y = W x from a panel, for CPUs with a 256-bit vpdpbusd: gemm_avx2.h with
+ * gemm_dot_avx2.h.
  *
  * exact?   yes: the bits of the scalar definition
  */

@@ -2,12 +2,12 @@
  *
  * gemv_avx512.h - the type-independent part of gemv: strips of 16 rows, 256 columns at a time.
  *
- * Codes are multiplied with all tokens of the call while they are in registers. The 16 rows of a strip are not
- * neighbours: each is the next of a stream of rows, a sixteenth of the call's rows, that is read from its beginning
- * to its end. So every stream lies in pages of its own, where the second-level cache's prefetcher follows it; it
- * follows one stream in a page, and would lose 16 that walk through four or five pages together. Some bytes of each
- * stream are also requested ahead by hand, into the second-level cache: requests for the first level wait in its
- * few miss buffers and reach less than half of the bandwidth.
+ * Codes are multiplied with all tokens of the call while they are in registers. The 16 rows of a strip are
+ * not neighbours: each is the next of a stream of rows, a sixteenth of the call's rows, that is read from its
+ * beginning to its end. So every stream lies in pages of its own, where the second-level cache's prefetcher
+ * follows it; it follows one stream in a page, and would lose 16 that walk through four or five pages
+ * together. Some bytes of each stream are also requested ahead by hand, into the second-level cache: requests
+ * for the first level wait in its few miss buffers and reach less than half of the bandwidth.
  */
 #ifndef HL_ENGINE_KERNELS_X86_GEMV_AVX512_H
 #define HL_ENGINE_KERNELS_X86_GEMV_AVX512_H
@@ -23,7 +23,8 @@ enum {
     WAY_BYTES = 4096, /* of the first-level cache: lines so far apart compete for the same places */
 };
 
-/* Ask for what the first strip reads before its own requests arrive: AHEAD_BYTES of every row, row_bytes apart. */
+/* Ask for what the first strip reads before its own requests arrive: AHEAD_BYTES of every row, row_bytes
+ * apart. */
 HL_INLINE void ask_first(const uint8_t *w, size_t row_bytes) {
     const size_t own = row_bytes < AHEAD_BYTES ? row_bytes : AHEAD_BYTES; /* the next row asks for the rest */
     for (int r = 0; r < ROWS16; r++, w += row_bytes)
@@ -31,7 +32,8 @@ HL_INLINE void ask_first(const uint8_t *w, size_t row_bytes) {
             _mm_prefetch((const char *)w + b, _MM_HINT_T1);
 }
 
-/* One strip, rows row_bytes apart, times T tokens; n_rows < 16 only in the last strip. Row i of it is row i y_step of y. */
+/* One strip, rows row_bytes apart, times T tokens; n_rows < 16 only in the last strip. Row i of it is row i
+ * y_step of y. */
 HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, const bool has_min,
                               int32_t offset, size_t block_bytes, const uint8_t *w, size_t row_bytes,
                               size_t n_rows, const hl_act *x, size_t token, size_t after, float *y,
@@ -78,8 +80,8 @@ HL_INLINE void multiply_strip(const int T, codes16_fn *codes16, const bool g16, 
     HL_UNROLL for (int t = 0; t < T; t++, y += y_stride) _mm512_mask_i32scatter_ps(y, m, to, s.acc[t], 4);
 }
 
-/* How many of the tokens left to take at once. Every size is an unrolled copy of the kernel, so types that few models use
- * have fewer; ops/cpu/matmul.c:is_common() names those that have all. */
+/* How many of the tokens left to take at once. Every size is an unrolled copy of the kernel, so types that
+ * few models use have fewer; ops/cpu/matmul.c:is_common() names those that have all. */
 HL_INLINE int next_tokens(size_t left, const bool all_sizes) {
     if (!all_sizes) return left >= 4 ? 4 : left >= 2 ? 2 : 1;
     return left >= SINK_TOKENS ? SINK_TOKENS : (int)left;

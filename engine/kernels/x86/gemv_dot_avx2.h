@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemv_dot_avx2.h - y = W x for a few tokens, eight rows a vector, for an instruction that adds four products.
+ * gemv_dot_avx2.h - y = W x for a few tokens, eight rows a vector, for an instruction that adds four
+ * products.
  *
- * Codes meet all tokens of the call while they are in registers (codes8_avx2.h): a lane is a row, so that nothing is
- * added crosswise, and one transposition serves all tokens. The including file defines HL_DOT (dot_avx2.h).
+ * Codes meet all tokens of the call while they are in registers (codes8_avx2.h): a lane is a row, so that
+ * nothing is added crosswise, and one transposition serves all tokens. The including file defines HL_DOT
+ * (dot_avx2.h).
  *
  * limit    memory for one token, then the ports that multiply
  */
@@ -66,8 +68,8 @@ HL_INLINE void hl_put_min(const hl_kind8 kind, hl_sink8 *out, int i, __m256 min)
     out->min[i] = min;
 }
 
-/* Requests go out with every group: all of a block at once would fill the miss buffers. They run through the next
- * eight rows in the order of memory, not row by row (strips8_avx2.h). */
+/* Requests go out with every group: all of a block at once would fill the miss buffers. They run through the
+ * next eight rows in the order of memory, not row by row (strips8_avx2.h). */
 HL_INLINE void hl_put_group(const hl_kind8 kind, hl_sink8 *out, int i) {
     const size_t n = 32 / kind.group, at = (size_t)i * n, ahead = 8 * kind.block_bytes / kind.block_groups;
     HL_UNROLL for (size_t b = 0; b < ahead; b += 64) _mm_prefetch((const char *)out->ahead + b, _MM_HINT_T1);
@@ -117,8 +119,8 @@ HL_INLINE void multiply_strip(const hl_kind8 kind, int32_t offset, hl_codes8_fn 
     HL_UNROLL for (size_t t = 0; t < kind.n_tokens; t++) _mm256_storeu_ps(y + t * y_stride, out.acc[t]);
 }
 
-/* Eight rows meet all tokens before the next eight come: they stay in the first-level cache meanwhile. `rest` takes the
- * last rows, fewer than eight. */
+/* Eight rows meet all tokens before the next eight come: they stay in the first-level cache meanwhile. `rest`
+ * takes the last rows, fewer than eight. */
 HL_INLINE void gemv_dot(hl_kind8 kind, int32_t offset, hl_codes8_fn *codes8, hl_gemv_fn *rest, size_t n_rows,
                         const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
 #define TOKENS(n)                                                                                            \
@@ -155,8 +157,8 @@ HL_INLINE void gemv_dot(hl_kind8 kind, int32_t offset, hl_codes8_fn *codes8, hl_
 #undef TOKENS
 }
 
-/* Where nothing but a mask makes codes of bytes, one token does not earn the transposition: adding crosswise as AVX2 does
- * (strips8_avx2.h) is up to a tenth faster, with the same bits. */
+/* Where nothing but a mask makes codes of bytes, one token does not earn the transposition: adding crosswise
+ * as AVX2 does (strips8_avx2.h) is up to a tenth faster, with the same bits. */
 enum {
     ONE_BY_AVX2_q4_0 = 1,
     ONE_BY_AVX2_q4_1 = 1,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemv_iq4_nl_avx2.c - y = W x, W in iq4_nl, for CPUs with AVX2 + FMA + F16C: eight rows at a time, a lane is a row.
+ * gemv_iq4_nl_avx2.c - y = W x, W in iq4_nl, for CPUs with AVX2 + FMA + F16C: eight rows at a time, a lane is
+ * a row.
  *
  * method   strips8_avx2.h; |x| times w with the sign of x
  * exact?   yes: the bits of the scalar definition

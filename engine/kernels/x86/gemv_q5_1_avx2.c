@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemv_q5_1_avx2.c - y = W x, W in q5_1, for CPUs with AVX2 + FMA + F16C: eight rows at a time, a lane is a row.
+ * gemv_q5_1_avx2.c - y = W x, W in q5_1, for CPUs with AVX2 + FMA + F16C: eight rows at a time, a lane is a
+ * row.
  *
  * method   strips8_avx2.h; sums of 8 products stay within 16 bits (codes up to 31)
  * exact?   yes: the bits of the scalar definition

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemv_q6_k_avx2.c - y = W x, W in q6_k, for CPUs with AVX2 + FMA + F16C: eight rows at a time, a lane is a row.
+ * gemv_q6_k_avx2.c - y = W x, W in q6_k, for CPUs with AVX2 + FMA + F16C: eight rows at a time, a lane is a
+ * row.
  *
  * method   strips8_avx2.h; sums of 4 products stay within 16 bits (codes up to 63)
  * exact?   yes: the bits of the scalar definition

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemv_q8_0_avx2.c - y = W x, W in q8_0, for CPUs with AVX2 + FMA + F16C: eight rows at a time, a lane is a row.
+ * gemv_q8_0_avx2.c - y = W x, W in q8_0, for CPUs with AVX2 + FMA + F16C: eight rows at a time, a lane is a
+ * row.
  *
  * method   strips8_avx2.h; |w| times x with the sign of w
  * exact?   yes: the bits of the scalar definition

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * probe_dot_x86.h - int8 dot products on registers alone: what a core can do at most. The including file defines
- *   V, SET1_8(x), SET1_32(x), ADD(a, b)   a vector of int8, of int32, and the sum of two of these
+ * probe_dot_x86.h - int8 dot products on registers alone: what a core can do at most. The including file
+ *   defines V, SET1_8(x), SET1_32(x), ADD(a, b)   a vector of int8, of int32, and the sum of two of these
  *   DOT(sum, a, b)                        the instruction, MACS multiply-accumulates
  *   IN_REGISTER                           the constraint of an asm operand that is such a vector
  */

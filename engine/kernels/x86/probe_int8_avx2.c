@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * probe_int8_avx2.c - multiply-adds of a CPU without VNNI as the best panels do them: eight products of bytes are added
- * in 16 bits before a ninth multiplication widens their sum (codes up to 15).
+ * probe_int8_avx2.c - multiply-adds of a CPU without VNNI as the best panels do them: eight products of bytes
+ * are added in 16 bits before a ninth multiplication widens their sum (codes up to 15).
  */
 #include <immintrin.h>
 

@@ -114,9 +114,9 @@ HL_INLINE void load_8words(row_addr *rows, int at, __m512i ret[8]) {
     transpose_pairs(z, ret);
 }
 
-/* Consecutive bytes of 16 rows, read once and in order as words: lane r of v[i] holds bytes 4i..4i+3 of row r, whatever
- * blocks they belong to. So the small fields between codes cost no loads of their own. n_bytes and all places are
- * constants; n_bytes is at least 32. */
+/* Consecutive bytes of 16 rows, read once and in order as words: lane r of v[i] holds bytes 4i..4i+3 of row
+ * r, whatever blocks they belong to. So the small fields between codes cost no loads of their own. n_bytes
+ * and all places are constants; n_bytes is at least 32. */
 typedef struct row_words {
     row_addr rows;
     int      n_bytes;

@@ -31,8 +31,9 @@ HL_INLINE __m256i hl_strip_half(const hl_strip8 *s, size_t k, size_t offset) {
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
-/* A vector of which lane k (constant) is that of the bytes that begin k times `width` before `offset` of row k. All of
- * them are weights, because eight rows stand one after the other: no byte but the rows' own is read. */
+/* A vector of which lane k (constant) is that of the bytes that begin k times `width` before `offset` of row
+ * k. All of them are weights, because eight rows stand one after the other: no byte but the rows' own is
+ * read. */
 #define HL_STRIP_LANES(s, offset, width, load, blend, v)                                                     \
     v = load(hl_strip_row(s, 0) + (offset));                                                                 \
     v = blend(v, load(hl_strip_row(s, 1) + (offset)-1 * (width)), 1 << 1);                                   \

@@ -46,8 +46,8 @@ HL_INLINE const int8_t *token_at(const sink *s, const int t) {
     return s->q[t / 4] + (t % 4 == 0 ? 0 : t % 4 == 1 ? s->one : t % 4 == 2 ? 2 * s->one : s->three);
 }
 
-/* Requests go out a row at a time: all of a block at once would fill the miss buffers, and the multiplications behind
- * them would wait for memory instead of running beside it. */
+/* Requests go out a row at a time: all of a block at once would fill the miss buffers, and the
+ * multiplications behind them would wait for memory instead of running beside it. */
 HL_INLINE void ask_ahead(sink *s) {
     if (!s->ahead) return;
 #ifndef __clang__ /* which does not see that ahead_bytes is a constant */

@@ -11,9 +11,10 @@
  * a float it is BIAS + sum, exact for sums within 2^22. The products of a group stay below 32 * 255 * 127
  * = 2^20, offsets change the start by at most half of that. Then fma(BIAS + sum, scale, -BIAS * scale) is
  * sum * scale rounded once: BIAS * scale is exact for scales of up to 22 bits, and those of all types (an
- * f16 times an integer of up to 8 bits, or a power of two) have at most 19. From scales of 2^104 on, infinite ones
- * and NaN among them, BIAS * scale is infinite and the sum ends in -infinity or NaN, whatever comes behind:
- * the caller sees that (kernels.h). Only a zero may differ in sign, which a sum that begins at +0 forgets.
+ * f16 times an integer of up to 8 bits, or a power of two) have at most 19. From scales of 2^104 on, infinite
+ * ones and NaN among them, BIAS * scale is infinite and the sum ends in -infinity or NaN, whatever comes
+ * behind: the caller sees that (kernels.h). Only a zero may differ in sign, which a sum that begins at +0
+ * forgets.
  */
 #ifndef HL_ENGINE_KERNELS_X86_TILE_AVX512_H
 #define HL_ENGINE_KERNELS_X86_TILE_AVX512_H
@@ -43,8 +44,8 @@ typedef struct tile_in {
 enum { BIAS_BITS = 0x4B400000 };
 #define BIAS 12582912.0f
 
-/* Of one token, per group of 32 columns: what the integer sum starts from, or the sum of x as a float. Where 16
- * columns share a scale, first halves stand in [0] and second halves in [1]. */
+/* Of one token, per group of 32 columns: what the integer sum starts from, or the sum of x as a float. Where
+ * 16 columns share a scale, first halves stand in [0] and second halves in [1]. */
 typedef struct tile_sums {
     _Alignas(64) int32_t v[2][SLICE_GROUPS];
 } tile_sums;
@@ -75,8 +76,9 @@ HL_INLINE __m512i four_columns(const int8_t *p) {
     return _mm512_set1_epi32(v);
 }
 
-/* Ask for what the next TILE_TOKENS tokens read, a few lines with every group g of this tile: they lie a row apart,
- * where no hardware looks for them. q is group g of the first token. Beyond the last token a request is harmless. */
+/* Ask for what the next TILE_TOKENS tokens read, a few lines with every group g of this tile: they lie a row
+ * apart, where no hardware looks for them. q is group g of the first token. Beyond the last token a request
+ * is harmless. */
 HL_INLINE void ask_next(const tile_in *in, size_t g, const int8_t *q) {
     const size_t  d_stride = in->n_cols / 32;
     const int8_t *next = q + TILE_TOKENS * in->n_cols +

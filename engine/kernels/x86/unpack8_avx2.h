@@ -39,7 +39,8 @@ HL_INLINE void hl_put_group(const hl_kind8 kind, hl_sink8 *out, int i) {
 
 enum { STAGE_BYTES = 256 }; /* no block is larger */
 
-/* A block of each of the n rows that are left, fewer than eight, and the last one again instead of those missing. */
+/* A block of each of the n rows that are left, fewer than eight, and the last one again instead of those
+ * missing. */
 static void stage_rows(const uint8_t *w, size_t row_bytes, size_t n, size_t block_bytes,
                        uint8_t (*stage)[STAGE_BYTES]) {
     for (size_t k = 0; k < 8; k++) memcpy(stage[k], w + (k < n ? k : n - 1) * row_bytes, block_bytes);

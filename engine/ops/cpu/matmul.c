@@ -54,10 +54,10 @@ static bool is_common(hl_type type) {
            type == HL_TYPE_q5_k || type == HL_TYPE_q6_k;
 }
 
-/* Whether gemv beats panels. With AVX-512 it does where it takes all tokens at once: it keeps the sums of four in its
- * registers, and of eight where it has the kernels. With AVX2 it keeps three, and taking eight rows from the first-level
- * cache twice still costs less than unpacking them; with AVX-VNNI four, and panels multiply so fast that a second time
- * does not pay. */
+/* Whether gemv beats panels. With AVX-512 it does where it takes all tokens at once: it keeps the sums of
+ * four in its registers, and of eight where it has the kernels. With AVX2 it keeps three, and taking eight
+ * rows from the first-level cache twice still costs less than unpacking them; with AVX-VNNI four, and panels
+ * multiply so fast that a second time does not pay. */
 static bool is_gemv_faster(uint32_t cpu, hl_type type, size_t n_tokens) {
     if (n_tokens > HL_GEMV_MAX_TOKENS) return false; /* its sums have no more room */
     if (cpu & HL_CPU_AVX512VNNI) return n_tokens <= (is_common(type) ? 8 : 4);
@@ -92,7 +92,8 @@ static hl_gemv_fn *const definition[HL_TYPE_count] = {
 #undef HL_TYPE
 };
 
-/* Whether this processor's kernels may lose a number, or make NaN of infinity, where scales are infinite or nearly so. */
+/* Whether this processor's kernels may lose a number, or make NaN of infinity, where scales are infinite or
+ * nearly so. */
 static bool may_lose(const hl_kernels *k) { return k->cpu & HL_CPU_AVX512; }
 
 /* n_rows results of each token, y_stride apart. */
@@ -124,9 +125,9 @@ static void move_sums(const float *sums, size_t n_tokens, size_t n_rows, float *
     }
 }
 
-/* The weights of the next rows, asked for in the order of memory while these are multiplied, so that the hardware's own
- * prefetchers and the page walks go along: evenly where there are few tokens, shortly before the end where there are
- * many and the cache would forget. */
+/* The weights of the next rows, asked for in the order of memory while these are multiplied, so that the
+ * hardware's own prefetchers and the page walks go along: evenly where there are few tokens, shortly before
+ * the end where there are many and the cache would forget. */
 typedef struct ahead {
     const uint8_t *at;
     size_t         n_bytes; /* not yet asked for */
@@ -151,7 +152,8 @@ static void ask_for_block(const uint8_t *w, size_t row_bytes, size_t n_rows, siz
         for (size_t i = 0; i < n_bytes; i += LINE_BYTES) __builtin_prefetch(w + r * row_bytes + i, 0, 2);
 }
 
-/* A part is multiplied, then moved to y while the next is multiplied: with AVX-512 it is one tile of registers. */
+/* A part is multiplied, then moved to y while the next is multiplied: with AVX-512 it is one tile of
+ * registers. */
 static size_t count_parts(const hl_kernels *k, size_t n_tokens) {
     const size_t most = k->cpu & HL_CPU_AVX512 ? TILE_TOKENS : PART_TOKENS;
     return (n_tokens + most - 1) / most;
@@ -219,7 +221,8 @@ static void multiply_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_b
     }
 }
 
-/* Both pieces of every token as rows of their own, so that weights are read and unpacked once; then the pairs are added. */
+/* Both pieces of every token as rows of their own, so that weights are read and unpacked once; then the pairs
+ * are added. */
 static void multiply_pairs(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
                            const hl_act *x, void *scratch, float *y, size_t y_stride) {
     float *sums = (float *)(void *)((uint8_t *)scratch + panel_bytes(w->n_cols));

@@ -21,8 +21,8 @@ typedef struct hl_matrix {
     const void *data;
 } hl_matrix;
 
-/* Scratch of one thread for matrices of up to max_cols columns and, at a time, up to max_pair_tokens tokens of two pieces (0: there
- * are none). */
+/* Scratch of one thread for matrices of up to max_cols columns and, at a time, up to max_pair_tokens tokens
+ * of two pieces (0: there are none). */
 size_t hl_matmul_scratch_bytes(size_t max_cols, size_t max_pair_tokens);
 
 typedef struct hl_matmul_scratch {
