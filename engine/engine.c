@@ -42,9 +42,9 @@ hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_er
     if (!e) return hl_fail(err, HL_E_NOMEM, "engine: no memory");
     hl_kernels_select(bits, &e->kernels);
     describe_cpu(e, bits);
-    e->n_pieces = p->activation_bits == 16 ? 2 : 1;
+    e->n_planes = p->activation_bits == 16 ? 2 : 1;
     (void)snprintf(e->setup_text, sizeof e->setup_text, "%s%s", e->cpu_text,
-                   e->n_pieces == 2 ? " 16-bit activations" : "");
+                   e->n_planes == 2 ? " 16-bit activations" : "");
     e->events = (hl_events){(hl_event_fn *)p->on_event, p->event_user, (hl_log_level)p->event_level};
     status = hl_pool_new(useful_threads(p->n_threads), &e->pool, err);
     if (status != HL_OK) {
@@ -53,7 +53,7 @@ hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_er
     }
     hl_pool_follow_mask(e->pool);
     hl_event(&e->events, HL_LOG_DEBUG, "engine", "ready", "threads=%d cpu=\"%s\" activation_bits=%d",
-             hl_pool_n_threads(e->pool), e->cpu_text, e->n_pieces == 2 ? 16 : 8);
+             hl_pool_n_threads(e->pool), e->cpu_text, e->n_planes == 2 ? 16 : 8);
     *ret_engine = e;
     return HL_OK;
 }

@@ -22,7 +22,7 @@
 struct hl_engine {
     hl_pool   *pool;
     hl_kernels kernels;
-    uint32_t   n_pieces; /* of 8-bit activations: hl_act */
+    uint32_t   n_planes; /* of 8-bit activations: hl_act */
     hl_events  events;
     /* Of all plans that were admitted and not released: one budget for every model of this engine. */
     _Atomic uint64_t planned_bytes; /* without weights: caches and buffers, committed as they are used */
@@ -77,7 +77,7 @@ typedef struct hl_layer {
     const float *v[HL_W_count]; /* vectors by purpose; NULL when absent */
     size_t       expert_stride[HL_W_count]; /* bytes from one expert's matrix to the next */
     bool         windowed;
-    /* forms of activations that the products of this layer read: HL_NEED_* */
+    /* forms of activations that the matmuls of this layer read: HL_NEED_* */
     uint32_t need_attn_in, need_o_in, need_ffn_in, need_down_in;
 } hl_layer;
 
@@ -106,6 +106,6 @@ struct hl_model {
 HL_MUST_CHECK hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_hparams *ret_hp,
                                         hl_err *err);
 
-uint32_t hl_matrix_needs(const hl_matrix *w); /* HL_NEED_* of a product with it */
+uint32_t hl_matrix_needs(const hl_matrix *w); /* HL_NEED_* of a matmul with it */
 
 #endif

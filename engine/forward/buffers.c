@@ -14,9 +14,9 @@
 /* Splits of decoding rows share a buffer of this size, or of one row at full context if that is more. */
 enum { SHARED_ATTEND_BYTES = 4 << 20, TILE_ATTEND_BYTES = 2 << 20 };
 
-void hl_act_lay_out(hl_bump *b, hl_act_buf *a, size_t n_values, uint32_t n_pieces, uint32_t needs) {
-    const size_t n = n_values * n_pieces;
-    *a = (hl_act_buf){.n_values = n_values, .n_pieces = n_pieces};
+void hl_act_lay_out(hl_bump *b, hl_act_buf *a, size_t n_values, uint32_t n_planes, uint32_t needs) {
+    const size_t n = n_values * n_planes;
+    *a = (hl_act_buf){.n_values = n_values, .n_planes = n_planes};
     if (needs & HL_NEED_F32) a->f32 = hl_bump_take(b, n_values, sizeof *a->f32);
     if (needs & HL_NEED_BF16) a->bf16 = hl_bump_take(b, n_values, sizeof *a->bf16);
     if (!(needs & HL_NEED_Q8)) return;
@@ -43,7 +43,7 @@ static void take_threads(hl_bump *b, hl_forward *f) {
     for (int32_t i = 0; i < n; i++) {
         hl_thread_scratch ts;
         ts.matmul.n_bytes =
-            hl_matmul_scratch_bytes(f->m->max_cols, f->m->engine->n_pieces > 1 ? f->n_rows_cap : 0);
+            hl_matmul_scratch_bytes(f->m->max_cols, f->m->engine->n_planes > 1 ? f->n_rows_cap : 0);
         ts.matmul.memory = hl_bump_take(b, ts.matmul.n_bytes, 1);
         ts.glu = hl_bump_take(b, 2 * (size_t)f->n_rows_cap * HL_GLU_ROWS, sizeof *ts.glu);
         ts.attend = hl_bump_take(b, HL_ATTEND_SCRATCH_BYTES, 1);
@@ -85,10 +85,10 @@ static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b,
         f->q = hl_bump_take(b, rows * (size_t)hp->n_heads * hp->head_room, sizeof *f->q);
     f->attn = hl_bump_take(b, rows * q, sizeof *f->attn);
     f->tmp = hl_bump_take(b, rows * (size_t)hp->n_embd, sizeof *f->tmp);
-    const uint32_t n_pieces = m->engine->n_pieces;
-    hl_act_lay_out(b, &f->act, rows * (q > hp->n_embd ? q : hp->n_embd), n_pieces, needs);
+    const uint32_t n_planes = m->engine->n_planes;
+    hl_act_lay_out(b, &f->act, rows * (q > hp->n_embd ? q : hp->n_embd), n_planes, needs);
     const size_t ff = hp->n_experts ? (size_t)hp->n_expert_ff * hp->n_experts_used : hp->n_ff;
-    hl_act_lay_out(b, &f->act_ff, rows * ff, n_pieces, down);
+    hl_act_lay_out(b, &f->act_ff, rows * ff, n_planes, down);
     f->rope = hl_bump_take(b, (size_t)rows * hp->n_rot, sizeof *f->rope);
     f->rope_w = f->rope;
     if (hl_has_window_rope(hp)) f->rope_w = hl_bump_take(b, (size_t)rows * hp->n_rot, sizeof *f->rope_w);

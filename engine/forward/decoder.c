@@ -2,7 +2,7 @@
  *
  * decoder.c - the pass: embed, then per layer attention and feed-forward, then logits.
  *
- * A layer is five parallel regions when decoding: q/k/v products, attention, output product, gate and up,
+ * A layer is five parallel regions when decoding: q/k/v matmuls, attention, output matmul, gate and up,
  * down; what lies between (norms, quantization, rotation) is done by the calling thread for few rows and
  * in chunks of rows for many. The last layer computes keys and values of every row, and the rest only for
  * the rows whose logits are wanted.
@@ -91,9 +91,9 @@ static void run_qkv(hl_forward *f, const hl_layer *l) {
         {HL_W_K, HL_W_K_BIAS, q, kv},
         {HL_W_V, HL_W_V_BIAS, q + kv, kv},
     };
-    hl_product products[3];
+    hl_linear linears[3];
     for (size_t i = 0; i < 3; i++)
-        products[i] = (hl_product){
+        linears[i] = (hl_linear){
             .w = &l->w[parts[i].w],
             .bias = l->v[parts[i].bias],
             .x = x,
@@ -101,13 +101,13 @@ static void run_qkv(hl_forward *f, const hl_layer *l) {
             .y_cols = parts[i].n,
             .y_stride = q + 2 * kv,
         };
-    hl_products_run(f, products, 3);
+    hl_linear_run(f, linears, 3);
 }
 
 static void run_attn_out(hl_forward *f, const hl_layer *l) {
     const hl_hparams *hp = &f->m->hp;
     hl_rows_run(f, f->n_rows, write_attn_row, l);
-    const hl_product o = {
+    const hl_linear o = {
         .w = &l->w[HL_W_O],
         .bias = l->v[HL_W_O_BIAS],
         .x = hl_act_of(&f->act, 0, f->n_rows, (size_t)hp->n_heads * hp->head_dim),
@@ -115,7 +115,7 @@ static void run_attn_out(hl_forward *f, const hl_layer *l) {
         .y_cols = hp->n_embd,
         .y_stride = hp->n_embd,
     };
-    hl_products_run(f, &o, 1);
+    hl_linear_run(f, &o, 1);
 }
 
 /* Keep only the rows whose logits are wanted. They move towards the front, in order. */
@@ -202,7 +202,7 @@ static void run_logits(hl_forward *f, float *ret_logits) {
          .needs = m->need_out_in,
     };
     hl_rows_run(f, f->n_rows, join_row, &into_out);
-    const hl_product out = {
+    const hl_linear out = {
         .w = &m->out,
         .bias = m->out_bias,
         .x = hl_act_of(&f->act, 0, f->n_rows, m->hp.n_embd),
@@ -210,7 +210,7 @@ static void run_logits(hl_forward *f, float *ret_logits) {
         .y_cols = m->hp.n_vocab,
         .y_stride = m->hp.n_vocab,
     };
-    hl_products_run(f, &out, 1);
+    hl_linear_run(f, &out, 1);
     if (!hl_forward_stopped(f)) hl_rows_run(f, f->n_rows, finish_row, &ret_logits);
 }
 

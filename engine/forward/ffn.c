@@ -2,7 +2,7 @@
  *
  * ffn.c - the gated feed-forward block: down(act(gate x) * up x).
  *
- * Gate, up, activation and the quantization for the down product happen chunk by chunk of 32 columns,
+ * Gate, up, activation and the quantization for the down matmul happen chunk by chunk of 32 columns,
  * while both results are still in cache; the full-width intermediate never goes to memory as f32 unless
  * a float matrix reads it.
  */
@@ -39,7 +39,7 @@ void hl_ffn_run(hl_forward *f, const hl_layer *l) {
     hl_cuts_make((hp->n_ff + HL_GLU_ROWS - 1) / HL_GLU_ROWS, (uint32_t)hl_pool_n_active(f->pool), 1,
                  (uint64_t)2 * HL_GLU_ROWS * hp->n_embd * f->n_rows, &c.cuts);
     hl_pool_run(f->pool, c.cuts.n, glu_chunk, &c);
-    const hl_product down = {
+    const hl_linear down = {
         .w = &l->w[HL_W_DOWN],
         .bias = l->v[HL_W_DOWN_BIAS],
         .x = hl_act_of(&f->act_ff, 0, f->n_rows, hp->n_ff),
@@ -47,5 +47,5 @@ void hl_ffn_run(hl_forward *f, const hl_layer *l) {
         .y_cols = hp->n_embd,
         .y_stride = hp->n_embd,
     };
-    hl_products_run(f, &down, 1);
+    hl_linear_run(f, &down, 1);
 }

@@ -10,7 +10,7 @@
 typedef struct hl_glu {
     const hl_matrix *gate, *up;           /* [n_ff][n_embd] */
     const float     *gate_bias, *up_bias; /* [n_ff]; NULL: none */
-    uint32_t         needs;               /* forms that the down product reads: HL_NEED_* */
+    uint32_t         needs;               /* forms that the down matmul reads: HL_NEED_* */
     uint32_t         first_row;           /* of act_ff where x's first token goes */
 } hl_glu;
 

@@ -9,15 +9,15 @@
 #include "engine/forward/bump.h"
 #include "engine/forward/forward.h"
 
-/* Activations of all rows in every form that some product reads. */
+/* Activations of all rows in every form that some matmul reads. */
 typedef struct hl_act_buf {
     float    *f32; /* [rows][cols]; each NULL when no layer needs it */
     uint16_t *bf16;
-    int8_t   *q; /* [rows][n_pieces][cols] and so on */
+    int8_t   *q; /* [rows][n_planes][cols] and so on */
     float    *d;
     int16_t  *sum16;
     size_t    n_values; /* room: rows x cols */
-    uint32_t  n_pieces; /* 1, or 2: hl_act */
+    uint32_t  n_planes; /* 1, or 2: hl_act */
 } hl_act_buf;
 
 /* Rows that lie in one block of one sequence, in order: what may be written by one thread. */
@@ -86,8 +86,8 @@ struct hl_forward {
     float      *attn;     /* [rows][q] */
     float      *tmp;      /* [rows][n_embd] result of a block before it joins x */
     float      *h;        /* [pairs][n_ff] only when a float matrix reads it */
-    hl_act_buf  act;      /* inputs of the next products, up to max(n_embd, q) columns */
-    hl_act_buf  act_ff;   /* inputs of the down product */
+    hl_act_buf  act;      /* inputs of the next matmuls, up to max(n_embd, q) columns */
+    hl_act_buf  act_ff;   /* inputs of the down matmul */
     float      *rope;     /* [rows][n_rot / 2][2] cos, sin */
     float      *rope_w;   /* the same for windowed layers; equals rope unless hl_has_window_rope() */
     double     *inv_freq; /* [n_rot / 2] and for windows */
@@ -148,32 +148,32 @@ static inline void hl_row_look(hl_forward *f, uint32_t row, hl_place place, uint
 void hl_multiply(hl_forward *f, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x,
                  uint32_t i_thread, float *y, size_t y_stride);
 
-/* One product of a parallel region: y[row][r] = w x + bias. */
-typedef struct hl_product {
+/* One matmul of a parallel region: y[row][r] = w x + bias. */
+typedef struct hl_linear {
     const hl_matrix *w;
     const float     *bias; /* [w->n_rows]; NULL: none */
     hl_act           x;
     float           *y;
-    size_t           y_cols; /* floats of a row that are this product's: w has no more rows */
+    size_t           y_cols; /* floats of a row that are this one's: w has no more rows */
     size_t           y_stride;
-} hl_product;
+} hl_linear;
 
-/* All products in one region. */
-void hl_products_run(hl_forward *f, const hl_product *products, uint32_t n_products);
+/* All of them in one region. */
+void hl_linear_run(hl_forward *f, const hl_linear *linears, uint32_t n_linears);
 
 /* fn(f, ctx, row) for every row: in the calling thread when there are few, else in chunks. */
 typedef void hl_row_fn(hl_forward *f, const void *ctx, uint32_t row);
 void         hl_rows_run(hl_forward *f, uint32_t n_rows, hl_row_fn *fn, const void *ctx);
 
 /* Room for n_values, rows times columns, in the forms of `needs`. */
-void hl_act_lay_out(hl_bump *b, hl_act_buf *a, size_t n_values, uint32_t n_pieces, uint32_t needs);
+void hl_act_lay_out(hl_bump *b, hl_act_buf *a, size_t n_values, uint32_t n_planes, uint32_t needs);
 /* Write one row of f32 into the forms of `needs`. */
 void hl_act_write(hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
                   const float *x);
 /* As above for columns [begin, end) of a wider row; both multiples of 32. */
 void hl_act_write_part(hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
                        size_t begin, size_t end, const float *x);
-/* The view of rows [begin, begin + n) that a product reads. */
+/* The view of rows [begin, begin + n) that a matmul reads. */
 hl_act hl_act_of(const hl_act_buf *a, uint32_t begin, uint32_t n, size_t n_cols);
 
 void hl_rope_tables_init(hl_forward *f); /* inverse frequencies of the model */

@@ -48,7 +48,7 @@ void hl_moe_lay_out(hl_forward *f, hl_bump *b) {
     TAKE(pair_at, pairs);
     TAKE(row_of, pairs);
     TAKE(groups, hp->n_experts);
-    hl_act_lay_out(b, &s.in, pairs * hp->n_embd, f->m->engine->n_pieces, needs);
+    hl_act_lay_out(b, &s.in, pairs * hp->n_embd, f->m->engine->n_planes, needs);
     TAKE(out, pairs * hp->n_embd);
 #undef TAKE
     if (f->moe) *f->moe = s;
@@ -214,8 +214,8 @@ static void gather(hl_forward *f, const void *ctx, uint32_t row) {
         if (needs & HL_NEED_F32) memcpy(s->in.f32 + at, x.f32, n * sizeof *x.f32);
         if (needs & HL_NEED_BF16) memcpy(s->in.bf16 + at, x.bf16, n * sizeof *x.bf16);
         if (!(needs & HL_NEED_Q8)) continue;
-        const size_t at_q = at * x.n_pieces;
-        const size_t n_q = n * x.n_pieces;
+        const size_t at_q = at * x.n_planes;
+        const size_t n_q = n * x.n_planes;
         memcpy(s->in.q + at_q, x.q, n_q);
         memcpy(s->in.d + at_q / 32, x.d, n_q / 32 * sizeof *x.d);
         memcpy(s->in.sum16 + at_q / 16, x.sum16, n_q / 16 * sizeof *x.sum16);
@@ -239,14 +239,14 @@ void hl_moe_run(hl_forward *f, uint32_t i_layer) {
     const hl_hparams *hp = &f->m->hp;
     const hl_layer   *l = &f->m->layers[i_layer];
     hl_moe_scratch   *s = f->moe;
-    const hl_product  router = {
-         .w = &l->w[HL_W_ROUTER],
-         .x = hl_act_of(&f->act, 0, f->n_rows, hp->n_embd),
-         .y = s->scores,
-         .y_cols = hp->n_experts,
-         .y_stride = hp->n_experts,
+    const hl_linear   router = {
+          .w = &l->w[HL_W_ROUTER],
+          .x = hl_act_of(&f->act, 0, f->n_rows, hp->n_embd),
+          .y = s->scores,
+          .y_cols = hp->n_experts,
+          .y_stride = hp->n_experts,
     };
-    hl_products_run(f, &router, 1);
+    hl_linear_run(f, &router, 1);
     if (hl_forward_stopped(f)) return; /* scores may be anything now */
     hl_rows_run(f, f->n_rows, choose, &i_layer);
     sort_pairs(f);

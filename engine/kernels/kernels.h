@@ -31,7 +31,7 @@
 
 #include "core/gguf/types.h"
 
-/* Activations of a batch, in the forms that the weights of the next products need. */
+/* Activations of a batch, in the forms that the weights of the next matmuls need. */
 typedef struct hl_act {
     size_t          n_tokens;
     size_t          n_cols; /* multiple of 32 where q is used */
@@ -40,9 +40,9 @@ typedef struct hl_act {
     const int8_t   *q; /* [n_tokens][n_cols] round-to-nearest-even of x / d, in -127..127; NULL when unused */
     const float    *d; /* [n_tokens][n_cols / 32] scale: max|x| / 127 of the group */
     const int16_t  *sum16; /* [n_tokens][n_cols / 16] sum of q over 16 columns */
-    /* 0, 1, or 2: each token has two rows of q, d and sum16, whose products are added; the second is what
-     * the first left over. Kernels see no pieces: ops/cpu/matmul.h gives them 2 n_tokens. */
-    uint32_t n_pieces;
+    /* Residual planes. 0, 1, or 2: each token has two rows of q, d and sum16, whose results are added; the
+     * second is what the first left over. Kernels see no planes: ops/cpu/matmul.h gives them 2 n_tokens. */
+    uint32_t n_planes;
 } hl_act;
 
 /* Weight rows, unpacked for reuse by many tokens. 32 rows wide; rows past n_rows hold anything.

@@ -15,7 +15,7 @@ typedef struct product {
     hl_type     type;
     const char *isa;
     size_t      n_rows, n_cols, n_tokens, chunk_rows;
-    uint32_t    n_pieces;
+    uint32_t    n_planes;
     pattern     p;
 } product;
 
@@ -23,7 +23,7 @@ static void run(const product *c, const hl_kernels *k, const uint8_t *w, const h
     const size_t    row_bytes = hl_type_row_bytes(c->type, c->n_cols), stride = c->n_rows + STRIDE_GAP;
     const hl_matrix m = {c->type, c->n_rows, c->n_cols, row_bytes, w};
     const hl_matmul_scratch scratch = {
-        .n_bytes = hl_matmul_scratch_bytes(c->n_cols, c->n_pieces == 2 ? c->n_tokens : 0)};
+        .n_bytes = hl_matmul_scratch_bytes(c->n_cols, c->n_planes == 2 ? c->n_tokens : 0)};
     hl_matmul_scratch s = scratch;
     s.memory = hl_new_aligned(s.n_bytes, 1);
     memset(s.memory, 0xFF, s.n_bytes); /* NaN */
@@ -41,20 +41,20 @@ static void check(const product *c, const hl_kernels *k, uint64_t *seed) {
     uint8_t *w = new_guarded(row_bytes * c->n_rows);
     float   *want = new_guarded(n_y * 4), *got = new_guarded(n_y * 4);
     batch    b;
-    new_batch(c->n_tokens * c->n_pieces, c->n_cols, c->p, seed, &b);
-    hl_act x = b.act; /* two pieces of a token stand side by side, as two tokens do */
+    new_batch(c->n_tokens * c->n_planes, c->n_cols, c->p, seed, &b);
+    hl_act x = b.act; /* two planes of a token stand side by side, as two tokens do */
     x.n_tokens = c->n_tokens;
-    x.n_pieces = c->n_pieces;
+    x.n_planes = c->n_planes;
     fill_weights(c->type, c->n_cols * c->n_rows, c->p, seed, w);
     run(c, scalar(), w, &x, want);
     run(c, k, w, &x, got);
     for (size_t i = 0; i < n_y; i++)
         if (!same(want[i], got[i]))
-            fail_msg("%s with %s, %s, %zu x %zu in chunks of %zu, %zu tokens of %u pieces: row %zu token %zu "
+            fail_msg("%s with %s, %s, %zu x %zu in chunks of %zu, %zu tokens of %u planes: row %zu token %zu "
                      "is %a, "
                      "expected %a",
                      hl_type_name(c->type), c->isa, pattern_name(c->p), c->n_rows, c->n_cols, c->chunk_rows,
-                     c->n_tokens, c->n_pieces, i % (c->n_rows + STRIDE_GAP), i / (c->n_rows + STRIDE_GAP),
+                     c->n_tokens, c->n_planes, i % (c->n_rows + STRIDE_GAP), i / (c->n_rows + STRIDE_GAP),
                      (double)got[i], (double)want[i]);
     free_batch(&b);
     free_guarded(w, row_bytes * c->n_rows);
@@ -66,7 +66,7 @@ static void check_type(hl_type type, const char *isa, const hl_kernels *k) {
     static const size_t n_tokens[] = {1, 3, 4, 8, 13, MAX_TOKENS};
     uint64_t            seed = 41;
     for (size_t i = 0; i < sizeof n_tokens / sizeof n_tokens[0]; i++)
-        for (uint32_t pieces = 1; pieces <= 2; pieces++)
+        for (uint32_t planes = 1; planes <= 2; planes++)
             for (pattern p = 0; p < N_PATTERNS; p++) {
                 const size_t  block = hl_type_block_elems(type), n = 1 + (i + p) % 3;
                 const product c = {.type = type,
@@ -75,9 +75,9 @@ static void check_type(hl_type type, const char *isa, const hl_kernels *k) {
                                    .n_cols = block == 256 ? n * 256 : n * 288,
                                    .n_tokens = n_tokens[i],
                                    .chunk_rows = i % 2 ? 64 : 32,
-                                   .n_pieces = block == 1 ? 1 : pieces,
+                                   .n_planes = block == 1 ? 1 : planes,
                                    .p = p};
-                if (block == 1 && pieces == 2) continue;
+                if (block == 1 && planes == 2) continue;
                 check(&c, k, &seed);
             }
 }

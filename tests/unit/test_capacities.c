@@ -234,13 +234,13 @@ static void a_shape_that_does_not_fit_ends_the_pass(void **state) {
     open_pass(&s, 8, 2, 0);
     hl_layer *l = &s.m->layers[0];
     l->w[HL_W_K].n_rows++;
-    expect_breach(&s, HL_ROOM_PRODUCT_RESULTS, 33, 32);
+    expect_breach(&s, HL_ROOM_LINEAR_RESULTS, 33, 32);
     l->w[HL_W_K].n_rows--;
     l->w[HL_W_O].n_cols += 32;
-    expect_breach(&s, HL_ROOM_PRODUCT_COLUMNS, 96, 64);
+    expect_breach(&s, HL_ROOM_LINEAR_COLUMNS, 96, 64);
     l->w[HL_W_O].n_cols -= 32;
     s.m->out.n_rows++;
-    expect_breach(&s, HL_ROOM_PRODUCT_RESULTS, N_VOCAB + 1, N_VOCAB);
+    expect_breach(&s, HL_ROOM_LINEAR_RESULTS, N_VOCAB + 1, N_VOCAB);
     s.m->out.n_rows--;
     s.f->act_ff.n_values--;
     expect_breach(&s, HL_ROOM_ACT_VALUES, N_ROWS * 64, N_ROWS * 64 - 1);

@@ -24,7 +24,7 @@ enum {
     ASK_BYTES = 2048,           /* of the next rows, at least, with every part of tokens */
     GEMV_CHUNK_BYTES = 1 << 19, /* of weights, per chunk of few tokens: starting again costs about 20 KB */
     CHUNKS_PER_THREAD = 6,      /* at least, where the matrix has the rows for it */
-    PAIR_FLOATS = 1 << 14,      /* sums of pieces at once: they stay in cache */
+    PAIR_FLOATS = 1 << 14,      /* sums of planes at once: they stay in cache */
 };
 
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
@@ -221,20 +221,20 @@ static void multiply_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_b
     }
 }
 
-/* Both pieces of every token as rows of their own, so that weights are read and unpacked once; then the pairs
+/* Both planes of every token as rows of their own, so that weights are read and unpacked once; then the pairs
  * are added. */
 static void multiply_pairs(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
                            const hl_act *x, void *scratch, float *y, size_t y_stride) {
     float *sums = (float *)(void *)((uint8_t *)scratch + panel_bytes(w->n_cols));
-    hl_act pieces = *x;
-    pieces.n_tokens = 2 * x->n_tokens;
-    const size_t fit = PAIR_FLOATS / pieces.n_tokens / HL_PANEL_ROWS * HL_PANEL_ROWS;
+    hl_act planes = *x;
+    planes.n_tokens = 2 * x->n_tokens;
+    const size_t fit = PAIR_FLOATS / planes.n_tokens / HL_PANEL_ROWS * HL_PANEL_ROWS;
     const size_t step = fit < HL_PANEL_ROWS ? HL_PANEL_ROWS : fit;
     for (size_t r = row_begin; r < row_end; r += step) {
         const size_t n = min_size(step, row_end - r);
         hl_matrix    part = *w;
         part.data = (const uint8_t *)w->data + r * w->row_bytes;
-        multiply_chunk(k, &part, 0, n, &pieces, scratch, sums, n);
+        multiply_chunk(k, &part, 0, n, &planes, scratch, sums, n);
         for (size_t t = 0; t < x->n_tokens; t++)
             k->add(n, sums + 2 * t * n, sums + (2 * t + 1) * n, y + t * y_stride + r);
     }
@@ -242,7 +242,7 @@ static void multiply_pairs(const hl_kernels *k, const hl_matrix *w, size_t row_b
 
 bool hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
                      const hl_act *x, const hl_matmul_scratch *scratch, float *y, size_t y_stride) {
-    const bool in_pairs = x->n_pieces == 2 && k->unpack[w->type];
+    const bool in_pairs = x->n_planes == 2 && k->unpack[w->type];
     if (row_begin >= row_end || x->n_tokens == 0) return true;
     if (hl_matmul_scratch_bytes(w->n_cols, in_pairs ? x->n_tokens : 0) > scratch->n_bytes) return false;
     if (in_pairs)

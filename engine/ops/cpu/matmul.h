@@ -22,7 +22,7 @@ typedef struct hl_matrix {
 } hl_matrix;
 
 /* Scratch of one thread for matrices of up to max_cols columns and, at a time, up to max_pair_tokens tokens
- * of two pieces (0: there are none). */
+ * of two planes (0: there are none). */
 size_t hl_matmul_scratch_bytes(size_t max_cols, size_t max_pair_tokens);
 
 typedef struct hl_matmul_scratch {
@@ -40,7 +40,7 @@ size_t hl_matmul_chunk_rows(const hl_matrix *w, size_t n_tokens, size_t n_thread
  *        scratch  this thread's own
  *        y_stride floats between tokens
  * out    y        [n_tokens][y_stride]; y points at row 0 of the matrix
- *        false: the scratch is smaller than hl_matmul_scratch_bytes() of this product; nothing was written
+ *        false: the scratch is smaller than hl_matmul_scratch_bytes() of this matmul; nothing was written
  * cost   no allocation
  * thread chunks of one matrix may run at the same time
  */

@@ -1,54 +1,54 @@
 /* SPDX-License-Identifier: MIT
  *
- * products.c - parallel regions of a pass: matrix products in chunks, and work row by row.
+ * linear.c - parallel regions of a pass: matmuls in chunks, and work row by row.
  */
 #include <string.h>
 
 #include "engine/forward/cuts.h"
 #include "engine/forward/forward_priv.h"
 
-enum { MAX_PRODUCTS = 3 };
+enum { MAX_LINEARS = 3 };
 
-typedef struct product_chunks {
-    hl_forward       *f;
-    const hl_product *products;
-    uint32_t          n_products;
-    uint32_t          first[MAX_PRODUCTS + 1]; /* unit where each product begins */
-    uint32_t          unit_rows;               /* rows of a unit: what a kernel does at once */
-    hl_cuts           cuts;                    /* in units of all products together */
-} product_chunks;
+typedef struct linear_chunks {
+    hl_forward      *f;
+    const hl_linear *linears;
+    uint32_t         n_linears;
+    uint32_t         first[MAX_LINEARS + 1]; /* unit where each matmul begins */
+    uint32_t         unit_rows;              /* rows of a unit: what a kernel does at once */
+    hl_cuts          cuts;                   /* in units of all matmuls together */
+} linear_chunks;
 
 void hl_multiply(hl_forward *f, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x,
                  uint32_t i_thread, float *y, size_t y_stride) {
     const hl_matmul_scratch *s = &f->threads[i_thread].matmul;
     if (hl_matmul_chunk(f->k, w, row_begin, row_end, x, s, y, y_stride)) return;
-    const size_t need = hl_matmul_scratch_bytes(w->n_cols, x->n_pieces == 2 ? x->n_tokens : 0);
+    const size_t need = hl_matmul_scratch_bytes(w->n_cols, x->n_planes == 2 ? x->n_tokens : 0);
     hl_forward_note_breach(f, HL_ROOM_MATMUL_SCRATCH, need, s->n_bytes);
 }
 
-static void add_bias(const hl_product *p, size_t begin, size_t end) {
+static void add_bias(const hl_linear *p, size_t begin, size_t end) {
     for (size_t t = 0; t < p->x.n_tokens; t++)
         for (size_t r = begin; r < end; r++) p->y[t * p->y_stride + r] += p->bias[r];
 }
 
-static size_t row_of(const product_chunks *c, uint32_t i_product, uint32_t unit) {
-    const size_t row = (size_t)(unit - c->first[i_product]) * c->unit_rows;
-    const size_t n = c->products[i_product].w->n_rows;
+static size_t row_of(const linear_chunks *c, uint32_t i_linear, uint32_t unit) {
+    const size_t row = (size_t)(unit - c->first[i_linear]) * c->unit_rows;
+    const size_t n = c->linears[i_linear].w->n_rows;
     return row < n ? row : n;
 }
 
-/* A chunk may end one product and begin the next. */
-static void run_product_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
-    const product_chunks *c = ctx;
+/* A chunk may end one matmul and begin the next. */
+static void run_linear_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
+    const linear_chunks *c = ctx;
     if (hl_forward_stopped(c->f)) return;
     uint32_t       at = c->cuts.at[i_chunk];
     const uint32_t end = c->cuts.at[i_chunk + 1];
-    for (uint32_t i = 0; i < c->n_products && at < end; i++) {
+    for (uint32_t i = 0; i < c->n_linears && at < end; i++) {
         if (at >= c->first[i + 1]) continue;
-        const uint32_t    stop = end < c->first[i + 1] ? end : c->first[i + 1];
-        const hl_product *p = &c->products[i];
-        const size_t      from = row_of(c, i, at);
-        const size_t      to = row_of(c, i, stop);
+        const uint32_t   stop = end < c->first[i + 1] ? end : c->first[i + 1];
+        const hl_linear *p = &c->linears[i];
+        const size_t     from = row_of(c, i, at);
+        const size_t     to = row_of(c, i, stop);
         hl_multiply(c->f, p->w, from, to, &p->x, i_thread, p->y, p->y_stride);
         if (p->bias) add_bias(p, from, to);
         at = stop;
@@ -56,30 +56,30 @@ static void run_product_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
 }
 
 /* With many tokens a unit is work enough for a chunk; with few, about 96 KB of weights are the least. */
-static uint32_t min_units(const hl_product *p, uint32_t unit_rows) {
+static uint32_t min_units(const hl_linear *p, uint32_t unit_rows) {
     enum { MANY_TOKENS = 16, LEAST_BYTES = 96 << 10 };
     if (p->x.n_tokens >= MANY_TOKENS) return 1;
     return (uint32_t)(LEAST_BYTES / (p->w->row_bytes * unit_rows)) + 1;
 }
 
 /* Neither the weights nor the results reach past what was laid out for them. */
-static bool fits(hl_forward *f, const hl_product *p) {
-    return hl_forward_fits(f, HL_ROOM_PRODUCT_ROWS, p->x.n_tokens, f->n_rows_cap) &&
-           hl_forward_fits(f, HL_ROOM_PRODUCT_RESULTS, p->w->n_rows, p->y_cols) &&
-           hl_forward_fits(f, HL_ROOM_PRODUCT_COLUMNS, p->w->n_cols, p->x.n_cols);
+static bool fits(hl_forward *f, const hl_linear *p) {
+    return hl_forward_fits(f, HL_ROOM_LINEAR_ROWS, p->x.n_tokens, f->n_rows_cap) &&
+           hl_forward_fits(f, HL_ROOM_LINEAR_RESULTS, p->w->n_rows, p->y_cols) &&
+           hl_forward_fits(f, HL_ROOM_LINEAR_COLUMNS, p->w->n_cols, p->x.n_cols);
 }
 
-void hl_products_run(hl_forward *f, const hl_product *products, uint32_t n_products) {
-    if (!hl_forward_fits(f, HL_ROOM_REGION_PRODUCTS, n_products, MAX_PRODUCTS)) return;
-    for (uint32_t i = 0; i < n_products; i++)
-        if (!fits(f, &products[i])) return;
-    product_chunks c = {.f = f, .products = products, .n_products = n_products, .unit_rows = HL_PANEL_ROWS};
-    for (uint32_t i = 0; i < n_products; i++)
-        c.first[i + 1] = c.first[i] + (uint32_t)((products[i].w->n_rows + c.unit_rows - 1) / c.unit_rows);
-    const hl_product *p = &products[0]; /* all read the same activations */
-    hl_cuts_make(c.first[n_products], (uint32_t)hl_pool_n_active(f->pool), min_units(p, c.unit_rows),
-                 (uint64_t)c.unit_rows * p->w->n_cols * p->x.n_tokens * p->x.n_pieces, &c.cuts);
-    hl_pool_run(f->pool, c.cuts.n, run_product_chunk, &c);
+void hl_linear_run(hl_forward *f, const hl_linear *linears, uint32_t n_linears) {
+    if (!hl_forward_fits(f, HL_ROOM_REGION_LINEARS, n_linears, MAX_LINEARS)) return;
+    for (uint32_t i = 0; i < n_linears; i++)
+        if (!fits(f, &linears[i])) return;
+    linear_chunks c = {.f = f, .linears = linears, .n_linears = n_linears, .unit_rows = HL_PANEL_ROWS};
+    for (uint32_t i = 0; i < n_linears; i++)
+        c.first[i + 1] = c.first[i] + (uint32_t)((linears[i].w->n_rows + c.unit_rows - 1) / c.unit_rows);
+    const hl_linear *p = &linears[0]; /* all read the same activations */
+    hl_cuts_make(c.first[n_linears], (uint32_t)hl_pool_n_active(f->pool), min_units(p, c.unit_rows),
+                 (uint64_t)c.unit_rows * p->w->n_cols * p->x.n_tokens * p->x.n_planes, &c.cuts);
+    hl_pool_run(f->pool, c.cuts.n, run_linear_chunk, &c);
 }
 
 /* Few rows are done in place: handing them out costs more than the work. */
@@ -110,7 +110,7 @@ void hl_rows_run(hl_forward *f, uint32_t n_rows, hl_row_fn *fn, const void *ctx)
 }
 
 /* 8 bits of x, and 8 bits of what they left over: about 15 in all. */
-static void write_pieces(const hl_forward *f, const hl_act_buf *a, uint32_t row, size_t n_cols, size_t begin,
+static void write_planes(const hl_forward *f, const hl_act_buf *a, uint32_t row, size_t n_cols, size_t begin,
                          size_t n, const float *x) {
     enum { STEP = 256 };
     float  rest[STEP];
@@ -131,8 +131,8 @@ void hl_act_write_part(hl_forward *f, const hl_act_buf *a, uint32_t needs, uint3
     if (!hl_forward_fits(f, HL_ROOM_ACT_VALUES, at + n, a->n_values)) return;
     if ((needs & HL_NEED_F32) && a->f32 && a->f32 + at != x) memcpy(a->f32 + at, x, n * sizeof *x);
     if (needs & HL_NEED_BF16) f->k->f32_to_bf16(n, x, a->bf16 + at);
-    if ((needs & HL_NEED_Q8) && a->n_pieces == 2)
-        write_pieces(f, a, row, n_cols, begin, n, x);
+    if ((needs & HL_NEED_Q8) && a->n_planes == 2)
+        write_planes(f, a, row, n_cols, begin, n, x);
     else if (needs & HL_NEED_Q8)
         f->k->quantize_act(n, x, a->q + at, a->d + at / 32, a->sum16 + at / 16);
 }
@@ -144,7 +144,7 @@ void hl_act_write(hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t r
 
 hl_act hl_act_of(const hl_act_buf *a, uint32_t begin, uint32_t n, size_t n_cols) {
     const size_t at = (size_t)begin * n_cols;
-    const size_t at_q = at * a->n_pieces;
+    const size_t at_q = at * a->n_planes;
     return (hl_act){
         .n_tokens = n,
         .n_cols = n_cols,
@@ -153,6 +153,6 @@ hl_act hl_act_of(const hl_act_buf *a, uint32_t begin, uint32_t n, size_t n_cols)
         .q = a->q ? a->q + at_q : NULL,
         .d = a->d ? a->d + at_q / 32 : NULL,
         .sum16 = a->sum16 ? a->sum16 + at_q / 16 : NULL,
-        .n_pieces = a->n_pieces,
+        .n_planes = a->n_planes,
     };
 }
