@@ -231,7 +231,7 @@ static hl_status run_bench(hl_app *app, const hl_args *args, hl_host *host, cons
     if (!serves && wants(hl_args_text(args, "metrics"), "ttft"))
         status =
             hl_bench_measure_ttft(app, engine, source->paths, source->n_paths, params, plan->n_runs, &r, err);
-    if (status == HL_OK) status = hl_model_open(engine, source->paths, source->n_paths, NULL, &model, err);
+    if (status == HL_OK) status = hl_host_open_model(host, source, false, &model, err);
     if (status == HL_OK) {
         status = serves ? measure_serve(app, model, &params, serve, &r, err)
                         : hl_bench_measure(app, model, params, plan, &r, err);

@@ -183,7 +183,6 @@ static hl_status open_session(score *s, hl_host *host, hl_model *m, hl_err *err)
 hl_status hl_cmd_score(hl_app *app, const hl_args *args, hl_err *err) {
     hl_host   *host = NULL;
     hl_source *source = NULL;
-    hl_engine *engine = NULL;
     hl_model  *model = NULL;
     score      s = {.app = app,
                     .n_skip = (size_t)hl_args_int(args, "skip", 0),
@@ -191,8 +190,7 @@ hl_status hl_cmd_score(hl_app *app, const hl_args *args, hl_err *err) {
                     .as_json = hl_args_has(args, "json")};
     hl_status  status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_LOAD, &source, err);
-    if (status == HL_OK) status = hl_host_engine(host, -1, &engine, err);
-    if (status == HL_OK) status = hl_model_open(engine, source->paths, source->n_paths, NULL, &model, err);
+    if (status == HL_OK) status = hl_host_open_model(host, source, false, &model, err);
     if (status == HL_OK) s.tokenizer = hl_model_tokenizer(model);
     if (status == HL_OK && !s.tokenizer)
         status = hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no vocabulary", source->label);

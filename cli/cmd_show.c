@@ -382,17 +382,9 @@ static hl_status choose_part(const hl_args *args, const char **ret_part, hl_err 
 }
 
 hl_status hl_open_to_look(hl_host *host, const hl_source *source, hl_model **ret_model, hl_err *err) {
-    hl_engine            *engine = NULL;
-    const hl_model_params vocab_only = {.vocab_only = true};
-    hl_status             status = hl_host_engine(host, -1, &engine, err);
-    if (status != HL_OK) return status;
-    if (source->n_paths == 0)
-        return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", source->label);
-    status = hl_model_open(engine, source->paths, source->n_paths, NULL, ret_model, err);
-    if (status == HL_OK) return HL_OK;
-    if (hl_model_open(engine, source->paths, source->n_paths, &vocab_only, ret_model, NULL) != HL_OK)
+    const hl_status status = hl_host_open_model(host, source, false, ret_model, err);
+    if (status != HL_OK && hl_host_open_model(host, source, true, ret_model, NULL) != HL_OK)
         *ret_model = NULL;
-    if (!strstr(err->text, source->label)) (void)hl_fail_within(err, "model '%s'", source->label);
     return status;
 }
 

@@ -70,7 +70,7 @@ static hl_status render(const hl_app *app, const hl_args *args, const hl_model *
 hl_status hl_cmd_template(hl_app *app, const hl_args *args, hl_err *err) {
     hl_host   *host = NULL;
     hl_source *source = NULL;
-    hl_loaded *loaded = NULL;
+    hl_model  *model = NULL;
     inputs     in;
     hl_str_init(&in.template, MAX_TEMPLATE_BYTES);
     hl_str_init(&in.messages, MAX_MESSAGES_BYTES);
@@ -81,12 +81,12 @@ hl_status hl_cmd_template(hl_app *app, const hl_args *args, hl_err *err) {
         status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK && needs_model)
         status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_LOAD, &source, err);
-    if (status == HL_OK && needs_model) status = hl_host_load(host, source, NULL, &loaded, err);
-    if (status == HL_OK) status = render(app, args, loaded ? loaded->model : NULL, source, &in, err);
+    if (status == HL_OK && needs_model) status = hl_host_open_model(host, source, true, &model, err);
+    if (status == HL_OK) status = render(app, args, model, source, &in, err);
     hl_str_done(&in.template);
     hl_str_done(&in.messages);
     hl_str_done(&in.tools);
-    hl_loaded_free(loaded);
+    hl_model_close(model);
     hl_source_free(source);
     hl_host_free(host);
     return status;

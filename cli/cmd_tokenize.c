@@ -93,16 +93,16 @@ static hl_status print_tokens(const hl_app *app, const hl_args *args, const hl_m
 hl_status hl_cmd_tokenize(hl_app *app, const hl_args *args, hl_err *err) {
     hl_host   *host = NULL;
     hl_source *source = NULL;
-    hl_loaded *loaded = NULL;
+    hl_model  *model = NULL;
     hl_str     text;
     hl_str_init(&text, MAX_INPUT_BYTES);
     hl_status status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_LOAD, &source, err);
-    if (status == HL_OK) status = hl_host_load(host, source, NULL, &loaded, err);
+    if (status == HL_OK) status = hl_host_open_model(host, source, true, &model, err);
     if (status == HL_OK) status = read_input(args, &text, err);
-    if (status == HL_OK) status = print_tokens(app, args, loaded->model, hl_str_view(&text), err);
+    if (status == HL_OK) status = print_tokens(app, args, model, hl_str_view(&text), err);
     hl_str_done(&text);
-    hl_loaded_free(loaded);
+    hl_model_close(model);
     hl_source_free(source);
     hl_host_free(host);
     return status;

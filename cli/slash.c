@@ -54,15 +54,13 @@ static bool take_word(const char **at, hl_str *word) {
 }
 
 static void say_parameter(const slash *s, hl_opt id, const hl_str *said) {
-    hl_talk *t = s->talk;
-    if (id == HL_OPT_num_ctx && hl_loaded_set_ctx(t->loaded, t->chat.options.num_ctx)) {
-        hl_conversation_set_ctx(&t->chat, t->loaded->n_ctx);
-        hl_app_note(t->app, "set num_ctx: the context holds %d tokens from now on", (int)t->loaded->n_ctx);
-    } else if (id == HL_OPT_num_ctx || id == HL_OPT_num_thread || id == HL_OPT_num_batch) {
+    const hl_talk *t = s->talk;
+    if (hl_conversation_waits_for_open(&t->chat, id))
         hl_app_note(t->app, "set %s; it takes effect with the next /load", hl_say_str(said));
-    } else {
+    else if (id == HL_OPT_num_ctx)
+        hl_app_note(t->app, "set num_ctx: the context holds %d tokens from now on", (int)t->chat.n_ctx);
+    else
         hl_app_note(t->app, "set %s", hl_say_str(said));
-    }
 }
 
 static hl_status set_parameter(slash *s, hl_err *err) {
@@ -179,7 +177,7 @@ static void print_option(void *user, hl_opt id, const char *name, const char *va
     hl_str                   text;
     hl_str_init(&text, 8 * HL_MAX_STOP_BYTES);
     if (id == HL_OPT_num_ctx) /* "what suits the model" is a number by now */
-        hl_str_add_format(&text, "%d", (int)t->chat.partner.n_ctx);
+        hl_str_add_format(&text, "%d", (int)t->chat.n_ctx);
     else if (id == HL_OPT_stop)
         hl_str_add_json(&text, hl_view_of(value));
     else
@@ -189,7 +187,7 @@ static void print_option(void *user, hl_opt id, const char *name, const char *va
 }
 
 static void print_stored_only(const hl_talk *t) {
-    const hl_stored_model *m = t->chat.partner.stored;
+    const hl_stored_model *m = t->chat.stored;
     for (size_t i = 0; m && i < m->n_params; i++) {
         if (hl_opt_find(m->params[i].name) != HL_N_OPTS) continue;
         hl_say_line(t->app->out, "%-18s %-14s stored with the model, without effect here", m->params[i].name,
@@ -217,11 +215,16 @@ static hl_status show(slash *s, hl_err *err) {
         fputc('\n', t->app->out);
         return HL_OK;
     }
-    hl_status status = hl_talk_model(t, &m, err);
-    if (status != HL_OK) return status;
-    hl_source now = *t->source;
-    now.stored = m;
-    status = hl_show_part(t->app, &now, t->loaded->model, part, err);
+    hl_model *file = NULL;
+    hl_status status = hl_conversation_model(&t->chat, &m, err);
+    if (status == HL_OK && (strcmp(part, "info") == 0 || strcmp(part, "template") == 0))
+        status = hl_host_open_model(t->host, t->chat.source, false, &file, err);
+    if (status == HL_OK) {
+        hl_source now = *t->chat.source;
+        now.stored = m;
+        status = hl_show_part(t->app, &now, file, part, err);
+    }
+    hl_model_close(file);
     hl_conversation_model_free(m);
     return status;
 }
@@ -241,8 +244,8 @@ static hl_status load(slash *s, hl_err *err) {
     if (status == HL_OK) status = hl_talk_open(s->talk, s->rest, err);
     if (status == HL_OK) status = hl_conversation_set_system(&s->talk->chat, (hl_view){0}, err);
     if (status == HL_OK)
-        hl_app_note(s->talk->app, "%s, context %d tokens%s", s->talk->source->label,
-                    (int)s->talk->loaded->n_ctx, had_system ? "; the system text set before is dropped" : "");
+        hl_app_note(s->talk->app, "%s, context %d tokens%s", s->talk->chat.source->label,
+                    (int)s->talk->chat.n_ctx, had_system ? "; the system text set before is dropped" : "");
     return status;
 }
 
@@ -254,7 +257,7 @@ static hl_status save(slash *s, hl_err *err) {
     hl_name          written;
     char             text[HL_NAME_TEXT_BYTES];
     hl_status        status = need_rest(s, "/save NAME", err);
-    if (status == HL_OK) status = hl_talk_model(t, &m, err);
+    if (status == HL_OK) status = hl_conversation_model(&t->chat, &m, err);
     if (status != HL_OK) return status;
     /* a model of the store keeps all that its record holds; a file of the user's becomes one */
     const hl_import_options options = {.template_text = m->template_text,
@@ -264,16 +267,18 @@ static hl_status save(slash *s, hl_err *err) {
                                        .messages = m->messages,
                                        .n_messages = m->n_messages};
     status = hl_host_store(t->host, &store, err);
-    if (status == HL_OK && t->source->stored)
+    if (status == HL_OK && t->chat.source->stored)
         status = hl_store_save_model(store, m, s->rest, &written, err);
     else if (status == HL_OK)
-        status =
-            hl_store_import(store, t->source->paths, t->source->n_paths, s->rest, &options, &written, err);
+        status = hl_store_import(store, t->chat.source->paths, t->chat.source->n_paths, s->rest, &options,
+                                 &written, err);
     if (status == HL_OK) {
         hl_name_format(&written, text);
         hl_app_note(t->app, "saved as %s", text);
-        const bool keeps = hl_conversation_keeps_template(&t->chat);
-        if (keeps && hl_model_chat_template(t->loaded->model).len > 0)
+        const bool     keeps = hl_conversation_keeps_template(&t->chat);
+        hl_runner_info info;
+        hl_runner_get_info(t->chat.runner, &info);
+        if (keeps && info.has_template)
             hl_app_note(
                 t->app,
                 "note: the template is saved, too, but the model file has one of its own, which is used");

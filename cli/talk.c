@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * talk.c - load a model, ask it, print what it says.
+ * talk.c - ask, and print what comes.
  */
 #include "cli/talk.h"
 
@@ -17,16 +17,11 @@
 void hl_talk_init(hl_talk *t, hl_app *app) {
     *t = (hl_talk){.app = app, .wordwrap = hl_config_bool(app->config, HL_SETTING_cli_wordwrap)};
     hl_conversation_init(&t->chat, app->config, &app->events);
-}
-
-static void close_model(hl_talk *t) {
-    hl_loaded_free(t->loaded);
-    hl_source_free(t->source);
+    t->chat.keep_ms = 0; /* nobody else asks in this process */
 }
 
 void hl_talk_done(hl_talk *t) {
     hl_conversation_done(&t->chat);
-    close_model(t);
     hl_host_free(t->host);
 }
 
@@ -42,44 +37,11 @@ hl_status hl_talk_give(hl_talk *t, const char *key, const char *value, hl_err *e
 }
 
 hl_status hl_talk_open(hl_talk *t, const char *model, hl_err *err) {
-    hl_source *source = NULL;
-    hl_loaded *loaded = NULL;
-    hl_options options;
-    hl_partner partner;
-    hl_status  status = HL_OK;
+    hl_status status = HL_OK;
     if (!t->host) status = hl_host_new(t->app->config, &t->app->paths, &t->app->events, &t->host, err);
-    if (status == HL_OK) status = hl_host_find(t->host, model, HL_OPEN_FOR_LOAD, &source, err);
-    if (status != HL_OK) return status;
-    status = hl_conversation_options(&t->chat, source->stored, &options, err);
-    if (status == HL_OK) {
-        status = hl_host_load(t->host, source, &options, &loaded, err);
-        hl_options_done(&options);
-    }
-    if (status == HL_OK) {
-        hl_loaded_partner(loaded, source, &partner);
-        status = hl_conversation_begin(&t->chat, &partner, err);
-    }
-    if (status != HL_OK) {
-        hl_loaded_free(loaded);
-        hl_source_free(source);
-        return status;
-    }
-    close_model(t);
-    t->loaded = loaded;
-    t->source = source;
-    t->was_told = false;
-    return HL_OK;
-}
-
-hl_status hl_talk_model(const hl_talk *t, hl_stored_model **ret_model, hl_err *err) {
-    hl_stored_model *m = NULL;
-    const hl_status  status = hl_conversation_model(&t->chat, &m, err);
-    if (status != HL_OK) return status;
-    if (!m->entry.text) m->entry.text = t->source->label;
-    m->shard_paths = t->source->paths;
-    m->n_shards = t->source->n_paths;
-    *ret_model = m;
-    return HL_OK;
+    if (status == HL_OK) status = hl_conversation_open(&t->chat, t->host, model, err);
+    if (status == HL_OK) t->was_told = false;
+    return status;
 }
 
 hl_status hl_talk_set_think(hl_talk *t, const char *word, hl_err *err) {
@@ -133,10 +95,11 @@ static void print_duration(const char *name, int64_t ns) {
 /* As Ollama prints it, and lines that it has not. */
 static void print_usage(const hl_talk *t, const hl_usage *u) {
     const int32_t n_read = u->prompt_tokens - u->cached_tokens;
+    const int64_t load_ns = hl_resident_load_ns(t->chat.resident);
     (void)fflush(t->app->out);
     fputc('\n', stderr);
-    print_duration("total duration:", u->total_ns + t->loaded->load_ns);
-    print_duration("load duration:", t->loaded->load_ns);
+    print_duration("total duration:", u->total_ns + load_ns);
+    print_duration("load duration:", load_ns);
     print_duration("first token after:", u->first_token_ns);
     fprintf(stderr, "%-22s%d token(s)\n", "prompt eval count:", (int)u->prompt_tokens);
     if (u->cached_tokens > 0)
@@ -166,7 +129,7 @@ static hl_status print_json(const hl_talk *t, const hl_reply *r, hl_err *err) {
     hl_json_out     j;
     hl_json_init(&j);
     hl_json_open(&j, NULL, '{');
-    hl_json_add_text(&j, "model", t->source->label);
+    hl_json_add_text(&j, "model", t->chat.source->label);
     hl_json_add_view(&j, "response", hl_str_view(&r->said));
     if (r->thought.len > 0) hl_json_add_view(&j, "thinking", hl_str_view(&r->thought));
     hl_json_add_text(&j, "done_reason", end_name(u->end));
@@ -178,7 +141,7 @@ static hl_status print_json(const hl_talk *t, const hl_reply *r, hl_err *err) {
     hl_json_add_int(&j, "drafted_branches", u->drafted_branches);
     hl_json_add_int(&j, "accepted_branches", u->accepted_branches);
     hl_json_add_int(&j, "seed", u->seed);
-    hl_json_add_real(&j, "load_ms", (double)t->loaded->load_ns / 1e6);
+    hl_json_add_real(&j, "load_ms", (double)hl_resident_load_ns(t->chat.resident) / 1e6);
     hl_json_add_real(&j, "prompt_ms", (double)u->prompt_ns / 1e6);
     hl_json_add_real(&j, "answer_ms", (double)u->answer_ns / 1e6);
     hl_json_add_real(&j, "first_token_ms", (double)u->first_token_ns / 1e6);
@@ -194,7 +157,7 @@ static void note_end(const hl_talk *t, const hl_usage *u) {
                     (int)t->chat.options.num_predict);
     else
         hl_app_note(t->app, "note: the answer stopped because the context of %d tokens is full (--ctx)",
-                    (int)t->loaded->n_ctx);
+                    (int)t->chat.n_ctx);
 }
 
 static hl_answer_style style_of(const hl_talk *t) {
@@ -208,7 +171,7 @@ static hl_answer_style style_of(const hl_talk *t) {
 static void note_left_out(const hl_talk *t, size_t n) {
     if (n > 0)
         hl_app_note(t->app, "note: the chat outgrew the context of %d tokens; its oldest %zu turn%s left out",
-                    (int)t->chat.partner.n_ctx, n, n == 1 ? " is" : "s are");
+                    (int)t->chat.n_ctx, n, n == 1 ? " is" : "s are");
 }
 
 static hl_status print_reply(const hl_talk *t, const hl_reply *r, hl_err *err) {
@@ -225,7 +188,7 @@ hl_status hl_talk_ask(hl_talk *t, hl_view question, hl_err *err) {
     hl_reply reply;
     if (hl_signal.stop) return hl_fail(err, HL_E_CANCEL, "stopped");
     if (!hl_conversation_has_template(&t->chat) && !t->chat.raw && !t->was_told) {
-        hl_app_note(t->app, "note: %s has no chat template; texts go in as they are", t->source->label);
+        hl_app_note(t->app, "note: %s has no chat template; texts go in as they are", t->chat.source->label);
         t->was_told = true;
     }
     hl_answer_init(&s.answer, t->app->out, style_of(t));
@@ -233,7 +196,7 @@ hl_status hl_talk_ask(hl_talk *t, hl_view question, hl_err *err) {
     if (!t->as_json) hl_answer_finish(&s.answer);
     if (status == HL_OK)
         status = s.is_gone ? hl_fail(err, HL_E_CANCEL, "the output is gone") : print_reply(t, &reply, err);
-    if (status == HL_OK) hl_host_count_use(t->host, t->source);
+    if (status == HL_OK) hl_host_count_use(t->host, t->chat.source);
     hl_reply_done(&reply);
     return status;
 }

@@ -13,9 +13,7 @@
 typedef struct hl_talk {
     hl_app         *app;
     hl_host        *host;
-    hl_source      *source; /* NULL: no model yet; likewise below */
-    hl_loaded      *loaded;
-    hl_conversation chat;
+    hl_conversation chat; /* its source is NULL: no model yet */
     bool            hide_thinking, wordwrap, verbose, as_json;
     bool            was_told; /* that there is no template */
 } hl_talk;
@@ -23,9 +21,9 @@ typedef struct hl_talk {
 void hl_talk_init(hl_talk *t, hl_app *app);
 void hl_talk_done(hl_talk *t);
 
-/* Load a model by name or path, with the options asked for so far; replaces the one that is there, the
- * messages and the system text.
- * fails  as hl_host_find() and hl_host_load(); what was there stays */
+/* Load a model by name or path, with the options asked for so far; replaces the one that is there and the
+ * messages.
+ * fails  as hl_conversation_open(); what was there stays */
 HL_MUST_CHECK hl_status hl_talk_open(hl_talk *t, const char *model, hl_err *err);
 
 /* Take an option from the command line. Unknown and idle ones are warned about and give HL_OK. */
@@ -33,9 +31,6 @@ HL_MUST_CHECK hl_status hl_talk_give(hl_talk *t, const char *key, const char *va
 
 /* "", "true", "false", or a level: "high", "medium", "low", "max". fails HL_E_ARG */
 HL_MUST_CHECK hl_status hl_talk_set_think(hl_talk *t, const char *word, hl_err *err);
-
-/* The model as this conversation has made it, be it stored or a file; hl_conversation_model_free(). */
-HL_MUST_CHECK hl_status hl_talk_model(const hl_talk *t, hl_stored_model **ret_model, hl_err *err);
 
 /* Ask, print the answer, and keep both.
  * fails  as hl_conversation_ask(); HL_E_CANCEL when Ctrl-C ended it (what was said is kept) */

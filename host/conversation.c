@@ -13,7 +13,7 @@
 enum { MAX_TEXT_BYTES = 256 << 20, ROOM_TOKENS = 256 };
 
 void hl_conversation_init(hl_conversation *c, const hl_config *settings, const hl_events *events) {
-    *c = (hl_conversation){.events = events};
+    *c = (hl_conversation){.events = events, .keep_ms = HL_KEEP_DEFAULT};
     hl_options_init(&c->asked);
     hl_options_read_settings(&c->asked, settings);
     hl_options_init(&c->options);
@@ -29,7 +29,13 @@ void hl_conversation_clear(hl_conversation *c) {
     c->n_messages = c->n_left_out = 0;
 }
 
+static void close_model(hl_conversation *c) {
+    if (c->host) hl_host_release(c->host, c->resident, c->keep_ms);
+    hl_source_free(c->source);
+}
+
 void hl_conversation_done(hl_conversation *c) {
+    close_model(c);
     hl_conversation_clear(c);
     hl_free(c->messages);
     hl_free(c->system);
@@ -53,13 +59,43 @@ hl_status hl_conversation_options(const hl_conversation *c, const hl_stored_mode
     return status;
 }
 
+/* A context may be longer than what the model was trained for, but nothing else tells why answers get
+ * worse. */
+static void note_long_context(const hl_conversation *c, int32_t n_ctx_train) {
+    if (n_ctx_train <= 0 || c->n_ctx <= n_ctx_train) return;
+    hl_event(
+        c->events, HL_LOG_WARN, "host", "context-above-training",
+        "why=\"the context of %d tokens is longer than the %d that the model was trained for: answers get "
+        "worse behind that place\"",
+        (int)c->n_ctx, (int)n_ctx_train);
+}
+
+/* The context that is asked for, if the runner can have it. */
+static void choose_ctx(hl_conversation *c) {
+    const int32_t  n_asked = c->options.num_ctx, n_before = c->n_ctx;
+    hl_runner_info info;
+    if (!c->runner) return;
+    hl_runner_get_info(c->runner, &info);
+    if (n_asked <= info.n_ctx_cap) c->n_ctx = n_asked;
+    if (c->n_ctx == 0) c->n_ctx = info.n_ctx;
+    if (c->n_ctx == n_before) return;
+    c->n_left_out = 0;
+    note_long_context(c, info.n_ctx_train);
+}
+
+bool hl_conversation_waits_for_open(const hl_conversation *c, hl_opt id) {
+    if (id == HL_OPT_num_ctx) return c->options.num_ctx > 0 && c->options.num_ctx != c->n_ctx;
+    return id == HL_OPT_num_thread || id == HL_OPT_num_batch;
+}
+
 static hl_status refresh_options(hl_conversation *c, hl_err *err) {
     hl_options            now;
     const hl_conversation quiet = {.asked = c->asked}; /* what the model has was judged when it came */
-    const hl_status       status = hl_conversation_options(&quiet, c->partner.stored, &now, err);
+    const hl_status       status = hl_conversation_options(&quiet, c->stored, &now, err);
     if (status != HL_OK) return status;
     hl_options_done(&c->options);
     c->options = now;
+    choose_ctx(c);
     return HL_OK;
 }
 
@@ -107,11 +143,13 @@ hl_status hl_conversation_add(hl_conversation *c, const char *role, hl_view cont
     return HL_OK;
 }
 
-hl_status hl_conversation_begin(hl_conversation *c, const hl_partner *p, hl_err *err) {
-    hl_conversation next = {.asked = c->asked, .events = c->events, .partner = *p};
-    hl_status       status = hl_conversation_options(c, p->stored, &next.options, err);
-    for (size_t i = 0; status == HL_OK && p->stored && i < p->stored->n_messages; i++)
-        status = hl_conversation_add(&next, p->stored->messages[i].role, p->stored->messages[i].content, err);
+hl_status hl_conversation_begin(hl_conversation *c, hl_runner *runner, const hl_stored_model *stored,
+                                hl_err *err) {
+    hl_conversation next = {.asked = c->asked, .events = c->events};
+    hl_runner_info  info;
+    hl_status       status = hl_conversation_options(c, stored, &next.options, err);
+    for (size_t i = 0; status == HL_OK && stored && i < stored->n_messages; i++)
+        status = hl_conversation_add(&next, stored->messages[i].role, stored->messages[i].content, err);
     hl_conversation *gone = status == HL_OK ? c : &next;
     hl_conversation_clear(gone);
     hl_free(gone->messages);
@@ -121,13 +159,37 @@ hl_status hl_conversation_begin(hl_conversation *c, const hl_partner *p, hl_err 
     c->messages = next.messages;
     c->n_messages = next.n_messages;
     c->messages_cap = next.messages_cap;
-    c->partner = *p;
+    hl_runner_get_info(runner, &info);
+    c->runner = runner;
+    c->stored = stored;
+    c->has_template = info.has_template || (stored && stored->template_text && stored->template_text[0]);
+    c->n_ctx = 0;
+    choose_ctx(c);
     return HL_OK;
 }
 
-void hl_conversation_set_ctx(hl_conversation *c, int32_t n_ctx) {
-    c->partner.n_ctx = n_ctx;
-    c->n_left_out = 0;
+hl_status hl_conversation_open(hl_conversation *c, hl_host *h, const char *model, hl_err *err) {
+    hl_source   *source = NULL;
+    hl_resident *resident = NULL;
+    hl_options   options;
+    hl_status    status = hl_host_find(h, model, HL_OPEN_FOR_LOAD, &source, err);
+    if (status != HL_OK) return status;
+    status = hl_conversation_options(c, source->stored, &options, err);
+    if (status == HL_OK) {
+        status = hl_host_acquire(h, source, &options, &resident, err);
+        hl_options_done(&options);
+    }
+    if (status == HL_OK) status = hl_conversation_begin(c, hl_resident_runner(resident), source->stored, err);
+    if (status != HL_OK) {
+        hl_host_release(h, resident, c->keep_ms);
+        hl_source_free(source);
+        return status;
+    }
+    close_model(c);
+    c->host = h;
+    c->source = source;
+    c->resident = resident;
+    return HL_OK;
 }
 
 hl_status hl_conversation_set_template(hl_conversation *c, hl_view text, hl_err *err) {
@@ -139,7 +201,7 @@ hl_status hl_conversation_set_template(hl_conversation *c, hl_view text, hl_err 
 }
 
 bool hl_conversation_has_template(const hl_conversation *c) {
-    return !c->raw && (c->template_text || c->partner.has_template);
+    return !c->raw && (c->template_text || c->has_template);
 }
 
 bool hl_conversation_keeps_template(const hl_conversation *c) {
@@ -156,7 +218,7 @@ static bool is_system(const char *role) {
 hl_view hl_conversation_system(const hl_conversation *c) {
     if (c->system) return (hl_view){c->system, c->system_len};
     const bool has_own = c->n_messages > 0 && is_system(c->messages[0].role);
-    return hl_view_of(c->partner.stored && !has_own ? c->partner.stored->system : NULL);
+    return hl_view_of(c->stored && !has_own ? c->stored->system : NULL);
 }
 
 /* ---- What is asked ---- */
@@ -171,7 +233,7 @@ static void add_json(hl_str *s, const char *role, hl_view content) {
 
 static hl_view content_of(const hl_message *m) { return (hl_view){m->content, m->len}; }
 
-/* The conversation without its first `n_left_out` messages (system messages among them stay), as the partner
+/* The conversation without its first `n_left_out` messages (system messages among them stay), as the runner
  * wants it: JSON, or plain text for a model without a template. */
 static void write_prompt(const hl_conversation *c, size_t n_left_out, hl_str *s) {
     const hl_view system = c->raw ? (hl_view){0} : hl_conversation_system(c);
@@ -203,14 +265,14 @@ static void fill_request(const hl_conversation *c, const hl_str *prompt, hl_requ
         r->prompt = hl_str_view(prompt);
     r->raw = c->raw;
     r->template_text = c->template_text;
-    r->stored_template = c->partner.stored ? c->partner.stored->template_text : NULL;
+    r->stored_template = c->stored ? c->stored->template_text : NULL;
     r->think = c->think;
     r->speculate = c->speculate;
     r->sampling = c->options.sampling;
     r->stops = (const char *const *)c->options.stops;
     r->n_stops = c->options.n_stops;
     r->max_tokens = c->options.num_predict < 0 ? -1 : c->options.num_predict;
-    r->n_ctx = c->partner.n_ctx;
+    r->n_ctx = c->n_ctx;
 }
 
 static hl_status write_request(const hl_conversation *c, size_t n_left_out, hl_str *prompt, hl_request *r,
@@ -219,7 +281,7 @@ static hl_status write_request(const hl_conversation *c, size_t n_left_out, hl_s
     const hl_status status = hl_str_check(prompt, "conversation", err);
     if (status != HL_OK) return status;
     fill_request(c, prompt, r);
-    return c->partner.count(c->partner.self, r, ret_tokens, err);
+    return hl_runner_count(c->runner, r, ret_tokens, err);
 }
 
 /* Where the turn behind the one at `from` begins; n_messages: the last turn, the question's, begins at or
@@ -232,7 +294,7 @@ static size_t next_turn(const hl_conversation *c, size_t from) {
 
 /* How much of the context the answer should find free. */
 static int32_t room_of(const hl_conversation *c) {
-    const int32_t n_ctx = c->partner.n_ctx, n_wanted = c->options.num_predict;
+    const int32_t n_ctx = c->n_ctx, n_wanted = c->options.num_predict;
     const int32_t room = n_ctx / 4 < ROOM_TOKENS ? n_ctx / 4 : ROOM_TOKENS;
     return n_wanted >= 0 && n_wanted < room ? n_wanted : room;
 }
@@ -240,7 +302,7 @@ static int32_t room_of(const hl_conversation *c) {
 /* Leave out turns until prompt and answer fit. *ret_left_out is how many messages had to go. */
 static hl_status fit_context(const hl_conversation *c, hl_str *prompt, hl_request *r, size_t *ret_left_out,
                              size_t *ret_turns, hl_err *err) {
-    const int32_t n_ctx = c->partner.n_ctx, room = room_of(c);
+    const int32_t n_ctx = c->n_ctx, room = room_of(c);
     size_t        n_left_out = c->n_left_out, n_turns = 0;
     for (;;) {
         int32_t         n = 0;
@@ -279,8 +341,7 @@ hl_status hl_conversation_set_system(hl_conversation *c, hl_view text, hl_err *e
     probe.n_messages = 1;
     probe.n_left_out = 0;
     hl_str_init(&prompt, MAX_TEXT_BYTES);
-    if (c->partner.count && text.len > 0)
-        status = fit_context(&probe, &prompt, &r, &n_left_out, &n_turns, err);
+    if (c->runner && text.len > 0) status = fit_context(&probe, &prompt, &r, &n_left_out, &n_turns, err);
     hl_str_done(&prompt);
     if (status != HL_OK) {
         hl_free(copy);
@@ -322,8 +383,7 @@ hl_status hl_conversation_ask(hl_conversation *c, hl_view question, hl_token_fn 
     if (status != HL_OK) return status;
     hl_str_init(&prompt, MAX_TEXT_BYTES);
     status = fit_context(c, &prompt, &r, &n_left_out, &ret_reply->n_turns_left_out, err);
-    if (status == HL_OK)
-        status = c->partner.generate(c->partner.self, &r, listen, &l, &ret_reply->usage, err);
+    if (status == HL_OK) status = hl_runner_generate(c->runner, &r, listen, &l, &ret_reply->usage, err);
     hl_str_done(&prompt);
     if (status == HL_OK) status = hl_str_check(&ret_reply->said, "answer", err);
     if (status == HL_OK) status = hl_str_check(&ret_reply->thought, "answer", err);
@@ -371,7 +431,7 @@ static void take_param(void *user, hl_opt id, const char *name, const char *valu
 
 /* The stored parameters that nobody asked to be others, whatever they are, and those asked for. */
 static void set_params(const hl_conversation *c, model_box *box) {
-    const hl_stored_model *stored = c->partner.stored;
+    const hl_stored_model *stored = c->stored;
     hl_options_each(&c->asked, take_param, box);
     const size_t n_cap = box->model.n_params + (stored ? stored->n_params : 0);
     box->params = hl_arena_get(&box->arena, n_cap + 1, sizeof *box->params);
@@ -404,7 +464,12 @@ hl_status hl_conversation_model(const hl_conversation *c, hl_stored_model **ret_
                        (size_t)(nul - c->system));
     model_box *box = hl_new(1, sizeof *box);
     if (!box) return hl_fail(err, HL_E_NOMEM, "conversation: no memory");
-    if (c->partner.stored) box->model = *c->partner.stored;
+    if (c->stored) box->model = *c->stored;
+    if (c->source) {
+        if (!box->model.entry.text) box->model.entry.text = c->source->label;
+        box->model.shard_paths = c->source->paths;
+        box->model.n_shards = c->source->n_paths;
+    }
     hl_arena_init(&box->arena, MAX_TEXT_BYTES);
     if (c->system) box->model.system = c->system;
     if (hl_conversation_keeps_template(c)) box->model.template_text = c->template_text;

@@ -14,24 +14,7 @@
 #ifndef HL_HOST_CONVERSATION_H
 #define HL_HOST_CONVERSATION_H
 
-#include "host/host.h"
-
-/* Who answers. The one place where a conversation meets an engine: hl_loaded_partner() gives the native
- * one. */
-typedef struct hl_partner {
-    void *self;
-    /* How many tokens the prompt of the request has. */
-    hl_status (*count)(void *self, const hl_request *r, int32_t *ret_tokens, hl_err *err);
-    /* As hl_runner_generate(). */
-    hl_status (*generate)(void *self, const hl_request *r, hl_token_fn *on_token, void *user,
-                          hl_usage *ret_usage, hl_err *err);
-    const hl_stored_model *stored; /* what is stored with the model; NULL: nothing */
-    bool    has_template;          /* its own or a stored one; else texts go in as they are, line by line */
-    int32_t n_ctx;                 /* most tokens, prompt and answer */
-} hl_partner;
-
-/* in     both must outlive the partner */
-void hl_loaded_partner(hl_loaded *loaded, const hl_source *source, hl_partner *ret_partner);
+#include "host/resident.h"
 
 typedef struct hl_message {
     char  *role;    /* "user", "assistant", "system", ... */
@@ -43,7 +26,8 @@ typedef struct hl_conversation {
     /* Wishes: may be set at any time, count from the next question on. */
     hl_think     think;
     hl_speculate speculate;
-    bool         raw; /* the texts go in as they are: no template, no system text */
+    bool         raw;     /* the texts go in as they are: no template, no system text */
+    int64_t      keep_ms; /* how long the model stays loaded afterwards, as in hl_host_release() */
     /* To be read only. */
     const hl_events *events;
     hl_options       asked;         /* settings, and what was asked for */
@@ -51,13 +35,22 @@ typedef struct hl_conversation {
     char            *system;        /* NULL: the model's own */
     size_t           system_len;    /* of it; may have NUL bytes inside */
     char            *template_text; /* Jinja or Go; NULL: the model's own */
-    hl_partner       partner;
-    hl_message      *messages; /* [n_messages] without the system text */
+    hl_message      *messages;      /* [n_messages] without the system text */
     size_t           n_messages, messages_cap;
     size_t           n_left_out; /* of them at the front: do not fit the context any more */
+    /* Who answers. */
+    hl_runner             *runner; /* NULL: nobody yet */
+    const hl_stored_model *stored; /* what is stored with the model; NULL: nothing */
+    bool    has_template;          /* its own or a stored one; else texts go in as they are, line by line */
+    int32_t n_ctx;                 /* most tokens, prompt and answer */
+    /* Where hl_conversation_open() found it. NULL: nowhere */
+    hl_host     *host;
+    hl_source   *source;
+    hl_resident *resident;
 } hl_conversation;
 
-/* in     settings and events must outlive the conversation; events may be NULL */
+/* in     settings and events must outlive the conversation; events may be NULL. Its keep_ms is
+ *        HL_KEEP_DEFAULT */
 void hl_conversation_init(hl_conversation *c, const hl_config *settings, const hl_events *events);
 void hl_conversation_done(hl_conversation *c);
 
@@ -77,17 +70,26 @@ HL_MUST_CHECK hl_status hl_conversation_add_option(hl_conversation *c, const cha
 HL_MUST_CHECK hl_status hl_conversation_options(const hl_conversation *c, const hl_stored_model *stored,
                                                 hl_options *ret_options, hl_err *err);
 
-/* Begin again with this model: its messages, its system text; what was asked of options stays.
- * in     p  copied; what it points to must live until the next one comes
+/* Begin again with this model: its messages, its system text; what was asked of options stays. The context is
+ * num_ctx of the options in force, or the runner's.
+ * in     runner and stored must live until the next one comes; stored may be NULL
  * fails  HL_E_NOMEM; the conversation is as it was */
-HL_MUST_CHECK hl_status hl_conversation_begin(hl_conversation *c, const hl_partner *p, hl_err *err);
+HL_MUST_CHECK hl_status hl_conversation_begin(hl_conversation *c, hl_runner *runner,
+                                              const hl_stored_model *stored, hl_err *err);
 
-/* Change how much fits. What was left out may come back. */
-void hl_conversation_set_ctx(hl_conversation *c, int32_t n_ctx);
+/* Find a model by name or path, load it under the options in force (host/resident.h), begin again with it and
+ * give back the one before.
+ * in     h  must outlive the conversation
+ * fails  as hl_host_find(), hl_host_acquire(); the conversation is as it was */
+HL_MUST_CHECK hl_status hl_conversation_open(hl_conversation *c, hl_host *h, const char *model, hl_err *err);
+
+/* Is what was asked of this option without effect until the model is opened again? A context that fits what
+ * is loaded counts at once; what was left out may come back. */
+bool hl_conversation_waits_for_open(const hl_conversation *c, hl_opt id);
 
 /* in     text  empty: none; without a pointer: the model's own again
  * fails  HL_E_FULL  the text leaves no room for a question in the model's context; the text that was there
- *        stays HL_E_NOMEM; as the partner's count() */
+ *        stays HL_E_NOMEM; as hl_runner_count() */
 HL_MUST_CHECK hl_status hl_conversation_set_system(hl_conversation *c, hl_view text, hl_err *err);
 /* in     text  Jinja or Go, as it looks */
 HL_MUST_CHECK hl_status hl_conversation_set_template(hl_conversation *c, hl_view text, hl_err *err);
@@ -113,7 +115,7 @@ typedef struct hl_reply {
  * in     on_token  sees what comes, as of hl_runner_generate(); may be NULL
  * out    ret_reply hl_reply_done(), also after a failure
  * fails  HL_E_FULL  the question does not fit, with the numbers
- *        as the partner's generate(); the question is forgotten then, and all else as it was */
+ *        as hl_runner_generate(); the question is forgotten then, and all else as it was */
 HL_MUST_CHECK hl_status hl_conversation_ask(hl_conversation *c, hl_view question, hl_token_fn *on_token,
                                             void *user, hl_reply *ret_reply, hl_err *err);
 void                    hl_reply_done(hl_reply *r);
@@ -122,7 +124,7 @@ void                    hl_reply_done(hl_reply *r);
  * (settings left out), the system text and the messages of now. Printing it shows the conversation; importing
  * it saves it.
  *
- * out    ret_model  its texts belong to the conversation and the partner; hl_conversation_model_free()
+ * out    ret_model  its texts belong to the conversation and the stored model; hl_conversation_model_free()
  * fails  HL_E_UNSUPPORTED  the system text has a NUL byte; HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_conversation_model(const hl_conversation *c, hl_stored_model **ret_model,
                                               hl_err *err);

@@ -43,7 +43,7 @@ typedef struct hl_host hl_host;
  * fails  HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_host_new(const hl_config *config, const hl_paths *paths, const hl_events *events,
                                     hl_host **ret_host, hl_err *err);
-void                    hl_host_free(hl_host *h); /* after its loaded models; NULL is allowed */
+void                    hl_host_free(hl_host *h); /* after all users of its models; NULL is allowed */
 
 /* fails as hl_store_open(), hl_engine_new(). The host owns what is returned.
  * in     n_threads  -1: what the settings say */
@@ -74,27 +74,14 @@ void                    hl_source_free(hl_source *s); /* NULL is allowed */
 HL_MUST_CHECK hl_status hl_host_remove(hl_host *h, const char *name, hl_removed *ret_removed,
                                        uint64_t *ret_cache_bytes, hl_err *err);
 
-/* A model that answers. */
-typedef struct hl_loaded {
-    hl_host   *host;
-    hl_model  *model;
-    hl_model  *draft;   /* NULL: none */
-    hl_runner *runner;  /* NULL: loaded for its vocabulary only */
-    int64_t    load_ns; /* how long it took */
-    int32_t    n_ctx;
-} hl_loaded;
-
-/* Open the files of a source; with `options` make a runner too. hl_conversation_options() makes options.
+/* The native model in the files of a source, for those who look at files; for one that answers see
+ * resident.h.
  *
- * in     options  NULL: only vocabulary and keys
- * fails  as hl_model_open() and hl_runner_new(), with the label in front
- * owns   hl_loaded_free(), before the host goes */
-HL_MUST_CHECK hl_status hl_host_load(hl_host *h, const hl_source *source, const hl_options *options,
-                                     hl_loaded **ret_loaded, hl_err *err);
-void                    hl_loaded_free(hl_loaded *l); /* NULL is allowed */
-/* Let answers from now on use a context of n_ctx tokens (0: the usual). False: it needs to be loaded again
- * for that. */
-bool hl_loaded_set_ctx(hl_loaded *l, int32_t n_ctx);
+ * in     vocab_only  only vocabulary and keys
+ * fails  as hl_host_engine() and hl_model_open(), with the label in front; HL_E_UNSUPPORTED  no GGUF weights
+ * owns   hl_model_close(), before the host goes */
+HL_MUST_CHECK hl_status hl_host_open_model(hl_host *h, const hl_source *source, bool vocab_only,
+                                           hl_model **ret_model, hl_err *err);
 
 /* The session parameters that options and settings ask for. */
 void hl_host_session_params(const hl_host *h, const hl_options *options, hl_session_params *ret_params);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * host_priv.h - what host.c and load.c share.
+ * host_priv.h - what host.c, load.c and resident.c share.
  */
 #ifndef HL_HOST_HOST_PRIV_H
 #define HL_HOST_HOST_PRIV_H
@@ -19,9 +19,28 @@ struct hl_host {
 
     pthread_mutex_t lock; /* guards all that is not const; free while a model is loaded or unloaded */
     pthread_cond_t  changed;
-    hl_resident    *residents; /* [n_residents] */
-    size_t          n_residents;
+    hl_resident    *residents;
 };
+
+/* As hl_host_open_model(), without the label in front of what went wrong. */
+HL_MUST_CHECK hl_status hl_source_open(hl_engine *engine, const hl_source *source, bool vocab_only,
+                                       hl_model **ret_model, hl_err *err);
+
+/* What drafts for a model: what the settings name, else what is stored with it.
+ *
+ * out    ret_draft     NULL: nothing; hl_source_free(), while `of` lives
+ *        ret_is_asked  the settings name it
+ * fails  as hl_host_find() */
+HL_MUST_CHECK hl_status hl_host_find_draft(hl_host *h, const hl_source *of, hl_source **ret_draft,
+                                           bool *ret_is_asked, hl_err *err);
+void                    hl_host_tell_no_draft(const hl_host *h, const hl_source *of, const hl_err *why);
+
+/* in     draft           NULL: none; both models must outlive the runner
+ *        may_lack_draft  where it does not work with the draft, do without and tell
+ * fails  as hl_runner_new() */
+HL_MUST_CHECK hl_status hl_host_make_runner(hl_host *h, const hl_source *source, const hl_options *options,
+                                            hl_model *model, hl_model *draft, bool may_lack_draft,
+                                            hl_runner **ret_runner, bool *ret_is_drafting, hl_err *err);
 
 /* What names the weights on disk: the digest that a stored blob is called by, else the file's identity and
  * time. */

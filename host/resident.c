@@ -4,7 +4,9 @@
  *
  * All fields of residents are guarded by the host's lock; loading and unloading, which take time, happen
  * without it, on entries that nobody else touches: one that loads is marked, one that goes is taken off the
- * list first.
+ * list first. An entry is a model, and a runner where somebody asked it to answer. One that drafts for others
+ * may lose its runner, never its model. Its model is there before anything is waited for on its behalf, so
+ * that two models may draft for each other.
  */
 #include "host/resident.h"
 
@@ -19,8 +21,14 @@ struct hl_resident {
     hl_resident *next;
     char         label[512]; /* as in hl_resident_info, likewise below */
     char         weights[128];
-    hl_loaded   *loaded; /* NULL while it loads */
-    uint32_t     n_users;
+    hl_model    *model;   /* NULL while it is opened */
+    hl_runner   *runner;  /* NULL: nobody asked it to answer */
+    hl_resident *draft;   /* counted there as a target; NULL: the runner has none */
+    int32_t      n_batch; /* as asked for */
+    int64_t      load_ns;
+    uint32_t     n_users, n_targets;
+    bool         is_loading; /* its model is opened, or its runner made */
+    bool         is_pinned;
     bool         is_stale; /* goes as soon as nobody uses it, and nobody new gets it */
     int64_t      last_ns;  /* when the last user left */
     int64_t      until_ns; /* when it goes; INT64_MAX: never. Counts while n_users is 0 */
@@ -32,8 +40,14 @@ static int64_t keep_until(const hl_host *h, int64_t keep_ms) {
     return hl_clock_ns() + keep_ms * 1000000;
 }
 
-/* ---- under lock ---- */
+static void lock(hl_host *h) { (void)pthread_mutex_lock(&h->lock); }
+static void unlock(hl_host *h) { (void)pthread_mutex_unlock(&h->lock); }
+static void tell(hl_host *h) { (void)pthread_cond_broadcast(&h->changed); }
+static void wait_for_change(hl_host *h) { (void)pthread_cond_wait(&h->changed, &h->lock); }
 
+/* ---- Under lock ---- */
+
+/* The newest of these weights. */
 static hl_resident *find(const hl_host *h, const char *weights) {
     hl_resident *r = h->residents;
     while (r && (r->is_stale || strcmp(r->weights, weights) != 0)) r = r->next;
@@ -44,143 +58,280 @@ static void unlink_resident(hl_host *h, hl_resident *r) {
     hl_resident **at = &h->residents;
     while (*at != r) at = &(*at)->next;
     *at = r->next;
-    h->n_residents--;
 }
 
-/* The idle one that was used longest ago, those that shall stay for ever last. NULL: all are in use. */
-static hl_resident *find_idle(const hl_host *h) {
+/* Could something of it go? Of one that drafts for others, its runner. */
+static bool is_idle(const hl_resident *r) { return r->n_users == 0 && (r->runner || r->n_targets == 0); }
+
+/* The idle one that was used longest ago, those that shall stay for ever last. NULL: all are in use.
+ * in     that_answers  only those count that have a runner */
+static hl_resident *find_idle(const hl_host *h, bool that_answers) {
     hl_resident *best = NULL;
     for (hl_resident *r = h->residents; r; r = r->next) {
-        if (r->n_users > 0) continue;
-        const bool pinned = r->until_ns == INT64_MAX, best_pinned = best && best->until_ns == INT64_MAX;
-        if (!best || (pinned == best_pinned ? r->last_ns < best->last_ns : best_pinned)) best = r;
+        if (!is_idle(r) || r->is_pinned || (that_answers && !r->runner)) continue;
+        const bool stays = r->until_ns == INT64_MAX, best_stays = best && best->until_ns == INT64_MAX;
+        if (!best || (stays == best_stays ? r->last_ns < best->last_ns : best_stays)) best = r;
     }
     return best;
 }
 
-/* ---- without lock: on what is on no list, or marked as loading ---- */
-
-static void resident_free(hl_resident *r) {
-    if (!r) return;
-    hl_loaded_free(r->loaded);
-    hl_free(r);
-}
-
-static void lock(hl_host *h) { (void)pthread_mutex_lock(&h->lock); }
-static void unlock(hl_host *h) { (void)pthread_mutex_unlock(&h->lock); }
-
-/* Under lock, which is given up meanwhile. */
-static void unload(hl_host *h, hl_resident *r) {
-    hl_event(h->events, HL_LOG_INFO, "host", "unload", "model=%s", r->label);
-    unlink_resident(h, r);
-    unlock(h);
-    resident_free(r);
-    lock(h);
-    (void)pthread_cond_broadcast(&h->changed);
-}
-
-static bool fits(const hl_resident *r, const hl_options *o) {
-    hl_runner_info info;
-    hl_runner_get_info(r->loaded->runner, &info);
-    return o->num_ctx <= info.n_ctx_cap;
-}
-
-/* An entry for one that is about to be loaded; under lock. */
+/* An entry that is about to be loaded. */
 static hl_status add_loading(hl_host *h, const hl_source *source, const char *weights, hl_resident **ret,
                              hl_err *err) {
     hl_resident *r = hl_new(1, sizeof *r);
     if (!r) return hl_fail(err, HL_E_NOMEM, "model '%s': no memory", source->label);
     (void)snprintf(r->label, sizeof r->label, "%s", source->label);
     (void)snprintf(r->weights, sizeof r->weights, "%s", weights);
-    r->n_users = 1;
+    r->is_loading = true;
     r->next = h->residents;
     h->residents = r;
-    h->n_residents++;
     *ret = r;
     return HL_OK;
 }
 
-/* Load it, unloading idle ones while it does not fit. Under lock, which is given up meanwhile. */
+static bool fits(const hl_resident *r, const hl_options *o) {
+    hl_runner_info info;
+    hl_runner_get_info(r->runner, &info);
+    return o->num_ctx <= info.n_ctx_cap && (o->num_batch == 0 || o->num_batch == r->n_batch);
+}
+
+/* ---- Under lock, which is given up meanwhile ---- */
+
+static void drop_draft(hl_host *h, hl_resident *draft);
+
+/* Unload one that is_idle(): the runner, then the model unless others draft with it, then its own draft. */
+static void unload(hl_host *h, hl_resident *r) {
+    hl_runner   *runner = r->runner;
+    hl_resident *draft = r->draft;
+    hl_model    *model = r->n_targets == 0 ? r->model : NULL;
+    const bool   is_gone = r->n_targets == 0;
+    hl_event(h->events, HL_LOG_INFO, "host", "unload", "model=%s", r->label);
+    r->runner = NULL;
+    r->draft = NULL;
+    if (is_gone)
+        unlink_resident(h, r);
+    else
+        r->n_targets++; /* the model must outlive the runner, whoever leaves meanwhile */
+    unlock(h);
+    hl_runner_free(runner);
+    hl_model_close(model);
+    if (is_gone) hl_free(r);
+    lock(h);
+    drop_draft(h, draft);
+    if (!is_gone) drop_draft(h, r);
+    tell(h);
+}
+
+/* A draft that nobody asked for by its name goes with the last model that uses it. */
+static void drop_draft(hl_host *h, hl_resident *draft) {
+    if (!draft) return;
+    draft->n_targets--;
+    if (draft->n_users > 0 || draft->n_targets > 0 || draft->is_pinned) return;
+    if (draft->is_stale || draft->until_ns <= hl_clock_ns()) unload(h, draft);
+}
+
+/* One that was not loaded after all, or was used by nobody else. */
+static void give_up(hl_host *h, hl_resident *r) {
+    r->is_loading = false;
+    if (is_idle(r) && !r->runner && !r->is_pinned) unload(h, r);
+    tell(h);
+}
+
+/* The model of an entry that is_loading. */
+static hl_status open_model(hl_host *h, hl_resident *r, const hl_source *source, hl_err *err) {
+    hl_model *model = NULL;
+    unlock(h);
+    const hl_status status = hl_source_open(h->engine, source, false, &model, err);
+    lock(h);
+    if (status == HL_OK) r->model = model;
+    tell(h);
+    return status;
+}
+
+/* What drafts for `of`, which is loading: a resident that counts `of` as a target, or `of` itself. */
+typedef struct chosen_draft {
+    hl_resident *resident; /* NULL: it is the model itself */
+    hl_model    *model;    /* NULL: none */
+    bool         is_asked; /* the settings name it, so that it must be had */
+} chosen_draft;
+
+static hl_status hold_draft_of(hl_host *h, const hl_resident *of, const hl_source *source, chosen_draft *ret,
+                               hl_err *err) {
+    char weights[128];
+    if (!hl_source_name_weights(source, weights, sizeof weights))
+        return hl_fail(err, HL_E_NOT_FOUND, "model '%s': its file is gone", source->label);
+    if (strcmp(weights, of->weights) == 0) {
+        ret->model = of->model;
+        return HL_OK;
+    }
+    hl_resident *r = find(h, weights);
+    while (r && !r->model) {
+        wait_for_change(h);
+        r = find(h, weights);
+    }
+    hl_status  status = HL_OK;
+    const bool is_new = !r;
+    if (is_new) status = add_loading(h, source, weights, &r, err);
+    if (status != HL_OK) return status;
+    r->n_targets++;
+    if (is_new) status = open_model(h, r, source, err);
+    if (is_new) r->is_loading = false;
+    if (status != HL_OK) {
+        drop_draft(h, r);
+        return status;
+    }
+    *ret = (chosen_draft){.resident = r, .model = r->model, .is_asked = ret->is_asked};
+    return HL_OK;
+}
+
+static hl_status hold_draft(hl_host *h, const hl_resident *of, const hl_source *source, chosen_draft *ret,
+                            hl_err *err) {
+    hl_err     why = {0};
+    hl_source *draft = NULL;
+    unlock(h);
+    hl_status status = hl_host_find_draft(h, source, &draft, &ret->is_asked, &why);
+    lock(h);
+    if (status == HL_OK && draft) status = hold_draft_of(h, of, draft, ret, &why);
+    if (status != HL_OK && !ret->is_asked) { /* it never changes an answer: without it they are only slower */
+        hl_host_tell_no_draft(h, source, &why);
+        status = HL_OK;
+    }
+    hl_source_free(draft);
+    if (status == HL_OK) return HL_OK;
+    (void)hl_fail_within(&why, "draft model");
+    if (err) *err = why;
+    return status;
+}
+
+/* Make it answer: model, draft, runner. */
+static hl_status load_once(hl_host *h, hl_resident *r, const hl_source *source, const hl_options *options,
+                           hl_err *err) {
+    chosen_draft draft = {0};
+    hl_runner   *runner = NULL;
+    bool         is_drafting = false;
+    hl_status    status = r->model ? HL_OK : open_model(h, r, source, err);
+    if (status == HL_OK) status = hold_draft(h, r, source, &draft, err);
+    if (status != HL_OK) return status;
+    unlock(h);
+    status = hl_host_make_runner(h, source, options, r->model, draft.model, !draft.is_asked, &runner,
+                                 &is_drafting, err);
+    lock(h);
+    if (status == HL_OK) {
+        r->runner = runner;
+        r->draft = is_drafting ? draft.resident : NULL;
+        r->n_batch = options->num_batch;
+    }
+    if (!is_drafting) drop_draft(h, draft.resident);
+    return status;
+}
+
+/* The same, unloading idle ones while it does not fit. */
 static hl_status load(hl_host *h, hl_resident *r, const hl_source *source, const hl_options *options,
                       hl_err *err) {
+    const int64_t start_ns = hl_clock_ns();
     for (;;) {
-        hl_err     why = {0};
-        hl_loaded *loaded = NULL;
-        unlock(h);
-        const hl_status status = hl_host_load(h, source, options, &loaded, &why);
-        lock(h);
-        if (status == HL_OK) {
-            r->loaded = loaded;
-            hl_event(h->events, HL_LOG_INFO, "host", "load", "model=%s ms=%lld", r->label,
-                     (long long)(loaded->load_ns / 1000000));
-            return HL_OK;
-        }
-        hl_resident *idle = status == HL_E_NOMEM ? find_idle(h) : NULL;
+        hl_err          why = {0};
+        const hl_status status = load_once(h, r, source, options, &why);
+        if (status == HL_OK) break;
+        hl_resident *idle = status == HL_E_NOMEM ? find_idle(h, false) : NULL;
         if (!idle) {
+            (void)hl_fail_within(&why, "model '%s'", source->label);
             if (err) *err = why;
             return status;
         }
         unload(h, idle);
     }
-}
-
-/* Room in the table for one more. Under lock. */
-static hl_status make_room(hl_host *h, hl_err *err) {
-    const int64_t most = hl_config_int(h->config, HL_SETTING_server_max_loaded_models);
-    while (most > 0 && h->n_residents >= (size_t)most) {
-        hl_resident *idle = find_idle(h);
-        if (!idle)
-            return hl_fail(err, HL_E_BUSY,
-                           "%zu models are in use, the limit is %lld (server.max_loaded_models); try later",
-                           h->n_residents, (long long)most);
-        unload(h, idle);
-    }
+    r->load_ns = hl_clock_ns() - start_ns;
+    hl_event(h->events, HL_LOG_INFO, "host", "load", "model=%s ms=%lld", r->label,
+             (long long)(r->load_ns / 1000000));
     return HL_OK;
 }
 
-static hl_status load_new(hl_host *h, const hl_source *source, const char *weights, const hl_options *options,
-                          hl_resident **ret, hl_err *err) {
-    hl_resident *r = NULL;
-    hl_status    status = make_room(h, err);
-    if (status == HL_OK && find(h, weights)) return HL_OK; /* somebody was faster: look again */
-    if (status == HL_OK) status = add_loading(h, source, weights, &r, err);
+/* Is there room in the table for one more that answers? Those that only draft do not count. When one was
+ * unloaded for it, the table may have changed: *ret_again. */
+static hl_status make_room(hl_host *h, bool *ret_again, hl_err *err) {
+    const int64_t most = hl_config_int(h->config, HL_SETTING_server_max_loaded_models);
+    size_t        n = 0;
+    for (const hl_resident *r = h->residents; r; r = r->next) n += r->runner || r->n_users > 0;
+    *ret_again = most > 0 && n >= (size_t)most;
+    if (!*ret_again) return HL_OK;
+    hl_resident *idle = find_idle(h, true);
+    if (!idle)
+        return hl_fail(err, HL_E_BUSY,
+                       "%zu models are in use, the limit is %lld (server.max_loaded_models); try later", n,
+                       (long long)most);
+    unload(h, idle);
+    return HL_OK;
+}
+
+/* Others of these weights answer under options that are of no use any more. */
+static void replace_others(hl_host *h, const hl_resident *by) {
+    for (hl_resident *r = h->residents, *next = NULL; r; r = next) {
+        next = r->next;
+        if (r == by || r->is_stale || r->is_loading || strcmp(r->weights, by->weights) != 0) continue;
+        r->is_stale = true;
+        if (!is_idle(r)) continue;
+        unload(h, r);
+        next = h->residents; /* the list may be another one now */
+    }
+}
+
+/* in     r  one of these weights that cannot be used as it is; NULL: there is none */
+static hl_status load_new(hl_host *h, hl_resident *r, const hl_source *source, const char *weights,
+                          const hl_options *options, hl_resident **ret, hl_err *err) {
+    bool      again = false;
+    hl_status status = make_room(h, &again, err);
+    if (status != HL_OK || again) return status;
+    if (!r || r->runner)
+        status = add_loading(h, source, weights, &r, err); /* beside the one that is in use */
     if (status != HL_OK) return status;
+    r->is_loading = true;
+    r->n_users++;
     status = load(h, r, source, options, err);
     if (status != HL_OK) {
-        unlink_resident(h, r);
-        resident_free(r);
-        r = NULL;
+        r->n_users--;
+        give_up(h, r);
+        return status;
     }
-    (void)pthread_cond_broadcast(&h->changed);
+    r->is_loading = false;
+    replace_others(h, r);
+    tell(h);
     *ret = r;
-    return status;
+    return HL_OK;
+}
+
+/* Its options are others now, and nobody uses it: its model stays. */
+static void drop_runner(hl_host *h, hl_resident *r) {
+    r->n_targets++;
+    unload(h, r);
+    r->n_targets--;
+    if (r->is_stale && is_idle(r)) unload(h, r); /* since then */
 }
 
 hl_status hl_host_acquire(hl_host *h, const hl_source *source, const hl_options *options,
                           hl_resident **ret_resident, hl_err *err) {
     char         weights[128];
-    hl_status    status = HL_OK;
+    hl_engine   *engine = NULL;
     hl_resident *got = NULL;
     if (source->n_paths == 0)
         return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", source->label);
+    if (source->stored && source->stored->adapter_path) /* without it, another model would answer */
+        return hl_fail(err, HL_E_NOT_YET, "model '%s' has an adapter, which this build cannot apply yet",
+                       source->label);
     if (!hl_source_name_weights(source, weights, sizeof weights))
         return hl_fail(err, HL_E_NOT_FOUND, "model '%s': its file is gone", source->label);
+    hl_status status = hl_host_engine(h, options->num_thread > 0 ? options->num_thread : 0, &engine, err);
     lock(h);
     while (status == HL_OK && !got) {
         hl_resident *r = find(h, weights);
-        if (!r)
-            status = load_new(h, source, weights, options, &got, err);
-        else if (!r->loaded)
-            (void)pthread_cond_wait(&h->changed, &h->lock);
-        else if (fits(r, options))
+        if (r && r->is_loading)
+            wait_for_change(h);
+        else if (r && r->runner && fits(r, options))
             got = r, r->n_users++;
-        else if (r->n_users == 0)
-            unload(h, r);
+        else if (r && r->runner && r->n_users == 0)
+            drop_runner(h, r);
         else
-            status = hl_fail(err, HL_E_BUSY,
-                             "model '%s' is in use, and its cache holds less than a context of %d tokens; "
-                             "try later",
-                             source->label, (int)options->num_ctx);
+            status = load_new(h, r, source, weights, options, &got, err);
     }
     if (got) (void)snprintf(got->label, sizeof got->label, "%s", source->label);
     unlock(h);
@@ -194,13 +345,19 @@ void hl_host_release(hl_host *h, hl_resident *r, int64_t keep_ms) {
     r->last_ns = hl_clock_ns();
     r->until_ns = keep_until(h, keep_ms);
     r->n_users--;
-    if (r->n_users == 0 && (r->is_stale || keep_ms == 0)) unload(h, r);
-    (void)pthread_cond_broadcast(&h->changed);
+    if (is_idle(r) && !r->is_pinned && (r->is_stale || keep_ms == 0)) unload(h, r);
+    tell(h);
     unlock(h);
 }
 
-hl_runner *hl_resident_runner(const hl_resident *r) { return r->loaded->runner; }
-int64_t    hl_resident_load_ns(const hl_resident *r) { return r->loaded->load_ns; }
+hl_runner *hl_resident_runner(const hl_resident *r) { return r->runner; }
+int64_t    hl_resident_load_ns(const hl_resident *r) { return r->load_ns; }
+
+void hl_host_pin(hl_host *h, hl_resident *r, bool pinned) {
+    lock(h);
+    r->is_pinned = pinned;
+    unlock(h);
+}
 
 hl_status hl_host_unload(hl_host *h, const hl_source *source, hl_err *err) {
     char weights[128] = "";
@@ -213,7 +370,8 @@ hl_status hl_host_unload(hl_host *h, const hl_source *source, hl_err *err) {
         if (r->is_stale || (source && strcmp(r->weights, weights) != 0)) continue;
         found = true;
         r->is_stale = true;
-        if (r->n_users > 0) continue;
+        r->is_pinned = false;
+        if (!is_idle(r)) continue;
         unload(h, r);
         next = h->residents; /* the list may be another one now */
     }
@@ -227,7 +385,7 @@ int64_t hl_host_expire(hl_host *h) {
     const int64_t now = hl_clock_ns();
     for (hl_resident *r = h->residents, *next = NULL; r; r = next) {
         next = r->next;
-        if (r->n_users > 0) continue;
+        if (!is_idle(r) || r->is_pinned) continue;
         if (r->until_ns <= now) {
             unload(h, r);
             next = h->residents;
@@ -242,33 +400,44 @@ int64_t hl_host_expire(hl_host *h) {
 
 static void describe(const hl_resident *r, int64_t now, hl_resident_info *ret) {
     hl_runner_info info = {0};
-    if (r->loaded) hl_runner_get_info(r->loaded->runner, &info);
+    hl_model_info  model = {0};
+    if (r->runner) hl_runner_get_info(r->runner, &info);
+    if (r->model) hl_model_get_info(r->model, &model);
+    const bool stays = !is_idle(r) || r->is_pinned || r->until_ns == INT64_MAX;
     *ret = (hl_resident_info){
-        .weights_bytes = info.weights_bytes,
+        .weights_bytes = model.file_bytes,
         .cache_bytes = info.cache_bytes,
         .n_ctx = info.n_ctx,
         .n_users = r->n_users,
-        .keep_ms = r->n_users > 0 || r->until_ns == INT64_MAX ? -1 : (r->until_ns - now) / 1000000,
-        .is_loading = !r->loaded,
+        .n_targets = r->n_targets,
+        .keep_ms = stays ? -1 : (r->until_ns - now) / 1000000,
+        .is_loading = r->is_loading,
+        .is_pinned = r->is_pinned,
     };
     (void)snprintf(ret->label, sizeof ret->label, "%s", r->label);
     (void)snprintf(ret->weights, sizeof ret->weights, "%s", r->weights);
 }
 
-size_t hl_host_list_residents(hl_host *h, hl_resident_info *ret_infos, size_t cap) {
-    size_t n = 0;
+hl_status hl_host_each_resident(hl_host *h, hl_resident_fn *fn, void *user, hl_err *err) {
+    size_t n = 0, i = 0;
     lock(h);
-    const int64_t now = hl_clock_ns();
-    for (const hl_resident *r = h->residents; r; r = r->next, n++)
-        if (n < cap) describe(r, now, &ret_infos[n]);
+    for (const hl_resident *r = h->residents; r; r = r->next) n++;
+    hl_resident_info *infos = hl_new(n + 1, sizeof *infos);
+    const int64_t     now = hl_clock_ns();
+    for (const hl_resident *r = h->residents; r && infos; r = r->next) describe(r, now, &infos[i++]);
     unlock(h);
-    return n;
+    if (!infos) return hl_fail(err, HL_E_NOMEM, "loaded models: no memory");
+    for (i = 0; i < n; i++) fn(user, &infos[i]);
+    hl_free(infos);
+    return HL_OK;
 }
 
 void hl_residents_free(hl_host *h) {
-    while (h->residents) {
+    for (hl_resident *r = h->residents; r; r = r->next) hl_runner_free(r->runner);
+    while (h->residents) { /* no runner drafts with any of them any more */
         hl_resident *r = h->residents;
-        unlink_resident(h, r);
-        resident_free(r);
+        h->residents = r->next;
+        hl_model_close(r->model);
+        hl_free(r);
     }
 }

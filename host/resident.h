@@ -5,7 +5,9 @@
  *
  * A resident is a loaded model with a count of users. While somebody uses it, it stays; after that it stays
  * as long as its last user asked, unless another model needs its memory: then the one that was used longest
- * ago goes first. One table per host; `ps` reads it, `stop` marks in it. Any thread.
+ * ago goes first. A model that drafts for another is a resident, too: it is shared with whoever asks for it
+ * by its own name, and stays as long as those that draft with it. One table per host; `ps` reads it, `stop`
+ * marks in it. Any thread.
  */
 #ifndef HL_HOST_RESIDENT_H
 #define HL_HOST_RESIDENT_H
@@ -17,25 +19,31 @@ typedef struct hl_resident hl_resident;
 enum { HL_KEEP_FOREVER = -1, HL_KEEP_DEFAULT = -2 /* what the settings say */ };
 
 /* The model of `source`, loaded under `options`: the one that is there, or a new one. Waits while another
- * thread loads the same. What is there is loaded again when it cannot be used under these options (more
- * context than its cache holds) and nobody uses it.
+ * thread loads the same. What is there and cannot be used under these options (more context than its cache
+ * holds, another batch size) makes room for a new one: at once when nobody uses it, else when its users are
+ * done.
  *
  * in     source   only looked at: a model with a system text of its own shares the weights of the one it was
  *                 made from
- * fails  HL_E_NOMEM  it does not fit beside what is in use: with the numbers
- *        HL_E_BUSY   as many models as the settings allow are in use, or it is in use under options that
- *                    exclude these
- *        as hl_host_load()
+ *        options  hl_conversation_options() makes them
+ * fails  HL_E_NOMEM    it does not fit beside what is in use: with the numbers
+ *        HL_E_BUSY     as many models as the settings allow are in use
+ *        HL_E_NOT_YET  it has an adapter
+ *        as hl_host_open_model() and hl_runner_new()
  * owns   hl_host_release() exactly once */
 HL_MUST_CHECK hl_status hl_host_acquire(hl_host *h, const hl_source *source, const hl_options *options,
                                         hl_resident **ret_resident, hl_err *err);
 
-/* in     keep_ms  how long it stays when nobody uses it; 0: not at all; HL_KEEP_... */
+/* in     r        NULL is allowed
+ *        keep_ms  how long it stays when nobody uses it; 0: not at all; HL_KEEP_... */
 void hl_host_release(hl_host *h, hl_resident *r, int64_t keep_ms);
 
 /* For those who hold it. */
 hl_runner *hl_resident_runner(const hl_resident *r);
 int64_t    hl_resident_load_ns(const hl_resident *r); /* how long loading took */
+/* Keep it whatever happens: neither time nor other models' need for memory unloads it any more;
+ * hl_host_unload() does. */
+void hl_host_pin(hl_host *h, hl_resident *r, bool pinned);
 
 /* Unload a model as soon as nobody uses it; nobody new gets it. NULL: all.
  * fails  HL_E_NOT_FOUND  it is not loaded */
@@ -48,14 +56,17 @@ typedef struct hl_resident_info {
     char     label[512];   /* of the source that was asked for last */
     char     weights[128]; /* names them: the digest of a stored blob, or a file's identity */
     uint64_t weights_bytes, cache_bytes;
-    int32_t  n_ctx;
-    uint32_t n_users;
-    int64_t  keep_ms; /* until it goes; -1: never, or it is in use */
-    bool     is_loading;
+    int32_t  n_ctx;     /* 0: it only drafts */
+    uint32_t n_users;   /* who hold it */
+    uint32_t n_targets; /* models that draft with it */
+    int64_t  keep_ms;   /* until it goes; -1: never, or it is in use */
+    bool     is_loading, is_pinned;
 } hl_resident_info;
 
-/* Returns how many there are; up to `cap` are written. */
-size_t hl_host_list_residents(hl_host *h, hl_resident_info *ret_infos, size_t cap);
+/* Those that are there now, the newest first. The host's functions may be called from fn.
+ * fails  HL_E_NOMEM */
+typedef void            hl_resident_fn(void *user, const hl_resident_info *info);
+HL_MUST_CHECK hl_status hl_host_each_resident(hl_host *h, hl_resident_fn *fn, void *user, hl_err *err);
 
 /* Called by hl_host_free(): nobody uses any. */
 void hl_residents_free(hl_host *h);

@@ -23,10 +23,6 @@ void hl_runner_free(hl_runner *r) {
     hl_free(r);
 }
 
-void *hl_runner_engine(const hl_runner *r, const hl_runner_ops *ops) {
-    return r->ops == ops ? r->engine : NULL;
-}
-
 void hl_request_init(hl_request *r) {
     *r = (hl_request){.max_tokens = -1};
     hl_sampler_params_init(&r->sampling);

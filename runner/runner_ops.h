@@ -31,10 +31,6 @@ typedef struct hl_runner_ops {
 /* owns   the runner calls ops->free(engine); without memory NULL, and engine is still the caller's */
 hl_runner *hl_runner_make(const hl_runner_ops *ops, void *engine);
 
-/* What was given to hl_runner_make(): for functions that are about one kind of runner. NULL for another
- * kind. */
-void *hl_runner_engine(const hl_runner *r, const hl_runner_ops *ops);
-
 /* The engine's own data of a generation; it must be in place before the first push. */
 void  hl_generation_set_data(hl_generation *g, void *data);
 void *hl_generation_data(const hl_generation *g);

@@ -39,8 +39,8 @@ RULES = {
     "cli/term": (["cli/app.h", "core/base/", "hyperlama/"], ["libedit"]),
     "models": (["models/", "core/", "hyperlama/base.h", "hyperlama/models.h"], ["sqlite", "jansson"]),
     "host": (["host/", "core/", "runner/runner_ops.h", "hyperlama/"], ["jansson"]),
-    "server": (["server/", "core/", "hyperlama/", "host/host.h", "host/options.h", "host/conversation.h"], ["jansson", "microhttpd"]),
-    "cli": (["cli/", "core/", "hyperlama/", "host/host.h", "host/options.h", "host/conversation.h", "server/server.h"], ["libedit"]),
+    "server": (["server/", "core/", "hyperlama/", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h"], ["jansson", "microhttpd"]),
+    "cli": (["cli/", "core/", "hyperlama/", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h", "server/server.h"], ["libedit"]),
 }
 
 

@@ -235,6 +235,7 @@ static void get_info(void *engine, hl_runner_info *ret_info) {
         .kind = "native",
         .n_ctx = hl_sched_n_ctx(r->sched),
         .n_ctx_cap = hl_sched_n_ctx_cap(r->sched),
+        .n_ctx_train = (int32_t)r->model->hp.n_ctx_train,
         .has_template = hl_model_chat_template(r->model).len > 0,
         .weights_bytes = hl_gguf_file_bytes(r->model->gguf),
         .cache_bytes = t.kv_budget_bytes,
@@ -274,9 +275,4 @@ hl_status hl_runner_new(hl_model *m, const hl_runner_params *p, hl_runner **ret_
     }
     native_free(r);
     return status;
-}
-
-hl_sched *hl_runner_sched(hl_runner *r) {
-    native *n = hl_runner_engine(r, &native_ops);
-    return n ? n->sched : NULL;
 }

@@ -117,6 +117,7 @@ typedef struct hl_runner_info {
     const char *kind;  /* "native" */
     int32_t     n_ctx; /* tokens of a request that does not say */
     int32_t     n_ctx_cap;
+    int32_t     n_ctx_train;   /* what the model was trained for; 0: unknown */
     bool        has_template;  /* messages are rendered with the model's own */
     uint64_t    weights_bytes; /* on this machine; 0: it runs elsewhere */
     uint64_t    cache_bytes;   /* of keys and values, at most */
@@ -154,7 +155,6 @@ typedef struct hl_runner_params {
 /* fails as hl_sched_new(). The model must outlive the runner. */
 HL_API HL_MUST_CHECK hl_status hl_runner_new(hl_model *m, const hl_runner_params *p, hl_runner **ret_runner,
                                              hl_err *err);
-HL_API hl_sched               *hl_runner_sched(hl_runner *r); /* NULL: another kind of runner */
 
 /* What a chat template can show, found out by rendering short conversations with it. Messages are adapted to
  * it: what it has no role or shape for is put where it has one (docs/formats/messages.md), and nothing is

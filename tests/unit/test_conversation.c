@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_conversation.c - the rules of a conversation, with a partner that says what the test wants.
+ * test_conversation.c - the rules of a conversation, with a runner that says what the test wants.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,8 +12,9 @@
 #include <cmocka.h>
 
 #include "host/conversation.h"
+#include "runner/runner_ops.h"
 
-/* A partner whose tokens are the bytes of its prompt. */
+/* A runner whose tokens are the bytes of its prompt. */
 typedef struct fake {
     char      prompt[4096]; /* of the last request, terminated */
     size_t    n_prompt;
@@ -23,25 +24,28 @@ typedef struct fake {
     hl_view   answer;
     hl_view   thought;
     hl_end    end;
-    hl_status status; /* of generate() */
+    hl_status status; /* of an answer */
     int       n_asked;
+    bool      has_template; /* as it says of itself; likewise below */
+    int32_t   n_usual_ctx, n_ctx_cap, n_ctx_train;
 } fake;
 
 static hl_view prompt_of(const hl_request *r) {
     return r->messages_json ? hl_view_of(r->messages_json) : r->prompt;
 }
 
-static hl_status count(void *self, const hl_request *r, int32_t *ret_tokens, hl_err *err) {
-    (void)self;
+static hl_status fake_count(void *engine, const hl_request *r, int32_t *ret_tokens, hl_err *err) {
+    (void)engine;
     (void)err;
     *ret_tokens = (int32_t)prompt_of(r).len;
     return HL_OK;
 }
 
-static hl_status generate(void *self, const hl_request *r, hl_token_fn *on_token, void *user,
-                          hl_usage *ret_usage, hl_err *err) {
-    fake         *f = self;
-    const hl_view prompt = prompt_of(r);
+static hl_status fake_submit(void *engine, const hl_request *r, hl_generation *g, hl_err *err) {
+    fake          *f = engine;
+    const hl_view  prompt = prompt_of(r);
+    const hl_usage usage = {.end = f->end, .prompt_tokens = (int32_t)prompt.len};
+    hl_token_event ev = {.text = f->thought, .is_thinking = true};
     assert_true(prompt.len < sizeof f->prompt);
     memcpy(f->prompt, prompt.ptr, prompt.len);
     f->prompt[prompt.len] = '\0';
@@ -52,17 +56,36 @@ static hl_status generate(void *self, const hl_request *r, hl_token_fn *on_token
     f->temperature = r->sampling.temperature;
     f->n_asked++;
     if (f->status != HL_OK) return hl_fail(err, f->status, "as the test wants");
-    if (f->thought.len) (void)on_token(user, &(hl_token_event){.text = f->thought, .is_thinking = true});
-    if (f->answer.len) (void)on_token(user, &(hl_token_event){.text = f->answer});
-    *ret_usage = (hl_usage){.end = f->end, .prompt_tokens = (int32_t)prompt.len};
+    if (f->thought.len) assert_true(hl_generation_push(g, &ev));
+    ev = (hl_token_event){.text = f->answer};
+    if (f->answer.len) assert_true(hl_generation_push(g, &ev));
+    hl_generation_end(g, HL_OK, &usage, NULL);
     return HL_OK;
 }
+
+static void fake_get_info(void *engine, hl_runner_info *ret) {
+    const fake *f = engine;
+    *ret = (hl_runner_info){.kind = "fake",
+                            .n_ctx = f->n_usual_ctx,
+                            .n_ctx_cap = f->n_ctx_cap,
+                            .n_ctx_train = f->n_ctx_train,
+                            .has_template = f->has_template};
+}
+
+static void fake_ignore(void *engine, hl_generation *g) { (void)engine, (void)g; }
+static void fake_free(void *engine) { (void)engine; }
+
+static const hl_runner_ops fake_ops = {.submit = fake_submit,
+                                       .cancel = fake_ignore,
+                                       .count = fake_count,
+                                       .get_info = fake_get_info,
+                                       .free = fake_free};
 
 typedef struct table {
     hl_config      *config;
     hl_conversation chat;
     fake            fake;
-    hl_partner      partner;
+    hl_runner      *runner; /* of the fake */
     hl_reply        reply;
     hl_err          err;
     char            events[1024];
@@ -82,17 +105,17 @@ static void set_up(table *t, const hl_stored_model *stored, bool has_template, i
     events = (hl_events){.fn = hear, .user = t, .level = HL_LOG_WARN};
     assert_int_equal(hl_config_new(&t->config, &t->err), HL_OK);
     hl_conversation_init(&t->chat, t->config, &events);
-    t->partner = (hl_partner){.self = &t->fake,
-                              .count = count,
-                              .generate = generate,
-                              .stored = stored,
-                              .has_template = has_template,
-                              .n_ctx = n_ctx};
-    assert_int_equal(hl_conversation_begin(&t->chat, &t->partner, &t->err), HL_OK);
+    t->fake.has_template = has_template;
+    t->fake.n_usual_ctx = n_ctx;
+    t->fake.n_ctx_cap = t->fake.n_ctx_train = 8192;
+    t->runner = hl_runner_make(&fake_ops, &t->fake);
+    assert_non_null(t->runner);
+    assert_int_equal(hl_conversation_begin(&t->chat, t->runner, stored, &t->err), HL_OK);
 }
 
 static void tear_down(table *t) {
     hl_conversation_done(&t->chat);
+    hl_runner_free(t->runner);
     hl_config_free(t->config);
 }
 
@@ -265,9 +288,36 @@ static void a_chat_that_outgrows_its_context_leaves_out_whole_turns(void **state
     assert_int_equal(t.chat.n_left_out, 2);
     assert_int_equal(ask_text(&t, "3"), HL_OK);
     assert_int_equal(t.reply.n_turns_left_out, 1); /* told of once: the first one is out already */
-    hl_conversation_set_ctx(&t.chat, 4096);
+    assert_int_equal(set_option(&t, "num_ctx", "4096"), HL_OK);
     assert_int_equal(ask_text(&t, "4"), HL_OK);
     assert_non_null(strstr(t.fake.prompt, "\"1\"")); /* there is room again */
+    tear_down(&t);
+}
+
+static void a_context_counts_at_once_where_the_runner_can_have_it(void **state) {
+    (void)state;
+    table t;
+    set_up(&t, NULL, true, 200);
+    t.fake.n_ctx_train = 5000;
+    assert_int_equal(t.chat.n_ctx, 200);
+    assert_int_equal(set_option(&t, "num_ctx", "5000"), HL_OK);
+    assert_int_equal(t.chat.n_ctx, 5000);
+    assert_false(hl_conversation_waits_for_open(&t.chat, HL_OPT_num_ctx));
+    assert_string_equal(t.events, "");
+    assert_int_equal(set_option(&t, "num_ctx", "5001"), HL_OK); /* it was never trained for that */
+    assert_int_equal(t.chat.n_ctx, 5001);
+    assert_non_null(strstr(t.events, "context-above-training"));
+    assert_non_null(strstr(t.events, "5001 tokens is longer than the 5000"));
+    assert_int_equal(set_option(&t, "num_ctx", "8193"), HL_OK); /* that much the runner does not hold */
+    assert_int_equal(t.chat.n_ctx, 5001);
+    assert_true(hl_conversation_waits_for_open(&t.chat, HL_OPT_num_ctx));
+    assert_int_equal(set_option(&t, "num_ctx", "0"), HL_OK); /* the usual one */
+    assert_int_equal(t.chat.n_ctx, 200);
+    assert_false(hl_conversation_waits_for_open(&t.chat, HL_OPT_num_ctx));
+    assert_true(hl_conversation_waits_for_open(&t.chat, HL_OPT_num_batch));
+    assert_false(hl_conversation_waits_for_open(&t.chat, HL_OPT_top_k));
+    assert_int_equal(ask_text(&t, "1"), HL_OK);
+    assert_int_equal(t.fake.n_ctx, 200);
     tear_down(&t);
 }
 
@@ -317,7 +367,7 @@ static void a_question_that_does_not_fit_costs_nothing_but_itself(void **state) 
     assert_int_equal(ask_text(&t, text), HL_E_FULL);
     assert_non_null(strstr(t.err.text, "330 tokens"));
     assert_non_null(strstr(t.err.text, "250"));
-    assert_int_equal(t.fake.n_asked, 2); /* the partner was not bothered */
+    assert_int_equal(t.fake.n_asked, 2); /* the runner was not bothered */
     assert_int_equal(t.chat.n_messages, 4);
     assert_int_equal(t.chat.n_left_out, 0);
     assert_int_equal(ask_text(&t, "3"), HL_OK);
@@ -390,8 +440,7 @@ static void another_model_begins_anew_under_the_same_options(void **state) {
     set_up(&t, NULL, true, 4096);
     assert_int_equal(set_option(&t, "temperature", "0.25"), HL_OK);
     assert_int_equal(ask_text(&t, "1"), HL_OK);
-    t.partner.stored = &stored;
-    assert_int_equal(hl_conversation_begin(&t.chat, &t.partner, &t.err), HL_OK);
+    assert_int_equal(hl_conversation_begin(&t.chat, t.runner, &stored, &t.err), HL_OK);
     assert_int_equal(t.chat.n_messages, 2);
     assert_string_equal(t.chat.messages[1].role, "tool");
     assert_true(t.chat.options.sampling.temperature == 0.25f);
@@ -467,6 +516,7 @@ int main(void) {
         cmocka_unit_test(settings_stand_behind_the_model_and_flags_in_front_of_it),
         cmocka_unit_test(a_stored_parameter_that_makes_no_sense_is_an_event_and_left_out),
         cmocka_unit_test(a_chat_that_outgrows_its_context_leaves_out_whole_turns),
+        cmocka_unit_test(a_context_counts_at_once_where_the_runner_can_have_it),
         cmocka_unit_test(a_short_answer_needs_no_more_room_than_it_takes),
         cmocka_unit_test(system_messages_are_never_left_out),
         cmocka_unit_test(a_question_that_does_not_fit_costs_nothing_but_itself),
