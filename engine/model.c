@@ -2,8 +2,9 @@
  *
  * model.c - from a mapped file to bound tensors.
  *
- * The architecture's table says which tensors there are and which shapes they have; here every row is
- * looked up, checked and remembered as a pointer into the map. Nothing is unpacked and no weight is read.
+ * weights.def says which tensors there are and which shapes they have, the architecture which of them it
+ * needs; here each is looked up, checked and remembered as a pointer into the map. Nothing is unpacked and no
+ * weight is read.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -21,17 +22,9 @@
 enum { ARENA_LIMIT_BYTES = 512 << 20 };
 
 static const char *const dim_names[HL_DIM_count] = {
-    "1",
-    "n_vocab",
-    "n_embd",
-    "n_heads * head_dim",
-    "n_kv_heads * head_dim",
-    "(n_heads + 2 * n_kv_heads) * head_dim",
-    "head_dim",
-    "n_ff",
-    "n_experts",
-    "n_expert_ff",
-    "n_rot / 2",
+#define HL_DIM(name, value, words) words,
+#include "engine/arch/dims.def"
+#undef HL_DIM
 };
 
 uint32_t hl_matrix_needs(const hl_matrix *w) {
@@ -44,18 +37,14 @@ uint32_t hl_matrix_needs(const hl_matrix *w) {
     }
 }
 
-static uint64_t dim_value(const hl_hparams *hp, hl_dim d) {
+/* In a layer with the sizes of p. */
+static uint64_t dim_value(const hl_hparams *hp, const hl_layer_params *p, hl_dim d) {
     switch (d) {
-    case HL_DIM_VOCAB: return hp->n_vocab;
-    case HL_DIM_EMBD: return hp->n_embd;
-    case HL_DIM_Q: return (uint64_t)hp->n_heads * hp->head_dim;
-    case HL_DIM_KV: return (uint64_t)hp->n_kv_heads * hp->head_dim;
-    case HL_DIM_QKV: return ((uint64_t)hp->n_heads + 2 * (uint64_t)hp->n_kv_heads) * hp->head_dim;
-    case HL_DIM_HEAD: return hp->head_dim;
-    case HL_DIM_FF: return hp->n_ff;
-    case HL_DIM_EXPERTS: return hp->n_experts;
-    case HL_DIM_EXPERT_FF: return hp->n_expert_ff;
-    case HL_DIM_ROT_HALF: return hp->n_rot / 2;
+#define HL_DIM(name, value, words)                                                                           \
+    case HL_DIM_##name:                                                                                      \
+        return value;
+#include "engine/arch/dims.def"
+#undef HL_DIM
     default: return 1;
     }
 }
@@ -65,21 +54,21 @@ static uint64_t dim_of(const hl_gguf_tensor *t, uint32_t i) {
     return i < t->n_dims ? t->shape[t->n_dims - 1 - i] : 1;
 }
 
-/* How many dimensions the family's table gives. */
-static uint32_t n_dims_of(const hl_tensor_row *row) {
+/* How many dimensions weights.def gives. */
+static uint32_t n_dims_of(const hl_weight_row *row) {
     uint32_t n = 0;
     while (n < HL_TENSOR_DIMS && row->shape[n] != HL_DIM_NONE) n++;
     return n;
 }
 
-/* What the table gives, dimension i, the fastest first. */
-static hl_dim wanted_dim(const hl_tensor_row *row, uint32_t i) {
+/* What it gives, dimension i, the fastest first. */
+static hl_dim wanted_dim(const hl_weight_row *row, uint32_t i) {
     const uint32_t n = n_dims_of(row);
     return i < n ? row->shape[n - 1 - i] : HL_DIM_NONE;
 }
 
-static hl_status fail_shape(const hl_model *m, const hl_tensor_row *row, const hl_gguf_tensor *t,
-                            hl_err *err) {
+static hl_status fail_shape(const hl_model *m, const hl_layer_params *p, const hl_weight_row *row,
+                            const hl_gguf_tensor *t, hl_err *err) {
     hl_str found, wanted, names;
     hl_str_init(&found, 200);
     hl_str_init(&wanted, 200);
@@ -87,7 +76,7 @@ static hl_status fail_shape(const hl_model *m, const hl_tensor_row *row, const h
     for (uint32_t d = 0; d < t->n_dims; d++)
         hl_str_add_format(&found, "%s%" PRIu64, d ? ", " : "", t->shape[d]);
     for (uint32_t d = 0; d < n_dims_of(row); d++) {
-        hl_str_add_format(&wanted, "%s%" PRIu64, d ? ", " : "", dim_value(&m->hp, row->shape[d]));
+        hl_str_add_format(&wanted, "%s%" PRIu64, d ? ", " : "", dim_value(&m->hp, p, row->shape[d]));
         hl_str_add_format(&names, "%s%s", d ? ", " : "", dim_names[row->shape[d]]);
     }
     const hl_status status = hl_fail(err, HL_E_FORMAT, "tensor '%s' has the shape [%s], expected [%s] = [%s]",
@@ -98,13 +87,13 @@ static hl_status fail_shape(const hl_model *m, const hl_tensor_row *row, const h
     return status;
 }
 
-/* Dimensions of 1 behind the last make no difference, as in the reference; all others are where the table
- * says. So a matrix [1, columns, rows] of a file is not one of [columns, rows], and a lone expert is
- * [columns, rows]. */
-static hl_status check_shape(const hl_model *m, const hl_tensor_row *row, const hl_gguf_tensor *t,
-                             hl_err *err) {
+/* Dimensions of 1 behind the last make no difference, as in the reference; all others are where
+ * weights.def says. So a matrix [1, columns, rows] of a file is not one of [columns, rows], and a lone
+ * expert is [columns, rows]. */
+static hl_status check_shape(const hl_model *m, const hl_layer_params *p, const hl_weight_row *row,
+                             const hl_gguf_tensor *t, hl_err *err) {
     for (uint32_t i = 0; i < HL_GGUF_MAX_DIMS; i++)
-        if (dim_of(t, i) != dim_value(&m->hp, wanted_dim(row, i))) return fail_shape(m, row, t, err);
+        if (dim_of(t, i) != dim_value(&m->hp, p, wanted_dim(row, i))) return fail_shape(m, p, row, t, err);
     return HL_OK;
 }
 
@@ -129,10 +118,9 @@ static hl_status bind_vector(hl_model *m, const hl_gguf_tensor *t, const float *
     return HL_OK;
 }
 
-/* [rows][cols], or [experts][rows][cols], as the table says: then w is the first expert's, and the next one
- * begins
- * *ret_stride bytes behind it. The shape is checked. */
-static void bind_matrix(hl_model *m, const hl_tensor_row *row, const hl_gguf_tensor *t, hl_matrix *ret,
+/* [rows][cols], or [experts][rows][cols], as weights.def says: then w is the first expert's, and the next one
+ * begins *ret_stride bytes behind it. The shape is checked. */
+static void bind_matrix(hl_model *m, const hl_weight_row *row, const hl_gguf_tensor *t, hl_matrix *ret,
                         size_t *ret_stride) {
     const size_t n_rows = dim_of(t, 1), n_cols = dim_of(t, 0);
     const size_t row_bytes = hl_type_row_bytes(t->type, n_cols);
@@ -166,81 +154,103 @@ static hl_status check_scales(const hl_model *m, hl_err *err) {
 }
 
 /* Rows of query, key and value as if each were a tensor. */
-static void split_qkv(const hl_hparams *hp, const hl_matrix *w, const float *bias, hl_layer *layer) {
-    static const hl_weight weights[] = {HL_W_Q, HL_W_K, HL_W_V};
-    static const hl_weight biases[] = {HL_W_Q_BIAS, HL_W_K_BIAS, HL_W_V_BIAS};
-    static const hl_dim    dims[] = {HL_DIM_Q, HL_DIM_KV, HL_DIM_KV};
-    size_t                 at = 0;
+static void split_qkv(const hl_matrix *w, const float *bias, hl_layer *l) {
+    const struct {
+        hl_weight weight, bias;
+        size_t    n_rows;
+    } parts[] = {
+        {HL_W_Q, HL_W_Q_BIAS, hl_q_cols(l->p)},
+        {HL_W_K, HL_W_K_BIAS, hl_kv_cols(l->p)},
+        {HL_W_V, HL_W_V_BIAS, hl_kv_cols(l->p)},
+    };
+    size_t at = 0;
     for (size_t i = 0; i < 3; i++) {
-        const size_t n = dim_value(hp, dims[i]);
-        if (bias) layer->v[biases[i]] = bias + at;
+        if (bias) l->v[parts[i].bias] = bias + at;
         if (w) {
-            hl_matrix *part = &layer->w[weights[i]];
+            hl_matrix *part = &l->w[parts[i].weight];
             *part = *w;
-            part->n_rows = n;
+            part->n_rows = parts[i].n_rows;
             part->data = (const uint8_t *)w->data + at * w->row_bytes;
         }
-        at += n;
+        at += parts[i].n_rows;
     }
 }
 
 /* Whether a tensor is bound already, as a part of another. */
-static bool is_part(const hl_tensor_row *row, const hl_layer *layer) {
-    return (row->flags & HL_T_FUSED) && (layer->w[row->weight].data || layer->v[row->weight]);
+static bool is_part(hl_weight weight, const hl_layer *layer) {
+    return hl_weight_rows[weight].is_fused && (layer->w[weight].data || layer->v[weight]);
 }
 
-static hl_status bind_row(hl_model *m, const hl_tensor_row *row, uint32_t i_layer, hl_layer *layer,
-                          size_t *ret_bound, hl_err *err) {
-    const bool has_experts = m->hp.n_experts > 0;
-    if ((row->flags & HL_T_DENSE) && has_experts) return HL_OK;
-    if ((row->flags & HL_T_EXPERT) && !has_experts) return HL_OK;
-    char name[96];
+/* The tensor's name, where it is looked for; false: not in this layer. */
+static bool name_of(hl_weight weight, uint32_t i_layer, const hl_layer *layer, char *ret_name, size_t cap) {
+    const hl_weight_row *row = &hl_weight_rows[weight];
+    const bool           has_experts = layer && layer->p->n_expert_ff > 0;
+    if (row->scope == HL_SCOPE_DENSE && has_experts) return false;
+    if (row->scope == HL_SCOPE_EXPERT && !has_experts) return false;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    (void)snprintf(name, sizeof name, row->name, i_layer);
+    (void)snprintf(ret_name, cap, row->name, i_layer);
 #pragma GCC diagnostic pop
+    return true;
+}
+
+static hl_status keep_vector(hl_model *m, hl_weight weight, const hl_gguf_tensor *t, hl_layer *layer,
+                             hl_err *err) {
+    const float    *v = NULL;
+    const hl_status status = bind_vector(m, t, &v, err);
+    if (status != HL_OK) return status;
+    if (weight == HL_W_ROPE_FREQS)
+        m->rope_freqs = v;
+    else if (weight == HL_W_OUT_NORM)
+        m->out_norm = v;
+    else if (weight == HL_W_OUT_BIAS)
+        m->out_bias = v;
+    else if (layer && weight == HL_W_QKV_BIAS)
+        split_qkv(NULL, v, layer);
+    else if (layer)
+        layer->v[weight] = v;
+    return HL_OK;
+}
+
+static void keep_matrix(hl_model *m, hl_weight weight, const hl_gguf_tensor *t, hl_layer *layer) {
+    size_t    stride = 0;
+    hl_matrix w = {0};
+    bind_matrix(m, &hl_weight_rows[weight], t, &w, &stride);
+    if (weight == HL_W_TOK_EMBD)
+        m->tok_embd = w;
+    else if (weight == HL_W_OUT)
+        m->out = w;
+    else if (layer && weight == HL_W_QKV)
+        split_qkv(&w, NULL, layer);
+    else if (layer) {
+        layer->w[weight] = w;
+        layer->expert_stride[weight] = stride;
+    }
+}
+
+/* One tensor of the model, or of a layer. */
+static hl_status bind_weight(hl_model *m, hl_weight weight, uint32_t i_layer, hl_layer *layer,
+                             size_t *ret_bound, hl_err *err) {
+    char                 name[96];
+    const hl_weight_row *row = &hl_weight_rows[weight];
+    if (!name_of(weight, i_layer, layer, name, sizeof name)) return HL_OK;
     const hl_gguf_tensor *t = hl_gguf_find_tensor(m->gguf, name);
-    if (t && layer && is_part(row, layer))
+    const bool            has_part = layer && is_part(weight, layer);
+    if (t && has_part)
         return hl_fail(err, HL_E_FORMAT, "tensor '%s' is there twice: alone, and as a part of attn_qkv",
                        name);
     if (!t) {
-        if ((row->flags & HL_T_OPTIONAL) || (layer && is_part(row, layer))) return HL_OK;
+        if (m->arch->weights[weight] == HL_ALLOWED || has_part) return HL_OK;
         return hl_fail(err, HL_E_FORMAT, "tensor '%s' is missing (architecture '%s' needs it)", name,
                        m->arch->name);
     }
-    hl_status status = check_shape(m, row, t, err);
+    hl_status status = check_shape(m, layer ? layer->p : &m->hp.most, row, t, err);
     if (status == HL_OK) status = check_alignment(t, err);
     if (status != HL_OK) return status;
     (*ret_bound)++;
-    size_t stride = 0;
-    if (n_dims_of(row) == 1) {
-        const float *v = NULL;
-        status = bind_vector(m, t, &v, err);
-        if (row->weight == HL_W_ROPE_FREQS)
-            m->rope_freqs = v;
-        else if (row->weight == HL_W_OUT_NORM)
-            m->out_norm = v;
-        else if (row->weight == HL_W_OUT_BIAS)
-            m->out_bias = v;
-        else if (layer && row->weight == HL_W_QKV_BIAS && v)
-            split_qkv(&m->hp, NULL, v, layer);
-        else if (layer)
-            layer->v[row->weight] = v;
-        return status;
-    }
-    hl_matrix w = {0};
-    bind_matrix(m, row, t, &w, &stride);
-    if (row->weight == HL_W_TOK_EMBD)
-        m->tok_embd = w;
-    else if (row->weight == HL_W_OUT)
-        m->out = w;
-    else if (layer && row->weight == HL_W_QKV)
-        split_qkv(&m->hp, &w, NULL, layer);
-    else if (layer) {
-        layer->w[row->weight] = w;
-        layer->expert_stride[row->weight] = stride;
-    }
-    return status;
+    if (n_dims_of(row) == 1) return keep_vector(m, weight, t, layer, err);
+    keep_matrix(m, weight, t, layer);
+    return HL_OK;
 }
 
 static void note_needs(hl_layer *l) {
@@ -288,23 +298,19 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
     if (status == HL_OK) status = check_scales(m, err);
     m->layers = hl_arena_get(&m->arena, m->hp.n_layers, sizeof *m->layers);
     if (!m->layers) return hl_fail(err, HL_E_NOMEM, "no memory for %u layers", m->hp.n_layers);
-    for (const hl_tensor_row *row = m->arch->tensors; row->name && status == HL_OK; row++) {
+    for (uint32_t i = 0; i < m->hp.n_layers; i++) m->layers[i].p = &m->hp.layers[i];
+    for (int w = 0; w < HL_W_count && status == HL_OK; w++) {
+        if (m->arch->weights[w] == HL_IGNORED) continue;
         if ((status = hl_stop_check("bind the tensors", err)) != HL_OK) break;
-        if (row->weight < HL_W_LAYER) {
-            status = bind_row(m, row, 0, NULL, &n_bound, err);
-            continue;
-        }
-        for (uint32_t i = 0; i < m->hp.n_layers && status == HL_OK; i++)
-            status = bind_row(m, row, i, &m->layers[i], &n_bound, err);
+        const uint32_t n = hl_weight_rows[w].scope == HL_SCOPE_MODEL ? 0 : m->hp.n_layers;
+        if (n == 0) status = bind_weight(m, (hl_weight)w, 0, NULL, &n_bound, err);
+        for (uint32_t i = 0; i < n && status == HL_OK; i++)
+            status = bind_weight(m, (hl_weight)w, i, &m->layers[i], &n_bound, err);
     }
     if (status != HL_OK) return status;
     if (!m->out.data) m->out = m->tok_embd;
     m->need_out_in = hl_matrix_needs(&m->out);
-    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
-        hl_layer *l = &m->layers[i];
-        l->windowed = m->hp.window > 0 && hl_is_windowed(&m->hp, i);
-        note_needs(l);
-    }
+    for (uint32_t i = 0; i < m->hp.n_layers; i++) note_needs(&m->layers[i]);
     if (n_bound < hl_gguf_n_tensors(m->gguf))
         hl_event(&m->engine->events, HL_LOG_DEBUG, "engine", "tensors-unused", "n=%zu of=%zu action=ignored",
                  hl_gguf_n_tensors(m->gguf) - n_bound, hl_gguf_n_tensors(m->gguf));
@@ -320,11 +326,8 @@ static hl_status find_vocab_size(hl_model *m, hl_err *err) {
         return hl_fail(err, HL_E_FORMAT, "tensor 'token_embd.weight': %" PRIu64 " rows, expected 1..%d", n,
                        HL_MAX_VOCAB);
     m->hp.n_vocab = (uint32_t)n;
-    for (const hl_tensor_row *row = m->arch->tensors; row->name; row++) {
-        if (row->weight != HL_W_TOK_EMBD) continue;
-        const hl_status status = check_shape(m, row, t, err);
-        if (status != HL_OK) return status;
-    }
+    const hl_status status = check_shape(m, &m->hp.most, &hl_weight_rows[HL_W_TOK_EMBD], t, err);
+    if (status != HL_OK) return status;
     if (m->tokenizer && (uint32_t)hl_tokenizer_n_vocab(m->tokenizer) > m->hp.n_vocab)
         return hl_fail(err, HL_E_FORMAT, "the vocabulary has %d tokens, the embedding only %u rows",
                        hl_tokenizer_n_vocab(m->tokenizer), m->hp.n_vocab);
@@ -352,10 +355,10 @@ static void note_sizes(hl_model *m) {
     hl_model_info    *in = &m->info;
     in->n_layers = (int32_t)hp->n_layers;
     in->n_embd = (int32_t)hp->n_embd;
-    in->n_heads = (int32_t)hp->n_heads;
-    in->n_kv_heads = (int32_t)hp->n_kv_heads;
-    in->head_dim = (int32_t)hp->head_dim;
-    in->n_ff = (int32_t)(hp->n_experts ? hp->n_expert_ff : hp->n_ff);
+    in->n_heads = (int32_t)hp->most.n_heads;
+    in->n_kv_heads = (int32_t)hp->most.n_kv_heads;
+    in->head_dim = (int32_t)hp->most.head_dim;
+    in->n_ff = (int32_t)(hp->n_experts ? hp->most.n_expert_ff : hp->most.n_ff);
     in->n_vocab = (int32_t)hp->n_vocab;
     in->n_ctx_train = (int32_t)hp->n_ctx_train;
     in->n_experts = (int32_t)hp->n_experts;
@@ -366,7 +369,7 @@ static void note_sizes(hl_model *m) {
 static void note_costs(hl_model *m) {
     hl_model_info *in = &m->info;
     for (uint32_t i = 0; i < m->hp.n_layers; i++) {
-        for (int k = HL_W_LAYER; k < HL_W_count; k++) {
+        for (int k = 0; k < HL_W_count; k++) {
             uint64_t       bytes = 0;
             const uint64_t n = count_weights(&m->layers[i].w[k], &bytes);
             const uint64_t times = m->layers[i].expert_stride[k] ? m->hp.n_experts_used : 1;
@@ -435,14 +438,15 @@ hl_status hl_model_open(hl_engine *e, const char *const *paths, size_t n_paths, 
     if (status != HL_OK) goto fail;
     count_params(m);
     if (vocab_only) { /* sizes are good to know, but a vocabulary is of use without them */
-        if (find_arch(m, NULL) == HL_OK && hl_hparams_load(m->gguf, m->arch, &m->hp, NULL) == HL_OK) {
+        if (find_arch(m, NULL) == HL_OK &&
+            hl_hparams_load(m->gguf, m->arch, &m->arena, &m->hp, NULL) == HL_OK) {
             m->hp.n_vocab = m->tokenizer ? (uint32_t)hl_tokenizer_n_vocab(m->tokenizer) : 0;
             note_sizes(m);
         }
     } else {
         HL_TRACE1(load_begin, n_paths);
         if ((status = find_arch(m, err)) != HL_OK ||
-            (status = hl_hparams_load(m->gguf, m->arch, &m->hp, err)) != HL_OK ||
+            (status = hl_hparams_load(m->gguf, m->arch, &m->arena, &m->hp, err)) != HL_OK ||
             (status = find_vocab_size(m, err)) != HL_OK || (status = bind_tensors(m, err)) != HL_OK)
             goto fail;
         note_sizes(m);

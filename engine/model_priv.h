@@ -15,6 +15,7 @@
 #include "core/gguf/gguf.h"
 #include "engine/arch/arch.h"
 #include "engine/kernels/kernels.h"
+#include "engine/kv/kv_pages.h"
 #include "engine/ops/cpu/matmul.h"
 #include "engine/ops/cpu/pool.h"
 #include "hyperlama/engine.h"
@@ -38,45 +39,55 @@ enum {
 #undef HL_LIMIT
 };
 
-typedef struct hl_hparams {
-    uint32_t n_layers, n_ctx_train, n_embd, n_ff, n_heads, n_kv_heads, head_dim, n_rot, n_vocab;
+/* What may differ from layer to layer. */
+typedef struct hl_layer_params {
+    uint32_t n_heads, n_kv_heads, head_dim;
     /* head_dim up to the multiple of 8 that kernels of attention and the cache deal in; zeros behind */
     uint32_t head_room;
-    uint32_t n_experts, n_experts_used, n_expert_ff;
-    uint32_t window; /* positions a windowed layer sees, the own one included; 0: no windows */
-    uint64_t windowed[HL_MAX_LAYERS / 64]; /* a bit for each layer: hl_is_windowed() */
-    float    rms_eps;
+    uint32_t n_ff;        /* of a dense block */
+    uint32_t n_expert_ff; /* of each expert; 0: the block is dense */
+    uint32_t window;      /* positions it sees, the own one included; 0: all */
+    uint32_t i_rope;      /* of hl_hparams.ropes */
     float    qk_scale;
-    float    attn_softcap, final_softcap; /* 0: none */
-    float    embd_scale;
-    float    expert_scale; /* times the sum of the experts; 1 when unset */
-    struct {
-        float    base, base_window; /* of windowed layers */
-        float    freq_scale;        /* 1 / factor; 1: no scaling */
-        bool     plain_window;      /* windowed layers know no scaling */
-        float    ext_factor;        /* YaRN's mix: 0 linear, 1 YaRN */
-        float    attn_factor;
-        float    beta_fast, beta_slow;
-        uint32_t n_ctx_orig;
-    } rope;
+} hl_layer_params;
+
+static inline size_t hl_q_cols(const hl_layer_params *p) { return (size_t)p->n_heads * p->head_dim; }
+static inline size_t hl_kv_cols(const hl_layer_params *p) { return (size_t)p->n_kv_heads * p->head_dim; }
+static inline size_t hl_qkv_cols(const hl_layer_params *p) { return hl_q_cols(p) + 2 * hl_kv_cols(p); }
+
+/* A way to rotate queries and keys by their positions. */
+typedef struct hl_rope_params {
+    uint32_t n_rot; /* values of a head that turn */
+    float    base;
+    float    freq_scale; /* 1 / factor; 1: no scaling */
+    float    ext_factor; /* YaRN's mix: 0 linear, 1 YaRN */
+    float    attn_factor;
+    float    beta_fast, beta_slow;
+    uint32_t n_ctx_orig;
+} hl_rope_params;
+
+enum { HL_MAX_ROPES = 2 }; /* of layers that see everything, and of windowed ones */
+
+typedef struct hl_hparams {
+    uint32_t         n_layers, n_ctx_train, n_embd, n_vocab;
+    uint32_t         n_experts, n_experts_used; /* 0: none in any layer */
+    hl_layer_params *layers;                    /* [n_layers] */
+    hl_kv_layer     *kv_layers;                 /* [n_layers] what the cache keeps of them */
+    hl_layer_params  most; /* the largest of each size over all layers; what buffers are laid out for */
+    hl_rope_params   ropes[HL_MAX_ROPES];
+    uint32_t         n_ropes; /* 1: all layers rotate alike */
+    float            rms_eps;
+    float            attn_softcap, final_softcap; /* 0: none */
+    float            embd_scale;
+    float            expert_scale; /* times the sum of the experts; 1 when unset */
 } hl_hparams;
-
-static inline bool hl_is_windowed(const hl_hparams *hp, uint32_t i_layer) {
-    return hp->windowed[i_layer / 64] >> i_layer % 64 & 1;
-}
-
-/* Windowed layers have a rotation of their own. */
-static inline bool hl_has_window_rope(const hl_hparams *hp) {
-    return hp->window > 0 &&
-           (hp->rope.base_window != hp->rope.base || (hp->rope.plain_window && hp->rope.freq_scale != 1.0f));
-}
 
 /* All experts of one kind: [n_experts] matrices one after another. */
 typedef struct hl_layer {
     hl_matrix    w[HL_W_count]; /* matrices by purpose; data is NULL when absent. Experts: of expert 0 */
     const float *v[HL_W_count]; /* vectors by purpose; NULL when absent */
     size_t       expert_stride[HL_W_count]; /* bytes from one expert's matrix to the next */
-    bool         windowed;
+    const hl_layer_params *p;
     /* forms of activations that the matmuls of this layer read: HL_NEED_* */
     uint32_t need_attn_in, need_o_in, need_ffn_in, need_down_in;
 } hl_layer;
@@ -102,9 +113,9 @@ struct hl_model {
     hl_model_info  info;
 };
 
-/* Read the keys of `arch`, with defaults and limits. */
-HL_MUST_CHECK hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_hparams *ret_hp,
-                                        hl_err *err);
+/* Read the keys of `arch`, with defaults and limits; ret_hp->layers is of the arena. */
+HL_MUST_CHECK hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_arena *arena,
+                                        hl_hparams *ret_hp, hl_err *err);
 
 uint32_t hl_matrix_needs(const hl_matrix *w); /* HL_NEED_* of a matmul with it */
 

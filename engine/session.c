@@ -52,7 +52,7 @@ static hl_status check_params(const hl_model *m, const hl_session_params *p, geo
     int32_t n_batch = p->n_batch ? p->n_batch : DEFAULT_BATCH;
     if (n_batch > n_ctx) n_batch = n_ctx;
     *ret = (geometry){
-        .shape = {hl_kv_type_of(p->kv_type), m->hp.n_layers, m->hp.n_kv_heads, m->hp.head_room},
+        .shape = hl_forward_kv_shape(m, hl_kv_type_of(p->kv_type)),
         .n_ctx = n_ctx,
         .n_batch = (uint32_t)n_batch,
         .n_rows_cap = p->n_rows_cap ? (uint32_t)p->n_rows_cap : 1,

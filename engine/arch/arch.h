@@ -2,109 +2,85 @@
  *
  * arch.h - a model family as data: which tensors, which shapes, which variations of the decoder block.
  *
- * The forward pass knows blocks (attention, feed-forward, experts), not families. A family is a table of
- * tensors in the order the pass uses them, and a few switches.
+ * The forward pass knows blocks (attention, feed-forward, experts), not families. A family is a list of the
+ * tensors of weights.def that it needs or allows, and a few switches.
  */
 #ifndef HL_ENGINE_ARCH_ARCH_H
 #define HL_ENGINE_ARCH_ARCH_H
 
 #include "hyperlama/base.h"
 
-/* Sizes that shapes are made of; their values come from the file's keys. */
+/* Sizes that shapes are made of; their values come from the file's keys, some of them layer by layer. */
 typedef enum hl_dim {
-    HL_DIM_NONE, /* 1: a dimension that is not there */
-    HL_DIM_VOCAB,
-    HL_DIM_EMBD,
-    HL_DIM_Q,  /* n_heads * head_dim */
-    HL_DIM_KV, /* n_kv_heads * head_dim */
-    HL_DIM_QKV,
-    HL_DIM_HEAD,
-    HL_DIM_FF,
-    HL_DIM_EXPERTS,
-    HL_DIM_EXPERT_FF,
-    HL_DIM_ROT_HALF, /* n_rot / 2 */
+#define HL_DIM(name, value, words) HL_DIM_##name,
+#include "engine/arch/dims.def"
+#undef HL_DIM
     HL_DIM_count
 } hl_dim;
 
-/* What a tensor is for. Those from HL_W_LAYER on exist once per layer. */
+/* What a tensor is for. hl_weight_rows says how often each is there. */
 typedef enum hl_weight {
-    HL_W_TOK_EMBD,
-    HL_W_ROPE_FREQS,
-    HL_W_OUT_NORM,
-    HL_W_OUT,
-    HL_W_OUT_BIAS,
-    HL_W_LAYER,
-    HL_W_ATTN_NORM = HL_W_LAYER,
-    HL_W_QKV, /* rows of query, key and value in one tensor; bound as three */
-    HL_W_Q,
-    HL_W_K,
-    HL_W_V,
-    HL_W_QKV_BIAS,
-    HL_W_Q_BIAS,
-    HL_W_K_BIAS,
-    HL_W_V_BIAS,
-    HL_W_Q_NORM,
-    HL_W_K_NORM,
-    HL_W_O,
-    HL_W_O_BIAS,
-    HL_W_ATTN_POST_NORM,
-    HL_W_FFN_NORM,
-    HL_W_GATE,
-    HL_W_UP,
-    HL_W_DOWN,
-    HL_W_GATE_BIAS,
-    HL_W_UP_BIAS,
-    HL_W_DOWN_BIAS,
-    HL_W_ROUTER,
-    HL_W_GATE_EXPS,
-    HL_W_UP_EXPS,
-    HL_W_DOWN_EXPS,
-    HL_W_FFN_POST_NORM,
+#define HL_WEIGHT(purpose, scope, part, name, ...) HL_W_##purpose,
+#include "engine/arch/weights.def"
+#undef HL_WEIGHT
     HL_W_count
 } hl_weight;
 
-enum {
-    HL_T_OPTIONAL = 1, /* may be missing */
-    HL_T_DENSE = 2,    /* only in models without experts */
-    HL_T_EXPERT = 4,   /* only in models with experts */
-    HL_T_FUSED = 8,    /* three tensors in one, which stands before them in the table; or those three */
-};
+typedef enum hl_weight_scope {
+    HL_SCOPE_MODEL,
+    HL_SCOPE_LAYER,
+    HL_SCOPE_DENSE,
+    HL_SCOPE_EXPERT
+} hl_weight_scope;
 
 enum { HL_TENSOR_DIMS = 3 };
 
-/* A row says how many dimensions its tensor has: one is a vector, two a matrix [rows][columns], three a stack
- * of them, one for each expert. What a file says of its own is compared with that, never believed. */
-typedef struct hl_tensor_row {
-    hl_weight   weight;
-    const char *name;                  /* "%u" is the layer */
-    hl_dim      shape[HL_TENSOR_DIMS]; /* slowest first */
-    uint32_t    flags;                 /* HL_T_* */
-} hl_tensor_row;
+/* One line of weights.def. */
+typedef struct hl_weight_row {
+    const char     *name;
+    hl_dim          shape[HL_TENSOR_DIMS]; /* slowest first; HL_DIM_NONE behind the last */
+    hl_weight_scope scope;
+    bool            is_fused; /* or a part of such a one */
+} hl_weight_row;
 
-/* Query, key and value: three tensors, or all rows in one. Biases are rare but count. */
-#define HL_ROWS_QKV                                                                                          \
-    {HL_W_QKV, "blk.%u.attn_qkv.weight", {HL_DIM_QKV, HL_DIM_EMBD}, HL_T_FUSED | HL_T_OPTIONAL},             \
-        {HL_W_Q, "blk.%u.attn_q.weight", {HL_DIM_Q, HL_DIM_EMBD}, HL_T_FUSED},                               \
-        {HL_W_K, "blk.%u.attn_k.weight", {HL_DIM_KV, HL_DIM_EMBD}, HL_T_FUSED},                              \
-        {HL_W_V, "blk.%u.attn_v.weight", {HL_DIM_KV, HL_DIM_EMBD}, HL_T_FUSED},                              \
-        {HL_W_QKV_BIAS, "blk.%u.attn_qkv.bias", {HL_DIM_QKV}, HL_T_FUSED | HL_T_OPTIONAL},                   \
-        {HL_W_Q_BIAS, "blk.%u.attn_q.bias", {HL_DIM_Q}, HL_T_FUSED | HL_T_OPTIONAL},                         \
-        {HL_W_K_BIAS, "blk.%u.attn_k.bias", {HL_DIM_KV}, HL_T_FUSED | HL_T_OPTIONAL}, {                      \
-        HL_W_V_BIAS, "blk.%u.attn_v.bias", {HL_DIM_KV}, HL_T_FUSED | HL_T_OPTIONAL                           \
-    }
+extern const hl_weight_row hl_weight_rows[HL_W_count];
+
+/* What an architecture says of a tensor. */
+typedef enum hl_weight_use { HL_IGNORED, HL_ALLOWED, HL_NEEDED } hl_weight_use;
+#define HL_NEEDS(purpose)  [HL_W_##purpose] = HL_NEEDED
+#define HL_ALLOWS(purpose) [HL_W_##purpose] = HL_ALLOWED
+
+/* What nearly all have. The output matrix may be that of the embedding; query, key and value are three
+ * tensors, or all rows in one; biases are rare but count. */
+#define HL_DECODER_WEIGHTS                                                                                   \
+    HL_NEEDS(TOK_EMBD), HL_ALLOWS(ROPE_FREQS), HL_NEEDS(OUT_NORM), HL_ALLOWS(OUT), HL_ALLOWS(OUT_BIAS),      \
+        HL_NEEDS(ATTN_NORM), HL_ALLOWS(QKV), HL_NEEDS(Q), HL_NEEDS(K), HL_NEEDS(V), HL_ALLOWS(QKV_BIAS),     \
+        HL_ALLOWS(Q_BIAS), HL_ALLOWS(K_BIAS), HL_ALLOWS(V_BIAS), HL_NEEDS(O), HL_ALLOWS(O_BIAS),             \
+        HL_NEEDS(FFN_NORM)
+#define HL_DENSE_WEIGHTS                                                                                     \
+    HL_NEEDS(GATE), HL_NEEDS(UP), HL_NEEDS(DOWN), HL_ALLOWS(GATE_BIAS), HL_ALLOWS(UP_BIAS),                  \
+        HL_ALLOWS(DOWN_BIAS)
+#define HL_EXPERT_WEIGHTS HL_NEEDS(ROUTER), HL_NEEDS(GATE_EXPS), HL_NEEDS(UP_EXPS), HL_NEEDS(DOWN_EXPS)
+#define HL_QK_NORMS       HL_NEEDS(Q_NORM), HL_NEEDS(K_NORM)
+#define HL_POST_NORMS     HL_NEEDS(ATTN_POST_NORM), HL_NEEDS(FFN_POST_NORM)
+
+/* Sizes that a file may give layer by layer, as an array; others are one number, or an array of equal
+ * ones. */
+enum { HL_BY_LAYER_HEADS = 1, HL_BY_LAYER_KV_HEADS = 2, HL_BY_LAYER_FF = 4 };
 
 typedef enum hl_rope_kind { HL_ROPE_PAIRS, HL_ROPE_HALVES } hl_rope_kind;
 typedef enum hl_act_kind { HL_ACT_SWIGLU, HL_ACT_GEGLU } hl_act_kind;
 
 typedef struct hl_arch {
-    const char          *name;
-    const hl_tensor_row *tensors; /* ends with a row whose name is NULL */
-    hl_rope_kind         rope;
-    hl_act_kind          act;
-    bool                 scale_embd;   /* embeddings times sqrt(n_embd) */
-    bool                 has_softcap;  /* obeys attn_logit_softcapping and final_logit_softcapping */
-    float                attn_softcap; /* when the key is absent; 0: none */
-    float                final_softcap;
+    const char   *name;
+    hl_weight_use weights[HL_W_count];
+    uint32_t      by_layer; /* HL_BY_LAYER_* */
+    hl_rope_kind  rope;
+    hl_act_kind   act;
+    bool          scale_embd;   /* embeddings times sqrt(n_embd) */
+    bool          has_softcap;  /* obeys attn_logit_softcapping and final_logit_softcapping */
+    float         attn_softcap; /* when the key is absent; 0: none */
+    float         final_softcap;
     /* layer i sees everything when (i + 1) % pattern == 0, unless the file says otherwise; 0: no windows */
     uint32_t window_pattern;
     uint32_t window_default; /* when attention.sliding_window is absent or 0; 0: then there are no windows */

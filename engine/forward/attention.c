@@ -14,10 +14,6 @@
 
 /* ---- keys and values ------------------------------------------------------------------------- */
 
-static size_t qkv_width(const hl_hparams *hp) {
-    return (size_t)(hp->n_heads + 2 * hp->n_kv_heads) * hp->head_dim;
-}
-
 typedef struct store_ctx {
     hl_forward     *f;
     const hl_layer *l;
@@ -30,7 +26,7 @@ static void write_key_value(const store_ctx *c, uint32_t r, uint32_t kv, const f
     const hl_seq     *s = f->seqs[r];
     const uint32_t pos = (uint32_t)f->pos[r], block = pos / HL_KV_PAGE_TOKENS, slot = pos % HL_KV_PAGE_TOKENS;
     const hl_kv_type type = hl_kv_pool_shape(s->pool)->type;
-    const size_t     hd = f->m->hp.head_room;
+    const size_t     hd = c->l->p->head_room;
     f->k->kv_write(type, hd, slot, k, v, hl_kv_page(s->pool, s->blocks[block], c->i_layer, kv));
     for (const hl_seq *t = s->forks; t; t = t->next_fork)
         if (f->pos[r] < t->n_pos && t->blocks[block] != s->blocks[block])
@@ -38,59 +34,58 @@ static void write_key_value(const store_ctx *c, uint32_t r, uint32_t kv, const f
 }
 
 /* A query head as the kernels read it. */
-static float *query_of(const hl_forward *f, uint32_t row, uint32_t head) {
-    const hl_hparams *hp = &f->m->hp;
-    return f->q ? f->q + ((size_t)row * hp->n_heads + head) * hp->head_room
-                : f->qkv + row * qkv_width(hp) + (size_t)head * hp->head_dim;
+static float *query_of(const hl_forward *f, const hl_layer_params *p, uint32_t row, uint32_t head) {
+    return p->head_room != p->head_dim ? f->q + ((size_t)row * p->n_heads + head) * p->head_room
+                                       : f->qkv + row * hl_qkv_cols(p) + (size_t)head * p->head_dim;
 }
 
 /* Zeros behind a head change no product of it. */
-static const float *with_room(const hl_hparams *hp, const float *head, float *room) {
-    if (hp->head_room == hp->head_dim) return head;
-    memcpy(room, head, hp->head_dim * sizeof *room);
-    memset(room + hp->head_dim, 0, (hp->head_room - hp->head_dim) * sizeof *room);
+static const float *with_room(const hl_layer_params *p, const float *head, float *room) {
+    if (p->head_room == p->head_dim) return head;
+    memcpy(room, head, p->head_dim * sizeof *room);
+    memset(room + p->head_dim, 0, (p->head_room - p->head_dim) * sizeof *room);
     return room;
 }
 
 /* Norm and rotate the query heads of one KV head's group, and its key; write key and value. */
 static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
-    const store_ctx  *c = ctx;
-    hl_forward       *f = c->f;
-    const hl_hparams *hp = &f->m->hp;
-    const hl_segment  seg = f->segments[i_chunk / hp->n_kv_heads];
-    const uint32_t    kv = i_chunk % hp->n_kv_heads;
-    const uint32_t    group = hp->n_heads / hp->n_kv_heads;
-    const size_t      hd = hp->head_dim;
-    const bool        halves = f->m->arch->rope == HL_ROPE_HALVES;
-    const float      *tables = c->l->windowed ? f->rope_w : f->rope;
-    const float      *q_norm = c->l->v[HL_W_Q_NORM];
-    const float      *k_norm = c->l->v[HL_W_K_NORM];
+    const store_ctx       *c = ctx;
+    hl_forward            *f = c->f;
+    const hl_layer_params *p = c->l->p;
+    const hl_segment       seg = f->segments[i_chunk / p->n_kv_heads];
+    const uint32_t         kv = i_chunk % p->n_kv_heads;
+    const uint32_t         group = p->n_heads / p->n_kv_heads;
+    const size_t           hd = p->head_dim, n_rot = f->m->hp.ropes[p->i_rope].n_rot;
+    const bool   halves = f->m->arch->rope == HL_ROPE_HALVES, has_room = p->head_room != p->head_dim;
+    const float  eps = f->m->hp.rms_eps;
+    const float *q_norm = c->l->v[HL_W_Q_NORM];
+    const float *k_norm = c->l->v[HL_W_K_NORM];
     (void)i_thread;
-    if (!hl_forward_fits(f, HL_ROOM_HEAD_DIM, hp->head_room, HL_ATTEND_MAX_HEAD_DIM)) return;
+    if (!hl_forward_fits(f, HL_ROOM_HEAD_DIM, p->head_room, HL_ATTEND_MAX_HEAD_DIM)) return;
     for (uint32_t r = seg.begin; r < seg.end; r++) {
-        float       *row = f->qkv + r * qkv_width(hp);
-        const float *cs = tables + (size_t)r * hp->n_rot;
+        float       *row = f->qkv + r * hl_qkv_cols(p);
+        const float *cs = f->ropes[p->i_rope].table + r * n_rot;
         for (uint32_t h = kv * group; h < (kv + 1) * group; h++) {
             float *q = row + h * hd;
-            if (q_norm) f->k->rmsnorm(hd, q, q_norm, hp->rms_eps, q);
-            f->k->rope(hp->n_rot, halves, cs, q);
-            if (f->q) (void)with_room(hp, q, query_of(f, r, h));
+            if (q_norm) f->k->rmsnorm(hd, q, q_norm, eps, q);
+            f->k->rope(n_rot, halves, cs, q);
+            if (has_room) (void)with_room(p, q, query_of(f, p, r, h));
         }
         hl_row_look(f, r, HL_PLACE_QUERIES, c->i_layer, group * hd, row + kv * group * hd);
-        float *k = row + (hp->n_heads + kv) * hd;
-        float *v = row + (hp->n_heads + hp->n_kv_heads + kv) * hd;
-        if (k_norm) f->k->rmsnorm(hd, k, k_norm, hp->rms_eps, k);
-        f->k->rope(hp->n_rot, halves, cs, k);
+        float *k = row + (p->n_heads + kv) * hd;
+        float *v = row + (p->n_heads + p->n_kv_heads + kv) * hd;
+        if (k_norm) f->k->rmsnorm(hd, k, k_norm, eps, k);
+        f->k->rope(n_rot, halves, cs, k);
         hl_row_look(f, r, HL_PLACE_KEYS, c->i_layer, hd, k);
         hl_row_look(f, r, HL_PLACE_VALUES, c->i_layer, hd, v);
         float k_room[HL_ATTEND_MAX_HEAD_DIM], v_room[HL_ATTEND_MAX_HEAD_DIM];
-        write_key_value(c, r, kv, with_room(hp, k, k_room), with_room(hp, v, v_room));
+        write_key_value(c, r, kv, with_room(p, k, k_room), with_room(p, v, v_room));
     }
 }
 
 void hl_kv_store_run(hl_forward *f, uint32_t i_layer) {
     store_ctx      c = {.f = f, .l = &f->m->layers[i_layer], .i_layer = i_layer};
-    const uint32_t n = f->n_segments * f->m->hp.n_kv_heads;
+    const uint32_t n = f->n_segments * c.l->p->n_kv_heads;
     if (f->n_rows <= 4) {
         for (uint32_t i = 0; i < n; i++) store_chunk(&c, i, 0);
         return;
@@ -121,17 +116,17 @@ typedef struct attend_item {
 } attend_item;
 
 static int32_t first_visible(const attend_ctx *c, int32_t pos) {
-    const int32_t window = (int32_t)c->f->m->hp.window;
-    return c->l->windowed && pos >= window ? pos - window + 1 : 0;
+    const int32_t window = (int32_t)c->l->p->window;
+    return window > 0 && pos >= window ? pos - window + 1 : 0;
 }
 
 /* Items are numbered from the end of the batch: later rows see more and cost more, so they go first. */
 static attend_item find_item(const attend_ctx *c, uint32_t i) {
-    const hl_forward *f = c->f;
-    const hl_hparams *hp = &f->m->hp;
-    const uint32_t    group = hp->n_heads / hp->n_kv_heads, part = i % c->n_parts;
-    attend_item       it = {.kv = i / c->n_parts % hp->n_kv_heads};
-    uint32_t          tile = c->n_items - 1 - i / (hp->n_kv_heads * c->n_parts);
+    const hl_forward      *f = c->f;
+    const hl_layer_params *p = c->l->p;
+    const uint32_t         group = p->n_heads / p->n_kv_heads, part = i % c->n_parts;
+    attend_item            it = {.kv = i / c->n_parts % p->n_kv_heads};
+    uint32_t               tile = c->n_items - 1 - i / (p->n_kv_heads * c->n_parts);
     it.head = it.kv * group + group * part / c->n_parts;
     it.n_heads = it.kv * group + group * (part + 1) / c->n_parts - it.head;
     for (uint32_t r = 0; r < f->n_runs; r++) {
@@ -165,7 +160,7 @@ static bool fill_queries(const attend_ctx *c, const attend_item *it, attend_quer
         return false;
     for (uint32_t r = it->begin; r < it->end; r++) {
         for (uint32_t h = it->head; h < it->head + it->n_heads; h++) {
-            ret->q[ret->n] = query_of(c->f, r, h);
+            ret->q[ret->n] = query_of(c->f, c->l->p, r, h);
             ret->pos[ret->n] = c->f->pos[r];
             ret->first[ret->n] = first_visible(c, c->f->pos[r]);
             ret->n++;
@@ -188,12 +183,12 @@ static void attend_split(const attend_ctx *c, const attend_item *it, const atten
     const bool         has_next = begin + HL_ATTEND_SPLIT <= it->last_pos;
     const hl_attend_in in = {
         .kv_type = hl_kv_pool_shape(s->pool)->type,
-        .head_dim = f->m->hp.head_room,
+        .head_dim = c->l->p->head_room,
         .n_queries = q->n,
         .q = q->q,
         .q_pos = q->pos,
         .q_first = q->first,
-        .qk_scale = f->m->hp.qk_scale,
+        .qk_scale = c->l->p->qk_scale,
         .softcap = f->m->hp.attn_softcap,
         .pos_begin = begin,
         .pos_end = end,
@@ -207,19 +202,19 @@ static void attend_split(const attend_ctx *c, const attend_item *it, const atten
 
 /* Where the result of query i of an item goes. */
 static float *result_of(const attend_ctx *c, const attend_item *it, uint32_t i) {
-    const hl_hparams *hp = &c->f->m->hp;
-    const uint32_t    row = it->begin + i / it->n_heads;
-    return c->f->attn + ((size_t)row * hp->n_heads + it->head + i % it->n_heads) * hp->head_dim;
+    const hl_layer_params *p = c->l->p;
+    const uint32_t         row = it->begin + i / it->n_heads;
+    return c->f->attn + ((size_t)row * p->n_heads + it->head + i % it->n_heads) * p->head_dim;
 }
 
 /* The result of query i of an item from those of its splits. */
 static void merge(const attend_ctx *c, const attend_item *it, uint32_t i, uint32_t n_splits, const float *o,
                   size_t o_stride, const float *max, const float *sum, size_t ms_stride) {
-    const hl_hparams *hp = &c->f->m->hp;
-    float            *ret = result_of(c, it, i), room[HL_ATTEND_MAX_HEAD_DIM];
-    const bool        is_whole = hp->head_room == hp->head_dim;
-    c->f->k->attend_merge(hp->head_room, n_splits, o, o_stride, max, sum, ms_stride, is_whole ? ret : room);
-    if (!is_whole) memcpy(ret, room, hp->head_dim * sizeof *ret);
+    const hl_layer_params *p = c->l->p;
+    float                 *ret = result_of(c, it, i), room[HL_ATTEND_MAX_HEAD_DIM];
+    const bool             is_whole = p->head_room == p->head_dim;
+    c->f->k->attend_merge(p->head_room, n_splits, o, o_stride, max, sum, ms_stride, is_whole ? ret : room);
+    if (!is_whole) memcpy(ret, room, p->head_dim * sizeof *ret);
 }
 
 /* One thread walks all splits of an item. */
@@ -234,7 +229,7 @@ static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     if (!fill_queries(c, &it, &q) || !hl_forward_fits(c->f, HL_ROOM_ITEM_QUERIES, q.n, c->f->tile_queries) ||
         !hl_forward_fits(c->f, HL_ROOM_ITEM_SPLITS, (size_t)(last - first + 1), c->f->n_splits_cap))
         return;
-    const size_t hd = c->f->m->hp.head_room;
+    const size_t hd = c->l->p->head_room;
     const size_t o_stride = q.n * hd;
     float       *max = ts->part_ms;
     float       *sum = ts->part_ms + (size_t)c->f->n_splits_cap * c->f->tile_queries;
@@ -259,14 +254,14 @@ static void split_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const attend_item it = find_item(c, i_item);
     const uint32_t    first = (uint32_t)(it.first_pos / HL_ATTEND_SPLIT);
     const uint32_t    n_splits = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT) - first + 1;
-    const size_t      n_ms = c->f->shared_o_floats / c->f->m->hp.head_room;
+    const size_t      n_ms = c->f->shared_ms_floats;
     attend_queries    q;
     if (!fill_queries(c, &it, &q) || !hl_forward_fits(c->f, HL_ROOM_ITEM_SPLITS, n_splits, c->n_splits))
         return;
     for (uint32_t k = 0, i = i_chunk % n_each * c->per_chunk; k < c->per_chunk && i < n_splits; k++, i++) {
         if (hl_forward_stopped(c->f)) return;
         const size_t slot = shared_slot(c, i_item, i);
-        attend_split(c, &it, &q, (int32_t)(first + i), c->f->shared_o + slot * c->f->m->hp.head_room,
+        attend_split(c, &it, &q, (int32_t)(first + i), c->f->shared_o + slot * c->l->p->head_room,
                      c->f->shared_ms + slot, c->f->shared_ms + n_ms + slot, c->f->threads[i_thread].attend);
     }
 }
@@ -275,8 +270,8 @@ static void merge_chunk(void *ctx, uint32_t i_item, uint32_t i_thread) {
     const attend_ctx *c = ctx;
     const attend_item it = find_item(c, i_item);
     (void)i_thread;
-    const uint32_t hd = c->f->m->hp.head_room;
-    const size_t   n_ms = c->f->shared_o_floats / hd;
+    const uint32_t hd = c->l->p->head_room;
+    const size_t   n_ms = c->f->shared_ms_floats;
     const uint32_t n = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT - it.first_pos / HL_ATTEND_SPLIT + 1);
     const size_t   slot = shared_slot(c, i_item, 0);
     const size_t   n_q = (size_t)(it.end - it.begin) * it.n_heads;
@@ -297,7 +292,7 @@ static uint32_t count_items(const hl_forward *f, uint32_t tile_rows) {
 static uint32_t max_splits(const attend_ctx *c, uint32_t n_items) {
     uint32_t most = 1;
     for (uint32_t i = 0; i < n_items; i++) {
-        const attend_item it = find_item(c, i * c->f->m->hp.n_kv_heads * c->n_parts);
+        const attend_item it = find_item(c, i * c->l->p->n_kv_heads * c->n_parts);
         const uint32_t    n = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT - it.first_pos / HL_ATTEND_SPLIT + 1);
         if (n > most) most = n;
     }
@@ -316,7 +311,7 @@ static void run_split(attend_ctx *c, uint32_t n_items, uint32_t n_splits) {
     if (c->per_chunk < 1) c->per_chunk = 1;
     hl_pool_run(c->f->pool, n_items * ((n_splits + c->per_chunk - 1) / c->per_chunk), split_chunk, c);
     if (hl_forward_stopped(c->f)) return;
-    if (shared_slot(c, n_items, 0) * c->f->m->hp.head_room >= MANY_FLOATS)
+    if (shared_slot(c, n_items, 0) * c->l->p->head_room >= MANY_FLOATS)
         hl_pool_run(c->f->pool, n_items, merge_chunk, c);
     else
         for (uint32_t i = 0; i < n_items; i++) merge_chunk(c, i, 0);
@@ -332,19 +327,20 @@ static bool want_splits(uint32_t n_items, uint32_t n_threads, size_t n_floats) {
 }
 
 void hl_attention_run(hl_forward *f, uint32_t i_layer) {
-    const hl_hparams *hp = &f->m->hp;
-    const uint32_t    group = hp->n_heads / hp->n_kv_heads;
-    attend_ctx        c = {.f = f, .l = &f->m->layers[i_layer], .i_layer = i_layer};
+    const hl_layer        *l = &f->m->layers[i_layer];
+    const hl_layer_params *p = l->p;
+    const uint32_t         group = p->n_heads / p->n_kv_heads;
+    attend_ctx             c = {.f = f, .l = l, .i_layer = i_layer};
     c.n_parts = (group + f->tile_queries - 1) / f->tile_queries;
     c.part_heads = (group + c.n_parts - 1) / c.n_parts;
     c.tile_rows = f->tile_queries / c.part_heads;
     c.n_items = count_items(f, c.tile_rows);
-    const uint32_t n_items = c.n_items * hp->n_kv_heads * c.n_parts;
+    const uint32_t n_items = c.n_items * p->n_kv_heads * c.n_parts;
     const uint32_t n_threads = (uint32_t)hl_pool_n_active(f->pool);
     const uint32_t n_splits = want_splits(n_items, n_threads, 0) ? max_splits(&c, c.n_items) : 1;
     /* Tiles of few rows need less room: one row a tile when no run has more. */
     if (n_splits > 1 && f->n_rows == f->n_runs) c.tile_rows = 1;
-    const size_t need = (size_t)n_items * n_splits * c.tile_rows * c.part_heads * hp->head_room;
+    const size_t need = (size_t)n_items * n_splits * c.tile_rows * c.part_heads * p->head_room;
     const bool   fits = need <= f->shared_o_floats;
     if (n_splits > 1 && fits && want_splits(n_items, n_threads, need))
         run_split(&c, n_items, n_splits);

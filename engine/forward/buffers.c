@@ -37,8 +37,8 @@ static uint32_t needs_of(const hl_model *m, uint32_t *ret_down) {
 }
 
 static void take_threads(hl_bump *b, hl_forward *f) {
-    const hl_hparams *hp = &f->m->hp;
-    const int32_t     n = hl_pool_n_threads(f->m->engine->pool);
+    const size_t  head = f->m->hp.most.head_room;
+    const int32_t n = hl_pool_n_threads(f->m->engine->pool);
     f->threads = hl_bump_take(b, (size_t)n, sizeof *f->threads);
     for (int32_t i = 0; i < n; i++) {
         hl_thread_scratch ts;
@@ -47,55 +47,83 @@ static void take_threads(hl_bump *b, hl_forward *f) {
         ts.matmul.memory = hl_bump_take(b, ts.matmul.n_bytes, 1);
         ts.glu = hl_bump_take(b, 2 * (size_t)f->n_rows_cap * HL_GLU_ROWS, sizeof *ts.glu);
         ts.attend = hl_bump_take(b, HL_ATTEND_SCRATCH_BYTES, 1);
-        ts.part_o =
-            hl_bump_take(b, (size_t)f->n_splits_cap * f->tile_queries * hp->head_room, sizeof *ts.part_o);
+        ts.part_o = hl_bump_take(b, (size_t)f->n_splits_cap * f->tile_queries * head, sizeof *ts.part_o);
         ts.part_ms = hl_bump_take(b, 2 * (size_t)f->n_splits_cap * f->tile_queries, sizeof *ts.part_ms);
         if (b->memory) f->threads[i] = ts;
     }
 }
 
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+/* What the widest layer needs: values of a row. */
+typedef struct widths {
+    size_t   q, qkv, room_q, ff;
+    uint32_t group; /* query heads of a KV head */
+    uint32_t least_head_room;
+} widths;
+
+static widths find_widths(const hl_hparams *hp) {
+    widths w = {.least_head_room = hp->most.head_room};
+    for (uint32_t i = 0; i < hp->n_layers; i++) {
+        const hl_layer_params *p = &hp->layers[i];
+        const uint32_t         group = p->n_heads / p->n_kv_heads;
+        w.q = larger(w.q, hl_q_cols(p));
+        w.qkv = larger(w.qkv, hl_qkv_cols(p));
+        if (p->head_room != p->head_dim) w.room_q = larger(w.room_q, (size_t)p->n_heads * p->head_room);
+        w.ff = larger(w.ff, p->n_expert_ff ? (size_t)p->n_expert_ff * hp->n_experts_used : p->n_ff);
+        if (group > w.group) w.group = group;
+        if (p->head_room < w.least_head_room) w.least_head_room = p->head_room;
+    }
+    return w;
+}
+
+/* How queries are cut into tiles, and the room for their partial results. */
+static void plan_attention(hl_forward *f, const hl_hparams *hp, const widths *w) {
+    const size_t head = hp->most.head_room;
+    const size_t per_query = (size_t)f->n_splits_cap * head * sizeof(float);
+    f->tile_queries = HL_ATTEND_MAX_QUERIES;
+    if (f->tile_queries * per_query > TILE_ATTEND_BYTES)
+        f->tile_queries = (uint32_t)(TILE_ATTEND_BYTES / per_query);
+    const uint32_t least = w->group < HL_ATTEND_MAX_QUERIES ? w->group : HL_ATTEND_MAX_QUERIES;
+    if (f->tile_queries < least) f->tile_queries = least; /* larger groups are cut */
+    f->shared_o_floats = SHARED_ATTEND_BYTES / sizeof(float) / head * head;
+    for (uint32_t i = 0; i < hp->n_layers; i++) { /* one row at full context has to fit */
+        const hl_layer_params *p = &hp->layers[i];
+        const uint32_t         group = p->n_heads / p->n_kv_heads;
+        const uint32_t         n_parts = (group + f->tile_queries - 1) / f->tile_queries;
+        const size_t           part_heads = (group + n_parts - 1) / n_parts;
+        f->shared_o_floats =
+            larger(f->shared_o_floats, p->n_kv_heads * n_parts * part_heads * f->n_splits_cap * p->head_room);
+    }
+    f->shared_ms_floats = f->shared_o_floats / w->least_head_room;
+}
+
 /* The same walk measures and assigns. */
 static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b, hl_forward *f) {
     const hl_hparams *hp = &m->hp;
-    const size_t      q = (size_t)hp->n_heads * hp->head_dim;
-    const size_t      kv = (size_t)hp->n_kv_heads * hp->head_dim;
-    const uint32_t    group = hp->n_heads / hp->n_kv_heads;
+    const widths      w = find_widths(hp);
+    const uint32_t    n_planes = m->engine->n_planes;
     uint32_t          down = 0;
     const uint32_t    needs = needs_of(m, &down);
     f->m = m;
     f->n_rows_cap = rows;
     f->n_ctx = n_ctx;
     f->n_splits_cap = ((uint32_t)n_ctx + HL_ATTEND_SPLIT - 1) / HL_ATTEND_SPLIT + 1;
-    const size_t per_query = (size_t)f->n_splits_cap * hp->head_room * sizeof(float);
-    f->tile_queries = HL_ATTEND_MAX_QUERIES;
-    if (f->tile_queries * per_query > TILE_ATTEND_BYTES)
-        f->tile_queries = (uint32_t)(TILE_ATTEND_BYTES / per_query);
-    const uint32_t least = group < HL_ATTEND_MAX_QUERIES ? group : HL_ATTEND_MAX_QUERIES;
-    if (f->tile_queries < least) f->tile_queries = least; /* larger groups are cut */
-    const uint32_t n_parts = (group + f->tile_queries - 1) / f->tile_queries;
-    const size_t   one_row = (size_t)hp->n_kv_heads * n_parts * ((group + n_parts - 1) / n_parts) *
-                           f->n_splits_cap * hp->head_room;
-    f->shared_o_floats = SHARED_ATTEND_BYTES / sizeof(float) / hp->head_room * hp->head_room;
-    if (f->shared_o_floats < one_row) f->shared_o_floats = one_row;
-
+    plan_attention(f, hp, &w);
     f->x = hl_bump_take(b, rows * (size_t)hp->n_embd, sizeof *f->x);
-    f->qkv = hl_bump_take(b, rows * (q + 2 * kv), sizeof *f->qkv);
-    f->q = NULL;
-    if (hp->head_room != hp->head_dim)
-        f->q = hl_bump_take(b, rows * (size_t)hp->n_heads * hp->head_room, sizeof *f->q);
-    f->attn = hl_bump_take(b, rows * q, sizeof *f->attn);
+    f->qkv = hl_bump_take(b, rows * w.qkv, sizeof *f->qkv);
+    f->q = w.room_q ? hl_bump_take(b, rows * w.room_q, sizeof *f->q) : NULL;
+    f->attn = hl_bump_take(b, rows * w.q, sizeof *f->attn);
     f->tmp = hl_bump_take(b, rows * (size_t)hp->n_embd, sizeof *f->tmp);
-    const uint32_t n_planes = m->engine->n_planes;
-    hl_act_lay_out(b, &f->act, rows * (q > hp->n_embd ? q : hp->n_embd), n_planes, needs);
-    const size_t ff = hp->n_experts ? (size_t)hp->n_expert_ff * hp->n_experts_used : hp->n_ff;
-    hl_act_lay_out(b, &f->act_ff, rows * ff, n_planes, down);
-    f->rope = hl_bump_take(b, (size_t)rows * hp->n_rot, sizeof *f->rope);
-    f->rope_w = f->rope;
-    if (hl_has_window_rope(hp)) f->rope_w = hl_bump_take(b, (size_t)rows * hp->n_rot, sizeof *f->rope_w);
-    f->inv_freq = hl_bump_take(b, hp->n_rot / 2, sizeof *f->inv_freq);
-    f->inv_freq_w = hl_bump_take(b, hp->n_rot / 2, sizeof *f->inv_freq_w);
+    hl_act_lay_out(b, &f->act, rows * larger(w.q, hp->n_embd), n_planes, needs);
+    hl_act_lay_out(b, &f->act_ff, rows * w.ff, n_planes, down);
+    for (uint32_t i = 0; i < hp->n_ropes; i++) {
+        const uint32_t n_rot = hp->ropes[i].n_rot;
+        f->ropes[i].table = hl_bump_take(b, (size_t)rows * n_rot, sizeof *f->ropes[i].table);
+        f->ropes[i].inv_freq = hl_bump_take(b, n_rot / 2, sizeof *f->ropes[i].inv_freq);
+    }
     f->shared_o = hl_bump_take(b, f->shared_o_floats, sizeof *f->shared_o);
-    f->shared_ms = hl_bump_take(b, 2 * (f->shared_o_floats / hp->head_room), sizeof *f->shared_ms);
+    f->shared_ms = hl_bump_take(b, 2 * f->shared_ms_floats, sizeof *f->shared_ms);
     f->runs = hl_bump_take(b, rows, sizeof *f->runs);
     f->segments = hl_bump_take(b, rows, sizeof *f->segments);
     f->pos = hl_bump_take(b, rows, sizeof *f->pos);
@@ -104,6 +132,10 @@ static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b,
     f->faults = hl_bump_take(b, rows, sizeof *f->faults);
     take_threads(b, f);
     if (hp->n_experts) hl_moe_lay_out(f, b);
+}
+
+hl_kv_shape hl_forward_kv_shape(const hl_model *m, hl_kv_type type) {
+    return (hl_kv_shape){type, m->hp.n_layers, m->hp.most.n_kv_heads, m->hp.most.head_room, m->hp.kv_layers};
 }
 
 size_t hl_forward_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx) {

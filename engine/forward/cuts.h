@@ -9,6 +9,7 @@
 #ifndef HL_ENGINE_FORWARD_CUTS_H
 #define HL_ENGINE_FORWARD_CUTS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { HL_MAX_CUTS = 512 };
@@ -21,6 +22,14 @@ typedef struct hl_cuts {
 
 /* The longest chunk: 2 to 5 ms of a core's int8 products, a tenth of a second without vector instructions. */
 #define HL_CUT_MACS ((uint64_t)1 << 27)
+
+/* The smallest chunk of a matrix, in units of unit_bytes. With many rows a unit is work enough; with few, a
+ * chunk is least_bytes of weights or a little more, so that streams from memory are long. */
+enum { HL_CUT_LEAST_BYTES = 96 << 10, HL_CUT_LEAST_EXPERT_BYTES = 64 << 10 };
+static inline uint32_t hl_cuts_min_units(size_t n_rows, size_t unit_bytes, size_t least_bytes) {
+    enum { MANY_ROWS = 16 };
+    return n_rows >= MANY_ROWS ? 1 : (uint32_t)(least_bytes / unit_bytes) + 1;
+}
 
 /* Each chunk takes its share of half of what is left, but at least min_units (more where HL_MAX_CUTS would
  * not do) and at most HL_CUT_MACS. When only a few of the smallest chunks are left for each thread, these are

@@ -15,9 +15,9 @@
 #include "engine/forward/forward_priv.h"
 #include "engine/quant/quant.h"
 
-/* Few rows touch little of each buffer: clearing huge pages for them would be a tenth of the time to a first
- * token. */
-enum { MANY_ROWS = 64 };
+/* From so many rows on, buffers are worth huge pages. Fewer rows touch little of each buffer, and clearing
+ * huge pages for them would take a tenth of the time to a first token. */
+enum { HUGE_PAGE_ROWS = 64 };
 
 /* ---- the pass --------------------------------------------------------------------------------- */
 
@@ -44,8 +44,8 @@ static void embed_row(hl_forward *f, const void *ctx, uint32_t row) {
     if (f->m->hp.embd_scale != 1.0f) f->k->scale(n, x, f->m->hp.embd_scale, x);
 }
 
-/* x joins what the last block made (behind its own norm, if it has one); the next norm's result goes to
- * act. */
+/* Add what the last block made to x, through the block's own norm if it has one; then write the next block's
+ * norm of x to act. */
 typedef struct join_ctx {
     hl_place     block, next;     /* HL_PLACE_EMBEDDING: x is the embedding itself */
     uint32_t     i_block, i_next; /* layers of the last block and of the norm */
@@ -74,15 +74,13 @@ static void join_row(hl_forward *f, const void *ctx, uint32_t row) {
 
 static void write_attn_row(hl_forward *f, const void *ctx, uint32_t row) {
     const hl_layer *l = ctx;
-    const size_t    n = (size_t)f->m->hp.n_heads * f->m->hp.head_dim;
+    const size_t    n = hl_q_cols(l->p);
     hl_act_write(f, &f->act, l->need_o_in, row, n, f->attn + row * n);
 }
 
 static void run_qkv(hl_forward *f, const hl_layer *l) {
-    const hl_hparams *hp = &f->m->hp;
-    const size_t      q = (size_t)hp->n_heads * hp->head_dim;
-    const size_t      kv = (size_t)hp->n_kv_heads * hp->head_dim;
-    const hl_act      x = hl_act_of(&f->act, 0, f->n_rows, hp->n_embd);
+    const size_t q = hl_q_cols(l->p), kv = hl_kv_cols(l->p);
+    const hl_act x = hl_act_of(&f->act, 0, f->n_rows, f->m->hp.n_embd);
     const struct {
         hl_weight w, bias;
         size_t    at, n; /* of a row of qkv */
@@ -110,7 +108,7 @@ static void run_attn_out(hl_forward *f, const hl_layer *l) {
     const hl_linear o = {
         .w = &l->w[HL_W_O],
         .bias = l->v[HL_W_O_BIAS],
-        .x = hl_act_of(&f->act, 0, f->n_rows, (size_t)hp->n_heads * hp->head_dim),
+        .x = hl_act_of(&f->act, 0, f->n_rows, hl_q_cols(l->p)),
         .y = f->tmp,
         .y_cols = hp->n_embd,
         .y_stride = hp->n_embd,
@@ -120,15 +118,15 @@ static void run_attn_out(hl_forward *f, const hl_layer *l) {
 
 /* Keep only the rows whose logits are wanted. They move towards the front, in order. */
 static void keep_out_rows(hl_forward *f, const hl_batch *b) {
-    const hl_hparams *hp = &f->m->hp;
-    const size_t      width = (size_t)(hp->n_heads + 2 * hp->n_kv_heads) * hp->head_dim;
-    const size_t      q_width = (size_t)hp->n_heads * hp->head_room;
+    const hl_layer_params *p = &f->m->hp.layers[f->m->hp.n_layers - 1];
+    const size_t           n_embd = f->m->hp.n_embd, width = hl_qkv_cols(p);
+    const size_t           q_width = p->head_room != p->head_dim ? (size_t)p->n_heads * p->head_room : 0;
     for (uint32_t i = 0; i < b->n_out; i++) {
         const uint32_t from = b->out_rows[i];
         if (from == i) continue;
-        memcpy(f->x + (size_t)i * hp->n_embd, f->x + (size_t)from * hp->n_embd, hp->n_embd * sizeof *f->x);
+        memcpy(f->x + i * n_embd, f->x + from * n_embd, n_embd * sizeof *f->x);
         memcpy(f->qkv + i * width, f->qkv + from * width, width * sizeof *f->qkv);
-        if (f->q) memcpy(f->q + i * q_width, f->q + from * q_width, q_width * sizeof *f->q);
+        if (q_width) memcpy(f->q + i * q_width, f->q + from * q_width, q_width * sizeof *f->q);
         f->pos[i] = f->pos[from];
         f->seqs[i] = f->seqs[from];
     }
@@ -167,7 +165,7 @@ static void run_layer(hl_forward *f, const hl_batch *b, uint32_t i_layer) {
         .needs = l->need_ffn_in,
     };
     hl_rows_run(f, f->n_rows, join_row, &into_ffn);
-    if (m->hp.n_experts)
+    if (l->p->n_expert_ff)
         hl_moe_run(f, i_layer);
     else
         hl_ffn_run(f, l);
@@ -266,9 +264,8 @@ static void run_pass(hl_forward *f, const hl_batch *b, float *ret_logits) {
 
 hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits,
                           hl_err *err) {
-    if (b->n_rows >= MANY_ROWS && !f->has_huge_pages) {
-        (void)madvise(f->memory, f->memory_bytes,
-                      MADV_HUGEPAGE); /* every chunk of many rows walks through it */
+    if (b->n_rows >= HUGE_PAGE_ROWS && !f->has_huge_pages) {
+        (void)madvise(f->memory, f->memory_bytes, MADV_HUGEPAGE);
         f->has_huge_pages = true;
     }
     hl_pool_enter(f->pool);

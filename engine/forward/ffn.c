@@ -34,18 +34,18 @@ static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
 }
 
 void hl_ffn_run(hl_forward *f, const hl_layer *l) {
-    const hl_hparams *hp = &f->m->hp;
-    glu_ctx           c = {.f = f, .l = l, .x = hl_act_of(&f->act, 0, f->n_rows, hp->n_embd)};
-    hl_cuts_make((hp->n_ff + HL_GLU_ROWS - 1) / HL_GLU_ROWS, (uint32_t)hl_pool_n_active(f->pool), 1,
-                 (uint64_t)2 * HL_GLU_ROWS * hp->n_embd * f->n_rows, &c.cuts);
+    const uint32_t n_embd = f->m->hp.n_embd, n_ff = l->p->n_ff;
+    glu_ctx        c = {.f = f, .l = l, .x = hl_act_of(&f->act, 0, f->n_rows, n_embd)};
+    hl_cuts_make((n_ff + HL_GLU_ROWS - 1) / HL_GLU_ROWS, (uint32_t)hl_pool_n_active(f->pool), 1,
+                 (uint64_t)2 * HL_GLU_ROWS * n_embd * f->n_rows, &c.cuts);
     hl_pool_run(f->pool, c.cuts.n, glu_chunk, &c);
     const hl_linear down = {
         .w = &l->w[HL_W_DOWN],
         .bias = l->v[HL_W_DOWN_BIAS],
-        .x = hl_act_of(&f->act_ff, 0, f->n_rows, hp->n_ff),
+        .x = hl_act_of(&f->act_ff, 0, f->n_rows, n_ff),
         .y = f->tmp,
-        .y_cols = hp->n_embd,
-        .y_stride = hp->n_embd,
+        .y_cols = n_embd,
+        .y_stride = n_embd,
     };
     hl_linear_run(f, &down, 1);
 }

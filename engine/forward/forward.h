@@ -25,6 +25,9 @@ typedef struct hl_batch {
 
 typedef struct hl_forward hl_forward;
 
+/* What a block of this model's cache holds; points into the model. */
+hl_kv_shape hl_forward_kv_shape(const hl_model *m, hl_kv_type type);
+
 /* Bytes that hl_forward_new() will take at most; most of it is committed on first use. */
 size_t hl_forward_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx);
 

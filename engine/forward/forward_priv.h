@@ -50,6 +50,13 @@ _Static_assert((int)HL_MAX_HEAD_DIM <= (int)HL_ATTEND_MAX_HEAD_DIM, "the kernels
 
 enum { HL_GLU_ROWS = 32 };
 
+/* One of hl_hparams.ropes. */
+typedef struct hl_turns {
+    float  *table;    /* [rows][n_rot / 2][2] cos, sin */
+    double *inv_freq; /* [n_rot / 2] */
+    float   mscale;
+} hl_turns;
+
 /* Where a row's values can turn out to be no numbers: finite.c. */
 typedef enum hl_place {
     HL_PLACE_NONE,
@@ -79,23 +86,20 @@ struct hl_forward {
     size_t            memory_bytes;
     bool              has_huge_pages;
 
+    /* Where layers differ, rows have the sizes of the layer in hand, and buffers room for the largest. */
     float *x;   /* [rows][n_embd] the residual stream */
     float *qkv; /* [rows][q + 2 kv] */
-    /* [rows][n_heads][head_room], zeros behind each head; NULL: heads are read where they stand in qkv */
+    /* [rows][n_heads][head_room], zeros behind each head, of layers whose heads have such room; others are
+     * read where they stand in qkv. NULL: there are no such layers */
     float      *q;
-    float      *attn;     /* [rows][q] */
-    float      *tmp;      /* [rows][n_embd] result of a block before it joins x */
-    float      *h;        /* [pairs][n_ff] only when a float matrix reads it */
-    hl_act_buf  act;      /* inputs of the next matmuls, up to max(n_embd, q) columns */
-    hl_act_buf  act_ff;   /* inputs of the down matmul */
-    float      *rope;     /* [rows][n_rot / 2][2] cos, sin */
-    float      *rope_w;   /* the same for windowed layers; equals rope unless hl_has_window_rope() */
-    double     *inv_freq; /* [n_rot / 2] and for windows */
-    double     *inv_freq_w;
-    float       rope_mscale, rope_mscale_w;
-    float      *shared_o; /* partial attention of decoding rows, all threads */
-    float      *shared_ms;
-    size_t      shared_o_floats;
+    float      *attn;   /* [rows][q] */
+    float      *tmp;    /* [rows][n_embd] result of a block before it joins x */
+    hl_act_buf  act;    /* inputs of the next matmuls, up to max(n_embd, q) columns */
+    hl_act_buf  act_ff; /* inputs of the down matmul */
+    hl_turns    ropes[HL_MAX_ROPES];
+    float      *shared_o;  /* partial attention of decoding rows, all threads */
+    float      *shared_ms; /* [2][shared_ms_floats] the largest score and the sum of each */
+    size_t      shared_o_floats, shared_ms_floats;
     hl_run     *runs;     /* [rows] */
     hl_segment *segments; /* [rows] */
     uint32_t    n_runs, n_segments;

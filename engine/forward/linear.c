@@ -55,13 +55,6 @@ static void run_linear_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     }
 }
 
-/* With many tokens a unit is work enough for a chunk; with few, about 96 KB of weights are the least. */
-static uint32_t min_units(const hl_linear *p, uint32_t unit_rows) {
-    enum { MANY_TOKENS = 16, LEAST_BYTES = 96 << 10 };
-    if (p->x.n_tokens >= MANY_TOKENS) return 1;
-    return (uint32_t)(LEAST_BYTES / (p->w->row_bytes * unit_rows)) + 1;
-}
-
 /* Neither the weights nor the results reach past what was laid out for them. */
 static bool fits(hl_forward *f, const hl_linear *p) {
     return hl_forward_fits(f, HL_ROOM_LINEAR_ROWS, p->x.n_tokens, f->n_rows_cap) &&
@@ -77,7 +70,8 @@ void hl_linear_run(hl_forward *f, const hl_linear *linears, uint32_t n_linears) 
     for (uint32_t i = 0; i < n_linears; i++)
         c.first[i + 1] = c.first[i] + (uint32_t)((linears[i].w->n_rows + c.unit_rows - 1) / c.unit_rows);
     const hl_linear *p = &linears[0]; /* all read the same activations */
-    hl_cuts_make(c.first[n_linears], (uint32_t)hl_pool_n_active(f->pool), min_units(p, c.unit_rows),
+    hl_cuts_make(c.first[n_linears], (uint32_t)hl_pool_n_active(f->pool),
+                 hl_cuts_min_units(p->x.n_tokens, p->w->row_bytes * c.unit_rows, HL_CUT_LEAST_BYTES),
                  (uint64_t)c.unit_rows * p->w->n_cols * p->x.n_tokens * p->x.n_planes, &c.cuts);
     hl_pool_run(f->pool, c.cuts.n, run_linear_chunk, &c);
 }

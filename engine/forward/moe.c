@@ -64,10 +64,9 @@ static bool are_shares(const float *p, uint32_t n) {
     return sum > 0;
 }
 
-/* The best experts of a row, each once, and their shares. Ties go to the lower number. Where there are no
- * numbers the row
- * fails, and the first experts stand in with a share of nothing: below, a row has as many different experts
- * as ever. */
+/* The best experts of a row, each once, and their shares; ties go to the lower number. A router that computed
+ * no numbers makes the row fail; the first experts are then chosen with a share of 0, because what follows
+ * relies on every row having n_experts_used different ones. */
 static void choose(hl_forward *f, const void *ctx, uint32_t row) {
     const hl_hparams *hp = &f->m->hp;
     hl_moe_scratch   *s = f->moe;
@@ -130,26 +129,24 @@ typedef struct moe_ctx {
 
 static uint32_t units_of(size_t n_rows) { return (uint32_t)((n_rows + HL_PANEL_ROWS - 1) / HL_PANEL_ROWS); }
 
-/* n_each: matrices of w's shape that an expert's unit takes from. With few rows a chunk has 64 KB at
- * least. */
+/* A unit takes rows from n_each matrices of w's shape: from gate and up, or from down alone. */
 static void cut(moe_ctx *c, const hl_matrix *w, uint32_t n_each) {
-    enum { MANY_ROWS = 16, LEAST_BYTES = 64 << 10 };
     const hl_moe_scratch *s = c->f->moe;
     const uint32_t        n_pairs = c->f->n_rows * c->f->m->hp.n_experts_used;
     const uint32_t        rows_each = (n_pairs + s->n_groups - 1) / s->n_groups;
     const size_t          unit_rows = (size_t)HL_PANEL_ROWS * n_each;
-    const uint32_t        least = (uint32_t)(LEAST_BYTES / (unit_rows * w->row_bytes)) + 1;
+    const uint32_t least = hl_cuts_min_units(rows_each, unit_rows * w->row_bytes, HL_CUT_LEAST_EXPERT_BYTES);
     c->units_each = units_of(w->n_rows);
-    hl_cuts_make(s->n_groups * c->units_each, (uint32_t)hl_pool_n_active(c->f->pool),
-                 rows_each < MANY_ROWS ? least : 1, (uint64_t)unit_rows * w->n_cols * rows_each, &c->cuts);
+    hl_cuts_make(s->n_groups * c->units_each, (uint32_t)hl_pool_n_active(c->f->pool), least,
+                 (uint64_t)unit_rows * w->n_cols * rows_each, &c->cuts);
 }
 
-/* The rows of one expert's matrix in a chunk; at is the next unit, moved on. */
 typedef struct expert_rows {
     const expert_group *g;
     size_t              begin, end;
 } expert_rows;
 
+/* The rows of one expert's matrix that begin at unit *at of a chunk; *at moves behind them. */
 static expert_rows next_rows(const moe_ctx *c, uint32_t i_chunk, size_t n_rows, uint32_t *at) {
     const uint32_t i_group = *at / c->units_each;
     const uint32_t group_end = (i_group + 1) * c->units_each;
@@ -177,7 +174,7 @@ static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const moe_ctx *c = ctx;
     uint32_t       at = c->cuts.at[i_chunk];
     while (at < c->cuts.at[i_chunk + 1] && !hl_forward_stopped(c->f)) {
-        const expert_rows r = next_rows(c, i_chunk, c->f->m->hp.n_expert_ff, &at);
+        const expert_rows r = next_rows(c, i_chunk, c->l->p->n_expert_ff, &at);
         const hl_matrix   gate = expert_of(c->l, HL_W_GATE_EXPS, r.g->expert);
         const hl_matrix   up = expert_of(c->l, HL_W_UP_EXPS, r.g->expert);
         const hl_glu      glu = {

@@ -370,7 +370,7 @@ hl_status hl_kv_disk_open(const hl_kv_disk_params *p, hl_kv_pool *pool, hl_kv_di
     d->pool = pool;
     d->events = p->events;
     d->quota_bytes = p->quota_bytes ? p->quota_bytes : DEFAULT_QUOTA;
-    d->block_bytes = hl_kv_block_bytes(hl_kv_pool_shape(pool));
+    d->block_bytes = hl_kv_pool_block_bytes(pool);
     d->cap = hl_kv_pool_n_blocks(pool) / 4 + 1;
     (void)pthread_mutex_init(&d->lock, NULL);
     (void)pthread_cond_init(&d->wake, NULL);

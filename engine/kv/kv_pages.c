@@ -11,33 +11,50 @@
 
 #include "core/base/mem.h"
 
+/* Where the pages of a layer lie in a block. */
+typedef struct layer_pages {
+    size_t begin, page_bytes;
+} layer_pages;
+
 struct hl_kv_pool {
-    hl_kv_shape shape;
-    size_t      page_bytes;
-    size_t      block_bytes; /* a multiple of the system's page */
-    size_t      total_bytes;
-    uint8_t    *data;
-    uint32_t    n_blocks;
-    uint32_t    n_free;
-    uint32_t   *free_stack; /* [n_blocks]; the top is free_stack[n_free - 1] */
-    uint32_t   *refs;       /* [n_blocks] */
+    hl_kv_shape  shape;       /* without layers */
+    layer_pages *layers;      /* [n_layers] */
+    size_t       block_bytes; /* a multiple of the system's page */
+    size_t       total_bytes;
+    uint8_t     *data;
+    uint32_t     n_blocks;
+    uint32_t     n_free;
+    uint32_t    *free_stack; /* [n_blocks]; the top is free_stack[n_free - 1] */
+    uint32_t    *refs;       /* [n_blocks] */
 };
 
-size_t hl_kv_block_bytes(const hl_kv_shape *s) {
-    const size_t bytes = (size_t)s->n_layers * s->n_kv_heads * hl_kv_page_bytes(s->type, s->head_dim);
+/* The bytes of a block; places of the layers' pages to ret_layers, unless it is NULL. */
+static size_t lay_out(const hl_kv_shape *s, layer_pages *ret_layers) {
+    const hl_kv_layer all = {s->n_kv_heads, s->head_dim};
+    size_t            bytes = 0;
+    for (uint32_t i = 0; i < s->n_layers; i++) {
+        const hl_kv_layer *l = s->layers ? &s->layers[i] : &all;
+        const size_t       page_bytes = hl_kv_page_bytes(s->type, l->head_dim);
+        if (ret_layers) ret_layers[i] = (layer_pages){bytes, page_bytes};
+        bytes += l->n_kv_heads * page_bytes;
+    }
     return (bytes + 4095) & ~(size_t)4095;
 }
+
+size_t hl_kv_block_bytes(const hl_kv_shape *s) { return lay_out(s, NULL); }
 
 hl_status hl_kv_pool_new(const hl_kv_shape *s, uint32_t n_blocks, hl_kv_pool **ret_pool, hl_err *err) {
     hl_kv_pool *p = hl_new(1, sizeof *p);
     if (!p) return hl_fail(err, HL_E_NOMEM, "key/value cache: no memory");
     p->shape = *s;
-    p->page_bytes = hl_kv_page_bytes(s->type, s->head_dim);
-    p->block_bytes = hl_kv_block_bytes(s);
+    p->shape.layers = NULL;
     p->n_blocks = p->n_free = n_blocks;
+    p->layers = hl_new(s->n_layers, sizeof *p->layers);
     p->free_stack = hl_new(n_blocks, sizeof *p->free_stack);
     p->refs = hl_new(n_blocks, sizeof *p->refs);
-    if (!p->free_stack || !p->refs || !hl_mul_size(p->block_bytes, n_blocks, &p->total_bytes)) goto fail;
+    if (p->layers) p->block_bytes = lay_out(s, p->layers);
+    if (!p->layers || !p->free_stack || !p->refs || !hl_mul_size(p->block_bytes, n_blocks, &p->total_bytes))
+        goto fail;
     p->data = mmap(NULL, p->total_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                    -1, 0);
     if (p->data == MAP_FAILED) {
@@ -59,6 +76,7 @@ fail:
 void hl_kv_pool_free(hl_kv_pool *p) {
     if (!p) return;
     if (p->data) (void)munmap(p->data, p->total_bytes);
+    hl_free(p->layers);
     hl_free(p->free_stack);
     hl_free(p->refs);
     hl_free(p);
@@ -87,12 +105,13 @@ uint32_t           hl_kv_block_refs(const hl_kv_pool *p, uint32_t block) { retur
 uint32_t           hl_kv_pool_n_free(const hl_kv_pool *p) { return p->n_free; }
 uint32_t           hl_kv_pool_n_blocks(const hl_kv_pool *p) { return p->n_blocks; }
 const hl_kv_shape *hl_kv_pool_shape(const hl_kv_pool *p) { return &p->shape; }
+size_t             hl_kv_pool_block_bytes(const hl_kv_pool *p) { return p->block_bytes; }
 
 uint8_t *hl_kv_block_data(const hl_kv_pool *p, uint32_t block) { return p->data + block * p->block_bytes; }
 
 uint8_t *hl_kv_page(const hl_kv_pool *p, uint32_t block, uint32_t i_layer, uint32_t i_kv_head) {
-    const size_t i_page = (size_t)i_layer * p->shape.n_kv_heads + i_kv_head;
-    return p->data + block * p->block_bytes + i_page * p->page_bytes;
+    const layer_pages *l = &p->layers[i_layer];
+    return p->data + block * p->block_bytes + l->begin + i_kv_head * l->page_bytes;
 }
 
 static uint32_t blocks_for(int32_t n_pos) {

@@ -13,16 +13,22 @@
 #include "engine/kernels/attend.h"
 #include "hyperlama/base.h"
 
+typedef struct hl_kv_layer {
+    uint32_t n_kv_heads, head_dim; /* head_dim: a multiple of 8 */
+} hl_kv_layer;
+
 typedef struct hl_kv_shape {
-    hl_kv_type type;
-    uint32_t   n_layers, n_kv_heads, head_dim; /* head_dim: a multiple of 8 */
+    hl_kv_type         type;
+    uint32_t           n_layers, n_kv_heads, head_dim; /* the largest of all layers */
+    const hl_kv_layer *layers;                         /* [n_layers]; NULL: all are alike */
 } hl_kv_shape;
 
 typedef struct hl_kv_pool hl_kv_pool;
 
 size_t hl_kv_block_bytes(const hl_kv_shape *s);
 
-/* fails  HL_E_NOMEM  address space or tables; the pages themselves are taken on first use */
+/* in     s  its layers are not kept
+ * fails  HL_E_NOMEM  address space or tables; the pages themselves are taken on first use */
 HL_MUST_CHECK hl_status hl_kv_pool_new(const hl_kv_shape *s, uint32_t n_blocks, hl_kv_pool **ret_pool,
                                        hl_err *err);
 void                    hl_kv_pool_free(hl_kv_pool *p); /* NULL is allowed */
@@ -34,7 +40,8 @@ void               hl_kv_block_unref(hl_kv_pool *p, uint32_t block); /* the last
 uint32_t           hl_kv_block_refs(const hl_kv_pool *p, uint32_t block);
 uint32_t           hl_kv_pool_n_free(const hl_kv_pool *p);
 uint32_t           hl_kv_pool_n_blocks(const hl_kv_pool *p);
-const hl_kv_shape *hl_kv_pool_shape(const hl_kv_pool *p);
+const hl_kv_shape *hl_kv_pool_shape(const hl_kv_pool *p); /* its layers are NULL */
+size_t             hl_kv_pool_block_bytes(const hl_kv_pool *p);
 
 uint8_t *hl_kv_block_data(const hl_kv_pool *p, uint32_t block); /* hl_kv_block_bytes() of it */
 uint8_t *hl_kv_page(const hl_kv_pool *p, uint32_t block, uint32_t i_layer, uint32_t i_kv_head);

@@ -47,14 +47,23 @@ hl_status hl_prefix_tree_new(hl_kv_pool *pool, hl_prefix_tree **ret_tree, hl_err
 }
 
 static void unlink_age(hl_prefix_tree *t, hl_prefix_node *n) {
-    *(n->older ? &n->older->newer : &t->oldest) = n->newer;
-    *(n->newer ? &n->newer->older : &t->newest) = n->older;
+    if (n->older)
+        n->older->newer = n->newer;
+    else
+        t->oldest = n->newer;
+    if (n->newer)
+        n->newer->older = n->older;
+    else
+        t->newest = n->older;
     n->older = n->newer = NULL;
 }
 
 static void append_age(hl_prefix_tree *t, hl_prefix_node *n) {
     n->older = t->newest;
-    *(t->newest ? &t->newest->newer : &t->oldest) = n;
+    if (t->newest)
+        t->newest->newer = n;
+    else
+        t->oldest = n;
     t->newest = n;
 }
 
@@ -120,7 +129,7 @@ static uint32_t tokens_left(int32_t n, int32_t n_pos) {
 static bool copy_block(hl_prefix_tree *t, const hl_prefix_node *n, uint32_t n_tokens, hl_seq *seq) {
     if (!hl_seq_reserve(seq, seq->n_pos + (int32_t)n_tokens)) return false;
     memcpy(hl_kv_block_data(t->pool, seq->blocks[seq->n_blocks - 1]), hl_kv_block_data(t->pool, n->block),
-           hl_kv_block_bytes(hl_kv_pool_shape(t->pool)));
+           hl_kv_pool_block_bytes(t->pool));
     seq->n_pos += (int32_t)n_tokens;
     return true;
 }

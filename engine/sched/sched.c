@@ -119,7 +119,7 @@ static void open_disk(hl_sched *s) {
 
 static hl_status take_memory(hl_sched *s, hl_err *err) {
     const hl_hparams *hp = &s->model->hp;
-    const hl_kv_shape shape = {hl_kv_type_of(s->p.kv_type), hp->n_layers, hp->n_kv_heads, hp->head_room};
+    const hl_kv_shape shape = hl_forward_kv_shape(s->model, hl_kv_type_of(s->p.kv_type));
     uint32_t          n_blocks = 0;
     hl_status         status = plan_blocks(s, &shape, &n_blocks, err);
     if (status == HL_OK) status = hl_kv_pool_new(&shape, n_blocks, &s->pool, err);

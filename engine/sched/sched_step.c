@@ -346,7 +346,7 @@ static void follow_clock(hl_sched *s, const step *p, int64_t step_ns) {
 }
 
 void hl_sched_note_state(hl_sched *s) {
-    const uint64_t block = hl_kv_block_bytes(hl_kv_pool_shape(s->pool));
+    const uint64_t block = hl_kv_pool_block_bytes(s->pool);
     (void)pthread_mutex_lock(&s->lock);
     hl_sched_stats *t = &s->stats;
     t->n_running = (int32_t)s->n_running;

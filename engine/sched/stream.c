@@ -39,7 +39,7 @@ static hl_status check_params(const hl_sched *s, const hl_sched_request *r, hl_e
                        "the prompt has %zu tokens and the context holds %d, one of them for the answer; "
                        "ask for a larger context or shorten the prompt",
                        r->n_tokens, n_ctx);
-    const size_t block = hl_kv_block_bytes(hl_kv_pool_shape(s->pool));
+    const size_t block = hl_kv_pool_block_bytes(s->pool);
     const size_t need = r->n_tokens / HL_KV_PAGE_TOKENS + 1;
     if (need > hl_kv_pool_n_blocks(s->pool))
         return hl_fail(err, HL_E_FULL,

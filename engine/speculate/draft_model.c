@@ -45,9 +45,7 @@ static hl_status check_vocabulary(const hl_model *draft, const hl_model *target,
     return HL_OK;
 }
 
-static hl_kv_shape shape_of(const hl_model *draft) {
-    return (hl_kv_shape){HL_KV_f16, draft->hp.n_layers, draft->hp.n_kv_heads, draft->hp.head_room};
-}
+static hl_kv_shape shape_of(const hl_model *draft) { return hl_forward_kv_shape(draft, HL_KV_f16); }
 
 static uint32_t n_blocks_for(uint32_t n_seqs, int32_t n_ctx) {
     const uint32_t per_seq = ((uint32_t)n_ctx + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS + 1;

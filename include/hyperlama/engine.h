@@ -82,10 +82,11 @@ typedef struct hl_model_info {
     uint64_t    n_params;  /* weights */
     uint64_t    file_bytes;
     uint64_t    weight_bytes_per_token; /* read for one token: no embedding table, only the experts in use */
-    int32_t     n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_vocab, n_ctx_train;
-    int32_t     n_experts, n_experts_used; /* 0: dense */
-    uint64_t    macs_per_token;            /* multiply-accumulates in weights, without attention */
-    uint64_t    macs_of_logits;            /* the part of them that only tokens with logits need */
+    /* where layers differ, the largest of n_heads, n_kv_heads, head_dim and n_ff */
+    int32_t  n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_vocab, n_ctx_train;
+    int32_t  n_experts, n_experts_used; /* 0: dense */
+    uint64_t macs_per_token;            /* multiply-accumulates in weights, without attention */
+    uint64_t macs_of_logits;            /* the part of them that only tokens with logits need */
 } hl_model_info;
 
 HL_API void                hl_model_get_info(const hl_model *m, hl_model_info *ret_info);

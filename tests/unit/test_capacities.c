@@ -52,7 +52,11 @@ static hl_status load(const char *key, uint64_t value, const number *also, hl_hp
     hl_gguf_writer_free(w);
     if (hl_gguf_open(path, &g, err) != HL_OK) fail_msg("%s", err->text);
     (void)unlink(path);
-    const hl_status status = hl_hparams_load(g, hl_arch_find(hl_view_of("llama")), ret, err);
+    hl_arena arena;
+    hl_arena_init(&arena, 1 << 20);
+    const hl_status status = hl_hparams_load(g, hl_arch_find(hl_view_of("llama")), &arena, ret, err);
+    ret->layers = NULL;
+    hl_arena_done(&arena);
     hl_gguf_close(g);
     return status;
 }
@@ -103,7 +107,7 @@ static void a_default_is_held_to_the_same_limit(void **state) {
     const number no_length = {"attention.key_length", 0};
     (void)state;
     assert_int_equal(load("attention.head_count", 2, &no_length, &hp, &err), HL_OK); /* 1024 / 2 */
-    assert_int_equal(hp.head_dim, 512);
+    assert_int_equal(hp.most.head_dim, 512);
     check_refused("attention.head_count", 1, &no_length, 1024, 512);
     const number no_expert_ff = {"feed_forward_length", 0};
     assert_int_equal(load("expert_feed_forward_length", 96, &no_expert_ff, &hp, &err), HL_OK);
@@ -148,7 +152,7 @@ static void open_pass(setup *s, int32_t bits, uint32_t group, uint32_t n_experts
     assert_int_equal(hl_engine_new(&ep, &s->e, &err), HL_OK);
     if (hl_model_open(s->e, &p, 1, NULL, &s->m, &err) != HL_OK) fail_msg("%s", err.text);
     (void)unlink(path);
-    const hl_kv_shape kv = {HL_KV_f16, 2, 2, 16};
+    const hl_kv_shape kv = {HL_KV_f16, 2, 2, 16, NULL};
     assert_int_equal(hl_kv_pool_new(&kv, 4, &s->pool, &err), HL_OK);
     assert_int_equal(hl_seq_init(&s->seq, s->pool, 4 * HL_KV_PAGE_TOKENS, &err), HL_OK);
     assert_true(hl_seq_reserve(&s->seq, N_CTX));

@@ -100,10 +100,12 @@ class Decoder:
             self.w[name] = rows if len(dims) > 1 else rows[0]
             if len(dims) == 3:
                 self.w[name] = [rows[e * dims[1]:(e + 1) * dims[1]] for e in range(dims[2])]
-        self.n_layers, self.n_heads = get("block_count"), get("attention.head_count")
-        self.n_kv = get("attention.head_count_kv", self.n_heads)
-        self.head_dim = get("attention.key_length", get("embedding_length") // self.n_heads)
-        self.n_rot = get("rope.dimension_count", self.head_dim)
+        self.n_layers = get("block_count")
+        each = lambda v: v if isinstance(v, list) else [v] * self.n_layers  # noqa: E731
+        self.n_heads = each(get("attention.head_count"))
+        self.n_kv = each(get("attention.head_count_kv", self.n_heads))
+        head_dim = get("attention.key_length", get("embedding_length") // self.n_heads[0])
+        n_rot = get("rope.dimension_count", head_dim)
         self.eps, self.theta = get("attention.layer_norm_rms_epsilon"), get("rope.freq_base", 10000.0)
         self.n_used = get("expert_used_count", 0)
         self.is_gemma = self.arch.startswith("gemma")
@@ -114,32 +116,34 @@ class Decoder:
         pattern = get("attention.sliding_window_pattern", {"gemma2": 2}.get(self.arch, 6))
         self.windowed = [self.window > 0 and bool(pattern[i] if isinstance(pattern, list) else pattern == 0 or (i + 1) % pattern)
                          for i in range(self.n_layers)]
-        self.turns = self.angles(self.theta, get), get("rope.scaling.type") == "yarn" and 1 + 0.1 * math.log(get("rope.scaling.factor")) or 1.0
+        self.head_dim = [get("attention.key_length_swa", head_dim) if w else head_dim for w in self.windowed]
+        self.turns = self.angles(n_rot, self.theta, get), get("rope.scaling.type") == "yarn" and 1 + 0.1 * math.log(get("rope.scaling.factor")) or 1.0
         # Gemma 3's windowed layers have a base of their own, to which no scaling applies; all others rotate as the rest.
-        self.turns_windowed = self.turns if self.arch != "gemma3" else (self.angles(get("rope.freq_base_swa", 10000.0), lambda *_: None), 1.0)
+        self.turns_windowed = self.turns if self.arch != "gemma3" else (
+            self.angles(get("rope.dimension_count_swa", n_rot), get("rope.freq_base_swa", 10000.0), lambda *_: None), 1.0)
         self.cache = [([], []) for _ in range(self.n_layers)]
 
     def norm(self, x, name):
         scale = 1.0 / math.sqrt(sum(v * v for v in x) / len(x) + f32(self.eps))
         return [v * scale * g for v, g in zip(x, self.w[name])]
 
-    def angles(self, theta, get):
+    def angles(self, n_rot, theta, get):
         """Radians of each pair per position, stretched as the file says: linearly, or by YaRN (arXiv 2309.00071, beta 32 and 1)."""
-        n, out = self.n_rot // 2, []
+        n, out = n_rot // 2, []
         freqs, factor = self.w.get("rope_freqs.weight", [1.0] * n), get("rope.scaling.factor", 1.0) or 1.0
-        pair_of = lambda turns: self.n_rot * math.log(get("rope.scaling.original_context_length") / (turns * 2 * math.pi)) / (2 * math.log(theta))  # noqa: E731
+        pair_of = lambda turns: n_rot * math.log(get("rope.scaling.original_context_length") / (turns * 2 * math.pi)) / (2 * math.log(theta))  # noqa: E731
         for i in range(n):
-            fast, keep = f32(theta) ** (-2.0 * i / self.n_rot) / freqs[i], 0.0
+            fast, keep = f32(theta) ** (-2.0 * i / n_rot) / freqs[i], 0.0
             if get("rope.scaling.type") == "yarn":
-                low, high = max(0, math.floor(pair_of(32))), min(self.n_rot - 1, math.ceil(pair_of(1)))
+                low, high = max(0, math.floor(pair_of(32))), min(n_rot - 1, math.ceil(pair_of(1)))
                 keep = 1 - min(1, max(0, (i - low) / max(0.001, high - low)))
             out.append(fast / factor * (1 - keep) + fast * keep)
         return out
 
     def rope(self, x, pos, layer):
         """Neighbours for llama, halves for the others."""
-        half, out = self.n_rot // 2, list(x)
         angles, scale = self.turns_windowed if self.windowed[layer] else self.turns
+        half, out = len(angles), list(x)
         for i in range(half):
             c, s = math.cos(pos * angles[i]) * scale, math.sin(pos * angles[i]) * scale
             a, b = (2 * i, 2 * i + 1) if self.arch == "llama" else (i, i + half)
@@ -149,7 +153,8 @@ class Decoder:
 
     def heads(self, x, layer, what, n, pos):
         """The heads of q, k or v (what: its letter), which may be rows of one tensor."""
-        p, begin, size = f"blk.{layer}.", {"q": 0, "k": self.n_heads, "v": self.n_heads + self.n_kv}[what], self.head_dim
+        n_heads, size = self.n_heads[layer], self.head_dim[layer]
+        p, begin = f"blk.{layer}.", {"q": 0, "k": n_heads, "v": n_heads + self.n_kv[layer]}[what]
         part = lambda name: self.w[f"{p}attn_{what}.{name}"] if f"{p}attn_{what}.{name}" in self.w else \
             self.w.get(f"{p}attn_qkv.{name}", [])[begin * size:(begin + n) * size]  # noqa: E731
         y, bias = mul(part("weight"), x), part("bias")
@@ -161,17 +166,18 @@ class Decoder:
         return out if what == "v" else [self.rope(h, pos, layer) for h in out]
 
     def attention(self, x, layer, pos):
-        q = self.heads(x, layer, "q", self.n_heads, pos)
+        n_heads, n_kv, head_dim = self.n_heads[layer], self.n_kv[layer], self.head_dim[layer]
+        q = self.heads(x, layer, "q", n_heads, pos)
         keys, values = self.cache[layer]
-        keys.append(self.heads(x, layer, "k", self.n_kv, pos))
-        values.append(self.heads(x, layer, "v", self.n_kv, pos))
+        keys.append(self.heads(x, layer, "k", n_kv, pos))
+        values.append(self.heads(x, layer, "v", n_kv, pos))
         first = max(0, pos - self.window + 1) if self.windowed[layer] else 0
         out = []
-        for h in range(self.n_heads):
-            g = h // (self.n_heads // self.n_kv)
-            scores = [sum(a * b for a, b in zip(q[h], k[g])) / math.sqrt(self.head_dim) for k in keys[first:]]
+        for h in range(n_heads):
+            g = h // (n_heads // n_kv)
+            scores = [sum(a * b for a, b in zip(q[h], k[g])) / math.sqrt(head_dim) for k in keys[first:]]
             scores = softmax([self.cap * math.tanh(s / self.cap) for s in scores] if self.cap else scores)
-            out += [sum(s * v[g][c] for s, v in zip(scores, values[first:])) for c in range(self.head_dim)]
+            out += [sum(s * v[g][c] for s, v in zip(scores, values[first:])) for c in range(head_dim)]
         return mul(self.w[f"blk.{layer}.attn_output.weight"], out)
 
     def feed_forward(self, x, gate, up, down):
@@ -261,31 +267,34 @@ def carry(skeleton, expected):
 
 
 def new_model(name, arch, seed, n_experts, n_used, head_dim, has_qk_norm, theta, n_layers=3, n_embd=64, n_heads=6, n_kv=2, n_ff=48,
-              expert_ff=None, is_fused=False, has_bias=False, keys=(), note=None):
+              expert_ff=None, is_fused=False, has_bias=False, keys=(), note=None, head_dims=None):
+    """n_heads, n_kv and n_ff may be lists, with a number for each layer; head_dims: the sizes of heads where they are not all head_dim."""
     n_vocab, is_gemma = 128, arch.startswith("gemma")
-    q, k = n_heads * head_dim, n_kv * head_dim
+    each = lambda v: v if isinstance(v, list) else [v] * n_layers  # noqa: E731
+    all_heads, all_kv, all_ff, all_dims = each(n_heads), each(n_kv), each(expert_ff or n_ff), head_dims or each(head_dim)
+    as_key = lambda v: ("arr:u32" if isinstance(v, list) else "u32", v)  # noqa: E731
     tensors = [["token_embd.weight", [n_embd, n_vocab]], ["output_norm.weight", [n_embd]]]
     tensors += [] if is_gemma else [["output.weight", [n_embd, n_vocab]]]
     for i in range(n_layers):
-        p = f"blk.{i}."
+        p, head_dim_i, ff = f"blk.{i}.", all_dims[i], all_ff[i]
+        q, k = all_heads[i] * head_dim_i, all_kv[i] * head_dim_i
         parts = [("qkv", q + 2 * k)] if is_fused else [("q", q), ("k", k), ("v", k)]
         tensors += [[p + "attn_norm.weight", [n_embd]], *([f"{p}attn_{what}.weight", [n_embd, rows]] for what, rows in parts),
                     [p + "attn_output.weight", [q, n_embd]], [p + "ffn_norm.weight", [n_embd]]]
         if has_bias:
             tensors += [[f"{p}attn_{what}.bias", [rows]] for what, rows in parts]
         if has_qk_norm:
-            tensors += [[p + "attn_q_norm.weight", [head_dim]], [p + "attn_k_norm.weight", [head_dim]]]
+            tensors += [[p + "attn_q_norm.weight", [head_dim_i]], [p + "attn_k_norm.weight", [head_dim_i]]]
         if is_gemma:
             tensors += [[p + "post_attention_norm.weight", [n_embd]], [p + "post_ffw_norm.weight", [n_embd]]]
         by_expert, ending = ([n_experts], "_exps") if n_experts else ([], "")
         if n_experts:
             tensors.append([p + "ffn_gate_inp.weight", [n_embd, n_experts]])
-        ff = expert_ff or n_ff
         tensors += [[f"{p}ffn_gate{ending}.weight", [n_embd, ff, *by_expert]], [f"{p}ffn_up{ending}.weight", [n_embd, ff, *by_expert]],
                     [f"{p}ffn_down{ending}.weight", [ff, n_embd, *by_expert]]]
     kv = [["general.architecture", "str", arch], [f"{arch}.block_count", "u32", n_layers], [f"{arch}.context_length", "u32", 128],
-          [f"{arch}.embedding_length", "u32", n_embd], [f"{arch}.feed_forward_length", "u32", n_ff],
-          [f"{arch}.attention.head_count", "u32", n_heads], [f"{arch}.attention.head_count_kv", "u32", n_kv],
+          [f"{arch}.embedding_length", "u32", n_embd], [f"{arch}.feed_forward_length", *as_key(n_ff)],
+          [f"{arch}.attention.head_count", *as_key(n_heads)], [f"{arch}.attention.head_count_kv", *as_key(n_kv)],
           [f"{arch}.attention.key_length", "u32", head_dim], [f"{arch}.attention.value_length", "u32", head_dim],
           [f"{arch}.attention.layer_norm_rms_epsilon", "f32", 0.004], [f"{arch}.rope.freq_base", "f32", theta],
           [f"{arch}.rope.dimension_count", "u32", head_dim], [f"{arch}.vocab_size", "u32", n_vocab], ["tokenizer.ggml.model", "str", "none"]]
@@ -313,6 +322,10 @@ VARIANTS = [
     ("llama-group-71", ("llama", 82, 0, 0, 4, False, 1e4), dict(SMALL, n_layers=2, n_heads=71), "71 query heads for one key/value head, of 4 values"),
     ("llama-fused", ("llama", 83, 0, 0, 16, False, 1e4), dict(SMALL, n_layers=2, n_heads=4, n_kv=2, is_fused=True),
      "query, key and value are rows of attn_qkv"),
+    ("llama-by-layer", ("llama", 92, 0, 0, 12, False, 1e4), dict(n_layers=4, n_embd=32, n_heads=[4, 6, 2, 6], n_kv=[2, 1, 2, 3], n_ff=[48, 96, 32, 160]),
+     "heads, key/value heads and feed-forward widths differ by layer; heads of 12 values"),
+    ("llama-by-layer-8", ("llama", 94, 0, 0, 8, False, 1e4), dict(n_layers=3, n_embd=32, n_heads=[4, 8, 2], n_kv=[2, 1, 2], n_ff=[64, 32, 96]),
+     "as llama-by-layer, heads of 8 values, and the last layer is the narrowest"),
     ("qwen2-fused", ("qwen2", 84, 0, 0, 12, False, 1e6), dict(SMALL, n_layers=2, n_heads=4, n_kv=2, is_fused=True, has_bias=True),
      "attn_qkv with a bias, heads of 12 values"),
     ("qwen3moe-split", ("qwen3moe", 85, 4, 2, 16, True, 1e6), dict(SMALL, n_layers=2, n_ff=48, expert_ff=24),
@@ -325,6 +338,10 @@ VARIANTS = [
     ("gemma3-pattern-by-layer", ("gemma3", 89, 0, 0, 16, True, 1e6),
      dict(SMALL, keys=[*WINDOW, ["attention.sliding_window_pattern", "arr:bool", [False, True, False, True]]]), "which layers have the window stands "
      "in a list, longer than there are layers"),
+    ("gemma3-heads-by-window", ("gemma3", 93, 0, 0, 20, True, 1e6),
+     dict(SMALL, n_layers=4, n_heads=4, n_kv=2, head_dims=[8, 8, 20, 8],
+          keys=[*WINDOW, ["attention.sliding_window_pattern", "u32", 3], ["attention.key_length_swa", "u32", 8], ["attention.value_length_swa", "u32", 8],
+                ["rope.dimension_count_swa", "u32", 6], *LINEAR]), "windowed layers have heads of 8 values, of which 6 turn; the others 20"),
     ("gemma2-linear", ("gemma2", 90, 0, 0, 16, False, 1e4), dict(SMALL, keys=[*WINDOW, *LINEAR]), "linear scaling holds for windowed layers too"),
     ("gemma2-pattern-3", ("gemma2", 91, 0, 0, 16, False, 1e4), dict(SMALL, n_layers=4, keys=[*WINDOW, ["attention.sliding_window_pattern", "u32", 3]]),
      "every third layer sees everything"),
