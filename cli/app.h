@@ -28,9 +28,10 @@ typedef struct hl_app {
     bool       wants_log; /* log lines; else what matters is said in words */
     hl_events  events;
     hl_paths   paths;
-    int        exit_code;     /* 0: from the status; else what main() returns after HL_OK */
-    hl_status  config_status; /* what reading the settings gave; config, doctor and help go on regardless */
-    hl_err     config_err;
+    struct hl_editor *editor;    /* runs the chat's editor when this process is locked in; else NULL */
+    int               exit_code; /* 0: from the status; else what main() returns after HL_OK */
+    hl_status config_status; /* what reading the settings gave; config, doctor and help go on regardless */
+    hl_err    config_err;
 } hl_app;
 
 /* What signals left behind; each is cleared by who has answered it. The one global of the program. */

@@ -217,7 +217,8 @@ static unsigned char run_editor(EditLine *el, int key) {
     (void)el_set(el, EL_PREP_TERM, 0);
     fputc('\n', e->app->out);
     (void)fflush(e->app->out);
-    const hl_status status = hl_editor_run(e->app->envp, &text, &err);
+    const hl_status status = e->app->editor ? hl_editor_edit(e->app->editor, &text, &err)
+                                            : hl_editor_run(e->app->envp, &text, &err);
     (void)el_set(el, EL_PREP_TERM, 1);
     enable_paste(e, true);
     if (status == HL_OK) {

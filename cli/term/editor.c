@@ -2,12 +2,17 @@
  *
  * editor.c - a private file, a child process, and the file again.
  *
+ * A process that is locked in cannot do that, so it forks one before that does it when asked: a message is
+ * a head and a text, in both directions. It ends when we do, because then its pipe ends.
+ *
  * The editor shares our terminal and process group: a Ctrl-C or Ctrl-Z typed in it comes to both, so the
  * first is left to the editor and the second stops us along with it.
  */
+#define _GNU_SOURCE /* pipe2() */
 #include "cli/term/editor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,5 +107,125 @@ hl_status hl_editor_run(char *const *envp, hl_str *text, hl_err *err) {
     }
     (void)unlink(path);
     hl_free(data);
+    return status;
+}
+
+/* ---- the process that does it for one that is locked in ---- */
+
+struct hl_editor {
+    pid_t child;
+    int   to, from;
+};
+
+typedef struct head {
+    uint32_t status; /* of an answer */
+    uint32_t len;    /* of the text that follows; of an error, its words */
+} head;
+
+static bool read_all(int fd, void *to, size_t n) {
+    char *p = to;
+    while (n > 0) {
+        const ssize_t got = read(fd, p, n);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        p += got;
+        n -= (size_t)got;
+    }
+    return true;
+}
+
+static bool send_message(int fd, hl_status status, hl_view text) {
+    const head h = {(uint32_t)status, (uint32_t)text.len};
+    return hl_file_write_fd(fd, "editor", &h, sizeof h, NULL) == HL_OK &&
+           hl_file_write_fd(fd, "editor", text.ptr, text.len, NULL) == HL_OK;
+}
+
+static bool take_message(int fd, hl_status *ret_status, hl_str *text) {
+    head  h;
+    char *data = NULL;
+    bool  ok = read_all(fd, &h, sizeof h) && h.len <= HL_EDITOR_MAX_BYTES;
+    if (ok) ok = (data = hl_new((size_t)h.len + 1, 1)) != NULL && read_all(fd, data, h.len);
+    if (ok) {
+        *ret_status = (hl_status)h.status;
+        hl_str_clear(text);
+        hl_str_add(text, data, h.len);
+    }
+    hl_free(data);
+    return ok && !text->failed;
+}
+
+static void serve(char *const *envp, int from, int to) {
+    hl_status status;
+    hl_str    text;
+    hl_str_init(&text, HL_EDITOR_MAX_BYTES);
+    while (take_message(from, &status, &text)) {
+        hl_err err = {0};
+        status = hl_editor_run(envp, &text, &err);
+        if (!send_message(to, status, status == HL_OK ? hl_str_view(&text) : hl_view_of(err.text))) break;
+    }
+    hl_str_done(&text);
+}
+
+/* A Ctrl-C is for whoever is asked; a Ctrl-Z stops all of us. */
+static void be_quiet(void) {
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, plain = {.sa_handler = SIG_DFL};
+    (void)sigaction(SIGINT, &ignore, NULL);
+    (void)sigaction(SIGTERM, &plain, NULL);
+    (void)sigaction(SIGTSTP, &plain, NULL);
+}
+
+hl_status hl_editor_new(char *const *envp, hl_editor **ret_editor, hl_err *err) {
+    int        there[2] = {-1, -1}, back[2] = {-1, -1};
+    hl_editor *e = hl_new(1, sizeof *e);
+    if (!e) return hl_fail(err, HL_E_NOMEM, "editor: no memory");
+    e->child = -1;
+    if (pipe2(there, O_CLOEXEC) == 0 && pipe2(back, O_CLOEXEC) == 0) e->child = fork();
+    if (e->child == 0) {
+        (void)close(there[1]);
+        (void)close(back[0]);
+        be_quiet();
+        serve(envp, there[0], back[1]);
+        _exit(0);
+    }
+    const int error = errno;
+    if (there[0] >= 0) (void)close(there[0]);
+    if (back[1] >= 0) (void)close(back[1]);
+    e->to = there[1];
+    e->from = back[0];
+    if (e->child < 0) {
+        hl_editor_free(e);
+        return hl_fail(err, HL_E_IO, "editor: %s", strerror(error));
+    }
+    *ret_editor = e;
+    return HL_OK;
+}
+
+void hl_editor_free(hl_editor *e) {
+    if (!e) return;
+    if (e->to >= 0) (void)close(e->to);
+    if (e->from >= 0) (void)close(e->from);
+    while (e->child > 0 && waitpid(e->child, NULL, 0) < 0 && errno == EINTR) continue;
+    hl_free(e);
+}
+
+hl_status hl_editor_edit(const hl_editor *e, hl_str *text, hl_err *err) {
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, plain = {.sa_handler = SIG_DFL}, old_stop, old_suspend;
+    hl_status        status = HL_OK;
+    hl_str           answer;
+    if (text->len > HL_EDITOR_MAX_BYTES) return hl_fail(err, HL_E_LIMIT, "editor: the text is over 1 MiB");
+    hl_str_init(&answer, HL_EDITOR_MAX_BYTES);
+    (void)sigaction(SIGINT, &ignore, &old_stop);
+    (void)sigaction(SIGTSTP, &plain, &old_suspend);
+    if (!send_message(e->to, HL_OK, hl_str_view(text)) || !take_message(e->from, &status, &answer))
+        status = hl_fail(err, HL_E_IO, "editor: the process that runs it is gone");
+    else if (status != HL_OK)
+        status = hl_fail(err, status, "%s", hl_str_text(&answer));
+    (void)sigaction(SIGINT, &old_stop, NULL);
+    (void)sigaction(SIGTSTP, &old_suspend, NULL);
+    if (status == HL_OK) {
+        hl_str_clear(text);
+        hl_str_add_view(text, hl_str_view(&answer));
+    }
+    hl_str_done(&answer);
     return status;
 }
