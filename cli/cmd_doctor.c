@@ -15,6 +15,7 @@
 #include "cli/machine.h"
 #include "cli/term/progress.h"
 #include "cli/term/say.h"
+#include "core/base/lockdown.h"
 
 typedef enum verdict { FINE, ODD, BAD } verdict;
 
@@ -157,6 +158,20 @@ static void check_store(doctor *d, bool verify) {
             d->n_warnings == 1 ? "" : "s");
 }
 
+static void check_lockdown(doctor *d) {
+    const char *how = hl_config_text(d->app->config, HL_SETTING_security_lockdown);
+    hl_lockdown can;
+    hl_lockdown_probe(&can);
+    if (strcmp(how, "off") == 0)
+        say(d, FINE, "lockdown", "off (security.lockdown)");
+    else if (can.files && can.calls)
+        say(d, FINE, "lockdown", "run locks itself in: files (Landlock %d) and calls (seccomp)",
+            can.files_version);
+    else
+        say(d, strcmp(how, "on") == 0 ? ODD : FINE, "lockdown", "files: %s; calls: %s",
+            can.files ? "locked" : can.why_not_files, can.calls ? "locked" : can.why_not_calls);
+}
+
 static void check_terminal(doctor *d) {
     const char *term = hl_env_get(d->app->envp, "TERM");
     if (!d->app->out_is_tty)
@@ -188,6 +203,7 @@ hl_status hl_cmd_doctor(hl_app *app, const hl_args *args, hl_err *err) {
     check_folder(&d, "data", app->paths.home);
     check_folder(&d, "models", app->paths.models);
     check_store(&d, hl_args_has(args, "verify"));
+    check_lockdown(&d);
     check_terminal(&d);
     if (d.as_json) {
         hl_json_close(&d.j, ']');

@@ -133,6 +133,7 @@ hl_status hl_cmd_run(hl_app *app, const hl_args *args, hl_err *err) {
         status =
             hl_fail(err, HL_E_ARG,
                     "run: the prompt is empty: give one as an argument, with --file or on standard input");
+    t.is_chat = is_chat;
     if (status == HL_OK) status = hl_talk_open(&t, hl_args_at(args, 0), err);
     if (status == HL_OK) status = is_chat ? hl_repl(&t, err) : hl_talk_ask(&t, hl_str_view(&prompt), err);
     if (status == HL_E_CANCEL && !hl_signal.stop) status = HL_OK; /* the reader went away: main() sees that */

@@ -11,6 +11,7 @@
 
 #include "cli/json_out.h"
 #include "cli/term/answer.h"
+#include "cli/term/editor.h"
 #include "cli/term/progress.h"
 #include "core/base/mem.h"
 
@@ -23,6 +24,8 @@ void hl_talk_init(hl_talk *t, hl_app *app) {
 void hl_talk_done(hl_talk *t) {
     hl_conversation_done(&t->chat);
     hl_host_free(t->host);
+    hl_editor_free(t->app->editor);
+    t->app->editor = NULL;
 }
 
 hl_status hl_talk_give(hl_talk *t, const char *key, const char *value, hl_err *err) {
@@ -36,12 +39,55 @@ hl_status hl_talk_give(hl_talk *t, const char *key, const char *value, hl_err *e
     return status;
 }
 
-hl_status hl_talk_open(hl_talk *t, const char *model, hl_err *err) {
+/* What libedit reads: a terminal's description may be the user's own. */
+enum { N_TERMINAL_FILES = 3 };
+static void find_terminal_files(const hl_app *app, char *files[N_TERMINAL_FILES]) {
+    static const char *const names[] = {"TERMINFO", "HOME", "HOME"}, *const tails[] = {"", "/.terminfo",
+                                                                                       "/.editrc"};
+    for (size_t i = 0; i < N_TERMINAL_FILES; i++) {
+        const char *folder = hl_env_get(app->envp, names[i]);
+        hl_str      s;
+        hl_str_init(&s, 4096);
+        if (folder) hl_str_add_format(&s, "%s%s", folder, tails[i]);
+        files[i] = hl_str_take(&s);
+        hl_str_done(&s);
+    }
+}
+
+/* The model's files are known and not yet read: now. Once; what another model of this chat needs is open. */
+static hl_status lock_down(hl_talk *t, const hl_source *source, hl_err *err) {
+    hl_app   *app = t->app;
+    char     *files[N_TERMINAL_FILES] = {0};
     hl_status status = HL_OK;
-    if (!t->host) status = hl_host_new(t->app->config, &t->app->paths, &t->app->events, &t->host, err);
-    if (status == HL_OK) status = hl_conversation_open(&t->chat, t->host, model, err);
-    if (status == HL_OK) t->was_told = false;
+    if (t->is_locked) return HL_OK;
+    t->is_locked = true;
+    if (t->is_chat && strcmp(hl_config_text(app->config, HL_SETTING_security_lockdown), "off") != 0) {
+        status = hl_editor_new(app->envp, &app->editor, err);
+        find_terminal_files(app, files);
+    }
+    if (status == HL_OK)
+        status =
+            hl_host_lock_down(t->host, source, t->is_chat, (const char *const *)files, N_TERMINAL_FILES, err);
+    for (size_t i = 0; i < N_TERMINAL_FILES; i++) hl_free(files[i]);
     return status;
+}
+
+hl_status hl_talk_open(hl_talk *t, const char *model, hl_err *err) {
+    hl_source *source = NULL;
+    hl_status  status = HL_OK;
+    if (!t->host) status = hl_host_new(t->app->config, &t->app->paths, &t->app->events, &t->host, err);
+    if (status == HL_OK) status = hl_host_find(t->host, model, HL_OPEN_FOR_LOAD, &source, err);
+    if (status == HL_OK) status = lock_down(t, source, err);
+    if (status == HL_OK) {
+        status = hl_conversation_open_source(&t->chat, t->host, source, err);
+        if (status != HL_OK) hl_host_add_why_locked(t->host, source, err);
+    }
+    if (status != HL_OK) {
+        hl_source_free(source);
+        return status;
+    }
+    t->was_told = false;
+    return HL_OK;
 }
 
 hl_status hl_talk_set_think(hl_talk *t, const char *word, hl_err *err) {

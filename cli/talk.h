@@ -15,6 +15,8 @@ typedef struct hl_talk {
     hl_host        *host;
     hl_conversation chat; /* its source is NULL: no model yet */
     bool            hide_thinking, wordwrap, verbose, as_json;
+    bool            is_chat; /* more than one question, with an editor and other models to come */
+    bool            is_locked;
     bool            was_told; /* that there is no template */
 } hl_talk;
 

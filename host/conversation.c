@@ -168,13 +168,10 @@ hl_status hl_conversation_begin(hl_conversation *c, hl_runner *runner, const hl_
     return HL_OK;
 }
 
-hl_status hl_conversation_open(hl_conversation *c, hl_host *h, const char *model, hl_err *err) {
-    hl_source   *source = NULL;
+hl_status hl_conversation_open_source(hl_conversation *c, hl_host *h, hl_source *source, hl_err *err) {
     hl_resident *resident = NULL;
     hl_options   options;
-    hl_status    status = hl_host_find(h, model, HL_OPEN_FOR_LOAD, &source, err);
-    if (status != HL_OK) return status;
-    status = hl_conversation_options(c, source->stored, &options, err);
+    hl_status    status = hl_conversation_options(c, source->stored, &options, err);
     if (status == HL_OK) {
         status = hl_host_acquire(h, source, &options, &resident, err);
         hl_options_done(&options);
@@ -182,7 +179,6 @@ hl_status hl_conversation_open(hl_conversation *c, hl_host *h, const char *model
     if (status == HL_OK) status = hl_conversation_begin(c, hl_resident_runner(resident), source->stored, err);
     if (status != HL_OK) {
         hl_host_release(h, resident, c->keep_ms);
-        hl_source_free(source);
         return status;
     }
     close_model(c);
@@ -190,6 +186,14 @@ hl_status hl_conversation_open(hl_conversation *c, hl_host *h, const char *model
     c->source = source;
     c->resident = resident;
     return HL_OK;
+}
+
+hl_status hl_conversation_open(hl_conversation *c, hl_host *h, const char *model, hl_err *err) {
+    hl_source *source = NULL;
+    hl_status  status = hl_host_find(h, model, HL_OPEN_FOR_LOAD, &source, err);
+    if (status == HL_OK) status = hl_conversation_open_source(c, h, source, err);
+    if (status != HL_OK) hl_source_free(source);
+    return status;
 }
 
 hl_status hl_conversation_set_template(hl_conversation *c, hl_view text, hl_err *err) {

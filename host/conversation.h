@@ -82,6 +82,9 @@ HL_MUST_CHECK hl_status hl_conversation_begin(hl_conversation *c, hl_runner *run
  * in     h  must outlive the conversation
  * fails  as hl_host_find(), hl_host_acquire(); the conversation is as it was */
 HL_MUST_CHECK hl_status hl_conversation_open(hl_conversation *c, hl_host *h, const char *model, hl_err *err);
+/* The same with one that was found; it is the conversation's from then on, unless this fails. */
+HL_MUST_CHECK hl_status hl_conversation_open_source(hl_conversation *c, hl_host *h, hl_source *source,
+                                                    hl_err *err);
 
 /* Is what was asked of this option without effect until the model is opened again? A context that fits what
  * is loaded counts at once; what was left out may come back. */

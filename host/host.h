@@ -74,6 +74,19 @@ void                    hl_source_free(hl_source *s); /* NULL is allowed */
 HL_MUST_CHECK hl_status hl_host_remove(hl_host *h, const char *name, hl_removed *ret_removed,
                                        uint64_t *ret_cache_bytes, hl_err *err);
 
+/* Lock this process before the files of `source` are read, as the setting security.lockdown says
+ * (core/base/lockdown.h). Open to it from now on: these files and the draft's, the models folder, and of the
+ * data folder what answers write. A chat may also save models and write its history.
+ * Once, and before the engine is made: its threads are locked with us.
+ *
+ * in     also  [n_also] files and folders that the program reads while it answers; NULLs are skipped
+ * fails  HL_E_UNSUPPORTED  the setting is "on" and this system cannot */
+HL_MUST_CHECK hl_status hl_host_lock_down(hl_host *h, const hl_source *source, bool is_chat,
+                                          const char *const *also, size_t n_also, hl_err *err);
+
+/* Where a model could not be opened because this process is locked in, say that instead. */
+void hl_host_add_why_locked(const hl_host *h, const hl_source *source, hl_err *err);
+
 /* The native model in the files of a source, for those who look at files; for one that answers see
  * resident.h.
  *

@@ -10,6 +10,7 @@ exactly one line of sums. With HL_TEST_STRICT=1 a skip that no line of tests/ski
 import argparse
 import collections
 import concurrent.futures
+import ctypes
 import fnmatch
 import os
 import platform
@@ -70,6 +71,14 @@ def has_user(uid):
         return any(int(first) <= uid < int(first) + int(n) for first, _, n in map(str.split, f))
 
 
+def can_lock_down():
+    """Whether the kernel has Landlock and seccomp filters, and the build is one that uses them."""
+    libc, sanitized = ctypes.CDLL(None, use_errno=True), CONDITIONS["sanitizer"]("")
+    action = ctypes.c_uint32(0x00050000)  # SECCOMP_RET_ERRNO
+    seccomp = {"x86_64": 317, "aarch64": 277}.get(platform.machine())
+    return bool(not sanitized and seccomp and libc.syscall(444, None, 0, 1) > 0 and libc.syscall(seccomp, 2, 0, ctypes.byref(action)) == 0)
+
+
 # The conditions of tests/skips.txt; each gets the reason that the test gave.
 CONDITIONS = {
     "no cpu feature": lambda reason: lacks(reason.rsplit(" ", 1)[-1]),
@@ -82,6 +91,7 @@ CONDITIONS = {
     "one processor": lambda reason: len(os.sched_getaffinity(0)) < 2,
     "one file system": lambda reason: not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(tempfile.gettempdir()).st_dev,
     "one user": lambda reason: os.geteuid() == 0 and not has_user(65534),
+    "no lockdown": lambda reason: not can_lock_down(),
     "not root": lambda reason: os.geteuid() != 0,
     "no shared data": lambda reason: not os.path.isdir(os.environ.get("HL_TEST_SHARED", "../shared") + "/data"),
 }
