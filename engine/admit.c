@@ -51,31 +51,47 @@ static uint64_t less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
 /* Memory that was planned is taken page by page as it is used; what was taken is missing from what the
  * machine has. */
-uint64_t hl_model_available(const hl_model *m) {
+uint64_t hl_model_available(const hl_model *m, const hl_model *draft) {
     const hl_engine *e = m->engine;
     const uint64_t   have = hl_memory_available();
     const uint64_t   untouched = less(atomic_load(&e->planned_bytes), hl_memory_resident());
-    const uint64_t   own = atomic_load(&m->n_plans) > 0 ? hl_gguf_file_bytes(m->gguf) : 0;
-    const uint64_t   left = less(less(have, untouched), atomic_load(&e->planned_weights_bytes) - own);
+    uint64_t         own = atomic_load(&m->n_plans) > 0 ? hl_gguf_file_bytes(m->gguf) : 0;
+    if (draft && draft != m && atomic_load(&draft->n_plans) > 0) own += hl_gguf_file_bytes(draft->gguf);
+    const uint64_t left = less(less(have, untouched), less(atomic_load(&e->planned_weights_bytes), own));
     return have > 0 && left == 0 ? 1 : left; /* 0 means unknown */
 }
 
-static uint64_t own_bytes(const hl_memory_plan *plan) {
-    return plan->kv_bytes + plan->scratch_bytes + plan->draft_bytes;
+uint64_t hl_draft_weights_bytes(const hl_model *m, const hl_model *draft) {
+    return draft && draft != m ? hl_gguf_file_bytes(draft->gguf) : 0;
 }
 
-hl_status hl_memory_admit(hl_model *m, const hl_memory_plan *plan, int32_t n_ctx, hl_err *err) {
+static uint64_t own_bytes(const hl_model *m, const hl_model *draft, const hl_memory_plan *plan) {
+    return plan->kv_bytes + plan->scratch_bytes + less(plan->draft_bytes, hl_draft_weights_bytes(m, draft));
+}
+
+static void enter_weights(hl_model *m) {
+    if (atomic_fetch_add(&m->n_plans, 1) == 0)
+        atomic_fetch_add(&m->engine->planned_weights_bytes, hl_gguf_file_bytes(m->gguf));
+}
+
+static void take_out_weights(hl_model *m) {
+    if (atomic_fetch_sub(&m->n_plans, 1) == 1)
+        atomic_fetch_sub(&m->engine->planned_weights_bytes, hl_gguf_file_bytes(m->gguf));
+}
+
+hl_status hl_memory_admit(hl_model *m, hl_model *draft, const hl_memory_plan *plan, int32_t n_ctx,
+                          hl_err *err) {
     const hl_status status = check_plan(plan, n_ctx, err);
     if (status != HL_OK) return status;
-    atomic_fetch_add(&m->engine->planned_bytes, own_bytes(plan));
-    if (atomic_fetch_add(&m->n_plans, 1) == 0)
-        atomic_fetch_add(&m->engine->planned_weights_bytes, plan->weights_bytes);
+    atomic_fetch_add(&m->engine->planned_bytes, own_bytes(m, draft, plan));
+    enter_weights(m);
+    if (draft) enter_weights(draft);
     return HL_OK;
 }
 
-void hl_memory_release(hl_model *m, const hl_memory_plan *plan) {
+void hl_memory_release(hl_model *m, hl_model *draft, const hl_memory_plan *plan) {
     if (plan->weights_bytes == 0) return; /* it was not admitted */
-    atomic_fetch_sub(&m->engine->planned_bytes, own_bytes(plan));
-    if (atomic_fetch_sub(&m->n_plans, 1) == 1)
-        atomic_fetch_sub(&m->engine->planned_weights_bytes, plan->weights_bytes);
+    atomic_fetch_sub(&m->engine->planned_bytes, own_bytes(m, draft, plan));
+    take_out_weights(m);
+    if (draft) take_out_weights(draft);
 }

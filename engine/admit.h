@@ -12,14 +12,22 @@
 int32_t    hl_default_ctx(const hl_model *m); /* min(4096, what the model was trained for) */
 hl_kv_type hl_kv_type_of(hl_kv_cache_type t);
 
-/* What a new plan for this model may take: what the machine has, without what other plans of its engine will
- * still take. 0: unknown */
-uint64_t hl_model_available(const hl_model *m);
+/* What a new plan for this model and its draft may take: what the machine has, without what other plans of
+ * its engine will still take. 0: unknown
+ * in     draft  NULL: none, here and below */
+uint64_t hl_model_available(const hl_model *m, const hl_model *draft);
 
-/* Enter a plan into the engine's budget; hl_memory_release() with the same plan takes it out. The weights of
- * a model count once, however many plans it has. Any thread.
+/* What the draft's weights add to a plan; nothing where a model drafts for itself. */
+uint64_t hl_draft_weights_bytes(const hl_model *m, const hl_model *draft);
+
+/* Enter a plan into the engine's budget; hl_memory_release() with the same arguments takes it out. The
+ * weights of a model count once, however many plans it has, as a target or a draft. Any thread.
+ * in     draft  of the target's engine
+ *        plan   its draft_bytes are with the draft's weights
  * fails  HL_E_NOMEM  the plan is larger than plan->available_bytes; the message has the numbers */
-HL_MUST_CHECK hl_status hl_memory_admit(hl_model *m, const hl_memory_plan *plan, int32_t n_ctx, hl_err *err);
-void                    hl_memory_release(hl_model *m, const hl_memory_plan *plan); /* one of zeros is none */
+HL_MUST_CHECK hl_status hl_memory_admit(hl_model *m, hl_model *draft, const hl_memory_plan *plan,
+                                        int32_t n_ctx, hl_err *err);
+/* in     plan  one of zeros is none */
+void hl_memory_release(hl_model *m, hl_model *draft, const hl_memory_plan *plan);
 
 #endif

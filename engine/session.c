@@ -67,7 +67,7 @@ static void plan_memory(const hl_model *m, const geometry *g, hl_memory_plan *re
     ret->kv_bytes = (uint64_t)hl_kv_block_bytes(&g->shape) * g->n_blocks;
     ret->scratch_bytes =
         hl_forward_plan(m, g->n_batch, g->n_ctx) + (uint64_t)g->n_rows_cap * m->hp.n_vocab * sizeof(float);
-    ret->available_bytes = hl_model_available(m);
+    ret->available_bytes = hl_model_available(m, NULL);
 }
 
 hl_status hl_session_plan(const hl_model *m, const hl_session_params *p, hl_memory_plan *ret_plan,
@@ -101,7 +101,7 @@ hl_status hl_session_new(hl_model *m, const hl_session_params *p, hl_session **r
     hl_session *s = hl_new(1, sizeof *s);
     if (!s) return hl_fail(err, HL_E_NOMEM, "session: no memory");
     s->model = m;
-    status = hl_memory_admit(m, &plan, g.n_ctx, err);
+    status = hl_memory_admit(m, NULL, &plan, g.n_ctx, err);
     if (status == HL_OK) s->plan = plan;
     s->n_ctx = g.n_ctx;
     s->n_batch = g.n_batch;
@@ -120,7 +120,7 @@ hl_status hl_session_new(hl_model *m, const hl_session_params *p, hl_session **r
 
 void hl_session_free(hl_session *s) {
     if (!s) return;
-    hl_memory_release(s->model, &s->plan);
+    hl_memory_release(s->model, NULL, &s->plan);
     hl_forward_free(s->forward);
     hl_seq_done(&s->seq);
     hl_kv_pool_free(s->pool);

@@ -70,9 +70,10 @@ static hl_status plan_blocks(hl_sched *s, const hl_kv_shape *shape, uint32_t *re
     hl_memory_plan plan = {
         .weights_bytes = hl_gguf_file_bytes(s->model->gguf),
         .draft_bytes = s->p.draft && s->p.draft->layers
-                           ? hl_draft_model_plan(s->p.draft, (uint32_t)s->p.n_running_cap, s->p.n_ctx)
+                           ? hl_draft_model_plan(s->p.draft, (uint32_t)s->p.n_running_cap, s->p.n_ctx) +
+                                 hl_draft_weights_bytes(s->model, s->p.draft)
                            : 0,
-        .available_bytes = hl_model_available(s->model),
+        .available_bytes = hl_model_available(s->model, s->p.draft),
     };
     if (s->p.kv_budget_bytes > 0 && n == 0)
         return hl_fail(err, HL_E_NOMEM,
@@ -95,7 +96,7 @@ static hl_status plan_blocks(hl_sched *s, const hl_kv_shape *shape, uint32_t *re
                          (uint64_t)s->n_out_cap * s->model->hp.n_vocab * sizeof(float);
     plan.kv_bytes = n * block;
     *ret_blocks = (uint32_t)n;
-    const hl_status status = hl_memory_admit(s->model, &plan, s->p.n_ctx, err);
+    const hl_status status = hl_memory_admit(s->model, s->p.draft, &plan, s->p.n_ctx, err);
     if (status == HL_OK) s->plan = plan;
     return status;
 }
@@ -199,7 +200,7 @@ void hl_sched_free(hl_sched *s) {
         (void)pthread_mutex_unlock(&s->lock);
         (void)pthread_join(s->thread, NULL);
     }
-    hl_memory_release(s->model, &s->plan);
+    hl_memory_release(s->model, s->p.draft, &s->plan);
     hl_kv_disk_close(s->disk);
     hl_prefix_tree_free(s->tree);
     hl_draft_model_free(s->draft_model);

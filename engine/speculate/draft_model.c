@@ -54,8 +54,7 @@ static uint32_t n_blocks_for(uint32_t n_seqs, int32_t n_ctx) {
 
 uint64_t hl_draft_model_plan(const hl_model *draft, uint32_t n_seqs, int32_t n_ctx) {
     const hl_kv_shape shape = shape_of(draft);
-    return hl_gguf_file_bytes(draft->gguf) +
-           (uint64_t)n_blocks_for(n_seqs, n_ctx) * hl_kv_block_bytes(&shape) +
+    return (uint64_t)n_blocks_for(n_seqs, n_ctx) * hl_kv_block_bytes(&shape) +
            hl_forward_plan(draft, ROWS, n_ctx) + (uint64_t)n_seqs * draft->hp.n_vocab * sizeof(float) +
            sizeof(hl_draft_model);
 }

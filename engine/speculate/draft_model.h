@@ -17,7 +17,7 @@ typedef struct hl_draft_model hl_draft_model;
 
 enum { HL_DRAFT_MODEL_CAP = 6 /* draft tokens of one sequence in one call */ };
 
-/* Bytes that hl_draft_model_new() will take at most, and the small model's weights. */
+/* Bytes that hl_draft_model_new() will take at most, without the small model's weights. */
 uint64_t hl_draft_model_plan(const hl_model *draft, uint32_t n_seqs, int32_t n_ctx);
 
 /* in     draft   must outlive the result; of the same engine as `target`

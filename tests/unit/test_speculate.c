@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "core/base/mem.h"
+#include "engine/model_priv.h"
 #include "engine/speculate/ngram.h"
 #include "engine/speculate/accept_rate.h"
 #include "engine/speculate/draft_budget.h"
+#include "engine/speculate/draft_model.h"
 #include "hyperlama/hyperlama.h"
 #include "model_fixture.h"
 
@@ -390,6 +392,44 @@ static void answers_with_and_without_drafts_are_equal(void **state) {
     hl_engine_free(e);
 }
 
+/* Weights stand in the engine's ledger once, whether their model answers, drafts, or both. */
+static void the_weights_of_a_draft_count_once(void **state) {
+    (void)state;
+    const char     *paths[] = {"tests/golden/archs/llama-q4_k.gguf", "tests/golden/archs/llama-q8_0.gguf"};
+    hl_engine      *e = NULL;
+    hl_model       *m[2] = {NULL, NULL};
+    hl_sched       *s[3] = {NULL, NULL, NULL};
+    hl_model_info   info;
+    uint64_t        weights[2], own;
+    hl_err          err = {0};
+    hl_sched_params p = {.n_ctx = 128, .n_running_cap = 2, .kv_budget_bytes = 4 << 20};
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &e, &err), HL_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(hl_model_open(e, &paths[i], 1, NULL, &m[i], &err), HL_OK);
+        hl_model_get_info(m[i], &info);
+        weights[i] = info.file_bytes;
+    }
+    assert_int_equal(hl_sched_new(m[1], &p, &s[1], &err), HL_OK);
+    assert_int_equal(hl_sched_new(m[0], &p, &s[0], &err), HL_OK); /* each answers alone */
+    own = e->planned_bytes;
+    hl_sched_free(s[1]);
+    p.draft = m[0];
+    assert_int_equal(hl_sched_new(m[1], &p, &s[1], &err), HL_OK); /* and drafts for another */
+    assert_int_equal(e->planned_weights_bytes, weights[0] + weights[1]);
+    assert_int_equal(e->planned_bytes, own + hl_draft_model_plan(m[0], 2, 128)); /* without weights */
+    hl_sched_free(s[0]);
+    assert_int_equal(e->planned_weights_bytes, weights[0] + weights[1]); /* it drafts still */
+    assert_int_equal(hl_sched_new(m[0], &p, &s[2], &err), HL_OK);        /* and for itself */
+    assert_int_equal(e->planned_weights_bytes, weights[0] + weights[1]);
+    hl_sched_free(s[1]);
+    assert_int_equal(e->planned_weights_bytes, weights[0]);
+    hl_sched_free(s[2]);
+    assert_int_equal(e->planned_weights_bytes, 0);
+    assert_int_equal(e->planned_bytes, 0);
+    for (int i = 0; i < 2; i++) hl_model_close(m[i]);
+    hl_engine_free(e);
+}
+
 /* Many sequences that got no drafts for long ask the draft model in the same step: no more than there are
  * rows for. */
 static void a_draft_model_is_tried_again_by_as_many_as_there_are_rows_for(void **state) {
@@ -676,6 +716,7 @@ int main(void) {
         cmocka_unit_test(a_draft_model_with_another_tokenizer_is_refused),
         cmocka_unit_test(a_draft_models_cache_counts_in_the_plan),
         cmocka_unit_test(answers_with_and_without_drafts_are_equal),
+        cmocka_unit_test(the_weights_of_a_draft_count_once),
         cmocka_unit_test(branches_change_no_answer),
         cmocka_unit_test(a_draft_model_is_tried_again_by_as_many_as_there_are_rows_for),
     };
