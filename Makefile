@@ -37,12 +37,13 @@ DATA_SRC   := $(filter-out $(BASE_SRC),$(call find_c,core/data core/net))
 ENGINE_SRC := $(filter-out engine/kernels/scalar/% engine/kernels/x86/% engine/kernels/arm/%,$(call find_c,engine)) \
               $(call find_c,$(KERNEL_DIRS))
 HOST_SRC   := $(call find_c,models host server)
+BENCH_LIB_SRC := $(call find_c,bench/lib)
 CLI_SRC    := $(call find_c,cli)
 SQL        := $(sort $(wildcard models/db/sql/*.sql))
 
 RUNNER_SRC := $(call find_c,runner)
 LIB_SRC := $(BASE_SRC) $(RUNNER_SRC) $(ENGINE_SRC)
-ALL_SRC := $(LIB_SRC) $(DATA_SRC) $(HOST_SRC) $(CLI_SRC)
+ALL_SRC := $(LIB_SRC) $(DATA_SRC) $(HOST_SRC) $(BENCH_LIB_SRC) $(CLI_SRC)
 obj = $(patsubst %.c,$(OUT)/%.o,$(1))
 SQL_OBJ := $(if $(SQL),$(OUT)/gen/migrations.o)
 

@@ -3,19 +3,13 @@
  * cmd_bench.c - hyperlama bench MODEL: how fast it reads and writes on this machine, and how near to the
  * machine's limits.
  */
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/args.h"
-#include "cli/bench_history.h"
-#include "cli/bench_plan.h"
-#include "cli/bench_serve.h"
-#include "cli/json_out.h"
-#include "cli/machine.h"
+#include "cli/bench_print.h"
 #include "cli/term/progress.h"
-#include "cli/term/say.h"
-#include "core/base/clock.h"
 #include "gen/commit.h"
 
 #ifdef __clang__
@@ -27,13 +21,6 @@
 static const hl_bench_sizes usual_prefill = {.v = {16, 128, 512, 2048}, .n = 4};
 static const hl_bench_sizes usual_rows = {.v = {1, 2, 4, 8, 16, 32, 64}, .n = 7};
 static const hl_bench_sizes usual_depths = {.v = {0, 1024, 4096}, .n = 3};
-
-/* What the results were measured with. */
-typedef struct setup {
-    hl_machine  machine;
-    const char *label, *isa, *kv_type;
-    int32_t     n_threads, n_runs;
-} setup;
 
 static bool wants(const char *list, const char *metric) {
     if (!list) return true;
@@ -82,100 +69,6 @@ static hl_status make_plan(const hl_args *args, hl_bench_plan *ret, hl_err *err)
     return status;
 }
 
-static void print_tsv(const hl_app *app, const hl_bench_report *r) {
-    fprintf(app->out, "metric\tn\tvalue\tunit\tshare\n");
-    for (size_t i = 0; i < r->n; i++)
-        fprintf(app->out, "%s\t%" PRId64 "\t%.3f\t%s\t%.3f\n", r->rows[i].metric, r->rows[i].n,
-                r->rows[i].value, r->rows[i].unit, r->rows[i].share);
-}
-
-static const char *share_text(const hl_bench_value *v) {
-    return strcmp(v->metric, "decode") == 0    ? "of memory bandwidth"
-           : strcmp(v->metric, "prefill") == 0 ? "of int8 arithmetic"
-                                               : "of the nearer limit";
-}
-
-static void print_text(const hl_app *app, const hl_bench_report *r, const setup *s) {
-    char size[16];
-    hl_format_bytes(r->info.file_bytes, size);
-    hl_say_line(app->out, "%s (%s, %s, %s), %d threads, %s cache, median of %d", s->label, r->info.arch,
-                r->info.file_type, size, (int)s->n_threads, s->kv_type, (int)s->n_runs);
-    fputc('\n', app->out);
-    for (size_t i = 0; i < r->n; i++) {
-        const hl_bench_value *v = &r->rows[i];
-        fprintf(app->out, "%-9s %6" PRId64 "  %10.1f %-9s", v->metric, v->n, v->value, v->unit);
-        if (v->share > 0) fprintf(app->out, "  %3.0f %% %s", v->share * 100, share_text(v));
-        fputc('\n', app->out);
-    }
-    fprintf(app->out, "\nprefill N: a prompt of N tokens; rows N: N tokens in one pass, logits of all; "
-                      "decode N: at depth N;\n"
-                      "ttft N: from opening the file to the logits of N tokens, with the file dropped from "
-                      "the page cache or in\n"
-                      "it; peak: memory, mapped file included; kv: the cache for N tokens when full; read, "
-                      "int8: this machine's\n"
-                      "limits, measured now.\n");
-}
-
-static hl_status print_json(const hl_app *app, const hl_bench_report *r, const setup *s, hl_err *err) {
-    hl_json_out j;
-    hl_json_init(&j);
-    hl_json_open(&j, NULL, '{');
-    hl_json_add_text(&j, "model", s->label);
-    hl_json_add_text(&j, "architecture", r->info.arch);
-    hl_json_add_text(&j, "quantization", r->info.file_type);
-    hl_json_add_int(&j, "file_bytes", (int64_t)r->info.file_bytes);
-    hl_json_add_text(&j, "machine", s->machine.host);
-    hl_json_add_text(&j, "cpu", s->machine.cpu);
-    hl_json_add_text(&j, "instructions", s->isa);
-    hl_json_add_text(&j, "build", BUILD);
-    hl_json_add_text(&j, "commit", HL_COMMIT);
-    hl_json_add_text(&j, "kv_type", s->kv_type);
-    hl_json_add_int(&j, "threads", s->n_threads);
-    hl_json_open(&j, "results", '[');
-    for (size_t i = 0; i < r->n; i++) {
-        const hl_bench_value *v = &r->rows[i];
-        hl_json_open(&j, NULL, '{');
-        hl_json_add_text(&j, "metric", v->metric);
-        hl_json_add_int(&j, "n", v->n);
-        hl_json_add_real(&j, "value", v->value);
-        hl_json_add_text(&j, "unit", v->unit);
-        if (v->share > 0) hl_json_add_real(&j, "share_of_limit", v->share);
-        hl_json_close(&j, '}');
-    }
-    hl_json_close(&j, ']');
-    hl_json_close(&j, '}');
-    return hl_json_print(&j, app->out, err);
-}
-
-/* What results are filed under: a stored model's name, or the name of the file without its folder. */
-static const char *history_name(const hl_source *source) {
-    const char *slash = strrchr(source->label, '/');
-    return !source->stored && slash ? slash + 1 : source->label;
-}
-
-static hl_status save(const hl_bench_report *r, const setup *s, hl_store *store, const hl_source *source,
-                      hl_err *err) {
-    hl_bench_result rows[HL_BENCH_MAX_RESULTS];
-    const int64_t   now_ms = hl_clock_wall_ms();
-    for (size_t i = 0; i < r->n; i++)
-        rows[i] = (hl_bench_result){.machine = s->machine.host,
-                                    .cpu = s->machine.cpu,
-                                    .build = BUILD,
-                                    .commit = HL_COMMIT,
-                                    .isa = s->isa,
-                                    .kv_type = s->kv_type,
-                                    .n_threads = s->n_threads,
-                                    .date_ms = now_ms,
-                                    .model = history_name(source),
-                                    .digest = source->stored ? source->stored->entry.digest : "",
-                                    .metric = r->rows[i].metric,
-                                    .n = r->rows[i].n,
-                                    .value = r->rows[i].value,
-                                    .unit = r->rows[i].unit,
-                                    .share = r->rows[i].share};
-    return hl_store_add_results(store, rows, r->n, err);
-}
-
 /* What is asked of the scheduler; the first of --prompt's lengths is a client's. */
 static hl_status plan_serve(const hl_args *args, const hl_bench_plan *plan, hl_bench_serve *ret,
                             hl_err *err) {
@@ -197,63 +90,51 @@ static hl_status plan_serve(const hl_args *args, const hl_bench_plan *plan, hl_b
     return HL_OK;
 }
 
-static hl_status measure_serve(hl_app *app, hl_model *model, const hl_session_params *params,
-                               hl_bench_serve serve, hl_bench_report *r, hl_err *err) {
-    char folder[4096];
-    serve.n_ctx = params->n_ctx;
-    serve.kv_type = params->kv_type;
-    if (snprintf(folder, sizeof folder, "%s/bench", app->paths.cache) < (int)sizeof folder)
-        serve.cache_dir = folder;
-    return hl_bench_measure_serve(app, model, &serve, r, err);
+/* ---- How it goes on ---- */
+
+typedef struct listener {
+    const hl_app *app;
+    hl_progress   bar;
+} listener;
+
+static void take_note(void *user, const char *text) {
+    const listener *l = user;
+    hl_app_note(l->app, "%s", text);
+}
+
+static void show_progress(void *user, uint64_t n_done, uint64_t n_all) {
+    listener *l = user;
+    if (n_all == 0)
+        hl_progress_begin(&l->bar, l->app, "measuring");
+    else
+        hl_progress_show(&l->bar, n_done, n_all);
+    if (n_all > 0 && n_done >= n_all) hl_progress_end(&l->bar);
 }
 
 /* Measure, keep and print. */
 static hl_status run_bench(hl_app *app, const hl_args *args, hl_host *host, const hl_source *source,
                            const hl_bench_plan *plan, hl_err *err) {
-    const uint64_t    base_bytes = hl_bench_peak_bytes();
-    hl_engine        *engine = NULL;
-    hl_model         *model = NULL;
-    hl_store         *store = NULL;
-    hl_session_params params;
-    hl_bench_serve    serve;
-    hl_bench_report   r = {.n = 0};
-    setup             s = {.label = source->label,
-                           .kv_type = hl_config_text(app->config, HL_SETTING_engine_kv_type),
-                           .n_runs = plan->n_runs};
-    hl_machine_init(&s.machine);
-    hl_status status = plan_serve(args, plan, &serve, err);
-    if (status == HL_OK) status = hl_host_engine(host, -1, &engine, err);
-    if (status != HL_OK) return status;
-    const bool serves = hl_bench_serve_wanted(&serve);
-    hl_host_session_params(host, NULL, &params);
-    s.isa = hl_engine_setup_text(engine);
-    s.n_threads = hl_engine_n_threads(engine);
-    if (!serves && wants(hl_args_text(args, "metrics"), "ttft"))
-        status =
-            hl_bench_measure_ttft(app, engine, source->paths, source->n_paths, params, plan->n_runs, &r, err);
-    if (status == HL_OK) status = hl_host_open_model(host, source, false, &model, err);
-    if (status == HL_OK) {
-        status = serves ? measure_serve(app, model, &params, serve, &r, err)
-                        : hl_bench_measure(app, model, params, plan, &r, err);
-        hl_bench_add_memory(&r, base_bytes); /* before the limits: their memory is not the model's */
-    }
-    if (status == HL_OK) status = hl_bench_add_limits(engine, &r, err);
+    char                 folder[4096];
+    hl_bench_report      r;
+    hl_bench_setup       s;
+    listener             l = {.app = app};
+    const hl_bench_watch watch = {.note = take_note, .progress = show_progress, .user = &l};
+    hl_bench_job         job = {.source = source,
+                                .plan = *plan,
+                                .wants_ttft = wants(hl_args_text(args, "metrics"), "ttft"),
+                                .build = BUILD,
+                                .commit = HL_COMMIT};
+    hl_status            status = plan_serve(args, plan, &job.serve, err);
+    if (snprintf(folder, sizeof folder, "%s/bench", app->paths.cache) < (int)sizeof folder)
+        job.serve.cache_dir = folder;
+    if (status == HL_OK) status = hl_bench_run_job(host, &job, &watch, &r, &s, err);
+    hl_progress_end(&l.bar);
     if (status == HL_OK && !hl_args_has(args, "no-save")) {
-        hl_err    why = {0};
-        hl_status kept = hl_host_store(host, &store, &why);
-        if (kept == HL_OK) kept = save(&r, &s, store, source, &why);
-        if (kept != HL_OK) hl_app_warn(app, "the results are not kept: %s", why.text);
+        hl_err why = {0};
+        if (hl_bench_save(host, source, &r, &s, &why) != HL_OK)
+            hl_app_warn(app, "the results are not kept: %s", why.text);
     }
-    if (status == HL_OK) {
-        if (hl_args_has(args, "json"))
-            status = print_json(app, &r, &s, err);
-        else if (hl_args_has(args, "tsv"))
-            print_tsv(app, &r);
-        else
-            print_text(app, &r, &s);
-    }
-    hl_model_close(model);
-    return status;
+    return status == HL_OK ? hl_bench_print_report(app, &r, &s, args, err) : status;
 }
 
 hl_status hl_cmd_bench(hl_app *app, const hl_args *args, hl_err *err) {
@@ -270,7 +151,8 @@ hl_status hl_cmd_bench(hl_app *app, const hl_args *args, hl_err *err) {
                               &source, err);
     if (status == HL_OK && wants_history) {
         status = hl_host_store(host, &store, err);
-        if (status == HL_OK) status = hl_bench_print_history(app, store, history_name(source), args, err);
+        if (status == HL_OK)
+            status = hl_bench_print_history(app, store, hl_bench_file_under(source), args, err);
     } else if (status == HL_OK) {
         status = run_bench(app, args, host, source, &plan, err);
     }

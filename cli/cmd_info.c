@@ -6,7 +6,7 @@
 
 #include "cli/args.h"
 #include "cli/json_out.h"
-#include "cli/machine.h"
+#include "bench/lib/machine.h"
 #include "cli/term/progress.h"
 #include "cli/term/say.h"
 

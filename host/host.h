@@ -98,6 +98,7 @@ HL_MUST_CHECK hl_status hl_host_open_model(hl_host *h, const hl_source *source, 
 
 /* The session parameters that options and settings ask for. */
 void hl_host_session_params(const hl_host *h, const hl_options *options, hl_session_params *ret_params);
+const char *hl_host_kv_type(const hl_host *h); /* the setting's word: "f16" */
 
 /* Count that the model was used, for `list`. After the answer, because it may wait for another process. */
 void hl_host_count_use(hl_host *h, const hl_source *source);

@@ -10,6 +10,8 @@
 #include "core/base/mem.h"
 #include "host/host_priv.h"
 
+const char *hl_host_kv_type(const hl_host *h) { return hl_config_text(h->config, HL_SETTING_engine_kv_type); }
+
 void hl_host_session_params(const hl_host *h, const hl_options *options, hl_session_params *ret_params) {
     static const struct {
         const char      *word;
@@ -19,7 +21,7 @@ void hl_host_session_params(const hl_host *h, const hl_options *options, hl_sess
                  {"bf16", HL_KV_CACHE_BF16},
                  {"q8_0", HL_KV_CACHE_Q8_0}};
     hl_session_params p = {0};
-    const char       *kind = hl_config_text(h->config, HL_SETTING_engine_kv_type);
+    const char       *kind = hl_host_kv_type(h);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(kind, kinds[i].word) == 0) p.kv_type = kinds[i].type;
     }

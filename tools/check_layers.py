@@ -40,7 +40,8 @@ RULES = {
     "models": (["models/", "core/", "hyperlama/base.h", "hyperlama/models.h"], ["sqlite", "jansson"]),
     "host": (["host/", "core/", "runner/runner_ops.h", "hyperlama/"], ["jansson"]),
     "server": (["server/", "core/", "hyperlama/", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h"], ["jansson", "microhttpd"]),
-    "cli": (["cli/", "core/", "hyperlama/", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h", "server/server.h"], ["libedit"]),
+    "bench/lib": (["bench/lib/", "core/", "hyperlama/", "host/host.h"], []),
+    "cli": (["cli/", "bench/lib/", "core/", "hyperlama/", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h", "server/server.h"], ["libedit"]),
 }
 
 
@@ -61,7 +62,7 @@ def main():
             for name in INCLUDE.findall(file.read_text(errors="replace")):
                 if "/" not in name and (file.parent / name).exists():
                     continue
-                if re.match(r"(core|engine|runner|models|host|server|cli|hyperlama)/", name):
+                if re.match(r"(core|engine|runner|models|host|server|cli|bench|hyperlama)/", name):
                     full = name if not name.startswith("hyperlama/") else "include/" + name
                     if not (full.startswith(folder + "/") or any(name.startswith(o) for o in ours)):
                         bad.append(f"{path}: {folder} must not include {name}")

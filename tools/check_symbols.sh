@@ -13,7 +13,7 @@ objects() {
         source=${o#"$out/"} && [ -f "${source%.o}.c" ] && echo "$o"
     done
 }
-libraries=$(objects core engine runner models host server)
+libraries=$(objects core engine runner models host server bench/lib)
 program=$(objects cli)
 
 calls=$(nm -A -u $libraries | awk -v out="$out/" '

@@ -6,7 +6,7 @@ cc=${CC:-cc} cxx=${CXX:-c++}
 flags="-I. -Iinclude -w -fsyntax-only $(pkg-config --cflags jansson libpcre2-8 libutf8proc 2>/dev/null)"
 jobs=$(mktemp) && trap 'rm -f "$jobs"' EXIT
 
-for h in $(find core engine runner models host server cli include -name '*.h' 2>/dev/null | sort); do
+for h in $(find core engine runner models host server bench/lib cli include -name '*.h' 2>/dev/null | sort); do
     case $h in engine/kernels/*/*) continue ;; esac
     echo "echo '#include \"${h#include/}\"' | $cc -x c -std=gnu17 $flags - || { echo '$h: does not compile alone in C17'; exit 1; }"
 done >"$jobs"

@@ -2,7 +2,7 @@
  *
  * machine.c - names from uname and /proc/cpuinfo, numbers from core/base/cpus.h.
  */
-#include "cli/machine.h"
+#include "bench/lib/machine.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  *
  * machine.h - what can be known about this computer, for info, doctor and bench.
  */
-#ifndef HL_CLI_MACHINE_H
-#define HL_CLI_MACHINE_H
+#ifndef HL_BENCH_LIB_MACHINE_H
+#define HL_BENCH_LIB_MACHINE_H
 
 #include "hyperlama/base.h"
 

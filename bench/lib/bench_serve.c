@@ -2,7 +2,7 @@
  *
  * bench_serve.c - clients are requests whose tokens are stamped with the time; figures come from the stamps.
  */
-#include "cli/bench_serve.h"
+#include "bench/lib/bench_serve.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 
 enum { SPOIL_EVERY = 10 /* of a prediction: nine tokens of ten are right */ };
 
@@ -25,7 +26,6 @@ typedef struct client {
 } client;
 
 typedef struct bench {
-    const hl_app         *app;
     hl_model             *model;
     const hl_bench_serve *b;
     hl_model_info         info;
@@ -99,9 +99,8 @@ static hl_status run_one(const bench *x, client *c, hl_usage *ret_usage, hl_err 
     return hl_sched_run(x->sched, &c->r, ret_usage, err);
 }
 
-static hl_status check_stop(const bench *x, hl_err *err) {
-    (void)x;
-    return hl_signal.stop ? hl_fail(err, HL_E_CANCEL, "stopped") : HL_OK;
+static hl_status check_stop(hl_err *err) {
+    return hl_stop_asked() ? hl_fail(err, HL_E_CANCEL, "stopped") : HL_OK;
 }
 
 /* How often the state of others is looked at: rarely, since looking takes time from those who compute. */
@@ -113,9 +112,9 @@ static hl_status wait_for(const bench *x, uint64_t before, uint64_t n, hl_err *e
     do {
         (void)nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
         hl_sched_get_stats(x->sched, &t);
-        if (hl_signal.stop) hl_sched_cancel_all(x->sched);
+        if (hl_stop_asked()) hl_sched_cancel_all(x->sched);
     } while (t.n_done + t.n_cancelled + t.n_failed < before + n);
-    return check_stop(x, err);
+    return check_stop(err);
 }
 
 static uint64_t n_ended(const bench *x) {
@@ -215,7 +214,7 @@ static hl_status measure_interference(const bench *x, client *c, hl_err *err) {
         c[i].n = 0;
         status = hl_sched_submit(x->sched, &c[i].r, &c[i].id, err);
     }
-    for (bool all = false; !all && status == HL_OK; status = check_stop(x, err)) {
+    for (bool all = false; !all && status == HL_OK; status = check_stop(err)) {
         hl_sched_stats t;
         (void)nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
         hl_sched_get_stats(x->sched, &t);
@@ -297,7 +296,7 @@ static hl_status measure_prefix(const bench *x, hl_err *err) {
         if (status == HL_OK) status = run_one(x, &c, &u, err);
         alone[i] = (double)u.first_token_ns / 1e6;
         free_client(&c);
-        if (status == HL_OK) status = check_stop(x, err);
+        if (status == HL_OK) status = check_stop(err);
     }
     if (status != HL_OK) return status;
     add_quantiles(x, seen, N_RUNS, n, "prefix_seen", NULL, NULL);
@@ -351,7 +350,7 @@ static hl_status measure_speculation(const bench *x, hl_err *err) {
             hl_usage u = {0};
             predict(x, &c, how, prediction);
             status = run_one(x, &c, &u, err);
-            if (status == HL_OK) status = check_stop(x, err);
+            if (status == HL_OK) status = check_stop(err);
             rates[how][i] = rate_of(&c);
             sum.drafted_tokens += u.drafted_tokens;
             sum.accepted_tokens += u.accepted_tokens;
@@ -399,9 +398,8 @@ static hl_status plan_budget(const hl_model *model, hl_sched_params *p, hl_err *
 
 static int32_t max_i32(int32_t a, int32_t b) { return a > b ? a : b; }
 
-hl_status hl_bench_measure_serve(const hl_app *app, hl_model *model, const hl_bench_serve *b,
-                                 hl_bench_report *r, hl_err *err) {
-    bench        x = {.app = app, .model = model, .b = b, .report = r};
+hl_status hl_bench_measure_serve(hl_model *model, const hl_bench_serve *b, hl_bench_report *r, hl_err *err) {
+    bench        x = {.model = model, .b = b, .report = r};
     const size_t n = (size_t)(b->n_clients > 0 ? b->n_clients : 1);
     hl_model_get_info(model, &x.info);
     r->info = x.info;

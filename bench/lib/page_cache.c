@@ -5,7 +5,7 @@
  * from: posix_fadvise(2), mincore(2)
  */
 #define _GNU_SOURCE /* mincore() */
-#include "cli/page_cache.h"
+#include "bench/lib/page_cache.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

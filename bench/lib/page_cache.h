@@ -3,8 +3,8 @@
  * page_cache.h - ask the system to forget a file's pages, and look whether it did: for measuring a cold
  * start.
  */
-#ifndef HL_CLI_PAGE_CACHE_H
-#define HL_CLI_PAGE_CACHE_H
+#ifndef HL_BENCH_LIB_PAGE_CACHE_H
+#define HL_BENCH_LIB_PAGE_CACHE_H
 
 #include "hyperlama/base.h"
 

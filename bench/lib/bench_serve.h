@@ -2,10 +2,10 @@
  *
  * bench_serve.h - `bench` with many requests: what the scheduler makes of them.
  */
-#ifndef HL_CLI_BENCH_SERVE_H
-#define HL_CLI_BENCH_SERVE_H
+#ifndef HL_BENCH_LIB_BENCH_SERVE_H
+#define HL_BENCH_LIB_BENCH_SERVE_H
 
-#include "cli/bench_plan.h"
+#include "bench/lib/bench_plan.h"
 #include "hyperlama/sched.h"
 
 typedef struct hl_bench_serve {
@@ -29,8 +29,8 @@ bool hl_bench_serve_wanted(const hl_bench_serve *b);
  * "prefix_new" "prefix_seen"
  * "prefix_disk" (ms to the first token), "spec_off" "spec_auto" "spec_predicted" "spec_quoted" (tokens/s),
  * "drafts_accepted" "branches" "branches_accepted" (of all runs with drafts) to the report.
- * fails as hl_sched_new(), HL_E_CANCEL after Ctrl-C */
-HL_MUST_CHECK hl_status hl_bench_measure_serve(const hl_app *app, hl_model *model, const hl_bench_serve *b,
-                                               hl_bench_report *r, hl_err *err);
+ * fails as hl_sched_new(), HL_E_CANCEL when it was stopped */
+HL_MUST_CHECK hl_status hl_bench_measure_serve(hl_model *model, const hl_bench_serve *b, hl_bench_report *r,
+                                               hl_err *err);
 
 #endif

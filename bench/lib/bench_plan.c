@@ -6,31 +6,31 @@
  * stands behind) is not counted. Sizes go from cheap to dear, so that the rates of the first say what the
  * others will take.
  */
-#include "cli/bench_plan.h"
+#include "bench/lib/bench_plan.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/page_cache.h"
-#include "cli/term/progress.h"
+#include "bench/lib/page_cache.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 
 enum { TTFT_TOKENS = 16, MAX_SIZE = 1 << 20 };
 
 typedef struct bench {
-    const hl_app        *app;
-    const hl_bench_plan *plan;
-    hl_bench_report     *report;
-    hl_model            *model;
-    hl_session          *session;
-    hl_session_params    params;
-    int32_t             *tokens; /* [n_tokens] */
-    int32_t              n_tokens;
-    double               prefill_per_s, decode_per_s; /* the latest rates; 0: not known yet */
-    hl_progress          bar;
-    uint64_t             n_done, n_all;
+    const hl_bench_watch *watch;
+    const hl_bench_plan  *plan;
+    hl_bench_report      *report;
+    hl_model             *model;
+    hl_session           *session;
+    hl_session_params     params;
+    int32_t              *tokens; /* [n_tokens] */
+    int32_t               n_tokens;
+    double                prefill_per_s, decode_per_s; /* the latest rates; 0: not known yet */
+    uint64_t              n_done, n_all;
 } bench;
 
 static hl_bench_value *add(hl_bench_report *r, const char *metric, int64_t n, double value,
@@ -39,6 +39,15 @@ static hl_bench_value *add(hl_bench_report *r, const char *metric, int64_t n, do
     if (r->n == HL_BENCH_MAX_RESULTS) return &none;
     r->rows[r->n] = (hl_bench_value){.metric = metric, .n = n, .value = value, .unit = unit};
     return &r->rows[r->n++];
+}
+
+void hl_bench_note(const hl_bench_watch *w, const char *fmt, ...) {
+    char    text[256];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    w->note(w->user, text);
 }
 
 static int by_value(const void *a, const void *b) {
@@ -97,11 +106,11 @@ static hl_status time_once(bench *b, kind k, int32_t n, int32_t depth, double *r
     else if (k == PREFILL)
         status = hl_session_eval(b->session, at, (size_t)n, err);
     for (int32_t i = 0; k == DECODE && i < n && status == HL_OK; i++) {
-        if (hl_signal.stop) return hl_fail(err, HL_E_CANCEL, "stopped");
+        if (hl_stop_asked()) return hl_fail(err, HL_E_CANCEL, "stopped");
         status = hl_session_eval(b->session, at + i, 1, err);
     }
     *ret_s = (double)(hl_clock_ns() - start_ns + 1) * 1e-9;
-    return hl_signal.stop && status == HL_OK ? hl_fail(err, HL_E_CANCEL, "stopped") : status;
+    return hl_stop_asked() && status == HL_OK ? hl_fail(err, HL_E_CANCEL, "stopped") : status;
 }
 
 /* Seconds that reaching `depth` and one run will take, by the rates seen so far; 0: not known. */
@@ -135,8 +144,8 @@ static hl_status measure(bench *b, const char *metric, kind k, int32_t n, int32_
     const int32_t n_runs = plan_runs(b, k, n, depth, is_asked, &warm_up);
     b->n_done += (uint64_t)(b->plan->n_runs - n_runs);
     if (n_runs == 0) {
-        hl_app_note(b->app, "%s %d is left out: it would take more than %.0f s (--limit)", metric, (int)size,
-                    b->plan->limit_s);
+        hl_bench_note(b->watch, "%s %d is left out: it would take more than %.0f s (--limit)", metric,
+                      (int)size, b->plan->limit_s);
         return HL_OK;
     }
     if (k == DECODE) /* also after a long fill: the first tokens find other things in the caches */
@@ -146,7 +155,7 @@ static hl_status measure(bench *b, const char *metric, kind k, int32_t n, int32_
     for (int32_t i = 0; i < n_runs && status == HL_OK; i++) {
         status = time_once(b, k, n, depth, &s, err);
         rate[i] = n / s;
-        hl_progress_show(&b->bar, ++b->n_done, b->n_all);
+        b->watch->progress(b->watch->user, ++b->n_done, b->n_all);
     }
     if (status != HL_OK) return status;
     const double    middle = median(rate, n_runs);
@@ -210,9 +219,9 @@ static void add_shares(hl_bench_report *r, const hl_machine_limits *limits) {
     (void)add(r, "int8", 0, limits->int8_macs_per_s / 1e9, "GMAC/s");
 }
 
-hl_status hl_bench_measure(const hl_app *app, hl_model *model, hl_session_params params,
+hl_status hl_bench_measure(const hl_bench_watch *w, hl_model *model, hl_session_params params,
                            const hl_bench_plan *plan, hl_bench_report *r, hl_err *err) {
-    bench          b = {.app = app, .plan = plan, .report = r, .model = model};
+    bench          b = {.watch = w, .plan = plan, .report = r, .model = model};
     hl_memory_plan memory = {0};
     hl_model_get_info(model, &r->info);
     b.n_all = (plan->prefill.n + plan->rows.n + plan->depths.n) * (uint64_t)plan->n_runs;
@@ -228,9 +237,8 @@ hl_status hl_bench_measure(const hl_app *app, hl_model *model, hl_session_params
     hl_status status = hl_session_plan(model, &params, &memory, err);
     if (status == HL_OK) status = hl_session_new(model, &params, &b.session, err);
     if (status == HL_OK) {
-        hl_progress_begin(&b.bar, app, "measuring");
+        w->progress(w->user, 0, 0);
         status = run_all(&b, err);
-        hl_progress_end(&b.bar);
     }
     if (status == HL_OK) (void)add(r, "kv", params.n_ctx, (double)memory.kv_bytes / (1 << 20), "MiB");
     hl_session_free(b.session);
@@ -261,7 +269,7 @@ static hl_status open_and_eval(hl_engine *engine, const char *const *paths, size
     return status;
 }
 
-hl_status hl_bench_measure_ttft(const hl_app *app, hl_engine *engine, const char *const *paths,
+hl_status hl_bench_measure_ttft(const hl_bench_watch *w, hl_engine *engine, const char *const *paths,
                                 size_t n_paths, hl_session_params params, int32_t n_runs, hl_bench_report *r,
                                 hl_err *err) {
     double       ms[HL_BENCH_MAX_RUNS];
@@ -271,7 +279,7 @@ hl_status hl_bench_measure_ttft(const hl_app *app, hl_engine *engine, const char
     if (status == HL_OK && left < 0.01)
         (void)add(r, "ttft_cold", TTFT_TOKENS, ms[0], "ms");
     else if (status == HL_OK)
-        hl_app_note(app, "ttft_cold is left out: %.0f %% of the file stayed in the page cache", left * 100);
+        hl_bench_note(w, "ttft_cold is left out: %.0f %% of the file stayed in the page cache", left * 100);
     for (int32_t i = 0; i < n_runs && status == HL_OK; i++)
         status = open_and_eval(engine, paths, n_paths, &params, &ms[i], err);
     if (status == HL_OK) (void)add(r, "ttft_warm", TTFT_TOKENS, median(ms, n_runs), "ms");
