@@ -349,8 +349,226 @@ static void stopping_the_runner_ends_all(void **state) {
     }
 }
 
+/* ---- what an engine may do: a runner whose answer is pushed by the test itself ---- */
+
+enum { PAUSE_AT = 64, RESUME_AT = 16, N_SLOTS = 256, TOP_CAP = 20 }; /* as in runner/generation.c */
+
+typedef struct hand {
+    hl_generation *g;
+    int            n_cancels, n_pauses, n_resumes;
+} hand;
+
+static hl_status hand_submit(void *engine, const hl_request *r, hl_generation *g, hl_err *err) {
+    (void)r, (void)err;
+    ((hand *)engine)->g = g;
+    return HL_OK;
+}
+
+static void hand_cancel(void *engine, hl_generation *g) {
+    hand *h = engine;
+    assert_ptr_equal(g, h->g);
+    h->n_cancels++;
+}
+
+static void hand_pause(void *engine, hl_generation *g, bool paused) {
+    hand *h = engine;
+    assert_ptr_equal(g, h->g);
+    if (paused)
+        h->n_pauses++;
+    else
+        h->n_resumes++;
+}
+
+static void hand_free(void *engine) { (void)engine; }
+
+static const hl_runner_ops hand_ops = {
+    .submit = hand_submit, .cancel = hand_cancel, .pause = hand_pause, .free = hand_free};
+
+static hl_generation *begin_by_hand(hand *h, hl_runner **ret_runner) {
+    const hl_request r = ask("abc", -1);
+    hl_generation   *g = NULL;
+    *h = (hand){0};
+    *ret_runner = hl_runner_make(&hand_ops, h);
+    assert_int_equal(hl_runner_submit(*ret_runner, &r, &g, NULL), HL_OK);
+    assert_ptr_equal(g, h->g);
+    return g;
+}
+
+/* The i-th event has a text of its own, of a length of its own. */
+static bool push_number(hl_generation *g, int i) {
+    char                 text[300];
+    const hl_token_event ev = {
+        .text = {text, (size_t)snprintf(text, sizeof text, "%0*d", 1 + i * 7 % 200, i)}, .token = i};
+    return hl_generation_push(g, &ev);
+}
+
+static void expect_number(hl_generation *g, int i) {
+    char                text[300];
+    hl_generation_event ev;
+    (void)snprintf(text, sizeof text, "%0*d", 1 + i * 7 % 200, i);
+    assert_int_equal(hl_generation_next(g, 0, &ev), HL_OK);
+    assert_int_equal(ev.kind, HL_EVENT_TOKEN);
+    assert_int_equal(ev.token.token, i);
+    assert_true(hl_view_eq(ev.token.text, hl_view_of(text)));
+}
+
+static void a_reader_that_falls_behind_pauses_its_engine(void **state) {
+    (void)state;
+    hand           h;
+    hl_runner     *r = NULL;
+    hl_generation *g = begin_by_hand(&h, &r);
+    int            pushed = 0, read = 0;
+    for (int round = 1; round <= 5; round++) {
+        while (pushed - read < PAUSE_AT) {
+            assert_int_equal(h.n_pauses, round - 1);
+            assert_true(push_number(g, pushed++));
+        }
+        assert_int_equal(h.n_pauses, round);
+        while (pushed - read < N_SLOTS) assert_true(push_number(g, pushed++)); /* what was begun */
+        assert_int_equal(h.n_pauses, round);
+        while (pushed - read > RESUME_AT) {
+            assert_int_equal(h.n_resumes, round - 1);
+            expect_number(g, read++);
+        }
+        assert_int_equal(h.n_resumes, round);
+        if (round == 3) /* to the end: no second order */
+            while (read < pushed) expect_number(g, read++);
+        assert_int_equal(h.n_resumes, round);
+    }
+    hl_generation_end(g, HL_OK, &(hl_usage){.end = HL_END_STOP}, NULL);
+    while (read < pushed) expect_number(g, read++);
+    hl_generation_event ev;
+    assert_int_equal(hl_generation_next(g, 0, &ev), HL_OK);
+    assert_int_equal(ev.kind, HL_EVENT_END);
+    assert_int_equal(ev.usage.end, HL_END_STOP);
+    assert_int_equal(h.n_cancels, 0);
+    hl_generation_free(g);
+    assert_int_equal(h.n_cancels, 0); /* it had ended */
+    hl_runner_free(r);
+}
+
+static void an_engine_that_does_not_pause_ends_in_an_error(void **state) {
+    (void)state;
+    hand                h;
+    hl_runner          *r = NULL;
+    hl_generation      *g = begin_by_hand(&h, &r);
+    hl_generation_event ev;
+    for (int i = 0; i < N_SLOTS; i++) assert_true(push_number(g, i));
+    assert_false(push_number(g, N_SLOTS));
+    assert_false(push_number(g, N_SLOTS + 1));
+    hl_generation_end(g, HL_OK, &(hl_usage){.answer_tokens = N_SLOTS}, NULL);
+    for (int i = 0; i < N_SLOTS; i++) expect_number(g, i);
+    assert_int_equal(h.n_resumes, 0); /* nobody is there any more */
+    assert_int_equal(hl_generation_next(g, 0, &ev), HL_OK);
+    assert_int_equal(ev.kind, HL_EVENT_END);
+    assert_int_equal(ev.status, HL_E_INTERNAL);
+    assert_non_null(strstr(ev.err->text, "did not pause"));
+    assert_int_equal(ev.usage.answer_tokens, N_SLOTS);
+    hl_generation_free(g);
+    hl_runner_free(r);
+}
+
+/* The engine may have come to an end of its own before it heard of the cancellation. */
+static void a_cancelled_answer_says_so_whatever_its_engine_says(void **state) {
+    (void)state;
+    static const hl_end ends[] = {HL_END_STOP, HL_END_LENGTH, HL_END_CANCEL};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        hand                h;
+        hl_runner          *r = NULL;
+        hl_generation      *g = begin_by_hand(&h, &r);
+        hl_generation_event ev;
+        assert_true(push_number(g, 0));
+        hl_generation_cancel(g);
+        assert_int_equal(h.n_cancels, 1);
+        assert_false(push_number(g, 1));
+        assert_int_equal(hl_generation_next(g, 0, &ev), HL_E_BUSY); /* it has not ended, and shows nothing */
+        hl_generation_end(g, HL_OK, &(hl_usage){.end = ends[i], .answer_tokens = 1}, NULL);
+        assert_int_equal(hl_generation_next(g, 0, &ev), HL_OK);
+        assert_int_equal(ev.kind, HL_EVENT_END);
+        assert_int_equal(ev.status, HL_OK);
+        assert_int_equal(ev.usage.end, HL_END_CANCEL);
+        assert_int_equal(ev.usage.answer_tokens, 1);
+        hl_generation_free(g);
+        assert_int_equal(h.n_cancels, 1);
+        hl_runner_free(r);
+    }
+}
+
+static void an_error_of_the_engine_comes_behind_what_it_said(void **state) {
+    (void)state;
+    for (int cancels = 0; cancels < 2; cancels++) {
+        hand                h;
+        hl_runner          *r = NULL;
+        hl_generation      *g = begin_by_hand(&h, &r);
+        hl_generation_event ev;
+        hl_err              why = {0};
+        (void)hl_fail(&why, HL_E_IO, "the file is gone");
+        assert_true(push_number(g, 0));
+        if (cancels) hl_generation_cancel(g);
+        hl_generation_end(g, HL_E_IO, &(hl_usage){.end = HL_END_NONE, .prompt_tokens = 9}, &why);
+        if (!cancels) expect_number(g, 0);
+        assert_int_equal(hl_generation_next(g, 0, &ev), HL_OK);
+        assert_int_equal(ev.kind, HL_EVENT_END);
+        assert_int_equal(ev.status, HL_E_IO);
+        assert_string_equal(ev.err->text, "the file is gone");
+        assert_int_equal(ev.usage.end, HL_END_NONE);
+        assert_int_equal(ev.usage.prompt_tokens, 9);
+        hl_generation_free(g);
+        hl_runner_free(r);
+    }
+}
+
+static void likely_tokens_belong_to_their_event_and_are_no_more_than_twenty(void **state) {
+    (void)state;
+    hand                h;
+    hl_runner          *r = NULL;
+    hl_generation      *g = begin_by_hand(&h, &r);
+    static const size_t n_top[] = {3, 0, TOP_CAP, TOP_CAP + 1, 1, 30, 2};
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < sizeof n_top / sizeof n_top[0]; i++) {
+            hl_logprob top[30];
+            for (size_t k = 0; k < 30; k++) top[k] = (hl_logprob){.token = (int32_t)(100 * i + k)};
+            const hl_token_event ev = {.token = (int32_t)i, .top = top, .n_top = n_top[i]};
+            assert_true(hl_generation_push(g, &ev));
+        }
+        for (size_t i = 0; i < sizeof n_top / sizeof n_top[0]; i++) {
+            hl_generation_event ev;
+            assert_int_equal(hl_generation_next(g, 0, &ev), HL_OK);
+            assert_int_equal(ev.token.n_top, n_top[i] < TOP_CAP ? n_top[i] : TOP_CAP);
+            for (size_t k = 0; k < ev.token.n_top; k++) assert_int_equal(ev.token.top[k].token, 100 * i + k);
+        }
+    }
+    hl_generation_end(g, HL_OK, &(hl_usage){0}, NULL);
+    hl_generation_free(g);
+    hl_runner_free(r);
+}
+
+static void waiting_ends_when_its_time_is_up(void **state) {
+    (void)state;
+    hand                h;
+    hl_runner          *r = NULL;
+    hl_generation      *g = begin_by_hand(&h, &r);
+    hl_generation_event ev;
+    const int64_t       start = hl_clock_ns();
+    assert_int_equal(hl_generation_next(g, 30, &ev), HL_E_BUSY);
+    assert_true(hl_clock_ns() - start >= 30 * 1000000);
+    assert_true(push_number(g, 0));
+    expect_number(g, 0);
+    hl_generation_end(g, HL_OK, &(hl_usage){.end = HL_END_STOP}, NULL);
+    assert_int_equal(hl_generation_next(g, 30, &ev), HL_OK);
+    assert_int_equal(ev.kind, HL_EVENT_END);
+    hl_generation_free(g);
+    hl_runner_free(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_reader_that_falls_behind_pauses_its_engine),
+        cmocka_unit_test(an_engine_that_does_not_pause_ends_in_an_error),
+        cmocka_unit_test(a_cancelled_answer_says_so_whatever_its_engine_says),
+        cmocka_unit_test(an_error_of_the_engine_comes_behind_what_it_said),
+        cmocka_unit_test(likely_tokens_belong_to_their_event_and_are_no_more_than_twenty),
+        cmocka_unit_test(waiting_ends_when_its_time_is_up),
         cmocka_unit_test(the_most_likely_tokens_come_with_each_event),
         cmocka_unit_test(an_answer_ends_with_true_counts),
         cmocka_unit_test(what_cannot_be_taken_is_refused_at_submit),
