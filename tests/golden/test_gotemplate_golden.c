@@ -147,6 +147,12 @@ static void random_templates_give_what_go_gives(void **state) {
     if (more) check_file(more);
 }
 
+static void templates_that_reach_further_give_what_go_gives(void **state) {
+    (void)state;
+    check_file("tests/golden/gotemplate/chosen_expected.json");
+    check_file("tests/golden/gotemplate/chosen_chat_expected.json");
+}
+
 /* These show all that a conversation has, so that nothing has to be put elsewhere for them. */
 static bool shows_all(const char *template, const char *request) {
     static const char *const templates[] = {
@@ -221,6 +227,7 @@ int main(void) {
         cmocka_unit_test(every_feature_behaves_as_in_go),
         cmocka_unit_test(templates_in_the_style_of_known_models_give_the_prompts_of_go),
         cmocka_unit_test(random_templates_give_what_go_gives),
+        cmocka_unit_test(templates_that_reach_further_give_what_go_gives),
         cmocka_unit_test(prompts_of_stored_templates_are_those_of_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@
 #include "core/base/str.h"
 #include "core/gguf/gguf.h"
 #include "engine/template/template.h"
+#include "tests/golden/big_numbers.h"
 
 static const int64_t now_ms = 1767323045000; /* 2026-01-02T03:04:05 UTC, as when recorded */
 
@@ -151,29 +152,6 @@ static void a_real_template_gives_the_prompts_of_jinja2(void **state) {
     json_decref(expected);
 }
 
-/* {"big": "18446744073709551615"} in a file of rows is that number: JSON readers end at 64 bits or round
- * it. */
-static void make_numbers(json_t *j) {
-    const char *key = NULL;
-    json_t     *v = NULL;
-    size_t      i = 0;
-    void       *next = NULL;
-    json_object_foreach_safe(j, next, key, v) {
-        const char *digits = json_string_value(json_object_get(v, "big"));
-        if (digits)
-            json_object_set_new_nocheck(j, key, hl_template_number(hl_view_of(digits)));
-        else
-            make_numbers(v);
-    }
-    json_array_foreach(j, i, v) {
-        const char *digits = json_string_value(json_object_get(v, "big"));
-        if (digits)
-            json_array_set_new(j, i, hl_template_number(hl_view_of(digits)));
-        else
-            make_numbers(v);
-    }
-}
-
 static int check_rows(const char *path) {
     int     n_bad = 0;
     size_t  i = 0;
@@ -208,11 +186,16 @@ static void broken_programs_behave_as_in_jinja2(void **state) {
     assert_int_equal(check_rows("tests/golden/template/mutated_expected.json"), 0);
 }
 
+static void programs_that_reach_further_behave_as_in_jinja2(void **state) {
+    (void)state;
+    assert_int_equal(check_rows("tests/golden/template/chosen_expected.json"), 0);
+}
+
 /* A test for each file in expected/, then the features. */
 enum { MAX_TEMPLATES = 200 };
 
 int main(int argc, char **argv) {
-    static struct CMUnitTest tests[MAX_TEMPLATES + 3];
+    static struct CMUnitTest tests[MAX_TEMPLATES + 4];
     static char              names[MAX_TEMPLATES][256];
     struct dirent          **files = NULL;
     int                      n_bad = 0;
@@ -237,5 +220,6 @@ int main(int argc, char **argv) {
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(every_feature_behaves_as_in_jinja2);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(random_programs_behave_as_in_jinja2);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(broken_programs_behave_as_in_jinja2);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(programs_that_reach_further_behave_as_in_jinja2);
     return _cmocka_run_group_tests("template_golden", tests, n, NULL, NULL);
 }
