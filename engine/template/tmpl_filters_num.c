@@ -267,9 +267,10 @@ bool hl_tfilter_filesizeformat(hl_trun *r, const hl_targs *c, hl_tv *ret) {
             return false;
         hl_tout_text(&r->scratch, " Bytes", outside);
     } else {
-        char text[400];
-        (void)snprintf(text, sizeof text, "%.1f %c%s", base * n / unit, binary && i == 0 ? 'K' : units[i],
-                       binary ? "iB" : "B");
+        char         text[400];
+        const double x = base * n / unit;
+        (void)snprintf(text, sizeof text, "%.1f %c%s", isnan(x) ? fabs(x) : x,
+                       binary && i == 0 ? 'K' : units[i], binary ? "iB" : "B");
         hl_tout_text(&r->scratch, text, outside);
     }
     return hl_trun_end(r, mark, ret);

@@ -61,9 +61,20 @@ static bool starts_word(uint32_t cp) {
     return hl_tchar_is_space(cp) || cp == '-' || cp == '(' || cp == '{' || cp == '[' || cp == '<';
 }
 
+static size_t word_end(hl_view s, size_t at) {
+    uint32_t cp = 0;
+    for (size_t n = 0; at < s.len; at += n ? n : 1) {
+        n = hl_utf8_read(s.ptr + at, s.len - at, &cp);
+        if (starts_word(cp)) return at;
+    }
+    return s.len;
+}
+
+/* The letters behind a word's first are a text of their own: a sigma there stands at a beginning. */
 bool hl_tfilter_title(hl_trun *r, const hl_targs *c, hl_tv *ret) {
-    hl_tv text;
-    bool  at_start = true;
+    hl_tv  text;
+    bool   at_start = true;
+    size_t rest = 0, end = 0; /* of the word */
     if (!hl_tv_to_str(r, c->self, &text)) return false;
     const hl_view    s = hl_tv_view(text);
     const size_t     mark = hl_trun_begin(r);
@@ -71,10 +82,14 @@ bool hl_tfilter_title(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     for (size_t i = 0; i < s.len;) {
         uint32_t     cp = 0;
         const size_t n = hl_utf8_read(s.ptr + i, s.len - i, &cp);
-        if (at_start)
+        if (at_start || starts_word(cp)) {
             hl_tstr_add_upper(&r->scratch, cp, hl_torigin_at(from, i));
-        else
-            hl_tstr_add_lower(&r->scratch, s, i, hl_torigin_at(from, i));
+            rest = i + (n ? n : 1);
+            end = word_end(s, rest);
+        } else {
+            hl_tstr_add_lower(&r->scratch, (hl_view){s.ptr + rest, end - rest}, i - rest,
+                              hl_torigin_at(from, i));
+        }
         at_start = starts_word(cp);
         i += n ? n : 1;
     }

@@ -16,6 +16,7 @@ enum { MAX_WIDTH = 100000, MAX_PRECISION = 340 };
 typedef struct spec {
     hl_view    fill; /* one character */
     hl_torigin fill_from;
+    bool       has_fill;
     char       align; /* < > = ^, 0: the type's own */
     char       sign;  /* + - or blank */
     bool       alternate;
@@ -361,6 +362,7 @@ static bool parse_spec(hl_trun *r, hl_view s, spec *f) {
     const size_t n = s.len ? hl_utf8_read(s.ptr, s.len, &cp) : 0;
     *f = (spec){.fill = HL_TMPL_OWN(blank), .precision = -1};
     if (n && n < s.len && strchr("<>=^", s.ptr[n]) && s.ptr[n]) {
+        f->has_fill = true;
         f->fill = (hl_view){s.ptr, n};
         f->fill_from = hl_trun_origin(r, s.ptr);
         f->align = s.ptr[n];
@@ -419,10 +421,8 @@ static bool add_formatted(hl_trun *r, hl_tv v, hl_view spec_text) {
     if (!hl_tv_is_number(v) && !hl_tv_is_str(v))
         return hl_trun_fail(r, "%s takes no format specifier", hl_tv_type_name(v));
     if (!parse_spec(r, spec_text, &f)) return false;
-    if (f.zero && !f.align) {
-        f.fill = HL_TMPL_OWN(zero);
-        f.align = hl_tv_is_str(v) ? '<' : '=';
-    }
+    if (f.zero && !f.has_fill) f.fill = HL_TMPL_OWN(zero);
+    if (f.zero && !f.align) f.align = hl_tv_is_str(v) ? '<' : '=';
     if (hl_tv_is_number(v)) return format_number(r, v, &f);
     if ((f.type && f.type != 's') || f.align == '=' || f.sign || f.alternate || f.group)
         return hl_trun_fail(r, "the format specifier '%.*s' is not for a string", HL_TMPL_ARG(spec_text));

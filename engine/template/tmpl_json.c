@@ -136,7 +136,7 @@ static void write_text(writer *w, hl_view s) {
     hl_tout_char(to, '"', is_outside);
     for (size_t i = 0; i < s.len;) {
         const unsigned char c = (unsigned char)s.ptr[i];
-        if (c >= 0x20 && c != '"' && c != '\\' && (c < 0x80 || !w->ascii)) { /* DEL stays, as in Python */
+        if (c >= 0x20 && c != '"' && c != '\\' && (c < 0x7F || !w->ascii)) { /* DEL is ASCII, as in Python */
             i++;
             continue;
         }

@@ -186,6 +186,11 @@ static void broken_programs_behave_as_in_jinja2(void **state) {
     assert_int_equal(check_rows("tests/golden/template/mutated_expected.json"), 0);
 }
 
+static void expressions_at_the_edges_give_what_jinja2_gives(void **state) {
+    (void)state;
+    assert_int_equal(check_rows("tests/golden/template/edges_expected.json"), 0);
+}
+
 static void programs_that_reach_further_behave_as_in_jinja2(void **state) {
     (void)state;
     assert_int_equal(check_rows("tests/golden/template/chosen_expected.json"), 0);
@@ -195,7 +200,7 @@ static void programs_that_reach_further_behave_as_in_jinja2(void **state) {
 enum { MAX_TEMPLATES = 200 };
 
 int main(int argc, char **argv) {
-    static struct CMUnitTest tests[MAX_TEMPLATES + 4];
+    static struct CMUnitTest tests[MAX_TEMPLATES + 5];
     static char              names[MAX_TEMPLATES][256];
     struct dirent          **files = NULL;
     int                      n_bad = 0;
@@ -220,6 +225,7 @@ int main(int argc, char **argv) {
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(every_feature_behaves_as_in_jinja2);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(random_programs_behave_as_in_jinja2);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(broken_programs_behave_as_in_jinja2);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(expressions_at_the_edges_give_what_jinja2_gives);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(programs_that_reach_further_behave_as_in_jinja2);
     return _cmocka_run_group_tests("template_golden", tests, n, NULL, NULL);
 }

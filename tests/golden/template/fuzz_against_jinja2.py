@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random templates, rendered by jinja2 as the model libraries do and by the test program; what differs is printed.
 
-  fuzz_against_jinja2.py PROGRAM [--seed N] [--n N] [--mutate] [--keep FILE]     # PROGRAM: out/release/tests/golden/test_template_golden
+  fuzz_against_jinja2.py PROGRAM [--seed N] [--n N] [--mutate | --edges] [--keep FILE]     # PROGRAM: out/release/tests/golden/test_template_golden
 
 --keep writes the rows for the test suite (random_expected.json). Needs: jinja2.
 """
@@ -207,6 +207,66 @@ def program():
     return head + ("{% macro mac(a, b='B') %}[{{ a }}{{ b }}{{ caller() if caller else '' }}]{% endmacro %}" if re.search(r"\bmac\b", body) else "") + body
 
 
+# ---- at the edges: one expression each, with values one below, at and one above what something depends on
+
+
+def edge_int():
+    limbs = [R.choice((0, 0, 1, 2, 2**31 - 1, 2**31, 2**31 + 1, 2**32 - 2, 2**32 - 1, R.getrandbits(32))) for _ in range(R.randint(1, 5))]
+    wide = sum(limb << 32 * i for i, limb in enumerate(limbs))
+    n = pick(wide, wide, wide, R.choice((1, 9, 10, 99, 100, 999, 1000, 1001, 999999, 10**6, 10**15, 10**16, 10**18, 2**53, 2**63 - 1, 2**63, 2**64)), R.randint(0, 20))
+    return str(n + R.randint(-1, 1) if R.random() < 0.3 else n) if R.random() < 0.6 else "-" + str(n)
+
+
+def edge_float():
+    return pick("0.0", "-0.0", "0.5", "1.5", "2.5", "-2.5", "0.05", "0.125", "9.995", "99.5", "999999.5", "1e15", "1e16", "1e17", "123456789.125", "0.0001", "0.00001", "1.25e-5", "1e22", "1e23", "5e-324", "1.7976931348623157e308", "(1e308 * 10)", "(-1e308 * 10)", "(1e308 * 10 - 1e308 * 10)", "0.1", "3.0", "100.0", "2.675", "1e300", "4503599627370497.5", repr(R.uniform(-10, 10)), repr(R.uniform(-1, 1) * 10.0 ** R.randint(-20, 20)))
+
+
+def edge_string():
+    return "'" + "".join(R.choice(("a", "B", "c", "z", " ", " ", "\\n", "\\r\\n", "\\r", "\\t", "\\x0b", "\\x1c", "\\x85", "\\u2028", "\\xa0", "0", "1", "9", "_", "-", ".", "\\'", '"', "\\\\", "&", "<", ">", "/", "%", "{{", "Σ", "σ", "ς", "ß", "ǆ", "ǅ", "İ", "ı", "ŉ", "ﬁ", "é", "e\\u0301", "你", "😀", "٣", "²", "½", "Ⅷ", "\\x00", "\\x1f", "\\x7f", "\\u200b", "ª")) for _ in range(R.choice((0, 1, 1, 2, 3, 4, 6, 9)))) + "'"
+
+
+def edge_digits():
+    return "'" + pick("", "", " ", "\\n") + pick("", "", "+", "-", "--") + pick("", "0x", "0b", "0o", "0", "0_", "_") + "".join(R.choice("0011279af_.eE+- ٣") for _ in range(R.randint(0, 6))) + pick("", "e", "e5", "e+", "e-2", ".", ".5", "_", "inf", "nan", "Infinity", "l") + pick("", "", " ", "_") + "'"
+
+
+def edge_sequence():
+    one = lambda: pick(lambda: str(R.randint(0, 3)), edge_string, edge_float, lambda: "none", lambda: "true", lambda: "[%d, %d]" % (R.randint(0, 1), R.randint(0, 1)), edge_int)()
+    same = R.choice((lambda: str(R.randint(0, 2)), edge_string, lambda: "[%s]" % ", ".join(str(R.randint(0, 1)) for _ in range(R.randint(0, 2))), one))
+    items = [same() for _ in range(R.randint(0, 5))]
+    return "[%s]" % ", ".join(items) if R.random() < 0.7 else "(%s)" % "".join(i + ", " for i in items)
+
+
+def edge_place():
+    return pick("none", "0", "1", "2", "3", "-1", "-2", "9", "-9", "99", "-99")
+
+
+def edge_spec():
+    align = R.choice(("", "<", ">", "^", "=", "*<", "*>", "é^", "0=", "*="))
+    return align + R.choice(("", "", "+", "-", " ")) + R.choice(("", "", "#")) + R.choice(("", "", "0")) + R.choice(("", "", "1", "2", "5", "9", "12")) + R.choice(("", "", ",", "_")) + R.choice(("", "", ".0", ".1", ".2", ".6", ".20")) + R.choice(("", "d", "b", "o", "x", "X", "c", "n", "e", "E", "f", "F", "g", "G", "%", "s"))
+
+
+def edge_value():
+    return pick(edge_int, edge_float, edge_float, edge_string, lambda: str(R.randint(-1, 1114112)), lambda: pick("true", "none"))()
+
+
+def edge():
+    percent = lambda: "%" + R.choice(("", "", "-", "0", "+", " ", "#", "-0", "+0", "#0")) + R.choice(("", "", "1", "5", "12")) + R.choice(("", "", ".", ".0", ".1", ".3", ".12")) + R.choice("diouxXeEfFgGcrsa%")
+    return R.choice((
+        lambda: "('%s' %% %s)" % (percent(), edge_value()), lambda: "('{:%s}'.format(%s))" % (edge_spec(), edge_value()), lambda: "(%s %s %s)" % (edge_int(), pick("+", "-", "*", "//", "%", "/", "==", "<", "<=", ">", ">="), edge_int()),
+        lambda: "(%s %s %s)" % (pick(edge_int, edge_float)(), pick("+", "-", "*", "//", "%", "/", "**", "==", "<", "<=", ">", ">="), edge_float()), lambda: "(%s | %s)" % (edge_digits(), pick("int", "int(7, 16)", "int(base=2)", "int(0, 0)", "int(9, 8)", "float", "float(1.5)")),
+        lambda: "(%s | %s)" % (edge_value(), pick("int", "float", "string", "tojson", "abs", "round", "round(1)", "round(-1)", "round(2, 'floor')", "round(0, 'ceil')", "filesizeformat", "filesizeformat(true)", "round(20)", "round(-20)")),
+        lambda: "(%s %s %s)" % (edge_sequence(), pick("==", "<", "<=", ">", ">=", "!=", "+", "in"), edge_sequence()), lambda: "(%s | %s)" % (edge_sequence(), pick("sort", "sort(reverse=true)", "sort(case_sensitive=true)", "min", "max", "unique | list", "sum", "tojson", "tojson(indent=2)", "batch(2) | list", "batch(3, 'x') | list", "slice(2) | list", "slice(3, 'x') | list", "join(',')", "first", "last", "length", "map('string') | list")),
+        lambda: "(%s.%s())" % (edge_string(), pick("lower", "upper", "title", "capitalize", "swapcase", "casefold", "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "isdigit", "isdecimal", "isnumeric", "isalpha", "isalnum", "isspace", "isupper", "islower", "istitle", "isprintable", "isidentifier", "isascii", "expandtabs")),
+        lambda: "(%s.%s(%s, %s, %s))" % (edge_string(), pick("find", "rfind", "count", "startswith", "endswith", "index", "rindex"), edge_string(), edge_place(), edge_place()), lambda: "(%s[%s:%s:%s])" % (pick(edge_string, edge_sequence)(), edge_place(), edge_place(), pick("none", "1", "-1", "2", "-2", "3")),
+        lambda: "(%s.%s)" % (edge_string(), pick("split(%s, %s)" % (edge_string(), edge_place()), "rsplit(%s, %s)" % (pick("none", edge_string()), edge_place()), "splitlines(true)", "strip(%s)" % edge_string(), "replace(%s, 'x', %s)" % (edge_string(), edge_place()), "zfill(%s)" % edge_place(), "center(%s, '*')" % edge_place(), "ljust(%s)" % edge_place(), "expandtabs(%s)" % edge_place(), "partition(%s)" % edge_string(), "rpartition(%s)" % edge_string(), "removeprefix(%s)" % edge_string(), "removesuffix(%s)" % edge_string())),
+        lambda: "(%s | %s)" % (edge_string(), pick("tojson", "tojson(ensure_ascii=true)", "string", "list", "title", "capitalize", "trim", "trim(%s)" % edge_string(), "truncate(%s, true, '')" % edge_place(), "truncate(%s, false, '.', %s)" % (edge_place(), edge_place()), "wordcount", "urlencode", "escape", "striptags", "indent(%s)" % edge_place(), "indent(1, true, true)", "center(%s)" % edge_place(), "replace(%s, 'x')" % edge_string(), "upper", "lower", "reverse", "length", "unique | list", "first", "sort | join")),
+    ))()
+
+
+def edge_program():
+    return "{{ %s }}" % edge() if R.random() < 0.8 else "{{ %s }}{{ [%s] }}" % (edge(), edge())
+
+
 PIECES = ["{{", "}}", "{%", "%}", "{#", "#}", "-", "+", "'", '"', "\\", "(", ")", "[", "]", "{", "}", ",", ".", ":", "|", "~", "=", "==", "!=", "<", ">", "*", "**", "/", "//", "%", " ", "\n", "\r\n", "is", "not", "in", "if", "else", "and", "or", "for", "endfor", "endif", "set", "loop", "1", "0", "1.5", "_", "x", "none", "true", "recursive", "elif", "raw", "endraw", "macro", "is not", "not in", "\\n", "\\x41", "\\u00e9", ";", "!", "é", "0x1f", "1e5", "012", "1_0", "a.b", "\t"]
 
 
@@ -252,15 +312,15 @@ def rendered(source):
 
 # What is different on purpose: slices of what cannot be sliced are undefined, of constants in the reference as well;
 # a fault of the reference in filters of set blocks.
-ON_PURPOSE = ("object is not subscriptable", "unhashable type: 'slice'", "slice indices must be integers", "unknown to the frame")  # and complex numbers, which Python makes of (-2) ** 0.5
+ON_PURPOSE = ("object is not subscriptable", "unhashable type: 'slice'", "slice indices must be integers", "unknown to the frame", "name 'inf' is not defined", "name 'nan' is not defined")  # (constants that it writes as they print,) and complex numbers, which Python makes of (-2) ** 0.5
 ADDRESSES = (" at 0x", " At 0x", "%200x", " AT 0X", "<bound method", "<built-in", "<class", "<function", "Cycler", "Joiner", "<jinja2", "<itertools", "<generator", "<block")
 
 
-def rows(n, seed, mutates):
+def rows(n, seed, mutates, at_edges=False):
     out = []
     for i in range(n):
         R.seed(seed * 1000003 + i)
-        source = mutated(program()) if mutates else program()
+        source = edge_program() if at_edges else mutated(program()) if mutates else program()
         row = rendered(source)
         if row and not any(t in row.get("error", "") for t in ON_PURPOSE) and len(row.get("output", "")) < 2000 and not any(a in row.get("output", "") for a in ADDRESSES) and "\\ud" not in json.dumps(row.get("output", "")).replace("\\ud83d\\ude00", ""):
             out.append({"template": source, **row})
@@ -287,9 +347,10 @@ def main():
     p.add_argument("--n", type=int, default=2000)
     p.add_argument("--keep")
     p.add_argument("--mutate", action="store_true", help="break the programs here and there")
+    p.add_argument("--edges", action="store_true", help="single expressions, at the edges of what they depend on")
     a = p.parse_args()
     signal.signal(signal.SIGALRM, late)
-    all_rows = rows(a.n, a.seed, a.mutate)
+    all_rows = rows(a.n, a.seed, a.mutate, a.edges)
     n_ok = sum("output" in r for r in all_rows)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "rows.json")
