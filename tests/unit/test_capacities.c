@@ -114,6 +114,38 @@ static void a_default_is_held_to_the_same_limit(void **state) {
     check_refused("feed_forward_length", (1 << 20) + 1, NULL, (1 << 20) + 1, 1 << 20);
 }
 
+static void sizes_that_do_not_agree_are_refused_by_their_key(void **state) {
+    (void)state;
+    static const struct {
+        const char *key;
+        uint64_t    value;
+        const char *words; /* NULL: taken */
+    } rows[] = {
+        {"rope.dimension_count", 16, NULL},
+        {"rope.dimension_count", 2, NULL},
+        {"rope.dimension_count", 3, "an even number up to the head size"},
+        {"rope.dimension_count", 15, "an even number up to the head size"},
+        {"rope.dimension_count", 18, "an even number up to the head size"},
+        {"attention.value_length", 16, NULL},
+        {"attention.value_length", 8, "the same as attention.key_length"},
+        {"attention.value_length", 32, "the same as attention.key_length"},
+        {"attention.head_count_kv", 64, NULL},
+        {"attention.head_count_kv", 32, NULL},
+        {"attention.head_count_kv", 3, "a multiple of attention.head_count_kv"},
+        {"attention.head_count_kv", 128, "a multiple of attention.head_count_kv"},
+        {"expert_used_count", 4, NULL},
+        {"expert_used_count", 5, "at most expert_count"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        hl_hparams      hp;
+        hl_err          err = {0};
+        const hl_status status = load(rows[i].key, rows[i].value, NULL, &hp, &err);
+        if (status != (rows[i].words ? HL_E_FORMAT : HL_OK) ||
+            (rows[i].words && !strstr(err.text, rows[i].words)))
+            fail_msg("%s = %llu: '%s'", rows[i].key, (unsigned long long)rows[i].value, err.text);
+    }
+}
+
 /* ---- what does not fit all the same ---- */
 
 typedef struct setup {
@@ -299,6 +331,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_that_says_more_than_there_is_room_for_is_refused),
         cmocka_unit_test(a_default_is_held_to_the_same_limit),
+        cmocka_unit_test(sizes_that_do_not_agree_are_refused_by_their_key),
         cmocka_unit_test(a_batch_that_does_not_fit_ends_the_pass),
         cmocka_unit_test(a_shape_that_does_not_fit_ends_the_pass),
         cmocka_unit_test(a_group_of_heads_that_was_not_cut_ends_the_pass),

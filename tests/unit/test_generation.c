@@ -210,6 +210,12 @@ static void reasoning_is_marked(void **state) {
         r.template_text = i_kind == 0 ? "{{ messages[0].content }}<think>" : "think";
         answer *a = run(&x, &r);
         assert_true(strlen(a->thought) > 0);
+        if (i_kind == 0) { /* that is all of the prompt; it is not the end of it */
+            r.template_text = "<think>";
+            assert_true(strlen(run(&x, &r)->thought) > 0);
+            r.template_text = "<think>a";
+            assert_int_equal(strlen(run(&x, &r)->thought), 0);
+        }
         if (i_kind == 1) {
             assert_string_equal(a->thought, "one two ");
             assert_string_equal(a->text, "three ");

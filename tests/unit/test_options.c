@@ -3,6 +3,7 @@
  * test_options.c - options by Ollama's names, and the command line's tables.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -171,6 +172,38 @@ static void options_are_listed_with_their_origin_and_merge_by_it(void **state) {
     hl_options_done(&model);
 }
 
+static void keep_value(void *user, hl_opt id, const char *name, const char *value, hl_opt_origin origin) {
+    (void)id;
+    if (origin == HL_FROM_REQUEST && strcmp(name, "temperature") == 0) (void)snprintf(user, 64, "%s", value);
+}
+
+/* The fewest digits that mean the same float. */
+static void a_real_number_is_listed_as_short_as_it_can_be(void **state) {
+    (void)state;
+    static const struct {
+        const char *given, *listed;
+    } rows[] = {{"0.7", "0.7"},
+                {"1", "1"},
+                {"1.25", "1.25"},
+                {"0.123456789", "0.12345679"},
+                {"1.2345678", "1.2345678"},
+                {"0.33333334", "0.33333334"},
+                {"0.30000001", "0.3"},
+                {"0.100000024", "0.100000024"},
+                {"1.00000012", "1.0000001"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        hl_options o;
+        hl_err     err = {0};
+        char       text[64] = "";
+        hl_options_init(&o);
+        assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "temperature", rows[i].given, &err), HL_OK);
+        hl_options_each(&o, keep_value, text);
+        assert_string_equal(text, rows[i].listed);
+        assert_true(strtof(text, NULL) == strtof(rows[i].given, NULL));
+        hl_options_done(&o);
+    }
+}
+
 static void every_option_belongs_to_a_command_and_letters_are_unique(void **state) {
     (void)state;
     const hl_option *o, *p;
@@ -236,6 +269,7 @@ int main(void) {
         cmocka_unit_test(options_and_the_sampler_know_one_range),
         cmocka_unit_test(negative_numbers_mean_no_limit),
         cmocka_unit_test(options_are_listed_with_their_origin_and_merge_by_it),
+        cmocka_unit_test(a_real_number_is_listed_as_short_as_it_can_be),
         cmocka_unit_test(every_option_belongs_to_a_command_and_letters_are_unique),
         cmocka_unit_test(arguments_are_counted_from_their_description),
         cmocka_unit_test(options_and_words_may_be_mixed),

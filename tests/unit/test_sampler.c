@@ -136,6 +136,11 @@ static void typical_may_drop_the_most_likely_token(void **state) {
     check_draws(&p, logits, want, 4);
     p.temperature = 0;
     check_draws(&p, logits, (double[]){0, 1, 0, 0}, 4);
+    /* a token that cannot come surprises nobody */
+    const float with_none[] = {-INFINITY, logits[0], logits[1], logits[2], logits[3]};
+    p = plain();
+    p.typical_p = 0.59f;
+    check_draws(&p, with_none, (double[]){0, 0, 1. / 3, 1. / 3, 1. / 3}, 5);
 }
 
 static void zero_temperature_takes_the_largest_and_of_equals_the_lowest_id(void **state) {

@@ -263,6 +263,18 @@ static void a_cache_that_is_too_small_for_all_serves_all(void **state) {
     assert_true(t.n_preempted > 0);
     assert_int_equal(t.kv_budget_bytes, 13 * block);
     check_no_block_is_lost(&x);
+    close_all(&x);
+    /* of two that do not fit together one gives way, and comes back */
+    x = open_all(LLAMA, (hl_sched_params){.n_ctx = 512, .kv_budget_bytes = 6 * block});
+    for (uint32_t i = 0; i < 2; i++) {
+        make_job(&jobs[i], i + 1, 100 + (int32_t)(i * 29) % 150, 70, 200);
+        submit(&x, &jobs[i]);
+    }
+    for (uint32_t i = 0; i < 2; i++) wait_for(&jobs[i]);
+    for (uint32_t i = 0; i < 2; i++) check_same(&jobs[i], &alone[i], "beside one other");
+    hl_sched_get_stats(x.s, &t);
+    assert_true(t.n_preempted > 0);
+    check_no_block_is_lost(&x);
     /* one answer that fills the whole cache ends there */
     job all;
     make_job(&all, 50, 10, 0, MAX_ANSWER);

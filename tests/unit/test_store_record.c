@@ -8,6 +8,7 @@
 
 #include "core/data/sha256.h"
 #include "core/gguf/gguf_writer.h"
+#include "models/store_priv.h"
 
 #define OK(call)                                                                                             \
     do {                                                                                                     \
@@ -32,6 +33,21 @@ static const char *make_typed(fixture *f, const char *name, const char *type) {
     OK(hl_gguf_writer_save(w, to, &err));
     hl_gguf_writer_free(w);
     return to;
+}
+
+static void an_unknown_parameter_is_refused_wherever_it_stands(void **state) {
+    (void)state;
+    for (size_t bad = 0; bad < 3; bad++) {
+        hl_param params[] = {{"temperature", "0.5"}, {"num_ctx", "64"}, {"top_k", "3"}};
+        hl_str   s;
+        hl_err   err = {0};
+        hl_str_init(&s, 1 << 16);
+        OK(hl_params_format(params, 3, &s, &err));
+        params[bad].name = "temprature";
+        assert_int_equal(hl_params_format(params, 3, &s, &err), HL_E_ARG);
+        assert_string_equal(err.text, "unknown parameter 'temprature'; did you mean 'temperature'?");
+        hl_str_done(&s);
+    }
 }
 
 static void all_that_a_modelfile_says_is_kept_and_said_again(void **state) {
@@ -202,6 +218,7 @@ static void a_saved_model_keeps_what_nobody_changed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_unknown_parameter_is_refused_wherever_it_stands),
         cmocka_unit_test(all_that_a_modelfile_says_is_kept_and_said_again),
         cmocka_unit_test(a_saved_model_keeps_what_nobody_changed),
     };

@@ -30,6 +30,14 @@ static const struct row {
     const char *source, *output; /* NULL: fails */
     const char *error;           /* part of the message */
 } rows[] = {
+    {"{{ [1, 2, 3, 4].index(3, -3, -1) }}", "2", NULL},
+    {"{{ [1, 2, 3, 4].index(4, 0, -1) }}", NULL, "line 1: index(): the value is not in the list"},
+    {"{{ [1, 2, 3, 4].index(2, 0, -9) }}", NULL, "line 1: index(): the value is not in the list"},
+    {"{{ '٣.٥' | float }} {{ '-١٢' | int }} {{ '1٣x' | int(5) }} {{ '٣_٤' | int }}", "3.5 -12 5 34", NULL},
+    {"{{ '{:.0d}'.format(3) }}", NULL, "line 1: precision is not allowed for an integer"},
+    {"{{ [1, 2] < [1, 3] }}{{ [1] < [1, 0] }}{{ [2] < [1, 3] }}{{ [1, 2] <= [1, 2] }}{{ (1, 'b') > (1, 'a') "
+     "}}",
+     "TrueTrueFalseTrueTrue", NULL},
     {"{% set x = 1 %}{% for i in l %}{{ x }}{% set x = i %}{{ x }},{% endfor %}{{ x }}", "13,11,12,1", NULL},
     {"{% set x = 1 %}{% if true %}{% set x = 2 %}{% endif %}{{ x }}", "2", NULL},
     {"{% set ns = namespace(a=1, b=[]) %}{% for i in l %}{% set ns.a = ns.a + i %}{% set ns.b = ns.b"
