@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "bench/lib/bench_history.h"
-#include "cli/json_out.h"
+#include "cli/json_print.h"
 #include "cli/term/progress.h"
 #include "cli/term/say.h"
 

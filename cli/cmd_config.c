@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/args.h"
-#include "cli/json_out.h"
+#include "cli/json_print.h"
 #include "cli/term/say.h"
 
 static bool is_wanted(const hl_args *args, hl_setting id) {

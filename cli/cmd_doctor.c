@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "cli/args.h"
-#include "cli/json_out.h"
+#include "cli/json_print.h"
 #include "bench/lib/machine.h"
 #include "cli/term/progress.h"
 #include "cli/term/say.h"

@@ -3,7 +3,7 @@
  * cmd_gc.c - hyperlama gc: delete files of the store that no model needs, and say of each why.
  */
 #include "cli/args.h"
-#include "cli/json_out.h"
+#include "cli/json_print.h"
 #include "cli/term/progress.h"
 
 typedef struct shower {

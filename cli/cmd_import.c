@@ -9,7 +9,7 @@
 
 #include "cli/args.h"
 #include "cli/files.h"
-#include "cli/json_out.h"
+#include "cli/json_print.h"
 #include "cli/talk.h"
 #include "cli/term/progress.h"
 #include "cli/term/say.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/args.h"
-#include "cli/json_out.h"
+#include "cli/json_print.h"
 #include "cli/term/progress.h"
 #include "cli/term/say.h"
 #include "core/base/clock.h"

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 
 #include "cli/args.h"
-#include "cli/json_out.h"
+#include "cli/json_print.h"
 #include "cli/term/progress.h"
 #include "cli/term/say.h"
 

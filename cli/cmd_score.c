@@ -14,7 +14,7 @@
 
 #include "cli/args.h"
 #include "cli/files.h"
-#include "cli/json_out.h"
+#include "cli/json_print.h"
 #include "cli/term/progress.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"

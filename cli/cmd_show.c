@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/args.h"
-#include "cli/json_out.h"
+#include "cli/json_print.h"
 #include "cli/talk.h"
 #include "cli/term/answer.h"
 #include "cli/term/progress.h"

@@ -6,7 +6,7 @@
 
 #include "cli/args.h"
 #include "cli/files.h"
-#include "cli/json_out.h"
+#include "cli/json_print.h"
 #include "cli/term/answer.h"
 
 enum { MAX_TEMPLATE_BYTES = 4 << 20, MAX_MESSAGES_BYTES = 256 << 20 };

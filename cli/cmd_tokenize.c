@@ -9,7 +9,7 @@
 
 #include "cli/args.h"
 #include "cli/files.h"
-#include "cli/json_out.h"
+#include "cli/json_print.h"
 #include "cli/term/say.h"
 
 enum { MAX_INPUT_BYTES = 1 << 30, MAX_PIECE_BYTES = 1024 };

@@ -3,7 +3,7 @@
  * cmd_version.c - hyperlama version [--json].
  */
 #include "cli/args.h"
-#include "cli/json_out.h"
+#include "cli/json_print.h"
 
 hl_status hl_cmd_version(hl_app *app, const hl_args *args, hl_err *err) {
     if (!hl_args_has(args, "json")) {

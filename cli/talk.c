@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "cli/json_out.h"
+#include "cli/json_print.h"
 #include "cli/term/answer.h"
 #include "cli/term/editor.h"
 #include "cli/term/progress.h"

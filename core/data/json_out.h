@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * json_out.h - write JSON for --json: commas and quotes are its business, the rest is the caller's.
+ * json_out.h - write JSON: commas and quotes are its business, the rest is the caller's.
  */
-#ifndef HL_CLI_JSON_OUT_H
-#define HL_CLI_JSON_OUT_H
-
-#include <stdio.h>
+#ifndef HL_CORE_DATA_JSON_OUT_H
+#define HL_CORE_DATA_JSON_OUT_H
 
 #include "core/base/str.h"
 
 typedef struct hl_json_out {
-    hl_str text;
+    hl_str text; /* whoever reads it looks whether it failed */
     bool   needs_comma;
 } hl_json_out;
 
 void hl_json_init(hl_json_out *j);
-/* Print the text and a newline, and free it. fails HL_E_NOMEM when something did not fit. */
-HL_MUST_CHECK hl_status hl_json_print(hl_json_out *j, FILE *out, hl_err *err);
+void hl_json_clear(hl_json_out *j); /* begin again in the same memory */
+void hl_json_done(hl_json_out *j);
 
 /* key NULL: an element of an array. */
 void hl_json_open(hl_json_out *j, const char *key, char bracket);         /* '{' or '[' */

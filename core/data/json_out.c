@@ -2,7 +2,7 @@
  *
  * json_out.c - a JSON writer of one buffer.
  */
-#include "cli/json_out.h"
+#include "core/data/json_out.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -14,15 +14,12 @@ void hl_json_init(hl_json_out *j) {
     j->needs_comma = false;
 }
 
-hl_status hl_json_print(hl_json_out *j, FILE *out, hl_err *err) {
-    hl_status status = HL_OK;
-    if (j->text.failed)
-        status = hl_fail(err, HL_E_NOMEM, "JSON: no memory");
-    else
-        fprintf(out, "%s\n", hl_str_text(&j->text));
-    hl_str_done(&j->text);
-    return status;
+void hl_json_clear(hl_json_out *j) {
+    hl_str_clear(&j->text);
+    j->needs_comma = false;
 }
+
+void hl_json_done(hl_json_out *j) { hl_str_done(&j->text); }
 
 static void begin(hl_json_out *j, const char *key) {
     if (j->needs_comma) hl_str_add_char(&j->text, ',');
