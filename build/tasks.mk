@@ -97,7 +97,8 @@ check: all lib
 
 lib: $(OUT)/libhyperlama.a $(SHARED)
 $(SHARED): $(call obj,$(LIB_SRC))
-	$(CC) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) $(if $(filter release debug,$(MODE)),-Wl$(comma)-z$(comma)defs) -o $@ $^ $(ENGINE_LDLIBS)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) $(if $(filter release debug,$(MODE)),-Wl$(comma)-z$(comma)defs) -o $@ $^ $(ENGINE_LDLIBS)
 
 install: all lib
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/hyperlama \

@@ -121,11 +121,12 @@ static hl_status find_stored(hl_host *h, const char *text, int how, hl_source *s
     return HL_OK;
 }
 
-hl_status hl_host_find(hl_host *h, const char *text, int how, hl_source **ret_source, hl_err *err) {
+static hl_status find_source(hl_host *h, const char *text, int how, bool may_be_path, hl_source **ret_source,
+                             hl_err *err) {
     hl_status  status = HL_OK;
     hl_source *s = hl_new(1, sizeof *s);
     if (!s) return hl_fail(err, HL_E_NOMEM, "model '%.100s': no memory", text);
-    if (is_path(text)) {
+    if (may_be_path && is_path(text)) {
         s->label = hl_strdup(text);
         s->one_path[0] = s->label;
         s->paths = s->one_path;
@@ -143,6 +144,14 @@ hl_status hl_host_find(hl_host *h, const char *text, int how, hl_source **ret_so
     }
     *ret_source = s;
     return HL_OK;
+}
+
+hl_status hl_host_find(hl_host *h, const char *text, int how, hl_source **ret_source, hl_err *err) {
+    return find_source(h, text, how, true, ret_source, err);
+}
+
+hl_status hl_host_find_stored(hl_host *h, const char *text, int how, hl_source **ret_source, hl_err *err) {
+    return find_source(h, text, how, false, ret_source, err);
 }
 
 hl_status hl_host_remove(hl_host *h, const char *name, hl_removed *ret_removed, uint64_t *ret_cache_bytes,

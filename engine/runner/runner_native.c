@@ -239,6 +239,7 @@ static void get_info(void *engine, hl_runner_info *ret_info) {
         .has_template = hl_model_chat_template(r->model).len > 0,
         .weights_bytes = hl_gguf_file_bytes(r->model->gguf),
         .cache_bytes = t.kv_budget_bytes,
+        .tokenizer = hl_model_tokenizer(r->model),
     };
 }
 

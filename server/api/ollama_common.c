@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ollama_common.c - fields that Ollama's endpoints have in common.
+ *
+ * from: Ollama 0.33 (api/types.go, server/routes.go)
+ */
+#include "server/api/ollama_common.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/server_priv.h"
+
+/* from: the Go documentation of time.ParseDuration */
+static bool parse_duration(const char *text, double *ret_ms) {
+    static const struct {
+        const char *unit;
+        double      ms;
+    } units[] = {{"ns", 1e-6}, {"us", 1e-3}, {"\xc2\xb5s", 1e-3}, {"ms", 1},
+                 {"s", 1e3},   {"m", 6e4},   {"h", 36e5}};
+    const bool negative = *text == '-';
+    double     sum = 0;
+    if (*text == '-' || *text == '+') text++;
+    if (strcmp(text, "0") == 0) return *ret_ms = 0, true;
+    if (!*text) return false;
+    while (*text) {
+        char        *end;
+        const size_t n_digits = strspn(text, "0123456789.");
+        const double x = strtod(text, &end);
+        if (n_digits == 0 || end != text + n_digits) return false;
+        size_t best = sizeof units / sizeof *units;
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+            const size_t n = strlen(units[i].unit);
+            if (strncmp(end, units[i].unit, n) == 0 &&
+                (best == sizeof units / sizeof *units || n > strlen(units[best].unit)))
+                best = i;
+        }
+        if (best == sizeof units / sizeof *units) return false;
+        sum += x * units[best].ms;
+        text = end + strlen(units[best].unit);
+    }
+    *ret_ms = negative ? -sum : sum;
+    return true;
+}
+
+hl_status hl_keep_alive_read(const json_t *v, int64_t *ret_ms, hl_err *err) {
+    double ms = 0;
+    if (!v || json_is_null(v)) return HL_OK;
+    if (json_is_number(v))
+        ms = json_number_value(v) * 1e3;
+    else if (!json_is_string(v) || !parse_duration(json_string_value(v), &ms))
+        return hl_fail(err, HL_E_ARG,
+                       "keep_alive: expected a number of seconds or a duration with a unit (\"10m\")");
+    *ret_ms = ms < 0 ? HL_KEEP_FOREVER : ms > 9e15 ? HL_KEEP_FOREVER : (int64_t)ms;
+    return HL_OK;
+}
+
+static hl_status take_think(hl_completion *c, const json_t *v, hl_err *err) {
+    static const char *const levels[] = {"low", "medium", "high", "max"};
+    if (!v || json_is_null(v)) return HL_OK;
+    if (json_is_boolean(v)) {
+        c->request.think = json_is_true(v) ? HL_THINK_ON : HL_THINK_OFF;
+        return HL_OK;
+    }
+    for (size_t i = 0; json_is_string(v) && i < sizeof levels / sizeof *levels; i++) {
+        if (strcmp(json_string_value(v), levels[i]) != 0) continue;
+        c->request.think = HL_THINK_ON;
+        return HL_OK;
+    }
+    return hl_fail(err, HL_E_ARG, "think: expected true, false, \"low\", \"medium\", \"high\" or \"max\"");
+}
+
+hl_status hl_ollama_take_common(hl_completion *c, hl_err *err) {
+    const json_t *options = NULL, *format = json_object_get(c->body, "format");
+    int64_t       n_top = 0;
+    c->is_stream = true;
+    hl_status status = hl_field_bool(c->body, "stream", &c->is_stream, err);
+    if (status == HL_OK) status = hl_field_object(c->body, "options", &options, err);
+    if (status == HL_OK) status = hl_completion_set_all(c, options, err);
+    if (status == HL_OK)
+        status = hl_keep_alive_read(json_object_get(c->body, "keep_alive"), &c->keep_ms, err);
+    if (status == HL_OK) status = take_think(c, json_object_get(c->body, "think"), err);
+    if (status == HL_OK) status = hl_field_bool(c->body, "logprobs", &c->wants_logprobs, err);
+    if (status == HL_OK) status = hl_field_int(c->body, "top_logprobs", 0, 20, &n_top, err);
+    if (status == HL_OK && format && !json_is_null(format) &&
+        !(json_is_string(format) && json_string_length(format) == 0))
+        status = hl_fail(err, HL_E_NOT_YET, "format: this build cannot constrain answers yet");
+    c->request.want_logprobs = c->wants_logprobs;
+    c->request.n_top = (int32_t)n_top;
+    return status;
+}
+
+void hl_ollama_add_entry(hl_json_out *j, const hl_store_entry *e) {
+    char time[40];
+    hl_time_format(e->modified_ms, time);
+    hl_json_add_text(j, "name", e->text);
+    hl_json_add_text(j, "model", e->text);
+    hl_json_add_text(j, "modified_at", time);
+    hl_json_add_int(j, "size", (int64_t)e->size_bytes);
+    hl_json_add_text(j, "digest", e->digest);
+    hl_json_open(j, "details", '{');
+    hl_json_add_text(j, "parent_model", "");
+    hl_json_add_text(j, "format", e->format);
+    hl_json_add_text(j, "family", e->family);
+    hl_json_open(j, "families", '[');
+    if (*e->family) hl_json_add_text(j, NULL, e->family);
+    hl_json_close(j, ']');
+    hl_json_add_text(j, "parameter_size", e->parameter_size);
+    hl_json_add_text(j, "quantization_level", e->quantization);
+    hl_json_close(j, '}');
+}

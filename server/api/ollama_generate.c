@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ollama_generate.c - POST /api/generate and /api/chat: NDJSON, one object a line.
+ *
+ * from: Ollama 0.33 (api/types.go, server/routes.go): field names, defaults, reasons; metrics in nanoseconds
+ */
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "server/api/errors.h"
+#include "server/api/ollama_common.h"
+#include "server/server_priv.h"
+
+/* ---- The dialect ---- */
+
+static void open_line(hl_completion *c, hl_json_out *j) {
+    char time[40];
+    hl_time_format(hl_clock_wall_ms(), time);
+    j->needs_comma = false;
+    hl_json_open(j, NULL, '{');
+    hl_json_add_text(j, "model", c->model);
+    hl_json_add_text(j, "created_at", time);
+}
+
+static void add_words(hl_completion *c, hl_json_out *j, hl_view said, hl_view thought) {
+    if (c->is_chat) {
+        hl_json_open(j, "message", '{');
+        hl_json_add_text(j, "role", "assistant");
+        hl_json_add_view(j, "content", said);
+        if (thought.len > 0) hl_json_add_view(j, "thinking", thought);
+        hl_json_close(j, '}');
+    } else {
+        hl_json_add_view(j, "response", said);
+        if (thought.len > 0) hl_json_add_view(j, "thinking", thought);
+    }
+}
+
+static void add_logprobs(hl_choice *k, hl_json_out *j) {
+    if (k->logprobs.len == 0) return;
+    hl_json_open(j, "logprobs", '[');
+    hl_json_add_raw(j, NULL, hl_str_text(&k->logprobs));
+    hl_json_close(j, ']');
+    hl_str_clear(&k->logprobs);
+}
+
+static void write_token(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
+    const hl_view none = {0};
+    open_line(c, j);
+    add_words(c, j, ev->is_thinking ? none : ev->text, ev->is_thinking ? ev->text : none);
+    hl_json_add_bool(j, "done", false);
+    add_logprobs(k, j);
+    hl_json_close(j, '}');
+    hl_str_add_char(&j->text, '\n');
+}
+
+static void add_end(hl_completion *c, hl_choice *k, hl_json_out *j) {
+    const hl_usage *u = &k->usage;
+    hl_json_add_bool(j, "done", true);
+    hl_json_add_text(j, "done_reason", u->end == HL_END_LENGTH ? "length" : "stop");
+    hl_json_add_int(j, "total_duration", hl_completion_total_ns(c));
+    hl_json_add_int(j, "load_duration", c->load_ns);
+    hl_json_add_int(j, "prompt_eval_count", u->prompt_tokens);
+    hl_json_add_int(j, "prompt_eval_duration", u->prompt_ns);
+    hl_json_add_int(j, "eval_count", u->answer_tokens);
+    hl_json_add_int(j, "eval_duration", u->answer_ns);
+    hl_json_add_int(j, "prompt_cached_count", u->cached_tokens);
+    if (c->n_left_out > 0) hl_json_add_int(j, "messages_left_out", (int64_t)c->n_left_out);
+}
+
+static void write_end(hl_completion *c, hl_choice *k, hl_json_out *j) {
+    open_line(c, j);
+    add_words(c, j, (hl_view){0}, (hl_view){0});
+    add_end(c, k, j);
+    add_logprobs(k, j);
+    hl_json_close(j, '}');
+    hl_str_add_char(&j->text, '\n');
+}
+
+static void write_failure(hl_completion *c, hl_status status, const hl_err *err, hl_json_out *j) {
+    j->needs_comma = false;
+    hl_error_write(c->x, status, err, j);
+    hl_str_add_char(&j->text, '\n');
+}
+
+static void write_whole(hl_completion *c, hl_json_out *j) {
+    hl_choice *k = &c->choices[0];
+    open_line(c, j);
+    add_words(c, j, hl_str_view(&k->said), hl_str_view(&k->thought));
+    add_end(c, k, j);
+    add_logprobs(k, j);
+    hl_json_close(j, '}');
+}
+
+static const hl_dialect dialect = {.stream_type = "application/x-ndjson",
+                                   .token = write_token,
+                                   .end = write_end,
+                                   .fail = write_failure,
+                                   .whole = write_whole,
+                                   .logprob = hl_add_logprob};
+
+/* ---- Requests ---- */
+
+/* Nothing to answer: the model is loaded, or is to go. */
+static hl_status answer_without(hl_completion *c, hl_err *err) {
+    hl_json_out *j = &c->x->out;
+    const bool   goes = c->keep_ms == 0;
+    if (goes)
+        (void)hl_host_unload(c->x->server->host, c->source, NULL);
+    else {
+        const hl_status status = hl_completion_load(c, err);
+        if (status != HL_OK) return status;
+    }
+    open_line(c, j);
+    add_words(c, j, (hl_view){0}, (hl_view){0});
+    hl_json_add_bool(j, "done", true);
+    hl_json_add_text(j, "done_reason", goes ? "unload" : "load");
+    hl_json_add_int(j, "total_duration", hl_completion_total_ns(c));
+    hl_json_add_int(j, "load_duration", c->load_ns);
+    hl_json_close(j, '}');
+    if (c->is_stream) {
+        hl_str_add_char(&j->text, '\n');
+        c->x->content_type = dialect.stream_type;
+    }
+    return HL_OK;
+}
+
+static hl_status open_completion(hl_exchange *x, bool is_chat, hl_completion **ret, hl_err *err) {
+    json_t   *body = NULL;
+    hl_status status = hl_exchange_read_json(x, &body, err);
+    if (status == HL_OK) status = hl_completion_new(x, &dialect, body, ret, err);
+    if (status != HL_OK) return status;
+    (*ret)->is_chat = is_chat;
+    status = hl_completion_open(*ret, err);
+    return status == HL_OK ? hl_ollama_take_common(*ret, err) : status;
+}
+
+static hl_status start_generate(hl_completion *c, const char *prompt, const char *system, bool raw,
+                                hl_err *err) {
+    json_t   *messages = json_array();
+    hl_status status = HL_OK;
+    if (system && *system)
+        (void)json_array_append_new(messages, json_pack("{s:s, s:s}", "role", "system", "content", system));
+    (void)json_array_append_new(
+        messages, json_pack("{s:s, s:O}", "role", "user", "content", json_object_get(c->body, "prompt")));
+    (void)prompt;
+    if (!messages) status = hl_fail(err, HL_E_NOMEM, "server: no memory");
+    if (status == HL_OK && !raw) status = hl_completion_set_messages(c, messages, false, err);
+    json_decref(messages);
+    return status == HL_OK ? hl_completion_start(c, 1, err) : status;
+}
+
+static hl_view text_of(const json_t *body, const char *key) {
+    const json_t *v = json_object_get(body, key);
+    return json_is_string(v) ? (hl_view){json_string_value(v), json_string_length(v)} : (hl_view){0};
+}
+
+static hl_status refuse_unknown(const hl_completion *c, hl_err *err) {
+    const json_t *images = json_object_get(c->body, "images"), *context = json_object_get(c->body, "context");
+    if (json_array_size(images) > 0)
+        return hl_fail(err, HL_E_UNSUPPORTED, "images: this build reads texts only");
+    if (json_array_size(context) > 0)
+        return hl_fail(err, HL_E_UNSUPPORTED,
+                       "context: not kept by this server; use /api/chat, which reads again only what is new");
+    return HL_OK;
+}
+
+hl_status hl_api_ollama_generate(hl_exchange *x, hl_err *err) {
+    hl_completion *c = NULL;
+    const char    *prompt = "", *suffix = "", *system = NULL, *template = NULL;
+    bool           raw = false;
+    hl_status      status = open_completion(x, false, &c, err);
+    if (status == HL_OK) status = hl_field_text(c->body, "prompt", &prompt, err);
+    if (status == HL_OK) status = hl_field_text(c->body, "suffix", &suffix, err);
+    if (status == HL_OK) status = hl_field_text(c->body, "system", &system, err);
+    if (status == HL_OK) status = hl_field_text(c->body, "template", &template, err);
+    if (status == HL_OK) status = hl_field_bool(c->body, "raw", &raw, err);
+    if (status == HL_OK) status = refuse_unknown(c, err);
+    if (status != HL_OK) return status;
+    if (raw && (system || template))
+        return hl_fail(err, HL_E_ARG, "raw mode does not support template, system, or context");
+    if (!*prompt && !*suffix) return answer_without(c, err);
+    status = hl_completion_load(c, err);
+    if (status != HL_OK) return status;
+    c->request.template_text = template && *template ? template : NULL;
+    c->request.raw = raw;
+    c->request.prompt = text_of(c->body, "prompt");
+    c->request.suffix = text_of(c->body, "suffix");
+    const bool is_text = raw || c->request.suffix.len > 0;
+    if (!is_text) return start_generate(c, prompt, system, false, err);
+    status = hl_completion_prepare(c, 1, err);
+    if (status == HL_OK) c->choices[0].prompt = c->request.prompt;
+    return status == HL_OK ? hl_completion_start(c, 1, err) : status;
+}
+
+/* Roles in small letters, as Ollama takes them; images are not read here. */
+static hl_status check_messages(const json_t *messages, hl_err *err) {
+    size_t  i;
+    json_t *m;
+    json_array_foreach(messages, i, m) {
+        if (!json_is_object(m)) return hl_fail(err, HL_E_ARG, "messages[%zu]: expected an object", i);
+        if (json_array_size(json_object_get(m, "images")) > 0)
+            return hl_fail(err, HL_E_UNSUPPORTED, "messages[%zu].images: this build reads texts only", i);
+        if (!json_object_get(m, "content"))
+            if (json_object_set_new(m, "content", json_string("")) != 0)
+                return hl_fail(err, HL_E_NOMEM, "server: no memory");
+    }
+    return HL_OK;
+}
+
+hl_status hl_api_ollama_chat(hl_exchange *x, hl_err *err) {
+    hl_completion *c = NULL;
+    const json_t  *messages = NULL, *tools = NULL;
+    bool           truncate = true;
+    hl_status      status = open_completion(x, true, &c, err);
+    if (status == HL_OK) status = hl_field_list(c->body, "messages", &messages, err);
+    if (status == HL_OK) status = hl_field_list(c->body, "tools", &tools, err);
+    if (status == HL_OK) status = hl_field_bool(c->body, "truncate", &truncate, err);
+    if (status == HL_OK) status = check_messages(messages, err);
+    if (status != HL_OK) return status;
+    if (json_array_size(messages) == 0) return answer_without(c, err);
+    status = hl_completion_set_tools(c, tools, err);
+    if (status == HL_OK) status = hl_completion_load(c, err);
+    if (status == HL_OK) status = hl_completion_set_messages(c, messages, truncate, err);
+    return status == HL_OK ? hl_completion_start(c, 1, err) : status;
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * openai.c - POST /v1/chat/completions and /v1/completions.
+ *
+ * from: OpenAI's API reference and the types of its clients (August 2026): one chunk with the role, deltas,
+ * one chunk with the reason of the end for each choice, usage on demand in a chunk without choices, [DONE]
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "server/api/errors.h"
+#include "server/api/ollama_common.h"
+#include "server/server_priv.h"
+
+enum { MAX_CHOICES = 128 };
+
+/* ---- The dialect ---- */
+
+static void open_object(hl_completion *c, hl_json_out *j, const char *object) {
+    char id[48];
+    (void)snprintf(id, sizeof id, "%s-%s", c->is_chat ? "chatcmpl" : "cmpl", c->x->id + 4);
+    hl_json_open(j, NULL, '{');
+    hl_json_add_text(j, "id", id);
+    hl_json_add_text(j, "object", object);
+    hl_json_add_int(j, "created", c->created_s);
+    hl_json_add_text(j, "model", c->model);
+    hl_json_add_text(j, "system_fingerprint", "fp_hyperlama");
+}
+
+static int64_t index_of(const hl_completion *c, const hl_choice *k) { return k - c->choices; }
+
+static const char *finish_reason(const hl_choice *k) {
+    return k->usage.end == HL_END_LENGTH ? "length" : "stop";
+}
+
+static void add_usage(const hl_completion *c, hl_json_out *j) {
+    int64_t prompt = 0, cached = 0, answer = 0, thinking = 0, accepted = 0, rejected = 0;
+    for (size_t i = 0; i < c->n_choices; i++) {
+        const hl_usage *u = &c->choices[i].usage;
+        /* n answers to one prompt: it counts once */
+        if (i == 0 || c->choices[i].prompt.ptr != c->choices[0].prompt.ptr) {
+            prompt += u->prompt_tokens;
+            cached += u->cached_tokens;
+        }
+        answer += u->answer_tokens;
+        thinking += c->choices[i].n_thinking_tokens;
+        accepted += u->accepted_tokens;
+        rejected += u->drafted_tokens - u->accepted_tokens;
+    }
+    hl_json_open(j, "usage", '{');
+    hl_json_add_int(j, "prompt_tokens", prompt);
+    hl_json_add_int(j, "completion_tokens", answer);
+    hl_json_add_int(j, "total_tokens", prompt + answer);
+    hl_json_open(j, "prompt_tokens_details", '{');
+    hl_json_add_int(j, "cached_tokens", cached);
+    hl_json_close(j, '}');
+    hl_json_open(j, "completion_tokens_details", '{');
+    hl_json_add_int(j, "reasoning_tokens", thinking);
+    hl_json_add_int(j, "accepted_prediction_tokens", accepted);
+    hl_json_add_int(j, "rejected_prediction_tokens", rejected);
+    hl_json_close(j, '}');
+    hl_json_close(j, '}');
+}
+
+static void add_logprobs(hl_choice *k, hl_json_out *j) {
+    if (k->logprobs.len == 0) {
+        hl_json_add_text(j, "logprobs", NULL);
+        return;
+    }
+    hl_json_open(j, "logprobs", '{');
+    hl_json_open(j, "content", '[');
+    hl_json_add_raw(j, NULL, hl_str_text(&k->logprobs));
+    hl_json_close(j, ']');
+    hl_json_close(j, '}');
+    hl_str_clear(&k->logprobs);
+}
+
+static void begin_chunk(hl_completion *c, hl_choice *k, hl_json_out *j) {
+    hl_sse_begin(j, NULL);
+    open_object(c, j, c->is_chat ? "chat.completion.chunk" : "text_completion");
+    hl_json_open(j, "choices", '[');
+    hl_json_open(j, NULL, '{');
+    hl_json_add_int(j, "index", index_of(c, k));
+}
+
+static void end_chunk(hl_completion *c, hl_choice *k, const char *reason, hl_json_out *j) {
+    add_logprobs(k, j);
+    hl_json_add_text(j, "finish_reason", reason);
+    hl_json_close(j, '}');
+    hl_json_close(j, ']');
+    if (c->wants_usage) hl_json_add_text(j, "usage", NULL);
+    hl_json_close(j, '}');
+    hl_sse_end(j);
+}
+
+static void write_begin(hl_completion *c, hl_json_out *j) {
+    for (size_t i = 0; c->is_chat && i < c->n_choices; i++) {
+        begin_chunk(c, &c->choices[i], j);
+        hl_json_open(j, "delta", '{');
+        hl_json_add_text(j, "role", "assistant");
+        hl_json_add_text(j, "content", "");
+        hl_json_close(j, '}');
+        end_chunk(c, &c->choices[i], NULL, j);
+    }
+    for (size_t i = 0; c->does_echo && i < c->n_choices; i++) {
+        begin_chunk(c, &c->choices[i], j);
+        hl_json_add_view(j, "text", c->choices[i].prompt);
+        end_chunk(c, &c->choices[i], NULL, j);
+    }
+}
+
+static void write_token(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
+    begin_chunk(c, k, j);
+    if (c->is_chat) {
+        hl_json_open(j, "delta", '{');
+        hl_json_add_view(j, ev->is_thinking ? "reasoning_content" : "content", ev->text);
+        if (ev->is_thinking) hl_json_add_view(j, "reasoning", ev->text);
+        hl_json_close(j, '}');
+    } else {
+        hl_json_add_view(j, "text", ev->text);
+    }
+    end_chunk(c, k, NULL, j);
+}
+
+static void write_end(hl_completion *c, hl_choice *k, hl_json_out *j) {
+    begin_chunk(c, k, j);
+    if (c->is_chat) {
+        hl_json_open(j, "delta", '{');
+        hl_json_close(j, '}');
+    } else {
+        hl_json_add_text(j, "text", "");
+    }
+    end_chunk(c, k, finish_reason(k), j);
+}
+
+static void write_finish(hl_completion *c, hl_json_out *j) {
+    if (c->wants_usage) {
+        hl_sse_begin(j, NULL);
+        open_object(c, j, c->is_chat ? "chat.completion.chunk" : "text_completion");
+        hl_json_open(j, "choices", '[');
+        hl_json_close(j, ']');
+        add_usage(c, j);
+        hl_json_close(j, '}');
+        hl_sse_end(j);
+    }
+    hl_str_add_text(&j->text, "data: [DONE]\n\n");
+}
+
+static void write_failure(hl_completion *c, hl_status status, const hl_err *err, hl_json_out *j) {
+    hl_sse_begin(j, NULL);
+    hl_error_write(c->x, status, err, j);
+    hl_sse_end(j);
+}
+
+static void add_choice(hl_completion *c, hl_choice *k, hl_json_out *j) {
+    hl_json_open(j, NULL, '{');
+    hl_json_add_int(j, "index", index_of(c, k));
+    if (c->is_chat) {
+        hl_json_open(j, "message", '{');
+        hl_json_add_text(j, "role", "assistant");
+        hl_json_add_view(j, "content", hl_str_view(&k->said));
+        if (k->thought.len > 0) {
+            hl_json_add_view(j, "reasoning_content", hl_str_view(&k->thought));
+            hl_json_add_view(j, "reasoning", hl_str_view(&k->thought));
+        }
+        hl_json_add_text(j, "refusal", NULL);
+        hl_json_close(j, '}');
+    } else {
+        hl_str text;
+        hl_str_init(&text, SIZE_MAX);
+        if (c->does_echo) hl_str_add_view(&text, k->prompt);
+        hl_str_add_view(&text, hl_str_view(&k->said));
+        hl_json_add_view(j, "text", hl_str_view(&text));
+        if (text.failed) j->text.failed = j->text.lacks_memory = true;
+        hl_str_done(&text);
+    }
+    add_logprobs(k, j);
+    hl_json_add_text(j, "finish_reason", finish_reason(k));
+    hl_json_close(j, '}');
+}
+
+static void write_whole(hl_completion *c, hl_json_out *j) {
+    open_object(c, j, c->is_chat ? "chat.completion" : "text_completion");
+    hl_json_open(j, "choices", '[');
+    for (size_t i = 0; i < c->n_choices; i++) add_choice(c, &c->choices[i], j);
+    hl_json_close(j, ']');
+    add_usage(c, j);
+    hl_json_close(j, '}');
+}
+
+static const hl_dialect dialect = {.stream_type = "text/event-stream",
+                                   .ping = ": ping\n\n",
+                                   .begin = write_begin,
+                                   .token = write_token,
+                                   .end = write_end,
+                                   .finish = write_finish,
+                                   .fail = write_failure,
+                                   .whole = write_whole,
+                                   .logprob = hl_add_logprob};
+
+/* ---- Requests ---- */
+
+/* OpenAI's name, ours. Local clients send ours, too (openai.md calls them extensions): top_k, min_p, ... */
+static hl_status take_options(hl_completion *c, hl_err *err) {
+    static const struct {
+        const char *theirs, *ours;
+    } names[] = {{"temperature", "temperature"},
+                 {"top_p", "top_p"},
+                 {"frequency_penalty", "frequency_penalty"},
+                 {"presence_penalty", "presence_penalty"},
+                 {"seed", "seed"},
+                 {"stop", "stop"},
+                 {"top_k", "top_k"},
+                 {"min_p", "min_p"},
+                 {"typical_p", "typical_p"},
+                 {"repeat_penalty", "repeat_penalty"},
+                 {"repetition_penalty", "repeat_penalty"},
+                 {"num_ctx", "num_ctx"},
+                 {"max_tokens", "num_predict"},
+                 {"max_completion_tokens", "num_predict"}}; /* wins: it comes last */
+    const json_t *options = NULL;
+    hl_status     status = hl_field_object(c->body, "options", &options, err);
+    if (status == HL_OK) status = hl_completion_set_all(c, options, err);
+    for (size_t i = 0; i < sizeof names / sizeof *names && status == HL_OK; i++)
+        status = hl_completion_set(c, names[i].ours, json_object_get(c->body, names[i].theirs), err);
+    return status;
+}
+
+static hl_status take_bias(hl_completion *c, hl_err *err) {
+    const json_t *bias = NULL, *value;
+    const char   *key;
+    size_t        n = 0;
+    hl_status     status = hl_field_object(c->body, "logit_bias", &bias, err);
+    if (status != HL_OK || json_object_size(bias) == 0) return status;
+    hl_logit_bias *list = hl_new(json_object_size(bias), sizeof *list);
+    if (!list) return hl_fail(err, HL_E_NOMEM, "server: no memory");
+    c->bias = list;
+    json_object_foreach((json_t *)(uintptr_t)bias, key, value) {
+        char      *end;
+        const long id = strtol(key, &end, 10);
+        if (end == key || *end || id < 0 || id > INT32_MAX || !json_is_number(value))
+            return hl_fail(err, HL_E_ARG, "logit_bias: '%.40s': expected token ids with numbers of -100..100",
+                           key);
+        const double x = json_number_value(value);
+        list[n++] = (hl_logit_bias){.token = (int32_t)id, .bias = x <= -100 ? -INFINITY : (float)x};
+    }
+    c->options.sampling.bias = list;
+    c->options.sampling.n_bias = n;
+    return HL_OK;
+}
+
+/* reasoning_effort, reasoning.effort, chat_template_kwargs.enable_thinking, think: what clients use. */
+static hl_status take_thinking(hl_completion *c, hl_err *err) {
+    const json_t *reasoning = NULL, *kwargs = NULL;
+    const char   *effort = NULL;
+    bool          on = true;
+    hl_status     status = hl_field_text(c->body, "reasoning_effort", &effort, err);
+    if (status == HL_OK) status = hl_field_object(c->body, "reasoning", &reasoning, err);
+    if (status == HL_OK && !effort) status = hl_field_text(reasoning, "effort", &effort, err);
+    if (status == HL_OK) status = hl_field_object(c->body, "chat_template_kwargs", &kwargs, err);
+    if (status != HL_OK) return status;
+    if (effort) c->request.think = strcmp(effort, "none") == 0 ? HL_THINK_OFF : HL_THINK_ON;
+    const char *keys[] = {"enable_thinking", "thinking"};
+    for (size_t i = 0; i < 2; i++) {
+        if (!json_is_boolean(json_object_get(kwargs, keys[i]))) continue;
+        on = json_is_true(json_object_get(kwargs, keys[i]));
+        c->request.think = on ? HL_THINK_ON : HL_THINK_OFF;
+    }
+    return HL_OK;
+}
+
+static hl_status refuse_format(const hl_completion *c, hl_err *err) {
+    const json_t *format = NULL;
+    const char   *type = "text";
+    hl_status     status = hl_field_object(c->body, "response_format", &format, err);
+    if (status == HL_OK) status = hl_field_text(format, "type", &type, err);
+    if (status == HL_OK && strcmp(type, "text") != 0)
+        status = hl_fail(err, HL_E_NOT_YET,
+                         "response_format '%.40s': this build cannot constrain answers yet", type);
+    return status;
+}
+
+static hl_status open_completion(hl_exchange *x, bool is_chat, hl_completion **ret, int64_t *ret_n,
+                                 hl_err *err) {
+    json_t       *body = NULL;
+    const json_t *stream_options = NULL;
+    hl_status     status = hl_exchange_read_json(x, &body, err);
+    if (status == HL_OK) status = hl_completion_new(x, &dialect, body, ret, err);
+    if (status != HL_OK) return status;
+    hl_completion *c = *ret;
+    c->is_chat = is_chat;
+    *ret_n = 1;
+    status = hl_completion_open(c, err);
+    if (status == HL_OK) status = hl_field_bool(c->body, "stream", &c->is_stream, err);
+    if (status == HL_OK) status = hl_field_object(c->body, "stream_options", &stream_options, err);
+    if (status == HL_OK) status = hl_field_bool(stream_options, "include_usage", &c->wants_usage, err);
+    if (status == HL_OK) status = hl_field_int(c->body, "n", 1, MAX_CHOICES, ret_n, err);
+    if (status == HL_OK)
+        status = hl_keep_alive_read(json_object_get(c->body, "keep_alive"), &c->keep_ms, err);
+    if (status == HL_OK) status = take_options(c, err);
+    if (status == HL_OK) status = take_bias(c, err);
+    if (status == HL_OK) status = refuse_format(c, err);
+    return status;
+}
+
+/* Content parts that are no text, and what else a template could not show. */
+static hl_status check_message(const json_t *m, size_t i, hl_err *err) {
+    const json_t *content = json_object_get(m, "content"), *part;
+    size_t        k;
+    if (!json_is_object(m)) return hl_fail(err, HL_E_ARG, "messages[%zu]: expected an object", i);
+    json_array_foreach(content, k, part) {
+        const char *type = hl_json_text(part, "type");
+        if (type && strcmp(type, "text") != 0 && strcmp(type, "refusal") != 0 &&
+            strcmp(type, "input_text") != 0)
+            return hl_fail(err, HL_E_UNSUPPORTED,
+                           "messages[%zu].content[%zu]: type '%.40s': this build reads texts only", i, k,
+                           type);
+    }
+    return HL_OK;
+}
+
+hl_status hl_api_openai_chat(hl_exchange *x, hl_err *err) {
+    hl_completion *c = NULL;
+    const json_t  *messages = NULL, *tools = NULL, *m;
+    int64_t        n = 1, n_top = 0;
+    size_t         i;
+    hl_status      status = open_completion(x, true, &c, &n, err);
+    if (status == HL_OK) status = hl_field_list(c->body, "messages", &messages, err);
+    if (status == HL_OK) status = hl_field_list(c->body, "tools", &tools, err);
+    if (status == HL_OK) status = hl_field_bool(c->body, "logprobs", &c->wants_logprobs, err);
+    if (status == HL_OK) status = hl_field_int(c->body, "top_logprobs", 0, 20, &n_top, err);
+    if (status == HL_OK) status = take_thinking(c, err);
+    if (status != HL_OK) return status;
+    if (json_array_size(messages) == 0) return hl_fail(err, HL_E_ARG, "messages: expected at least one");
+    if (n_top > 0 && !c->wants_logprobs)
+        return hl_fail(err, HL_E_ARG, "top_logprobs: expected logprobs to be true with it");
+    json_array_foreach(messages, i, m) if (status == HL_OK) status = check_message(m, i, err);
+    c->request.want_logprobs = c->wants_logprobs;
+    c->request.n_top = (int32_t)n_top;
+    const char *choice = hl_json_text(c->body, "tool_choice");
+    if (status == HL_OK && !(choice && strcmp(choice, "none") == 0))
+        status = hl_completion_set_tools(c, tools, err);
+    if (status == HL_OK) status = hl_completion_load(c, err);
+    if (status == HL_OK) status = hl_completion_set_messages(c, messages, false, err);
+    return status == HL_OK ? hl_completion_start(c, (size_t)n, err) : status;
+}
+
+/* ---- /v1/completions: plain text goes on ---- */
+
+static hl_view view_of(const json_t *text) {
+    return (hl_view){json_string_value(text), json_string_length(text)};
+}
+
+static hl_status take_prompts(hl_completion *c, size_t n, hl_err *err) {
+    const json_t *prompt = json_object_get(c->body, "prompt"), *p;
+    const size_t  n_prompts = json_is_array(prompt) ? json_array_size(prompt) : 1;
+    size_t        i;
+    if (!json_is_string(prompt) && (!json_is_array(prompt) || n_prompts == 0))
+        return hl_fail(err, HL_E_ARG, "prompt: expected a text, or a list of texts");
+    if (n_prompts * n > MAX_CHOICES)
+        return hl_fail(err, HL_E_ARG, "prompt: %zu texts with n = %zu: at most %d answers", n_prompts, n,
+                       MAX_CHOICES);
+    json_array_foreach(prompt, i, p) {
+        if (!json_is_string(p))
+            return hl_fail(err, HL_E_UNSUPPORTED,
+                           "prompt[%zu]: expected a text; lists of tokens are not read", i);
+    }
+    const hl_status status = hl_completion_prepare(c, n_prompts * n, err);
+    for (i = 0; status == HL_OK && i < n_prompts * n; i++)
+        c->choices[i].prompt = view_of(json_is_array(prompt) ? json_array_get(prompt, i / n) : prompt);
+    return status;
+}
+
+hl_status hl_api_openai_text(hl_exchange *x, hl_err *err) {
+    hl_completion *c = NULL;
+    int64_t        n = 1, n_top = -1;
+    const char    *suffix = NULL;
+    hl_status      status = open_completion(x, false, &c, &n, err);
+    if (status == HL_OK) status = hl_field_bool(c->body, "echo", &c->does_echo, err);
+    if (status == HL_OK) status = hl_field_text(c->body, "suffix", &suffix, err);
+    if (status == HL_OK) status = hl_field_int(c->body, "logprobs", 0, 20, &n_top, err);
+    if (status == HL_OK) status = take_prompts(c, (size_t)n, err);
+    if (status != HL_OK) return status;
+    if (c->does_echo && n_top >= 0)
+        return hl_fail(err, HL_E_NOT_YET, "echo with logprobs: this build gives no logprobs of prompts yet");
+    c->wants_logprobs = c->request.want_logprobs = n_top >= 0;
+    c->request.n_top = n_top > 0 ? (int32_t)n_top : 0;
+    status = hl_completion_load(c, err);
+    if (status != HL_OK) return status;
+    c->request.suffix = suffix ? view_of(json_object_get(c->body, "suffix")) : (hl_view){0};
+    c->request.raw = c->request.suffix.len == 0;
+    return hl_completion_start(c, c->n_choices, err);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * own_api.c - hyperlama's own endpoints: health, metrics, tokenize, detokenize.
+ */
+#include <inttypes.h>
+
+#include "core/base/mem.h"
+#include "server/completion.h"
+#include "server/server_priv.h"
+
+hl_status hl_api_health(hl_exchange *x, hl_err *err) {
+    (void)err;
+    hl_json_open(&x->out, NULL, '{');
+    hl_json_add_text(&x->out, "status", "ok");
+    hl_json_close(&x->out, '}');
+    return HL_OK;
+}
+
+static void add_metric(hl_str *s, const char *name, const char *kind, const char *help, uint64_t value) {
+    hl_str_add_format(s, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, kind, name, value);
+}
+
+/* from: the Prometheus text format, version 0.0.4 */
+hl_status hl_api_metrics(hl_exchange *x, hl_err *err) {
+    const hl_server_counts *c = &x->server->counts;
+    hl_str                 *s = &x->out.text;
+    (void)err;
+    x->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    const struct {
+        const char     *name, *help;
+        const uint64_t *value;
+    } all[] = {
+        {"hyperlama_requests_total", "HTTP requests", &c->requests},
+        {"hyperlama_errors_total", "responses with a status of 400 or more", &c->errors},
+        {"hyperlama_refused_total", "requests refused because too many waited", &c->refused},
+        {"hyperlama_cancelled_total", "requests whose client left before the end", &c->cancelled},
+        {"hyperlama_completions_total", "answers begun", &c->completions},
+        {"hyperlama_prompt_tokens_total", "tokens of prompts", &c->prompt_tokens},
+        {"hyperlama_cached_tokens_total", "tokens of prompts that were not computed again",
+         &c->cached_tokens},
+        {"hyperlama_answer_tokens_total", "tokens of answers", &c->answer_tokens},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        add_metric(s, all[i].name, "counter", all[i].help, __atomic_load_n(all[i].value, __ATOMIC_RELAXED));
+    add_metric(s, "hyperlama_waiting", "gauge", "requests that wait for a worker",
+               hl_workers_n_queued(x->server->workers));
+    return HL_OK;
+}
+
+/* The vocabulary of the model that the body names. */
+static hl_status open_vocabulary(hl_exchange *x, json_t **ret_body, hl_model **ret_model, hl_err *err) {
+    const char *name = "";
+    hl_source  *source = NULL;
+    hl_status   status = hl_exchange_read_json(x, ret_body, err);
+    if (status == HL_OK) status = hl_field_text(*ret_body, "model", &name, err);
+    if (status == HL_OK && !*name) status = hl_fail(err, HL_E_ARG, "model is required");
+    if (status == HL_OK) status = hl_host_find_stored(x->server->host, name, HL_OPEN_FOR_LOAD, &source, err);
+    if (status == HL_OK) status = hl_host_open_model(x->server->host, source, true, ret_model, err);
+    if (status == HL_OK && !hl_model_tokenizer(*ret_model))
+        status = hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no vocabulary", name);
+    hl_source_free(source);
+    return status;
+}
+
+/* {"model", "content" or "prompt", "add_special": true, "parse_special": false} -> {"tokens", "count"}
+ * from: the names that llama-server and vLLM use */
+hl_status hl_api_tokenize(hl_exchange *x, hl_err *err) {
+    json_t   *body = NULL;
+    hl_model *model = NULL;
+    bool      add_special = true, parse_special = false;
+    hl_tokens ids = {0};
+    hl_status status = open_vocabulary(x, &body, &model, err);
+    if (status == HL_OK) status = hl_field_bool(body, "add_special", &add_special, err);
+    if (status == HL_OK) status = hl_field_bool(body, "parse_special", &parse_special, err);
+    const json_t *text =
+        json_object_get(body, "content") ? json_object_get(body, "content") : json_object_get(body, "prompt");
+    if (status == HL_OK && !json_is_string(text)) status = hl_fail(err, HL_E_ARG, "content: expected a text");
+    if (status == HL_OK)
+        status = hl_tokenizer_encode(
+            hl_model_tokenizer(model), (hl_view){json_string_value(text), json_string_length(text)},
+            (add_special ? HL_TOKENIZE_BOS_EOS : 0U) | (parse_special ? HL_TOKENIZE_SPECIAL : 0U), &ids, err);
+    if (status == HL_OK) {
+        hl_json_open(&x->out, NULL, '{');
+        hl_json_open(&x->out, "tokens", '[');
+        for (size_t i = 0; i < ids.n; i++) hl_json_add_int(&x->out, NULL, ids.ids[i]);
+        hl_json_close(&x->out, ']');
+        hl_json_add_int(&x->out, "count", (int64_t)ids.n);
+        hl_json_close(&x->out, '}');
+    }
+    hl_tokens_done(&ids);
+    hl_model_close(model);
+    json_decref(body);
+    return status;
+}
+
+static hl_status detokenize(hl_exchange *x, const hl_tokenizer *t, const json_t *tokens, hl_err *err) {
+    hl_detokenizer d;
+    const size_t   cap = hl_tokenizer_max_piece_bytes(t);
+    char          *buf = hl_new(cap, 1);
+    hl_str         text;
+    size_t         i;
+    const json_t  *id;
+    hl_status      status = buf ? HL_OK : hl_fail(err, HL_E_NOMEM, "server: no memory");
+    hl_str_init(&text, SIZE_MAX);
+    hl_detokenizer_init(&d, t, true);
+    json_array_foreach(tokens, i, id) {
+        const json_int_t n = json_is_integer(id) ? json_integer_value(id) : -1;
+        if (status == HL_OK && (n < 0 || n >= hl_tokenizer_n_vocab(t)))
+            status = hl_fail(err, HL_E_ARG, "tokens[%zu]: expected a token of 0..%d", i,
+                             (int)hl_tokenizer_n_vocab(t) - 1);
+        if (status == HL_OK) hl_str_add(&text, buf, hl_detokenizer_feed(&d, (int32_t)n, buf, cap));
+    }
+    if (status == HL_OK) hl_str_add(&text, buf, hl_detokenizer_finish(&d, buf, cap));
+    if (status == HL_OK) status = hl_str_check(&text, "text", err);
+    if (status == HL_OK) {
+        hl_json_open(&x->out, NULL, '{');
+        hl_json_add_view(&x->out, "content", hl_str_view(&text));
+        hl_json_close(&x->out, '}');
+    }
+    hl_str_done(&text);
+    hl_free(buf);
+    return status;
+}
+
+hl_status hl_api_detokenize(hl_exchange *x, hl_err *err) {
+    json_t       *body = NULL;
+    hl_model     *model = NULL;
+    const json_t *tokens = NULL;
+    hl_status     status = open_vocabulary(x, &body, &model, err);
+    if (status == HL_OK) status = hl_field_list(body, "tokens", &tokens, err);
+    if (status == HL_OK) status = detokenize(x, hl_model_tokenizer(model), tokens, err);
+    hl_model_close(model);
+    json_decref(body);
+    return status;
+}

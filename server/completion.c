@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * completion.c - from a request to events, and from events to bytes.
+ */
+#include "server/completion.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "server/server_priv.h"
+
+enum { MAX_TEXT_BYTES = 256 << 20, MAX_LOGPROB_BYTES = 256 << 20, ROOM_TOKENS = 1 };
+
+hl_status hl_completion_new(hl_exchange *x, const hl_dialect *dialect, json_t *body, hl_completion **ret,
+                            hl_err *err) {
+    hl_completion *c = hl_new(1, sizeof *c);
+    if (!c) {
+        json_decref(body);
+        return hl_fail(err, HL_E_NOMEM, "server: no memory");
+    }
+    c->dialect = dialect;
+    c->x = x;
+    c->body = body;
+    c->keep_ms = HL_KEEP_DEFAULT;
+    c->start_ns = x->start_ns;
+    c->created_s = hl_clock_wall_ms() / 1000;
+    hl_request_init(&c->request);
+    hl_options_init(&c->options);
+    hl_options_read_settings(&c->options, x->server->config);
+    hl_str_init(&c->messages, MAX_TEXT_BYTES);
+    hl_str_init(&c->tools, MAX_TEXT_BYTES);
+    x->completion = c;
+    *ret = c;
+    return HL_OK;
+}
+
+hl_status hl_completion_open(hl_completion *c, hl_err *err) {
+    hl_status status = hl_field_text(c->body, "model", &c->model, err);
+    if (status != HL_OK) return status;
+    if (!c->model || !*c->model) return hl_fail(err, HL_E_ARG, "model is required");
+    status = hl_host_find_stored(c->x->server->host, c->model, HL_OPEN_FOR_LOAD, &c->source, err);
+    if (status == HL_OK) hl_options_read_stored(&c->options, c->source->stored, c->x->server->events);
+    return status;
+}
+
+/* ---- Options ---- */
+
+/* A number or a text as hl_options_set() takes it. */
+static hl_status option_text(const char *name, const json_t *v, char *buf, size_t cap, const char **ret,
+                             hl_err *err) {
+    *ret = buf;
+    if (json_is_string(v)) {
+        *ret = json_string_value(v);
+        if (strlen(*ret) != json_string_length(v))
+            return hl_fail(err, HL_E_ARG, "%s: a NUL byte is not allowed here", name);
+    } else if (json_is_integer(v)) {
+        (void)snprintf(buf, cap, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+    } else if (json_is_real(v)) {
+        (void)snprintf(buf, cap, "%.17g", json_real_value(v));
+    } else if (json_is_boolean(v)) {
+        (void)snprintf(buf, cap, "%s", json_is_true(v) ? "true" : "false");
+    } else {
+        return hl_fail(err, HL_E_ARG, "%s: expected a number or a text", name);
+    }
+    return HL_OK;
+}
+
+static hl_status set_one(hl_completion *c, const char *name, const json_t *v, hl_err *err) {
+    char        buf[64];
+    const char *text;
+    hl_err      why = {0};
+    hl_status   status = option_text(name, v, buf, sizeof buf, &text, &why);
+    if (status == HL_OK) status = hl_options_set(&c->options, HL_FROM_REQUEST, name, text, &why);
+    if (status == HL_E_NOT_FOUND || status == HL_E_UNSUPPORTED) {
+        hl_event(c->x->server->events, HL_LOG_WARN, "server", "option-ignored", "id=%s name=%.60s why=\"%s\"",
+                 c->x->id, name, why.text);
+        return HL_OK;
+    }
+    if (status != HL_OK && err) *err = why;
+    return status;
+}
+
+hl_status hl_completion_set(hl_completion *c, const char *name, const json_t *value, hl_err *err) {
+    hl_status     status = HL_OK;
+    size_t        i;
+    const json_t *v;
+    if (!value || json_is_null(value)) return HL_OK;
+    if (!json_is_array(value)) return set_one(c, name, value, err);
+    const hl_opt id = hl_opt_find(name);
+    if (id == HL_N_OPTS || id == HL_OPT_stop) {
+        json_array_foreach(value, i, v) if (status == HL_OK) status = set_one(c, name, v, err);
+        return status;
+    }
+    return hl_fail(err, HL_E_ARG, "%s: found a list, expected one value", name);
+}
+
+hl_status hl_completion_set_all(hl_completion *c, const json_t *options, hl_err *err) {
+    hl_status     status = HL_OK;
+    const char   *name;
+    const json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)options, name, value) {
+        if (status == HL_OK) status = hl_completion_set(c, name, value, err);
+    }
+    return status;
+}
+
+/* ---- The prompt ---- */
+
+static bool is_system(const json_t *message) {
+    const char *role = hl_json_text(message, "role");
+    return role && (strcmp(role, "system") == 0 || strcmp(role, "developer") == 0);
+}
+
+/* Stored system text and messages, then the request's own but for the first `n_dropped` of those that may
+ * be dropped. */
+static void write_messages(hl_completion *c, const json_t *messages, size_t n_dropped) {
+    const hl_stored_model *stored = c->source->stored;
+    const bool             has_own = is_system(json_array_get(messages, 0));
+    hl_json_out            j = {.text = c->messages};
+    size_t                 i, n_left = n_dropped;
+    const json_t          *m;
+    hl_str_clear(&j.text);
+    hl_json_open(&j, NULL, '[');
+    const bool stored_has_system =
+        stored && stored->n_messages > 0 && strcmp(stored->messages[0].role, "system") == 0;
+    if (stored && stored->system && *stored->system && !has_own && !stored_has_system) {
+        hl_json_open(&j, NULL, '{');
+        hl_json_add_text(&j, "role", "system");
+        hl_json_add_text(&j, "content", stored->system);
+        hl_json_close(&j, '}');
+    }
+    for (i = 0; stored && i < stored->n_messages; i++) {
+        hl_json_open(&j, NULL, '{');
+        hl_json_add_text(&j, "role", stored->messages[i].role);
+        hl_json_add_view(&j, "content", stored->messages[i].content);
+        hl_json_close(&j, '}');
+    }
+    json_array_foreach(messages, i, m) {
+        if (n_left > 0 && !is_system(m) && i + 1 < json_array_size(messages)) {
+            n_left--;
+            continue;
+        }
+        hl_json_add_raw(&j, NULL, "");
+        hl_json_format(m, false, &j.text);
+    }
+    hl_json_close(&j, ']');
+    c->messages = j.text;
+}
+
+static size_t count_droppable(const json_t *messages) {
+    size_t        n = 0, i;
+    const json_t *m;
+    json_array_foreach(messages, i, m) n += !is_system(m) && i + 1 < json_array_size(messages);
+    return n;
+}
+
+static hl_status count_prompt(hl_completion *c, const json_t *messages, size_t n_dropped, int32_t *ret,
+                              hl_err *err) {
+    write_messages(c, messages, n_dropped);
+    const hl_status status = hl_str_check(&c->messages, "messages", err);
+    if (status != HL_OK) return status;
+    c->request.messages_json = hl_str_text(&c->messages);
+    return hl_runner_count(hl_resident_runner(c->resident), &c->request, ret, err);
+}
+
+static hl_status fail_full(hl_completion *c, int32_t n_tokens, hl_err *err) {
+    c->x->overflow_tokens = n_tokens;
+    c->x->overflow_ctx = c->request.n_ctx;
+    return hl_fail(err, HL_E_FULL,
+                   "the prompt has %" PRId32 " tokens, and the context of %" PRId32
+                   " must hold it and an answer (num_ctx)",
+                   n_tokens, c->request.n_ctx);
+}
+
+/* Each message's own tokens do not depend on the others much, so the number to drop is found by halving: log2
+ * renderings, not one for each message. */
+static hl_status drop_messages(hl_completion *c, const json_t *messages, hl_err *err) {
+    size_t    least = 1, most = count_droppable(messages);
+    int32_t   n = 0;
+    hl_status status = count_prompt(c, messages, most, &n, err);
+    if (status != HL_OK) return status;
+    if (n + ROOM_TOKENS > c->request.n_ctx) return fail_full(c, n, err);
+    while (least < most) {
+        const size_t middle = least + (most - least) / 2;
+        status = count_prompt(c, messages, middle, &n, err);
+        if (status != HL_OK) return status;
+        if (n + ROOM_TOKENS > c->request.n_ctx)
+            least = middle + 1;
+        else
+            most = middle;
+    }
+    c->n_left_out = most;
+    status = count_prompt(c, messages, most, &n, err);
+    c->prompt_tokens = n;
+    hl_event(c->x->server->events, HL_LOG_WARN, "server", "messages-left-out",
+             "id=%s messages=%zu tokens=%d ctx=%d", c->x->id, most, (int)n, (int)c->request.n_ctx);
+    return status;
+}
+
+hl_status hl_completion_set_messages(hl_completion *c, const json_t *messages, bool may_drop, hl_err *err) {
+    size_t        i;
+    const json_t *m;
+    int32_t       n = 0;
+    json_array_foreach(messages, i, m) {
+        if (!json_is_object(m)) return hl_fail(err, HL_E_ARG, "messages[%zu]: expected an object", i);
+    }
+    const hl_status status = count_prompt(c, messages, 0, &n, err);
+    if (status != HL_OK) return status;
+    c->prompt_tokens = n;
+    if (n + ROOM_TOKENS <= c->request.n_ctx) return HL_OK;
+    return may_drop && count_droppable(messages) > 0 ? drop_messages(c, messages, err) : fail_full(c, n, err);
+}
+
+hl_status hl_completion_set_tools(hl_completion *c, const json_t *tools, hl_err *err) {
+    if (json_array_size(tools) == 0) return HL_OK;
+    hl_json_format(tools, false, &c->tools);
+    const hl_status status = hl_str_check(&c->tools, "tools", err);
+    if (status == HL_OK) c->request.tools_json = hl_str_text(&c->tools);
+    return status;
+}
+
+hl_status hl_completion_load(hl_completion *c, hl_err *err) {
+    hl_runner_info  info;
+    const hl_status status = hl_host_acquire(c->x->server->host, c->source, &c->options, &c->resident, err);
+    if (status != HL_OK) return status;
+    c->load_ns = hl_clock_ns() - c->start_ns;
+    hl_runner_get_info(hl_resident_runner(c->resident), &info);
+    c->tokenizer = info.tokenizer;
+    hl_request *r = &c->request;
+    r->n_ctx = c->options.num_ctx > 0 ? c->options.num_ctx : info.n_ctx_cap;
+    if (r->n_ctx > info.n_ctx_cap) r->n_ctx = info.n_ctx_cap;
+    if (c->source->stored) r->stored_template = c->source->stored->template_text;
+    r->sampling = c->options.sampling;
+    r->stops = (const char *const *)c->options.stops;
+    r->n_stops = c->options.n_stops;
+    r->max_tokens = c->options.num_predict < 0 ? -1 : c->options.num_predict;
+    return HL_OK;
+}
+
+/* ---- Answers ---- */
+
+hl_status hl_completion_prepare(hl_completion *c, size_t n, hl_err *err) {
+    c->choices = hl_new(n, sizeof *c->choices);
+    if (!c->choices) return hl_fail(err, HL_E_NOMEM, "server: no memory");
+    c->n_choices = n;
+    for (size_t i = 0; i < n; i++) {
+        hl_str_init(&c->choices[i].said, MAX_TEXT_BYTES);
+        hl_str_init(&c->choices[i].thought, MAX_TEXT_BYTES);
+        hl_str_init(&c->choices[i].logprobs, MAX_LOGPROB_BYTES);
+    }
+    return HL_OK;
+}
+
+hl_status hl_completion_start(hl_completion *c, size_t n, hl_err *err) {
+    hl_runner *runner = hl_resident_runner(c->resident);
+    hl_status  status = c->choices ? HL_OK : hl_completion_prepare(c, n, err);
+    for (size_t i = 0; i < n && status == HL_OK; i++) {
+        hl_request r = c->request;
+        if (!r.messages_json) r.prompt = c->choices[i].prompt;
+        if (i > 0 && r.sampling.seed >= 0) r.sampling.seed += (int64_t)i; /* n different answers */
+        status = hl_runner_submit(runner, &r, &c->choices[i].generation, err);
+    }
+    if (status == HL_E_FULL && hl_runner_count(runner, &c->request, &c->x->overflow_tokens, NULL) == HL_OK)
+        c->x->overflow_ctx = c->request.n_ctx;
+    if (status == HL_OK) (void)__atomic_fetch_add(&c->x->server->counts.completions, n, __ATOMIC_RELAXED);
+    return status;
+}
+
+static void take_token(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
+    if (ev->is_thinking && ev->token >= 0) k->n_thinking_tokens++;
+    if (c->wants_logprobs && c->dialect->logprob && !ev->is_thinking && ev->token >= 0)
+        c->dialect->logprob(c, k, ev);
+    if (!c->is_stream) hl_str_add_view(ev->is_thinking ? &k->thought : &k->said, ev->text);
+    if (c->is_stream && (ev->text.len > 0 || k->logprobs.len > 0)) c->dialect->token(c, k, ev, j);
+}
+
+static void take_end(hl_completion *c, hl_choice *k, const hl_generation_event *ev, hl_json_out *j) {
+    hl_server_counts *counts = &c->x->server->counts;
+    k->usage = ev->usage;
+    k->has_ended = true;
+    c->n_ended++;
+    (void)__atomic_fetch_add(&counts->prompt_tokens, (uint64_t)ev->usage.prompt_tokens, __ATOMIC_RELAXED);
+    (void)__atomic_fetch_add(&counts->cached_tokens, (uint64_t)ev->usage.cached_tokens, __ATOMIC_RELAXED);
+    (void)__atomic_fetch_add(&counts->answer_tokens, (uint64_t)ev->usage.answer_tokens, __ATOMIC_RELAXED);
+    if (ev->status != HL_OK && c->status == HL_OK) {
+        c->status = ev->status;
+        c->err = *ev->err;
+    }
+    if (c->is_stream && c->status == HL_OK && c->dialect->end) c->dialect->end(c, k, j);
+}
+
+/* Events of one choice. False: none now. */
+static bool take_events(hl_completion *c, hl_choice *k, hl_json_out *j, size_t enough) {
+    bool                any = false;
+    hl_generation_event ev;
+    while (!k->has_ended && j->text.len < enough && hl_generation_next(k->generation, 0, &ev) == HL_OK) {
+        any = true;
+        if (ev.kind == HL_EVENT_END)
+            take_end(c, k, &ev, j);
+        else
+            take_token(c, k, &ev.token, j);
+    }
+    return any;
+}
+
+bool hl_completion_pump(hl_completion *c, size_t enough) {
+    hl_json_out *j = &c->x->out;
+    if (c->is_over) return true;
+    if (c->is_stream && !c->has_begun && c->dialect->begin) c->dialect->begin(c, j);
+    c->has_begun = true;
+    bool any = true;
+    while (any && c->n_ended < c->n_choices && c->status == HL_OK &&
+           (!c->is_stream || j->text.len < enough)) {
+        any = false;
+        for (size_t i = 0; i < c->n_choices; i++)
+            any |= take_events(c, &c->choices[i], j, c->is_stream ? enough : SIZE_MAX);
+    }
+    if (c->n_ended < c->n_choices && c->status == HL_OK) return false;
+    if (c->status != HL_OK && c->is_stream && c->dialect->fail)
+        c->dialect->fail(c, c->status, &c->err, j);
+    else if (c->status == HL_OK && c->is_stream && c->dialect->finish)
+        c->dialect->finish(c, j);
+    else if (c->status == HL_OK && !c->is_stream)
+        c->dialect->whole(c, j);
+    c->is_over = true;
+    return true;
+}
+
+static void wake(void *user) { hl_exchange_wake(user); }
+
+void hl_completion_watch(hl_completion *c) {
+    for (size_t i = 0; i < c->n_choices; i++)
+        if (!c->choices[i].has_ended) hl_generation_on_ready(c->choices[i].generation, wake, c->x);
+}
+
+void hl_completion_cancel(hl_completion *c) {
+    for (size_t i = 0; i < c->n_choices; i++)
+        if (c->choices[i].generation) hl_generation_cancel(c->choices[i].generation);
+}
+
+void hl_completion_end(hl_completion *c) {
+    for (size_t i = 0; i < c->n_choices; i++) {
+        hl_generation_free(c->choices[i].generation);
+        c->choices[i].generation = NULL;
+    }
+}
+
+void hl_completion_free(hl_completion *c) {
+    if (!c) return;
+    hl_completion_end(c);
+    for (size_t i = 0; i < c->n_choices; i++) {
+        hl_str_done(&c->choices[i].said);
+        hl_str_done(&c->choices[i].thought);
+        hl_str_done(&c->choices[i].logprobs);
+    }
+    hl_free(c->choices);
+    if (c->resident && c->has_begun && c->status == HL_OK) hl_host_count_use(c->x->server->host, c->source);
+    hl_host_release(c->x->server->host, c->resident, c->keep_ms);
+    hl_source_free(c->source);
+    hl_free(c->bias);
+    hl_options_done(&c->options);
+    hl_str_done(&c->messages);
+    hl_str_done(&c->tools);
+    json_decref(c->body);
+    hl_free(c);
+}
+
+/* ---- For dialects ---- */
+
+int64_t hl_completion_total_ns(const hl_completion *c) { return hl_clock_ns() - c->start_ns; }
+
+void hl_time_format(int64_t wall_ms, char ret[40]) {
+    const time_t s = (time_t)(wall_ms / 1000);
+    struct tm    tm;
+    (void)gmtime_r(&s, &tm);
+    (void)snprintf(ret, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (tm.tm_year + 1900) % 10000,
+                   (tm.tm_mon + 1) % 100, tm.tm_mday % 100, tm.tm_hour % 100, tm.tm_min % 100,
+                   tm.tm_sec % 100, (int)(wall_ms % 1000));
+}
+
+const char *hl_completion_stop(const hl_completion *c, const hl_choice *k) {
+    (void)c;
+    (void)k;
+    return NULL;
+}
+
+void hl_sse_begin(hl_json_out *j, const char *event) {
+    if (event) {
+        hl_str_add_text(&j->text, "event: ");
+        hl_str_add_text(&j->text, event);
+        hl_str_add_char(&j->text, '\n');
+    }
+    hl_str_add_text(&j->text, "data: ");
+    j->needs_comma = false;
+}
+
+void hl_sse_end(hl_json_out *j) { hl_str_add_text(&j->text, "\n\n"); }
+
+static void add_token(hl_completion *c, hl_json_out *j, int32_t token, float logprob) {
+    char   piece[256];
+    size_t n = c->tokenizer ? hl_tokenizer_piece(c->tokenizer, token, true, piece, sizeof piece) : 0;
+    if (n > sizeof piece) n = sizeof piece;
+    hl_json_add_view(j, "token", (hl_view){piece, n});
+    /* -9999 stands for "less than can be said": OpenAI's own value */
+    hl_json_add_real(j, "logprob", logprob > -9999.0f ? (double)logprob : -9999.0);
+    hl_json_open(j, "bytes", '[');
+    for (size_t i = 0; i < n; i++) hl_json_add_int(j, NULL, (unsigned char)piece[i]);
+    hl_json_close(j, ']');
+}
+
+void hl_add_logprob(hl_completion *c, hl_choice *k, const hl_token_event *ev) {
+    hl_json_out j = {.text = k->logprobs, .needs_comma = k->logprobs.len > 0};
+    hl_json_open(&j, NULL, '{');
+    add_token(c, &j, ev->token, ev->logprob);
+    hl_json_open(&j, "top_logprobs", '[');
+    for (size_t i = 0; i < ev->n_top; i++) {
+        hl_json_open(&j, NULL, '{');
+        add_token(c, &j, ev->top[i].token, ev->top[i].logprob);
+        hl_json_close(&j, '}');
+    }
+    hl_json_close(&j, ']');
+    hl_json_close(&j, '}');
+    k->logprobs = j.text;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * completion.h - one request for an answer, from the model's name to the last byte, whatever dialect asks.
+ *
+ * A handler makes a completion, opens the model, sets options and the prompt, and starts it; from then on the
+ * event thread pumps: it takes what the generations have and lets the dialect write it. So a dialect is five
+ * functions that turn events into JSON, and knows nothing of sockets, threads and models.
+ */
+#ifndef HL_SERVER_COMPLETION_H
+#define HL_SERVER_COMPLETION_H
+
+#include "host/resident.h"
+#include "server/http/exchange.h"
+
+typedef struct hl_completion hl_completion;
+
+/* One of n answers to the same prompt, or the answer to one of several prompts. */
+typedef struct hl_choice {
+    hl_generation *generation;    /* NULL: not started, or given back */
+    hl_view        prompt;        /* of a completion without messages; belongs to the body */
+    hl_str         said, thought; /* the answer; in a stream only what a dialect needs */
+    hl_str         logprobs;      /* as the dialect writes them, without brackets */
+    size_t         n_text_offset; /* for dialects that count bytes of text */
+    int32_t        n_thinking_tokens;
+    bool           has_begun, has_ended, is_thinking;
+    hl_usage       usage; /* once it has ended */
+} hl_choice;
+
+/* What a dialect writes. `j` is what is yet to be sent. */
+typedef struct hl_dialect {
+    const char *stream_type; /* Content-Type */
+    const char *ping;        /* sent while there is nothing else; NULL: this form has none */
+    void (*begin)(hl_completion *c, hl_json_out *j); /* may be NULL, as all but token and whole */
+    void (*token)(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j);
+    void (*end)(hl_completion *c, hl_choice *k, hl_json_out *j); /* of one choice */
+    void (*finish)(hl_completion *c, hl_json_out *j);            /* of all */
+    void (*fail)(hl_completion *c, hl_status status, const hl_err *err, hl_json_out *j);
+    void (*whole)(hl_completion *c, hl_json_out *j); /* the response when it is not a stream */
+    void (*logprob)(hl_completion *c, hl_choice *k, const hl_token_event *ev); /* into k->logprobs */
+} hl_dialect;
+
+struct hl_completion {
+    const hl_dialect   *dialect;
+    hl_exchange        *x;
+    json_t             *body;  /* owned: texts of the request live in it */
+    const char         *model; /* as asked for; in the body */
+    hl_logit_bias      *bias;  /* owned; NULL: none */
+    hl_source          *source;
+    hl_resident        *resident;
+    hl_options          options;
+    const hl_tokenizer *tokenizer; /* of the loaded model; NULL: not known here */
+    int64_t             keep_ms;   /* HL_KEEP_... or ms */
+    hl_request          request;
+    hl_str              messages, tools; /* JSON texts of the request */
+    hl_choice          *choices;         /* [n_choices] */
+    size_t              n_choices, n_ended;
+    hl_status           status; /* of the first choice that failed */
+    hl_err              err;
+    bool                is_stream, has_begun, is_over;
+    size_t              n_left_out; /* messages that did not fit the context */
+    int64_t             created_s, start_ns, load_ns;
+    int32_t             prompt_tokens; /* counted before the start; 0: nobody asked */
+    /* For dialects. */
+    bool   is_chat, wants_usage, wants_logprobs, does_echo;
+    int    block; /* number of the content block that is open, or comes next */
+    int    block_kind;
+    size_t n_stop_from; /* request.stops from here on are the client's own */
+};
+
+/* in     body  owned from here on, also after a failure
+ * fails  HL_E_NOMEM
+ * owns   the exchange frees it */
+HL_MUST_CHECK hl_status hl_completion_new(hl_exchange *x, const hl_dialect *dialect, json_t *body,
+                                          hl_completion **ret, hl_err *err);
+
+/* The stored model of this name: its options and texts count from here on. fails HL_E_ARG (no name),
+ * HL_E_NOT_FOUND, as hl_host_find_stored() */
+HL_MUST_CHECK hl_status hl_completion_open(hl_completion *c, hl_err *err);
+
+/* One option, by its name in the request; unknown ones and those without effect are an event in the log and
+ * nothing else, as Ollama does it. fails HL_E_ARG  out of range, or of another type */
+HL_MUST_CHECK hl_status hl_completion_set(hl_completion *c, const char *name, const json_t *value,
+                                          hl_err *err);
+/* All fields of an object. NULL: none. */
+HL_MUST_CHECK hl_status hl_completion_set_all(hl_completion *c, const json_t *options, hl_err *err);
+
+/* Ask with messages: those stored with the model and its system text go in front, unless the request has a
+ * system text of its own.
+ * in     messages   a list of objects, as templates know them (docs/formats/messages.md)
+ *        may_drop   what does not fit is left out, oldest first (n_left_out); else it is an error */
+HL_MUST_CHECK hl_status hl_completion_set_messages(hl_completion *c, const json_t *messages, bool may_drop,
+                                                   hl_err *err);
+
+/* Load the model, or use the one that is there; c->request has its context length then. */
+HL_MUST_CHECK hl_status hl_completion_load(hl_completion *c, hl_err *err);
+
+/* What the template is told of tools. NULL or empty: none. */
+HL_MUST_CHECK hl_status hl_completion_set_tools(hl_completion *c, const json_t *tools, hl_err *err);
+
+/* Room for n choices, to be given prompts of their own; hl_completion_start() does it where they have
+ * none. */
+HL_MUST_CHECK hl_status hl_completion_prepare(hl_completion *c, size_t n, hl_err *err);
+
+/* Make n answers. The completion is the exchange's from here on.
+ * fails as hl_runner_submit(); HL_E_FULL with the numbers in x->overflow_... */
+HL_MUST_CHECK hl_status hl_completion_start(hl_completion *c, size_t n, hl_err *err);
+
+/* ---- For http_server.c ---- */
+
+/* Take what there is and let the dialect write it, until `enough` bytes wait or nothing is there. True: all
+ * is over and written. Event thread. */
+bool hl_completion_pump(hl_completion *c, size_t enough);
+/* Have hl_exchange_wake() called when there is something again. */
+void hl_completion_watch(hl_completion *c);
+void hl_completion_cancel(hl_completion *c); /* any thread */
+/* Give the generations back: nobody is woken afterwards. Event thread. */
+void hl_completion_end(hl_completion *c);
+void hl_completion_free(hl_completion *c); /* a worker: it may unload the model. NULL is allowed */
+
+/* ---- For dialects ---- */
+
+int64_t hl_completion_total_ns(const hl_completion *c);
+/* "2026-11-30T12:00:00.123456789Z" */
+void hl_time_format(int64_t wall_ms, char ret[40]);
+/* The stop string that ended an answer; NULL: none did. */
+const char *hl_completion_stop(const hl_completion *c, const hl_choice *k);
+/* Begin and end an event of a stream; between them one JSON value is written. event NULL: only data. */
+void hl_sse_begin(hl_json_out *j, const char *event);
+void hl_sse_end(hl_json_out *j);
+/* Append "token", "logprob", "bytes" and "top_logprobs" of an event to k->logprobs: OpenAI's shape, which
+ * Ollama has taken over. */
+void hl_add_logprob(hl_completion *c, hl_choice *k, const hl_token_event *ev);
+
+#endif

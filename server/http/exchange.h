@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * exchange.h - one HTTP request and its response, as handlers see them.
+ *
+ * Life: the event thread collects the body; the handler runs (on a worker, or on the event thread for
+ * HL_R_INLINE) and leaves either a whole response in `out` or a completion, whose events the event thread
+ * turns into bytes as the client takes them. A client that is gone sets `is_gone`, which workers watch.
+ */
+#ifndef HL_SERVER_HTTP_EXCHANGE_H
+#define HL_SERVER_HTTP_EXCHANGE_H
+
+#include "core/data/json.h"
+#include "core/data/json_out.h"
+#include "server/http/workers.h"
+#include "server/routes.h"
+
+struct MHD_Connection;
+struct hl_completion;
+struct hl_server;
+
+typedef enum hl_exchange_state {
+    HL_X_RECEIVING,
+    HL_X_WORKING,   /* a worker has it; the connection is suspended */
+    HL_X_READY,     /* the handler has run */
+    HL_X_ANSWERING, /* a completion is under way */
+    HL_X_ANSWERED,  /* the response is MHD's */
+} hl_exchange_state;
+
+typedef struct hl_exchange {
+    /* For handlers. */
+    struct hl_server *server;
+    const hl_route   *route; /* NULL: refused before there was one */
+    hl_method         method;
+    hl_view           rest; /* of the path: what "{x...}" stands for, decoded */
+    hl_str            body;
+    char              id[24];       /* "req_9f2c...": in the log and in every answer's headers */
+    hl_json_out       out;          /* the response, or what a stream has yet to send */
+    unsigned          code;         /* 200 unless it is set */
+    const char       *content_type; /* JSON unless it is set */
+    /* The prompt did not fit: for the words in which a dialect says so. 0: it did */
+    int32_t               overflow_tokens, overflow_ctx;
+    struct hl_completion *completion; /* NULL: `out` is all */
+    /* The rest is http_server.c's. */
+    struct MHD_Connection *connection;
+    hl_exchange_state      state; /* WORKING to READY by a worker, else by the event thread */
+    volatile int           is_gone;
+    int                    is_parked, is_woken; /* suspended; wakes are counted as one. Atomic */
+    bool                   has_failed;          /* code and out are those of an error */
+    char                  *path;                /* decoded */
+    const char            *encoding;            /* of the body; NULL: as it is */
+    size_t                 n_sent;              /* of out */
+    int64_t                start_ns, sent_ns;
+    int                    fd;
+    hl_job                 job;
+    struct hl_exchange    *next, *previous; /* in the server's list, under its lock */
+    bool                   is_listed;
+} hl_exchange;
+
+/* ---- For handlers ---- */
+
+/* The body as a JSON object. in ret_body: json_decref(). fails HL_E_FORMAT, HL_E_LIMIT, HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_exchange_read_json(hl_exchange *x, json_t **ret_body, hl_err *err);
+
+/* Fields of a JSON object; null counts as absent, whole numbers may come as 1.0.
+ * out    *ret is untouched when the field is absent
+ * fails  HL_E_ARG  another type, or out of range: names the field, what was found and what was expected */
+HL_MUST_CHECK hl_status hl_field_text(const json_t *object, const char *key, const char **ret, hl_err *err);
+HL_MUST_CHECK hl_status hl_field_int(const json_t *object, const char *key, int64_t least, int64_t most,
+                                     int64_t *ret, hl_err *err);
+HL_MUST_CHECK hl_status hl_field_bool(const json_t *object, const char *key, bool *ret, hl_err *err);
+/* NULL: absent or null. fails when it is there and of another type */
+HL_MUST_CHECK hl_status hl_field_list(const json_t *object, const char *key, const json_t **ret, hl_err *err);
+HL_MUST_CHECK hl_status hl_field_object(const json_t *object, const char *key, const json_t **ret,
+                                        hl_err *err);
+
+/* ---- For http_server.c ---- */
+
+/* Put an error into `out` in the shape that the route's client expects, and its status into `code`. */
+void hl_exchange_fail(hl_exchange *x, hl_status status, const hl_err *err);
+/* The body decompressed, where it is not as it is. fails HL_E_FORMAT, HL_E_LIMIT, HL_E_UNSUPPORTED */
+HL_MUST_CHECK hl_status hl_exchange_decode_body(hl_exchange *x, size_t limit_bytes, hl_err *err);
+
+#endif

@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http_server.c - connections: from libmicrohttpd's callbacks to handlers and back.
+ *
+ * All callbacks run on one event thread (epoll). A connection whose answer is not there yet is suspended and
+ * resumed by hl_exchange_wake(), from a worker or from a model's scheduler; libmicrohttpd then calls
+ * on_request or the reader of the stream again. A suspended connection is never freed, so whoever may wake it
+ * is safe until on_completed(), which takes the generations back first.
+ * from: libmicrohttpd 0.9.75, manual and microhttpd.h
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "server/completion.h"
+#include "server/server_priv.h"
+
+enum {
+    STREAM_BLOCK = 16 << 10,
+    CONNECTION_MEMORY = 24 << 10, /* headers and the block that is sent */
+    FIRST_BODY = 4 << 10,
+    N_WORKERS = 32,
+    BACKLOG = 512,
+    RETRY_S = 1,
+};
+
+/* ---- Life of an exchange ---- */
+
+/* Put it aside until it is woken. A resume of what is not suspended is lost, and the suspend after it has no
+ * effect (libmicrohttpd 0.9.75, internal_suspend_connection_()): so each suspend gets exactly one resume, by
+ * whoever takes the mark away. */
+static void park(hl_exchange *x) {
+    MHD_suspend_connection(x->connection);
+    __atomic_store_n(&x->is_parked, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&x->is_woken, __ATOMIC_SEQ_CST)) hl_exchange_wake(x);
+}
+
+void hl_exchange_wake(hl_exchange *x) {
+    __atomic_store_n(&x->is_woken, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_exchange_n(&x->is_parked, 0, __ATOMIC_SEQ_CST)) MHD_resume_connection(x->connection);
+}
+
+/* What woke it is looked at from here on. */
+static void forget_wake(hl_exchange *x) { __atomic_store_n(&x->is_woken, 0, __ATOMIC_SEQ_CST); }
+
+static uint64_t mix(uint64_t z) { /* splitmix64, Steele, Lea, Flood 2014 */
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+}
+
+static hl_exchange *exchange_new(hl_server *s, struct MHD_Connection *connection) {
+    hl_exchange *x = hl_new(1, sizeof *x);
+    if (!x) return NULL;
+    x->server = s;
+    x->connection = connection;
+    x->start_ns = x->sent_ns = hl_clock_ns();
+    x->code = 200;
+    x->fd = -1;
+    const uint64_t n = __atomic_add_fetch(&s->n_ids, 1, __ATOMIC_RELAXED);
+    (void)snprintf(x->id, sizeof x->id, "req_%016llx",
+                   (unsigned long long)mix(s->id_key + n * 0x9e3779b97f4a7c15ULL));
+    hl_str_init(&x->body, s->max_body_bytes);
+    hl_json_init(&x->out);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info) x->fd = info->connect_fd;
+    return x;
+}
+
+static void log_request(const hl_exchange *x) {
+    const hl_completion *c = x->completion;
+    hl_usage             u = {0};
+    for (size_t i = 0; c && i < c->n_choices; i++) {
+        const hl_usage *k = &c->choices[i].usage;
+        u.prompt_tokens = k->prompt_tokens;
+        u.cached_tokens += k->cached_tokens;
+        u.answer_tokens += k->answer_tokens;
+        u.queue_ns += k->queue_ns;
+        u.prompt_ns += k->prompt_ns;
+        u.answer_ns += k->answer_ns;
+    }
+    const double ms = (double)(hl_clock_ns() - x->start_ns) / 1e6;
+    if (!c)
+        hl_event(x->server->events, HL_LOG_INFO, "server", "request", "id=%s route=%s status=%u ms=%.1f",
+                 x->id, x->route ? x->route->name : "none", x->code, ms);
+    else
+        hl_event(x->server->events, HL_LOG_INFO, "server", "request",
+                 "id=%s route=%s status=%u ms=%.1f model=\"%s\" in_tokens=%d cached_tokens=%d out_tokens=%d "
+                 "queue_ms=%.1f prefill_ms=%.1f decode_ms=%.1f gone=%d",
+                 x->id, x->route->name, x->code, ms, c->model ? c->model : "", (int)u.prompt_tokens,
+                 (int)u.cached_tokens, (int)u.answer_tokens, (double)u.queue_ns / 1e6,
+                 (double)u.prompt_ns / 1e6, (double)u.answer_ns / 1e6, x->is_gone);
+}
+
+/* On a worker: giving a model back may unload it. */
+static void exchange_free(void *user) {
+    hl_exchange *x = user;
+    hl_server   *s = x->server;
+    hl_completion_free(x->completion);
+    hl_str_done(&x->body);
+    hl_json_done(&x->out);
+    hl_free(x->path);
+    hl_free(x);
+    (void)pthread_mutex_lock(&s->lock);
+    if (--s->n_exchanges == 0) (void)pthread_cond_broadcast(&s->is_empty);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                         enum MHD_RequestTerminationCode how) {
+    hl_exchange *x = *con_cls;
+    (void)cls;
+    (void)connection;
+    *con_cls = NULL;
+    if (!x) return;
+    hl_hangup_remove(x->server, x);
+    if (how != MHD_REQUEST_TERMINATED_COMPLETED_OK) x->is_gone = 1;
+    if (x->completion) hl_completion_end(x->completion);
+    if (x->is_gone) (void)__atomic_fetch_add(&x->server->counts.cancelled, 1, __ATOMIC_RELAXED);
+    log_request(x);
+    if (!x->completion) {
+        exchange_free(x);
+        return;
+    }
+    x->job = (hl_job){.fn = exchange_free, .user = x};
+    hl_workers_post(x->server->workers, &x->job);
+}
+
+/* ---- Responses ---- */
+
+static void add_common_headers(hl_exchange *x, struct MHD_Response *r) {
+    const char *origin = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Origin");
+    const bool  is_json = !x->content_type;
+    (void)MHD_add_response_header(r, "Content-Type",
+                                  is_json ? "application/json; charset=utf-8" : x->content_type);
+    (void)MHD_add_response_header(r, "request-id", x->id);
+    (void)MHD_add_response_header(r, "x-request-id", x->id);
+    (void)MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+    if (origin && hl_gate_allows_origin(x->server, origin)) {
+        (void)MHD_add_response_header(r, "Access-Control-Allow-Origin", origin);
+        (void)MHD_add_response_header(r, "Access-Control-Expose-Headers", "request-id, x-request-id");
+        (void)MHD_add_response_header(r, "Vary", "Origin");
+    }
+    if (x->code == 503) {
+        char seconds[16];
+        (void)snprintf(seconds, sizeof seconds, "%d", RETRY_S);
+        (void)MHD_add_response_header(r, "Retry-After", seconds);
+    }
+}
+
+static enum MHD_Result queue(hl_exchange *x, struct MHD_Response *r) {
+    if (!r) return MHD_NO;
+    add_common_headers(x, r);
+    x->state = HL_X_ANSWERED;
+    const enum MHD_Result result = MHD_queue_response(x->connection, x->code, r);
+    MHD_destroy_response(r);
+    return result;
+}
+
+static enum MHD_Result respond_whole(hl_exchange *x) {
+    if (x->out.text.failed && !x->has_failed) {
+        hl_err err = {0};
+        hl_exchange_fail(x, hl_str_check(&x->out.text, "response", &err), &err);
+    }
+    if (x->code >= 400) (void)__atomic_fetch_add(&x->server->counts.errors, 1, __ATOMIC_RELAXED);
+    return queue(x, MHD_create_response_from_buffer(x->out.text.len, x->out.text.ptr ? x->out.text.ptr : "",
+                                                    MHD_RESPMEM_PERSISTENT));
+}
+
+/* The stream's bytes, as the socket takes them. */
+static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max) {
+    hl_exchange *x = cls;
+    (void)pos;
+    for (;;) {
+        hl_str *out = &x->out.text;
+        if (x->is_gone || out->failed) return MHD_CONTENT_READER_END_WITH_ERROR;
+        if (x->n_sent < out->len) {
+            const size_t n = out->len - x->n_sent < max ? out->len - x->n_sent : max;
+            memcpy(buf, out->ptr + x->n_sent, n);
+            x->n_sent += n;
+            x->sent_ns = hl_clock_ns();
+            return (ssize_t)n;
+        }
+        hl_json_clear(&x->out);
+        x->n_sent = 0;
+        forget_wake(x);
+        const bool is_over = hl_completion_pump(x->completion, STREAM_BLOCK);
+        if (out->len > 0) continue;
+        if (is_over) return MHD_CONTENT_READER_END_OF_STREAM;
+        if (hl_hangup_take_ping(x->server, x) && x->completion->dialect->ping) {
+            hl_str_add_text(out, x->completion->dialect->ping);
+            continue;
+        }
+        hl_completion_watch(x->completion);
+        park(x);
+        return 0;
+    }
+}
+
+static enum MHD_Result respond_stream(hl_exchange *x) {
+    struct MHD_Response *r =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, x, NULL);
+    x->content_type = x->completion->dialect->stream_type;
+    if (r) (void)MHD_add_response_header(r, "Cache-Control", "no-cache");
+    return queue(x, r);
+}
+
+/* A completion that is answered as a whole: again whenever there are new events. */
+static enum MHD_Result go_on(hl_exchange *x) {
+    hl_completion *c = x->completion;
+    if (x->is_gone) return MHD_NO;
+    forget_wake(x);
+    if (!hl_completion_pump(c, SIZE_MAX)) {
+        hl_completion_watch(c);
+        park(x);
+        return MHD_YES;
+    }
+    if (c->status != HL_OK) hl_exchange_fail(x, c->status, &c->err);
+    return respond_whole(x);
+}
+
+static enum MHD_Result answer(hl_exchange *x) {
+    hl_completion *c = x->completion;
+    if (x->is_gone && !x->has_failed) return MHD_NO;
+    if (x->has_failed || !c || c->n_choices == 0) return respond_whole(x);
+    x->state = HL_X_ANSWERING;
+    return c->is_stream ? respond_stream(x) : go_on(x);
+}
+
+/* ---- Handlers ---- */
+
+static void run_handler(hl_exchange *x) {
+    hl_err    err = {0};
+    hl_status status = hl_exchange_decode_body(x, x->server->max_body_bytes, &err);
+    if (status == HL_OK) status = x->route->fn(x, &err);
+    if (status != HL_OK) hl_exchange_fail(x, status, &err);
+}
+
+static void run_job(void *user) {
+    hl_exchange *x = user;
+    (void)hl_stop_watch(&x->is_gone);
+    run_handler(x);
+    (void)hl_stop_watch(NULL);
+    /* Under the lock, which on_completed() takes before x is gone: somebody else may have woken it
+     * already. */
+    hl_server *s = x->server;
+    (void)pthread_mutex_lock(&s->lock);
+    __atomic_store_n(&x->state, HL_X_READY, __ATOMIC_RELEASE);
+    hl_exchange_wake(x);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static enum MHD_Result begin_work(hl_exchange *x) {
+    hl_server *s = x->server;
+    hl_err     err = {0};
+    if (x->route->flags & HL_R_INLINE) {
+        run_handler(x);
+        return answer(x);
+    }
+    if (hl_workers_n_queued(s->workers) >= s->max_queue) {
+        (void)__atomic_fetch_add(&s->counts.refused, 1, __ATOMIC_RELAXED);
+        hl_exchange_fail(x,
+                         hl_fail(&err, HL_E_BUSY,
+                                 "server busy, please try again.  maximum pending requests "
+                                 "exceeded (server.max_queue = %zu)",
+                                 s->max_queue),
+                         &err);
+        return respond_whole(x);
+    }
+    x->state = HL_X_WORKING;
+    hl_hangup_add(s, x);
+    x->job = (hl_job){.fn = run_job, .user = x};
+    park(x);
+    hl_workers_post(s->workers, &x->job);
+    return MHD_YES;
+}
+
+/* ---- What comes in ---- */
+
+/* "//v1//models/" and "/v1/v1/messages" are what clients make of odd base URLs. */
+static char *clean_path(const char *url) {
+    char *path = hl_strdup(url);
+    if (!path) return NULL;
+    char *to = path;
+    for (const char *from = path; *from; from++)
+        if (!(from[0] == '/' && from[1] == '/')) *to++ = *from;
+    if (to > path + 1 && to[-1] == '/') to--;
+    *to = '\0';
+    if (strncmp(path, "/v1/v1/", 7) == 0) memmove(path, path + 3, strlen(path + 3) + 1);
+    return path;
+}
+
+/* Without "/v1", as some write their base URL. */
+static const hl_route *find_route(hl_exchange *x, uint32_t *ret_allowed) {
+    const hl_route *r = hl_route_find(x->method, hl_view_of(x->path), &x->rest, ret_allowed);
+    if (*ret_allowed) return r;
+    const size_t n = strlen(x->path);
+    char        *with = hl_new(n + 4, 1);
+    if (!with) return NULL;
+    memcpy(with, "/v1", 3);
+    memcpy(with + 3, x->path, n + 1);
+    r = hl_route_find(x->method, hl_view_of(with), &x->rest, ret_allowed);
+    hl_free(x->path);
+    x->path = with;
+    return r;
+}
+
+static enum MHD_Result refuse(hl_exchange *x, unsigned code, hl_status status, const char *why) {
+    hl_err err = {0};
+    hl_exchange_fail(x, hl_fail(&err, status, "%s", why), &err);
+    x->code = code;
+    return respond_whole(x);
+}
+
+static enum MHD_Result respond_methods(hl_exchange *x, uint32_t allowed) {
+    char allow[80] = "";
+    for (int m = 0; m < HL_N_METHODS; m++) {
+        if (!(allowed & (1U << m))) continue;
+        if (*allow) (void)strcat(allow, ", ");
+        (void)strcat(allow, hl_method_name((hl_method)m));
+    }
+    const bool is_options = x->method == HL_METHOD_OPTIONS;
+    hl_err     err = {0};
+    if (is_options)
+        x->code = 204;
+    else
+        hl_exchange_fail(x, hl_fail(&err, HL_E_ARG, "method not allowed; this path has %s", allow), &err);
+    if (!is_options) x->code = 405;
+    struct MHD_Response *r = MHD_create_response_from_buffer(
+        x->out.text.len, x->out.text.ptr ? x->out.text.ptr : "", MHD_RESPMEM_PERSISTENT);
+    if (!r) return MHD_NO;
+    (void)MHD_add_response_header(r, "Allow", allow);
+    const char *headers =
+        MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Access-Control-Request-Headers");
+    const char *origin = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Origin");
+    if (is_options && origin && hl_gate_allows_origin(x->server, origin)) {
+        (void)MHD_add_response_header(r, "Access-Control-Allow-Methods", allow);
+        (void)MHD_add_response_header(r, "Access-Control-Allow-Headers", headers ? headers : "*");
+        (void)MHD_add_response_header(r, "Access-Control-Max-Age", "43200");
+    }
+    return queue(x, r);
+}
+
+static const char *header(const hl_exchange *x, const char *name) {
+    return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+}
+
+/* What can be said before the body is there. */
+static enum MHD_Result begin(hl_exchange *x, const char *url, const char *method) {
+    hl_server  *s = x->server;
+    hl_err      err = {0};
+    const char *length = header(x, "Content-Length");
+    uint32_t    allowed = 0;
+    x->method = hl_method_parse(method);
+    x->path = clean_path(url);
+    if (!x->path) return MHD_NO;
+    (void)__atomic_fetch_add(&s->counts.requests, 1, __ATOMIC_RELAXED);
+    x->route = find_route(x, &allowed);
+    if (hl_gate_check(s, header(x, "Host"), header(x, "Origin"), &err) != HL_OK)
+        return refuse(x, 403, HL_E_AUTH, err.text);
+    /* RFC 9112, 6.3: who sends both may want two servers to see two different requests */
+    if (length && header(x, "Transfer-Encoding"))
+        return refuse(x, 400, HL_E_FORMAT, "both Content-Length and Transfer-Encoding: expected one of them");
+    if (!allowed) return refuse(x, 404, HL_E_NOT_FOUND, "404 page not found");
+    if (!x->route) return respond_methods(x, allowed);
+    if (length && strtoull(length, NULL, 10) > s->max_body_bytes) {
+        (void)hl_fail(&err, HL_E_LIMIT, "body: %.20s bytes, at most %zu MiB (server.max_body_mib)", length,
+                      s->max_body_bytes >> 20);
+        return refuse(x, 413, HL_E_LIMIT, err.text);
+    }
+    x->encoding = header(x, "Content-Encoding");
+    return MHD_YES;
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data, size_t *n_data,
+                                  void **con_cls) {
+    hl_server   *s = cls;
+    hl_exchange *x = *con_cls;
+    (void)version;
+    if (!x) {
+        x = exchange_new(s, connection);
+        if (!x) return MHD_NO;
+        *con_cls = x;
+        (void)pthread_mutex_lock(&s->lock);
+        s->n_exchanges++;
+        (void)pthread_mutex_unlock(&s->lock);
+        return begin(x, url, method);
+    }
+    if (*n_data > 0) {
+        if (!x->body.failed) hl_str_add(&x->body, data, *n_data);
+        *n_data = 0;
+        return MHD_YES;
+    }
+    switch (__atomic_load_n(&x->state, __ATOMIC_ACQUIRE)) {
+    case HL_X_RECEIVING:
+        if (x->body.failed)
+            return x->body.lacks_memory ? refuse(x, 503, HL_E_NOMEM, "body: no memory")
+                                        : refuse(x, 413, HL_E_LIMIT, "body: too long (server.max_body_mib)");
+        return begin_work(x);
+    case HL_X_READY: return answer(x);
+    case HL_X_ANSWERING: return go_on(x);
+    default: return MHD_YES;
+    }
+}
+
+/* The path as it was sent, with %XX decoded; what is malformed stays, and so does what would end the text. */
+static size_t unescape(void *cls, struct MHD_Connection *c, char *s) {
+    (void)cls;
+    (void)c;
+    return strstr(s, "%00") ? strlen(s) : MHD_http_unescape(s);
+}
+
+/* ---- Listening ---- */
+
+static hl_status fail_bind(const hl_server *s, hl_err *err) {
+    if (errno == EADDRINUSE)
+        return hl_fail(err, HL_E_BUSY,
+                       "listen on %s: another program has this address: stop it, or set server.host (or "
+                       "OLLAMA_HOST) to another port",
+                       s->address);
+    return hl_fail(err, HL_E_IO, "listen on %s: %s", s->address, strerror(errno));
+}
+
+/* "host:port", "host", ":port", "[::1]:port", with or without a scheme. */
+static hl_status split_address(const char *text, char host[256], char port[8], hl_err *err) {
+    const char *scheme = strstr(text, "://"), *from = scheme ? scheme + 3 : text;
+    const char *otherwise = !scheme ? "11434" : strncmp(text, "https", 5) == 0 ? "443" : "80";
+    if (strlen(from) >= 256) return hl_fail(err, HL_E_ARG, "server.host: too long");
+    (void)snprintf(host, 256, "%s", from);
+    host[strcspn(host, "/")] = '\0';
+    (void)snprintf(port, 8, "%s", otherwise);
+    char      *colon = strrchr(host, ':');
+    const bool is_bracketed = host[0] == '[',
+               is_bare_ip6 = !is_bracketed && colon && strchr(host, ':') != colon;
+    if (colon && !is_bare_ip6 && (!is_bracketed || colon[-1] == ']')) {
+        char               *rest;
+        const unsigned long n = strtoul(colon + 1, &rest, 10);
+        if (rest == colon + 1 || *rest || n > 65535)
+            return hl_fail(err, HL_E_ARG, "server.host '%.100s': the port is no number of 0..65535", text);
+        (void)snprintf(port, 8, "%lu", n);
+        *colon = '\0';
+    }
+    const size_t n = strlen(host);
+    if (is_bracketed && n >= 2 && host[n - 1] == ']') {
+        host[n - 1] = '\0';
+        memmove(host, host + 1, n - 1);
+    }
+    if (!*host) memcpy(host, "127.0.0.1", 10);
+    return HL_OK;
+}
+
+static bool is_loopback(const struct sockaddr *a) {
+    if (a->sa_family == AF_INET)
+        return (ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) >> 24) == 127;
+    return a->sa_family == AF_INET6 &&
+           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr);
+}
+
+static void name_address(hl_server *s) {
+    struct sockaddr_storage a;
+    socklen_t               n = sizeof a;
+    char                    host[80], port[8];
+    if (getsockname(s->listen_fd, (struct sockaddr *)&a, &n) != 0 ||
+        getnameinfo((struct sockaddr *)&a, n, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return;
+    (void)snprintf(s->address, sizeof s->address, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static hl_status open_socket(hl_server *s, hl_err *err) {
+    char            host[256], port[8];
+    const int       one = 1;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
+    const char     *text = hl_config_text(s->config, HL_SETTING_server_host);
+    const hl_status status = split_address(text, host, port, err);
+    if (status != HL_OK) return status;
+    (void)snprintf(s->address, sizeof s->address, "%.100s:%s", host, port);
+    const int rc = getaddrinfo(host, port, &hints, &found);
+    if (rc != 0) return hl_fail(err, HL_E_ARG, "server.host '%.100s': %s", text, gai_strerror(rc));
+    s->is_loopback = is_loopback(found->ai_addr);
+    if (!s->is_loopback && !hl_config_bool(s->config, HL_SETTING_server_allow_remote)) {
+        freeaddrinfo(found);
+        return hl_fail(
+            err, HL_E_ARG,
+            "server.host '%.100s' can be reached from other machines, and nobody would be asked for a "
+            "key: use 127.0.0.1, or allow it with server.allow_remote = yes",
+            text);
+    }
+    s->listen_fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool ok =
+        s->listen_fd >= 0 && setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+        bind(s->listen_fd, found->ai_addr, found->ai_addrlen) == 0 && listen(s->listen_fd, BACKLOG) == 0;
+    freeaddrinfo(found);
+    if (!ok) return fail_bind(s, err);
+    name_address(s);
+    return HL_OK;
+}
+
+static void on_log(void *cls, const char *fmt, va_list args) {
+    const hl_server *s = cls;
+    char             text[300];
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    text[strcspn(text, "\n")] = '\0';
+    hl_event(s->events, HL_LOG_DEBUG, "server", "http", "why=\"%s\"", text);
+}
+
+hl_status hl_http_start(hl_server *s, hl_err *err) {
+    hl_status status = open_socket(s, err);
+    if (status == HL_OK) status = hl_workers_new(N_WORKERS, &s->workers, err);
+    if (status == HL_OK) status = hl_hangup_start(s, err);
+    if (status != HL_OK) return status;
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,
+        NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_UNESCAPE_CALLBACK, unescape, s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)hl_config_int(s->config, HL_SETTING_server_idle_s), MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)hl_config_int(s->config, HL_SETTING_server_max_connections), MHD_OPTION_END);
+    if (!s->daemon) return hl_fail(err, HL_E_NOMEM, "listen on %s: the event loop cannot start", s->address);
+    s->listen_fd = -1; /* the daemon's now */
+    return HL_OK;
+}
+
+/* ---- The end ---- */
+
+static void wait_until_empty(hl_server *s, int64_t until_ns) {
+    struct timespec t = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
+    int             rc = 0;
+    (void)pthread_mutex_lock(&s->lock);
+    while (s->n_exchanges > 0 && rc != ETIMEDOUT)
+        rc = until_ns == INT64_MAX ? pthread_cond_wait(&s->is_empty, &s->lock)
+                                   : pthread_cond_timedwait(&s->is_empty, &s->lock, &t);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+/* Those that are being received need a client's help to end; the daemon ends them. Those that are suspended
+ * must not be there any more when it stops. */
+static bool has_suspended(hl_server *s) {
+    bool any = false;
+    (void)pthread_mutex_lock(&s->lock);
+    any = s->exchanges != NULL;
+    (void)pthread_mutex_unlock(&s->lock);
+    return any;
+}
+
+static void end_all(hl_server *s) {
+    (void)pthread_mutex_lock(&s->lock);
+    for (hl_exchange *x = s->exchanges; x; x = x->next) {
+        hl_exchange_end(x);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+void hl_http_stop(hl_server *s, int64_t drain_ms) {
+    enum { LOOK_MS = 20 };
+    if (s->daemon) {
+        const int fd = MHD_quiesce_daemon(s->daemon);
+        if (fd >= 0) (void)close(fd);
+        const int64_t until = hl_clock_ns() + drain_ms * 1000000;
+        while (has_suspended(s) && hl_clock_ns() < until)
+            wait_until_empty(s, hl_clock_ns() + LOOK_MS * 1000000);
+        while (has_suspended(s)) {
+            end_all(s);
+            wait_until_empty(s, hl_clock_ns() + LOOK_MS * 1000000);
+        }
+        MHD_stop_daemon(s->daemon);
+    }
+    hl_hangup_stop(s);
+    if (s->workers) wait_until_empty(s, INT64_MAX);
+    hl_workers_free(s->workers);
+    if (s->listen_fd >= 0) (void)close(s->listen_fd);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * server_priv.h - what the files of server/ share.
+ */
+#ifndef HL_SERVER_SERVER_PRIV_H
+#define HL_SERVER_SERVER_PRIV_H
+
+#include <pthread.h>
+
+#include "core/base/events.h"
+#include "server/http/exchange.h"
+#include "server/http/workers.h"
+#include "server/server.h"
+
+struct MHD_Daemon;
+
+/* Counts for /metrics. Each is added to with __atomic_fetch_add() and read the same way. */
+typedef struct hl_server_counts {
+    uint64_t requests, errors, refused, completions, cancelled;
+    uint64_t prompt_tokens, cached_tokens, answer_tokens;
+} hl_server_counts;
+
+struct hl_server {
+    hl_host           *host;
+    const hl_config   *config;
+    const hl_events   *events;
+    const char        *version;
+    char               address[128];
+    struct MHD_Daemon *daemon;
+    hl_workers        *workers;
+    hl_server_counts   counts;
+    size_t             max_body_bytes, max_queue;
+    bool               is_loopback; /* then the Host header is checked against DNS rebinding */
+    int                listen_fd, wake_fd, epoll_fd;
+    pthread_t          watcher;
+    bool               has_watcher, is_ending; /* the watcher is to leave */
+    uint64_t           n_ids;                  /* of exchanges, so far; atomic */
+    uint64_t           id_key;                 /* random: ids of two runs differ */
+    pthread_mutex_t    lock;                   /* guards the list of exchanges */
+    pthread_cond_t     is_empty;
+    hl_exchange       *exchanges;
+    size_t             n_exchanges;
+};
+
+/* ---- gate.c: who may ask at all ---- */
+
+/* Host header, Origin. fails HL_E_AUTH (403 here) with the reason */
+HL_MUST_CHECK hl_status hl_gate_check(const hl_server *s, const char *host, const char *origin, hl_err *err);
+/* Is this Origin one that browsers may be answered for? */
+bool hl_gate_allows_origin(const hl_server *s, const char *origin);
+
+/* ---- hangup.c: clients that leave while nothing is sent to them, pings, models whose time is over ---- */
+
+HL_MUST_CHECK hl_status hl_hangup_start(hl_server *s, hl_err *err);
+void                    hl_hangup_stop(hl_server *s);
+void                    hl_hangup_add(hl_server *s, hl_exchange *x);
+/* Its client is gone, or is to go: under the server's lock. While a worker has it, it must stay parked: on
+ * being resumed libmicrohttpd reads, and may close and free it. The worker sees is_gone and hands it back
+ * soon. */
+void hl_exchange_end(hl_exchange *x);
+void hl_hangup_remove(hl_server *s, hl_exchange *x);
+/* Has nothing been sent for so long that a ping is due? */
+bool hl_hangup_take_ping(const hl_server *s, const hl_exchange *x);
+
+/* ---- http_server.c ---- */
+
+HL_MUST_CHECK hl_status hl_http_start(hl_server *s, hl_err *err);
+void                    hl_http_stop(hl_server *s, int64_t drain_ms);
+void                    hl_exchange_wake(hl_exchange *x); /* any thread: there is something to do for it */
+
+#endif
