@@ -62,7 +62,7 @@ static void remember(check *c, const char *digest) {
 }
 
 /* Read it all. fails only when that cannot be finished: cancelled, no memory */
-static hl_status verify_blob(check *c, const hl_layer *l, const char *path, hl_err *err) {
+static hl_status verify_blob(check *c, const hl_blob_layer *l, const char *path, hl_err *err) {
     char      hex[HL_DIGEST_BYTES];
     hl_err    why = {0};
     int       fd = -1;
@@ -81,7 +81,7 @@ static hl_status verify_blob(check *c, const hl_layer *l, const char *path, hl_e
     return HL_OK;
 }
 
-static hl_status check_blob(check *c, const hl_layer *l, hl_err *err) {
+static hl_status check_blob(check *c, const hl_blob_layer *l, hl_err *err) {
     char        path[PATH_MAX];
     struct stat st;
     hl_blob_row row;

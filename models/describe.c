@@ -61,7 +61,7 @@ static void add_key(hl_str *s, const char *key, const char *value) {
     hl_str_add_json(s, hl_view_of(value));
 }
 
-void hl_store_format_config(const hl_description *d, const hl_layers *layers, const hl_import_options *o,
+void hl_store_format_config(const hl_description *d, const hl_blob_layers *layers, const hl_import_options *o,
                             hl_str *s) {
     const hl_view family = hl_view_of(d->family);
     hl_str_add_text(s, "{\"model_format\":\"gguf\",\"model_family\":");
@@ -81,7 +81,7 @@ void hl_store_format_config(const hl_description *d, const hl_layers *layers, co
     hl_str_add_text(s, "]}}");
 }
 
-hl_status hl_store_format_config_like(hl_view config, const hl_layers *layers, hl_str *s, hl_err *err) {
+hl_status hl_store_format_config_like(hl_view config, const hl_blob_layers *layers, hl_str *s, hl_err *err) {
     json_t   *root = NULL;
     hl_status status = hl_json_parse(config, "config", &root, err);
     if (status != HL_OK) return status;

@@ -169,7 +169,7 @@ void hl_store_gc(hl_store *s, const hl_manifest *removed, hl_removed *ret) {
         hl_event(s->events, HL_LOG_WARN, "models", "gc-skipped",
                  "reason=\"%s\" action=\"no blob deleted, since it may be in use\"", err.text);
     for (size_t i = 0; removed && i <= removed->n_layers; i++) {
-        const hl_layer *l = i < removed->n_layers ? &removed->layers[i] : &removed->config;
+        const hl_blob_layer *l = i < removed->n_layers ? &removed->layers[i] : &removed->config;
         if (!l->digest[0] || (status == HL_OK && is_used(&set, l->digest))) continue;
         hl_store_blob_path(s, l->digest, path);
         if (access(path, F_OK) == 0) n_kept++;

@@ -40,9 +40,9 @@ typedef struct import_job {
     const hl_import_options *options;
     hl_name                  name;
     hl_description           description;
-    hl_source               *sources;
+    hl_import_file          *sources;
     size_t                   n_sources;
-    hl_layers                layers; /* one per source, then the small ones */
+    hl_blob_layers           layers; /* one per source, then the small ones */
     hl_store_progress        progress;
     uint64_t                 reported_bytes;
 } import_job;
@@ -73,7 +73,7 @@ static hl_status on_bytes(void *user, size_t n, hl_err *err) {
 /* ---- sources ---- */
 
 static hl_status add_source(import_job *job, const char *path, const char *media_type, hl_err *err) {
-    hl_source *src = &job->sources[job->n_sources];
+    hl_import_file *src = &job->sources[job->n_sources];
     src->media_type = media_type;
     src->partial_fd = -1;
     const hl_status status = hl_file_open(path, O_RDONLY, 0, &src->fd, &src->st, err);
@@ -172,7 +172,7 @@ static uint64_t total_bytes(const import_job *job) {
 
 /* ---- hash, prepare ---- */
 
-static hl_status hash_source(import_job *job, hl_source *src, hl_err *err) {
+static hl_status hash_source(import_job *job, hl_import_file *src, hl_err *err) {
     hl_blob_row like, known;
     hl_blob_row_of(&src->st, "0000000000000000000000000000000000000000000000000000000000000000", 0, &like);
     job->progress.path = src->path;
@@ -182,7 +182,7 @@ static hl_status hash_source(import_job *job, hl_source *src, hl_err *err) {
         return report(job, err);
     }
     const hl_status status = hl_store_hash(job->s, src->fd, src->path, on_bytes, job, src->digest, err);
-    return status == HL_OK ? hl_source_check(src, err) : status;
+    return status == HL_OK ? hl_import_file_check(src, err) : status;
 }
 
 static hl_status prepare_sources(import_job *job, hl_err *err) {
@@ -198,7 +198,7 @@ static hl_status prepare_sources(import_job *job, hl_err *err) {
     if (status != HL_OK || !must_copy || !copy_bytes) return status;
     status = begin_step(job, "copying", copy_bytes, err);
     for (size_t i = 0; i < job->n_sources && status == HL_OK; i++) {
-        hl_source *src = &job->sources[i];
+        hl_import_file *src = &job->sources[i];
         if (src->is_present) continue;
         if (!job->options->copy && hl_store_can_link(job->s, src))
             continue; /* the parts may lie in two places */
@@ -223,7 +223,7 @@ static hl_status add_small_layers(import_job *job, hl_err *err) {
                         .n_messages = o->n_messages,
                         .licenses = o->licenses,
                         .n_licenses = o->n_licenses};
-    if (status == HL_OK) status = hl_layers_add_texts(&job->layers, &t, err);
+    if (status == HL_OK) status = hl_blob_layers_add_texts(&job->layers, &t, err);
     hl_str_done(&params);
     return status;
 }
@@ -244,11 +244,11 @@ static hl_status commit(import_job *job, hl_err *err) {
     hl_status status = hl_store_lock(job->s, &lock_fd, err);
     if (status != HL_OK) return status;
     for (size_t i = 0; i < job->n_sources && status == HL_OK; i++) {
-        hl_source *src = &job->sources[i];
-        hl_layer   layer = {.media_type = src->media_type, .size_bytes = (uint64_t)src->st.st_size};
+        hl_import_file *src = &job->sources[i];
+        hl_blob_layer   layer = {.media_type = src->media_type, .size_bytes = (uint64_t)src->st.st_size};
         status = hl_store_commit_blob(job->s, src, err);
         memcpy(layer.digest, src->digest, sizeof layer.digest);
-        if (status == HL_OK) status = hl_layers_add(&job->layers, &layer, err);
+        if (status == HL_OK) status = hl_blob_layers_add(&job->layers, &layer, err);
     }
     if (status == HL_OK) status = add_small_layers(job, err);
     if (status == HL_OK) status = write_manifest(job, err);
@@ -261,13 +261,13 @@ static hl_status commit(import_job *job, hl_err *err) {
 
 static void job_done(import_job *job) {
     for (size_t i = 0; i < job->n_sources; i++) {
-        hl_source *src = &job->sources[i];
+        hl_import_file *src = &job->sources[i];
         if (src->partial[0]) (void)unlink(src->partial);
         if (src->partial_fd >= 0) (void)close(src->partial_fd);
         if (src->fd >= 0) (void)close(src->fd);
     }
     hl_free(job->sources);
-    hl_layers_done(&job->layers);
+    hl_blob_layers_done(&job->layers);
 }
 
 /* See that the folders are there and can be written, before minutes of hashing. */

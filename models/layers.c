@@ -9,14 +9,14 @@
 #include "core/base/mem.h"
 #include "models/store_priv.h"
 
-void hl_layers_done(hl_layers *l) { hl_free(l->v); }
+void hl_blob_layers_done(hl_blob_layers *l) { hl_free(l->v); }
 
-hl_status hl_layers_add(hl_layers *l, const hl_layer *layer, hl_err *err) {
+hl_status hl_blob_layers_add(hl_blob_layers *l, const hl_blob_layer *layer, hl_err *err) {
     if (l->n == HL_MANIFEST_MAX_LAYERS)
         return hl_fail(err, HL_E_LIMIT, "model: more than %d layers", HL_MANIFEST_MAX_LAYERS);
     if (l->n == l->cap) {
-        const size_t cap = l->cap ? 2 * l->cap : 16;
-        hl_layer    *grown = hl_resize(l->v, cap, sizeof *grown);
+        const size_t   cap = l->cap ? 2 * l->cap : 16;
+        hl_blob_layer *grown = hl_resize(l->v, cap, sizeof *grown);
         if (!grown) return hl_fail(err, HL_E_NOMEM, "model: no memory for %zu layers", cap);
         l->v = grown;
         l->cap = cap;
@@ -25,13 +25,13 @@ hl_status hl_layers_add(hl_layers *l, const hl_layer *layer, hl_err *err) {
     return HL_OK;
 }
 
-static hl_status add_text(hl_layers *l, const char *media_type, hl_view text, hl_err *err) {
-    hl_layer  layer;
-    hl_status status = text.len ? hl_store_put_text(l->s, media_type, text, &layer, err) : HL_OK;
-    return status == HL_OK && text.len ? hl_layers_add(l, &layer, err) : status;
+static hl_status add_text(hl_blob_layers *l, const char *media_type, hl_view text, hl_err *err) {
+    hl_blob_layer layer;
+    hl_status     status = text.len ? hl_store_put_text(l->s, media_type, text, &layer, err) : HL_OK;
+    return status == HL_OK && text.len ? hl_blob_layers_add(l, &layer, err) : status;
 }
 
-static hl_status add_messages(hl_layers *l, const hl_model_texts *t, hl_err *err) {
+static hl_status add_messages(hl_blob_layers *l, const hl_model_texts *t, hl_err *err) {
     hl_str json;
     hl_str_init(&json, 8 * (size_t)HL_STORE_TEXT_MAX_BYTES); /* add_text() has the real limit */
     hl_str_add_char(&json, '[');
@@ -49,7 +49,7 @@ static hl_status add_messages(hl_layers *l, const hl_model_texts *t, hl_err *err
     return status;
 }
 
-hl_status hl_layers_add_texts(hl_layers *l, const hl_model_texts *t, hl_err *err) {
+hl_status hl_blob_layers_add_texts(hl_blob_layers *l, const hl_model_texts *t, hl_err *err) {
     hl_status status = add_text(l, HL_MEDIA_TEMPLATE, hl_view_of(t->template_text), err);
     if (status == HL_OK) status = add_text(l, HL_MEDIA_SYSTEM, hl_view_of(t->system), err);
     if (status == HL_OK) status = add_text(l, HL_MEDIA_PARAMS, t->params_json, err);
@@ -59,7 +59,7 @@ hl_status hl_layers_add_texts(hl_layers *l, const hl_model_texts *t, hl_err *err
     return status;
 }
 
-hl_status hl_store_put_model(const hl_layers *l, hl_view config, hl_name *name, hl_err *err) {
+hl_status hl_store_put_model(const hl_blob_layers *l, hl_view config, hl_name *name, hl_err *err) {
     hl_manifest  m = {.n_layers = l->n, .layers = l->v};
     hl_disk_name on_disk;
     hl_err       ignored;

@@ -34,7 +34,7 @@ bool hl_digest_parse(const char *text, char ret_hex[HL_DIGEST_BYTES]) {
 }
 
 static hl_status parse_layer(const json_t *v, const char *what, const char *field, hl_arena *arena,
-                             hl_layer *ret, hl_err *err) {
+                             hl_blob_layer *ret, hl_err *err) {
     if (!json_is_object(v)) return hl_fail(err, HL_E_FORMAT, "%s: %s is not an object", what, field);
     const char *digest = hl_json_text(v, "digest");
     if (!hl_digest_parse(digest, ret->digest))
@@ -95,7 +95,7 @@ hl_status hl_manifest_parse(hl_view text, const char *what, hl_arena *arena, hl_
     return status;
 }
 
-static void format_layer(const hl_layer *l, hl_str *s) {
+static void format_layer(const hl_blob_layer *l, hl_str *s) {
     hl_str_add_text(s, "{\"mediaType\":");
     hl_str_add_json(s, hl_view_of(l->media_type));
     hl_str_add_format(s, ",\"digest\":\"sha256:%s\",\"size\":%" PRIu64 "}", l->digest, l->size_bytes);

@@ -27,16 +27,16 @@
 
 enum { HL_MANIFEST_MAX_BYTES = 4 << 20, HL_MANIFEST_MAX_LAYERS = 16384 };
 
-typedef struct hl_layer {
+typedef struct hl_blob_layer {
     const char *media_type;
     char        digest[HL_DIGEST_BYTES];
     uint64_t    size_bytes;
-} hl_layer;
+} hl_blob_layer;
 
 typedef struct hl_manifest {
-    hl_layer  config; /* digest "" when the manifest has none */
-    size_t    n_layers;
-    hl_layer *layers;
+    hl_blob_layer  config; /* digest "" when the manifest has none */
+    size_t         n_layers;
+    hl_blob_layer *layers;
 } hl_manifest;
 
 /* Is this a digest: "sha256:" or "sha256-" and 64 hex digits? Writes the digits in lower case. */

@@ -83,10 +83,11 @@ static bool has_text(const char *path, hl_view text) {
     return same;
 }
 
-hl_status hl_store_put_text(hl_store *s, const char *media_type, hl_view text, hl_layer *ret, hl_err *err) {
-    char     path[PATH_MAX], partial[PATH_MAX];
-    hl_layer layer = {.media_type = media_type, .size_bytes = text.len};
-    int      fd = -1;
+hl_status hl_store_put_text(hl_store *s, const char *media_type, hl_view text, hl_blob_layer *ret,
+                            hl_err *err) {
+    char          path[PATH_MAX], partial[PATH_MAX];
+    hl_blob_layer layer = {.media_type = media_type, .size_bytes = text.len};
+    int           fd = -1;
     if (text.len > HL_STORE_TEXT_MAX_BYTES)
         return hl_fail(err, HL_E_LIMIT, "%s has %zu bytes, expected at most %d", media_type, text.len,
                        HL_STORE_TEXT_MAX_BYTES);
@@ -125,7 +126,7 @@ hl_status hl_store_put_manifest(hl_store *s, const hl_name *name, hl_view text, 
 
 /* ---- large files ---- */
 
-hl_status hl_source_check(const hl_source *src, hl_err *err) {
+hl_status hl_import_file_check(const hl_import_file *src, hl_err *err) {
     struct stat now;
     if (fstat(src->fd, &now) != 0) return hl_fail(err, HL_E_IO, "stat '%s': %s", src->path, strerror(errno));
     if (now.st_size != src->st.st_size || hl_mtime_ns(&now) != hl_mtime_ns(&src->st))
@@ -134,7 +135,7 @@ hl_status hl_source_check(const hl_source *src, hl_err *err) {
     return HL_OK;
 }
 
-hl_status hl_store_find_sound_blob(hl_store *s, hl_source *src, hl_err *err) {
+hl_status hl_store_find_sound_blob(hl_store *s, hl_import_file *src, hl_err *err) {
     char        path[PATH_MAX], hex[HL_DIGEST_BYTES];
     struct stat st;
     hl_blob_row row;
@@ -159,7 +160,7 @@ out:
     return status;
 }
 
-bool hl_store_can_link(hl_store *s, const hl_source *src) {
+bool hl_store_can_link(hl_store *s, const hl_import_file *src) {
     char path[PATH_MAX];
     hl_store_partial_path(s, path);
     if (linkat(AT_FDCWD, src->path, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0) return false;
@@ -184,7 +185,7 @@ static hl_status copy_chunk(void *user, const void *data, size_t n, hl_err *err)
 }
 
 /* Copy the bytes, and see that they are those that were hashed. */
-static hl_status copy_bytes(const hl_source *src, int fd, const char *partial, hl_progress_step_fn *fn,
+static hl_status copy_bytes(const hl_import_file *src, int fd, const char *partial, hl_progress_step_fn *fn,
                             void *user, hl_err *err) {
     char      hex[HL_DIGEST_BYTES];
     copy_walk w = {.fd = fd, .path = partial, .fn = fn, .user = user};
@@ -202,14 +203,15 @@ static hl_status copy_bytes(const hl_source *src, int fd, const char *partial, h
     return status;
 }
 
-hl_status hl_store_copy_in(hl_store *s, hl_source *src, hl_progress_step_fn *fn, void *user, hl_err *err) {
+hl_status hl_store_copy_in(hl_store *s, hl_import_file *src, hl_progress_step_fn *fn, void *user,
+                           hl_err *err) {
     char      partial[PATH_MAX];
     const int fd = create_partial(s, partial);
     if (fd < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", partial, strerror(errno));
     hl_status status = HL_OK;
     (void)pthread_mutex_unlock(&s->mutex);
     if (!hl_file_clone(src->fd, fd)) status = copy_bytes(src, fd, partial, fn, user, err);
-    if (status == HL_OK) status = hl_source_check(src, err);
+    if (status == HL_OK) status = hl_import_file_check(src, err);
     if (status == HL_OK && fsync(fd) != 0)
         status = hl_fail(err, HL_E_IO, "sync '%s': %s", partial, strerror(errno));
     (void)pthread_mutex_lock(&s->mutex);
@@ -224,7 +226,7 @@ hl_status hl_store_copy_in(hl_store *s, hl_source *src, hl_progress_step_fn *fn,
 }
 
 /* Link the source under a temporary name, see that it is the file that was hashed, record, rename. */
-static hl_status commit_link(hl_store *s, const hl_source *src, hl_err *err) {
+static hl_status commit_link(hl_store *s, const hl_import_file *src, hl_err *err) {
     char        path[PATH_MAX], partial[PATH_MAX];
     struct stat st;
     hl_blob_row row;
@@ -251,7 +253,7 @@ out:
     return status;
 }
 
-hl_status hl_store_commit_blob(hl_store *s, hl_source *src, hl_err *err) {
+hl_status hl_store_commit_blob(hl_store *s, hl_import_file *src, hl_err *err) {
     char        path[PATH_MAX];
     struct stat st;
     hl_blob_row row;

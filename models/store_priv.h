@@ -84,8 +84,8 @@ bool          hl_layer_is_text(hl_layer_kind kind);
 HL_MUST_CHECK hl_status hl_store_read_manifest(hl_store *s, const hl_name *name, hl_arena *arena,
                                                hl_view *ret_text, hl_manifest *ret, hl_err *err);
 /* Read a small blob as text into the arena. fails HL_E_CHANGED its size is not the layer's */
-HL_MUST_CHECK hl_status hl_store_read_text(hl_store *s, const hl_layer *layer, hl_arena *arena, hl_view *ret,
-                                           hl_err *err);
+HL_MUST_CHECK hl_status hl_store_read_text(hl_store *s, const hl_blob_layer *layer, hl_arena *arena,
+                                           hl_view *ret, hl_err *err);
 /* Fill an entry from the index or, when that is stale, from the files. */
 HL_MUST_CHECK hl_status hl_store_read_entry(hl_store *s, const hl_disk_name *on_disk, hl_arena *arena,
                                             hl_store_entry *ret, hl_err *err);
@@ -126,20 +126,20 @@ HL_MUST_CHECK hl_status hl_own_each(const hl_store *s, hl_own_fn *fn, void *user
 
 /* ---- small files (place.c) ---- */
 /* Write a small blob unless it is there; fills all of `ret`. media_type is kept by reference. */
-HL_MUST_CHECK hl_status hl_store_put_text(hl_store *s, const char *media_type, hl_view text, hl_layer *ret,
-                                          hl_err *err);
+HL_MUST_CHECK hl_status hl_store_put_text(hl_store *s, const char *media_type, hl_view text,
+                                          hl_blob_layer *ret, hl_err *err);
 /* Write the manifest of a name, by way of a temporary file among the blobs. */
 HL_MUST_CHECK hl_status hl_store_put_manifest(hl_store *s, const hl_name *name, hl_view text, hl_err *err);
 
 /* ---- the layers of a new model (layers.c) ---- */
-typedef struct hl_layers {
-    hl_store *s;
-    hl_layer *v; /* media types are kept by reference */
-    size_t    n, cap;
-} hl_layers;
+typedef struct hl_blob_layers {
+    hl_store      *s;
+    hl_blob_layer *v; /* media types are kept by reference */
+    size_t         n, cap;
+} hl_blob_layers;
 
-void                    hl_layers_done(hl_layers *l);
-HL_MUST_CHECK hl_status hl_layers_add(hl_layers *l, const hl_layer *layer, hl_err *err);
+void                    hl_blob_layers_done(hl_blob_layers *l);
+HL_MUST_CHECK hl_status hl_blob_layers_add(hl_blob_layers *l, const hl_blob_layer *layer, hl_err *err);
 
 typedef struct hl_model_texts { /* NULL and empty: none */
     const char              *template_text, *system;
@@ -151,14 +151,15 @@ typedef struct hl_model_texts { /* NULL and empty: none */
 } hl_model_texts;
 
 /* Write each text that there is as a blob, and add its layer. Under the lock. */
-HL_MUST_CHECK hl_status hl_layers_add_texts(hl_layers *l, const hl_model_texts *t, hl_err *err);
+HL_MUST_CHECK hl_status hl_blob_layers_add_texts(hl_blob_layers *l, const hl_model_texts *t, hl_err *err);
 
 /* Write the config and, last of all, the manifest. Under the lock.
  * in/out name  spelled as on disk afterwards, where a name that differs only in case is there already */
-HL_MUST_CHECK hl_status hl_store_put_model(const hl_layers *l, hl_view config, hl_name *name, hl_err *err);
+HL_MUST_CHECK hl_status hl_store_put_model(const hl_blob_layers *l, hl_view config, hl_name *name,
+                                           hl_err *err);
 
 /* ---- large files (place.c) ---- */
-typedef struct hl_source {
+typedef struct hl_import_file {
     char        path[PATH_MAX]; /* resolved */
     const char *media_type;
     int         fd; /* of the file; -1 not open */
@@ -167,23 +168,23 @@ typedef struct hl_source {
     bool        is_present;        /* the blob is there and sound */
     char        partial[PATH_MAX]; /* "" : link at commit; else a finished copy */
     int         partial_fd;        /* open and locked until commit, so that nobody sweeps it; -1 none */
-} hl_source;
+} hl_import_file;
 
 /* fails HL_E_CHANGED when the file is not what it was when it was opened. */
-HL_MUST_CHECK hl_status hl_source_check(const hl_source *src, hl_err *err);
+HL_MUST_CHECK hl_status hl_import_file_check(const hl_import_file *src, hl_err *err);
 
 /* Is the blob there and sound? Reads it in full when the index does not vouch for it. */
-HL_MUST_CHECK hl_status hl_store_find_sound_blob(hl_store *s, hl_source *src, hl_err *err);
+HL_MUST_CHECK hl_status hl_store_find_sound_blob(hl_store *s, hl_import_file *src, hl_err *err);
 
 /* Can the source be hard-linked among the blobs? Tries it. */
-bool hl_store_can_link(hl_store *s, const hl_source *src);
+bool hl_store_can_link(hl_store *s, const hl_import_file *src);
 
 /* Clone or copy the source into a partial file; fn sees every piece of a copy. Lets go of the mutex. */
-HL_MUST_CHECK hl_status hl_store_copy_in(hl_store *s, hl_source *src, hl_progress_step_fn *fn, void *user,
-                                         hl_err *err);
+HL_MUST_CHECK hl_status hl_store_copy_in(hl_store *s, hl_import_file *src, hl_progress_step_fn *fn,
+                                         void *user, hl_err *err);
 
 /* Give the source its name among the blobs, and record that. Under the lock. */
-HL_MUST_CHECK hl_status hl_store_commit_blob(hl_store *s, hl_source *src, hl_err *err);
+HL_MUST_CHECK hl_status hl_store_commit_blob(hl_store *s, hl_import_file *src, hl_err *err);
 
 /* ---- gc.c ---- */
 /* Delete blobs that this program placed and no manifest uses.
@@ -204,11 +205,11 @@ typedef struct hl_description {
 
 HL_MUST_CHECK hl_status hl_store_describe(const struct hl_gguf *g, hl_description *ret, hl_err *err);
 /* Append the config blob; of `o` renderer, parser and the like. */
-void hl_store_format_config(const hl_description *d, const hl_layers *layers, const hl_import_options *o,
+void hl_store_format_config(const hl_description *d, const hl_blob_layers *layers, const hl_import_options *o,
                             hl_str *s);
 /* Append another model's config, all of it, with these layers instead of its own.
  * fails  HL_E_FORMAT it is no JSON object; HL_E_NOMEM */
-HL_MUST_CHECK hl_status hl_store_format_config_like(hl_view config, const hl_layers *layers, hl_str *s,
+HL_MUST_CHECK hl_status hl_store_format_config_like(hl_view config, const hl_blob_layers *layers, hl_str *s,
                                                     hl_err *err);
 
 /* Append parameters as a JSON object with the types that Ollama gives them (params.c).

@@ -116,7 +116,8 @@ hl_status hl_store_read_manifest(hl_store *s, const hl_name *name, hl_arena *are
     return status;
 }
 
-hl_status hl_store_read_text(hl_store *s, const hl_layer *layer, hl_arena *arena, hl_view *ret, hl_err *err) {
+hl_status hl_store_read_text(hl_store *s, const hl_blob_layer *layer, hl_arena *arena, hl_view *ret,
+                             hl_err *err) {
     char    path[PATH_MAX];
     hl_view text = {0};
     hl_store_blob_path(s, layer->digest, path);
@@ -310,7 +311,7 @@ static hl_status parse_config(hl_stored_model *m, hl_arena *arena, hl_view text,
 }
 
 /* Read a small blob; one that is missing counts as absent when only shown. */
-static hl_status read_small(hl_store *s, const hl_layer *layer, int how, hl_arena *arena, hl_view *ret,
+static hl_status read_small(hl_store *s, const hl_blob_layer *layer, int how, hl_arena *arena, hl_view *ret,
                             hl_err *err) {
     const hl_status status = hl_store_read_text(s, layer, arena, ret, err);
     if (how == HL_OPEN_FOR_SHOW && status == HL_E_NOT_FOUND) return HL_OK;
@@ -339,8 +340,8 @@ typedef struct layer_lists { /* writable ends of the model's lists */
     const char **shards, **licenses;
 } layer_lists;
 
-static hl_status read_layer(hl_store *s, const hl_layer *layer, const char *path, int how, model_box *box,
-                            layer_lists *lists, hl_err *err) {
+static hl_status read_layer(hl_store *s, const hl_blob_layer *layer, const char *path, int how,
+                            model_box *box, layer_lists *lists, hl_err *err) {
     hl_stored_model    *m = &box->model;
     const hl_layer_kind kind = hl_layer_kind_of(layer->media_type);
     if (kind == HL_LAYER_SHARD) lists->shards[m->n_shards++] = path;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Names: unique base names, an SPDX line and a head comment in every source, kernel files as kernels.def names them.
-Symbols: see check_symbols.sh."""
+"""Names: unique base names, one type for a name, an SPDX line and a head comment in every source, kernel files as
+kernels.def names them. Symbols: see check_symbols.sh."""
 import collections
 import pathlib
 import re
@@ -31,6 +31,32 @@ def kernels():
             yield f"kernels.def: {stem} has no file {stem}.c"
 
 
+COMMENT = re.compile(r"/\*.*?\*/", re.S)
+TYPE = re.compile(
+    r"\b(?:struct|union|enum)\s+(hl_\w+)\s*\{"          # struct hl_x {
+    r"|^\}\s*(hl_\w+)\s*;"                              # } hl_x;
+    r"|^typedef\b[^;{()]*\(\*\s*(hl_\w+)\)\s*\("       # typedef void (*hl_x)(int);
+    r"|^typedef\s+(?!struct|union|enum)[^;{()]*?\b(hl_\w+)\s*(?:\([^;]*\))?;", re.M)  # typedef int hl_x; typedef void hl_x(int);
+
+
+def types(text):
+    """The names that a text gives to types."""
+    return {name for groups in TYPE.findall(COMMENT.sub("", text)) for name in groups if name}
+
+
+def doubles(paths):
+    """Names that stand for more than one type. Headers of kernels are bodies of which a file includes one per instruction
+    set: what they define is that file's own."""
+    homes = collections.defaultdict(list)
+    for path in paths:
+        if path.startswith(FOLDERS) and not re.match(r"engine/kernels/\w+/", path):
+            for name in types((ROOT / path).read_text(errors="replace")):
+                homes[name].append(path)
+    for name, where in homes.items():
+        if len(where) > 1:
+            yield f"{name}: more than one type of this name: {', '.join(sorted(where))}"
+
+
 def main():
     bad, seen = [], collections.defaultdict(list)
     for path in sources():
@@ -46,6 +72,7 @@ def main():
         if re.search(r"\b(TODO|FIXME|XXX)\b", text):
             bad.append(f"{path}: an open question is NEEDSWORK(#issue): the question")
     bad += kernels()
+    bad += doubles(sources())
     for name, paths in seen.items():
         if len(set(paths)) > 1:
             bad.append(f"{name}: more than one file of this name: {', '.join(paths)}")

@@ -216,7 +216,7 @@ bool hl_path_dir(const char *path, char *ret, size_t cap) {
     return true;
 }
 
-hl_status hl_file_walk(int fd, const char *path, hl_chunk_fn *fn, void *user, hl_err *err) {
+hl_status hl_file_walk(int fd, const char *path, hl_file_chunk_fn *fn, void *user, hl_err *err) {
     hl_status status = HL_OK;
     off_t     at = 0;
     char     *buf = hl_new_aligned(CHUNK_BYTES, 1);

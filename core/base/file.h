@@ -50,11 +50,11 @@ HL_MUST_CHECK hl_status hl_dir_sync(const char *path, hl_err *err);
 bool hl_path_dir(const char *path, char *ret, size_t cap);
 
 /* One piece of a file; an error ends the walk and is handed on. */
-typedef hl_status hl_chunk_fn(void *user, const void *data, size_t n, hl_err *err);
+typedef hl_status hl_file_chunk_fn(void *user, const void *data, size_t n, hl_err *err);
 
 /* Read an open file from its start to its end in pieces of up to 1 MiB.
  * fails  HL_E_CANCEL asked to stop; HL_E_IO, HL_E_NOMEM; what fn says */
-HL_MUST_CHECK hl_status hl_file_walk(int fd, const char *path, hl_chunk_fn *fn, void *user, hl_err *err);
+HL_MUST_CHECK hl_status hl_file_walk(int fd, const char *path, hl_file_chunk_fn *fn, void *user, hl_err *err);
 
 /* Make `to_fd` (empty) share the blocks of `from_fd`, copy-on-write; false where that is not possible. */
 bool hl_file_clone(int from_fd, int to_fd);
