@@ -11,7 +11,7 @@
 #include "host/options.h"
 #include "hyperlama/base.h"
 #include "hyperlama/engine.h"
-#include "hyperlama/models.h"
+#include "models/models.h"
 #include "hyperlama/runner.h"
 
 /* Where things live. Absolute where the environment allows it; each ends without a slash. */

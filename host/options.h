@@ -9,7 +9,7 @@
 #define HL_HOST_OPTIONS_H
 
 #include "core/base/config.h"
-#include "hyperlama/models.h"
+#include "models/models.h"
 #include "hyperlama/sampler.h"
 
 enum { HL_MAX_STOPS = 64, HL_MAX_STOP_BYTES = 4096 };

@@ -9,7 +9,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/str.h"
-#include "hyperlama/models.h"
+#include "models/models.h"
 
 #define HL_MEDIA_MANIFEST  "application/vnd.docker.distribution.manifest.v2+json"
 #define HL_MEDIA_CONFIG    "application/vnd.docker.container.image.v1+json"

@@ -5,7 +5,7 @@
 #ifndef HL_MODELS_NAME_H
 #define HL_MODELS_NAME_H
 
-#include "hyperlama/models.h"
+#include "models/models.h"
 
 typedef enum hl_name_kind { HL_NAME_HOST, HL_NAME_SPACE, HL_NAME_MODEL, HL_NAME_TAG } hl_name_kind;
 

@@ -37,11 +37,11 @@ RULES = {
     "engine": (["engine/model_priv.h", "engine/capacities.def", "engine/admit.h", "engine/trace.h", "engine/arch/", "engine/forward/", "engine/kernels/", "engine/kv/",
                 "engine/ops/", "engine/quant/", "engine/tokenizer/", "core/base/", "core/gguf/", "hyperlama/base.h", "hyperlama/engine.h"], []),
     "cli/term": (["cli/app.h", "core/base/", "hyperlama/"], ["libedit"]),
-    "models": (["models/", "core/", "hyperlama/base.h", "hyperlama/models.h"], ["sqlite", "jansson"]),
-    "host": (["host/", "core/", "runner/runner_ops.h", "hyperlama/"], ["jansson"]),
-    "server": (["server/", "core/", "hyperlama/", "host/host.h", "host/options.h", "host/resident.h"], ["jansson", "microhttpd", "zlib", "zstd"]),
-    "bench/lib": (["bench/lib/", "core/", "hyperlama/", "host/host.h"], []),
-    "cli": (["cli/", "bench/lib/", "core/", "hyperlama/", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h", "server/server.h"], ["libedit"]),
+    "models": (["models/", "core/", "hyperlama/base.h"], ["sqlite", "jansson"]),
+    "host": (["host/", "core/", "runner/runner_ops.h", "models/models.h", "hyperlama/"], ["jansson"]),
+    "server": (["server/", "core/", "hyperlama/", "models/models.h", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h"], ["jansson", "microhttpd", "zlib", "zstd"]),
+    "bench/lib": (["bench/lib/", "core/", "hyperlama/", "models/models.h", "host/host.h"], []),
+    "cli": (["cli/", "bench/lib/", "core/", "hyperlama/", "models/models.h", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h", "server/server.h"], ["libedit"]),
 }
 
 

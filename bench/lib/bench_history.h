@@ -5,7 +5,7 @@
 #ifndef HL_BENCH_LIB_BENCH_HISTORY_H
 #define HL_BENCH_LIB_BENCH_HISTORY_H
 
-#include "hyperlama/models.h"
+#include "models/models.h"
 
 enum { HL_BENCH_MAX_HISTORY = 100 /* runs */ };
 

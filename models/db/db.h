@@ -10,7 +10,7 @@
 #ifndef HL_MODELS_DB_DB_H
 #define HL_MODELS_DB_DB_H
 
-#include "hyperlama/models.h"
+#include "models/models.h"
 
 typedef struct hl_db hl_db;
 

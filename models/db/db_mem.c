@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
-#include "hyperlama/models.h"
+#include "models/models.h"
 
 enum { HEAD_BYTES = 8 };
 

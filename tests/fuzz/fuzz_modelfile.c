@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
-#include "hyperlama/models.h"
+#include "models/models.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -24,7 +24,7 @@
 #include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/base/str.h"
-#include "hyperlama/models.h"
+#include "models/models.h"
 
 typedef struct fixture {
     char      dir[128]; /* removed at the end */

@@ -14,7 +14,7 @@
 
 #include "core/base/mem.h"
 #include "core/base/str.h"
-#include "hyperlama/models.h"
+#include "models/models.h"
 
 static hl_modelfile *parse(const char *text) {
     hl_modelfile *f = NULL;

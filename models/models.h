@@ -7,14 +7,11 @@
  * be rebuilt from them, and what only people can make: chats, bench results, usage.
  * Every object returned here owns all the texts it points to, and is freed as a whole.
  */
-#ifndef HL_MODELS_H
-#define HL_MODELS_H
+#ifndef HL_MODELS_MODELS_H
+#define HL_MODELS_MODELS_H
 
+#include "core/base/events.h"
 #include "hyperlama/base.h"
-
-#ifdef __cplusplus
-extern "C" {
-#endif
 
 /* ---- Names: [host/][namespace/]model[:tag] ------------------------------------------------- */
 
@@ -50,12 +47,11 @@ bool hl_name_eq(const hl_name *a, const hl_name *b); /* ASCII case does not matt
 HL_MUST_CHECK hl_status hl_store_use_mem(hl_err *err);
 
 typedef struct hl_store hl_store;
-struct hl_events; /* core/base/events.h */
 
 typedef struct hl_store_options {
-    const char             *models_path; /* holds blobs/ and manifests/; made on the first import */
-    const char             *db_path;     /* "hyperlama.db"; NULL: work without a database */
-    const struct hl_events *events;      /* NULL: silence; must outlive the store */
+    const char      *models_path; /* holds blobs/ and manifests/; made on the first import */
+    const char      *db_path;     /* "hyperlama.db"; NULL: work without a database */
+    const hl_events *events;      /* NULL: silence; must outlive the store */
 } hl_store_options;
 
 /* Open the store; clean up after killed imports; bring the database up to date.
@@ -353,8 +349,4 @@ void                    hl_modelfile_free(hl_modelfile *f); /* NULL is allowed *
 /* Write a stored model as a Modelfile ("show --modelfile").
  * owns   the caller frees the text with hl_free() of core/base/mem.h */
 HL_MUST_CHECK hl_status hl_modelfile_format(const hl_stored_model *m, char **ret_text, hl_err *err);
-
-#ifdef __cplusplus
-}
-#endif
 #endif
