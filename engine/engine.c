@@ -28,6 +28,13 @@ static int32_t useful_threads(int32_t asked) {
     return n < most ? n : most;
 }
 
+/* The public callback knows no enum of ours. */
+static void pass_event(void *user, hl_log_level level, const char *component, const char *event,
+                       const char *fields) {
+    const hl_engine *e = user;
+    e->on_event(e->event_user, (int)level, component, event, fields);
+}
+
 hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_err *err) {
     static const hl_engine_params defaults;
     if (!p) p = &defaults;
@@ -45,7 +52,9 @@ hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_er
     e->n_planes = p->activation_bits == 16 ? 2 : 1;
     (void)snprintf(e->setup_text, sizeof e->setup_text, "%s%s", e->cpu_text,
                    e->n_planes == 2 ? " 16-bit activations" : "");
-    e->events = (hl_events){(hl_event_fn *)p->on_event, p->event_user, (hl_log_level)p->event_level};
+    e->on_event = p->on_event;
+    e->event_user = p->event_user;
+    e->events = (hl_events){p->on_event ? pass_event : NULL, e, (hl_log_level)p->event_level};
     status = hl_pool_new(useful_threads(p->n_threads), &e->pool, err);
     if (status != HL_OK) {
         hl_free(e);

@@ -25,6 +25,9 @@ struct hl_engine {
     hl_kernels kernels;
     uint32_t   n_planes; /* of 8-bit activations: hl_act */
     hl_events  events;
+    /* Who gets them, of hl_engine_params. */
+    hl_engine_event_fn *on_event; /* NULL: nobody */
+    void               *event_user;
     /* Of all plans that were admitted and not released: one budget for every model of this engine. */
     _Atomic uint64_t planned_bytes; /* without weights: caches and buffers, committed as they are used */
     _Atomic uint64_t planned_weights_bytes; /* page cache that answers need */
