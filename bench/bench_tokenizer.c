@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/tokenizer/detokenize.h"
 #include "core/base/mem.h"
 #include "engine/tokenizer/tokenizer_load.h"
 

@@ -14,6 +14,7 @@
 #include "engine/runner/answer_text.h"
 #include "engine/runner/chat.h"
 #include "engine/runner/dry_breakers.h"
+#include "engine/tokenizer/detokenize.h"
 #include "engine/trace.h"
 #include "runner/runner_ops.h"
 

@@ -2,6 +2,8 @@
  *
  * detokenize.c - ids to text, whole characters only.
  */
+#include "engine/tokenizer/detokenize.h"
+
 #include <string.h>
 
 #include "core/base/mem.h"
@@ -44,6 +46,17 @@ static void put(writer *w, const void *bytes, size_t n) {
 void hl_detokenizer_init(hl_detokenizer *d, const hl_tokenizer *t, bool with_special) {
     *d = (hl_detokenizer){.tokenizer = t, .with_special = with_special, .at_start = t->add_space_prefix};
 }
+
+hl_status hl_detokenizer_new(const hl_tokenizer *t, bool with_special, hl_detokenizer **ret_detokenizer,
+                             hl_err *err) {
+    hl_detokenizer *d = hl_new(1, sizeof *d);
+    if (!d) return hl_fail(err, HL_E_NOMEM, "detokenizer: no memory");
+    hl_detokenizer_init(d, t, with_special);
+    *ret_detokenizer = d;
+    return HL_OK;
+}
+
+void hl_detokenizer_free(hl_detokenizer *d) { hl_free(d); }
 
 /* Write what is whole of p[0, n); keep the beginning of a character, unless `last`. */
 static void put_text(hl_detokenizer *d, writer *w, const unsigned char *p, size_t n, bool last) {

@@ -67,21 +67,23 @@ HL_API int32_t hl_tokenizer_find(const hl_tokenizer *t, hl_view spelling);
 HL_API size_t hl_tokenizer_piece(const hl_tokenizer *t, int32_t id, bool with_special, char *buf, size_t cap);
 
 /* Streaming text: feed ids one by one, get whole UTF-8 characters only. */
-typedef struct hl_detokenizer {
-    const hl_tokenizer *tokenizer;
-    bool                with_special;
-    bool                at_start; /* the leading space of a sentence-piece text is still to be dropped */
-    unsigned char       held[8];  /* the beginning of a character that is not whole yet */
-    uint32_t            n_held;
-} hl_detokenizer;
+typedef struct hl_detokenizer hl_detokenizer;
 
-HL_API void hl_detokenizer_init(hl_detokenizer *d, const hl_tokenizer *t, bool with_special);
+/* in     t             must outlive it
+ *        with_special  control tokens give their spelling, else nothing
+ * fails  HL_E_NOMEM
+ * owns   hl_detokenizer_free()
+ * thread one at a time */
+HL_API HL_MUST_CHECK hl_status hl_detokenizer_new(const hl_tokenizer *t, bool with_special,
+                                                  hl_detokenizer **ret_detokenizer, hl_err *err);
+HL_API void                    hl_detokenizer_free(hl_detokenizer *d); /* NULL is allowed */
 /* Write the text that became whole to buf; returns its length, at most hl_tokenizer_max_piece_bytes(). Bytes
  * that can never become valid come out as U+FFFD. */
 HL_API size_t hl_detokenizer_feed(hl_detokenizer *d, int32_t id, char *buf, size_t cap);
-HL_API size_t hl_detokenizer_finish(hl_detokenizer *d, char *buf,
-                                    size_t cap);                   /* U+FFFD for what is still held */
-HL_API size_t hl_tokenizer_max_piece_bytes(const hl_tokenizer *t); /* enough for every feed() and finish() */
+/* U+FFFD for what is still held. */
+HL_API size_t hl_detokenizer_finish(hl_detokenizer *d, char *buf, size_t cap);
+/* Enough for every feed() and finish(). */
+HL_API size_t hl_tokenizer_max_piece_bytes(const hl_tokenizer *t);
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,7 @@
  * fuzz: max_len=2048
  */
 #define _GNU_SOURCE
+#include "engine/tokenizer/detokenize.h"
 #include "engine/tokenizer/encode.h"
 #include "tests/unit/tokenizer_fixture.h"
 

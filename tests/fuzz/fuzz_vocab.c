@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/tokenizer/detokenize.h"
 #include "core/base/mem.h"
 #include "engine/tokenizer/encode.h"
 #include "engine/tokenizer/tokenizer_load.h"

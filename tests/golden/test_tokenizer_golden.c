@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/tokenizer/detokenize.h"
 #include "core/base/mem.h"
 #include "core/base/str.h"
 #include "engine/tokenizer/pretokenize.h"

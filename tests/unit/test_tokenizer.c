@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "engine/tokenizer/detokenize.h"
 #include "tests/unit/tokenizer_fixture.h"
 
 typedef struct loaded {
@@ -343,18 +344,19 @@ static void tokens_across_a_space_are_still_made(void **state) {
 /* --- text again --- */
 
 static hl_str spell(const hl_tokenizer *t, const int32_t *ids, size_t n, bool with_special) {
-    hl_detokenizer d;
-    hl_str         out;
-    char           buf[256];
+    hl_detokenizer *d = NULL;
+    hl_str          out;
+    char            buf[256];
     hl_str_init(&out, 1 << 16);
-    hl_detokenizer_init(&d, t, with_special);
+    assert_int_equal(hl_detokenizer_new(t, with_special, &d, NULL), HL_OK);
     assert_true(hl_tokenizer_max_piece_bytes(t) <= sizeof buf);
     for (size_t i = 0; i < n; i++) {
-        const size_t len = hl_detokenizer_feed(&d, ids[i], buf, sizeof buf);
+        const size_t len = hl_detokenizer_feed(d, ids[i], buf, sizeof buf);
         assert_true(hl_utf8_is_valid(buf, len));
         hl_str_add(&out, buf, len);
     }
-    hl_str_add(&out, buf, hl_detokenizer_finish(&d, buf, sizeof buf));
+    hl_str_add(&out, buf, hl_detokenizer_finish(d, buf, sizeof buf));
+    hl_detokenizer_free(d);
     return out;
 }
 
