@@ -15,6 +15,7 @@
 #include "cli/term/say.h"
 #include "core/base/mem.h"
 #include "core/gguf/gguf.h"
+#include "hyperlama/native.h"
 
 enum { MAX_MODELFILE_BYTES = 16 << 20 };
 

@@ -12,6 +12,7 @@
 #include "cli/term/progress.h"
 #include "cli/term/say.h"
 #include "core/base/mem.h"
+#include "hyperlama/native.h"
 
 /* A text to be used again, ended by a newline: byte for byte into a file. */
 static void print_text(const hl_app *app, hl_view text) {

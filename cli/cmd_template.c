@@ -8,6 +8,7 @@
 #include "cli/files.h"
 #include "cli/json_print.h"
 #include "cli/term/answer.h"
+#include "hyperlama/native.h"
 
 enum { MAX_TEMPLATE_BYTES = 4 << 20, MAX_MESSAGES_BYTES = 256 << 20 };
 

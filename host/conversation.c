@@ -9,6 +9,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/mem.h"
+#include "hyperlama/native.h"
 
 enum { MAX_TEXT_BYTES = 256 << 20, ROOM_TOKENS = 256 };
 

@@ -9,6 +9,7 @@
 
 #include "core/base/mem.h"
 #include "host/host_priv.h"
+#include "hyperlama/sched.h"
 
 hl_status hl_host_new(const hl_config *config, const hl_paths *paths, const hl_events *events,
                       hl_host **ret_host, hl_err *err) {

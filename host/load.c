@@ -9,6 +9,7 @@
 
 #include "core/base/mem.h"
 #include "host/host_priv.h"
+#include "hyperlama/native.h"
 
 const char *hl_host_kv_type(const hl_host *h) { return hl_config_text(h->config, HL_SETTING_engine_kv_type); }
 

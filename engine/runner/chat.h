@@ -6,7 +6,7 @@
 #define HL_ENGINE_RUNNER_CHAT_H
 
 #include "engine/runner/chat_template.h"
-#include "hyperlama/runner.h"
+#include "hyperlama/native.h"
 
 typedef struct hl_prompt {
     hl_tokens ids;

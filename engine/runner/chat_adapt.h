@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#include "hyperlama/runner.h"
+#include "hyperlama/native.h"
 
 /* Are these messages? Names the first field that is none in the error.
  * fails  HL_E_FORMAT; HL_E_UNSUPPORTED  parts that are no text */

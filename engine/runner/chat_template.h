@@ -13,7 +13,7 @@
 
 #include "engine/gotemplate/gotemplate.h"
 #include "engine/template/template.h"
-#include "hyperlama/runner.h"
+#include "hyperlama/native.h"
 
 typedef struct hl_chat_template {
     char            *source; /* [n_source] its own copy */

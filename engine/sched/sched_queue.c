@@ -137,7 +137,7 @@ void hl_sched_preempt(hl_sched *s, hl_stream *st) {
     hl_event(&s->model->engine->events, HL_LOG_DEBUG, "sched", "preempt", "id=%llu held_tokens=%d",
              (unsigned long long)st->id, st->seq.n_pos);
     put_back(s, st);
-    st->usage.n_preempted++;
+    st->usage.preemptions++;
     (void)pthread_mutex_lock(&s->lock);
     s->stats.n_preempted++;
     (void)pthread_mutex_unlock(&s->lock);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * hyperlama.h - the whole engine's interface in one include.
+ * hyperlama.h - the whole interface in one include: every function that libhyperlama has is declared here.
  */
 #ifndef HL_HYPERLAMA_H
 #define HL_HYPERLAMA_H
 
 #include "hyperlama/base.h"
 #include "hyperlama/engine.h"
+#include "hyperlama/native.h"
 #include "hyperlama/runner.h"
 #include "hyperlama/sampler.h"
+#include "hyperlama/sched.h"
 #include "hyperlama/tokenizer.h"
+#include "hyperlama/usage.h"
 
 #endif

@@ -13,44 +13,13 @@
 
 #include "hyperlama/engine.h"
 #include "hyperlama/sampler.h"
+#include "hyperlama/usage.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct hl_sched hl_sched;
-
-typedef enum hl_end {
-    HL_END_NONE,
-    HL_END_STOP,   /* the model ended its answer, or a stop string came */
-    HL_END_LENGTH, /* max_tokens, or the context is full */
-    HL_END_CANCEL,
-    HL_END_TIMEOUT, /* the request's time was over */
-} hl_end;
-
-typedef struct hl_usage {
-    hl_end  end;
-    int32_t prompt_tokens; /* of the whole prompt */
-    int32_t cached_tokens; /* of these, not computed again */
-    int32_t answer_tokens;
-    int32_t drafted_tokens;    /* draft tokens that were verified */
-    int32_t accepted_tokens;   /* of these, accepted */
-    int32_t drafted_branches;  /* alternatives that were verified beside the main draft */
-    int32_t accepted_branches; /* of these, accepted where the main draft was not */
-    int32_t n_preempted;       /* times that it gave its memory to others and began again */
-    int64_t seed;              /* that was used */
-    int64_t queue_ns;          /* from the call until work on it began */
-    int64_t prompt_ns;         /* evaluating the prompt */
-    int64_t answer_ns;         /* generating */
-    int64_t first_token_ns;    /* from the call to the first token */
-    int64_t total_ns;
-} hl_usage;
-
-typedef enum hl_speculate {
-    HL_SPECULATE_AUTO, /* draft where it pays */
-    HL_SPECULATE_OFF,
-    HL_SPECULATE_ALWAYS /* draft as much as there is room for: for tests and measurements */
-} hl_speculate;
 
 typedef struct hl_sched_params {
     int32_t n_running_cap; /* requests computed together; 0: 16, at most 256 */

@@ -19,7 +19,7 @@
 #include "core/data/json.h"
 #include "engine/forward/cuts.h"
 #include "engine/model_priv.h"
-#include "hyperlama/runner.h"
+#include "hyperlama/native.h"
 
 /* ---- calls that fail: the library is linked into this program and calls these --------------------- */
 

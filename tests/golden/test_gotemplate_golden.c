@@ -19,7 +19,7 @@
 #include "core/base/mem.h"
 #include "core/base/str.h"
 #include "engine/gotemplate/gotemplate.h"
-#include "hyperlama/runner.h"
+#include "hyperlama/native.h"
 
 static const int64_t now_ms = 1772334245000; /* 2026-03-01T03:04:05 UTC, as when recorded */
 

@@ -267,7 +267,7 @@ static void a_slow_reader_holds_up_nobody(void **state) {
         answer *a = read_all(slow);
         assert_string_equal(a->text, expected);
         assert_int_equal(a->usage.answer_tokens, 1500);
-        assert_int_equal(a->usage.n_preempted, 0);
+        assert_int_equal(a->usage.preemptions, 0);
         hl_generation_free(slow);
     }
 }

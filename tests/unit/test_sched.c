@@ -480,7 +480,7 @@ static void paused_requests_hold_up_nobody_and_lose_nothing(void **state) {
     for (uint32_t i = 0; i < 4; i++) {
         wait_for(&w[i].j);
         assert_int_equal(w[i].j.usage.end, HL_END_LENGTH);
-        assert_int_equal(w[i].j.usage.n_preempted, 0);
+        assert_int_equal(w[i].j.usage.preemptions, 0);
         assert_int_equal(w[i].j.usage.cached_tokens, 0);
         make_job(&j, w[i].seed, 100, 0, 60);
         run_alone(LLAMA, &j, &alone[0]);
