@@ -3,7 +3,7 @@ import json
 import re
 import subprocess
 
-LATER = ["pull", "push", "create", "ps", "stop", "cp", "quantize", "embed"]
+LATER = ["pull", "push", "create", "quantize", "embed"]
 WORKING = ["run", "import", "show", "list", "rm", "gc", "bench", "info", "config", "doctor", "tokenize", "template", "score",
            "completion", "version", "help"]
 

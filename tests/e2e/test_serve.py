@@ -556,3 +556,31 @@ def test_every_request_is_one_line_in_the_log(serve):
     line = next(line for line in s.log if headers["request-id"] in line)
     for word in ("route=ollama_chat", "status=200", 'model="tiny"', "in_tokens=", "cached_tokens=", "out_tokens=4", "prefill_ms=", "decode_ms="):
         assert word in line
+
+
+# ---- Commands that ask the server ----
+
+def test_ps_and_stop(serve, cli):
+    s = serve()
+    at = {"HYPERLAMA_SERVER_HOST": f"{s.host}:{s.port}"}
+    assert cli.ok("ps", env=at).split() == ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]
+    s.json("POST", "/api/chat", user(stream=False))
+    row = cli.ok("ps", "TI", env=at).splitlines()[1].split()
+    assert row[0] == "tiny:latest" and "CPU" in row and "4096" in row and row[-3:] == ["minutes", "from", "now"]
+    assert len(cli.ok("ps", "other", env=at).splitlines()) == 1
+    assert json.loads(cli.ok("ps", "--json", env=at))["models"][0]["name"] == "tiny:latest"
+    assert cli.ok("stop", "tiny", env=at) == "" and json.loads(cli.ok("ps", "--json", env=at)) == {"models": []}
+    missing = cli("stop", "nothing", env=at)
+    assert missing.returncode == 7 and "nothing" in missing.stderr
+
+
+def test_no_server_is_said_with_what_to_do(cli):
+    done = cli("ps", env={"HYPERLAMA_SERVER_HOST": "127.0.0.1:1"})
+    assert done.returncode == 13 and "no server answers at http://127.0.0.1:1" in done.stderr and "hyperlama serve" in done.stderr
+
+
+def test_cp(cli):
+    cli.ok("import", cli.model(), "one")
+    assert cli.ok("cp", "one", "two:b") == "copied 'one' to 'two:b'\n"
+    assert cli.ok("run", "two:b", "hi") == "Hello brave new world.\n"
+    assert cli("cp", "none", "x").returncode == 7

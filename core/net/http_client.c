@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http_client.c - libcurl's easy interface, one transfer at a time.
+ */
+#include "core/net/http_client.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/stop.h"
+
+static size_t take(char *bytes, size_t size, size_t n, void *user) {
+    hl_str *s = user;
+    hl_str_add(s, bytes, size * n);
+    return s->failed ? 0 : size * n;
+}
+
+static int look(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
+    (void)user, (void)a, (void)b, (void)c, (void)d;
+    return hl_stop_asked();
+}
+
+static hl_status explain(CURLcode rc, const hl_http_call *call, const char *detail, const hl_str *body,
+                         hl_err *err) {
+    if (rc == CURLE_ABORTED_BY_CALLBACK) return hl_fail(err, HL_E_CANCEL, "%s: stopped", call->url);
+    if (rc == CURLE_OUT_OF_MEMORY) return hl_fail(err, HL_E_NOMEM, "%s: no memory", call->url);
+    if (rc == CURLE_WRITE_ERROR && body->failed) return hl_str_check(body, "answer", err);
+    return hl_fail(err, HL_E_NET, "%s: %s", call->url, *detail ? detail : curl_easy_strerror(rc));
+}
+
+hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code, hl_err *err) {
+    char               detail[CURL_ERROR_SIZE] = "";
+    CURL              *c = curl_easy_init();
+    struct curl_slist *headers = c ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
+    long               code = 0;
+    if (!headers) {
+        curl_easy_cleanup(c);
+        return hl_fail(err, HL_E_NOMEM, "%s: no memory", call->url);
+    }
+    (void)curl_easy_setopt(c, CURLOPT_URL, call->url);
+    (void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, call->method);
+    (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(c, CURLOPT_PROXY, "");
+    (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(c, CURLOPT_ERRORBUFFER, detail);
+    (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
+                           (long)(call->connect_ms > 0 ? call->connect_ms : 2000));
+    (void)curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)call->total_ms);
+    (void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
+    (void)curl_easy_setopt(c, CURLOPT_WRITEDATA, ret_body);
+    (void)curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, look);
+    (void)curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    if (call->body.ptr) {
+        (void)curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
+        (void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, call->body.ptr);
+        (void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+    }
+    const CURLcode rc = curl_easy_perform(c);
+    if (rc == CURLE_OK) (void)curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &code);
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(c);
+    if (rc != CURLE_OK) return explain(rc, call, detail, ret_body, err);
+    *ret_code = (int)code;
+    return HL_OK;
+}
+
+hl_status hl_http_base_url(const char *address, char *ret, size_t cap, hl_err *err) {
+    const char  *scheme = strstr(address, "://"), *host = scheme ? scheme + 3 : address;
+    const size_t n = strcspn(host, "/");
+    const char  *bracket = memchr(host, ']', n), *from = bracket ? bracket : host, *colon = NULL;
+    int          n_colons = 0;
+    for (const char *p = from; p < host + n; p++)
+        if (*p == ':') colon = p, n_colons++;
+    const bool   is_bare_ip6 = !bracket && n_colons > 1;
+    const size_t n_host = colon && !is_bare_ip6 ? (size_t)(colon - host) : n;
+    const char  *name = host;
+    size_t       n_name = n_host;
+    if (n_host == 0 || (n_host == 7 && memcmp(host, "0.0.0.0", 7) == 0)) name = "127.0.0.1", n_name = 9;
+    if ((n_host == 4 && memcmp(host, "[::]", 4) == 0) || (is_bare_ip6 && n_host == 2))
+        name = "[::1]", n_name = 5;
+    const char *port = colon && !is_bare_ip6 ? colon : scheme ? "" : ":11434";
+    const int   n_port = colon && !is_bare_ip6 ? (int)(host + n - colon) : (int)strlen(port);
+    const bool  brackets = is_bare_ip6 && name[0] != '[';
+    const int   written = snprintf(ret, cap, "%.*s%s%.*s%s%.*s", scheme ? (int)(host - address) : 7,
+                                 scheme ? address : "http://", brackets ? "[" : "", (int)n_name, name,
+                                 brackets ? "]" : "", n_port, port);
+    if (written < 0 || (size_t)written >= cap) return hl_fail(err, HL_E_LIMIT, "server.host: too long");
+    return HL_OK;
+}

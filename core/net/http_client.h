@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http_client.h - one HTTP request and its whole response, by libcurl.
+ */
+#ifndef HL_CORE_NET_HTTP_CLIENT_H
+#define HL_CORE_NET_HTTP_CLIENT_H
+
+#include "core/base/str.h"
+
+typedef struct hl_http_call {
+    const char *method; /* "GET" */
+    const char *url;
+    hl_view     body;       /* without a pointer: none. Sent as JSON */
+    int64_t     connect_ms; /* 0: 2 s */
+    int64_t     total_ms;   /* 0: as long as it takes */
+} hl_http_call;
+
+/* Ask, and wait for all of the answer. hl_stop_watch()'s flag ends it. No proxy, no redirect: for servers that
+ * somebody named.
+ *
+ * in     ret_body  initialised; its limit is the longest answer that is taken
+ * out    *ret_code  the HTTP status, 200..599
+ * fails  HL_E_NET (refused, cut short, no HTTP), HL_E_LIMIT, HL_E_CANCEL, HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code, hl_err *err);
+
+/* The base URL of an address as settings have it: "127.0.0.1:11434", "host", "http://host:1", "[::1]:11434".
+ * An address that stands for all of a machine's is asked as its loopback. Without a port it is 11434.
+ * fails HL_E_LIMIT */
+HL_MUST_CHECK hl_status hl_http_base_url(const char *address, char *ret, size_t cap, hl_err *err);
+
+#endif
