@@ -5,7 +5,6 @@
 #ifndef HL_CLI_ASK_SERVER_H
 #define HL_CLI_ASK_SERVER_H
 
-
 #include "cli/app.h"
 #include "core/data/json.h"
 

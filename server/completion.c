@@ -382,9 +382,8 @@ void hl_time_format(int64_t wall_ms, char ret[40]) {
 }
 
 const char *hl_completion_stop(const hl_completion *c, const hl_choice *k) {
-    (void)c;
-    (void)k;
-    return NULL;
+    const int32_t i = k->usage.stop_number;
+    return i > 0 && (size_t)i <= c->options.n_stops ? c->options.stops[i - 1] : NULL;
 }
 
 void hl_sse_begin(hl_json_out *j, const char *event) {

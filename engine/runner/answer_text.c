@@ -57,7 +57,10 @@ static size_t apply_stops(hl_answer_text *a) {
         const size_t n = strlen(a->stops[i]);
         if (n == 0) continue;
         const size_t at = find(&a->pending, a->stops[i], n);
-        if (at < cut) cut = at;
+        if (at < cut) {
+            cut = at;
+            a->stop_number = i + 1;
+        }
         const size_t k = overlap(&a->pending, a->stops[i], n);
         if (k > held) held = k;
     }

@@ -26,7 +26,8 @@ typedef struct hl_answer_text {
     const char *const *stops;   /* [n_stops], the caller's */
     size_t             n_stops;
     hl_answer_phase    phase;
-    bool               stopped; /* a stop string was found */
+    bool               stopped;     /* a stop string was found */
+    size_t             stop_number; /* which: counted from 1; 0: none */
 } hl_answer_text;
 
 /* Receives text that is certain, in order. Returns false to cancel. */

@@ -95,6 +95,7 @@ static void end_answer(void *user, uint64_t id, hl_status status, const hl_usage
     (void)id;
     if (status == HL_OK && !finish_text(a, u.end)) u.end = HL_END_CANCEL;
     if (status == HL_OK && a->text.pending.failed) status = hl_fail(&why, HL_E_NOMEM, "answer: no memory");
+    u.stop_number = (int32_t)a->text.stop_number;
     if (u.first_token_ns) u.first_token_ns += a->prompt_made_ns;
     u.total_ns = hl_clock_ns() - a->began_ns;
     hl_generation_end(a->generation, status, &u, &why);

@@ -11,6 +11,7 @@
 #define HL_RUNNER_H
 
 #include "hyperlama/sampler.h"
+#include "hyperlama/tokenizer.h"
 #include "hyperlama/usage.h"
 
 #ifdef __cplusplus

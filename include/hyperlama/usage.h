@@ -30,7 +30,8 @@ typedef enum hl_speculate {
  * time leaves it 0. */
 typedef struct hl_usage {
     hl_end  end;
-    int64_t seed; /* that was used */
+    int64_t seed;        /* that was used */
+    int32_t stop_number; /* of the request's stop string that ended it, counted from 1; 0: none did */
 
     int32_t prompt_tokens; /* of the whole prompt */
     int32_t cached_tokens; /* of these, not computed again */

@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "hyperlama/native.h"
 #include "server/api/ollama_common.h"
 #include "server/server_priv.h"
 

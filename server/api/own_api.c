@@ -93,30 +93,36 @@ hl_status hl_api_tokenize(hl_exchange *x, hl_err *err) {
     return status;
 }
 
-static hl_status detokenize(hl_exchange *x, const hl_tokenizer *t, const json_t *tokens, hl_err *err) {
-    hl_detokenizer d;
-    const size_t   cap = hl_tokenizer_max_piece_bytes(t);
-    char          *buf = hl_new(cap, 1);
-    hl_str         text;
-    size_t         i;
-    const json_t  *id;
-    hl_status      status = buf ? HL_OK : hl_fail(err, HL_E_NOMEM, "server: no memory");
-    hl_str_init(&text, SIZE_MAX);
-    hl_detokenizer_init(&d, t, true);
+static hl_status add_tokens(hl_detokenizer *d, const hl_tokenizer *t, const json_t *tokens, char *buf,
+                            size_t cap, hl_str *text, hl_err *err) {
+    size_t        i;
+    const json_t *id;
     json_array_foreach(tokens, i, id) {
         const json_int_t n = json_is_integer(id) ? json_integer_value(id) : -1;
-        if (status == HL_OK && (n < 0 || n >= hl_tokenizer_n_vocab(t)))
-            status = hl_fail(err, HL_E_ARG, "tokens[%zu]: expected a token of 0..%d", i,
-                             (int)hl_tokenizer_n_vocab(t) - 1);
-        if (status == HL_OK) hl_str_add(&text, buf, hl_detokenizer_feed(&d, (int32_t)n, buf, cap));
+        if (n < 0 || n >= hl_tokenizer_n_vocab(t))
+            return hl_fail(err, HL_E_ARG, "tokens[%zu]: expected a token of 0..%d", i,
+                           (int)hl_tokenizer_n_vocab(t) - 1);
+        hl_str_add(text, buf, hl_detokenizer_feed(d, (int32_t)n, buf, cap));
     }
-    if (status == HL_OK) hl_str_add(&text, buf, hl_detokenizer_finish(&d, buf, cap));
-    if (status == HL_OK) status = hl_str_check(&text, "text", err);
+    hl_str_add(text, buf, hl_detokenizer_finish(d, buf, cap));
+    return hl_str_check(text, "text", err);
+}
+
+static hl_status detokenize(hl_exchange *x, const hl_tokenizer *t, const json_t *tokens, hl_err *err) {
+    hl_detokenizer *d = NULL;
+    const size_t    cap = hl_tokenizer_max_piece_bytes(t);
+    char           *buf = hl_new(cap, 1);
+    hl_str          text;
+    hl_status       status = buf ? HL_OK : hl_fail(err, HL_E_NOMEM, "server: no memory");
+    hl_str_init(&text, SIZE_MAX);
+    if (status == HL_OK) status = hl_detokenizer_new(t, true, &d, err);
+    if (status == HL_OK) status = add_tokens(d, t, tokens, buf, cap, &text, err);
     if (status == HL_OK) {
         hl_json_open(&x->out, NULL, '{');
         hl_json_add_view(&x->out, "content", hl_str_view(&text));
         hl_json_close(&x->out, '}');
     }
+    hl_detokenizer_free(d);
     hl_str_done(&text);
     hl_free(buf);
     return status;

@@ -307,6 +307,14 @@ def test_a_message_and_its_count(serve):
     assert got["usage"]["input_tokens"] + got["usage"]["cache_read_input_tokens"] == counted
 
 
+def test_the_stop_string_that_ended_a_message_is_named(serve):
+    s = serve()
+    got = s.json("POST", "/v1/messages", user(max_tokens=50, stop_sequences=["xyz", " new"]))
+    assert (got["stop_reason"], got["stop_sequence"], got["content"][0]["text"]) == ("stop_sequence", " new", "Hello brave")
+    end = s.events("/v1/messages", user(max_tokens=50, stop_sequences=["brave"], stream=True))[-2][1]["delta"]
+    assert end == {"stop_reason": "stop_sequence", "stop_sequence": "brave"}
+
+
 def test_overflow_is_said_in_the_words_that_agents_look_for(serve):
     s = serve()
     long = user("x" * 9000, max_tokens=5)
