@@ -15,8 +15,8 @@ typedef struct hl_http_call {
     int64_t     total_ms;   /* 0: as long as it takes */
 } hl_http_call;
 
-/* Ask, and wait for all of the answer. hl_stop_watch()'s flag ends it. No proxy, no redirect: for servers that
- * somebody named.
+/* Ask, and wait for all of the answer. hl_stop_watch()'s flag ends it. No proxy, no redirect: for servers
+ * that somebody named.
  *
  * in     ret_body  initialised; its limit is the longest answer that is taken
  * out    *ret_code  the HTTP status, 200..599
