@@ -70,9 +70,7 @@ static hl_status gather_prompt(const hl_app *app, const hl_args *args, hl_str *o
         separate(out);
         hl_str_add_text(out, hl_args_at(args, i));
     }
-    if (status == HL_OK && out->failed)
-        status = hl_fail(err, HL_E_LIMIT, "prompt: over %d MiB", MAX_PROMPT_BYTES >> 20);
-    return status;
+    return status == HL_OK ? hl_str_check(out, "prompt", err) : status;
 }
 
 static hl_status set_template(hl_talk *t, const char *text, hl_err *err) {

@@ -5,11 +5,8 @@
 #include "cli/json_print.h"
 
 hl_status hl_json_print(hl_json_out *j, FILE *out, hl_err *err) {
-    hl_status status = HL_OK;
-    if (j->text.failed)
-        status = hl_fail(err, HL_E_NOMEM, "JSON: no memory");
-    else
-        fprintf(out, "%s\n", hl_str_text(&j->text));
+    const hl_status status = hl_str_check(&j->text, "JSON", err);
+    if (status == HL_OK) fprintf(out, "%s\n", hl_str_text(&j->text));
     hl_json_done(j);
     return status;
 }

@@ -84,8 +84,8 @@ static bool answer_line(hl_talk *t, hl_edit *edit, const hl_str *line) {
     bool          leave = false;
     hl_status     status;
     const hl_view text = hl_view_trim(hl_str_view(line));
-    if (line->failed) {
-        hl_app_warn(t->app, "the text is over %d MiB", MAX_QUESTION_BYTES >> 20);
+    if (hl_str_check(line, "the text", &err) != HL_OK) {
+        hl_app_warn(t->app, "%s", err.text);
         return true;
     }
     if (text.len == 0) return true;

@@ -74,14 +74,19 @@ static hl_status set_parameter(slash *s, hl_err *err) {
     hl_str_init(&said, 1 << 20);
     (void)take_word(&at, &name);
     hl_str_add_text(&said, hl_str_text(&name));
-    while (n < HL_MAX_STOPS && take_word(&at, &word)) {
+    while (n < HL_MAX_STOPS && status == HL_OK && take_word(&at, &word)) {
         hl_str_add_text(&said, n ? ", " : " to ");
         hl_str_add_json(&said, hl_str_view(&word));
-        values[n] = hl_str_take(&word);
-        if (values[n]) n++;
+        status = hl_str_check(&word, "a value", err);
+        if (status == HL_OK && !(values[n++] = hl_str_take(&word))) {
+            n--;
+            status = hl_fail(err, HL_E_NOMEM, "a value: no memory");
+        }
     }
     at += strspn(at, " \t\n");
-    if (*at || word.failed || name.failed)
+    if (status != HL_OK)
+        ;
+    else if (*at || name.failed)
         status = hl_fail(err, HL_E_ARG, "expected words, or words in double quotes that end");
     else if (n == 0)
         status = hl_fail(err, HL_E_ARG, "usage: /set parameter NAME VALUE... (say temperature 0.5)");
@@ -443,8 +448,8 @@ hl_status hl_slash(hl_talk *t, hl_edit *edit, hl_view line, bool *ret_leave, hl_
     hl_str_add_view(&text, hl_view_trim((hl_view){line.ptr + 1, line.len - 1}));
     s.rest = hl_str_text(&text);
     s.n_rest = text.len;
-    const hl_status status = text.failed ? hl_fail(err, HL_E_LIMIT, "the command is over 1 MiB")
-                                         : dispatch(&s, commands, "/", s.rest, err);
+    hl_status status = hl_str_check(&text, "the command", err);
+    if (status == HL_OK) status = dispatch(&s, commands, "/", s.rest, err);
     hl_str_done(&text);
     *ret_leave = s.leave;
     return status;

@@ -341,13 +341,15 @@ static uint64_t count_weights(const hl_matrix *w, uint64_t *bytes) {
 }
 
 /* What the tensor list alone says. */
-static void count_params(hl_model *m) {
+static hl_status count_params(hl_model *m, hl_err *err) {
     char name[HL_GGUF_FILE_TYPE_BYTES];
     for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++)
         m->info.n_params += hl_gguf_tensor_at(m->gguf, i)->n_elems;
     hl_gguf_file_type(m->gguf, name);
     const char *kept = hl_arena_get_text(&m->arena, name, strlen(name));
-    if (kept) m->info.file_type = kept;
+    if (!kept) return hl_fail(err, HL_E_NOMEM, "open model: no memory");
+    m->info.file_type = kept;
+    return HL_OK;
 }
 
 static void note_sizes(hl_model *m) {
@@ -381,12 +383,15 @@ static void note_costs(hl_model *m) {
     in->macs_per_token += in->macs_of_logits;
 }
 
-/* Text keys outlive the call as terminated strings in the arena. */
-static const char *keep_text(hl_model *m, const char *key) {
+/* Text keys outlive the call as terminated strings in the arena; "" where there is none. */
+static hl_status keep_text(hl_model *m, const char *key, const char **ret, hl_err *err) {
     hl_view v = {0};
-    if (!hl_gguf_find(m->gguf, key) || hl_gguf_get_text(m->gguf, key, &v, NULL) != HL_OK) return "";
+    *ret = "";
+    if (!hl_gguf_find(m->gguf, key) || hl_gguf_get_text(m->gguf, key, &v, NULL) != HL_OK) return HL_OK;
     const char *s = hl_arena_get_text(&m->arena, v.ptr, v.len);
-    return s ? s : "";
+    if (!s) return hl_fail(err, HL_E_NOMEM, "key '%s': no memory", key);
+    *ret = s;
+    return HL_OK;
 }
 
 static hl_status find_arch(hl_model *m, hl_err *err) {
@@ -430,13 +435,14 @@ hl_status hl_model_open(hl_engine *e, const char *const *paths, size_t n_paths, 
     hl_arena_init(&m->arena, ARENA_LIMIT_BYTES);
     hl_status status = open_gguf(paths, n_paths, &m->gguf, err);
     if (status != HL_OK) goto fail;
-    m->info.name = keep_text(m, "general.name");
-    m->info.arch = keep_text(m, "general.architecture");
     m->info.file_type = "";
+    if ((status = keep_text(m, "general.name", &m->info.name, err)) != HL_OK ||
+        (status = keep_text(m, "general.architecture", &m->info.arch, err)) != HL_OK ||
+        (status = count_params(m, err)) != HL_OK)
+        goto fail;
     m->info.file_bytes = hl_gguf_file_bytes(m->gguf);
     status = load_tokenizer(m, err);
     if (status != HL_OK) goto fail;
-    count_params(m);
     if (vocab_only) { /* sizes are good to know, but a vocabulary is of use without them */
         if (find_arch(m, NULL) == HL_OK &&
             hl_hparams_load(m->gguf, m->arch, &m->arena, &m->hp, NULL) == HL_OK) {

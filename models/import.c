@@ -232,9 +232,8 @@ static hl_status write_manifest(import_job *job, hl_err *err) {
     hl_str config;
     hl_str_init(&config, CONFIG_TEXT_BYTES);
     hl_store_format_config(&job->description, &job->layers, job->options, &config);
-    hl_status status = config.failed
-                           ? hl_fail(err, HL_E_NOMEM, "import: no memory for the config")
-                           : hl_store_put_model(&job->layers, hl_str_view(&config), &job->name, err);
+    hl_status status = hl_str_check(&config, "import: config", err);
+    if (status == HL_OK) status = hl_store_put_model(&job->layers, hl_str_view(&config), &job->name, err);
     hl_str_done(&config);
     return status;
 }

@@ -43,8 +43,8 @@ static hl_status add_messages(hl_blob_layers *l, const hl_model_texts *t, hl_err
         hl_str_add_char(&json, '}');
     }
     hl_str_add_char(&json, ']');
-    const hl_status status = json.failed ? hl_fail(err, HL_E_NOMEM, "model: no memory for messages")
-                                         : add_text(l, HL_MEDIA_MESSAGES, hl_str_view(&json), err);
+    hl_status status = hl_str_check(&json, "model: messages", err);
+    if (status == HL_OK) status = add_text(l, HL_MEDIA_MESSAGES, hl_str_view(&json), err);
     hl_str_done(&json);
     return status;
 }
@@ -70,8 +70,7 @@ hl_status hl_store_put_model(const hl_blob_layers *l, hl_view config, hl_name *n
     hl_store_path(l->s, "blobs", blobs);
     if (status == HL_OK) status = hl_dir_sync(blobs, err); /* all blobs last before the manifest names them */
     if (status == HL_OK) hl_manifest_format(&m, &text);
-    if (status == HL_OK && text.failed)
-        status = hl_fail(err, HL_E_NOMEM, "model: no memory for the manifest");
+    if (status == HL_OK) status = hl_str_check(&text, "model: manifest", err);
     if (status == HL_OK && text.len > HL_MANIFEST_MAX_BYTES)
         status = hl_fail(err, HL_E_LIMIT, "model: a manifest of %zu bytes, expected at most %d", text.len,
                          HL_MANIFEST_MAX_BYTES);

@@ -86,7 +86,7 @@ static hl_status clean(hl_view in, hl_str *out, hl_err *err) {
     const bool big = in.len >= 2 && memcmp(in.ptr, "\xfe\xff", 2) == 0;
     hl_status  status = little || big ? clean_utf16((hl_view){in.ptr + 2, in.len - 2}, big, out, err)
                                       : clean_utf8(in, out, err);
-    if (status == HL_OK && out->failed) status = hl_fail(err, HL_E_NOMEM, "Modelfile: no memory");
+    if (status == HL_OK) status = hl_str_check(out, "Modelfile", err);
     return status;
 }
 

@@ -181,7 +181,7 @@ static hl_status format_like(json_t *kept, const hl_param *params, size_t n, hl_
     const hl_status status = add_others(kept, others, take_others(kept, params, n, others), err);
     hl_free(others);
     if (status == HL_OK && json_object_size(kept) > 0) hl_json_format(kept, false, s);
-    return status == HL_OK && s->failed ? hl_fail(err, HL_E_NOMEM, "no memory for parameters") : status;
+    return status == HL_OK ? hl_str_check(s, "parameters", err) : status;
 }
 
 hl_status hl_params_format_like(const char *json, const hl_param *params, size_t n, hl_str *s, hl_err *err) {
@@ -216,10 +216,9 @@ hl_status hl_params_format(const hl_param *params, size_t n, hl_str *s, hl_err *
     for (size_t i = 0; i < n; i++)
         if (!find_row(params[i].name)) return fail_unknown(params[i].name, err);
     hl_str_add_char(s, '{');
-    if (s->failed) return hl_fail(err, HL_E_NOMEM, "no memory for parameters");
+    if (s->failed) return hl_str_check(s, "parameters", err);
     for (size_t i = 0; i < N_ROWS && status == HL_OK && !s->failed; i++)
         status = add_param(&rows[i], params, n, s, err);
     hl_str_add_char(s, '}');
-    if (status == HL_OK && s->failed) status = hl_fail(err, HL_E_NOMEM, "no memory for parameters");
-    return status;
+    return status == HL_OK ? hl_str_check(s, "parameters", err) : status;
 }

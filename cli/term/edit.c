@@ -189,7 +189,8 @@ static unsigned char paste(EditLine *el, int key) {
         if (!n_end) add_pasted(&text, c);
     }
     if (text.len > 0 && text.ptr[text.len - 1] == '\r') text.ptr[text.len - 1] = '\n';
-    if (text.failed) hl_app_warn(e->app, "pasted text over 1 MiB was cut");
+    if (text.failed)
+        hl_app_warn(e->app, "pasted text was cut: %s", text.lacks_memory ? "no memory" : "over 1 MiB");
     const int status = text.len > 0 ? el_insertstr(el, hl_str_text(&text)) : 0;
     hl_str_done(&text);
     return status == 0 ? CC_REFRESH : CC_ERROR;

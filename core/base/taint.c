@@ -37,7 +37,7 @@ void hl_tainted_add(hl_tainted *t, hl_view v, bool is_tainted) {
     const size_t begin = t->text.len;
     hl_str_add_view(&t->text, v);
     if (t->text.failed || !is_tainted || v.len == 0) return;
-    if (!add_span(t, (hl_span){begin, t->text.len})) t->text.failed = true;
+    if (!add_span(t, (hl_span){begin, t->text.len})) t->text.failed = t->text.lacks_memory = true;
 }
 
 bool hl_spans_touch(const hl_span *spans, size_t n_spans, size_t begin, size_t end) {

@@ -47,7 +47,7 @@ static int add_piece(const char *bytes, size_t n, void *user) {
 
 void hl_json_format(const json_t *value, bool indent, hl_str *s) {
     const size_t flags = JSON_ENCODE_ANY | (indent ? JSON_INDENT(2) : JSON_COMPACT);
-    if (json_dump_callback(value, add_piece, s, flags) != 0) s->failed = true;
+    if (json_dump_callback(value, add_piece, s, flags) != 0 && !s->failed) s->failed = s->lacks_memory = true;
 }
 
 const char *hl_json_text(const json_t *object, const char *key) {

@@ -391,7 +391,8 @@ hl_status hl_kv_disk_open(const hl_kv_disk_params *p, hl_kv_pool *pool, hl_kv_di
         const uint64_t room = hl_kv_disk_room(d->dir, d->stats.used_bytes);
         if (d->stats.used_bytes > room) d->stats.used_bytes = hl_kv_disk_trim(d->dir, d->secret, room);
         if (pthread_create(&d->writer, NULL, run_writer, d) != 0)
-            status = hl_fail(err, HL_E_NOMEM, "key/value cache on disk: no thread");
+            status = hl_fail(err, HL_E_NOMEM,
+                             "key/value cache on disk: no memory, or no right, for one thread more");
         else
             d->has_writer = true;
     }

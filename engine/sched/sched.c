@@ -180,7 +180,7 @@ hl_status hl_sched_new(hl_model *m, const hl_sched_params *p, hl_sched **ret_sch
         status = take_memory(s, err);
     }
     if (status == HL_OK && pthread_create(&s->thread, NULL, run_thread, s) != 0)
-        status = hl_fail(err, HL_E_NOMEM, "scheduler: no thread");
+        status = hl_fail(err, HL_E_NOMEM, "scheduler: no memory, or no right, for one thread more");
     if (status != HL_OK) {
         hl_sched_free(s);
         return status;
