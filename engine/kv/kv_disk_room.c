@@ -112,7 +112,12 @@ static void each_entry(const char *dir, void (*fn)(void *user, const char *path)
 }
 
 static void list_file(void *user, const char *path) { add_file(user, path); }
-static void list_folder(void *user, const char *path) { each_entry(path, list_file, user); }
+static void list_folder(void *user, const char *path) {
+    if (ends_in(path, ".tmp")) /* a secret that somebody did not finish */
+        add_file(user, path);
+    else
+        each_entry(path, list_file, user);
+}
 
 static void free_listing(listing *l) {
     for (size_t i = 0; i < l->n; i++) hl_free(l->files[i].path);

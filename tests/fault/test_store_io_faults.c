@@ -3,67 +3,14 @@
  * test_store_io_faults.c - the k-th system call that changes the disk fails, or the process is killed
  * just before it, for all k: nothing half-recorded is seen, and the next run heals.
  *
- * The calls of the program and of SQLite are caught by functions of the same name in this file.
+ * The calls of the program and of SQLite are caught by functions of the same name (io_faults.h).
  */
 #define _GNU_SOURCE
 #include "../unit/store_fixture.h"
 
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
-static struct {
-    long n_left;   /* calls until the fault; -1: no fault */
-    long n_calls;  /* seen while counting */
-    int  error;    /* errno of the fault; 0: kill the process */
-    bool for_ever; /* all later calls fail, too */
-    bool armed;
-} fault = {.n_left = -1};
-
-/* Count one call; true when it must fail. */
-static bool hit(void) {
-    if (!fault.armed) return false;
-    fault.n_calls++;
-    if (fault.n_left < 0) return false;
-    if (fault.n_left > 0) {
-        fault.n_left--;
-        return false;
-    }
-    if (!fault.error) (void)kill(getpid(), SIGKILL);
-    if (!fault.for_ever) fault.n_left = -1;
-    errno = fault.error;
-    return true;
-}
-
-#define REAL(type, name, ...) ((type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name))
-
-ssize_t write(int fd, const void *p, size_t n) {
-    return hit() ? -1 : REAL(ssize_t, write, int, const void *, size_t)(fd, p, n);
-}
-ssize_t pwrite(int fd, const void *p, size_t n, off_t at) {
-    return hit() ? -1 : REAL(ssize_t, pwrite, int, const void *, size_t, off_t)(fd, p, n, at);
-}
-ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at) {
-    return hit() ? -1 : REAL(ssize_t, pwrite64, int, const void *, size_t, off64_t)(fd, p, n, at);
-}
-int fsync(int fd) { return hit() ? -1 : REAL(int, fsync, int)(fd); }
-int fdatasync(int fd) { return hit() ? -1 : REAL(int, fdatasync, int)(fd); }
-int rename(const char *a, const char *b) {
-    return hit() ? -1 : REAL(int, rename, const char *, const char *)(a, b);
-}
-int linkat(int a, const char *b, int c, const char *d, int e) {
-    return hit() ? -1 : REAL(int, linkat, int, const char *, int, const char *, int)(a, b, c, d, e);
-}
-int mkdir(const char *path, mode_t mode) {
-    return hit() ? -1 : REAL(int, mkdir, const char *, mode_t)(path, mode);
-}
-int ftruncate(int fd, off_t n) { return hit() ? -1 : REAL(int, ftruncate, int, off_t)(fd, n); }
-int fallocate(int fd, int mode, off_t at, off_t n) {
-    return hit() ? -1 : REAL(int, fallocate, int, int, off_t, off_t)(fd, mode, at, n);
-}
+#include "io_faults.h"
 
 /* One process' work: open, import under a name that has another model already, close. */
 static hl_status work(fixture *f, const char *path, bool copy, hl_err *err) {
