@@ -393,6 +393,18 @@ static void add_block(writer *w, const char *command, const char *text) {
     add_value(w, command, hl_view_of(text), false);
 }
 
+/* A store may hold any text as the name of a parameter; here it must stay one word of its line. */
+static void check_word(writer *w, const char *name) {
+    bool ok = *name != '\0';
+    for (const char *p = name; *p; p++)
+        ok = ok && ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+                    *p == '_' || *p == '-' || *p == '.');
+    if (!ok && w->status == HL_OK)
+        w->status =
+            hl_fail(w->err, HL_E_UNSUPPORTED,
+                    "a parameter of '%s' has the name '%.40s', which no Modelfile can say", w->model, name);
+}
+
 static void add_message(writer *w, const hl_stored_message *m) {
     if (!find_role(hl_view_of(m->role)) && w->status == HL_OK)
         w->status =
@@ -417,6 +429,7 @@ hl_status hl_modelfile_format(const hl_stored_model *m, char **ret_text, hl_err 
     add_line(&w, "PARSER", m->parser);
     add_line(&w, "REQUIRES", m->requires_version);
     for (size_t i = 0; i < m->n_params; i++) {
+        check_word(&w, m->params[i].name);
         hl_str_add_format(&w.s, "PARAMETER %s ", m->params[i].name);
         add_value(&w, "PARAMETER", hl_view_of(m->params[i].value), true);
     }

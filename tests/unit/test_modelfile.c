@@ -293,6 +293,25 @@ static void a_role_that_no_modelfile_knows_is_refused(void **state) {
     assert_non_null(strstr(err.text, "a control character"));
 }
 
+static void a_name_of_a_parameter_that_is_no_word_is_refused(void **state) {
+    (void)state;
+    static const char *const bad[] = {"", "a b", "a\nSYSTEM evil", "a\"", "\xC3\xA9"};
+    hl_err                   err = {0};
+    char                    *out = NULL;
+    hl_param                 param = {"new_in-0.9", "1"};
+    hl_stored_model          m = {.entry = {.text = "x"}, .params = &param, .n_params = 1};
+    assert_int_equal(hl_modelfile_format(&m, &out, &err), HL_OK);
+    assert_non_null(strstr(out, "\nPARAMETER new_in-0.9 1\n"));
+    hl_free(out);
+    out = NULL;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        param.name = bad[i];
+        assert_int_equal(hl_modelfile_format(&m, &out, &err), HL_E_UNSUPPORTED);
+        assert_non_null(strstr(err.text, "which no Modelfile can say"));
+        assert_null(out);
+    }
+}
+
 static void a_parameter_is_checked_where_it_stands(void **state) {
     (void)state;
     static const struct {
@@ -324,6 +343,7 @@ int main(void) {
         cmocka_unit_test(texts_with_quotes_come_back_or_are_refused_by_name),
         cmocka_unit_test(any_text_of_few_letters_comes_back_or_is_refused),
         cmocka_unit_test(a_role_that_no_modelfile_knows_is_refused),
+        cmocka_unit_test(a_name_of_a_parameter_that_is_no_word_is_refused),
         cmocka_unit_test(a_parameter_is_checked_where_it_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
