@@ -37,11 +37,15 @@ FUZZ       ?= $(FUZZ_NAMES)
 $(OUT)/tests/fuzz/replay_%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/tests/fuzz/replay.o $(OUT)/liball.a
 	@echo "  LINK $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-# What parsers are made of; kernels with sanitizers would take clang minutes.
-PARSE_SRC  := $(filter core/% engine/template/% engine/gotemplate/% engine/tokenizer/% engine/runner/chat% models/%,$(ALL_SRC))
+# What parsers are made of; those that run models need the engine, too, which takes clang some minutes.
+WHOLE      := model
+PARSE_SRC  := $(filter core/% engine/template/% engine/gotemplate/% engine/tokenizer/% engine/runner/chat% engine/kv/% models/%,$(ALL_SRC))
 $(OUT)/libparse.a: $(call obj,$(PARSE_SRC)) $(SQL_OBJ)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
+$(WHOLE:%=$(OUT)/tests/fuzz/run_%): $(OUT)/tests/fuzz/run_%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/libhyperlama.a
+	@echo "  LINK $@"
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 $(OUT)/tests/fuzz/run_%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/libparse.a
 	@echo "  LINK $@"
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)

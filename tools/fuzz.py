@@ -51,7 +51,8 @@ def main():
         command = [f"{folder}/run_{name}", f"-max_total_time={seconds}", f"-max_len={max_len}", "-timeout=10", "-rss_limit_mb=4096",
                    "-print_final_stats=1", "-verbosity=0", f"-artifact_prefix={corpus}."]
         write_dictionary(corpus.with_suffix(".dict"), files, ROOT / f"tests/fuzz/{name}.dict")
-        command.append(f"-dict={corpus.with_suffix('.dict')}")
+        if corpus.with_suffix(".dict").stat().st_size > 0:  # an empty one is an error to libFuzzer
+            command.append(f"-dict={corpus.with_suffix('.dict')}")
         done = subprocess.run([*command, str(corpus), *([str(carried)] if carried.is_dir() else [])], capture_output=True, text=True,
                               env=dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "allocator_may_return_null=1")), errors="replace")
         runs = re.search(r"number_of_executed_units: (\d+)", done.stderr)
