@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/base/str.h"
+#include "core/data/json.h"
 #include "engine/gotemplate/go_run.h"
 
 /* Fields of structs, by their place in go_types.c. */
@@ -129,13 +130,38 @@ static bool read_content(hl_go_run *r, const path *p, const json_t *m, hl_go_val
 
 /* ---- Calls ---- */
 
+/* What 64 bits or a double do not hold: go_json.c reads it by its digits. */
+static json_t *make_number(hl_view digits) {
+    hl_str  s;
+    json_t *ret = NULL;
+    hl_str_init(&s, digits.len + 1);
+    hl_str_add_char(&s, (char)HL_GO_NUMBER_MARK);
+    hl_str_add_view(&s, digits);
+    if (!s.failed) ret = json_stringn_nocheck(hl_str_text(&s), s.len);
+    hl_str_done(&s);
+    return ret;
+}
+
+/* *ret stays NULL for what is no JSON, or more of it than a request may hold. */
+static bool parse_arguments(hl_go_run *r, hl_view text, json_t **ret) {
+    static const hl_json_rules rules = {.max_bytes = HL_GO_MAX_ARENA_BYTES,
+                                        .max_values = 4 << 20,
+                                        .max_depth = 64, /* as in messages */
+                                        .allows_nul = true,
+                                        .number = make_number};
+    hl_err                     why = {0};
+    const hl_status            status = hl_json_read(text, "arguments", &rules, ret, &why);
+    if (status == HL_OK || status == HL_E_FORMAT || status == HL_E_LIMIT) return true;
+    if (r->status == HL_OK) r->status = hl_fail(r->err, status, "%s", why.text);
+    return false;
+}
+
 /* Arguments as an object, or as the text of one; what a model wrote that is neither stays as it is. */
 static bool read_arguments(hl_go_run *r, const json_t *v, hl_go_value *ret) {
     if (!v || (json_is_string(v) && json_string_length(v) == 0)) return true;
     if (json_is_string(v)) {
-        json_error_t e;
-        json_t      *o = json_loadb(json_string_value(v), json_string_length(v), JSON_ALLOW_NUL, &e);
-        if (!o && json_error_code(&e) == json_error_out_of_memory) return hl_go_fail_memory(r);
+        json_t *o = NULL;
+        if (!parse_arguments(r, (hl_view){json_string_value(v), json_string_length(v)}, &o)) return false;
         if (o && !r->parsed) r->parsed = json_array();
         if (o && json_array_append_new(r->parsed, o) != 0) return hl_go_fail_memory(r);
         if (json_is_object(o)) v = o; /* it lives as long as the rendering */

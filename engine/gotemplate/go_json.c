@@ -14,9 +14,8 @@
 
 /* ---- From JSON ---- */
 
-/* As template.h has it, a number that json_t does not hold is a string of this byte and the digits, and a
- * word that counts as the template's own one of the other and the word. */
-enum { NUMBER_MARK = 0xFF, WORD_MARK = 0xFE, MAX_NUMBER_TEXT = 400 };
+/* As template.h has it, a word that counts as the template's own is a string of this byte and the word. */
+enum { WORD_MARK = 0xFE, MAX_NUMBER_TEXT = 400 };
 
 static bool from_digits(hl_go_run *r, hl_view digits, hl_go_value *ret) {
     char     text[MAX_NUMBER_TEXT];
@@ -52,7 +51,7 @@ static bool from_integer(hl_go_run *r, int64_t i, hl_go_value *ret) {
 
 static bool from_string(hl_go_run *r, const json_t *j, hl_go_value *ret) {
     const hl_view s = {json_string_value(j), json_string_length(j)};
-    if (s.len && (unsigned char)s.ptr[0] == NUMBER_MARK)
+    if (s.len && (unsigned char)s.ptr[0] == HL_GO_NUMBER_MARK)
         return from_digits(r, (hl_view){s.ptr + 1, s.len - 1}, ret);
     const bool is_word = s.len && (unsigned char)s.ptr[0] == WORD_MARK;
     return hl_go_new_string(r, (hl_view){s.ptr + is_word, s.len - is_word}, !is_word, ret);

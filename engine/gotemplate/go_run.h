@@ -16,6 +16,7 @@ enum {
     HL_GO_MAX_STEPS = 20000000, /* about a second; a chat of 20 messages takes some thousand */
     HL_GO_MAX_DEPTH = 400,      /* of branches, pipelines, templates and values inside one another */
     HL_GO_MAX_WIDTH = 1000000,  /* of a printf, as in Go */
+    HL_GO_NUMBER_MARK = 0xFF, /* before the digits of a number that json_t does not hold, as in template.h */
 };
 
 typedef struct hl_go_var {

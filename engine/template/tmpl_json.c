@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/data/json.h"
+#include "engine/template/template.h"
 #include "engine/template/tmpl_builtins.h"
 #include "engine/template/tmpl_int.h"
 
@@ -103,10 +105,19 @@ static bool copy_strings(hl_trun *r, hl_tv *v) {
 }
 
 bool hl_tv_from_json_text(hl_trun *r, hl_view text, hl_tv *ret) {
-    json_error_t e;
+    static const hl_json_rules rules = {.max_bytes = HL_TMPL_MAX_TEXT_BYTES,
+                                        .max_values = 4 << 20,
+                                        .max_depth = 256,
+                                        .allows_nul = true,
+                                        .number = hl_template_number};
+    json_t                    *j = NULL;
+    hl_err                     why = {0};
     if (!hl_trun_steps(r, text.len / 4)) return false;
-    json_t *j = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
-    if (!j) return hl_trun_fail(r, "from_json: %s", e.text);
+    const hl_status status = hl_json_read(text, "from_json", &rules, &j, &why);
+    if (status == HL_E_FORMAT) return hl_trun_fail(r, "%s", why.text);
+    if (status != HL_OK && r->status == HL_OK)
+        r->status = hl_fail(r->err, status, "template line %u: %s", r->line, why.text);
+    if (status != HL_OK) return false;
     const bool outside = hl_trun_is_outside(r, text);
     const bool ok = hl_tv_from_json(r, j, outside, ret) && (!outside || copy_strings(r, ret));
     json_decref(j);

@@ -173,6 +173,13 @@ static void requests_of_other_shapes_are_read(void **state) {
           "\"{x\"}}, {\"function\":"
           " {\"name\": \"f\", \"arguments\": \"\"}}, {\"function\": {\"name\": \"f\"}}]}]",
           NULL, "{x;{};{};");
+    /* as text: integers of any size, NUL, halves of pairs, the last of two keys */
+    gives("{{ range .Messages }}{{ range .ToolCalls }}{{ .Function.Arguments }};{{ end }}{{ end }}",
+          "[{\"role\": \"assistant\", \"tool_calls\": [{\"function\": {\"name\": \"f\", \"arguments\": "
+          "\"{\\\"n\\\": 18446744073709551616}\"}}, {\"function\": {\"name\": \"f\", \"arguments\": "
+          "\"{\\\"n\\\": \\\"\\\\u0000\\\\ud83d\\\"}\"}}, {\"function\": {\"name\": \"f\", "
+          "\"arguments\": \"{\\\"n\\\": 1, \\\"n\\\": 2}\"}}]}]",
+          NULL, "{\"n\":18446744073709551616};{\"n\":\"\\u0000\xEF\xBF\xBD\"};{\"n\":2};");
     gives("{{ range .Messages }}{{ len .Images }}{{ end }}",
           "[{\"role\": \"user\", \"images\": [\"aGk=\", \"aGk=\"]}]", NULL, "2");
 }

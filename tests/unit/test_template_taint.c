@@ -99,6 +99,8 @@ static const struct {
     {"{% macro m() %}{{ kwargs }}{{ varargs }}{% endmacro %}{{ m(s, w=l[2], **{l[2]: 1}) }}",
      "{'w': ['q'], ['q']: 1}(['qZ zq'],)"},
     {"{{ json | from_json }}{{ '{\"w\": 1}' | from_json }}", "[{'q': ['z', 7]}]{'w': 1}"},
+    {"{{ '{\"w\": [18446744073709551616, -1e400, \"\\\\ud83d\"], \"w\": 1}' | from_json }}", "{'w': 1}"},
+    {"{{ '[18446744073709551616]' | from_json }}", "[18446744073709551616]"},
     {"{{ s.title() }}{{ s.swapcase() }}{{ s.casefold() }}{{ s | capitalize }}{{ s | title }}",
      "[Qz ZqQz ZQqz zqQz zqQz Zq]"},
     {"{{ s | truncate(3, true, 'w', 0) }}{{ (s ~ 'w  w') | striptags }}", "[qZ]w[qZ zq]w w"},
