@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_model.c - a model file that is almost right: opened, planned, run, with plain C and with the fastest
- * kernels.
+ * fuzz_model.c - a model file that is almost right: opened, planned, run, with plain C and with every set of
+ * kernels that this processor has.
  *
  * The input is a program: which family, weight type and shape to write, then fields to change (numbers,
  * dimensions, types, values of weights, what is there at all). So a byte of the input is a field of the file,
@@ -357,14 +357,42 @@ typedef struct outcome {
     size_t    n;
 } outcome;
 
-static outcome run(const char *cpu, const char *path) {
+/* The first is what the others are compared with; "auto" is the best of this processor. */
+#if defined(__x86_64__)
+static const char *const sets[] = {"scalar", "avx2", "avx512", "auto"};
+#else
+static const char *const sets[] = {"scalar", "auto"};
+#endif
+enum { N_SETS = sizeof sets / sizeof *sets };
+
+static hl_engine *engines[N_SETS]; /* NULL: not on this processor */
+static long       n_files, n_answered, n_compared;
+
+static void open_engines(void) {
+    for (int i = 0; i < N_SETS; i++) {
+        const hl_engine_params p = {.n_threads = 1, .cpu = sets[i]};
+        hl_err                 err = {0};
+        const hl_status        status = hl_engine_new(&p, &engines[i], &err);
+        if (status != HL_OK && (status != HL_E_ARG || i == 0)) abort();
+    }
+}
+
+void replay_report(void);
+
+void replay_report(void) {
+    printf("%ld files, %ld with logits, %ld comparisons of instruction sets; sets:", n_files, n_answered,
+           n_compared);
+    for (int i = 0; i < N_SETS; i++)
+        if (engines[i]) printf(" %s", i + 1 < N_SETS ? sets[i] : hl_engine_cpu_text(engines[i]));
+    printf("\n");
+}
+
+static outcome run(hl_engine *e, const char *path) {
     outcome     o = {.status = HL_OK};
-    hl_engine  *e = NULL;
     hl_model   *m = NULL;
     hl_session *s = NULL;
     int32_t     tokens[N_TOKENS];
-    o.status = hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = cpu}, &e, &o.err);
-    if (o.status == HL_OK) o.status = hl_model_open(e, &path, 1, NULL, &m, &o.err);
+    o.status = hl_model_open(e, &path, 1, NULL, &m, &o.err);
     if (o.status == HL_OK) {
         hl_model_info           info;
         const hl_session_params params = {.n_ctx = N_CTX, .n_batch = 32};
@@ -380,21 +408,35 @@ static outcome run(const char *cpu, const char *path) {
     }
     hl_session_free(s);
     hl_model_close(m);
-    hl_engine_free(e);
     return o;
 }
 
-static void compare(const outcome *a, const outcome *b) {
+static void compare(const char *set, const outcome *a, const outcome *b) {
     if (a->status != b->status) {
-        fprintf(stderr, "plain C: %s; fast: %s\n", a->err.text, b->err.text);
+        fprintf(stderr, "plain C: %s; %s: %s\n", a->err.text, set, b->err.text);
         abort();
     }
     for (size_t i = 0; a->logits && b->logits && i < a->n; i++) {
         if (memcmp(&a->logits[i], &b->logits[i], sizeof *a->logits) == 0) continue;
-        fprintf(stderr, "logit %zu: plain C %.9g, fast %.9g\n", i, (double)a->logits[i],
+        fprintf(stderr, "logit %zu: plain C %.9g, %s %.9g\n", i, (double)a->logits[i], set,
                 (double)b->logits[i]);
         abort();
     }
+    n_compared++;
+}
+
+static void run_all(const char *path, hl_type type) {
+    outcome plain = run(engines[0], path);
+    n_answered += plain.logits != NULL;
+    for (int i = 1; i < N_SETS; i++) {
+        if (!engines[i]) continue;
+        /* BF16 instructions have their own rounding: docs/quality.md */
+        if (type == HL_TYPE_bf16 && strstr(hl_engine_cpu_text(engines[i]), "bf16")) continue;
+        outcome o = run(engines[i], path);
+        compare(sets[i], &plain, &o);
+        hl_free(o.logits);
+    }
+    hl_free(plain.logits);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
@@ -402,15 +444,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     program p = {data, data + n};
     file   *f = hl_new(1, sizeof *f);
     if (!f) return 0;
+    if (n_files++ == 0) open_engines();
     (void)snprintf(path, sizeof path, "/tmp/hl_fuzz_model.%d.gguf", (int)getpid());
     make_file(f, &p);
     for (uint32_t n_changes = take_below(&p, 6); p.at < p.end && n_changes > 0; n_changes--) change(f, &p);
-    if (write_file(f, path) == HL_OK) {
-        outcome scalar = run("scalar", path), fast = run("auto", path);
-        if (f->type != HL_TYPE_bf16) compare(&scalar, &fast); /* docs/quality.md: BF16 has its own rounding */
-        hl_free(scalar.logits);
-        hl_free(fast.logits);
-    }
+    if (write_file(f, path) == HL_OK) run_all(path, f->type);
     (void)unlink(path);
     for (size_t i = 0; i < f->n_tensors; i++) hl_free(f->tensors[i].data);
     hl_free(f);

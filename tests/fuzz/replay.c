@@ -16,6 +16,10 @@ enum { MAX_INPUT_BYTES = 1 << 22, N_DAMAGED = 200, N_NOISE = 200, MAX_NOISE_BYTE
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* A target that has figures prints them here, after --random. */
+void                       replay_report(void);
+__attribute__((weak)) void replay_report(void) {}
+
 static uint32_t next_random(uint64_t *state) {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)(*state >> 33);
@@ -70,6 +74,7 @@ int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], "--random") == 0) { /* COUNT [SEED]: so many random inputs */
         state = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
         feed_noise(strtol(argv[2], NULL, 10), &state);
+        replay_report();
         return 0;
     }
     if (argc > 1) {
