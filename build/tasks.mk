@@ -88,7 +88,7 @@ BENCH ?= kernels
 bench: $(OUT)/bench/bench_$(BENCH)
 	@$< $(ARGS)
 
-# Every place in the process where memory can end, over 13 commands: some ten minutes. `make test` tries each hundredth.
+# Every place in the process where memory can end, over 13 commands: half an hour. `make test` tries each hundredth.
 test-memory: all
 	@$(PYTHON) tests/e2e/memory_sweep.py $(OUT)/hyperlama --jobs $(JOBS)
 
