@@ -27,15 +27,20 @@ static hl_template_kind kind_of_file(const char *name) {
     return ends_in(name, ".gotmpl") || ends_in(name, ".tmpl") ? HL_TEMPLATE_GO : HL_TEMPLATE_ANY;
 }
 
+static hl_status read_text(const char *path, hl_str *to, hl_err *err) {
+    const hl_status status = hl_read_path(path, to, err);
+    return status == HL_OK ? hl_view_check_nul(hl_str_view(to), path, err) : status;
+}
+
 static hl_status read_inputs(const hl_args *args, inputs *in, hl_err *err) {
     const char *messages = hl_args_text(args, "messages"), *tools = hl_args_text(args, "tools");
     const char *name = hl_args_at(args, 0);
     hl_status   status = HL_OK;
     if (!messages)
         return hl_fail(err, HL_E_ARG, "template: expected --messages FILE.json (- reads standard input)");
-    if (kind_of_file(name) != HL_TEMPLATE_ANY) status = hl_read_path(name, &in->template, err);
-    if (status == HL_OK) status = hl_read_path(messages, &in->messages, err);
-    if (status == HL_OK && tools) status = hl_read_path(tools, &in->tools, err);
+    if (kind_of_file(name) != HL_TEMPLATE_ANY) status = read_text(name, &in->template, err);
+    if (status == HL_OK) status = read_text(messages, &in->messages, err);
+    if (status == HL_OK && tools) status = read_text(tools, &in->tools, err);
     return status;
 }
 

@@ -198,6 +198,8 @@ hl_status hl_conversation_open(hl_conversation *c, hl_host *h, const char *model
 }
 
 hl_status hl_conversation_set_template(hl_conversation *c, hl_view text, hl_err *err) {
+    const hl_status status = hl_view_check_nul(text, "template", err);
+    if (status != HL_OK) return status;
     char *copy = copy_text(text);
     if (!copy) return hl_fail(err, HL_E_NOMEM, "template: no memory");
     hl_free(c->template_text);

@@ -141,6 +141,13 @@ hl_view hl_str_view(const hl_str *s) { return (hl_view){s->ptr, s->len}; }
 
 hl_view hl_view_of(const char *text) { return (hl_view){text, text ? strlen(text) : 0}; }
 
+hl_status hl_view_check_nul(hl_view v, const char *what, hl_err *err) {
+    const char *nul = v.len ? memchr(v.ptr, '\0', v.len) : NULL;
+    if (!nul) return HL_OK;
+    return hl_fail(err, HL_E_FORMAT, "%s: the byte at %zu is NUL, expected text", what,
+                   (size_t)(nul - v.ptr));
+}
+
 bool hl_view_eq(hl_view a, hl_view b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }

@@ -43,7 +43,10 @@ hl_view hl_view_of(const char *text); /* NULL gives an empty view */
 bool    hl_view_eq(hl_view a, hl_view b);
 bool    hl_view_is(hl_view v, const char *text);
 bool    hl_view_has_prefix(hl_view v, const char *prefix);
-hl_view hl_view_trim(hl_view v); /* ASCII white space at both ends */
+/* For what goes on as a terminated text and would be cut: HL_E_FORMAT, and where the NUL byte is. `what`
+ * names it: "template". */
+HL_MUST_CHECK hl_status hl_view_check_nul(hl_view v, const char *what, hl_err *err);
+hl_view                 hl_view_trim(hl_view v); /* ASCII white space at both ends */
 
 /* Read one UTF-8 character. Returns its length 1..4, 0 when the bytes at p are no valid character
  * (overlong, surrogate, cut off); *ret_cp is written on success only. */

@@ -93,3 +93,16 @@ def test_show_says_what_a_template_can_show_and_what_others_there_are(cli):
     tools = cli.folder / "tools.json"
     tools.write_text('[{"type": "function", "function": {"name": "f"}}]')
     assert cli.ok("template", model, "--messages", "-", "--tools", tools, stdin=MESSAGES) == "T"
+
+
+def test_a_template_or_messages_with_a_nul_byte_are_refused_and_not_cut(cli):
+    model = cli.model(template=JINJA)
+    (cli.folder / "t.tmpl").write_bytes(b"{{ .Prompt }}\0tail")
+    (cli.folder / "good.tmpl").write_bytes(b"{{ .Prompt }}")
+    (cli.folder / "m.json").write_bytes(MESSAGES.encode() + b"\0")
+    done = cli("run", model, "hi", "--template", "@t.tmpl")
+    assert done.returncode != 0 and "template: the byte at 13 is NUL" in done.stderr
+    done = cli("template", "t.tmpl", "--messages", "-", stdin=MESSAGES)
+    assert done.returncode != 0 and "t.tmpl: the byte at 13 is NUL" in done.stderr
+    done = cli("template", "good.tmpl", "--messages", "m.json")
+    assert done.returncode != 0 and f"m.json: the byte at {len(MESSAGES)} is NUL" in done.stderr

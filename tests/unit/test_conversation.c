@@ -170,6 +170,17 @@ static void texts_keep_their_length(void **state) {
     tear_down(&t);
 }
 
+static void a_template_that_would_be_cut_is_refused(void **state) {
+    (void)state;
+    table t;
+    set_up(&t, NULL, true, 4096);
+    assert_int_equal(hl_conversation_set_template(&t.chat, hl_view_of("{{ x }}"), &t.err), HL_OK);
+    assert_int_equal(hl_conversation_set_template(&t.chat, (hl_view){"a\0b", 3}, &t.err), HL_E_FORMAT);
+    assert_string_equal(t.err.text, "template: the byte at 1 is NUL, expected text");
+    assert_string_equal(t.chat.template_text, "{{ x }}");
+    tear_down(&t);
+}
+
 static void a_system_text_comes_from_who_asks_then_from_the_model(void **state) {
     (void)state;
     const hl_stored_message own[] = {{"system", {"of the messages", 15}}};
@@ -511,6 +522,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(question_and_answer_are_kept_in_order),
         cmocka_unit_test(texts_keep_their_length),
+        cmocka_unit_test(a_template_that_would_be_cut_is_refused),
         cmocka_unit_test(a_system_text_comes_from_who_asks_then_from_the_model),
         cmocka_unit_test(options_come_from_who_asks_then_the_model_then_settings),
         cmocka_unit_test(settings_stand_behind_the_model_and_flags_in_front_of_it),
