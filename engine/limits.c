@@ -34,7 +34,7 @@ hl_status hl_engine_measure(hl_engine *e, hl_machine_limits *ret_limits, hl_err 
     if (data == MAP_FAILED || !p) {
         if (data != MAP_FAILED) (void)munmap(data, READ_BYTES);
         hl_free(p);
-        return hl_fail(err, HL_E_NOMEM, "measuring the machine needs %d MiB", READ_BYTES >> 20);
+        return hl_fail(err, HL_E_NOMEM, "no memory: measuring the machine needs %d MiB", READ_BYTES >> 20);
     }
     *ret_limits = (hl_machine_limits){0};
     *p = (probe){.k = &e->kernels, .data = data};
