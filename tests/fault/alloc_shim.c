@@ -62,15 +62,15 @@ static unsigned long number(const char *name) {
     return text ? strtoul(text, NULL, 10) : 0;
 }
 
+static int count_fd = -1; /* opened first: a program may lock itself in */
+
 static void write_count(void) {
-    char        text[32];
-    const char *path = getenv("HL_COUNT_TO");
+    char text[32];
     atomic_store(&is_on, false);
-    const int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
-    if (fd < 0) return;
+    if (count_fd < 0) return;
     const int n = snprintf(text, sizeof text, "%lu\n", atomic_load(&n_asked));
-    (void)!write(fd, text, (size_t)n);
-    (void)close(fd);
+    (void)!write(count_fd, text, (size_t)n);
+    (void)close(count_fd);
 }
 
 static int (*true_main)(int, char **, char **);
@@ -78,6 +78,8 @@ static int (*true_main)(int, char **, char **);
 static int counted_main(int argc, char **argv, char **envp) {
     fail_at = number("HL_FAIL_AT");
     fail_more = number("HL_FAIL_MORE");
+    const char *path = getenv("HL_COUNT_TO");
+    if (path) count_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     (void)atexit(write_count);
     atomic_store(&is_on, true);
     return true_main(argc, argv, envp);
