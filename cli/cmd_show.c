@@ -94,7 +94,7 @@ static void print_caps(const hl_app *app, hl_chat_caps c) {
                {c.tools, "tools"},
                {c.tool_calls, "calls"},
                {c.tool_results, "results"},
-               {c.thinking, "thinking"}};
+               {c.thinking, c.think_levels ? "thinking (low, medium, high)" : "thinking"}};
     char   text[100] = "";
     size_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -297,6 +297,7 @@ static void add_caps(hl_json_out *j, hl_chat_caps c) {
     hl_json_add_bool(j, "parallel_tool_calls", c.parallel_tool_calls);
     hl_json_add_bool(j, "tool_results", c.tool_results);
     hl_json_add_bool(j, "thinking", c.thinking);
+    hl_json_add_bool(j, "thinking_levels", c.think_levels);
     hl_json_close(j, '}');
 }
 

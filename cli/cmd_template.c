@@ -51,12 +51,13 @@ static hl_status render(const hl_app *app, const hl_args *args, const hl_model *
     size_t      n = 0;
     const char *think = hl_args_text(args, "think");
     hl_request_init(&r);
+    if (think && !hl_think_find(think, &r.think))
+        return hl_fail(err, HL_E_ARG, "think '%.40s': expected true, false, high, medium, low or max", think);
     r.messages_json = hl_str_text(&in->messages);
     r.tools_json = hl_args_has(args, "tools") ? hl_str_text(&in->tools) : NULL;
     r.template_text = m ? NULL : hl_str_text(&in->template);
     r.template_kind = kind_of_file(hl_args_at(args, 0));
     r.stored_template = source && source->stored ? source->stored->template_text : NULL;
-    r.think = !think ? HL_THINK_DEFAULT : strcmp(think, "false") == 0 ? HL_THINK_OFF : HL_THINK_ON;
     hl_status status = hl_chat_render(m, &r, &text, &n, err);
     if (status != HL_OK) return hl_fail_within(err, "%s", hl_args_at(args, 0));
     if (!hl_args_has(args, "json")) {

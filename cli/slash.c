@@ -150,12 +150,16 @@ static hl_status set_quiet(slash *s, hl_err *err) {
 }
 
 static hl_status set_think(slash *s, hl_err *err) {
-    hl_status status = hl_talk_set_think(s->talk, s->rest, err);
-    if (status == HL_OK)
-        hl_app_note(s->talk->app, s->talk->chat.think == HL_THINK_ON
-                                      ? "set think: the model is asked to think first"
-                                      : "set nothink: the model is asked not to think");
-    return status;
+    const hl_status status = hl_talk_set_think(s->talk, s->rest, err);
+    const hl_think  think = s->talk->chat.think;
+    if (status != HL_OK) return status;
+    if (think == HL_THINK_OFF)
+        hl_app_note(s->talk->app, "set nothink: the model is asked not to think");
+    else
+        hl_app_note(s->talk->app, "set think: the model is asked to think first%s%s",
+                    hl_think_level(think) ? ", how much: " : "",
+                    hl_think_level(think) ? hl_think_level(think) : "");
+    return HL_OK;
 }
 
 static hl_status set_nothink(slash *s, hl_err *err) {

@@ -14,6 +14,7 @@
 #include "cli/term/editor.h"
 #include "cli/term/progress.h"
 #include "core/base/mem.h"
+#include "hyperlama/native.h"
 
 void hl_talk_init(hl_talk *t, hl_app *app) {
     *t = (hl_talk){.app = app, .wordwrap = hl_config_bool(app->config, HL_SETTING_cli_wordwrap)};
@@ -87,22 +88,31 @@ hl_status hl_talk_open(hl_talk *t, const char *model, hl_err *err) {
         return status;
     }
     t->was_told = false;
+    t->was_told_of_levels = false;
     return HL_OK;
 }
 
 hl_status hl_talk_set_think(hl_talk *t, const char *word, hl_err *err) {
-    static const char *const levels[] = {"high", "medium", "low", "max"};
-    hl_think                 think = strcmp(word, "false") == 0 ? HL_THINK_OFF : HL_THINK_ON;
-    bool                     is_known = !word[0] || strcmp(word, "true") == 0 || think == HL_THINK_OFF;
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
-        if (strcmp(word, levels[i]) != 0) continue;
-        is_known = true;
-        hl_app_note(t->app, "note: this build tells a model to think, not how much: %s is as true", word);
-    }
-    if (!is_known)
+    if (!hl_think_find(word, &t->chat.think))
         return hl_fail(err, HL_E_ARG, "think '%.40s': expected true, false, high, medium, low or max", word);
-    t->chat.think = think;
+    t->was_told_of_levels = false;
     return HL_OK;
+}
+
+/* A level that the template has no word for is only a yes. */
+static void note_level(hl_talk *t) {
+    const char *level = hl_think_level(t->chat.think);
+    const char *stored = t->chat.stored ? t->chat.stored->template_text : NULL;
+    hl_model   *m = NULL;
+    if (!level || t->was_told_of_levels) return;
+    t->was_told_of_levels = true;
+    const hl_request r = {.template_text = t->chat.template_text, .stored_template = stored};
+    hl_chat_caps     caps = {0};
+    if (hl_host_open_model(t->host, t->chat.source, true, &m, NULL) == HL_OK &&
+        hl_chat_get_caps(m, &r, &caps, NULL) == HL_OK && !caps.think_levels)
+        hl_app_note(t->app, "note: %s knows no levels of thinking: %s is as true", t->chat.source->label,
+                    level);
+    hl_model_close(m);
 }
 
 /* ---- What is printed ---- */
@@ -237,6 +247,7 @@ hl_status hl_talk_ask(hl_talk *t, hl_view question, hl_err *err) {
         hl_app_note(t->app, "note: %s has no chat template; texts go in as they are", t->chat.source->label);
         t->was_told = true;
     }
+    note_level(t);
     hl_answer_init(&s.answer, t->app->out, style_of(t));
     hl_status status = hl_conversation_ask(&t->chat, question, on_token, &s, &reply, err);
     if (!t->as_json) hl_answer_finish(&s.answer);

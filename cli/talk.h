@@ -18,6 +18,7 @@ typedef struct hl_talk {
     bool            is_chat; /* more than one question, with an editor and other models to come */
     bool            is_locked;
     bool            was_told; /* that there is no template */
+    bool            was_told_of_levels;
 } hl_talk;
 
 void hl_talk_init(hl_talk *t, hl_app *app);

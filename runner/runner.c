@@ -2,6 +2,8 @@
  *
  * runner.c - the front door of every runner: requests go to its engine, and come back as generations.
  */
+#include <string.h>
+
 #include "core/base/mem.h"
 #include "runner/generation_priv.h"
 
@@ -26,6 +28,25 @@ void hl_runner_free(hl_runner *r) {
 void hl_request_init(hl_request *r) {
     *r = (hl_request){.max_tokens = -1};
     hl_sampler_params_init(&r->sampling);
+}
+
+static const char *const levels[] = {
+    [HL_THINK_LOW] = "low", [HL_THINK_MEDIUM] = "medium", [HL_THINK_HIGH] = "high", [HL_THINK_MAX] = "max"};
+
+const char *hl_think_level(hl_think think) {
+    return (size_t)think < sizeof levels / sizeof *levels ? levels[think] : NULL;
+}
+
+bool hl_think_find(const char *word, hl_think *ret_think) {
+    hl_think found = HL_THINK_DEFAULT;
+    if (!word[0] || strcmp(word, "true") == 0) found = HL_THINK_ON;
+    if (strcmp(word, "false") == 0) found = HL_THINK_OFF;
+    for (size_t i = HL_THINK_LOW; i < sizeof levels / sizeof *levels; i++) {
+        if (strcmp(word, levels[i]) == 0) found = (hl_think)i;
+    }
+    if (found == HL_THINK_DEFAULT) return false;
+    *ret_think = found;
+    return true;
 }
 
 hl_status hl_runner_submit(hl_runner *r, const hl_request *req, hl_generation **ret_generation, hl_err *err) {

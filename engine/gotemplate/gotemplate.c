@@ -222,7 +222,7 @@ static void add(variables *v, const char *name, hl_go_value value) {
 static bool add_common(hl_go_run *r, const hl_gotemplate_input *in, variables *v) {
     hl_go_value level;
     const char *text = in->think_level ? in->think_level : in->think ? "medium" : "";
-    if (!hl_go_new_string(r, hl_view_of(text), in->think_level != NULL, &level)) return false;
+    if (!hl_go_new_string(r, hl_view_of(text), false, &level)) return false;
     add(v, "Think", hl_go_bool(in->think));
     add(v, "ThinkLevel", level);
     add(v, "IsThinkSet", hl_go_bool(in->is_think_set));

@@ -131,14 +131,20 @@ static json_t *spelling(const hl_tokenizer *t, int32_t id) {
     return json_stringn_nocheck(v.ptr ? v.ptr : "", v.len);
 }
 
-static json_t *trusted_names(const hl_tokenizer *t, const hl_request *req) {
+static bool thinks(const hl_request *req) {
+    return req->think != HL_THINK_DEFAULT && req->think != HL_THINK_OFF;
+}
+
+static json_t *trusted_names(const hl_tokenizer *t, const hl_chat_template *of, const hl_request *req) {
     json_t *j = json_pack("{s:b, s:o, s:o}", "add_generation_prompt", 1, "bos_token",
                           spelling(t, t ? hl_tokenizer_bos(t) : -1), "eos_token",
                           spelling(t, t ? hl_tokenizer_eos(t) : -1));
     if (!j || req->think == HL_THINK_DEFAULT) return j;
-    const int on = req->think == HL_THINK_ON;
+    const int   on = thinks(req);
+    const char *effort = hl_chat_template_effort(of, req->think);
     if (json_object_set_new(j, "enable_thinking", json_boolean(on)) == 0 &&
-        json_object_set_new(j, "thinking", json_boolean(on)) == 0)
+        json_object_set_new(j, "thinking", json_boolean(on)) == 0 &&
+        (!effort || json_object_set_new(j, "reasoning_effort", json_string(effort)) == 0))
         return j;
     json_decref(j);
     return NULL;
@@ -188,7 +194,7 @@ static hl_status render_template(making *k, hl_err *err) {
     if (status == HL_OK) {
         json_t *context =
             json_pack("{s:O, s:O, s:n}", "messages", k->messages, "tools", k->tools, "documents");
-        json_t                 *trusted = trusted_names(k->tokenizer, req);
+        json_t                 *trusted = trusted_names(k->tokenizer, k->t, req);
         const hl_template_input in = {
             .context = context, .trusted = trusted, .now_ms = req->now_ms ? req->now_ms : hl_clock_wall_ms()};
         status = context && trusted && (plain || is_known) ? hl_chat_template_render(k->t, &in, &k->text, err)
@@ -225,7 +231,8 @@ static hl_status render_fill(making *k, hl_err *err) {
     const hl_gotemplate_input in = {.prompt = req->prompt,
                                     .suffix = req->suffix,
                                     .is_think_set = req->think != HL_THINK_DEFAULT,
-                                    .think = req->think == HL_THINK_ON,
+                                    .think = thinks(req),
+                                    .think_level = hl_chat_template_effort(k->t, req->think),
                                     .now_ms = req->now_ms ? req->now_ms : hl_clock_wall_ms()};
     return hl_gotemplate_render(k->t->go, &in, &k->text, err);
 }

@@ -46,6 +46,7 @@ typedef struct asker {
     bool                    as_parts;    /* content as lists of parts */
     bool                    needs_tools; /* nothing comes out without a list of tools */
     int                     think;       /* 1, 0; -1: not said */
+    const char             *effort;      /* NULL: not said */
     hl_tainted              out;         /* of the last rendering that succeeded */
     hl_status               status;      /* other than HL_OK: nothing more is asked */
     hl_err                 *err;
@@ -84,6 +85,7 @@ static bool render(asker *a, const char *messages, bool tools) {
         if (trusted && a->think >= 0) {
             (void)json_object_set_new(trusted, "enable_thinking", json_boolean(a->think));
             (void)json_object_set_new(trusted, "thinking", json_boolean(a->think));
+            if (a->effort) (void)json_object_set_new(trusted, "reasoning_effort", json_string(a->effort));
         }
         if (!context || !trusted) a->status = hl_fail(a->err, HL_E_NOMEM, "template: no memory");
     }
@@ -182,16 +184,33 @@ static void ask_tools(asker *a, hl_chat_caps *c) {
     }
 }
 
-static void ask_thinking(asker *a, hl_chat_caps *c) {
-    a->think = 1;
-    const bool on = render(a, ONE_QUESTION, false);
+/* Do the two ways of asking give two prompts? */
+static bool differs(asker *a, int think_1, const char *effort_1, int think_2, const char *effort_2) {
+    a->think = think_1;
+    a->effort = effort_1;
+    const bool one = render(a, ONE_QUESTION, false);
     hl_tainted first = a->out;
     a->out = (hl_tainted){0};
-    a->think = 0;
-    const bool off = render(a, ONE_QUESTION, false);
+    a->think = think_2;
+    a->effort = effort_2;
+    const bool two = render(a, ONE_QUESTION, false);
     a->think = -1;
-    c->thinking = on && off && !hl_view_eq(hl_str_view(&first.text), hl_str_view(&a->out.text));
+    a->effort = NULL;
+    const bool is_other = one && two && !hl_view_eq(hl_str_view(&first.text), hl_str_view(&a->out.text));
     hl_tainted_done(&first);
+    return is_other;
+}
+
+/* Some templates know some of the levels only. */
+static void ask_thinking(asker *a, hl_chat_caps *c) {
+    const hl_view source = {a->t->source, a->t->n_source};
+    c->thinking = differs(a, 1, NULL, 0, NULL);
+    if (!(a->t->go ? hl_gotemplate_mentions(a->t->go, "thinklevel")
+                   : memmem(source.ptr, source.len, "reasoning_effort", 16) != NULL))
+        return;
+    c->think_levels = differs(a, 1, "low", 1, "high") ||
+                      differs(a, 1, "high", 1, hl_chat_template_effort(a->t, HL_THINK_MAX));
+    c->thinking |= c->think_levels;
 }
 
 hl_status hl_chat_caps_find(const hl_chat_template *t, hl_chat_caps *ret, hl_err *err) {

@@ -2,6 +2,7 @@
  *
  * chat_template.c - parse, ask, and keep the last few.
  */
+#define _GNU_SOURCE /* memmem() */
 #include "engine/runner/chat_template.h"
 
 #include <string.h>
@@ -38,6 +39,15 @@ void hl_chat_template_free(hl_chat_template *t) {
     hl_free(t);
 }
 
+static bool has_word(const hl_chat_template *t, const char *word) {
+    return memmem(t->source, t->n_source, word, strlen(word)) != NULL;
+}
+
+const char *hl_chat_template_effort(const hl_chat_template *t, hl_think think) {
+    if (think == HL_THINK_MAX && !has_word(t, "'max'") && !has_word(t, "\"max\"")) think = HL_THINK_HIGH;
+    return hl_think_level(think);
+}
+
 hl_status hl_chat_template_render(const hl_chat_template *t, const hl_template_input *in, hl_tainted *out,
                                   hl_err *err) {
     if (t->jinja) return hl_template_render(t->jinja, in, out, err);
@@ -47,6 +57,8 @@ hl_status hl_chat_template_render(const hl_chat_template *t, const hl_template_i
                                     .tools = json_object_get(in->context, "tools"),
                                     .is_think_set = think || thinks,
                                     .think = think ? json_is_true(think) : thinks,
+                                    .think_level =
+                                        json_string_value(json_object_get(in->trusted, "reasoning_effort")),
                                     .now_ms = in->now_ms};
     return hl_gotemplate_render(t->go, &go, out, err);
 }

@@ -32,11 +32,16 @@ HL_MUST_CHECK hl_status hl_chat_template_new(hl_view source, hl_template_kind ki
                                              hl_err *err);
 void                    hl_chat_template_free(hl_chat_template *t); /* NULL is allowed */
 
-/* Render in either language; of the names that are given a Go template sees messages, tools and
- * enable_thinking, and a model that thinks does so unless it is told not to, as in Ollama.
+/* Render in either language; of the names that are given a Go template sees messages, tools,
+ * enable_thinking and reasoning_effort, and a model that thinks does so unless it is told not to, as in
+ * Ollama.
  * fails  as hl_template_render(), hl_gotemplate_render() */
 HL_MUST_CHECK hl_status hl_chat_template_render(const hl_chat_template *t, const hl_template_input *in,
                                                 hl_tainted *out, hl_err *err);
+
+/* The word for a level of thinking that this template is given; NULL: no level. "max" is for templates that
+ * name it, those that know three levels get their highest. */
+const char *hl_chat_template_effort(const hl_chat_template *t, hl_think think);
 
 /* Templates by their text, for many threads. */
 enum { HL_CHAT_TEMPLATES_KEPT = 4 };

@@ -20,7 +20,22 @@ extern "C" {
 
 typedef struct hl_runner hl_runner;
 
-typedef enum hl_think { HL_THINK_DEFAULT, HL_THINK_ON, HL_THINK_OFF } hl_think;
+/* Whether a model is to think before it answers, and how much: the levels are for templates that know
+ * `reasoning_effort` (Jinja) or .ThinkLevel (Go), and are as ON for all others. */
+typedef enum hl_think {
+    HL_THINK_DEFAULT,
+    HL_THINK_ON,
+    HL_THINK_OFF,
+    HL_THINK_LOW,
+    HL_THINK_MEDIUM,
+    HL_THINK_HIGH,
+    HL_THINK_MAX /* HIGH where a template knows three levels */
+} hl_think;
+
+/* "low", "medium", "high", "max"; NULL for what is no level. */
+HL_API const char *hl_think_level(hl_think think);
+/* "" and "true" are ON, "false" is OFF, and the levels. False: none of them. */
+HL_API bool hl_think_find(const char *word, hl_think *ret_think);
 
 /* The language of a template: Jinja as model files carry it, or Go as Ollama's Modelfiles have it in TEMPLATE
  * (docs/formats/gotemplate.md). ANY: by what it looks like. */
@@ -38,7 +53,7 @@ typedef struct hl_request {
     const char
             *stored_template; /* kept beside the model (TEMPLATE), used where its file has none; NULL: none */
     hl_view  answer_prefix;   /* put behind the prompt: the answer goes on from here */
-    hl_think think;           /* asks templates that know `enable_thinking` */
+    hl_think think;           /* asks templates that know `enable_thinking`, and how much */
     hl_sampler_params  sampling; /* hl_request_init() sets the defaults */
     const char *const *stops;    /* [n_stops] strings that end the answer and are never part of it */
     size_t             n_stops;

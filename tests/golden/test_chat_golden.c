@@ -52,8 +52,8 @@ static const struct {
     {"mistralai-Ministral-3-14B-Reasoning-2512", " 10 0 10 01 1 11 11 1 0"},
     {"mistralai-Mistral-Nemo-Instruct-2407", " 10 0 00 11 1 11 10 1 0"},
     {"moonshotai-Kimi-K2", " 11 0 10 11 1 11 10 1 0"},
-    {"openai-gpt-oss-120b", " 10 1 00 01 1 10 10 1 0"},
-    {"tencent-Hy3", " 11 0 10 11 1 11 10 1 0"},
+    {"openai-gpt-oss-120b", " 10 1 00 01 1 10 10 1 1"},
+    {"tencent-Hy3", " 11 0 10 11 1 11 10 1 1"},
     {"unsloth-mistral-Devstral-Small-2507", " 11 0 10 00 1 11 11 1 0"},
 };
 
