@@ -121,6 +121,9 @@ int32_t hl_draw(const hl_candidate *c, size_t n, double sum, double u);
 /* Order all by key, falling (ties: lower id). */
 void hl_sort_by_key(hl_candidate *c, size_t n);
 
+/* Put the k with the largest keys (ties: lower id) to the front, in that order; the rest is behind them. */
+void hl_sort_best_by_key(hl_candidate *c, size_t n, size_t k);
+
 /* Keep the candidates with the largest keys (ties: lower id) until their weights add up to `mass`. */
 size_t hl_keep_mass(hl_candidate *c, size_t n, double mass);
 

@@ -69,6 +69,20 @@ void hl_sort_by_key(hl_candidate *c, size_t n) {
     sort_few(c, n);
 }
 
+void hl_sort_best_by_key(hl_candidate *c, size_t n, size_t k) {
+    enum { FEW = 16 };
+    size_t low = 0, high = n; /* before low: the best low; the k-th is in [low, high) */
+    while (high - low > FEW && low < k) {
+        const size_t m = low + partition(c + low, high - low);
+        if (m < k)
+            low = m + 1;
+        else
+            high = m;
+    }
+    if (low < k) sort_few(c + low, high - low);
+    hl_sort_by_key(c, low);
+}
+
 /* Exact, for sets of any size; expected time linear. `held`: mass that is kept before c[0]. */
 static size_t keep_by_pivots(hl_candidate *c, size_t n, double held, double mass) {
     enum { FEW = 16 };
