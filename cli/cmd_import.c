@@ -42,7 +42,7 @@ static hl_status load_modelfile(const char *path, hl_modelfile **ret, hl_err *er
     hl_status status = hl_read_path(path, &text, err);
     if (status == HL_OK) {
         status = hl_modelfile_parse(hl_str_view(&text), ret, err);
-        if (status != HL_OK) status = hl_fail_within(err, "'%.200s'", path);
+        if (status != HL_OK) status = hl_fail_within(err, status, "'%.200s'", path);
     }
     hl_str_done(&text);
     return status;
@@ -56,11 +56,10 @@ typedef struct found_paths {
 /* The file that an instruction of the Modelfile names, from the Modelfile's folder; it must be there. */
 static hl_status find_file(const hl_app *app, const char *modelfile, const char *instruction,
                            const char *named, char ret[PATH_MAX], hl_err *err) {
-    const hl_status status = hl_path_from(app->envp, modelfile, named, ret, err);
-    if (status == HL_OK && access(ret, R_OK) == 0) return HL_OK;
-    if (status == HL_OK) (void)hl_fail(err, HL_E_NOT_FOUND, "'%s': %s", ret, strerror(errno));
-    (void)hl_fail_within(err, "%s", instruction);
-    return status != HL_OK ? status : HL_E_NOT_FOUND;
+    hl_status status = hl_path_from(app->envp, modelfile, named, ret, err);
+    if (status == HL_OK && access(ret, R_OK) != 0)
+        status = hl_fail(err, HL_E_NOT_FOUND, "'%s': %s", ret, strerror(errno));
+    return hl_fail_within(err, status, "%s", instruction);
 }
 
 /* The files on the command line stand for the first FROM; a further one is a projector, as `show --modelfile`
@@ -114,7 +113,7 @@ static hl_status check_template(const char *modelfile, const hl_modelfile *f, hl
     const hl_request r = {.stored_template = f->template_text};
     hl_chat_caps     ignored;
     const hl_status  status = hl_chat_get_caps(NULL, &r, &ignored, err);
-    return status == HL_OK ? HL_OK : hl_fail_within(err, "'%s'", modelfile);
+    return hl_fail_within(err, status, "'%s'", modelfile);
 }
 
 /* The model's own template wins over TEMPLATE: whoever gave one should know. */

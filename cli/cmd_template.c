@@ -59,7 +59,7 @@ static hl_status render(const hl_app *app, const hl_args *args, const hl_model *
     r.template_kind = kind_of_file(hl_args_at(args, 0));
     r.stored_template = source && source->stored ? source->stored->template_text : NULL;
     hl_status status = hl_chat_render(m, &r, &text, &n, err);
-    if (status != HL_OK) return hl_fail_within(err, "%s", hl_args_at(args, 0));
+    if (status != HL_OK) return hl_fail_within(err, status, "%s", hl_args_at(args, 0));
     if (!hl_args_has(args, "json")) {
         hl_term_print(app->out, app->out_is_tty, (hl_view){text, n}); /* exact: no newline of ours */
     } else {

@@ -466,8 +466,8 @@ hl_status hl_model_open(hl_engine *e, const char *const *paths, size_t n_paths, 
 fail:
     if (m->gguf && hl_gguf_is_broken(m->gguf))
         status = hl_fail(err, HL_E_IO, "the file was changed or cut short while it was read");
-    if (m->gguf && err)
-        (void)hl_fail_within(err, "'%s'", paths[0]); /* one that cannot be opened is named already */
+    if (m->gguf)
+        (void)hl_fail_within(err, status, "'%s'", paths[0]); /* one that cannot be opened is named already */
     hl_model_close(m);
     return status;
 }

@@ -352,7 +352,7 @@ hl_status hl_conversation_set_system(hl_conversation *c, hl_view text, hl_err *e
     hl_str_done(&prompt);
     if (status != HL_OK) {
         hl_free(copy);
-        return status == HL_E_FULL ? hl_fail_within(err, "system text") : status;
+        return status == HL_E_FULL ? hl_fail_within(err, status, "system text") : status;
     }
     hl_free(c->system);
     c->system = copy;

@@ -44,7 +44,7 @@ hl_status hl_host_open_model(hl_host *h, const hl_source *source, bool vocab_onl
     hl_engine *engine = NULL;
     hl_status  status = hl_host_engine(h, -1, &engine, err);
     if (status == HL_OK) status = hl_source_open(engine, source, vocab_only, ret_model, err);
-    if (status != HL_OK) (void)hl_fail_within(err, "model '%s'", source->label);
+    if (status != HL_OK) (void)hl_fail_within(err, status, "model '%s'", source->label);
     return status;
 }
 

@@ -198,7 +198,7 @@ static hl_status hold_draft(hl_host *h, const hl_resident *of, const hl_source *
     }
     hl_source_free(draft);
     if (status == HL_OK) return HL_OK;
-    (void)hl_fail_within(&why, "draft model");
+    (void)hl_fail_within(&why, status, "draft model");
     if (err) *err = why;
     return status;
 }
@@ -235,7 +235,7 @@ static hl_status load(hl_host *h, hl_resident *r, const hl_source *source, const
         if (status == HL_OK) break;
         hl_resident *idle = status == HL_E_NOMEM ? find_idle(h, false) : NULL;
         if (!idle) {
-            (void)hl_fail_within(&why, "model '%s'", source->label);
+            (void)hl_fail_within(&why, status, "model '%s'", source->label);
             if (err) *err = why;
             return status;
         }

@@ -224,7 +224,7 @@ static hl_status collect_locked(gc_walk *w, digest_set *set, hl_err *err) {
     char      path[PATH_MAX];
     hl_status status = collect_used(w->s, set, err);
     if (status != HL_OK) {
-        (void)hl_fail_within(err,
+        (void)hl_fail_within(err, status,
                              "nothing was deleted, since nobody knows what a model uses that cannot be read");
         return status;
     }

@@ -103,7 +103,7 @@ static hl_status check_gguf(import_job *job, const char *const *paths, size_t n_
         n_paths == 1 ? hl_gguf_open(paths[0], &g, err) : hl_gguf_open_shards(paths, n_paths, &g, err);
     if (status == HL_OK) {
         status = hl_store_describe(g, &job->description, err);
-        if (status != HL_OK && err) (void)hl_fail_within(err, "'%s'", paths[0]);
+        if (status != HL_OK) (void)hl_fail_within(err, status, "'%s'", paths[0]);
     }
     if (status == HL_OK) *ret_n_parts = hl_gguf_n_shards(g);
     hl_gguf_close(g);

@@ -78,7 +78,7 @@ static hl_status parse_root(const json_t *root, const char *what, hl_arena *aren
     if (digest && digest[0]) status = parse_layer(config, what, "config", arena, &m.config, err);
     for (size_t i = 0; i < n && status == HL_OK; i++) {
         status = parse_layer(json_array_get(layers, i), what, "layer", arena, &m.layers[i], err);
-        if (status != HL_OK && err) (void)hl_fail_within(err, "layer %zu", i);
+        if (status != HL_OK) (void)hl_fail_within(err, status, "layer %zu", i);
     }
     if (status == HL_OK) *ret = m;
     return status;

@@ -191,7 +191,7 @@ static hl_status parse_parameter(parser *p) {
     if (status != HL_OK) return status;
     const hl_param param = {p->params.v[p->params.n - 2], p->params.v[p->params.n - 1]};
     status = hl_param_check(&param, p->err);
-    if (status != HL_OK && p->err) (void)hl_fail_within(p->err, "Modelfile: line %u", line);
+    if (status != HL_OK) (void)hl_fail_within(p->err, status, "Modelfile: line %u", line);
     return status;
 }
 

@@ -130,16 +130,16 @@ static bool is_named(const char *head, const char *text) {
     return open > head && open < head + n - 1 && strstr(text, open - 1) != NULL;
 }
 
-hl_status hl_fail_within(hl_err *err, const char *fmt, ...) {
-    if (!err) return HL_E_INTERNAL;
+hl_status hl_fail_within(hl_err *err, hl_status status, const char *fmt, ...) {
+    if (!err || status == HL_OK) return status;
     char    both[2 * HL_ERR_TEXT_BYTES + 2];
     hl_err  head;
     va_list args;
     va_start(args, fmt);
     set_format(&head, fmt, args);
     va_end(args);
-    if (is_named(head.text, err->text)) return err->status;
+    if (is_named(head.text, err->text)) return status;
     (void)snprintf(both, sizeof both, "%s: %s", head.text, err->text);
     set_text(err, hl_view_of(both));
-    return err->status;
+    return status;
 }

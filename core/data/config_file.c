@@ -36,7 +36,7 @@ static hl_status read_all(const char *path, char **ret_text, hl_err *err) {
     const bool      is_absent = stat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
     const hl_status status = is_absent ? HL_OK : hl_file_read(path, MAX_FILE_BYTES, &text, &len, err);
     if (status != HL_OK) {
-        (void)hl_fail_within(err, "settings");
+        (void)hl_fail_within(err, status, "settings");
         return status;
     }
     if (text && strlen(text) != len) {

@@ -96,7 +96,7 @@ static hl_status index_tensors(hl_gguf *g, hl_err *err) {
 }
 
 static hl_status name_file(hl_status status, const char *path, hl_err *err) {
-    if (err) (void)hl_fail_within(err, "'%s'", path);
+    (void)hl_fail_within(err, status, "'%s'", path);
     return status;
 }
 

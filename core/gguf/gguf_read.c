@@ -122,7 +122,7 @@ static hl_status read_array(reader *r, hl_gguf_value *v, hl_err *err) {
             return status;
         status = read_string(r, "string in an array", &s, err);
         if (status != HL_OK) {
-            if (err) (void)hl_fail_within(err, "key '%.*s'[%" PRIu64 "]", shown(v->key), v->key.ptr, i);
+            (void)hl_fail_within(err, status, "key '%.*s'[%" PRIu64 "]", shown(v->key), v->key.ptr, i);
             return status;
         }
     }
@@ -150,7 +150,7 @@ static hl_status read_value(reader *r, hl_gguf_value *v, hl_err *err) {
             return hl_fail(err, HL_E_FORMAT, "key '%.*s': bool with value %" PRIu64 ", expected 0 or 1",
                            shown(v->key), v->key.ptr, x);
     }
-    if (status != HL_OK && err) (void)hl_fail_within(err, "key '%.*s'", shown(v->key), v->key.ptr);
+    if (status != HL_OK) (void)hl_fail_within(err, status, "key '%.*s'", shown(v->key), v->key.ptr);
     return status;
 }
 

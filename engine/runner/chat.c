@@ -51,8 +51,9 @@ void hl_chat_choose_template(const hl_model *m, const hl_request *req, hl_templa
 
 static hl_status fail_within(const hl_template_choice *c, hl_status status, hl_err *err) {
     if (status == HL_OK || c->origin == HL_TEMPLATE_OF_REQUEST) return status;
-    return hl_fail_within(err, c->origin == HL_TEMPLATE_STORED ? "the model's stored TEMPLATE"
-                                                               : "the model's chat template");
+    return hl_fail_within(err, status,
+                          c->origin == HL_TEMPLATE_STORED ? "the model's stored TEMPLATE"
+                                                          : "the model's chat template");
 }
 
 /* A request on its way to a prompt. */

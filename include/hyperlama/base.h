@@ -64,8 +64,10 @@ HL_API hl_status hl_fail(hl_err *err, hl_status status, const char *fmt, ...) HL
 
 /* Put words in front of the text of a failure that is already recorded ("load 'x': ..."), unless they end by
  * naming in quotes what the text names already.
- * Returns err's status (HL_E_INTERNAL when err is NULL). */
-HL_API hl_status hl_fail_within(hl_err *err, const char *fmt, ...) HL_PRINTF(2, 3);
+ * in     err     NULL: nobody wants to know
+ *        status  of that failure; HL_OK: there was none, and nothing happens
+ * Returns status. */
+HL_API hl_status hl_fail_within(hl_err *err, hl_status status, const char *fmt, ...) HL_PRINTF(3, 4);
 
 /* Let calls on this thread end with HL_E_CANCEL soon (within a second) after *flag became nonzero: opening a
  * model, rendering, tokenizing, hashing, importing. A signal handler or another thread may set the flag.

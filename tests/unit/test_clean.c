@@ -115,7 +115,7 @@ static void messages_are_cleaned(void **state) {
                              "a\nb"),
                      HL_E_FORMAT);
     assert_string_equal(err.text, "architecture '\\x1b]0;x\\x07\\u{9b}a\\nb'");
-    assert_int_equal(hl_fail_within(&err, "model '%s'", "\xE2\x80\xAE.gguf"), HL_E_FORMAT);
+    assert_int_equal(hl_fail_within(&err, HL_E_FORMAT, "model '%s'", "\xE2\x80\xAE.gguf"), HL_E_FORMAT);
     assert_string_equal(err.text, "model '\\u{202e}.gguf': architecture '\\x1b]0;x\\x07\\u{9b}a\\nb'");
 }
 
@@ -123,13 +123,13 @@ static void what_is_named_is_not_named_again(void **state) {
     (void)state;
     hl_err err;
     (void)hl_fail(&err, HL_E_FORMAT, "'./x.gguf': key 'a' is missing");
-    assert_int_equal(hl_fail_within(&err, "load '%s'", "./x.gguf"), HL_E_FORMAT);
+    assert_int_equal(hl_fail_within(&err, HL_E_FORMAT, "load '%s'", "./x.gguf"), HL_E_FORMAT);
     assert_string_equal(err.text, "'./x.gguf': key 'a' is missing");
-    (void)hl_fail_within(&err, "key 'b'[%d]", 3);       /* does not end with a name */
-    (void)hl_fail_within(&err, "model '%s'", "x.gguf"); /* another name */
+    (void)hl_fail_within(&err, HL_E_FORMAT, "key 'b'[%d]", 3);       /* does not end with a name */
+    (void)hl_fail_within(&err, HL_E_FORMAT, "model '%s'", "x.gguf"); /* another name */
     assert_string_equal(err.text, "model 'x.gguf': key 'b'[3]: './x.gguf': key 'a' is missing");
-    (void)hl_fail_within(&err, "%s", "'"); /* no name at all */
-    (void)hl_fail_within(&err, "%s", "''");
+    (void)hl_fail_within(&err, HL_E_FORMAT, "%s", "'"); /* no name at all */
+    (void)hl_fail_within(&err, HL_E_FORMAT, "%s", "''");
     assert_memory_equal(err.text, "'': ': model ", 13);
 }
 
@@ -159,8 +159,8 @@ static void the_cause_survives_long_paths(void **state) {
     assert_non_null(strstr(err.text, "rename '/home/somebody/pppp"));
     assert_non_null(strstr(err.text, "pppp/model.gguf' to '/home/somebody/pppp"));
     assert_string_equal(strrchr(err.text, '/'), "/model.gguf': No space left on device");
-    (void)hl_fail_within(&err, "load '%s'", path);
-    (void)hl_fail_within(&err, "model '%s'", path);
+    (void)hl_fail_within(&err, HL_E_FORMAT, "load '%s'", path);
+    (void)hl_fail_within(&err, HL_E_FORMAT, "model '%s'", path);
     assert_true(strlen(err.text) <= 511);
     assert_memory_equal(err.text, "model '/home/somebody/", 22);
     assert_non_null(strstr(err.text, "'rename '/home/somebody/")
@@ -198,8 +198,19 @@ static void a_message_that_just_fits_is_whole(void **state) {
     }
 }
 
+static void a_failure_keeps_its_status_when_nobody_wants_its_words(void **state) {
+    (void)state;
+    hl_err err = {.text = "kept"};
+    assert_int_equal(hl_fail_within(NULL, HL_E_FULL, "model '%s'", "x"), HL_E_FULL);
+    assert_int_equal(hl_fail_within(&err, HL_OK, "model '%s'", "x"), HL_OK);
+    assert_string_equal(err.text, "kept");
+    assert_int_equal(hl_fail_within(&err, HL_E_FULL, "model '%s'", "x"), HL_E_FULL);
+    assert_string_equal(err.text, "model 'x': kept");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_failure_keeps_its_status_when_nobody_wants_its_words),
         cmocka_unit_test(what_can_be_shown_stays),
         cmocka_unit_test(what_steers_becomes_an_escape),
         cmocka_unit_test(nothing_invisible_passes_in_a_line),
