@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/args.h"
@@ -60,6 +61,22 @@ static hl_status find_file(const hl_app *app, const char *modelfile, const char 
     if (status == HL_OK && access(ret, R_OK) != 0)
         status = hl_fail(err, HL_E_NOT_FOUND, "'%s': %s", ret, strerror(errno));
     return hl_fail_within(err, status, "%s", instruction);
+}
+
+/* The weights come from the command line, whatever the Modelfile's FROM says: whoever wrote another file
+ * there should know. */
+static void note_other_from(const hl_app *app, const char *modelfile, const hl_modelfile *f,
+                            const char *const *paths, size_t n_paths) {
+    char        path[PATH_MAX];
+    struct stat from, given;
+    if (f->n_from == 0) return;
+    if (hl_path_from(app->envp, modelfile, f->from[0], path, NULL) == HL_OK && stat(path, &from) == 0) {
+        for (size_t i = 0; i < n_paths; i++)
+            if (stat(paths[i], &given) == 0 && given.st_dev == from.st_dev && given.st_ino == from.st_ino)
+                return;
+    }
+    hl_app_note(app, "note: FROM %s in '%s' is not looked at: the model is '%s', as the command line says",
+                f->from[0], modelfile, paths[0]);
 }
 
 /* The files on the command line stand for the first FROM; a further one is a projector, as `show --modelfile`
@@ -166,6 +183,7 @@ static void warn_if_idle(hl_app *app, hl_host *host, const hl_name *name) {
     hl_name_format(name, text);
     hl_status status = hl_host_find(host, text, HL_OPEN_FOR_SHOW, &source, &why);
     if (status == HL_OK) status = hl_open_to_look(host, source, &m, &why);
+    if (status == HL_OK) status = hl_source_can_answer(source, &why);
     if (status != HL_OK && status != HL_E_CANCEL && status != HL_E_NOMEM)
         hl_app_warn(app, "it cannot run in this build: %s", why.text);
     hl_options_init(&options);
@@ -194,6 +212,7 @@ hl_status hl_cmd_import(hl_app *app, const hl_args *args, hl_err *err) {
     if (file) status = check_template(modelfile, file, err);
     if (file && status == HL_OK) status = take_files(app, modelfile, file, &found, &options, err);
     if (hl_args_has(args, "system")) options.system = hl_args_text(args, "system");
+    if (file && status == HL_OK && !quiet) note_other_from(app, modelfile, file, paths, n_paths);
     if (!quiet) {
         options.progress = show;
         options.progress_user = &s;

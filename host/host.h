@@ -70,6 +70,11 @@ HL_MUST_CHECK hl_status hl_host_find_stored(hl_host *h, const char *text, int ho
                                             hl_err *err);
 void                    hl_source_free(hl_source *s); /* NULL is allowed */
 
+/* Is everything that is stored with a model what this build can answer with? Nothing is opened.
+ * fails  HL_E_UNSUPPORTED  no GGUF weights
+ *        HL_E_NOT_YET      it has an adapter: without it, another model would answer */
+HL_MUST_CHECK hl_status hl_source_can_answer(const hl_source *s, hl_err *err);
+
 /* hl_store_remove(), and what the key/value cache on disk keeps for weights that are gone with it.
  *
  * out    ret_cache_bytes  of that cache; may be NULL

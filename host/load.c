@@ -48,6 +48,18 @@ hl_status hl_host_open_model(hl_host *h, const hl_source *source, bool vocab_onl
     return status;
 }
 
+hl_status hl_source_can_answer(const hl_source *s, hl_err *err) {
+    const char *adapter = s->stored ? s->stored->adapter_path : NULL;
+    if (s->n_paths == 0) return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", s->label);
+    if (!adapter) return HL_OK;
+    const char *slash = strrchr(adapter, '/');
+    return hl_fail(
+        err, HL_E_NOT_YET,
+        "model '%s' has the adapter %.19s, which this build cannot apply yet, and without it another "
+        "model would answer: import weights that it is merged into, or import without ADAPTER",
+        s->label, slash ? slash + 1 : adapter);
+}
+
 /* The file of the draft that is stored with a model. */
 static hl_status find_stored_draft(const hl_stored_model *m, hl_source **ret_draft, hl_err *err) {
     hl_source   *s = hl_new(1, sizeof *s);

@@ -313,14 +313,11 @@ hl_status hl_host_acquire(hl_host *h, const hl_source *source, const hl_options 
     char         weights[128];
     hl_engine   *engine = NULL;
     hl_resident *got = NULL;
-    if (source->n_paths == 0)
-        return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", source->label);
-    if (source->stored && source->stored->adapter_path) /* without it, another model would answer */
-        return hl_fail(err, HL_E_NOT_YET, "model '%s' has an adapter, which this build cannot apply yet",
-                       source->label);
+    hl_status    status = hl_source_can_answer(source, err);
+    if (status != HL_OK) return status;
     if (!hl_source_name_weights(source, weights, sizeof weights))
         return hl_fail(err, HL_E_NOT_FOUND, "model '%s': its file is gone", source->label);
-    hl_status status = hl_host_engine(h, options->num_thread > 0 ? options->num_thread : 0, &engine, err);
+    status = hl_host_engine(h, options->num_thread > 0 ? options->num_thread : 0, &engine, err);
     lock(h);
     while (status == HL_OK && !got) {
         hl_resident *r = find(h, weights);

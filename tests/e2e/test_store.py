@@ -1,6 +1,7 @@
 """The store as people meet it: import with a Modelfile, rm, gc, doctor."""
 import json
 import os
+import re
 import shutil
 import sqlite3
 
@@ -131,9 +132,21 @@ def test_a_stored_draft_guesses_and_a_stored_adapter_is_not_passed_over(cli):
 
     tiny_model.make(cli.folder / "lora.gguf", ["x"], other_keys={"general.type": (tiny_model.STRING, "adapter")})
     (cli.folder / "Modelfile").write_text("FROM x\nADAPTER lora.gguf\n")
-    cli.ok("import", path, "with-adapter", "-f", "Modelfile")
+    why = re.compile(r"model 'with-adapter:latest' has the adapter sha256-[0-9a-f]{12}, which this build cannot apply yet, and without it another model "
+                     "would answer: import weights that it is merged into, or import without ADAPTER")
+    assert why.search(cli("import", path, "with-adapter", "-f", "Modelfile").stderr)
     done = cli("run", "with-adapter", "hi")
-    assert done.returncode == 16 and "has an adapter, which this build cannot apply yet" in done.stderr
+    assert done.returncode == 16 and why.search(done.stderr)
+
+
+def test_a_modelfile_that_names_another_file_is_said(cli):
+    path, other = cli.model(name="one"), cli.model(name="other")
+    for line, is_said in ((f"FROM {path}", False), ("FROM one.gguf", False), ("FROM ./one.gguf", False), (f"FROM {other}", True), ("FROM llama3.2", True)):
+        (cli.folder / "Modelfile").write_text(f"{line}\nSYSTEM be brief\n")
+        said = cli("import", path, "m", "-f", "Modelfile").stderr
+        assert (f"note: {line} in 'Modelfile' is not looked at: the model is '{path}', as the command line says" in said) == is_said, said
+    assert "not looked at" not in cli("import", path, "m", "-f", "Modelfile", "--quiet").stderr
+    assert cli.ok("run", "m", "-o", "temperature=0", "hi") == cli.ok("run", path, "-o", "temperature=0", "hi")
 
 
 def test_what_cannot_run_is_said_at_import_and_in_show(cli):
