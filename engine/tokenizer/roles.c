@@ -8,7 +8,7 @@
 
 #include "core/base/mem.h"
 #include "core/base/str.h"
-#include "engine/tokenizer/tokenizer_state.h"
+#include "engine/tokenizer/tokenizer_ops.h"
 
 /* DeepSeek writes its marks with full-width bars. */
 #define DEEPSEEK(words) ("<\xEF\xBD\x9C" words "\xEF\xBD\x9C>")
@@ -207,20 +207,21 @@ static hl_status find_space_eaters(hl_tokenizer *t, const hl_gguf *g, hl_err *er
 }
 
 hl_status hl_tokenizer_load_roles(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
-    const bool spm = t->model == HL_TOKENIZER_SPM;
+    const hl_tokenizer_ops *ops = t->ops;
     t->is_eog = hl_new((size_t)t->vocab.n, 1);
     if (!t->is_eog) return hl_fail(err, HL_E_NOMEM, "no memory for the special tokens");
-    hl_status status = get_id(t, g, "tokenizer.ggml.bos_token_id", spm ? 1 : -1, &t->bos, err);
-    if (status == HL_OK) status = get_id(t, g, "tokenizer.ggml.eos_token_id", spm ? 2 : -1, &t->eos, err);
-    if (status == HL_OK) status = get_id(t, g, "tokenizer.ggml.unknown_token_id", spm ? 0 : -1, &t->unk, err);
-    const bool bos = spm || (t->pre && t->pre->flags & HL_PRE_BOS);
-    if (status == HL_OK) status = get_switch(t, g, "tokenizer.ggml.add_bos_token", bos, &t->add_bos, err);
+    hl_status status = get_id(t, g, "tokenizer.ggml.bos_token_id", ops->bos, &t->bos, err);
+    if (status == HL_OK) status = get_id(t, g, "tokenizer.ggml.eos_token_id", ops->eos, &t->eos, err);
+    if (status == HL_OK) status = get_id(t, g, "tokenizer.ggml.unknown_token_id", ops->unk, &t->unk, err);
+    if (status == HL_OK)
+        status = get_switch(t, g, "tokenizer.ggml.add_bos_token", t->begins, &t->add_bos, err);
     if (status == HL_OK) status = get_switch(t, g, "tokenizer.ggml.add_eos_token", false, &t->add_eos, err);
     if (status == HL_OK)
-        status = get_switch(t, g, "tokenizer.ggml.add_space_prefix", spm, &t->add_space_prefix, err);
+        status = get_switch(t, g, "tokenizer.ggml.add_space_prefix", ops->may_prefix_space,
+                            &t->add_space_prefix, err);
     if (status == HL_OK) status = find_ends(t, g, err);
     if (status == HL_OK) status = find_space_eaters(t, g, err);
-    if (!spm) t->add_space_prefix = false;
+    if (!ops->may_prefix_space) t->add_space_prefix = false;
     t->add_bos = t->add_bos && t->bos >= 0;
     t->add_eos = t->add_eos && t->eos >= 0;
     return status;

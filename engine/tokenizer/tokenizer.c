@@ -4,13 +4,13 @@
  */
 #include "hyperlama/tokenizer.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/base/mem.h"
 #include "core/base/str.h"
-#include "engine/tokenizer/tokenizer_state.h"
+#include "engine/tokenizer/spm.h"
+#include "engine/tokenizer/tokenizer_ops.h"
 
 hl_status hl_tokenizer_warn(hl_tokenizer *t, hl_err *err, const char *fmt, ...) {
     char    text[HL_ERR_TEXT_BYTES];
@@ -25,7 +25,29 @@ hl_status hl_tokenizer_warn(hl_tokenizer *t, hl_err *err, const char *fmt, ...) 
     return HL_OK;
 }
 
-static hl_status find_model(const hl_gguf *g, hl_tokenizer_model *ret, hl_err *err) {
+static const struct {
+    const char             *name;
+    const hl_tokenizer_ops *ops;
+} kinds[] = {
+#define HL_TOKENIZER(ops, name) {name, &hl_tokenizer_##ops##_ops},
+#include "engine/tokenizer/tokenizers.def"
+#undef HL_TOKENIZER
+};
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
+
+static hl_status fail_unknown(hl_view name, const char *key, hl_err *err) {
+    hl_str known;
+    hl_str_init(&known, 256);
+    for (size_t i = 0; i < N_KINDS; i++)
+        hl_str_add_format(&known, "%s%s", i == 0 ? "" : i + 1 == N_KINDS ? " and " : ", ", kinds[i].name);
+    const hl_status status =
+        hl_fail(err, HL_E_UNSUPPORTED, "tokenizer '%.*s' (%s) is not supported; supported are %s",
+                (int)(name.len < 64 ? name.len : 64), name.ptr, key, hl_str_text(&known));
+    hl_str_done(&known);
+    return status;
+}
+
+static hl_status find_kind(const hl_gguf *g, const hl_tokenizer_ops **ret, hl_err *err) {
     static const char key[] = "tokenizer.ggml.model";
     hl_view           name = {0};
     if (!hl_gguf_find(g, key))
@@ -35,60 +57,23 @@ static hl_status find_model(const hl_gguf *g, hl_tokenizer_model *ret, hl_err *e
     if (hl_view_is(name, "none") || hl_view_is(name, "no_vocab"))
         return hl_fail(err, HL_E_NOT_FOUND, "the file has no vocabulary ('%s' is '%.*s')", key, (int)name.len,
                        name.ptr);
-    if (hl_view_is(name, "gpt2"))
-        *ret = HL_TOKENIZER_BPE;
-    else if (hl_view_is(name, "llama"))
-        *ret = HL_TOKENIZER_SPM;
-    else
-        return hl_fail(err, HL_E_UNSUPPORTED,
-                       "tokenizer '%.*s' (%s) is not supported; supported are gpt2 and llama",
-                       (int)(name.len < 64 ? name.len : 64), name.ptr, key);
-    return HL_OK;
-}
-
-/* A file that does not name its pre-tokenizer gets the reference engine's default, which fits few models. */
-static hl_status find_pretokenizer(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
-    static const char key[] = "tokenizer.ggml.pre";
-    hl_view           pre = {0};
-    hl_status         status = hl_gguf_find(g, key) ? hl_gguf_get_text(g, key, &pre, err) : HL_OK;
-    if (status == HL_OK && pre.len == 0) {
-        pre = hl_view_of("default");
-        status = hl_tokenizer_warn(
-            t, err,
-            "the file does not name its pre-tokenizer (%s): texts are split by the rule "
-            "'default', which may not be the one the model was trained with; answers may be "
-            "worse. A newer conversion of the model helps",
-            key);
+    for (size_t i = 0; i < N_KINDS; i++) {
+        if (!hl_view_is(name, kinds[i].name)) continue;
+        *ret = kinds[i].ops;
+        return HL_OK;
     }
-    return status == HL_OK ? hl_pretokenizer_find(pre, &t->pre, err) : status;
-}
-
-static hl_status load_bpe(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
-    hl_status status = find_pretokenizer(t, g, err);
-    if (status == HL_OK) status = hl_splitter_init(&t->splitter, t->pre->rule, err);
-    if (status == HL_OK) status = hl_bpe_load(&t->bpe, &t->vocab, g, err);
-    if (status == HL_OK && t->bpe.n_unreadable > 0)
-        status = hl_tokenizer_warn(t, err,
-                                   "key 'tokenizer.ggml.merges': %" PRIu32 " of %" PRIu32
-                                   " merges are not two texts with a space between them; they are left out",
-                                   t->bpe.n_unreadable, t->bpe.n_merges);
-    if (status == HL_OK) (void)snprintf(t->kind, sizeof t->kind, "bpe/%s", t->pre->name);
-    return status;
+    return fail_unknown(name, key, err);
 }
 
 hl_status hl_tokenizer_new(const hl_gguf *g, hl_tokenizer **ret_tokenizer, hl_err *err) {
-    hl_tokenizer_model model = HL_TOKENIZER_BPE;
-    hl_status          status = find_model(g, &model, err);
+    const hl_tokenizer_ops *ops = NULL;
+    hl_status               status = find_kind(g, &ops, err);
     if (status != HL_OK) return status;
     hl_tokenizer *t = hl_new(1, sizeof *t);
     if (!t) return hl_fail(err, HL_E_NOMEM, "no memory for a tokenizer");
-    t->model = model;
+    t->ops = ops;
     status = hl_vocab_load(&t->vocab, g, err);
-    if (status == HL_OK && model == HL_TOKENIZER_BPE) status = load_bpe(t, g, err);
-    if (status == HL_OK && model == HL_TOKENIZER_SPM) {
-        status = hl_spm_load(&t->spm, &t->vocab, err);
-        (void)snprintf(t->kind, sizeof t->kind, "spm");
-    }
+    if (status == HL_OK) status = ops->load(t, g, err);
     if (status == HL_OK) status = hl_tokenizer_load_roles(t, g, err);
     if (status == HL_OK) status = hl_special_load(&t->special, &t->vocab, err);
     if (status != HL_OK) {
@@ -102,8 +87,7 @@ hl_status hl_tokenizer_new(const hl_gguf *g, hl_tokenizer **ret_tokenizer, hl_er
 void hl_tokenizer_free(hl_tokenizer *t) {
     if (!t) return;
     hl_special_done(&t->special);
-    hl_bpe_done(&t->bpe);
-    hl_splitter_done(&t->splitter);
+    t->ops->done(t);
     hl_vocab_done(&t->vocab);
     for (size_t i = 0; i < t->n_warnings; i++) hl_free(t->warnings[i]);
     hl_free(t->is_eog);
@@ -157,8 +141,7 @@ size_t hl_tokenizer_piece(const hl_tokenizer *t, int32_t id, bool with_special, 
         if (cap) buf[0] = (char)byte;
         return 1;
     }
-    return t->model == HL_TOKENIZER_BPE ? hl_bpe_unspell(&t->bpe, text, buf, cap)
-                                        : hl_spm_unspell(text, buf, cap);
+    return t->ops->unspell(t, text, buf, cap);
 }
 
 void hl_tokens_done(hl_tokens *list) {

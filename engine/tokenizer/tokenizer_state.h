@@ -5,29 +5,23 @@
 #ifndef HL_ENGINE_TOKENIZER_TOKENIZER_STATE_H
 #define HL_ENGINE_TOKENIZER_TOKENIZER_STATE_H
 
-#include "engine/tokenizer/bpe.h"
-#include "engine/tokenizer/pretokenize.h"
 #include "engine/tokenizer/special.h"
-#include "engine/tokenizer/spm.h"
 #include "engine/tokenizer/tokenizer_load.h"
-
-typedef enum hl_tokenizer_model { HL_TOKENIZER_BPE, HL_TOKENIZER_SPM } hl_tokenizer_model;
+#include "engine/tokenizer/vocab.h"
 
 enum { HL_TOKENIZER_MAX_WARNINGS = 16 };
 
 struct hl_tokenizer {
-    hl_tokenizer_model     model;
-    char                   kind[32]; /* "bpe/llama3", "spm" */
-    hl_vocab               vocab;
-    hl_special             special;
-    hl_bpe                 bpe; /* model BPE, as are the next two */
-    hl_splitter            splitter;
-    const hl_pretokenizer *pre;
-    hl_spm                 spm;           /* model SPM */
-    uint8_t               *is_eog;        /* [n_vocab] */
-    uint8_t               *eats_space;    /* [n_vocab]; NULL: none does */
-    int32_t                bos, eos, unk; /* -1: none */
-    bool                   add_bos, add_eos, add_space_prefix;
+    const struct hl_tokenizer_ops *ops;      /* of its kind: tokenizer_ops.h */
+    void                          *self;     /* what is that kind's own */
+    char                           kind[32]; /* "bpe/llama3", "spm" */
+    hl_vocab                       vocab;
+    hl_special                     special;
+    uint8_t                       *is_eog;        /* [n_vocab] */
+    uint8_t                       *eats_space;    /* [n_vocab]; NULL: none does */
+    int32_t                        bos, eos, unk; /* -1: none */
+    bool                           begins;        /* texts begin with bos unless the file says otherwise */
+    bool                           add_bos, add_eos, add_space_prefix;
     char  *warnings[HL_TOKENIZER_MAX_WARNINGS]; /* what in the file is odd, and what was made of it */
     size_t n_warnings;
 };
@@ -36,7 +30,7 @@ struct hl_tokenizer {
  * fails  HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_tokenizer_warn(hl_tokenizer *t, hl_err *err, const char *fmt, ...) HL_PRINTF(3, 4);
 
-/* Read the ids and switches of the file, find the end-of-generation tokens. vocab and pre are set.
+/* Read the ids and switches of the file, find the end-of-generation tokens. Vocabulary and kind are set.
  * Tokens that end an answer by their name become control tokens. */
 HL_MUST_CHECK hl_status hl_tokenizer_load_roles(hl_tokenizer *t, const hl_gguf *g, hl_err *err);
 
