@@ -66,8 +66,6 @@ typedef struct hl_store_options {
 HL_MUST_CHECK hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, hl_err *err);
 void                    hl_store_close(hl_store *s); /* NULL is allowed */
 
-const char *hl_store_models_path(const hl_store *s);
-
 /* ---- List and find ------------------------------------------------------------------------- */
 
 typedef struct hl_store_entry {

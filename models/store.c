@@ -137,8 +137,6 @@ void hl_store_close(hl_store *s) {
     hl_free(s);
 }
 
-const char *hl_store_models_path(const hl_store *s) { return s->models_path; }
-
 /* ---- the lock ---- */
 
 /* Without an id (a full disk) the folder is worked on without the index: rm must be able to make room. */
@@ -260,7 +258,8 @@ hl_status hl_store_walk(hl_store *s, hl_disk_names *ret, hl_err *err) {
     return HL_OK;
 }
 
-hl_status hl_store_fail_unknown(const hl_disk_names *names, const hl_name *name, hl_err *err) {
+/* Say that a name is unknown, with those that are near. */
+static hl_status fail_unknown(const hl_disk_names *names, const hl_name *name, hl_err *err) {
     char   wanted[HL_NAME_TEXT_BYTES], text[HL_NAME_TEXT_BYTES], list[3 * 100] = "";
     size_t used = 0;
     hl_name_format(name, wanted);
@@ -331,7 +330,7 @@ hl_status hl_store_find_exact(hl_store *s, const hl_name *name, hl_disk_name *re
     if (found)
         *ret = *found;
     else
-        status = hl_store_fail_unknown(&names, name, err);
+        status = fail_unknown(&names, name, err);
     hl_free(names.v);
     return status;
 }
@@ -358,7 +357,7 @@ hl_status hl_store_find_disk(hl_store *s, const char *text, hl_disk_name *ret, h
     else if (found)
         *ret = *found;
     else
-        status = hl_store_fail_unknown(&names, &name, err);
+        status = fail_unknown(&names, &name, err);
     hl_free(names.v);
     return status;
 }

@@ -56,9 +56,6 @@ HL_MUST_CHECK hl_status hl_store_walk(hl_store *s, hl_disk_names *ret, hl_err *e
 /* Find a name that is equal but for case; false when there is none or the walk failed. */
 HL_MUST_CHECK hl_status hl_store_find_exact(hl_store *s, const hl_name *name, hl_disk_name *ret, hl_err *err);
 
-/* Say that a name is unknown, with those that are near. */
-hl_status hl_store_fail_unknown(const hl_disk_names *names, const hl_name *name, hl_err *err);
-
 /* As hl_store_find(), without taking the mutex. */
 HL_MUST_CHECK hl_status hl_store_find_disk(hl_store *s, const char *text, hl_disk_name *ret, hl_err *err);
 
@@ -83,9 +80,6 @@ bool          hl_layer_is_text(hl_layer_kind kind);
 /* Read and parse a manifest file into the arena; ret_text (its bytes) may be NULL. */
 HL_MUST_CHECK hl_status hl_store_read_manifest(hl_store *s, const hl_name *name, hl_arena *arena,
                                                hl_view *ret_text, hl_manifest *ret, hl_err *err);
-/* Read a small blob as text into the arena. fails HL_E_CHANGED its size is not the layer's */
-HL_MUST_CHECK hl_status hl_store_read_text(hl_store *s, const hl_blob_layer *layer, hl_arena *arena,
-                                           hl_view *ret, hl_err *err);
 /* Fill an entry from the index or, when that is stale, from the files. */
 HL_MUST_CHECK hl_status hl_store_read_entry(hl_store *s, const hl_disk_name *on_disk, hl_arena *arena,
                                             hl_store_entry *ret, hl_err *err);

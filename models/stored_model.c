@@ -116,8 +116,8 @@ hl_status hl_store_read_manifest(hl_store *s, const hl_name *name, hl_arena *are
     return status;
 }
 
-hl_status hl_store_read_text(hl_store *s, const hl_blob_layer *layer, hl_arena *arena, hl_view *ret,
-                             hl_err *err) {
+static hl_status read_text(hl_store *s, const hl_blob_layer *layer, hl_arena *arena, hl_view *ret,
+                           hl_err *err) {
     char    path[PATH_MAX];
     hl_view text = {0};
     hl_store_blob_path(s, layer->digest, path);
@@ -148,7 +148,7 @@ static hl_status read_details(hl_store *s, const hl_manifest *m, hl_arena *arena
     hl_view text = {0};
     json_t *config = NULL;
     if (!m->config.digest[0] || m->config.size_bytes > MAX_CONFIG_BYTES) return HL_OK;
-    hl_status status = hl_store_read_text(s, &m->config, arena, &text, err);
+    hl_status status = read_text(s, &m->config, arena, &text, err);
     if (status == HL_OK) status = hl_json_parse(text, "config", &config, err);
     if (status != HL_OK) return status == HL_E_NOMEM || status == HL_E_CANCEL ? status : HL_OK;
     const struct {
@@ -313,7 +313,7 @@ static hl_status parse_config(hl_stored_model *m, hl_arena *arena, hl_view text,
 /* Read a small blob; one that is missing counts as absent when only shown. */
 static hl_status read_small(hl_store *s, const hl_blob_layer *layer, int how, hl_arena *arena, hl_view *ret,
                             hl_err *err) {
-    const hl_status status = hl_store_read_text(s, layer, arena, ret, err);
+    const hl_status status = read_text(s, layer, arena, ret, err);
     if (how == HL_OPEN_FOR_SHOW && status == HL_E_NOT_FOUND) return HL_OK;
     return status;
 }

@@ -41,7 +41,8 @@ static hl_bench_value *add(hl_bench_report *r, const char *metric, int64_t n, do
     return &r->rows[r->n++];
 }
 
-void hl_bench_note(const hl_bench_watch *w, const char *fmt, ...) {
+static void tell(const hl_bench_watch *w, const char *fmt, ...) HL_PRINTF(2, 3);
+static void tell(const hl_bench_watch *w, const char *fmt, ...) {
     char    text[256];
     va_list args;
     va_start(args, fmt);
@@ -144,8 +145,8 @@ static hl_status measure(bench *b, const char *metric, kind k, int32_t n, int32_
     const int32_t n_runs = plan_runs(b, k, n, depth, is_asked, &warm_up);
     b->n_done += (uint64_t)(b->plan->n_runs - n_runs);
     if (n_runs == 0) {
-        hl_bench_note(b->watch, "%s %d is left out: it would take more than %.0f s (--limit)", metric,
-                      (int)size, b->plan->limit_s);
+        tell(b->watch, "%s %d is left out: it would take more than %.0f s (--limit)", metric, (int)size,
+             b->plan->limit_s);
         return HL_OK;
     }
     if (k == DECODE) /* also after a long fill: the first tokens find other things in the caches */
@@ -279,7 +280,7 @@ hl_status hl_bench_measure_ttft(const hl_bench_watch *w, hl_engine *engine, cons
     if (status == HL_OK && left < 0.01)
         (void)add(r, "ttft_cold", TTFT_TOKENS, ms[0], "ms");
     else if (status == HL_OK)
-        hl_bench_note(w, "ttft_cold is left out: %.0f %% of the file stayed in the page cache", left * 100);
+        tell(w, "ttft_cold is left out: %.0f %% of the file stayed in the page cache", left * 100);
     for (int32_t i = 0; i < n_runs && status == HL_OK; i++)
         status = open_and_eval(engine, paths, n_paths, &params, &ms[i], err);
     if (status == HL_OK) (void)add(r, "ttft_warm", TTFT_TOKENS, median(ms, n_runs), "ms");

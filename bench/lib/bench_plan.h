@@ -50,8 +50,6 @@ typedef struct hl_bench_watch {
     void *user;
 } hl_bench_watch;
 
-void hl_bench_note(const hl_bench_watch *w, const char *fmt, ...) HL_PRINTF(2, 3);
-
 /* "16,128,512" as sizes from `least` to 2^20. fails HL_E_ARG with the option's name, what was found, what was
  * expected */
 HL_MUST_CHECK hl_status hl_bench_parse_sizes(const char *option, const char *text, int32_t least,

@@ -33,7 +33,8 @@ static void print_clean(FILE *out, hl_view words, hl_clean_kind kind) {
     hl_str_done(&clean);
 }
 
-void hl_say_args(FILE *out, const char *fmt, va_list args) {
+static void say_args(FILE *out, const char *fmt, va_list args) HL_PRINTF(2, 0);
+static void say_args(FILE *out, const char *fmt, va_list args) {
     char    small[1024];
     char   *large = NULL;
     va_list again;
@@ -50,14 +51,14 @@ void hl_say_args(FILE *out, const char *fmt, va_list args) {
 void hl_say(FILE *out, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    hl_say_args(out, fmt, args);
+    say_args(out, fmt, args);
     va_end(args);
 }
 
 void hl_say_line(FILE *out, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    hl_say_args(out, fmt, args);
+    say_args(out, fmt, args);
     va_end(args);
     fputc('\n', out);
 }

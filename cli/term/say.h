@@ -16,7 +16,6 @@
  * colors. */
 void hl_say(FILE *out, const char *fmt, ...) HL_PRINTF(2, 3);
 void hl_say_line(FILE *out, const char *fmt, ...) HL_PRINTF(2, 3);
-void hl_say_args(FILE *out, const char *fmt, va_list args) HL_PRINTF(2, 0);
 
 /* A paragraph within a listing: its tabs are kept, and its newlines with `indent` blanks behind them. */
 void hl_say_text(FILE *out, int indent, hl_view text);

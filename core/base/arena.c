@@ -19,7 +19,7 @@ struct hl_arena_chunk {
 
 void hl_arena_init(hl_arena *a, size_t limit_bytes) { *a = (hl_arena){.limit_bytes = limit_bytes}; }
 
-void hl_arena_clear(hl_arena *a) {
+void hl_arena_done(hl_arena *a) {
     for (hl_arena_chunk *c = a->last; c;) {
         hl_arena_chunk *prev = c->prev;
         hl_free(c);
@@ -28,8 +28,6 @@ void hl_arena_clear(hl_arena *a) {
     a->last = NULL;
     a->used_bytes = 0;
 }
-
-void hl_arena_done(hl_arena *a) { hl_arena_clear(a); }
 
 static hl_arena_chunk *add_chunk(hl_arena *a, size_t need) {
     size_t cap = a->last ? a->last->cap * 2 : FIRST_CHUNK_BYTES;

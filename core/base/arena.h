@@ -19,8 +19,7 @@ typedef struct hl_arena {
 } hl_arena;
 
 void hl_arena_init(hl_arena *a, size_t limit_bytes);
-void hl_arena_done(hl_arena *a);  /* frees everything; the arena may be initialised again */
-void hl_arena_clear(hl_arena *a); /* frees all blocks, keeps the limit */
+void hl_arena_done(hl_arena *a); /* frees all blocks and keeps the limit: it may be used again */
 
 /* Return zeroed memory for n objects, aligned to 16; NULL when past the limit or out of memory. */
 void *hl_arena_get(hl_arena *a, size_t n, size_t size);

@@ -24,7 +24,7 @@ hl_events hl_log_events(hl_log *log) {
     return (hl_events){.fn = hl_log_write, .user = log, .level = log->level};
 }
 
-const char *hl_log_level_name(hl_log_level level) {
+static const char *level_name(hl_log_level level) {
     return (unsigned)level <= HL_LOG_TRACE ? level_names[level] : "?";
 }
 
@@ -158,7 +158,7 @@ void hl_log_format_line(hl_log_format format, int64_t wall_ms, hl_log_level leve
     if (format == HL_LOG_JSON) {
         hl_str_add_text(out, "{\"time\":\"");
         add_time(out, wall_ms);
-        hl_str_add_format(out, "\",\"level\":\"%s\",\"component\":", hl_log_level_name(level));
+        hl_str_add_format(out, "\",\"level\":\"%s\",\"component\":", level_name(level));
         hl_str_add_json(out, hl_view_of(component));
         hl_str_add_text(out, ",\"event\":");
         hl_str_add_json(out, hl_view_of(event));

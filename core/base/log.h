@@ -38,7 +38,6 @@ void hl_log_format_words(const char *event, const char *fields, hl_str *out);
 /* Append a logfmt value: as it is when it needs no quotes, else quoted and escaped. */
 void hl_log_add_value(hl_str *out, hl_view value);
 
-bool        hl_log_level_parse(const char *text, hl_log_level *ret_level); /* "error" .. "trace", or 0..4 */
-const char *hl_log_level_name(hl_log_level level);
+bool hl_log_level_parse(const char *text, hl_log_level *ret_level); /* "error" .. "trace", or 0..4 */
 
 #endif

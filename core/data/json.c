@@ -29,16 +29,6 @@ hl_status hl_json_parse_any(hl_view text, const char *what, json_t **ret, hl_err
     return hl_json_read(text, what, &rules, ret, err);
 }
 
-hl_status hl_json_load(const char *path, size_t limit_bytes, json_t **ret, hl_err *err) {
-    char           *data = NULL;
-    size_t          len = 0;
-    const hl_status status = hl_file_read(path, limit_bytes, &data, &len, err);
-    if (status != HL_OK) return status;
-    const hl_status parsed = hl_json_parse((hl_view){data, len}, path, ret, err);
-    hl_free(data);
-    return parsed;
-}
-
 static int add_piece(const char *bytes, size_t n, void *user) {
     hl_str *s = user;
     hl_str_add(s, bytes, n);

@@ -46,9 +46,6 @@ HL_MUST_CHECK hl_status hl_json_parse(hl_view text, const char *what, json_t **r
 /* As above; strings may hold NUL characters: read them with json_string_length(). */
 HL_MUST_CHECK hl_status hl_json_parse_any(hl_view text, const char *what, json_t **ret, hl_err *err);
 
-/* As hl_json_parse(), from a file of at most limit_bytes. */
-HL_MUST_CHECK hl_status hl_json_load(const char *path, size_t limit_bytes, json_t **ret, hl_err *err);
-
 /* Append a value in compact form, or indented by two. A failure is remembered in `s`. */
 void hl_json_format(const json_t *value, bool indent, hl_str *s);
 

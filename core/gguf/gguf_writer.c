@@ -81,17 +81,6 @@ void hl_gguf_writer_add_number(hl_gguf_writer *w, const char *key, hl_gguf_kind 
     put_int(&w->keys, bits, hl_gguf_kind_bytes(kind));
 }
 
-void hl_gguf_writer_set_alignment(hl_gguf_writer *w, uint32_t alignment) {
-    if (w->status == HL_OK &&
-        (alignment < HL_GGUF_MIN_ALIGNMENT || (alignment & (alignment - 1)) || w->n_tensors))
-        w->status =
-            hl_fail(&w->err, HL_E_ARG, "alignment %u, expected a power of two from %d before any tensor",
-                    alignment, HL_GGUF_MIN_ALIGNMENT);
-    if (w->status != HL_OK) return;
-    w->alignment = alignment;
-    hl_gguf_writer_add_u32(w, "general.alignment", alignment);
-}
-
 void hl_gguf_writer_add_u32(hl_gguf_writer *w, const char *key, uint32_t x) {
     hl_gguf_writer_add_number(w, key, HL_GGUF_U32, x);
 }

@@ -16,9 +16,6 @@ typedef struct hl_gguf_writer hl_gguf_writer;
 hl_gguf_writer *hl_gguf_writer_new(void);               /* NULL: no memory */
 void            hl_gguf_writer_free(hl_gguf_writer *w); /* NULL is allowed */
 
-/* Also adds the key general.alignment. A power of two from 8; 32 when not called. Before the first tensor. */
-void hl_gguf_writer_set_alignment(hl_gguf_writer *w, uint32_t alignment);
-
 void hl_gguf_writer_add_u32(hl_gguf_writer *w, const char *key, uint32_t x);
 void hl_gguf_writer_add_u64(hl_gguf_writer *w, const char *key, uint64_t x);
 void hl_gguf_writer_add_f32(hl_gguf_writer *w, const char *key, float x);

@@ -81,7 +81,7 @@ static bool get_struct_field(hl_go_run *r, hl_go_value of, hl_view name, hl_go_v
                       name.ptr);
 }
 
-bool hl_go_get_field(hl_go_run *r, hl_go_value of, hl_view name, bool has_args, hl_go_value *ret) {
+static bool get_field(hl_go_run *r, hl_go_value of, hl_view name, bool has_args, hl_go_value *ret) {
     const hl_go_type *type = of.type;
     bool              is_method = false;
     *ret = hl_go_invalid();
@@ -105,7 +105,7 @@ bool hl_go_get_field(hl_go_run *r, hl_go_value of, hl_view name, bool has_args, 
 
 static bool get_fields(hl_go_run *r, const hl_go_node *n, hl_go_value of, bool has_args, hl_go_value *ret) {
     for (size_t i = 0; i < n->n_names; i++) {
-        if (!hl_go_get_field(r, of, n->names[i], has_args && i + 1 == n->n_names, &of)) return false;
+        if (!get_field(r, of, n->names[i], has_args && i + 1 == n->n_names, &of)) return false;
     }
     *ret = of;
     return true;

@@ -65,7 +65,6 @@ bool hl_go_exec(hl_go_run *r, const hl_go_node *first, hl_go_value dot);
 bool hl_go_eval_pipe(hl_go_run *r, const hl_go_node *pipe, hl_go_value dot, hl_go_value *ret);
 bool hl_go_push_var(hl_go_run *r, hl_view name, hl_go_value value);
 bool hl_go_set_var(hl_go_run *r, hl_view name, hl_go_value value);
-bool hl_go_get_field(hl_go_run *r, hl_go_value of, hl_view name, bool has_args, hl_go_value *ret);
 
 /* go_print.c: as fmt.Print and fmt.Sprintf do. */
 bool hl_go_print_action(hl_go_run *r, hl_tainted *to, hl_go_value v);              /* what an action gives */

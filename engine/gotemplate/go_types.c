@@ -19,7 +19,6 @@ const hl_go_type hl_go_type_string = {.name = "string", .kind = HL_GO_STRING};
 const hl_go_type hl_go_type_any_slice = {.name = "[]interface {}", .kind = HL_GO_SLICE};
 const hl_go_type hl_go_type_any_map = {.name = "map[string]interface {}", .kind = HL_GO_MAP};
 const hl_go_type hl_go_type_strings = {.name = "[]string", .kind = HL_GO_SLICE, .elem = &hl_go_type_string};
-const hl_go_type hl_go_type_bytes = {.name = "[]uint8", .kind = HL_GO_SLICE, .elem = &hl_go_type_uint8};
 
 /* ---- Messages ---- */
 

@@ -103,8 +103,7 @@ struct hl_go_map {
 
 /* go_types.c: the types that need a name elsewhere. */
 extern const hl_go_type hl_go_type_nil, hl_go_type_bool, hl_go_type_int, hl_go_type_uint8, hl_go_type_float,
-    hl_go_type_complex, hl_go_type_string, hl_go_type_any_slice, hl_go_type_any_map, hl_go_type_strings,
-    hl_go_type_bytes;
+    hl_go_type_complex, hl_go_type_string, hl_go_type_any_slice, hl_go_type_any_map, hl_go_type_strings;
 extern const hl_go_type hl_go_type_messages, hl_go_type_message_pointer, hl_go_type_message,
     hl_go_type_images, hl_go_type_image, hl_go_type_calls, hl_go_type_call, hl_go_type_call_function,
     hl_go_type_call_arguments;

@@ -47,17 +47,6 @@ uint32_t hl_cpu_features(void) {
     return cpu;
 }
 
-static bool read_brand(char *text) { /* 49 bytes */
-    uint32_t words[12];
-    if ((uint32_t)__get_cpuid_max(0x80000000, NULL) < 0x80000004) return false;
-    for (uint32_t i = 0; i < 3; i++)
-        (void)__get_cpuid(0x80000002 + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2],
-                          &words[4 * i + 3]);
-    memcpy(text, words, sizeof words);
-    text[sizeof words] = 0;
-    return true;
-}
-
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 
@@ -71,30 +60,10 @@ uint32_t hl_cpu_features(void) {
     return cpu;
 }
 
-static bool read_brand(char *text) {
-    (void)text;
-    return false;
-}
-
 #else
 uint32_t hl_cpu_features(void) { return 0; }
 
-static bool read_brand(char *text) {
-    (void)text;
-    return false;
-}
 #endif
-
-const char *hl_cpu_model_name(char *buf, size_t cap) {
-    char  text[49] = "";
-    char *at = text;
-    if (!read_brand(text)) text[0] = 0;
-    size_t n = strlen(text);
-    while (n > 0 && text[n - 1] == ' ') text[--n] = 0;
-    while (*at == ' ') at++;
-    (void)snprintf(buf, cap, "%s", *at ? at : "unknown");
-    return buf;
-}
 
 static const struct {
     const char *name;

@@ -26,8 +26,7 @@ typedef enum hl_isa {
     HL_ISA_count
 } hl_isa;
 
-uint32_t    hl_cpu_features(void);                    /* of the machine; constant while the program runs */
-const char *hl_cpu_model_name(char *buf, size_t cap); /* brand string, "unknown" when the CPU does not say */
+uint32_t    hl_cpu_features(void); /* of the machine; constant while the program runs */
 uint32_t    hl_isa_needs(hl_isa isa);
 const char *hl_isa_name(hl_isa isa);
 

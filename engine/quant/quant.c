@@ -36,26 +36,3 @@ hl_quant_from_f32_fn *hl_quant_from_f32(hl_type t) {
     };
     return table[t];
 }
-
-bool hl_quant_format(hl_type t, hl_code_format *ret_format) {
-    switch (t) {
-    case HL_TYPE_q4_0: *ret_format = hl_q4_0_format(); return true;
-    case HL_TYPE_q4_1: *ret_format = hl_q4_1_format(); return true;
-    case HL_TYPE_q5_0: *ret_format = hl_q5_0_format(); return true;
-    case HL_TYPE_q5_1: *ret_format = hl_q5_1_format(); return true;
-    case HL_TYPE_q8_0: *ret_format = hl_q8_0_format(); return true;
-    case HL_TYPE_q2_k: *ret_format = hl_q2_k_format(); return true;
-    case HL_TYPE_q3_k: *ret_format = hl_q3_k_format(); return true;
-    case HL_TYPE_q4_k: *ret_format = hl_q4_k_format(); return true;
-    case HL_TYPE_q5_k: *ret_format = hl_q5_k_format(); return true;
-    case HL_TYPE_q6_k: *ret_format = hl_q6_k_format(); return true;
-    case HL_TYPE_iq4_nl: *ret_format = hl_iq4_nl_format(); return true;
-    case HL_TYPE_iq4_xs: *ret_format = hl_iq4_xs_format(); return true;
-    case HL_TYPE_mxfp4: *ret_format = hl_mxfp4_format(); return true;
-    case HL_TYPE_f32:
-    case HL_TYPE_f16:
-    case HL_TYPE_bf16:
-    case HL_TYPE_count: break;
-    }
-    return false;
-}

@@ -33,7 +33,4 @@ hl_quant_from_f32_fn hl_from_f32_q8_0;
 hl_quant_to_f32_fn   *hl_quant_to_f32(hl_type t);
 hl_quant_from_f32_fn *hl_quant_from_f32(hl_type t); /* NULL when we cannot pack this type */
 
-/* Group size, offset and minimum of a quantized type's panels; false for f32, f16, bf16. */
-bool hl_quant_format(hl_type t, hl_code_format *ret_format);
-
 #endif

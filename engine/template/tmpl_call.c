@@ -221,7 +221,7 @@ static bool bind_rest(hl_trun *r, const hl_tmacro *m, const hl_targs *c, const n
     return hl_tscope_set(r, scope, r->t->sym_varargs, varargs);
 }
 
-bool hl_trun_call_macro(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tv *ret) {
+static bool call_macro(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tv *ret) {
     if (!hl_trun_enter(r)) return false;
     hl_tscope     *outer = r->scope;
     hl_tscope     *scope = hl_tscope_new(r, m->scope);
@@ -257,7 +257,7 @@ static bool call_block(hl_trun *r, const hl_tn *block, const hl_targs *c, hl_tv 
 
 bool hl_trun_call(hl_trun *r, hl_tv callee, hl_targs *c, hl_tv *ret) {
     switch ((hl_tkind)callee.kind) {
-    case HL_TK_MACRO: return hl_trun_call_macro(r, callee.u.macro, c, ret);
+    case HL_TK_MACRO: return call_macro(r, callee.u.macro, c, ret);
     case HL_TK_BUILTIN: return hl_trun_call_def(r, callee.u.def, c, ret);
     case HL_TK_METHOD:
         c->self = callee.u.bound->self;

@@ -235,7 +235,6 @@ bool hl_tgen_ask(hl_trun *r, hl_tseq *gen); /* of a generator that is pending */
 bool hl_trun_call_def(hl_trun *r, const hl_tdef *def, hl_targs *c, hl_tv *ret);
 bool hl_trun_call_method(hl_trun *r, const hl_tdef *def, hl_targs *c, hl_tv *ret);
 bool hl_trun_eval_args(hl_trun *r, const hl_tn *first, hl_targs *c);
-bool hl_trun_call_macro(hl_trun *r, const hl_tmacro *m, const hl_targs *c, hl_tv *ret);
 
 void       hl_tscope_clear(hl_tscope *s);
 hl_tscope *hl_tscope_new(hl_trun *r, hl_tscope *parent); /* NULL with the error recorded */

@@ -32,7 +32,8 @@
 
 enum { LOCK_STEP_MS = 20, FULL_CHECK_BYTES = 1 << 20 };
 
-bool hl_db_is_damage(int rc) {
+/* Is this the code of a file that is no database, or a broken one? */
+static bool is_damage(int rc) {
     const int code = rc & 0xff;
     return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
 }
@@ -241,7 +242,7 @@ static hl_status replace(hl_db *db, hl_err *err) {
 static hl_status heal(hl_db *db, hl_err *err) {
     int       version = 0;
     const int rc = look(db->path, db->sql, &version);
-    if (hl_db_is_damage(rc)) return replace(db, err);
+    if (is_damage(rc)) return replace(db, err);
     if (rc != SQLITE_OK) return hl_db_fail(db->sql, db->path, "open", rc, err);
     if (version > hl_db_newest_version()) return fail_newer(db, version, err);
     return version < hl_db_newest_version() ? migrate(db, version, err) : HL_OK;
@@ -293,7 +294,7 @@ hl_status hl_db_open(const char *path, const hl_events *events, hl_db **ret_db, 
     hl_status status = HL_OK;
     int       rc = open_file(db, path, &db->sql);
     if (rc == SQLITE_OK) rc = look(path, db->sql, &version);
-    if (rc != SQLITE_OK && !hl_db_is_damage(rc))
+    if (rc != SQLITE_OK && !is_damage(rc))
         status = hl_db_fail(db->sql, path, "open", rc, err);
     else if (rc == SQLITE_OK && version > hl_db_newest_version())
         status = fail_newer(db, version, err);

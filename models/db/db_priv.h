@@ -23,9 +23,6 @@ hl_status hl_db_fail(sqlite3 *sql, const char *path, const char *what, int rc, h
 /* Send what SQLite said as a warning event; `action` says what is done about it. */
 void hl_db_warn(hl_db *db, const char *what, const char *action);
 
-/* Is this the code of a file that is no database, or a broken one? */
-bool hl_db_is_damage(int rc);
-
 /* Copy the rows that can still be read of a damaged file of the current schema; how many there were. */
 int hl_db_salvage(hl_db *db, const char *damaged_path);
 

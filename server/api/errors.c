@@ -76,13 +76,15 @@ static void add_anthropic(const hl_exchange *x, hl_status status, unsigned code,
     hl_json_close(j, '}');
 }
 
-unsigned hl_error_code(hl_status status) {
+/* The HTTP status of a failed request: status.def's, but what the client asked for and cannot have is its
+ * mistake (400), not the server's. */
+static unsigned code_of(hl_status status) {
     return status == HL_E_UNSUPPORTED ? 400 : (unsigned)hl_status_http(status);
 }
 
 void hl_error_write(const hl_exchange *x, hl_status status, const hl_err *err, hl_json_out *j) {
     const char          *text = err && err->text[0] ? err->text : hl_status_text(status);
-    const unsigned       code = hl_error_code(status);
+    const unsigned       code = code_of(status);
     const hl_api_dialect d = x->route ? x->route->dialect
                              : x->path && hl_view_has_prefix(hl_view_of(x->path), "/v1/messages")
                                  ? HL_API_anthropic
@@ -101,7 +103,7 @@ void hl_error_write(const hl_exchange *x, hl_status status, const hl_err *err, h
 
 void hl_exchange_fail(hl_exchange *x, hl_status status, const hl_err *err) {
     x->has_failed = true;
-    x->code = hl_error_code(status);
+    x->code = code_of(status);
     x->content_type = NULL;
     hl_json_clear(&x->out);
     hl_error_write(x, status, err, &x->out);

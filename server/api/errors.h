@@ -7,10 +7,6 @@
 
 #include "server/http/exchange.h"
 
-/* The HTTP status of a failed request: status.def's, but what the client asked for and cannot have is its
- * mistake (400), not the server's. */
-unsigned hl_error_code(hl_status status);
-
 /* One JSON value, for a response or within a stream. err may be NULL. */
 void hl_error_write(const hl_exchange *x, hl_status status, const hl_err *err, hl_json_out *j);
 

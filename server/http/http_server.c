@@ -14,6 +14,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -323,12 +324,12 @@ static enum MHD_Result refuse(hl_exchange *x, unsigned code, hl_status status, c
 }
 
 static enum MHD_Result respond_methods(hl_exchange *x, uint32_t allowed) {
-    char allow[80] = "";
-    for (int m = 0; m < HL_N_METHODS; m++) {
-        if (!(allowed & (1U << m))) continue;
-        if (*allow) (void)strcat(allow, ", ");
-        (void)strcat(allow, hl_method_name((hl_method)m));
-    }
+    char   allow[80] = "";
+    size_t n = 0;
+    for (int m = 0; m < HL_N_METHODS && n < sizeof allow; m++)
+        if (allowed & (1U << m))
+            n += (size_t)snprintf(allow + n, sizeof allow - n, "%s%s", n ? ", " : "",
+                                  hl_method_name((hl_method)m));
     const bool is_options = x->method == HL_METHOD_OPTIONS;
     hl_err     err = {0};
     if (is_options)
