@@ -6,6 +6,12 @@
  * atomics. A program has tens of maps; when the table is full a map simply is not protected.
  * It puts zeros from the fault to the end of the map at once: what is read is worthless anyway, and a
  * hole for every page would soon reach the system's limit of mappings (65,530).
+ *
+ * Whether others write to the file says inotify, to the event: times move in steps of some milliseconds, so
+ * that a write right behind the opening leaves them as they were, and `touch` moves them though nothing is
+ * written. What the kernel does not see done (a network's other clients, a map that is written to) shows in
+ * the time alone, and so does everything when there is no watch to be had.
+ * from: inotify(7)
  */
 #define _GNU_SOURCE
 #include "core/base/map.h"
@@ -14,7 +20,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,12 +33,13 @@
 #include "core/base/file.h"
 #include "core/base/mem.h"
 
-enum { MAX_MAPS = 1024 };
+enum { MAX_MAPS = 1024, MAX_WATCHES = 16 /* users have 128 for all of their programs */ };
 
 struct hl_map {
     uint8_t        *data;
     size_t          size;
-    int             fd; /* open as long as the map: tells whether the file was changed */
+    int             fd;    /* open as long as the map: tells whether the file was changed */
+    int             watch; /* inotify: readable when somebody writes; -1: none */
     struct timespec mtime;
     int             i_slot; /* in `slots`; -1 when the table was full */
 };
@@ -44,6 +54,26 @@ typedef struct slot {
 
 static slot   slots[MAX_MAPS];
 static size_t page_bytes; /* written before the handler is installed */
+
+static atomic_int n_watches;
+
+static int watch_file(int fd) {
+    char path[64];
+    if (atomic_fetch_add(&n_watches, 1) < MAX_WATCHES) {
+        const int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        if (watch >= 0 && inotify_add_watch(watch, path, IN_MODIFY) >= 0) return watch;
+        if (watch >= 0) (void)close(watch);
+    }
+    atomic_fetch_sub(&n_watches, 1);
+    return -1;
+}
+
+static void unwatch(int watch) {
+    if (watch < 0) return;
+    (void)close(watch);
+    atomic_fetch_sub(&n_watches, 1);
+}
 
 static void protect(hl_map *m) {
     m->i_slot = -1;
@@ -70,8 +100,13 @@ hl_status hl_map_open(const char *path, hl_map **ret_map, hl_err *err) {
     struct stat st;
     int         fd = -1;
 
-    status = hl_file_open(path, O_RDONLY, 0, &fd, &st, err);
+    status = hl_file_open(path, O_RDONLY, 0, &fd, NULL, err);
     if (status != HL_OK) return status;
+    const int watch = watch_file(fd); /* before anything of it is looked at */
+    if (fstat(fd, &st) != 0) {
+        status = hl_fail(err, HL_E_IO, "'%s': %s", path, strerror(errno));
+        goto fail;
+    }
     if (st.st_size <= 0) {
         status = hl_fail(err, HL_E_FORMAT, "'%s' is empty", path);
         goto fail;
@@ -88,11 +123,13 @@ hl_status hl_map_open(const char *path, hl_map **ret_map, hl_err *err) {
         goto fail;
     }
     m->fd = fd;
+    m->watch = watch;
     m->mtime = st.st_mtim;
     protect(m);
     *ret_map = m;
     return HL_OK;
 fail:
+    unwatch(watch);
     (void)close(fd);
     hl_free(m);
     return status;
@@ -102,6 +139,7 @@ void hl_map_close(hl_map *m) {
     if (!m) return;
     unprotect(m);
     (void)munmap(m->data, m->size);
+    unwatch(m->watch);
     (void)close(m->fd);
     hl_free(m);
 }
@@ -109,13 +147,24 @@ void hl_map_close(hl_map *m) {
 const uint8_t *hl_map_data(const hl_map *m) { return m->data; }
 size_t         hl_map_size(const hl_map *m) { return m->size; }
 
+static bool is_same_time(struct timespec a, struct timespec b) {
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* `touch` sets the time of the last read along with that of the last write; a write does not. */
+static bool was_touched(const struct stat *st) {
+    return is_same_time(st->st_atim, st->st_mtim) && is_same_time(st->st_ctim, st->st_mtim);
+}
+
 /* A file that loses only a part of its last page gives zeros there and no signal: ask for its size, too. */
 bool hl_map_is_broken(const hl_map *m) {
     struct stat st;
+    int         n_bytes = 0; /* of events that nobody takes: they stay */
     if (m->i_slot >= 0 && atomic_load(&slots[m->i_slot].broken)) return true;
+    if (m->watch >= 0 && ioctl(m->watch, FIONREAD, &n_bytes) == 0 && n_bytes > 0) return true;
     if (fstat(m->fd, &st) != 0) return false;
-    return (uint64_t)st.st_size < m->size || st.st_mtim.tv_sec != m->mtime.tv_sec ||
-           st.st_mtim.tv_nsec != m->mtime.tv_nsec;
+    if ((uint64_t)st.st_size < m->size) return true;
+    return !is_same_time(st.st_mtim, m->mtime) && !(m->watch >= 0 && was_touched(&st));
 }
 
 hl_status hl_map_read(const hl_map *m, size_t offset, void *to, size_t n_bytes, hl_err *err) {

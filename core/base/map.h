@@ -23,8 +23,8 @@ void                    hl_map_close(hl_map *m); /* NULL is allowed */
 const uint8_t *hl_map_data(const hl_map *m);
 size_t         hl_map_size(const hl_map *m);
 
-/* A page could not be read, or the file was written to or cut short since it was mapped (its size or
- * modification time says so): contents are unreliable. One system call. */
+/* A page could not be read, or the file was written to or cut short since it was mapped: contents are
+ * unreliable. A `touch` is no write, and neither are links, names and rights. Two system calls. */
 bool hl_map_is_broken(const hl_map *m);
 
 /* Copy bytes of the file, read from it instead of through the map: nobody changes the copy.

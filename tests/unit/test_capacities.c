@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "engine/forward/ffn_chunk.h"
 #include "engine/forward/forward_priv.h"
 #include "model_fixture.h"
 
@@ -327,6 +328,48 @@ static void experts_that_do_not_fit_end_the_pass(void **state) {
     close_pass(&s);
 }
 
+static void expect_noted(setup *s, hl_room room, size_t found, size_t has) {
+    assert_true(hl_forward_stopped(s->f));
+    assert_int_equal(s->f->breach.what, room);
+    assert_int_equal(s->f->breach.found, found);
+    assert_int_equal(s->f->breach.room, has);
+    good(s); /* the next pass is a new one */
+}
+
+/* What no batch and no matrix brings about: a part of the pass that asks for more than it said. */
+static void parts_of_a_pass_are_held_to_what_they_said(void **state) {
+    setup s;
+    (void)state;
+    open_pass(&s, 8, 2, 0);
+    good(&s);
+    hl_matrix      *w = &s.m->layers[0].w[HL_W_Q];
+    const hl_linear plain = {.w = w, .x = hl_act_of(&s.f->act, 0, 1, 64), .y = s.f->qkv, .y_cols = w->n_rows};
+    hl_linear       linears[9] = {plain, plain, plain, plain, plain, plain, plain, plain, plain};
+    hl_linear_run(s.f, linears, 9);
+    expect_noted(&s, HL_ROOM_REGION_LINEARS, 9, 3);
+    linears[0].x.n_tokens = N_ROWS + 1;
+    hl_linear_run(s.f, linears, 1);
+    expect_noted(&s, HL_ROOM_LINEAR_ROWS, N_ROWS + 1, N_ROWS);
+    const hl_glu glu = {.gate = w, .up = w};
+    hl_glu_chunk(s.f, &glu, &linears[0].x, 0, 32, 0);
+    expect_noted(&s, HL_ROOM_GLU_TOKENS, N_ROWS + 1, N_ROWS);
+    close_pass(&s);
+}
+
+static void heads_larger_than_kernels_know_end_the_pass(void **state) {
+    setup s;
+    (void)state;
+    open_pass(&s, 8, 2, 0);
+    good(&s);
+    hl_layer_params *p = &s.m->hp.layers[0];
+    const uint32_t   room = p->head_room;
+    p->head_room = HL_ATTEND_MAX_HEAD_DIM + 16;
+    expect_breach(&s, HL_ROOM_HEAD_DIM, HL_ATTEND_MAX_HEAD_DIM + 16, HL_ATTEND_MAX_HEAD_DIM);
+    p->head_room = room;
+    good(&s);
+    close_pass(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_that_says_more_than_there_is_room_for_is_refused),
@@ -336,6 +379,8 @@ int main(void) {
         cmocka_unit_test(a_shape_that_does_not_fit_ends_the_pass),
         cmocka_unit_test(a_group_of_heads_that_was_not_cut_ends_the_pass),
         cmocka_unit_test(experts_that_do_not_fit_end_the_pass),
+        cmocka_unit_test(parts_of_a_pass_are_held_to_what_they_said),
+        cmocka_unit_test(heads_larger_than_kernels_know_end_the_pass),
     };
     return cmocka_run_group_tests_name("capacities", tests, NULL, NULL);
 }

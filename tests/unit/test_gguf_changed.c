@@ -132,6 +132,78 @@ static void a_file_that_is_only_read_stays_whole(void **state) {
     hl_free(data);
 }
 
+static void touch_now(void) { assert_int_equal(utimensat(AT_FDCWD, path, NULL, 0), 0); }
+
+static void write_byte_one(uint8_t byte) {
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, &byte, 1, 100), 1);
+    (void)close(fd);
+}
+
+static void touching_a_file_is_no_write(void **state) {
+    (void)state;
+    size_t   n = 0;
+    uint8_t *data = build(&n);
+    hl_err   err = {0};
+    hl_gguf *g = NULL;
+    put(data, n);
+    if (hl_gguf_open(path, &g, &err) != HL_OK) fail_msg("%s", err.text);
+    for (int i = 0; i < 3; i++) {
+        touch_now();
+        assert_false(hl_gguf_is_broken(g));
+    }
+    write_byte_one(data[100]); /* the same byte: a write all the same */
+    assert_true(hl_gguf_is_broken(g));
+    touch_now(); /* what was written stays written */
+    assert_true(hl_gguf_is_broken(g));
+    hl_gguf_close(g);
+    /* times that are set to anything else may hide a write */
+    const struct timespec times[2] = {{.tv_sec = 5}, {.tv_sec = 6}};
+    put(data, n);
+    if (hl_gguf_open(path, &g, &err) != HL_OK) fail_msg("%s", err.text);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    assert_true(hl_gguf_is_broken(g));
+    hl_gguf_close(g);
+    hl_free(data);
+}
+
+/* Within one step of the clock that files are dated by: the times do not move. */
+static void a_write_right_behind_the_opening_is_seen(void **state) {
+    (void)state;
+    size_t   n = 0;
+    uint8_t *data = build(&n);
+    put(data, n);
+    for (int i = 0; i < 50; i++) {
+        hl_err   err = {0};
+        hl_gguf *g = NULL;
+        write_byte_one(data[100]);
+        if (hl_gguf_open(path, &g, &err) != HL_OK) fail_msg("%s", err.text);
+        assert_false(hl_gguf_is_broken(g));
+        write_byte_one(data[100]);
+        assert_true(hl_gguf_is_broken(g));
+        hl_gguf_close(g);
+    }
+    hl_free(data);
+}
+
+/* Only so many are watched; the others tell by the time. */
+static void many_files_can_be_open(void **state) {
+    (void)state;
+    enum { MANY = 40 };
+    size_t   n = 0;
+    uint8_t *data = build(&n);
+    hl_gguf *files[MANY];
+    hl_err   err = {0};
+    put(data, n);
+    for (int i = 0; i < MANY; i++)
+        if (hl_gguf_open(path, &files[i], &err) != HL_OK) fail_msg("%s", err.text);
+    for (int i = 0; i < MANY; i++) assert_false(hl_gguf_is_broken(files[i]));
+    write_byte_one(data[100]);
+    for (int i = 0; i < MANY; i++) assert_true(hl_gguf_is_broken(files[i]));
+    for (int i = 0; i < MANY; i++) hl_gguf_close(files[i]);
+    hl_free(data);
+}
+
 /* ---- while it is opened ---- */
 
 static atomic_bool done;
@@ -225,6 +297,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_read_stays_when_the_file_is_written_over),
         cmocka_unit_test(a_file_that_is_only_read_stays_whole),
+        cmocka_unit_test(touching_a_file_is_no_write),
+        cmocka_unit_test(a_write_right_behind_the_opening_is_seen),
+        cmocka_unit_test(many_files_can_be_open),
         cmocka_unit_test(a_file_written_to_while_it_is_opened_is_an_error_or_is_read),
         cmocka_unit_test(a_header_over_the_limit_is_refused_without_reading_it),
     };
