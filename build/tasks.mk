@@ -17,7 +17,7 @@ comma      := ,
 export PROMPT MODEL
 
 .SECONDARY:
-.PHONY: deps run run-now fuzz fuzz-now tests t test test-now test-fast test-arm64 test-memory mutate bench check lib install uninstall
+.PHONY: analyze deps run run-now fuzz fuzz-now tests t test test-now test-fast test-arm64 test-memory mutate bench check lib install uninstall
 deps:
 	@sh tools/deps.sh
 
@@ -57,6 +57,10 @@ fuzz:
 	@$(MAKE) --no-print-directory $(PARALLEL) fuzz-now MODE=fuzz CC="$(if $(filter clang%,$(CC)),$(CC),clang)"
 fuzz-now: $(FUZZ:%=$(OUT)/tests/fuzz/run_%)
 	@$(PYTHON) tools/fuzz.py $(OUT)/tests/fuzz $(FUZZ_S) $(FUZZ)
+
+# Static analysis (needs clang-tidy): some minutes.
+analyze: $(SQL_OBJ)
+	@$(PYTHON) tools/analyze.py --jobs $(JOBS)
 
 # One test program by part of its name: make t T=gguf
 t: $(foreach b,$(TEST_BINS),$(if $(findstring $(T),$(b)),$(b)))
@@ -136,6 +140,7 @@ help:
 	@echo "make bench BENCH=kernels ARGS=q4_k   a benchmark of bench/: $(patsubst bench_%,%,$(notdir $(BENCH_BINS)))"
 	@echo "make mutate N=150       change lines of code one at a time: do the tests notice? (hours; docs/mutants.md)"
 	@echo "make check              layers, names, symbols, docs, format, sizes"
+	@echo "make analyze            clang's static analysis, with the checks whose findings are faults (needs clang-tidy)"
 	@echo "make deps               install missing packages (Debian, Ubuntu)"
 	@echo "make install DESTDIR= PREFIX=   MODE=release|debug|asan|tsan for all of these"
 	@echo "                        test-fast MODE=asan | MODE=tsan: sanitizers, without real models and the command line"
