@@ -60,13 +60,13 @@ $(OUT)/gen/migrations.c: tools/embed.py $(SQL)
 $(OUT)/gen/migrations.o: $(OUT)/gen/migrations.c
 	$(CC) $(CFLAGS) -c -o $@ $<
 
-# The commit, for benchmark results; rewritten only when it is another one, so that nothing is built for nothing.
+# The commit, for benchmark results and saved key/value blocks; rewritten only when it is another one, so that nothing is built for nothing.
 COMMIT := $(shell git describe --always --dirty 2>/dev/null)
 $(OUT)/gen/commit.h: $(if $(findstring "$(COMMIT)",$(shell cat $(OUT)/gen/commit.h 2>/dev/null)),,FORCE)
 	@mkdir -p $(@D)
 	@echo '#define HL_COMMIT "$(COMMIT)"' > $@
-$(OUT)/cli/cmd_bench.o: $(OUT)/gen/commit.h
-$(OUT)/cli/cmd_bench.o: CFLAGS += -I$(OUT)
+$(OUT)/cli/cmd_bench.o $(OUT)/engine/build_commit.o: $(OUT)/gen/commit.h
+$(OUT)/cli/cmd_bench.o $(OUT)/engine/build_commit.o: CFLAGS += -I$(OUT)
 .PHONY: FORCE
 
 $(OUT)/libhyperlama.a: $(call obj,$(LIB_SRC))

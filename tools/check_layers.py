@@ -24,7 +24,7 @@ RULES = {
     "engine/forward": (["engine/arch/", "engine/kernels/", "engine/quant/", "engine/ops/", "engine/kv/", "engine/model_priv.h", "engine/capacities.def", "core/base/",
                         "core/gguf/", "hyperlama/base.h", "hyperlama/engine.h"], []),
     "engine/speculate": (["engine/forward/", "engine/kv/", "engine/model_priv.h", "engine/capacities.def", "core/base/", "hyperlama/base.h", "hyperlama/engine.h"], []),
-    "engine/sched": (["engine/forward/", "engine/kv/", "engine/speculate/", "engine/sampler/", "engine/model_priv.h", "engine/capacities.def", "engine/admit.h", "engine/trace.h", "core/base/",
+    "engine/sched": (["engine/build_commit.h", "engine/forward/", "engine/kv/", "engine/speculate/", "engine/sampler/", "engine/model_priv.h", "engine/capacities.def", "engine/admit.h", "engine/trace.h", "core/base/",
                       "hyperlama/"], []),
     "engine/tokenizer": (["core/base/", "core/gguf/", "hyperlama/base.h", "hyperlama/tokenizer.h"], ["pcre2", "utf8proc"]),
     "engine/template": (["core/base/", "core/data/json.h", "hyperlama/base.h"], ["jansson", "utf8proc"]),

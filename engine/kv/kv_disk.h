@@ -28,7 +28,7 @@ typedef struct hl_kv_disk_params {
     /* of all files in it; the least recently used leave, ends of texts before their begin */
     uint64_t         quota_bytes;
     const char      *weights; /* names the weights: a digest */
-    const char      *build;   /* what else decides the bits: version, instruction sets */
+    const char      *build;   /* what else decides the bits: version, instruction sets, commit */
     const hl_events *events;  /* must outlive the result */
 } hl_kv_disk_params;
 

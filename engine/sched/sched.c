@@ -13,6 +13,7 @@
 #include "core/base/mem.h"
 #include "core/base/stop.h"
 #include "engine/admit.h"
+#include "engine/build_commit.h"
 #include "engine/sched/sched_priv.h"
 
 enum {
@@ -112,7 +113,9 @@ static void open_disk(hl_sched *s) {
         .build = build,
         .events = &s->model->engine->events,
     };
-    (void)snprintf(build, sizeof build, "%s %s", HL_VERSION, hl_engine_setup_text(s->model->engine));
+    /* Two commits of one version may compute other bits: neither takes the other's for its own. */
+    (void)snprintf(build, sizeof build, "%s %s %s", HL_VERSION, hl_engine_setup_text(s->model->engine),
+                   hl_build_commit());
     if (hl_kv_disk_open(&p, s->pool, &s->disk, &err) != HL_OK)
         hl_event(p.events, HL_LOG_WARN, "sched", "no-disk-cache", "why=\"%s\" action=\"nothing is saved\"",
                  err.text);

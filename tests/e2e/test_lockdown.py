@@ -79,6 +79,8 @@ def test_blocks_are_saved_and_uses_are_counted(cli):
     question = "word " * 400
     first = cli.ok("run", "tiny", "--security-lockdown=on", "--json", question)
     assert list((cli.home / "cache" / "kv").rglob("*.kv"))
+    commit = (pathlib.Path(cli.program).parent / "gen/commit.h").read_text().split('"')[1]
+    assert f" {commit[:20]}".encode() in next((cli.home / "cache" / "kv").rglob("*.kv")).read_bytes()[:4096]  # blocks are of one build
     again = cli.ok("run", "tiny", "--security-lockdown=on", "--json", question)
     assert json.loads(first)["cached_tokens"] == 0 < json.loads(again)["cached_tokens"]
     assert sorted(p.name for p in cli.home.iterdir() if p.is_file()) == ["hyperlama.db", "hyperlama.db.lock"]  # no side files stay
