@@ -58,15 +58,14 @@ hl_status hl_keep_alive_read(const json_t *v, int64_t *ret_ms, hl_err *err) {
 }
 
 static hl_status take_think(hl_completion *c, const json_t *v, hl_err *err) {
-    static const char *const levels[] = {"low", "medium", "high", "max"};
+    hl_think think = HL_THINK_DEFAULT;
     if (!v || json_is_null(v)) return HL_OK;
     if (json_is_boolean(v)) {
         c->request.think = json_is_true(v) ? HL_THINK_ON : HL_THINK_OFF;
         return HL_OK;
     }
-    for (size_t i = 0; json_is_string(v) && i < sizeof levels / sizeof *levels; i++) {
-        if (strcmp(json_string_value(v), levels[i]) != 0) continue;
-        c->request.think = HL_THINK_ON;
+    if (json_is_string(v) && hl_think_find(json_string_value(v), &think) && hl_think_level(think)) {
+        c->request.think = think;
         return HL_OK;
     }
     return hl_fail(err, HL_E_ARG, "think: expected true, false, \"low\", \"medium\", \"high\" or \"max\"");

@@ -251,6 +251,15 @@ static hl_status take_bias(hl_completion *c, hl_err *err) {
     return HL_OK;
 }
 
+/* As Ollama takes the words: those that we have no level for become the nearest. */
+static hl_think think_of(const char *effort) {
+    hl_think think = HL_THINK_ON;
+    if (strcmp(effort, "none") == 0) return HL_THINK_OFF;
+    if (strcmp(effort, "minimal") == 0) return HL_THINK_LOW;
+    if (strcmp(effort, "xhigh") == 0 || strcmp(effort, "ultra") == 0) return HL_THINK_MAX;
+    return hl_think_find(effort, &think) && hl_think_level(think) ? think : HL_THINK_ON;
+}
+
 /* reasoning_effort, reasoning.effort, chat_template_kwargs.enable_thinking, think: what clients use. */
 static hl_status take_thinking(hl_completion *c, hl_err *err) {
     const json_t *reasoning = NULL, *kwargs = NULL;
@@ -261,7 +270,7 @@ static hl_status take_thinking(hl_completion *c, hl_err *err) {
     if (status == HL_OK && !effort) status = hl_field_text(reasoning, "effort", &effort, err);
     if (status == HL_OK) status = hl_field_object(c->body, "chat_template_kwargs", &kwargs, err);
     if (status != HL_OK) return status;
-    if (effort) c->request.think = strcmp(effort, "none") == 0 ? HL_THINK_OFF : HL_THINK_ON;
+    if (effort) c->request.think = think_of(effort);
     const char *keys[] = {"enable_thinking", "thinking"};
     for (size_t i = 0; i < 2; i++) {
         if (!json_is_boolean(json_object_get(kwargs, keys[i]))) continue;
