@@ -31,7 +31,8 @@ typedef struct mf_shape {
     const char *extra;       /* name of one more matrix [extra_rows][n_embd]; NULL: none */
     uint32_t    extra_rows;
     void (*change)(const char *name, float *x, size_t n); /* before packing; NULL: nothing */
-    const char *filler; /* what tokens behind the bytes are called; NULL: filler */
+    const char *filler;  /* what tokens behind the bytes are called; NULL: filler */
+    const char *control; /* how the last token is spelled, which is a control token; NULL: there is none */
 } mf_shape;
 
 typedef struct mf_writer {
@@ -126,6 +127,10 @@ static inline hl_status mf_write(const char *path, const mf_shape *s, hl_err *er
         kinds[i] = 1;
         (void)snprintf(room + (size_t)i * 24, 24, "%.8s%u", s->filler ? s->filler : "filler", i);
         texts[i] = i < f->n ? f->texts[i] : hl_view_of(room + (size_t)i * 24);
+    }
+    if (s->control) {
+        texts[s->n_vocab - 1] = hl_view_of(s->control);
+        kinds[s->n_vocab - 1] = 3;
     }
     hl_gguf_writer_add_text(f->w, "general.architecture", hl_view_of("llama"));
     hl_gguf_writer_add_u32(f->w, "llama.block_count", s->said_layers ? s->said_layers : s->n_layers);

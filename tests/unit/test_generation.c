@@ -1,17 +1,80 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_generation.c - what every runner promises, asked of each kind: the engine's own, and a scripted one.
+ *
+ * Whoever writes another runner adds a row to `kinds`. To meet a request in a certain phase the tests hold
+ * the runner's thread inside a step (look()), and move the clock.
  */
 #include "tests/need.h"
 
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "engine/model_priv.h"
 #include "fake_runner.h"
 #include "hyperlama/hyperlama.h"
 #include "model_fixture.h"
 
 enum { TEXT_CAP = 64 << 10 };
+
+/* ---- Holding a runner, and its clock ---- */
+
+static _Atomic int64_t step_s;
+
+int clock_gettime(clockid_t id, struct timespec *ret) {
+    const int rc = (int)syscall(SYS_clock_gettime, id, ret);
+    if (rc == 0 && id == CLOCK_MONOTONIC) ret->tv_sec += step_s;
+    return rc;
+}
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t  changed;
+    int64_t         n_looks, hold_at; /* hold_at 0: go on */
+    bool            is_held;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+/* Called by runners in the middle of their steps, with no lock held: some times in each. */
+static void look(void) {
+    (void)pthread_mutex_lock(&gate.lock);
+    gate.n_looks++;
+    while (gate.hold_at && gate.n_looks >= gate.hold_at) {
+        gate.is_held = true;
+        (void)pthread_cond_broadcast(&gate.changed);
+        (void)pthread_cond_wait(&gate.changed, &gate.lock);
+    }
+    (void)pthread_mutex_unlock(&gate.lock);
+}
+
+/* n: after so many looks from now on; -1: never, let it go on. */
+static void hold_after(int64_t n) {
+    (void)pthread_mutex_lock(&gate.lock);
+    gate.hold_at = n < 0 ? 0 : gate.n_looks + n;
+    gate.is_held = false;
+    (void)pthread_cond_broadcast(&gate.changed);
+    (void)pthread_mutex_unlock(&gate.lock);
+}
+
+static void wait_until_held(void) {
+    (void)pthread_mutex_lock(&gate.lock);
+    while (!gate.is_held) (void)pthread_cond_wait(&gate.changed, &gate.lock);
+    (void)pthread_mutex_unlock(&gate.lock);
+}
+
+/* As a generation's wake: hold its runner in the step after the one that made its first token. */
+static void hold_soon(void *user) {
+    (void)user;
+    hold_after(1);
+}
+
+static __typeof__(((hl_kernels *)0)->rmsnorm) real_rmsnorm;
+
+static void look_and_norm(size_t n, const float *x, const float *w, float eps, float *ret) {
+    look();
+    real_rmsnorm(n, x, w, eps, ret);
+}
 
 typedef struct setup {
     const char *kind;
@@ -20,6 +83,8 @@ typedef struct setup {
     hl_model   *m;
     char        path[64];
 } setup;
+
+#define CONTROL "<|control13|>"
 
 static void open_native(setup *x) {
     hl_err                 err = {0};
@@ -31,19 +96,22 @@ static void open_native(setup *x) {
                                     .head_dim = 32,
                                     .n_ff = 64,
                                     .n_layers = 2,
-                                    .type = HL_TYPE_q8_0};
-    const hl_runner_params p = {.sched = {.n_running_cap = 1, .n_ctx = 2048}};
+                                    .type = HL_TYPE_q8_0,
+                                    .control = CONTROL};
+    const hl_runner_params p = {.sched = {.n_running_cap = FAKE_RUNNING, .n_ctx = 2048, .n_batch = 64}};
     (void)snprintf(x->path, sizeof x->path, "/tmp/hl_test_generation.%d.gguf", (int)getpid());
     if (mf_write(x->path, &shape, &err) != HL_OK) fail_msg("%s", err.text);
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2, .cpu = test_cpu()}, &x->e, &err),
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &x->e, &err),
                      HL_OK);
+    real_rmsnorm = x->e->kernels.rmsnorm;
+    x->e->kernels.rmsnorm = look_and_norm;
     if (hl_model_open(x->e, &path, 1, NULL, &x->m, &err) != HL_OK) fail_msg("%s", err.text);
     if (hl_runner_new(x->m, &p, &x->r, &err) != HL_OK) fail_msg("%s", err.text);
 }
 
 static void open_fake(setup *x) {
     static const char *const words[] = {"one ", "two ", "</think>", "three ", "four "};
-    x->r = fake_runner_new(words, 5);
+    x->r = fake_runner_new(words, 5, look);
 }
 
 static const struct {
@@ -61,6 +129,7 @@ static setup begin(size_t kind) {
 
 static void end(setup *x) {
     hl_runner_free(x->r);
+    step_s = 0; /* nothing is left that saw another time */
     hl_model_close(x->m);
     hl_engine_free(x->e);
     if (x->path[0]) (void)unlink(x->path);
@@ -191,12 +260,14 @@ static void stop_strings_end_the_answer_and_are_not_shown(void **state) {
         (void)strcpy(whole, run(&x, &r)->text);
         (void)strncpy(stop, whole + strlen(whole) / 2, 4);
         const char *first = strstr(whole, stop);
-        const char *stops[] = {stop};
+        const char *stops[] = {"\x01 never said", stop};
+        assert_int_equal(run(&x, &r)->usage.stop_number, 0);
         r.stops = stops;
-        r.n_stops = 1;
+        r.n_stops = 2;
         if (i_kind == 1) (void)strcpy(stop, "thr"), first = strstr(whole, "three");
         answer *a = run(&x, &r);
         assert_int_equal(a->usage.end, HL_END_STOP);
+        assert_int_equal(a->usage.stop_number, 2);
         assert_int_equal(strlen(a->text), first - whole);
         assert_memory_equal(a->text, whole, strlen(a->text));
     }
@@ -210,12 +281,6 @@ static void reasoning_is_marked(void **state) {
         r.template_text = i_kind == 0 ? "{{ messages[0].content }}<think>" : "think";
         answer *a = run(&x, &r);
         assert_true(strlen(a->thought) > 0);
-        if (i_kind == 0) { /* that is all of the prompt; it is not the end of it */
-            r.template_text = "<think>";
-            assert_true(strlen(run(&x, &r)->thought) > 0);
-            r.template_text = "<think>a";
-            assert_int_equal(strlen(run(&x, &r)->thought), 0);
-        }
         if (i_kind == 1) {
             assert_string_equal(a->thought, "one two ");
             assert_string_equal(a->text, "three ");
@@ -223,34 +288,119 @@ static void reasoning_is_marked(void **state) {
     }
 }
 
-/* Queued behind a long one, while its prompt is read, and while it answers. */
-static void cancel_works_in_every_phase(void **state) {
+/* ---- Cancelled, and late, in every phase ---- */
+
+typedef enum phase { QUEUED, PREFILL, DECODE, N_PHASES } phase;
+
+typedef struct scene {
+    hl_generation *others[FAKE_RUNNING]; /* that hold all places; NULL: nobody */
+    hl_generation *g;                    /* in its phase; its runner is held in a step */
+} scene;
+
+static hl_request long_request(void) {
+    static char prompt[1500]; /* of many chunks, of which no other request has the beginning */
+    static char letter = 'a';
+    memset(prompt, letter++, sizeof prompt - 1);
+    return ask(prompt, 100);
+}
+
+/* Held in the step after the one that made its first token. It is held in its first step before, so that it
+ * cannot run away. */
+static hl_generation *submit_and_hold(setup *x, const hl_request *r) {
+    hold_after(1);
+    hl_generation *g = submit(x, r);
+    wait_until_held();
+    hl_generation_on_ready(g, hold_soon, NULL);
+    hold_after(-1);
+    wait_until_held();
+    hl_generation_on_ready(g, NULL, NULL);
+    return g;
+}
+
+static scene bring_to(setup *x, phase p, int64_t timeout_ms) {
+    scene      s = {.g = NULL};
+    hl_request r = p == PREFILL ? long_request() : ask("abc", 1900);
+    r.timeout_ms = timeout_ms;
+    if (p == DECODE) {
+        s.g = submit_and_hold(x, &r);
+    } else if (p == PREFILL) {
+        hold_after(x->e ? 400 : 4); /* of some 6000 and 24 in which its prompt is read */
+        s.g = submit(x, &r);
+    } else {
+        const hl_request endless = ask("xyz", 1900);
+        s.others[0] = submit_and_hold(x, &endless);
+        for (int i = 1; i < FAKE_RUNNING; i++) s.others[i] = submit(x, &endless);
+        s.g = submit(x, &r);
+        hold_after(60); /* some steps in which it must wait for a place */
+    }
+    wait_until_held();
+    return s;
+}
+
+static void leave_scene(scene *s) {
+    for (int i = 0; i < FAKE_RUNNING; i++) hl_generation_free(s->others[i]);
+    hl_generation_free(s->g);
+}
+
+/* That it was in this phase when it ended. */
+static void check_phase(const hl_usage *u, phase p) {
+    assert_int_equal(u->prompt_tokens, p == PREFILL ? 1499 : 3);
+    if (p == QUEUED) {
+        assert_int_equal(u->prompt_ns, 0);
+        assert_true(u->queue_ns > 0);
+    } else {
+        assert_true(u->prompt_ns > 0);
+    }
+    if (p == DECODE)
+        assert_in_range(u->answer_tokens, 1, 200);
+    else
+        assert_int_equal(u->answer_tokens, 0);
+}
+
+static void cancelling_ends_a_request_in_every_phase(void **state) {
     (void)state;
-    static char long_prompt[1500];
-    memset(long_prompt, 'x', sizeof long_prompt - 1);
+    for (phase p = 0; p < N_PHASES; p++) {
+        FOR_ALL_KINDS(x) {
+            scene s = bring_to(&x, p, 0);
+            hl_generation_cancel(s.g);
+            hl_generation_cancel(s.g); /* any number of times */
+            hold_after(-1);
+            const answer *a = read_all(s.g);
+            assert_int_equal(a->status, HL_OK);
+            assert_int_equal(a->usage.end, HL_END_CANCEL);
+            assert_int_equal(a->n_tokens, 0); /* nothing is shown after a cancellation */
+            check_phase(&a->usage, p);
+            leave_scene(&s);
+            const hl_request next = ask("next", 3);
+            assert_int_equal(run(&x, &next)->usage.answer_tokens, 3);
+        }
+    }
+}
+
+static void a_deadline_ends_a_request_in_every_phase(void **state) {
+    (void)state;
+    for (phase p = 0; p < N_PHASES; p++) {
+        FOR_ALL_KINDS(x) {
+            scene s = bring_to(&x, p, 100000);
+            step_s += 101;
+            hold_after(-1);
+            const answer *a = read_all(s.g);
+            assert_int_equal(a->status, HL_OK);
+            assert_int_equal(a->usage.end, HL_END_TIMEOUT);
+            check_phase(&a->usage, p);
+            if (p == DECODE) assert_true(a->n_tokens > 0); /* what was made before is shown */
+            leave_scene(&s);
+            const hl_request next = ask("next", 3);
+            assert_int_equal(run(&x, &next)->usage.answer_tokens, 3);
+        }
+    }
+}
+
+static void a_request_that_nobody_reads_any_more_lets_others_go_first(void **state) {
+    (void)state;
     FOR_ALL_KINDS(x) {
-        const hl_request    endless = ask("abc", 1900), reading = ask(long_prompt, 100);
-        hl_generation      *first = submit(&x, &endless), *queued = submit(&x, &endless);
-        hl_generation_event ev;
-        assert_int_equal(hl_generation_next(first, -1, &ev), HL_OK);
-        assert_int_equal(ev.kind, HL_EVENT_TOKEN);
-        hl_generation_cancel(queued);
-        assert_int_equal(read_all(queued)->usage.end, HL_END_CANCEL);
-        hl_generation_cancel(first);
-        hl_generation_cancel(first);
-        answer *a = read_all(first);
-        assert_int_equal(a->usage.end, HL_END_CANCEL);
-        assert_true(a->usage.answer_tokens < 1900);
-        assert_int_equal(a->n_tokens, 0); /* nothing is shown after a cancellation */
-        hl_generation *prefill = submit(&x, &reading);
-        hl_generation_cancel(prefill);
-        assert_int_equal(read_all(prefill)->usage.end, HL_END_CANCEL);
-        hl_generation_free(first);
-        hl_generation_free(queued);
-        hl_generation_free(prefill);
-        hl_generation *unread = submit(&x, &endless);
-        hl_generation_free(unread); /* nobody waits for it: the next one runs */
-        const hl_request r = ask("abc", 3);
+        const hl_request endless = ask("abc", 1900), r = ask("xyz", 3);
+        for (int i = 0; i < 2 * FAKE_RUNNING; i++) hl_generation_free(submit(&x, &endless));
         assert_int_equal(run(&x, &r)->usage.answer_tokens, 3);
     }
 }
@@ -305,7 +455,7 @@ static void an_event_loop_is_woken_when_there_is_something(void **state) {
 }
 
 /* Nobody reads it, so it is paused and cannot end otherwise. */
-static void a_deadline_ends_the_answer(void **state) {
+static void a_deadline_ends_the_answer_of_a_reader_that_is_gone(void **state) {
     (void)state;
     FOR_ALL_KINDS(x) {
         hl_request r = ask("abc", -1);
@@ -319,6 +469,58 @@ static void a_deadline_ends_the_answer(void **state) {
         assert_int_equal(a->usage.end, HL_END_TIMEOUT);
         assert_in_range(a->n_tokens, 1, 200);
         hl_generation_free(g);
+    }
+}
+
+static void counts_and_times_add_up(void **state) {
+    (void)state;
+    FOR_ALL_KINDS(x) {
+        const hl_request r = long_request();
+        hl_usage         u = run(&x, &r)->usage;
+        assert_int_equal(u.seed, 7);
+        assert_int_equal(u.prompt_tokens, 1499);
+        assert_int_equal(u.cached_tokens, 0);
+        assert_int_equal(u.answer_tokens, 100);
+        assert_true(u.accepted_tokens <= u.drafted_tokens && u.accepted_branches <= u.drafted_branches);
+        assert_true(u.queue_ns >= 0 && u.prompt_ns > 0 && u.answer_ns > 0 && u.first_token_ns > 0);
+        assert_true(u.queue_ns + u.prompt_ns <= u.first_token_ns);
+        assert_true(u.first_token_ns <= u.total_ns);
+        assert_true(u.queue_ns + u.prompt_ns + u.answer_ns <= u.total_ns);
+        u = run(&x, &r)->usage; /* the same again: counted in full, computed or not */
+        assert_int_equal(u.prompt_tokens, 1499);
+        assert_int_equal(u.answer_tokens, 100);
+        if (x.e) assert_in_range(u.cached_tokens, 1400, 1498);
+    }
+}
+
+static int32_t count_content(setup *x, const char *content, const char *template_text) {
+    char       messages[200];
+    hl_request r = ask("", 3);
+    int32_t    n = 0;
+    (void)snprintf(messages, sizeof messages, "[{\"role\":\"user\",\"content\":\"%s\"}]", content);
+    r.messages_json = messages;
+    r.template_text = template_text;
+    assert_int_equal(hl_runner_count(x->r, &r, &n, NULL), HL_OK);
+    return n;
+}
+
+/* A user's text is text, whatever it spells; a template's own words and a raw prompt are not a user's. */
+static void spelled_control_tokens_stay_text(void **state) {
+    (void)state;
+    const char *template_text = "{{ messages[0].content }}";
+    FOR_ALL_KINDS(x) {
+        hl_request r = ask(CONTROL, 3);
+        int32_t    n = 0;
+        assert_int_equal(hl_runner_count(x.r, &r, &n, NULL), HL_OK);
+        assert_int_equal(n, sizeof CONTROL - 1);
+        assert_int_equal(run(&x, &r)->usage.prompt_tokens, n);
+        assert_int_equal(count_content(&x, CONTROL, template_text),
+                         count_content(&x, "0123456789abc", template_text)); /* as long */
+        if (!x.e) continue;
+        r.raw = true;
+        assert_int_equal(hl_runner_count(x.r, &r, &n, NULL), HL_OK);
+        assert_int_equal(n, 1);
+        assert_int_equal(count_content(&x, CONTROL, "{{ messages[0].content }}" CONTROL), sizeof CONTROL);
     }
 }
 
@@ -355,233 +557,19 @@ static void stopping_the_runner_ends_all(void **state) {
     }
 }
 
-/* ---- what an engine may do: a runner whose answer is pushed by the test itself ---- */
-
-enum { PAUSE_AT = 64, RESUME_AT = 16, N_SLOTS = 256, TOP_CAP = 20 }; /* as in runner/generation.c */
-
-typedef struct hand {
-    hl_generation *g;
-    int            n_cancels, n_pauses, n_resumes;
-} hand;
-
-static hl_status hand_submit(void *engine, const hl_request *r, hl_generation *g, hl_err *err) {
-    (void)r, (void)err;
-    ((hand *)engine)->g = g;
-    return HL_OK;
-}
-
-static void hand_cancel(void *engine, hl_generation *g) {
-    hand *h = engine;
-    assert_ptr_equal(g, h->g);
-    h->n_cancels++;
-}
-
-static void hand_pause(void *engine, hl_generation *g, bool paused) {
-    hand *h = engine;
-    assert_ptr_equal(g, h->g);
-    if (paused)
-        h->n_pauses++;
-    else
-        h->n_resumes++;
-}
-
-static void hand_free(void *engine) { (void)engine; }
-
-static const hl_runner_ops hand_ops = {
-    .submit = hand_submit, .cancel = hand_cancel, .pause = hand_pause, .free = hand_free};
-
-static hl_generation *begin_by_hand(hand *h, hl_runner **ret_runner) {
-    const hl_request r = ask("abc", -1);
-    hl_generation   *g = NULL;
-    *h = (hand){0};
-    *ret_runner = hl_runner_make(&hand_ops, h);
-    assert_int_equal(hl_runner_submit(*ret_runner, &r, &g, NULL), HL_OK);
-    assert_ptr_equal(g, h->g);
-    return g;
-}
-
-/* The i-th event has a text of its own, of a length of its own. */
-static bool push_number(hl_generation *g, int i) {
-    char                 text[300];
-    const hl_token_event ev = {
-        .text = {text, (size_t)snprintf(text, sizeof text, "%0*d", 1 + i * 7 % 200, i)}, .token = i};
-    return hl_generation_push(g, &ev);
-}
-
-static void expect_number(hl_generation *g, int i) {
-    char                text[300];
-    hl_generation_event ev;
-    (void)snprintf(text, sizeof text, "%0*d", 1 + i * 7 % 200, i);
-    assert_int_equal(hl_generation_next(g, 0, &ev), HL_OK);
-    assert_int_equal(ev.kind, HL_EVENT_TOKEN);
-    assert_int_equal(ev.token.token, i);
-    assert_true(hl_view_eq(ev.token.text, hl_view_of(text)));
-}
-
-static void a_reader_that_falls_behind_pauses_its_engine(void **state) {
-    (void)state;
-    hand           h;
-    hl_runner     *r = NULL;
-    hl_generation *g = begin_by_hand(&h, &r);
-    int            pushed = 0, read = 0;
-    for (int round = 1; round <= 5; round++) {
-        while (pushed - read < PAUSE_AT) {
-            assert_int_equal(h.n_pauses, round - 1);
-            assert_true(push_number(g, pushed++));
-        }
-        assert_int_equal(h.n_pauses, round);
-        while (pushed - read < N_SLOTS) assert_true(push_number(g, pushed++)); /* what was begun */
-        assert_int_equal(h.n_pauses, round);
-        while (pushed - read > RESUME_AT) {
-            assert_int_equal(h.n_resumes, round - 1);
-            expect_number(g, read++);
-        }
-        assert_int_equal(h.n_resumes, round);
-        if (round == 3) /* to the end: no second order */
-            while (read < pushed) expect_number(g, read++);
-        assert_int_equal(h.n_resumes, round);
-    }
-    hl_generation_end(g, HL_OK, &(hl_usage){.end = HL_END_STOP}, NULL);
-    while (read < pushed) expect_number(g, read++);
-    hl_generation_event ev;
-    assert_int_equal(hl_generation_next(g, 0, &ev), HL_OK);
-    assert_int_equal(ev.kind, HL_EVENT_END);
-    assert_int_equal(ev.usage.end, HL_END_STOP);
-    assert_int_equal(h.n_cancels, 0);
-    hl_generation_free(g);
-    assert_int_equal(h.n_cancels, 0); /* it had ended */
-    hl_runner_free(r);
-}
-
-static void an_engine_that_does_not_pause_ends_in_an_error(void **state) {
-    (void)state;
-    hand                h;
-    hl_runner          *r = NULL;
-    hl_generation      *g = begin_by_hand(&h, &r);
-    hl_generation_event ev;
-    for (int i = 0; i < N_SLOTS; i++) assert_true(push_number(g, i));
-    assert_false(push_number(g, N_SLOTS));
-    assert_false(push_number(g, N_SLOTS + 1));
-    hl_generation_end(g, HL_OK, &(hl_usage){.answer_tokens = N_SLOTS}, NULL);
-    for (int i = 0; i < N_SLOTS; i++) expect_number(g, i);
-    assert_int_equal(h.n_resumes, 0); /* nobody is there any more */
-    assert_int_equal(hl_generation_next(g, 0, &ev), HL_OK);
-    assert_int_equal(ev.kind, HL_EVENT_END);
-    assert_int_equal(ev.status, HL_E_INTERNAL);
-    assert_non_null(strstr(ev.err->text, "did not pause"));
-    assert_int_equal(ev.usage.answer_tokens, N_SLOTS);
-    hl_generation_free(g);
-    hl_runner_free(r);
-}
-
-/* The engine may have come to an end of its own before it heard of the cancellation. */
-static void a_cancelled_answer_says_so_whatever_its_engine_says(void **state) {
-    (void)state;
-    static const hl_end ends[] = {HL_END_STOP, HL_END_LENGTH, HL_END_CANCEL};
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        hand                h;
-        hl_runner          *r = NULL;
-        hl_generation      *g = begin_by_hand(&h, &r);
-        hl_generation_event ev;
-        assert_true(push_number(g, 0));
-        hl_generation_cancel(g);
-        assert_int_equal(h.n_cancels, 1);
-        assert_false(push_number(g, 1));
-        assert_int_equal(hl_generation_next(g, 0, &ev), HL_E_BUSY); /* it has not ended, and shows nothing */
-        hl_generation_end(g, HL_OK, &(hl_usage){.end = ends[i], .answer_tokens = 1}, NULL);
-        assert_int_equal(hl_generation_next(g, 0, &ev), HL_OK);
-        assert_int_equal(ev.kind, HL_EVENT_END);
-        assert_int_equal(ev.status, HL_OK);
-        assert_int_equal(ev.usage.end, HL_END_CANCEL);
-        assert_int_equal(ev.usage.answer_tokens, 1);
-        hl_generation_free(g);
-        assert_int_equal(h.n_cancels, 1);
-        hl_runner_free(r);
-    }
-}
-
-static void an_error_of_the_engine_comes_behind_what_it_said(void **state) {
-    (void)state;
-    for (int cancels = 0; cancels < 2; cancels++) {
-        hand                h;
-        hl_runner          *r = NULL;
-        hl_generation      *g = begin_by_hand(&h, &r);
-        hl_generation_event ev;
-        hl_err              why = {0};
-        (void)hl_fail(&why, HL_E_IO, "the file is gone");
-        assert_true(push_number(g, 0));
-        if (cancels) hl_generation_cancel(g);
-        hl_generation_end(g, HL_E_IO, &(hl_usage){.end = HL_END_NONE, .prompt_tokens = 9}, &why);
-        if (!cancels) expect_number(g, 0);
-        assert_int_equal(hl_generation_next(g, 0, &ev), HL_OK);
-        assert_int_equal(ev.kind, HL_EVENT_END);
-        assert_int_equal(ev.status, HL_E_IO);
-        assert_string_equal(ev.err->text, "the file is gone");
-        assert_int_equal(ev.usage.end, HL_END_NONE);
-        assert_int_equal(ev.usage.prompt_tokens, 9);
-        hl_generation_free(g);
-        hl_runner_free(r);
-    }
-}
-
-static void likely_tokens_belong_to_their_event_and_are_no_more_than_twenty(void **state) {
-    (void)state;
-    hand                h;
-    hl_runner          *r = NULL;
-    hl_generation      *g = begin_by_hand(&h, &r);
-    static const size_t n_top[] = {3, 0, TOP_CAP, TOP_CAP + 1, 1, 30, 2};
-    for (int round = 0; round < 3; round++) {
-        for (size_t i = 0; i < sizeof n_top / sizeof n_top[0]; i++) {
-            hl_logprob top[30];
-            for (size_t k = 0; k < 30; k++) top[k] = (hl_logprob){.token = (int32_t)(100 * i + k)};
-            const hl_token_event ev = {.token = (int32_t)i, .top = top, .n_top = n_top[i]};
-            assert_true(hl_generation_push(g, &ev));
-        }
-        for (size_t i = 0; i < sizeof n_top / sizeof n_top[0]; i++) {
-            hl_generation_event ev;
-            assert_int_equal(hl_generation_next(g, 0, &ev), HL_OK);
-            assert_int_equal(ev.token.n_top, n_top[i] < TOP_CAP ? n_top[i] : TOP_CAP);
-            for (size_t k = 0; k < ev.token.n_top; k++) assert_int_equal(ev.token.top[k].token, 100 * i + k);
-        }
-    }
-    hl_generation_end(g, HL_OK, &(hl_usage){0}, NULL);
-    hl_generation_free(g);
-    hl_runner_free(r);
-}
-
-static void waiting_ends_when_its_time_is_up(void **state) {
-    (void)state;
-    hand                h;
-    hl_runner          *r = NULL;
-    hl_generation      *g = begin_by_hand(&h, &r);
-    hl_generation_event ev;
-    const int64_t       start = hl_clock_ns();
-    assert_int_equal(hl_generation_next(g, 30, &ev), HL_E_BUSY);
-    assert_true(hl_clock_ns() - start >= 30 * 1000000);
-    assert_true(push_number(g, 0));
-    expect_number(g, 0);
-    hl_generation_end(g, HL_OK, &(hl_usage){.end = HL_END_STOP}, NULL);
-    assert_int_equal(hl_generation_next(g, 30, &ev), HL_OK);
-    assert_int_equal(ev.kind, HL_EVENT_END);
-    hl_generation_free(g);
-    hl_runner_free(r);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_reader_that_falls_behind_pauses_its_engine),
-        cmocka_unit_test(an_engine_that_does_not_pause_ends_in_an_error),
-        cmocka_unit_test(a_cancelled_answer_says_so_whatever_its_engine_says),
-        cmocka_unit_test(an_error_of_the_engine_comes_behind_what_it_said),
-        cmocka_unit_test(likely_tokens_belong_to_their_event_and_are_no_more_than_twenty),
-        cmocka_unit_test(waiting_ends_when_its_time_is_up),
         cmocka_unit_test(the_most_likely_tokens_come_with_each_event),
         cmocka_unit_test(an_answer_ends_with_true_counts),
         cmocka_unit_test(what_cannot_be_taken_is_refused_at_submit),
         cmocka_unit_test(stop_strings_end_the_answer_and_are_not_shown),
         cmocka_unit_test(reasoning_is_marked),
-        cmocka_unit_test(cancel_works_in_every_phase),
-        cmocka_unit_test(a_deadline_ends_the_answer),
+        cmocka_unit_test(cancelling_ends_a_request_in_every_phase),
+        cmocka_unit_test(a_deadline_ends_a_request_in_every_phase),
+        cmocka_unit_test(a_deadline_ends_the_answer_of_a_reader_that_is_gone),
+        cmocka_unit_test(a_request_that_nobody_reads_any_more_lets_others_go_first),
+        cmocka_unit_test(counts_and_times_add_up),
+        cmocka_unit_test(spelled_control_tokens_stay_text),
         cmocka_unit_test(a_slow_reader_holds_up_nobody),
         cmocka_unit_test(an_event_loop_is_woken_when_there_is_something),
         cmocka_unit_test(generate_is_a_loop_over_next),
