@@ -7,6 +7,7 @@
 
 #include "core/base/cpus.h"
 #include "core/base/mem.h"
+#include "engine/forward/device.h"
 #include "engine/kernels/cpu.h"
 #include "engine/model_priv.h"
 
@@ -47,6 +48,7 @@ hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_er
     if (status != HL_OK) return status;
     hl_engine *e = hl_new(1, sizeof *e);
     if (!e) return hl_fail(err, HL_E_NOMEM, "engine: no memory");
+    e->device = hl_device_cpu();
     hl_kernels_select(bits, &e->kernels);
     describe_cpu(e, bits);
     e->n_planes = p->activation_bits == 16 ? 2 : 1;

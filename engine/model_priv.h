@@ -33,6 +33,8 @@ struct hl_engine {
     _Atomic uint64_t planned_weights_bytes; /* page cache that answers need */
     char             cpu_text[128];
     char             setup_text[160]; /* hl_engine_setup_text() */
+    /* What computes passes and keeps caches: engine/forward/device.h. */
+    const struct hl_device *device;
 };
 
 /* Limits on what a file may claim; checked before anything is allocated. */

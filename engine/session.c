@@ -30,9 +30,9 @@ struct hl_session {
 };
 
 typedef struct geometry {
-    hl_kv_shape shape;
-    int32_t     n_ctx;
-    uint32_t    n_batch, n_rows_cap, n_blocks;
+    hl_kv_type kv_type;
+    int32_t    n_ctx;
+    uint32_t   n_batch, n_rows_cap, n_blocks;
 } geometry;
 
 static hl_status check_params(const hl_model *m, const hl_session_params *p, geometry *ret, hl_err *err) {
@@ -52,7 +52,7 @@ static hl_status check_params(const hl_model *m, const hl_session_params *p, geo
     int32_t n_batch = p->n_batch ? p->n_batch : DEFAULT_BATCH;
     if (n_batch > n_ctx) n_batch = n_ctx;
     *ret = (geometry){
-        .shape = hl_forward_kv_shape(m, hl_kv_type_of(p->kv_type)),
+        .kv_type = hl_kv_type_of(p->kv_type),
         .n_ctx = n_ctx,
         .n_batch = (uint32_t)n_batch,
         .n_rows_cap = p->n_rows_cap ? (uint32_t)p->n_rows_cap : 1,
@@ -64,7 +64,7 @@ static hl_status check_params(const hl_model *m, const hl_session_params *p, geo
 static void plan_memory(const hl_model *m, const geometry *g, hl_memory_plan *ret) {
     *ret = (hl_memory_plan){0};
     ret->weights_bytes = hl_gguf_file_bytes(m->gguf);
-    ret->kv_bytes = (uint64_t)hl_kv_block_bytes(&g->shape) * g->n_blocks;
+    ret->kv_bytes = (uint64_t)hl_forward_block_bytes(m, g->kv_type) * g->n_blocks;
     ret->scratch_bytes =
         hl_forward_plan(m, g->n_batch, g->n_ctx) + (uint64_t)g->n_rows_cap * m->hp.n_vocab * sizeof(float);
     ret->available_bytes = hl_model_available(m, NULL);
@@ -79,7 +79,7 @@ hl_status hl_session_plan(const hl_model *m, const hl_session_params *p, hl_memo
 }
 
 static hl_status take_memory(hl_session *s, const geometry *g, hl_err *err) {
-    hl_status status = hl_kv_pool_new(&g->shape, g->n_blocks, &s->pool, err);
+    hl_status status = hl_forward_kv_new(s->model, g->kv_type, g->n_blocks, &s->pool, err);
     if (status == HL_OK) status = hl_seq_init(&s->seq, s->pool, g->n_ctx, err);
     if (status == HL_OK) status = hl_forward_new(s->model, g->n_batch, g->n_ctx, &s->forward, err);
     if (status != HL_OK) return status;

@@ -44,6 +44,10 @@ RULES = {
     "cli": (["cli/", "bench/lib/", "core/", "hyperlama/", "models/models.h", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h", "server/server.h"], ["libedit"]),
 }
 
+# Headers for some files of their component alone: (who may include it).
+NARROW = {"engine/kv/kv_host.h": ["engine/kv/kv_host.c", "engine/forward/"], "engine/forward/device.h": ["engine/engine.c", "engine/forward/"],
+          "engine/forward/forward_priv.h": ["engine/forward/"]}
+
 
 def rule_of(path):
     best = max((f for f in RULES if path.startswith(f + "/")), key=len, default=None)
@@ -62,6 +66,8 @@ def main():
             for name in INCLUDE.findall(file.read_text(errors="replace")):
                 if "/" not in name and (file.parent / name).exists():
                     continue
+                if not any(path.startswith(who) for who in NARROW.get(name, [""])):
+                    bad.append(f"{path}: only {', '.join(NARROW[name])} may include {name}")
                 if re.match(r"(core|engine|runner|models|host|server|cli|bench|hyperlama)/", name):
                     full = name if not name.startswith("hyperlama/") else "include/" + name
                     if not (full.startswith(folder + "/") or any(name.startswith(o) for o in ours)):

@@ -15,26 +15,28 @@
 /* ---- keys and values ------------------------------------------------------------------------- */
 
 typedef struct store_ctx {
-    hl_forward     *f;
+    hl_pass        *f;
     const hl_layer *l;
     uint32_t        i_layer;
 } store_ctx;
 
 /* To the row's page, and to those of forks that share the position in a block of their own. */
 static void write_key_value(const store_ctx *c, uint32_t r, uint32_t kv, const float *k, const float *v) {
-    const hl_forward *f = c->f;
-    const hl_seq     *s = f->seqs[r];
+    const hl_pass *f = c->f;
+    const hl_seq  *s = f->seqs[r];
     const uint32_t pos = (uint32_t)f->pos[r], block = pos / HL_KV_PAGE_TOKENS, slot = pos % HL_KV_PAGE_TOKENS;
     const hl_kv_type type = hl_kv_pool_shape(s->pool)->type;
     const size_t     hd = c->l->p->head_room;
-    f->k->kv_write(type, hd, slot, k, v, hl_kv_page(s->pool, s->blocks[block], c->i_layer, kv));
+    f->k->kv_write(type, hd, slot, k, v,
+                   hl_kv_host_page(hl_kv_pool_store(s->pool), s->blocks[block], c->i_layer, kv));
     for (const hl_seq *t = s->forks; t; t = t->next_fork)
         if (f->pos[r] < t->n_pos && t->blocks[block] != s->blocks[block])
-            f->k->kv_write(type, hd, slot, k, v, hl_kv_page(t->pool, t->blocks[block], c->i_layer, kv));
+            f->k->kv_write(type, hd, slot, k, v,
+                           hl_kv_host_page(hl_kv_pool_store(t->pool), t->blocks[block], c->i_layer, kv));
 }
 
 /* A query head as the kernels read it. */
-static float *query_of(const hl_forward *f, const hl_layer_params *p, uint32_t row, uint32_t head) {
+static float *query_of(const hl_pass *f, const hl_layer_params *p, uint32_t row, uint32_t head) {
     return p->head_room != p->head_dim ? f->q + ((size_t)row * p->n_heads + head) * p->head_room
                                        : f->qkv + row * hl_qkv_cols(p) + (size_t)head * p->head_dim;
 }
@@ -50,7 +52,7 @@ static const float *with_room(const hl_layer_params *p, const float *head, float
 /* Norm and rotate the query heads of one KV head's group, and its key; write key and value. */
 static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const store_ctx       *c = ctx;
-    hl_forward            *f = c->f;
+    hl_pass               *f = c->f;
     const hl_layer_params *p = c->l->p;
     const hl_segment       seg = f->segments[i_chunk / p->n_kv_heads];
     const uint32_t         kv = i_chunk % p->n_kv_heads;
@@ -61,7 +63,7 @@ static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const float *q_norm = c->l->v[HL_W_Q_NORM];
     const float *k_norm = c->l->v[HL_W_K_NORM];
     (void)i_thread;
-    if (!hl_forward_fits(f, HL_ROOM_HEAD_DIM, p->head_room, HL_ATTEND_MAX_HEAD_DIM)) return;
+    if (!hl_pass_fits(f, HL_ROOM_HEAD_DIM, p->head_room, HL_ATTEND_MAX_HEAD_DIM)) return;
     for (uint32_t r = seg.begin; r < seg.end; r++) {
         float       *row = f->qkv + r * hl_qkv_cols(p);
         const float *cs = f->ropes[p->i_rope].table + r * n_rot;
@@ -83,7 +85,7 @@ static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     }
 }
 
-void hl_kv_store_run(hl_forward *f, uint32_t i_layer) {
+void hl_kv_store_run(hl_pass *f, uint32_t i_layer) {
     store_ctx      c = {.f = f, .l = &f->m->layers[i_layer], .i_layer = i_layer};
     const uint32_t n = f->n_segments * c.l->p->n_kv_heads;
     if (f->n_rows <= 4) {
@@ -96,7 +98,7 @@ void hl_kv_store_run(hl_forward *f, uint32_t i_layer) {
 /* ---- attention ------------------------------------------------------------------------------- */
 
 typedef struct attend_ctx {
-    hl_forward     *f;
+    hl_pass        *f;
     const hl_layer *l;
     uint32_t        i_layer;
     uint32_t        n_parts;    /* that the query heads of a KV head are cut into */
@@ -122,7 +124,7 @@ static int32_t first_visible(const attend_ctx *c, int32_t pos) {
 
 /* Items are numbered from the end of the batch: later rows see more and cost more, so they go first. */
 static attend_item find_item(const attend_ctx *c, uint32_t i) {
-    const hl_forward      *f = c->f;
+    const hl_pass         *f = c->f;
     const hl_layer_params *p = c->l->p;
     const uint32_t         group = p->n_heads / p->n_kv_heads, part = i % c->n_parts;
     attend_item            it = {.kv = i / c->n_parts % p->n_kv_heads};
@@ -155,8 +157,8 @@ typedef struct attend_queries {
 /* False: there are more than a kernel takes. */
 static bool fill_queries(const attend_ctx *c, const attend_item *it, attend_queries *ret) {
     ret->n = 0;
-    if (!hl_forward_fits(c->f, HL_ROOM_TILE_QUERIES, (size_t)(it->end - it->begin) * it->n_heads,
-                         HL_ATTEND_MAX_QUERIES))
+    if (!hl_pass_fits(c->f, HL_ROOM_TILE_QUERIES, (size_t)(it->end - it->begin) * it->n_heads,
+                      HL_ATTEND_MAX_QUERIES))
         return false;
     for (uint32_t r = it->begin; r < it->end; r++) {
         for (uint32_t h = it->head; h < it->head + it->n_heads; h++) {
@@ -171,14 +173,15 @@ static bool fill_queries(const attend_ctx *c, const attend_item *it, attend_quer
 
 static void attend_split(const attend_ctx *c, const attend_item *it, const attend_queries *q, int32_t i_split,
                          float *o, float *max, float *sum, void *scratch) {
-    const hl_forward *f = c->f;
+    const hl_pass    *f = c->f;
     const hl_seq     *s = f->seqs[it->begin];
+    const hl_kv_host *store = hl_kv_pool_store(s->pool);
     const int32_t     begin = i_split * HL_ATTEND_SPLIT;
     const int32_t  end = begin + HL_ATTEND_SPLIT <= it->last_pos ? begin + HL_ATTEND_SPLIT : it->last_pos + 1;
     const uint8_t *pages[HL_ATTEND_SPLIT / HL_KV_PAGE_TOKENS] = {0};
     for (int32_t p = begin; p < end; p += HL_KV_PAGE_TOKENS)
         pages[(p - begin) / HL_KV_PAGE_TOKENS] =
-            hl_kv_page(s->pool, s->blocks[p / HL_KV_PAGE_TOKENS], c->i_layer, it->kv);
+            hl_kv_host_page(store, s->blocks[p / HL_KV_PAGE_TOKENS], c->i_layer, it->kv);
     /* The pages of the next split are far away in memory: let the kernel fetch ahead of itself. */
     const bool         has_next = begin + HL_ATTEND_SPLIT <= it->last_pos;
     const hl_attend_in in = {
@@ -193,9 +196,10 @@ static void attend_split(const attend_ctx *c, const attend_item *it, const atten
         .pos_begin = begin,
         .pos_end = end,
         .pages = pages,
-        .next_page = has_next ? hl_kv_page(s->pool, s->blocks[(begin + HL_ATTEND_SPLIT) / HL_KV_PAGE_TOKENS],
+        .next_page = has_next
+                         ? hl_kv_host_page(store, s->blocks[(begin + HL_ATTEND_SPLIT) / HL_KV_PAGE_TOKENS],
                                            c->i_layer, it->kv)
-                              : NULL,
+                         : NULL,
     };
     f->k->attend(&in, o, max, sum, scratch);
 }
@@ -220,21 +224,21 @@ static void merge(const attend_ctx *c, const attend_item *it, uint32_t i, uint32
 /* One thread walks all splits of an item. */
 static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const attend_ctx *c = ctx;
-    if (hl_forward_stopped(c->f)) return;
+    if (hl_pass_stopped(c->f)) return;
     const attend_item  it = find_item(c, i_chunk);
     hl_thread_scratch *ts = &c->f->threads[i_thread];
     attend_queries     q;
     const int32_t      first = it.first_pos / HL_ATTEND_SPLIT;
     const int32_t      last = it.last_pos / HL_ATTEND_SPLIT;
-    if (!fill_queries(c, &it, &q) || !hl_forward_fits(c->f, HL_ROOM_ITEM_QUERIES, q.n, c->f->tile_queries) ||
-        !hl_forward_fits(c->f, HL_ROOM_ITEM_SPLITS, (size_t)(last - first + 1), c->f->n_splits_cap))
+    if (!fill_queries(c, &it, &q) || !hl_pass_fits(c->f, HL_ROOM_ITEM_QUERIES, q.n, c->f->tile_queries) ||
+        !hl_pass_fits(c->f, HL_ROOM_ITEM_SPLITS, (size_t)(last - first + 1), c->f->n_splits_cap))
         return;
     const size_t hd = c->l->p->head_room;
     const size_t o_stride = q.n * hd;
     float       *max = ts->part_ms;
     float       *sum = ts->part_ms + (size_t)c->f->n_splits_cap * c->f->tile_queries;
     for (int32_t s = first; s <= last; s++) {
-        if (hl_forward_stopped(c->f)) return; /* at a great depth one item takes a while */
+        if (hl_pass_stopped(c->f)) return; /* at a great depth one item takes a while */
         const size_t at = (size_t)(s - first);
         attend_split(c, &it, &q, s, ts->part_o + at * o_stride, max + at * q.n, sum + at * q.n, ts->attend);
     }
@@ -256,10 +260,9 @@ static void split_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const uint32_t    n_splits = (uint32_t)(it.last_pos / HL_ATTEND_SPLIT) - first + 1;
     const size_t      n_ms = c->f->shared_ms_floats;
     attend_queries    q;
-    if (!fill_queries(c, &it, &q) || !hl_forward_fits(c->f, HL_ROOM_ITEM_SPLITS, n_splits, c->n_splits))
-        return;
+    if (!fill_queries(c, &it, &q) || !hl_pass_fits(c->f, HL_ROOM_ITEM_SPLITS, n_splits, c->n_splits)) return;
     for (uint32_t k = 0, i = i_chunk % n_each * c->per_chunk; k < c->per_chunk && i < n_splits; k++, i++) {
-        if (hl_forward_stopped(c->f)) return;
+        if (hl_pass_stopped(c->f)) return;
         const size_t slot = shared_slot(c, i_item, i);
         attend_split(c, &it, &q, (int32_t)(first + i), c->f->shared_o + slot * c->l->p->head_room,
                      c->f->shared_ms + slot, c->f->shared_ms + n_ms + slot, c->f->threads[i_thread].attend);
@@ -281,7 +284,7 @@ static void merge_chunk(void *ctx, uint32_t i_item, uint32_t i_thread) {
               c->f->shared_ms + n_ms + slot + i, stride);
 }
 
-static uint32_t count_items(const hl_forward *f, uint32_t tile_rows) {
+static uint32_t count_items(const hl_pass *f, uint32_t tile_rows) {
     uint32_t n = 0;
     for (uint32_t r = 0; r < f->n_runs; r++)
         n += (f->runs[r].end - f->runs[r].begin + tile_rows - 1) / tile_rows;
@@ -310,7 +313,7 @@ static void run_split(attend_ctx *c, uint32_t n_items, uint32_t n_splits) {
     if (c->per_chunk > MAX_PER_CHUNK) c->per_chunk = MAX_PER_CHUNK;
     if (c->per_chunk < 1) c->per_chunk = 1;
     hl_pool_run(c->f->pool, n_items * ((n_splits + c->per_chunk - 1) / c->per_chunk), split_chunk, c);
-    if (hl_forward_stopped(c->f)) return;
+    if (hl_pass_stopped(c->f)) return;
     if (shared_slot(c, n_items, 0) * c->l->p->head_room >= MANY_FLOATS)
         hl_pool_run(c->f->pool, n_items, merge_chunk, c);
     else
@@ -326,7 +329,7 @@ static bool want_splits(uint32_t n_items, uint32_t n_threads, size_t n_floats) {
     return n_threads > 1 && n_items < many * n_threads;
 }
 
-void hl_attention_run(hl_forward *f, uint32_t i_layer) {
+void hl_attention_run(hl_pass *f, uint32_t i_layer) {
     const hl_layer        *l = &f->m->layers[i_layer];
     const hl_layer_params *p = l->p;
     const uint32_t         group = p->n_heads / p->n_kv_heads;

@@ -36,7 +36,7 @@ static uint32_t needs_of(const hl_model *m, uint32_t *ret_down) {
     return needs;
 }
 
-static void take_threads(hl_bump *b, hl_forward *f) {
+static void take_threads(hl_bump *b, hl_pass *f) {
     const size_t  head = f->m->hp.most.head_room;
     const int32_t n = hl_pool_n_threads(f->m->engine->pool);
     f->threads = hl_bump_take(b, (size_t)n, sizeof *f->threads);
@@ -78,7 +78,7 @@ static widths find_widths(const hl_hparams *hp) {
 }
 
 /* How queries are cut into tiles, and the room for their partial results. */
-static void plan_attention(hl_forward *f, const hl_hparams *hp, const widths *w) {
+static void plan_attention(hl_pass *f, const hl_hparams *hp, const widths *w) {
     const size_t head = hp->most.head_room;
     const size_t per_query = (size_t)f->n_splits_cap * head * sizeof(float);
     f->tile_queries = HL_ATTEND_MAX_QUERIES;
@@ -99,7 +99,7 @@ static void plan_attention(hl_forward *f, const hl_hparams *hp, const widths *w)
 }
 
 /* The same walk measures and assigns. */
-static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b, hl_forward *f) {
+static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b, hl_pass *f) {
     const hl_hparams *hp = &m->hp;
     const widths      w = find_widths(hp);
     const uint32_t    n_planes = m->engine->n_planes;
@@ -134,20 +134,16 @@ static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b,
     if (hp->n_experts) hl_moe_lay_out(f, b);
 }
 
-hl_kv_shape hl_forward_kv_shape(const hl_model *m, hl_kv_type type) {
-    return (hl_kv_shape){type, m->hp.n_layers, m->hp.most.n_kv_heads, m->hp.most.head_room, m->hp.kv_layers};
-}
-
-size_t hl_forward_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx) {
-    hl_forward f = {0};
-    hl_bump    b = {0};
+size_t hl_pass_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx) {
+    hl_pass f = {0};
+    hl_bump b = {0};
     lay_out(m, n_rows_cap, n_ctx, &b, &f);
     return b.at + sizeof f;
 }
 
-hl_status hl_forward_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, hl_forward **ret_forward,
-                         hl_err *err) {
-    hl_forward *f = hl_new(1, sizeof *f);
+hl_status hl_pass_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, hl_pass **ret_pass,
+                      hl_err *err) {
+    hl_pass *f = hl_new(1, sizeof *f);
     if (!f) return hl_fail(err, HL_E_NOMEM, "forward pass: no memory");
     hl_bump b = {0};
     lay_out(m, n_rows_cap, n_ctx, &b, f);
@@ -164,11 +160,11 @@ hl_status hl_forward_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, 
     b = (hl_bump){.memory = f->memory};
     lay_out(m, n_rows_cap, n_ctx, &b, f);
     hl_rope_tables_init(f);
-    *ret_forward = f;
+    *ret_pass = f;
     return HL_OK;
 }
 
-void hl_forward_free(hl_forward *f) {
+void hl_pass_free(hl_pass *f) {
     if (!f) return;
     if (f->memory) {
         hl_bump_done(f->memory, f->memory_bytes);

@@ -22,7 +22,7 @@ enum { HUGE_PAGE_ROWS = 64 };
 /* ---- the pass --------------------------------------------------------------------------------- */
 
 /* Cut the rows into runs of one sequence, and these into segments of one block. */
-static void find_runs(hl_forward *f) {
+static void find_runs(hl_pass *f) {
     f->n_runs = f->n_segments = 0;
     for (uint32_t r = 0; r < f->n_rows; r++) {
         const bool same_run = r > 0 && f->seqs[r] == f->seqs[r - 1];
@@ -35,7 +35,7 @@ static void find_runs(hl_forward *f) {
     }
 }
 
-static void embed_row(hl_forward *f, const void *ctx, uint32_t row) {
+static void embed_row(hl_pass *f, const void *ctx, uint32_t row) {
     const hl_batch  *b = ctx;
     const hl_matrix *w = &f->m->tok_embd;
     const size_t     n = f->m->hp.n_embd;
@@ -54,7 +54,7 @@ typedef struct join_ctx {
     uint32_t     needs;
 } join_ctx;
 
-static void join_row(hl_forward *f, const void *ctx, uint32_t row) {
+static void join_row(hl_pass *f, const void *ctx, uint32_t row) {
     const join_ctx *c = ctx;
     const size_t    n = f->m->hp.n_embd;
     const float     eps = f->m->hp.rms_eps;
@@ -72,13 +72,13 @@ static void join_row(hl_forward *f, const void *ctx, uint32_t row) {
     hl_act_write(f, &f->act, c->needs, row, n, t);
 }
 
-static void write_attn_row(hl_forward *f, const void *ctx, uint32_t row) {
+static void write_attn_row(hl_pass *f, const void *ctx, uint32_t row) {
     const hl_layer *l = ctx;
     const size_t    n = hl_q_cols(l->p);
     hl_act_write(f, &f->act, l->need_o_in, row, n, f->attn + row * n);
 }
 
-static void run_qkv(hl_forward *f, const hl_layer *l) {
+static void run_qkv(hl_pass *f, const hl_layer *l) {
     const size_t q = hl_q_cols(l->p), kv = hl_kv_cols(l->p);
     const hl_act x = hl_act_of(&f->act, 0, f->n_rows, f->m->hp.n_embd);
     const struct {
@@ -102,7 +102,7 @@ static void run_qkv(hl_forward *f, const hl_layer *l) {
     hl_linear_run(f, linears, 3);
 }
 
-static void run_attn_out(hl_forward *f, const hl_layer *l) {
+static void run_attn_out(hl_pass *f, const hl_layer *l) {
     const hl_hparams *hp = &f->m->hp;
     hl_rows_run(f, f->n_rows, write_attn_row, l);
     const hl_linear o = {
@@ -117,7 +117,7 @@ static void run_attn_out(hl_forward *f, const hl_layer *l) {
 }
 
 /* Keep only the rows whose logits are wanted. They move towards the front, in order. */
-static void keep_out_rows(hl_forward *f, const hl_batch *b) {
+static void keep_out_rows(hl_pass *f, const hl_batch *b) {
     const hl_layer_params *p = &f->m->hp.layers[f->m->hp.n_layers - 1];
     const size_t           n_embd = f->m->hp.n_embd, width = hl_qkv_cols(p);
     const size_t           q_width = p->head_room != p->head_dim ? (size_t)p->n_heads * p->head_room : 0;
@@ -135,7 +135,7 @@ static void keep_out_rows(hl_forward *f, const hl_batch *b) {
     find_runs(f);
 }
 
-static void run_layer(hl_forward *f, const hl_batch *b, uint32_t i_layer) {
+static void run_layer(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
     const hl_model *m = f->m;
     const hl_layer *l = &m->layers[i_layer];
     const hl_layer *before = i_layer > 0 ? &m->layers[i_layer - 1] : NULL;
@@ -182,14 +182,14 @@ static bool are_logits(const hl_kernels *k, size_t n, const float *y) {
     return some;
 }
 
-static void finish_row(hl_forward *f, const void *ctx, uint32_t row) {
+static void finish_row(hl_pass *f, const void *ctx, uint32_t row) {
     float      *y = *(float *const *)ctx + (size_t)row * f->m->hp.n_vocab;
     const float cap = f->m->hp.final_softcap;
     for (uint32_t i = 0; cap > 0 && i < f->m->hp.n_vocab; i++) y[i] = cap * tanhf(y[i] / cap);
     if (!are_logits(f->k, f->m->hp.n_vocab, y)) hl_row_note(f, row, HL_PLACE_LOGITS, 0);
 }
 
-static void run_logits(hl_forward *f, float *ret_logits) {
+static void run_logits(hl_pass *f, float *ret_logits) {
     const hl_model *m = f->m;
     const join_ctx  into_out = {
          .block = HL_PLACE_FFN,
@@ -209,10 +209,10 @@ static void run_logits(hl_forward *f, float *ret_logits) {
         .y_stride = m->hp.n_vocab,
     };
     hl_linear_run(f, &out, 1);
-    if (!hl_forward_stopped(f)) hl_rows_run(f, f->n_rows, finish_row, &ret_logits);
+    if (!hl_pass_stopped(f)) hl_rows_run(f, f->n_rows, finish_row, &ret_logits);
 }
 
-void hl_forward_note_breach(hl_forward *f, hl_room what, size_t found, size_t room) {
+void hl_pass_note_breach(hl_pass *f, hl_room what, size_t found, size_t room) {
     if (atomic_flag_test_and_set(&f->has_breach)) return;
     f->breach.what = what;
     f->breach.found = found;
@@ -220,7 +220,7 @@ void hl_forward_note_breach(hl_forward *f, hl_room what, size_t found, size_t ro
     atomic_store_explicit(&f->is_broken, true, memory_order_release);
 }
 
-static hl_status fail_breach(const hl_forward *f, hl_err *err) {
+static hl_status fail_breach(const hl_pass *f, hl_err *err) {
     static const char *const whats[HL_ROOM_count] = {
 #define HL_ROOM(name, what, who, why) what,
 #include "engine/capacities.def"
@@ -231,23 +231,23 @@ static hl_status fail_breach(const hl_forward *f, hl_err *err) {
 }
 
 /* What callers promise of a batch. */
-static void check_batch(hl_forward *f, const hl_batch *b) {
-    if (!hl_forward_fits(f, HL_ROOM_BATCH_ROWS, b->n_rows, f->n_rows_cap) ||
-        !hl_forward_fits(f, HL_ROOM_BATCH_ROWS, b->n_out, b->n_rows))
+static void check_batch(hl_pass *f, const hl_batch *b) {
+    if (!hl_pass_fits(f, HL_ROOM_BATCH_ROWS, b->n_rows, f->n_rows_cap) ||
+        !hl_pass_fits(f, HL_ROOM_BATCH_ROWS, b->n_out, b->n_rows))
         return;
     for (uint32_t i = 0; i < b->n_rows; i++) {
         const size_t pos = (size_t)(uint32_t)b->pos[i], blocks = b->seqs[i]->n_blocks;
         const size_t n_ctx = (size_t)f->n_ctx, held = blocks * HL_KV_PAGE_TOKENS;
-        (void)hl_forward_fits(f, HL_ROOM_BATCH_POSITION, pos + 1, held < n_ctx ? held : n_ctx);
-        (void)hl_forward_fits(f, HL_ROOM_BATCH_TOKEN, (size_t)(uint32_t)b->tokens[i] + 1, f->m->hp.n_vocab);
+        (void)hl_pass_fits(f, HL_ROOM_BATCH_POSITION, pos + 1, held < n_ctx ? held : n_ctx);
+        (void)hl_pass_fits(f, HL_ROOM_BATCH_TOKEN, (size_t)(uint32_t)b->tokens[i] + 1, f->m->hp.n_vocab);
     }
     for (uint32_t i = 0; i < b->n_out; i++)
-        (void)hl_forward_fits(f, HL_ROOM_BATCH_ROWS, (size_t)b->out_rows[i] + 1, b->n_rows);
+        (void)hl_pass_fits(f, HL_ROOM_BATCH_ROWS, (size_t)b->out_rows[i] + 1, b->n_rows);
 }
 
-static bool goes_on(const hl_forward *f) { return !hl_forward_stopped(f) && !hl_gguf_is_broken(f->m->gguf); }
+static bool goes_on(const hl_pass *f) { return !hl_pass_stopped(f) && !hl_gguf_is_broken(f->m->gguf); }
 
-static void run_pass(hl_forward *f, const hl_batch *b, float *ret_logits) {
+static void run_pass(hl_pass *f, const hl_batch *b, float *ret_logits) {
     f->n_rows = b->n_rows;
     memcpy(f->pos, b->pos, b->n_rows * sizeof *f->pos);
     memcpy(f->seqs, b->seqs, b->n_rows * sizeof *f->seqs);
@@ -262,8 +262,8 @@ static void run_pass(hl_forward *f, const hl_batch *b, float *ret_logits) {
     if (b->n_out > 0 && goes_on(f)) run_logits(f, ret_logits);
 }
 
-hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits,
-                          hl_err *err) {
+hl_status hl_pass_eval(hl_pass *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits,
+                       hl_err *err) {
     if (b->n_rows >= HUGE_PAGE_ROWS && !f->has_huge_pages) {
         (void)madvise(f->memory, f->memory_bytes, MADV_HUGEPAGE);
         f->has_huge_pages = true;
@@ -274,7 +274,7 @@ hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *s
     atomic_flag_clear(&f->has_breach);
     f->watched = hl_stop_watched();
     check_batch(f, b);
-    if (!hl_forward_stopped(f)) run_pass(f, b, ret_logits);
+    if (!hl_pass_stopped(f)) run_pass(f, b, ret_logits);
     const bool stopped =
         (f->stop && atomic_load_explicit(f->stop, memory_order_relaxed)) || hl_stop_is_set(f->watched);
     hl_pool_leave(f->pool);

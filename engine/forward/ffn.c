@@ -10,7 +10,7 @@
 #include "engine/forward/ffn_chunk.h"
 
 typedef struct glu_ctx {
-    hl_forward     *f;
+    hl_pass        *f;
     const hl_layer *l;
     hl_act          x;
     hl_cuts         cuts; /* in units of HL_GLU_ROWS columns */
@@ -18,7 +18,7 @@ typedef struct glu_ctx {
 
 static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const glu_ctx *c = ctx;
-    if (hl_forward_stopped(c->f)) return;
+    if (hl_pass_stopped(c->f)) return;
     const hl_glu g = {
         .gate = &c->l->w[HL_W_GATE],
         .up = &c->l->w[HL_W_UP],
@@ -33,7 +33,7 @@ static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     hl_glu_chunk(c->f, &g, &c->x, begin, cut < n ? cut : n, i_thread);
 }
 
-void hl_ffn_run(hl_forward *f, const hl_layer *l) {
+void hl_ffn_run(hl_pass *f, const hl_layer *l) {
     const uint32_t n_embd = f->m->hp.n_embd, n_ff = l->p->n_ff;
     glu_ctx        c = {.f = f, .l = l, .x = hl_act_of(&f->act, 0, f->n_rows, n_embd)};
     hl_cuts_make((n_ff + HL_GLU_ROWS - 1) / HL_GLU_ROWS, (uint32_t)hl_pool_n_active(f->pool), 1,

@@ -17,14 +17,14 @@ static void add_bias(float *y, const float *bias, size_t n) {
 
 /* Columns that are done at once. With many tokens a panel: both results stay in cache. With few, long runs of
  * rows: gate and up lie far apart in memory, and each change between them starts a stream again. */
-static size_t piece_cols(const hl_forward *f, size_t n_tokens) {
+static size_t piece_cols(const hl_pass *f, size_t n_tokens) {
     enum { LONG_COLS = 256 };
     const size_t room = (size_t)f->n_rows_cap * HL_GLU_ROWS / n_tokens / HL_GLU_ROWS * HL_GLU_ROWS;
     if (n_tokens > HL_GEMV_MAX_TOKENS) return HL_GLU_ROWS;
     return room < LONG_COLS ? room : LONG_COLS;
 }
 
-static void run_piece(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end,
+static void run_piece(hl_pass *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end,
                       uint32_t i_thread) {
     const hl_thread_scratch *ts = &f->threads[i_thread];
     const size_t             n = end - begin;
@@ -49,9 +49,8 @@ static void run_piece(hl_forward *f, const hl_glu *g, const hl_act *x, size_t be
     }
 }
 
-void hl_glu_chunk(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end,
-                  uint32_t i_thread) {
-    if (!hl_forward_fits(f, HL_ROOM_GLU_TOKENS, x->n_tokens, f->n_rows_cap)) return;
+void hl_glu_chunk(hl_pass *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end, uint32_t i_thread) {
+    if (!hl_pass_fits(f, HL_ROOM_GLU_TOKENS, x->n_tokens, f->n_rows_cap)) return;
     const size_t step = piece_cols(f, x->n_tokens);
     for (size_t at = begin; at < end; at += step)
         run_piece(f, g, x, at, at + step < end ? at + step : end, i_thread);

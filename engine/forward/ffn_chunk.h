@@ -16,7 +16,6 @@ typedef struct hl_glu {
 
 /* Columns [begin, end) of the intermediate, begin a multiple of 32, for all tokens of x, written to
  * f->act_ff. */
-void hl_glu_chunk(hl_forward *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end,
-                  uint32_t i_thread);
+void hl_glu_chunk(hl_pass *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end, uint32_t i_thread);
 
 #endif

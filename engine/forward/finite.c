@@ -25,15 +25,15 @@ static const char *const place_texts[HL_PLACE_count] = {
     [HL_PLACE_LOGITS] = "the logits",
 };
 
-void hl_row_note(hl_forward *f, uint32_t row, hl_place place, uint32_t i_layer) {
+void hl_row_note(hl_pass *f, uint32_t row, hl_place place, uint32_t i_layer) {
     uint32_t none = 0;
     (void)atomic_compare_exchange_strong(&f->faults[f->origin[row]], &none,
                                          (uint32_t)place | i_layer << HL_PLACE_BITS);
 }
 
-bool hl_forward_row_failed(const hl_forward *f, uint32_t row) { return atomic_load(&f->faults[row]) != 0; }
+bool hl_pass_row_failed(const hl_pass *f, uint32_t row) { return atomic_load(&f->faults[row]) != 0; }
 
-hl_status hl_forward_check_row(const hl_forward *f, const hl_batch *b, uint32_t row, hl_err *err) {
+hl_status hl_pass_check_row(const hl_pass *f, const hl_batch *b, uint32_t row, hl_err *err) {
     const uint32_t fault = atomic_load(&f->faults[row]);
     const hl_place place = fault & ((1u << HL_PLACE_BITS) - 1);
     char           layer[32] = "";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * forward.h - one pass of a decoder over a batch of rows.
+ * forward.h - one pass of a decoder over a batch of rows, on the engine's device (device.h).
  *
  * A row is one token at one position of one sequence. A batch may mix rows of many sequences (decoding
  * ones and chunks of prompts); rows of one sequence stand together, in order of position. Rows of its forks
@@ -25,8 +25,11 @@ typedef struct hl_batch {
 
 typedef struct hl_forward hl_forward;
 
-/* What a block of this model's cache holds; points into the model. */
-hl_kv_shape hl_forward_kv_shape(const hl_model *m, hl_kv_type type);
+/* A cache for this model on its engine's device, of n_blocks blocks of 64 positions.
+ * fails  HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_forward_kv_new(const hl_model *m, hl_kv_type type, uint32_t n_blocks,
+                                          hl_kv_pool **ret_pool, hl_err *err);
+size_t                  hl_forward_block_bytes(const hl_model *m, hl_kv_type type);
 
 /* Bytes that hl_forward_new() will take at most; most of it is committed on first use. */
 size_t hl_forward_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx);

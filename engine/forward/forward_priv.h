@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * forward_priv.h - the state of one pass, shared by the blocks of forward/.
+ * forward_priv.h - a pass on the CPU: its state, and the blocks of forward/ that compute it.
  */
 #ifndef HL_ENGINE_FORWARD_FORWARD_PRIV_H
 #define HL_ENGINE_FORWARD_FORWARD_PRIV_H
@@ -8,6 +8,7 @@
 #include "core/base/stop.h"
 #include "engine/forward/bump.h"
 #include "engine/forward/forward.h"
+#include "engine/kv/kv_host.h"
 
 /* Activations of all rows in every form that some matmul reads. */
 typedef struct hl_act_buf {
@@ -74,7 +75,7 @@ typedef enum hl_place {
 } hl_place;
 enum { HL_PLACE_BITS = 8 };
 
-struct hl_forward {
+typedef struct hl_pass {
     const hl_model   *m;
     const hl_kernels *k;
     hl_pool          *pool;
@@ -121,35 +122,45 @@ struct hl_forward {
         hl_room what;
         size_t  found, room;
     } breach;
-};
+} hl_pass;
+
+/* hl_forward_plan() and its kin of forward.h, for this device. */
+size_t                  hl_pass_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx);
+HL_MUST_CHECK hl_status hl_pass_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, hl_pass **ret_pass,
+                                    hl_err *err);
+void                    hl_pass_free(hl_pass *f);
+HL_MUST_CHECK hl_status hl_pass_eval(hl_pass *f, const hl_batch *b, const atomic_bool *stop,
+                                     float *ret_logits, hl_err *err);
+HL_MUST_CHECK hl_status hl_pass_check_row(const hl_pass *f, const hl_batch *b, uint32_t row, hl_err *err);
+bool                    hl_pass_row_failed(const hl_pass *f, uint32_t row);
 
 /* Work goes on in chunks; what is left of it is not worth doing. */
-static inline bool hl_forward_stopped(const hl_forward *f) {
+static inline bool hl_pass_stopped(const hl_pass *f) {
     return (f->stop && atomic_load_explicit(f->stop, memory_order_relaxed)) ||
            atomic_load_explicit(&f->is_broken, memory_order_relaxed) || hl_stop_is_set(f->watched);
 }
 
 /* The first breach of a pass is kept; any thread. */
-void hl_forward_note_breach(hl_forward *f, hl_room what, size_t found, size_t room);
+void hl_pass_note_breach(hl_pass *f, hl_room what, size_t found, size_t room);
 
 /* Asked wherever something is about to be written that is as long as a file or a caller says, in every build:
  * shapes are checked when a model is bound and buffers are laid out after them, and should one of the two be
  * wrong, the pass ends in HL_E_INTERNAL instead of writing. False: do not write. */
-static inline bool hl_forward_fits(hl_forward *f, hl_room what, size_t found, size_t room) {
+static inline bool hl_pass_fits(hl_pass *f, hl_room what, size_t found, size_t room) {
     if (__builtin_expect(found <= room, 1)) return true;
-    hl_forward_note_breach(f, what, found, room);
+    hl_pass_note_breach(f, what, found, room);
     return false;
 }
 
 /* Row `row` holds no numbers at this place; the first note counts. Any thread. */
-void               hl_row_note(hl_forward *f, uint32_t row, hl_place place, uint32_t i_layer);
-static inline void hl_row_look(hl_forward *f, uint32_t row, hl_place place, uint32_t i_layer, size_t n,
+void               hl_row_note(hl_pass *f, uint32_t row, hl_place place, uint32_t i_layer);
+static inline void hl_row_look(hl_pass *f, uint32_t row, hl_place place, uint32_t i_layer, size_t n,
                                const float *x) {
     if (__builtin_expect(!f->k->all_finite(n, x), 0)) hl_row_note(f, row, place, i_layer);
 }
 
 /* hl_matmul_chunk() with this thread's scratch. */
-void hl_multiply(hl_forward *f, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x,
+void hl_multiply(hl_pass *f, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x,
                  uint32_t i_thread, float *y, size_t y_stride);
 
 /* One matmul of a parallel region: y[row][r] = w x + bias. */
@@ -163,30 +174,30 @@ typedef struct hl_linear {
 } hl_linear;
 
 /* All of them in one region. */
-void hl_linear_run(hl_forward *f, const hl_linear *linears, uint32_t n_linears);
+void hl_linear_run(hl_pass *f, const hl_linear *linears, uint32_t n_linears);
 
 /* fn(f, ctx, row) for every row: in the calling thread when there are few, else in chunks. */
-typedef void hl_row_fn(hl_forward *f, const void *ctx, uint32_t row);
-void         hl_rows_run(hl_forward *f, uint32_t n_rows, hl_row_fn *fn, const void *ctx);
+typedef void hl_row_fn(hl_pass *f, const void *ctx, uint32_t row);
+void         hl_rows_run(hl_pass *f, uint32_t n_rows, hl_row_fn *fn, const void *ctx);
 
 /* Room for n_values, rows times columns, in the forms of `needs`. */
 void hl_act_lay_out(hl_bump *b, hl_act_buf *a, size_t n_values, uint32_t n_planes, uint32_t needs);
 /* Write one row of f32 into the forms of `needs`. */
-void hl_act_write(hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+void hl_act_write(hl_pass *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
                   const float *x);
 /* As above for columns [begin, end) of a wider row; both multiples of 32. */
-void hl_act_write_part(hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+void hl_act_write_part(hl_pass *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
                        size_t begin, size_t end, const float *x);
 /* The view of rows [begin, begin + n) that a matmul reads. */
 hl_act hl_act_of(const hl_act_buf *a, uint32_t begin, uint32_t n, size_t n_cols);
 
-void hl_rope_tables_init(hl_forward *f); /* inverse frequencies of the model */
-void hl_rope_tables_fill(hl_forward *f); /* cos and sin of the rows' positions */
+void hl_rope_tables_init(hl_pass *f); /* inverse frequencies of the model */
+void hl_rope_tables_fill(hl_pass *f); /* cos and sin of the rows' positions */
 
-void hl_attention_run(hl_forward *f, uint32_t i_layer); /* qkv -> attn */
-void hl_kv_store_run(hl_forward *f, uint32_t i_layer);  /* norm, rotate, write keys and values */
-void hl_ffn_run(hl_forward *f, const hl_layer *l);      /* act -> tmp */
-void hl_moe_lay_out(hl_forward *f, hl_bump *b);         /* after m and n_rows_cap */
-void hl_moe_run(hl_forward *f, uint32_t i_layer);       /* act -> tmp */
+void hl_attention_run(hl_pass *f, uint32_t i_layer); /* qkv -> attn */
+void hl_kv_store_run(hl_pass *f, uint32_t i_layer);  /* norm, rotate, write keys and values */
+void hl_ffn_run(hl_pass *f, const hl_layer *l);      /* act -> tmp */
+void hl_moe_lay_out(hl_pass *f, hl_bump *b);         /* after m and n_rows_cap */
+void hl_moe_run(hl_pass *f, uint32_t i_layer);       /* act -> tmp */
 
 #endif

@@ -10,7 +10,7 @@
 enum { MAX_LINEARS = 3 };
 
 typedef struct linear_chunks {
-    hl_forward      *f;
+    hl_pass         *f;
     const hl_linear *linears;
     uint32_t         n_linears;
     uint32_t         first[MAX_LINEARS + 1]; /* unit where each matmul begins */
@@ -18,12 +18,12 @@ typedef struct linear_chunks {
     hl_cuts          cuts;                   /* in units of all matmuls together */
 } linear_chunks;
 
-void hl_multiply(hl_forward *f, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x,
+void hl_multiply(hl_pass *f, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x,
                  uint32_t i_thread, float *y, size_t y_stride) {
     const hl_matmul_scratch *s = &f->threads[i_thread].matmul;
     if (hl_matmul_chunk(f->k, w, row_begin, row_end, x, s, y, y_stride)) return;
     const size_t need = hl_matmul_scratch_bytes(w->n_cols, x->n_planes == 2 ? x->n_tokens : 0);
-    hl_forward_note_breach(f, HL_ROOM_MATMUL_SCRATCH, need, s->n_bytes);
+    hl_pass_note_breach(f, HL_ROOM_MATMUL_SCRATCH, need, s->n_bytes);
 }
 
 static void add_bias(const hl_linear *p, size_t begin, size_t end) {
@@ -40,7 +40,7 @@ static size_t row_of(const linear_chunks *c, uint32_t i_linear, uint32_t unit) {
 /* A chunk may end one matmul and begin the next. */
 static void run_linear_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const linear_chunks *c = ctx;
-    if (hl_forward_stopped(c->f)) return;
+    if (hl_pass_stopped(c->f)) return;
     uint32_t       at = c->cuts.at[i_chunk];
     const uint32_t end = c->cuts.at[i_chunk + 1];
     for (uint32_t i = 0; i < c->n_linears && at < end; i++) {
@@ -56,14 +56,14 @@ static void run_linear_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
 }
 
 /* Neither the weights nor the results reach past what was laid out for them. */
-static bool fits(hl_forward *f, const hl_linear *p) {
-    return hl_forward_fits(f, HL_ROOM_LINEAR_ROWS, p->x.n_tokens, f->n_rows_cap) &&
-           hl_forward_fits(f, HL_ROOM_LINEAR_RESULTS, p->w->n_rows, p->y_cols) &&
-           hl_forward_fits(f, HL_ROOM_LINEAR_COLUMNS, p->w->n_cols, p->x.n_cols);
+static bool fits(hl_pass *f, const hl_linear *p) {
+    return hl_pass_fits(f, HL_ROOM_LINEAR_ROWS, p->x.n_tokens, f->n_rows_cap) &&
+           hl_pass_fits(f, HL_ROOM_LINEAR_RESULTS, p->w->n_rows, p->y_cols) &&
+           hl_pass_fits(f, HL_ROOM_LINEAR_COLUMNS, p->w->n_cols, p->x.n_cols);
 }
 
-void hl_linear_run(hl_forward *f, const hl_linear *linears, uint32_t n_linears) {
-    if (!hl_forward_fits(f, HL_ROOM_REGION_LINEARS, n_linears, MAX_LINEARS)) return;
+void hl_linear_run(hl_pass *f, const hl_linear *linears, uint32_t n_linears) {
+    if (!hl_pass_fits(f, HL_ROOM_REGION_LINEARS, n_linears, MAX_LINEARS)) return;
     for (uint32_t i = 0; i < n_linears; i++)
         if (!fits(f, &linears[i])) return;
     linear_chunks c = {.f = f, .linears = linears, .n_linears = n_linears, .unit_rows = HL_PANEL_ROWS};
@@ -80,7 +80,7 @@ void hl_linear_run(hl_forward *f, const hl_linear *linears, uint32_t n_linears) 
 enum { INLINE_ROWS = 4, ROWS_PER_CHUNK = 8 };
 
 typedef struct row_chunks {
-    hl_forward *f;
+    hl_pass    *f;
     hl_row_fn  *fn;
     const void *ctx;
     uint32_t    n_rows;
@@ -94,7 +94,7 @@ static void run_row_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     for (uint32_t r = begin; r < end; r++) c->fn(c->f, c->ctx, r);
 }
 
-void hl_rows_run(hl_forward *f, uint32_t n_rows, hl_row_fn *fn, const void *ctx) {
+void hl_rows_run(hl_pass *f, uint32_t n_rows, hl_row_fn *fn, const void *ctx) {
     if (n_rows <= INLINE_ROWS) {
         for (uint32_t r = 0; r < n_rows; r++) fn(f, ctx, r);
         return;
@@ -104,7 +104,7 @@ void hl_rows_run(hl_forward *f, uint32_t n_rows, hl_row_fn *fn, const void *ctx)
 }
 
 /* 8 bits of x, and 8 bits of what they left over: about 15 in all. */
-static void write_planes(const hl_forward *f, const hl_act_buf *a, uint32_t row, size_t n_cols, size_t begin,
+static void write_planes(const hl_pass *f, const hl_act_buf *a, uint32_t row, size_t n_cols, size_t begin,
                          size_t n, const float *x) {
     enum { STEP = 256 };
     float  rest[STEP];
@@ -118,11 +118,11 @@ static void write_planes(const hl_forward *f, const hl_act_buf *a, uint32_t row,
     }
 }
 
-void hl_act_write_part(hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+void hl_act_write_part(hl_pass *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
                        size_t begin, size_t end, const float *x) {
     const size_t at = (size_t)row * n_cols + begin;
     const size_t n = end - begin;
-    if (!hl_forward_fits(f, HL_ROOM_ACT_VALUES, at + n, a->n_values)) return;
+    if (!hl_pass_fits(f, HL_ROOM_ACT_VALUES, at + n, a->n_values)) return;
     if ((needs & HL_NEED_F32) && a->f32 && a->f32 + at != x) memcpy(a->f32 + at, x, n * sizeof *x);
     if (needs & HL_NEED_BF16) f->k->f32_to_bf16(n, x, a->bf16 + at);
     if ((needs & HL_NEED_Q8) && a->n_planes == 2)
@@ -131,7 +131,7 @@ void hl_act_write_part(hl_forward *f, const hl_act_buf *a, uint32_t needs, uint3
         f->k->quantize_act(n, x, a->q + at, a->d + at / 32, a->sum16 + at / 16);
 }
 
-void hl_act_write(hl_forward *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
+void hl_act_write(hl_pass *f, const hl_act_buf *a, uint32_t needs, uint32_t row, size_t n_cols,
                   const float *x) {
     hl_act_write_part(f, a, needs, row, n_cols, 0, n_cols, x);
 }

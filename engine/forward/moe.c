@@ -34,7 +34,7 @@ static uint32_t input_needs(const hl_layer *l) {
     return hl_matrix_needs(&l->w[HL_W_GATE_EXPS]) | hl_matrix_needs(&l->w[HL_W_UP_EXPS]);
 }
 
-void hl_moe_lay_out(hl_forward *f, hl_bump *b) {
+void hl_moe_lay_out(hl_pass *f, hl_bump *b) {
     const hl_hparams *hp = &f->m->hp;
     const size_t      pairs = (size_t)f->n_rows_cap * hp->n_experts_used;
     uint32_t          needs = 0;
@@ -67,7 +67,7 @@ static bool are_shares(const float *p, uint32_t n) {
 /* The best experts of a row, each once, and their shares; ties go to the lower number. A router that computed
  * no numbers makes the row fail; the first experts are then chosen with a share of 0, because what follows
  * relies on every row having n_experts_used different ones. */
-static void choose(hl_forward *f, const void *ctx, uint32_t row) {
+static void choose(hl_pass *f, const void *ctx, uint32_t row) {
     const hl_hparams *hp = &f->m->hp;
     hl_moe_scratch   *s = f->moe;
     float            *p = s->scores + (size_t)row * hp->n_experts;
@@ -93,7 +93,7 @@ static void choose(hl_forward *f, const void *ctx, uint32_t row) {
 }
 
 /* Counting sort of the pairs by expert. */
-static void sort_pairs(hl_forward *f) {
+static void sort_pairs(hl_pass *f) {
     const hl_hparams *hp = &f->m->hp;
     hl_moe_scratch   *s = f->moe;
     const uint32_t    n_pairs = f->n_rows * hp->n_experts_used;
@@ -121,7 +121,7 @@ static void sort_pairs(hl_forward *f) {
 
 /* A parallel region over the rows of all chosen experts' matrices of one kind; a unit is 32 of them. */
 typedef struct moe_ctx {
-    hl_forward     *f;
+    hl_pass        *f;
     const hl_layer *l;
     uint32_t        units_each; /* of one expert */
     hl_cuts         cuts;
@@ -165,15 +165,15 @@ static hl_matrix expert_of(const hl_layer *l, hl_weight kind, uint32_t expert) {
     return w;
 }
 
-static bool pairs_fit(hl_forward *f, const expert_group *g) {
-    return hl_forward_fits(f, HL_ROOM_EXPERT_PAIRS, (size_t)g->first_pair + g->n_pairs,
-                           (size_t)f->n_rows_cap * f->m->hp.n_experts_used);
+static bool pairs_fit(hl_pass *f, const expert_group *g) {
+    return hl_pass_fits(f, HL_ROOM_EXPERT_PAIRS, (size_t)g->first_pair + g->n_pairs,
+                        (size_t)f->n_rows_cap * f->m->hp.n_experts_used);
 }
 
 static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const moe_ctx *c = ctx;
     uint32_t       at = c->cuts.at[i_chunk];
-    while (at < c->cuts.at[i_chunk + 1] && !hl_forward_stopped(c->f)) {
+    while (at < c->cuts.at[i_chunk + 1] && !hl_pass_stopped(c->f)) {
         const expert_rows r = next_rows(c, i_chunk, c->l->p->n_expert_ff, &at);
         const hl_matrix   gate = expert_of(c->l, HL_W_GATE_EXPS, r.g->expert);
         const hl_matrix   up = expert_of(c->l, HL_W_UP_EXPS, r.g->expert);
@@ -187,7 +187,7 @@ static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
 static void down_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const moe_ctx *c = ctx;
     uint32_t       at = c->cuts.at[i_chunk];
-    while (at < c->cuts.at[i_chunk + 1] && !hl_forward_stopped(c->f)) {
+    while (at < c->cuts.at[i_chunk + 1] && !hl_pass_stopped(c->f)) {
         const expert_rows r = next_rows(c, i_chunk, c->f->m->hp.n_embd, &at);
         const hl_matrix   down = expert_of(c->l, HL_W_DOWN_EXPS, r.g->expert);
         const hl_act      x = hl_act_of(&c->f->act_ff, r.g->first_pair, r.g->n_pairs, down.n_cols);
@@ -198,7 +198,7 @@ static void down_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
 }
 
 /* Copy a row's activations to the places of its pairs. */
-static void gather(hl_forward *f, const void *ctx, uint32_t row) {
+static void gather(hl_pass *f, const void *ctx, uint32_t row) {
     const hl_layer   *l = ctx;
     const hl_hparams *hp = &f->m->hp;
     hl_moe_scratch   *s = f->moe;
@@ -207,7 +207,7 @@ static void gather(hl_forward *f, const void *ctx, uint32_t row) {
     const hl_act      x = hl_act_of(&f->act, row, 1, n);
     for (uint32_t i = 0; i < hp->n_experts_used; i++) {
         const size_t at = s->pair_at[(size_t)row * hp->n_experts_used + i] * n;
-        if (!hl_forward_fits(f, HL_ROOM_ACT_VALUES, at + n, s->in.n_values)) return;
+        if (!hl_pass_fits(f, HL_ROOM_ACT_VALUES, at + n, s->in.n_values)) return;
         if (needs & HL_NEED_F32) memcpy(s->in.f32 + at, x.f32, n * sizeof *x.f32);
         if (needs & HL_NEED_BF16) memcpy(s->in.bf16 + at, x.bf16, n * sizeof *x.bf16);
         if (!(needs & HL_NEED_Q8)) continue;
@@ -219,7 +219,7 @@ static void gather(hl_forward *f, const void *ctx, uint32_t row) {
     }
 }
 
-static void combine(hl_forward *f, const void *ctx, uint32_t row) {
+static void combine(hl_pass *f, const void *ctx, uint32_t row) {
     const hl_hparams *hp = &f->m->hp;
     hl_moe_scratch   *s = f->moe;
     float            *y = f->tmp + (size_t)row * hp->n_embd;
@@ -232,7 +232,7 @@ static void combine(hl_forward *f, const void *ctx, uint32_t row) {
     }
 }
 
-void hl_moe_run(hl_forward *f, uint32_t i_layer) {
+void hl_moe_run(hl_pass *f, uint32_t i_layer) {
     const hl_hparams *hp = &f->m->hp;
     const hl_layer   *l = &f->m->layers[i_layer];
     hl_moe_scratch   *s = f->moe;
@@ -244,7 +244,7 @@ void hl_moe_run(hl_forward *f, uint32_t i_layer) {
           .y_stride = hp->n_experts,
     };
     hl_linear_run(f, &router, 1);
-    if (hl_forward_stopped(f)) return; /* scores may be anything now */
+    if (hl_pass_stopped(f)) return; /* scores may be anything now */
     hl_rows_run(f, f->n_rows, choose, &i_layer);
     sort_pairs(f);
     hl_rows_run(f, f->n_rows, gather, l);

@@ -35,7 +35,7 @@ static void fill_inverse(const hl_model *m, const hl_rope_params *p, double *inv
     }
 }
 
-void hl_rope_tables_init(hl_forward *f) {
+void hl_rope_tables_init(hl_pass *f) {
     for (uint32_t i = 0; i < f->m->hp.n_ropes; i++) {
         const hl_rope_params *p = &f->m->hp.ropes[i];
         fill_inverse(f->m, p, f->ropes[i].inv_freq);
@@ -44,7 +44,7 @@ void hl_rope_tables_init(hl_forward *f) {
     }
 }
 
-static void fill_row(hl_forward *f, const void *ctx, uint32_t row) {
+static void fill_row(hl_pass *f, const void *ctx, uint32_t row) {
     (void)ctx;
     const double pos = f->pos[row];
     for (uint32_t k = 0; k < f->m->hp.n_ropes; k++) {
@@ -58,4 +58,4 @@ static void fill_row(hl_forward *f, const void *ctx, uint32_t row) {
     }
 }
 
-void hl_rope_tables_fill(hl_forward *f) { hl_rows_run(f, f->n_rows, fill_row, NULL); }
+void hl_rope_tables_fill(hl_pass *f) { hl_rows_run(f, f->n_rows, fill_row, NULL); }

@@ -29,6 +29,9 @@
 #include "engine/kv/kv_hash.h"
 
 enum { BLOCK = HL_KV_PAGE_TOKENS, MAX_PATH = HL_KV_PATH_BYTES, REST_S = 30 };
+/* Blocks go between device and file in pieces of this size, which a cache holds: whole chunks of
+ * hl_mac_add(). */
+enum { PIECE_BYTES = 256 << 10 };
 static const uint64_t DEFAULT_QUOTA = (uint64_t)4 << 30;
 
 typedef struct job {
@@ -46,6 +49,7 @@ struct hl_kv_disk {
     hl_mac_key       mac_key; /* made of it */
     char             identity[HL_KV_IDENTITY_BYTES];
     size_t           block_bytes;
+    uint8_t         *loading, *saving; /* [PIECE_BYTES] of who loads, of the writer */
     pthread_t        writer;
     bool             has_writer;
     pthread_mutex_t  lock; /* guards from here on */
@@ -126,8 +130,12 @@ bool hl_kv_read_exactly(int fd, void *to, size_t n, off_t at) {
     return true;
 }
 
-/* NULL: good. Else what is wrong. */
-static const char *read_block(const hl_kv_disk *d, int fd, const hl_kv_header_page *want, uint8_t *data) {
+static size_t piece_bytes(const hl_kv_disk *d, size_t at) {
+    return d->block_bytes - at < PIECE_BYTES ? d->block_bytes - at : PIECE_BYTES;
+}
+
+/* NULL: good. Else what is wrong, and the block holds part of it. */
+static const char *read_block(const hl_kv_disk *d, int fd, const hl_kv_header_page *want, uint32_t block) {
     hl_kv_header_page got;
     struct stat       st;
     if (fstat(fd, &st) != 0) return "cannot be read";
@@ -140,9 +148,17 @@ static const char *read_block(const hl_kv_disk *d, int fd, const hl_kv_header_pa
     memcpy(got.h.payload_mac, want->h.payload_mac, sizeof mac);
     if (memcmp(&got, want, offsetof(hl_kv_header, header_mac)) != 0)
         return "of other tokens, weights or build";
-    if (!hl_kv_read_exactly(fd, data, d->block_bytes, sizeof got)) return "cannot be read";
+    hl_mac m;
+    hl_mac_begin(&d->mac_key, &m);
+    for (size_t at = 0, n; at < d->block_bytes; at += n) {
+        n = piece_bytes(d, at);
+        if (!hl_kv_read_exactly(fd, d->loading, n, (off_t)(sizeof got + at))) return "cannot be read";
+        hl_mac_add(&m, d->loading, n);
+        if (hl_kv_block_write(d->pool, block, at, n, d->loading, NULL) != HL_OK)
+            return "the device does not take it";
+    }
     uint64_t now[2];
-    hl_mac128(&d->mac_key, data, d->block_bytes, now);
+    hl_mac_end(&m, now);
     return ((now[0] ^ mac[0]) | (now[1] ^ mac[1])) == 0 ? NULL : "damaged, or written by somebody else";
 }
 
@@ -155,8 +171,7 @@ bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32
     const hl_status status = hl_file_open(path, O_RDONLY | O_NOFOLLOW, 0, &fd, NULL, &err);
     if (status == HL_E_NOT_FOUND) return false;
     fill_header(d, key, parent, tokens, &want);
-    const char *wrong =
-        status == HL_OK ? read_block(d, fd, &want, hl_kv_block_data(d->pool, block)) : err.text;
+    const char *wrong = status == HL_OK ? read_block(d, fd, &want, block) : err.text;
     if (!wrong) (void)futimens(fd, NULL); /* used now: it leaves last */
     if (fd >= 0) (void)close(fd);
     (void)pthread_mutex_lock(&d->lock);
@@ -174,25 +189,48 @@ bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32
 
 /* ---- write ---- */
 
+/* Everything behind the header, and its code. */
+static hl_status write_payload(const hl_kv_disk *d, uint32_t block, int fd, const char *path,
+                               uint64_t ret_mac[2], hl_err *err) {
+    hl_mac    m;
+    hl_status status = HL_OK;
+    hl_mac_begin(&d->mac_key, &m);
+    if (lseek(fd, sizeof(hl_kv_header_page), SEEK_SET) < 0)
+        return hl_fail(err, HL_E_IO, "seek in '%s': %s", path, strerror(errno));
+    for (size_t at = 0, n; at < d->block_bytes && status == HL_OK; at += n) {
+        n = piece_bytes(d, at);
+        status = hl_kv_block_read(d->pool, block, at, n, d->saving, err);
+        if (status != HL_OK) break;
+        hl_mac_add(&m, d->saving, n);
+        status = hl_file_write_fd(fd, path, d->saving, n, err);
+    }
+    hl_mac_end(&m, ret_mac);
+    if (status == HL_OK && lseek(fd, 0, SEEK_SET) < 0)
+        return hl_fail(err, HL_E_IO, "seek in '%s': %s", path, strerror(errno));
+    return status;
+}
+
 static hl_status write_block(const hl_kv_disk *d, const job *j, hl_err *err) {
     static atomic_uint counter;
     char               path[MAX_PATH], tmp[MAX_PATH + 64];
     hl_kv_header_page  p;
-    const uint8_t     *data = hl_kv_block_data(d->pool, j->block);
     file_path(d, j->key, path);
     (void)snprintf(tmp, sizeof tmp, "%.*s.%ld.%u.tmp", (int)strlen(path) - 3, path, (long)getpid(),
                    atomic_fetch_add(&counter, 1));
     fill_header(d, j->key, j->parent, j->tokens, &p);
-    hl_mac128(&d->mac_key, data, d->block_bytes, p.h.payload_mac);
-    hl_kv_header_sign(&p.h, d->secret);
     int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == ENOENT &&
         hl_dir_make(d->folder, 0700, NULL) == HL_OK) /* somebody deleted the folder */
         fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));
     /* No fsync: the codes tell what a power cut left, and a lost block is computed again. */
-    hl_status status = hl_file_write_fd(fd, tmp, &p, sizeof p, err);
-    if (status == HL_OK) status = hl_file_write_fd(fd, tmp, data, d->block_bytes, err);
+    uint64_t  mac[2];
+    hl_status status = write_payload(d, j->block, fd, tmp, mac, err);
+    if (status == HL_OK) {
+        memcpy(p.h.payload_mac, mac, sizeof mac);
+        hl_kv_header_sign(&p.h, d->secret);
+        status = hl_file_write_fd(fd, tmp, &p, sizeof p, err);
+    }
     if (close(fd) != 0 && status == HL_OK)
         status = hl_fail(err, HL_E_IO, "close '%s': %s", tmp, strerror(errno));
     if (status == HL_OK && rename(tmp, path) != 0)
@@ -377,8 +415,10 @@ hl_status hl_kv_disk_open(const hl_kv_disk_params *p, hl_kv_pool *pool, hl_kv_di
     d->dir = hl_strdup(p->dir);
     d->queue = hl_new(d->cap, sizeof *d->queue);
     d->done = hl_new(d->cap, sizeof *d->done);
+    d->loading = hl_new(PIECE_BYTES, 1);
+    d->saving = hl_new(PIECE_BYTES, 1);
     hl_status status = HL_OK;
-    if (!d->dir || !d->queue || !d->done)
+    if (!d->dir || !d->queue || !d->done || !d->loading || !d->saving)
         status = hl_fail(err, HL_E_NOMEM, "key/value cache on disk: no memory");
     if (status == HL_OK && strlen(p->dir) > MAX_PATH - 200)
         status = hl_fail(err, HL_E_ARG, "'%.80s...': the path is too long", p->dir);
@@ -417,6 +457,8 @@ void hl_kv_disk_close(hl_kv_disk *d) {
     (void)pthread_mutex_destroy(&d->lock);
     hl_free(d->queue);
     hl_free(d->done);
+    hl_free(d->loading);
+    hl_free(d->saving);
     hl_free(d->folder);
     hl_free(d->dir);
     hl_free(d);

@@ -6,13 +6,9 @@
 
 #include <string.h>
 
-typedef struct sip {
-    uint64_t v[4];
-} sip;
-
 static uint64_t rotate(uint64_t x, int n) { return x << n | x >> (64 - n); }
 
-static void mix(sip *s, int n_rounds) {
+static void mix(hl_sip *s, int n_rounds) {
     uint64_t *v = s->v;
     for (int i = 0; i < n_rounds; i++) {
         v[0] += v[1];
@@ -28,18 +24,18 @@ static void mix(sip *s, int n_rounds) {
     }
 }
 
-static void absorb(sip *s, uint64_t word) {
+static void absorb(hl_sip *s, uint64_t word) {
     s->v[3] ^= word;
     mix(s, 2);
     s->v[0] ^= word;
 }
 
-static sip start(const uint64_t key[2]) {
-    return (sip){{key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du ^ 0xee,
-                  key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u}};
+static hl_sip start(const uint64_t key[2]) {
+    return (hl_sip){{key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du ^ 0xee,
+                     key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u}};
 }
 
-static void finish(sip *s, uint64_t ret[2]) {
+static void finish(hl_sip *s, uint64_t ret[2]) {
     s->v[2] ^= 0xee;
     mix(s, 4);
     ret[0] = s->v[0] ^ s->v[1] ^ s->v[2] ^ s->v[3];
@@ -50,7 +46,7 @@ static void finish(sip *s, uint64_t ret[2]) {
 
 void hl_siphash128(const uint64_t key[2], const void *data, size_t n, uint64_t ret[2]) {
     const uint8_t *p = data;
-    sip            s = start(key);
+    hl_sip         s = start(key);
     uint64_t       last = (uint64_t)n << 56;
     for (; n >= 8; n -= 8, p += 8) {
         uint64_t word;
@@ -85,24 +81,38 @@ static wide hash_chunk(const hl_mac_key *key, const uint8_t *p) {
     return sum[0] + sum[1];
 }
 
-static void absorb_chunk(const hl_mac_key *key, sip *s, const uint8_t *p) {
+static void absorb_chunk(const hl_mac_key *key, hl_sip *s, const uint8_t *p) {
     const wide h = hash_chunk(key, p);
     absorb(s, (uint64_t)h);
     absorb(s, (uint64_t)(h >> 64));
 }
 
-void hl_mac128(const hl_mac_key *key, const void *data, size_t n, uint64_t ret[2]) {
+void hl_mac_begin(const hl_mac_key *key, hl_mac *ret_mac) {
+    *ret_mac = (hl_mac){.key = key, .sip = start(key->last)};
+}
+
+void hl_mac_add(hl_mac *m, const void *data, size_t n) {
     const uint8_t *p = data;
-    sip            s = start(key->last);
-    const uint64_t n_all = n, n_chunks = (n + HL_MAC_CHUNK_BYTES - 1) / HL_MAC_CHUNK_BYTES;
+    m->n_bytes += n;
     for (; n >= HL_MAC_CHUNK_BYTES; n -= HL_MAC_CHUNK_BYTES, p += HL_MAC_CHUNK_BYTES)
-        absorb_chunk(key, &s, p);
+        absorb_chunk(m->key, &m->sip, p);
     if (n > 0) {
         uint8_t rest[HL_MAC_CHUNK_BYTES] = {0};
         memcpy(rest, p, n);
-        absorb_chunk(key, &s, rest);
+        absorb_chunk(m->key, &m->sip, rest);
     }
-    absorb(&s, n_all); /* zeros at the end are told from a shorter text */
-    absorb(&s, (16 * n_chunks + 8) << 56);
-    finish(&s, ret);
+}
+
+void hl_mac_end(hl_mac *m, uint64_t ret[2]) {
+    const uint64_t n_chunks = (m->n_bytes + HL_MAC_CHUNK_BYTES - 1) / HL_MAC_CHUNK_BYTES;
+    absorb(&m->sip, m->n_bytes); /* zeros at the end are told from a shorter text */
+    absorb(&m->sip, (16 * n_chunks + 8) << 56);
+    finish(&m->sip, ret);
+}
+
+void hl_mac128(const hl_mac_key *key, const void *data, size_t n, uint64_t ret[2]) {
+    hl_mac m;
+    hl_mac_begin(key, &m);
+    hl_mac_add(&m, data, n);
+    hl_mac_end(&m, ret);
 }

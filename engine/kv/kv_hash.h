@@ -12,6 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+typedef struct hl_sip {
+    uint64_t v[4];
+} hl_sip;
+
 /* n bytes under a key of 128 bits. Whoever does not know the key cannot make two inputs collide. */
 void hl_siphash128(const uint64_t key[2], const void *data, size_t n, uint64_t ret[2]);
 
@@ -28,5 +32,16 @@ void hl_mac_key_init(const uint64_t secret[2], hl_mac_key *ret_key);
  * one (by chance 2^-64). Chunks of 1 KiB, the last one filled with zeros, are hashed by NH to 16 bytes each;
  * these and n (8 bytes) by SipHash-2-4-128. */
 void hl_mac128(const hl_mac_key *key, const void *data, size_t n, uint64_t ret[2]);
+
+/* The same, of bytes that come in pieces. */
+typedef struct hl_mac {
+    const hl_mac_key *key;
+    hl_sip            sip;
+    uint64_t          n_bytes;
+} hl_mac;
+
+void hl_mac_begin(const hl_mac_key *key, hl_mac *ret_mac);
+void hl_mac_add(hl_mac *m, const void *data, size_t n); /* whole chunks, but for the last piece */
+void hl_mac_end(hl_mac *m, uint64_t ret[2]);
 
 #endif

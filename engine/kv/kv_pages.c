@@ -1,82 +1,51 @@
 /* SPDX-License-Identifier: MIT
  *
- * kv_pages.c - one reserved range, a stack of free blocks, a count per block.
+ * kv_pages.c - a stack of free blocks, a count per block.
  */
-#define _GNU_SOURCE
 #include "engine/kv/kv_pages.h"
 
 #include <assert.h>
-#include <string.h>
-#include <sys/mman.h>
 
 #include "core/base/mem.h"
 
-/* Where the pages of a layer lie in a block. */
-typedef struct layer_pages {
-    size_t begin, page_bytes;
-} layer_pages;
-
 struct hl_kv_pool {
-    hl_kv_shape  shape;       /* without layers */
-    layer_pages *layers;      /* [n_layers] */
-    size_t       block_bytes; /* a multiple of the system's page */
-    size_t       total_bytes;
-    uint8_t     *data;
-    uint32_t     n_blocks;
-    uint32_t     n_free;
-    uint32_t    *free_stack; /* [n_blocks]; the top is free_stack[n_free - 1] */
-    uint32_t    *refs;       /* [n_blocks] */
+    const hl_kv_ops *ops;
+    void            *store; /* the device's */
+    hl_kv_shape      shape; /* without layers */
+    size_t           block_bytes;
+    uint32_t         n_blocks;
+    uint32_t         n_free;
+    uint32_t        *free_stack; /* [n_blocks]; the top is free_stack[n_free - 1] */
+    uint32_t        *refs;       /* [n_blocks] */
 };
 
-/* The bytes of a block; places of the layers' pages to ret_layers, unless it is NULL. */
-static size_t lay_out(const hl_kv_shape *s, layer_pages *ret_layers) {
-    const hl_kv_layer all = {s->n_kv_heads, s->head_dim};
-    size_t            bytes = 0;
-    for (uint32_t i = 0; i < s->n_layers; i++) {
-        const hl_kv_layer *l = s->layers ? &s->layers[i] : &all;
-        const size_t       page_bytes = hl_kv_page_bytes(s->type, l->head_dim);
-        if (ret_layers) ret_layers[i] = (layer_pages){bytes, page_bytes};
-        bytes += l->n_kv_heads * page_bytes;
-    }
-    return (bytes + 4095) & ~(size_t)4095;
-}
-
-size_t hl_kv_block_bytes(const hl_kv_shape *s) { return lay_out(s, NULL); }
-
-hl_status hl_kv_pool_new(const hl_kv_shape *s, uint32_t n_blocks, hl_kv_pool **ret_pool, hl_err *err) {
+hl_status hl_kv_pool_new(const hl_kv_ops *ops, const hl_kv_shape *s, uint32_t n_blocks, hl_kv_pool **ret_pool,
+                         hl_err *err) {
     hl_kv_pool *p = hl_new(1, sizeof *p);
     if (!p) return hl_fail(err, HL_E_NOMEM, "key/value cache: no memory");
+    p->ops = ops;
     p->shape = *s;
     p->shape.layers = NULL;
+    p->block_bytes = ops->block_bytes(s);
     p->n_blocks = p->n_free = n_blocks;
-    p->layers = hl_new(s->n_layers, sizeof *p->layers);
     p->free_stack = hl_new(n_blocks, sizeof *p->free_stack);
     p->refs = hl_new(n_blocks, sizeof *p->refs);
-    if (p->layers) p->block_bytes = lay_out(s, p->layers);
-    if (!p->layers || !p->free_stack || !p->refs || !hl_mul_size(p->block_bytes, n_blocks, &p->total_bytes))
-        goto fail;
-    p->data = mmap(NULL, p->total_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
-    if (p->data == MAP_FAILED) {
-        p->data = NULL;
-        goto fail;
+    hl_status status = HL_OK;
+    if (!p->free_stack || !p->refs)
+        status = hl_fail(err, HL_E_NOMEM, "key/value cache: no memory for %u numbers of blocks", n_blocks);
+    if (status == HL_OK) status = ops->create(s, n_blocks, &p->store, err);
+    if (status != HL_OK) {
+        hl_kv_pool_free(p);
+        return status;
     }
-    /* Attention jumps from page to page: with small system pages the address translation costs more than the
-     * data. Blocks are handed out in ascending order, so little of a large page stays unused. */
-    (void)madvise(p->data, p->total_bytes, MADV_HUGEPAGE);
     for (uint32_t i = 0; i < n_blocks; i++) p->free_stack[i] = n_blocks - 1 - i;
     *ret_pool = p;
     return HL_OK;
-fail:
-    hl_kv_pool_free(p);
-    return hl_fail(err, HL_E_NOMEM, "key/value cache: no memory for %u blocks of %zu bytes", n_blocks,
-                   hl_kv_block_bytes(s));
 }
 
 void hl_kv_pool_free(hl_kv_pool *p) {
     if (!p) return;
-    if (p->data) (void)munmap(p->data, p->total_bytes);
-    hl_free(p->layers);
+    if (p->store) p->ops->destroy(p->store);
     hl_free(p->free_stack);
     hl_free(p->refs);
     hl_free(p);
@@ -107,11 +76,19 @@ uint32_t           hl_kv_pool_n_blocks(const hl_kv_pool *p) { return p->n_blocks
 const hl_kv_shape *hl_kv_pool_shape(const hl_kv_pool *p) { return &p->shape; }
 size_t             hl_kv_pool_block_bytes(const hl_kv_pool *p) { return p->block_bytes; }
 
-uint8_t *hl_kv_block_data(const hl_kv_pool *p, uint32_t block) { return p->data + block * p->block_bytes; }
+void *hl_kv_pool_store(const hl_kv_pool *p) { return p->store; }
 
-uint8_t *hl_kv_page(const hl_kv_pool *p, uint32_t block, uint32_t i_layer, uint32_t i_kv_head) {
-    const layer_pages *l = &p->layers[i_layer];
-    return p->data + block * p->block_bytes + l->begin + i_kv_head * l->page_bytes;
+void hl_kv_block_copy(hl_kv_pool *p, uint32_t from, uint32_t to) { p->ops->copy(p->store, from, to); }
+
+hl_status hl_kv_block_read(const hl_kv_pool *p, uint32_t block, size_t at, size_t n, void *to, hl_err *err) {
+    assert(at + n <= p->block_bytes);
+    return p->ops->read(p->store, block, at, n, to, err);
+}
+
+hl_status hl_kv_block_write(hl_kv_pool *p, uint32_t block, size_t at, size_t n, const void *from,
+                            hl_err *err) {
+    assert(at + n <= p->block_bytes && p->refs[block] > 0);
+    return p->ops->write(p->store, block, at, n, from, err);
 }
 
 static uint32_t blocks_for(int32_t n_pos) {
@@ -155,8 +132,7 @@ bool hl_seq_fork(hl_seq *s, hl_seq *fork, int32_t n_pos) {
     if (n_pos % HL_KV_PAGE_TOKENS != 0) {
         if (!hl_kv_block_get(s->pool, &fork->blocks[whole])) return false;
         if (s->n_pos > (int32_t)(whole * HL_KV_PAGE_TOKENS)) /* else nothing is computed there yet */
-            memcpy(hl_kv_block_data(s->pool, fork->blocks[whole]),
-                   hl_kv_block_data(s->pool, s->blocks[whole]), s->pool->block_bytes);
+            hl_kv_block_copy(s->pool, s->blocks[whole], fork->blocks[whole]);
     }
     for (uint32_t i = 0; i < whole; i++) {
         hl_kv_block_ref(s->pool, s->blocks[i]);

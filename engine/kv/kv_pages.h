@@ -2,35 +2,22 @@
  *
  * kv_pages.h - the key/value cache: blocks of 64 positions, reference counted, shared by sequences.
  *
- * A block holds 64 positions of all layers and KV heads, one page for each pair of them. Address space
- * for all blocks is reserved at once; memory is committed by first touch and given back when a block
- * becomes free. Reference counts let sequences share the blocks of a common prefix; a block that is
- * shared is never written.
+ * A block holds 64 positions of all layers and KV heads, in memory of a device (kv_store.h). Address space
+ * for all blocks is reserved at once. Reference counts let sequences share the blocks of a common prefix; a
+ * block that is shared is never written.
  */
 #ifndef HL_ENGINE_KV_KV_PAGES_H
 #define HL_ENGINE_KV_KV_PAGES_H
 
-#include "engine/kernels/attend.h"
-#include "hyperlama/base.h"
-
-typedef struct hl_kv_layer {
-    uint32_t n_kv_heads, head_dim; /* head_dim: a multiple of 8 */
-} hl_kv_layer;
-
-typedef struct hl_kv_shape {
-    hl_kv_type         type;
-    uint32_t           n_layers, n_kv_heads, head_dim; /* the largest of all layers */
-    const hl_kv_layer *layers;                         /* [n_layers]; NULL: all are alike */
-} hl_kv_shape;
+#include "engine/kv/kv_store.h"
 
 typedef struct hl_kv_pool hl_kv_pool;
 
-size_t hl_kv_block_bytes(const hl_kv_shape *s);
-
-/* in     s  its layers are not kept
- * fails  HL_E_NOMEM  address space or tables; the pages themselves are taken on first use */
-HL_MUST_CHECK hl_status hl_kv_pool_new(const hl_kv_shape *s, uint32_t n_blocks, hl_kv_pool **ret_pool,
-                                       hl_err *err);
+/* in     ops  of the device whose passes will use it
+ *        s    its layers are not kept
+ * fails  HL_E_NOMEM  address space or tables; the blocks themselves are taken on first use */
+HL_MUST_CHECK hl_status hl_kv_pool_new(const hl_kv_ops *ops, const hl_kv_shape *s, uint32_t n_blocks,
+                                       hl_kv_pool **ret_pool, hl_err *err);
 void                    hl_kv_pool_free(hl_kv_pool *p); /* NULL is allowed */
 
 /* Take a free block with one reference; false when all are in use. */
@@ -43,8 +30,14 @@ uint32_t           hl_kv_pool_n_blocks(const hl_kv_pool *p);
 const hl_kv_shape *hl_kv_pool_shape(const hl_kv_pool *p); /* its layers are NULL */
 size_t             hl_kv_pool_block_bytes(const hl_kv_pool *p);
 
-uint8_t *hl_kv_block_data(const hl_kv_pool *p, uint32_t block); /* hl_kv_block_bytes() of it */
-uint8_t *hl_kv_page(const hl_kv_pool *p, uint32_t block, uint32_t i_layer, uint32_t i_kv_head);
+void *hl_kv_pool_store(const hl_kv_pool *p); /* for the device's passes alone */
+
+/* See hl_kv_ops. */
+void                    hl_kv_block_copy(hl_kv_pool *p, uint32_t from, uint32_t to);
+HL_MUST_CHECK hl_status hl_kv_block_read(const hl_kv_pool *p, uint32_t block, size_t at, size_t n, void *to,
+                                         hl_err *err);
+HL_MUST_CHECK hl_status hl_kv_block_write(hl_kv_pool *p, uint32_t block, size_t at, size_t n,
+                                          const void *from, hl_err *err);
 
 /* One sequence's positions: block i holds positions 64 i .. 64 i + 63. */
 typedef struct hl_seq {

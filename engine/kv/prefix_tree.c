@@ -128,8 +128,7 @@ static uint32_t tokens_left(int32_t n, int32_t n_pos) {
 /* Copy the block of `n` behind what the sequence has: its first n_tokens positions will count. */
 static bool copy_block(hl_prefix_tree *t, const hl_prefix_node *n, uint32_t n_tokens, hl_seq *seq) {
     if (!hl_seq_reserve(seq, seq->n_pos + (int32_t)n_tokens)) return false;
-    memcpy(hl_kv_block_data(t->pool, seq->blocks[seq->n_blocks - 1]), hl_kv_block_data(t->pool, n->block),
-           hl_kv_pool_block_bytes(t->pool));
+    hl_kv_block_copy(t->pool, n->block, seq->blocks[seq->n_blocks - 1]);
     seq->n_pos += (int32_t)n_tokens;
     return true;
 }

@@ -64,8 +64,8 @@ static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sch
 }
 
 /* Blocks of the cache, and the plan that goes with them. */
-static hl_status plan_blocks(hl_sched *s, const hl_kv_shape *shape, uint32_t *ret_blocks, hl_err *err) {
-    const uint64_t block = hl_kv_block_bytes(shape);
+static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, hl_err *err) {
+    const uint64_t block = hl_forward_block_bytes(s->model, hl_kv_type_of(s->p.kv_type));
     const uint64_t one = ((uint64_t)s->p.n_ctx + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS;
     uint64_t       n = s->p.kv_budget_bytes / block;
     hl_memory_plan plan = {
@@ -123,10 +123,10 @@ static void open_disk(hl_sched *s) {
 
 static hl_status take_memory(hl_sched *s, hl_err *err) {
     const hl_hparams *hp = &s->model->hp;
-    const hl_kv_shape shape = hl_forward_kv_shape(s->model, hl_kv_type_of(s->p.kv_type));
     uint32_t          n_blocks = 0;
-    hl_status         status = plan_blocks(s, &shape, &n_blocks, err);
-    if (status == HL_OK) status = hl_kv_pool_new(&shape, n_blocks, &s->pool, err);
+    hl_status         status = plan_blocks(s, &n_blocks, err);
+    if (status == HL_OK)
+        status = hl_forward_kv_new(s->model, hl_kv_type_of(s->p.kv_type), n_blocks, &s->pool, err);
     if (status == HL_OK) status = hl_prefix_tree_new(s->pool, &s->tree, err);
     if (status == HL_OK) status = hl_forward_new(s->model, s->n_rows_cap, s->n_ctx_cap, &s->forward, err);
     if (status == HL_OK && s->p.cache_dir && s->p.cache_key) open_disk(s);
@@ -134,7 +134,7 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
         status = hl_draft_model_new(s->p.draft, s->model, (uint32_t)s->p.n_running_cap, s->p.n_ctx,
                                     &s->draft_model, err);
     if (status != HL_OK) return status;
-    s->stats.kv_budget_bytes = (uint64_t)n_blocks * hl_kv_block_bytes(&shape);
+    s->stats.kv_budget_bytes = (uint64_t)n_blocks * hl_kv_pool_block_bytes(s->pool);
     s->logits_bytes = (size_t)s->n_out_cap * hp->n_vocab * sizeof *s->logits;
     void *logits = mmap(NULL, s->logits_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

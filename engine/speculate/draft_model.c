@@ -45,16 +45,13 @@ static hl_status check_vocabulary(const hl_model *draft, const hl_model *target,
     return HL_OK;
 }
 
-static hl_kv_shape shape_of(const hl_model *draft) { return hl_forward_kv_shape(draft, HL_KV_f16); }
-
 static uint32_t n_blocks_for(uint32_t n_seqs, int32_t n_ctx) {
     const uint32_t per_seq = ((uint32_t)n_ctx + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS + 1;
     return n_seqs * per_seq;
 }
 
 uint64_t hl_draft_model_plan(const hl_model *draft, uint32_t n_seqs, int32_t n_ctx) {
-    const hl_kv_shape shape = shape_of(draft);
-    return (uint64_t)n_blocks_for(n_seqs, n_ctx) * hl_kv_block_bytes(&shape) +
+    return (uint64_t)n_blocks_for(n_seqs, n_ctx) * hl_forward_block_bytes(draft, HL_KV_f16) +
            hl_forward_plan(draft, ROWS, n_ctx) + (uint64_t)n_seqs * draft->hp.n_vocab * sizeof(float) +
            sizeof(hl_draft_model);
 }
@@ -67,7 +64,6 @@ hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n
     hl_status status = check_vocabulary(draft, target, err);
     if (status != HL_OK) return status;
     const hl_hparams *hp = &draft->hp;
-    const hl_kv_shape shape = shape_of(draft);
     if (n_seqs > ROWS) n_seqs = ROWS;
     hl_draft_model *d = hl_new(1, sizeof *d);
     if (!d) return hl_fail(err, HL_E_NOMEM, "draft model: no memory");
@@ -75,7 +71,7 @@ hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n
     d->n_seqs = n_seqs;
     d->n_ctx = n_ctx;
     d->n_vocab = (int32_t)target->hp.n_vocab;
-    status = hl_kv_pool_new(&shape, n_blocks_for(n_seqs, n_ctx), &d->pool, err);
+    status = hl_forward_kv_new(draft, HL_KV_f16, n_blocks_for(n_seqs, n_ctx), &d->pool, err);
     if (status == HL_OK) status = hl_forward_new(draft, ROWS, n_ctx, &d->forward, err);
     d->logits = hl_new_aligned((size_t)n_seqs * hp->n_vocab, sizeof *d->logits);
     d->out_rows = hl_new(n_seqs, sizeof *d->out_rows);

@@ -154,7 +154,7 @@ typedef struct setup {
     hl_model   *m;
     hl_kv_pool *pool;
     hl_seq      seq;
-    hl_forward *f;
+    hl_pass    *f;
     int32_t     tokens[N_ROWS + 1], pos[N_ROWS + 1];
     hl_seq     *seqs[N_ROWS + 1];
     uint32_t    out[N_ROWS + 1];
@@ -186,10 +186,10 @@ static void open_pass(setup *s, int32_t bits, uint32_t group, uint32_t n_experts
     if (hl_model_open(s->e, &p, 1, NULL, &s->m, &err) != HL_OK) fail_msg("%s", err.text);
     (void)unlink(path);
     const hl_kv_shape kv = {HL_KV_f16, 2, 2, 16, NULL};
-    assert_int_equal(hl_kv_pool_new(&kv, 4, &s->pool, &err), HL_OK);
+    assert_int_equal(hl_kv_pool_new(&hl_kv_host_ops, &kv, 4, &s->pool, &err), HL_OK);
     assert_int_equal(hl_seq_init(&s->seq, s->pool, 4 * HL_KV_PAGE_TOKENS, &err), HL_OK);
     assert_true(hl_seq_reserve(&s->seq, N_CTX));
-    assert_int_equal(hl_forward_new(s->m, N_ROWS, N_CTX, &s->f, &err), HL_OK);
+    assert_int_equal(hl_pass_new(s->m, N_ROWS, N_CTX, &s->f, &err), HL_OK);
     for (int32_t i = 0; i <= N_ROWS; i++) {
         s->tokens[i] = i + 3;
         s->pos[i] = i;
@@ -206,7 +206,7 @@ static void open_pass(setup *s, int32_t bits, uint32_t group, uint32_t n_experts
 }
 
 static void close_pass(setup *s) {
-    hl_forward_free(s->f);
+    hl_pass_free(s->f);
     hl_seq_done(&s->seq);
     hl_kv_pool_free(s->pool);
     hl_model_close(s->m);
@@ -224,7 +224,7 @@ static void expect_breach(setup *s, hl_room room, size_t found, size_t has) {
     char   words[200];
     (void)snprintf(words, sizeof words, "forward pass: %s: %zu, but there is room for %zu", whats[room],
                    found, has);
-    const hl_status status = hl_forward_eval(s->f, &s->b, NULL, s->logits, &err);
+    const hl_status status = hl_pass_eval(s->f, &s->b, NULL, s->logits, &err);
     if (status != HL_E_INTERNAL || strcmp(err.text, words) != 0)
         fail_msg("status %d, '%s', expected '%s'", status, err.text, words);
 }
@@ -232,8 +232,8 @@ static void expect_breach(setup *s, hl_room room, size_t found, size_t has) {
 /* Each undone: the pass is good before and after. */
 static void good(setup *s) {
     hl_err err = {0};
-    if (hl_forward_eval(s->f, &s->b, NULL, s->logits, &err) != HL_OK) fail_msg("%s", err.text);
-    assert_int_equal(hl_forward_check_row(s->f, &s->b, 0, &err), HL_OK);
+    if (hl_pass_eval(s->f, &s->b, NULL, s->logits, &err) != HL_OK) fail_msg("%s", err.text);
+    assert_int_equal(hl_pass_check_row(s->f, &s->b, 0, &err), HL_OK);
 }
 
 static void a_batch_that_does_not_fit_ends_the_pass(void **state) {

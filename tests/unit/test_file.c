@@ -15,6 +15,7 @@
 #include "core/base/stop.h"
 #include "core/data/config_file.h"
 #include "engine/kv/kv_disk.h"
+#include "engine/kv/kv_host.h"
 
 enum { HANG_S = 60 }; /* ends a test that waits; says nothing about how fast the others are */
 
@@ -175,7 +176,7 @@ static void a_fifo_as_the_cache_s_secret_is_an_error_at_once(void **state) {
     (void)alarm(HANG_S);
     const hl_kv_shape       shape = {.type = HL_KV_f16, .n_layers = 1, .n_kv_heads = 1, .head_dim = 64};
     const hl_kv_disk_params p = {.dir = f.dir, .weights = "w", .build = "b"};
-    assert_int_equal(hl_kv_pool_new(&shape, 4, &pool, &err), HL_OK);
+    assert_int_equal(hl_kv_pool_new(&hl_kv_host_ops, &shape, 4, &pool, &err), HL_OK);
     make_fifo(below(&f, "secret"));
     assert_int_equal(hl_kv_disk_open(&p, pool, &d, &err), HL_E_IO);
     assert_non_null(strstr(err.text, "is a FIFO"));

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "engine/kv/kv_host.h"
 #include "engine/kv/prefix_tree.h"
 
 enum { BLOCK = HL_KV_PAGE_TOKENS, N_BLOCKS = 24, N_CTX = 8 * BLOCK };
@@ -25,7 +26,7 @@ typedef struct setup {
 
 static setup open_tree(uint32_t n_blocks) {
     setup x = {0};
-    assert_int_equal(hl_kv_pool_new(&shape, n_blocks, &x.pool, NULL), HL_OK);
+    assert_int_equal(hl_kv_pool_new(&hl_kv_host_ops, &shape, n_blocks, &x.pool, NULL), HL_OK);
     assert_int_equal(hl_prefix_tree_new(x.pool, &x.tree, NULL), HL_OK);
     return x;
 }
@@ -36,6 +37,18 @@ static void close_tree(setup *x) {
     hl_kv_pool_free(x->pool);
 }
 
+static void put(setup *x, uint32_t block, int32_t slot, int32_t token) {
+    assert_int_equal(
+        hl_kv_block_write(x->pool, block, (size_t)slot * sizeof token, sizeof token, &token, NULL), HL_OK);
+}
+
+static int32_t get(setup *x, uint32_t block, int32_t slot) {
+    int32_t token = 0;
+    assert_int_equal(
+        hl_kv_block_read(x->pool, block, (size_t)slot * sizeof token, sizeof token, &token, NULL), HL_OK);
+    return token;
+}
+
 /* "Compute" positions: every slot of a block gets the token that was put there, so contents can be
  * checked. */
 static void compute(setup *x, hl_seq *s, const int32_t *tokens, int32_t n) {
@@ -43,14 +56,13 @@ static void compute(setup *x, hl_seq *s, const int32_t *tokens, int32_t n) {
     for (; s->n_pos < n; s->n_pos++) {
         const uint32_t block = s->blocks[s->n_pos / BLOCK];
         assert_int_equal(hl_kv_block_refs(x->pool, block), 1); /* a shared block is never written */
-        ((int32_t *)(void *)hl_kv_block_data(x->pool, block))[s->n_pos % BLOCK] = tokens[s->n_pos];
+        put(x, block, s->n_pos % BLOCK, tokens[s->n_pos]);
     }
 }
 
 static void check_contents(setup *x, const hl_seq *s, const int32_t *tokens) {
     for (int32_t i = 0; i < s->n_pos; i++)
-        assert_int_equal(((int32_t *)(void *)hl_kv_block_data(x->pool, s->blocks[i / BLOCK]))[i % BLOCK],
-                         tokens[i]);
+        assert_int_equal(get(x, s->blocks[i / BLOCK], i % BLOCK), tokens[i]);
 }
 
 /* Add all blocks of a sequence, the last one maybe short, and end it. */
@@ -248,10 +260,10 @@ static void random_use_loses_no_block_and_mixes_no_contents(void **state) {
 static void compute_with_forks(setup *x, hl_seq *s, const int32_t *tokens, int32_t n) {
     for (int32_t pos = s->n_pos; pos < n; pos++) {
         const uint32_t i = (uint32_t)pos / BLOCK;
-        ((int32_t *)(void *)hl_kv_block_data(x->pool, s->blocks[i]))[pos % BLOCK] = tokens[pos];
+        put(x, s->blocks[i], pos % BLOCK, tokens[pos]);
         for (const hl_seq *t = s->forks; t; t = t->next_fork)
             if (pos < t->n_pos && t->blocks[i] != s->blocks[i])
-                ((int32_t *)(void *)hl_kv_block_data(x->pool, t->blocks[i]))[pos % BLOCK] = tokens[pos];
+                put(x, t->blocks[i], pos % BLOCK, tokens[pos]);
     }
 }
 
@@ -299,9 +311,8 @@ static void forks_share_what_they_have_in_common_and_lose_no_block(void **state)
             for (int i = 0; i < n_forks; i++) {
                 if (forks[i].n_blocks * BLOCK < (uint32_t)forks[i].n_pos + 5) continue;
                 for (int32_t end = forks[i].n_pos + 5; forks[i].n_pos < end; forks[i].n_pos++)
-                    ((int32_t *)(void *)hl_kv_block_data(
-                        x.pool, forks[i].blocks[forks[i].n_pos / BLOCK]))[forks[i].n_pos % BLOCK] =
-                        other[i][forks[i].n_pos];
+                    put(&x, forks[i].blocks[forks[i].n_pos / BLOCK], forks[i].n_pos % BLOCK,
+                        other[i][forks[i].n_pos]);
                 check_contents(&x, &forks[i], other[i]);
                 if (random >> 30 == (uint32_t)i) kept = i;
             }

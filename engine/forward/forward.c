@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * forward.c - passes and caches of a model on its engine's device.
+ */
+#include "engine/forward/forward.h"
+
+#include "core/base/mem.h"
+#include "engine/forward/device.h"
+
+struct hl_forward {
+    const hl_device *device;
+    void            *pass; /* the device's */
+};
+
+static const hl_device *device_of(const hl_model *m) { return m->engine->device; }
+
+static hl_kv_shape kv_shape(const hl_model *m, hl_kv_type type) {
+    return (hl_kv_shape){type, m->hp.n_layers, m->hp.most.n_kv_heads, m->hp.most.head_room, m->hp.kv_layers};
+}
+
+size_t hl_forward_block_bytes(const hl_model *m, hl_kv_type type) {
+    const hl_kv_shape shape = kv_shape(m, type);
+    return device_of(m)->kv->block_bytes(&shape);
+}
+
+hl_status hl_forward_kv_new(const hl_model *m, hl_kv_type type, uint32_t n_blocks, hl_kv_pool **ret_pool,
+                            hl_err *err) {
+    const hl_kv_shape shape = kv_shape(m, type);
+    return hl_kv_pool_new(device_of(m)->kv, &shape, n_blocks, ret_pool, err);
+}
+
+size_t hl_forward_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx) {
+    return sizeof(hl_forward) + device_of(m)->plan(m, n_rows_cap, n_ctx);
+}
+
+hl_status hl_forward_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, hl_forward **ret_forward,
+                         hl_err *err) {
+    hl_forward *f = hl_new(1, sizeof *f);
+    if (!f) return hl_fail(err, HL_E_NOMEM, "forward pass: no memory");
+    f->device = device_of(m);
+    const hl_status status = f->device->create(m, n_rows_cap, n_ctx, &f->pass, err);
+    if (status != HL_OK) {
+        hl_free(f);
+        return status;
+    }
+    *ret_forward = f;
+    return HL_OK;
+}
+
+void hl_forward_free(hl_forward *f) {
+    if (!f) return;
+    f->device->destroy(f->pass);
+    hl_free(f);
+}
+
+hl_status hl_forward_eval(hl_forward *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits,
+                          hl_err *err) {
+    return f->device->eval(f->pass, b, stop, ret_logits, err);
+}
+
+hl_status hl_forward_check_row(const hl_forward *f, const hl_batch *b, uint32_t row, hl_err *err) {
+    return f->device->check_row(f->pass, b, row, err);
+}
+
+bool hl_forward_row_failed(const hl_forward *f, uint32_t row) { return f->device->row_failed(f->pass, row); }
