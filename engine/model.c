@@ -483,6 +483,17 @@ void hl_model_close(hl_model *m) {
 void                hl_model_get_info(const hl_model *m, hl_model_info *ret_info) { *ret_info = m->info; }
 const hl_tokenizer *hl_model_tokenizer(const hl_model *m) { return m->tokenizer; }
 
+hl_status hl_model_embed(const hl_model *m, int32_t token, float *ret_embd, hl_err *err) {
+    const hl_matrix *w = &m->tok_embd;
+    if (!w->data) return hl_fail(err, HL_E_ARG, "the model was opened for its vocabulary only");
+    if (token < 0 || (uint32_t)token >= m->hp.n_vocab)
+        return hl_fail(err, HL_E_ARG, "token is %d, expected 0..%u", token, m->hp.n_vocab - 1);
+    const uint8_t *row = (const uint8_t *)w->data + (size_t)token * w->row_bytes;
+    hl_quant_to_f32(w->type)(row, m->hp.n_embd, ret_embd);
+    for (uint32_t i = 0; i < m->hp.n_embd; i++) ret_embd[i] *= m->hp.embd_scale;
+    return HL_OK;
+}
+
 static const char TEMPLATE_KEY[] = "tokenizer.chat_template";
 
 hl_view hl_model_chat_template(const hl_model *m) {

@@ -3,6 +3,7 @@
  * session.c - one sequence of tokens: a KV cache of its own and the buffers of a pass.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "core/base/mem.h"
@@ -25,6 +26,7 @@ struct hl_session {
     size_t         n_logits;
     int32_t       *pos;      /* [n_batch] */
     hl_seq       **seqs;     /* [n_batch] */
+    const float  **embds;    /* [n_batch] of the pass */
     uint32_t      *out_rows; /* [n_rows_cap] */
     atomic_bool    stop;
 };
@@ -86,8 +88,9 @@ static hl_status take_memory(hl_session *s, const geometry *g, hl_err *err) {
     s->logits = hl_new_aligned((size_t)g->n_rows_cap * s->model->hp.n_vocab, sizeof *s->logits);
     s->pos = hl_new(g->n_batch, sizeof *s->pos);
     s->seqs = hl_new(g->n_batch, sizeof(hl_seq *));
+    s->embds = hl_new(g->n_batch, sizeof(const float *));
     s->out_rows = hl_new(g->n_rows_cap, sizeof *s->out_rows);
-    if (!s->logits || !s->pos || !s->seqs || !s->out_rows)
+    if (!s->logits || !s->pos || !s->seqs || !s->embds || !s->out_rows)
         return hl_fail(err, HL_E_NOMEM, "session: no memory");
     return HL_OK;
 }
@@ -127,35 +130,68 @@ void hl_session_free(hl_session *s) {
     hl_free(s->logits);
     hl_free(s->pos);
     hl_free(s->seqs);
+    hl_free(s->embds);
     hl_free(s->out_rows);
     hl_free(s);
 }
 
-static hl_status check_tokens(const hl_session *s, const int32_t *tokens, size_t n, hl_err *err) {
-    if (n == 0) return hl_fail(err, HL_E_ARG, "no tokens to evaluate");
-    if (n > (size_t)(s->n_ctx - s->seq.n_pos))
-        return hl_fail(err, HL_E_FULL, "%zu more tokens do not fit: the context holds %d and %d are in use",
-                       n, s->n_ctx, s->seq.n_pos);
-    for (size_t i = 0; i < n; i++)
-        if (tokens[i] < 0 || tokens[i] >= (int32_t)s->model->hp.n_vocab)
-            return hl_fail(err, HL_E_ARG, "token %zu is %d, expected 0..%u", i, tokens[i],
-                           s->model->hp.n_vocab - 1);
+/* ---- rows ---- */
+
+static hl_status check_embedding(const hl_session *s, size_t i_row, const float *embd, hl_err *err) {
+    for (uint32_t i = 0; i < s->model->hp.n_embd; i++)
+        if (!isfinite(embd[i]))
+            return hl_fail(err, HL_E_ARG, "row %zu: value %u of its embedding is not finite", i_row, i);
     return HL_OK;
 }
 
-/* One pass; logits of its last n_out rows. */
-static hl_status eval_pass(hl_session *s, const int32_t *tokens, uint32_t n, uint32_t n_out, hl_err *err) {
+static hl_status check_position(const hl_session *s, size_t i_row, const int32_t pos[3], hl_err *err) {
+    for (int i = 0; i < 3; i++)
+        if (pos[i] < 0 || pos[i] >= HL_MAX_CTX)
+            return hl_fail(err, HL_E_ARG, "row %zu: position %d, expected 0..%d", i_row, pos[i],
+                           HL_MAX_CTX - 1);
+    if (pos[0] == pos[1] && pos[0] == pos[2]) return HL_OK;
+    return hl_fail(err, HL_E_UNSUPPORTED,
+                   "row %zu: positions %d, %d and %d, but architecture '%s' turns by one", i_row, pos[0],
+                   pos[1], pos[2], s->model->arch->name);
+}
+
+static hl_status check_input(const hl_session *s, const hl_input *in, hl_err *err) {
+    size_t    n_embds = 0;
+    hl_status status = HL_OK;
+    if (in->n_rows == 0) return hl_fail(err, HL_E_ARG, "no tokens to evaluate");
+    if (in->n_rows > (size_t)(s->n_ctx - s->seq.n_pos))
+        return hl_fail(err, HL_E_FULL, "%zu more tokens do not fit: the context holds %d and %d are in use",
+                       in->n_rows, s->n_ctx, s->seq.n_pos);
+    for (size_t i = 0; i < in->n_rows && status == HL_OK; i++) {
+        const int32_t id = in->tokens[i];
+        if (id == HL_ROW_IS_EMBEDDING && in->embds)
+            status = check_embedding(s, i, in->embds + n_embds++ * s->model->hp.n_embd, err);
+        else if (id < 0 || id >= (int32_t)s->model->hp.n_vocab)
+            status =
+                hl_fail(err, HL_E_ARG, "token %zu is %d, expected 0..%u", i, id, s->model->hp.n_vocab - 1);
+        if (status == HL_OK && in->positions) status = check_position(s, i, in->positions[i], err);
+    }
+    return status;
+}
+
+/* One pass; logits of its last n_out rows. Takes its embeddings from in->embds and moves behind them. */
+static hl_status eval_pass(hl_session *s, hl_input *in, uint32_t n, uint32_t n_out, hl_err *err) {
     const int32_t begin = s->seq.n_pos;
     if (!hl_seq_reserve(&s->seq, begin + (int32_t)n))
         return hl_fail(err, HL_E_FULL, "no key/value blocks left");
     for (uint32_t i = 0; i < n; i++) {
+        const bool is_embd = in->tokens[i] == HL_ROW_IS_EMBEDDING;
         s->pos[i] = begin + (int32_t)i;
         s->seqs[i] = &s->seq;
+        s->embds[i] = is_embd ? in->embds : NULL;
+        if (is_embd) in->embds += s->model->hp.n_embd;
     }
     for (uint32_t i = 0; i < n_out; i++) s->out_rows[i] = n - n_out + i;
     const hl_batch b = {.n_rows = n,
-                        .tokens = tokens,
+                        .tokens = in->tokens,
+                        .embds = in->embds ? s->embds : NULL,
                         .pos = s->pos,
+                        .rope_pos = in->positions,
                         .seqs = s->seqs,
                         .n_out = n_out,
                         .out_rows = s->out_rows};
@@ -173,23 +209,42 @@ static hl_status eval_pass(hl_session *s, const int32_t *tokens, uint32_t n, uin
     return status;
 }
 
-hl_status hl_session_eval(hl_session *s, const int32_t *tokens, size_t n, hl_err *err) {
-    hl_status status = check_tokens(s, tokens, n, err);
-    for (size_t at = 0; at < n && status == HL_OK;) {
-        const uint32_t n_now = n - at < s->n_batch ? (uint32_t)(n - at) : s->n_batch;
-        status = eval_pass(s, tokens + at, n_now, at + n_now == n, err);
-        at += n_now;
+/* Checked rows, in passes of n_batch. */
+static hl_status eval_all(hl_session *s, const hl_input *in, size_t n_logits, hl_err *err) {
+    hl_input  rest = *in;
+    hl_status status = HL_OK;
+    while (rest.n_rows > 0 && status == HL_OK) {
+        const uint32_t n = rest.n_rows < s->n_batch ? (uint32_t)rest.n_rows : s->n_batch;
+        status = eval_pass(s, &rest, n, n == rest.n_rows ? (uint32_t)n_logits : 0, err);
+        rest.tokens += n;
+        if (rest.positions) rest.positions += n;
+        rest.n_rows -= n;
     }
     return status;
 }
 
+/* Of one pass. */
+static hl_status check_logits(const hl_session *s, size_t n, size_t n_logits, hl_err *err) {
+    if (n <= s->n_batch && n_logits <= n && n_logits <= s->n_rows_cap) return HL_OK;
+    return hl_fail(err, HL_E_ARG, "%zu rows of %zu tokens, expected at most %u rows of at most %u tokens",
+                   n_logits, n, s->n_rows_cap, s->n_batch);
+}
+
+hl_status hl_session_eval_input(hl_session *s, const hl_input *in, size_t n_logits, hl_err *err) {
+    hl_status status = check_input(s, in, err);
+    if (status == HL_OK && n_logits != 1) status = check_logits(s, in->n_rows, n_logits, err);
+    return status == HL_OK ? eval_all(s, in, n_logits, err) : status;
+}
+
+hl_status hl_session_eval(hl_session *s, const int32_t *tokens, size_t n, hl_err *err) {
+    return hl_session_eval_input(s, &(hl_input){.n_rows = n, .tokens = tokens}, 1, err);
+}
+
 hl_status hl_session_eval_rows(hl_session *s, const int32_t *tokens, size_t n, size_t n_rows, hl_err *err) {
-    const hl_status status = check_tokens(s, tokens, n, err);
-    if (status != HL_OK) return status;
-    if (n > s->n_batch || n_rows > n || n_rows > s->n_rows_cap)
-        return hl_fail(err, HL_E_ARG, "%zu rows of %zu tokens, expected at most %u rows of at most %u tokens",
-                       n_rows, n, s->n_rows_cap, s->n_batch);
-    return eval_pass(s, tokens, (uint32_t)n, (uint32_t)n_rows, err);
+    const hl_input in = {.n_rows = n, .tokens = tokens};
+    hl_status      status = check_input(s, &in, err);
+    if (status == HL_OK) status = check_logits(s, n, n_rows, err);
+    return status == HL_OK ? eval_all(s, &in, n_rows, err) : status;
 }
 
 const float *hl_session_logits(const hl_session *s) {

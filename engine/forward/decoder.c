@@ -40,6 +40,10 @@ static void embed_row(hl_pass *f, const void *ctx, uint32_t row) {
     const hl_matrix *w = &f->m->tok_embd;
     const size_t     n = f->m->hp.n_embd;
     float           *x = f->x + row * n;
+    if (b->embds && b->embds[row]) {
+        memcpy(x, b->embds[row], n * sizeof *x);
+        return;
+    }
     hl_quant_to_f32(w->type)((const uint8_t *)w->data + (size_t)b->tokens[row] * w->row_bytes, n, x);
     if (f->m->hp.embd_scale != 1.0f) f->k->scale(n, x, f->m->hp.embd_scale, x);
 }
@@ -239,6 +243,7 @@ static void check_batch(hl_pass *f, const hl_batch *b) {
         const size_t pos = (size_t)(uint32_t)b->pos[i], blocks = b->seqs[i]->n_blocks;
         const size_t n_ctx = (size_t)f->n_ctx, held = blocks * HL_KV_PAGE_TOKENS;
         (void)hl_pass_fits(f, HL_ROOM_BATCH_POSITION, pos + 1, held < n_ctx ? held : n_ctx);
+        if (b->embds && b->embds[i]) continue;
         (void)hl_pass_fits(f, HL_ROOM_BATCH_TOKEN, (size_t)(uint32_t)b->tokens[i] + 1, f->m->hp.n_vocab);
     }
     for (uint32_t i = 0; i < b->n_out; i++)
@@ -256,7 +261,7 @@ static void run_pass(hl_pass *f, const hl_batch *b, float *ret_logits) {
         atomic_store_explicit(&f->faults[i], 0, memory_order_relaxed);
     }
     find_runs(f);
-    hl_rope_tables_fill(f);
+    hl_rope_tables_fill(f, b);
     hl_rows_run(f, f->n_rows, embed_row, b);
     for (uint32_t i = 0; i < f->m->hp.n_layers && goes_on(f); i++) run_layer(f, b, i);
     if (b->n_out > 0 && goes_on(f)) run_logits(f, ret_logits);

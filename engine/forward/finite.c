@@ -36,11 +36,13 @@ bool hl_pass_row_failed(const hl_pass *f, uint32_t row) { return atomic_load(&f-
 hl_status hl_pass_check_row(const hl_pass *f, const hl_batch *b, uint32_t row, hl_err *err) {
     const uint32_t fault = atomic_load(&f->faults[row]);
     const hl_place place = fault & ((1u << HL_PLACE_BITS) - 1);
-    char           layer[32] = "";
+    char           layer[32] = "", token[32] = "an embedding";
     if (fault == 0) return HL_OK;
     if (place != HL_PLACE_EMBEDDING && place != HL_PLACE_LAST_NORM && place != HL_PLACE_LOGITS)
         (void)snprintf(layer, sizeof layer, " of layer %u", fault >> HL_PLACE_BITS);
+    if (b->tokens[row] != HL_ROW_IS_EMBEDDING)
+        (void)snprintf(token, sizeof token, "token %d", b->tokens[row]);
     return hl_fail(err, HL_E_FORMAT,
-                   "the model computes no numbers: NaN or infinity in %s%s at position %d (token %d)",
-                   place_texts[place], layer, b->pos[row], b->tokens[row]);
+                   "the model computes no numbers: NaN or infinity in %s%s at position %d (%s)",
+                   place_texts[place], layer, b->pos[row], token);
 }

@@ -2,9 +2,10 @@
  *
  * forward.h - one pass of a decoder over a batch of rows, on the engine's device (device.h).
  *
- * A row is one token at one position of one sequence. A batch may mix rows of many sequences (decoding
- * ones and chunks of prompts); rows of one sequence stand together, in order of position. Rows of its forks
- * (kv_pages.h) may be in the same batch. The result of a row does not depend on the other rows of the batch.
+ * A row is one token, or a vector in its place, at one position of one sequence. A batch may mix rows of many
+ * sequences (decoding ones and chunks of prompts); rows of one sequence stand together, in order of position.
+ * Rows of its forks (kv_pages.h) may be in the same batch. The result of a row does not depend on the other
+ * rows of the batch.
  */
 #ifndef HL_ENGINE_FORWARD_FORWARD_H
 #define HL_ENGINE_FORWARD_FORWARD_H
@@ -15,9 +16,12 @@
 #include "engine/model_priv.h"
 
 typedef struct hl_batch {
-    uint32_t        n_rows;
-    const int32_t  *tokens;   /* [n_rows] checked ids */
-    const int32_t  *pos;      /* [n_rows] */
+    uint32_t            n_rows;
+    const int32_t      *tokens; /* [n_rows] checked ids; HL_ROW_IS_EMBEDDING where embds has a vector */
+    const float *const *embds;  /* [n_rows] [n_embd] finite, or NULL: a token; NULL: all are tokens */
+    const int32_t      *pos;    /* [n_rows] places in the sequence */
+    const int32_t (
+        *rope_pos)[3];        /* [n_rows] time, height, width by which they turn; NULL: pos. Checked: equal */
     hl_seq *const  *seqs;     /* [n_rows] with blocks reserved for pos */
     uint32_t        n_out;    /* rows whose logits are wanted */
     const uint32_t *out_rows; /* [n_out] ascending */

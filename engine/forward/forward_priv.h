@@ -191,8 +191,8 @@ void hl_act_write_part(hl_pass *f, const hl_act_buf *a, uint32_t needs, uint32_t
 /* The view of rows [begin, begin + n) that a matmul reads. */
 hl_act hl_act_of(const hl_act_buf *a, uint32_t begin, uint32_t n, size_t n_cols);
 
-void hl_rope_tables_init(hl_pass *f); /* inverse frequencies of the model */
-void hl_rope_tables_fill(hl_pass *f); /* cos and sin of the rows' positions */
+void hl_rope_tables_init(hl_pass *f);                    /* inverse frequencies of the model */
+void hl_rope_tables_fill(hl_pass *f, const hl_batch *b); /* cos and sin of the rows' positions */
 
 void hl_attention_run(hl_pass *f, uint32_t i_layer); /* qkv -> attn */
 void hl_kv_store_run(hl_pass *f, uint32_t i_layer);  /* norm, rotate, write keys and values */

@@ -45,8 +45,8 @@ void hl_rope_tables_init(hl_pass *f) {
 }
 
 static void fill_row(hl_pass *f, const void *ctx, uint32_t row) {
-    (void)ctx;
-    const double pos = f->pos[row];
+    const hl_batch *b = ctx;
+    const double    pos = b->rope_pos ? b->rope_pos[row][0] : b->pos[row]; /* all axes are equal */
     for (uint32_t k = 0; k < f->m->hp.n_ropes; k++) {
         const hl_turns *t = &f->ropes[k];
         const uint32_t  n = f->m->hp.ropes[k].n_rot / 2;
@@ -58,4 +58,4 @@ static void fill_row(hl_pass *f, const void *ctx, uint32_t row) {
     }
 }
 
-void hl_rope_tables_fill(hl_pass *f) { hl_rows_run(f, f->n_rows, fill_row, NULL); }
+void hl_rope_tables_fill(hl_pass *f, const hl_batch *b) { hl_rows_run(f, b->n_rows, fill_row, b); }

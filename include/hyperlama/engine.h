@@ -158,6 +158,32 @@ HL_API HL_MUST_CHECK hl_status hl_session_eval(hl_session *s, const int32_t *tok
 HL_API HL_MUST_CHECK hl_status hl_session_eval_rows(hl_session *s, const int32_t *tokens, size_t n,
                                                     size_t n_rows, hl_err *err);
 
+/* Rows that need not be tokens: a vector may stand where a token would (a part of an image, say), and rows
+ * may turn by other positions than their places in the session. */
+enum { HL_ROW_IS_EMBEDDING = -1 };
+typedef struct hl_input {
+    size_t         n_rows;
+    const int32_t *tokens; /* [n_rows] ids, or HL_ROW_IS_EMBEDDING: the next one of embds */
+    /* [rows that are embeddings][n_embd] f32, as they enter the first layer: what a model multiplies the
+     * embeddings of tokens by (Gemma) is not applied to these. NULL: there are none */
+    const float *embds;
+    /* [n_rows] time, height and width by which queries and keys turn; those of text are equal. NULL: the
+     * row's place in the session, three times. What a row sees are the rows before it in any case */
+    const int32_t (*positions)[3];
+} hl_input;
+
+/* As hl_session_eval() for such rows, which it does not keep; logits of the last n_logits of them (1, or
+ * more as in hl_session_eval_rows()). Rows that hold a token's own embedding, hl_model_embed(), have the
+ * bits of that token.  fails  as hl_session_eval() HL_E_ARG          also an embedding that is not finite,
+ * a position out of range; session unchanged HL_E_UNSUPPORTED  positions that are not equal, in a model
+ * with one axis; session unchanged */
+HL_API HL_MUST_CHECK hl_status hl_session_eval_input(hl_session *s, const hl_input *in, size_t n_logits,
+                                                     hl_err *err);
+
+/* The embedding of a token as it enters the first layer: [n_embd] f32.
+ * fails  HL_E_ARG  a token out of range, or the model was opened for its vocabulary only */
+HL_API HL_MUST_CHECK hl_status hl_model_embed(const hl_model *m, int32_t token, float *ret_embd, hl_err *err);
+
 HL_API const float *hl_session_logits(const hl_session *s); /* [n_vocab] f32, of the last token */
 HL_API const float *hl_session_logits_at(const hl_session *s, size_t i_row);
 HL_API int32_t      hl_session_pos(const hl_session *s);          /* tokens held */

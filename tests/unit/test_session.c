@@ -5,6 +5,7 @@
  */
 #include "tests/need.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -225,6 +226,122 @@ static void every_allocation_may_fail(void **state) {
     fail_msg("400 allocations are too many for a tiny model");
 }
 
+/* ---- rows that are no tokens ---- */
+
+/* As read_all(), every `every`-th row as the embedding of its token, and with its place as its position. */
+static void read_embedded(setup *x, size_t every, size_t step, bool has_positions, float *ret) {
+    static float   embds[N_TOKENS * 256];
+    static int32_t positions[N_TOKENS][3];
+    hl_err         err = {0};
+    hl_model_info  in;
+    hl_model_get_info(x->m, &in);
+    assert_in_range(in.n_embd, 1, 256);
+    for (size_t at = 0; at < N_TOKENS; at += step) {
+        const size_t n = N_TOKENS - at < step ? N_TOKENS - at : step;
+        int32_t      rows[N_TOKENS];
+        size_t       n_embds = 0;
+        for (size_t i = 0; i < n; i++) {
+            rows[i] = tokens[at + i];
+            for (int k = 0; k < 3; k++) positions[i][k] = (int32_t)(at + i);
+            if ((at + i) % every != 0) continue;
+            float *embd = embds + n_embds++ * (size_t)in.n_embd;
+            assert_true(n_embds * (size_t)in.n_embd <= sizeof embds / sizeof *embds);
+            assert_int_equal(hl_model_embed(x->m, rows[i], embd, &err), HL_OK);
+            rows[i] = HL_ROW_IS_EMBEDDING;
+        }
+        const hl_input input = {.n_rows = n,
+                                .tokens = rows,
+                                .embds = embds,
+                                .positions = has_positions ? (const int32_t(*)[3])positions : NULL};
+        if (hl_session_eval_input(x->s, &input, 1, &err) != HL_OK) fail_msg("%s", err.text);
+    }
+    memcpy(ret, hl_session_logits(x->s), N_VOCAB * sizeof *ret);
+}
+
+static void a_token_s_embedding_in_its_place_has_its_bits(void **state) {
+    (void)state;
+    static const size_t steps[] = {1, 7, N_TOKENS};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        setup x = open_all(paths[i], 2, (hl_session_params){.n_ctx = 128, .n_batch = 40});
+        float want[N_VOCAB], got[N_VOCAB];
+        read_all(x.s, N_TOKENS, want);
+        for (size_t k = 0; k < 3; k++) {
+            for (size_t every = 1; every <= 3; every += 2) {
+                hl_session_truncate(x.s, 0);
+                read_embedded(&x, every, steps[k], k != 1, got);
+                if (memcmp(want, got, sizeof want) != 0)
+                    fail_msg("%s: every %zu rows an embedding, passes of %zu: other bits", paths[i], every,
+                             steps[k]);
+            }
+        }
+        close_all(&x);
+    }
+}
+
+static void rows_turn_by_their_positions_and_see_what_is_before_them(void **state) {
+    (void)state;
+    enum { N = 12 };
+    setup   x = open_all(paths[4], 1, (hl_session_params){.n_ctx = 64, .n_rows_cap = N});
+    hl_err  err = {0};
+    float   want[N_VOCAB], moved[N_VOCAB], wide[N_VOCAB];
+    int32_t positions[N][3];
+    double  d_moved = 0, d_wide = 0, all = 0;
+    assert_int_equal(hl_session_eval(x.s, tokens, N, &err), HL_OK);
+    memcpy(want, hl_session_logits(x.s), sizeof want);
+    for (int pass = 0; pass < 2; pass++) { /* all turned by 30 more, then twice as far apart */
+        for (int i = 0; i < N; i++)
+            for (int k = 0; k < 3; k++) positions[i][k] = pass ? 2 * i : 30 + i;
+        const hl_input input = {.n_rows = N, .tokens = tokens, .positions = (const int32_t(*)[3])positions};
+        hl_session_truncate(x.s, 0);
+        assert_int_equal(hl_session_eval_input(x.s, &input, N, &err), HL_OK);
+        memcpy(pass ? wide : moved, hl_session_logits(x.s), sizeof want);
+    }
+    for (int i = 0; i < N_VOCAB; i++) {
+        all += (double)want[i] * (double)want[i];
+        d_moved += ((double)moved[i] - (double)want[i]) * ((double)moved[i] - (double)want[i]);
+        d_wide += ((double)wide[i] - (double)want[i]) * ((double)wide[i] - (double)want[i]);
+    }
+    assert_true(d_moved < 1e-3 * all); /* only distances count, up to the rounding of the cache */
+    assert_true(d_wide > 1e-2 * all);
+    close_all(&x);
+}
+
+static void a_row_that_cannot_be_used_changes_nothing(void **state) {
+    (void)state;
+    setup          x = open_all(paths[0], 1, (hl_session_params){.n_ctx = 64});
+    hl_err         err = {0};
+    float          embds[2 * 256] = {0};
+    int32_t        rows[] = {5, HL_ROW_IS_EMBEDDING, 6, HL_ROW_IS_EMBEDDING};
+    int32_t        positions[4][3] = {{0, 0, 0}, {1, 1, 1}, {2, 2, 2}, {3, 3, 3}};
+    const hl_input in = {
+        .n_rows = 4, .tokens = rows, .embds = embds, .positions = (const int32_t(*)[3])positions};
+    assert_int_equal(hl_session_eval(x.s, tokens, 3, &err), HL_OK);
+    hl_input none = in;
+    none.embds = NULL;
+    assert_int_equal(hl_session_eval_input(x.s, &none, 1, &err), HL_E_ARG);
+    assert_non_null(strstr(err.text, "token 1 is -1, expected 0..127"));
+    embds[256 + 9] = NAN;
+    assert_int_equal(hl_session_eval_input(x.s, &in, 1, &err), HL_E_ARG);
+    assert_string_equal(err.text, "row 3: value 9 of its embedding is not finite");
+    embds[256 + 9] = 0;
+    positions[2][1] = 7;
+    assert_int_equal(hl_session_eval_input(x.s, &in, 1, &err), HL_E_UNSUPPORTED);
+    assert_string_equal(err.text, "row 2: positions 2, 7 and 2, but architecture 'llama' turns by one");
+    positions[2][1] = -1;
+    assert_int_equal(hl_session_eval_input(x.s, &in, 1, &err), HL_E_ARG);
+    positions[2][1] = 2;
+    rows[0] = 128;
+    assert_int_equal(hl_session_eval_input(x.s, &in, 1, &err), HL_E_ARG);
+    rows[0] = 5;
+    assert_int_equal(hl_session_eval_input(x.s, &in, 2, &err), HL_E_ARG); /* there is room for one row */
+    assert_int_equal(hl_session_pos(x.s), 3);
+    assert_int_equal(hl_session_eval_input(x.s, &in, 1, &err), HL_OK);
+    assert_int_equal(hl_session_pos(x.s), 7);
+    assert_int_equal(hl_model_embed(x.m, 128, embds, &err), HL_E_ARG);
+    assert_int_equal(hl_model_embed(x.m, -1, embds, &err), HL_E_ARG);
+    close_all(&x);
+}
+
 /* 2 layers of 128 wide, 4 heads on 2, 192 in the middle, 128 tokens; all matrices q8_0: 34 bytes for 32
  * weights. */
 static void a_model_tells_its_sizes_and_what_a_token_costs(void **state) {
@@ -298,6 +415,9 @@ int main(void) {
         cmocka_unit_test(evaluating_allocates_nothing),
         cmocka_unit_test(a_stop_rolls_back_to_a_whole_pass),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(a_token_s_embedding_in_its_place_has_its_bits),
+        cmocka_unit_test(rows_turn_by_their_positions_and_see_what_is_before_them),
+        cmocka_unit_test(a_row_that_cannot_be_used_changes_nothing),
         cmocka_unit_test(a_model_tells_its_sizes_and_what_a_token_costs),
     };
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
