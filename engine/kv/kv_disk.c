@@ -35,9 +35,9 @@ enum { PIECE_BYTES = 256 << 10 };
 static const uint64_t DEFAULT_QUOTA = (uint64_t)4 << 30;
 
 typedef struct job {
-    hl_kv_key key, parent;
-    uint32_t  block;
-    int32_t   tokens[BLOCK];
+    hl_kv_key     key, parent;
+    uint32_t      block;
+    hl_prefix_key keys[BLOCK];
 } job;
 
 struct hl_kv_disk {
@@ -68,13 +68,13 @@ struct hl_kv_disk {
 
 hl_kv_key hl_kv_disk_root(const hl_kv_disk *d) { return hl_kv_identity_root(d->secret, d->identity); }
 
-hl_kv_key hl_kv_disk_key(const hl_kv_disk *d, hl_kv_key parent, const int32_t *tokens) {
+hl_kv_key hl_kv_disk_key(const hl_kv_disk *d, hl_kv_key parent, const hl_prefix_key *keys) {
     struct {
-        hl_kv_key parent;
-        int32_t   tokens[BLOCK];
+        hl_kv_key     parent;
+        hl_prefix_key keys[BLOCK];
     } all = {.parent = parent};
     hl_kv_key k;
-    memcpy(all.tokens, tokens, sizeof all.tokens);
+    memcpy(all.keys, keys, sizeof all.keys);
     hl_siphash128(d->secret, &all, sizeof all, k.w);
     return k;
 }
@@ -104,7 +104,7 @@ bool hl_kv_disk_will_have(hl_kv_disk *d, hl_kv_key key) {
 
 /* ---- read ---- */
 
-static void fill_header(const hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens,
+static void fill_header(const hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const hl_prefix_key *keys,
                         hl_kv_header_page *ret) {
     memset(ret, 0, sizeof *ret);
     memcpy(ret->h.magic, HL_KV_MAGIC, sizeof ret->h.magic);
@@ -114,7 +114,7 @@ static void fill_header(const hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, co
     ret->h.key = key;
     ret->h.parent = parent;
     memcpy(ret->h.identity, d->identity, sizeof d->identity);
-    memcpy(ret->h.tokens, tokens, sizeof ret->h.tokens);
+    memcpy(ret->h.keys, keys, sizeof ret->h.keys);
 }
 
 bool hl_kv_read_exactly(int fd, void *to, size_t n, off_t at) {
@@ -162,7 +162,8 @@ static const char *read_block(const hl_kv_disk *d, int fd, const hl_kv_header_pa
     return ((now[0] ^ mac[0]) | (now[1] ^ mac[1])) == 0 ? NULL : "damaged, or written by somebody else";
 }
 
-bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, uint32_t block) {
+bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const hl_prefix_key *keys,
+                     uint32_t block) {
     char              path[MAX_PATH];
     hl_kv_header_page want;
     file_path(d, key, path);
@@ -170,7 +171,7 @@ bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32
     int             fd = -1;
     const hl_status status = hl_file_open(path, O_RDONLY | O_NOFOLLOW, 0, &fd, NULL, &err);
     if (status == HL_E_NOT_FOUND) return false;
-    fill_header(d, key, parent, tokens, &want);
+    fill_header(d, key, parent, keys, &want);
     const char *wrong = status == HL_OK ? read_block(d, fd, &want, block) : err.text;
     if (!wrong) (void)futimens(fd, NULL); /* used now: it leaves last */
     if (fd >= 0) (void)close(fd);
@@ -217,7 +218,7 @@ static hl_status write_block(const hl_kv_disk *d, const job *j, hl_err *err) {
     file_path(d, j->key, path);
     (void)snprintf(tmp, sizeof tmp, "%.*s.%ld.%u.tmp", (int)strlen(path) - 3, path, (long)getpid(),
                    atomic_fetch_add(&counter, 1));
-    fill_header(d, j->key, j->parent, j->tokens, &p);
+    fill_header(d, j->key, j->parent, j->keys, &p);
     int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == ENOENT &&
         hl_dir_make(d->folder, 0700, NULL) == HL_OK) /* somebody deleted the folder */
@@ -320,13 +321,14 @@ static void *run_writer(void *arg) {
     return NULL;
 }
 
-bool hl_kv_disk_save(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, uint32_t block) {
+bool hl_kv_disk_save(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const hl_prefix_key *keys,
+                     uint32_t block) {
     (void)pthread_mutex_lock(&d->lock);
     const bool room = d->n_held < d->cap && d->rest_until_ns <= hl_clock_ns();
     if (room) {
         job *j = &d->queue[(d->first + d->n_queued++) % d->cap];
         *j = (job){.key = key, .parent = parent, .block = block};
-        memcpy(j->tokens, tokens, sizeof j->tokens);
+        memcpy(j->keys, keys, sizeof j->keys);
         d->n_held++;
         (void)pthread_cond_signal(&d->wake);
     }

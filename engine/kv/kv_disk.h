@@ -16,6 +16,7 @@
 
 #include "core/base/events.h"
 #include "engine/kv/kv_pages.h"
+#include "engine/kv/prefix_key.h"
 
 typedef struct hl_kv_disk hl_kv_disk;
 
@@ -40,17 +41,19 @@ HL_MUST_CHECK hl_status hl_kv_disk_open(const hl_kv_disk_params *p, hl_kv_pool *
 void                    hl_kv_disk_close(hl_kv_disk *d); /* writes what is queued first; NULL is allowed */
 
 hl_kv_key hl_kv_disk_root(const hl_kv_disk *d); /* of no tokens */
-/* Of the 64 tokens behind `parent`. */
-hl_kv_key hl_kv_disk_key(const hl_kv_disk *d, hl_kv_key parent, const int32_t *tokens);
+/* Of the 64 positions behind `parent`. */
+hl_kv_key hl_kv_disk_key(const hl_kv_disk *d, hl_kv_key parent, const hl_prefix_key *keys);
 
 /* Fill `block` from its file. False: there is none that is good. */
-bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, uint32_t block);
+bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const hl_prefix_key *keys,
+                     uint32_t block);
 bool hl_kv_disk_has(const hl_kv_disk *d, hl_kv_key key); /* a file of that name */
 bool hl_kv_disk_will_have(hl_kv_disk *d, hl_kv_key key); /* or it waits to be written */
 
 /* Queue a block for writing. It must not change, and stays referenced, until hl_kv_disk_take_done() gives it
  * back. False: the queue is full, or writing does not work at present. */
-bool hl_kv_disk_save(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const int32_t *tokens, uint32_t block);
+bool hl_kv_disk_save(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const hl_prefix_key *keys,
+                     uint32_t block);
 /* A block whose writing ended, well or not; false: none. */
 bool hl_kv_disk_take_done(hl_kv_disk *d, uint32_t *ret_block);
 

@@ -11,17 +11,17 @@
 
 enum { HL_KV_PATH_BYTES = 4096, HL_KV_IDENTITY_BYTES = 256, HL_KV_WEIGHTS_CHARS = 100 /* of the identity */ };
 
-#define HL_KV_MAGIC "HLKVBLK2"
+#define HL_KV_MAGIC "HLKVBLK3"
 
 typedef struct hl_kv_header {
-    char      magic[8];
-    uint32_t  header_bytes, n_tokens;
-    uint64_t  payload_bytes;
-    uint64_t  payload_mac[2]; /* hl_mac128() under the folder's secret */
-    hl_kv_key key, parent;
-    char      identity[HL_KV_IDENTITY_BYTES]; /* build|weights|shape in words */
-    int32_t   tokens[HL_KV_PAGE_TOKENS];
-    uint64_t  header_mac[2]; /* hl_siphash128() of everything before, under the secret */
+    char          magic[8];
+    uint32_t      header_bytes, n_tokens;
+    uint64_t      payload_bytes;
+    uint64_t      payload_mac[2]; /* hl_mac128() under the folder's secret */
+    hl_kv_key     key, parent;
+    char          identity[HL_KV_IDENTITY_BYTES]; /* build|weights|shape in words */
+    hl_prefix_key keys[HL_KV_PAGE_TOKENS];
+    uint64_t      header_mac[2]; /* hl_siphash128() of everything before, under the secret */
 } hl_kv_header;
 
 typedef union hl_kv_header_page {

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "engine/kv/prefix_key.h"
+
 static uint64_t rotate(uint64_t x, int n) { return x << n | x >> (64 - n); }
 
 static void mix(hl_sip *s, int n_rounds) {
@@ -56,6 +58,17 @@ void hl_siphash128(const uint64_t key[2], const void *data, size_t n, uint64_t r
     for (size_t i = 0; i < n; i++) last |= (uint64_t)p[i] << (8 * i);
     absorb(&s, last);
     finish(&s, ret);
+}
+
+void hl_prefix_keys_of_content(const void *data, size_t n_bytes, size_t n_rows, hl_prefix_key *ret_keys) {
+    static const uint64_t known[2] = {0x636f6e74656e7420, 0x6f66206120726f77};
+    uint64_t              digest[2], h[2];
+    hl_siphash128(known, data, n_bytes, digest);
+    for (size_t i = 0; i < n_rows; i++) {
+        const uint64_t row = i;
+        hl_siphash128(digest, &row, sizeof row, h);
+        ret_keys[i] = h[0] | HL_PREFIX_KEY_IS_CONTENT;
+    }
 }
 
 void hl_mac_key_init(const uint64_t secret[2], hl_mac_key *ret_key) {

@@ -21,13 +21,13 @@ struct hl_prefix_node {
     hl_prefix_node *child;  /* the first one */
     hl_prefix_node *next;   /* sibling */
     hl_prefix_node *older, *newer;
-    uint64_t        key[2];
+    uint64_t        name[2];
     uint32_t        block;
     uint32_t        n_tokens;
     uint32_t        n_pins;
     bool            is_saved;
     bool            is_needed; /* scratch of hl_prefix_tree_n_evictable() */
-    int32_t         tokens[BLOCK];
+    hl_prefix_key   keys[BLOCK];
 };
 
 struct hl_prefix_tree {
@@ -98,20 +98,20 @@ void hl_prefix_tree_free(hl_prefix_tree *t) {
 
 hl_prefix_node *hl_prefix_tree_root(hl_prefix_tree *t) { return &t->root; }
 
-static uint32_t count_equal(const int32_t *a, const int32_t *b, uint32_t n) {
+static uint32_t count_equal(const hl_prefix_key *a, const hl_prefix_key *b, uint32_t n) {
     uint32_t i = 0;
     while (i < n && a[i] == b[i]) i++;
     return i;
 }
 
 /* The child that has the most of tokens[0, n), and how many that are; NULL: none begins like them. */
-static hl_prefix_node *find_child(const hl_prefix_node *n, const int32_t *tokens, uint32_t n_tokens,
+static hl_prefix_node *find_child(const hl_prefix_node *n, const hl_prefix_key *keys, uint32_t n_tokens,
                                   uint32_t *ret_equal) {
     hl_prefix_node *best = NULL;
     *ret_equal = 0;
     for (hl_prefix_node *c = n->child; c; c = c->next) {
         const uint32_t most = c->n_tokens < n_tokens ? c->n_tokens : n_tokens;
-        const uint32_t equal = count_equal(c->tokens, tokens, most);
+        const uint32_t equal = count_equal(c->keys, keys, most);
         if (equal <= *ret_equal) continue;
         best = c;
         *ret_equal = equal;
@@ -133,12 +133,12 @@ static bool copy_block(hl_prefix_tree *t, const hl_prefix_node *n, uint32_t n_to
     return true;
 }
 
-int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const int32_t *tokens, int32_t n,
+int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const hl_prefix_key *keys, int32_t n,
                              hl_seq *seq, hl_prefix_node **ret_node) {
     assert(seq->n_pos % BLOCK == 0 && seq->n_blocks == (uint32_t)seq->n_pos / BLOCK);
     while (seq->n_pos < n && seq->n_blocks < seq->blocks_cap) {
         uint32_t        equal;
-        hl_prefix_node *c = find_child(node, tokens + seq->n_pos, tokens_left(n, seq->n_pos), &equal);
+        hl_prefix_node *c = find_child(node, keys + seq->n_pos, tokens_left(n, seq->n_pos), &equal);
         if (!c) break;
         if (equal < BLOCK) {
             touch(t, c);
@@ -155,12 +155,12 @@ int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const int3
     return seq->n_pos;
 }
 
-int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const int32_t *tokens, int32_t n) {
+int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const hl_prefix_key *keys, int32_t n) {
     const hl_prefix_node *node = &t->root;
     int32_t               at = 0;
     while (at < n) {
         uint32_t equal;
-        node = find_child(node, tokens + at, tokens_left(n, at), &equal);
+        node = find_child(node, keys + at, tokens_left(n, at), &equal);
         if (!node) break;
         at += (int32_t)equal;
         if (equal < BLOCK) break;
@@ -169,22 +169,22 @@ int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const int32_t *tokens, int
 }
 
 /* The sequence's block takes the place of the node's, which holds fewer tokens or the same ones. */
-static void swap_blocks(hl_prefix_tree *t, hl_prefix_node *n, const int32_t *tokens, uint32_t n_tokens,
+static void swap_blocks(hl_prefix_tree *t, hl_prefix_node *n, const hl_prefix_key *keys, uint32_t n_tokens,
                         uint32_t block) {
     hl_kv_block_ref(t->pool, block);
     hl_kv_block_unref(t->pool, n->block);
     n->block = block;
     n->n_tokens = n_tokens;
-    n->key[0] = n->key[1] = 0;
+    n->name[0] = n->name[1] = 0;
     n->is_saved = false;
-    memcpy(n->tokens, tokens, n_tokens * sizeof *tokens);
+    memcpy(n->keys, keys, n_tokens * sizeof *keys);
 }
 
-hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, const int32_t *tokens,
+hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, const hl_prefix_key *keys,
                                    uint32_t n, hl_seq *seq, uint32_t i_block) {
     uint32_t        equal;
     const uint32_t  block = seq->blocks[i_block];
-    hl_prefix_node *c = find_child(parent, tokens, n, &equal);
+    hl_prefix_node *c = find_child(parent, keys, n, &equal);
     if (c && equal == n && c->n_tokens >= n) { /* known already */
         touch(t, c);
         if (n == BLOCK && c->block != block) {
@@ -195,7 +195,7 @@ hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, co
         return c;
     }
     if (c && equal == c->n_tokens) { /* a short block that this one goes on from */
-        swap_blocks(t, c, tokens, n, block);
+        swap_blocks(t, c, keys, n, block);
         touch(t, c);
         return c;
     }
@@ -207,7 +207,7 @@ hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, co
     parent->child = c;
     c->block = block;
     c->n_tokens = n;
-    memcpy(c->tokens, tokens, n * sizeof *tokens);
+    memcpy(c->keys, keys, n * sizeof *keys);
     t->n_blocks++;
     append_age(t, c);
     touch(t, c);
@@ -236,13 +236,13 @@ void hl_prefix_node_unpin(hl_prefix_node *n) {
 
 hl_prefix_node *hl_prefix_node_parent(const hl_prefix_node *n) { return n->parent; }
 
-const int32_t *hl_prefix_node_tokens(const hl_prefix_node *n, uint32_t *ret_n) {
+const hl_prefix_key *hl_prefix_node_keys(const hl_prefix_node *n, uint32_t *ret_n) {
     *ret_n = n->n_tokens;
-    return n->tokens;
+    return n->keys;
 }
 
 uint32_t  hl_prefix_node_block(const hl_prefix_node *n) { return n->block; }
-uint64_t *hl_prefix_node_key(hl_prefix_node *n) { return n->key; }
+uint64_t *hl_prefix_node_name(hl_prefix_node *n) { return n->name; }
 bool      hl_prefix_node_is_saved(const hl_prefix_node *n) { return n->is_saved; }
 void      hl_prefix_node_set_saved(hl_prefix_node *n) { n->is_saved = true; }
 uint32_t  hl_prefix_tree_n_blocks(const hl_prefix_tree *t) { return t->n_blocks; }

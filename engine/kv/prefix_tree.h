@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * prefix_tree.h - which prompts' keys and values are in the cache: a tree whose edges are blocks of tokens.
+ * prefix_tree.h - which prompts' keys and values are in the cache: a tree whose edges are blocks of 64
+ * positions.
  *
- * A node is one block of the cache with the tokens it was computed from; the path from the root to it is the
- * whole prefix. The tree holds one reference to each block, sequences that use a block hold theirs, and a
- * block that the tree knows is never written again. Blocks of 64 tokens have children; a shorter one (the end
- * of an answer) is a leaf until a longer one that begins with it takes its place.
+ * A node is one block of the cache with the keys (prefix_key.h) of what it was computed from, tokens mostly;
+ * the path from the root to it is the whole prefix. The tree holds one reference to each block, sequences
+ * that use a block hold theirs, and a block that the tree knows is never written again. Blocks of 64 tokens
+ * have children; a shorter one (the end of an answer) is a leaf until a longer one that begins with it takes
+ * its place.
  *
  * Windowed layers need no care of their own: their pages keep every position, like all others.
  *
@@ -15,6 +17,7 @@
 #define HL_ENGINE_KV_PREFIX_TREE_H
 
 #include "engine/kv/kv_pages.h"
+#include "engine/kv/prefix_key.h"
 
 typedef struct hl_prefix_tree hl_prefix_tree;
 typedef struct hl_prefix_node hl_prefix_node;
@@ -25,7 +28,7 @@ void hl_prefix_tree_free(hl_prefix_tree *t); /* gives all its blocks back; NULL 
 
 hl_prefix_node *hl_prefix_tree_root(hl_prefix_tree *t);
 
-/* Let `seq` go on with what the tree has of tokens[0, n): whole blocks are shared, the begin of one more is
+/* Let `seq` go on with what the tree has of keys[0, n): whole blocks are shared, the begin of one more is
  * copied into a block of the sequence's own (when the pool has a free one).
  *
  * in     node  the node of the sequence's last whole block (the root for an empty one); seq->n_pos is a
@@ -33,18 +36,18 @@ hl_prefix_node *hl_prefix_tree_root(hl_prefix_tree *t);
  *        n     tokens of the whole prefix; the result never passes it
  * out    ret_node  the node of its last whole block now
  *        seq       blocks and n_pos; returns n_pos */
-int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const int32_t *tokens, int32_t n,
+int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const hl_prefix_key *keys, int32_t n,
                              hl_seq *seq, hl_prefix_node **ret_node);
 
-/* As hl_prefix_tree_match(), but changes nothing: how many of tokens[0, n) it would give. */
-int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const int32_t *tokens, int32_t n);
+/* As hl_prefix_tree_match(), but changes nothing: how many of keys[0, n) it would give. */
+int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const hl_prefix_key *keys, int32_t n);
 
-/* Make block i_block of `seq`, computed from tokens[0, n) behind `parent`, known. When the tree has an equal
+/* Make block i_block of `seq`, computed from keys[0, n) behind `parent`, known. When the tree has an equal
  * block already, the sequence uses that one from now on and its own goes back.
  *
  * in     n  1..64; less than 64 for the end of a sequence that will not grow
  * fails  NULL: no memory (nothing changed, the sequence keeps its block) */
-hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, const int32_t *tokens,
+hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, const hl_prefix_key *keys,
                                    uint32_t n, hl_seq *seq, uint32_t i_block);
 
 /* Give back the block that was not used for the longest time and that no sequence and no other block needs.
@@ -55,11 +58,11 @@ bool hl_prefix_tree_evict(hl_prefix_tree *t);
 void hl_prefix_node_pin(hl_prefix_node *n);
 void hl_prefix_node_unpin(hl_prefix_node *n);
 
-hl_prefix_node *hl_prefix_node_parent(const hl_prefix_node *n); /* NULL: n is the root */
-const int32_t  *hl_prefix_node_tokens(const hl_prefix_node *n, uint32_t *ret_n);
-uint32_t        hl_prefix_node_block(const hl_prefix_node *n);
+hl_prefix_node      *hl_prefix_node_parent(const hl_prefix_node *n); /* NULL: n is the root */
+const hl_prefix_key *hl_prefix_node_keys(const hl_prefix_node *n, uint32_t *ret_n);
+uint32_t             hl_prefix_node_block(const hl_prefix_node *n);
 /* Notes of whoever keeps blocks elsewhere too; cleared when the node gets another block. */
-uint64_t *hl_prefix_node_key(hl_prefix_node *n); /* [2] */
+uint64_t *hl_prefix_node_name(hl_prefix_node *n); /* [2] */
 bool      hl_prefix_node_is_saved(const hl_prefix_node *n);
 void      hl_prefix_node_set_saved(hl_prefix_node *n);
 

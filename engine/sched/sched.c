@@ -408,14 +408,21 @@ static hl_status with_node(hl_sched *s, const int32_t *tokens, size_t n, void (*
     if (n > (size_t)s->n_ctx_cap || whole == 0)
         return hl_fail(err, HL_E_ARG, "%zu tokens to keep, expected %d..%d", n, HL_KV_PAGE_TOKENS,
                        s->n_ctx_cap);
-    hl_status status = hl_seq_init(&seq, s->pool, whole, err);
-    if (status != HL_OK) return status;
+    hl_prefix_key *keys = hl_new((size_t)whole, sizeof *keys);
+    if (!keys) return hl_fail(err, HL_E_NOMEM, "no memory for the keys of %d tokens", whole);
+    const hl_status status = hl_seq_init(&seq, s->pool, whole, err);
+    if (status != HL_OK) {
+        hl_free(keys);
+        return status;
+    }
+    for (int32_t i = 0; i < whole; i++) keys[i] = hl_prefix_key_of(tokens[i]);
     (void)pthread_mutex_lock(&s->kv_lock);
     const int32_t have =
-        hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), tokens, whole, &seq, &node);
+        hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), keys, whole, &seq, &node);
     if (have == whole) fn(node);
     hl_seq_done(&seq);
     (void)pthread_mutex_unlock(&s->kv_lock);
+    hl_free(keys);
     if (have == whole) return HL_OK;
     return hl_fail(err, HL_E_NOT_FOUND, "%d of %d tokens are in the cache: run them first", have, whole);
 }

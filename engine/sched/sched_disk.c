@@ -11,13 +11,13 @@ enum {
 };
 
 static hl_kv_key key_of(hl_sched *s, hl_prefix_node *n) {
-    uint64_t *w = hl_prefix_node_key(n);
+    uint64_t *w = hl_prefix_node_name(n);
     if (w[0] == 0 && w[1] == 0) {
         hl_prefix_node *parent = hl_prefix_node_parent(n);
         uint32_t        n_tokens;
         hl_kv_key       k;
         if (parent)
-            k = hl_kv_disk_key(s->disk, key_of(s, parent), hl_prefix_node_tokens(n, &n_tokens));
+            k = hl_kv_disk_key(s->disk, key_of(s, parent), hl_prefix_node_keys(n, &n_tokens));
         else
             k = hl_kv_disk_root(s->disk);
         w[0] = k.w[0];
@@ -34,9 +34,9 @@ static bool save_path(hl_sched *s, hl_prefix_node *n) {
     uint32_t        n_tokens;
     if (!parent || (hl_prefix_node_is_saved(n) && hl_kv_disk_will_have(s->disk, key_of(s, n)))) return true;
     if (!save_path(s, parent)) return false;
-    const int32_t *tokens = hl_prefix_node_tokens(n, &n_tokens);
-    const uint32_t block = hl_prefix_node_block(n);
-    if (!hl_kv_disk_save(s->disk, key_of(s, n), key_of(s, parent), tokens, block)) return false;
+    const hl_prefix_key *keys = hl_prefix_node_keys(n, &n_tokens);
+    const uint32_t       block = hl_prefix_node_block(n);
+    if (!hl_kv_disk_save(s->disk, key_of(s, n), key_of(s, parent), keys, block)) return false;
     hl_kv_block_ref(s->pool, block); /* until it is written */
     hl_prefix_node_set_saved(n);
     return true;
@@ -55,17 +55,17 @@ void hl_sched_take_saved(hl_sched *s) {
 /* The next whole block of the prompt from its file. */
 static bool restore_block(hl_sched *s, hl_stream *st) {
     enum { BLOCK = HL_KV_PAGE_TOKENS };
-    const int32_t   begin = (int32_t)(st->n_cached * BLOCK);
-    const int32_t  *tokens = st->ids + begin;
-    const hl_kv_key parent = key_of(s, st->node);
-    const hl_kv_key key = hl_kv_disk_key(s->disk, parent, tokens);
+    const int32_t        begin = (int32_t)(st->n_cached * BLOCK);
+    const hl_prefix_key *keys = st->keys + begin;
+    const hl_kv_key      parent = key_of(s, st->node);
+    const hl_kv_key      key = hl_kv_disk_key(s->disk, parent, keys);
     if (!hl_kv_disk_has(s->disk, key)) return false;
-    if (!hl_kv_disk_load(s->disk, key, parent, tokens, st->seq.blocks[st->n_cached])) {
+    if (!hl_kv_disk_load(s->disk, key, parent, keys, st->seq.blocks[st->n_cached])) {
         st->seq.n_pos = begin; /* what was in the block is spoilt */
         return false;
     }
     st->seq.n_pos = begin + BLOCK;
-    hl_prefix_node *n = hl_prefix_tree_add(s->tree, st->node, tokens, BLOCK, &st->seq, st->n_cached);
+    hl_prefix_node *n = hl_prefix_tree_add(s->tree, st->node, keys, BLOCK, &st->seq, st->n_cached);
     if (!n) return false;
     st->node = n;
     st->n_cached++;

@@ -93,7 +93,8 @@ typedef struct hl_stream {
     int64_t           arrived_ns, began_ns, prompt_done_ns, last_token_ns, deadline_ns; /* 0: not yet, none */
     hl_usage          usage;
 
-    int32_t        *ids; /* [ids_cap] prompt and answer */
+    int32_t        *ids;  /* [ids_cap] prompt and answer */
+    hl_prefix_key  *keys; /* [ids_cap] by which their blocks are shared */
     uint32_t        n_ids, n_prompt, ids_cap;
     hl_seq          seq;      /* no blocks while waiting */
     hl_prefix_node *node;     /* of the last whole block that the prefix tree knows */

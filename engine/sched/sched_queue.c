@@ -83,7 +83,7 @@ static void leave_queue(hl_sched *s) {
 void hl_sched_publish(hl_sched *s, hl_stream *st) {
     enum { BLOCK = HL_KV_PAGE_TOKENS };
     while ((st->n_cached + 1) * BLOCK <= (uint32_t)st->seq.n_pos) {
-        hl_prefix_node *n = hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_cached * BLOCK, BLOCK,
+        hl_prefix_node *n = hl_prefix_tree_add(s->tree, st->node, st->keys + st->n_cached * BLOCK, BLOCK,
                                                &st->seq, st->n_cached);
         if (!n) return;
         st->node = n;
@@ -98,7 +98,7 @@ static void give_up_blocks(hl_sched *s, hl_stream *st) {
     hl_sched_save(s, st);
     const uint32_t rest = (uint32_t)st->seq.n_pos - st->n_cached * HL_KV_PAGE_TOKENS;
     if (rest > 0 && rest < HL_KV_PAGE_TOKENS)
-        (void)hl_prefix_tree_add(s->tree, st->node, st->ids + st->n_cached * HL_KV_PAGE_TOKENS, rest,
+        (void)hl_prefix_tree_add(s->tree, st->node, st->keys + st->n_cached * HL_KV_PAGE_TOKENS, rest,
                                  &st->seq, st->n_cached);
     hl_seq_truncate(&st->seq, 0);
     if (st->draft.model_seq.blocks) hl_seq_truncate(&st->draft.model_seq, 0);
@@ -195,7 +195,7 @@ bool hl_sched_reserve(hl_sched *s, hl_stream *st, int32_t n_pos) {
 /* Share what the tree has and hold the blocks of the whole prompt. False: not now; nothing is held. */
 static bool take_blocks(hl_sched *s, hl_stream *st) {
     const uint32_t need = st->n_ids / HL_KV_PAGE_TOKENS + 1;
-    const int32_t  n = hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), st->ids,
+    const int32_t  n = hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), st->keys,
                                             (int32_t)st->n_ids - 1, &st->seq, &st->node);
     st->n_cached = (uint32_t)n / HL_KV_PAGE_TOKENS;
     const uint32_t room = hl_kv_pool_n_free(s->pool) + hl_prefix_tree_n_evictable(s->tree);

@@ -96,10 +96,10 @@ static void match_again(hl_sched *s, hl_stream *st) {
     enum { BLOCK = HL_KV_PAGE_TOKENS };
     const int32_t had = st->seq.n_pos, last = (int32_t)st->n_ids - 1;
     if (had % BLOCK != 0 || st->n_cached != (uint32_t)had / BLOCK || had + BLOCK > last) return;
-    if (hl_prefix_tree_probe(s->tree, st->ids, last) < had + BLOCK) return;
+    if (hl_prefix_tree_probe(s->tree, st->keys, last) < had + BLOCK) return;
     const int32_t held = (int32_t)(st->seq.n_blocks * BLOCK);
     hl_seq_truncate(&st->seq, had);
-    const int32_t n = hl_prefix_tree_match(s->tree, st->node, st->ids, last, &st->seq, &st->node);
+    const int32_t n = hl_prefix_tree_match(s->tree, st->node, st->keys, last, &st->seq, &st->node);
     st->n_cached = (uint32_t)n / BLOCK;
     hl_stream_count_cached(st, n - had);
     /* What it held before is free now, and it needs less. */
@@ -151,7 +151,7 @@ static bool is_computed_by_another(const hl_sched *s, const hl_stream *st) {
         const uint32_t   o_end = (uint32_t)o->seq.n_pos + o->step.n_rows;
         if (o == st || o->step.n_rows < 2 || o_end < end || (uint32_t)o->seq.n_pos > begin || o->n_ids < end)
             continue;
-        if (memcmp(o->ids, st->ids, end * sizeof *st->ids) == 0) return true;
+        if (memcmp(o->keys, st->keys, end * sizeof *st->keys) == 0) return true;
     }
     return false;
 }

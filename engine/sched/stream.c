@@ -71,8 +71,9 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
     st->n_ids = st->n_prompt = (uint32_t)r->n_tokens;
     st->ids_cap = st->n_ids + 256;
     st->ids = hl_new(st->ids_cap, sizeof *st->ids);
+    st->keys = hl_new(st->ids_cap, sizeof *st->keys);
     if (r->want_logprobs) st->step.top = hl_new((HL_MAX_DRAFT + 1) * HL_TOP_CAP, sizeof *st->step.top);
-    if (!st->ids || (r->want_logprobs && !st->step.top))
+    if (!st->ids || !st->keys || (r->want_logprobs && !st->step.top))
         status = hl_fail(err, HL_E_NOMEM, "request: no memory");
     if (status == HL_OK && may_speculate(s, r))
         status = hl_spec_init(&st->draft.spec, r->prediction, r->n_prediction, r->tokens, st->n_ids, err);
@@ -84,7 +85,10 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
         return status;
     }
     memcpy(st->ids, r->tokens, r->n_tokens * sizeof *st->ids);
-    for (uint32_t i = 0; i < st->n_prompt; i++) hl_sampler_see(st->sampler, st->ids[i]);
+    for (uint32_t i = 0; i < st->n_prompt; i++) {
+        st->keys[i] = hl_prefix_key_of(st->ids[i]);
+        hl_sampler_see(st->sampler, st->ids[i]);
+    }
     st->arrived_ns = hl_clock_ns();
     if (r->timeout_ms > 0 && r->timeout_ms < INT64_MAX / 2000000)
         st->deadline_ns = st->arrived_ns + r->timeout_ms * 1000000;
@@ -103,17 +107,21 @@ void hl_stream_free(hl_stream *st) {
     hl_sampler_free(st->sampler);
     hl_free(st->step.top);
     hl_free(st->ids);
+    hl_free(st->keys);
     hl_free(st);
 }
 
 bool hl_stream_push(hl_stream *st, int32_t token) {
     if (st->n_ids == st->ids_cap) {
-        int32_t *more = hl_resize(st->ids, 2 * (size_t)st->ids_cap, sizeof *more);
-        if (!more) return false;
-        st->ids = more;
+        int32_t *ids = hl_resize(st->ids, 2 * (size_t)st->ids_cap, sizeof *ids);
+        if (ids) st->ids = ids;
+        hl_prefix_key *keys = hl_resize(st->keys, 2 * (size_t)st->ids_cap, sizeof *keys);
+        if (keys) st->keys = keys;
+        if (!ids || !keys) return false;
         st->ids_cap *= 2;
     }
     if (!hl_spec_append(&st->draft.spec, token)) return false;
+    st->keys[st->n_ids] = hl_prefix_key_of(token);
     st->ids[st->n_ids++] = token;
     return true;
 }

@@ -336,7 +336,7 @@ static void delete_some(const char *path, int i) {
     const int fd = open(path, O_RDONLY);
     assert_true(fd >= 0 && hl_kv_read_exactly(fd, &p, sizeof p, 0));
     (void)close(fd);
-    if (p.h.tokens[1] == 4 && p.h.tokens[2] == 10)
+    if (p.h.keys[1] == 4 && p.h.keys[2] == 10)
         (void)unlink(path); /* every second block of text 0, which repeats itself */
 }
 

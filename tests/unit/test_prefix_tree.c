@@ -37,21 +37,21 @@ static void close_tree(setup *x) {
     hl_kv_pool_free(x->pool);
 }
 
-static void put(setup *x, uint32_t block, int32_t slot, int32_t token) {
+static void put(setup *x, uint32_t block, int32_t slot, hl_prefix_key token) {
     assert_int_equal(
         hl_kv_block_write(x->pool, block, (size_t)slot * sizeof token, sizeof token, &token, NULL), HL_OK);
 }
 
-static int32_t get(setup *x, uint32_t block, int32_t slot) {
-    int32_t token = 0;
+static hl_prefix_key get(setup *x, uint32_t block, int32_t slot) {
+    hl_prefix_key token = 0;
     assert_int_equal(
         hl_kv_block_read(x->pool, block, (size_t)slot * sizeof token, sizeof token, &token, NULL), HL_OK);
     return token;
 }
 
-/* "Compute" positions: every slot of a block gets the token that was put there, so contents can be
+/* "Compute" positions: every slot of a block gets the key it was computed from, so contents can be
  * checked. */
-static void compute(setup *x, hl_seq *s, const int32_t *tokens, int32_t n) {
+static void compute(setup *x, hl_seq *s, const hl_prefix_key *tokens, int32_t n) {
     assert_true(hl_seq_reserve(s, n));
     for (; s->n_pos < n; s->n_pos++) {
         const uint32_t block = s->blocks[s->n_pos / BLOCK];
@@ -60,13 +60,13 @@ static void compute(setup *x, hl_seq *s, const int32_t *tokens, int32_t n) {
     }
 }
 
-static void check_contents(setup *x, const hl_seq *s, const int32_t *tokens) {
+static void check_contents(setup *x, const hl_seq *s, const hl_prefix_key *tokens) {
     for (int32_t i = 0; i < s->n_pos; i++)
         assert_int_equal(get(x, s->blocks[i / BLOCK], i % BLOCK), tokens[i]);
 }
 
 /* Add all blocks of a sequence, the last one maybe short, and end it. */
-static void remember(setup *x, hl_seq *s, const int32_t *tokens) {
+static void remember(setup *x, hl_seq *s, const hl_prefix_key *tokens) {
     hl_prefix_node *node = hl_prefix_tree_root(x->tree);
     for (int32_t at = 0; at < s->n_pos; at += BLOCK) {
         const uint32_t n = s->n_pos - at < BLOCK ? (uint32_t)(s->n_pos - at) : BLOCK;
@@ -76,27 +76,27 @@ static void remember(setup *x, hl_seq *s, const int32_t *tokens) {
     hl_seq_done(s);
 }
 
-static void learn(setup *x, const int32_t *tokens, int32_t n) {
+static void learn(setup *x, const hl_prefix_key *tokens, int32_t n) {
     hl_seq s;
     assert_int_equal(hl_seq_init(&s, x->pool, N_CTX, NULL), HL_OK);
     compute(x, &s, tokens, n);
     remember(x, &s, tokens);
 }
 
-static int32_t match(setup *x, const int32_t *tokens, int32_t n, hl_seq *ret) {
+static int32_t match(setup *x, const hl_prefix_key *tokens, int32_t n, hl_seq *ret) {
     hl_prefix_node *node;
     assert_int_equal(hl_seq_init(ret, x->pool, N_CTX, NULL), HL_OK);
     return hl_prefix_tree_match(x->tree, hl_prefix_tree_root(x->tree), tokens, n, ret, &node);
 }
 
-static void fill(int32_t *tokens, int32_t n, int32_t seed) {
-    for (int32_t i = 0; i < n; i++) tokens[i] = seed * 1000 + i;
+static void fill(hl_prefix_key *tokens, int32_t n, int32_t seed) {
+    for (int32_t i = 0; i < n; i++) tokens[i] = hl_prefix_key_of(seed * 1000 + i);
 }
 
 static void a_prefix_is_found_to_the_last_token(void **state) {
     (void)state;
-    setup   x = open_tree(N_BLOCKS);
-    int32_t a[N_CTX];
+    setup         x = open_tree(N_BLOCKS);
+    hl_prefix_key a[N_CTX];
     fill(a, N_CTX, 1);
     learn(&x, a, 3 * BLOCK + 20);
     assert_int_equal(hl_prefix_tree_n_blocks(x.tree), 4);
@@ -110,7 +110,7 @@ static void a_prefix_is_found_to_the_last_token(void **state) {
     hl_seq s;
     assert_int_equal(match(&x, a, N_CTX, &s), 3 * BLOCK + 20); /* no more than is there */
     hl_seq_done(&s);
-    a[70] = -5; /* another text from here on */
+    a[70] = hl_prefix_key_of(5); /* another text from here on */
     assert_int_equal(hl_prefix_tree_probe(x.tree, a, N_CTX), 70);
     assert_int_equal(match(&x, a, N_CTX, &s), 70);
     compute(&x, &s, a, 3 * BLOCK); /* goes on in a block of its own */
@@ -120,10 +120,39 @@ static void a_prefix_is_found_to_the_last_token(void **state) {
     close_tree(&x);
 }
 
+/* A picture between two texts: its rows are shared by who asks about the same one. */
+static void rows_of_content_are_shared_like_tokens(void **state) {
+    (void)state;
+    enum { BEGIN = 20, ROWS = 150 };
+    static const char cat[] = "a picture of a cat", dog[] = "a picture of a dog";
+    setup             x = open_tree(N_BLOCKS);
+    hl_prefix_key     a[N_CTX], b[N_CTX];
+    hl_seq            s;
+    fill(a, N_CTX, 1);
+    hl_prefix_keys_of_content(cat, sizeof cat, ROWS, a + BEGIN);
+    for (int32_t i = BEGIN; i < BEGIN + ROWS; i++) {
+        assert_true(a[i] & HL_PREFIX_KEY_IS_CONTENT); /* no token's id */
+        for (int32_t k = BEGIN; k < i; k++) assert_true(a[k] != a[i]);
+    }
+    learn(&x, a, 4 * BLOCK);
+    memcpy(b, a, sizeof b);
+    hl_prefix_keys_of_content(cat, sizeof cat, ROWS, b + BEGIN);
+    b[BEGIN + ROWS + 3] = hl_prefix_key_of(77); /* another question */
+    assert_int_equal(match(&x, b, N_CTX, &s), BEGIN + ROWS + 3);
+    check_contents(&x, &s, b);
+    hl_seq_done(&s);
+    hl_prefix_keys_of_content(dog, sizeof dog, ROWS, b + BEGIN);
+    assert_int_equal(match(&x, b, N_CTX, &s), BEGIN);
+    hl_seq_done(&s);
+    hl_prefix_keys_of_content(cat, sizeof cat - 2, ROWS, b + BEGIN); /* what was cut is another content */
+    assert_int_equal(hl_prefix_tree_probe(x.tree, b, N_CTX), BEGIN);
+    close_tree(&x);
+}
+
 static void equal_blocks_are_kept_once(void **state) {
     (void)state;
-    setup   x = open_tree(N_BLOCKS);
-    int32_t a[N_CTX];
+    setup         x = open_tree(N_BLOCKS);
+    hl_prefix_key a[N_CTX];
     fill(a, N_CTX, 1);
     hl_seq s[3];
     for (int i = 0; i < 3; i++) {
@@ -144,8 +173,8 @@ static void equal_blocks_are_kept_once(void **state) {
 
 static void a_longer_end_takes_the_place_of_a_shorter_one(void **state) {
     (void)state;
-    setup   x = open_tree(N_BLOCKS);
-    int32_t a[N_CTX];
+    setup         x = open_tree(N_BLOCKS);
+    hl_prefix_key a[N_CTX];
     fill(a, N_CTX, 1);
     learn(&x, a, 10);
     learn(&x, a, 30);
@@ -159,8 +188,8 @@ static void a_longer_end_takes_the_place_of_a_shorter_one(void **state) {
 
 static void the_least_recently_used_leaf_leaves_first(void **state) {
     (void)state;
-    setup   x = open_tree(N_BLOCKS);
-    int32_t t[4][N_CTX];
+    setup         x = open_tree(N_BLOCKS);
+    hl_prefix_key t[4][N_CTX];
     for (int i = 0; i < 4; i++) {
         fill(t[i], N_CTX, i + 1);
         learn(&x, t[i], 3 * BLOCK);
@@ -189,7 +218,7 @@ static void the_least_recently_used_leaf_leaves_first(void **state) {
 static void a_pinned_prefix_stays(void **state) {
     (void)state;
     setup           x = open_tree(N_BLOCKS);
-    int32_t         a[N_CTX];
+    hl_prefix_key   a[N_CTX];
     hl_prefix_node *node = NULL;
     hl_seq          s;
     fill(a, N_CTX, 1);
@@ -209,9 +238,9 @@ static void a_pinned_prefix_stays(void **state) {
 
 static void no_memory_for_a_node_leaves_the_sequence_its_block(void **state) {
     (void)state;
-    setup   x = open_tree(N_BLOCKS);
-    int32_t a[N_CTX];
-    hl_seq  s;
+    setup         x = open_tree(N_BLOCKS);
+    hl_prefix_key a[N_CTX];
+    hl_seq        s;
     fill(a, N_CTX, 1);
     assert_int_equal(hl_seq_init(&s, x.pool, N_CTX, NULL), HL_OK);
     compute(&x, &s, a, BLOCK);
@@ -230,12 +259,12 @@ static void random_use_loses_no_block_and_mixes_no_contents(void **state) {
     setup    x = open_tree(N_BLOCKS);
     uint32_t random = 12345;
     for (int round = 0; round < 3000; round++) {
-        int32_t tokens[N_CTX];
+        hl_prefix_key tokens[N_CTX];
         random = random * 1664525 + 1013904223;
         const int32_t n = 1 + (int32_t)(random >> 8) % (N_CTX - 1);
         for (int32_t i = 0; i < n; i++) { /* few texts, and they part at few places */
             if (i % 50 == 0) random = random * 1664525 + 1013904223;
-            tokens[i] = (int32_t)(random >> 30) * 100000 + i;
+            tokens[i] = hl_prefix_key_of((int32_t)(random >> 30) * 100000 + i);
         }
         hl_seq        s;
         const int32_t have = match(&x, tokens, n, &s);
@@ -257,7 +286,7 @@ static void random_use_loses_no_block_and_mixes_no_contents(void **state) {
 
 /* A pass over a sequence and its forks, as attention.c writes it: what the sequence computes below a fork's
  * begin is the fork's too. */
-static void compute_with_forks(setup *x, hl_seq *s, const int32_t *tokens, int32_t n) {
+static void compute_with_forks(setup *x, hl_seq *s, const hl_prefix_key *tokens, int32_t n) {
     for (int32_t pos = s->n_pos; pos < n; pos++) {
         const uint32_t i = (uint32_t)pos / BLOCK;
         put(x, s->blocks[i], pos % BLOCK, tokens[pos]);
@@ -277,7 +306,7 @@ static void forks_share_what_they_have_in_common_and_lose_no_block(void **state)
     hl_seq   s, forks[N_FORKS];
     for (int i = 0; i < N_FORKS; i++) assert_int_equal(hl_seq_init(&forks[i], x.pool, N_CTX, NULL), HL_OK);
     for (int round = 0; round < 300; round++) {
-        static int32_t own[N_CTX], other[N_FORKS][N_CTX];
+        static hl_prefix_key own[N_CTX], other[N_FORKS][N_CTX];
         assert_int_equal(hl_seq_init(&s, x.pool, N_CTX, NULL), HL_OK);
         random = random * 1664525 + 1013904223;
         const int32_t n_begin = 1 + (int32_t)(random >> 8) % (6 * BLOCK);
@@ -298,7 +327,7 @@ static void forks_share_what_they_have_in_common_and_lose_no_block(void **state)
                 }
                 memcpy(other[n_forks], own, sizeof own);
                 for (int32_t k = shared; k < N_CTX; k++)
-                    other[n_forks][k] = 1000000 * (i + 1) + (int32_t)(random >> 12);
+                    other[n_forks][k] = hl_prefix_key_of(1000000 * (i + 1) + (int32_t)(random >> 12));
                 const bool has_room = hl_seq_reserve(&forks[n_forks], shared + 5);
                 n_forks++;
                 if (!has_room) {
@@ -337,6 +366,7 @@ static void forks_share_what_they_have_in_common_and_lose_no_block(void **state)
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_prefix_is_found_to_the_last_token),
+        cmocka_unit_test(rows_of_content_are_shared_like_tokens),
         cmocka_unit_test(equal_blocks_are_kept_once),
         cmocka_unit_test(a_longer_end_takes_the_place_of_a_shorter_one),
         cmocka_unit_test(the_least_recently_used_leaf_leaves_first),
