@@ -20,6 +20,27 @@ typedef struct hl_code_format {
     uint8_t  max_code; /* no code is larger */
 } hl_code_format;
 
+/* Of every type: its format as constants and as a whole, hl_q4_k_format(). */
+#define HL_FORMAT(type, group, offset, has_min, max_code)                                                    \
+    enum {                                                                                                   \
+        HL_GROUP_##type = group,                                                                             \
+        HL_OFFSET_##type = offset,                                                                           \
+        HL_HAS_MIN_##type = has_min,                                                                         \
+    };                                                                                                       \
+    static inline hl_code_format hl_##type##_format(void) {                                                  \
+        return (hl_code_format){group, offset, has_min, max_code};                                           \
+    }
+#include "engine/quant/formats.def"
+#undef HL_FORMAT
+
+/* HL_BLOCK_BYTES_q4_k, and HL_BLOCK_GROUPS_q4_k: groups of 32 weights (none of float types). */
+enum {
+#define HL_TYPE(name, id, elems, bytes)                                                                      \
+    HL_BLOCK_BYTES_##name = (bytes), HL_BLOCK_GROUPS_##name = (elems) / 32,
+#include "core/gguf/types.def"
+#undef HL_TYPE
+};
+
 typedef struct hl_group {
     uint8_t code[32];
     float   scale[2]; /* of weights 0..15 and 16..31; only [0] when 32 weights share a scale */

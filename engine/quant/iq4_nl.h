@@ -27,8 +27,6 @@ static inline uint8_t hl_iq4_nl_code(unsigned q) {
     return table[q];
 }
 
-static inline hl_code_format hl_iq4_nl_format(void) { return (hl_code_format){32, 128, false, 241}; }
-
 static inline void hl_iq4_nl_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_iq4_nl *b = (const hl_block_iq4_nl *)row + i_group;
     ret->scale[0] = hl_f32_of_f16(b->d);

@@ -22,8 +22,6 @@ typedef struct hl_block_iq4_xs {
 } hl_block_iq4_xs;
 static_assert(sizeof(hl_block_iq4_xs) == 136, "block of iq4_xs");
 
-static inline hl_code_format hl_iq4_xs_format(void) { return (hl_code_format){32, 128, false, 241}; }
-
 static inline void hl_iq4_xs_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_iq4_xs *b = (const hl_block_iq4_xs *)row + i_group / 8;
     const size_t           i = i_group % 8;

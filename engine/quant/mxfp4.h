@@ -33,8 +33,6 @@ static inline float hl_mxfp4_half_scale(uint8_t e) {
     return hl_f32_of_bits(e < 2 ? UINT32_C(0x200000) << e : (uint32_t)(e - 1) << 23);
 }
 
-static inline hl_code_format hl_mxfp4_format(void) { return (hl_code_format){32, 16, false, 28}; }
-
 static inline void hl_mxfp4_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_mxfp4 *b = (const hl_block_mxfp4 *)row + i_group;
     ret->scale[0] = hl_mxfp4_half_scale(b->e);

@@ -21,8 +21,6 @@ typedef struct hl_block_q2_k {
 } hl_block_q2_k;
 static_assert(sizeof(hl_block_q2_k) == 84, "block of q2_k");
 
-static inline hl_code_format hl_q2_k_format(void) { return (hl_code_format){16, 0, true, 3}; }
-
 static inline void hl_q2_k_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_q2_k *b = (const hl_block_q2_k *)row + i_group / 8;
     const size_t         i = i_group % 8;

@@ -26,8 +26,6 @@ static inline int hl_q3_k_scale(const hl_block_q3_k *b, size_t j) {
     return (b->scales[j % 8] >> 4 * (j / 8) & 15) | (b->scales[8 + j % 4] >> 2 * (j / 4) & 3) << 4;
 }
 
-static inline hl_code_format hl_q3_k_format(void) { return (hl_code_format){16, 4, false, 7}; }
-
 static inline void hl_q3_k_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_q3_k *b = (const hl_block_q3_k *)row + i_group / 8;
     const size_t         i = i_group % 8;

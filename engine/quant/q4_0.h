@@ -19,8 +19,6 @@ typedef struct hl_block_q4_0 {
 } hl_block_q4_0;
 static_assert(sizeof(hl_block_q4_0) == 18, "block of q4_0");
 
-static inline hl_code_format hl_q4_0_format(void) { return (hl_code_format){32, 8, false, 15}; }
-
 static inline void hl_q4_0_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_q4_0 *b = (const hl_block_q4_0 *)row + i_group;
     ret->scale[0] = hl_f32_of_f16(b->d);

@@ -20,8 +20,6 @@ typedef struct hl_block_q4_1 {
 } hl_block_q4_1;
 static_assert(sizeof(hl_block_q4_1) == 20, "block of q4_1");
 
-static inline hl_code_format hl_q4_1_format(void) { return (hl_code_format){32, 0, true, 15}; }
-
 static inline void hl_q4_1_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_q4_1 *b = (const hl_block_q4_1 *)row + i_group;
     ret->scale[0] = hl_f32_of_f16(b->d);

@@ -31,8 +31,6 @@ static inline int hl_q4_k_min(const uint8_t *s, size_t j) {
     return j < 4 ? s[j + 4] & 63 : s[j + 4] >> 4 | s[j] >> 6 << 4;
 }
 
-static inline hl_code_format hl_q4_k_format(void) { return (hl_code_format){32, 0, true, 15}; }
-
 static inline void hl_q4_k_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_q4_k *b = (const hl_block_q4_k *)row + i_group / 8;
     const size_t         i = i_group % 8;

@@ -20,8 +20,6 @@ typedef struct hl_block_q5_0 {
 } hl_block_q5_0;
 static_assert(sizeof(hl_block_q5_0) == 22, "block of q5_0");
 
-static inline hl_code_format hl_q5_0_format(void) { return (hl_code_format){32, 16, false, 31}; }
-
 static inline void hl_q5_0_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_q5_0 *b = (const hl_block_q5_0 *)row + i_group;
     const uint32_t       high =

@@ -21,8 +21,6 @@ typedef struct hl_block_q5_1 {
 } hl_block_q5_1;
 static_assert(sizeof(hl_block_q5_1) == 24, "block of q5_1");
 
-static inline hl_code_format hl_q5_1_format(void) { return (hl_code_format){32, 0, true, 31}; }
-
 static inline void hl_q5_1_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_q5_1 *b = (const hl_block_q5_1 *)row + i_group;
     const uint32_t       high =

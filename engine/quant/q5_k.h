@@ -23,8 +23,6 @@ typedef struct hl_block_q5_k {
 } hl_block_q5_k;
 static_assert(sizeof(hl_block_q5_k) == 176, "block of q5_k");
 
-static inline hl_code_format hl_q5_k_format(void) { return (hl_code_format){32, 0, true, 31}; }
-
 static inline void hl_q5_k_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_q5_k *b = (const hl_block_q5_k *)row + i_group / 8;
     const size_t         i = i_group % 8;

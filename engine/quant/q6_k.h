@@ -22,8 +22,6 @@ typedef struct hl_block_q6_k {
 } hl_block_q6_k;
 static_assert(sizeof(hl_block_q6_k) == 210, "block of q6_k");
 
-static inline hl_code_format hl_q6_k_format(void) { return (hl_code_format){16, 32, false, 63}; }
-
 static inline void hl_q6_k_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_q6_k *b = (const hl_block_q6_k *)row + i_group / 8;
     const size_t         i = i_group % 8;

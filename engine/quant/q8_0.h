@@ -19,8 +19,6 @@ typedef struct hl_block_q8_0 {
 } hl_block_q8_0;
 static_assert(sizeof(hl_block_q8_0) == 34, "block of q8_0");
 
-static inline hl_code_format hl_q8_0_format(void) { return (hl_code_format){32, 128, false, 255}; }
-
 static inline void hl_q8_0_group(const void *row, size_t i_group, hl_group *ret) {
     const hl_block_q8_0 *b = (const hl_block_q8_0 *)row + i_group;
     ret->scale[0] = hl_f32_of_f16(b->d);

@@ -4,20 +4,6 @@
  */
 #include "engine/quant/quant.h"
 
-#include "engine/quant/iq4_nl.h"
-#include "engine/quant/iq4_xs.h"
-#include "engine/quant/mxfp4.h"
-#include "engine/quant/q2_k.h"
-#include "engine/quant/q3_k.h"
-#include "engine/quant/q4_0.h"
-#include "engine/quant/q4_1.h"
-#include "engine/quant/q4_k.h"
-#include "engine/quant/q5_0.h"
-#include "engine/quant/q5_1.h"
-#include "engine/quant/q5_k.h"
-#include "engine/quant/q6_k.h"
-#include "engine/quant/q8_0.h"
-
 hl_quant_to_f32_fn *hl_quant_to_f32(hl_type t) {
     static hl_quant_to_f32_fn *const table[HL_TYPE_count] = {
 #define HL_TYPE(name, id, elems, bytes) [HL_TYPE_##name] = hl_to_f32_##name,
