@@ -9,6 +9,7 @@ Q       := $(if $(V),,@)
 .DEFAULT_GOAL := all
 
 include build/isa.mk
+include build/kernels.mk
 
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wundef
 OPT_release := -O2 -g1 -fno-plt
@@ -35,7 +36,7 @@ find_c   = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
 BASE_SRC   := $(call find_c,core/base core/gguf) $(wildcard core/data/json*.c)
 DATA_SRC   := $(filter-out $(BASE_SRC),$(call find_c,core/data core/net))
 ENGINE_SRC := $(filter-out engine/kernels/scalar/% engine/kernels/x86/% engine/kernels/arm/%,$(call find_c,engine)) \
-              $(call find_c,$(KERNEL_DIRS))
+              $(filter-out $(TEMPLATES),$(call find_c,$(KERNEL_DIRS)))
 HOST_SRC   := $(call find_c,models host server)
 BENCH_LIB_SRC := $(call find_c,bench/lib)
 CLI_SRC    := $(call find_c,cli)
@@ -45,6 +46,7 @@ RUNNER_SRC := $(call find_c,runner)
 LIB_SRC := $(BASE_SRC) $(RUNNER_SRC) $(ENGINE_SRC)
 ALL_SRC := $(LIB_SRC) $(DATA_SRC) $(HOST_SRC) $(BENCH_LIB_SRC) $(CLI_SRC)
 obj = $(patsubst %.c,$(OUT)/%.o,$(1))
+LIB_OBJ := $(call obj,$(LIB_SRC)) $(KERNEL_OBJ)
 SQL_OBJ := $(if $(SQL),$(OUT)/gen/migrations.o)
 
 .PHONY: all clean help
@@ -69,12 +71,12 @@ $(OUT)/cli/cmd_bench.o $(OUT)/engine/build_commit.o: $(OUT)/gen/commit.h
 $(OUT)/cli/cmd_bench.o $(OUT)/engine/build_commit.o: CFLAGS += -I$(OUT)
 .PHONY: FORCE
 
-$(OUT)/libhyperlama.a: $(call obj,$(LIB_SRC))
+$(OUT)/libhyperlama.a: $(LIB_OBJ)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
 # Everything but main(), for tests and tools.
-$(OUT)/liball.a: $(call obj,$(filter-out cli/main.c,$(ALL_SRC))) $(SQL_OBJ)
+$(OUT)/liball.a: $(call obj,$(filter-out cli/main.c,$(ALL_SRC))) $(KERNEL_OBJ) $(SQL_OBJ)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
@@ -96,4 +98,4 @@ include build/tasks.mk
 clean:
 	rm -rf out
 
--include $(patsubst %.o,%.d,$(call obj,$(ALL_SRC) $(TEST_SRC) $(BENCH_SRC) $(wildcard tests/fuzz/*.c)))
+-include $(patsubst %.o,%.d,$(KERNEL_OBJ) $(call obj,$(ALL_SRC) $(TEST_SRC) $(BENCH_SRC) $(wildcard tests/fuzz/*.c)))

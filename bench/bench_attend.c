@@ -158,8 +158,8 @@ int main(int argc, char **argv) {
         if ((needs & ~hl_cpu_features()) != 0 || (argc > 1 && strcmp(argv[1], hl_isa_name((hl_isa)i)) != 0))
             continue;
         hl_kernels_select(needs, &kernels);
-        if (kernels.isa_of_attend == last) continue;
-        last = kernels.isa_of_attend;
+        if (kernels.facts_of_attend.isa == last) continue;
+        last = kernels.facts_of_attend.isa;
         for (size_t t = 0; t < 3; t++)
             for (size_t head_dim = 64; head_dim <= 128; head_dim *= 2)
                 bench_shape(&kernels, last == NULL ? "-" : last, types[t], head_dim);

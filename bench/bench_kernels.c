@@ -93,14 +93,14 @@ static void bench_gemm(bench *b, hl_type t, const char *name, hl_gemm_panel_fn *
 static bool can_run(hl_isa isa) { return (hl_isa_needs(isa) & ~hl_cpu_features()) == 0; }
 
 static void run_all(bench *b) {
-#define HL_KERNEL(op, wtype, isa)                                                                            \
+#define HL_KERNEL(op, wtype, isa, ...)                                                                       \
     if (can_run(HL_ISA_##isa))                                                                               \
         bench_##op(b, HL_TYPE_##wtype, #op "_" #wtype "_" #isa, hl_##op##_##wtype##_##isa);
 #include "engine/kernels/kernels.def"
 #undef HL_KERNEL
     static const hl_type kinds[] = {HL_TYPE_q4_0, HL_TYPE_q4_k, HL_TYPE_q6_k, HL_TYPE_q8_0};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-#define HL_KERNEL_V(op, isa)                                                                                 \
+#define HL_KERNEL_V(op, isa, ...)                                                                            \
     if (strcmp(#op, "gemm_panel") == 0 && can_run(HL_ISA_##isa))                                             \
         bench_gemm(b, kinds[i], #op "_" #isa, (hl_gemm_panel_fn *)(void (*)(void))hl_##op##_##isa);
 #include "engine/kernels/kernels.def"

@@ -117,7 +117,7 @@ static void bench_type(job *j, hl_type t, const size_t *tokens, double tile_gmac
         const double gmac = elems * (double)*tokens / us / 1e3;
         if (one == 0) one = us;
         printf("%s\t%s\t%d\t%zu\t%.1f\t%.2f\t%.1f\t%.2f\t%.2f\t%.2f\n", hl_type_name(t),
-               panel ? j->k->isa_of_gemm_panel : j->k->isa_of_gemv[t], j->n_threads, *tokens, us,
+               panel ? j->k->facts_of_gemm_panel.isa : j->k->facts_of_gemv[t].isa, j->n_threads, *tokens, us,
                (double)(j->w.n_rows * j->w.row_bytes) / us / 1e3, gmac, read_us / us, gmac / tile_gmac,
                us / one);
         (void)fflush(stdout);

@@ -31,7 +31,7 @@ static bool call_typed(const char *op, void (*fn)(void), hl_type type, const hl_
 }
 
 static bool call(const char *name, const hl_act *x, hl_panel *p) {
-#define HL_KERNEL(op, type, isa)                                                                             \
+#define HL_KERNEL(op, type, isa, ...)                                                                        \
     if (strcmp(name, #op "_" #type "_" #isa) == 0)                                                           \
         return call_typed(#op, (void (*)(void))hl_##op##_##type##_##isa, HL_TYPE_##type, x, p);
 #include "engine/kernels/kernels.def"

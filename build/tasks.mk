@@ -104,7 +104,7 @@ check: all lib
 	@for c in $(CHECKS); do case $$c in *.py) $(PYTHON) $$c ;; *) sh $$c ;; esac || exit 1; done
 
 lib: $(OUT)/libhyperlama.a $(SHARED)
-$(SHARED): $(call obj,$(LIB_SRC))
+$(SHARED): $(LIB_OBJ)
 	@echo "  LINK $@"
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) $(if $(filter release debug,$(MODE)),-Wl$(comma)-z$(comma)defs) -o $@ $^ $(ENGINE_LDLIBS)
 

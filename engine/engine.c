@@ -83,12 +83,12 @@ void hl_engine_each_kernel(const hl_engine *e, void (*fn)(void *, const char *, 
                            void            *user) {
     const hl_kernels *k = &e->kernels;
     for (int t = 0; t < HL_TYPE_count; t++) {
-        if (k->gemv[t]) fn(user, "gemv", hl_type_name((hl_type)t), k->isa_of_gemv[t]);
-        if (k->unpack[t]) fn(user, "unpack", hl_type_name((hl_type)t), k->isa_of_unpack[t]);
+        if (k->gemv[t]) fn(user, "gemv", hl_type_name((hl_type)t), k->facts_of_gemv[t].isa);
+        if (k->unpack[t]) fn(user, "unpack", hl_type_name((hl_type)t), k->facts_of_unpack[t].isa);
     }
-    if (k->gemm_panel) fn(user, "gemm", "panel", k->isa_of_gemm_panel);
+    if (k->gemm_panel) fn(user, "gemm", "panel", k->facts_of_gemm_panel.isa);
 #define HL_VEC_OP(name)                                                                                      \
-    if (k->name) fn(user, #name, "", k->isa_of_##name);
+    if (k->name) fn(user, #name, "", k->facts_of_##name.isa);
 #include "engine/kernels/vec.def"
 #undef HL_VEC_OP
 }

@@ -18,17 +18,30 @@ def sources():
 
 
 def kernels():
-    """Every kernel file ends in an instruction set, and every line of kernels.def has its file."""
+    """Every kernel file ends in an instruction set, and every line of kernels.def has its file: <op>_<isa>.c, or one per type."""
     folder = ROOT / "engine/kernels"
     isas = re.findall(r"^HL_ISA\((\w+),", (folder / "isa.def").read_text(), re.M)
     files = {p.stem: p for family in ("scalar", "x86", "arm") for p in (folder / family).glob("*.c")}
     for stem, path in sorted(files.items()):
         if stem.split("_")[-1] not in isas:
             yield f"{path.relative_to(ROOT)}: its last word is no line of isa.def"
-    for line in re.findall(r"^HL_KERNEL(?:_V)?\(([^)]*)\)", (folder / "kernels.def").read_text(), re.M):
-        stem = "_".join(line.replace(" ", "").split(","))
-        if stem not in files:
-            yield f"kernels.def: {stem} has no file {stem}.c"
+    text = (folder / "kernels.def").read_text().replace("\\\n", " ")
+    types = {}  # by the name of a set
+    for name, body in re.findall(r"^#define (\w+)\(op, isa, \.\.\.\) (.*)", text, re.M):
+        types[name] = re.findall(r"HL_KERNEL\(op, (\w+),", body) + [t for s in re.findall(r"(\w+)\(op, isa,", body) for t in types[s]]
+    used = set()
+    for of, op, isa in re.findall(r"^HL_KERNELS\((\w+), *(\w+), *(\w+)", text, re.M):
+        for t in types[of]:
+            own, shared = f"{op}_{t}_{isa}", f"{op}_{isa}"
+            used.add(own if own in files else shared)
+            if own not in files and shared not in files:
+                yield f"kernels.def: there is neither {shared}.c nor {own}.c"
+    for op, isa in re.findall(r"^HL_KERNEL_V\((\w+), *(\w+)", text, re.M):
+        used.add(f"{op}_{isa}")
+        if f"{op}_{isa}" not in files:
+            yield f"kernels.def: {op}_{isa} has no file {op}_{isa}.c"
+    for stem in sorted(set(files) - used):
+        yield f"{files[stem].relative_to(ROOT)}: no line of kernels.def is for it"
 
 
 COMMENT = re.compile(r"/\*.*?\*/", re.S)

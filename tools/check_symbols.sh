@@ -7,13 +7,13 @@ out=out/${MODE:-release}
 [ -d "$out/core" ] || exit 77
 case $out in */asan | */tsan | */fuzz) exit 77 ;; esac
 
-# Objects of sources that are still there: nm and objdump read them all at once, a process each would take a minute.
+# Objects of sources that are still there (kernels that are compiled per weight type: all): nm and objdump read them all at once, a process each would take a minute.
 objects() {
     for d; do find "$out/$d" -name '*.o' 2>/dev/null; done | while read -r o; do
         source=${o#"$out/"} && [ -f "${source%.o}.c" ] && echo "$o"
     done
 }
-libraries=$(objects core engine runner models host server bench/lib)
+libraries="$(objects core engine runner models host server bench/lib) $(find "$out/kernels" -name '*.o')"
 program=$(objects cli)
 
 calls=$(nm -A -u $libraries | awk -v out="$out/" '

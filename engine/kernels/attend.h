@@ -71,7 +71,7 @@ typedef struct hl_attend_in {
     int32_t               pos_begin; /* of this split: multiple of HL_ATTEND_SPLIT */
     int32_t               pos_end; /* exclusive; <= pos_begin + HL_ATTEND_SPLIT; later slots hold anything */
     const uint8_t *const *pages;   /* [..] page that holds pos_begin is pages[0] */
-    const uint8_t *next_page;      /* first page of the caller's next call, to be fetched early; NULL: none */
+    const uint8_t        *next_page; /* first page of the caller's next call, to be prefetched; NULL: none */
 } hl_attend_in;
 
 /* out   ret_o    [n_queries][head_dim] f32: sum of exp(s - max) * v over the visible positions of the split

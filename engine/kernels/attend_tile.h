@@ -7,8 +7,8 @@
  * that a second tile reads no memory. The body of an instruction set defines convert_v_scales,
  * quantize_query, softmax_row, tile_scores and tile_values. Order: attend_scalar.c.
  */
-#ifndef HL_KERNELS_ATTEND_TILE_H
-#define HL_KERNELS_ATTEND_TILE_H
+#ifndef HL_ENGINE_KERNELS_ATTEND_TILE_H
+#define HL_ENGINE_KERNELS_ATTEND_TILE_H
 
 #include "engine/kernels/clamp.h"
 #include "engine/kernels/kernel_list.h"
@@ -22,9 +22,9 @@ enum {
     MAX_GROUPS = HL_ATTEND_MAX_HEAD_DIM / 32
 };
 
-/* Ask for n_bytes from p on, into L2: into L1 there are too few requests at a time. The hardware alone does
+/* Prefetch n_bytes from p on, into L2: into L1 there are too few miss buffers. The hardware alone does
  * not keep memory busy while a page is computed, and stops at every 4 KiB. */
-HL_INLINE void fetch(const uint8_t *p, size_t n_bytes) {
+HL_INLINE void prefetch_bytes(const uint8_t *p, size_t n_bytes) {
     for (size_t i = 0; i < n_bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
 }
 
@@ -37,10 +37,10 @@ typedef struct tile {
     size_t                tile_lo, tile_hi;   /* of all of them together */
     const uint8_t *const *pages;
     size_t                v_offset;
-    const float          *v_scale;          /* [SPLIT][n_groups] of q8_0 */
-    const uint8_t        *k_ahead[N_PAGES]; /* what is read a page later: fetched while page i's keys are, */
-    const uint8_t        *v_ahead[N_PAGES]; /* or its values */
-    float                *s;                /* [TILE][SPLIT] scores, then p */
+    const float          *v_scale;             /* [SPLIT][n_groups] of q8_0 */
+    const uint8_t        *k_prefetch[N_PAGES]; /* what is read a page later: prefetched with page i's keys */
+    const uint8_t        *v_prefetch[N_PAGES]; /* or its values */
+    float                *s;                   /* [TILE][SPLIT] scores, then p */
     int8_t                codes[TILE][HL_ATTEND_MAX_HEAD_DIM] __attribute__((aligned(64)));
     int16_t pairs[TILE][HL_ATTEND_MAX_HEAD_DIM]; /* codes 0 2 1 3 of each four; not used by all */
     float   d[TILE][MAX_GROUPS];
@@ -108,21 +108,21 @@ static inline void set_ranges(const hl_attend_in *in, size_t i0, tile *t) {
 }
 
 /* Keys of all pages are read, then values of all pages, then perhaps in->next_page. */
-static inline void set_ahead(const hl_attend_in *in, tile *t) {
+static inline void set_prefetch(const hl_attend_in *in, tile *t) {
     if (t->tile_lo >= t->tile_hi) return;
     size_t first = t->tile_lo / PAGE, last = (t->tile_hi - 1) / PAGE;
     for (size_t i = first; i <= last; i++) {
-        t->k_ahead[i] = i < last ? in->pages[i + 1] : in->pages[first] + t->v_offset;
-        t->v_ahead[i] = i < last ? in->pages[i + 1] + t->v_offset : in->next_page;
-        if (t->v_ahead[i] == NULL) t->v_ahead[i] = in->pages[i];
+        t->k_prefetch[i] = i < last ? in->pages[i + 1] : in->pages[first] + t->v_offset;
+        t->v_prefetch[i] = i < last ? in->pages[i + 1] + t->v_offset : in->next_page;
+        if (t->v_prefetch[i] == NULL) t->v_prefetch[i] = in->pages[i];
     }
 }
 
-/* Scales of values are converted all at once, before a page's values are fetched. */
+/* Scales of values are converted all at once, before a page's values are read. */
 static inline void fetch_v_scales(const hl_attend_in *in, const tile *t) {
     size_t n = PAGE * t->head_dim;
     for (size_t i = t->tile_lo / PAGE; i * PAGE < t->tile_hi; i++)
-        fetch(in->pages[i] + t->v_offset + n, t->v_offset - n);
+        prefetch_bytes(in->pages[i] + t->v_offset + n, t->v_offset - n);
 }
 
 static inline size_t tile_size(size_t n_left) {
@@ -138,7 +138,7 @@ static inline void attend_all(const hl_attend_in *in, float *ret_o, float *ret_m
     for (size_t i = 0; i < in->n_queries; i += t.n_queries) {
         t.n_queries = tile_size(in->n_queries - i);
         set_ranges(in, i, &t);
-        set_ahead(in, &t);
+        set_prefetch(in, &t);
         if (in->kv_type == HL_KV_q8_0 && i == 0) fetch_v_scales(in, &t);
         if (in->kv_type == HL_KV_q8_0)
             for (size_t j = 0; j < t.n_queries; j++) quantize_query(&t, j);

@@ -2,8 +2,8 @@
  *
  * clamp.h - limits and rounding that the stored forms of keys, values and queries share.
  */
-#ifndef HL_KERNELS_CLAMP_H
-#define HL_KERNELS_CLAMP_H
+#ifndef HL_ENGINE_KERNELS_CLAMP_H
+#define HL_ENGINE_KERNELS_CLAMP_H
 
 #include "engine/kernels/exp_approx.h"
 #include "engine/quant/float16.h"

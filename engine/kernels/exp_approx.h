@@ -8,8 +8,8 @@
  * go through denormals to 0. Measured relative error below 1.2e-7. Vector versions (exp_x86.h) follow
  * this step by step. A NaN stays NaN.
  */
-#ifndef HL_KERNELS_EXP_APPROX_H
-#define HL_KERNELS_EXP_APPROX_H
+#ifndef HL_ENGINE_KERNELS_EXP_APPROX_H
+#define HL_ENGINE_KERNELS_EXP_APPROX_H
 
 #include <math.h>
 

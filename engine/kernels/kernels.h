@@ -56,12 +56,12 @@ typedef struct hl_panel {
     uint32_t       group;  /* 16 or 32 columns share a scale */
     int32_t        offset; /* subtract from every code; a power of two or 0 */
     bool           has_min;
-    uint8_t        max_code;    /* no code is larger; 0: not told */
-    uint8_t       *codes;       /* [n_cols / 4][32][4] u8 */
-    float         *scale;       /* [n_cols / group][32] f32 */
-    float         *min;         /* [n_cols / group][32] f32, only when has_min */
-    const uint8_t *ahead;       /* what the caller reads next: a kernel may ask for it as it multiplies */
-    size_t         ahead_bytes; /* of that; 0: nothing */
+    uint8_t        max_code;       /* no code is larger; 0: not told */
+    uint8_t       *codes;          /* [n_cols / 4][32][4] u8 */
+    float         *scale;          /* [n_cols / group][32] f32 */
+    float         *min;            /* [n_cols / group][32] f32, only when has_min */
+    const uint8_t *prefetch;       /* what the caller reads next: a kernel may prefetch it as it multiplies */
+    size_t         prefetch_bytes; /* of that; 0: nothing */
 } hl_panel;
 
 /* y[t][r] = sum over columns of w[r][c] * x[t][c]; y has y_stride floats between tokens.
@@ -77,27 +77,35 @@ typedef void hl_unpack_fn(const void *w, size_t row_bytes, hl_panel *p);
 /* As gemv, from a panel and for any number of tokens. */
 typedef void hl_gemm_panel_fn(const hl_panel *p, const hl_act *x, float *y, size_t y_stride);
 
-/* n floats from n packed weights (whole blocks), exactly as the format defines. */
-typedef void hl_to_f32_fn(const void *w, size_t n, float *ret_x);
-
 /* What this process computes with. Filled once by hl_kernels_select(); read-only afterwards.
  * Operations without weights are declared in vec.h and attend.h and stand here as plain members. */
 #include "engine/kernels/attend.h"
 #include "engine/kernels/probe.h"
 #include "engine/kernels/vec.h"
 
+/* What callers of a kernel must know of it: its line in kernels.def says. */
+typedef struct hl_kernel_facts {
+    const char *isa; /* for `info --kernels` */
+    /* gemv of quantized weights: with more tokens panels are faster. gemm_panel: of one call, best. 0: any
+     * number. */
+    uint32_t max_tokens;
+    bool     may_lose;   /* "not finite" above */
+    bool     prefetches; /* gemm_panel: what the panel says, so that the caller need not */
+} hl_kernel_facts;
+
 typedef struct hl_kernels {
     uint32_t          cpu; /* feature bits used: cpu.h */
     hl_gemv_fn       *gemv[HL_TYPE_count];
     hl_unpack_fn     *unpack[HL_TYPE_count]; /* NULL for float types: their gemv takes any number of tokens */
     hl_gemm_panel_fn *gemm_panel;
+    hl_gemv_fn       *definition[HL_TYPE_count]; /* the gemv that all others must equal */
 #define HL_VEC_OP(name) hl_##name##_fn *name;
 #include "engine/kernels/vec.def"
 #undef HL_VEC_OP
-    const char *isa_of_gemv[HL_TYPE_count]; /* for `info --kernels` */
-    const char *isa_of_unpack[HL_TYPE_count];
-    const char *isa_of_gemm_panel;
-#define HL_VEC_OP(name) const char *isa_of_##name;
+    hl_kernel_facts facts_of_gemv[HL_TYPE_count];
+    hl_kernel_facts facts_of_unpack[HL_TYPE_count];
+    hl_kernel_facts facts_of_gemm_panel;
+#define HL_VEC_OP(name) hl_kernel_facts facts_of_##name;
 #include "engine/kernels/vec.def"
 #undef HL_VEC_OP
 } hl_kernels;

@@ -2,8 +2,8 @@
  *
  * unroll.h - how vector kernels say that loops run over registers and that functions must be inlined.
  */
-#ifndef HL_KERNELS_UNROLL_H
-#define HL_KERNELS_UNROLL_H
+#ifndef HL_ENGINE_KERNELS_UNROLL_H
+#define HL_ENGINE_KERNELS_UNROLL_H
 
 /* In front of a loop whose trip count is a constant after inlining. */
 #if defined(__clang__)

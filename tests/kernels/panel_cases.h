@@ -44,8 +44,8 @@ static void multiply(hl_unpack_fn *unpack, hl_gemm_panel_fn *gemm, hl_type type,
     }
 }
 
-static void compare_with_gemv(hl_gemm_panel_fn *gemm, const char *isa, hl_type type, size_t n_rows,
-                              size_t n_cols, size_t n_tokens, size_t slice_cols, pattern pat,
+static void compare_with_gemv(hl_gemm_panel_fn *gemm, const hl_kernel_facts *facts, hl_type type,
+                              size_t n_rows, size_t n_cols, size_t n_tokens, size_t slice_cols, pattern pat,
                               uint64_t *seed) {
     const size_t row_bytes = hl_type_row_bytes(type, n_cols);
     const size_t stride = n_rows + PANEL_GAP;
@@ -63,10 +63,10 @@ static void compare_with_gemv(hl_gemm_panel_fn *gemm, const char *isa, hl_type t
     }
     multiply(scalar()->unpack[type], gemm, type, w, n_rows, slice_cols, &b.act, got, stride);
     for (size_t i = 0; i < n_y; i++)
-        if (!same_or_lost(isa, pat, want[i], got[i]))
+        if (!same_or_lost(facts->may_lose, pat, want[i], got[i]))
             fail_msg("gemm_panel_%s of %s, %s, %zu x %zu, slices of %zu, %zu tokens: row %zu token %zu is "
                      "%a, expected %a",
-                     isa, hl_type_name(type), pattern_name(pat), n_rows, n_cols, slice_cols, n_tokens,
+                     facts->isa, hl_type_name(type), pattern_name(pat), n_rows, n_cols, slice_cols, n_tokens,
                      i % stride, i / stride, (double)got[i], (double)want[i]);
     free_batch(&b);
     free_guarded(w, row_bytes * n_rows);
@@ -74,18 +74,18 @@ static void compare_with_gemv(hl_gemm_panel_fn *gemm, const char *isa, hl_type t
     free_guarded(got, n_y * 4);
 }
 
-static void test_gemm_panel(const char *isa, hl_gemm_panel_fn *gemm) {
+static void test_gemm_panel(const hl_kernel_facts *facts, hl_gemm_panel_fn *gemm) {
     uint64_t seed = 5;
     for (int t = 0; t < HL_TYPE_count; t++) {
         if (!scalar()->unpack[t]) continue;
         const size_t block = hl_type_block_elems((hl_type)t);
         for (size_t n_tokens = 1; n_tokens <= PANEL_TOKENS; n_tokens += n_tokens < 20 ? 1 : 17) {
             const pattern pat = (pattern)(n_tokens % N_PATTERNS);
-            compare_with_gemv(gemm, isa, (hl_type)t, 1 + n_tokens % 32, block, n_tokens, block, pat, &seed);
-            compare_with_gemv(gemm, isa, (hl_type)t, 32, 512, n_tokens, 256, RANDOM, &seed);
+            compare_with_gemv(gemm, facts, (hl_type)t, 1 + n_tokens % 32, block, n_tokens, block, pat, &seed);
+            compare_with_gemv(gemm, facts, (hl_type)t, 32, 512, n_tokens, 256, RANDOM, &seed);
         }
         for (size_t n_rows = 1; n_rows <= HL_PANEL_ROWS; n_rows++)
-            compare_with_gemv(gemm, isa, (hl_type)t, n_rows, 768, 7, 512, (pattern)(n_rows % N_PATTERNS),
+            compare_with_gemv(gemm, facts, (hl_type)t, n_rows, 768, 7, 512, (pattern)(n_rows % N_PATTERNS),
                               &seed);
     }
 }

@@ -23,50 +23,41 @@ static inline __m256i dot_of_pairs(__m256i acc, __m256i w, __m256i x) {
 
 #include "engine/kernels/x86/gemm_dot_avx2.h"
 #include "engine/kernels/x86/gemv_dot_avx2.h"
-#include "engine/quant/iq4_nl.h"
-#include "engine/quant/iq4_xs.h"
-#include "engine/quant/mxfp4.h"
-#include "engine/quant/q2_k.h"
-#include "engine/quant/q3_k.h"
-#include "engine/quant/q4_0.h"
-#include "engine/quant/q4_1.h"
-#include "engine/quant/q4_k.h"
-#include "engine/quant/q5_0.h"
-#include "engine/quant/q5_1.h"
-#include "engine/quant/q5_k.h"
-#include "engine/quant/q6_k.h"
-#include "engine/quant/q8_0.h"
 
-/* clang-format off */
-#define FOR_ALL_TYPES(X) \
-    X(q4_0, 1) X(q4_1, 1) X(q5_0, 1) X(q5_1, 1) X(q8_0, 1) X(q2_k, 8) X(q3_k, 8) \
-    X(q4_k, 8) X(q5_k, 8) X(q6_k, 8) X(iq4_nl, 1) X(iq4_xs, 8) X(mxfp4, 1)
-/* clang-format on */
-
-#define DEFINE(type, groups)                                                                                 \
-    hl_gemv_fn hl_gemv_##type##_emulated;                                                                    \
-    HL_DEFINE_GEMV(type, groups, emulated)
-FOR_ALL_TYPES(DEFINE)
+/* As gemv_avxvnni.c, for all types at once. */
+#define HL_FORMAT(type, group, offset, has_min, max_code)                                                    \
+    static void gemv_##type##_emulated(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x,      \
+                                       float *y, size_t y_stride) {                                          \
+        const kind8 kind = {0, group, has_min, HL_BLOCK_BYTES_##type, HL_BLOCK_GROUPS_##type};               \
+        if (x->n_tokens == 1 && ONE_BY_AVX2_##type)                                                          \
+            hl_gemv_##type##_avx2(n_rows, w, row_bytes, x, y, y_stride);                                     \
+        else                                                                                                 \
+            gemv_dot(kind, offset, decode8_##type, hl_gemv_##type##_scalar, n_rows, w, row_bytes, x, y,      \
+                     y_stride);                                                                              \
+    }
+#include "engine/quant/formats.def"
+#undef HL_FORMAT
 
 static void gemv_with_an_emulated_dot_product_gives_the_bits_of_the_scalar_definition(void **state) {
     (void)state;
     need_isa(HL_ISA_avx2);
-#define TRY(wtype, groups)                                                                                   \
+#define HL_FORMAT(wtype, group, offset, has_min, max_code)                                                   \
     {                                                                                                        \
         const gemv_case c = {.type = HL_TYPE_##wtype,                                                        \
                              .isa = "emulated",                                                              \
-                             .fn = hl_gemv_##wtype##_emulated,                                               \
+                             .fn = gemv_##wtype##_emulated,                                                  \
                              .want_fn = hl_gemv_##wtype##_scalar,                                            \
                              .exact = true};                                                                 \
         run_case(&c);                                                                                        \
     }
-    FOR_ALL_TYPES(TRY)
+#include "engine/quant/formats.def"
+#undef HL_FORMAT
 }
 
 static void panel_products_with_an_emulated_dot_product_give_the_bits_of_gemv(void **state) {
     (void)state;
     need_isa(HL_ISA_avx2);
-    test_gemm_panel("emulated", multiply_panel);
+    test_gemm_panel(&(hl_kernel_facts){.isa = "emulated"}, multiply_panel);
 }
 #else
 static void gemv_with_an_emulated_dot_product_gives_the_bits_of_the_scalar_definition(void **state) {

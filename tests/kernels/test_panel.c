@@ -63,7 +63,7 @@ static void an_unpack_makes_the_same_panel_as_the_scalar_one(void **state) {
 static void a_panel_product_gives_the_bits_of_gemv_for_any_number_of_tokens(void **state) {
     const kernel *k = *state;
     need_isa(k->isa);
-    test_gemm_panel(hl_isa_name(k->isa), (hl_gemm_panel_fn *)k->fn);
+    test_gemm_panel(&k->facts, (hl_gemm_panel_fn *)k->fn);
 }
 
 int main(void) {

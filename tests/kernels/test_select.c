@@ -16,14 +16,17 @@ static const kernel *last_of(const char *op, int type, uint32_t cpu) {
     return best;
 }
 
-static void check_choice(const char *op, int type, uint32_t cpu, void (*fn)(void), const char *isa) {
+static void check_choice(const char *op, int type, uint32_t cpu, void (*fn)(void), hl_kernel_facts facts) {
     const kernel *want = last_of(op, type, cpu);
     if (!want) {
         assert_null(fn);
         return;
     }
     if (fn != want->fn) fail_msg("%s for features %x: another kernel than %s", op, cpu, want->name);
-    assert_string_equal(isa, hl_isa_name(want->isa));
+    assert_string_equal(facts.isa, hl_isa_name(want->isa));
+    assert_int_equal(facts.max_tokens, want->facts.max_tokens);
+    assert_int_equal(facts.may_lose, want->facts.may_lose);
+    assert_int_equal(facts.prefetches, want->facts.prefetches);
 }
 
 static void each_processor_gets_the_last_kernels_that_it_can_run(void **state) {
@@ -34,13 +37,57 @@ static void each_processor_gets_the_last_kernels_that_it_can_run(void **state) {
         hl_kernels_select(cpu, &k);
         assert_int_equal(k.cpu, cpu);
         for (int t = 0; t < HL_TYPE_count; t++) {
-            check_choice("gemv", t, cpu, (void (*)(void))k.gemv[t], k.isa_of_gemv[t]);
-            check_choice("unpack", t, cpu, (void (*)(void))k.unpack[t], k.isa_of_unpack[t]);
+            check_choice("gemv", t, cpu, (void (*)(void))k.gemv[t], k.facts_of_gemv[t]);
+            check_choice("unpack", t, cpu, (void (*)(void))k.unpack[t], k.facts_of_unpack[t]);
         }
-        check_choice("gemm_panel", -1, cpu, (void (*)(void))k.gemm_panel, k.isa_of_gemm_panel);
-#define HL_VEC_OP(name) check_choice(#name, -1, cpu, (void (*)(void))k.name, k.isa_of_##name);
+        check_choice("gemm_panel", -1, cpu, (void (*)(void))k.gemm_panel, k.facts_of_gemm_panel);
+#define HL_VEC_OP(name) check_choice(#name, -1, cpu, (void (*)(void))k.name, k.facts_of_##name);
 #include "engine/kernels/vec.def"
 #undef HL_VEC_OP
+    }
+}
+
+/* What matmul.c relies on: a gemv is not given more tokens than it takes, nor a panel none at all; and the
+ * definition is that of no special processor. */
+static void facts_are_within_what_kernels_take(void **state) {
+    (void)state;
+    hl_kernels k;
+    hl_kernels_select(hl_cpu_features(), &k);
+    for (size_t i = 0; i < sizeof kernel_table / sizeof kernel_table[0]; i++) {
+        const kernel *line = &kernel_table[i];
+        const bool    is_quantized = line->type >= 0 && hl_type_block_elems((hl_type)line->type) > 1;
+        if (strcmp(line->op, "gemv") == 0)
+            assert_in_range(line->facts.max_tokens, is_quantized, is_quantized ? HL_GEMV_MAX_TOKENS : 0);
+        if (strcmp(line->op, "gemm_panel") == 0) assert_in_range(line->facts.max_tokens, 1, 64);
+    }
+    for (int t = 0; t < HL_TYPE_count; t++) assert_ptr_equal(k.definition[t], scalar()->gemv[t]);
+}
+
+/* Where the crossover lies that was measured: a change of the table is a change of speed. */
+static void tokens_for_gemv_are_as_measured(void **state) {
+    (void)state;
+    static const struct {
+        hl_isa   isa;
+        hl_type  type;
+        uint32_t max_tokens;
+    } want[] = {
+        {HL_ISA_scalar, HL_TYPE_q4_k, 3},
+#if defined(__x86_64__)
+        {HL_ISA_avx2, HL_TYPE_q4_k, 6},
+        {HL_ISA_avxvnni, HL_TYPE_q4_k, 4},
+        {HL_ISA_avx512, HL_TYPE_q4_k, 6},
+        {HL_ISA_avx512vnni, HL_TYPE_q4_k, 8},
+        {HL_ISA_avx512vnni, HL_TYPE_q5_0, 4},
+        {HL_ISA_avx512vnni, HL_TYPE_q8_0, 8},
+#elif defined(__aarch64__)
+        {HL_ISA_neon, HL_TYPE_q4_k, 3},
+        {HL_ISA_dotprod, HL_TYPE_iq4_xs, 3},
+#endif
+    };
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+        hl_kernels k;
+        hl_kernels_select(hl_isa_needs(want[i].isa), &k);
+        assert_int_equal(k.facts_of_gemv[want[i].type].max_tokens, want[i].max_tokens);
     }
 }
 
@@ -76,6 +123,8 @@ int main(void) {
     static kernel_tests t;
     add_test(&t, "each_processor_gets_the_last_kernels_that_it_can_run",
              each_processor_gets_the_last_kernels_that_it_can_run);
+    add_test(&t, "facts_are_within_what_kernels_take", facts_are_within_what_kernels_take);
+    add_test(&t, "tokens_for_gemv_are_as_measured", tokens_for_gemv_are_as_measured);
 #if defined(__x86_64__)
     add_test(&t, "features_are_those_that_the_system_reports", features_are_those_that_the_system_reports);
 #endif

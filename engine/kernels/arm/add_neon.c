@@ -6,5 +6,5 @@
 
 void hl_add_neon(size_t n, const float *a, const float *b, float *ret_y) {
     for (size_t i = 0; i < n; i += 4)
-        hl_store_4(ret_y + i, n - i, vaddq_f32(hl_load_4(a + i, n - i), hl_load_4(b + i, n - i)));
+        store_part_4(ret_y + i, n - i, vaddq_f32(load_part_4(a + i, n - i), load_part_4(b + i, n - i)));
 }

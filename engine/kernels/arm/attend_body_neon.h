@@ -6,8 +6,8 @@
  * Registers hold 6 queries x 16 positions or columns, or 2 queries x 32. Codes of keys lose their offset
  * when they are loaded, so start[] is not used.
  */
-#ifndef HL_KERNELS_ATTEND_BODY_NEON_H
-#define HL_KERNELS_ATTEND_BODY_NEON_H
+#ifndef HL_ENGINE_KERNELS_ARM_ATTEND_BODY_NEON_H
+#define HL_ENGINE_KERNELS_ARM_ATTEND_BODY_NEON_H
 
 #include "engine/kernels/arm/vec_arm.h"
 #include "engine/kernels/attend_tile.h"
@@ -26,7 +26,7 @@ HL_INLINE float32x4_t load_4(int type, const void *p, size_t i) {
 }
 
 /* Scores of 4 * strip positions of a page, from slot `first` on. */
-HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead,
+HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *prefetch,
                             size_t first, float *s) {
     const size_t n = strip(nq);
     float32x4_t  acc[TILE][8];
@@ -35,7 +35,7 @@ HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k
     }
     for (size_t c = 0; c < t->head_dim; c++) {
         float32x4_t x[8];
-        fetch(ahead + (c * PAGE + first) * element_bytes(type), n * 4 * element_bytes(type));
+        prefetch_bytes(prefetch + (c * PAGE + first) * element_bytes(type), n * 4 * element_bytes(type));
         HL_UNROLL for (size_t i = 0; i < n; i++) x[i] = load_4(type, k, c * PAGE + first + i * 4);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             float32x4_t q = vdupq_n_f32(t->q[j][c]);
@@ -48,19 +48,19 @@ HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k
 }
 
 /* Scores of 4 * strip positions of a page of q8_0, for the columns of one group, added to s. */
-HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, const uint8_t *ahead,
-                                 size_t first, float *s) {
+HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k,
+                                 const uint8_t *prefetch, size_t first, float *s) {
     const size_t    n = strip(nq);
     size_t          n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
     const uint16_t *d = (const uint16_t *)(const void *)(k + t->head_dim * PAGE) + g * PAGE;
     int32x4_t       sum[TILE][8];
-    fetch(ahead + t->head_dim * PAGE + (g * PAGE + first) * 2, n * 4 * 2);
+    prefetch_bytes(prefetch + t->head_dim * PAGE + (g * PAGE + first) * 2, n * 4 * 2);
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) sum[j][i] = vdupq_n_s32(0);
     }
     for (size_t c = g * 8; c < g * 8 + n4; c++) {
         int8x16_t q[TILE];
-        fetch(ahead + (c * PAGE + first) * 4, n * 4 * 4);
+        prefetch_bytes(prefetch + (c * PAGE + first) * 4, n * 4 * 4);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             int32_t four;
             memcpy(&four, &t->codes[j][c * 4], 4);
@@ -97,14 +97,15 @@ HL_INLINE float32x4_t load_value(int type, const tile *t, const uint8_t *v, size
  * makes -0 into 0. */
 HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begin, size_t end, size_t c0,
                        float *o) {
-    const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *ahead = t->v_ahead[begin / PAGE];
+    const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *prefetch = t->v_prefetch[begin / PAGE];
     float32x4_t    acc[TILE][8];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] = vld1q_f32(o + j * t->head_dim + c0 + i * 4);
     }
     for (; begin < end; begin++) {
         float32x4_t x[8];
-        fetch(ahead + (begin % PAGE * t->head_dim + c0) * element_bytes(type), n * 4 * element_bytes(type));
+        prefetch_bytes(prefetch + (begin % PAGE * t->head_dim + c0) * element_bytes(type),
+                       n * 4 * element_bytes(type));
         HL_UNROLL for (size_t i = 0; i < n; i++) x[i] = load_value(type, t, v, begin, c0 + i * 4);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             float32x4_t p = vdupq_n_f32(t->s[j * SPLIT + begin]);
@@ -119,17 +120,17 @@ HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begi
 
 HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
     for (size_t page = t->tile_lo / PAGE; page * PAGE < t->tile_hi; page++) {
-        const uint8_t *k = t->pages[page], *ahead = t->k_ahead[page];
+        const uint8_t *k = t->pages[page], *prefetch = t->k_prefetch[page];
         float         *s = t->s + page * PAGE;
         if (type == HL_KV_q8_0)
             for (size_t j = 0; j < nq; j++) memset(s + j * SPLIT, 0, PAGE * sizeof *s);
         for (size_t first = 0; first < PAGE; first += strip(nq) * 4) {
             if (type != HL_KV_q8_0) {
-                strip_scores(type, nq, t, k, ahead, first, s);
+                strip_scores(type, nq, t, k, prefetch, first, s);
                 continue;
             }
             for (size_t g = 0; g < hl_kv_n_groups(t->head_dim); g++)
-                strip_scores_q8_0(nq, t, g, k, ahead, first, s);
+                strip_scores_q8_0(nq, t, g, k, prefetch, first, s);
         }
     }
 }
@@ -177,7 +178,7 @@ static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, 
         int32x4_t   pos = vaddq_s32(vdupq_n_s32((int32_t)i), vld1q_s32(index));
         uint32x4_t  visible = vandq_u32(vcgeq_s32(pos, lo), vcltq_s32(pos, hi));
         float32x4_t x = vmulq_n_f32(vld1q_f32(s + i), in->qk_scale);
-        if (in->softcap != 0.0f) x = vmulq_n_f32(hl_tanh_4(vmulq_n_f32(x, inv_cap)), in->softcap);
+        if (in->softcap != 0.0f) x = vmulq_n_f32(tanh_4(vmulq_n_f32(x, inv_cap)), in->softcap);
         x = vbslq_f32(visible, x, none);
         max = vmaxnmq_f32(max, x);
         vst1q_f32(s + i, x);
@@ -190,11 +191,11 @@ static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, 
     }
     max = vdupq_n_f32(*ret_max);
     for (size_t i = from; i < to; i += 4) {
-        float32x4_t p = hl_exp_4(vsubq_f32(vld1q_f32(s + i), max));
+        float32x4_t p = exp_4(vsubq_f32(vld1q_f32(s + i), max));
         lanes[i / 4 % 4] = vaddq_f32(lanes[i / 4 % 4], p);
         vst1q_f32(s + i, p);
     }
-    *ret_sum = hl_sum_lanes_4(lanes);
+    *ret_sum = sum_lanes_4(lanes);
 }
 
 static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, float *ret_scale) {

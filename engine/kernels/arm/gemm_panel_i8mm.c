@@ -29,7 +29,7 @@ HL_INLINE void pack_codes(const hl_panel *p, size_t begin, size_t n, bool is_sig
 }
 
 /* Activations [8 columns][token pair]; the last of an odd number is its own partner. */
-HL_INLINE void pack_tokens(const hl_tile *a, size_t n_tokens, int8_t *ret_pairs) {
+HL_INLINE void pack_tokens(const panel_tile *a, size_t n_tokens, int8_t *ret_pairs) {
     const size_t  n_pairs = (n_tokens + 1) / 2, n_cols = a->x->n_cols;
     const int8_t *q = a->x->q + a->token * n_cols + a->p->col_begin + 32 * a->begin;
     for (size_t k = 0; k < n_pairs; k++) {
@@ -45,17 +45,17 @@ HL_INLINE void pack_tokens(const hl_tile *a, size_t n_tokens, int8_t *ret_pairs)
 }
 
 /* What begins the sums of tokens 2k and 2k + 1: lanes as SMMLA makes them. */
-HL_INLINE int32x4_t start_pair(const hl_tile *a, size_t i, size_t s, size_t k, size_t n_tokens,
+HL_INLINE int32x4_t start_pair(const panel_tile *a, size_t i, size_t s, size_t k, size_t n_tokens,
                                hl_code_format f) {
     if (f.has_min || f.offset == 128) return vdupq_n_s32(0);
-    const int32x2_t first = hl_tile_xsum(a, i, 2 * k, f);
-    const int32x2_t second = 2 * k + 1 < n_tokens ? hl_tile_xsum(a, i, 2 * k + 1, f) : first;
+    const int32x2_t first = tile_xsum(a, i, 2 * k, f);
+    const int32x2_t second = 2 * k + 1 < n_tokens ? tile_xsum(a, i, 2 * k + 1, f) : first;
     const int32x2_t both = s == 0 ? vzip1_s32(first, second) : vzip2_s32(first, second);
     const int32x2_t start = vmul_n_s32(both, -f.offset);
     return vcombine_s32(start, start);
 }
 
-HL_INLINE void dots(const hl_tile *a, size_t i, size_t s, size_t n_tokens, hl_code_format f,
+HL_INLINE void dots(const panel_tile *a, size_t i, size_t s, size_t n_tokens, hl_code_format f,
                     int32x4_t isum[HL_TILE_TOKENS][HL_TILE_VECTORS]) {
     const size_t  n_pairs = (n_tokens + 1) / 2;
     const size_t  unit = 4 * (i - a->begin) + 2 * s;
@@ -77,7 +77,7 @@ HL_INLINE void dots(const hl_tile *a, size_t i, size_t s, size_t n_tokens, hl_co
     }
 }
 
-HL_INLINE void run_tokens(hl_tile a, size_t n_tokens, hl_code_format f, const int8_t *w_pairs) {
+HL_INLINE void run_tokens(panel_tile a, size_t n_tokens, hl_code_format f, const int8_t *w_pairs) {
     int8_t       x_pairs[UNITS * MAX_PAIRS * PAIR_BYTES];
     float *const y = a.y;
     pack_tokens(&a, n_tokens, x_pairs);
@@ -85,7 +85,7 @@ HL_INLINE void run_tokens(hl_tile a, size_t n_tokens, hl_code_format f, const in
     for (; a.row < a.p->n_rows; a.row += 8) {
         a.w_pairs = w_pairs + a.row / 8 * UNITS * 4 * PAIR_BYTES;
         a.y = y + a.row;
-        hl_tile_run(&a, n_tokens, f, dots);
+        tile_run(&a, n_tokens, f, dots);
     }
 }
 
@@ -96,7 +96,7 @@ HL_INLINE void run(const hl_panel *p, const hl_act *x, float *y, size_t y_stride
         const size_t end = n_groups - begin < CHUNK_COLS / 32 ? n_groups : begin + CHUNK_COLS / 32;
         pack_codes(p, begin, end - begin, f.offset == 128, w_pairs);
         for (size_t t = 0; t < x->n_tokens; t += step) {
-            const hl_tile a = {p, x, 0, t, begin, end, y + t * y_stride, y_stride, NULL, NULL};
+            const panel_tile a = {p, x, 0, t, begin, end, y + t * y_stride, y_stride, NULL, NULL};
             switch (x->n_tokens - t < step ? x->n_tokens - t : step) {
             case 1: run_tokens(a, 1, f, w_pairs); break;
             case 2: run_tokens(a, 2, f, w_pairs); break;
@@ -110,5 +110,5 @@ HL_INLINE void run(const hl_panel *p, const hl_act *x, float *y, size_t y_stride
 }
 
 void hl_gemm_panel_i8mm(const hl_panel *p, const hl_act *x, float *y, size_t y_stride) {
-    hl_gemm_kinds(p, x, y, y_stride, run);
+    gemm_kinds(p, x, y, y_stride, run);
 }

@@ -23,7 +23,7 @@ HL_INLINE int8x16_t load_quad(const int8_t *q, size_t k) {
     return vreinterpretq_s8_s32(vdupq_n_s32(x));
 }
 
-HL_INLINE void dots(const hl_tile *a, size_t i, size_t s, size_t n_tokens, hl_code_format f,
+HL_INLINE void dots(const panel_tile *a, size_t i, size_t s, size_t n_tokens, hl_code_format f,
                     int32x4_t isum[HL_TILE_TOKENS][HL_TILE_VECTORS]) {
     const bool     is_signed = f.offset == 128;
     const size_t   n_quads = f.group / 4, step = is_signed ? 2 : n_quads;
@@ -35,7 +35,7 @@ HL_INLINE void dots(const hl_tile *a, size_t i, size_t s, size_t n_tokens, hl_co
             int8x16_t w[HL_TILE_VECTORS];
             HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) w[v] = load_codes(codes, k, v, is_signed);
             HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
-                const int8x16_t x = load_quad(a->x->q + 32 * hl_tile_at(a, i, t) + 16 * s, k);
+                const int8x16_t x = load_quad(a->x->q + 32 * tile_at(a, i, t) + 16 * s, k);
                 HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) {
                     int16x8_t *p = product[t][v];
                     p[0] = k == from ? vmull_s8(vget_low_s8(w[v]), vget_low_s8(x))
@@ -51,23 +51,23 @@ HL_INLINE void dots(const hl_tile *a, size_t i, size_t s, size_t n_tokens, hl_co
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) HL_UNROLL for (size_t v = 0; v < HL_TILE_VECTORS; v++) {
         isum[t][v] = vpaddq_s32(sum[t][v][0], sum[t][v][1]);
         if (!f.has_min && !is_signed)
-            isum[t][v] = vaddq_s32(isum[t][v], hl_start4(f, hl_tile_xsum(a, i, t, f), (int)s));
+            isum[t][v] = vaddq_s32(isum[t][v], start4(f, tile_xsum(a, i, t, f), (int)s));
     }
 }
 
 HL_INLINE void run(const hl_panel *p, const hl_act *x, float *y, size_t y_stride, hl_code_format f) {
     for (size_t t = 0; t < x->n_tokens; t += TOKENS) {
         for (size_t r = 0; r < p->n_rows; r += 8) {
-            const hl_tile a = {p, x, r, t, 0, p->n_cols / 32, y + t * y_stride + r, y_stride, NULL, NULL};
+            const panel_tile a = {p, x, r, t, 0, p->n_cols / 32, y + t * y_stride + r, y_stride, NULL, NULL};
             switch (x->n_tokens - t) {
-            case 1: hl_tile_run(&a, 1, f, dots); break;
-            case 2: hl_tile_run(&a, 2, f, dots); break;
-            default: hl_tile_run(&a, TOKENS, f, dots); break;
+            case 1: tile_run(&a, 1, f, dots); break;
+            case 2: tile_run(&a, 2, f, dots); break;
+            default: tile_run(&a, TOKENS, f, dots); break;
             }
         }
     }
 }
 
 void hl_gemm_panel_neon(const hl_panel *p, const hl_act *x, float *y, size_t y_stride) {
-    hl_gemm_kinds(p, x, y, y_stride, run);
+    gemm_kinds(p, x, y, y_stride, run);
 }

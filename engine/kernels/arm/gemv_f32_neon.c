@@ -8,6 +8,6 @@
 
 void hl_gemv_f32_neon(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
                       size_t y_stride) {
-    const hl_float_kind kind = {4, 4, hl_load8_f32, hl_load8_f32};
-    hl_gemv_floats(n_rows, w, row_bytes, x, x->f32, y, y_stride, &kind);
+    const float_kind kind = {4, 4, load8_f32, load8_f32};
+    gemv_floats(n_rows, w, row_bytes, x, x->f32, y, y_stride, &kind);
 }

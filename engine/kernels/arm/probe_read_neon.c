@@ -8,7 +8,7 @@
 #include "engine/kernels/unroll.h"
 
 uint64_t hl_probe_read_neon(size_t n, const void *p) {
-    enum { STREAMS = 8, AHEAD_BYTES = 1024 };
+    enum { STREAMS = 8, PREFETCH_DISTANCE = 1024 };
     const uint8_t *at = p;
     const size_t   part = n / STREAMS;
     uint64x2_t     sum[STREAMS];
@@ -16,7 +16,7 @@ uint64_t hl_probe_read_neon(size_t n, const void *p) {
     for (size_t i = 0; i + 64 <= part; i += 64) {
         HL_UNROLL for (int s = 0; s < STREAMS; s++) {
             const uint8_t *from = at + (size_t)s * part + i;
-            __builtin_prefetch(from + AHEAD_BYTES, 0, 2);
+            __builtin_prefetch(from + PREFETCH_DISTANCE, 0, 2);
             HL_UNROLL for (int k = 0; k < 64; k += 16) sum[s] =
                 vaddq_u64(sum[s], vreinterpretq_u64_u8(vld1q_u8(from + k)));
         }

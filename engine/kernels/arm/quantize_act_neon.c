@@ -16,10 +16,10 @@ void hl_quantize_act_neon(size_t n, const float *x, int8_t *ret_q, float *ret_d,
         uint32x4_t  max = vdupq_n_u32(0);
         for (size_t j = 0; j < 8; j++) {
             v[j] = vld1q_f32(x + i * 32 + j * 4);
-            max = vmaxq_u32(max, hl_abs_bits_4(v[j]));
+            max = vmaxq_u32(max, abs_bits_4(v[j]));
         }
         float d = vmaxvq_f32(vreinterpretq_f32_u32(max)) / 127.0f;
-        if (!hl_are_finite_4(max)) {
+        if (!are_finite_4(max)) {
             d = NAN;
             for (size_t j = 0; j < 8; j++) v[j] = vdupq_n_f32(0);
         }

@@ -14,13 +14,13 @@ void hl_rmsnorm_neon(size_t n, const float *x, const float *weight, float eps, f
         }
     }
     for (size_t j = 0; i < n; i += 4, j++) {
-        const float32x4_t a = hl_load_4(x + i, n - i);
+        const float32x4_t a = load_part_4(x + i, n - i);
         lanes[j] = vfmaq_f32(lanes[j], a, a);
     }
-    const float32x4_t r = vdupq_n_f32(1.0f / sqrtf(hl_sum_lanes_4(lanes) / (float)n + eps));
+    const float32x4_t r = vdupq_n_f32(1.0f / sqrtf(sum_lanes_4(lanes) / (float)n + eps));
     for (i = 0; i < n; i += 4) {
-        float32x4_t y = vmulq_f32(hl_load_4(x + i, n - i), r);
-        if (weight != NULL) y = vmulq_f32(y, hl_load_4(weight + i, n - i));
-        hl_store_4(ret_y + i, n - i, y);
+        float32x4_t y = vmulq_f32(load_part_4(x + i, n - i), r);
+        if (weight != NULL) y = vmulq_f32(y, load_part_4(weight + i, n - i));
+        store_part_4(ret_y + i, n - i, y);
     }
 }

@@ -5,5 +5,6 @@
 #include "engine/kernels/arm/vec_arm.h"
 
 void hl_scale_neon(size_t n, const float *x, float s, float *ret_y) {
-    for (size_t i = 0; i < n; i += 4) hl_store_4(ret_y + i, n - i, vmulq_n_f32(hl_load_4(x + i, n - i), s));
+    for (size_t i = 0; i < n; i += 4)
+        store_part_4(ret_y + i, n - i, vmulq_n_f32(load_part_4(x + i, n - i), s));
 }

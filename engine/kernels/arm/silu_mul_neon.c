@@ -6,7 +6,7 @@
 
 void hl_silu_mul_neon(size_t n, const float *gate, const float *up, float *ret_y) {
     for (size_t i = 0; i < n; i += 4) {
-        const float32x4_t x = hl_silu_4(hl_load_4(gate + i, n - i));
-        hl_store_4(ret_y + i, n - i, vmulq_f32(x, hl_load_4(up + i, n - i)));
+        const float32x4_t x = silu_4(load_part_4(gate + i, n - i));
+        store_part_4(ret_y + i, n - i, vmulq_f32(x, load_part_4(up + i, n - i)));
     }
 }

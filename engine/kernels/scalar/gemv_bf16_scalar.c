@@ -17,7 +17,7 @@ static float dot(const uint16_t *w, const uint16_t *x, size_t n_cols) {
     size_t c = 0;
     for (; c < n_cols; c++) lane[c % 16] = fmaf(hl_f32_of_bf16(w[c]), hl_f32_of_bf16(x[c]), lane[c % 16]);
     for (; c % 16 != 0; c++) lane[c % 16] = fmaf(0.0f, 0.0f, lane[c % 16]);
-    return hl_lanes_sum(lane);
+    return lanes_sum(lane);
 }
 
 void hl_gemv_bf16_scalar(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,

@@ -20,7 +20,7 @@ void hl_softmax_scalar(size_t n, float *x, float s, const float *bias) {
         x[i] = hl_exp_approx(x[i] - max);
         lane[i % 16] += x[i];
     }
-    const float sum = hl_lanes_sum(lane);
+    const float sum = lanes_sum(lane);
     const float inverse = sum > 0.0f ? 1.0f / sum : 0.0f;
     for (size_t i = 0; i < n; i++) x[i] *= inverse;
 }

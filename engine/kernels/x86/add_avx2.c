@@ -6,5 +6,5 @@
 
 void hl_add_avx2(size_t n, const float *a, const float *b, float *ret_y) {
     for (size_t i = 0; i < n; i += 8)
-        hl_store_8(ret_y + i, n - i, _mm256_add_ps(hl_load_8(a + i, n - i), hl_load_8(b + i, n - i)));
+        store_part_8(ret_y + i, n - i, _mm256_add_ps(load_part_8(a + i, n - i), load_part_8(b + i, n - i)));
 }

@@ -9,8 +9,8 @@ bool hl_all_finite_avx2(size_t n, const float *x) {
     size_t  i = 0;
     for (; i + 16 <= n; i += 16) {
         HL_UNROLL for (size_t j = 0; j < 2; j++) max[j] =
-            _mm256_max_epi32(max[j], hl_abs_bits_8(_mm256_loadu_ps(x + i + j * 8)));
+            _mm256_max_epi32(max[j], abs_bits_8(_mm256_loadu_ps(x + i + j * 8)));
     }
-    for (; i < n; i += 8) max[0] = _mm256_max_epi32(max[0], hl_abs_bits_8(hl_load_8(x + i, n - i)));
-    return hl_are_finite_8(_mm256_max_epi32(max[0], max[1]));
+    for (; i < n; i += 8) max[0] = _mm256_max_epi32(max[0], abs_bits_8(load_part_8(x + i, n - i)));
+    return are_finite_8(_mm256_max_epi32(max[0], max[1]));
 }

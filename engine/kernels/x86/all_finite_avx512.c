@@ -9,9 +9,9 @@ bool hl_all_finite_avx512(size_t n, const float *x) {
     size_t  i = 0;
     for (; i + 32 <= n; i += 32) {
         HL_UNROLL for (size_t j = 0; j < 2; j++) max[j] =
-            _mm512_max_epi32(max[j], hl_abs_bits_16(_mm512_loadu_ps(x + i + j * 16)));
+            _mm512_max_epi32(max[j], abs_bits_16(_mm512_loadu_ps(x + i + j * 16)));
     }
     for (; i < n; i += 16)
-        max[0] = _mm512_max_epi32(max[0], hl_abs_bits_16(_mm512_maskz_loadu_ps(hl_mask_16(n - i), x + i)));
-    return hl_are_finite_16(_mm512_max_epi32(max[0], max[1]));
+        max[0] = _mm512_max_epi32(max[0], abs_bits_16(_mm512_maskz_loadu_ps(mask_16(n - i), x + i)));
+    return are_finite_16(_mm512_max_epi32(max[0], max[1]));
 }

@@ -6,8 +6,8 @@
  * 16 registers hold 6 queries x 16 positions or columns, or fewer queries and longer strips, so that a lone
  * query reads whole rows of a page.
  */
-#ifndef HL_KERNELS_ATTEND_BODY_AVX2_H
-#define HL_KERNELS_ATTEND_BODY_AVX2_H
+#ifndef HL_ENGINE_KERNELS_X86_ATTEND_BODY_AVX2_H
+#define HL_ENGINE_KERNELS_X86_ATTEND_BODY_AVX2_H
 
 #include "engine/kernels/attend_tile.h"
 #include "engine/kernels/x86/exp_x86.h"
@@ -29,7 +29,7 @@ HL_INLINE __m256 load_8(int type, const void *p, size_t i) {
 }
 
 /* Scores of 8 * strip positions of a page, from slot `first` on. */
-HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead,
+HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *prefetch,
                             size_t first, float *s) {
     const size_t n = strip(nq);
     __m256       acc[TILE][8];
@@ -38,7 +38,7 @@ HL_INLINE void strip_scores(int type, size_t nq, const tile *t, const uint8_t *k
     }
     for (size_t c = 0; c < t->head_dim; c++) {
         __m256 x[2], q[TILE];
-        fetch(ahead + (c * PAGE + first) * element_bytes(type), n * 8 * element_bytes(type));
+        prefetch_bytes(prefetch + (c * PAGE + first) * element_bytes(type), n * 8 * element_bytes(type));
         if (nq <= 3) { /* few queries stay in registers, else the strip does */
             HL_UNROLL for (size_t j = 0; j < nq; j++) q[j] = _mm256_set1_ps(t->q[j][c]);
             HL_UNROLL for (size_t i = 0; i < n; i++) {
@@ -63,19 +63,19 @@ HL_INLINE __m256i load_codes(const uint8_t *p) {
 }
 
 /* Scores of 8 * strip positions of a page of q8_0, for the columns of one group, added to s. */
-HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, const uint8_t *ahead,
-                                 size_t first, float *s) {
+HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k,
+                                 const uint8_t *prefetch, size_t first, float *s) {
     const size_t    n = strip(nq);
     size_t          n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
     const uint16_t *d = (const uint16_t *)(const void *)(k + t->head_dim * PAGE) + g * PAGE;
     __m256i         sum[TILE][8];
-    fetch(ahead + t->head_dim * PAGE + (g * PAGE + first) * 2, n * 8 * 2);
+    prefetch_bytes(prefetch + t->head_dim * PAGE + (g * PAGE + first) * 2, n * 8 * 2);
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) sum[j][i] = _mm256_set1_epi32(t->start[j][g]);
     }
     for (size_t c = g * 8; c < g * 8 + n4; c++) {
         const uint8_t *at = k + (c * PAGE + first) * 4;
-        fetch(ahead + (c * PAGE + first) * 4, n * 8 * 4);
+        prefetch_bytes(prefetch + (c * PAGE + first) * 4, n * 8 * 4);
         HL_UNROLL for (size_t part = 0; part < HL_ATTEND_PARTS; part++) {
             __m256i x[2], q[TILE];
             if (nq <= 3) { /* as in strip_scores */
@@ -116,7 +116,7 @@ HL_INLINE __m256 load_value(int type, const tile *t, const uint8_t *v, size_t po
  * makes -0 into 0. */
 HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begin, size_t end, size_t c0,
                        float *o) {
-    const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *ahead = t->v_ahead[begin / PAGE];
+    const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *prefetch = t->v_prefetch[begin / PAGE];
     __m256         acc[TILE][8];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] =
@@ -124,7 +124,8 @@ HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begi
     }
     for (; begin < end; begin++) {
         __m256 x[2], p[TILE];
-        fetch(ahead + (begin % PAGE * t->head_dim + c0) * element_bytes(type), n * 8 * element_bytes(type));
+        prefetch_bytes(prefetch + (begin % PAGE * t->head_dim + c0) * element_bytes(type),
+                       n * 8 * element_bytes(type));
         if (nq <= 3) {
             HL_UNROLL for (size_t j = 0; j < nq; j++) p[j] = _mm256_set1_ps(t->s[j * SPLIT + begin]);
             HL_UNROLL for (size_t i = 0; i < n; i++) {
@@ -147,7 +148,7 @@ HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begi
 
 HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
     for (size_t page = t->tile_lo / PAGE; page * PAGE < t->tile_hi; page++) {
-        const uint8_t *k = t->pages[page], *ahead = t->k_ahead[page];
+        const uint8_t *k = t->pages[page], *prefetch = t->k_prefetch[page];
         const size_t   width = strip(nq) * 8, lo = page * PAGE;
         const size_t   begin = t->tile_lo > lo ? (t->tile_lo - lo) / width * width : 0;
         const size_t   end = t->tile_hi < lo + PAGE ? t->tile_hi - lo : PAGE;
@@ -156,11 +157,11 @@ HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
             for (size_t j = 0; j < nq; j++) memset(s + j * SPLIT, 0, PAGE * sizeof *s);
         for (size_t first = begin; first < end; first += width) {
             if (type != HL_KV_q8_0) {
-                strip_scores(type, nq, t, k, ahead, first, s);
+                strip_scores(type, nq, t, k, prefetch, first, s);
                 continue;
             }
             for (size_t g = 0; g < hl_kv_n_groups(t->head_dim); g++)
-                strip_scores_q8_0(nq, t, g, k, ahead, first, s);
+                strip_scores_q8_0(nq, t, g, k, prefetch, first, s);
         }
     }
 }
@@ -184,7 +185,7 @@ static inline void quantize_query(tile *t, size_t j) {
             x[i] = _mm256_max_ps(_mm256_min_ps(_mm256_loadu_ps(t->q[j] + c0 + i * 8), max), min);
             amax8 = _mm256_max_ps(amax8, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x[i]));
         }
-        float   amax = hl_max_lanes_8(amax8);
+        float   amax = max_lanes_8(amax8);
         __m256  inv = _mm256_set1_ps(amax < 1e-30f ? 0.0f : 127.0f / amax);
         __m128i sum = _mm_setzero_si128();
         for (size_t i = 0; i < n / 8; i++) {
@@ -235,7 +236,7 @@ static inline row_range scale_visible(const hl_attend_in *in, const tile *t, siz
             _mm256_add_epi32(_mm256_set1_epi32((int32_t)i), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
         __m256i visible = _mm256_and_si256(_mm256_cmpgt_epi32(pos, before), _mm256_cmpgt_epi32(end, pos));
         __m256  x = _mm256_mul_ps(_mm256_loadu_ps(s + i), scale);
-        if (in->softcap != 0.0f) x = _mm256_mul_ps(cap, hl_tanh_8(_mm256_mul_ps(x, inv_cap)));
+        if (in->softcap != 0.0f) x = _mm256_mul_ps(cap, tanh_8(_mm256_mul_ps(x, inv_cap)));
         x = _mm256_blendv_ps(none, x, _mm256_castsi256_ps(visible));
         max = _mm256_max_ps(x, max);
         _mm256_storeu_ps(s + i, x);
@@ -250,12 +251,12 @@ HL_INLINE float exp_row(bool is_normal, size_t from, size_t to, float max, float
     for (size_t i = from; i < to; i += 16) {
         HL_UNROLL for (size_t k = 0; k < 2; k++) {
             __m256 x = _mm256_sub_ps(_mm256_loadu_ps(s + i + k * 8), max8);
-            __m256 p = is_normal ? hl_exp_normal_8(x) : hl_exp_8(x);
+            __m256 p = is_normal ? exp_normal_8(x) : exp_8(x);
             sum[k] = _mm256_add_ps(sum[k], p);
             _mm256_storeu_ps(s + i + k * 8, p);
         }
     }
-    return hl_sum_lanes_8(sum[0], sum[1]);
+    return sum_lanes_8(sum[0], sum[1]);
 }
 
 static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max,
@@ -264,8 +265,8 @@ static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, 
     const size_t    from = t->tile_lo / 16 * 16, to = (t->tile_hi + 15) / 16 * 16;
     const bool      sees_all = in->softcap == 0.0f && t->lo[j] <= from && t->hi[j] >= to;
     const row_range r = sees_all ? scale_all(in, from, to, s) : scale_visible(in, t, j, from, to, s);
-    const float     min = -hl_max_lanes_8(_mm256_sub_ps(_mm256_setzero_ps(), r.min));
-    *ret_max = hl_max_lanes_8(r.max);
+    const float     min = -max_lanes_8(_mm256_sub_ps(_mm256_setzero_ps(), r.min));
+    *ret_max = max_lanes_8(r.max);
     *ret_sum = 0.0f;
     if (*ret_max == -INFINITY)
         memset(s, 0, SPLIT * sizeof *s);

@@ -6,8 +6,8 @@
  * Registers hold 6 queries x 64 positions of scores, then 6 queries x 64 columns of o. Many queries:
  * attend_many_avx512.h.
  */
-#ifndef HL_KERNELS_ATTEND_BODY_AVX512_H
-#define HL_KERNELS_ATTEND_BODY_AVX512_H
+#ifndef HL_ENGINE_KERNELS_X86_ATTEND_BODY_AVX512_H
+#define HL_ENGINE_KERNELS_X86_ATTEND_BODY_AVX512_H
 
 #include "engine/kernels/attend_tile.h"
 #include "engine/kernels/x86/attend_load_avx512.h"
@@ -17,7 +17,7 @@
  * starts at -128 times the sum of q. */
 HL_INLINE __m512i dot4(__m512i acc, __m512i k, __m512i q);
 
-HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead,
+HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k, const uint8_t *prefetch,
                            float *s) {
     const size_t row_bytes = PAGE * element_bytes(type);
     __m512       acc[TILE][4];
@@ -26,7 +26,7 @@ HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k,
     }
     for (size_t c = 0; c < t->head_dim; c++) {
         __m512 x[4];
-        fetch(ahead + c * row_bytes, row_bytes);
+        prefetch_bytes(prefetch + c * row_bytes, row_bytes);
         HL_UNROLL for (size_t i = 0; i < 4; i++) x[i] = load_16(type, k, c * PAGE + i * 16, 0xffff);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             __m512 q = _mm512_set1_ps(t->q[j][c]);
@@ -39,18 +39,18 @@ HL_INLINE void page_scores(int type, size_t nq, const tile *t, const uint8_t *k,
 }
 
 /* Scores of one page of q8_0, for the columns of one group, added to s. */
-HL_INLINE void group_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k, const uint8_t *ahead,
-                                 float *s) {
+HL_INLINE void group_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8_t *k,
+                                 const uint8_t *prefetch, float *s) {
     size_t          n4 = t->head_dim - g * 32 < 32 ? (t->head_dim - g * 32) / 4 : 8;
     lanes_i32       sum[TILE][4];
     const uint16_t *d = (const uint16_t *)(const void *)(k + t->head_dim * PAGE) + g * PAGE;
-    fetch(ahead + t->head_dim * PAGE + g * PAGE * 2, PAGE * 2);
+    prefetch_bytes(prefetch + t->head_dim * PAGE + g * PAGE * 2, PAGE * 2);
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < 4; i++) sum[j][i] = (lanes_i32)_mm512_set1_epi32(t->start[j][g]);
     }
     for (size_t c = g * 8; c < g * 8 + n4; c++) {
         __m512i x[4];
-        fetch(ahead + c * PAGE * 4, PAGE * 4);
+        prefetch_bytes(prefetch + c * PAGE * 4, PAGE * 4);
         HL_UNROLL for (size_t i = 0; i < 4; i++) x[i] = _mm512_loadu_si512(k + (c * PAGE + i * 16) * 4);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             int32_t four;
@@ -69,17 +69,18 @@ HL_INLINE void group_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8
     }
 }
 
-HL_INLINE void page_scores_q8_0(size_t nq, const tile *t, const uint8_t *k, const uint8_t *ahead, float *s) {
+HL_INLINE void page_scores_q8_0(size_t nq, const tile *t, const uint8_t *k, const uint8_t *prefetch,
+                                float *s) {
     for (size_t j = 0; j < nq; j++)
         for (size_t i = 0; i < 4; i++) _mm512_storeu_ps(s + j * SPLIT + i * 16, _mm512_setzero_ps());
-    for (size_t g = 0; g < hl_kv_n_groups(t->head_dim); g++) group_scores_q8_0(nq, t, g, k, ahead, s);
+    for (size_t g = 0; g < hl_kv_n_groups(t->head_dim); g++) group_scores_q8_0(nq, t, g, k, prefetch, s);
 }
 
 /* Add positions [begin, end), all of one page, to nd vectors of columns of o from c0 on; the mask is that of
  * the last vector. Adding 0 at the end makes -0 into 0. */
 HL_INLINE void columns(int type, size_t nq, size_t nd, const tile *t, size_t begin, size_t end, size_t c0,
                        __mmask16 mask, float *o) {
-    const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *ahead = t->v_ahead[begin / PAGE];
+    const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *prefetch = t->v_prefetch[begin / PAGE];
     const float   *v_scale = t->v_scale + begin / PAGE * PAGE * hl_kv_n_groups(t->head_dim);
     __m512         acc[TILE][4];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
@@ -88,7 +89,8 @@ HL_INLINE void columns(int type, size_t nq, size_t nd, const tile *t, size_t beg
     }
     for (; begin < end; begin++) {
         __m512 x[4];
-        fetch(ahead + (begin % PAGE * t->head_dim + c0) * element_bytes(type), nd * 16 * element_bytes(type));
+        prefetch_bytes(prefetch + (begin % PAGE * t->head_dim + c0) * element_bytes(type),
+                       nd * 16 * element_bytes(type));
         HL_UNROLL for (size_t i = 0; i < nd; i++) x[i] =
             load_value(type, t->head_dim, v_scale, v, begin % PAGE, c0 + i * 16, i + 1 < nd ? 0xffff : mask);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
@@ -107,9 +109,9 @@ HL_INLINE void columns(int type, size_t nq, size_t nd, const tile *t, size_t beg
 HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
     for (size_t page = t->tile_lo / PAGE; page * PAGE < t->tile_hi; page++) {
         if (type == HL_KV_q8_0)
-            page_scores_q8_0(nq, t, t->pages[page], t->k_ahead[page], t->s + page * PAGE);
+            page_scores_q8_0(nq, t, t->pages[page], t->k_prefetch[page], t->s + page * PAGE);
         else
-            page_scores(type, nq, t, t->pages[page], t->k_ahead[page], t->s + page * PAGE);
+            page_scores(type, nq, t, t->pages[page], t->k_prefetch[page], t->s + page * PAGE);
     }
 }
 
@@ -133,7 +135,7 @@ static inline void quantize_query(tile *t, size_t j) {
         __m512    b = _mm512_maskz_loadu_ps((__mmask16)(mask >> 16), t->q[j] + c + 16);
         a = _mm512_max_ps(_mm512_min_ps(a, max), min);
         b = _mm512_max_ps(_mm512_min_ps(b, max), min);
-        float   amax = hl_max_lanes_16(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
+        float   amax = max_lanes_16(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
         __m512  inv = _mm512_set1_ps(amax < 1e-30f ? 0.0f : 127.0f / amax);
         __m512i ia = _mm512_cvtps_epi32(_mm512_mul_ps(a, inv)),
                 ib = _mm512_cvtps_epi32(_mm512_mul_ps(b, inv));
@@ -157,18 +159,18 @@ static inline float scale_row(const hl_attend_in *in, size_t lo, size_t hi, size
             _mm512_storeu_ps(s + i, x);
             max = _mm512_max_ps(x, max);
         }
-        return hl_max_lanes_16(max);
+        return max_lanes_16(max);
     }
     for (size_t i = from; i < to; i += 16) {
         uint32_t below = lo <= i ? 0 : lo >= i + 16 ? 0xffff : (1u << (lo - i)) - 1;
         uint32_t up_to = hi <= i ? 0 : hi >= i + 16 ? 0xffff : (1u << (hi - i)) - 1;
         __m512   x = _mm512_mul_ps(_mm512_loadu_ps(s + i), scale);
-        if (in->softcap != 0.0f) x = _mm512_mul_ps(cap, hl_tanh_16(_mm512_mul_ps(x, inv_cap)));
+        if (in->softcap != 0.0f) x = _mm512_mul_ps(cap, tanh_16(_mm512_mul_ps(x, inv_cap)));
         x = _mm512_mask_mov_ps(none, (__mmask16)(up_to & ~below), x);
         max = _mm512_max_ps(x, max);
         _mm512_storeu_ps(s + i, x);
     }
-    return hl_max_lanes_16(max);
+    return max_lanes_16(max);
 }
 
 /* Scores become p = exp(s - max); returns their sum. */
@@ -180,11 +182,11 @@ static inline float exp_row(size_t from, size_t to, float max, float *s) {
     const __m512 max_16 = _mm512_set1_ps(max);
     __m512       sum = _mm512_setzero_ps();
     for (size_t i = from; i < to; i += 16) {
-        const __m512 p = hl_exp_negative_16(_mm512_sub_ps(_mm512_loadu_ps(s + i), max_16));
+        const __m512 p = exp_negative_16(_mm512_sub_ps(_mm512_loadu_ps(s + i), max_16));
         sum = _mm512_add_ps(sum, p);
         _mm512_storeu_ps(s + i, p);
     }
-    return hl_sum_lanes_16(sum);
+    return sum_lanes_16(sum);
 }
 
 static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, float *ret_max,

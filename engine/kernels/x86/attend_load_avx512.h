@@ -2,8 +2,8 @@
  *
  * attend_load_avx512.h - 16 elements of a page as f32, and 16 integer sums.
  */
-#ifndef HL_KERNELS_ATTEND_LOAD_AVX512_H
-#define HL_KERNELS_ATTEND_LOAD_AVX512_H
+#ifndef HL_ENGINE_KERNELS_X86_ATTEND_LOAD_AVX512_H
+#define HL_ENGINE_KERNELS_X86_ATTEND_LOAD_AVX512_H
 
 #include "engine/kernels/attend_tile.h"
 #include "engine/kernels/x86/exp_x86.h"

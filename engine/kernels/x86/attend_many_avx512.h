@@ -8,8 +8,8 @@
  * 32 columns. Registers hold sums of 12 queries x 2 vectors: 2 loads and 12 broadcasts serve 24
  * multiplications. Queries are transposed, so that the broadcasts of one column stand side by side.
  */
-#ifndef HL_KERNELS_ATTEND_MANY_AVX512_H
-#define HL_KERNELS_ATTEND_MANY_AVX512_H
+#ifndef HL_ENGINE_KERNELS_X86_ATTEND_MANY_AVX512_H
+#define HL_ENGINE_KERNELS_X86_ATTEND_MANY_AVX512_H
 
 #include "engine/kernels/x86/attend_load_avx512.h"
 
@@ -131,23 +131,23 @@ static inline void make_tiles(many *m, float *q, float *s) {
     }
 }
 
-/* What a tile asks for while it multiplies keys: p, p + step, .. once per row of keys. */
-typedef struct many_ahead {
+/* What a tile prefetches while it multiplies keys: p, p + step, .. once per row of keys. */
+typedef struct many_prefetch {
     const uint8_t *p;
     size_t         step;
-} many_ahead;
+} many_prefetch;
 
 /* Part i of n of what comes after the keys of a page: its values, then the next keys. In one burst they would
- * keep the few requests busy that the queries need, which come from the second-level cache. */
-static inline many_ahead part_ahead(const many *m, size_t page, size_t i, size_t n) {
+ * keep the few miss buffers busy that the queries need, which come from the second-level cache. */
+static inline many_prefetch part_prefetch(const many *m, size_t page, size_t i, size_t n) {
     const size_t   n_rows = m->in->kv_type == HL_KV_q8_0 ? m->head_dim / 4 : m->head_dim;
     const size_t   step = 2 * m->v_offset / n / n_rows;
     const bool     is_last = (page + 1) * PAGE >= (size_t)(m->in->pos_end - m->in->pos_begin);
     const uint8_t *values = m->in->pages[page] + m->v_offset;
     const uint8_t *keys = is_last ? m->in->next_page : m->in->pages[page + 1];
-    if (2 * i < n) return (many_ahead){values + i * step * n_rows, step};
-    if (keys == NULL) return (many_ahead){values, 0};
-    return (many_ahead){keys + (i - n / 2) * step * n_rows, step};
+    if (2 * i < n) return (many_prefetch){values + i * step * n_rows, step};
+    if (keys == NULL) return (many_prefetch){values, 0};
+    return (many_prefetch){keys + (i - n / 2) * step * n_rows, step};
 }
 
 /* ---- scores ---------------------------------------------------------------------------------- */
@@ -160,7 +160,7 @@ HL_INLINE void widen_keys(int type, size_t head_dim, const uint8_t *k, size_t fi
 }
 
 /* k [head_dim][K_STRIP]; s: the strip's scores of the first row. */
-HL_INLINE void many_scores(size_t nq, size_t head_dim, const float *k, const float *q, many_ahead ahead,
+HL_INLINE void many_scores(size_t nq, size_t head_dim, const float *k, const float *q, many_prefetch prefetch,
                            float *s) {
     __m512 acc[MANY][2];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
@@ -168,7 +168,7 @@ HL_INLINE void many_scores(size_t nq, size_t head_dim, const float *k, const flo
     }
     for (size_t c = 0; c < head_dim; c++) {
         const __m512 x0 = _mm512_load_ps(k + c * K_STRIP), x1 = _mm512_load_ps(k + c * K_STRIP + 16);
-        __builtin_prefetch(ahead.p + c * ahead.step, 0, 2);
+        __builtin_prefetch(prefetch.p + c * prefetch.step, 0, 2);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             const __m512 y = _mm512_set1_ps(q[c * nq + j]);
             acc[j][0] = _mm512_fmadd_ps(y, x0, acc[j][0]);
@@ -182,7 +182,7 @@ HL_INLINE void many_scores(size_t nq, size_t head_dim, const float *k, const flo
 
 /* The same of keys of q8_0: k, the strip's first of the page's codes; k_scale, of its scales. */
 HL_INLINE void many_scores_q8_0(size_t nq, size_t head_dim, const uint8_t *k, const uint16_t *k_scale,
-                                const float *q, many_ahead ahead, float *s) {
+                                const float *q, many_prefetch prefetch, float *s) {
     const float *group = q + head_dim / 4 * nq; /* starts and scales */
     for (size_t c = 0; c < head_dim / 4; group += 2 * nq, k_scale += PAGE) {
         const size_t end = c + 8 < head_dim / 4 ? c + 8 : head_dim / 4;
@@ -194,7 +194,7 @@ HL_INLINE void many_scores_q8_0(size_t nq, size_t head_dim, const uint8_t *k, co
         for (; c < end; c++) {
             const __m512i x0 = _mm512_loadu_si512(k + c * PAGE * 4);
             const __m512i x1 = _mm512_loadu_si512(k + c * PAGE * 4 + 64);
-            __builtin_prefetch(ahead.p + c * ahead.step, 0, 2);
+            __builtin_prefetch(prefetch.p + c * prefetch.step, 0, 2);
             HL_UNROLL for (size_t j = 0; j < nq; j++) {
                 const __m512i y = _mm512_castps_si512(_mm512_set1_ps(q[c * nq + j]));
                 sum[j][0] = (lanes_i32)dot4((__m512i)sum[j][0], x0, y);
@@ -270,20 +270,21 @@ HL_INLINE void many_values(size_t nq, size_t nv, size_t n, const float *p, const
 
 /* ---- by number of queries -------------------------------------------------------------------- */
 
-typedef void many_scores_fn(size_t head_dim, const float *k, const float *q, many_ahead ahead, float *s);
+typedef void many_scores_fn(size_t head_dim, const float *k, const float *q, many_prefetch prefetch,
+                            float *s);
 typedef void many_scores_q8_0_fn(size_t head_dim, const uint8_t *k, const uint16_t *k_scale, const float *q,
-                                 many_ahead ahead, float *s);
+                                 many_prefetch prefetch, float *s);
 typedef void many_values_fn(size_t n, const float *p, const float *v, size_t o_stride, __mmask16 mask,
                             float *o);
 
 #define MANY_FNS(nq)                                                                                         \
-    static void many_scores_##nq(size_t head_dim, const float *k, const float *q, many_ahead ahead,          \
+    static void many_scores_##nq(size_t head_dim, const float *k, const float *q, many_prefetch prefetch,    \
                                  float *s) {                                                                 \
-        many_scores(nq, head_dim, k, q, ahead, s);                                                           \
+        many_scores(nq, head_dim, k, q, prefetch, s);                                                        \
     }                                                                                                        \
     static void many_scores_q8_0_##nq(size_t head_dim, const uint8_t *k, const uint16_t *k_scale,            \
-                                      const float *q, many_ahead ahead, float *s) {                          \
-        many_scores_q8_0(nq, head_dim, k, k_scale, q, ahead, s);                                             \
+                                      const float *q, many_prefetch prefetch, float *s) {                    \
+        many_scores_q8_0(nq, head_dim, k, k_scale, q, prefetch, s);                                          \
     }                                                                                                        \
     static void many_values_##nq(size_t n, const float *p, const float *v, size_t o_stride, __mmask16 mask,  \
                                  float *o) {                                                                 \
@@ -318,13 +319,13 @@ static inline void widen_key_strip(const many *m, const uint8_t *k, size_t slot)
 }
 
 static inline void score_tile(const many *m, const many_tile *t, const uint8_t *k, size_t slot,
-                              many_ahead ahead, float *s) {
+                              many_prefetch prefetch, float *s) {
     if (m->in->kv_type != HL_KV_q8_0) {
-        many_scores_of[t->n - MANY_MIN_TILE](m->head_dim, m->strip, t->q, ahead, s);
+        many_scores_of[t->n - MANY_MIN_TILE](m->head_dim, m->strip, t->q, prefetch, s);
         return;
     }
     const uint16_t *k_scale = (const uint16_t *)(const void *)(k + m->head_dim * PAGE) + slot;
-    many_scores_q8_0_of[t->n - MANY_MIN_TILE](m->head_dim, k + slot * 4, k_scale, t->q, ahead, s);
+    many_scores_q8_0_of[t->n - MANY_MIN_TILE](m->head_dim, k + slot * 4, k_scale, t->q, prefetch, s);
 }
 
 static inline void score_strips(const many *m) {
@@ -335,8 +336,8 @@ static inline void score_strips(const many *m) {
         for (size_t i = 0; i < m->n_tiles; i++) {
             const many_tile *t = &m->tiles[i];
             if (first >= t->sees.hi || first + K_STRIP <= t->sees.lo) continue;
-            const many_ahead ahead = part_ahead(m, page, slot / K_STRIP * m->n_tiles + i, n_parts);
-            score_tile(m, t, m->in->pages[page], slot, ahead, t->s + first);
+            const many_prefetch prefetch = part_prefetch(m, page, slot / K_STRIP * m->n_tiles + i, n_parts);
+            score_tile(m, t, m->in->pages[page], slot, prefetch, t->s + first);
         }
     }
 }

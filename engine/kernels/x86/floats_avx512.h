@@ -23,7 +23,7 @@ enum {
     FLOAT_TOKENS = 8,
     FLOAT_BLOCK_ROWS = 32,
     FLOAT_BLOCK_BYTES = 24 << 10,
-    FLOAT_AHEAD_BYTES = 1024
+    FLOAT_PREFETCH_DISTANCE = 1024
 };
 
 HL_INLINE __m512 f32_of_bf16(__m256i v) {
@@ -66,7 +66,7 @@ HL_INLINE void multiply_floats(const int R, const int T, const bool begin, size_
         HL_UNROLL for (int r = 0; r < R; r++) {
             const HL_W *p = (const HL_W *)(const void *)(w + (size_t)r * row_bytes) + c;
             wv[r] = HL_LOAD_W(p);
-            _mm_prefetch((const char *)p + FLOAT_AHEAD_BYTES, _MM_HINT_T1);
+            _mm_prefetch((const char *)p + FLOAT_PREFETCH_DISTANCE, _MM_HINT_T1);
         }
         HL_UNROLL for (int t = 0; t < T; t++) {
             const HL_V xv = HL_LOAD_X(x + (size_t)t * x_stride + c);

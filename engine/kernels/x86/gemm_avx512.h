@@ -22,7 +22,7 @@ HL_INLINE void multiply_tokens(const int T, const bool g16, const bool has_min, 
                                            : (__mmask16)((1u << (p->n_rows - 16)) - 1);
     __m512          acc[TILE_TOKENS][2];
     const size_t    n_groups = p->n_cols / 32, n_tiles = (x->n_tokens + TILE_TOKENS - 1) / TILE_TOKENS;
-    const size_t    n_ask = (p->ahead_bytes / 64 + n_tiles * n_groups - 1) / (n_tiles * n_groups);
+    const size_t    n_prefetch = (p->prefetch_bytes / 64 + n_tiles * n_groups - 1) / (n_tiles * n_groups);
     y += token * y_stride;
     HL_UNROLL for (int t = 0; t < T; t++) {
         if (p->col_begin == 0) {
@@ -43,10 +43,10 @@ HL_INLINE void multiply_tokens(const int T, const bool g16, const bool has_min, 
                            .d = x->d + token * (n_cols / 32) + c / 32,
                            .sum16 = x->sum16 + token * (n_cols / 16) + c / 16,
                            .offset = p->offset,
-                           .n_ask = n_ask};
-        if (n_ask > 0) {
-            in.ahead = p->ahead + 64 * n_ask * (token / TILE_TOKENS * n_groups + g);
-            in.ahead_end = p->ahead + p->ahead_bytes;
+                           .n_prefetch = n_prefetch};
+        if (n_prefetch > 0) {
+            in.prefetch = p->prefetch + 64 * n_prefetch * (token / TILE_TOKENS * n_groups + g);
+            in.prefetch_end = p->prefetch + p->prefetch_bytes;
         }
         tile_sums sums[TILE_TOKENS];
         prepare_sums(sums, &in, T, g16, has_min);

@@ -9,6 +9,6 @@
 
 void hl_gemv_bf16_avx2(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
                        size_t y_stride) {
-    const hl_float_kind kind = {2, 2, true, hl_load_half_bf16, hl_load_half_bf16};
-    hl_gemv_floats(n_rows, w, row_bytes, x, x->bf16, y, y_stride, &kind);
+    const float_kind kind = {2, 2, true, load_half_bf16, load_half_bf16};
+    gemv_floats(n_rows, w, row_bytes, x, x->bf16, y, y_stride, &kind);
 }

@@ -3,7 +3,7 @@
  * gemv_dot_avx2.h - y = W x for a few tokens, eight rows a vector, for an instruction that adds four
  * products.
  *
- * Codes meet all tokens of the call while they are in registers (codes8_avx2.h): a lane is a row, so that
+ * Codes meet all tokens of the call while they are in registers (decode_avx2.h): a lane is a row, so that
  * nothing is added crosswise, and one transposition serves all tokens. The including file defines HL_DOT
  * (dot_avx2.h).
  *
@@ -13,7 +13,7 @@
 #define HL_ENGINE_KERNELS_X86_GEMV_DOT_AVX2_H
 
 #include "engine/kernels/kernel_list.h"
-#include "engine/kernels/x86/codes8_avx2.h"
+#include "engine/kernels/x86/decode_avx2.h"
 #include "engine/kernels/x86/dot_avx2.h"
 #include "engine/quant/group.h"
 
@@ -28,26 +28,26 @@ typedef struct dot_tokens {
     float   d[DOT_TOKENS][DOT_GROUPS];
 } dot_tokens;
 
-struct hl_sink8 {
+struct sink8 {
     const int8_t  *q;          /* of the first token, at the block's first column */
     size_t         one, three; /* distance between tokens in columns, and three times that */
     const float   *d;          /* of dot_tokens, likewise */
     const int32_t *sums;
-    const uint8_t *ahead;
+    const uint8_t *prefetch;
     __m256         scale[2 * DOT_GROUPS], min[2 * DOT_GROUPS];
     __m256i        isum[DOT_TOKENS][2 * DOT_GROUPS];
     __m256         acc[DOT_TOKENS];
 };
 
-HL_INLINE const int8_t *token_at(const hl_sink8 *out, size_t t) {
+HL_INLINE const int8_t *token_at(const sink8 *out, size_t t) {
     return out->q + (t % 4 == 3 ? (t - 3) * out->one + out->three : t * out->one);
 }
 
-HL_INLINE __m256i sum_at(const hl_sink8 *out, size_t t, size_t i) {
+HL_INLINE __m256i sum_at(const sink8 *out, size_t t, size_t i) {
     return _mm256_set1_epi32(out->sums[t * 2 * DOT_GROUPS + i]);
 }
 
-HL_INLINE void hl_put_quad(const hl_kind8 kind, hl_sink8 *out, int i, int k, __m256i quad) {
+HL_INLINE void put_quad(const kind8 kind, sink8 *out, int i, int k, __m256i quad) {
     const size_t per = kind.group / 4, step = (size_t)(8 * i + k), s = step / per;
     HL_UNROLL for (size_t t = 0; t < kind.n_tokens; t++) {
         const __m256i x = set_quad(token_at(out, t) + 4 * step);
@@ -58,22 +58,23 @@ HL_INLINE void hl_put_quad(const hl_kind8 kind, hl_sink8 *out, int i, int k, __m
     }
 }
 
-HL_INLINE void hl_put_scale(const hl_kind8 kind, hl_sink8 *out, int i, __m256 scale) {
+HL_INLINE void put_scale(const kind8 kind, sink8 *out, int i, __m256 scale) {
     (void)kind;
     out->scale[i] = scale;
 }
 
-HL_INLINE void hl_put_min(const hl_kind8 kind, hl_sink8 *out, int i, __m256 min) {
+HL_INLINE void put_min(const kind8 kind, sink8 *out, int i, __m256 min) {
     (void)kind;
     out->min[i] = min;
 }
 
-/* Requests go out with every group: all of a block at once would fill the miss buffers. They run through the
- * next eight rows in the order of memory, not row by row (strips8_avx2.h). */
-HL_INLINE void hl_put_group(const hl_kind8 kind, hl_sink8 *out, int i) {
-    const size_t n = 32 / kind.group, at = (size_t)i * n, ahead = 8 * kind.block_bytes / kind.block_groups;
-    HL_UNROLL for (size_t b = 0; b < ahead; b += 64) _mm_prefetch((const char *)out->ahead + b, _MM_HINT_T1);
-    out->ahead += ahead;
+/* Prefetches go out with every group: all of a block at once would fill the miss buffers. They run through
+ * the next eight rows in the order of memory, not row by row (strips8_avx2.h). */
+HL_INLINE void put_group(const kind8 kind, sink8 *out, int i) {
+    const size_t n = 32 / kind.group, at = (size_t)i * n, n_bytes = 8 * kind.block_bytes / kind.block_groups;
+    HL_UNROLL for (size_t b = 0; b < n_bytes; b += 64)
+        _mm_prefetch((const char *)out->prefetch + b, _MM_HINT_T1);
+    out->prefetch += n_bytes;
     HL_UNROLL for (size_t t = 0; t < kind.n_tokens; t++) {
         __m256 sum = _mm256_mul_ps(sum_as_f32(out->isum[t][at]), out->scale[at]);
         if (n == 2) sum = _mm256_fmadd_ps(sum_as_f32(out->isum[t][at + 1]), out->scale[at + 1], sum);
@@ -85,16 +86,16 @@ HL_INLINE void hl_put_group(const hl_kind8 kind, hl_sink8 *out, int i) {
 }
 
 /* Eight rows times kind.n_tokens tokens from `token` on. */
-HL_INLINE void multiply_strip(const hl_kind8 kind, int32_t offset, hl_codes8_fn *codes8, const uint8_t *w,
+HL_INLINE void multiply_strip(const kind8 kind, int32_t offset, decode8_fn *decode8, const uint8_t *w,
                               size_t row_bytes, const hl_act *x, size_t token, float *y, size_t y_stride) {
     const size_t n_groups = x->n_cols / 32, at = token * n_groups;
-    hl_strip8    s = {.at = {w, w + 4 * row_bytes}, .stride = row_bytes, .stride3 = 3 * row_bytes};
+    strip8       s = {.at = {w, w + 4 * row_bytes}, .stride = row_bytes, .stride3 = 3 * row_bytes};
     dot_tokens   tokens;
-    hl_sink8     out;
+    sink8        out;
     out.q = x->q + 32 * at;
     out.one = x->n_cols;
     out.three = 3 * x->n_cols;
-    out.ahead = w + 8 * row_bytes;
+    out.prefetch = w + 8 * row_bytes;
     HL_UNROLL for (size_t t = 0; t < kind.n_tokens; t++) out.acc[t] = _mm256_setzero_ps();
     for (size_t g = 0; g < n_groups; g += DOT_GROUPS) {
         const size_t n = n_groups - g < DOT_GROUPS ? n_groups - g : DOT_GROUPS;
@@ -109,8 +110,8 @@ HL_INLINE void multiply_strip(const hl_kind8 kind, int32_t offset, hl_codes8_fn 
         out.d = tokens.d[0];
         out.sums = tokens.sums[0];
         for (size_t i = 0; i < n; i += kind.block_groups) {
-            codes8(kind, &s, &out);
-            hl_strip_advance(&s, kind.block_bytes);
+            decode8(kind, &s, &out);
+            strip_advance(&s, kind.block_bytes);
             out.q += 32 * kind.block_groups;
             out.d += kind.block_groups;
             out.sums += 32 / kind.group * kind.block_groups;
@@ -121,12 +122,12 @@ HL_INLINE void multiply_strip(const hl_kind8 kind, int32_t offset, hl_codes8_fn 
 
 /* Eight rows meet all tokens before the next eight come: they stay in the first-level cache meanwhile. `rest`
  * takes the last rows, fewer than eight. */
-HL_INLINE void gemv_dot(hl_kind8 kind, int32_t offset, hl_codes8_fn *codes8, hl_gemv_fn *rest, size_t n_rows,
+HL_INLINE void gemv_dot(kind8 kind, int32_t offset, decode8_fn *decode8, hl_gemv_fn *rest, size_t n_rows,
                         const void *w, size_t row_bytes, const hl_act *x, float *y, size_t y_stride) {
 #define TOKENS(n)                                                                                            \
     case n:                                                                                                  \
-        multiply_strip((hl_kind8){n, kind.group, kind.has_min, kind.block_bytes, kind.block_groups}, offset, \
-                       codes8, at, row_bytes, x, t, out, y_stride);                                          \
+        multiply_strip((kind8){n, kind.group, kind.has_min, kind.block_bytes, kind.block_groups}, offset,    \
+                       decode8, at, row_bytes, x, t, out, y_stride);                                         \
         break
     const uint8_t *rows = w;
     const size_t   whole = n_rows / 8 * 8;
@@ -174,18 +175,5 @@ enum {
     ONE_BY_AVX2_iq4_xs = 0,
     ONE_BY_AVX2_mxfp4 = 1,
 };
-
-/* The files of kernels are made of this; block_groups: of 32 columns. */
-#define HL_DEFINE_GEMV(type, block_groups, isa)                                                              \
-    void hl_gemv_##type##_##isa(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,   \
-                                size_t y_stride) {                                                           \
-        const hl_code_format f = hl_##type##_format();                                                       \
-        const hl_kind8       kind = {0, f.group, f.has_min, sizeof(hl_block_##type), block_groups};          \
-        if (x->n_tokens == 1 && ONE_BY_AVX2_##type)                                                          \
-            hl_gemv_##type##_avx2(n_rows, w, row_bytes, x, y, y_stride);                                     \
-        else                                                                                                 \
-            gemv_dot(kind, f.offset, hl_codes8_##type, hl_gemv_##type##_scalar, n_rows, w, row_bytes, x, y,  \
-                     y_stride);                                                                              \
-    }
 
 #endif

@@ -9,6 +9,6 @@
 
 void hl_gemv_f16_avx2(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x, float *y,
                       size_t y_stride) {
-    const hl_float_kind kind = {2, 4, false, hl_load_half_f16, hl_load_half_f32};
-    hl_gemv_floats(n_rows, w, row_bytes, x, x->f32, y, y_stride, &kind);
+    const float_kind kind = {2, 4, false, load_half_f16, load_half_f32};
+    gemv_floats(n_rows, w, row_bytes, x, x->f32, y, y_stride, &kind);
 }

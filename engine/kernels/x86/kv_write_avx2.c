@@ -49,7 +49,7 @@ static void quantize_row(size_t head_dim, const float *x, int8_t *ret_codes, uin
         __m256 amax8 = _mm256_setzero_ps();
         for (size_t c = 0; c < n; c += 8)
             amax8 = _mm256_max_ps(amax8, _mm256_andnot_ps(sign, load_clamped(x + c0 + c, HL_F32_MAX)));
-        float    amax = hl_max_lanes_8(amax8) / 127.0f;
+        float    amax = max_lanes_8(amax8) / 127.0f;
         uint16_t half = _cvtss_sh(amax < HL_F16_MAX ? amax : HL_F16_MAX, 0);
         float    d = _cvtsh_ss(half);
         __m256   inv = _mm256_set1_ps(d > 0.0f ? 1.0f / d : 0.0f);

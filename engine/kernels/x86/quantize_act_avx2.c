@@ -24,9 +24,9 @@ void hl_quantize_act_avx2(size_t n, const float *x, int8_t *ret_q, float *ret_d,
         __m256i max = _mm256_setzero_si256();
         HL_UNROLL for (size_t j = 0; j < 4; j++) {
             v[j] = _mm256_loadu_ps(x + i * 32 + j * 8);
-            max = _mm256_max_epi32(max, hl_abs_bits_8(v[j]));
+            max = _mm256_max_epi32(max, abs_bits_8(v[j]));
         }
-        ret_d[i] = hl_are_finite_8(max) ? hl_max_lanes_8(_mm256_castsi256_ps(max)) / 127.0f : NAN;
+        ret_d[i] = are_finite_8(max) ? max_lanes_8(_mm256_castsi256_ps(max)) / 127.0f : NAN;
         __m256i codes = _mm256_setzero_si256();
         if (ret_d[i] > 0.0f) {
             const __m256 d = _mm256_set1_ps(ret_d[i]);

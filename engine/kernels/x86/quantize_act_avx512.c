@@ -19,9 +19,9 @@ HL_INLINE int16_t sum_16(__m128i codes) {
 void hl_quantize_act_avx512(size_t n, const float *x, int8_t *ret_q, float *ret_d, int16_t *ret_sum16) {
     for (size_t i = 0; i < n / 32; i++) {
         __m512  a = _mm512_loadu_ps(x + i * 32), b = _mm512_loadu_ps(x + i * 32 + 16);
-        __m512i max = _mm512_max_epi32(hl_abs_bits_16(a), hl_abs_bits_16(b));
-        float   d = hl_max_lanes_16(_mm512_castsi512_ps(max)) / 127.0f;
-        if (__builtin_expect(!hl_are_finite_16(max), 0)) {
+        __m512i max = _mm512_max_epi32(abs_bits_16(a), abs_bits_16(b));
+        float   d = max_lanes_16(_mm512_castsi512_ps(max)) / 127.0f;
+        if (__builtin_expect(!are_finite_16(max), 0)) {
             d = NAN;
             a = b = _mm512_setzero_ps();
         }

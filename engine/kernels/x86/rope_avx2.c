@@ -29,10 +29,10 @@ static void rotate_halves(size_t half, const float *cos_sin, float *x) {
 static void rotate_neighbours(size_t n, const float *cos_sin, float *x) {
     const __m256 minus_even = _mm256_setr_ps(-0.0f, 0, -0.0f, 0, -0.0f, 0, -0.0f, 0);
     for (size_t i = 0; i < n; i += 8) {
-        __m256 y = hl_load_8(x + i, n - i), cs = hl_load_8(cos_sin + i, n - i);
+        __m256 y = load_part_8(x + i, n - i), cs = load_part_8(cos_sin + i, n - i);
         __m256 b = _mm256_xor_ps(_mm256_movehdup_ps(y), minus_even);
         __m256 sc = _mm256_permute_ps(cs, _MM_SHUFFLE(2, 3, 0, 1));
-        hl_store_8(x + i, n - i, _mm256_fmadd_ps(b, sc, _mm256_mul_ps(_mm256_moveldup_ps(y), cs)));
+        store_part_8(x + i, n - i, _mm256_fmadd_ps(b, sc, _mm256_mul_ps(_mm256_moveldup_ps(y), cs)));
     }
 }
 

@@ -6,7 +6,7 @@
 
 void hl_silu_mul_avx2(size_t n, const float *gate, const float *up, float *ret_y) {
     for (size_t i = 0; i < n; i += 8) {
-        __m256 x = hl_silu_8(hl_load_8(gate + i, n - i));
-        hl_store_8(ret_y + i, n - i, _mm256_mul_ps(x, hl_load_8(up + i, n - i)));
+        __m256 x = silu_8(load_part_8(gate + i, n - i));
+        store_part_8(ret_y + i, n - i, _mm256_mul_ps(x, load_part_8(up + i, n - i)));
     }
 }

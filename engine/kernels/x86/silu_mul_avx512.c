@@ -6,8 +6,8 @@
 
 void hl_silu_mul_avx512(size_t n, const float *gate, const float *up, float *ret_y) {
     for (size_t i = 0; i < n; i += 16) {
-        __mmask16 m = hl_mask_16(n - i);
-        __m512    x = hl_silu_16(_mm512_maskz_loadu_ps(m, gate + i));
+        __mmask16 m = mask_16(n - i);
+        __m512    x = silu_16(_mm512_maskz_loadu_ps(m, gate + i));
         _mm512_mask_storeu_ps(ret_y + i, m, _mm512_mul_ps(x, _mm512_maskz_loadu_ps(m, up + i)));
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sink_avx512.h - what becomes of the codes and scales that codes_avx512.h reads from 16 rows.
+ * sink_avx512.h - what becomes of the codes and scales that decode_avx512.h reads from 16 rows.
  *
  * T = 0: they are stored in one half of a panel. T > 0: they are multiplied with T tokens at once, so
  * that few tokens never pay for a panel; the including file then defines HL_DOT (tile_avx512.h).
@@ -22,10 +22,10 @@ typedef struct sink {
     const float   *d;          /* [SINK_TOKENS][TILE_GROUPS], a copy without distances */
     const int32_t *sums;       /* of tile_sums, [SINK_TOKENS][2][SLICE_GROUPS] */
     size_t         one, three; /* times n_cols: between tokens */
-    /* T > 0: rows to be asked for while the block is multiplied, one with every four steps; NULL: none */
-    const uint8_t *ahead;
-    size_t         ahead_stride;
-    size_t         ahead_bytes; /* of each row, a constant */
+    /* T > 0: rows to prefetch while the block is multiplied, one with every four steps; NULL: none */
+    const uint8_t *prefetch;
+    size_t         prefetch_stride;
+    size_t         prefetch_bytes; /* of each row, a constant */
     __m512         acc[SINK_TOKENS];
     __m512i        isum[SINK_TOKENS][2 * TILE_GROUPS];
 } sink;
@@ -46,15 +46,16 @@ HL_INLINE const int8_t *token_at(const sink *s, const int t) {
     return s->q[t / 4] + (t % 4 == 0 ? 0 : t % 4 == 1 ? s->one : t % 4 == 2 ? 2 * s->one : s->three);
 }
 
-/* Requests go out a row at a time: all of a block at once would fill the miss buffers, and the
- * multiplications behind them would wait for memory instead of running beside it. */
-HL_INLINE void ask_ahead(sink *s) {
-    if (!s->ahead) return;
-#ifndef __clang__ /* which does not see that ahead_bytes is a constant */
+/* A row at a time: all of a block at once would fill the miss buffers, and the multiplications behind them
+ * would wait for memory instead of running beside it. */
+HL_INLINE void prefetch_row(sink *s) {
+    if (!s->prefetch) return;
+#ifndef __clang__ /* which does not see that prefetch_bytes is a constant */
     HL_UNROLL
 #endif
-    for (size_t b = 0; b < s->ahead_bytes; b += 64) _mm_prefetch((const char *)s->ahead + b, _MM_HINT_T1);
-    s->ahead += s->ahead_stride;
+    for (size_t b = 0; b < s->prefetch_bytes; b += 64)
+        _mm_prefetch((const char *)s->prefetch + b, _MM_HINT_T1);
+    s->prefetch += s->prefetch_stride;
 }
 
 /* Codes of the four columns of step `step` of the block; a group's first step comes first. */
@@ -64,7 +65,7 @@ HL_INLINE void put_codes(const int T, const bool g16, const bool has_min, sink *
     if (T == 0)
         _mm512_store_si512(s->codes + step * PANEL_STEP_BYTES, v);
     else if (step % 4 == 2)
-        ask_ahead(s);
+        prefetch_row(s);
     HL_UNROLL for (int t = 0; t < T; t++) {
         const __m512i x = four_columns(token_at(s, t) + 4 * step);
         __m512i       from = s->isum[t][step / per];

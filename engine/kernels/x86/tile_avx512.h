@@ -37,8 +37,8 @@ typedef struct tile_in {
     const int16_t *sum16;
     size_t         n_cols; /* of x: stride of q; d and sum16 follow from it */
     int32_t        offset;
-    const uint8_t *ahead, *ahead_end; /* to be asked for, n_ask lines with every group */
-    size_t         n_ask;
+    const uint8_t *prefetch, *prefetch_end; /* n_prefetch lines with every group */
+    size_t         n_prefetch;
 } tile_in;
 
 enum { BIAS_BITS = 0x4B400000 };
@@ -76,10 +76,10 @@ HL_INLINE __m512i four_columns(const int8_t *p) {
     return _mm512_set1_epi32(v);
 }
 
-/* Ask for what the next TILE_TOKENS tokens read, a few lines with every group g of this tile: they lie a row
- * apart, where no hardware looks for them. q is group g of the first token. Beyond the last token a request
- * is harmless. */
-HL_INLINE void ask_next(const tile_in *in, size_t g, const int8_t *q) {
+/* Prefetch what the next TILE_TOKENS tokens read, a few lines with every group g of this tile: they lie a row
+ * apart, where no hardware looks for them. q is group g of the first token. Beyond the last token that is
+ * harmless. */
+HL_INLINE void prefetch_tokens(const tile_in *in, size_t g, const int8_t *q) {
     const size_t  d_stride = in->n_cols / 32;
     const int8_t *next = q + TILE_TOKENS * in->n_cols +
                          (g % 2 ? TILE_TOKENS / 2 * in->n_cols : 0); /* two groups share a line */
@@ -98,12 +98,12 @@ HL_INLINE void multiply_tile(const int T, const int V, const bool g16, const boo
     const int      halves = g16 ? 2 : 1, steps = g16 ? 4 : 8;
     const uint8_t *codes = in->codes;
     const int8_t  *q = in->q;
-    const uint8_t *ahead = in->ahead;
+    const uint8_t *prefetch = in->prefetch;
     for (size_t g = 0; g < in->n_groups; g++) {
         __m512 sum[TILE_TOKENS][2];
-        if (T == TILE_TOKENS) ask_next(in, g, q);
-        for (size_t i = 0; i < in->n_ask && ahead < in->ahead_end; i++, ahead += 64)
-            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+        if (T == TILE_TOKENS) prefetch_tokens(in, g, q);
+        for (size_t i = 0; i < in->n_prefetch && prefetch < in->prefetch_end; i++, prefetch += 64)
+            _mm_prefetch((const char *)prefetch, _MM_HINT_T1);
         HL_UNROLL for (int h = 0; h < halves; h++) {
             const size_t sg = (size_t)halves * g + (size_t)h;
             __m512i      isum[TILE_TOKENS][2];

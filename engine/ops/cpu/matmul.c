@@ -1,27 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * matmul.c - choose between gemv and panels, and walk a chunk so that everything stays in cache.
+ * matmul.c - choose between gemv and panels, and walk a chunk so that everything stays in cache. What is best
+ * for the kernels in use, each says itself (hl_kernel_facts).
  *
  * Panels are blocked over columns: 32 rows x 512 columns of codes and scales are about 20 KB and stay
  * in the first-level cache while all tokens pass by. Their sums wait side by side until they are complete:
  * in y they would lie a row of the result apart, which is often a power of two, so that they would compete
- * for a few sets of each cache, and no prefetcher would follow. The next block of weights is requested
- * from memory while the current one is multiplied.
+ * for a few sets of each cache, and no prefetcher would follow. The next block of weights is prefetched
+ * while the current one is multiplied.
  */
 #include "engine/ops/cpu/matmul.h"
 
 #include <string.h>
 
-#include "engine/kernels/cpu.h"
-#include "engine/kernels/kernel_list.h"
-
 enum {
     PANEL_COLS = 512,  /* a multiple of every type's block */
     SUMS_TOKENS = 512, /* whose sums wait at once; more tokens unpack a panel again */
-    TILE_TOKENS = 6,   /* of the AVX-512 products; other tiles divide PART_TOKENS too */
-    PART_TOKENS = 24,
     LINE_BYTES = 64,
-    ASK_BYTES = 2048,           /* of the next rows, at least, with every part of tokens */
+    PREFETCH_BYTES = 2048,      /* of the next rows, at least, with every part of tokens */
     GEMV_CHUNK_BYTES = 1 << 19, /* of weights, per chunk of few tokens: starting again costs about 20 KB */
     CHUNKS_PER_THREAD = 6,      /* at least, where the matrix has the rows for it */
     PAIR_FLOATS = 1 << 14,      /* sums of planes at once: they stay in cache */
@@ -48,22 +44,6 @@ size_t hl_matmul_scratch_bytes(size_t max_cols, size_t max_pair_tokens) {
                                        sizeof(float);
 }
 
-/* Types that most files are made of: gemv_avx512.h has kernels for up to eight tokens of them. */
-static bool is_common(hl_type type) {
-    return type == HL_TYPE_q4_0 || type == HL_TYPE_q4_1 || type == HL_TYPE_q8_0 || type == HL_TYPE_q4_k ||
-           type == HL_TYPE_q5_k || type == HL_TYPE_q6_k;
-}
-
-/* Whether gemv beats panels. With AVX-512 it does where it takes all tokens at once: it keeps the sums of
- * four in its registers, and of eight where it has the kernels. With AVX2 it keeps three, and taking eight
- * rows from the first-level cache twice still costs less than unpacking them; with AVX-VNNI four, and panels
- * multiply so fast that a second time does not pay. */
-static bool is_gemv_faster(uint32_t cpu, hl_type type, size_t n_tokens) {
-    if (n_tokens > HL_GEMV_MAX_TOKENS) return false; /* its sums have no more room */
-    if (cpu & HL_CPU_AVX512VNNI) return n_tokens <= (is_common(type) ? 8 : 4);
-    return n_tokens <= (cpu & HL_CPU_AVXVNNI ? 4 : cpu & HL_CPU_AVX2 ? 6 : 3);
-}
-
 size_t hl_matmul_chunk_rows(const hl_matrix *w, size_t n_tokens, size_t n_threads) {
     const size_t fair = w->n_rows / (CHUNKS_PER_THREAD * (n_threads ? n_threads : 1));
     size_t       rows = HL_PANEL_ROWS;
@@ -86,16 +66,6 @@ static hl_act some_tokens(const hl_act *x, size_t first, size_t n) {
 
 /* ---- results that are not finite ---- */
 
-static hl_gemv_fn *const definition[HL_TYPE_count] = {
-#define HL_TYPE(name, id, elems, bytes) [HL_TYPE_##name] = hl_gemv_##name##_scalar,
-#include "core/gguf/types.def"
-#undef HL_TYPE
-};
-
-/* Whether this processor's kernels may lose a number, or make NaN of infinity, where scales are infinite or
- * nearly so. */
-static bool may_lose(const hl_kernels *k) { return k->cpu & HL_CPU_AVX512; }
-
 /* n_rows results of each token, y_stride apart. */
 static bool are_finite(const hl_kernels *k, size_t n_tokens, size_t n_rows, const float *y, size_t y_stride) {
     if (n_rows == y_stride) return k->all_finite(n_tokens * n_rows, y);
@@ -105,12 +75,13 @@ static bool are_finite(const hl_kernels *k, size_t n_tokens, size_t n_rows, cons
 }
 
 /* No sound model comes here. */
-static __attribute__((cold, noinline)) void multiply_by_definition(const hl_matrix *w, const uint8_t *rows,
-                                                                   size_t n_rows, const hl_act *x, float *y,
+static __attribute__((cold, noinline)) void multiply_by_definition(const hl_kernels *k, const hl_matrix *w,
+                                                                   const uint8_t *rows, size_t n_rows,
+                                                                   const hl_act *x, float *y,
                                                                    size_t y_stride) {
     for (size_t t = 0; t < x->n_tokens; t += HL_GEMV_MAX_TOKENS) {
         const hl_act part = some_tokens(x, t, min_size(HL_GEMV_MAX_TOKENS, x->n_tokens - t));
-        definition[w->type](n_rows, rows, w->row_bytes, &part, y + t * y_stride, y_stride);
+        k->definition[w->type](n_rows, rows, w->row_bytes, &part, y + t * y_stride, y_stride);
     }
 }
 
@@ -125,49 +96,48 @@ static void move_sums(const float *sums, size_t n_tokens, size_t n_rows, float *
     }
 }
 
-/* The weights of the next rows, asked for in the order of memory while these are multiplied, so that the
+/* The weights of the next rows, prefetched in the order of memory while these are multiplied, so that the
  * hardware's own prefetchers and the page walks go along: evenly where there are few tokens, shortly before
  * the end where there are many and the cache would forget. */
-typedef struct ahead {
+typedef struct next_rows {
     const uint8_t *at;
-    size_t         n_bytes; /* not yet asked for */
+    size_t         n_bytes; /* not yet prefetched */
     size_t         n_parts; /* of the work of these rows, not yet done */
-} ahead;
+} next_rows;
 
-/* The share of a part goes along with the panel. Beyond the end of the data a request is harmless. */
-static void share_ahead(ahead *a, hl_panel *p) {
-    const size_t share = a->n_bytes / a->n_parts--, late = a->n_parts * ASK_BYTES;
-    const size_t n = share >= ASK_BYTES || a->n_parts == 0 ? share
-                     : a->n_bytes > late                   ? a->n_bytes - late
-                                                           : 0;
-    p->ahead = a->at;
-    p->ahead_bytes = n;
+/* The share of a part goes along with the panel. Beyond the end of the data a prefetch is harmless. */
+static void share_prefetch(next_rows *a, hl_panel *p) {
+    const size_t share = a->n_bytes / a->n_parts--, late = a->n_parts * PREFETCH_BYTES;
+    const size_t n = share >= PREFETCH_BYTES || a->n_parts == 0 ? share
+                     : a->n_bytes > late                        ? a->n_bytes - late
+                                                                : 0;
+    p->prefetch = a->at;
+    p->prefetch_bytes = n;
     a->at += n;
     a->n_bytes -= n;
 }
 
-/* For kernels that do not ask themselves: the next block of the same rows, or of the rows behind. */
-static void ask_for_block(const uint8_t *w, size_t row_bytes, size_t n_rows, size_t n_bytes) {
+/* For kernels that do not prefetch themselves: the next block of the same rows, or of the rows after. */
+static void prefetch_block(const uint8_t *w, size_t row_bytes, size_t n_rows, size_t n_bytes) {
     for (size_t r = 0; r < n_rows; r++)
         for (size_t i = 0; i < n_bytes; i += LINE_BYTES) __builtin_prefetch(w + r * row_bytes + i, 0, 2);
 }
 
-/* A part is multiplied, then moved to y while the next is multiplied: with AVX-512 it is one tile of
- * registers. */
+/* A part is multiplied, then moved to y while the next is multiplied. */
 static size_t count_parts(const hl_kernels *k, size_t n_tokens) {
-    const size_t most = k->cpu & HL_CPU_AVX512 ? TILE_TOKENS : PART_TOKENS;
+    const size_t most = k->facts_of_gemm_panel.max_tokens;
     return (n_tokens + most - 1) / most;
 }
 
 /* One panel times all tokens, in even parts; when it is the last of its rows, the sums are complete. */
-static void multiply_panel(const hl_kernels *k, hl_panel *p, const hl_act *x, ahead *next, float *sums,
+static void multiply_panel(const hl_kernels *k, hl_panel *p, const hl_act *x, next_rows *next, float *sums,
                            float *y, size_t y_stride) {
     const bool   last = p->col_begin + p->n_cols == x->n_cols;
     const size_t n_parts = count_parts(k, x->n_tokens);
     for (size_t t = 0, i = 0; i < n_parts; i++) {
         const size_t n = (x->n_tokens - t) / (n_parts - i);
         const hl_act part = some_tokens(x, t, n);
-        share_ahead(next, p);
+        share_prefetch(next, p);
         k->gemm_panel(p, &part, sums + t * HL_PANEL_ROWS, HL_PANEL_ROWS);
         if (last) move_sums(sums + t * HL_PANEL_ROWS, n, p->n_rows, y + t * y_stride, y_stride);
         t += n;
@@ -180,8 +150,8 @@ static void multiply_rows(const hl_kernels *k, const hl_matrix *w, const uint8_t
     const size_t block = min_size(w->n_cols, PANEL_COLS);
     hl_panel     p = {.n_rows = n_rows};
     float       *sums = (float *)(void *)scratch;
-    ahead        next_rows = {.at = rows + n_rows * w->row_bytes, .n_bytes = n_rows * w->row_bytes};
-    next_rows.n_parts = (w->n_cols + block - 1) / block * count_parts(k, x->n_tokens);
+    next_rows    after = {.at = rows + n_rows * w->row_bytes, .n_bytes = n_rows * w->row_bytes};
+    after.n_parts = (w->n_cols + block - 1) / block * count_parts(k, x->n_tokens);
     p.codes = scratch + SUMS_BYTES;
     p.scale = (float *)(void *)(p.codes + code_bytes(block));
     p.min = (float *)(void *)(p.codes + code_bytes(block) + scale_bytes(block));
@@ -192,24 +162,30 @@ static void multiply_rows(const hl_kernels *k, const hl_matrix *w, const uint8_t
         p.col_begin = c;
         p.n_cols = next - c;
         k->unpack[w->type](rows + begin_bytes, w->row_bytes, &p);
-        if (!(k->cpu & HL_CPU_AVX512))
-            ask_for_block(rows + (next < w->n_cols ? end_bytes : n_rows * w->row_bytes), w->row_bytes, n_rows,
-                          end_bytes - begin_bytes);
-        multiply_panel(k, &p, x, &next_rows, sums, y, y_stride);
+        if (!k->facts_of_gemm_panel.prefetches)
+            prefetch_block(rows + (next < w->n_cols ? end_bytes : n_rows * w->row_bytes), w->row_bytes,
+                           n_rows, end_bytes - begin_bytes);
+        multiply_panel(k, &p, x, &after, sums, y, y_stride);
     }
-    if (may_lose(k) && !are_finite(k, x->n_tokens, n_rows, sums, HL_PANEL_ROWS))
-        multiply_by_definition(w, rows, n_rows, x, y, y_stride);
+    if (k->facts_of_gemm_panel.may_lose && !are_finite(k, x->n_tokens, n_rows, sums, HL_PANEL_ROWS))
+        multiply_by_definition(k, w, rows, n_rows, x, y, y_stride);
+}
+
+/* Whether gemv beats panels: where it takes all tokens at once, or nearly so. Floats have no panels. */
+static bool is_for_gemv(const hl_kernels *k, hl_type type, size_t n_tokens) {
+    return !k->unpack[type] || !k->gemm_panel || n_tokens <= k->facts_of_gemv[type].max_tokens;
 }
 
 static void multiply_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, size_t row_end,
                            const hl_act *x, void *scratch, float *y, size_t y_stride) {
     const uint8_t *data = w->data;
     const size_t   n_rows = row_end - row_begin;
-    if (!k->unpack[w->type] || !k->gemm_panel || is_gemv_faster(k->cpu, w->type, x->n_tokens)) {
+    if (is_for_gemv(k, w->type, x->n_tokens)) {
         const uint8_t *rows = data + row_begin * w->row_bytes;
         k->gemv[w->type](n_rows, rows, w->row_bytes, x, y + row_begin, y_stride);
-        if (may_lose(k) && k->unpack[w->type] && !are_finite(k, x->n_tokens, n_rows, y + row_begin, y_stride))
-            multiply_by_definition(w, rows, n_rows, x, y + row_begin, y_stride);
+        if (k->facts_of_gemv[w->type].may_lose &&
+            !are_finite(k, x->n_tokens, n_rows, y + row_begin, y_stride))
+            multiply_by_definition(k, w, rows, n_rows, x, y + row_begin, y_stride);
         return;
     }
     for (size_t r = row_begin; r < row_end; r += HL_PANEL_ROWS) {
