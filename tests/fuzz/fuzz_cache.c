@@ -22,6 +22,7 @@
 
 #include "engine/kv/kv_disk_file.h"
 #include "engine/kv/kv_hash.h"
+#include "engine/kv/kv_host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -47,7 +48,7 @@ static uint32_t take_short(program *p) {
 typedef struct saved {
     char              path[PATH_BYTES];
     hl_kv_header_page page;
-    int32_t           tokens[BLOCK];
+    hl_prefix_key     keys[BLOCK];
     uint8_t          *data; /* [n_data] */
 } saved;
 
@@ -56,7 +57,28 @@ static uint8_t     secret[SECRET_BYTES];
 static saved       files[N_FILES]; /* a chain: the next begins where one ends */
 static size_t      n_data;
 static hl_kv_pool *pool;
+static hl_seq      seq; /* holds the block */
 static uint32_t    block;
+
+static void put_block(const uint8_t *from) {
+    if (hl_kv_block_write(pool, block, 0, n_data, from, NULL) != HL_OK) abort();
+}
+
+static void spoil_block(void) {
+    static const uint8_t spoilt[1 << 13] = {0xAA};
+    for (size_t at = 0; at < n_data; at += sizeof spoilt)
+        if (hl_kv_block_write(pool, block, at, n_data - at < sizeof spoilt ? n_data - at : sizeof spoilt,
+                              spoilt, NULL) != HL_OK)
+            abort();
+}
+
+static bool holds(const uint8_t *expected) {
+    uint8_t *got = malloc(n_data);
+    if (!got || hl_kv_block_read(pool, block, 0, n_data, got, NULL) != HL_OK) abort();
+    const bool same = memcmp(got, expected, n_data) == 0;
+    free(got);
+    return same;
+}
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where) {
     (void)st, (void)kind, (void)where;
@@ -78,7 +100,7 @@ static hl_kv_key key_of(const hl_kv_disk *d, int i, hl_kv_key *ret_parent) {
     hl_kv_key key = hl_kv_disk_root(d);
     for (int k = 0; k <= i; k++) {
         *ret_parent = key;
-        key = hl_kv_disk_key(d, key, files[k].tokens);
+        key = hl_kv_disk_key(d, key, files[k].keys);
     }
     return key;
 }
@@ -86,8 +108,8 @@ static hl_kv_key key_of(const hl_kv_disk *d, int i, hl_kv_key *ret_parent) {
 static bool load(hl_kv_disk *d, int i) {
     hl_kv_key       parent;
     const hl_kv_key key = key_of(d, i, &parent);
-    memset(hl_kv_block_data(pool, block), 0xAA, n_data);
-    return hl_kv_disk_load(d, key, parent, files[i].tokens, block);
+    spoil_block();
+    return hl_kv_disk_load(d, key, parent, files[i].keys, block);
 }
 
 /* Writing is another thread's: it is through when the folder is closed. */
@@ -95,8 +117,8 @@ static void save_one(int i) {
     hl_kv_disk     *d = open_disk(NO_QUOTA);
     hl_kv_key       parent;
     const hl_kv_key key = key_of(d, i, &parent);
-    memcpy(hl_kv_block_data(pool, block), files[i].data, n_data);
-    if (!hl_kv_disk_save(d, key, parent, files[i].tokens, block)) abort();
+    put_block(files[i].data);
+    if (!hl_kv_disk_save(d, key, parent, files[i].keys, block)) abort();
     hl_kv_disk_close(d);
 }
 
@@ -116,15 +138,17 @@ static void set_up(void) {
     const hl_kv_shape shape = {.type = HL_KV_f16, .n_layers = 1, .n_kv_heads = 1, .head_dim = 8};
     (void)snprintf(dir, sizeof dir, "%s/hl-fuzz-cache.XXXXXX",
                    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    if (!mkdtemp(dir) || hl_kv_pool_new(&shape, 4, &pool, NULL) != HL_OK || !hl_kv_block_get(pool, &block))
+    if (!mkdtemp(dir) || hl_kv_pool_new(&hl_kv_host_ops, &shape, 4, &pool, NULL) != HL_OK ||
+        hl_seq_init(&seq, pool, BLOCK, NULL) != HL_OK || !hl_seq_reserve(&seq, BLOCK))
         abort();
     (void)atexit(remove_folder);
-    n_data = hl_kv_block_bytes(&shape);
+    block = seq.blocks[0];
+    n_data = hl_kv_pool_block_bytes(pool);
     (void)snprintf(secret_path, sizeof secret_path, "%s/secret", dir);
     for (int i = 0; i < N_FILES; i++) {
         if (!(files[i].data = malloc(n_data))) abort();
         for (size_t k = 0; k < n_data; k++) files[i].data[k] = (uint8_t)(k * 7 + k / 256 + (size_t)i);
-        for (int k = 0; k < BLOCK; k++) files[i].tokens[k] = i * 1000 + k;
+        for (int k = 0; k < BLOCK; k++) files[i].keys[k] = hl_prefix_key_of(i * 1000 + k);
         save_one(i);
     }
     read_file(secret_path, secret, sizeof secret, 0);
@@ -231,7 +255,7 @@ static void load_all(hl_kv_disk *d, bool must) {
     for (int i = 0; i < N_FILES; i++) {
         const bool is_there = load(d, i);
         if (must && !is_there) abort();
-        if (is_there && memcmp(hl_kv_block_data(pool, block), files[i].data, n_data) != 0) abort();
+        if (is_there && !holds(files[i].data)) abort();
     }
 }
 

@@ -329,7 +329,7 @@ static void experts_that_do_not_fit_end_the_pass(void **state) {
 }
 
 static void expect_noted(setup *s, hl_room room, size_t found, size_t has) {
-    assert_true(hl_forward_stopped(s->f));
+    assert_true(hl_pass_stopped(s->f));
     assert_int_equal(s->f->breach.what, room);
     assert_int_equal(s->f->breach.found, found);
     assert_int_equal(s->f->breach.room, has);
