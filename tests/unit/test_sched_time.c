@@ -165,6 +165,56 @@ static void get_last_stats(setup *x, hl_sched_stats *ret) {
     } while (ret->n_steps == 0 || ret->n_running > 0);
 }
 
+/* ---- times between tokens ---- */
+
+static void take_ten_milliseconds_and_once_eighty(job *j, int32_t n) {
+    (void)j;
+    atomic_fetch_add(&clock_ns, n == 30 ? 80 * MS : 10 * MS);
+}
+
+/* Within what a bucket of the histogram tells: an eighth of a doubling. */
+static void expect_about(double ms, double want) {
+    if (!(ms > want * 0.91 && ms < want * 1.1)) fail_msg("%g ms, expected about %g", ms, want);
+}
+
+static void times_between_tokens_are_told_as_they_were(void **state) {
+    (void)state;
+    static job     j;
+    hl_sched_stats t;
+    setup          x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024});
+    set_clock(0, 0);
+    make_job(&j, 1, 50, 41); /* 40 times, the last 10 ms are of no token */
+    j.on_nth = take_ten_milliseconds_and_once_eighty;
+    submit(&x, &j);
+    wait_for(&j);
+    get_last_stats(&x, &t);
+    expect_about(t.itl_p50_ms, 10);
+    expect_about(t.itl_p99_ms, 80);
+    assert_int_equal(j.usage.first_token_ns, 0); /* the clock stood still */
+    assert_int_equal(j.usage.total_ns, (40 * 10 + 80) * (int64_t)MS);
+    close_all(&x);
+}
+
+static void the_histogram_holds_any_time(void **state) {
+    (void)state;
+    for (double ns = 1; ns < 9e18; ns *= 1.03) {
+        uint64_t     itl[HL_ITL_BUCKETS + 2] = {0}; /* none is written behind */
+        const double shown = ns < 16000 ? 0.0167 : ns > 6e13 ? 6.4e7 : ns / 1e6;
+        hl_itl_add(itl, (int64_t)ns);
+        assert_int_equal(itl[HL_ITL_BUCKETS], 0);
+        assert_int_equal(itl[HL_ITL_BUCKETS + 1], 0);
+        if (ns < 5.5e13 || ns > 6e13) expect_about(hl_itl_quantile_ms(itl, 0.5), shown);
+    }
+    uint64_t itl[HL_ITL_BUCKETS] = {0};
+    assert_true(hl_itl_quantile_ms(itl, 0.5) == 0);
+    for (int i = 1; i <= 100; i++) hl_itl_add(itl, i <= 90 ? 1 * MS : i <= 98 ? 20 * MS : 400 * MS);
+    expect_about(hl_itl_quantile_ms(itl, 0.5), 1);
+    expect_about(hl_itl_quantile_ms(itl, 0.9), 1);
+    expect_about(hl_itl_quantile_ms(itl, 0.95), 20);
+    expect_about(hl_itl_quantile_ms(itl, 0.98), 20);
+    expect_about(hl_itl_quantile_ms(itl, 0.99), 400);
+}
+
 /* ---- deadlines ---- */
 
 static void pass_a_second_with_two_tokens(job *j, int32_t n) {
@@ -411,6 +461,8 @@ static void times_between_tokens_are_counted_by_size(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_histogram_holds_any_time),
+        cmocka_unit_test_teardown(times_between_tokens_are_told_as_they_were, use_real_clock),
         cmocka_unit_test_teardown(a_deadline_ends_an_answer_when_it_is_reached_and_not_before,
                                   use_real_clock),
         cmocka_unit_test_teardown(a_deadline_ends_a_request_that_waits_for_another, use_real_clock),

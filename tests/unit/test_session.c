@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/base/mem.h"
+#include "engine/kernels/cpu.h"
 #include "engine/model_priv.h"
 
 enum { N_TOKENS = 100, N_VOCAB = 128 };
@@ -402,9 +403,39 @@ static void plans_are_entered_once_and_taken_out_again(void **state) {
     close_all(&x);
 }
 
+/* The kernels in words, one for each instruction set that is used. */
+static void an_engine_says_what_it_computes_with(void **state) {
+    (void)state;
+    static const struct { const char *cpu, *text; } rows[] = {{"scalar", "scalar"}, {"avx2", "scalar avx2"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        hl_engine *e = NULL;
+        hl_err     err = {0};
+        uint32_t   bits = 0;
+        if (hl_cpu_mask(rows[i].cpu, hl_cpu_features(), &bits, &err) != HL_OK) continue; /* not this one */
+        assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = rows[i].cpu}, &e, &err),
+                         HL_OK);
+        assert_string_equal(hl_engine_cpu_text(e), rows[i].text);
+        hl_engine_free(e);
+    }
+}
+
+static void what_a_machine_can_do_is_measured(void **state) {
+    (void)state;
+    hl_engine        *e = NULL;
+    hl_err            err = {0};
+    hl_machine_limits l = {0};
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2, .cpu = test_cpu()}, &e, &err), HL_OK);
+    assert_int_equal(hl_engine_measure(e, &l, &err), HL_OK);
+    assert_true(l.read_bytes_per_s > 1e6 && l.read_bytes_per_s < 1e15); /* however busy it is */
+    assert_true(l.int8_macs_per_s > 1e6 && l.int8_macs_per_s < 1e18);
+    hl_engine_free(e);
+}
+
 int main(void) {
     for (int i = 0; i < N_TOKENS; i++) tokens[i] = (i * 53 + 11) % N_VOCAB;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_engine_says_what_it_computes_with),
+        cmocka_unit_test(what_a_machine_can_do_is_measured),
         cmocka_unit_test(the_bits_do_not_depend_on_passes_or_threads),
         cmocka_unit_test(long_contexts_are_split_the_same_way),
         cmocka_unit_test(rows_of_one_call_equal_single_calls),

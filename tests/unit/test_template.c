@@ -584,6 +584,36 @@ static void numbers_larger_than_those_of_json_keep_their_digits(void **state) {
     json_decref(context);
 }
 
+/* The C library's strftime knows these fields, too, in a locale of its own that is the template's. */
+static void dates_of_four_centuries_are_those_of_the_c_library(void **state) {
+    (void)state;
+    static const char format[] =
+        "%G-%V %U %W %u %w %j %a %A %b %B %C %y %Y %m %d %e %H %I %M %S %p %D %F %T %R %r %n%t%%";
+    static const char source[] =
+        "{{ strftime_now('%G-%V %U %W %u %w %j %a %A %b %B %C %y %Y %m %d %e %H %I %M %S %p "
+        "%D %F %T %R %r %n%t%%') }}";
+    hl_template *t = NULL;
+    hl_err       err = {0};
+    assert_int_equal(hl_template_parse(hl_view_of(source), &t, &err), HL_OK);
+    for (int year = 1970; year < 2370; year++)
+        for (int day = -4; day < 5; day++) { /* around the turn of the year */
+            struct tm    tm = {.tm_year = year - 1900,
+                               .tm_mday = 1 + day,
+                               .tm_hour = (year * 7 + day + 4) % 24,
+                               .tm_min = year % 60};
+            const time_t at = mktime(&tm);
+            char         want[300];
+            hl_tainted   out;
+            assert_true(strftime(want, sizeof want, format, &tm) > 0);
+            hl_tainted_init(&out, 1 << 16);
+            const hl_template_input in = {.now_ms = (int64_t)at * 1000};
+            assert_int_equal(hl_template_render(t, &in, &out, &err), HL_OK);
+            assert_string_equal(hl_str_text(&out.text), want);
+            hl_tainted_done(&out);
+        }
+    hl_template_free(t);
+}
+
 static void text_with_zero_bytes_passes_through(void **state) {
     (void)state;
     hl_err     err = {0};
@@ -612,6 +642,7 @@ int main(void) {
         cmocka_unit_test(a_template_renders_the_same_any_number_of_times),
         cmocka_unit_test(a_template_knows_the_names_it_mentions),
         cmocka_unit_test(numbers_larger_than_those_of_json_keep_their_digits),
+        cmocka_unit_test(dates_of_four_centuries_are_those_of_the_c_library),
         cmocka_unit_test(text_with_zero_bytes_passes_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
