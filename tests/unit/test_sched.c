@@ -241,6 +241,52 @@ static void prompts_that_come_together_compute_their_common_begin_once(void **st
     close_all(&x);
 }
 
+/* What a session and a sampler give, token by token: the prompt is seen, what is answered is accepted. */
+static void run_by_hand(setup *x, job *j) {
+    hl_session *s = NULL;
+    hl_sampler *sampler = NULL;
+    hl_err      err = {0};
+    if (hl_session_new(x->m, &(hl_session_params){.n_ctx = 1024}, &s, &err) != HL_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(hl_sampler_new(&j->r.sampling, N_VOCAB, &sampler, &err), HL_OK);
+    for (size_t i = 0; i < j->r.n_tokens; i++) hl_sampler_see(sampler, j->prompt[i]);
+    assert_int_equal(hl_session_eval(s, j->prompt, j->r.n_tokens, &err), HL_OK);
+    for (j->n_answer = 0; j->n_answer < j->r.max_tokens;) {
+        const int32_t id = hl_sampler_sample(sampler, hl_session_logits(s));
+        hl_sampler_accept(sampler, id);
+        j->answer[j->n_answer++] = id;
+        assert_int_equal(hl_session_eval(s, &id, 1, &err), HL_OK);
+    }
+    hl_sampler_free(sampler);
+    hl_session_free(s);
+}
+
+static void an_answer_is_what_a_session_and_a_sampler_give(void **state) {
+    (void)state;
+    static job by_hand, plain;
+    setup      x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024});
+    for (uint32_t i = 0; i < 6; i++) {
+        job *j = &jobs[i];
+        make_job(j, 2, 60, 0, 120);
+        make_job(&plain, 2, 60, 0, 120);
+        if (i < 2) j->r.sampling.temperature = plain.r.sampling.temperature = 0;
+        if (i == 0) j->r.sampling.repeat_penalty = 1.5f;
+        if (i == 1) j->r.sampling.presence_penalty = 1.5f;
+        if (i == 2) j->r.sampling.frequency_penalty = 1;
+        if (i == 3) j->r.sampling.dry_multiplier = 2;
+        if (i == 4) j->r.sampling.mirostat = 2;
+        if (i == 5) j->r.sampling.min_p = 0.3f;
+        by_hand = *j;
+        run_by_hand(&x, &by_hand);
+        submit(&x, j);
+        wait_for(j);
+        check_same(j, &by_hand, "by the scheduler");
+        run_by_hand(&x, &plain);
+        if (memcmp(plain.answer, j->answer, sizeof plain.answer) == 0) fail_msg("case %u shows nothing", i);
+    }
+    close_all(&x);
+}
+
 static void a_cache_that_is_too_small_for_all_serves_all(void **state) {
     (void)state;
     setup          x;
@@ -868,6 +914,7 @@ int main(void) {
         cmocka_unit_test(answers_do_not_depend_on_what_else_runs),
         cmocka_unit_test(a_prompt_seen_before_is_not_computed_again),
         cmocka_unit_test(prompts_that_come_together_compute_their_common_begin_once),
+        cmocka_unit_test(an_answer_is_what_a_session_and_a_sampler_give),
         cmocka_unit_test(a_cache_that_is_too_small_for_all_serves_all),
         cmocka_unit_test(what_cannot_fit_is_refused_with_numbers),
         cmocka_unit_test(a_request_may_ask_for_more_context_without_a_new_scheduler),
