@@ -47,6 +47,7 @@ Verdicts: *equivalent* (no input shows a difference), *only speed*, *only words*
 # the first finds what runs in circles and is the same on a busy machine, the second finds what sleeps.
 CPU_TIMES, CPU_LEAST_S = 8, 10
 WALL_TIMES, WALL_LEAST_S = 20, 60
+LEAK_STATUS = 23  # the leak checker's
 SLOW_S = 20  # of a processor: --quick leaves such a test out
 FOLDERS = ("engine", "models", "host", "runner")
 LEFT_OUT = ("engine/kernels/x86/*", "engine/kernels/arm/*", "engine/kernels/scalar/*", "engine/quant/*")  # kernels and layouts: tested bit by bit
@@ -217,12 +218,14 @@ class Build:
         out.parent.mkdir(parents=True, exist_ok=True)
         command[at + 1] = str(out)
         first = next(i for i, c in enumerate(command) if c.endswith(".a"))
-        command.insert(first, str(mutated))
+        command[first:first] = [str(mutated)] if mutated else []
+        if "/tests/" in target:  # what is never given back counts as noticed, as where addresses are checked
+            command.append("-fsanitize=leak")
         done = subprocess.run(command, cwd=TREE, capture_output=True, text=True)
         return out if done.returncode == 0 else None
 
     def run(self, test, program, cpu_s, wall_s):
-        """(what came of it: "passed", "failed" or "no end"; wall seconds, processor seconds)"""
+        """(what came of it: "passed", "failed", "leak" or "no end"; wall seconds, processor seconds)"""
         command = [str(program)]
         env = self.env
         if os.path.isdir("/dev/shm") and test != "unit/test_store":  # that one wants two file systems
@@ -241,6 +244,8 @@ class Build:
             if pid:
                 killer = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
                 result = "passed" if status == 0 else "no end" if killer in (signal.SIGXCPU, signal.SIGKILL) else "failed"
+                if os.WIFEXITED(status) and os.WEXITSTATUS(status) == LEAK_STATUS and not test.endswith(".py"):
+                    result = "leak"
             elif time.monotonic() - start > wall_s:
                 result = "no end"
             elif re.search(rb"^not ok(?!.*# SKIP)", said.read_bytes(), re.M):
@@ -258,13 +263,12 @@ class Build:
 
     def limits_of(self, test):
         """(processor seconds, wall seconds) that the test may take, or None for one that fails without any mutant."""
-        target = TREE / self.target_of(test)
-        built = str(target.stat().st_mtime_ns)
+        built = str((TREE / self.target_of(test)).stat().st_mtime_ns)
         if test not in self.usual and self.times.get(test, [""])[0] == built:
             self.usual[test] = tuple(map(float, self.times[test][1:]))
         if test not in self.usual:
             for _ in range(2):
-                result, wall_s, cpu_s = self.run(test, target, 600, 900)
+                result, wall_s, cpu_s = self.run(test, self.link(self.target_of(test), None), 600, 900)
                 self.usual[test] = (cpu_s, wall_s) if result == "passed" else None
                 if result == "passed":
                     self.times[test] = [built, str(cpu_s), str(wall_s)]
@@ -283,7 +287,7 @@ class Build:
         return sorted(tests, key=lambda test: (test.endswith(".py"), -(kills[test] + 0.1) / (self.usual[test][1] + 0.3)))
 
     def try_mutant(self, m, results=None, is_quick=False):
-        """'killed by TEST', 'no end in TEST', 'survived', 'undecided', 'same code' or 'does not compile'."""
+        """'killed by TEST', 'leak in TEST', 'no end in TEST', 'survived', 'undecided', 'same code' or 'does not compile'."""
         lines = (TREE / m.file).read_text().split("\n")
         lines[m.line - 1] = m.new
         source, mutated = WORK / "mutant.c", WORK / "mutant.o"
@@ -305,7 +309,7 @@ class Build:
             if result != "passed" and (result == "no end" or test.endswith(".py")):  # the machine may be busy: once more
                 result = result if self.run(test, program, *limits)[0] == result else "passed"
             if result != "passed":
-                return f"killed by {test}" if result == "failed" else f"no end in {test}"
+                return {"failed": "killed by ", "leak": "leak in "}.get(result, "no end in ") + test
         return "undecided" if left_out else "survived"
 
 
@@ -338,7 +342,7 @@ def row_of(m, verdict, first, seed):
 
 
 def is_found(verdict):
-    return verdict.startswith(("killed", "no end"))
+    return verdict.startswith(("killed", "no end", "leak"))
 
 
 def counts(verdict):
