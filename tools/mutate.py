@@ -37,11 +37,10 @@ PLANTED = ROOT / "tests/mutants.txt"
 PAGE = ROOT / "docs/mutants.md"
 PAGE_HEAD = """# Mutants: what tests do not notice
 
-Lines of `engine`, `models`, `host` and `runner` are changed one at a time (operators, constants, conditions, what is returned, statements left out) and the tests that own the file are run
-(`make mutate`, `tools/mutate.py`; kernels and layouts of weights are left out, they are tested bit by bit). A mutant that compiles to the same code does not count. Faults that once passed all tests stand in
-`tests/mutants.txt` and are planted every time; all of them are noticed.
-
-Verdicts: *equivalent* (no input shows a difference), *only speed*, *only words*, *test added*, or what is missing.
+Lines of `engine`, `models`, `host` and `runner` are changed one at a time (operators, constants, conditions, what is returned, statements left out) and the tests that own the file are run: `make mutate`,
+`tools/mutate.py`. Kernels and layouts of weights are left out, they are tested bit by bit; so are the calls that only say something. A mutant that compiles to the same code does not count. Noticed is one where a test
+fails, gives memory back never, or does not end (twice; told apart). Each seed is a sample of mutants that no other seed took: *at first* is before any test was written for them, *now* after.
+Faults that once passed all tests stand in `tests/mutants.txt` and are planted every time; all of them are noticed.
 """
 # A test program may use so many times its usual processor time and take so many times its usual time, and at least so much:
 # the first finds what runs in circles and is the same on a busy machine, the second finds what sleeps.
@@ -345,8 +344,12 @@ def is_found(verdict):
     return verdict.startswith(("killed", "no end", "leak"))
 
 
+def lives(verdict):
+    return verdict in ("survived", "undecided")
+
+
 def counts(verdict):
-    return is_found(verdict) or verdict == "survived"
+    return is_found(verdict) or lives(verdict)
 
 
 def sums_of(rows):
@@ -375,16 +378,19 @@ def write_report(results):
             old[found.group(1)] = verdict
     cell = lambda code: "`" + code.replace("|", "\\|").replace("`", "'")[:110] + "`"  # noqa: E731
     out = [PAGE_HEAD.rstrip()]
+    share = lambda n, of: f"{n} ({100 * n / max(of, 1):.0f} %)"  # noqa: E731
     for seed in seeds_of(results):
         rows = [row for row in results.values() if row[9] == seed]
         out += ["", f"## Seed {seed}", "", f"`make mutate N={sum(counts(row[8]) for row in rows)} SEED={seed}`", "",
                 "| where | mutants | noticed at first | noticed now | of them without an end |", "| --- | --- | --- | --- | --- |"]
         for room, first, now, endless, n in sums_of(rows):
-            out.append(f"| {room} | {n} | {first} ({100 * first / max(n, 1):.0f} %) | {now} ({100 * now / max(n, 1):.0f} %) | {endless} |")
+            out.append(f"| {room} | {n} | {share(first, n)} | {share(now, n)} | {endless} |")
+        equal = sum(lives(row[7]) and old.get(row[0], "").startswith("equivalent") for row in rows)
+        out += ["", f"Of those left, {equal} are equivalent; of the other {n - equal}, {share(first, n - equal)} were noticed at first, {share(now, n - equal)} now."]
     out += ["", "## Survivors"]
     by_verdict = collections.defaultdict(list)
     for row in results.values():
-        if row[7] == "survived":
+        if lives(row[7]):
             by_verdict[old.get(row[0], "not looked at")].append(row)
     for verdict, rows in sorted(by_verdict.items()):
         out += ["", f"### {verdict}", "", "| key | where | line | instead |", "| --- | --- | --- | --- |"]
@@ -424,7 +430,7 @@ def main():
         sys.exit(f"planted and not noticed: {', '.join(bad)}" if bad else 0)
     found = list(all_mutants(a.only))
     random.Random(a.seed).shuffle(found)
-    n = 0 if a.again else sum(row[9] == str(a.seed) and (counts(row[7]) or a.quick and row[7] == "undecided") and fnmatch.fnmatch(row[1], a.only) for row in results.values())
+    n = 0 if a.again else sum(row[9] == str(a.seed) and (is_found(row[7]) or row[7] == "survived" or a.quick and row[7] == "undecided") and fnmatch.fnmatch(row[1], a.only) for row in results.values())
     for m in found:
         if n >= a.n and not a.again:
             break
@@ -433,12 +439,12 @@ def main():
             known = None
         if not known if a.again else known:
             continue
-        if a.again and (known[7] != "survived" or known[9] != str(a.seed)):
+        if a.again and (not lives(known[7]) or known[9] != str(a.seed)):
             continue
         verdict = build.try_mutant(m, results, a.quick)
         results[key_of(m)] = row_of(m, verdict, known[8] if known else verdict, a.seed)
         write_results(results)
-        n += counts(verdict) or verdict == "undecided"
+        n += counts(verdict)
         print(f"{n:4d} {m.file}:{m.line}: {verdict}: {' '.join(m.old.split())[:70]}  ->  {' '.join(m.new.split())[:70]}", flush=True)
     for room, first, now, _, of in sums_of([row for row in results.values() if row[9] == str(a.seed)]):
         print(f"{room:22s} {first:4d} of {of:4d} noticed at first, {now:4d} now: {100 * now / max(of, 1):.1f} %")

@@ -676,6 +676,64 @@ static void a_draft_model_with_another_tokenizer_is_refused(void **state) {
     hl_engine_free(e);
 }
 
+/* The last tokens of a draft model's vocabulary, which its target does not have, are all that it drafts. */
+static void prefer_padding(const char *name, float *x, size_t n) {
+    if (strcmp(name, "output.weight") == 0)
+        for (size_t i = 300 * 64; i < n; i++) x[i] *= 1000;
+}
+
+static hl_end keep_id(void *user, const hl_sched_token *t) {
+    outcome *o = user;
+    assert_in_range(t->token, 0, 299);
+    o->answer[o->n++] = t->token;
+    return HL_END_NONE;
+}
+
+static void drafts_that_the_model_has_no_token_for_are_dropped(void **state) {
+    (void)state;
+    static const int32_t prompt[] = {5, 6, 7, 8, 9};
+    mf_shape             shape = {.n_vocab = 300,
+                                  .n_embd = 64,
+                                  .n_heads = 2,
+                                  .n_kv_heads = 1,
+                                  .head_dim = 32,
+                                  .n_ff = 64,
+                                  .n_layers = 1,
+                                  .type = HL_TYPE_f32};
+    hl_engine           *e = NULL;
+    hl_err               err = {0};
+    outcome              o[2] = {0};
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &e, &err), HL_OK);
+    hl_model *m = open_fixture(e, &shape);
+    shape.n_vocab = 310;
+    shape.change = prefer_padding;
+    hl_model *draft = open_fixture(e, &shape);
+    for (int i = 0; i < 2; i++) {
+        hl_sched        *s = NULL;
+        hl_sched_request r;
+        const hl_status  status =
+            hl_sched_new(m, &(hl_sched_params){.draft = i ? draft : NULL, .n_ctx = 256}, &s, &err);
+        if (status != HL_OK) fail_msg("%s", err.text);
+        hl_sched_request_init(&r);
+        r.tokens = prompt;
+        r.n_tokens = 5;
+        r.max_tokens = 60;
+        r.ignore_eog = true;
+        r.sampling.temperature = 0;
+        r.speculate = i ? HL_SPECULATE_ALWAYS : HL_SPECULATE_OFF;
+        r.on_token = keep_id;
+        r.user = &o[i];
+        if (hl_sched_run(s, &r, &o[i].usage, &err) != HL_OK) fail_msg("%s", err.text);
+        hl_sched_free(s);
+    }
+    assert_int_equal(o[0].n, 60);
+    assert_int_equal(o[1].n, 60);
+    assert_memory_equal(o[0].answer, o[1].answer, sizeof o[0].answer);
+    hl_model_close(draft);
+    hl_model_close(m);
+    hl_engine_free(e);
+}
+
 static void a_draft_models_cache_counts_in_the_plan(void **state) {
     (void)state;
     const char *path = "tests/golden/archs/llama-q4_k.gguf";
@@ -714,6 +772,7 @@ int main(void) {
         cmocka_unit_test(acceptance_rates_follow_what_happens),
         cmocka_unit_test(a_draft_model_of_another_engine_is_refused),
         cmocka_unit_test(a_draft_model_with_another_tokenizer_is_refused),
+        cmocka_unit_test(drafts_that_the_model_has_no_token_for_are_dropped),
         cmocka_unit_test(a_draft_models_cache_counts_in_the_plan),
         cmocka_unit_test(answers_with_and_without_drafts_are_equal),
         cmocka_unit_test(the_weights_of_a_draft_count_once),
