@@ -47,13 +47,13 @@ Faults that once passed all tests stand in `tests/mutants.txt` and are planted e
 CPU_TIMES, CPU_LEAST_S = 8, 10
 WALL_TIMES, WALL_LEAST_S = 20, 60
 LEAK_STATUS = 23  # the leak checker's
-SLOW_S = 20  # of a processor: --quick leaves such a test out
+SLOW_S = 10  # of a processor: --quick leaves such a test out
 FOLDERS = ("engine", "models", "host", "runner")
 LEFT_OUT = ("engine/kernels/x86/*", "engine/kernels/arm/*", "engine/kernels/scalar/*", "engine/quant/*")  # kernels and layouts: tested bit by bit
 # The programs that own a file: those of the longest prefix. Ending in .py: end-to-end tests with the program built again.
 OWNERS = {
     "engine/": "unit/test_session unit/test_odd_shapes golden/test_arch_logits unit/test_finite unit/test_capacities"
-               " fault/test_engine_faults unit/test_sched unit/test_gguf_changed",
+               " fault/test_engine_faults unit/test_sched unit/test_gguf_changed unit/test_stop",
     "engine/arch/": "golden/test_arch_logits unit/test_session unit/test_odd_shapes",
     "engine/kernels/": "kernels/test_select kernels/test_vec unit/test_session golden/test_arch_logits",
     "engine/kv/": "unit/test_prefix_tree unit/test_kv_disk unit/test_sched_time unit/test_sched unit/test_session unit/test_capacities",
@@ -63,10 +63,10 @@ OWNERS = {
     "engine/runner/": "unit/test_answer_text unit/test_runner unit/test_generation e2e/test_run.py",
     "engine/runner/chat": "unit/test_chat unit/test_chat_json golden/test_chat_golden unit/test_runner",
     "engine/sampler/": "unit/test_sampler unit/test_sched_time",
-    "engine/sched/": "unit/test_sched_time unit/test_speculate unit/test_kv_disk unit/test_sched",
+    "engine/sched/": "unit/test_sched_time unit/test_speculate unit/test_kv_disk unit/test_sched unit/test_stop",
     "engine/speculate/": "unit/test_speculate unit/test_sched_time unit/test_sched",
     "engine/template/": "unit/test_template unit/test_template_taint golden/test_template_golden unit/test_chat fault/test_template_faults",
-    "engine/tokenizer/": "unit/test_tokenizer unit/test_tokenizer_hostile golden/test_tokenizer_golden",
+    "engine/tokenizer/": "unit/test_tokenizer unit/test_tokenizer_hostile golden/test_tokenizer_golden unit/test_stop",
     "models/": "unit/test_db unit/test_store unit/test_store_record unit/test_store_check unit/test_store_gc unit/test_manifest unit/test_modelfile unit/test_name migrate/test_migrate"
                " fault/test_store_faults fault/test_store_io_faults e2e/test_commands.py e2e/test_store.py",
     "host/": "unit/test_options unit/test_conversation unit/test_resident e2e/test_run.py e2e/test_commands.py",

@@ -147,6 +147,66 @@ static void sizes_that_do_not_agree_are_refused_by_their_key(void **state) {
     }
 }
 
+/* What a file may say of one size: numbers of several kinds, one for each layer, or nonsense. */
+static void a_size_is_a_whole_number_however_it_is_written(void **state) {
+    (void)state;
+    enum { FLOAT, TEXT, ARRAY };
+    static const struct {
+        const char *key;
+        int         kind;
+        float       value;
+        uint32_t    n, list[4];
+        const char *words; /* NULL: it is 64 */
+    } rows[] = {
+        {"llama.feed_forward_length", FLOAT, 64, 0, {0}, NULL},
+        {"llama.feed_forward_length", FLOAT, 64.5f, 0, {0}, "is 64.5, expected a whole number from 1 on"},
+        {"llama.feed_forward_length", FLOAT, -64, 0, {0}, "is -64, expected a whole number from 1 on"},
+        {"llama.feed_forward_length", FLOAT, 1e12f, 0, {0}, "expected a whole number from 1 on"},
+        {"llama.feed_forward_length", FLOAT, NAN, 0, {0}, "expected a whole number from 1 on"},
+        {"llama.feed_forward_length", FLOAT, 0, 0, {0}, "is missing or 0"},
+        {"llama.feed_forward_length", TEXT, 0, 0, {0}, "expected a number"},
+        {"llama.feed_forward_length", ARRAY, 0, 2, {64, 64}, NULL},
+        {"llama.feed_forward_length", ARRAY, 0, 3, {64, 64, 9}, NULL}, /* of a layer that is not there */
+        {"llama.feed_forward_length", ARRAY, 0, 1, {64}, "1 values, expected one per layer (2)"},
+        {"llama.attention.layer_norm_rms_epsilon", FLOAT, INFINITY, 0, {0}, "is not finite"},
+        {"llama.attention.layer_norm_rms_epsilon", TEXT, 0, 0, {0}, "expected a number"},
+        {"llama.attention.layer_norm_rms_epsilon", FLOAT, 1e-6f, 0, {0}, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char            path[] = "/tmp/hl_sizes_XXXXXX";
+        hl_hparams      hp;
+        hl_err          err = {0};
+        hl_gguf        *g = NULL;
+        const int       fd = mkstemp(path);
+        hl_gguf_writer *w = hl_gguf_writer_new();
+        assert_true(fd >= 0 && w);
+        (void)close(fd);
+        hl_gguf_writer_add_text(w, "general.architecture", hl_view_of("llama"));
+        hl_gguf_writer_add_u32(w, "llama.block_count", 2);
+        hl_gguf_writer_add_u32(w, "llama.context_length", 64);
+        hl_gguf_writer_add_u32(w, "llama.embedding_length", 64);
+        hl_gguf_writer_add_u32(w, "llama.attention.head_count", 4);
+        if (strstr(rows[i].key, "epsilon")) hl_gguf_writer_add_u32(w, "llama.feed_forward_length", 64);
+        if (rows[i].kind == FLOAT) hl_gguf_writer_add_f32(w, rows[i].key, rows[i].value);
+        if (rows[i].kind == TEXT) hl_gguf_writer_add_text(w, rows[i].key, hl_view_of("64"));
+        if (rows[i].kind == ARRAY)
+            hl_gguf_writer_add_array(w, rows[i].key, HL_GGUF_U32, rows[i].n, rows[i].list);
+        if (hl_gguf_writer_save(w, path, &err) != HL_OK) fail_msg("%s", err.text);
+        hl_gguf_writer_free(w);
+        if (hl_gguf_open(path, &g, &err) != HL_OK) fail_msg("%s", err.text);
+        (void)unlink(path);
+        hl_arena arena;
+        hl_arena_init(&arena, 1 << 20);
+        const hl_status status = hl_hparams_load(g, hl_arch_find(hl_view_of("llama")), &arena, &hp, &err);
+        if (rows[i].words && (status != HL_E_FORMAT || !strstr(err.text, rows[i].words)))
+            fail_msg("row %zu: '%s', expected '%s'", i, err.text, rows[i].words);
+        if (!rows[i].words && status != HL_OK) fail_msg("row %zu: %s", i, err.text);
+        if (!rows[i].words) assert_int_equal(hp.layers[1].n_ff, 64);
+        hl_arena_done(&arena);
+        hl_gguf_close(g);
+    }
+}
+
 /* ---- what does not fit all the same ---- */
 
 typedef struct setup {
@@ -374,6 +434,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_that_says_more_than_there_is_room_for_is_refused),
         cmocka_unit_test(a_default_is_held_to_the_same_limit),
+        cmocka_unit_test(a_size_is_a_whole_number_however_it_is_written),
         cmocka_unit_test(sizes_that_do_not_agree_are_refused_by_their_key),
         cmocka_unit_test(a_batch_that_does_not_fit_ends_the_pass),
         cmocka_unit_test(a_shape_that_does_not_fit_ends_the_pass),

@@ -657,8 +657,47 @@ static void the_generator_gives_the_published_numbers(void **state) {
     }
 }
 
+static void tokens_that_the_vocabulary_does_not_have_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        int32_t     token;
+        float       bias;
+        bool        is_breaker;
+        int32_t     n_vocab;
+        const char *words; /* NULL: taken */
+    } rows[] = {
+        {0, 1, false, 5, NULL},
+        {4, 1, false, 5, NULL},
+        {5, 1, false, 5, "logit_bias of token 5, expected 0..4"},
+        {-1, 1, false, 5, "logit_bias of token -1, expected 0..4"},
+        {3, NAN, false, 5, "logit_bias of token 3 is not a number"},
+        {3, -INFINITY, false, 5, NULL},
+        {0, 0, true, 5, NULL},
+        {4, 0, true, 5, NULL},
+        {5, 0, true, 5, "dry_breakers has token 5, expected 0..4"},
+        {-1, 0, true, 5, "dry_breakers has token -1, expected 0..4"},
+        {0, 0, true, 0, "a vocabulary of 0 tokens, expected at least 1"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        hl_sampler_params   p = plain();
+        hl_sampler         *s = NULL;
+        hl_err              err = {0};
+        const hl_logit_bias bias = {.token = rows[i].token, .bias = rows[i].bias};
+        p.bias = &bias;
+        p.n_bias = !rows[i].is_breaker;
+        p.dry_breakers = &rows[i].token;
+        p.n_dry_breakers = rows[i].is_breaker;
+        const hl_status status = hl_sampler_new(&p, rows[i].n_vocab, &s, &err);
+        if (status != (rows[i].words ? HL_E_ARG : HL_OK) ||
+            (rows[i].words && !strstr(err.text, rows[i].words)))
+            fail_msg("row %zu: '%s'", i, err.text);
+        hl_sampler_free(s);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tokens_that_the_vocabulary_does_not_have_are_refused),
         cmocka_unit_test(the_generator_gives_the_published_numbers),
         cmocka_unit_test(draws_follow_the_softmax_at_every_temperature),
         cmocka_unit_test(top_k_keeps_the_k_largest),
