@@ -5,6 +5,7 @@
 #include "tests/need.h"
 
 #include "engine/runner/chat.h"
+#include "engine/runner/dry_breakers.h"
 #include "tests/unit/chain_fixture.h"
 
 typedef struct loaded {
@@ -243,8 +244,52 @@ static void a_flag_ends_an_answer_while_its_prompt_is_made(void **state) {
     unload(l);
 }
 
+/* Line ends, colons, quotation marks and asterisks, wherever DRY is asked for without breakers of its own. */
+static void repetitions_end_at_the_usual_marks(void **state) {
+    (void)state;
+    static const int32_t marks[] = {'\n', '"', '*', ':'}, own[] = {5};
+    const loaded         l = load(chain_new(NULL));
+    const hl_tokenizer  *t = hl_model_tokenizer(l.m);
+    hl_dry_breakers      b;
+    hl_sampler_params    p;
+    hl_err               err = {0};
+    hl_dry_breakers_init(&b);
+    hl_sampler_params_init(&p);
+    assert_int_equal(hl_dry_breakers_fill(&b, t, &p, &err), HL_OK);
+    assert_null(p.dry_breakers); /* DRY is off */
+    for (int round = 0; round < 2; round++) {
+        hl_sampler_params_init(&p);
+        p.dry_multiplier = 1;
+        assert_int_equal(hl_dry_breakers_fill(&b, t, &p, &err), HL_OK);
+        assert_int_equal(p.n_dry_breakers, 4);
+        assert_memory_equal(p.dry_breakers, marks, sizeof marks);
+    }
+    p.dry_breakers = own;
+    p.n_dry_breakers = 1;
+    assert_int_equal(hl_dry_breakers_fill(&b, t, &p, &err), HL_OK);
+    assert_ptr_equal(p.dry_breakers, own);
+    assert_int_equal(p.n_dry_breakers, 1);
+    hl_dry_breakers_done(&b);
+    unload(l);
+}
+
+static void an_empty_prompt_begins_at_the_beginning(void **state) {
+    (void)state;
+    chain_model *c = chain_new(NULL);
+    SAY(c, CHAIN_BOS, 'h', 'i');
+    const loaded l = load(c);
+    hl_request   r = greedy(NULL, "");
+    r.raw = true;
+    const got g = ask(&l, &r);
+    assert_string_equal(g.text, "hi");
+    assert_int_equal(g.usage.prompt_tokens, 1);
+    unload(l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(repetitions_end_at_the_usual_marks),
+        cmocka_unit_test(an_empty_prompt_begins_at_the_beginning),
         cmocka_unit_test(stop_strings_see_control_tokens_that_are_not_printed),
         cmocka_unit_test(a_character_that_was_cut_off_is_not_printed),
         cmocka_unit_test(bytes_that_are_no_text_within_an_answer_are_shown_as_such),

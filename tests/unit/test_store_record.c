@@ -150,6 +150,78 @@ static void make_foreign(fixture *f, hl_store *s) {
     hl_free(data);
 }
 
+/* Give the model "plain" one more layer, whose blob its manifest says to be n_said bytes long. */
+static void add_layer(fixture *f, const char *manifest, const char *kind, hl_view text, size_t n_said) {
+    hl_err      err = {0};
+    char        path[PATH_MAX], hex[HL_DIGEST_BYTES], to[4000];
+    const char *end = strstr(manifest, "]}");
+    OK(hl_sha256_of(text.ptr, text.len, hex, &err));
+    (void)snprintf(path, sizeof path, "%s/blobs/sha256-%s", f->models, hex);
+    OK(hl_file_write_atomic(path, text.ptr, text.len, 0644, &err));
+    const int n = snprintf(
+        to, sizeof to,
+        "%.*s,{\"mediaType\":\"application/vnd.ollama.image.%s\",\"digest\":\"sha256:%s\",\"size\":%zu}]}",
+        (int)(end - manifest), manifest, kind, hex, n_said);
+    (void)snprintf(path, sizeof path, "%s/manifests/registry.ollama.ai/library/plain/latest", f->models);
+    OK(hl_file_write_atomic(path, to, (size_t)n, 0644, &err));
+}
+
+static void layers_of_others_that_make_no_sense_are_told(void **state) {
+    (void)state;
+    static const struct {
+        const char *kind, *text, *words; /* NULL: it loads */
+        size_t      n_more;              /* said than there is */
+        size_t      n_params, n_messages;
+    } rows[] = {
+        {"params", "{}", NULL, 0, 0, 0},
+        {"params", "{\"stop\":[\"a\",\"b\"],\"top_k\":3}", NULL, 0, 3, 0},
+        {"params", "[1]", "stored parameters", 0, 0, 0},
+        {"params", "{\"a\":", "stored parameters", 0, 0, 0},
+        {"params", "{\"top_k\":3}", "has 11 bytes, its manifest says 12", 1, 0, 0},
+        {"messages", "[]", NULL, 0, 0, 0},
+        {"messages", "[{\"role\":\"user\",\"content\":\"\"},{\"role\":\"system\",\"content\":\"x\"}]", NULL,
+         0, 0, 2},
+        {"messages", "{}", "stored messages: not a JSON list", 0, 0, 0},
+        {"messages", "[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"user\"}]",
+         "message 1 has no content", 0, 0, 0},
+        {"messages", "[{\"content\":\"a\"}]", "message 0 has no role", 0, 0, 0},
+        {"messages", "[3]", "message 0 has no role", 0, 0, 0},
+    };
+    fixture     f;
+    hl_err      err = {0};
+    char        path[PATH_MAX], *manifest = NULL;
+    size_t      len = 0;
+    const char *from = NULL;
+    fixture_init(&f);
+    hl_store *s = fixture_open(&f);
+    from = make_gguf(&f, "a.gguf", 64, 1);
+    OK(hl_store_import(s, &from, 1, "plain", NULL, NULL, &err));
+    (void)snprintf(path, sizeof path, "%s/manifests/registry.ollama.ai/library/plain/latest", f.models);
+    OK(hl_file_read(path, 1 << 20, &manifest, &len, &err));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        hl_stored_model *m = NULL;
+        const hl_view    text = hl_view_of(rows[i].text);
+        add_layer(&f, manifest, rows[i].kind, text, text.len + rows[i].n_more);
+        const hl_status status = hl_store_open_model(s, "plain", HL_OPEN_FOR_LOAD, &m, &err);
+        if (rows[i].words) {
+            if (status == HL_OK || !strstr(err.text, rows[i].words))
+                fail_msg("%s: %s, expected '%s'", rows[i].text, err.text, rows[i].words);
+            continue;
+        }
+        if (status != HL_OK) fail_msg("%s: %s", rows[i].text, err.text);
+        assert_int_equal(m->n_params, rows[i].n_params);
+        assert_int_equal(m->n_messages, rows[i].n_messages);
+        hl_stored_model_free(m);
+    }
+    hl_stored_model *m = NULL;
+    add_layer(&f, manifest, "system", (hl_view){"a\0b", 3}, 3);
+    assert_int_equal(hl_store_open_model(s, "plain", HL_OPEN_FOR_LOAD, &m, &err), HL_E_FORMAT);
+    assert_non_null(strstr(err.text, "holds NUL bytes, expected text"));
+    hl_free(manifest);
+    hl_store_close(s);
+    fixture_done(&f);
+}
+
 static void a_saved_model_keeps_what_nobody_changed(void **state) {
     (void)state;
     fixture          f;
@@ -218,6 +290,7 @@ static void a_saved_model_keeps_what_nobody_changed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(layers_of_others_that_make_no_sense_are_told),
         cmocka_unit_test(an_unknown_parameter_is_refused_wherever_it_stands),
         cmocka_unit_test(all_that_a_modelfile_says_is_kept_and_said_again),
         cmocka_unit_test(a_saved_model_keeps_what_nobody_changed),
