@@ -407,8 +407,62 @@ static void the_table_says_how_many_dimensions_a_tensor_has(void **state) {
     }
 }
 
+/* One value behind all that may be looked at in one go, and in the middle, and first. */
+static size_t scale_at;
+static float  scale_of;
+
+static void set_scale(const char *name, float *x, size_t n) {
+    if (!strstr(name, ".scale")) return;
+    for (size_t i = 0; i < n; i++) x[i] = 1;
+    if (scale_at < n) x[scale_at] = scale_of;
+}
+
+static void weights_with_a_factor_of_their_own_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        size_t at;
+        float  of;
+    } rows[] = {{SIZE_MAX, 1}, {0, 2}, {1000, 0.5f}, {65535, 2}, {65536, 2}, {70399, 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char           path[] = "/tmp/hl_scale_XXXXXX";
+        const char    *paths[] = {path};
+        const mf_shape shape = {.n_vocab = 300,
+                                .n_embd = 64,
+                                .n_heads = 2,
+                                .n_kv_heads = 1,
+                                .head_dim = 32,
+                                .n_ff = 64,
+                                .n_layers = 1,
+                                .type = HL_TYPE_f32,
+                                .extra = "blk.0.attn_q.scale",
+                                .extra_rows = 1100,
+                                .change = set_scale};
+        hl_engine     *e = NULL;
+        hl_model      *m = NULL;
+        hl_err         err = {0};
+        const int      fd = mkstemp(path);
+        assert_true(fd >= 0);
+        (void)close(fd);
+        scale_at = rows[i].at;
+        scale_of = rows[i].of;
+        if (mf_write(path, &shape, &err) != HL_OK) fail_msg("%s", err.text);
+        assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err), HL_OK);
+        const hl_status status = hl_model_open(e, paths, 1, NULL, &m, &err);
+        if (rows[i].of == 1) {
+            if (status != HL_OK) fail_msg("%s", err.text);
+        } else {
+            assert_int_equal(status, HL_E_UNSUPPORTED);
+            assert_non_null(strstr(err.text, "tensor 'blk.0.attn_q.scale' scales a weight by"));
+        }
+        (void)unlink(path);
+        hl_model_close(m);
+        hl_engine_free(e);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(weights_with_a_factor_of_their_own_are_refused),
         cmocka_unit_test(rows_and_widths_may_be_anything_the_type_allows),
         cmocka_unit_test(query_heads_share_a_key_value_head_in_any_number),
         cmocka_unit_test(heads_may_have_any_size),
