@@ -31,6 +31,8 @@ static const struct row {
     const char *error;           /* part of the message */
 } rows[] = {
     {"{{ [1, 2, 3, 4].index(3, -3, -1) }}", "2", NULL},
+    {"{{ 1e1a }}", NULL, "line 1, column 7: expected '}}', found 'a'"},
+    {"{{ 1e5 }}{{ 12e+1 }}{{ 5e-1 }}", "100000.0120.00.5", NULL},
     {"{{ [1, 2, 3, 4].index(4, 0, -1) }}", NULL, "line 1: index(): the value is not in the list"},
     {"{{ [1, 2, 3, 4].index(2, 0, -9) }}", NULL, "line 1: index(): the value is not in the list"},
     {"{{ '٣.٥' | float }} {{ '-١٢' | int }} {{ '1٣x' | int(5) }} {{ '٣_٤' | int }}", "3.5 -12 5 34", NULL},
