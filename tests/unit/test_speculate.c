@@ -17,6 +17,7 @@
 #include "engine/speculate/accept_rate.h"
 #include "engine/speculate/draft_budget.h"
 #include "engine/speculate/draft_model.h"
+#include "engine/speculate/speculation.h"
 #include "hyperlama/hyperlama.h"
 #include "model_fixture.h"
 
@@ -286,6 +287,51 @@ static void acceptance_rates_follow_what_happens(void **state) {
     for (int i = 0; i < 80; i++) hl_accept_rates_update(&l, 1, true);
     assert_true(l.rate[1] > 0.95f);
     assert_true(hl_draft_source_of_match(3) < hl_draft_source_of_match(40));
+}
+
+static void a_branch_promises_no_more_than_the_main_draft_leaves(void **state) {
+    (void)state;
+    static const int32_t ids[] = {1, 2, 3};
+    hl_spec              s;
+    hl_err               err = {0};
+    assert_int_equal(hl_spec_init(&s, NULL, 0, ids, 3, &err), HL_OK);
+    hl_spec_begin_step(&s);
+    s.source = HL_DRAFT_MODEL;
+    s.n_tokens = 2;
+    s.rates.rate[HL_DRAFT_MODEL] = 0.9f;
+    s.n_branches = 1;
+    s.branches[0] = (hl_spec_branch){.depth = 1, .source = HL_DRAFT_MODEL_SECOND, .n_tokens = 2};
+    static const float rates[][2] = {{0.5f, 0.1f}, {0.05f, 0.05f}}; /* of the branch, and what counts of it */
+    for (int i = 0; i < 2; i++) {
+        s.rates.rate[HL_DRAFT_MODEL_SECOND] = rates[i][0];
+        const hl_draft_proposal p = hl_spec_branch_proposal(&s, &s.branches[0], 7);
+        assert_int_equal(p.n_tokens, 2);
+        assert_true(p.fixed_ns == 7);
+        assert_true(fabsf(p.accept[0] / (0.9f * rates[i][1]) - 1) < 1e-4f);
+        assert_true(fabsf(p.accept[1] / (0.9f * rates[i][1] * 0.9f) - 1) < 1e-4f);
+    }
+    hl_spec_done(&s);
+}
+
+/* One token may have been changed; of three in a row the text is another one. */
+static void a_position_is_given_up_when_its_drafts_are_wrong_three_times(void **state) {
+    (void)state;
+    static const int32_t ids[] = {1, 2, 3}, other = 9;
+    hl_spec              s;
+    hl_err               err = {0};
+    assert_int_equal(hl_spec_init(&s, NULL, 0, ids, 3, &err), HL_OK);
+    for (int round = 0; round < 2; round++) {
+        s.cursor = 1;
+        for (uint32_t i = 1; i <= 3; i++) {
+            hl_spec_begin_step(&s);
+            s.source = HL_DRAFT_RESUMED;
+            s.n_tokens = 1;
+            s.tokens[0] = 5;
+            hl_spec_observe(&s, &other, 1);
+            assert_int_equal(s.cursor, i < 3 ? 1 + i : 0);
+        }
+    }
+    hl_spec_done(&s);
 }
 
 /* ---- answers ---- */
@@ -769,6 +815,8 @@ int main(void) {
         cmocka_unit_test(a_second_candidate_gets_rows_where_the_first_one_is_unsure),
         cmocka_unit_test(other_continuations_are_found_where_they_part),
         cmocka_unit_test(the_likeliest_drafts_of_all_go_first),
+        cmocka_unit_test(a_branch_promises_no_more_than_the_main_draft_leaves),
+        cmocka_unit_test(a_position_is_given_up_when_its_drafts_are_wrong_three_times),
         cmocka_unit_test(acceptance_rates_follow_what_happens),
         cmocka_unit_test(a_draft_model_of_another_engine_is_refused),
         cmocka_unit_test(a_draft_model_with_another_tokenizer_is_refused),
