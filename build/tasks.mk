@@ -59,7 +59,7 @@ fuzz-now: $(FUZZ:%=$(OUT)/tests/fuzz/run_%)
 	@$(PYTHON) tools/fuzz.py $(OUT)/tests/fuzz $(FUZZ_S) $(FUZZ)
 
 # Static analysis (needs clang-tidy): some minutes.
-analyze: $(SQL_OBJ)
+analyze: $(OUT)/gen/commit.h
 	@$(PYTHON) tools/analyze.py --jobs $(JOBS)
 
 # One test program by part of its name: make t T=gguf

@@ -108,14 +108,11 @@ static hl_status check_blob(check *c, const hl_blob_layer *l, hl_err *err) {
     return HL_OK;
 }
 
-static hl_status check_model(check *c, const hl_disk_name *on_disk, hl_err *err) {
-    char             text[HL_NAME_TEXT_BYTES];
+static hl_status check_named(check *c, const hl_disk_name *on_disk, const char *text, hl_err *err) {
     hl_arena         arena;
     hl_manifest      m = {0};
     hl_stored_model *model = NULL;
     hl_err           why = {0};
-    hl_name_format(&on_disk->name, text);
-    c->model = text;
     hl_arena_init(&arena, MANIFEST_ARENA_BYTES);
     hl_status status = hl_store_read_manifest(c->s, &on_disk->name, &arena, NULL, &m, &why);
     if (status != HL_OK && status != HL_E_NOMEM) {
@@ -135,6 +132,15 @@ static hl_status check_model(check *c, const hl_disk_name *on_disk, hl_err *err)
     if (opened == HL_OK && model->n_shards == 0)
         tell(c, false, "has no GGUF weights (format '%s')", model->entry.format);
     hl_stored_model_free(model);
+    return status;
+}
+
+static hl_status check_model(check *c, const hl_disk_name *on_disk, hl_err *err) {
+    char text[HL_NAME_TEXT_BYTES];
+    hl_name_format(&on_disk->name, text);
+    c->model = text;
+    const hl_status status = check_named(c, on_disk, text, err);
+    c->model = NULL; /* the name goes now */
     return status;
 }
 
