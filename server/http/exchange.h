@@ -49,6 +49,7 @@ typedef struct hl_exchange {
     char                  *path;                /* decoded */
     const char            *encoding;            /* of the body; NULL: as it is */
     size_t                 n_sent;              /* of out */
+    uint64_t               n_received;          /* of the body, as it came */
     int64_t                start_ns, sent_ns;
     int                    fd;
     hl_job                 job;

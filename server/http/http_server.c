@@ -28,7 +28,7 @@
 enum {
     STREAM_BLOCK = 16 << 10,
     CONNECTION_MEMORY = 24 << 10, /* headers and the block that is sent */
-    FIRST_BODY = 4 << 10,
+    DRAIN_BYTES = 64 << 20,
     N_WORKERS = 32,
     BACKLOG = 512,
     RETRY_S = 1,
@@ -374,7 +374,9 @@ static enum MHD_Result begin(hl_exchange *x, const char *url, const char *method
         return refuse(x, 400, HL_E_FORMAT, "both Content-Length and Transfer-Encoding: expected one of them");
     if (!allowed) return refuse(x, 404, HL_E_NOT_FOUND, "404 page not found");
     if (!x->route) return respond_methods(x, allowed);
-    if (length && strtoull(length, NULL, 10) > s->max_body_bytes) {
+    /* A client that is still sending does not see an answer: a little too much is read to its end first. */
+    const uint64_t n_bytes = length ? strtoull(length, NULL, 10) : 0;
+    if (n_bytes > s->max_body_bytes + DRAIN_BYTES) {
         (void)hl_fail(&err, HL_E_LIMIT, "body: %.20s bytes, at most %zu MiB (server.max_body_mib)", length,
                       s->max_body_bytes >> 20);
         return refuse(x, 413, HL_E_LIMIT, err.text);
@@ -400,6 +402,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     }
     if (*n_data > 0) {
         if (!x->body.failed) hl_str_add(&x->body, data, *n_data);
+        x->n_received += *n_data;
+        if (x->n_received > s->max_body_bytes + DRAIN_BYTES) return MHD_NO;
         *n_data = 0;
         return MHD_YES;
     }

@@ -526,7 +526,7 @@ def test_import_and_show_say_what_this_build_cannot_run(cli):
 
 
 def test_import_warns_of_parameters_that_runs_will_ignore(cli):
-    (cli.folder / "Modelfile").write_text("FROM x\nPARAMETER top_p 7\nPARAMETER top_k -1\nPARAMETER num_gpu 2\n")
+    (cli.folder / "Modelfile").write_text("FROM tiny.gguf\nPARAMETER top_p 7\nPARAMETER top_k -1\nPARAMETER num_gpu 2\n")
     done = cli("import", cli.model(), "m", "-f", "Modelfile")
     assert done.returncode == 0 and done.stderr == "warning: bad parameter: m:latest: option top_p = '7': expected 0..1 (ignored)\n"
 

@@ -431,7 +431,7 @@ def test_rubbish_ends_the_connection_and_nothing_else(serve):
 
 def endless(s, path="/api/generate"):
     c = s.connect()
-    body = {"model": "tiny", "prompt": "hi", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4000, "options": {"num_ctx": 4096}}
+    body = {"model": "tiny", "prompt": "hi", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 60000, "options": {"num_ctx": 65536}}
     c.request("POST", path, json.dumps(body))
     return c
 
@@ -446,7 +446,7 @@ def wait_for(what, seconds=20):
 
 
 def test_a_client_that_leaves_ends_its_answer(serve):
-    s = serve(loop=True)
+    s = serve(loop=True, n_ctx=65536)  # nothing ends by itself before the client is gone
     c = endless(s)
     assert c.getresponse().read(10)
     before = s.metric("cancelled_total")
@@ -454,7 +454,7 @@ def test_a_client_that_leaves_ends_its_answer(serve):
     c.sock = None
     assert wait_for(lambda: s.metric("cancelled_total") > before)
     c = s.connect()
-    c.request("POST", "/v1/chat/completions", json.dumps(user(max_tokens=4000)))
+    c.request("POST", "/v1/chat/completions", json.dumps(user(max_tokens=60000)))
     time.sleep(0.2)
     c.sock.close()
     assert wait_for(lambda: s.metric("cancelled_total") > before + 1)
@@ -532,7 +532,7 @@ def test_a_stop_lets_answers_end(serve):
 
 
 def test_a_stop_ends_what_takes_too_long(serve):
-    s = serve("--server-drain-s", "0", loop=True)
+    s = serve("--server-drain-s", "0", loop=True, n_ctx=65536)
     c = endless(s)
     assert c.getresponse().read(10)
     start = time.monotonic()
