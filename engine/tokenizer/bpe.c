@@ -85,19 +85,25 @@ static bool is_joined(hl_view t, hl_view left, hl_view right) {
            memcmp(t.ptr + left.len, right.ptr, right.len) == 0;
 }
 
-/* The token that left + right make. `*guess` is the one of the merge before: nearly always it is that one
- * or the next. */
-static int32_t joined_token(const hl_vocab *v, hl_view left, hl_view right, int32_t *guess) {
-    if (v->n_duplicates == 0) {
-        for (int32_t id = *guess; id < v->n && id <= *guess + 1; id++)
-            if (is_joined(hl_vocab_text(v, id), left, right)) return *guess = id;
-    }
+/* Not inlined: the compiler touches every page of so large a buffer before each use
+ * (-fstack-clash-protection), which cost more than all else of loading the merges. */
+static __attribute__((noinline)) int32_t find_joined(const hl_vocab *v, hl_view left, hl_view right) {
     char text[HL_TOKEN_MAX_BYTES];
     if (left.len + right.len > sizeof text) return -1;
     memcpy(text, left.ptr, left.len);
     memcpy(text + left.len, right.ptr, right.len);
-    const int32_t id = hl_vocab_find(v, text, left.len + right.len);
-    if (id >= 0) *guess = id;
+    return hl_vocab_find(v, text, left.len + right.len);
+}
+
+/* The token that left + right make. `*near` is the one of the merge before: nearly always it is that one
+ * or the next. */
+static int32_t joined_token(const hl_vocab *v, hl_view left, hl_view right, int32_t *near) {
+    if (v->n_duplicates == 0) {
+        for (int32_t id = *near; id < v->n && id <= *near + 1; id++)
+            if (is_joined(hl_vocab_text(v, id), left, right)) return *near = id;
+    }
+    const int32_t id = find_joined(v, left, right);
+    if (id >= 0) *near = id;
     return id;
 }
 
@@ -110,7 +116,7 @@ static void link_merge(hl_bpe *b, int32_t id, uint32_t rank, size_t n_left) {
     *link = rank + 1;
 }
 
-static void load_merge(hl_bpe *b, uint32_t rank, hl_view merge, int32_t *guess) {
+static void load_merge(hl_bpe *b, uint32_t rank, hl_view merge, int32_t *near) {
     const char *space = merge.len > 1 ? memchr(merge.ptr + 1, ' ', merge.len - 1) : NULL;
     if (!space || space == merge.ptr + merge.len - 1) {
         b->n_unreadable++;
@@ -118,7 +124,7 @@ static void load_merge(hl_bpe *b, uint32_t rank, hl_view merge, int32_t *guess) 
     }
     const hl_view left = {merge.ptr, (size_t)(space - merge.ptr)};
     const hl_view right = {space + 1, merge.len - left.len - 1};
-    const int32_t id = joined_token(b->vocab, left, right, guess);
+    const int32_t id = joined_token(b->vocab, left, right, near);
     if (id < 0) {
         b->n_orphans++;
         return;
@@ -145,12 +151,12 @@ hl_status hl_bpe_load(hl_bpe *b, const hl_vocab *v, const hl_gguf *g, hl_err *er
     if (!b->first || !b->next || !b->n_left)
         return hl_fail(err, HL_E_NOMEM, "no memory for %" PRIu32 " merges", b->n_merges);
 
-    int32_t guess = 0;
+    int32_t near = 0;
     hl_view merge = {0};
     for (uint32_t rank = 0; rank < b->n_merges && hl_gguf_strings_next(&it, &merge); rank++) {
         const hl_status status = rank % MERGES_PER_LOOK == 0 ? hl_stop_check("read the merges", err) : HL_OK;
         if (status != HL_OK) return status;
-        load_merge(b, rank, merge, &guess);
+        load_merge(b, rank, merge, &near);
     }
     return HL_OK;
 }
