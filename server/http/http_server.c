@@ -563,6 +563,9 @@ static void end_all(hl_server *s) {
     (void)pthread_mutex_lock(&s->lock);
     for (hl_exchange *x = s->exchanges; x; x = x->next) {
         hl_exchange_end(x);
+        /* a client that does not read could keep its answer, and us, for ever. While x is listed, its socket
+         * is open */
+        if (__atomic_load_n(&x->state, __ATOMIC_SEQ_CST) == HL_X_ANSWERED) (void)shutdown(x->fd, SHUT_RDWR);
     }
     (void)pthread_mutex_unlock(&s->lock);
 }

@@ -539,6 +539,20 @@ def test_a_stop_ends_what_takes_too_long(serve):
     assert s.stop() == 143 and time.monotonic() - start < 25
 
 
+@pytest.mark.parametrize("stream", (True, False))
+def test_a_stop_does_not_wait_for_who_does_not_read(serve, stream):
+    s = serve("--server-drain-s", "0", loop=True)
+    silent = socket.socket()
+    silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    silent.connect((s.host, s.port))
+    body = json.dumps({"model": "tiny", "prompt": "hi", "stream": stream, "logprobs": True, "top_logprobs": 20,
+                       "options": {"num_predict": 3500}})
+    silent.sendall(f"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    assert silent.recv(1)  # the answer has begun, and is more than the socket holds
+    assert s.stop() == 143
+    silent.close()
+
+
 def test_the_address(serve, cli):
     s = serve()
     second = cli("serve", "--server-host", f"127.0.0.1:{s.port}")
