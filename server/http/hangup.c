@@ -27,8 +27,8 @@ static hl_exchange *find(const hl_server *s, const void *p) {
 }
 
 void hl_exchange_end(hl_exchange *x) {
-    x->is_gone = 1;
-    const hl_exchange_state state = __atomic_load_n(&x->state, __ATOMIC_ACQUIRE);
+    __atomic_store_n(&x->is_gone, 1, __ATOMIC_SEQ_CST);
+    const hl_exchange_state state = __atomic_load_n(&x->state, __ATOMIC_SEQ_CST);
     if (state == HL_X_WORKING) return;
     if (state >= HL_X_ANSWERING && x->completion) hl_completion_cancel(x->completion);
     hl_exchange_wake(x);

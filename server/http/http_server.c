@@ -50,8 +50,16 @@ void hl_exchange_wake(hl_exchange *x) {
     if (__atomic_exchange_n(&x->is_parked, 0, __ATOMIC_SEQ_CST)) MHD_resume_connection(x->connection);
 }
 
-/* What woke it is looked at from here on. */
+/* What woke it is looked at from here on, so this comes first: a wake that is forgotten after the look is
+ * lost. */
 static void forget_wake(hl_exchange *x) { __atomic_store_n(&x->is_woken, 0, __ATOMIC_SEQ_CST); }
+
+static bool is_gone(const hl_exchange *x) { return __atomic_load_n(&x->is_gone, __ATOMIC_SEQ_CST) != 0; }
+
+/* The watcher looks at it: whoever sees the later state sees the completion, too. */
+static void set_state(hl_exchange *x, hl_exchange_state state) {
+    __atomic_store_n(&x->state, state, __ATOMIC_SEQ_CST);
+}
 
 static uint64_t mix(uint64_t z) { /* splitmix64, Steele, Lea, Flood 2014 */
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
@@ -100,7 +108,7 @@ static void log_request(const hl_exchange *x) {
                  "queue_ms=%.1f prefill_ms=%.1f decode_ms=%.1f gone=%d",
                  x->id, x->route->name, x->code, ms, c->model ? c->model : "", (int)u.prompt_tokens,
                  (int)u.cached_tokens, (int)u.answer_tokens, (double)u.queue_ns / 1e6,
-                 (double)u.prompt_ns / 1e6, (double)u.answer_ns / 1e6, x->is_gone);
+                 (double)u.prompt_ns / 1e6, (double)u.answer_ns / 1e6, is_gone(x));
 }
 
 /* On a worker: giving a model back may unload it. */
@@ -125,7 +133,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     *con_cls = NULL;
     if (!x) return;
     hl_hangup_remove(x->server, x);
-    if (how != MHD_REQUEST_TERMINATED_COMPLETED_OK) x->is_gone = 1;
+    if (how != MHD_REQUEST_TERMINATED_COMPLETED_OK) x->is_gone = 1; /* off the list: nobody else's now */
     if (x->completion) hl_completion_end(x->completion);
     if (x->is_gone) (void)__atomic_fetch_add(&x->server->counts.cancelled, 1, __ATOMIC_RELAXED);
     log_request(x);
@@ -162,7 +170,7 @@ static void add_common_headers(hl_exchange *x, struct MHD_Response *r) {
 static enum MHD_Result queue(hl_exchange *x, struct MHD_Response *r) {
     if (!r) return MHD_NO;
     add_common_headers(x, r);
-    x->state = HL_X_ANSWERED;
+    set_state(x, HL_X_ANSWERED);
     const enum MHD_Result result = MHD_queue_response(x->connection, x->code, r);
     MHD_destroy_response(r);
     return result;
@@ -184,17 +192,18 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max) {
     (void)pos;
     for (;;) {
         hl_str *out = &x->out.text;
-        if (x->is_gone || out->failed) return MHD_CONTENT_READER_END_WITH_ERROR;
+        if (is_gone(x) || out->failed) return MHD_CONTENT_READER_END_WITH_ERROR;
         if (x->n_sent < out->len) {
             const size_t n = out->len - x->n_sent < max ? out->len - x->n_sent : max;
             memcpy(buf, out->ptr + x->n_sent, n);
             x->n_sent += n;
-            x->sent_ns = hl_clock_ns();
+            __atomic_store_n(&x->sent_ns, hl_clock_ns(), __ATOMIC_RELAXED);
             return (ssize_t)n;
         }
         hl_json_clear(&x->out);
         x->n_sent = 0;
         forget_wake(x);
+        if (is_gone(x)) continue;
         const bool is_over = hl_completion_pump(x->completion, STREAM_BLOCK);
         if (out->len > 0) continue;
         if (is_over) return MHD_CONTENT_READER_END_OF_STREAM;
@@ -219,8 +228,8 @@ static enum MHD_Result respond_stream(hl_exchange *x) {
 /* A completion that is answered as a whole: again whenever there are new events. */
 static enum MHD_Result go_on(hl_exchange *x) {
     hl_completion *c = x->completion;
-    if (x->is_gone) return MHD_NO;
     forget_wake(x);
+    if (is_gone(x)) return MHD_NO;
     if (!hl_completion_pump(c, SIZE_MAX)) {
         hl_completion_watch(c);
         park(x);
@@ -232,9 +241,9 @@ static enum MHD_Result go_on(hl_exchange *x) {
 
 static enum MHD_Result answer(hl_exchange *x) {
     hl_completion *c = x->completion;
-    if (x->is_gone && !x->has_failed) return MHD_NO;
+    if (is_gone(x) && !x->has_failed) return MHD_NO;
     if (x->has_failed || !c || c->n_choices == 0) return respond_whole(x);
-    x->state = HL_X_ANSWERING;
+    set_state(x, HL_X_ANSWERING);
     return c->is_stream ? respond_stream(x) : go_on(x);
 }
 
@@ -278,7 +287,7 @@ static enum MHD_Result begin_work(hl_exchange *x) {
                          &err);
         return respond_whole(x);
     }
-    x->state = HL_X_WORKING;
+    set_state(x, HL_X_WORKING);
     hl_hangup_add(s, x);
     x->job = (hl_job){.fn = run_job, .user = x};
     park(x);
