@@ -93,7 +93,8 @@ bool hl_gate_allows_origin(const hl_server *s, const char *origin) {
 hl_status hl_gate_check(const hl_server *s, const char *host, const char *origin, hl_err *err) {
     if (s->is_loopback && host && !is_local_host(host))
         return hl_fail(err, HL_E_AUTH, "Host '%.100s' is no name of this machine", host);
-    if (origin && strcmp(origin, "null") != 0 && !hl_gate_allows_origin(s, origin))
+    if (origin &&
+        !hl_gate_allows_origin(s, origin)) /* "null", too: any page can make a frame that sends it */
         return hl_fail(err, HL_E_AUTH,
                        "Origin '%.100s' may not ask here: allow it with server.origins (or OLLAMA_ORIGINS)",
                        origin);

@@ -393,7 +393,7 @@ def test_pages_of_others_may_not_ask(serve):
     for origin in ("http://localhost:3000", "https://127.0.0.1", "app://obsidian.md", "vscode-webview://x", "https://a.friend.example"):
         status, _, headers = asks(origin)
         assert status == 200 and headers["Access-Control-Allow-Origin"] == origin
-    for origin in ("https://evil.example", "https://localhost.evil.example", "https://friend.example.evil"):
+    for origin in ("https://evil.example", "https://localhost.evil.example", "https://friend.example.evil", "null"):
         assert asks(origin)[0] == 403
     status, _, headers = s.ask("OPTIONS", "/v1/messages", headers={
         "Origin": "http://localhost", "Access-Control-Request-Headers": "x-api-key, anthropic-version"})
