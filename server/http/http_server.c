@@ -365,6 +365,30 @@ static const char *header(const hl_exchange *x, const char *name) {
     return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
 }
 
+/* Headers by which two servers could see two different requests in the same bytes. */
+typedef struct framing {
+    int         n_hosts;
+    const char *length; /* the first one */
+    const char *fault;
+} framing;
+
+static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                      const char *value) {
+    framing     *f = cls;
+    const size_t n = strlen(name);
+    (void)kind;
+    if (!value) value = "";
+    if (n > 0 && (name[n - 1] == ' ' || name[n - 1] == '\t'))
+        f->fault = "a header's name: no blank may follow";
+    if (strcasecmp(name, "Host") == 0 && f->n_hosts++ > 0) f->fault = "more than one Host: expected one";
+    if (strcasecmp(name, "Transfer-Encoding") == 0 && strcasecmp(value, "chunked") != 0)
+        f->fault = "Transfer-Encoding: expected chunked";
+    if (strcasecmp(name, "Content-Length") != 0) return MHD_YES;
+    if (f->length && strcmp(f->length, value) != 0) f->fault = "two values of Content-Length: expected one";
+    f->length = value;
+    return MHD_YES;
+}
+
 /* What can be said before the body is there. */
 static enum MHD_Result begin(hl_exchange *x, const char *url, const char *method) {
     hl_server  *s = x->server;
@@ -378,6 +402,9 @@ static enum MHD_Result begin(hl_exchange *x, const char *url, const char *method
     x->route = find_route(x, &allowed);
     if (hl_gate_check(s, header(x, "Host"), header(x, "Origin"), &err) != HL_OK)
         return refuse(x, 403, HL_E_AUTH, err.text);
+    framing f = {0}; /* RFC 9112, 3.2, 5.1 and 6.3 */
+    (void)MHD_get_connection_values(x->connection, MHD_HEADER_KIND, look_at_header, &f);
+    if (f.fault) return refuse(x, 400, HL_E_FORMAT, f.fault);
     /* RFC 9112, 6.3: who sends both may want two servers to see two different requests */
     if (length && header(x, "Transfer-Encoding"))
         return refuse(x, 400, HL_E_FORMAT, "both Content-Length and Transfer-Encoding: expected one of them");

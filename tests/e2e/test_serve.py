@@ -417,6 +417,15 @@ def test_two_lengths_are_one_too_many(serve):
     assert got.startswith(b"HTTP/1.1 400") and got.count(b"HTTP/1.1") == 1
 
 
+@pytest.mark.parametrize("headers", [
+    b"Content-Length: 2\r\nContent-Length: 3", b"Content-Length : 2", b"Host: evil.example\r\nContent-Length: 2",
+    b"Transfer-Encoding: gzip", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity"])
+def test_what_two_servers_may_read_differently_is_refused(serve, headers):
+    s = serve()
+    got = raw(s, b"POST /api/show HTTP/1.1\r\nHost: localhost\r\n" + headers + b"\r\n\r\n{}GET / HTTP/1.1\r\n\r\n")
+    assert got.startswith(b"HTTP/1.1 400") and got.count(b"HTTP/1.1") == 1
+
+
 def test_rubbish_ends_the_connection_and_nothing_else(serve):
     s = serve("--server-idle-s", "2")
     for junk, answer in ((b"\x16\x03\x01\x02\x00\x01\x00", b""), (b"GET\r\n\r\n", b""), (b"GET / HTTP/9.9\r\n\r\n", b"HTTP/1.1 505"),
