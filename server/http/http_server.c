@@ -313,7 +313,7 @@ static char *clean_path(const char *url) {
 /* Without "/v1", as some write their base URL. */
 static const hl_route *find_route(hl_exchange *x, uint32_t *ret_allowed) {
     const hl_route *r = hl_route_find(x->method, hl_view_of(x->path), &x->rest, ret_allowed);
-    if (*ret_allowed) return r;
+    if (*ret_allowed || hl_view_has_prefix(hl_view_of(x->path), "/api/")) return r;
     const size_t n = strlen(x->path);
     char        *with = hl_new(n + 4, 1);
     if (!with) return NULL;

@@ -379,6 +379,7 @@ def test_compressed_bodies(serve):
 
 def test_paths_and_methods(serve):
     s = serve()
+    assert isinstance(s.json("GET", "/api/nothing", status=404)["error"], str)
     assert "error" in s.json("GET", "/nothing", status=404) and s.json("GET", "/v1/nothing", status=404)["error"]["message"]
     status, data, headers = s.ask("GET", "/api/chat")
     assert status == 405 and headers["Allow"] == "POST"
