@@ -32,22 +32,23 @@ static bool is_address(const char *text, size_t n) {
     return inet_pton(AF_INET, buf, a) == 1 || inet_pton(AF_INET6, buf, a) == 1;
 }
 
-/* The host of "host:port" or "[::1]:port". */
+/* The host of "host", "host:port" or "[::1]:port"; NULL when there is more. */
 static const char *host_of(const char *text, size_t n, size_t *ret_n) {
-    const char *end = memchr(text, ']', n);
-    if (n > 0 && text[0] == '[' && end) {
-        *ret_n = (size_t)(end - text) - 1;
-        return text + 1;
-    }
-    while (n > 0 && text[n - 1] != ':') n--;
-    *ret_n = n > 0 ? n - 1 : strlen(text);
-    return text;
+    const char *end = n > 0 && text[0] == '[' ? memchr(text, ']', n) : NULL;
+    const char *host = end ? text + 1 : text, *rest = end ? end + 1 : text;
+    if (!end)
+        while (rest < text + n && *rest != ':') rest++;
+    *ret_n = (size_t)((end ? end : rest) - host);
+    const size_t n_rest = n - (size_t)(rest - text);
+    const bool   is_port = n_rest == 0 || (rest[0] == ':' && strspn(rest + 1, "0123456789") == n_rest - 1);
+    return is_port ? host : NULL;
 }
 
 static bool is_local_host(const char *text) {
     char        own[256] = "";
     size_t      n;
     const char *host = host_of(text, strlen(text), &n);
+    if (!host) return false;
     if (n == 0 || is_address(host, n) || is_name(host, n, "localhost")) return true;
     if (ends_with(host, n, ".localhost") || ends_with(host, n, ".local") || ends_with(host, n, ".internal"))
         return true;
@@ -74,6 +75,7 @@ static bool is_local_origin(const char *origin) {
         return false;
     size_t      n;
     const char *host = host_of(at + 3, strlen(at + 3), &n);
+    if (!host) return false;
     return is_name(host, n, "localhost") || is_name(host, n, "127.0.0.1") || is_name(host, n, "0.0.0.0") ||
            is_name(host, n, "::1");
 }

@@ -394,12 +394,13 @@ def test_pages_of_others_may_not_ask(serve):
     for origin in ("http://localhost:3000", "https://127.0.0.1", "app://obsidian.md", "vscode-webview://x", "https://a.friend.example"):
         status, _, headers = asks(origin)
         assert status == 200 and headers["Access-Control-Allow-Origin"] == origin
-    for origin in ("https://evil.example", "https://localhost.evil.example", "https://friend.example.evil", "null"):
+    for origin in ("https://evil.example", "https://localhost.evil.example", "http://localhost:80.evil", "http://[::1].evil.example", "https://friend.example.evil", "null"):
         assert asks(origin)[0] == 403
     status, _, headers = s.ask("OPTIONS", "/v1/messages", headers={
         "Origin": "http://localhost", "Access-Control-Request-Headers": "x-api-key, anthropic-version"})
     assert status == 204 and headers["Access-Control-Allow-Headers"] == "x-api-key, anthropic-version"
-    assert s.ask("GET", "/", headers={"Host": "evil.example"})[0] == 403
+    for host in ("evil.example", "[::1].evil.example", "localhost:evil.example"):
+        assert s.ask("GET", "/", headers={"Host": host})[0] == 403
     assert s.ask("GET", "/", headers={"Host": f"localhost:{s.port}"})[0] == 200
 
 
@@ -597,6 +598,7 @@ def test_ps_and_stop(serve, cli):
     at = {"HYPERLAMA_SERVER_HOST": f"{s.host}:{s.port}"}
     assert cli.ok("ps", env=at).split() == ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]
     s.json("POST", "/api/chat", user(stream=False))
+    assert wait_for(lambda: "minutes" in cli.ok("ps", env=at))  # given back on a worker
     row = cli.ok("ps", "TI", env=at).splitlines()[1].split()
     assert row[0] == "tiny:latest" and "CPU" in row and "4096" in row and row[-3:] == ["minutes", "from", "now"]
     assert len(cli.ok("ps", "other", env=at).splitlines()) == 1
