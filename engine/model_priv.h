@@ -110,7 +110,7 @@ struct hl_model {
     hl_matrix      out;
     const float   *out_norm;
     const float   *out_bias;   /* [n_vocab]; NULL: none */
-    const float   *rope_freqs; /* [n_rot / 2] divisors; NULL: all 1 */
+    const float   *rope_freqs; /* [n_rot / 2] divisors, of ropes[0]; NULL: all 1 */
     hl_layer      *layers;     /* [n_layers] */
     uint32_t       need_out_in;
     uint32_t       max_cols;  /* widest row of any matrix */

@@ -17,7 +17,9 @@ static double pair_of_turns(const hl_rope_params *p, double turns) {
     return p->n_rot * log(p->n_ctx_orig / (turns * 2 * M_PI)) / (2 * log((double)p->base));
 }
 
+/* The file's factors are of the layers that see everything: there are as many as these have pairs. */
 static void fill_inverse(const hl_model *m, const hl_rope_params *p, double *inv) {
+    const float   *factors = p == &m->hp.ropes[0] ? m->rope_freqs : NULL;
     const double   base = (double)p->base, freq_scale = (double)p->freq_scale;
     const uint32_t n = p->n_rot / 2;
     double         low = floor(pair_of_turns(p, (double)p->beta_fast));
@@ -26,7 +28,7 @@ static void fill_inverse(const hl_model *m, const hl_rope_params *p, double *inv
     if (high > p->n_rot - 1) high = p->n_rot - 1;
     for (uint32_t i = 0; i < n; i++) {
         double fast = pow(base, -2.0 * i / p->n_rot);
-        if (m->rope_freqs && m->rope_freqs[i] != 0) fast /= (double)m->rope_freqs[i];
+        if (factors && factors[i] != 0) fast /= (double)factors[i];
         const double slow = fast * freq_scale;
         double       ramp = (i - low) / (high - low > 0.001 ? high - low : 0.001);
         ramp = ramp < 0 ? 0 : ramp > 1 ? 1 : ramp;

@@ -6,11 +6,12 @@
  */
 #include "tests/golden/skeleton.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/model_priv.h"
+#include "engine/forward/forward_priv.h"
 
 enum { N_TOKENS = 100, N_VOCAB = 128 };
 
@@ -103,6 +104,33 @@ static void the_bits_do_not_depend_on_passes_or_threads(void **state) {
     }
 }
 
+/* ---- rotation ---- */
+
+/* Windowed layers may turn more pairs than there are factors: those behind the last are not read. */
+static void factors_of_the_rotation_are_not_those_of_windowed_layers(void **state) {
+    setup    s;
+    hl_err   err = {0};
+    hl_pass *pass = NULL;
+    json_t  *two = json_pack("[i, i, i, i]", 2, 2, 2, 2);
+    (void)state;
+    if (open_skeleton(paths[1], HL_TYPE_f32, 8, "gemma3.rope.dimension_count", two, &s, &err) != HL_OK)
+        fail_msg("%s", err.text);
+    json_decref(two);
+    float *factor = hl_new(1, sizeof *factor); /* the checker sees what is read behind it */
+    assert_non_null(factor);
+    *factor = 2.0f;
+    s.m->rope_freqs = factor;
+    assert_int_equal(s.m->hp.ropes[0].n_rot, 2);
+    assert_int_equal(s.m->hp.ropes[1].n_rot, 6);
+    assert_int_equal(hl_pass_new(s.m, 1, 64, &pass, &err), HL_OK);
+    assert_true(pass->ropes[0].inv_freq[0] == 0.5 * (double)s.m->hp.ropes[0].freq_scale);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_true(pass->ropes[1].inv_freq[i] == pow((double)s.m->hp.ropes[1].base, -2.0 * i / 6));
+    hl_pass_free(pass);
+    close_setup(&s);
+    hl_free(factor);
+}
+
 /* ---- memory ---- */
 
 static void a_block_of_the_cache_holds_what_each_layer_keeps(void **state) {
@@ -176,6 +204,7 @@ static void what_does_not_fit_together_is_refused_with_its_numbers(void **state)
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_bits_do_not_depend_on_passes_or_threads),
+        cmocka_unit_test(factors_of_the_rotation_are_not_those_of_windowed_layers),
         cmocka_unit_test(a_block_of_the_cache_holds_what_each_layer_keeps),
         cmocka_unit_test(what_does_not_fit_together_is_refused_with_its_numbers),
     };
