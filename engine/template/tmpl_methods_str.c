@@ -211,7 +211,8 @@ bool hl_tmethod_str_rstrip(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     return strip(r, c, false, true, ret);
 }
 
-static bool has_affix(hl_view s, hl_view affix, bool at_end) {
+static bool has_affix(hl_trun *r, hl_view s, hl_view affix, bool at_end) {
+    r->n_steps += affix.len / 64;
     return s.len >= affix.len &&
            (affix.len == 0 || memcmp(s.ptr + (at_end ? s.len - affix.len : 0), affix.ptr, affix.len) == 0);
 }
@@ -219,7 +220,7 @@ static bool has_affix(hl_view s, hl_view affix, bool at_end) {
 bool hl_tmethod_str_removeprefix(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_view s = self_view(c), affix;
     if (!hl_targ_str(r, c->a[0], "prefix", &affix)) return false;
-    if (has_affix(s, affix, false)) s = (hl_view){s.ptr + affix.len, s.len - affix.len};
+    if (has_affix(r, s, affix, false)) s = (hl_view){s.ptr + affix.len, s.len - affix.len};
     *ret = hl_tv_str(s);
     return true;
 }
@@ -227,7 +228,7 @@ bool hl_tmethod_str_removeprefix(hl_trun *r, const hl_targs *c, hl_tv *ret) {
 bool hl_tmethod_str_removesuffix(hl_trun *r, const hl_targs *c, hl_tv *ret) {
     hl_view s = self_view(c), affix;
     if (!hl_targ_str(r, c->a[0], "suffix", &affix)) return false;
-    if (has_affix(s, affix, true)) s.len -= affix.len;
+    if (has_affix(r, s, affix, true)) s.len -= affix.len;
     *ret = hl_tv_str(s);
     return true;
 }
@@ -266,11 +267,11 @@ static bool check_affix(hl_trun *r, const hl_targs *c, bool at_end, hl_tv *ret) 
         const hl_tseq *all = c->a[0].u.seq;
         for (size_t i = 0; i < all->n && !hit; i++) {
             if (!hl_targ_str(r, all->items[i], "prefix", &affix)) return false;
-            hit = valid && has_affix(window, affix, at_end);
+            hit = valid && has_affix(r, window, affix, at_end);
         }
     } else {
         if (!hl_targ_str(r, c->a[0], at_end ? "suffix" : "prefix", &affix)) return false;
-        hit = valid && has_affix(window, affix, at_end);
+        hit = valid && has_affix(r, window, affix, at_end);
     }
     *ret = hl_tv_bool(hit);
     return true;

@@ -378,6 +378,8 @@ static void hostile_templates_end_at_a_limit(void **state) {
         "{% endfor %}",
         "{% set s = 'a' * 999999 %}{% for i in range(99999) %}{{ s | truncate(3) }}{{ s is upper }}{% endfor "
         "%}",
+        "{% set s = 'a' * 999999 %}{% for i in range(99999) %}{% if s.startswith(s) and s.endswith(s) %}"
+        "{% endif %}{% endfor %}",
         "{% macro m(x) %}{{ x }}{% for i in range(9999) %}{{ x }}{{ caller }}{% endfor %}{% endmacro %}"
         "{{ m(m(m(m(m('x'))))) }}",
     };
