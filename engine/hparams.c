@@ -123,8 +123,8 @@ static float read_f32(reader *r, const char *suffix, float fallback) {
     const hl_gguf_value *v = find_key(r, suffix, key, sizeof key);
     double               x = 0;
     if (!v || !read_number(r, key, v, &x) || x == 0) return fallback;
-    if (!isfinite(x)) {
-        r->status = hl_fail(r->err, HL_E_FORMAT, "key '%s' is not finite", key);
+    if (!isfinite((float)x)) {
+        r->status = hl_fail(r->err, HL_E_FORMAT, "key '%s' is %g, expected a finite number", key, x);
         return fallback;
     }
     return (float)x;

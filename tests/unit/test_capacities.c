@@ -168,7 +168,12 @@ static void a_size_is_a_whole_number_however_it_is_written(void **state) {
         {"llama.feed_forward_length", ARRAY, 0, 2, {64, 64}, NULL},
         {"llama.feed_forward_length", ARRAY, 0, 3, {64, 64, 9}, NULL}, /* of a layer that is not there */
         {"llama.feed_forward_length", ARRAY, 0, 1, {64}, "1 values, expected one per layer (2)"},
-        {"llama.attention.layer_norm_rms_epsilon", FLOAT, INFINITY, 0, {0}, "is not finite"},
+        {"llama.attention.layer_norm_rms_epsilon",
+         FLOAT,
+         INFINITY,
+         0,
+         {0},
+         "is inf, expected a finite number"},
         {"llama.attention.layer_norm_rms_epsilon", TEXT, 0, 0, {0}, "expected a number"},
         {"llama.attention.layer_norm_rms_epsilon", FLOAT, 1e-6f, 0, {0}, NULL},
     };
