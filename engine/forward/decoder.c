@@ -186,11 +186,17 @@ static bool are_logits(const hl_kernels *k, size_t n, const float *y) {
     return some;
 }
 
+typedef struct logits_ctx {
+    float *logits;
+    bool   some_odd; /* else all are finite, and stay so */
+} logits_ctx;
+
 static void finish_row(hl_pass *f, const void *ctx, uint32_t row) {
-    float      *y = *(float *const *)ctx + (size_t)row * f->m->hp.n_vocab;
-    const float cap = f->m->hp.final_softcap;
+    const logits_ctx *c = ctx;
+    float            *y = c->logits + (size_t)row * f->m->hp.n_vocab;
+    const float       cap = f->m->hp.final_softcap;
     for (uint32_t i = 0; cap > 0 && i < f->m->hp.n_vocab; i++) y[i] = cap * tanhf(y[i] / cap);
-    if (!are_logits(f->k, f->m->hp.n_vocab, y)) hl_row_note(f, row, HL_PLACE_LOGITS, 0);
+    if (c->some_odd && !are_logits(f->k, f->m->hp.n_vocab, y)) hl_row_note(f, row, HL_PLACE_LOGITS, 0);
 }
 
 static void run_logits(hl_pass *f, float *ret_logits) {
@@ -204,6 +210,7 @@ static void run_logits(hl_pass *f, float *ret_logits) {
          .needs = m->need_out_in,
     };
     hl_rows_run(f, f->n_rows, join_row, &into_out);
+    atomic_bool     is_odd = false;
     const hl_linear out = {
         .w = &m->out,
         .bias = m->out_bias,
@@ -211,9 +218,12 @@ static void run_logits(hl_pass *f, float *ret_logits) {
         .y = ret_logits,
         .y_cols = m->hp.n_vocab,
         .y_stride = m->hp.n_vocab,
+        .ret_odd = &is_odd,
     };
     hl_linear_run(f, &out, 1);
-    if (!hl_pass_stopped(f)) hl_rows_run(f, f->n_rows, finish_row, &ret_logits);
+    const logits_ctx c = {.logits = ret_logits, .some_odd = atomic_load(&is_odd)};
+    if (!hl_pass_stopped(f) && (c.some_odd || m->hp.final_softcap > 0))
+        hl_rows_run(f, f->n_rows, finish_row, &c);
 }
 
 void hl_pass_note_breach(hl_pass *f, hl_room what, size_t found, size_t room) {

@@ -171,6 +171,8 @@ typedef struct hl_linear {
     float           *y;
     size_t           y_cols; /* floats of a row that are this one's: w has no more rows */
     size_t           y_stride;
+    /* set when a result is not finite: looked at while it is in cache. NULL: nobody asks */
+    atomic_bool *ret_odd;
 } hl_linear;
 
 /* All of them in one region. */

@@ -31,6 +31,13 @@ static void add_bias(const hl_linear *p, size_t begin, size_t end) {
         for (size_t r = begin; r < end; r++) p->y[t * p->y_stride + r] += p->bias[r];
 }
 
+static void look_for_odd(const hl_pass *f, const hl_linear *p, size_t begin, size_t end) {
+    if (atomic_load_explicit(p->ret_odd, memory_order_relaxed)) return;
+    for (size_t t = 0; t < p->x.n_tokens; t++)
+        if (!f->k->all_finite(end - begin, p->y + t * p->y_stride + begin))
+            atomic_store_explicit(p->ret_odd, true, memory_order_relaxed);
+}
+
 static size_t row_of(const linear_chunks *c, uint32_t i_linear, uint32_t unit) {
     const size_t row = (size_t)(unit - c->first[i_linear]) * c->unit_rows;
     const size_t n = c->linears[i_linear].w->n_rows;
@@ -51,6 +58,7 @@ static void run_linear_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
         const size_t     to = row_of(c, i, stop);
         hl_multiply(c->f, p->w, from, to, &p->x, i_thread, p->y, p->y_stride);
         if (p->bias) add_bias(p, from, to);
+        if (p->ret_odd) look_for_odd(c->f, p, from, to);
         at = stop;
     }
 }
