@@ -58,9 +58,9 @@ $(OUT)/%.o: %.c
 
 $(OUT)/gen/migrations.c: tools/embed.py $(SQL)
 	@mkdir -p $(@D); echo "  $(if $(filter %.c,$<),CC,GEN) $@"
-	$(PYTHON) tools/embed.py migrations $(SQL) > $@.tmp && mv $@.tmp $@
+	$(Q)$(PYTHON) tools/embed.py migrations $(SQL) > $@.tmp && mv $@.tmp $@
 $(OUT)/gen/migrations.o: $(OUT)/gen/migrations.c
-	$(CC) $(CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
 # The commit, for benchmark results and saved key/value blocks; rewritten only when it is another one, so that nothing is built for nothing.
 COMMIT := $(shell git describe --always --dirty 2>/dev/null)
