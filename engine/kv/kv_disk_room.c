@@ -75,6 +75,14 @@ static bool ends_in(const char *name, const char *end) {
     return n >= n_end && strcmp(name + n - n_end, end) == 0;
 }
 
+/* A file may be of any time: whoever put it there said so. Later times than these are all the same, with room
+ * for raise_parents(). */
+static int64_t time_ns(const struct timespec *t) {
+    enum { NS = 1000000000 };
+    if (t->tv_sec < 0) return 0;
+    return t->tv_sec >= INT64_MAX / 2 / NS ? INT64_MAX / 2 : t->tv_sec * NS + t->tv_nsec;
+}
+
 static void add_file(listing *l, const char *path) {
     struct stat st;
     if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return;
@@ -92,9 +100,7 @@ static void add_file(listing *l, const char *path) {
     }
     char *copy = hl_strdup(path);
     if (!copy) return;
-    l->files[l->n++] = (found){.used_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec,
-                               .bytes = (uint64_t)st.st_size,
-                               .path = copy};
+    l->files[l->n++] = (found){.used_ns = time_ns(&st.st_mtim), .bytes = (uint64_t)st.st_size, .path = copy};
     l->bytes += (uint64_t)st.st_size;
 }
 

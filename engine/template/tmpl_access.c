@@ -304,10 +304,12 @@ bool hl_tv_get_slice(hl_trun *r, hl_tv of, hl_tv start, hl_tv stop, hl_tv step, 
     if (!hl_tv_new_seq(r, (hl_tkind)of.kind, of.kind == HL_TK_RANGE ? 0 : n, ret)) return false;
     if (of.kind == HL_TK_RANGE) {
         const hl_tseq *s = of.u.seq;
+        /* Numbers of the range fit; the step to one that is no part of it need not, and is never taken. */
+        const uint64_t from = (uint64_t)s->start, by = (uint64_t)s->step;
         *ret->u.seq = (hl_tseq){.n = n,
-                                .start = s->start + b[0] * s->step,
-                                .step = s->step * b[2],
-                                .i_next = (size_t)(s->start + b[1] * s->step),
+                                .start = (int64_t)(from + (uint64_t)b[0] * by),
+                                .step = (int64_t)(by * (uint64_t)b[2]),
+                                .i_next = (size_t)(from + (uint64_t)b[1] * by),
                                 .flags = s->flags};
         return true;
     }

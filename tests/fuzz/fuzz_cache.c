@@ -213,8 +213,9 @@ static void place(program *p, int i) {
     case 4: n = change_bytes(p, i, buf, true); break;
     case 5: n = take_short(p) % (n + 64); break; /* cut, or some bytes more */
     case 6: path = files[take(p) % N_FILES].path; break;
-    case 7: /* the input's own bytes */
-        n = take_short(p) % ((size_t)(p->end - p->at) + 1);
+    case 7:                /* the input's own bytes */
+        n = take_short(p); /* on a line of its own: what is left is counted behind it */
+        n %= (size_t)(p->end - p->at) + 1;
         memcpy(buf, p->at, n);
         p->at += n;
         break;

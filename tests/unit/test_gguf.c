@@ -352,7 +352,7 @@ static void what_a_file_is_instead_is_said(void **state) {
         {"tjgg\3\0\0\0", 8,
          "a GGJT file, an older format that GGUF replaced in 2023; convert the original again"},
         {"algg\1\0\0\0", 8, "a GGLA adapter, an older format"},
-        {"\x30\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"pt\"},\"w\":{}}          ", 60,
+        {"\x30\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"pt\"},\"w\":{}}          ", 57,
          "a safetensors file; convert it"},
         {"PK\3\4\0\0\0\0", 8, "a ZIP archive"},
         {"\x1f\x8b\x08\0", 4, "compressed with gzip; unpack it"},
