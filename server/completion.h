@@ -20,9 +20,8 @@ typedef struct hl_choice {
     hl_view        prompt;        /* of a completion without messages; belongs to the body */
     hl_str         said, thought; /* the answer; in a stream only what a dialect needs */
     hl_str         logprobs;      /* as the dialect writes them, without brackets */
-    size_t         n_text_offset; /* for dialects that count bytes of text */
     int32_t        n_thinking_tokens;
-    bool           has_begun, has_ended, is_thinking;
+    bool           has_ended;
     hl_usage       usage; /* once it has ended */
 } hl_choice;
 
@@ -61,10 +60,9 @@ struct hl_completion {
     int64_t             created_s, start_ns, load_ns;
     int32_t             prompt_tokens; /* counted before the start; 0: nobody asked */
     /* For dialects. */
-    bool   is_chat, wants_usage, wants_logprobs, does_echo;
-    int    block; /* number of the content block that is open, or comes next */
-    int    block_kind;
-    size_t n_stop_from; /* request.stops from here on are the client's own */
+    bool is_chat, wants_usage, wants_logprobs, does_echo;
+    int  block; /* number of the content block that is open, or comes next */
+    int  block_kind;
 };
 
 /* in     body  owned from here on, also after a failure

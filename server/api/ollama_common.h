@@ -13,9 +13,6 @@ HL_MUST_CHECK hl_status hl_keep_alive_read(const json_t *v, int64_t *ret_ms, hl_
 /* think: true, false or a level; format; keep_alive, logprobs, top_logprobs, options, stream. */
 HL_MUST_CHECK hl_status hl_ollama_take_common(hl_completion *c, hl_err *err);
 
-/* An answer without tokens: a model was loaded, or is to go. `is_chat`: with a message. */
-hl_status hl_ollama_answer_load(hl_completion *c, bool is_chat, hl_err *err);
-
 /* "name", "model", "modified_at", "size", "digest", "details": of an object that is open. */
 void hl_ollama_add_entry(hl_json_out *j, const hl_store_entry *e);
 

@@ -135,24 +135,21 @@ static hl_status open_completion(hl_exchange *x, bool is_chat, hl_completion **r
     return status == HL_OK ? hl_ollama_take_common(*ret, err) : status;
 }
 
-static hl_status start_generate(hl_completion *c, const char *prompt, const char *system, bool raw,
-                                hl_err *err) {
-    json_t   *messages = json_array();
-    hl_status status = HL_OK;
-    if (system && *system)
-        (void)json_array_append_new(messages, json_pack("{s:s, s:s}", "role", "system", "content", system));
-    (void)json_array_append_new(
-        messages, json_pack("{s:s, s:O}", "role", "user", "content", json_object_get(c->body, "prompt")));
-    (void)prompt;
-    if (!messages) status = hl_fail(err, HL_E_NOMEM, "server: no memory");
-    if (status == HL_OK && !raw) status = hl_completion_set_messages(c, messages, false, err);
-    json_decref(messages);
-    return status == HL_OK ? hl_completion_start(c, 1, err) : status;
+static bool add_turn(json_t *messages, const char *role, hl_view text) {
+    json_t    *m = json_object();
+    const bool ok = json_object_set_new(m, "role", json_string(role)) == 0 &&
+                    json_object_set_new(m, "content", json_stringn(text.len ? text.ptr : "", text.len)) == 0;
+    return json_array_append_new(messages, m) == 0 && ok;
 }
 
-static hl_view text_of(const json_t *body, const char *key) {
-    const json_t *v = json_object_get(body, key);
-    return json_is_string(v) ? (hl_view){json_string_value(v), json_string_length(v)} : (hl_view){0};
+static hl_status start_generate(hl_completion *c, hl_view prompt, hl_view system, hl_err *err) {
+    json_t   *messages = json_array();
+    hl_status status = HL_OK;
+    if ((system.len > 0 && !add_turn(messages, "system", system)) || !add_turn(messages, "user", prompt))
+        status = hl_fail(err, HL_E_NOMEM, "server: no memory");
+    if (status == HL_OK) status = hl_completion_set_messages(c, messages, false, err);
+    json_decref(messages);
+    return status == HL_OK ? hl_completion_start(c, 1, err) : status;
 }
 
 static hl_status refuse_unknown(const hl_completion *c, hl_err *err) {
@@ -167,27 +164,28 @@ static hl_status refuse_unknown(const hl_completion *c, hl_err *err) {
 
 hl_status hl_api_ollama_generate(hl_exchange *x, hl_err *err) {
     hl_completion *c = NULL;
-    const char    *prompt = "", *suffix = "", *system = NULL, *template = NULL;
-    bool           raw = false;
-    hl_status      status = open_completion(x, false, &c, err);
-    if (status == HL_OK) status = hl_field_text(c->body, "prompt", &prompt, err);
-    if (status == HL_OK) status = hl_field_text(c->body, "suffix", &suffix, err);
-    if (status == HL_OK) status = hl_field_text(c->body, "system", &system, err);
+    hl_view        prompt = {0}, suffix = {0}, system = {0};
+    const char *template = NULL;
+    bool      raw = false;
+    hl_status status = open_completion(x, false, &c, err);
+    if (status == HL_OK) status = hl_field_view(c->body, "prompt", &prompt, err);
+    if (status == HL_OK) status = hl_field_view(c->body, "suffix", &suffix, err);
+    if (status == HL_OK) status = hl_field_view(c->body, "system", &system, err);
     if (status == HL_OK) status = hl_field_text(c->body, "template", &template, err);
     if (status == HL_OK) status = hl_field_bool(c->body, "raw", &raw, err);
     if (status == HL_OK) status = refuse_unknown(c, err);
     if (status != HL_OK) return status;
-    if (raw && (system || template))
+    if (raw && (system.ptr || template))
         return hl_fail(err, HL_E_ARG, "raw mode does not support template, system, or context");
-    if (!*prompt && !*suffix) return answer_without(c, err);
+    if (prompt.len == 0 && suffix.len == 0) return answer_without(c, err);
     status = hl_completion_load(c, err);
     if (status != HL_OK) return status;
     c->request.template_text = template && *template ? template : NULL;
     c->request.raw = raw;
-    c->request.prompt = text_of(c->body, "prompt");
-    c->request.suffix = text_of(c->body, "suffix");
+    c->request.prompt = prompt;
+    c->request.suffix = suffix;
     const bool is_text = raw || c->request.suffix.len > 0;
-    if (!is_text) return start_generate(c, prompt, system, false, err);
+    if (!is_text) return start_generate(c, prompt, system, err);
     status = hl_completion_prepare(c, 1, err);
     if (status == HL_OK) c->choices[0].prompt = c->request.prompt;
     return status == HL_OK ? hl_completion_start(c, 1, err) : status;

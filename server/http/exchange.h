@@ -65,6 +65,8 @@ HL_MUST_CHECK hl_status hl_exchange_read_json(hl_exchange *x, json_t **ret_body,
 /* Fields of a JSON object; null counts as absent, whole numbers may come as 1.0.
  * out    *ret is untouched when the field is absent
  * fails  HL_E_ARG  another type, or out of range: names the field, what was found and what was expected */
+HL_MUST_CHECK hl_status hl_field_view(const json_t *object, const char *key, hl_view *ret, hl_err *err);
+/* As hl_field_view(), terminated: a NUL byte inside is refused, as what stands behind it would be lost. */
 HL_MUST_CHECK hl_status hl_field_text(const json_t *object, const char *key, const char **ret, hl_err *err);
 HL_MUST_CHECK hl_status hl_field_int(const json_t *object, const char *key, int64_t least, int64_t most,
                                      int64_t *ret, hl_err *err);

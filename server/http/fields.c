@@ -4,6 +4,7 @@
  */
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "server/http/exchange.h"
 
@@ -47,10 +48,19 @@ static hl_status mismatch(const char *key, const json_t *v, const char *expected
     return hl_fail(err, HL_E_ARG, "%s: found %s, expected %s", key, type_name(v), expected);
 }
 
-hl_status hl_field_text(const json_t *object, const char *key, const char **ret, hl_err *err) {
+hl_status hl_field_view(const json_t *object, const char *key, hl_view *ret, hl_err *err) {
     const json_t *v = field(object, key);
     if (v && !json_is_string(v)) return mismatch(key, v, "a text", err);
-    if (v) *ret = json_string_value(v);
+    if (v) *ret = (hl_view){json_string_value(v), json_string_length(v)};
+    return HL_OK;
+}
+
+hl_status hl_field_text(const json_t *object, const char *key, const char **ret, hl_err *err) {
+    hl_view         v = {0};
+    const hl_status status = hl_field_view(object, key, &v, err);
+    if (status != HL_OK || !v.ptr) return status;
+    if (memchr(v.ptr, '\0', v.len)) return hl_fail(err, HL_E_ARG, "%s: a NUL byte is not allowed here", key);
+    *ret = v.ptr;
     return HL_OK;
 }
 

@@ -153,6 +153,16 @@ def test_generate_streams_lines_and_ends_with_true_counts(serve):
     assert whole["response"] == ANSWER and whole["done"] and whole["prompt_eval_count"] == end["prompt_eval_count"]
 
 
+def test_texts_keep_what_stands_behind_a_nul(serve):
+    s = serve()
+    count = lambda **more: s.json("POST", "/api/generate", dict(model="tiny", stream=False, **more))["prompt_eval_count"]
+    plain = count(prompt="ab")
+    assert count(prompt="a\0b") == plain + 1
+    assert count(prompt="ab", system="x\0y") == count(prompt="ab", system="xyz")
+    refused = s.json("POST", "/api/generate", {"model": "tiny", "prompt": "x", "template": "a\0b"}, status=400)
+    assert "template: a NUL byte" in refused["error"]
+
+
 def test_chat_streams_messages(serve):
     s = serve()
     lines = s.lines("/api/chat", user())
