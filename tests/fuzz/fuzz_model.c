@@ -24,7 +24,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-enum { MAX_TENSORS = 64, MAX_VALUES = 48, N_TOKENS = 34, N_CTX = 64, MAX_COLS = 1024 };
+enum { MAX_TENSORS = 64, MAX_VALUES = 48, N_TOKENS = 34, N_CTX = 64, MAX_LAYERS = 2 };
 
 typedef struct program {
     const uint8_t *at, *end;
@@ -46,8 +46,9 @@ typedef struct value {
     char         key[64];
     hl_gguf_kind kind;
     uint64_t     bits;
-    const char  *text; /* of a string */
-    bool         is_gone;
+    const char  *text;             /* of a string */
+    uint32_t     each[MAX_LAYERS]; /* of an array: one for each layer */
+    bool         is_array, is_gone;
 } value;
 
 typedef struct file {
@@ -98,6 +99,14 @@ static void add_number(file *f, const char *family, const char *name, uint32_t x
     add_value(f, family, name, HL_GGUF_U32, x);
 }
 
+/* One number for each layer: an array where they differ, as files have it. */
+static void add_each(file *f, const char *family, const char *name, const uint32_t *each, uint32_t n_layers) {
+    add_number(f, family, name, each[0]);
+    value *v = &f->values[f->n_values - 1];
+    memcpy(v->each, each, sizeof v->each);
+    v->is_array = n_layers > 1 && each[0] != each[1];
+}
+
 static void add_float(file *f, const char *family, const char *name, float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -105,7 +114,8 @@ static void add_float(file *f, const char *family, const char *name, float x) {
 }
 
 typedef struct shape {
-    uint32_t n_vocab, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_layers, n_experts, n_used;
+    uint32_t n_vocab, n_embd, n_layers, n_experts, n_used;
+    uint32_t n_heads[MAX_LAYERS], n_kv_heads[MAX_LAYERS], head_dim[MAX_LAYERS], n_ff[MAX_LAYERS];
 } shape;
 
 static const struct {
@@ -121,7 +131,8 @@ enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
 static void add_layer(file *f, uint32_t kind, const shape *s, uint32_t i) {
     char           name[64];
-    const uint64_t q = (uint64_t)s->n_heads * s->head_dim, kv = (uint64_t)s->n_kv_heads * s->head_dim;
+    const uint64_t q = (uint64_t)s->n_heads[i] * s->head_dim[i], n_ff = s->n_ff[i];
+    const uint64_t kv = (uint64_t)s->n_kv_heads[i] * s->head_dim[i];
 #define MATRIX(what, rows, cols)                                                                             \
     do {                                                                                                     \
         (void)snprintf(name, sizeof name, "blk.%u." what, i);                                                \
@@ -149,8 +160,8 @@ static void add_layer(file *f, uint32_t kind, const shape *s, uint32_t i) {
         VECTOR("attn_v.bias", kv);
     }
     if (kinds[kind].has_qk_norm) {
-        VECTOR("attn_q_norm.weight", s->head_dim);
-        VECTOR("attn_k_norm.weight", s->head_dim);
+        VECTOR("attn_q_norm.weight", s->head_dim[i]);
+        VECTOR("attn_k_norm.weight", s->head_dim[i]);
     }
     if (kinds[kind].has_post_norms) {
         VECTOR("post_attention_norm.weight", s->n_embd);
@@ -158,17 +169,28 @@ static void add_layer(file *f, uint32_t kind, const shape *s, uint32_t i) {
     }
     if (kinds[kind].is_moe) {
         MATRIX("ffn_gate_inp.weight", s->n_experts, s->n_embd);
-        STACK("ffn_gate_exps.weight", s->n_ff, s->n_embd);
-        STACK("ffn_up_exps.weight", s->n_ff, s->n_embd);
-        STACK("ffn_down_exps.weight", s->n_embd, s->n_ff);
+        STACK("ffn_gate_exps.weight", n_ff, s->n_embd);
+        STACK("ffn_up_exps.weight", n_ff, s->n_embd);
+        STACK("ffn_down_exps.weight", s->n_embd, n_ff);
     } else {
-        MATRIX("ffn_gate.weight", s->n_ff, s->n_embd);
-        MATRIX("ffn_up.weight", s->n_ff, s->n_embd);
-        MATRIX("ffn_down.weight", s->n_embd, s->n_ff);
+        MATRIX("ffn_gate.weight", n_ff, s->n_embd);
+        MATRIX("ffn_up.weight", n_ff, s->n_embd);
+        MATRIX("ffn_down.weight", s->n_embd, n_ff);
     }
 #undef MATRIX
 #undef VECTOR
 #undef STACK
+}
+
+/* The first layer sees a window, and has heads and a rotation of its own. */
+static void add_windows(file *f, const char *family, const shape *s) {
+    static const uint32_t first[MAX_LAYERS] = {1, 0};
+    add_each(f, family, "attention.sliding_window_pattern", first, s->n_layers);
+    f->values[f->n_values - 1].is_array = true;
+    add_number(f, family, "attention.key_length_swa", s->head_dim[0]);
+    add_number(f, family, "attention.value_length_swa", s->head_dim[0]);
+    add_number(f, family, "rope.dimension_count_swa", s->head_dim[0]);
+    add_float(f, family, "rope.freq_base_swa", 1000);
 }
 
 /* A right model: few sizes are read from the program, so that most of it is left for changes. */
@@ -181,38 +203,51 @@ static void make_file(file *f, program *p) {
     f->random = 1 + take(p);
     f->type = types[take_below(p, sizeof types / sizeof *types)];
     const uint32_t group = groups[take_below(p, 6)];
-    shape          s = {.n_vocab = 96, .n_ff = 64};
-    s.n_layers = 1 + take_below(p, 2);
-    s.n_kv_heads = 1 + take_below(p, 2);
-    s.head_dim = group > 4 ? 8 : dims[take_below(p, 5)];
-    s.n_heads = s.n_kv_heads * group;
+    shape          s = {.n_vocab = 96};
+    s.n_layers = 1 + take_below(p, MAX_LAYERS);
     s.n_embd = hl_type_block_elems(f->type) == 256 ? 256 : 64;
-    if (s.n_embd == 256) s.n_ff = 256;
+    const uint32_t n_kv_heads = 1 + take_below(p, 2), head_dim = group > 4 ? 8 : dims[take_below(p, 5)];
+    for (uint32_t i = 0; i < MAX_LAYERS; i++) {
+        s.n_kv_heads[i] = n_kv_heads;
+        s.n_heads[i] = n_kv_heads * group;
+        s.head_dim[i] = head_dim;
+        s.n_ff[i] = s.n_embd;
+    }
     s.n_experts = kinds[kind].is_moe ? 4 + 4 * take_below(p, 2) : 0;
     s.n_used = kinds[kind].is_moe ? 1 + take_below(p, 3) : 0;
+    const uint32_t extras = take_below(p, 8);
+    if ((extras & 1) && (kind == 0 || take_below(p, 8) == 7)) { /* layers of different sizes */
+        s.n_kv_heads[1] = 3 - n_kv_heads;
+        s.n_heads[1] = s.n_kv_heads[1] * group;
+        if (!kinds[kind].is_moe) s.n_ff[1] = 2 * s.n_embd;
+    }
+    const bool has_windows = kinds[kind].has_post_norms && (extras & 2);
+    if (has_windows) s.head_dim[0] = head_dim == 32 ? 16 : 32;
     add_value(f, "", "general.architecture", HL_GGUF_STRING, 0);
     f->values[0].text = family;
     add_number(f, family, "block_count", s.n_layers);
     add_number(f, family, "context_length", 512);
     add_number(f, family, "embedding_length", s.n_embd);
-    add_number(f, family, "feed_forward_length", s.n_ff);
-    add_number(f, family, "attention.head_count", s.n_heads);
-    add_number(f, family, "attention.head_count_kv", s.n_kv_heads);
-    add_number(f, family, "attention.key_length", s.head_dim);
-    add_number(f, family, "attention.value_length", s.head_dim);
-    add_number(f, family, "rope.dimension_count", s.head_dim);
+    add_each(f, family, "feed_forward_length", s.n_ff, s.n_layers);
+    add_each(f, family, "attention.head_count", s.n_heads, s.n_layers);
+    add_each(f, family, "attention.head_count_kv", s.n_kv_heads, s.n_layers);
+    add_number(f, family, "attention.key_length", head_dim);
+    add_number(f, family, "attention.value_length", head_dim);
+    add_number(f, family, "rope.dimension_count", head_dim);
     add_float(f, family, "rope.freq_base", 10000);
     add_float(f, family, "attention.layer_norm_rms_epsilon", 1e-5f);
     if (kinds[kind].is_moe) {
         add_number(f, family, "expert_count", s.n_experts);
         add_number(f, family, "expert_used_count", s.n_used);
-        add_number(f, family, "expert_feed_forward_length", s.n_ff);
+        add_number(f, family, "expert_feed_forward_length", s.n_ff[0]);
     }
     if (kinds[kind].has_post_norms) add_number(f, family, "attention.sliding_window", 16);
+    if (has_windows) add_windows(f, family, &s);
     add_value(f, "", "tokenizer.ggml.model", HL_GGUF_STRING, 0);
     f->values[f->n_values - 1].text = "no_vocab";
     add_tensor(f, "token_embd.weight", f->type, 2, s.n_vocab, s.n_embd, 1);
     add_tensor(f, "output_norm.weight", HL_TYPE_f32, 1, s.n_embd, 1, 1);
+    if (extras & 4) add_tensor(f, "rope_freqs.weight", HL_TYPE_f32, 1, head_dim / 2, 1, 1);
     if (take_below(p, 2)) add_tensor(f, "output.weight", f->type, 2, s.n_vocab, s.n_embd, 1);
     for (uint32_t i = 0; i < s.n_layers; i++) add_layer(f, kind, &s, i);
 }
@@ -240,6 +275,10 @@ static void change_value(file *f, program *p) {
         v->text = families[take_below(p, 8)];
     else if (v->kind == HL_GGUF_F32)
         memcpy(&v->bits, &odd_floats[take_below(p, N_ODD_FLOATS)], 4);
+    else if (v->is_array && take_below(p, 4) != 3)
+        v->each[take_below(p, MAX_LAYERS)] = odd_numbers[take_below(p, N_ODD)];
+    else if (!v->is_array && i % 8 == 7) /* a number becomes an array */
+        v->is_array = true;
     else
         v->bits = odd_numbers[take_below(p, N_ODD)];
 }
@@ -330,6 +369,8 @@ static hl_status write_file(const file *f, const char *path) {
         if (v->is_gone) continue;
         if (v->kind == HL_GGUF_STRING)
             hl_gguf_writer_add_text(w, v->key, (hl_view){v->text, strlen(v->text)});
+        else if (v->is_array)
+            hl_gguf_writer_add_array(w, v->key, HL_GGUF_U32, MAX_LAYERS, v->each);
         else
             hl_gguf_writer_add_number(w, v->key, v->kind, v->bits);
     }
