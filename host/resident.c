@@ -404,6 +404,9 @@ static void describe(const hl_resident *r, int64_t now, hl_resident_info *ret) {
     *ret = (hl_resident_info){
         .weights_bytes = model.file_bytes,
         .cache_bytes = info.cache_bytes,
+        .cache_used_bytes = info.cache_used_bytes,
+        .n_running = info.n_running,
+        .n_waiting = info.n_waiting,
         .n_ctx = info.n_ctx,
         .n_users = r->n_users,
         .n_targets = r->n_targets,

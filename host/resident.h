@@ -56,10 +56,12 @@ typedef struct hl_resident_info {
     char     label[512];   /* of the source that was asked for last */
     char     weights[128]; /* names them: the digest of a stored blob, or a file's identity */
     uint64_t weights_bytes, cache_bytes;
-    int32_t  n_ctx;     /* 0: it only drafts */
-    uint32_t n_users;   /* who hold it */
-    uint32_t n_targets; /* models that draft with it */
-    int64_t  keep_ms;   /* until it goes; -1: never, or it is in use */
+    uint64_t cache_used_bytes;     /* of cache_bytes, now */
+    int32_t  n_running, n_waiting; /* answers */
+    int32_t  n_ctx;                /* 0: it only drafts */
+    uint32_t n_users;              /* who hold it */
+    uint32_t n_targets;            /* models that draft with it */
+    int64_t  keep_ms;              /* until it goes; -1: never, or it is in use */
     bool     is_loading, is_pinned;
 } hl_resident_info;
 

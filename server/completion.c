@@ -269,7 +269,14 @@ hl_status hl_completion_start(hl_completion *c, size_t n, hl_err *err) {
     return status;
 }
 
+static void count_token(const hl_completion *c, hl_choice *k) {
+    const int64_t now = hl_clock_ns();
+    if (k->last_token_ns > 0) hl_metrics_add_gap(c->metrics, now - k->last_token_ns);
+    k->last_token_ns = now;
+}
+
 static void take_token(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
+    if (ev->token >= 0) count_token(c, k);
     if (ev->is_thinking && ev->token >= 0) k->n_thinking_tokens++;
     if (c->wants_logprobs && c->dialect->logprob && !ev->is_thinking && ev->token >= 0)
         c->dialect->logprob(c, k, ev);
@@ -281,6 +288,7 @@ static void take_end(hl_completion *c, hl_choice *k, const hl_generation_event *
     hl_server_counts *counts = &c->x->server->counts;
     k->usage = ev->usage;
     k->has_ended = true;
+    hl_metrics_add_end(c->metrics, ev->status, &ev->usage);
     c->n_ended++;
     (void)__atomic_fetch_add(&counts->prompt_tokens, (uint64_t)ev->usage.prompt_tokens, __ATOMIC_RELAXED);
     (void)__atomic_fetch_add(&counts->cached_tokens, (uint64_t)ev->usage.cached_tokens, __ATOMIC_RELAXED);
@@ -309,6 +317,7 @@ static bool take_events(hl_completion *c, hl_choice *k, hl_json_out *j, size_t e
 bool hl_completion_pump(hl_completion *c, size_t enough) {
     hl_json_out *j = &c->x->out;
     if (c->is_over) return true;
+    if (!c->has_begun && c->source) c->metrics = hl_metrics_of(c->x->server->metrics, c->source->label);
     if (c->is_stream && !c->has_begun && c->dialect->begin) c->dialect->begin(c, j);
     c->has_begun = true;
     bool any = true;
@@ -343,8 +352,10 @@ void hl_completion_cancel(hl_completion *c) {
 
 void hl_completion_end(hl_completion *c) {
     for (size_t i = 0; i < c->n_choices; i++) {
-        hl_generation_free(c->choices[i].generation);
-        c->choices[i].generation = NULL;
+        hl_choice *k = &c->choices[i];
+        if (k->generation && !k->has_ended) hl_metrics_add_end(c->metrics, HL_OK, NULL);
+        hl_generation_free(k->generation);
+        k->generation = NULL;
     }
 }
 

@@ -11,6 +11,7 @@
 
 #include "host/resident.h"
 #include "server/http/exchange.h"
+#include "server/metrics.h"
 
 typedef struct hl_completion hl_completion;
 
@@ -21,6 +22,7 @@ typedef struct hl_choice {
     hl_str         said, thought; /* the answer; in a stream only what a dialect needs */
     hl_str         logprobs;      /* as the dialect writes them, without brackets */
     int32_t        n_thinking_tokens;
+    int64_t        last_token_ns; /* when it came; 0: none yet */
     bool           has_ended;
     hl_usage       usage; /* once it has ended */
 } hl_choice;
@@ -45,6 +47,7 @@ struct hl_completion {
     const char         *model; /* as asked for; in the body */
     hl_logit_bias      *bias;  /* owned; NULL: none */
     hl_source          *source;
+    hl_model_metrics   *metrics; /* of the model; the server's */
     hl_resident        *resident;
     hl_options          options;
     const hl_tokenizer *tokenizer; /* of the loaded model; NULL: not known here */

@@ -15,6 +15,7 @@
 static void server_free(hl_server *s) {
     (void)pthread_cond_destroy(&s->is_empty);
     (void)pthread_mutex_destroy(&s->lock);
+    hl_metrics_free(s->metrics);
     hl_free(s);
 }
 
@@ -28,7 +29,10 @@ static hl_server *server_new(void) {
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&s->is_empty, &attr);
     (void)pthread_condattr_destroy(&attr);
-    return s;
+    s->metrics = hl_metrics_new();
+    if (s->metrics) return s;
+    server_free(s);
+    return NULL;
 }
 
 hl_status hl_server_start(hl_host *host, const hl_config *config, const hl_events *events,

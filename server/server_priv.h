@@ -10,6 +10,7 @@
 #include "core/base/events.h"
 #include "server/http/exchange.h"
 #include "server/http/workers.h"
+#include "server/metrics.h"
 #include "server/server.h"
 
 struct MHD_Daemon;
@@ -29,6 +30,7 @@ struct hl_server {
     struct MHD_Daemon *daemon;
     hl_workers        *workers;
     hl_server_counts   counts;
+    hl_metrics        *metrics; /* of each model; event thread */
     size_t             max_body_bytes, max_queue;
     bool               is_loopback; /* then the Host header is checked against DNS rebinding */
     int                listen_fd, wake_fd, epoll_fd;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "core/base/mem.h"
+#include "host/resident.h"
 #include "server/completion.h"
 #include "server/server_priv.h"
 
@@ -20,11 +21,44 @@ static void add_metric(hl_str *s, const char *name, const char *kind, const char
     hl_str_add_format(s, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, kind, name, value);
 }
 
-/* from: the Prometheus text format, version 0.0.4 */
+typedef struct gauges {
+    hl_str running, waiting, used;
+} gauges;
+
+static void add_resident(void *user, const hl_resident_info *r) {
+    gauges *g = user;
+    if (r->n_ctx == 0) return; /* it only drafts */
+    hl_metrics_write_value(&g->running, "vllm:num_requests_running", r->label, r->n_running);
+    hl_metrics_write_value(&g->waiting, "vllm:num_requests_waiting", r->label, r->n_waiting);
+    hl_metrics_write_value(&g->used, "vllm:kv_cache_usage_perc", r->label,
+                           r->cache_bytes ? (double)r->cache_used_bytes / (double)r->cache_bytes : 0);
+}
+
+/* Those that are loaded now. */
+static hl_status add_residents(hl_exchange *x, hl_err *err) {
+    hl_str *s = &x->out.text;
+    gauges  g;
+    hl_str_init(&g.running, SIZE_MAX);
+    hl_str_init(&g.waiting, SIZE_MAX);
+    hl_str_init(&g.used, SIZE_MAX);
+    const hl_status status = hl_host_each_resident(x->server->host, add_resident, &g, err);
+    hl_metrics_write_head(s, "vllm:num_requests_running", "gauge", "answers that are computed");
+    hl_str_add_view(s, hl_str_view(&g.running));
+    hl_metrics_write_head(s, "vllm:num_requests_waiting", "gauge", "answers that wait their turn");
+    hl_str_add_view(s, hl_str_view(&g.waiting));
+    hl_metrics_write_head(s, "vllm:kv_cache_usage_perc", "gauge", "share of the KV cache in use, 0 to 1");
+    hl_str_add_view(s, hl_str_view(&g.used));
+    s->failed |= g.running.failed || g.waiting.failed || g.used.failed;
+    hl_str_done(&g.running);
+    hl_str_done(&g.waiting);
+    hl_str_done(&g.used);
+    return status;
+}
+
+/* from: the Prometheus text format, version 0.0.4; names: metrics.def */
 hl_status hl_api_metrics(hl_exchange *x, hl_err *err) {
     const hl_server_counts *c = &x->server->counts;
     hl_str                 *s = &x->out.text;
-    (void)err;
     x->content_type = "text/plain; version=0.0.4; charset=utf-8";
     const struct {
         const char     *name, *help;
@@ -44,7 +78,8 @@ hl_status hl_api_metrics(hl_exchange *x, hl_err *err) {
         add_metric(s, all[i].name, "counter", all[i].help, __atomic_load_n(all[i].value, __ATOMIC_RELAXED));
     add_metric(s, "hyperlama_waiting", "gauge", "requests that wait for a worker",
                hl_workers_n_queued(x->server->workers));
-    return HL_OK;
+    hl_metrics_write(x->server->metrics, s);
+    return add_residents(x, err);
 }
 
 /* The vocabulary of the model that the body names. */
