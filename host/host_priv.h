@@ -50,4 +50,7 @@ bool hl_source_name_weights(const hl_source *source, char *ret, size_t cap);
 /* Where the key/value cache on disk is. */
 bool hl_host_saved_folder(const hl_host *h, char *ret, size_t cap);
 
+/* How much context these options ask of a model that was trained for n_ctx_train (0: unknown). */
+int32_t hl_ctx_within(const hl_options *o, int32_t n_ctx, int32_t n_ctx_train);
+
 #endif

@@ -114,12 +114,19 @@ static bool can_save(const hl_host *h, const char *folder) {
     return false;
 }
 
+int32_t hl_ctx_within(const hl_options *o, int32_t n_ctx, int32_t n_ctx_train) {
+    return o && o->is_ctx_capped && n_ctx_train > 0 && n_ctx > n_ctx_train ? n_ctx_train : n_ctx;
+}
+
 static hl_status make_runner(hl_host *h, const hl_source *source, const hl_options *options, hl_model *model,
                              hl_model *draft, hl_runner **ret_runner, hl_err *err) {
     enum { MIB = 1 << 20 };
     hl_session_params session;
     char              weights[128], folder[4096];
+    hl_model_info     info;
     hl_host_session_params(h, options, &session);
+    hl_model_get_info(model, &info);
+    session.n_ctx = hl_ctx_within(options, session.n_ctx, info.n_ctx_train);
     hl_runner_params params = {
         .sched = {
             .n_running_cap = (int32_t)hl_config_int(h->config, HL_SETTING_engine_n_parallel),

@@ -48,7 +48,10 @@ typedef struct hl_options {
     int32_t           num_thread; /* below 1: one per usable core */
     char             *stops[HL_MAX_STOPS];
     size_t            n_stops;
-    uint8_t           origin[HL_N_OPTS]; /* an hl_opt_origin each */
+    /* num_ctx above what the model was trained for counts as that, as Ollama does it: clients of a server ask
+     * for 32,768 of everything, and a model would be loaded again for each */
+    bool    is_ctx_capped;
+    uint8_t origin[HL_N_OPTS]; /* an hl_opt_origin each */
 } hl_options;
 
 void hl_options_init(hl_options *o); /* the defaults */

@@ -30,6 +30,7 @@ hl_status hl_completion_new(hl_exchange *x, const hl_dialect *dialect, json_t *b
     hl_request_init(&c->request);
     hl_options_init(&c->options);
     hl_options_read_settings(&c->options, x->server->config);
+    c->options.is_ctx_capped = true;
     hl_str_init(&c->messages, MAX_TEXT_BYTES);
     hl_str_init(&c->tools, MAX_TEXT_BYTES);
     x->completion = c;
@@ -231,7 +232,11 @@ hl_status hl_completion_load(hl_completion *c, hl_err *err) {
     c->tokenizer = info.tokenizer;
     hl_request *r = &c->request;
     r->n_ctx = c->options.num_ctx > 0 ? c->options.num_ctx : info.n_ctx_cap;
-    if (r->n_ctx > info.n_ctx_cap) r->n_ctx = info.n_ctx_cap;
+    if (r->n_ctx > info.n_ctx_cap) {
+        hl_event(c->x->server->events, HL_LOG_WARN, "server", "context-capped", "id=%s num_ctx=%d ctx=%d",
+                 c->x->id, (int)r->n_ctx, (int)info.n_ctx_cap);
+        r->n_ctx = info.n_ctx_cap;
+    }
     if (c->source->stored) r->stored_template = c->source->stored->template_text;
     r->sampling = c->options.sampling;
     r->stops = (const char *const *)c->options.stops;

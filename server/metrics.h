@@ -21,8 +21,8 @@ typedef struct hl_metrics       hl_metrics;
 hl_metrics *hl_metrics_new(void); /* NULL: no memory */
 void        hl_metrics_free(hl_metrics *m);
 
-/* The counts of a model, which live as long as `m`. NULL: no memory, or there are too many; nothing is counted
- * then, as everywhere below. */
+/* The counts of a model, which live as long as `m`. NULL: no memory, or there are too many; for NULL
+ * nothing is counted. */
 hl_model_metrics *hl_metrics_of(hl_metrics *m, const char *model);
 
 void hl_metrics_add_gap(hl_model_metrics *m, int64_t ns); /* between two tokens */

@@ -105,12 +105,19 @@ hl_status hl_api_ps(hl_exchange *x, hl_err *err) {
 
 /* ---- show ---- */
 
+typedef struct keys {
+    hl_json_out *j;
+    bool         has_basename;
+} keys;
+
 static void add_key(void *user, hl_view key, const char *kind, const char *text) {
-    hl_json_out *j = user;
+    keys        *all = user;
+    hl_json_out *j = all->j;
     char         name[256];
     if (key.len >= sizeof name || !text) return;
     memcpy(name, key.ptr, key.len);
     name[key.len] = '\0';
+    all->has_basename |= strcmp(name, "general.basename") == 0;
     /* what Ollama leaves out: the template stands elsewhere, long lists are of no use to clients */
     if (strcmp(name, "tokenizer.chat_template") == 0 || strcmp(name, "general.name") == 0) return;
     if (strncmp(kind, "array", 5) == 0)
@@ -183,7 +190,10 @@ static hl_status write_show(hl_exchange *x, const hl_source *source, const hl_mo
     }
     hl_json_close(j, ']');
     hl_json_open(j, "model_info", '{');
-    if (m) hl_model_each_key(m, add_key, j);
+    keys all = {.j = j};
+    if (m) hl_model_each_key(m, add_key, &all);
+    if (m && !all.has_basename) /* Copilot Chat lists no model without one */
+        hl_json_add_text(j, "general.basename", stored->entry.name.model);
     hl_json_close(j, '}');
     add_capabilities(j, caps);
     hl_time_format(stored->entry.modified_ms, time);
