@@ -27,7 +27,7 @@ enum {
     HUGE_BYTES = 2 << 20
 };
 
-static const char *const type_names[HL_KV_count] = {"f16", "f32", "bf16", "q8_0"};
+static const char *const type_names[HL_N_KV_CACHE_TYPES] = {"f16", "f32", "bf16", "q8_0"};
 
 typedef uint64_t line __attribute__((vector_size(64)));
 
@@ -42,7 +42,7 @@ static float random_float(uint32_t *seed) {
     return (float)(*seed >> 8) * 0x1p-23f - 1.0f;
 }
 
-static void fill_cache(const hl_kernels *kernels, hl_kv_type type, size_t head_dim, cache *c) {
+static void fill_cache(const hl_kernels *kernels, hl_kv_cache_type type, size_t head_dim, cache *c) {
     float    row[HL_ATTEND_MAX_HEAD_DIM];
     uint32_t seed = 1;
     for (size_t page = 0; page < c->n_heads * N_PAGES; page++) {
@@ -58,7 +58,7 @@ static void fill_cache(const hl_kernels *kernels, hl_kv_type type, size_t head_d
 }
 
 /* All splits of one KV head. */
-static void attend_head(const hl_kernels *kernels, hl_kv_type type, size_t head_dim, size_t n_queries,
+static void attend_head(const hl_kernels *kernels, hl_kv_cache_type type, size_t head_dim, size_t n_queries,
                         const cache *c, size_t i_head, const float *const *q, float *o, void *scratch) {
     int32_t        q_pos[HL_ATTEND_MAX_QUERIES], q_first[HL_ATTEND_MAX_QUERIES];
     float          max[HL_ATTEND_MAX_QUERIES], sum[HL_ATTEND_MAX_QUERIES];
@@ -107,7 +107,7 @@ static double read_seconds(const cache *c, int64_t *times) {
     return median_seconds(times, N_REPEATS * c->n_heads);
 }
 
-static void bench_shape(const hl_kernels *kernels, const char *name, hl_kv_type type, size_t head_dim) {
+static void bench_shape(const hl_kernels *kernels, const char *name, hl_kv_cache_type type, size_t head_dim) {
     static const size_t counts[] = {1, 3, 4, 8, HL_ATTEND_MAX_QUERIES};
     cache               c = {.page_bytes = hl_kv_page_bytes(type, head_dim)};
     c.n_heads = ((size_t)96 << 20) / (c.page_bytes * N_PAGES);
@@ -150,8 +150,8 @@ out:
 }
 
 int main(int argc, char **argv) {
-    static const hl_kv_type types[] = {HL_KV_f16, HL_KV_q8_0, HL_KV_bf16};
-    const char             *last = NULL;
+    static const hl_kv_cache_type types[] = {HL_KV_CACHE_F16, HL_KV_CACHE_Q8_0, HL_KV_CACHE_BF16};
+    const char                   *last = NULL;
     for (int i = 1; i < HL_ISA_count; i++) {
         hl_kernels kernels;
         uint32_t   needs = hl_isa_needs((hl_isa)i);

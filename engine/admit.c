@@ -15,12 +15,9 @@ int32_t hl_default_ctx(const hl_model *m) {
     return train < DEFAULT_CTX ? train : DEFAULT_CTX;
 }
 
-hl_kv_type hl_kv_type_of(hl_kv_cache_type t) {
-    static const hl_kv_type types[] = {[HL_KV_CACHE_F16] = HL_KV_f16,
-                                       [HL_KV_CACHE_F32] = HL_KV_f32,
-                                       [HL_KV_CACHE_BF16] = HL_KV_bf16,
-                                       [HL_KV_CACHE_Q8_0] = HL_KV_q8_0};
-    return types[t];
+hl_status hl_kv_type_check(hl_kv_cache_type t, hl_err *err) {
+    if ((unsigned)t < HL_N_KV_CACHE_TYPES) return HL_OK;
+    return hl_fail(err, HL_E_ARG, "kv_type is %d, expected f16, f32, bf16 or q8_0", (int)t);
 }
 
 /* Weights are page cache: the system can always drop and read them again, so only what is ours must fit;

@@ -6,11 +6,12 @@
 #define HL_ENGINE_ADMIT_H
 
 #include "core/base/cpus.h"
-#include "engine/kernels/attend.h"
 #include "engine/model_priv.h"
 
-int32_t    hl_default_ctx(const hl_model *m); /* min(4096, what the model was trained for) */
-hl_kv_type hl_kv_type_of(hl_kv_cache_type t);
+int32_t hl_default_ctx(const hl_model *m); /* min(4096, what the model was trained for) */
+
+/* fails  HL_E_ARG  no type of a cache */
+HL_MUST_CHECK hl_status hl_kv_type_check(hl_kv_cache_type t, hl_err *err);
 
 /* What a new plan for this model and its draft may take: what the machine has, without what other plans of
  * its engine will still take. 0: unknown

@@ -32,9 +32,9 @@ struct hl_session {
 };
 
 typedef struct geometry {
-    hl_kv_type kv_type;
-    int32_t    n_ctx;
-    uint32_t   n_batch, n_rows_cap, n_blocks;
+    hl_kv_cache_type kv_type;
+    int32_t          n_ctx;
+    uint32_t         n_batch, n_rows_cap, n_blocks;
 } geometry;
 
 static hl_status check_params(const hl_model *m, const hl_session_params *p, geometry *ret, hl_err *err) {
@@ -49,12 +49,12 @@ static hl_status check_params(const hl_model *m, const hl_session_params *p, geo
                        MAX_BATCH);
     if (p->n_rows_cap < 0 || p->n_rows_cap > MAX_BATCH)
         return hl_fail(err, HL_E_ARG, "n_rows_cap is %d, expected 0..%d", p->n_rows_cap, MAX_BATCH);
-    if ((unsigned)p->kv_type > HL_KV_CACHE_Q8_0)
-        return hl_fail(err, HL_E_ARG, "kv_type is %d, expected f16, f32, bf16 or q8_0", (int)p->kv_type);
+    const hl_status status = hl_kv_type_check(p->kv_type, err);
+    if (status != HL_OK) return status;
     int32_t n_batch = p->n_batch ? p->n_batch : DEFAULT_BATCH;
     if (n_batch > n_ctx) n_batch = n_ctx;
     *ret = (geometry){
-        .kv_type = hl_kv_type_of(p->kv_type),
+        .kv_type = p->kv_type,
         .n_ctx = n_ctx,
         .n_batch = (uint32_t)n_batch,
         .n_rows_cap = p->n_rows_cap ? (uint32_t)p->n_rows_cap : 1,

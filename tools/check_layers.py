@@ -31,7 +31,7 @@ RULES = {
     "engine/gotemplate": (["core/base/", "core/data/json.h", "hyperlama/base.h"], ["jansson", "utf8proc"]),
     "engine/sampler": (["core/base/", "hyperlama/base.h", "hyperlama/sampler.h", "hyperlama/sampler.def"], []),
     "engine/runner": (["engine/", "runner/runner_ops.h", "core/base/", "core/gguf/", "core/data/json.h", "hyperlama/"], ["jansson"]),
-    "engine/kernels": (["engine/quant/", "core/gguf/types", "core/base/mem.h", "hyperlama/base.h"], []),
+    "engine/kernels": (["engine/quant/", "core/gguf/types", "core/base/mem.h", "hyperlama/base.h", "hyperlama/kv_cache_type.h"], []),
     "runner": (["runner/", "core/base/", "hyperlama/"], []),
     # Its own files: engine, model, session.
     "engine": (["engine/model_priv.h", "engine/capacities.def", "engine/admit.h", "engine/trace.h", "engine/arch/", "engine/forward/", "engine/kernels/", "engine/kv/",

@@ -25,8 +25,8 @@ static void write_key_value(const store_ctx *c, uint32_t r, uint32_t kv, const f
     const hl_pass *f = c->f;
     const hl_seq  *s = f->seqs[r];
     const uint32_t pos = (uint32_t)f->pos[r], block = pos / HL_KV_PAGE_TOKENS, slot = pos % HL_KV_PAGE_TOKENS;
-    const hl_kv_type type = hl_kv_pool_shape(s->pool)->type;
-    const size_t     hd = c->l->p->head_room;
+    const hl_kv_cache_type type = hl_kv_pool_shape(s->pool)->type;
+    const size_t           hd = c->l->p->head_room;
     f->k->kv_write(type, hd, slot, k, v,
                    hl_kv_host_page(hl_kv_pool_store(s->pool), s->blocks[block], c->i_layer, kv));
     for (const hl_seq *t = s->forks; t; t = t->next_fork)

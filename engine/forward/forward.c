@@ -14,17 +14,17 @@ struct hl_forward {
 
 static const hl_device *device_of(const hl_model *m) { return m->engine->device; }
 
-static hl_kv_shape kv_shape(const hl_model *m, hl_kv_type type) {
+static hl_kv_shape kv_shape(const hl_model *m, hl_kv_cache_type type) {
     return (hl_kv_shape){type, m->hp.n_layers, m->hp.most.n_kv_heads, m->hp.most.head_room, m->hp.kv_layers};
 }
 
-size_t hl_forward_block_bytes(const hl_model *m, hl_kv_type type) {
+size_t hl_forward_block_bytes(const hl_model *m, hl_kv_cache_type type) {
     const hl_kv_shape shape = kv_shape(m, type);
     return device_of(m)->kv->block_bytes(&shape);
 }
 
-hl_status hl_forward_kv_new(const hl_model *m, hl_kv_type type, uint32_t n_blocks, hl_kv_pool **ret_pool,
-                            hl_err *err) {
+hl_status hl_forward_kv_new(const hl_model *m, hl_kv_cache_type type, uint32_t n_blocks,
+                            hl_kv_pool **ret_pool, hl_err *err) {
     const hl_kv_shape shape = kv_shape(m, type);
     return hl_kv_pool_new(device_of(m)->kv, &shape, n_blocks, ret_pool, err);
 }

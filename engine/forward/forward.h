@@ -31,9 +31,9 @@ typedef struct hl_forward hl_forward;
 
 /* A cache for this model on its engine's device, of n_blocks blocks of 64 positions.
  * fails  HL_E_NOMEM */
-HL_MUST_CHECK hl_status hl_forward_kv_new(const hl_model *m, hl_kv_type type, uint32_t n_blocks,
+HL_MUST_CHECK hl_status hl_forward_kv_new(const hl_model *m, hl_kv_cache_type type, uint32_t n_blocks,
                                           hl_kv_pool **ret_pool, hl_err *err);
-size_t                  hl_forward_block_bytes(const hl_model *m, hl_kv_type type);
+size_t                  hl_forward_block_bytes(const hl_model *m, hl_kv_cache_type type);
 
 /* Bytes that hl_forward_new() will take at most; most of it is committed on first use. */
 size_t hl_forward_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx);

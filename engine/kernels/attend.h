@@ -22,6 +22,7 @@
 #define HL_ENGINE_KERNELS_ATTEND_H
 
 #include "hyperlama/base.h"
+#include "hyperlama/kv_cache_type.h"
 
 enum {
     HL_KV_PAGE_TOKENS = 64,     /* positions per page */
@@ -33,34 +34,32 @@ enum {
         (HL_ATTEND_MAX_QUERIES * (HL_ATTEND_SPLIT + HL_ATTEND_MAX_HEAD_DIM) + HL_ATTEND_MAX_HEAD_DIM * 64) * 4
 };
 
-typedef enum hl_kv_type { HL_KV_f16, HL_KV_f32, HL_KV_bf16, HL_KV_q8_0, HL_KV_count } hl_kv_type;
-
 /* Scales per row of q8_0. */
 static inline size_t hl_kv_n_groups(size_t head_dim) { return (head_dim + 31) / 32; }
 
 /* Bytes of one page of one layer and one KV head, keys and values; a multiple of 64. */
-static inline size_t hl_kv_page_bytes(hl_kv_type type, size_t head_dim) {
+static inline size_t hl_kv_page_bytes(hl_kv_cache_type type, size_t head_dim) {
     size_t n = 2 * (size_t)HL_KV_PAGE_TOKENS * head_dim;
     switch (type) {
-    case HL_KV_f32: return n * 4;
-    case HL_KV_q8_0: return n + 2 * (size_t)HL_KV_PAGE_TOKENS * 2 * hl_kv_n_groups(head_dim);
+    case HL_KV_CACHE_F32: return n * 4;
+    case HL_KV_CACHE_Q8_0: return n + 2 * (size_t)HL_KV_PAGE_TOKENS * 2 * hl_kv_n_groups(head_dim);
     default: return n * 2;
     }
 }
 
 /* Bytes of the page's keys; the values follow. */
-static inline size_t hl_kv_page_v_offset(hl_kv_type type, size_t head_dim) {
+static inline size_t hl_kv_page_v_offset(hl_kv_cache_type type, size_t head_dim) {
     return hl_kv_page_bytes(type, head_dim) / 2;
 }
 
 /* Store one position's key and value, [head_dim] f32 each, in slot 0..63 of a page. Values past the largest
  * finite number of the type become it, and so does NaN: nothing that a later position stores can reach a
  * query that does not see it. Two threads may write different pages, not one page. */
-typedef void hl_kv_write_fn(hl_kv_type type, size_t head_dim, size_t slot, const float *k, const float *v,
-                            uint8_t *page);
+typedef void hl_kv_write_fn(hl_kv_cache_type type, size_t head_dim, size_t slot, const float *k,
+                            const float *v, uint8_t *page);
 
 typedef struct hl_attend_in {
-    hl_kv_type            kv_type;
+    hl_kv_cache_type      kv_type;
     uint32_t              head_dim;  /* multiple of 8, <= HL_ATTEND_MAX_HEAD_DIM; same for k and v */
     uint32_t              n_queries; /* 1..HL_ATTEND_MAX_QUERIES */
     const float *const   *q;       /* [n_queries] pointers to head_dim f32, already rotated, NOT yet scaled */

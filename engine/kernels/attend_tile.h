@@ -59,34 +59,36 @@ HL_INLINE void tile_scores(int type, size_t nq, const tile *t);
 /* o holds zeros before. */
 HL_INLINE void tile_values(int type, size_t nq, const tile *t, float *o);
 
-HL_INLINE size_t element_bytes(int type) { return type == HL_KV_q8_0 ? 1 : type == HL_KV_f32 ? 4 : 2; }
+HL_INLINE size_t element_bytes(int type) {
+    return type == HL_KV_CACHE_Q8_0 ? 1 : type == HL_KV_CACHE_F32 ? 4 : 2;
+}
 
 typedef void scores_fn(const tile *t);
 typedef void values_fn(const tile *t, float *o);
 
 #define TILE_FNS(type, nq)                                                                                   \
-    static void scores_##type##_##nq(const tile *t) { tile_scores(HL_KV_##type, nq, t); }                    \
-    static void values_##type##_##nq(const tile *t, float *o) { tile_values(HL_KV_##type, nq, t, o); }
+    static void scores_##type##_##nq(const tile *t) { tile_scores(HL_KV_CACHE_##type, nq, t); }              \
+    static void values_##type##_##nq(const tile *t, float *o) { tile_values(HL_KV_CACHE_##type, nq, t, o); }
 #define TYPE_FNS(type)                                                                                       \
     TILE_FNS(type, 1)                                                                                        \
     TILE_FNS(type, 2) TILE_FNS(type, 3) TILE_FNS(type, 4) TILE_FNS(type, 5) TILE_FNS(type, 6)
-TYPE_FNS(f16)
-TYPE_FNS(f32)
-TYPE_FNS(bf16)
-TYPE_FNS(q8_0)
+TYPE_FNS(F16)
+TYPE_FNS(F32)
+TYPE_FNS(BF16)
+TYPE_FNS(Q8_0)
 
 #define TYPE_ROW(what, type)                                                                                 \
-    [HL_KV_##type] = {NULL,                                                                                  \
-                      what##_##type##_1,                                                                     \
-                      what##_##type##_2,                                                                     \
-                      what##_##type##_3,                                                                     \
-                      what##_##type##_4,                                                                     \
-                      what##_##type##_5,                                                                     \
-                      what##_##type##_6}
-static scores_fn *const scores_of[HL_KV_count][TILE + 1] = {TYPE_ROW(scores, f16), TYPE_ROW(scores, f32),
-                                                            TYPE_ROW(scores, bf16), TYPE_ROW(scores, q8_0)};
-static values_fn *const values_of[HL_KV_count][TILE + 1] = {TYPE_ROW(values, f16), TYPE_ROW(values, f32),
-                                                            TYPE_ROW(values, bf16), TYPE_ROW(values, q8_0)};
+    [HL_KV_CACHE_##type] = {NULL,                                                                            \
+                            what##_##type##_1,                                                               \
+                            what##_##type##_2,                                                               \
+                            what##_##type##_3,                                                               \
+                            what##_##type##_4,                                                               \
+                            what##_##type##_5,                                                               \
+                            what##_##type##_6}
+static scores_fn *const scores_of[HL_N_KV_CACHE_TYPES][TILE + 1] = {
+    TYPE_ROW(scores, F16), TYPE_ROW(scores, F32), TYPE_ROW(scores, BF16), TYPE_ROW(scores, Q8_0)};
+static values_fn *const values_of[HL_N_KV_CACHE_TYPES][TILE + 1] = {
+    TYPE_ROW(values, F16), TYPE_ROW(values, F32), TYPE_ROW(values, BF16), TYPE_ROW(values, Q8_0)};
 
 /* Positions of the split that query i sees: [lo, hi), or 0 and 0. */
 static inline void set_range(const hl_attend_in *in, size_t i, size_t *ret_lo, size_t *ret_hi) {
@@ -139,11 +141,11 @@ static inline void attend_all(const hl_attend_in *in, float *ret_o, float *ret_m
         t.n_queries = tile_size(in->n_queries - i);
         set_ranges(in, i, &t);
         set_prefetch(in, &t);
-        if (in->kv_type == HL_KV_q8_0 && i == 0) fetch_v_scales(in, &t);
-        if (in->kv_type == HL_KV_q8_0)
+        if (in->kv_type == HL_KV_CACHE_Q8_0 && i == 0) fetch_v_scales(in, &t);
+        if (in->kv_type == HL_KV_CACHE_Q8_0)
             for (size_t j = 0; j < t.n_queries; j++) quantize_query(&t, j);
         scores_of[in->kv_type][t.n_queries](&t);
-        if (in->kv_type == HL_KV_q8_0 && i == 0) convert_v_scales(in, t.v_offset, t.s + TILE * SPLIT);
+        if (in->kv_type == HL_KV_CACHE_Q8_0 && i == 0) convert_v_scales(in, t.v_offset, t.s + TILE * SPLIT);
         for (size_t j = 0; j < t.n_queries; j++) softmax_row(in, &t, j, ret_max + i + j, ret_sum + i + j);
         memset(ret_o + i * t.head_dim, 0, t.n_queries * t.head_dim * sizeof *ret_o);
         values_of[in->kv_type][t.n_queries](&t, ret_o + i * t.head_dim);

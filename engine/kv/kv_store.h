@@ -17,7 +17,7 @@ typedef struct hl_kv_layer {
 } hl_kv_layer;
 
 typedef struct hl_kv_shape {
-    hl_kv_type         type;
+    hl_kv_cache_type   type;
     uint32_t           n_layers, n_kv_heads, head_dim; /* the largest of all layers */
     const hl_kv_layer *layers;                         /* [n_layers]; NULL: all are alike */
 } hl_kv_shape;

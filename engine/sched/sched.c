@@ -54,6 +54,8 @@ static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sch
         const hl_status status = check_range(rows[i].name, rows[i].value, rows[i].most, err);
         if (status != HL_OK) return status;
     }
+    const hl_status status = hl_kv_type_check(p->kv_type, err);
+    if (status != HL_OK) return status;
     *ret = *p;
     ret->n_running_cap = or_default(p->n_running_cap, DEFAULT_RUNNING);
     ret->n_waiting_cap = or_default(p->n_waiting_cap, DEFAULT_WAITING);
@@ -65,7 +67,7 @@ static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sch
 
 /* Blocks of the cache, and the plan that goes with them. */
 static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, hl_err *err) {
-    const uint64_t block = hl_forward_block_bytes(s->model, hl_kv_type_of(s->p.kv_type));
+    const uint64_t block = hl_forward_block_bytes(s->model, s->p.kv_type);
     const uint64_t one = ((uint64_t)s->p.n_ctx + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS;
     uint64_t       n = s->p.kv_budget_bytes / block;
     hl_memory_plan plan = {
@@ -125,8 +127,7 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
     const hl_hparams *hp = &s->model->hp;
     uint32_t          n_blocks = 0;
     hl_status         status = plan_blocks(s, &n_blocks, err);
-    if (status == HL_OK)
-        status = hl_forward_kv_new(s->model, hl_kv_type_of(s->p.kv_type), n_blocks, &s->pool, err);
+    if (status == HL_OK) status = hl_forward_kv_new(s->model, s->p.kv_type, n_blocks, &s->pool, err);
     if (status == HL_OK) status = hl_prefix_tree_new(s->pool, &s->tree, err);
     if (status == HL_OK) status = hl_forward_new(s->model, s->n_rows_cap, s->n_ctx_cap, &s->forward, err);
     if (status == HL_OK && s->p.cache_dir && s->p.cache_key) open_disk(s);

@@ -51,7 +51,7 @@ static uint32_t n_blocks_for(uint32_t n_seqs, int32_t n_ctx) {
 }
 
 uint64_t hl_draft_model_plan(const hl_model *draft, uint32_t n_seqs, int32_t n_ctx) {
-    return (uint64_t)n_blocks_for(n_seqs, n_ctx) * hl_forward_block_bytes(draft, HL_KV_f16) +
+    return (uint64_t)n_blocks_for(n_seqs, n_ctx) * hl_forward_block_bytes(draft, HL_KV_CACHE_F16) +
            hl_forward_plan(draft, ROWS, n_ctx) + (uint64_t)n_seqs * draft->hp.n_vocab * sizeof(float) +
            sizeof(hl_draft_model);
 }
@@ -71,7 +71,7 @@ hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n
     d->n_seqs = n_seqs;
     d->n_ctx = n_ctx;
     d->n_vocab = (int32_t)target->hp.n_vocab;
-    status = hl_forward_kv_new(draft, HL_KV_f16, n_blocks_for(n_seqs, n_ctx), &d->pool, err);
+    status = hl_forward_kv_new(draft, HL_KV_CACHE_F16, n_blocks_for(n_seqs, n_ctx), &d->pool, err);
     if (status == HL_OK) status = hl_forward_new(draft, ROWS, n_ctx, &d->forward, err);
     d->logits = hl_new_aligned((size_t)n_seqs * hp->n_vocab, sizeof *d->logits);
     d->out_rows = hl_new(n_seqs, sizeof *d->out_rows);

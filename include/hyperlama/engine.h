@@ -10,6 +10,7 @@
 #define HL_ENGINE_H
 
 #include "hyperlama/base.h"
+#include "hyperlama/kv_cache_type.h"
 #include "hyperlama/tokenizer.h"
 
 #ifdef __cplusplus
@@ -106,13 +107,6 @@ HL_API void hl_model_each_tensor(const hl_model *m,
                                  void (*fn)(void *user, const char *name, const char *type,
                                             const uint64_t *shape, uint32_t n_dims),
                                  void *user);
-
-typedef enum hl_kv_cache_type {
-    HL_KV_CACHE_F16,
-    HL_KV_CACHE_F32,
-    HL_KV_CACHE_BF16,
-    HL_KV_CACHE_Q8_0
-} hl_kv_cache_type;
 
 typedef struct hl_session_params {
     int32_t          n_ctx;   /* tokens the session can hold; 0: min(4096, what the model was trained for) */

@@ -7,6 +7,7 @@
 
 #include "hyperlama/base.h"
 #include "hyperlama/engine.h"
+#include "hyperlama/kv_cache_type.h"
 #include "hyperlama/native.h"
 #include "hyperlama/runner.h"
 #include "hyperlama/sampler.h"

@@ -204,7 +204,7 @@ static void a_call_that_fails_costs_a_block_at_most(void **s) {
 }
 
 int main(void) {
-    const hl_kv_shape shape = {.type = HL_KV_f16, .n_layers = 1, .n_kv_heads = 1, .head_dim = 8};
+    const hl_kv_shape shape = {.type = HL_KV_CACHE_F16, .n_layers = 1, .n_kv_heads = 1, .head_dim = 8};
     is_acked = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (is_acked == MAP_FAILED || hl_kv_pool_new(&hl_kv_host_ops, &shape, 4, &pool, NULL) != HL_OK ||
         hl_seq_init(&seq, pool, N_TOKENS, NULL) != HL_OK || !hl_seq_reserve(&seq, N_TOKENS))

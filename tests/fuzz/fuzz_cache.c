@@ -135,7 +135,7 @@ static int find_folder(const char *path, const struct stat *st, int kind, struct
 }
 
 static void set_up(void) {
-    const hl_kv_shape shape = {.type = HL_KV_f16, .n_layers = 1, .n_kv_heads = 1, .head_dim = 8};
+    const hl_kv_shape shape = {.type = HL_KV_CACHE_F16, .n_layers = 1, .n_kv_heads = 1, .head_dim = 8};
     (void)snprintf(dir, sizeof dir, "%s/hl-fuzz-cache.XXXXXX",
                    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(dir) || hl_kv_pool_new(&hl_kv_host_ops, &shape, 4, &pool, NULL) != HL_OK ||

@@ -12,20 +12,20 @@
 
 enum { MAX_SPLITS = 5, MAX_PAGES = MAX_SPLITS * 4 };
 
-static const char *const type_names[HL_KV_count] = {"f16", "f32", "bf16", "q8_0"};
+static const char *const type_names[HL_N_KV_CACHE_TYPES] = {"f16", "f32", "bf16", "q8_0"};
 
 typedef struct world {
-    uint32_t     head_dim;
-    hl_kv_type   type;
-    float       *k, *v; /* [MAX_PAGES * 64][head_dim] as given to kv_write */
-    float       *q;     /* [HL_ATTEND_MAX_QUERIES][head_dim] */
-    uint8_t     *pages[MAX_PAGES];
-    const float *q_rows[HL_ATTEND_MAX_QUERIES];
-    int32_t      q_pos[HL_ATTEND_MAX_QUERIES], q_first[HL_ATTEND_MAX_QUERIES];
-    float       *o, *o2; /* [HL_ATTEND_MAX_QUERIES][head_dim] */
-    float        max[HL_ATTEND_MAX_QUERIES], sum[HL_ATTEND_MAX_QUERIES];
-    float        max2[HL_ATTEND_MAX_QUERIES], sum2[HL_ATTEND_MAX_QUERIES];
-    void        *scratch;
+    uint32_t         head_dim;
+    hl_kv_cache_type type;
+    float           *k, *v; /* [MAX_PAGES * 64][head_dim] as given to kv_write */
+    float           *q;     /* [HL_ATTEND_MAX_QUERIES][head_dim] */
+    uint8_t         *pages[MAX_PAGES];
+    const float     *q_rows[HL_ATTEND_MAX_QUERIES];
+    int32_t          q_pos[HL_ATTEND_MAX_QUERIES], q_first[HL_ATTEND_MAX_QUERIES];
+    float           *o, *o2; /* [HL_ATTEND_MAX_QUERIES][head_dim] */
+    float            max[HL_ATTEND_MAX_QUERIES], sum[HL_ATTEND_MAX_QUERIES];
+    float            max2[HL_ATTEND_MAX_QUERIES], sum2[HL_ATTEND_MAX_QUERIES];
+    void            *scratch;
 } world;
 
 static uint64_t seed = 88172645463325252u;
@@ -37,7 +37,7 @@ static uint32_t random_u32(void) {
 
 static float random_float(void) { return (float)random_u32() * 0x1p-31f - 1.0f; }
 
-static void open_world(world *w, hl_kv_type type, uint32_t head_dim) {
+static void open_world(world *w, hl_kv_cache_type type, uint32_t head_dim) {
     memset(w, 0, sizeof *w);
     w->head_dim = head_dim, w->type = type;
     size_t n = MAX_PAGES * (size_t)HL_KV_PAGE_TOKENS * head_dim;
@@ -68,9 +68,9 @@ static void fill_pages(world *w, const hl_kernels *kernels, size_t n) {
 static double stored_k(const world *w, size_t pos, size_t c) {
     const uint8_t *p = w->pages[pos / 64];
     size_t         i = pos % 64;
-    if (w->type == HL_KV_f32) return ((const float *)(const void *)p)[c * 64 + i];
-    if (w->type == HL_KV_f16) return hl_f32_of_f16(((const uint16_t *)(const void *)p)[c * 64 + i]);
-    if (w->type == HL_KV_bf16) return hl_f32_of_bf16(((const uint16_t *)(const void *)p)[c * 64 + i]);
+    if (w->type == HL_KV_CACHE_F32) return ((const float *)(const void *)p)[c * 64 + i];
+    if (w->type == HL_KV_CACHE_F16) return hl_f32_of_f16(((const uint16_t *)(const void *)p)[c * 64 + i]);
+    if (w->type == HL_KV_CACHE_BF16) return hl_f32_of_bf16(((const uint16_t *)(const void *)p)[c * 64 + i]);
     const uint16_t *d = (const uint16_t *)(const void *)(p + 64 * w->head_dim);
     return (p[(c / 4 * 64 + i) * 4 + c % 4] - 128) * (double)hl_f32_of_f16(d[c / 32 * 64 + i]);
 }
@@ -78,9 +78,9 @@ static double stored_k(const world *w, size_t pos, size_t c) {
 static double stored_v(const world *w, size_t pos, size_t c) {
     const uint8_t *p = w->pages[pos / 64] + hl_kv_page_v_offset(w->type, w->head_dim);
     size_t         i = pos % 64 * w->head_dim + c;
-    if (w->type == HL_KV_f32) return ((const float *)(const void *)p)[i];
-    if (w->type == HL_KV_f16) return hl_f32_of_f16(((const uint16_t *)(const void *)p)[i]);
-    if (w->type == HL_KV_bf16) return hl_f32_of_bf16(((const uint16_t *)(const void *)p)[i]);
+    if (w->type == HL_KV_CACHE_F32) return ((const float *)(const void *)p)[i];
+    if (w->type == HL_KV_CACHE_F16) return hl_f32_of_f16(((const uint16_t *)(const void *)p)[i]);
+    if (w->type == HL_KV_CACHE_BF16) return hl_f32_of_bf16(((const uint16_t *)(const void *)p)[i]);
     const uint16_t *d = (const uint16_t *)(const void *)(p + 64 * w->head_dim);
     return (double)((const int8_t *)p)[i] * hl_f32_of_f16(d[pos % 64 * hl_kv_n_groups(w->head_dim) + c / 32]);
 }
@@ -131,7 +131,7 @@ static void reference(const world *w, size_t i_query, int32_t n_pos, double soft
             ret_o[c] += exp(s[pos] - max) / total * stored_v(w, (size_t)pos, c);
 }
 
-static void check_against_reference(hl_kv_type type, uint32_t head_dim, int32_t n_pos, int32_t window,
+static void check_against_reference(hl_kv_cache_type type, uint32_t head_dim, int32_t n_pos, int32_t window,
                                     float softcap) {
     hl_kernels kernels;
     hl_kernels_select(0, &kernels);
@@ -149,7 +149,7 @@ static void check_against_reference(hl_kv_type type, uint32_t head_dim, int32_t 
         kernels.attend(&in, o + i * N * head_dim, max + i * N, sum + i * N, w.scratch);
     }
     /* The query of q8_0 is quantized, with an error of up to 1/254 of its largest element a column. */
-    double limit = type == HL_KV_q8_0 ? 4e-2 : 4e-6;
+    double limit = type == HL_KV_CACHE_Q8_0 ? 4e-2 : 4e-6;
     for (size_t i = 0; i < N; i++) {
         kernels.attend_merge(head_dim, (uint32_t)n_splits, o + i * head_dim, N * head_dim, max + i, sum + i,
                              N, w.o);
@@ -165,7 +165,7 @@ static void check_against_reference(hl_kv_type type, uint32_t head_dim, int32_t 
 
 static void the_scalar_definition_is_softmax_attention(void **state) {
     (void)state;
-    for (int type = 0; type < HL_KV_count; type++) {
+    for (int type = 0; type < HL_N_KV_CACHE_TYPES; type++) {
         check_against_reference(type, 64, 100, 0, 0);
         check_against_reference(type, 80, 1025, 0, 0);
         check_against_reference(type, 8, 513, 130, 0);
@@ -176,10 +176,10 @@ static void the_scalar_definition_is_softmax_attention(void **state) {
 
 static void keys_and_values_are_stored_close_to_what_they_were(void **state) {
     (void)state;
-    static const double limits[HL_KV_count] = {3.0 / 2048, 0, 3.0 / 256, 3.0 / 254 * 1.01};
+    static const double limits[HL_N_KV_CACHE_TYPES] = {3.0 / 2048, 0, 3.0 / 256, 3.0 / 254 * 1.01};
     hl_kernels          kernels;
     hl_kernels_select(0, &kernels);
-    for (int type = 0; type < HL_KV_count; type++) {
+    for (int type = 0; type < HL_N_KV_CACHE_TYPES; type++) {
         world w;
         open_world(&w, type, 104);
         fill_pages(&w, &kernels, 130);
@@ -232,7 +232,7 @@ static void compare_version(const hl_kernels *scalar, const hl_kernels *fast, co
     static const uint32_t dims[] = {64, 128, 80, 96, 256, 8, 24, 72, 120, 504, 512};
     static const uint32_t counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 13, 24, 25, 29, 64};
     if (is_scalar(name, fast->attend == scalar->attend)) return;
-    for (int type = 0; type < HL_KV_count; type++) {
+    for (int type = 0; type < HL_N_KV_CACHE_TYPES; type++) {
         for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
             world w;
             open_world(&w, type, dims[i]);
@@ -257,7 +257,7 @@ static void compare_extremes(const hl_kernels *scalar, const hl_kernels *fast, c
     static const float odd[] = {0,     -0.0f,  1e-40f, -1e-38f,  65520,     -1e30f,
                                 3e38f, 1e-30f, 127,    INFINITY, -INFINITY, NAN};
     if (is_scalar(name, fast->attend == scalar->attend)) return;
-    for (int type = 0; type < HL_KV_count; type++) {
+    for (int type = 0; type < HL_N_KV_CACHE_TYPES; type++) {
         world w;
         open_world(&w, type, 96);
         for (int round = 0; round < 8; round++) {
@@ -293,7 +293,7 @@ static void a_version_equals_the_scalar_one_on_extreme_numbers(void **state) {
 
 static void compare_grouping(const hl_kernels *scalar, const hl_kernels *fast, const char *name) {
     (void)scalar;
-    for (int type = 0; type < HL_KV_count; type++) {
+    for (int type = 0; type < HL_N_KV_CACHE_TYPES; type++) {
         world w;
         open_world(&w, type, 72);
         fill_pages(&w, fast, 500);
@@ -323,7 +323,7 @@ static void compare_writes(const hl_kernels *scalar, const hl_kernels *fast, con
     static const float    odd[] = {0,      -0.0f,   1e-40f, 65504,    65519,     65520,
                                    -1e30f, 3.4e38f, 1e-7f,  INFINITY, -INFINITY, NAN};
     if (is_scalar(name, fast->kv_write == scalar->kv_write)) return;
-    for (int type = 0; type < HL_KV_count; type++) {
+    for (int type = 0; type < HL_N_KV_CACHE_TYPES; type++) {
         for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
             world w;
             open_world(&w, type, dims[i]);

@@ -174,7 +174,7 @@ static void a_fifo_as_the_cache_s_secret_is_an_error_at_once(void **state) {
     hl_kv_disk *d = NULL;
     fixture_init(&f);
     (void)alarm(HANG_S);
-    const hl_kv_shape       shape = {.type = HL_KV_f16, .n_layers = 1, .n_kv_heads = 1, .head_dim = 64};
+    const hl_kv_shape       shape = {.type = HL_KV_CACHE_F16, .n_layers = 1, .n_kv_heads = 1, .head_dim = 64};
     const hl_kv_disk_params p = {.dir = f.dir, .weights = "w", .build = "b"};
     assert_int_equal(hl_kv_pool_new(&hl_kv_host_ops, &shape, 4, &pool, &err), HL_OK);
     make_fifo(below(&f, "secret"));

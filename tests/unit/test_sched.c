@@ -361,6 +361,9 @@ static void what_cannot_fit_is_refused_with_numbers(void **state) {
                      HL_E_NOMEM);
     assert_non_null(strstr(err.text, "available"));
     assert_int_equal(hl_sched_new(x.m, &(hl_sched_params){.n_running_cap = 1000}, &s, &err), HL_E_ARG);
+    assert_int_equal(hl_sched_new(x.m, &(hl_sched_params){.kv_type = (hl_kv_cache_type)9}, &s, &err),
+                     HL_E_ARG);
+    assert_string_equal(err.text, "kv_type is 9, expected f16, f32, bf16 or q8_0");
     close_all(&x);
     x = open_all(LLAMA, (hl_sched_params){.n_ctx = 1024, .kv_budget_bytes = 4 * block_bytes() + 5});
     hl_sched_stats t;

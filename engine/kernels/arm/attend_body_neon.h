@@ -19,9 +19,9 @@ HL_INLINE int32x4_t dot4(int32x4_t acc, int8x16_t k, int8x16_t q);
 HL_INLINE size_t strip(size_t nq) { return nq <= 2 ? 8 : 4; }
 
 HL_INLINE float32x4_t load_4(int type, const void *p, size_t i) {
-    if (type == HL_KV_f32) return vld1q_f32((const float *)p + i);
+    if (type == HL_KV_CACHE_F32) return vld1q_f32((const float *)p + i);
     uint16x4_t h = vld1_u16((const uint16_t *)p + i);
-    if (type == HL_KV_f16) return vcvt_f32_f16(vreinterpret_f16_u16(h));
+    if (type == HL_KV_CACHE_F16) return vcvt_f32_f16(vreinterpret_f16_u16(h));
     return vreinterpretq_f32_u32(vshll_n_u16(h, 16));
 }
 
@@ -73,7 +73,7 @@ HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8
         }
     }
     HL_UNROLL for (size_t i = 0; i < n; i++) {
-        float32x4_t k_d = load_4(HL_KV_f16, d, first + i * 4);
+        float32x4_t k_d = load_4(HL_KV_CACHE_F16, d, first + i * 4);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             float      *at = s + j * SPLIT + first + i * 4;
             float32x4_t x = vmulq_f32(vcvtq_f32_s32(sum[j][i]), k_d);
@@ -85,7 +85,7 @@ HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8
 /* 4 columns of one position's values. */
 HL_INLINE float32x4_t load_value(int type, const tile *t, const uint8_t *v, size_t pos, size_t c) {
     size_t at = pos % PAGE * t->head_dim + c;
-    if (type != HL_KV_q8_0) return load_4(type, v, at);
+    if (type != HL_KV_CACHE_Q8_0) return load_4(type, v, at);
     uint32_t four;
     memcpy(&four, v + at, 4);
     int8x8_t    b = vcreate_s8(four);
@@ -122,10 +122,10 @@ HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
     for (size_t page = t->tile_lo / PAGE; page * PAGE < t->tile_hi; page++) {
         const uint8_t *k = t->pages[page], *prefetch = t->k_prefetch[page];
         float         *s = t->s + page * PAGE;
-        if (type == HL_KV_q8_0)
+        if (type == HL_KV_CACHE_Q8_0)
             for (size_t j = 0; j < nq; j++) memset(s + j * SPLIT, 0, PAGE * sizeof *s);
         for (size_t first = 0; first < PAGE; first += strip(nq) * 4) {
-            if (type != HL_KV_q8_0) {
+            if (type != HL_KV_CACHE_Q8_0) {
                 strip_scores(type, nq, t, k, prefetch, first, s);
                 continue;
             }
@@ -202,7 +202,7 @@ static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, flo
     size_t n = PAGE * hl_kv_n_groups(in->head_dim);
     for (size_t page = 0; page * PAGE < (size_t)(in->pos_end - in->pos_begin); page++) {
         const uint8_t *d = in->pages[page] + v_offset + PAGE * in->head_dim;
-        for (size_t i = 0; i < n; i += 4) vst1q_f32(ret_scale + page * n + i, load_4(HL_KV_f16, d, i));
+        for (size_t i = 0; i < n; i += 4) vst1q_f32(ret_scale + page * n + i, load_4(HL_KV_CACHE_F16, d, i));
     }
 }
 

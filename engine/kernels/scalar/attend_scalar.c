@@ -32,15 +32,15 @@ static void quantize_query(size_t head_dim, const float *q, int8_t *ret_codes, f
     }
 }
 
-static float load_element(hl_kv_type type, const uint8_t *p, size_t i) {
-    if (type == HL_KV_f32) return ((const float *)(const void *)p)[i];
+static float load_element(hl_kv_cache_type type, const uint8_t *p, size_t i) {
+    if (type == HL_KV_CACHE_F32) return ((const float *)(const void *)p)[i];
     uint16_t h = ((const uint16_t *)(const void *)p)[i];
-    return type == HL_KV_f16 ? hl_f32_of_f16(h) : hl_f32_of_bf16(h);
+    return type == HL_KV_CACHE_F16 ? hl_f32_of_f16(h) : hl_f32_of_bf16(h);
 }
 
 /* q.k of one page's slots [begin, end) into ret_s[slot]. */
-static void page_scores(hl_kv_type type, size_t head_dim, const float *q, const uint8_t *k, size_t begin,
-                        size_t end, float *ret_s) {
+static void page_scores(hl_kv_cache_type type, size_t head_dim, const float *q, const uint8_t *k,
+                        size_t begin, size_t end, float *ret_s) {
     for (size_t i = begin; i < end; i++) ret_s[i] = 0.0f;
     for (size_t c = 0; c < head_dim; c++)
         for (size_t i = begin; i < end; i++)
@@ -64,8 +64,9 @@ static void page_scores_q8_0(size_t head_dim, const int8_t *q, const float *q_d,
 }
 
 /* One position's value row, times p, added to o. */
-static void add_value(hl_kv_type type, size_t head_dim, const uint8_t *v, size_t slot, float p, float *o) {
-    if (type != HL_KV_q8_0) {
+static void add_value(hl_kv_cache_type type, size_t head_dim, const uint8_t *v, size_t slot, float p,
+                      float *o) {
+    if (type != HL_KV_CACHE_Q8_0) {
         for (size_t c = 0; c < head_dim; c++)
             o[c] = fmaf(p, load_element(type, v, slot * head_dim + c), o[c]);
         return;
@@ -80,11 +81,11 @@ static void add_value(hl_kv_type type, size_t head_dim, const uint8_t *v, size_t
 static float query_scores(const hl_attend_in *in, const float *q, size_t lo, size_t hi, float *s) {
     int8_t codes[HL_ATTEND_MAX_HEAD_DIM];
     float  d[HL_ATTEND_MAX_HEAD_DIM / 32];
-    if (in->kv_type == HL_KV_q8_0) quantize_query(in->head_dim, q, codes, d);
+    if (in->kv_type == HL_KV_CACHE_Q8_0) quantize_query(in->head_dim, q, codes, d);
     for (size_t begin = lo; begin < hi;) {
         size_t page = begin / HL_KV_PAGE_TOKENS, base = page * HL_KV_PAGE_TOKENS;
         size_t end = hi < base + HL_KV_PAGE_TOKENS ? hi : base + HL_KV_PAGE_TOKENS;
-        if (in->kv_type == HL_KV_q8_0)
+        if (in->kv_type == HL_KV_CACHE_Q8_0)
             page_scores_q8_0(in->head_dim, codes, d, in->pages[page], begin - base, end - base, s + base);
         else
             page_scores(in->kv_type, in->head_dim, q, in->pages[page], begin - base, end - base, s + base);

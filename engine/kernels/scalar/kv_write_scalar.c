@@ -30,7 +30,7 @@ static void quantize_row(size_t head_dim, const float *x, int8_t *ret_codes, uin
 static void write_q8_0(size_t head_dim, size_t slot, const float *k, const float *v, uint8_t *page) {
     int8_t    codes[HL_ATTEND_MAX_HEAD_DIM];
     uint16_t  d[HL_ATTEND_MAX_HEAD_DIM / 32];
-    size_t    n_groups = hl_kv_n_groups(head_dim), v_offset = hl_kv_page_v_offset(HL_KV_q8_0, head_dim);
+    size_t    n_groups = hl_kv_n_groups(head_dim), v_offset = hl_kv_page_v_offset(HL_KV_CACHE_Q8_0, head_dim);
     uint16_t *k_d = (uint16_t *)(void *)(page + HL_KV_PAGE_TOKENS * head_dim);
     uint16_t *v_d = (uint16_t *)(void *)(page + v_offset + HL_KV_PAGE_TOKENS * head_dim);
     quantize_row(head_dim, k, codes, d);
@@ -48,11 +48,11 @@ static void write_f32(size_t head_dim, size_t slot, const float *k, const float 
     }
 }
 
-static void write_16(hl_kv_type type, size_t head_dim, size_t slot, const float *k, const float *v,
+static void write_16(hl_kv_cache_type type, size_t head_dim, size_t slot, const float *k, const float *v,
                      uint16_t *page) {
     uint16_t *row = page + (HL_KV_PAGE_TOKENS + slot) * head_dim;
     for (size_t c = 0; c < head_dim; c++) {
-        if (type == HL_KV_f16) {
+        if (type == HL_KV_CACHE_F16) {
             page[c * HL_KV_PAGE_TOKENS + slot] = hl_f16_of_f32(hl_clamp_finite(k[c], HL_F16_MAX));
             row[c] = hl_f16_of_f32(hl_clamp_finite(v[c], HL_F16_MAX));
         } else {
@@ -62,11 +62,11 @@ static void write_16(hl_kv_type type, size_t head_dim, size_t slot, const float 
     }
 }
 
-void hl_kv_write_scalar(hl_kv_type type, size_t head_dim, size_t slot, const float *k, const float *v,
+void hl_kv_write_scalar(hl_kv_cache_type type, size_t head_dim, size_t slot, const float *k, const float *v,
                         uint8_t *page) {
-    if (type == HL_KV_q8_0)
+    if (type == HL_KV_CACHE_Q8_0)
         write_q8_0(head_dim, slot, k, v, page);
-    else if (type == HL_KV_f32)
+    else if (type == HL_KV_CACHE_F32)
         write_f32(head_dim, slot, k, v, (float *)(void *)page);
     else
         write_16(type, head_dim, slot, k, v, (uint16_t *)(void *)page);

@@ -22,9 +22,9 @@ HL_INLINE __m256i dot_part(__m256i acc, __m256i k, __m256i q);
 HL_INLINE size_t strip(size_t nq) { return nq == 1 ? 8 : nq <= 3 ? 4 : 2; }
 
 HL_INLINE __m256 load_8(int type, const void *p, size_t i) {
-    if (type == HL_KV_f32) return _mm256_loadu_ps((const float *)p + i);
+    if (type == HL_KV_CACHE_F32) return _mm256_loadu_ps((const float *)p + i);
     __m128i h = _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)p + i));
-    if (type == HL_KV_f16) return _mm256_cvtph_ps(h);
+    if (type == HL_KV_CACHE_F16) return _mm256_cvtph_ps(h);
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
 }
 
@@ -94,7 +94,7 @@ HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8
         }
     }
     HL_UNROLL for (size_t i = 0; i < n; i++) {
-        __m256 k_d = load_8(HL_KV_f16, d, first + i * 8);
+        __m256 k_d = load_8(HL_KV_CACHE_F16, d, first + i * 8);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             float *at = s + j * SPLIT + first + i * 8;
             __m256 x = _mm256_mul_ps(_mm256_cvtepi32_ps(sum[j][i]), k_d);
@@ -106,7 +106,7 @@ HL_INLINE void strip_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8
 /* 8 columns of one position's values. */
 HL_INLINE __m256 load_value(int type, const tile *t, const uint8_t *v, size_t pos, size_t c) {
     size_t at = pos % PAGE * t->head_dim + c;
-    if (type != HL_KV_q8_0) return load_8(type, v, at);
+    if (type != HL_KV_CACHE_Q8_0) return load_8(type, v, at);
     __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)(v + at));
     __m256  x = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(b));
     return _mm256_mul_ps(x, _mm256_set1_ps(t->v_scale[pos * hl_kv_n_groups(t->head_dim) + c / 32]));
@@ -153,10 +153,10 @@ HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
         const size_t   begin = t->tile_lo > lo ? (t->tile_lo - lo) / width * width : 0;
         const size_t   end = t->tile_hi < lo + PAGE ? t->tile_hi - lo : PAGE;
         float         *s = t->s + lo;
-        if (type == HL_KV_q8_0)
+        if (type == HL_KV_CACHE_Q8_0)
             for (size_t j = 0; j < nq; j++) memset(s + j * SPLIT, 0, PAGE * sizeof *s);
         for (size_t first = begin; first < end; first += width) {
-            if (type != HL_KV_q8_0) {
+            if (type != HL_KV_CACHE_Q8_0) {
                 strip_scores(type, nq, t, k, prefetch, first, s);
                 continue;
             }
@@ -280,7 +280,8 @@ static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, flo
     size_t n = PAGE * hl_kv_n_groups(in->head_dim);
     for (size_t page = 0; page * PAGE < (size_t)(in->pos_end - in->pos_begin); page++) {
         const uint8_t *d = in->pages[page] + v_offset + PAGE * in->head_dim;
-        for (size_t i = 0; i < n; i += 8) _mm256_storeu_ps(ret_scale + page * n + i, load_8(HL_KV_f16, d, i));
+        for (size_t i = 0; i < n; i += 8)
+            _mm256_storeu_ps(ret_scale + page * n + i, load_8(HL_KV_CACHE_F16, d, i));
     }
 }
 

@@ -60,7 +60,7 @@ HL_INLINE void group_scores_q8_0(size_t nq, const tile *t, size_t g, const uint8
         }
     }
     HL_UNROLL for (size_t i = 0; i < 4; i++) {
-        __m512 k_d = load_16(HL_KV_f16, d, i * 16, 0xffff);
+        __m512 k_d = load_16(HL_KV_CACHE_F16, d, i * 16, 0xffff);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             float *at = s + j * SPLIT + i * 16;
             __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps((__m512i)sum[j][i]), k_d);
@@ -108,7 +108,7 @@ HL_INLINE void columns(int type, size_t nq, size_t nd, const tile *t, size_t beg
 /* Scores and values of a tile with a constant type and number of queries. */
 HL_INLINE void tile_scores(int type, size_t nq, const tile *t) {
     for (size_t page = t->tile_lo / PAGE; page * PAGE < t->tile_hi; page++) {
-        if (type == HL_KV_q8_0)
+        if (type == HL_KV_CACHE_Q8_0)
             page_scores_q8_0(nq, t, t->pages[page], t->k_prefetch[page], t->s + page * PAGE);
         else
             page_scores(type, nq, t, t->pages[page], t->k_prefetch[page], t->s + page * PAGE);
@@ -203,7 +203,7 @@ static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, flo
     for (size_t page = 0; page * PAGE < (size_t)(in->pos_end - in->pos_begin); page++) {
         const uint8_t *d = in->pages[page] + v_offset + PAGE * in->head_dim;
         for (size_t i = 0; i < n; i += 16)
-            _mm512_storeu_ps(ret_scale + page * n + i, load_16(HL_KV_f16, d, i, 0xffff));
+            _mm512_storeu_ps(ret_scale + page * n + i, load_16(HL_KV_CACHE_F16, d, i, 0xffff));
     }
 }
 

@@ -108,7 +108,7 @@ static inline void transpose_codes(const float *const *q, size_t n, size_t head_
 /* Rows in about equal parts, from q and s on. */
 static inline void make_tiles(many *m, float *q, float *s) {
     const hl_attend_in *in = m->in;
-    const bool          is_q8_0 = in->kv_type == HL_KV_q8_0;
+    const bool          is_q8_0 = in->kv_type == HL_KV_CACHE_Q8_0;
     const size_t        q_floats = is_q8_0 ? m->head_dim / 4 + 2 * hl_kv_n_groups(m->head_dim) : m->head_dim;
     m->n_tiles = (in->n_queries + MANY - 1) / MANY;
     m->all = (many_span){0, 0};
@@ -140,7 +140,7 @@ typedef struct many_prefetch {
 /* Part i of n of what comes after the keys of a page: its values, then the next keys. In one burst they would
  * keep the few miss buffers busy that the queries need, which come from the second-level cache. */
 static inline many_prefetch part_prefetch(const many *m, size_t page, size_t i, size_t n) {
-    const size_t   n_rows = m->in->kv_type == HL_KV_q8_0 ? m->head_dim / 4 : m->head_dim;
+    const size_t   n_rows = m->in->kv_type == HL_KV_CACHE_Q8_0 ? m->head_dim / 4 : m->head_dim;
     const size_t   step = 2 * m->v_offset / n / n_rows;
     const bool     is_last = (page + 1) * PAGE >= (size_t)(m->in->pos_end - m->in->pos_begin);
     const uint8_t *values = m->in->pages[page] + m->v_offset;
@@ -201,8 +201,8 @@ HL_INLINE void many_scores_q8_0(size_t nq, size_t head_dim, const uint8_t *k, co
                 sum[j][1] = (lanes_i32)dot4((__m512i)sum[j][1], x1, y);
             }
         }
-        const __m512 d0 = load_16(HL_KV_f16, k_scale, 0, 0xffff);
-        const __m512 d1 = load_16(HL_KV_f16, k_scale, 16, 0xffff);
+        const __m512 d0 = load_16(HL_KV_CACHE_F16, k_scale, 0, 0xffff);
+        const __m512 d1 = load_16(HL_KV_CACHE_F16, k_scale, 16, 0xffff);
         HL_UNROLL for (size_t j = 0; j < nq; j++) {
             const __m512 d = _mm512_set1_ps(group[nq + j]), zero = _mm512_setzero_ps();
             const __m512 before0 = is_first ? zero : _mm512_loadu_ps(s + j * SPLIT);
@@ -311,16 +311,16 @@ static many_values_fn *const      many_values_of[2][7] = {MANY_ROW(many_values1)
 
 static inline void widen_key_strip(const many *m, const uint8_t *k, size_t slot) {
     switch (m->in->kv_type) {
-    case HL_KV_f16: widen_keys(HL_KV_f16, m->head_dim, k, slot, m->strip); break;
-    case HL_KV_bf16: widen_keys(HL_KV_bf16, m->head_dim, k, slot, m->strip); break;
-    case HL_KV_f32: widen_keys(HL_KV_f32, m->head_dim, k, slot, m->strip); break;
+    case HL_KV_CACHE_F16: widen_keys(HL_KV_CACHE_F16, m->head_dim, k, slot, m->strip); break;
+    case HL_KV_CACHE_BF16: widen_keys(HL_KV_CACHE_BF16, m->head_dim, k, slot, m->strip); break;
+    case HL_KV_CACHE_F32: widen_keys(HL_KV_CACHE_F32, m->head_dim, k, slot, m->strip); break;
     default: break; /* q8_0 stays as it is */
     }
 }
 
 static inline void score_tile(const many *m, const many_tile *t, const uint8_t *k, size_t slot,
                               many_prefetch prefetch, float *s) {
-    if (m->in->kv_type != HL_KV_q8_0) {
+    if (m->in->kv_type != HL_KV_CACHE_Q8_0) {
         many_scores_of[t->n - MANY_MIN_TILE](m->head_dim, m->strip, t->q, prefetch, s);
         return;
     }
@@ -358,10 +358,10 @@ static inline void value_strip(const many *m, many_span span, size_t c, float *o
     const size_t    left = m->head_dim - c, nv = left > 16 ? 2 : 1;
     const __mmask16 mask = left < V_COLUMNS && left % 16 ? 0xff : 0xffff;
     switch (m->in->kv_type) {
-    case HL_KV_f16: widen_value_strip(HL_KV_f16, m, span, c, nv, mask); break;
-    case HL_KV_bf16: widen_value_strip(HL_KV_bf16, m, span, c, nv, mask); break;
-    case HL_KV_f32: widen_value_strip(HL_KV_f32, m, span, c, nv, mask); break;
-    default: widen_value_strip(HL_KV_q8_0, m, span, c, nv, mask); break;
+    case HL_KV_CACHE_F16: widen_value_strip(HL_KV_CACHE_F16, m, span, c, nv, mask); break;
+    case HL_KV_CACHE_BF16: widen_value_strip(HL_KV_CACHE_BF16, m, span, c, nv, mask); break;
+    case HL_KV_CACHE_F32: widen_value_strip(HL_KV_CACHE_F32, m, span, c, nv, mask); break;
+    default: widen_value_strip(HL_KV_CACHE_Q8_0, m, span, c, nv, mask); break;
     }
     for (size_t i = 0; i < m->n_tiles; i++) {
         const many_tile *t = &m->tiles[i];
@@ -389,7 +389,7 @@ static inline void attend_many(const hl_attend_in *in, float *ret_o, float *ret_
     m.v_scale = m.strip + K_STRIP * HL_ATTEND_MAX_HEAD_DIM;
     make_tiles(&m, q, s);
     score_strips(&m);
-    if (in->kv_type == HL_KV_q8_0) convert_v_scales(in, m.v_offset, m.v_scale);
+    if (in->kv_type == HL_KV_CACHE_Q8_0) convert_v_scales(in, m.v_offset, m.v_scale);
     for (size_t i = 0; i < m.n_tiles; i++)
         exp_tile(&m, &m.tiles[i], ret_max + m.tiles[i].begin, ret_sum + m.tiles[i].begin);
     memset(ret_o, 0, in->n_queries * m.head_dim * sizeof *ret_o);

@@ -68,7 +68,7 @@ static void quantize_row(size_t head_dim, const float *x, int8_t *ret_codes, uin
 static void write_q8_0(size_t head_dim, size_t slot, const float *k, const float *v, uint8_t *page) {
     int8_t    codes[HL_ATTEND_MAX_HEAD_DIM];
     uint16_t  d[HL_ATTEND_MAX_HEAD_DIM / 32];
-    size_t    n_groups = hl_kv_n_groups(head_dim), v_offset = hl_kv_page_v_offset(HL_KV_q8_0, head_dim);
+    size_t    n_groups = hl_kv_n_groups(head_dim), v_offset = hl_kv_page_v_offset(HL_KV_CACHE_Q8_0, head_dim);
     uint16_t *k_d = (uint16_t *)(void *)(page + HL_KV_PAGE_TOKENS * head_dim);
     uint16_t *v_d = (uint16_t *)(void *)(page + v_offset + HL_KV_PAGE_TOKENS * head_dim);
     quantize_row(head_dim, k, codes, d);
@@ -82,12 +82,12 @@ static void write_q8_0(size_t head_dim, size_t slot, const float *k, const float
     quantize_row(head_dim, v, (int8_t *)page + v_offset + slot * head_dim, v_d + slot * n_groups);
 }
 
-void hl_kv_write_avx2(hl_kv_type type, size_t head_dim, size_t slot, const float *k, const float *v,
+void hl_kv_write_avx2(hl_kv_cache_type type, size_t head_dim, size_t slot, const float *k, const float *v,
                       uint8_t *page) {
     switch (type) {
-    case HL_KV_f16: write_16(false, head_dim, slot, k, v, (uint16_t *)(void *)page); break;
-    case HL_KV_bf16: write_16(true, head_dim, slot, k, v, (uint16_t *)(void *)page); break;
-    case HL_KV_f32: write_f32(head_dim, slot, k, v, (float *)(void *)page); break;
+    case HL_KV_CACHE_F16: write_16(false, head_dim, slot, k, v, (uint16_t *)(void *)page); break;
+    case HL_KV_CACHE_BF16: write_16(true, head_dim, slot, k, v, (uint16_t *)(void *)page); break;
+    case HL_KV_CACHE_F32: write_f32(head_dim, slot, k, v, (float *)(void *)page); break;
     default: write_q8_0(head_dim, slot, k, v, page); break;
     }
 }
