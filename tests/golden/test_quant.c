@@ -53,7 +53,7 @@ static void every_type_decodes_to_the_published_values(void **state) {
     int n_checked = 0;
     for (int t = 0; t < HL_TYPE_count; t++) {
         FILE *f = open_vectors("", hl_type_name((hl_type)t));
-        if (!f) continue;
+        if (!f) fail_msg("%s has no golden vectors: tests/golden/quant/ORIGIN.md", hl_type_name((hl_type)t));
         assert_true(read_line(f));
         while (read_line(f)) {
             const size_t n_bytes = parse_hex(bytes);
@@ -78,7 +78,8 @@ static void every_type_that_packs_gives_the_published_bytes(void **state) {
     for (int t = 0; t < HL_TYPE_count; t++) {
         if (!hl_quant_from_f32((hl_type)t)) continue;
         FILE *f = open_vectors("quantize_", hl_type_name((hl_type)t));
-        if (!f) continue;
+        if (!f && t == HL_TYPE_f32) continue; /* the same bytes */
+        if (!f) fail_msg("%s packs, and has no golden vectors", hl_type_name((hl_type)t));
         while (read_line(f)) {
             if (strncmp(line, "type", 4) == 0) continue;
             const size_t n = parse_hex(bytes) / 4;

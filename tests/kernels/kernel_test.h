@@ -64,6 +64,7 @@ static inline const int *scale_offsets(hl_type t) {
         [HL_TYPE_mxfp4] = {-1, -1}, [HL_TYPE_f32] = {-1, -1},   [HL_TYPE_f16] = {-1, -1},
         [HL_TYPE_bf16] = {-1, -1},
     };
+    if (at[t][0] == at[t][1] && at[t][0] == 0) fail_msg("scale_offsets() does not know %s", hl_type_name(t));
     return at[t];
 }
 

@@ -25,23 +25,23 @@ static inline __m256i dot_of_pairs(__m256i acc, __m256i w, __m256i x) {
 #include "engine/kernels/x86/gemv_dot_avx2.h"
 
 /* As gemv_avxvnni.c, for all types at once. */
-#define HL_FORMAT(type, group, offset, has_min, max_code)                                                    \
+#define GEMV(type, one_by_avx2)                                                                              \
     static void gemv_##type##_emulated(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x,      \
                                        float *y, size_t y_stride) {                                          \
-        const kind8 kind = {0, group, has_min, HL_BLOCK_BYTES_##type, HL_BLOCK_GROUPS_##type};               \
-        if (x->n_tokens == 1 && ONE_BY_AVX2_##type)                                                          \
+        const kind8 kind = {0, HL_GROUP_##type, HL_HAS_MIN_##type, HL_BLOCK_BYTES_##type,                    \
+                            HL_BLOCK_GROUPS_##type};                                                         \
+        if (x->n_tokens == 1 && (one_by_avx2))                                                               \
             hl_gemv_##type##_avx2(n_rows, w, row_bytes, x, y, y_stride);                                     \
         else                                                                                                 \
-            gemv_dot(kind, offset, decode8_##type, hl_gemv_##type##_scalar, n_rows, w, row_bytes, x, y,      \
-                     y_stride);                                                                              \
+            gemv_dot(kind, HL_OFFSET_##type, decode8_##type, hl_gemv_##type##_scalar, n_rows, w, row_bytes,  \
+                     x, y, y_stride);                                                                        \
     }
-#include "engine/quant/formats.def"
-#undef HL_FORMAT
+HL_DOT_TYPES(GEMV)
 
 static void gemv_with_an_emulated_dot_product_gives_the_bits_of_the_scalar_definition(void **state) {
     (void)state;
     need_isa(HL_ISA_avx2);
-#define HL_FORMAT(wtype, group, offset, has_min, max_code)                                                   \
+#define CASE(wtype, one_by_avx2)                                                                             \
     {                                                                                                        \
         const gemv_case c = {.type = HL_TYPE_##wtype,                                                        \
                              .isa = "emulated",                                                              \
@@ -50,8 +50,7 @@ static void gemv_with_an_emulated_dot_product_gives_the_bits_of_the_scalar_defin
                              .exact = true};                                                                 \
         run_case(&c);                                                                                        \
     }
-#include "engine/quant/formats.def"
-#undef HL_FORMAT
+    HL_DOT_TYPES(CASE)
 }
 
 static void panel_products_with_an_emulated_dot_product_give_the_bits_of_gemv(void **state) {

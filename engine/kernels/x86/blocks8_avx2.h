@@ -10,6 +10,7 @@
 #define HL_ENGINE_KERNELS_X86_BLOCKS8_AVX2_H
 
 #include "engine/kernels/x86/strips8_avx2.h"
+#include "engine/quant/group.h"
 
 HL_INLINE __m256i ones16(void) { return _mm256_set1_epi16(1); }
 
@@ -61,8 +62,8 @@ HL_INLINE void block8_q4_k(const strip8 *s, const hl_act *x, size_t i_group, siz
     k_head8_read(s, &h);
     HL_UNROLL for (int j = 0; j < 8; j += 2) {
         __m256i sum[2][3][4];
-        strip_prefetch(s, (size_t)j, 144);
-        strip_prefetch(s, (size_t)j + 1, 144);
+        strip_prefetch(s, (size_t)j, HL_BLOCK_BYTES_q4_k);
+        strip_prefetch(s, (size_t)j + 1, HL_BLOCK_BYTES_q4_k);
         HL_UNROLL for (size_t k = 0; k < 4; k++) {
             const __m256i u[2] = {strip_half(s, k, (size_t)(16 + 16 * j)),
                                   strip_half(s, k, (size_t)(32 + 16 * j))};
@@ -102,8 +103,9 @@ HL_INLINE void block8_q4_0(const strip8 *s, const hl_act *x, size_t i_group, siz
     const __m256 d = strip_f16(s, 0);
     __m256i      sum[3][4];
     dot_nibbles(s, 2, x, i_group, n_tokens, sum);
-    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] = scale_step(
-        less_offset(rows_of_small_16(sum[t], ones16()), 8, x, t, i_group), d, x, t, i_group, acc[t]);
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
+        scale_step(less_offset(rows_of_small_16(sum[t], ones16()), HL_OFFSET_q4_0, x, t, i_group), d, x, t,
+                   i_group, acc[t]);
 }
 
 /* Half a block of q6_k is 128 columns, four groups g = 0..3 of 32; byte j of 32, in two halves c of 16:
@@ -121,8 +123,8 @@ HL_INLINE void block8_q6_k(const strip8 *s, const hl_act *x, size_t i_group, siz
     HL_UNROLL for (int n = 0; n < 2; n++) {
         __m256 part[4][3]; /* the groups' sums, which are made two at a time, out of order */
         HL_UNROLL for (int m = 0; m < 2; m++) {
-            strip_prefetch(s, (size_t)(4 * n + 2 * m), 210);
-            strip_prefetch(s, (size_t)(4 * n + 2 * m + 1), 210);
+            strip_prefetch(s, (size_t)(4 * n + 2 * m), HL_BLOCK_BYTES_q6_k);
+            strip_prefetch(s, (size_t)(4 * n + 2 * m + 1), HL_BLOCK_BYTES_q6_k);
             HL_UNROLL for (int c = 0; c < 2; c++) {
                 __m256i sum[2][3][4];
                 HL_UNROLL for (size_t k = 0; k < 4; k++) {
@@ -141,9 +143,10 @@ HL_INLINE void block8_q6_k(const strip8 *s, const hl_act *x, size_t i_group, siz
                     const __m256 f = _mm256_mul_ps(d, top_byte_f32(scale[b / 4], b % 4));
                     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
                         const __m256i isum = rows_of_16(sum[i][t], ones16(), ones16());
-                        const __m256i off = _mm256_madd_epi16(x_sums(x, t, i_group + (size_t)g),
-                                                              _mm256_set1_epi32(c ? 32 << 16 : 32));
-                        const __m256  v = _mm256_cvtepi32_ps(_mm256_sub_epi32(isum, off));
+                        const __m256i off =
+                            _mm256_madd_epi16(x_sums(x, t, i_group + (size_t)g),
+                                              _mm256_set1_epi32(c ? HL_OFFSET_q6_k << 16 : HL_OFFSET_q6_k));
+                        const __m256 v = _mm256_cvtepi32_ps(_mm256_sub_epi32(isum, off));
                         part[m + 2 * i][t] =
                             c ? _mm256_fmadd_ps(v, f, part[m + 2 * i][t]) : _mm256_mul_ps(v, f);
                     }
@@ -207,7 +210,7 @@ HL_INLINE void block8_q5_0(const strip8 *s, const hl_act *x, size_t i_group, siz
     dot_fives(s, 6, strip_u32(s, 2), x, i_group, n_tokens, sum);
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
         const __m256i isum = rows_of_16(sum[t], ones16(), ones16());
-        acc[t] = scale_step(less_offset(isum, 16, x, t, i_group), d, x, t, i_group, acc[t]);
+        acc[t] = scale_step(less_offset(isum, HL_OFFSET_q5_0, x, t, i_group), d, x, t, i_group, acc[t]);
     }
 }
 
@@ -254,7 +257,7 @@ HL_INLINE void block8_iq4_xs(const strip8 *s, const hl_act *x, size_t i_group, s
     HL_UNROLL for (size_t j = 0; j < 8; j++) {
         const __m256 f = _mm256_mul_ps(d, top_byte_f32(scale[j % 2], (int)j / 2));
         __m256i      sum[3][4];
-        strip_prefetch(s, j, 136);
+        strip_prefetch(s, j, HL_BLOCK_BYTES_iq4_xs);
         dot_iq4_nl(s, 8 + 16 * j, x, i_group + j, n_tokens, sum);
         HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] =
             scale_step(rows_of_32(sum[t]), f, x, t, i_group + j, acc[t]);
@@ -275,7 +278,7 @@ HL_INLINE void block8_mxfp4(const strip8 *s, const hl_act *x, size_t i_group, si
     }
     HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
         const __m256i isum = rows_of_16(sum[t], ones16(), ones16());
-        acc[t] = scale_step(less_offset(isum, 16, x, t, i_group), d, x, t, i_group, acc[t]);
+        acc[t] = scale_step(less_offset(isum, HL_OFFSET_mxfp4, x, t, i_group), d, x, t, i_group, acc[t]);
     }
 }
 
@@ -284,8 +287,8 @@ HL_INLINE void block8_q5_k(const strip8 *s, const hl_act *x, size_t i_group, siz
     k_head8_read(s, &h);
     HL_UNROLL for (int j = 0; j < 8; j += 2) {
         __m256i sum[2][3][4];
-        strip_prefetch(s, (size_t)j, 176);
-        strip_prefetch(s, (size_t)j + 1, 176);
+        strip_prefetch(s, (size_t)j, HL_BLOCK_BYTES_q5_k);
+        strip_prefetch(s, (size_t)j + 1, HL_BLOCK_BYTES_q5_k);
         HL_UNROLL for (size_t k = 0; k < 4; k++) {
             const __m256i u[2] = {strip_half(s, k, (size_t)(48 + 16 * j)),
                                   strip_half(s, k, (size_t)(64 + 16 * j))};
@@ -317,7 +320,7 @@ HL_INLINE void block8_q2_k(const strip8 *s, const hl_act *x, size_t i_group, siz
     strip_units(s, 0, head);
     HL_UNROLL for (int j = 0; j < 8; j++) {
         __m256 part[3];
-        strip_prefetch(s, (size_t)j, 84);
+        strip_prefetch(s, (size_t)j, HL_BLOCK_BYTES_q2_k);
         HL_UNROLL for (int c = 0; c < 2; c++) {
             const int     b = 2 * j + c;
             const __m256i scale = byte_pairs(mask8(head[b / 4], 15), b % 4);
@@ -360,7 +363,7 @@ HL_INLINE void block8_q3_k(const strip8 *s, const hl_act *x, size_t i_group, siz
     strip_units(s, 92, h); /* the last 4 bytes of qs, then the 12 bytes of scales */
     HL_UNROLL for (int j = 0; j < 8; j++) {
         __m256 part[3];
-        strip_prefetch(s, (size_t)j, 110);
+        strip_prefetch(s, (size_t)j, HL_BLOCK_BYTES_q3_k);
         const int     quarter = j / 2;
         const __m256i low = move8(h[1 + quarter % 2], 4 * (quarter / 2), 15);
         const __m256i bytes =
@@ -379,7 +382,8 @@ HL_INLINE void block8_q3_k(const strip8 *s, const hl_act *x, size_t i_group, siz
             }
             HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
                 const __m256i xs =
-                    _mm256_madd_epi16(x_sums(x, t, i_group + (size_t)j), _mm256_set1_epi32(c ? 4 << 16 : 4));
+                    _mm256_madd_epi16(x_sums(x, t, i_group + (size_t)j),
+                                      _mm256_set1_epi32(c ? HL_OFFSET_q3_k << 16 : HL_OFFSET_q3_k));
                 const __m256i off = _mm256_madd_epi16(scale, _mm256_and_si256(xs, _mm256_set1_epi32(65535)));
                 const __m256  v = _mm256_cvtepi32_ps(_mm256_sub_epi32(rows_of_small_16(sum[t], scale), off));
                 part[t] = c ? _mm256_fmadd_ps(v, d, part[t]) : _mm256_mul_ps(v, d);

@@ -11,6 +11,8 @@
 #ifndef HL_ENGINE_KERNELS_X86_DECODE_AVX512_H
 #define HL_ENGINE_KERNELS_X86_DECODE_AVX512_H
 
+#include <assert.h>
+
 #include "engine/kernels/x86/sink_avx512.h"
 #include "engine/quant/group.h"
 
@@ -375,6 +377,7 @@ HL_INLINE void decode16_iq4_xs(const int T, sink *s, const uint8_t *w, size_t ro
 #define HL_BLOCK256 (8 / HL_TYPED(HL_BLOCK_GROUPS) * HL_TYPED(HL_BLOCK_BYTES))
 
 enum { BLOCK_BYTES_MAX = 272 }; /* of 256 columns of any type */
+static_assert(HL_BLOCK256 <= BLOCK_BYTES_MAX, "a row of a block fits");
 
 typedef void decode16_fn(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols);
 

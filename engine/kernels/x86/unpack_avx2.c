@@ -4,6 +4,7 @@
  *
  * exact?   yes: the panel of the scalar definition
  */
+#include <assert.h>
 #include <string.h>
 
 #include "engine/kernels/wtype.h"
@@ -36,7 +37,8 @@ HL_INLINE void put_group(const kind8 kind, sink8 *out, int i) {
     (void)i;
 }
 
-enum { STAGE_BYTES = 256 }; /* no block is larger */
+enum { STAGE_BYTES = 256 };
+static_assert((int)HL_TYPED(HL_BLOCK_BYTES) <= (int)STAGE_BYTES, "a row of a block fits");
 
 /* A block of each of the n rows that are left, fewer than eight, and the last one again instead of those
  * missing. */
