@@ -339,6 +339,7 @@ hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_arena *arena
         hp.attn_softcap = read_f32(&r, "attn_logit_softcapping", arch->attn_softcap);
         hp.final_softcap = read_f32(&r, "final_logit_softcapping", arch->final_softcap);
     }
+    hp.pooling = read_u32(&r, "pooling_type", 0);
     find_most(&hp);
     check_limits(&r, &hp);
     if (r.status == HL_OK) check_relations(&r, arch, &hp);

@@ -85,6 +85,7 @@ typedef struct hl_hparams {
     float            attn_softcap, final_softcap; /* 0: none */
     float            embd_scale;
     float            expert_scale; /* times the sum of the experts; 1 when unset */
+    uint32_t         pooling;      /* the file's number for how vectors of tokens become one; 0: none */
 } hl_hparams;
 
 /* All experts of one kind: [n_experts] matrices one after another. */

@@ -76,6 +76,19 @@ hl_status hl_runner_count(hl_runner *r, const hl_request *req, int32_t *ret_toke
     return r->ops->count(r->engine, req, ret_tokens, err);
 }
 
+hl_status hl_runner_embed(hl_runner *r, const hl_embed_request *req, hl_embeddings *ret_embeddings,
+                          hl_err *err) {
+    *ret_embeddings = (hl_embeddings){0};
+    if (r->ops->embed) return r->ops->embed(r->engine, req, ret_embeddings, err);
+    return hl_fail(err, HL_E_UNSUPPORTED, "this kind of runner makes no embeddings");
+}
+
+void hl_embeddings_done(hl_embeddings *e) {
+    hl_free(e->values);
+    hl_free(e->n_tokens);
+    *e = (hl_embeddings){0};
+}
+
 hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token, void *user,
                              hl_usage *ret_usage, hl_err *err) {
     hl_generation      *g = NULL;

@@ -25,6 +25,8 @@ typedef struct hl_runner_ops {
     hl_status (*render)(void *engine, const hl_request *r, char **ret_text, size_t *ret_n, hl_err *err);
     hl_status (*count)(void *engine, const hl_request *r, int32_t *ret_tokens, hl_err *err);
     void (*get_info)(void *engine, hl_runner_info *ret_info);
+    /* As hl_runner_embed(). NULL: this engine makes no vectors. */
+    hl_status (*embed)(void *engine, const hl_embed_request *req, hl_embeddings *ret, hl_err *err);
     void (*free)(void *engine); /* ends all generations first */
 } hl_runner_ops;
 

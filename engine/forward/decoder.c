@@ -199,8 +199,9 @@ static void finish_row(hl_pass *f, const void *ctx, uint32_t row) {
     if (c->some_odd && !are_logits(f->k, f->m->hp.n_vocab, y)) hl_row_note(f, row, HL_PLACE_LOGITS, 0);
 }
 
-static void run_logits(hl_pass *f, float *ret_logits) {
+static void run_logits(hl_pass *f, const hl_batch *b, float *ret_logits) {
     const hl_model *m = f->m;
+    const uint32_t  n_logits = b->n_out - b->n_states;
     const join_ctx  into_out = {
          .block = HL_PLACE_FFN,
          .i_block = m->hp.n_layers - 1,
@@ -210,11 +211,15 @@ static void run_logits(hl_pass *f, float *ret_logits) {
          .needs = m->need_out_in,
     };
     hl_rows_run(f, f->n_rows, join_row, &into_out);
+    if (b->n_states > 0)
+        memcpy(b->states, f->tmp + (size_t)n_logits * m->hp.n_embd,
+               (size_t)b->n_states * m->hp.n_embd * sizeof *f->tmp);
+    if (n_logits == 0) return;
     atomic_bool     is_odd = false;
     const hl_linear out = {
         .w = &m->out,
         .bias = m->out_bias,
-        .x = hl_act_of(&f->act, 0, f->n_rows, m->hp.n_embd),
+        .x = hl_act_of(&f->act, 0, n_logits, m->hp.n_embd),
         .y = ret_logits,
         .y_cols = m->hp.n_vocab,
         .y_stride = m->hp.n_vocab,
@@ -223,7 +228,7 @@ static void run_logits(hl_pass *f, float *ret_logits) {
     hl_linear_run(f, &out, 1);
     const logits_ctx c = {.logits = ret_logits, .some_odd = atomic_load(&is_odd)};
     if (!hl_pass_stopped(f) && (c.some_odd || m->hp.final_softcap > 0))
-        hl_rows_run(f, f->n_rows, finish_row, &c);
+        hl_rows_run(f, n_logits, finish_row, &c);
 }
 
 void hl_pass_note_breach(hl_pass *f, hl_room what, size_t found, size_t room) {
@@ -247,7 +252,8 @@ static hl_status fail_breach(const hl_pass *f, hl_err *err) {
 /* What callers promise of a batch. */
 static void check_batch(hl_pass *f, const hl_batch *b) {
     if (!hl_pass_fits(f, HL_ROOM_BATCH_ROWS, b->n_rows, f->n_rows_cap) ||
-        !hl_pass_fits(f, HL_ROOM_BATCH_ROWS, b->n_out, b->n_rows))
+        !hl_pass_fits(f, HL_ROOM_BATCH_ROWS, b->n_out, b->n_rows) ||
+        !hl_pass_fits(f, HL_ROOM_BATCH_ROWS, b->n_states, b->n_out))
         return;
     for (uint32_t i = 0; i < b->n_rows; i++) {
         const size_t pos = (size_t)(uint32_t)b->pos[i], blocks = b->seqs[i]->n_blocks;
@@ -274,7 +280,7 @@ static void run_pass(hl_pass *f, const hl_batch *b, float *ret_logits) {
     hl_rope_tables_fill(f, b);
     hl_rows_run(f, f->n_rows, embed_row, b);
     for (uint32_t i = 0; i < f->m->hp.n_layers && goes_on(f); i++) run_layer(f, b, i);
-    if (b->n_out > 0 && goes_on(f)) run_logits(f, ret_logits);
+    if (b->n_out > 0 && goes_on(f)) run_logits(f, b, ret_logits);
 }
 
 hl_status hl_pass_eval(hl_pass *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits,

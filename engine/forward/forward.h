@@ -23,8 +23,10 @@ typedef struct hl_batch {
     const int32_t (
         *rope_pos)[3];        /* [n_rows] time, height, width by which they turn; NULL: pos. Checked: equal */
     hl_seq *const  *seqs;     /* [n_rows] with blocks reserved for pos */
-    uint32_t        n_out;    /* rows whose logits are wanted */
+    uint32_t        n_out;    /* rows of which something is wanted: logits */
     const uint32_t *out_rows; /* [n_out] ascending */
+    uint32_t n_states; /* of these, the last so many: not logits but what the last norm makes of them */
+    float   *states;   /* [n_states][n_embd] */
 } hl_batch;
 
 typedef struct hl_forward hl_forward;
@@ -47,7 +49,7 @@ void                    hl_forward_free(hl_forward *f); /* NULL is allowed */
  * may fail alone: ask hl_forward_check_row() for each one that is to be used.
  *
  * in     stop  looked at between work chunks; NULL: never
- * out    ret_logits  [n_out][n_vocab] f32
+ * out    ret_logits  [n_out - n_states][n_vocab] f32
  * fails  HL_E_CANCEL  `stop`, or the flag that the calling thread watches, was set; what the blocks hold for
  *                     these rows is undefined
  *        HL_E_IO      the model file was cut short while mapped

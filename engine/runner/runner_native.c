@@ -14,6 +14,7 @@
 #include "engine/runner/answer_text.h"
 #include "engine/runner/chat.h"
 #include "engine/runner/dry_breakers.h"
+#include "engine/runner/embed_native.h"
 #include "engine/tokenizer/detokenize.h"
 #include "engine/trace.h"
 #include "runner/runner_ops.h"
@@ -227,6 +228,11 @@ static hl_status count(void *engine, const hl_request *req, int32_t *ret_tokens,
     return hl_prompt_count(r->model, &r->templates, req, ret_tokens, err);
 }
 
+static hl_status embed(void *engine, const hl_embed_request *req, hl_embeddings *ret, hl_err *err) {
+    native *r = engine;
+    return hl_embed_native(r->model, r->sched, req, &r->n_stops, ret, err);
+}
+
 /* ---- the runner ---- */
 
 static void get_info(void *engine, hl_runner_info *ret_info) {
@@ -264,6 +270,7 @@ static const hl_runner_ops native_ops = {
     .render = render,
     .count = count,
     .get_info = get_info,
+    .embed = embed,
     .free = native_free,
 };
 

@@ -95,8 +95,10 @@ static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, hl_err *err) {
     const uint64_t most =
         n * HL_KV_PAGE_TOKENS < s->model->hp.n_ctx_train ? n * HL_KV_PAGE_TOKENS : s->model->hp.n_ctx_train;
     if (most > (uint64_t)s->n_ctx_cap) s->n_ctx_cap = (int32_t)most;
-    plan.scratch_bytes = hl_forward_plan(s->model, s->n_rows_cap, s->n_ctx_cap) +
-                         (uint64_t)s->n_out_cap * s->model->hp.n_vocab * sizeof(float);
+    s->logits_bytes = (size_t)s->n_out_cap * s->model->hp.n_vocab * sizeof *s->logits;
+    s->states_bytes = (size_t)s->n_rows_cap * s->model->hp.n_embd * sizeof *s->states;
+    plan.scratch_bytes =
+        hl_forward_plan(s->model, s->n_rows_cap, s->n_ctx_cap) + s->logits_bytes + s->states_bytes;
     plan.kv_bytes = n * block;
     *ret_blocks = (uint32_t)n;
     const hl_status status = hl_memory_admit(s->model, s->p.draft, &plan, s->p.n_ctx, err);
@@ -123,10 +125,15 @@ static void open_disk(hl_sched *s) {
                  err.text);
 }
 
+/* Committed on use. NULL: none. */
+static float *map_floats(size_t n_bytes) {
+    void *p = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
 static hl_status take_memory(hl_sched *s, hl_err *err) {
-    const hl_hparams *hp = &s->model->hp;
-    uint32_t          n_blocks = 0;
-    hl_status         status = plan_blocks(s, &n_blocks, err);
+    uint32_t  n_blocks = 0;
+    hl_status status = plan_blocks(s, &n_blocks, err);
     if (status == HL_OK) status = hl_forward_kv_new(s->model, s->p.kv_type, n_blocks, &s->pool, err);
     if (status == HL_OK) status = hl_prefix_tree_new(s->pool, &s->tree, err);
     if (status == HL_OK) status = hl_forward_new(s->model, s->n_rows_cap, s->n_ctx_cap, &s->forward, err);
@@ -136,34 +143,23 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
                                     &s->draft_model, err);
     if (status != HL_OK) return status;
     s->stats.kv_budget_bytes = (uint64_t)n_blocks * hl_kv_pool_block_bytes(s->pool);
-    s->logits_bytes = (size_t)s->n_out_cap * hp->n_vocab * sizeof *s->logits;
-    void *logits = mmap(NULL, s->logits_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    s->logits = logits == MAP_FAILED ? NULL : logits;
+    s->logits = map_floats(s->logits_bytes);
+    s->states = map_floats(s->states_bytes);
     s->tokens = hl_new(s->n_rows_cap, sizeof *s->tokens);
     s->pos = hl_new(s->n_rows_cap, sizeof *s->pos);
     s->seqs = hl_new(s->n_rows_cap, sizeof(hl_seq *));
-    s->out_rows = hl_new(s->n_out_cap, sizeof *s->out_rows);
+    s->out_rows = hl_new(s->n_rows_cap, sizeof *s->out_rows);
     s->running = hl_new((size_t)s->p.n_running_cap, sizeof(hl_stream *));
     s->waiting = hl_new((size_t)s->p.n_waiting_cap + (size_t)s->p.n_running_cap, sizeof(hl_stream *));
     s->proposals = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->proposals);
     s->proposed = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->proposed);
-    if (!s->logits || !s->tokens || !s->pos || !s->seqs || !s->out_rows || !s->running || !s->waiting ||
-        !s->proposals || !s->proposed)
+    if (!s->logits || !s->states || !s->tokens || !s->pos || !s->seqs || !s->out_rows || !s->running ||
+        !s->waiting || !s->proposals || !s->proposed)
         return hl_fail(err, HL_E_NOMEM, "scheduler: no memory");
     return HL_OK;
 }
 
 static void *run_thread(void *arg);
-
-/* Waits with a time limit go by the clock that nobody sets. */
-static void init_cond(pthread_cond_t *cond) {
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(cond, &attr);
-    (void)pthread_condattr_destroy(&attr);
-}
 
 hl_status hl_sched_new(hl_model *m, const hl_sched_params *p, hl_sched **ret_sched, hl_err *err) {
     static const hl_sched_params defaults;
@@ -171,10 +167,11 @@ hl_status hl_sched_new(hl_model *m, const hl_sched_params *p, hl_sched **ret_sch
     if (!s) return hl_fail(err, HL_E_NOMEM, "scheduler: no memory");
     s->model = m;
     s->inbox_end = &s->inbox;
+    s->job_inbox_end = &s->job_inbox;
     s->next_id = 1;
     (void)pthread_mutex_init(&s->lock, NULL);
     (void)pthread_mutex_init(&s->kv_lock, NULL);
-    init_cond(&s->wake);
+    hl_sched_cond_init(&s->wake);
     hl_status status = fill_params(m, p ? p : &defaults, &s->p, err);
     if (status == HL_OK) {
         s->n_out_cap = (uint32_t)s->p.n_running_cap + HL_MAX_DRAFT_ROWS;
@@ -211,6 +208,7 @@ void hl_sched_free(hl_sched *s) {
     hl_forward_free(s->forward);
     hl_kv_pool_free(s->pool);
     if (s->logits) (void)munmap(s->logits, s->logits_bytes);
+    if (s->states) (void)munmap(s->states, s->states_bytes);
     hl_free(s->tokens);
     hl_free(s->pos);
     hl_free(s->seqs);
@@ -240,7 +238,8 @@ static void wait_for_paused(hl_sched *s, int64_t due_ns) {
 static bool wait_for_work(hl_sched *s) {
     int64_t due_ns = 0;
     (void)pthread_mutex_lock(&s->lock);
-    while (!s->quit && !s->inbox && !atomic_load(&s->cancel_all) && !hl_sched_has_work(s, &due_ns)) {
+    while (!s->quit && !s->inbox && !s->job_inbox && !atomic_load(&s->cancel_all) &&
+           !hl_sched_has_work(s, &due_ns)) {
         if (s->n_waiting > 0)
             wait_for_paused(s, due_ns);
         else
@@ -254,14 +253,17 @@ static bool wait_for_work(hl_sched *s) {
 static void mark_all_cancelled(hl_sched *s) {
     (void)pthread_mutex_lock(&s->lock);
     for (hl_stream *st = s->live; st; st = st->next_live) atomic_store(&st->cancel, true);
+    hl_embed_cancel_all(s);
     atomic_store(&s->cancel_all, false);
     (void)pthread_mutex_unlock(&s->lock);
 }
 
 static void end_all(hl_sched *s) {
     hl_sched_take_inbox(s);
+    hl_embed_take_inbox(s);
     mark_all_cancelled(s);
     hl_sched_end_cancelled(s);
+    hl_embed_end_cancelled(s);
 }
 
 static void *run_thread(void *arg) {
@@ -275,7 +277,9 @@ static void *run_thread(void *arg) {
         if (atomic_load(&s->cancel_all)) mark_all_cancelled(s);
         hl_sched_take_saved(s);
         hl_sched_take_inbox(s);
+        hl_embed_take_inbox(s);
         hl_sched_end_cancelled(s);
+        hl_embed_end_cancelled(s);
         hl_sched_park(s);
         hl_sched_admit(s);
         hl_sched_step(s);
@@ -303,7 +307,7 @@ static hl_status submit(hl_sched *s, const hl_sched_request *r, hl_waiter *w, ui
     const bool     quit = s->quit;
     if (!quit && n_queued < (uint32_t)s->p.n_waiting_cap) {
         *ret_id = st->id = s->next_id++;
-        if (!s->live) atomic_store(&s->cancel_all, false); /* it was meant for others */
+        if (!s->live && s->n_jobs == 0) atomic_store(&s->cancel_all, false); /* it was meant for others */
         st->next_live = s->live;
         s->live = st;
         *s->inbox_end = st;
@@ -326,34 +330,17 @@ hl_status hl_sched_submit(hl_sched *s, const hl_sched_request *r, uint64_t *ret_
 
 /* Until the request ended; a stop that the caller's thread watches for cancels it. */
 static void wait_for_end(hl_sched *s, uint64_t id, hl_waiter *w) {
-    enum { LOOK_NS = 50000000 };
     const volatile int *watched = hl_stop_watched();
-    bool                is_cancelled = false;
-    (void)pthread_mutex_lock(&w->lock);
-    while (!w->done) {
-        if (!watched || is_cancelled) {
-            (void)pthread_cond_wait(&w->is_done, &w->lock);
-            continue;
-        }
-        const int64_t         until = hl_clock_ns() + LOOK_NS;
-        const struct timespec at = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
-        if (hl_stop_is_set(watched)) {
-            (void)pthread_mutex_unlock(&w->lock);
-            hl_sched_cancel(s, id);
-            is_cancelled = true;
-            (void)pthread_mutex_lock(&w->lock);
-        } else {
-            (void)pthread_cond_timedwait(&w->is_done, &w->lock, &at);
-        }
+    while (!hl_waiter_wait(w, watched)) {
+        hl_sched_cancel(s, id);
+        watched = NULL;
     }
-    (void)pthread_mutex_unlock(&w->lock);
 }
 
 hl_status hl_sched_run(hl_sched *s, const hl_sched_request *r, hl_usage *ret_usage, hl_err *err) {
-    hl_waiter w = {.done = false};
+    hl_waiter w;
     uint64_t  id = 0;
-    (void)pthread_mutex_init(&w.lock, NULL);
-    init_cond(&w.is_done);
+    hl_waiter_init(&w);
     hl_status status = submit(s, r, &w, &id, err);
     if (status == HL_OK) {
         wait_for_end(s, id, &w);
@@ -361,8 +348,7 @@ hl_status hl_sched_run(hl_sched *s, const hl_sched_request *r, hl_usage *ret_usa
         if (ret_usage) *ret_usage = w.usage;
         if (status != HL_OK && err) *err = w.err;
     }
-    (void)pthread_cond_destroy(&w.is_done);
-    (void)pthread_mutex_destroy(&w.lock);
+    hl_waiter_free(&w);
     return status;
 }
 

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/base/stop.h"
 #include "engine/forward/forward.h"
 #include "engine/kv/kv_disk.h"
 #include "engine/kv/prefix_tree.h"
@@ -27,7 +28,7 @@ enum {
 };
 #define HL_NO_ROW UINT32_MAX
 
-/* What hl_sched_run() waits for. */
+/* What a caller waits for; waiter.c. */
 typedef struct hl_waiter {
     pthread_mutex_t lock;
     pthread_cond_t  is_done;
@@ -36,6 +37,8 @@ typedef struct hl_waiter {
     hl_usage        usage;
     hl_err          err;
 } hl_waiter;
+
+typedef struct hl_embed_job hl_embed_job; /* sched_embed.c: texts of one call */
 
 /* Virtual token counter of a client: how much was computed for it. The one with the least goes first. */
 typedef struct hl_owner {
@@ -117,10 +120,12 @@ struct hl_sched {
     int32_t            n_ctx_cap; /* of any request */
     uint32_t           n_rows_cap, n_out_cap;
     float             *logits; /* [n_out_cap][n_vocab], committed on use */
-    size_t             logits_bytes;
+    size_t             logits_bytes, states_bytes;
     int32_t           *tokens, *pos; /* [n_rows_cap] the batch */
     hl_seq           **seqs;
-    uint32_t          *out_rows; /* [n_out_cap] */
+    uint32_t          *out_rows; /* [n_rows_cap]: of at most n_out_cap logits are wanted */
+    float             *states;   /* [n_rows_cap][n_embd] of texts to be embedded, committed on use */
+    hl_embed_job      *jobs;     /* in the order in which they go on; in the lock's inbox before */
     hl_stream        **running;  /* [n_running_cap] the best first */
     uint32_t           n_running;
     hl_stream        **waiting; /* [n_waiting_cap + n_running_cap] */
@@ -137,19 +142,32 @@ struct hl_sched {
     pthread_t       thread;
     bool            has_thread;
 
-    pthread_mutex_t kv_lock;
-    pthread_mutex_t lock; /* guards from here on */
-    pthread_cond_t  wake;
-    hl_stream      *inbox, **inbox_end;
-    hl_stream      *live;
-    uint32_t        n_queued; /* in the inbox or waiting */
-    uint64_t        next_id;
-    uint64_t        solo_id; /* the only request of the pass that runs; 0: none or several */
-    bool            quit;
-    hl_sched_stats  stats;
-    atomic_bool     stop_pass; /* these two may be set by a signal handler */
-    atomic_bool     cancel_all;
+    pthread_mutex_t     kv_lock;
+    pthread_mutex_t     lock; /* guards from here on */
+    pthread_cond_t      wake;
+    hl_stream          *inbox, **inbox_end;
+    hl_stream          *live;
+    hl_embed_job       *job_inbox, **job_inbox_end;
+    size_t              n_jobs;   /* in their inbox or in `jobs` */
+    uint32_t            n_queued; /* in the inbox or waiting */
+    uint64_t            next_id;
+    uint64_t            solo_id;  /* the only request of the pass that runs; 0: none or several */
+    const hl_embed_job *solo_job; /* all that the pass that runs is for; NULL: it is for others, too */
+    bool                quit;
+    hl_sched_stats      stats;
+    atomic_bool         stop_pass; /* these two may be set by a signal handler */
+    atomic_bool         cancel_all;
 };
+
+/* ---- waiter.c: a caller's thread that waits ---- */
+
+void hl_sched_cond_init(pthread_cond_t *cond);
+void hl_waiter_init(hl_waiter *w);
+void hl_waiter_free(hl_waiter *w);
+/* Until it is told, or the flag is set (NULL: none). True: it was told, and nobody else touches it now. */
+HL_MUST_CHECK bool hl_waiter_wait(hl_waiter *w, const volatile int *watched);
+/* in     err  NULL: none */
+void hl_waiter_tell(hl_waiter *w, hl_status status, const hl_usage *usage, const hl_err *err);
 
 /* ---- stream.c: one request ---- */
 
@@ -199,6 +217,22 @@ void hl_sched_observe(hl_stream *st); /* what came of them in this step */
 /* Make the fork that the rows of a branch belong to. False: there is no room, or the drafts that it stands on
  * are not verified; then it is not either. */
 HL_MUST_CHECK bool hl_sched_open_branch(hl_sched *s, hl_stream *st, uint32_t i_branch);
+
+/* ---- sched_embed.c: texts that are read for their vectors. All under kv_lock ---- */
+
+void hl_embed_take_inbox(hl_sched *s);
+void hl_embed_cancel_all(hl_sched *s); /* under lock, too */
+void hl_embed_end_cancelled(hl_sched *s);
+void hl_embed_end_all(hl_sched *s, hl_status status, const hl_err *err);
+/* Give the blocks of texts back that are not whole yet; false: there were none. Not while they have rows in
+ * the batch. */
+HL_MUST_CHECK bool hl_embed_give_way(hl_sched *s);
+/* Behind all others of the step: up to `room` rows. Returns how many. */
+uint32_t            hl_embed_compose(hl_sched *s, hl_batch *b, uint32_t room);
+const hl_embed_job *hl_embed_only(const hl_sched *s); /* the only job; NULL: there is none, or several */
+bool                hl_embed_is_cancelled(const hl_embed_job *j);
+void                hl_embed_advance(hl_sched *s, const hl_batch *b);
+void                hl_embed_undo(hl_sched *s); /* instead of advance: the rows were not computed */
 
 /* ---- sched_step.c ---- */
 

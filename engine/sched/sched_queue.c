@@ -177,9 +177,10 @@ void hl_sched_end_cancelled(hl_sched *s) {
 
 /* ---- room ---- */
 
+/* From those that nobody uses, then from texts to be embedded, which begin again. */
 static bool reserve_evicting(hl_sched *s, hl_stream *st, int32_t n_pos) {
     while (!hl_seq_reserve(&st->seq, n_pos))
-        if (!hl_prefix_tree_evict(s->tree)) return false;
+        if (!hl_prefix_tree_evict(s->tree) && !hl_embed_give_way(s)) return false;
     return true;
 }
 
@@ -233,7 +234,7 @@ bool hl_sched_has_work(const hl_sched *s, int64_t *ret_due_ns) {
         if (st->deadline_ns && (due == 0 || st->deadline_ns < due)) due = st->deadline_ns;
     }
     *ret_due_ns = due;
-    return s->n_running > 0;
+    return s->n_running > 0 || s->jobs;
 }
 
 static void start(hl_sched *s, hl_stream *st) {

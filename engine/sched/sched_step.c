@@ -176,7 +176,8 @@ static void compose(hl_sched *s, step *p) {
         if (hl_stream_left(st) > 1 || add_generating(s, p, st)) i++;
     }
     for (uint32_t i = 0; i < s->n_running; i++) add_branches(s, p, s->running[i]);
-    p->prompt_rows_cap = prompt_rows_cap(s, p);
+    const uint32_t cap = prompt_rows_cap(s, p);
+    p->prompt_rows_cap = s->jobs ? cap - cap / 2 : cap;
     while (p->n_prompt_rows < p->prompt_rows_cap) {
         hl_stream *st = find_prompt(s);
         if (!st) break;
@@ -185,6 +186,8 @@ static void compose(hl_sched *s, step *p) {
         add_prompt(s, p, st);
         if (p->b.n_rows == before) break;
     }
+    if (s->jobs) p->n_prompt_rows += hl_embed_compose(s, &p->b, cap - p->n_prompt_rows);
+    p->prompt_rows_cap = cap;
 }
 
 /* ---- choose ---- */
@@ -371,21 +374,25 @@ static void note_step(hl_sched *s, const step *p, int64_t step_ns) {
     (void)pthread_mutex_unlock(&s->lock);
 }
 
-static void set_solo(hl_sched *s, uint64_t id) {
+static void set_solo(hl_sched *s, uint64_t id, const hl_embed_job *job) {
     (void)pthread_mutex_lock(&s->lock);
     s->solo_id = id;
+    s->solo_job = job;
     (void)pthread_mutex_unlock(&s->lock);
 }
 
-/* The id of the only stream, and its cancellation if that came before. */
+/* The only stream, or the only texts, and their cancellation if that came before. */
 static void announce_pass(hl_sched *s) {
-    const hl_stream *only = s->n_running == 1 ? s->running[0] : NULL;
-    set_solo(s, only ? only->id : 0);
-    if (only && atomic_load(&only->cancel)) atomic_store(&s->stop_pass, true);
+    const hl_stream    *only = s->n_running == 1 ? s->running[0] : NULL;
+    const hl_embed_job *job = s->n_running == 0 ? hl_embed_only(s) : NULL;
+    set_solo(s, only ? only->id : 0, job);
+    if ((only && atomic_load(&only->cancel)) || (job && hl_embed_is_cancelled(job)))
+        atomic_store(&s->stop_pass, true);
 }
 
 static void fail_all(hl_sched *s, hl_status status, const hl_err *err) {
     while (s->n_running > 0) end_running(s, s->running[s->n_running - 1], HL_END_NONE, status, err);
+    hl_embed_end_all(s, status, err);
 }
 
 /* The pass was stopped: its rows were not computed. */
@@ -396,6 +403,7 @@ static void undo_pass(hl_sched *s) {
         if (st->draft.spec.n_verified > 0) hl_seq_truncate(&st->seq, st->seq.n_pos);
         hl_spec_begin_step(&st->draft.spec);
     }
+    hl_embed_undo(s);
 }
 
 void hl_sched_step(hl_sched *s) {
@@ -410,7 +418,7 @@ void hl_sched_step(hl_sched *s) {
     const hl_status status = hl_forward_eval(s->forward, &p.b, &s->stop_pass, s->logits, &err);
     const int64_t   t1 = hl_clock_ns();
     (void)pthread_mutex_lock(&s->kv_lock);
-    set_solo(s, 0);
+    set_solo(s, 0, NULL);
     p.forward_ns = t1 - t0;
     if (status == HL_E_CANCEL) {
         undo_pass(s);
@@ -421,6 +429,7 @@ void hl_sched_step(hl_sched *s) {
         choose(s);
         p.sample_ns = hl_clock_ns() - t1;
         advance_all(s, &p.b);
+        hl_embed_advance(s, &p.b);
         follow_clock(s, &p, t1 - p.began_ns);
         if (p.n_prompt_rows == 0) hl_pass_cost_update(&s->pass_cost, p.b.n_rows, p.forward_ns);
     }

@@ -143,16 +143,6 @@ static void count_end(hl_sched *s, const hl_stream *st, hl_status status) {
     t->accepted_branches += (uint64_t)st->usage.accepted_branches;
 }
 
-static void tell_waiter(hl_waiter *w, hl_status status, const hl_usage *usage, const hl_err *err) {
-    (void)pthread_mutex_lock(&w->lock);
-    w->status = status;
-    w->usage = *usage;
-    if (err) w->err = *err;
-    w->done = true;
-    (void)pthread_cond_signal(&w->is_done);
-    (void)pthread_mutex_unlock(&w->lock);
-}
-
 void hl_stream_end(hl_sched *s, hl_stream *st, hl_end end, hl_status status, const hl_err *err) {
     static const hl_err none;
     const int64_t       now = hl_clock_ns();
@@ -171,6 +161,6 @@ void hl_stream_end(hl_sched *s, hl_stream *st, hl_end end, hl_status status, con
     count_end(s, st, status);
     (void)pthread_mutex_unlock(&s->lock);
     if (st->req.on_done) st->req.on_done(st->req.user, st->id, status, &st->usage, err ? err : &none);
-    if (st->waiter) tell_waiter(st->waiter, status, &st->usage, err);
+    if (st->waiter) hl_waiter_tell(st->waiter, status, &st->usage, err);
     hl_stream_free(st);
 }

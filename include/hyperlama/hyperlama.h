@@ -6,6 +6,7 @@
 #define HL_HYPERLAMA_H
 
 #include "hyperlama/base.h"
+#include "hyperlama/embed.h"
 #include "hyperlama/engine.h"
 #include "hyperlama/kv_cache_type.h"
 #include "hyperlama/native.h"

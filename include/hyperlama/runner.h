@@ -10,6 +10,7 @@
 #ifndef HL_RUNNER_H
 #define HL_RUNNER_H
 
+#include "hyperlama/embed.h"
 #include "hyperlama/sampler.h"
 #include "hyperlama/tokenizer.h"
 #include "hyperlama/usage.h"
@@ -165,6 +166,22 @@ typedef bool hl_token_fn(void *user, const hl_token_event *ev);
  *        HL_END_CANCEL, also where it was cancelled while its prompt was made */
 HL_API HL_MUST_CHECK hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token,
                                                   void *user, hl_usage *ret_usage, hl_err *err);
+
+/* Vectors of texts, on this thread's time: it returns when all are there. Many texts in one request are
+ * computed together, and beside generations; the bits of a vector do not depend on what else is computed. The
+ * flag of hl_stop_watch() and hl_runner_stop() end it.
+ *
+ * in     req  the pointers in it must stay valid during the call
+ * out    ret_embeddings  zeroed before; after HL_E_FULL its sum_tokens and n_ctx say what did not fit
+ * fails  HL_E_UNSUPPORTED  this runner makes no vectors, or the model's kind of pooling is not known
+ *        HL_E_FULL    an input has more tokens than the context, and was not to be cut: with the numbers
+ *        HL_E_ARG     dimensions or a token out of range; an input without tokens
+ *        HL_E_FORMAT  the model computes no numbers for an input
+ *        HL_E_CANCEL, HL_E_NOMEM, HL_E_BUSY
+ * owns   hl_embeddings_done(), also after a failure
+ * thread any number of calls at once */
+HL_API HL_MUST_CHECK hl_status hl_runner_embed(hl_runner *r, const hl_embed_request *req,
+                                               hl_embeddings *ret_embeddings, hl_err *err);
 
 HL_API void hl_text_free(char *text); /* NULL is allowed */
 

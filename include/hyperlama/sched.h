@@ -11,6 +11,7 @@
 #ifndef HL_SCHED_H
 #define HL_SCHED_H
 
+#include "hyperlama/embed.h"
 #include "hyperlama/engine.h"
 #include "hyperlama/sampler.h"
 #include "hyperlama/usage.h"
@@ -120,6 +121,27 @@ HL_API void hl_sched_cancel_all(hl_sched *s);
  * submit, and with the request's own status */
 HL_API HL_MUST_CHECK hl_status hl_sched_run(hl_sched *s, const hl_sched_request *r, hl_usage *ret_usage,
                                             hl_err *err);
+
+/* One text to be embedded. */
+typedef struct hl_sched_embed {
+    const int32_t *tokens; /* [n_tokens], at least 1 */
+    size_t         n_tokens;
+    float *ret; /* [n_embd], without pooling [n_tokens][n_embd]: what the last norm makes of the rows */
+} hl_sched_embed;
+
+/* Read texts for their vectors, and wait until all are there. They are rows of the same passes as those of
+ * requests, longest first; where prompts wait, too, they get half of a step's rows. hl_stop_watch()'s flag
+ * and hl_sched_cancel_all() end it.
+ *
+ * in     pooling  not DEFAULT
+ * out    ret_queue_ns  until work on it began; NULL: nobody asks
+ * fails  HL_E_ARG     no tokens, or a token out of range
+ *        HL_E_FULL    a text does not fit the context or the cache's budget: with the numbers
+ *        HL_E_FORMAT  the model computes no numbers
+ *        HL_E_CANCEL, HL_E_NOMEM; HL_E_BUSY  the scheduler is ending
+ * thread any number at once */
+HL_API HL_MUST_CHECK hl_status hl_sched_embed_texts(hl_sched *s, const hl_sched_embed *texts, size_t n_texts,
+                                                    hl_pooling pooling, int64_t *ret_queue_ns, hl_err *err);
 
 HL_API int32_t hl_sched_n_ctx(const hl_sched *s); /* of a request that does not say */
 HL_API int32_t

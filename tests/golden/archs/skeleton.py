@@ -32,6 +32,7 @@ RULES = [
     (r"attn_sinks", 0.0, 1.0),
     (r"norm", 1.0, 0.25),
     (r"token_embd", 0.0, 3.0 ** 0.5),
+    (r"position_embd|token_types", 0.0, 0.5),
     (r"ffn_gate_inp", 0.0, "router"),
     (r"", 0.0, "fan_in"),
 ]
@@ -251,19 +252,27 @@ def save(model, path):
     order = ("name", "note", "reference", "seed", "n_vocab", "tolerance")
     parts = [json.dumps(k) + ": " + json.dumps(model[k]) for k in order if k in model]
     parts.append('"tokens": ' + json.dumps(model["tokens"], separators=(",", ":")))
+    if "vector" in model:
+        parts.append('"n_embd": ' + json.dumps(model["n_embd"]) + ',\n"vector": ' + json.dumps(model["vector"]))
     for k in ("kv", "tensors", "rows"):
+        if k not in model:
+            continue
         parts.append(f'"{k}": [\n' + ",\n".join(json.dumps(row, separators=(",", ":")) for row in model[k]) + "\n]")
     with open(path, "w") as f:
         f.write("{\n" + ",\n".join(parts) + "\n}\n")
 
 
 def carry(skeleton, expected):
-    """A skeleton whose rules are worked out, with the exact rows where there are any."""
+    """A skeleton whose rules are worked out, with the exact rows where there are any; of an encoder with its vector."""
     tensors = [[t[0], t[1], t[2], *((t[3]["base"], t[3]["spread"]) if len(t) > 3 else rule_of(t[0], t[1]))] for t in skeleton["tensors"]]
-    exact = "exact_" if "exact_rows" in expected else ""
-    return {"name": skeleton["name"], "note": skeleton.get("notes", ""), "seed": skeleton["seed"], "n_vocab": expected["n_vocab"],
-            "reference": "float64, tanh GELU" if exact else expected["reference"], "tolerance": expected[exact + "tolerance"],
-            "tokens": expected["tokens"], "kv": skeleton["kv"], "tensors": tensors, "rows": expected[exact + "rows"]}
+    exact = "exact_" if "exact_tolerance" in expected else ""
+    model = {"name": skeleton["name"], "note": skeleton.get("notes", ""), "seed": skeleton["seed"], "n_vocab": expected["n_vocab"],
+             "reference": "float64, tanh GELU" if exact else expected["reference"], "tolerance": expected[exact + "tolerance"],
+             "tokens": expected["tokens"], "kv": skeleton["kv"], "tensors": tensors}
+    if "pooling" not in expected:
+        return dict(model, rows=expected[exact + "rows"])
+    vector = expected["exact"] if exact else expected
+    return dict(model, n_embd=expected["n_embd"], vector={k: vector[k] for k in ("norm", "sum", "first")})
 
 
 def new_model(name, arch, seed, n_experts, n_used, head_dim, has_qk_norm, theta, n_layers=3, n_embd=64, n_heads=6, n_kv=2, n_ff=48,
@@ -362,7 +371,7 @@ def main():
             save(new_model(name, *plain, note=note, **more), os.path.join(HERE, name + ".json"))
     elif what == "carry" and len(args) == 2:
         model = carry(load(args[0]), load(args[1]))
-        save(model, os.path.join(HERE, model["name"] + ".json"))
+        save(model, os.path.join(HERE, "../embed" if "vector" in model else ".", model["name"] + ".json"))
     elif what == "check":
         for path in args:
             model = load(path)

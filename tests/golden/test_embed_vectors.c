@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_embed_vectors.c - tiny models against the vectors that the reference recorded of a text, and the same
+ * bits on every instruction set, alone and among others.
+ */
+#include "tests/golden/skeleton.h"
+
+#include <dirent.h>
+#include <math.h>
+
+#include "hyperlama/hyperlama.h"
+
+enum { MAX_TOKENS = 128, MAX_EMBD = 256 };
+static const double LIMIT = 1e-5; /* of a value, in rms of the vector */
+
+typedef struct record {
+    const json_t *vector;
+    int32_t       tokens[MAX_TOKENS];
+    size_t        n_tokens, n_embd;
+} record;
+
+/* The vector of the record's tokens, and before it (has_others) those of parts of them. */
+static void embed(const char *path, const record *rec, const char *cpu, bool has_others, float *ret) {
+    enum { N_OTHERS = 7 };
+    hl_err                 err = {0};
+    hl_engine             *e = NULL;
+    hl_model              *m = NULL;
+    hl_runner             *r = NULL;
+    hl_embeddings          got;
+    const hl_runner_params p = {
+        .sched = {.n_ctx = MAX_TOKENS, .kv_type = HL_KV_CACHE_F32, .n_batch = has_others ? 50 : 0}};
+    hl_embed_input in[N_OTHERS + 1];
+    for (size_t i = 0; i < N_OTHERS; i++)
+        in[i] = (hl_embed_input){.tokens = rec->tokens + i, .n_tokens = 1 + i * i % rec->n_tokens / 2};
+    in[N_OTHERS] = (hl_embed_input){.tokens = rec->tokens, .n_tokens = rec->n_tokens};
+    const size_t           from = has_others ? 0 : N_OTHERS, n = N_OTHERS + 1 - from;
+    const hl_embed_request req = {.inputs = in + from, .n_inputs = n, .keeps_length = true};
+    assert_int_equal(
+        hl_engine_new(&(hl_engine_params){.n_threads = has_others ? 2 : 1, .cpu = cpu}, &e, &err), HL_OK);
+    if (hl_model_open(e, &path, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
+    if (hl_runner_new(m, &p, &r, &err) != HL_OK) fail_msg("%s", err.text);
+    if (hl_runner_embed(r, &req, &got, &err) != HL_OK) fail_msg("%s: %s", path, err.text);
+    assert_int_equal(got.n_rows, n);
+    assert_int_equal(got.n_dims, rec->n_embd);
+    memcpy(ret, got.values + (n - 1) * rec->n_embd, rec->n_embd * sizeof *ret);
+    hl_embeddings_done(&got);
+    hl_runner_free(r);
+    hl_model_close(m);
+    hl_engine_free(e);
+}
+
+/* The largest distance of a recorded number. */
+static double distance(const record *rec, const float *x) {
+    const size_t  n = rec->n_embd;
+    const json_t *first = json_object_get(rec->vector, "first"), *v;
+    const double norm = json_number_value(json_object_get(rec->vector, "norm")), rms = norm / sqrt((double)n);
+    double       sum = 0, sum_sq = 0, worst = 0;
+    size_t       i;
+    for (i = 0; i < n; i++) {
+        sum += (double)x[i];
+        sum_sq += (double)x[i] * (double)x[i];
+    }
+    json_array_foreach(first, i, v) worst = fmax(worst, fabs((double)x[i] - json_number_value(v)) / rms);
+    worst = fmax(worst, fabs(sqrt(sum_sq) - norm) / norm);
+    return fmax(worst, fabs(sum - json_number_value(json_object_get(rec->vector, "sum"))) / norm);
+}
+
+static bool check_model(const char *path, const char *name, const record *rec) {
+    float one[MAX_EMBD], other[MAX_EMBD];
+    bool  same = true;
+    embed(path, rec, test_cpu(), false, one);
+    const char *const cpus[] = {test_cpu(), "avx2", "scalar"};
+    for (size_t i = 0; i < 3; i++) {
+        embed(path, rec, cpus[i], i > 0, other);
+        same = same && memcmp(one, other, rec->n_embd * sizeof *one) == 0;
+        embed(path, rec, cpus[i], true, other);
+        same = same && memcmp(one, other, rec->n_embd * sizeof *one) == 0;
+    }
+    const double off = distance(rec, one);
+    print_message("%-16s off by %.2e, limit %.0e%s%s\n", name, off, LIMIT,
+                  off <= LIMIT ? "" : "  <-- too far", same ? "" : "  <-- other bits");
+    return off <= LIMIT && same;
+}
+
+static bool check_record(const char *folder, const char *name) {
+    char   path[1024];
+    record rec = {0};
+    (void)snprintf(path, sizeof path, "%s/%s.json", folder, name);
+    json_t       *model = json_load_file(path, 0, NULL);
+    const json_t *tokens = json_object_get(model, "tokens");
+    assert_non_null(model);
+    rec.vector = json_object_get(model, "vector");
+    rec.n_embd = (size_t)json_integer_value(json_object_get(model, "n_embd"));
+    rec.n_tokens = json_array_size(tokens);
+    assert_in_range(rec.n_embd, 1, MAX_EMBD);
+    assert_in_range(rec.n_tokens, 1, MAX_TOKENS);
+    for (size_t i = 0; i < rec.n_tokens; i++)
+        rec.tokens[i] = (int32_t)json_integer_value(json_array_get(tokens, i));
+    (void)snprintf(path, sizeof path, "/tmp/hl-%s-%d.gguf", name, (int)getpid());
+    fill_skeleton(model, HL_TYPE_f32, path);
+    const bool ok = check_model(path, name, &rec);
+    (void)unlink(path);
+    json_decref(model);
+    return ok;
+}
+
+static void our_vectors_agree_with_the_reference(void **state) {
+    (void)state;
+    static const char *const folder = "tests/golden/embed";
+    DIR                     *dir = opendir(folder);
+    int                      n_checked = 0, n_bad = 0;
+    struct dirent           *de = NULL;
+    assert_non_null(dir);
+    while ((de = readdir(dir))) {
+        char *dot = strrchr(de->d_name, '.');
+        if (!dot || strcmp(dot, ".json") != 0) continue;
+        *dot = '\0';
+        n_bad += !check_record(folder, de->d_name);
+        n_checked++;
+    }
+    (void)closedir(dir);
+    assert_int_equal(n_bad, 0);
+    assert_true(n_checked > 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(our_vectors_agree_with_the_reference)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
