@@ -17,7 +17,7 @@ struct MHD_Daemon;
 
 /* Counts for /metrics. Each is added to with __atomic_fetch_add() and read the same way. */
 typedef struct hl_server_counts {
-    uint64_t requests, errors, refused, completions, cancelled;
+    uint64_t requests, errors, refused, completions, embeddings, cancelled;
     uint64_t prompt_tokens, cached_tokens, answer_tokens;
 } hl_server_counts;
 

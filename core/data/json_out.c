@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 enum { MAX_JSON_BYTES = 1 << 30 };
 
@@ -68,6 +69,12 @@ void hl_json_add_real(hl_json_out *j, const char *key, double x) {
         hl_str_add_format(&j->text, "%.7g", x);
     else
         hl_str_add_text(&j->text, "null");
+}
+
+void hl_json_add_f32(hl_json_out *j, const char *key, float x) {
+    char text[32];
+    (void)snprintf(text, sizeof text, "%.9g", (double)x);
+    hl_json_add_raw(j, key, isfinite(x) ? text : "null");
 }
 
 void hl_json_add_bool(hl_json_out *j, const char *key, bool b) {

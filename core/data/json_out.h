@@ -23,6 +23,7 @@ void hl_json_add_text(hl_json_out *j, const char *key, const char *text); /* NUL
 void hl_json_add_view(hl_json_out *j, const char *key, hl_view text);
 void hl_json_add_int(hl_json_out *j, const char *key, int64_t n);
 void hl_json_add_real(hl_json_out *j, const char *key, double x); /* null when it is no number */
+void hl_json_add_f32(hl_json_out *j, const char *key, float x);   /* so that it reads back as the same */
 void hl_json_add_bool(hl_json_out *j, const char *key, bool b);
 void hl_json_add_raw(hl_json_out *j, const char *key, const char *json); /* is JSON already */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * embed.h - texts to vectors: how the vectors of a text's tokens become one, shared by runners and schedulers.
+ * embed.h - texts to vectors: what is asked, what comes of it, and how the vectors of a text's tokens become
+ * one; shared by runners and schedulers.
  */
 #ifndef HL_EMBED_H
 #define HL_EMBED_H

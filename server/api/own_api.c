@@ -69,6 +69,7 @@ hl_status hl_api_metrics(hl_exchange *x, hl_err *err) {
         {"hyperlama_refused_total", "requests refused because too many waited", &c->refused},
         {"hyperlama_cancelled_total", "requests whose client left before the end", &c->cancelled},
         {"hyperlama_completions_total", "answers begun", &c->completions},
+        {"hyperlama_embeddings_total", "vectors of texts", &c->embeddings},
         {"hyperlama_prompt_tokens_total", "tokens of prompts", &c->prompt_tokens},
         {"hyperlama_cached_tokens_total", "tokens of prompts that were not computed again",
          &c->cached_tokens},

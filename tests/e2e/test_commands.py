@@ -3,8 +3,8 @@ import json
 import re
 import subprocess
 
-LATER = ["pull", "push", "create", "quantize", "embed"]
-WORKING = ["run", "import", "show", "list", "rm", "gc", "bench", "info", "config", "doctor", "tokenize", "template", "score",
+LATER = ["pull", "push", "create", "quantize"]
+WORKING = ["run", "import", "show", "list", "rm", "gc", "bench", "info", "config", "doctor", "tokenize", "template", "score", "embed",
            "completion", "version", "help"]
 
 

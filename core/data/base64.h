@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * base64.h - bytes as text: the standard alphabet, with padding (RFC 4648, section 4).
+ */
+#ifndef HL_CORE_DATA_BASE64_H
+#define HL_CORE_DATA_BASE64_H
+
+#include "core/base/str.h"
+
+void hl_str_add_base64(hl_str *s, const void *data, size_t n);
+
+#endif
