@@ -30,7 +30,11 @@ hl_status hl_ask_server(const hl_app *app, const char *method, const char *path,
     hl_status   status = hl_http_base_url(address, base, sizeof base, err);
     if (status != HL_OK) return status;
     (void)snprintf(url, sizeof url, "%s%s", base, path);
-    const hl_http_call call = {.method = method, .url = url, .body = hl_view_of(body)};
+    const char        *key = hl_env_get(app->envp, "HYPERLAMA_API_KEY");
+    const hl_http_call call = {.method = method,
+                               .url = url,
+                               .body = hl_view_of(body),
+                               .key = key ? key : hl_env_get(app->envp, "OLLAMA_API_KEY")};
     hl_str_init(&answer, MAX_ANSWER_BYTES);
     status = hl_http_ask(&call, &answer, &code, &why);
     if (status == HL_E_NET)
@@ -42,7 +46,8 @@ hl_status hl_ask_server(const hl_app *app, const char *method, const char *path,
         status = hl_json_parse(hl_str_view(&answer), "the server's answer", &json, err);
     if (status == HL_OK && code >= 400) {
         const char *text = hl_json_text(json, "error");
-        status = hl_fail(err, status_of(code), "%s", text ? text : "the server refused");
+        status = hl_fail(err, status_of(code), "%s%s", text ? text : "the server refused",
+                         code == 401 ? "; commands show the key in HYPERLAMA_API_KEY" : "");
     }
     hl_str_done(&answer);
     if (status == HL_OK)

@@ -51,6 +51,10 @@ hl_status hl_host_store(hl_host *h, hl_store **ret_store, hl_err *err) {
     return status;
 }
 
+hl_status hl_host_open_keyring(const hl_host *h, hl_keyring **ret_ring, hl_err *err) {
+    return hl_keyring_open(h->paths->db, h->events, ret_ring, err);
+}
+
 static void pass_event(void *user, int level, const char *component, const char *event, const char *fields) {
     const hl_host *h = user;
     hl_event(h->events, (hl_log_level)level, component, event, "%s", fields ? fields : "");

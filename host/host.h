@@ -50,6 +50,11 @@ void                    hl_host_free(hl_host *h); /* after all users of its mode
 HL_MUST_CHECK hl_status hl_host_store(hl_host *h, hl_store **ret_store, hl_err *err);
 HL_MUST_CHECK hl_status hl_host_engine(hl_host *h, int32_t n_threads, hl_engine **ret_engine, hl_err *err);
 
+/* The keys of a server on this machine: those in this host's database.
+ * fails  as hl_keyring_open()
+ * owns   hl_keyring_close() */
+HL_MUST_CHECK hl_status hl_host_open_keyring(const hl_host *h, hl_keyring **ret_ring, hl_err *err);
+
 /* What a name or a path means: the files of one model. */
 typedef struct hl_source {
     char              *label;  /* the stored name with its tag, or the path */

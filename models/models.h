@@ -321,6 +321,60 @@ HL_MUST_CHECK hl_status hl_store_list_results(hl_store *s, const char *model, co
                                               int32_t max_runs, hl_bench_history **ret_history, hl_err *err);
 void                    hl_bench_history_free(hl_bench_history *h); /* NULL is allowed */
 
+/* ---- Keys of a server ---------------------------------------------------------------------- */
+
+enum {
+    HL_KEY_NAME_BYTES = 65, /* 64 characters and the end */
+    HL_KEY_TEXT_BYTES = 68, /* "hl-", 64 hex digits and the end */
+    HL_KEY_PRIORITY_MOST = 100,
+};
+
+/* What a key may do; each may what those before it may. */
+typedef enum hl_key_scope {
+    HL_KEY_USE,    /* ask models, look at what there is */
+    HL_KEY_MANAGE, /* make, copy and delete models */
+    HL_KEY_ADMIN,  /* the server itself */
+    HL_N_KEY_SCOPES
+} hl_key_scope;
+
+typedef struct hl_key {
+    char         name[HL_KEY_NAME_BYTES]; /* letters, digits and . _ @ - */
+    char         sha256[HL_DIGEST_BYTES]; /* of the key, which is kept nowhere */
+    hl_key_scope scope;
+    int32_t      priority; /* of its requests; higher ones go first */
+    int64_t      created_ms;
+} hl_key;
+
+const char *hl_key_scope_name(hl_key_scope scope);
+bool        hl_key_scope_parse(const char *text, hl_key_scope *ret_scope);
+
+/* The keys in a database. One thread at a time; any number of processes. */
+typedef struct hl_keyring hl_keyring;
+
+/* in     events  may be NULL; else it must outlive the keyring
+ * fails  as the database cannot be opened: HL_E_IO, HL_E_BUSY, HL_E_UNSUPPORTED (newer), HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_keyring_open(const char *db_path, const hl_events *events, hl_keyring **ret_ring,
+                                        hl_err *err);
+void                    hl_keyring_close(hl_keyring *r); /* NULL is allowed */
+
+/* Make a key.
+ * out    ret_key  the key: the only time that anybody sees it
+ * fails  HL_E_EXISTS  the name is taken
+ *        HL_E_ARG     the name or the priority is none
+ *        HL_E_IO, HL_E_BUSY */
+HL_MUST_CHECK hl_status hl_keyring_add(hl_keyring *r, const char *name, hl_key_scope scope, int32_t priority,
+                                       char ret_key[HL_KEY_TEXT_BYTES], hl_err *err);
+/* fails HL_E_NOT_FOUND, HL_E_IO, HL_E_BUSY */
+HL_MUST_CHECK hl_status hl_keyring_revoke(hl_keyring *r, const char *name, hl_err *err);
+
+/* All keys, by name.
+ * owns   hl_free(*ret_keys); NULL when there is none */
+HL_MUST_CHECK hl_status hl_keyring_list(hl_keyring *r, hl_key **ret_keys, size_t *ret_n, hl_err *err);
+
+/* May hl_keyring_list() give something else than at the last call, by whatever process? Costs microseconds.
+ * When the file is another one now, it is opened. */
+bool hl_keyring_has_changed(hl_keyring *r);
+
 /* ---- Modelfiles ---------------------------------------------------------------------------- */
 
 typedef struct hl_modelfile {

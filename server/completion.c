@@ -28,6 +28,8 @@ hl_status hl_completion_new(hl_exchange *x, const hl_dialect *dialect, json_t *b
     c->start_ns = x->start_ns;
     c->created_s = hl_clock_wall_ms() / 1000;
     hl_request_init(&c->request);
+    c->request.owner = x->owner;
+    c->request.priority = x->priority;
     hl_options_init(&c->options);
     hl_options_read_settings(&c->options, x->server->config);
     c->options.is_ctx_capped = true;

@@ -47,9 +47,11 @@ hl_status hl_server_start(hl_host *host, const hl_config *config, const hl_event
     s->max_queue = (size_t)hl_config_int(config, HL_SETTING_server_max_queue);
     if (getrandom(&s->id_key, sizeof s->id_key, 0) != (ssize_t)sizeof s->id_key)
         s->id_key = (uint64_t)hl_clock_ns(); /* ids are names, not secrets */
-    const hl_status status = hl_http_start(s, err);
+    hl_status status = hl_access_start(s, err);
+    if (status == HL_OK) status = hl_http_start(s, err);
     if (status != HL_OK) {
         hl_http_stop(s, 0);
+        hl_access_stop(s);
         server_free(s);
         return status;
     }
@@ -63,6 +65,7 @@ const char *hl_server_address(const hl_server *s) { return s->address; }
 void hl_server_stop(hl_server *s, int64_t drain_ms) {
     if (!s) return;
     hl_http_stop(s, drain_ms);
+    hl_access_stop(s);
     hl_event(s->events, HL_LOG_INFO, "server", "stop", "address=%s", s->address);
     server_free(s);
 }

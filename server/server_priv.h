@@ -21,6 +21,13 @@ typedef struct hl_server_counts {
     uint64_t prompt_tokens, cached_tokens, answer_tokens;
 } hl_server_counts;
 
+typedef struct hl_access {
+    pthread_mutex_t lock;
+    hl_keyring     *ring;
+    hl_key         *keys; /* [n_keys] as they were in the database a second ago */
+    size_t          n_keys;
+} hl_access;
+
 struct hl_server {
     hl_host           *host;
     const hl_config   *config;
@@ -32,7 +39,9 @@ struct hl_server {
     hl_server_counts   counts;
     hl_metrics        *metrics; /* of each model; event thread */
     size_t             max_body_bytes, max_queue;
-    bool               is_loopback; /* then the Host header is checked against DNS rebinding */
+    hl_access          access;
+    bool               is_loopback;   /* then the Host header is checked against DNS rebinding */
+    bool               may_lack_keys; /* without keys, everybody may ask who reaches us */
     int                listen_fd, wake_fd, epoll_fd;
     pthread_t          watcher;
     bool               has_watcher, is_ending; /* the watcher is to leave */
@@ -50,6 +59,24 @@ struct hl_server {
 HL_MUST_CHECK hl_status hl_gate_check(const hl_server *s, const char *host, const char *origin, hl_err *err);
 /* Is this Origin one that browsers may be answered for? */
 bool hl_gate_allows_origin(const hl_server *s, const char *origin);
+
+/* ---- access.c: who asks, and what they may ---- */
+
+HL_MUST_CHECK hl_status hl_access_start(hl_server *s, hl_err *err);
+void                    hl_access_stop(hl_server *s); /* also after a failed start */
+void                    hl_access_refresh(hl_server *s);
+bool                    hl_access_has_keys(hl_server *s);
+/* May who shows these headers (NULL: absent) take x's route? Then the request is signed with the key's name,
+ * owner and priority.
+ * fails  HL_E_AUTH  *ret_code is 401 (no key, or an unknown one) or 403 (it may do less) */
+HL_MUST_CHECK hl_status hl_access_check(hl_exchange *x, const char *authorization, const char *x_api_key,
+                                        unsigned *ret_code, hl_err *err);
+/* The header x-request-priority: whoever has a key may step back behind its priority, not in front of it.
+ * in     text  NULL: absent
+ * fails  HL_E_ARG */
+HL_MUST_CHECK hl_status hl_access_read_priority(hl_exchange *x, const char *text, hl_err *err);
+/* fails HL_E_BUSY  as many requests of this key as may be wait or are being answered */
+HL_MUST_CHECK hl_status hl_access_check_queue(hl_exchange *x, hl_err *err);
 
 /* ---- hangup.c: clients that leave while nothing is sent to them, pings, models whose time is over ---- */
 

@@ -58,8 +58,9 @@ static const struct {
 #undef HL_CONFIG_ENV
 };
 
-/* Variables of ours that are no settings: they say where the settings are. */
-static const char *const other_names[] = {"HYPERLAMA_HOME", "HYPERLAMA_CONFIG", "HYPERLAMA_LOG"};
+/* Variables of ours that are no settings: where the settings are, and a secret, which no list must print. */
+static const char *const other_names[] = {"HYPERLAMA_HOME", "HYPERLAMA_CONFIG", "HYPERLAMA_LOG",
+                                          "HYPERLAMA_API_KEY"};
 
 hl_status hl_config_new(hl_config **ret_config, hl_err *err) {
     hl_config *c = hl_new(1, sizeof *c);

@@ -9,6 +9,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "core/data/sha256.h"
 
+#include <openssl/crypto.h>
 #include <openssl/sha.h>
 
 #include "core/base/mem.h"
@@ -59,4 +60,8 @@ hl_status hl_sha256_of(const void *data, size_t n, char ret_hex[HL_SHA256_HEX_BY
     if (status == HL_OK) status = hl_sha256_finish(h, ret_hex, err);
     hl_sha256_free(h);
     return status;
+}
+
+bool hl_sha256_is_same(const char a[HL_SHA256_HEX_BYTES], const char b[HL_SHA256_HEX_BYTES]) {
+    return CRYPTO_memcmp(a, b, HL_SHA256_HEX_BYTES) == 0;
 }

@@ -25,4 +25,7 @@ HL_MUST_CHECK hl_status hl_sha256_finish(hl_sha256 *h, char ret_hex[HL_SHA256_HE
 HL_MUST_CHECK hl_status hl_sha256_of(const void *data, size_t n, char ret_hex[HL_SHA256_HEX_BYTES],
                                      hl_err *err);
 
+/* Are two sums in hex the same? Takes as long whether they are or not. */
+bool hl_sha256_is_same(const char a[HL_SHA256_HEX_BYTES], const char b[HL_SHA256_HEX_BYTES]);
+
 #endif

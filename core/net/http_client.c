@@ -21,6 +21,20 @@ static int look(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t
     return hl_stop_asked();
 }
 
+/* The headers of a call, to be freed with curl_slist_free_all(); NULL: no memory. */
+static struct curl_slist *make_headers(const hl_http_call *call) {
+    struct curl_slist *headers =
+        curl_slist_append(NULL, call->body.ptr ? "Content-Type: application/json" : "Accept: */*");
+    hl_str line;
+    if (!headers || !call->key || !*call->key) return headers;
+    hl_str_init(&line, SIZE_MAX);
+    hl_str_add_format(&line, "Authorization: Bearer %s", call->key);
+    struct curl_slist *all = line.failed ? NULL : curl_slist_append(headers, hl_str_text(&line));
+    hl_str_done(&line);
+    if (!all) curl_slist_free_all(headers);
+    return all;
+}
+
 static hl_status explain(CURLcode rc, const hl_http_call *call, const char *detail, const hl_str *body,
                          hl_err *err) {
     if (rc == CURLE_ABORTED_BY_CALLBACK) return hl_fail(err, HL_E_CANCEL, "%s: stopped", call->url);
@@ -32,7 +46,7 @@ static hl_status explain(CURLcode rc, const hl_http_call *call, const char *deta
 hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code, hl_err *err) {
     char               detail[CURL_ERROR_SIZE] = "";
     CURL              *c = curl_easy_init();
-    struct curl_slist *headers = c ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
+    struct curl_slist *headers = c ? make_headers(call) : NULL;
     long               code = 0;
     if (!headers) {
         curl_easy_cleanup(c);
@@ -54,8 +68,8 @@ hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code,
     if (call->body.ptr) {
         (void)curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
         (void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, call->body.ptr);
-        (void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
     }
+    (void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
     const CURLcode rc = curl_easy_perform(c);
     if (rc == CURLE_OK) (void)curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &code);
     curl_slist_free_all(headers);

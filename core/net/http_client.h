@@ -11,6 +11,7 @@ typedef struct hl_http_call {
     const char *method; /* "GET" */
     const char *url;
     hl_view     body;       /* without a pointer: none. Sent as JSON */
+    const char *key;        /* shown as Authorization: Bearer; NULL or "": none */
     int64_t     connect_ms; /* 0: 2 s */
     int64_t     total_ms;   /* 0: as long as it takes */
 } hl_http_call;

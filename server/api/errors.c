@@ -13,8 +13,7 @@
 
 static const char *openai_type(unsigned code) {
     switch (code) {
-    case 401:
-    case 403: return "authentication_error";
+    case 403: return "permission_error";
     case 429: return "rate_limit_error";
     case 404: return "not_found_error";
     default: return code >= 500 ? "server_error" : "invalid_request_error";
@@ -40,6 +39,7 @@ static void add_openai(const hl_exchange *x, hl_status status, unsigned code, co
     char        buf[200];
     const char *name = NULL;
     if (status == HL_E_NOT_FOUND && x->route) name = "model_not_found";
+    if (code == 401) name = "invalid_api_key";
     if (status == HL_E_FULL && x->overflow_ctx > 0) {
         name = "context_length_exceeded";
         (void)snprintf(buf, sizeof buf,
@@ -82,9 +82,9 @@ static unsigned code_of(hl_status status) {
     return status == HL_E_UNSUPPORTED ? 400 : (unsigned)hl_status_http(status);
 }
 
-void hl_error_write(const hl_exchange *x, hl_status status, const hl_err *err, hl_json_out *j) {
+static void write_error(const hl_exchange *x, unsigned code, hl_status status, const hl_err *err,
+                        hl_json_out *j) {
     const char          *text = err && err->text[0] ? err->text : hl_status_text(status);
-    const unsigned       code = code_of(status);
     const hl_api_dialect d = x->route ? x->route->dialect
                              : x->path && hl_view_has_prefix(hl_view_of(x->path), "/v1/messages")
                                  ? HL_API_anthropic
@@ -101,10 +101,18 @@ void hl_error_write(const hl_exchange *x, hl_status status, const hl_err *err, h
     }
 }
 
-void hl_exchange_fail(hl_exchange *x, hl_status status, const hl_err *err) {
+void hl_error_write(const hl_exchange *x, hl_status status, const hl_err *err, hl_json_out *j) {
+    write_error(x, code_of(status), status, err, j);
+}
+
+void hl_exchange_fail_as(hl_exchange *x, unsigned code, hl_status status, const hl_err *err) {
     x->has_failed = true;
-    x->code = code_of(status);
+    x->code = code;
     x->content_type = NULL;
     hl_json_clear(&x->out);
-    hl_error_write(x, status, err, &x->out);
+    write_error(x, code, status, err, &x->out);
+}
+
+void hl_exchange_fail(hl_exchange *x, hl_status status, const hl_err *err) {
+    hl_exchange_fail_as(x, code_of(status), status, err);
 }

@@ -11,6 +11,7 @@
 
 #include "core/data/json.h"
 #include "core/data/json_out.h"
+#include "models/models.h"
 #include "server/http/workers.h"
 #include "server/routes.h"
 
@@ -39,7 +40,10 @@ typedef struct hl_exchange {
     const char       *content_type; /* JSON unless it is set */
     /* The prompt did not fit: for the words in which a dialect says so. 0: it did */
     int32_t               overflow_tokens, overflow_ctx;
-    struct hl_completion *completion; /* NULL: `out` is all */
+    struct hl_completion *completion;                  /* NULL: `out` is all */
+    char                  key_name[HL_KEY_NAME_BYTES]; /* whose key was shown; "": none was asked for */
+    uint64_t              owner; /* for the scheduler: the same for all requests of a key */
+    int32_t               priority;
     /* The rest is http_server.c's. */
     struct MHD_Connection *connection;
     hl_exchange_state      state; /* WORKING to READY by a worker, else by the event thread */
@@ -80,6 +84,7 @@ HL_MUST_CHECK hl_status hl_field_object(const json_t *object, const char *key, c
 
 /* Put an error into `out` in the shape that the route's client expects, and its status into `code`. */
 void hl_exchange_fail(hl_exchange *x, hl_status status, const hl_err *err);
+void hl_exchange_fail_as(hl_exchange *x, unsigned code, hl_status status, const hl_err *err);
 /* The body decompressed, where it is not as it is. fails HL_E_FORMAT, HL_E_LIMIT, HL_E_UNSUPPORTED */
 HL_MUST_CHECK hl_status hl_exchange_decode_body(hl_exchange *x, size_t limit_bytes, hl_err *err);
 

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "server/completion.h"
 #include "server/server_priv.h"
@@ -86,10 +87,19 @@ static hl_exchange *exchange_new(hl_server *s, struct MHD_Connection *connection
     return x;
 }
 
-static void log_request(const hl_exchange *x) {
-    const hl_completion *c = x->completion;
-    hl_usage             u = {0};
-    for (size_t i = 0; c && i < c->n_choices; i++) {
+/* Words of others: cleaned, quoted where they could be taken for more than one, and no longer than a line
+ * has room for. */
+static void add_words(hl_str *line, const char *key, hl_view words) {
+    enum { MOST_BYTES = 300 };
+    const bool is_long = words.len > MOST_BYTES;
+    hl_str_add_format(line, " %s=", key);
+    hl_log_add_value(line, is_long ? (hl_view){words.ptr, MOST_BYTES} : words);
+    if (is_long) hl_str_add_format(line, " %s_bytes=%zu", key, words.len);
+}
+
+static void add_usage(hl_str *line, const hl_completion *c) {
+    hl_usage u = {0};
+    for (size_t i = 0; i < c->n_choices; i++) {
         const hl_usage *k = &c->choices[i].usage;
         u.prompt_tokens = k->prompt_tokens;
         u.cached_tokens += k->cached_tokens;
@@ -98,17 +108,39 @@ static void log_request(const hl_exchange *x) {
         u.prompt_ns += k->prompt_ns;
         u.answer_ns += k->answer_ns;
     }
-    const double ms = (double)(hl_clock_ns() - x->start_ns) / 1e6;
-    if (!c)
-        hl_event(x->server->events, HL_LOG_INFO, "server", "request", "id=%s route=%s status=%u ms=%.1f",
-                 x->id, x->route ? x->route->name : "none", x->code, ms);
-    else
-        hl_event(x->server->events, HL_LOG_INFO, "server", "request",
-                 "id=%s route=%s status=%u ms=%.1f model=\"%s\" in_tokens=%d cached_tokens=%d out_tokens=%d "
-                 "queue_ms=%.1f prefill_ms=%.1f decode_ms=%.1f gone=%d",
-                 x->id, x->route->name, x->code, ms, c->model ? c->model : "", (int)u.prompt_tokens,
-                 (int)u.cached_tokens, (int)u.answer_tokens, (double)u.queue_ns / 1e6,
-                 (double)u.prompt_ns / 1e6, (double)u.answer_ns / 1e6, is_gone(x));
+    hl_str_add_format(line,
+                      " in_tokens=%d cached_tokens=%d out_tokens=%d queue_ms=%.1f prefill_ms=%.1f "
+                      "decode_ms=%.1f",
+                      (int)u.prompt_tokens, (int)u.cached_tokens, (int)u.answer_tokens,
+                      (double)u.queue_ns / 1e6, (double)u.prompt_ns / 1e6, (double)u.answer_ns / 1e6);
+}
+
+/* How it ended, in one word. */
+static const char *end_of(const hl_exchange *x) {
+    static const char *const ends[] = {"none", "stop", "length", "cancel", "timeout"};
+    const hl_completion     *c = x->completion;
+    if (is_gone(x)) return "gone";
+    if (x->has_failed || (c && c->status != HL_OK)) return "error";
+    if (!c || c->n_choices == 0) return "ok";
+    return ends[c->choices[c->n_choices - 1].usage.end];
+}
+
+/* The access log: one line for each request. */
+static void log_request(const hl_exchange *x) {
+    const hl_completion *c = x->completion;
+    const hl_events     *events = x->server->events;
+    hl_str               line;
+    if (!events || !events->fn || events->level < HL_LOG_INFO) return;
+    hl_str_init(&line, SIZE_MAX);
+    hl_str_add_format(&line, "id=%s key=%s method=%s route=%s status=%u end=%s ms=%.1f", x->id,
+                      x->key_name[0] ? x->key_name : "-", hl_method_name(x->method),
+                      x->route ? x->route->name : "none", x->code, end_of(x),
+                      (double)(hl_clock_ns() - x->start_ns) / 1e6);
+    if (c) add_usage(&line, c);
+    if (c && c->model) add_words(&line, "model", hl_view_of(c->model));
+    add_words(&line, "path", hl_view_of(x->path));
+    hl_event(events, HL_LOG_INFO, "server", "request", "%s", hl_str_text(&line));
+    hl_str_done(&line);
 }
 
 /* On a worker: giving a model back may unload it. */
@@ -133,7 +165,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     *con_cls = NULL;
     if (!x) return;
     hl_hangup_remove(x->server, x);
-    if (how != MHD_REQUEST_TERMINATED_COMPLETED_OK) x->is_gone = 1; /* off the list: nobody else's now */
+    /* Off the list: nobody else's now. One that left when it had all is not gone. */
+    x->is_gone = how != MHD_REQUEST_TERMINATED_COMPLETED_OK;
     if (x->completion) hl_completion_end(x->completion);
     if (x->is_gone) (void)__atomic_fetch_add(&x->server->counts.cancelled, 1, __ATOMIC_RELAXED);
     log_request(x);
@@ -160,6 +193,7 @@ static void add_common_headers(hl_exchange *x, struct MHD_Response *r) {
         (void)MHD_add_response_header(r, "Access-Control-Expose-Headers", "request-id, x-request-id");
         (void)MHD_add_response_header(r, "Vary", "Origin");
     }
+    if (x->code == 401) (void)MHD_add_response_header(r, "WWW-Authenticate", "Bearer realm=\"hyperlama\"");
     if (x->code == 503) {
         char seconds[16];
         (void)snprintf(seconds, sizeof seconds, "%d", RETRY_S);
@@ -277,14 +311,15 @@ static enum MHD_Result begin_work(hl_exchange *x) {
         run_handler(x);
         return answer(x);
     }
-    if (hl_workers_n_queued(s->workers) >= s->max_queue) {
+    hl_status status = hl_access_check_queue(x, &err);
+    if (status == HL_OK && hl_workers_n_queued(s->workers) >= s->max_queue)
+        status = hl_fail(&err, HL_E_BUSY,
+                         "server busy, please try again.  maximum pending requests exceeded "
+                         "(server.max_queue = %zu)",
+                         s->max_queue);
+    if (status != HL_OK) {
         (void)__atomic_fetch_add(&s->counts.refused, 1, __ATOMIC_RELAXED);
-        hl_exchange_fail(x,
-                         hl_fail(&err, HL_E_BUSY,
-                                 "server busy, please try again.  maximum pending requests "
-                                 "exceeded (server.max_queue = %zu)",
-                                 s->max_queue),
-                         &err);
+        hl_exchange_fail(x, status, &err);
         return respond_whole(x);
     }
     set_state(x, HL_X_WORKING);
@@ -320,6 +355,10 @@ static const hl_route *find_route(hl_exchange *x, uint32_t *ret_allowed) {
     memcpy(with, "/v1", 3);
     memcpy(with + 3, x->path, n + 1);
     r = hl_route_find(x->method, hl_view_of(with), &x->rest, ret_allowed);
+    if (!*ret_allowed) {
+        hl_free(with);
+        return NULL; /* an unknown path is called what it was */
+    }
     hl_free(x->path);
     x->path = with;
     return r;
@@ -327,8 +366,7 @@ static const hl_route *find_route(hl_exchange *x, uint32_t *ret_allowed) {
 
 static enum MHD_Result refuse(hl_exchange *x, unsigned code, hl_status status, const char *why) {
     hl_err err = {0};
-    hl_exchange_fail(x, hl_fail(&err, status, "%s", why), &err);
-    x->code = code;
+    hl_exchange_fail_as(x, code, hl_fail(&err, status, "%s", why), &err);
     return respond_whole(x);
 }
 
@@ -344,8 +382,8 @@ static enum MHD_Result respond_methods(hl_exchange *x, uint32_t allowed) {
     if (is_options)
         x->code = 204;
     else
-        hl_exchange_fail(x, hl_fail(&err, HL_E_ARG, "method not allowed; this path has %s", allow), &err);
-    if (!is_options) x->code = 405;
+        hl_exchange_fail_as(x, 405, hl_fail(&err, HL_E_ARG, "method not allowed; this path has %s", allow),
+                            &err);
     struct MHD_Response *r = MHD_create_response_from_buffer(
         x->out.text.len, x->out.text.ptr ? x->out.text.ptr : "", MHD_RESPMEM_PERSISTENT);
     if (!r) return MHD_NO;
@@ -410,6 +448,11 @@ static enum MHD_Result begin(hl_exchange *x, const char *url, const char *method
         return refuse(x, 400, HL_E_FORMAT, "both Content-Length and Transfer-Encoding: expected one of them");
     if (!allowed) return refuse(x, 404, HL_E_NOT_FOUND, "404 page not found");
     if (!x->route) return respond_methods(x, allowed);
+    unsigned code = 400;
+    if (hl_access_check(x, header(x, "Authorization"), header(x, "x-api-key"), &code, &err) != HL_OK)
+        return refuse(x, code, HL_E_AUTH, err.text);
+    if (hl_access_read_priority(x, header(x, "x-request-priority"), &err) != HL_OK)
+        return refuse(x, 400, HL_E_ARG, err.text);
     /* A client that is still sending does not see an answer: a little too much is read to its end first. */
     const uint64_t n_bytes = length ? strtoull(length, NULL, 10) : 0;
     if (n_bytes > s->max_body_bytes + DRAIN_BYTES) {
@@ -530,12 +573,15 @@ static hl_status open_socket(hl_server *s, hl_err *err) {
     const int rc = getaddrinfo(host, port, &hints, &found);
     if (rc != 0) return hl_fail(err, HL_E_ARG, "server.host '%.100s': %s", text, gai_strerror(rc));
     s->is_loopback = is_loopback(found->ai_addr);
-    if (!s->is_loopback && !hl_config_bool(s->config, HL_SETTING_server_allow_remote)) {
+    s->may_lack_keys = s->is_loopback || hl_config_bool(s->config, HL_SETTING_server_allow_remote);
+    if (!s->may_lack_keys && !hl_access_has_keys(s) &&
+        !hl_config_bool(s->config, HL_SETTING_server_require_keys)) {
         freeaddrinfo(found);
         return hl_fail(
             err, HL_E_ARG,
-            "server.host '%.100s' can be reached from other machines, and nobody would be asked for a "
-            "key: use 127.0.0.1, or allow it with server.allow_remote = yes",
+            "server.host '%.100s' can be reached from other machines, and there are no keys to ask "
+            "for: make one (hyperlama keys add NAME), or allow everybody with "
+            "server.allow_remote = yes",
             text);
     }
     s->listen_fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

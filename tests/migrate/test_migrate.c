@@ -57,6 +57,10 @@ static void make_version(const fixture *f, int version) {
         exec(sql, "INSERT INTO chat VALUES (1, 'talk', 'x', 1, 2)");
         exec(sql, "INSERT INTO chat_message VALUES (1, 0, 'user', 'hi', '', '{}', 3)");
     }
+    if (version >= 4)
+        exec(sql,
+             "INSERT INTO api_key VALUES ('ci', '00112233445566778899aabbccddeeff00112233445566778899aabbc"
+             "cddeeff', 'manage', -3, 4)");
     (void)sqlite3_close(sql);
 }
 
@@ -94,6 +98,7 @@ static void a_database_of_every_schema_is_brought_up_to_date(void **state) {
         hl_db_close(db);
         assert_int_equal(read_int(&f, "PRAGMA user_version"), hl_db_newest_version());
         if (version >= 2) assert_int_equal(read_int(&f, "SELECT count(*) FROM chat_message"), 1);
+        assert_int_equal(read_int(&f, "SELECT count(*) FROM api_key WHERE scope = 'manage'"), version >= 4);
         char backup[64];
         (void)snprintf(backup, sizeof backup, "hyperlama.db.v%d.bak", version);
         assert_int_equal(has_file(&f, backup), version > 0 && version < hl_db_newest_version());

@@ -1,0 +1,309 @@
+"""serve for more than one person: keys and what they may do, the access log."""
+import json
+import re
+import socket
+import sqlite3
+import threading
+import time
+
+import pytest
+
+from test_serve import ANSWER, Server, serve, user  # noqa: F401 (a fixture)
+
+
+def wait_until(look, *args):
+    """Until it is true; how long that takes is nobody's business here."""
+    while not look(*args):
+        time.sleep(0.02)
+
+
+def make_key(cli, name, *args):
+    key = cli.ok("keys", "add", name, *args).strip()
+    assert re.fullmatch(r"hl-[0-9a-f]{64}", key)
+    return key
+
+
+def bearer(key):
+    return {"Authorization": f"Bearer {key}"}
+
+
+# ---- The command ----
+
+def test_a_key_is_shown_once_and_kept_as_its_sum(cli):
+    done = cli("keys", "add", "alice", "--scope", "manage", "--priority", "-5")
+    key = done.stdout.strip()
+    assert re.fullmatch(r"hl-[0-9a-f]{64}", key) and "alice" in done.stderr and key not in done.stderr
+    second = json.loads(cli.ok("keys", "add", "bob", "--json"))
+    assert second["key"] != key and (second["name"], second["scope"], second["priority"]) == ("bob", "use", 0)
+    keys = json.loads(cli.ok("keys", "list", "--json"))["keys"]
+    assert [(k["name"], k["scope"], k["priority"]) for k in keys] == [("alice", "manage", -5), ("bob", "use", 0)]
+    assert "alice" in cli.ok("keys", "list")
+    for path in cli.home.rglob("*"):
+        assert not path.is_file() or (key.encode() not in path.read_bytes() and key[3:].encode() not in path.read_bytes())
+    assert cli("keys", "add", "alice").returncode == 8
+    cli.ok("keys", "revoke", "alice")
+    gone = cli("keys", "revoke", "alice")
+    assert gone.returncode == 7 and "alice" in gone.stderr
+    last = cli("keys", "revoke", "bob")
+    assert last.returncode == 0 and "last key" in last.stderr
+
+
+@pytest.mark.parametrize("args", [("add",), ("add", "a b"), ("add", ""), ("add", "x" * 65), ("list", "x"), ("drop", "x"),
+                                  ("add", "x", "--scope", "root"), ("add", "x", "--priority", "101")])
+def test_what_is_no_key_is_an_error(cli, args):
+    assert cli("keys", *args).returncode == 2
+    assert json.loads(cli.ok("keys", "list", "--json")) == {"keys": []}
+
+
+# ---- Who may ask ----
+
+def test_with_a_key_in_the_database_nobody_is_answered_without_one(serve, cli):
+    s = serve()
+    assert s.json("GET", "/api/tags")["models"]
+    key = make_key(cli, "alice")
+    wait_until(lambda: s.ask("GET", "/api/tags")[0] == 401)  # noticed while it runs
+    assert s.json("GET", "/api/tags", headers=bearer(key))["models"]
+    assert s.json("GET", "/api/tags", headers={"x-api-key": key})["models"]
+    assert s.json("GET", "/api/tags", headers={"Authorization": f"bearer   {key}"})["models"]
+    assert s.json("GET", "/api/tags", headers=dict(bearer("hl-no"), **{"x-api-key": key}))["models"]
+    for wrong in (bearer(key[:-1]), bearer(key + "0"), bearer(""), {"Authorization": f"Basic {key}"}, {"x-api-key": key.upper()},
+                  {"Authorization": key}):
+        assert s.ask("GET", "/api/tags", headers=wrong)[0] == 401, wrong
+    for path in ("/", "/health", "/ready"):
+        assert s.ask("GET", path)[0] == 200
+    assert s.ask("OPTIONS", "/api/chat")[0] == 204
+    assert s.ask("GET", "/metrics")[0] == s.ask("GET", "/api/version")[0] == s.ask("POST", "/api/chat", user())[0] == 401
+    answer = s.json("POST", "/api/chat", user(stream=False), headers=bearer(key))
+    assert answer["message"]["content"] == ANSWER
+    second = make_key(cli, "bob")  # counts at once
+    assert s.ask("GET", "/api/tags", headers=bearer(second))[0] == 200
+    cli.ok("keys", "revoke", "alice")
+    wait_until(lambda: s.ask("GET", "/api/tags", headers=bearer(key))[0] == 401)
+    assert s.ask("GET", "/api/tags", headers=bearer(second))[0] == 200
+
+
+def test_a_missing_key_is_said_in_the_words_of_each_dialect(serve, cli):
+    make_key(cli, "alice")
+    s = serve()
+    status, data, headers = s.ask("POST", "/api/chat", user())
+    assert status == 401 and headers["WWW-Authenticate"].startswith("Bearer") and list(json.loads(data)) == ["error"]
+    openai = s.json("POST", "/v1/chat/completions", user(), status=401)["error"]
+    assert openai["type"] == "invalid_request_error" and openai["code"] == "invalid_api_key"
+    assert "x-api-key" in openai["message"]
+    anthropic = s.json("POST", "/v1/messages", user(max_tokens=5), headers={"x-api-key": "hl-wrong"}, status=401)
+    assert anthropic["type"] == "error" and anthropic["error"]["type"] == "authentication_error"
+    assert "hl-wrong" not in json.dumps(anthropic)
+
+
+def test_a_key_may_do_what_its_scope_says(serve, cli):
+    keys = {scope: make_key(cli, scope, "--scope", scope) for scope in ("use", "manage", "admin")}
+    s = serve()
+    copy = {"source": "tiny", "destination": "other"}
+    refused, data, headers = s.ask("POST", "/api/copy", copy, headers=bearer(keys["use"]))
+    assert refused == 403 and "manage" in json.loads(data)["error"] and "WWW-Authenticate" not in headers
+    for path in ("/api/create", "/api/pull", "/api/push"):
+        assert s.ask("POST", path, {"model": "x"}, headers=bearer(keys["use"]))[0] == 403
+        assert s.ask("POST", path, {"model": "x"}, headers=bearer(keys["manage"]))[0] != 403
+    assert s.ask("DELETE", "/api/delete", {"model": "tiny"}, headers=bearer(keys["use"]))[0] == 403
+    assert s.ask("POST", "/api/copy", copy, headers=bearer(keys["manage"]))[0] == 200
+    assert s.ask("DELETE", "/api/delete", {"model": "other"}, headers=bearer(keys["admin"]))[0] == 200
+    assert [m["name"] for m in s.json("GET", "/api/tags", headers=bearer(keys["use"]))["models"]] == ["tiny:latest"]
+
+
+def test_commands_show_a_key_from_the_environment(serve, cli):
+    key = make_key(cli, "alice")
+    s = serve()
+    at = {"HYPERLAMA_SERVER_HOST": f"{s.host}:{s.port}"}
+    without = cli("ps", env=at)
+    assert without.returncode == 14 and "HYPERLAMA_API_KEY" in without.stderr
+    for name in ("HYPERLAMA_API_KEY", "OLLAMA_API_KEY"):
+        done = cli("ps", env=dict(at, **{name: key}))
+        assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+def test_keys_can_be_required_before_there_is_one(serve, cli):
+    s = serve(env={"HYPERLAMA_SERVER_REQUIRE_KEYS": "yes"})
+    assert s.ask("GET", "/api/tags")[0] == 401
+    assert s.ask("GET", "/api/tags", headers=bearer(make_key(cli, "alice")))[0] == 200
+
+
+def test_an_address_for_all_machines_needs_keys(cli):
+    everywhere = ("--server-host", "0.0.0.0:0")
+    refused = cli("serve", *everywhere)
+    assert refused.returncode == 2 and "keys add" in refused.stderr and "server.allow_remote" in refused.stderr
+    key = make_key(cli, "alice")
+    with Server(cli, args=everywhere) as s:
+        assert s.ask("GET", "/api/version")[0] == 401
+        assert s.ask("GET", "/api/version", headers=bearer(key))[0] == 200
+        cli.ok("keys", "revoke", "alice")
+        wait_until(lambda: s.ask("GET", "/api/version", headers=bearer(key))[0] == 401)
+        assert s.ask("GET", "/api/version")[0] == 401  # without any key it does not open up
+    with Server(cli, args=(*everywhere, "--server-allow-remote", "yes")) as s:
+        assert s.ask("GET", "/api/version")[0] == 200
+
+
+def test_keys_that_cannot_be_read_let_nobody_in(cli):
+    make_key(cli, "alice")
+    with sqlite3.connect(cli.home / "hyperlama.db") as db:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        db.execute(f"PRAGMA user_version = {version + 1}")
+    refused = cli("serve", env={"HYPERLAMA_SERVER_HOST": "127.0.0.1:0"})
+    assert refused.returncode == 6 and "newer" in refused.stderr
+
+
+def test_a_home_that_cannot_be_written_has_no_keys(cli):
+    (cli.folder / "file").write_text("no folder")
+    with Server(cli, {"HYPERLAMA_HOME": str(cli.folder / "file" / "home"), "HYPERLAMA_STORE_MODELS_DIR": str(cli.folder)}) as s:
+        assert s.ask("GET", "/api/version")[0] == 200
+
+
+# ---- Shares ----
+
+def begin_endless(s, key):
+    """An answer that goes on until its socket is closed: nobody reads it, and it is more than the socket holds."""
+    c = socket.socket()
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    c.connect((s.host, s.port))
+    body = json.dumps({"model": "tiny", "prompt": "hi", "options": {"num_predict": -1, "num_ctx": 65536}})
+    c.sendall(f"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+              f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    assert c.recv(1)
+    return c
+
+
+def test_one_key_cannot_fill_the_queue(serve, cli):
+    alice, bob = make_key(cli, "alice"), make_key(cli, "bob")
+    s = serve(env={"HYPERLAMA_SERVER_MAX_QUEUE_PER_KEY": "1"}, loop=True, n_ctx=65536)
+    c = begin_endless(s, alice)
+    short = user(stream=False, max_tokens=4, options={"num_predict": 4})
+    for path, shape in (("/api/chat", {"error"}), ("/v1/chat/completions", {"error"}), ("/v1/messages", {"type", "error", "request_id"})):
+        status, data, headers = s.ask("POST", path, short, bearer(alice))
+        assert status == 503 and headers["Retry-After"] and "alice" in data.decode() and set(json.loads(data)) == shape
+    assert s.ask("POST", "/api/chat", short, bearer(bob))[0] == 200
+    assert s.ask("GET", "/health")[0] == 200
+    c.close()
+    wait_until(lambda: s.ask("POST", "/api/chat", short, bearer(alice))[0] == 200)
+
+
+def begin_plug(s, key):
+    """One with a long prompt: while that is read nobody else's turn comes. (Who writes is set aside when nobody reads.)"""
+    c = s.connect()
+    body = {"model": "tiny", "prompt": "x" * 60000, "raw": True}
+    c.request("POST", "/api/generate", json.dumps(body), bearer(key))
+    wait_until(lambda: s.metric("completions_total") >= 1)
+    return c.sock
+
+
+def finish_in_turn(s, first, later):
+    """The paths in the order in which they were answered, when all waited behind `first`, one at a time."""
+    threads = []
+    for i, (path, headers) in enumerate(later):
+        body = user("abc"[i] * 20000, stream=False, max_tokens=1, options={"num_predict": 1})
+        threads.append(threading.Thread(target=s.ask, args=("POST", path, body, headers)))
+        threads[-1].start()
+        wait_until(lambda n: s.metric("completions_total") >= n, i + 2)
+    first.shutdown(socket.SHUT_RDWR)
+    for t in threads:
+        t.join()
+    s.stop()
+    s.reader.join()
+    return [m.group(1) for m in (re.search(r" status=200 .* path=(\S+)", one) for one in s.log) if m and m.group(1).startswith(("/v1", "/api/chat"))]
+
+
+ONE_AT_A_TIME = {"HYPERLAMA_ENGINE_N_PARALLEL": "1", "HYPERLAMA_ENGINE_N_CTX": "65536"}
+
+
+class Admin(Server):
+    """Asks /metrics with a key."""
+
+    key = None
+
+    def ask(self, method, path, body=None, headers=None):
+        return super().ask(method, path, body, headers or bearer(self.key))
+
+
+def test_keys_get_equal_shares(cli):
+    cli.ok("import", cli.model(loop=True, n_ctx=65536), "tiny")
+    alice, bob = make_key(cli, "alice"), make_key(cli, "bob")
+    with Admin(cli, ONE_AT_A_TIME) as s:
+        s.key = alice
+        first = begin_plug(s, alice)
+        order = finish_in_turn(s, first, [("/api/chat", bearer(alice)), ("/v1/chat/completions", bearer(alice)),
+                                          ("/v1/messages", bearer(bob))])
+    assert order.index("/v1/messages") < order.index("/v1/chat/completions")
+
+
+def test_a_request_that_steps_back_comes_later(cli):
+    cli.ok("import", cli.model(loop=True, n_ctx=65536), "tiny")
+    alice = make_key(cli, "alice")
+    low = make_key(cli, "batch", "--priority", "-50")
+    with Admin(cli, ONE_AT_A_TIME) as s:
+        s.key = alice
+        first = begin_plug(s, alice)
+        back = dict(bearer(alice), **{"x-request-priority": "-10"})
+        front = dict(bearer(low), **{"x-request-priority": "100"})  # more than the key has
+        order = finish_in_turn(s, first, [("/v1/messages", front), ("/v1/chat/completions", back), ("/api/chat", bearer(alice))])
+    assert order == ["/api/chat", "/v1/chat/completions", "/v1/messages"]
+
+
+def test_a_request_may_step_back_and_not_in_front(serve, cli):
+    key = make_key(cli, "alice", "--priority", "5")
+    s = serve()
+    for text, status in (("5", 200), ("100", 200), ("-100", 200), ("101", 400), ("x", 400), ("", 400), ("1 ", 400)):
+        got = s.ask("POST", "/api/chat", user(stream=False), headers=dict(bearer(key), **{"x-request-priority": text}))
+        assert got[0] == status, (text, got)
+
+
+# ---- The log ----
+
+def access_lines(s):
+    s.stop()
+    s.reader.join()
+    return [one.rstrip("\n") for one in s.log if " server request " in one or "event=request" in one or "request id=" in one]
+
+
+def test_the_access_log_names_the_key_and_never_shows_it(serve, cli):
+    key = make_key(cli, "alice")
+    s = serve()
+    s.json("POST", "/api/chat", user(stream=False), headers=bearer(key))
+    s.ask("GET", "/api/tags?x=1", headers={"x-api-key": "hl-secret-of-another"})
+    lines = access_lines(s)
+    text = "".join(s.log)
+    assert key not in text and key[3:] not in text and "hl-secret" not in text
+    chat, tags = lines
+    for word in (" key=alice ", " method=POST ", " route=ollama_chat ", " status=200 ", " end=stop ", " model=tiny ", " path=/api/chat",
+                 " out_tokens=4 ", " in_tokens=", " cached_tokens=", " queue_ms=", " prefill_ms=", " decode_ms="):
+        assert word in chat + " ", (word, chat)
+    for word in (" key=- ", " method=GET ", " status=401 ", " end=error ", " path=/api/tags"):
+        assert word in tags + " ", (word, tags)
+
+
+def test_words_of_a_request_make_no_words_of_the_log(serve):
+    s = serve()
+    s.ask("POST", "/api/chat", user() | {"model": 'x" status=200 end="stop\x1b[31m\n'})
+    s.ask("GET", "/a%20status=200%0a%1b]52%22x")
+    s.ask("GET", "/" + "y" * 5000)
+    c = s.connect()
+    c.request("BREW", "/api/chat")
+    assert c.getresponse().status == 405
+    lines = access_lines(s)
+    assert len(lines) == 4
+    for one in lines:
+        assert len(re.findall(r"(?<!\\)\bstatus=", re.sub(r'"(?:[^"\\]|\\.)*"', "", one))) == 1, one
+        assert all(c.isprintable() for c in one)
+    assert " status=400 " in lines[0] and " status=404 " in lines[1] and " path_bytes=5001" in lines[2] and " method=? " in lines[3]
+
+
+@pytest.mark.parametrize("body,end", [({"options": {"num_predict": 2}}, "length"), ({}, "stop"), ({"options": {"num_ctx": "x"}}, "error")])
+def test_the_log_says_how_it_ended(serve, body, end):
+    s = serve()
+    s.ask("POST", "/api/chat", user(stream=True, **body))
+    line, = access_lines(s)
+    assert f" end={end} " in line
+
+
+def test_the_log_says_who_left(serve):
+    s = serve(loop=True, n_ctx=65536)
+    begin_endless(s, "-").close()
+    wait_until(lambda: s.metric("cancelled_total") == 1)
+    assert any(" end=gone " in one and " route=ollama_generate " in one for one in access_lines(s))
