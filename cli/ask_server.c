@@ -33,6 +33,7 @@ hl_status hl_ask_server(const hl_app *app, const char *method, const char *path,
     const char        *key = hl_env_get(app->envp, "HYPERLAMA_API_KEY");
     const hl_http_call call = {.method = method,
                                .url = url,
+                               .unix_path = hl_http_unix_path(address),
                                .body = hl_view_of(body),
                                .key = key ? key : hl_env_get(app->envp, "OLLAMA_API_KEY")};
     hl_str_init(&answer, MAX_ANSWER_BYTES);

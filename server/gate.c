@@ -93,7 +93,7 @@ bool hl_gate_allows_origin(const hl_server *s, const char *origin) {
 }
 
 hl_status hl_gate_check(const hl_server *s, const char *host, const char *origin, hl_err *err) {
-    if (s->is_loopback && host && !is_local_host(host))
+    if (s->checks_host && host && !is_local_host(host))
         return hl_fail(err, HL_E_AUTH, "Host '%.100s' is no name of this machine", host);
     if (origin &&
         !hl_gate_allows_origin(s, origin)) /* "null", too: any page can make a frame that sends it */

@@ -22,7 +22,7 @@ static void server_free(hl_server *s) {
 static hl_server *server_new(void) {
     hl_server *s = hl_new(1, sizeof *s);
     if (!s) return NULL;
-    s->listen_fd = s->wake_fd = s->epoll_fd = -1;
+    s->wake_fd = s->epoll_fd = -1;
     (void)pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_t attr;
     (void)pthread_condattr_init(&attr);
@@ -36,7 +36,8 @@ static hl_server *server_new(void) {
 }
 
 hl_status hl_server_start(hl_host *host, const hl_config *config, const hl_events *events,
-                          const char *version, hl_server **ret_server, hl_err *err) {
+                          const char *version, const int *given, size_t n_given, hl_server **ret_server,
+                          hl_err *err) {
     hl_server *s = server_new();
     if (!s) return hl_fail(err, HL_E_NOMEM, "server: no memory");
     s->host = host;
@@ -48,14 +49,14 @@ hl_status hl_server_start(hl_host *host, const hl_config *config, const hl_event
     if (getrandom(&s->id_key, sizeof s->id_key, 0) != (ssize_t)sizeof s->id_key)
         s->id_key = (uint64_t)hl_clock_ns(); /* ids are names, not secrets */
     hl_status status = hl_access_start(s, err);
-    if (status == HL_OK) status = hl_http_start(s, err);
+    if (status == HL_OK) status = hl_http_start(s, given, n_given, err);
     if (status != HL_OK) {
         hl_http_stop(s, 0);
         hl_access_stop(s);
         server_free(s);
         return status;
     }
-    hl_event(events, HL_LOG_INFO, "server", "listen", "address=%s", s->address);
+    hl_event(events, HL_LOG_INFO, "server", "listen", "address=\"%s\"", s->address);
     *ret_server = s;
     return HL_OK;
 }
@@ -66,6 +67,6 @@ void hl_server_stop(hl_server *s, int64_t drain_ms) {
     if (!s) return;
     hl_http_stop(s, drain_ms);
     hl_access_stop(s);
-    hl_event(s->events, HL_LOG_INFO, "server", "stop", "address=%s", s->address);
+    hl_event(s->events, HL_LOG_INFO, "server", "stop", "address=\"%s\"", s->address);
     server_free(s);
 }

@@ -2,7 +2,7 @@
  *
  * server.h - the front door: answer HTTP clients until told to stop.
  *
- * One event thread serves all connections; workers do what may wait; tokens come from the models' schedulers.
+ * One event thread serves all connections of a socket; workers do what may wait; tokens come from the models' schedulers.
  */
 #ifndef HL_SERVER_SERVER_H
 #define HL_SERVER_SERVER_H
@@ -15,13 +15,17 @@ typedef struct hl_server hl_server;
  *
  * in     host, config, events  must outlive the server; events may be NULL
  *        version               what /api/version says beside Ollama's number
- * fails  HL_E_ARG   the address is malformed, or not of this machine alone and server.allow_remote is off
+ *        given                 [n_given] sockets to listen on instead, from a service manager; the server's
+ *                              from here on
+ * fails  HL_E_ARG   the address is malformed, or not of this machine alone, and there are no keys
  *        HL_E_BUSY  somebody listens there already: says who where that is known
  *        HL_E_IO, HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_server_start(hl_host *host, const hl_config *config, const hl_events *events,
-                                        const char *version, hl_server **ret_server, hl_err *err);
+                                        const char *version, const int *given, size_t n_given,
+                                        hl_server **ret_server, hl_err *err);
 
-/* "127.0.0.1:11434": where it listens; with port 0 in the settings, the port it got. */
+/* Where it listens, as URLs: "http://127.0.0.1:11434", "unix:/run/hyperlama.sock", more than one with
+ * " and ". With port 0 in the settings, the port it got. */
 const char *hl_server_address(const hl_server *s);
 
 /* Take no new connections, let answers end for up to drain_ms, then end those that are left. Frees the

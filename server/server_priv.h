@@ -28,29 +28,42 @@ typedef struct hl_access {
     size_t          n_keys;
 } hl_access;
 
+/* A socket that we listen on, and the event thread that answers on it. */
+typedef struct hl_listener {
+    int                fd; /* ours for good; the daemon has a copy */
+    bool               is_unix;
+    struct MHD_Daemon *daemon; /* NULL: not started */
+} hl_listener;
+
+enum { HL_MAX_LISTENERS = 16 };
+
 struct hl_server {
-    hl_host           *host;
-    const hl_config   *config;
-    const hl_events   *events;
-    const char        *version;
-    char               address[128];
-    struct MHD_Daemon *daemon;
-    hl_workers        *workers;
-    hl_server_counts   counts;
-    hl_metrics        *metrics; /* of each model; event thread */
-    size_t             max_body_bytes, max_queue;
-    hl_access          access;
-    bool               is_loopback;   /* then the Host header is checked against DNS rebinding */
-    bool               may_lack_keys; /* without keys, everybody may ask who reaches us */
-    int                listen_fd, wake_fd, epoll_fd;
-    pthread_t          watcher;
-    bool               has_watcher, is_ending; /* the watcher is to leave */
-    uint64_t           n_ids;                  /* of exchanges, so far; atomic */
-    uint64_t           id_key;                 /* random: ids of two runs differ */
-    pthread_mutex_t    lock;                   /* guards the list of exchanges */
-    pthread_cond_t     is_empty;
-    hl_exchange       *exchanges;
-    size_t             n_exchanges;
+    hl_host         *host;
+    const hl_config *config;
+    const hl_events *events;
+    const char      *version;
+    char             address[1024]; /* URLs, for people */
+    hl_listener      listeners[HL_MAX_LISTENERS];
+    size_t           n_listeners;
+    char             unix_path[108]; /* of a socket that we made; "": none */
+    hl_workers      *workers;
+    hl_server_counts counts;
+    hl_metrics      *metrics; /* of each model */
+    size_t           max_body_bytes, max_queue;
+    hl_access        access;
+    bool             is_local;      /* only this machine can reach us */
+    bool             checks_host;   /* it can by TCP: the Host header is checked against DNS rebinding */
+    bool             is_tls;        /* on what is no Unix socket */
+    bool             may_lack_keys; /* without keys, everybody may ask who reaches us */
+    int              wake_fd, epoll_fd;
+    pthread_t        watcher;
+    bool             has_watcher, is_ending; /* the watcher is to leave */
+    uint64_t         n_ids;                  /* of exchanges, so far; atomic */
+    uint64_t         id_key;                 /* random: ids of two runs differ */
+    pthread_mutex_t  lock;                   /* guards the list of exchanges */
+    pthread_cond_t   is_empty;
+    hl_exchange     *exchanges;
+    size_t           n_exchanges;
 };
 
 /* ---- gate.c: who may ask at all ---- */
@@ -91,9 +104,16 @@ void hl_hangup_remove(hl_server *s, hl_exchange *x);
 /* Has nothing been sent for so long that a ping is due? */
 bool hl_hangup_take_ping(const hl_server *s, const hl_exchange *x);
 
+/* ---- listen.c ---- */
+
+/* Open what server.host says, or take over the sockets that are given, which are ours from here on.
+ * fails  HL_E_ARG, HL_E_BUSY (with who has the address), HL_E_IO */
+HL_MUST_CHECK hl_status hl_listen_open(hl_server *s, const int *given, size_t n_given, hl_err *err);
+void                    hl_listen_close(hl_server *s);
+
 /* ---- http_server.c ---- */
 
-HL_MUST_CHECK hl_status hl_http_start(hl_server *s, hl_err *err);
+HL_MUST_CHECK hl_status hl_http_start(hl_server *s, const int *given, size_t n_given, hl_err *err);
 void                    hl_http_stop(hl_server *s, int64_t drain_ms);
 void                    hl_exchange_wake(hl_exchange *x); /* any thread: there is something to do for it */
 

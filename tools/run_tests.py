@@ -92,6 +92,7 @@ CONDITIONS = {
     "one file system": lambda reason: not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(tempfile.gettempdir()).st_dev,
     "one user": lambda reason: os.geteuid() == 0 and not has_user(65534),
     "no lockdown": lambda reason: not can_lock_down(),
+    "no systemd": lambda reason: not shutil.which("systemd-socket-activate"),
     "not root": lambda reason: os.geteuid() != 0,
     "no shared data": lambda reason: not os.path.isdir(os.environ.get("HL_TEST_SHARED", "../shared") + "/data"),
 }

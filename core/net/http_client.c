@@ -56,6 +56,7 @@ hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code,
     (void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, call->method);
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(c, CURLOPT_PROXY, "");
+    if (call->unix_path) (void)curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, call->unix_path);
     (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(c, CURLOPT_ERRORBUFFER, detail);
     (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
@@ -79,7 +80,13 @@ hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code,
     return HL_OK;
 }
 
+const char *hl_http_unix_path(const char *address) {
+    if (strncmp(address, "unix:", 5) != 0) return NULL;
+    return address + (strncmp(address + 5, "//", 2) == 0 ? 7 : 5);
+}
+
 hl_status hl_http_base_url(const char *address, char *ret, size_t cap, hl_err *err) {
+    if (hl_http_unix_path(address)) address = "http://localhost";
     const char  *scheme = strstr(address, "://"), *host = scheme ? scheme + 3 : address;
     const size_t n = strcspn(host, "/");
     const char  *bracket = memchr(host, ']', n), *from = bracket ? bracket : host, *colon = NULL;

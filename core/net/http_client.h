@@ -11,6 +11,7 @@ typedef struct hl_http_call {
     const char *method; /* "GET" */
     const char *url;
     hl_view     body;       /* without a pointer: none. Sent as JSON */
+    const char *unix_path;  /* asked through this socket instead of the URL's host; NULL: no */
     const char *key;        /* shown as Authorization: Bearer; NULL or "": none */
     int64_t     connect_ms; /* 0: 2 s */
     int64_t     total_ms;   /* 0: as long as it takes */
@@ -24,8 +25,12 @@ typedef struct hl_http_call {
  * fails  HL_E_NET (refused, cut short, no HTTP), HL_E_LIMIT, HL_E_CANCEL, HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code, hl_err *err);
 
+/* "/run/x.sock" of "unix:/run/x.sock" or "unix:///run/x.sock"; NULL: it is no such address. */
+const char *hl_http_unix_path(const char *address);
+
 /* The base URL of an address as settings have it: "127.0.0.1:11434", "host", "http://host:1", "[::1]:11434".
- * An address that stands for all of a machine's is asked as its loopback. Without a port it is 11434.
+ * Of a Unix socket it is http://localhost. An address that stands for all of a machine's is asked as its
+ * loopback. Without a port it is 11434.
  * fails HL_E_LIMIT */
 HL_MUST_CHECK hl_status hl_http_base_url(const char *address, char *ret, size_t cap, hl_err *err);
 

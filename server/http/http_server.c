@@ -2,17 +2,16 @@
  *
  * http_server.c - connections: from libmicrohttpd's callbacks to handlers and back.
  *
- * All callbacks run on one event thread (epoll). A connection whose answer is not there yet is suspended and
- * resumed by hl_exchange_wake(), from a worker or from a model's scheduler; libmicrohttpd then calls
- * on_request or the reader of the stream again. A suspended connection is never freed, so whoever may wake it
- * is safe until on_completed(), which takes the generations back first.
+ * All callbacks about a connection run on one event thread (epoll): that of the socket it came by. A
+ * connection whose answer is not there yet is suspended and resumed by hl_exchange_wake(), from a worker or
+ * from a model's scheduler; libmicrohttpd then calls on_request or the reader of the stream again. A
+ * suspended connection is never freed, so whoever may wake it is safe until on_completed(), which takes the
+ * generations back first.
  * from: libmicrohttpd 0.9.75, manual and microhttpd.h
  */
-#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +30,6 @@ enum {
     CONNECTION_MEMORY = 24 << 10, /* headers and the block that is sent */
     DRAIN_BYTES = 64 << 20,
     N_WORKERS = 32,
-    BACKLOG = 512,
     RETRY_S = 1,
 };
 
@@ -505,94 +503,7 @@ static size_t unescape(void *cls, struct MHD_Connection *c, char *s) {
     return strstr(s, "%00") ? strlen(s) : MHD_http_unescape(s);
 }
 
-/* ---- Listening ---- */
-
-static hl_status fail_bind(const hl_server *s, hl_err *err) {
-    if (errno == EADDRINUSE)
-        return hl_fail(err, HL_E_BUSY,
-                       "listen on %s: another program has this address: stop it, or set server.host (or "
-                       "OLLAMA_HOST) to another port",
-                       s->address);
-    return hl_fail(err, HL_E_IO, "listen on %s: %s", s->address, strerror(errno));
-}
-
-/* "host:port", "host", ":port", "[::1]:port", with or without a scheme. */
-static hl_status split_address(const char *text, char host[256], char port[8], hl_err *err) {
-    const char *scheme = strstr(text, "://"), *from = scheme ? scheme + 3 : text;
-    const char *otherwise = !scheme ? "11434" : strncmp(text, "https", 5) == 0 ? "443" : "80";
-    if (strlen(from) >= 256) return hl_fail(err, HL_E_ARG, "server.host: too long");
-    (void)snprintf(host, 256, "%s", from);
-    host[strcspn(host, "/")] = '\0';
-    (void)snprintf(port, 8, "%s", otherwise);
-    char      *colon = strrchr(host, ':');
-    const bool is_bracketed = host[0] == '[',
-               is_bare_ip6 = !is_bracketed && colon && strchr(host, ':') != colon;
-    if (colon && !is_bare_ip6 && (!is_bracketed || colon[-1] == ']')) {
-        char               *rest;
-        const unsigned long n = strtoul(colon + 1, &rest, 10);
-        if (rest == colon + 1 || *rest || n > 65535)
-            return hl_fail(err, HL_E_ARG, "server.host '%.100s': the port is no number of 0..65535", text);
-        (void)snprintf(port, 8, "%lu", n);
-        *colon = '\0';
-    }
-    const size_t n = strlen(host);
-    if (is_bracketed && n >= 2 && host[n - 1] == ']') {
-        host[n - 1] = '\0';
-        memmove(host, host + 1, n - 1);
-    }
-    if (!*host) memcpy(host, "127.0.0.1", 10);
-    return HL_OK;
-}
-
-static bool is_loopback(const struct sockaddr *a) {
-    if (a->sa_family == AF_INET)
-        return (ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) >> 24) == 127;
-    return a->sa_family == AF_INET6 &&
-           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr);
-}
-
-static void name_address(hl_server *s) {
-    struct sockaddr_storage a;
-    socklen_t               n = sizeof a;
-    char                    host[80], port[8];
-    if (getsockname(s->listen_fd, (struct sockaddr *)&a, &n) != 0 ||
-        getnameinfo((struct sockaddr *)&a, n, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        return;
-    (void)snprintf(s->address, sizeof s->address, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
-}
-
-static hl_status open_socket(hl_server *s, hl_err *err) {
-    char            host[256], port[8];
-    const int       one = 1;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
-    const char     *text = hl_config_text(s->config, HL_SETTING_server_host);
-    const hl_status status = split_address(text, host, port, err);
-    if (status != HL_OK) return status;
-    (void)snprintf(s->address, sizeof s->address, "%.100s:%s", host, port);
-    const int rc = getaddrinfo(host, port, &hints, &found);
-    if (rc != 0) return hl_fail(err, HL_E_ARG, "server.host '%.100s': %s", text, gai_strerror(rc));
-    s->is_loopback = is_loopback(found->ai_addr);
-    s->may_lack_keys = s->is_loopback || hl_config_bool(s->config, HL_SETTING_server_allow_remote);
-    if (!s->may_lack_keys && !hl_access_has_keys(s) &&
-        !hl_config_bool(s->config, HL_SETTING_server_require_keys)) {
-        freeaddrinfo(found);
-        return hl_fail(
-            err, HL_E_ARG,
-            "server.host '%.100s' can be reached from other machines, and there are no keys to ask "
-            "for: make one (hyperlama keys add NAME), or allow everybody with "
-            "server.allow_remote = yes",
-            text);
-    }
-    s->listen_fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool ok =
-        s->listen_fd >= 0 && setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
-        bind(s->listen_fd, found->ai_addr, found->ai_addrlen) == 0 && listen(s->listen_fd, BACKLOG) == 0;
-    freeaddrinfo(found);
-    if (!ok) return fail_bind(s, err);
-    name_address(s);
-    return HL_OK;
-}
+/* ---- The event threads ---- */
 
 static void on_log(void *cls, const char *fmt, va_list args) {
     const hl_server *s = cls;
@@ -602,21 +513,32 @@ static void on_log(void *cls, const char *fmt, va_list args) {
     hl_event(s->events, HL_LOG_DEBUG, "server", "http", "why=\"%s\"", text);
 }
 
-hl_status hl_http_start(hl_server *s, hl_err *err) {
-    hl_status status = open_socket(s, err);
-    if (status == HL_OK) status = hl_workers_new(N_WORKERS, &s->workers, err);
-    if (status == HL_OK) status = hl_hangup_start(s, err);
-    if (status != HL_OK) return status;
-    s->daemon = MHD_start_daemon(
+/* One for each socket that we listen on; it gets a copy of the socket for its own. */
+static hl_status start_daemon(hl_server *s, const hl_listener *l, struct MHD_Daemon **ret, hl_err *err) {
+    const int fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) return hl_fail(err, HL_E_IO, "listen on %s: %s", s->address, strerror(errno));
+    struct MHD_Daemon *d = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,
-        NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
+        NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_UNESCAPE_CALLBACK, unescape, s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)hl_config_int(s->config, HL_SETTING_server_idle_s), MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)hl_config_int(s->config, HL_SETTING_server_max_connections), MHD_OPTION_END);
-    if (!s->daemon) return hl_fail(err, HL_E_NOMEM, "listen on %s: the event loop cannot start", s->address);
-    s->listen_fd = -1; /* the daemon's now */
+    if (!d) {
+        (void)close(fd);
+        return hl_fail(err, HL_E_NOMEM, "listen on %s: the event loop cannot start", s->address);
+    }
+    *ret = d;
     return HL_OK;
+}
+
+hl_status hl_http_start(hl_server *s, const int *given, size_t n_given, hl_err *err) {
+    hl_status status = hl_listen_open(s, given, n_given, err);
+    if (status == HL_OK) status = hl_workers_new(N_WORKERS, &s->workers, err);
+    if (status == HL_OK) status = hl_hangup_start(s, err);
+    for (size_t i = 0; i < s->n_listeners && status == HL_OK; i++)
+        status = start_daemon(s, &s->listeners[i], &s->listeners[i].daemon, err);
+    return status;
 }
 
 /* ---- The end ---- */
@@ -652,22 +574,26 @@ static void end_all(hl_server *s) {
     (void)pthread_mutex_unlock(&s->lock);
 }
 
+/* It takes no more connections; those that it has go on. */
+static void stop_accepting(struct MHD_Daemon *d) {
+    const int fd = MHD_quiesce_daemon(d);
+    if (fd >= 0) (void)close(fd);
+}
+
 void hl_http_stop(hl_server *s, int64_t drain_ms) {
     enum { LOOK_MS = 20 };
-    if (s->daemon) {
-        const int fd = MHD_quiesce_daemon(s->daemon);
-        if (fd >= 0) (void)close(fd);
-        const int64_t until = hl_clock_ns() + drain_ms * 1000000;
-        while (has_suspended(s) && hl_clock_ns() < until)
-            wait_until_empty(s, hl_clock_ns() + LOOK_MS * 1000000);
-        while (has_suspended(s)) {
-            end_all(s);
-            wait_until_empty(s, hl_clock_ns() + LOOK_MS * 1000000);
-        }
-        MHD_stop_daemon(s->daemon);
+    for (size_t i = 0; i < s->n_listeners; i++)
+        if (s->listeners[i].daemon) stop_accepting(s->listeners[i].daemon);
+    const int64_t until = hl_clock_ns() + drain_ms * 1000000;
+    while (has_suspended(s) && hl_clock_ns() < until) wait_until_empty(s, hl_clock_ns() + LOOK_MS * 1000000);
+    while (has_suspended(s)) {
+        end_all(s);
+        wait_until_empty(s, hl_clock_ns() + LOOK_MS * 1000000);
     }
+    for (size_t i = 0; i < s->n_listeners; i++)
+        if (s->listeners[i].daemon) MHD_stop_daemon(s->listeners[i].daemon);
     hl_hangup_stop(s);
     if (s->workers) wait_until_empty(s, INT64_MAX);
     hl_workers_free(s->workers);
-    if (s->listen_fd >= 0) (void)close(s->listen_fd);
+    hl_listen_close(s);
 }

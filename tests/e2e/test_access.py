@@ -1,10 +1,16 @@
 """serve for more than one person: keys and what they may do, the access log."""
+import http.client
 import json
 import re
+import shutil
+import signal
 import socket
 import sqlite3
+import stat
+import subprocess
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -307,3 +313,181 @@ def test_the_log_says_who_left(serve):
     begin_endless(s, "-").close()
     wait_until(lambda: s.metric("cancelled_total") == 1)
     assert any(" end=gone " in one and " route=ollama_generate " in one for one in access_lines(s))
+
+
+# ---- Where it listens ----
+
+class Host(Server):
+    """serve with another server.host; asks by `way`: a URL as serve says it."""
+
+    def __init__(self, cli, host, env=None, args=(), before=(), **kw):
+        env = dict(cli.env, **(env or {}), **({"HYPERLAMA_SERVER_HOST": host} if host else {}))
+        self.process = subprocess.Popen([*before, cli.program, "serve", "--log-level", "info", *args], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, cwd=cli.folder, env=env, **kw)
+        self.line = self.process.stdout.readline()
+        found = re.search(r"listening on (.+)$", self.line)
+        assert found, (self.line, self.process.communicate())
+        self.ways = found.group(1).split(" and ")
+        self.way = self.ways[0]
+        self.log = []
+        self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
+        self.reader.start()
+
+    def connect(self):
+        if self.way.startswith("unix:"):
+            c = http.client.HTTPConnection("localhost", timeout=60)
+            c.sock = socket.socket(socket.AF_UNIX)
+            c.sock.connect(self.way[5:])
+            return c
+        url = urllib.parse.urlsplit(self.way)
+        if url.scheme == "https":
+            return http.client.HTTPSConnection(url.hostname, url.port, timeout=60, context=self.context)
+        return http.client.HTTPConnection(url.hostname, url.port, timeout=60)
+
+
+def has_ip6():
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+def test_localhost_is_both_loopbacks_on_one_port(cli):
+    with Host(cli, "localhost:0") as s:
+        ports = {urllib.parse.urlsplit(way).port for way in s.ways}
+        hosts = [urllib.parse.urlsplit(way).hostname for way in s.ways]
+        assert len(ports) == 1 and hosts == (["127.0.0.1", "::1"] if has_ip6() else ["127.0.0.1"])
+        for s.way in s.ways:
+            assert s.json("GET", "/health") == {"status": "ok"}
+            assert s.ask("GET", "/", headers={"Host": "evil.example"})[0] == 403
+        again = cli("serve", env={"HYPERLAMA_SERVER_HOST": f"localhost:{ports.pop()}"})
+        assert again.returncode == 10 and "hyperlama" in again.stderr
+
+
+def test_a_unix_socket(cli):
+    cli.ok("import", cli.model(), "tiny")
+    path = cli.folder / "s.sock"
+    with Host(cli, f"unix:{path}") as s:
+        assert s.ways == [f"unix:{path}"]
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert s.json("POST", "/api/chat", user(stream=False), headers={"Host": "anything"})["message"]["content"] == ANSWER
+        assert len(s.lines("/api/chat", user())) == 5
+        assert s.ask("GET", "/", headers={"Origin": "https://evil.example"})[0] == 403
+        assert "tiny" in cli.ok("ps", env={"HYPERLAMA_SERVER_HOST": f"unix://{path}"})
+        second = cli("serve", env={"HYPERLAMA_SERVER_HOST": f"unix:{path}"})
+        assert second.returncode == 10 and "hyperlama" in second.stderr and path.exists()
+        key = make_key(cli, "alice")
+        wait_until(lambda: s.ask("GET", "/api/tags")[0] == 401)
+        assert s.ask("GET", "/api/tags", headers=bearer(key))[0] == 200
+        s.stop()
+        assert not path.exists()
+
+
+def test_a_client_that_leaves_a_unix_socket_ends_its_answer(cli):
+    cli.ok("import", cli.model(loop=True, n_ctx=65536), "tiny")
+    with Host(cli, f"unix:{cli.folder}/s.sock") as s:
+        c = s.connect()
+        c.request("POST", "/api/generate", json.dumps({"model": "tiny", "prompt": "hi", "stream": False,
+                                                       "options": {"num_predict": -1, "num_ctx": 65536}}))
+        wait_until(lambda: s.metric("completions_total") == 1)
+        c.close()
+        wait_until(lambda: s.metric("cancelled_total") == 1)
+
+
+def test_what_a_killed_server_left_is_no_hindrance(cli):
+    path = cli.folder / "s.sock"
+    with Host(cli, f"unix:{path}") as s:
+        s.process.kill()
+        s.process.wait()
+    assert path.exists()
+    with Host(cli, f"unix:{path}") as s:
+        assert s.json("GET", "/health") == {"status": "ok"}
+
+
+@pytest.mark.parametrize("host", ["unix:relative", "unix:", "unix:/" + "x" * 200])
+def test_a_path_that_is_none(cli, host):
+    done = cli("serve", env={"HYPERLAMA_SERVER_HOST": host})
+    assert done.returncode == 2 and "absolute path" in done.stderr
+
+
+def test_a_file_is_not_replaced_by_a_socket(cli):
+    (cli.folder / "s.sock").write_text("precious")
+    assert cli("serve", env={"HYPERLAMA_SERVER_HOST": f"unix:{cli.folder}/s.sock"}).returncode == 10
+    assert (cli.folder / "s.sock").read_text() == "precious"
+
+
+@pytest.mark.parametrize("answer,words", [
+    (b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{"version":"0.12.3"}', "Ollama 0.12.3 answers there already"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "another program has this address"),
+    (b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", "a server that asks for a key answers there already"),
+    (b"SSH-2.0-x\r\n", "another program has this address")])
+def test_who_has_the_address_is_said(cli, answer, words):
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def serve_one():
+            c, _ = listener.accept()
+            asked.append(c.recv(1000))
+            c.sendall(answer)
+            c.close()
+        threading.Thread(target=serve_one, daemon=True).start()
+        done = cli("serve", env={"HYPERLAMA_SERVER_HOST": f"127.0.0.1:{listener.getsockname()[1]}"})
+    assert done.returncode == 10 and words in done.stderr, done.stderr
+    assert asked[0].startswith(b"GET /api/version HTTP/1.1\r\n")
+
+
+# ---- Service managers ----
+
+def activate():
+    return shutil.which("systemd-socket-activate") or pytest.skip("no systemd-socket-activate here")
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+def test_sockets_that_were_opened_for_it(cli):
+    port, path = free_port(), cli.folder / "a.sock"
+    manager = subprocess.Popen([activate(), "-l", f"127.0.0.1:{port}", "-l", str(path),
+                                *[f"--setenv={k}={v}" for k, v in cli.env.items()], cli.program, "serve"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cli.folder)
+    try:
+        wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)  # which starts it
+        line = manager.stdout.readline()
+        assert line.rstrip("\n").endswith(f"listening on http://127.0.0.1:{port} and unix:{path}"), (line, manager.communicate())
+        for family, place in ((socket.AF_INET, ("127.0.0.1", port)), (socket.AF_UNIX, str(path))):
+            with socket.socket(family) as c:
+                c.connect(place)
+                c.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                assert b'"ok"' in c.makefile("rb").read()
+        manager.send_signal(signal.SIGTERM)
+        manager.wait(30)
+        assert path.exists()  # the manager's, not ours
+    finally:
+        manager.kill()
+        manager.communicate()
+
+
+def test_sockets_for_another_process_are_left_alone(cli):
+    with Host(cli, "127.0.0.1:0", {"LISTEN_PID": "1", "LISTEN_FDS": "1"}) as s:
+        assert s.json("GET", "/health") == {"status": "ok"}
+
+
+def test_a_descriptor_that_is_no_socket_is_refused(cli):
+    done = subprocess.run(["sh", "-c", 'exec 3</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$0" serve', cli.program],
+                          env=cli.env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "descriptor 3" in done.stderr
+
+
+@pytest.mark.parametrize("is_abstract", [False, True])
+def test_the_manager_is_told_when_it_is_ready_and_when_it_stops(cli, is_abstract):
+    name = f"@hyperlama-test-{cli.folder.name}-{time.monotonic_ns()}" if is_abstract else str(cli.folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0" + name[1:] if is_abstract else name)
+        with Host(cli, "127.0.0.1:0", {"NOTIFY_SOCKET": name}) as s:
+            assert manager.recv(100) == b"READY=1"
+            assert s.json("GET", "/health") == {"status": "ok"}
+            s.stop()
+            assert manager.recv(100) == b"STOPPING=1"

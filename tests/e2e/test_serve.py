@@ -577,7 +577,7 @@ def test_a_stop_does_not_wait_for_who_does_not_read(serve, stream):
 def test_the_address(serve, cli):
     s = serve()
     second = cli("serve", "--server-host", f"127.0.0.1:{s.port}")
-    assert second.returncode == 10 and f"127.0.0.1:{s.port}" in second.stderr and "another program" in second.stderr
+    assert second.returncode == 10 and f"127.0.0.1:{s.port}" in second.stderr and "hyperlama" in second.stderr and "already" in second.stderr
     remote = cli("serve", "--server-host", "0.0.0.0:0")
     assert remote.returncode == 2 and "server.allow_remote" in remote.stderr
     assert cli("serve", "--server-host", "127.0.0.1:x").returncode == 2
