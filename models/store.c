@@ -457,3 +457,27 @@ hl_status hl_store_list_results(hl_store *s, const char *model, const char *mach
     (void)pthread_mutex_unlock(&s->mutex);
     return status;
 }
+
+/* ---- answers that are kept ---- */
+
+hl_status hl_store_keep_response(hl_store *s, const hl_kept_response *r, int64_t max_rows, int64_t max_bytes,
+                                 hl_err *err) {
+    (void)pthread_mutex_lock(&s->mutex);
+    const hl_status status = hl_db_put_response(s->db, r, max_rows, max_bytes, err);
+    (void)pthread_mutex_unlock(&s->mutex);
+    return status;
+}
+
+hl_status hl_store_find_response(hl_store *s, const char *id, hl_kept_response **ret, hl_err *err) {
+    (void)pthread_mutex_lock(&s->mutex);
+    const hl_status status = hl_db_find_response(s->db, id, ret, err);
+    (void)pthread_mutex_unlock(&s->mutex);
+    return status;
+}
+
+hl_status hl_store_drop_response(hl_store *s, const char *id, hl_err *err) {
+    (void)pthread_mutex_lock(&s->mutex);
+    const hl_status status = hl_db_drop_response(s->db, id, err);
+    (void)pthread_mutex_unlock(&s->mutex);
+    return status;
+}

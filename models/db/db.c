@@ -125,10 +125,10 @@ static int open_file(hl_db *db, const char *path, sqlite3 **ret_sql) {
 static int count_missing(sqlite3 *sql, int *ret_missing) {
     static const char query[] = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN"
                                 " ('model', 'blob', 'usage', 'bench_result', 'chat', 'chat_message',"
-                                " 'api_key')";
+                                " 'api_key', 'response')";
     int               n = 0;
     const int         rc = read_int(sql, query, &n);
-    *ret_missing = 7 - n;
+    *ret_missing = 8 - n;
     return rc;
 }
 

@@ -42,6 +42,10 @@ static int read_int(const fixture *f, const char *query) {
     return v;
 }
 
+static bool has_table(sqlite3 *sql, const char *name) {
+    return sqlite3_table_column_metadata(sql, NULL, name, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
+}
+
 static void make_version(const fixture *f, int version) {
     sqlite3 *sql = open_raw(f);
     char     text[64];
@@ -61,6 +65,8 @@ static void make_version(const fixture *f, int version) {
         exec(sql,
              "INSERT INTO api_key VALUES ('ci', '00112233445566778899aabbccddeeff00112233445566778899aabbc"
              "cddeeff', 'manage', -3, 4)");
+    if (has_table(sql, "response"))
+        exec(sql, "INSERT INTO response VALUES (1, 'resp_1', NULL, 2, '[]', '{}', 4)");
     (void)sqlite3_close(sql);
 }
 
@@ -289,7 +295,8 @@ static void many_processes_may_make_it_at_once(void **state) {
 
 static void a_database_without_one_of_its_tables_is_replaced_and_the_others_are_kept(void **state) {
     (void)state;
-    static const char *const tables[] = {"model", "blob", "usage", "bench_result", "chat_message"};
+    static const char *const tables[] = {"model",        "blob",         "usage",
+                                         "bench_result", "chat_message", "response"};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         fixture f;
         hl_err  err = {0};
