@@ -321,10 +321,25 @@ static bool take_events(hl_completion *c, hl_choice *k, hl_json_out *j, size_t e
     return any;
 }
 
+static void keep(hl_exchange *x) {
+    hl_completion *c = x->completion;
+    c->status = c->dialect->keep(c, &c->err);
+}
+
+/* What is to be kept is kept before anybody is told that it is over. False: not yet. */
+static bool is_kept(hl_completion *c, const hl_json_out *j) {
+    if (!c->wants_keeping || c->was_kept || c->status != HL_OK) return true;
+    if (j->text.len > 0) return false; /* first what was said */
+    c->was_kept = true;
+    hl_exchange_step_aside(c->x, keep);
+    return false;
+}
+
 bool hl_completion_pump(hl_completion *c, size_t enough) {
     hl_json_out *j = &c->x->out;
     if (c->is_over) return true;
     if (!c->has_begun && c->source) c->metrics = hl_metrics_of(c->x->server->metrics, c->source->label);
+    if (hl_exchange_is_aside(c->x)) return false;
     if (c->is_stream && !c->has_begun && c->dialect->begin) c->dialect->begin(c, j);
     c->has_begun = true;
     bool any = true;
@@ -335,6 +350,7 @@ bool hl_completion_pump(hl_completion *c, size_t enough) {
             any |= take_events(c, &c->choices[i], j, c->is_stream ? enough : SIZE_MAX);
     }
     if (c->n_ended < c->n_choices && c->status == HL_OK) return false;
+    if (!is_kept(c, j)) return false;
     if (c->status != HL_OK && c->is_stream && c->dialect->fail)
         c->dialect->fail(c, c->status, &c->err, j);
     else if (c->status == HL_OK && c->is_stream && c->dialect->finish)
@@ -369,6 +385,7 @@ void hl_completion_end(hl_completion *c) {
 void hl_completion_free(hl_completion *c) {
     if (!c) return;
     hl_completion_end(c);
+    if (c->dialect->done) c->dialect->done(c);
     for (size_t i = 0; i < c->n_choices; i++) {
         hl_str_done(&c->choices[i].said);
         hl_str_done(&c->choices[i].thought);

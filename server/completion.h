@@ -38,6 +38,10 @@ typedef struct hl_dialect {
     void (*fail)(hl_completion *c, hl_status status, const hl_err *err, hl_json_out *j);
     void (*whole)(hl_completion *c, hl_json_out *j); /* the response when it is not a stream */
     void (*logprob)(hl_completion *c, hl_choice *k, const hl_token_event *ev); /* into k->logprobs */
+    /* On a worker, when all is said and nobody was told yet that it is over: it may wait. Only where
+     * wants_keeping is set. A failure is the answer's */
+    hl_status (*keep)(hl_completion *c, hl_err *err);
+    void (*done)(hl_completion *c); /* free c->data */
 } hl_dialect;
 
 struct hl_completion {
@@ -63,9 +67,10 @@ struct hl_completion {
     int64_t             created_s, start_ns, load_ns;
     int32_t             prompt_tokens; /* counted before the start; 0: nobody asked */
     /* For dialects. */
-    bool is_chat, wants_usage, wants_logprobs, does_echo;
-    int  block; /* number of the content block that is open, or comes next */
-    int  block_kind;
+    bool  is_chat, wants_usage, wants_logprobs, does_echo, wants_keeping, was_kept;
+    void *data;  /* the dialect's */
+    int   block; /* number of the content block that is open, or comes next */
+    int   block_kind;
 };
 
 /* in     body  owned from here on, also after a failure
@@ -120,7 +125,9 @@ void hl_completion_free(hl_completion *c); /* a worker: it may unload the model.
 
 /* ---- For dialects ---- */
 
-int64_t hl_completion_total_ns(const hl_completion *c);
+/* What OpenAI's words for reasoning effort ask of a model. */
+hl_think hl_openai_think(const char *effort);
+int64_t  hl_completion_total_ns(const hl_completion *c);
 /* "2026-11-30T12:00:00.123456789Z" */
 void hl_time_format(int64_t wall_ms, char ret[40]);
 /* The stop string that ended an answer; NULL: none did. */

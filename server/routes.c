@@ -25,14 +25,18 @@ hl_method hl_method_parse(const char *text) {
 
 const char *hl_method_name(hl_method m) { return m < HL_N_METHODS ? method_names[m] : "?"; }
 
-/* Does the path match? A pattern ends in at most one "{x}" or "{x...}". */
+/* Does the path match? A pattern has at most one "{x}", or one "{x...}" at its end. */
 static bool matches(const char *pattern, hl_view path, hl_view *ret_rest) {
     const char  *brace = strchr(pattern, '{');
     const size_t n = brace ? (size_t)(brace - pattern) : strlen(pattern);
     *ret_rest = (hl_view){0};
     if (!brace) return path.len == n && memcmp(path.ptr, pattern, n) == 0;
-    if (path.len <= n || memcmp(path.ptr, pattern, n) != 0) return false;
-    *ret_rest = (hl_view){path.ptr + n, path.len - n};
+    const char  *tail = strchr(brace, '}') + 1;
+    const size_t n_tail = strlen(tail);
+    if (path.len <= n + n_tail || memcmp(path.ptr, pattern, n) != 0 ||
+        memcmp(path.ptr + path.len - n_tail, tail, n_tail) != 0)
+        return false;
+    *ret_rest = (hl_view){path.ptr + n, path.len - n - n_tail};
     return strstr(brace, "...") || !memchr(ret_rest->ptr, '/', ret_rest->len);
 }
 

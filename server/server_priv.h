@@ -103,6 +103,12 @@ void hl_exchange_end(hl_exchange *x);
 void hl_hangup_remove(hl_server *s, hl_exchange *x);
 /* Has nothing been sent for so long that a ping is due? */
 bool hl_hangup_take_ping(const hl_server *s, const hl_exchange *x);
+/* The request with this id that is under way; if there is one, the server's lock is held until
+ * hl_exchange_let_go(). NULL: none */
+hl_exchange *hl_exchange_hold(hl_server *s, hl_view id);
+void         hl_exchange_let_go(hl_server *s);
+/* Let its answer end soon, and be told as far as it came; its client stays. Under the server's lock. */
+void hl_exchange_cancel(hl_exchange *x);
 
 /* ---- listen.c ---- */
 
@@ -116,5 +122,9 @@ void                    hl_listen_close(hl_server *s);
 HL_MUST_CHECK hl_status hl_http_start(hl_server *s, const int *given, size_t n_given, hl_err *err);
 void                    hl_http_stop(hl_server *s, int64_t drain_ms);
 void                    hl_exchange_wake(hl_exchange *x); /* any thread: there is something to do for it */
+/* Have a worker do fn(x) for an answer that is under way, then look at it again. Event thread, which parks it
+ * next and touches nothing that fn does until hl_exchange_is_aside() is false. */
+void hl_exchange_step_aside(hl_exchange *x, void (*fn)(hl_exchange *x));
+bool hl_exchange_is_aside(const hl_exchange *x);
 
 #endif

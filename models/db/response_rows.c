@@ -3,7 +3,7 @@
  * response_rows.c - the rows of answers that are kept for whoever refers to them by their id.
  *
  * People made them, so nothing is lost in silence: what was kept stays until the limits push it out, oldest
- * first, and what could not be kept is an error. A row is one transaction; in the WAL it outlives the process.
+ * first, and what could not be kept is an error. A row is one transaction, which outlives the process.
  */
 #include <string.h>
 

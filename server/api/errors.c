@@ -40,6 +40,7 @@ static void add_openai(const hl_exchange *x, hl_status status, unsigned code, co
     const char *name = NULL;
     if (status == HL_E_NOT_FOUND && x->route) name = "model_not_found";
     if (code == 401) name = "invalid_api_key";
+    if (x->problem) name = x->problem;
     if (status == HL_E_FULL && x->overflow_ctx > 0) {
         name = "context_length_exceeded";
         (void)snprintf(buf, sizeof buf,

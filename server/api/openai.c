@@ -252,7 +252,7 @@ static hl_status take_bias(hl_completion *c, hl_err *err) {
 }
 
 /* As Ollama takes the words: those that we have no level for become the nearest. */
-static hl_think think_of(const char *effort) {
+hl_think hl_openai_think(const char *effort) {
     hl_think think = HL_THINK_ON;
     if (strcmp(effort, "none") == 0) return HL_THINK_OFF;
     if (strcmp(effort, "minimal") == 0) return HL_THINK_LOW;
@@ -270,7 +270,7 @@ static hl_status take_thinking(hl_completion *c, hl_err *err) {
     if (status == HL_OK && !effort) status = hl_field_text(reasoning, "effort", &effort, err);
     if (status == HL_OK) status = hl_field_object(c->body, "chat_template_kwargs", &kwargs, err);
     if (status != HL_OK) return status;
-    if (effort) c->request.think = think_of(effort);
+    if (effort) c->request.think = hl_openai_think(effort);
     const char *keys[] = {"enable_thinking", "thinking"};
     for (size_t i = 0; i < 2; i++) {
         if (!json_is_boolean(json_object_get(kwargs, keys[i]))) continue;

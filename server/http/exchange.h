@@ -32,7 +32,7 @@ typedef struct hl_exchange {
     struct hl_server *server;
     const hl_route   *route; /* NULL: refused before there was one */
     hl_method         method;
-    hl_view           rest; /* of the path: what "{x...}" stands for, decoded */
+    hl_view           rest; /* of the path: what "{x}" or "{x...}" stands for, decoded */
     hl_str            body;
     char              id[24];       /* "req_9f2c...": in the log and in every answer's headers */
     hl_json_out       out;          /* the response, or what a stream has yet to send */
@@ -44,27 +44,35 @@ typedef struct hl_exchange {
     char                  key_name[HL_KEY_NAME_BYTES]; /* whose key was shown; "": none was asked for */
     uint64_t              owner; /* for the scheduler: the same for all requests of a key */
     int32_t               priority;
+    const char           *problem;    /* OpenAI's word for what is wrong; NULL: the status says enough */
     /* The rest is http_server.c's. */
     struct MHD_Connection *connection;
     hl_exchange_state      state; /* WORKING to READY by a worker, else by the event thread */
     volatile int           is_gone;
     int                    is_parked, is_woken; /* suspended; wakes are counted as one. Atomic */
-    bool                   has_failed;          /* code and out are those of an error */
-    char                  *path;                /* decoded */
-    const char            *encoding;            /* of the body; NULL: as it is */
-    size_t                 n_sent;              /* of out */
-    uint64_t               n_received;          /* of the body, as it came */
-    int64_t                start_ns, sent_ns;
-    int                    fd;
-    hl_job                 job;
-    struct hl_exchange    *next, *previous; /* in the server's list, under its lock */
-    bool                   is_listed;
+    int                    is_cancelled;        /* somebody asked for its answer's end. Atomic */
+    int                    is_aside;            /* a worker does work_aside. Atomic */
+    bool                   is_orphan; /* it is over, and that worker frees it; under the server's lock */
+    void (*work_aside)(struct hl_exchange *x);
+    bool                has_failed; /* code and out are those of an error */
+    char               *path;       /* decoded */
+    const char         *encoding;   /* of the body; NULL: as it is */
+    size_t              n_sent;     /* of out */
+    uint64_t            n_received; /* of the body, as it came */
+    int64_t             start_ns, sent_ns;
+    int                 fd;
+    hl_job              job;
+    struct hl_exchange *next, *previous; /* in the server's list, under its lock */
+    bool                is_listed;
 } hl_exchange;
 
 /* ---- For handlers ---- */
 
 /* The body as a JSON object. in ret_body: json_decref(). fails HL_E_FORMAT, HL_E_LIMIT, HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_exchange_read_json(hl_exchange *x, json_t **ret_body, hl_err *err);
+
+/* What stands behind the path: "limit" of "?limit=5". NULL: absent. While a handler runs. */
+const char *hl_exchange_query(const hl_exchange *x, const char *name);
 
 /* Fields of a JSON object; null counts as absent, whole numbers may come as 1.0.
  * out    *ret is untouched when the field is absent

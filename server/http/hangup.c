@@ -34,6 +34,23 @@ void hl_exchange_end(hl_exchange *x) {
     hl_exchange_wake(x);
 }
 
+hl_exchange *hl_exchange_hold(hl_server *s, hl_view id) {
+    (void)pthread_mutex_lock(&s->lock);
+    for (hl_exchange *x = s->exchanges; x; x = x->next)
+        if (hl_view_is(id, x->id)) return x;
+    (void)pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+void hl_exchange_let_go(hl_server *s) { (void)pthread_mutex_unlock(&s->lock); }
+
+/* The mark first: whoever begins to answer looks at it after its state is set. */
+void hl_exchange_cancel(hl_exchange *x) {
+    __atomic_store_n(&x->is_cancelled, 1, __ATOMIC_SEQ_CST);
+    const hl_exchange_state state = __atomic_load_n(&x->state, __ATOMIC_SEQ_CST);
+    if (state >= HL_X_ANSWERING && x->completion) hl_completion_cancel(x->completion);
+}
+
 static void look_at_events(hl_server *s, const struct epoll_event *events, int n) {
     (void)pthread_mutex_lock(&s->lock);
     for (int i = 0; i < n; i++) {

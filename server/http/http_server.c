@@ -155,6 +155,19 @@ static void exchange_free(void *user) {
     (void)pthread_mutex_unlock(&s->lock);
 }
 
+/* Nobody else has it. */
+static void conclude(hl_exchange *x) {
+    if (x->completion) hl_completion_end(x->completion);
+    if (x->is_gone) (void)__atomic_fetch_add(&x->server->counts.cancelled, 1, __ATOMIC_RELAXED);
+    log_request(x);
+    if (!x->completion) {
+        exchange_free(x);
+        return;
+    }
+    x->job = (hl_job){.fn = exchange_free, .user = x};
+    hl_workers_post(x->server->workers, &x->job);
+}
+
 static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
                          enum MHD_RequestTerminationCode how) {
     hl_exchange *x = *con_cls;
@@ -165,15 +178,10 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     hl_hangup_remove(x->server, x);
     /* Off the list: nobody else's now. One that left when it had all is not gone. */
     x->is_gone = how != MHD_REQUEST_TERMINATED_COMPLETED_OK;
-    if (x->completion) hl_completion_end(x->completion);
-    if (x->is_gone) (void)__atomic_fetch_add(&x->server->counts.cancelled, 1, __ATOMIC_RELAXED);
-    log_request(x);
-    if (!x->completion) {
-        exchange_free(x);
-        return;
-    }
-    x->job = (hl_job){.fn = exchange_free, .user = x};
-    hl_workers_post(x->server->workers, &x->job);
+    (void)pthread_mutex_lock(&x->server->lock);
+    const bool is_orphan = x->is_orphan = hl_exchange_is_aside(x);
+    (void)pthread_mutex_unlock(&x->server->lock);
+    if (!is_orphan) conclude(x);
 }
 
 /* ---- Responses ---- */
@@ -276,6 +284,7 @@ static enum MHD_Result answer(hl_exchange *x) {
     if (is_gone(x) && !x->has_failed) return MHD_NO;
     if (x->has_failed || !c || c->n_choices == 0) return respond_whole(x);
     set_state(x, HL_X_ANSWERING);
+    if (__atomic_load_n(&x->is_cancelled, __ATOMIC_SEQ_CST)) hl_completion_cancel(c);
     return c->is_stream ? respond_stream(x) : go_on(x);
 }
 
@@ -300,6 +309,30 @@ static void run_job(void *user) {
     __atomic_store_n(&x->state, HL_X_READY, __ATOMIC_RELEASE);
     hl_exchange_wake(x);
     (void)pthread_mutex_unlock(&s->lock);
+}
+
+bool hl_exchange_is_aside(const hl_exchange *x) {
+    return __atomic_load_n(&x->is_aside, __ATOMIC_SEQ_CST) != 0;
+}
+
+/* Its connection may have gone meanwhile: then nobody else has it any more. */
+static void run_aside(void *user) {
+    hl_exchange *x = user;
+    hl_server   *s = x->server;
+    x->work_aside(x);
+    (void)pthread_mutex_lock(&s->lock);
+    __atomic_store_n(&x->is_aside, 0, __ATOMIC_SEQ_CST);
+    const bool is_orphan = x->is_orphan;
+    if (!is_orphan) hl_exchange_wake(x);
+    (void)pthread_mutex_unlock(&s->lock);
+    if (is_orphan) conclude(x);
+}
+
+void hl_exchange_step_aside(hl_exchange *x, void (*fn)(hl_exchange *x)) {
+    x->work_aside = fn;
+    __atomic_store_n(&x->is_aside, 1, __ATOMIC_SEQ_CST);
+    x->job = (hl_job){.fn = run_aside, .user = x};
+    hl_workers_post(x->server->workers, &x->job);
 }
 
 static enum MHD_Result begin_work(hl_exchange *x) {
@@ -399,6 +432,10 @@ static enum MHD_Result respond_methods(hl_exchange *x, uint32_t allowed) {
 
 static const char *header(const hl_exchange *x, const char *name) {
     return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+}
+
+const char *hl_exchange_query(const hl_exchange *x, const char *name) {
+    return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 /* Headers by which two servers could see two different requests in the same bytes. */

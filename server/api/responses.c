@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * responses.c - POST /v1/responses: items in, items out, and kept for the request that goes on from them.
+ *
+ * What the model thinks is a reasoning item with a summary, what it says a message; each is opened and closed
+ * before the next, and carries the same id in every event and in the answer. An answer that is to be kept is
+ * in the database before its client is told that it is complete.
+ * from: OpenAI's API reference and the types of its clients (August 2026): order of events, indices
+ */
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "server/api/errors.h"
+#include "server/api/ollama_common.h"
+#include "server/api/response_items.h"
+#include "server/server_priv.h"
+
+enum { NO_ITEM, REASONING_ITEM, MESSAGE_ITEM };
+enum { MAX_PAIRS = 16, MAX_KEY_BYTES = 64, MAX_VALUE_BYTES = 512, MAX_LOGPROB_BYTES = 256 << 20 };
+
+typedef struct response {
+    char        id[HL_RESPONSE_ID_BYTES]; /* "resp_..." */
+    const char *tag;                      /* of it: what ids of items have in common */
+    const char *previous_id;              /* in the body; NULL: none */
+    json_t     *input;                    /* items of this request */
+    hl_str      logprobs;                 /* of the whole message */
+    hl_str      whole;                    /* the response object, once the answer is over */
+    int64_t     n_events;
+    bool        is_kept, must_be_kept; /* it is to be in the database; the request says so */
+} response;
+
+static response *response_of(const hl_completion *c) { return c->data; }
+
+static void response_done(hl_completion *c) {
+    response *r = response_of(c);
+    if (!r) return;
+    json_decref(r->input);
+    hl_str_done(&r->logprobs);
+    hl_str_done(&r->whole);
+    hl_free(r);
+}
+
+/* ---- The response object ---- */
+
+static void add_json(hl_json_out *j, const char *key, const json_t *v, const char *otherwise) {
+    const bool is_there = v && !json_is_null(v);
+    hl_json_add_raw(j, key, is_there ? "" : otherwise);
+    if (is_there) hl_json_format(v, false, &j->text);
+}
+
+/* As it was sent, or what its absence means. */
+static void echo(const hl_completion *c, hl_json_out *j, const char *key, const char *otherwise) {
+    add_json(j, key, json_object_get(c->body, key), otherwise);
+}
+
+static void add_id(const response *r, hl_json_out *j, const char *key, int kind) {
+    char id[64];
+    (void)snprintf(id, sizeof id, "%s_%s", kind == REASONING_ITEM ? "rs" : "msg", r->tag);
+    hl_json_add_text(j, key, id);
+}
+
+static void add_reasoning(const hl_completion *c, hl_json_out *j, const char *key, bool is_done) {
+    hl_json_open(j, key, '{');
+    add_id(response_of(c), j, "id", REASONING_ITEM);
+    hl_json_add_text(j, "type", "reasoning");
+    hl_json_open(j, "summary", '[');
+    if (is_done) {
+        hl_json_open(j, NULL, '{');
+        hl_json_add_text(j, "type", "summary_text");
+        hl_json_add_view(j, "text", hl_str_view(&c->choices[0].thought));
+        hl_json_close(j, '}');
+    }
+    hl_json_close(j, ']');
+    hl_json_add_text(j, "status", is_done ? "completed" : "in_progress");
+    hl_json_close(j, '}');
+}
+
+static void add_text_part(const hl_completion *c, hl_json_out *j, const char *key, bool is_done) {
+    hl_json_open(j, key, '{');
+    hl_json_add_text(j, "type", "output_text");
+    hl_json_add_view(j, "text", is_done ? hl_str_view(&c->choices[0].said) : (hl_view){0});
+    hl_json_open(j, "annotations", '[');
+    hl_json_close(j, ']');
+    hl_json_open(j, "logprobs", '[');
+    if (is_done && response_of(c)->logprobs.len > 0)
+        hl_json_add_raw(j, NULL, hl_str_text(&response_of(c)->logprobs));
+    hl_json_close(j, ']');
+    hl_json_close(j, '}');
+}
+
+static bool is_cut(const hl_completion *c) {
+    const hl_end end = c->choices[0].usage.end;
+    return end == HL_END_LENGTH || end == HL_END_CANCEL || end == HL_END_TIMEOUT;
+}
+
+static void add_message(const hl_completion *c, hl_json_out *j, const char *key, bool is_done) {
+    hl_json_open(j, key, '{');
+    add_id(response_of(c), j, "id", MESSAGE_ITEM);
+    hl_json_add_text(j, "type", "message");
+    hl_json_add_text(j, "role", "assistant");
+    hl_json_add_text(j, "status", !is_done ? "in_progress" : is_cut(c) ? "incomplete" : "completed");
+    hl_json_open(j, "content", '[');
+    if (is_done) add_text_part(c, j, NULL, true);
+    hl_json_close(j, ']');
+    hl_json_close(j, '}');
+}
+
+static void add_output(const hl_completion *c, hl_json_out *j, bool is_over) {
+    hl_json_open(j, "output", '[');
+    if (is_over && c->choices[0].thought.len > 0) add_reasoning(c, j, NULL, true);
+    if (is_over && c->choices[0].said.len > 0) add_message(c, j, NULL, true);
+    hl_json_close(j, ']');
+}
+
+static void add_usage(const hl_completion *c, hl_json_out *j) {
+    const hl_choice *k = &c->choices[0];
+    const hl_usage  *u = &k->usage;
+    hl_json_open(j, "usage", '{');
+    hl_json_add_int(j, "input_tokens", u->prompt_tokens);
+    hl_json_open(j, "input_tokens_details", '{');
+    hl_json_add_int(j, "cached_tokens", u->cached_tokens);
+    hl_json_close(j, '}');
+    hl_json_add_int(j, "output_tokens", u->answer_tokens);
+    hl_json_open(j, "output_tokens_details", '{');
+    hl_json_add_int(j, "reasoning_tokens", k->n_thinking_tokens);
+    hl_json_close(j, '}');
+    hl_json_add_int(j, "total_tokens", (int64_t)u->prompt_tokens + u->answer_tokens);
+    hl_json_close(j, '}');
+}
+
+static void add_reason(const hl_completion *c, hl_json_out *j) {
+    if (c->choices[0].usage.end != HL_END_LENGTH) {
+        hl_json_add_text(j, "incomplete_details", NULL);
+        return;
+    }
+    hl_json_open(j, "incomplete_details", '{');
+    hl_json_add_text(j, "reason", "max_output_tokens");
+    hl_json_close(j, '}');
+}
+
+static void add_error(hl_json_out *j, const char *why) {
+    if (!why) {
+        hl_json_add_text(j, "error", NULL);
+        return;
+    }
+    hl_json_open(j, "error", '{');
+    hl_json_add_text(j, "code", "server_error");
+    hl_json_add_text(j, "message", why);
+    hl_json_close(j, '}');
+}
+
+/* What the request said, and what its silence means. */
+static void add_request(const hl_completion *c, hl_json_out *j) {
+    static const struct {
+        const char *key, *otherwise;
+    } fields[] = {{"instructions", "null"},
+                  {"max_output_tokens", "null"},
+                  {"metadata", "{}"},
+                  {"parallel_tool_calls", "true"},
+                  {"previous_response_id", "null"},
+                  {"tool_choice", "\"auto\""},
+                  {"tools", "[]"},
+                  {"top_logprobs", "0"},
+                  {"truncation", "\"disabled\""},
+                  {"user", "null"},
+                  {"safety_identifier", "null"},
+                  {"prompt_cache_key", "null"}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        echo(c, j, fields[i].key, fields[i].otherwise);
+    const json_t *reasoning = json_object_get(c->body, "reasoning"), *text = json_object_get(c->body, "text");
+    hl_json_open(j, "reasoning", '{');
+    add_json(j, "effort", json_object_get(reasoning, "effort"), "null");
+    add_json(j, "summary", json_object_get(reasoning, "summary"), "null");
+    hl_json_close(j, '}');
+    hl_json_open(j, "text", '{');
+    hl_json_add_raw(j, "format", "{\"type\":\"text\"}");
+    add_json(j, "verbosity", json_object_get(text, "verbosity"), "\"medium\"");
+    hl_json_close(j, '}');
+    hl_json_add_real(j, "temperature", (double)c->options.sampling.temperature);
+    hl_json_add_real(j, "top_p", (double)c->options.sampling.top_p);
+    hl_json_add_bool(j, "background", false);
+    hl_json_add_text(j, "service_tier", "default");
+}
+
+/* why: of a failure; NULL: none */
+static void add_response(const hl_completion *c, hl_json_out *j, const char *key, const char *status,
+                         const char *why) {
+    const response *r = response_of(c);
+    const bool      is_running = strcmp(status, "in_progress") == 0;
+    hl_json_open(j, key, '{');
+    hl_json_add_text(j, "id", r->id);
+    hl_json_add_text(j, "object", "response");
+    hl_json_add_int(j, "created_at", c->created_s);
+    if (!is_running) hl_json_add_int(j, "completed_at", hl_clock_wall_ms() / 1000);
+    hl_json_add_text(j, "status", status);
+    add_error(j, why);
+    add_reason(c, j);
+    hl_json_add_text(j, "model", c->model);
+    add_output(c, j, !is_running);
+    hl_json_add_bool(j, "store", r->is_kept);
+    add_request(c, j);
+    if (is_running || why)
+        hl_json_add_text(j, "usage", NULL);
+    else
+        add_usage(c, j);
+    hl_json_close(j, '}');
+}
+
+static const char *status_of(const hl_completion *c) {
+    const hl_end end = c->choices[0].usage.end;
+    return end == HL_END_CANCEL ? "cancelled" : is_cut(c) ? "incomplete" : "completed";
+}
+
+/* The same bytes for whoever waits and for the database. */
+static void complete(const hl_completion *c) {
+    response   *r = response_of(c);
+    hl_json_out j = {.text = r->whole};
+    hl_str_clear(&j.text);
+    add_response(c, &j, NULL, status_of(c), NULL);
+    r->whole = j.text;
+}
+
+/* ---- Keeping ---- */
+
+static hl_status keep_whole(const hl_completion *c, hl_err *err) {
+    const response  *r = response_of(c);
+    const hl_config *config = c->x->server->config;
+    hl_store        *store = NULL;
+    hl_str           input;
+    hl_str_init(&input, SIZE_MAX);
+    hl_json_format(r->input, false, &input);
+    hl_status status = hl_str_check(&input, "input", err);
+    if (status == HL_OK) status = hl_str_check(&r->whole, "response", err);
+    if (status == HL_OK) status = hl_host_store(c->x->server->host, &store, err);
+    const hl_kept_response row = {.id = r->id,
+                                  .previous_id = r->previous_id,
+                                  .created_ms = c->created_s * 1000,
+                                  .input_json = hl_str_view(&input),
+                                  .response_json = hl_str_view(&r->whole)};
+    if (status == HL_OK)
+        status =
+            hl_store_keep_response(store, &row, hl_config_int(config, HL_SETTING_server_max_responses),
+                                   hl_config_int(config, HL_SETTING_server_max_responses_mib) << 20, err);
+    hl_str_done(&input);
+    return status;
+}
+
+/* Where nobody asked for it in words, an answer that cannot be kept is still an answer, and says so. */
+static hl_status keep(hl_completion *c, hl_err *err) {
+    response *r = response_of(c);
+    hl_err    why = {0};
+    complete(c);
+    const hl_status status = keep_whole(c, &why);
+    if (status == HL_OK) return HL_OK;
+    if (r->must_be_kept) return hl_fail(err, status, "store: %s", why.text);
+    hl_event(c->x->server->events, HL_LOG_WARN, "server", "response-not-kept", "id=%s why=\"%s\"", r->id,
+             why.text);
+    r->is_kept = false;
+    complete(c);
+    return HL_OK;
+}
+
+/* ---- The dialect ---- */
+
+static void begin_event(hl_completion *c, hl_json_out *j, const char *type) {
+    hl_sse_begin(j, type);
+    hl_json_open(j, NULL, '{');
+    hl_json_add_text(j, "type", type);
+    hl_json_add_int(j, "sequence_number", response_of(c)->n_events++);
+}
+
+static void end_event(hl_json_out *j) {
+    hl_json_close(j, '}');
+    hl_sse_end(j);
+}
+
+static void write_begin(hl_completion *c, hl_json_out *j) {
+    static const char *const types[] = {"response.created", "response.in_progress"};
+    for (size_t i = 0; i < 2; i++) {
+        begin_event(c, j, types[i]);
+        add_response(c, j, "response", "in_progress", NULL);
+        end_event(j);
+    }
+}
+
+/* An event of the item that is open: where it belongs. */
+static void begin_item_event(hl_completion *c, hl_json_out *j, const char *type) {
+    begin_event(c, j, type);
+    add_id(response_of(c), j, "item_id", c->block_kind);
+    hl_json_add_int(j, "output_index", c->block);
+    hl_json_add_int(j, c->block_kind == REASONING_ITEM ? "summary_index" : "content_index", 0);
+}
+
+static void write_item(hl_completion *c, hl_json_out *j, const char *type, bool is_done) {
+    begin_event(c, j, type);
+    hl_json_add_int(j, "output_index", c->block);
+    if (c->block_kind == REASONING_ITEM)
+        add_reasoning(c, j, "item", is_done);
+    else
+        add_message(c, j, "item", is_done);
+    end_event(j);
+}
+
+static void write_part(hl_completion *c, hl_json_out *j, const char *type, bool is_done) {
+    begin_item_event(c, j, type);
+    if (c->block_kind == REASONING_ITEM) {
+        hl_json_open(j, "part", '{');
+        hl_json_add_text(j, "type", "summary_text");
+        hl_json_add_view(j, "text", is_done ? hl_str_view(&c->choices[0].thought) : (hl_view){0});
+        hl_json_close(j, '}');
+    } else {
+        add_text_part(c, j, "part", is_done);
+    }
+    end_event(j);
+}
+
+static void close_item(hl_completion *c, hl_json_out *j) {
+    if (c->block_kind == NO_ITEM) return;
+    const bool       is_reasoning = c->block_kind == REASONING_ITEM;
+    const hl_choice *k = &c->choices[0];
+    begin_item_event(c, j,
+                     is_reasoning ? "response.reasoning_summary_text.done" : "response.output_text.done");
+    hl_json_add_view(j, "text", hl_str_view(is_reasoning ? &k->thought : &k->said));
+    if (!is_reasoning) {
+        hl_json_open(j, "logprobs", '[');
+        if (response_of(c)->logprobs.len > 0)
+            hl_json_add_raw(j, NULL, hl_str_text(&response_of(c)->logprobs));
+        hl_json_close(j, ']');
+    }
+    end_event(j);
+    write_part(c, j, is_reasoning ? "response.reasoning_summary_part.done" : "response.content_part.done",
+               true);
+    write_item(c, j, "response.output_item.done", true);
+    c->block++;
+    c->block_kind = NO_ITEM;
+}
+
+static void open_item(hl_completion *c, int kind, hl_json_out *j) {
+    if (c->block_kind == kind) return;
+    close_item(c, j);
+    c->block_kind = kind;
+    write_item(c, j, "response.output_item.added", false);
+    write_part(c, j,
+               kind == REASONING_ITEM ? "response.reasoning_summary_part.added"
+                                      : "response.content_part.added",
+               false);
+}
+
+/* Those of the token in hand go to the whole message's. */
+static void take_logprobs(hl_completion *c, hl_choice *k) {
+    hl_str *all = &response_of(c)->logprobs;
+    if (k->logprobs.len == 0) return;
+    if (all->len > 0) hl_str_add_char(all, ',');
+    hl_str_add_view(all, hl_str_view(&k->logprobs));
+    hl_str_clear(&k->logprobs);
+}
+
+static void write_token(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
+    const bool is_reasoning = ev->is_thinking;
+    open_item(c, is_reasoning ? REASONING_ITEM : MESSAGE_ITEM, j);
+    hl_str_add_view(is_reasoning ? &k->thought : &k->said, ev->text);
+    begin_item_event(c, j,
+                     is_reasoning ? "response.reasoning_summary_text.delta" : "response.output_text.delta");
+    hl_json_add_view(j, "delta", ev->text);
+    if (!is_reasoning) {
+        hl_json_open(j, "logprobs", '[');
+        if (k->logprobs.len > 0) hl_json_add_raw(j, NULL, hl_str_text(&k->logprobs));
+        hl_json_close(j, ']');
+    }
+    end_event(j);
+    take_logprobs(c, k);
+}
+
+static void write_end(hl_completion *c, hl_choice *k, hl_json_out *j) {
+    (void)k;
+    close_item(c, j);
+}
+
+static void write_finish(hl_completion *c, hl_json_out *j) {
+    if (response_of(c)->whole.len == 0) complete(c);
+    begin_event(c, j, is_cut(c) ? "response.incomplete" : "response.completed");
+    hl_json_add_raw(j, "response", hl_str_text(&response_of(c)->whole));
+    end_event(j);
+    j->text.failed |= response_of(c)->whole.failed;
+}
+
+static void write_failure(hl_completion *c, hl_status status, const hl_err *err, hl_json_out *j) {
+    begin_event(c, j, "response.failed");
+    add_response(c, j, "response", "failed", err->text[0] ? err->text : hl_status_text(status));
+    end_event(j);
+}
+
+static void write_whole(hl_completion *c, hl_json_out *j) {
+    response *r = response_of(c);
+    take_logprobs(c, &c->choices[0]);
+    if (r->whole.len == 0) complete(c);
+    hl_str_add_view(&j->text, hl_str_view(&r->whole));
+    if (r->whole.failed) j->text.failed = j->text.lacks_memory = true;
+}
+
+static hl_status keep_answer(hl_completion *c, hl_err *err) {
+    take_logprobs(c, &c->choices[0]);
+    return keep(c, err);
+}
+
+static const hl_dialect dialect = {.stream_type = "text/event-stream",
+                                   .ping = ": ping\n\n",
+                                   .begin = write_begin,
+                                   .token = write_token,
+                                   .end = write_end,
+                                   .finish = write_finish,
+                                   .fail = write_failure,
+                                   .whole = write_whole,
+                                   .logprob = hl_add_logprob,
+                                   .keep = keep_answer,
+                                   .done = response_done};
+
+/* ---- Requests ---- */
+
+/* What would change the answer and is not done here. */
+static hl_status refuse_fields(const hl_completion *c, hl_err *err) {
+    static const char *const unknown[] = {"conversation", "prompt"};
+    const json_t            *text = NULL, *format = NULL;
+    const char              *type = "text";
+    bool                     background = false;
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+        const json_t *v = json_object_get(c->body, unknown[i]);
+        if (v && !json_is_null(v))
+            return hl_fail(err, HL_E_UNSUPPORTED, "%s: not known to this server; use previous_response_id",
+                           unknown[i]);
+    }
+    hl_status status = hl_field_bool(c->body, "background", &background, err);
+    if (status == HL_OK && background)
+        return hl_fail(err, HL_E_UNSUPPORTED, "background: answers are made while their client waits");
+    if (status == HL_OK) status = hl_field_object(c->body, "text", &text, err);
+    if (status == HL_OK) status = hl_field_object(text, "format", &format, err);
+    if (status == HL_OK) status = hl_field_text(format, "type", &type, err);
+    if (status == HL_OK && strcmp(type, "text") != 0)
+        status = hl_fail(err, HL_E_NOT_YET,
+                         "text.format.type '%.40s': this build cannot constrain answers yet", type);
+    return status;
+}
+
+static hl_status check_metadata(const hl_completion *c, hl_err *err) {
+    const json_t *metadata = NULL, *v;
+    const char   *key;
+    hl_status     status = hl_field_object(c->body, "metadata", &metadata, err);
+    if (status != HL_OK) return status;
+    if (json_object_size(metadata) > MAX_PAIRS)
+        return hl_fail(err, HL_E_ARG, "metadata: %zu pairs, expected at most %d", json_object_size(metadata),
+                       MAX_PAIRS);
+    json_object_foreach((json_t *)(uintptr_t)metadata, key, v) {
+        if (!json_is_string(v) || json_string_length(v) > MAX_VALUE_BYTES || strlen(key) > MAX_KEY_BYTES)
+            return hl_fail(err, HL_E_ARG,
+                           "metadata.%.64s: expected a key of at most %d and a text of at most %d bytes", key,
+                           MAX_KEY_BYTES, MAX_VALUE_BYTES);
+    }
+    return HL_OK;
+}
+
+/* Fields that only come back in the answer, with the type that its readers expect. */
+static hl_status check_echoed(const hl_completion *c, hl_err *err) {
+    static const char *const texts[] = {"user", "safety_identifier", "prompt_cache_key", "service_tier"};
+    const json_t            *text = NULL, *reasoning = NULL;
+    const char              *word = NULL;
+    bool                     parallel = true;
+    int64_t                  n_calls = 0;
+    hl_status                status = hl_field_bool(c->body, "parallel_tool_calls", &parallel, err);
+    if (status == HL_OK) status = hl_field_int(c->body, "max_tool_calls", 0, INT32_MAX, &n_calls, err);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts && status == HL_OK; i++)
+        status = hl_field_text(c->body, texts[i], &word, err);
+    if (status == HL_OK) status = hl_field_object(c->body, "text", &text, err);
+    if (status == HL_OK) status = hl_field_text(text, "verbosity", &word, err);
+    if (status == HL_OK) status = hl_field_object(c->body, "reasoning", &reasoning, err);
+    if (status == HL_OK) status = hl_field_text(reasoning, "summary", &word, err);
+    return status == HL_OK ? check_metadata(c, err) : status;
+}
+
+static hl_status take_options(hl_completion *c, hl_err *err) {
+    static const char *const ours[] = {"temperature", "top_p", "top_k", "min_p", "seed", "stop", "num_ctx"};
+    const json_t            *options = NULL, *reasoning = NULL;
+    const char              *effort = NULL;
+    int64_t                  n_most = 0;
+    hl_status                status = hl_field_int(c->body, "max_output_tokens", 1, INT32_MAX, &n_most, err);
+    if (status == HL_OK) status = hl_field_object(c->body, "options", &options, err);
+    if (status == HL_OK) status = hl_completion_set_all(c, options, err);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours && status == HL_OK; i++)
+        status = hl_completion_set(c, ours[i], json_object_get(c->body, ours[i]), err);
+    if (n_most > 0 && status == HL_OK)
+        status = hl_completion_set(c, "num_predict", json_object_get(c->body, "max_output_tokens"), err);
+    if (status == HL_OK)
+        status = hl_keep_alive_read(json_object_get(c->body, "keep_alive"), &c->keep_ms, err);
+    if (status == HL_OK) status = hl_field_object(c->body, "reasoning", &reasoning, err);
+    if (status == HL_OK) status = hl_field_text(reasoning, "effort", &effort, err);
+    if (status == HL_OK && effort) c->request.think = hl_openai_think(effort);
+    return status;
+}
+
+static hl_status take_logprob_fields(hl_completion *c, hl_err *err) {
+    const json_t *include = NULL, *v;
+    int64_t       n_top = 0;
+    size_t        i;
+    hl_status     status = hl_field_list(c->body, "include", &include, err);
+    if (status == HL_OK) status = hl_field_int(c->body, "top_logprobs", 0, 20, &n_top, err);
+    json_array_foreach(include, i, v) {
+        if (!json_is_string(v)) return hl_fail(err, HL_E_ARG, "include[%zu]: expected a text", i);
+        c->wants_logprobs |= strcmp(json_string_value(v), "message.output_text.logprobs") == 0;
+    }
+    c->wants_logprobs |= n_top > 0;
+    c->request.want_logprobs = c->wants_logprobs;
+    c->request.n_top = (int32_t)n_top;
+    return status;
+}
+
+static hl_status take_store(hl_completion *c, hl_err *err) {
+    response  *r = response_of(c);
+    const bool can = hl_config_int(c->x->server->config, HL_SETTING_server_max_responses) > 0;
+    bool       store = true;
+    hl_status  status = hl_field_bool(c->body, "store", &store, err);
+    r->must_be_kept = json_is_true(json_object_get(c->body, "store"));
+    r->is_kept = c->wants_keeping = store && can;
+    if (status == HL_OK && r->must_be_kept && !can)
+        status = hl_fail(err, HL_E_UNSUPPORTED,
+                         "store: this server keeps no responses (server.max_responses = 0)");
+    return status;
+}
+
+static hl_status take_tools(hl_completion *c, hl_err *err) {
+    const json_t *list = NULL;
+    json_t       *tools = NULL;
+    size_t        n_left_out = 0;
+    const char   *choice = hl_json_text(c->body, "tool_choice");
+    hl_status     status = hl_field_list(c->body, "tools", &list, err);
+    if (status != HL_OK || (choice && strcmp(choice, "none") == 0)) return status;
+    status = hl_response_read_tools(list, &tools, &n_left_out, err);
+    if (status == HL_OK) status = hl_completion_set_tools(c, tools, err);
+    json_decref(tools);
+    if (n_left_out > 0)
+        hl_event(c->x->server->events, HL_LOG_WARN, "server", "tools-left-out",
+                 "id=%s n=%zu why=\"only functions are known here\"", c->x->id, n_left_out);
+    return status;
+}
+
+/* ---- The conversation ---- */
+
+static hl_status add_history(hl_completion *c, hl_store *store, json_t *items, hl_err *err) {
+    hl_err          why = {0};
+    const response *r = response_of(c);
+    if (!r->previous_id) return HL_OK;
+    const hl_status status = hl_response_add_history(store, r->previous_id, items, &why);
+    if (status == HL_E_NOT_FOUND) {
+        c->x->problem = "previous_response_not_found"; /* and 400, as OpenAI has it */
+        return hl_fail(err, HL_E_ARG, "previous_response_id: %s", why.text);
+    }
+    if (status != HL_OK && err) *err = why;
+    return status;
+}
+
+static hl_status make_messages(hl_completion *c, json_t *messages, hl_err *err) {
+    response *r = response_of(c);
+    hl_store *store = NULL;
+    hl_view   instructions = {0};
+    json_t   *items = json_array();
+    hl_status status = items ? HL_OK : hl_fail(err, HL_E_NOMEM, "server: no memory");
+    if (status == HL_OK) status = hl_host_store(c->x->server->host, &store, err);
+    if (status == HL_OK) status = hl_field_view(c->body, "instructions", &instructions, err);
+    if (status == HL_OK)
+        status = hl_response_read_items(json_object_get(c->body, "input"), r->tag, store, &r->input, err);
+    if (status == HL_OK && json_array_size(r->input) == 0 && !r->previous_id && !instructions.ptr)
+        status = hl_fail(err, HL_E_ARG, "input: expected a text or a list of items");
+    if (status == HL_OK && instructions.len > 0 &&
+        json_array_append_new(messages, json_pack("{s:s, s:s%}", "role", "system", "content",
+                                                  instructions.ptr, instructions.len)) != 0)
+        status = hl_fail(err, HL_E_NOMEM, "server: no memory");
+    if (status == HL_OK) status = add_history(c, store, items, err);
+    if (status == HL_OK && json_array_extend(items, r->input) != 0)
+        status = hl_fail(err, HL_E_NOMEM, "server: no memory");
+    if (status == HL_OK) status = hl_response_add_messages(items, messages, err);
+    json_decref(items);
+    return status;
+}
+
+static hl_status take_truncation(const hl_completion *c, bool *ret_may_drop, hl_err *err) {
+    const char     *word = "disabled";
+    const hl_status status = hl_field_text(c->body, "truncation", &word, err);
+    *ret_may_drop = strcmp(word, "auto") == 0;
+    if (status == HL_OK && !*ret_may_drop && strcmp(word, "disabled") != 0)
+        return hl_fail(err, HL_E_ARG, "truncation: found '%.40s', expected auto or disabled", word);
+    return status;
+}
+
+static hl_status open_response(hl_exchange *x, hl_completion **ret, hl_err *err) {
+    json_t   *body = NULL;
+    hl_status status = hl_exchange_read_json(x, &body, err);
+    if (status == HL_OK) status = hl_completion_new(x, &dialect, body, ret, err);
+    if (status != HL_OK) return status;
+    response *r = (*ret)->data = hl_new(1, sizeof *r);
+    if (!r) return hl_fail(err, HL_E_NOMEM, "server: no memory");
+    r->tag = x->id + 4;
+    (void)snprintf(r->id, sizeof r->id, "resp_%s", r->tag);
+    hl_str_init(&r->logprobs, MAX_LOGPROB_BYTES);
+    hl_str_init(&r->whole, SIZE_MAX);
+    (*ret)->is_chat = true;
+    return hl_completion_open(*ret, err);
+}
+
+hl_status hl_api_responses(hl_exchange *x, hl_err *err) {
+    hl_completion *c = NULL;
+    json_t        *messages = NULL;
+    bool           may_drop = false;
+    hl_status      status = open_response(x, &c, err);
+    if (status == HL_OK) status = hl_field_bool(c->body, "stream", &c->is_stream, err);
+    if (status == HL_OK)
+        status = hl_field_text(c->body, "previous_response_id", &response_of(c)->previous_id, err);
+    if (status == HL_OK) status = refuse_fields(c, err);
+    if (status == HL_OK) status = check_echoed(c, err);
+    if (status == HL_OK) status = take_options(c, err);
+    if (status == HL_OK) status = take_logprob_fields(c, err);
+    if (status == HL_OK) status = take_store(c, err);
+    if (status == HL_OK) status = take_truncation(c, &may_drop, err);
+    if (status == HL_OK) status = take_tools(c, err);
+    if (status == HL_OK && !(messages = json_array())) status = hl_fail(err, HL_E_NOMEM, "server: no memory");
+    if (status == HL_OK) status = make_messages(c, messages, err);
+    if (status == HL_OK) status = hl_completion_load(c, err);
+    if (status == HL_OK) status = hl_completion_set_messages(c, messages, may_drop, err);
+    json_decref(messages);
+    return status == HL_OK ? hl_completion_start(c, 1, err) : status;
+}
