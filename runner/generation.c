@@ -208,6 +208,12 @@ void hl_generation_cancel(hl_generation *g) {
     (void)pthread_mutex_unlock(&g->lock);
 }
 
+void hl_generation_answer_now(hl_generation *g) {
+    (void)pthread_mutex_lock(&g->lock);
+    if (!g->has_ended && !g->is_cancelled) hl_runner_answer_now(g->runner, g);
+    (void)pthread_mutex_unlock(&g->lock);
+}
+
 void hl_generation_free(hl_generation *g) {
     if (!g) return;
     (void)pthread_mutex_lock(&g->lock);

@@ -14,5 +14,6 @@ void           hl_generation_drop(hl_generation *g); /* that no engine took */
 
 void hl_runner_cancel(hl_runner *r, hl_generation *g);
 void hl_runner_pause(hl_runner *r, hl_generation *g, bool paused);
+void hl_runner_answer_now(hl_runner *r, hl_generation *g);
 
 #endif

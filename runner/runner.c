@@ -62,6 +62,9 @@ hl_status hl_runner_submit(hl_runner *r, const hl_request *req, hl_generation **
 
 void hl_runner_cancel(hl_runner *r, hl_generation *g) { r->ops->cancel(r->engine, g); }
 void hl_runner_pause(hl_runner *r, hl_generation *g, bool paused) { r->ops->pause(r->engine, g, paused); }
+void hl_runner_answer_now(hl_runner *r, hl_generation *g) {
+    if (r->ops->answer_now) r->ops->answer_now(r->engine, g);
+}
 void hl_runner_stop(hl_runner *r) { r->ops->cancel_all(r->engine); }
 void hl_runner_get_info(const hl_runner *r, hl_runner_info *ret_info) {
     *ret_info = (hl_runner_info){0};
@@ -70,6 +73,11 @@ void hl_runner_get_info(const hl_runner *r, hl_runner_info *ret_info) {
 
 hl_status hl_runner_render(hl_runner *r, const hl_request *req, char **ret_text, size_t *ret_n, hl_err *err) {
     return r->ops->render(r->engine, req, ret_text, ret_n, err);
+}
+
+hl_status hl_runner_encode(hl_runner *r, const hl_request *req, hl_tokens *ret_ids, hl_err *err) {
+    if (!r->ops->encode) return hl_fail(err, HL_E_UNSUPPORTED, "this runner has no ids of tokens");
+    return r->ops->encode(r->engine, req, ret_ids, err);
 }
 
 hl_status hl_runner_count(hl_runner *r, const hl_request *req, int32_t *ret_tokens, hl_err *err) {

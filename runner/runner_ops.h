@@ -15,14 +15,18 @@ typedef struct hl_runner_ops {
      * fails  as hl_runner_submit() */
     hl_status (*submit)(void *engine, const hl_request *r, hl_generation *g, hl_err *err);
 
-    /* These two are called only while the generation has not ended, with its lock held: return at once, and
+    /* These three are called only while the generation has not ended, with its lock held: return at once, and
      * do not call hl_generation_*() from the same call. cancel: let it end soon. pause: its reader is slow,
-     * produce no more (what was begun may still be pushed) until it is let go on. */
+     * produce no more (what was begun may still be pushed) until it is let go on. answer_now: let its
+     * reasoning end; NULL: it knows of none. */
     void (*cancel)(void *engine, hl_generation *g);
     void (*pause)(void *engine, hl_generation *g, bool paused);
+    void (*answer_now)(void *engine, hl_generation *g);
 
     void (*cancel_all)(void *engine); /* any thread, or a signal handler */
     hl_status (*render)(void *engine, const hl_request *r, char **ret_text, size_t *ret_n, hl_err *err);
+    /* NULL: there are no ids here that anybody could read */
+    hl_status (*encode)(void *engine, const hl_request *r, hl_tokens *ret_ids, hl_err *err);
     hl_status (*count)(void *engine, const hl_request *r, int32_t *ret_tokens, hl_err *err);
     void (*get_info)(void *engine, hl_runner_info *ret_info);
     /* As hl_runner_embed(). NULL: this engine makes no vectors. */

@@ -298,6 +298,22 @@ static bool is_thinking(hl_view prompt, hl_view prefix) {
     return !closes && (ends_in_think(rendered) || hl_view_has_prefix(begun, "<think>"));
 }
 
+/* The ids of the text, behind those that the request begins with: the beginning is theirs then. */
+static hl_status encode_behind(making *k, const hl_request *req, hl_tokens *ids, hl_err *err) {
+    const bool is_first = req->n_prefix_ids == 0;
+    hl_status  status = is_first ? HL_OK : hl_tokens_add(ids, req->prefix_ids, req->n_prefix_ids, err);
+    if (status == HL_OK)
+        status = hl_tokenizer_encode_tainted(
+            k->tokenizer, hl_str_view(&k->text.text), k->text.tainted, k->text.n_tainted,
+            (is_first ? HL_TOKENIZE_BOS : 0U) | HL_TOKENIZE_SPECIAL, ids, err);
+    const size_t at = req->n_prefix_ids; /* a template may write a BOS of its own */
+    if (status == HL_OK && !is_first && ids->n > at && ids->ids[at] == hl_tokenizer_bos(k->tokenizer)) {
+        memmove(ids->ids + at, ids->ids + at + 1, (ids->n - at - 1) * sizeof *ids->ids);
+        ids->n--;
+    }
+    return status;
+}
+
 hl_status hl_prompt_make(const hl_model *m, hl_chat_templates *kept, const hl_request *req,
                          hl_prompt *ret_prompt, hl_err *err) {
     making k;
@@ -310,8 +326,7 @@ hl_status hl_prompt_make(const hl_model *m, hl_chat_templates *kept, const hl_re
         const hl_view all = hl_str_view(&k.text.text);
         ret_prompt->splits_thinking = k.t != NULL;
         ret_prompt->starts_thinking = k.t && is_thinking(all, req->answer_prefix);
-        status = hl_tokenizer_encode_tainted(k.tokenizer, all, k.text.tainted, k.text.n_tainted,
-                                             HL_TOKENIZE_BOS | HL_TOKENIZE_SPECIAL, &ret_prompt->ids, err);
+        status = encode_behind(&k, req, &ret_prompt->ids, err);
     }
     making_done(&k);
     return status;

@@ -15,6 +15,7 @@
 #include "engine/runner/chat.h"
 #include "engine/runner/dry_breakers.h"
 #include "engine/runner/embed_native.h"
+#include "engine/runner/think_limit.h"
 #include "engine/tokenizer/detokenize.h"
 #include "engine/trace.h"
 #include "runner/runner_ops.h"
@@ -36,7 +37,9 @@ typedef struct answer {
     char         **stops; /* [n_stops] copies, in one piece of memory */
     char          *piece; /* [piece_cap] text of one token */
     size_t         piece_cap;
-    bool           want_logprobs;
+    hl_think_limit think; /* zeros: this answer has no reasoning that could be told apart */
+    bool           thinks;
+    bool           want_logprobs, want_all;
     int64_t        began_ns, prompt_made_ns;
     hl_token_event event;    /* of the token in hand; its text is filled piece by piece */
     bool           was_sent; /* the token in hand was part of an event */
@@ -45,6 +48,7 @@ typedef struct answer {
 static void answer_free(answer *a) {
     if (!a) return;
     hl_answer_text_done(&a->text);
+    hl_think_limit_done(&a->think);
     hl_free(a->stops);
     hl_free(a->piece);
     hl_free(a);
@@ -77,8 +81,7 @@ static hl_end take_token(void *user, const hl_sched_token *t) {
     const bool   go_on = hl_answer_text_feed(&a->text, (hl_view){a->piece, n}, is_hidden, send_text, a);
     if (a->text.pending.failed || !go_on) return HL_END_CANCEL;
     if (a->text.stopped) return HL_END_STOP;
-    return a->was_sent || !a->want_logprobs || send_text(a, (hl_view){"", 0}, false) ? HL_END_NONE
-                                                                                     : HL_END_CANCEL;
+    return a->was_sent || !a->want_all || send_text(a, (hl_view){"", 0}, false) ? HL_END_NONE : HL_END_CANCEL;
 }
 
 /* What was held back when the answer ended. A character of which bytes are still to come never was one.
@@ -136,6 +139,7 @@ static hl_status answer_new(native *r, const hl_request *req, const hl_prompt *p
     answer             *a = hl_new(1, sizeof *a);
     if (!a) return hl_fail(err, HL_E_NOMEM, "answer: no memory");
     a->want_logprobs = req->want_logprobs || req->n_top > 0;
+    a->want_all = a->want_logprobs || req->want_tokens;
     a->piece_cap = hl_tokenizer_max_piece_bytes(t);
     a->piece = hl_new(a->piece_cap, 1);
     if (!a->piece || !copy_stops(a, req)) {
@@ -146,8 +150,16 @@ static hl_status answer_new(native *r, const hl_request *req, const hl_prompt *p
                         prompt->starts_thinking);
     hl_detokenizer_init(&a->detok, t, false);
     a->detok.at_start = false; /* the answer continues the prompt: its first space is text */
-    *ret = a;
-    return HL_OK;
+    a->thinks = prompt->splits_thinking;
+    const int32_t   most = req->think_tokens == 0 ? -1 : req->think_tokens < 0 ? 0 : req->think_tokens;
+    const hl_status status = a->thinks ? hl_think_limit_init(&a->think, t, most, prompt->starts_thinking,
+                                                             req->sampling.constraint, err)
+                                       : HL_OK;
+    if (status == HL_OK)
+        *ret = a;
+    else
+        answer_free(a);
+    return status;
 }
 
 /* What making the prompt took counts. */
@@ -157,8 +169,15 @@ static int64_t time_left_ms(const hl_request *req, const answer *a) {
     return req->timeout_ms > used_ms ? req->timeout_ms - used_ms : 1;
 }
 
+/* Drafts that are no good cost little, and change nothing. */
+static hl_status read_prediction(const native *r, const hl_request *req, hl_tokens *ret, hl_err *err) {
+    if (req->prediction.len == 0) return HL_OK;
+    return hl_tokenizer_encode(hl_model_tokenizer(r->model), req->prediction, 0, ret, err);
+}
+
 static hl_status submit_answer(native *r, const hl_request *req, const hl_prompt *prompt, answer *a,
                                hl_err *err) {
+    hl_tokens        prediction = {0};
     hl_sched_request job = {
         .tokens = prompt->ids.ids,
         .n_tokens = prompt->ids.n,
@@ -175,9 +194,15 @@ static hl_status submit_answer(native *r, const hl_request *req, const hl_prompt
         .on_done = end_answer,
         .user = a,
     };
-    const hl_status status =
+    if (a->thinks) job.sampling.constraint = &a->think.constraint;
+    hl_status status =
         hl_dry_breakers_fill(&r->dry_breakers, hl_model_tokenizer(r->model), &job.sampling, err);
-    return status == HL_OK ? hl_sched_submit(r->sched, &job, &a->id, err) : status;
+    if (status == HL_OK) status = read_prediction(r, req, &prediction, err);
+    job.prediction = prediction.ids;
+    job.n_prediction = prediction.n;
+    if (status == HL_OK) status = hl_sched_submit(r->sched, &job, &a->id, err);
+    hl_tokens_done(&prediction);
+    return status;
 }
 
 static hl_status submit(void *engine, const hl_request *req, hl_generation *g, hl_err *err) {
@@ -212,6 +237,12 @@ static void pause_reading(void *engine, hl_generation *g, bool paused) {
     hl_sched_pause(((native *)engine)->sched, a->id, paused);
 }
 
+static void answer_now(void *engine, hl_generation *g) {
+    answer *a = hl_generation_data(g);
+    (void)engine;
+    if (a->thinks) atomic_store(&a->think.now, true);
+}
+
 static void cancel_all(void *engine) {
     native *r = engine;
     atomic_fetch_add(&r->n_stops, 1); /* for those that are not with the scheduler yet */
@@ -221,6 +252,15 @@ static void cancel_all(void *engine) {
 static hl_status render(void *engine, const hl_request *req, char **ret_text, size_t *ret_n, hl_err *err) {
     native *r = engine;
     return hl_prompt_render(r->model, &r->templates, req, ret_text, ret_n, err);
+}
+
+static hl_status encode(void *engine, const hl_request *req, hl_tokens *ret_ids, hl_err *err) {
+    native   *r = engine;
+    hl_prompt prompt;
+    hl_status status = hl_prompt_make(r->model, &r->templates, req, &prompt, err);
+    if (status == HL_OK) status = hl_tokens_add(ret_ids, prompt.ids.ids, prompt.ids.n, err);
+    hl_prompt_done(&prompt);
+    return status;
 }
 
 static hl_status count(void *engine, const hl_request *req, int32_t *ret_tokens, hl_err *err) {
@@ -266,8 +306,10 @@ static const hl_runner_ops native_ops = {
     .submit = submit,
     .cancel = cancel,
     .pause = pause_reading,
+    .answer_now = answer_now,
     .cancel_all = cancel_all,
     .render = render,
+    .encode = encode,
     .count = count,
     .get_info = get_info,
     .embed = embed,

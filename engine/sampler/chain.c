@@ -169,12 +169,13 @@ static void ban_what_is_not_allowed(float *logits, int32_t n_vocab, const uint32
 }
 
 static const float *changed_logits(hl_sampler *s, const float *logits) {
-    if (!s->logits) return logits;
+    const uint32_t *allowed = s->p.constraint ? s->p.constraint->allowed(s->p.constraint->self) : NULL;
+    const bool      changes = s->p.n_bias || hl_penalties_on(&s->penalties) || hl_dry_on(&s->dry);
+    if (!changes && !allowed) return logits;
     memcpy(s->logits, logits, (size_t)s->n_vocab * sizeof *logits);
     for (size_t i = 0; i < s->p.n_bias; i++) s->logits[s->bias[i].token] += s->bias[i].bias;
     if (hl_penalties_on(&s->penalties)) hl_penalties_apply(&s->penalties, s->logits);
     if (hl_dry_on(&s->dry)) hl_dry_apply(&s->dry, s->logits);
-    const uint32_t *allowed = s->p.constraint ? s->p.constraint->allowed(s->p.constraint->self) : NULL;
     if (allowed) ban_what_is_not_allowed(s->logits, s->n_vocab, allowed);
     return s->logits;
 }

@@ -47,6 +47,10 @@ typedef struct hl_request {
     const char *messages_json; /* [{"role":"user","content":"..."}, ...] */
     const char *tools_json;    /* NULL: none */
     hl_view     prompt;        /* used when messages_json is NULL */
+    /* [n_prefix_ids] tokens in front of all that is rendered: a conversation so far, or a prompt that is made of
+     * ids; copied. No BOS comes behind them */
+    const int32_t *prefix_ids;
+    size_t         n_prefix_ids;
     hl_view     suffix; /* behind the hole that the answer fills: prompt and suffix go through the template */
     bool        raw;    /* prompt goes in as it is: no template, special tokens spelled out count */
     const char *template_text;      /* a template to use instead of the model's; NULL: the model's */
@@ -55,13 +59,16 @@ typedef struct hl_request {
             *stored_template; /* kept beside the model (TEMPLATE), used where its file has none; NULL: none */
     hl_view  answer_prefix;   /* put behind the prompt: the answer goes on from here */
     hl_think think;           /* asks templates that know `enable_thinking`, and how much */
+    int32_t think_tokens; /* most tokens of reasoning, then its close marker follows; 0: no limit, -1: none */
+    hl_view prediction;   /* what much of the answer may look like (a file that is edited): drafts only */
     hl_sampler_params  sampling; /* hl_request_init() sets the defaults */
     const char *const *stops;    /* [n_stops] strings that end the answer and are never part of it */
     size_t             n_stops;
     int32_t            max_tokens; /* -1: until the context is full */
     int32_t            n_top; /* logprobs of that many most likely tokens in each event, 0..20; above 0 */
     bool               want_logprobs; /* asks for those of the chosen tokens, too, as want_logprobs does */
-    int32_t            n_ctx;         /* most tokens, prompt and answer; 0: the runner's */
+    bool               want_tokens; /* an event for every token, also for those without a text of their own */
+    int32_t            n_ctx;       /* most tokens, prompt and answer; 0: the runner's */
     hl_speculate       speculate;
     uint64_t           owner;      /* whose request: owners get equal shares */
     int32_t            priority;   /* higher ones go first */
@@ -128,6 +135,9 @@ HL_API void hl_generation_on_ready(hl_generation *g, void (*wake)(void *user), v
 /* End it within one step, queued, in prefill or in decode; what was not read is dropped. Any thread, any
  * number of times. */
 HL_API void hl_generation_cancel(hl_generation *g);
+/* Have its reasoning end with the next token: the close marker follows, then the answer. Nothing where it does
+ * not reason. Any thread, any number of times. */
+HL_API void hl_generation_answer_now(hl_generation *g);
 HL_API void hl_generation_free(hl_generation *g); /* cancels first; NULL is allowed */
 
 /* What callers need to know of a runner, whatever it is. */
@@ -153,6 +163,9 @@ HL_API void hl_runner_stop(hl_runner *r); /* cancel all generations; any thread 
  * cannot say */
 HL_API HL_MUST_CHECK hl_status hl_runner_render(hl_runner *r, const hl_request *req, char **ret_text,
                                                 size_t *ret_n, hl_err *err);
+/* The ids themselves, appended to ret_ids. */
+HL_API HL_MUST_CHECK hl_status hl_runner_encode(hl_runner *r, const hl_request *req, hl_tokens *ret_ids,
+                                                hl_err *err);
 HL_API HL_MUST_CHECK hl_status hl_runner_count(hl_runner *r, const hl_request *req, int32_t *ret_tokens,
                                                hl_err *err);
 

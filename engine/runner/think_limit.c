@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * think_limit.c - counts tokens of reasoning as the sampler accepts them, and closes it when they are enough.
+ */
+#include "engine/runner/think_limit.h"
+
+#include "core/base/mem.h"
+
+static bool drop_text(void *user, hl_view text, bool is_thinking) {
+    (void)user, (void)text, (void)is_thinking;
+    return true;
+}
+
+static bool is_enough(hl_think_limit *l) {
+    if (l->text.phase != HL_ANSWER_THINKING) return false;
+    return atomic_load(&l->now) || (l->most >= 0 && l->n_thought >= l->most);
+}
+
+static const uint32_t *allowed(void *self) {
+    hl_think_limit *l = self;
+    if (!l->is_forcing && is_enough(l)) {
+        l->is_forcing = true;
+        l->n_forced = 0;
+    }
+    if (!l->is_forcing) return l->inner ? l->inner->allowed(l->inner->self) : NULL;
+    const int32_t id = l->close.ids[l->n_forced];
+    l->mask[id / 32] = UINT32_C(1) << (id % 32);
+    return l->mask;
+}
+
+static void follow_text(hl_think_limit *l, int32_t token) {
+    const bool was_thinking = l->text.phase == HL_ANSWER_THINKING;
+    if (l->text.phase == HL_ANSWER_PLAIN) return; /* for good */
+    const bool   is_hidden = hl_tokenizer_is_control(l->tokenizer, token);
+    const size_t n = hl_tokenizer_piece(l->tokenizer, token, true, l->piece, l->piece_cap);
+    (void)hl_answer_text_feed(&l->text, (hl_view){l->piece, n}, is_hidden, drop_text, NULL);
+    l->n_thought += was_thinking && l->text.phase == HL_ANSWER_THINKING;
+}
+
+static void accept(void *self, int32_t token) {
+    hl_think_limit *l = self;
+    follow_text(l, token);
+    if (!l->is_forcing) {
+        if (l->inner) l->inner->accept(l->inner->self, token);
+        return;
+    }
+    l->mask[token / 32] = 0;
+    l->is_forcing = ++l->n_forced < l->close.n;
+}
+
+hl_status hl_think_limit_init(hl_think_limit *l, const hl_tokenizer *t, int32_t most, bool starts_thinking,
+                              const hl_constraint *inner, hl_err *err) {
+    l->constraint = (hl_constraint){.self = l, .allowed = allowed, .accept = accept};
+    l->inner = inner;
+    l->tokenizer = t;
+    l->most = most;
+    hl_answer_text_init(&l->text, NULL, 0, true, starts_thinking);
+    l->piece_cap = hl_tokenizer_max_piece_bytes(t);
+    l->piece = hl_new(l->piece_cap, 1);
+    l->mask = hl_new(((size_t)hl_tokenizer_n_vocab(t) + 31) / 32, sizeof *l->mask);
+    if (!l->piece || !l->mask) return hl_fail(err, HL_E_NOMEM, "reasoning: no memory");
+    return hl_tokenizer_encode(t, hl_view_of("</think>"), HL_TOKENIZE_SPECIAL, &l->close, err);
+}
+
+void hl_think_limit_done(hl_think_limit *l) {
+    hl_answer_text_done(&l->text);
+    hl_tokens_done(&l->close);
+    hl_free(l->piece);
+    hl_free(l->mask);
+}

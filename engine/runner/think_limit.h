@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * think_limit.h - an end of reasoning that the request sets, or somebody while it runs.
+ *
+ * It is a constraint of the sampler: when the limit is reached, nothing may come but the tokens of the model's
+ * own close marker, one after the other; then the answer goes on by itself. The sampler asks it for every
+ * token in turn, so drafts change nothing about where it cuts.
+ */
+#ifndef HL_ENGINE_RUNNER_THINK_LIMIT_H
+#define HL_ENGINE_RUNNER_THINK_LIMIT_H
+
+#include <stdatomic.h>
+
+#include "engine/runner/answer_text.h"
+#include "hyperlama/sampler.h"
+#include "hyperlama/tokenizer.h"
+
+typedef struct hl_think_limit {
+    hl_constraint        constraint; /* for the sampler; self is this */
+    const hl_constraint *inner;      /* decides where this does not; NULL: none */
+    const hl_tokenizer  *tokenizer;
+    hl_answer_text       text; /* only its phase is of interest */
+    char                *piece;
+    size_t               piece_cap;
+    hl_tokens            close;    /* "</think>" */
+    size_t               n_forced; /* of these, so far */
+    uint32_t            *mask;     /* a bit for each token, at most one set */
+    int32_t              most;     /* tokens of reasoning; -1: no limit */
+    int32_t              n_thought;
+    bool                 is_forcing;
+    atomic_bool          now; /* any thread: reasoning is to end */
+} hl_think_limit;
+
+/* in     most             -1: no limit
+ *        starts_thinking  the prompt already opened the reasoning
+ *        inner            must outlive it
+ * owns   hl_think_limit_done(), also after a failure; it must not move
+ * fails  HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_think_limit_init(hl_think_limit *l, const hl_tokenizer *t, int32_t most,
+                                            bool starts_thinking, const hl_constraint *inner, hl_err *err);
+void                    hl_think_limit_done(hl_think_limit *l); /* of zeros, too */
+
+#endif
