@@ -5,6 +5,7 @@
 #include "server/metrics.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ static const char *const reasons[] = {"stop", "length", "abort", "error"};
 enum { STOP, LENGTH, ABORT, ERROR, N_REASONS };
 
 struct hl_model_metrics {
+    hl_metrics       *all;
     hl_model_metrics *next;
     char             *model; /* as a label's value: escaped */
     counts            count;
@@ -33,6 +35,7 @@ struct hl_model_metrics {
 };
 
 struct hl_metrics {
+    pthread_mutex_t   lock; /* guards all below, and what is counted */
     hl_model_metrics *models;
     size_t            n_models;
 };
@@ -57,10 +60,16 @@ static void observe(hl_histogram *h, const double *bounds, double value) {
     h->sum += value;
 }
 
-hl_metrics *hl_metrics_new(void) { return hl_new(1, sizeof(hl_metrics)); }
+hl_metrics *hl_metrics_new(void) {
+    hl_metrics *m = hl_new(1, sizeof *m);
+    if (m) (void)pthread_mutex_init(&m->lock, NULL);
+    return m;
+}
 
 void hl_metrics_free(hl_metrics *m) {
-    while (m && m->models) {
+    if (!m) return;
+    (void)pthread_mutex_destroy(&m->lock);
+    while (m->models) {
         hl_model_metrics *next = m->models->next;
         hl_free(m->models->model);
         hl_free(m->models);
@@ -81,24 +90,35 @@ static char *escape(const char *text) {
     return kept;
 }
 
+/* Under lock; takes the label. */
+static hl_model_metrics *add_model(hl_metrics *m, char *label) {
+    hl_model_metrics *one = m->n_models < MAX_MODELS ? hl_new(1, sizeof *one) : NULL;
+    if (!one) return NULL;
+    one->all = m;
+    one->model = label;
+    one->next = m->models;
+    m->models = one;
+    m->n_models++;
+    return one;
+}
+
 hl_model_metrics *hl_metrics_of(hl_metrics *m, const char *model) {
     char *label = escape(model);
     if (!label) return NULL;
+    (void)pthread_mutex_lock(&m->lock);
     hl_model_metrics *one = m->models;
     while (one && strcmp(one->model, label) != 0) one = one->next;
-    if (!one && m->n_models < MAX_MODELS && (one = hl_new(1, sizeof *one)) != NULL) {
-        one->model = label;
-        one->next = m->models;
-        m->models = one;
-        m->n_models++;
-        return one;
-    }
+    if (!one && (one = add_model(m, label)) != NULL) label = NULL; /* it is the model's now */
+    (void)pthread_mutex_unlock(&m->lock);
     hl_free(label);
     return one;
 }
 
 void hl_metrics_add_gap(hl_model_metrics *m, int64_t ns) {
-    if (m) observe(&m->inter_token, SHORT, (double)ns / 1e9);
+    if (!m) return;
+    (void)pthread_mutex_lock(&m->all->lock);
+    observe(&m->inter_token, SHORT, (double)ns / 1e9);
+    (void)pthread_mutex_unlock(&m->all->lock);
 }
 
 static void add_usage(hl_model_metrics *m, const hl_usage *u) {
@@ -121,12 +141,16 @@ static void add_usage(hl_model_metrics *m, const hl_usage *u) {
 
 void hl_metrics_add_end(hl_model_metrics *m, hl_status status, const hl_usage *usage) {
     if (!m) return;
-    if (!usage || status != HL_OK) {
-        m->n_ended[usage ? ERROR : ABORT]++;
-        return;
-    }
-    m->n_ended[usage->end == HL_END_STOP ? STOP : usage->end == HL_END_LENGTH ? LENGTH : ABORT]++;
-    add_usage(m, usage);
+    const bool is_whole = usage && status == HL_OK;
+    const int  how = !usage                        ? ABORT
+                     : status != HL_OK             ? ERROR
+                     : usage->end == HL_END_STOP   ? STOP
+                     : usage->end == HL_END_LENGTH ? LENGTH
+                                                   : ABORT;
+    (void)pthread_mutex_lock(&m->all->lock);
+    m->n_ended[how]++;
+    if (is_whole) add_usage(m, usage);
+    (void)pthread_mutex_unlock(&m->all->lock);
 }
 
 /* ---- Text ---- */
@@ -165,7 +189,8 @@ static void write_ends(const hl_metrics *m, hl_str *out) {
                               name, one->model, reasons[i], one->n_ended[i]);
 }
 
-void hl_metrics_write(const hl_metrics *m, hl_str *out) {
+void hl_metrics_write(hl_metrics *m, hl_str *out) {
+    (void)pthread_mutex_lock(&m->lock);
 #define HL_METRIC_COUNTER(field, name, help)                                                                 \
     hl_metrics_write_head(out, name, "counter", help);                                                       \
     for (const hl_model_metrics *one = m->models; one; one = one->next)                                      \
@@ -178,4 +203,5 @@ void hl_metrics_write(const hl_metrics *m, hl_str *out) {
 #undef HL_METRIC_COUNTER
 #undef HL_METRIC_HISTOGRAM
     write_ends(m, out);
+    (void)pthread_mutex_unlock(&m->lock);
 }

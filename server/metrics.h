@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * metrics.h - what is counted for each model. All of it on the event thread.
+ * metrics.h - what is counted for each model. Any thread.
  */
 #ifndef HL_SERVER_METRICS_H
 #define HL_SERVER_METRICS_H
@@ -31,7 +31,7 @@ void hl_metrics_add_end(hl_model_metrics *m, hl_status status, const hl_usage *u
 
 /* Append all of it in Prometheus' text format.
  * from: "Exposition formats", version 0.0.4 */
-void hl_metrics_write(const hl_metrics *m, hl_str *out);
+void hl_metrics_write(hl_metrics *m, hl_str *out);
 
 /* One gauge, "# HELP" and "# TYPE" included. model NULL: without labels */
 void hl_metrics_write_head(hl_str *out, const char *name, const char *kind, const char *help);

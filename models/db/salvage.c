@@ -9,7 +9,8 @@
 
 #include "models/db/db_priv.h"
 
-static const char *const tables[] = {"blob", "usage", "bench_result", "chat", "chat_message", "api_key", "response"};
+static const char *const tables[] = {"blob",         "usage",   "bench_result", "chat",
+                                     "chat_message", "api_key", "response"};
 
 /* Prepare "INSERT OR IGNORE INTO <table> VALUES (?, ?, ...)". */
 static sqlite3_stmt *prepare_insert(sqlite3 *to, const char *table, int n_columns) {

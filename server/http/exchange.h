@@ -44,7 +44,7 @@ typedef struct hl_exchange {
     char                  key_name[HL_KEY_NAME_BYTES]; /* whose key was shown; "": none was asked for */
     uint64_t              owner; /* for the scheduler: the same for all requests of a key */
     int32_t               priority;
-    const char           *problem;    /* OpenAI's word for what is wrong; NULL: the status says enough */
+    const char           *problem; /* OpenAI's word for what is wrong; NULL: the status says enough */
     /* The rest is http_server.c's. */
     struct MHD_Connection *connection;
     hl_exchange_state      state; /* WORKING to READY by a worker, else by the event thread */
