@@ -385,7 +385,7 @@ void hl_completion_end(hl_completion *c) {
 void hl_completion_free(hl_completion *c) {
     if (!c) return;
     hl_completion_end(c);
-    if (c->dialect->done) c->dialect->done(c);
+    if (c->dialect && c->dialect->done) c->dialect->done(c);
     for (size_t i = 0; i < c->n_choices; i++) {
         hl_str_done(&c->choices[i].said);
         hl_str_done(&c->choices[i].thought);

@@ -176,8 +176,9 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     *con_cls = NULL;
     if (!x) return;
     hl_hangup_remove(x->server, x);
-    /* Off the list: nobody else's now. One that left when it had all is not gone. */
-    x->is_gone = how != MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    /* Off the list: nobody else's now. One that left when it had all is not gone; one whose handler gave up
+     * for that is, whatever its socket still took. */
+    x->is_gone = how != MHD_REQUEST_TERMINATED_COMPLETED_OK || (x->is_gone && x->has_failed);
     (void)pthread_mutex_lock(&x->server->lock);
     const bool is_orphan = x->is_orphan = hl_exchange_is_aside(x);
     (void)pthread_mutex_unlock(&x->server->lock);

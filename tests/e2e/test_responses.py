@@ -2,6 +2,7 @@
 import http.client
 import json
 import signal
+import sqlite3
 import threading
 
 import pytest
@@ -223,17 +224,13 @@ def test_a_server_that_keeps_none_says_so(serve):
     assert "server.max_responses" in s.json("POST", "/v1/responses", ask(store=True), status=400)["error"]["message"]
 
 
-def test_without_a_database_an_answer_says_that_it_is_not_kept(serve, cli):
-    s = serve()
-    s.stop()
-    cli.home.joinpath("hyperlama.db").unlink()
-    for tail in ("-wal", "-shm"):
-        cli.home.joinpath("hyperlama.db" + tail).unlink(missing_ok=True)
-    cli.home.joinpath("hyperlama.db").mkdir()
-    with Server(cli) as s:
+def test_what_the_database_does_not_take_is_said_not_to_be_kept(serve, cli):
+    with serve() as s, sqlite3.connect(cli.home / "hyperlama.db", isolation_level=None) as other:
+        s.json("POST", "/v1/responses", ask())
+        other.execute("BEGIN IMMEDIATE")
         got = s.json("POST", "/v1/responses", ask())
         assert got["store"] is False and said(got) == ANSWER
-        assert "store: " in s.json("POST", "/v1/responses", ask(store=True), status=500)["error"]["message"]
+        assert "store: " in s.json("POST", "/v1/responses", ask(store=True), status=503)["error"]["message"]
         name, last = s.events("/v1/responses", ask(store=True, stream=True))[-1]
         assert name == "response.failed" and last["response"]["status"] == "failed" and "store: " in last["response"]["error"]["message"]
 

@@ -139,7 +139,8 @@ static void a_prediction_drafts_and_changes_nothing(void **state) {
     r.prediction = hl_view_of("xx 0123456789 yy");
     const got foreseen = ask(&l, &r);
     assert_string_equal(foreseen.text, alone.text);
-    assert_true(foreseen.usage.accepted_tokens > alone.usage.accepted_tokens);
+    /* how many are accepted depends on how long drafts are, and that on the clock */
+    assert_true(alone.usage.drafted_tokens == 0 && foreseen.usage.drafted_tokens > 0);
     r.prediction = hl_view_of("0198765432 0012");
     const got wrong = ask(&l, &r);
     assert_string_equal(wrong.text, alone.text);
