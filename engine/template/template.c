@@ -33,7 +33,7 @@ hl_status hl_tmpl_fail(const hl_template *t, uint32_t at, hl_err *err, const cha
 }
 
 /* The place of a name in the table, free or not. */
-static hl_tsym **find_slot(const hl_template *t, hl_view text, uint32_t hash) {
+static hl_tmpl_symbol **find_slot(const hl_template *t, hl_view text, uint32_t hash) {
     size_t at = hash & (t->n_sym_slots - 1);
     while (t->syms[at] && (t->syms[at]->hash != hash || !hl_view_eq(t->syms[at]->text, text)))
         at = (at + 1) & (t->n_sym_slots - 1);
@@ -41,9 +41,9 @@ static hl_tsym **find_slot(const hl_template *t, hl_view text, uint32_t hash) {
 }
 
 static bool grow_syms(hl_template *t) {
-    const size_t    n_old = t->n_sym_slots, n = n_old ? n_old * 2 : 64;
-    hl_tsym **const old = t->syms;
-    hl_tsym       **slots = hl_new(n, sizeof(hl_tsym *));
+    const size_t           n_old = t->n_sym_slots, n = n_old ? n_old * 2 : 64;
+    hl_tmpl_symbol **const old = t->syms;
+    hl_tmpl_symbol       **slots = hl_new(n, sizeof(hl_tmpl_symbol *));
     if (!slots) return false;
     t->syms = slots;
     t->n_sym_slots = n;
@@ -57,17 +57,17 @@ static uint32_t hash_name(const hl_template *t, hl_view text) {
     return (uint32_t)hl_hash_bytes(t->hash_keys, text.ptr, text.len);
 }
 
-const hl_tsym *hl_tmpl_find_sym(const hl_template *t, hl_view text) {
+const hl_tmpl_symbol *hl_tmpl_find_sym(const hl_template *t, hl_view text) {
     return *find_slot(t, text, hash_name(t, text));
 }
 
-hl_tsym *hl_tmpl_sym(hl_template *t, hl_view text) {
+hl_tmpl_symbol *hl_tmpl_sym(hl_template *t, hl_view text) {
     if (t->n_syms * 2 >= t->n_sym_slots && !grow_syms(t)) return NULL;
-    const uint32_t hash = hash_name(t, text);
-    hl_tsym      **slot = find_slot(t, text, hash);
+    const uint32_t   hash = hash_name(t, text);
+    hl_tmpl_symbol **slot = find_slot(t, text, hash);
     if (*slot) return *slot;
     if (!(*slot = hl_arena_get(&t->arena, 1, sizeof **slot))) return NULL;
-    **slot = (hl_tsym){.text = text, .hash = hash};
+    **slot = (hl_tmpl_symbol){.text = text, .hash = hash};
     t->n_syms++;
     return *slot;
 }
@@ -118,9 +118,9 @@ hl_status hl_template_parse(hl_view source, hl_template **ret_template, hl_err *
     if (!t) return hl_fail(err, HL_E_NOMEM, "template: no memory");
     hl_arena_init(&t->arena, MAX_TEMPLATE_BYTES);
     t->hash_keys = hl_hash_draw_keys();
-    hl_ttoken *tokens = NULL;
-    size_t     n_tokens = 0;
-    hl_status  status = HL_OK;
+    hl_tmpl_token *tokens = NULL;
+    size_t         n_tokens = 0;
+    hl_status      status = HL_OK;
     if (!copy_source(t, source) || !add_known_names(t))
         status = hl_fail(err, HL_E_NOMEM, "template: no memory");
     if (status == HL_OK) status = hl_tmpl_lex(t, &tokens, &n_tokens, err);
@@ -140,7 +140,7 @@ void hl_template_free(hl_template *t) {
     hl_free(t);
 }
 
-static hl_status check_output(hl_trun *r) {
+static hl_status check_output(hl_tmpl_run *r) {
     if (r->status != HL_OK || !r->out->failed) return r->status;
     return r->status = r->out->is_full
                            ? hl_fail(r->err, HL_E_LIMIT, "template: output is longer than %zu bytes",
@@ -149,17 +149,17 @@ static hl_status check_output(hl_trun *r) {
 }
 
 /* One rendering with `r` ready but for its memory. */
-static hl_status run(hl_trun *r, hl_tainted *to) {
+static hl_status run(hl_tmpl_run *r, hl_tainted *to) {
     const size_t len = to->text.len, n_tainted = to->n_tainted;
     const size_t last_end = n_tainted ? to->tainted[n_tainted - 1].end : 0;
-    hl_tout      out = {.into = to};
+    hl_tmpl_out  out = {.into = to};
     hl_arena_init(&r->arena, HL_TMPL_MAX_ARENA_BYTES);
-    hl_tout_init(&r->scratch, HL_TMPL_MAX_TEXT_BYTES);
+    hl_tmpl_out_init(&r->scratch, HL_TMPL_MAX_TEXT_BYTES);
     r->out = &out;
-    if (hl_trun_block(r, r->t->body) != HL_TFLOW_NEXT && r->status == HL_OK)
+    if (hl_tmpl_run_block(r, r->t->body) != HL_TMPL_FLOW_NEXT && r->status == HL_OK)
         r->status = hl_fail(r->err, HL_E_INTERNAL, "template: left a loop that was not entered");
     const hl_status status = check_output(r);
-    hl_tout_done(&r->scratch);
+    hl_tmpl_out_done(&r->scratch);
     hl_arena_done(&r->arena);
     if (status == HL_OK) return HL_OK;
     to->text.len = len; /* nothing half-written stays behind */
@@ -172,15 +172,15 @@ static hl_status run(hl_trun *r, hl_tainted *to) {
 
 hl_status hl_template_render(const hl_template *t, const hl_template_input *in, hl_tainted *out,
                              hl_err *err) {
-    hl_tscope root = {0}, globals = {0};
-    hl_trun   r = {.t = t,
-                   .in = in,
-                   .now_ms = in->now_ms,
-                   .scope = &root,
-                   .root = &root,
-                   .globals = &globals,
-                   .line = 1,
-                   .err = err};
+    hl_tmpl_scope root = {0}, globals = {0};
+    hl_tmpl_run   r = {.t = t,
+                       .in = in,
+                       .now_ms = in->now_ms,
+                       .scope = &root,
+                       .root = &root,
+                       .globals = &globals,
+                       .line = 1,
+                       .err = err};
     return run(&r, out);
 }
 

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-struct hl_tbig {
+struct hl_tmpl_big {
     bool     negative;
     uint32_t n;
     uint32_t limbs[];
@@ -28,12 +28,12 @@ static size_t trimmed(const uint32_t *d, size_t n) {
     return n;
 }
 
-static void load(hl_tv v, number *to) {
-    if (v.kind == HL_TK_BIG) {
+static void load(hl_tmpl_value v, number *to) {
+    if (v.kind == HL_TMPL_VALUE_BIG) {
         *to = (number){.negative = v.u.big->negative, .n = v.u.big->n, .d = v.u.big->limbs};
         return;
     }
-    const int64_t  i = hl_tv_as_int(v);
+    const int64_t  i = hl_tmpl_as_int(v);
     const uint64_t x = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
     *to = (number){.negative = i < 0, .small = {(uint32_t)x, (uint32_t)(x >> 32)}};
     to->n = trimmed(to->small, 2);
@@ -50,27 +50,30 @@ static bool fits(bool negative, const uint32_t *d, size_t n, int64_t *ret) {
     return true;
 }
 
-static hl_tv *store_in(hl_tbig *big, bool negative, const uint32_t *d, size_t n, hl_tv *ret) {
+static hl_tmpl_value *store_in(hl_tmpl_big *big, bool negative, const uint32_t *d, size_t n,
+                               hl_tmpl_value *ret) {
     big->negative = negative;
     big->n = (uint32_t)n;
     memcpy(big->limbs, d, n * sizeof *d);
-    *ret = (hl_tv){.kind = HL_TK_BIG, .u.big = big};
+    *ret = (hl_tmpl_value){.kind = HL_TMPL_VALUE_BIG, .u.big = big};
     return ret;
 }
 
-static bool store(hl_trun *r, bool negative, const uint32_t *d, size_t n, hl_tv *ret) {
+static bool store(hl_tmpl_run *r, bool negative, const uint32_t *d, size_t n, hl_tmpl_value *ret) {
     int64_t small = 0;
     n = trimmed(d, n);
     if (fits(negative, d, n, &small)) {
-        *ret = hl_tv_int(small);
+        *ret = hl_tmpl_int(small);
         return true;
     }
-    if (n > HL_TMPL_MAX_LIMBS) return hl_trun_fail_limit(r, "an integer is too large");
-    hl_tbig *big = hl_trun_get(r, 1, sizeof *big + n * sizeof *d);
+    if (n > HL_TMPL_MAX_LIMBS) return hl_tmpl_run_fail_limit(r, "an integer is too large");
+    hl_tmpl_big *big = hl_tmpl_run_get(r, 1, sizeof *big + n * sizeof *d);
     return big && store_in(big, negative, d, n, ret);
 }
 
-static uint32_t *new_limbs(hl_trun *r, size_t n) { return hl_trun_get(r, n ? n : 1, sizeof(uint32_t)); }
+static uint32_t *new_limbs(hl_tmpl_run *r, size_t n) {
+    return hl_tmpl_run_get(r, n ? n : 1, sizeof(uint32_t));
+}
 
 /* ---- magnitudes ---------------------------------------------------------------------------- */
 
@@ -183,11 +186,11 @@ static void divide_shifted(uint32_t *u, size_t n_u, const uint32_t *v, size_t n_
 }
 
 /* Quotient and rest of magnitudes, in memory of the rendering. */
-static bool divide(hl_trun *r, const number *a, const number *b, uint32_t **ret_q, size_t *ret_n_q,
+static bool divide(hl_tmpl_run *r, const number *a, const number *b, uint32_t **ret_q, size_t *ret_n_q,
                    uint32_t **ret_rest, size_t *ret_n_rest) {
     const unsigned shift = (unsigned)__builtin_clz(limbs(b)[b->n - 1]);
     uint32_t      *u = new_limbs(r, a->n + 1), *v = new_limbs(r, b->n + 1), *q = new_limbs(r, a->n + 1);
-    if (!u || !v || !q || !hl_trun_steps(r, a->n * b->n / 16)) return false;
+    if (!u || !v || !q || !hl_tmpl_run_steps(r, a->n * b->n / 16)) return false;
     shift_left(limbs(a), a->n, shift, u);
     shift_left(limbs(b), b->n, shift, v);
     if (a->n >= b->n) divide_shifted(u, a->n, v, b->n, q);
@@ -202,7 +205,7 @@ static bool divide(hl_trun *r, const number *a, const number *b, uint32_t **ret_
 
 /* ---- signs --------------------------------------------------------------------------------- */
 
-static bool add_numbers(hl_trun *r, const number *a, const number *b, hl_tv *ret) {
+static bool add_numbers(hl_tmpl_run *r, const number *a, const number *b, hl_tmpl_value *ret) {
     const int order = compare(limbs(a), a->n, limbs(b), b->n);
     if (order < 0) {
         const number *c = a;
@@ -210,7 +213,7 @@ static bool add_numbers(hl_trun *r, const number *a, const number *b, hl_tv *ret
         b = c;
     }
     uint32_t *d = new_limbs(r, a->n + 1);
-    if (!d || !hl_trun_steps(r, a->n / 8)) return false;
+    if (!d || !hl_tmpl_run_steps(r, a->n / 8)) return false;
     if (a->negative == b->negative)
         add(limbs(a), a->n, limbs(b), b->n, d);
     else
@@ -218,21 +221,22 @@ static bool add_numbers(hl_trun *r, const number *a, const number *b, hl_tv *ret
     return store(r, a->negative, d, a->n + 1, ret);
 }
 
-static bool multiply_numbers(hl_trun *r, const number *a, const number *b, hl_tv *ret) {
-    if (a->n + b->n > HL_TMPL_MAX_LIMBS + 1) return hl_trun_fail_limit(r, "an integer is too large");
+static bool multiply_numbers(hl_tmpl_run *r, const number *a, const number *b, hl_tmpl_value *ret) {
+    if (a->n + b->n > HL_TMPL_MAX_LIMBS + 1) return hl_tmpl_run_fail_limit(r, "an integer is too large");
     uint32_t *d = new_limbs(r, a->n + b->n);
-    if (!d || !hl_trun_steps(r, a->n * b->n / 16)) return false;
+    if (!d || !hl_tmpl_run_steps(r, a->n * b->n / 16)) return false;
     multiply(limbs(a), a->n, limbs(b), b->n, d);
     return store(r, a->negative != b->negative, d, a->n + b->n, ret);
 }
 
 /* Rounds down, as Python does; the rest has the sign of b. */
-static bool divide_numbers(hl_trun *r, hl_top op, const number *a, const number *b, hl_tv *ret) {
+static bool divide_numbers(hl_tmpl_run *r, hl_tmpl_op op, const number *a, const number *b,
+                           hl_tmpl_value *ret) {
     uint32_t *q = NULL, *rest = NULL;
     size_t    n_q = 0, n_rest = 0;
     if (!divide(r, a, b, &q, &n_q, &rest, &n_rest)) return false;
     const bool mixed = a->negative != b->negative, inexact = n_rest > 0;
-    if (op == HL_TOP_FLOORDIV) {
+    if (op == HL_TMPL_OP_FLOORDIV) {
         if (mixed && inexact)
             n_q = multiply_add(q, n_q, 1, 1); /* a->n + 1 limbs are enough: |q| + 1 <= |a| + 1 */
         return store(r, mixed, q, n_q, ret);
@@ -274,27 +278,27 @@ static double to_double(const uint32_t *d, size_t n, bool inexact) {
     return ldexp((double)x, (int)bits - 64);
 }
 
-bool hl_tint_to_float(hl_trun *r, hl_tv a, double *ret) {
+bool hl_tmpl_int_to_float(hl_tmpl_run *r, hl_tmpl_value a, double *ret) {
     number x;
     load(a, &x);
     const double f = to_double(limbs(&x), x.n, false);
-    if (isinf(f)) return hl_trun_fail(r, "the integer is too large for a float");
+    if (isinf(f)) return hl_tmpl_run_fail(r, "the integer is too large for a float");
     *ret = x.negative ? -f : f;
     return true;
 }
 
 /* a / b, correctly rounded: a quotient of at least 66 bits, and whether it has a rest. */
-static bool true_divide(hl_trun *r, const number *a, const number *b, hl_tv *ret) {
+static bool true_divide(hl_tmpl_run *r, const number *a, const number *b, hl_tmpl_value *ret) {
     const int64_t n_a = (int64_t)bit_length(limbs(a), a->n), n_b = (int64_t)bit_length(limbs(b), b->n);
     if (a->n == 0) {
-        *ret = hl_tv_float(a->negative != b->negative ? -0.0 : 0.0);
+        *ret = hl_tmpl_float(a->negative != b->negative ? -0.0 : 0.0);
         if (!a->negative && b->negative) ret->u.f = -0.0;
         return true;
     }
-    if (n_a - n_b > 1025) return hl_trun_fail(r, "integer division result too large for a float");
+    if (n_a - n_b > 1025) return hl_tmpl_run_fail(r, "integer division result too large for a float");
     const int64_t wanted = n_b - n_a + 70;
     const size_t  n_shift = wanted > 0 ? (size_t)(wanted + 31) / 32 : 0;
-    if (n_shift > HL_TMPL_MAX_LIMBS) return hl_trun_fail_limit(r, "an integer is too large");
+    if (n_shift > HL_TMPL_MAX_LIMBS) return hl_tmpl_run_fail_limit(r, "an integer is too large");
     uint32_t *d = new_limbs(r, a->n + n_shift), *q = NULL, *rest = NULL;
     size_t    n_q = 0, n_rest = 0;
     if (!d) return false;
@@ -317,92 +321,97 @@ static bool true_divide(hl_trun *r, const number *a, const number *b, hl_tv *ret
         if (low > half || (low == half && (below || (kept & 1)))) kept++;
         f = ldexp((double)kept, (int)(exponent + least));
     }
-    if (isinf(f)) return hl_trun_fail(r, "integer division result too large for a float");
-    *ret = hl_tv_float(a->negative != b->negative ? -f : f);
+    if (isinf(f)) return hl_tmpl_run_fail(r, "integer division result too large for a float");
+    *ret = hl_tmpl_float(a->negative != b->negative ? -f : f);
     return true;
 }
 
-static bool power(hl_trun *r, hl_tv base, hl_tv exponent, hl_tv *ret) {
-    const bool is_unit = base.kind != HL_TK_BIG && hl_tv_as_int(base) >= -1 && hl_tv_as_int(base) <= 1;
-    if (hl_tint_is_negative(exponent)) {
+static bool power(hl_tmpl_run *r, hl_tmpl_value base, hl_tmpl_value exponent, hl_tmpl_value *ret) {
+    const bool is_unit =
+        base.kind != HL_TMPL_VALUE_BIG && hl_tmpl_as_int(base) >= -1 && hl_tmpl_as_int(base) <= 1;
+    if (hl_tmpl_int_is_negative(exponent)) {
         double b = 0, e = 0;
-        if (base.kind != HL_TK_BIG && hl_tv_as_int(base) == 0)
-            return hl_trun_fail(r, "0 cannot be raised to a negative power");
-        if (!hl_tint_to_float(r, base, &b) || !hl_tint_to_float(r, exponent, &e)) return false;
-        *ret = hl_tv_float(pow(b, e));
+        if (base.kind != HL_TMPL_VALUE_BIG && hl_tmpl_as_int(base) == 0)
+            return hl_tmpl_run_fail(r, "0 cannot be raised to a negative power");
+        if (!hl_tmpl_int_to_float(r, base, &b) || !hl_tmpl_int_to_float(r, exponent, &e)) return false;
+        *ret = hl_tmpl_float(pow(b, e));
         return true;
     }
     if (is_unit) {
         number e;
         load(exponent, &e);
         const bool    odd = e.n && (limbs(&e)[0] & 1);
-        const int64_t b = hl_tv_as_int(base);
-        *ret = hl_tv_int(e.n == 0 || b == 1 || (b == -1 && !odd) ? 1 : b);
+        const int64_t b = hl_tmpl_as_int(base);
+        *ret = hl_tmpl_int(e.n == 0 || b == 1 || (b == -1 && !odd) ? 1 : b);
         return true;
     }
-    if (exponent.kind == HL_TK_BIG || hl_tv_as_int(exponent) > (int64_t)HL_TMPL_MAX_LIMBS * 32)
-        return hl_trun_fail_limit(r, "an integer is too large");
-    hl_tv result = hl_tv_int(1);
-    for (int64_t e = hl_tv_as_int(exponent); e > 0;) {
-        if ((e & 1) && !hl_tint_arith(r, HL_TOP_MUL, result, base, &result)) return false;
+    if (exponent.kind == HL_TMPL_VALUE_BIG || hl_tmpl_as_int(exponent) > (int64_t)HL_TMPL_MAX_LIMBS * 32)
+        return hl_tmpl_run_fail_limit(r, "an integer is too large");
+    hl_tmpl_value result = hl_tmpl_int(1);
+    for (int64_t e = hl_tmpl_as_int(exponent); e > 0;) {
+        if ((e & 1) && !hl_tmpl_int_arith(r, HL_TMPL_OP_MUL, result, base, &result)) return false;
         e >>= 1;
-        if (e && !hl_tint_arith(r, HL_TOP_MUL, base, base, &base)) return false;
+        if (e && !hl_tmpl_int_arith(r, HL_TMPL_OP_MUL, base, base, &base)) return false;
     }
     *ret = result;
     return true;
 }
 
-static bool small_arith(hl_top op, int64_t a, int64_t b, hl_tv *ret) {
+static bool small_arith(hl_tmpl_op op, int64_t a, int64_t b, hl_tmpl_value *ret) {
     int64_t x = 0;
     switch (op) {
-    case HL_TOP_ADD:
+    case HL_TMPL_OP_ADD:
         if (__builtin_add_overflow(a, b, &x)) return false;
         break;
-    case HL_TOP_SUB:
+    case HL_TMPL_OP_SUB:
         if (__builtin_sub_overflow(a, b, &x)) return false;
         break;
-    case HL_TOP_MUL:
+    case HL_TMPL_OP_MUL:
         if (__builtin_mul_overflow(a, b, &x)) return false;
         break;
-    case HL_TOP_DIV: {
+    case HL_TMPL_OP_DIV: {
         const int64_t exact = (int64_t)1 << 53;
         if (a > exact || a < -exact || b > exact || b < -exact) return false;
-        *ret = hl_tv_float((double)a / (double)b);
+        *ret = hl_tmpl_float((double)a / (double)b);
         return true;
     }
-    case HL_TOP_FLOORDIV:
-    case HL_TOP_MOD:
+    case HL_TMPL_OP_FLOORDIV:
+    case HL_TMPL_OP_MOD:
         if (a == INT64_MIN && b == -1) return false;
-        x = op == HL_TOP_MOD ? a % b : a / b; /* C rounds toward zero, Python down */
-        if (a % b != 0 && (a < 0) != (b < 0)) x += op == HL_TOP_MOD ? b : -1;
+        x = op == HL_TMPL_OP_MOD ? a % b : a / b; /* C rounds toward zero, Python down */
+        if (a % b != 0 && (a < 0) != (b < 0)) x += op == HL_TMPL_OP_MOD ? b : -1;
         break;
     default: return false;
     }
-    *ret = hl_tv_int(x);
+    *ret = hl_tmpl_int(x);
     return true;
 }
 
-bool hl_tint_arith(hl_trun *r, hl_top op, hl_tv a, hl_tv b, hl_tv *ret) {
-    const bool divides = op == HL_TOP_DIV || op == HL_TOP_FLOORDIV || op == HL_TOP_MOD;
-    if (divides && b.kind != HL_TK_BIG && hl_tv_as_int(b) == 0) return hl_trun_fail(r, "division by zero");
-    if (op == HL_TOP_POW) return power(r, a, b, ret);
-    if (a.kind != HL_TK_BIG && b.kind != HL_TK_BIG && small_arith(op, hl_tv_as_int(a), hl_tv_as_int(b), ret))
+bool hl_tmpl_int_arith(hl_tmpl_run *r, hl_tmpl_op op, hl_tmpl_value a, hl_tmpl_value b, hl_tmpl_value *ret) {
+    const bool divides = op == HL_TMPL_OP_DIV || op == HL_TMPL_OP_FLOORDIV || op == HL_TMPL_OP_MOD;
+    if (divides && b.kind != HL_TMPL_VALUE_BIG && hl_tmpl_as_int(b) == 0)
+        return hl_tmpl_run_fail(r, "division by zero");
+    if (op == HL_TMPL_OP_POW) return power(r, a, b, ret);
+    if (a.kind != HL_TMPL_VALUE_BIG && b.kind != HL_TMPL_VALUE_BIG &&
+        small_arith(op, hl_tmpl_as_int(a), hl_tmpl_as_int(b), ret))
         return true;
     number x, y;
     load(a, &x);
     load(b, &y);
     switch (op) {
-    case HL_TOP_SUB: y.negative = !y.negative; return add_numbers(r, &x, &y, ret);
-    case HL_TOP_ADD: return add_numbers(r, &x, &y, ret);
-    case HL_TOP_MUL: return multiply_numbers(r, &x, &y, ret);
-    case HL_TOP_DIV: return true_divide(r, &x, &y, ret);
+    case HL_TMPL_OP_SUB: y.negative = !y.negative; return add_numbers(r, &x, &y, ret);
+    case HL_TMPL_OP_ADD: return add_numbers(r, &x, &y, ret);
+    case HL_TMPL_OP_MUL: return multiply_numbers(r, &x, &y, ret);
+    case HL_TMPL_OP_DIV: return true_divide(r, &x, &y, ret);
     default: return divide_numbers(r, op, &x, &y, ret);
     }
 }
 
-bool hl_tint_is_negative(hl_tv a) { return a.kind == HL_TK_BIG ? a.u.big->negative : hl_tv_as_int(a) < 0; }
+bool hl_tmpl_int_is_negative(hl_tmpl_value a) {
+    return a.kind == HL_TMPL_VALUE_BIG ? a.u.big->negative : hl_tmpl_as_int(a) < 0;
+}
 
-int hl_tint_compare(hl_tv a, hl_tv b) {
+int hl_tmpl_int_compare(hl_tmpl_value a, hl_tmpl_value b) {
     number x, y;
     load(a, &x);
     load(b, &y);
@@ -427,13 +436,13 @@ static size_t split_float(double f, uint32_t to[34]) {
     return trimmed(to, 34);
 }
 
-bool hl_tint_from_float(hl_trun *r, double f, hl_tv *ret) {
+bool hl_tmpl_int_from_float(hl_tmpl_run *r, double f, hl_tmpl_value *ret) {
     uint32_t     d[34];
     const size_t n = split_float(f, d);
     return store(r, f < 0, d, n, ret);
 }
 
-int hl_tint_compare_float(hl_tv a, double f) {
+int hl_tmpl_int_compare_float(hl_tmpl_value a, double f) {
     number   x;
     uint32_t d[34];
     if (isnan(f)) return 2;
@@ -448,7 +457,7 @@ int hl_tint_compare_float(hl_tv a, double f) {
     return negative ? -order : order;
 }
 
-size_t hl_tint_bits(hl_tv a, bool set_only) {
+size_t hl_tmpl_int_bits(hl_tmpl_value a, bool set_only) {
     number x;
     size_t n = 0;
     load(a, &x);
@@ -457,13 +466,13 @@ size_t hl_tint_bits(hl_tv a, bool set_only) {
     return n;
 }
 
-int64_t hl_tint_clamp(hl_tv a) {
-    if (a.kind != HL_TK_BIG) return hl_tv_as_int(a);
+int64_t hl_tmpl_int_clamp(hl_tmpl_value a) {
+    if (a.kind != HL_TMPL_VALUE_BIG) return hl_tmpl_as_int(a);
     return a.u.big->negative ? INT64_MIN : INT64_MAX;
 }
 
-uint64_t hl_tint_hash(hl_trun *r, hl_tv a) {
-    if (a.kind != HL_TK_BIG) return hl_hash_number(r->t->hash_keys, (uint64_t)hl_tv_as_int(a));
+uint64_t hl_tmpl_int_hash(hl_tmpl_run *r, hl_tmpl_value a) {
+    if (a.kind != HL_TMPL_VALUE_BIG) return hl_hash_number(r->t->hash_keys, (uint64_t)hl_tmpl_as_int(a));
     return hl_hash_bytes(r->t->hash_keys, a.u.big->limbs, a.u.big->n * sizeof a.u.big->limbs[0]) +
            a.u.big->negative;
 }
@@ -491,37 +500,38 @@ static size_t parse(hl_view digits, unsigned base, uint32_t *d) {
 /* Limbs that the digits need at most: 6 bits each. */
 static size_t limbs_of_digits(hl_view digits) { return digits.len * 6 / 32 + 2; }
 
-bool hl_tint_parse(hl_trun *r, hl_view digits, unsigned base, bool negative, hl_tv *ret, bool *ret_ok) {
+bool hl_tmpl_int_parse(hl_tmpl_run *r, hl_view digits, unsigned base, bool negative, hl_tmpl_value *ret,
+                       bool *ret_ok) {
     *ret_ok = !too_many(digits, base);
     if (!*ret_ok) return true;
     uint32_t  few[8] = {0};
     uint32_t *d = limbs_of_digits(digits) <= 8 ? few : new_limbs(r, limbs_of_digits(digits));
-    if (!d || !hl_trun_steps(r, digits.len * digits.len / 256)) return false;
+    if (!d || !hl_tmpl_run_steps(r, digits.len * digits.len / 256)) return false;
     return store(r, negative, d, parse(digits, base, d), ret);
 }
 
-void hl_tint_of_literal(hl_arena *a, hl_view digits, unsigned base, hl_tv *ret, bool *ret_ok) {
+void hl_tmpl_int_of_literal(hl_arena *a, hl_view digits, unsigned base, hl_tmpl_value *ret, bool *ret_ok) {
     *ret_ok = !too_many(digits, base);
     if (!*ret_ok) return;
     const size_t room = limbs_of_digits(digits);
-    hl_tbig     *big = hl_arena_get(a, 1, sizeof *big + room * sizeof(uint32_t));
+    hl_tmpl_big *big = hl_arena_get(a, 1, sizeof *big + room * sizeof(uint32_t));
     int64_t      small = 0;
-    *ret = (hl_tv){0};
+    *ret = (hl_tmpl_value){0};
     if (!big) return;
     big->n = (uint32_t)parse(digits, base, big->limbs);
-    *ret =
-        fits(false, big->limbs, big->n, &small) ? hl_tv_int(small) : (hl_tv){.kind = HL_TK_BIG, .u.big = big};
+    *ret = fits(false, big->limbs, big->n, &small) ? hl_tmpl_int(small)
+                                                   : (hl_tmpl_value){.kind = HL_TMPL_VALUE_BIG, .u.big = big};
 }
 
-bool hl_tint_digits(hl_trun *r, hl_tv a, unsigned base, bool upper, hl_view *ret) {
+bool hl_tmpl_int_digits(hl_tmpl_run *r, hl_tmpl_value a, unsigned base, bool upper, hl_view *ret) {
     number x;
     load(a, &x);
     const size_t bits = bit_length(limbs(&x), x.n);
     const size_t room = (base == 10 ? bits / 3 : base == 16 ? bits / 4 : base == 8 ? bits / 3 : bits) + 12;
-    char        *text = hl_trun_get(r, room, 1);
+    char        *text = hl_tmpl_run_get(r, room, 1);
     uint32_t    *d = new_limbs(r, x.n);
     size_t       n = x.n, at = room;
-    if (!text || !d || !hl_trun_steps(r, base == 10 ? n * n / 8 : n)) return false;
+    if (!text || !d || !hl_tmpl_run_steps(r, base == 10 ? n * n / 8 : n)) return false;
     memcpy(d, limbs(&x), n * sizeof *d);
     if (base == 10 && n > (size_t)HL_TMPL_MAX_INT_DIGITS / 9 + 1) n = SIZE_MAX;
     while (n && n != SIZE_MAX) {
@@ -532,16 +542,17 @@ bool hl_tint_digits(hl_trun *r, hl_tv a, unsigned base, bool upper, hl_view *ret
             text[--at] = (upper ? "0123456789ABCDEF" : "0123456789abcdef")[part % base];
     }
     if (n == SIZE_MAX || (base == 10 && room - at > HL_TMPL_MAX_INT_DIGITS))
-        return hl_trun_fail(r, "an integer of more than %d digits cannot be written", HL_TMPL_MAX_INT_DIGITS);
+        return hl_tmpl_run_fail(r, "an integer of more than %d digits cannot be written",
+                                HL_TMPL_MAX_INT_DIGITS);
     if (at == room) text[--at] = '0';
     *ret = (hl_view){text + at, room - at};
     return true;
 }
 
-bool hl_tint_write(hl_trun *r, hl_tout *to, hl_tv a) {
+bool hl_tmpl_int_write(hl_tmpl_run *r, hl_tmpl_out *to, hl_tmpl_value a) {
     hl_view digits;
-    if (!hl_tint_digits(r, a, 10, false, &digits)) return false;
-    if (hl_tint_is_negative(a)) hl_tout_char(to, '-', hl_tv_is_outside(a));
-    hl_tout_put(to, digits, hl_tv_is_outside(a));
+    if (!hl_tmpl_int_digits(r, a, 10, false, &digits)) return false;
+    if (hl_tmpl_int_is_negative(a)) hl_tmpl_out_char(to, '-', hl_tmpl_is_outside(a));
+    hl_tmpl_out_put(to, digits, hl_tmpl_is_outside(a));
     return true;
 }

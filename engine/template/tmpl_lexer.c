@@ -21,22 +21,22 @@
 #include "engine/template/tmpl_int.h"
 
 typedef struct lexer {
-    hl_template *t;
-    hl_err      *err;
-    const char  *s; /* source, newlines normalized */
-    size_t       n, at;
-    uint32_t     line;
-    bool         at_line_start; /* the last token ended in a newline, or nothing came yet */
-    hl_ttoken   *tokens;
-    size_t       n_tokens, cap;
-    char         braces[HL_TMPL_MAX_NESTING]; /* closing braces still expected */
-    size_t       n_braces;
+    hl_template   *t;
+    hl_err        *err;
+    const char    *s; /* source, newlines normalized */
+    size_t         n, at;
+    uint32_t       line;
+    bool           at_line_start; /* the last token ended in a newline, or nothing came yet */
+    hl_tmpl_token *tokens;
+    size_t         n_tokens, cap;
+    char           braces[HL_TMPL_MAX_NESTING]; /* closing braces still expected */
+    size_t         n_braces;
 } lexer;
 
 static size_t space_at(const lexer *l, size_t at) {
     uint32_t     cp = 0;
     const size_t len = at < l->n ? hl_utf8_read(l->s + at, l->n - at, &cp) : 0;
-    return len && hl_tchar_is_space(cp) ? len : 0;
+    return len && hl_tmpl_char_is_space(cp) ? len : 0;
 }
 
 static size_t skip_space(const lexer *l, size_t at) {
@@ -56,18 +56,18 @@ static void advance(lexer *l, size_t to) {
     l->at = to;
 }
 
-static hl_status add_token(lexer *l, hl_ttok kind, hl_view text, size_t at, hl_ttoken **ret) {
+static hl_status add_token(lexer *l, hl_tmpl_token_kind kind, hl_view text, size_t at, hl_tmpl_token **ret) {
     const hl_status status = hl_tmpl_step(l->t, l->err);
     if (status != HL_OK) return status;
     if (l->n_tokens == l->cap) {
-        const size_t cap = l->cap ? l->cap * 2 : 256;
-        hl_ttoken   *p = hl_resize(l->tokens, cap, sizeof *p);
+        const size_t   cap = l->cap ? l->cap * 2 : 256;
+        hl_tmpl_token *p = hl_resize(l->tokens, cap, sizeof *p);
         if (!p) return hl_fail(l->err, HL_E_NOMEM, "template: no memory for %zu tokens", cap);
         l->tokens = p;
         l->cap = cap;
     }
-    hl_ttoken *tok = &l->tokens[l->n_tokens++];
-    *tok = (hl_ttoken){.kind = (uint8_t)kind, .line = l->line, .at = (uint32_t)at, .text = text};
+    hl_tmpl_token *tok = &l->tokens[l->n_tokens++];
+    *tok = (hl_tmpl_token){.kind = (uint8_t)kind, .line = l->line, .at = (uint32_t)at, .text = text};
     if (ret) *ret = tok;
     return HL_OK;
 }
@@ -75,7 +75,7 @@ static hl_status add_token(lexer *l, hl_ttok kind, hl_view text, size_t at, hl_t
 /* The tag's begin is at `begin`, its white space sign (or 0) at begin + 2: where does the text end? */
 static size_t trimmed_end(const lexer *l, size_t begin, char sign, bool is_block) {
     if (sign == '-') {
-        const hl_view kept = hl_tstr_strip((hl_view){l->s + l->at, begin - l->at}, false, true);
+        const hl_view kept = hl_tmpl_str_strip((hl_view){l->s + l->at, begin - l->at}, false, true);
         return l->at + kept.len;
     }
     if (sign == '+' || !is_block) return begin;
@@ -113,7 +113,8 @@ static hl_status lex_raw(lexer *l, size_t begin, size_t content) {
         const size_t end = trimmed_end(l, i, sign_at(l, i + 2), true);
         hl_status    status = HL_OK;
         if (end > content)
-            status = add_token(l, HL_TTOK_DATA, (hl_view){l->s + content, end - content}, content, NULL);
+            status =
+                add_token(l, HL_TMPL_TOKEN_DATA, (hl_view){l->s + content, end - content}, content, NULL);
         advance(l, after);
         return status;
     }
@@ -139,7 +140,7 @@ static size_t name_end(const lexer *l, size_t at) {
     for (bool first = true; at < l->n; first = false) {
         uint32_t     cp = 0;
         const size_t len = hl_utf8_read(l->s + at, l->n - at, &cp);
-        if (len == 0 || !(first ? hl_tchar_is_name_start(cp) : hl_tchar_is_name(cp))) break;
+        if (len == 0 || !(first ? hl_tmpl_char_is_name_start(cp) : hl_tmpl_char_is_name(cp))) break;
         at += len;
     }
     return at;
@@ -172,30 +173,30 @@ static hl_status lex_int(lexer *l, size_t begin, size_t end, int base) {
         if (l->s[i] != '_')
             fits = !__builtin_mul_overflow(value, (int64_t)base, &value) &&
                    !__builtin_add_overflow(value, (int64_t)digit_value(l->s[i]), &value);
-    hl_tv number = hl_tv_int(value);
-    if (!fits) hl_tint_of_literal(&l->t->arena, digits, (unsigned)base, &number, &ok);
+    hl_tmpl_value number = hl_tmpl_int(value);
+    if (!fits) hl_tmpl_int_of_literal(&l->t->arena, digits, (unsigned)base, &number, &ok);
     if (!ok)
         return hl_tmpl_fail(l->t, (uint32_t)begin, l->err, "an integer of more than %d digits",
                             HL_TMPL_MAX_INT_DIGITS);
-    if (number.kind == HL_TK_MISSING)
+    if (number.kind == HL_TMPL_VALUE_MISSING)
         return hl_fail(l->err, HL_E_NOMEM, "template: no memory for an integer");
-    hl_ttoken *tok = NULL;
-    hl_status  status = add_token(l, HL_TTOK_INT, (hl_view){l->s + begin, end - begin}, begin, &tok);
+    hl_tmpl_token *tok = NULL;
+    hl_status status = add_token(l, HL_TMPL_TOKEN_INT, (hl_view){l->s + begin, end - begin}, begin, &tok);
     if (status == HL_OK) tok->number = number;
     return status;
 }
 
 static hl_status lex_float(lexer *l, size_t begin, size_t end) {
-    hl_ttoken *tok = NULL;
-    double     f = 0;
-    bool       ok = false;
-    if (!hl_tstr_read_float((hl_view){l->s + begin, end - begin}, &f, &ok))
+    hl_tmpl_token *tok = NULL;
+    double         f = 0;
+    bool           ok = false;
+    if (!hl_tmpl_str_read_float((hl_view){l->s + begin, end - begin}, &f, &ok))
         return hl_fail(l->err, HL_E_NOMEM, "template: no memory for a number");
     if (!ok)
         return hl_tmpl_fail(l->t, (uint32_t)begin, l->err, "'%.*s' is no number",
                             HL_TMPL_ARG(((hl_view){l->s + begin, end - begin})));
-    hl_status status = add_token(l, HL_TTOK_FLOAT, (hl_view){l->s + begin, end - begin}, begin, &tok);
-    if (status == HL_OK) tok->number = hl_tv_float(f);
+    hl_status status = add_token(l, HL_TMPL_TOKEN_FLOAT, (hl_view){l->s + begin, end - begin}, begin, &tok);
+    if (status == HL_OK) tok->number = hl_tmpl_float(f);
     return status;
 }
 
@@ -301,7 +302,7 @@ static hl_status lex_string(lexer *l) {
     if (end >= l->n) return hl_tmpl_fail(l->t, (uint32_t)begin, l->err, "string has no closing %c", quote);
     hl_view   text = {l->s + begin + 1, end - begin - 1};
     hl_status status = has_escape ? unescape(l, begin + 1, end, &text) : HL_OK;
-    if (status == HL_OK) status = add_token(l, HL_TTOK_STRING, text, begin, NULL);
+    if (status == HL_OK) status = add_token(l, HL_TMPL_TOKEN_STRING, text, begin, NULL);
     advance(l, end + 1);
     return status;
 }
@@ -312,7 +313,7 @@ static hl_status lex_operator(lexer *l) {
     const char               c = l->s[begin];
     uint16_t                 op = 0;
     for (size_t i = 0; i < sizeof two / sizeof two[0]; i++)
-        if (starts_with(l, begin, two[i])) op = HL_TOP2(two[i][0], two[i][1]);
+        if (starts_with(l, begin, two[i])) op = HL_TMPL_OP2(two[i][0], two[i][1]);
     if (op == 0 && c != '\0' && strchr("+-/*%~[](){}><=.:|,;", c)) op = (unsigned char)c;
     if (op == 0) {
         uint32_t     cp = 0;
@@ -331,9 +332,9 @@ static hl_status lex_operator(lexer *l) {
             return hl_tmpl_fail(l->t, (uint32_t)begin, l->err, "unexpected '%c', expected '%c'", c,
                                 l->braces[l->n_braces]);
     }
-    hl_ttoken   *tok = NULL;
-    const size_t len = op > 0xFF ? 2 : 1;
-    hl_status    status = add_token(l, HL_TTOK_OP, (hl_view){l->s + begin, len}, begin, &tok);
+    hl_tmpl_token *tok = NULL;
+    const size_t   len = op > 0xFF ? 2 : 1;
+    hl_status      status = add_token(l, HL_TMPL_TOKEN_OP, (hl_view){l->s + begin, len}, begin, &tok);
     if (status == HL_OK) tok->op = op;
     advance(l, begin + len);
     return status;
@@ -353,8 +354,8 @@ static size_t match_tag_end(const lexer *l, bool is_block) {
 }
 
 static hl_status lex_tag(lexer *l, size_t begin, bool is_block) {
-    hl_status status =
-        add_token(l, is_block ? HL_TTOK_BLOCK_BEGIN : HL_TTOK_VAR_BEGIN, (hl_view){0}, begin, NULL);
+    hl_status status = add_token(l, is_block ? HL_TMPL_TOKEN_BLOCK_BEGIN : HL_TMPL_TOKEN_VAR_BEGIN,
+                                 (hl_view){0}, begin, NULL);
     advance(l, begin + 2 + (sign_at(l, begin + 2) != 0));
     l->n_braces = 0;
     while (status == HL_OK) {
@@ -364,14 +365,15 @@ static hl_status lex_tag(lexer *l, size_t begin, bool is_block) {
                                 is_block ? "%}" : "}}");
         const size_t after = l->n_braces == 0 ? match_tag_end(l, is_block) : 0;
         if (after) {
-            status = add_token(l, is_block ? HL_TTOK_BLOCK_END : HL_TTOK_VAR_END, (hl_view){0}, l->at, NULL);
+            status = add_token(l, is_block ? HL_TMPL_TOKEN_BLOCK_END : HL_TMPL_TOKEN_VAR_END, (hl_view){0},
+                               l->at, NULL);
             advance(l, after);
             return status;
         }
         const char   c = l->s[l->at];
         const size_t end = name_end(l, l->at);
         if (end > l->at) {
-            status = add_token(l, HL_TTOK_NAME, (hl_view){l->s + l->at, end - l->at}, l->at, NULL);
+            status = add_token(l, HL_TMPL_TOKEN_NAME, (hl_view){l->s + l->at, end - l->at}, l->at, NULL);
             advance(l, end);
         } else if (c >= '0' && c <= '9') {
             status = lex_number(l);
@@ -400,7 +402,7 @@ static hl_status lex_all(lexer *l) {
         const char   c = begin < l->n ? l->s[begin + 1] : 0;
         if (c) end = trimmed_end(l, begin, sign_at(l, begin + 2), c != '{');
         if (end > l->at)
-            status = add_token(l, HL_TTOK_DATA, (hl_view){l->s + l->at, end - l->at}, l->at, NULL);
+            status = add_token(l, HL_TMPL_TOKEN_DATA, (hl_view){l->s + l->at, end - l->at}, l->at, NULL);
         if (status != HL_OK || !c) break;
         advance(l, begin);
         const size_t raw = c == '%' ? match_raw(l, begin, "raw") : 0;
@@ -408,10 +410,10 @@ static hl_status lex_all(lexer *l) {
                  : raw    ? lex_raw(l, begin, raw)
                           : lex_tag(l, begin, c == '%');
     }
-    return status == HL_OK ? add_token(l, HL_TTOK_EOF, (hl_view){0}, l->n, NULL) : status;
+    return status == HL_OK ? add_token(l, HL_TMPL_TOKEN_EOF, (hl_view){0}, l->n, NULL) : status;
 }
 
-hl_status hl_tmpl_lex(hl_template *t, hl_ttoken **ret_tokens, size_t *ret_n, hl_err *err) {
+hl_status hl_tmpl_lex(hl_template *t, hl_tmpl_token **ret_tokens, size_t *ret_n, hl_err *err) {
     lexer l = {.t = t, .err = err, .s = t->source.ptr, .n = t->source.len, .line = 1, .at_line_start = true};
     const hl_status status = lex_all(&l);
     if (status != HL_OK) {

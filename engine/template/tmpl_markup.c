@@ -9,9 +9,9 @@
 
 #include "engine/template/tmpl_run.h"
 
-bool hl_tmarkup_escape(hl_trun *r, hl_tv v, hl_tv *ret) {
-    if (!hl_tv_to_str(r, v, ret)) return false;
-    return (ret->flags & HL_TF_MARKUP) || hl_tstr_escape(r, hl_tv_view(*ret), ret);
+bool hl_tmpl_markup_escape(hl_tmpl_run *r, hl_tmpl_value v, hl_tmpl_value *ret) {
+    if (!hl_tmpl_to_str(r, v, ret)) return false;
+    return (ret->flags & HL_TMPL_FLAG_MARKUP) || hl_tmpl_str_escape(r, hl_tmpl_view(*ret), ret);
 }
 
 /* Which argument of a method is put into the text? -1: none. */
@@ -25,39 +25,40 @@ static int inserted(const char *name) {
     return -1;
 }
 
-static bool escape_item(hl_trun *r, hl_targs *c, int at) {
+static bool escape_item(hl_tmpl_run *r, hl_tmpl_args *c, int at) {
     if (at < 0 || (size_t)at >= c->n_pos) return true;
-    hl_tv *pos = hl_trun_get(r, c->n_pos, sizeof *pos);
+    hl_tmpl_value *pos = hl_tmpl_run_get(r, c->n_pos, sizeof *pos);
     if (!pos) return false;
     memcpy(pos, c->pos, c->n_pos * sizeof *pos);
     c->pos = pos;
-    return hl_tmarkup_escape(r, pos[at], &pos[at]);
+    return hl_tmpl_markup_escape(r, pos[at], &pos[at]);
 }
 
-static bool escape_all(hl_trun *r, hl_targs *c) {
-    hl_tv *items = NULL, list;
-    size_t n = 0;
+static bool escape_all(hl_tmpl_run *r, hl_tmpl_args *c) {
+    hl_tmpl_value *items = NULL, list;
+    size_t         n = 0;
     if (c->n_pos != 1) return true;
-    if (!hl_tv_to_items(r, c->pos[0], &items, &n) || !hl_tv_new_seq(r, HL_TK_LIST, n, &list)) return false;
+    if (!hl_tmpl_to_items(r, c->pos[0], &items, &n) || !hl_tmpl_new_seq(r, HL_TMPL_VALUE_LIST, n, &list))
+        return false;
     for (size_t i = 0; i < n; i++)
-        if (!hl_tmarkup_escape(r, items[i], &list.u.seq->items[i])) return false;
-    hl_tv *pos = hl_trun_get(r, 1, sizeof *pos);
+        if (!hl_tmpl_markup_escape(r, items[i], &list.u.seq->items[i])) return false;
+    hl_tmpl_value *pos = hl_tmpl_run_get(r, 1, sizeof *pos);
     if (!pos) return false;
     *pos = list;
     c->pos = pos;
     return true;
 }
 
-static void mark(hl_tv *v) {
-    if (v->kind == HL_TK_STR) v->flags |= HL_TF_MARKUP;
-    if (v->kind == HL_TK_LIST || v->kind == HL_TK_TUPLE)
+static void mark(hl_tmpl_value *v) {
+    if (v->kind == HL_TMPL_VALUE_STR) v->flags |= HL_TMPL_FLAG_MARKUP;
+    if (v->kind == HL_TMPL_VALUE_LIST || v->kind == HL_TMPL_VALUE_TUPLE)
         for (size_t i = 0; i < v->u.seq->n; i++) mark(&v->u.seq->items[i]);
 }
 
-bool hl_tmarkup_call(hl_trun *r, const hl_tdef *method, hl_targs *c, hl_tv *ret) {
+bool hl_tmpl_markup_call(hl_tmpl_run *r, const hl_tmpl_builtin *method, hl_tmpl_args *c, hl_tmpl_value *ret) {
     const bool joins = strcmp(method->name, "join") == 0;
     if (joins ? !escape_all(r, c) : !escape_item(r, c, inserted(method->name))) return false;
-    if (!hl_trun_call_def(r, method, c, ret)) return false;
+    if (!hl_tmpl_run_call_builtin(r, method, c, ret)) return false;
     mark(ret);
     return true;
 }

@@ -7,7 +7,7 @@
 
 #include "engine/template/tmpl_run.h"
 
-#define HL_TMPL_METHOD(kind, name, fn, n_min, params) hl_tfn hl_tmethod_##fn;
+#define HL_TMPL_METHOD(kind, name, fn, n_min, params) hl_tmpl_fn hl_tmpl_method_##fn;
 #define HL_TMPL_REFUSED(kind, name)
 #include "engine/template/methods.def"
 #undef HL_TMPL_METHOD

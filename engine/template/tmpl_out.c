@@ -12,15 +12,17 @@
 
 enum { FIRST_BYTES = 1024 };
 
-void hl_tout_init(hl_tout *to, size_t limit_bytes) { *to = (hl_tout){.limit_bytes = limit_bytes}; }
-
-void hl_tout_done(hl_tout *to) {
-    hl_free(to->text);
-    hl_free(to->marks);
-    *to = (hl_tout){0};
+void hl_tmpl_out_init(hl_tmpl_out *to, size_t limit_bytes) {
+    *to = (hl_tmpl_out){.limit_bytes = limit_bytes};
 }
 
-static bool grow(hl_tout *to, size_t n) {
+void hl_tmpl_out_done(hl_tmpl_out *to) {
+    hl_free(to->text);
+    hl_free(to->marks);
+    *to = (hl_tmpl_out){0};
+}
+
+static bool grow(hl_tmpl_out *to, size_t n) {
     size_t cap = to->cap ? to->cap : FIRST_BYTES;
     to->is_full = n > to->limit_bytes - to->len;
     while (!to->is_full && cap < to->len + n) cap *= 2;
@@ -34,7 +36,7 @@ static bool grow(hl_tout *to, size_t n) {
 }
 
 /* Place for n more bytes, which are marked; NULL without it. */
-static char *take(hl_tout *to, size_t n, bool outside) {
+static char *take(hl_tmpl_out *to, size_t n, bool outside) {
     if (to->failed || (to->cap - to->len < n && !grow(to, n))) return NULL;
     char *p = to->text + to->len;
     memset(to->marks + to->len, outside, n);
@@ -42,13 +44,13 @@ static char *take(hl_tout *to, size_t n, bool outside) {
     return p;
 }
 
-static void give(hl_tout *to, hl_view v, bool outside) {
+static void give(hl_tmpl_out *to, hl_view v, bool outside) {
     hl_tainted_add(to->into, v, outside);
     to->failed = to->into->text.failed;
     to->is_full = to->failed && v.len > to->into->text.limit_bytes - to->into->text.len;
 }
 
-void hl_tout_put(hl_tout *to, hl_view v, bool outside) {
+void hl_tmpl_out_put(hl_tmpl_out *to, hl_view v, bool outside) {
     if (to->into) {
         give(to, v, outside);
         return;
@@ -58,7 +60,7 @@ void hl_tout_put(hl_tout *to, hl_view v, bool outside) {
 }
 
 /* Stretches of bytes of one origin. */
-static void give_runs(hl_tout *to, hl_view v, const char *marks) {
+static void give_runs(hl_tmpl_out *to, hl_view v, const char *marks) {
     for (size_t i = 0; i < v.len;) {
         const char  *end = memchr(marks + i, !marks[i], v.len - i);
         const size_t n = end ? (size_t)(end - marks) - i : v.len - i;
@@ -67,11 +69,11 @@ static void give_runs(hl_tout *to, hl_view v, const char *marks) {
     }
 }
 
-void hl_tout_add(hl_tout *to, hl_view v, hl_torigin from) {
+void hl_tmpl_out_add(hl_tmpl_out *to, hl_view v, hl_tmpl_origin from) {
     if (to->into && from.marks) {
         give_runs(to, v, from.marks);
     } else if (to->into || !from.marks) {
-        hl_tout_put(to, v, from.outside);
+        hl_tmpl_out_put(to, v, from.outside);
     } else {
         char *p = v.len ? take(to, v.len, false) : NULL;
         if (!p) return;
@@ -80,11 +82,15 @@ void hl_tout_add(hl_tout *to, hl_view v, hl_torigin from) {
     }
 }
 
-void hl_tout_text(hl_tout *to, const char *text, bool outside) { hl_tout_put(to, hl_view_of(text), outside); }
+void hl_tmpl_out_text(hl_tmpl_out *to, const char *text, bool outside) {
+    hl_tmpl_out_put(to, hl_view_of(text), outside);
+}
 
-void hl_tout_char(hl_tout *to, char c, bool outside) { hl_tout_put(to, (hl_view){&c, 1}, outside); }
+void hl_tmpl_out_char(hl_tmpl_out *to, char c, bool outside) {
+    hl_tmpl_out_put(to, (hl_view){&c, 1}, outside);
+}
 
-void hl_tout_utf8(hl_tout *to, uint32_t cp, bool outside) {
+void hl_tmpl_out_utf8(hl_tmpl_out *to, uint32_t cp, bool outside) {
     char   c[4];
     size_t n = 1;
     if (cp > 0x10FFFF || (cp >= 0xD800 && cp < 0xE000)) cp = 0xFFFD;
@@ -95,10 +101,10 @@ void hl_tout_utf8(hl_tout *to, uint32_t cp, bool outside) {
         for (size_t i = n; i-- > 1; cp >>= 6) c[i] = (char)(0x80 | (cp & 0x3F));
         c[0] = (char)((0xF00 >> n & 0xF0) | cp);
     }
-    hl_tout_put(to, (hl_view){c, n}, outside);
+    hl_tmpl_out_put(to, (hl_view){c, n}, outside);
 }
 
-void hl_tout_format(hl_tout *to, bool outside, const char *fmt, ...) {
+void hl_tmpl_out_format(hl_tmpl_out *to, bool outside, const char *fmt, ...) {
     char    text[128]; /* numbers and names; longer text is appended as such */
     va_list args;
     va_start(args, fmt);
@@ -107,5 +113,5 @@ void hl_tout_format(hl_tout *to, bool outside, const char *fmt, ...) {
     if (n < 0 || (size_t)n >= sizeof text)
         to->failed = true;
     else
-        hl_tout_put(to, (hl_view){text, (size_t)n}, outside);
+        hl_tmpl_out_put(to, (hl_view){text, (size_t)n}, outside);
 }

@@ -12,7 +12,7 @@
 
 enum { CHUNK_BYTES = 16 << 10, LOOK_STEPS = 4096, FEW = 16 };
 
-bool hl_trun_fail(hl_trun *r, const char *fmt, ...) {
+bool hl_tmpl_run_fail(hl_tmpl_run *r, const char *fmt, ...) {
     if (r->status != HL_OK) return false;
     char    text[HL_ERR_TEXT_BYTES];
     va_list args;
@@ -23,44 +23,44 @@ bool hl_trun_fail(hl_trun *r, const char *fmt, ...) {
     return false;
 }
 
-bool hl_trun_fail_limit(hl_trun *r, const char *what) {
+bool hl_tmpl_run_fail_limit(hl_tmpl_run *r, const char *what) {
     if (r->status == HL_OK) r->status = hl_fail(r->err, HL_E_LIMIT, "template line %u: %s", r->line, what);
     return false;
 }
 
-bool hl_trun_fail_undefined(hl_trun *r, hl_tv v) {
-    if (v.flags & HL_TF_UNSAFE)
-        return hl_trun_fail(r, "'%.*s' is not allowed in a template", (int)v.len, v.u.s);
-    return hl_trun_fail(r, "'%.*s' is undefined", (int)v.len, v.u.s ? v.u.s : "");
+bool hl_tmpl_run_fail_undefined(hl_tmpl_run *r, hl_tmpl_value v) {
+    if (v.flags & HL_TMPL_FLAG_UNSAFE)
+        return hl_tmpl_run_fail(r, "'%.*s' is not allowed in a template", (int)v.len, v.u.s);
+    return hl_tmpl_run_fail(r, "'%.*s' is undefined", (int)v.len, v.u.s ? v.u.s : "");
 }
 
-void *hl_trun_get(hl_trun *r, size_t n, size_t size) {
+void *hl_tmpl_run_get(hl_tmpl_run *r, size_t n, size_t size) {
     void *p = r->status == HL_OK ? hl_arena_get(&r->arena, n, size) : NULL;
     if (p || r->status != HL_OK) return p;
     if (n > (r->arena.limit_bytes - r->arena.used_bytes) / size) {
-        hl_trun_fail_limit(r, "needs more than 128 MiB of memory");
+        hl_tmpl_run_fail_limit(r, "needs more than 128 MiB of memory");
     } else {
         r->status = hl_fail(r->err, HL_E_NOMEM, "template line %u: no memory", r->line);
     }
     return NULL;
 }
 
-bool hl_trun_steps(hl_trun *r, uint64_t n) {
+bool hl_tmpl_run_steps(hl_tmpl_run *r, uint64_t n) {
     r->n_steps += n;
     if (r->n_steps < r->n_steps_look) return r->status == HL_OK;
     r->n_steps_look = r->n_steps + LOOK_STEPS;
     if (r->status == HL_OK) r->status = hl_stop_check("render the template", r->err);
     if (r->n_steps <= (r->in->max_steps ? r->in->max_steps : HL_TMPL_MAX_STEPS)) return r->status == HL_OK;
-    return hl_trun_fail_limit(r, "takes too many steps");
+    return hl_tmpl_run_fail_limit(r, "takes too many steps");
 }
 
-bool hl_trun_enter(hl_trun *r) {
-    if (r->depth >= HL_TMPL_MAX_DEPTH) return hl_trun_fail_limit(r, "nested too deep");
+bool hl_tmpl_run_enter(hl_tmpl_run *r) {
+    if (r->depth >= HL_TMPL_MAX_DEPTH) return hl_tmpl_run_fail_limit(r, "nested too deep");
     r->depth++;
-    return hl_trun_steps(r, 1);
+    return hl_tmpl_run_steps(r, 1);
 }
 
-const hl_town hl_tmpl_own = {
+const hl_tmpl_own_texts hl_tmpl_own = {
     .blank = {' '},
     .zero = {'0'},
     .newline = {'\n'},
@@ -79,14 +79,14 @@ static bool lies_in(const char *p, const void *begin, size_t n) {
     return (uintptr_t)p - (uintptr_t)begin < n;
 }
 
-static bool marks_in(const hl_tchunk *c, const char *p, hl_torigin *ret) {
+static bool marks_in(const hl_tmpl_chunk *c, const char *p, hl_tmpl_origin *ret) {
     if (!lies_in(p, c->text, c->n_bytes)) return false;
-    *ret = (hl_torigin){c->marks + (p - c->text), false};
+    *ret = (hl_tmpl_origin){c->marks + (p - c->text), false};
     return true;
 }
 
 /* How many chunks begin at p or before? */
-static size_t chunks_before(const hl_trun *r, const char *p) {
+static size_t chunks_before(const hl_tmpl_run *r, const char *p) {
     size_t lo = 0, hi = r->n_chunks;
     while (lo < hi) {
         const size_t mid = lo + (hi - lo) / 2;
@@ -98,8 +98,8 @@ static size_t chunks_before(const hl_trun *r, const char *p) {
     return lo;
 }
 
-hl_torigin hl_trun_origin(const hl_trun *r, const char *p) {
-    hl_torigin from = {NULL, false};
+hl_tmpl_origin hl_tmpl_run_origin(const hl_tmpl_run *r, const char *p) {
+    hl_tmpl_origin from = {NULL, false};
     if (marks_in(&r->chunk, p, &from) || lies_in(p, r->t->text, r->t->text_bytes) ||
         lies_in(p, &hl_tmpl_own, sizeof hl_tmpl_own))
         return from;
@@ -108,20 +108,20 @@ hl_torigin hl_trun_origin(const hl_trun *r, const char *p) {
     return from;
 }
 
-void hl_trun_add(hl_trun *r, hl_tout *to, hl_view v) {
-    if (v.len) hl_tout_add(to, v, hl_trun_origin(r, v.ptr));
+void hl_tmpl_run_add(hl_tmpl_run *r, hl_tmpl_out *to, hl_view v) {
+    if (v.len) hl_tmpl_out_add(to, v, hl_tmpl_run_origin(r, v.ptr));
 }
 
-bool hl_trun_is_outside(const hl_trun *r, hl_view v) {
+bool hl_tmpl_run_is_outside(const hl_tmpl_run *r, hl_view v) {
     if (v.len == 0) return false;
-    const hl_torigin from = hl_trun_origin(r, v.ptr);
+    const hl_tmpl_origin from = hl_tmpl_run_origin(r, v.ptr);
     return from.marks ? memchr(from.marks, 1, v.len) != NULL : from.outside;
 }
 
-static bool add_chunk(hl_trun *r, hl_tchunk c) {
+static bool add_chunk(hl_tmpl_run *r, hl_tmpl_chunk c) {
     if (r->n_chunks == r->chunks_cap) {
-        const size_t cap = r->chunks_cap ? r->chunks_cap * 2 : 16;
-        hl_tchunk   *more = hl_trun_get(r, cap, sizeof *more);
+        const size_t   cap = r->chunks_cap ? r->chunks_cap * 2 : 16;
+        hl_tmpl_chunk *more = hl_tmpl_run_get(r, cap, sizeof *more);
         if (!more) return false;
         if (r->n_chunks) memcpy(more, r->chunks, r->n_chunks * sizeof *more);
         r->chunks = more;
@@ -135,18 +135,18 @@ static bool add_chunk(hl_trun *r, hl_tchunk c) {
 }
 
 /* Text area: strings lie one after another, so that the last one can grow in place. */
-static bool reserve_text(hl_trun *r, size_t n) {
+static bool reserve_text(hl_tmpl_run *r, size_t n) {
     if ((size_t)(r->text_end - r->text_at) >= n) return true;
     const size_t bytes = n > CHUNK_BYTES / 2 ? n + n / 2 : CHUNK_BYTES;
-    char        *p = hl_trun_get(r, 2, bytes);
-    if (!p || !add_chunk(r, (hl_tchunk){.text = p, .marks = p + bytes, .n_bytes = bytes})) return false;
+    char        *p = hl_tmpl_run_get(r, 2, bytes);
+    if (!p || !add_chunk(r, (hl_tmpl_chunk){.text = p, .marks = p + bytes, .n_bytes = bytes})) return false;
     r->text_at = p;
     r->text_end = p + bytes;
     return true;
 }
 
 /* Append to the text area, where there is room. */
-static void put_text(hl_trun *r, hl_view v, hl_torigin from) {
+static void put_text(hl_tmpl_run *r, hl_view v, hl_tmpl_origin from) {
     if (v.len == 0) return;
     char *marks = r->text_at + r->chunk.n_bytes;
     memcpy(r->text_at, v.ptr, v.len);
@@ -157,67 +157,67 @@ static void put_text(hl_trun *r, hl_view v, hl_torigin from) {
     r->text_at += v.len;
 }
 
-static bool text_from(hl_trun *r, hl_view v, hl_torigin from, hl_tv *ret) {
+static bool text_from(hl_tmpl_run *r, hl_view v, hl_tmpl_origin from, hl_tmpl_value *ret) {
     if (v.len == 0) {
-        *ret = hl_tv_str((hl_view){"", 0});
+        *ret = hl_tmpl_str((hl_view){"", 0});
         return r->status == HL_OK;
     }
-    if (v.len > HL_TMPL_MAX_TEXT_BYTES) return hl_trun_fail_limit(r, "a string is too long");
+    if (v.len > HL_TMPL_MAX_TEXT_BYTES) return hl_tmpl_run_fail_limit(r, "a string is too long");
     if (!reserve_text(r, v.len)) return false;
-    *ret = hl_tv_str((hl_view){r->text_at, v.len});
+    *ret = hl_tmpl_str((hl_view){r->text_at, v.len});
     put_text(r, v, from);
-    return hl_trun_steps(r, v.len / 256);
+    return hl_tmpl_run_steps(r, v.len / 256);
 }
 
-bool hl_trun_text(hl_trun *r, hl_view v, hl_tv *ret) {
-    return text_from(r, v, hl_trun_origin(r, v.ptr), ret);
+bool hl_tmpl_run_text(hl_tmpl_run *r, hl_view v, hl_tmpl_value *ret) {
+    return text_from(r, v, hl_tmpl_run_origin(r, v.ptr), ret);
 }
 
-bool hl_trun_text_of(hl_trun *r, hl_view v, bool outside, hl_tv *ret) {
-    return text_from(r, v, (hl_torigin){NULL, outside}, ret);
+bool hl_tmpl_run_text_of(hl_tmpl_run *r, hl_view v, bool outside, hl_tmpl_value *ret) {
+    return text_from(r, v, (hl_tmpl_origin){NULL, outside}, ret);
 }
 
-bool hl_tv_join(hl_trun *r, hl_view a, hl_view b, hl_tv *ret) {
-    if (a.len + b.len > HL_TMPL_MAX_TEXT_BYTES) return hl_trun_fail_limit(r, "a string is too long");
-    if (a.len + b.len == 0) return hl_trun_text(r, a, ret);
-    const hl_torigin from = hl_trun_origin(r, b.ptr);
+bool hl_tmpl_join(hl_tmpl_run *r, hl_view a, hl_view b, hl_tmpl_value *ret) {
+    if (a.len + b.len > HL_TMPL_MAX_TEXT_BYTES) return hl_tmpl_run_fail_limit(r, "a string is too long");
+    if (a.len + b.len == 0) return hl_tmpl_run_text(r, a, ret);
+    const hl_tmpl_origin from = hl_tmpl_run_origin(r, b.ptr);
     const bool grows = a.len && a.ptr + a.len == r->text_at && (size_t)(r->text_end - r->text_at) >= b.len;
     if (!grows) {
-        const hl_torigin from_a = hl_trun_origin(r, a.ptr);
+        const hl_tmpl_origin from_a = hl_tmpl_run_origin(r, a.ptr);
         if (!reserve_text(r, a.len + b.len)) return false;
         const char *begin = r->text_at;
         put_text(r, a, from_a);
         a.ptr = begin;
     }
     put_text(r, b, from);
-    *ret = hl_tv_str((hl_view){a.ptr, a.len + b.len});
-    return hl_trun_steps(r, ((grows ? 0 : a.len) + b.len) / 256);
+    *ret = hl_tmpl_str((hl_view){a.ptr, a.len + b.len});
+    return hl_tmpl_run_steps(r, ((grows ? 0 : a.len) + b.len) / 256);
 }
 
-bool hl_trun_check_text(hl_trun *r, const hl_tout *s) {
+bool hl_tmpl_run_check_text(hl_tmpl_run *r, const hl_tmpl_out *s) {
     if (!s->failed) return true;
-    if (s->is_full) return hl_trun_fail_limit(r, "output is too long");
+    if (s->is_full) return hl_tmpl_run_fail_limit(r, "output is too long");
     if (r->status == HL_OK) r->status = hl_fail(r->err, HL_E_NOMEM, "template line %u: no memory", r->line);
     return false;
 }
 
-bool hl_trun_end(hl_trun *r, size_t mark, hl_tv *ret) {
-    if (!hl_trun_check_text(r, &r->scratch)) return false;
+bool hl_tmpl_run_end(hl_tmpl_run *r, size_t mark, hl_tmpl_value *ret) {
+    if (!hl_tmpl_run_check_text(r, &r->scratch)) return false;
     const size_t  n = r->scratch.len - mark;
     const hl_view text = {n ? r->scratch.text + mark : "", n};
-    const bool    ok = text_from(r, text, (hl_torigin){n ? r->scratch.marks + mark : NULL, false}, ret);
+    const bool    ok = text_from(r, text, (hl_tmpl_origin){n ? r->scratch.marks + mark : NULL, false}, ret);
     r->scratch.len = mark;
     return ok;
 }
 
 /* Names of a scope: one by one while they are few, then by a table of places + 1, 0 where free. */
-static uint32_t *slot_of(const hl_tscope *s, const hl_tsym *name) {
+static uint32_t *slot_of(const hl_tmpl_scope *s, const hl_tmpl_symbol *name) {
     uint32_t at = name->hash & (s->n_slots - 1);
     while (s->slots[at] && s->vars[s->slots[at] - 1].name != name) at = (at + 1) & (s->n_slots - 1);
     return &s->slots[at];
 }
 
-static hl_tvar *find_in_scope(const hl_tscope *s, const hl_tsym *name) {
+static hl_tmpl_var *find_in_scope(const hl_tmpl_scope *s, const hl_tmpl_symbol *name) {
     if (s->n_slots) {
         const uint32_t *slot = slot_of(s, name);
         return *slot ? &s->vars[*slot - 1] : NULL;
@@ -227,61 +227,62 @@ static hl_tvar *find_in_scope(const hl_tscope *s, const hl_tsym *name) {
     return NULL;
 }
 
-void hl_tscope_clear(hl_tscope *s) {
+void hl_tmpl_scope_clear(hl_tmpl_scope *s) {
     s->n = 0;
     if (s->n_slots) memset(s->slots, 0, s->n_slots * sizeof *s->slots);
 }
 
-static bool grow_scope(hl_trun *r, hl_tscope *s) {
+static bool grow_scope(hl_tmpl_run *r, hl_tmpl_scope *s) {
     const uint32_t cap = s->cap ? s->cap * 2 : 8;
-    hl_tvar       *vars = hl_trun_get(r, cap, sizeof *vars);
+    hl_tmpl_var   *vars = hl_tmpl_run_get(r, cap, sizeof *vars);
     if (!vars) return false;
     if (s->n) memcpy(vars, s->vars, s->n * sizeof *vars);
     s->vars = vars;
     s->cap = cap;
-    if (cap <= FEW) return hl_trun_steps(r, cap / 8);
-    if (!(s->slots = hl_trun_get(r, cap, 2 * sizeof *s->slots))) return false;
+    if (cap <= FEW) return hl_tmpl_run_steps(r, cap / 8);
+    if (!(s->slots = hl_tmpl_run_get(r, cap, 2 * sizeof *s->slots))) return false;
     s->n_slots = cap * 2;
     for (uint32_t i = 0; i < s->n; i++) *slot_of(s, vars[i].name) = i + 1;
-    return hl_trun_steps(r, cap / 8);
+    return hl_tmpl_run_steps(r, cap / 8);
 }
 
-bool hl_tscope_set(hl_trun *r, hl_tscope *s, const hl_tsym *name, hl_tv value) {
-    hl_tvar *known = find_in_scope(s, name);
+bool hl_tmpl_scope_set(hl_tmpl_run *r, hl_tmpl_scope *s, const hl_tmpl_symbol *name, hl_tmpl_value value) {
+    hl_tmpl_var *known = find_in_scope(s, name);
     if (known) {
         known->value = value;
         return true;
     }
     if (s->n == s->cap && !grow_scope(r, s)) return false;
-    s->vars[s->n++] = (hl_tvar){name, value};
+    s->vars[s->n++] = (hl_tmpl_var){name, value};
     if (s->n_slots) *slot_of(s, name) = s->n;
     return true;
 }
 
 /* Blocks from the inside out, then the caller's context, then builtins. */
-bool hl_trun_find_name(hl_trun *r, const hl_tsym *name, hl_tv *ret) {
-    for (const hl_tscope *s = r->scope; s; s = s->parent) {
-        const hl_tvar *hit = find_in_scope(s, name);
+bool hl_tmpl_run_find_name(hl_tmpl_run *r, const hl_tmpl_symbol *name, hl_tmpl_value *ret) {
+    for (const hl_tmpl_scope *s = r->scope; s; s = s->parent) {
+        const hl_tmpl_var *hit = find_in_scope(s, name);
         r->n_steps++; /* looked at where the next statement or operator counts */
         if (hit) {
             *ret = hit->value;
             return true;
         }
     }
-    const hl_tvar *hit = find_in_scope(r->globals, name);
+    const hl_tmpl_var *hit = find_in_scope(r->globals, name);
     if (hit) {
         *ret = hit->value;
         return true;
     }
-    const json_t  *trusted = json_object_getn(r->in->trusted, name->text.ptr, name->text.len);
-    const json_t  *j = trusted ? trusted : json_object_getn(r->in->context, name->text.ptr, name->text.len);
-    const hl_tdef *def = j ? NULL : hl_tglobal_find(name->text);
+    const json_t *trusted = json_object_getn(r->in->trusted, name->text.ptr, name->text.len);
+    const json_t *j = trusted ? trusted : json_object_getn(r->in->context, name->text.ptr, name->text.len);
+    const hl_tmpl_builtin *def = j ? NULL : hl_tmpl_global_find(name->text);
     if (j) {
-        if (!hl_tv_from_json(r, j, !trusted, ret)) return false;
+        if (!hl_tmpl_from_json(r, j, !trusted, ret)) return false;
     } else if (def) {
-        *ret = (hl_tv){.kind = HL_TK_BUILTIN, .u.def = def};
+        *ret = (hl_tmpl_value){.kind = HL_TMPL_VALUE_BUILTIN, .u.def = def};
     } else {
-        *ret = hl_view_is(name->text, "self") ? (hl_tv){.kind = HL_TK_SELF} : hl_tv_undefined(name->text);
+        *ret = hl_view_is(name->text, "self") ? (hl_tmpl_value){.kind = HL_TMPL_VALUE_SELF}
+                                              : hl_tmpl_undefined(name->text);
     }
-    return hl_tscope_set(r, r->globals, name, *ret);
+    return hl_tmpl_scope_set(r, r->globals, name, *ret);
 }
