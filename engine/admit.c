@@ -20,6 +20,13 @@ hl_status hl_kv_type_check(hl_kv_cache_type t, hl_err *err) {
     return hl_fail(err, HL_E_ARG, "kv_type is %d, expected f16, f32, bf16 or q8_0", (int)t);
 }
 
+hl_status hl_check_generates(const hl_model *m, hl_err *err) {
+    if (!m->arch || !m->arch->is_encoder) return HL_OK;
+    return hl_fail(err, HL_E_UNSUPPORTED,
+                   "architecture '%s' cannot generate: an encoder makes embeddings of texts only",
+                   m->arch->name);
+}
+
 /* Weights are page cache: the system can always drop and read them again, so only what is ours must fit;
  * but a model larger than the memory would be read from disk for every token, so it is refused too. */
 static hl_status check_plan(const hl_memory_plan *plan, int32_t n_ctx, hl_err *err) {

@@ -265,6 +265,18 @@ static void read_window_rope(reader *r, const hl_arch *arch, hl_hparams *hp) {
     }
 }
 
+/* A key of the tokenizer's; two types are BERT's own number. */
+static void read_token_types(reader *r, hl_hparams *hp) {
+    static const char key[] = "tokenizer.ggml.token_type_count";
+    enum { DEFAULT_TYPES = 2, MAX_TYPES = 1 << 16 };
+    uint64_t n = DEFAULT_TYPES;
+    if (r->status == HL_OK && hl_gguf_find(r->g, key)) r->status = hl_gguf_get_u64(r->g, key, &n, r->err);
+    if (r->status == HL_OK && (n < 1 || n > MAX_TYPES))
+        r->status =
+            hl_fail(r->err, HL_E_FORMAT, "key '%s' is %" PRIu64 ", expected 1..%d", key, n, MAX_TYPES);
+    hp->n_token_types = (uint32_t)n;
+}
+
 static uint32_t larger(uint32_t a, uint32_t b) { return a > b ? a : b; }
 
 static void find_most(hl_hparams *hp) {
@@ -334,7 +346,10 @@ hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_arena *arena
     read_experts(&r, arch, &hp);
     read_rope(&r, &hp, head_dim);
     read_window_rope(&r, arch, &hp);
+    if (arch->rope == HL_ROPE_NONE) hp.ropes[0].n_rot = hp.ropes[1].n_rot = 0;
     hp.rms_eps = read_f32(&r, "attention.layer_norm_rms_epsilon", 1e-5f);
+    hp.layer_eps = read_f32(&r, "attention.layer_norm_epsilon", 1e-12f);
+    if (arch->is_encoder) read_token_types(&r, &hp);
     if (arch->has_softcap) {
         hp.attn_softcap = read_f32(&r, "attn_logit_softcapping", arch->attn_softcap);
         hp.final_softcap = read_f32(&r, "final_logit_softcapping", arch->final_softcap);

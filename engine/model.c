@@ -201,6 +201,10 @@ static hl_status keep_vector(hl_model *m, hl_weight weight, const hl_gguf_tensor
     if (status != HL_OK) return status;
     if (weight == HL_W_ROPE_FREQS)
         m->rope_freqs = v;
+    else if (weight == HL_W_TOK_NORM)
+        m->tok_norm = v;
+    else if (weight == HL_W_TOK_NORM_BIAS)
+        m->tok_norm_bias = v;
     else if (weight == HL_W_OUT_NORM)
         m->out_norm = v;
     else if (weight == HL_W_OUT_BIAS)
@@ -218,6 +222,10 @@ static void keep_matrix(hl_model *m, hl_weight weight, const hl_gguf_tensor *t, 
     bind_matrix(m, &hl_weight_rows[weight], t, &w, &stride);
     if (weight == HL_W_TOK_EMBD)
         m->tok_embd = w;
+    else if (weight == HL_W_TOK_TYPES)
+        m->tok_types = w;
+    else if (weight == HL_W_POS_EMBD)
+        m->pos_embd = w;
     else if (weight == HL_W_OUT)
         m->out = w;
     else if (layer && weight == HL_W_QKV)
@@ -308,7 +316,7 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
             status = bind_weight(m, (hl_weight)w, i, &m->layers[i], &n_bound, err);
     }
     if (status != HL_OK) return status;
-    if (!m->out.data) m->out = m->tok_embd;
+    if (!m->out.data && !m->arch->is_encoder) m->out = m->tok_embd;
     m->need_out_in = hl_matrix_needs(&m->out);
     for (uint32_t i = 0; i < m->hp.n_layers; i++) note_needs(&m->layers[i]);
     if (n_bound < hl_gguf_n_tensors(m->gguf))
@@ -365,6 +373,8 @@ static void note_sizes(hl_model *m) {
     in->n_ctx_train = (int32_t)hp->n_ctx_train;
     in->n_experts = (int32_t)hp->n_experts;
     in->n_experts_used = (int32_t)hp->n_experts_used;
+    in->is_encoder = m->arch->is_encoder;
+    in->is_for_embedding = m->arch->is_encoder || hp->pooling > 0;
 }
 
 /* What one token costs; the tensors are bound. */

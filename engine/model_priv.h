@@ -80,12 +80,13 @@ typedef struct hl_hparams {
     hl_kv_layer     *kv_layers;                 /* [n_layers] what the cache keeps of them */
     hl_layer_params  most; /* the largest of each size over all layers; what buffers are laid out for */
     hl_rope_params   ropes[HL_MAX_ROPES];
-    uint32_t         n_ropes; /* 1: all layers rotate alike */
-    float            rms_eps;
+    uint32_t         n_ropes;                     /* 1: all layers rotate alike */
+    float            rms_eps, layer_eps;          /* of root mean square norms; of layer norms */
     float            attn_softcap, final_softcap; /* 0: none */
     float            embd_scale;
-    float            expert_scale; /* times the sum of the experts; 1 when unset */
-    uint32_t         pooling;      /* the file's number for how vectors of tokens become one; 0: none */
+    float            expert_scale;  /* times the sum of the experts; 1 when unset */
+    uint32_t         n_token_types; /* rows of token_types.weight */
+    uint32_t         pooling;       /* the file's number for how vectors of tokens become one; 0: none */
 } hl_hparams;
 
 /* All experts of one kind: [n_experts] matrices one after another. */
@@ -108,7 +109,9 @@ struct hl_model {
     hl_arena       arena;
     hl_hparams     hp;
     hl_matrix      tok_embd;
-    hl_matrix      out;
+    hl_matrix      tok_types, pos_embd; /* of encoders; data is NULL when absent */
+    const float   *tok_norm, *tok_norm_bias;
+    hl_matrix      out; /* data is NULL in an encoder */
     const float   *out_norm;
     const float   *out_bias;   /* [n_vocab]; NULL: none */
     const float   *rope_freqs; /* [n_rot / 2] divisors, of ropes[0]; NULL: all 1 */

@@ -42,6 +42,8 @@ static hl_status check_params(const hl_model *m, const hl_session_params *p, geo
     if (!p) p = &defaults;
     const int32_t n_ctx = p->n_ctx ? p->n_ctx : hl_default_ctx(m);
     if (m->layers == NULL) return hl_fail(err, HL_E_ARG, "the model was opened for its vocabulary only");
+    const hl_status status = hl_check_generates(m, err);
+    if (status != HL_OK) return status;
     if (n_ctx < 1 || n_ctx > HL_MAX_CTX)
         return hl_fail(err, HL_E_ARG, "n_ctx is %d, expected 1..%d", n_ctx, HL_MAX_CTX);
     if (p->n_batch < 0 || p->n_batch > MAX_BATCH)

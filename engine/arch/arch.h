@@ -61,14 +61,21 @@ typedef enum hl_weight_use { HL_IGNORED, HL_ALLOWED, HL_NEEDED } hl_weight_use;
     HL_NEEDS(GATE), HL_NEEDS(UP), HL_NEEDS(DOWN), HL_ALLOWS(GATE_BIAS), HL_ALLOWS(UP_BIAS),                  \
         HL_ALLOWS(DOWN_BIAS)
 #define HL_EXPERT_WEIGHTS HL_NEEDS(ROUTER), HL_NEEDS(GATE_EXPS), HL_NEEDS(UP_EXPS), HL_NEEDS(DOWN_EXPS)
-#define HL_QK_NORMS       HL_NEEDS(Q_NORM), HL_NEEDS(K_NORM)
-#define HL_POST_NORMS     HL_NEEDS(ATTN_POST_NORM), HL_NEEDS(FFN_POST_NORM)
+/* Of encoders: norms, all with biases, stand behind the embedding and the blocks; there is no output matrix. */
+#define HL_ENCODER_WEIGHTS                                                                                   \
+    HL_NEEDS(TOK_EMBD), HL_ALLOWS(TOK_TYPES), HL_NEEDS(TOK_NORM), HL_NEEDS(TOK_NORM_BIAS), HL_ALLOWS(QKV),   \
+        HL_NEEDS(Q), HL_NEEDS(K), HL_NEEDS(V), HL_ALLOWS(QKV_BIAS), HL_ALLOWS(Q_BIAS), HL_ALLOWS(K_BIAS),    \
+        HL_ALLOWS(V_BIAS), HL_NEEDS(O), HL_ALLOWS(O_BIAS), HL_NEEDS(ATTN_OUT_NORM),                          \
+        HL_NEEDS(ATTN_OUT_NORM_BIAS), HL_NEEDS(LAYER_OUT_NORM), HL_NEEDS(LAYER_OUT_NORM_BIAS)
+#define HL_QK_NORMS   HL_NEEDS(Q_NORM), HL_NEEDS(K_NORM)
+#define HL_POST_NORMS HL_NEEDS(ATTN_POST_NORM), HL_NEEDS(FFN_POST_NORM)
 
 /* Sizes that a file may give layer by layer, as an array; others are one number, or an array of equal
  * ones. */
 enum { HL_BY_LAYER_HEADS = 1, HL_BY_LAYER_KV_HEADS = 2, HL_BY_LAYER_FF = 4 };
 
-typedef enum hl_rope_kind { HL_ROPE_PAIRS, HL_ROPE_HALVES } hl_rope_kind;
+typedef enum hl_rope_kind { HL_ROPE_PAIRS, HL_ROPE_HALVES, HL_ROPE_NONE } hl_rope_kind;
+/* Without a gate, the same function of the other matrix alone. */
 typedef enum hl_act_kind { HL_ACT_SWIGLU, HL_ACT_GEGLU } hl_act_kind;
 
 typedef struct hl_arch {
@@ -91,6 +98,8 @@ typedef struct hl_arch {
     bool splits_ff;
     bool needs_experts; /* a file without experts is malformed */
     bool may_have_experts;
+    /* a row sees all of its text, which comes in one pass; vectors come of it (forward/encoder.c), no tokens */
+    bool is_encoder;
 } hl_arch;
 
 const hl_arch *hl_arch_find(hl_view name); /* NULL: not supported */

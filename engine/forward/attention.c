@@ -17,8 +17,13 @@
 typedef struct store_ctx {
     hl_pass        *f;
     const hl_layer *l;
-    uint32_t        i_layer;
+    uint32_t        i_layer, i_cache; /* i_cache: the layer of a block that has room for it */
 } store_ctx;
+
+/* What a layer of an encoder keeps is of no use to the next one: they share the room of one. */
+static uint32_t cache_layer(const hl_pass *f, uint32_t i_layer) {
+    return f->m->arch->is_encoder ? 0 : i_layer;
+}
 
 /* To the row's page, and to those of forks that share the position in a block of their own. */
 static void write_key_value(const store_ctx *c, uint32_t r, uint32_t kv, const float *k, const float *v) {
@@ -28,11 +33,11 @@ static void write_key_value(const store_ctx *c, uint32_t r, uint32_t kv, const f
     const hl_kv_cache_type type = hl_kv_pool_shape(s->pool)->type;
     const size_t           hd = c->l->p->head_room;
     f->k->kv_write(type, hd, slot, k, v,
-                   hl_kv_host_page(hl_kv_pool_store(s->pool), s->blocks[block], c->i_layer, kv));
+                   hl_kv_host_page(hl_kv_pool_store(s->pool), s->blocks[block], c->i_cache, kv));
     for (const hl_seq *t = s->forks; t; t = t->next_fork)
         if (f->pos[r] < t->n_pos && t->blocks[block] != s->blocks[block])
             f->k->kv_write(type, hd, slot, k, v,
-                           hl_kv_host_page(hl_kv_pool_store(t->pool), t->blocks[block], c->i_layer, kv));
+                           hl_kv_host_page(hl_kv_pool_store(t->pool), t->blocks[block], c->i_cache, kv));
 }
 
 /* A query head as the kernels read it. */
@@ -86,7 +91,8 @@ static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
 }
 
 void hl_kv_store_run(hl_pass *f, uint32_t i_layer) {
-    store_ctx      c = {.f = f, .l = &f->m->layers[i_layer], .i_layer = i_layer};
+    store_ctx c = {
+        .f = f, .l = &f->m->layers[i_layer], .i_layer = i_layer, .i_cache = cache_layer(f, i_layer)};
     const uint32_t n = f->n_segments * c.l->p->n_kv_heads;
     if (f->n_rows <= 4) {
         for (uint32_t i = 0; i < n; i++) store_chunk(&c, i, 0);
@@ -100,7 +106,8 @@ void hl_kv_store_run(hl_pass *f, uint32_t i_layer) {
 typedef struct attend_ctx {
     hl_pass        *f;
     const hl_layer *l;
-    uint32_t        i_layer;
+    uint32_t        i_cache;    /* as in store_ctx */
+    bool            sees_all;   /* rows see what stands behind them, too */
     uint32_t        n_parts;    /* that the query heads of a KV head are cut into */
     uint32_t        part_heads; /* of the largest part */
     uint32_t        tile_rows;  /* rows per item */
@@ -131,6 +138,7 @@ static attend_item find_item(const attend_ctx *c, uint32_t i) {
     uint32_t               tile = c->n_items - 1 - i / (p->n_kv_heads * c->n_parts);
     it.head = it.kv * group + group * part / c->n_parts;
     it.n_heads = it.kv * group + group * (part + 1) / c->n_parts - it.head;
+    uint32_t run_end = 0;
     for (uint32_t r = 0; r < f->n_runs; r++) {
         const hl_run   run = f->runs[r];
         const uint32_t n_tiles = (run.end - run.begin + c->tile_rows - 1) / c->tile_rows;
@@ -138,12 +146,13 @@ static attend_item find_item(const attend_ctx *c, uint32_t i) {
             tile -= n_tiles;
             continue;
         }
+        run_end = run.end;
         it.begin = run.begin + tile * c->tile_rows;
         it.end = it.begin + c->tile_rows < run.end ? it.begin + c->tile_rows : run.end;
         break;
     }
     it.first_pos = first_visible(c, f->pos[it.begin]);
-    it.last_pos = f->pos[it.end - 1];
+    it.last_pos = f->pos[(c->sees_all ? run_end : it.end) - 1];
     return it;
 }
 
@@ -163,7 +172,7 @@ static bool fill_queries(const attend_ctx *c, const attend_item *it, attend_quer
     for (uint32_t r = it->begin; r < it->end; r++) {
         for (uint32_t h = it->head; h < it->head + it->n_heads; h++) {
             ret->q[ret->n] = query_of(c->f, c->l->p, r, h);
-            ret->pos[ret->n] = c->f->pos[r];
+            ret->pos[ret->n] = c->sees_all ? it->last_pos : c->f->pos[r];
             ret->first[ret->n] = first_visible(c, c->f->pos[r]);
             ret->n++;
         }
@@ -181,7 +190,7 @@ static void attend_split(const attend_ctx *c, const attend_item *it, const atten
     const uint8_t *pages[HL_ATTEND_SPLIT / HL_KV_PAGE_TOKENS] = {0};
     for (int32_t p = begin; p < end; p += HL_KV_PAGE_TOKENS)
         pages[(p - begin) / HL_KV_PAGE_TOKENS] =
-            hl_kv_host_page(store, s->blocks[p / HL_KV_PAGE_TOKENS], c->i_layer, it->kv);
+            hl_kv_host_page(store, s->blocks[p / HL_KV_PAGE_TOKENS], c->i_cache, it->kv);
     /* The pages of the next split are far away in memory: let the kernel fetch ahead of itself. */
     const bool         has_next = begin + HL_ATTEND_SPLIT <= it->last_pos;
     const hl_attend_in in = {
@@ -198,7 +207,7 @@ static void attend_split(const attend_ctx *c, const attend_item *it, const atten
         .pages = pages,
         .next_page = has_next
                          ? hl_kv_host_page(store, s->blocks[(begin + HL_ATTEND_SPLIT) / HL_KV_PAGE_TOKENS],
-                                           c->i_layer, it->kv)
+                                           c->i_cache, it->kv)
                          : NULL,
     };
     f->k->attend(&in, o, max, sum, scratch);
@@ -333,7 +342,7 @@ void hl_attention_run(hl_pass *f, uint32_t i_layer) {
     const hl_layer        *l = &f->m->layers[i_layer];
     const hl_layer_params *p = l->p;
     const uint32_t         group = p->n_heads / p->n_kv_heads;
-    attend_ctx             c = {.f = f, .l = l, .i_layer = i_layer};
+    attend_ctx c = {.f = f, .l = l, .i_cache = cache_layer(f, i_layer), .sees_all = f->m->arch->is_encoder};
     c.n_parts = (group + f->tile_queries - 1) / f->tile_queries;
     c.part_heads = (group + c.n_parts - 1) / c.n_parts;
     c.tile_rows = f->tile_queries / c.part_heads;

@@ -82,7 +82,7 @@ static void write_attn_row(hl_pass *f, const void *ctx, uint32_t row) {
     hl_act_write(f, &f->act, l->need_o_in, row, n, f->attn + row * n);
 }
 
-static void run_qkv(hl_pass *f, const hl_layer *l) {
+void hl_qkv_run(hl_pass *f, const hl_layer *l) {
     const size_t q = hl_q_cols(l->p), kv = hl_kv_cols(l->p);
     const hl_act x = hl_act_of(&f->act, 0, f->n_rows, f->m->hp.n_embd);
     const struct {
@@ -106,7 +106,7 @@ static void run_qkv(hl_pass *f, const hl_layer *l) {
     hl_linear_run(f, linears, 3);
 }
 
-static void run_attn_out(hl_pass *f, const hl_layer *l) {
+void hl_attn_out_run(hl_pass *f, const hl_layer *l) {
     const hl_hparams *hp = &f->m->hp;
     hl_rows_run(f, f->n_rows, write_attn_row, l);
     const hl_linear o = {
@@ -153,12 +153,12 @@ static void run_layer(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
          .needs = l->need_attn_in,
     };
     hl_rows_run(f, f->n_rows, join_row, &into_attn);
-    run_qkv(f, l);
+    hl_qkv_run(f, l);
     hl_kv_store_run(f, i_layer);
     if (i_layer + 1 == m->hp.n_layers && b->n_out < f->n_rows) keep_out_rows(f, b);
     if (f->n_rows == 0) return;
     hl_attention_run(f, i_layer);
-    run_attn_out(f, l);
+    hl_attn_out_run(f, l);
     const join_ctx into_ffn = {
         .block = HL_PLACE_ATTENTION,
         .i_block = i_layer,
@@ -266,8 +266,6 @@ static void check_batch(hl_pass *f, const hl_batch *b) {
         (void)hl_pass_fits(f, HL_ROOM_BATCH_ROWS, (size_t)b->out_rows[i] + 1, b->n_rows);
 }
 
-static bool goes_on(const hl_pass *f) { return !hl_pass_stopped(f) && !hl_gguf_is_broken(f->m->gguf); }
-
 static void run_pass(hl_pass *f, const hl_batch *b, float *ret_logits) {
     f->n_rows = b->n_rows;
     memcpy(f->pos, b->pos, b->n_rows * sizeof *f->pos);
@@ -278,9 +276,13 @@ static void run_pass(hl_pass *f, const hl_batch *b, float *ret_logits) {
     }
     find_runs(f);
     hl_rope_tables_fill(f, b);
+    if (f->m->arch->is_encoder) {
+        hl_encoder_run(f, b);
+        return;
+    }
     hl_rows_run(f, f->n_rows, embed_row, b);
-    for (uint32_t i = 0; i < f->m->hp.n_layers && goes_on(f); i++) run_layer(f, b, i);
-    if (b->n_out > 0 && goes_on(f)) run_logits(f, b, ret_logits);
+    for (uint32_t i = 0; i < f->m->hp.n_layers && hl_pass_goes_on(f); i++) run_layer(f, b, i);
+    if (b->n_out > 0 && hl_pass_goes_on(f)) run_logits(f, b, ret_logits);
 }
 
 hl_status hl_pass_eval(hl_pass *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * ffn.c - the gated feed-forward block: down(act(gate x) * up x).
+ * ffn.c - the gated feed-forward block: down(act(gate x) * up x); without a gate: down(act(up x)).
  *
  * Gate, up, activation and the quantization for the down matmul happen chunk by chunk of 32 columns,
  * while both results are still in cache; the full-width intermediate never goes to memory as f32 unless
@@ -19,11 +19,12 @@ typedef struct glu_ctx {
 static void glu_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const glu_ctx *c = ctx;
     if (hl_pass_stopped(c->f)) return;
+    const bool   has_gate = c->l->w[HL_W_GATE].data != NULL;
     const hl_glu g = {
-        .gate = &c->l->w[HL_W_GATE],
-        .up = &c->l->w[HL_W_UP],
-        .gate_bias = c->l->v[HL_W_GATE_BIAS],
-        .up_bias = c->l->v[HL_W_UP_BIAS],
+        .gate = &c->l->w[has_gate ? HL_W_GATE : HL_W_UP],
+        .up = has_gate ? &c->l->w[HL_W_UP] : NULL,
+        .gate_bias = c->l->v[has_gate ? HL_W_GATE_BIAS : HL_W_UP_BIAS],
+        .up_bias = has_gate ? c->l->v[HL_W_UP_BIAS] : NULL,
         .needs = c->l->need_down_in,
         .first_row = 0,
     };

@@ -24,17 +24,24 @@ static size_t piece_cols(const hl_pass *f, size_t n_tokens) {
     return room < LONG_COLS ? room : LONG_COLS;
 }
 
+static void multiply_up(hl_pass *f, const hl_glu *g, size_t begin, size_t n, const hl_act *x,
+                        uint32_t i_thread, float *yu) {
+    for (size_t i = 0; !g->up && i < n * x->n_tokens; i++) yu[i] = 1; /* a product with it changes no bit */
+    if (!g->up) return;
+    const hl_matrix up = rows_of(g->up, begin, n);
+    hl_multiply(f, &up, 0, n, x, i_thread, yu, n);
+}
+
 static void run_piece(hl_pass *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end,
                       uint32_t i_thread) {
     const hl_thread_scratch *ts = &f->threads[i_thread];
     const size_t             n = end - begin;
     const hl_matrix          gate = rows_of(g->gate, begin, n);
-    const hl_matrix          up = rows_of(g->up, begin, n);
     float                   *yg = ts->glu;
     float                   *yu = ts->glu + (size_t)f->n_rows_cap * HL_GLU_ROWS;
     const bool               geglu = f->m->arch->act == HL_ACT_GEGLU;
     hl_multiply(f, &gate, 0, n, x, i_thread, yg, n);
-    hl_multiply(f, &up, 0, n, x, i_thread, yu, n);
+    multiply_up(f, g, begin, n, x, i_thread, yu);
     for (size_t t = 0; t < x->n_tokens; t++) {
         float *a = yg + t * n;
         float *b = yu + t * n;

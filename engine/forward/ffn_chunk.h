@@ -8,7 +8,7 @@
 #include "engine/forward/forward_priv.h"
 
 typedef struct hl_glu {
-    const hl_matrix *gate, *up;           /* [n_ff][n_embd] */
+    const hl_matrix *gate, *up;           /* [n_ff][n_embd]; up NULL: act(gate x) alone */
     const float     *gate_bias, *up_bias; /* [n_ff]; NULL: none */
     uint32_t         needs;               /* forms that the down matmul reads: HL_NEED_* */
     uint32_t         first_row;           /* of act_ff where x's first token goes */

@@ -196,6 +196,14 @@ hl_act hl_act_of(const hl_act_buf *a, uint32_t begin, uint32_t n, size_t n_cols)
 void hl_rope_tables_init(hl_pass *f);                    /* inverse frequencies of the model */
 void hl_rope_tables_fill(hl_pass *f, const hl_batch *b); /* cos and sin of the rows' positions */
 
+/* Is there still reason to go on with a pass? */
+static inline bool hl_pass_goes_on(const hl_pass *f) {
+    return !hl_pass_stopped(f) && !hl_gguf_is_broken(f->m->gguf);
+}
+
+void hl_qkv_run(hl_pass *f, const hl_layer *l);      /* act -> qkv */
+void hl_attn_out_run(hl_pass *f, const hl_layer *l); /* attn -> tmp */
+void hl_encoder_run(hl_pass *f, const hl_batch *b);  /* all of a pass, of an encoder */
 void hl_attention_run(hl_pass *f, uint32_t i_layer); /* qkv -> attn */
 void hl_kv_store_run(hl_pass *f, uint32_t i_layer);  /* norm, rotate, write keys and values */
 void hl_ffn_run(hl_pass *f, const hl_layer *l);      /* act -> tmp */

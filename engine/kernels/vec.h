@@ -20,6 +20,11 @@ typedef void hl_quantize_act_fn(size_t n, const float *x, int8_t *ret_q, float *
  * weight NULL: no weight. y may be x. */
 typedef void hl_rmsnorm_fn(size_t n, const float *x, const float *weight, float eps, float *ret_y);
 
+/* y = (x - mean) / sqrt(variance + eps), as (d * r) * weight[i] + bias[i], fused, with d = x[i] - mean and
+ * r = 1 / sqrt(sum of d^2 / n + eps); bias NULL: none. y may be x. */
+typedef void hl_layernorm_fn(size_t n, const float *x, const float *weight, const float *bias, float eps,
+                             float *ret_y);
+
 typedef bool hl_all_finite_fn(size_t n, const float *x); /* no NaN, no infinity */
 
 typedef void hl_add_fn(size_t n, const float *a, const float *b,

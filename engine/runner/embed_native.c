@@ -32,7 +32,7 @@ static hl_status choose_pooling(work *w, hl_err *err) {
         return hl_fail(err, HL_E_UNSUPPORTED,
                        "key '%s.pooling_type' is %u; supported: none (0), mean (1), first (2), last (3)",
                        w->m->arch->name, of_file);
-    w->pooling = known[of_file];
+    w->pooling = of_file == 0 && w->m->arch->is_encoder ? HL_POOLING_MEAN : known[of_file];
     return HL_OK;
 }
 

@@ -10,7 +10,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
-#include "engine/model_priv.h"
+#include "engine/admit.h"
 #include "engine/runner/answer_text.h"
 #include "engine/runner/chat.h"
 #include "engine/runner/dry_breakers.h"
@@ -109,7 +109,8 @@ static void end_answer(void *user, uint64_t id, hl_status status, const hl_usage
 /* ---- requests, on the caller's thread ---- */
 
 static hl_status load_prompt(native *r, const hl_request *req, hl_prompt *prompt, hl_err *err) {
-    hl_status status = hl_prompt_make(r->model, &r->templates, req, prompt, err);
+    hl_status status = hl_check_generates(r->model, err);
+    if (status == HL_OK) status = hl_prompt_make(r->model, &r->templates, req, prompt, err);
     if (status == HL_OK && prompt->ids.n == 0) {
         const int32_t start = hl_tokenizer_bos(hl_model_tokenizer(r->model));
         const int32_t id = start >= 0 ? start : 0; /* an empty prompt: begin from the beginning */
@@ -250,8 +251,9 @@ static void cancel_all(void *engine) {
 }
 
 static hl_status render(void *engine, const hl_request *req, char **ret_text, size_t *ret_n, hl_err *err) {
-    native *r = engine;
-    return hl_prompt_render(r->model, &r->templates, req, ret_text, ret_n, err);
+    native         *r = engine;
+    const hl_status status = hl_check_generates(r->model, err);
+    return status != HL_OK ? status : hl_prompt_render(r->model, &r->templates, req, ret_text, ret_n, err);
 }
 
 static hl_status encode(void *engine, const hl_request *req, hl_tokens *ret_ids, hl_err *err) {
@@ -264,8 +266,9 @@ static hl_status encode(void *engine, const hl_request *req, hl_tokens *ret_ids,
 }
 
 static hl_status count(void *engine, const hl_request *req, int32_t *ret_tokens, hl_err *err) {
-    native *r = engine;
-    return hl_prompt_count(r->model, &r->templates, req, ret_tokens, err);
+    native         *r = engine;
+    const hl_status status = hl_check_generates(r->model, err);
+    return status != HL_OK ? status : hl_prompt_count(r->model, &r->templates, req, ret_tokens, err);
 }
 
 static hl_status embed(void *engine, const hl_embed_request *req, hl_embeddings *ret, hl_err *err) {

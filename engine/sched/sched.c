@@ -25,6 +25,7 @@ enum {
     MAX_WAITING = 1 << 20,
     MAX_BATCH = 8192,
     FIRST_MIXED_ROWS = 16,
+    ENCODER_ROWS = 8, /* of a text, at least: then its block is there for a full batch */
     LOOK_MS = 100
 };
 
@@ -37,6 +38,21 @@ static hl_status check_range(const char *name, int64_t value, int64_t most, hl_e
 }
 
 static int32_t or_default(int32_t value, int32_t when_zero) { return value ? value : when_zero; }
+
+/* A text is read in one pass, and no position lies past those that the model has learned. Nothing is kept, so
+ * that exact keys and values cost nothing. */
+static void fit_encoder(const hl_model *m, hl_sched_params *p) {
+    const int32_t most = (int32_t)m->hp.n_ctx_train;
+    if (p->n_ctx > most) {
+        hl_event(&m->engine->events, HL_LOG_INFO, "sched", "context-of-encoder", "asked=%d has=%d", p->n_ctx,
+                 most);
+        p->n_ctx = most;
+    }
+    if (p->n_batch < p->n_ctx) p->n_batch = p->n_ctx;
+    p->kv_type = HL_KV_CACHE_F32;
+    p->draft = NULL;
+    p->cache_dir = NULL;
+}
 
 static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sched_params *ret, hl_err *err) {
     const struct {
@@ -62,6 +78,7 @@ static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sch
     ret->n_ctx = or_default(p->n_ctx, hl_default_ctx(m));
     ret->n_batch = or_default(p->n_batch, DEFAULT_BATCH);
     ret->max_itl_ms = or_default(p->max_itl_ms, DEFAULT_ITL_MS);
+    if (m->arch->is_encoder) fit_encoder(m, ret);
     return HL_OK;
 }
 
@@ -85,6 +102,7 @@ static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, hl_err *err) {
                        s->p.kv_budget_bytes >> 10, HL_KV_PAGE_TOKENS, block >> 10);
     if (n == 0) {
         n = DEFAULT_CONTEXTS * one;
+        if (s->model->arch->is_encoder) n += (uint64_t)s->p.n_batch / ENCODER_ROWS;
         const uint64_t left =
             plan.available_bytes > plan.draft_bytes ? plan.available_bytes - plan.draft_bytes : 0;
         const uint64_t half = left / 2 / block;
@@ -94,7 +112,7 @@ static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, hl_err *err) {
     s->n_ctx_cap = s->p.n_ctx;
     const uint64_t most =
         n * HL_KV_PAGE_TOKENS < s->model->hp.n_ctx_train ? n * HL_KV_PAGE_TOKENS : s->model->hp.n_ctx_train;
-    if (most > (uint64_t)s->n_ctx_cap) s->n_ctx_cap = (int32_t)most;
+    if (most > (uint64_t)s->n_ctx_cap && !s->model->arch->is_encoder) s->n_ctx_cap = (int32_t)most;
     s->logits_bytes = (size_t)s->n_out_cap * s->model->hp.n_vocab * sizeof *s->logits;
     s->states_bytes = (size_t)s->n_rows_cap * s->model->hp.n_embd * sizeof *s->states;
     plan.scratch_bytes =

@@ -224,8 +224,9 @@ static bool reserve(hl_sched *s, embed_text *t, int32_t n_pos) {
 /* As many rows of a text as there is room for; 0: none. */
 static uint32_t add_text(hl_sched *s, const hl_embed_job *j, embed_text *t, hl_batch *b, uint32_t room) {
     const uint32_t begin = (uint32_t)t->seq.n_pos, left = (uint32_t)t->in->n_tokens - begin;
-    const uint32_t n = left < room ? left : room;
+    uint32_t       n = left < room ? left : room;
     t->n_rows = 0;
+    if (s->model->arch->is_encoder && n < left) n = b->n_rows == 0 ? left : 0; /* as a whole */
     if (n == 0 || !reserve(s, t, (int32_t)(begin + n))) return 0;
     t->first_row = b->n_rows;
     t->first_state = b->n_states;

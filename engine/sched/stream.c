@@ -6,6 +6,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "engine/admit.h"
 #include "engine/sched/sched_priv.h"
 
 static hl_status check_ids(const hl_sched *s, const char *what, const int32_t *ids, size_t n, hl_err *err) {
@@ -54,7 +55,8 @@ static bool may_speculate(const hl_sched *s, const hl_sched_request *r) {
 }
 
 hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream **ret_stream, hl_err *err) {
-    hl_status status = check_tokens(s, r, err);
+    hl_status status = hl_check_generates(s->model, err);
+    if (status == HL_OK) status = check_tokens(s, r, err);
     if (status == HL_OK) status = check_params(s, r, err);
     if (status != HL_OK) return status;
     hl_stream *st = hl_new(1, sizeof *st);

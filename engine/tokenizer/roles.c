@@ -206,16 +206,22 @@ static hl_status find_space_eaters(hl_tokenizer *t, const hl_gguf *g, hl_err *er
     return HL_OK;
 }
 
+static const char *choose_key(const hl_gguf *g, const char *other, const char *usual) {
+    return other && hl_gguf_find(g, other) ? other : usual;
+}
+
 hl_status hl_tokenizer_load_roles(hl_tokenizer *t, const hl_gguf *g, hl_err *err) {
     const hl_tokenizer_ops *ops = t->ops;
     t->is_eog = hl_new((size_t)t->vocab.n, 1);
     if (!t->is_eog) return hl_fail(err, HL_E_NOMEM, "no memory for the special tokens");
-    hl_status status = get_id(t, g, "tokenizer.ggml.bos_token_id", ops->bos, &t->bos, err);
-    if (status == HL_OK) status = get_id(t, g, "tokenizer.ggml.eos_token_id", ops->eos, &t->eos, err);
+    const char *bos_key = choose_key(g, ops->bos_key, "tokenizer.ggml.bos_token_id");
+    const char *eos_key = choose_key(g, ops->eos_key, "tokenizer.ggml.eos_token_id");
+    hl_status   status = get_id(t, g, bos_key, ops->bos, &t->bos, err);
+    if (status == HL_OK) status = get_id(t, g, eos_key, ops->eos, &t->eos, err);
     if (status == HL_OK) status = get_id(t, g, "tokenizer.ggml.unknown_token_id", ops->unk, &t->unk, err);
     if (status == HL_OK)
         status = get_switch(t, g, "tokenizer.ggml.add_bos_token", t->begins, &t->add_bos, err);
-    if (status == HL_OK) status = get_switch(t, g, "tokenizer.ggml.add_eos_token", false, &t->add_eos, err);
+    if (status == HL_OK) status = get_switch(t, g, "tokenizer.ggml.add_eos_token", t->ends, &t->add_eos, err);
     if (status == HL_OK)
         status = get_switch(t, g, "tokenizer.ggml.add_space_prefix", ops->may_prefix_space,
                             &t->add_space_prefix, err);

@@ -32,7 +32,7 @@ HL_MUST_CHECK hl_status hl_encoder_piece(hl_encoder *e, size_t at, size_t n, hl_
 char *hl_encoder_room(hl_encoder *e, size_t n);
 
 typedef struct hl_tokenizer_ops {
-    /* Read what is this kind's own into t->self, t->kind, t->begins. The vocabulary is there.
+    /* Read what is this kind's own into t->self, t->kind, t->begins, t->ends. The vocabulary is there.
      * `done` follows, also after a failure. */
     hl_status (*load)(hl_tokenizer *t, const hl_gguf *g, hl_err *err);
     void (*done)(hl_tokenizer *t); /* t->self may be NULL */
@@ -41,9 +41,11 @@ typedef struct hl_tokenizer_ops {
     hl_status (*encode_piece)(hl_encoder *e, const char *piece, size_t n, hl_err *err);
     /* The bytes that a token's text stands for. Writes at most `cap`, returns how many there are. */
     size_t (*unspell)(const hl_tokenizer *t, hl_view text, char *buf, size_t cap);
-    bool    needs_valid;      /* encode_part wants hl_encoder.valid */
-    bool    may_prefix_space; /* texts may get a space in front; they do unless the file says otherwise */
-    int32_t bos, eos, unk;    /* unless the file says otherwise; -1: none */
+    bool needs_valid;      /* encode_part wants hl_encoder.valid */
+    bool may_prefix_space; /* texts may get a space in front; they do unless the file says otherwise */
+    /* other keys of the tokens that begin and end texts (GGUF's spelling); NULL: only the usual ones */
+    const char *bos_key, *eos_key;
+    int32_t     bos, eos, unk; /* unless the file says otherwise; -1: none */
 } hl_tokenizer_ops;
 
 #define HL_TOKENIZER(ops, name) extern const hl_tokenizer_ops hl_tokenizer_##ops##_ops;

@@ -20,8 +20,8 @@ struct hl_tokenizer {
     uint8_t                       *is_eog;        /* [n_vocab] */
     uint8_t                       *eats_space;    /* [n_vocab]; NULL: none does */
     int32_t                        bos, eos, unk; /* -1: none */
-    bool                           begins;        /* texts begin with bos unless the file says otherwise */
-    bool                           add_bos, add_eos, add_space_prefix;
+    bool   begins, ends; /* texts begin with bos, end with eos, unless the file says otherwise */
+    bool   add_bos, add_eos, add_space_prefix;
     char  *warnings[HL_TOKENIZER_MAX_WARNINGS]; /* what in the file is odd, and what was made of it */
     size_t n_warnings;
 };

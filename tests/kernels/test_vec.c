@@ -56,6 +56,8 @@ static void call(const char *op, any_fn *fn, size_t n, const float *a, const flo
         ((hl_gelu_mul_fn *)fn)(n, a, b, y);
     else if (strcmp(op, "rmsnorm") == 0)
         ((hl_rmsnorm_fn *)fn)(n, a, n % 3 ? b : NULL, 1e-6f, y);
+    else if (strcmp(op, "layernorm") == 0)
+        ((hl_layernorm_fn *)fn)(n, a, b, n % 3 ? b : NULL, 1e-6f, y);
     else if (strcmp(op, "softmax") == 0) {
         memcpy(y, a, n * 4);
         ((hl_softmax_fn *)fn)(n, y, 0.3f, n % 3 ? b : NULL);

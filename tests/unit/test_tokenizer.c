@@ -481,7 +481,7 @@ static void check_refused(fix_vocab *f, hl_status want, const char *words) {
 static void unknown_kinds_are_named_with_those_we_have(void **state) {
     (void)state;
     check_refused(fix_new("t5", NULL), HL_E_UNSUPPORTED, "'t5'");
-    check_refused(fix_new("t5", NULL), HL_E_UNSUPPORTED, "gpt2 and llama");
+    check_refused(fix_new("t5", NULL), HL_E_UNSUPPORTED, "gpt2, llama and bert");
     check_refused(fix_new("no_vocab", NULL), HL_E_NOT_FOUND, "no vocabulary");
     check_refused(small_bpe("klingon"), HL_E_UNSUPPORTED, "'klingon'");
     check_refused(small_bpe("klingon"), HL_E_UNSUPPORTED, "deepseek-v3");
