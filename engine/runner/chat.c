@@ -300,12 +300,13 @@ static bool is_thinking(hl_view prompt, hl_view prefix) {
 
 /* The ids of the text, behind those that the request begins with: the beginning is theirs then. */
 static hl_status encode_behind(making *k, const hl_request *req, hl_tokens *ids, hl_err *err) {
-    const bool is_first = req->n_prefix_ids == 0;
-    hl_status  status = is_first ? HL_OK : hl_tokens_add(ids, req->prefix_ids, req->n_prefix_ids, err);
+    const bool     is_first = req->n_prefix_ids == 0;
+    const unsigned flags = (is_first ? HL_TOKENIZE_BOS : 0U) | HL_TOKENIZE_SPECIAL;
+    const hl_view  all = hl_str_view(&k->text.text);
+    hl_status      status = is_first ? HL_OK : hl_tokens_add(ids, req->prefix_ids, req->n_prefix_ids, err);
     if (status == HL_OK)
-        status = hl_tokenizer_encode_tainted(
-            k->tokenizer, hl_str_view(&k->text.text), k->text.tainted, k->text.n_tainted,
-            (is_first ? HL_TOKENIZE_BOS : 0U) | HL_TOKENIZE_SPECIAL, ids, err);
+        status = hl_tokenizer_encode_tainted(k->tokenizer, all, k->text.tainted, k->text.n_tainted, flags,
+                                             ids, err);
     const size_t at = req->n_prefix_ids; /* a template may write a BOS of its own */
     if (status == HL_OK && !is_first && ids->n > at && ids->ids[at] == hl_tokenizer_bos(k->tokenizer)) {
         memmove(ids->ids + at, ids->ids + at + 1, (ids->n - at - 1) * sizeof *ids->ids);

@@ -2,9 +2,9 @@
  *
  * think_limit.h - an end of reasoning that the request sets, or somebody while it runs.
  *
- * It is a constraint of the sampler: when the limit is reached, nothing may come but the tokens of the model's
- * own close marker, one after the other; then the answer goes on by itself. The sampler asks it for every
- * token in turn, so drafts change nothing about where it cuts.
+ * It is a constraint of the sampler: when the limit is reached, nothing may come but the tokens of the
+ * model's own close marker, one after the other; then the answer goes on by itself. The sampler asks it for
+ * every token in turn, so drafts change nothing about where it cuts.
  */
 #ifndef HL_ENGINE_RUNNER_THINK_LIMIT_H
 #define HL_ENGINE_RUNNER_THINK_LIMIT_H

@@ -47,8 +47,8 @@ typedef struct hl_request {
     const char *messages_json; /* [{"role":"user","content":"..."}, ...] */
     const char *tools_json;    /* NULL: none */
     hl_view     prompt;        /* used when messages_json is NULL */
-    /* [n_prefix_ids] tokens in front of all that is rendered: a conversation so far, or a prompt that is made of
-     * ids; copied. No BOS comes behind them */
+    /* [n_prefix_ids] tokens in front of all that is rendered: a conversation so far, or a prompt that is made
+     * of ids; copied. No BOS comes behind them */
     const int32_t *prefix_ids;
     size_t         n_prefix_ids;
     hl_view     suffix; /* behind the hole that the answer fills: prompt and suffix go through the template */
@@ -135,8 +135,8 @@ HL_API void hl_generation_on_ready(hl_generation *g, void (*wake)(void *user), v
 /* End it within one step, queued, in prefill or in decode; what was not read is dropped. Any thread, any
  * number of times. */
 HL_API void hl_generation_cancel(hl_generation *g);
-/* Have its reasoning end with the next token: the close marker follows, then the answer. Nothing where it does
- * not reason. Any thread, any number of times. */
+/* Have its reasoning end with the next token: the close marker follows, then the answer. Nothing where it
+ * does not reason. Any thread, any number of times. */
 HL_API void hl_generation_answer_now(hl_generation *g);
 HL_API void hl_generation_free(hl_generation *g); /* cancels first; NULL is allowed */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_think_limit.c - reasoning ends where the request says, or when somebody asks; the answer goes on behind
- * the close marker. The model reasons "abab..." for ever behind a line end, and says "AB" behind the marker.
+ * test_think_limit.c - reasoning ends where the request says, or when somebody asks; the answer goes on
+ * behind the close marker. The model reasons "abab..." for ever behind a line end, and says "AB" behind the
+ * marker.
  */
 #include "tests/need.h"
 
