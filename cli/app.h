@@ -40,6 +40,7 @@ typedef struct hl_signals {
     volatile sig_atomic_t leave;   /* SIGTERM: the program is to end, whatever it does */
     volatile sig_atomic_t resize;  /* SIGWINCH, while a line is edited */
     volatile sig_atomic_t suspend; /* SIGTSTP, while a line is edited */
+    volatile sig_atomic_t reload;  /* SIGHUP, in `serve` */
 } hl_signals;
 
 extern hl_signals hl_signal;

@@ -111,7 +111,7 @@ static void sign(hl_exchange *x, const hl_key *k) {
 static hl_status check_locked(hl_exchange *x, const char *shown[2], unsigned *ret_code, hl_err *err) {
     hl_server *s = x->server;
     hl_access *a = &s->access;
-    const bool must = hl_config_bool(s->config, HL_SETTING_server_require_keys) || !s->may_lack_keys;
+    const bool must = hl_limit(&s->limits.require_keys) || !s->may_lack_keys;
     if (!must && a->n_keys == 0) return HL_OK;
     const hl_key *k = find_either(a, shown[0], shown[1]);
     if (!k && (shown[0] || shown[1])) {
@@ -157,7 +157,7 @@ hl_status hl_access_read_priority(hl_exchange *x, const char *text, hl_err *err)
 
 hl_status hl_access_check_queue(hl_exchange *x, hl_err *err) {
     hl_server   *s = x->server;
-    const size_t most = (size_t)hl_config_int(s->config, HL_SETTING_server_max_queue_per_key);
+    const size_t most = hl_limit(&s->limits.max_queue_per_key);
     size_t       n = 0;
     if (!x->key_name[0]) return HL_OK;
     (void)pthread_mutex_lock(&s->lock);

@@ -80,9 +80,7 @@ static bool is_local_origin(const char *origin) {
            is_name(host, n, "::1");
 }
 
-bool hl_gate_allows_origin(const hl_server *s, const char *origin) {
-    const char *list = hl_config_text(s->config, HL_SETTING_server_origins);
-    if (is_local_origin(origin)) return true;
+static bool is_listed(const char *list, const char *origin) {
     while (*list) {
         const size_t n = strcspn(list, ", ");
         if (n > 0 && matches(list, n, origin)) return true;
@@ -92,7 +90,15 @@ bool hl_gate_allows_origin(const hl_server *s, const char *origin) {
     return false;
 }
 
-hl_status hl_gate_check(const hl_server *s, const char *host, const char *origin, hl_err *err) {
+bool hl_gate_allows_origin(hl_server *s, const char *origin) {
+    if (is_local_origin(origin)) return true;
+    (void)pthread_mutex_lock(&s->lock);
+    const bool is_allowed = is_listed(s->origins, origin);
+    (void)pthread_mutex_unlock(&s->lock);
+    return is_allowed;
+}
+
+hl_status hl_gate_check(hl_server *s, const char *host, const char *origin, hl_err *err) {
     if (s->checks_host && host && !is_local_host(host))
         return hl_fail(err, HL_E_AUTH, "Host '%.100s' is no name of this machine", host);
     if (origin &&

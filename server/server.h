@@ -2,7 +2,8 @@
  *
  * server.h - the front door: answer HTTP clients until told to stop.
  *
- * One event thread serves all connections of a socket; workers do what may wait; tokens come from the models' schedulers.
+ * One event thread serves all connections of a socket; workers do what may wait; tokens come from the models'
+ * schedulers.
  */
 #ifndef HL_SERVER_SERVER_H
 #define HL_SERVER_SERVER_H
@@ -27,6 +28,12 @@ HL_MUST_CHECK hl_status hl_server_start(hl_host *host, const hl_config *config, 
 /* Where it listens, as URLs: "http://127.0.0.1:11434", "unix:/run/hyperlama.sock", more than one with
  * " and ". With port 0 in the settings, the port it got. */
 const char *hl_server_address(const hl_server *s);
+
+/* Take over what can change while it runs, and the certificates as they are now; no connection is dropped.
+ * in     config  only looked at
+ * fails  HL_E_ARG, HL_E_FORMAT, HL_E_NOT_FOUND, HL_E_IO  the certificate and its key: all is as it was */
+HL_MUST_CHECK hl_status hl_server_reload(hl_server *s, const hl_config *config, hl_err *err);
+bool                    hl_server_can_change(hl_setting id); /* by a reload */
 
 /* Take no new connections, let answers end for up to drain_ms, then end those that are left. Frees the
  * server; NULL is allowed. */

@@ -30,10 +30,30 @@ typedef struct hl_access {
 
 /* A socket that we listen on, and the event thread that answers on it. */
 typedef struct hl_listener {
-    int                fd; /* ours for good; the daemon has a copy */
-    bool               is_unix;
-    struct MHD_Daemon *daemon; /* NULL: not started */
+    int               fd; /* ours for good; the daemon has a copy */
+    bool              is_unix;
+    struct hl_daemon *daemon; /* NULL: not started */
 } hl_listener;
+
+/* libmicrohttpd's, with its event thread. A reload starts new ones; the old ones end with their
+ * connections. */
+typedef struct hl_daemon {
+    struct hl_daemon  *next;
+    struct MHD_Daemon *mhd;
+    int64_t            since_ns; /* it accepts nothing more */
+} hl_daemon;
+
+/* Settings that a reload may change; read with hl_limit(). */
+typedef struct hl_limits {
+    size_t max_body_bytes, max_queue, max_queue_per_key;
+    size_t require_keys; /* yes: 1 */
+} hl_limits;
+
+static inline size_t hl_limit(const size_t *limit) { return __atomic_load_n(limit, __ATOMIC_RELAXED); }
+
+typedef struct hl_tls {
+    char *cert, *key; /* PEM; NULL: no TLS */
+} hl_tls;
 
 enum { HL_MAX_LISTENERS = 16 };
 
@@ -46,10 +66,14 @@ struct hl_server {
     hl_listener      listeners[HL_MAX_LISTENERS];
     size_t           n_listeners;
     char             unix_path[108]; /* of a socket that we made; "": none */
+    hl_daemon       *retired;
+    pthread_mutex_t  daemons_lock;    /* guards the daemons of listeners and those that are retired */
+    char             last_words[300]; /* of libmicrohttpd; under lock */
     hl_workers      *workers;
     hl_server_counts counts;
     hl_metrics      *metrics; /* of each model */
-    size_t           max_body_bytes, max_queue;
+    hl_limits        limits;
+    char            *origins; /* server.origins; under lock */
     hl_access        access;
     bool             is_local;      /* only this machine can reach us */
     bool             checks_host;   /* it can by TCP: the Host header is checked against DNS rebinding */
@@ -69,9 +93,9 @@ struct hl_server {
 /* ---- gate.c: who may ask at all ---- */
 
 /* Host header, Origin. fails HL_E_AUTH (403 here) with the reason */
-HL_MUST_CHECK hl_status hl_gate_check(const hl_server *s, const char *host, const char *origin, hl_err *err);
+HL_MUST_CHECK hl_status hl_gate_check(hl_server *s, const char *host, const char *origin, hl_err *err);
 /* Is this Origin one that browsers may be answered for? */
-bool hl_gate_allows_origin(const hl_server *s, const char *origin);
+bool hl_gate_allows_origin(hl_server *s, const char *origin);
 
 /* ---- access.c: who asks, and what they may ---- */
 
@@ -117,9 +141,21 @@ void hl_exchange_cancel(hl_exchange *x);
 HL_MUST_CHECK hl_status hl_listen_open(hl_server *s, const int *given, size_t n_given, hl_err *err);
 void                    hl_listen_close(hl_server *s);
 
+/* ---- tls.c ---- */
+
+/* The files that server.tls_cert and server.tls_key name; both NULL when neither does.
+ * owns   hl_tls_done(), which also forgets the key; not after a failure
+ * fails  HL_E_ARG (one without the other), HL_E_FORMAT, HL_E_NOT_FOUND, HL_E_IO */
+HL_MUST_CHECK hl_status hl_tls_read(const hl_config *config, hl_tls *ret, hl_err *err);
+void                    hl_tls_done(hl_tls *t);
+
 /* ---- http_server.c ---- */
 
 HL_MUST_CHECK hl_status hl_http_start(hl_server *s, const int *given, size_t n_given, hl_err *err);
+/* New event threads with these settings and certificates; connections that are there go on as they began.
+ * fails  as hl_tls_read(); HL_E_FORMAT (no certificate and key that go together): all is as it was */
+HL_MUST_CHECK hl_status hl_http_restart(hl_server *s, const hl_config *config, hl_err *err);
+void                    hl_http_sweep(hl_server *s); /* end what a restart left, once its connections have */
 void                    hl_http_stop(hl_server *s, int64_t drain_ms);
 void                    hl_exchange_wake(hl_exchange *x); /* any thread: there is something to do for it */
 /* Have a worker do fn(x) for an answer that is under way, then look at it again. Event thread, which parks it

@@ -10,7 +10,7 @@ enum { MAX_FIELDS_BYTES = 2048 }; /* a longer line is cut: events are for people
 
 void hl_event(const hl_events *ev, hl_log_level level, const char *component, const char *event,
               const char *fmt, ...) {
-    if (!ev || !ev->fn || level > ev->level) return;
+    if (!ev || !ev->fn || level > __atomic_load_n(&ev->level, __ATOMIC_RELAXED)) return;
     char    fields[MAX_FIELDS_BYTES];
     va_list args;
     va_start(args, fmt);

@@ -19,7 +19,7 @@ typedef void hl_event_fn(void *user, hl_log_level level, const char *component, 
 typedef struct hl_events {
     hl_event_fn *fn; /* NULL: silence */
     void        *user;
-    hl_log_level level; /* events above it are not even formatted */
+    hl_log_level level; /* events above it are not even formatted; may change at any time, atomically */
 } hl_events;
 
 /* Format and send one event; `ev` may be NULL. */

@@ -177,7 +177,7 @@ void hl_log_format_line(hl_log_format format, int64_t wall_ms, hl_log_level leve
 void hl_log_write(void *user, hl_log_level level, const char *component, const char *event,
                   const char *fields) {
     const hl_log *log = user;
-    if (!log || log->fd < 0 || level > log->level) return;
+    if (!log || log->fd < 0 || level > __atomic_load_n(&log->level, __ATOMIC_RELAXED)) return;
     hl_str line;
     hl_str_init(&line, MAX_LINE_BYTES);
     hl_log_format_line(log->format, hl_clock_wall_ms(), level, component, event, fields, &line);

@@ -86,6 +86,7 @@ static void *watch(void *user) {
         looked_ns = hl_clock_ns();
         wake_silent(s);
         hl_access_refresh(s);
+        hl_http_sweep(s);
         (void)hl_host_expire(s->host);
     }
     return NULL;

@@ -77,7 +77,7 @@ static hl_exchange *exchange_new(hl_server *s, struct MHD_Connection *connection
     const uint64_t n = __atomic_add_fetch(&s->n_ids, 1, __ATOMIC_RELAXED);
     (void)snprintf(x->id, sizeof x->id, "req_%016llx",
                    (unsigned long long)mix(s->id_key + n * 0x9e3779b97f4a7c15ULL));
-    hl_str_init(&x->body, s->max_body_bytes);
+    hl_str_init(&x->body, hl_limit(&s->limits.max_body_bytes));
     hl_json_init(&x->out);
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -128,7 +128,7 @@ static void log_request(const hl_exchange *x) {
     const hl_completion *c = x->completion;
     const hl_events     *events = x->server->events;
     hl_str               line;
-    if (!events || !events->fn || events->level < HL_LOG_INFO) return;
+    if (!events || !events->fn || __atomic_load_n(&events->level, __ATOMIC_RELAXED) < HL_LOG_INFO) return;
     hl_str_init(&line, SIZE_MAX);
     hl_str_add_format(&line, "id=%s key=%s method=%s route=%s status=%u end=%s ms=%.1f", x->id,
                       x->key_name[0] ? x->key_name : "-", hl_method_name(x->method),
@@ -293,7 +293,7 @@ static enum MHD_Result answer(hl_exchange *x) {
 
 static void run_handler(hl_exchange *x) {
     hl_err    err = {0};
-    hl_status status = hl_exchange_decode_body(x, x->server->max_body_bytes, &err);
+    hl_status status = hl_exchange_decode_body(x, hl_limit(&x->server->limits.max_body_bytes), &err);
     if (status == HL_OK) status = x->route->fn(x, &err);
     if (status != HL_OK) hl_exchange_fail(x, status, &err);
 }
@@ -343,12 +343,13 @@ static enum MHD_Result begin_work(hl_exchange *x) {
         run_handler(x);
         return answer(x);
     }
-    hl_status status = hl_access_check_queue(x, &err);
-    if (status == HL_OK && hl_workers_n_queued(s->workers) >= s->max_queue)
+    hl_status    status = hl_access_check_queue(x, &err);
+    const size_t max_queue = hl_limit(&s->limits.max_queue);
+    if (status == HL_OK && hl_workers_n_queued(s->workers) >= max_queue)
         status = hl_fail(&err, HL_E_BUSY,
                          "server busy, please try again.  maximum pending requests exceeded "
                          "(server.max_queue = %zu)",
-                         s->max_queue);
+                         max_queue);
     if (status != HL_OK) {
         (void)__atomic_fetch_add(&s->counts.refused, 1, __ATOMIC_RELAXED);
         hl_exchange_fail(x, status, &err);
@@ -491,9 +492,10 @@ static enum MHD_Result begin(hl_exchange *x, const char *url, const char *method
         return refuse(x, 400, HL_E_ARG, err.text);
     /* A client that is still sending does not see an answer: a little too much is read to its end first. */
     const uint64_t n_bytes = length ? strtoull(length, NULL, 10) : 0;
-    if (n_bytes > s->max_body_bytes + DRAIN_BYTES) {
+    const size_t   most = hl_limit(&s->limits.max_body_bytes);
+    if (n_bytes > most + DRAIN_BYTES) {
         (void)hl_fail(&err, HL_E_LIMIT, "body: %.20s bytes, at most %zu MiB (server.max_body_mib)", length,
-                      s->max_body_bytes >> 20);
+                      most >> 20);
         return refuse(x, 413, HL_E_LIMIT, err.text);
     }
     x->encoding = header(x, "Content-Encoding");
@@ -518,7 +520,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     if (*n_data > 0) {
         if (!x->body.failed) hl_str_add(&x->body, data, *n_data);
         x->n_received += *n_data;
-        if (x->n_received > s->max_body_bytes + DRAIN_BYTES) return MHD_NO;
+        if (x->n_received > hl_limit(&s->limits.max_body_bytes) + DRAIN_BYTES) return MHD_NO;
         *n_data = 0;
         return MHD_YES;
     }
@@ -544,38 +546,136 @@ static size_t unescape(void *cls, struct MHD_Connection *c, char *s) {
 /* ---- The event threads ---- */
 
 static void on_log(void *cls, const char *fmt, va_list args) {
-    const hl_server *s = cls;
-    char             text[300];
+    hl_server *s = cls;
+    char       text[sizeof s->last_words];
     (void)vsnprintf(text, sizeof text, fmt, args);
     text[strcspn(text, "\n")] = '\0';
     hl_event(s->events, HL_LOG_DEBUG, "server", "http", "why=\"%s\"", text);
+    (void)pthread_mutex_lock(&s->lock);
+    memcpy(s->last_words, text, sizeof text);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static hl_status fail_start(hl_server *s, bool is_tls, hl_err *err) {
+    char text[sizeof s->last_words];
+    (void)pthread_mutex_lock(&s->lock);
+    memcpy(text, s->last_words, sizeof text);
+    (void)pthread_mutex_unlock(&s->lock);
+    if (is_tls) return hl_fail(err, HL_E_FORMAT, "server.tls_cert, server.tls_key: %s", text);
+    return hl_fail(err, HL_E_NOMEM, "listen on %s: the event loop cannot start: %s", s->address, text);
 }
 
 /* One for each socket that we listen on; it gets a copy of the socket for its own. */
-static hl_status start_daemon(hl_server *s, const hl_listener *l, struct MHD_Daemon **ret, hl_err *err) {
+static hl_status start_daemon(hl_server *s, const hl_listener *l, const hl_config *config, const hl_tls *tls,
+                              hl_daemon **ret, hl_err *err) {
+    const bool                  is_tls = tls->cert && !l->is_unix;
+    const struct MHD_OptionItem plain = {MHD_OPTION_END, 0, NULL};
+    struct MHD_OptionItem       options[] = {
+              {MHD_OPTION_HTTPS_MEM_CERT, 0, tls->cert},
+              {MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key},
+              {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t) "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"},
+              plain};
+    hl_daemon *d = hl_new(1, sizeof *d);
+    if (!d) return hl_fail(err, HL_E_NOMEM, "server: no memory");
     const int fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) return hl_fail(err, HL_E_IO, "listen on %s: %s", s->address, strerror(errno));
-    struct MHD_Daemon *d = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,
-        NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_UNESCAPE_CALLBACK, unescape, s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)hl_config_int(s->config, HL_SETTING_server_idle_s), MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)hl_config_int(s->config, HL_SETTING_server_max_connections), MHD_OPTION_END);
-    if (!d) {
-        (void)close(fd);
-        return hl_fail(err, HL_E_NOMEM, "listen on %s: the event loop cannot start", s->address);
+    if (fd >= 0)
+        d->mhd = MHD_start_daemon(
+            MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+                (is_tls ? MHD_USE_TLS : 0U),
+            0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET, fd,
+            MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_UNESCAPE_CALLBACK, unescape, s,
+            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+            (unsigned)hl_config_int(config, HL_SETTING_server_idle_s), MHD_OPTION_CONNECTION_LIMIT,
+            (unsigned)hl_config_int(config, HL_SETTING_server_max_connections), MHD_OPTION_ARRAY,
+            is_tls ? options : &options[3], MHD_OPTION_END);
+    if (d->mhd) {
+        *ret = d;
+        return HL_OK;
     }
-    *ret = d;
-    return HL_OK;
+    if (fd >= 0) (void)close(fd);
+    hl_free(d);
+    return fail_start(s, is_tls, err);
+}
+
+/* It takes no more connections; those that it has go on. */
+static void stop_accepting(const hl_daemon *d) {
+    const int fd = MHD_quiesce_daemon(d->mhd);
+    if (fd >= 0) (void)close(fd);
+}
+
+static void stop_daemon(hl_daemon *d) {
+    if (!d) return;
+    MHD_stop_daemon(d->mhd);
+    hl_free(d);
+}
+
+static void retire(hl_server *s, hl_daemon *d) {
+    if (!d) return;
+    stop_accepting(d);
+    d->since_ns = hl_clock_ns();
+    d->next = s->retired;
+    s->retired = d;
+}
+
+/* Connections that were accepted while it was told to stop have shown by then. */
+static bool is_drained(const hl_daemon *d) {
+    enum { SETTLE_MS = 1000 };
+    const union MHD_DaemonInfo *n = MHD_get_daemon_info(d->mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return n && n->num_connections == 0 && hl_clock_ns() - d->since_ns > (int64_t)SETTLE_MS * 1000000;
+}
+
+/* Those that a restart left: all, or those whose connections have ended. */
+static hl_daemon *take_retired(hl_server *s, bool only_drained) {
+    hl_daemon *taken = NULL;
+    (void)pthread_mutex_lock(&s->daemons_lock);
+    for (hl_daemon **at = &s->retired; *at;) {
+        hl_daemon *d = *at;
+        if (only_drained && !is_drained(d)) {
+            at = &d->next;
+            continue;
+        }
+        *at = d->next;
+        d->next = taken;
+        taken = d;
+    }
+    (void)pthread_mutex_unlock(&s->daemons_lock);
+    return taken;
+}
+
+static void stop_daemons(hl_daemon *list) {
+    while (list) {
+        hl_daemon *d = list;
+        list = d->next;
+        stop_daemon(d);
+    }
+}
+
+void hl_http_sweep(hl_server *s) { stop_daemons(take_retired(s, true)); }
+
+hl_status hl_http_restart(hl_server *s, const hl_config *config, hl_err *err) {
+    hl_daemon *fresh[HL_MAX_LISTENERS] = {0};
+    hl_tls     tls;
+    hl_status  status = hl_tls_read(config, &tls, err);
+    if (status == HL_OK && s->is_tls != (tls.cert != NULL))
+        status = hl_fail(err, HL_E_ARG, "server.tls_cert: TLS is switched on and off by a restart");
+    for (size_t i = 0; i < s->n_listeners && status == HL_OK; i++)
+        status = start_daemon(s, &s->listeners[i], config, &tls, &fresh[i], err);
+    hl_tls_done(&tls);
+    (void)pthread_mutex_lock(&s->daemons_lock);
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        retire(s, status == HL_OK ? s->listeners[i].daemon : fresh[i]);
+        if (status == HL_OK) s->listeners[i].daemon = fresh[i];
+    }
+    (void)pthread_mutex_unlock(&s->daemons_lock);
+    return status;
 }
 
 hl_status hl_http_start(hl_server *s, const int *given, size_t n_given, hl_err *err) {
+    if (*hl_config_text(s->config, HL_SETTING_server_tls_cert)) s->is_tls = true;
     hl_status status = hl_listen_open(s, given, n_given, err);
     if (status == HL_OK) status = hl_workers_new(N_WORKERS, &s->workers, err);
     if (status == HL_OK) status = hl_hangup_start(s, err);
-    for (size_t i = 0; i < s->n_listeners && status == HL_OK; i++)
-        status = start_daemon(s, &s->listeners[i], &s->listeners[i].daemon, err);
+    if (status == HL_OK) status = hl_http_restart(s, s->config, err);
     return status;
 }
 
@@ -612,12 +712,6 @@ static void end_all(hl_server *s) {
     (void)pthread_mutex_unlock(&s->lock);
 }
 
-/* It takes no more connections; those that it has go on. */
-static void stop_accepting(struct MHD_Daemon *d) {
-    const int fd = MHD_quiesce_daemon(d);
-    if (fd >= 0) (void)close(fd);
-}
-
 void hl_http_stop(hl_server *s, int64_t drain_ms) {
     enum { LOOK_MS = 20 };
     for (size_t i = 0; i < s->n_listeners; i++)
@@ -628,8 +722,8 @@ void hl_http_stop(hl_server *s, int64_t drain_ms) {
         end_all(s);
         wait_until_empty(s, hl_clock_ns() + LOOK_MS * 1000000);
     }
-    for (size_t i = 0; i < s->n_listeners; i++)
-        if (s->listeners[i].daemon) MHD_stop_daemon(s->listeners[i].daemon);
+    for (size_t i = 0; i < s->n_listeners; i++) stop_daemon(s->listeners[i].daemon);
+    stop_daemons(take_retired(s, false));
     hl_hangup_stop(s);
     if (s->workers) wait_until_empty(s, INT64_MAX);
     hl_workers_free(s->workers);

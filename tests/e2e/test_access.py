@@ -1,13 +1,17 @@
 """serve for more than one person: keys and what they may do, the access log."""
+import fcntl
 import http.client
 import json
+import os
 import re
 import shutil
 import signal
 import socket
 import sqlite3
+import ssl
 import stat
 import subprocess
+import termios
 import threading
 import time
 import urllib.parse
@@ -491,3 +495,218 @@ def test_the_manager_is_told_when_it_is_ready_and_when_it_stops(cli, is_abstract
             assert s.json("GET", "/health") == {"status": "ok"}
             s.stop()
             assert manager.recv(100) == b"STOPPING=1"
+
+
+# ---- TLS ----
+
+def openssl(folder, *args):
+    subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, cwd=folder)
+
+
+class Authority:
+    """A certificate authority of our own, and a server's certificate by it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 2, "-subj", "/CN=our authority",
+                "-keyout", "ca.key", "-out", "ca.pem", "-addext", "keyUsage=critical,keyCertSign")
+        self.serial = 0
+
+    def sign(self, name="srv"):
+        """(Re)write name.pem and name.key; the certificate's serial number."""
+        self.serial += 1
+        (self.folder / "ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nkeyUsage=digitalSignature\n")
+        openssl(self.folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost", "-keyout", f"{name}.key", "-out", "csr")
+        openssl(self.folder, "x509", "-req", "-in", "csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", 1, "-set_serial", self.serial,
+                "-extfile", "ext", "-out", f"{name}.pem")
+        return self.serial
+
+    def context(self):
+        return ssl.create_default_context(cafile=self.folder / "ca.pem")
+
+
+@pytest.fixture
+def authority(cli):
+    return Authority(cli.folder)
+
+
+def tls_env(cli, name="srv"):
+    return {"HYPERLAMA_SERVER_TLS_CERT": str(cli.folder / f"{name}.pem"), "HYPERLAMA_SERVER_TLS_KEY": str(cli.folder / f"{name}.key")}
+
+
+class Secure(Host):
+    def __init__(self, cli, authority, env=None, args=(), host="127.0.0.1:0"):
+        self.context = authority.context()
+        super().__init__(cli, host, env if env is not None else tls_env(cli), args)
+
+    def serial(self):
+        c = self.connect()
+        c.connect()
+        serial = int(c.sock.getpeercert()["serialNumber"], 16)
+        c.close()
+        return serial
+
+    def reload(self):
+        """SIGHUP, and what the log says then."""
+        n = len(self.log)
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: any(" server reload" in one for one in self.log[n:]))
+        return "".join(self.log[n:])
+
+
+def test_https(cli, authority):
+    authority.sign()
+    cli.ok("import", cli.model(), "tiny")
+    with Secure(cli, authority) as s:
+        assert s.way.startswith("https://127.0.0.1:")
+        assert s.json("POST", "/api/chat", user(stream=False))["message"]["content"] == ANSWER
+        assert "".join(line["message"]["content"] for line in s.lines("/api/chat", user())) == ANSWER
+        assert s.events("/v1/chat/completions", user(stream=True))[-1][1] == "[DONE]"
+        big = user(stream=False, junk="x" * 300000)
+        assert s.ask("POST", "/api/chat", big)[0] == 200 and s.json("GET", "/api/tags")["models"]
+        with pytest.raises((http.client.HTTPException, OSError)):  # not in the clear
+            c = http.client.HTTPConnection("127.0.0.1", urllib.parse.urlsplit(s.way).port, timeout=60)
+            c.request("GET", "/health")
+            c.getresponse()
+        stranger = ssl.create_default_context()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            http.client.HTTPSConnection("127.0.0.1", urllib.parse.urlsplit(s.way).port, timeout=60, context=stranger).request("GET", "/")
+        assert s.json("GET", "/health") == {"status": "ok"}
+
+
+def test_a_client_that_leaves_ends_its_answer_under_tls_too(cli, authority):
+    authority.sign()
+    cli.ok("import", cli.model(loop=True, n_ctx=65536), "tiny")
+    with Secure(cli, authority) as s:
+        for stream in (True, False):
+            before = s.metric("cancelled_total"), s.metric("completions_total")
+            c = s.connect()
+            c.request("POST", "/api/generate", json.dumps({"model": "tiny", "prompt": "hi", "stream": stream,
+                                                           "options": {"num_predict": -1, "num_ctx": 65536}}))
+            wait_until(lambda: s.metric("completions_total") > before[1])
+            if stream:
+                assert c.getresponse().read(10)
+            c.sock.shutdown(socket.SHUT_RDWR)
+            c.close()
+            wait_until(lambda: s.metric("cancelled_total") > before[0])
+
+
+def test_many_at_once_under_tls(cli, authority):
+    authority.sign()
+    cli.ok("import", cli.model(), "tiny")
+    with Secure(cli, authority) as s:
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(s.json("POST", "/api/chat", user(stream=False))["message"]["content"]))
+                   for _ in range(40)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert answers == [ANSWER] * 40
+
+
+def test_a_new_certificate_counts_after_sighup_and_drops_nobody(cli, authority):
+    first = authority.sign()
+    cli.ok("import", cli.model(loop=True, n_ctx=65536), "tiny")
+    with Secure(cli, authority) as s:
+        assert s.serial() == first
+        kept = s.connect()
+        kept.request("GET", "/health")
+        assert kept.getresponse().read()
+        running = s.connect()
+        running.request("POST", "/api/generate", json.dumps({"model": "tiny", "prompt": "hi", "options": {"num_predict": 20000, "num_ctx": 65536}}))
+        answer = running.getresponse()
+        assert answer.read(1)
+        second = authority.sign()
+        said = s.reload()
+        assert "reload-failed" not in said and s.serial() == second
+        kept.request("GET", "/health")  # on the connection of before
+        assert kept.getresponse().status == 200
+        assert int(kept.sock.getpeercert()["serialNumber"], 16) == first
+        lines = answer.read().splitlines()
+        assert json.loads(lines[-1])["done"] and json.loads(lines[-1])["eval_count"] == 20000
+        kept.close()
+        running.close()
+        # what is no certificate changes nothing
+        (cli.folder / "srv.pem").write_text("rubbish")
+        assert "reload-failed" in s.reload() and s.serial() == second
+        authority.sign("other")
+        (cli.folder / "srv.pem").write_bytes((cli.folder / "other.pem").read_bytes())  # goes with another key
+        assert "reload-failed" in s.reload() and s.serial() == second
+        third = authority.sign()
+        assert "reload-failed" not in s.reload() and s.serial() == third
+        assert s.stop() == 143
+
+
+@pytest.mark.parametrize("cert,key,code,words", [("srv.pem", "", 2, "tls_key"), ("", "srv.key", 2, "tls_cert"), ("none.pem", "srv.key", 7, "none.pem"),
+                                                ("ext", "srv.key", 5, "PEM"), ("srv.pem", "ca.key", 5, "tls_key")])
+def test_certificates_that_are_none(cli, authority, cert, key, code, words):
+    authority.sign()
+    env = {f"HYPERLAMA_SERVER_TLS_{k}": str(cli.folder / v) if v else "" for k, v in (("CERT", cert), ("KEY", key))}
+    done = cli("serve", env=dict(env, HYPERLAMA_SERVER_HOST="127.0.0.1:0"))
+    assert done.returncode == code and words in done.stderr, done.stderr
+
+
+def test_a_unix_socket_stays_plain(cli, authority):
+    authority.sign()
+    with Secure(cli, authority, host=f"unix:{cli.folder}/s.sock") as s:
+        assert s.json("GET", "/health") == {"status": "ok"}
+
+
+# ---- SIGHUP ----
+
+def test_settings_that_can_change_do_on_sighup_and_others_are_named(cli, authority):
+    settings = "[server]\norigins = https://a.example\nhost = 127.0.0.1:0\nmax_body_mib = 1\n[log]\nlevel = info\n"
+    cli.settings(settings)
+    with Secure(cli, authority, env={}, host=None, args=("--server-max-queue", "7")) as s:
+        def allows(origin):
+            return s.ask("GET", "/health", headers={"Origin": origin})[0] == 200
+        assert allows("https://a.example") and not allows("https://b.example")
+        assert s.ask("POST", "/api/chat", user("x" * (3 << 20)))[0] == 413
+        cli.settings("[server]\norigins = https://b.example\nhost = 127.0.0.1:1\nmax_body_mib = 8\nrequire_keys = yes\nmax_queue = 9\n"
+                     "[engine]\nn_ctx = 512\n[log]\nlevel = info\n")
+        said = s.reload()
+        assert not allows("https://a.example") and allows("https://b.example")
+        assert s.ask("GET", "/api/tags")[0] == 401
+        for name in ("server.origins", "server.max_body_mib", "server.require_keys"):
+            assert f"setting-changed name={name}" in said
+        for name in ("server.host", "engine.n_ctx"):
+            assert f"setting-needs-restart name={name} " in said
+        assert "server.max_queue" not in said  # the flag still wins
+        assert s.ask("POST", "/api/chat", user("x" * (3 << 20)), headers=bearer(make_key(cli, "alice")))[0] == 404
+        cli.settings("[server]\nmax_body_mib = none\n")
+        assert "reload-failed" in s.reload() and s.ask("GET", "/api/tags")[0] == 401
+        cli.settings("[server]\nhost = 127.0.0.1:0\n[log]\nlevel = info\n")
+        said = s.reload()
+        assert "setting-changed name=server.origins" in said and "needs-restart" not in said
+        assert s.json("GET", "/health") == {"status": "ok"}
+
+
+def test_the_manager_is_told_of_a_reload(cli, authority):
+    name = str(cli.folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(name)
+        with Secure(cli, authority, env={"NOTIFY_SOCKET": name}) as s:
+            assert manager.recv(100) == b"READY=1"
+            s.reload()
+            assert re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=\d+", manager.recv(100))
+            assert manager.recv(100) == b"READY=1"
+
+
+@pytest.mark.parametrize("nohup", [False, True])
+def test_the_end_of_its_terminal_ends_it_unless_that_was_to_be_ignored(cli, nohup):
+    master, slave = os.openpty()
+
+    def become_its_own():
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
+
+    with Host(cli, "127.0.0.1:0", preexec_fn=become_its_own) as s:
+        os.close(slave)
+        os.close(master)
+        if nohup:
+            wait_until(lambda: any(" server reload" in one for one in s.log))
+            assert s.json("GET", "/health") == {"status": "ok"}
+        else:
+            s.process.wait(60)
