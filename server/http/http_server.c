@@ -403,6 +403,10 @@ static enum MHD_Result refuse(hl_exchange *x, unsigned code, hl_status status, c
     return respond_whole(x);
 }
 
+static const char *header(const hl_exchange *x, const char *name) {
+    return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+}
+
 static enum MHD_Result respond_methods(hl_exchange *x, uint32_t allowed) {
     char   allow[80] = "";
     size_t n = 0;
@@ -421,19 +425,17 @@ static enum MHD_Result respond_methods(hl_exchange *x, uint32_t allowed) {
         x->out.text.len, x->out.text.ptr ? x->out.text.ptr : "", MHD_RESPMEM_PERSISTENT);
     if (!r) return MHD_NO;
     (void)MHD_add_response_header(r, "Allow", allow);
-    const char *headers =
-        MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Access-Control-Request-Headers");
-    const char *origin = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Origin");
+    const char *headers = header(x, "Access-Control-Request-Headers"), *origin = header(x, "Origin");
     if (is_options && origin && hl_gate_allows_origin(x->server, origin)) {
         (void)MHD_add_response_header(r, "Access-Control-Allow-Methods", allow);
         (void)MHD_add_response_header(r, "Access-Control-Allow-Headers", headers ? headers : "*");
         (void)MHD_add_response_header(r, "Access-Control-Max-Age", "43200");
+        /* Chrome asks it of pages of the public network, before they may ask this machine */
+        const char *private = header(x, "Access-Control-Request-Private-Network");
+        if (private && strcmp(private, "true") == 0)
+            (void)MHD_add_response_header(r, "Access-Control-Allow-Private-Network", "true");
     }
     return queue(x, r);
-}
-
-static const char *header(const hl_exchange *x, const char *name) {
-    return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
 }
 
 const char *hl_exchange_query(const hl_exchange *x, const char *name) {

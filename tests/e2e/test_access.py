@@ -167,6 +167,41 @@ def test_a_home_that_cannot_be_written_has_no_keys(cli):
         assert s.ask("GET", "/api/version")[0] == 200
 
 
+# ---- Browsers ----
+
+def test_a_page_of_the_public_network_may_ask_when_it_is_allowed(serve, cli):
+    make_key(cli, "alice")  # which no preflight can show
+    s = serve("--server-origins", "https://a.example")
+
+    def preflight(origin, wants="true"):
+        more = {"Access-Control-Request-Private-Network": wants} if wants else {}
+        status, _, headers = s.ask("OPTIONS", "/api/chat", headers={"Origin": origin, "Access-Control-Request-Method": "POST", **more})
+        return status, headers["Access-Control-Allow-Origin"], headers["Access-Control-Allow-Private-Network"]
+
+    assert preflight("https://a.example") == (204, "https://a.example", "true")
+    assert preflight("https://a.example", None) == (204, "https://a.example", None)
+    assert preflight("https://b.example") == (403, None, None)
+    refused = s.ask("GET", "/api/tags", headers={"Origin": "https://a.example"})  # a page can read why
+    assert refused[0] == 401 and refused[2]["Access-Control-Allow-Origin"] == "https://a.example"
+
+
+@pytest.mark.parametrize("request_bytes,status", [
+    (b"GET /" + b"x" * 40000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+    (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 40000 + b"\r\n\r\n", 431),
+    (b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", 400)])
+def test_what_the_library_refuses_before_us_has_its_own_page(serve, request_bytes, status):
+    """docs/serve.md says so: no JSON, no request-id, and the connection is closed."""
+    s = serve()
+    with socket.create_connection((s.host, s.port)) as c:
+        try:
+            c.sendall(request_bytes)
+            head, _, page = c.makefile("rb").read().partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 %d " % status) and b"<html" in page and b"request-id" not in head
+        except ConnectionError:  # closed before all of it was read: then the page may be lost
+            assert status != 400
+    assert s.json("GET", "/health") == {"status": "ok"}
+
+
 # ---- Shares ----
 
 def begin_endless(s, key):
