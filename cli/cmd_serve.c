@@ -14,6 +14,7 @@
 #include "cli/args.h"
 #include "cli/service.h"
 #include "core/base/clock.h"
+#include "core/base/lockdown.h"
 #include "core/data/config_file.h"
 #include "server/server.h"
 
@@ -137,17 +138,27 @@ static void serve(hl_app *app, hl_server *server) {
     hl_config_free(now);
 }
 
+/* Once it listens: from here on nothing new is needed from the network. */
+static hl_status cut_off(const hl_app *app, hl_err *err) {
+    const hl_status status = hl_lockdown_cut_off(err);
+    if (status == HL_OK) hl_event(&app->events, HL_LOG_INFO, "server", "airgap", "outgoing=refused");
+    return status;
+}
+
 hl_status hl_cmd_serve(hl_app *app, const hl_args *args, hl_err *err) {
     hl_server *server = NULL;
     hl_host   *host = NULL;
     int        given[HL_SERVICE_MAX_SOCKETS];
     size_t     n_given = 0;
-    (void)args;
-    hl_status status = hl_service_sockets(app->envp, given, &n_given, err);
+    hl_status  status = hl_service_sockets(app->envp, given, &n_given, err);
     if (status == HL_OK) status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK)
         status = hl_server_start(host, app->config, &app->events, hl_version(), given, n_given, &server, err);
-    if (status == HL_OK) serve(app, server);
+    if (status == HL_OK && hl_args_has(args, "airgap")) status = cut_off(app, err);
+    if (status == HL_OK)
+        serve(app, server);
+    else
+        hl_server_stop(server, 0);
     hl_host_free(host);
     return status;
 }

@@ -32,6 +32,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -309,7 +310,8 @@ static void add_terminal(program *p) {
     answer(p, SECCOMP_RET_ALLOW);
 }
 
-static void write_program(program *p) {
+/* What every filter begins with; the call's number is loaded then. */
+static void begin_program(program *p) {
     load(p, offsetof(struct seccomp_data, arch));
     emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, OUR_ARCH);
     answer(p, SECCOMP_RET_KILL_PROCESS); /* 32-bit calls from a 64-bit program are an attack */
@@ -318,6 +320,10 @@ static void write_program(program *p) {
     refuse(p, EPERM);
     emit(p, BPF_JMP | BPF_JGT | BPF_K, 0, 1, LAST_KNOWN_CALL);
     refuse(p, ENOSYS);
+}
+
+static void write_program(program *p) {
+    begin_program(p);
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         only_for(p, refused[i], 1);
         refuse(p, EPERM);
@@ -329,9 +335,42 @@ static void write_program(program *p) {
     answer(p, SECCOMP_RET_ALLOW);
 }
 
-static hl_status lock_calls(hl_err *err) {
+/* The calls that could reach out, or take the sockets of another process; io_uring does what it does past
+ * every filter. */
+static const uint16_t refused_outside[] = {
+    SYS_connect,     SYS_io_uring_setup, SYS_io_uring_enter,    SYS_io_uring_register,
+    SYS_pidfd_getfd, SYS_ptrace,         SYS_process_vm_writev,
+};
+
+/* A connected socket that was closed by its other end could connect again in the call that sends. */
+static void add_fast_open(program *p, uint32_t call, int i_flags) {
+    only_for(p, call, 4);
+    load(p, arg(i_flags));
+    emit(p, BPF_JMP | BPF_JSET | BPF_K, 0, 1, MSG_FASTOPEN);
+    refuse(p, EPERM);
+    answer(p, SECCOMP_RET_ALLOW);
+}
+
+static void write_cut(program *p) {
+    begin_program(p);
+    for (size_t i = 0; i < sizeof refused_outside / sizeof *refused_outside; i++) {
+        only_for(p, refused_outside[i], 1);
+        refuse(p, EPERM);
+    }
+    only_for(p, SYS_socket, 4);
+    load(p, arg(0));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, AF_UNIX);
+    refuse(p, EPERM);
+    answer(p, SECCOMP_RET_ALLOW);
+    add_fast_open(p, SYS_sendto, 3);
+    add_fast_open(p, SYS_sendmsg, 2);
+    add_fast_open(p, SYS_sendmmsg, 3);
+    answer(p, SECCOMP_RET_ALLOW);
+}
+
+static hl_status lock_calls(void (*write)(program *p), hl_err *err) {
     program p = {.n = 0};
-    write_program(&p);
+    write(&p);
     if (p.n > MAX_PROGRAM) return hl_fail(err, HL_E_INTERNAL, "lockdown: the filter has %zu lines", p.n);
     const struct sock_fprog prog = {.len = (unsigned short)p.n, .filter = p.code};
     /* SPEC_ALLOW: older kernels would switch off speculation for us, which costs speed and is not wanted */
@@ -347,7 +386,13 @@ static const char *look_at_calls(void) {
                                                                            : "the kernel has no seccomp";
 }
 #else
-static hl_status   lock_calls(hl_err *err) { return hl_fail(err, HL_E_INTERNAL, "lockdown: no filter"); }
+typedef struct program program;
+static void            write_program(program *p) { (void)p; }
+static void            write_cut(program *p) { (void)p; }
+static hl_status       lock_calls(void (*write)(program *p), hl_err *err) {
+          (void)write;
+          return hl_fail(err, HL_E_INTERNAL, "lockdown: no filter");
+}
 static const char *look_at_calls(void) { return "no filter for this processor's calls"; }
 #endif
 
@@ -381,9 +426,17 @@ hl_status hl_lockdown_enter(const hl_lock_rule *rules, size_t n, bool must, hl_l
         return hl_fail(err, HL_E_IO, "lockdown: no new privileges: %s", strerror(errno));
     hl_status status = HL_OK;
     if (can.files) status = lock_files(can.files_version, rules, n, err);
-    if (status == HL_OK && can.calls) status = lock_calls(err);
+    if (status == HL_OK && can.calls) status = lock_calls(write_program, err);
     if (status == HL_OK) *ret = can;
     return status;
+}
+
+hl_status hl_lockdown_cut_off(hl_err *err) {
+    const char *why_not = look_at_calls();
+    if (why_not) return hl_fail(err, HL_E_UNSUPPORTED, "cannot be cut off from the network: %s", why_not);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return hl_fail(err, HL_E_IO, "lockdown: no new privileges: %s", strerror(errno));
+    return lock_calls(write_cut, err);
 }
 
 #else
@@ -398,6 +451,11 @@ hl_status hl_lockdown_enter(const hl_lock_rule *rules, size_t n, bool must, hl_l
     (void)n;
     hl_lockdown_probe(ret);
     return must ? hl_fail(err, HL_E_UNSUPPORTED, "lockdown: %s", ret->why_not_files) : HL_OK;
+}
+
+hl_status hl_lockdown_cut_off(hl_err *err) {
+    return hl_fail(err, HL_E_UNSUPPORTED,
+                   "cannot be cut off from the network: this build has no filter of calls");
 }
 
 #endif

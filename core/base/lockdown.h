@@ -45,4 +45,13 @@ void hl_lockdown_probe(hl_lockdown *ret);
 HL_MUST_CHECK hl_status hl_lockdown_enter(const hl_lock_rule *rules, size_t n, bool must, hl_lockdown *ret,
                                           hl_err *err);
 
+/* Cut this process off: from now on none of its threads, those that run already among them, can make a
+ * connection, or a socket other than one of the machine's own (AF_UNIX, which cannot connect either). Sockets
+ * that listen go on taking connections, and those are answered. Nothing takes it back; programs that are
+ * started inherit it.
+ *
+ * fails  HL_E_UNSUPPORTED  this system or build has no filter of calls
+ *        HL_E_IO           the kernel refused */
+HL_MUST_CHECK hl_status hl_lockdown_cut_off(hl_err *err);
+
 #endif

@@ -745,3 +745,46 @@ def test_the_end_of_its_terminal_ends_it_unless_that_was_to_be_ignored(cli, nohu
             assert s.json("GET", "/health") == {"status": "ok"}
         else:
             s.process.wait(60)
+
+
+# ---- Cut off ----
+
+def airgap(cli, **kw):
+    """serve --airgap, or a skip where the kernel or the build has no filter."""
+    done = cli("serve", "--airgap", env={"HYPERLAMA_SERVER_HOST": "unix:relative"})  # options and addresses come first
+    assert done.returncode == 2 and "absolute" in done.stderr
+    if os.path.basename(os.environ.get("HL_TEST_OUT", "")) in ("asan", "tsan"):
+        pytest.skip("no lockdown of calls: this build has none")
+    return Host(cli, args=("--airgap",), **kw)
+
+
+def test_one_that_is_cut_off_answers(cli):
+    cli.ok("import", cli.model(), "tiny")
+    name = str(cli.folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(name)
+        with airgap(cli, host="127.0.0.1:0", env={"NOTIFY_SOCKET": name}) as s:
+            assert manager.recv(100) == b"READY=1"  # the one way out that is left
+            assert s.json("POST", "/api/chat", user(stream=False))["message"]["content"] == ANSWER
+            assert len(s.lines("/api/chat", user())) == 5
+            s.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: any(" server reload" in one for one in s.log))
+            assert not any("reload-failed" in one for one in s.log)
+            assert s.json("GET", "/health") == {"status": "ok"}
+            for task in os.listdir(f"/proc/{s.process.pid}/task"):
+                try:
+                    with open(f"/proc/{s.process.pid}/task/{task}/status") as f:
+                        text = f.read()
+                except FileNotFoundError:  # a thread that has left meanwhile
+                    continue
+                assert "\nSeccomp:\t2\n" in text and "\nNoNewPrivs:\t1\n" in text, (task, text)
+            assert any(" airgap " in one for one in s.log)
+            assert s.stop() == 143
+
+
+def test_without_airgap_there_is_no_filter(cli):
+    with open("/proc/self/status") as f:
+        if "Seccomp:\t0" not in f.read():
+            pytest.skip("no lockdown to be told from the one that these tests run in")
+    with Host(cli, "127.0.0.1:0") as s, open(f"/proc/{s.process.pid}/status") as f:
+        assert "Seccomp:\t0" in f.read()

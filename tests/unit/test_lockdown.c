@@ -19,6 +19,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "core/base/file.h"
@@ -371,6 +372,86 @@ static void off_locks_nothing(void **state) {
     check_child(answer_unlocked);
 }
 
+/* ---- cut off ---- */
+
+static int64_t n_refused; /* by the thread that was there before; atomic */
+
+static void *try_to_connect(void *user) {
+    const struct sockaddr_in *to = user;
+    while (!__atomic_load_n(&n_refused, __ATOMIC_ACQUIRE)) {
+        const int fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (fd < 0 && errno == EPERM) __atomic_store_n(&n_refused, 1, __ATOMIC_RELEASE);
+        if (fd >= 0) (void)close(fd);
+    }
+    EXPECT(fails_with(connect(0, (const struct sockaddr *)to, sizeof *to), EPERM));
+    return NULL;
+}
+
+/* A listening socket on the loopback, and where it is. */
+static int listen_here(struct sockaddr_in *ret) {
+    socklen_t n = sizeof *ret;
+    *ret = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT(fd >= 0 && bind(fd, (struct sockaddr *)ret, sizeof *ret) == 0 && listen(fd, 4) == 0);
+    EXPECT(getsockname(fd, (struct sockaddr *)ret, &n) == 0);
+    return fd;
+}
+
+static void cannot_reach_out(int before, const struct sockaddr_in *to) {
+    struct sockaddr_un own = {.sun_family = AF_UNIX, .sun_path = "/nowhere"};
+    char               byte = 'x';
+    struct iovec       part = {&byte, 1};
+    struct msghdr      m = {
+             .msg_name = (void *)(uintptr_t)to, .msg_namelen = sizeof *to, .msg_iov = &part, .msg_iovlen = 1};
+    struct mmsghdr mm = {.msg_hdr = m};
+    EXPECT(fails_with(socket(AF_INET, SOCK_STREAM, 0), EPERM));
+    EXPECT(fails_with(socket(AF_INET, SOCK_DGRAM, 0), EPERM));
+    EXPECT(fails_with(socket(AF_INET6, SOCK_STREAM, 0), EPERM));
+    EXPECT(fails_with(socket(AF_NETLINK, SOCK_RAW, 0), EPERM));
+    EXPECT(fails_with(socket(AF_PACKET, SOCK_RAW, 0), EPERM));
+    EXPECT(fails_with(connect(before, (const struct sockaddr *)to, sizeof *to), EPERM));
+    EXPECT(
+        fails_with(sendto(before, &byte, 1, MSG_FASTOPEN, (const struct sockaddr *)to, sizeof *to), EPERM));
+    EXPECT(fails_with(sendmsg(before, &m, MSG_FASTOPEN), EPERM));
+    EXPECT(fails_with(sendmmsg(before, &mm, 1, MSG_FASTOPEN), EPERM));
+    EXPECT(fails_with(syscall(SYS_io_uring_setup, 1, NULL), EPERM));
+    EXPECT(fails_with(syscall(SYS_pidfd_getfd, 0, 0, 0), EPERM));
+    const int local = socket(AF_UNIX, SOCK_DGRAM, 0);
+    EXPECT(local >= 0 && fails_with(connect(local, (struct sockaddr *)&own, sizeof own), EPERM));
+    EXPECT(fails_with(sendto(local, &byte, 1, 0, (struct sockaddr *)&own, sizeof own),
+                      ENOENT)); /* it may send */
+}
+
+static void cut_off(const fixture *f) {
+    struct sockaddr_in here;
+    pthread_t          old;
+    hl_err             err = {0};
+    char               byte = 0;
+    (void)f;
+    const int listener = listen_here(&here), before = socket(AF_INET, SOCK_STREAM, 0),
+              client = socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT(connect(client, (struct sockaddr *)&here, sizeof here) == 0); /* as yet */
+    EXPECT(pthread_create(&old, NULL, try_to_connect, &here) == 0);
+    const hl_status status = hl_lockdown_cut_off(&err);
+    if (status != HL_OK) (void)fprintf(stderr, "# %s\n", err.text);
+    EXPECT(status == HL_OK);
+    EXPECT(pthread_join(old, NULL) == 0); /* it would try for ever */
+    cannot_reach_out(before, &here);
+    const int taken = accept(listener, NULL, NULL);
+    EXPECT(taken >= 0 && send(taken, "y", 1, 0) == 1 && recv(client, &byte, 1, 0) == 1 && byte == 'y');
+    EXPECT(fails_with(connect(taken, (struct sockaddr *)&here, sizeof here), EPERM));
+    const pid_t child = fork();
+    int         how = 0;
+    if (child == 0) _exit(fails_with(socket(AF_INET, SOCK_STREAM, 0), EPERM) ? 0 : 1);
+    EXPECT(waitpid(child, &how, 0) == child && how == 0);
+    EXPECT(open("/etc/passwd", O_RDONLY) >= 0); /* files are as they were */
+}
+
+static void one_that_is_cut_off_answers_and_does_not_ask(void **state) {
+    (void)state;
+    check_child(cut_off);
+}
+
 /* Everywhere: what the probe says is what happens. */
 static void cannot_lock(const fixture *f) {
     hl_err      err = {0};
@@ -403,6 +484,7 @@ int main(void) {
         cmocka_unit_test(a_locked_process_says_the_same_and_saves_its_blocks),
         cmocka_unit_test(a_chat_may_write_its_own_folder_only),
         cmocka_unit_test(off_locks_nothing),
+        cmocka_unit_test(one_that_is_cut_off_answers_and_does_not_ask),
         cmocka_unit_test(a_system_without_it_is_told_by_its_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
