@@ -466,6 +466,18 @@ static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const 
     return MHD_YES;
 }
 
+/* The same before the body is there. A client that is still sending may not see an answer, so what comes is
+ * read to its end, and kept nowhere, unless it is long or the client waits for a word first. */
+static enum MHD_Result refuse_early(hl_exchange *x, unsigned code, hl_status status, const char *why) {
+    hl_err      err = {0};
+    const char *length = header(x, "Content-Length");
+    const bool  has_body = header(x, "Transfer-Encoding") || (length && strtoull(length, NULL, 10) > 0);
+    if (!has_body || header(x, "Expect") || (length && strtoull(length, NULL, 10) > DRAIN_BYTES))
+        return refuse(x, code, status, why);
+    hl_exchange_fail_as(x, code, hl_fail(&err, status, "%s", why), &err);
+    return MHD_YES;
+}
+
 /* What can be said before the body is there. */
 static enum MHD_Result begin(hl_exchange *x, const char *url, const char *method) {
     hl_server  *s = x->server;
@@ -478,20 +490,20 @@ static enum MHD_Result begin(hl_exchange *x, const char *url, const char *method
     (void)__atomic_fetch_add(&s->counts.requests, 1, __ATOMIC_RELAXED);
     x->route = find_route(x, &allowed);
     if (hl_gate_check(s, header(x, "Host"), header(x, "Origin"), &err) != HL_OK)
-        return refuse(x, 403, HL_E_AUTH, err.text);
+        return refuse_early(x, 403, HL_E_AUTH, err.text);
     framing f = {0}; /* RFC 9112, 3.2, 5.1 and 6.3 */
     (void)MHD_get_connection_values(x->connection, MHD_HEADER_KIND, look_at_header, &f);
     if (f.fault) return refuse(x, 400, HL_E_FORMAT, f.fault);
     /* RFC 9112, 6.3: who sends both may want two servers to see two different requests */
     if (length && header(x, "Transfer-Encoding"))
         return refuse(x, 400, HL_E_FORMAT, "both Content-Length and Transfer-Encoding: expected one of them");
-    if (!allowed) return refuse(x, 404, HL_E_NOT_FOUND, "404 page not found");
+    if (!allowed) return refuse_early(x, 404, HL_E_NOT_FOUND, "404 page not found");
     if (!x->route) return respond_methods(x, allowed);
     unsigned code = 400;
     if (hl_access_check(x, header(x, "Authorization"), header(x, "x-api-key"), &code, &err) != HL_OK)
-        return refuse(x, code, HL_E_AUTH, err.text);
+        return refuse_early(x, code, HL_E_AUTH, err.text);
     if (hl_access_read_priority(x, header(x, "x-request-priority"), &err) != HL_OK)
-        return refuse(x, 400, HL_E_ARG, err.text);
+        return refuse_early(x, 400, HL_E_ARG, err.text);
     /* A client that is still sending does not see an answer: a little too much is read to its end first. */
     const uint64_t n_bytes = length ? strtoull(length, NULL, 10) : 0;
     const size_t   most = hl_limit(&s->limits.max_body_bytes);
@@ -520,14 +532,16 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         return begin(x, url, method);
     }
     if (*n_data > 0) {
-        if (!x->body.failed) hl_str_add(&x->body, data, *n_data);
+        if (!x->body.failed && !x->has_failed) hl_str_add(&x->body, data, *n_data);
         x->n_received += *n_data;
+        if (x->has_failed && x->n_received > DRAIN_BYTES) return MHD_NO;
         if (x->n_received > hl_limit(&s->limits.max_body_bytes) + DRAIN_BYTES) return MHD_NO;
         *n_data = 0;
         return MHD_YES;
     }
     switch (__atomic_load_n(&x->state, __ATOMIC_ACQUIRE)) {
     case HL_X_RECEIVING:
+        if (x->has_failed) return respond_whole(x);
         if (x->body.failed)
             return x->body.lacks_memory ? refuse(x, 503, HL_E_NOMEM, "body: no memory")
                                         : refuse(x, 413, HL_E_LIMIT, "body: too long (server.max_body_mib)");

@@ -105,6 +105,28 @@ def test_a_missing_key_is_said_in_the_words_of_each_dialect(serve, cli):
     assert "hl-wrong" not in json.dumps(anthropic)
 
 
+def peak_kib(s):
+    with open(f"/proc/{s.process.pid}/status") as f:
+        return int(re.search(r"VmHWM:\s+(\d+) kB", f.read()).group(1))
+
+
+def test_who_is_refused_while_still_sending_learns_why(serve, cli):
+    make_key(cli, "alice")
+    s = serve()
+    assert s.ask("GET", "/health")[0] == 200
+    before, body = peak_kib(s), "x" * (20 << 20)
+    assert s.ask("POST", "/api/chat", body)[0] == 401
+    assert s.ask("POST", "/api/chat", body, {"Origin": "https://evil.example"})[0] == 403
+    assert s.ask("POST", "/api/nothing", body)[0] == 404
+    c = s.connect()
+    c.request("POST", "/api/chat", iter([b"x" * (1 << 20)] * 20), {"Transfer-Encoding": "chunked"}, encode_chunked=True)
+    assert c.getresponse().status == 401
+    with socket.create_connection((s.host, s.port)) as c:  # one that asks first is not made to send
+        c.sendall(b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\nExpect: 100-continue\r\n\r\n")
+        assert c.recv(1000).startswith(b"HTTP/1.1 401 ")
+    assert peak_kib(s) - before < 10 << 10  # and nothing of it was kept
+
+
 def test_a_key_may_do_what_its_scope_says(serve, cli):
     keys = {scope: make_key(cli, scope, "--scope", scope) for scope in ("use", "manage", "admin")}
     s = serve()
