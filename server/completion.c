@@ -35,6 +35,7 @@ hl_status hl_completion_new(hl_exchange *x, const hl_dialect *dialect, json_t *b
     c->options.is_ctx_capped = true;
     hl_str_init(&c->messages, MAX_TEXT_BYTES);
     hl_str_init(&c->tools, MAX_TEXT_BYTES);
+    hl_str_init(&c->prediction, MAX_TEXT_BYTES);
     x->completion = c;
     *ret = c;
     return HL_OK;
@@ -110,7 +111,38 @@ hl_status hl_completion_set_all(hl_completion *c, const json_t *options, hl_err 
     return status;
 }
 
+hl_status hl_completion_set_budget(hl_completion *c, const json_t *object, const char *key, hl_err *err) {
+    int64_t         n = -1;
+    const hl_status status = hl_field_int(object, key, 0, INT32_MAX, &n, err);
+    if (n >= 0) c->request.think_tokens = n == 0 ? -1 : (int32_t)n;
+    return status;
+}
+
+/* Ours, llama-server's two and vLLM's. */
+hl_status hl_completion_take_budget(hl_completion *c, hl_err *err) {
+    static const char *const names[] = {"thinking_budget_tokens", "reasoning_budget_tokens",
+                                        "thinking_token_budget", "thinking_budget"};
+    hl_status                status = HL_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names && status == HL_OK; i++)
+        status = hl_completion_set_budget(c, c->body, names[i], err);
+    return status;
+}
+
 /* ---- The prompt ---- */
+
+hl_status hl_completion_read_ids(const json_t *list, const char *key, hl_tokens *ret, hl_err *err) {
+    hl_status     status = HL_OK;
+    size_t        i;
+    const json_t *v;
+    json_array_foreach(list, i, v) {
+        const json_int_t n = json_is_integer(v) ? json_integer_value(v) : -1;
+        if (n < 0 || n > INT32_MAX)
+            return hl_fail(err, HL_E_ARG, "%s[%zu]: expected the id of a token", key, i);
+        const int32_t id = (int32_t)n;
+        if (status == HL_OK) status = hl_tokens_add(ret, &id, 1, err);
+    }
+    return status;
+}
 
 static bool is_system(const json_t *message) {
     const char *role = hl_json_text(message, "role");
@@ -135,7 +167,7 @@ static void write_messages(hl_completion *c, const json_t *messages, size_t n_dr
         hl_json_add_text(&j, "content", stored->system);
         hl_json_close(&j, '}');
     }
-    for (i = 0; stored && i < stored->n_messages; i++) {
+    for (i = 0; stored && c->context.n == 0 && i < stored->n_messages; i++) { /* else they are in there */
         hl_json_open(&j, NULL, '{');
         hl_json_add_text(&j, "role", stored->messages[i].role);
         hl_json_add_view(&j, "content", stored->messages[i].content);
@@ -166,7 +198,12 @@ static hl_status count_prompt(hl_completion *c, const json_t *messages, size_t n
     const hl_status status = hl_str_check(&c->messages, "messages", err);
     if (status != HL_OK) return status;
     c->request.messages_json = hl_str_text(&c->messages);
-    return hl_runner_count(hl_resident_runner(c->resident), &c->request, ret, err);
+    if (!c->wants_tokens) return hl_runner_count(hl_resident_runner(c->resident), &c->request, ret, err);
+    c->prompt_ids.n = 0;
+    const hl_status encoded =
+        hl_runner_encode(hl_resident_runner(c->resident), &c->request, &c->prompt_ids, err);
+    *ret = (int32_t)c->prompt_ids.n;
+    return encoded;
 }
 
 static hl_status fail_full(hl_completion *c, int32_t n_tokens, hl_err *err) {
@@ -244,6 +281,9 @@ hl_status hl_completion_load(hl_completion *c, hl_err *err) {
     r->stops = (const char *const *)c->options.stops;
     r->n_stops = c->options.n_stops;
     r->max_tokens = c->options.num_predict < 0 ? -1 : c->options.num_predict;
+    r->prefix_ids = c->context.ids;
+    r->n_prefix_ids = c->context.n;
+    r->want_tokens = c->wants_tokens;
     return HL_OK;
 }
 
@@ -257,6 +297,7 @@ hl_status hl_completion_prepare(hl_completion *c, size_t n, hl_err *err) {
         hl_str_init(&c->choices[i].said, MAX_TEXT_BYTES);
         hl_str_init(&c->choices[i].thought, MAX_TEXT_BYTES);
         hl_str_init(&c->choices[i].logprobs, MAX_LOGPROB_BYTES);
+        hl_str_init(&c->choices[i].prompt_text, MAX_TEXT_BYTES);
     }
     return HL_OK;
 }
@@ -265,8 +306,14 @@ hl_status hl_completion_start(hl_completion *c, size_t n, hl_err *err) {
     hl_runner *runner = hl_resident_runner(c->resident);
     hl_status  status = c->choices ? HL_OK : hl_completion_prepare(c, n, err);
     for (size_t i = 0; i < n && status == HL_OK; i++) {
-        hl_request r = c->request;
-        if (!r.messages_json) r.prompt = c->choices[i].prompt;
+        hl_request       r = c->request;
+        const hl_tokens *ids = &c->choices[i].prompt_ids;
+        if (ids->n > 0) {
+            r.prefix_ids = ids->ids;
+            r.n_prefix_ids = ids->n;
+        } else if (!r.messages_json) {
+            r.prompt = c->choices[i].prompt;
+        }
         if (i > 0 && r.sampling.seed >= 0) r.sampling.seed += (int64_t)i; /* n different answers */
         status = hl_runner_submit(runner, &r, &c->choices[i].generation, err);
     }
@@ -282,8 +329,22 @@ static void count_token(const hl_completion *c, hl_choice *k) {
     k->last_token_ns = now;
 }
 
+static void fail_choice(hl_completion *c, hl_status status, const hl_err *err) {
+    if (c->status != HL_OK) return;
+    c->status = status;
+    c->err = *err;
+}
+
+static void take_id(hl_completion *c, hl_choice *k, int32_t token) {
+    hl_err err = {0};
+    count_token(c, k);
+    (void)__atomic_fetch_add(&c->n_tokens, 1, __ATOMIC_RELAXED);
+    const hl_status status = c->wants_tokens ? hl_tokens_add(&k->ids, &token, 1, &err) : HL_OK;
+    if (status != HL_OK) fail_choice(c, status, &err);
+}
+
 static void take_token(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
-    if (ev->token >= 0) count_token(c, k);
+    if (ev->token >= 0) take_id(c, k, ev->token);
     if (ev->is_thinking && ev->token >= 0) k->n_thinking_tokens++;
     if (c->wants_logprobs && c->dialect->logprob && !ev->is_thinking && ev->token >= 0)
         c->dialect->logprob(c, k, ev);
@@ -300,10 +361,7 @@ static void take_end(hl_completion *c, hl_choice *k, const hl_generation_event *
     (void)__atomic_fetch_add(&counts->prompt_tokens, (uint64_t)ev->usage.prompt_tokens, __ATOMIC_RELAXED);
     (void)__atomic_fetch_add(&counts->cached_tokens, (uint64_t)ev->usage.cached_tokens, __ATOMIC_RELAXED);
     (void)__atomic_fetch_add(&counts->answer_tokens, (uint64_t)ev->usage.answer_tokens, __ATOMIC_RELAXED);
-    if (ev->status != HL_OK && c->status == HL_OK) {
-        c->status = ev->status;
-        c->err = *ev->err;
-    }
+    if (ev->status != HL_OK) fail_choice(c, ev->status, ev->err);
     if (c->is_stream && c->status == HL_OK && c->dialect->end) c->dialect->end(c, k, j);
 }
 
@@ -373,6 +431,11 @@ void hl_completion_cancel(hl_completion *c) {
         if (c->choices[i].generation) hl_generation_cancel(c->choices[i].generation);
 }
 
+void hl_completion_answer_now(hl_completion *c) {
+    for (size_t i = 0; i < c->n_choices; i++)
+        if (c->choices[i].generation) hl_generation_answer_now(c->choices[i].generation);
+}
+
 void hl_completion_end(hl_completion *c) {
     for (size_t i = 0; i < c->n_choices; i++) {
         hl_choice *k = &c->choices[i];
@@ -390,6 +453,9 @@ void hl_completion_free(hl_completion *c) {
         hl_str_done(&c->choices[i].said);
         hl_str_done(&c->choices[i].thought);
         hl_str_done(&c->choices[i].logprobs);
+        hl_str_done(&c->choices[i].prompt_text);
+        hl_tokens_done(&c->choices[i].prompt_ids);
+        hl_tokens_done(&c->choices[i].ids);
     }
     hl_free(c->choices);
     if (c->resident && c->has_begun && c->status == HL_OK) hl_host_count_use(c->x->server->host, c->source);
@@ -399,6 +465,9 @@ void hl_completion_free(hl_completion *c) {
     hl_options_done(&c->options);
     hl_str_done(&c->messages);
     hl_str_done(&c->tools);
+    hl_str_done(&c->prediction);
+    hl_tokens_done(&c->context);
+    hl_tokens_done(&c->prompt_ids);
     json_decref(c->body);
     hl_free(c);
 }

@@ -17,8 +17,11 @@ typedef struct hl_completion hl_completion;
 
 /* One of n answers to the same prompt, or the answer to one of several prompts. */
 typedef struct hl_choice {
-    hl_generation *generation;    /* NULL: not started, or given back */
-    hl_view        prompt;        /* of a completion without messages; belongs to the body */
+    hl_generation *generation;  /* NULL: not started, or given back */
+    hl_view        prompt;      /* of a completion without messages; belongs to the body */
+    hl_tokens      prompt_ids;  /* instead of it */
+    hl_str         prompt_text; /* what prompt_ids spell, where it is to be echoed: prompt is a view of it */
+    hl_tokens      ids;         /* of the answer, where wants_tokens */
     hl_str         said, thought; /* the answer; in a stream only what a dialect needs */
     hl_str         logprobs;      /* as the dialect writes them, without brackets */
     int32_t        n_thinking_tokens;
@@ -58,7 +61,12 @@ struct hl_completion {
     int64_t             keep_ms;   /* HL_KEEP_... or ms */
     hl_request          request;
     hl_str              messages, tools; /* JSON texts of the request */
-    hl_choice          *choices;         /* [n_choices] */
+    hl_str              prediction;
+    hl_tokens           context;    /* tokens in front of the messages */
+    hl_tokens           prompt_ids; /* of the whole prompt, where wants_tokens */
+    size_t              n_each;     /* choices for each prompt; 0: all are for one */
+    uint64_t            n_tokens;   /* of all answers, so far; atomic */
+    hl_choice          *choices;    /* [n_choices] */
     size_t              n_choices, n_ended;
     hl_status           status; /* of the first choice that failed */
     hl_err              err;
@@ -67,7 +75,7 @@ struct hl_completion {
     int64_t             created_s, start_ns, load_ns;
     int32_t             prompt_tokens; /* counted before the start; 0: nobody asked */
     /* For dialects. */
-    bool  is_chat, wants_usage, wants_logprobs, does_echo, wants_keeping, was_kept;
+    bool  is_chat, wants_usage, wants_logprobs, does_echo, wants_tokens, wants_keeping, was_kept;
     void *data;  /* the dialect's */
     int   block; /* number of the content block that is open, or comes next */
     int   block_kind;
@@ -100,6 +108,15 @@ HL_MUST_CHECK hl_status hl_completion_set_messages(hl_completion *c, const json_
 /* Load the model, or use the one that is there; c->request has its context length then. */
 HL_MUST_CHECK hl_status hl_completion_load(hl_completion *c, hl_err *err);
 
+/* A list of ids, in the body as `key`. fails HL_E_ARG */
+HL_MUST_CHECK hl_status hl_completion_read_ids(const json_t *list, const char *key, hl_tokens *ret,
+                                               hl_err *err);
+/* Most tokens of reasoning, by the names that clients have for it. fails HL_E_ARG */
+HL_MUST_CHECK hl_status hl_completion_take_budget(hl_completion *c, hl_err *err);
+/* The same, from one field: 0 is none at all. */
+HL_MUST_CHECK hl_status hl_completion_set_budget(hl_completion *c, const json_t *object, const char *key,
+                                                 hl_err *err);
+
 /* What the template is told of tools. NULL or empty: none. */
 HL_MUST_CHECK hl_status hl_completion_set_tools(hl_completion *c, const json_t *tools, hl_err *err);
 
@@ -118,7 +135,8 @@ HL_MUST_CHECK hl_status hl_completion_start(hl_completion *c, size_t n, hl_err *
 bool hl_completion_pump(hl_completion *c, size_t enough);
 /* Have hl_exchange_wake() called when there is something again. */
 void hl_completion_watch(hl_completion *c);
-void hl_completion_cancel(hl_completion *c); /* any thread */
+void hl_completion_cancel(hl_completion *c);     /* any thread */
+void hl_completion_answer_now(hl_completion *c); /* any thread: its reasoning is to end */
 /* Give the generations back: nobody is woken afterwards. Event thread. */
 void hl_completion_end(hl_completion *c);
 void hl_completion_free(hl_completion *c); /* a worker: it may unload the model. NULL is allowed */

@@ -131,8 +131,10 @@ bool hl_hangup_take_ping(const hl_server *s, const hl_exchange *x);
  * hl_exchange_let_go(). NULL: none */
 hl_exchange *hl_exchange_hold(hl_server *s, hl_view id);
 void         hl_exchange_let_go(hl_server *s);
-/* Let its answer end soon, and be told as far as it came; its client stays. Under the server's lock. */
+/* Let its answer end soon, as far as it was taken; its client stays and is told. Under the server's lock. */
 void hl_exchange_cancel(hl_exchange *x);
+/* Let its reasoning end, where it reasons now. Under the server's lock. */
+void hl_exchange_answer_now(hl_exchange *x);
 
 /* ---- listen.c ---- */
 

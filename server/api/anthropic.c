@@ -346,6 +346,8 @@ static hl_status take_thinking(hl_completion *c, hl_err *err) {
     hl_status     status = hl_field_object(c->body, "thinking", &thinking, err);
     if (status == HL_OK) status = hl_field_text(thinking, "type", &type, err);
     c->request.think = strcmp(type, "disabled") == 0 ? HL_THINK_OFF : HL_THINK_ON;
+    if (status == HL_OK && c->request.think == HL_THINK_ON)
+        status = hl_completion_set_budget(c, thinking, "budget_tokens", err);
     return status;
 }
 

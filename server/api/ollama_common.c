@@ -81,6 +81,7 @@ hl_status hl_ollama_take_common(hl_completion *c, hl_err *err) {
     if (status == HL_OK)
         status = hl_keep_alive_read(json_object_get(c->body, "keep_alive"), &c->keep_ms, err);
     if (status == HL_OK) status = take_think(c, json_object_get(c->body, "think"), err);
+    if (status == HL_OK) status = hl_completion_take_budget(c, err);
     if (status == HL_OK) status = hl_field_bool(c->body, "logprobs", &c->wants_logprobs, err);
     if (status == HL_OK) status = hl_field_int(c->body, "top_logprobs", 0, 20, &n_top, err);
     if (status == HL_OK && format && !json_is_null(format) &&

@@ -65,6 +65,12 @@ static void add_end(hl_completion *c, hl_choice *k, hl_json_out *j) {
     hl_json_add_int(j, "eval_count", u->answer_tokens);
     hl_json_add_int(j, "eval_duration", u->answer_ns);
     hl_json_add_int(j, "prompt_cached_count", u->cached_tokens);
+    if (c->prompt_ids.n > 0) {
+        hl_json_open(j, "context", '[');
+        for (size_t i = 0; i < c->prompt_ids.n; i++) hl_json_add_int(j, NULL, c->prompt_ids.ids[i]);
+        for (size_t i = 0; i < k->ids.n; i++) hl_json_add_int(j, NULL, k->ids.ids[i]);
+        hl_json_close(j, ']');
+    }
     if (c->n_left_out > 0) hl_json_add_int(j, "messages_left_out", (int64_t)c->n_left_out);
 }
 
@@ -152,14 +158,23 @@ static hl_status start_generate(hl_completion *c, hl_view prompt, hl_view system
     return status == HL_OK ? hl_completion_start(c, 1, err) : status;
 }
 
-static hl_status refuse_unknown(const hl_completion *c, hl_err *err) {
-    const json_t *images = json_object_get(c->body, "images"), *context = json_object_get(c->body, "context");
+static hl_status refuse_images(const hl_completion *c, hl_err *err) {
+    const json_t   *images = NULL;
+    const hl_status status = hl_field_list(c->body, "images", &images, err);
     if (json_array_size(images) > 0)
         return hl_fail(err, HL_E_UNSUPPORTED, "images: this build reads texts only");
-    if (json_array_size(context) > 0)
-        return hl_fail(err, HL_E_UNSUPPORTED,
-                       "context: not kept by this server; use /api/chat, which reads again only what is new");
-    return HL_OK;
+    return status;
+}
+
+/* The tokens of a conversation as an earlier answer gave them: the new turn is rendered behind them. */
+static hl_status take_context(hl_completion *c, bool is_raw, hl_err *err) {
+    const json_t   *context = NULL;
+    const hl_status status = hl_field_list(c->body, "context", &context, err);
+    if (status != HL_OK) return status;
+    if (is_raw && json_array_size(context) > 0)
+        return hl_fail(err, HL_E_ARG, "raw mode does not support template, system, or context");
+    c->wants_tokens = !is_raw;
+    return hl_completion_read_ids(context, "context", &c->context, err);
 }
 
 hl_status hl_api_ollama_generate(hl_exchange *x, hl_err *err) {
@@ -173,7 +188,8 @@ hl_status hl_api_ollama_generate(hl_exchange *x, hl_err *err) {
     if (status == HL_OK) status = hl_field_view(c->body, "system", &system, err);
     if (status == HL_OK) status = hl_field_text(c->body, "template", &template, err);
     if (status == HL_OK) status = hl_field_bool(c->body, "raw", &raw, err);
-    if (status == HL_OK) status = refuse_unknown(c, err);
+    if (status == HL_OK) status = refuse_images(c, err);
+    if (status == HL_OK) status = take_context(c, raw, err);
     if (status != HL_OK) return status;
     if (raw && (system.ptr || template))
         return hl_fail(err, HL_E_ARG, "raw mode does not support template, system, or context");

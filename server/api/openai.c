@@ -12,6 +12,8 @@
 #include "core/base/mem.h"
 #include "server/api/errors.h"
 #include "server/api/ollama_common.h"
+#include "server/api/openai_fields.h"
+#include "server/api/text_logprobs.h"
 #include "server/server_priv.h"
 
 enum { MAX_CHOICES = 128 };
@@ -40,7 +42,7 @@ static void add_usage(const hl_completion *c, hl_json_out *j) {
     for (size_t i = 0; i < c->n_choices; i++) {
         const hl_usage *u = &c->choices[i].usage;
         /* n answers to one prompt: it counts once */
-        if (i == 0 || c->choices[i].prompt.ptr != c->choices[0].prompt.ptr) {
+        if (c->n_each == 0 ? i == 0 : i % c->n_each == 0) {
             prompt += u->prompt_tokens;
             cached += u->cached_tokens;
         }
@@ -64,7 +66,11 @@ static void add_usage(const hl_completion *c, hl_json_out *j) {
     hl_json_close(j, '}');
 }
 
-static void add_logprobs(hl_choice *k, hl_json_out *j) {
+static void add_logprobs(hl_completion *c, hl_choice *k, hl_json_out *j) {
+    if (!c->is_chat) {
+        hl_text_logprobs_write(c, k, j);
+        return;
+    }
     if (k->logprobs.len == 0) {
         hl_json_add_text(j, "logprobs", NULL);
         return;
@@ -86,7 +92,7 @@ static void begin_chunk(hl_completion *c, hl_choice *k, hl_json_out *j) {
 }
 
 static void end_chunk(hl_completion *c, hl_choice *k, const char *reason, hl_json_out *j) {
-    add_logprobs(k, j);
+    add_logprobs(c, k, j);
     hl_json_add_text(j, "finish_reason", reason);
     hl_json_close(j, '}');
     hl_json_close(j, ']');
@@ -176,7 +182,7 @@ static void add_choice(hl_completion *c, hl_choice *k, hl_json_out *j) {
         if (text.failed) j->text.failed = j->text.lacks_memory = true;
         hl_str_done(&text);
     }
-    add_logprobs(k, j);
+    add_logprobs(c, k, j);
     hl_json_add_text(j, "finish_reason", finish_reason(k));
     hl_json_close(j, '}');
 }
@@ -187,6 +193,7 @@ static void write_whole(hl_completion *c, hl_json_out *j) {
     for (size_t i = 0; i < c->n_choices; i++) add_choice(c, &c->choices[i], j);
     hl_json_close(j, ']');
     add_usage(c, j);
+    hl_openai_echo(c, j);
     hl_json_close(j, '}');
 }
 
@@ -199,6 +206,17 @@ static const hl_dialect dialect = {.stream_type = "text/event-stream",
                                    .fail = write_failure,
                                    .whole = write_whole,
                                    .logprob = hl_add_logprob};
+
+static const hl_dialect text_dialect = {.stream_type = "text/event-stream",
+                                        .ping = ": ping\n\n",
+                                        .begin = write_begin,
+                                        .token = write_token,
+                                        .end = write_end,
+                                        .finish = write_finish,
+                                        .fail = write_failure,
+                                        .whole = write_whole,
+                                        .logprob = hl_text_logprobs_add,
+                                        .done = hl_text_logprobs_done};
 
 /* ---- Requests ---- */
 
@@ -277,7 +295,8 @@ static hl_status take_thinking(hl_completion *c, hl_err *err) {
         on = json_is_true(json_object_get(kwargs, keys[i]));
         c->request.think = on ? HL_THINK_ON : HL_THINK_OFF;
     }
-    return HL_OK;
+    status = hl_completion_set_budget(c, reasoning, "max_tokens", err);
+    return status == HL_OK ? hl_completion_take_budget(c, err) : status;
 }
 
 static hl_status refuse_format(const hl_completion *c, hl_err *err) {
@@ -296,7 +315,7 @@ static hl_status open_completion(hl_exchange *x, bool is_chat, hl_completion **r
     json_t       *body = NULL;
     const json_t *stream_options = NULL;
     hl_status     status = hl_exchange_read_json(x, &body, err);
-    if (status == HL_OK) status = hl_completion_new(x, &dialect, body, ret, err);
+    if (status == HL_OK) status = hl_completion_new(x, is_chat ? &dialect : &text_dialect, body, ret, err);
     if (status != HL_OK) return status;
     hl_completion *c = *ret;
     c->is_chat = is_chat;
@@ -311,6 +330,7 @@ static hl_status open_completion(hl_exchange *x, bool is_chat, hl_completion **r
     if (status == HL_OK) status = take_options(c, err);
     if (status == HL_OK) status = take_bias(c, err);
     if (status == HL_OK) status = refuse_format(c, err);
+    if (status == HL_OK) status = hl_openai_check_echoed(c, err);
     return status;
 }
 
@@ -341,6 +361,8 @@ hl_status hl_api_openai_chat(hl_exchange *x, hl_err *err) {
     if (status == HL_OK) status = hl_field_bool(c->body, "logprobs", &c->wants_logprobs, err);
     if (status == HL_OK) status = hl_field_int(c->body, "top_logprobs", 0, 20, &n_top, err);
     if (status == HL_OK) status = take_thinking(c, err);
+    if (status == HL_OK) status = hl_openai_take_prediction(c, err);
+    if (status == HL_OK) status = hl_openai_refuse_fields(c, err);
     if (status != HL_OK) return status;
     if (json_array_size(messages) == 0) return hl_fail(err, HL_E_ARG, "messages: expected at least one");
     if (n_top > 0 && !c->wants_logprobs)
@@ -362,23 +384,62 @@ static hl_view view_of(const json_t *text) {
     return (hl_view){json_string_value(text), json_string_length(text)};
 }
 
-static hl_status take_prompts(hl_completion *c, size_t n, hl_err *err) {
-    const json_t *prompt = json_object_get(c->body, "prompt"), *p;
-    const size_t  n_prompts = json_is_array(prompt) ? json_array_size(prompt) : 1;
-    size_t        i;
-    if (!json_is_string(prompt) && (!json_is_array(prompt) || n_prompts == 0))
-        return hl_fail(err, HL_E_ARG, "prompt: expected a text, or a list of texts");
-    if (n_prompts * n > MAX_CHOICES)
-        return hl_fail(err, HL_E_ARG, "prompt: %zu texts with n = %zu: at most %d answers", n_prompts, n,
-                       MAX_CHOICES);
-    json_array_foreach(prompt, i, p) {
-        if (!json_is_string(p))
-            return hl_fail(err, HL_E_UNSUPPORTED,
-                           "prompt[%zu]: expected a text; lists of tokens are not read", i);
+/* One prompt: a text, or a list of ids. */
+static hl_status take_prompt(const json_t *p, const char *where, hl_choice *k, hl_err *err) {
+    if (json_is_string(p)) {
+        k->prompt = view_of(p);
+        return HL_OK;
     }
-    const hl_status status = hl_completion_prepare(c, n_prompts * n, err);
-    for (i = 0; status == HL_OK && i < n_prompts * n; i++)
-        c->choices[i].prompt = view_of(json_is_array(prompt) ? json_array_get(prompt, i / n) : prompt);
+    if (!json_is_array(p) || json_array_size(p) == 0)
+        return hl_fail(err, HL_E_ARG, "%s: expected a text, or a list of ids", where);
+    return hl_completion_read_ids(p, where, &k->prompt_ids, err);
+}
+
+/* A text, a list of ids, or a list of such prompts. */
+static hl_status take_prompts(hl_completion *c, size_t n, hl_err *err) {
+    const json_t *prompt = json_object_get(c->body, "prompt");
+    const bool    is_list = json_is_array(prompt) && !json_is_number(json_array_get(prompt, 0));
+    const size_t  n_prompts = is_list ? json_array_size(prompt) : 1;
+    char          where[40] = "prompt";
+    if (n_prompts == 0 || (!is_list && !json_is_string(prompt) && !json_is_array(prompt)))
+        return hl_fail(err, HL_E_ARG, "prompt: expected a text, a list of ids, or a list of these");
+    if (n_prompts > MAX_CHOICES / n)
+        return hl_fail(err, HL_E_ARG, "prompt: %zu prompts with n = %zu: at most %d answers", n_prompts, n,
+                       MAX_CHOICES);
+    hl_status status = hl_completion_prepare(c, n_prompts * n, err);
+    c->n_each = n;
+    for (size_t i = 0; status == HL_OK && i < n_prompts * n; i++) {
+        if (is_list) (void)snprintf(where, sizeof where, "prompt[%zu]", i / n);
+        status = take_prompt(is_list ? json_array_get(prompt, i / n) : prompt, where, &c->choices[i], err);
+    }
+    return status;
+}
+
+/* What prompts of ids spell, for the echo. */
+static hl_status spell_prompts(hl_completion *c, hl_err *err) {
+    char      piece[256];
+    hl_status status = HL_OK;
+    for (size_t i = 0; status == HL_OK && i < c->n_choices; i++) {
+        hl_choice *k = &c->choices[i];
+        for (size_t t = 0; c->tokenizer && t < k->prompt_ids.n; t++) {
+            const size_t n =
+                hl_tokenizer_piece(c->tokenizer, k->prompt_ids.ids[t], true, piece, sizeof piece);
+            hl_str_add(&k->prompt_text, piece, n < sizeof piece ? n : sizeof piece);
+        }
+        if (k->prompt_ids.n > 0) k->prompt = hl_str_view(&k->prompt_text);
+        status = hl_str_check(&k->prompt_text, "prompt", err);
+    }
+    return status;
+}
+
+/* The best of several answers would have to be chosen by logprobs of all of them. */
+static hl_status check_best_of(const hl_completion *c, int64_t n, hl_err *err) {
+    int64_t         best_of = n;
+    const hl_status status = hl_field_int(c->body, "best_of", 1, MAX_CHOICES, &best_of, err);
+    if (status == HL_OK && best_of < n)
+        return hl_fail(err, HL_E_ARG, "best_of: %d, expected at least n = %d", (int)best_of, (int)n);
+    if (status == HL_OK && best_of > n)
+        return hl_fail(err, HL_E_NOT_YET, "best_of: this build chooses none of several answers yet; use n");
     return status;
 }
 
@@ -390,13 +451,17 @@ hl_status hl_api_openai_text(hl_exchange *x, hl_err *err) {
     if (status == HL_OK) status = hl_field_bool(c->body, "echo", &c->does_echo, err);
     if (status == HL_OK) status = hl_field_text(c->body, "suffix", &suffix, err);
     if (status == HL_OK) status = hl_field_int(c->body, "logprobs", 0, 20, &n_top, err);
+    if (status == HL_OK) status = check_best_of(c, n, err);
     if (status == HL_OK) status = take_prompts(c, (size_t)n, err);
     if (status != HL_OK) return status;
+    if (suffix && *suffix && c->choices[0].prompt_ids.n > 0)
+        return hl_fail(err, HL_E_ARG, "suffix: expected a prompt of text in front of it");
     if (c->does_echo && n_top >= 0)
         return hl_fail(err, HL_E_NOT_YET, "echo with logprobs: this build gives no logprobs of prompts yet");
     c->wants_logprobs = c->request.want_logprobs = n_top >= 0;
     c->request.n_top = n_top > 0 ? (int32_t)n_top : 0;
     status = hl_completion_load(c, err);
+    if (status == HL_OK && c->does_echo) status = spell_prompts(c, err);
     if (status != HL_OK) return status;
     c->request.suffix = suffix ? view_of(json_object_get(c->body, "suffix")) : (hl_view){0};
     c->request.raw = c->request.suffix.len == 0;

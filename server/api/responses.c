@@ -13,11 +13,12 @@
 #include "core/base/mem.h"
 #include "server/api/errors.h"
 #include "server/api/ollama_common.h"
+#include "server/api/openai_fields.h"
 #include "server/api/response_items.h"
 #include "server/server_priv.h"
 
 enum { NO_ITEM, REASONING_ITEM, MESSAGE_ITEM };
-enum { MAX_PAIRS = 16, MAX_KEY_BYTES = 64, MAX_VALUE_BYTES = 512, MAX_LOGPROB_BYTES = 256 << 20 };
+enum { MAX_LOGPROB_BYTES = 256 << 20 };
 
 typedef struct response {
     char        id[HL_RESPONSE_ID_BYTES]; /* "resp_..." */
@@ -442,39 +443,17 @@ static hl_status refuse_fields(const hl_completion *c, hl_err *err) {
     return status;
 }
 
-static hl_status check_metadata(const hl_completion *c, hl_err *err) {
-    const json_t *metadata = NULL, *v;
-    const char   *key;
-    hl_status     status = hl_field_object(c->body, "metadata", &metadata, err);
-    if (status != HL_OK) return status;
-    if (json_object_size(metadata) > MAX_PAIRS)
-        return hl_fail(err, HL_E_ARG, "metadata: %zu pairs, expected at most %d", json_object_size(metadata),
-                       MAX_PAIRS);
-    json_object_foreach((json_t *)(uintptr_t)metadata, key, v) {
-        if (!json_is_string(v) || json_string_length(v) > MAX_VALUE_BYTES || strlen(key) > MAX_KEY_BYTES)
-            return hl_fail(err, HL_E_ARG,
-                           "metadata.%.64s: expected a key of at most %d and a text of at most %d bytes", key,
-                           MAX_KEY_BYTES, MAX_VALUE_BYTES);
-    }
-    return HL_OK;
-}
-
 /* Fields that only come back in the answer, with the type that its readers expect. */
 static hl_status check_echoed(const hl_completion *c, hl_err *err) {
-    static const char *const texts[] = {"user", "safety_identifier", "prompt_cache_key", "service_tier"};
-    const json_t            *text = NULL, *reasoning = NULL;
-    const char              *word = NULL;
-    bool                     parallel = true;
-    int64_t                  n_calls = 0;
-    hl_status                status = hl_field_bool(c->body, "parallel_tool_calls", &parallel, err);
-    if (status == HL_OK) status = hl_field_int(c->body, "max_tool_calls", 0, INT32_MAX, &n_calls, err);
-    for (size_t i = 0; i < sizeof texts / sizeof *texts && status == HL_OK; i++)
-        status = hl_field_text(c->body, texts[i], &word, err);
+    const json_t *text = NULL, *reasoning = NULL;
+    const char   *word = NULL;
+    int64_t       n_calls = 0;
+    hl_status     status = hl_field_int(c->body, "max_tool_calls", 0, INT32_MAX, &n_calls, err);
     if (status == HL_OK) status = hl_field_object(c->body, "text", &text, err);
     if (status == HL_OK) status = hl_field_text(text, "verbosity", &word, err);
     if (status == HL_OK) status = hl_field_object(c->body, "reasoning", &reasoning, err);
     if (status == HL_OK) status = hl_field_text(reasoning, "summary", &word, err);
-    return status == HL_OK ? check_metadata(c, err) : status;
+    return status == HL_OK ? hl_openai_check_echoed(c, err) : status;
 }
 
 static hl_status take_options(hl_completion *c, hl_err *err) {
@@ -494,7 +473,8 @@ static hl_status take_options(hl_completion *c, hl_err *err) {
     if (status == HL_OK) status = hl_field_object(c->body, "reasoning", &reasoning, err);
     if (status == HL_OK) status = hl_field_text(reasoning, "effort", &effort, err);
     if (status == HL_OK && effort) c->request.think = hl_openai_think(effort);
-    return status;
+    if (status == HL_OK) status = hl_completion_set_budget(c, reasoning, "max_tokens", err);
+    return status == HL_OK ? hl_completion_take_budget(c, err) : status;
 }
 
 static hl_status take_logprob_fields(hl_completion *c, hl_err *err) {

@@ -51,6 +51,11 @@ void hl_exchange_cancel(hl_exchange *x) {
     if (state >= HL_X_ANSWERING && x->completion) hl_completion_cancel(x->completion);
 }
 
+void hl_exchange_answer_now(hl_exchange *x) {
+    const hl_exchange_state state = __atomic_load_n(&x->state, __ATOMIC_SEQ_CST);
+    if (state >= HL_X_ANSWERING && x->completion) hl_completion_answer_now(x->completion);
+}
+
 static void look_at_events(hl_server *s, const struct epoll_event *events, int n) {
     (void)pthread_mutex_lock(&s->lock);
     for (int i = 0; i < n; i++) {

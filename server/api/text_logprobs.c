@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * text_logprobs.c - tokens, token_logprobs, top_logprobs and text_offset, each list written as tokens come.
+ *
+ * The tokens themselves stand in k->logprobs, so that whoever streams sees that there is something.
+ */
+#include "server/api/text_logprobs.h"
+
+#include "core/base/mem.h"
+
+enum { MAX_LIST_BYTES = 256 << 20, PIECE_BYTES = 256 };
+
+typedef struct lists { /* of one choice */
+    hl_json_out values, top, offsets;
+    int64_t     n_chars; /* of the text so far: where the next token begins */
+} lists;
+
+static hl_view piece_of(const hl_completion *c, int32_t token, char buf[PIECE_BYTES]) {
+    size_t n = c->tokenizer ? hl_tokenizer_piece(c->tokenizer, token, true, buf, PIECE_BYTES) : 0;
+    return (hl_view){buf, n < PIECE_BYTES ? n : PIECE_BYTES};
+}
+
+static int64_t count_chars(hl_view v) {
+    int64_t n = 0;
+    for (size_t i = 0; i < v.len; i++) n += (v.ptr[i] & 0xc0) != 0x80; /* not inside a character */
+    return n;
+}
+
+static lists *lists_of(hl_completion *c, const hl_choice *k) {
+    lists *all = c->data;
+    if (!all) {
+        all = c->data = hl_new(c->n_choices, sizeof *all);
+        for (size_t i = 0; all && i < c->n_choices; i++) {
+            hl_str_init(&all[i].values.text, MAX_LIST_BYTES);
+            hl_str_init(&all[i].top.text, MAX_LIST_BYTES);
+            hl_str_init(&all[i].offsets.text, MAX_LIST_BYTES);
+            if (c->does_echo) all[i].n_chars = count_chars(c->choices[i].prompt);
+        }
+    }
+    return all ? &all[k - c->choices] : NULL;
+}
+
+static double shown(float logprob) { return logprob > -9999.0f ? (double)logprob : -9999.0; }
+
+static void add_pair(const hl_completion *c, hl_json_out *j, int32_t token, float logprob) {
+    char          buf[PIECE_BYTES];
+    const hl_view piece = piece_of(c, token, buf);
+    if (j->needs_comma) hl_str_add_char(&j->text, ',');
+    hl_str_add_json(&j->text, piece);
+    hl_str_add_char(&j->text, ':');
+    j->needs_comma = false;
+    hl_json_add_real(j, NULL, shown(logprob));
+}
+
+/* The most likely ones and, if it is none of them, the one that was chosen. */
+static void add_top(const hl_completion *c, hl_json_out *j, const hl_token_event *ev) {
+    bool is_there = false;
+    hl_json_open(j, NULL, '{');
+    for (size_t i = 0; i < ev->n_top; i++) {
+        add_pair(c, j, ev->top[i].token, ev->top[i].logprob);
+        is_there |= ev->top[i].token == ev->token;
+    }
+    if (!is_there) add_pair(c, j, ev->token, ev->logprob);
+    hl_json_close(j, '}');
+}
+
+void hl_text_logprobs_add(hl_completion *c, hl_choice *k, const hl_token_event *ev) {
+    char          buf[PIECE_BYTES];
+    const hl_view piece = piece_of(c, ev->token, buf);
+    lists        *l = lists_of(c, k);
+    if (!l) {
+        k->logprobs.failed = k->logprobs.lacks_memory = true;
+        return;
+    }
+    hl_json_out tokens = {.text = k->logprobs, .needs_comma = k->logprobs.len > 0};
+    hl_json_add_view(&tokens, NULL, piece);
+    k->logprobs = tokens.text;
+    hl_json_add_real(&l->values, NULL, shown(ev->logprob));
+    add_top(c, &l->top, ev);
+    hl_json_add_int(&l->offsets, NULL, l->n_chars);
+    l->n_chars += count_chars(piece);
+}
+
+static void write_list(hl_json_out *j, const char *key, hl_str *list) {
+    hl_json_open(j, key, '[');
+    hl_json_add_raw(j, NULL, hl_str_text(list));
+    hl_json_close(j, ']');
+    if (list->failed) j->text.failed = j->text.lacks_memory = true;
+    hl_str_clear(list);
+}
+
+void hl_text_logprobs_write(hl_completion *c, hl_choice *k, hl_json_out *j) {
+    lists *l = k->logprobs.len > 0 ? lists_of(c, k) : NULL;
+    if (!l) {
+        hl_json_add_text(j, "logprobs", NULL);
+        if (k->logprobs.failed) j->text.failed = j->text.lacks_memory = true;
+        return;
+    }
+    hl_json_open(j, "logprobs", '{');
+    write_list(j, "tokens", &k->logprobs);
+    write_list(j, "token_logprobs", &l->values.text);
+    write_list(j, "top_logprobs", &l->top.text);
+    write_list(j, "text_offset", &l->offsets.text);
+    hl_json_close(j, '}');
+    l->values.needs_comma = l->top.needs_comma = l->offsets.needs_comma = false;
+}
+
+void hl_text_logprobs_done(hl_completion *c) {
+    lists *all = c->data;
+    for (size_t i = 0; all && i < c->n_choices; i++) {
+        hl_json_done(&all[i].values);
+        hl_json_done(&all[i].top);
+        hl_json_done(&all[i].offsets);
+    }
+    hl_free(all);
+}

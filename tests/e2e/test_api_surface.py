@@ -1,0 +1,234 @@
+"""Fields and endpoints beyond the plain chat: completions in full, Ollama's context, limits of reasoning, running requests."""
+import json
+import threading
+
+import pytest
+
+from test_clients import client_module, server  # noqa: F401 (a fixture)
+from test_serve import ANSWER, PIECES, Server, serve, user  # noqa: F401
+
+THINKS = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+          "{% if add_generation_prompt %}<|im_start|>assistant\n<think>{{ '\n' }}{% endif %}")
+
+
+@pytest.fixture
+def thinker(cli):
+    """Reasons without an end; behind the close marker comes the answer."""
+    cli.ok("import", cli.model(("hm", " so", *PIECES), template=THINKS, links={1: 0, b">": 2}), "tiny")
+    with Server(cli) as s:
+        yield s
+
+
+# ---- /v1/completions ----
+
+def complete(s, prompt="\n", **more):
+    return s.json("POST", "/v1/completions", dict({"model": "tiny", "prompt": prompt}, **more))
+
+
+def test_logprobs_are_four_lists(serve):
+    s = serve()
+    (choice,) = complete(s, "a\n", logprobs=2)["choices"]
+    lists = choice["logprobs"]
+    assert choice["text"] == ANSWER and lists["tokens"] == list(PIECES)
+    assert lists["text_offset"] == [0, 5, 11, 15] and all(p < 0 for p in lists["token_logprobs"])
+    assert all(len(top) == 2 and top[token] == value for top, token, value in zip(lists["top_logprobs"], lists["tokens"], lists["token_logprobs"]))
+    events = [e for _, e in s.events("/v1/completions", {"model": "tiny", "prompt": "a\n", "logprobs": 2, "stream": True}) if e != "[DONE]"]
+    parts = [e["choices"][0]["logprobs"] for e in events if e["choices"][0]["logprobs"]]
+    assert {k: sum((p[k] for p in parts), []) for k in lists} == lists and len(parts) == 4
+    assert complete(s, "a\n")["choices"][0]["logprobs"] is None
+    only = complete(s, "a\n", logprobs=0)["choices"][0]["logprobs"]
+    assert [list(top) for top in only["top_logprobs"]] == [[p] for p in PIECES]
+    assert "echo with logprobs" in s.json("POST", "/v1/completions", {"model": "tiny", "prompt": "a", "echo": True, "logprobs": 1}, status=501)["error"]["message"]
+
+
+def test_offsets_count_characters(cli):
+    cli.ok("import", cli.model(("é", b"\xe2\x82", b"\xacx", "yz")), "tiny")
+    with Server(cli) as s:
+        lists = complete(s, "\n", logprobs=1)["choices"][0]["logprobs"]
+        assert lists["text_offset"] == [0, 1, 2, 3]
+
+
+def test_prompts_of_ids_are_prompts(serve):
+    s = serve()
+    text = complete(s, "ab\n", echo=True, max_tokens=2)
+    ids = s.json("POST", "/v1/tokenize", {"model": "tiny", "content": "ab\n", "add_special": False})["tokens"]
+    assert complete(s, ids, echo=True, max_tokens=2)["choices"] == text["choices"] and text["choices"][0]["text"] == "ab\nHello brave"
+    many = complete(s, [ids, "cd\n", ids], n=2, echo=True, max_tokens=1, logit_bias={"1": -100})
+    assert [(c["index"], c["text"]) for c in many["choices"]] == [(i, t + "Hello") for i, t in enumerate(["ab\n", "ab\n", "cd\n", "cd\n", "ab\n", "ab\n"])]
+    assert many["usage"]["prompt_tokens"] == 3 * text["usage"]["prompt_tokens"] and many["usage"]["completion_tokens"] == 6
+
+
+@pytest.mark.parametrize("more, status, words", [
+    ({"prompt": []}, 400, "prompt"), ({"prompt": [[]]}, 400, "prompt[0]"), ({"prompt": [1, "x"]}, 400, "prompt[1]"), ({"prompt": 3}, 400, "prompt"),
+    ({"prompt": [-1]}, 400, "prompt[0]"), ({"prompt": [99999]}, 400, "99999"), ({"prompt": [1.5]}, 400, "prompt[0]"), ({"prompt": None}, 400, "prompt"),
+    ({"best_of": 2}, 501, "best_of"), ({"best_of": 1, "n": 2}, 400, "best_of"), ({"n": 129}, 400, "n:"), ({"prompt": ["a"] * 65, "n": 2}, 400, "65 prompts"),
+    ({"prompt": [1, 2], "suffix": "x"}, 400, "suffix"), ({"suffix": "x"}, 400, "suffix"), ({"logprobs": 21}, 400, "logprobs"), ({"logprobs": True}, 400, "logprobs"),
+    ({"metadata": [1]}, 400, "metadata"), ({"user": 3}, 400, "user"), ({"logit_bias": {"x": 1}}, 400, "logit_bias"), ({"logit_bias": {"1": "x"}}, 400, "logit_bias")])
+def test_what_a_completion_cannot_be_is_named(serve, more, status, words):
+    assert words in serve().json("POST", "/v1/completions", dict({"model": "tiny", "prompt": "x"}, **more), status=status)["error"]["message"]
+
+
+# ---- /v1/chat/completions ----
+
+def test_chat_hands_back_and_ignores_what_changes_no_answer(serve):
+    s = serve()
+    more = dict(metadata={"k": "v"}, user="u", store=True, service_tier="auto", parallel_tool_calls=False, verbosity="low", prompt_cache_key="p",
+                safety_identifier="x", modalities=["text"], audio=None, prediction=None, nonsense={"a": [1]}, functions=[], stop=["zzz", "yyy", "qqq", "vvv", "uuu"])
+    got = s.json("POST", "/v1/chat/completions", user(**more))
+    assert got["choices"][0]["message"]["content"] == ANSWER and got["metadata"] == {"k": "v"}
+    assert "metadata" not in s.json("POST", "/v1/chat/completions", user())
+
+
+def test_a_prediction_is_drafted_and_counted(serve):
+    s = serve()
+    ask = lambda **more: s.json("POST", "/v1/chat/completions", user(**more))
+    plain = ask()["usage"]["completion_tokens_details"]
+    assert plain["accepted_prediction_tokens"] == 0
+    for content in (ANSWER + " " + ANSWER, [{"type": "text", "text": ANSWER}], "quite another text", ""):
+        got = ask(prediction={"type": "content", "content": content})
+        assert got["choices"][0]["message"]["content"] == ANSWER
+        assert got["usage"]["completion_tokens_details"].keys() == plain.keys()
+
+
+@pytest.mark.parametrize("more, status, words", [
+    ({"prediction": {"type": "content", "content": 3}}, 400, "prediction.content"), ({"prediction": {"type": "x", "content": "a"}}, 400, "prediction.type"),
+    ({"prediction": "x"}, 400, "prediction"), ({"prediction": {"content": [{"image": 1}]}}, 400, "prediction.content[0]"),
+    ({"modalities": ["text", "audio"]}, 400, "modalities[1]"), ({"audio": {"voice": "x"}}, 400, "audio"), ({"functions": [{"name": "f"}]}, 400, "functions"),
+    ({"parallel_tool_calls": "yes"}, 400, "parallel_tool_calls"), ({"store": 1}, 400, "store"), ({"metadata": {"a": 1}}, 400, "metadata.a"),
+    ({"stream_options": 1}, 400, "stream_options"), ({"max_completion_tokens": "x"}, 400, ""), ({"reasoning_effort": 1}, 400, "reasoning_effort"),
+    ({"thinking_budget": -1}, 400, "thinking_budget"), ({"thinking_budget": "x"}, 400, "thinking_budget"), ({"stop": {"a": 1}}, 400, "stop"),
+    ({"n": 0}, 400, "n:"), ({"seed": "x"}, 400, "seed"), ({"logprobs": 1}, 400, "logprobs"), ({"top_logprobs": 3}, 400, "top_logprobs")])
+def test_what_a_chat_cannot_be_is_named(serve, more, status, words):
+    assert words in serve().json("POST", "/v1/chat/completions", user(**more), status=status)["error"]["message"]
+
+
+# ---- Ollama: context and images ----
+
+def test_context_is_the_conversation_and_goes_on(serve, cli):
+    s = serve()
+    ask = lambda **more: s.json("POST", "/api/generate", dict({"model": "tiny", "stream": False, "prompt": "hi"}, **more))
+    one = ask()
+    spell = lambda ids: s.json("POST", "/v1/detokenize", {"model": "tiny", "tokens": ids})["content"]
+    turn = "<|im_start|>user\n%s<|im_end|>\n<|im_start|>assistant\n"
+    assert spell(one["context"]) == turn % "hi" + ANSWER
+    assert len(one["context"]) == one["prompt_eval_count"] + one["eval_count"]
+    two = ask(prompt="more", context=one["context"])
+    assert spell(two["context"]) == turn % "hi" + ANSWER + turn % "more" + ANSWER
+    assert two["prompt_eval_count"] == len(one["context"]) + len("user\nmore\nassistant\n") + 3 and two["prompt_cached_count"] > 0
+    assert s.lines("/api/generate", {"model": "tiny", "prompt": "more", "context": one["context"]})[-1]["context"] == two["context"]
+    assert "context" not in ask(raw=True) and "context" not in s.json("POST", "/api/chat", user(stream=False))
+
+
+@pytest.mark.parametrize("more, words", [({"context": [1, -2]}, "context[1]"), ({"context": ["x"]}, "context[0]"), ({"context": 3}, "context"),
+                                         ({"context": [99999]}, "99999"), ({"context": [1], "raw": True}, "raw mode"), ({"images": ["aaaa"]}, "images"),
+                                         ({"images": "x"}, "images"), ({"thinking_budget": True}, "thinking_budget")])
+def test_what_generate_cannot_take_is_named(serve, more, words):
+    assert words in serve().json("POST", "/api/generate", dict({"model": "tiny", "prompt": "hi"}, **more), status=400)["error"]
+
+
+def test_images_in_messages_are_refused(serve):
+    s = serve()
+    message = {"role": "user", "content": "x", "images": ["aaaa"]}
+    assert "messages[0].images" in s.json("POST", "/api/chat", {"model": "tiny", "messages": [message]}, status=400)["error"]
+
+
+# ---- Limits of reasoning ----
+
+def test_reasoning_ends_at_its_budget(thinker):
+    s = thinker
+    for name in ("thinking_budget", "thinking_budget_tokens", "reasoning_budget_tokens", "thinking_token_budget"):
+        got = s.json("POST", "/v1/chat/completions", user(max_tokens=300, **{name: 5}))
+        message = got["choices"][0]["message"]
+        assert message["content"] == ANSWER and message["reasoning_content"] == "hm sohm sohm" and got["choices"][0]["finish_reason"] == "stop"
+        assert got["usage"]["completion_tokens_details"]["reasoning_tokens"] == 5
+    none = s.json("POST", "/v1/chat/completions", user(max_tokens=300, thinking_budget=0))["choices"][0]["message"]
+    assert none["content"] == ANSWER and "reasoning_content" not in none
+    assert s.json("POST", "/v1/chat/completions", user(max_tokens=300, reasoning={"max_tokens": 2}))["choices"][0]["message"]["reasoning_content"] == "hm so"
+    ollama = s.json("POST", "/api/chat", user(stream=False, thinking_budget=3, options={"num_predict": 300}))["message"]
+    assert ollama["thinking"] == "hm sohm" and ollama["content"] == ANSWER
+    blocks = s.json("POST", "/v1/messages", user(max_tokens=300, thinking={"type": "enabled", "budget_tokens": 4}))["content"]
+    assert [b.get("thinking", b.get("text")) for b in blocks] == ["hm sohm so", ANSWER]
+    output = s.json("POST", "/v1/responses", {"model": "tiny", "input": "hi", "max_output_tokens": 300, "thinking_budget": 6})["output"]
+    assert output[0]["summary"][0]["text"] == "hm so" * 3 and output[1]["content"][0]["text"] == ANSWER
+    endless = s.json("POST", "/v1/chat/completions", user(max_tokens=30))["choices"][0]
+    assert endless["finish_reason"] == "length" and endless["message"]["content"] == "" and endless["message"]["reasoning_content"] == "hm so" * 15
+
+
+class Stream:
+    """An answer that is read line by line."""
+
+    def __init__(self, s, path, body):
+        self.connection = s.connect()
+        self.connection.request("POST", path, json.dumps(dict(body, stream=True)))
+        self.response = self.connection.getresponse()
+        assert self.response.status == 200
+        self.id = self.response.headers["x-request-id"]
+
+    def events(self):
+        for line in self.response:
+            if line.startswith(b"data: {"):
+                yield json.loads(line[6:])
+
+
+def test_somebody_may_ask_for_the_answer_now(thinker):
+    s = thinker
+    stream = Stream(s, "/v1/chat/completions", user())
+    events = stream.events()
+    deltas = [next(events)["choices"][0]["delta"] for _ in range(10)]
+    assert all("content" not in d for d in deltas[1:]) and "".join(d["reasoning_content"] for d in deltas[1:5]) == "hm sohm so"
+    assert s.json("POST", f"/api/requests/{stream.id}/answer") == {"id": stream.id, "answering": True}
+    rest = [e["choices"][0] for e in events]
+    assert "".join(c["delta"].get("content", "") for c in rest) == ANSWER and rest[-1]["finish_reason"] == "stop"
+    assert "not under way" in s.json("POST", f"/api/requests/{stream.id}/answer", status=404)["error"]
+    s.json("POST", "/api/requests/none/answer", status=404)
+
+
+# ---- Requests that are under way ----
+
+def test_running_requests_are_listed_and_cancelled(serve):
+    s = serve(loop=True)
+    assert s.json("GET", "/api/requests") == {"requests": []}
+    stream = Stream(s, "/api/chat", user(options={"num_predict": 4000}))
+    (first,) = s.json("GET", "/api/requests")["requests"]
+    assert first["id"] == stream.id and first["path"] == "/api/chat" and first["model"] == "tiny" and first["state"] == "answering"
+    assert first["answers"] == 1 and first["tokens"] >= 0 and first["age_ms"] >= 0
+    assert s.json("DELETE", f"/api/requests/{stream.id}") == {"id": stream.id, "cancelled": True}
+    last = stream.response.read().splitlines()[-1]  # it ends in order
+    assert json.loads(last)["done"] is True
+    assert "not under way" in s.json("DELETE", f"/api/requests/{stream.id}", status=404)["error"]
+    assert s.json("GET", "/api/requests") == {"requests": []}
+
+
+def test_a_whole_answer_is_cancelled_too(serve):
+    s, got = serve(loop=True), []
+    s.json("POST", "/api/generate", {"model": "tiny"})
+    t = threading.Thread(target=lambda: got.append(s.json("POST", "/v1/chat/completions", user(max_tokens=4000))))
+    t.start()
+    ids = []
+    while not ids and t.is_alive():
+        ids = [r["id"] for r in s.json("GET", "/api/requests")["requests"]]
+    s.ask("DELETE", f"/api/requests/{ids[0]}") if ids else None
+    t.join()
+    assert got[0]["choices"][0]["message"]["content"] in ANSWER * 1000  # what was not read yet is dropped
+    assert got[0]["usage"]["completion_tokens"] <= 4000
+
+
+# ---- The official clients ----
+
+def test_the_official_openai_client_completes(server):  # noqa: F811
+    openai = client_module("openai")
+    c = openai.OpenAI(base_url=f"http://{server.host}:{server.port}/v1", api_key="-", max_retries=0)
+    got = c.completions.create(model="smollm2:135m", prompt=["1, 2, 3,", "a, b, c,"], temperature=0, max_tokens=2, logprobs=3)
+    assert [x.text for x in got.choices] == [" 4", " d,"] and [x.index for x in got.choices] == [0, 1]
+    for x in got.choices:
+        assert "".join(x.logprobs.tokens) == x.text and x.logprobs.text_offset[0] == 0 and len(x.logprobs.text_offset) == 2 and all(len(t) >= 3 for t in x.logprobs.top_logprobs)
+    with pytest.raises(openai.BadRequestError):
+        c.completions.create(model="smollm2:135m", prompt=[10**7])
+
+
+def test_the_official_ollama_client_goes_on_from_a_context(server):  # noqa: F811
+    ollama = client_module("ollama")
+    c = ollama.Client(f"http://{server.host}:{server.port}")
+    one = c.generate("smollm2:135m", "My name is Anna. Say hello.", options={"temperature": 0})
+    two = c.generate("smollm2:135m", "What is my name?", context=list(one.context), options={"temperature": 0})
+    assert two.prompt_eval_count > len(one.context) and list(two.context)[:len(one.context)] == list(one.context)
