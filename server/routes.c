@@ -15,6 +15,8 @@ static const hl_route routes[] = {
 #undef HL_ROUTE
 };
 
+const hl_route *hl_route_at(size_t i) { return i < sizeof routes / sizeof *routes ? &routes[i] : NULL; }
+
 static const char *const method_names[HL_N_METHODS] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"};
 
 hl_method hl_method_parse(const char *text) {

@@ -44,6 +44,9 @@ typedef struct hl_route {
  * returns NULL: none; *ret_allowed is 0 when there is no such path */
 const hl_route *hl_route_find(hl_method method, hl_view path, hl_view *ret_rest, uint32_t *ret_allowed);
 
+/* Route i of the table; NULL past the last. */
+const hl_route *hl_route_at(size_t i);
+
 hl_method   hl_method_parse(const char *text);
 const char *hl_method_name(hl_method m);
 

@@ -68,7 +68,9 @@ typedef struct hl_exchange {
 
 /* ---- For handlers ---- */
 
-/* The body as a JSON object. in ret_body: json_decref(). fails HL_E_FORMAT, HL_E_LIMIT, HL_E_NOMEM */
+/* The body as a JSON object, with fields of the types that server/body_fields.def says.
+ * owns   json_decref(*ret_body)
+ * fails  HL_E_FORMAT, HL_E_LIMIT, HL_E_NOMEM; HL_E_ARG a field of another type */
 HL_MUST_CHECK hl_status hl_exchange_read_json(hl_exchange *x, json_t **ret_body, hl_err *err);
 
 /* What stands behind the path: "limit" of "?limit=5". NULL: absent. While a handler runs. */

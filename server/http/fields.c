@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "server/body_fields.h"
 #include "server/http/exchange.h"
 
 enum { MAX_VALUES = 4 << 20, MAX_DEPTH = 256 };
@@ -23,8 +24,12 @@ hl_status hl_exchange_read_json(hl_exchange *x, json_t **ret_body, hl_err *err) 
         json_decref(body);
         return hl_fail(err, HL_E_FORMAT, "body: expected a JSON object");
     }
-    *ret_body = body;
-    return HL_OK;
+    const hl_status checked = hl_body_check(x->route->name, body, err);
+    if (checked == HL_OK)
+        *ret_body = body;
+    else
+        json_decref(body);
+    return checked;
 }
 
 static const char *type_name(const json_t *v) {
