@@ -61,6 +61,10 @@ bool hl_kv_disk_take_done(hl_kv_disk *d, uint32_t *ret_block);
  * any time. */
 uint64_t hl_kv_disk_remove(const char *dir, const char *weights);
 
+/* How many blocks there are of whose weights, folder by folder. Any process, any time. */
+typedef void hl_kv_disk_each_fn(void *user, const char *weights, uint64_t n_blocks, uint64_t bytes);
+void         hl_kv_disk_each(const char *dir, hl_kv_disk_each_fn *fn, void *user);
+
 typedef struct hl_kv_disk_stats {
     uint64_t n_saved, n_loaded, n_refused; /* blocks; refused: damaged or foreign */
     uint64_t used_bytes;

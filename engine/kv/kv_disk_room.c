@@ -243,3 +243,41 @@ uint64_t hl_kv_disk_remove(const char *dir, const char *weights) {
     each_entry(dir, remove_in_folder, &r);
     return r.bytes;
 }
+
+/* ---- whose they are ---- */
+
+typedef struct counting {
+    hl_kv_disk_each_fn *fn;
+    void               *user;
+    char                weights[HL_KV_WEIGHTS_CHARS + 1]; /* of the folder in hand; "": not known yet */
+    uint64_t            n_blocks, bytes;
+} counting;
+
+/* All files of a folder are of the same weights. */
+static void count_file(void *user, const char *path) {
+    hl_kv_header_page p;
+    struct stat       st;
+    counting         *c = user;
+    if (!ends_in(path, ".kv") || lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return;
+    c->n_blocks++;
+    c->bytes += (uint64_t)st.st_size;
+    if (c->weights[0] || !read_header(path, &p)) return;
+    const char *end = p.h.identity + sizeof p.h.identity,
+               *at = memchr(p.h.identity, '|', sizeof p.h.identity);
+    const char  *after = at ? memchr(at + 1, '|', (size_t)(end - at - 1)) : NULL;
+    const size_t n = after ? (size_t)(after - at - 1) : 0;
+    if (n > 0 && n < sizeof c->weights) memcpy(c->weights, at + 1, n);
+}
+
+static void count_folder(void *user, const char *path) {
+    counting *c = user;
+    c->n_blocks = c->bytes = 0;
+    memset(c->weights, 0, sizeof c->weights);
+    each_entry(path, count_file, c);
+    if (c->weights[0]) c->fn(c->user, c->weights, c->n_blocks, c->bytes);
+}
+
+void hl_kv_disk_each(const char *dir, hl_kv_disk_each_fn *fn, void *user) {
+    counting c = {.fn = fn, .user = user};
+    each_entry(dir, count_folder, &c);
+}

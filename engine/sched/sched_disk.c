@@ -87,6 +87,10 @@ bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate) {
     return others_generate && n == RESTORED_PER_STEP;
 }
 
+void hl_sched_each_saved(const char *cache_dir, hl_sched_saved_fn *fn, void *user) {
+    hl_kv_disk_each(cache_dir, fn, user);
+}
+
 uint64_t hl_sched_remove_saved(const char *cache_dir, const char *cache_key) {
     return hl_kv_disk_remove(cache_dir, cache_key);
 }

@@ -1,6 +1,7 @@
 """Fields and endpoints beyond the plain chat: completions in full, Ollama's context, limits of reasoning, running requests."""
 import json
 import threading
+import time
 
 import pytest
 
@@ -211,6 +212,36 @@ def test_a_whole_answer_is_cancelled_too(serve):
     t.join()
     assert got[0]["choices"][0]["message"]["content"] in ANSWER * 1000  # what was not read yet is dropped
     assert got[0]["usage"]["completion_tokens"] <= 4000
+
+
+# ---- What is kept on disk ----
+
+def wait_for(look):
+    for _ in range(400):
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    return look()
+
+
+def test_saved_blocks_are_listed_by_model_and_deleted(serve, cli):
+    s = serve()
+    cli.ok("import", cli.model(("Other.",), name="second"), "second")
+    assert s.json("GET", "/api/cache") == {"saved": [], "bytes": 0, "quota_bytes": 4096 << 20}
+    for model in ("tiny", "second"):
+        s.json("POST", "/api/generate", {"model": model, "prompt": "x" * 600, "stream": False, "options": {"num_predict": 1}})
+    both = wait_for(lambda: len(s.json("GET", "/api/cache")["saved"]) == 2 and s.json("GET", "/api/cache"))
+    assert {e["model"] for e in both["saved"]} == {"tiny:latest", "second:latest"}
+    assert all(e["blocks"] > 0 and e["tokens"] == 64 * e["blocks"] and e["bytes"] > e["blocks"] * 4096 and e["weights"].startswith("sha256-")
+               for e in both["saved"]) and both["bytes"] == sum(e["bytes"] for e in both["saved"])
+    cli.ok("rm", "second")
+    s.json("DELETE", "/api/cache/none", status=404)
+    assert s.json("DELETE", "/api/cache/tiny:latest")["bytes"] > 0
+    assert all(e["model"] != "tiny:latest" for e in s.json("GET", "/api/cache")["saved"])
+    s.json("DELETE", "/api/cache")
+    assert s.json("GET", "/api/cache")["saved"] == []
+    assert s.json("POST", "/api/generate", {"model": "tiny", "prompt": "hi", "stream": False})["response"] == ANSWER
 
 
 # ---- The official clients ----
