@@ -55,6 +55,10 @@ hl_status hl_host_open_keyring(const hl_host *h, hl_keyring **ret_ring, hl_err *
     return hl_keyring_open(h->paths->db, h->events, ret_ring, err);
 }
 
+bool hl_host_fingerprint(const hl_host *h, char ret[HL_FINGERPRINT_BYTES]) {
+    return hl_store_fingerprint(h->paths->models, ret, NULL) == HL_OK;
+}
+
 static void pass_event(void *user, int level, const char *component, const char *event, const char *fields) {
     const hl_host *h = user;
     hl_event(h->events, (hl_log_level)level, component, event, "%s", fields ? fields : "");

@@ -49,6 +49,8 @@ void                    hl_host_free(hl_host *h); /* after all users of its mode
  * in     n_threads  -1: what the settings say */
 HL_MUST_CHECK hl_status hl_host_store(hl_host *h, hl_store **ret_store, hl_err *err);
 HL_MUST_CHECK hl_status hl_host_engine(hl_host *h, int32_t n_threads, hl_engine **ret_engine, hl_err *err);
+/* hl_store_fingerprint() of its models folder. False: there is none. */
+bool hl_host_fingerprint(const hl_host *h, char ret[HL_FINGERPRINT_BYTES]);
 
 /* The keys of a server on this machine: those in this host's database.
  * fails  as hl_keyring_open()

@@ -66,6 +66,13 @@ typedef struct hl_store_options {
 HL_MUST_CHECK hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, hl_err *err);
 void                    hl_store_close(hl_store *s); /* NULL is allowed */
 
+/* What tells a models folder from every other one, a copy of it included: two processes that have the same
+ * fingerprint see the same models. Without waiting: nothing is opened as a store, or locked.
+ * fails  HL_E_NOT_FOUND  there is no such folder; HL_E_IO */
+enum { HL_FINGERPRINT_BYTES = 33 };
+HL_MUST_CHECK hl_status hl_store_fingerprint(const char *models_path, char ret[HL_FINGERPRINT_BYTES],
+                                             hl_err *err);
+
 /* ---- List and find ------------------------------------------------------------------------- */
 
 typedef struct hl_store_entry {

@@ -24,6 +24,7 @@
 #include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/base/stop.h"
+#include "core/data/sha256.h"
 
 enum {
     LOCK_TRIES = 600, /* of 50 ms: what is done under the lock takes milliseconds */
@@ -56,16 +57,16 @@ void hl_store_manifest_path(const hl_store *s, const hl_name *name, char ret[PAT
 
 /* Read the folder's id; it stays "" when the file holds none. An id is never made again because of a
  * failure: blobs that are ours would turn into strangers. */
-static hl_status read_id(hl_store *s, int fd, const char *path, hl_err *err) {
+static hl_status read_id(char ret_id[HL_STORE_ID_BYTES], int fd, const char *path, hl_err *err) {
     char         text[sizeof ID_HEAD + HL_STORE_ID_BYTES] = "";
     const size_t head = sizeof ID_HEAD - 1, n_hex = HL_STORE_ID_BYTES - 1;
     ssize_t      got;
     do got = pread(fd, text, sizeof text - 1, 0);
     while (got < 0 && errno == EINTR);
     if (got < 0) return hl_fail(err, HL_E_IO, "read '%s': %s", path, strerror(errno));
-    s->id[0] = '\0';
+    ret_id[0] = '\0';
     if (memcmp(text, ID_HEAD, head) == 0 && strspn(text + head, "0123456789abcdef") == n_hex)
-        (void)snprintf(s->id, sizeof s->id, "%.*s", (int)n_hex, text + head);
+        (void)snprintf(ret_id, HL_STORE_ID_BYTES, "%.*s", (int)n_hex, text + head);
     return HL_OK;
 }
 
@@ -76,10 +77,28 @@ static void look_for_id(hl_store *s) {
     hl_err    err = {0};
     int       fd = -1;
     hl_status status = hl_file_open(path, O_RDONLY, 0, &fd, NULL, &err);
-    if (status == HL_OK) status = read_id(s, fd, path, &err);
+    if (status == HL_OK) status = read_id(s->id, fd, path, &err);
     if (fd >= 0) (void)close(fd);
     if (status != HL_OK && status != HL_E_NOT_FOUND)
         hl_event(s->events, HL_LOG_WARN, "models", "store-id-unreadable", "reason=\"%s\"", err.text);
+}
+
+hl_status hl_store_fingerprint(const char *models_path, char ret[HL_FINGERPRINT_BYTES], hl_err *err) {
+    char        path[PATH_MAX], id[HL_STORE_ID_BYTES] = "", text[HL_STORE_ID_BYTES + 64];
+    char        hex[HL_SHA256_HEX_BYTES];
+    struct stat st;
+    if (stat(models_path, &st) != 0)
+        return hl_fail(err, errno == ENOENT ? HL_E_NOT_FOUND : HL_E_IO, "models folder '%.200s': %s",
+                       models_path, strerror(errno));
+    (void)snprintf(path, sizeof path, "%.*s/" LOCK_FILE, PATH_MAX - ROOM_BELOW_BYTES, models_path);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && read_id(id, fd, path, NULL) != HL_OK) id[0] = '\0';
+    if (fd >= 0) (void)close(fd);
+    const int       n = snprintf(text, sizeof text, "%s %llx %llx", id, (unsigned long long)st.st_dev,
+                                 (unsigned long long)st.st_ino);
+    const hl_status status = hl_sha256_of(text, (size_t)n, hex, err);
+    if (status == HL_OK) (void)snprintf(ret, HL_FINGERPRINT_BYTES, "%.32s", hex);
+    return status;
 }
 
 static hl_status open_db(hl_store *s, const char *db_path, hl_err *err) {
@@ -185,7 +204,7 @@ hl_status hl_store_lock(hl_store *s, int *ret_fd, hl_err *err) {
     status = hl_file_open(path, O_RDWR | O_CREAT, 0644, &fd, NULL, err);
     if (status != HL_OK) return status;
     status = wait_for_lock(fd, path, err);
-    if (status == HL_OK) status = read_id(s, fd, path, err); /* it may have been made since */
+    if (status == HL_OK) status = read_id(s->id, fd, path, err); /* it may have been made since */
     if (status == HL_OK && !s->id[0]) status = write_id(s, fd, path, err);
     if (status != HL_OK) {
         (void)close(fd);

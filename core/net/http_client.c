@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_client.c - libcurl's easy interface, one transfer at a time.
+ * http_client.c - libcurl, one transfer at a time on the thread that asks.
  */
 #include "core/net/http_client.h"
 
@@ -10,15 +10,26 @@
 
 #include "core/base/stop.h"
 
-static size_t take(char *bytes, size_t size, size_t n, void *user) {
-    hl_str *s = user;
-    hl_str_add(s, bytes, size * n);
-    return s->failed ? 0 : size * n;
-}
+enum { LOOK_MS = 100 };
 
-static int look(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
-    (void)user, (void)a, (void)b, (void)c, (void)d;
-    return hl_stop_asked();
+typedef struct transfer {
+    const hl_http_call *call;
+    CURL               *curl;
+    hl_str             *body;
+    bool                was_refused; /* by on_body() */
+    char                detail[CURL_ERROR_SIZE];
+} transfer;
+
+static size_t take(char *bytes, size_t size, size_t n, void *user) {
+    transfer *t = user;
+    long      code = 0;
+    if (t->call->on_body) (void)curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &code);
+    if (t->call->on_body && code < 400) {
+        t->was_refused = !t->call->on_body(t->call->user, (hl_view){bytes, size * n});
+        return t->was_refused ? 0 : size * n;
+    }
+    hl_str_add(t->body, bytes, size * n);
+    return t->body->failed ? 0 : size * n;
 }
 
 /* The headers of a call, to be freed with curl_slist_free_all(); NULL: no memory. */
@@ -35,47 +46,67 @@ static struct curl_slist *make_headers(const hl_http_call *call) {
     return all;
 }
 
-static hl_status explain(CURLcode rc, const hl_http_call *call, const char *detail, const hl_str *body,
-                         hl_err *err) {
-    if (rc == CURLE_ABORTED_BY_CALLBACK) return hl_fail(err, HL_E_CANCEL, "%s: stopped", call->url);
-    if (rc == CURLE_OUT_OF_MEMORY) return hl_fail(err, HL_E_NOMEM, "%s: no memory", call->url);
-    if (rc == CURLE_WRITE_ERROR && body->failed) return hl_str_check(body, "answer", err);
-    return hl_fail(err, HL_E_NET, "%s: %s", call->url, *detail ? detail : curl_easy_strerror(rc));
+static hl_status explain(CURLcode rc, const transfer *t, hl_err *err) {
+    const char *url = t->call->url;
+    if (t->was_refused) return hl_fail(err, HL_E_CANCEL, "%s: stopped", url);
+    if (rc == CURLE_OUT_OF_MEMORY) return hl_fail(err, HL_E_NOMEM, "%s: no memory", url);
+    if (rc == CURLE_WRITE_ERROR && t->body->failed) return hl_str_check(t->body, "answer", err);
+    return hl_fail(err, HL_E_NET, "%s: %s", url, *t->detail ? t->detail : curl_easy_strerror(rc));
 }
 
-hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code, hl_err *err) {
-    char               detail[CURL_ERROR_SIZE] = "";
-    CURL              *c = curl_easy_init();
-    struct curl_slist *headers = c ? make_headers(call) : NULL;
-    long               code = 0;
-    if (!headers) {
-        curl_easy_cleanup(c);
-        return hl_fail(err, HL_E_NOMEM, "%s: no memory", call->url);
-    }
+static void set_options(transfer *t, struct curl_slist *headers) {
+    const hl_http_call *call = t->call;
+    CURL               *c = t->curl;
     (void)curl_easy_setopt(c, CURLOPT_URL, call->url);
     (void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, call->method);
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(c, CURLOPT_PROXY, "");
     if (call->unix_path) (void)curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, call->unix_path);
     (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(c, CURLOPT_ERRORBUFFER, detail);
+    (void)curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->detail);
     (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
                            (long)(call->connect_ms > 0 ? call->connect_ms : 2000));
     (void)curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)call->total_ms);
     (void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
-    (void)curl_easy_setopt(c, CURLOPT_WRITEDATA, ret_body);
-    (void)curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, look);
-    (void)curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-    if (call->body.ptr) {
-        (void)curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
-        (void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, call->body.ptr);
-    }
+    (void)curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
     (void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
-    const CURLcode rc = curl_easy_perform(c);
-    if (rc == CURLE_OK) (void)curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &code);
+    if (!call->body.ptr) return;
+    (void)curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
+    (void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, call->body.ptr);
+}
+
+/* Until the transfer has ended; CURLE_ABORTED_BY_CALLBACK: somebody asked to stop. */
+static CURLcode run(CURLM *m, const hl_http_call *call) {
+    int n_running = 1, n_left = 0;
+    while (n_running > 0) {
+        if (call->is_over ? call->is_over(call->user) : hl_stop_asked()) return CURLE_ABORTED_BY_CALLBACK;
+        if (curl_multi_perform(m, &n_running) != CURLM_OK) return CURLE_OUT_OF_MEMORY;
+        if (n_running > 0 && curl_multi_poll(m, NULL, 0, LOOK_MS, NULL) != CURLM_OK)
+            return CURLE_OUT_OF_MEMORY;
+    }
+    const CURLMsg *end = curl_multi_info_read(m, &n_left);
+    return end ? end->data.result : CURLE_OUT_OF_MEMORY;
+}
+
+hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code, hl_err *err) {
+    transfer           t = {.call = call, .curl = curl_easy_init(), .body = ret_body};
+    CURLM             *m = curl_multi_init();
+    struct curl_slist *headers = t.curl ? make_headers(call) : NULL;
+    CURLcode           rc = CURLE_OUT_OF_MEMORY;
+    long               code = 0;
+    if (m && headers) {
+        set_options(&t, headers);
+        if (curl_multi_add_handle(m, t.curl) == CURLM_OK) {
+            rc = run(m, call);
+            (void)curl_multi_remove_handle(m, t.curl);
+        }
+        (void)curl_easy_getinfo(t.curl, CURLINFO_RESPONSE_CODE, &code);
+    }
     curl_slist_free_all(headers);
-    curl_easy_cleanup(c);
-    if (rc != CURLE_OK) return explain(rc, call, detail, ret_body, err);
+    curl_easy_cleanup(t.curl);
+    (void)curl_multi_cleanup(m);
+    if (rc == CURLE_ABORTED_BY_CALLBACK) return hl_fail(err, HL_E_CANCEL, "%s: stopped", call->url);
+    if (rc != CURLE_OK) return explain(rc, &t, err);
     *ret_code = (int)code;
     return HL_OK;
 }

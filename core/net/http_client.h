@@ -1,28 +1,35 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_client.h - one HTTP request and its whole response, by libcurl.
+ * http_client.h - one HTTP request and its response, whole or as it comes, by libcurl.
  */
 #ifndef HL_CORE_NET_HTTP_CLIENT_H
 #define HL_CORE_NET_HTTP_CLIENT_H
 
 #include "core/base/str.h"
 
+/* Some bytes of a response. It may take its time: the server waits meanwhile. False: no more, close the
+ * connection. */
+typedef bool hl_http_body_fn(void *user, hl_view bytes);
+
 typedef struct hl_http_call {
-    const char *method; /* "GET" */
-    const char *url;
-    hl_view     body;       /* without a pointer: none. Sent as JSON */
-    const char *unix_path;  /* asked through this socket instead of the URL's host; NULL: no */
-    const char *key;        /* shown as Authorization: Bearer; NULL or "": none */
-    int64_t     connect_ms; /* 0: 2 s */
-    int64_t     total_ms;   /* 0: as long as it takes */
+    const char      *method; /* "GET" */
+    const char      *url;
+    hl_view          body;       /* without a pointer: none. Sent as JSON */
+    const char      *unix_path;  /* asked through this socket instead of the URL's host; NULL: no */
+    const char      *key;        /* shown as Authorization: Bearer; NULL or "": none */
+    int64_t          connect_ms; /* 0: 2 s */
+    int64_t          total_ms;   /* 0: as long as it takes */
+    hl_http_body_fn *on_body; /* takes the bodies of statuses below 400 as they come; NULL: ret_body does */
+    bool (*is_over)(void *user); /* asked each 100 ms whether to stop; NULL: hl_stop_watch()'s flag counts */
+    void *user;                  /* of both */
 } hl_http_call;
 
-/* Ask, and wait for all of the answer. hl_stop_watch()'s flag ends it. No proxy, no redirect: for servers
- * that somebody named.
+/* Ask, and wait for all of the answer. No proxy, no redirect: for servers that somebody named.
  *
  * in     ret_body  initialised; its limit is the longest answer that is taken
  * out    *ret_code  the HTTP status, 200..599
- * fails  HL_E_NET (refused, cut short, no HTTP), HL_E_LIMIT, HL_E_CANCEL, HL_E_NOMEM */
+ * fails  HL_E_NET (refused, cut short, no HTTP), HL_E_LIMIT, HL_E_NOMEM
+ *        HL_E_CANCEL  it was to stop: is_over() or the flag, looked at each 100 ms, or on_body() */
 HL_MUST_CHECK hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code, hl_err *err);
 
 /* "/run/x.sock" of "unix:/run/x.sock" or "unix:///run/x.sock"; NULL: it is no such address. */

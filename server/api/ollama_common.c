@@ -11,46 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/duration.h"
 #include "server/server_priv.h"
-
-/* from: the Go documentation of time.ParseDuration */
-static bool parse_duration(const char *text, double *ret_ms) {
-    static const struct {
-        const char *unit;
-        double      ms;
-    } units[] = {{"ns", 1e-6}, {"us", 1e-3}, {"\xc2\xb5s", 1e-3}, {"ms", 1},
-                 {"s", 1e3},   {"m", 6e4},   {"h", 36e5}};
-    const bool negative = *text == '-';
-    double     sum = 0;
-    if (*text == '-' || *text == '+') text++;
-    if (strcmp(text, "0") == 0) return *ret_ms = 0, true;
-    if (!*text) return false;
-    while (*text) {
-        char        *end;
-        const size_t n_digits = strspn(text, "0123456789.");
-        const double x = strtod(text, &end);
-        if (n_digits == 0 || end != text + n_digits) return false;
-        size_t best = sizeof units / sizeof *units;
-        for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-            const size_t n = strlen(units[i].unit);
-            if (strncmp(end, units[i].unit, n) == 0 &&
-                (best == sizeof units / sizeof *units || n > strlen(units[best].unit)))
-                best = i;
-        }
-        if (best == sizeof units / sizeof *units) return false;
-        sum += x * units[best].ms;
-        text = end + strlen(units[best].unit);
-    }
-    *ret_ms = negative ? -sum : sum;
-    return true;
-}
 
 hl_status hl_keep_alive_read(const json_t *v, int64_t *ret_ms, hl_err *err) {
     double ms = 0;
     if (!v || json_is_null(v)) return HL_OK;
     if (json_is_number(v))
         ms = json_number_value(v) * 1e3;
-    else if (!json_is_string(v) || !parse_duration(json_string_value(v), &ms))
+    else if (!json_is_string(v) || !hl_duration_parse(json_string_value(v), &ms))
         return hl_fail(err, HL_E_ARG,
                        "keep_alive: expected a number of seconds or a duration with a unit (\"10m\")");
     *ret_ms = ms < 0 ? HL_KEEP_FOREVER : ms > 9e15 ? HL_KEEP_FOREVER : (int64_t)ms;

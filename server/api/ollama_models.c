@@ -25,10 +25,12 @@ hl_status hl_api_root(hl_exchange *x, hl_err *err) {
 
 hl_status hl_api_version(hl_exchange *x, hl_err *err) {
     hl_json_out *j = &x->out;
+    char         store[HL_FINGERPRINT_BYTES];
     (void)err;
     hl_json_open(j, NULL, '{');
     hl_json_add_text(j, "version", OLLAMA_VERSION);
     hl_json_add_text(j, "hyperlama", x->server->version);
+    if (hl_host_fingerprint(x->server->host, store)) hl_json_add_text(j, "store", store);
     hl_json_close(j, '}');
     return HL_OK;
 }
