@@ -7,12 +7,14 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/args.h"
 #include "cli/files.h"
 #include "cli/talk.h"
+#include "core/base/duration.h"
 #include "core/base/mem.h"
 
 enum { MAX_PROMPT_BYTES = 64 << 20, WAIT_MS = 900 };
@@ -101,6 +103,21 @@ static hl_status apply_options(hl_talk *t, const hl_args *args, hl_err *err) {
     return status;
 }
 
+/* "10m", or seconds, as keep_alive has it. */
+static hl_status set_keep(hl_talk *t, const char *text, hl_err *err) {
+    char  *end;
+    double ms = 0;
+    if (!text) return HL_OK;
+    const long long s = strtoll(text, &end, 10);
+    if (end != text && !*end)
+        ms = (double)s * 1e3;
+    else if (!hl_duration_parse(text, &ms))
+        return hl_fail(err, HL_E_ARG, "--keep-alive '%.40s': expected seconds, or a duration (\"10m\")",
+                       text);
+    t->keep_ms = ms < 0 || ms > 9e15 ? HL_KEEP_FOREVER : (int64_t)ms;
+    return HL_OK;
+}
+
 static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
     const char *think = hl_args_text(args, "think"), *system = hl_args_text(args, "system");
     t->chat.speculate = hl_args_has(args, "no-speculation") ? HL_SPECULATE_OFF : HL_SPECULATE_AUTO;
@@ -108,6 +125,7 @@ static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
     t->verbose = hl_args_has(args, "verbose");
     t->chat.raw = hl_args_has(args, "raw");
     t->as_json = hl_args_has(args, "json");
+    t->is_local = hl_args_has(args, "local");
     if (hl_args_has(args, "nowordwrap")) t->wordwrap = false;
     if (hl_args_has(args, "insecure"))
         hl_app_note(t->app, "note: --insecure has no effect: this build downloads nothing");
@@ -115,6 +133,7 @@ static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
     if (think) status = hl_talk_set_think(t, think, err);
     if (status == HL_OK && system) status = hl_conversation_set_system(&t->chat, hl_view_of(system), err);
     if (status == HL_OK) status = set_template(t, hl_args_text(args, "template"), err);
+    if (status == HL_OK) status = set_keep(t, hl_args_text(args, "keep-alive"), err);
     return status != HL_OK ? status : apply_options(t, args, err);
 }
 

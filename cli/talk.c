@@ -14,12 +14,13 @@
 #include "cli/term/editor.h"
 #include "cli/term/progress.h"
 #include "core/base/mem.h"
+#include "host/remote/runner_server.h"
 #include "hyperlama/native.h"
 
 void hl_talk_init(hl_talk *t, hl_app *app) {
     *t = (hl_talk){.app = app, .wordwrap = hl_config_bool(app->config, HL_SETTING_cli_wordwrap)};
+    t->keep_ms = HL_KEEP_DEFAULT;
     hl_conversation_init(&t->chat, app->config, &app->events);
-    t->chat.keep_ms = 0; /* nobody else asks in this process */
 }
 
 void hl_talk_done(hl_talk *t) {
@@ -73,18 +74,60 @@ static hl_status lock_down(hl_talk *t, const hl_source *source, hl_err *err) {
     return status;
 }
 
+/* Was something asked for that a running server cannot be told, as it was started with its own? */
+static bool needs_this_process(const hl_talk *t) {
+    static const char *const groups[] = {"engine.", "cache.", "security."};
+    const hl_config         *config = t->app->config;
+    if (t->is_local || strcmp(hl_config_text(config, HL_SETTING_security_lockdown), "on") == 0) return true;
+    if (t->chat.asked.origin[HL_OPT_num_thread] == HL_FROM_REQUEST) return true;
+    for (int i = 0; i < HL_N_SETTINGS; i++) {
+        const hl_view key = hl_view_of(hl_setting_get((hl_setting)i)->key);
+        if (hl_config_origin(config, (hl_setting)i) != HL_ORIGIN_FLAG || i == HL_SETTING_engine_n_ctx)
+            continue;
+        for (size_t k = 0; k < sizeof groups / sizeof *groups; k++)
+            if (hl_view_has_prefix(key, groups[k])) return true;
+    }
+    return false;
+}
+
+/* A server that can be asked for it. */
+static bool has_server(hl_talk *t, const hl_source *source) {
+    char fingerprint[HL_FINGERPRINT_BYTES];
+    if (!source->stored || needs_this_process(t)) return false;
+    if (t->has_looked || t->is_locked) return t->server[0] != '\0';
+    t->has_looked = true;
+    return hl_host_fingerprint(t->host, fingerprint) &&
+           hl_server_find(hl_config_text(t->app->config, HL_SETTING_server_host), fingerprint, t->server,
+                          sizeof t->server);
+}
+
+static hl_status open_there(hl_talk *t, hl_source *source, hl_err *err) {
+    t->chat.keep_ms = t->keep_ms;
+    return hl_conversation_open_server(&t->chat, t->host, source, t->server, err);
+}
+
+static hl_status open_here(hl_talk *t, hl_source *source, hl_err *err) {
+    hl_status status = lock_down(t, source, err);
+    t->server[0] = '\0'; /* where this process is locked in now, it cannot ask any more */
+    if (status != HL_OK) return status;
+    t->chat.keep_ms = 0; /* nobody else asks in this process */
+    status = hl_conversation_open_source(&t->chat, t->host, source, err);
+    if (status != HL_OK) hl_host_add_why_locked(t->host, source, err);
+    return status;
+}
+
 hl_status hl_talk_open(hl_talk *t, const char *model, hl_err *err) {
     hl_source *source = NULL;
+    hl_err     why = {0};
     hl_status  status = HL_OK;
     if (!t->host) status = hl_host_new(t->app->config, &t->app->paths, &t->app->events, &t->host, err);
     if (status == HL_OK) status = hl_host_find(t->host, model, HL_OPEN_FOR_LOAD, &source, err);
-    if (status == HL_OK) status = lock_down(t, source, err);
-    if (status == HL_OK) {
-        status = hl_conversation_open_source(&t->chat, t->host, source, err);
-        if (status != HL_OK) hl_host_add_why_locked(t->host, source, err);
-    }
+    if (status != HL_OK) return status;
+    status = has_server(t, source) ? open_there(t, source, &why) : HL_E_NET;
+    if (status == HL_E_NET) status = open_here(t, source, &why); /* it is gone, or there is none */
     if (status != HL_OK) {
         hl_source_free(source);
+        if (err) *err = why;
         return status;
     }
     t->was_told = false;
@@ -151,7 +194,7 @@ static void print_duration(const char *name, int64_t ns) {
 /* As Ollama prints it, and lines that it has not. */
 static void print_usage(const hl_talk *t, const hl_usage *u) {
     const int32_t n_read = u->prompt_tokens - u->cached_tokens;
-    const int64_t load_ns = hl_resident_load_ns(t->chat.resident);
+    const int64_t load_ns = t->chat.load_ns;
     (void)fflush(t->app->out);
     fputc('\n', stderr);
     print_duration("total duration:", u->total_ns + load_ns);
@@ -197,7 +240,7 @@ static hl_status print_json(const hl_talk *t, const hl_reply *r, hl_err *err) {
     hl_json_add_int(&j, "drafted_branches", u->drafted_branches);
     hl_json_add_int(&j, "accepted_branches", u->accepted_branches);
     hl_json_add_int(&j, "seed", u->seed);
-    hl_json_add_real(&j, "load_ms", (double)hl_resident_load_ns(t->chat.resident) / 1e6);
+    hl_json_add_real(&j, "load_ms", (double)t->chat.load_ns / 1e6);
     hl_json_add_real(&j, "prompt_ms", (double)u->prompt_ns / 1e6);
     hl_json_add_real(&j, "answer_ms", (double)u->answer_ns / 1e6);
     hl_json_add_real(&j, "first_token_ms", (double)u->first_token_ns / 1e6);
@@ -253,7 +296,8 @@ hl_status hl_talk_ask(hl_talk *t, hl_view question, hl_err *err) {
     if (!t->as_json) hl_answer_finish(&s.answer);
     if (status == HL_OK)
         status = s.is_gone ? hl_fail(err, HL_E_CANCEL, "the output is gone") : print_reply(t, &reply, err);
-    if (status == HL_OK) hl_host_count_use(t->host, t->chat.source);
+    /* a server has counted it */
+    if (status == HL_OK && t->chat.resident) hl_host_count_use(t->host, t->chat.source);
     hl_reply_done(&reply);
     return status;
 }

@@ -17,7 +17,11 @@ typedef struct hl_talk {
     bool            hide_thinking, wordwrap, verbose, as_json;
     bool            is_chat; /* more than one question, with an editor and other models to come */
     bool            is_locked;
-    bool            was_told; /* that there is no template */
+    int64_t         keep_ms;     /* how long a server keeps the model: HL_KEEP_... of host/resident.h */
+    bool            is_local;    /* no server is asked */
+    bool            has_looked;  /* for a server */
+    char            server[400]; /* that answers; "": this process does */
+    bool            was_told;    /* that there is no template */
     bool            was_told_of_levels;
 } hl_talk;
 
@@ -25,7 +29,8 @@ void hl_talk_init(hl_talk *t, hl_app *app);
 void hl_talk_done(hl_talk *t);
 
 /* Load a model by name or path, with the options asked for so far; replaces the one that is there and the
- * messages.
+ * messages. A server that has the same models folder loads it and answers, unless is_local or something was
+ * asked for on the command line that only this process can do.
  * fails  as hl_conversation_open(); what was there stays */
 HL_MUST_CHECK hl_status hl_talk_open(hl_talk *t, const char *model, hl_err *err);
 

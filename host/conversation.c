@@ -9,6 +9,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/mem.h"
+#include "host/remote/runner_server.h"
 #include "hyperlama/native.h"
 
 enum { MAX_TEXT_BYTES = 256 << 20, ROOM_TOKENS = 256 };
@@ -31,6 +32,7 @@ void hl_conversation_clear(hl_conversation *c) {
 }
 
 static void close_model(hl_conversation *c) {
+    hl_runner_free(c->own_runner);
     if (c->host) hl_host_release(c->host, c->resident, c->keep_ms);
     hl_source_free(c->source);
 }
@@ -169,6 +171,15 @@ hl_status hl_conversation_begin(hl_conversation *c, hl_runner *runner, const hl_
     return HL_OK;
 }
 
+/* Who answers from now on, instead of who did. */
+static void take_model(hl_conversation *c, hl_host *h, hl_source *source) {
+    close_model(c);
+    c->host = h;
+    c->source = source;
+    c->resident = NULL;
+    c->own_runner = NULL;
+}
+
 hl_status hl_conversation_open_source(hl_conversation *c, hl_host *h, hl_source *source, hl_err *err) {
     hl_resident *resident = NULL;
     hl_options   options;
@@ -182,10 +193,30 @@ hl_status hl_conversation_open_source(hl_conversation *c, hl_host *h, hl_source 
         hl_host_release(h, resident, c->keep_ms);
         return status;
     }
-    close_model(c);
-    c->host = h;
-    c->source = source;
+    take_model(c, h, source);
     c->resident = resident;
+    c->load_ns = hl_resident_load_ns(resident);
+    return HL_OK;
+}
+
+hl_status hl_conversation_open_server(hl_conversation *c, hl_host *h, hl_source *source, const char *url,
+                                      hl_err *err) {
+    hl_runner *runner = NULL;
+    hl_options options;
+    int64_t    load_ns = 0;
+    hl_status  status = hl_conversation_options(c, source->stored, &options, err);
+    if (status == HL_OK) {
+        status = hl_runner_server_new(url, source->label, &options, c->keep_ms, &runner, &load_ns, err);
+        hl_options_done(&options);
+    }
+    if (status == HL_OK) status = hl_conversation_begin(c, runner, source->stored, err);
+    if (status != HL_OK) {
+        hl_runner_free(runner);
+        return status;
+    }
+    take_model(c, h, source);
+    c->own_runner = runner;
+    c->load_ns = load_ns;
     return HL_OK;
 }
 

@@ -47,6 +47,8 @@ typedef struct hl_conversation {
     hl_host     *host;
     hl_source   *source;
     hl_resident *resident;
+    hl_runner   *own_runner; /* of hl_conversation_open_server(); NULL: the resident's answers */
+    int64_t      load_ns;    /* what loading took; 0: somebody had loaded it before */
 } hl_conversation;
 
 /* in     settings and events must outlive the conversation; events may be NULL. Its keep_ms is
@@ -85,6 +87,11 @@ HL_MUST_CHECK hl_status hl_conversation_open(hl_conversation *c, hl_host *h, con
 /* The same with one that was found; it is the conversation's from then on, unless this fails. */
 HL_MUST_CHECK hl_status hl_conversation_open_source(hl_conversation *c, hl_host *h, hl_source *source,
                                                     hl_err *err);
+/* The same, but a server loads it and answers.
+ * in     url  hl_server_find() of host/remote/runner_server.h
+ * fails  HL_E_NET  the server is gone; as hl_runner_server_new() */
+HL_MUST_CHECK hl_status hl_conversation_open_server(hl_conversation *c, hl_host *h, hl_source *source,
+                                                    const char *url, hl_err *err);
 
 /* Is what was asked of this option without effect until the model is opened again? A context that fits what
  * is loaded counts at once; what was left out may come back. */

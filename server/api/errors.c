@@ -98,6 +98,7 @@ static void write_error(const hl_exchange *x, unsigned code, hl_status status, c
     } else {
         hl_json_open(j, NULL, '{');
         hl_json_add_text(j, "error", text);
+        if (d == HL_API_own) hl_json_add_text(j, "status", hl_status_name(status));
         hl_json_close(j, '}');
     }
 }
