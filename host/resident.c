@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
@@ -21,6 +22,7 @@ struct hl_resident {
     hl_resident *next;
     char         label[512]; /* as in hl_resident_info, likewise below */
     char         weights[128];
+    char        *path;    /* of the first file */
     hl_model    *model;   /* NULL while it is opened */
     hl_runner   *runner;  /* NULL: nobody asked it to answer */
     hl_resident *draft;   /* counted there as a target; NULL: the runner has none */
@@ -79,7 +81,10 @@ static hl_resident *find_idle(const hl_host *h, bool that_answers) {
 static hl_status add_loading(hl_host *h, const hl_source *source, const char *weights, hl_resident **ret,
                              hl_err *err) {
     hl_resident *r = hl_new(1, sizeof *r);
-    if (!r) return hl_fail(err, HL_E_NOMEM, "model '%s': no memory", source->label);
+    if (!r || !(r->path = hl_strdup(source->paths[0]))) {
+        hl_free(r);
+        return hl_fail(err, HL_E_NOMEM, "model '%s': no memory", source->label);
+    }
     (void)snprintf(r->label, sizeof r->label, "%s", source->label);
     (void)snprintf(r->weights, sizeof r->weights, "%s", weights);
     r->is_loading = true;
@@ -94,6 +99,11 @@ static bool fits(const hl_resident *r, const hl_options *o) {
     hl_runner_get_info(r->runner, &info);
     return hl_ctx_within(o, o->num_ctx, info.n_ctx_train) <= info.n_ctx_cap &&
            (o->num_batch == 0 || o->num_batch == r->n_batch);
+}
+
+static void resident_free(hl_resident *r) {
+    hl_free(r->path);
+    hl_free(r);
 }
 
 /* ---- Under lock, which is given up meanwhile ---- */
@@ -116,7 +126,7 @@ static void unload(hl_host *h, hl_resident *r) {
     unlock(h);
     hl_runner_free(runner);
     hl_model_close(model);
-    if (is_gone) hl_free(r);
+    if (is_gone) resident_free(r);
     lock(h);
     drop_draft(h, draft);
     if (!is_gone) drop_draft(h, r);
@@ -265,11 +275,14 @@ static hl_status make_room(hl_host *h, bool *ret_again, hl_err *err) {
     return HL_OK;
 }
 
-/* Others of these weights answer under options that are of no use any more. */
+/* Others that nobody will ask for: of these weights, under options that are of no use any more, or of a name
+ * that has come to mean these weights. */
 static void replace_others(hl_host *h, const hl_resident *by) {
     for (hl_resident *r = h->residents, *next = NULL; r; r = next) {
         next = r->next;
-        if (r == by || r->is_stale || r->is_loading || strcmp(r->weights, by->weights) != 0) continue;
+        const bool is_same = strcmp(r->weights, by->weights) == 0,
+                   is_namesake = strcmp(r->label, by->label) == 0;
+        if (r == by || r->is_stale || r->is_loading || !(is_same || is_namesake)) continue;
         r->is_stale = true;
         if (!is_idle(r)) continue;
         unload(h, r);
@@ -331,7 +344,10 @@ hl_status hl_host_acquire(hl_host *h, const hl_source *source, const hl_options 
         else
             status = load_new(h, r, source, weights, options, &got, err);
     }
-    if (got) (void)snprintf(got->label, sizeof got->label, "%s", source->label);
+    if (got && strcmp(got->label, source->label) != 0) {
+        (void)snprintf(got->label, sizeof got->label, "%s", source->label);
+        replace_others(h, got);
+    }
     unlock(h);
     if (status == HL_OK) *ret_resident = got;
     return status;
@@ -383,8 +399,9 @@ int64_t hl_host_expire(hl_host *h) {
     const int64_t now = hl_clock_ns();
     for (hl_resident *r = h->residents, *next = NULL; r; r = next) {
         next = r->next;
-        if (!is_idle(r) || r->is_pinned) continue;
-        if (r->until_ns <= now) {
+        const bool is_gone = access(r->path, F_OK) != 0; /* from the store: nobody can ask for it */
+        if (!is_idle(r) || (r->is_pinned && !is_gone)) continue;
+        if (r->until_ns <= now || is_gone) {
             unload(h, r);
             next = h->residents;
             due = INT64_MAX;
@@ -439,6 +456,6 @@ void hl_residents_free(hl_host *h) {
         hl_resident *r = h->residents;
         h->residents = r->next;
         hl_model_close(r->model);
-        hl_free(r);
+        resident_free(r);
     }
 }

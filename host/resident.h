@@ -49,7 +49,8 @@ void hl_host_pin(hl_host *h, hl_resident *r, bool pinned);
  * fails  HL_E_NOT_FOUND  it is not loaded */
 hl_status hl_host_unload(hl_host *h, const hl_source *source, hl_err *err);
 
-/* Unload what has stayed long enough. Returns how many ms from now the next one is due; -1: none. */
+/* Unload what has stayed long enough, and what was removed from the disk.
+ * Returns how many ms from now the next one is due; -1: none. */
 int64_t hl_host_expire(hl_host *h);
 
 typedef struct hl_resident_info {

@@ -459,8 +459,8 @@ void hl_completion_free(hl_completion *c) {
     }
     hl_free(c->choices);
     if (c->resident && c->has_begun && c->status == HL_OK) hl_host_count_use(c->x->server->host, c->source);
-    if (c->resident && c->status == HL_E_CHANGED) /* whoever asks next gets the file as it is then */
-        (void)hl_host_unload(c->x->server->host, c->source, NULL);
+    /* its file was changed: whoever asks next gets what is there then */
+    if (c->resident && c->status == HL_E_IO) (void)hl_host_unload(c->x->server->host, c->source, NULL);
     hl_host_release(c->x->server->host, c->resident, c->keep_ms);
     hl_source_free(c->source);
     hl_free(c->bias);
