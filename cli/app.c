@@ -81,3 +81,8 @@ void hl_app_choose_log(hl_app *app, bool is_verbose) {
     app->events = app->wants_log ? hl_log_events(&app->log)
                                  : (hl_events){.fn = say_event, .user = app, .level = HL_LOG_WARN};
 }
+
+const char *hl_app_key(const hl_app *app) {
+    const char *key = hl_env_get(app->envp, "HYPERLAMA_API_KEY");
+    return key ? key : hl_env_get(app->envp, "OLLAMA_API_KEY");
+}

@@ -49,6 +49,9 @@ extern hl_signals hl_signal;
  * else a warning in words, each once. */
 void hl_app_choose_log(hl_app *app, bool is_verbose);
 
+/* The key that is shown to a server: HYPERLAMA_API_KEY, or Ollama's. NULL: none. */
+const char *hl_app_key(const hl_app *app);
+
 /* Print "warning: ..." to standard error. */
 void hl_app_warn(const hl_app *app, const char *fmt, ...) HL_PRINTF(2, 3);
 /* Print a remark for people to standard error. */

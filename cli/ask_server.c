@@ -30,12 +30,11 @@ hl_status hl_ask_server(const hl_app *app, const char *method, const char *path,
     hl_status   status = hl_http_base_url(address, base, sizeof base, err);
     if (status != HL_OK) return status;
     (void)snprintf(url, sizeof url, "%s%s", base, path);
-    const char        *key = hl_env_get(app->envp, "HYPERLAMA_API_KEY");
     const hl_http_call call = {.method = method,
                                .url = url,
                                .unix_path = hl_http_unix_path(address),
                                .body = hl_view_of(body),
-                               .key = key ? key : hl_env_get(app->envp, "OLLAMA_API_KEY")};
+                               .key = hl_app_key(app)};
     hl_str_init(&answer, MAX_ANSWER_BYTES);
     status = hl_http_ask(&call, &answer, &code, &why);
     if (status == HL_E_NET)

@@ -94,21 +94,21 @@ static bool needs_this_process(const hl_talk *t) {
 static bool has_server(hl_talk *t, const hl_source *source) {
     char fingerprint[HL_FINGERPRINT_BYTES];
     if (!source->stored || needs_this_process(t)) return false;
-    if (t->has_looked || t->is_locked) return t->server[0] != '\0';
+    if (t->has_looked || t->is_locked) return t->server.url[0] != '\0';
     t->has_looked = true;
     return hl_host_fingerprint(t->host, fingerprint) &&
-           hl_server_find(hl_config_text(t->app->config, HL_SETTING_server_host), fingerprint, t->server,
-                          sizeof t->server);
+           hl_server_find(hl_config_text(t->app->config, HL_SETTING_server_host), hl_app_key(t->app),
+                          fingerprint, &t->server);
 }
 
 static hl_status open_there(hl_talk *t, hl_source *source, hl_err *err) {
     t->chat.keep_ms = t->keep_ms;
-    return hl_conversation_open_server(&t->chat, t->host, source, t->server, err);
+    return hl_conversation_open_server(&t->chat, t->host, source, &t->server, err);
 }
 
 static hl_status open_here(hl_talk *t, hl_source *source, hl_err *err) {
     hl_status status = lock_down(t, source, err);
-    t->server[0] = '\0'; /* where this process is locked in now, it cannot ask any more */
+    t->server.url[0] = '\0'; /* where this process is locked in now, it cannot ask any more */
     if (status != HL_OK) return status;
     t->chat.keep_ms = 0; /* nobody else asks in this process */
     status = hl_conversation_open_source(&t->chat, t->host, source, err);

@@ -17,11 +17,11 @@ typedef struct hl_talk {
     bool            hide_thinking, wordwrap, verbose, as_json;
     bool            is_chat; /* more than one question, with an editor and other models to come */
     bool            is_locked;
-    int64_t         keep_ms;     /* how long a server keeps the model: HL_KEEP_... of host/resident.h */
-    bool            is_local;    /* no server is asked */
-    bool            has_looked;  /* for a server */
-    char            server[400]; /* that answers; "": this process does */
-    bool            was_told;    /* that there is no template */
+    int64_t         keep_ms;    /* how long a server keeps the model: HL_KEEP_... of host/resident.h */
+    bool            is_local;   /* no server is asked */
+    bool            has_looked; /* for a server */
+    hl_server_place server;     /* that answers; without a URL this process does */
+    bool            was_told;   /* that there is no template */
     bool            was_told_of_levels;
 } hl_talk;
 

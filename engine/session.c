@@ -42,7 +42,8 @@ static hl_status check_params(const hl_model *m, const hl_session_params *p, geo
     if (!p) p = &defaults;
     const int32_t n_ctx = p->n_ctx ? p->n_ctx : hl_default_ctx(m);
     if (m->layers == NULL) return hl_fail(err, HL_E_ARG, "the model was opened for its vocabulary only");
-    const hl_status status = hl_check_generates(m, err);
+    hl_status status = hl_check_generates(m, err);
+    if (status == HL_OK) status = hl_kv_type_check(p->kv_type, err);
     if (status != HL_OK) return status;
     if (n_ctx < 1 || n_ctx > HL_MAX_CTX)
         return hl_fail(err, HL_E_ARG, "n_ctx is %d, expected 1..%d", n_ctx, HL_MAX_CTX);
@@ -51,8 +52,6 @@ static hl_status check_params(const hl_model *m, const hl_session_params *p, geo
                        MAX_BATCH);
     if (p->n_rows_cap < 0 || p->n_rows_cap > MAX_BATCH)
         return hl_fail(err, HL_E_ARG, "n_rows_cap is %d, expected 0..%d", p->n_rows_cap, MAX_BATCH);
-    const hl_status status = hl_kv_type_check(p->kv_type, err);
-    if (status != HL_OK) return status;
     int32_t n_batch = p->n_batch ? p->n_batch : DEFAULT_BATCH;
     if (n_batch > n_ctx) n_batch = n_ctx;
     *ret = (geometry){

@@ -9,7 +9,6 @@
 
 #include "core/base/arena.h"
 #include "core/base/mem.h"
-#include "host/remote/runner_server.h"
 #include "hyperlama/native.h"
 
 enum { MAX_TEXT_BYTES = 256 << 20, ROOM_TOKENS = 256 };
@@ -199,14 +198,14 @@ hl_status hl_conversation_open_source(hl_conversation *c, hl_host *h, hl_source 
     return HL_OK;
 }
 
-hl_status hl_conversation_open_server(hl_conversation *c, hl_host *h, hl_source *source, const char *url,
-                                      hl_err *err) {
+hl_status hl_conversation_open_server(hl_conversation *c, hl_host *h, hl_source *source,
+                                      const hl_server_place *place, hl_err *err) {
     hl_runner *runner = NULL;
     hl_options options;
     int64_t    load_ns = 0;
     hl_status  status = hl_conversation_options(c, source->stored, &options, err);
     if (status == HL_OK) {
-        status = hl_runner_server_new(url, source->label, &options, c->keep_ms, &runner, &load_ns, err);
+        status = hl_runner_server_new(place, source->label, &options, c->keep_ms, &runner, &load_ns, err);
         hl_options_done(&options);
     }
     if (status == HL_OK) status = hl_conversation_begin(c, runner, source->stored, err);

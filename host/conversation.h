@@ -14,6 +14,7 @@
 #ifndef HL_HOST_CONVERSATION_H
 #define HL_HOST_CONVERSATION_H
 
+#include "host/remote/runner_server.h"
 #include "host/resident.h"
 
 typedef struct hl_message {
@@ -88,10 +89,10 @@ HL_MUST_CHECK hl_status hl_conversation_open(hl_conversation *c, hl_host *h, con
 HL_MUST_CHECK hl_status hl_conversation_open_source(hl_conversation *c, hl_host *h, hl_source *source,
                                                     hl_err *err);
 /* The same, but a server loads it and answers.
- * in     url  hl_server_find() of host/remote/runner_server.h
+ * in     place  hl_server_find()
  * fails  HL_E_NET  the server is gone; as hl_runner_server_new() */
 HL_MUST_CHECK hl_status hl_conversation_open_server(hl_conversation *c, hl_host *h, hl_source *source,
-                                                    const char *url, hl_err *err);
+                                                    const hl_server_place *place, hl_err *err);
 
 /* Is what was asked of this option without effect until the model is opened again? A context that fits what
  * is loaded counts at once; what was left out may come back. */

@@ -23,12 +23,12 @@
 #include "host/resident.h"
 #include "runner/runner_ops.h"
 
-enum { MAX_LINE_BYTES = 64 << 20, LOOK_NS = 100 * 1000 * 1000, FIND_MS = 2000, URL_CAP = 500 };
+enum { MAX_LINE_BYTES = 64 << 20, LOOK_NS = 100 * 1000 * 1000, FIND_MS = 2000 };
 
 typedef struct asking asking;
 
 typedef struct remote {
-    char            url[URL_CAP];
+    hl_server_place place;
     char           *model;
     int64_t         keep_ms;
     int32_t         n_batch; /* to be asked for each time, else the server loads another one; 0: its own */
@@ -154,20 +154,26 @@ static hl_status fail_refused(const hl_str *body, int code, hl_err *err) {
     return status != HL_OK ? status : hl_fail(err, HL_E_NET, "the server answers with status %d", code);
 }
 
+static const char *unix_path_of(const hl_server_place *p) { return p->unix_path[0] ? p->unix_path : NULL; }
+
 /* In words that say what that means here. */
 static hl_status fail_gone(const remote *e, hl_status status, hl_err *err) {
     if (status != HL_E_NET || !err) return status;
     const hl_err why = *err;
-    return hl_fail(err, HL_E_NET, "the server at %s is gone: %s", e->url, why.text);
+    return hl_fail(err, HL_E_NET, "the server at %s is gone: %s", e->place.url, why.text);
 }
 
 static hl_status post(const remote *e, const char *path, const hl_str *body, json_t **ret, hl_err *err) {
-    char      url[URL_CAP + 40];
+    char      url[sizeof e->place.url + 40];
     hl_str    answer;
     int       code = 0;
     hl_status status = HL_OK;
-    (void)snprintf(url, sizeof url, "%s%s", e->url, path);
-    const hl_http_call call = {.method = "POST", .url = url, .body = hl_str_view(body)};
+    (void)snprintf(url, sizeof url, "%s%s", e->place.url, path);
+    const hl_http_call call = {.method = "POST",
+                               .url = url,
+                               .unix_path = unix_path_of(&e->place),
+                               .key = e->place.key,
+                               .body = hl_str_view(body)};
     hl_str_init(&answer, MAX_LINE_BYTES);
     status = fail_gone(e, hl_http_ask(&call, &answer, &code, err), err);
     if (status == HL_OK && code >= 400)
@@ -275,14 +281,16 @@ static void end_generation(asking *a, hl_status status, const hl_err *err) {
 static void *ask(void *user) {
     asking *a = user;
     remote *e = a->remote;
-    char    url[URL_CAP + 40];
+    char    url[sizeof e->place.url + 40];
     hl_str  refusal;
     hl_err  err = {0};
     int     code = 0;
-    (void)snprintf(url, sizeof url, "%s/v1/runner/answer", e->url);
+    (void)snprintf(url, sizeof url, "%s/v1/runner/answer", e->place.url);
     hl_str_init(&refusal, MAX_LINE_BYTES);
     const hl_http_call call = {.method = "POST",
                                .url = url,
+                               .unix_path = unix_path_of(&e->place),
+                               .key = e->place.key,
                                .body = hl_str_view(&a->request.text),
                                .on_body = take_bytes,
                                .is_over = is_over,
@@ -425,7 +433,7 @@ static const hl_runner_ops ops = {
     .free = remote_free,
 };
 
-static remote *remote_new(const char *url, const char *model, int64_t keep_ms) {
+static remote *remote_new(const hl_server_place *place, const char *model, int64_t keep_ms) {
     remote *e = hl_new(1, sizeof *e);
     if (!e) return NULL;
     (void)pthread_mutex_init(&e->lock, NULL);
@@ -434,7 +442,7 @@ static remote *remote_new(const char *url, const char *model, int64_t keep_ms) {
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&e->changed, &attr);
     (void)pthread_condattr_destroy(&attr);
-    (void)snprintf(e->url, sizeof e->url, "%s", url);
+    e->place = *place;
     e->keep_ms = keep_ms;
     e->model = hl_strdup(model);
     if (e->model) return e;
@@ -472,9 +480,9 @@ static hl_status load(remote *e, const hl_options *options, int64_t *ret_load_ns
     return status;
 }
 
-hl_status hl_runner_server_new(const char *url, const char *model, const hl_options *options, int64_t keep_ms,
-                               hl_runner **ret_runner, int64_t *ret_load_ns, hl_err *err) {
-    remote *e = remote_new(url, model, keep_ms);
+hl_status hl_runner_server_new(const hl_server_place *place, const char *model, const hl_options *options,
+                               int64_t keep_ms, hl_runner **ret_runner, int64_t *ret_load_ns, hl_err *err) {
+    remote *e = remote_new(place, model, keep_ms);
     if (!e) return hl_fail(err, HL_E_NOMEM, "model '%.100s': no memory", model);
     hl_status  status = load(e, options, ret_load_ns, err);
     hl_runner *runner = status == HL_OK ? hl_runner_make(&ops, e) : NULL;
@@ -486,15 +494,26 @@ hl_status hl_runner_server_new(const char *url, const char *model, const hl_opti
     return status;
 }
 
-bool hl_server_find(const char *address, const char *fingerprint, char *ret_url, size_t cap) {
-    char    base[URL_CAP - 100], url[URL_CAP];
-    hl_str  answer;
-    json_t *json = NULL;
-    int     code = 0;
-    bool    is_ours = false;
-    if (hl_http_base_url(address, base, sizeof base, NULL) != HL_OK) return false;
-    (void)snprintf(url, sizeof url, "%s/api/version", base);
-    const hl_http_call call = {.method = "GET", .url = url, .total_ms = FIND_MS};
+bool hl_server_find(const char *address, const char *key, const char *fingerprint,
+                    hl_server_place *ret_place) {
+    hl_server_place place = {0};
+    const char     *path = hl_http_unix_path(address);
+    char            url[sizeof place.url + 40];
+    hl_str          answer;
+    json_t         *json = NULL;
+    int             code = 0;
+    bool            is_ours = false;
+    if (hl_http_base_url(address, place.url, sizeof place.url, NULL) != HL_OK ||
+        (path &&
+         snprintf(place.unix_path, sizeof place.unix_path, "%s", path) >= (int)sizeof place.unix_path) ||
+        (key && snprintf(place.key, sizeof place.key, "%s", key) >= (int)sizeof place.key))
+        return false;
+    (void)snprintf(url, sizeof url, "%s/api/version", place.url);
+    const hl_http_call call = {.method = "GET",
+                               .url = url,
+                               .unix_path = unix_path_of(&place),
+                               .key = place.key,
+                               .total_ms = FIND_MS};
     hl_str_init(&answer, 1 << 16);
     if (hl_http_ask(&call, &answer, &code, NULL) == HL_OK && code == 200 &&
         hl_json_parse(hl_str_view(&answer), "answer", &json, NULL) == HL_OK) {
@@ -503,5 +522,6 @@ bool hl_server_find(const char *address, const char *fingerprint, char *ret_url,
     }
     json_decref(json);
     hl_str_done(&answer);
-    return is_ours && snprintf(ret_url, cap, "%s", base) < (int)cap;
+    if (is_ours) *ret_place = place;
+    return is_ours;
 }
