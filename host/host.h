@@ -118,4 +118,23 @@ const char *hl_host_kv_type(const hl_host *h); /* the setting's word: "f16" */
 /* Count that the model was used, for `list`. After the answer, because it may wait for another process. */
 void hl_host_count_use(hl_host *h, const hl_source *source);
 
+/* ---- What the key/value cache on disk keeps of each model (docs/formats/kv-cache.md) ---- */
+
+typedef struct hl_saved_info {
+    char     label[512];   /* a stored model with these weights; "": none has them (any more) */
+    char     weights[128]; /* names them: the digest of a stored blob, or a file's identity */
+    uint64_t n_blocks;     /* of 64 tokens */
+    uint64_t bytes;
+} hl_saved_info;
+
+/* fails as hl_host_store(), hl_store_list_models()
+ * owns  the caller frees *ret with hl_free() of core/base/mem.h
+ * cost  looks at every file of the cache */
+HL_MUST_CHECK hl_status hl_host_list_saved(hl_host *h, hl_saved_info **ret, size_t *ret_n, hl_err *err);
+
+/* Delete what is kept of a stored model, or of all. Whoever uses it meanwhile reads its prompt again.
+ * in     name  NULL: all
+ * fails  HL_E_NOT_FOUND; as hl_host_list_saved() */
+HL_MUST_CHECK hl_status hl_host_remove_saved(hl_host *h, const char *name, uint64_t *ret_bytes, hl_err *err);
+
 #endif

@@ -2,8 +2,6 @@
  *
  * saved.c - what the key/value cache on disk keeps, by the models whose it is.
  */
-#include "host/saved.h"
-
 #include <stdio.h>
 #include <string.h>
 

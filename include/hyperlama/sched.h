@@ -96,8 +96,8 @@ HL_API void hl_sched_free(hl_sched *s);
 /* Delete what schedulers with this cache_dir and cache_key saved, in any version: the weights are gone.
  * Returns the bytes. Any process, any time. */
 HL_API uint64_t hl_sched_remove_saved(const char *cache_dir, const char *cache_key);
-/* What schedulers saved there: how many blocks for whose key, and their bytes. A key comes once for each build
- * and shape that saved. Any process, any time. */
+/* What schedulers saved there: how many blocks for whose key, and their bytes. A key comes once for each
+ * build and shape that saved. Any process, any time. */
 typedef void hl_sched_saved_fn(void *user, const char *cache_key, uint64_t n_blocks, uint64_t bytes);
 HL_API void  hl_sched_each_saved(const char *cache_dir, hl_sched_saved_fn *fn, void *user);
 

@@ -3,7 +3,6 @@
  * cache.c - GET and DELETE /api/cache: blocks of prompts that are kept on disk, by model.
  */
 #include "core/base/mem.h"
-#include "host/saved.h"
 #include "server/server_priv.h"
 
 static void add_saved(const hl_saved_info *s, hl_json_out *j) {
