@@ -27,7 +27,7 @@ enum {
 static void on_stop(int signal_number) {
     if (signal_number == SIGTERM) hl_signal.leave = 1;
     const int n_before = __atomic_fetch_add(&hl_signal.stop, 1, __ATOMIC_RELAXED);
-    if (n_before >= 2) /* who asks three times is not being heard */
+    if (n_before >= 2) /* whoever asks three times is not being heard */
         _exit(signal_number == SIGTERM ? EXIT_TERMINATED : EXIT_INTERRUPTED);
 }
 

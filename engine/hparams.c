@@ -327,10 +327,11 @@ static void check_relations(reader *r, const hl_arch *arch, const hl_hparams *hp
 
 /* What follows from the sizes of each layer. */
 static void finish_layers(const hl_arch *arch, hl_hparams *hp) {
-    const bool wide = arch->wide_scale_layers != 0 && hp->n_layers == arch->wide_scale_layers;
+    const bool by_embd =
+        arch->query_pre_attn_scalar_layers != 0 && hp->n_layers == arch->query_pre_attn_scalar_layers;
     for (uint32_t i = 0; i < hp->n_layers; i++) {
         hl_layer_params *p = &hp->layers[i];
-        p->qk_scale = 1.0f / sqrtf(wide ? (float)(hp->n_embd / p->n_heads) : (float)p->head_dim);
+        p->qk_scale = 1.0f / sqrtf(by_embd ? (float)(hp->n_embd / p->n_heads) : (float)p->head_dim);
         hp->kv_layers[i] = (hl_kv_layer){p->n_kv_heads, p->head_room};
     }
 }

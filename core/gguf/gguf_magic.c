@@ -47,7 +47,7 @@ static const magic rows[] = {
     MAGIC(0, "\x80\2", "a Python pickle (older PyTorch weights); convert it"),
     MAGIC(4, "ftyp", "a video or an image"),
     MAGIC(4, "TFL3", "a TensorFlow Lite model; convert it"),
-    MAGIC(0, "\0\0\0\0\0\0\0\0", "empty at its begin: a download that did not finish?"),
+    MAGIC(0, "\0\0\0\0\0\0\0\0", "empty at its start: a download that did not finish?"),
 };
 
 /* White space, then one of these words, whatever their case. */

@@ -76,14 +76,14 @@ enum { HL_BY_LAYER_HEADS = 1, HL_BY_LAYER_KV_HEADS = 2, HL_BY_LAYER_FF = 4 };
 
 typedef enum hl_rope_kind { HL_ROPE_PAIRS, HL_ROPE_HALVES, HL_ROPE_NONE } hl_rope_kind;
 /* Without a gate, the same function of the other matrix alone. */
-typedef enum hl_act_kind { HL_ACT_SWIGLU, HL_ACT_GEGLU } hl_act_kind;
+typedef enum hl_activation { HL_ACTIVATION_SWIGLU, HL_ACTIVATION_GEGLU } hl_activation;
 
 typedef struct hl_arch {
     const char   *name;
     hl_weight_use weights[HL_W_count];
     uint32_t      by_layer; /* HL_BY_LAYER_* */
     hl_rope_kind  rope;
-    hl_act_kind   act;
+    hl_activation activation;
     bool          scale_embd;   /* embeddings times sqrt(n_embd) */
     bool          has_softcap;  /* obeys attn_logit_softcapping and final_logit_softcapping */
     float         attn_softcap; /* when the key is absent; 0: none */
@@ -92,8 +92,9 @@ typedef struct hl_arch {
     uint32_t window_pattern;
     uint32_t window_default; /* when attention.sliding_window is absent or 0; 0: then there are no windows */
     /* rotation base of windowed layers, to which no scaling applies; 0: they rotate as the others */
-    float    window_rope_base;
-    uint32_t wide_scale_layers; /* with this many layers, scale is 1 / sqrt(n_embd / n_heads) */
+    float window_rope_base;
+    /* with this many layers, query_pre_attn_scalar is n_embd / n_heads instead of the head size */
+    uint32_t query_pre_attn_scalar_layers;
     /* without expert_feed_forward_length, experts share feed_forward_length; else each has it */
     bool splits_ff;
     bool needs_experts; /* a file without experts is malformed */

@@ -14,10 +14,10 @@ const hl_arch hl_arch_gemma3 = {
     .name = "gemma3",
     .weights = {HL_DECODER_WEIGHTS, HL_DENSE_WEIGHTS, HL_QK_NORMS, HL_POST_NORMS},
     .rope = HL_ROPE_HALVES,
-    .act = HL_ACT_GEGLU,
+    .activation = HL_ACTIVATION_GEGLU,
     .scale_embd = true,
     .has_softcap = true,
     .window_pattern = 6,
     .window_rope_base = 10000.0f,
-    .wide_scale_layers = 62,
+    .query_pre_attn_scalar_layers = 62,
 };

@@ -13,6 +13,6 @@ const hl_arch hl_arch_llama = {
     .weights = {HL_DECODER_WEIGHTS, HL_DENSE_WEIGHTS, HL_EXPERT_WEIGHTS},
     .by_layer = HL_BY_LAYER_HEADS | HL_BY_LAYER_KV_HEADS | HL_BY_LAYER_FF,
     .rope = HL_ROPE_PAIRS,
-    .act = HL_ACT_SWIGLU,
+    .activation = HL_ACTIVATION_SWIGLU,
     .may_have_experts = true,
 };

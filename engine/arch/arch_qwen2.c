@@ -11,5 +11,5 @@ const hl_arch hl_arch_qwen2 = {
     .name = "qwen2",
     .weights = {HL_DECODER_WEIGHTS, HL_DENSE_WEIGHTS},
     .rope = HL_ROPE_HALVES,
-    .act = HL_ACT_SWIGLU,
+    .activation = HL_ACTIVATION_SWIGLU,
 };

@@ -12,5 +12,5 @@ const hl_arch hl_arch_qwen3 = {
     .name = "qwen3",
     .weights = {HL_DECODER_WEIGHTS, HL_DENSE_WEIGHTS, HL_QK_NORMS},
     .rope = HL_ROPE_HALVES,
-    .act = HL_ACT_SWIGLU,
+    .activation = HL_ACTIVATION_SWIGLU,
 };

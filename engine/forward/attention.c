@@ -59,7 +59,7 @@ static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const store_ctx       *c = ctx;
     hl_pass               *f = c->f;
     const hl_layer_params *p = c->l->p;
-    const hl_segment       seg = f->segments[i_chunk / p->n_kv_heads];
+    const hl_block_span    seg = f->block_spans[i_chunk / p->n_kv_heads];
     const uint32_t         kv = i_chunk % p->n_kv_heads;
     const uint32_t         group = p->n_heads / p->n_kv_heads;
     const size_t           hd = p->head_dim, n_rot = f->m->hp.ropes[p->i_rope].n_rot;
@@ -93,7 +93,7 @@ static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
 void hl_kv_store_run(hl_pass *f, uint32_t i_layer) {
     store_ctx c = {
         .f = f, .l = &f->m->layers[i_layer], .i_layer = i_layer, .i_cache = cache_layer(f, i_layer)};
-    const uint32_t n = f->n_segments * c.l->p->n_kv_heads;
+    const uint32_t n = f->n_block_spans * c.l->p->n_kv_heads;
     if (f->n_rows <= 4) {
         for (uint32_t i = 0; i < n; i++) store_chunk(&c, i, 0);
         return;
@@ -139,8 +139,8 @@ static attend_item find_item(const attend_ctx *c, uint32_t i) {
     it.head = it.kv * group + group * part / c->n_parts;
     it.n_heads = it.kv * group + group * (part + 1) / c->n_parts - it.head;
     uint32_t run_end = 0;
-    for (uint32_t r = 0; r < f->n_runs; r++) {
-        const hl_run   run = f->runs[r];
+    for (uint32_t r = 0; r < f->n_seq_spans; r++) {
+        const hl_seq_span   run = f->seq_spans[r];
         const uint32_t n_tiles = (run.end - run.begin + c->tile_rows - 1) / c->tile_rows;
         if (tile >= n_tiles) {
             tile -= n_tiles;
@@ -295,8 +295,8 @@ static void merge_chunk(void *ctx, uint32_t i_item, uint32_t i_thread) {
 
 static uint32_t count_items(const hl_pass *f, uint32_t tile_rows) {
     uint32_t n = 0;
-    for (uint32_t r = 0; r < f->n_runs; r++)
-        n += (f->runs[r].end - f->runs[r].begin + tile_rows - 1) / tile_rows;
+    for (uint32_t r = 0; r < f->n_seq_spans; r++)
+        n += (f->seq_spans[r].end - f->seq_spans[r].begin + tile_rows - 1) / tile_rows;
     return n;
 }
 
@@ -351,7 +351,7 @@ void hl_attention_run(hl_pass *f, uint32_t i_layer) {
     const uint32_t n_threads = (uint32_t)hl_pool_n_active(f->pool);
     const uint32_t n_splits = want_splits(n_items, n_threads, 0) ? max_splits(&c, c.n_items) : 1;
     /* Tiles of few rows need less room: one row a tile when no run has more. */
-    if (n_splits > 1 && f->n_rows == f->n_runs) c.tile_rows = 1;
+    if (n_splits > 1 && f->n_rows == f->n_seq_spans) c.tile_rows = 1;
     const size_t need = (size_t)n_items * n_splits * c.tile_rows * c.part_heads * p->head_room;
     const bool   fits = need <= f->shared_o_floats;
     if (n_splits > 1 && fits && want_splits(n_items, n_threads, need))

@@ -124,8 +124,8 @@ static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b,
     }
     f->shared_o = hl_bump_take(b, f->shared_o_floats, sizeof *f->shared_o);
     f->shared_ms = hl_bump_take(b, 2 * f->shared_ms_floats, sizeof *f->shared_ms);
-    f->runs = hl_bump_take(b, rows, sizeof *f->runs);
-    f->segments = hl_bump_take(b, rows, sizeof *f->segments);
+    f->seq_spans = hl_bump_take(b, rows, sizeof *f->seq_spans);
+    f->block_spans = hl_bump_take(b, rows, sizeof *f->block_spans);
     f->pos = hl_bump_take(b, rows, sizeof *f->pos);
     f->seqs = hl_bump_take(b, rows, sizeof *f->seqs);
     f->origin = hl_bump_take(b, rows, sizeof *f->origin);

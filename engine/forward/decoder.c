@@ -21,17 +21,17 @@ enum { HUGE_PAGE_ROWS = 64 };
 
 /* ---- the pass --------------------------------------------------------------------------------- */
 
-/* Cut the rows into runs of one sequence, and these into segments of one block. */
-static void find_runs(hl_pass *f) {
-    f->n_runs = f->n_segments = 0;
+/* Cut the rows into spans of one sequence, and these into spans of one block. */
+static void find_spans(hl_pass *f) {
+    f->n_seq_spans = f->n_block_spans = 0;
     for (uint32_t r = 0; r < f->n_rows; r++) {
-        const bool same_run = r > 0 && f->seqs[r] == f->seqs[r - 1];
+        const bool same_seq = r > 0 && f->seqs[r] == f->seqs[r - 1];
         const bool same_block =
-            same_run && f->pos[r] / HL_KV_PAGE_TOKENS == f->pos[r - 1] / HL_KV_PAGE_TOKENS;
-        if (!same_run) f->runs[f->n_runs++].begin = r;
-        if (!same_block) f->segments[f->n_segments++].begin = r;
-        f->runs[f->n_runs - 1].end = r + 1;
-        f->segments[f->n_segments - 1].end = r + 1;
+            same_seq && f->pos[r] / HL_KV_PAGE_TOKENS == f->pos[r - 1] / HL_KV_PAGE_TOKENS;
+        if (!same_seq) f->seq_spans[f->n_seq_spans++].begin = r;
+        if (!same_block) f->block_spans[f->n_block_spans++].begin = r;
+        f->seq_spans[f->n_seq_spans - 1].end = r + 1;
+        f->block_spans[f->n_block_spans - 1].end = r + 1;
     }
 }
 
@@ -136,7 +136,7 @@ static void keep_out_rows(hl_pass *f, const hl_batch *b) {
     }
     for (uint32_t i = 0; i < b->n_out; i++) f->origin[i] = b->out_rows[i];
     f->n_rows = b->n_out;
-    find_runs(f);
+    find_spans(f);
 }
 
 static void run_layer(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
@@ -274,7 +274,7 @@ static void run_pass(hl_pass *f, const hl_batch *b, float *ret_logits) {
         f->origin[i] = i;
         atomic_store_explicit(&f->faults[i], 0, memory_order_relaxed);
     }
-    find_runs(f);
+    find_spans(f);
     hl_rope_tables_fill(f, b);
     if (f->m->arch->is_encoder) {
         hl_encoder_run(f, b);

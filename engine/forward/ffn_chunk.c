@@ -39,7 +39,7 @@ static void run_piece(hl_pass *f, const hl_glu *g, const hl_act *x, size_t begin
     const hl_matrix          gate = rows_of(g->gate, begin, n);
     float                   *yg = ts->glu;
     float                   *yu = ts->glu + (size_t)f->n_rows_cap * HL_GLU_ROWS;
-    const bool               geglu = f->m->arch->act == HL_ACT_GEGLU;
+    const bool               geglu = f->m->arch->activation == HL_ACTIVATION_GEGLU;
     hl_multiply(f, &gate, 0, n, x, i_thread, yg, n);
     multiply_up(f, g, begin, n, x, i_thread, yu);
     for (size_t t = 0; t < x->n_tokens; t++) {

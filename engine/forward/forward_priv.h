@@ -22,14 +22,14 @@ typedef struct hl_act_buf {
 } hl_act_buf;
 
 /* Rows that lie in one block of one sequence, in order: what may be written by one thread. */
-typedef struct hl_segment {
+typedef struct hl_block_span {
     uint32_t begin, end; /* rows */
-} hl_segment;
+} hl_block_span;
 
 /* Rows of one sequence that stand together. */
-typedef struct hl_run {
+typedef struct hl_seq_span {
     uint32_t begin, end;
-} hl_run;
+} hl_seq_span;
 
 /* What is compared with its room at the place of use: engine/capacities.def. */
 typedef enum hl_room {
@@ -92,21 +92,21 @@ typedef struct hl_pass {
     float *qkv; /* [rows][q + 2 kv] */
     /* [rows][n_heads][head_room], zeros behind each head, of layers whose heads have such room; others are
      * read where they stand in qkv. NULL: there are no such layers */
-    float      *q;
-    float      *attn;   /* [rows][q] */
-    float      *tmp;    /* [rows][n_embd] result of a block before it joins x */
-    hl_act_buf  act;    /* inputs of the next matmuls, up to max(n_embd, q) columns */
-    hl_act_buf  act_ff; /* inputs of the down matmul */
-    hl_turns    ropes[HL_MAX_ROPES];
-    float      *shared_o;  /* partial attention of decoding rows, all threads */
-    float      *shared_ms; /* [2][shared_ms_floats] the largest score and the sum of each */
-    size_t      shared_o_floats, shared_ms_floats;
-    hl_run     *runs;     /* [rows] */
-    hl_segment *segments; /* [rows] */
-    uint32_t    n_runs, n_segments;
-    int32_t    *pos; /* [rows] of the batch; compacted for the last layer */
-    hl_seq    **seqs;
-    uint32_t   *origin; /* [rows] the row of the batch that each one is: 0, 1, .. until compacted */
+    float         *q;
+    float         *attn;   /* [rows][q] */
+    float         *tmp;    /* [rows][n_embd] result of a block before it joins x */
+    hl_act_buf     act;    /* inputs of the next matmuls, up to max(n_embd, q) columns */
+    hl_act_buf     act_ff; /* inputs of the down matmul */
+    hl_turns       ropes[HL_MAX_ROPES];
+    float         *shared_o;  /* partial attention of decoding rows, all threads */
+    float         *shared_ms; /* [2][shared_ms_floats] the largest score and the sum of each */
+    size_t         shared_o_floats, shared_ms_floats;
+    hl_seq_span   *seq_spans;   /* [rows] */
+    hl_block_span *block_spans; /* [rows] */
+    uint32_t       n_seq_spans, n_block_spans;
+    int32_t       *pos; /* [rows] of the batch; compacted for the last layer */
+    hl_seq       **seqs;
+    uint32_t      *origin; /* [rows] the row of the batch that each one is: 0, 1, .. until compacted */
     _Atomic uint32_t
         *faults; /* [rows of the batch] 0, or the first hl_place and its layer << HL_PLACE_BITS */
     struct hl_moe_scratch *moe; /* NULL: dense */

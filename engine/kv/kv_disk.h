@@ -26,7 +26,7 @@ typedef struct hl_kv_key {
 
 typedef struct hl_kv_disk_params {
     const char *dir; /* made when it is missing */
-    /* of all files in it; the least recently used leave, ends of texts before their begin */
+    /* of all files in it; the least recently used leave, ends of texts before their start */
     uint64_t         quota_bytes;
     const char      *weights; /* names the weights: a digest */
     const char      *build;   /* what else decides the bits: version, instruction sets, commit */

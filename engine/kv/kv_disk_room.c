@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * kv_disk_room.c - which files stay: those of the quota that were used last, and of a chain always its begin.
+ * kv_disk_room.c - which files stay: those of the quota that were used last, and of a chain always its start.
  *
  * A block is found by way of all blocks before it, so a file that outlives its parent is lost room. Deleting
  * goes by last use, where using a block is using everything before it: parents count as used a moment after
- * their children, and the end of a chain leaves before its begin.
+ * their children, and the end of a chain leaves before its start.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -56,7 +56,7 @@ HL_MUST_CHECK bool hl_seq_reserve(hl_seq *s, int32_t n_pos);
 /* Forget positions from n_pos on; blocks that become empty go back. */
 void hl_seq_truncate(hl_seq *s, int32_t n_pos);
 
-/* Another continuation of `s`, for one pass: whole blocks are shared, the begin of one more is copied, and
+/* Another continuation of `s`, for one pass: whole blocks are shared, the start of one more is copied, and
  * what the pass writes for `s` below n_pos is written for the fork too (engine/forward/attention.c). So
  * attention needs no mask.
  *

@@ -28,7 +28,7 @@ void hl_prefix_tree_free(hl_prefix_tree *t); /* gives all its blocks back; NULL 
 
 hl_prefix_node *hl_prefix_tree_root(hl_prefix_tree *t);
 
-/* Let `seq` go on with what the tree has of keys[0, n): whole blocks are shared, the begin of one more is
+/* Let `seq` go on with what the tree has of keys[0, n): whole blocks are shared, the start of one more is
  * copied into a block of the sequence's own (when the pool has a free one).
  *
  * in     node  the node of the sequence's last whole block (the root for an empty one); seq->n_pos is a

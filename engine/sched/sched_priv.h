@@ -204,7 +204,7 @@ static inline double hl_stream_service(const hl_stream *st) { return st->owner ?
 
 /* ---- sched_disk.c: blocks in files. All under kv_lock ---- */
 
-void hl_sched_save(hl_sched *s, hl_stream *st); /* queue its known blocks for writing */
+void hl_sched_save(hl_sched *s, hl_stream *st); /* queue its cached blocks for writing */
 void hl_sched_take_saved(hl_sched *s);          /* let go of what is written */
 /* Take blocks of a prompt whose room is reserved from files; true: there may be more, next step. */
 bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate);

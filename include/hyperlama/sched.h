@@ -169,7 +169,7 @@ typedef struct hl_sched_stats {
     uint64_t kv_budget_bytes, kv_used_bytes; /* used: by sequences and the prefix tree */
     uint64_t kv_shared_bytes;                /* of these, known to the prefix tree */
     uint64_t disk_saved_blocks, disk_loaded_blocks;
-    uint32_t prefill_budget; /* rows of prompts per step at present */
+    uint32_t prefill_budget; /* tokens of prompts per step at present */
 } hl_sched_stats;
 
 HL_API void hl_sched_get_stats(hl_sched *s, hl_sched_stats *ret_stats); /* any thread */

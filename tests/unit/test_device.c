@@ -278,7 +278,7 @@ static void keys_and_values_are_reached_through_the_device_alone(void **state) {
     const uint32_t n_copies = calls.n_copies;
     got = ask(&x, 1, NULL);
     check_same(&want[1], &got);
-    assert_int_equal(got.n_cached, N_SHARED); /* three blocks, and a copy of the begin of the fourth */
+    assert_int_equal(got.n_cached, N_SHARED); /* three blocks, and a copy of the start of the fourth */
     assert_true(calls.n_copies > n_copies);
     assert_int_equal(calls.n_writes, 0);
     close_setup(&x); /* what waits is written first */

@@ -363,7 +363,7 @@ static void what_a_file_is_instead_is_said(void **state) {
         {"{\"error\":\"Repository not found\"}", 32, "a JSON document"},
         {"FROM llama3\n", 12, "a Modelfile"},
         {"\x80\2}q\0", 5, "a Python pickle"},
-        {"\0\0\0\0\0\0\0\0\0\0\0\0", 12, "empty at its begin: a download that did not finish?"},
+        {"\0\0\0\0\0\0\0\0\0\0\0\0", 12, "empty at its start: a download that did not finish?"},
         {"hello", 5, "it starts with 68 65 6c 6c, expected 47 47 55 46"},
         {"{", 1, "a JSON document"},
         {"GG", 2, "cut short: a file of 2 bytes"},

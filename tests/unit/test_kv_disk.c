@@ -321,7 +321,7 @@ static void what_the_quota_leaves_can_be_found(void **state) {
             assert_true((uint64_t)n_headers * file_bytes <= quota);
         }
     }
-    text = 5; /* the last one is whole, another one has at least its begin */
+    text = 5; /* the last one is whole, another one has at least its start */
     assert_int_equal(run(LLAMA, dir, "w", quota, N_PROMPT - 200).usage.cached_tokens,
                      (N_PROMPT - 200) / 64 * 64);
     text = 4;
@@ -353,7 +353,7 @@ static void blocks_without_their_begin_leave_first(void **state) {
     assert_int_equal(count_lost(), 0);
     assert_int_equal(run(LLAMA, dir, "w", quota, N_PROMPT).usage.cached_tokens, N_PROMPT / 64 * 64);
     text = 0;
-    const outcome again = run(LLAMA, dir, "w", 0, N_PROMPT); /* the begin is read and saved again */
+    const outcome again = run(LLAMA, dir, "w", 0, N_PROMPT); /* the start is read and saved again */
     check_same(&plain, &again);
     assert_int_equal(again.usage.cached_tokens, 0);
     assert_int_equal(run(LLAMA, dir, "w", 0, N_PROMPT).usage.cached_tokens, N_PROMPT / 64 * 64);

@@ -120,7 +120,7 @@ static void a_prefix_is_found_to_the_last_token(void **state) {
     close_tree(&x);
 }
 
-/* A picture between two texts: its rows are shared by who asks about the same one. */
+/* A picture between two texts: its rows are shared by whoever asks about the same one. */
 static void rows_of_content_are_shared_like_tokens(void **state) {
     (void)state;
     enum { BEGIN = 20, ROWS = 150 };

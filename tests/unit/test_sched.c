@@ -747,7 +747,7 @@ static uint32_t next_random(uint32_t *state) {
     return *state >> 8;
 }
 
-/* What came of a job, ended or cut off anywhere, is the begin of what it says alone. */
+/* What came of a job, ended or cut off anywhere, is the start of what it says alone. */
 static void check_begin(const job *j, const job *whole) {
     assert_int_equal(j->status, HL_OK);
     assert_true(j->n_answer <= whole->n_answer);
