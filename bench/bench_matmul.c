@@ -19,7 +19,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "engine/kernels/cpu.h"
-#include "engine/ops/cpu/matmul.h"
+#include "engine/parallel/matmul.h"
 
 enum { RUNS = 7, THREADS_MAX = 64, TOKENS_MAX = 1024, PEAK_CALLS = 100000 };
 

@@ -16,8 +16,8 @@
 #include "engine/arch/arch.h"
 #include "engine/kernels/kernels.h"
 #include "engine/kv/kv_pages.h"
-#include "engine/ops/cpu/matmul.h"
-#include "engine/ops/cpu/pool.h"
+#include "engine/parallel/matmul.h"
+#include "engine/parallel/pool.h"
 #include "hyperlama/engine.h"
 
 struct hl_engine {

@@ -19,9 +19,9 @@ RULES = {
     # Inside engine, bottom-up; what a header brings along counts as its includer's.
     "engine/quant": (["core/gguf/types", "core/base/mem.h", "hyperlama/base.h"], []),
     "engine/arch": (["core/base/", "core/gguf/", "hyperlama/base.h"], []),
-    "engine/ops": (["engine/kernels/", "engine/quant/", "core/base/", "core/gguf/", "hyperlama/base.h"], []),
-    "engine/kv": (["engine/kernels/", "engine/ops/", "core/base/", "core/gguf/", "hyperlama/base.h"], []),
-    "engine/forward": (["engine/arch/", "engine/kernels/", "engine/quant/", "engine/ops/", "engine/kv/", "engine/model_priv.h", "engine/capacities.def", "core/base/",
+    "engine/parallel": (["engine/kernels/", "engine/quant/", "core/base/", "core/gguf/", "hyperlama/base.h"], []),
+    "engine/kv": (["engine/kernels/", "engine/parallel/", "core/base/", "core/gguf/", "hyperlama/base.h"], []),
+    "engine/forward": (["engine/arch/", "engine/kernels/", "engine/quant/", "engine/parallel/", "engine/kv/", "engine/model_priv.h", "engine/capacities.def", "core/base/",
                         "core/gguf/", "hyperlama/base.h", "hyperlama/engine.h"], []),
     "engine/speculate": (["engine/forward/", "engine/kv/", "engine/model_priv.h", "engine/capacities.def", "core/base/", "hyperlama/base.h", "hyperlama/engine.h"], []),
     "engine/sched": (["engine/build_commit.h", "engine/forward/", "engine/kv/", "engine/speculate/", "engine/sampler/", "engine/model_priv.h", "engine/capacities.def", "engine/admit.h", "engine/trace.h", "core/base/",
@@ -35,7 +35,7 @@ RULES = {
     "runner": (["runner/", "core/base/", "hyperlama/"], []),
     # Its own files: engine, model, session.
     "engine": (["engine/model_priv.h", "engine/capacities.def", "engine/admit.h", "engine/trace.h", "engine/arch/", "engine/forward/", "engine/kernels/", "engine/kv/",
-                "engine/ops/", "engine/quant/", "engine/tokenizer/", "core/base/", "core/gguf/", "hyperlama/base.h", "hyperlama/engine.h"], []),
+                "engine/parallel/", "engine/quant/", "engine/tokenizer/", "core/base/", "core/gguf/", "hyperlama/base.h", "hyperlama/engine.h"], []),
     "cli/term": (["cli/app.h", "core/base/", "hyperlama/"], ["libedit"]),
     "models": (["models/", "core/", "hyperlama/base.h"], ["sqlite", "jansson"]),
     "host": (["host/", "core/", "runner/runner_ops.h", "models/models.h", "hyperlama/"], ["jansson"]),

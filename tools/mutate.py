@@ -57,7 +57,7 @@ OWNERS = {
     "engine/arch/": "golden/test_arch_logits unit/test_session unit/test_odd_shapes",
     "engine/kernels/": "kernels/test_select kernels/test_vec unit/test_session golden/test_arch_logits",
     "engine/kv/": "unit/test_prefix_tree unit/test_kv_disk unit/test_sched_time unit/test_sched unit/test_session unit/test_capacities",
-    "engine/ops/": "unit/test_pool unit/test_session unit/test_odd_shapes golden/test_arch_logits unit/test_cpus kernels/test_matmul"
+    "engine/parallel/": "unit/test_pool unit/test_session unit/test_odd_shapes golden/test_arch_logits unit/test_cpus kernels/test_matmul"
                    " unit/test_finite unit/test_capacities",
     "engine/gotemplate/": "unit/test_gotemplate golden/test_gotemplate_golden fault/test_gotemplate_faults",
     "engine/runner/": "unit/test_answer_text unit/test_runner unit/test_generation e2e/test_run.py",

@@ -21,7 +21,7 @@
  *
  *   not finite          where a result is infinite or NaN, or would be but for scales of 2^100 and more, a
  *                       kernel may give another one that is not finite; no kernel makes a finite one of it.
- *                       ops/cpu/matmul.c computes such rows again with the scalar kernel, so that products
+ *                       parallel/matmul.c computes such rows again with the scalar kernel, so that products
  *                       are the same there, too.
  *
  * Kernels know nothing of threads, memory, files or errors: callers check shapes and give the storage.
@@ -41,7 +41,7 @@ typedef struct hl_act {
     const float    *d; /* [n_tokens][n_cols / 32] scale: max|x| / 127 of the group */
     const int16_t  *sum16; /* [n_tokens][n_cols / 16] sum of q over 16 columns */
     /* Residual planes. 0, 1, or 2: each token has two rows of q, d and sum16, whose results are added; the
-     * second is what the first left over. Kernels see no planes: ops/cpu/matmul.h gives them 2 n_tokens. */
+     * second is what the first left over. Kernels see no planes: parallel/matmul.h gives them 2 n_tokens. */
     uint32_t n_planes;
 } hl_act;
 

@@ -6,7 +6,7 @@
  */
 #include "tests/kernels/kernel_test.h"
 
-#include "engine/ops/cpu/matmul.h"
+#include "engine/parallel/matmul.h"
 
 enum { MAX_TOKENS = 40, STRIDE_GAP = 5 };
 

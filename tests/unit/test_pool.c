@@ -17,7 +17,7 @@
 
 #include "core/base/cpus.h"
 #include "engine/model_priv.h"
-#include "engine/ops/cpu/pool.h"
+#include "engine/parallel/pool.h"
 
 enum { MAX_CHUNKS = 1000 };
 

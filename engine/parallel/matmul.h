@@ -7,8 +7,8 @@
  * few tokens a chunk streams the rows past the batch (gemv); with more it unpacks 32 rows at a time
  * into scratch that stays in the first-level cache, and multiplies all tokens with it (gemm_panel).
  */
-#ifndef HL_ENGINE_OPS_CPU_MATMUL_H
-#define HL_ENGINE_OPS_CPU_MATMUL_H
+#ifndef HL_ENGINE_PARALLEL_MATMUL_H
+#define HL_ENGINE_PARALLEL_MATMUL_H
 
 #include "engine/kernels/kernels.h"
 

@@ -6,8 +6,8 @@
  * system has put aside holds up nobody, unless it was put aside inside a chunk. Waiting is a short spin
  * and then a futex, so a machine that is shared slows the pool in proportion and idle means idle.
  */
-#ifndef HL_ENGINE_OPS_CPU_POOL_H
-#define HL_ENGINE_OPS_CPU_POOL_H
+#ifndef HL_ENGINE_PARALLEL_POOL_H
+#define HL_ENGINE_PARALLEL_POOL_H
 
 #include "hyperlama/base.h"
 

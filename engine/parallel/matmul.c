@@ -9,7 +9,7 @@
  * for a few sets of each cache, and no prefetcher would follow. The next block of weights is prefetched
  * while the current one is multiplied.
  */
-#include "engine/ops/cpu/matmul.h"
+#include "engine/parallel/matmul.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
  * Threads beyond the active ones sleep on `n_active` itself and hear nothing of regions.
  */
 #define _GNU_SOURCE
-#include "engine/ops/cpu/pool.h"
+#include "engine/parallel/pool.h"
 
 #include <limits.h>
 #include <linux/futex.h>
