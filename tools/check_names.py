@@ -52,19 +52,29 @@ TYPE = re.compile(
     r"|^typedef\s+(?!struct|union|enum)[^;{()]*?\b(hl_\w+)\s*(?:\([^;]*\))?;", re.M)  # typedef int hl_x; typedef void hl_x(int);
 
 
-def types(text):
+OWN = re.compile(r"^\}\s*(\w+)\s*;", re.M)  # } strip8;
+
+
+def types(text, pattern=TYPE):
     """The names that a text gives to types."""
-    return {name for groups in TYPE.findall(COMMENT.sub("", text)) for name in groups if name}
+    return {name for groups in pattern.findall(COMMENT.sub("", text))
+            for name in ([groups] if isinstance(groups, str) else groups) if name}
 
 
 def doubles(paths):
-    """Names that stand for more than one type. Headers of kernels are bodies of which a file includes one per instruction
-    set: what they define is that file's own."""
+    """Names that stand for more than one type. Headers of kernels are bodies, whose names have no prefix: they are unique
+    among those of a family of processors. (A struct that the including file is to complete ends in no name.)"""
     homes = collections.defaultdict(list)
     for path in paths:
-        if path.startswith(FOLDERS) and not re.match(r"engine/kernels/\w+/", path):
-            for name in types((ROOT / path).read_text(errors="replace")):
-                homes[name].append(path)
+        if not path.startswith(FOLDERS):
+            continue
+        text = (ROOT / path).read_text(errors="replace")
+        family = re.match(r"engine/kernels/\w+/(?=.*\.h$)", path)
+        for name in types(text):
+            homes[name].append(path)
+        for name in types(text, OWN) if family else ():
+            if not name.startswith("hl_"):
+                homes[f"{name} in {family.group()}"].append(path)
     for name, where in homes.items():
         if len(where) > 1:
             yield f"{name}: more than one type of this name: {', '.join(sorted(where))}"

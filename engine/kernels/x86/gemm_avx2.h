@@ -22,9 +22,9 @@ typedef struct panel_kind {
     int    quads_per_sum; /* of products in 16 bits, where dot_columns makes them; 1: codes above 127 */
 } panel_kind;
 
-typedef struct tile_sums { /* prepare_sums() */
+typedef struct slice_sums { /* prepare_sums() */
     int32_t v[HL_TILE_TOKENS][2 * SLICE_GROUPS];
-} tile_sums;
+} slice_sums;
 
 /* At most SLICE_GROUPS groups of a panel, and the tokens of a tile. */
 typedef struct slice {
@@ -34,7 +34,7 @@ typedef struct slice {
     const int8_t  *q; /* of the first token */
     const float   *d;
     size_t         x_cols; /* between tokens of q; d follows */
-    tile_sums      sums;
+    slice_sums     sums;
 } slice;
 
 /* isum[token][vector] = start[token] + dot product over a scale group of k.group columns. */
