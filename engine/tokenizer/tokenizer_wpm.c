@@ -3,8 +3,8 @@
  * tokenizer_wpm.c - WordPiece as BERT has it: letters lose accents and case, words are cut at white space and
  * punctuation, and each is taken apart from its front by the longest token that fits.
  *
- * The vocabulary has U+2581 in front of what begins a word, where BERT's own list has ## in front of what goes
- * on. A word that cannot be taken apart, or is longer than 100 letters, is the unknown token.
+ * The vocabulary has U+2581 in front of what begins a word; BERT's own list has ## in front of what goes on.
+ * A word that cannot be taken apart, or is longer than 100 letters, is the unknown token.
  * from: BERT's tokenization.py (google-research/bert, 2018) as huggingface/tokenizers 0.23 does it: decompose
  * and drop marks, then lower case
  */
@@ -102,11 +102,11 @@ static bool is_white(utf8proc_int32_t cp) {
            c == UTF8PROC_CATEGORY_ZP;
 }
 
-/* Controls, formats, private and unassigned ones are no part of a text. */
+/* Controls, formats and private ones are no part of a text. */
 static bool is_dropped(utf8proc_int32_t cp) {
     const utf8proc_category_t c = utf8proc_category(cp);
     return cp == 0 || cp == 0xFFFD || c == UTF8PROC_CATEGORY_CC || c == UTF8PROC_CATEGORY_CF ||
-           c == UTF8PROC_CATEGORY_CS || c == UTF8PROC_CATEGORY_CO || c == UTF8PROC_CATEGORY_CN;
+           c == UTF8PROC_CATEGORY_CS || c == UTF8PROC_CATEGORY_CO;
 }
 
 /* All signs of ASCII count, whatever their category. */

@@ -132,9 +132,12 @@ static void add_key(void *user, hl_view key, const char *kind, const char *text)
         hl_json_add_raw(j, name, text);
 }
 
-static void add_capabilities(hl_json_out *j, hl_chat_caps caps) {
+/* As Ollama tells them apart: a file that says how to pool vectors is for embedding. */
+static void add_capabilities(hl_json_out *j, const hl_model *m, hl_chat_caps caps) {
+    hl_model_info info;
+    hl_model_get_info(m, &info);
     hl_json_open(j, "capabilities", '[');
-    hl_json_add_text(j, NULL, "completion");
+    hl_json_add_text(j, NULL, info.is_for_embedding ? "embedding" : "completion");
     if (caps.tools) hl_json_add_text(j, NULL, "tools");
     if (caps.fill) hl_json_add_text(j, NULL, "insert");
     if (caps.thinking) hl_json_add_text(j, NULL, "thinking");
@@ -197,7 +200,7 @@ static hl_status write_show(hl_exchange *x, const hl_source *source, const hl_mo
     if (m && !all.has_basename) /* Copilot Chat lists no model without one */
         hl_json_add_text(j, "general.basename", stored->entry.name.model);
     hl_json_close(j, '}');
-    add_capabilities(j, caps);
+    add_capabilities(j, m, caps);
     hl_time_format(stored->entry.modified_ms, time);
     hl_json_add_text(j, "modified_at", time);
     if (stored->requires_version) hl_json_add_text(j, "requires", stored->requires_version);

@@ -207,3 +207,33 @@ def test_the_clients_of_ollama_and_openai(real, cli):
     with pytest.raises(openai.BadRequestError) as e:
         b.embeddings.create(model="smollm2:135m", input="word " * 10000)
     assert e.value.code == "context_length_exceeded"
+
+
+def test_an_encoder(cli):
+    from test_serve import Server
+    if not (MODELS / "all-minilm-l6-v2-f32.gguf").exists():
+        pytest.skip("no real models: make test fetches them")
+    ollama, openai = client_module("ollama"), client_module("openai")
+    cli.ok("import", MODELS / "all-minilm-l6-v2-f32.gguf", "all-minilm")
+    with Server(cli) as s:
+        a = ollama.Client(f"http://{s.host}:{s.port}")
+        b = openai.OpenAI(base_url=f"http://{s.host}:{s.port}/v1", api_key="-")
+        assert a.show("all-minilm").capabilities == ["embedding"]
+        cat, kitten, car = a.embed("all-minilm", ["A cat", "a Kitten!", "The engine of a car"]).embeddings
+        cosine = lambda x, y: sum(i * j for i, j in zip(x, y))  # noqa: E731
+        assert cosine(cat, kitten) > 0.6 > 0.3 > cosine(cat, car)
+        assert b.embeddings.create(model="all-minilm", input="a cat").data[0].embedding == pytest.approx(list(cat), abs=1e-7)  # no case
+        many = a.embed("all-minilm", [f"number {i} " * (1 + i % 30) for i in range(100)]).embeddings
+        assert [list(a.embed("all-minilm", f"number {i} " * (1 + i % 30)).embeddings[0]) for i in (0, 59, 99)] == [
+            list(many[i]) for i in (0, 59, 99)]
+        assert len(a.embed("all-minilm", "long " * 600).embeddings[0]) == 384
+        for ask in (lambda: a.chat("all-minilm", [{"role": "user", "content": "hi"}]), lambda: a.generate("all-minilm", "hi")):
+            with pytest.raises(ollama.ResponseError) as e:
+                ask()
+            assert e.value.status_code == 400 and "cannot generate: an encoder" in e.value.error
+        with pytest.raises(openai.BadRequestError) as e:
+            b.chat.completions.create(model="all-minilm", messages=[{"role": "user", "content": "hi"}])
+        assert "cannot generate: an encoder" in str(e.value)
+        with pytest.raises(openai.BadRequestError) as e:
+            b.embeddings.create(model="all-minilm", input="long " * 2000)
+        assert e.value.code == "context_length_exceeded" and "512 tokens" in str(e.value)

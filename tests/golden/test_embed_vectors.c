@@ -123,7 +123,52 @@ static void our_vectors_agree_with_the_reference(void **state) {
     assert_true(n_checked > 0);
 }
 
+static void an_encoder_does_not_generate(void **state) {
+    (void)state;
+    static const char words[] = "architecture 'bert' cannot generate: an encoder";
+    char              path[64];
+    const char       *p = path;
+    hl_err            err = {0};
+    hl_engine        *e = NULL;
+    hl_model         *m = NULL;
+    hl_runner        *r = NULL;
+    hl_session       *session = NULL;
+    hl_generation    *g = NULL;
+    hl_request        req;
+    hl_model_info     info;
+    int32_t           n = 0;
+    json_t           *model = json_load_file("tests/golden/embed/bert.json", 0, NULL);
+    (void)snprintf(path, sizeof path, "/tmp/hl-encoder-%d.gguf", (int)getpid());
+    fill_skeleton(model, HL_TYPE_f32, path);
+    json_decref(model);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &e, &err), HL_OK);
+    if (hl_model_open(e, &p, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
+    hl_model_get_info(m, &info);
+    assert_true(info.is_encoder && info.is_for_embedding);
+    assert_int_equal(hl_session_new(m, NULL, &session, &err), HL_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, words));
+    const hl_runner_params many = {.sched = {.n_ctx = 4096}}; /* more than it has learned positions for */
+    if (hl_runner_new(m, &many, &r, &err) != HL_OK) fail_msg("%s", err.text);
+    hl_request_init(&req);
+    req.prompt = hl_view_of("Hello");
+    assert_int_equal(hl_runner_submit(r, &req, &g, &err), HL_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, words));
+    assert_int_equal(hl_runner_count(r, &req, &n, &err), HL_E_UNSUPPORTED);
+    static int32_t         tokens[129];
+    const hl_embed_input   in = {.tokens = tokens, .n_tokens = 129};
+    const hl_embed_request embed_it = {.inputs = &in, .n_inputs = 1};
+    hl_embeddings          got;
+    assert_int_equal(hl_runner_embed(r, &embed_it, &got, &err), HL_E_FULL);
+    assert_non_null(strstr(err.text, "129 tokens and the context holds 128"));
+    hl_embeddings_done(&got);
+    hl_runner_free(r);
+    hl_model_close(m);
+    hl_engine_free(e);
+    (void)unlink(path);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(our_vectors_agree_with_the_reference)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(our_vectors_agree_with_the_reference),
+                                       cmocka_unit_test(an_encoder_does_not_generate)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,6 +133,7 @@ VOCAB_TEST(qwen2_gives_the_reference_ids, "qwen2")
 VOCAB_TEST(command_r_gives_the_reference_ids, "command-r")
 VOCAB_TEST(falcon_gives_the_reference_ids, "falcon")
 VOCAB_TEST(deepseek_llm_gives_the_reference_ids, "deepseek-llm")
+VOCAB_TEST(bert_bge_gives_the_reference_ids, "bert-bge")
 
 /* --- the corpus of tests/golden/tokenizer --- */
 
@@ -302,6 +303,7 @@ GOLDEN_TEST(deepseek_v3, "deepseek-v3", "vocab/deepseek-v3.gguf", true, true)
 GOLDEN_TEST(command_r, "command-r", "vocab/ggml-vocab-command-r.gguf", true, true)
 GOLDEN_TEST(tekken, "tekken", "vocab/tekken.gguf", true, true)
 GOLDEN_TEST(gpt_4o, "gpt-4o", "vocab/gpt-4o.gguf", true, true)
+GOLDEN_TEST(minilm, "minilm", "all-minilm-l6-v2-f32.gguf", false, false)
 
 /* --- split rules --- */
 
@@ -372,6 +374,7 @@ int main(void) {
         cmocka_unit_test(command_r_gives_the_reference_ids),
         cmocka_unit_test(falcon_gives_the_reference_ids),
         cmocka_unit_test(deepseek_llm_gives_the_reference_ids),
+        cmocka_unit_test(bert_bge_gives_the_reference_ids),
         cmocka_unit_test(gpt_2_agrees_on_the_corpus),
         cmocka_unit_test(starcoder_agrees_on_the_corpus),
         cmocka_unit_test(deepseek_coder_agrees_on_the_corpus),
@@ -385,6 +388,7 @@ int main(void) {
         cmocka_unit_test(command_r_agrees_on_the_corpus),
         cmocka_unit_test(tekken_agrees_on_the_corpus),
         cmocka_unit_test(gpt_4o_agrees_on_the_corpus),
+        cmocka_unit_test(minilm_agrees_on_the_corpus),
         cmocka_unit_test(every_split_rule_cuts_the_corpus_as_published),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

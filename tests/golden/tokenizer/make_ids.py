@@ -2,7 +2,7 @@
 """Write ids/NAME.json: what reference tokenizers make of corpus.json, invalid.json and of texts with special tokens.
 
   make_ids.py gguf NAME FILE.gguf [TOKENIZER.json]      # by llama.cpp; cross-checked with `tokenizers` where given
-  make_ids.py json NAME TOKENIZER.json FILE.gguf        # by `tokenizers`; FILE.gguf from make_vocab.py: cross-checked with llama.cpp
+  make_ids.py json NAME TOKENIZER.json [FILE.gguf]      # by `tokenizers`; FILE.gguf from make_vocab.py: cross-checked with llama.cpp
 
 Format: ORIGIN.md. Prints where the two disagree. Needs: llama-cpp-python, tokenizers.
 """
@@ -12,7 +12,8 @@ from tokenizers import Tokenizer
 os.environ["GGML_NO_BACKTRACE"] = "1"
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
-from reference import Reference, VERSION, lib  # noqa: E402
+if len(sys.argv) != 4:  # without a GGUF file there is nothing to cross-check
+    from reference import Reference, VERSION, lib  # noqa: E402
 import tokenizers  # noqa: E402
 
 
@@ -20,7 +21,7 @@ def published(path):
     """The tokenizer as published, but blind to control tokens in the text and without a Unicode normalization step."""
     d = json.load(open(path, encoding="utf-8"))
     d["added_tokens"] = [a for a in d["added_tokens"] if not a["special"]]
-    d["post_processor"] = None
+    d["post_processor"] = d["truncation"] = d["padding"] = None
     if d["normalizer"] and d["normalizer"]["type"] == "NFC":
         d["normalizer"] = None
     return Tokenizer.from_str(json.dumps(d))
@@ -62,12 +63,12 @@ def main():
     second = sys.argv[4] if len(sys.argv) > 4 else None
     gguf_path, json_path = (first, second) if mode == "gguf" else (second, first)
     texts, bad = (json.load(open(os.path.join(HERE, f))) for f in ("corpus.json", "invalid.json"))
-    ref = Reference(gguf_path, vocab_only=True)
-    ours = [ref.tokenize(t.encode()) for t in texts]
+    ref = Reference(gguf_path, vocab_only=True) if gguf_path else None
+    ours = [ref.tokenize(t.encode()) for t in texts] if ref else []
     if json_path:
         hf = published(json_path)
         theirs = [hf.encode(t, add_special_tokens=False).ids for t in texts]
-        differ = [i for i in range(len(texts)) if ours[i] != theirs[i]]
+        differ = [i for i in range(len(texts)) if ours and ours[i] != theirs[i]]
         print(f"{name}: {len(differ)} of {len(texts)} strings differ between llama.cpp and the published tokenizer: {differ}")
         for i in differ[:8]:
             print("   ", i, ascii(texts[i])[:70], "\n      ours  ", ours[i][:16], "\n      theirs", theirs[i][:16])
