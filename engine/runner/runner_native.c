@@ -286,6 +286,7 @@ static void get_info(void *engine, hl_runner_info *ret_info) {
         .kind = "native",
         .n_ctx = hl_sched_n_ctx(r->sched),
         .n_ctx_cap = hl_sched_n_ctx_cap(r->sched),
+        .n_ctx_most = r->model->arch->is_encoder ? (int32_t)r->model->hp.n_ctx_train : 0,
         .n_ctx_train = (int32_t)r->model->hp.n_ctx_train,
         .has_template = hl_model_chat_template(r->model).len > 0,
         .weights_bytes = hl_gguf_file_bytes(r->model->gguf),

@@ -113,11 +113,12 @@ static hl_status embed(hl_completion *c, const inputs *in, hl_embed_request *r, 
     r->n_ctx = c->request.n_ctx;
     status = hl_runner_embed(hl_resident_runner(c->resident), r, ret, err);
     if (status == HL_E_FULL) {
-        x->overflow_tokens = (int32_t)ret->sum_tokens;
+        x->overflow_tokens = (int32_t)(ret->sum_tokens < INT32_MAX ? ret->sum_tokens : INT32_MAX);
         x->overflow_ctx = ret->n_ctx;
     }
     if (status != HL_OK) return status;
     c->has_begun = true; /* the model was used */
+    c->prompt_tokens = (int32_t)(ret->sum_tokens < INT32_MAX ? ret->sum_tokens : INT32_MAX);
     if (ret->n_truncated > 0)
         hl_event(x->server->events, HL_LOG_WARN, "server", "inputs-cut", "id=%s inputs=%zu ctx=%d", x->id,
                  ret->n_truncated, (int)ret->n_ctx);

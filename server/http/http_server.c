@@ -96,7 +96,7 @@ static void add_words(hl_str *line, const char *key, hl_view words) {
 }
 
 static void add_usage(hl_str *line, const hl_completion *c) {
-    hl_usage u = {0};
+    hl_usage u = {.prompt_tokens = c->prompt_tokens};
     for (size_t i = 0; i < c->n_choices; i++) {
         const hl_usage *k = &c->choices[i].usage;
         u.prompt_tokens = k->prompt_tokens;

@@ -35,6 +35,7 @@ def commands(folder):
         "import": ["import", model, "two:2"],
         "template": ["template", "one:1", *messages, "--tools", str(folder / "tools.json")],
         "tokenize": ["tokenize", "one:1", "Hello brave new world"],
+        "embed": ["embed", "one:1", "Hi", "a longer text"],
         "score": ["score", "one:1", str(folder / "text.txt")],
         "config": ["config"],
         "doctor": ["doctor"],

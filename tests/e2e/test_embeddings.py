@@ -44,6 +44,7 @@ def test_ollamas_embed(serve):  # noqa: F811
     assert embed(s, input="ab", dimensions=0)["embeddings"] == embed(s, input="ab", dimensions=None)["embeddings"]
     assert len(embed(s, input="ab", dimensions=120)["embeddings"][0]) == 120
     assert s.metric("embeddings_total") == 7
+    assert any("route=embed " in line and " in_tokens=6 " in line for line in s.log)
 
 
 def test_ollamas_embed_without_input_loads_and_unloads(serve):  # noqa: F811
@@ -227,6 +228,9 @@ def test_an_encoder(cli):
         assert [list(a.embed("all-minilm", f"number {i} " * (1 + i % 30)).embeddings[0]) for i in (0, 59, 99)] == [
             list(many[i]) for i in (0, 59, 99)]
         assert len(a.embed("all-minilm", "long " * 600).embeddings[0]) == 384
+        for _ in range(3):  # more than it has learned positions for: as much as there is, and not loaded again for it
+            assert a.embed("all-minilm", "A cat", options={"num_ctx": 8192}).embeddings[0] == cat
+        assert sum(" host load " in line for line in s.log) == 1, s.log
         for ask in (lambda: a.chat("all-minilm", [{"role": "user", "content": "hi"}]), lambda: a.generate("all-minilm", "hi")):
             with pytest.raises(ollama.ResponseError) as e:
                 ask()
