@@ -87,6 +87,7 @@ struct hl_server {
     pthread_mutex_t  lock;                   /* guards the list of exchanges */
     pthread_cond_t   is_empty;
     hl_exchange     *exchanges;
+    bool             is_stopping; /* no exchange joins the list; under lock */
     size_t           n_exchanges;
 };
 
@@ -119,7 +120,8 @@ HL_MUST_CHECK hl_status hl_access_check_queue(hl_exchange *x, hl_err *err);
 
 HL_MUST_CHECK hl_status hl_hangup_start(hl_server *s, hl_err *err);
 void                    hl_hangup_stop(hl_server *s);
-void                    hl_hangup_add(hl_server *s, hl_exchange *x);
+/* Before x is parked. False: we are stopping, and nothing may be suspended any more. */
+HL_MUST_CHECK bool hl_hangup_add(hl_server *s, hl_exchange *x);
 /* Its client is gone, or is to go: under the server's lock. While a worker has it, it must stay parked: on
  * being resumed libmicrohttpd reads, and may close and free it. The worker sees is_gone and hands it back
  * soon. */

@@ -120,16 +120,20 @@ void hl_hangup_stop(hl_server *s) {
     s->epoll_fd = s->wake_fd = -1;
 }
 
-void hl_hangup_add(hl_server *s, hl_exchange *x) {
+bool hl_hangup_add(hl_server *s, hl_exchange *x) {
     struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = x};
     (void)pthread_mutex_lock(&s->lock);
-    x->next = s->exchanges;
-    if (x->next) x->next->previous = x;
-    s->exchanges = x;
-    x->is_listed = true;
+    const bool may_come = !s->is_stopping;
+    if (may_come) {
+        x->next = s->exchanges;
+        if (x->next) x->next->previous = x;
+        s->exchanges = x;
+        x->is_listed = true;
+    }
     (void)pthread_mutex_unlock(&s->lock);
-    if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, x->fd, &ev) != 0 && errno == EEXIST)
+    if (may_come && epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, x->fd, &ev) != 0 && errno == EEXIST)
         (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, x->fd, &ev);
+    return may_come;
 }
 
 void hl_hangup_remove(hl_server *s, hl_exchange *x) {

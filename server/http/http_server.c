@@ -336,6 +336,12 @@ void hl_exchange_step_aside(hl_exchange *x, void (*fn)(hl_exchange *x)) {
     hl_workers_post(x->server->workers, &x->job);
 }
 
+static enum MHD_Result refuse_work(hl_exchange *x, hl_status status, const hl_err *err) {
+    (void)__atomic_fetch_add(&x->server->counts.refused, 1, __ATOMIC_RELAXED);
+    hl_exchange_fail(x, status, err);
+    return respond_whole(x);
+}
+
 static enum MHD_Result begin_work(hl_exchange *x) {
     hl_server *s = x->server;
     hl_err     err = {0};
@@ -350,13 +356,9 @@ static enum MHD_Result begin_work(hl_exchange *x) {
                          "server busy, please try again.  maximum pending requests exceeded "
                          "(server.max_queue = %zu)",
                          max_queue);
-    if (status != HL_OK) {
-        (void)__atomic_fetch_add(&s->counts.refused, 1, __ATOMIC_RELAXED);
-        hl_exchange_fail(x, status, &err);
-        return respond_whole(x);
-    }
+    if (status != HL_OK) return refuse_work(x, status, &err);
     set_state(x, HL_X_WORKING);
-    hl_hangup_add(s, x);
+    if (!hl_hangup_add(s, x)) return refuse_work(x, hl_fail(&err, HL_E_BUSY, "the server is stopping"), &err);
     x->job = (hl_job){.fn = run_job, .user = x};
     park(x);
     hl_workers_post(s->workers, &x->job);
@@ -732,6 +734,9 @@ void hl_http_stop(hl_server *s, int64_t drain_ms) {
     enum { LOOK_MS = 20 };
     for (size_t i = 0; i < s->n_listeners; i++)
         if (s->listeners[i].daemon) stop_accepting(s->listeners[i].daemon);
+    (void)pthread_mutex_lock(&s->lock);
+    s->is_stopping = true; /* connections that are there may bring more requests */
+    (void)pthread_mutex_unlock(&s->lock);
     const int64_t until = hl_clock_ns() + drain_ms * 1000000;
     while (has_suspended(s) && hl_clock_ns() < until) wait_until_empty(s, hl_clock_ns() + LOOK_MS * 1000000);
     while (has_suspended(s)) {

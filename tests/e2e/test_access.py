@@ -769,6 +769,34 @@ def test_the_end_of_its_terminal_ends_it_unless_that_was_to_be_ignored(cli, nohu
             s.process.wait(60)
 
 
+# ---- Stopping ----
+
+@pytest.mark.parametrize("round", range(3))
+def test_requests_that_come_while_it_stops_do_not_break_it(serve, round):
+    s = serve()
+    statuses = []
+
+    def ask_again_and_again():
+        c = s.connect()
+        try:
+            while True:
+                c.request("POST", "/api/chat", json.dumps(user(stream=False)))
+                r = c.getresponse()
+                r.read()
+                statuses.append(r.status)
+        except (OSError, http.client.HTTPException):
+            pass  # the end
+
+    threads = [threading.Thread(target=ask_again_and_again, daemon=True) for _ in range(16)]
+    for t in threads:
+        t.start()
+    wait_until(lambda: len(statuses) > 100)
+    assert s.stop(60) == 143
+    for t in threads:
+        t.join()
+    assert set(statuses) <= {200, 503}
+
+
 # ---- Cut off ----
 
 def airgap(cli, **kw):
