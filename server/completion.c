@@ -516,6 +516,21 @@ static void add_token(hl_completion *c, hl_json_out *j, int32_t token, float log
     hl_json_close(j, ']');
 }
 
+static void add_piece(const hl_completion *c, hl_json_out *j, const char *key, int32_t token) {
+    char         piece[256];
+    const size_t n = c->tokenizer ? hl_tokenizer_piece(c->tokenizer, token, true, piece, sizeof piece) : 0;
+    hl_json_add_view(j, key, (hl_view){piece, n < sizeof piece ? n : sizeof piece});
+}
+
+void hl_add_break(const hl_completion *c, const hl_choice *k, hl_json_out *j, const char *key) {
+    if (k->usage.break_at == 0) return;
+    hl_json_open(j, key, '{');
+    hl_json_add_int(j, "at", k->usage.break_at);
+    add_piece(c, j, "was", k->usage.break_was);
+    add_piece(c, j, "is", k->usage.break_is);
+    hl_json_close(j, '}');
+}
+
 void hl_add_logprob(hl_completion *c, hl_choice *k, const hl_token_event *ev) {
     hl_json_out j = {.text = k->logprobs, .needs_comma = k->logprobs.len > 0};
     hl_json_open(&j, NULL, '{');

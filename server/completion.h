@@ -153,6 +153,8 @@ const char *hl_completion_stop(const hl_completion *c, const hl_choice *k);
 /* Begin and end an event of a stream; between them one JSON value is written. event NULL: only data. */
 void hl_sse_begin(hl_json_out *j, const char *event);
 void hl_sse_end(hl_json_out *j);
+/* Where the prompt left what was cached, as one more object; nothing where it did not. */
+void hl_add_break(const hl_completion *c, const hl_choice *k, hl_json_out *j, const char *key);
 /* Append "token", "logprob", "bytes" and "top_logprobs" of an event to k->logprobs: OpenAI's shape, which
  * Ollama has taken over. */
 void hl_add_logprob(hl_completion *c, hl_choice *k, const hl_token_event *ev);

@@ -168,6 +168,24 @@ int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const hl_prefix_key *keys,
     return at;
 }
 
+bool hl_prefix_tree_find_break(const hl_prefix_tree *t, const hl_prefix_key *keys, int32_t n, int32_t *ret_at,
+                               hl_prefix_key *ret_key) {
+    const hl_prefix_node *node = &t->root;
+    for (int32_t at = 0; at < n;) {
+        uint32_t              equal;
+        const hl_prefix_node *c = find_child(node, keys + at, tokens_left(n, at), &equal);
+        if (!c && !node->child) return false;
+        at += (int32_t)equal;
+        node = c ? c : node->child;
+        if (equal == BLOCK) continue;
+        if (at == n || equal == node->n_tokens) return false;
+        *ret_at = at;
+        *ret_key = node->keys[equal];
+        return true;
+    }
+    return false;
+}
+
 /* The sequence's block takes the place of the node's, which holds fewer tokens or the same ones. */
 static void swap_blocks(hl_prefix_tree *t, hl_prefix_node *n, const hl_prefix_key *keys, uint32_t n_tokens,
                         uint32_t block) {

@@ -42,6 +42,12 @@ int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const hl_p
 /* As hl_prefix_tree_match(), but changes nothing: how many of keys[0, n) it would give. */
 int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const hl_prefix_key *keys, int32_t n);
 
+/* Where keys[0, n) leave what the tree has, and what goes on there instead: of the neighbour that has the
+ * most of them. False: nothing does; they are all there, or what there is ends.
+ * out    ret_at  0..n-1 */
+bool hl_prefix_tree_find_break(const hl_prefix_tree *t, const hl_prefix_key *keys, int32_t n, int32_t *ret_at,
+                               hl_prefix_key *ret_key);
+
 /* Make block i_block of `seq`, computed from keys[0, n) behind `parent`, known. When the tree has an equal
  * block already, the sequence uses that one from now on and its own goes back.
  *

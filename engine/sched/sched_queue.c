@@ -14,6 +14,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/str.h"
 #include "engine/sched/sched_priv.h"
 
 /* ---- owners ---- */
@@ -193,6 +194,32 @@ bool hl_sched_reserve(hl_sched *s, hl_stream *st, int32_t n_pos) {
     return true;
 }
 
+/* Say where a prompt that must be read, most of it, leaves a long neighbour that was read: a date in a system
+ * text, a list in another order. Shorter ones have in common what templates begin with. */
+static void note_break(hl_sched *s, hl_stream *st) {
+    enum { LONG_TOKENS = 256 };
+    const hl_tokenizer *t = s->model->tokenizer;
+    const int32_t       last = (int32_t)st->n_ids - 1;
+    hl_prefix_key       was;
+    int32_t             at;
+    hl_str              text;
+    if (st->gave_way || last - st->seq.n_pos < LONG_TOKENS) return;
+    if (!hl_prefix_tree_find_break(s->tree, st->keys, last, &at, &was)) return;
+    if (at < HL_KV_PAGE_TOKENS || at < st->seq.n_pos || (was & HL_PREFIX_KEY_IS_CONTENT)) return;
+    st->usage.break_at = at;
+    st->usage.break_was = (int32_t)was;
+    st->usage.break_is = st->ids[at];
+    hl_str_init(&text, 4096);
+    hl_str_add_text(&text, "was=");
+    hl_str_add_json(&text, t ? hl_tokenizer_spelling(t, (int32_t)was) : (hl_view){0});
+    hl_str_add_text(&text, " is=");
+    hl_str_add_json(&text, t ? hl_tokenizer_spelling(t, st->ids[at]) : (hl_view){0});
+    hl_event(&s->model->engine->events, HL_LOG_INFO, "sched", "prefix-break",
+             "at=%d tokens=%u was_id=%d is_id=%d %s", at, st->n_ids, (int)was, st->ids[at],
+             hl_str_text(&text));
+    hl_str_done(&text);
+}
+
 /* Share what the tree has and hold the blocks of the whole prompt. False: not now; nothing is held. */
 static bool take_blocks(hl_sched *s, hl_stream *st) {
     const uint32_t need = st->n_ids / HL_KV_PAGE_TOKENS + 1;
@@ -206,6 +233,7 @@ static bool take_blocks(hl_sched *s, hl_stream *st) {
         if (reserve_evicting(s, st, all)) {
             hl_stream_count_cached(st, n);
             (void)hl_sched_restore(s, st, s->n_running > 0);
+            note_break(s, st);
             return true;
         }
     }

@@ -35,6 +35,9 @@ typedef struct hl_usage {
 
     int32_t prompt_tokens; /* of the whole prompt */
     int32_t cached_tokens; /* of these, not computed again */
+    /* Where a long prompt leaves what is cached, though what is cached goes on: the token that stood there
+     * and the one that stands there now. 0: it does not */
+    int32_t break_at, break_was, break_is;
     int32_t answer_tokens;
     int32_t drafted_tokens;    /* draft tokens that were verified */
     int32_t accepted_tokens;   /* of these, accepted */

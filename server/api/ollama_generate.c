@@ -65,6 +65,7 @@ static void add_end(hl_completion *c, hl_choice *k, hl_json_out *j) {
     hl_json_add_int(j, "eval_count", u->answer_tokens);
     hl_json_add_int(j, "eval_duration", u->answer_ns);
     hl_json_add_int(j, "prompt_cached_count", u->cached_tokens);
+    hl_add_break(c, k, j, "prompt_cache_break");
     if (c->prompt_ids.n > 0) {
         hl_json_open(j, "context", '[');
         for (size_t i = 0; i < c->prompt_ids.n; i++) hl_json_add_int(j, NULL, c->prompt_ids.ids[i]);

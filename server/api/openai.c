@@ -57,6 +57,7 @@ static void add_usage(const hl_completion *c, hl_json_out *j) {
     hl_json_add_int(j, "total_tokens", prompt + answer);
     hl_json_open(j, "prompt_tokens_details", '{');
     hl_json_add_int(j, "cached_tokens", cached);
+    hl_add_break(c, &c->choices[0], j, "cache_break");
     hl_json_close(j, '}');
     hl_json_open(j, "completion_tokens_details", '{');
     hl_json_add_int(j, "reasoning_tokens", thinking);

@@ -121,6 +121,7 @@ static void add_usage(const hl_completion *c, hl_json_out *j) {
     hl_json_add_int(j, "input_tokens", u->prompt_tokens);
     hl_json_open(j, "input_tokens_details", '{');
     hl_json_add_int(j, "cached_tokens", u->cached_tokens);
+    hl_add_break(c, k, j, "cache_break");
     hl_json_close(j, '}');
     hl_json_add_int(j, "output_tokens", u->answer_tokens);
     hl_json_open(j, "output_tokens_details", '{');

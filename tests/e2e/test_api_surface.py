@@ -244,6 +244,23 @@ def test_saved_blocks_are_listed_by_model_and_deleted(serve, cli):
     assert s.json("POST", "/api/generate", {"model": "tiny", "prompt": "hi", "stream": False})["response"] == ANSWER
 
 
+def test_usage_and_log_say_where_a_long_prompt_left_the_cache(serve):
+    s = serve()
+    text = lambda day: "x" * 200 + f"Day {day}." + "y" * 400
+    one = s.json("POST", "/v1/chat/completions", user(text("4")))["usage"]["prompt_tokens_details"]
+    assert "cache_break" not in one
+    two = s.json("POST", "/v1/chat/completions", user(text("5")))["usage"]["prompt_tokens_details"]
+    at = two["cached_tokens"]
+    assert two["cache_break"] == {"at": at, "was": "4", "is": "5"} and at == len("user\n") + 1 + 204
+    three = s.json("POST", "/api/chat", user(text("6"), stream=False))["prompt_cache_break"]
+    assert three["at"] == at and three["was"] in "45" and three["is"] == "6"
+    got = s.json("POST", "/v1/responses", {"model": "tiny", "input": text("7")})["usage"]["input_tokens_details"]["cache_break"]
+    assert got["at"] == at and got["was"] in "456" and got["is"] == "7"
+    s.stop()
+    s.reader.join(10)
+    assert any("prefix-break" in line and f"at={at}" in line and 'was="4" is="5"' in line for line in s.log)
+
+
 # ---- The official clients ----
 
 def test_the_official_openai_client_completes(server):  # noqa: F811
