@@ -15,6 +15,7 @@
 typedef struct hl_db hl_db;
 
 enum { HL_DB_PATIENCE_MS = 200, HL_DB_OPEN_MS = 2000, HL_DB_RESULTS_MS = 10000 };
+enum { HL_DB_RESPONSE_MS = 2000 }; /* a server's other requests wait for the store meanwhile */
 
 /* Open or make the database and bring its schema up to date.
  *

@@ -64,7 +64,7 @@ hl_status hl_db_put_response(hl_db *db, const hl_kept_response *r, int64_t max_r
                              hl_err *err) {
     if (!db) return hl_fail(err, HL_E_IO, "there is no database to keep responses in");
     const int patience_ms = db->patience_ms;
-    db->patience_ms = HL_DB_RESULTS_MS;
+    db->patience_ms = HL_DB_RESPONSE_MS;
     const hl_status status = put(db, r, max_rows, max_bytes, err);
     db->patience_ms = patience_ms;
     return status;

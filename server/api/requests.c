@@ -9,12 +9,10 @@
 #include "server/server_priv.h"
 
 /* What a worker makes of it is not looked at while it does: only what is answered has a model here. */
-static const char *state_of(const hl_exchange *x) {
-    switch (__atomic_load_n(&x->state, __ATOMIC_SEQ_CST)) {
-    case HL_X_ANSWERING:
-    case HL_X_ANSWERED: return x->completion && x->completion->n_choices > 0 ? "answering" : "sending";
-    default: return "preparing";
-    }
+static const char *state_of(const hl_completion *c, bool is_answered) {
+    if (!is_answered) return "preparing"; /* loading, rendering */
+    if (!c || c->n_choices == 0) return "sending";
+    return __atomic_load_n(&c->n_tokens, __ATOMIC_RELAXED) > 0 ? "answering" : "reading"; /* or it waits */
 }
 
 static void add_request(const hl_exchange *x, hl_json_out *j) {
@@ -24,7 +22,7 @@ static void add_request(const hl_exchange *x, hl_json_out *j) {
     hl_json_add_text(j, "id", x->id);
     hl_json_add_text(j, "path", x->route ? x->route->path : NULL);
     hl_json_add_text(j, "model", c ? c->model : NULL);
-    hl_json_add_text(j, "state", state_of(x));
+    hl_json_add_text(j, "state", state_of(c, is_answered));
     hl_json_add_int(j, "age_ms", (hl_clock_ns() - x->start_ns) / 1000000);
     hl_json_add_int(j, "answers", c ? (int64_t)c->n_choices : 0);
     hl_json_add_int(j, "tokens", c ? (int64_t)__atomic_load_n(&c->n_tokens, __ATOMIC_RELAXED) : 0);

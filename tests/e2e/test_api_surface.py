@@ -191,7 +191,7 @@ def test_running_requests_are_listed_and_cancelled(serve):
     assert s.json("GET", "/api/requests") == {"requests": []}
     stream = Stream(s, "/api/chat", user(options={"num_predict": 4000}))
     (first,) = s.json("GET", "/api/requests")["requests"]
-    assert first["id"] == stream.id and first["path"] == "/api/chat" and first["model"] == "tiny" and first["state"] == "answering"
+    assert first["id"] == stream.id and first["path"] == "/api/chat" and first["model"] == "tiny" and first["state"] in ("reading", "answering")
     assert first["answers"] == 1 and first["tokens"] >= 0 and first["age_ms"] >= 0
     assert s.json("DELETE", f"/api/requests/{stream.id}") == {"id": stream.id, "cancelled": True}
     last = stream.response.read().splitlines()[-1]  # it ends in order

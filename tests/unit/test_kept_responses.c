@@ -83,7 +83,7 @@ static void a_deleted_one_is_gone(void **state) {
 }
 
 static void the_oldest_make_room_by_number(void **state) {
-    char id[8];
+    char id[16];
     for (int i = 0; i < 6; i++) {
         (void)snprintf(id, sizeof id, "%d", i);
         keep(*state, id, NULL, (hl_view){"{}", 2}, 3, LARGE);
