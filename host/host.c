@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "core/base/mem.h"
 #include "host/host_priv.h"
+#include "host/names.h"
 #include "hyperlama/sched.h"
 
 hl_status hl_host_new(const hl_config *config, const hl_paths *paths, const hl_events *events,
@@ -106,9 +108,15 @@ static bool is_path(const char *text) {
     return ends_in(text, ".gguf") && (access(text, F_OK) == 0 || strchr(text, '/') || !strchr(text, ':'));
 }
 
+static void free_models(hl_source *s) {
+    if (s->base) hl_preset_free(s->stored);
+    hl_stored_model_free(s->base ? s->base : s->stored);
+    s->base = s->stored = NULL;
+}
+
 void hl_source_free(hl_source *s) {
     if (!s) return;
-    hl_stored_model_free(s->stored);
+    free_models(s);
     hl_free(s->label);
     hl_free(s);
 }
@@ -130,6 +138,52 @@ static hl_status find_stored(hl_host *h, const char *text, int how, hl_source *s
     return HL_OK;
 }
 
+static hl_status find_named(hl_host *h, const char *text, int how, int depth, hl_source *s, hl_err *err);
+
+/* The first of those that it stands for that is there. */
+static hl_status find_alias(hl_host *h, const char *alias, int how, int depth, hl_source *s, hl_err *err) {
+    char      name[HL_NAME_TEXT_BYTES];
+    hl_err    why = {0};
+    hl_status status = HL_E_NOT_FOUND;
+    for (size_t i = 0; status == HL_E_NOT_FOUND && hl_alias_at(h->config, alias, i, name, sizeof name); i++)
+        status = strcasecmp(name, alias) == 0 ? find_stored(h, name, how, s, &why)
+                                              : find_named(h, name, how, depth + 1, s, &why);
+    if (status == HL_E_NOT_FOUND)
+        return hl_fail(err, status, "alias '%s' stands for no model that is here: %s", alias, why.text);
+    if (status != HL_OK && err) *err = why;
+    return status;
+}
+
+static hl_status find_preset(hl_host *h, const char *preset, int how, int depth, hl_source *s, hl_err *err) {
+    const char *model = hl_preset_model(h->config, preset);
+    hl_err      why = {0};
+    if (!model) return hl_fail(err, HL_E_ARG, "settings: [preset %s]: expected model = NAME", preset);
+    hl_status status = strcasecmp(model, preset) == 0 ? find_stored(h, model, how, s, &why)
+                                                      : find_named(h, model, how, depth + 1, s, &why);
+    if (status == HL_OK && s->base)
+        return hl_fail(err, HL_E_ARG, "settings: [preset %s]: '%s' is a preset, too; expected a model",
+                       preset, model);
+    if (status == HL_OK) {
+        s->base = s->stored;
+        status = hl_preset_make(h->config, preset, s->base, &s->stored, &why);
+        if (status != HL_OK) s->stored = NULL;
+    }
+    if (status != HL_OK && err) *err = why;
+    return status;
+}
+
+/* A name of the settings goes before a stored one: whoever writes it there means it. */
+static hl_status find_named(hl_host *h, const char *text, int how, int depth, hl_source *s, hl_err *err) {
+    enum { MAX_DEPTH = 4 };
+    char bare[HL_NAME_TEXT_BYTES], first[HL_NAME_TEXT_BYTES];
+    if (depth > MAX_DEPTH) return hl_fail(err, HL_E_ARG, "settings: aliases go round at '%.100s'", text);
+    const size_t n = strlen(text);
+    (void)snprintf(bare, sizeof bare, "%.*s", (int)(ends_in(text, ":latest") ? n - 7 : n), text);
+    if (hl_preset_exists(h->config, bare)) return find_preset(h, bare, how, depth, s, err);
+    if (hl_alias_at(h->config, bare, 0, first, sizeof first)) return find_alias(h, bare, how, depth, s, err);
+    return find_stored(h, text, how, s, err);
+}
+
 static hl_status find_source(hl_host *h, const char *text, int how, bool may_be_path, hl_source **ret_source,
                              hl_err *err) {
     hl_status  status = HL_OK;
@@ -144,7 +198,7 @@ static hl_status find_source(hl_host *h, const char *text, int how, bool may_be_
             status = hl_fail(err, errno == EACCES ? HL_E_IO : HL_E_NOT_FOUND, "file '%.200s': %s", text,
                              strerror(errno));
     } else {
-        status = find_stored(h, text, how, s, err);
+        status = find_named(h, text, how, 0, s, err);
     }
     if (status == HL_OK && !s->label) status = hl_fail(err, HL_E_NOMEM, "model '%.100s': no memory", text);
     if (status != HL_OK) {
@@ -153,6 +207,15 @@ static hl_status find_source(hl_host *h, const char *text, int how, bool may_be_
     }
     *ret_source = s;
     return HL_OK;
+}
+
+const char *hl_host_own_name(const hl_host *h, size_t i) { return hl_own_name_at(h->config, i); }
+
+bool hl_host_has_own_name(const hl_host *h, const char *text) {
+    const char *name = NULL;
+    for (size_t i = 0; (name = hl_own_name_at(h->config, i)) != NULL; i++)
+        if (strcasecmp(name, text) == 0) return true;
+    return false;
 }
 
 hl_status hl_host_find(hl_host *h, const char *text, int how, hl_source **ret_source, hl_err *err) {

@@ -61,17 +61,22 @@ HL_MUST_CHECK hl_status hl_host_open_keyring(const hl_host *h, hl_keyring **ret_
 typedef struct hl_source {
     char              *label;  /* the stored name with its tag, or the path */
     hl_stored_model   *stored; /* NULL: a file that is not in the store */
+    hl_stored_model   *base;   /* of a preset, which `stored` is then; else NULL */
     const char *const *paths;  /* [n_paths], the shards in order; belongs to this */
     size_t             n_paths;
     const char        *one_path[1];
 } hl_source;
 
-/* A path when it ends in .gguf or a file of that name with a '/' in it exists, else a stored name.
+/* A path when it ends in .gguf or a file of that name with a '/' in it exists; else a name: one of the
+ * settings' (host/names.h), or a stored one. Of what an alias stands for, the first that is stored counts.
  *
  * in     how  HL_OPEN_FOR_SHOW or HL_OPEN_FOR_LOAD
  * fails  HL_E_NOT_FOUND  with the nearest names and what to do; as hl_store_open_model() */
 HL_MUST_CHECK hl_status hl_host_find(hl_host *h, const char *text, int how, hl_source **ret_source,
                                      hl_err *err);
+/* The i-th name that the settings make: of presets and aliases. NULL: no more. */
+const char *hl_host_own_name(const hl_host *h, size_t i);
+bool        hl_host_has_own_name(const hl_host *h, const char *text);
 /* The same, but never a path: for names that come over the network. */
 HL_MUST_CHECK hl_status hl_host_find_stored(hl_host *h, const char *text, int how, hl_source **ret_source,
                                             hl_err *err);

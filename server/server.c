@@ -95,6 +95,7 @@ hl_status hl_server_start(hl_host *host, const hl_config *config, const hl_event
         return status;
     }
     hl_event(events, HL_LOG_INFO, "server", "listen", "address=\"%s\"", s->address);
+    hl_preload_start(s);
     *ret_server = s;
     return HL_OK;
 }
@@ -103,6 +104,7 @@ const char *hl_server_address(const hl_server *s) { return s->address; }
 
 void hl_server_stop(hl_server *s, int64_t drain_ms) {
     if (!s) return;
+    s->ends_preload = 1;
     hl_http_stop(s, drain_ms);
     hl_access_stop(s);
     hl_event(s->events, HL_LOG_INFO, "server", "stop", "address=\"%s\"", s->address);

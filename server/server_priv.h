@@ -82,6 +82,8 @@ struct hl_server {
     int              wake_fd, epoll_fd;
     pthread_t        watcher;
     bool             has_watcher, is_ending; /* the watcher is to leave */
+    hl_job           preload;                /* loads server.preload and server.pinned */
+    volatile int     ends_preload;           /* nothing more is preloaded */
     uint64_t         n_ids;                  /* of exchanges, so far; atomic */
     uint64_t         id_key;                 /* random: ids of two runs differ */
     pthread_mutex_t  lock;                   /* guards the list of exchanges */
@@ -115,6 +117,10 @@ HL_MUST_CHECK hl_status hl_access_check(hl_exchange *x, const char *authorizatio
 HL_MUST_CHECK hl_status hl_access_read_priority(hl_exchange *x, const char *text, hl_err *err);
 /* fails HL_E_BUSY  as many requests of this key as may be wait or are being answered */
 HL_MUST_CHECK hl_status hl_access_check_queue(hl_exchange *x, hl_err *err);
+
+/* ---- preload.c: models that are loaded before somebody asks ---- */
+
+void hl_preload_start(hl_server *s);
 
 /* ---- hangup.c: clients that leave while nothing is sent to them, pings, models whose time is over ---- */
 

@@ -21,7 +21,9 @@ typedef struct value {
 } value;
 
 struct hl_config {
-    value values[HL_N_SETTINGS];
+    value           values[HL_N_SETTINGS];
+    hl_config_line *lines; /* [n_lines] of one piece of memory each, which begins at its section */
+    size_t          n_lines, lines_cap;
 };
 
 #define DEFAULT_INT(x)    .int_default = (x)
@@ -73,7 +75,37 @@ hl_status hl_config_new(hl_config **ret_config, hl_err *err) {
 void hl_config_free(hl_config *c) {
     if (!c) return;
     for (int i = 0; i < HL_N_SETTINGS; i++) hl_free(c->values[i].text);
+    for (size_t i = 0; i < c->n_lines; i++) hl_free((void *)(uintptr_t)c->lines[i].section);
+    hl_free(c->lines);
     hl_free(c);
+}
+
+bool hl_config_is_own_section(const char *section) {
+    return strcmp(section, "aliases") == 0 || strncmp(section, "preset ", 7) == 0;
+}
+
+hl_status hl_config_add_line(hl_config *c, const char *section, const char *name, const char *said,
+                             hl_err *err) {
+    if (c->n_lines == c->lines_cap) {
+        const size_t    cap = c->lines_cap ? 2 * c->lines_cap : 16;
+        hl_config_line *grown = hl_resize(c->lines, cap, sizeof *grown);
+        if (!grown) return hl_fail(err, HL_E_NOMEM, "settings: no memory");
+        c->lines = grown;
+        c->lines_cap = cap;
+    }
+    const size_t n_section = strlen(section) + 1, n_name = strlen(name) + 1, n_value = strlen(said) + 1;
+    char        *text = hl_new(n_section + n_name + n_value, 1);
+    if (!text) return hl_fail(err, HL_E_NOMEM, "settings: no memory");
+    memcpy(text, section, n_section);
+    memcpy(text + n_section, name, n_name);
+    memcpy(text + n_section + n_name, said, n_value);
+    c->lines[c->n_lines++] = (hl_config_line){text, text + n_section, text + n_section + n_name};
+    return HL_OK;
+}
+
+const hl_config_line *hl_config_lines(const hl_config *c, size_t *ret_n) {
+    *ret_n = c->n_lines;
+    return c->lines;
 }
 
 const hl_setting_row *hl_setting_get(hl_setting id) { return &table[id]; }

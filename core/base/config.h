@@ -79,6 +79,21 @@ hl_origin   hl_config_origin(const hl_config *c, hl_setting id);
 const char *hl_config_where(const hl_config *c, hl_setting id); /* "" for a default */
 const char *hl_origin_name(hl_origin origin);                   /* "default", "file", "environment", "flag" */
 
+/* ---- Names of the user's own: sections whose lines are no settings ----
+ * [aliases] and [preset NAME] (docs/howto/name-models.md); host/names.c says what they mean. */
+
+typedef struct hl_config_line {
+    const char *section, *name, *value; /* "preset quick", "temperature", "0.2" */
+} hl_config_line;
+
+/* Is a section of this name one of those? */
+bool hl_config_is_own_section(const char *section);
+/* Add a line of one, copied. fails HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_config_add_line(hl_config *c, const char *section, const char *name,
+                                           const char *value, hl_err *err);
+/* All of them, in the order of the file; valid while the settings are. */
+const hl_config_line *hl_config_lines(const hl_config *c, size_t *ret_n);
+
 /* Append the value as it would stand in the settings file. */
 void hl_config_format(const hl_config *c, hl_setting id, hl_str *out);
 

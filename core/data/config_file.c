@@ -65,11 +65,30 @@ static char *next_line(char *buf, int cap, void *user) {
     return buf;
 }
 
+/* A line of a section whose names are the user's. inih 55 cuts sections and names at 49 bytes, and takes a
+ * ':' for a '='. */
+static int take_own(reader *r, const char *section, const char *name, const char *text) {
+    enum { INIH_MAX = 49 };
+    hl_err    err = {0};
+    hl_status status = HL_OK;
+    if (strlen(section) >= INIH_MAX || strlen(name) >= INIH_MAX)
+        status = hl_fail(&err, HL_E_FORMAT, "'%.48s': names here have at most %d bytes",
+                         strlen(name) >= INIH_MAX ? name : section, INIH_MAX - 1);
+    else if (strcmp(section, "aliases") == 0 && strchr(text, '='))
+        status = hl_fail(&err, HL_E_FORMAT,
+                         "alias '%s': expected NAME = MODEL, MODEL, ..., and no ':' in NAME", name);
+    if (status == HL_OK) status = hl_config_add_line(r->config, section, name, text, &err);
+    if (status == HL_OK || r->err.status != HL_OK) return 1;
+    (void)hl_fail(&r->err, status, "line %d of settings file '%s': %s", r->i_line, r->path, err.text);
+    return 0;
+}
+
 /* inih's handler: 0 stops counting this line as good. */
 static int take(void *user, const char *section, const char *name, const char *text) {
     reader    *r = user;
     char       key[128];
     hl_nearest best = {0};
+    if (hl_config_is_own_section(section)) return take_own(r, section, name, text);
     (void)snprintf(key, sizeof key, "%s.%s", section, name);
     const hl_setting id = hl_setting_find(hl_view_of(key));
     if (id != HL_N_SETTINGS) {

@@ -99,3 +99,128 @@ def test_a_file_that_was_changed_in_use_is_opened_again(cli, serve):
     assert "changed or cut short" in said(s, status=500)
     wait_for(lambda: loaded(s) == [])
     assert said(s) == ANSWER
+
+
+# ---- Names of the user's own ----
+
+SETTINGS = """[aliases]
+gpt-4o = absent:1b, tiny , other
+Claude = terse
+none = absent, absent:2b
+tiny2 = tiny2, tiny
+[preset terse]
+model = tiny
+num_predict = 2
+system = Answer in one sentence.
+    And no more.
+"""
+
+
+def test_an_alias_is_the_first_of_its_models_that_is_there_in_every_dialect(cli, serve):
+    cli.settings(SETTINGS)
+    s = serve()
+    assert said(s, "gpt-4o") == said(s, "gpt-4o:latest") == said(s, "GPT-4o") == said(s, "tiny2") == ANSWER and loaded(s) == ["tiny:latest"]
+    assert s.json("POST", "/v1/chat/completions", user(model="gpt-4o"))["choices"][0]["message"]["content"] == ANSWER
+    assert s.json("POST", "/v1/chat/completions", user(model="gpt-4o"))["model"] == "gpt-4o"
+    assert s.json("POST", "/v1/messages", user(model="gpt-4o", max_tokens=50))["content"][0]["text"] == ANSWER
+    assert s.json("POST", "/api/generate", {"model": "gpt-4o", "prompt": "hi", "stream": False})["response"] == ANSWER
+    assert s.json("POST", "/v1/tokenize", {"model": "gpt-4o", "content": "hi"})["count"] == 2
+    assert cli.ok("run", "gpt-4o", "hi") == ANSWER + "\n"
+    cli.ok("import", cli.model(("First.",), name="b"), "absent:1b")  # the one that was missing
+    assert said(s, "gpt-4o") == "First."
+
+
+def test_an_alias_of_nothing_says_what_was_looked_for(cli, serve):
+    cli.settings(SETTINGS)
+    s = serve()
+    assert "alias 'none' stands for no model that is here" in said(s, "none", status=404)
+    assert "absent:2b" in said(s, "none", status=404)
+
+
+def test_a_preset_is_a_model_with_other_texts_and_parameters(cli, serve):
+    cli.settings(SETTINGS)
+    s = serve()
+    system = "Answer in one sentence.\nAnd no more."
+    for name in ("terse", "claude"):
+        got = s.json("POST", "/api/chat", user(model=name, stream=False))
+        plain = s.json("POST", "/api/chat", user(stream=False, messages=[{"role": "system", "content": system}, {"role": "user", "content": "hi"}]))
+        assert got["message"]["content"] == "Hello brave" and got["done_reason"] == "length" and got["model"] == name
+        assert got["prompt_eval_count"] == plain["prompt_eval_count"]
+    assert said(s, "terse", options={"num_predict": 1}) == "Hello"  # a request goes before it
+    assert s.json("POST", "/v1/chat/completions", user(model="terse"))["choices"][0]["finish_reason"] == "length"
+    shown = s.json("POST", "/api/show", {"model": "terse"})
+    assert shown["system"] == system and "num_predict" in shown["parameters"]
+    assert loaded(s) == ["tiny:latest"]
+    done = cli("run", "terse", "hi")
+    assert done.stdout == "Hello brave\n" and "num_predict" in done.stderr
+    assert said(s) == ANSWER
+
+
+def test_own_names_are_listed_where_clients_choose_and_not_where_they_delete(cli, serve):
+    cli.settings(SETTINGS)
+    s = serve()
+    models = s.json("GET", "/v1/models")
+    assert [m["id"] for m in models["data"]] == ["tiny:latest", "gpt-4o", "Claude", "tiny2", "terse"] and models["last_id"] == "terse"
+    assert s.json("GET", "/v1/models/gpt-4o")["id"] == "gpt-4o" and s.json("GET", "/v1/models/tiny")["id"] == "tiny:latest"
+    assert [m["name"] for m in s.json("GET", "/api/tags")["models"]] == ["tiny:latest"]
+    assert cli.ok("list", "-q") == "tiny:latest\n"
+    assert cli("rm", "gpt-4o").returncode == 7
+    assert s.json("DELETE", "/api/delete", {"model": "terse"}, status=404)
+
+
+@pytest.mark.parametrize("settings, why", [
+    ("[aliases]\nqwen3:8b = x\n", "line 2"), ("[aliases]\n" + "a" * 60 + " = x\n", "at most 48 bytes"),
+    ("[preset " + "a" * 60 + "]\nmodel = x\n", "at most 48 bytes")])
+def test_names_that_an_ini_file_cannot_carry_are_refused_with_their_line(cli, settings, why):
+    cli.settings(settings)
+    done = cli("list")
+    assert done.returncode == 5 and why in done.stderr and "settings.ini" in done.stderr
+
+
+@pytest.mark.parametrize("settings, why", [
+    ("[preset p]\nmodel = tiny\ntemprature = 1\n", "temperature"), ("[preset p]\nmodel = tiny\ntop_p = 7\n", "0..1"),
+    ("[preset p]\ntop_p = 1\n", "expected model"), ("[preset p]\nmodel = q\n[preset q]\nmodel = tiny\n", "is a preset, too"),
+    ("[aliases]\np = q\nq = p\n", "go round")])
+def test_what_a_preset_cannot_be_is_said_to_who_asks_for_it(cli, serve, settings, why):
+    cli.settings(settings)
+    s = serve()
+    assert why in said(s, "p", status=400) and said(s) == ANSWER
+    done = cli("run", "p", "hi")
+    assert done.returncode == 2 and why in done.stderr
+
+
+# ---- Before somebody asks, and for ever ----
+
+def test_preloaded_and_pinned_models_are_there_when_the_server_is(cli, serve):
+    cli.settings(SETTINGS + "[server]\npreload = terse, absent\npinned = b\nkeep_alive_s = 0\nmax_loaded_models = 1\n")
+    cli.ok("import", cli.model(("Good", " bye."), name="b"), "b")
+    s = serve()
+    wait_for(lambda: any("preload-failed model=absent" in line.replace('"', "") for line in s.log))
+    wait_for(lambda: loaded(s) == ["b:latest"])
+    assert "limit" in said(s, status=503)  # a pinned one makes no room
+    assert said(s, "b") == "Good bye." and said(s, "b", keep_alive=0) == "Good bye."
+    wait_for(lambda: loaded(s) == ["b:latest"])
+    assert s.json("GET", "/api/ps")["models"][0]["expires_at"] > "2090"
+    cli.ok("stop", "b", env={"HYPERLAMA_SERVER_HOST": f"127.0.0.1:{s.port}"})
+    wait_for(lambda: loaded(s) == [])
+    assert said(s) == ANSWER
+
+
+ALPHABET = [f" word{c}" for c in "abcdefghijkl"]
+
+
+def drafts(s, model):
+    lines = [json.loads(line) for line in s.ask("POST", "/v1/runner/answer", user(model=model, options={"temperature": 0}))[1].splitlines()]
+    assert "".join(line.get("text", "") for line in lines) == "".join(ALPHABET)
+    return lines[-1]["usage"]
+
+
+def test_the_draft_that_a_modelfile_names_drafts(cli, serve):
+    s = serve()
+    cli.model(ALPHABET, name="m")
+    (cli.folder / "Modelfile").write_text("FROM x\nDRAFT m.gguf\n")
+    cli.ok("import", cli.folder / "m.gguf", "plain")
+    assert drafts(s, "plain")["accepted_tokens"] == 0  # nothing in the text foretells it
+    cli.ok("import", cli.folder / "m.gguf", "drafted", "--modelfile", "Modelfile")
+    s.json("POST", "/api/generate", {"model": "plain", "keep_alive": 0})
+    assert drafts(s, "drafted")["accepted_tokens"] > 0
