@@ -21,6 +21,7 @@ struct hl_host {
     pthread_mutex_t lock; /* guards all that is not const; free while a model is loaded or unloaded */
     pthread_cond_t  changed;
     hl_resident    *residents;
+    hl_load_wait   *waits;
 };
 
 /* As hl_host_open_model(), without the label in front of what went wrong. */

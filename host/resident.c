@@ -44,7 +44,7 @@ static int64_t keep_until(const hl_host *h, int64_t keep_ms) {
 
 static void lock(hl_host *h) { (void)pthread_mutex_lock(&h->lock); }
 static void unlock(hl_host *h) { (void)pthread_mutex_unlock(&h->lock); }
-static void tell(hl_host *h) { (void)pthread_cond_broadcast(&h->changed); }
+static void tell(hl_host *h);
 static void wait_for_change(hl_host *h) { (void)pthread_cond_wait(&h->changed, &h->lock); }
 
 /* ---- Under lock ---- */
@@ -54,6 +54,29 @@ static hl_resident *find(const hl_host *h, const char *weights) {
     hl_resident *r = h->residents;
     while (r && (r->is_stale || strcmp(r->weights, weights) != 0)) r = r->next;
     return r;
+}
+
+/* May somebody go on who wants these weights and must not wait? */
+static bool may_go_on(const hl_host *h, const char *weights) {
+    const hl_resident *wanted = find(h, weights);
+    int                n_loading = 0;
+    if (wanted && !wanted->is_loading && wanted->runner) return true;
+    for (const hl_resident *r = h->residents; r; r = r->next) n_loading += r->is_loading;
+    return !(wanted && wanted->is_loading) && n_loading < HL_MOST_LOADS;
+}
+
+/* Something has changed, for threads that wait and for those who wait without. */
+static void tell(hl_host *h) {
+    (void)pthread_cond_broadcast(&h->changed);
+    for (hl_load_wait **at = &h->waits; *at;) {
+        hl_load_wait *w = *at;
+        if (!may_go_on(h, w->weights)) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        w->wake(w->user); /* and w may be another one's */
+    }
 }
 
 static void unlink_resident(hl_host *h, hl_resident *r) {
@@ -323,8 +346,9 @@ static void drop_runner(hl_host *h, hl_resident *r) {
     if (r->is_stale && is_idle(r)) unload(h, r); /* since then */
 }
 
-hl_status hl_host_acquire(hl_host *h, const hl_source *source, const hl_options *options,
-                          hl_resident **ret_resident, hl_err *err) {
+/* in     w  NULL: wait */
+static hl_status acquire(hl_host *h, const hl_source *source, const hl_options *options, hl_load_wait *w,
+                         hl_resident **ret_resident, hl_err *err) {
     char         weights[128];
     hl_engine   *engine = NULL;
     hl_resident *got = NULL;
@@ -336,7 +360,10 @@ hl_status hl_host_acquire(hl_host *h, const hl_source *source, const hl_options 
     lock(h);
     while (status == HL_OK && !got) {
         hl_resident *r = find(h, weights);
-        if (r && r->is_loading)
+        if (w && !may_go_on(h, weights)) {
+            memcpy(w->weights, weights, sizeof weights);
+            status = hl_fail(err, HL_E_BUSY, "model '%s' waits for what others load", source->label);
+        } else if (r && r->is_loading)
             wait_for_change(h);
         else if (r && r->runner && fits(r, options))
             got = r, r->n_users++;
@@ -352,6 +379,30 @@ hl_status hl_host_acquire(hl_host *h, const hl_source *source, const hl_options 
     unlock(h);
     if (status == HL_OK) *ret_resident = got;
     return status;
+}
+
+hl_status hl_host_acquire(hl_host *h, const hl_source *source, const hl_options *options,
+                          hl_resident **ret_resident, hl_err *err) {
+    return acquire(h, source, options, NULL, ret_resident, err);
+}
+
+hl_status hl_host_try_acquire(hl_host *h, const hl_source *source, const hl_options *options, hl_load_wait *w,
+                              hl_resident **ret_resident, hl_err *err) {
+    w->weights[0] = '\0';
+    return acquire(h, source, options, w, ret_resident, err);
+}
+
+void hl_host_wait(hl_host *h, hl_load_wait *w) {
+    lock(h);
+    if (may_go_on(h, w->weights)) {
+        w->wake(w->user);
+    } else {
+        hl_load_wait **at = &h->waits; /* behind those who came before */
+        while (*at) at = &(*at)->next;
+        w->next = NULL;
+        *at = w;
+    }
+    unlock(h);
 }
 
 void hl_host_release(hl_host *h, hl_resident *r, int64_t keep_ms) {

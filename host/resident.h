@@ -34,6 +34,23 @@ enum { HL_KEEP_FOREVER = -1, HL_KEEP_DEFAULT = -2 /* what the settings say */ };
 HL_MUST_CHECK hl_status hl_host_acquire(hl_host *h, const hl_source *source, const hl_options *options,
                                         hl_resident **ret_resident, hl_err *err);
 
+/* Somebody who waits for what others load, without a thread. */
+typedef struct hl_load_wait {
+    struct hl_load_wait *next;
+    char                 weights[128]; /* that are waited for; "": nothing is */
+    void (*wake)(void *user); /* it makes sense to ask again: called once, with the host's lock held */
+    void *user;
+} hl_load_wait;
+
+enum { HL_MOST_LOADS = 4 }; /* at the same time, of those who do not wait */
+
+/* The same for those who must not wait: what another thread loads, and what would be loaded beside
+ * HL_MOST_LOADS others, is HL_E_BUSY, and w->weights is set. hl_host_wait() then tells when to ask again. */
+HL_MUST_CHECK hl_status hl_host_try_acquire(hl_host *h, const hl_source *source, const hl_options *options,
+                                            hl_load_wait *w, hl_resident **ret_resident, hl_err *err);
+/* Have w->wake called when that makes sense, perhaps before this returns; w is the host's until then. */
+void hl_host_wait(hl_host *h, hl_load_wait *w);
+
 /* in     r        NULL is allowed
  *        keep_ms  how long it stays when nobody uses it; 0: not at all; HL_KEEP_... */
 void hl_host_release(hl_host *h, hl_resident *r, int64_t keep_ms);

@@ -264,7 +264,8 @@ hl_status hl_completion_set_tools(hl_completion *c, const json_t *tools, hl_err 
 
 hl_status hl_completion_load(hl_completion *c, hl_err *err) {
     hl_runner_info  info;
-    const hl_status status = hl_host_acquire(c->x->server->host, c->source, &c->options, &c->resident, err);
+    const hl_status status =
+        hl_host_try_acquire(c->x->server->host, c->source, &c->options, &c->x->load_wait, &c->resident, err);
     if (status != HL_OK) return status;
     c->load_ns = hl_clock_ns() - c->start_ns;
     hl_runner_get_info(hl_resident_runner(c->resident), &info);

@@ -105,7 +105,8 @@ HL_MUST_CHECK hl_status hl_completion_set_all(hl_completion *c, const json_t *op
 HL_MUST_CHECK hl_status hl_completion_set_messages(hl_completion *c, const json_t *messages, bool may_drop,
                                                    hl_err *err);
 
-/* Load the model, or use the one that is there; c->request has its context length then. */
+/* Load the model, or use the one that is there; c->request has its context length then.
+ * fails  as hl_host_try_acquire(): the handler gives up where others load, and runs again after that */
 HL_MUST_CHECK hl_status hl_completion_load(hl_completion *c, hl_err *err);
 
 /* A list of ids, in the body as `key`. fails HL_E_ARG */

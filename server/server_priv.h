@@ -72,6 +72,7 @@ struct hl_server {
     hl_workers      *workers;
     hl_server_counts counts;
     hl_metrics      *metrics; /* of each model */
+    size_t           n_parked; /* that wait for a model to be loaded, without a worker; atomic */
     hl_limits        limits;
     char            *origins; /* server.origins; under lock */
     hl_access        access;

@@ -72,6 +72,7 @@ hl_status hl_exchange_decode_body(hl_exchange *x, size_t limit_bytes, hl_err *er
     if (status == HL_OK) {
         hl_str_done(&x->body);
         x->body = plain;
+        x->encoding = NULL; /* it is decoded once, though the handler may run again */
     } else {
         hl_str_done(&plain);
     }

@@ -11,6 +11,7 @@
 
 #include "core/data/json.h"
 #include "core/data/json_out.h"
+#include "host/resident.h"
 #include "models/models.h"
 #include "server/http/workers.h"
 #include "server/routes.h"
@@ -62,6 +63,7 @@ typedef struct hl_exchange {
     int64_t             start_ns, sent_ns;
     int                 fd;
     hl_job              job;
+    hl_load_wait        load_wait;       /* set by hl_completion_load(): the handler runs again after it */
     struct hl_exchange *next, *previous; /* in the server's list, under its lock */
     bool                is_listed;
 } hl_exchange;

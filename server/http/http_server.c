@@ -298,11 +298,38 @@ static void run_handler(hl_exchange *x) {
     if (status != HL_OK) hl_exchange_fail(x, status, &err);
 }
 
+/* On whatever thread has loaded something, with the host's lock held. */
+static void run_again(void *user) {
+    hl_exchange *x = user;
+    (void)__atomic_sub_fetch(&x->server->n_parked, 1, __ATOMIC_RELAXED);
+    hl_workers_post_again(x->server->workers, &x->job);
+}
+
+/* Others load: that may take long, and no worker waits for it. It is as if the handler had not run. */
+static void wait_for_load(hl_exchange *x) {
+    hl_completion_free(x->completion);
+    x->completion = NULL;
+    hl_json_clear(&x->out);
+    x->has_failed = false;
+    x->code = 200;
+    x->content_type = NULL;
+    x->overflow_tokens = x->overflow_ctx = 0;
+    x->load_wait.wake = run_again;
+    x->load_wait.user = x;
+    (void)__atomic_add_fetch(&x->server->n_parked, 1, __ATOMIC_RELAXED);
+    hl_host_wait(x->server->host, &x->load_wait); /* another worker may have it from here on */
+}
+
 static void run_job(void *user) {
     hl_exchange *x = user;
+    x->load_wait.weights[0] = '\0';
     (void)hl_stop_watch(&x->is_gone);
     run_handler(x);
     (void)hl_stop_watch(NULL);
+    if (x->has_failed && x->load_wait.weights[0] && !is_gone(x)) {
+        wait_for_load(x);
+        return;
+    }
     /* Under the lock, which on_completed() takes before x is gone: somebody else may have woken it
      * already. */
     hl_server *s = x->server;
@@ -351,7 +378,7 @@ static enum MHD_Result begin_work(hl_exchange *x) {
     }
     hl_status    status = hl_access_check_queue(x, &err);
     const size_t max_queue = hl_limit(&s->limits.max_queue);
-    if (status == HL_OK && hl_workers_n_queued(s->workers) >= max_queue)
+    if (status == HL_OK && hl_workers_n_queued(s->workers) + __atomic_load_n(&s->n_parked, __ATOMIC_RELAXED) >= max_queue)
         status = hl_fail(&err, HL_E_BUSY,
                          "server busy, please try again.  maximum pending requests exceeded "
                          "(server.max_queue = %zu)",

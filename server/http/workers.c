@@ -84,11 +84,12 @@ static void add_thread(hl_workers *w) {
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-void hl_workers_post(hl_workers *w, hl_job *job) {
+/* False: there is no thread to do it. */
+static bool post(hl_workers *w, hl_job *job, bool must) {
     (void)pthread_mutex_lock(&w->lock);
     if (w->n_idle <= w->n_queued && w->n_threads < w->n_threads_cap) add_thread(w);
-    const bool is_alone = w->n_threads == 0;
-    if (!is_alone) {
+    const bool is_queued = must || w->n_threads > 0;
+    if (is_queued) {
         job->next = NULL;
         if (w->last)
             w->last->next = job;
@@ -99,8 +100,14 @@ void hl_workers_post(hl_workers *w, hl_job *job) {
         (void)pthread_cond_signal(&w->has_job);
     }
     (void)pthread_mutex_unlock(&w->lock);
-    if (is_alone) job->fn(job->user);
+    return is_queued;
 }
+
+void hl_workers_post(hl_workers *w, hl_job *job) {
+    if (!post(w, job, false)) job->fn(job->user);
+}
+
+void hl_workers_post_again(hl_workers *w, hl_job *job) { (void)post(w, job, true); }
 
 size_t hl_workers_n_queued(hl_workers *w) {
     (void)pthread_mutex_lock(&w->lock);

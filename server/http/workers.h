@@ -26,7 +26,10 @@ void hl_workers_free(hl_workers *w);
 
 /* Any thread. Jobs begin in the order of posting. Without a thread to do it (the system gives none and there
  * is none yet) the job is done at once, on the caller's. */
-void   hl_workers_post(hl_workers *w, hl_job *job);
+void hl_workers_post(hl_workers *w, hl_job *job);
+/* For those who hold a lock that jobs take: it is never done on the caller's thread. Without any other it is
+ * done after the next post that finds one. */
+void   hl_workers_post_again(hl_workers *w, hl_job *job);
 size_t hl_workers_n_queued(hl_workers *w); /* posted, and not begun */
 
 #endif
