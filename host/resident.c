@@ -120,8 +120,8 @@ static hl_status add_loading(hl_host *h, const hl_source *source, const char *we
 static bool fits(const hl_resident *r, const hl_options *o) {
     hl_runner_info info;
     hl_runner_get_info(r->runner, &info);
-    const bool has_room = hl_ctx_within(o, o->num_ctx, info.n_ctx_train) <= info.n_ctx_cap ||
-                          info.n_ctx_cap == info.n_ctx_most;
+    const bool has_room =
+        hl_ctx_within(o, o->num_ctx, info.n_ctx_train) <= info.n_ctx_cap || info.n_ctx_cap == info.n_ctx_most;
     return has_room && (o->num_batch == 0 || o->num_batch == r->n_batch);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * access.c - keys: who asks, what they may do, and how their requests stand to those of others.
+ * access.c - keys: whoever asks, what they may do, and how their requests stand to those of others.
  *
  * The keys of the database are held in memory and looked at again every second, and at once when somebody
  * shows one that is not among them; so a new key counts immediately, a revoked one for a second more. A

@@ -71,7 +71,7 @@ struct hl_server {
     char             last_words[300]; /* of libmicrohttpd; under lock */
     hl_workers      *workers;
     hl_server_counts counts;
-    hl_metrics      *metrics; /* of each model */
+    hl_metrics      *metrics;  /* of each model */
     size_t           n_parked; /* that wait for a model to be loaded, without a worker; atomic */
     hl_limits        limits;
     char            *origins; /* server.origins; under lock */
@@ -101,7 +101,7 @@ HL_MUST_CHECK hl_status hl_gate_check(hl_server *s, const char *host, const char
 /* Is this Origin one that browsers may be answered for? */
 bool hl_gate_allows_origin(hl_server *s, const char *origin);
 
-/* ---- access.c: who asks, and what they may ---- */
+/* ---- access.c: whoever asks, and what they may ---- */
 
 HL_MUST_CHECK hl_status hl_access_start(hl_server *s, hl_err *err);
 void                    hl_access_stop(hl_server *s); /* also after a failed start */

@@ -13,6 +13,6 @@ const hl_arch hl_arch_bert = {
     .weights = {HL_ENCODER_WEIGHTS, HL_NEEDS(POS_EMBD), HL_NEEDS(UP), HL_NEEDS(DOWN), HL_ALLOWS(UP_BIAS),
                 HL_ALLOWS(DOWN_BIAS)},
     .rope = HL_ROPE_NONE,
-    .act = HL_ACTIVATION_GEGLU,
+    .activation = HL_ACTIVATION_GEGLU,
     .is_encoder = true,
 };

@@ -12,6 +12,6 @@ const hl_arch hl_arch_nomic_bert = {
     .name = "nomic-bert",
     .weights = {HL_ENCODER_WEIGHTS, HL_NEEDS(GATE), HL_NEEDS(UP), HL_NEEDS(DOWN)},
     .rope = HL_ROPE_HALVES,
-    .act = HL_ACTIVATION_SWIGLU,
+    .activation = HL_ACTIVATION_SWIGLU,
     .is_encoder = true,
 };

@@ -145,13 +145,13 @@ typedef struct hl_runner_info {
     const char         *kind;  /* "native" */
     int32_t             n_ctx; /* tokens of a request that does not say */
     int32_t             n_ctx_cap;
-    int32_t             n_ctx_most; /* that n_ctx_cap can be, whatever is asked; 0: no limit known */
-    int32_t             n_ctx_train;          /* what the model was trained for; 0: unknown */
-    bool                has_template;         /* messages are rendered with the model's own */
-    uint64_t            weights_bytes;        /* on this machine; 0: it runs elsewhere */
-    const hl_tokenizer *tokenizer;            /* lives as long as the runner; NULL: not known here */
-    uint64_t            cache_bytes;          /* of keys and values, at most */
-    uint64_t            cache_used_bytes;     /* of these, now: by answers, and kept for prefixes */
+    int32_t             n_ctx_most;       /* that n_ctx_cap can be, whatever is asked; 0: no limit known */
+    int32_t             n_ctx_train;      /* what the model was trained for; 0: unknown */
+    bool                has_template;     /* messages are rendered with the model's own */
+    uint64_t            weights_bytes;    /* on this machine; 0: it runs elsewhere */
+    const hl_tokenizer *tokenizer;        /* lives as long as the runner; NULL: not known here */
+    uint64_t            cache_bytes;      /* of keys and values, at most */
+    uint64_t            cache_used_bytes; /* of these, now: by answers, and kept for prefixes */
     int32_t             n_running, n_waiting; /* answers that are computed, and that wait their turn */
 } hl_runner_info;
 

@@ -378,7 +378,8 @@ static enum MHD_Result begin_work(hl_exchange *x) {
     }
     hl_status    status = hl_access_check_queue(x, &err);
     const size_t max_queue = hl_limit(&s->limits.max_queue);
-    if (status == HL_OK && hl_workers_n_queued(s->workers) + __atomic_load_n(&s->n_parked, __ATOMIC_RELAXED) >= max_queue)
+    if (status == HL_OK &&
+        hl_workers_n_queued(s->workers) + __atomic_load_n(&s->n_parked, __ATOMIC_RELAXED) >= max_queue)
         status = hl_fail(&err, HL_E_BUSY,
                          "server busy, please try again.  maximum pending requests exceeded "
                          "(server.max_queue = %zu)",

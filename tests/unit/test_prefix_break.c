@@ -90,7 +90,7 @@ static void a_long_prompt_says_where_it_leaves_another_one(void **state) {
     assert_string_equal(l.events, "sched: at=100 tokens=450 was_id=88 is_id=89 was=\"X\" is=\"Y\"\n");
     u = ask(&l, 100, "XX", 450); /* the neighbour that it has most in common with */
     check(&u, 101, 'b', 'X');
-    u = ask(&l, 128, "Z", 450); /* at the begin of a block */
+    u = ask(&l, 128, "Z", 450); /* at the start of a block */
     check(&u, 100, u.break_was, 'a');
     assert_true(u.break_was == 'X' || u.break_was == 'Y');
     unload(&l);

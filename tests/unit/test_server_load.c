@@ -131,7 +131,7 @@ static void begin(setup *x) {
         (void)snprintf(name, sizeof name, "slow%u", (unsigned)i);
         import(x, name, 400 + 100 * i, true);
     }
-    if (hl_server_start(x->host, x->config, NULL, "test", &x->server, &err) != HL_OK)
+    if (hl_server_start(x->host, x->config, NULL, "test", NULL, 0, &x->server, &err) != HL_OK)
         fail_msg("%s", err.text);
 }
 
@@ -261,7 +261,8 @@ static void requests_that_wait_for_a_model_count_as_waiting(void **state) {
     begin(&x);
     hl_server_stop(x.server, 0);
     set(&x, HL_SETTING_server_max_queue, "59");
-    if (hl_server_start(x.host, x.config, NULL, "test", &x.server, &err) != HL_OK) fail_msg("%s", err.text);
+    if (hl_server_start(x.host, x.config, NULL, "test", NULL, 0, &x.server, &err) != HL_OK)
+        fail_msg("%s", err.text);
     stall(&x, asks, 1);
     wait_for_all(&x, N_ASKS - 1);
     late = for_model(&x, "slow0");
