@@ -197,3 +197,13 @@ bool hl_utf8_is_valid(const char *p, size_t n) {
     }
     return true;
 }
+
+hl_text_place hl_utf8_place(hl_view text, size_t at) {
+    hl_text_place place = {1, 1};
+    for (size_t i = 0; i < at && i < text.len; i++) {
+        const unsigned char c = (unsigned char)text.ptr[i];
+        place.column = c == '\n' ? 1 : place.column + ((c & 0xC0) != 0x80);
+        place.line += c == '\n';
+    }
+    return place;
+}

@@ -53,4 +53,10 @@ hl_view                 hl_view_trim(hl_view v); /* ASCII white space at both en
 size_t hl_utf8_read(const char *p, size_t n, uint32_t *ret_cp);
 bool   hl_utf8_is_valid(const char *p, size_t n);
 
+/* Where byte `at` of a text stands, for errors: lines end in \n, columns are characters. */
+typedef struct hl_text_place {
+    size_t line, column; /* from 1 */
+} hl_text_place;
+hl_text_place hl_utf8_place(hl_view text, size_t at); /* in  at  past the end: the end */
+
 #endif

@@ -49,17 +49,14 @@ static void add_place(hl_str *s, const place *p) {
 }
 
 static hl_status fail_at(const reader *r, const place *p, hl_status status, const char *why, hl_err *err) {
-    size_t line = 1, column = 1;
-    for (const char *c = r->begin; c < r->at; c++) {
-        column = *c == '\n' ? 1 : column + (((unsigned char)*c & 0xC0) != 0x80);
-        line += *c == '\n';
-    }
-    hl_str path;
+    const size_t        at = (size_t)(r->at - r->begin);
+    const hl_text_place in_text = hl_utf8_place((hl_view){r->begin, at}, at);
+    hl_str              path;
     hl_str_init(&path, 1 << 16);
     add_place(&path, p);
     (void)hl_fail(err, status, "%s%.*s: line %zu, column %zu: %s", r->what,
-                  (int)(path.len < MAX_PATH_BYTES ? path.len : MAX_PATH_BYTES), hl_str_text(&path), line,
-                  column, why);
+                  (int)(path.len < MAX_PATH_BYTES ? path.len : MAX_PATH_BYTES), hl_str_text(&path),
+                  in_text.line, in_text.column, why);
     hl_str_done(&path);
     return status;
 }

@@ -21,16 +21,8 @@ hl_status hl_go_fail_at(const hl_gotemplate *t, hl_status status, uint32_t at, h
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    uint32_t line = 1, column = 1;
-    for (uint32_t i = 0; i < at && i < t->source.len; i++) {
-        const unsigned char c = (unsigned char)t->source.ptr[i];
-        column += (c & 0xC0) != 0x80; /* characters, not bytes */
-        if (c == '\n') {
-            line++;
-            column = 1;
-        }
-    }
-    return hl_fail(err, status, "template line %u, column %u: %s", line, column, text);
+    const hl_text_place p = hl_utf8_place(t->source, at);
+    return hl_fail(err, status, "template line %zu, column %zu: %s", p.line, p.column, text);
 }
 
 void *hl_go_tree_get(hl_gotemplate *t, size_t n, size_t size, hl_err *err) {
