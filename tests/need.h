@@ -32,6 +32,13 @@ static inline const char *test_cpu(void) {
     return cpu && *cpu ? cpu : NULL;
 }
 
+/* Make an empty file: "XXXXXX" at the end of its path becomes what no other file is called. */
+static inline void make_scratch(char *path) {
+    const int fd = mkstemp(path);
+    if (fd < 0) fail_msg("%s: no file can be made", path);
+    (void)close(fd);
+}
+
 /* The path of what tools/get_test_models.py brings as `name`: in $HL_TEST_MODELS, else in out/models;
  * vocabularies and templates may be in the folder of shared test data, too. False: ret_path is where the
  * first would be. */

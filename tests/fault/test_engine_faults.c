@@ -75,9 +75,8 @@ static void write_model(void) {
                                    .n_ff = 512,
                                    .n_layers = 3,
                                    .type = HL_TYPE_q8_0};
-    hl_err                err = {0};
     struct stat           st;
-    if (mf_write(path, &shape, &err) != HL_OK) fail_msg("%s", err.text);
+    mf_must_write(path, &shape);
     assert_int_equal(stat(path, &st), 0);
     full_bytes = st.st_size;
 }

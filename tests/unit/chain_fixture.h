@@ -11,6 +11,7 @@
 #ifndef HL_TESTS_UNIT_CHAIN_FIXTURE_H
 #define HL_TESTS_UNIT_CHAIN_FIXTURE_H
 
+#include "engine_fixture.h"
 #include "tokenizer_fixture.h"
 
 enum { CHAIN_IM_START = 256, CHAIN_IM_END, CHAIN_BOS, CHAIN_USER, CHAIN_N_VOCAB, CHAIN_N_EMBD = 320 };
@@ -103,6 +104,20 @@ static inline hl_status chain_save(chain_model *c, const char *path, hl_err *err
     hl_free(f);
     hl_free(c);
     return status;
+}
+
+/* The model in an engine of one thread; frees `c`. vocab_only: it cannot compute. */
+static inline void chain_load(chain_model *c, bool vocab_only, hl_engine **ret_e, hl_model **ret_m) {
+    char                  path[] = "/tmp/hl_chain_XXXXXX";
+    const char           *paths[] = {path};
+    const hl_model_params p = {.vocab_only = vocab_only};
+    hl_err                err = {0};
+    make_scratch(path);
+    hl_status status = chain_save(c, path, &err);
+    *ret_e = new_engine(1, NULL, 0);
+    if (status == HL_OK) status = hl_model_open(*ret_e, paths, 1, &p, ret_m, &err);
+    (void)unlink(path);
+    if (status != HL_OK) fail_msg("%s", err.text);
 }
 
 #endif

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "engine/quant/quant.h"
+#include "tests/need.h"
 #include "tokenizer_fixture.h"
 
 /* A tensor whose dimensions are written otherwise than they are; as many values. */
@@ -165,6 +166,11 @@ static inline hl_status mf_write(const char *path, const mf_shape *s, hl_err *er
     hl_free(room);
     hl_free(kinds);
     return status;
+}
+
+static inline void mf_must_write(const char *path, const mf_shape *s) {
+    hl_err err = {0};
+    if (mf_write(path, s, &err) != HL_OK) fail_msg("%s", err.text);
 }
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "engine/forward/ffn_chunk.h"
 #include "engine/forward/forward_priv.h"
+#include "engine_fixture.h"
 #include "model_fixture.h"
 
 enum { N_ROWS = 16, N_CTX = 64, N_VOCAB = 300 };
@@ -35,10 +36,9 @@ static hl_status load(const char *key, uint64_t value, const number *also, hl_hp
     char            names[12][64];
     size_t          n = 0;
     hl_gguf        *g = NULL;
-    const int       fd = mkstemp(path);
     hl_gguf_writer *w = hl_gguf_writer_new();
-    assert_true(fd >= 0 && w);
-    (void)close(fd);
+    assert_true(w);
+    make_scratch(path);
     hl_gguf_writer_add_text(w, "general.architecture", hl_view_of("llama"));
     for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
         uint64_t x = usual[i].value;
@@ -182,10 +182,9 @@ static void a_size_is_a_whole_number_however_it_is_written(void **state) {
         hl_hparams      hp;
         hl_err          err = {0};
         hl_gguf        *g = NULL;
-        const int       fd = mkstemp(path);
         hl_gguf_writer *w = hl_gguf_writer_new();
-        assert_true(fd >= 0 && w);
-        (void)close(fd);
+        assert_true(w);
+        make_scratch(path);
         hl_gguf_writer_add_text(w, "general.architecture", hl_view_of("llama"));
         hl_gguf_writer_add_u32(w, "llama.block_count", 2);
         hl_gguf_writer_add_u32(w, "llama.context_length", 64);
@@ -231,7 +230,6 @@ static void open_pass(setup *s, int32_t bits, uint32_t group, uint32_t n_experts
     char        path[] = "/tmp/hl_rooms_XXXXXX";
     const char *p = path;
     hl_err      err = {0};
-    const int   fd = mkstemp(path);
     mf_shape    shape = {.n_vocab = N_VOCAB,
                          .n_embd = 64,
                          .n_heads = 2 * group,
@@ -242,12 +240,10 @@ static void open_pass(setup *s, int32_t bits, uint32_t group, uint32_t n_experts
                          .n_experts = n_experts,
                          .n_experts_used = n_experts / 2,
                          .type = HL_TYPE_q8_0};
-    assert_true(fd >= 0);
-    (void)close(fd);
     *s = (setup){0};
-    if (mf_write(path, &shape, &err) != HL_OK) fail_msg("%s", err.text);
-    const hl_engine_params ep = {.n_threads = 1, .cpu = "scalar", .activation_bits = bits};
-    assert_int_equal(hl_engine_new(&ep, &s->e, &err), HL_OK);
+    make_scratch(path);
+    mf_must_write(path, &shape);
+    s->e = new_engine(1, "scalar", bits);
     if (hl_model_open(s->e, &p, 1, NULL, &s->m, &err) != HL_OK) fail_msg("%s", err.text);
     (void)unlink(path);
     const hl_kv_shape kv = {HL_KV_CACHE_F16, 2, 2, 16, NULL};

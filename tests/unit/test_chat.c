@@ -453,20 +453,8 @@ typedef struct loaded {
 } loaded;
 
 static loaded load(chain_model *c) {
-    char   path[] = "/tmp/hl_chat_XXXXXX";
     loaded l = {0};
-    hl_err err = {0};
-    int    fd = mkstemp(path);
-    assert_true(fd >= 0);
-    (void)close(fd);
-    hl_status status = chain_save(c, path, &err);
-    if (status == HL_OK)
-        status = hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &l.e, &err);
-    if (status == HL_OK)
-        status =
-            hl_model_open(l.e, (const char *[]){path}, 1, &(hl_model_params){.vocab_only = true}, &l.m, &err);
-    (void)unlink(path);
-    if (status != HL_OK) fail_msg("%s", err.text);
+    chain_load(c, true, &l.e, &l.m);
     return l;
 }
 

@@ -12,6 +12,7 @@
 
 #include "engine/model_priv.h"
 #include "hyperlama/sched.h"
+#include "engine_fixture.h"
 #include "model_fixture.h"
 
 enum { N_TOKENS = 40, N_VOCAB = 300, BAD_TOKEN = 77 };
@@ -58,11 +59,9 @@ static void open_model(const mf_shape *shape, const char *cpu, setup *ret) {
     hl_err      err = {0};
     const char *path = ret->path;
     (void)strcpy(ret->path, "/tmp/hl_finite_XXXXXX");
-    const int fd = mkstemp(ret->path);
-    assert_true(fd >= 0);
-    (void)close(fd);
-    if (mf_write(path, shape, &err) != HL_OK) fail_msg("%s", err.text);
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2, .cpu = cpu}, &ret->e, &err), HL_OK);
+    make_scratch(ret->path);
+    mf_must_write(path, shape);
+    ret->e = new_engine(2, cpu, 0);
     if (hl_model_open(ret->e, &path, 1, NULL, &ret->m, &err) != HL_OK) fail_msg("%s", err.text);
     (void)unlink(path);
 }

@@ -100,7 +100,7 @@ static void open_native(setup *x) {
                                     .control = CONTROL};
     const hl_runner_params p = {.sched = {.n_running_cap = FAKE_RUNNING, .n_ctx = 2048, .n_batch = 64}};
     (void)snprintf(x->path, sizeof x->path, "/tmp/hl_test_generation.%d.gguf", (int)getpid());
-    if (mf_write(x->path, &shape, &err) != HL_OK) fail_msg("%s", err.text);
+    mf_must_write(x->path, &shape);
     assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &x->e, &err),
                      HL_OK);
     real_rmsnorm = x->e->kernels.rmsnorm;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/forward/forward_priv.h"
+#include "engine_fixture.h"
 
 enum { N_TOKENS = 100, N_VOCAB = 128 };
 
@@ -32,9 +33,8 @@ static hl_status open_skeleton(const char *json_path, hl_type type, int32_t bits
     json_t     *model = json_load_file(json_path, 0, NULL), *pair = NULL;
     size_t      i = 0;
     bool        found = key == NULL;
-    const int   fd = mkstemp(path);
-    assert_true(fd >= 0 && model);
-    (void)close(fd);
+    assert_true(model);
+    make_scratch(path);
     json_array_foreach(json_object_get(model, "kv"), i, pair) {
         if (!key || strcmp(json_string_value(json_array_get(pair, 0)), key) != 0) continue;
         (void)json_array_set_new(pair, 1, json_string("arr:u32"));
@@ -45,8 +45,7 @@ static hl_status open_skeleton(const char *json_path, hl_type type, int32_t bits
     fill_skeleton(model, type, path);
     json_decref(model);
     *ret = (setup){0};
-    const hl_engine_params ep = {.n_threads = 1, .cpu = test_cpu(), .activation_bits = bits};
-    assert_int_equal(hl_engine_new(&ep, &ret->e, err), HL_OK);
+    ret->e = new_engine(1, NULL, bits);
     const hl_status status = hl_model_open(ret->e, &p, 1, NULL, &ret->m, err);
     (void)unlink(path);
     return status;

@@ -7,6 +7,7 @@
 #include "tests/need.h"
 
 #include "engine/model_priv.h"
+#include "engine_fixture.h"
 #include "model_fixture.h"
 
 enum { N_TOKENS = 70, LONG_TOKENS = 300, MAX_VOCAB = 1100 };
@@ -38,18 +39,11 @@ static const hl_type types[] = {HL_TYPE_f32,  HL_TYPE_f16,  HL_TYPE_bf16, HL_TYP
 /* Logits behind n_tokens tokens, read `step` at a time. */
 static void compute_long(const char *path, const char *cpu, int32_t bits, int32_t n_threads, size_t n_tokens,
                          size_t step, float *ret) {
-    hl_engine  *e = NULL;
+    hl_engine  *e = new_engine(n_threads, cpu, bits);
     hl_model   *m = NULL;
     hl_session *s = NULL;
     hl_err      err = {0};
-    hl_status   status = hl_engine_new(
-          &(hl_engine_params){.n_threads = 1, .cpu = cpu ? cpu : test_cpu(), .activation_bits = bits}, &e,
-          &err);
-    if (status == HL_OK) {
-        hl_pool_free(e->pool);
-        status = hl_pool_new(n_threads, &e->pool, &err);
-    }
-    if (status == HL_OK) status = hl_model_open(e, &path, 1, NULL, &m, &err);
+    hl_status   status = hl_model_open(e, &path, 1, NULL, &m, &err);
     if (status == HL_OK)
         status = hl_session_new(m, &(hl_session_params){.n_ctx = 512, .kv_type = kv_type}, &s, &err);
     for (size_t at = 0; at < n_tokens && status == HL_OK; at += step) {
@@ -80,17 +74,14 @@ static double distance(const float *a, const float *b, size_t n) {
 }
 
 static void check_shape(const mf_shape *shape) {
-    char      path[] = "/tmp/hl_odd_XXXXXX";
-    const int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    (void)close(fd);
+    char path[] = "/tmp/hl_odd_XXXXXX";
+    make_scratch(path);
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         static float want[MAX_VOCAB], got[MAX_VOCAB], twin[MAX_VOCAB];
         const size_t bytes = shape->n_vocab * sizeof *want;
-        hl_err       err = {0};
         mf_shape     s = *shape;
         s.type = types[i];
-        if (mf_write(path, &s, &err) != HL_OK) fail_msg("%s", err.text);
+        mf_must_write(path, &s);
         compute(path, "scalar", 8, 1, N_TOKENS, want);
         static const size_t steps[] = {1, 5, 33, N_TOKENS};
         for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++) {
@@ -112,7 +103,7 @@ static void check_shape(const mf_shape *shape) {
                          s.n_vocab, s.n_embd, steps[k]);
         }
         s.as_f32 = true;
-        if (mf_write(path, &s, &err) != HL_OK) fail_msg("%s", err.text);
+        mf_must_write(path, &s);
         compute(path, NULL, 8, 2, N_TOKENS, twin);
         const double d16 = distance(fine, twin, s.n_vocab);
         if (!(d16 < (s.type == HL_TYPE_bf16 ? 0.05 : 0.001)))
@@ -135,7 +126,6 @@ static void rows_and_widths_may_be_anything_the_type_allows(void **state) {
 static void check_group(uint32_t group, uint32_t n_kv_heads, uint32_t head_dim) {
     static float want[MAX_VOCAB], got[MAX_VOCAB];
     const char  *cpus[] = {"scalar", "avx2", NULL};
-    hl_err       err = {0};
     char         path[] = "/tmp/hl_group_XXXXXX";
     mf_shape     s = {.n_vocab = 300,
                       .n_embd = 32,
@@ -146,13 +136,11 @@ static void check_group(uint32_t group, uint32_t n_kv_heads, uint32_t head_dim) 
                       .n_layers = 1,
                       .type = HL_TYPE_f32,
                       .kv_copies = group};
-    const int    fd = mkstemp(path);
-    assert_true(fd >= 0);
-    (void)close(fd);
-    if (mf_write(path, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    make_scratch(path);
+    mf_must_write(path, &s);
     compute_long(path, "scalar", 8, 1, LONG_TOKENS, LONG_TOKENS, want);
     s.kv_copies = 0;
-    if (mf_write(path, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    mf_must_write(path, &s);
     for (size_t i = 0; i < sizeof cpus / sizeof cpus[0]; i++) {
         static const size_t steps[] = {1, 37, LONG_TOKENS};
         for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++) {
@@ -180,7 +168,6 @@ static void query_heads_share_a_key_value_head_in_any_number(void **state) {
 /* The size of a head need not be a multiple of anything: kernels see zeros behind it. */
 static void check_head(uint32_t head_dim) {
     static float want[MAX_VOCAB], got[MAX_VOCAB];
-    hl_err       err = {0};
     char         path[] = "/tmp/hl_head_XXXXXX";
     mf_shape     s = {.n_vocab = 300,
                       .n_embd = 32,
@@ -190,10 +177,8 @@ static void check_head(uint32_t head_dim) {
                       .n_ff = 32,
                       .n_layers = 2,
                       .type = HL_TYPE_f32};
-    const int    fd = mkstemp(path);
-    assert_true(fd >= 0);
-    (void)close(fd);
-    if (mf_write(path, &s, &err) != HL_OK) fail_msg("%s", err.text);
+    make_scratch(path);
+    mf_must_write(path, &s);
     for (kv_type = HL_KV_CACHE_F16; kv_type <= HL_KV_CACHE_Q8_0; kv_type++) {
         static const char *const cpus[] = {"avx2", "avxvnni", NULL};
         compute(path, "scalar", 8, 1, N_TOKENS, want);
@@ -223,14 +208,11 @@ static void heads_may_have_any_size(void **state) {
 
 static hl_status open_shape(const mf_shape *s, hl_err *err) {
     char        path[] = "/tmp/hl_parts_XXXXXX";
-    hl_engine  *e = NULL;
+    hl_engine  *e = new_engine(1, NULL, 0);
     hl_model   *m = NULL;
     const char *p = path;
-    const int   fd = mkstemp(path);
-    assert_true(fd >= 0);
-    (void)close(fd);
-    if (mf_write(path, s, err) != HL_OK) fail_msg("%s", err->text);
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, err), HL_OK);
+    make_scratch(path);
+    mf_must_write(path, s);
     const hl_status status = hl_model_open(e, &p, 1, NULL, &m, err);
     hl_model_close(m);
     hl_engine_free(e);
@@ -297,15 +279,12 @@ static void a_part_is_not_there_twice(void **state) {
 /* HL_OK, or why a file with these dimensions is refused. */
 static hl_status open_with(mf_shape *s, mf_odd odd, float *ret_logits, hl_err *err) {
     char        path[] = "/tmp/hl_dims_XXXXXX";
-    hl_engine  *e = NULL;
+    hl_engine  *e = new_engine(1, NULL, 0);
     hl_model   *m = NULL;
     const char *p = path;
-    const int   fd = mkstemp(path);
-    assert_true(fd >= 0);
-    (void)close(fd);
+    make_scratch(path);
     s->odd = odd;
-    if (mf_write(path, s, err) != HL_OK) fail_msg("%s", err->text);
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &e, err), HL_OK);
+    mf_must_write(path, s);
     const hl_status status = hl_model_open(e, &p, 1, NULL, &m, err);
     hl_model_close(m);
     hl_engine_free(e);
@@ -437,16 +416,13 @@ static void weights_with_a_factor_of_their_own_are_refused(void **state) {
                                 .extra = "blk.0.attn_q.scale",
                                 .extra_rows = 1100,
                                 .change = set_scale};
-        hl_engine     *e = NULL;
+        hl_engine     *e = new_engine(1, NULL, 0);
         hl_model      *m = NULL;
         hl_err         err = {0};
-        const int      fd = mkstemp(path);
-        assert_true(fd >= 0);
-        (void)close(fd);
+        make_scratch(path);
         scale_at = rows[i].at;
         scale_of = rows[i].of;
-        if (mf_write(path, &shape, &err) != HL_OK) fail_msg("%s", err.text);
-        assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1}, &e, &err), HL_OK);
+        mf_must_write(path, &shape);
         const hl_status status = hl_model_open(e, paths, 1, NULL, &m, &err);
         if (rows[i].of == 1) {
             if (status != HL_OK) fail_msg("%s", err.text);

@@ -15,19 +15,10 @@ typedef struct loaded {
 } loaded;
 
 static loaded load(chain_model *c) {
-    char   path[] = "/tmp/hl_runner_XXXXXX";
     loaded l = {0};
     hl_err err = {0};
-    int    fd = mkstemp(path);
-    assert_true(fd >= 0);
-    (void)close(fd);
-    hl_status status = chain_save(c, path, &err);
-    if (status == HL_OK)
-        status = hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &l.e, &err);
-    if (status == HL_OK) status = hl_model_open(l.e, (const char *[]){path}, 1, NULL, &l.m, &err);
-    if (status == HL_OK) status = hl_runner_new(l.m, NULL, &l.r, &err);
-    (void)unlink(path);
-    if (status != HL_OK) fail_msg("%s", err.text);
+    chain_load(c, false, &l.e, &l.m);
+    if (hl_runner_new(l.m, NULL, &l.r, &err) != HL_OK) fail_msg("%s", err.text);
     return l;
 }
 

@@ -14,6 +14,7 @@
 #include "core/base/mem.h"
 #include "engine/kernels/cpu.h"
 #include "engine/model_priv.h"
+#include "engine_fixture.h"
 
 enum { N_TOKENS = 100, N_VOCAB = 128 };
 
@@ -32,12 +33,8 @@ typedef struct setup {
 } setup;
 
 static setup open_all(const char *path, int32_t n_threads, hl_session_params p) {
-    setup  x = {0};
+    setup  x = {.e = new_engine(n_threads, NULL, 0)};
     hl_err err = {0};
-    assert_int_equal(
-        hl_engine_new(&(hl_engine_params){.n_threads = n_threads, .cpu = test_cpu()}, &x.e, &err), HL_OK);
-    hl_pool_free(x.e->pool); /* an engine would not use more threads than there are processors */
-    assert_int_equal(hl_pool_new(n_threads, &x.e->pool, &err), HL_OK);
     if (hl_model_open(x.e, &path, 1, NULL, &x.m, &err) != HL_OK) fail_msg("%s", err.text);
     if (hl_session_new(x.m, &p, &x.s, &err) != HL_OK) fail_msg("%s", err.text);
     return x;

@@ -668,12 +668,10 @@ static void a_draft_model_of_another_engine_is_refused(void **state) {
 
 static hl_model *open_fixture(hl_engine *e, const mf_shape *s) {
     char      path[] = "/tmp/hl_draft_XXXXXX";
-    const int fd = mkstemp(path);
     hl_model *m = NULL;
     hl_err    err = {0};
-    assert_true(fd >= 0);
-    (void)close(fd);
-    if (mf_write(path, s, &err) != HL_OK) fail_msg("%s", err.text);
+    make_scratch(path);
+    mf_must_write(path, s);
     const char *p = path;
     if (hl_model_open(e, &p, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
     (void)unlink(path);
