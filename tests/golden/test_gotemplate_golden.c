@@ -20,52 +20,13 @@
 #include "core/base/str.h"
 #include "engine/gotemplate/gotemplate.h"
 #include "hyperlama/native.h"
-
-static const int64_t now_ms = 1772334245000; /* 2026-03-01T03:04:05 UTC, as when recorded */
+#include "tests/golden/go_rows.h"
 
 static json_t *load(const char *path) {
     json_error_t e;
     json_t      *j = json_load_file(path, JSON_ALLOW_NUL, &e);
     if (!j) fail_msg("%s: line %d: %s", path, e.line, e.text);
     return j;
-}
-
-/* A template is a text, or its lines. */
-static void read_source(const json_t *t, hl_str *to) {
-    for (size_t i = 0; i < json_array_size(t); i++) {
-        const json_t *line = json_array_get(t, i);
-        if (i) hl_str_add_char(to, '\n');
-        hl_str_add(to, json_string_value(line), json_string_length(line));
-    }
-    if (json_is_string(t)) hl_str_add(to, json_string_value(t), json_string_length(t));
-}
-
-static hl_view view_of(const json_t *s) { return (hl_view){json_string_value(s), json_string_length(s)}; }
-
-static hl_status render(const hl_gotemplate *t, const json_t *file, const json_t *row, hl_tainted *out,
-                        hl_err *err) {
-    if (!json_object_get(row, "with"))
-        return hl_gotemplate_execute(t, json_object_get(file, "data"), now_ms, out, err);
-    const char   *with = json_string_value(json_object_get(row, "with"));
-    const json_t *q = json_object_get(json_object_get(file, "requests"), with),
-                 *think = json_object_get(q, "think");
-    const hl_gotemplate_input in = {
-        .messages = json_object_get(q, "messages"),
-        .tools = json_object_get(q, "tools"),
-        .prompt = view_of(json_object_get(q, "prompt")),
-        .suffix = view_of(json_object_get(q, "suffix")),
-        .is_think_set = json_is_boolean(think),
-        .think = json_is_true(think),
-        .think_level = json_string_value(json_object_get(q, "level")),
-        .now_ms = now_ms,
-    };
-    return hl_gotemplate_render(t, &in, out, err);
-}
-
-static const json_t *template_of(const json_t *file, const json_t *row) {
-    const json_t *of = json_object_get(row, "of");
-    return of ? json_object_get(json_object_get(file, "templates"), json_string_value(of))
-              : json_object_get(row, "template");
 }
 
 static void decode_base64(const char *text, hl_str *to) {
@@ -94,11 +55,11 @@ static int check_row(const json_t *file, const json_t *row, size_t i) {
     hl_str_init(&source, 1 << 20);
     hl_str_init(&want, 16 << 20);
     hl_tainted_init(&out, 16 << 20);
-    read_source(template_of(file, row), &source);
+    go_row_source(file, row, &source);
     hl_status status = hl_gotemplate_parse(hl_str_view(&source), &t, &err);
-    if (status == HL_OK) status = render(t, file, row, &out, &err);
+    if (status == HL_OK) status = go_row_render(t, file, row, &out, &err);
     const json_t *output = json_object_get(row, "output"), *base64 = json_object_get(row, "base64");
-    if (output) hl_str_add_view(&want, view_of(output));
+    if (output) hl_str_add_view(&want, go_row_text(output));
     if (base64) decode_base64(json_string_value(base64), &want);
     const bool has_text = (output || base64) && !json_object_get(row, "differs");
     const bool is_bad = has_text != (status == HL_OK) ||
@@ -107,7 +68,7 @@ static int check_row(const json_t *file, const json_t *row, size_t i) {
         const json_t *with = json_object_get(row, "with");
         print_error("row %zu %s:\n", i, with ? json_string_value(with) : "");
         show("template", hl_str_view(&source));
-        show("expected", has_text ? hl_str_view(&want) : view_of(json_object_get(row, "error")));
+        show("expected", has_text ? hl_str_view(&want) : go_row_text(json_object_get(row, "error")));
         show("found   ", status == HL_OK ? hl_str_view(&out.text) : hl_view_of(err.text));
     }
     hl_gotemplate_free(t);
@@ -182,18 +143,18 @@ static int check_prompt(const json_t *file, const json_t *row) {
     hl_err     err = {0};
     hl_str     source;
     hl_str_init(&source, 1 << 20);
-    read_source(template_of(file, row), &source);
+    go_row_source(file, row, &source);
     hl_request_init(&r);
     r.messages_json = messages_json;
     r.tools_json = tools_json;
     r.stored_template = hl_str_text(&source);
-    r.now_ms = now_ms;
+    r.now_ms = GO_ROWS_NOW_MS;
     const hl_status status = hl_chat_render(NULL, &r, &text, &n, &err);
     const json_t   *want = json_object_get(row, "output");
-    const bool      is_bad = status != HL_OK || !hl_view_eq((hl_view){text, n}, view_of(want));
+    const bool      is_bad = status != HL_OK || !hl_view_eq((hl_view){text, n}, go_row_text(want));
     if (is_bad) {
         print_error("%s, %s:\n", of, with);
-        show("expected", view_of(want));
+        show("expected", go_row_text(want));
         show("found   ", status == HL_OK ? (hl_view){text, n} : hl_view_of(err.text));
     }
     hl_text_free(text);

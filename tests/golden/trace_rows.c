@@ -11,9 +11,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine/gotemplate/gotemplate.h"
 #include "engine/template/template.h"
 #include "tests/golden/big_numbers.h"
+#include "tests/golden/go_rows.h"
 
 enum { N_BITS = 24 };
 static bool      seen[1 << N_BITS];
@@ -78,47 +78,19 @@ static void run_jinja(const json_t *file, const json_t *row) {
     hl_tainted_done(&out);
 }
 
-static hl_view text_of(const json_t *q, const char *key) {
-    const json_t *s = json_object_get(q, key);
-    return (hl_view){json_string_value(s), json_string_length(s)};
-}
-
 static void run_go(const json_t *file, const json_t *row) {
-    const json_t *of = json_object_get(row, "of"), *with = json_object_get(row, "with"),
-                 *source = of ? json_object_get(json_object_get(file, "templates"), json_string_value(of))
-                              : json_object_get(row, "template"),
-                 *line = NULL;
-    const json_t *q = json_object_get(json_object_get(file, "requests"), with ? json_string_value(with) : ""),
-                 *think = json_object_get(q, "think");
-    const hl_gotemplate_input in = {.messages = json_object_get(q, "messages"),
-                                    .tools = json_object_get(q, "tools"),
-                                    .prompt = text_of(q, "prompt"),
-                                    .suffix = text_of(q, "suffix"),
-                                    .is_think_set = json_is_boolean(think),
-                                    .think = json_is_true(think),
-                                    .think_level = json_string_value(json_object_get(q, "level")),
-                                    .now_ms = 1772334245000};
-    hl_gotemplate            *t = NULL;
-    hl_str                    text;
-    hl_tainted                out;
-    hl_err                    err = {0};
-    size_t                    i = 0;
-    hl_str_init(&text, 1 << 20);
+    hl_gotemplate *t = NULL;
+    hl_str         source;
+    hl_tainted     out;
+    hl_err         err = {0};
+    hl_str_init(&source, 1 << 20);
     hl_tainted_init(&out, 16 << 20);
-    if (json_is_string(source)) hl_str_add(&text, json_string_value(source), json_string_length(source));
-    json_array_foreach(source, i, line) {
-        if (i > 0) hl_str_add_char(&text, '\n');
-        hl_str_add(&text, json_string_value(line), json_string_length(line));
-    }
-    if (hl_gotemplate_parse(hl_str_view(&text), &t, &err) == HL_OK) {
-        if (with)
-            (void)hl_gotemplate_render(t, &in, &out, &err);
-        else
-            (void)hl_gotemplate_execute(t, json_object_get(file, "data"), in.now_ms, &out, &err);
-    }
+    go_row_source(file, row, &source);
+    if (hl_gotemplate_parse(hl_str_view(&source), &t, &err) == HL_OK)
+        (void)go_row_render(t, file, row, &out, &err);
     hl_gotemplate_free(t);
     hl_tainted_done(&out);
-    hl_str_done(&text);
+    hl_str_done(&source);
 }
 
 int main(int argc, char **argv) {
