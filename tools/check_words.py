@@ -7,7 +7,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RETIRED = [  # (pattern, say instead, files where the word means something else)
-    (r"\bguess(es|ed|ing)\b", "draft, drafted, speculative decoding", r"models|store|gguf|gotemplate"),
+    (r"\bguess(es|ed|ing)?\b", "draft, drafted, speculative decoding", r"models|store|gguf|gotemplate"),
     (r"\bhl_(luck|pace)\w*", "hl_accept_rates, hl_draft_budget", ""),
     (r"\bluck\b", "acceptance rate; chance", ""),
     (r"\bintruder\b", "interfering prompt", ""),

@@ -131,8 +131,8 @@ def run_all(log, a, every):
         model = os.path.basename(path)
         left = [p for p in every if not log.find(model=model, engine=p.name, piece=piece, round=turn)
                 and not log.find(model=model, engine=p.name, piece="probe", metric="failed")]
-        guess = a.limit * 0.6 if piece != "probe" else 5 + os.path.getsize(path) / 2e8
-        need = sum(log.wall(model, p.name, piece) or guess for p in left)
+        estimate = a.limit * 0.6 if piece != "probe" else 5 + os.path.getsize(path) / 2e8
+        need = sum(log.wall(model, p.name, piece) or estimate for p in left)
         spent = time.monotonic() - begin
         if left and a.for_s and n_made and spent + need > a.for_s:
             raise SystemExit(MORE)

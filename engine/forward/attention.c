@@ -2,7 +2,7 @@
  *
  * attention.c - store keys and values, then attend: in parallel over heads, tiles of rows, and splits.
  *
- * The unit is (run of rows of one sequence, KV head, tile of its rows): all query heads of the KV head for
+ * The unit is (span of rows of one sequence, KV head, tile of its rows): all query heads of the KV head for
  * those rows read each key once. Where a KV head has more query heads than a kernel takes at once, they are
  * cut into even parts that are units of their own. Positions are cut into splits of fixed length whose
  * partial results are merged in order, so the same bits come out whether one thread walks all splits of an
@@ -111,12 +111,12 @@ typedef struct attend_ctx {
     uint32_t        n_parts;    /* that the query heads of a KV head are cut into */
     uint32_t        part_heads; /* of the largest part */
     uint32_t        tile_rows;  /* rows per item */
-    uint32_t        n_items;    /* (run, tile) pairs, of one part of one KV head */
+    uint32_t        n_items;    /* (span, tile) pairs, of one part of one KV head */
     uint32_t        n_splits;   /* in split mode: most splits of an item; 0 otherwise */
     uint32_t        per_chunk;  /* in split mode: splits of one item in a chunk */
 } attend_ctx;
 
-/* One item: rows [begin, end) of a run, some query heads of one KV head. */
+/* One item: rows [begin, end) of a span, some query heads of one KV head. */
 typedef struct attend_item {
     uint32_t begin, end, kv;
     uint32_t head, n_heads; /* of all query heads, those from `head` on */
@@ -138,21 +138,21 @@ static attend_item find_item(const attend_ctx *c, uint32_t i) {
     uint32_t               tile = c->n_items - 1 - i / (p->n_kv_heads * c->n_parts);
     it.head = it.kv * group + group * part / c->n_parts;
     it.n_heads = it.kv * group + group * (part + 1) / c->n_parts - it.head;
-    uint32_t run_end = 0;
+    uint32_t span_end = 0;
     for (uint32_t r = 0; r < f->n_seq_spans; r++) {
-        const hl_seq_span run = f->seq_spans[r];
-        const uint32_t    n_tiles = (run.end - run.begin + c->tile_rows - 1) / c->tile_rows;
+        const hl_seq_span span = f->seq_spans[r];
+        const uint32_t    n_tiles = (span.end - span.begin + c->tile_rows - 1) / c->tile_rows;
         if (tile >= n_tiles) {
             tile -= n_tiles;
             continue;
         }
-        run_end = run.end;
-        it.begin = run.begin + tile * c->tile_rows;
-        it.end = it.begin + c->tile_rows < run.end ? it.begin + c->tile_rows : run.end;
+        span_end = span.end;
+        it.begin = span.begin + tile * c->tile_rows;
+        it.end = it.begin + c->tile_rows < span.end ? it.begin + c->tile_rows : span.end;
         break;
     }
     it.first_pos = first_visible(c, f->pos[it.begin]);
-    it.last_pos = f->pos[(c->sees_all ? run_end : it.end) - 1];
+    it.last_pos = f->pos[(c->sees_all ? span_end : it.end) - 1];
     return it;
 }
 
@@ -350,7 +350,7 @@ void hl_attention_run(hl_pass *f, uint32_t i_layer) {
     const uint32_t n_items = c.n_items * p->n_kv_heads * c.n_parts;
     const uint32_t n_threads = (uint32_t)hl_pool_n_active(f->pool);
     const uint32_t n_splits = want_splits(n_items, n_threads, 0) ? max_splits(&c, c.n_items) : 1;
-    /* Tiles of few rows need less room: one row a tile when no run has more. */
+    /* Tiles of few rows need less room: one row a tile when no span has more. */
     if (n_splits > 1 && f->n_rows == f->n_seq_spans) c.tile_rows = 1;
     const size_t need = (size_t)n_items * n_splits * c.tile_rows * c.part_heads * p->head_room;
     const bool   fits = need <= f->shared_o_floats;

@@ -32,8 +32,8 @@ static void multiply_up(hl_pass *f, const hl_glu *g, size_t begin, size_t n, con
     hl_multiply(f, &up, 0, n, x, i_thread, yu, n);
 }
 
-static void run_piece(hl_pass *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end,
-                      uint32_t i_thread) {
+static void run_columns(hl_pass *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end,
+                        uint32_t i_thread) {
     const hl_thread_scratch *ts = &f->threads[i_thread];
     const size_t             n = end - begin;
     const hl_matrix          gate = rows_of(g->gate, begin, n);
@@ -60,5 +60,5 @@ void hl_glu_chunk(hl_pass *f, const hl_glu *g, const hl_act *x, size_t begin, si
     if (!hl_pass_fits(f, HL_ROOM_GLU_TOKENS, x->n_tokens, f->n_rows_cap)) return;
     const size_t step = piece_cols(f, x->n_tokens);
     for (size_t at = begin; at < end; at += step)
-        run_piece(f, g, x, at, at + step < end ? at + step : end, i_thread);
+        run_columns(f, g, x, at, at + step < end ? at + step : end, i_thread);
 }

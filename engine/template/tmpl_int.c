@@ -155,16 +155,16 @@ static void shift_left(const uint32_t *d, size_t n, unsigned bits,
 static void divide_shifted(uint32_t *u, size_t n_u, const uint32_t *v, size_t n_v, uint32_t *q) {
     for (size_t j = n_u - n_v + 1; j-- > 0;) {
         const uint64_t top = (uint64_t)u[j + n_v] << 32 | u[j + n_v - 1];
-        uint64_t       guess = top / v[n_v - 1], rest = top % v[n_v - 1];
-        while (guess >> 32 || (n_v > 1 && guess * v[n_v - 2] > (rest << 32 | u[j + n_v - 2]))) {
-            guess--;
+        uint64_t       trial = top / v[n_v - 1], rest = top % v[n_v - 1];
+        while (trial >> 32 || (n_v > 1 && trial * v[n_v - 2] > (rest << 32 | u[j + n_v - 2]))) {
+            trial--;
             rest += v[n_v - 1];
             if (rest >> 32) break;
         }
         int64_t  borrow = 0;
         uint64_t carry = 0;
         for (size_t i = 0; i < n_v; i++) {
-            carry += guess * v[i];
+            carry += trial * v[i];
             borrow += (int64_t)u[i + j] - (uint32_t)carry;
             u[i + j] = (uint32_t)borrow;
             carry >>= 32;
@@ -172,7 +172,7 @@ static void divide_shifted(uint32_t *u, size_t n_u, const uint32_t *v, size_t n_
         }
         borrow += (int64_t)u[j + n_v] - (int64_t)carry;
         u[j + n_v] = (uint32_t)borrow;
-        q[j] = (uint32_t)guess;
+        q[j] = (uint32_t)trial;
         if (borrow >= 0) continue;
         q[j]--; /* one too many: add v back */
         carry = 0;

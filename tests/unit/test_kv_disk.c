@@ -610,13 +610,13 @@ static void contents_that_we_did_not_write_under_a_name_are_refused(void **state
     assert_true(second.n_warnings >= 1);
 }
 
-static void sign_with_a_guess(const char *path, int i) {
-    static const uint64_t guess[2] = {0, 0};
+static void sign_with_a_wrong_key(const char *path, int i) {
+    static const uint64_t wrong[2] = {0, 0};
     hl_kv_header_page     p;
     const int             fd = open(path, O_RDWR);
     (void)i;
     assert_true(fd >= 0 && hl_kv_read_exactly(fd, &p, sizeof p, 0));
-    hl_kv_header_sign(&p.h, guess);
+    hl_kv_header_sign(&p.h, wrong);
     assert_int_equal(pwrite(fd, &p, sizeof p, 0), sizeof p);
     (void)close(fd);
 }
@@ -624,7 +624,7 @@ static void sign_with_a_guess(const char *path, int i) {
 static void a_header_that_is_signed_with_another_secret_is_refused(void **state) {
     (void)state;
     const outcome first = run(LLAMA, dir, "w", 0, N_PROMPT);
-    assert_true(each_file(sign_with_a_guess) >= 10);
+    assert_true(each_file(sign_with_a_wrong_key) >= 10);
     const outcome second = run(LLAMA, dir, "w", 0, N_PROMPT);
     check_same(&first, &second);
     assert_int_equal(second.usage.cached_tokens, 0);
