@@ -10,8 +10,9 @@ import threading
 
 import pytest
 
+import tiny_bert
 from test_clients import MODELS, client_module
-from test_serve import ANSWER, serve, user  # noqa: F401 (a fixture)
+from test_serve import ANSWER, Server, serve, user  # noqa: F401 (serve is a fixture)
 
 N_EMBD = 320  # of the tiny model
 
@@ -143,6 +144,31 @@ def test_a_client_that_leaves_ends_its_texts(serve):  # noqa: F811
     assert s.metric("cancelled_total") == 1
 
 
+# ---- Encoders ----
+
+def test_an_encoder_makes_vectors_and_says_that_it_cannot_answer(cli):
+    cli.ok("import", tiny_bert.make(cli.folder / "bert.gguf"), "tiny-bert")
+    texts = ["Hello, world!", "x", "", *("abc " * i for i in range(1, 40)), "hello worlding "]
+    with Server(cli) as s:
+        got = s.json("POST", "/api/embed", {"model": "tiny-bert", "input": texts})
+        assert got["prompt_eval_count"] == sum([6, 3, 2, *(2 + min(3 * i, 62) for i in range(1, 40)), 5])  # with [CLS] and [SEP]
+        assert got["inputs_truncated"] == 19  # 64 positions
+        for i, v in enumerate(got["embeddings"]):
+            assert len(v) == 32 and sum(x * x for x in v) == pytest.approx(1, abs=1e-5)
+            assert s.json("POST", "/api/embed", {"model": "tiny-bert", "input": [texts[i]]})["embeddings"] == [v]
+        assert s.json("POST", "/api/embed", {"model": "tiny-bert", "input": "hELLO,World !"})["embeddings"] == got["embeddings"][:1]
+        shown = s.json("POST", "/api/show", {"model": "tiny-bert"})
+        assert shown["capabilities"] == ["embedding"] and shown["model_info"]["bert.pooling_type"] == 1
+        for path in ("/api/chat", "/v1/chat/completions", "/v1/messages"):
+            error = s.json("POST", path, user(model="tiny-bert", stream=False, max_tokens=9), status=400)
+            assert "architecture 'bert' cannot generate: an encoder" in str(error)
+        assert "cannot generate" in s.json("POST", "/api/generate", {"model": "tiny-bert", "prompt": "hi"}, status=400)["error"]
+    done = cli("run", "tiny-bert", "hi")
+    assert done.returncode == 6 and "cannot generate: an encoder" in done.stderr
+    assert [json.loads(line) for line in cli.ok("embed", "tiny-bert", *texts[:3]).splitlines()] == got["embeddings"][:3]
+    assert cli.ok("embed", "tiny-bert", texts[0], "--cpu", "scalar") == cli.ok("embed", "tiny-bert", texts[0])
+
+
 # ---- The command ----
 
 def test_the_command(cli):
@@ -172,7 +198,6 @@ def test_the_command_refuses_with_numbers(cli):
 
 @pytest.fixture
 def real(cli):
-    from test_serve import Server
     if not (MODELS / "smollm2-135m-q4_1.gguf").exists():
         pytest.skip("no real models: make test fetches them")
     cli.ok("import", MODELS / "smollm2-135m-q4_1.gguf", "smollm2:135m")
@@ -211,7 +236,6 @@ def test_the_clients_of_ollama_and_openai(real, cli):
 
 
 def test_an_encoder(cli):
-    from test_serve import Server
     if not (MODELS / "all-minilm-l6-v2-f32.gguf").exists():
         pytest.skip("no real models: make test fetches them")
     ollama, openai = client_module("ollama"), client_module("openai")

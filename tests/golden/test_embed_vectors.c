@@ -13,6 +13,8 @@
 enum { MAX_TOKENS = 128, MAX_EMBD = 256 };
 static const double LIMIT = 1e-5; /* of a value, in rms of the vector */
 
+static const char FOLDER[] = "tests/golden/embed";
+
 typedef struct record {
     const json_t *vector;
     int32_t       tokens[MAX_TOKENS];
@@ -65,7 +67,7 @@ static double distance(const record *rec, const float *x) {
     return fmax(worst, fabs(sum - json_number_value(json_object_get(rec->vector, "sum"))) / norm);
 }
 
-static bool check_model(const char *path, const char *name, const record *rec) {
+static bool check_model(const char *path, const char *name, const record *rec, double limit) {
     float one[MAX_EMBD], other[MAX_EMBD];
     bool  same = true;
     embed(path, rec, test_cpu(), false, one);
@@ -77,12 +79,12 @@ static bool check_model(const char *path, const char *name, const record *rec) {
         same = same && memcmp(one, other, rec->n_embd * sizeof *one) == 0;
     }
     const double off = distance(rec, one);
-    print_message("%-16s off by %.2e, limit %.0e%s%s\n", name, off, LIMIT,
-                  off <= LIMIT ? "" : "  <-- too far", same ? "" : "  <-- other bits");
-    return off <= LIMIT && same;
+    print_message("%-16s off by %.2e, limit %.0e%s%s\n", name, off, limit,
+                  off <= limit ? "" : "  <-- too far", same ? "" : "  <-- other bits");
+    return off <= limit && same;
 }
 
-static bool check_record(const char *folder, const char *name) {
+static bool check_record(const char *folder, const char *name, hl_type type, double limit) {
     char   path[1024];
     record rec = {0};
     (void)snprintf(path, sizeof path, "%s/%s.json", folder, name);
@@ -97,8 +99,8 @@ static bool check_record(const char *folder, const char *name) {
     for (size_t i = 0; i < rec.n_tokens; i++)
         rec.tokens[i] = (int32_t)json_integer_value(json_array_get(tokens, i));
     (void)snprintf(path, sizeof path, "/tmp/hl-%s-%d.gguf", name, (int)getpid());
-    fill_skeleton(model, HL_TYPE_f32, path);
-    const bool ok = check_model(path, name, &rec);
+    fill_skeleton(model, type, path);
+    const bool ok = check_model(path, name, &rec, limit);
     (void)unlink(path);
     json_decref(model);
     return ok;
@@ -106,21 +108,33 @@ static bool check_record(const char *folder, const char *name) {
 
 static void our_vectors_agree_with_the_reference(void **state) {
     (void)state;
-    static const char *const folder = "tests/golden/embed";
-    DIR                     *dir = opendir(folder);
-    int                      n_checked = 0, n_bad = 0;
-    struct dirent           *de = NULL;
+    DIR           *dir = opendir(FOLDER);
+    int            n_checked = 0, n_bad = 0;
+    struct dirent *de = NULL;
     assert_non_null(dir);
     while ((de = readdir(dir))) {
         char *dot = strrchr(de->d_name, '.');
         if (!dot || strcmp(dot, ".json") != 0) continue;
         *dot = '\0';
-        n_bad += !check_record(folder, de->d_name);
+        n_bad += !check_record(FOLDER, de->d_name, HL_TYPE_f32, LIMIT);
         n_checked++;
     }
     (void)closedir(dir);
     assert_int_equal(n_bad, 0);
     assert_true(n_checked > 0);
+}
+
+/* What a format costs, and no more; what is read or scaled wrongly costs far more. */
+static void packed_encoders_agree_with_the_reference_too(void **state) {
+    (void)state;
+    static const struct {
+        hl_type type;
+        double  limit;
+    } types[] = {{HL_TYPE_f16, 2e-3}, {HL_TYPE_q8_0, 0.05}, {HL_TYPE_q4_0, 0.6}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        assert_true(check_record(FOLDER, "bert", types[i].type, types[i].limit));
+        assert_true(check_record(FOLDER, "nomic-bert", types[i].type, types[i].limit));
+    }
 }
 
 static void an_encoder_does_not_generate(void **state) {
@@ -169,6 +183,7 @@ static void an_encoder_does_not_generate(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(our_vectors_agree_with_the_reference),
+                                       cmocka_unit_test(packed_encoders_agree_with_the_reference_too),
                                        cmocka_unit_test(an_encoder_does_not_generate)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
