@@ -137,53 +137,97 @@ static void packed_encoders_agree_with_the_reference_too(void **state) {
     }
 }
 
+typedef struct encoder {
+    char       path[64];
+    hl_engine *e;
+    hl_model  *m;
+    hl_runner *r;
+} encoder;
+
+static encoder open_bert(int32_t n_ctx) {
+    encoder     x = {0};
+    hl_err      err = {0};
+    json_t     *model = json_load_file("tests/golden/embed/bert.json", 0, NULL);
+    const char *p = x.path;
+    (void)snprintf(x.path, sizeof x.path, "/tmp/hl-encoder-%d.gguf", (int)getpid());
+    fill_skeleton(model, HL_TYPE_f32, x.path);
+    json_decref(model);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2, .cpu = test_cpu()}, &x.e, &err),
+                     HL_OK);
+    if (hl_model_open(x.e, &p, 1, NULL, &x.m, &err) != HL_OK) fail_msg("%s", err.text);
+    const hl_runner_params params = {.sched = {.n_ctx = n_ctx}};
+    if (hl_runner_new(x.m, &params, &x.r, &err) != HL_OK) fail_msg("%s", err.text);
+    return x;
+}
+
+static void close_bert(encoder *x) {
+    hl_runner_free(x->r);
+    hl_model_close(x->m);
+    hl_engine_free(x->e);
+    (void)unlink(x->path);
+}
+
+static void texts_longer_than_a_tile_are_seen_as_a_whole(void **state) {
+    (void)state;
+    enum { N = 5, N_EMBD = 64 };
+    static const size_t n_tokens[N] = {128, 100, 90, 70, 128};
+    int32_t             tokens[MAX_TOKENS];
+    hl_embed_input      in[N];
+    hl_embeddings       all, one;
+    encoder             x = open_bert(0);
+    for (size_t i = 0; i < MAX_TOKENS; i++) tokens[i] = (int32_t)(i * 37 % 128);
+    for (size_t i = 0; i < N; i++) in[i] = (hl_embed_input){.tokens = tokens, .n_tokens = n_tokens[i]};
+    hl_embed_request req = {.inputs = in, .n_inputs = N, .pooling = HL_POOLING_FIRST};
+    assert_int_equal(hl_runner_embed(x.r, &req, &all, NULL), HL_OK);
+    req.n_inputs = 1;
+    for (size_t i = 0; i < N; i++) { /* alone */
+        req.inputs = &in[i];
+        assert_int_equal(hl_runner_embed(x.r, &req, &one, NULL), HL_OK);
+        assert_memory_equal(one.values, all.values + i * N_EMBD, N_EMBD * sizeof(float));
+        hl_embeddings_done(&one);
+    }
+    tokens[MAX_TOKENS - 1]++; /* the first row sees the last one */
+    req.inputs = in;
+    assert_int_equal(hl_runner_embed(x.r, &req, &one, NULL), HL_OK);
+    assert_memory_not_equal(one.values, all.values, N_EMBD * sizeof(float));
+    hl_embeddings_done(&one);
+    hl_embeddings_done(&all);
+    close_bert(&x);
+}
+
 static void an_encoder_does_not_generate(void **state) {
     (void)state;
     static const char words[] = "architecture 'bert' cannot generate: an encoder";
-    char              path[64];
-    const char       *p = path;
     hl_err            err = {0};
-    hl_engine        *e = NULL;
-    hl_model         *m = NULL;
-    hl_runner        *r = NULL;
     hl_session       *session = NULL;
     hl_generation    *g = NULL;
     hl_request        req;
     hl_model_info     info;
     int32_t           n = 0;
-    json_t           *model = json_load_file("tests/golden/embed/bert.json", 0, NULL);
-    (void)snprintf(path, sizeof path, "/tmp/hl-encoder-%d.gguf", (int)getpid());
-    fill_skeleton(model, HL_TYPE_f32, path);
-    json_decref(model);
-    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &e, &err), HL_OK);
-    if (hl_model_open(e, &p, 1, NULL, &m, &err) != HL_OK) fail_msg("%s", err.text);
-    hl_model_get_info(m, &info);
+    encoder           x = open_bert(4096); /* more than it has learned positions for */
+    hl_model_get_info(x.m, &info);
     assert_true(info.is_encoder && info.is_for_embedding);
-    assert_int_equal(hl_session_new(m, NULL, &session, &err), HL_E_UNSUPPORTED);
+    assert_int_equal(hl_session_new(x.m, NULL, &session, &err), HL_E_UNSUPPORTED);
     assert_non_null(strstr(err.text, words));
-    const hl_runner_params many = {.sched = {.n_ctx = 4096}}; /* more than it has learned positions for */
-    if (hl_runner_new(m, &many, &r, &err) != HL_OK) fail_msg("%s", err.text);
     hl_request_init(&req);
     req.prompt = hl_view_of("Hello");
-    assert_int_equal(hl_runner_submit(r, &req, &g, &err), HL_E_UNSUPPORTED);
+    assert_int_equal(hl_runner_submit(x.r, &req, &g, &err), HL_E_UNSUPPORTED);
     assert_non_null(strstr(err.text, words));
-    assert_int_equal(hl_runner_count(r, &req, &n, &err), HL_E_UNSUPPORTED);
+    assert_int_equal(hl_runner_count(x.r, &req, &n, &err), HL_E_UNSUPPORTED);
     static int32_t         tokens[129];
     const hl_embed_input   in = {.tokens = tokens, .n_tokens = 129};
     const hl_embed_request embed_it = {.inputs = &in, .n_inputs = 1};
     hl_embeddings          got;
-    assert_int_equal(hl_runner_embed(r, &embed_it, &got, &err), HL_E_FULL);
+    assert_int_equal(hl_runner_embed(x.r, &embed_it, &got, &err), HL_E_FULL);
     assert_non_null(strstr(err.text, "129 tokens and the context holds 128"));
     hl_embeddings_done(&got);
-    hl_runner_free(r);
-    hl_model_close(m);
-    hl_engine_free(e);
-    (void)unlink(path);
+    close_bert(&x);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(our_vectors_agree_with_the_reference),
                                        cmocka_unit_test(packed_encoders_agree_with_the_reference_too),
+                                       cmocka_unit_test(texts_longer_than_a_tile_are_seen_as_a_whole),
                                        cmocka_unit_test(an_encoder_does_not_generate)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
