@@ -350,7 +350,11 @@ hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_arena *arena
     if (arch->rope == HL_ROPE_NONE) hp.ropes[0].n_rot = hp.ropes[1].n_rot = 0;
     hp.rms_eps = read_f32(&r, "attention.layer_norm_rms_epsilon", 1e-5f);
     hp.layer_eps = read_f32(&r, "attention.layer_norm_epsilon", 1e-12f);
-    if (arch->is_encoder) read_token_types(&r, &hp);
+    if (arch->is_encoder) {
+        read_token_types(&r, &hp);
+        hp.n_pooled = read_u32(&r, "dense_2_feat_out", 0);
+        check_limit(&r, "dense_2_feat_out", hp.n_pooled, HL_MAX_FF);
+    }
     if (arch->has_softcap) {
         hp.attn_softcap = read_f32(&r, "attn_logit_softcapping", arch->attn_softcap);
         hp.final_softcap = read_f32(&r, "final_logit_softcapping", arch->final_softcap);

@@ -226,6 +226,10 @@ static void keep_matrix(hl_model *m, hl_weight weight, const hl_gguf_tensor *t, 
         m->tok_types = w;
     else if (weight == HL_W_POS_EMBD)
         m->pos_embd = w;
+    else if (weight == HL_W_POOLED_UP)
+        m->pooled_up = w;
+    else if (weight == HL_W_POOLED_DOWN)
+        m->pooled_down = w;
     else if (weight == HL_W_OUT)
         m->out = w;
     else if (layer && weight == HL_W_QKV)
@@ -316,6 +320,8 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
             status = bind_weight(m, (hl_weight)w, i, &m->layers[i], &n_bound, err);
     }
     if (status != HL_OK) return status;
+    if (!m->pooled_up.data != !m->pooled_down.data)
+        return hl_fail(err, HL_E_FORMAT, "of dense_2.weight and dense_3.weight one is missing");
     if (!m->out.data && !m->arch->is_encoder) m->out = m->tok_embd;
     m->need_out_in = hl_matrix_needs(&m->out);
     for (uint32_t i = 0; i < m->hp.n_layers; i++) note_needs(&m->layers[i]);

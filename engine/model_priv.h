@@ -86,6 +86,7 @@ typedef struct hl_hparams {
     float            embd_scale;
     float            expert_scale;  /* times the sum of the experts; 1 when unset */
     uint32_t         n_token_types; /* rows of token_types.weight */
+    uint32_t         n_pooled;      /* values between the matrices behind pooling */
     uint32_t         pooling;       /* the file's number for how vectors of tokens become one; 0: none */
 } hl_hparams;
 
@@ -109,9 +110,10 @@ struct hl_model {
     hl_arena       arena;
     hl_hparams     hp;
     hl_matrix      tok_embd;
-    hl_matrix      tok_types, pos_embd; /* of encoders; data is NULL when absent */
-    const float   *tok_norm, *tok_norm_bias;
-    hl_matrix      out; /* data is NULL in an encoder */
+    hl_matrix      tok_types, pos_embd;      /* of encoders; data is NULL when absent */
+    const float   *tok_norm, *tok_norm_bias; /* NULL: norms stand in front of blocks */
+    hl_matrix      pooled_up, pooled_down;   /* of a pooled vector; data is NULL when absent */
+    hl_matrix      out;                      /* data is NULL in an encoder */
     const float   *out_norm;
     const float   *out_bias;   /* [n_vocab]; NULL: none */
     const float   *rope_freqs; /* [n_rot / 2] divisors, of ropes[0]; NULL: all 1 */

@@ -21,7 +21,7 @@ class SessionParams(c.Structure):
 class ModelInfo(c.Structure):
     _fields_ = [("arch", c.c_char_p), ("name", c.c_char_p), ("file_type", c.c_char_p), ("n_params", c.c_uint64),
                 ("file_bytes", c.c_uint64), ("weight_bytes_per_token", c.c_uint64), ("counts", c.c_int32 * 10),
-                ("macs_per_token", c.c_uint64)]
+                ("macs_per_token", c.c_uint64), ("macs_of_logits", c.c_uint64), ("is_encoder", c.c_bool), ("is_for_embedding", c.c_bool)]
     N_VOCAB = 6  # its place in counts
 
 

@@ -99,7 +99,8 @@ typedef struct hl_arch {
     bool splits_ff;
     bool needs_experts; /* a file without experts is malformed */
     bool may_have_experts;
-    /* a row sees all of its text, which comes in one pass; vectors come of it (forward/encoder.c) */
+    /* a row sees all of its text, which comes in one pass, or half a window on both sides; vectors come of
+     * it */
     bool is_encoder;
 } hl_arch;
 

@@ -122,11 +122,19 @@ typedef struct attend_item {
     uint32_t head, n_heads; /* of all query heads, those from `head` on */
     int32_t  first_pos;     /* first position that some row sees */
     int32_t  last_pos;
+    int32_t  text_last; /* of the run */
 } attend_item;
 
 static int32_t first_visible(const attend_ctx *c, int32_t pos) {
-    const int32_t window = (int32_t)c->l->p->window;
+    const int32_t window = (int32_t)c->l->p->window, half = window / 2;
+    if (c->sees_all) return window > 0 && pos > half ? pos - half : 0;
     return window > 0 && pos >= window ? pos - window + 1 : 0;
+}
+
+static int32_t last_visible(const attend_ctx *c, const attend_item *it, int32_t pos) {
+    const int32_t window = (int32_t)c->l->p->window, half = window / 2;
+    if (!c->sees_all) return pos;
+    return window > 0 && pos < it->text_last - half ? pos + half : it->text_last;
 }
 
 /* Items are numbered from the end of the batch: later rows see more and cost more, so they go first. */
@@ -138,21 +146,20 @@ static attend_item find_item(const attend_ctx *c, uint32_t i) {
     uint32_t               tile = c->n_items - 1 - i / (p->n_kv_heads * c->n_parts);
     it.head = it.kv * group + group * part / c->n_parts;
     it.n_heads = it.kv * group + group * (part + 1) / c->n_parts - it.head;
-    uint32_t span_end = 0;
     for (uint32_t r = 0; r < f->n_seq_spans; r++) {
         const hl_seq_span span = f->seq_spans[r];
-        const uint32_t    n_tiles = (span.end - span.begin + c->tile_rows - 1) / c->tile_rows;
+        const uint32_t n_tiles = (span.end - span.begin + c->tile_rows - 1) / c->tile_rows;
         if (tile >= n_tiles) {
             tile -= n_tiles;
             continue;
         }
-        span_end = span.end;
+        it.text_last = f->pos[span.end - 1];
         it.begin = span.begin + tile * c->tile_rows;
         it.end = it.begin + c->tile_rows < span.end ? it.begin + c->tile_rows : span.end;
         break;
     }
     it.first_pos = first_visible(c, f->pos[it.begin]);
-    it.last_pos = f->pos[(c->sees_all ? span_end : it.end) - 1];
+    it.last_pos = last_visible(c, &it, f->pos[it.end - 1]);
     return it;
 }
 
@@ -172,7 +179,7 @@ static bool fill_queries(const attend_ctx *c, const attend_item *it, attend_quer
     for (uint32_t r = it->begin; r < it->end; r++) {
         for (uint32_t h = it->head; h < it->head + it->n_heads; h++) {
             ret->q[ret->n] = query_of(c->f, c->l->p, r, h);
-            ret->pos[ret->n] = c->sees_all ? it->last_pos : c->f->pos[r];
+            ret->pos[ret->n] = last_visible(c, it, c->f->pos[r]);
             ret->first[ret->n] = first_visible(c, c->f->pos[r]);
             ret->n++;
         }

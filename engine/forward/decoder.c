@@ -155,7 +155,8 @@ static void run_layer(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
     hl_rows_run(f, f->n_rows, join_row, &into_attn);
     hl_qkv_run(f, l);
     hl_kv_store_run(f, i_layer);
-    if (i_layer + 1 == m->hp.n_layers && b->n_out < f->n_rows) keep_out_rows(f, b);
+    const bool is_last = i_layer + 1 == m->hp.n_layers;
+    if (is_last && b->n_out < f->n_rows && !m->arch->is_encoder) keep_out_rows(f, b);
     if (f->n_rows == 0) return;
     hl_attention_run(f, i_layer);
     hl_attn_out_run(f, l);
@@ -211,9 +212,11 @@ static void run_logits(hl_pass *f, const hl_batch *b, float *ret_logits) {
          .needs = m->need_out_in,
     };
     hl_rows_run(f, f->n_rows, join_row, &into_out);
-    if (b->n_states > 0)
-        memcpy(b->states, f->tmp + (size_t)n_logits * m->hp.n_embd,
-               (size_t)b->n_states * m->hp.n_embd * sizeof *f->tmp);
+    for (uint32_t i = 0; i < b->n_states; i++) { /* rows that are not wanted are gone, but in an encoder */
+        const uint32_t row = f->n_rows == b->n_out ? n_logits + i : b->out_rows[n_logits + i];
+        memcpy(b->states + (size_t)i * m->hp.n_embd, f->tmp + (size_t)row * m->hp.n_embd,
+               m->hp.n_embd * sizeof *f->tmp);
+    }
     if (n_logits == 0) return;
     atomic_bool     is_odd = false;
     const hl_linear out = {
@@ -276,7 +279,7 @@ static void run_pass(hl_pass *f, const hl_batch *b, float *ret_logits) {
     }
     find_spans(f);
     hl_rope_tables_fill(f, b);
-    if (f->m->arch->is_encoder) {
+    if (f->m->tok_norm) {
         hl_encoder_run(f, b);
         return;
     }

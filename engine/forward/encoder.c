@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * encoder.c - the pass of an encoder: every row sees all rows of its text, and norms stand behind the blocks.
+ * encoder.c - the pass of a BERT: every row sees all rows of its text, and norms stand behind the blocks.
  *
  * A text is in one batch as a whole. Its keys and values are of no use behind their layer: all layers use the
  * same room of a block (forward.c), and nothing is kept.

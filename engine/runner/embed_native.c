@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/stop.h"
+#include "engine/quant/quant.h"
 
 /* One call in the making. */
 typedef struct work {
@@ -95,7 +96,8 @@ static hl_status place_vectors(work *w, hl_embeddings *ret, hl_err *err) {
     const int32_t *ids = w->ids.ids;
     size_t         n_values = 0;
     ret->n_rows = w->pooling == HL_POOLING_NONE ? w->ids.n : w->req->n_inputs;
-    if (hl_mul_size(ret->n_rows, n_embd, &n_values)) ret->values = hl_new(n_values, sizeof *ret->values);
+    if (hl_mul_size(ret->n_rows, n_embd, &n_values))
+        ret->values = hl_new_aligned(n_values, sizeof *ret->values);
     if (!ret->values)
         return hl_fail(err, HL_E_NOMEM, "embedding: no memory for %zu vectors of %zu values", ret->n_rows,
                        n_embd);
@@ -113,6 +115,34 @@ static void make_one_long(float *x, size_t n) {
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
     for (size_t i = 0; i < n && sum > 0; i++) x[i] = (float)((double)x[i] / sqrt(sum));
+}
+
+/* y = W x for all vectors; the order of sums is that of all products with f32. fails HL_E_NOMEM */
+static hl_status multiply(const hl_model *m, const hl_matrix *w, size_t n, const float *x, float *ret_y,
+                          hl_err *err) {
+    const hl_act in = {.n_tokens = n, .n_cols = w->n_cols, .f32 = x};
+    float       *row = hl_new_aligned(w->n_cols, sizeof *row);
+    if (!row) return hl_fail(err, HL_E_NOMEM, "embedding: no memory");
+    for (size_t r = 0; r < w->n_rows; r++) {
+        hl_quant_to_f32(w->type)((const uint8_t *)w->data + r * w->row_bytes, w->n_cols, row);
+        m->engine->kernels.gemv[HL_TYPE_f32](1, row, w->n_cols * sizeof *row, &in, ret_y + r, w->n_rows);
+    }
+    hl_free(row);
+    return HL_OK;
+}
+
+/* Through the matrices that stand behind pooling, if there are any. */
+static hl_status project(const work *w, hl_embeddings *ret, hl_err *err) {
+    const hl_matrix *up = &w->m->pooled_up, *down = &w->m->pooled_down;
+    size_t           n_values = 0;
+    if (!up->data || w->pooling == HL_POOLING_NONE) return HL_OK;
+    float *wide =
+        hl_mul_size(ret->n_rows, up->n_rows, &n_values) ? hl_new_aligned(n_values, sizeof *wide) : NULL;
+    if (!wide) return hl_fail(err, HL_E_NOMEM, "embedding: no memory");
+    hl_status status = multiply(w->m, up, ret->n_rows, ret->values, wide, err);
+    if (status == HL_OK) status = multiply(w->m, down, ret->n_rows, wide, ret->values, err);
+    hl_free(wide);
+    return status;
 }
 
 /* Rows become as wide as was asked, in place. */
@@ -150,6 +180,7 @@ hl_status hl_embed_native(const hl_model *m, hl_sched *s, const hl_embed_request
         status = hl_fail(err, HL_E_CANCEL, "embedding: stopped");
     if (status == HL_OK)
         status = hl_sched_embed_texts(s, w.texts, req->n_inputs, w.pooling, &ret->queue_ns, err);
+    if (status == HL_OK) status = project(&w, ret, err);
     if (status == HL_OK) finish_vectors(&w, ret);
     hl_tokens_done(&w.ids);
     hl_free(w.texts);

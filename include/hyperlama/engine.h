@@ -86,10 +86,10 @@ typedef struct hl_model_info {
     /* where layers differ, the largest of n_heads, n_kv_heads, head_dim and n_ff */
     int32_t  n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_vocab, n_ctx_train;
     int32_t  n_experts, n_experts_used; /* 0: dense */
-    bool     is_encoder;                /* it makes vectors of texts, and cannot generate */
-    bool     is_for_embedding;          /* its file says how to pool vectors, or it is an encoder */
     uint64_t macs_per_token;            /* multiply-accumulates in weights, without attention */
     uint64_t macs_of_logits;            /* the part of them that only tokens with logits need */
+    bool     is_encoder;                /* it makes vectors of texts, and cannot generate */
+    bool     is_for_embedding;          /* its file says how to pool vectors, or it is an encoder */
 } hl_model_info;
 
 HL_API void                hl_model_get_info(const hl_model *m, hl_model_info *ret_info);

@@ -137,6 +137,44 @@ static void packed_encoders_agree_with_the_reference_too(void **state) {
     }
 }
 
+/* The matrices behind pooling: what a model with them gives is their product with what it gives without. */
+static void matrices_behind_pooling_are_applied(void **state) {
+    (void)state;
+    enum { N = 64, WIDE = 96, N_TOKENS = 40, SEED = 5 };
+    static const char *const names[] = {"dense_2.weight", "dense_3.weight"};
+    const double             spread = 0.2;
+    char                     path[64];
+    float                    plain[N], dense[N];
+    record                   rec = {.n_tokens = N_TOKENS, .n_embd = N};
+    json_t                  *model = json_load_file("tests/golden/embed/gemma-embedding.json", 0, NULL);
+    (void)snprintf(path, sizeof path, "/tmp/hl-dense-%d.gguf", (int)getpid());
+    for (int32_t i = 0; i < N_TOKENS; i++) rec.tokens[i] = i * 37 % 128;
+    json_object_set_new(model, "seed", json_integer(SEED));
+    fill_skeleton(model, HL_TYPE_f32, path);
+    embed(path, &rec, test_cpu(), false, plain);
+    json_t *tensors = json_object_get(model, "tensors");
+    json_array_append_new(tensors, json_pack("[s[ii]sff]", names[0], N, WIDE, "f32", 0.0, spread));
+    json_array_append_new(tensors, json_pack("[s[ii]sff]", names[1], WIDE, N, "f32", 0.0, spread));
+    json_array_append_new(json_object_get(model, "kv"),
+                          json_pack("[ssi]", "gemma-embedding.dense_2_feat_out", "u32", WIDE));
+    fill_skeleton(model, HL_TYPE_f32, path);
+    embed(path, &rec, test_cpu(), false, dense);
+    float *up = tensor_numbers(tensor_hash(names[0], SEED), (size_t)N * WIDE, 0, spread);
+    float *down = tensor_numbers(tensor_hash(names[1], SEED), (size_t)N * WIDE, 0, spread);
+    double wide[WIDE] = {0};
+    for (size_t r = 0; r < WIDE; r++)
+        for (size_t c = 0; c < N; c++) wide[r] += (double)up[r * N + c] * (double)plain[c];
+    for (size_t r = 0; r < N; r++) {
+        double want = 0;
+        for (size_t c = 0; c < WIDE; c++) want += (double)down[r * WIDE + c] * wide[c];
+        assert_true(fabs(want - (double)dense[r]) < 1e-5);
+    }
+    hl_free(up);
+    hl_free(down);
+    json_decref(model);
+    (void)unlink(path);
+}
+
 typedef struct encoder {
     char       path[64];
     hl_engine *e;
@@ -227,6 +265,7 @@ static void an_encoder_does_not_generate(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(our_vectors_agree_with_the_reference),
                                        cmocka_unit_test(packed_encoders_agree_with_the_reference_too),
+                                       cmocka_unit_test(matrices_behind_pooling_are_applied),
                                        cmocka_unit_test(texts_longer_than_a_tile_are_seen_as_a_whole),
                                        cmocka_unit_test(an_encoder_does_not_generate)};
     return cmocka_run_group_tests(tests, NULL, NULL);
