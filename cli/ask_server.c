@@ -33,6 +33,7 @@ hl_status hl_ask_server(const hl_app *app, const char *method, const char *path,
     const hl_http_call call = {.method = method,
                                .url = url,
                                .unix_path = hl_http_unix_path(address),
+                               .ca_file = hl_env_get(app->envp, "SSL_CERT_FILE"),
                                .body = hl_view_of(body),
                                .key = hl_app_key(app)};
     hl_str_init(&answer, MAX_ANSWER_BYTES);

@@ -8,7 +8,8 @@
 #include "cli/app.h"
 #include "core/data/json.h"
 
-/* Ask the server that server.host names, with the key in HYPERLAMA_API_KEY (or OLLAMA_API_KEY), if any.
+/* Ask the server that server.host names, with the key in HYPERLAMA_API_KEY (or OLLAMA_API_KEY), if any; over
+ * HTTPS with the authorities in SSL_CERT_FILE, if that is set.
  *
  * in     body  JSON; NULL: none
  * out    *ret_answer  its JSON; NULL when it has none. json_decref()

@@ -61,6 +61,7 @@ static void set_options(transfer *t, struct curl_slist *headers) {
     (void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, call->method);
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(c, CURLOPT_PROXY, "");
+    if (call->ca_file) (void)curl_easy_setopt(c, CURLOPT_CAINFO, call->ca_file);
     if (call->unix_path) (void)curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, call->unix_path);
     (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->detail);

@@ -17,6 +17,7 @@ typedef struct hl_http_call {
     hl_view          body;       /* without a pointer: none. Sent as JSON */
     const char      *unix_path;  /* asked through this socket instead of the URL's host; NULL: no */
     const char      *key;        /* shown as Authorization: Bearer; NULL or "": none */
+    const char      *ca_file;    /* PEM with the authorities to trust; NULL: the system's */
     int64_t          connect_ms; /* 0: 2 s */
     int64_t          total_ms;   /* 0: as long as it takes */
     hl_http_body_fn *on_body; /* takes the bodies of statuses below 400 as they come; NULL: ret_body does */

@@ -625,6 +625,10 @@ def test_https(cli, authority):
             c = http.client.HTTPConnection("127.0.0.1", urllib.parse.urlsplit(s.way).port, timeout=60)
             c.request("GET", "/health")
             c.getresponse()
+        at = {"HYPERLAMA_SERVER_HOST": s.way}
+        assert "tiny" in cli.ok("ps", env=dict(at, SSL_CERT_FILE=str(cli.folder / "ca.pem")))
+        stranger = cli("ps", env=at)
+        assert stranger.returncode == 13 and "certificate" in stranger.stderr
         stranger = ssl.create_default_context()
         with pytest.raises(ssl.SSLCertVerificationError):
             http.client.HTTPSConnection("127.0.0.1", urllib.parse.urlsplit(s.way).port, timeout=60, context=stranger).request("GET", "/")
@@ -693,6 +697,38 @@ def test_a_new_certificate_counts_after_sighup_and_drops_nobody(cli, authority):
         third = authority.sign()
         assert "reload-failed" not in s.reload() and s.serial() == third
         assert s.stop() == 143
+
+
+def test_reloads_under_load_drop_nobody_and_leave_nothing(cli, authority):
+    authority.sign()
+    cli.ok("import", cli.model(), "tiny")
+    with Secure(cli, authority) as s:
+        statuses, failures, is_over = [], [], []
+
+        def ask_again_and_again():  # each on a connection of its own
+            while not is_over:
+                try:
+                    statuses.append(s.ask("POST", "/api/chat", user(stream=False))[0])
+                except (OSError, http.client.HTTPException) as e:
+                    failures.append(repr(e))
+
+        def n_open():
+            return len(os.listdir(f"/proc/{s.process.pid}/fd"))
+
+        s.json("POST", "/api/chat", user(stream=False))
+        before = n_open()
+        threads = [threading.Thread(target=ask_again_and_again) for _ in range(4)]
+        for t in threads:
+            t.start()
+        for _ in range(6):
+            assert "reload-failed" not in s.reload()
+        wait_until(lambda n=len(statuses): len(statuses) > n + 10)
+        is_over.append(True)
+        for t in threads:
+            t.join()
+        assert not failures and set(statuses) == {200}
+        wait_until(lambda: n_open() <= before)  # the event threads of before are gone
+        assert s.stop(60) == 143
 
 
 @pytest.mark.parametrize("cert,key,code,words", [("srv.pem", "", 2, "tls_key"), ("", "srv.key", 2, "tls_cert"), ("none.pem", "srv.key", 7, "none.pem"),
