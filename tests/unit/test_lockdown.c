@@ -374,16 +374,14 @@ static void off_locks_nothing(void **state) {
 
 /* ---- cut off ---- */
 
-static int64_t n_refused; /* by the thread that was there before; atomic */
+static int is_cut; /* atomic */
 
-static void *try_to_connect(void *user) {
-    const struct sockaddr_in *to = user;
-    while (!__atomic_load_n(&n_refused, __ATOMIC_ACQUIRE)) {
-        const int fd = socket(AF_INET, SOCK_STREAM, 0);
-        if (fd < 0 && errno == EPERM) __atomic_store_n(&n_refused, 1, __ATOMIC_RELEASE);
-        if (fd >= 0) (void)close(fd);
-    }
-    EXPECT(fails_with(connect(0, (const struct sockaddr *)to, sizeof *to), EPERM));
+/* One that ran before. */
+static void *try_afterwards(void *user) {
+    const int *fd = user;
+    while (!__atomic_load_n(&is_cut, __ATOMIC_ACQUIRE)) (void)sched_yield();
+    EXPECT(fails_with(socket(AF_INET, SOCK_STREAM, 0), EPERM));
+    EXPECT(fails_with(connect(*fd, NULL, 0), EPERM));
     return NULL;
 }
 
@@ -431,11 +429,12 @@ static void cut_off(const fixture *f) {
     const int listener = listen_here(&here), before = socket(AF_INET, SOCK_STREAM, 0),
               client = socket(AF_INET, SOCK_STREAM, 0);
     EXPECT(connect(client, (struct sockaddr *)&here, sizeof here) == 0); /* as yet */
-    EXPECT(pthread_create(&old, NULL, try_to_connect, &here) == 0);
+    EXPECT(pthread_create(&old, NULL, try_afterwards, (void *)(uintptr_t)&before) == 0);
     const hl_status status = hl_lockdown_cut_off(&err);
     if (status != HL_OK) (void)fprintf(stderr, "# %s\n", err.text);
     EXPECT(status == HL_OK);
-    EXPECT(pthread_join(old, NULL) == 0); /* it would try for ever */
+    __atomic_store_n(&is_cut, 1, __ATOMIC_RELEASE);
+    EXPECT(pthread_join(old, NULL) == 0);
     cannot_reach_out(before, &here);
     const int taken = accept(listener, NULL, NULL);
     EXPECT(taken >= 0 && send(taken, "y", 1, 0) == 1 && recv(client, &byte, 1, 0) == 1 && byte == 'y');
