@@ -62,6 +62,7 @@ typedef struct hl_exchange {
     uint64_t            n_received; /* of the body, as it came */
     int64_t             start_ns, sent_ns;
     int                 fd;
+    uint64_t            number; /* from 1 on; no two have the same */
     hl_job              job;
     hl_load_wait        load_wait;       /* set by hl_completion_load(): the handler runs again after it */
     struct hl_exchange *next, *previous; /* in the server's list, under its lock */

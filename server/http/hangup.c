@@ -19,10 +19,11 @@
 enum { N_EVENTS = 64, LOOK_MS = 1000, EXPIRE_MOST_MS = 1000, WAKE = 1 };
 static const int64_t PING_NS = 10LL * 1000000000;
 
-/* Under lock: is it still there? Events may be older than the exchange's end. */
-static hl_exchange *find(const hl_server *s, const void *p) {
+/* Under lock: is it still there? Events may be older than the exchange's end, and than the beginning of
+ * another one in the same memory: so they carry its number, not its address. */
+static hl_exchange *find(const hl_server *s, uint64_t number) {
     hl_exchange *x = s->exchanges;
-    while (x && x != p) x = x->next;
+    while (x && x->number != number) x = x->next;
     return x;
 }
 
@@ -59,7 +60,7 @@ void hl_exchange_answer_now(hl_exchange *x) {
 static void look_at_events(hl_server *s, const struct epoll_event *events, int n) {
     (void)pthread_mutex_lock(&s->lock);
     for (int i = 0; i < n; i++) {
-        hl_exchange *x = events[i].data.ptr == s ? NULL : find(s, events[i].data.ptr);
+        hl_exchange *x = find(s, events[i].data.u64);
         if (x) hl_exchange_end(x);
     }
     (void)pthread_mutex_unlock(&s->lock);
@@ -100,7 +101,7 @@ static void *watch(void *user) {
 hl_status hl_hangup_start(hl_server *s, hl_err *err) {
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = s};
+    struct epoll_event ev = {.events = EPOLLIN, .data.u64 = 0};
     if (s->epoll_fd < 0 || s->wake_fd < 0 || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->wake_fd, &ev) != 0 ||
         pthread_create(&s->watcher, NULL, watch, s) != 0)
         return hl_fail(err, HL_E_IO, "server: the watching thread cannot start");
@@ -121,7 +122,7 @@ void hl_hangup_stop(hl_server *s) {
 }
 
 bool hl_hangup_add(hl_server *s, hl_exchange *x) {
-    struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = x};
+    struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.u64 = x->number};
     (void)pthread_mutex_lock(&s->lock);
     const bool may_come = !s->is_stopping;
     if (may_come) {

@@ -74,7 +74,7 @@ static hl_exchange *exchange_new(hl_server *s, struct MHD_Connection *connection
     x->start_ns = x->sent_ns = hl_clock_ns();
     x->code = 200;
     x->fd = -1;
-    const uint64_t n = __atomic_add_fetch(&s->n_ids, 1, __ATOMIC_RELAXED);
+    const uint64_t n = x->number = __atomic_add_fetch(&s->n_ids, 1, __ATOMIC_RELAXED);
     (void)snprintf(x->id, sizeof x->id, "req_%016llx",
                    (unsigned long long)mix(s->id_key + n * 0x9e3779b97f4a7c15ULL));
     hl_str_init(&x->body, hl_limit(&s->limits.max_body_bytes));
