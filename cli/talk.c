@@ -116,15 +116,26 @@ static hl_status open_here(hl_talk *t, hl_source *source, hl_err *err) {
     return status;
 }
 
+/* There, or here where it is gone or there is none. On success the source is the chat's. */
+static hl_status open_source(hl_talk *t, hl_source *source, hl_err *err) {
+    hl_status status = has_server(t, source) ? open_there(t, source, err) : HL_E_NET;
+    return status == HL_E_NET ? open_here(t, source, err) : status;
+}
+
 hl_status hl_talk_open(hl_talk *t, const char *model, hl_err *err) {
-    hl_source *source = NULL;
+    hl_source *source = NULL, *next = NULL;
     hl_err     why = {0};
     hl_status  status = HL_OK;
     if (!t->host) status = hl_host_new(t->app->config, &t->app->paths, &t->app->events, &t->host, err);
     if (status == HL_OK) status = hl_host_find(t->host, model, HL_OPEN_FOR_LOAD, &source, err);
     if (status != HL_OK) return status;
-    status = has_server(t, source) ? open_there(t, source, &why) : HL_E_NET;
-    if (status == HL_E_NET) status = open_here(t, source, &why); /* it is gone, or there is none */
+    status = open_source(t, source, &why);
+    while (status == HL_E_NOMEM &&
+           hl_host_find_next(t->host, source, HL_OPEN_FOR_LOAD, &next, NULL) == HL_OK) {
+        hl_source_free(source);
+        source = next;
+        status = open_source(t, source, &why);
+    }
     if (status != HL_OK) {
         hl_source_free(source);
         if (err) *err = why;

@@ -117,6 +117,7 @@ static void free_models(hl_source *s) {
 void hl_source_free(hl_source *s) {
     if (!s) return;
     free_models(s);
+    hl_free(s->alias);
     hl_free(s->label);
     hl_free(s);
 }
@@ -140,16 +141,22 @@ static hl_status find_stored(hl_host *h, const char *text, int how, hl_source *s
 
 static hl_status find_named(hl_host *h, const char *text, int how, int depth, hl_source *s, hl_err *err);
 
-/* The first of those that it stands for that is there. */
-static hl_status find_alias(hl_host *h, const char *alias, int how, int depth, hl_source *s, hl_err *err) {
+/* The first of those that it stands for, from the i-th on, that is there. */
+static hl_status find_alias(hl_host *h, const char *alias, size_t i, int how, int depth, hl_source *s,
+                            hl_err *err) {
     char      name[HL_NAME_TEXT_BYTES];
     hl_err    why = {0};
     hl_status status = HL_E_NOT_FOUND;
-    for (size_t i = 0; status == HL_E_NOT_FOUND && hl_alias_at(h->config, alias, i, name, sizeof name); i++)
+    for (; status == HL_E_NOT_FOUND && hl_alias_at(h->config, alias, i, name, sizeof name); i++)
         status = strcasecmp(name, alias) == 0 ? find_stored(h, name, how, s, &why)
                                               : find_named(h, name, how, depth + 1, s, &why);
     if (status == HL_E_NOT_FOUND)
         return hl_fail(err, status, "alias '%s' stands for no model that is here: %s", alias, why.text);
+    if (status == HL_OK) {
+        hl_free(s->alias);
+        s->alias = hl_strdup(alias); /* without memory there is no next one */
+        s->i_next = i;
+    }
     if (status != HL_OK && err) *err = why;
     return status;
 }
@@ -180,7 +187,8 @@ static hl_status find_named(hl_host *h, const char *text, int how, int depth, hl
     const size_t n = strlen(text);
     (void)snprintf(bare, sizeof bare, "%.*s", (int)(ends_in(text, ":latest") ? n - 7 : n), text);
     if (hl_preset_exists(h->config, bare)) return find_preset(h, bare, how, depth, s, err);
-    if (hl_alias_at(h->config, bare, 0, first, sizeof first)) return find_alias(h, bare, how, depth, s, err);
+    if (hl_alias_at(h->config, bare, 0, first, sizeof first))
+        return find_alias(h, bare, 0, how, depth, s, err);
     return find_stored(h, text, how, s, err);
 }
 
@@ -216,6 +224,22 @@ bool hl_host_has_own_name(const hl_host *h, const char *text) {
     for (size_t i = 0; (name = hl_own_name_at(h->config, i)) != NULL; i++)
         if (strcasecmp(name, text) == 0) return true;
     return false;
+}
+
+hl_status hl_host_find_next(hl_host *h, const hl_source *s, int how, hl_source **ret_source, hl_err *err) {
+    if (!s->alias) return hl_fail(err, HL_E_NOT_FOUND, "model '%s': no alias stands for it", s->label);
+    hl_source *next = hl_new(1, sizeof *next);
+    if (!next) return hl_fail(err, HL_E_NOMEM, "model '%.100s': no memory", s->alias);
+    hl_status status = find_alias(h, s->alias, s->i_next, how, 0, next, err);
+    if (status == HL_OK && !next->label) status = hl_fail(err, HL_E_NOMEM, "model: no memory");
+    if (status != HL_OK) {
+        hl_source_free(next);
+        return status;
+    }
+    hl_event(h->events, HL_LOG_INFO, "host", "alias-next", "alias=\"%s\" instead_of=\"%s\" model=\"%s\"",
+             s->alias, s->label, next->label);
+    *ret_source = next;
+    return HL_OK;
 }
 
 hl_status hl_host_find(hl_host *h, const char *text, int how, hl_source **ret_source, hl_err *err) {

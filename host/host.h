@@ -65,6 +65,8 @@ typedef struct hl_source {
     const char *const *paths;  /* [n_paths], the shards in order; belongs to this */
     size_t             n_paths;
     const char        *one_path[1];
+    char              *alias;  /* that stood for it; NULL: none did */
+    size_t             i_next; /* of what the alias stands for, after this one */
 } hl_source;
 
 /* A path when it ends in .gguf or a file of that name with a '/' in it exists; else a name: one of the
@@ -80,6 +82,10 @@ bool        hl_host_has_own_name(const hl_host *h, const char *text);
 /* The same, but never a path: for names that come over the network. */
 HL_MUST_CHECK hl_status hl_host_find_stored(hl_host *h, const char *text, int how, hl_source **ret_source,
                                             hl_err *err);
+/* What an alias stands for next, where `s`, which it stood for, does not fit.
+ * fails  HL_E_NOT_FOUND  nothing, or no alias stood for it; as hl_host_find() */
+HL_MUST_CHECK hl_status hl_host_find_next(hl_host *h, const hl_source *s, int how, hl_source **ret_source,
+                                          hl_err *err);
 void                    hl_source_free(hl_source *s); /* NULL is allowed */
 
 /* Is everything that is stored with a model what this build can answer with? Nothing is opened.

@@ -262,10 +262,33 @@ hl_status hl_completion_set_tools(hl_completion *c, const json_t *tools, hl_err 
     return status;
 }
 
+/* The alias stands for another model, too: its options and texts count instead. */
+static bool take_next_source(hl_completion *c) {
+    hl_source *next = NULL;
+    if (hl_host_find_next(c->x->server->host, c->source, HL_OPEN_FOR_LOAD, &next, NULL) != HL_OK)
+        return false;
+    hl_source_free(c->source);
+    c->source = next;
+    for (int i = 0; i < HL_N_OPTS; i++) hl_options_unset(&c->options, HL_FROM_MODEL, (hl_opt)i);
+    hl_options_read_settings(&c->options, c->x->server->config);
+    hl_options_read_stored(&c->options, next->stored, c->x->server->events);
+    return true;
+}
+
+static hl_status acquire(hl_completion *c, hl_err *err) {
+    hl_err    why = {0};
+    hl_status status = HL_OK;
+    do {
+        status = hl_host_try_acquire(c->x->server->host, c->source, &c->options, &c->x->load_wait,
+                                     &c->resident, &why);
+    } while (status == HL_E_NOMEM && take_next_source(c));
+    if (status != HL_OK && err) *err = why;
+    return status;
+}
+
 hl_status hl_completion_load(hl_completion *c, hl_err *err) {
     hl_runner_info  info;
-    const hl_status status =
-        hl_host_try_acquire(c->x->server->host, c->source, &c->options, &c->x->load_wait, &c->resident, err);
+    const hl_status status = acquire(c, err);
     if (status != HL_OK) return status;
     c->load_ns = hl_clock_ns() - c->start_ns;
     hl_runner_get_info(hl_resident_runner(c->resident), &info);

@@ -1,6 +1,7 @@
 """Which models a server has loaded, under which names, and for how long."""
 import json
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -128,6 +129,29 @@ def test_an_alias_is_the_first_of_its_models_that_is_there_in_every_dialect(cli,
     assert cli.ok("run", "gpt-4o", "hi") == ANSWER + "\n"
     cli.ok("import", cli.model(("First.",), name="b"), "absent:1b")  # the one that was missing
     assert said(s, "gpt-4o") == "First."
+
+
+def test_an_alias_goes_past_models_that_do_not_fit(cli, serve):
+    if os.path.basename(os.environ.get("HL_TEST_OUT", "")) in ("asan", "tsan"):
+        pytest.skip("sanitizers map memory that a limit would count")
+    cli.settings("[aliases]\ngpt-4o = huge, tiny\nbig = huge\n")
+    s = serve()
+    resource.prlimit(s.process.pid, resource.RLIMIT_AS, (3 << 30, 3 << 30))  # a cache for 16 million tokens takes more
+    (cli.folder / "Modelfile").write_text("FROM x\nPARAMETER num_ctx 16000000\nPARAMETER num_predict 1\nSYSTEM be huge\n")
+    cli.ok("import", cli.folder / "tiny.gguf", "huge", "--modelfile", "Modelfile")
+    got = s.json("POST", "/api/chat", user(model="gpt-4o", stream=False))
+    plain = s.json("POST", "/api/chat", user(stream=False))
+    assert got["message"]["content"] == ANSWER and got["prompt_eval_count"] == plain["prompt_eval_count"]  # nothing of the first
+    assert loaded(s) == ["tiny:latest"]
+    assert "memory" in said(s, "big", status=503)
+    limited = cli.folder / "limited"
+    limited.write_text(f'#!/bin/sh\nulimit -v {3 << 20}\nexec {cli.program} "$@"\n')
+    limited.chmod(0o755)
+    cli.program = str(limited)
+    cli.env["HYPERLAMA_SERVER_HOST"] = f"127.0.0.1:{s.port}"
+    for args in [], ["--local"]:
+        assert cli.ok("run", "gpt-4o", "hi", *args) == ANSWER + "\n"
+        assert cli("run", "big", "hi", *args).returncode == 3
 
 
 def test_an_alias_of_nothing_says_what_was_looked_for(cli, serve):

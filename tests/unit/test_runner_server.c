@@ -23,7 +23,9 @@
 #include "host/remote/runner_server.h"
 #include "host/resident.h"
 
-#define INFO       "{\"n_ctx\":4096,\"n_ctx_cap\":8192,\"n_ctx_train\":2048,\"has_template\":true,\"load_ns\":7}"
+#define INFO                                                                                                 \
+    "{\"n_ctx\":4096,\"n_ctx_cap\":8192,\"n_ctx_train\":2048,"                                               \
+    "\"has_template\":true,\"load_ns\":7}"
 #define LINE(text) "{\"text\":\"" text "\"}\n"
 #define USAGE                                                                                                \
     "{\"usage\":{\"end\":2,\"seed\":99,\"prompt_tokens\":5,\"cached_tokens\":4,\"answer_tokens\":2,"         \
