@@ -98,7 +98,7 @@ static bool has_server(hl_talk *t, const hl_source *source) {
     t->has_looked = true;
     return hl_host_fingerprint(t->host, fingerprint) &&
            hl_server_find(hl_config_text(t->app->config, HL_SETTING_server_host), hl_app_key(t->app),
-                          fingerprint, &t->server);
+                          hl_env_get(t->app->envp, "SSL_CERT_FILE"), fingerprint, &t->server);
 }
 
 static hl_status open_there(hl_talk *t, hl_source *source, hl_err *err) {

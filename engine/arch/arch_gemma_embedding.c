@@ -13,7 +13,7 @@ const hl_arch hl_arch_gemma_embedding = {
     .weights = {HL_DECODER_WEIGHTS, HL_DENSE_WEIGHTS, HL_QK_NORMS, HL_POST_NORMS, HL_ALLOWS(POOLED_UP),
                 HL_ALLOWS(POOLED_DOWN)},
     .rope = HL_ROPE_HALVES,
-    .act = HL_ACTIVATION_GEGLU,
+    .activation = HL_ACTIVATION_GEGLU,
     .scale_embd = true,
     .window_pattern = 6,
     .window_rope_base = 10000.0f,

@@ -148,7 +148,7 @@ static attend_item find_item(const attend_ctx *c, uint32_t i) {
     it.n_heads = it.kv * group + group * (part + 1) / c->n_parts - it.head;
     for (uint32_t r = 0; r < f->n_seq_spans; r++) {
         const hl_seq_span span = f->seq_spans[r];
-        const uint32_t n_tiles = (span.end - span.begin + c->tile_rows - 1) / c->tile_rows;
+        const uint32_t    n_tiles = (span.end - span.begin + c->tile_rows - 1) / c->tile_rows;
         if (tile >= n_tiles) {
             tile -= n_tiles;
             continue;

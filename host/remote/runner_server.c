@@ -173,6 +173,7 @@ static hl_status post(const remote *e, const char *path, const hl_str *body, jso
                                .url = url,
                                .unix_path = unix_path_of(&e->place),
                                .key = e->place.key,
+                               .ca_file = e->place.ca_file,
                                .body = hl_str_view(body)};
     hl_str_init(&answer, MAX_LINE_BYTES);
     status = fail_gone(e, hl_http_ask(&call, &answer, &code, err), err);
@@ -291,6 +292,7 @@ static void *ask(void *user) {
                                .url = url,
                                .unix_path = unix_path_of(&e->place),
                                .key = e->place.key,
+                               .ca_file = e->place.ca_file,
                                .body = hl_str_view(&a->request.text),
                                .on_body = take_bytes,
                                .is_over = is_over,
@@ -494,9 +496,9 @@ hl_status hl_runner_server_new(const hl_server_place *place, const char *model, 
     return status;
 }
 
-bool hl_server_find(const char *address, const char *key, const char *fingerprint,
+bool hl_server_find(const char *address, const char *key, const char *ca_file, const char *fingerprint,
                     hl_server_place *ret_place) {
-    hl_server_place place = {0};
+    hl_server_place place = {.ca_file = ca_file};
     const char     *path = hl_http_unix_path(address);
     char            url[sizeof place.url + 40];
     hl_str          answer;
@@ -513,6 +515,7 @@ bool hl_server_find(const char *address, const char *key, const char *fingerprin
                                .url = url,
                                .unix_path = unix_path_of(&place),
                                .key = place.key,
+                               .ca_file = ca_file,
                                .total_ms = FIND_MS};
     hl_str_init(&answer, 1 << 16);
     if (hl_http_ask(&call, &answer, &code, NULL) == HL_OK && code == 200 &&

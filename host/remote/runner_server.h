@@ -11,15 +11,16 @@
 
 /* How a server is reached. */
 typedef struct hl_server_place {
-    char url[500];       /* the base; "": there is none */
-    char unix_path[108]; /* the socket that is asked instead of the URL's host; "": no */
-    char key[128];       /* shown with each request; "": none */
+    char        url[500];       /* the base; "": there is none */
+    char        unix_path[108]; /* the socket that is asked instead of the URL's host; "": no */
+    char        key[128];       /* shown with each request; "": none */
+    const char *ca_file;        /* of authorities to trust, the caller's; NULL: the system's */
 } hl_server_place;
 
 /* Does a server of our version answer at `address` (as server.host has it) that has this models folder?
- * in     key          NULL: none
+ * in     key, ca_file  NULL: none
  *        fingerprint  hl_host_fingerprint() */
-bool hl_server_find(const char *address, const char *key, const char *fingerprint,
+bool hl_server_find(const char *address, const char *key, const char *ca_file, const char *fingerprint,
                     hl_server_place *ret_place);
 
 /* Have the server load a model, and make a runner that asks it.

@@ -140,7 +140,9 @@ static hl_runner *open_runner(const server *s) {
     int64_t    load_ns = 0;
     hl_options o;
     hl_options_init(&o);
-    if (hl_runner_server_new(s->url, "some:model", &o, HL_KEEP_DEFAULT, &r, &load_ns, &err) != HL_OK)
+    hl_server_place place = {0};
+    (void)snprintf(place.url, sizeof place.url, "%s", s->url);
+    if (hl_runner_server_new(&place, "some:model", &o, HL_KEEP_DEFAULT, &r, &load_ns, &err) != HL_OK)
         fail_msg("%s", err.text);
     assert_int_equal(load_ns, 7);
     hl_options_done(&o);
@@ -409,18 +411,20 @@ static void many_answers_at_once_and_freed_with_their_runner(void **state) {
 
 static void a_server_that_is_not_there_is_none(void **state) {
     (void)state;
-    server    *s = begin(200, ENDS, "");
-    hl_runner *r = NULL;
-    hl_err     err = {0};
-    int64_t    load_ns;
-    char       url[64], found[64];
-    hl_options o;
+    server         *s = begin(200, ENDS, "");
+    hl_runner      *r = NULL;
+    hl_err          err = {0};
+    int64_t         load_ns;
+    char            url[64];
+    hl_server_place place = {0};
+    hl_options      o;
     (void)snprintf(url, sizeof url, "%s", s->url);
-    assert_false(hl_server_find(url, "x", found, sizeof found)); /* it answers, and not as one of ours */
+    assert_false(hl_server_find(url, NULL, NULL, "x", &place)); /* it answers, and not as one of ours */
     end(s);
-    assert_false(hl_server_find(url, "x", found, sizeof found));
+    assert_false(hl_server_find(url, NULL, NULL, "x", &place));
     hl_options_init(&o);
-    assert_int_equal(hl_runner_server_new(url, "m", &o, 0, &r, &load_ns, &err), HL_E_NET);
+    (void)snprintf(place.url, sizeof place.url, "%s", url);
+    assert_int_equal(hl_runner_server_new(&place, "m", &o, 0, &r, &load_ns, &err), HL_E_NET);
     assert_non_null(strstr(err.text, "is gone"));
     hl_options_done(&o);
 }
