@@ -84,7 +84,7 @@ hl_status hl_server_start(hl_host *host, const hl_config *config, const hl_event
     s->events = events;
     s->version = version;
     if (getrandom(&s->id_key, sizeof s->id_key, 0) != (ssize_t)sizeof s->id_key)
-        s->id_key = (uint64_t)hl_clock_ns(); /* ids are names, not secrets */
+        s->id_key = (uint64_t)hl_clock_ns(); /* only where the system gives no random numbers for ids */
     hl_status status = take_settings(s, config, err);
     if (status == HL_OK) status = hl_access_start(s, err);
     if (status == HL_OK) status = hl_http_start(s, given, n_given, err);

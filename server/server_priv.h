@@ -86,7 +86,7 @@ struct hl_server {
     hl_job           preload;                /* loads server.preload and server.pinned */
     volatile int     ends_preload;           /* nothing more is preloaded */
     uint64_t         n_ids;                  /* of exchanges, so far; atomic */
-    uint64_t         id_key;                 /* random: ids of two runs differ */
+    uint64_t         id_key;                 /* for ids where the system has no random numbers */
     pthread_mutex_t  lock;                   /* guards the list of exchanges */
     pthread_cond_t   is_empty;
     hl_exchange     *exchanges;

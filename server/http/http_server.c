@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -66,6 +67,15 @@ static uint64_t mix(uint64_t z) { /* splitmix64, Steele, Lea, Flood 2014 */
     return z ^ (z >> 31);
 }
 
+/* Whoever knows an id may read what is kept under it, and end the request: no id tells another one. */
+static void make_id(hl_server *s, hl_exchange *x) {
+    uint64_t random;
+    x->number = __atomic_add_fetch(&s->n_ids, 1, __ATOMIC_RELAXED);
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        random = mix(s->id_key + x->number * 0x9e3779b97f4a7c15ULL);
+    (void)snprintf(x->id, sizeof x->id, "req_%016llx", (unsigned long long)random);
+}
+
 static hl_exchange *exchange_new(hl_server *s, struct MHD_Connection *connection) {
     hl_exchange *x = hl_new(1, sizeof *x);
     if (!x) return NULL;
@@ -74,9 +84,7 @@ static hl_exchange *exchange_new(hl_server *s, struct MHD_Connection *connection
     x->start_ns = x->sent_ns = hl_clock_ns();
     x->code = 200;
     x->fd = -1;
-    const uint64_t n = x->number = __atomic_add_fetch(&s->n_ids, 1, __ATOMIC_RELAXED);
-    (void)snprintf(x->id, sizeof x->id, "req_%016llx",
-                   (unsigned long long)mix(s->id_key + n * 0x9e3779b97f4a7c15ULL));
+    make_id(s, x);
     hl_str_init(&x->body, hl_limit(&s->limits.max_body_bytes));
     hl_json_init(&x->out);
     const union MHD_ConnectionInfo *info =

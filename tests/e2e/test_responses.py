@@ -308,6 +308,20 @@ def test_clients_that_leave_while_an_answer_is_kept_cost_nothing(serve):
     assert s.stop() == 143
 
 
+def test_no_id_tells_another_one(serve):
+    """Each is random: they are no steps of one sequence, as splitmix64 would make them."""
+    def unmix(z):
+        z ^= z >> 31 ^ z >> 62
+        z = z * pow(0x94d049bb133111eb, -1, 2**64) % 2**64
+        z ^= z >> 27 ^ z >> 54
+        z = z * pow(0xbf58476d1ce4e5b9, -1, 2**64) % 2**64
+        return z ^ z >> 30 ^ z >> 60
+    s = serve()
+    ids = [int(s.json("POST", "/v1/responses", ask(max_output_tokens=1))["id"][5:], 16) for _ in range(5)]
+    steps = {(unmix(b) - unmix(a)) % 2**64 for a, b in zip(ids, ids[1:])}
+    assert len(set(ids)) == 5 and len(steps) == 4
+
+
 # ---- The official client ----
 
 def test_the_official_client(server):  # noqa: F811
