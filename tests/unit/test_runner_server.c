@@ -73,7 +73,7 @@ static bool say(server *s, int fd, const char *text) {
         s->was_left = true;
         return false;
     }
-    s->n_sent += n;
+    (void)__atomic_fetch_add(&s->n_sent, n, __ATOMIC_RELAXED);
     return true;
 }
 
@@ -340,7 +340,7 @@ static void whoever_ends_an_answer_ends_the_connection(void **state) {
         }
         if (w == CANCELS) hl_generation_cancel(g);
         if (w == STOPS_ALL) hl_runner_stop(runner);
-        if (w == SETS_THE_FLAG) flag = 1;
+        if (w == SETS_THE_FLAG) __atomic_store_n(&flag, 1, __ATOMIC_RELAXED);
         if (w != FREES) {
             while (hl_generation_next(g, -1, &ev) == HL_OK && ev.kind == HL_EVENT_TOKEN) continue;
             assert_int_equal(ev.status, HL_OK);
