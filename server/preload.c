@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "core/base/stop.h"
 #include "core/base/str.h"
 #include "host/options.h"
 #include "host/resident.h"
@@ -30,7 +31,7 @@ static hl_status load(const hl_server *s, const char *name, bool is_pinned, hl_e
 }
 
 static void load_all(const hl_server *s, const char *list, bool is_pinned) {
-    for (const char *at = list; *at && !s->ends_preload; at += *at == ',') {
+    for (const char *at = list; *at && !hl_stop_asked(); at += *at == ',') {
         const size_t  n = strcspn(at, ",");
         const hl_view word = hl_view_trim((hl_view){at, n});
         hl_err        err = {0};

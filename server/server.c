@@ -104,7 +104,7 @@ const char *hl_server_address(const hl_server *s) { return s->address; }
 
 void hl_server_stop(hl_server *s, int64_t drain_ms) {
     if (!s) return;
-    s->ends_preload = 1;
+    __atomic_store_n(&s->ends_preload, 1, __ATOMIC_RELAXED);
     hl_http_stop(s, drain_ms);
     hl_access_stop(s);
     hl_event(s->events, HL_LOG_INFO, "server", "stop", "address=\"%s\"", s->address);

@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/duration.h"
 #include "core/base/mem.h"
 #include "core/base/nearest.h"
 
@@ -46,7 +48,7 @@ static const hl_setting_row table[HL_N_SETTINGS] = {
 #undef HL_CONFIG_ENV
 };
 
-typedef enum env_rule { RULE_same, RULE_not, RULE_debug, RULE_never } env_rule;
+typedef enum env_rule { RULE_same, RULE_not, RULE_debug, RULE_never, RULE_seconds } env_rule;
 
 static const struct {
     hl_setting  id;
@@ -230,8 +232,9 @@ const char *hl_env_get(char *const *envp, const char *name) {
 }
 
 /* What another program's value means for the setting; NULL when it says nothing. */
-static const char *translate(env_rule rule, const char *v) {
+static const char *translate(env_rule rule, const char *v, char buf[32]) {
     int64_t yes = 0;
+    double  ms = 0;
     switch (rule) {
     case RULE_same: return v;
     case RULE_never: return "never";
@@ -239,6 +242,12 @@ static const char *translate(env_rule rule, const char *v) {
     case RULE_debug:
         if (strcmp(v, "2") == 0) return "trace";
         return parse_bool(hl_view_of(v), &yes) && !yes ? NULL : "debug";
+    case RULE_seconds: /* at least one where it is more than none */
+        if (!hl_duration_parse(v, &ms) && !parse_int(hl_view_of(v), &yes)) return v;
+        if (ms == 0) ms = (double)yes * 1e3;
+        if (ms < 0 || ms >= 1e12) return "-1";
+        (void)snprintf(buf, 32, "%.0f", ceil(ms / 1e3));
+        return buf;
     }
     return NULL;
 }
@@ -247,7 +256,8 @@ static hl_status read_other_env(hl_config *c, char *const *envp, const hl_events
     for (size_t i = 0; i < sizeof other_env / sizeof *other_env; i++) {
         const char *name = other_env[i].name;
         const char *v = hl_env_get(envp, name);
-        if (v) v = translate(other_env[i].rule, v);
+        char        buf[32];
+        if (v) v = translate(other_env[i].rule, v, buf);
         if (!v) continue;
         const bool      ours = strncmp(name, "HYPERLAMA_", 10) == 0;
         const hl_origin origin = ours ? HL_ORIGIN_ENV : HL_ORIGIN_OTHER_ENV;

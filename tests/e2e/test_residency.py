@@ -233,6 +233,19 @@ def test_preloaded_and_pinned_models_are_there_when_the_server_is(cli, serve):
 ALPHABET = [f" word{c}" for c in "abcdefghijkl"]
 
 
+@pytest.mark.parametrize("value, seconds", [("0", "0"), ("90", "90"), ("1h30m", "5400"), ("1500ms", "2"), ("-1", "-1"), ("-5m", "-1"), ("10", "10")])
+def test_ollamas_variable_for_keeping_counts(cli, value, seconds):
+    env = {"OLLAMA_KEEP_ALIVE": value}
+    got = {v["name"]: (v["value"], v["where"]) for v in json.loads(cli.ok("config", "--json", "server", env=env))["settings"]}
+    assert got["server.keep_alive_s"] == (int(seconds), "OLLAMA_KEEP_ALIVE")
+    assert "300" in cli.ok("config", "server.keep_alive_s", env={"OLLAMA_KEEP_ALIVE": "soon"})
+
+
+def test_a_model_stays_as_long_as_the_variable_says(serve):
+    s = serve(env={"OLLAMA_KEEP_ALIVE": "-1s"})
+    assert said(s) == ANSWER and s.json("GET", "/api/ps")["models"][0]["expires_at"] > "2090"
+
+
 def drafts(s, model):
     lines = [json.loads(line) for line in s.ask("POST", "/v1/runner/answer", user(model=model, options={"temperature": 0}))[1].splitlines()]
     assert "".join(line.get("text", "") for line in lines) == "".join(ALPHABET)
