@@ -405,6 +405,17 @@ void hl_host_wait(hl_host *h, hl_load_wait *w) {
     unlock(h);
 }
 
+void hl_host_stop_waiting(hl_host *h, hl_load_wait *w) {
+    lock(h);
+    hl_load_wait **at = &h->waits;
+    while (*at && *at != w) at = &(*at)->next;
+    if (*at) {
+        *at = w->next;
+        w->wake(w->user);
+    }
+    unlock(h);
+}
+
 void hl_host_release(hl_host *h, hl_resident *r, int64_t keep_ms) {
     if (!r) return;
     lock(h);

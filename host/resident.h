@@ -50,6 +50,8 @@ HL_MUST_CHECK hl_status hl_host_try_acquire(hl_host *h, const hl_source *source,
                                             hl_load_wait *w, hl_resident **ret_resident, hl_err *err);
 /* Have w->wake called when that makes sense, perhaps before this returns; w is the host's until then. */
 void hl_host_wait(hl_host *h, hl_load_wait *w);
+/* Call w->wake now, if it was not called yet. */
+void hl_host_stop_waiting(hl_host *h, hl_load_wait *w);
 
 /* in     r        NULL is allowed
  *        keep_ms  how long it stays when nobody uses it; 0: not at all; HL_KEEP_... */

@@ -30,7 +30,10 @@ static hl_exchange *find(const hl_server *s, uint64_t number) {
 void hl_exchange_end(hl_exchange *x) {
     __atomic_store_n(&x->is_gone, 1, __ATOMIC_SEQ_CST);
     const hl_exchange_state state = __atomic_load_n(&x->state, __ATOMIC_SEQ_CST);
-    if (state == HL_X_WORKING) return;
+    if (state == HL_X_WORKING) { /* or it waits, without a worker, for a model */
+        hl_host_stop_waiting(x->server->host, &x->load_wait);
+        return;
+    }
     if (state >= HL_X_ANSWERING && x->completion) hl_completion_cancel(x->completion);
     hl_exchange_wake(x);
 }

@@ -154,13 +154,23 @@ typedef struct client {
     pthread_t    thread;
 } client;
 
+static int are_leaving; /* all clients */
+
+static bool is_leaving(void *user) {
+    (void)user;
+    return __atomic_load_n(&are_leaving, __ATOMIC_RELAXED) != 0;
+}
+
 static void *ask(void *user) {
     client      *c = user;
     char         url[200];
     hl_str       answer;
     hl_err       err = {0};
     hl_http_call call = {.method = c->method, .url = url};
-    if (c->body[0]) call.body = hl_view_of(c->body);
+    if (c->body[0]) {
+        call.body = hl_view_of(c->body);
+        call.is_over = is_leaving;
+    }
     (void)snprintf(url, sizeof url, "http://%s%s", hl_server_address(c->x->server), c->path);
     hl_str_init(&answer, 1 << 20);
     if (hl_http_ask(&call, &answer, &c->code, &err) != HL_OK) c->code = -1;
@@ -272,11 +282,33 @@ static void requests_that_wait_for_a_model_count_as_waiting(void **state) {
     end(&x);
 }
 
+static void clients_that_leave_do_not_wait_for_what_does_not_come(void **state) {
+    (void)state;
+    setup  x;
+    client asks[N_ASKS];
+    begin(&x);
+    stall(&x, asks, 1);
+    wait_for_all(&x, N_ASKS - 1);
+    __atomic_store_n(&are_leaving, 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < N_ASKS; i++) {
+        (void)pthread_join(asks[i].thread, NULL);
+        assert_int_equal(asks[i].code, -1);
+    }
+    wait_for_all(&x, 0);
+    __atomic_store_n(&are_leaving, 0, __ATOMIC_RELAXED);
+    set_gate(false);
+    client late = for_model(&x, "slow0");
+    (void)ask(&late);
+    assert_int_equal(late.code, 200);
+    end(&x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_that_does_not_come_holds_up_nobody_else),
         cmocka_unit_test(models_are_loaded_some_at_a_time_and_the_rest_after_them),
         cmocka_unit_test(requests_that_wait_for_a_model_count_as_waiting),
+        cmocka_unit_test(clients_that_leave_do_not_wait_for_what_does_not_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
