@@ -22,7 +22,7 @@ typedef enum hl_method {
 /* Whose client asks: it decides the shape of errors. */
 typedef enum hl_api_dialect { HL_API_own, HL_API_ollama, HL_API_openai, HL_API_anthropic } hl_api_dialect;
 
-enum { HL_R_INLINE = 1, HL_R_BODY = 2, HL_R_MANAGE = 4, HL_R_ADMIN = 8, HL_R_OPEN = 16 };
+enum { HL_R_INLINE = 1, HL_R_BODY = 2, HL_R_MANAGE = 4, HL_R_ADMIN = 8, HL_R_OPEN = 16, HL_R_LONG = 32 };
 
 /* Answer the exchange: put a whole response in it, or start a completion (exchange.h, completion.h).
  * fails  with the status that becomes the response's, in the route's dialect */

@@ -67,9 +67,9 @@ struct hl_server {
     size_t           n_listeners;
     char             unix_path[108]; /* of a socket that we made; "": none */
     hl_daemon       *retired;
-    pthread_mutex_t  daemons_lock;    /* guards the daemons of listeners and those that are retired */
-    char             last_words[300]; /* of libmicrohttpd; under lock */
-    hl_workers      *workers;
+    pthread_mutex_t  daemons_lock;           /* guards the daemons of listeners and those that are retired */
+    char             last_words[300];        /* of libmicrohttpd; under lock */
+    hl_workers      *workers, *long_workers; /* HL_R_LONG: so that short ones never wait for these */
     hl_server_counts counts;
     hl_metrics      *metrics;  /* of each model */
     size_t           n_parked; /* that wait for a model to be loaded, without a worker; atomic */

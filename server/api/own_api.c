@@ -77,9 +77,10 @@ hl_status hl_api_metrics(hl_exchange *x, hl_err *err) {
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         add_metric(s, all[i].name, "counter", all[i].help, __atomic_load_n(all[i].value, __ATOMIC_RELAXED));
-    add_metric(
-        s, "hyperlama_waiting", "gauge", "requests that wait for a worker, or for a model to be loaded",
-        hl_workers_n_queued(x->server->workers) + __atomic_load_n(&x->server->n_parked, __ATOMIC_RELAXED));
+    add_metric(s, "hyperlama_waiting", "gauge",
+               "requests that wait for a worker, or for a model to be loaded",
+               hl_workers_n_queued(x->server->workers) + hl_workers_n_queued(x->server->long_workers) +
+                   __atomic_load_n(&x->server->n_parked, __ATOMIC_RELAXED));
     hl_metrics_write(x->server->metrics, s);
     return add_residents(x, err);
 }

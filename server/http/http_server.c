@@ -306,11 +306,15 @@ static void run_handler(hl_exchange *x) {
     if (status != HL_OK) hl_exchange_fail(x, status, &err);
 }
 
+static hl_workers *workers_of(const hl_exchange *x) {
+    return x->route->flags & HL_R_LONG ? x->server->long_workers : x->server->workers;
+}
+
 /* On whatever thread has loaded something, with the host's lock held. */
 static void run_again(void *user) {
     hl_exchange *x = user;
     (void)__atomic_sub_fetch(&x->server->n_parked, 1, __ATOMIC_RELAXED);
-    hl_workers_post_again(x->server->workers, &x->job);
+    hl_workers_post_again(workers_of(x), &x->job);
 }
 
 /* Others load: that may take long, and no worker waits for it. It is as if the handler had not run. */
@@ -385,9 +389,10 @@ static enum MHD_Result begin_work(hl_exchange *x) {
         return answer(x);
     }
     hl_status    status = hl_access_check_queue(x, &err);
+    hl_workers  *workers = workers_of(x);
     const size_t max_queue = hl_limit(&s->limits.max_queue);
     if (status == HL_OK &&
-        hl_workers_n_queued(s->workers) + __atomic_load_n(&s->n_parked, __ATOMIC_RELAXED) >= max_queue)
+        hl_workers_n_queued(workers) + __atomic_load_n(&s->n_parked, __ATOMIC_RELAXED) >= max_queue)
         status = hl_fail(&err, HL_E_BUSY,
                          "server busy, please try again.  maximum pending requests exceeded "
                          "(server.max_queue = %zu)",
@@ -397,7 +402,7 @@ static enum MHD_Result begin_work(hl_exchange *x) {
     if (!hl_hangup_add(s, x)) return refuse_work(x, hl_fail(&err, HL_E_BUSY, "the server is stopping"), &err);
     x->job = (hl_job){.fn = run_job, .user = x};
     park(x);
-    hl_workers_post(s->workers, &x->job);
+    hl_workers_post(workers, &x->job);
     return MHD_YES;
 }
 
@@ -728,6 +733,7 @@ hl_status hl_http_start(hl_server *s, const int *given, size_t n_given, hl_err *
     if (*hl_config_text(s->config, HL_SETTING_server_tls_cert)) s->is_tls = true;
     hl_status status = hl_listen_open(s, given, n_given, err);
     if (status == HL_OK) status = hl_workers_new(N_WORKERS, &s->workers, err);
+    if (status == HL_OK) status = hl_workers_new(N_WORKERS, &s->long_workers, err);
     if (status == HL_OK) status = hl_hangup_start(s, err);
     if (status == HL_OK) status = hl_http_restart(s, s->config, err);
     return status;
@@ -783,6 +789,7 @@ void hl_http_stop(hl_server *s, int64_t drain_ms) {
     stop_daemons(take_retired(s, false));
     hl_hangup_stop(s);
     if (s->workers) wait_until_empty(s, INT64_MAX);
+    hl_workers_free(s->long_workers);
     hl_workers_free(s->workers);
     hl_listen_close(s);
 }

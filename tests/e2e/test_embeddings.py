@@ -54,6 +54,10 @@ def test_ollamas_embed_without_input_loads_and_unloads(serve):  # noqa: F811
         assert embed(s, **nothing)["embeddings"] == []
     assert [m["name"] for m in s.json("GET", "/api/ps")["models"]] == ["tiny:latest"]
     embed(s, keep_alive=0)
+    for _ in range(600):  # it goes behind the response
+        if s.json("GET", "/api/ps")["models"] == []:
+            break
+        threading.Event().wait(0.05)
     assert s.json("GET", "/api/ps")["models"] == []
 
 
@@ -131,6 +135,22 @@ def test_vectors_and_answers_at_once(serve):  # noqa: F811
     assert not failed
 
 
+def test_no_chat_waits_for_many_embeddings(serve):  # noqa: F811
+    s = serve()
+    body = json.dumps({"model": "tiny", "input": ["a" * 4000] * 200})
+    waiting = [s.connect() for _ in range(40)]  # more than there are workers
+    for c in waiting:
+        c.request("POST", "/api/embed", body)
+    while s.metric("waiting") < 8:
+        threading.Event().wait(0.01)
+    for _ in range(3):
+        got = s.json("POST", "/api/chat", user(stream=False, options={"temperature": 0}))
+        assert got["message"]["content"] == ANSWER
+    assert s.metric("embeddings_total") == 0  # they are all still at it
+    for c in waiting:
+        c.close()
+
+
 def test_a_client_that_leaves_ends_its_texts(serve):  # noqa: F811
     s = serve(n_ctx=4096)
     c = s.connect()
@@ -142,6 +162,15 @@ def test_a_client_that_leaves_ends_its_texts(serve):  # noqa: F811
             break
         threading.Event().wait(0.05)
     assert s.metric("cancelled_total") == 1
+
+
+def test_the_end_of_the_server_ends_texts(serve):  # noqa: F811
+    s = serve("--server-drain-s", "0")
+    waiting = [s.connect() for _ in range(3)]
+    for c in waiting:
+        c.request("POST", "/api/embed", json.dumps({"model": "tiny", "input": ["a" * 4000] * 3000}))
+    assert one_hot(embed(s, input="ab")["embeddings"][0]) == ord("b")
+    assert s.stop() == 143
 
 
 # ---- Encoders ----
