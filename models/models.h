@@ -384,9 +384,11 @@ bool hl_keyring_has_changed(hl_keyring *r);
 typedef struct hl_kept_response { /* an answer that is kept for whoever names its id */
     const char *id;
     const char *previous_id; /* that it went on from; NULL: none */
-    int64_t     created_ms;
-    hl_view     input_json;    /* what was asked: a JSON list */
-    hl_view     response_json; /* what was answered */
+    const char
+        *owner; /* the key that asked for it, which alone finds it again; NULL or "": none. Not read back */
+    int64_t created_ms;
+    hl_view input_json;    /* what was asked: a JSON list */
+    hl_view response_json; /* what was answered */
 } hl_kept_response;
 
 /* Keep an answer in the database, and drop the oldest that are over the limits; this one stays whatever its
@@ -396,13 +398,14 @@ typedef struct hl_kept_response { /* an answer that is kept for whoever names it
  * fails  HL_E_IO  there is no database, or no room; HL_E_BUSY another process holds it; HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_store_keep_response(hl_store *s, const hl_kept_response *r, int64_t max_rows,
                                                int64_t max_bytes, hl_err *err);
-/* fails  HL_E_NOT_FOUND; HL_E_IO, HL_E_BUSY, HL_E_NOMEM
+/* in     owner  as it was kept
+ * fails  HL_E_NOT_FOUND, also where it is somebody else's; HL_E_IO, HL_E_BUSY, HL_E_NOMEM
  * owns   the caller frees it with hl_kept_response_free() */
-HL_MUST_CHECK hl_status hl_store_find_response(hl_store *s, const char *id, hl_kept_response **ret,
-                                               hl_err *err);
+HL_MUST_CHECK hl_status hl_store_find_response(hl_store *s, const char *id, const char *owner,
+                                               hl_kept_response **ret, hl_err *err);
 void                    hl_kept_response_free(hl_kept_response *r); /* NULL is allowed */
 /* fails  HL_E_NOT_FOUND; HL_E_IO, HL_E_BUSY */
-HL_MUST_CHECK hl_status hl_store_drop_response(hl_store *s, const char *id, hl_err *err);
+HL_MUST_CHECK hl_status hl_store_drop_response(hl_store *s, const char *id, const char *owner, hl_err *err);
 
 /* ---- Modelfiles ---------------------------------------------------------------------------- */
 

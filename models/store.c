@@ -487,16 +487,17 @@ hl_status hl_store_keep_response(hl_store *s, const hl_kept_response *r, int64_t
     return status;
 }
 
-hl_status hl_store_find_response(hl_store *s, const char *id, hl_kept_response **ret, hl_err *err) {
+hl_status hl_store_find_response(hl_store *s, const char *id, const char *owner, hl_kept_response **ret,
+                                 hl_err *err) {
     (void)pthread_mutex_lock(&s->mutex);
-    const hl_status status = hl_db_find_response(s->db, id, ret, err);
+    const hl_status status = hl_db_find_response(s->db, id, owner, ret, err);
     (void)pthread_mutex_unlock(&s->mutex);
     return status;
 }
 
-hl_status hl_store_drop_response(hl_store *s, const char *id, hl_err *err) {
+hl_status hl_store_drop_response(hl_store *s, const char *id, const char *owner, hl_err *err) {
     (void)pthread_mutex_lock(&s->mutex);
-    const hl_status status = hl_db_drop_response(s->db, id, err);
+    const hl_status status = hl_db_drop_response(s->db, id, owner, err);
     (void)pthread_mutex_unlock(&s->mutex);
     return status;
 }

@@ -3,7 +3,7 @@
  * access.c - keys: whoever asks, what they may do, and how their requests stand to those of others.
  *
  * The keys of the database are held in memory and looked at again every second, and at once when somebody
- * shows one that is not among them; so a new key counts immediately, a revoked one for a second more. A
+ * shows one that is not among them, or there is none yet; so a new key counts immediately, a revoked one for a second more. A
  * database that cannot be read leaves the keys as they were.
  */
 #include <stdlib.h>
@@ -112,6 +112,7 @@ static hl_status check_locked(hl_exchange *x, const char *shown[2], unsigned *re
     hl_server *s = x->server;
     hl_access *a = &s->access;
     const bool must = hl_limit(&s->limits.require_keys) || !s->may_lack_keys;
+    if (a->n_keys == 0) look_again(s); /* from the first one on nobody is answered without one */
     if (!must && a->n_keys == 0) return HL_OK;
     const hl_key *k = find_either(a, shown[0], shown[1]);
     if (!k && (shown[0] || shown[1])) {

@@ -89,7 +89,7 @@ static int take(void *user, const char *section, const char *name, const char *t
     char       key[128];
     hl_nearest best = {0};
     if (hl_config_is_own_section(section)) return take_own(r, section, name, text);
-    (void)snprintf(key, sizeof key, "%s.%s", section, name);
+    (void)snprintf(key, sizeof key, "%s%s%s", section, *section ? "." : "", name); /* or section.name = */
     const hl_setting id = hl_setting_find(hl_view_of(key));
     if (id != HL_N_SETTINGS) {
         hl_err          err = {0};

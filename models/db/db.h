@@ -76,7 +76,8 @@ HL_MUST_CHECK hl_status hl_db_list_results(hl_db *db, const char *model, const c
 /* response_rows.c; see hl_store_keep_response() */
 HL_MUST_CHECK hl_status hl_db_put_response(hl_db *db, const hl_kept_response *r, int64_t max_rows,
                                            int64_t max_bytes, hl_err *err);
-HL_MUST_CHECK hl_status hl_db_find_response(hl_db *db, const char *id, hl_kept_response **ret, hl_err *err);
-HL_MUST_CHECK hl_status hl_db_drop_response(hl_db *db, const char *id, hl_err *err);
+HL_MUST_CHECK hl_status hl_db_find_response(hl_db *db, const char *id, const char *owner,
+                                            hl_kept_response **ret, hl_err *err);
+HL_MUST_CHECK hl_status hl_db_drop_response(hl_db *db, const char *id, const char *owner, hl_err *err);
 
 #endif

@@ -20,18 +20,19 @@ static int run(sqlite3_stmt *st, int rc) {
 static int insert(sqlite3 *sql, const hl_kept_response *r) {
     sqlite3_stmt *st = NULL;
     int           rc = sqlite3_prepare_v2(sql,
-                                          "INSERT INTO response (id, previous_id, created_ms, input_json,"
-                                                    " response_json, n_bytes) VALUES (?, ?, ?, ?, ?, ?)",
+                                          "INSERT INTO response (id, previous_id, owner, created_ms, input_json,"
+                                                    " response_json, n_bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
                                           -1, &st, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_bind_text(st, 1, r->id, -1, SQLITE_STATIC);
     if (rc == SQLITE_OK && r->previous_id) rc = sqlite3_bind_text(st, 2, r->previous_id, -1, SQLITE_STATIC);
-    if (rc == SQLITE_OK) rc = sqlite3_bind_int64(st, 3, r->created_ms);
+    if (rc == SQLITE_OK) rc = sqlite3_bind_text(st, 3, r->owner ? r->owner : "", -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK) rc = sqlite3_bind_int64(st, 4, r->created_ms);
     if (rc == SQLITE_OK)
-        rc = sqlite3_bind_text64(st, 4, r->input_json.ptr, r->input_json.len, SQLITE_STATIC, SQLITE_UTF8);
+        rc = sqlite3_bind_text64(st, 5, r->input_json.ptr, r->input_json.len, SQLITE_STATIC, SQLITE_UTF8);
     if (rc == SQLITE_OK)
-        rc = sqlite3_bind_text64(st, 5, r->response_json.ptr, r->response_json.len, SQLITE_STATIC,
+        rc = sqlite3_bind_text64(st, 6, r->response_json.ptr, r->response_json.len, SQLITE_STATIC,
                                  SQLITE_UTF8);
-    if (rc == SQLITE_OK) rc = sqlite3_bind_int64(st, 6, (int64_t)(r->input_json.len + r->response_json.len));
+    if (rc == SQLITE_OK) rc = sqlite3_bind_int64(st, 7, (int64_t)(r->input_json.len + r->response_json.len));
     return run(st, rc);
 }
 
@@ -104,14 +105,16 @@ static hl_status fail_unknown(const char *id, hl_err *err) {
                    id);
 }
 
-hl_status hl_db_find_response(hl_db *db, const char *id, hl_kept_response **ret, hl_err *err) {
+hl_status hl_db_find_response(hl_db *db, const char *id, const char *owner, hl_kept_response **ret,
+                              hl_err *err) {
     sqlite3_stmt *st = NULL;
     if (!db) return hl_fail(err, HL_E_IO, "there is no database with responses");
     int rc = sqlite3_prepare_v2(db->sql,
                                 "SELECT id, previous_id, input_json, response_json, created_ms FROM response"
-                                " WHERE id = ?",
+                                " WHERE id = ? AND owner = ?",
                                 -1, &st, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK) rc = sqlite3_bind_text(st, 2, owner, -1, SQLITE_STATIC);
     if (rc == SQLITE_OK) rc = sqlite3_step(st);
     hl_status status = HL_OK;
     if (rc == SQLITE_DONE)
@@ -124,11 +127,12 @@ hl_status hl_db_find_response(hl_db *db, const char *id, hl_kept_response **ret,
     return status;
 }
 
-hl_status hl_db_drop_response(hl_db *db, const char *id, hl_err *err) {
+hl_status hl_db_drop_response(hl_db *db, const char *id, const char *owner, hl_err *err) {
     sqlite3_stmt *st = NULL;
     if (!db) return hl_fail(err, HL_E_IO, "there is no database with responses");
-    int rc = sqlite3_prepare_v2(db->sql, "DELETE FROM response WHERE id = ?", -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(db->sql, "DELETE FROM response WHERE id = ? AND owner = ?", -1, &st, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK) rc = sqlite3_bind_text(st, 2, owner, -1, SQLITE_STATIC);
     rc = run(st, rc);
     if (rc != SQLITE_OK) return hl_db_fail(db->sql, db->path, "delete a response", rc, err);
     return sqlite3_changes(db->sql) > 0 ? HL_OK : fail_unknown(id, err);

@@ -132,19 +132,19 @@ static const struct {
              {"reasoning", "rs", read_reasoning, false}};
 
 /* Ids that we made say whose item it is: "msg_TAG_3", "rs_TAG". */
-static hl_status find_item(hl_store *store, const char *id, size_t at, json_t **ret, hl_err *err) {
+static hl_status find_item(const hl_keeper *k, const char *id, size_t at, json_t **ret, hl_err *err) {
     hl_kept_response *r = NULL;
     char              of[HL_RESPONSE_ID_BYTES];
     const char       *tag = strchr(id, '_');
     json_t           *lists[2] = {0}, *item;
     size_t            i;
     (void)snprintf(of, sizeof of, "resp_%.16s", tag ? tag + 1 : "");
-    hl_status status = hl_store_find_response(store, of, &r, NULL);
+    hl_status status = hl_store_find_response(k->store, of, k->owner, &r, NULL);
     if (status == HL_OK) status = hl_json_parse_any(r->input_json, "kept input", &lists[0], err);
     if (status == HL_OK) status = hl_json_parse_any(r->response_json, "kept response", &lists[1], err);
     *ret = NULL;
-    for (int k = 0; k < 2 && status == HL_OK && !*ret; k++) {
-        const json_t *items = k == 0 ? lists[0] : json_object_get(lists[1], "output");
+    for (int n = 0; n < 2 && status == HL_OK && !*ret; n++) {
+        const json_t *items = n == 0 ? lists[0] : json_object_get(lists[1], "output");
         json_array_foreach(items, i, item) {
             const char *its = hl_json_text(item, "id");
             if (its && strcmp(its, id) == 0) *ret = json_incref(item);
@@ -172,8 +172,8 @@ static hl_status complete_item(const json_t *item, size_t kind, size_t at, const
     return ok ? HL_OK : no_memory(err);
 }
 
-static hl_status read_item(const json_t *item, size_t at, const char *tag, hl_store *store, json_t *to_list,
-                           hl_err *err) {
+static hl_status read_item(const json_t *item, size_t at, const char *tag, const hl_keeper *k,
+                           json_t *to_list, hl_err *err) {
     if (!json_is_object(item)) return hl_fail(err, HL_E_ARG, "input[%zu]: expected an object", at);
     const char *type = hl_json_text(item, "type"), *id = hl_json_text(item, "id");
     if (!type) type = !json_object_get(item, "role") && id ? "item_reference" : "message";
@@ -185,7 +185,7 @@ static hl_status read_item(const json_t *item, size_t at, const char *tag, hl_st
         to = json_copy((json_t *)(uintptr_t)item);
         status = to ? complete_item(item, kind, at, tag, to, err) : no_memory(err);
     } else if (strcmp(type, "item_reference") == 0 && id) {
-        status = find_item(store, id, at, &to, err);
+        status = find_item(k, id, at, &to, err);
     } else {
         return hl_fail(err, HL_E_UNSUPPORTED, "input[%zu]: type '%.40s' is not known to this build", at,
                        type);
@@ -195,7 +195,7 @@ static hl_status read_item(const json_t *item, size_t at, const char *tag, hl_st
     return status;
 }
 
-hl_status hl_response_read_items(const json_t *input, const char *tag, hl_store *store, json_t **ret,
+hl_status hl_response_read_items(const json_t *input, const char *tag, const hl_keeper *k, json_t **ret,
                                  hl_err *err) {
     size_t        i;
     const json_t *item;
@@ -206,10 +206,9 @@ hl_status hl_response_read_items(const json_t *input, const char *tag, hl_store 
         status = hl_fail(err, HL_E_ARG, "input: expected a text or a list of items");
     if (status == HL_OK && json_is_string(input)) {
         message = json_pack("{s:s, s:o}", "role", "user", "content", copy_text(input));
-        status = message ? read_item(message, 0, tag, store, list, err) : no_memory(err);
+        status = message ? read_item(message, 0, tag, k, list, err) : no_memory(err);
     }
-    json_array_foreach(input, i, item) if (status == HL_OK) status =
-        read_item(item, i, tag, store, list, err);
+    json_array_foreach(input, i, item) if (status == HL_OK) status = read_item(item, i, tag, k, list, err);
     json_decref(message);
     if (status == HL_OK)
         *ret = list;
@@ -236,16 +235,16 @@ static hl_status add_kept(const hl_kept_response *r, json_t *lists, hl_err *err)
     return status;
 }
 
-hl_status hl_response_add_history(hl_store *store, const char *id, json_t *items, hl_err *err) {
+hl_status hl_response_add_history(const hl_keeper *k, const char *id, json_t *items, hl_err *err) {
     json_t           *lists = json_array(), *list;
     hl_kept_response *r = NULL;
     size_t            i;
-    hl_status         status = lists ? hl_store_find_response(store, id, &r, err) : no_memory(err);
+    hl_status status = lists ? hl_store_find_response(k->store, id, k->owner, &r, err) : no_memory(err);
     for (int n = 0; status == HL_OK && n < MAX_HISTORY; n++) {
         hl_kept_response *before = NULL;
         status = add_kept(r, lists, err);
         if (status != HL_OK || !r->previous_id) break;
-        status = hl_store_find_response(store, r->previous_id, &before, err);
+        status = hl_store_find_response(k->store, r->previous_id, k->owner, &before, err);
         hl_kept_response_free(r);
         r = before;
     }

@@ -237,6 +237,7 @@ static hl_status keep_whole(const hl_completion *c, hl_err *err) {
     if (status == HL_OK) status = hl_host_store(c->x->server->host, &store, err);
     const hl_kept_response row = {.id = r->id,
                                   .previous_id = r->previous_id,
+                                  .owner = c->x->key_name,
                                   .created_ms = c->created_s * 1000,
                                   .input_json = hl_str_view(&input),
                                   .response_json = hl_str_view(&r->whole)};
@@ -525,11 +526,11 @@ static hl_status take_tools(hl_completion *c, hl_err *err) {
 
 /* ---- The conversation ---- */
 
-static hl_status add_history(hl_completion *c, hl_store *store, json_t *items, hl_err *err) {
+static hl_status add_history(hl_completion *c, const hl_keeper *k, json_t *items, hl_err *err) {
     hl_err          why = {0};
     const response *r = response_of(c);
     if (!r->previous_id) return HL_OK;
-    const hl_status status = hl_response_add_history(store, r->previous_id, items, &why);
+    const hl_status status = hl_response_add_history(k, r->previous_id, items, &why);
     if (status == HL_E_NOT_FOUND) {
         c->x->problem = "previous_response_not_found"; /* and 400, as OpenAI has it */
         return hl_fail(err, HL_E_ARG, "previous_response_id: %s", why.text);
@@ -540,21 +541,21 @@ static hl_status add_history(hl_completion *c, hl_store *store, json_t *items, h
 
 static hl_status make_messages(hl_completion *c, json_t *messages, hl_err *err) {
     response *r = response_of(c);
-    hl_store *store = NULL;
+    hl_keeper keeper = {.owner = c->x->key_name};
     hl_view   instructions = {0};
     json_t   *items = json_array();
     hl_status status = items ? HL_OK : hl_fail(err, HL_E_NOMEM, "server: no memory");
-    if (status == HL_OK) status = hl_host_store(c->x->server->host, &store, err);
+    if (status == HL_OK) status = hl_host_store(c->x->server->host, &keeper.store, err);
     if (status == HL_OK) status = hl_field_view(c->body, "instructions", &instructions, err);
     if (status == HL_OK)
-        status = hl_response_read_items(json_object_get(c->body, "input"), r->tag, store, &r->input, err);
+        status = hl_response_read_items(json_object_get(c->body, "input"), r->tag, &keeper, &r->input, err);
     if (status == HL_OK && json_array_size(r->input) == 0 && !r->previous_id && !instructions.ptr)
         status = hl_fail(err, HL_E_ARG, "input: expected a text or a list of items");
     if (status == HL_OK && instructions.len > 0 &&
         json_array_append_new(messages, json_pack("{s:s, s:s%}", "role", "system", "content",
                                                   instructions.ptr, instructions.len)) != 0)
         status = hl_fail(err, HL_E_NOMEM, "server: no memory");
-    if (status == HL_OK) status = add_history(c, store, items, err);
+    if (status == HL_OK) status = add_history(c, &keeper, items, err);
     if (status == HL_OK && json_array_extend(items, r->input) != 0)
         status = hl_fail(err, HL_E_NOMEM, "server: no memory");
     if (status == HL_OK) status = hl_response_add_messages(items, messages, err);

@@ -32,8 +32,11 @@ typedef struct address {
 /* ---- Texts to addresses ---- */
 
 /* "host:port", "host", ":port", "[::1]:port", with or without a scheme. */
-static hl_status split_address(const char *text, char host[256], char port[8], hl_err *err) {
+static hl_status split_address(const char *text, bool is_tls, char host[256], char port[8], hl_err *err) {
     const char *scheme = strstr(text, "://"), *from = scheme ? scheme + 3 : text;
+    if (strncmp(text, "https://", 8) == 0 && !is_tls)
+        return hl_fail(err, HL_E_ARG, "server.host '%.100s': HTTPS needs server.tls_cert and server.tls_key",
+                       text);
     const char *otherwise = !scheme ? "11434" : strncmp(text, "https", 5) == 0 ? "443" : "80";
     if (strlen(from) >= 256) return hl_fail(err, HL_E_ARG, "server.host: too long");
     (void)snprintf(host, 256, "%s", from);
@@ -230,7 +233,7 @@ static hl_status open_localhost(hl_server *s, const char *port, hl_err *err) {
 static hl_status open_tcp(hl_server *s, const char *text, hl_err *err) {
     char      host[256], port[8], where[300];
     address   a = {0};
-    hl_status status = split_address(text, host, port, err);
+    hl_status status = split_address(text, s->is_tls, host, port, err);
     if (status == HL_OK && strcasecmp(host, "localhost") == 0) {
         status = check_reach(s, text, true, err);
         return status == HL_OK ? open_localhost(s, port, err) : status;

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from test_serve import ANSWER, Server, serve, user  # noqa: F401: a fixture
+from test_serve import ANSWER, PIECES, Server, serve, user  # noqa: F401: a fixture
 
 
 def wait_for(what):
@@ -138,7 +138,7 @@ def test_an_alias_goes_past_models_that_do_not_fit(cli, serve):
     s = serve()
     resource.prlimit(s.process.pid, resource.RLIMIT_AS, (3 << 30, 3 << 30))  # a cache for 16 million tokens takes more
     (cli.folder / "Modelfile").write_text("FROM x\nPARAMETER num_ctx 16000000\nPARAMETER num_predict 1\nSYSTEM be huge\n")
-    cli.ok("import", cli.folder / "tiny.gguf", "huge", "--modelfile", "Modelfile")
+    cli.ok("import", cli.model(PIECES, name="huge", n_ctx=16000000), "huge", "--modelfile", "Modelfile")
     got = s.json("POST", "/api/chat", user(model="gpt-4o", stream=False))
     plain = s.json("POST", "/api/chat", user(stream=False))
     assert got["message"]["content"] == ANSWER and got["prompt_eval_count"] == plain["prompt_eval_count"]  # nothing of the first

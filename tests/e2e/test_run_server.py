@@ -216,7 +216,7 @@ def wait_for(what):
 
 
 def was_left(cli):
-    return any("route=runner_answer" in line and "gone=1" in line for line in list(cli.server.log))
+    return any("route=runner_answer" in line and "end=gone" in line for line in list(cli.server.log))
 
 
 def run_endless(cli, *args):

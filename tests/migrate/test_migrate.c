@@ -66,7 +66,7 @@ static void make_version(const fixture *f, int version) {
              "INSERT INTO api_key VALUES ('ci', '00112233445566778899aabbccddeeff00112233445566778899aabbc"
              "cddeeff', 'manage', -3, 4)");
     if (has_table(sql, "response"))
-        exec(sql, "INSERT INTO response VALUES (1, 'resp_1', NULL, 2, '[]', '{}', 4)");
+        exec(sql, "INSERT INTO response VALUES (1, 'resp_1', NULL, '', 2, '[]', '{}', 4)");
     (void)sqlite3_close(sql);
 }
 

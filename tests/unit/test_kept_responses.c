@@ -38,7 +38,7 @@ static void keep(hl_db *db, const char *id, const char *previous, hl_view text, 
 
 static bool is_there(hl_db *db, const char *id) {
     hl_kept_response *r = NULL;
-    const hl_status   status = hl_db_find_response(db, id, &r, NULL);
+    const hl_status   status = hl_db_find_response(db, id, "", &r, NULL);
     assert_true(status == HL_OK || status == HL_E_NOT_FOUND);
     hl_kept_response_free(r);
     return status == HL_OK;
@@ -50,7 +50,7 @@ static void one_comes_back_as_it_was_kept(void **state) {
     hl_kept_response *r = NULL;
     keep(db, "a", NULL, (hl_view){"{\"x\":1}", 7}, MANY, LARGE);
     keep(db, "b", "a", (hl_view){"{}", 2}, MANY, LARGE);
-    assert_int_equal(hl_db_find_response(db, "a", &r, &err), HL_OK);
+    assert_int_equal(hl_db_find_response(db, "a", "", &r, &err), HL_OK);
     assert_string_equal(r->id, "a");
     assert_null(r->previous_id);
     assert_int_equal(r->created_ms, 7);
@@ -59,7 +59,7 @@ static void one_comes_back_as_it_was_kept(void **state) {
     assert_string_equal(r->response_json.ptr, "{\"x\":1}");
     assert_int_equal(r->response_json.len, 7);
     hl_kept_response_free(r);
-    assert_int_equal(hl_db_find_response(db, "b", &r, &err), HL_OK);
+    assert_int_equal(hl_db_find_response(db, "b", "", &r, &err), HL_OK);
     assert_string_equal(r->previous_id, "a");
     hl_kept_response_free(r);
 }
@@ -76,9 +76,9 @@ static void an_id_is_kept_once(void **state) {
 static void a_deleted_one_is_gone(void **state) {
     hl_err err = {0};
     keep(*state, "a", NULL, (hl_view){"{}", 2}, MANY, LARGE);
-    assert_int_equal(hl_db_drop_response(*state, "a", &err), HL_OK);
+    assert_int_equal(hl_db_drop_response(*state, "a", "", &err), HL_OK);
     assert_false(is_there(*state, "a"));
-    assert_int_equal(hl_db_drop_response(*state, "a", &err), HL_E_NOT_FOUND);
+    assert_int_equal(hl_db_drop_response(*state, "a", "", &err), HL_E_NOT_FOUND);
     assert_non_null(strstr(err.text, "'a'"));
 }
 
@@ -115,8 +115,8 @@ static void without_a_database_it_is_an_error(void **state) {
     const hl_kept_response r = {.id = "a", .input_json = {"[]", 2}, .response_json = {"{}", 2}};
     (void)state;
     assert_int_equal(hl_db_put_response(NULL, &r, 1, 1, &err), HL_E_IO);
-    assert_int_equal(hl_db_find_response(NULL, "a", &found, &err), HL_E_IO);
-    assert_int_equal(hl_db_drop_response(NULL, "a", &err), HL_E_IO);
+    assert_int_equal(hl_db_find_response(NULL, "a", "", &found, &err), HL_E_IO);
+    assert_int_equal(hl_db_drop_response(NULL, "a", "", &err), HL_E_IO);
 }
 
 int main(void) {

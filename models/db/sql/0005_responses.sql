@@ -6,6 +6,7 @@ CREATE TABLE response (
     seq           INTEGER PRIMARY KEY,  -- in the order in which they were kept
     id            TEXT    NOT NULL UNIQUE,
     previous_id   TEXT,
+    owner         TEXT    NOT NULL,     -- the name of the key that asked; '': none was asked for
     created_ms    INTEGER NOT NULL,
     input_json    TEXT    NOT NULL,     -- the items of this request alone: a list
     response_json TEXT    NOT NULL,     -- as its client got it
