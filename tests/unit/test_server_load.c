@@ -166,6 +166,7 @@ static void *ask(void *user) {
     char         url[200];
     hl_str       answer;
     hl_err       err = {0};
+    int          code = 0;
     hl_http_call call = {.method = c->method, .url = url};
     if (c->body[0]) {
         call.body = hl_view_of(c->body);
@@ -173,7 +174,8 @@ static void *ask(void *user) {
     }
     (void)snprintf(url, sizeof url, "http://%s%s", hl_server_address(c->x->server), c->path);
     hl_str_init(&answer, 1 << 20);
-    if (hl_http_ask(&call, &answer, &c->code, &err) != HL_OK) c->code = -1;
+    if (hl_http_ask(&call, &answer, &code, &err) != HL_OK) code = -1;
+    __atomic_store_n(&c->code, code, __ATOMIC_RELEASE);
     hl_str_done(&answer);
     return NULL;
 }
@@ -215,22 +217,23 @@ static void all_are_answered(client asks[N_ASKS]) {
     }
 }
 
+static uint64_t n_waiting(const setup *x) {
+    char   url[200];
+    hl_str answer;
+    int    code = 0;
+    (void)snprintf(url, sizeof url, "http://%s/metrics", hl_server_address(x->server));
+    const hl_http_call call = {.method = "GET", .url = url};
+    hl_str_init(&answer, 1 << 20);
+    assert_int_equal(hl_http_ask(&call, &answer, &code, NULL), HL_OK);
+    const char    *at = strstr(hl_str_text(&answer), "\nhyperlama_waiting ");
+    const uint64_t n = at ? strtoull(at + sizeof "\nhyperlama_waiting", NULL, 10) : 0;
+    hl_str_done(&answer);
+    return n;
+}
+
 /* Until the server has all of them: what it answers then, it answers beside them. */
-static void wait_for_all(const setup *x, uint64_t n_before) {
-    char url[200];
-    for (;;) {
-        hl_str answer;
-        int    code = 0;
-        (void)snprintf(url, sizeof url, "http://%s/metrics", hl_server_address(x->server));
-        const hl_http_call call = {.method = "GET", .url = url};
-        hl_str_init(&answer, 1 << 20);
-        assert_int_equal(hl_http_ask(&call, &answer, &code, NULL), HL_OK);
-        const char    *at = strstr(hl_str_text(&answer), "\nhyperlama_waiting ");
-        const uint64_t n = at ? strtoull(at + sizeof "\nhyperlama_waiting", NULL, 10) : 0;
-        hl_str_done(&answer);
-        if (n == n_before) return;
-        (void)usleep(1000);
-    }
+static void wait_for_all(const setup *x, uint64_t n) {
+    while (n_waiting(x) != n) (void)usleep(1000);
 }
 
 static void a_model_that_does_not_come_holds_up_nobody_else(void **state) {
@@ -263,22 +266,36 @@ static void models_are_loaded_some_at_a_time_and_the_rest_after_them(void **stat
     end(&x);
 }
 
+/* One that a worker has just taken is neither queued nor parked for a moment, and one more may come in then:
+ * so more are sent, until one is refused. */
 static void requests_that_wait_for_a_model_count_as_waiting(void **state) {
     (void)state;
     setup  x;
     hl_err err = {0};
-    client asks[N_ASKS], late;
+    client asks[N_ASKS], late[N_ASKS];
+    int    n_late = 0;
+    bool   is_refused = false;
     begin(&x);
     hl_server_stop(x.server, 0);
-    set(&x, HL_SETTING_server_max_queue, "59");
+    set(&x, HL_SETTING_server_max_queue, "60");
     if (hl_server_start(x.host, x.config, NULL, "test", NULL, 0, &x.server, &err) != HL_OK)
         fail_msg("%s", err.text);
     stall(&x, asks, 1);
     wait_for_all(&x, N_ASKS - 1);
-    late = for_model(&x, "slow0");
-    (void)ask(&late);
-    assert_int_equal(late.code, 503);
+    for (; !is_refused; n_late++) {
+        assert_true(n_late < N_ASKS);
+        late[n_late] = for_model(&x, "slow0");
+        assert_int_equal(pthread_create(&late[n_late].thread, NULL, ask, &late[n_late]), 0);
+        const uint64_t n_taken = (uint64_t)(N_ASKS + n_late);
+        while (!is_refused && n_waiting(&x) < n_taken)
+            is_refused = __atomic_load_n(&late[n_late].code, __ATOMIC_ACQUIRE) != 0;
+    }
+    assert_int_equal(late[n_late - 1].code, 503);
     all_are_answered(asks);
+    for (int i = 0; i < n_late; i++) {
+        (void)pthread_join(late[i].thread, NULL);
+        assert_int_equal(late[i].code, i == n_late - 1 ? 503 : 200);
+    }
     end(&x);
 }
 
