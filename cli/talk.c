@@ -92,13 +92,21 @@ static bool needs_this_process(const hl_talk *t) {
 
 /* A server that can be asked for it. */
 static bool has_server(hl_talk *t, const hl_source *source) {
-    char fingerprint[HL_FINGERPRINT_BYTES];
+    const char *address = hl_config_text(t->app->config, HL_SETTING_server_host);
+    char        fingerprint[HL_FINGERPRINT_BYTES];
+    int         code = 0;
     if (!source->stored || needs_this_process(t)) return false;
     if (t->has_looked || t->is_locked) return t->server.url[0] != '\0';
     t->has_looked = true;
-    return hl_host_fingerprint(t->host, fingerprint) &&
-           hl_server_find(hl_config_text(t->app->config, HL_SETTING_server_host), hl_app_key(t->app),
-                          hl_env_get(t->app->envp, "SSL_CERT_FILE"), fingerprint, &t->server);
+    const bool is_there =
+        hl_host_fingerprint(t->host, fingerprint) &&
+        hl_server_find(address, hl_app_key(t->app), hl_env_get(t->app->envp, "SSL_CERT_FILE"), fingerprint,
+                       &t->server, &code);
+    if (code == 401)
+        hl_app_note(t->app,
+                    "the server at %s asks for a key (HYPERLAMA_API_KEY): this process answers instead",
+                    address);
+    return is_there;
 }
 
 static hl_status open_there(hl_talk *t, hl_source *source, hl_err *err) {

@@ -378,6 +378,9 @@ HL_MUST_CHECK hl_status hl_keyring_revoke(hl_keyring *r, const char *name, hl_er
  * owns   hl_free(*ret_keys); NULL when there is none */
 HL_MUST_CHECK hl_status hl_keyring_list(hl_keyring *r, hl_key **ret_keys, size_t *ret_n, hl_err *err);
 
+/* Were there keys that nobody has revoked? True with an empty list means that the database was lost. */
+bool hl_keyring_had_keys(const hl_keyring *r);
+
 /* May hl_keyring_list() give something else than at the last call, by whatever process? Costs microseconds.
  * When the file is another one now, it is opened. */
 bool hl_keyring_has_changed(hl_keyring *r);

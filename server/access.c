@@ -111,8 +111,10 @@ static void sign(hl_exchange *x, const hl_key *k) {
 static hl_status check_locked(hl_exchange *x, const char *shown[2], unsigned *ret_code, hl_err *err) {
     hl_server *s = x->server;
     hl_access *a = &s->access;
-    const bool must = hl_limit(&s->limits.require_keys) || !s->may_lack_keys;
+    bool       must = hl_limit(&s->limits.require_keys) || !s->may_lack_keys;
     if (a->n_keys == 0) look_again(s); /* from the first one on nobody is answered without one */
+    if (a->n_keys == 0 && !must)
+        must = hl_keyring_had_keys(a->ring); /* a database that is gone opens nothing */
     if (!must && a->n_keys == 0) return HL_OK;
     const hl_key *k = find_either(a, shown[0], shown[1]);
     if (!k && (shown[0] || shown[1])) {

@@ -94,7 +94,9 @@ hl_status hl_completion_set(hl_completion *c, const char *name, const json_t *va
     if (!value || json_is_null(value)) return HL_OK;
     if (!json_is_array(value)) return set_one(c, name, value, err);
     const hl_opt id = hl_opt_find(name);
-    if (id == HL_N_OPTS || id == HL_OPT_stop) {
+    if (id == HL_N_OPTS) /* once, however many values it has */
+        return set_one(c, name, json_array_size(value) > 0 ? json_array_get(value, 0) : json_false(), err);
+    if (id == HL_OPT_stop) {
         json_array_foreach(value, i, v) if (status == HL_OK) status = set_one(c, name, v, err);
         return status;
     }

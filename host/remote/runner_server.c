@@ -497,7 +497,7 @@ hl_status hl_runner_server_new(const hl_server_place *place, const char *model, 
 }
 
 bool hl_server_find(const char *address, const char *key, const char *ca_file, const char *fingerprint,
-                    hl_server_place *ret_place) {
+                    hl_server_place *ret_place, int *ret_code) {
     hl_server_place place = {.ca_file = ca_file};
     const char     *path = hl_http_unix_path(address);
     char            url[sizeof place.url + 40];
@@ -505,6 +505,7 @@ bool hl_server_find(const char *address, const char *key, const char *ca_file, c
     json_t         *json = NULL;
     int             code = 0;
     bool            is_ours = false;
+    if (ret_code) *ret_code = 0;
     if (hl_http_base_url(address, place.url, sizeof place.url, NULL) != HL_OK ||
         (path &&
          snprintf(place.unix_path, sizeof place.unix_path, "%s", path) >= (int)sizeof place.unix_path) ||
@@ -525,6 +526,7 @@ bool hl_server_find(const char *address, const char *key, const char *ca_file, c
     }
     json_decref(json);
     hl_str_done(&answer);
+    if (ret_code) *ret_code = code;
     if (is_ours) *ret_place = place;
     return is_ours;
 }

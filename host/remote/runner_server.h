@@ -19,9 +19,10 @@ typedef struct hl_server_place {
 
 /* Does a server of our version answer at `address` (as server.host has it) that has this models folder?
  * in     key, ca_file  NULL: none
- *        fingerprint  hl_host_fingerprint() */
+ *        fingerprint  hl_host_fingerprint()
+ * out    ret_code  what it answered: 401 without the right key; 0: nothing. NULL is allowed */
 bool hl_server_find(const char *address, const char *key, const char *ca_file, const char *fingerprint,
-                    hl_server_place *ret_place);
+                    hl_server_place *ret_place, int *ret_code);
 
 /* Have the server load a model, and make a runner that asks it.
  *

@@ -6,6 +6,7 @@
  * whoever asks about keys waits for nobody who writes to the index.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -121,6 +122,33 @@ static int write_row(hl_db *db, sqlite3_stmt *st, const char *const texts[3], co
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* A file beside the database says that there are keys: whoever loses the one does not lose the other. */
+static bool mark_path(const hl_keyring *r, char ret[PATH_MAX]) {
+    return snprintf(ret, PATH_MAX, "%s.has-keys", r->path) < PATH_MAX;
+}
+
+static hl_status set_mark(const hl_keyring *r, hl_err *err) {
+    char      path[PATH_MAX];
+    int       fd = -1;
+    hl_status status = mark_path(r, path) ? HL_OK : hl_fail(err, HL_E_LIMIT, "'%s': too long", r->path);
+    if (status == HL_OK) status = hl_file_open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600, &fd, NULL, err);
+    if (fd >= 0) (void)close(fd);
+    return status;
+}
+
+static void drop_mark(hl_keyring *r) {
+    char    path[PATH_MAX];
+    hl_key *keys = NULL;
+    size_t  n = 0;
+    if (hl_keyring_list(r, &keys, &n, NULL) == HL_OK && n == 0 && mark_path(r, path)) (void)unlink(path);
+    hl_free(keys);
+}
+
+bool hl_keyring_had_keys(const hl_keyring *r) {
+    char path[PATH_MAX];
+    return mark_path(r, path) && access(path, F_OK) == 0;
+}
+
 hl_status hl_keyring_add(hl_keyring *r, const char *name, hl_key_scope scope, int32_t priority,
                          char ret_key[HL_KEY_TEXT_BYTES], hl_err *err) {
     static const char query[] = "INSERT INTO api_key (name, sha256, scope, priority, created_ms)"
@@ -134,6 +162,7 @@ hl_status hl_keyring_add(hl_keyring *r, const char *name, hl_key_scope scope, in
                          HL_KEY_PRIORITY_MOST);
     if (status == HL_OK) status = draw_key(key, err);
     if (status == HL_OK) status = hl_sha256_of(key, strlen(key), sum, err);
+    if (status == HL_OK) status = set_mark(r, err);
     if (status != HL_OK) return status;
     int rc = sqlite3_prepare_v2(r->db->sql, query, -1, &st, NULL);
     if (rc == SQLITE_OK)
@@ -159,6 +188,7 @@ hl_status hl_keyring_revoke(hl_keyring *r, const char *name, hl_err *err) {
     else if (sqlite3_changes(r->db->sql) == 0)
         status = hl_fail(err, HL_E_NOT_FOUND, "there is no key '%.80s' (see `hyperlama keys list`)", name);
     (void)sqlite3_finalize(st);
+    if (status == HL_OK) drop_mark(r);
     return status;
 }
 

@@ -142,6 +142,67 @@ def test_a_key_may_do_what_its_scope_says(serve, cli):
     assert [m["name"] for m in s.json("GET", "/api/tags", headers=bearer(keys["use"]))["models"]] == ["tiny:latest"]
 
 
+def test_kept_answers_belong_to_the_key_that_asked(serve, cli):
+    s = serve()
+    alice, bob = (bearer(make_key(cli, name)) for name in ("alice", "bob"))
+    ask = lambda headers, **more: s.ask("POST", "/v1/responses", dict({"model": "tiny", "input": "my secret is 42"}, **more), headers)
+    kept = json.loads(ask(alice)[1])["id"]
+    for method, path in (("GET", f"/v1/responses/{kept}"), ("GET", f"/v1/responses/{kept}/input_items"), ("DELETE", f"/v1/responses/{kept}")):
+        assert s.ask(method, path, headers=bob)[0] == 404
+    assert ask(bob, previous_response_id=kept)[0] == 400
+    item = json.loads(s.ask("GET", f"/v1/responses/{kept}/input_items", headers=alice)[1])["data"][0]["id"]
+    status, data, _ = ask(bob, input=[{"type": "item_reference", "id": item}])
+    assert status == 404 and b"secret" not in data
+    assert ask(alice, previous_response_id=kept)[0] == 200
+    assert s.ask("DELETE", f"/v1/responses/{kept}", headers=alice)[0] == 200
+
+
+def test_running_requests_are_for_admins(serve, cli):
+    s = serve()
+    use, admin = bearer(make_key(cli, "u")), bearer(make_key(cli, "a", "--scope", "admin"))
+    assert s.ask("GET", "/api/requests", headers=use)[0] == s.ask("DELETE", "/api/requests/req_1", headers=use)[0] == 403
+    assert s.ask("GET", "/api/requests", headers=admin)[0] == 200
+
+
+def test_the_first_key_counts_at_once(serve, cli):
+    s = serve()
+    for _ in range(5):
+        assert s.ask("GET", "/api/tags")[0] == 200
+        make_key(cli, "first")
+        assert s.ask("GET", "/api/tags")[0] == 401
+        cli.ok("keys", "revoke", "first")
+        wait_until(lambda: s.ask("GET", "/api/tags")[0] == 200)
+
+
+def test_a_lost_database_opens_nothing(serve, cli):
+    s = serve()
+    key = make_key(cli, "k")
+    assert s.ask("GET", "/api/tags")[0] == 401
+    (cli.home / "hyperlama.db").write_bytes(os.urandom(4000))
+    for tail in ("-wal", "-shm"):
+        (cli.home / ("hyperlama.db" + tail)).unlink(missing_ok=True)
+    assert "k" not in cli.ok("keys", "list").split()
+    wait_until(lambda: s.ask("GET", "/api/tags", headers=bearer(key))[0] == 401)
+    assert s.ask("GET", "/api/tags")[0] == 401
+    with Server(cli) as fresh:
+        assert fresh.ask("GET", "/api/tags")[0] == 401
+        new = make_key(cli, "new")
+        assert fresh.ask("GET", "/api/tags", headers=bearer(new))[0] == 200
+        cli.ok("keys", "revoke", "new")
+        wait_until(lambda: fresh.ask("GET", "/api/tags")[0] == 200)
+
+
+def test_settings_may_be_written_with_their_section(cli):
+    cli.settings("server.require_keys = yes\n")
+    with Server(cli) as s:
+        assert s.ask("GET", "/api/tags")[0] == 401
+
+
+def test_https_without_a_certificate_is_refused(cli):
+    done = cli("serve", env={"HYPERLAMA_SERVER_HOST": "https://127.0.0.1:0"})
+    assert done.returncode == 2 and "server.tls_cert" in done.stderr and "listening" not in done.stdout
+
+
 def test_commands_show_a_key_from_the_environment(serve, cli):
     key = make_key(cli, "alice")
     s = serve()
@@ -874,3 +935,14 @@ def test_one_that_is_cut_off_answers(cli):
 def test_without_airgap_there_is_no_filter_more(cli):
     with Host(cli, "127.0.0.1:0") as s:
         assert n_filters(s.process.pid) == n_filters("self")
+
+
+def test_run_says_that_a_server_asks_for_a_key(serve, cli):
+    s = serve()
+    key = make_key(cli, "k")
+    env = {"HYPERLAMA_SERVER_HOST": f"{s.host}:{s.port}"}
+    done = cli("run", "tiny", "hi", env=env)
+    assert done.returncode == 0 and done.stdout.strip() == ANSWER and "HYPERLAMA_API_KEY" in done.stderr
+    done = cli("run", "tiny", "hi", env=dict(env, HYPERLAMA_API_KEY=key))
+    assert done.stdout.strip() == ANSWER and done.stderr == ""
+    wait_until(lambda: any("route=runner_answer" in line and "key=k" in line for line in s.log))

@@ -419,9 +419,9 @@ static void a_server_that_is_not_there_is_none(void **state) {
     hl_server_place place = {0};
     hl_options      o;
     (void)snprintf(url, sizeof url, "%s", s->url);
-    assert_false(hl_server_find(url, NULL, NULL, "x", &place)); /* it answers, and not as one of ours */
+    assert_false(hl_server_find(url, NULL, NULL, "x", &place, NULL)); /* it answers, and not as one of ours */
     end(s);
-    assert_false(hl_server_find(url, NULL, NULL, "x", &place));
+    assert_false(hl_server_find(url, NULL, NULL, "x", &place, NULL));
     hl_options_init(&o);
     (void)snprintf(place.url, sizeof place.url, "%s", url);
     assert_int_equal(hl_runner_server_new(&place, "m", &o, 0, &r, &load_ns, &err), HL_E_NET);

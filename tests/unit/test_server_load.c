@@ -172,7 +172,7 @@ static void *ask(void *user) {
         call.body = hl_view_of(c->body);
         call.is_over = is_leaving;
     }
-    (void)snprintf(url, sizeof url, "http://%s%s", hl_server_address(c->x->server), c->path);
+    (void)snprintf(url, sizeof url, "%s%s", hl_server_address(c->x->server), c->path);
     hl_str_init(&answer, 1 << 20);
     if (hl_http_ask(&call, &answer, &code, &err) != HL_OK) code = -1;
     __atomic_store_n(&c->code, code, __ATOMIC_RELEASE);
@@ -221,7 +221,7 @@ static uint64_t n_waiting(const setup *x) {
     char   url[200];
     hl_str answer;
     int    code = 0;
-    (void)snprintf(url, sizeof url, "http://%s/metrics", hl_server_address(x->server));
+    (void)snprintf(url, sizeof url, "%s/metrics", hl_server_address(x->server));
     const hl_http_call call = {.method = "GET", .url = url};
     hl_str_init(&answer, 1 << 20);
     assert_int_equal(hl_http_ask(&call, &answer, &code, NULL), HL_OK);
