@@ -3,8 +3,8 @@
  * access.c - keys: whoever asks, what they may do, and how their requests stand to those of others.
  *
  * The keys of the database are held in memory and looked at again every second, and at once when somebody
- * shows one that is not among them, or there is none yet; so a new key counts immediately, a revoked one for a second more. A
- * database that cannot be read leaves the keys as they were.
+ * shows one that is not among them, or there is none yet; so a new key counts immediately, a revoked one for
+ * a second more. A database that cannot be read leaves the keys as they were.
  */
 #include <stdlib.h>
 #include <string.h>

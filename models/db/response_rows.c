@@ -18,11 +18,10 @@ static int run(sqlite3_stmt *st, int rc) {
 }
 
 static int insert(sqlite3 *sql, const hl_kept_response *r) {
-    sqlite3_stmt *st = NULL;
-    int           rc = sqlite3_prepare_v2(sql,
-                                          "INSERT INTO response (id, previous_id, owner, created_ms, input_json,"
-                                                    " response_json, n_bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                                          -1, &st, NULL);
+    sqlite3_stmt     *st = NULL;
+    static const char query[] = "INSERT INTO response (id, previous_id, owner, created_ms, input_json,"
+                                " response_json, n_bytes) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    int               rc = sqlite3_prepare_v2(sql, query, -1, &st, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_bind_text(st, 1, r->id, -1, SQLITE_STATIC);
     if (rc == SQLITE_OK && r->previous_id) rc = sqlite3_bind_text(st, 2, r->previous_id, -1, SQLITE_STATIC);
     if (rc == SQLITE_OK) rc = sqlite3_bind_text(st, 3, r->owner ? r->owner : "", -1, SQLITE_STATIC);
