@@ -164,7 +164,8 @@ hl_status hl_access_check_queue(hl_exchange *x, hl_err *err) {
     size_t       n = 0;
     if (!x->key_name[0]) return HL_OK;
     (void)pthread_mutex_lock(&s->lock);
-    for (const hl_exchange *y = s->exchanges; y; y = y->next) n += y->owner == x->owner;
+    for (const hl_exchange *y = s->exchanges; y; y = y->next)
+        n += y->owner == x->owner && __atomic_load_n(&y->state, __ATOMIC_ACQUIRE) != HL_X_RECEIVING;
     (void)pthread_mutex_unlock(&s->lock);
     if (n < most) return HL_OK;
     return hl_fail(err, HL_E_BUSY,

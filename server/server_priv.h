@@ -127,8 +127,10 @@ void hl_preload_start(hl_server *s);
 
 HL_MUST_CHECK hl_status hl_hangup_start(hl_server *s, hl_err *err);
 void                    hl_hangup_stop(hl_server *s);
-/* Before x is parked. False: we are stopping, and nothing may be suspended any more. */
+/* Look for the end of its client from now on. False: we are stopping. */
 HL_MUST_CHECK bool hl_hangup_add(hl_server *s, hl_exchange *x);
+/* It is WORKING now; before x is parked. False: we are stopping, and nothing may be suspended any more. */
+HL_MUST_CHECK bool hl_hangup_begin_work(hl_server *s, hl_exchange *x);
 /* Its client is gone, or is to go: under the server's lock. While a worker has it, it must stay parked: on
  * being resumed libmicrohttpd reads, and may close and free it. The worker sees is_gone and hands it back
  * soon. */

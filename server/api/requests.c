@@ -36,7 +36,8 @@ hl_status hl_api_requests(hl_exchange *x, hl_err *err) {
     hl_json_open(&x->out, "requests", '[');
     (void)pthread_mutex_lock(&s->lock);
     for (const hl_exchange *other = s->exchanges; other; other = other->next)
-        if (other != x) add_request(other, &x->out);
+        if (other != x && __atomic_load_n(&other->state, __ATOMIC_ACQUIRE) != HL_X_RECEIVING)
+            add_request(other, &x->out);
     (void)pthread_mutex_unlock(&s->lock);
     hl_json_close(&x->out, ']');
     hl_json_close(&x->out, '}');

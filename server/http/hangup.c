@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -30,6 +31,10 @@ static hl_exchange *find(const hl_server *s, uint64_t number) {
 void hl_exchange_end(hl_exchange *x) {
     __atomic_store_n(&x->is_gone, 1, __ATOMIC_SEQ_CST);
     const hl_exchange_state state = __atomic_load_n(&x->state, __ATOMIC_SEQ_CST);
+    if (state == HL_X_RECEIVING) { /* libmicrohttpd does not see an end that comes with the last bytes */
+        (void)shutdown(x->fd, SHUT_RDWR);
+        return;
+    }
     if (state == HL_X_WORKING) { /* or it waits, without a worker, for a model */
         hl_host_stop_waiting(x->server->host, &x->load_wait);
         return;
@@ -138,6 +143,15 @@ bool hl_hangup_add(hl_server *s, hl_exchange *x) {
     if (may_come && epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, x->fd, &ev) != 0 && errno == EEXIST)
         (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, x->fd, &ev);
     return may_come;
+}
+
+bool hl_hangup_begin_work(hl_server *s, hl_exchange *x) {
+    if (!x->is_listed && !hl_hangup_add(s, x)) return false;
+    (void)pthread_mutex_lock(&s->lock);
+    const bool may_work = !s->is_stopping;
+    if (may_work) __atomic_store_n(&x->state, HL_X_WORKING, __ATOMIC_SEQ_CST);
+    (void)pthread_mutex_unlock(&s->lock);
+    return may_work;
 }
 
 void hl_hangup_remove(hl_server *s, hl_exchange *x) {

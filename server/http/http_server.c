@@ -398,8 +398,8 @@ static enum MHD_Result begin_work(hl_exchange *x) {
                          "(server.max_queue = %zu)",
                          max_queue);
     if (status != HL_OK) return refuse_work(x, status, &err);
-    set_state(x, HL_X_WORKING);
-    if (!hl_hangup_add(s, x)) return refuse_work(x, hl_fail(&err, HL_E_BUSY, "the server is stopping"), &err);
+    if (!hl_hangup_begin_work(s, x))
+        return refuse_work(x, hl_fail(&err, HL_E_BUSY, "the server is stopping"), &err);
     x->job = (hl_job){.fn = run_job, .user = x};
     park(x);
     hl_workers_post(workers, &x->job);
@@ -575,6 +575,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         return begin(x, url, method);
     }
     if (*n_data > 0) {
+        if (!x->is_listed && !hl_hangup_add(s, x)) return MHD_NO;
         if (!x->body.failed && !x->has_failed) hl_str_add(&x->body, data, *n_data);
         x->n_received += *n_data;
         if (x->has_failed && x->n_received > DRAIN_BYTES) return MHD_NO;
@@ -756,7 +757,8 @@ static void wait_until_empty(hl_server *s, int64_t until_ns) {
 static bool has_suspended(hl_server *s) {
     bool any = false;
     (void)pthread_mutex_lock(&s->lock);
-    any = s->exchanges != NULL;
+    for (const hl_exchange *x = s->exchanges; x && !any; x = x->next)
+        any = __atomic_load_n(&x->state, __ATOMIC_SEQ_CST) != HL_X_RECEIVING;
     (void)pthread_mutex_unlock(&s->lock);
     return any;
 }

@@ -2,6 +2,7 @@
 import gzip
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -464,6 +465,18 @@ def wait_for(what, seconds=20):
             return True
         time.sleep(0.02)
     return False
+
+
+def test_a_body_that_never_ends_holds_no_connection(serve):
+    s = serve(env={"HYPERLAMA_SERVER_MAX_CONNECTIONS": "20"})
+    for _ in range(60):
+        c = socket.create_connection((s.host, s.port))
+        c.sendall(b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        c.shutdown(socket.SHUT_WR)
+        c.close()
+    assert wait_for(lambda: s.json("GET", "/health") == {"status": "ok"})
+    left = lambda: len(os.listdir(f"/proc/{s.process.pid}/fd"))
+    assert wait_for(lambda: left() < 25), left()  # with all of them it had 20 more
 
 
 def test_a_client_that_leaves_ends_its_answer(serve):
