@@ -418,7 +418,9 @@ static void open_engines(void) {
     }
 }
 
-void replay_report(void);
+extern const int replay_n_inputs; /* replay.c */
+const int        replay_n_inputs = 40;
+void             replay_report(void);
 
 void replay_report(void) {
     printf("%ld files, %ld with logits, %ld comparisons of instruction sets; sets:", n_files, n_answered,

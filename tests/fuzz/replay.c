@@ -12,13 +12,16 @@
 
 #include "hyperlama/base.h"
 
-enum { MAX_INPUT_BYTES = 1 << 22, N_DAMAGED = 200, N_NOISE = 200, MAX_NOISE_BYTES = 300 };
+enum { MAX_INPUT_BYTES = 1 << 22, MAX_NOISE_BYTES = 300 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A target that has figures prints them here, after --random. */
 void                       replay_report(void);
 __attribute__((weak)) void replay_report(void) {}
+/* How many inputs of each kind: fewer where one takes tens of milliseconds. */
+extern const int                replay_n_inputs;
+__attribute__((weak)) const int replay_n_inputs = 200;
 
 static uint32_t next_random(uint64_t *state) {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
@@ -37,7 +40,7 @@ static void feed(const uint8_t *data, size_t n) {
 static void feed_damaged(uint8_t *data, size_t n, uint64_t *state) {
     uint8_t *copy = malloc(n ? n : 1);
     if (!copy) abort();
-    for (int i = 0; n > 0 && i < N_DAMAGED; i++) {
+    for (int i = 0; n > 0 && i < replay_n_inputs; i++) {
         memcpy(copy, data, n);
         for (uint32_t k = next_random(state) % 4 + 1; k > 0; k--)
             copy[next_random(state) % n] = (uint8_t)next_random(state);
@@ -82,7 +85,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     feed(NULL, 0);
-    feed_noise(N_NOISE, &state);
+    feed_noise(replay_n_inputs, &state);
     (void)snprintf(folder, sizeof folder, "tests/fuzz/corpus/%s", name ? name + 7 : "");
     DIR *d = opendir(folder);
     for (const struct dirent *e; d && (e = readdir(d));) {
