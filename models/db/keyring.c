@@ -173,7 +173,10 @@ hl_status hl_keyring_add(hl_keyring *r, const char *name, hl_key_scope scope, in
     else if (rc != SQLITE_OK)
         status = hl_db_fail(r->db->sql, r->path, "write a key", rc, err);
     (void)sqlite3_finalize(st);
-    if (status == HL_OK) memcpy(ret_key, key, sizeof key);
+    if (status == HL_OK)
+        memcpy(ret_key, key, sizeof key);
+    else
+        drop_mark(r); /* unless there are others */
     return status;
 }
 

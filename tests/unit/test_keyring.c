@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include "store_fixture.h"
 
+#include <sqlite3.h>
+
 #include "core/data/sha256.h"
 
 static hl_keyring *open_ring(const fixture *f) {
@@ -59,6 +61,33 @@ static void of_a_key_its_sum_is_kept(void **state) {
     fixture_done(&f);
 }
 
+static void a_mark_outlives_the_database_and_not_the_keys(void **state) {
+    (void)state;
+    fixture  f;
+    hl_err   err = {0};
+    sqlite3 *sql = NULL;
+    char     key[HL_KEY_TEXT_BYTES];
+    fixture_init(&f);
+    hl_keyring *r = open_ring(&f);
+    assert_int_equal(sqlite3_open(f.db, &sql), SQLITE_OK);
+    static const char refuse[] =
+        "CREATE TRIGGER no BEFORE INSERT ON api_key BEGIN SELECT RAISE(FAIL, 'no'); END";
+    assert_int_equal(sqlite3_exec(sql, refuse, NULL, NULL, NULL), SQLITE_OK);
+    assert_true(hl_keyring_add(r, "x", HL_KEY_USE, 0, key, &err) != HL_OK);
+    assert_false(hl_keyring_had_keys(r)); /* none was made, so none is asked for */
+    assert_int_equal(sqlite3_exec(sql, "DROP TRIGGER no", NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(sql);
+    assert_int_equal(hl_keyring_add(r, "x", HL_KEY_USE, 0, key, &err), HL_OK);
+    assert_int_equal(hl_keyring_add(r, "y", HL_KEY_USE, 0, key, &err), HL_OK);
+    assert_int_equal(hl_keyring_add(r, "x", HL_KEY_USE, 0, key, &err), HL_E_EXISTS);
+    assert_int_equal(hl_keyring_revoke(r, "x", &err), HL_OK);
+    assert_true(hl_keyring_had_keys(r));
+    assert_int_equal(hl_keyring_revoke(r, "y", &err), HL_OK);
+    assert_false(hl_keyring_had_keys(r));
+    hl_keyring_close(r);
+    fixture_done(&f);
+}
+
 static void changes_by_others_are_noticed_and_nothing_else(void **state) {
     (void)state;
     fixture f;
@@ -105,6 +134,7 @@ static void where_none_can_be_made_there_are_no_keys(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(of_a_key_its_sum_is_kept),
+        cmocka_unit_test(a_mark_outlives_the_database_and_not_the_keys),
         cmocka_unit_test(changes_by_others_are_noticed_and_nothing_else),
         cmocka_unit_test(where_none_can_be_made_there_are_no_keys),
     };
