@@ -14,11 +14,9 @@
 #include "core/base/mem.h"
 #include "core/base/nearest.h"
 
-typedef enum option_kind { KIND_REAL, KIND_WHOLE, KIND_LIST } option_kind;
-
 typedef struct option_row {
     const char *name;
-    option_kind kind;
+    hl_opt_kind kind;
     size_t      offset, size; /* of the field in hl_options */
     float       least, most;  /* REAL */
     int64_t     low, high;    /* WHOLE */
@@ -27,11 +25,12 @@ typedef struct option_row {
 #define FIELD(f) .offset = offsetof(hl_options, f), .size = sizeof(((hl_options *)0)->f)
 static const option_row rows[HL_N_OPTS] = {
 #define HL_SAMPLER_REAL(n, d, a, b)                                                                          \
-    {.name = #n, .kind = KIND_REAL, FIELD(sampling.n), .least = (a), .most = (b)},
+    {.name = #n, .kind = HL_OPT_KIND_REAL, FIELD(sampling.n), .least = (a), .most = (b)},
 #define HL_SAMPLER_WHOLE(n, d, a, b)                                                                         \
-    {.name = #n, .kind = KIND_WHOLE, FIELD(sampling.n), .low = (a), .high = (b)},
-#define HL_OPTION_WHOLE(n, d, a, b) {.name = #n, .kind = KIND_WHOLE, FIELD(n), .low = (a), .high = (b)},
-#define HL_OPTION_LIST(n, f)        {.name = #n, .kind = KIND_LIST},
+    {.name = #n, .kind = HL_OPT_KIND_WHOLE, FIELD(sampling.n), .low = (a), .high = (b)},
+#define HL_OPTION_WHOLE(n, d, a, b)                                                                          \
+    {.name = #n, .kind = HL_OPT_KIND_WHOLE, FIELD(n), .low = (a), .high = (b)},
+#define HL_OPTION_LIST(n, f) {.name = #n, .kind = HL_OPT_KIND_LIST},
 #define HL_OPTION_IDLE(n, why)
 #include "hyperlama/sampler.def"
 #include "host/model_options.def"
@@ -84,6 +83,14 @@ hl_opt hl_opt_find(const char *name) {
 
 const char *hl_opt_name(hl_opt id) { return rows[id].name; }
 
+hl_opt_kind hl_opt_range(hl_opt id, double *ret_least, double *ret_most) {
+    const option_row *row = &rows[id];
+    const bool        is_real = row->kind == HL_OPT_KIND_REAL;
+    *ret_least = is_real ? (double)row->least : (double)row->low;
+    *ret_most = is_real ? (double)row->most : (double)row->high;
+    return row->kind;
+}
+
 static void *field_of(hl_options *o, const option_row *row) { return (char *)o + row->offset; }
 
 static hl_status set_real(hl_options *o, const option_row *row, const char *value, hl_err *err) {
@@ -117,12 +124,14 @@ static hl_status set_whole(hl_options *o, const option_row *row, const char *val
 static hl_status add_stop(hl_options *o, bool is_new_list, const char *value, hl_err *err) {
     const size_t n = strlen(value);
     if (n == 0 || n > HL_MAX_STOP_BYTES)
-        return hl_fail(err, HL_E_LIMIT, "option stop: %zu bytes, expected 1..%d", n, HL_MAX_STOP_BYTES);
+        return hl_fail(err, HL_E_ARG, "option stop: a text of %zu bytes, expected 1..%d", n,
+                       HL_MAX_STOP_BYTES);
     for (size_t i = 0; i < o->n_stops && !is_new_list; i++) {
         if (strcmp(o->stops[i], value) == 0) return HL_OK;
     }
     if (o->n_stops == HL_MAX_STOPS && !is_new_list)
-        return hl_fail(err, HL_E_LIMIT, "option stop: more than %d stop strings", HL_MAX_STOPS);
+        return hl_fail(err, HL_E_ARG, "option stop: more than %d texts, expected at most these",
+                       HL_MAX_STOPS);
     char *copy = hl_strdup(value);
     if (!copy) return hl_fail(err, HL_E_NOMEM, "option stop: no memory");
     if (is_new_list) clear_stops(o);
@@ -153,9 +162,9 @@ hl_status hl_options_set(hl_options *o, hl_opt_origin origin, const char *name, 
     hl_options *to = counts ? o : &probe;
     hl_status   status = HL_OK;
     switch (row->kind) {
-    case KIND_REAL: status = set_real(to, row, value, err); break;
-    case KIND_WHOLE: status = set_whole(to, row, value, err); break;
-    case KIND_LIST: status = add_stop(to, origin > to->origin[id], value, err); break;
+    case HL_OPT_KIND_REAL: status = set_real(to, row, value, err); break;
+    case HL_OPT_KIND_WHOLE: status = set_whole(to, row, value, err); break;
+    case HL_OPT_KIND_LIST: status = add_stop(to, origin > to->origin[id], value, err); break;
     }
     if (!counts)
         hl_options_done(&probe);
@@ -168,7 +177,7 @@ void hl_options_unset(hl_options *o, hl_opt_origin origin, hl_opt id) {
     hl_options plain;
     if (o->origin[id] != origin) return;
     hl_options_init(&plain);
-    if (rows[id].kind == KIND_LIST)
+    if (rows[id].kind == HL_OPT_KIND_LIST)
         clear_stops(o);
     else
         memcpy(field_of(o, &rows[id]), field_of(&plain, &rows[id]), rows[id].size);
@@ -180,11 +189,11 @@ hl_status hl_options_merge(hl_options *o, const hl_options *from, hl_err *err) {
     for (int i = 0; i < HL_N_OPTS && status == HL_OK; i++) {
         const hl_opt_origin origin = (hl_opt_origin)from->origin[i];
         if (origin == HL_FROM_DEFAULT || origin < o->origin[i]) continue;
-        if (rows[i].kind != KIND_LIST) {
+        if (rows[i].kind != HL_OPT_KIND_LIST) {
             memcpy(field_of(o, &rows[i]), (const char *)from + rows[i].offset, rows[i].size);
             o->origin[i] = (uint8_t)origin;
         }
-        for (size_t k = 0; rows[i].kind == KIND_LIST && k < from->n_stops && status == HL_OK; k++)
+        for (size_t k = 0; rows[i].kind == HL_OPT_KIND_LIST && k < from->n_stops && status == HL_OK; k++)
             status = hl_options_set(o, origin, rows[i].name, from->stops[k], err);
     }
     return status;
@@ -234,7 +243,7 @@ static void format_field(const hl_options *o, const option_row *row, char *buf, 
     float       f;
     int64_t     n;
     int32_t     n32;
-    if (row->kind == KIND_REAL) {
+    if (row->kind == HL_OPT_KIND_REAL) {
         memcpy(&f, p, sizeof f);
         format_real(f, buf, cap);
         return;
@@ -251,7 +260,7 @@ void hl_options_each(const hl_options *o, hl_options_fn *fn, void *user) {
     for (int i = 0; i < HL_N_OPTS; i++) {
         const hl_opt_origin origin = (hl_opt_origin)o->origin[i];
         char                text[40];
-        if (rows[i].kind == KIND_LIST) {
+        if (rows[i].kind == HL_OPT_KIND_LIST) {
             for (size_t k = 0; k < o->n_stops; k++) fn(user, (hl_opt)i, rows[i].name, o->stops[k], origin);
             continue;
         }

@@ -62,8 +62,8 @@ void hl_options_done(hl_options *o);
  *
  * fails  HL_E_NOT_FOUND    no option has this name: the message offers the nearest one
  *        HL_E_UNSUPPORTED  known from Ollama, without effect here: the message says why
- *        HL_E_ARG          no number, or out of range: the message has the range
- *        HL_E_LIMIT        too many or too long stop strings; HL_E_NOMEM */
+ *        HL_E_ARG          no number, or out of range: the message has the range; too many stop strings, or
+ *                          an empty or too long one; HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_options_set(hl_options *o, hl_opt_origin origin, const char *name,
                                        const char *value, hl_err *err);
 
@@ -89,5 +89,9 @@ void         hl_options_each(const hl_options *o, hl_options_fn *fn, void *user)
 /* The option of this name; HL_N_OPTS: none, or one without effect. */
 hl_opt      hl_opt_find(const char *name);
 const char *hl_opt_name(hl_opt id);
+
+typedef enum hl_opt_kind { HL_OPT_KIND_REAL, HL_OPT_KIND_WHOLE, HL_OPT_KIND_LIST } hl_opt_kind;
+/* What its values are; of numbers, from what to what. */
+hl_opt_kind hl_opt_range(hl_opt id, double *ret_least, double *ret_most);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "server/body_fields.h"
 #include "server/server_priv.h"
 
 enum { MAX_TEXT_BYTES = 256 << 20, MAX_LOGPROB_BYTES = 256 << 20, ROOM_TOKENS = 1 };
@@ -87,19 +88,25 @@ static hl_status set_one(hl_completion *c, const char *name, const json_t *v, hl
     return status;
 }
 
+static hl_status set_stop(hl_completion *c, const char *name, const json_t *v, hl_err *err) {
+    if (!json_is_string(v)) return hl_fail(err, HL_E_ARG, "%s: expected a text, or a list of texts", name);
+    return set_one(c, name, v, err);
+}
+
 hl_status hl_completion_set(hl_completion *c, const char *name, const json_t *value, hl_err *err) {
     hl_status     status = HL_OK;
     size_t        i;
     const json_t *v;
     if (!value || json_is_null(value)) return HL_OK;
-    if (!json_is_array(value)) return set_one(c, name, value, err);
     const hl_opt id = hl_opt_find(name);
-    if (id == HL_N_OPTS) /* once, however many values it has */
-        return set_one(c, name, json_array_size(value) > 0 ? json_array_get(value, 0) : json_false(), err);
+    if (id == HL_OPT_stop && !json_is_array(value)) return set_stop(c, name, value, err);
     if (id == HL_OPT_stop) {
-        json_array_foreach(value, i, v) if (status == HL_OK) status = set_one(c, name, v, err);
+        json_array_foreach(value, i, v) if (status == HL_OK) status = set_stop(c, name, v, err);
         return status;
     }
+    if (!json_is_array(value)) return set_one(c, name, value, err);
+    if (id == HL_N_OPTS) /* once, however many values it has */
+        return set_one(c, name, json_array_size(value) > 0 ? json_array_get(value, 0) : json_false(), err);
     return hl_fail(err, HL_E_ARG, "%s: found a list, expected one value", name);
 }
 
@@ -109,6 +116,21 @@ hl_status hl_completion_set_all(hl_completion *c, const json_t *options, hl_err 
     const json_t *value;
     json_object_foreach((json_t *)(uintptr_t)options, name, value) {
         if (status == HL_OK) status = hl_completion_set(c, name, value, err);
+    }
+    return status;
+}
+
+hl_status hl_completion_take_options(hl_completion *c, hl_err *err) {
+    const hl_body_field *f;
+    const json_t        *options = NULL;
+    hl_status            status = hl_field_object(c->body, "options", &options, err);
+    if (status == HL_OK) status = hl_completion_set_all(c, options, err);
+    for (uint32_t at = 0; status == HL_OK && (f = hl_body_field_next(c->x->route->name, &at));) {
+        if (f->option == HL_N_OPTS) continue;
+        const char *name = hl_opt_name(f->option);
+        status = hl_completion_set(c, name, json_object_get(c->body, f->name), err);
+        if (status != HL_OK && strcmp(name, f->name) != 0)
+            status = hl_fail_within(err, status, "%s", f->name);
     }
     return status;
 }
@@ -151,6 +173,17 @@ static bool is_system(const json_t *message) {
     return role && (strcmp(role, "system") == 0 || strcmp(role, "developer") == 0);
 }
 
+/* Of the last messages, what is always asked: the question, and the answer's beginning where there is one. */
+static size_t n_kept(const hl_completion *c) { return c->request.continues_last ? 2 : 1; }
+
+void hl_completion_go_on(hl_completion *c, const json_t *messages) {
+    const size_t  n = json_array_size(messages);
+    const json_t *last = n > 1 ? json_array_get(messages, n - 1) : NULL;
+    const char   *role = hl_json_text(last, "role");
+    c->request.continues_last =
+        role && strcmp(role, "assistant") == 0 && json_array_size(json_object_get(last, "tool_calls")) == 0;
+}
+
 /* Stored system text and messages, then the request's own but for the first `n_dropped` of those that may
  * be dropped. */
 static void write_messages(hl_completion *c, const json_t *messages, size_t n_dropped) {
@@ -163,7 +196,7 @@ static void write_messages(hl_completion *c, const json_t *messages, size_t n_dr
     hl_json_open(&j, NULL, '[');
     const bool stored_has_system =
         stored && stored->n_messages > 0 && strcmp(stored->messages[0].role, "system") == 0;
-    if (stored && stored->system && *stored->system && !has_own && !stored_has_system) {
+    if (stored && stored->system && *stored->system && !has_own && !stored_has_system && c->context.n == 0) {
         hl_json_open(&j, NULL, '{');
         hl_json_add_text(&j, "role", "system");
         hl_json_add_text(&j, "content", stored->system);
@@ -176,7 +209,7 @@ static void write_messages(hl_completion *c, const json_t *messages, size_t n_dr
         hl_json_close(&j, '}');
     }
     json_array_foreach(messages, i, m) {
-        if (n_left > 0 && !is_system(m) && i + 1 < json_array_size(messages)) {
+        if (n_left > 0 && !is_system(m) && i + n_kept(c) < json_array_size(messages)) {
             n_left--;
             continue;
         }
@@ -187,10 +220,10 @@ static void write_messages(hl_completion *c, const json_t *messages, size_t n_dr
     c->messages = j.text;
 }
 
-static size_t count_droppable(const json_t *messages) {
+static size_t count_droppable(const hl_completion *c, const json_t *messages) {
     size_t        n = 0, i;
     const json_t *m;
-    json_array_foreach(messages, i, m) n += !is_system(m) && i + 1 < json_array_size(messages);
+    json_array_foreach(messages, i, m) n += !is_system(m) && i + n_kept(c) < json_array_size(messages);
     return n;
 }
 
@@ -220,7 +253,7 @@ static hl_status fail_full(hl_completion *c, int32_t n_tokens, hl_err *err) {
 /* Each message's own tokens do not depend on the others much, so the number to drop is found by halving: log2
  * renderings, not one for each message. */
 static hl_status drop_messages(hl_completion *c, const json_t *messages, hl_err *err) {
-    size_t    least = 1, most = count_droppable(messages);
+    size_t    least = 1, most = count_droppable(c, messages);
     int32_t   n = 0;
     hl_status status = count_prompt(c, messages, most, &n, err);
     if (status != HL_OK) return status;
@@ -253,7 +286,8 @@ hl_status hl_completion_set_messages(hl_completion *c, const json_t *messages, b
     if (status != HL_OK) return status;
     c->prompt_tokens = n;
     if (n + ROOM_TOKENS <= c->request.n_ctx) return HL_OK;
-    return may_drop && count_droppable(messages) > 0 ? drop_messages(c, messages, err) : fail_full(c, n, err);
+    return may_drop && count_droppable(c, messages) > 0 ? drop_messages(c, messages, err)
+                                                        : fail_full(c, n, err);
 }
 
 hl_status hl_completion_set_tools(hl_completion *c, const json_t *tools, hl_err *err) {
@@ -369,16 +403,58 @@ static void take_id(hl_completion *c, hl_choice *k, int32_t token) {
     if (status != HL_OK) fail_choice(c, status, &err);
 }
 
+/* ---- Logprobs, without those of tokens that a stop string takes away ---- */
+
+static void flush_held(hl_completion *c, hl_choice *k) {
+    for (size_t i = 0; i < k->n_held; i++) {
+        const hl_held_token *h = &k->held[i];
+        c->dialect->logprob(
+            c, k,
+            &(hl_token_event){.token = h->token, .logprob = h->logprob, .top = h->top, .n_top = h->n_top});
+    }
+    k->n_held = 0;
+}
+
+/* A token without a text of its own (yet). */
+static void hold(hl_completion *c, hl_choice *k, const hl_token_event *ev) {
+    enum { SOME = 16 };
+    if (k->n_held == HL_MAX_STOP_BYTES) flush_held(c, k); /* no stop string is that long */
+    if (k->n_held == k->held_cap) {
+        const size_t   cap = k->held_cap ? k->held_cap * 2 : SOME;
+        hl_held_token *held = hl_resize(k->held, cap, sizeof *held);
+        if (!held) {
+            fail_choice(c, HL_E_NOMEM, &(hl_err){.text = "server: no memory"});
+            return;
+        }
+        k->held = held;
+        k->held_cap = cap;
+    }
+    hl_held_token *h = &k->held[k->n_held++];
+    h->token = ev->token;
+    h->logprob = ev->logprob;
+    h->n_top = (uint32_t)(ev->n_top < HL_MOST_LOGPROBS ? ev->n_top : HL_MOST_LOGPROBS);
+    memcpy(h->top, ev->top, h->n_top * sizeof *h->top);
+}
+
+static void take_logprobs(hl_completion *c, hl_choice *k, const hl_token_event *ev) {
+    if (!c->wants_logprobs || !c->dialect->logprob || ev->is_thinking) return;
+    if (ev->text.len > 0) flush_held(c, k);
+    if (ev->token < 0) return;
+    if (ev->text.len > 0)
+        c->dialect->logprob(c, k, ev);
+    else
+        hold(c, k, ev);
+}
+
 static void take_token(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
     if (ev->token >= 0) take_id(c, k, ev->token);
     if (ev->is_thinking && ev->token >= 0) k->n_thinking_tokens++;
-    if (c->wants_logprobs && c->dialect->logprob && !ev->is_thinking && ev->token >= 0)
-        c->dialect->logprob(c, k, ev);
+    take_logprobs(c, k, ev);
     if (!c->is_stream) hl_str_add_view(ev->is_thinking ? &k->thought : &k->said, ev->text);
     if (c->is_stream && (ev->text.len > 0 || k->logprobs.len > 0)) c->dialect->token(c, k, ev, j);
 }
 
-static void take_end(hl_completion *c, hl_choice *k, const hl_generation_event *ev, hl_json_out *j) {
+static void count_end(hl_completion *c, hl_choice *k, const hl_generation_event *ev) {
     hl_server_counts *counts = &c->x->server->counts;
     k->usage = ev->usage;
     k->has_ended = true;
@@ -387,6 +463,14 @@ static void take_end(hl_completion *c, hl_choice *k, const hl_generation_event *
     (void)__atomic_fetch_add(&counts->prompt_tokens, (uint64_t)ev->usage.prompt_tokens, __ATOMIC_RELAXED);
     (void)__atomic_fetch_add(&counts->cached_tokens, (uint64_t)ev->usage.cached_tokens, __ATOMIC_RELAXED);
     (void)__atomic_fetch_add(&counts->answer_tokens, (uint64_t)ev->usage.answer_tokens, __ATOMIC_RELAXED);
+}
+
+static void take_end(hl_completion *c, hl_choice *k, const hl_generation_event *ev, hl_json_out *j) {
+    count_end(c, k, ev);
+    if (k->usage.stop_number > 0)
+        k->n_held = 0;
+    else if (k->n_held > 0)
+        flush_held(c, k);
     if (ev->status != HL_OK) fail_choice(c, ev->status, ev->err);
     if (c->is_stream && c->status == HL_OK && c->dialect->end) c->dialect->end(c, k, j);
 }
@@ -465,17 +549,33 @@ void hl_completion_answer_now(hl_completion *c) {
 void hl_completion_end(hl_completion *c) {
     for (size_t i = 0; i < c->n_choices; i++) {
         hl_choice *k = &c->choices[i];
-        if (k->generation && !k->has_ended) hl_metrics_add_end(c->metrics, HL_OK, NULL);
-        hl_generation_free(k->generation);
-        k->generation = NULL;
+        if (!k->generation) continue;
+        hl_generation_on_ready(k->generation, NULL, NULL);
+        if (!k->has_ended) hl_generation_cancel(k->generation);
+    }
+}
+
+bool hl_completion_has_ended(const hl_completion *c) {
+    for (size_t i = 0; i < c->n_choices; i++)
+        if (c->choices[i].generation && !c->choices[i].has_ended) return false;
+    return true;
+}
+
+void hl_completion_settle(hl_completion *c) {
+    hl_generation_event ev;
+    for (size_t i = 0; i < c->n_choices; i++) {
+        hl_choice *k = &c->choices[i];
+        while (k->generation && !k->has_ended && hl_generation_next(k->generation, -1, &ev) == HL_OK)
+            if (ev.kind == HL_EVENT_END) count_end(c, k, &ev);
     }
 }
 
 void hl_completion_free(hl_completion *c) {
     if (!c) return;
-    hl_completion_end(c);
     if (c->dialect && c->dialect->done) c->dialect->done(c);
     for (size_t i = 0; i < c->n_choices; i++) {
+        hl_generation_free(c->choices[i].generation);
+        hl_free(c->choices[i].held);
         hl_str_done(&c->choices[i].said);
         hl_str_done(&c->choices[i].thought);
         hl_str_done(&c->choices[i].logprobs);
@@ -501,6 +601,11 @@ void hl_completion_free(hl_completion *c) {
 }
 
 /* ---- For dialects ---- */
+
+const char *hl_end_word(hl_end end) {
+    static const char *const words[] = {"none", "stop", "length", "cancel", "timeout"};
+    return words[end];
+}
 
 int64_t hl_completion_total_ns(const hl_completion *c) { return hl_clock_ns() - c->start_ns; }
 

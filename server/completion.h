@@ -15,6 +15,8 @@
 
 typedef struct hl_completion hl_completion;
 
+enum { HL_MOST_LOGPROBS = 20 }; /* of alternatives to a token */
+
 /* One of n answers to the same prompt, or the answer to one of several prompts. */
 typedef struct hl_choice {
     hl_generation *generation;  /* NULL: not started, or given back */
@@ -27,8 +29,17 @@ typedef struct hl_choice {
     int32_t        n_thinking_tokens;
     int64_t        last_token_ns; /* when it came; 0: none yet */
     bool           has_ended;
-    hl_usage       usage; /* once it has ended */
+    hl_usage       usage;       /* once it has ended */
+    struct hl_held_token *held; /* [n_held] tokens whose text may still be cut off, for their logprobs */
+    size_t                n_held, held_cap;
 } hl_choice;
+
+typedef struct hl_held_token {
+    int32_t    token;
+    float      logprob;
+    uint32_t   n_top;
+    hl_logprob top[HL_MOST_LOGPROBS];
+} hl_held_token;
 
 /* What a dialect writes. `j` is what is yet to be sent. */
 typedef struct hl_dialect {
@@ -95,6 +106,8 @@ HL_MUST_CHECK hl_status hl_completion_open(hl_completion *c, hl_err *err);
  * nothing else, as Ollama does it. fails HL_E_ARG  out of range, or of another type */
 HL_MUST_CHECK hl_status hl_completion_set(hl_completion *c, const char *name, const json_t *value,
                                           hl_err *err);
+/* Those of the body: what `options` has, then the fields that server/body_fields.def says are options. */
+HL_MUST_CHECK hl_status hl_completion_take_options(hl_completion *c, hl_err *err);
 /* All fields of an object. NULL: none. */
 HL_MUST_CHECK hl_status hl_completion_set_all(hl_completion *c, const json_t *options, hl_err *err);
 
@@ -104,6 +117,10 @@ HL_MUST_CHECK hl_status hl_completion_set_all(hl_completion *c, const json_t *op
  *        may_drop   what does not fit is left out, oldest first (n_left_out); else it is an error */
 HL_MUST_CHECK hl_status hl_completion_set_messages(hl_completion *c, const json_t *messages, bool may_drop,
                                                    hl_err *err);
+
+/* Where the last message is the assistant's, and no call, the answer goes on from it: before
+ * hl_completion_set_messages(). */
+void hl_completion_go_on(hl_completion *c, const json_t *messages);
 
 /* Load the model, or use the one that is there; c->request has its context length then.
  * fails  as hl_host_try_acquire(): the handler gives up where others load, and runs again after that */
@@ -138,15 +155,20 @@ bool hl_completion_pump(hl_completion *c, size_t enough);
 void hl_completion_watch(hl_completion *c);
 void hl_completion_cancel(hl_completion *c);     /* any thread */
 void hl_completion_answer_now(hl_completion *c); /* any thread: its reasoning is to end */
-/* Give the generations back: nobody is woken afterwards. Event thread. */
+/* Cancel what is under way: nobody is woken afterwards. Event thread. */
 void hl_completion_end(hl_completion *c);
-void hl_completion_free(hl_completion *c); /* a worker: it may unload the model. NULL is allowed */
+/* Wait until what was cancelled has ended, for its true counts. A worker, after hl_completion_end(). */
+void hl_completion_settle(hl_completion *c);
+bool hl_completion_has_ended(const hl_completion *c); /* all of its answers */
+void hl_completion_free(hl_completion *c);            /* a worker: it may unload the model. NULL is allowed */
 
 /* ---- For dialects ---- */
 
 /* What OpenAI's words for reasoning effort ask of a model. */
 hl_think hl_openai_think(const char *effort);
-int64_t  hl_completion_total_ns(const hl_completion *c);
+/* How an answer ended, in one word: stop, length, cancel, timeout, none. */
+const char *hl_end_word(hl_end end);
+int64_t     hl_completion_total_ns(const hl_completion *c);
 /* "2026-11-30T12:00:00.123456789Z" */
 void hl_time_format(int64_t wall_ms, char ret[40]);
 /* The stop string that ended an answer; NULL: none did. */

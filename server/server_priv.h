@@ -13,6 +13,7 @@
 #include "server/metrics.h"
 #include "server/server.h"
 
+struct MHD_Connection;
 struct MHD_Daemon;
 
 /* Counts for /metrics. Each is added to with __atomic_fetch_add() and read the same way. */
@@ -100,6 +101,11 @@ struct hl_server {
 HL_MUST_CHECK hl_status hl_gate_check(hl_server *s, const char *host, const char *origin, hl_err *err);
 /* Is this Origin one that browsers may be answered for? */
 bool hl_gate_allows_origin(hl_server *s, const char *origin);
+
+/* ---- framing.c ---- */
+
+/* fails HL_E_FORMAT  two readers of these headers could see two different requests */
+HL_MUST_CHECK hl_status hl_framing_check(struct MHD_Connection *connection, hl_err *err);
 
 /* ---- access.c: whoever asks, and what they may ---- */
 

@@ -4,6 +4,8 @@
  */
 #include "core/base/taint.h"
 
+#include <string.h>
+
 #include "core/base/mem.h"
 
 void hl_tainted_init(hl_tainted *t, size_t limit_bytes) {
@@ -38,6 +40,18 @@ void hl_tainted_add(hl_tainted *t, hl_view v, bool is_tainted) {
     hl_str_add_view(&t->text, v);
     if (t->text.failed || !is_tainted || v.len == 0) return;
     if (!add_span(t, (hl_span){begin, t->text.len})) t->text.failed = t->text.lacks_memory = true;
+}
+
+void hl_tainted_drop_front(hl_tainted *t, size_t n) {
+    size_t n_left = 0;
+    if (t->text.failed || n == 0) return;
+    for (size_t i = 0; i < t->n_tainted; i++) {
+        const hl_span s = t->tainted[i];
+        if (s.end > n) t->tainted[n_left++] = (hl_span){s.begin > n ? s.begin - n : 0, s.end - n};
+    }
+    t->n_tainted = n_left;
+    memmove(t->text.ptr, t->text.ptr + n, t->text.len - n + 1); /* with its end */
+    t->text.len -= n;
 }
 
 bool hl_spans_touch(const hl_span *spans, size_t n_spans, size_t begin, size_t end) {

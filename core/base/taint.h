@@ -27,6 +27,8 @@ void hl_tainted_done(hl_tainted *t);
 
 /* Append; no memory, or past the limit, is remembered in t->text.failed. */
 void hl_tainted_add(hl_tainted *t, hl_view v, bool is_tainted);
+/* Take the first n bytes off. */
+void hl_tainted_drop_front(hl_tainted *t, size_t n);
 
 /* Is any byte of [begin, end) tainted? Steps through log2(n) spans. */
 bool hl_spans_touch(const hl_span *spans, size_t n_spans, size_t begin, size_t end);

@@ -64,7 +64,10 @@ typedef struct making {
     json_t                 *messages, *tools;
     hl_chat_templates      *kept; /* where the template goes back to; NULL: it is ours */
     const hl_chat_template *t;    /* NULL: there is none */
-    hl_tainted              text;
+    json_t                 *last; /* the message that the answer goes on from; NULL: none */
+    bool       has_answer;        /* some of the answer stands in the text: it has no reasoning to come */
+    bool       has_thought;       /* some of its reasoning, which goes on */
+    hl_tainted text;
 } making;
 
 static void making_init(making *k, const hl_model *m, hl_chat_templates *kept, const hl_request *req) {
@@ -79,6 +82,7 @@ static void making_done(making *k) {
         hl_chat_template_free((hl_chat_template *)(uintptr_t)k->t);
     json_decref(k->messages);
     json_decref(k->tools);
+    json_decref(k->last);
     hl_tainted_done(&k->text);
 }
 
@@ -208,15 +212,94 @@ static hl_status render_template(making *k, hl_err *err) {
     return status;
 }
 
+static bool has_role(const json_t *message, const char *role) {
+    const json_t *r = json_object_get(message, "role");
+    return json_is_string(r) && strcmp(json_string_value(r), role) == 0;
+}
+
+/* ---- an answer that goes on, and a conversation that does ----------------------------------------- */
+
+static hl_status take_last(making *k, hl_err *err) {
+    const size_t n = json_array_size(k->messages);
+    if (n == 0 || !has_role(json_array_get(k->messages, n - 1), "assistant"))
+        return hl_fail(err, HL_E_ARG,
+                       "messages: the last one is to be gone on from, expected the assistant's");
+    if (n == 1) return hl_fail(err, HL_E_ARG, "messages: expected one in front of the assistant's");
+    k->last = json_incref(json_array_get(k->messages, n - 1));
+    return json_array_remove(k->messages, n - 1) == 0 ? HL_OK : no_memory(err);
+}
+
+/* Does a text end in an open <think>? */
+static bool ends_in_think(hl_view text) {
+    const hl_view v = hl_view_trim(text);
+    return v.len >= 7 && memcmp(v.ptr + v.len - 7, "<think>", 7) == 0;
+}
+
+static hl_view text_of(const json_t *text) {
+    return (hl_view){json_is_string(text) ? json_string_value(text) : "", json_string_length(text)};
+}
+
+/* Behind the template's beginning of an answer. Where that begins with reasoning, it is over with the
+ * answer's first word. */
+static hl_status add_last(making *k, hl_err *err) {
+    static const char *const names[] = {"reasoning_content", "reasoning", "thinking"};
+    json_t                  *content = hl_chat_content_text(json_object_get(k->last, "content"));
+    hl_view                  thought = {0};
+    if (!content) return no_memory(err);
+    for (size_t i = 0; i < sizeof names / sizeof *names && thought.len == 0; i++)
+        thought = text_of(json_object_get(k->last, names[i]));
+    const bool opens = k->t && ends_in_think(hl_str_view(&k->text.text));
+    k->has_answer = json_string_length(content) > 0;
+    if (!k->t && k->text.text.len > 0) hl_tainted_add(&k->text, hl_view_of("\n"), true);
+    k->has_thought = opens && !k->has_answer;
+    if (opens) hl_tainted_add(&k->text, thought, true);
+    if (opens && k->has_answer) hl_tainted_add(&k->text, hl_view_of("\n</think>\n\n"), false);
+    hl_tainted_add(&k->text, text_of(content), true);
+    json_decref(content);
+    return HL_OK;
+}
+
+/* Stands for the conversation that the request's ids are: so the template writes what comes behind an answer,
+ * and not what it begins every conversation with. */
+static const char conversation_mark[] = "(the conversation so far, up to here)";
+
+static bool goes_on(const making *k) {
+    return k->t && k->req->n_prefix_ids > 0 && !has_role(json_array_get(k->messages, 0), "system") &&
+           !has_role(json_array_get(k->messages, 0), "developer");
+}
+
+static hl_status add_mark(making *k, hl_err *err) {
+    json_t *turns = json_pack("[{s:s, s:s}, {s:s, s:s}]", "role", "user", "content", "?", "role", "assistant",
+                              "content", conversation_mark);
+    const bool ok = turns && json_array_extend(turns, k->messages) == 0;
+    if (!ok) {
+        json_decref(turns);
+        return no_memory(err);
+    }
+    json_decref(k->messages);
+    k->messages = turns;
+    return HL_OK;
+}
+
+static void cut_at_mark(making *k) {
+    const hl_str *s = &k->text.text;
+    const size_t  n = sizeof conversation_mark - 1;
+    const char   *at = s->failed ? NULL : memmem(hl_str_text(s), s->len, conversation_mark, n);
+    if (at) hl_tainted_drop_front(&k->text, (size_t)(at - s->ptr) + n);
+}
+
 static hl_status render(making *k, hl_err *err) {
     hl_status status = read_messages(k->req, &k->messages, err);
     if (status == HL_OK) status = read_tools(k->req, &k->tools, err);
+    if (status == HL_OK && k->req->continues_last) status = take_last(k, err);
     if (status == HL_OK) status = choose_template(k, err);
-    if (status != HL_OK) return status;
-    if (k->t) return render_template(k, err);
-    if (json_array_size(k->tools) > 0)
-        return hl_fail(err, HL_E_UNSUPPORTED, "tools: the model has no chat template that could show them");
-    return join_contents(k->messages, &k->text, err);
+    const bool is_conversation = status == HL_OK && goes_on(k);
+    if (status == HL_OK && is_conversation) status = add_mark(k, err);
+    if (status == HL_OK && !k->t && json_array_size(k->tools) > 0)
+        status = hl_fail(err, HL_E_UNSUPPORTED, "tools: the model has no chat template that could show them");
+    if (status == HL_OK) status = k->t ? render_template(k, err) : join_contents(k->messages, &k->text, err);
+    if (status == HL_OK && is_conversation) cut_at_mark(k);
+    return status == HL_OK && k->last ? add_last(k, err) : status;
 }
 
 /* Fill in the middle: a template that knows how says where prompt and suffix stand. */
@@ -284,12 +367,6 @@ void hl_text_free(char *text) { hl_free(text); }
 
 /* ---- ids -------------------------------------------------------------------------------------- */
 
-/* Does a text end in an open <think>? */
-static bool ends_in_think(hl_view text) {
-    const hl_view v = hl_view_trim(text);
-    return v.len >= 7 && memcmp(v.ptr + v.len - 7, "<think>", 7) == 0;
-}
-
 /* Is the answer's reasoning open where the answer begins? The template may have opened it, the prefix opened
  * or closed. */
 static bool is_thinking(hl_view prompt, hl_view prefix) {
@@ -326,7 +403,8 @@ hl_status hl_prompt_make(const hl_model *m, hl_chat_templates *kept, const hl_re
     if (status == HL_OK) {
         const hl_view all = hl_str_view(&k.text.text);
         ret_prompt->splits_thinking = k.t != NULL;
-        ret_prompt->starts_thinking = k.t && is_thinking(all, req->answer_prefix);
+        ret_prompt->starts_thinking =
+            k.has_thought || (k.t && !k.has_answer && is_thinking(all, req->answer_prefix));
         status = encode_behind(&k, req, &ret_prompt->ids, err);
     }
     making_done(&k);

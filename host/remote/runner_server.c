@@ -101,7 +101,8 @@ static hl_status check_request(const hl_request *r, hl_err *err) {
     if (r->max_tokens < -1)
         return hl_fail(err, HL_E_ARG, "max_tokens is %d, expected -1 or more", (int)r->max_tokens);
     if (r->want_logprobs || r->n_top > 0 || r->tools_json || r->suffix.len > 0 || r->answer_prefix.len > 0 ||
-        r->sampling.n_bias > 0 || r->sampling.n_dry_breakers > 0 || r->sampling.constraint)
+        r->continues_last || r->sampling.n_bias > 0 || r->sampling.n_dry_breakers > 0 ||
+        r->sampling.constraint)
         return hl_fail(
             err, HL_E_UNSUPPORTED,
             "a server is not asked for log probabilities, tools, a suffix, the answer's beginning, "

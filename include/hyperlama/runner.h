@@ -47,8 +47,9 @@ typedef struct hl_request {
     const char *messages_json; /* [{"role":"user","content":"..."}, ...] */
     const char *tools_json;    /* NULL: none */
     hl_view     prompt;        /* used when messages_json is NULL */
-    /* [n_prefix_ids] tokens in front of all that is rendered: a conversation so far, or a prompt that is made
-     * of ids; copied. No BOS comes behind them */
+    /* [n_prefix_ids] tokens in front of all that is rendered: a conversation so far, up to the end of its
+     * last answer (messages go on from there), or a prompt that is made of ids; copied. No BOS comes behind
+     * them */
     const int32_t *prefix_ids;
     size_t         n_prefix_ids;
     hl_view     suffix; /* behind the hole that the answer fills: prompt and suffix go through the template */
@@ -58,6 +59,7 @@ typedef struct hl_request {
     const char
             *stored_template; /* kept beside the model (TEMPLATE), used where its file has none; NULL: none */
     hl_view  answer_prefix;   /* put behind the prompt: the answer goes on from here */
+    bool     continues_last;  /* the last message, the assistant's, is one: the answer goes on from it */
     hl_think think;           /* asks templates that know `enable_thinking`, and how much */
     int32_t think_tokens; /* most tokens of reasoning, then its close marker follows; 0: no limit, -1: none */
     hl_view prediction;   /* what much of the answer may look like (a file that is edited): drafts only */

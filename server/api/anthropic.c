@@ -114,9 +114,9 @@ static void add_reason(const hl_completion *c, hl_json_out *j) {
     const hl_usage *u = &c->choices[0].usage;
     const char     *sequence = hl_completion_stop(c, &c->choices[0]);
     hl_json_add_text(j, "stop_reason",
-                     u->end == HL_END_LENGTH ? "max_tokens"
-                     : sequence              ? "stop_sequence"
-                                             : "end_turn");
+                     u->end != HL_END_STOP ? "max_tokens" /* also when somebody ended it: there is more */
+                     : sequence            ? "stop_sequence"
+                                           : "end_turn");
     hl_json_add_text(j, "stop_sequence", sequence);
 }
 
@@ -204,12 +204,20 @@ static void flush_message(translation *t, const char *role) {
     t->calls = json_array();
 }
 
+static void fail_block(translation *t, const char *where, const char *what) {
+    if (t->status == HL_OK) t->status = hl_fail(t->err, HL_E_ARG, "%s: %s", where, what);
+}
+
 /* The text of a string or a list of text blocks. */
 static void add_text(translation *t, hl_str *to, const json_t *content, const char *where) {
     size_t        i;
     const json_t *block;
     if (json_is_string(content)) {
         hl_str_add(to, json_string_value(content), json_string_length(content));
+        return;
+    }
+    if (content && !json_is_null(content) && !json_is_array(content)) {
+        fail_block(t, where, "expected a text or a list of blocks");
         return;
     }
     json_array_foreach(content, i, block) {
@@ -244,8 +252,9 @@ static void add_result(translation *t, const json_t *block) {
     hl_str_done(&text);
 }
 
-static void add_call(translation *t, const json_t *block) {
-    const char   *id = hl_json_text(block, "id"), *name = hl_json_text(block, "name");
+static void add_call(translation *t, const json_t *block, const char *where) {
+    const char *id = hl_json_text(block, "id"), *name = hl_json_text(block, "name");
+    if (!name || !*name) fail_block(t, where, "tool_use without a name");
     const json_t *input = json_object_get(block, "input");
     json_t       *arguments = json_is_object(input) ? json_deep_copy(input) : json_object();
     if (json_array_append_new(t->calls,
@@ -254,20 +263,23 @@ static void add_call(translation *t, const json_t *block) {
         no_memory(t);
 }
 
+static void add_words(translation *t, hl_str *to, const json_t *text, const char *where) {
+    if (!json_is_string(text)) fail_block(t, where, "a block without its text");
+    hl_str_add(to, json_is_string(text) ? json_string_value(text) : "", json_string_length(text));
+}
+
 static void add_block(translation *t, const json_t *block, const char *role, size_t at) {
     const char *type = hl_json_text(block, "type");
+    char        where[48];
+    (void)snprintf(where, sizeof where, "messages[%zu].content", at);
     if (!type) type = "?";
     if (strcmp(type, "text") == 0) {
-        const json_t *text = json_object_get(block, "text");
         if (t->text.len > 0) hl_str_add_char(&t->text, '\n');
-        hl_str_add(&t->text, json_string_value(text) ? json_string_value(text) : "",
-                   json_string_length(text));
+        add_words(t, &t->text, json_object_get(block, "text"), where);
     } else if (strcmp(type, "thinking") == 0) {
-        const json_t *text = json_object_get(block, "thinking");
-        hl_str_add(&t->thought, json_string_value(text) ? json_string_value(text) : "",
-                   json_string_length(text));
+        add_words(t, &t->thought, json_object_get(block, "thinking"), where);
     } else if (strcmp(type, "tool_use") == 0) {
-        add_call(t, block);
+        add_call(t, block, where);
     } else if (strcmp(type, "tool_result") == 0) {
         flush_message(t, role);
         add_result(t, block);
@@ -281,8 +293,7 @@ static void add_message(translation *t, const json_t *m, size_t at) {
     const char   *role = hl_json_text(m, "role");
     const json_t *content = json_object_get(m, "content"), *block;
     size_t        i;
-    if (!role ||
-        (strcmp(role, "user") != 0 && strcmp(role, "assistant") != 0 && strcmp(role, "system") != 0)) {
+    if (!role) {
         t->status = hl_fail(t->err, HL_E_ARG, "messages[%zu].role: expected user or assistant", at);
         return;
     }
@@ -341,14 +352,31 @@ static hl_status translate_tools(const json_t *body, json_t **ret, hl_err *err) 
 }
 
 static hl_status take_thinking(hl_completion *c, hl_err *err) {
-    const json_t *thinking = NULL;
-    const char   *type = "disabled";
+    const json_t *thinking = NULL, *config = NULL;
+    const char   *type = "disabled", *effort = NULL;
     hl_status     status = hl_field_object(c->body, "thinking", &thinking, err);
     if (status == HL_OK) status = hl_field_text(thinking, "type", &type, err);
-    c->request.think = strcmp(type, "disabled") == 0 ? HL_THINK_OFF : HL_THINK_ON;
-    if (status == HL_OK && c->request.think == HL_THINK_ON)
+    if (status == HL_OK) status = hl_field_object(c->body, "output_config", &config, err);
+    if (status == HL_OK) status = hl_field_text(config, "effort", &effort, err);
+    c->request.think = strcmp(type, "disabled") == 0 ? HL_THINK_OFF
+                       : effort                      ? hl_openai_think(effort)
+                                                     : HL_THINK_ON;
+    if (status == HL_OK && c->request.think != HL_THINK_OFF)
         status = hl_completion_set_budget(c, thinking, "budget_tokens", err);
     return status;
+}
+
+/* The assistant's last message is what the answer goes on from. */
+static hl_status take_beginning(hl_completion *c, const json_t *messages, hl_err *err) {
+    hl_completion_go_on(c, messages);
+    if (!c->request.continues_last) return HL_OK;
+    const json_t *content =
+        json_object_get(json_array_get(messages, json_array_size(messages) - 1), "content");
+    const size_t n = json_string_length(content);
+    if (n > 0 && strchr(" \t\r\n", json_string_value(content)[n - 1]))
+        return hl_fail(err, HL_E_ARG,
+                       "messages: final assistant content cannot end with trailing whitespace");
+    return HL_OK;
 }
 
 /* Model, messages and tools: what counting and answering share. */
@@ -361,16 +389,13 @@ static hl_status open_completion(hl_exchange *x, hl_completion **ret, hl_err *er
     hl_completion *c = *ret;
     c->is_chat = true;
     status = hl_completion_open(c, err);
-    static const char *const names[] = {"temperature", "top_p", "top_k", "num_ctx"};
-    for (size_t i = 0; i < sizeof names / sizeof *names && status == HL_OK; i++)
-        status = hl_completion_set(c, names[i], json_object_get(c->body, names[i]), err);
+    if (status == HL_OK) status = hl_completion_take_options(c, err);
     if (status == HL_OK)
         status = hl_completion_set(c, "num_predict", json_object_get(c->body, "max_tokens"), err);
-    if (status == HL_OK)
-        status = hl_completion_set(c, "stop", json_object_get(c->body, "stop_sequences"), err);
     if (status == HL_OK) status = take_thinking(c, err);
     if (status == HL_OK) status = hl_field_object(c->body, "tool_choice", &choice, err);
     if (status == HL_OK) status = translate(c->body, &messages, err);
+    if (status == HL_OK) status = take_beginning(c, messages, err);
     if (status == HL_OK) status = translate_tools(c->body, &tools, err);
     if (status == HL_OK) status = hl_completion_set_tools(c, tools, err);
     if (status == HL_OK) status = hl_completion_load(c, err);

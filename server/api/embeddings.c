@@ -251,8 +251,6 @@ hl_status hl_api_openai_embeddings(hl_exchange *x, hl_err *err) {
     if (status == HL_OK) status = hl_field_text(c->body, "encoding_format", &format, err);
     if (status == HL_OK) status = hl_field_bool(c->body, "truncate", &r.truncates, err);
     if (status == HL_OK) status = take_dimensions(c, &r, err);
-    if (status == HL_OK && strcmp(format, "float") != 0 && strcmp(format, "base64") != 0)
-        status = hl_fail(err, HL_E_ARG, "encoding_format: found '%.40s', expected float or base64", format);
     if (status == HL_OK) status = take_openai_input(c, &in, err);
     if (status == HL_OK) status = embed(c, &in, &r, &e, err);
     if (status == HL_OK) write_list(c, &e, strcmp(format, "base64") == 0);

@@ -57,7 +57,7 @@ static void write_token(hl_completion *c, hl_choice *k, const hl_token_event *ev
 static void add_end(hl_completion *c, hl_choice *k, hl_json_out *j) {
     const hl_usage *u = &k->usage;
     hl_json_add_bool(j, "done", true);
-    hl_json_add_text(j, "done_reason", u->end == HL_END_LENGTH ? "length" : "stop");
+    hl_json_add_text(j, "done_reason", hl_end_word(u->end));
     hl_json_add_int(j, "total_duration", hl_completion_total_ns(c));
     hl_json_add_int(j, "load_duration", c->load_ns);
     hl_json_add_int(j, "prompt_eval_count", u->prompt_tokens);
@@ -234,6 +234,7 @@ hl_status hl_api_ollama_chat(hl_exchange *x, hl_err *err) {
     if (status == HL_OK) status = check_messages(messages, err);
     if (status != HL_OK) return status;
     if (json_array_size(messages) == 0) return answer_without(c, err);
+    hl_completion_go_on(c, messages);
     status = hl_completion_set_tools(c, tools, err);
     if (status == HL_OK) status = hl_completion_load(c, err);
     if (status == HL_OK) status = hl_completion_set_messages(c, messages, truncate, err);

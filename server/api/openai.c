@@ -16,7 +16,7 @@
 #include "server/api/text_logprobs.h"
 #include "server/server_priv.h"
 
-enum { MAX_CHOICES = 128 };
+enum { MAX_CHOICES = 128, MOST_BIAS = 100 };
 
 /* ---- The dialect ---- */
 
@@ -33,8 +33,18 @@ static void open_object(hl_completion *c, hl_json_out *j, const char *object) {
 
 static int64_t index_of(const hl_completion *c, const hl_choice *k) { return k - c->choices; }
 
+/* The clients know of no word for an answer that somebody ended: length is the one that says that there is
+ * more. */
 static const char *finish_reason(const hl_choice *k) {
-    return k->usage.end == HL_END_LENGTH ? "length" : "stop";
+    return k->usage.end == HL_END_STOP ? "stop" : "length";
+}
+
+/* vLLM's field: the stop string that came. Ours, too: who ended it. */
+static void add_stop_reason(const hl_completion *c, const hl_choice *k, hl_json_out *j) {
+    const char *stop = hl_completion_stop(c, k);
+    const bool  is_cut = k->usage.end == HL_END_CANCEL || k->usage.end == HL_END_TIMEOUT;
+    if (is_cut) hl_json_add_text(j, "stop_reason", hl_end_word(k->usage.end));
+    if (stop && k->usage.end == HL_END_STOP) hl_json_add_text(j, "stop_reason", stop);
 }
 
 static void add_usage(const hl_completion *c, hl_json_out *j) {
@@ -95,6 +105,7 @@ static void begin_chunk(hl_completion *c, hl_choice *k, hl_json_out *j) {
 static void end_chunk(hl_completion *c, hl_choice *k, const char *reason, hl_json_out *j) {
     add_logprobs(c, k, j);
     hl_json_add_text(j, "finish_reason", reason);
+    if (reason) add_stop_reason(c, k, j);
     hl_json_close(j, '}');
     hl_json_close(j, ']');
     if (c->wants_usage) hl_json_add_text(j, "usage", NULL);
@@ -185,6 +196,7 @@ static void add_choice(hl_completion *c, hl_choice *k, hl_json_out *j) {
     }
     add_logprobs(c, k, j);
     hl_json_add_text(j, "finish_reason", finish_reason(k));
+    add_stop_reason(c, k, j);
     hl_json_close(j, '}');
 }
 
@@ -221,32 +233,6 @@ static const hl_dialect text_dialect = {.stream_type = "text/event-stream",
 
 /* ---- Requests ---- */
 
-/* OpenAI's name, ours. Local clients send ours, too (openai.md calls them extensions): top_k, min_p, ... */
-static hl_status take_options(hl_completion *c, hl_err *err) {
-    static const struct {
-        const char *theirs, *ours;
-    } names[] = {{"temperature", "temperature"},
-                 {"top_p", "top_p"},
-                 {"frequency_penalty", "frequency_penalty"},
-                 {"presence_penalty", "presence_penalty"},
-                 {"seed", "seed"},
-                 {"stop", "stop"},
-                 {"top_k", "top_k"},
-                 {"min_p", "min_p"},
-                 {"typical_p", "typical_p"},
-                 {"repeat_penalty", "repeat_penalty"},
-                 {"repetition_penalty", "repeat_penalty"},
-                 {"num_ctx", "num_ctx"},
-                 {"max_tokens", "num_predict"},
-                 {"max_completion_tokens", "num_predict"}}; /* wins: it comes last */
-    const json_t *options = NULL;
-    hl_status     status = hl_field_object(c->body, "options", &options, err);
-    if (status == HL_OK) status = hl_completion_set_all(c, options, err);
-    for (size_t i = 0; i < sizeof names / sizeof *names && status == HL_OK; i++)
-        status = hl_completion_set(c, names[i].ours, json_object_get(c->body, names[i].theirs), err);
-    return status;
-}
-
 static hl_status take_bias(hl_completion *c, hl_err *err) {
     const json_t *bias = NULL, *value;
     const char   *key;
@@ -263,7 +249,10 @@ static hl_status take_bias(hl_completion *c, hl_err *err) {
             return hl_fail(err, HL_E_ARG, "logit_bias: '%.40s': expected token ids with numbers of -100..100",
                            key);
         const double x = json_number_value(value);
-        list[n++] = (hl_logit_bias){.token = (int32_t)id, .bias = x <= -100 ? -INFINITY : (float)x};
+        if (x < -MOST_BIAS || x > MOST_BIAS)
+            return hl_fail(err, HL_E_ARG, "logit_bias: '%.40s': %g is out of range, expected -%d..%d", key, x,
+                           MOST_BIAS, MOST_BIAS);
+        list[n++] = (hl_logit_bias){.token = (int32_t)id, .bias = x == -MOST_BIAS ? -INFINITY : (float)x};
     }
     c->options.sampling.bias = list;
     c->options.sampling.n_bias = n;
@@ -328,7 +317,7 @@ static hl_status open_completion(hl_exchange *x, bool is_chat, hl_completion **r
     if (status == HL_OK) status = hl_field_int(c->body, "n", 1, MAX_CHOICES, ret_n, err);
     if (status == HL_OK)
         status = hl_keep_alive_read(json_object_get(c->body, "keep_alive"), &c->keep_ms, err);
-    if (status == HL_OK) status = take_options(c, err);
+    if (status == HL_OK) status = hl_completion_take_options(c, err);
     if (status == HL_OK) status = take_bias(c, err);
     if (status == HL_OK) status = refuse_format(c, err);
     if (status == HL_OK) status = hl_openai_check_echoed(c, err);
@@ -348,6 +337,19 @@ static hl_status check_message(const json_t *m, size_t i, hl_err *err) {
                            "messages[%zu].content[%zu]: type '%.40s': this build reads texts only", i, k,
                            type);
     }
+    return HL_OK;
+}
+
+/* As llama-server does it: the answer goes on from the assistant's last message, unless vLLM's fields forbid
+ * it. */
+static hl_status take_beginning(hl_completion *c, const json_t *messages, hl_err *err) {
+    bool      begins_anew = false, goes_on = true;
+    hl_status status = hl_field_bool(c->body, "add_generation_prompt", &begins_anew, err);
+    if (status == HL_OK) status = hl_field_bool(c->body, "continue_final_message", &goes_on, err);
+    if (status != HL_OK) return status;
+    if (begins_anew && json_is_true(json_object_get(c->body, "continue_final_message")))
+        return hl_fail(err, HL_E_ARG, "continue_final_message, add_generation_prompt: expected one of them");
+    if (goes_on && !begins_anew) hl_completion_go_on(c, messages);
     return HL_OK;
 }
 
@@ -371,6 +373,7 @@ hl_status hl_api_openai_chat(hl_exchange *x, hl_err *err) {
     json_array_foreach(messages, i, m) if (status == HL_OK) status = check_message(m, i, err);
     c->request.want_logprobs = c->wants_logprobs;
     c->request.n_top = (int32_t)n_top;
+    if (status == HL_OK) status = take_beginning(c, messages, err);
     const char *choice = hl_json_text(c->body, "tool_choice");
     if (status == HL_OK && !(choice && strcmp(choice, "none") == 0))
         status = hl_completion_set_tools(c, tools, err);

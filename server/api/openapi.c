@@ -5,6 +5,7 @@
  * from: the OpenAPI Specification 3.1.0
  */
 #include <stdio.h>
+#include <math.h>
 #include <string.h>
 
 #include "server/body_fields.h"
@@ -42,16 +43,74 @@ static const char *type_of(hl_body_type type) {
     return types[type];
 }
 
-static void add_field(const hl_body_field *f, hl_json_out *j) {
-    const char *type = type_of(f->type);
-    hl_json_open(j, f->name, '{');
-    if (type && f->is_needed) hl_json_add_text(j, "type", type);
-    if (type && !f->is_needed) { /* null counts as absent */
-        hl_json_open(j, "type", '[');
-        hl_json_add_text(j, NULL, type);
-        hl_json_add_text(j, NULL, "null");
-        hl_json_close(j, ']');
+/* What templates need to know of each message is there in all of them. */
+static bool is_needed(const hl_body_field *f) { return f->is_needed || strchr(f->name, ']'); }
+
+static void add_type(const hl_body_field *f, const char *type, hl_json_out *j) {
+    if (type && is_needed(f)) hl_json_add_text(j, "type", type);
+    if (!type || is_needed(f)) return;
+    hl_json_open(j, "type", '['); /* null counts as absent */
+    hl_json_add_text(j, NULL, type);
+    hl_json_add_text(j, NULL, "null");
+    hl_json_close(j, ']');
+}
+
+static void add_words(const hl_body_field *f, hl_json_out *j) {
+    hl_json_open(j, "enum", '[');
+    for (const char *at = f->words; *at; at += strspn(at, " ")) {
+        const size_t n = strcspn(at, " ");
+        hl_json_add_view(j, NULL, (hl_view){at, n});
+        at += n;
     }
+    if (!is_needed(f)) hl_json_add_text(j, NULL, NULL);
+    hl_json_close(j, ']');
+}
+
+static bool is_within(const hl_body_field *f, const hl_body_field *parent, bool *ret_is_list,
+                      const char **ret_name) {
+    size_t n;
+    return hl_body_field_split(f, &n, ret_is_list, ret_name) && strlen(parent->name) == n &&
+           strncmp(f->name, parent->name, n) == 0;
+}
+
+static void add_field(const hl_route *r, const hl_body_field *f, const char *name, hl_json_out *j);
+
+/* What is known of the fields of an object, or of the objects in a list. */
+static void add_inner(const hl_route *r, const hl_body_field *parent, hl_json_out *j) {
+    const hl_body_field *f;
+    const char          *name;
+    bool                 has_any = false, is_list = false, of_list;
+    for (uint32_t at = 0; (f = hl_body_field_next(r->name, &at));) {
+        if (!is_within(f, parent, &of_list, &name)) continue;
+        is_list = of_list;
+        if (!has_any && is_list) hl_json_open(j, "items", '{');
+        if (!has_any && is_list) hl_json_add_text(j, "type", "object");
+        if (!has_any) hl_json_open(j, "properties", '{');
+        has_any = true;
+        add_field(r, f, name, j);
+    }
+    if (!has_any) return;
+    hl_json_close(j, '}');
+    if (is_list) hl_json_close(j, '}');
+}
+
+static void add_bound(hl_json_out *j, const char *key, double x) {
+    if (x == floor(x))
+        hl_json_add_int(j, key, (int64_t)x);
+    else
+        hl_json_add_real(j, key, x);
+}
+
+static void add_field(const hl_route *r, const hl_body_field *f, const char *name, hl_json_out *j) {
+    double least, most;
+    hl_json_open(j, name, '{');
+    add_type(f, type_of(hl_body_field_type(f)), j);
+    if (f->words) add_words(f, j);
+    if (hl_body_field_range(f, &least, &most)) {
+        add_bound(j, "minimum", least);
+        add_bound(j, "maximum", most);
+    }
+    add_inner(r, f, j);
     hl_json_add_text(j, "description", f->what);
     hl_json_close(j, '}');
 }
@@ -65,7 +124,8 @@ static void add_body(const hl_route *r, hl_json_out *j) {
     hl_json_open(j, "schema", '{');
     hl_json_add_text(j, "type", "object");
     hl_json_open(j, "properties", '{');
-    for (uint32_t at = 0; (f = hl_body_field_next(r->name, &at));) add_field(f, j);
+    for (uint32_t at = 0; (f = hl_body_field_next(r->name, &at));)
+        if (!strchr(f->name, '.')) add_field(r, f, f->name, j);
     hl_json_close(j, '}');
     hl_json_open(j, "required", '[');
     for (uint32_t at = 0; (f = hl_body_field_next(r->name, &at));)

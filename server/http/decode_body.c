@@ -16,7 +16,8 @@ static hl_status too_long(size_t limit_bytes, hl_err *err) {
                    limit_bytes >> 20);
 }
 
-/* windowBits 15 + 32: gzip and zlib heads are both recognised (zlib.h). */
+/* windowBits 15 + 32: gzip and zlib heads are both recognised (zlib.h). One may follow the other (RFC 1952,
+ * 2.2); anything else behind the end is malformed. */
 static hl_status inflate_body(const hl_str *from, hl_str *to, size_t limit_bytes, hl_err *err) {
     z_stream      z = {.next_in = (Bytef *)from->ptr, .avail_in = (uInt)from->len};
     unsigned char chunk[CHUNK];
@@ -28,6 +29,7 @@ static hl_status inflate_body(const hl_str *from, hl_str *to, size_t limit_bytes
         rc = inflate(&z, Z_NO_FLUSH);
         if (rc == Z_BUF_ERROR) break;
         hl_str_add(to, (char *)chunk, CHUNK - z.avail_out);
+        if (rc == Z_STREAM_END && z.avail_in > 0) rc = inflateReset(&z);
     }
     (void)inflateEnd(&z);
     if (to->failed) return to->lacks_memory ? hl_str_check(to, "body", err) : too_long(limit_bytes, err);
@@ -41,7 +43,7 @@ static hl_status unzstd_body(const hl_str *from, hl_str *to, size_t limit_bytes,
     char          chunk[CHUNK];
     size_t        left = 1;
     if (!z) return hl_fail(err, HL_E_NOMEM, "body: no memory");
-    while (left != 0 && !ZSTD_isError(left) && !to->failed) {
+    while ((left != 0 || in.pos < in.size) && !ZSTD_isError(left) && !to->failed) { /* frames may follow */
         ZSTD_outBuffer out = {.dst = chunk, .size = CHUNK};
         left = ZSTD_decompressStream(z, &out, &in);
         if (ZSTD_isError(left)) break;

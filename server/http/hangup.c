@@ -30,6 +30,7 @@ static hl_exchange *find(const hl_server *s, uint64_t number) {
 
 void hl_exchange_end(hl_exchange *x) {
     __atomic_store_n(&x->is_gone, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&x->must_stop, 1, __ATOMIC_SEQ_CST);
     const hl_exchange_state state = __atomic_load_n(&x->state, __ATOMIC_SEQ_CST);
     if (state == HL_X_RECEIVING) { /* libmicrohttpd does not see an end that comes with the last bytes */
         (void)shutdown(x->fd, SHUT_RDWR);
@@ -57,6 +58,10 @@ void hl_exchange_let_go(hl_server *s) { (void)pthread_mutex_unlock(&s->lock); }
 void hl_exchange_cancel(hl_exchange *x) {
     __atomic_store_n(&x->is_cancelled, 1, __ATOMIC_SEQ_CST);
     const hl_exchange_state state = __atomic_load_n(&x->state, __ATOMIC_SEQ_CST);
+    if (state == HL_X_WORKING) { /* vectors are made, a model is loaded or waited for, a prompt is rendered */
+        __atomic_store_n(&x->must_stop, 1, __ATOMIC_SEQ_CST);
+        hl_host_stop_waiting(x->server->host, &x->load_wait);
+    }
     if (state >= HL_X_ANSWERING && x->completion) hl_completion_cancel(x->completion);
 }
 

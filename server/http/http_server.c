@@ -123,19 +123,20 @@ static void add_usage(hl_str *line, const hl_completion *c) {
 
 /* How it ended, in one word. */
 static const char *end_of(const hl_exchange *x) {
-    static const char *const ends[] = {"none", "stop", "length", "cancel", "timeout"};
-    const hl_completion     *c = x->completion;
+    const hl_completion *c = x->completion;
     if (is_gone(x)) return "gone";
     if (x->has_failed || (c && c->status != HL_OK)) return "error";
     if (!c || c->n_choices == 0) return "ok";
-    return ends[c->choices[c->n_choices - 1].usage.end];
+    return hl_end_word(c->choices[c->n_choices - 1].usage.end);
 }
 
 /* The access log: one line for each request. */
-static void log_request(const hl_exchange *x) {
+static void log_request(hl_exchange *x) {
     const hl_completion *c = x->completion;
     const hl_events     *events = x->server->events;
     hl_str               line;
+    if (x->was_logged) return;
+    x->was_logged = true;
     if (!events || !events->fn || __atomic_load_n(&events->level, __ATOMIC_RELAXED) < HL_LOG_INFO) return;
     hl_str_init(&line, SIZE_MAX);
     hl_str_add_format(&line, "id=%s key=%s method=%s route=%s status=%u end=%s ms=%.1f", x->id,
@@ -153,6 +154,8 @@ static void log_request(const hl_exchange *x) {
 static void exchange_free(void *user) {
     hl_exchange *x = user;
     hl_server   *s = x->server;
+    if (x->completion) hl_completion_settle(x->completion);
+    log_request(x);
     hl_completion_free(x->completion);
     hl_str_done(&x->body);
     hl_json_done(&x->out);
@@ -167,7 +170,7 @@ static void exchange_free(void *user) {
 static void conclude(hl_exchange *x) {
     if (x->completion) hl_completion_end(x->completion);
     if (x->is_gone) (void)__atomic_fetch_add(&x->server->counts.cancelled, 1, __ATOMIC_RELAXED);
-    log_request(x);
+    if (!x->completion || hl_completion_has_ended(x->completion)) log_request(x); /* else the worker does */
     if (!x->completion) {
         exchange_free(x);
         return;
@@ -303,6 +306,9 @@ static void run_handler(hl_exchange *x) {
     hl_err    err = {0};
     hl_status status = hl_exchange_decode_body(x, hl_limit(&x->server->limits.max_body_bytes), &err);
     if (status == HL_OK) status = x->route->fn(x, &err);
+    const bool gave_up = status == HL_E_CANCEL || (status == HL_E_BUSY && x->load_wait.weights[0]);
+    if (gave_up && __atomic_load_n(&x->is_cancelled, __ATOMIC_SEQ_CST))
+        status = hl_fail(&err, HL_E_CANCEL, "the request was cancelled");
     if (status != HL_OK) hl_exchange_fail(x, status, &err);
 }
 
@@ -335,10 +341,10 @@ static void wait_for_load(hl_exchange *x) {
 static void run_job(void *user) {
     hl_exchange *x = user;
     x->load_wait.weights[0] = '\0';
-    (void)hl_stop_watch(&x->is_gone);
+    (void)hl_stop_watch(&x->must_stop);
     run_handler(x);
     (void)hl_stop_watch(NULL);
-    if (x->has_failed && x->load_wait.weights[0] && !is_gone(x)) {
+    if (x->has_failed && x->load_wait.weights[0] && !x->must_stop) {
         wait_for_load(x);
         return;
     }
@@ -485,30 +491,6 @@ const char *hl_exchange_query(const hl_exchange *x, const char *name) {
     return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
-/* Headers by which two servers could see two different requests in the same bytes. */
-typedef struct framing {
-    int         n_hosts;
-    const char *length; /* the first one */
-    const char *fault;
-} framing;
-
-static enum MHD_Result look_at_header(void *cls, enum MHD_ValueKind kind, const char *name,
-                                      const char *value) {
-    framing     *f = cls;
-    const size_t n = strlen(name);
-    (void)kind;
-    if (!value) value = "";
-    if (n > 0 && (name[n - 1] == ' ' || name[n - 1] == '\t'))
-        f->fault = "a header's name: no blank may follow";
-    if (strcasecmp(name, "Host") == 0 && f->n_hosts++ > 0) f->fault = "more than one Host: expected one";
-    if (strcasecmp(name, "Transfer-Encoding") == 0 && strcasecmp(value, "chunked") != 0)
-        f->fault = "Transfer-Encoding: expected chunked";
-    if (strcasecmp(name, "Content-Length") != 0) return MHD_YES;
-    if (f->length && strcmp(f->length, value) != 0) f->fault = "two values of Content-Length: expected one";
-    f->length = value;
-    return MHD_YES;
-}
-
 /* The same before the body is there. A client that is still sending may not see an answer, so what comes is
  * read to its end, and kept nowhere, unless it is long or the client waits for a word first. */
 static enum MHD_Result refuse_early(hl_exchange *x, unsigned code, hl_status status, const char *why) {
@@ -534,12 +516,7 @@ static enum MHD_Result begin(hl_exchange *x, const char *url, const char *method
     x->route = find_route(x, &allowed);
     if (hl_gate_check(s, header(x, "Host"), header(x, "Origin"), &err) != HL_OK)
         return refuse_early(x, 403, HL_E_AUTH, err.text);
-    framing f = {0}; /* RFC 9112, 3.2, 5.1 and 6.3 */
-    (void)MHD_get_connection_values(x->connection, MHD_HEADER_KIND, look_at_header, &f);
-    if (f.fault) return refuse(x, 400, HL_E_FORMAT, f.fault);
-    /* RFC 9112, 6.3: who sends both may want two servers to see two different requests */
-    if (length && header(x, "Transfer-Encoding"))
-        return refuse(x, 400, HL_E_FORMAT, "both Content-Length and Transfer-Encoding: expected one of them");
+    if (hl_framing_check(x->connection, &err) != HL_OK) return refuse(x, 400, HL_E_FORMAT, err.text);
     if (!allowed) return refuse_early(x, 404, HL_E_NOT_FOUND, "404 page not found");
     if (!x->route) return respond_methods(x, allowed);
     unsigned code = 400;

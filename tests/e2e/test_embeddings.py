@@ -108,7 +108,7 @@ def test_what_makes_no_sense_is_refused(serve):  # noqa: F811
         error = openai_embed(s, input=bad, status=400)["error"]
         assert error["type"] == "invalid_request_error" and "input" in error["message"], bad
     assert "token 1 is 5000" in openai_embed(s, input=[7, 5000], status=400)["error"]["message"]
-    assert "expected float or base64" in openai_embed(s, input="a", encoding_format="int8", status=400)["error"]["message"]
+    assert "expected one of: float base64" in openai_embed(s, input="a", encoding_format="int8", status=400)["error"]["message"]
     assert "expected 1..320" in embed(s, input="a", dimensions=321, status=400)["error"]
     assert "dimensions" in openai_embed(s, input="a", dimensions=-1, status=400)["error"]["message"]
     assert "truncate" in embed(s, input="a", truncate="yes", status=400)["error"]

@@ -41,7 +41,7 @@ def test_every_route_and_method_is_described(serve):
 
 
 def test_every_field_that_a_handler_reads_is_described():
-    described = set(re.findall(r"^HL_FIELD\(\w+, (\w+),", (ROOT / "server/body_fields.def").read_text(), re.M))
+    described = set(re.findall(r"^HL_(?:FIELD|RANGE|WORDS|OPTION)\(\w+, (\w+),", (ROOT / "server/body_fields.def").read_text(), re.M))
     missing = set()
     for path in [*(ROOT / "server/api").glob("*.c"), ROOT / "server/completion.c"]:
         for name in re.findall(r'(?:hl_field_\w+|json_object_get|hl_completion_set_budget|hl_json_text)\((?:c, )?(?:c->body|\(\*ret\)->body|\*ret_body|body), "(\w+)"', path.read_text()):
@@ -131,6 +131,41 @@ def test_a_field_of_another_type_is_named(serve):
                 assert name in data.decode(), (path, name, wrong, data)
                 n += 1
     assert n > 200
+
+
+def limited(schema, path=()):
+    """(keys to it, schema) of every field that has words or a range, those of objects and lists of objects included."""
+    for name, field in schema.get("properties", {}).items():
+        if "enum" in field or "minimum" in field:
+            yield (*path, name), field
+        yield from limited(field, (*path, name))
+        yield from limited(field.get("items", {}), (*path, name, 0))
+
+
+def nested(keys, value):
+    """The body's field that has the value at the end of these keys: messages, 0, role."""
+    for key in reversed(keys[1:]):
+        value = [{"content": "hi", **value}] if key == 0 else {key: value}
+    return {keys[0]: value}
+
+
+def test_ranges_and_words_are_what_it_says(serve):
+    s, n = serve(), 0
+    for method, path, schema, error in bodies_of(s.json("GET", "/openapi.json")):
+        for keys, field in limited(schema):
+            ask = lambda value: s.ask(method, path, {**sane(path, schema), **nested(keys, value)})
+            where = ".".join(str(k) for k in keys).replace(".0", "[0]")
+            words = [w for w in field.get("enum", []) if w is not None]
+            wrong = ["wizard", "", words[0] + "x", 3] if words else [field["minimum"] - 1, field["maximum"] + 1, [1]]
+            for value in wrong:
+                status, data, _ = ask(value)
+                assert status == 400 and conforms(json.loads(data), error) and where in data.decode(), (path, where, value, status, data)
+                n += 1
+            null = [None] if "null" in field["type"] else []
+            for value in [*words, *(w.upper() for w in words[:1]), *null] if words else [field["minimum"], *null]:
+                status, data, _ = ask(value)
+                assert not re.search(rf'"{re.escape(where)}: .*(out of range|expected one of)', data.decode()), (path, where, value, data)
+    assert n > 150
 
 
 def test_bodies_that_are_no_objects_are_refused(serve):

@@ -74,8 +74,8 @@ static void stop_strings_add_up_without_doubles_and_within_a_limit(void **state)
         assert_int_equal(hl_options_set(&o, HL_FROM_MODEL, "stop", text, &err), HL_OK);
     }
     assert_int_equal(o.n_stops, HL_MAX_STOPS);
-    assert_int_equal(hl_options_set(&o, HL_FROM_MODEL, "stop", "one more", &err), HL_E_LIMIT);
-    assert_int_equal(hl_options_set(&o, HL_FROM_MODEL, "stop", "", &err), HL_E_LIMIT);
+    assert_int_equal(hl_options_set(&o, HL_FROM_MODEL, "stop", "one more", &err), HL_E_ARG);
+    assert_int_equal(hl_options_set(&o, HL_FROM_MODEL, "stop", "", &err), HL_E_ARG);
     assert_int_equal(hl_options_set(&o, HL_FROM_REQUEST, "stop", "mine", &err), HL_OK);
     assert_int_equal(o.n_stops, 1); /* a stronger origin replaces the list */
     assert_int_equal(hl_options_set(&o, HL_FROM_MODEL, "stop", "late", &err), HL_OK);

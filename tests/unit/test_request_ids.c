@@ -66,16 +66,36 @@ static void ids_stand_in_front_and_no_second_beginning_follows(void **state) {
     (void)state;
     static const int32_t before[] = {CHAIN_BOS, 'x', CHAIN_IM_END},
                          plain[] = {CHAIN_BOS, '[', 'q', ']', '\n', '\n'},
-                         both[] = {CHAIN_BOS, 'x', CHAIN_IM_END, '[', 'q', ']', '\n', '\n'};
+                         both[] = {CHAIN_BOS, 'x', CHAIN_IM_END, ']', '\n', '[', 'q', ']', '\n', '\n'};
     const loaded l = load();
     hl_request   r = request();
     check_ids(&l, &r, plain, 6);
     r.prefix_ids = before;
     r.n_prefix_ids = 3;
-    check_ids(&l, &r, both, 8);
-    r.messages_json = NULL; /* the ids are all */
+    check_ids(&l, &r, both, 10); /* the answer that was is closed as the template closes it */
+    r.messages_json = NULL;      /* the ids are all */
     r.raw = true;
     check_ids(&l, &r, before, 3);
+    unload(l);
+}
+
+static void the_assistants_last_message_is_the_answers_beginning(void **state) {
+    (void)state;
+    static const int32_t ids[] = {CHAIN_BOS, '[', 'q', ']', '\n', '\n', 'a', '1'};
+    const loaded         l = load();
+    hl_request           r = request();
+    hl_tokens            none = {0};
+    hl_err               err = {0};
+    r.continues_last = true;
+    r.messages_json = "[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a1\"}]";
+    check_ids(&l, &r, ids, 8);
+    r.messages_json = "[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":null}]";
+    check_ids(&l, &r, ids, 6);
+    r.messages_json = "[{\"role\":\"user\",\"content\":\"q\"}]";
+    assert_int_equal(hl_runner_encode(l.r, &r, &none, &err), HL_E_ARG);
+    r.messages_json = "[{\"role\":\"assistant\",\"content\":\"q\"}]";
+    assert_int_equal(hl_runner_encode(l.r, &r, &none, &err), HL_E_ARG);
+    hl_tokens_done(&none);
     unload(l);
 }
 
@@ -150,6 +170,7 @@ static void a_prediction_drafts_and_changes_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_stand_in_front_and_no_second_beginning_follows),
+        cmocka_unit_test(the_assistants_last_message_is_the_answers_beginning),
         cmocka_unit_test(ids_that_the_model_does_not_have_are_refused),
         cmocka_unit_test(all_ids_of_the_answer_come_when_they_are_wanted),
         cmocka_unit_test(a_prediction_drafts_and_changes_nothing),

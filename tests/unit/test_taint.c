@@ -48,6 +48,24 @@ static void touching_agrees_with_a_look_at_every_byte(void **state) {
     assert_false(hl_spans_touch(NULL, 0, 0, 10));
 }
 
+static void what_is_dropped_at_the_front_takes_its_marks_along(void **state) {
+    (void)state;
+    static const char *const marks[] = {"110011", "10011", "0011", "011",
+                                        "11",     "1",     ""}; /* of "abcdef", cut */
+    for (size_t n = 0; n <= 6; n++) {
+        hl_tainted t;
+        hl_tainted_init(&t, 1000);
+        add(&t, "ab", true);
+        add(&t, "cd", false);
+        add(&t, "ef", true);
+        hl_tainted_drop_front(&t, n);
+        assert_string_equal(hl_str_text(&t.text), "abcdef" + n);
+        for (size_t i = 0; i < 6 - n; i++)
+            assert_int_equal(hl_spans_touch(t.tainted, t.n_tainted, i, i + 1), marks[n][i] == '1');
+        hl_tainted_done(&t);
+    }
+}
+
 static void a_span_without_memory_is_a_failure_of_the_text(void **state) {
     (void)state;
     hl_tainted t;
@@ -64,6 +82,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(neighbours_become_one_span),
         cmocka_unit_test(touching_agrees_with_a_look_at_every_byte),
+        cmocka_unit_test(what_is_dropped_at_the_front_takes_its_marks_along),
         cmocka_unit_test(a_span_without_memory_is_a_failure_of_the_text),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
