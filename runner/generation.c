@@ -22,7 +22,7 @@ enum { PAUSE_AT = 64, RESUME_AT = 16, N_SLOTS = 256, TOP_CAP = 20, TEXT_LIMIT_BY
 /* An event in the queue. Its memory is used again by later ones. */
 typedef struct slot {
     hl_token_event ev; /* .text and .top are not valid */
-    hl_str         text;
+    hl_str         text, call_id;
     hl_logprob    *top; /* [TOP_CAP]; NULL: never asked for */
 } slot;
 
@@ -43,13 +43,18 @@ struct hl_generation {
     void *wake_user;
 };
 
+static void slot_init(slot *s) {
+    hl_str_init(&s->text, TEXT_LIMIT_BYTES);
+    hl_str_init(&s->call_id, TEXT_LIMIT_BYTES);
+}
+
 hl_generation *hl_generation_new(hl_runner *r) {
     hl_generation *g = hl_new(1, sizeof *g);
     if (!g) return NULL;
     g->runner = r;
     g->n_refs = 2;
-    for (uint32_t i = 0; i < N_SLOTS; i++) hl_str_init(&g->slots[i].text, TEXT_LIMIT_BYTES);
-    hl_str_init(&g->current.text, TEXT_LIMIT_BYTES);
+    for (uint32_t i = 0; i < N_SLOTS; i++) slot_init(&g->slots[i]);
+    slot_init(&g->current);
     (void)pthread_mutex_init(&g->lock, NULL);
     pthread_condattr_t attr;
     (void)pthread_condattr_init(&attr);
@@ -61,6 +66,7 @@ hl_generation *hl_generation_new(hl_runner *r) {
 
 static void slot_done(slot *s) {
     hl_str_done(&s->text);
+    hl_str_done(&s->call_id);
     hl_free(s->top);
 }
 
@@ -91,7 +97,9 @@ static bool fill(slot *s, const hl_token_event *ev) {
     s->ev = *ev;
     hl_str_clear(&s->text);
     hl_str_add_view(&s->text, ev->text);
-    if (s->text.failed) return false;
+    hl_str_clear(&s->call_id);
+    if (ev->call_id.len > 0) hl_str_add_view(&s->call_id, ev->call_id);
+    if (s->text.failed || s->call_id.failed) return false;
     if (ev->n_top == 0) return true;
     if (!s->top && !(s->top = hl_new(TOP_CAP, sizeof *s->top))) return false;
     s->ev.n_top = ev->n_top < TOP_CAP ? ev->n_top : TOP_CAP;
@@ -154,6 +162,7 @@ static void take(hl_generation *g, hl_generation_event *ret) {
     g->n--;
     *ret = (hl_generation_event){.kind = HL_EVENT_TOKEN, .token = g->current.ev};
     ret->token.text = hl_str_view(&g->current.text);
+    ret->token.call_id = hl_str_view(&g->current.call_id);
     ret->token.top = g->current.top;
     if (!g->is_paused || g->n > RESUME_AT || g->has_ended) return;
     g->is_paused = false;

@@ -12,6 +12,7 @@
 #include "core/base/mem.h"
 #include "server/body_fields.h"
 #include "server/server_priv.h"
+#include "server/tool_calls.h"
 
 enum { MAX_TEXT_BYTES = 256 << 20, MAX_LOGPROB_BYTES = 256 << 20, ROOM_TOKENS = 1 };
 
@@ -290,14 +291,6 @@ hl_status hl_completion_set_messages(hl_completion *c, const json_t *messages, b
                                                         : fail_full(c, n, err);
 }
 
-hl_status hl_completion_set_tools(hl_completion *c, const json_t *tools, hl_err *err) {
-    if (json_array_size(tools) == 0) return HL_OK;
-    hl_json_format(tools, false, &c->tools);
-    const hl_status status = hl_str_check(&c->tools, "tools", err);
-    if (status == HL_OK) c->request.tools_json = hl_str_text(&c->tools);
-    return status;
-}
-
 /* The alias stands for another model, too: its options and texts count instead. */
 static bool take_next_source(hl_completion *c) {
     hl_source *next = NULL;
@@ -446,11 +439,45 @@ static void take_logprobs(hl_completion *c, hl_choice *k, const hl_token_event *
         hold(c, k, ev);
 }
 
+/* The stretch that the event belongs to: the last one, or a new one. */
+static hl_status take_part(hl_choice *k, const hl_token_event *ev, hl_err *err) {
+    const bool         is_call = ev->call != HL_CALL_NONE;
+    const hl_part_kind kind = is_call ? HL_PART_CALL : ev->is_thinking ? HL_PART_THINKING : HL_PART_TEXT;
+    const size_t       at = is_call ? k->n_calls - 1 : kind == HL_PART_TEXT ? k->said.len : k->thought.len;
+    hl_part           *last = k->n_parts > 0 ? &k->parts[k->n_parts - 1] : NULL;
+    if (!last || last->kind != kind || (is_call && last->begin != at)) {
+        hl_part *parts = hl_resize(k->parts, k->n_parts + 1, sizeof *parts);
+        if (!parts) return hl_fail(err, HL_E_NOMEM, "server: no memory");
+        k->parts = parts;
+        last = &parts[k->n_parts++];
+        *last = (hl_part){.kind = kind, .begin = at, .end = at};
+    }
+    if (!is_call) last->end += ev->text.len;
+    return HL_OK;
+}
+
+static void take_call(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
+    hl_err    err = {0};
+    hl_status status = hl_tool_calls_take(c, k, ev, &err);
+    if (status == HL_OK) status = take_part(k, ev, &err);
+    if (status != HL_OK)
+        fail_choice(c, status, &err);
+    else if (c->is_stream && c->dialect->call)
+        c->dialect->call(c, k, ev, j);
+}
+
 static void take_token(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
+    hl_err err = {0};
     if (ev->token >= 0) take_id(c, k, ev->token);
+    if (ev->call != HL_CALL_NONE) {
+        take_call(c, k, ev, j);
+        return;
+    }
+    if (ev->text.len > 0 && take_part(k, ev, &err) != HL_OK) fail_choice(c, HL_E_NOMEM, &err);
     if (ev->is_thinking && ev->token >= 0) k->n_thinking_tokens++;
     take_logprobs(c, k, ev);
-    if (!c->is_stream) hl_str_add_view(ev->is_thinking ? &k->thought : &k->said, ev->text);
+    if (!c->is_stream || c->dialect->keeps_said)
+        hl_str_add_view(ev->is_thinking ? &k->thought : &k->said, ev->text);
     if (c->is_stream && (ev->text.len > 0 || k->logprobs.len > 0)) c->dialect->token(c, k, ev, j);
 }
 
@@ -576,6 +603,8 @@ void hl_completion_free(hl_completion *c) {
     for (size_t i = 0; i < c->n_choices; i++) {
         hl_generation_free(c->choices[i].generation);
         hl_free(c->choices[i].held);
+        hl_tool_calls_free(c->choices[i].calls, c->choices[i].n_calls);
+        hl_free(c->choices[i].parts);
         hl_str_done(&c->choices[i].said);
         hl_str_done(&c->choices[i].thought);
         hl_str_done(&c->choices[i].logprobs);
@@ -616,6 +645,12 @@ void hl_time_format(int64_t wall_ms, char ret[40]) {
     (void)snprintf(ret, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (tm.tm_year + 1900) % 10000,
                    (tm.tm_mon + 1) % 100, tm.tm_mday % 100, tm.tm_hour % 100, tm.tm_min % 100,
                    tm.tm_sec % 100, (int)(wall_ms % 1000));
+}
+
+hl_reason hl_completion_reason(const hl_choice *k) {
+    if (k->usage.end != HL_END_STOP) return HL_REASON_LENGTH;
+    if (k->n_calls == 0) return HL_REASON_STOP;
+    return hl_tool_calls_are_whole(k) ? HL_REASON_CALLS : HL_REASON_LENGTH;
 }
 
 const char *hl_completion_stop(const hl_completion *c, const hl_choice *k) {

@@ -14,6 +14,14 @@
 #include "server/metrics.h"
 
 typedef struct hl_completion hl_completion;
+typedef struct hl_tool_call  hl_tool_call; /* server/tool_calls.h */
+
+/* A stretch of an answer, in the order in which it was said. */
+typedef enum hl_part_kind { HL_PART_TEXT, HL_PART_THINKING, HL_PART_CALL } hl_part_kind;
+typedef struct hl_part {
+    hl_part_kind kind;
+    size_t       begin, end; /* of said or thought, where they are kept; CALL: begin is its number */
+} hl_part;
 
 enum { HL_MOST_LOGPROBS = 20 }; /* of alternatives to a token */
 
@@ -24,8 +32,12 @@ typedef struct hl_choice {
     hl_tokens      prompt_ids;  /* instead of it */
     hl_str         prompt_text; /* what prompt_ids spell, where it is to be echoed: prompt is a view of it */
     hl_tokens      ids;         /* of the answer, where wants_tokens */
-    hl_str         said, thought; /* the answer; in a stream only what a dialect needs */
-    hl_str         logprobs;      /* as the dialect writes them, without brackets */
+    hl_str         said, thought; /* the answer; in a stream only where the dialect keeps it */
+    hl_tool_call  *calls;         /* [n_calls] */
+    size_t         n_calls;
+    hl_part       *parts; /* [n_parts] */
+    size_t         n_parts;
+    hl_str         logprobs; /* as the dialect writes them, without brackets */
     int32_t        n_thinking_tokens;
     int64_t        last_token_ns; /* when it came; 0: none yet */
     bool           has_ended;
@@ -45,8 +57,12 @@ typedef struct hl_held_token {
 typedef struct hl_dialect {
     const char *stream_type; /* Content-Type */
     const char *ping;        /* sent while there is nothing else; NULL: this form has none */
+    const char *call_prefix; /* of the ids that calls are given; NULL: "call_" */
+    bool        keeps_said;  /* streams keep said and thought, too */
     void (*begin)(hl_completion *c, hl_json_out *j); /* may be NULL, as all but token and whole */
     void (*token)(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j);
+    /* A step of the choice's last call, in a stream */
+    void (*call)(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j);
     void (*end)(hl_completion *c, hl_choice *k, hl_json_out *j); /* of one choice */
     void (*finish)(hl_completion *c, hl_json_out *j);            /* of all */
     void (*fail)(hl_completion *c, hl_status status, const hl_err *err, hl_json_out *j);
@@ -135,9 +151,6 @@ HL_MUST_CHECK hl_status hl_completion_take_budget(hl_completion *c, hl_err *err)
 HL_MUST_CHECK hl_status hl_completion_set_budget(hl_completion *c, const json_t *object, const char *key,
                                                  hl_err *err);
 
-/* What the template is told of tools. NULL or empty: none. */
-HL_MUST_CHECK hl_status hl_completion_set_tools(hl_completion *c, const json_t *tools, hl_err *err);
-
 /* Room for n choices, to be given prompts of their own; hl_completion_start() does it where they have
  * none. */
 HL_MUST_CHECK hl_status hl_completion_prepare(hl_completion *c, size_t n, hl_err *err);
@@ -171,6 +184,10 @@ const char *hl_end_word(hl_end end);
 int64_t     hl_completion_total_ns(const hl_completion *c);
 /* "2026-11-30T12:00:00.123456789Z" */
 void hl_time_format(int64_t wall_ms, char ret[40]);
+/* Why an answer ended, as all dialects have it: LENGTH, too, where somebody else ended it, or where a call
+ * was cut off. Once it has ended. */
+typedef enum hl_reason { HL_REASON_STOP, HL_REASON_LENGTH, HL_REASON_CALLS } hl_reason;
+hl_reason hl_completion_reason(const hl_choice *k);
 /* The stop string that ended an answer; NULL: none did. */
 const char *hl_completion_stop(const hl_completion *c, const hl_choice *k);
 /* Begin and end an event of a stream; between them one JSON value is written. event NULL: only data. */

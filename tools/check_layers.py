@@ -29,6 +29,7 @@ RULES = {
     "engine/tokenizer": (["core/base/", "core/gguf/", "hyperlama/base.h", "hyperlama/tokenizer.h"], ["pcre2", "utf8proc"]),
     "engine/template": (["core/base/", "core/data/json.h", "hyperlama/base.h"], ["jansson", "utf8proc"]),
     "engine/gotemplate": (["core/base/", "core/data/json.h", "hyperlama/base.h"], ["jansson", "utf8proc"]),
+    "engine/toolcalls": (["core/base/", "core/data/json.h", "hyperlama/base.h"], ["jansson"]),
     "engine/sampler": (["core/base/", "hyperlama/base.h", "hyperlama/sampler.h", "hyperlama/sampler.def"], []),
     "engine/runner": (["engine/", "runner/runner_ops.h", "core/base/", "core/gguf/", "core/data/json.h", "hyperlama/"], ["jansson"]),
     "engine/kernels": (["engine/quant/", "core/gguf/types", "core/base/mem.h", "hyperlama/base.h", "hyperlama/kv_cache_type.h"], []),

@@ -1,38 +1,31 @@
 /* SPDX-License-Identifier: MIT
  *
- * answer_text.c - stop strings first, then thinking tags, on one buffer of undecided text.
+ * answer_text.c - the reply's parts, and stop strings on one buffer of undecided text.
  */
 #include "engine/runner/answer_text.h"
 
 #include <string.h>
 
-enum { PENDING_LIMIT_BYTES = 16 << 20 };
+enum { PENDING_LIMIT_BYTES = 32 << 20, IS_HIDDEN = 1, IS_THINKING = 2 };
 
-static const char open_tag[] = "<think>";
-static const char close_tag[] = "</think>";
+static bool take_part(void *user, const hl_reply_part *part);
 
-void hl_answer_text_init(hl_answer_text *a, const char *const *stops, size_t n_stops, bool splits_thinking,
-                         bool starts_thinking) {
+void hl_answer_text_init(hl_answer_text *a, const char *const *stops, size_t n_stops,
+                         const hl_answer_form *form) {
     *a = (hl_answer_text){.stops = stops, .n_stops = n_stops};
     hl_str_init(&a->pending, PENDING_LIMIT_BYTES);
-    hl_str_init(&a->hidden, PENDING_LIMIT_BYTES);
-    a->phase = !splits_thinking ? HL_ANSWER_PLAIN : starts_thinking ? HL_ANSWER_THINKING : HL_ANSWER_START;
+    hl_str_init(&a->kinds, PENDING_LIMIT_BYTES);
+    hl_reply_parser_init(&a->reply, form->format ? form->format : hl_call_format_find((hl_view){"", 0}),
+                         form->tools, form->splits_thinking, form->starts_thinking, take_part, a);
 }
 
 void hl_answer_text_done(hl_answer_text *a) {
+    hl_reply_parser_done(&a->reply);
     hl_str_done(&a->pending);
-    hl_str_done(&a->hidden);
+    hl_str_done(&a->kinds);
 }
 
-static void drop_front(hl_answer_text *a, size_t n) {
-    hl_str *const both[] = {&a->pending, &a->hidden};
-    for (int i = 0; i < 2; i++) {
-        hl_str *s = both[i];
-        memmove(s->ptr, s->ptr + n, s->len - n);
-        s->len -= n;
-        s->ptr[s->len] = '\0';
-    }
-}
+/* ---- stop strings ----------------------------------------------------------------------------- */
 
 static size_t find(const hl_str *s, const char *needle, size_t n) {
     if (n == 0 || n > s->len) return SIZE_MAX;
@@ -66,87 +59,62 @@ static size_t apply_stops(hl_answer_text *a) {
     }
     if (cut == SIZE_MAX) return a->pending.len - held;
     a->stopped = true;
-    a->pending.len = a->hidden.len = cut;
-    a->pending.ptr[cut] = a->hidden.ptr[cut] = '\0';
     return cut;
 }
 
-static bool hand_out(hl_answer_text *a, size_t n, hl_answer_fn *fn, void *user) {
-    bool ok = true;
+/* Hand out n bytes, stretch by stretch of one kind; hidden ones are left out. */
+static bool hand_out(hl_answer_text *a, size_t n) {
+    hl_str *const both[] = {&a->pending, &a->kinds};
+    bool          ok = true;
     for (size_t at = 0, end = 0; ok && at < n; at = end) {
-        while (end < n && a->hidden.ptr[end] == a->hidden.ptr[at]) end++;
-        if (!a->hidden.ptr[at])
-            ok = fn(user, (hl_view){a->pending.ptr + at, end - at}, a->phase == HL_ANSWER_THINKING);
+        const char kind = a->kinds.ptr[at];
+        while (end < n && a->kinds.ptr[end] == kind) end++;
+        const hl_reply_part part = {.kind = kind & IS_THINKING ? HL_REPLY_THINKING : HL_REPLY_TEXT,
+                                    .text = {a->pending.ptr + at, end - at}};
+        if (!(kind & IS_HIDDEN)) ok = a->fn(a->user, &part);
     }
-    if (n > 0) drop_front(a, n);
+    for (int i = 0; i < 2 && n > 0; i++) {
+        hl_str *s = both[i];
+        memmove(s->ptr, s->ptr + n, s->len - n);
+        s->len -= n;
+        s->ptr[s->len] = '\0';
+    }
     return ok;
 }
 
-/* White space, or the spelling of a control token: nothing that an answer could begin with. */
-static bool is_blank(const hl_answer_text *a, size_t at) {
-    const char c = a->pending.ptr[at];
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t' || a->hidden.ptr[at];
+/* ---- parts ------------------------------------------------------------------------------------ */
+
+static bool take_part(void *user, const hl_reply_part *part) {
+    hl_answer_text *a = user;
+    if (a->stopped) return true;
+    if (part->kind != HL_REPLY_TEXT && part->kind != HL_REPLY_THINKING)
+        return hand_out(a, a->pending.len) && a->fn(a->user, part);
+    hl_str_add_view(&a->pending, part->text);
+    const char kind =
+        (char)((part->is_hidden ? IS_HIDDEN : 0) | (part->kind == HL_REPLY_THINKING ? IS_THINKING : 0));
+    for (size_t i = 0; i < part->text.len; i++) hl_str_add_char(&a->kinds, kind);
+    a->failed |= a->pending.failed || a->kinds.failed;
+    return a->failed || hand_out(a, apply_stops(a));
 }
 
-/* Does the answer begin with the open tag? Changes the phase when that is certain; returns how many bytes of
- * the front were taken off. */
-static size_t find_open_tag(hl_answer_text *a, size_t certain, bool last) {
-    const size_t n = sizeof open_tag - 1;
-    for (size_t at = 0; at < certain; at++) {
-        const size_t have = certain - at < n ? certain - at : n;
-        if (memcmp(a->pending.ptr + at, open_tag, have) == 0) {
-            if (have < n && !last) return 0; /* not enough to tell */
-            if (have < n) break;
-            a->phase = HL_ANSWER_THINKING;
-            drop_front(a, at + n);
-            return at + n;
-        }
-        if (!is_blank(a, at)) break;
-        if (at + 1 == certain && !last) return 0;
-    }
-    a->phase = HL_ANSWER_PLAIN;
-    return 0;
+static bool end_call(hl_answer_text *a, bool go_on) {
+    a->failed |= a->reply.failed;
+    a->fn = NULL;
+    a->user = NULL;
+    return go_on;
 }
 
-/* Decide what the first `certain` bytes are; hands out what can be. `last`: nothing follows. */
-static bool split_thinking(hl_answer_text *a, size_t certain, bool last, hl_answer_fn *fn, void *user) {
-    if (a->phase == HL_ANSWER_START) {
-        certain -= find_open_tag(a, certain, last);
-        if (a->phase == HL_ANSWER_START) return true;
-    }
-    if (a->phase == HL_ANSWER_THINKING) {
-        const size_t n = sizeof close_tag - 1;
-        const size_t at = find(&a->pending, close_tag, n);
-        if (at == SIZE_MAX || at + n > certain) {
-            const size_t held = last ? 0 : overlap(&a->pending, close_tag, n);
-            const size_t sure = a->pending.len - held;
-            return hand_out(a, certain < sure ? certain : sure, fn, user);
-        }
-        if (!hand_out(a, at, fn, user)) return false;
-        drop_front(a, n);
-        certain -= at + n;
-        a->phase = HL_ANSWER_AFTER_THINKING;
-    }
-    if (a->phase == HL_ANSWER_AFTER_THINKING) { /* the answer begins behind the blank lines */
-        size_t blank = 0;
-        while (blank < certain && is_blank(a, blank)) blank++;
-        drop_front(a, blank);
-        certain -= blank;
-        if (certain > 0) a->phase = HL_ANSWER_PLAIN;
-    }
-    return hand_out(a, certain, fn, user);
+bool hl_answer_text_feed(hl_answer_text *a, hl_view text, bool is_hidden, hl_reply_fn *fn, void *user) {
+    if (a->failed || a->stopped) return true;
+    a->fn = fn;
+    a->user = user;
+    return end_call(a, hl_reply_parser_feed(&a->reply, text, is_hidden));
 }
 
-bool hl_answer_text_feed(hl_answer_text *a, hl_view text, bool is_hidden, hl_answer_fn *fn, void *user) {
-    hl_str_add_view(&a->pending, text);
-    for (size_t i = 0; i < text.len; i++) hl_str_add_char(&a->hidden, is_hidden);
-    a->pending.failed |= a->hidden.failed;
-    if (a->pending.failed || a->stopped || a->pending.len == 0) return true;
-    const size_t certain = apply_stops(a);
-    return certain == 0 || split_thinking(a, certain, a->stopped, fn, user);
-}
-
-bool hl_answer_text_finish(hl_answer_text *a, hl_answer_fn *fn, void *user) {
-    if (a->pending.failed || a->pending.len == 0) return true;
-    return split_thinking(a, a->pending.len, true, fn, user);
+bool hl_answer_text_finish(hl_answer_text *a, bool is_cut, hl_reply_fn *fn, void *user) {
+    if (a->failed || a->stopped) return true;
+    a->fn = fn;
+    a->user = user;
+    const bool go_on = hl_reply_parser_finish(&a->reply, is_cut);
+    return end_call(a, go_on && (a->stopped || a->failed || hand_out(a, a->pending.len)));
 }

@@ -229,10 +229,14 @@ static hl_status take_last(making *k, hl_err *err) {
     return json_array_remove(k->messages, n - 1) == 0 ? HL_OK : no_memory(err);
 }
 
-/* Does a text end in an open <think>? */
-static bool ends_in_think(hl_view text) {
-    const hl_view v = hl_view_trim(text);
-    return v.len >= 7 && memcmp(v.ptr + v.len - 7, "<think>", 7) == 0;
+static hl_view think_open(const hl_call_format *f) {
+    return hl_view_trim(hl_view_of(hl_call_format_think_open(f)));
+}
+
+/* Does a text end in an open <think>, whatever the format calls it? */
+static bool ends_in_think(const hl_call_format *f, hl_view text) {
+    const hl_view v = hl_view_trim(text), open = think_open(f);
+    return v.len >= open.len && memcmp(v.ptr + v.len - open.len, open.ptr, open.len) == 0;
 }
 
 static hl_view text_of(const json_t *text) {
@@ -248,12 +252,16 @@ static hl_status add_last(making *k, hl_err *err) {
     if (!content) return no_memory(err);
     for (size_t i = 0; i < sizeof names / sizeof *names && thought.len == 0; i++)
         thought = text_of(json_object_get(k->last, names[i]));
-    const bool opens = k->t && ends_in_think(hl_str_view(&k->text.text));
+    const bool opens = k->t && ends_in_think(k->t->format, hl_str_view(&k->text.text));
     k->has_answer = json_string_length(content) > 0;
     if (!k->t && k->text.text.len > 0) hl_tainted_add(&k->text, hl_view_of("\n"), true);
     k->has_thought = opens && !k->has_answer;
     if (opens) hl_tainted_add(&k->text, thought, true);
-    if (opens && k->has_answer) hl_tainted_add(&k->text, hl_view_of("\n</think>\n\n"), false);
+    if (opens && k->has_answer) {
+        hl_tainted_add(&k->text, hl_view_of("\n"), false);
+        hl_tainted_add(&k->text, hl_view_of(hl_call_format_think_close(k->t->format)), false);
+        hl_tainted_add(&k->text, hl_view_of("\n\n"), false);
+    }
     hl_tainted_add(&k->text, text_of(content), true);
     json_decref(content);
     return HL_OK;
@@ -369,10 +377,11 @@ void hl_text_free(char *text) { hl_free(text); }
 
 /* Is the answer's reasoning open where the answer begins? The template may have opened it, the prefix opened
  * or closed. */
-static bool is_thinking(hl_view prompt, hl_view prefix) {
+static bool is_thinking(const hl_call_format *f, hl_view prompt, hl_view prefix) {
+    const hl_view close = hl_view_of(hl_call_format_think_close(f));
     const hl_view rendered = {prompt.ptr, prompt.len - prefix.len}, begun = hl_view_trim(prefix);
-    const bool    closes = prefix.len && memmem(prefix.ptr, prefix.len, "</think>", 8);
-    return !closes && (ends_in_think(rendered) || hl_view_has_prefix(begun, "<think>"));
+    const bool    closes = prefix.len && memmem(prefix.ptr, prefix.len, close.ptr, close.len);
+    return !closes && (ends_in_think(f, rendered) || hl_view_has_prefix(begun, hl_call_format_think_open(f)));
 }
 
 /* The ids of the text, behind those that the request begins with: the beginning is theirs then. */
@@ -402,16 +411,27 @@ hl_status hl_prompt_make(const hl_model *m, hl_chat_templates *kept, const hl_re
     hl_status status = write_prompt(&k, err);
     if (status == HL_OK) {
         const hl_view all = hl_str_view(&k.text.text);
-        ret_prompt->splits_thinking = k.t != NULL;
-        ret_prompt->starts_thinking =
-            k.has_thought || (k.t && !k.has_answer && is_thinking(all, req->answer_prefix));
+        if (k.t) { /* else it is text that goes on, whatever is in it */
+            const bool starts =
+                k.has_thought || (!k.has_answer && is_thinking(k.t->format, all, req->answer_prefix));
+            const bool calls = req->tool_choice != HL_TOOL_CHOICE_NONE && json_array_size(k.tools) > 0;
+            ret_prompt->tools = calls ? json_incref(k.tools) : NULL;
+            ret_prompt->form = (hl_answer_form){.format = k.t->format,
+                                                .tools = ret_prompt->tools,
+                                                .splits_thinking = true,
+                                                .starts_thinking = starts};
+        }
         status = encode_behind(&k, req, &ret_prompt->ids, err);
     }
     making_done(&k);
     return status;
 }
 
-void hl_prompt_done(hl_prompt *p) { hl_tokens_done(&p->ids); }
+void hl_prompt_done(hl_prompt *p) {
+    hl_tokens_done(&p->ids);
+    json_decref(p->tools);
+    *p = (hl_prompt){0};
+}
 
 hl_status hl_prompt_count(const hl_model *m, hl_chat_templates *kept, const hl_request *req,
                           int32_t *ret_tokens, hl_err *err) {

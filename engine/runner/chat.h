@@ -5,13 +5,14 @@
 #ifndef HL_ENGINE_RUNNER_CHAT_H
 #define HL_ENGINE_RUNNER_CHAT_H
 
+#include "engine/runner/answer_text.h"
 #include "engine/runner/chat_template.h"
 #include "hyperlama/native.h"
 
 typedef struct hl_prompt {
-    hl_tokens ids;
-    bool      splits_thinking; /* the template knows <think> */
-    bool      starts_thinking; /* the prompt ends inside an open <think> */
+    hl_tokens      ids;
+    hl_answer_form form;  /* of the answer to it; its tools are ours */
+    json_t        *tools; /* NULL: none */
 } hl_prompt;
 
 /* Make the prompt of a request. What the template itself wrote may become control tokens; texts, tools, keys

@@ -18,6 +18,7 @@ hl_status hl_chat_template_new(hl_view source, hl_template_kind kind, hl_chat_te
     t->source = hl_strndup(source.ptr, source.len);
     t->n_source = source.len;
     t->kind = kind;
+    t->format = hl_call_format_find(source);
     t->n_users = 1;
     if (!t->source) status = hl_fail(err, HL_E_NOMEM, "template: no memory");
     if (status == HL_OK)

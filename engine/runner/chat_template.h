@@ -13,16 +13,18 @@
 
 #include "engine/gotemplate/gotemplate.h"
 #include "engine/template/template.h"
+#include "engine/toolcalls/call_format.h"
 #include "hyperlama/native.h"
 
 typedef struct hl_chat_template {
-    char            *source; /* [n_source] its own copy */
-    size_t           n_source;
-    hl_template_kind kind; /* says which of the next two it is */
-    hl_template     *jinja;
-    hl_gotemplate   *go;
-    hl_chat_caps     caps;
-    int              n_users; /* guarded by the lock of the cache that it is in */
+    char                 *source; /* [n_source] its own copy */
+    size_t                n_source;
+    hl_template_kind      kind; /* says which of the next two it is */
+    hl_template          *jinja;
+    hl_gotemplate        *go;
+    hl_chat_caps          caps;
+    const hl_call_format *format;  /* of what is answered to it */
+    int                   n_users; /* guarded by the lock of the cache that it is in */
 } hl_chat_template;
 
 /* Parse and ask.

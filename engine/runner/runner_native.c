@@ -39,6 +39,8 @@ typedef struct answer {
     size_t         piece_cap;
     hl_think_limit think; /* zeros: this answer has no reasoning that could be told apart */
     bool           thinks;
+    json_t        *tools;                /* that the answer may call; NULL: none */
+    bool           one_call, has_called; /* it ends behind its first call; that has ended */
     bool           want_logprobs, want_all;
     int64_t        began_ns, prompt_made_ns;
     hl_token_event event;    /* of the token in hand; its text is filled piece by piece */
@@ -49,6 +51,7 @@ static void answer_free(answer *a) {
     if (!a) return;
     hl_answer_text_done(&a->text);
     hl_think_limit_done(&a->think);
+    json_decref(a->tools);
     hl_free(a->stops);
     hl_free(a->piece);
     hl_free(a);
@@ -56,11 +59,19 @@ static void answer_free(answer *a) {
 
 /* ---- tokens to text, on the scheduler's thread ---- */
 
-static bool send_text(void *user, hl_view text, bool is_thinking) {
-    answer        *a = user;
-    hl_token_event ev = a->event;
-    ev.text = text;
-    ev.is_thinking = is_thinking;
+static bool send_part(void *user, const hl_reply_part *part) {
+    static const hl_call_step steps[] = {[HL_REPLY_CALL] = HL_CALL_BEGIN,
+                                         [HL_REPLY_ARGUMENTS] = HL_CALL_ARGUMENTS,
+                                         [HL_REPLY_CALL_END] = HL_CALL_END};
+    answer                   *a = user;
+    hl_token_event            ev = a->event;
+    if (a->has_called && a->one_call) return true; /* it is over */
+    ev.text = part->text;
+    ev.is_thinking = part->kind == HL_REPLY_THINKING;
+    ev.call = steps[part->kind];
+    ev.call_id = part->id;
+    ev.is_cut = part->is_cut;
+    a->has_called |= ev.call == HL_CALL_END;
     if (a->was_sent) {
         ev.token = -1;
         ev.n_top = 0;
@@ -78,10 +89,11 @@ static hl_end take_token(void *user, const hl_sched_token *t) {
     const size_t n = is_hidden
                          ? hl_tokenizer_piece(a->detok.tokenizer, t->token, true, a->piece, a->piece_cap)
                          : hl_detokenizer_feed(&a->detok, t->token, a->piece, a->piece_cap);
-    const bool   go_on = hl_answer_text_feed(&a->text, (hl_view){a->piece, n}, is_hidden, send_text, a);
-    if (a->text.pending.failed || !go_on) return HL_END_CANCEL;
-    if (a->text.stopped) return HL_END_STOP;
-    return a->was_sent || !a->want_all || send_text(a, (hl_view){"", 0}, false) ? HL_END_NONE : HL_END_CANCEL;
+    const bool   go_on = hl_answer_text_feed(&a->text, (hl_view){a->piece, n}, is_hidden, send_part, a);
+    if (a->text.failed || !go_on) return HL_END_CANCEL;
+    if (a->text.stopped || (a->one_call && a->has_called)) return HL_END_STOP;
+    const hl_reply_part nothing = {.text = {"", 0}};
+    return a->was_sent || !a->want_all || send_part(a, &nothing) ? HL_END_NONE : HL_END_CANCEL;
 }
 
 /* What was held back when the answer ended. A character of which bytes are still to come never was one.
@@ -89,7 +101,8 @@ static hl_end take_token(void *user, const hl_sched_token *t) {
 static bool finish_text(answer *a, hl_end end) {
     a->event = (hl_token_event){.token = -1};
     a->was_sent = true;
-    return a->text.stopped || end == HL_END_CANCEL || hl_answer_text_finish(&a->text, send_text, a);
+    return a->text.stopped || end == HL_END_CANCEL ||
+           hl_answer_text_finish(&a->text, end != HL_END_STOP, send_part, a);
 }
 
 static void end_answer(void *user, uint64_t id, hl_status status, const hl_usage *usage, const hl_err *err) {
@@ -98,7 +111,7 @@ static void end_answer(void *user, uint64_t id, hl_status status, const hl_usage
     hl_err   why = *err;
     (void)id;
     if (status == HL_OK && !finish_text(a, u.end)) u.end = HL_END_CANCEL;
-    if (status == HL_OK && a->text.pending.failed) status = hl_fail(&why, HL_E_NOMEM, "answer: no memory");
+    if (status == HL_OK && a->text.failed) status = hl_fail(&why, HL_E_NOMEM, "answer: no memory");
     u.stop_number = (int32_t)a->text.stop_number;
     if (u.first_token_ns) u.first_token_ns += a->prompt_made_ns;
     u.total_ns = hl_clock_ns() - a->began_ns;
@@ -147,15 +160,16 @@ static hl_status answer_new(native *r, const hl_request *req, const hl_prompt *p
         answer_free(a);
         return hl_fail(err, HL_E_NOMEM, "answer: no memory");
     }
-    hl_answer_text_init(&a->text, (const char *const *)a->stops, req->n_stops, prompt->splits_thinking,
-                        prompt->starts_thinking);
+    a->tools = json_incref(prompt->tools);
+    a->one_call = req->one_tool_call;
+    hl_answer_text_init(&a->text, (const char *const *)a->stops, req->n_stops, &prompt->form);
     hl_detokenizer_init(&a->detok, t, false);
     a->detok.at_start = false; /* the answer continues the prompt: its first space is text */
-    a->thinks = prompt->splits_thinking;
+    a->thinks = prompt->form.splits_thinking;
     const int32_t   most = req->think_tokens == 0 ? -1 : req->think_tokens < 0 ? 0 : req->think_tokens;
-    const hl_status status = a->thinks ? hl_think_limit_init(&a->think, t, most, prompt->starts_thinking,
-                                                             req->sampling.constraint, err)
-                                       : HL_OK;
+    const hl_status status =
+        a->thinks ? hl_think_limit_init(&a->think, t, most, &prompt->form, req->sampling.constraint, err)
+                  : HL_OK;
     if (status == HL_OK)
         *ret = a;
     else

@@ -6,13 +6,13 @@
 
 #include "core/base/mem.h"
 
-static bool drop_text(void *user, hl_view text, bool is_thinking) {
-    (void)user, (void)text, (void)is_thinking;
+static bool drop_part(void *user, const hl_reply_part *part) {
+    (void)user, (void)part;
     return true;
 }
 
 static bool is_enough(hl_think_limit *l) {
-    if (l->text.phase != HL_ANSWER_THINKING) return false;
+    if (!hl_reply_parser_is_thinking(&l->text)) return false;
     return atomic_load(&l->now) || (l->most >= 0 && l->n_thought >= l->most);
 }
 
@@ -29,12 +29,12 @@ static const uint32_t *allowed(void *self) {
 }
 
 static void follow_text(hl_think_limit *l, int32_t token) {
-    const bool was_thinking = l->text.phase == HL_ANSWER_THINKING;
-    if (l->text.phase == HL_ANSWER_PLAIN) return; /* for good */
+    const bool was_thinking = hl_reply_parser_is_thinking(&l->text);
+    if (!hl_reply_parser_may_think(&l->text)) return; /* for good */
     const bool   is_hidden = hl_tokenizer_is_control(l->tokenizer, token);
     const size_t n = hl_tokenizer_piece(l->tokenizer, token, true, l->piece, l->piece_cap);
-    (void)hl_answer_text_feed(&l->text, (hl_view){l->piece, n}, is_hidden, drop_text, NULL);
-    l->n_thought += was_thinking && l->text.phase == HL_ANSWER_THINKING;
+    (void)hl_reply_parser_feed(&l->text, (hl_view){l->piece, n}, is_hidden);
+    l->n_thought += was_thinking && hl_reply_parser_is_thinking(&l->text);
 }
 
 static void accept(void *self, int32_t token) {
@@ -48,22 +48,23 @@ static void accept(void *self, int32_t token) {
     l->is_forcing = ++l->n_forced < l->close.n;
 }
 
-hl_status hl_think_limit_init(hl_think_limit *l, const hl_tokenizer *t, int32_t most, bool starts_thinking,
-                              const hl_constraint *inner, hl_err *err) {
+hl_status hl_think_limit_init(hl_think_limit *l, const hl_tokenizer *t, int32_t most,
+                              const hl_answer_form *form, const hl_constraint *inner, hl_err *err) {
     l->constraint = (hl_constraint){.self = l, .allowed = allowed, .accept = accept};
     l->inner = inner;
     l->tokenizer = t;
     l->most = most;
-    hl_answer_text_init(&l->text, NULL, 0, true, starts_thinking);
+    hl_reply_parser_init(&l->text, form->format, form->tools, true, form->starts_thinking, drop_part, NULL);
     l->piece_cap = hl_tokenizer_max_piece_bytes(t);
     l->piece = hl_new(l->piece_cap, 1);
     l->mask = hl_new(((size_t)hl_tokenizer_n_vocab(t) + 31) / 32, sizeof *l->mask);
     if (!l->piece || !l->mask) return hl_fail(err, HL_E_NOMEM, "reasoning: no memory");
-    return hl_tokenizer_encode(t, hl_view_of("</think>"), HL_TOKENIZE_SPECIAL, &l->close, err);
+    return hl_tokenizer_encode(t, hl_view_of(hl_call_format_think_close(form->format)), HL_TOKENIZE_SPECIAL,
+                               &l->close, err);
 }
 
 void hl_think_limit_done(hl_think_limit *l) {
-    hl_answer_text_done(&l->text);
+    hl_reply_parser_done(&l->text);
     hl_tokens_done(&l->close);
     hl_free(l->piece);
     hl_free(l->mask);

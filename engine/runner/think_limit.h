@@ -19,10 +19,10 @@ typedef struct hl_think_limit {
     hl_constraint        constraint; /* for the sampler; self is this */
     const hl_constraint *inner;      /* decides where this does not; NULL: none */
     const hl_tokenizer  *tokenizer;
-    hl_answer_text       text; /* only its phase is of interest */
+    hl_reply_parser      text; /* only whether it reasons is of interest */
     char                *piece;
     size_t               piece_cap;
-    hl_tokens            close;    /* "</think>" */
+    hl_tokens            close;    /* what ends reasoning */
     size_t               n_forced; /* of these, so far */
     uint32_t            *mask;     /* a bit for each token, at most one set */
     int32_t              most;     /* tokens of reasoning; -1: no limit */
@@ -32,12 +32,13 @@ typedef struct hl_think_limit {
 } hl_think_limit;
 
 /* in     most             -1: no limit
- *        starts_thinking  the prompt already opened the reasoning
+ *        form             of the answer, with a format
  *        inner            must outlive it
  * owns   hl_think_limit_done(), also after a failure; it must not move
  * fails  HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_think_limit_init(hl_think_limit *l, const hl_tokenizer *t, int32_t most,
-                                            bool starts_thinking, const hl_constraint *inner, hl_err *err);
+                                            const hl_answer_form *form, const hl_constraint *inner,
+                                            hl_err *err);
 void                    hl_think_limit_done(hl_think_limit *l); /* of zeros, too */
 
 #endif

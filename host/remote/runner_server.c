@@ -100,13 +100,12 @@ static void add_options(const remote *e, const hl_request *r, hl_json_out *j) {
 static hl_status check_request(const hl_request *r, hl_err *err) {
     if (r->max_tokens < -1)
         return hl_fail(err, HL_E_ARG, "max_tokens is %d, expected -1 or more", (int)r->max_tokens);
-    if (r->want_logprobs || r->n_top > 0 || r->tools_json || r->suffix.len > 0 || r->answer_prefix.len > 0 ||
-        r->continues_last || r->sampling.n_bias > 0 || r->sampling.n_dry_breakers > 0 ||
-        r->sampling.constraint)
-        return hl_fail(
-            err, HL_E_UNSUPPORTED,
-            "a server is not asked for log probabilities, tools, a suffix, the answer's beginning, "
-            "bias or a grammar this way");
+    if (r->want_logprobs || r->n_top > 0 || r->suffix.len > 0 || r->answer_prefix.len > 0 ||
+        r->continues_last || r->tool_choice != HL_TOOL_CHOICE_AUTO || r->one_tool_call ||
+        r->sampling.n_bias > 0 || r->sampling.n_dry_breakers > 0 || r->sampling.constraint)
+        return hl_fail(err, HL_E_UNSUPPORTED,
+                       "a server is not asked for log probabilities, a choice among tools, a suffix, the "
+                       "answer's beginning, bias or a grammar this way");
     if (!r->messages_json && !hl_utf8_is_valid(r->prompt.ptr ? r->prompt.ptr : "", r->prompt.len))
         return hl_fail(err, HL_E_UNSUPPORTED, "the prompt is no UTF-8, and a server is sent nothing else");
     return HL_OK;
@@ -122,6 +121,7 @@ static hl_status write_request(const remote *e, const hl_request *r, int64_t kee
         hl_json_add_raw(j, "messages", r->messages_json);
     else
         hl_json_add_view(j, "prompt", r->prompt.ptr ? r->prompt : hl_view_of(""));
+    if (r->tools_json) hl_json_add_raw(j, "tools", r->tools_json);
     if (r->raw) hl_json_add_bool(j, "raw", true);
     if (r->template_text) hl_json_add_text(j, "template", r->template_text);
     if (r->speculate == HL_SPECULATE_OFF) hl_json_add_text(j, "speculate", "off");
@@ -222,9 +222,26 @@ static bool wait_for_reader(asking *a) {
     return true;
 }
 
+static hl_view view_of(const json_t *text) {
+    return (hl_view){json_is_string(text) ? json_string_value(text) : "", json_string_length(text)};
+}
+
+static hl_call_step step_of(const json_t *line) {
+    if (json_is_string(json_object_get(line, "call"))) return HL_CALL_BEGIN;
+    if (json_is_string(json_object_get(line, "arguments"))) return HL_CALL_ARGUMENTS;
+    return json_is_boolean(json_object_get(line, "call_end")) ? HL_CALL_END : HL_CALL_NONE;
+}
+
+static bool push_call(asking *a, const json_t *line) {
+    hl_token_event ev = {.token = -1, .call_id = view_of(json_object_get(line, "id"))};
+    ev.call = step_of(line);
+    ev.text = view_of(json_object_get(line, ev.call == HL_CALL_BEGIN ? "call" : "arguments"));
+    ev.is_cut = json_is_true(json_object_get(line, "call_end"));
+    return wait_for_reader(a) && hl_generation_push(a->generation, &ev);
+}
+
 static bool push_text(asking *a, const json_t *text, bool is_thinking) {
-    const hl_token_event ev = {
-        .text = {json_string_value(text), json_string_length(text)}, .is_thinking = is_thinking, .token = -1};
+    const hl_token_event ev = {.text = view_of(text), .is_thinking = is_thinking, .token = -1};
     if (!wait_for_reader(a)) return false;
     a->usage.answer_tokens++; /* until the server says how many there were */
     if (a->usage.first_token_ns == 0) a->usage.first_token_ns = hl_clock_ns() - a->began_ns;
@@ -242,6 +259,8 @@ static bool take_line(asking *a) {
     a->has_ended = !go_on || usage;
     if (go_on && usage)
         take_usage(usage, &a->usage);
+    else if (go_on && step_of(json) != HL_CALL_NONE)
+        go_on = push_call(a, json);
     else if (go_on && (json_is_string(text) || json_is_string(thinking)))
         go_on = push_text(a, json_is_string(text) ? text : thinking, !json_is_string(text));
     json_decref(json);

@@ -42,11 +42,22 @@ HL_API bool hl_think_find(const char *word, hl_think *ret_think);
  * (docs/formats/gotemplate.md). ANY: by what it looks like. */
 typedef enum hl_template_kind { HL_TEMPLATE_ANY, HL_TEMPLATE_JINJA, HL_TEMPLATE_GO } hl_template_kind;
 
+/* Whether tools may, or must be called. */
+typedef enum hl_tool_choice {
+    HL_TOOL_CHOICE_AUTO,
+    HL_TOOL_CHOICE_NONE, /* shown, but what looks like a call is text */
+    HL_TOOL_CHOICE_REQUIRED,
+    HL_TOOL_CHOICE_NAMED /* the one called tool_name */
+} hl_tool_choice;
+
 typedef struct hl_request {
     /* The prompt: messages (rendered with the template) or, when messages is NULL, plain text. */
     const char *messages_json; /* [{"role":"user","content":"..."}, ...] */
-    const char *tools_json;    /* NULL: none */
-    hl_view     prompt;        /* used when messages_json is NULL */
+    const char *tools_json; /* NULL: none; else what the model may call, and the answer's calls come apart */
+    hl_tool_choice tool_choice;
+    const char    *tool_name;     /* NAMED */
+    bool           one_tool_call; /* the answer ends behind its first call */
+    hl_view        prompt;        /* used when messages_json is NULL */
     /* [n_prefix_ids] tokens in front of all that is rendered: a conversation so far, up to the end of its
      * last answer (messages go on from there), or a prompt that is made of ids; copied. No BOS comes behind
      * them */
@@ -80,10 +91,21 @@ typedef struct hl_request {
 
 HL_API void hl_request_init(hl_request *r);
 
+/* What a step of the answer is when it is no text. A call is one BEGIN, any number of ARGUMENTS, one END. */
+typedef enum hl_call_step {
+    HL_CALL_NONE,
+    HL_CALL_BEGIN,     /* text is the function's name: one of the request's tools */
+    HL_CALL_ARGUMENTS, /* text is a piece of JSON: all of a call's are an object, unless it was cut */
+    HL_CALL_END
+} hl_call_step;
+
 /* One step of the answer. Pointers are valid during the call only. */
 typedef struct hl_token_event {
     hl_view           text;        /* whole UTF-8 characters; may be empty (held back, or special) */
     bool              is_thinking; /* text belongs to the model's reasoning, not to the answer */
+    hl_call_step      call;        /* other than NONE: text is part of a call */
+    hl_view           call_id;     /* BEGIN: as the model wrote it; empty: it wrote none */
+    bool              is_cut;      /* END: the answer ended before the call was whole */
     int32_t           token;       /* -1: no token of its own (text that was held back) */
     float             logprob;     /* when want_logprobs */
     const hl_logprob *top;         /* [n_top] */

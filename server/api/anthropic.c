@@ -14,8 +14,9 @@
 #include "server/api/errors.h"
 #include "server/completion.h"
 #include "server/server_priv.h"
+#include "server/tool_calls.h"
 
-enum { NO_BLOCK, TEXT_BLOCK, THINKING_BLOCK };
+enum { NO_BLOCK, TEXT_BLOCK, THINKING_BLOCK, CALL_BLOCK };
 
 /* Clients keep a block of thinking only with a signature; nobody checks it here. */
 #define SIGNATURE "aHlwZXJsYW1h"
@@ -110,13 +111,43 @@ static void write_token(hl_completion *c, hl_choice *k, const hl_token_event *ev
     end_event(j);
 }
 
+/* A block for each call; its arguments come as pieces of JSON. */
+static void write_call(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
+    const hl_tool_call *call = &k->calls[k->n_calls - 1];
+    if (ev->call == HL_CALL_BEGIN) {
+        close_block(c, j);
+        c->block_kind = CALL_BLOCK;
+        begin_event(j, "content_block_start");
+        hl_json_add_int(j, "index", c->block);
+        hl_json_open(j, "content_block", '{');
+        hl_json_add_text(j, "type", "tool_use");
+        hl_json_add_text(j, "id", call->id);
+        hl_json_add_view(j, "name", hl_str_view(&call->name));
+        hl_json_add_raw(j, "input", "{}");
+        hl_json_close(j, '}');
+        end_event(j);
+    } else if (ev->call == HL_CALL_ARGUMENTS) {
+        begin_event(j, "content_block_delta");
+        hl_json_add_int(j, "index", c->block);
+        hl_json_open(j, "delta", '{');
+        hl_json_add_text(j, "type", "input_json_delta");
+        hl_json_add_view(j, "partial_json", ev->text);
+        hl_json_close(j, '}');
+        end_event(j);
+    } else {
+        close_block(c, j);
+    }
+}
+
 static void add_reason(const hl_completion *c, hl_json_out *j) {
-    const hl_usage *u = &c->choices[0].usage;
+    const hl_reason reason = hl_completion_reason(&c->choices[0]);
     const char     *sequence = hl_completion_stop(c, &c->choices[0]);
     hl_json_add_text(j, "stop_reason",
-                     u->end != HL_END_STOP ? "max_tokens" /* also when somebody ended it: there is more */
-                     : sequence            ? "stop_sequence"
-                                           : "end_turn");
+                     reason == HL_REASON_LENGTH
+                         ? "max_tokens" /* also when somebody ended it: there is more */
+                     : reason == HL_REASON_CALLS ? "tool_use"
+                     : sequence                  ? "stop_sequence"
+                                                 : "end_turn");
     hl_json_add_text(j, "stop_sequence", sequence);
 }
 
@@ -139,23 +170,31 @@ static void write_failure(hl_completion *c, hl_status status, const hl_err *err,
     hl_sse_end(j);
 }
 
+/* One block, as what was said has it. A call that was cut off is none: its input must be whole. */
+static void add_part(const hl_choice *k, const hl_part *p, hl_json_out *j) {
+    const hl_str       *from = p->kind == HL_PART_THINKING ? &k->thought : &k->said;
+    const hl_tool_call *call = p->kind == HL_PART_CALL ? &k->calls[p->begin] : NULL;
+    if (call && (!call->is_over || call->is_cut)) return;
+    hl_json_open(j, NULL, '{');
+    if (call) {
+        hl_json_add_text(j, "type", "tool_use");
+        hl_json_add_text(j, "id", call->id);
+        hl_json_add_view(j, "name", hl_str_view(&call->name));
+        hl_add_arguments(j, "input", call);
+    } else {
+        const char *type = p->kind == HL_PART_THINKING ? "thinking" : "text";
+        hl_json_add_text(j, "type", type);
+        hl_json_add_view(j, type, (hl_view){from->ptr + p->begin, p->end - p->begin});
+        if (p->kind == HL_PART_THINKING) hl_json_add_text(j, "signature", SIGNATURE);
+    }
+    hl_json_close(j, '}');
+}
+
 static void write_whole(hl_completion *c, hl_json_out *j) {
     const hl_choice *k = &c->choices[0];
     open_message(c, j, NULL);
     hl_json_open(j, "content", '[');
-    if (k->thought.len > 0) {
-        hl_json_open(j, NULL, '{');
-        hl_json_add_text(j, "type", "thinking");
-        hl_json_add_view(j, "thinking", hl_str_view(&k->thought));
-        hl_json_add_text(j, "signature", SIGNATURE);
-        hl_json_close(j, '}');
-    }
-    if (k->said.len > 0) {
-        hl_json_open(j, NULL, '{');
-        hl_json_add_text(j, "type", "text");
-        hl_json_add_view(j, "text", hl_str_view(&k->said));
-        hl_json_close(j, '}');
-    }
+    for (size_t i = 0; i < k->n_parts; i++) add_part(k, &k->parts[i], j);
     hl_json_close(j, ']');
     add_reason(c, j);
     add_usage(j, k->usage.prompt_tokens, k->usage.cached_tokens, k->usage.answer_tokens);
@@ -164,8 +203,10 @@ static void write_whole(hl_completion *c, hl_json_out *j) {
 
 static const hl_dialect dialect = {.stream_type = "text/event-stream",
                                    .ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+                                   .call_prefix = "toolu_",
                                    .begin = write_begin,
                                    .token = write_token,
+                                   .call = write_call,
                                    .finish = write_finish,
                                    .fail = write_failure,
                                    .whole = write_whole};
@@ -338,7 +379,11 @@ static hl_status translate_tools(const json_t *body, json_t **ret, hl_err *err) 
     hl_status     status = hl_field_list(body, "tools", &tools, err);
     json_array_foreach(tools, i, tool) {
         const char *name = hl_json_text(tool, "name"), *description = hl_json_text(tool, "description");
+        const char *type = hl_json_text(tool, "type");
         json_t     *schema = json_object_get(tool, "input_schema");
+        const bool  is_ours = !type || strcmp(type, "custom") == 0;
+        if (status == HL_OK && is_ours && (!name || !json_is_object(schema)))
+            status = hl_fail(err, HL_E_ARG, "tools[%zu]: expected a name and an input_schema, an object", i);
         if (status != HL_OK || !name || !json_is_object(schema)) continue;
         json_t *f = json_pack("{s:s, s:{s:s, s:s, s:O}}", "type", "function", "function", "name", name,
                               "description", description ? description : "", "parameters", schema);
@@ -348,6 +393,22 @@ static hl_status translate_tools(const json_t *body, json_t **ret, hl_err *err) 
         *ret = list;
     else
         json_decref(list);
+    return status;
+}
+
+/* With none they are shown all the same: what the prompt begins with stays what it was. */
+static hl_status take_tools(hl_completion *c, hl_err *err) {
+    const json_t *choice = NULL;
+    json_t       *tools = NULL, *left = NULL;
+    bool          is_single = false;
+    hl_status     status = hl_field_object(c->body, "tool_choice", &choice, err);
+    if (status == HL_OK) status = hl_field_bool(choice, "disable_parallel_tool_use", &is_single, err);
+    if (status == HL_OK) status = translate_tools(c->body, &tools, err);
+    if (status == HL_OK) status = hl_tools_choose(c, tools, choice, &left, err);
+    if (status == HL_OK) status = hl_completion_set_tools(c, left, err);
+    c->request.one_tool_call = is_single;
+    json_decref(left);
+    json_decref(tools);
     return status;
 }
 
@@ -381,9 +442,8 @@ static hl_status take_beginning(hl_completion *c, const json_t *messages, hl_err
 
 /* Model, messages and tools: what counting and answering share. */
 static hl_status open_completion(hl_exchange *x, hl_completion **ret, hl_err *err) {
-    json_t       *body = NULL, *messages = NULL, *tools = NULL;
-    const json_t *choice = NULL;
-    hl_status     status = hl_exchange_read_json(x, &body, err);
+    json_t   *body = NULL, *messages = NULL;
+    hl_status status = hl_exchange_read_json(x, &body, err);
     if (status == HL_OK) status = hl_completion_new(x, &dialect, body, ret, err);
     if (status != HL_OK) return status;
     hl_completion *c = *ret;
@@ -393,15 +453,12 @@ static hl_status open_completion(hl_exchange *x, hl_completion **ret, hl_err *er
     if (status == HL_OK)
         status = hl_completion_set(c, "num_predict", json_object_get(c->body, "max_tokens"), err);
     if (status == HL_OK) status = take_thinking(c, err);
-    if (status == HL_OK) status = hl_field_object(c->body, "tool_choice", &choice, err);
+    if (status == HL_OK) status = take_tools(c, err);
     if (status == HL_OK) status = translate(c->body, &messages, err);
     if (status == HL_OK) status = take_beginning(c, messages, err);
-    if (status == HL_OK) status = translate_tools(c->body, &tools, err);
-    if (status == HL_OK) status = hl_completion_set_tools(c, tools, err);
     if (status == HL_OK) status = hl_completion_load(c, err);
     if (status == HL_OK) status = hl_completion_set_messages(c, messages, false, err);
     json_decref(messages);
-    json_decref(tools);
     return status;
 }
 

@@ -11,6 +11,7 @@
 #include "server/api/errors.h"
 #include "server/api/ollama_common.h"
 #include "server/server_priv.h"
+#include "server/tool_calls.h"
 
 /* ---- The dialect ---- */
 
@@ -23,12 +24,34 @@ static void open_line(hl_completion *c, hl_json_out *j) {
     hl_json_add_text(j, "created_at", time);
 }
 
-static void add_words(hl_completion *c, hl_json_out *j, hl_view said, hl_view thought) {
+/* Whole calls, from the first of them on: those that were cut off are none. */
+static void add_calls(const hl_choice *k, size_t first, hl_json_out *j) {
+    bool any = false;
+    for (size_t i = first; k && i < k->n_calls; i++) {
+        const hl_tool_call *call = &k->calls[i];
+        if (!call->is_over || call->is_cut) continue;
+        if (!any) hl_json_open(j, "tool_calls", '[');
+        any = true;
+        hl_json_open(j, NULL, '{');
+        hl_json_add_text(j, "id", call->id);
+        hl_json_open(j, "function", '{');
+        hl_json_add_int(j, "index", (int64_t)i);
+        hl_json_add_view(j, "name", hl_str_view(&call->name));
+        hl_add_arguments(j, "arguments", call);
+        hl_json_close(j, '}');
+        hl_json_close(j, '}');
+    }
+    if (any) hl_json_close(j, ']');
+}
+
+static void add_words(hl_completion *c, hl_json_out *j, hl_view said, hl_view thought, const hl_choice *calls,
+                      size_t first) {
     if (c->is_chat) {
         hl_json_open(j, "message", '{');
         hl_json_add_text(j, "role", "assistant");
         hl_json_add_view(j, "content", said);
         if (thought.len > 0) hl_json_add_view(j, "thinking", thought);
+        add_calls(calls, first, j);
         hl_json_close(j, '}');
     } else {
         hl_json_add_view(j, "response", said);
@@ -47,9 +70,19 @@ static void add_logprobs(hl_choice *k, hl_json_out *j) {
 static void write_token(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
     const hl_view none = {0};
     open_line(c, j);
-    add_words(c, j, ev->is_thinking ? none : ev->text, ev->is_thinking ? ev->text : none);
+    add_words(c, j, ev->is_thinking ? none : ev->text, ev->is_thinking ? ev->text : none, NULL, 0);
     hl_json_add_bool(j, "done", false);
     add_logprobs(k, j);
+    hl_json_close(j, '}');
+    hl_str_add_char(&j->text, '\n');
+}
+
+/* A call is a line of its own, when it is whole. */
+static void write_call(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
+    if (ev->call != HL_CALL_END || ev->is_cut) return;
+    open_line(c, j);
+    add_words(c, j, (hl_view){0}, (hl_view){0}, k, k->n_calls - 1);
+    hl_json_add_bool(j, "done", false);
     hl_json_close(j, '}');
     hl_str_add_char(&j->text, '\n');
 }
@@ -57,7 +90,10 @@ static void write_token(hl_completion *c, hl_choice *k, const hl_token_event *ev
 static void add_end(hl_completion *c, hl_choice *k, hl_json_out *j) {
     const hl_usage *u = &k->usage;
     hl_json_add_bool(j, "done", true);
-    hl_json_add_text(j, "done_reason", hl_end_word(u->end));
+    hl_json_add_text(j, "done_reason",
+                     u->end == HL_END_STOP && hl_completion_reason(k) == HL_REASON_LENGTH
+                         ? "length"
+                         : hl_end_word(u->end));
     hl_json_add_int(j, "total_duration", hl_completion_total_ns(c));
     hl_json_add_int(j, "load_duration", c->load_ns);
     hl_json_add_int(j, "prompt_eval_count", u->prompt_tokens);
@@ -77,7 +113,7 @@ static void add_end(hl_completion *c, hl_choice *k, hl_json_out *j) {
 
 static void write_end(hl_completion *c, hl_choice *k, hl_json_out *j) {
     open_line(c, j);
-    add_words(c, j, (hl_view){0}, (hl_view){0});
+    add_words(c, j, (hl_view){0}, (hl_view){0}, NULL, 0);
     add_end(c, k, j);
     add_logprobs(k, j);
     hl_json_close(j, '}');
@@ -93,7 +129,7 @@ static void write_failure(hl_completion *c, hl_status status, const hl_err *err,
 static void write_whole(hl_completion *c, hl_json_out *j) {
     hl_choice *k = &c->choices[0];
     open_line(c, j);
-    add_words(c, j, hl_str_view(&k->said), hl_str_view(&k->thought));
+    add_words(c, j, hl_str_view(&k->said), hl_str_view(&k->thought), k, 0);
     add_end(c, k, j);
     add_logprobs(k, j);
     hl_json_close(j, '}');
@@ -101,6 +137,7 @@ static void write_whole(hl_completion *c, hl_json_out *j) {
 
 static const hl_dialect dialect = {.stream_type = "application/x-ndjson",
                                    .token = write_token,
+                                   .call = write_call,
                                    .end = write_end,
                                    .fail = write_failure,
                                    .whole = write_whole,
@@ -119,7 +156,7 @@ static hl_status answer_without(hl_completion *c, hl_err *err) {
         if (status != HL_OK) return status;
     }
     open_line(c, j);
-    add_words(c, j, (hl_view){0}, (hl_view){0});
+    add_words(c, j, (hl_view){0}, (hl_view){0}, NULL, 0);
     hl_json_add_bool(j, "done", true);
     hl_json_add_text(j, "done_reason", goes ? "unload" : "load");
     hl_json_add_int(j, "total_duration", hl_completion_total_ns(c));
@@ -219,6 +256,9 @@ static hl_status check_messages(const json_t *messages, hl_err *err) {
         if (!json_object_get(m, "content"))
             if (json_object_set_new(m, "content", json_string("")) != 0)
                 return hl_fail(err, HL_E_NOMEM, "server: no memory");
+        json_t *name = json_object_get(m, "tool_name"); /* of a result: what others call name */
+        if (name && !json_object_get(m, "name") && json_object_set(m, "name", name) != 0)
+            return hl_fail(err, HL_E_NOMEM, "server: no memory");
     }
     return HL_OK;
 }

@@ -15,6 +15,7 @@
 #include "server/api/openai_fields.h"
 #include "server/api/text_logprobs.h"
 #include "server/server_priv.h"
+#include "server/tool_calls.h"
 
 enum { MAX_CHOICES = 128, MOST_BIAS = 100 };
 
@@ -33,10 +34,19 @@ static void open_object(hl_completion *c, hl_json_out *j, const char *object) {
 
 static int64_t index_of(const hl_completion *c, const hl_choice *k) { return k - c->choices; }
 
+/* The old way of calling: `functions` and `function_call`, one call an answer. */
+static bool has_functions(const hl_completion *c) {
+    return json_array_size(json_object_get(c->body, "functions")) > 0;
+}
+
 /* The clients know of no word for an answer that somebody ended: length is the one that says that there is
  * more. */
-static const char *finish_reason(const hl_choice *k) {
-    return k->usage.end == HL_END_STOP ? "stop" : "length";
+static const char *finish_reason(const hl_completion *c, const hl_choice *k) {
+    switch (hl_completion_reason(k)) {
+    case HL_REASON_LENGTH: return "length";
+    case HL_REASON_CALLS: return has_functions(c) ? "function_call" : "tool_calls";
+    default: return "stop";
+    }
 }
 
 /* vLLM's field: the stop string that came. Ours, too: who ended it. */
@@ -142,6 +152,32 @@ static void write_token(hl_completion *c, hl_choice *k, const hl_token_event *ev
     end_chunk(c, k, NULL, j);
 }
 
+/* Id, type and name come once, arguments in pieces behind them. */
+static void write_call(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
+    const hl_tool_call *call = &k->calls[k->n_calls - 1];
+    const bool          begins = ev->call == HL_CALL_BEGIN, is_old = has_functions(c);
+    if (ev->call == HL_CALL_END) return;
+    begin_chunk(c, k, j);
+    hl_json_open(j, "delta", '{');
+    if (!is_old) {
+        hl_json_open(j, "tool_calls", '[');
+        hl_json_open(j, NULL, '{');
+        hl_json_add_int(j, "index", (int64_t)k->n_calls - 1);
+        if (begins) hl_json_add_text(j, "id", call->id);
+        if (begins) hl_json_add_text(j, "type", "function");
+    }
+    hl_json_open(j, is_old ? "function_call" : "function", '{');
+    if (begins) hl_json_add_view(j, "name", hl_str_view(&call->name));
+    hl_json_add_view(j, "arguments", begins ? (hl_view){"", 0} : ev->text);
+    hl_json_close(j, '}');
+    if (!is_old) {
+        hl_json_close(j, '}');
+        hl_json_close(j, ']');
+    }
+    hl_json_close(j, '}');
+    end_chunk(c, k, NULL, j);
+}
+
 static void write_end(hl_completion *c, hl_choice *k, hl_json_out *j) {
     begin_chunk(c, k, j);
     if (c->is_chat) {
@@ -150,7 +186,7 @@ static void write_end(hl_completion *c, hl_choice *k, hl_json_out *j) {
     } else {
         hl_json_add_text(j, "text", "");
     }
-    end_chunk(c, k, finish_reason(k), j);
+    end_chunk(c, k, finish_reason(c, k), j);
 }
 
 static void write_finish(hl_completion *c, hl_json_out *j) {
@@ -172,17 +208,45 @@ static void write_failure(hl_completion *c, hl_status status, const hl_err *err,
     hl_sse_end(j);
 }
 
+static void add_function(const hl_tool_call *call, hl_json_out *j, const char *key) {
+    hl_json_open(j, key, '{');
+    hl_json_add_view(j, "name", hl_str_view(&call->name));
+    hl_json_add_view(j, "arguments", hl_str_view(&call->arguments));
+    hl_json_close(j, '}');
+}
+
+static void add_calls(const hl_completion *c, const hl_choice *k, hl_json_out *j) {
+    if (k->n_calls == 0) return; /* an empty list sends some agents the wrong way */
+    if (has_functions(c)) {
+        add_function(&k->calls[0], j, "function_call");
+        return;
+    }
+    hl_json_open(j, "tool_calls", '[');
+    for (size_t i = 0; i < k->n_calls; i++) {
+        hl_json_open(j, NULL, '{');
+        hl_json_add_text(j, "id", k->calls[i].id);
+        hl_json_add_text(j, "type", "function");
+        add_function(&k->calls[i], j, "function");
+        hl_json_close(j, '}');
+    }
+    hl_json_close(j, ']');
+}
+
 static void add_choice(hl_completion *c, hl_choice *k, hl_json_out *j) {
     hl_json_open(j, NULL, '{');
     hl_json_add_int(j, "index", index_of(c, k));
     if (c->is_chat) {
         hl_json_open(j, "message", '{');
         hl_json_add_text(j, "role", "assistant");
-        hl_json_add_view(j, "content", hl_str_view(&k->said));
+        if (k->said.len == 0 && k->n_calls > 0)
+            hl_json_add_text(j, "content", NULL);
+        else
+            hl_json_add_view(j, "content", hl_str_view(&k->said));
         if (k->thought.len > 0) {
             hl_json_add_view(j, "reasoning_content", hl_str_view(&k->thought));
             hl_json_add_view(j, "reasoning", hl_str_view(&k->thought));
         }
+        add_calls(c, k, j);
         hl_json_add_text(j, "refusal", NULL);
         hl_json_close(j, '}');
     } else {
@@ -195,7 +259,7 @@ static void add_choice(hl_completion *c, hl_choice *k, hl_json_out *j) {
         hl_str_done(&text);
     }
     add_logprobs(c, k, j);
-    hl_json_add_text(j, "finish_reason", finish_reason(k));
+    hl_json_add_text(j, "finish_reason", finish_reason(c, k));
     add_stop_reason(c, k, j);
     hl_json_close(j, '}');
 }
@@ -214,6 +278,7 @@ static const hl_dialect dialect = {.stream_type = "text/event-stream",
                                    .ping = ": ping\n\n",
                                    .begin = write_begin,
                                    .token = write_token,
+                                   .call = write_call,
                                    .end = write_end,
                                    .finish = write_finish,
                                    .fail = write_failure,
@@ -355,12 +420,12 @@ static hl_status take_beginning(hl_completion *c, const json_t *messages, hl_err
 
 hl_status hl_api_openai_chat(hl_exchange *x, hl_err *err) {
     hl_completion *c = NULL;
-    const json_t  *messages = NULL, *tools = NULL, *m;
+    const json_t  *messages = NULL, *m;
+    json_t        *told = NULL;
     int64_t        n = 1, n_top = 0;
     size_t         i;
     hl_status      status = open_completion(x, true, &c, &n, err);
     if (status == HL_OK) status = hl_field_list(c->body, "messages", &messages, err);
-    if (status == HL_OK) status = hl_field_list(c->body, "tools", &tools, err);
     if (status == HL_OK) status = hl_field_bool(c->body, "logprobs", &c->wants_logprobs, err);
     if (status == HL_OK) status = hl_field_int(c->body, "top_logprobs", 0, 20, &n_top, err);
     if (status == HL_OK) status = take_thinking(c, err);
@@ -373,12 +438,12 @@ hl_status hl_api_openai_chat(hl_exchange *x, hl_err *err) {
     json_array_foreach(messages, i, m) if (status == HL_OK) status = check_message(m, i, err);
     c->request.want_logprobs = c->wants_logprobs;
     c->request.n_top = (int32_t)n_top;
-    if (status == HL_OK) status = take_beginning(c, messages, err);
-    const char *choice = hl_json_text(c->body, "tool_choice");
-    if (status == HL_OK && !(choice && strcmp(choice, "none") == 0))
-        status = hl_completion_set_tools(c, tools, err);
+    if (status == HL_OK) status = hl_openai_take_tools(c, err);
+    if (status == HL_OK) status = hl_openai_read_messages(messages, &told, err);
+    if (status == HL_OK) status = take_beginning(c, told, err);
     if (status == HL_OK) status = hl_completion_load(c, err);
-    if (status == HL_OK) status = hl_completion_set_messages(c, messages, false, err);
+    if (status == HL_OK) status = hl_completion_set_messages(c, told, false, err);
+    json_decref(told);
     return status == HL_OK ? hl_completion_start(c, (size_t)n, err) : status;
 }
 

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "server/tool_calls.h"
+
 enum { MAX_PAIRS = 16, MAX_KEY_BYTES = 64, MAX_VALUE_BYTES = 512 };
 
 static hl_status check_metadata(const hl_completion *c, hl_err *err) {
@@ -78,13 +80,102 @@ hl_status hl_openai_take_prediction(hl_completion *c, hl_err *err) {
     return status;
 }
 
+/* ---- tools ---- */
+
+static hl_status no_memory(hl_err *err) { return hl_fail(err, HL_E_NOMEM, "server: no memory"); }
+
+/* [{name, description, parameters}] as tools. NULL: no memory */
+static json_t *wrap_functions(const json_t *functions) {
+    json_t *tools = json_array(), *f;
+    size_t  i;
+    json_array_foreach(functions, i, f) {
+        if (json_array_append_new(tools, json_pack("{s:s, s:O}", "type", "function", "function", f)) == 0)
+            continue;
+        json_decref(tools);
+        return NULL;
+    }
+    return tools;
+}
+
+hl_status hl_openai_take_tools(hl_completion *c, hl_err *err) {
+    const json_t *tools = NULL, *functions = NULL;
+    json_t       *wrapped = NULL, *left = NULL, *named = NULL;
+    bool          is_parallel = true;
+    hl_status     status = hl_field_list(c->body, "tools", &tools, err);
+    if (status == HL_OK) status = hl_field_list(c->body, "functions", &functions, err);
+    if (status == HL_OK) status = hl_field_bool(c->body, "parallel_tool_calls", &is_parallel, err);
+    if (status != HL_OK) return status;
+    if (json_array_size(tools) > 0 && json_array_size(functions) > 0)
+        return hl_fail(err, HL_E_ARG,
+                       "functions: are what tools were called before; expected one of the two");
+    const bool    is_old = json_array_size(functions) > 0;
+    const json_t *choice = json_object_get(c->body, is_old ? "function_call" : "tool_choice");
+    if (is_old) tools = wrapped = wrap_functions(functions);
+    if (is_old && !wrapped) status = no_memory(err);
+    if (is_old && json_is_object(choice)) /* {"name"}: the same, without a type */
+        choice = named =
+            json_pack("{s:s, s:O*}", "type", "function", "name", json_object_get(choice, "name"));
+    if (status == HL_OK) status = hl_tools_choose(c, tools, choice, &left, err);
+    c->request.one_tool_call = is_old || !is_parallel;
+    if (status == HL_OK && c->request.tool_choice != HL_TOOL_CHOICE_NONE)
+        status = hl_completion_set_tools(c, left, err);
+    json_decref(left);
+    json_decref(wrapped);
+    json_decref(named);
+    return status;
+}
+
+/* An assistant's function_call, as the call that it is. */
+static hl_status renew_call(json_t *m, hl_err *err) {
+    const json_t *call = json_object_get(m, "function_call");
+    if (!json_is_object(call)) return HL_OK;
+    json_t *calls = json_pack("[{s:s, s:s, s:O}]", "id", "call_0", "type", "function", "function", call);
+    if (!calls || json_object_set_new(m, "tool_calls", calls) != 0) return no_memory(err);
+    (void)json_object_del(m, "function_call");
+    return HL_OK;
+}
+
+/* Arguments are a JSON object; some send none, or an empty text. */
+static hl_status fill_arguments(json_t *calls, hl_err *err) {
+    size_t        i;
+    const json_t *call;
+    json_array_foreach(calls, i, call) {
+        json_t       *f = json_object_get(call, "function");
+        const json_t *arguments = json_object_get(f, "arguments");
+        const bool    is_empty = !arguments || json_is_null(arguments) ||
+                              (json_is_string(arguments) && json_string_length(arguments) == 0);
+        if (json_is_object(f) && is_empty && json_object_set_new(f, "arguments", json_string("{}")) != 0)
+            return no_memory(err);
+    }
+    return HL_OK;
+}
+
+hl_status hl_openai_read_messages(const json_t *messages, json_t **ret, hl_err *err) {
+    json_t   *list = json_deep_copy(messages), *m;
+    hl_status status = list ? HL_OK : no_memory(err);
+    size_t    i;
+    json_array_foreach(list, i, m) {
+        const char *role = hl_json_text(m, "role");
+        if (status == HL_OK) status = renew_call(m, err);
+        if (status == HL_OK) status = fill_arguments(json_object_get(m, "tool_calls"), err);
+        if (status == HL_OK && role && strcmp(role, "function") == 0 &&
+            (json_object_set_new(m, "role", json_string("tool")) != 0 ||
+             json_object_set_new(m, "tool_call_id", json_string("call_0")) != 0))
+            status = no_memory(err);
+    }
+    if (status == HL_OK)
+        *ret = list;
+    else
+        json_decref(list);
+    return status;
+}
+
 /* ---- what is not done ---- */
 
 hl_status hl_openai_refuse_fields(const hl_completion *c, hl_err *err) {
-    const json_t *modalities = NULL, *functions = NULL, *audio = NULL, *v;
+    const json_t *modalities = NULL, *audio = NULL, *v;
     size_t        i;
     hl_status     status = hl_field_list(c->body, "modalities", &modalities, err);
-    if (status == HL_OK) status = hl_field_list(c->body, "functions", &functions, err);
     if (status == HL_OK) status = hl_field_object(c->body, "audio", &audio, err);
     if (status != HL_OK) return status;
     json_array_foreach(modalities, i, v) {
@@ -92,7 +183,5 @@ hl_status hl_openai_refuse_fields(const hl_completion *c, hl_err *err) {
             return hl_fail(err, HL_E_UNSUPPORTED, "modalities[%zu]: this build answers in text only", i);
     }
     if (audio) return hl_fail(err, HL_E_UNSUPPORTED, "audio: this build answers in text only");
-    if (json_array_size(functions) > 0)
-        return hl_fail(err, HL_E_UNSUPPORTED, "functions: long deprecated; use tools");
     return HL_OK;
 }

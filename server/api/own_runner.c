@@ -7,8 +7,9 @@
  * and its end has all that hl_usage has. host/remote/runner_server.c asks here.
  *
  *     model, options, think, keep_alive   as /api/chat has them
- *     messages | prompt, raw, template, speculate ("auto", "off")
- *     {"text"} {"thinking"} ... {"usage"} or {"error", "status"}
+ *     messages | prompt, tools, raw, template, speculate ("auto", "off")
+ *     {"text"} {"thinking"} {"call", "id"} {"arguments"} {"call_end": was it cut} ...
+ *     {"usage"} or {"error", "status"}
  */
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "server/api/errors.h"
 #include "server/api/ollama_common.h"
 #include "server/server_priv.h"
+#include "server/tool_calls.h"
 
 /* ---- The dialect ---- */
 
@@ -25,6 +27,20 @@ static void write_token(hl_completion *c, hl_choice *k, const hl_token_event *ev
     j->needs_comma = false;
     hl_json_open(j, NULL, '{');
     hl_json_add_view(j, ev->is_thinking ? "thinking" : "text", ev->text);
+    hl_json_close(j, '}');
+    hl_str_add_char(&j->text, '\n');
+}
+
+static void write_call(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
+    (void)c;
+    (void)k;
+    j->needs_comma = false;
+    hl_json_open(j, NULL, '{');
+    if (ev->call == HL_CALL_END)
+        hl_json_add_bool(j, "call_end", ev->is_cut);
+    else
+        hl_json_add_view(j, ev->call == HL_CALL_BEGIN ? "call" : "arguments", ev->text);
+    if (ev->call_id.len > 0) hl_json_add_view(j, "id", ev->call_id);
     hl_json_close(j, '}');
     hl_str_add_char(&j->text, '\n');
 }
@@ -50,8 +66,11 @@ static void write_failure(hl_completion *c, hl_status status, const hl_err *err,
     hl_str_add_char(&j->text, '\n');
 }
 
-static const hl_dialect dialect = {
-    .stream_type = "application/x-ndjson", .token = write_token, .end = write_end, .fail = write_failure};
+static const hl_dialect dialect = {.stream_type = "application/x-ndjson",
+                                   .token = write_token,
+                                   .call = write_call,
+                                   .end = write_end,
+                                   .fail = write_failure};
 
 /* ---- Requests ---- */
 
@@ -69,9 +88,11 @@ static hl_status open_loaded(hl_exchange *x, hl_completion **ret, hl_err *err) {
 }
 
 static hl_status take_prompt(hl_completion *c, hl_err *err) {
-    const json_t *messages = NULL;
+    const json_t *messages = NULL, *tools = NULL;
     const char   *speculate = "auto";
     hl_status     status = hl_field_list(c->body, "messages", &messages, err);
+    if (status == HL_OK) status = hl_field_list(c->body, "tools", &tools, err);
+    if (status == HL_OK) status = hl_completion_set_tools(c, tools, err);
     if (status == HL_OK) status = hl_field_view(c->body, "prompt", &c->request.prompt, err);
     if (status == HL_OK) status = hl_field_bool(c->body, "raw", &c->request.raw, err);
     if (status == HL_OK) status = hl_field_text(c->body, "template", &c->request.template_text, err);

@@ -2,8 +2,9 @@
  *
  * responses.c - POST /v1/responses: items in, items out, and kept for the request that goes on from them.
  *
- * What the model thinks is a reasoning item with a summary, what it says a message; each is opened and closed
- * before the next, and carries the same id in every event and in the answer. An answer that is to be kept is
+ * What the model thinks is a reasoning item with a summary, what it says a message, what it calls a
+ * function_call; each is opened and closed before the next, and carries the same id in every event and in the
+ * answer. An answer that is to be kept is
  * in the database before its client is told that it is complete.
  * from: OpenAI's API reference and the types of its clients (August 2026): order of events, indices
  */
@@ -16,8 +17,10 @@
 #include "server/api/openai_fields.h"
 #include "server/api/response_items.h"
 #include "server/server_priv.h"
+#include "server/tool_calls.h"
 
-enum { NO_ITEM, REASONING_ITEM, MESSAGE_ITEM };
+/* c->block is the number of an item, and of the part of the answer that it is. */
+enum { NO_ITEM, OPEN_ITEM };
 enum { MAX_LOGPROB_BYTES = 256 << 20 };
 
 typedef struct response {
@@ -55,32 +58,48 @@ static void echo(const hl_completion *c, hl_json_out *j, const char *key, const 
     add_json(j, key, json_object_get(c->body, key), otherwise);
 }
 
-static void add_id(const response *r, hl_json_out *j, const char *key, int kind) {
-    char id[64];
-    (void)snprintf(id, sizeof id, "%s_%s", kind == REASONING_ITEM ? "rs" : "msg", r->tag);
+/* The first item of a kind has the response's tag alone; no other has an id that an item of input could
+ * have. */
+static void add_id(const hl_completion *c, hl_json_out *j, const char *key, size_t at) {
+    static const char *const prefixes[] = {
+        [HL_PART_TEXT] = "msg", [HL_PART_THINKING] = "rs", [HL_PART_CALL] = "fc"};
+    const hl_choice   *k = &c->choices[0];
+    const hl_part_kind kind = k->parts[at].kind;
+    const char        *tag = response_of(c)->tag;
+    char               id[80];
+    size_t             n = 0;
+    for (size_t i = 0; i < at; i++) n += k->parts[i].kind == kind;
+    if (n == 0)
+        (void)snprintf(id, sizeof id, "%s_%s", prefixes[kind], tag);
+    else
+        (void)snprintf(id, sizeof id, "%s_%s_o%zu", prefixes[kind], tag, n);
     hl_json_add_text(j, key, id);
 }
 
-static void add_reasoning(const hl_completion *c, hl_json_out *j, const char *key, bool is_done) {
-    hl_json_open(j, key, '{');
-    add_id(response_of(c), j, "id", REASONING_ITEM);
+static hl_view text_of(const hl_completion *c, size_t at) {
+    const hl_choice *k = &c->choices[0];
+    const hl_part   *p = &k->parts[at];
+    const hl_str    *from = p->kind == HL_PART_THINKING ? &k->thought : &k->said;
+    return (hl_view){hl_str_text(from) + p->begin, p->end - p->begin};
+}
+
+static void add_reasoning(const hl_completion *c, hl_json_out *j, size_t at, bool is_done) {
     hl_json_add_text(j, "type", "reasoning");
     hl_json_open(j, "summary", '[');
     if (is_done) {
         hl_json_open(j, NULL, '{');
         hl_json_add_text(j, "type", "summary_text");
-        hl_json_add_view(j, "text", hl_str_view(&c->choices[0].thought));
+        hl_json_add_view(j, "text", text_of(c, at));
         hl_json_close(j, '}');
     }
     hl_json_close(j, ']');
     hl_json_add_text(j, "status", is_done ? "completed" : "in_progress");
-    hl_json_close(j, '}');
 }
 
-static void add_text_part(const hl_completion *c, hl_json_out *j, const char *key, bool is_done) {
+static void add_text_part(const hl_completion *c, hl_json_out *j, const char *key, size_t at, bool is_done) {
     hl_json_open(j, key, '{');
     hl_json_add_text(j, "type", "output_text");
-    hl_json_add_view(j, "text", is_done ? hl_str_view(&c->choices[0].said) : (hl_view){0});
+    hl_json_add_view(j, "text", is_done ? text_of(c, at) : (hl_view){0});
     hl_json_open(j, "annotations", '[');
     hl_json_close(j, ']');
     hl_json_open(j, "logprobs", '[');
@@ -91,26 +110,48 @@ static void add_text_part(const hl_completion *c, hl_json_out *j, const char *ke
 }
 
 static bool is_cut(const hl_completion *c) {
-    const hl_end end = c->choices[0].usage.end;
-    return end == HL_END_LENGTH || end == HL_END_CANCEL || end == HL_END_TIMEOUT;
+    const hl_choice *k = &c->choices[0];
+    return k->has_ended && hl_completion_reason(k) == HL_REASON_LENGTH;
 }
 
-static void add_message(const hl_completion *c, hl_json_out *j, const char *key, bool is_done) {
-    hl_json_open(j, key, '{');
-    add_id(response_of(c), j, "id", MESSAGE_ITEM);
+static void add_message(const hl_completion *c, hl_json_out *j, size_t at, bool is_done) {
+    const bool is_last = at + 1 == c->choices[0].n_parts;
     hl_json_add_text(j, "type", "message");
     hl_json_add_text(j, "role", "assistant");
-    hl_json_add_text(j, "status", !is_done ? "in_progress" : is_cut(c) ? "incomplete" : "completed");
+    hl_json_add_text(j, "status",
+                     !is_done               ? "in_progress"
+                     : is_last && is_cut(c) ? "incomplete"
+                                            : "completed");
     hl_json_open(j, "content", '[');
-    if (is_done) add_text_part(c, j, NULL, true);
+    if (is_done) add_text_part(c, j, NULL, at, true);
     hl_json_close(j, ']');
+}
+
+static void add_call(const hl_completion *c, hl_json_out *j, size_t at, bool is_done) {
+    const hl_choice    *k = &c->choices[0];
+    const hl_tool_call *call = &k->calls[k->parts[at].begin];
+    const bool          is_whole = call->is_over && !call->is_cut;
+    hl_json_add_text(j, "type", "function_call");
+    hl_json_add_text(j, "call_id", call->id);
+    hl_json_add_view(j, "name", hl_str_view(&call->name));
+    hl_json_add_view(j, "arguments", is_done ? hl_str_view(&call->arguments) : (hl_view){0});
+    hl_json_add_text(j, "status", !is_done ? "in_progress" : is_whole ? "completed" : "incomplete");
+}
+
+static void add_item(const hl_completion *c, hl_json_out *j, const char *key, size_t at, bool is_done) {
+    hl_json_open(j, key, '{');
+    add_id(c, j, "id", at);
+    switch (c->choices[0].parts[at].kind) {
+    case HL_PART_TEXT: add_message(c, j, at, is_done); break;
+    case HL_PART_THINKING: add_reasoning(c, j, at, is_done); break;
+    case HL_PART_CALL: add_call(c, j, at, is_done); break;
+    }
     hl_json_close(j, '}');
 }
 
 static void add_output(const hl_completion *c, hl_json_out *j, bool is_over) {
     hl_json_open(j, "output", '[');
-    if (is_over && c->choices[0].thought.len > 0) add_reasoning(c, j, NULL, true);
-    if (is_over && c->choices[0].said.len > 0) add_message(c, j, NULL, true);
+    for (size_t i = 0; is_over && i < c->choices[0].n_parts; i++) add_item(c, j, NULL, i, true);
     hl_json_close(j, ']');
 }
 
@@ -132,7 +173,9 @@ static void add_usage(const hl_completion *c, hl_json_out *j) {
 }
 
 static void add_reason(const hl_completion *c, hl_json_out *j) {
-    if (c->choices[0].usage.end != HL_END_LENGTH) {
+    const hl_choice *k = &c->choices[0];
+    const bool       is_too_long = hl_completion_reason(k) == HL_REASON_LENGTH;
+    if (!k->has_ended || !is_too_long || k->usage.end == HL_END_CANCEL || k->usage.end == HL_END_TIMEOUT) {
         hl_json_add_text(j, "incomplete_details", NULL);
         return;
     }
@@ -287,44 +330,43 @@ static void write_begin(hl_completion *c, hl_json_out *j) {
     }
 }
 
+static hl_part_kind kind_of(const hl_completion *c) { return c->choices[0].parts[c->block].kind; }
+
 /* An event of the item that is open: where it belongs. */
 static void begin_item_event(hl_completion *c, hl_json_out *j, const char *type) {
+    const hl_part_kind kind = kind_of(c);
     begin_event(c, j, type);
-    add_id(response_of(c), j, "item_id", c->block_kind);
+    add_id(c, j, "item_id", (size_t)c->block);
     hl_json_add_int(j, "output_index", c->block);
-    hl_json_add_int(j, c->block_kind == REASONING_ITEM ? "summary_index" : "content_index", 0);
+    if (kind != HL_PART_CALL)
+        hl_json_add_int(j, kind == HL_PART_THINKING ? "summary_index" : "content_index", 0);
 }
 
 static void write_item(hl_completion *c, hl_json_out *j, const char *type, bool is_done) {
     begin_event(c, j, type);
     hl_json_add_int(j, "output_index", c->block);
-    if (c->block_kind == REASONING_ITEM)
-        add_reasoning(c, j, "item", is_done);
-    else
-        add_message(c, j, "item", is_done);
+    add_item(c, j, "item", (size_t)c->block, is_done);
     end_event(j);
 }
 
 static void write_part(hl_completion *c, hl_json_out *j, const char *type, bool is_done) {
     begin_item_event(c, j, type);
-    if (c->block_kind == REASONING_ITEM) {
+    if (kind_of(c) == HL_PART_THINKING) {
         hl_json_open(j, "part", '{');
         hl_json_add_text(j, "type", "summary_text");
-        hl_json_add_view(j, "text", is_done ? hl_str_view(&c->choices[0].thought) : (hl_view){0});
+        hl_json_add_view(j, "text", is_done ? text_of(c, (size_t)c->block) : (hl_view){0});
         hl_json_close(j, '}');
     } else {
-        add_text_part(c, j, "part", is_done);
+        add_text_part(c, j, "part", (size_t)c->block, is_done);
     }
     end_event(j);
 }
 
-static void close_item(hl_completion *c, hl_json_out *j) {
-    if (c->block_kind == NO_ITEM) return;
-    const bool       is_reasoning = c->block_kind == REASONING_ITEM;
-    const hl_choice *k = &c->choices[0];
+static void write_text_end(hl_completion *c, hl_json_out *j) {
+    const bool is_reasoning = kind_of(c) == HL_PART_THINKING;
     begin_item_event(c, j,
                      is_reasoning ? "response.reasoning_summary_text.done" : "response.output_text.done");
-    hl_json_add_view(j, "text", hl_str_view(is_reasoning ? &k->thought : &k->said));
+    hl_json_add_view(j, "text", text_of(c, (size_t)c->block));
     if (!is_reasoning) {
         hl_json_open(j, "logprobs", '[');
         if (response_of(c)->logprobs.len > 0)
@@ -334,20 +376,39 @@ static void close_item(hl_completion *c, hl_json_out *j) {
     end_event(j);
     write_part(c, j, is_reasoning ? "response.reasoning_summary_part.done" : "response.content_part.done",
                true);
+}
+
+static void write_call_end(hl_completion *c, hl_json_out *j) {
+    const hl_choice    *k = &c->choices[0];
+    const hl_tool_call *call = &k->calls[k->parts[c->block].begin];
+    begin_item_event(c, j, "response.function_call_arguments.done");
+    hl_json_add_view(j, "name", hl_str_view(&call->name));
+    hl_json_add_view(j, "arguments", hl_str_view(&call->arguments));
+    end_event(j);
+}
+
+static void close_item(hl_completion *c, hl_json_out *j) {
+    if (c->block_kind == NO_ITEM) return;
+    if (kind_of(c) == HL_PART_CALL)
+        write_call_end(c, j);
+    else
+        write_text_end(c, j);
     write_item(c, j, "response.output_item.done", true);
     c->block++;
     c->block_kind = NO_ITEM;
 }
 
-static void open_item(hl_completion *c, int kind, hl_json_out *j) {
-    if (c->block_kind == kind) return;
+/* The answer's last part is an item: the one that is open, or the next. */
+static void open_item(hl_completion *c, hl_json_out *j) {
+    const int last = (int)c->choices[0].n_parts - 1;
+    if (c->block_kind == OPEN_ITEM && c->block == last) return;
     close_item(c, j);
-    c->block_kind = kind;
+    c->block_kind = OPEN_ITEM;
     write_item(c, j, "response.output_item.added", false);
-    write_part(c, j,
-               kind == REASONING_ITEM ? "response.reasoning_summary_part.added"
-                                      : "response.content_part.added",
-               false);
+    if (kind_of(c) == HL_PART_THINKING)
+        write_part(c, j, "response.reasoning_summary_part.added", false);
+    else if (kind_of(c) == HL_PART_TEXT)
+        write_part(c, j, "response.content_part.added", false);
 }
 
 /* Those of the token in hand go to the whole message's. */
@@ -361,8 +422,11 @@ static void take_logprobs(hl_completion *c, hl_choice *k) {
 
 static void write_token(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
     const bool is_reasoning = ev->is_thinking;
-    open_item(c, is_reasoning ? REASONING_ITEM : MESSAGE_ITEM, j);
-    hl_str_add_view(is_reasoning ? &k->thought : &k->said, ev->text);
+    if (ev->text.len == 0) { /* what it says is held back: so are its logprobs */
+        take_logprobs(c, k);
+        return;
+    }
+    open_item(c, j);
     begin_item_event(c, j,
                      is_reasoning ? "response.reasoning_summary_text.delta" : "response.output_text.delta");
     hl_json_add_view(j, "delta", ev->text);
@@ -373,6 +437,18 @@ static void write_token(hl_completion *c, hl_choice *k, const hl_token_event *ev
     }
     end_event(j);
     take_logprobs(c, k);
+}
+
+static void write_call(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
+    (void)k;
+    open_item(c, j);
+    if (ev->call == HL_CALL_END) {
+        close_item(c, j);
+    } else if (ev->call == HL_CALL_ARGUMENTS) {
+        begin_item_event(c, j, "response.function_call_arguments.delta");
+        hl_json_add_view(j, "delta", ev->text);
+        end_event(j);
+    }
 }
 
 static void write_end(hl_completion *c, hl_choice *k, hl_json_out *j) {
@@ -410,7 +486,9 @@ static hl_status keep_answer(hl_completion *c, hl_err *err) {
 static const hl_dialect dialect = {.stream_type = "text/event-stream",
                                    .ping = ": ping\n\n",
                                    .begin = write_begin,
+                                   .keeps_said = true,
                                    .token = write_token,
+                                   .call = write_call,
                                    .end = write_end,
                                    .finish = write_finish,
                                    .fail = write_failure,
@@ -506,13 +584,18 @@ static hl_status take_store(hl_completion *c, hl_err *err) {
 
 static hl_status take_tools(hl_completion *c, hl_err *err) {
     const json_t *list = NULL;
-    json_t       *tools = NULL;
+    json_t       *tools = NULL, *left = NULL;
     size_t        n_left_out = 0;
-    const char   *choice = hl_json_text(c->body, "tool_choice");
+    bool          is_parallel = true;
     hl_status     status = hl_field_list(c->body, "tools", &list, err);
-    if (status != HL_OK || (choice && strcmp(choice, "none") == 0)) return status;
-    status = hl_response_read_tools(list, &tools, &n_left_out, err);
-    if (status == HL_OK) status = hl_completion_set_tools(c, tools, err);
+    if (status == HL_OK) status = hl_field_bool(c->body, "parallel_tool_calls", &is_parallel, err);
+    if (status == HL_OK) status = hl_response_read_tools(list, &tools, &n_left_out, err);
+    if (status == HL_OK)
+        status = hl_tools_choose(c, tools, json_object_get(c->body, "tool_choice"), &left, err);
+    if (status == HL_OK && c->request.tool_choice != HL_TOOL_CHOICE_NONE)
+        status = hl_completion_set_tools(c, left, err);
+    c->request.one_tool_call = !is_parallel;
+    json_decref(left);
     json_decref(tools);
     if (n_left_out > 0)
         hl_event(c->x->server->events, HL_LOG_WARN, "server", "tools-left-out",

@@ -94,7 +94,7 @@ def test_a_prediction_is_drafted_and_counted(serve):
 @pytest.mark.parametrize("more, status, words", [
     ({"prediction": {"type": "content", "content": 3}}, 400, "prediction.content"), ({"prediction": {"type": "x", "content": "a"}}, 400, "prediction.type"),
     ({"prediction": "x"}, 400, "prediction"), ({"prediction": {"content": [{"image": 1}]}}, 400, "prediction.content[0]"),
-    ({"modalities": ["text", "audio"]}, 400, "modalities[1]"), ({"audio": {"voice": "x"}}, 400, "audio"), ({"functions": [{"name": "f"}]}, 400, "functions"),
+    ({"modalities": ["text", "audio"]}, 400, "modalities[1]"), ({"audio": {"voice": "x"}}, 400, "audio"), ({"functions": [{"name": "f"}, {"name": "f"}]}, 400, "tools[1].function.name"),
     ({"parallel_tool_calls": "yes"}, 400, "parallel_tool_calls"), ({"store": 1}, 400, "store"), ({"metadata": {"a": 1}}, 400, "metadata.a"),
     ({"stream_options": 1}, 400, "stream_options"), ({"max_completion_tokens": "x"}, 400, ""), ({"reasoning_effort": 1}, 400, "reasoning_effort"),
     ({"thinking_budget": -1}, 400, "thinking_budget"), ({"thinking_budget": "x"}, 400, "thinking_budget"), ({"stop": {"a": 1}}, 400, "stop"),

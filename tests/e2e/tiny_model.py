@@ -48,7 +48,7 @@ def make(path, pieces, loop=False, template=CHATML, n_ctx=4096, start=b"\n", nam
     """The answer to any chat is the concatenation of `pieces` (str or bytes, each one token), again and again with loop.
 
     It begins behind the byte `start`, with which chat prompts end. `other_keys`, name: (kind, value), replaces or adds.
-    `links`: behind a byte (b">") or a piece (its number) comes the piece of that number.
+    `links`: behind a byte (b">") or a piece (its number) comes the piece of that number, or with None the end.
     """
     spell = byte_spellings()
     tokens = [spell[b] for b in range(256)] + ["<|endoftext|>", "<|im_start|>", stop]
@@ -68,7 +68,7 @@ def make(path, pieces, loop=False, template=CHATML, n_ctx=4096, start=b"\n", nam
     for i in range(len(pieces)):
         follows[first + i] = first + i + 1 if i + 1 < len(pieces) else (first if loop else end)
     for before, piece in (links or {}).items():
-        follows[before[0] if isinstance(before, bytes) else first + before] = first + piece
+        follows[before[0] if isinstance(before, bytes) else first + before] = end if piece is None else first + piece
 
     keys = [key("general.architecture", STRING, "llama"), key("general.name", STRING, name),
             key("llama.block_count", U32, 1), key("llama.context_length", U32, n_ctx),

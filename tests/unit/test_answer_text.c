@@ -17,9 +17,10 @@ typedef struct got {
     char thinking[256];
 } got;
 
-static bool collect(void *user, hl_view text, bool is_thinking) {
+static bool collect(void *user, const hl_reply_part *part) {
     got *g = user;
-    strncat(is_thinking ? g->thinking : g->plain, text.ptr, text.len);
+    assert_false(part->is_hidden);
+    strncat(part->kind == HL_REPLY_THINKING ? g->thinking : g->plain, part->text.ptr, part->text.len);
     return true;
 }
 
@@ -58,13 +59,15 @@ static void text_comes_out_the_same_whatever_the_pieces(void **state) {
             got            g = {0};
             size_t         n_stops = 0;
             while (n_stops < 3 && rows[i].stops[n_stops]) n_stops++;
-            hl_answer_text_init(&a, rows[i].stops, n_stops, rows[i].splits, rows[i].starts);
+            hl_answer_text_init(
+                &a, rows[i].stops, n_stops,
+                &(hl_answer_form){.splits_thinking = rows[i].splits, .starts_thinking = rows[i].starts});
             for (size_t at = 0; at < strlen(rows[i].text) && !a.stopped; at += step) {
                 const size_t left = strlen(rows[i].text) - at;
                 assert_true(hl_answer_text_feed(&a, (hl_view){rows[i].text + at, left < step ? left : step},
                                                 false, collect, &g));
             }
-            if (!a.stopped) assert_true(hl_answer_text_finish(&a, collect, &g));
+            if (!a.stopped) assert_true(hl_answer_text_finish(&a, false, collect, &g));
             assert_string_equal(g.plain, rows[i].plain);
             assert_string_equal(g.thinking, rows[i].thinking);
             assert_int_equal(a.stopped, rows[i].stopped);
@@ -101,7 +104,7 @@ static void feed_row(const row *r, size_t step, hl_answer_text *a, got *g) {
         assert_true(hl_answer_text_feed(a, (hl_view){p, len}, hidden, collect, g));
         p += len;
     }
-    if (!a->stopped) assert_true(hl_answer_text_finish(a, collect, g));
+    if (!a->stopped) assert_true(hl_answer_text_finish(a, false, collect, g));
 }
 
 static void control_tokens_are_seen_by_stops_and_tags_and_never_come_out(void **state) {
@@ -111,7 +114,9 @@ static void control_tokens_are_seen_by_stops_and_tags_and_never_come_out(void **
         for (size_t step = 1; step < 20; step++) {
             hl_answer_text a;
             got            g = {0};
-            hl_answer_text_init(&a, r->stops, r->stops[0] ? 1 : 0, r->splits, r->starts);
+            hl_answer_text_init(
+                &a, r->stops, r->stops[0] ? 1 : 0,
+                &(hl_answer_form){.splits_thinking = r->splits, .starts_thinking = r->starts});
             feed_row(r, step, &a, &g);
             assert_string_equal(g.plain, r->plain);
             assert_string_equal(g.thinking, r->thinking);
@@ -121,17 +126,16 @@ static void control_tokens_are_seen_by_stops_and_tags_and_never_come_out(void **
     }
 }
 
-static bool refuse(void *user, hl_view text, bool is_thinking) {
+static bool refuse(void *user, const hl_reply_part *part) {
     (void)user;
-    (void)text;
-    (void)is_thinking;
+    (void)part;
     return false;
 }
 
 static void a_callback_that_refuses_ends_the_answer(void **state) {
     (void)state;
     hl_answer_text a;
-    hl_answer_text_init(&a, NULL, 0, false, false);
+    hl_answer_text_init(&a, NULL, 0, &(hl_answer_form){0});
     assert_false(hl_answer_text_feed(&a, hl_view_of("text"), false, refuse, NULL));
     hl_answer_text_done(&a);
 }

@@ -1,0 +1,276 @@
+"""Tools end to end: a scripted model calls them, every dialect says so in its own way, and the official clients' loops come to
+an answer.
+
+The model calls get_weather for Rome and for Oslo, and once it is shown a result it says what it was told to say: its
+template ends in another byte then.
+"""
+import json
+
+import pytest
+
+from test_clients import client_module
+from test_serve import Server
+
+TEMPLATE = ("{% if tools %}<tools>{% for t in tools %}{{ t.function.name }} {% endfor %}</tools>\n{% endif %}"
+            "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>\n"
+            "{{ {'name': c.function.name, 'arguments': c.function.arguments} | tojson }}\n</tool_call>{% endfor %}<|im_end|>\n{% endfor %}"
+            "{% if add_generation_prompt %}<|im_start|>assistant{% if messages[-1].role == 'tool' %}!{% else %}{{ '\\n' }}{% endif %}{% endif %}")
+ARGS = ['{"city": "Rome", "days": 2}', '{"city": "Oslo", "days": 3}']
+CALLS = ["I look.\n", "\n<tool_call>\n", '{"name": "get_weather", "arguments": {"city": ', '"Rome", "days": 2}}', "\n</tool_call>\n",
+         '<tool_call>{"name": "get_weather",', ' "arguments": {"city": "Oslo", "days"', ": 3}}</tool_call>"]
+ANSWER = "Rain in both."
+SCRIPT = CALLS + ["Rain", " in both."]
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}, "required": ["city"]}
+TOOLS = [{"type": "function", "function": {"name": "get_weather", "description": "Weather of a city", "parameters": SCHEMA}}]
+ASK = {"model": "tiny", "messages": [{"role": "user", "content": "Weather?"}]}
+
+
+def start(cli, pieces=SCRIPT, answer_at=len(CALLS), template=TEMPLATE, **kw):
+    cli.ok("import", cli.model(pieces, template=template, links={answer_at - 1: None, b"!": answer_at}, **kw), "tiny")
+    return Server(cli)
+
+
+@pytest.fixture
+def server(cli):
+    with start(cli) as s:
+        yield s
+
+
+def weather(city, days=1):
+    return f"{city}: rain for {days} days"
+
+
+# ---- chat completions
+
+def test_a_chat_calls_tools(server):
+    got = server.json("POST", "/v1/chat/completions", dict(ASK, tools=TOOLS))["choices"][0]
+    message = got["message"]
+    assert got["finish_reason"] == "tool_calls" and message["content"] == "I look."
+    assert [(c["type"], c["function"]["name"], c["function"]["arguments"]) for c in message["tool_calls"]] == [("function", "get_weather", a) for a in ARGS]
+    ids = [c["id"] for c in message["tool_calls"]]
+    assert len(set(ids)) == 2 and all(i.startswith("call_") and len(i) >= 13 for i in ids)
+    # what it said goes back, with results, and the next answer is one of words
+    messages = ASK["messages"] + [message] + [{"role": "tool", "tool_call_id": i, "content": weather("x")} for i in ids]
+    last = server.json("POST", "/v1/chat/completions", dict(ASK, messages=messages, tools=TOOLS))["choices"][0]
+    assert last["message"]["content"] == ANSWER and last["finish_reason"] == "stop" and "tool_calls" not in last["message"]
+
+
+def test_calls_come_in_pieces(server):
+    events = server.events("/v1/chat/completions", dict(ASK, tools=TOOLS, stream=True))
+    deltas = [e[1]["choices"][0]["delta"] for e in events[:-1]]
+    assert deltas[0] == {"role": "assistant", "content": ""} and "".join(d.get("content", "") for d in deltas) == "I look."
+    steps = [d["tool_calls"][0] for d in deltas if "tool_calls" in d]
+    for i, want in enumerate(ARGS):
+        mine = [s for s in steps if s["index"] == i]
+        assert set(mine[0]) == {"index", "id", "type", "function"} and mine[0]["function"] == {"name": "get_weather", "arguments": ""}
+        assert all(set(s) == {"index", "function"} and set(s["function"]) == {"arguments"} for s in mine[1:]) and len(mine) > 2
+        assert "".join(s["function"]["arguments"] for s in mine) == want
+    assert steps == sorted(steps, key=lambda s: s["index"])
+    assert [e[1]["choices"][0]["finish_reason"] for e in events[:-1]] == [None] * (len(events) - 2) + ["tool_calls"]
+
+
+def test_one_call_is_all_where_others_are_not_wanted(server):
+    got = server.json("POST", "/v1/chat/completions", dict(ASK, tools=TOOLS, parallel_tool_calls=False))["choices"][0]
+    assert len(got["message"]["tool_calls"]) == 1 and got["finish_reason"] == "tool_calls"
+
+
+def test_without_tools_calls_are_text(server):
+    for more in ({}, {"tools": []}, {"tools": TOOLS, "tool_choice": "none"}, {"tools": [dict(TOOLS[0], function={"name": "other"})]}):
+        got = server.json("POST", "/v1/chat/completions", dict(ASK, **more))["choices"][0]
+        assert got["message"]["content"] == "".join(CALLS) and got["finish_reason"] == "stop"
+
+
+def test_a_call_that_is_cut_says_so(cli):
+    with start(cli) as s:
+        got = s.json("POST", "/v1/chat/completions", dict(ASK, tools=TOOLS, max_tokens=3))["choices"][0]
+        assert got["finish_reason"] == "length" and got["message"]["tool_calls"][0]["function"]["arguments"] == '{"city": '
+        got = s.json("POST", "/v1/messages", dict(ASK, max_tokens=3, tools=[{"name": "get_weather", "input_schema": SCHEMA}]))
+        assert got["stop_reason"] == "max_tokens" and [b["type"] for b in got["content"]] == ["text"]
+        got = s.lines("/api/chat", dict(ASK, tools=TOOLS, options={"num_predict": 3}))
+        assert got[-1]["done_reason"] == "length" and not any("tool_calls" in line["message"] for line in got)
+        got = s.json("POST", "/v1/responses", {"model": "tiny", "input": "Weather?", "tools": [dict(TOOLS[0]["function"], type="function")], "max_output_tokens": 3})
+        assert got["status"] == "incomplete" and got["output"][-1]["status"] == "incomplete" and got["output"][-1]["arguments"] == '{"city": '
+
+
+def test_functions_are_tools_as_they_were_called_before(server):
+    old = dict(ASK, functions=[TOOLS[0]["function"]], function_call="auto")
+    got = server.json("POST", "/v1/chat/completions", old)["choices"][0]
+    assert got["finish_reason"] == "function_call" and got["message"]["function_call"] == {"name": "get_weather", "arguments": ARGS[0]}
+    events = server.events("/v1/chat/completions", dict(old, stream=True))
+    calls = [e[1]["choices"][0]["delta"]["function_call"] for e in events[:-1] if "function_call" in e[1]["choices"][0]["delta"]]
+    assert calls[0] == {"name": "get_weather", "arguments": ""} and "".join(c["arguments"] for c in calls) == ARGS[0]
+    messages = ASK["messages"] + [dict(got["message"], content=None), {"role": "function", "name": "get_weather", "content": "rain"}]
+    assert server.json("POST", "/v1/chat/completions", dict(old, messages=messages))["choices"][0]["message"]["content"] == ANSWER
+
+
+@pytest.mark.parametrize("more, status, words", [
+    ({"tools": TOOLS + TOOLS}, 400, "tools[1].function.name"), ({"tools": [{"type": "function"}]}, 400, "tools[0].function.name"),
+    ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, 400, "tools[0]"), ({"tools": [3]}, 400, "tools[0]"),
+    ({"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]}, 400, "tools[0].function.parameters"),
+    ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, 400, "tools[0].function.name"),
+    ({"tools": TOOLS, "tool_choice": "perhaps"}, 400, "tool_choice"), ({"tool_choice": "required"}, 400, "tool_choice"),
+    ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "x"}}}, 400, "'x'"),
+    ({"tools": TOOLS, "tool_choice": 3}, 400, "tool_choice"),
+    ({"tools": TOOLS, "functions": [{"name": "f"}]}, 400, "functions")])
+def test_bad_tools_are_named(server, more, status, words):
+    assert words in server.json("POST", "/v1/chat/completions", dict(ASK, **more), status=status)["error"]["message"]
+
+
+# ---- the other dialects
+
+def test_messages_have_blocks_of_calls(server):
+    ask = dict(ASK, max_tokens=100, tools=[{"name": "get_weather", "input_schema": SCHEMA}])
+    got = server.json("POST", "/v1/messages", ask)
+    assert got["stop_reason"] == "tool_use" and got["content"][0] == {"type": "text", "text": "I look."}
+    blocks = got["content"][1:]
+    assert [(b["type"], b["name"], b["input"]) for b in blocks] == [("tool_use", "get_weather", json.loads(a)) for a in ARGS]
+    assert all(b["id"].startswith("toolu_") for b in blocks) and blocks[0]["id"] != blocks[1]["id"]
+    events = server.events("/v1/messages", dict(ask, stream=True))
+    kinds = [(d["type"], d.get("index")) for _, d in events if d["type"].startswith("content_block_st")]
+    assert kinds == [(f"content_block_{k}", i) for i in range(3) for k in ("start", "stop")]
+    starts = [d["content_block"] for _, d in events if d["type"] == "content_block_start"]
+    assert starts[1]["type"] == "tool_use" and starts[1]["name"] == "get_weather" and starts[1]["input"] == {}
+    for i, want in enumerate(ARGS, 1):
+        assert "".join(d["delta"]["partial_json"] for _, d in events if d["type"] == "content_block_delta" and d["index"] == i) == want
+    assert events[-2][1]["delta"]["stop_reason"] == "tool_use"
+    back = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": b["id"], "content": "rain"} for b in blocks]}
+    last = server.json("POST", "/v1/messages", dict(ask, messages=ask["messages"] + [{"role": "assistant", "content": got["content"]}, back]))
+    assert last["content"] == [{"type": "text", "text": ANSWER}] and last["stop_reason"] == "end_turn"
+    one = server.json("POST", "/v1/messages", dict(ask, tool_choice={"type": "auto", "disable_parallel_tool_use": True}))
+    assert [b["type"] for b in one["content"]] == ["text", "tool_use"]
+    none = server.json("POST", "/v1/messages", dict(ask, tool_choice={"type": "none"}))
+    assert none["content"] == [{"type": "text", "text": "".join(CALLS)}] and none["stop_reason"] == "end_turn"
+    assert none["usage"]["input_tokens"] + none["usage"]["cache_read_input_tokens"] == got["usage"]["input_tokens"] + got["usage"]["cache_read_input_tokens"]
+    assert "input_schema" in server.json("POST", "/v1/messages", dict(ask, tools=[{"name": "x"}]), status=400)["error"]["message"]
+
+
+def test_responses_have_items_of_calls(server):
+    ask = {"model": "tiny", "input": "Weather?", "tools": [dict(TOOLS[0]["function"], type="function")]}
+    got = server.json("POST", "/v1/responses", ask)
+    assert got["status"] == "completed" and [i["type"] for i in got["output"]] == ["message", "function_call", "function_call"]
+    calls = got["output"][1:]
+    assert [(c["name"], c["arguments"], c["status"]) for c in calls] == [("get_weather", a, "completed") for a in ARGS]
+    assert len({c["id"] for c in calls} | {c["call_id"] for c in calls}) == 4 and all(c["id"].startswith("fc_") for c in calls)
+    events = server.events("/v1/responses", dict(ask, stream=True))
+    assert [e for e, _ in events if "delta" not in e] == (
+        ["response.created", "response.in_progress", "response.output_item.added", "response.content_part.added", "response.output_text.done",
+         "response.content_part.done", "response.output_item.done"] +
+        ["response.output_item.added", "response.function_call_arguments.done", "response.output_item.done"] * 2 + ["response.completed"])
+    assert [d["sequence_number"] for _, d in events] == list(range(len(events)))
+    output = events[-1][1]["response"]["output"]
+    for i, want in enumerate(ARGS, 1):
+        mine = [(e, d) for e, d in events if d.get("output_index") == i]
+        assert mine[0][1]["item"] == dict(output[i], arguments="", status="in_progress") and mine[-1][1]["item"] == output[i]
+        assert "".join(d["delta"] for e, d in mine if e == "response.function_call_arguments.delta") == want == mine[-2][1]["arguments"]
+        assert {d["item_id"] for _, d in mine[1:-1]} == {output[i]["id"]}
+    results = [{"type": "function_call_output", "call_id": c["call_id"], "output": "rain"} for c in calls]
+    last = server.json("POST", "/v1/responses", dict(ask, input=results, previous_response_id=got["id"]))
+    assert [i["type"] for i in last["output"]] == ["message"] and last["output"][0]["content"][0]["text"] == ANSWER
+    again = server.json("POST", "/v1/responses", dict(ask, input=[{"role": "user", "content": "Weather?"}] + got["output"] + results))
+    assert again["output"][0]["content"][0]["text"] == ANSWER
+
+
+def test_ollama_has_whole_calls(server):
+    ask = dict(ASK, tools=TOOLS)
+    got = server.json("POST", "/api/chat", dict(ask, stream=False))
+    assert got["message"]["content"] == "I look." and got["done_reason"] == "stop"
+    assert [c["function"] for c in got["message"]["tool_calls"]] == [
+        {"index": i, "name": "get_weather", "arguments": json.loads(a)} for i, a in enumerate(ARGS)]
+    lines = server.lines("/api/chat", ask)
+    calls = [line["message"]["tool_calls"] for line in lines if "tool_calls" in line["message"]]
+    assert [c[0]["function"] for c in calls] == [c["function"] for c in got["message"]["tool_calls"]] and [len(c) for c in calls] == [1, 1]
+    assert all(line["message"]["content"] == "" for line in lines if "tool_calls" in line["message"]) and lines[-1]["done"]
+    results = [{"role": "tool", "tool_name": "get_weather", "content": "rain"}] * 2
+    last = server.json("POST", "/api/chat", dict(ask, messages=ask["messages"] + [got["message"]] + results, stream=False))
+    assert last["message"]["content"] == ANSWER
+
+
+# ---- loops of the official clients
+
+def test_the_loop_of_openai(server):
+    openai = client_module("openai")
+    c = openai.OpenAI(base_url=f"http://{server.host}:{server.port}/v1", api_key="-")
+    messages, asked = list(ASK["messages"]), []
+    while True:
+        with c.chat.completions.stream(model="tiny", messages=messages, tools=TOOLS) as stream:
+            kinds = {e.type for e in stream}
+            message = stream.get_final_completion().choices[0].message
+        messages.append(message)
+        if not message.tool_calls:
+            break
+        assert "tool_calls.function.arguments.delta" in kinds and "tool_calls.function.arguments.done" in kinds
+        for call in message.tool_calls:
+            args = json.loads(call.function.arguments)
+            asked.append(args)
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": weather(**args)})
+    assert asked == [json.loads(a) for a in ARGS] and message.content == ANSWER
+    # and of its responses
+    tools, given, previous = [dict(TOOLS[0]["function"], type="function", strict=False)], "Weather?", None
+    while True:
+        with c.responses.stream(model="tiny", input=given, tools=tools, **({"previous_response_id": previous} if previous else {})) as stream:
+            for _ in stream:
+                pass
+            r = stream.get_final_response()
+        calls = [i for i in r.output if i.type == "function_call"]
+        if not calls:
+            break
+        previous = r.id
+        given = [{"type": "function_call_output", "call_id": i.call_id, "output": weather(**json.loads(i.arguments))} for i in calls]
+    assert previous and r.output_text == ANSWER
+
+
+def test_the_loop_of_anthropic(server):
+    anthropic = client_module("anthropic")
+    c = anthropic.Anthropic(base_url=f"http://{server.host}:{server.port}", api_key="-")
+    messages, asked = list(ASK["messages"]), []
+    tools = [{"name": "get_weather", "description": "d", "input_schema": SCHEMA}]
+    while True:
+        with c.messages.stream(model="tiny", max_tokens=200, messages=messages, tools=tools) as stream:
+            kinds = {e.type for e in stream}
+            message = stream.get_final_message()
+        messages.append({"role": "assistant", "content": message.content})
+        if message.stop_reason != "tool_use":
+            break
+        assert "input_json" in kinds
+        calls = [b for b in message.content if b.type == "tool_use"]
+        asked += [b.input for b in calls]
+        messages.append({"role": "user", "content": [{"type": "tool_result", "tool_use_id": b.id, "content": weather(**b.input)} for b in calls]})
+    assert asked == [json.loads(a) for a in ARGS] and message.content[0].text == ANSWER
+    # its own runner of tools
+    @anthropic.beta_tool
+    def get_weather(city: str, days: int) -> str:
+        """Weather of a city.
+
+        Args:
+            city: its name
+            days: how many
+        """
+        return weather(city, days)
+
+    last = c.beta.messages.tool_runner(model="tiny", max_tokens=200, messages=ASK["messages"], tools=[get_weather]).until_done()
+    assert last.content[0].text == ANSWER
+
+
+def test_the_loop_of_ollama(server):
+    ollama = client_module("ollama")
+    c = ollama.Client(f"http://{server.host}:{server.port}")
+    messages, asked = list(ASK["messages"]), []
+
+    def get_weather(city: str, days: int = 1) -> str:
+        """Weather of a city.
+
+        Args:
+          city: its name
+          days: how many
+        """
+        return weather(city, days)
+
+    while True:
+        message = c.chat("tiny", messages, tools=[get_weather]).message
+        messages.append(message)
+        if not message.tool_calls:
+            break
+        for call in message.tool_calls:
+            asked.append(dict(call.function.arguments))
+            messages.append({"role": "tool", "tool_name": call.function.name, "content": get_weather(**call.function.arguments)})
+    assert asked == [json.loads(a) for a in ARGS] and message.content == ANSWER
