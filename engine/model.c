@@ -130,6 +130,18 @@ static void bind_matrix(hl_model *m, const hl_weight_row *row, const hl_gguf_ten
     if (n_cols > m->max_cols) m->max_cols = (uint32_t)n_cols;
 }
 
+static bool ends_with(const char *text, const char *end) {
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Some families have such a factor as a part of a block. */
+static bool is_bound_scale(const hl_model *m, const char *name) {
+    return (m->arch->weights[HL_W_DOWN_EXPS_SCALE] != HL_IGNORED &&
+            ends_with(name, ".ffn_down_exps.scale")) ||
+           (m->arch->weights[HL_W_ROUTER_SCALE] != HL_IGNORED && ends_with(name, ".ffn_gate_inp.scale"));
+}
+
 /* Weights may come with a factor in a tensor of their own ("<name>.scale"). Only 1 is supported: no file
  * of the supported types has another, and a silent wrong answer is worse than a refusal. */
 static hl_status check_scales(const hl_model *m, hl_err *err) {
@@ -137,7 +149,7 @@ static hl_status check_scales(const hl_model *m, hl_err *err) {
         const hl_gguf_tensor *t = hl_gguf_tensor_at(m->gguf, i);
         const char           *dot = strrchr(t->name, '.');
         if (!dot || (strcmp(dot, ".scale") != 0 && strcmp(dot, ".input_scale") != 0)) continue;
-        if (t->type != HL_TYPE_f32) continue;
+        if (t->type != HL_TYPE_f32 || is_bound_scale(m, t->name)) continue;
         for (uint64_t j = 0; j < t->n_elems; j++) {
             float x = 0;
             if (j % 65536 == 65535) {
@@ -153,43 +165,103 @@ static hl_status check_scales(const hl_model *m, hl_err *err) {
     return HL_OK;
 }
 
-/* Rows of query, key and value as if each were a tensor. */
-static void split_qkv(const hl_matrix *w, const float *bias, hl_layer *l) {
-    const struct {
-        hl_weight weight, bias;
-        size_t    n_rows;
-    } parts[] = {
-        {HL_W_Q, HL_W_Q_BIAS, hl_q_cols(l->p)},
-        {HL_W_K, HL_W_K_BIAS, hl_kv_cols(l->p)},
-        {HL_W_V, HL_W_V_BIAS, hl_kv_cols(l->p)},
-    };
+/* A part of a matrix that holds several, or of its bias. */
+typedef struct part {
+    hl_weight weight, bias;
+    size_t    n_rows;
+} part;
+
+/* Rows as if each part were a tensor. */
+static void split(const hl_matrix *w, const float *bias, const part *parts, size_t n_parts, hl_layer *l) {
     size_t at = 0;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < n_parts; i++) {
         if (bias) l->v[parts[i].bias] = bias + at;
         if (w) {
-            hl_matrix *part = &l->w[parts[i].weight];
-            *part = *w;
-            part->n_rows = parts[i].n_rows;
-            part->data = (const uint8_t *)w->data + at * w->row_bytes;
+            hl_matrix *one = &l->w[parts[i].weight];
+            *one = *w;
+            one->n_rows = parts[i].n_rows;
+            one->data = (const uint8_t *)w->data + at * w->row_bytes;
         }
         at += parts[i].n_rows;
     }
 }
 
+static void split_qkv(const hl_matrix *w, const float *bias, hl_layer *l) {
+    const part parts[] = {
+        {HL_W_Q, HL_W_Q_BIAS, hl_q_cols(l->p)},
+        {HL_W_K, HL_W_K_BIAS, hl_k_cols(l->p)},
+        {HL_W_V, HL_W_V_BIAS, hl_v_cols(l->p)},
+    };
+    split(w, bias, parts, 3, l);
+}
+
+static void split_gate_up(const hl_matrix *w, const float *bias, hl_layer *l) {
+    const part parts[] = {{HL_W_GATE, HL_W_GATE_BIAS, l->p->n_ff}, {HL_W_UP, HL_W_UP_BIAS, l->p->n_ff}};
+    split(w, bias, parts, 2, l);
+}
+
+static void split_experts(const hl_matrix *w, size_t stride, hl_layer *l) {
+    const part parts[] = {{HL_W_GATE_EXPS, HL_W_GATE_EXPS, l->p->n_expert_ff},
+                          {HL_W_UP_EXPS, HL_W_UP_EXPS, l->p->n_expert_ff}};
+    split(w, NULL, parts, 2, l);
+    l->expert_stride[HL_W_GATE_EXPS] = l->expert_stride[HL_W_UP_EXPS] = stride;
+}
+
 /* Whether a tensor is bound already, as a part of another. */
 static bool is_part(hl_weight weight, const hl_layer *layer) {
-    return hl_weight_rows[weight].is_fused && (layer->w[weight].data || layer->v[weight]);
+    return hl_weight_rows[weight].part == HL_PART_FUSED && (layer->w[weight].data || layer->v[weight]);
+}
+
+static bool is_one_of(hl_weight weight, const hl_weight *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == weight) return true;
+    return false;
+}
+
+/* Tensors of a block that comes in several forms, of those that this file does not have. */
+static bool is_of_other_form(const hl_model *m, hl_weight weight) {
+    const hl_mla_params *mla = &m->hp.mla;
+    switch (weight) {
+    case HL_W_SIDE_EMBD:
+    case HL_W_SIDE_PROJ:
+    case HL_W_SIDE_NORM:
+    case HL_W_SIDE_GATE:
+    case HL_W_SIDE_UP:
+    case HL_W_SIDE_POST_NORM: return m->hp.n_side == 0;
+    case HL_W_Q_A:
+    case HL_W_Q_A_NORM:
+    case HL_W_Q_B: return mla->q_rank == 0;
+    case HL_W_MLA_Q: return mla->q_rank > 0;
+    case HL_W_K_B:
+    case HL_W_V_B: return !mla->is_absorbed;
+    case HL_W_KV_B: return mla->is_absorbed;
+    default: return false;
+    }
+}
+
+/* What a layer has no use for: keys and values where it reads those of another one, a second dense block,
+ * shared experts of no width. */
+static bool is_unused(const hl_model *m, hl_weight weight, const hl_layer *layer) {
+    static const hl_weight own_kv[] = {HL_W_K, HL_W_V, HL_W_K_BIAS, HL_W_V_BIAS, HL_W_K_NORM};
+    static const hl_weight shared[] = {HL_W_SHARED_SHARE, HL_W_GATE_SHEXP, HL_W_UP_SHEXP, HL_W_DOWN_SHEXP};
+    const hl_weight_row   *row = &hl_weight_rows[weight];
+    if (is_of_other_form(m, weight)) return true;
+    if (!layer) return false;
+    if (layer->p->shares_kv && is_one_of(weight, own_kv, sizeof own_kv / sizeof own_kv[0])) return true;
+    if (layer->p->n_shared_ff == 0 && is_one_of(weight, shared, sizeof shared / sizeof shared[0]))
+        return true;
+    const bool has_experts = layer->p->n_expert_ff > 0;
+    if (row->scope == HL_SCOPE_DENSE && has_experts) return !m->arch->router.beside_dense;
+    return row->scope == HL_SCOPE_EXPERT && !has_experts;
 }
 
 /* The tensor's name, where it is looked for; false: not in this layer. */
-static bool name_of(hl_weight weight, uint32_t i_layer, const hl_layer *layer, char *ret_name, size_t cap) {
-    const hl_weight_row *row = &hl_weight_rows[weight];
-    const bool           has_experts = layer && layer->p->n_expert_ff > 0;
-    if (row->scope == HL_SCOPE_DENSE && has_experts) return false;
-    if (row->scope == HL_SCOPE_EXPERT && !has_experts) return false;
+static bool name_of(const hl_model *m, hl_weight weight, uint32_t i_layer, const hl_layer *layer,
+                    char *ret_name, size_t cap) {
+    if (is_unused(m, weight, layer)) return false;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    (void)snprintf(ret_name, cap, row->name, i_layer);
+    (void)snprintf(ret_name, cap, hl_weight_rows[weight].name, i_layer);
 #pragma GCC diagnostic pop
     return true;
 }
@@ -205,14 +277,16 @@ static hl_status keep_vector(hl_model *m, hl_weight weight, const hl_gguf_tensor
         m->tok_norm = v;
     else if (weight == HL_W_TOK_NORM_BIAS)
         m->tok_norm_bias = v;
-    else if (weight == HL_W_OUT_NORM)
+    else if (weight == HL_W_OUT_NORM || weight == HL_W_ENC_OUT_NORM)
         m->out_norm = v;
     else if (weight == HL_W_OUT_BIAS)
         m->out_bias = v;
     else if (layer && weight == HL_W_QKV_BIAS)
         split_qkv(NULL, v, layer);
-    else if (layer)
-        layer->v[weight] = v;
+    else if (layer && weight == HL_W_GATE_UP_BIAS)
+        split_gate_up(NULL, v, layer);
+    else
+        (layer ? layer : &m->top)->v[weight] = v;
     return HL_OK;
 }
 
@@ -234,10 +308,24 @@ static void keep_matrix(hl_model *m, hl_weight weight, const hl_gguf_tensor *t, 
         m->out = w;
     else if (layer && weight == HL_W_QKV)
         split_qkv(&w, NULL, layer);
-    else if (layer) {
-        layer->w[weight] = w;
-        layer->expert_stride[weight] = stride;
+    else if (layer && weight == HL_W_GATE_UP)
+        split_gate_up(&w, NULL, layer);
+    else if (layer && weight == HL_W_GATE_UP_EXPS)
+        split_experts(&w, stride, layer);
+    else {
+        hl_layer *l = layer ? layer : &m->top;
+        l->w[weight] = w;
+        l->expert_stride[weight] = stride;
     }
+}
+
+/* Where a family has ffn_up with and without the gate's rows, the number of rows says which it is. */
+static bool is_other_form(const hl_model *m, hl_weight weight, const hl_gguf_tensor *t,
+                          const hl_layer *layer) {
+    const hl_weight_use *uses = m->arch->weights;
+    if (uses[HL_W_GATE_UP] == HL_IGNORED || uses[HL_W_UP] == HL_IGNORED) return false;
+    if (weight == HL_W_GATE_UP) return dim_of(t, 1) != 2 * (uint64_t)layer->p->n_ff;
+    return weight == HL_W_UP && is_part(HL_W_UP, layer);
 }
 
 /* One tensor of the model, or of a layer. */
@@ -245,12 +333,12 @@ static hl_status bind_weight(hl_model *m, hl_weight weight, uint32_t i_layer, hl
                              size_t *ret_bound, hl_err *err) {
     char                 name[96];
     const hl_weight_row *row = &hl_weight_rows[weight];
-    if (!name_of(weight, i_layer, layer, name, sizeof name)) return HL_OK;
+    if (!name_of(m, weight, i_layer, layer, name, sizeof name)) return HL_OK;
     const hl_gguf_tensor *t = hl_gguf_find_tensor(m->gguf, name);
     const bool            has_part = layer && is_part(weight, layer);
+    if (t && layer && is_other_form(m, weight, t, layer)) return HL_OK;
     if (t && has_part)
-        return hl_fail(err, HL_E_FORMAT, "tensor '%s' is there twice: alone, and as a part of attn_qkv",
-                       name);
+        return hl_fail(err, HL_E_FORMAT, "tensor '%s' is there twice: alone, and as a part of another", name);
     if (!t) {
         if (m->arch->weights[weight] == HL_ALLOWED || has_part) return HL_OK;
         return hl_fail(err, HL_E_FORMAT, "tensor '%s' is missing (architecture '%s' needs it)", name,
@@ -260,19 +348,45 @@ static hl_status bind_weight(hl_model *m, hl_weight weight, uint32_t i_layer, hl
     if (status == HL_OK) status = check_alignment(t, err);
     if (status != HL_OK) return status;
     (*ret_bound)++;
-    if (n_dims_of(row) == 1) return keep_vector(m, weight, t, layer, err);
+    if (n_dims_of(row) == 1 || row->part == HL_PART_TABLE) return keep_vector(m, weight, t, layer, err);
     keep_matrix(m, weight, t, layer);
     return HL_OK;
 }
 
+static uint32_t needs_of(const hl_layer *l, const hl_weight *weights, size_t n) {
+    uint32_t needs = 0;
+    for (size_t i = 0; i < n; i++) needs |= hl_matrix_needs(&l->w[weights[i]]);
+    return needs;
+}
+
 static void note_needs(hl_layer *l) {
-    l->need_attn_in =
-        hl_matrix_needs(&l->w[HL_W_Q]) | hl_matrix_needs(&l->w[HL_W_K]) | hl_matrix_needs(&l->w[HL_W_V]);
+    static const hl_weight attn_in[] = {HL_W_Q,   HL_W_K,     HL_W_V,    HL_W_GATE_ATTN,  HL_W_GATE_HEADS,
+                                        HL_W_Q_A, HL_W_MLA_Q, HL_W_KV_A, HL_W_LAUREL_DOWN};
+    static const hl_weight ffn_in[] = {HL_W_GATE,    HL_W_UP,         HL_W_ROUTER,  HL_W_GATE_EXPS,
+                                       HL_W_UP_EXPS, HL_W_GATE_SHEXP, HL_W_UP_SHEXP};
+    static const hl_weight side_in[] = {HL_W_SIDE_GATE, HL_W_ALTUP_ROUTER};
+#define NEEDS(list) needs_of(l, list, sizeof(list) / sizeof(list)[0])
+    l->need_attn_in = NEEDS(attn_in);
     l->need_o_in = hl_matrix_needs(&l->w[HL_W_O]);
-    l->need_ffn_in = hl_matrix_needs(&l->w[HL_W_GATE]) | hl_matrix_needs(&l->w[HL_W_UP]) |
-                     hl_matrix_needs(&l->w[HL_W_ROUTER]) | hl_matrix_needs(&l->w[HL_W_GATE_EXPS]) |
-                     hl_matrix_needs(&l->w[HL_W_UP_EXPS]);
-    l->need_down_in = hl_matrix_needs(&l->w[HL_W_DOWN]) | hl_matrix_needs(&l->w[HL_W_DOWN_EXPS]);
+    l->need_ffn_in = NEEDS(ffn_in) | (l->v[HL_W_SHARED_SHARE] ? HL_NEED_F32 : 0u);
+    l->need_side_in = NEEDS(side_in);
+#undef NEEDS
+}
+
+/* Names that some families have for what others call otherwise. */
+static void take_aliases(hl_layer *l) {
+    if (!l->v[HL_W_FFN_NORM]) l->v[HL_W_FFN_NORM] = l->v[HL_W_FFN_NORM_AS_POST];
+    if (!l->v[HL_W_CHOICE_BIAS]) l->v[HL_W_CHOICE_BIAS] = l->v[HL_W_CHOICE_BIAS_BARE];
+}
+
+/* Weights of norms that have none, and for functions whose other argument is missing. */
+static hl_status make_ones(hl_model *m, hl_err *err) {
+    const uint32_t n = m->hp.n_experts > m->hp.n_embd ? m->hp.n_experts : m->hp.n_embd;
+    float         *ones = hl_arena_get(&m->arena, n, sizeof *ones);
+    if (!ones) return hl_fail(err, HL_E_NOMEM, "no memory for %u values", n);
+    for (uint32_t i = 0; i < n; i++) ones[i] = 1.0f;
+    m->ones = ones;
+    return HL_OK;
 }
 
 /* The number of the layer in a tensor's name; UINT32_MAX: it is of none. */
@@ -292,7 +406,7 @@ static hl_status check_layers(const hl_model *m, hl_err *err) {
     for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++) {
         const hl_gguf_tensor *t = hl_gguf_tensor_at(m->gguf, i);
         const uint32_t        layer = layer_of(t->name);
-        if (layer == UINT32_MAX || layer < m->hp.n_layers) continue;
+        if (layer == UINT32_MAX || layer < m->hp.n_blocks) continue;
         if (!first) first = t->name;
         n++;
     }
@@ -301,7 +415,7 @@ static hl_status check_layers(const hl_model *m, hl_err *err) {
         err, HL_E_FORMAT,
         "key '%s.block_count' is %u, but there are tensors of further layers: '%s' (%zu in all); with the "
         "layers that it says, half a model would answer",
-        m->arch->name, m->hp.n_layers, first, n);
+        m->arch->name, m->hp.n_blocks, first, n);
 }
 
 static hl_status bind_tensors(hl_model *m, hl_err *err) {
@@ -324,7 +438,11 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
         return hl_fail(err, HL_E_FORMAT, "of dense_2.weight and dense_3.weight one is missing");
     if (!m->out.data && !m->arch->is_encoder) m->out = m->tok_embd;
     m->need_out_in = hl_matrix_needs(&m->out);
-    for (uint32_t i = 0; i < m->hp.n_layers; i++) note_needs(&m->layers[i]);
+    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
+        take_aliases(&m->layers[i]);
+        note_needs(&m->layers[i]);
+    }
+    if ((status = make_ones(m, err)) != HL_OK) return status;
     if (n_bound < hl_gguf_n_tensors(m->gguf))
         hl_event(&m->engine->events, HL_LOG_DEBUG, "engine", "tensors-unused", "n=%zu of=%zu action=ignored",
                  hl_gguf_n_tensors(m->gguf) - n_bound, hl_gguf_n_tensors(m->gguf));
@@ -410,6 +528,46 @@ static hl_status keep_text(hl_model *m, const char *key, const char **ret, hl_er
     return HL_OK;
 }
 
+/* A tensor's name with "N" for the number of its layer. */
+static void name_without_layer(const char *name, char *ret, size_t cap) {
+    const bool  is_of_layer = layer_of(name) != UINT32_MAX;
+    const char *rest = is_of_layer ? strchr(name + 4, '.') + 1 : name;
+    (void)snprintf(ret, cap, "%s%s", is_of_layer ? "blk.N." : "", rest);
+}
+
+/* Whether some architecture has such a tensor. */
+static bool is_known(const char *bare) {
+    char known[96];
+    for (int w = 0; w < HL_W_count; w++) {
+        const char *name = hl_weight_rows[w].name, *number = strstr(name, "%u");
+        (void)snprintf(known, sizeof known, "%s%s", number ? "blk.N." : "", number ? number + 3 : name);
+        if (strcmp(known, bare) == 0) return true;
+    }
+    return false;
+}
+
+/* What of an architecture nobody knows: the kinds of its tensors, the first few by name. */
+static hl_status fail_arch(const hl_model *m, hl_view arch, hl_err *err) {
+    enum { MAX_NAMED = 6 };
+    hl_str list;
+    size_t n = 0;
+    hl_str_init(&list, 360);
+    for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf) && n < MAX_NAMED; i++) {
+        char bare[80], quoted[84];
+        name_without_layer(hl_gguf_tensor_at(m->gguf, i)->name, bare, sizeof bare);
+        (void)snprintf(quoted, sizeof quoted, "'%s'", bare);
+        if (is_known(bare) || strstr(hl_str_text(&list), quoted)) continue;
+        hl_str_add_format(&list, "%s%s", n++ ? ", " : "", quoted);
+    }
+    const hl_status status = hl_fail(err, HL_E_UNSUPPORTED, "architecture '%.*s' is not supported; %s%s%s",
+                                     (int)(arch.len > 64 ? 64 : arch.len), arch.ptr,
+                                     n ? "tensors that no supported one has: "
+                                       : "its tensors are known, but not what is made of them",
+                                     n ? hl_str_text(&list) : "", n == MAX_NAMED ? " ..." : "");
+    hl_str_done(&list);
+    return status;
+}
+
 static hl_status find_arch(hl_model *m, hl_err *err) {
     hl_view   name = {0};
     hl_status status = hl_gguf_get_text(m->gguf, "general.architecture", &name, err);
@@ -417,14 +575,7 @@ static hl_status find_arch(hl_model *m, hl_err *err) {
     if (status != HL_OK) return status;
     m->arch = hl_arch_find(name);
     if (m->arch) return HL_OK;
-    hl_str list;
-    hl_str_init(&list, 400);
-    for (size_t i = 0; hl_arch_name_at(i); i++)
-        hl_str_add_format(&list, "%s%s", i ? ", " : "", hl_arch_name_at(i));
-    status = hl_fail(err, HL_E_UNSUPPORTED, "architecture '%.*s' is not supported; supported are %s",
-                     (int)(name.len > 64 ? 64 : name.len), name.ptr, hl_str_text(&list));
-    hl_str_done(&list);
-    return status;
+    return fail_arch(m, name, err);
 }
 
 static hl_status load_tokenizer(hl_model *m, hl_err *err) {

@@ -44,51 +44,117 @@ enum {
 #undef HL_LIMIT
 };
 
+/* Where the activation of a layer's feed-forward blocks bends: 0, or as Apertus has it. */
+typedef struct hl_bend {
+    float clip;                        /* SwiGLU: silu(gate) at most this, up within +-this; 0: no limit */
+    float alpha_p, alpha_n, beta, eps; /* xIELU */
+} hl_bend;
+
 /* What may differ from layer to layer. */
 typedef struct hl_layer_params {
-    uint32_t n_heads, n_kv_heads, head_dim;
-    /* head_dim up to the multiple of 8 that kernels of attention and the cache deal in; zeros behind */
+    uint32_t n_heads, n_kv_heads;
+    uint32_t head_dim, v_dim; /* of queries and keys; of values */
+    /* The larger of both up to the multiple of 8 that kernels of attention and the cache deal in; zeros
+     * behind. */
     uint32_t head_room;
     uint32_t n_ff;        /* of a dense block */
     uint32_t n_expert_ff; /* of each expert; 0: the block is dense */
+    uint32_t n_shared_ff; /* of the experts that every row has; 0: none */
     uint32_t window;      /* positions it sees, the own one included; 0: all */
     uint32_t i_rope;      /* of hl_hparams.ropes */
+    uint32_t i_kv;        /* the layer whose keys and values it reads: itself, or an earlier one */
+    bool     shares_kv;   /* it has none of its own */
+    bool     rotates;
+    bool     norms_turned;    /* heads have a norm without weights behind the rotation */
+    bool     has_temperature; /* queries grow with the position: hl_hparams.temperature */
+    bool     is_parallel;     /* attention and feed-forward read the same x */
     float    qk_scale;
+    hl_bend  bend, shared_bend; /* of its block or experts; of its shared experts */
 } hl_layer_params;
 
 static inline size_t hl_q_cols(const hl_layer_params *p) { return (size_t)p->n_heads * p->head_dim; }
-static inline size_t hl_kv_cols(const hl_layer_params *p) { return (size_t)p->n_kv_heads * p->head_dim; }
-static inline size_t hl_qkv_cols(const hl_layer_params *p) { return hl_q_cols(p) + 2 * hl_kv_cols(p); }
+static inline size_t hl_k_cols(const hl_layer_params *p) {
+    return p->shares_kv ? 0 : (size_t)p->n_kv_heads * p->head_dim;
+}
+static inline size_t hl_v_cols(const hl_layer_params *p) {
+    return p->shares_kv ? 0 : (size_t)p->n_kv_heads * p->v_dim;
+}
+static inline size_t hl_qkv_cols(const hl_layer_params *p) {
+    return hl_q_cols(p) + hl_k_cols(p) + hl_v_cols(p);
+}
+static inline size_t hl_attn_cols(const hl_layer_params *p) { return (size_t)p->n_heads * p->v_dim; }
 
 /* A way to rotate queries and keys by their positions. */
 typedef struct hl_rope_params {
     uint32_t n_rot; /* values of a head that turn */
     float    base;
-    float    freq_scale; /* 1 / factor; 1: no scaling */
-    float    ext_factor; /* YaRN's mix: 0 linear, 1 YaRN */
-    float    attn_factor;
+    float    freq_scale;  /* 1 / factor; 1: no scaling */
+    float    ext_factor;  /* YaRN's mix: 0 linear, 1 YaRN */
+    float    attn_factor; /* of cos and sin, all in all */
     float    beta_fast, beta_slow;
     uint32_t n_ctx_orig;
+    bool     has_factors; /* rope_freqs, or the tables for short and long contexts, divide its angles */
 } hl_rope_params;
 
 enum { HL_MAX_ROPES = 2 }; /* of layers that see everything, and of windowed ones */
 
+/* Queries times 1 + scale * ln(1 + floor((position + offset) / length)). */
+typedef struct hl_temperature {
+    float    scale; /* 0: none */
+    uint32_t length, offset;
+} hl_temperature;
+
+/* Low-rank keys and values. A head of queries and keys is `still` values, and `rot` that turn. */
+typedef struct hl_mla_params {
+    uint32_t q_rank; /* 0: queries are not compressed */
+    uint32_t kv_rank, still, rot, v;
+    bool     is_absorbed; /* the cache holds compressed rows; else whole heads */
+} hl_mla_params;
+
+/* How a router chooses. */
+typedef struct hl_router_params {
+    hl_gate  gate;
+    bool     norms_shares;
+    float    scale;                   /* times the shares; 1 when unset */
+    uint32_t n_groups, n_groups_used; /* the best are looked for in the best groups only; 1: no groups */
+} hl_router_params;
+
+enum { HL_LAUREL_RANK = 64, HL_N_STREAMS = 4 }; /* of Gemma 3n */
+
 typedef struct hl_hparams {
     uint32_t         n_layers, n_ctx_train, n_embd, n_vocab;
+    uint32_t         n_blocks;                  /* in the file: n_layers, and those that draft */
     uint32_t         n_experts, n_experts_used; /* 0: none in any layer */
     hl_layer_params *layers;                    /* [n_layers] */
     hl_kv_layer     *kv_layers;                 /* [n_layers] what the cache keeps of them */
     hl_layer_params  most; /* the largest of each size over all layers; what buffers are laid out for */
     hl_rope_params   ropes[HL_MAX_ROPES];
     uint32_t         n_ropes;                     /* 1: all layers rotate alike */
+    uint32_t         n_rot_file;                  /* twice as many factors as the file has for angles */
     float            rms_eps, layer_eps;          /* of root mean square norms; of layer norms */
     float            attn_softcap, final_softcap; /* 0: none */
     float            embd_scale;
-    float            expert_scale;  /* times the sum of the experts; 1 when unset */
+    float            residual_scale, logit_scale; /* of what blocks add; of logits. 1: none */
+    float            max_alibi_bias;              /* 0: none */
+    float            clamp_qkv;   /* queries, keys and values are within +-this; 0: no limit */
+    float            value_scale; /* 1: none */
+    hl_activation    activation;
+    hl_temperature   temperature;
+    hl_router_params router;
+    hl_mla_params    mla;
+    uint32_t         n_side;        /* values of an embedding that each layer has of its own; 0: none */
     uint32_t         n_token_types; /* rows of token_types.weight */
     uint32_t         n_pooled;      /* values between the matrices behind pooling */
     uint32_t         pooling;       /* the file's number for how vectors of tokens become one; 0: none */
 } hl_hparams;
+
+/* Columns of the output matrix of attention; rows of a matrix that makes queries, keys and values. */
+static inline uint64_t hl_o_in(const hl_hparams *hp, const hl_layer_params *p) {
+    return (uint64_t)p->n_heads * (hp->mla.kv_rank > 0 ? hp->mla.v : p->v_dim);
+}
+static inline uint64_t hl_qkv_rows(const hl_layer_params *p) {
+    return (uint64_t)p->n_heads * p->head_dim + (uint64_t)p->n_kv_heads * (p->head_dim + p->v_dim);
+}
 
 /* All experts of one kind: [n_experts] matrices one after another. */
 typedef struct hl_layer {
@@ -96,8 +162,8 @@ typedef struct hl_layer {
     const float *v[HL_W_count]; /* vectors by purpose; NULL when absent */
     size_t       expert_stride[HL_W_count]; /* bytes from one expert's matrix to the next */
     const hl_layer_params *p;
-    /* forms of activations that the matmuls of this layer read: HL_NEED_* */
-    uint32_t need_attn_in, need_o_in, need_ffn_in, need_down_in;
+    /* forms of activations that matmuls of this layer read that share them: HL_NEED_* */
+    uint32_t need_attn_in, need_o_in, need_ffn_in, need_side_in;
 } hl_layer;
 
 enum { HL_NEED_F32 = 1, HL_NEED_BF16 = 2, HL_NEED_Q8 = 4 };
@@ -118,6 +184,8 @@ struct hl_model {
     const float   *out_bias;   /* [n_vocab]; NULL: none */
     const float   *rope_freqs; /* [n_rot / 2] divisors, of ropes[0]; NULL: all 1 */
     hl_layer      *layers;     /* [n_layers] */
+    hl_layer       top;        /* further tensors that there are once, by purpose */
+    const float   *ones;       /* n_embd, or n_experts if that is more */
     uint32_t       need_out_in;
     uint32_t       max_cols;  /* widest row of any matrix */
     hl_tokenizer  *tokenizer; /* NULL: the file has none */

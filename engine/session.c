@@ -47,6 +47,9 @@ static hl_status check_params(const hl_model *m, const hl_session_params *p, geo
     if (status != HL_OK) return status;
     if (n_ctx < 1 || n_ctx > HL_MAX_CTX)
         return hl_fail(err, HL_E_ARG, "n_ctx is %d, expected 1..%d", n_ctx, HL_MAX_CTX);
+    if (m->pos_embd.data && (uint32_t)n_ctx > m->hp.n_ctx_train)
+        return hl_fail(err, HL_E_ARG, "n_ctx is %d, but the model has learned %u positions", n_ctx,
+                       m->hp.n_ctx_train);
     if (p->n_batch < 0 || p->n_batch > MAX_BATCH)
         return hl_fail(err, HL_E_ARG, "n_batch is %d, expected 0 (automatic) or 1..%d", p->n_batch,
                        MAX_BATCH);

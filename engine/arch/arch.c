@@ -12,8 +12,6 @@ static const hl_arch *const all[] = {
 #undef HL_ARCH
 };
 
-enum { HL_PART_ALONE, HL_PART_FUSED };
-
 /* NONE where a line has fewer than three dimensions. */
 #define SHAPE(a, b, c, ...)                                                                                  \
     { HL_DIM_##a, HL_DIM_##b, HL_DIM_##c }
@@ -29,5 +27,3 @@ const hl_arch *hl_arch_find(hl_view name) {
         if (hl_view_is(name, all[i]->name)) return all[i];
     return NULL;
 }
-
-const char *hl_arch_name_at(size_t i) { return i < sizeof all / sizeof all[0] ? all[i]->name : NULL; }

@@ -15,4 +15,5 @@ const hl_arch hl_arch_bert = {
     .rope = HL_ROPE_NONE,
     .activation = HL_ACTIVATION_GEGLU,
     .is_encoder = true,
+    .norms_behind = true,
 };

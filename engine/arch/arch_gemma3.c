@@ -19,5 +19,6 @@ const hl_arch hl_arch_gemma3 = {
     .has_softcap = true,
     .window_pattern = 6,
     .window_rope_base = 10000.0f,
+    .window_rope_plain = true,
     .query_pre_attn_scalar_layers = 62,
 };

@@ -17,5 +17,6 @@ const hl_arch hl_arch_gemma_embedding = {
     .scale_embd = true,
     .window_pattern = 6,
     .window_rope_base = 10000.0f,
+    .window_rope_plain = true,
     .is_encoder = true,
 };

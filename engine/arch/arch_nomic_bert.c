@@ -14,4 +14,5 @@ const hl_arch hl_arch_nomic_bert = {
     .rope = HL_ROPE_HALVES,
     .activation = HL_ACTIVATION_SWIGLU,
     .is_encoder = true,
+    .norms_behind = true,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * attention.c - store keys and values, then attend: in parallel over heads, tiles of rows, and splits.
+ * attention.c - attend: in parallel over heads, tiles of rows, and splits.
  *
  * The unit is (span of rows of one sequence, KV head, tile of its rows): all query heads of the KV head for
  * those rows read each key once. Where a KV head has more query heads than a kernel takes at once, they are
@@ -8,106 +8,19 @@
  * partial results are merged in order, so the same bits come out whether one thread walks all splits of an
  * item (prompts: many items) or several do (decoding: few rows, long context).
  */
+#include <math.h>
 #include <string.h>
 
 #include "engine/forward/forward_priv.h"
 
-/* ---- keys and values ------------------------------------------------------------------------- */
-
-typedef struct store_ctx {
-    hl_pass        *f;
-    const hl_layer *l;
-    uint32_t        i_layer, i_cache; /* i_cache: the layer of a block that has room for it */
-} store_ctx;
-
-/* What a layer of an encoder keeps is of no use to the next one: they share the room of one. */
-static uint32_t cache_layer(const hl_pass *f, uint32_t i_layer) {
-    return f->m->arch->is_encoder ? 0 : i_layer;
-}
-
-/* To the row's page, and to those of forks that share the position in a block of their own. */
-static void write_key_value(const store_ctx *c, uint32_t r, uint32_t kv, const float *k, const float *v) {
-    const hl_pass *f = c->f;
-    const hl_seq  *s = f->seqs[r];
-    const uint32_t pos = (uint32_t)f->pos[r], block = pos / HL_KV_PAGE_TOKENS, slot = pos % HL_KV_PAGE_TOKENS;
-    const hl_kv_cache_type type = hl_kv_pool_shape(s->pool)->type;
-    const size_t           hd = c->l->p->head_room;
-    f->k->kv_write(type, hd, slot, k, v,
-                   hl_kv_host_page(hl_kv_pool_store(s->pool), s->blocks[block], c->i_cache, kv));
-    for (const hl_seq *t = s->forks; t; t = t->next_fork)
-        if (f->pos[r] < t->n_pos && t->blocks[block] != s->blocks[block])
-            f->k->kv_write(type, hd, slot, k, v,
-                           hl_kv_host_page(hl_kv_pool_store(t->pool), t->blocks[block], c->i_cache, kv));
-}
-
-/* A query head as the kernels read it. */
-static float *query_of(const hl_pass *f, const hl_layer_params *p, uint32_t row, uint32_t head) {
-    return p->head_room != p->head_dim ? f->q + ((size_t)row * p->n_heads + head) * p->head_room
-                                       : f->qkv + row * hl_qkv_cols(p) + (size_t)head * p->head_dim;
-}
-
-/* Zeros behind a head change no product of it. */
-static const float *with_room(const hl_layer_params *p, const float *head, float *room) {
-    if (p->head_room == p->head_dim) return head;
-    memcpy(room, head, p->head_dim * sizeof *room);
-    memset(room + p->head_dim, 0, (p->head_room - p->head_dim) * sizeof *room);
-    return room;
-}
-
-/* Norm and rotate the query heads of one KV head's group, and its key; write key and value. */
-static void store_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
-    const store_ctx       *c = ctx;
-    hl_pass               *f = c->f;
-    const hl_layer_params *p = c->l->p;
-    const hl_block_span    seg = f->block_spans[i_chunk / p->n_kv_heads];
-    const uint32_t         kv = i_chunk % p->n_kv_heads;
-    const uint32_t         group = p->n_heads / p->n_kv_heads;
-    const size_t           hd = p->head_dim, n_rot = f->m->hp.ropes[p->i_rope].n_rot;
-    const bool   halves = f->m->arch->rope == HL_ROPE_HALVES, has_room = p->head_room != p->head_dim;
-    const float  eps = f->m->hp.rms_eps;
-    const float *q_norm = c->l->v[HL_W_Q_NORM];
-    const float *k_norm = c->l->v[HL_W_K_NORM];
-    (void)i_thread;
-    if (!hl_pass_fits(f, HL_ROOM_HEAD_DIM, p->head_room, HL_ATTEND_MAX_HEAD_DIM)) return;
-    for (uint32_t r = seg.begin; r < seg.end; r++) {
-        float       *row = f->qkv + r * hl_qkv_cols(p);
-        const float *cs = f->ropes[p->i_rope].table + r * n_rot;
-        for (uint32_t h = kv * group; h < (kv + 1) * group; h++) {
-            float *q = row + h * hd;
-            if (q_norm) f->k->rmsnorm(hd, q, q_norm, eps, q);
-            f->k->rope(n_rot, halves, cs, q);
-            if (has_room) (void)with_room(p, q, query_of(f, p, r, h));
-        }
-        hl_row_look(f, r, HL_PLACE_QUERIES, c->i_layer, group * hd, row + kv * group * hd);
-        float *k = row + (p->n_heads + kv) * hd;
-        float *v = row + (p->n_heads + p->n_kv_heads + kv) * hd;
-        if (k_norm) f->k->rmsnorm(hd, k, k_norm, eps, k);
-        f->k->rope(n_rot, halves, cs, k);
-        hl_row_look(f, r, HL_PLACE_KEYS, c->i_layer, hd, k);
-        hl_row_look(f, r, HL_PLACE_VALUES, c->i_layer, hd, v);
-        float k_room[HL_ATTEND_MAX_HEAD_DIM], v_room[HL_ATTEND_MAX_HEAD_DIM];
-        write_key_value(c, r, kv, with_room(p, k, k_room), with_room(p, v, v_room));
-    }
-}
-
-void hl_kv_store_run(hl_pass *f, uint32_t i_layer) {
-    store_ctx c = {
-        .f = f, .l = &f->m->layers[i_layer], .i_layer = i_layer, .i_cache = cache_layer(f, i_layer)};
-    const uint32_t n = f->n_block_spans * c.l->p->n_kv_heads;
-    if (f->n_rows <= 4) {
-        for (uint32_t i = 0; i < n; i++) store_chunk(&c, i, 0);
-        return;
-    }
-    hl_pool_run(f->pool, n, store_chunk, &c);
-}
-
-/* ---- attention ------------------------------------------------------------------------------- */
-
 typedef struct attend_ctx {
     hl_pass        *f;
     const hl_layer *l;
-    uint32_t        i_cache;    /* as in store_ctx */
+    uint32_t        i_cache;    /* the layer of a block that has what it reads */
+    const float    *sinks;      /* [n_heads] scores of nothing at all; NULL: none */
     bool            sees_all;   /* rows see what stands behind them, too */
+    float           max_bias;   /* of scores that fall with the distance; 0: they do not */
+    bool            in_chunks;  /* a window is the row's part of the context, which is cut into such */
     uint32_t        n_parts;    /* that the query heads of a KV head are cut into */
     uint32_t        part_heads; /* of the largest part */
     uint32_t        tile_rows;  /* rows per item */
@@ -128,6 +41,7 @@ typedef struct attend_item {
 static int32_t first_visible(const attend_ctx *c, int32_t pos) {
     const int32_t window = (int32_t)c->l->p->window, half = window / 2;
     if (c->sees_all) return window > 0 && pos > half ? pos - half : 0;
+    if (c->in_chunks && window > 0) return pos / window * window;
     return window > 0 && pos >= window ? pos - window + 1 : 0;
 }
 
@@ -167,8 +81,19 @@ typedef struct attend_queries {
     const float *q[HL_ATTEND_MAX_QUERIES];
     int32_t      pos[HL_ATTEND_MAX_QUERIES];
     int32_t      first[HL_ATTEND_MAX_QUERIES];
+    int32_t      at[HL_ATTEND_MAX_QUERIES]; /* only with slopes, as those */
+    float        slope[HL_ATTEND_MAX_QUERIES];
     uint32_t     n;
 } attend_queries;
+
+/* Powers of 2^(-max / n) for the first n heads, n the largest power of two; between them for the rest.
+ * from: "Train short, test long", arXiv 2108.12409, and its published code */
+static float slope_of_head(const attend_ctx *c, uint32_t head) {
+    const double max = (double)c->max_bias;
+    uint32_t     n = 1;
+    while (2 * n <= c->l->p->n_heads) n *= 2;
+    return (float)(head < n ? exp2(-max * (head + 1) / n) : exp2(-max / 2 * (2 * (head - n) + 1) / n));
+}
 
 /* False: there are more than a kernel takes. */
 static bool fill_queries(const attend_ctx *c, const attend_item *it, attend_queries *ret) {
@@ -178,9 +103,11 @@ static bool fill_queries(const attend_ctx *c, const attend_item *it, attend_quer
         return false;
     for (uint32_t r = it->begin; r < it->end; r++) {
         for (uint32_t h = it->head; h < it->head + it->n_heads; h++) {
-            ret->q[ret->n] = query_of(c->f, c->l->p, r, h);
+            ret->q[ret->n] = hl_query_of(c->f, c->l->p, r, h);
             ret->pos[ret->n] = last_visible(c, it, c->f->pos[r]);
             ret->first[ret->n] = first_visible(c, c->f->pos[r]);
+            ret->at[ret->n] = c->f->pos[r];
+            if (c->max_bias > 0) ret->slope[ret->n] = slope_of_head(c, h);
             ret->n++;
         }
     }
@@ -209,6 +136,8 @@ static void attend_split(const attend_ctx *c, const attend_item *it, const atten
         .q_first = q->first,
         .qk_scale = c->l->p->qk_scale,
         .softcap = f->m->hp.attn_softcap,
+        .slopes = c->max_bias > 0 ? q->slope : NULL,
+        .q_at = q->at,
         .pos_begin = begin,
         .pos_end = end,
         .pages = pages,
@@ -224,17 +153,24 @@ static void attend_split(const attend_ctx *c, const attend_item *it, const atten
 static float *result_of(const attend_ctx *c, const attend_item *it, uint32_t i) {
     const hl_layer_params *p = c->l->p;
     const uint32_t         row = it->begin + i / it->n_heads;
-    return c->f->attn + ((size_t)row * p->n_heads + it->head + i % it->n_heads) * p->head_dim;
+    return c->f->attn + ((size_t)row * p->n_heads + it->head + i % it->n_heads) * p->v_dim;
 }
 
-/* The result of query i of an item from those of its splits. */
-static void merge(const attend_ctx *c, const attend_item *it, uint32_t i, uint32_t n_splits, const float *o,
-                  size_t o_stride, const float *max, const float *sum, size_t ms_stride) {
+/* The result of query i of an item from those of its splits. A sink is one split more, whose values are
+ * zeros: there is room for it behind the others. */
+static void merge(const attend_ctx *c, const attend_item *it, uint32_t i, uint32_t n_splits, float *o,
+                  size_t o_stride, float *max, float *sum, size_t ms_stride) {
     const hl_layer_params *p = c->l->p;
     float                 *ret = result_of(c, it, i), room[HL_ATTEND_MAX_HEAD_DIM];
-    const bool             is_whole = p->head_room == p->head_dim;
+    const bool             is_whole = p->head_room == p->v_dim;
+    if (c->sinks) {
+        memset(o + n_splits * o_stride, 0, p->head_room * sizeof *o);
+        max[n_splits * ms_stride] = c->sinks[it->head + i % it->n_heads];
+        sum[n_splits * ms_stride] = 1.0f;
+        n_splits++;
+    }
     c->f->k->attend_merge(p->head_room, n_splits, o, o_stride, max, sum, ms_stride, is_whole ? ret : room);
-    if (!is_whole) memcpy(ret, room, p->head_dim * sizeof *ret);
+    if (!is_whole) memcpy(ret, room, p->v_dim * sizeof *ret);
 }
 
 /* One thread walks all splits of an item. */
@@ -247,7 +183,8 @@ static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const int32_t      first = it.first_pos / HL_ATTEND_SPLIT;
     const int32_t      last = it.last_pos / HL_ATTEND_SPLIT;
     if (!fill_queries(c, &it, &q) || !hl_pass_fits(c->f, HL_ROOM_ITEM_QUERIES, q.n, c->f->tile_queries) ||
-        !hl_pass_fits(c->f, HL_ROOM_ITEM_SPLITS, (size_t)(last - first + 1), c->f->n_splits_cap))
+        !hl_pass_fits(c->f, HL_ROOM_ITEM_SPLITS, (size_t)(last - first + 1) + (c->sinks != NULL),
+                      c->f->n_splits_cap))
         return;
     const size_t hd = c->l->p->head_room;
     const size_t o_stride = q.n * hd;
@@ -264,7 +201,8 @@ static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
 
 /* Storage of partial results when splits are items: [item][split][query]. */
 static size_t shared_slot(const attend_ctx *c, uint32_t i_item, uint32_t i_split) {
-    return ((size_t)i_item * c->n_splits + i_split) * c->tile_rows * c->part_heads;
+    const size_t n_slots = c->n_splits + (c->sinks != NULL);
+    return ((size_t)i_item * n_slots + i_split) * c->tile_rows * c->part_heads;
 }
 
 static void split_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
@@ -349,7 +287,13 @@ void hl_attention_run(hl_pass *f, uint32_t i_layer) {
     const hl_layer        *l = &f->m->layers[i_layer];
     const hl_layer_params *p = l->p;
     const uint32_t         group = p->n_heads / p->n_kv_heads;
-    attend_ctx c = {.f = f, .l = l, .i_cache = cache_layer(f, i_layer), .sees_all = f->m->arch->is_encoder};
+    attend_ctx             c = {.f = f,
+                                .l = l,
+                                .i_cache = hl_cache_layer(f, i_layer),
+                                .sinks = l->v[HL_W_SINKS],
+                                .sees_all = f->m->arch->is_encoder,
+                                .max_bias = f->m->hp.max_alibi_bias,
+                                .in_chunks = f->m->arch->window_is_chunk};
     c.n_parts = (group + f->tile_queries - 1) / f->tile_queries;
     c.part_heads = (group + c.n_parts - 1) / c.n_parts;
     c.tile_rows = f->tile_queries / c.part_heads;
@@ -359,7 +303,8 @@ void hl_attention_run(hl_pass *f, uint32_t i_layer) {
     const uint32_t n_splits = want_splits(n_items, n_threads, 0) ? max_splits(&c, c.n_items) : 1;
     /* Tiles of few rows need less room: one row a tile when no span has more. */
     if (n_splits > 1 && f->n_rows == f->n_seq_spans) c.tile_rows = 1;
-    const size_t need = (size_t)n_items * n_splits * c.tile_rows * c.part_heads * p->head_room;
+    const size_t n_slots = n_splits + (c.sinks != NULL);
+    const size_t need = (size_t)n_items * n_slots * c.tile_rows * c.part_heads * p->head_room;
     const bool   fits = need <= f->shared_o_floats;
     if (n_splits > 1 && fits && want_splits(n_items, n_threads, need))
         run_split(&c, n_items, n_splits);

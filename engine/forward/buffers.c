@@ -25,14 +25,17 @@ void hl_act_lay_out(hl_bump *b, hl_act_buf *a, size_t n_values, uint32_t n_plane
     a->sum16 = hl_bump_take(b, n / 16 + 1, sizeof *a->sum16);
 }
 
+/* Forms of activations that any matmul reads; of those into down matrices apart. */
 static uint32_t needs_of(const hl_model *m, uint32_t *ret_down) {
     uint32_t needs = m->need_out_in;
     *ret_down = 0;
-    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
-        const hl_layer *l = &m->layers[i];
-        needs |= l->need_attn_in | l->need_o_in | l->need_ffn_in;
-        *ret_down |= l->need_down_in;
+    for (int w = 0; w < HL_W_count; w++) {
+        const bool is_down = w == HL_W_DOWN || w == HL_W_DOWN_EXPS || w == HL_W_DOWN_SHEXP;
+        needs |= hl_matrix_needs(&m->top.w[w]);
+        for (uint32_t i = 0; i < m->hp.n_layers; i++)
+            *(is_down ? ret_down : &needs) |= hl_matrix_needs(&m->layers[i].w[w]);
     }
+    for (uint32_t i = 0; i < m->hp.n_layers; i++) needs |= m->layers[i].need_ffn_in;
     return needs;
 }
 
@@ -57,23 +60,32 @@ static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 /* What the widest layer needs: values of a row. */
 typedef struct widths {
-    size_t   q, qkv, room_q, ff;
+    size_t   attn, qkv, room_q, ff, gate, act;
     uint32_t group; /* query heads of a KV head */
     uint32_t least_head_room;
 } widths;
 
-static widths find_widths(const hl_hparams *hp) {
-    widths w = {.least_head_room = hp->most.head_room};
+static widths find_widths(const hl_model *m) {
+    const hl_hparams    *hp = &m->hp;
+    const hl_mla_params *mla = &hp->mla;
+    widths               w = {.least_head_room = hp->most.head_room, .attn = hp->n_embd};
     for (uint32_t i = 0; i < hp->n_layers; i++) {
         const hl_layer_params *p = &hp->layers[i];
         const uint32_t         group = p->n_heads / p->n_kv_heads;
-        w.q = larger(w.q, hl_q_cols(p));
+        const bool             is_gated =
+            m->layers[i].w[HL_W_GATE_ATTN].data != NULL || m->layers[i].w[HL_W_GATE_HEADS].data != NULL;
+        w.attn = larger(w.attn, larger(hl_attn_cols(p), hl_o_in(hp, p)));
+        if (is_gated) w.gate = larger(w.gate, hl_attn_cols(p));
         w.qkv = larger(w.qkv, hl_qkv_cols(p));
         if (p->head_room != p->head_dim) w.room_q = larger(w.room_q, (size_t)p->n_heads * p->head_room);
-        w.ff = larger(w.ff, p->n_expert_ff ? (size_t)p->n_expert_ff * hp->n_experts_used : p->n_ff);
+        w.ff = larger(w.ff, larger((size_t)p->n_expert_ff * hp->n_experts_used, p->n_shared_ff));
+        if (!p->n_expert_ff || m->arch->router.beside_dense) w.ff = larger(w.ff, p->n_ff);
         if (group > w.group) w.group = group;
         if (p->head_room < w.least_head_room) w.least_head_room = p->head_room;
     }
+    w.act = larger(larger(w.attn, hp->n_side), larger(mla->q_rank, mla->kv_rank));
+    w.act = larger(w.act, (size_t)hp->most.n_heads * mla->still);
+    if (m->arch->has_altup) w.act = larger(w.act, HL_LAUREL_RANK);
     return w;
 }
 
@@ -101,7 +113,7 @@ static void plan_attention(hl_pass *f, const hl_hparams *hp, const widths *w) {
 /* The same walk measures and assigns. */
 static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b, hl_pass *f) {
     const hl_hparams *hp = &m->hp;
-    const widths      w = find_widths(hp);
+    const widths      w = find_widths(m);
     const uint32_t    n_planes = m->engine->n_planes;
     uint32_t          down = 0;
     const uint32_t    needs = needs_of(m, &down);
@@ -113,9 +125,10 @@ static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b,
     f->x = hl_bump_take(b, rows * (size_t)hp->n_embd, sizeof *f->x);
     f->qkv = hl_bump_take(b, rows * w.qkv, sizeof *f->qkv);
     f->q = w.room_q ? hl_bump_take(b, rows * w.room_q, sizeof *f->q) : NULL;
-    f->attn = hl_bump_take(b, rows * w.q, sizeof *f->attn);
+    f->attn = hl_bump_take(b, rows * w.attn, sizeof *f->attn);
+    f->gate = w.gate ? hl_bump_take(b, rows * w.gate, sizeof *f->gate) : NULL;
     f->tmp = hl_bump_take(b, rows * (size_t)hp->n_embd, sizeof *f->tmp);
-    hl_act_lay_out(b, &f->act, rows * larger(w.q, hp->n_embd), n_planes, needs);
+    hl_act_lay_out(b, &f->act, rows * w.act, n_planes, needs);
     hl_act_lay_out(b, &f->act_ff, rows * w.ff, n_planes, down);
     for (uint32_t i = 0; i < hp->n_ropes; i++) {
         const uint32_t n_rot = hp->ropes[i].n_rot;
@@ -132,6 +145,9 @@ static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b,
     f->faults = hl_bump_take(b, rows, sizeof *f->faults);
     take_threads(b, f);
     if (hp->n_experts) hl_moe_lay_out(f, b);
+    hl_side_lay_out(f, b);
+    hl_mla_lay_out(f, b);
+    hl_altup_lay_out(f, b);
 }
 
 size_t hl_pass_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx) {

@@ -35,6 +35,14 @@ static void find_spans(hl_pass *f) {
     }
 }
 
+/* Learned positions; there are as many as the model was trained for. */
+static void add_position(hl_pass *f, size_t pos, float *x, float *room) {
+    const hl_matrix *w = &f->m->pos_embd;
+    if (!hl_pass_fits(f, HL_ROOM_POSITION_ROWS, pos + 1, w->n_rows)) return;
+    hl_quant_to_f32(w->type)((const uint8_t *)w->data + pos * w->row_bytes, w->n_cols, room);
+    f->k->add(w->n_cols, x, room, x);
+}
+
 static void embed_row(hl_pass *f, const void *ctx, uint32_t row) {
     const hl_batch  *b = ctx;
     const hl_matrix *w = &f->m->tok_embd;
@@ -46,84 +54,15 @@ static void embed_row(hl_pass *f, const void *ctx, uint32_t row) {
     }
     hl_quant_to_f32(w->type)((const uint8_t *)w->data + (size_t)b->tokens[row] * w->row_bytes, n, x);
     if (f->m->hp.embd_scale != 1.0f) f->k->scale(n, x, f->m->hp.embd_scale, x);
-}
-
-/* Add what the last block made to x, through the block's own norm if it has one; then write the next block's
- * norm of x to act. */
-typedef struct join_ctx {
-    hl_place     block, next;     /* HL_PLACE_EMBEDDING: x is the embedding itself */
-    uint32_t     i_block, i_next; /* layers of the last block and of the norm */
-    const float *post_norm;       /* NULL: none */
-    const float *norm;
-    uint32_t     needs;
-} join_ctx;
-
-static void join_row(hl_pass *f, const void *ctx, uint32_t row) {
-    const join_ctx *c = ctx;
-    const size_t    n = f->m->hp.n_embd;
-    const float     eps = f->m->hp.rms_eps;
-    float          *x = f->x + row * n;
-    float          *t = f->tmp + row * n;
-    if (c->block != HL_PLACE_EMBEDDING) {
-        if (c->post_norm) f->k->rmsnorm(n, t, c->post_norm, eps, t);
-        f->k->add(n, x, t, x);
-    }
-    f->k->rmsnorm(n, x, c->norm, eps, t);
-    if (__builtin_expect(!f->k->all_finite(n, t), 0)) {
-        const bool by_norm = f->k->all_finite(n, x); /* by its weights, that is */
-        hl_row_note(f, row, by_norm ? c->next : c->block, by_norm ? c->i_next : c->i_block);
-    }
-    hl_act_write(f, &f->act, c->needs, row, n, t);
-}
-
-static void write_attn_row(hl_pass *f, const void *ctx, uint32_t row) {
-    const hl_layer *l = ctx;
-    const size_t    n = hl_q_cols(l->p);
-    hl_act_write(f, &f->act, l->need_o_in, row, n, f->attn + row * n);
-}
-
-void hl_qkv_run(hl_pass *f, const hl_layer *l) {
-    const size_t q = hl_q_cols(l->p), kv = hl_kv_cols(l->p);
-    const hl_act x = hl_act_of(&f->act, 0, f->n_rows, f->m->hp.n_embd);
-    const struct {
-        hl_weight w, bias;
-        size_t    at, n; /* of a row of qkv */
-    } parts[] = {
-        {HL_W_Q, HL_W_Q_BIAS, 0, q},
-        {HL_W_K, HL_W_K_BIAS, q, kv},
-        {HL_W_V, HL_W_V_BIAS, q + kv, kv},
-    };
-    hl_linear linears[3];
-    for (size_t i = 0; i < 3; i++)
-        linears[i] = (hl_linear){
-            .w = &l->w[parts[i].w],
-            .bias = l->v[parts[i].bias],
-            .x = x,
-            .y = f->qkv + parts[i].at,
-            .y_cols = parts[i].n,
-            .y_stride = q + 2 * kv,
-        };
-    hl_linear_run(f, linears, 3);
-}
-
-void hl_attn_out_run(hl_pass *f, const hl_layer *l) {
-    const hl_hparams *hp = &f->m->hp;
-    hl_rows_run(f, f->n_rows, write_attn_row, l);
-    const hl_linear o = {
-        .w = &l->w[HL_W_O],
-        .bias = l->v[HL_W_O_BIAS],
-        .x = hl_act_of(&f->act, 0, f->n_rows, hl_q_cols(l->p)),
-        .y = f->tmp,
-        .y_cols = hp->n_embd,
-        .y_stride = hp->n_embd,
-    };
-    hl_linear_run(f, &o, 1);
+    if (f->m->pos_embd.data) add_position(f, (size_t)b->pos[row], x, f->tmp + row * n);
+    if (f->m->tok_norm) hl_norm_values(f, n, x, f->m->tok_norm, f->m->tok_norm_bias, x);
 }
 
 /* Keep only the rows whose logits are wanted. They move towards the front, in order. */
 static void keep_out_rows(hl_pass *f, const hl_batch *b) {
     const hl_layer_params *p = &f->m->hp.layers[f->m->hp.n_layers - 1];
     const size_t           n_embd = f->m->hp.n_embd, width = hl_qkv_cols(p);
+    const size_t           gate = hl_attn_cols(p);
     const size_t           q_width = p->head_room != p->head_dim ? (size_t)p->n_heads * p->head_room : 0;
     for (uint32_t i = 0; i < b->n_out; i++) {
         const uint32_t from = b->out_rows[i];
@@ -131,6 +70,8 @@ static void keep_out_rows(hl_pass *f, const hl_batch *b) {
         memcpy(f->x + i * n_embd, f->x + from * n_embd, n_embd * sizeof *f->x);
         memcpy(f->qkv + i * width, f->qkv + from * width, width * sizeof *f->qkv);
         if (q_width) memcpy(f->q + i * q_width, f->q + from * q_width, q_width * sizeof *f->q);
+        if (f->gate) memcpy(f->gate + i * gate, f->gate + from * gate, gate * sizeof *f->gate);
+        if (f->altup) hl_altup_move_row(f, i, from);
         f->pos[i] = f->pos[from];
         f->seqs[i] = f->seqs[from];
     }
@@ -139,41 +80,71 @@ static void keep_out_rows(hl_pass *f, const hl_batch *b) {
     find_spans(f);
 }
 
-static void run_layer(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
+static void join_attention(hl_pass *f, uint32_t i_layer) {
+    const hl_layer *l = &f->m->layers[i_layer];
+    const bool      own = l->v[HL_W_ATTN_NORM_2] != NULL; /* else the first is of both blocks */
+    hl_join_run(f, &(hl_into){.place = HL_PLACE_NORM,
+                              .i_layer = i_layer,
+                              .norm = l->v[own ? HL_W_ATTN_NORM_2 : HL_W_ATTN_NORM],
+                              .bias = l->v[own ? HL_W_ATTN_NORM_2_BIAS : HL_W_ATTN_NORM_BIAS],
+                              .is_bare = f->m->arch->bare_norms,
+                              .needs = l->need_attn_in});
+}
+
+/* A parallel block reads what attention has read, unless it has a norm of its own. */
+static void join_ffn(hl_pass *f, uint32_t i_layer) {
+    const hl_layer *l = &f->m->layers[i_layer];
+    const bool      own = !l->p->is_parallel || l->v[HL_W_FFN_NORM];
+    hl_join_run(f, &(hl_into){.place = HL_PLACE_NORM,
+                              .i_layer = i_layer,
+                              .norm = l->v[own ? HL_W_FFN_NORM : HL_W_ATTN_NORM],
+                              .bias = l->v[own ? HL_W_FFN_NORM_BIAS : HL_W_ATTN_NORM_BIAS],
+                              .is_bare = f->m->arch->bare_norms,
+                              .is_parallel = l->p->is_parallel,
+                              .needs = l->need_ffn_in});
+}
+
+void hl_leave(hl_pass *f, hl_place place, uint32_t i_layer, const float *norm) {
+    f->left = (hl_left){.place = place, .i_layer = i_layer, .norm = norm, .scale = f->m->hp.residual_scale};
+}
+
+/* Attention of a layer: act -> tmp. Rows whose logits nobody wants end here in the last one. */
+void hl_attention_block_run(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
     const hl_model *m = f->m;
     const hl_layer *l = &m->layers[i_layer];
-    const hl_layer *before = i_layer > 0 ? &m->layers[i_layer - 1] : NULL;
-    const join_ctx  into_attn = {
-         .block = before ? HL_PLACE_FFN : HL_PLACE_EMBEDDING,
-         .i_block = before ? i_layer - 1 : 0,
-         .next = HL_PLACE_NORM,
-         .i_next = i_layer,
-         .post_norm = before ? before->v[HL_W_FFN_POST_NORM] : NULL,
-         .norm = l->v[HL_W_ATTN_NORM],
-         .needs = l->need_attn_in,
-    };
-    hl_rows_run(f, f->n_rows, join_row, &into_attn);
-    hl_qkv_run(f, l);
-    hl_kv_store_run(f, i_layer);
-    const bool is_last = i_layer + 1 == m->hp.n_layers;
+    const bool      is_last = i_layer + 1 == m->hp.n_layers;
+    if (m->arch->has_mla)
+        hl_mla_heads_run(f, i_layer);
+    else
+        hl_qkv_run(f, l);
+    hl_heads_run(f, i_layer);
     if (is_last && b->n_out < f->n_rows && !m->arch->is_encoder) keep_out_rows(f, b);
     if (f->n_rows == 0) return;
     hl_attention_run(f, i_layer);
     hl_attn_out_run(f, l);
-    const join_ctx into_ffn = {
-        .block = HL_PLACE_ATTENTION,
-        .i_block = i_layer,
-        .next = HL_PLACE_NORM,
-        .i_next = i_layer,
-        .post_norm = l->v[HL_W_ATTN_POST_NORM],
-        .norm = l->v[HL_W_FFN_NORM],
-        .needs = l->need_ffn_in,
-    };
-    hl_rows_run(f, f->n_rows, join_row, &into_ffn);
-    if (l->p->n_expert_ff)
+}
+
+void hl_ffn_block_run(hl_pass *f, uint32_t i_layer) {
+    const hl_layer *l = &f->m->layers[i_layer];
+    if (l->p->n_expert_ff && f->m->arch->router.beside_dense)
+        hl_moe_beside_run(f, i_layer);
+    else if (l->p->n_expert_ff)
         hl_moe_run(f, i_layer);
     else
-        hl_ffn_run(f, l);
+        hl_ffn_run(f, l, HL_FFN_DENSE);
+}
+
+static void run_layer(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
+    const hl_layer *l = &f->m->layers[i_layer];
+    join_attention(f, i_layer);
+    hl_attention_block_run(f, b, i_layer);
+    if (f->n_rows == 0) return;
+    hl_leave(f, HL_PLACE_ATTENTION, i_layer, l->v[HL_W_ATTN_POST_NORM]);
+    join_ffn(f, i_layer);
+    hl_ffn_block_run(f, i_layer);
+    hl_leave(f, HL_PLACE_FFN, i_layer, l->v[HL_W_FFN_POST_NORM]);
+    if (f->side) hl_side_run(f, i_layer);
+    f->left.stream_scale = l->v[HL_W_LAYER_SCALE];
 }
 
 /* -INFINITY is a logit like others as long as some token has a better one: such tokens never come. */
@@ -195,7 +166,8 @@ typedef struct logits_ctx {
 static void finish_row(hl_pass *f, const void *ctx, uint32_t row) {
     const logits_ctx *c = ctx;
     float            *y = c->logits + (size_t)row * f->m->hp.n_vocab;
-    const float       cap = f->m->hp.final_softcap;
+    const float       cap = f->m->hp.final_softcap, scale = f->m->hp.logit_scale;
+    if (scale != 1.0f) f->k->scale(f->m->hp.n_vocab, y, scale, y);
     for (uint32_t i = 0; cap > 0 && i < f->m->hp.n_vocab; i++) y[i] = cap * tanhf(y[i] / cap);
     if (c->some_odd && !are_logits(f->k, f->m->hp.n_vocab, y)) hl_row_note(f, row, HL_PLACE_LOGITS, 0);
 }
@@ -203,15 +175,11 @@ static void finish_row(hl_pass *f, const void *ctx, uint32_t row) {
 static void run_logits(hl_pass *f, const hl_batch *b, float *ret_logits) {
     const hl_model *m = f->m;
     const uint32_t  n_logits = b->n_out - b->n_states;
-    const join_ctx  into_out = {
-         .block = HL_PLACE_FFN,
-         .i_block = m->hp.n_layers - 1,
-         .next = HL_PLACE_LAST_NORM,
-         .post_norm = m->layers[m->hp.n_layers - 1].v[HL_W_FFN_POST_NORM],
-         .norm = m->out_norm,
-         .needs = m->need_out_in,
-    };
-    hl_rows_run(f, f->n_rows, join_row, &into_out);
+    hl_join_run(f, &(hl_into){.place = HL_PLACE_LAST_NORM,
+                              .norm = m->out_norm,
+                              .bias = m->top.v[HL_W_OUT_NORM_BIAS],
+                              .is_bare = m->arch->bare_norms,
+                              .needs = m->need_out_in});
     for (uint32_t i = 0; i < b->n_states; i++) { /* rows that are not wanted are gone, but in an encoder */
         const uint32_t row = f->n_rows == b->n_out ? n_logits + i : b->out_rows[n_logits + i];
         memcpy(b->states + (size_t)i * m->hp.n_embd, f->tmp + (size_t)row * m->hp.n_embd,
@@ -230,7 +198,7 @@ static void run_logits(hl_pass *f, const hl_batch *b, float *ret_logits) {
     };
     hl_linear_run(f, &out, 1);
     const logits_ctx c = {.logits = ret_logits, .some_odd = atomic_load(&is_odd)};
-    if (!hl_pass_stopped(f) && (c.some_odd || m->hp.final_softcap > 0))
+    if (!hl_pass_stopped(f) && (c.some_odd || m->hp.final_softcap > 0 || m->hp.logit_scale != 1.0f))
         hl_rows_run(f, n_logits, finish_row, &c);
 }
 
@@ -279,12 +247,17 @@ static void run_pass(hl_pass *f, const hl_batch *b, float *ret_logits) {
     }
     find_spans(f);
     hl_rope_tables_fill(f, b);
-    if (f->m->tok_norm) {
+    if (f->m->arch->norms_behind) {
         hl_encoder_run(f, b);
         return;
     }
     hl_rows_run(f, f->n_rows, embed_row, b);
-    for (uint32_t i = 0; i < f->m->hp.n_layers && hl_pass_goes_on(f); i++) run_layer(f, b, i);
+    f->left = (hl_left){.place = HL_PLACE_EMBEDDING, .scale = 1.0f};
+    if (f->side) hl_side_embed_run(f, b);
+    if (f->altup) hl_altup_begin(f);
+    for (uint32_t i = 0; i < f->m->hp.n_layers && f->n_rows > 0 && hl_pass_goes_on(f); i++)
+        (f->altup ? hl_altup_layer_run : run_layer)(f, b, i);
+    if (f->altup && f->n_rows > 0) hl_altup_end(f);
     if (b->n_out > 0 && hl_pass_goes_on(f)) run_logits(f, b, ret_logits);
 }
 

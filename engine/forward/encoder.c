@@ -48,6 +48,20 @@ static void norm_row(hl_pass *f, const void *ctx, uint32_t row) {
     hl_act_write(f, &f->act, c->needs, row, n, x);
 }
 
+/* Some encoders add what went into attention a second time, behind the norm: it waits in the room of
+ * attention. */
+static void keep_row(hl_pass *f, const void *ctx, uint32_t row) {
+    const size_t n = f->m->hp.n_embd;
+    (void)ctx;
+    memcpy(f->attn + row * n, f->x + row * n, n * sizeof *f->x);
+}
+
+static void take_row(hl_pass *f, const void *ctx, uint32_t row) {
+    const size_t n = f->m->hp.n_embd;
+    (void)ctx;
+    memcpy(f->tmp + row * n, f->attn + row * n, n * sizeof *f->x);
+}
+
 static void run_norm(hl_pass *f, norm_ctx c) { hl_rows_run(f, f->n_rows, norm_row, &c); }
 
 static void run_layer(hl_pass *f, uint32_t i_layer) {
@@ -55,12 +69,18 @@ static void run_layer(hl_pass *f, uint32_t i_layer) {
     const hl_layer *l = &m->layers[i_layer];
     const bool      is_last = i_layer + 1 == m->hp.n_layers;
     hl_qkv_run(f, l);
-    hl_kv_store_run(f, i_layer);
+    hl_heads_run(f, i_layer);
     hl_attention_run(f, i_layer);
     hl_attn_out_run(f, l);
+    const bool twice = l->v[HL_W_ATTN_NORM_2] != NULL;
+    if (twice) hl_rows_run(f, f->n_rows, keep_row, NULL);
     run_norm(f, (norm_ctx){HL_PLACE_ATTENTION, i_layer, l->v[HL_W_ATTN_OUT_NORM],
                            l->v[HL_W_ATTN_OUT_NORM_BIAS], l->need_ffn_in});
-    hl_ffn_run(f, l);
+    if (twice) hl_rows_run(f, f->n_rows, take_row, NULL);
+    if (twice)
+        run_norm(f, (norm_ctx){HL_PLACE_ATTENTION, i_layer, l->v[HL_W_ATTN_NORM_2],
+                               l->v[HL_W_ATTN_NORM_2_BIAS], l->need_ffn_in});
+    hl_ffn_block_run(f, i_layer);
     run_norm(f, (norm_ctx){HL_PLACE_FFN, i_layer, l->v[HL_W_LAYER_OUT_NORM], l->v[HL_W_LAYER_OUT_NORM_BIAS],
                            is_last ? 0 : m->layers[i_layer + 1].need_attn_in});
 }

@@ -39,7 +39,6 @@ static void run_columns(hl_pass *f, const hl_glu *g, const hl_act *x, size_t beg
     const hl_matrix          gate = rows_of(g->gate, begin, n);
     float                   *yg = ts->glu;
     float                   *yu = ts->glu + (size_t)f->n_rows_cap * HL_GLU_ROWS;
-    const bool               geglu = f->m->arch->activation == HL_ACTIVATION_GEGLU;
     hl_multiply(f, &gate, 0, n, x, i_thread, yg, n);
     multiply_up(f, g, begin, n, x, i_thread, yu);
     for (size_t t = 0; t < x->n_tokens; t++) {
@@ -47,10 +46,7 @@ static void run_columns(hl_pass *f, const hl_glu *g, const hl_act *x, size_t beg
         float *b = yu + t * n;
         if (g->gate_bias) add_bias(a, g->gate_bias + begin, n);
         if (g->up_bias) add_bias(b, g->up_bias + begin, n);
-        if (geglu)
-            f->k->gelu_mul(n, a, b, a);
-        else
-            f->k->silu_mul(n, a, b, a);
+        hl_activate(f, g->bend, n, a, b);
         hl_act_write_part(f, &f->act_ff, g->needs, g->first_row + (uint32_t)t, g->gate->n_rows, begin, end,
                           a);
     }

@@ -10,6 +10,7 @@
 typedef struct hl_glu {
     const hl_matrix *gate, *up;           /* [n_ff][n_embd]; up NULL: act(gate x) alone */
     const float     *gate_bias, *up_bias; /* [n_ff]; NULL: none */
+    const hl_bend   *bend;                /* of the activation */
     uint32_t         needs;               /* forms that the down matmul reads: HL_NEED_* */
     uint32_t         first_row;           /* of act_ff where x's first token goes */
 } hl_glu;

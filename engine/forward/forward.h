@@ -37,6 +37,10 @@ HL_MUST_CHECK hl_status hl_forward_kv_new(const hl_model *m, hl_kv_cache_type ty
                                           hl_kv_pool **ret_pool, hl_err *err);
 size_t                  hl_forward_block_bytes(const hl_model *m, hl_kv_cache_type type);
 
+/* Whether sequences of up to n_ctx positions turn by the file's table for long contexts (LongRoPE): there are
+ * two, and which it is is decided once. */
+bool hl_rope_is_long(const hl_model *m, int32_t n_ctx);
+
 /* Bytes that hl_forward_new() will take at most; most of it is committed on first use. */
 size_t hl_forward_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx);
 

@@ -75,6 +75,25 @@ typedef enum hl_place {
 } hl_place;
 enum { HL_PLACE_BITS = 8 };
 
+/* What the last block has left in tmp, and how the next join adds it to x. */
+typedef struct hl_left {
+    hl_place     place; /* HL_PLACE_EMBEDDING: nothing, x is the embedding itself */
+    uint32_t     i_layer;
+    const float *norm;         /* of it before it is added; NULL: none */
+    float        scale;        /* times it; 1: none */
+    const float *stream_scale; /* [1] times x afterwards; NULL: none */
+} hl_left;
+
+/* What a block reads: a norm of x. */
+typedef struct hl_into {
+    hl_place     place; /* for errors: HL_PLACE_NORM, or HL_PLACE_LAST_NORM */
+    uint32_t     i_layer;
+    const float *norm, *bias; /* NULL, NULL: x as it is, unless `is_bare` */
+    bool         is_bare;     /* a norm without weights */
+    bool         is_parallel; /* of x as it was before what is left is added */
+    uint32_t     needs;
+} hl_into;
+
 typedef struct hl_pass {
     const hl_model   *m;
     const hl_kernels *k;
@@ -89,24 +108,30 @@ typedef struct hl_pass {
 
     /* Where layers differ, rows have the sizes of the layer in hand, and buffers room for the largest. */
     float *x;   /* [rows][n_embd] the residual stream */
-    float *qkv; /* [rows][q + 2 kv] */
+    float *qkv; /* [rows][q + k + v] */
     /* [rows][n_heads][head_room], zeros behind each head, of layers whose heads have such room; others are
      * read where they stand in qkv. NULL: there are no such layers */
-    float         *q;
-    float         *attn;   /* [rows][q] */
-    float         *tmp;    /* [rows][n_embd] result of a block before it joins x */
-    hl_act_buf     act;    /* inputs of the next matmuls, up to max(n_embd, q) columns */
-    hl_act_buf     act_ff; /* inputs of the down matmul */
-    hl_turns       ropes[HL_MAX_ROPES];
-    float         *shared_o;  /* partial attention of decoding rows, all threads */
-    float         *shared_ms; /* [2][shared_ms_floats] the largest score and the sum of each */
-    size_t         shared_o_floats, shared_ms_floats;
-    hl_seq_span   *seq_spans;   /* [rows] */
-    hl_block_span *block_spans; /* [rows] */
-    uint32_t       n_seq_spans, n_block_spans;
-    int32_t       *pos; /* [rows] of the batch; compacted for the last layer */
-    hl_seq       **seqs;
-    uint32_t      *origin; /* [rows] the row of the batch that each one is: 0, 1, .. until compacted */
+    float  *q;
+    float  *attn; /* [rows][values of all heads]; between attention blocks, room for [rows][n_embd] */
+    float  *gate; /* [rows][values of all heads] that gate them; NULL: no layer does */
+    float  *tmp;  /* [rows][n_embd] result of a block before it joins x: `left` says how */
+    hl_left left;
+    float  *side;      /* [rows of the batch][n_layers][n_side] embeddings of each layer's own; NULL: none */
+    float  *side_room; /* [rows][n_side] */
+    float  *low;       /* [rows][..] of low-rank attention: mla.c; NULL: there is none */
+    struct hl_altup_buf *altup;  /* NULL: there is one residual stream */
+    hl_act_buf           act;    /* inputs of the next matmuls, up to max(n_embd, q) columns */
+    hl_act_buf           act_ff; /* inputs of the down matmul */
+    hl_turns             ropes[HL_MAX_ROPES];
+    float               *shared_o;  /* partial attention of decoding rows, all threads */
+    float               *shared_ms; /* [2][shared_ms_floats] the largest score and the sum of each */
+    size_t               shared_o_floats, shared_ms_floats;
+    hl_seq_span         *seq_spans;   /* [rows] */
+    hl_block_span       *block_spans; /* [rows] */
+    uint32_t             n_seq_spans, n_block_spans;
+    int32_t             *pos; /* [rows] of the batch; compacted for the last layer */
+    hl_seq             **seqs;
+    uint32_t            *origin; /* [rows] the row of the batch that each one is: 0, 1, .. until compacted */
     _Atomic uint32_t
         *faults; /* [rows of the batch] 0, or the first hl_place and its layer << HL_PLACE_BITS */
     struct hl_moe_scratch *moe; /* NULL: dense */
@@ -201,13 +226,53 @@ static inline bool hl_pass_goes_on(const hl_pass *f) {
     return !hl_pass_stopped(f) && !hl_gguf_is_broken(f->m->gguf);
 }
 
-void hl_qkv_run(hl_pass *f, const hl_layer *l);      /* act -> qkv */
-void hl_attn_out_run(hl_pass *f, const hl_layer *l); /* attn -> tmp */
-void hl_encoder_run(hl_pass *f, const hl_batch *b);  /* all of a pass, of an encoder */
+/* The norm of the model's kind. weight NULL: none. y may be x. */
+void hl_norm_values(const hl_pass *f, size_t n, const float *x, const float *weight, const float *bias,
+                    float *y);
+void hl_join_run(hl_pass *f, const hl_into *into); /* tmp and x -> x and act; nothing is left */
+
+/* The last block has made tmp, for the next join. */
+void hl_leave(hl_pass *f, hl_place place, uint32_t i_layer, const float *norm);
+
+void hl_attention_block_run(hl_pass *f, const hl_batch *b, uint32_t i_layer); /* act -> tmp */
+void hl_ffn_block_run(hl_pass *f, uint32_t i_layer);                          /* act -> tmp */
+
+void hl_qkv_run(hl_pass *f, const hl_layer *l);      /* act -> qkv, gate */
+void hl_heads_run(hl_pass *f, uint32_t i_layer);     /* norm, rotate; write keys and values */
 void hl_attention_run(hl_pass *f, uint32_t i_layer); /* qkv -> attn */
-void hl_kv_store_run(hl_pass *f, uint32_t i_layer);  /* norm, rotate, write keys and values */
-void hl_ffn_run(hl_pass *f, const hl_layer *l);      /* act -> tmp */
-void hl_moe_lay_out(hl_pass *f, hl_bump *b);         /* after m and n_rows_cap */
-void hl_moe_run(hl_pass *f, uint32_t i_layer);       /* act -> tmp */
+void hl_attn_out_run(hl_pass *f, const hl_layer *l); /* attn -> tmp */
+void hl_encoder_run(hl_pass *f, const hl_batch *b);  /* all of a pass, of an encoder with norms behind */
+
+float *hl_query_of(const hl_pass *f, const hl_layer_params *p, uint32_t row, uint32_t head);
+/* The layer of a block of the cache that has room for what a layer reads. */
+uint32_t hl_cache_layer(const hl_pass *f, uint32_t i_layer);
+
+/* Low-rank attention: act -> qkv, ready but for the cache; attn -> attn, values of whole heads. */
+void hl_mla_lay_out(hl_pass *f, hl_bump *b);
+void hl_mla_heads_run(hl_pass *f, uint32_t i_layer);
+void hl_mla_values_run(hl_pass *f, const hl_layer *l);
+
+/* A feed-forward block: act -> tmp. */
+typedef enum hl_ffn_kind { HL_FFN_DENSE, HL_FFN_SHARED } hl_ffn_kind;
+void hl_ffn_run(hl_pass *f, const hl_layer *l, hl_ffn_kind kind);
+void hl_moe_lay_out(hl_pass *f, hl_bump *b);          /* after m and n_rows_cap */
+void hl_moe_run(hl_pass *f, uint32_t i_layer);        /* experts, and those that every row has: act -> tmp */
+void hl_moe_beside_run(hl_pass *f, uint32_t i_layer); /* experts, and a dense block: act, x -> tmp */
+
+void hl_activate(const hl_pass *f, const hl_bend *bend, size_t n, float *gate,
+                 const float *up); /* in place */
+
+/* Embeddings of each layer's own. */
+void hl_side_lay_out(hl_pass *f, hl_bump *b);
+void hl_side_embed_run(hl_pass *f, const hl_batch *b); /* x -> side */
+void hl_side_block_run(hl_pass *f, uint32_t i_layer);  /* act -> tmp */
+void hl_side_run(hl_pass *f, uint32_t i_layer);        /* joins; x -> tmp */
+
+/* Four residual streams in x's place. */
+void hl_altup_lay_out(hl_pass *f, hl_bump *b);
+void hl_altup_begin(hl_pass *f); /* x -> streams */
+void hl_altup_layer_run(hl_pass *f, const hl_batch *b, uint32_t i_layer);
+void hl_altup_end(hl_pass *f); /* streams -> x */
+void hl_altup_move_row(hl_pass *f, uint32_t to, uint32_t from);
 
 #endif

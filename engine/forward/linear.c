@@ -7,7 +7,7 @@
 #include "engine/forward/cuts.h"
 #include "engine/forward/forward_priv.h"
 
-enum { MAX_LINEARS = 3 };
+enum { MAX_LINEARS = 4 };
 
 typedef struct linear_chunks {
     hl_pass         *f;

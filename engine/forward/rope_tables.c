@@ -17,9 +17,22 @@ static double pair_of_turns(const hl_rope_params *p, double turns) {
     return p->n_rot * log(p->n_ctx_orig / (turns * 2 * M_PI)) / (2 * log((double)p->base));
 }
 
-/* The file's factors are of the layers that see everything: there are as many as these have pairs. */
-static void fill_inverse(const hl_model *m, const hl_rope_params *p, double *inv) {
-    const float   *factors = p == &m->hp.ropes[0] ? m->rope_freqs : NULL;
+/* Contexts are rounded up, as the reference does. */
+bool hl_rope_is_long(const hl_model *m, int32_t n_ctx) {
+    enum { ROUND = 256 };
+    const uint64_t n = ((uint64_t)(uint32_t)n_ctx + ROUND - 1) / ROUND * ROUND;
+    return m->top.v[HL_W_ROPE_LONG] && n > m->hp.ropes[0].n_ctx_orig;
+}
+
+static const float *factors_of(const hl_pass *f, const hl_rope_params *p) {
+    const hl_layer *top = &f->m->top;
+    if (!p->has_factors) return NULL;
+    if (hl_rope_is_long(f->m, f->n_ctx)) return top->v[HL_W_ROPE_LONG];
+    return top->v[HL_W_ROPE_SHORT] ? top->v[HL_W_ROPE_SHORT] : f->m->rope_freqs;
+}
+
+static void fill_inverse(const hl_pass *f, const hl_rope_params *p, double *inv) {
+    const float   *factors = factors_of(f, p);
     const double   base = (double)p->base, freq_scale = (double)p->freq_scale;
     const uint32_t n = p->n_rot / 2;
     double         low = floor(pair_of_turns(p, (double)p->beta_fast));
@@ -40,9 +53,8 @@ static void fill_inverse(const hl_model *m, const hl_rope_params *p, double *inv
 void hl_rope_tables_init(hl_pass *f) {
     for (uint32_t i = 0; i < f->m->hp.n_ropes; i++) {
         const hl_rope_params *p = &f->m->hp.ropes[i];
-        fill_inverse(f->m, p, f->ropes[i].inv_freq);
+        fill_inverse(f, p, f->ropes[i].inv_freq);
         f->ropes[i].mscale = p->attn_factor;
-        if (p->ext_factor != 0) f->ropes[i].mscale *= 1.0f + 0.1f * logf(1.0f / p->freq_scale);
     }
 }
 

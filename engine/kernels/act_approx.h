@@ -8,6 +8,8 @@
 
 #include "engine/kernels/exp_approx.h"
 
+static inline float hl_sigmoid_approx(float x) { return 1.0f / (1.0f + hl_exp_approx(-x)); }
+
 /* x / (1 + e^-x) */
 static inline float hl_silu_approx(float x) { return x / (1.0f + hl_exp_approx(-x)); }
 

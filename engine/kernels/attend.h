@@ -25,10 +25,10 @@
 #include "hyperlama/kv_cache_type.h"
 
 enum {
-    HL_KV_PAGE_TOKENS = 64,     /* positions per page */
-    HL_ATTEND_SPLIT = 256,      /* positions per split; a multiple of the page */
-    HL_ATTEND_MAX_QUERIES = 64, /* query rows (tokens x heads of the group) in one call */
-    HL_ATTEND_MAX_HEAD_DIM = 512,
+    HL_KV_PAGE_TOKENS = 64,       /* positions per page */
+    HL_ATTEND_SPLIT = 256,        /* positions per split; a multiple of the page */
+    HL_ATTEND_MAX_QUERIES = 64,   /* query rows (tokens x heads of the group) in one call */
+    HL_ATTEND_MAX_HEAD_DIM = 576, /* a multiple of 32 */
     /* Scores and queries of all rows, and 64 elements of each column, as f32. */
     HL_ATTEND_SCRATCH_BYTES =
         (HL_ATTEND_MAX_QUERIES * (HL_ATTEND_SPLIT + HL_ATTEND_MAX_HEAD_DIM) + HL_ATTEND_MAX_HEAD_DIM * 64) * 4
@@ -67,6 +67,8 @@ typedef struct hl_attend_in {
     const int32_t        *q_first; /* [n_queries] first visible position (sliding window); 0 otherwise */
     float                 qk_scale;  /* multiply q.k by it */
     float                 softcap;   /* s = softcap * tanh(s / softcap); 0: off */
+    const float          *slopes;    /* [n_queries] s - slope * |place of the query - position|; NULL: none */
+    const int32_t        *q_at;      /* [n_queries] places of queries; only with slopes */
     int32_t               pos_begin; /* of this split: multiple of HL_ATTEND_SPLIT */
     int32_t               pos_end; /* exclusive; <= pos_begin + HL_ATTEND_SPLIT; later slots hold anything */
     const uint8_t *const *pages;   /* [..] page that holds pos_begin is pages[0] */

@@ -127,13 +127,23 @@ static inline void fetch_v_scales(const hl_attend_in *in, const tile *t) {
         prefetch_bytes(in->pages[i] + t->v_offset + n, t->v_offset - n);
 }
 
+/* Scores of query i, scaled and lowered by their distances; then softmax_row scales by 1. */
+static inline void slope_row(const hl_attend_in *in, size_t i, size_t lo, size_t hi, float *s) {
+    for (size_t k = lo; k < hi; k++) {
+        const int32_t far = in->q_at[i] - (in->pos_begin + (int32_t)k);
+        s[k] = fmaf(-in->slopes[i], fabsf((float)far), s[k] * in->qk_scale);
+    }
+}
+
 static inline size_t tile_size(size_t n_left) {
     return n_left > 8 ? 6 : n_left > 6 ? 4 : n_left; /* 7 and 8 in two about equal parts */
 }
 
 static inline void attend_all(const hl_attend_in *in, float *ret_o, float *ret_max, float *ret_sum,
                               void *scratch) {
-    tile t;
+    tile         t;
+    hl_attend_in scaled = *in;
+    if (in->slopes) scaled.qk_scale = 1.0f;
     t.head_dim = in->head_dim, t.pages = in->pages, t.s = scratch;
     t.v_offset = hl_kv_page_v_offset(in->kv_type, in->head_dim);
     t.v_scale = t.s + TILE * SPLIT;
@@ -146,7 +156,10 @@ static inline void attend_all(const hl_attend_in *in, float *ret_o, float *ret_m
             for (size_t j = 0; j < t.n_queries; j++) quantize_query(&t, j);
         scores_of[in->kv_type][t.n_queries](&t);
         if (in->kv_type == HL_KV_CACHE_Q8_0 && i == 0) convert_v_scales(in, t.v_offset, t.s + TILE * SPLIT);
-        for (size_t j = 0; j < t.n_queries; j++) softmax_row(in, &t, j, ret_max + i + j, ret_sum + i + j);
+        for (size_t j = 0; in->slopes && j < t.n_queries; j++)
+            slope_row(in, i + j, t.lo[j], t.hi[j], t.s + j * SPLIT);
+        for (size_t j = 0; j < t.n_queries; j++)
+            softmax_row(&scaled, &t, j, ret_max + i + j, ret_sum + i + j);
         memset(ret_o + i * t.head_dim, 0, t.n_queries * t.head_dim * sizeof *ret_o);
         values_of[in->kv_type][t.n_queries](&t, ret_o + i * t.head_dim);
     }

@@ -33,6 +33,8 @@ typedef void hl_add_fn(size_t n, const float *a, const float *b,
 typedef void hl_add_scaled_fn(size_t n, const float *a, const float *b, float s, float *ret_y);
 typedef void hl_scale_fn(size_t n, const float *x, float s, float *ret_y);               /* y = x * s */
 typedef void hl_silu_mul_fn(size_t n, const float *gate, const float *up, float *ret_y); /* silu(gate) * up */
+typedef void hl_sigmoid_mul_fn(size_t n, const float *gate, const float *up,
+                               float *ret_y); /* sigmoid(gate) * up */
 typedef void hl_gelu_mul_fn(size_t n, const float *gate, const float *up,
                             float *ret_y); /* gelu_tanh(gate) * up */
 

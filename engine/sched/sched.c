@@ -54,6 +54,15 @@ static void fit_encoder(const hl_model *m, hl_sched_params *p) {
     p->cache_dir = NULL;
 }
 
+/* Learned positions: a decoder has as many as it was trained for, too. */
+static void fit_positions(const hl_model *m, hl_sched_params *p) {
+    const int32_t most = (int32_t)m->hp.n_ctx_train;
+    if (!m->pos_embd.data || p->n_ctx <= most) return;
+    hl_event(&m->engine->events, HL_LOG_INFO, "sched", "context-of-positions", "asked=%d has=%d", p->n_ctx,
+             most);
+    p->n_ctx = most;
+}
+
 static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sched_params *ret, hl_err *err) {
     const struct {
         const char *name;
@@ -79,6 +88,7 @@ static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sch
     ret->n_batch = or_default(p->n_batch, DEFAULT_BATCH);
     ret->max_itl_ms = or_default(p->max_itl_ms, DEFAULT_ITL_MS);
     if (m->arch->is_encoder) fit_encoder(m, ret);
+    fit_positions(m, ret);
     return HL_OK;
 }
 
@@ -135,9 +145,11 @@ static void open_disk(hl_sched *s) {
         .build = build,
         .events = &s->model->engine->events,
     };
-    /* Two commits of one version may compute other bits: neither takes the other's for its own. */
-    (void)snprintf(build, sizeof build, "%s %s %s", HL_VERSION, hl_engine_setup_text(s->model->engine),
-                   hl_build_commit());
+    /* Two commits of one version may compute other bits: neither takes the other's for its own. Nor do
+     * contexts that turn by another table. */
+    const bool is_long = hl_rope_is_long(s->model, s->n_ctx_cap);
+    (void)snprintf(build, sizeof build, "%s %s %s%s", HL_VERSION, hl_engine_setup_text(s->model->engine),
+                   is_long ? "long " : "", hl_build_commit());
     if (hl_kv_disk_open(&p, s->pool, &s->disk, &err) != HL_OK)
         hl_event(p.events, HL_LOG_WARN, "sched", "no-disk-cache", "why=\"%s\" action=\"nothing is saved\"",
                  err.text);

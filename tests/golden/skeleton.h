@@ -118,8 +118,11 @@ static inline void fill_skeleton(const json_t *model, hl_type type, const char *
             shape[n_dims - 1 - k] = (uint64_t)json_integer_value(json_array_get(dims, k));
             n *= shape[n_dims - 1 - k];
         }
-        float     *x = tensor_numbers(tensor_hash(name, seed), n, json_number_value(json_array_get(row, 3)),
-                                      json_number_value(json_array_get(row, 4)));
+        float *x = tensor_numbers(tensor_hash(name, seed), n, json_number_value(json_array_get(row, 3)),
+                                  json_number_value(json_array_get(row, 4)));
+        const json_t *values = json_array_get(row, 5); /* instead of the formula, over and over */
+        for (size_t k = 0; values && k < n; k++)
+            x[k] = (float)json_number_value(json_array_get(values, k % json_array_size(values)));
         const bool packed = is_packed(name, n_dims, shape[n_dims - 1], type);
         data[i] = x;
         if (packed) {

@@ -52,6 +52,8 @@ static void call(const char *op, any_fn *fn, size_t n, const float *a, const flo
         ((hl_scale_fn *)fn)(n, a, b[0], y);
     else if (strcmp(op, "silu_mul") == 0)
         ((hl_silu_mul_fn *)fn)(n, a, b, y);
+    else if (strcmp(op, "sigmoid_mul") == 0)
+        ((hl_sigmoid_mul_fn *)fn)(n, a, b, y);
     else if (strcmp(op, "gelu_mul") == 0)
         ((hl_gelu_mul_fn *)fn)(n, a, b, y);
     else if (strcmp(op, "rmsnorm") == 0)
@@ -236,6 +238,8 @@ static void activations_follow_their_formulas(void **state) {
         const double xd = (double)x;
         scalar()->silu_mul(1, &x, &one, &y);
         assert_true(fabs((double)y - xd / (1.0 + exp(-xd))) <= 3e-7 * (1.0 + fabs(xd)));
+        scalar()->sigmoid_mul(1, &x, &one, &y);
+        assert_true(fabs((double)y - 1.0 / (1.0 + exp(-xd))) <= 3e-7);
         scalar()->gelu_mul(1, &x, &one, &y);
         const double gelu = 0.5 * xd * (1.0 + tanh(0.7978845608028654 * (xd + 0.044715 * xd * xd * xd)));
         assert_true(fabs((double)y - gelu) <= 3e-7 * (1.0 + fabs(xd)));

@@ -14,7 +14,7 @@
 #include "engine/model_priv.h"
 
 enum { N_LAYERS = 4 };
-static const char key[] = "gemma3.attention.sliding_window_pattern";
+static const char key[] = "gemma4.attention.sliding_window_pattern";
 
 /* Make a file, read its sizes; the pattern comes from `write` (NULL: none). */
 static hl_status load(void (*write)(hl_gguf_writer *w), uint32_t window, char ret_windows[N_LAYERS + 1],
@@ -25,18 +25,18 @@ static hl_status load(void (*write)(hl_gguf_writer *w), uint32_t window, char re
     size_t          n = 0;
     hl_hparams      hp;
     hl_arena        arena;
-    hl_gguf_writer_add_text(w, "general.architecture", hl_view_of("gemma3"));
-    hl_gguf_writer_add_u32(w, "gemma3.block_count", N_LAYERS);
-    hl_gguf_writer_add_u32(w, "gemma3.embedding_length", 64);
-    hl_gguf_writer_add_u32(w, "gemma3.feed_forward_length", 64);
-    hl_gguf_writer_add_u32(w, "gemma3.attention.head_count", 4);
-    hl_gguf_writer_add_u32(w, "gemma3.attention.sliding_window", window);
+    hl_gguf_writer_add_text(w, "general.architecture", hl_view_of("gemma4"));
+    hl_gguf_writer_add_u32(w, "gemma4.block_count", N_LAYERS);
+    hl_gguf_writer_add_u32(w, "gemma4.embedding_length", 64);
+    hl_gguf_writer_add_u32(w, "gemma4.feed_forward_length", 64);
+    hl_gguf_writer_add_u32(w, "gemma4.attention.head_count", 4);
+    hl_gguf_writer_add_u32(w, "gemma4.attention.sliding_window", window);
     if (write) write(w);
     if (hl_gguf_writer_build(w, &data, &n, err) != HL_OK) fail_msg("%s", err->text);
     hl_gguf_writer_free(w);
     if (hl_gguf_open_memory(data, n, &g, err) != HL_OK) fail_msg("%s", err->text);
     hl_arena_init(&arena, 1 << 20);
-    const hl_status status = hl_hparams_load(g, hl_arch_find(hl_view_of("gemma3")), &arena, &hp, err);
+    const hl_status status = hl_hparams_load(g, hl_arch_find(hl_view_of("gemma4")), &arena, &hp, err);
     for (uint32_t i = 0; i < N_LAYERS && status == HL_OK; i++)
         ret_windows[i] = hp.layers[i].window == window && window ? 'w' : hp.layers[i].window ? '?' : '-';
     ret_windows[N_LAYERS] = 0;
@@ -94,7 +94,7 @@ static void patterns_say_which_layers_have_a_window(void **state) {
 static void patterns_that_are_none_are_refused(void **state) {
     (void)state;
     static const char whole[] =
-        "key 'gemma3.attention.sliding_window_pattern': expected a whole number, or one per layer";
+        "key 'gemma4.attention.sliding_window_pattern': expected a whole number, or one per layer";
     static const struct {
         void (*write)(hl_gguf_writer *w);
         const char *want;
@@ -105,8 +105,8 @@ static void patterns_that_are_none_are_refused(void **state) {
         {words, whole},
         {parts, whole},
         {texts, whole},
-        {few, "key 'gemma3.attention.sliding_window_pattern': 3 values, expected one per layer (4)"},
-        {none, "key 'gemma3.attention.sliding_window_pattern': 0 values, expected one per layer (4)"}};
+        {few, "key 'gemma4.attention.sliding_window_pattern': 3 values, expected one per layer (4)"},
+        {none, "key 'gemma4.attention.sliding_window_pattern': 0 values, expected one per layer (4)"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char   windows[N_LAYERS + 1];
         hl_err err = {0};

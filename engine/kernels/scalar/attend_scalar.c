@@ -8,6 +8,7 @@
  *        q8_0             the query is quantized per 32 columns (quantize_query); then for each group in
  *                         order acc = fma((float)isum * d_k, d_q, acc), isum the exact integer sum
  *        then s = acc * qk_scale, and with a softcap s = softcap * tanh(s * (1 / softcap))
+ *        and with slopes s = fma(-slope, |place of the query - position|, s)
  *   max  over the visible positions
  *   p    exp(s - max), 0 where invisible
  *   sum  16 lanes by position % 16, each in order; lanes added 8 apart, 4, 2, 1
@@ -78,9 +79,10 @@ static void add_value(hl_kv_cache_type type, size_t head_dim, const uint8_t *v, 
 }
 
 /* Scores of the visible positions [lo, hi), relative to the split; returns their maximum. */
-static float query_scores(const hl_attend_in *in, const float *q, size_t lo, size_t hi, float *s) {
-    int8_t codes[HL_ATTEND_MAX_HEAD_DIM];
-    float  d[HL_ATTEND_MAX_HEAD_DIM / 32];
+static float query_scores(const hl_attend_in *in, size_t i_query, size_t lo, size_t hi, float *s) {
+    const float *q = in->q[i_query];
+    int8_t       codes[HL_ATTEND_MAX_HEAD_DIM];
+    float        d[HL_ATTEND_MAX_HEAD_DIM / 32];
     if (in->kv_type == HL_KV_CACHE_Q8_0) quantize_query(in->head_dim, q, codes, d);
     for (size_t begin = lo; begin < hi;) {
         size_t page = begin / HL_KV_PAGE_TOKENS, base = page * HL_KV_PAGE_TOKENS;
@@ -95,6 +97,10 @@ static float query_scores(const hl_attend_in *in, const float *q, size_t lo, siz
     for (size_t i = lo; i < hi; i++) {
         s[i] *= in->qk_scale;
         if (in->softcap != 0.0f) s[i] = in->softcap * hl_tanh_approx(s[i] * inv_cap);
+        if (in->slopes) {
+            const int32_t far = in->q_at[i_query] - (in->pos_begin + (int32_t)i);
+            s[i] = fmaf(-in->slopes[i_query], fabsf((float)far), s[i]);
+        }
         max = s[i] > max ? s[i] : max;
     }
     return max;
@@ -106,7 +112,7 @@ static void attend_one(const hl_attend_in *in, size_t i_query, float *o, float *
     int32_t last = in->q_pos[i_query] < in->pos_end ? in->q_pos[i_query] : in->pos_end - 1;
     size_t  lo = (size_t)(first - in->pos_begin), hi = last < first ? lo : (size_t)(last - in->pos_begin) + 1;
     memset(o, 0, in->head_dim * sizeof *o);
-    *ret_max = lo < hi ? query_scores(in, in->q[i_query], lo, hi, s) : -INFINITY;
+    *ret_max = lo < hi ? query_scores(in, i_query, lo, hi, s) : -INFINITY;
     *ret_sum = 0.0f;
     if (*ret_max == -INFINITY) return;
     float  lanes[16] = {0};

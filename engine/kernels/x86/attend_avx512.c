@@ -15,7 +15,7 @@ HL_INLINE __m512i dot4(__m512i acc, __m512i k, __m512i q) {
 }
 
 void hl_attend_avx512(const hl_attend_in *in, float *ret_o, float *ret_max, float *ret_sum, void *scratch) {
-    if (in->n_queries >= MANY_FROM)
+    if (in->n_queries >= MANY_FROM && !in->slopes)
         attend_many(in, ret_o, ret_max, ret_sum, scratch);
     else
         attend_all(in, ret_o, ret_max, ret_sum, scratch);

@@ -9,7 +9,7 @@ HL_INLINE __m512i dot4(__m512i acc, __m512i k, __m512i q) { return _mm512_dpbusd
 
 void hl_attend_avx512vnni(const hl_attend_in *in, float *ret_o, float *ret_max, float *ret_sum,
                           void *scratch) {
-    if (in->n_queries >= MANY_FROM)
+    if (in->n_queries >= MANY_FROM && !in->slopes)
         attend_many(in, ret_o, ret_max, ret_sum, scratch);
     else
         attend_all(in, ret_o, ret_max, ret_sum, scratch);

@@ -344,9 +344,6 @@ VARIANTS = [
     ("gemma3-window-0", ("gemma3", 87, 0, 0, 16, True, 1e6), dict(SMALL, keys=[["attention.sliding_window", "u32", 0], *LINEAR]), "a window of 0 is none"),
     ("gemma3-pattern-3", ("gemma3", 88, 0, 0, 16, True, 1e6), dict(SMALL, n_layers=4, keys=[*WINDOW, ["attention.sliding_window_pattern", "u32", 3], *LINEAR]),
      "every third layer sees everything, and it alone is stretched"),
-    ("gemma3-pattern-by-layer", ("gemma3", 89, 0, 0, 16, True, 1e6),
-     dict(SMALL, keys=[*WINDOW, ["attention.sliding_window_pattern", "arr:bool", [False, True, False, True]]]), "which layers have the window stands "
-     "in a list, longer than there are layers"),
     ("gemma3-heads-by-window", ("gemma3", 93, 0, 0, 20, True, 1e6),
      dict(SMALL, n_layers=4, n_heads=4, n_kv=2, head_dims=[8, 8, 20, 8],
           keys=[*WINDOW, ["attention.sliding_window_pattern", "u32", 3], ["attention.key_length_swa", "u32", 8], ["attention.value_length_swa", "u32", 8],

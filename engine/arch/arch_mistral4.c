@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arch_mistral4.c - Mistral 4.
+ *
+ * deepseek2 whose queries grow with the position.
+ * from: the model cards' config.json and the tensors of converted files, August 2026
+ */
+#include "engine/arch/arch.h"
+
+const hl_arch hl_arch_mistral4 = {
+    .name = "mistral4",
+    .weights = {HL_FRAME_WEIGHTS, HL_NEEDS(ATTN_NORM), HL_MLA_WEIGHTS, HL_NEEDS(FFN_NORM), HL_DENSE_WEIGHTS,
+                HL_EXPERT_WEIGHTS, HL_SHARED_EXPERT_WEIGHTS, HL_ALLOWS(CHOICE_BIAS)},
+    .rope = HL_ROPE_PAIRS,
+    .activation = HL_ACTIVATION_SWIGLU,
+    .yarn_log_unit = 0.1f,
+    .temperature = HL_TEMPERATURE_BY_KEY,
+    .has_mla = true,
+    .router = {.gate_by_key = true, .shares = HL_SHARES_BY_KEY},
+    .may_have_experts = true,
+};
