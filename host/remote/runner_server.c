@@ -1,62 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * runner_server.c - requests become POSTs, and lines of the responses become events.
- *
- * Each generation has a thread that waits for its response. One that is paused stops reading: the socket
- * fills, and the server pauses its own generation. One that is cancelled closes the connection, and the
- * server ends it.
+ * runner_server.c - requests become POSTs, and lines of the responses become events (asking.h). The server
+ * pauses a generation that is not read, and ends one whose connection is closed.
  */
 #include "host/remote/runner_server.h"
 
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
-#include "core/base/clock.h"
 #include "core/base/mem.h"
-#include "core/base/stop.h"
-#include "core/data/json.h"
-#include "core/data/json_out.h"
-#include "core/net/http_client.h"
+#include "host/remote/asking.h"
 #include "host/resident.h"
-#include "runner/runner_ops.h"
 
-enum { MAX_LINE_BYTES = 64 << 20, LOOK_NS = 100 * 1000 * 1000, FIND_MS = 2000 };
-
-typedef struct asking asking;
+enum { FIND_MS = 2000 };
 
 typedef struct remote {
+    hl_askings      askings; /* first */
     hl_server_place place;
     char           *model;
     int64_t         keep_ms;
     int32_t         n_batch; /* to be asked for each time, else the server loads another one; 0: its own */
     hl_runner_info  info;
-    atomic_uint     n_stops; /* calls of hl_runner_stop() */
-    pthread_mutex_t lock;    /* guards what is shared of each asking, and the list */
-    pthread_cond_t  changed; /* some asking's is_cancelled or is_paused */
-    asking         *first;
 } remote;
-
-/* One answer on its way. Its thread's alone, but for what stands last. */
-struct asking {
-    asking             *next;
-    remote             *remote;
-    hl_generation      *generation;
-    hl_json_out         request;
-    const volatile int *stop; /* what the asking thread watched; NULL: nothing */
-    unsigned            n_stops;
-    int64_t             began_ns, deadline_ns; /* INT64_MAX: none */
-    hl_str              line;                  /* that has not come to its end */
-    hl_usage            usage;
-    hl_status           status; /* as a line of the response says it */
-    hl_err              err;
-    bool                has_ended; /* a line said so */
-    pthread_t           thread;
-    /* under the lock */
-    bool is_cancelled, is_paused, is_done;
-};
 
 /* ---- What is asked ---- */
 
@@ -176,7 +140,7 @@ static hl_status post(const remote *e, const char *path, const hl_str *body, jso
                                .key = e->place.key,
                                .ca_file = e->place.ca_file,
                                .body = hl_str_view(body)};
-    hl_str_init(&answer, MAX_LINE_BYTES);
+    hl_str_init(&answer, HL_ASKING_MAX_BYTES);
     status = fail_gone(e, hl_http_ask(&call, &answer, &code, err), err);
     if (status == HL_OK && code >= 400)
         status = fail_refused(&answer, code, err);
@@ -193,35 +157,6 @@ static void take_usage(const json_t *u, hl_usage *ret) {
 #undef HL_USAGE_FIELD
 }
 
-/* Is the answer of no use to anybody any more? */
-static bool is_over(void *user) {
-    asking *a = user;
-    remote *e = a->remote;
-    (void)pthread_mutex_lock(&e->lock);
-    const bool is_cancelled = a->is_cancelled;
-    (void)pthread_mutex_unlock(&e->lock);
-    return is_cancelled || hl_stop_is_set(a->stop) || atomic_load(&e->n_stops) != a->n_stops ||
-           hl_clock_ns() >= a->deadline_ns;
-}
-
-/* False: it is over meanwhile. */
-static bool wait_for_reader(asking *a) {
-    remote *e = a->remote;
-    bool    is_paused = true;
-    while (is_paused) {
-        if (is_over(a)) return false;
-        (void)pthread_mutex_lock(&e->lock);
-        if (a->is_paused && !a->is_cancelled) {
-            const int64_t         until = hl_clock_ns() + LOOK_NS;
-            const struct timespec t = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
-            (void)pthread_cond_timedwait(&e->changed, &e->lock, &t);
-        }
-        is_paused = a->is_paused;
-        (void)pthread_mutex_unlock(&e->lock);
-    }
-    return true;
-}
-
 static hl_view view_of(const json_t *text) {
     return (hl_view){json_is_string(text) ? json_string_value(text) : "", json_string_length(text)};
 }
@@ -232,26 +167,22 @@ static hl_call_step step_of(const json_t *line) {
     return json_is_boolean(json_object_get(line, "call_end")) ? HL_CALL_END : HL_CALL_NONE;
 }
 
-static bool push_call(asking *a, const json_t *line) {
+static bool push_call(hl_asking *a, const json_t *line) {
     hl_token_event ev = {.token = -1, .call_id = view_of(json_object_get(line, "id"))};
     ev.call = step_of(line);
     ev.text = view_of(json_object_get(line, ev.call == HL_CALL_BEGIN ? "call" : "arguments"));
     ev.is_cut = json_is_true(json_object_get(line, "call_end"));
-    return wait_for_reader(a) && hl_generation_push(a->generation, &ev);
+    return hl_asking_push_event(a, &ev);
 }
 
-static bool push_text(asking *a, const json_t *text, bool is_thinking) {
-    const hl_token_event ev = {.text = view_of(text), .is_thinking = is_thinking, .token = -1};
-    if (!wait_for_reader(a)) return false;
-    a->usage.answer_tokens++; /* until the server says how many there were */
-    if (a->usage.first_token_ns == 0) a->usage.first_token_ns = hl_clock_ns() - a->began_ns;
-    return hl_generation_push(a->generation, &ev);
+static bool push_text(hl_asking *a, const json_t *text, bool is_thinking) {
+    return hl_asking_push(a, view_of(text), is_thinking);
 }
 
 /* One event. False: no more. */
-static bool take_line(asking *a) {
+static bool take_line(hl_asking *a, hl_view line) {
     json_t *json = NULL;
-    a->status = hl_json_parse_any(hl_str_view(&a->line), "the server's answer", &json, &a->err);
+    a->status = hl_json_parse_any(line, "the server's answer", &json, &a->err);
     if (a->status == HL_OK) a->status = take_error(json, &a->err);
     const json_t *usage = json_object_get(json, "usage"), *text = json_object_get(json, "text");
     const json_t *thinking = json_object_get(json, "thinking");
@@ -267,151 +198,45 @@ static bool take_line(asking *a) {
     return go_on;
 }
 
-static bool take_bytes(void *user, hl_view bytes) {
-    asking *a = user;
-    for (const char *at = bytes.ptr, *end = at + bytes.len; at < end && !a->has_ended;) {
-        const char  *line_end = memchr(at, '\n', (size_t)(end - at));
-        const size_t n = (size_t)((line_end ? line_end : end) - at);
-        hl_str_add(&a->line, at, n);
-        at += n + 1;
-        if (a->line.failed || (line_end && a->line.len > 0 && !take_line(a))) return false;
-        if (line_end) hl_str_clear(&a->line);
-    }
-    return true;
-}
-
 /* ---- Its thread ---- */
 
-static void end_generation(asking *a, hl_status status, const hl_err *err) {
-    const bool is_late = hl_clock_ns() >= a->deadline_ns;
-    hl_err     why = err ? *err : (hl_err){0};
-    if (a->has_ended)
-        status = a->status, why = a->err;
-    else if (a->line.failed)
-        status = hl_str_check(&a->line, "the server's answer", &why);
-    else if (status == HL_OK)
-        status = hl_fail(&why, HL_E_NET, "the server's answer has no end");
-    if (!a->has_ended && status == HL_E_CANCEL) {
-        a->usage.end = is_late ? HL_END_TIMEOUT : HL_END_CANCEL;
-        a->usage.total_ns = hl_clock_ns() - a->began_ns;
-        status = HL_OK;
-    }
-    hl_generation_end(a->generation, status, &a->usage, &why);
-}
-
-static void *ask(void *user) {
-    asking *a = user;
-    remote *e = a->remote;
+static hl_status ask(hl_asking *a, hl_err *err) {
+    remote *e = a->all->engine;
     char    url[sizeof e->place.url + 40];
     hl_str  refusal;
-    hl_err  err = {0};
     int     code = 0;
     (void)snprintf(url, sizeof url, "%s/v1/runner/answer", e->place.url);
-    hl_str_init(&refusal, MAX_LINE_BYTES);
+    hl_str_init(&refusal, HL_ASKING_MAX_BYTES);
     const hl_http_call call = {.method = "POST",
                                .url = url,
                                .unix_path = unix_path_of(&e->place),
                                .key = e->place.key,
                                .ca_file = e->place.ca_file,
                                .body = hl_str_view(&a->request.text),
-                               .on_body = take_bytes,
-                               .is_over = is_over,
+                               .on_body = hl_asking_take_lines,
+                               .is_over = hl_asking_is_over,
                                .user = a};
-    hl_status          status = fail_gone(e, hl_http_ask(&call, &refusal, &code, &err), &err);
+    hl_status          status = fail_gone(e, hl_http_ask(&call, &refusal, &code, err), err);
     if (status == HL_OK && code >= 400) {
-        status = fail_refused(&refusal, code, &err);
+        status = a->status = fail_refused(&refusal, code, &a->err);
         a->has_ended = true;
-        a->status = status;
-        a->err = err;
     }
-    end_generation(a, status, &err);
     hl_str_done(&refusal);
-    (void)pthread_mutex_lock(&e->lock);
-    a->is_done = true;
-    (void)pthread_mutex_unlock(&e->lock);
-    return NULL;
-}
-
-static void asking_free(asking *a) {
-    hl_json_done(&a->request);
-    hl_str_done(&a->line);
-    hl_free(a);
-}
-
-/* Take those off the list that have ended; or all, after waiting for them. */
-static void reap(remote *e, bool all) {
-    (void)pthread_mutex_lock(&e->lock);
-    for (asking **at = &e->first; *at;) {
-        asking *a = *at;
-        if (!a->is_done && !all) {
-            at = &a->next;
-            continue;
-        }
-        *at = a->next;
-        (void)pthread_mutex_unlock(&e->lock);
-        (void)pthread_join(a->thread, NULL);
-        asking_free(a);
-        (void)pthread_mutex_lock(&e->lock);
-        at = &e->first; /* the list may be another one now */
-    }
-    (void)pthread_mutex_unlock(&e->lock);
+    return status;
 }
 
 /* ---- The runner ---- */
 
-/* Signals are the main thread's. */
-static hl_status start(remote *e, asking *a, hl_err *err) {
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)pthread_mutex_lock(&e->lock);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int rc = pthread_create(&a->thread, NULL, ask, a);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc == 0) {
-        a->next = e->first;
-        e->first = a;
-    }
-    (void)pthread_mutex_unlock(&e->lock);
-    return rc == 0 ? HL_OK : hl_fail(err, HL_E_NOMEM, "answer: the system gives no thread");
-}
-
 static hl_status submit(void *engine, const hl_request *r, hl_generation *g, hl_err *err) {
-    remote *e = engine;
-    asking *a = hl_new(1, sizeof *a);
-    if (!a) return hl_fail(err, HL_E_NOMEM, "answer: no memory");
-    reap(e, false);
-    a->remote = e;
-    a->generation = g;
-    a->stop = hl_stop_watched();
-    a->n_stops = atomic_load(&e->n_stops);
-    a->began_ns = hl_clock_ns();
-    a->deadline_ns = r->timeout_ms > 0 ? a->began_ns + r->timeout_ms * 1000000 : INT64_MAX;
-    hl_json_init(&a->request);
-    hl_str_init(&a->line, MAX_LINE_BYTES);
-    hl_generation_set_data(g, a);
-    hl_status status = write_request(e, r, e->keep_ms, &a->request, err);
-    if (status == HL_OK) status = start(e, a, err);
-    if (status != HL_OK) asking_free(a);
+    remote    *e = engine;
+    hl_asking *a = NULL;
+    hl_status  status = hl_asking_new(&e->askings, r, g, &a, err);
+    if (status != HL_OK) return status;
+    status = write_request(e, r, e->keep_ms, &a->request, err);
+    if (status == HL_OK) status = hl_asking_start(a, err);
+    if (status != HL_OK) hl_asking_free(a);
     return status;
 }
-
-static void cancel(void *engine, hl_generation *g) {
-    remote *e = engine;
-    (void)pthread_mutex_lock(&e->lock);
-    ((asking *)hl_generation_data(g))->is_cancelled = true;
-    (void)pthread_cond_broadcast(&e->changed);
-    (void)pthread_mutex_unlock(&e->lock);
-}
-
-static void pause_reading(void *engine, hl_generation *g, bool paused) {
-    remote *e = engine;
-    (void)pthread_mutex_lock(&e->lock);
-    ((asking *)hl_generation_data(g))->is_paused = paused;
-    (void)pthread_cond_broadcast(&e->changed);
-    (void)pthread_mutex_unlock(&e->lock);
-}
-
-static void cancel_all(void *engine) { atomic_fetch_add(&((remote *)engine)->n_stops, 1); }
 
 static hl_status render(void *engine, const hl_request *r, char **ret_text, size_t *ret_n, hl_err *err) {
     (void)engine, (void)r, (void)ret_text, (void)ret_n;
@@ -436,19 +261,16 @@ static void get_info(void *engine, hl_runner_info *ret_info) { *ret_info = ((rem
 static void remote_free(void *engine) {
     remote *e = engine;
     if (!e) return;
-    cancel_all(e);
-    reap(e, true);
-    (void)pthread_cond_destroy(&e->changed);
-    (void)pthread_mutex_destroy(&e->lock);
+    hl_askings_done(&e->askings);
     hl_free(e->model);
     hl_free(e);
 }
 
 static const hl_runner_ops ops = {
     .submit = submit,
-    .cancel = cancel,
-    .pause = pause_reading,
-    .cancel_all = cancel_all,
+    .cancel = hl_askings_cancel,
+    .pause = hl_askings_pause,
+    .cancel_all = hl_askings_cancel_all,
     .render = render,
     .count = count,
     .get_info = get_info,
@@ -458,12 +280,9 @@ static const hl_runner_ops ops = {
 static remote *remote_new(const hl_server_place *place, const char *model, int64_t keep_ms) {
     remote *e = hl_new(1, sizeof *e);
     if (!e) return NULL;
-    (void)pthread_mutex_init(&e->lock, NULL);
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&e->changed, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    hl_askings_init(&e->askings, e);
+    e->askings.ask = ask;
+    e->askings.take_line = take_line;
     e->place = *place;
     e->keep_ms = keep_ms;
     e->model = hl_strdup(model);
