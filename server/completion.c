@@ -369,9 +369,9 @@ hl_status hl_completion_start(hl_completion *c, size_t n, hl_err *err) {
         }
         if (i > 0 && r.sampling.seed >= 0) r.sampling.seed += (int64_t)i; /* n different answers */
         status = hl_runner_submit(runner, &r, &c->choices[i].generation, err);
+        if (status == HL_E_FULL && hl_runner_count(runner, &r, &c->x->overflow_tokens, NULL) == HL_OK)
+            c->x->overflow_ctx = r.n_ctx;
     }
-    if (status == HL_E_FULL && hl_runner_count(runner, &c->request, &c->x->overflow_tokens, NULL) == HL_OK)
-        c->x->overflow_ctx = c->request.n_ctx;
     if (status == HL_OK) (void)__atomic_fetch_add(&c->x->server->counts.completions, n, __ATOMIC_RELAXED);
     return status;
 }

@@ -332,7 +332,10 @@ def test_overflow_is_said_in_the_words_that_agents_look_for(serve):
     anthropic = s.json("POST", "/v1/messages", long, status=400)
     assert anthropic["type"] == "error" and re.fullmatch(r"prompt is too long: \d+ tokens > 4096 maximum", anthropic["error"]["message"])
     openai = s.json("POST", "/v1/chat/completions", long, status=400)["error"]
-    assert openai["code"] == "context_length_exceeded" and "maximum context length is 4096 tokens" in openai["message"]
+    words = r"This model's maximum context length is 4096 tokens. However, you requested (\d+) tokens in the prompt."
+    assert openai["code"] == "context_length_exceeded" and int(re.fullmatch(words, openai["message"])[1]) > 9000
+    openai = s.json("POST", "/v1/completions", {"model": "tiny", "prompt": ["x", "x" * 9000]}, status=400)["error"]
+    assert int(re.fullmatch(words, openai["message"])[1]) >= 9000  # of the prompt that does not fit
 
 
 # ---- What is wrong ----
