@@ -7,15 +7,17 @@
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/stop.h"
 
-enum { LOOK_MS = 100 };
+enum { LOOK_MS = 100, MAX_HEAD_BYTES = 64 << 10 };
 
 typedef struct transfer {
     const hl_http_call *call;
     CURL               *curl;
     hl_str             *body;
+    size_t              n_head;      /* bytes of headers so far */
     bool                was_refused; /* by on_body() */
     char                detail[CURL_ERROR_SIZE];
 } transfer;
@@ -24,7 +26,7 @@ static size_t take(char *bytes, size_t size, size_t n, void *user) {
     transfer *t = user;
     long      code = 0;
     if (t->call->on_body) (void)curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &code);
-    if (t->call->on_body && code < 400) {
+    if (t->call->on_body && code < 300) {
         t->was_refused = !t->call->on_body(t->call->user, (hl_view){bytes, size * n});
         return t->was_refused ? 0 : size * n;
     }
@@ -32,11 +34,60 @@ static size_t take(char *bytes, size_t size, size_t n, void *user) {
     return t->body->failed ? 0 : size * n;
 }
 
+/* "Name: value\r\n" with this name: the value. */
+static bool find_value(hl_view line, const char *name, hl_view *ret) {
+    const size_t n = strlen(name);
+    if (line.len <= n || strncasecmp(line.ptr, name, n) != 0 || line.ptr[n] != ':') return false;
+    size_t from = n + 1, to = line.len;
+    while (from < to && (line.ptr[from] == ' ' || line.ptr[from] == '\t')) from++;
+    while (to > from && (unsigned char)line.ptr[to - 1] <= ' ') to--;
+    *ret = (hl_view){line.ptr + from, to - from};
+    return true;
+}
+
+static void take_content_type(hl_http_head *head, hl_view value) {
+    const size_t n = value.len < sizeof head->content_type ? value.len : sizeof head->content_type - 1;
+    for (size_t i = 0; i < n; i++) {
+        const char c = value.ptr[i];
+        head->content_type[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    }
+    head->content_type[n] = '\0';
+}
+
+static void take_retry_after(hl_http_head *head, hl_view value) {
+    enum { MOST_S = 1000000 };
+    int64_t s = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] < '0' || value.ptr[i] > '9') return;
+        if (s < MOST_S) s = 10 * s + (value.ptr[i] - '0');
+    }
+    if (value.len > 0) head->retry_after_ms = 1000 * s;
+}
+
+static size_t take_header(char *bytes, size_t size, size_t n, void *user) {
+    transfer     *t = user;
+    hl_http_head *head = t->call->head;
+    const hl_view line = {bytes, size * n};
+    hl_view       value;
+    t->n_head += line.len;
+    if (t->n_head > MAX_HEAD_BYTES) return 0;
+    if (!head) return line.len;
+    if (line.len > 5 && memcmp(bytes, "HTTP/", 5) == 0) *head = (hl_http_head){.retry_after_ms = -1};
+    if (find_value(line, "content-type", &value)) take_content_type(head, value);
+    if (find_value(line, "retry-after", &value)) take_retry_after(head, value);
+    return line.len;
+}
+
 /* The headers of a call, to be freed with curl_slist_free_all(); NULL: no memory. */
 static struct curl_slist *make_headers(const hl_http_call *call) {
     struct curl_slist *headers =
         curl_slist_append(NULL, call->body.ptr ? "Content-Type: application/json" : "Accept: */*");
     hl_str line;
+    for (size_t i = 0; headers && i < call->n_headers; i++) {
+        struct curl_slist *more = curl_slist_append(headers, call->headers[i]);
+        if (!more) curl_slist_free_all(headers);
+        headers = more;
+    }
     if (!headers || !call->key || !*call->key) return headers;
     hl_str_init(&line, SIZE_MAX);
     hl_str_add_format(&line, "Authorization: Bearer %s", call->key);
@@ -50,6 +101,8 @@ static hl_status explain(CURLcode rc, const transfer *t, hl_err *err) {
     const char *url = t->call->url;
     if (t->was_refused) return hl_fail(err, HL_E_CANCEL, "%s: stopped", url);
     if (rc == CURLE_OUT_OF_MEMORY) return hl_fail(err, HL_E_NOMEM, "%s: no memory", url);
+    if (rc == CURLE_WRITE_ERROR && t->n_head > MAX_HEAD_BYTES)
+        return hl_fail(err, HL_E_NET, "%s: its headers have more than %d bytes", url, (int)MAX_HEAD_BYTES);
     if (rc == CURLE_WRITE_ERROR && t->body->failed) return hl_str_check(t->body, "answer", err);
     return hl_fail(err, HL_E_NET, "%s: %s", url, *t->detail ? t->detail : curl_easy_strerror(rc));
 }
@@ -70,6 +123,8 @@ static void set_options(transfer *t, struct curl_slist *headers) {
     (void)curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)call->total_ms);
     (void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
     (void)curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
+    (void)curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, take_header);
+    (void)curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
     (void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
     if (!call->body.ptr) return;
     (void)curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);

@@ -11,21 +11,31 @@
  * connection. */
 typedef bool hl_http_body_fn(void *user, hl_view bytes);
 
+/* What the headers of a response say. */
+typedef struct hl_http_head {
+    char    content_type[80]; /* in small letters; "": none */
+    int64_t retry_after_ms;   /* -1: nothing, or a date */
+} hl_http_head;
+
 typedef struct hl_http_call {
-    const char      *method; /* "GET" */
-    const char      *url;
-    hl_view          body;       /* without a pointer: none. Sent as JSON */
-    const char      *unix_path;  /* asked through this socket instead of the URL's host; NULL: no */
-    const char      *key;        /* shown as Authorization: Bearer; NULL or "": none */
-    const char      *ca_file;    /* PEM with the authorities to trust; NULL: the system's */
-    int64_t          connect_ms; /* 0: 2 s */
-    int64_t          total_ms;   /* 0: as long as it takes */
-    hl_http_body_fn *on_body; /* takes the bodies of statuses below 400 as they come; NULL: ret_body does */
+    const char        *method; /* "GET" */
+    const char        *url;
+    hl_view            body;      /* without a pointer: none. Sent as JSON */
+    const char        *unix_path; /* asked through this socket instead of the URL's host; NULL: no */
+    const char        *key;       /* shown as Authorization: Bearer; NULL or "": none */
+    const char        *ca_file;   /* PEM with the authorities to trust; NULL: the system's */
+    const char *const *headers;   /* [n_headers] more of them, "Name: value" */
+    size_t             n_headers;
+    int64_t            connect_ms; /* 0: 2 s */
+    int64_t            total_ms;   /* 0: as long as it takes */
+    hl_http_body_fn   *on_body; /* takes the bodies of statuses below 300 as they come; NULL: ret_body does */
     bool (*is_over)(void *user); /* asked each 100 ms whether to stop; NULL: hl_stop_watch()'s flag counts */
-    void *user;                  /* of both */
+    void         *user;          /* of both */
+    hl_http_head *head;          /* filled before the first byte of the body comes; NULL: nobody asks */
 } hl_http_call;
 
-/* Ask, and wait for all of the answer. No proxy, no redirect: for servers that somebody named.
+/* Ask, and wait for all of the answer. No proxy, no redirect: for servers that somebody named. Headers of a
+ * response may have 64 KiB in all.
  *
  * in     ret_body  initialised; its limit is the longest answer that is taken
  * out    *ret_code  the HTTP status, 200..599

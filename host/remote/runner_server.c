@@ -142,7 +142,7 @@ static hl_status post(const remote *e, const char *path, const hl_str *body, jso
                                .body = hl_str_view(body)};
     hl_str_init(&answer, HL_ASKING_MAX_BYTES);
     status = fail_gone(e, hl_http_ask(&call, &answer, &code, err), err);
-    if (status == HL_OK && code >= 400)
+    if (status == HL_OK && code >= 300)
         status = fail_refused(&answer, code, err);
     else if (status == HL_OK)
         status = hl_json_parse_any(hl_str_view(&answer), "the server's answer", ret, err);
@@ -217,7 +217,7 @@ static hl_status ask(hl_asking *a, hl_err *err) {
                                .is_over = hl_asking_is_over,
                                .user = a};
     hl_status          status = fail_gone(e, hl_http_ask(&call, &refusal, &code, err), err);
-    if (status == HL_OK && code >= 400) {
+    if (status == HL_OK && code >= 300) {
         status = a->status = fail_refused(&refusal, code, &a->err);
         a->has_ended = true;
     }
