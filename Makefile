@@ -47,7 +47,7 @@ LIB_SRC := $(BASE_SRC) $(RUNNER_SRC) $(ENGINE_SRC)
 ALL_SRC := $(LIB_SRC) $(DATA_SRC) $(HOST_SRC) $(BENCH_LIB_SRC) $(CLI_SRC)
 obj = $(patsubst %.c,$(OUT)/%.o,$(1))
 LIB_OBJ := $(call obj,$(LIB_SRC)) $(KERNEL_OBJ)
-SQL_OBJ := $(if $(SQL),$(OUT)/gen/migrations.o)
+GEN_OBJ := $(OUT)/gen/migrations.o $(OUT)/gen/profiles.o
 
 .PHONY: all clean help
 all: $(OUT)/hyperlama
@@ -59,7 +59,10 @@ $(OUT)/%.o: %.c
 $(OUT)/gen/migrations.c: tools/embed.py $(SQL)
 	@mkdir -p $(@D); echo "  $(if $(filter %.c,$<),CC,GEN) $@"
 	$(Q)$(PYTHON) tools/embed.py migrations $(SQL) > $@.tmp && mv $@.tmp $@
-$(OUT)/gen/migrations.o: $(OUT)/gen/migrations.c
+$(OUT)/gen/profiles.c: tools/embed.py host/remote/profiles.ini
+	@mkdir -p $(@D); echo "  GEN $@"
+	$(Q)$(PYTHON) tools/embed.py text hl_profiles_ini host/remote/profiles.h host/remote/profiles.ini > $@.tmp && mv $@.tmp $@
+$(OUT)/gen/%.o: $(OUT)/gen/%.c
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
 # The commit, for benchmark results and saved key/value blocks; rewritten only when it is another one, so that nothing is built for nothing.
@@ -76,7 +79,7 @@ $(OUT)/libhyperlama.a: $(LIB_OBJ)
 	$(Q)$(AR) rcs $@ $^
 
 # Everything but main(), for tests and tools.
-$(OUT)/liball.a: $(call obj,$(filter-out cli/main.c,$(ALL_SRC))) $(KERNEL_OBJ) $(SQL_OBJ)
+$(OUT)/liball.a: $(call obj,$(filter-out cli/main.c,$(ALL_SRC))) $(KERNEL_OBJ) $(GEN_OBJ)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 

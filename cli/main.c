@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/guard.h"
 #include "cli/term/say.h"
 #include "core/base/map.h"
 #include "core/data/config_file.h"
 #include "core/data/json.h"
+#include "host/remote/supervisor.h"
 
 enum {
     EXIT_INTERRUPTED = 130,
@@ -152,6 +154,7 @@ static hl_status finish_output(hl_app *app, hl_err *err) {
 }
 
 int main(int argc, char **argv, char **envp) {
+    if (argc > 1 && strcmp(argv[1], HL_GUARD_WORD) == 0) return hl_guard_main(argc, argv);
     hl_app    app = {0};
     hl_err    err = {0};
     hl_status status;

@@ -11,6 +11,7 @@
 #include "core/base/mem.h"
 #include "host/host_priv.h"
 #include "host/names.h"
+#include "host/remote/remote_model.h"
 #include "hyperlama/sched.h"
 
 hl_status hl_host_new(const hl_config *config, const hl_paths *paths, const hl_events *events,
@@ -117,6 +118,7 @@ static void free_models(hl_source *s) {
 void hl_source_free(hl_source *s) {
     if (!s) return;
     free_models(s);
+    hl_free(s->own_remote);
     hl_free(s->alias);
     hl_free(s->label);
     hl_free(s);
@@ -197,7 +199,11 @@ static hl_status find_source(hl_host *h, const char *text, int how, bool may_be_
     hl_status  status = HL_OK;
     hl_source *s = hl_new(1, sizeof *s);
     if (!s) return hl_fail(err, HL_E_NOMEM, "model '%.100s': no memory", text);
-    if (may_be_path && is_path(text)) {
+    if (may_be_path && hl_remote_is_text(text)) {
+        s->label = hl_strdup(text);
+        status = hl_remote_make_record(text, &s->own_remote, err);
+        s->remote = s->own_remote;
+    } else if (may_be_path && is_path(text)) {
         s->label = hl_strdup(text);
         s->one_path[0] = s->label;
         s->paths = s->one_path;

@@ -20,9 +20,12 @@ typedef struct hl_paths {
     char *models;  /* setting store.models_dir (so OLLAMA_MODELS too), else home/models */
     char *db;      /* home/hyperlama.db */
     char *cache;   /* home/cache */
+    char *logs;    /* home/logs: what engines of other programs say */
     char *history; /* home/history */
     /* $HYPERLAMA_CONFIG, else $XDG_CONFIG_HOME/hyperlama/hyperlama.ini, else ~/.config/... */
-    char *config_file;
+    char        *config_file;
+    char        *profiles; /* engines.ini beside it: the user's launch profiles */
+    char *const *envp;     /* the environment, as it was given */
 } hl_paths;
 
 /* fails  HL_E_ARG    no home folder: neither HYPERLAMA_HOME nor HOME is set
@@ -67,6 +70,10 @@ typedef struct hl_source {
     const char        *one_path[1];
     char              *alias;  /* that stood for it; NULL: none did */
     size_t             i_next; /* of what the alias stands for, after this one */
+    /* The record of a model whose answers come from elsewhere (host/remote/remote_model.h): there are no
+     * files. NULL: there are */
+    const char *remote;
+    char       *own_remote; /* the same, where no stored model has it */
 } hl_source;
 
 /* A path when it ends in .gguf or a file of that name with a '/' in it exists; else a name: one of the

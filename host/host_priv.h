@@ -9,6 +9,13 @@
 
 #include "host/resident.h"
 
+/* How starting an engine of another program has gone lately. */
+typedef struct hl_start_record {
+    char    weights[128];        /* as of its resident; "": nothing */
+    int     n_failures;          /* one after the other: it did not start, or ended by itself */
+    int64_t started_ns, next_ns; /* when it may be tried again */
+} hl_start_record;
+
 struct hl_host {
     const hl_config *config;
     const hl_paths  *paths;
@@ -22,6 +29,7 @@ struct hl_host {
     pthread_cond_t  changed;
     hl_resident    *residents;
     hl_load_wait   *waits;
+    hl_start_record starts[8];
 };
 
 /* As hl_host_open_model(), without the label in front of what went wrong. */
@@ -44,8 +52,13 @@ HL_MUST_CHECK hl_status hl_host_make_runner(hl_host *h, const hl_source *source,
                                             hl_model *model, hl_model *draft, bool may_lack_draft,
                                             hl_runner **ret_runner, bool *ret_is_drafting, hl_err *err);
 
-/* What names the weights on disk: the digest that a stored blob is called by, else the file's identity and
- * time. */
+/* A runner of a source that is remote; its engine, if it has one of ours, is started.
+ * fails  as hl_remote_open() */
+HL_MUST_CHECK hl_status hl_host_open_remote(hl_host *h, const hl_source *source, hl_runner **ret_runner,
+                                            hl_err *err);
+
+/* What names the weights on disk, or a remote model's record: the digest that a stored blob is called by,
+ * else the file's identity and time. */
 bool hl_source_name_weights(const hl_source *source, char *ret, size_t cap);
 
 /* Where the key/value cache on disk is. */

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "core/base/mem.h"
+#include "core/data/sha256.h"
 #include "host/host_priv.h"
+#include "host/remote/remote_model.h"
 #include "hyperlama/native.h"
 
 const char *hl_host_kv_type(const hl_host *h) { return hl_config_text(h->config, HL_SETTING_engine_kv_type); }
@@ -50,6 +52,7 @@ hl_status hl_host_open_model(hl_host *h, const hl_source *source, bool vocab_onl
 
 hl_status hl_source_can_answer(const hl_source *s, hl_err *err) {
     const char *adapter = s->stored ? s->stored->adapter_path : NULL;
+    if (s->remote) return HL_OK;
     if (s->n_paths == 0) return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", s->label);
     if (!adapter) return HL_OK;
     const char *slash = strrchr(adapter, '/');
@@ -92,6 +95,11 @@ void hl_host_tell_no_draft(const hl_host *h, const hl_source *of, const hl_err *
 }
 
 bool hl_source_name_weights(const hl_source *source, char *ret, size_t cap) {
+    char digest[HL_SHA256_HEX_BYTES];
+    if (source->remote) {
+        if (hl_sha256_of(source->remote, strlen(source->remote), digest, NULL) != HL_OK) return false;
+        return snprintf(ret, cap, "remote:%s", digest) < (int)cap;
+    }
     const char *path = source->paths[0], *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     struct stat st;
     if (strncmp(base, "sha256-", 7) == 0)
@@ -162,6 +170,14 @@ hl_status hl_host_make_runner(hl_host *h, const hl_source *source, const hl_opti
     status = make_runner(h, source, options, model, NULL, ret_runner, err);
     if (status == HL_OK) hl_host_tell_no_draft(h, source, &why);
     return status;
+}
+
+hl_status hl_host_open_remote(hl_host *h, const hl_source *source, hl_runner **ret_runner, hl_err *err) {
+    const hl_remote_place place = {.envp = h->paths->envp,
+                                   .profiles_path = h->paths->profiles,
+                                   .log_folder = h->paths->logs,
+                                   .events = h->events};
+    return hl_remote_open(source->remote, &place, ret_runner, err);
 }
 
 void hl_host_count_use(hl_host *h, const hl_source *source) {

@@ -95,6 +95,11 @@ hl_status hl_host_lock_down(hl_host *h, const hl_source *source, bool is_chat, c
     bool        is_asked = false;
     rule_list   l = {.n = 0};
     if (strcmp(how, "off") == 0) return HL_OK;
+    if (source->remote) { /* it has to ask somebody, and no file of a stranger is read here */
+        if (strcmp(how, "on") != 0) return HL_OK;
+        return hl_fail(err, HL_E_UNSUPPORTED, "security.lockdown is on, and model '%s' is answered elsewhere",
+                       source->label);
+    }
     if (hl_host_find_draft(h, source, &draft, &is_asked, NULL) != HL_OK) draft = NULL; /* loading tells */
     if (!hl_host_saved_folder(h, saved, sizeof saved)) saved[0] = '\0';
     make_folders(h, is_chat, saved);

@@ -26,6 +26,15 @@ static char *join(const char *a, const char *b, const char *c) {
     return text;
 }
 
+/* A file beside another one. */
+static char *join_beside(const char *path, const char *name) {
+    const char *slash = strrchr(path, '/');
+    char       *folder = slash ? hl_strndup(path, (size_t)(slash - path)) : hl_strdup(".");
+    char       *made = folder ? join(*folder ? folder : "/", name, NULL) : NULL;
+    hl_free(folder);
+    return made;
+}
+
 /* As the XDG base directory specification 0.8 asks: a relative path counts as not set. */
 static const char *xdg(char *const *envp, const char *name) {
     const char *v = hl_env_get(envp, name);
@@ -33,7 +42,7 @@ static const char *xdg(char *const *envp, const char *name) {
 }
 
 hl_status hl_paths_init(hl_paths *p, char *const *envp, hl_err *err) {
-    *p = (hl_paths){0};
+    *p = (hl_paths){.envp = envp};
     const char *home = hl_env_get(envp, "HOME");
     const char *own = hl_env_get(envp, "HYPERLAMA_HOME");
     const char *data = xdg(envp, "XDG_DATA_HOME");
@@ -58,7 +67,10 @@ hl_status hl_paths_init(hl_paths *p, char *const *envp, hl_err *err) {
     p->db = join(p->home, "hyperlama.db", NULL);
     p->cache = join(p->home, "cache", NULL);
     p->history = join(p->home, "history", NULL);
-    if (p->config_file && p->models && p->db && p->cache && p->history) return HL_OK;
+    p->logs = join(p->home, "logs", NULL);
+    p->profiles = p->config_file ? join_beside(p->config_file, "engines.ini") : NULL;
+    if (p->config_file && p->models && p->db && p->cache && p->history && p->logs && p->profiles)
+        return HL_OK;
 nomem:
     return hl_fail(err, HL_E_NOMEM, "paths: no memory, or a path over %d bytes", MAX_PATH_BYTES);
 }
@@ -79,6 +91,8 @@ void hl_paths_done(hl_paths *p) {
     hl_free(p->db);
     hl_free(p->cache);
     hl_free(p->history);
+    hl_free(p->logs);
+    hl_free(p->profiles);
     hl_free(p->config_file);
     *p = (hl_paths){0};
 }

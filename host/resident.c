@@ -22,8 +22,8 @@ struct hl_resident {
     hl_resident *next;
     char         label[512]; /* as in hl_resident_info, likewise below */
     char         weights[128];
-    char        *path;    /* of the first file */
-    hl_model    *model;   /* NULL while it is opened */
+    char        *path;    /* of the first file; NULL: it is remote */
+    hl_model    *model;   /* NULL while it is opened, and of a remote one */
     hl_runner   *runner;  /* NULL: nobody asked it to answer */
     hl_resident *draft;   /* counted there as a target; NULL: the runner has none */
     int32_t      n_batch; /* as asked for */
@@ -31,6 +31,7 @@ struct hl_resident {
     uint32_t     n_users, n_targets;
     bool         is_loading; /* its model is opened, or its runner made */
     bool         is_pinned;
+    bool         is_gone;  /* what computes for it has ended by itself, and that was counted */
     bool         is_stale; /* goes as soon as nobody uses it, and nobody new gets it */
     int64_t      last_ns;  /* when the last user left */
     int64_t      until_ns; /* when it goes; INT64_MAX: never. Counts while n_users is 0 */
@@ -104,7 +105,8 @@ static hl_resident *find_idle(const hl_host *h, bool that_answers) {
 static hl_status add_loading(hl_host *h, const hl_source *source, const char *weights, hl_resident **ret,
                              hl_err *err) {
     hl_resident *r = hl_new(1, sizeof *r);
-    if (!r || !(r->path = hl_strdup(source->paths[0]))) {
+    if (r && !source->remote) r->path = hl_strdup(source->paths[0]);
+    if (!r || (!source->remote && !r->path)) {
         hl_free(r);
         return hl_fail(err, HL_E_NOMEM, "model '%s': no memory", source->label);
     }
@@ -117,9 +119,39 @@ static hl_status add_loading(hl_host *h, const hl_source *source, const char *we
     return HL_OK;
 }
 
+static bool is_gone(const hl_resident *r) {
+    hl_runner_info info;
+    hl_runner_get_info(r->runner, &info);
+    return info.is_gone;
+}
+
+/* Of these weights; else the one that was used longest ago, emptied. */
+static hl_start_record *start_of(hl_host *h, const char *weights) {
+    hl_start_record *oldest = &h->starts[0];
+    for (size_t i = 0; i < sizeof h->starts / sizeof *h->starts; i++) {
+        if (strcmp(h->starts[i].weights, weights) == 0) return &h->starts[i];
+        if (h->starts[i].started_ns < oldest->started_ns) oldest = &h->starts[i];
+    }
+    *oldest = (hl_start_record){0};
+    (void)snprintf(oldest->weights, sizeof oldest->weights, "%s", weights);
+    return oldest;
+}
+
+/* It is left alone for 1, 2, 4, .. 60 s; one that ran for longer than that begins again. */
+static void count_failed_start(hl_host *h, const char *weights) {
+    enum { LONGEST_S = 60 };
+    const int64_t    second = 1000000000, now = hl_clock_ns();
+    hl_start_record *s = start_of(h, weights);
+    if (now - s->started_ns > LONGEST_S * second) s->n_failures = 0;
+    s->n_failures++;
+    const int64_t rest_s = s->n_failures < 7 ? 1ll << (s->n_failures - 1) : LONGEST_S;
+    s->next_ns = now + rest_s * second;
+}
+
 static bool fits(const hl_resident *r, const hl_options *o) {
     hl_runner_info info;
     hl_runner_get_info(r->runner, &info);
+    if (info.is_gone) return false;
     const bool has_room =
         hl_ctx_within(o, o->num_ctx, info.n_ctx_train) <= info.n_ctx_cap || info.n_ctx_cap == info.n_ctx_most;
     return has_room && (o->num_batch == 0 || o->num_batch == r->n_batch);
@@ -238,13 +270,34 @@ static hl_status hold_draft(hl_host *h, const hl_resident *of, const hl_source *
     return status;
 }
 
+/* Make a remote one answer. */
+static hl_status open_remote(hl_host *h, hl_resident *r, const hl_source *source, const hl_options *options,
+                             hl_err *err) {
+    hl_runner       *runner = NULL;
+    hl_start_record *s = start_of(h, r->weights);
+    const int64_t    rest_ms = (s->next_ns - hl_clock_ns()) / 1000000;
+    if (s->n_failures > 0 && rest_ms > 0)
+        return hl_fail(err, HL_E_BUSY, "it ended %d times in a row, and is started again in %lld ms",
+                       s->n_failures, (long long)rest_ms);
+    s->started_ns = hl_clock_ns();
+    unlock(h);
+    const hl_status status = hl_host_open_remote(h, source, &runner, err);
+    lock(h);
+    if (status == HL_OK) r->runner = runner;
+    if (status == HL_OK) r->n_batch = options->num_batch;
+    if (status == HL_E_NET) count_failed_start(h, r->weights);
+    r->is_gone = false;
+    return status;
+}
+
 /* Make it answer: model, draft, runner. */
 static hl_status load_once(hl_host *h, hl_resident *r, const hl_source *source, const hl_options *options,
                            hl_err *err) {
     chosen_draft draft = {0};
     hl_runner   *runner = NULL;
     bool         is_drafting = false;
-    hl_status    status = r->model ? HL_OK : open_model(h, r, source, err);
+    if (source->remote) return open_remote(h, r, source, options, err);
+    hl_status status = r->model ? HL_OK : open_model(h, r, source, err);
     if (status == HL_OK) status = hold_draft(h, r, source, &draft, err);
     if (status != HL_OK) return status;
     unlock(h);
@@ -360,6 +413,10 @@ static hl_status acquire(hl_host *h, const hl_source *source, const hl_options *
     lock(h);
     while (status == HL_OK && !got) {
         hl_resident *r = find(h, weights);
+        if (r && r->runner && !r->is_gone && is_gone(r)) {
+            r->is_gone = true;
+            count_failed_start(h, weights);
+        }
         if (w && !may_go_on(h, weights)) {
             memcpy(w->weights, weights, sizeof weights);
             status = hl_fail(err, HL_E_BUSY, "model '%s' waits for what others load", source->label);
@@ -439,7 +496,8 @@ void hl_host_pin(hl_host *h, hl_resident *r, bool pinned) {
 hl_status hl_host_unload(hl_host *h, const hl_source *source, hl_err *err) {
     char weights[128] = "";
     bool found = false;
-    if (source && (source->n_paths == 0 || !hl_source_name_weights(source, weights, sizeof weights)))
+    if (source && ((source->n_paths == 0 && !source->remote) ||
+                   !hl_source_name_weights(source, weights, sizeof weights)))
         return hl_fail(err, HL_E_NOT_FOUND, "model '%s' is not loaded", source->label);
     lock(h);
     for (hl_resident *r = h->residents, *next = NULL; r; r = next) {
@@ -462,7 +520,8 @@ int64_t hl_host_expire(hl_host *h) {
     const int64_t now = hl_clock_ns();
     for (hl_resident *r = h->residents, *next = NULL; r; r = next) {
         next = r->next;
-        const bool is_gone = access(r->path, F_OK) != 0; /* from the store: nobody can ask for it */
+        const bool is_gone =
+            r->path && access(r->path, F_OK) != 0; /* from the store: nobody can ask for it */
         if (!is_idle(r) || (r->is_pinned && !is_gone)) continue;
         if (r->until_ns <= now || is_gone) {
             unload(h, r);

@@ -42,7 +42,7 @@ RULES = {
     "host": (["host/", "core/", "runner/runner_ops.h", "models/models.h", "hyperlama/"], ["jansson"]),
     "server": (["server/", "core/", "hyperlama/", "models/models.h", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h", "host/remote/usage_fields.def"], ["jansson", "microhttpd", "zlib", "zstd"]),
     "bench/lib": (["bench/lib/", "core/", "hyperlama/", "models/models.h", "host/host.h"], []),
-    "cli": (["cli/", "bench/lib/", "core/", "hyperlama/", "models/models.h", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h", "host/remote/runner_server.h", "server/server.h"], ["libedit"]),
+    "cli": (["cli/", "bench/lib/", "core/", "hyperlama/", "models/models.h", "host/host.h", "host/resident.h", "host/options.h", "host/conversation.h", "host/remote/runner_server.h", "host/remote/supervisor.h", "server/server.h"], ["libedit"]),
 }
 
 # Headers for some files of their component alone: (who may include it).

@@ -4,6 +4,8 @@
 
 embed.py migrations models/db/sql/NNNN_name.sql...
     prints the table that models/db/migrations.h declares. The numbers must be 1, 2, 3, ...
+embed.py text NAME HEADER FILE
+    prints `const char NAME[]`, which HEADER declares, with the text of FILE.
 """
 import os
 import re
@@ -36,7 +38,15 @@ def migrations(paths):
     print("const size_t hl_n_migrations = sizeof hl_migrations / sizeof hl_migrations[0];")
 
 
+def text(name, header, path):
+    with open(path, encoding="utf-8") as f:
+        print(f'{HEAD}#include "{header}"\n\nconst char {name}[] =\n{c_string(f.read())};')
+
+
 if __name__ == "__main__":
-    if len(sys.argv) < 3 or sys.argv[1] != "migrations":
+    if len(sys.argv) >= 3 and sys.argv[1] == "migrations":
+        migrations(sys.argv[2:])
+    elif len(sys.argv) == 5 and sys.argv[1] == "text":
+        text(*sys.argv[2:])
+    else:
         sys.exit(__doc__)
-    migrations(sys.argv[2:])

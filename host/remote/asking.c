@@ -70,6 +70,24 @@ bool hl_asking_is_over(void *asking) {
            hl_clock_ns() >= a->deadline_ns;
 }
 
+/* Until something has changed, or that long; under the lock. */
+static void wait_for_change(hl_askings *all, int64_t ns) {
+    const int64_t         until = hl_clock_ns() + (ns < LOOK_NS ? ns : LOOK_NS);
+    const struct timespec t = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+    (void)pthread_cond_timedwait(&all->changed, &all->lock, &t);
+}
+
+bool hl_asking_wait(hl_asking *a, int64_t ms) {
+    hl_askings *all = a->all;
+    for (int64_t until = hl_clock_ns() + ms * 1000000, left = 0; (left = until - hl_clock_ns()) > 0;) {
+        if (hl_asking_is_over(a)) return false;
+        (void)pthread_mutex_lock(&all->lock);
+        if (!a->is_cancelled) wait_for_change(all, left);
+        (void)pthread_mutex_unlock(&all->lock);
+    }
+    return !hl_asking_is_over(a);
+}
+
 /* False: it is over meanwhile. */
 static bool wait_for_reader(hl_asking *a) {
     hl_askings *all = a->all;
@@ -77,22 +95,11 @@ static bool wait_for_reader(hl_asking *a) {
     while (is_paused) {
         if (hl_asking_is_over(a)) return false;
         (void)pthread_mutex_lock(&all->lock);
-        if (a->is_paused && !a->is_cancelled) {
-            const int64_t         until = hl_clock_ns() + LOOK_NS;
-            const struct timespec t = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
-            (void)pthread_cond_timedwait(&all->changed, &all->lock, &t);
-        }
+        if (a->is_paused && !a->is_cancelled) wait_for_change(all, LOOK_NS);
         is_paused = a->is_paused;
         (void)pthread_mutex_unlock(&all->lock);
     }
     return true;
-}
-
-bool hl_asking_push_event(hl_asking *a, const hl_token_event *ev) {
-    if (!wait_for_reader(a)) return false;
-    a->usage.answer_tokens++; /* until the response says how many there were */
-    if (a->usage.first_token_ns == 0) a->usage.first_token_ns = hl_clock_ns() - a->began_ns;
-    return hl_generation_push(a->generation, ev);
 }
 
 bool hl_asking_push_event(hl_asking *a, const hl_token_event *ev) {
@@ -101,7 +108,10 @@ bool hl_asking_push_event(hl_asking *a, const hl_token_event *ev) {
 
 bool hl_asking_push(hl_asking *a, hl_view text, bool is_thinking) {
     const hl_token_event ev = {.text = text, .is_thinking = is_thinking, .token = -1};
-    return hl_asking_push_event(a, &ev);
+    if (!wait_for_reader(a)) return false;
+    a->usage.answer_tokens++; /* until the response says how many there were */
+    if (a->usage.first_token_ns == 0) a->usage.first_token_ns = hl_clock_ns() - a->began_ns;
+    return hl_generation_push(a->generation, &ev);
 }
 
 bool hl_asking_take_lines(void *asking, hl_view bytes) {

@@ -73,11 +73,11 @@ void                    hl_asking_free(hl_asking *a); /* one that was not starte
 /* The on_body and is_over of a call whose user is the asking. */
 bool hl_asking_take_lines(void *asking, hl_view bytes);
 bool hl_asking_is_over(void *asking);
+/* Wait. False: it is over meanwhile. */
+bool hl_asking_wait(hl_asking *a, int64_t ms);
 /* Hand on some text. False: it is over meanwhile. */
 bool hl_asking_push(hl_asking *a, hl_view text, bool is_thinking);
 /* Hand on an event that is no text. */
-bool hl_asking_push_event(hl_asking *a, const hl_token_event *ev);
-/* Hand on an event as it is. */
 bool hl_asking_push_event(hl_asking *a, const hl_token_event *ev);
 
 /* ---- hl_runner_ops that need nothing else; `engine` must begin with its hl_askings ---- */

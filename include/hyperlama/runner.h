@@ -177,6 +177,7 @@ typedef struct hl_runner_info {
     uint64_t            cache_bytes;      /* of keys and values, at most */
     uint64_t            cache_used_bytes; /* of these, now: by answers, and kept for prefixes */
     int32_t             n_running, n_waiting; /* answers that are computed, and that wait their turn */
+    bool                is_gone;              /* what computes has ended: nothing will be answered any more */
 } hl_runner_info;
 
 HL_API void hl_runner_get_info(const hl_runner *r, hl_runner_info *ret_info); /* any thread */
@@ -188,7 +189,7 @@ HL_API void hl_runner_stop(hl_runner *r); /* cancel all generations; any thread 
  * cannot say */
 HL_API HL_MUST_CHECK hl_status hl_runner_render(hl_runner *r, const hl_request *req, char **ret_text,
                                                 size_t *ret_n, hl_err *err);
-/* The ids themselves, appended to ret_ids. */
+/* The ids themselves, appended to ret_ids; and their number: 0 where nobody knows before it is answered. */
 HL_API HL_MUST_CHECK hl_status hl_runner_encode(hl_runner *r, const hl_request *req, hl_tokens *ret_ids,
                                                 hl_err *err);
 HL_API HL_MUST_CHECK hl_status hl_runner_count(hl_runner *r, const hl_request *req, int32_t *ret_tokens,

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * remote_model.h - a model whose answers come from elsewhere: its record (docs/formats/remote.md), and a
+ * runner
+ * of it.
+ *
+ * The record is a JSON object. It names servers ("upstreams", see upstreams.h), or an engine that is
+ * started for
+ * it ("engine", a launch profile, and the "model" that it opens).
+ */
+#ifndef HL_HOST_REMOTE_REMOTE_MODEL_H
+#define HL_HOST_REMOTE_REMOTE_MODEL_H
+
+#include "core/base/events.h"
+#include "hyperlama/runner.h"
+
+typedef struct hl_remote_place {
+    char *const     *envp;
+    const char      *profiles_path; /* of the user's own launch profiles */
+    const char      *log_folder;    /* made when it is needed */
+    const hl_events *events;        /* NULL is allowed */
+} hl_remote_place;
+
+/* Does `text` mean such a model: "remote:URL#MODEL" or "engine:PROFILE#MODEL"? */
+bool hl_remote_is_text(const char *text);
+
+/* The record that such a text stands for.
+ * owns   hl_free() of core/base/mem.h
+ * fails  HL_E_ARG  what is wrong with it */
+HL_MUST_CHECK hl_status hl_remote_make_record(const char *text, char **ret_json, hl_err *err);
+
+/* Make a runner; an engine is started, and stopped with the runner.
+ *
+ * fails  as hl_upstreams_new(), hl_profile_find(), hl_engine_start(), hl_runner_openai_new() */
+HL_MUST_CHECK hl_status hl_remote_open(const char *json, const hl_remote_place *place, hl_runner **ret_runner,
+                                       hl_err *err);
+
+#endif

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * runner_openai.c - requests become POSTs to one of several servers, and events of their streams become ours
+ * (asking.h). A server may be slow, gone, busy or wrong: as long as no token has come, another one is asked.
+ *
+ * from: OpenAI's API reference, the streams of llama-server, vLLM and MAX (August 2026); server-sent
+ * events as
+ * in the HTML standard, section 9.2
+ */
+#include "host/remote/runner_openai.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/base/stop.h"
+#include "host/remote/asking.h"
+#include "host/remote/openai_request.h"
+
+enum { MAX_REFUSAL_BYTES = 1 << 20, MAX_URL_BYTES = 2048, UNKNOWN_CTX = 1 << 30, MOST_WAIT_MS = 10000 };
+
+typedef struct remote {
+    hl_askings         askings; /* first */
+    hl_upstreams      *upstreams;
+    hl_engine_process *process; /* NULL: none of ours */
+} remote;
+
+/* What an answer's thread knows beside hl_asking; made when it is asked. */
+typedef struct stream {
+    const char  *path;
+    hl_http_head head;
+    int64_t      heard_ns; /* when something came last; 0: nothing of this attempt yet */
+    int64_t      asked_ns; /* when this attempt began */
+    bool         is_stalled;
+    bool         has_reason; /* a choice said why it ended */
+    bool         is_whole;   /* the answer is one JSON text, no stream */
+    hl_str       whole;
+} stream;
+
+static remote *remote_of(const hl_asking *a) { return a->all->engine; }
+
+static void stream_free(void *data) {
+    stream *s = data;
+    hl_str_done(&s->whole);
+    hl_free(s);
+}
+
+/* ---- What a server says of itself ---- */
+
+/* The words of an error, in whichever of the usual forms. NULL: none. */
+static const char *find_words(const json_t *answer) {
+    const json_t *error = json_object_get(answer, "error");
+    const char   *words = json_is_string(error) ? json_string_value(error) : hl_json_text(error, "message");
+    if (!words) words = hl_json_text(answer, "message");
+    return words ? words : hl_json_text(answer, "detail");
+}
+
+/* A server may repeat the key that it was shown. */
+static void hide_key(const hl_upstream *s, hl_err *err) {
+    const size_t n = s->key ? strlen(s->key) : 0;
+    char        *at = err ? err->text : NULL;
+    while (n > 0 && at && (at = strstr(at, s->key))) memset(at, '*', n);
+}
+
+static hl_status status_of(int code, const char *words) {
+    if (code == 401 || code == 403) return HL_E_AUTH;
+    if (code == 404) return HL_E_NOT_FOUND;
+    if (code == 413) return HL_E_LIMIT;
+    if (code == 429 || code == 503) return HL_E_BUSY;
+    if (words && (strstr(words, "context length") || strstr(words, "context size"))) return HL_E_FULL;
+    return code == 400 || code == 422 ? HL_E_ARG : code == 501 ? HL_E_UNSUPPORTED : HL_E_NET;
+}
+
+static hl_status fail_refused(const hl_upstream *s, const hl_str *body, int code, hl_err *err) {
+    json_t     *json = NULL;
+    const char *words = NULL;
+    if (hl_json_parse_any(hl_str_view(body), "answer", &json, NULL) == HL_OK) words = find_words(json);
+    hl_status status = status_of(code, words);
+    if (code >= 300 && code < 400)
+        status =
+            hl_fail(err, HL_E_NET, "%s sends us elsewhere (status %d), which is not followed", s->url, code);
+    else if (status == HL_E_AUTH) /* the asker's own key is not meant */
+        status = hl_fail(err, HL_E_NET, "%s refuses our key (status %d)%s%.300s", s->url, code,
+                         words ? ": " : "", words ? words : "");
+    else
+        (void)hl_fail(err, status, "%s answers with status %d%s%.500s", s->url, code, words ? ": " : "",
+                      words ? words : "");
+    json_decref(json);
+    return status;
+}
+
+static bool is_worth_another(hl_status status, int code) {
+    if (status == HL_E_NET && code < 300) return true; /* no connection, cut short, no protocol */
+    return code == 408 || code == 409 || code == 429 || code >= 500;
+}
+
+/* ---- What comes back ---- */
+
+static bool fail_stream(hl_asking *a, hl_status status, const char *words) {
+    a->status = hl_fail(&a->err, status, "the remote model's server says: %.500s", words);
+    a->has_ended = true;
+    return false;
+}
+
+static void take_end_reason(hl_asking *a, stream *s, const json_t *choice) {
+    const char *reason = hl_json_text(choice, "finish_reason");
+    if (!reason) return;
+    s->has_reason = true;
+    a->usage.end = strcmp(reason, "length") == 0 ? HL_END_LENGTH : HL_END_STOP;
+}
+
+static int32_t count_of(const json_t *o, const char *key) {
+    const int64_t n = hl_json_int(o, key, 0);
+    return n > 0 && n <= INT32_MAX ? (int32_t)n : 0;
+}
+
+static void take_usage(hl_asking *a, const json_t *u) {
+    const json_t *prompt = json_object_get(u, "prompt_tokens_details");
+    const json_t *answer = json_object_get(u, "completion_tokens_details");
+    if (!json_is_object(u)) return;
+    a->usage.prompt_tokens = count_of(u, "prompt_tokens");
+    a->usage.answer_tokens = count_of(u, "completion_tokens");
+    a->usage.cached_tokens = count_of(prompt, "cached_tokens");
+    a->usage.accepted_tokens = count_of(answer, "accepted_prediction_tokens");
+    a->usage.drafted_tokens = a->usage.accepted_tokens + count_of(answer, "rejected_prediction_tokens");
+}
+
+/* False: it is over meanwhile. */
+static bool push_text(hl_asking *a, const json_t *text, bool is_thinking) {
+    const hl_view v = {json_string_value(text), json_string_length(text)};
+    return !json_is_string(text) || v.len == 0 || hl_asking_push(a, v, is_thinking);
+}
+
+/* `delta` of a chunk, or `message` of a whole answer. */
+static bool take_delta(hl_asking *a, const json_t *delta) {
+    const json_t *thought = json_object_get(delta, "reasoning_content");
+    if (!json_is_string(thought)) thought = json_object_get(delta, "reasoning");
+    return push_text(a, thought, true) && push_text(a, json_object_get(delta, "content"), false) &&
+           push_text(a, json_object_get(delta, "refusal"), false);
+}
+
+/* One chunk, or the whole answer. False: no more. */
+static bool take_chunk(hl_asking *a, hl_view text) {
+    stream *s = a->data;
+    json_t *json = NULL;
+    a->status = hl_json_parse_any(text, "the remote model's answer", &json, &a->err);
+    if (a->status != HL_OK || !json_is_object(json)) {
+        if (a->status == HL_OK)
+            a->status = hl_fail(&a->err, HL_E_FORMAT, "the remote model's answer is no object");
+        a->status = hl_fail_within(&a->err, HL_E_NET, "remote model");
+        a->has_ended = true;
+        json_decref(json);
+        return false;
+    }
+    bool          go_on = true;
+    const json_t *choice = json_array_get(json_object_get(json, "choices"), 0);
+    const json_t *error = json_object_get(json, "error");
+    if (error && !json_is_null(error)) {
+        const char *words = find_words(json);
+        go_on = fail_stream(a, HL_E_NET, words ? words : "an error without words");
+    } else if (json_is_object(choice)) {
+        const json_t *delta = json_object_get(choice, "delta");
+        if (!delta) delta = json_object_get(choice, "message");
+        go_on = delta ? take_delta(a, delta) : push_text(a, json_object_get(choice, "text"), false);
+        take_end_reason(a, s, choice);
+    }
+    if (!a->has_ended) take_usage(a, json_object_get(json, "usage"));
+    json_decref(json);
+    return go_on;
+}
+
+static void end_well(hl_asking *a) {
+    a->usage.total_ns = hl_clock_ns() - a->began_ns;
+    a->usage.prompt_ns = a->usage.first_token_ns;
+    a->usage.answer_ns = a->usage.total_ns - a->usage.first_token_ns;
+    a->status = HL_OK;
+    a->has_ended = true;
+}
+
+static bool take_line(hl_asking *a, hl_view line) {
+    if (line.len > 0 && line.ptr[line.len - 1] == '\r') line.len--;
+    if (!hl_view_has_prefix(line, "data:")) return true; /* comments, names of events, ids */
+    const hl_view data = hl_view_trim((hl_view){line.ptr + 5, line.len - 5});
+    if (data.len == 0) return true;
+    if (!hl_view_is(data, "[DONE]")) return take_chunk(a, data);
+    end_well(a);
+    return false;
+}
+
+/* Bytes of a response that is no error. The first ones come when its headers are known. */
+static bool take_bytes(void *user, hl_view bytes) {
+    hl_asking *a = user;
+    stream    *s = a->data;
+    if (s->heard_ns == 0) {
+        s->is_whole = strncmp(s->head.content_type, "application/json", 16) == 0;
+        if (!s->is_whole && strncmp(s->head.content_type, "text/event-stream", 17) != 0) {
+            a->status =
+                hl_fail(&a->err, HL_E_NET,
+                        "the remote model's server answers with '%s', expected a stream of events: is that "
+                        "its base URL (which often ends in /v1)?",
+                        s->head.content_type);
+            a->has_ended = true;
+            return false;
+        }
+    }
+    s->heard_ns = hl_clock_ns();
+    if (!s->is_whole) return hl_asking_take_lines(a, bytes);
+    hl_str_add_view(&s->whole, bytes);
+    return !s->whole.failed;
+}
+
+/* ---- Its thread ---- */
+
+static bool is_over(void *user) {
+    hl_asking          *a = user;
+    stream             *s = a->data;
+    const hl_upstreams *u = remote_of(a)->upstreams;
+    const int64_t       now = hl_clock_ns();
+    const int64_t       quiet_ns = now - (s->heard_ns > 0 ? s->heard_ns : s->asked_ns);
+    s->is_stalled = quiet_ns > 1000000 * (s->heard_ns > 0 ? u->idle_ms : u->first_token_ms);
+    return s->is_stalled || hl_asking_is_over(a);
+}
+
+/* The end of a response without [DONE]. */
+static hl_status check_end(hl_asking *a, hl_err *err) {
+    stream *s = a->data;
+    if (a->has_ended) return a->status;
+    if (s->is_whole) {
+        const hl_status status = hl_str_check(&s->whole, "the remote model's answer", err);
+        if (status != HL_OK) return status;
+        if (!take_chunk(a, hl_str_view(&s->whole)) && a->has_ended) return a->status;
+    } else if (a->line.len > 0) {
+        (void)take_line(a, hl_str_view(&a->line)); /* the last one has no end */
+    }
+    if (!a->has_ended && s->has_reason) end_well(a);
+    if (a->has_ended) return a->status;
+    return hl_fail(err, HL_E_NET, "the remote model's answer ends in the middle");
+}
+
+/* Ask one server. *ret_again: nothing has come, and another one may do better. */
+static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_wait_ms, hl_err *err) {
+    stream            *s = a->data;
+    const hl_upstream *up = &remote_of(a)->upstreams->each[i];
+    hl_json_out        body;
+    hl_str             refusal;
+    char               url[MAX_URL_BYTES];
+    int                code = 0;
+    if (snprintf(url, sizeof url, "%s%s", up->url, s->path) >= (int)sizeof url)
+        return hl_fail(err, HL_E_LIMIT, "a remote model's URL has more than %d bytes", (int)sizeof url);
+    hl_json_init(&body);
+    hl_str_init(&refusal, MAX_REFUSAL_BYTES);
+    hl_json_open(&body, NULL, '{');
+    hl_json_add_text(&body, "model", up->model);
+    hl_str_add_char(&body.text, ',');
+    hl_str_add_view(&body.text, hl_str_view(&a->request.text));
+    hl_status status = hl_str_check(&body.text, "request", err);
+    s->heard_ns = 0;
+    s->asked_ns = hl_clock_ns();
+    s->is_stalled = s->has_reason = s->is_whole = false;
+    s->head = (hl_http_head){.retry_after_ms = -1};
+    hl_str_clear(&s->whole);
+    hl_str_clear(&a->line);
+    const hl_http_call call = {.method = "POST",
+                               .url = url,
+                               .key = up->key,
+                               .ca_file = up->ca_file,
+                               .headers = (const char *const *)up->headers,
+                               .n_headers = up->n_headers,
+                               .connect_ms = remote_of(a)->upstreams->connect_ms,
+                               .body = hl_str_view(&body.text),
+                               .on_body = take_bytes,
+                               .is_over = is_over,
+                               .user = a,
+                               .head = &s->head};
+    if (status == HL_OK) status = hl_http_ask(&call, &refusal, &code, err);
+    if (s->is_stalled && !a->has_ended)
+        status = hl_fail(
+            err, HL_E_NET, "%s: nothing came for %lld s", up->url,
+            (long long)((hl_clock_ns() - (s->heard_ns > 0 ? s->heard_ns : s->asked_ns)) / 1000000000));
+    else if (status == HL_OK && code >= 300)
+        status = fail_refused(up, &refusal, code, err);
+    else if (status == HL_OK || a->has_ended)
+        status = check_end(a, err);
+    const bool has_begun = a->usage.first_token_ns > 0;
+    *ret_again = !has_begun && status != HL_OK && status != HL_E_CANCEL && is_worth_another(status, code);
+    *ret_wait_ms = s->head.retry_after_ms;
+    if (status != HL_OK && a->has_ended && *ret_again) { /* it is not over after all */
+        if (err) *err = a->err;
+        a->has_ended = false;
+    }
+    hide_key(up, a->has_ended ? &a->err : err);
+    hl_str_done(&refusal);
+    hl_json_done(&body);
+    return status;
+}
+
+static hl_status ask(hl_asking *a, hl_err *err) {
+    hl_upstreams *u = remote_of(a)->upstreams;
+    uint32_t      tried = 0;
+    hl_status     status = HL_OK;
+    bool          again = true;
+    for (int32_t n = 0; again && n < u->n_attempts; n++) {
+        size_t  i = 0;
+        int64_t wait_ms = -1;
+        if (tried == (1u << u->n) - 1) tried = 0; /* all were: the first ones may have come back */
+        const hl_status picked = hl_upstreams_pick(u, hl_str_view(&a->request.text), tried, &i, err);
+        if (picked != HL_OK) return picked;
+        status = ask_one(a, i, &again, &wait_ms, err);
+        hl_upstreams_done(u, i, again, wait_ms);
+        tried |= 1u << i;
+        if (!again || n + 1 == u->n_attempts || (u->n > 1 && tried != (1u << u->n) - 1)) continue;
+        const int64_t usual_ms = 500ll << n; /* the same one again, or all were asked */
+        const int64_t ms = wait_ms >= 0 ? wait_ms : usual_ms;
+        if (ms > MOST_WAIT_MS) break; /* the client may wait better than we */
+        if (!hl_asking_wait(a, ms)) return hl_fail(err, HL_E_CANCEL, "stopped");
+    }
+    return status;
+}
+
+/* ---- The runner ---- */
+
+static hl_status submit(void *engine, const hl_request *r, hl_generation *g, hl_err *err) {
+    remote    *e = engine;
+    hl_asking *a = NULL;
+    hl_status  status = hl_asking_new(&e->askings, r, g, &a, err);
+    if (status != HL_OK) return status;
+    stream *s = a->data = hl_new(1, sizeof *s);
+    if (s)
+        hl_str_init(&s->whole, HL_ASKING_MAX_BYTES);
+    else
+        status = hl_fail(err, HL_E_NOMEM, "answer: no memory");
+    if (status == HL_OK) status = hl_openai_write_request(r, &a->request, &s->path, err);
+    if (status == HL_OK) status = hl_asking_start(a, err);
+    if (status != HL_OK) hl_asking_free(a);
+    return status;
+}
+
+static hl_status render(void *engine, const hl_request *r, char **ret_text, size_t *ret_n, hl_err *err) {
+    (void)engine, (void)r, (void)ret_text, (void)ret_n;
+    return hl_fail(err, HL_E_UNSUPPORTED, "a remote model does not show its prompts");
+}
+
+static hl_status count(void *engine, const hl_request *r, int32_t *ret_tokens, hl_err *err) {
+    (void)engine, (void)r, (void)err;
+    *ret_tokens = 0;
+    return HL_OK;
+}
+
+static void get_info(void *engine, hl_runner_info *ret_info) {
+    remote             *e = engine;
+    const hl_upstreams *u = e->upstreams;
+    const int32_t       n_ctx = u->n_ctx > 0 ? u->n_ctx : UNKNOWN_CTX;
+    *ret_info = (hl_runner_info){.kind = "openai",
+                                 .n_ctx = n_ctx,
+                                 .n_ctx_cap = n_ctx,
+                                 .n_ctx_most = n_ctx,
+                                 .n_ctx_train = u->n_ctx,
+                                 .has_template = true,
+                                 .is_gone = e->process && !hl_engine_is_alive(e->process)};
+    hl_askings *all = &e->askings;
+    (void)pthread_mutex_lock(&all->lock);
+    for (const hl_asking *a = all->first; a; a = a->next) ret_info->n_running += !a->is_done;
+    (void)pthread_mutex_unlock(&all->lock);
+}
+
+static hl_status embed_at(remote *e, size_t i, const hl_embed_request *r, const hl_json_out *fields,
+                          hl_embeddings *ret, bool *ret_again, int64_t *ret_wait_ms, hl_err *err) {
+    const hl_upstream *up = &e->upstreams->each[i];
+    hl_json_out        body;
+    hl_str             answer;
+    hl_http_head       head = {.retry_after_ms = -1};
+    char               url[MAX_URL_BYTES];
+    json_t            *json = NULL;
+    int                code = 0;
+    (void)snprintf(url, sizeof url, "%s/embeddings", up->url);
+    hl_json_init(&body);
+    hl_str_init(&answer, HL_ASKING_MAX_BYTES);
+    hl_json_open(&body, NULL, '{');
+    hl_json_add_text(&body, "model", up->model);
+    hl_str_add_char(&body.text, ',');
+    hl_str_add_view(&body.text, hl_str_view(&fields->text));
+    hl_status          status = hl_str_check(&body.text, "request", err);
+    const hl_http_call call = {.method = "POST",
+                               .url = url,
+                               .key = up->key,
+                               .ca_file = up->ca_file,
+                               .headers = (const char *const *)up->headers,
+                               .n_headers = up->n_headers,
+                               .connect_ms = e->upstreams->connect_ms,
+                               .total_ms = e->upstreams->first_token_ms,
+                               .body = hl_str_view(&body.text),
+                               .head = &head};
+    if (status == HL_OK) status = hl_http_ask(&call, &answer, &code, err);
+    *ret_again = status != HL_OK && status != HL_E_CANCEL;
+    if (status == HL_OK && code >= 300) {
+        status = fail_refused(up, &answer, code, err);
+        *ret_again = is_worth_another(status, code);
+    }
+    if (status == HL_OK)
+        status = hl_json_parse_any(hl_str_view(&answer), "the remote model's answer", &json, err);
+    if (status == HL_OK) status = hl_openai_read_embed(r, json, ret, err);
+    *ret_wait_ms = head.retry_after_ms;
+    hide_key(up, err);
+    json_decref(json);
+    hl_str_done(&answer);
+    hl_json_done(&body);
+    return status;
+}
+
+static hl_status embed(void *engine, const hl_embed_request *r, hl_embeddings *ret, hl_err *err) {
+    remote       *e = engine;
+    hl_upstreams *u = e->upstreams;
+    hl_json_out   fields;
+    const int64_t began_ns = hl_clock_ns();
+    uint32_t      tried = 0;
+    bool          again = true;
+    hl_json_init(&fields);
+    hl_status status = hl_openai_write_embed(r, &fields, err);
+    for (int32_t n = 0; again && n < u->n_attempts && (status == HL_OK || n > 0); n++) {
+        size_t  i = 0;
+        int64_t wait_ms = -1;
+        if (hl_upstreams_pick(u, (hl_view){0}, tried, &i, n == 0 ? err : NULL) != HL_OK) break;
+        status = embed_at(e, i, r, &fields, ret, &again, &wait_ms, err);
+        hl_upstreams_done(u, i, again, wait_ms);
+        tried |= 1u << i;
+    }
+    ret->total_ns = hl_clock_ns() - began_ns;
+    hl_json_done(&fields);
+    return status;
+}
+
+static void remote_free(void *engine) {
+    remote *e = engine;
+    if (!e) return;
+    hl_askings_done(&e->askings);
+    hl_engine_stop(e->process);
+    hl_upstreams_free(e->upstreams);
+    hl_free(e);
+}
+
+static const hl_runner_ops ops = {
+    .submit = submit,
+    .cancel = hl_askings_cancel,
+    .pause = hl_askings_pause,
+    .cancel_all = hl_askings_cancel_all,
+    .render = render,
+    .count = count,
+    .get_info = get_info,
+    .embed = embed,
+    .free = remote_free,
+};
+
+hl_status hl_runner_openai_new(hl_upstreams *upstreams, hl_engine_process *process, hl_runner **ret_runner,
+                               hl_err *err) {
+    remote *e = hl_new(1, sizeof *e);
+    if (!e) {
+        hl_engine_stop(process);
+        hl_upstreams_free(upstreams);
+        return hl_fail(err, HL_E_NOMEM, "remote model: no memory");
+    }
+    e->upstreams = upstreams;
+    e->process = process;
+    hl_askings_init(&e->askings, e);
+    e->askings.ask = ask;
+    e->askings.take_line = take_line;
+    e->askings.done = stream_free;
+    *ret_runner = hl_runner_make(&ops, e);
+    if (*ret_runner) return HL_OK;
+    remote_free(e);
+    return hl_fail(err, HL_E_NOMEM, "remote model: no memory");
+}

@@ -1,0 +1,180 @@
+"""A server of OpenAI's protocol that does what the model's name says: what a remote model's tests ask."""
+import http.server
+import json
+import threading
+import time
+
+
+def chunk(delta=None, finish=None, usage=None):
+    choices = [] if usage else [{"index": 0, "delta": delta or {}, "finish_reason": finish}]
+    return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices, **({"usage": usage} if usage else {})}
+
+
+USAGE = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14, "prompt_tokens_details": {"cached_tokens": 4},
+         "completion_tokens_details": {"accepted_prediction_tokens": 2, "rejected_prediction_tokens": 1}}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def head(self, code, kind, *more):
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        for name, value in more:
+            self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    def error(self, code, message, *more):
+        self.head(code, "application/json", *more)
+        self.wfile.write(json.dumps({"error": {"message": message, "type": "x", "code": None}}).encode())
+
+    def event(self, data, end="\n\n"):
+        self.wfile.write(("data: " + (data if isinstance(data, str) else json.dumps(data)) + end).encode())
+        self.wfile.flush()
+
+    def say(self, *words, finish="stop", done=True, usage=True):
+        self.event(chunk({"role": "assistant", "content": ""}))
+        for word in words:
+            self.event(chunk({"content": word}))
+        self.event(chunk({}, finish))
+        if usage:
+            self.event(chunk(usage=USAGE))
+        if done:
+            self.event("[DONE]")
+
+    def do_GET(self):
+        self.head(200, "application/json")
+        self.wfile.write(b'{"object":"list","data":[]}')
+
+    def do_POST(self):
+        stub = self.server.stub
+        raw = self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.loads(raw)
+        with stub.lock:
+            stub.asked.append({"path": self.path, "headers": dict(self.headers), "body": body})
+            n = len(stub.asked)
+        self.close_connection = True
+        try:
+            getattr(self, "do_" + body["model"].replace("-", "_"))(body, n)
+        except (BrokenPipeError, ConnectionResetError):
+            stub.n_left += 1
+
+    def stream(self):
+        self.head(200, "text/event-stream; charset=utf-8")
+
+    def do_good(self, body, n):
+        if self.path.endswith("/embeddings"):
+            self.head(200, "application/json")
+            rows = [{"object": "embedding", "index": i, "embedding": [3.0, 4.0, float(i)]} for i in range(len(body["input"]))]
+            self.wfile.write(json.dumps({"object": "list", "data": rows[::-1], "usage": {"prompt_tokens": 7, "total_tokens": 7}}).encode())
+        elif self.path.endswith("/chat/completions"):
+            self.stream()
+            self.wfile.write(b": a comment\n\nevent: x\nid: 1\n")
+            self.say("Hel", "lo", " wörld")
+        else:
+            self.stream()
+            self.event({"choices": [{"index": 0, "text": "raw " + body["prompt"], "finish_reason": "length"}]})
+            self.event("[DONE]")
+
+    def do_thinks(self, body, n):
+        self.stream()
+        self.event(chunk({"reasoning_content": "Hm."}))
+        self.say("Yes.")
+
+    def do_whole(self, body, n):  # no stream, though one was asked for
+        self.head(200, "application/json")
+        self.wfile.write(json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": "all at once"}, "finish_reason": "stop"}],
+                                     "usage": USAGE}).encode())
+
+    def do_no_done(self, body, n):
+        self.stream()
+        self.say("ends without it", done=False)
+
+    def do_crlf(self, body, n):
+        self.stream()
+        self.event(chunk({"content": "lines"}), "\r\n\r\n")
+        self.event(chunk({}, "stop"), "\r\n\r\n")
+        self.wfile.write(b"data:[DONE]")
+
+    def do_cut(self, body, n):
+        self.stream()
+        self.event(chunk({"content": "half an ans"}))
+
+    def do_cut_before(self, body, n):
+        self.stream()
+
+    def do_broken_json(self, body, n):
+        self.stream()
+        self.event('{"choices": [')
+
+    def do_error_in_stream(self, body, n):
+        self.stream()
+        self.event(chunk({"content": "so far"}))
+        self.event({"error": {"message": "the cat ate it", "type": "server_error"}})
+
+    def do_html(self, body, n):
+        self.head(200, "text/html")
+        self.wfile.write(b"<html>a login page</html>")
+
+    def do_elsewhere(self, body, n):
+        self.head(302, "text/plain", ("Location", f"http://127.0.0.1:{self.server.server_port}/v1/stolen"))
+
+    def do_endless_headers(self, body, n):
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for i in range(100000):
+            self.wfile.write(b"X-%d: %s\r\n" % (i, b"y" * 100))
+
+    def do_refuses(self, body, n):
+        self.error(401, "no such key: " + self.headers.get("Authorization", "none"))
+
+    def do_too_long(self, body, n):
+        self.error(400, "This model's maximum context length is 10 tokens")
+
+    def do_unknown(self, body, n):
+        self.error(404, "no such model")
+
+    def do_busy_once(self, body, n):
+        if n == 1:
+            return self.error(429, "later", ("Retry-After", "0"))
+        self.stream()
+        self.say("second try")
+
+    def do_busy_long(self, body, n):
+        self.error(503, "come back tomorrow", ("Retry-After", "3600"))
+
+    def do_broken(self, body, n):
+        self.error(500, "out of order")
+
+    def do_slow(self, body, n):
+        self.stream()
+        self.event(chunk({"content": "wait"}))
+        for _ in range(600):
+            time.sleep(0.05)
+            self.event(chunk({"content": "."}))
+
+    def do_silent(self, body, n):
+        self.stream()
+        self.event(chunk({"content": "one"}))
+        self.server.stub.release.wait(30)
+
+
+class Stub:
+    def __init__(self):
+        self.asked, self.n_left, self.lock, self.release = [], 0, threading.Lock(), threading.Event()
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.stub = self
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def name(self, model):
+        return f"remote:{self.url}#{model}"
+
+    def close(self):
+        self.release.set()
+        self.server.shutdown()
+        self.server.server_close()
