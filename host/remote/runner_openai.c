@@ -35,6 +35,7 @@ typedef struct stream {
     bool         is_stalled;
     bool         has_reason; /* a choice said why it ended */
     bool         is_whole;   /* the answer is one JSON text, no stream */
+    int64_t      call;       /* index of the tool call that is open; -1: none is */
     hl_str       whole;
 } stream;
 
@@ -132,12 +133,56 @@ static bool push_text(hl_asking *a, const json_t *text, bool is_thinking) {
     return !json_is_string(text) || v.len == 0 || hl_asking_push(a, v, is_thinking);
 }
 
+static bool end_call(hl_asking *a, bool is_cut) {
+    stream              *s = a->data;
+    const hl_token_event ev = {.call = HL_CALL_END, .is_cut = is_cut, .token = -1};
+    if (s->call < 0) return true;
+    s->call = -1;
+    return hl_asking_push_event(a, &ev);
+}
+
+/* One entry of `tool_calls`: the first of a call has its name and id, all have a piece of its arguments,
+ * which
+ * some servers send as an object. */
+static bool take_call(hl_asking *a, const json_t *call, int64_t i) {
+    stream       *s = a->data;
+    const json_t *function = json_object_get(call, "function"),
+                 *piece = json_object_get(function, "arguments");
+    const char   *name = hl_json_text(function, "name"), *id = hl_json_text(call, "id");
+    const int64_t index = hl_json_int(call, "index", i);
+    if (name && *name && s->call != index) {
+        const hl_token_event begin = {
+            .text = hl_view_of(name), .call = HL_CALL_BEGIN, .call_id = hl_view_of(id), .token = -1};
+        if (!end_call(a, false) || !hl_asking_push_event(a, &begin)) return false;
+        s->call = index;
+    }
+    if (s->call != index) return fail_stream(a, HL_E_NET, "a piece of a tool call that has not begun");
+    hl_str text;
+    hl_str_init(&text, HL_ASKING_MAX_BYTES);
+    if (json_is_string(piece))
+        hl_str_add(&text, json_string_value(piece), json_string_length(piece));
+    else if (json_is_object(piece))
+        hl_json_format(piece, false, &text);
+    const hl_token_event ev = {.text = hl_str_view(&text), .call = HL_CALL_ARGUMENTS, .token = -1};
+    const bool           go_on = text.len == 0 || hl_asking_push_event(a, &ev);
+    hl_str_done(&text);
+    return go_on;
+}
+
+static bool take_calls(hl_asking *a, const json_t *calls) {
+    bool go_on = true;
+    for (size_t i = 0; i < json_array_size(calls) && go_on; i++)
+        go_on = take_call(a, json_array_get(calls, i), (int64_t)i);
+    return go_on;
+}
+
 /* `delta` of a chunk, or `message` of a whole answer. */
 static bool take_delta(hl_asking *a, const json_t *delta) {
     const json_t *thought = json_object_get(delta, "reasoning_content");
     if (!json_is_string(thought)) thought = json_object_get(delta, "reasoning");
     return push_text(a, thought, true) && push_text(a, json_object_get(delta, "content"), false) &&
-           push_text(a, json_object_get(delta, "refusal"), false);
+           push_text(a, json_object_get(delta, "refusal"), false) &&
+           take_calls(a, json_object_get(delta, "tool_calls"));
 }
 
 /* One chunk, or the whole answer. False: no more. */
@@ -171,6 +216,7 @@ static bool take_chunk(hl_asking *a, hl_view text) {
 }
 
 static void end_well(hl_asking *a) {
+    if (!end_call(a, a->usage.end == HL_END_LENGTH)) return;
     a->usage.total_ns = hl_clock_ns() - a->began_ns;
     a->usage.prompt_ns = a->usage.first_token_ns;
     a->usage.answer_ns = a->usage.total_ns - a->usage.first_token_ns;
@@ -258,6 +304,7 @@ static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_w
     s->heard_ns = 0;
     s->asked_ns = hl_clock_ns();
     s->is_stalled = s->has_reason = s->is_whole = false;
+    s->call = -1;
     s->head = (hl_http_head){.retry_after_ms = -1};
     hl_str_clear(&s->whole);
     hl_str_clear(&a->line);

@@ -85,6 +85,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.event(chunk({"reasoning_content": "Hm."}))
         self.say("Yes.")
 
+    def do_calls(self, body, n):
+        self.stream()
+        for call in ({"index": 0, "id": "call_7", "type": "function", "function": {"name": "add", "arguments": ""}},
+                     {"index": 0, "function": {"arguments": '{"a": 1'}}, {"index": 0, "function": {"arguments": ', "b": 2}'}},
+                     {"index": 1, "id": "call_8", "type": "function", "function": {"name": "stop", "arguments": "{}"}}):
+            self.event(chunk({"tool_calls": [call]}))
+        self.event(chunk({}, "tool_calls"))
+        self.event("[DONE]")
+
     def do_whole(self, body, n):  # no stream, though one was asked for
         self.head(200, "application/json")
         self.wfile.write(json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": "all at once"}, "finish_reason": "stop"}],
