@@ -38,7 +38,7 @@ static void sum_up(const hl_app *app, const hl_collected *c, bool dry_run) {
     if (c->n_kept > 0)
         hl_app_note(
             app,
-            "note: %zu file%s (%s) that hyperlama did not write stay%s; --all deletes what is an hour old",
+            "note: %zu file%s (%s) stay%s; --all deletes what other programs wrote more than an hour ago",
             c->n_kept, c->n_kept == 1 ? "" : "s", kept, c->n_kept == 1 ? "s" : "");
 }
 

@@ -28,7 +28,8 @@
 
 enum {
     MANIFEST_ARENA_BYTES = 16 << 20,
-    FOREIGN_AGE_S = 3600, /* other programs write blobs before the manifest that names them */
+    FOREIGN_AGE_S = 3600, /* other programs write blobs before the manifest that names them, */
+    SENT_AGE_S = 3600,    /* and so do clients of a server */
 };
 
 /* ---- what is used ---- */
@@ -115,15 +116,29 @@ static void forget(gc_walk *w, const char *digest) {
     if (w->s->id[0]) hl_db_drop_blob(w->s->db, w->s->id, digest);
 }
 
+static int64_t age_s(const struct stat *st) {
+    return hl_clock_wall_ms() / 1000 - (int64_t)st->st_ctim.tv_sec;
+}
+
+static void keep_file(gc_walk *w, const char *path, const struct stat *st, const char *why) {
+    w->counts.n_kept++;
+    w->counts.n_kept_bytes += st->st_nlink == 1 ? (uint64_t)st->st_size : 0;
+    tell(w, path, (uint64_t)st->st_size, why, true);
+}
+
 static void collect_own(void *user, const hl_own *o) {
     gc_walk    *w = user;
     char        path[PATH_MAX];
     struct stat st;
     if (is_used(w->used, o->row.digest)) return;
     hl_store_blob_path(w->s, o->row.digest, path);
-    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && hl_own_is(o, path, &st) &&
-        !drop_file(w, path, &st, "no model uses it"))
-        return;
+    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && hl_own_is(o, path, &st)) {
+        if (o->row.origin == HL_BLOB_SENT && age_s(&st) < SENT_AGE_S) {
+            keep_file(w, path, &st, "it was sent within the hour, and may be on its way into a model");
+            return;
+        }
+        if (!drop_file(w, path, &st, "no model uses it")) return;
+    }
     forget(w, o->row.digest); /* gone, or not ours any more */
 }
 
@@ -207,17 +222,13 @@ static void collect_foreign(gc_walk *w, const char *name) {
     (void)snprintf(below, sizeof below, "blobs/%s", name);
     hl_store_path(w->s, below, path);
     if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || is_ours(w->s, digest, path, &st)) return;
-    const int64_t age_s = hl_clock_wall_ms() / 1000 - (int64_t)st.st_ctim.tv_sec;
-    if (w->how->all && age_s >= FOREIGN_AGE_S) {
+    if (w->how->all && age_s(&st) >= FOREIGN_AGE_S)
         (void)drop_file(w, path, &st, "no model uses it; hyperlama did not write it");
-        return;
-    }
-    w->counts.n_kept++;
-    w->counts.n_kept_bytes += st.st_nlink == 1 ? (uint64_t)st.st_size : 0;
-    tell(w, path, (uint64_t)st.st_size,
-         age_s < FOREIGN_AGE_S ? "hyperlama did not write it; it is new, and may be on its way into a model"
-                               : "hyperlama did not write it",
-         true);
+    else
+        keep_file(w, path, &st,
+                  age_s(&st) < FOREIGN_AGE_S
+                      ? "hyperlama did not write it; it is new, and may be on its way into a model"
+                      : "hyperlama did not write it");
 }
 
 static hl_status collect_locked(gc_walk *w, digest_set *set, hl_err *err) {

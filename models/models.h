@@ -230,6 +230,30 @@ HL_MUST_CHECK hl_status hl_store_import(hl_store *s, const char *const *paths, s
 HL_MUST_CHECK hl_status hl_store_save_model(hl_store *s, const hl_stored_model *m, const char *name,
                                             hl_name *ret_name, hl_err *err);
 
+/* ---- Blobs by themselves: what clients send before they make a model of it ---- */
+
+/* Is this blob in the store, as it was when it was placed?
+ * in     digest  "sha256:" or "sha256-" and 64 hex digits
+ * out    ret_size_bytes  NULL is allowed
+ * fails  HL_E_NOT_FOUND; HL_E_ARG  no digest */
+HL_MUST_CHECK hl_status hl_store_find_blob(hl_store *s, const char *digest, uint64_t *ret_size_bytes,
+                                           hl_err *err);
+
+/* A blob that comes in pieces, from one thread at a time. It has its name after hl_upload_finish(), in one
+ * step, or never; unless a model names it, it goes with the first gc after an hour.
+ * in     size_bytes  UINT64_MAX: not known
+ * fails  HL_E_ARG no digest; HL_E_IO no room, read-only folder; HL_E_LIMIT, HL_E_NOMEM, HL_E_BUSY
+ * owns   hl_upload_free(), which drops what was not finished */
+typedef struct hl_upload hl_upload;
+HL_MUST_CHECK hl_status  hl_upload_begin(hl_store *s, const char *digest, uint64_t size_bytes,
+                                         hl_upload **ret_upload, hl_err *err);
+bool hl_upload_is_present(const hl_upload *u); /* it was there already: pieces are let go */
+/* fails HL_E_FORMAT more than size_bytes; HL_E_IO */
+HL_MUST_CHECK hl_status hl_upload_add(hl_upload *u, hl_view bytes, hl_err *err);
+/* fails HL_E_FORMAT too short, or another digest; HL_E_IO, HL_E_BUSY */
+HL_MUST_CHECK hl_status hl_upload_finish(hl_upload *u, hl_err *err);
+void                    hl_upload_free(hl_upload *u); /* NULL is allowed */
+
 /* Give a stored model a second name; blobs are shared. Replaces what had the name. */
 HL_MUST_CHECK hl_status hl_store_copy(hl_store *s, const char *source, const char *target, hl_err *err);
 

@@ -26,6 +26,11 @@
 
 enum { MAX_RECORD_BYTES = 256 };
 
+static const char *const kinds[] = {[HL_BLOB_FOUND] = "found",
+                                    [HL_BLOB_WRITTEN] = "written",
+                                    [HL_BLOB_LINKED] = "linked",
+                                    [HL_BLOB_SENT] = "sent"};
+
 static void record_path(const hl_store *s, const char *digest, char ret[PATH_MAX]) {
     (void)snprintf(ret, PATH_MAX, "%s/" HL_OWN_FOLDER "%s%s", s->models_path, digest[0] ? "/" : "", digest);
 }
@@ -40,11 +45,10 @@ static int64_t born_ns(int dir_fd, const char *path, int flags) {
 hl_status hl_own_put(hl_store *s, const hl_blob_row *row, int fd, hl_err *err) {
     char      path[PATH_MAX], text[MAX_RECORD_BYTES];
     int       to = -1;
-    const int n = snprintf(text, sizeof text,
-                           "hyperlama-blob 1 %s size %" PRIu64 " mtime_ns %" PRId64 " inode %" PRIu64
-                           " born_ns %" PRId64 "\n",
-                           row->origin == HL_BLOB_LINKED ? "linked" : "written", row->size_bytes,
-                           row->mtime_ns, row->inode, born_ns(fd, "", AT_EMPTY_PATH));
+    const int n = snprintf(
+        text, sizeof text,
+        "hyperlama-blob 1 %s size %" PRIu64 " mtime_ns %" PRId64 " inode %" PRIu64 " born_ns %" PRId64 "\n",
+        kinds[row->origin], row->size_bytes, row->mtime_ns, row->inode, born_ns(fd, "", AT_EMPTY_PATH));
     record_path(s, "", path);
     hl_status status = hl_dir_make(path, 0755, err);
     if (status != HL_OK) return status;
@@ -72,9 +76,8 @@ bool hl_own_find(const hl_store *s, const char *digest, hl_own *ret) {
     if (got <= 0) return false;
     const int n =
         sscanf(text, RECORD_FORMAT, kind, &o.row.size_bytes, &o.row.mtime_ns, &o.row.inode, &o.born_ns);
-    o.row.origin = strcmp(kind, "linked") == 0    ? HL_BLOB_LINKED
-                   : strcmp(kind, "written") == 0 ? HL_BLOB_WRITTEN
-                                                  : HL_BLOB_FOUND;
+    for (int i = 0; i < (int)(sizeof kinds / sizeof *kinds); i++)
+        if (strcmp(kind, kinds[i]) == 0) o.row.origin = i;
     if (n != 5 || o.row.origin == HL_BLOB_FOUND) return false;
     (void)snprintf(o.row.digest, sizeof o.row.digest, "%s", digest);
     *ret = o;
@@ -90,6 +93,19 @@ bool hl_own_is(const hl_own *o, const char *path, const struct stat *st) {
      * births are not */
     if (born && o->born_ns) return is_same_inode && born == o->born_ns;
     return is_same_inode && o->row.origin == HL_BLOB_LINKED;
+}
+
+void hl_own_settle(hl_store *s, const char *digest) {
+    char   path[PATH_MAX];
+    hl_own o;
+    int    fd = -1;
+    if (!hl_own_find(s, digest, &o) || o.row.origin != HL_BLOB_SENT) return;
+    hl_store_blob_path(s, digest, path);
+    if (hl_file_open(path, O_RDONLY | O_NOFOLLOW, 0, &fd, NULL, NULL) != HL_OK) return;
+    o.row.origin = HL_BLOB_WRITTEN;
+    if (hl_own_put(s, &o.row, fd, NULL) != HL_OK) /* it will be deleted by the gc after the next */
+        hl_event(s->events, HL_LOG_DEBUG, "models", "record-not-made", "digest=%.12s", digest);
+    (void)close(fd);
 }
 
 void hl_own_drop(const hl_store *s, const char *digest) {

@@ -23,8 +23,8 @@
 
 /* ---- partial files ---- */
 
-/* Create a partial file and lock it; one that was swept between the two steps is made again. */
-static int create_partial(hl_store *s, char ret_path[PATH_MAX]) {
+/* One that was swept between being made and being locked is made again. */
+int hl_store_create_partial(hl_store *s, char ret_path[PATH_MAX]) {
     for (;;) {
         struct stat st;
         hl_store_partial_path(s, ret_path);
@@ -43,14 +43,14 @@ static hl_status record(hl_store *s, const hl_blob_row *row, int fd, hl_err *err
     return status;
 }
 
-/* Record and rename a finished, synced partial file. */
-static hl_status commit_partial(hl_store *s, int fd, const char *partial, const char *digest, hl_err *err) {
+hl_status hl_store_commit_partial(hl_store *s, int fd, const char *partial, const char *digest, int origin,
+                                  hl_err *err) {
     char        path[PATH_MAX];
     struct stat st;
     hl_blob_row row;
     hl_store_blob_path(s, digest, path);
     if (fstat(fd, &st) != 0) return hl_fail(err, HL_E_IO, "stat '%s': %s", partial, strerror(errno));
-    hl_blob_row_of(&st, digest, HL_BLOB_WRITTEN, &row);
+    hl_blob_row_of(&st, digest, origin, &row);
     const hl_status status = record(s, &row, fd, err);
     if (status == HL_OK && rename(partial, path) != 0)
         return hl_fail(err, HL_E_IO, "rename to '%s': %s", path, strerror(errno));
@@ -60,7 +60,7 @@ static hl_status commit_partial(hl_store *s, int fd, const char *partial, const 
 /* ---- small files ---- */
 
 static hl_status write_partial(hl_store *s, hl_view text, char ret_path[PATH_MAX], int *ret_fd, hl_err *err) {
-    const int fd = create_partial(s, ret_path);
+    const int fd = hl_store_create_partial(s, ret_path);
     if (fd < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", ret_path, strerror(errno));
     hl_status status = hl_file_write_fd(fd, ret_path, text.ptr, text.len, err);
     if (status == HL_OK && fsync(fd) != 0)
@@ -97,7 +97,7 @@ hl_status hl_store_put_text(hl_store *s, const char *media_type, hl_view text, h
     if (!has_text(path, text)) {
         status = write_partial(s, text, partial, &fd, err);
         if (status != HL_OK) return status;
-        status = commit_partial(s, fd, partial, layer.digest, err);
+        status = hl_store_commit_partial(s, fd, partial, layer.digest, HL_BLOB_WRITTEN, err);
         if (status != HL_OK) (void)unlink(partial);
         (void)close(fd);
     }
@@ -206,7 +206,7 @@ static hl_status copy_bytes(const hl_import_file *src, int fd, const char *parti
 hl_status hl_store_copy_in(hl_store *s, hl_import_file *src, hl_progress_step_fn *fn, void *user,
                            hl_err *err) {
     char      partial[PATH_MAX];
-    const int fd = create_partial(s, partial);
+    const int fd = hl_store_create_partial(s, partial);
     if (fd < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", partial, strerror(errno));
     hl_status status = HL_OK;
     (void)pthread_mutex_unlock(&s->mutex);
@@ -275,7 +275,7 @@ hl_status hl_store_commit_blob(hl_store *s, hl_import_file *src, hl_err *err) {
         row.size_bytes == (uint64_t)src->st.st_size)
         return HL_OK;
     if (!src->partial[0]) return commit_link(s, src, err);
-    status = commit_partial(s, src->partial_fd, src->partial, src->digest, err);
+    status = hl_store_commit_partial(s, src->partial_fd, src->partial, src->digest, HL_BLOB_WRITTEN, err);
     if (status == HL_OK) src->partial[0] = '\0';
     return status;
 }

@@ -110,6 +110,8 @@ typedef struct hl_own {
 HL_MUST_CHECK hl_status hl_own_put(hl_store *s, const hl_blob_row *row, int fd, hl_err *err);
 bool                    hl_own_find(const hl_store *s, const char *digest, hl_own *ret);
 void                    hl_own_drop(const hl_store *s, const char *digest);
+/* A blob that somebody sent is a model's now: it goes with it, at once. Under the lock. */
+void hl_own_settle(hl_store *s, const char *digest);
 /* Is the file at `path`, of which st is, still the one that we placed? Never true for what another program
  * wrote. */
 bool hl_own_is(const hl_own *o, const char *path, const struct stat *st);
@@ -117,6 +119,13 @@ bool hl_own_is(const hl_own *o, const char *path, const struct stat *st);
 /* Call fn for every record. They are read before the first call, so that fn may drop them. */
 typedef void            hl_own_fn(void *user, const hl_own *o);
 HL_MUST_CHECK hl_status hl_own_each(const hl_store *s, hl_own_fn *fn, void *user, hl_err *err);
+
+/* ---- partial files (place.c) ---- */
+/* Make a partial file of a new name and lock it, so that nobody sweeps it. -1: errno says why not. */
+int hl_store_create_partial(hl_store *s, char ret_path[PATH_MAX]);
+/* Record a finished, synced partial file as ours and give it its name among the blobs. Under the lock. */
+HL_MUST_CHECK hl_status hl_store_commit_partial(hl_store *s, int fd, const char *partial, const char *digest,
+                                                int origin, hl_err *err);
 
 /* ---- small files (place.c) ---- */
 /* Write a small blob unless it is there; fills all of `ret`. media_type is kept by reference. */

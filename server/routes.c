@@ -44,7 +44,6 @@ static bool matches(const char *pattern, hl_view path, hl_view *ret_rest) {
 
 const hl_route *hl_route_find(hl_method method, hl_view path, hl_view *ret_rest, uint32_t *ret_allowed) {
     const hl_route *found = NULL;
-    const hl_method wanted = method == HL_METHOD_HEAD ? HL_METHOD_GET : method;
     *ret_allowed = 0;
     *ret_rest = (hl_view){0};
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
@@ -52,7 +51,8 @@ const hl_route *hl_route_find(hl_method method, hl_view path, hl_view *ret_rest,
         if (!matches(routes[i].path, path, &rest)) continue;
         *ret_allowed |= 1U << routes[i].method;
         if (routes[i].method == HL_METHOD_GET) *ret_allowed |= 1U << HL_METHOD_HEAD;
-        if (routes[i].method != wanted || found) continue;
+        const bool is_like = method == HL_METHOD_HEAD && routes[i].method == HL_METHOD_GET;
+        if ((routes[i].method != method && !is_like) || found) continue;
         found = &routes[i];
         *ret_rest = rest;
     }

@@ -22,7 +22,16 @@ typedef enum hl_method {
 /* Whose client asks: it decides the shape of errors. */
 typedef enum hl_api_dialect { HL_API_own, HL_API_ollama, HL_API_openai, HL_API_anthropic } hl_api_dialect;
 
-enum { HL_R_INLINE = 1, HL_R_BODY = 2, HL_R_MANAGE = 4, HL_R_ADMIN = 8, HL_R_OPEN = 16, HL_R_LONG = 32 };
+enum {
+    HL_R_INLINE = 1,
+    HL_R_BODY = 2,
+    HL_R_MANAGE = 4,
+    HL_R_ADMIN = 8,
+    HL_R_OPEN = 16,
+    HL_R_LONG = 32,
+    HL_R_UPLOAD = 64,
+    HL_R_TRANSFER = 128,
+};
 
 /* Answer the exchange: put a whole response in it, or start a completion (exchange.h, completion.h).
  * fails  with the status that becomes the response's, in the route's dialect */
@@ -37,7 +46,8 @@ typedef struct hl_route {
     uint32_t       flags;
 } hl_route;
 
-/* The route of a method and a path, which is decoded and has no query. HEAD finds what GET does.
+/* The route of a method and a path, which is decoded and has no query. HEAD finds what GET does,
+ * where it has no route of its own.
  *
  * out    ret_rest     what "{x...}" or "{x}" stands for; empty without one
  *        ret_allowed  bits 1 << hl_method of what the path does have

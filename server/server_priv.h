@@ -70,7 +70,8 @@ struct hl_server {
     hl_daemon       *retired;
     pthread_mutex_t  daemons_lock;           /* guards the daemons of listeners and those that are retired */
     char             last_words[300];        /* of libmicrohttpd; under lock */
-    hl_workers      *workers, *long_workers; /* HL_R_LONG: so that short ones never wait for these */
+    hl_workers      *workers, *long_workers; /* HL_R_LONG: so that short ones never wait for these, */
+    hl_workers      *transfer_workers;       /* nor for HL_R_TRANSFER */
     hl_server_counts counts;
     hl_metrics      *metrics;  /* of each model */
     size_t           n_parked; /* that wait for a model to be loaded, without a worker; atomic */

@@ -40,7 +40,8 @@ typedef struct hl_blob_row {
     int      origin; /* one of those below */
 } hl_blob_row;
 
-enum { HL_BLOB_FOUND = 0, HL_BLOB_WRITTEN = 1, HL_BLOB_LINKED = 2 };
+/* Sent: written for somebody who will make a model of it; written and linked ones are a model's at once. */
+enum { HL_BLOB_FOUND = 0, HL_BLOB_WRITTEN = 1, HL_BLOB_LINKED = 2, HL_BLOB_SENT = 3 };
 
 typedef struct hl_model_row {
     char     digest[HL_DIGEST_BYTES];

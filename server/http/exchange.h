@@ -13,6 +13,7 @@
 #include "core/data/json_out.h"
 #include "host/resident.h"
 #include "models/models.h"
+#include "server/http/feed.h"
 #include "server/http/workers.h"
 #include "server/routes.h"
 
@@ -33,15 +34,19 @@ typedef struct hl_exchange {
     struct hl_server *server;
     const hl_route   *route; /* NULL: refused before there was one */
     hl_method         method;
-    hl_view           rest; /* of the path: what "{x}" or "{x...}" stands for, decoded */
-    hl_str            body;
+    hl_view           rest;         /* of the path: what "{x}" or "{x...}" stands for, decoded */
+    hl_str            body;         /* of HL_R_UPLOAD: the next piece */
+    bool              is_last;      /* there is no piece after it */
+    uint64_t          n_announced;  /* bytes of the whole body; UINT64_MAX: the client did not say */
+    hl_upload        *upload;       /* the handler's, where it runs for each piece; freed with the exchange */
     char              id[24];       /* "req_9f2c...": in the log and in every answer's headers */
     hl_json_out       out;          /* the response, or what a stream has yet to send */
     unsigned          code;         /* 200 unless it is set */
     const char       *content_type; /* JSON unless it is set */
     /* The prompt did not fit: for the words in which a dialect says so. 0: it did */
     int32_t               overflow_tokens, overflow_ctx;
-    struct hl_completion *completion;                  /* NULL: `out` is all */
+    struct hl_completion *completion;                  /* NULL: `out` is all, or a feed answers */
+    hl_feed               feed;                        /* hl_feed_start() */
     char                  key_name[HL_KEY_NAME_BYTES]; /* whose key was shown; "": none was asked for */
     uint64_t              owner; /* for the scheduler: the same for all requests of a key */
     int32_t               priority;

@@ -31,6 +31,7 @@ enum {
     CONNECTION_MEMORY = 24 << 10, /* headers and the block that is sent */
     DRAIN_BYTES = 64 << 20,
     N_WORKERS = 32,
+    PIECE_BYTES = 512 << 10, /* of an upload: what a worker writes at a time, at most max_body_mib's least */
     RETRY_S = 1,
 };
 
@@ -125,7 +126,7 @@ static void add_usage(hl_str *line, const hl_completion *c) {
 static const char *end_of(const hl_exchange *x) {
     const hl_completion *c = x->completion;
     if (is_gone(x)) return "gone";
-    if (x->has_failed || (c && c->status != HL_OK)) return "error";
+    if (x->has_failed || (c && c->status != HL_OK) || x->feed.status != HL_OK) return "error";
     if (!c || c->n_choices == 0) return "ok";
     return hl_end_word(c->choices[c->n_choices - 1].usage.end);
 }
@@ -157,6 +158,8 @@ static void exchange_free(void *user) {
     if (x->completion) hl_completion_settle(x->completion);
     log_request(x);
     hl_completion_free(x->completion);
+    hl_upload_free(x->upload);
+    hl_feed_done(&x->feed);
     hl_str_done(&x->body);
     hl_json_done(&x->out);
     hl_free(x->path);
@@ -171,7 +174,7 @@ static void conclude(hl_exchange *x) {
     if (x->completion) hl_completion_end(x->completion);
     if (x->is_gone) (void)__atomic_fetch_add(&x->server->counts.cancelled, 1, __ATOMIC_RELAXED);
     if (!x->completion || hl_completion_has_ended(x->completion)) log_request(x); /* else the worker does */
-    if (!x->completion) {
+    if (!x->completion && !x->upload && !x->feed.work) {
         exchange_free(x);
         return;
     }
@@ -277,6 +280,40 @@ static enum MHD_Result respond_stream(hl_exchange *x) {
     return queue(x, r);
 }
 
+/* As read_stream(), of lines that a worker makes. */
+static ssize_t read_feed(void *cls, uint64_t pos, char *buf, size_t max) {
+    hl_exchange *x = cls;
+    hl_str      *out = &x->out.text;
+    (void)pos;
+    for (;;) {
+        if (is_gone(x) || out->failed) return MHD_CONTENT_READER_END_WITH_ERROR;
+        if (x->n_sent < out->len) {
+            const size_t n = out->len - x->n_sent < max ? out->len - x->n_sent : max;
+            memcpy(buf, out->ptr + x->n_sent, n);
+            x->n_sent += n;
+            return (ssize_t)n;
+        }
+        hl_json_clear(&x->out);
+        x->n_sent = 0;
+        forget_wake(x);
+        const bool is_over = !hl_exchange_is_aside(x); /* first: nothing comes after that */
+        hl_feed_take(x, out);
+        if (out->len > 0 || out->failed) continue;
+        if (is_over) return MHD_CONTENT_READER_END_OF_STREAM;
+        if (is_gone(x)) continue;
+        park(x);
+        return 0;
+    }
+}
+
+static enum MHD_Result respond_feed(hl_exchange *x) {
+    struct MHD_Response *r =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_feed, x, NULL);
+    if (!r) return MHD_NO;
+    hl_exchange_step_aside(x, hl_feed_run);
+    return queue(x, r);
+}
+
 /* A completion that is answered as a whole: again whenever there are new events. */
 static enum MHD_Result go_on(hl_exchange *x) {
     hl_completion *c = x->completion;
@@ -294,6 +331,7 @@ static enum MHD_Result go_on(hl_exchange *x) {
 static enum MHD_Result answer(hl_exchange *x) {
     hl_completion *c = x->completion;
     if (is_gone(x) && !x->has_failed) return MHD_NO;
+    if (x->feed.work && !x->has_failed) return respond_feed(x);
     if (x->has_failed || !c || c->n_choices == 0) return respond_whole(x);
     set_state(x, HL_X_ANSWERING);
     if (__atomic_load_n(&x->is_cancelled, __ATOMIC_SEQ_CST)) hl_completion_cancel(c);
@@ -304,7 +342,9 @@ static enum MHD_Result answer(hl_exchange *x) {
 
 static void run_handler(hl_exchange *x) {
     hl_err    err = {0};
-    hl_status status = hl_exchange_decode_body(x, hl_limit(&x->server->limits.max_body_bytes), &err);
+    hl_status status = HL_OK; /* what comes in pieces is the handler's to look at */
+    if (!(x->route->flags & HL_R_UPLOAD))
+        status = hl_exchange_decode_body(x, hl_limit(&x->server->limits.max_body_bytes), &err);
     if (status == HL_OK) status = x->route->fn(x, &err);
     const bool gave_up = status == HL_E_CANCEL || (status == HL_E_BUSY && x->load_wait.weights[0]);
     if (gave_up && __atomic_load_n(&x->is_cancelled, __ATOMIC_SEQ_CST))
@@ -313,7 +353,9 @@ static void run_handler(hl_exchange *x) {
 }
 
 static hl_workers *workers_of(const hl_exchange *x) {
-    return x->route->flags & HL_R_LONG ? x->server->long_workers : x->server->workers;
+    const hl_server *s = x->server;
+    if (x->route->flags & HL_R_TRANSFER) return s->transfer_workers;
+    return x->route->flags & HL_R_LONG ? s->long_workers : s->workers;
 }
 
 /* On whatever thread has loaded something, with the host's lock held. */
@@ -378,7 +420,7 @@ void hl_exchange_step_aside(hl_exchange *x, void (*fn)(hl_exchange *x)) {
     x->work_aside = fn;
     __atomic_store_n(&x->is_aside, 1, __ATOMIC_SEQ_CST);
     x->job = (hl_job){.fn = run_aside, .user = x};
-    hl_workers_post(x->server->workers, &x->job);
+    hl_workers_post(workers_of(x), &x->job);
 }
 
 static enum MHD_Result refuse_work(hl_exchange *x, hl_status status, const hl_err *err) {
@@ -409,6 +451,42 @@ static enum MHD_Result begin_work(hl_exchange *x) {
     x->job = (hl_job){.fn = run_job, .user = x};
     park(x);
     hl_workers_post(workers, &x->job);
+    return MHD_YES;
+}
+
+/* ---- Bodies of any length ---- */
+
+static bool is_upload(const hl_exchange *x) { return x->route && x->route->flags & HL_R_UPLOAD; }
+
+static void run_piece(void *user) {
+    hl_exchange *x = user;
+    hl_server   *s = x->server;
+    hl_err       err = {0};
+    (void)hl_stop_watch(&x->is_gone);
+    const hl_status status = x->route->fn(x, &err);
+    (void)hl_stop_watch(NULL);
+    if (status != HL_OK) hl_exchange_fail(x, status, &err);
+    hl_str_clear(&x->body);
+    (void)pthread_mutex_lock(&s->lock); /* as in run_job() */
+    __atomic_store_n(&x->state, HL_X_RECEIVING, __ATOMIC_RELEASE);
+    hl_exchange_wake(x);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+/* The socket is not read while a worker has a piece: so a fast sender takes no memory. */
+static enum MHD_Result take_piece(hl_exchange *x, const char *data, size_t *n_data) {
+    hl_server *s = x->server;
+    if (!x->is_listed && !hl_hangup_add(s, x)) return MHD_NO;
+    if (is_gone(x)) return MHD_NO;
+    if (!x->has_failed) hl_str_add(&x->body, data, *n_data); /* else it is read to its end, to be told why */
+    x->n_received += *n_data;
+    *n_data = 0;
+    if (x->has_failed || x->body.len < PIECE_BYTES) return MHD_YES;
+    forget_wake(x);
+    if (!hl_hangup_begin_work(s, x)) return MHD_NO;
+    x->job = (hl_job){.fn = run_piece, .user = x};
+    park(x);
+    hl_workers_post(workers_of(x), &x->job);
     return MHD_YES;
 }
 
@@ -527,7 +605,8 @@ static enum MHD_Result begin(hl_exchange *x, const char *url, const char *method
     /* A client that is still sending does not see an answer: a little too much is read to its end first. */
     const uint64_t n_bytes = length ? strtoull(length, NULL, 10) : 0;
     const size_t   most = hl_limit(&s->limits.max_body_bytes);
-    if (n_bytes > most + DRAIN_BYTES) {
+    x->n_announced = length ? n_bytes : UINT64_MAX;
+    if (n_bytes > most + DRAIN_BYTES && !is_upload(x)) {
         (void)hl_fail(&err, HL_E_LIMIT, "body: %.20s bytes, at most %zu MiB (server.max_body_mib)", length,
                       most >> 20);
         return refuse(x, 413, HL_E_LIMIT, err.text);
@@ -551,6 +630,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         (void)pthread_mutex_unlock(&s->lock);
         return begin(x, url, method);
     }
+    if (*n_data > 0 && is_upload(x)) return take_piece(x, data, n_data);
     if (*n_data > 0) {
         if (!x->is_listed && !hl_hangup_add(s, x)) return MHD_NO;
         if (!x->body.failed && !x->has_failed) hl_str_add(&x->body, data, *n_data);
@@ -566,6 +646,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         if (x->body.failed)
             return x->body.lacks_memory ? refuse(x, 503, HL_E_NOMEM, "body: no memory")
                                         : refuse(x, 413, HL_E_LIMIT, "body: too long (server.max_body_mib)");
+        x->is_last = true;
         return begin_work(x);
     case HL_X_READY: return answer(x);
     case HL_X_ANSWERING: return go_on(x);
@@ -712,6 +793,7 @@ hl_status hl_http_start(hl_server *s, const int *given, size_t n_given, hl_err *
     hl_status status = hl_listen_open(s, given, n_given, err);
     if (status == HL_OK) status = hl_workers_new(N_WORKERS, &s->workers, err);
     if (status == HL_OK) status = hl_workers_new(N_WORKERS, &s->long_workers, err);
+    if (status == HL_OK) status = hl_workers_new(N_WORKERS, &s->transfer_workers, err);
     if (status == HL_OK) status = hl_hangup_start(s, err);
     if (status == HL_OK) status = hl_http_restart(s, s->config, err);
     return status;
@@ -769,6 +851,7 @@ void hl_http_stop(hl_server *s, int64_t drain_ms) {
     hl_hangup_stop(s);
     if (s->workers) wait_until_empty(s, INT64_MAX);
     hl_workers_free(s->long_workers);
+    hl_workers_free(s->transfer_workers);
     hl_workers_free(s->workers);
     hl_listen_close(s);
 }

@@ -81,7 +81,7 @@ def test_gc_says_what_goes_and_why(cli):
     n = len(blobs(cli))
     dry = cli("gc", "--dry-run")
     assert dry.stdout.count("would go") == 2 and dry.stdout.count("(no model uses it)") == 2
-    assert "2 files would be deleted" in dry.stdout and "1 file (6 B) that hyperlama did not write stays" in dry.stderr
+    assert "2 files would be deleted" in dry.stdout and "1 file (6 B) stays" in dry.stderr
     assert len(blobs(cli)) == n
     rows = json.loads(cli.ok("gc", "--json"))
     assert sorted(r["kept"] for r in rows) == [False, False, True]

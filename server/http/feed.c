@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * feed.c - lines that a worker makes and the event thread sends.
+ */
+#include "core/base/stop.h"
+#include "server/api/errors.h"
+#include "server/server_priv.h"
+
+/* A client that reads nothing for that many bytes of progress is as good as gone. */
+enum { PENDING_BYTES = 4 << 20 };
+
+void hl_feed_start(hl_exchange *x, hl_feed_fn *work, void *user, void (*free_user)(void *user)) {
+    hl_feed *f = &x->feed;
+    f->work = work;
+    f->user = user;
+    f->free_user = free_user;
+    (void)pthread_mutex_init(&f->lock, NULL);
+    hl_str_init(&f->pending, PENDING_BYTES);
+    x->content_type = "application/x-ndjson";
+}
+
+bool hl_feed_add(hl_exchange *x, hl_view json) {
+    hl_feed *f = &x->feed;
+    (void)pthread_mutex_lock(&f->lock);
+    hl_str_add_view(&f->pending, json);
+    hl_str_add_char(&f->pending, '\n');
+    const bool goes_on = !f->pending.failed && !hl_stop_is_set(&x->is_gone);
+    (void)pthread_mutex_unlock(&f->lock);
+    hl_exchange_wake(x);
+    return goes_on;
+}
+
+void hl_feed_run(hl_exchange *x) {
+    hl_feed *f = &x->feed;
+    hl_err   err = {0};
+    (void)hl_stop_watch(&x->is_gone);
+    f->status = f->work(x, f->user, &err);
+    (void)hl_stop_watch(NULL);
+    if (f->status == HL_OK) return;
+    hl_json_out j;
+    hl_json_init(&j);
+    hl_error_write(x, f->status, &err, &j);
+    (void)hl_feed_add(x, hl_str_view(&j.text));
+    hl_json_done(&j);
+}
+
+void hl_feed_take(hl_exchange *x, hl_str *ret_out) {
+    hl_feed *f = &x->feed;
+    (void)pthread_mutex_lock(&f->lock);
+    hl_str_add_view(ret_out, hl_str_view(&f->pending));
+    if (f->pending.failed)
+        ret_out->failed = true;
+    else
+        hl_str_clear(&f->pending);
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+void hl_feed_done(hl_feed *f) {
+    if (!f->work) return;
+    if (f->free_user) f->free_user(f->user);
+    hl_str_done(&f->pending);
+    (void)pthread_mutex_destroy(&f->lock);
+}
