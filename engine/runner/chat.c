@@ -16,6 +16,7 @@
 #include "core/base/taint.h"
 #include "engine/runner/chat_adapt.h"
 #include "engine/runner/chat_json.h"
+#include "engine/runner/chat_results.h"
 #include "engine/tokenizer/encode.h"
 
 enum { PROMPT_LIMIT_BYTES = 64 << 20 };
@@ -195,7 +196,8 @@ static hl_status render_template(making *k, hl_err *err) {
     const hl_request *req = k->req;
     const bool        is_known = k->t->caps.is_known;
     json_t           *plain = is_known ? NULL : json_deep_copy(k->messages);
-    hl_status         status = hl_chat_adapt(k->messages, &k->t->caps, err);
+    hl_status         status = hl_chat_link_results(k->messages, k->t->wants_short_ids, err);
+    if (status == HL_OK) status = hl_chat_adapt(k->messages, &k->t->caps, err);
     if (status == HL_OK) {
         json_t *context =
             json_pack("{s:O, s:O, s:n}", "messages", k->messages, "tools", k->tools, "documents");

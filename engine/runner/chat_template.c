@@ -11,6 +11,10 @@
 #include "core/base/str.h"
 #include "engine/runner/chat_caps.h"
 
+static bool has_word(const hl_chat_template *t, const char *word) {
+    return memmem(t->source, t->n_source, word, strlen(word)) != NULL;
+}
+
 hl_status hl_chat_template_new(hl_view source, hl_template_kind kind, hl_chat_template **ret, hl_err *err) {
     hl_chat_template *t = hl_new(1, sizeof *t);
     if (!t) return hl_fail(err, HL_E_NOMEM, "template: no memory");
@@ -19,6 +23,7 @@ hl_status hl_chat_template_new(hl_view source, hl_template_kind kind, hl_chat_te
     t->n_source = source.len;
     t->kind = kind;
     t->format = hl_call_format_find(source);
+    t->wants_short_ids = t->source && has_word(t, "length != 9");
     t->n_users = 1;
     if (!t->source) status = hl_fail(err, HL_E_NOMEM, "template: no memory");
     if (status == HL_OK)
@@ -38,10 +43,6 @@ void hl_chat_template_free(hl_chat_template *t) {
     hl_gotemplate_free(t->go);
     hl_free(t->source);
     hl_free(t);
-}
-
-static bool has_word(const hl_chat_template *t, const char *word) {
-    return memmem(t->source, t->n_source, word, strlen(word)) != NULL;
 }
 
 const char *hl_chat_template_effort(const hl_chat_template *t, hl_think think) {

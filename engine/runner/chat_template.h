@@ -23,8 +23,9 @@ typedef struct hl_chat_template {
     hl_template          *jinja;
     hl_gotemplate        *go;
     hl_chat_caps          caps;
-    const hl_call_format *format;  /* of what is answered to it */
-    int                   n_users; /* guarded by the lock of the cache that it is in */
+    const hl_call_format *format;          /* of what is answered to it */
+    bool                  wants_short_ids; /* of calls: nine letters and digits */
+    int                   n_users;         /* guarded by the lock of the cache that it is in */
 } hl_chat_template;
 
 /* Parse and ask.

@@ -9,6 +9,7 @@ import json
 import pytest
 
 from test_clients import client_module
+from test_npm_clients import need_npm, run_suite
 from test_serve import Server
 
 TEMPLATE = ("{% if tools %}<tools>{% for t in tools %}{{ t.function.name }} {% endfor %}</tools>\n{% endif %}"
@@ -274,3 +275,9 @@ def test_the_loop_of_ollama(server):
             asked.append(dict(call.function.arguments))
             messages.append({"role": "tool", "tool_name": call.function.name, "content": get_weather(**call.function.arguments)})
     assert asked == [json.loads(a) for a in ARGS] and message.content == ANSWER
+
+
+def test_the_loops_of_javascript_clients(cli, request):
+    need_npm()
+    said = run_suite(cli, request.getfixturevalue("server"), "tools_ai_sdk")
+    assert said.splitlines()[:-1] == ["steps", "steps, streamed", "OpenAI's runner of tools", "Anthropic's loop"]
