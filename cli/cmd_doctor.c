@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/args.h"
+#include "cli/doctor_tools.h"
 #include "cli/json_print.h"
 #include "bench/lib/machine.h"
 #include "cli/term/progress.h"
@@ -188,6 +189,27 @@ static void count_event(void *user, hl_log_level level, const char *component, c
     hl_event(&d->app->events, level, component, event, "%s", fields);
 }
 
+static void check_all(doctor *d, bool verify) {
+    check_settings(d);
+    check_processor(d);
+    check_memory(d);
+    check_folder(d, "data", d->app->paths.home);
+    check_folder(d, "models", d->app->paths.models);
+    check_store(d, verify);
+    check_lockdown(d);
+    check_terminal(d);
+}
+
+static void say_tool_check(void *user, const char *what, bool is_fine, const char *text) {
+    say(user, is_fine ? FINE : ODD, what, "%s", text);
+}
+
+static void check_tools(doctor *d, const char *model) {
+    hl_err err = {0};
+    if (hl_doctor_tools(d->host, d->app->config, &d->app->events, model, say_tool_check, d, &err) != HL_OK)
+        say_failure(d, "tools", &err);
+}
+
 hl_status hl_cmd_doctor(hl_app *app, const hl_args *args, hl_err *err) {
     doctor d = {.app = app, .as_json = hl_args_has(args, "json")};
     hl_machine_init(&d.machine);
@@ -197,14 +219,11 @@ hl_status hl_cmd_doctor(hl_app *app, const hl_args *args, hl_err *err) {
     if (status != HL_OK) return status;
     hl_json_init(&d.j);
     if (d.as_json) hl_json_open(&d.j, NULL, '[');
-    check_settings(&d);
-    check_processor(&d);
-    check_memory(&d);
-    check_folder(&d, "data", app->paths.home);
-    check_folder(&d, "models", app->paths.models);
-    check_store(&d, hl_args_has(args, "verify"));
-    check_lockdown(&d);
-    check_terminal(&d);
+    const char *model = hl_args_text(args, "tools");
+    if (model)
+        check_tools(&d, model);
+    else
+        check_all(&d, hl_args_has(args, "verify"));
     if (d.as_json) {
         hl_json_close(&d.j, ']');
         status = hl_json_print(&d.j, app->out, err);

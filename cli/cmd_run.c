@@ -17,7 +17,7 @@
 #include "core/base/duration.h"
 #include "core/base/mem.h"
 
-enum { MAX_PROMPT_BYTES = 64 << 20, WAIT_MS = 900 };
+enum { MAX_PROMPT_BYTES = 64 << 20, MAX_TOOLS_BYTES = 64 << 20, WAIT_MS = 900 };
 
 /* Put a space between two texts, unless one is there. */
 static void separate(hl_str *s) {
@@ -86,6 +86,19 @@ static hl_status set_template(hl_talk *t, const char *text, hl_err *err) {
     return status;
 }
 
+/* What of it is wrong says whoever renders it. */
+static hl_status set_tools(hl_talk *t, const char *path, hl_err *err) {
+    hl_str s;
+    if (!path) return HL_OK;
+    hl_str_init(&s, MAX_TOOLS_BYTES);
+    hl_status status = hl_read_path(path, &s, err);
+    if (status == HL_OK && hl_view_trim(hl_str_view(&s)).len == 0)
+        status = hl_fail(err, HL_E_ARG, "%s: expected a JSON array of tools, found nothing", path);
+    if (status == HL_OK) status = hl_conversation_set_tools(&t->chat, hl_str_view(&s), err);
+    hl_str_done(&s);
+    return status;
+}
+
 static hl_status apply_options(hl_talk *t, const hl_args *args, hl_err *err) {
     const char *given;
     hl_status   status = HL_OK;
@@ -133,6 +146,7 @@ static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
     if (think) status = hl_talk_set_think(t, think, err);
     if (status == HL_OK && system) status = hl_conversation_set_system(&t->chat, hl_view_of(system), err);
     if (status == HL_OK) status = set_template(t, hl_args_text(args, "template"), err);
+    if (status == HL_OK) status = set_tools(t, hl_args_text(args, "tools"), err);
     if (status == HL_OK) status = set_keep(t, hl_args_text(args, "keep-alive"), err);
     return status != HL_OK ? status : apply_options(t, args, err);
 }
@@ -150,6 +164,9 @@ hl_status hl_cmd_run(hl_app *app, const hl_args *args, hl_err *err) {
         status =
             hl_fail(err, HL_E_ARG,
                     "run: the prompt is empty: give one as an argument, with --file or on standard input");
+    if (status == HL_OK && is_chat && t.chat.tools)
+        status =
+            hl_fail(err, HL_E_ARG, "run: --tools: expected a prompt with it; a chat cannot answer calls");
     t.is_chat = is_chat;
     if (status == HL_OK) status = hl_talk_open(&t, hl_args_at(args, 0), err);
     if (status == HL_OK) status = is_chat ? hl_repl(&t, err) : hl_talk_ask(&t, hl_str_view(&prompt), err);

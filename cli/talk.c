@@ -189,6 +189,7 @@ static bool on_token(void *user, const hl_token_event *ev) {
     sink *s = user;
     FILE *out = s->talk->app->out;
     errno = 0;
+    if (ev->call != HL_CALL_NONE) return !hl_signal.stop; /* printed when they are whole */
     if (!s->talk->as_json && !hl_answer_add(&s->answer, ev->text, ev->is_thinking)) {
         const int error = errno;
         if (error == EINTR && hl_signal.stop)
@@ -242,6 +243,19 @@ static const char *end_name(hl_end end) {
                                    : "stop";
 }
 
+/* Lines of JSON as an array. */
+static void add_calls(hl_json_out *j, hl_view lines) {
+    hl_json_open(j, "tool_calls", '[');
+    for (size_t at = 0; at < lines.len;) {
+        const char  *end = memchr(lines.ptr + at, '\n', lines.len - at);
+        const size_t n = (end ? (size_t)(end - lines.ptr) : lines.len) - at;
+        hl_json_add_raw(j, NULL, "");
+        hl_str_add(&j->text, lines.ptr + at, n);
+        at += n + 1;
+    }
+    hl_json_close(j, ']');
+}
+
 static hl_status print_json(const hl_talk *t, const hl_reply *r, hl_err *err) {
     const hl_usage *u = &r->usage;
     hl_json_out     j;
@@ -250,6 +264,7 @@ static hl_status print_json(const hl_talk *t, const hl_reply *r, hl_err *err) {
     hl_json_add_text(&j, "model", t->chat.source->label);
     hl_json_add_view(&j, "response", hl_str_view(&r->said));
     if (r->thought.len > 0) hl_json_add_view(&j, "thinking", hl_str_view(&r->thought));
+    if (r->calls.len > 0) add_calls(&j, hl_str_view(&r->calls));
     hl_json_add_text(&j, "done_reason", end_name(u->end));
     hl_json_add_int(&j, "prompt_tokens", u->prompt_tokens);
     hl_json_add_int(&j, "cached_tokens", u->cached_tokens);
@@ -294,6 +309,7 @@ static void note_left_out(const hl_talk *t, size_t n) {
 
 static hl_status print_reply(const hl_talk *t, const hl_reply *r, hl_err *err) {
     const hl_status status = t->as_json ? print_json(t, r, err) : HL_OK;
+    if (!t->as_json) hl_term_print(t->app->out, t->app->out_is_tty, hl_str_view(&r->calls));
     note_left_out(t, r->n_turns_left_out);
     note_end(t, &r->usage);
     if (t->verbose) print_usage(t, &r->usage);

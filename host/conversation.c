@@ -42,6 +42,7 @@ void hl_conversation_done(hl_conversation *c) {
     hl_free(c->messages);
     hl_free(c->system);
     hl_free(c->template_text);
+    hl_free(c->tools);
     hl_options_done(&c->asked);
     hl_options_done(&c->options);
 }
@@ -237,6 +238,16 @@ hl_status hl_conversation_set_template(hl_conversation *c, hl_view text, hl_err 
     return HL_OK;
 }
 
+hl_status hl_conversation_set_tools(hl_conversation *c, hl_view text, hl_err *err) {
+    const hl_status status = hl_view_check_nul(text, "tools", err);
+    if (status != HL_OK) return status;
+    char *copy = copy_text(text);
+    if (!copy) return hl_fail(err, HL_E_NOMEM, "tools: no memory");
+    hl_free(c->tools);
+    c->tools = copy;
+    return HL_OK;
+}
+
 bool hl_conversation_has_template(const hl_conversation *c) {
     return !c->raw && (c->template_text || c->has_template);
 }
@@ -303,6 +314,7 @@ static void fill_request(const hl_conversation *c, const hl_str *prompt, hl_requ
     r->raw = c->raw;
     r->template_text = c->template_text;
     r->stored_template = c->stored ? c->stored->template_text : NULL;
+    r->tools_json = c->raw ? NULL : c->tools;
     r->think = c->think;
     r->speculate = c->speculate;
     r->sampling = c->options.sampling;
@@ -398,10 +410,32 @@ typedef struct listener {
     void        *user;
 } listener;
 
+/* {"name", "arguments"} */
+static void take_call(hl_reply *r, const hl_token_event *ev) {
+    if (ev->call == HL_CALL_BEGIN) {
+        hl_str_clear(&r->arguments);
+        hl_str_add_text(&r->calls, "{\"name\":");
+        hl_str_add_json(&r->calls, ev->text);
+        hl_str_add_text(&r->calls, ",\"arguments\":");
+    } else if (ev->call == HL_CALL_ARGUMENTS) {
+        hl_str_add_view(&r->arguments, ev->text);
+    } else {
+        if (ev->is_cut)
+            hl_str_add_json(&r->calls, hl_str_view(&r->arguments));
+        else
+            hl_str_add_view(&r->calls, hl_str_view(&r->arguments));
+        hl_str_add_text(&r->calls, ev->is_cut ? ",\"is_cut\":true}\n" : "}\n");
+    }
+    r->calls.failed |= r->arguments.failed;
+}
+
 static bool listen(void *user, const hl_token_event *ev) {
     listener *l = user;
-    hl_str   *to = ev->is_thinking ? &l->reply->thought : &l->reply->said;
-    hl_str_add_view(to, ev->text);
+    hl_str   *to = ev->call ? &l->reply->calls : ev->is_thinking ? &l->reply->thought : &l->reply->said;
+    if (ev->call)
+        take_call(l->reply, ev);
+    else
+        hl_str_add_view(to, ev->text);
     return !to->failed && (!l->on_token || l->on_token(l->user, ev));
 }
 
@@ -416,6 +450,8 @@ hl_status hl_conversation_ask(hl_conversation *c, hl_view question, hl_token_fn 
     *ret_reply = (hl_reply){0};
     hl_str_init(&ret_reply->said, MAX_TEXT_BYTES);
     hl_str_init(&ret_reply->thought, MAX_TEXT_BYTES);
+    hl_str_init(&ret_reply->calls, MAX_TEXT_BYTES);
+    hl_str_init(&ret_reply->arguments, MAX_TEXT_BYTES);
     hl_status status = hl_conversation_add(c, "user", question, err);
     if (status != HL_OK) return status;
     hl_str_init(&prompt, MAX_TEXT_BYTES);
@@ -424,6 +460,7 @@ hl_status hl_conversation_ask(hl_conversation *c, hl_view question, hl_token_fn 
     hl_str_done(&prompt);
     if (status == HL_OK) status = hl_str_check(&ret_reply->said, "answer", err);
     if (status == HL_OK) status = hl_str_check(&ret_reply->thought, "answer", err);
+    if (status == HL_OK) status = hl_str_check(&ret_reply->calls, "answer", err);
     const bool was_heard = ret_reply->usage.end != HL_END_CANCEL || ret_reply->said.len > 0;
     const bool is_kept = status == HL_OK && was_heard;
     if (is_kept) status = hl_conversation_add(c, "assistant", hl_str_view(&ret_reply->said), err);
@@ -437,6 +474,8 @@ hl_status hl_conversation_ask(hl_conversation *c, hl_view question, hl_token_fn 
 void hl_reply_done(hl_reply *r) {
     hl_str_done(&r->said);
     hl_str_done(&r->thought);
+    hl_str_done(&r->calls);
+    hl_str_done(&r->arguments);
 }
 
 /* ---- The model that this conversation would make ---- */

@@ -36,6 +36,7 @@ typedef struct hl_conversation {
     char            *system;        /* NULL: the model's own */
     size_t           system_len;    /* of it; may have NUL bytes inside */
     char            *template_text; /* Jinja or Go; NULL: the model's own */
+    char            *tools;         /* JSON: what the model may call; NULL: nothing */
     hl_message      *messages;      /* [n_messages] without the system text */
     size_t           n_messages, messages_cap;
     size_t           n_left_out; /* of them at the front: do not fit the context any more */
@@ -104,6 +105,8 @@ bool hl_conversation_waits_for_open(const hl_conversation *c, hl_opt id);
 HL_MUST_CHECK hl_status hl_conversation_set_system(hl_conversation *c, hl_view text, hl_err *err);
 /* in     text  Jinja or Go, as it looks */
 HL_MUST_CHECK hl_status hl_conversation_set_template(hl_conversation *c, hl_view text, hl_err *err);
+/* What the model may call. in  text  a JSON array, as templates know tools. fails HL_E_NOMEM; HL_E_FORMAT */
+HL_MUST_CHECK hl_status hl_conversation_set_tools(hl_conversation *c, hl_view text, hl_err *err);
 /* Is the template that was given one that a model stores? Those are Go. */
 bool hl_conversation_keeps_template(const hl_conversation *c);
 /* The system text in force; empty: none. */
@@ -115,9 +118,12 @@ HL_MUST_CHECK hl_status hl_conversation_add(hl_conversation *c, const char *role
                                             hl_err *err);
 void                    hl_conversation_clear(hl_conversation *c); /* forget all messages */
 
+/* Calls are told to whoever asked, and are no part of the conversation. */
 typedef struct hl_reply {
     hl_usage usage;
     hl_str   said, thought;
+    hl_str   calls;            /* a line of JSON for each: name, arguments; those cut off: as text, is_cut */
+    hl_str   arguments;        /* of the call in progress */
     size_t   n_turns_left_out; /* turns that no longer fitted with this question */
 } hl_reply;
 

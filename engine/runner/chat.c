@@ -106,6 +106,7 @@ hl_status hl_chat_get_caps(const hl_model *m, const hl_request *req, hl_chat_cap
     const hl_status status = fail_within(&c, hl_chat_template_new(c.text, c.kind, &t, err), err);
     if (status != HL_OK) return status;
     *ret_caps = t->caps;
+    ret_caps->call_format = t->format->name;
     hl_chat_template_free(t);
     return HL_OK;
 }

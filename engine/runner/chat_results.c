@@ -23,8 +23,8 @@ static bool put(json_t *object, const char *key, json_t *value) {
     return value && json_object_set_new_nocheck(object, key, value) == 0;
 }
 
-/* Nine letters and digits stay; what else it is, its hash is. FNV-1a: the same in every process, as an id must
- * be that is shown again. */
+/* Nine letters and digits stay; of anything else it is a hash. FNV-1a: the same in every process, as an id
+ * must be that is shown again. */
 static json_t *short_id(hl_view id) {
     static const char digits[] = "abcdefghijklmnopqrstuvwxyz0123456789";
     char              out[SHORT_BYTES + 1] = {0};

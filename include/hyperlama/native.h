@@ -30,14 +30,15 @@ typedef struct hl_chat_caps {
     bool developer;            /* the role developer, apart from system */
     bool text_parts,
         needs_text_parts; /* content as a list of parts is understood; is the only thing understood */
-    bool null_content, no_content;         /* an assistant's turn whose content is null; is absent */
-    bool tools;                            /* the list of tools */
-    bool tool_calls, parallel_tool_calls;  /* in an assistant's turn: one; several */
-    bool object_arguments, text_arguments; /* of a tool call, as an object; as JSON text */
-    bool tool_results;                     /* the role tool */
-    bool thinking;                         /* think is obeyed */
-    bool think_levels;                     /* and its levels are */
-    bool fill;                             /* prompt and suffix, with a hole between */
+    bool        null_content, no_content;         /* an assistant's turn whose content is null; is absent */
+    bool        tools;                            /* the list of tools */
+    bool        tool_calls, parallel_tool_calls;  /* in an assistant's turn: one; several */
+    bool        object_arguments, text_arguments; /* of a tool call, as an object; as JSON text */
+    bool        tool_results;                     /* the role tool */
+    bool        thinking;                         /* think is obeyed */
+    bool        think_levels;                     /* and its levels are */
+    bool        fill;                             /* prompt and suffix, with a hole between */
+    const char *call_format; /* how calls are written (docs/formats/tool-calls.md); NULL: no template */
 } hl_chat_caps;
 
 typedef enum hl_template_origin {

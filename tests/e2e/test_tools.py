@@ -281,3 +281,36 @@ def test_the_loops_of_javascript_clients(cli, request):
     need_npm()
     said = run_suite(cli, request.getfixturevalue("server"), "tools_ai_sdk")
     assert said.splitlines()[:-1] == ["steps", "steps, streamed", "OpenAI's runner of tools", "Anthropic's loop"]
+
+
+# ---- the command line
+
+LINES = "".join('{"name":"get_weather","arguments":%s}\n' % a for a in ARGS)
+
+
+def test_run_prints_calls_line_by_line(cli):
+    tools = cli.folder / "tools.json"
+    tools.write_text(json.dumps(TOOLS))
+    with start(cli) as s:
+        for more in (["--local"], []):  # the second time the server answers, and is asked for the same
+            assert cli.ok("run", "tiny", "--tools", tools, *more, "Weather?", env={"OLLAMA_HOST": f"{s.host}:{s.port}"}) == "I look.\n" + LINES
+        got = json.loads(cli.ok("run", "tiny", "--tools", tools, "--json", "--local", "Weather?"))
+        assert got["response"] == "I look." and got["tool_calls"] == [{"name": "get_weather", "arguments": json.loads(a)} for a in ARGS]
+        cut = cli.ok("run", "tiny", "--tools", tools, "--local", "-o", "num_predict=3", "Weather?").splitlines()
+        assert json.loads(cut[-1]) == {"name": "get_weather", "arguments": '{"city": ', "is_cut": True}
+    tools.write_text("")
+    assert "expected a JSON array of tools" in cli("run", "tiny", "--tools", tools, "--local", "hi").stderr
+    tools.write_text('{"a": 1}')
+    assert "tools: expected a list" in cli("run", "tiny", "--tools", tools, "--local", "hi").stderr
+
+
+def test_doctor_says_what_a_model_can_do_with_tools(cli):
+    cli.ok("import", cli.model(SCRIPT, template=TEMPLATE, links={len(CALLS) - 1: None, b"!": len(CALLS)}), "tiny")
+    rows = {r["check"]: r for r in json.loads(cli.ok("doctor", "--tools", "tiny", "--json"))}
+    assert rows["template"]["text"] == "shows tools: yes, calls: yes, several: yes, results: yes, thinking: no switch" and rows["format"]["text"] == "hermes"
+    assert rows["parallel"]["result"] == "ok" and rows["streaming"]["result"] == "ok" and "Oslo" in rows["parallel"]["text"]
+    assert rows["calls"]["result"] == "warn" and "Rome" in rows["calls"]["text"]  # Paris was asked for
+    assert rows["results"]["text"] == "said: " + ANSWER and rows["restraint"]["result"] == "warn"
+    lines = cli.ok("doctor", "--tools", "tiny").splitlines()
+    assert lines[0].startswith("ok    template") and lines[-1] == "usable"
+    assert cli("doctor", "--tools", "nobody").returncode != 0
