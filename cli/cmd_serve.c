@@ -118,6 +118,12 @@ static void reload(hl_app *app, hl_server *server, hl_config **ret_now) {
 
 /* ---- The command ---- */
 
+/* A second signal ends that, too. */
+static void wait_for_routers(int64_t leave_s) {
+    const int64_t until = hl_clock_ns() + leave_s * 1000000000;
+    while (hl_signal.stop < 2 && hl_clock_ns() < until) (void)poll(NULL, 0, LOOK_MS);
+}
+
 static void serve(hl_app *app, hl_server *server) {
     hl_config *now = NULL; /* NULL: the settings of the start */
     const bool ends_with_terminal = watch_hangup();
@@ -133,7 +139,10 @@ static void serve(hl_app *app, hl_server *server) {
         (void)poll(NULL, 0, LOOK_MS); /* a signal ends the wait */
     }
     hl_service_notify(app->envp, "STOPPING=1");
-    const int64_t drain_s = hl_config_int(now ? now : app->config, HL_SETTING_server_drain_s);
+    const hl_config *settings = now ? now : app->config;
+    const int64_t    drain_s = hl_config_int(settings, HL_SETTING_server_drain_s);
+    hl_server_leave(server);
+    wait_for_routers(hl_config_int(settings, HL_SETTING_server_leave_s));
     hl_server_stop(server, hl_signal.stop > 1 ? 0 : drain_s * 1000);
     hl_config_free(now);
 }

@@ -51,11 +51,14 @@ static void preload(void *user) {
     load_all(s, hl_config_text(s->config, HL_SETTING_server_pinned), true);
     load_all(s, hl_config_text(s->config, HL_SETTING_server_preload), false);
     (void)hl_stop_watch(NULL);
+    __atomic_store_n(&s->is_preloading, 0, __ATOMIC_RELAXED);
 }
 
 void hl_preload_start(hl_server *s) {
     s->preload = (hl_job){.fn = preload, .user = s};
     if (hl_config_text(s->config, HL_SETTING_server_pinned)[0] ||
-        hl_config_text(s->config, HL_SETTING_server_preload)[0])
+        hl_config_text(s->config, HL_SETTING_server_preload)[0]) {
+        __atomic_store_n(&s->is_preloading, 1, __ATOMIC_RELAXED);
         hl_workers_post(s->workers, &s->preload);
+    }
 }

@@ -43,7 +43,7 @@ static const hl_setting changeable[] = {
     HL_SETTING_server_origins,   HL_SETTING_server_require_keys, HL_SETTING_server_max_queue_per_key,
     HL_SETTING_server_max_queue, HL_SETTING_server_max_body_mib, HL_SETTING_server_max_connections,
     HL_SETTING_server_idle_s,    HL_SETTING_server_drain_s,      HL_SETTING_server_tls_cert,
-    HL_SETTING_server_tls_key,
+    HL_SETTING_server_leave_s,   HL_SETTING_server_tls_key,
 };
 
 bool hl_server_can_change(hl_setting id) {
@@ -101,6 +101,11 @@ hl_status hl_server_start(hl_host *host, const hl_config *config, const hl_event
 }
 
 const char *hl_server_address(const hl_server *s) { return s->address; }
+
+void hl_server_leave(hl_server *s) {
+    __atomic_store_n(&s->is_leaving, 1, __ATOMIC_RELAXED);
+    hl_event(s->events, HL_LOG_INFO, "server", "leave", "address=\"%s\"", s->address);
+}
 
 void hl_server_stop(hl_server *s, int64_t drain_ms) {
     if (!s) return;

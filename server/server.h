@@ -35,6 +35,9 @@ const char *hl_server_address(const hl_server *s);
 HL_MUST_CHECK hl_status hl_server_reload(hl_server *s, const hl_config *config, hl_err *err);
 bool                    hl_server_can_change(hl_setting id); /* by a reload */
 
+/* Have /ready say no from now on, so that routers send nothing more; all else goes on. */
+void hl_server_leave(hl_server *s);
+
 /* Take no new connections, let answers end for up to drain_ms, then end those that are left. Frees the
  * server; NULL is allowed. */
 void hl_server_stop(hl_server *s, int64_t drain_ms);

@@ -84,17 +84,21 @@ struct hl_server {
     bool             may_lack_keys; /* without keys, everybody may ask who reaches us */
     int              wake_fd, epoll_fd;
     pthread_t        watcher;
-    bool             has_watcher, is_ending; /* the watcher is to leave */
-    hl_job           preload;                /* loads server.preload and server.pinned */
-    volatile int     ends_preload;           /* nothing more is preloaded */
-    uint64_t         n_ids;                  /* of exchanges, so far; atomic */
-    uint64_t         id_key;                 /* for ids where the system has no random numbers */
-    pthread_mutex_t  lock;                   /* guards the list of exchanges */
+    bool             has_watcher, is_ending;    /* the watcher is to leave */
+    hl_job           preload;                   /* loads server.preload and server.pinned */
+    int              is_preloading, is_leaving; /* atomic: /ready says no */
+    volatile int     ends_preload;              /* nothing more is preloaded */
+    uint64_t         n_ids;                     /* of exchanges, so far; atomic */
+    uint64_t         id_key;                    /* for ids where the system has no random numbers */
+    pthread_mutex_t  lock;                      /* guards the list of exchanges */
     pthread_cond_t   is_empty;
     hl_exchange     *exchanges;
     bool             is_stopping; /* no exchange joins the list; under lock */
     size_t           n_exchanges;
 };
+
+/* Do as many requests wait as may? */
+bool hl_server_is_full(const hl_server *s);
 
 /* ---- gate.c: who may ask at all ---- */
 

@@ -23,6 +23,7 @@ pkg libinih-dev inih
 pkg libedit-dev libedit
 pkg libmicrohttpd-dev libmicrohttpd
 pkg libcmocka-dev cmocka
+tool haproxy haproxy
 tool openssl openssl
 tool python3 python3
 tool clang-format clang-format

@@ -17,6 +17,20 @@ hl_status hl_api_health(hl_exchange *x, hl_err *err) {
     return HL_OK;
 }
 
+/* For routers and Kubernetes: should new requests come here now? */
+hl_status hl_api_ready(hl_exchange *x, hl_err *err) {
+    hl_server  *s = x->server;
+    const char *why = NULL;
+    if (__atomic_load_n(&s->is_leaving, __ATOMIC_RELAXED))
+        why = "the server is stopping";
+    else if (__atomic_load_n(&s->is_preloading, __ATOMIC_RELAXED))
+        why = "models are being loaded (server.preload, server.pinned)";
+    else if (hl_server_is_full(s))
+        why = "as many requests wait as may (server.max_queue)";
+    if (why) return hl_fail(err, HL_E_BUSY, "not ready: %s", why);
+    return hl_api_health(x, err);
+}
+
 static void add_metric(hl_str *s, const char *name, const char *kind, const char *help, uint64_t value) {
     hl_str_add_format(s, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, kind, name, value);
 }

@@ -429,6 +429,13 @@ static enum MHD_Result refuse_work(hl_exchange *x, hl_status status, const hl_er
     return respond_whole(x);
 }
 
+static bool is_full(const hl_server *s, hl_workers *workers) {
+    return hl_workers_n_queued(workers) + __atomic_load_n(&s->n_parked, __ATOMIC_RELAXED) >=
+           hl_limit(&s->limits.max_queue);
+}
+
+bool hl_server_is_full(const hl_server *s) { return is_full(s, s->workers); }
+
 static enum MHD_Result begin_work(hl_exchange *x) {
     hl_server *s = x->server;
     hl_err     err = {0};
@@ -436,15 +443,13 @@ static enum MHD_Result begin_work(hl_exchange *x) {
         run_handler(x);
         return answer(x);
     }
-    hl_status    status = hl_access_check_queue(x, &err);
-    hl_workers  *workers = workers_of(x);
-    const size_t max_queue = hl_limit(&s->limits.max_queue);
-    if (status == HL_OK &&
-        hl_workers_n_queued(workers) + __atomic_load_n(&s->n_parked, __ATOMIC_RELAXED) >= max_queue)
+    hl_status   status = hl_access_check_queue(x, &err);
+    hl_workers *workers = workers_of(x);
+    if (status == HL_OK && is_full(s, workers))
         status = hl_fail(&err, HL_E_BUSY,
                          "server busy, please try again.  maximum pending requests exceeded "
                          "(server.max_queue = %zu)",
-                         max_queue);
+                         hl_limit(&s->limits.max_queue));
     if (status != HL_OK) return refuse_work(x, status, &err);
     if (!hl_hangup_begin_work(s, x))
         return refuse_work(x, hl_fail(&err, HL_E_BUSY, "the server is stopping"), &err);

@@ -644,3 +644,17 @@ def test_cp(cli):
     assert cli.ok("cp", "one", "two:b") == "copied 'one' to 'two:b'\n"
     assert cli.ok("run", "two:b", "hi") == "Hello brave new world.\n"
     assert cli("cp", "none", "x").returncode == 7
+
+
+def test_ready_says_no_while_models_are_loaded_and_while_it_leaves(serve):
+    s = serve(env={"HYPERLAMA_SERVER_LEAVE_S": "20"})
+    assert s.json("GET", "/ready") == {"status": "ok"}
+    s.process.send_signal(signal.SIGTERM)
+    end = time.monotonic() + 20
+    while s.ask("GET", "/ready")[0] == 200:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert "not ready: the server is stopping" in s.json("GET", "/ready", status=503)["error"]
+    assert s.json("GET", "/health") == {"status": "ok"} and s.json("POST", "/api/generate", {"model": "tiny", "prompt": "x", "stream": False})["done"]
+    s.process.send_signal(signal.SIGTERM)  # the second one waits no more
+    assert s.process.wait(30) == 128 + signal.SIGTERM
