@@ -80,7 +80,7 @@ static void choose_ctx(hl_conversation *c) {
     if (!c->runner) return;
     hl_runner_get_info(c->runner, &info);
     if (n_asked <= info.n_ctx_cap) c->n_ctx = n_asked;
-    if (c->n_ctx == 0) c->n_ctx = info.n_ctx;
+    if (c->n_ctx == 0) c->n_ctx = info.n_ctx_cap; /* as a server has it: the cache grows with what is said */
     if (c->n_ctx == n_before) return;
     c->n_left_out = 0;
     note_long_context(c, info.n_ctx_train);

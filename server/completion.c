@@ -466,9 +466,23 @@ static void take_call(hl_completion *c, hl_choice *k, const hl_token_event *ev, 
         c->dialect->call(c, k, ev, j);
 }
 
+static void take_prompt_token(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
+    if (!c->wants_logprobs || !c->dialect->logprob) return;
+    c->dialect->logprob(c, k, ev);
+    if (c->is_stream) c->dialect->token(c, k, ev, j);
+}
+
 static void take_token(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
     hl_err err = {0};
+    if (ev->is_prompt) {
+        take_prompt_token(c, k, ev, j);
+        return;
+    }
     if (ev->token >= 0) take_id(c, k, ev->token);
+    if (ev->token >= 0 && c->n_best > 0) {
+        k->sum_logprob += (double)ev->logprob;
+        k->n_scored++;
+    }
     if (ev->call != HL_CALL_NONE) {
         take_call(c, k, ev, j);
         return;

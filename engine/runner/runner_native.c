@@ -5,6 +5,7 @@
  * The caller's thread makes the prompt; the scheduler's thread turns each token into text, looks for stop
  * strings and pushes events into the generation's queue.
  */
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -94,6 +95,21 @@ static hl_end take_token(void *user, const hl_sched_token *t) {
     if (a->text.stopped || (a->one_call && a->has_called)) return HL_END_STOP;
     const hl_reply_part nothing = {.text = {"", 0}};
     return a->was_sent || !a->want_all || send_part(a, &nothing) ? HL_END_NONE : HL_END_CANCEL;
+}
+
+static hl_end take_prompt_token(void *user, const hl_sched_token *t) {
+    answer              *a = user;
+    const hl_token_event ev = {
+        .is_prompt = true, .token = t->token, .logprob = t->logprob, .top = t->top, .n_top = t->n_top};
+    return hl_generation_push(a->generation, &ev) ? HL_END_NONE : HL_END_CANCEL;
+}
+
+/* Nothing says how likely the first token is. */
+static void tell_first(const native *r, const hl_request *req, const hl_prompt *prompt, const answer *a) {
+    const int32_t first = prompt->ids.ids[0];
+    const bool    is_ours = req->n_prefix_ids == 0 && first == hl_tokenizer_bos(hl_model_tokenizer(r->model));
+    const hl_token_event ev = {.is_prompt = true, .token = first, .logprob = NAN};
+    if (!is_ours && !hl_generation_push(a->generation, &ev)) return; /* then the next one is refused, too */
 }
 
 /* What was held back when the answer ended. A character of which bytes are still to come never was one.
@@ -209,6 +225,7 @@ static hl_status submit_answer(native *r, const hl_request *req, const hl_prompt
         .on_done = end_answer,
         .user = a,
     };
+    if (req->want_prompt_logprobs) job.on_prompt_token = take_prompt_token;
     if (a->thinks) job.sampling.constraint = &a->think.constraint;
     hl_status status =
         hl_dry_breakers_fill(&r->dry_breakers, hl_model_tokenizer(r->model), &job.sampling, err);
@@ -235,6 +252,7 @@ static hl_status submit(void *engine, const hl_request *req, hl_generation *g, h
         a->began_ns = began_ns;
         a->prompt_made_ns = hl_clock_ns() - began_ns;
         hl_generation_set_data(g, a);
+        if (req->want_prompt_logprobs) tell_first(r, req, &prompt, a);
         status = submit_answer(r, req, &prompt, a, err); /* from here on the scheduler frees it */
         if (status != HL_OK) answer_free(a);
     }

@@ -75,7 +75,8 @@ static bool restore_block(hl_sched *s, hl_stream *st) {
 
 bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate) {
     enum { BLOCK = HL_KV_PAGE_TOKENS };
-    if (!s->disk || st->seq.n_pos >= (int32_t)((st->n_cached + 1) * BLOCK)) return false;
+    if (!s->disk || hl_stream_tells(st) || st->seq.n_pos >= (int32_t)((st->n_cached + 1) * BLOCK))
+        return false;
     const int32_t before = st->seq.n_pos;
     uint32_t      n = 0;
     while ((st->n_cached + 1) * BLOCK < st->n_ids && st->n_cached < st->seq.n_blocks) {

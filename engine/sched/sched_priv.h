@@ -53,7 +53,7 @@ typedef struct hl_seq_request {
     int32_t            max_tokens, n_ctx, n_top, priority;
     bool               ignore_eog;
     uint64_t           owner;
-    hl_sched_token_fn *on_token;
+    hl_sched_token_fn *on_token, *on_prompt_token;
     hl_sched_done_fn  *on_done;
     void              *user;
 } hl_seq_request;
@@ -72,6 +72,7 @@ typedef struct hl_step_slot {
     uint32_t bad_row;     /* in the batch, of its own: no token can be chosen behind it; HL_NO_ROW: none */
     bool     is_deferred; /* another prompt of this step computes what it needs */
     uint32_t first_out, n_out;
+    uint32_t first_told, n_told; /* rows of the prompt whose logits say how likely its next token is */
     struct {
         hl_seq   seq; /* a fork of the sequence; no blocks between steps */
         uint32_t first_out;
@@ -96,10 +97,11 @@ typedef struct hl_stream {
     int64_t           arrived_ns, began_ns, prompt_done_ns, last_token_ns, deadline_ns; /* 0: not yet, none */
     hl_usage          usage;
 
-    int32_t        *ids;  /* [ids_cap] prompt and answer */
-    hl_prefix_key  *keys; /* [ids_cap] by which their blocks are shared */
-    uint32_t        n_ids, n_prompt, ids_cap;
-    hl_seq          seq;      /* no blocks while waiting */
+    int32_t       *ids;  /* [ids_cap] prompt and answer */
+    hl_prefix_key *keys; /* [ids_cap] by which their blocks are shared */
+    uint32_t       n_ids, n_prompt, ids_cap;
+    uint32_t n_told; /* of the prompt's tokens, those whose logprobs on_prompt_token knows, or never will */
+    hl_seq   seq;    /* no blocks while waiting */
     hl_prefix_node *node;     /* of the last whole block that the prefix tree knows */
     uint32_t        n_cached; /* whole blocks that it knows */
     bool        gave_way; /* its blocks went back once: what is found again was counted, or is an answer's */
@@ -177,6 +179,14 @@ HL_MUST_CHECK hl_status hl_stream_new(const hl_sched *s, const hl_sched_request 
 void                    hl_stream_free(hl_stream *st); /* its sequence holds no blocks any more */
 HL_MUST_CHECK bool      hl_stream_push(hl_stream *st, int32_t token); /* false: no memory */
 static inline uint32_t  hl_stream_left(const hl_stream *st) { return st->n_ids - (uint32_t)st->seq.n_pos; }
+/* Do its prompt's logprobs have to be told yet? */
+static inline bool hl_stream_tells(const hl_stream *st) {
+    return st->req.on_prompt_token && st->n_told < st->n_prompt;
+}
+/* Of its tokens, how many at the front may come from the cache: what is to be told has to be computed. */
+static inline int32_t hl_stream_most_cached(const hl_stream *st) {
+    return (int32_t)(hl_stream_tells(st) ? st->n_told : st->n_ids) - 1;
+}
 /* Tokens of the prompt that were not computed. */
 static inline void hl_stream_count_cached(hl_stream *st, int32_t n) {
     if (!st->gave_way) st->usage.cached_tokens += n;

@@ -224,7 +224,7 @@ static void note_break(hl_sched *s, hl_stream *st) {
 static bool take_blocks(hl_sched *s, hl_stream *st) {
     const uint32_t need = st->n_ids / HL_KV_PAGE_TOKENS + 1;
     const int32_t  n = hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), st->keys,
-                                            (int32_t)st->n_ids - 1, &st->seq, &st->node);
+                                            hl_stream_most_cached(st), &st->seq, &st->node);
     st->n_cached = (uint32_t)n / HL_KV_PAGE_TOKENS;
     const uint32_t room = hl_kv_pool_n_free(s->pool) + hl_prefix_tree_n_evictable(s->tree);
     const uint32_t spare = s->n_running; /* a block for each to grow */

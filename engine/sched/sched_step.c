@@ -94,7 +94,7 @@ static void add_branches(hl_sched *s, step *p, hl_stream *st) {
 /* Blocks that others computed since this prompt was admitted. */
 static void match_again(hl_sched *s, hl_stream *st) {
     enum { BLOCK = HL_KV_PAGE_TOKENS };
-    const int32_t had = st->seq.n_pos, last = (int32_t)st->n_ids - 1;
+    const int32_t had = st->seq.n_pos, last = hl_stream_most_cached(st);
     if (had % BLOCK != 0 || st->n_cached != (uint32_t)had / BLOCK || had + BLOCK > last) return;
     if (hl_prefix_tree_probe(s->tree, st->keys, last) < had + BLOCK) return;
     const int32_t held = (int32_t)(st->seq.n_blocks * BLOCK);
@@ -106,17 +106,33 @@ static void match_again(hl_sched *s, hl_stream *st) {
     if (!hl_seq_reserve(&st->seq, held < st->req.n_ctx ? held : st->req.n_ctx)) hl_seq_truncate(&st->seq, n);
 }
 
+/* Rows of a prompt that tells its logprobs: as many as there is room for logits, and no more events at once
+ * than a reader's queue takes. */
+static uint32_t room_to_tell(const hl_sched *s, const step *p) {
+    enum { MOST_TOLD = 64 };
+    const uint32_t room = s->n_out_cap - p->b.n_out;
+    return room < MOST_TOLD ? room : MOST_TOLD;
+}
+
 static void add_prompt(hl_sched *s, step *p, hl_stream *st) {
     match_again(s, st);
     if (hl_sched_restore(s, st, p->n_generating > 0)) return;
     const uint32_t left = hl_stream_left(st);
     const uint32_t room = p->prompt_rows_cap - p->n_prompt_rows;
-    const uint32_t n = left < room ? left : room;
-    if (n == left && p->b.n_out == s->n_out_cap) return;
+    const uint32_t most = hl_stream_tells(st) ? room_to_tell(s, p) : UINT32_MAX;
+    uint32_t       n = left < room ? left : room;
+    if (n > most) n = most;
+    if (n == 0 || (n == left && p->b.n_out == s->n_out_cap)) return;
     if (!hl_sched_reserve(s, st, st->seq.n_pos + (int32_t)n)) return;
     st->step.first_row = p->b.n_rows;
-    for (uint32_t i = 0; i < n; i++)
-        add_row(s, p, &st->seq, st->seq.n_pos + (int32_t)i, st->ids[(uint32_t)st->seq.n_pos + i]);
+    st->step.first_told = p->b.n_out;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t pos = (uint32_t)st->seq.n_pos + i;
+        add_row(s, p, &st->seq, (int32_t)pos, st->ids[pos]);
+        if (!hl_stream_tells(st) || pos + 1 < st->n_told || pos + 1 >= st->n_prompt) continue;
+        want_logits(s, p);
+        st->step.n_told++;
+    }
     st->step.n_rows = n;
     p->n_prompt_rows += n;
     if (n < left) return;
@@ -167,7 +183,7 @@ static void compose(hl_sched *s, step *p) {
     p->b = (hl_batch){.tokens = s->tokens, .pos = s->pos, .seqs = s->seqs, .out_rows = s->out_rows};
     for (uint32_t i = 0; i < s->n_running; i++) {
         hl_stream *st = s->running[i];
-        st->step.n_rows = st->step.n_out = st->step.n_emitted = 0;
+        st->step.n_rows = st->step.n_out = st->step.n_emitted = st->step.n_told = 0;
         st->step.is_deferred = false;
         st->step.bad_row = HL_NO_ROW;
     }
@@ -181,7 +197,7 @@ static void compose(hl_sched *s, step *p) {
     while (p->n_prompt_rows < p->prompt_rows_cap) {
         hl_stream *st = find_prompt(s);
         if (!st) break;
-        if ((st->step.is_deferred = is_computed_by_another(s, st))) continue;
+        if ((st->step.is_deferred = !hl_stream_tells(st) && is_computed_by_another(s, st))) continue;
         const uint32_t before = p->b.n_rows;
         add_prompt(s, p, st);
         if (p->b.n_rows == before) break;
@@ -269,6 +285,22 @@ static hl_end emit(hl_sched *s, hl_stream *st, uint32_t i, int64_t now) {
     return (int32_t)st->n_ids >= st->req.n_ctx ? HL_END_LENGTH : HL_END_NONE;
 }
 
+/* How likely the prompt's tokens were, row by row. */
+static hl_end tell_prompt(hl_sched *s, hl_stream *st, const hl_batch *b) {
+    const int32_t n_vocab = (int32_t)s->model->hp.n_vocab;
+    hl_end        end = HL_END_NONE;
+    for (uint32_t i = 0; i < st->step.n_told && end == HL_END_NONE; i++) {
+        const uint32_t out = st->step.first_told + i;
+        const float   *logits = s->logits + (size_t)out * (size_t)n_vocab;
+        const int32_t  id = st->ids[b->pos[s->out_rows[out]] + 1];
+        hl_sched_token t = {.id = st->id, .token = id, .top = st->step.top, .n_top = (size_t)st->req.n_top};
+        t.logprob = hl_logprobs_top(logits, n_vocab, id, t.n_top, st->step.top);
+        st->n_told++;
+        end = st->req.on_prompt_token(st->req.user, &t);
+    }
+    return end;
+}
+
 /* What it has was emitted, what failed is not published: neither in its sequence nor for others. */
 static void end_failed(hl_sched *s, hl_stream *st, const hl_batch *b) {
     hl_err    err = {0};
@@ -300,6 +332,11 @@ static void advance(hl_sched *s, hl_stream *st, const hl_batch *b, int64_t now) 
     st->usage.accepted_branches += accepted != NULL;
     hl_sched_observe(st);
     hl_spec_begin_step(spec);
+    const hl_end told = tell_prompt(s, st, b);
+    if (told != HL_END_NONE) {
+        end_running(s, st, told, HL_OK, NULL);
+        return;
+    }
     if (st->step.n_out == 0) {
         hl_sched_publish(s, st);
         return;

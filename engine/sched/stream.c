@@ -68,14 +68,17 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
                                .ignore_eog = r->ignore_eog,
                                .owner = r->owner,
                                .on_token = r->on_token,
+                               .on_prompt_token = r->on_prompt_token,
                                .on_done = r->on_done,
                                .user = r->user};
     st->n_ids = st->n_prompt = (uint32_t)r->n_tokens;
     st->ids_cap = st->n_ids + 256;
     st->ids = hl_new(st->ids_cap, sizeof *st->ids);
     st->keys = hl_new(st->ids_cap, sizeof *st->keys);
-    if (r->want_logprobs) st->step.top = hl_new((HL_MAX_DRAFT + 1) * HL_TOP_CAP, sizeof *st->step.top);
-    if (!st->ids || !st->keys || (r->want_logprobs && !st->step.top))
+    st->n_told = 1; /* nothing stands in front of the first one */
+    const bool wants_top = r->want_logprobs || r->on_prompt_token;
+    if (wants_top) st->step.top = hl_new((HL_MAX_DRAFT + 1) * HL_TOP_CAP, sizeof *st->step.top);
+    if (!st->ids || !st->keys || (wants_top && !st->step.top))
         status = hl_fail(err, HL_E_NOMEM, "request: no memory");
     if (status == HL_OK && may_speculate(s, r))
         status = hl_spec_init(&st->draft.spec, r->prediction, r->n_prediction, r->tokens, st->n_ids, err);

@@ -64,9 +64,10 @@ static void add_options(const remote *e, const hl_request *r, hl_json_out *j) {
 static hl_status check_request(const hl_request *r, hl_err *err) {
     if (r->max_tokens < -1)
         return hl_fail(err, HL_E_ARG, "max_tokens is %d, expected -1 or more", (int)r->max_tokens);
-    if (r->want_logprobs || r->n_top > 0 || r->suffix.len > 0 || r->answer_prefix.len > 0 ||
-        r->continues_last || r->tool_choice != HL_TOOL_CHOICE_AUTO || r->one_tool_call ||
-        r->sampling.n_bias > 0 || r->sampling.n_dry_breakers > 0 || r->sampling.constraint)
+    if (r->want_logprobs || r->want_prompt_logprobs || r->n_top > 0 || r->suffix.len > 0 ||
+        r->answer_prefix.len > 0 || r->continues_last || r->tool_choice != HL_TOOL_CHOICE_AUTO ||
+        r->one_tool_call || r->sampling.n_bias > 0 || r->sampling.n_dry_breakers > 0 ||
+        r->sampling.constraint)
         return hl_fail(err, HL_E_UNSUPPORTED,
                        "a server is not asked for log probabilities, a choice among tools, a suffix, the "
                        "answer's beginning, bias or a grammar this way");

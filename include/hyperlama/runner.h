@@ -80,6 +80,7 @@ typedef struct hl_request {
     int32_t            max_tokens; /* -1: until the context is full */
     int32_t            n_top; /* logprobs of that many most likely tokens in each event, 0..20; above 0 */
     bool               want_logprobs; /* asks for those of the chosen tokens, too, as want_logprobs does */
+    bool               want_prompt_logprobs; /* events of the prompt's tokens come first (is_prompt) */
     bool               want_tokens; /* an event for every token, also for those without a text of their own */
     int32_t            n_ctx;       /* most tokens, prompt and answer; 0: the runner's */
     hl_speculate       speculate;
@@ -101,14 +102,17 @@ typedef enum hl_call_step {
 
 /* One step of the answer. Pointers are valid during the call only. */
 typedef struct hl_token_event {
-    hl_view           text;        /* whole UTF-8 characters; may be empty (held back, or special) */
-    bool              is_thinking; /* text belongs to the model's reasoning, not to the answer */
-    hl_call_step      call;        /* other than NONE: text is part of a call */
-    hl_view           call_id;     /* BEGIN: as the model wrote it; empty: it wrote none */
-    bool              is_cut;      /* END: the answer ended before the call was whole */
-    int32_t           token;       /* -1: no token of its own (text that was held back) */
-    float             logprob;     /* when want_logprobs */
-    const hl_logprob *top;         /* [n_top] */
+    hl_view      text;        /* whole UTF-8 characters; may be empty (held back, or special) */
+    bool         is_thinking; /* text belongs to the model's reasoning, not to the answer */
+    hl_call_step call;        /* other than NONE: text is part of a call */
+    hl_view      call_id;     /* BEGIN: as the model wrote it; empty: it wrote none */
+    bool         is_cut;      /* END: the answer ended before the call was whole */
+    /* A token of the prompt, without text; the logprob of the first one is NAN, as nothing is before it. A
+     * BOS that the request did not ask for is not among them */
+    bool              is_prompt;
+    int32_t           token;   /* -1: no token of its own (text that was held back) */
+    float             logprob; /* when want_logprobs */
+    const hl_logprob *top;     /* [n_top] */
     size_t            n_top;
 } hl_token_event;
 

@@ -79,7 +79,11 @@ typedef struct hl_sched_request {
     int32_t            priority;   /* higher ones go first */
     int64_t            timeout_ms; /* from the call; 0: none */
     hl_sched_token_fn *on_token;   /* NULL: tokens are only counted */
-    hl_sched_done_fn  *on_done;    /* NULL: nobody waits */
+    /* Not NULL: called for each token of the prompt but the first, in their order, with its logprob behind
+     * those before it and n_top likely ones. The whole prompt is computed for it, nothing comes from the
+     * cache */
+    hl_sched_token_fn *on_prompt_token;
+    hl_sched_done_fn  *on_done; /* NULL: nobody waits */
     void              *user;
 } hl_sched_request;
 

@@ -232,9 +232,9 @@ static void add_calls(const hl_completion *c, const hl_choice *k, hl_json_out *j
     hl_json_close(j, ']');
 }
 
-static void add_choice(hl_completion *c, hl_choice *k, hl_json_out *j) {
+static void add_choice(hl_completion *c, hl_choice *k, int64_t index, hl_json_out *j) {
     hl_json_open(j, NULL, '{');
-    hl_json_add_int(j, "index", index_of(c, k));
+    hl_json_add_int(j, "index", index);
     if (c->is_chat) {
         hl_json_open(j, "message", '{');
         hl_json_add_text(j, "role", "assistant");
@@ -264,10 +264,29 @@ static void add_choice(hl_completion *c, hl_choice *k, hl_json_out *j) {
     hl_json_close(j, '}');
 }
 
+static double score(const hl_choice *k) { return k->n_scored > 0 ? k->sum_logprob / (double)k->n_scored : 0; }
+
+/* The likeliest answer to a prompt that was not handed out yet: by the mean of its tokens' logprobs. */
+static hl_choice *choose_best(hl_choice *of_prompt, size_t n) {
+    hl_choice *best = NULL;
+    for (size_t i = 0; i < n; i++)
+        if (!of_prompt[i].was_chosen && (!best || score(&of_prompt[i]) > score(best))) best = &of_prompt[i];
+    if (best) best->was_chosen = true;
+    return best;
+}
+
+static void add_best(hl_completion *c, hl_json_out *j) {
+    int64_t index = 0;
+    for (size_t first = 0; first < c->n_choices; first += c->n_each)
+        for (size_t i = 0; i < c->n_best; i++)
+            add_choice(c, choose_best(c->choices + first, c->n_each), index++, j);
+}
+
 static void write_whole(hl_completion *c, hl_json_out *j) {
     open_object(c, j, c->is_chat ? "chat.completion" : "text_completion");
     hl_json_open(j, "choices", '[');
-    for (size_t i = 0; i < c->n_choices; i++) add_choice(c, &c->choices[i], j);
+    if (c->n_best > 0) add_best(c, j);
+    for (size_t i = 0; c->n_best == 0 && i < c->n_choices; i++) add_choice(c, &c->choices[i], (int64_t)i, j);
     hl_json_close(j, ']');
     add_usage(c, j);
     hl_openai_echo(c, j);
@@ -501,33 +520,35 @@ static hl_status spell_prompts(hl_completion *c, hl_err *err) {
     return status;
 }
 
-/* The best of several answers would have to be chosen by logprobs of all of them. */
-static hl_status check_best_of(const hl_completion *c, int64_t n, hl_err *err) {
-    int64_t         best_of = n;
-    const hl_status status = hl_field_int(c->body, "best_of", 1, MAX_CHOICES, &best_of, err);
-    if (status == HL_OK && best_of < n)
-        return hl_fail(err, HL_E_ARG, "best_of: %d, expected at least n = %d", (int)best_of, (int)n);
-    if (status == HL_OK && best_of > n)
-        return hl_fail(err, HL_E_NOT_YET, "best_of: this build chooses none of several answers yet; use n");
+/* How many answers are made for each prompt; n of them are handed out. */
+static hl_status take_best_of(hl_completion *c, int64_t n, int64_t *ret_n_each, hl_err *err) {
+    *ret_n_each = n;
+    const hl_status status = hl_field_int(c->body, "best_of", 1, MAX_CHOICES, ret_n_each, err);
+    if (status == HL_OK && *ret_n_each < n)
+        return hl_fail(err, HL_E_ARG, "best_of: %d, expected at least n = %d", (int)*ret_n_each, (int)n);
+    if (status == HL_OK && *ret_n_each > n && c->is_stream)
+        return hl_fail(err, HL_E_ARG, "best_of: a stream cannot wait for the best answer; expected n = %d",
+                       (int)n);
+    if (*ret_n_each > n) c->n_best = (size_t)n;
     return status;
 }
 
 hl_status hl_api_openai_text(hl_exchange *x, hl_err *err) {
     hl_completion *c = NULL;
-    int64_t        n = 1, n_top = -1;
+    int64_t        n = 1, n_each = 1, n_top = -1;
     const char    *suffix = NULL;
     hl_status      status = open_completion(x, false, &c, &n, err);
     if (status == HL_OK) status = hl_field_bool(c->body, "echo", &c->does_echo, err);
     if (status == HL_OK) status = hl_field_text(c->body, "suffix", &suffix, err);
     if (status == HL_OK) status = hl_field_int(c->body, "logprobs", 0, 20, &n_top, err);
-    if (status == HL_OK) status = check_best_of(c, n, err);
-    if (status == HL_OK) status = take_prompts(c, (size_t)n, err);
+    if (status == HL_OK) status = take_best_of(c, n, &n_each, err);
+    if (status == HL_OK) status = take_prompts(c, (size_t)n_each, err);
     if (status != HL_OK) return status;
     if (suffix && *suffix && c->choices[0].prompt_ids.n > 0)
         return hl_fail(err, HL_E_ARG, "suffix: expected a prompt of text in front of it");
-    if (c->does_echo && n_top >= 0)
-        return hl_fail(err, HL_E_NOT_YET, "echo with logprobs: this build gives no logprobs of prompts yet");
-    c->wants_logprobs = c->request.want_logprobs = n_top >= 0;
+    c->wants_logprobs = n_top >= 0;
+    c->request.want_logprobs = c->wants_logprobs || c->n_best > 0;
+    c->request.want_prompt_logprobs = c->does_echo && c->wants_logprobs;
     c->request.n_top = n_top > 0 ? (int32_t)n_top : 0;
     status = hl_completion_load(c, err);
     if (status == HL_OK && c->does_echo) status = spell_prompts(c, err);

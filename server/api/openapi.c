@@ -172,6 +172,51 @@ static void add_error_response(const hl_route *r, hl_json_out *j) {
     for (int i = 0; i < 4; i++) hl_json_close(j, '}');
 }
 
+static const struct {
+    const char *handler, *media, *fields;
+} answers[] = {
+#define HL_ANSWER(handler, media, fields) {#handler, media, fields},
+#include "server/answers.def"
+#undef HL_ANSWER
+};
+
+/* "name:type name:type" as properties that are all there. */
+static void add_answer_schema(const char *fields, hl_json_out *j) {
+    hl_json_open(j, "schema", '{');
+    hl_json_add_text(j, "type", "object");
+    for (int pass = 0; pass < 2; pass++) {
+        hl_json_open(j, pass == 0 ? "properties" : "required", pass == 0 ? '{' : '[');
+        for (const char *at = fields; *at; at += strspn(at, " ")) {
+            const size_t n_name = strcspn(at, ":"), n = strcspn(at, " ");
+            char         name[40];
+            (void)snprintf(name, sizeof name, "%.*s", (int)n_name, at);
+            if (pass == 0) hl_json_open(j, name, '{');
+            if (pass == 0) hl_json_add_view(j, "type", (hl_view){at + n_name + 1, n - n_name - 1});
+            if (pass == 0) hl_json_close(j, '}');
+            if (pass == 1) hl_json_add_text(j, NULL, name);
+            at += n;
+        }
+        hl_json_close(j, pass == 0 ? '}' : ']');
+    }
+    hl_json_close(j, '}');
+}
+
+static void add_answer(const hl_route *r, hl_json_out *j) {
+    bool has_any = false;
+    hl_json_open(j, "200", '{');
+    hl_json_add_text(j, "description", "the answer");
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        if (strcmp(answers[i].handler, r->name) != 0) continue;
+        if (!has_any) hl_json_open(j, "content", '{');
+        has_any = true;
+        hl_json_open(j, answers[i].media, '{');
+        if (answers[i].fields[0]) add_answer_schema(answers[i].fields, j);
+        hl_json_close(j, '}');
+    }
+    if (has_any) hl_json_close(j, '}');
+    hl_json_close(j, '}');
+}
+
 static void add_operation(const hl_route *r, hl_json_out *j) {
     char        method[16] = "", id[120];
     const char *name = hl_method_name(r->method);
@@ -193,7 +238,7 @@ static void add_operation(const hl_route *r, hl_json_out *j) {
     if (strcmp(r->name, "not_yet") == 0)
         hl_json_add_raw(j, "501", "{\"description\":\"not in this build yet\"}");
     else
-        hl_json_add_raw(j, "200", "{\"description\":\"the answer\"}");
+        add_answer(r, j);
     if (r->flags & HL_R_UPLOAD) hl_json_add_raw(j, "201", "{\"description\":\"it is new here\"}");
     add_error_response(r, j);
     hl_json_close(j, '}');

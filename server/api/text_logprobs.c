@@ -6,6 +6,8 @@
  */
 #include "server/api/text_logprobs.h"
 
+#include <math.h>
+
 #include "core/base/mem.h"
 
 enum { MAX_LIST_BYTES = 256 << 20, PIECE_BYTES = 256 };
@@ -34,7 +36,8 @@ static lists *lists_of(hl_completion *c, const hl_choice *k) {
             hl_str_init(&all[i].values.text, MAX_LIST_BYTES);
             hl_str_init(&all[i].top.text, MAX_LIST_BYTES);
             hl_str_init(&all[i].offsets.text, MAX_LIST_BYTES);
-            if (c->does_echo) all[i].n_chars = count_chars(c->choices[i].prompt);
+            if (c->does_echo && !c->request.want_prompt_logprobs) /* else they are in the lists */
+                all[i].n_chars = count_chars(c->choices[i].prompt);
         }
     }
     return all ? &all[k - c->choices] : NULL;
@@ -75,8 +78,13 @@ void hl_text_logprobs_add(hl_completion *c, hl_choice *k, const hl_token_event *
     hl_json_out tokens = {.text = k->logprobs, .needs_comma = k->logprobs.len > 0};
     hl_json_add_view(&tokens, NULL, piece);
     k->logprobs = tokens.text;
-    hl_json_add_real(&l->values, NULL, shown(ev->logprob));
-    add_top(c, &l->top, ev);
+    if (isnan(ev->logprob)) { /* the first of all: nothing stands in front of it */
+        hl_json_add_raw(&l->values, NULL, "null");
+        hl_json_add_raw(&l->top, NULL, "null");
+    } else {
+        hl_json_add_real(&l->values, NULL, shown(ev->logprob));
+        add_top(c, &l->top, ev);
+    }
     hl_json_add_int(&l->offsets, NULL, l->n_chars);
     l->n_chars += count_chars(piece);
 }

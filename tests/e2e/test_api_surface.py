@@ -39,7 +39,50 @@ def test_logprobs_are_four_lists(serve):
     assert complete(s, "a\n")["choices"][0]["logprobs"] is None
     only = complete(s, "a\n", logprobs=0)["choices"][0]["logprobs"]
     assert [list(top) for top in only["top_logprobs"]] == [[p] for p in PIECES]
-    assert "echo with logprobs" in s.json("POST", "/v1/completions", {"model": "tiny", "prompt": "a", "echo": True, "logprobs": 1}, status=501)["error"]["message"]
+
+
+def test_echo_has_the_logprobs_of_the_prompt(serve):
+    """One after the other, as a model scores a text that others wrote."""
+    s = serve()
+    (choice,) = complete(s, "ab\n", logprobs=2, echo=True, max_tokens=0)["choices"]
+    lists = choice["logprobs"]
+    assert choice["text"] == "ab\n" and choice["finish_reason"] == "length"
+    assert lists["tokens"] == ["a", "b", "\n"] and lists["text_offset"] == [0, 1, 2] and lists["token_logprobs"][0] is lists["top_logprobs"][0] is None
+    assert all(p < 0 for p in lists["token_logprobs"][1:]) and all(2 <= len(top) <= 3 for top in lists["top_logprobs"][1:])
+    answer = complete(s, "\n", logprobs=3)["choices"][0]["logprobs"]
+    (whole,) = complete(s, "\n", logprobs=3, echo=True)["choices"]
+    assert whole["text"] == "\n" + ANSWER and whole["logprobs"]["tokens"] == ["\n", *PIECES]
+    assert whole["logprobs"]["token_logprobs"] == [None, *answer["token_logprobs"]] and whole["logprobs"]["text_offset"] == [0] + [1 + o for o in answer["text_offset"]]
+    ids = s.json("POST", "/v1/tokenize", {"model": "tiny", "content": "\n", "add_special": False})["tokens"] + [259, 260, 261, 262]
+    assert complete(s, ids, logprobs=3, echo=True, max_tokens=0)["choices"][0]["logprobs"] == whole["logprobs"]  # read or written, it is as likely
+    events = [e["choices"][0] for _, e in s.events("/v1/completions", {"model": "tiny", "prompt": "\n", "logprobs": 3, "echo": True, "stream": True}) if e != "[DONE]"]
+    assert "".join(e["text"] for e in events) == whole["text"]
+    assert {k: sum((e["logprobs"][k] for e in events if e["logprobs"]), []) for k in whole["logprobs"]} == whole["logprobs"]
+
+
+def test_a_long_prompt_tells_all_its_logprobs_whatever_is_cached(serve):
+    s, ids = serve(), [10, 259, 260, 261, 262] * 700
+    once = complete(s, ids, logprobs=1, echo=True, max_tokens=1)
+    assert once["usage"]["prompt_tokens"] == 3500 and once["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
+    lists = once["choices"][0]["logprobs"]
+    assert [len(l) for l in lists.values()] == [3500] * 4 and lists["token_logprobs"][6:] == lists["token_logprobs"][1:-5]
+    again = complete(s, [ids, ids[:70]], logprobs=1, echo=True, max_tokens=1, n=2)["choices"]
+    assert [c["logprobs"] for c in again[:2]] == [lists] * 2 and again[2]["logprobs"]["token_logprobs"][:70] == lists["token_logprobs"][:70]
+    assert complete(s, ids, max_tokens=1)["usage"]["prompt_tokens_details"]["cached_tokens"] > 3000  # it was kept for others
+
+
+def test_the_best_of_several_answers_are_the_likeliest(serve):
+    s = serve()
+    ask = lambda **more: complete(s, ["\n", "a\n"], seed=7, temperature=6, top_k=0, top_p=1, max_tokens=6, logprobs=0, **more)
+    mean = lambda c: sum(c["logprobs"]["token_logprobs"]) / len(c["logprobs"]["token_logprobs"]) if c["logprobs"] else 0
+    every, best = ask(n=8), ask(n=3, best_of=8)
+    for i in range(2):
+        ranked = sorted(every["choices"][8 * i:8 * i + 8], key=mean, reverse=True)[:3]
+        assert [c["text"] for c in best["choices"][3 * i:3 * i + 3]] == [c["text"] for c in ranked]
+    assert [c["index"] for c in best["choices"]] == list(range(6)) and best["usage"]["total_tokens"] == every["usage"]["total_tokens"]
+    assert len({c["text"] for c in every["choices"]}) > 3
+    plain = complete(s, "\n", best_of=4)["choices"]
+    assert [c["text"] for c in plain] == [ANSWER] and plain[0]["logprobs"] is None
 
 
 def test_offsets_count_characters(cli):
@@ -62,7 +105,7 @@ def test_prompts_of_ids_are_prompts(serve):
 @pytest.mark.parametrize("more, status, words", [
     ({"prompt": []}, 400, "prompt"), ({"prompt": [[]]}, 400, "prompt[0]"), ({"prompt": [1, "x"]}, 400, "prompt[1]"), ({"prompt": 3}, 400, "prompt"),
     ({"prompt": [-1]}, 400, "prompt[0]"), ({"prompt": [99999]}, 400, "99999"), ({"prompt": [1.5]}, 400, "prompt[0]"), ({"prompt": None}, 400, "prompt"),
-    ({"best_of": 2}, 501, "best_of"), ({"best_of": 1, "n": 2}, 400, "best_of"), ({"n": 129}, 400, "n:"), ({"prompt": ["a"] * 65, "n": 2}, 400, "65 prompts"),
+    ({"best_of": 2, "stream": True}, 400, "best_of"), ({"best_of": 129}, 400, "best_of"), ({"best_of": 1, "n": 2}, 400, "best_of"), ({"n": 129}, 400, "n:"), ({"prompt": ["a"] * 65, "n": 2}, 400, "65 prompts"),
     ({"prompt": [1, 2], "suffix": "x"}, 400, "suffix"), ({"suffix": "x"}, 400, "suffix"), ({"logprobs": 21}, 400, "logprobs"), ({"logprobs": True}, 400, "logprobs"),
     ({"metadata": [1]}, 400, "metadata"), ({"user": 3}, 400, "user"), ({"logit_bias": {"x": 1}}, 400, "logit_bias"), ({"logit_bias": {"1": "x"}}, 400, "logit_bias")])
 def test_what_a_completion_cannot_be_is_named(serve, more, status, words):
@@ -114,8 +157,8 @@ def test_context_is_the_conversation_and_goes_on(serve, cli):
     assert spell(one["context"]) == turn % "hi" + ANSWER
     assert len(one["context"]) == one["prompt_eval_count"] + one["eval_count"]
     two = ask(prompt="more", context=one["context"])
-    assert spell(two["context"]) == turn % "hi" + ANSWER + turn % "more" + ANSWER
-    assert two["prompt_eval_count"] == len(one["context"]) + len("user\nmore\nassistant\n") + 3 and two["prompt_cached_count"] > 0
+    assert spell(two["context"]) == turn % "hi" + ANSWER + "<|im_end|>\n" + turn % "more" + ANSWER
+    assert two["prompt_eval_count"] == len(one["context"]) + len("\nuser\nmore\nassistant\n") + 4 and two["prompt_cached_count"] > 0
     assert s.lines("/api/generate", {"model": "tiny", "prompt": "more", "context": one["context"]})[-1]["context"] == two["context"]
     assert "context" not in ask(raw=True) and "context" not in s.json("POST", "/api/chat", user(stream=False))
 
@@ -272,6 +315,13 @@ def test_the_official_openai_client_completes(server):  # noqa: F811
         assert "".join(x.logprobs.tokens) == x.text and x.logprobs.text_offset[0] == 0 and len(x.logprobs.text_offset) == 2 and all(len(t) >= 3 for t in x.logprobs.top_logprobs)
     with pytest.raises(openai.BadRequestError):
         c.completions.create(model="smollm2:135m", prompt=[10**7])
+    text = "The capital of France is Paris."
+    scored = c.completions.create(model="smollm2:135m", prompt=text, echo=True, logprobs=1, max_tokens=0).choices[0]
+    lists = scored.logprobs
+    assert scored.text == "".join(lists.tokens) == text and lists.token_logprobs[0] is None
+    for i in (1, 3, 5):  # the same bits as when it is the next token
+        (top,) = c.completions.create(model="smollm2:135m", prompt="".join(lists.tokens[:i]), max_tokens=1, logprobs=20, temperature=0).choices[0].logprobs.top_logprobs
+        assert top.get(lists.tokens[i], lists.token_logprobs[i]) == lists.token_logprobs[i]
 
 
 def test_the_official_ollama_client_goes_on_from_a_context(server):  # noqa: F811
