@@ -5,6 +5,9 @@
 #define _GNU_SOURCE
 #include "core/base/mem.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +29,12 @@ static bool may_allocate(void) {
     if (bad == 0) return true;
     if (bad != SIZE_MAX) atomic_store_explicit(&n_left_fail, bad - 1, memory_order_relaxed);
     return false;
+}
+
+void hl_mem_give_back(void) {
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }
 
 void hl_mem_fail_after(size_t n_ok, size_t n_fail) {

@@ -16,6 +16,8 @@ void *hl_new(size_t n, size_t size);
 
 /* Grow or shrink; the new part is not zeroed. On failure NULL, and `p` stays valid. */
 void *hl_resize(void *p, size_t n, size_t size);
+/* Give what was freed back to the system, where the library keeps it for itself. Takes milliseconds. */
+void hl_mem_give_back(void);
 
 /* n bytes, not zeroed: for libraries that ask for memory through us. Tests see these fail, too. */
 void *hl_alloc(size_t n);
