@@ -84,6 +84,11 @@ hl_status hl_runner_count(hl_runner *r, const hl_request *req, int32_t *ret_toke
     return r->ops->count(r->engine, req, ret_tokens, err);
 }
 
+hl_status hl_runner_pin(hl_runner *r, const int32_t *tokens, size_t n, bool pins, hl_err *err) {
+    if (!r->ops->pin) return hl_fail(err, HL_E_UNSUPPORTED, "this runner keeps no prompts");
+    return r->ops->pin(r->engine, tokens, n, pins, err);
+}
+
 hl_status hl_runner_embed(hl_runner *r, const hl_embed_request *req, hl_embeddings *ret_embeddings,
                           hl_err *err) {
     *ret_embeddings = (hl_embeddings){0};

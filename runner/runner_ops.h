@@ -28,6 +28,8 @@ typedef struct hl_runner_ops {
     /* NULL: there are no ids here that anybody could read */
     hl_status (*encode)(void *engine, const hl_request *r, hl_tokens *ret_ids, hl_err *err);
     hl_status (*count)(void *engine, const hl_request *r, int32_t *ret_tokens, hl_err *err);
+    /* As hl_runner_pin(). NULL: nothing can be kept */
+    hl_status (*pin)(void *engine, const int32_t *tokens, size_t n, bool pins, hl_err *err);
     void (*get_info)(void *engine, hl_runner_info *ret_info);
     /* As hl_runner_embed(). NULL: this engine makes no vectors. */
     hl_status (*embed)(void *engine, const hl_embed_request *req, hl_embeddings *ret, hl_err *err);

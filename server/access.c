@@ -105,6 +105,7 @@ static void sign(hl_exchange *x, const hl_key *k) {
     memcpy(x->key_name, k->name, sizeof x->key_name);
     x->owner = strtoull(head, NULL, 16);
     if (x->owner == 0) x->owner = 1; /* 0: nobody's */
+    (void)snprintf(x->keeper, sizeof x->keeper, "%s/%s", k->name, head);
     x->priority = k->priority;
 }
 

@@ -17,6 +17,8 @@ static void server_free(hl_server *s) {
     (void)pthread_mutex_destroy(&s->lock);
     hl_metrics_free(s->metrics);
     (void)pthread_mutex_destroy(&s->daemons_lock);
+    (void)pthread_mutex_destroy(&s->connections_lock);
+    (void)pthread_mutex_destroy(&s->pins_lock);
     hl_free(s->origins);
     hl_free(s);
 }
@@ -27,6 +29,8 @@ static hl_server *server_new(void) {
     s->wake_fd = s->epoll_fd = -1;
     (void)pthread_mutex_init(&s->lock, NULL);
     (void)pthread_mutex_init(&s->daemons_lock, NULL);
+    (void)pthread_mutex_init(&s->connections_lock, NULL);
+    (void)pthread_mutex_init(&s->pins_lock, NULL);
     pthread_condattr_t attr;
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -42,8 +46,8 @@ static hl_server *server_new(void) {
 static const hl_setting changeable[] = {
     HL_SETTING_server_origins,   HL_SETTING_server_require_keys, HL_SETTING_server_max_queue_per_key,
     HL_SETTING_server_max_queue, HL_SETTING_server_max_body_mib, HL_SETTING_server_max_connections,
-    HL_SETTING_server_idle_s,    HL_SETTING_server_drain_s,      HL_SETTING_server_tls_cert,
-    HL_SETTING_server_leave_s,   HL_SETTING_server_tls_key,
+    HL_SETTING_server_header_s,  HL_SETTING_server_idle_s,       HL_SETTING_server_drain_s,
+    HL_SETTING_server_leave_s,   HL_SETTING_server_tls_cert,     HL_SETTING_server_tls_key,
 };
 
 bool hl_server_can_change(hl_setting id) {
@@ -60,6 +64,8 @@ static hl_status take_settings(hl_server *s, const hl_config *c, hl_err *err) {
     put(&s->limits.max_body_bytes, hl_config_int(c, HL_SETTING_server_max_body_mib) << 20);
     put(&s->limits.max_queue, hl_config_int(c, HL_SETTING_server_max_queue));
     put(&s->limits.max_queue_per_key, hl_config_int(c, HL_SETTING_server_max_queue_per_key));
+    put(&s->limits.header_s, hl_config_int(c, HL_SETTING_server_header_s));
+    put(&s->limits.idle_s, hl_config_int(c, HL_SETTING_server_idle_s));
     put(&s->limits.require_keys, hl_config_int(c, HL_SETTING_server_require_keys));
     (void)pthread_mutex_lock(&s->lock);
     char *old = s->origins;
@@ -111,6 +117,7 @@ void hl_server_stop(hl_server *s, int64_t drain_ms) {
     if (!s) return;
     __atomic_store_n(&s->ends_preload, 1, __ATOMIC_RELAXED);
     hl_http_stop(s, drain_ms);
+    hl_pins_free(s);
     hl_access_stop(s);
     hl_event(s->events, HL_LOG_INFO, "server", "stop", "address=\"%s\"", s->address);
     server_free(s);

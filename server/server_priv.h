@@ -5,6 +5,7 @@
 #ifndef HL_SERVER_SERVER_PRIV_H
 #define HL_SERVER_SERVER_PRIV_H
 
+#include <microhttpd.h>
 #include <pthread.h>
 
 #include "core/base/events.h"
@@ -12,9 +13,6 @@
 #include "server/http/workers.h"
 #include "server/metrics.h"
 #include "server/server.h"
-
-struct MHD_Connection;
-struct MHD_Daemon;
 
 /* Counts for /metrics. Each is added to with __atomic_fetch_add() and read the same way. */
 typedef struct hl_server_counts {
@@ -48,6 +46,7 @@ typedef struct hl_daemon {
 typedef struct hl_limits {
     size_t max_body_bytes, max_queue, max_queue_per_key;
     size_t require_keys; /* yes: 1 */
+    size_t header_s, idle_s;
 } hl_limits;
 
 static inline size_t hl_limit(const size_t *limit) { return __atomic_load_n(limit, __ATOMIC_RELAXED); }
@@ -55,6 +54,9 @@ static inline size_t hl_limit(const size_t *limit) { return __atomic_load_n(limi
 typedef struct hl_tls {
     char *cert, *key; /* PEM; NULL: no TLS */
 } hl_tls;
+
+typedef struct hl_pin        hl_pin;        /* pins.c */
+typedef struct hl_connection hl_connection; /* connections.c */
 
 enum { HL_MAX_LISTENERS = 16 };
 
@@ -68,6 +70,10 @@ struct hl_server {
     size_t           n_listeners;
     char             unix_path[108]; /* of a socket that we made; "": none */
     hl_daemon       *retired;
+    pthread_mutex_t  pins_lock; /* guards the list of pins */
+    hl_pin          *pins;
+    pthread_mutex_t  connections_lock; /* guards the list of connections */
+    hl_connection   *connections;
     pthread_mutex_t  daemons_lock;           /* guards the daemons of listeners and those that are retired */
     char             last_words[300];        /* of libmicrohttpd; under lock */
     hl_workers      *workers, *long_workers; /* HL_R_LONG: so that short ones never wait for these, */
@@ -106,6 +112,19 @@ bool hl_server_is_full(const hl_server *s);
 HL_MUST_CHECK hl_status hl_gate_check(hl_server *s, const char *host, const char *origin, hl_err *err);
 /* Is this Origin one that browsers may be answered for? */
 bool hl_gate_allows_origin(hl_server *s, const char *origin);
+
+/* ---- pins.c ---- */
+
+void hl_pins_free(hl_server *s); /* nobody asks any more */
+
+/* ---- connections.c: between requests ---- */
+
+/* libmicrohttpd's callback. in  server  an hl_server */
+void hl_connections_note(void *server, struct MHD_Connection *connection, void **socket_context,
+                         enum MHD_ConnectionNotificationCode what);
+void hl_connection_begin(hl_server *s, struct MHD_Connection *connection); /* a request's headers are there */
+void hl_connection_end(hl_server *s, struct MHD_Connection *connection);   /* it was answered, or is gone */
+void hl_connections_cut(hl_server *s); /* those that take too long; the watcher's */
 
 /* ---- framing.c ---- */
 

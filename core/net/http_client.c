@@ -104,6 +104,12 @@ static hl_status explain(CURLcode rc, const transfer *t, hl_err *err) {
     if (rc == CURLE_WRITE_ERROR && t->n_head > MAX_HEAD_BYTES)
         return hl_fail(err, HL_E_NET, "%s: its headers have more than %d bytes", url, (int)MAX_HEAD_BYTES);
     if (rc == CURLE_WRITE_ERROR && t->body->failed) return hl_str_check(t->body, "answer", err);
+    if (rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE)
+        return hl_fail(
+            err, HL_E_AUTH,
+            "%s: the server's certificate is not trusted (%s); SSL_CERT_FILE names the authorities "
+            "that are",
+            url, *t->detail ? t->detail : curl_easy_strerror(rc));
     return hl_fail(err, HL_E_NET, "%s: %s", url, *t->detail ? t->detail : curl_easy_strerror(rc));
 }
 
@@ -114,6 +120,8 @@ static void set_options(transfer *t, struct curl_slist *headers) {
     (void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, call->method);
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(c, CURLOPT_PROXY, "");
+    if (call->trusts_all) (void)curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
+    if (call->trusts_all) (void)curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
     if (call->ca_file) (void)curl_easy_setopt(c, CURLOPT_CAINFO, call->ca_file);
     if (call->unix_path) (void)curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, call->unix_path);
     (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);

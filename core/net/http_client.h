@@ -20,11 +20,12 @@ typedef struct hl_http_head {
 typedef struct hl_http_call {
     const char        *method; /* "GET" */
     const char        *url;
-    hl_view            body;      /* without a pointer: none. Sent as JSON */
-    const char        *unix_path; /* asked through this socket instead of the URL's host; NULL: no */
-    const char        *key;       /* shown as Authorization: Bearer; NULL or "": none */
-    const char        *ca_file;   /* PEM with the authorities to trust; NULL: the system's */
-    const char *const *headers;   /* [n_headers] more of them, "Name: value" */
+    hl_view            body;       /* without a pointer: none. Sent as JSON */
+    const char        *unix_path;  /* asked through this socket instead of the URL's host; NULL: no */
+    const char        *key;        /* shown as Authorization: Bearer; NULL or "": none */
+    bool               trusts_all; /* whoever answers: only to ask who that is */
+    const char        *ca_file;    /* PEM with the authorities to trust; NULL: the system's */
+    const char *const *headers;    /* [n_headers] more of them, "Name: value" */
     size_t             n_headers;
     int64_t            connect_ms; /* 0: 2 s */
     int64_t            total_ms;   /* 0: as long as it takes */
@@ -40,6 +41,7 @@ typedef struct hl_http_call {
  * in     ret_body  initialised; its limit is the longest answer that is taken
  * out    *ret_code  the HTTP status, 200..599
  * fails  HL_E_NET (refused, cut short, no HTTP), HL_E_LIMIT, HL_E_NOMEM
+ *        HL_E_AUTH    somebody answers whose certificate no trusted authority has signed for this name
  *        HL_E_CANCEL  it was to stop: is_over() or the flag, looked at each 100 ms, or on_body() */
 HL_MUST_CHECK hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code, hl_err *err);
 

@@ -308,6 +308,11 @@ static hl_status embed(void *engine, const hl_embed_request *req, hl_embeddings 
     return hl_embed_native(r->model, r->sched, req, &r->n_stops, ret, err);
 }
 
+static hl_status pin(void *engine, const int32_t *tokens, size_t n, bool pins, hl_err *err) {
+    native *r = engine;
+    return pins ? hl_sched_pin(r->sched, tokens, n, err) : hl_sched_unpin(r->sched, tokens, n, err);
+}
+
 /* ---- the runner ---- */
 
 static void get_info(void *engine, hl_runner_info *ret_info) {
@@ -347,6 +352,7 @@ static const hl_runner_ops native_ops = {
     .render = render,
     .encode = encode,
     .count = count,
+    .pin = pin,
     .get_info = get_info,
     .embed = embed,
     .free = native_free,

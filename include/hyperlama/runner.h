@@ -202,6 +202,12 @@ HL_API HL_MUST_CHECK hl_status hl_runner_count(hl_runner *r, const hl_request *r
 /* Return false to cancel. */
 typedef bool hl_token_fn(void *user, const hl_token_event *ev);
 
+/* Keep what is computed of tokens[0, n), by whole blocks of 64, until it is let go as often; what is not
+ * computed yet has to be asked once before. in  pins  false: let go
+ * fails  HL_E_NOT_FOUND (it is not there), HL_E_ARG (fewer than 64 tokens), HL_E_UNSUPPORTED */
+HL_API HL_MUST_CHECK hl_status hl_runner_pin(hl_runner *r, const int32_t *tokens, size_t n, bool pins,
+                                             hl_err *err);
+
 /* Answer one request: submit, then next until the end, calling on_token for every step, on this thread.
  *
  * out    ret_usage  filled for answers that were cancelled or late, too; NULL is allowed

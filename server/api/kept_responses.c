@@ -18,7 +18,7 @@ static hl_status find(hl_exchange *x, hl_store **ret_store, hl_kept_response **r
                       hl_err *err) {
     (void)snprintf(id, 128, "%.*s", (int)(x->rest.len < 127 ? x->rest.len : 127), x->rest.ptr);
     hl_status status = hl_host_store(x->server->host, ret_store, err);
-    if (status == HL_OK) status = hl_store_find_response(*ret_store, id, x->key_name, ret, err);
+    if (status == HL_OK) status = hl_store_find_response(*ret_store, id, x->keeper, ret, err);
     if (status == HL_E_NOT_FOUND) x->problem = "response_not_found";
     return status;
 }
@@ -42,7 +42,7 @@ hl_status hl_api_response_delete(hl_exchange *x, hl_err *err) {
     hl_kept_response *r = NULL;
     char              id[128];
     hl_status         status = find(x, &store, &r, id, err);
-    if (status == HL_OK) status = hl_store_drop_response(store, id, x->key_name, err);
+    if (status == HL_OK) status = hl_store_drop_response(store, id, x->keeper, err);
     hl_kept_response_free(r);
     if (status != HL_OK) return status;
     hl_json_open(&x->out, NULL, '{');

@@ -280,7 +280,7 @@ static hl_status keep_whole(const hl_completion *c, hl_err *err) {
     if (status == HL_OK) status = hl_host_store(c->x->server->host, &store, err);
     const hl_kept_response row = {.id = r->id,
                                   .previous_id = r->previous_id,
-                                  .owner = c->x->key_name,
+                                  .owner = c->x->keeper,
                                   .created_ms = c->created_s * 1000,
                                   .input_json = hl_str_view(&input),
                                   .response_json = hl_str_view(&r->whole)};
@@ -620,7 +620,7 @@ static hl_status add_history(hl_completion *c, const hl_keeper *k, json_t *items
 
 static hl_status make_messages(hl_completion *c, json_t *messages, hl_err *err) {
     response *r = response_of(c);
-    hl_keeper keeper = {.owner = c->x->key_name};
+    hl_keeper keeper = {.owner = c->x->keeper};
     hl_view   instructions = {0};
     json_t   *items = json_array();
     hl_status status = items ? HL_OK : hl_fail(err, HL_E_NOMEM, "server: no memory");

@@ -48,7 +48,9 @@ typedef struct hl_exchange {
     struct hl_completion *completion;                  /* NULL: `out` is all, or a feed answers */
     hl_feed               feed;                        /* hl_feed_start() */
     char                  key_name[HL_KEY_NAME_BYTES]; /* whose key was shown; "": none was asked for */
-    uint64_t              owner; /* for the scheduler: the same for all requests of a key */
+    char                  keeper[HL_KEY_NAME_BYTES +
+                20]; /* who finds again what it keeps: this key, and no later one of its name */
+    uint64_t              owner;      /* for the scheduler: the same for all requests of a key */
     int32_t               priority;
     const char           *problem; /* OpenAI's word for what is wrong; NULL: the status says enough */
     /* The rest is http_server.c's. */

@@ -104,6 +104,7 @@ static void *watch(void *user) {
         if (hl_clock_ns() - looked_ns < (int64_t)EXPIRE_MOST_MS * 1000000) continue;
         looked_ns = hl_clock_ns();
         wake_silent(s);
+        hl_connections_cut(s);
         hl_access_refresh(s);
         hl_http_sweep(s);
         (void)hl_host_expire(s->host);

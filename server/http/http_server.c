@@ -30,6 +30,7 @@ enum {
     STREAM_BLOCK = 16 << 10,
     CONNECTION_MEMORY = 24 << 10, /* headers and the block that is sent */
     DRAIN_BYTES = 64 << 20,
+    LARGE_BODY_BYTES = 2 << 20, /* what was made of it is given back to the system */
     N_WORKERS = 32,
     PIECE_BYTES = 512 << 10, /* of an upload: what a worker writes at a time, at most max_body_mib's least */
     RETRY_S = 1,
@@ -162,8 +163,10 @@ static void exchange_free(void *user) {
     hl_feed_done(&x->feed);
     hl_str_done(&x->body);
     hl_json_done(&x->out);
+    const bool was_large = x->n_received > LARGE_BODY_BYTES;
     hl_free(x->path);
     hl_free(x);
+    if (was_large) hl_mem_give_back();
     (void)pthread_mutex_lock(&s->lock);
     if (--s->n_exchanges == 0) (void)pthread_cond_broadcast(&s->is_empty);
     (void)pthread_mutex_unlock(&s->lock);
@@ -185,9 +188,8 @@ static void conclude(hl_exchange *x) {
 static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
                          enum MHD_RequestTerminationCode how) {
     hl_exchange *x = *con_cls;
-    (void)cls;
-    (void)connection;
     *con_cls = NULL;
+    hl_connection_end(cls, connection);
     if (!x) return;
     hl_hangup_remove(x->server, x);
     /* Off the list: nobody else's now. One that left when it had all is not gone; one whose handler gave up
@@ -630,6 +632,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         x = exchange_new(s, connection);
         if (!x) return MHD_NO;
         *con_cls = x;
+        hl_connection_begin(s, connection);
         (void)pthread_mutex_lock(&s->lock);
         s->n_exchanges++;
         (void)pthread_mutex_unlock(&s->lock);
@@ -706,8 +709,9 @@ static hl_status start_daemon(hl_server *s, const hl_listener *l, const hl_confi
             MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG |
                 (is_tls ? MHD_USE_TLS : 0U),
             0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET, fd,
-            MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_UNESCAPE_CALLBACK, unescape, s,
-            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+            MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, hl_connections_note,
+            s, MHD_OPTION_UNESCAPE_CALLBACK, unescape, s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+            (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
             (unsigned)hl_config_int(config, HL_SETTING_server_idle_s), MHD_OPTION_CONNECTION_LIMIT,
             (unsigned)hl_config_int(config, HL_SETTING_server_max_connections), MHD_OPTION_ARRAY,
             is_tls ? options : &options[3], MHD_OPTION_END);

@@ -118,13 +118,21 @@ static void name_program(hl_view answer, int code, char *ret, size_t cap) {
 static hl_status fail_in_use(const char *where, const char *base, const char *unix_path, hl_err *err) {
     char               url[400], who[80] = "";
     hl_str             answer;
-    int                code = 0;
-    const hl_http_call call = {
-        .method = "GET", .url = url, .unix_path = unix_path, .connect_ms = ASK_MS, .total_ms = ASK_MS};
+    const hl_http_call call = {.method = "GET",
+                               .url = url,
+                               .unix_path = unix_path,
+                               .trusts_all = true,
+                               .connect_ms = ASK_MS,
+                               .total_ms = ASK_MS};
     hl_str_init(&answer, MOST_ANSWER_BYTES);
-    (void)snprintf(url, sizeof url, "%s/api/version", base);
-    if (hl_http_ask(&call, &answer, &code, NULL) == HL_OK)
-        name_program(hl_str_view(&answer), code, who, sizeof who);
+    hl_status status = HL_E_NET;
+    for (int is_tls = 0; is_tls < (unix_path ? 1 : 2) && status != HL_OK; is_tls++) {
+        int code = 0;
+        hl_str_clear(&answer);
+        (void)snprintf(url, sizeof url, "http%s%s/api/version", is_tls ? "s" : "", strchr(base, ':'));
+        status = hl_http_ask(&call, &answer, &code, NULL);
+        if (status == HL_OK) name_program(hl_str_view(&answer), code, who, sizeof who);
+    }
     hl_str_done(&answer);
     return hl_fail(err, HL_E_BUSY,
                    "listen on %s: %s %s: stop it, or set server.host (or OLLAMA_HOST) to another address",
@@ -137,7 +145,8 @@ static hl_status fail_listen(const address *a, const char *where, hl_err *err) {
     if (errno != EADDRINUSE) return hl_fail(err, HL_E_IO, "listen on %s: %s", where, strerror(errno));
     if (a->a.ss_family == AF_UNIX)
         return fail_in_use(where, "http://localhost", ((const struct sockaddr_un *)&a->a)->sun_path, err);
-    if (hl_http_base_url(where, base, sizeof base, NULL) != HL_OK) (void)snprintf(base, sizeof base, "-");
+    if (hl_http_base_url(where, base, sizeof base, NULL) != HL_OK)
+        (void)snprintf(base, sizeof base, "http://-");
     return fail_in_use(where, base, NULL, err);
 }
 

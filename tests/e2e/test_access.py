@@ -154,7 +154,11 @@ def test_kept_answers_belong_to_the_key_that_asked(serve, cli):
     status, data, _ = ask(bob, input=[{"type": "item_reference", "id": item}])
     assert status == 404 and b"secret" not in data
     assert ask(alice, previous_response_id=kept)[0] == 200
-    assert s.ask("DELETE", f"/v1/responses/{kept}", headers=alice)[0] == 200
+    cli.ok("keys", "revoke", "alice")
+    again = bearer(make_key(cli, "alice"))  # another one of that name
+    assert s.ask("GET", f"/v1/responses/{kept}", headers=again)[0] == 404 and ask(again, previous_response_id=kept)[0] == 400
+    mine = json.loads(ask(again)[1])["id"]
+    assert s.ask("DELETE", f"/v1/responses/{mine}", headers=again)[0] == 200
 
 
 def test_running_requests_are_for_admins(serve, cli):
@@ -689,7 +693,10 @@ def test_https(cli, authority):
         at = {"HYPERLAMA_SERVER_HOST": s.way}
         assert "tiny" in cli.ok("ps", env=dict(at, SSL_CERT_FILE=str(cli.folder / "ca.pem")))
         stranger = cli("ps", env=at)
-        assert stranger.returncode == 13 and "certificate" in stranger.stderr
+        assert stranger.returncode == 14 and "certificate is not trusted" in stranger.stderr and "SSL_CERT_FILE" in stranger.stderr
+        assert "no server answers" not in stranger.stderr
+        second = cli("serve", env=dict(tls_env(cli), HYPERLAMA_SERVER_HOST=s.way.removeprefix("https://")))
+        assert second.returncode == 10 and re.search(r"hyperlama [\d.]+ answers there already", second.stderr), second.stderr
         stranger = ssl.create_default_context()
         with pytest.raises(ssl.SSLCertVerificationError):
             http.client.HTTPSConnection("127.0.0.1", urllib.parse.urlsplit(s.way).port, timeout=60, context=stranger).request("GET", "/")

@@ -287,6 +287,24 @@ def test_saved_blocks_are_listed_by_model_and_deleted(serve, cli):
     assert s.json("POST", "/api/generate", {"model": "tiny", "prompt": "hi", "stream": False})["response"] == ANSWER
 
 
+def test_a_pinned_beginning_stays_and_keeps_its_model(serve):
+    s = serve("--engine-n-ctx", "512", "--cache-quota-mib", "0", n_ctx=512)  # room for four of them
+    system = {"role": "system", "content": "s" * 300}
+    ask = lambda text, *first: s.json("POST", "/api/chat", {"model": "tiny", "stream": False, "keep_alive": 0, "messages": [*first, {"role": "user", "content": text}], "options": {"num_predict": 1}})
+    pin = s.json("POST", "/api/pins", {"model": "tiny", "messages": [system]})
+    assert pin["model"] == "tiny:latest" and pin["tokens"] > 300 and [p["id"] for p in s.json("GET", "/api/pins")["pins"]] == [pin["id"]]
+    for i in range(12):  # they push out what nobody holds
+        ask(chr(97 + i) * 400)
+    assert ask("hi", system)["prompt_cached_count"] >= 256 and [m["name"] for m in s.json("GET", "/api/ps")["models"]] == ["tiny:latest"]
+    assert s.json("DELETE", f"/api/pins/{pin['id']}")["id"] == pin["id"] and s.json("GET", "/api/pins") == {"pins": []}
+    s.json("DELETE", f"/api/pins/{pin['id']}", status=404)
+    assert "expected 64.." in s.json("POST", "/api/pins", {"model": "tiny", "prompt": "short"}, status=400)["error"]
+    for body in ({}, {"messages": []}, {"prompt": ""}, {"prompt": "x", "messages": [system]}):
+        assert "messages" in s.json("POST", "/api/pins", {"model": "tiny", **body}, status=400)["error"]
+    again = s.json("POST", "/api/pins", {"model": "tiny", "prompt": "p" * 200})
+    assert again["tokens"] == 200 and s.stop() == 143  # it ends with what it holds
+
+
 def test_usage_and_log_say_where_a_long_prompt_left_the_cache(serve):
     s = serve()
     text = lambda day: "x" * 200 + f"Day {day}." + "y" * 400

@@ -11,16 +11,17 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import get_model  # noqa: E402
+from test_clients import MODELS, client_module, server  # noqa: E402, F401 (a fixture)
 from test_terminal import Terminal, plain  # noqa: E402
 
 FILE = get_model.MEMBER.rsplit("/", 1)[1]
 TIMES = re.compile(r"just now|\d+ (?:second|minute)s? ago")
 
 
-def session():
+def session(title="A session"):
     """What is typed at the shell, and what follows it up to the next command: [("hyperlama list", [lines]), ...]."""
     text = (ROOT / "README.md").read_text()
-    part = text.split("\n## A session\n", 1)[1].split("\n## ", 1)[0]
+    part = text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
     block = re.search(r"(?:^ {4}.*\n|^\n)+", part[part.index("\n    $ ") + 1:], re.M).group(0)
     commands = []
     for line in block.rstrip("\n").split("\n"):
@@ -65,3 +66,16 @@ def test_the_first_session_is_true_to_the_letter(cli):
             shown = done.stdout.rstrip("\n").split("\n")
         assert [TIMES.sub("TIME", x) for x in shown] == [TIMES.sub("TIME", x) for x in lines], command
     assert n_chats == 1
+
+
+def test_the_clients_answer_as_it_says(server):  # noqa: F811
+    """On another port, and by another name of the model, that is all."""
+    client_module("ollama")
+    address, n = f"{server.host}:{server.port}", 0
+    env = dict(os.environ, PYTHONPATH=str(MODELS / "clients"), OLLAMA_HOST=address, PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")
+    for command, lines in session("Serve"):
+        if not command.startswith("hyperlama serve"):
+            done = subprocess.run(["sh", "-c", command.replace("127.0.0.1:11434", address)], env=env, capture_output=True, text=True, timeout=300)
+            assert done.stdout.splitlines() == lines, (command, done.stderr)
+            n += 1
+    assert n == 3

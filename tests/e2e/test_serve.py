@@ -3,6 +3,7 @@ import gzip
 import http.client
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -12,6 +13,8 @@ import time
 import zlib
 
 import pytest
+
+from conftest import PROGRAM
 
 PIECES = ("Hello", " brave", " new", " world.")
 ANSWER = "".join(PIECES)
@@ -380,6 +383,21 @@ def test_deep_and_huge_bodies(serve):
     assert c.getresponse().status == 413
 
 
+def test_the_memory_of_large_bodies_is_given_back(serve):
+    if b"__asan_init" in pathlib.Path(PROGRAM).read_bytes() or b"__tsan_init" in pathlib.Path(PROGRAM).read_bytes():
+        pytest.skip("sanitizers have an allocator of their own")
+    s = serve()
+    resident_mib = lambda: int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{s.process.pid}/status").read()).group(1)) >> 10
+    s.json("POST", "/api/chat", user(stream=False))
+    before, large = resident_mib(), json.dumps(user(stream=False, junk=[f"word {i}" for i in range(400000)]))
+    askers = [threading.Thread(target=s.json, args=("POST", "/api/chat", large)) for _ in range(4)]
+    for t in askers:
+        t.start()
+    for t in askers:
+        t.join()
+    assert wait_for(lambda: resident_mib() < before + 20), (before, resident_mib())  # without that, 100 more
+
+
 def test_compressed_bodies(serve):
     s = serve("--server-max-body-mib", "1")
     raw = json.dumps(user(stream=False)).encode()
@@ -480,6 +498,40 @@ def test_a_body_that_never_ends_holds_no_connection(serve):
     assert wait_for(lambda: s.json("GET", "/health") == {"status": "ok"})
     left = lambda: len(os.listdir(f"/proc/{s.process.pid}/fd"))
     assert wait_for(lambda: left() < 25), left()  # with all of them it had 20 more
+
+
+def test_headers_that_never_end_hold_no_connection(serve):
+    s = serve("--server-header-s", "1", "--server-idle-s", "3600")
+    slow = socket.create_connection((s.host, s.port), 30)
+    after = s.connect()  # and behind a request: here idle_s counts, too
+    after.request("GET", "/health")
+    assert after.getresponse().read() == b'{"status":"ok"}'
+    body = socket.create_connection((s.host, s.port), 30)
+    text = json.dumps(user(stream=False)).encode()
+    body.sendall(b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(text))
+    slow.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+    slow.settimeout(0.1)
+    is_cut = False
+    for i in range(600):  # a byte each time
+        try:
+            if i < len(text) - 1:
+                body.sendall(text[i:i + 1])
+            slow.sendall(b"X")
+            is_cut = slow.recv(10) == b""
+            break
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            is_cut = True
+            break
+    assert is_cut
+    body.sendall(text[i + 1:] if i < len(text) - 1 else text[-1:])  # what is a request goes on as slowly as it likes
+    got = b""
+    while part := body.recv(65536):
+        got += part
+    assert got.startswith(b"HTTP/1.1 200") and ANSWER.encode() in got
+    after.request("GET", "/health")
+    assert after.getresponse().read() == b'{"status":"ok"}'
 
 
 def test_a_client_that_leaves_ends_its_answer(serve):
