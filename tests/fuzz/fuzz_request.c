@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_request.c - any bytes as a request's body, plain or compressed, for any route; as Host and Origin; and as
- * what a model says: an error with a text or a body whose fields are checked, and JSON on one line.
+ * fuzz_request.c - any bytes as a request's body, plain or compressed, for any route; as Host and Origin; and
+ * as what a model says: an error with a text or a body whose fields are checked, and JSON on one line.
  *
  * fuzz: max_len=8192 words=server/body_fields.def
  */
