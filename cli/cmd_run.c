@@ -144,6 +144,7 @@ static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
         hl_app_note(t->app, "note: --insecure has no effect: this build downloads nothing");
     hl_status status = HL_OK;
     if (think) status = hl_talk_set_think(t, think, err);
+    if (status == HL_OK) status = hl_talk_set_format(t, hl_args_text(args, "format"), err);
     if (status == HL_OK && system) status = hl_conversation_set_system(&t->chat, hl_view_of(system), err);
     if (status == HL_OK) status = set_template(t, hl_args_text(args, "template"), err);
     if (status == HL_OK) status = set_tools(t, hl_args_text(args, "tools"), err);

@@ -168,14 +168,17 @@ static hl_status set_nothink(slash *s, hl_err *err) {
 }
 
 static hl_status set_format(slash *s, hl_err *err) {
-    (void)s;
-    return hl_fail(err, HL_E_NOT_YET, "/set format: this build does not have it yet");
+    if (!*s->rest)
+        return hl_fail(err, HL_E_ARG, "/set format: expected json, a JSON schema, or a file with one");
+    const hl_status status = hl_talk_set_format(s->talk, s->rest, err);
+    if (status == HL_OK) hl_app_note(s->talk->app, "set format: answers keep to it");
+    return status;
 }
 
 static hl_status set_noformat(slash *s, hl_err *err) {
-    (void)err;
+    const hl_status status = hl_talk_set_format(s->talk, NULL, err);
     hl_app_note(s->talk->app, "set noformat: answers are plain text");
-    return HL_OK;
+    return status;
 }
 
 /* ---- /show ---- */
@@ -346,7 +349,7 @@ static const row set_commands[] = {
     {"nohistory", "", "do not", set_nohistory},
     {"wordwrap", "", "break lines between words", set_wordwrap},
     {"nowordwrap", "", "do not", set_nowordwrap},
-    {"format", "json", "answers in JSON (not in this build yet)", set_format},
+    {"format", "json|SCHEMA|PATH", "answers in JSON, of this schema", set_format},
     {"noformat", "", "answers in plain text", set_noformat},
     {"verbose", "", "print counts and speeds after each answer", set_verbose},
     {"quiet", "", "do not", set_quiet},

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "cli/files.h"
 #include "cli/json_print.h"
 #include "cli/term/answer.h"
 #include "cli/term/editor.h"
@@ -17,14 +18,18 @@
 #include "host/remote/runner_server.h"
 #include "hyperlama/native.h"
 
+enum { MAX_FORMAT_BYTES = 4 << 20 };
+
 void hl_talk_init(hl_talk *t, hl_app *app) {
     *t = (hl_talk){.app = app, .wordwrap = hl_config_bool(app->config, HL_SETTING_cli_wordwrap)};
     t->keep_ms = HL_KEEP_DEFAULT;
+    hl_str_init(&t->format, MAX_FORMAT_BYTES);
     hl_conversation_init(&t->chat, app->config, &app->events);
 }
 
 void hl_talk_done(hl_talk *t) {
     hl_conversation_done(&t->chat);
+    hl_str_done(&t->format);
     hl_host_free(t->host);
     hl_editor_free(t->app->editor);
     t->app->editor = NULL;
@@ -159,6 +164,26 @@ hl_status hl_talk_set_think(hl_talk *t, const char *word, hl_err *err) {
         return hl_fail(err, HL_E_ARG, "think '%.40s': expected true, false, high, medium, low or max", word);
     t->was_told_of_levels = false;
     return HL_OK;
+}
+
+hl_status hl_talk_set_format(hl_talk *t, const char *word, hl_err *err) {
+    const size_t n = word ? strlen(word) : 0;
+    hl_status    status = HL_OK;
+    hl_str_clear(&t->format);
+    t->chat.format = (hl_format){0};
+    if (n == 0) return HL_OK;
+    t->chat.format.kind = HL_FORMAT_SCHEMA;
+    if (strcmp(word, "json") == 0)
+        t->chat.format.kind = HL_FORMAT_JSON;
+    else if (word[strspn(word, " \n\t")] == '{')
+        hl_str_add_text(&t->format, word);
+    else
+        status = hl_read_path(word, &t->format, err);
+    if (n > 5 && strcmp(word + n - 5, ".gbnf") == 0) t->chat.format.kind = HL_FORMAT_GBNF;
+    if (status == HL_OK) status = hl_str_check(&t->format, "format", err);
+    t->chat.format.text = hl_str_view(&t->format);
+    if (status != HL_OK) t->chat.format = (hl_format){0};
+    return status;
 }
 
 /* A level that the template has no word for is only a yes. */

@@ -21,6 +21,7 @@ typedef struct hl_talk {
     bool            is_local;   /* no server is asked */
     bool            has_looked; /* for a server */
     hl_server_place server;     /* that answers; without a URL this process does */
+    hl_str          format;     /* text of chat.format */
     bool            was_told;   /* that there is no template */
     bool            was_told_of_levels;
 } hl_talk;
@@ -39,6 +40,10 @@ HL_MUST_CHECK hl_status hl_talk_give(hl_talk *t, const char *key, const char *va
 
 /* "", "true", "false", or a level: "high", "medium", "low", "max". fails HL_E_ARG */
 HL_MUST_CHECK hl_status hl_talk_set_think(hl_talk *t, const char *word, hl_err *err);
+
+/* What answers look like: "json", a JSON schema, or a file with one; with a grammar when it ends in .gbnf.
+ * NULL: any text. fails HL_E_ARG; as hl_read_path() */
+HL_MUST_CHECK hl_status hl_talk_set_format(hl_talk *t, const char *word, hl_err *err);
 
 /* Ask, print the answer, and keep both.
  * fails  as hl_conversation_ask(); HL_E_CANCEL when Ctrl-C ended it (what was said is kept) */

@@ -316,6 +316,7 @@ static void fill_request(const hl_conversation *c, const hl_str *prompt, hl_requ
     r->stored_template = c->stored ? c->stored->template_text : NULL;
     r->tools_json = c->raw ? NULL : c->tools;
     r->think = c->think;
+    r->format = c->format;
     r->speculate = c->speculate;
     r->sampling = c->options.sampling;
     r->stops = (const char *const *)c->options.stops;

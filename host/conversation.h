@@ -27,6 +27,7 @@ typedef struct hl_conversation {
     /* Wishes: may be set at any time, count from the next question on. */
     hl_think     think;
     hl_speculate speculate;
+    hl_format    format;  /* what answers look like; its text is the caller's, as long as it counts */
     bool         raw;     /* the texts go in as they are: no template, no system text */
     int64_t      keep_ms; /* how long the model stays loaded afterwards, as in hl_host_release() */
     /* To be read only. */

@@ -49,6 +49,25 @@ bool hl_think_find(const char *word, hl_think *ret_think) {
     return true;
 }
 
+static const char *const format_names[] = {[HL_FORMAT_JSON] = "json",
+                                           [HL_FORMAT_SCHEMA] = "schema",
+                                           [HL_FORMAT_GBNF] = "gbnf",
+                                           [HL_FORMAT_REGEX] = "regex",
+                                           [HL_FORMAT_CHOICE] = "choice"};
+
+const char *hl_format_name(hl_format_kind kind) {
+    return (size_t)kind < sizeof format_names / sizeof *format_names ? format_names[kind] : NULL;
+}
+
+bool hl_format_find(const char *name, hl_format_kind *ret_kind) {
+    for (size_t i = HL_FORMAT_JSON; i < sizeof format_names / sizeof *format_names; i++) {
+        if (strcmp(name, format_names[i]) != 0) continue;
+        *ret_kind = (hl_format_kind)i;
+        return true;
+    }
+    return false;
+}
+
 hl_status hl_runner_submit(hl_runner *r, const hl_request *req, hl_generation **ret_generation, hl_err *err) {
     hl_generation *g = hl_generation_new(r);
     if (!g) return hl_fail(err, HL_E_NOMEM, "request: no memory");

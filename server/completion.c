@@ -38,6 +38,7 @@ hl_status hl_completion_new(hl_exchange *x, const hl_dialect *dialect, json_t *b
     hl_str_init(&c->messages, MAX_TEXT_BYTES);
     hl_str_init(&c->tools, MAX_TEXT_BYTES);
     hl_str_init(&c->prediction, MAX_TEXT_BYTES);
+    hl_str_init(&c->format, MAX_TEXT_BYTES);
     x->completion = c;
     *ret = c;
     return HL_OK;
@@ -637,6 +638,7 @@ void hl_completion_free(hl_completion *c) {
     hl_str_done(&c->messages);
     hl_str_done(&c->tools);
     hl_str_done(&c->prediction);
+    hl_str_done(&c->format);
     hl_tokens_done(&c->context);
     hl_tokens_done(&c->prompt_ids);
     json_decref(c->body);

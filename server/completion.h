@@ -90,7 +90,7 @@ struct hl_completion {
     int64_t             keep_ms;   /* HL_KEEP_... or ms */
     hl_request          request;
     hl_str              messages, tools; /* JSON texts of the request */
-    hl_str              prediction;
+    hl_str              prediction, format;
     hl_tokens           context;    /* tokens in front of the messages */
     hl_tokens           prompt_ids; /* of the whole prompt, where wants_tokens */
     size_t              n_each;     /* choices for each prompt; 0: all are for one */

@@ -31,6 +31,7 @@ RULES = {
     "engine/gotemplate": (["core/base/", "core/data/json.h", "hyperlama/base.h"], ["jansson", "utf8proc"]),
     "engine/toolcalls": (["core/base/", "core/data/json.h", "hyperlama/base.h"], ["jansson"]),
     "engine/sampler": (["core/base/", "hyperlama/base.h", "hyperlama/sampler.h", "hyperlama/sampler.def"], []),
+    "engine/grammar": (["core/base/", "core/data/json.h", "hyperlama/base.h", "hyperlama/format.h"], ["jansson", "utf8proc"]),
     "engine/runner": (["engine/", "runner/runner_ops.h", "core/base/", "core/gguf/", "core/data/json.h", "hyperlama/"], ["jansson"]),
     "engine/kernels": (["engine/quant/", "core/gguf/types", "core/base/mem.h", "hyperlama/base.h", "hyperlama/kv_cache_type.h"], []),
     "runner": (["runner/", "core/base/", "hyperlama/"], []),

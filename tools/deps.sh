@@ -29,6 +29,7 @@ tool python3 python3
 tool clang-format clang-format
 module python3-pytest pytest
 module python3-jinja2 jinja2
+module python3-jsonschema jsonschema
 if ! python3 -m pip --version >/dev/null 2>&1 && ! command -v pip3 >/dev/null 2>&1; then missing="$missing python3-pip"; fi
 
 [ -z "$missing" ] && exit 0

@@ -11,6 +11,7 @@ import argparse
 import collections
 import concurrent.futures
 import ctypes
+import importlib.util
 import fnmatch
 import os
 import platform
@@ -94,6 +95,7 @@ CONDITIONS = {
     "no lockdown": lambda reason: not can_lock_down(),
     "no systemd": lambda reason: not shutil.which("systemd-socket-activate"),
     "not root": lambda reason: os.geteuid() != 0,
+    "no jsonschema": lambda reason: importlib.util.find_spec("jsonschema") is None,
     "no node": lambda reason: not shutil.which("node") or not shutil.which("npm"),
     "no shared data": lambda reason: not os.path.isdir(os.environ.get("HL_TEST_SHARED", "../shared") + "/data"),
 }

@@ -12,6 +12,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "engine/admit.h"
+#include "engine/runner/answer_format.h"
 #include "engine/runner/answer_text.h"
 #include "engine/runner/chat.h"
 #include "engine/runner/dry_breakers.h"
@@ -26,31 +27,34 @@ typedef struct native {
     hl_sched         *sched;
     hl_chat_templates templates;
     hl_dry_breakers   dry_breakers;
+    hl_formats        formats;
     atomic_uint       n_stops; /* calls of hl_runner_stop() */
 } native;
 
 /* One answer in the making; touched by the scheduler's thread alone once it is submitted. */
 typedef struct answer {
-    hl_generation *generation;
-    uint64_t       id; /* the scheduler's */
-    hl_answer_text text;
-    hl_detokenizer detok;
-    char         **stops; /* [n_stops] copies, in one piece of memory */
-    char          *piece; /* [piece_cap] text of one token */
-    size_t         piece_cap;
-    hl_think_limit think; /* zeros: this answer has no reasoning that could be told apart */
-    bool           thinks;
-    json_t        *tools;                /* that the answer may call; NULL: none */
-    bool           one_call, has_called; /* it ends behind its first call; that has ended */
-    bool           want_logprobs, want_all;
-    int64_t        began_ns, prompt_made_ns;
-    hl_token_event event;    /* of the token in hand; its text is filled piece by piece */
-    bool           was_sent; /* the token in hand was part of an event */
+    hl_generation   *generation;
+    uint64_t         id; /* the scheduler's */
+    hl_answer_text   text;
+    hl_detokenizer   detok;
+    char           **stops; /* [n_stops] copies, in one piece of memory */
+    char            *piece; /* [piece_cap] text of one token */
+    size_t           piece_cap;
+    hl_think_limit   think; /* zeros: this answer has no reasoning that could be told apart */
+    bool             thinks;
+    hl_answer_format format;               /* zeros: any text */
+    json_t          *tools;                /* that the answer may call; NULL: none */
+    bool             one_call, has_called; /* it ends behind its first call; that has ended */
+    bool             want_logprobs, want_all;
+    int64_t          began_ns, prompt_made_ns;
+    hl_token_event   event;    /* of the token in hand; its text is filled piece by piece */
+    bool             was_sent; /* the token in hand was part of an event */
 } answer;
 
 static void answer_free(answer *a) {
     if (!a) return;
     hl_answer_text_done(&a->text);
+    hl_answer_format_done(&a->format);
     hl_think_limit_done(&a->think);
     json_decref(a->tools);
     hl_free(a->stops);
@@ -163,6 +167,30 @@ static bool copy_stops(answer *a, const hl_request *req) {
     return true;
 }
 
+/* A model that has a token for it may reason first, where it is not told otherwise. */
+static bool may_think(const hl_tokenizer *t, const hl_request *req, const hl_prompt *prompt) {
+    const hl_view open = hl_view_of(hl_call_format_think_open(prompt->form.format));
+    return prompt->form.splits_thinking && req->think != HL_THINK_OFF && req->answer_prefix.len == 0 &&
+           hl_tokenizer_find(t, open) >= 0;
+}
+
+static hl_status set_format(native *r, const hl_request *req, const hl_prompt *prompt, answer *a,
+                            hl_err *err) {
+    const hl_tokenizer *t = hl_model_tokenizer(r->model);
+    hl_matcher         *m = NULL;
+    hl_str              lead;
+    if (req->format.kind == HL_FORMAT_NONE) return HL_OK;
+    if (req->sampling.constraint)
+        return hl_fail(err, HL_E_ARG, "a format and a constraint: expected one of them");
+    hl_str_init(&lead, 4096);
+    hl_format_write_lead(&prompt->form, may_think(t, req, prompt), &lead);
+    hl_status status = hl_str_check(&lead, "format", err);
+    if (status == HL_OK) status = hl_formats_match(&r->formats, t, &req->format, hl_str_view(&lead), &m, err);
+    hl_str_done(&lead);
+    if (status == HL_OK) hl_answer_format_init(&a->format, m, a->thinks ? &a->think : NULL);
+    return status;
+}
+
 static hl_status answer_new(native *r, const hl_request *req, const hl_prompt *prompt, answer **ret,
                             hl_err *err) {
     const hl_tokenizer *t = hl_model_tokenizer(r->model);
@@ -182,10 +210,11 @@ static hl_status answer_new(native *r, const hl_request *req, const hl_prompt *p
     hl_detokenizer_init(&a->detok, t, false);
     a->detok.at_start = false; /* the answer continues the prompt: its first space is text */
     a->thinks = prompt->form.splits_thinking;
-    const int32_t   most = req->think_tokens == 0 ? -1 : req->think_tokens < 0 ? 0 : req->think_tokens;
-    const hl_status status =
+    const int32_t most = req->think_tokens == 0 ? -1 : req->think_tokens < 0 ? 0 : req->think_tokens;
+    hl_status     status =
         a->thinks ? hl_think_limit_init(&a->think, t, most, &prompt->form, req->sampling.constraint, err)
-                  : HL_OK;
+                      : HL_OK;
+    if (status == HL_OK) status = set_format(r, req, prompt, a, err);
     if (status == HL_OK)
         *ret = a;
     else
@@ -227,6 +256,7 @@ static hl_status submit_answer(native *r, const hl_request *req, const hl_prompt
     };
     if (req->want_prompt_logprobs) job.on_prompt_token = take_prompt_token;
     if (a->thinks) job.sampling.constraint = &a->think.constraint;
+    if (a->format.matcher) job.sampling.constraint = &a->format.constraint;
     hl_status status =
         hl_dry_breakers_fill(&r->dry_breakers, hl_model_tokenizer(r->model), &job.sampling, err);
     if (status == HL_OK) status = read_prediction(r, req, &prediction, err);
@@ -340,6 +370,7 @@ static void native_free(void *engine) {
     hl_sched_free(r->sched);
     hl_chat_templates_done(&r->templates);
     hl_dry_breakers_done(&r->dry_breakers);
+    hl_formats_done(&r->formats);
     hl_free(r);
 }
 
@@ -364,6 +395,7 @@ hl_status hl_runner_new(hl_model *m, const hl_runner_params *p, hl_runner **ret_
     r->model = m;
     hl_chat_templates_init(&r->templates);
     hl_dry_breakers_init(&r->dry_breakers);
+    hl_formats_init(&r->formats);
     hl_status status = hl_sched_new(m, p ? &p->sched : NULL, &r->sched, err);
     if (status == HL_OK) {
         *ret_runner = hl_runner_make(&native_ops, r);

@@ -48,9 +48,14 @@ static void accept(void *self, int32_t token) {
     l->is_forcing = ++l->n_forced < l->close.n;
 }
 
+static bool is_done(void *self) {
+    const hl_think_limit *l = self;
+    return l->inner && l->inner->is_done && l->inner->is_done(l->inner->self);
+}
+
 hl_status hl_think_limit_init(hl_think_limit *l, const hl_tokenizer *t, int32_t most,
                               const hl_answer_form *form, const hl_constraint *inner, hl_err *err) {
-    l->constraint = (hl_constraint){.self = l, .allowed = allowed, .accept = accept};
+    l->constraint = (hl_constraint){.self = l, .allowed = allowed, .accept = accept, .is_done = is_done};
     l->inner = inner;
     l->tokenizer = t;
     l->most = most;

@@ -163,9 +163,24 @@ void hl_sampler_accept(hl_sampler *s, int32_t token) {
     if (s->p.constraint) s->p.constraint->accept(s->p.constraint->self, token);
 }
 
+bool hl_sampler_is_done(const hl_sampler *s) {
+    const hl_constraint *k = s->p.constraint;
+    return k && k->is_done && k->is_done(k->self);
+}
+
+size_t hl_sampler_draft(hl_sampler *s, int32_t *ids, size_t cap) {
+    const hl_constraint *k = s->p.constraint;
+    return k && k->draft ? k->draft(k->self, ids, cap) : 0;
+}
+
+/* 32 tokens at a time: nearly always all of them may come, or none. */
 static void ban_what_is_not_allowed(float *logits, int32_t n_vocab, const uint32_t *allowed) {
-    for (int32_t i = 0; i < n_vocab; i++)
-        if (!(allowed[i / 32] >> (i % 32) & 1)) logits[i] = -INFINITY;
+    for (int32_t first = 0; first < n_vocab; first += 32) {
+        const uint32_t word = allowed[first / 32];
+        const int32_t  n = n_vocab - first < 32 ? n_vocab - first : 32;
+        if (word == UINT32_MAX) continue;
+        for (int32_t i = 0; i < n; i++) logits[first + i] = word >> i & 1 ? logits[first + i] : -INFINITY;
+    }
 }
 
 static const float *changed_logits(hl_sampler *s, const float *logits) {

@@ -71,6 +71,7 @@ typedef struct hl_step_slot {
     uint32_t first_row;   /* in the batch */
     uint32_t bad_row;     /* in the batch, of its own: no token can be chosen behind it; HL_NO_ROW: none */
     bool     is_deferred; /* another prompt of this step computes what it needs */
+    bool     is_done;     /* nothing may follow what it emitted */
     uint32_t first_out, n_out;
     uint32_t first_told, n_told; /* rows of the prompt whose logits say how likely its next token is */
     struct {

@@ -184,7 +184,7 @@ static void compose(hl_sched *s, step *p) {
     for (uint32_t i = 0; i < s->n_running; i++) {
         hl_stream *st = s->running[i];
         st->step.n_rows = st->step.n_out = st->step.n_emitted = st->step.n_told = 0;
-        st->step.is_deferred = false;
+        st->step.is_deferred = st->step.is_done = false;
         st->step.bad_row = HL_NO_ROW;
     }
     for (uint32_t i = 0; i < s->n_running;) {
@@ -244,6 +244,8 @@ static void choose_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
             st->step.logprobs[i] = hl_logprobs_top(logits, n_vocab, id, (size_t)st->req.n_top,
                                                    st->step.top + (size_t)i * HL_TOP_CAP);
         st->step.emitted[st->step.n_emitted++] = id;
+        st->step.is_done = hl_sampler_is_done(st->sampler);
+        if (st->step.is_done) return;
         hl_spec_row next;
         goes_on = hl_spec_follow(&st->draft.spec, i, id, &next);
         row = next.row + (next.branch < 0 ? st->step.first_out : st->step.branches[next.branch].first_out);
@@ -306,11 +308,11 @@ static void end_failed(hl_sched *s, hl_stream *st, const hl_batch *b) {
     hl_err    err = {0};
     hl_status status = hl_forward_check_row(s->forward, b, st->step.bad_row, &err);
     if (status == HL_OK)
-        status =
-            hl_fail(&err, HL_E_FORMAT,
-                    "no token can be chosen at position %d: with bias and penalties the logits hold NaN, or "
-                    "nothing but -infinity",
-                    b->pos[st->step.bad_row]);
+        status = hl_fail(
+            &err, HL_E_FORMAT,
+            "no token can be chosen at position %d: with bias, penalties and the format of the answer the "
+            "logits hold NaN, or nothing but -infinity",
+            b->pos[st->step.bad_row]);
     end_running(s, st, HL_END_NONE, status, &err);
 }
 
@@ -355,6 +357,7 @@ static void advance(hl_sched *s, hl_stream *st, const hl_batch *b, int64_t now) 
         }
         end = emit(s, st, i, now);
     }
+    if (end == HL_END_NONE && st->step.is_done) end = HL_END_STOP;
     if (end != HL_END_NONE)
         end_running(s, st, end, HL_OK, NULL);
     else if (st->step.bad_row != HL_NO_ROW)

@@ -33,6 +33,7 @@ static hl_status check_request(const hl_request *r, hl_err *err) {
         {r->sampling.n_bias > 0, "a bias of tokens"},
         {r->sampling.n_dry_breakers > 0, "breakers of repetitions"},
         {r->sampling.constraint != NULL, "a constraint"},
+        {r->format.kind > HL_FORMAT_SCHEMA, "a grammar, an expression or a choice"},
     };
     if (r->max_tokens < -1)
         return hl_fail(err, HL_E_ARG, "max_tokens is %d, expected -1 or more", (int)r->max_tokens);
@@ -157,6 +158,28 @@ static void add_think(hl_think think, hl_json_out *j) {
     hl_json_close(j, '}');
 }
 
+/* What every server of this kind knows: any object, or a schema. */
+static hl_status add_format(const hl_format *f, hl_json_out *j, hl_err *err) {
+    json_t   *schema = NULL;
+    hl_status status = HL_OK;
+    if (f->kind == HL_FORMAT_NONE) return HL_OK;
+    if (f->kind == HL_FORMAT_SCHEMA) status = hl_json_parse(f->text, "schema", &schema, err);
+    if (status != HL_OK) return status;
+    hl_json_open(j, "response_format", '{');
+    hl_json_add_text(j, "type", f->kind == HL_FORMAT_JSON ? "json_object" : "json_schema");
+    if (schema) {
+        hl_json_open(j, "json_schema", '{');
+        hl_json_add_text(j, "name", "answer");
+        hl_json_add_bool(j, "strict", true);
+        hl_json_add_raw(j, "schema", "");
+        hl_json_format(schema, false, &j->text);
+        hl_json_close(j, '}');
+    }
+    hl_json_close(j, '}');
+    json_decref(schema);
+    return HL_OK;
+}
+
 hl_status hl_openai_write_request(const hl_request *r, hl_json_out *j, const char **ret_path, hl_err *err) {
     const bool is_text = !r->messages_json && (r->raw || r->suffix.len > 0);
     hl_status  status = check_request(r, err);
@@ -166,6 +189,8 @@ hl_status hl_openai_write_request(const hl_request *r, hl_json_out *j, const cha
         add_prompt(r, is_text, j);
     if (status != HL_OK) return status;
     if (r->tools_json) hl_json_add_raw(j, "tools", r->tools_json);
+    status = add_format(&r->format, j, err);
+    if (status != HL_OK) return status;
     add_sampling(&r->sampling, j);
     add_think(r->think, j);
     if (r->max_tokens >= 0) hl_json_add_int(j, "max_tokens", r->max_tokens);

@@ -70,7 +70,7 @@ static hl_status check_request(const hl_request *r, hl_err *err) {
         r->sampling.constraint)
         return hl_fail(err, HL_E_UNSUPPORTED,
                        "a server is not asked for log probabilities, a choice among tools, a suffix, the "
-                       "answer's beginning, bias or a grammar this way");
+                       "answer's beginning, bias or a constraint this way");
     if (!r->messages_json && !hl_utf8_is_valid(r->prompt.ptr ? r->prompt.ptr : "", r->prompt.len))
         return hl_fail(err, HL_E_UNSUPPORTED, "the prompt is no UTF-8, and a server is sent nothing else");
     return HL_OK;
@@ -90,6 +90,10 @@ static hl_status write_request(const remote *e, const hl_request *r, int64_t kee
     if (r->raw) hl_json_add_bool(j, "raw", true);
     if (r->template_text) hl_json_add_text(j, "template", r->template_text);
     if (r->speculate == HL_SPECULATE_OFF) hl_json_add_text(j, "speculate", "off");
+    if (r->format.kind != HL_FORMAT_NONE) {
+        hl_json_add_text(j, "format_kind", hl_format_name(r->format.kind));
+        hl_json_add_view(j, "format_text", r->format.text.ptr ? r->format.text : hl_view_of(""));
+    }
     add_think(j, r->think);
     add_keep(j, keep_ms);
     add_options(e, r, j);

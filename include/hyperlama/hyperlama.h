@@ -8,6 +8,7 @@
 #include "hyperlama/base.h"
 #include "hyperlama/embed.h"
 #include "hyperlama/engine.h"
+#include "hyperlama/format.h"
 #include "hyperlama/kv_cache_type.h"
 #include "hyperlama/native.h"
 #include "hyperlama/runner.h"

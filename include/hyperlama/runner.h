@@ -11,6 +11,7 @@
 #define HL_RUNNER_H
 
 #include "hyperlama/embed.h"
+#include "hyperlama/format.h"
 #include "hyperlama/sampler.h"
 #include "hyperlama/tokenizer.h"
 #include "hyperlama/usage.h"
@@ -74,6 +75,7 @@ typedef struct hl_request {
     hl_think think;           /* asks templates that know `enable_thinking`, and how much */
     int32_t think_tokens; /* most tokens of reasoning, then its close marker follows; 0: no limit, -1: none */
     hl_view prediction;   /* what much of the answer may look like (a file that is edited): drafts only */
+    hl_format          format;   /* what the answer must look like, behind its reasoning; NONE: any text */
     hl_sampler_params  sampling; /* hl_request_init() sets the defaults */
     const char *const *stops;    /* [n_stops] strings that end the answer and are never part of it */
     size_t             n_stops;
@@ -137,7 +139,7 @@ typedef struct hl_generation_event {
  * in     req  copied
  * fails  HL_E_FULL    the prompt does not fit the context: the numbers are in the message, nothing was cut
  *        HL_E_FORMAT  the template failed, or the messages are malformed: the message names the field
- *        HL_E_ARG     n_top or another number is out of range
+ *        HL_E_ARG     n_top or another number is out of range; the format cannot be enforced, with its place
  *        HL_E_BUSY    too many wait already
  *        HL_E_CANCEL  the watched flag was set, or hl_runner_stop() was called
  * owns   hl_generation_free(), before the runner is freed

@@ -27,6 +27,10 @@ typedef struct hl_constraint {
      * Valid until the next call. Where it allows none there is nothing to choose from. */
     const uint32_t *(*allowed)(void *self);
     void (*accept)(void *self, int32_t token); /* this one was chosen, or stands in the prompt's end */
+    bool (*is_done)(void *self); /* nothing may follow: the answer ends with what it has; NULL: never */
+    /* Tokens that are likely to come next because little else may, into ids[cap]; returns how many. Drafts
+     * only: they are chosen, or not, as any token is. NULL: none */
+    size_t (*draft)(void *self, int32_t *ids, size_t cap);
 } hl_constraint;
 
 typedef struct hl_sampler_params {
@@ -78,6 +82,10 @@ HL_API int64_t                 hl_sampler_seed(const hl_sampler *s);
 HL_API void hl_sampler_see(hl_sampler *s, int32_t token);
 /* A token of the answer: counts for the penalties, and the constraint moves on. */
 HL_API void hl_sampler_accept(hl_sampler *s, int32_t token);
+/* Does its constraint let nothing follow what was accepted? */
+HL_API bool hl_sampler_is_done(const hl_sampler *s);
+/* The constraint's drafts of the next tokens; returns how many. */
+HL_API size_t hl_sampler_draft(hl_sampler *s, int32_t *ids, size_t cap);
 
 /* Choose the next token. Does not accept it. Allocates nothing.
  *

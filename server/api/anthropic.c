@@ -12,6 +12,7 @@
 
 #include "core/base/mem.h"
 #include "server/api/errors.h"
+#include "server/api/format_fields.h"
 #include "server/completion.h"
 #include "server/server_priv.h"
 #include "server/tool_calls.h"
@@ -453,6 +454,7 @@ static hl_status open_completion(hl_exchange *x, hl_completion **ret, hl_err *er
     if (status == HL_OK)
         status = hl_completion_set(c, "num_predict", json_object_get(c->body, "max_tokens"), err);
     if (status == HL_OK) status = take_thinking(c, err);
+    if (status == HL_OK) status = hl_format_take_anthropic(c, err);
     if (status == HL_OK) status = take_tools(c, err);
     if (status == HL_OK) status = translate(c->body, &messages, err);
     if (status == HL_OK) status = take_beginning(c, messages, err);

@@ -6,6 +6,8 @@
  */
 #include "server/api/ollama_common.h"
 
+#include "server/api/format_fields.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -41,7 +43,7 @@ static hl_status take_think(hl_completion *c, const json_t *v, hl_err *err) {
 }
 
 hl_status hl_ollama_take_common(hl_completion *c, hl_err *err) {
-    const json_t *options = NULL, *format = json_object_get(c->body, "format");
+    const json_t *options = NULL;
     int64_t       n_top = 0;
     c->is_stream = true;
     hl_status status = hl_field_bool(c->body, "stream", &c->is_stream, err);
@@ -53,9 +55,7 @@ hl_status hl_ollama_take_common(hl_completion *c, hl_err *err) {
     if (status == HL_OK) status = hl_completion_take_budget(c, err);
     if (status == HL_OK) status = hl_field_bool(c->body, "logprobs", &c->wants_logprobs, err);
     if (status == HL_OK) status = hl_field_int(c->body, "top_logprobs", 0, 20, &n_top, err);
-    if (status == HL_OK && format && !json_is_null(format) &&
-        !(json_is_string(format) && json_string_length(format) == 0))
-        status = hl_fail(err, HL_E_NOT_YET, "format: this build cannot constrain answers yet");
+    if (status == HL_OK) status = hl_format_take_ollama(c, err);
     c->request.want_logprobs = c->wants_logprobs;
     c->request.n_top = (int32_t)n_top;
     return status;

@@ -11,6 +11,7 @@
 
 #include "core/base/mem.h"
 #include "server/api/errors.h"
+#include "server/api/format_fields.h"
 #include "server/api/ollama_common.h"
 #include "server/api/openai_fields.h"
 #include "server/api/text_logprobs.h"
@@ -373,15 +374,11 @@ static hl_status take_thinking(hl_completion *c, hl_err *err) {
     return status == HL_OK ? hl_completion_take_budget(c, err) : status;
 }
 
-static hl_status refuse_format(const hl_completion *c, hl_err *err) {
+static hl_status take_format(hl_completion *c, hl_err *err) {
     const json_t *format = NULL;
-    const char   *type = "text";
     hl_status     status = hl_field_object(c->body, "response_format", &format, err);
-    if (status == HL_OK) status = hl_field_text(format, "type", &type, err);
-    if (status == HL_OK && strcmp(type, "text") != 0)
-        status = hl_fail(err, HL_E_NOT_YET,
-                         "response_format '%.40s': this build cannot constrain answers yet", type);
-    return status;
+    if (status == HL_OK) status = hl_format_take_openai(c, format, "response_format", err);
+    return status == HL_OK ? hl_format_take_local(c, err) : status;
 }
 
 static hl_status open_completion(hl_exchange *x, bool is_chat, hl_completion **ret, int64_t *ret_n,
@@ -403,7 +400,7 @@ static hl_status open_completion(hl_exchange *x, bool is_chat, hl_completion **r
         status = hl_keep_alive_read(json_object_get(c->body, "keep_alive"), &c->keep_ms, err);
     if (status == HL_OK) status = hl_completion_take_options(c, err);
     if (status == HL_OK) status = take_bias(c, err);
-    if (status == HL_OK) status = refuse_format(c, err);
+    if (status == HL_OK) status = take_format(c, err);
     if (status == HL_OK) status = hl_openai_check_echoed(c, err);
     return status;
 }

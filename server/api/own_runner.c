@@ -7,7 +7,7 @@
  * and its end has all that hl_usage has. host/remote/runner_server.c asks here.
  *
  *     model, options, think, keep_alive   as /api/chat has them
- *     messages | prompt, tools, raw, template, speculate ("auto", "off")
+ *     messages | prompt, tools, raw, template, speculate ("auto", "off"), format_kind, format_text
  *     {"text"} {"thinking"} {"call", "id"} {"arguments"} {"call_end": was it cut} ...
  *     {"usage"} or {"error", "status"}
  */
@@ -15,6 +15,7 @@
 
 #include "core/base/mem.h"
 #include "server/api/errors.h"
+#include "server/api/format_fields.h"
 #include "server/api/ollama_common.h"
 #include "server/server_priv.h"
 #include "server/tool_calls.h"
@@ -97,6 +98,7 @@ static hl_status take_prompt(hl_completion *c, hl_err *err) {
     if (status == HL_OK) status = hl_field_bool(c->body, "raw", &c->request.raw, err);
     if (status == HL_OK) status = hl_field_text(c->body, "template", &c->request.template_text, err);
     if (status == HL_OK) status = hl_field_text(c->body, "speculate", &speculate, err);
+    if (status == HL_OK) status = hl_format_take_own(c, err);
     if (status != HL_OK) return status;
     if (strcmp(speculate, "off") == 0) c->request.speculate = HL_SPECULATE_OFF;
     if (!messages && !c->request.prompt.ptr) return hl_fail(err, HL_E_ARG, "messages or prompt is required");

@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "server/api/errors.h"
+#include "server/api/format_fields.h"
 #include "server/api/ollama_common.h"
 #include "server/api/openai_fields.h"
 #include "server/api/response_items.h"
@@ -219,7 +220,7 @@ static void add_request(const hl_completion *c, hl_json_out *j) {
     add_json(j, "summary", json_object_get(reasoning, "summary"), "null");
     hl_json_close(j, '}');
     hl_json_open(j, "text", '{');
-    hl_json_add_raw(j, "format", "{\"type\":\"text\"}");
+    add_json(j, "format", json_object_get(text, "format"), "{\"type\":\"text\"}");
     add_json(j, "verbosity", json_object_get(text, "verbosity"), "\"medium\"");
     hl_json_close(j, '}');
     hl_json_add_real(j, "temperature", (double)c->options.sampling.temperature);
@@ -502,8 +503,6 @@ static const hl_dialect dialect = {.stream_type = "text/event-stream",
 /* What would change the answer and is not done here. */
 static hl_status refuse_fields(const hl_completion *c, hl_err *err) {
     static const char *const unknown[] = {"conversation", "prompt"};
-    const json_t            *text = NULL, *format = NULL;
-    const char              *type = "text";
     bool                     background = false;
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
         const json_t *v = json_object_get(c->body, unknown[i]);
@@ -514,13 +513,15 @@ static hl_status refuse_fields(const hl_completion *c, hl_err *err) {
     hl_status status = hl_field_bool(c->body, "background", &background, err);
     if (status == HL_OK && background)
         return hl_fail(err, HL_E_UNSUPPORTED, "background: answers are made while their client waits");
-    if (status == HL_OK) status = hl_field_object(c->body, "text", &text, err);
-    if (status == HL_OK) status = hl_field_object(text, "format", &format, err);
-    if (status == HL_OK) status = hl_field_text(format, "type", &type, err);
-    if (status == HL_OK && strcmp(type, "text") != 0)
-        status = hl_fail(err, HL_E_NOT_YET,
-                         "text.format.type '%.40s': this build cannot constrain answers yet", type);
     return status;
+}
+
+static hl_status take_format(hl_completion *c, hl_err *err) {
+    const json_t *text = NULL, *format = NULL;
+    hl_status     status = hl_field_object(c->body, "text", &text, err);
+    if (status == HL_OK) status = hl_field_object(text, "format", &format, err);
+    if (status == HL_OK) status = hl_format_take_openai(c, format, "text.format", err);
+    return status == HL_OK ? hl_format_take_local(c, err) : status;
 }
 
 /* Fields that only come back in the answer, with the type that its readers expect. */
@@ -673,6 +674,7 @@ hl_status hl_api_responses(hl_exchange *x, hl_err *err) {
     if (status == HL_OK)
         status = hl_field_text(c->body, "previous_response_id", &response_of(c)->previous_id, err);
     if (status == HL_OK) status = refuse_fields(c, err);
+    if (status == HL_OK) status = take_format(c, err);
     if (status == HL_OK) status = check_echoed(c, err);
     if (status == HL_OK) status = take_options(c, err);
     if (status == HL_OK) status = take_logprob_fields(c, err);

@@ -207,7 +207,7 @@ def test_what_people_type_after_other_programs_is_met_with_the_right_option(cli)
 
 def test_flags_of_ollama_are_known(cli):
     model = cli.model()
-    for args in (("--format", "json"), ("--format=json",), ("--dimensions", "5"), ("--truncate=true",)):
+    for args in (("--dimensions", "5"), ("--truncate=true",)):
         done = cli("run", model, "hi", *args)
         assert done.returncode == 16 and args[0].split("=")[0] in done.stderr and "not" in done.stderr
     done = cli("run", model, "hi", "--insecure")

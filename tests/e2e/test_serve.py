@@ -353,7 +353,7 @@ def test_overflow_is_said_in_the_words_that_agents_look_for(serve):
     ("/api/chat", {"model": "tiny", "messages": ["x"]}, 400, "messages[0]"),
     ("/api/chat", {"model": "tinny", "messages": []}, 404, "tinny"),
     ("/api/generate", {"model": "tiny", "prompt": "x", "raw": True, "system": "y"}, 400, "raw"),
-    ("/api/generate", {"model": "tiny", "prompt": "x", "format": "json"}, 501, "format"),
+    ("/api/generate", {"model": "tiny", "prompt": "x", "format": "yaml"}, 400, "format"),
     ("/api/generate", {"model": "/etc/passwd", "prompt": "x"}, 400, "model name"),
     ("/api/pull", {"model": "x"}, 501, "yet"),
     ("/v1/chat/completions", {"model": "tiny", "messages": []}, 400, "at least one"),

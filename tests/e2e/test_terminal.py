@@ -332,7 +332,8 @@ def test_every_set_says_what_it_did(chat):
     for word in ("verbose", "quiet", "think", "nothink", "history", "nohistory", "wordwrap", "nowordwrap", "noformat"):
         assert typed(t, f"/set {word}").startswith(f"set {word}"), word
     assert "high" in typed(t, "/set think high") and typed(t, "/set think a-lot").startswith("error: ")
-    assert "not have it yet" in typed(t, "/set format json")
+    assert typed(t, "/set format json") == "set format: answers keep to it" and typed(t, "/set format").startswith("error: ")
+    assert typed(t, "/set format /none.json").startswith("error: ")
 
 
 def test_a_question_that_does_not_fit_costs_nothing_but_itself(chat):

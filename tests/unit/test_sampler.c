@@ -613,7 +613,7 @@ static void note_accepted(void *self, int32_t token) {
 static void a_constraint_decides_what_may_come(void **state) {
     (void)state;
     odd_only            o = {.bits = {0x0a}}; /* tokens 1 and 3 */
-    const hl_constraint constraint = {&o, allow_odd, note_accepted};
+    const hl_constraint constraint = {.self = &o, .allowed = allow_odd, .accept = note_accepted};
     const bool          odd[5] = {false, true, false, true, false};
     double              want[5];
     hl_sampler_params   p = plain();
