@@ -161,6 +161,27 @@ bool hl_view_has_prefix(hl_view v, const char *prefix) {
 
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
+bool hl_view_take_u64(hl_view *v, uint64_t *ret) {
+    uint64_t n = 0;
+    size_t   i = 0;
+    for (; i < v->len && v->ptr[i] >= '0' && v->ptr[i] <= '9'; i++) {
+        const uint64_t digit = (uint64_t)(v->ptr[i] - '0');
+        if (n > (UINT64_MAX - digit) / 10) return false;
+        n = 10 * n + digit;
+    }
+    if (i == 0) return false;
+    *v = (hl_view){v->ptr + i, v->len - i};
+    *ret = n;
+    return true;
+}
+
+bool hl_view_take(hl_view *v, const char *text) {
+    const size_t n = strlen(text);
+    if (!hl_view_has_prefix(*v, text)) return false;
+    *v = (hl_view){v->ptr + n, v->len - n};
+    return true;
+}
+
 hl_view hl_view_trim(hl_view v) {
     while (v.len && is_space(v.ptr[0])) v = (hl_view){v.ptr + 1, v.len - 1};
     while (v.len && is_space(v.ptr[v.len - 1])) v.len--;

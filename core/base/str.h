@@ -46,7 +46,11 @@ bool    hl_view_has_prefix(hl_view v, const char *prefix);
 /* For what goes on as a terminated text and would be cut: HL_E_FORMAT, and where the NUL byte is. `what`
  * names it: "template". */
 HL_MUST_CHECK hl_status hl_view_check_nul(hl_view v, const char *what, hl_err *err);
-hl_view                 hl_view_trim(hl_view v); /* ASCII white space at both ends */
+/* Cut a whole number off the front: digits, of a value below 2^64. False: there is none, and v is as it was.
+ * */
+bool    hl_view_take_u64(hl_view *v, uint64_t *ret);
+bool    hl_view_take(hl_view *v, const char *text); /* the same for a text that must stand there */
+hl_view hl_view_trim(hl_view v);                    /* ASCII white space at both ends */
 
 /* Read one UTF-8 character. Returns its length 1..4, 0 when the bytes at p are no valid character
  * (overlong, surrogate, cut off); *ret_cp is written on success only. */

@@ -34,6 +34,14 @@ hl_status hl_sha256_new(hl_sha256 **ret_sum, hl_err *err) {
     return HL_OK;
 }
 
+hl_status hl_sha256_copy(const hl_sha256 *h, hl_sha256 **ret_sum, hl_err *err) {
+    hl_sha256 *copy = hl_new(1, sizeof *copy);
+    if (!copy) return hl_fail(err, HL_E_NOMEM, "sha256: no memory");
+    *copy = *h;
+    *ret_sum = copy;
+    return HL_OK;
+}
+
 void hl_sha256_free(hl_sha256 *h) { hl_free(h); }
 
 hl_status hl_sha256_add(hl_sha256 *h, const void *data, size_t n, hl_err *err) {

@@ -18,6 +18,9 @@ void                    hl_sha256_free(hl_sha256 *h); /* NULL is allowed */
 
 HL_MUST_CHECK hl_status hl_sha256_add(hl_sha256 *h, const void *data, size_t n, hl_err *err);
 
+/* A second sum that has seen the same bytes. */
+HL_MUST_CHECK hl_status hl_sha256_copy(const hl_sha256 *h, hl_sha256 **ret_sum, hl_err *err);
+
 /* Write the sum as hex; the object can only be freed afterwards. */
 HL_MUST_CHECK hl_status hl_sha256_finish(hl_sha256 *h, char ret_hex[HL_SHA256_HEX_BYTES], hl_err *err);
 
