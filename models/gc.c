@@ -28,8 +28,10 @@
 
 enum {
     MANIFEST_ARENA_BYTES = 16 << 20,
-    FOREIGN_AGE_S = 3600, /* other programs write blobs before the manifest that names them, */
-    SENT_AGE_S = 3600,    /* and so do clients of a server */
+    ROOM_BELOW_BYTES = 800,     /* the longest path below the models folder is shorter */
+    DOWNLOAD_AGE_S = 7 * 86400, /* downloads that were broken off are gone on with for so long */
+    FOREIGN_AGE_S = 3600,       /* other programs write blobs before the manifest that names them, */
+    SENT_AGE_S = 3600,          /* and so do clients of a server */
 };
 
 /* ---- what is used ---- */
@@ -57,11 +59,25 @@ static hl_status add_digest(digest_set *set, const char *digest, hl_err *err) {
     return HL_OK;
 }
 
-static hl_status add_manifest(hl_store *s, const hl_name *name, digest_set *set, hl_err *err) {
+/* folder NULL: of the names; else one of the same shape. */
+static hl_status add_manifest(hl_store *s, const char *folder, const hl_name *name, digest_set *set,
+                              hl_err *err) {
     hl_arena    arena;
     hl_manifest m = {0};
+    char        path[PATH_MAX];
+    char       *text = NULL;
+    size_t      n = 0;
+    hl_status   status = HL_OK;
     hl_arena_init(&arena, MANIFEST_ARENA_BYTES);
-    hl_status status = hl_store_read_manifest(s, name, &arena, NULL, &m, err);
+    if (!folder) {
+        status = hl_store_read_manifest(s, name, &arena, NULL, &m, err);
+    } else {
+        (void)snprintf(path, sizeof path, "%.*s/%s/%s/%s/%s", PATH_MAX - ROOM_BELOW_BYTES, folder, name->host,
+                       name->space, name->model, name->tag);
+        status = hl_file_read(path, HL_MANIFEST_MAX_BYTES, &text, &n, err);
+        if (status == HL_OK) status = hl_manifest_parse((hl_view){text, n}, path, &arena, &m, err);
+        hl_free(text);
+    }
     if (status == HL_E_NOT_FOUND)
         status = HL_OK; /* another program removed it just now */
     else if (status == HL_OK)
@@ -74,9 +90,16 @@ static hl_status add_manifest(hl_store *s, const hl_name *name, digest_set *set,
 
 static hl_status collect_used(hl_store *s, digest_set *set, hl_err *err) {
     hl_disk_names names = {0};
+    char          before[PATH_MAX];
     hl_status     status = hl_store_walk(s, &names, err);
     for (size_t i = 0; i < names.n && status == HL_OK; i++)
-        status = add_manifest(s, &names.v[i].name, set, err);
+        status = add_manifest(s, NULL, &names.v[i].name, set, err);
+    hl_free(names.v);
+    names = (hl_disk_names){0};
+    hl_store_before_folder(s, before);
+    if (status == HL_OK) status = hl_store_walk_folder(before, &names, err);
+    for (size_t i = 0; i < names.n && status == HL_OK; i++)
+        status = add_manifest(s, before, &names.v[i].name, set, err);
     hl_free(names.v);
     if (status == HL_OK && set->n) qsort(set->v, set->n, HL_DIGEST_BYTES, compare_digests);
     return status;
@@ -231,6 +254,30 @@ static void collect_foreign(gc_walk *w, const char *name) {
                       : "hyperlama did not write it");
 }
 
+/* A pull that was broken off: its bytes, and the map beside them. Who goes on with it holds a lock. */
+static void collect_download(gc_walk *w, const char *name) {
+    char         path[PATH_MAX], map[PATH_MAX + 8], below[NAME_MAX + 8];
+    struct stat  st;
+    const size_t n = strlen(name), n_map = sizeof HL_DOWNLOAD_MAP_TAIL - 1;
+    int          fd = -1;
+    if (strncmp(name, HL_DOWNLOAD_HEAD, sizeof HL_DOWNLOAD_HEAD - 1) != 0) return;
+    const bool is_map = n > n_map && strcmp(name + n - n_map, HL_DOWNLOAD_MAP_TAIL) == 0;
+    (void)snprintf(below, sizeof below, "blobs/%.*s", (int)(is_map ? n - n_map : n), name);
+    hl_store_path(w->s, below, path);
+    (void)snprintf(map, sizeof map, "%s" HL_DOWNLOAD_MAP_TAIL, path);
+    if (is_map && access(path, F_OK) != 0 && !w->how->dry_run) (void)unlink(map); /* alone it says nothing */
+    if (is_map || hl_file_open(path, O_RDWR | O_NOFOLLOW, 0, &fd, &st, NULL) != HL_OK) return;
+    st.st_size = (off_t)st.st_blocks * 512; /* what is asked for counts, too */
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        keep_file(w, path, &st, "it is being downloaded");
+    else if (!w->how->all && age_s(&st) < DOWNLOAD_AGE_S)
+        keep_file(w, path, &st,
+                  "a pull that was broken off; the next one goes on from there (--all deletes it)");
+    else if (drop_file(w, path, &st, "a pull that was broken off") && !w->how->dry_run)
+        (void)unlink(map);
+    (void)close(fd);
+}
+
 static hl_status collect_locked(gc_walk *w, digest_set *set, hl_err *err) {
     char      path[PATH_MAX];
     hl_status status = collect_used(w->s, set, err);
@@ -244,7 +291,10 @@ static hl_status collect_locked(gc_walk *w, digest_set *set, hl_err *err) {
     DIR *dir = status == HL_OK ? opendir(path) : NULL;
     if (status == HL_OK && !dir && errno != ENOENT)
         return hl_fail(err, hl_errno_status(errno), "read folder '%s': %s", path, strerror(errno));
-    for (const struct dirent *e; dir && (e = readdir(dir));) collect_foreign(w, e->d_name);
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
+        collect_foreign(w, e->d_name);
+        collect_download(w, e->d_name);
+    }
     if (dir) (void)closedir(dir);
     return status;
 }
@@ -343,6 +393,7 @@ static hl_status remove_locked(hl_store *s, const hl_disk_name *on_disk, hl_remo
     if (hl_path_dir(path, dir, sizeof dir) && hl_dir_sync(dir, NULL) != HL_OK)
         hl_event(s->events, HL_LOG_DEBUG, "models", "sync-failed", "path=\"%s\"", dir);
     remove_empty_folders(s, &on_disk->name);
+    hl_store_forget_versions(s, &on_disk->name);
     if (s->id[0]) hl_db_drop_model(s->db, s->id, full);
     ret->name = on_disk->name;
     hl_store_gc(s, readable ? &m : NULL, ret);

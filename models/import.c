@@ -290,6 +290,30 @@ static hl_status run_job(import_job *job, const char *const *paths, size_t n_pat
     return status;
 }
 
+hl_status hl_store_import_files(hl_store *s, hl_import_file *files, size_t n, hl_name *name, hl_err *err) {
+    static const hl_import_options defaults = {0};
+    import_job   job = {.s = s, .options = &defaults, .name = *name, .sources = files, .n_sources = n};
+    const char **paths = hl_new(n, sizeof *paths);
+    size_t       n_parts = 0, n_found = 0;
+    if (!paths) return hl_fail(err, HL_E_NOMEM, "import: no memory for %zu files", n);
+    job.layers.s = s;
+    while (n_parts < n && strcmp(files[n_parts].media_type, HL_MEDIA_MODEL) == 0) {
+        paths[n_parts] = files[n_parts].path;
+        n_parts++;
+    }
+    hl_status status = check_gguf(&job, paths, n_parts, &n_found, err);
+    if (status == HL_OK && n_found != n_parts)
+        status =
+            hl_fail(err, HL_E_FORMAT, "'%s' is one of %zu parts, and %zu came", paths[0], n_found, n_parts);
+    (void)pthread_mutex_lock(&s->mutex);
+    if (status == HL_OK) status = commit(&job, err);
+    (void)pthread_mutex_unlock(&s->mutex);
+    if (status == HL_OK) *name = job.name;
+    hl_blob_layers_done(&job.layers);
+    hl_free(paths);
+    return status;
+}
+
 hl_status hl_store_import(hl_store *s, const char *const *paths, size_t n_paths, const char *name,
                           const hl_import_options *options, hl_name *ret_name, hl_err *err) {
     static const hl_import_options defaults = {0};

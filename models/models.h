@@ -268,6 +268,14 @@ typedef struct hl_removed {
  * out    ret_removed  NULL is allowed */
 HL_MUST_CHECK hl_status hl_store_remove(hl_store *s, const char *text, hl_removed *ret_removed, hl_err *err);
 
+/* The version before: what a pull replaced. Going back swaps the two, so that going back again undoes it.
+ * fails  HL_E_NOT_FOUND  no such model, or no version before is kept; HL_E_IO, HL_E_BUSY
+ * out    ret_name  NULL is allowed */
+HL_MUST_CHECK hl_status hl_store_go_back(hl_store *s, const char *text, hl_name *ret_name, hl_err *err);
+/* A pinned model is left alone by hl_store_pull(). */
+HL_MUST_CHECK hl_status hl_store_pin(hl_store *s, const char *text, bool is_on, hl_err *err);
+bool                    hl_store_is_pinned(hl_store *s, const char *text);
+
 typedef struct hl_garbage { /* a file that no model needs */
     const char *path;
     uint64_t    n_bytes; /* that its deletion frees; links to files that live on elsewhere count 0 */

@@ -264,10 +264,16 @@ static hl_status walk_level(char path[PATH_MAX], int level, hl_name *name, hl_di
 }
 
 hl_status hl_store_walk(hl_store *s, hl_disk_names *ret, hl_err *err) {
+    char path[PATH_MAX];
+    hl_store_path(s, "manifests", path);
+    return hl_store_walk_folder(path, ret, err);
+}
+
+hl_status hl_store_walk_folder(const char *folder, hl_disk_names *ret, hl_err *err) {
     char          path[PATH_MAX];
     hl_name       name = {.has_tag = true};
     hl_disk_names names = {0};
-    hl_store_path(s, "manifests", path);
+    (void)snprintf(path, sizeof path, "%s", folder);
     const hl_status status = walk_level(path, HL_NAME_HOST, &name, &names, err);
     if (status != HL_OK) {
         hl_free(names.v);

@@ -52,6 +52,8 @@ typedef struct hl_disk_names {
 
 /* Read all names; a folder that is not there has none. Free with hl_free(ret->v). */
 HL_MUST_CHECK hl_status hl_store_walk(hl_store *s, hl_disk_names *ret, hl_err *err);
+/* The same in another folder of this shape. */
+HL_MUST_CHECK hl_status hl_store_walk_folder(const char *folder, hl_disk_names *ret, hl_err *err);
 
 /* Find a name that is equal but for case; false when there is none or the walk failed. */
 HL_MUST_CHECK hl_status hl_store_find_exact(hl_store *s, const hl_name *name, hl_disk_name *ret, hl_err *err);
@@ -182,12 +184,30 @@ HL_MUST_CHECK hl_status hl_store_find_sound_blob(hl_store *s, hl_import_file *sr
 /* Can the source be hard-linked among the blobs? Tries it. */
 bool hl_store_can_link(hl_store *s, const hl_import_file *src);
 
+/* Make a model of GGUF files whose digests are known: downloads, and blobs that are there. The first ones are
+ * the model's parts, in order. A file that got its name has no `partial` afterwards.
+ * in/out name  as hl_store_put_model() */
+HL_MUST_CHECK hl_status hl_store_import_files(hl_store *s, hl_import_file *files, size_t n, hl_name *name,
+                                              hl_err *err);
+
 /* Clone or copy the source into a partial file; fn sees every piece of a copy. Lets go of the mutex. */
 HL_MUST_CHECK hl_status hl_store_copy_in(hl_store *s, hl_import_file *src, hl_progress_step_fn *fn,
                                          void *user, hl_err *err);
 
 /* Give the source its name among the blobs, and record that. Under the lock. */
 HL_MUST_CHECK hl_status hl_store_commit_blob(hl_store *s, hl_import_file *src, hl_err *err);
+
+/* Downloads that were broken off: a file and its map (models/registry/partial.h). */
+#define HL_DOWNLOAD_HEAD     "hyperlama-download-"
+#define HL_DOWNLOAD_TAIL     ""
+#define HL_DOWNLOAD_MAP_TAIL ".map"
+
+/* ---- versions.c; under the lock ---- */
+void hl_store_before_folder(const hl_store *s, char ret[PATH_MAX]);
+/* The manifest of a name becomes that of its version before. There may be none. */
+HL_MUST_CHECK hl_status hl_store_keep_before(hl_store *s, const hl_name *name, hl_err *err);
+/* The name is gone: so is what was kept for it. */
+void hl_store_forget_versions(hl_store *s, const hl_name *name);
 
 /* ---- gc.c ---- */
 /* Delete blobs that this program placed and no manifest uses.

@@ -25,6 +25,8 @@ pkg libmicrohttpd-dev libmicrohttpd
 pkg libcmocka-dev cmocka
 tool haproxy haproxy
 tool openssl openssl
+tool docker-registry docker-registry
+tool apache2-utils htpasswd
 tool python3 python3
 tool clang-format clang-format
 module python3-pytest pytest

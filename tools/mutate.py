@@ -69,6 +69,9 @@ OWNERS = {
     "engine/tokenizer/": "unit/test_tokenizer unit/test_tokenizer_hostile golden/test_tokenizer_golden unit/test_stop",
     "models/": "unit/test_db unit/test_store unit/test_store_record unit/test_store_check unit/test_store_gc unit/test_manifest unit/test_modelfile unit/test_name migrate/test_migrate"
                " fault/test_store_faults fault/test_store_io_faults e2e/test_commands.py e2e/test_store.py",
+    "models/registry": "unit/test_ref e2e/test_pull.py",
+    "models/versions": "e2e/test_pull.py",
+    "models/upload": "e2e/test_blobs.py",
     "host/": "unit/test_options unit/test_conversation unit/test_resident e2e/test_run.py e2e/test_commands.py",
     "runner/": "unit/test_generation unit/test_runner",
 }

@@ -96,6 +96,7 @@ CONDITIONS = {
     "no systemd": lambda reason: not shutil.which("systemd-socket-activate"),
     "not root": lambda reason: os.geteuid() != 0,
     "no jsonschema": lambda reason: importlib.util.find_spec("jsonschema") is None,
+    "no registry": lambda reason: not shutil.which("docker-registry") or not shutil.which("htpasswd"),
     "no node": lambda reason: not shutil.which("node") or not shutil.which("npm"),
     "no shared data": lambda reason: not os.path.isdir(os.environ.get("HL_TEST_SHARED", "../shared") + "/data"),
 }
