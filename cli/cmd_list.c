@@ -9,6 +9,7 @@
 #include "cli/term/progress.h"
 #include "cli/term/say.h"
 #include "core/base/clock.h"
+#include "core/base/mem.h"
 
 static void add_entry(hl_json_out *j, const hl_store_entry *e) {
     hl_json_open(j, NULL, '{');
@@ -55,13 +56,41 @@ static void print_table(const hl_app *app, const hl_store_list *list) {
     }
 }
 
+/* Keep those that their registries have another version of. *ret_kept: what list->entries is then, to be
+ * freed. */
+static hl_status keep_outdated(const hl_app *app, hl_host *host, bool insecure, hl_store_list *list,
+                               hl_store_entry **ret_kept, hl_err *err) {
+    hl_store_entry *kept = hl_new(list->n ? list->n : 1, sizeof *kept);
+    size_t          n = 0;
+    hl_status       status = HL_OK;
+    if (!kept) return hl_fail(err, HL_E_NOMEM, "list: no memory");
+    for (size_t i = 0; i < list->n && status == HL_OK; i++) {
+        const hl_pull_options options = {.dry_run = true, .insecure = insecure};
+        hl_pulled             result = {0};
+        hl_err                why = {0};
+        const hl_status       one = hl_host_pull(host, list->entries[i].text, &options, &result, &why);
+        if (one == HL_E_CANCEL || one == HL_E_UNSUPPORTED)
+            status = hl_fail(err, one, "%s", why.text);
+        else if (one != HL_OK)
+            hl_app_note(app, "note: %s", why.text);
+        else if (result.is_new)
+            kept[n++] = list->entries[i];
+    }
+    *list = (hl_store_list){n, kept};
+    *ret_kept = kept;
+    return status;
+}
+
 hl_status hl_cmd_list(hl_app *app, const hl_args *args, hl_err *err) {
-    hl_host       *host = NULL;
-    hl_store      *store = NULL;
-    hl_store_list *list = NULL;
-    hl_status      status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
+    hl_host        *host = NULL;
+    hl_store       *store = NULL;
+    hl_store_list  *list = NULL;
+    hl_store_entry *kept = NULL;
+    hl_status       status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_store(host, &store, err);
     if (status == HL_OK) status = hl_store_list_models(store, hl_args_at(args, 0), &list, err);
+    if (status == HL_OK && hl_args_has(args, "outdated"))
+        status = keep_outdated(app, host, hl_args_has(args, "insecure"), list, &kept, err);
     if (status != HL_OK) goto out;
     if (hl_args_has(args, "json")) {
         status = print_json(app, list, err);
@@ -70,9 +99,11 @@ hl_status hl_cmd_list(hl_app *app, const hl_args *args, hl_err *err) {
     } else {
         print_table(app, list);
         if (list->n == 0 && app->out_is_tty)
-            hl_app_note(app, "no models yet: hyperlama import FILE.gguf NAME brings one in");
+            hl_app_note(app,
+                        "no models yet: hyperlama pull NAME gets one, import FILE.gguf NAME brings one in");
     }
 out:
+    hl_free(kept);
     hl_store_list_free(list);
     hl_host_free(host);
     return status;

@@ -14,6 +14,7 @@
 #include "cli/args.h"
 #include "cli/files.h"
 #include "cli/talk.h"
+#include "cli/transfer_show.h"
 #include "core/base/duration.h"
 #include "core/base/mem.h"
 
@@ -140,8 +141,6 @@ static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
     t->as_json = hl_args_has(args, "json");
     t->is_local = hl_args_has(args, "local");
     if (hl_args_has(args, "nowordwrap")) t->wordwrap = false;
-    if (hl_args_has(args, "insecure"))
-        hl_app_note(t->app, "note: --insecure has no effect: this build downloads nothing");
     hl_status status = HL_OK;
     if (think) status = hl_talk_set_think(t, think, err);
     if (status == HL_OK) status = hl_talk_set_format(t, hl_args_text(args, "format"), err);
@@ -150,6 +149,36 @@ static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
     if (status == HL_OK) status = set_tools(t, hl_args_text(args, "tools"), err);
     if (status == HL_OK) status = set_keep(t, hl_args_text(args, "keep-alive"), err);
     return status != HL_OK ? status : apply_options(t, args, err);
+}
+
+/* A name that is not here is pulled, as Ollama's users expect; files, names of the settings and --local are
+ * not. When that fails, too, both reasons are said: the first one may name what was meant. */
+static hl_status pull_missing(hl_talk *t, const hl_args *args, const char *name, const hl_err *why_missing,
+                              hl_err *err) {
+    hl_transfer_show *show = NULL;
+    hl_err            why = {0};
+    hl_ref            ref;
+    if (t->is_local || hl_host_has_own_name(t->host, name) || hl_ref_parse(name, &ref, NULL) != HL_OK ||
+        ref.kind == HL_REF_PATH || hl_host_check_online(t->host, name, NULL) != HL_OK)
+        return hl_fail(err, why_missing->status, "%s", why_missing->text);
+    hl_status status = hl_transfer_show_new(t->app, false, false, &show, err);
+    if (status != HL_OK) return status;
+    const hl_pull_options options = {
+        .insecure = hl_args_has(args, "insecure"), .progress = hl_transfer_show_step, .user = show};
+    status = hl_host_pull(t->host, name, &options, NULL, &why);
+    hl_transfer_show_end(show);
+    hl_transfer_show_free(show);
+    if (status == HL_OK) return hl_talk_open(t, name, err);
+    if (status == HL_E_CANCEL || status == HL_E_NOMEM) return hl_fail(err, status, "%s", why.text);
+    return hl_fail(err, why_missing->status, "%s; and it could not be pulled: %s", why_missing->text,
+                   why.text);
+}
+
+static hl_status open_model(hl_talk *t, const hl_args *args, const char *name, hl_err *err) {
+    hl_err          why = {0};
+    const hl_status status = hl_talk_open(t, name, &why);
+    if (status == HL_E_NOT_FOUND && t->host) return pull_missing(t, args, name, &why, err);
+    return status == HL_OK ? HL_OK : hl_fail(err, status, "%s", why.text);
 }
 
 hl_status hl_cmd_run(hl_app *app, const hl_args *args, hl_err *err) {
@@ -169,7 +198,7 @@ hl_status hl_cmd_run(hl_app *app, const hl_args *args, hl_err *err) {
         status =
             hl_fail(err, HL_E_ARG, "run: --tools: expected a prompt with it; a chat cannot answer calls");
     t.is_chat = is_chat;
-    if (status == HL_OK) status = hl_talk_open(&t, hl_args_at(args, 0), err);
+    if (status == HL_OK) status = open_model(&t, args, hl_args_at(args, 0), err);
     if (status == HL_OK) status = is_chat ? hl_repl(&t, err) : hl_talk_ask(&t, hl_str_view(&prompt), err);
     if (status == HL_E_CANCEL && !hl_signal.stop) status = HL_OK; /* the reader went away: main() sees that */
     hl_str_done(&prompt);

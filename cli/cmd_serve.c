@@ -163,7 +163,10 @@ hl_status hl_cmd_serve(hl_app *app, const hl_args *args, hl_err *err) {
     if (status == HL_OK) status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK)
         status = hl_server_start(host, app->config, &app->events, hl_version(), given, n_given, &server, err);
-    if (status == HL_OK && hl_args_has(args, "airgap")) status = cut_off(app, err);
+    if (status == HL_OK && hl_args_has(args, "airgap")) {
+        hl_host_cut_off(host);
+        status = cut_off(app, err);
+    }
     if (status == HL_OK)
         serve(app, server);
     else

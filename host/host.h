@@ -12,6 +12,7 @@
 #include "hyperlama/base.h"
 #include "hyperlama/engine.h"
 #include "models/models.h"
+#include "models/registry.h"
 #include "hyperlama/runner.h"
 
 /* Where things live. Absolute where the environment allows it; each ends without a slash. */
@@ -135,6 +136,19 @@ const char *hl_host_kv_type(const hl_host *h); /* the setting's word: "f16" */
 
 /* Count that the model was used, for `list`. After the answer, because it may wait for another process. */
 void hl_host_count_use(hl_host *h, const hl_source *source);
+
+/* ---- Models elsewhere ---- */
+
+/* hl_store_pull(), hl_store_push(), as the settings say.
+ * fails  HL_E_UNSUPPORTED  registry.offline, or hl_host_cut_off(); as those */
+HL_MUST_CHECK hl_status hl_host_pull(hl_host *h, const char *name, const hl_pull_options *options,
+                                     hl_pulled *ret_pulled, hl_err *err);
+HL_MUST_CHECK hl_status hl_host_push(hl_host *h, const char *name, const hl_push_options *options,
+                                     hl_err *err);
+/* May anything be pulled or pushed? `name` is for the message. fails HL_E_UNSUPPORTED */
+HL_MUST_CHECK hl_status hl_host_check_online(const hl_host *h, const char *name, hl_err *err);
+/* No connection leaves this process any more: to be said before it is tried. */
+void hl_host_cut_off(hl_host *h);
 
 /* ---- What the key/value cache on disk keeps of each model (docs/formats/kv-cache.md) ---- */
 

@@ -22,8 +22,9 @@ struct hl_host {
     const hl_events *events;
     hl_store        *store; /* NULL: not opened yet; likewise below */
     hl_engine       *engine;
-    bool             is_locked; /* this process, by hl_host_lock_down() */
-    int32_t          n_threads; /* the engine's, as asked for */
+    bool             is_locked;  /* this process, by hl_host_lock_down() */
+    bool             is_cut_off; /* hl_host_cut_off(); atomic */
+    int32_t          n_threads;  /* the engine's, as asked for */
 
     pthread_mutex_t lock; /* guards all that is not const; free while a model is loaded or unloaded */
     pthread_cond_t  changed;

@@ -209,8 +209,7 @@ static hl_status write_show(hl_exchange *x, const hl_source *source, const hl_mo
     return HL_OK;
 }
 
-/* `model`, or `name` as it was once called. */
-static hl_status read_name(const json_t *body, const char **ret, hl_err *err) {
+hl_status hl_ollama_read_name(const json_t *body, const char **ret, hl_err *err) {
     *ret = NULL;
     hl_status status = hl_field_text(body, "model", ret, err);
     if (status == HL_OK && !*ret) status = hl_field_text(body, "name", ret, err);
@@ -224,7 +223,7 @@ hl_status hl_api_show(hl_exchange *x, hl_err *err) {
     hl_source  *source = NULL;
     hl_model   *model = NULL;
     hl_status   status = hl_exchange_read_json(x, &body, err);
-    if (status == HL_OK) status = read_name(body, &name, err);
+    if (status == HL_OK) status = hl_ollama_read_name(body, &name, err);
     if (status == HL_OK) status = hl_host_find_stored(x->server->host, name, HL_OPEN_FOR_SHOW, &source, err);
     if (status == HL_OK) status = hl_host_open_model(x->server->host, source, true, &model, err);
     if (status == HL_OK) status = write_show(x, source, model, err);
@@ -255,7 +254,7 @@ hl_status hl_api_delete(hl_exchange *x, hl_err *err) {
     json_t     *body = NULL;
     const char *name = NULL;
     hl_status   status = hl_exchange_read_json(x, &body, err);
-    if (status == HL_OK) status = read_name(body, &name, err);
+    if (status == HL_OK) status = hl_ollama_read_name(body, &name, err);
     if (status == HL_OK) status = hl_host_remove(x->server->host, name, NULL, NULL, err);
     json_decref(body);
     return status;

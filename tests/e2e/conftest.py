@@ -22,7 +22,7 @@ class Cli:
         self.home = folder / "home"
         keep = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LD_LIBRARY_PATH") or k.endswith("SAN_OPTIONS")}
         self.env = dict(keep, HOME=str(folder), HYPERLAMA_HOME=str(self.home), HYPERLAMA_CONFIG=str(folder / "settings.ini"),
-                        TERM="xterm",
+                        TERM="xterm", HYPERLAMA_REGISTRY_OFFLINE="yes",  # who pulls takes it out
                         # libedit 3.1-20221030 never frees the names of functions added to it
                         LSAN_OPTIONS=f"suppressions={HERE}/lsan.supp:print_suppressions=0")
         if os.environ.get("HL_TEST_CPU"):  # the processor that a run is about, as in tests/need.h; --cpu of a test wins

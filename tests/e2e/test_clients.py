@@ -101,3 +101,25 @@ def test_two_models_at_once(server):
     streams = [c.chat(m, HELLO, options={"temperature": 0, "num_predict": 12}, stream=True) for m in ("smollm2:135m", "gemma3:270m")]
     said = ["".join(p.message.content for p in pair) for pair in zip(*(list(s) for s in streams))]
     assert said and {m.model for m in c.ps().models} == {"smollm2:135m", "gemma3:270m"}
+
+
+def test_ollama_pulls(cli, tmp_path):
+    import contextlib
+
+    import tiny_model
+    from bad_server import Bad
+    ollama = client_module("ollama")
+    tiny_model.make(tmp_path / "m.gguf", ("Hello", " world."), name="m")
+    data = (tmp_path / "m.gguf").read_bytes()
+    with contextlib.closing(Bad()) as bad, Server(cli, {"HYPERLAMA_REGISTRY_OFFLINE": "no"}) as server:
+        c = ollama.Client(f"http://{server.host}:{server.port}")
+        bad.add_model("me/m", [("model", data)])
+        name = f"http://{bad.host}/me/m"
+        lines = list(c.pull(name, insecure=True, stream=True))
+        assert lines[0].status == "pulling manifest" and lines[-1].status == "success"
+        assert any(x.total == x.completed == len(data) for x in lines)
+        assert c.pull(name, insecure=True).status == "success"
+        with pytest.raises(ollama.ResponseError) as e:
+            c.pull(f"http://{bad.host}/me/none", insecure=True)
+        assert e.value.status_code == 404
+        assert c.create_blob(tmp_path / "m.gguf").startswith("sha256:")

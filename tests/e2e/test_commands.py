@@ -3,7 +3,7 @@ import json
 import re
 import subprocess
 
-LATER = ["pull", "push", "create", "quantize"]
+LATER = ["create", "quantize"]
 WORKING = ["run", "import", "show", "list", "rm", "gc", "bench", "info", "config", "doctor", "tokenize", "template", "score", "embed",
            "completion", "version", "help"]
 
@@ -211,7 +211,7 @@ def test_flags_of_ollama_are_known(cli):
         done = cli("run", model, "hi", *args)
         assert done.returncode == 16 and args[0].split("=")[0] in done.stderr and "not" in done.stderr
     done = cli("run", model, "hi", "--insecure")
-    assert done.returncode == 0 and "no effect" in done.stderr
+    assert done.returncode == 0
     for word in ("true", "false"):
         assert cli("run", model, "hi", f"--think={word}").stderr == ""
     for word in ("high", "medium", "low", "max"):

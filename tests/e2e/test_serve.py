@@ -355,7 +355,7 @@ def test_overflow_is_said_in_the_words_that_agents_look_for(serve):
     ("/api/generate", {"model": "tiny", "prompt": "x", "raw": True, "system": "y"}, 400, "raw"),
     ("/api/generate", {"model": "tiny", "prompt": "x", "format": "yaml"}, 400, "format"),
     ("/api/generate", {"model": "/etc/passwd", "prompt": "x"}, 400, "model name"),
-    ("/api/pull", {"model": "x"}, 501, "yet"),
+    ("/api/pull", {"model": ""}, 400, "required"),
     ("/v1/chat/completions", {"model": "tiny", "messages": []}, 400, "at least one"),
     ("/v1/chat/completions", dict(user(), n=0), 400, "n: 0 is out of range"),
     ("/v1/chat/completions", dict(user(), top_logprobs=3), 400, "logprobs"),
