@@ -33,12 +33,20 @@ static hl_status begin(hl_exchange *x, hl_err *err) {
     return status == HL_OK ? hl_upload_begin(store, digest, x->n_announced, &x->upload, err) : status;
 }
 
-/* Runs for each piece of the body. */
-hl_status hl_api_blob_send(hl_exchange *x, hl_err *err) {
+static hl_status take_piece(hl_exchange *x, hl_err *err) {
     hl_status status = x->upload ? HL_OK : begin(x, err);
     if (status == HL_OK) status = hl_upload_add(x->upload, hl_str_view(&x->body), err);
     if (status != HL_OK || !x->is_last) return status;
     status = hl_upload_finish(x->upload, err);
     if (status == HL_OK && !hl_upload_is_present(x->upload)) x->code = 201;
+    return status;
+}
+
+/* Runs for each piece of the body. */
+hl_status hl_api_blob_send(hl_exchange *x, hl_err *err) {
+    const hl_status status = take_piece(x, err);
+    if (status == HL_OK) return HL_OK;
+    hl_upload_free(x->upload); /* nothing of it is left when the client hears why */
+    x->upload = NULL;
     return status;
 }
