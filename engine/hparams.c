@@ -76,6 +76,7 @@ static void read_windows(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp) 
     uint32_t             window = hl_key_u32(r, "attention.sliding_window", arch->window_default);
     const hl_gguf_value *v = hl_key_find(r, "attention.sliding_window_pattern", key, sizeof key);
     if (arch->window_fixed > 0) window = is_zero(r, "attention.sliding_window") ? 0 : arch->window_fixed;
+    if (arch->needs_window && window == 0) (void)hl_key_need_u32(r, "attention.sliding_window");
     if (r->status != HL_OK || window == 0) return;
     if (arch->window_layers > 0 && hp->n_layers != arch->window_layers) return;
     if (!v && arch->window_of_pattern_key) return;
@@ -198,7 +199,8 @@ static void read_window_rope(hl_key_reader *r, const hl_arch *arch, hl_hparams *
 static void find_rotating(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp) {
     const bool is_still = arch->rope == HL_ROPE_NONE ||
                           (arch->rotates_if_finetuned && !hl_key_bool(r, "rope.scaling.finetuned", true));
-    const bool counts = arch->window_layers == 0 || hp->n_layers == arch->window_layers;
+    const uint32_t n_lead = hl_key_u32(r, "leading_dense_block_count", 0);
+    const bool     counts = arch->window_layers == 0 || hp->n_layers == arch->window_layers;
     enum { MAVERICK_EXPERTS = 128 }; /* of Llama 4, the one that has none of these norms */
     if (is_still) hp->ropes[0].n_rot = hp->ropes[1].n_rot = 0;
     for (uint32_t i = 0; i < hp->n_layers; i++) {
@@ -206,7 +208,8 @@ static void find_rotating(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp)
         p->rotates = !is_still;
         p->norms_turned = arch->plain_norm_behind_rope && hp->n_experts != MAVERICK_EXPERTS;
         if (arch->still == HL_STILL_EVERY_4TH && (i + 1) % 4 == 0) p->rotates = false;
-        if (arch->still == HL_STILL_UNWINDOWED && counts && p->window == 0) p->rotates = false;
+        if (arch->still == HL_STILL_UNWINDOWED && counts && p->window == 0)
+            p->rotates = arch->lead_rotates && i < n_lead;
     }
 }
 
@@ -296,6 +299,8 @@ hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_arena *arena
     hl_key_read_blocks(&r, arch, &hp);
     hp.rms_eps = hl_key_f32(&r, "attention.layer_norm_rms_epsilon", 1e-5f);
     hp.layer_eps = hl_key_f32(&r, "attention.layer_norm_epsilon", arch->norms_behind ? 1e-12f : 1e-5f);
+    hp.norm = arch->norm;
+    if (arch->norm_by_key && hl_key_f32(&r, "attention.layer_norm_epsilon", 0) > 0) hp.norm = HL_NORM_LAYER;
     if (arch->fixed_eps > 0) hp.rms_eps = hp.layer_eps = arch->fixed_eps;
     if (arch->is_encoder) {
         read_token_types(&r, &hp);

@@ -379,6 +379,18 @@ static void take_aliases(hl_layer *l) {
     if (!l->v[HL_W_CHOICE_BIAS]) l->v[HL_W_CHOICE_BIAS] = l->v[HL_W_CHOICE_BIAS_BARE];
 }
 
+/* Keys can be values only where they are as long. */
+static hl_status check_values(const hl_model *m, hl_err *err) {
+    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
+        const hl_layer *l = &m->layers[i];
+        if (l->w[HL_W_V].data || !l->w[HL_W_K].data || l->p->v_dim == l->p->head_dim) continue;
+        return hl_fail(err, HL_E_FORMAT,
+                       "tensor 'blk.%u.attn_v.weight' is missing, and keys of %u values are no values of %u",
+                       i, l->p->head_dim, l->p->v_dim);
+    }
+    return HL_OK;
+}
+
 /* Weights of norms that have none, and for functions whose other argument is missing. */
 static hl_status make_ones(hl_model *m, hl_err *err) {
     const uint32_t n = m->hp.n_experts > m->hp.n_embd ? m->hp.n_experts : m->hp.n_embd;
@@ -442,7 +454,7 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
         take_aliases(&m->layers[i]);
         note_needs(&m->layers[i]);
     }
-    if ((status = make_ones(m, err)) != HL_OK) return status;
+    if ((status = make_ones(m, err)) != HL_OK || (status = check_values(m, err)) != HL_OK) return status;
     if (n_bound < hl_gguf_n_tensors(m->gguf))
         hl_event(&m->engine->events, HL_LOG_DEBUG, "engine", "tensors-unused", "n=%zu of=%zu action=ignored",
                  hl_gguf_n_tensors(m->gguf) - n_bound, hl_gguf_n_tensors(m->gguf));

@@ -138,6 +138,7 @@ typedef struct hl_hparams {
     float            max_alibi_bias;              /* 0: none */
     float            clamp_qkv;   /* queries, keys and values are within +-this; 0: no limit */
     float            value_scale; /* 1: none */
+    hl_norm_kind     norm;
     hl_activation    activation;
     hl_temperature   temperature;
     hl_router_params router;

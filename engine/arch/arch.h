@@ -157,9 +157,11 @@ typedef struct hl_arch {
     hl_weight_use weights[HL_W_count];
     uint32_t      by_layer; /* HL_BY_LAYER_* */
     hl_norm_kind  norm;
-    bool          bare_norms; /* norms in front of blocks have no weights */
+    bool          norm_by_key; /* of the kind whose epsilon the file has */
+    bool          bare_norms;  /* norms in front of blocks have no weights */
     hl_rope_kind  rope;
     hl_still      still;
+    bool          lead_rotates; /* leading_dense_block_count layers rotate all the same */
     hl_activation activation;
     bool          reads_activation; /* hidden_activation */
     hl_residual   residual;
@@ -176,6 +178,7 @@ typedef struct hl_arch {
     uint32_t
         window_layers; /* windows, and layers that do not rotate, only with this many layers; 0: always */
     uint32_t window_default;  /* when attention.sliding_window is absent or 0; 0: then there are no windows */
+    bool     needs_window;    /* a file without attention.sliding_window is malformed */
     uint32_t window_fixed;    /* whatever the file says, unless that is 0; 0: the file says it */
     bool     window_is_chunk; /* a row sees what stands in the same chunk of so many positions */
     float    window_rope_base;     /* rotation base of windowed layers without a key; 0: that of the others */

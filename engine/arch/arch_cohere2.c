@@ -16,5 +16,6 @@ const hl_arch hl_arch_cohere2 = {
     .activation = HL_ACTIVATION_SWIGLU,
     .residual = HL_RESIDUAL_PARALLEL,
     .scales = HL_SCALES_MULTIPLY,
+    .needs_window = true,
     .window_pattern = 4,
 };

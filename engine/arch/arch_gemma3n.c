@@ -37,6 +37,7 @@ const hl_arch hl_arch_gemma3n = {
     .scale_embd = true,
     .has_softcap = true,
     .final_softcap = 30.0f,
+    .needs_window = true,
     .window_pattern = 5,
     .window_rope_base = 10000.0f,
     .window_rope_plain = true,

@@ -40,6 +40,7 @@ const hl_arch hl_arch_gemma4 = {
     .activation = HL_ACTIVATION_GEGLU,
     .scale_embd = true,
     .has_softcap = true,
+    .needs_window = true,
     .window_pattern = 6,
     .window_by_key = true,
     .window_rope_base = 10000.0f,

@@ -16,6 +16,7 @@ const hl_arch hl_arch_gpt_oss = {
                 HL_ALLOWS(GATE_EXPS_BIAS), HL_ALLOWS(UP_EXPS_BIAS), HL_ALLOWS(DOWN_EXPS_BIAS)},
     .rope = HL_ROPE_HALVES,
     .activation = HL_ACTIVATION_OAI,
+    .needs_window = true,
     .window_pattern = 2,
     .router = {.gate = HL_GATE_CHOSEN, .shares = HL_SHARES_RAW},
     .needs_experts = true,

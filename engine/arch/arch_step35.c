@@ -16,6 +16,7 @@ const hl_arch hl_arch_step35 = {
     .by_layer = HL_BY_LAYER_HEADS | HL_BY_LAYER_KV_HEADS | HL_BY_LAYER_FF,
     .rope = HL_ROPE_HALVES,
     .activation = HL_ACTIVATION_SWIGLU,
+    .needs_window = true,
     .window_pattern = 4,
     .window_by_key = true,
     .window_rope_base = 10000.0f,

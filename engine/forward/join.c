@@ -8,7 +8,7 @@
 void hl_norm_values(const hl_pass *f, size_t n, const float *x, const float *weight, const float *bias,
                     float *y) {
     const hl_hparams *hp = &f->m->hp;
-    if (f->m->arch->norm == HL_NORM_LAYER) {
+    if (hp->norm == HL_NORM_LAYER) {
         f->k->layernorm(n, x, weight ? weight : f->m->ones, bias, hp->layer_eps, y);
         return;
     }

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_arch_table.c - every architecture of the table runs: a tiny model with all tensors that it needs or
+ * allows computes numbers, the same at once, token by token, in pieces of seven and by plain C, with weights in
+ * f32 and packed.
+ *
+ * Whether they are the right ones say the records (test_arch_records.c), where there are such.
+ */
+#include "tests/golden/arch_runs.h"
+#include "tests/golden/skeleton_rules.h"
+
+#include <stdio.h>
+
+#include "core/base/arena.h"
+#include "engine/arch/arch.h"
+#include "engine/model_priv.h"
+
+enum { N_LAYERS = 5, N_EMBD = 64, N_TOKENS = 40 };
+
+static const hl_arch *const archs[] = {
+#define HL_ARCH(name) &hl_arch_##name,
+#include "engine/arch/archs.def"
+#undef HL_ARCH
+};
+
+static void add_key(json_t *kv, const hl_arch *a, const char *suffix, const char *kind, json_t *value) {
+    char key[128];
+    (void)snprintf(key, sizeof key, "%s%s%s", a ? a->name : "", a ? "." : "", suffix);
+    json_array_append_new(kv, json_pack("[sso]", key, kind, value));
+}
+
+static void add_number(json_t *kv, const hl_arch *a, const char *suffix, json_int_t value) {
+    add_key(kv, a, suffix, "u32", json_integer(value));
+}
+
+static void add_float(json_t *kv, const hl_arch *a, const char *suffix, double value) {
+    add_key(kv, a, suffix, "f32", json_real(value));
+}
+
+static bool has(const hl_arch *a, hl_weight w) { return a->weights[w] != HL_IGNORED; }
+
+static void add_heads(json_t *kv, const hl_arch *a) {
+    const bool is_absorbed = a->has_mla && !has(a, HL_W_ROPE_LONG); /* MiniCPM3 comes expanded */
+    add_number(kv, a, "attention.head_count", 4);
+    add_number(kv, a, "attention.head_count_kv", a->has_mla ? is_absorbed ? 1 : 4 : 2);
+    if (a->has_mla) {
+        add_number(kv, a, "attention.q_lora_rank", 32);
+        add_number(kv, a, "attention.kv_lora_rank", 32);
+        add_number(kv, a, "attention.key_length", 48);
+        add_number(kv, a, "attention.value_length", 32);
+        if (is_absorbed) add_number(kv, a, "attention.key_length_mla", 48);
+        if (is_absorbed) add_number(kv, a, "attention.value_length_mla", 32);
+    }
+    add_number(kv, a, "rope.dimension_count", 16);
+    if (a->window_pattern == 0) return;
+    add_number(kv, a, "attention.sliding_window", 8);
+    if (a->window_by_key)
+        add_key(kv, a, "attention.sliding_window_pattern", "arr:bool", json_pack("[bbbbb]", 0, 1, 1, 0, 1));
+}
+
+static void add_experts(json_t *kv, const hl_arch *a) {
+    if (!a->may_have_experts) return;
+    add_number(kv, a, "expert_count", 8);
+    add_number(kv, a, "expert_used_count", 2);
+    add_number(kv, a, "expert_feed_forward_length", 32);
+    add_number(kv, a, "expert_group_count", 4);
+    add_number(kv, a, "expert_group_used_count", 2);
+    add_float(kv, a, "expert_weights_scale", 1.5);
+    add_key(kv, a, "expert_weights_norm", "bool", json_true());
+    if (has(a, HL_W_UP_SHEXP)) add_number(kv, a, "expert_shared_feed_forward_length", 64);
+    if (has(a, HL_W_UP)) add_number(kv, a, "leading_dense_block_count", 1);
+}
+
+static json_t *keys_of(const hl_arch *a) {
+    json_t *kv = json_array();
+    add_key(kv, NULL, "general.architecture", "str", json_string(a->name));
+    add_number(kv, a, "block_count", N_LAYERS);
+    add_number(kv, a, "context_length", 128);
+    add_number(kv, a, "embedding_length", N_EMBD);
+    add_number(kv, a, "feed_forward_length", 96);
+    add_float(kv, a, "attention.layer_norm_rms_epsilon", 1e-3);
+    add_float(kv, a, "attention.layer_norm_epsilon", 1e-3);
+    add_heads(kv, a);
+    add_experts(kv, a);
+    if (has(a, HL_W_SIDE_EMBD)) add_number(kv, a, "embedding_length_per_layer_input", 32);
+    if (has(a, HL_W_SIDE_EMBD)) add_number(kv, a, "attention.shared_kv_layers", 1);
+    if (has(a, HL_W_ROPE_LONG)) add_number(kv, a, "rope.scaling.original_context_length", 32);
+    if (has(a, HL_W_POOLED_UP)) add_number(kv, a, "dense_2_feat_out", 96);
+    if (a->temperature == HL_TEMPERATURE_BY_KEY) add_float(kv, a, "attention.temperature_scale", 0.1);
+    if (a->activation == HL_ACTIVATION_XIELU)
+        for (int i = 0; i < 4; i++) {
+            static const char *const names[] = {"xielu.alpha_n", "xielu.alpha_p", "xielu.beta", "xielu.eps"};
+            add_key(kv, NULL, names[i], "arr:f32", json_pack("[fffff]", 0.5, 0.4, 0.3, 0.2, -1e-6));
+        }
+    return kv;
+}
+
+static uint64_t dim_value(const hl_hparams *hp, const hl_layer_params *p, hl_dim d) {
+    switch (d) {
+#define HL_DIM(name, value, words)                                                                           \
+    case HL_DIM_##name:                                                                                      \
+        return value;
+#include "engine/arch/dims.def"
+#undef HL_DIM
+    default: return 1;
+    }
+}
+
+static bool is_named(const json_t *tensors, const char *name) {
+    size_t  i = 0;
+    json_t *t = NULL;
+    json_array_foreach(tensors, i,
+                       t) if (strcmp(json_string_value(json_array_get(t, 0)), name) == 0) return true;
+    return false;
+}
+
+/* Not both of two forms: whole rows and parts of them, gates of heads and of values. */
+static bool is_left_out(const hl_arch *a, int w, const hl_layer_params *p) {
+    const hl_weight_scope scope = hl_weight_rows[w].scope;
+    if (w == HL_W_QKV || w == HL_W_QKV_BIAS || w == HL_W_GATE_UP_EXPS) return true;
+    if (w == HL_W_GATE_UP && has(a, HL_W_UP)) return true;
+    if (w == HL_W_MLA_Q || w == HL_W_KV_B) return w == HL_W_MLA_Q || !has(a, HL_W_ROPE_LONG);
+    if ((w == HL_W_K_B || w == HL_W_V_B) && has(a, HL_W_ROPE_LONG)) return true;
+    if (w == HL_W_ROPE_FREQS && has(a, HL_W_ROPE_LONG)) return true;
+    if (!p) return false;
+    if (scope == HL_SCOPE_DENSE && p->n_expert_ff > 0 && !a->router.beside_dense) return true;
+    return scope == HL_SCOPE_EXPERT && p->n_expert_ff == 0;
+}
+
+static void add_tensor(json_t *tensors, const hl_hparams *hp, int w, uint32_t i_layer) {
+    const hl_weight_row   *row = &hl_weight_rows[w];
+    const hl_layer_params *p = row->scope == HL_SCOPE_MODEL ? &hp->most : &hp->layers[i_layer];
+    char                   name[96];
+    json_t                *dims = json_array();
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    (void)snprintf(name, sizeof name, row->name, i_layer);
+#pragma GCC diagnostic pop
+    for (int i = HL_TENSOR_DIMS - 1; i >= 0; i--)
+        if (row->shape[i] != HL_DIM_NONE)
+            json_array_append_new(dims, json_integer((json_int_t)dim_value(hp, p, row->shape[i])));
+    if (!is_named(tensors, name)) json_array_append_new(tensors, json_pack("[sOs]", name, dims, "f32"));
+    json_decref(dims);
+}
+
+/* The sizes follow from keys, and a little from tensors: first a file of these. */
+static json_t *tensors_of(const hl_arch *a, json_t *kv, const char *path) {
+    hl_err     err = {0};
+    hl_gguf   *g = NULL;
+    hl_arena   arena;
+    hl_hparams hp;
+    json_t    *first = json_pack("[[s[ii]s]]", "token_embd.weight", N_EMBD, 128, "f32");
+    for (int i = 1; i < N_LAYERS && has(a, HL_W_ROUTER) && a->router.by_tensor; i++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "blk.%d.ffn_gate_inp.weight", i);
+        json_array_append_new(first, json_pack("[s[ii]s]", name, N_EMBD, 8, "f32"));
+    }
+    json_t *model = json_pack("{sisOsO}", "seed", 1, "kv", kv, "tensors", first);
+    fill_by_rules(model, HL_TYPE_f32, path);
+    json_decref(model);
+    hl_arena_init(&arena, 1 << 20);
+    if (hl_gguf_open(path, &g, &err) != HL_OK || hl_hparams_load(g, a, &arena, &hp, &err) != HL_OK)
+        fail_msg("%s: %s", a->name, err.text);
+    hp.n_vocab = 128;
+    json_t *tensors = json_array();
+    for (int w = 0; w < HL_W_count; w++) {
+        const bool is_once = hl_weight_rows[w].scope == HL_SCOPE_MODEL;
+        for (uint32_t i = 0; has(a, (hl_weight)w) && i < (is_once ? 1u : N_LAYERS); i++)
+            if (!is_left_out(a, w, is_once ? NULL : &hp.layers[i])) add_tensor(tensors, &hp, w, i);
+    }
+    hl_gguf_close(g);
+    hl_arena_done(&arena);
+    json_decref(first);
+    return tensors;
+}
+
+static bool check_arch(const hl_arch *a, hl_type type) {
+    arch_run r = {.name = a->name, .n_tokens = N_TOKENS, .n_ctx = 128};
+    for (int32_t i = 0; i < N_TOKENS; i++) r.tokens[i] = i * 37 % 128;
+    (void)snprintf(r.path, sizeof r.path, "/tmp/hl-table-%d.gguf", (int)getpid());
+    json_t *kv = keys_of(a), *tensors = tensors_of(a, kv, r.path);
+    json_t *model = json_pack("{sisosO}", "seed", 7, "kv", kv, "tensors", tensors);
+    fill_by_rules(model, type, r.path);
+    json_decref(model);
+    json_decref(tensors);
+    bool         ok = true;
+    const size_t n = a->is_encoder ? MAX_EMBD : MAX_LOGITS;
+    float       *x[3];
+    for (int i = 0; i < 3; i++) assert_non_null(x[i] = hl_new(n, sizeof *x[i]));
+    if (a->is_encoder) {
+        (void)run_encoder(&r, test_cpu(), false, x[0]);
+        (void)run_encoder(&r, test_cpu(), true, x[1]);
+        (void)run_encoder(&r, "scalar", false, x[2]);
+    } else {
+        run_decoder(&r, MAX_TOKENS, test_cpu(), 2, x[0]);
+        run_decoder(&r, 1, test_cpu(), 1, x[1]);
+        run_decoder(&r, 7, "scalar", 1, x[2]);
+    }
+    for (size_t i = 0; i < n; i++) ok = ok && isfinite(x[0][i]);
+    if (!ok) print_message("%s: not finite\n", a->name);
+    for (int i = 1; i < 3; i++) {
+        if (memcmp(x[0], x[i], n * sizeof(float)) == 0) continue;
+        print_message("%s: other bits %s\n", a->name,
+                      i == 1 ? "token by token, or among others" : "in plain C");
+        ok = false;
+    }
+    for (int i = 0; i < 3; i++) hl_free(x[i]);
+    (void)unlink(r.path);
+    return ok;
+}
+
+static void every_architecture_runs(void **state) {
+    size_t n_bad = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof archs / sizeof archs[0]; i++) n_bad += !check_arch(archs[i], HL_TYPE_f32);
+    assert_int_equal(n_bad, 0);
+}
+
+static void every_architecture_runs_with_packed_weights(void **state) {
+    size_t n_bad = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof archs / sizeof archs[0]; i++) n_bad += !check_arch(archs[i], HL_TYPE_q8_0);
+    assert_int_equal(n_bad, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_architecture_runs),
+                                       cmocka_unit_test(every_architecture_runs_with_packed_weights)};
+    return cmocka_run_group_tests_name("arch_table", tests, NULL, NULL);
+}
