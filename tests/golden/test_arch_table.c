@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_arch_table.c - every architecture of the table runs: a tiny model with all tensors that it needs or
- * allows computes numbers, the same at once, token by token, in pieces of seven and by plain C, with weights in
- * f32 and packed.
+ * allows computes numbers, the same at once, token by token, in pieces of seven and by plain C, with weights
+ * in f32 and packed.
  *
  * Whether they are the right ones say the records (test_arch_records.c), where there are such.
  */
