@@ -10,7 +10,8 @@
 
 const hl_arch hl_arch_llama = {
     .name = "llama",
-    .weights = {HL_DECODER_WEIGHTS, HL_DENSE_WEIGHTS, HL_EXPERT_WEIGHTS},
+    .weights = {HL_DECODER_WEIGHTS, HL_DENSE_WEIGHTS, HL_EXPERT_WEIGHTS, HL_ALLOWS(ROPE_LONG),
+                HL_ALLOWS(ROPE_SHORT)},
     .by_layer = HL_BY_LAYER_HEADS | HL_BY_LAYER_KV_HEADS | HL_BY_LAYER_FF,
     .rope = HL_ROPE_PAIRS,
     .activation = HL_ACTIVATION_SWIGLU,

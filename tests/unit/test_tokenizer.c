@@ -341,6 +341,41 @@ static void tokens_across_a_space_are_still_made(void **state) {
     unload(l);
 }
 
+static void raw_text_merges_by_the_list_line_by_line(void **state) {
+    (void)state;
+    enum { FIRST = 4, RAW_SPACE = FIRST + 256, RAW_A, RAW_B, RAW_AB, RAW_SP_AB, BREAK, TWO_BREAKS, ACROSS };
+    static const char *const texts[] = {"\xE2\x96\x81",
+                                        "a",
+                                        "b",
+                                        "ab",
+                                        "\xE2\x96\x81"
+                                        "ab",
+                                        "\n",
+                                        "\n\n",
+                                        "b\n"};
+    fix_vocab               *f = fix_new("gemma4", NULL);
+    (void)fix_add(f, "<pad>", 3, 0);
+    (void)fix_add(f, "<eos>", 3, 0);
+    (void)fix_add(f, "<bos>", 3, 0);
+    (void)fix_add(f, "<unk>", 2, 0);
+    fix_add_bytes(f);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) (void)fix_add(f, texts[i], 1, 0);
+    fix_merge(f, "a b");
+    fix_merge(f, "\xE2\x96\x81 ab");
+    fix_merge(f, "\n \n");
+    fix_merge(f, "b \n");
+    loaded l = load(f);
+    CHECK_IDS(l.t, "ab ab", 0, RAW_AB, RAW_SP_AB);
+    CHECK_IDS(l.t, "a  b", 0, RAW_A, RAW_SPACE, RAW_SPACE, RAW_B);
+    CHECK_IDS(l.t, "ab\n\n\nb\n", 0, RAW_AB, TWO_BREAKS, BREAK, RAW_B, BREAK); /* none reaches over a line */
+    CHECK_IDS(l.t, "\xC3\xA9", HL_TOKENIZE_BOS_EOS, 2, FIRST + 0xC3, FIRST + 0xA9);
+    assert_string_equal(hl_tokenizer_kind(l.t), "bpe/gemma4");
+    char piece[8];
+    assert_int_equal(hl_tokenizer_piece(l.t, RAW_SP_AB, false, piece, sizeof piece), 3);
+    assert_memory_equal(piece, " ab", 3);
+    unload(l);
+}
+
 /* --- text again --- */
 
 static hl_str spell(const hl_tokenizer *t, const int32_t *ids, size_t n, bool with_special) {
@@ -481,7 +516,7 @@ static void check_refused(fix_vocab *f, hl_status want, const char *words) {
 static void unknown_kinds_are_named_with_those_we_have(void **state) {
     (void)state;
     check_refused(fix_new("t5", NULL), HL_E_UNSUPPORTED, "'t5'");
-    check_refused(fix_new("t5", NULL), HL_E_UNSUPPORTED, "gpt2, llama and bert");
+    check_refused(fix_new("t5", NULL), HL_E_UNSUPPORTED, "gpt2, llama, bert and gemma4");
     check_refused(fix_new("no_vocab", NULL), HL_E_NOT_FOUND, "no vocabulary");
     check_refused(small_bpe("klingon"), HL_E_UNSUPPORTED, "'klingon'");
     check_refused(small_bpe("klingon"), HL_E_UNSUPPORTED, "deepseek-v3");
@@ -693,6 +728,7 @@ int main(void) {
         cmocka_unit_test(bos_and_eos_are_added_where_asked_and_never_twice),
         cmocka_unit_test(answers_end_at_eos_and_at_every_token_named_like_an_end),
         cmocka_unit_test(tokens_are_found_by_their_spelling),
+        cmocka_unit_test(raw_text_merges_by_the_list_line_by_line),
         cmocka_unit_test(sentence_pieces_merge_by_score_behind_a_space_put_in_front),
         cmocka_unit_test(unknown_characters_become_bytes_or_the_unknown_token),
         cmocka_unit_test(the_space_in_front_can_be_switched_off),
