@@ -247,21 +247,50 @@ static bool find_follow(hl_pda *p, const hl_byte_set *first, const bool *can_end
     return !grew;
 }
 
+/* Is a wide state reached from here without a byte, within two steps? */
+static bool leads_to_wide(const hl_pda *p, uint32_t state, int depth) {
+    const hl_pda_state *st = &p->states[state];
+    if (st->is_wide || depth == 2) return st->is_wide;
+    for (uint32_t i = st->n_bytes; i < st->n_edges && i < st->n_bytes + 8; i++) {
+        const hl_pda_edge *e = &p->edges[st->first_edge + i];
+        const uint32_t     to = e->kind == HL_PDA_CALL ? p->rules[e->rule].start : e->to;
+        if (leads_to_wide(p, to, depth + 1)) return true;
+    }
+    return false;
+}
+
+/* Half of a vocabulary begins with a space: what comes behind one counts, too. */
+static bool is_wide_behind_space(const hl_pda *p, const hl_pda_state *st) {
+    for (uint32_t i = 0; i < st->n_bytes; i++) {
+        const hl_pda_edge *e = &p->edges[st->first_edge + i];
+        if (hl_pda_lo(e) <= ' ' && hl_pda_hi(e) >= ' ' && leads_to_wide(p, e->to, 0)) return true;
+    }
+    return false;
+}
+
+static bool is_wide(const hl_pda *p, const hl_pda_state *st) {
+    hl_byte_set own = {{0}};
+    int         n = 0;
+    for (uint32_t i = 0; i < st->n_bytes; i++)
+        hl_byte_set_add(&own, hl_pda_lo(&p->edges[st->first_edge + i]),
+                        hl_pda_hi(&p->edges[st->first_edge + i]));
+    for (int i = 0; i < 4; i++) n += __builtin_popcountll(own.bits[i]);
+    return n >= WIDE_BYTES;
+}
+
 static void mark_states(hl_pda *p) {
     for (uint32_t s = 0; s < p->n_states; s++) {
         hl_pda_state *st = &p->states[s];
-        hl_byte_set   own = {{0}};
-        for (uint32_t i = 0; i < st->n_edges; i++) {
+        st->is_wide = is_wide(p, st);
+        for (uint32_t i = st->n_bytes; i < st->n_edges; i++) {
             hl_pda_edge *e = &p->edges[st->first_edge + i];
-            if (e->kind == HL_PDA_BYTES) hl_byte_set_add(&own, hl_pda_lo(e), hl_pda_hi(e));
-            if (e->kind == HL_PDA_CALL)
-                e->is_tail = p->states[e->to].accepts && p->states[e->to].n_edges == 0 &&
-                             !p->rules[e->rule].is_nullable;
+            if (e->kind != HL_PDA_CALL) continue;
+            e->is_tail =
+                p->states[e->to].accepts && p->states[e->to].n_edges == 0 && !p->rules[e->rule].is_nullable;
         }
-        int n = 0;
-        for (int i = 0; i < 4; i++) n += __builtin_popcountll(own.bits[i]);
-        st->is_wide = n >= WIDE_BYTES;
     }
+    for (uint32_t s = 0; s < p->n_states; s++)
+        if (!p->states[s].is_wide && is_wide_behind_space(p, &p->states[s])) p->states[s].is_wide = true;
 }
 
 static hl_status find_bytes(hl_pda *p, const bool *can_end, hl_err *err) {

@@ -94,6 +94,30 @@ static int compare(const void *a, const void *b) {
     return x->id < y->id ? -1 : 1;
 }
 
+/* By 16 bits of the head at a time, the lowest first: each pass keeps the order of the one before. */
+static bool sort_by_head(sort_row **rows, uint32_t n) {
+    sort_row *other = hl_new(n, sizeof *other);
+    uint32_t *at = hl_new(65536, sizeof *at);
+    for (int shift = 0; other && at && shift < 64; shift += 16) {
+        sort_row *from = *rows;
+        uint32_t  sum = 0;
+        memset(at, 0, 65536 * sizeof *at);
+        for (uint32_t i = 0; i < n; i++) at[from[i].head >> shift & 0xFFFF]++;
+        for (uint32_t k = 0; k < 65536; k++) {
+            const uint32_t here = at[k];
+            at[k] = sum;
+            sum += here;
+        }
+        for (uint32_t i = 0; i < n; i++) other[at[from[i].head >> shift & 0xFFFF]++] = from[i];
+        *rows = other;
+        other = from;
+    }
+    const bool ok = other && at;
+    hl_free(other);
+    hl_free(at);
+    return ok;
+}
+
 static hl_status sort_tokens(hl_token_trie *t, hl_err *err) {
     sort_row *rows = hl_new(t->n_sorted, sizeof *rows);
     if (!rows) return no_memory(err);
@@ -103,10 +127,14 @@ static hl_status sort_tokens(hl_token_trie *t, hl_err *err) {
         for (size_t k = 0; k < 8; k++) head = head << 8 | (k < v.len ? (uint8_t)v.ptr[k] : 0);
         rows[i] = (sort_row){head, v.ptr, (uint32_t)v.len, t->sorted[i]};
     }
-    qsort(rows, t->n_sorted, sizeof *rows, compare);
-    for (uint32_t i = 0; i < t->n_sorted; i++) t->sorted[i] = rows[i].id;
+    const bool ok = sort_by_head(&rows, t->n_sorted);
+    for (uint32_t i = 0, end; ok && i < t->n_sorted; i = end) { /* those that begin with the same 8 bytes */
+        for (end = i + 1; end < t->n_sorted && rows[end].head == rows[i].head;) end++;
+        if (end - i > 1) qsort(rows + i, end - i, sizeof *rows, compare);
+    }
+    for (uint32_t i = 0; ok && i < t->n_sorted; i++) t->sorted[i] = rows[i].id;
     hl_free(rows);
-    return HL_OK;
+    return ok ? HL_OK : no_memory(err);
 }
 
 static size_t shared_bytes(hl_view a, hl_view b) {

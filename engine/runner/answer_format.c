@@ -123,9 +123,9 @@ static const char harmony[] =
     "%mark \"<|start|>\" \"assistant\")? %mark \"<|channel|>\" \"final\" %mark \"<|message|>\" %answer";
 
 void hl_format_write_lead(const hl_answer_form *form, bool may_think, hl_str *s) {
-    const char *open = hl_call_format_think_open(form->format),
-               *close = hl_call_format_think_close(form->format);
-    const bool thinks = form->splits_thinking && form->starts_thinking;
+    const char *open = form->format ? hl_call_format_think_open(form->format) : "<think>";
+    const char *close = form->format ? hl_call_format_think_close(form->format) : "</think>";
+    const bool  thinks = form->splits_thinking && form->starts_thinking;
     if (form->format && form->format->has_channels) {
         hl_str_add_text(s, harmony);
         return;

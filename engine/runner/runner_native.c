@@ -169,8 +169,9 @@ static bool copy_stops(answer *a, const hl_request *req) {
 
 /* A model that has a token for it may reason first, where it is not told otherwise. */
 static bool may_think(const hl_tokenizer *t, const hl_request *req, const hl_prompt *prompt) {
-    const hl_view open = hl_view_of(hl_call_format_think_open(prompt->form.format));
-    return prompt->form.splits_thinking && req->think != HL_THINK_OFF && req->answer_prefix.len == 0 &&
+    const hl_answer_form *form = &prompt->form;
+    const hl_view open = hl_view_of(form->format ? hl_call_format_think_open(form->format) : "<think>");
+    return form->splits_thinking && req->think != HL_THINK_OFF && req->answer_prefix.len == 0 &&
            hl_tokenizer_find(t, open) >= 0;
 }
 

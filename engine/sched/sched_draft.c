@@ -138,7 +138,11 @@ static bool propose(hl_sched *s, hl_stream *st) {
     hl_spec *spec = &st->draft.spec;
     hl_spec_begin_step(spec);
     if (hl_stream_left(st) != 1) return false;
-    hl_spec_propose(spec, room_for_drafts(st), s->draft_model != NULL, HL_DRAFT_MODEL_CAP);
+    int32_t        must[HL_MAX_DRAFT];
+    const uint32_t room = room_for_drafts(st);
+    hl_spec_propose(spec, room, s->draft_model != NULL, HL_DRAFT_MODEL_CAP);
+    if (spec->context)
+        hl_spec_set_format_drafts(spec, must, (uint32_t)hl_sampler_draft(st->sampler, must, room));
     return spec->n_tokens > 0;
 }
 

@@ -347,17 +347,19 @@ static void advance(hl_sched *s, hl_stream *st, const hl_batch *b, int64_t now) 
         st->prompt_done_ns = now;
         st->usage.prompt_ns = now - st->began_ns;
     }
-    hl_end end = st->req.max_tokens == 0 ? HL_END_LENGTH : HL_END_NONE;
-    for (uint32_t i = 0; i < st->step.n_emitted && end == HL_END_NONE; i++) {
-        if (!hl_stream_push(st, st->step.emitted[i])) {
+    hl_end   end = st->req.max_tokens == 0 ? HL_END_LENGTH : HL_END_NONE;
+    uint32_t n_said = 0;
+    for (; n_said < st->step.n_emitted && end == HL_END_NONE; n_said++) {
+        if (!hl_stream_push(st, st->step.emitted[n_said])) {
             hl_err          err = {0};
             const hl_status status = hl_fail(&err, HL_E_NOMEM, "answer: no memory");
             end_running(s, st, HL_END_NONE, status, &err);
             return;
         }
-        end = emit(s, st, i, now);
+        end = emit(s, st, n_said, now);
     }
-    if (end == HL_END_NONE && st->step.is_done) end = HL_END_STOP;
+    const bool said_all = n_said == st->step.n_emitted && (end == HL_END_NONE || end == HL_END_LENGTH);
+    if (said_all && st->step.is_done) end = HL_END_STOP;
     if (end != HL_END_NONE)
         end_running(s, st, end, HL_OK, NULL);
     else if (st->step.bad_row != HL_NO_ROW)

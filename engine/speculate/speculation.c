@@ -140,6 +140,16 @@ void hl_spec_propose(hl_spec *s, uint32_t n_cap, bool has_model, uint32_t n_mode
     s->n_tokens = n_cap < n_model_cap ? n_cap : n_model_cap;
 }
 
+void hl_spec_set_format_drafts(hl_spec *s, const int32_t *ids, uint32_t n) {
+    if (!s->context || n == 0) return;
+    memcpy(s->tokens, ids, n * sizeof *ids);
+    s->n_tokens = n;
+    s->n_branches = 0;
+    s->source = HL_DRAFT_FORMAT;
+    s->from_model = false;
+    s->text_token = -1;
+}
+
 void hl_spec_set_model_drafts(hl_spec *s, uint32_t n, const int32_t *seconds, const float *probs) {
     s->n_verified = s->n_tokens = n;
     for (uint32_t i = 0; i < n && s->n_branches < HL_MAX_BRANCHES; i++) {

@@ -72,6 +72,9 @@ void hl_spec_begin_step(hl_spec *s);
  * may come, and hl_spec_set_model_drafts() brings them. */
 void hl_spec_propose(hl_spec *s, uint32_t n_cap, bool has_model, uint32_t n_model_cap);
 
+/* What the format of the answer says must come, instead of all other drafts. */
+void hl_spec_set_format_drafts(hl_spec *s, const int32_t *ids, uint32_t n);
+
 /* A draft model's tokens, as many as stand in s->tokens, and its second choices as branches.
  * in     seconds  [n]; probs [n] how likely the model thinks they are */
 void hl_spec_set_model_drafts(hl_spec *s, uint32_t n, const int32_t *seconds, const float *probs);
