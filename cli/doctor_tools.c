@@ -13,9 +13,11 @@ enum { MAX_ANSWER_BYTES = 1 << 20, MOST_TOKENS = 400, SHOWN_BYTES = 120 };
 
 #define TOOLS                                                                                                \
     "[{\"type\": \"function\", \"function\": {\"name\": \"get_weather\", \"description\": \"Get the "        \
-    "current "                                                                                               \
-    "weather of a city\", \"parameters\": {\"type\": \"object\", \"properties\": {\"city\": {\"type\": "     \
-    "\"string\", \"description\": \"The name of the city\"}}, \"required\": [\"city\"]}}}]"
+    "weather "                                                                                               \
+    "of a city\", \"parameters\": {\"type\": \"object\", \"properties\": {\"city\": {\"type\": \"string\", " \
+    "\"description\": \"The name of the city\"}, \"days\": {\"type\": \"integer\", \"description\": \"For "  \
+    "how "                                                                                                   \
+    "many days, from today on\"}}, \"required\": [\"city\"]}}}]"
 #define USER(text) "{\"role\": \"user\", \"content\": \"" text "\"}"
 #define CALLED                                                                                               \
     "{\"role\": \"assistant\", \"content\": \"\", \"tool_calls\": [{\"id\": \"call00001\", \"type\": "       \

@@ -222,8 +222,6 @@ hl_status hl_tools_choose(hl_completion *c, const json_t *tools, const json_t *c
     const bool must = c->request.tool_choice >= HL_TOOL_CHOICE_REQUIRED;
     if (status == HL_OK && must && json_array_size(tools) == 0)
         status = hl_fail(err, HL_E_ARG, "tool_choice: there are no tools to choose from");
-    if (status == HL_OK && must)
-        status = hl_fail(err, HL_E_NOT_YET, "tool_choice: this build cannot make a model call a tool yet");
     if (status == HL_OK && json_array_size(left) == 0 &&
         json_array_extend(left, (json_t *)(uintptr_t)tools) != 0 && tools)
         status = hl_fail(err, HL_E_NOMEM, "server: no memory");

@@ -38,6 +38,11 @@ static bool read_piece(piece_reader *r, int32_t id, size_t *ret_n) {
     return true;
 }
 
+/* A token of bytes that no text has: it must not pass for one that marks a control token. */
+static bool has_mark(const char *bytes, size_t n) {
+    return memchr(bytes, HL_PDA_CONTROL_BEGIN, n) || memchr(bytes, HL_PDA_CONTROL_END, n);
+}
+
 /* Append the bytes of a token; a control token stands between the two bytes that mark it. */
 static bool add_piece(hl_token_trie *t, piece_reader *r, int32_t id, size_t *at, size_t *cap) {
     const enum hl_token_role role = r->tokens->role(r->tokens->user, id);
@@ -46,7 +51,7 @@ static bool add_piece(hl_token_trie *t, piece_reader *r, int32_t id, size_t *at,
     if (role == HL_TOKEN_END) t->ends[t->n_ends++] = (uint32_t)id;
     if (role == HL_TOKEN_END) return true;
     if (!read_piece(r, id, &n)) return false;
-    if (n == 0 || n > HL_TRIE_MAX_BYTES) return true;
+    if (n == 0 || n > HL_TRIE_MAX_BYTES || has_mark(r->room, n)) return true;
     if (*at + n + 2 > *cap) {
         char *more = hl_resize(t->bytes, 2 * (*cap + n + 2), 1);
         if (!more) return false;

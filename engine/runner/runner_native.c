@@ -19,8 +19,11 @@
 #include "engine/runner/embed_native.h"
 #include "engine/runner/think_limit.h"
 #include "engine/tokenizer/detokenize.h"
+#include "engine/toolcalls/call_grammar.h"
 #include "engine/trace.h"
 #include "runner/runner_ops.h"
+
+enum { FORMAT_LIMIT_BYTES = 64 << 20 };
 
 typedef struct native {
     hl_model         *model;
@@ -175,20 +178,74 @@ static bool may_think(const hl_tokenizer *t, const hl_request *req, const hl_pro
            hl_tokenizer_find(t, open) >= 0;
 }
 
+/* The request's format as a term of GBNF, where it can be one: what may be answered instead of a call. */
+static void write_instead(const hl_format *f, hl_str *s) {
+    if (f->kind != HL_FORMAT_JSON && f->kind != HL_FORMAT_SCHEMA) return;
+    hl_str_add_text(s, "%json ");
+    if (f->kind == HL_FORMAT_JSON)
+        hl_str_add_text(s, "{\"type\":\"object\"}");
+    else
+        hl_str_add_view(s, f->text);
+}
+
+/* A call that must be made, or one that the model begins, or a call instead of the request's format. */
+static hl_status write_calls(const hl_request *req, const hl_prompt *prompt, hl_str *s, hl_err *err) {
+    const bool must = req->tool_choice >= HL_TOOL_CHOICE_REQUIRED;
+    hl_str     instead;
+    hl_str_init(&instead, FORMAT_LIMIT_BYTES);
+    if (!must) write_instead(&req->format, &instead);
+    hl_status          status = hl_str_check(&instead, "format", err);
+    const hl_call_wish wish = {.name = hl_view_of(must ? req->tool_name : NULL),
+                               .instead = hl_str_view(&instead),
+                               .one_call = req->one_tool_call,
+                               .is_lazy = !must && req->format.kind == HL_FORMAT_NONE};
+    if (status == HL_OK) status = hl_call_grammar_write(prompt->form.format, prompt->tools, &wish, s, err);
+    hl_str_done(&instead);
+    return status;
+}
+
+static hl_status match(native *r, const hl_request *req, const hl_prompt *prompt, const hl_format *format,
+                       bool has_lead, hl_matcher **ret, hl_err *err) {
+    const hl_tokenizer *t = hl_model_tokenizer(r->model);
+    hl_str              lead;
+    hl_str_init(&lead, 4096);
+    if (has_lead) hl_format_write_lead(&prompt->form, may_think(t, req, prompt), &lead);
+    hl_status status = hl_str_check(&lead, "format", err);
+    if (status == HL_OK) status = hl_formats_match(&r->formats, t, format, hl_str_view(&lead), ret, err);
+    hl_str_done(&lead);
+    return status;
+}
+
+/* *ret stays NULL where calls are left to the model: nobody asked for more, and the format or a schema cannot
+ * be enforced. */
+static hl_status match_calls(native *r, const hl_request *req, const hl_prompt *prompt, hl_matcher **ret,
+                             hl_err *err) {
+    const bool must = req->tool_choice >= HL_TOOL_CHOICE_REQUIRED;
+    const bool is_lazy = !must && req->format.kind == HL_FORMAT_NONE;
+    hl_str     text;
+    hl_err     why = {0};
+    hl_str_init(&text, FORMAT_LIMIT_BYTES);
+    hl_status       status = write_calls(req, prompt, &text, &why);
+    const hl_format calls = {HL_FORMAT_GBNF, hl_str_view(&text)};
+    if (status == HL_OK) status = match(r, req, prompt, &calls, !is_lazy, ret, &why);
+    hl_str_done(&text);
+    if (status == HL_OK || (!must && status != HL_E_NOMEM && status != HL_E_CANCEL)) return HL_OK;
+    if (err) *err = why;
+    return status;
+}
+
 static hl_status set_format(native *r, const hl_request *req, const hl_prompt *prompt, answer *a,
                             hl_err *err) {
-    const hl_tokenizer *t = hl_model_tokenizer(r->model);
-    hl_matcher         *m = NULL;
-    hl_str              lead;
-    if (req->format.kind == HL_FORMAT_NONE) return HL_OK;
-    if (req->sampling.constraint)
+    const bool  has_format = req->format.kind != HL_FORMAT_NONE;
+    const bool  must = req->tool_choice >= HL_TOOL_CHOICE_REQUIRED;
+    hl_matcher *m = NULL;
+    hl_status   status = HL_OK;
+    if (req->sampling.constraint && (has_format || must))
         return hl_fail(err, HL_E_ARG, "a format and a constraint: expected one of them");
-    hl_str_init(&lead, 4096);
-    hl_format_write_lead(&prompt->form, may_think(t, req, prompt), &lead);
-    hl_status status = hl_str_check(&lead, "format", err);
-    if (status == HL_OK) status = hl_formats_match(&r->formats, t, &req->format, hl_str_view(&lead), &m, err);
-    hl_str_done(&lead);
-    if (status == HL_OK) hl_answer_format_init(&a->format, m, a->thinks ? &a->think : NULL);
+    if (must && !prompt->tools) return hl_fail(err, HL_E_ARG, "a tool is to be called, and there is none");
+    if (prompt->tools && !req->sampling.constraint) status = match_calls(r, req, prompt, &m, err);
+    if (status == HL_OK && !m && has_format) status = match(r, req, prompt, &req->format, true, &m, err);
+    if (status == HL_OK && m) hl_answer_format_init(&a->format, m, a->thinks ? &a->think : NULL);
     return status;
 }
 

@@ -32,7 +32,14 @@ typedef struct hl_call_format {
     const char *begun;                  /* the prompt ends with this much of the answer's first mark */
     /* %p: KEY_OPEN key KEY_CLOSE [VALUE_OPEN] value VALUE_CLOSE ... CALL_CLOSE */
     const char *key_open, *key_close, *value_open, *value_close, *call_close;
-    const char *quote;     /* %j: begins and ends strings that have no escapes */
+    const char *quote; /* %j: begins and ends strings that have no escapes */
+    /* For grammars (call_grammar.h): of the ways in which a call is read, the one in which it is written. */
+    const char *forced;              /* instead of calls[0], where that has no mark; a part of no text then */
+    const char *name_key, *args_key; /* %o; NULL: name, arguments */
+    bool        is_listed;           /* %o: between brackets, however many there are */
+    bool        is_section;          /* calls[1] is for those behind the first; the last closer ends all */
+    bool        is_quoted;           /* names of functions and parameters are in quotes */
+    bool        says_type;           /* %p: string="true" or "false" behind a parameter's name */
     bool        is_framed; /* %p: a line end behind key_close and one before value_close belong to neither */
     bool        is_nested; /* %p: VALUE_CLOSE key > ends a value, which may be made of such tags itself */
     bool        has_entities; /* %p: values may be in CDATA, or have &lt; and the like */

@@ -18,7 +18,7 @@ static hl_view view_of(const json_t *text) {
     return (hl_view){json_string_value(text), json_string_length(text)};
 }
 
-static const json_t *function_of(const json_t *tool) {
+const json_t *hl_tool_function(const json_t *tool) {
     const json_t *function = json_object_get(tool, "function");
     return json_is_object(function) ? function : tool;
 }
@@ -32,7 +32,7 @@ static const json_t *find_exact(const json_t *tools, hl_view name) {
     size_t        i;
     const json_t *tool;
     json_array_foreach(tools, i, tool) {
-        const json_t *f = function_of(tool);
+        const json_t *f = hl_tool_function(tool);
         if (name.len > 0 && hl_view_eq(hl_tool_name(f), name)) return f;
     }
     return NULL;
@@ -51,7 +51,7 @@ const json_t *hl_tool_find(const json_t *tools, hl_view name) {
 
 /* ---- schemas ---------------------------------------------------------------------------------- */
 
-static const json_t *schema_of(const json_t *function) {
+const json_t *hl_tool_schema(const json_t *function) {
     const json_t *schema = json_object_get(function, "parameters");
     return schema ? schema : json_object_get(function, "input_schema");
 }
@@ -116,16 +116,23 @@ static unsigned types_of(const json_t *root, const json_t *schema, int depth) {
 }
 
 unsigned hl_tool_param_types(const json_t *function, hl_view key) {
-    const json_t *schema = schema_of(function);
+    const json_t *schema = hl_tool_schema(function);
     return types_of(schema, get(json_object_get(schema, "properties"), key), 0);
 }
 
+const json_t *hl_tool_param_schema(const json_t *function, hl_view key) {
+    const json_t *root = hl_tool_schema(function), *schema = get(json_object_get(root, "properties"), key);
+    for (int i = 0; i < MAX_SCHEMA_DEPTH && json_object_get(schema, "$ref"); i++)
+        schema = resolve(root, json_object_get(schema, "$ref"));
+    return schema;
+}
+
 bool hl_tool_has_param(const json_t *function, hl_view key) {
-    return get(json_object_get(schema_of(function), "properties"), key) != NULL;
+    return get(json_object_get(hl_tool_schema(function), "properties"), key) != NULL;
 }
 
 const char *hl_tool_param_at(const json_t *function, size_t i) {
-    json_t     *properties = json_object_get(schema_of(function), "properties");
+    json_t     *properties = json_object_get(hl_tool_schema(function), "properties");
     const char *key;
     json_t     *v;
     size_t      n = 0;

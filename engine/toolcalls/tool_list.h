@@ -24,10 +24,14 @@ typedef enum hl_value_types {
  * write "functions.NAME", too, and "NAME.call": both are found. NULL: there is none */
 const json_t *hl_tool_find(const json_t *tools, hl_view name);
 hl_view       hl_tool_name(const json_t *function);
+const json_t *hl_tool_function(const json_t *tool);   /* the function of an entry of the list */
+const json_t *hl_tool_schema(const json_t *function); /* of its arguments; NULL: none */
 
 /* What the function's schema allows for a parameter; ANY when it does not say. A set of hl_value_types. */
 unsigned hl_tool_param_types(const json_t *function, hl_view key);
-bool     hl_tool_has_param(const json_t *function, hl_view key);
+/* Its schema, references followed; NULL: it has none. */
+const json_t *hl_tool_param_schema(const json_t *function, hl_view key);
+bool          hl_tool_has_param(const json_t *function, hl_view key);
 /* The i-th property, in the order of the schema; NULL: there are not so many. */
 const char *hl_tool_param_at(const json_t *function, size_t i);
 

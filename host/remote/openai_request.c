@@ -180,6 +180,23 @@ static hl_status add_format(const hl_format *f, hl_json_out *j, hl_err *err) {
     return HL_OK;
 }
 
+/* What may be called, and whether it must be. */
+static void add_tools(const hl_request *r, hl_json_out *j) {
+    static const char *const words[] = {
+        [HL_TOOL_CHOICE_NONE] = "none", [HL_TOOL_CHOICE_REQUIRED] = "required"};
+    hl_json_add_raw(j, "tools", r->tools_json);
+    if (r->one_tool_call) hl_json_add_bool(j, "parallel_tool_calls", false);
+    if (r->tool_choice == HL_TOOL_CHOICE_NONE || r->tool_choice == HL_TOOL_CHOICE_REQUIRED)
+        hl_json_add_text(j, "tool_choice", words[r->tool_choice]);
+    if (r->tool_choice != HL_TOOL_CHOICE_NAMED) return;
+    hl_json_open(j, "tool_choice", '{');
+    hl_json_add_text(j, "type", "function");
+    hl_json_open(j, "function", '{');
+    hl_json_add_text(j, "name", r->tool_name);
+    hl_json_close(j, '}');
+    hl_json_close(j, '}');
+}
+
 hl_status hl_openai_write_request(const hl_request *r, hl_json_out *j, const char **ret_path, hl_err *err) {
     const bool is_text = !r->messages_json && (r->raw || r->suffix.len > 0);
     hl_status  status = check_request(r, err);
@@ -188,7 +205,7 @@ hl_status hl_openai_write_request(const hl_request *r, hl_json_out *j, const cha
     else if (status == HL_OK)
         add_prompt(r, is_text, j);
     if (status != HL_OK) return status;
-    if (r->tools_json) hl_json_add_raw(j, "tools", r->tools_json);
+    if (r->tools_json) add_tools(r, j);
     status = add_format(&r->format, j, err);
     if (status != HL_OK) return status;
     add_sampling(&r->sampling, j);

@@ -76,7 +76,7 @@ def test_one_call_is_all_where_others_are_not_wanted(server):
 
 
 def test_without_tools_calls_are_text(server):
-    for more in ({}, {"tools": []}, {"tools": TOOLS, "tool_choice": "none"}, {"tools": [dict(TOOLS[0], function={"name": "other"})]}):
+    for more in ({}, {"tools": []}, {"tools": TOOLS, "tool_choice": "none"}):
         got = server.json("POST", "/v1/chat/completions", dict(ASK, **more))["choices"][0]
         assert got["message"]["content"] == "".join(CALLS) and got["finish_reason"] == "stop"
 
@@ -115,6 +115,69 @@ def test_functions_are_tools_as_they_were_called_before(server):
     ({"tools": TOOLS, "functions": [{"name": "f"}]}, 400, "functions")])
 def test_bad_tools_are_named(server, more, status, words):
     assert words in server.json("POST", "/v1/chat/completions", dict(ASK, **more), status=status)["error"]["message"]
+
+
+# ---- calls that must be made: whatever the model would rather say, and there are only so many of them
+
+LOTS = {"type": "object", "properties": {"city": {"enum": ["Rome", "Oslo"]}, "days": {"type": "integer", "minimum": 1, "maximum": 9},
+                                         "where": {"$ref": "#/$defs/W"}}, "required": ["city", "days", "where"], "$defs": {"W": {"enum": ["N", "S"]}}}
+FORCED = [{"type": "function", "function": {"name": "pick", "parameters": LOTS}}, {"type": "function", "function": {"name": "ping"}}]
+
+
+def is_valid(call):
+    args = json.loads(call["arguments"])
+    if call["name"] == "ping":
+        return args == {}
+    return (call["name"] == "pick" and set(args) == set(LOTS["properties"]) and args["city"] in ("Rome", "Oslo") and
+            args["where"] in ("N", "S") and args["days"] in range(1, 10))
+
+
+FAMILIES = {"hermes": "", "qwen3_coder": "<tool_call><function=<parameter=", "mistral": "[TOOL_CALLS]", "glm": "<arg_key><arg_value>",
+            "lfm2": "<|tool_list_start|>", "kimi": "<|tool_calls_section_begin|><|tool_call_begin|>", "deepseek": "tool▁calls▁begin```json",
+            "minimax": "<minimax:tool_call>", "llama": "<|start_header_id|>ipython", "cohere": "<|START_ACTION|><|START_THINKING|>",
+            "dsml": "dsml_token DSML function_calls", "apertus": "<|tools_prefix|>"}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_call_that_must_be_made_is_made_and_valid(cli, family):
+    with start(cli, template=TEMPLATE + "{# " + FAMILIES[family] + " #}") as s:
+        for seed in range(3):
+            ask = dict(ASK, tools=FORCED, parallel_tool_calls=False, temperature=1, seed=seed, max_tokens=300)
+            got = s.json("POST", "/v1/chat/completions", dict(ask, tool_choice="required"))["choices"][0]
+            calls = got["message"].get("tool_calls") or []
+            assert len(calls) == 1 and is_valid(calls[0]["function"]) and got["finish_reason"] == "tool_calls" and got["message"]["content"] is None, got
+            got = s.json("POST", "/v1/chat/completions", dict(ask, tool_choice={"type": "function", "function": {"name": "pick"}}))["choices"][0]
+            assert [c["function"]["name"] for c in got["message"]["tool_calls"]] == ["pick"] and is_valid(got["message"]["tool_calls"][0]["function"])
+
+
+def test_every_dialect_can_make_a_model_call(server):
+    flat = [dict(t["function"], type="function") for t in FORCED]
+    claude = [{"name": t["function"]["name"], "input_schema": t["function"].get("parameters", {"type": "object"})} for t in FORCED]
+    got = server.json("POST", "/v1/messages", dict(ASK, max_tokens=200, tools=claude, tool_choice={"type": "tool", "name": "pick", "disable_parallel_tool_use": True}))
+    assert [b["type"] for b in got["content"]] == ["tool_use"] and is_valid({"name": "pick", "arguments": json.dumps(got["content"][0]["input"])})
+    got = server.json("POST", "/v1/messages", dict(ASK, max_tokens=200, tools=claude, tool_choice={"type": "any", "disable_parallel_tool_use": True}))
+    assert got["stop_reason"] == "tool_use"
+    for choice in ("required", {"type": "function", "name": "pick"}, {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "ping"}]}):
+        got = server.json("POST", "/v1/responses", {"model": "tiny", "input": "hi", "tools": flat, "tool_choice": choice, "parallel_tool_calls": False})
+        assert [i["type"] for i in got["output"]] == ["function_call"] and is_valid(got["output"][0])
+    assert got["output"][0]["name"] == "ping"
+    old = server.json("POST", "/v1/chat/completions", dict(ASK, functions=[t["function"] for t in FORCED], function_call={"name": "ping"}))["choices"][0]
+    assert old["message"]["function_call"] == {"name": "ping", "arguments": "{}"} and old["finish_reason"] == "function_call"
+
+
+def test_a_call_that_the_model_begins_is_held_to_the_schema(server):
+    # the script calls for 2 and 3 days; the schema wants more
+    tools = [{"type": "function", "function": {"name": "get_weather", "parameters": {
+        "type": "object", "properties": {"city": {"enum": ["Rome", "Oslo"]}, "days": {"type": "integer", "minimum": 5, "maximum": 7}}, "required": ["city", "days"]}}}]
+    got = server.json("POST", "/v1/chat/completions", dict(ASK, tools=tools, parallel_tool_calls=False, max_tokens=200))["choices"][0]
+    args = json.loads(got["message"]["tool_calls"][0]["function"]["arguments"])
+    assert args["city"] in ("Rome", "Oslo") and args["days"] in (5, 6, 7)
+    # a schema that cannot be enforced leaves calls to the model, unless one must be made
+    odd = [{"type": "function", "function": {"name": "get_weather", "parameters": {
+        "type": "object", "properties": {"city": {"type": "string", "pattern": "(?<=a)b"}}}}}]
+    got = server.json("POST", "/v1/chat/completions", dict(ASK, tools=odd))["choices"][0]
+    assert [c["function"]["arguments"] for c in got["message"]["tool_calls"]] == ARGS
+    assert "pattern" in server.json("POST", "/v1/chat/completions", dict(ASK, tools=odd, tool_choice="required"), status=400)["error"]["message"]
 
 
 # ---- the other dialects
