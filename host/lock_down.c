@@ -41,6 +41,18 @@ static void add_source(rule_list *l, const hl_source *s, char *folder, size_t ca
     if (s->n_paths > FEW && hl_path_dir(s->paths[0], folder, cap)) add(l, folder, HL_LOCK_READ);
 }
 
+/* A chat may go on with a model of a watched folder. `dirs` is cut at its ':'; a link out of the folder leads
+ * nowhere then. */
+static void add_watched(rule_list *l, char *dirs) {
+    for (char *at = dirs; at && *at;) {
+        const size_t n = strcspn(at, ":");
+        const bool   is_last = at[n] == '\0';
+        at[n] = '\0';
+        if (n > 0 && access(at, R_OK) == 0) add(l, at, HL_LOCK_READ);
+        at = is_last ? NULL : at + n + 1;
+    }
+}
+
 /* Rules are for what exists: make what will be written to. A home that cannot be written is somebody's
  * choice. */
 static void make_folders(const hl_host *h, bool is_chat, const char *saved) {
@@ -107,7 +119,10 @@ hl_status hl_host_lock_down(hl_host *h, const hl_source *source, bool is_chat, c
     add_source(&l, source, folders[0], sizeof folders[0]);
     if (draft) add_source(&l, draft, folders[1], sizeof folders[1]);
     for (size_t i = 0; i < n_also; i++) add(&l, also[i], HL_LOCK_READ);
+    char *dirs = is_chat && h->paths->dirs ? hl_strdup(h->paths->dirs) : NULL;
+    add_watched(&l, dirs);
     const hl_status status = lock(h, &l, strcmp(how, "on") == 0, err);
+    hl_free(dirs);
     hl_source_free(draft);
     return status;
 }

@@ -51,6 +51,7 @@ hl_status hl_paths_init(hl_paths *p, char *const *envp, hl_err *err) {
     if (!own && !data && !home)
         return hl_fail(err, HL_E_ARG, "no place for data: set HYPERLAMA_HOME or HOME");
 
+    p->user = home ? join(home, NULL, NULL) : NULL;
     p->home = own    ? join(own, NULL, NULL)
               : data ? join(data, "hyperlama", NULL)
                      : join(home, ".local/share/hyperlama", NULL);
@@ -75,8 +76,35 @@ nomem:
     return hl_fail(err, HL_E_NOMEM, "paths: no memory, or a path over %d bytes", MAX_PATH_BYTES);
 }
 
+/* "~/x:/y" with the home in place of "~". */
+static hl_status expand_dirs(hl_paths *p, const char *dirs, hl_err *err) {
+    hl_str s;
+    hl_str_init(&s, 16 * MAX_PATH_BYTES);
+    for (const char *at = dirs; *at;) {
+        const size_t n = strcspn(at, ":");
+        hl_view      dir = hl_view_trim((hl_view){at, n});
+        const bool   is_home = dir.len > 0 && dir.ptr[0] == '~' && (dir.len == 1 || dir.ptr[1] == '/');
+        if (s.len > 0) hl_str_add_char(&s, ':');
+        if (is_home && p->user) {
+            hl_str_add_text(&s, p->user);
+            dir = (hl_view){dir.ptr + 1, dir.len - 1};
+        }
+        hl_str_add_view(&s, dir);
+        at += n + (at[n] == ':');
+    }
+    hl_free(p->dirs);
+    p->dirs = hl_str_take(&s);
+    hl_str_done(&s);
+    return p->dirs ? HL_OK : hl_fail(err, HL_E_NOMEM, "paths: no memory");
+}
+
 hl_status hl_paths_apply(hl_paths *p, const hl_config *config, hl_err *err) {
     const char *models = hl_config_text(config, HL_SETTING_store_models_dir);
+    const char *dirs = hl_config_text(config, HL_SETTING_store_dirs);
+    if (dirs[0]) {
+        const hl_status status = expand_dirs(p, dirs, err);
+        if (status != HL_OK) return status;
+    }
     if (!models[0]) return HL_OK;
     char *path = join(models, NULL, NULL);
     if (!path) return hl_fail(err, HL_E_NOMEM, "paths: no memory");
@@ -89,6 +117,8 @@ void hl_paths_done(hl_paths *p) {
     hl_free(p->home);
     hl_free(p->models);
     hl_free(p->db);
+    hl_free(p->dirs);
+    hl_free(p->user);
     hl_free(p->cache);
     hl_free(p->history);
     hl_free(p->logs);

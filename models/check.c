@@ -160,7 +160,7 @@ hl_status hl_store_check(hl_store *s, const char *name, bool verify, hl_blemish_
     size_t       n = 1;
     (void)pthread_mutex_lock(&s->mutex);
     hl_status status = name ? hl_store_find_disk(s, name, &one, err) : check_all(&c, &n, err);
-    if (status == HL_OK && name) status = check_model(&c, &one, err);
+    if (status == HL_OK && name && !one.watched) status = check_model(&c, &one, err);
     (void)pthread_mutex_unlock(&s->mutex);
     if (status == HL_OK) *ret_n_models = n;
     hl_free(c.good.v);

@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "models/store_priv.h"
+#include "models/watched.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -402,6 +403,15 @@ out:
     return status;
 }
 
+/* Files of others are theirs to delete. */
+static hl_status refuse_watched(hl_store *s, const char *text, hl_err *err) {
+    hl_disk_name found;
+    if (!s->dirs || hl_store_find_disk(s, text, &found, NULL) != HL_OK || !found.watched) return HL_OK;
+    return hl_fail(err, HL_E_UNSUPPORTED,
+                   "model '%s' is the file '%s' of a watched folder (store.dirs): delete it there", text,
+                   s->watched->v[found.watched - 1].path);
+}
+
 hl_status hl_store_remove(hl_store *s, const char *text, hl_removed *ret_removed, hl_err *err) {
     hl_name      name;
     hl_disk_name on_disk;
@@ -411,6 +421,7 @@ hl_status hl_store_remove(hl_store *s, const char *text, hl_removed *ret_removed
     if (status != HL_OK) return status;
     (void)pthread_mutex_lock(&s->mutex);
     status = hl_store_find_exact(s, &name, &on_disk, err); /* before the lock, which makes folders */
+    if (status == HL_E_NOT_FOUND && refuse_watched(s, text, err) != HL_OK) status = HL_E_UNSUPPORTED;
     if (status == HL_OK) status = hl_store_lock(s, &lock_fd, err);
     if (status == HL_OK) status = hl_store_find_exact(s, &name, &on_disk, err);
     if (status == HL_OK) status = remove_locked(s, &on_disk, &removed, err);
@@ -448,6 +459,12 @@ hl_status hl_store_copy(hl_store *s, const char *source, const char *target, hl_
     if (status != HL_OK) return status;
     (void)pthread_mutex_lock(&s->mutex);
     status = hl_store_find_disk(s, source, &from, err);
+    if (status == HL_OK && from.watched)
+        status = hl_fail(
+            err, HL_E_UNSUPPORTED,
+            "model '%s' is a file of a watched folder (store.dirs): `hyperlama create %s --from %s` makes "
+            "one of the store of it",
+            source, target, source);
     if (status == HL_OK) status = hl_store_lock(s, &lock_fd, err);
     if (status == HL_OK) status = copy_locked(s, source, &name, err);
     hl_store_unlock(lock_fd);

@@ -25,6 +25,7 @@
 #include "core/base/mem.h"
 #include "core/base/stop.h"
 #include "core/data/sha256.h"
+#include "models/watched.h"
 
 enum {
     LOCK_TRIES = 600, /* of 50 ms: what is done under the lock takes milliseconds */
@@ -127,6 +128,12 @@ static void init_mutex(pthread_mutex_t *m) {
     (void)pthread_mutexattr_destroy(&a);
 }
 
+static void forget_watched(hl_store *s) {
+    if (s->watched) hl_watched_done(s->watched);
+    hl_free(s->watched);
+    s->watched = NULL;
+}
+
 hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, hl_err *err) {
     size_t len = strlen(options->models_path);
     while (len > 1 && options->models_path[len - 1] == '/') len--;
@@ -138,6 +145,11 @@ hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, h
     init_mutex(&s->mutex);
     s->events = options->events;
     memcpy(s->models_path, options->models_path, len);
+    if (options->dirs && *options->dirs) s->dirs = hl_strdup(options->dirs);
+    if (options->dirs && *options->dirs && !s->dirs) {
+        hl_store_close(s);
+        return hl_fail(err, HL_E_NOMEM, "open store: no memory");
+    }
     look_for_id(s);
     const hl_status status = options->db_path ? open_db(s, options->db_path, err) : HL_OK;
     if (status != HL_OK) {
@@ -152,6 +164,8 @@ hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, h
 void hl_store_close(hl_store *s) {
     if (!s) return;
     hl_db_close(s->db);
+    forget_watched(s);
+    hl_free(s->dirs);
     (void)pthread_mutex_destroy(&s->mutex);
     hl_free(s);
 }
@@ -230,7 +244,7 @@ static hl_status add_name(hl_disk_names *names, const hl_name *name, const struc
         names->v = grown;
         names->cap = cap;
     }
-    names->v[names->n++] = (hl_disk_name){*name, hl_mtime_ns(st), (uint64_t)st->st_size};
+    names->v[names->n++] = (hl_disk_name){*name, hl_mtime_ns(st), (uint64_t)st->st_size, 0};
     return HL_OK;
 }
 
@@ -283,6 +297,41 @@ hl_status hl_store_walk_folder(const char *folder, hl_disk_names *ret, hl_err *e
     return HL_OK;
 }
 
+/* The spelling on disk of a name that is there; else NULL. */
+static const hl_disk_name *find_eq(const hl_disk_names *names, size_t n, const hl_name *name) {
+    for (size_t i = 0; i < n; i++)
+        if (hl_name_eq(&names->v[i].name, name)) return &names->v[i];
+    return NULL;
+}
+
+/* A model of the store goes before a file of its name. */
+static hl_status add_watched(hl_store *s, hl_disk_names *names, hl_err *err) {
+    const size_t n_stored = names->n;
+    forget_watched(s);
+    s->watched = hl_new(1, sizeof *s->watched);
+    if (!s->watched) return hl_fail(err, HL_E_NOMEM, "watched folders: no memory");
+    hl_status status = hl_watched_scan(s->dirs, s->events, s->watched, err);
+    for (size_t i = 0; i < s->watched->n && status == HL_OK; i++) {
+        const hl_watched *w = &s->watched->v[i];
+        if (find_eq(names, n_stored, &w->name)) continue;
+        status = add_name(names, &w->name, &w->st, err);
+        if (status == HL_OK) names->v[names->n - 1].watched = i + 1;
+    }
+    return status;
+}
+
+/* All names, and behind them those of files in watched folders that no model of the store has. */
+static hl_status walk_all(hl_store *s, hl_disk_names *ret, hl_err *err) {
+    hl_disk_names names = {0};
+    hl_status     status = hl_store_walk(s, &names, err);
+    if (status == HL_OK && s->dirs) status = add_watched(s, &names, err);
+    if (status == HL_OK)
+        *ret = names;
+    else
+        hl_free(names.v);
+    return status;
+}
+
 /* Say that a name is unknown, with those that are near. */
 static hl_status fail_unknown(const hl_disk_names *names, const hl_name *name, hl_err *err) {
     char   wanted[HL_NAME_TEXT_BYTES], text[HL_NAME_TEXT_BYTES], list[3 * 100] = "";
@@ -328,20 +377,13 @@ static hl_status fail_ambiguous(const hl_disk_names *names, const hl_name *name,
                    name->model, list);
 }
 
-/* The spelling on disk of a name that is there; else NULL. */
-static const hl_disk_name *find_eq(const hl_disk_names *names, const hl_name *name) {
-    for (size_t i = 0; i < names->n; i++)
-        if (hl_name_eq(&names->v[i].name, name)) return &names->v[i];
-    return NULL;
-}
-
 /* Most lookups are spelled as on disk: one stat instead of a walk. */
 static bool stat_name(hl_store *s, const hl_name *name, hl_disk_name *ret) {
     char        path[PATH_MAX];
     struct stat st;
     hl_store_manifest_path(s, name, path);
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) return false;
-    *ret = (hl_disk_name){*name, hl_mtime_ns(&st), (uint64_t)st.st_size};
+    *ret = (hl_disk_name){*name, hl_mtime_ns(&st), (uint64_t)st.st_size, 0};
     ret->name.has_tag = true;
     return true;
 }
@@ -351,7 +393,7 @@ hl_status hl_store_find_exact(hl_store *s, const hl_name *name, hl_disk_name *re
     if (stat_name(s, name, ret)) return HL_OK;
     hl_status status = hl_store_walk(s, &names, err);
     if (status != HL_OK) return status;
-    const hl_disk_name *found = find_eq(&names, name);
+    const hl_disk_name *found = find_eq(&names, names.n, name);
     if (found)
         *ret = *found;
     else
@@ -366,10 +408,10 @@ hl_status hl_store_find_disk(hl_store *s, const char *text, hl_disk_name *ret, h
     hl_status     status = hl_name_parse(text, &name, err);
     if (status != HL_OK) return status;
     if (stat_name(s, &name, ret)) return HL_OK;
-    status = hl_store_walk(s, &names, err);
+    status = walk_all(s, &names, err);
     if (status != HL_OK) return status;
 
-    const hl_disk_name *found = find_eq(&names, &name);
+    const hl_disk_name *found = find_eq(&names, names.n, &name);
     size_t              n_tags = 0;
     if (!found && !name.has_tag)
         for (size_t i = 0; i < names.n; i++)
@@ -422,9 +464,9 @@ static hl_status fill_list(hl_store *s, const hl_disk_names *names, const char *
         const hl_status status = hl_store_read_entry(s, &names->v[i], &box->arena, entry, &why);
         if (status == HL_OK)
             box->list.n++;
-        else if (status == HL_E_NOMEM)
+        else if (status == HL_E_NOMEM || status == HL_E_CANCEL)
             return hl_fail(err, status, "%s", why.text);
-        else
+        else if (!names->v[i].watched)
             hl_event(s->events, HL_LOG_WARN, "models", "manifest-unreadable",
                      "model=\"%s\" reason=\"%s\" action=\"left out of the list\"", text, why.text);
     }
@@ -439,8 +481,10 @@ hl_status hl_store_list_models(hl_store *s, const char *prefix, hl_store_list **
     if (!box) return hl_fail(err, HL_E_NOMEM, "list models: no memory");
     hl_arena_init(&box->arena, LIST_ARENA_BYTES);
     (void)pthread_mutex_lock(&s->mutex);
-    hl_status status = hl_store_walk(s, &names, err);
+    hl_status status = walk_all(s, &names, err);
+    hl_db_begin(s->db);
     if (status == HL_OK) status = fill_list(s, &names, prefix, box, err);
+    hl_db_end(s->db);
     (void)pthread_mutex_unlock(&s->mutex);
     hl_free(names.v);
     if (status != HL_OK) {

@@ -21,6 +21,7 @@
 #include "core/base/stop.h"
 #include "core/data/json.h"
 #include "core/data/sha256.h"
+#include "models/watched.h"
 
 enum {
     MODEL_ARENA_BYTES = 64 << 20,
@@ -191,12 +192,14 @@ hl_status hl_store_read_entry(hl_store *s, const hl_disk_name *on_disk, hl_arena
                               hl_err *err) {
     char         full[HL_NAME_TEXT_BYTES], key[HL_NAME_TEXT_BYTES], text[HL_NAME_TEXT_BYTES];
     hl_model_row row;
+    if (on_disk->watched) return hl_watched_read_entry(s, on_disk, arena, ret, err);
     hl_name_format_full(&on_disk->name, full);
     hl_name_format_key(&on_disk->name, key);
     hl_name_format(&on_disk->name, text);
     const bool fresh = s->id[0] && hl_db_find_model(s->db, s->id, full, &row) &&
                        row.manifest_mtime_ns == on_disk->mtime_ns && row.manifest_bytes == on_disk->n_bytes;
     if (!fresh) {
+        hl_db_end(s->db);
         const hl_status status = read_row(s, on_disk, &row, err);
         if (status != HL_OK) return status;
         if (s->id[0]) hl_db_put_model(s->db, s->id, full, &row);
@@ -485,7 +488,8 @@ static hl_status read_model(hl_store *s, const hl_disk_name *on_disk, int how, m
     hl_manifest      manifest = {0};
     hl_view          text = {0}, config = {0};
     layer_lists      lists = {0};
-    hl_status        status = hl_store_read_manifest(s, &on_disk->name, &box->arena, &text, &manifest, err);
+    if (on_disk->watched) return hl_watched_read_model(s, on_disk, &box->arena, m, err);
+    hl_status status = hl_store_read_manifest(s, &on_disk->name, &box->arena, &text, &manifest, err);
     if (status == HL_OK) status = hl_store_read_entry(s, on_disk, &box->arena, &m->entry, err);
     if (status == HL_OK) status = set_layers(s, &manifest, box, &lists, err);
     if (status != HL_OK) return status;

@@ -31,6 +31,11 @@ void                    hl_db_close(hl_db *db); /* NULL is allowed, here and in 
 
 int hl_db_newest_version(void); /* of the schema this program knows */
 
+/* Between the two, reads see one state of the file and lock it once: lists ask for thousands of rows. Nothing
+ * else may be written meanwhile than after hl_db_end(), which may come early, and again. */
+void hl_db_begin(hl_db *db);
+void hl_db_end(hl_db *db);
+
 typedef struct hl_blob_row {
     char     digest[HL_DIGEST_BYTES];
     uint64_t size_bytes;

@@ -14,7 +14,9 @@ struct hl_db {
     sqlite3         *sql;
     int              patience_ms; /* with somebody who holds the file; 0: it was in vain once */
     const hl_events *events;
-    char             path[]; /* terminated */
+    bool             is_reading; /* since hl_db_begin() */
+    sqlite3_stmt    *kept[2];    /* of the two questions that lists ask of every name, while is_reading */
+    char             path[];     /* terminated */
 };
 
 /* Record what SQLite said; the message names the file. */

@@ -2,7 +2,8 @@
  *
  * rows.c - the rows of the index and of usage.
  *
- * One statement is prepared per call: these run a few times per command, not per token.
+ * One statement is prepared per call: these run a few times per command, not per token. What lists ask for
+ * every name is kept while they do.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -14,11 +15,46 @@
 
 enum { MAX_OWN_BLOBS = 1 << 20 };
 
+static const char *const kept_queries[] = {
+    "SELECT digest, size_bytes, manifest_mtime_ns, manifest_bytes, format, family, parameter_size, "
+    "quantization"
+    " FROM model WHERE store_id = ? AND name = ?",
+    "SELECT last_used_ms FROM usage WHERE name = ?",
+};
+enum { FIND_MODEL, LAST_USED };
+
+void hl_db_begin(hl_db *db) {
+    if (!db || db->is_reading) return;
+    db->is_reading = sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) == SQLITE_OK;
+    for (size_t i = 0; db->is_reading && i < 2; i++)
+        (void)sqlite3_prepare_v2(db->sql, kept_queries[i], -1, &db->kept[i], NULL);
+}
+
+void hl_db_end(hl_db *db) {
+    if (!db || !db->is_reading) return;
+    for (size_t i = 0; i < 2; i++) {
+        (void)sqlite3_finalize(db->kept[i]);
+        db->kept[i] = NULL;
+    }
+    (void)sqlite3_exec(db->sql, "COMMIT", NULL, NULL, NULL);
+    db->is_reading = false;
+}
+
+/* One of the kept ones is used again. */
+static void finish(const hl_db *db, sqlite3_stmt *st) {
+    if (st && (st == db->kept[0] || st == db->kept[1]))
+        (void)sqlite3_reset(st);
+    else
+        (void)sqlite3_finalize(st);
+}
+
 /* Prepare and bind, by one letter each: t text, i int64. NULL when that failed, after a warning. */
 static sqlite3_stmt *prepare(hl_db *db, const char *query, const char *kinds, ...) {
     sqlite3_stmt *st = NULL;
     if (!db) return NULL;
-    if (sqlite3_prepare_v2(db->sql, query, -1, &st, NULL) != SQLITE_OK) {
+    for (size_t i = 0; i < 2; i++)
+        if (query == kept_queries[i]) st = db->kept[i];
+    if (!st && sqlite3_prepare_v2(db->sql, query, -1, &st, NULL) != SQLITE_OK) {
         hl_db_warn(db, "prepare", "doing without the index");
         return NULL;
     }
@@ -31,7 +67,7 @@ static sqlite3_stmt *prepare(hl_db *db, const char *query, const char *kinds, ..
     va_end(args);
     if (rc == SQLITE_OK) return st;
     hl_db_warn(db, "bind", "doing without the index");
-    (void)sqlite3_finalize(st);
+    finish(db, st);
     return NULL;
 }
 
@@ -59,10 +95,7 @@ static void copy_text(sqlite3_stmt *st, int column, char *ret, size_t cap) {
 /* ---- models ---- */
 
 bool hl_db_find_model(hl_db *db, const char *store_id, const char *name, hl_model_row *ret) {
-    sqlite3_stmt *st = prepare(db,
-                               "SELECT digest, size_bytes, manifest_mtime_ns, manifest_bytes, format, family,"
-                               " parameter_size, quantization FROM model WHERE store_id = ? AND name = ?",
-                               "tt", store_id, name);
+    sqlite3_stmt *st = prepare(db, kept_queries[FIND_MODEL], "tt", store_id, name);
     const bool    found = next(db, st);
     if (found) {
         copy_text(st, 0, ret->digest, sizeof ret->digest);
@@ -74,7 +107,7 @@ bool hl_db_find_model(hl_db *db, const char *store_id, const char *name, hl_mode
         copy_text(st, 6, ret->parameter_size, sizeof ret->parameter_size);
         copy_text(st, 7, ret->quantization, sizeof ret->quantization);
     }
-    (void)sqlite3_finalize(st);
+    finish(db, st);
     return found;
 }
 
@@ -159,9 +192,9 @@ void hl_db_each_own_blob(hl_db *db, const char *store_id, void (*fn)(void *user,
 /* ---- usage ---- */
 
 int64_t hl_db_last_used_ms(hl_db *db, const char *name_key) {
-    sqlite3_stmt *st = prepare(db, "SELECT last_used_ms FROM usage WHERE name = ?", "t", name_key);
+    sqlite3_stmt *st = prepare(db, kept_queries[LAST_USED], "t", name_key);
     const int64_t at_ms = next(db, st) ? sqlite3_column_int64(st, 0) : -1;
-    (void)sqlite3_finalize(st);
+    finish(db, st);
     return at_ms;
 }
 
