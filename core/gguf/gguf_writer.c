@@ -21,9 +21,11 @@
 #include "core/base/str.h"
 #include "core/gguf/gguf_priv.h"
 
-typedef struct piece {
-    const void *data;
-    size_t      n_bytes;
+typedef struct piece {     /* the bytes of a tensor */
+    const void      *data; /* NULL: fn makes them */
+    size_t           n_bytes;
+    hl_gguf_fill_fn *fn;
+    void            *user;
 } piece;
 
 struct hl_gguf_writer {
@@ -176,10 +178,9 @@ static bool grow(hl_gguf_writer *w) {
     return true;
 }
 
-void hl_gguf_writer_add_tensor(hl_gguf_writer *w, const char *name, hl_type type, uint32_t n_dims,
-                               const uint64_t *shape, const void *data) {
-    size_t n_bytes = 0;
-    if (w->status == HL_OK) w->status = check_tensor(name, type, n_dims, shape, &n_bytes, &w->err);
+static void add_piece(hl_gguf_writer *w, const char *name, hl_type type, uint32_t n_dims,
+                      const uint64_t *shape, piece p) {
+    if (w->status == HL_OK) w->status = check_tensor(name, type, n_dims, shape, &p.n_bytes, &w->err);
     if (w->status == HL_OK && !grow(w))
         w->status = hl_fail(&w->err, HL_E_NOMEM, "no memory for tensor '%s'", name);
     if (w->status != HL_OK) return;
@@ -188,8 +189,18 @@ void hl_gguf_writer_add_tensor(hl_gguf_writer *w, const char *name, hl_type type
     for (uint32_t d = n_dims; d-- > 0;) put_int(&w->infos, shape[d], 8);
     put_int(&w->infos, hl_type_gguf_id(type), 4);
     put_int(&w->infos, w->data_bytes, 8);
-    w->pieces[w->n_tensors++] = (piece){data, n_bytes};
-    w->data_bytes = align_up(w->data_bytes + n_bytes, w->alignment);
+    w->pieces[w->n_tensors++] = p;
+    w->data_bytes = align_up(w->data_bytes + p.n_bytes, w->alignment);
+}
+
+void hl_gguf_writer_add_tensor(hl_gguf_writer *w, const char *name, hl_type type, uint32_t n_dims,
+                               const uint64_t *shape, const void *data) {
+    add_piece(w, name, type, n_dims, shape, (piece){.data = data});
+}
+
+void hl_gguf_writer_add_made(hl_gguf_writer *w, const char *name, hl_type type, uint32_t n_dims,
+                             const uint64_t *shape, hl_gguf_fill_fn *fn, void *user) {
+    add_piece(w, name, type, n_dims, shape, (piece){.fn = fn, .user = user});
 }
 
 /* Everything before the data, padded. */
@@ -219,12 +230,20 @@ hl_status hl_gguf_writer_build(hl_gguf_writer *w, uint8_t **ret_data, size_t *re
     if (data) {
         uint8_t *at = data + header.len;
         memcpy(data, header.ptr, header.len);
-        for (size_t i = 0; i < w->n_tensors; i++) {
-            memcpy(at, w->pieces[i].data, w->pieces[i].n_bytes);
-            at += align_up(w->pieces[i].n_bytes, w->alignment);
+        for (size_t i = 0; i < w->n_tensors && status == HL_OK; i++) {
+            const piece *p = &w->pieces[i];
+            if (p->fn)
+                status = p->fn(p->user, at, p->n_bytes, err);
+            else
+                memcpy(at, p->data, p->n_bytes);
+            at += align_up(p->n_bytes, w->alignment);
         }
-        *ret_data = data;
-        *ret_n = n;
+        if (status == HL_OK) {
+            *ret_data = data;
+            *ret_n = n;
+        } else {
+            hl_free(data);
+        }
     } else {
         status = hl_fail(err, HL_E_NOMEM, "no memory for a file of %zu bytes", n);
     }
@@ -243,17 +262,63 @@ static hl_status write_padding(int fd, const char *path, uint64_t n, hl_err *err
     return status;
 }
 
-static hl_status write_all(const hl_gguf_writer *w, const hl_str *header, int fd, const char *path,
-                           hl_err *err) {
-    hl_status status = hl_file_write_fd(fd, path, header->ptr, header->len, err);
+typedef struct output {
+    int                  fd;
+    const char          *path;
+    hl_gguf_progress_fn *progress;
+    void                *user;
+    uint64_t             done_bytes, told_bytes, all_bytes;
+} output;
+
+/* In steps, so that whoever waits is told. */
+static hl_status write_bytes(output *o, const uint8_t *data, size_t n, hl_err *err) {
+    enum { STEP = 16 << 20 };
+    hl_status status = HL_OK;
+    while (n > 0 && status == HL_OK) {
+        const size_t now = n < STEP ? n : STEP;
+        status = hl_file_write_fd(o->fd, o->path, data, now, err);
+        data += now;
+        n -= now;
+        o->done_bytes += now;
+        if (status != HL_OK || !o->progress || o->done_bytes - o->told_bytes < STEP) continue;
+        o->told_bytes = o->done_bytes;
+        if (!o->progress(o->user, o->done_bytes, o->all_bytes))
+            return hl_fail(err, HL_E_CANCEL, "write '%s': cancelled", o->path);
+    }
+    return status;
+}
+
+static hl_status write_made(output *o, const piece *p, hl_err *err) {
+    uint8_t *data = hl_new_aligned(p->n_bytes, 1);
+    if (!data) return hl_fail(err, HL_E_NOMEM, "no memory for a tensor of %zu bytes", p->n_bytes);
+    hl_status status = p->fn(p->user, data, p->n_bytes, err);
+    if (status == HL_OK) status = write_bytes(o, data, p->n_bytes, err);
+    hl_free(data);
+    return status;
+}
+
+static hl_status write_all(const hl_gguf_writer *w, const hl_str *header, output *o, hl_err *err) {
+    hl_status status = hl_file_write_fd(o->fd, o->path, header->ptr, header->len, err);
+    o->all_bytes = w->data_bytes;
     for (size_t i = 0; i < w->n_tensors && status == HL_OK; i++) {
         const piece *p = &w->pieces[i];
-        status = hl_file_write_fd(fd, path, p->data, p->n_bytes, err);
+        status = p->fn ? write_made(o, p, err) : write_bytes(o, p->data, p->n_bytes, err);
         if (status == HL_OK)
-            status = write_padding(fd, path, align_up(p->n_bytes, w->alignment) - p->n_bytes, err);
+            status = write_padding(o->fd, o->path, align_up(p->n_bytes, w->alignment) - p->n_bytes, err);
     }
-    if (status == HL_OK && fsync(fd) != 0)
-        return hl_fail(err, HL_E_IO, "sync '%s': %s", path, strerror(errno));
+    if (status == HL_OK && fsync(o->fd) != 0)
+        return hl_fail(err, HL_E_IO, "sync '%s': %s", o->path, strerror(errno));
+    return status;
+}
+
+hl_status hl_gguf_writer_write(hl_gguf_writer *w, int fd, const char *path, hl_gguf_progress_fn *progress,
+                               void *user, hl_err *err) {
+    output    o = {.fd = fd, .path = path, .progress = progress, .user = user};
+    hl_str    header;
+    hl_status status = build_header(w, &header, err);
+    if (status != HL_OK) return status;
+    status = write_all(w, &header, &o, err);
+    hl_str_done(&header);
     return status;
 }
 
@@ -272,7 +337,8 @@ hl_status hl_gguf_writer_save(hl_gguf_writer *w, const char *path, hl_err *err) 
         hl_str_done(&header);
         return status;
     }
-    status = write_all(w, &header, fd, tmp, err);
+    output o = {.fd = fd, .path = tmp};
+    status = write_all(w, &header, &o, err);
     if (close(fd) != 0 && status == HL_OK)
         status = hl_fail(err, HL_E_IO, "close '%s': %s", tmp, strerror(errno));
     if (status == HL_OK && rename(tmp, path) != 0)

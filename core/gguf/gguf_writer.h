@@ -38,6 +38,20 @@ void hl_gguf_writer_add_value(hl_gguf_writer *w, const hl_gguf_value *v);
 void hl_gguf_writer_add_tensor(hl_gguf_writer *w, const char *name, hl_type type, uint32_t n_dims,
                                const uint64_t *shape, const void *data);
 
+/* As hl_gguf_writer_add_tensor(); the bytes are made when they are written, one tensor at a time.
+ * in     fn  fills `to` with all n_bytes of the tensor; called once for each time that the file is written */
+typedef hl_status hl_gguf_fill_fn(void *user, void *to, size_t n_bytes, hl_err *err);
+void              hl_gguf_writer_add_made(hl_gguf_writer *w, const char *name, hl_type type, uint32_t n_dims,
+                                          const uint64_t *shape, hl_gguf_fill_fn *fn, void *user);
+
+/* Write all of it to an open, empty file, and sync that. `path` names it in messages.
+ * in     progress  told of bytes, about every 16 MiB; false ends it (HL_E_CANCEL). NULL: nobody is
+ * fails  HL_E_ARG what was added wrongly, HL_E_IO, HL_E_NOMEM, HL_E_CANCEL; as the functions that make
+ * tensors */
+typedef bool            hl_gguf_progress_fn(void *user, uint64_t done_bytes, uint64_t all_bytes);
+HL_MUST_CHECK hl_status hl_gguf_writer_write(hl_gguf_writer *w, int fd, const char *path,
+                                             hl_gguf_progress_fn *progress, void *user, hl_err *err);
+
 /* Write the file: a temporary one beside `path`, fsync, rename. On failure `path` is as it was.
  * fails  HL_E_ARG what was added wrongly, HL_E_IO, HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_gguf_writer_save(hl_gguf_writer *w, const char *path, hl_err *err);
