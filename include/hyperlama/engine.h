@@ -61,6 +61,15 @@ typedef struct hl_machine_limits {
 /* cost a fraction of a second, 256 MiB for the time of the call. fails HL_E_NOMEM */
 HL_API HL_MUST_CHECK hl_status hl_engine_measure(hl_engine *e, hl_machine_limits *ret_limits, hl_err *err);
 
+/* How fast weights of a type are multiplied with one token, as decoding does it: bytes of weights a second.
+ *
+ * in     type     "q4_k"
+ *        n_bytes  of weights that one token reads; over 256 MiB count as that, few may stay in a cache
+ * cost   a fraction of a second, n_bytes for the time of the call
+ * fails  HL_E_ARG no such type; HL_E_NOMEM */
+HL_API HL_MUST_CHECK hl_status hl_engine_measure_weights(hl_engine *e, const char *type, uint64_t n_bytes,
+                                                         double *ret_bytes_per_s, hl_err *err);
+
 typedef struct hl_model_params {
     bool vocab_only; /* only the vocabulary and the keys: for tokenize and template */
 } hl_model_params;
