@@ -114,13 +114,33 @@ static void find_existing(const char *path, char *buf, size_t cap) {
     }
 }
 
+/* The first folder from the root down that lets nobody like us through; false: none does. */
+static bool find_denier(const char *path, char *buf, size_t cap) {
+    (void)snprintf(buf, cap, "%s", path);
+    for (char *slash = buf + (buf[0] == '/'); (slash = strchr(slash, '/')) != NULL; slash++) {
+        *slash = '\0';
+        const bool denies = access(buf, F_OK) == 0 && access(buf, X_OK) != 0 && errno == EACCES;
+        if (denies) return true;
+        *slash = '/';
+    }
+    return access(buf, F_OK) == 0 && access(buf, X_OK) != 0 && errno == EACCES;
+}
+
 static void check_folder(doctor *d, const char *what, const char *path) {
     char           there[4200], text[16];
     struct statvfs fs;
     find_existing(path, there, sizeof there);
     const bool made = strcmp(there, path) == 0;
+    if (find_denier(path, there, sizeof there)) {
+        say(d, BAD, what,
+            "%s cannot be reached: the folder '%s' denies it; chmod u+x, or who owns it, opens it", path,
+            there);
+        return;
+    }
+    find_existing(path, there, sizeof there);
     if (access(there, W_OK) != 0) {
-        say(d, ODD, what, "%s cannot be written: %s; nothing can be imported", path, strerror(errno));
+        say(d, ODD, what, "%s cannot be written: the folder '%s': %s; nothing can be imported", path, there,
+            strerror(errno));
         return;
     }
     if (statvfs(there, &fs) != 0) {
@@ -131,6 +151,24 @@ static void check_folder(doctor *d, const char *what, const char *path) {
     hl_format_bytes(n_free, text);
     say(d, n_free < 1000000000 ? ODD : FINE, what, "%s%s, %s free", path, made ? "" : " (made when needed)",
         text);
+}
+
+/* Folders of others: read only, so what counts is whether they can be read. */
+static void check_watched(doctor *d) {
+    const char *dirs = d->app->paths.dirs;
+    for (const char *at = dirs ? dirs : ""; *at;) {
+        char         dir[4200], denier[4200];
+        const size_t n = strcspn(at, ":");
+        (void)snprintf(dir, sizeof dir, "%.*s", (int)(n < sizeof dir ? n : sizeof dir - 1), at);
+        at += n + (at[n] == ':');
+        if (!dir[0]) continue;
+        if (find_denier(dir, denier, sizeof denier))
+            say(d, ODD, "watched", "%s cannot be reached: the folder '%s' denies it", dir, denier);
+        else if (access(dir, R_OK | X_OK) != 0)
+            say(d, ODD, "watched", "%s: %s (store.dirs)", dir, strerror(errno));
+        else
+            say(d, FINE, "watched", "%s", dir);
+    }
 }
 
 static void say_blemish(void *user, const hl_blemish *b) {
@@ -195,6 +233,7 @@ static void check_all(doctor *d, bool verify) {
     check_memory(d);
     check_folder(d, "data", d->app->paths.home);
     check_folder(d, "models", d->app->paths.models);
+    check_watched(d);
     check_store(d, verify);
     check_lockdown(d);
     check_terminal(d);
