@@ -57,6 +57,64 @@ static void print_parameters(const hl_app *app, const hl_stored_model *m, const 
     }
 }
 
+/* ---- options in force ---- */
+
+typedef struct in_force {
+    const hl_app *app;
+    hl_json_out  *j; /* NULL: for people */
+    int32_t       n_ctx_train;
+    bool          all; /* those at their default, too */
+    bool          has_title;
+} in_force;
+
+/* 0 is what suits the model: a number that is known here. */
+static const char *say_value(const in_force *f, hl_opt id, const char *value, char buf[16]) {
+    enum { USUAL_CTX = 4096 }; /* the setting engine.n_ctx says so */
+    if (id != HL_OPT_num_ctx || strcmp(value, "0") != 0) return value;
+    (void)snprintf(buf, 16, "%d",
+                   f->n_ctx_train > 0 && f->n_ctx_train < USUAL_CTX ? (int)f->n_ctx_train : USUAL_CTX);
+    return buf;
+}
+
+static void add_option(void *user, hl_opt id, const char *name, const char *value, hl_opt_origin origin) {
+    in_force *f = user;
+    char      buf[16];
+    value = say_value(f, id, value, buf);
+    if (f->j) {
+        hl_json_open(f->j, NULL, '{');
+        hl_json_add_text(f->j, "name", name);
+        hl_json_add_text(f->j, "value", value);
+        hl_json_add_text(f->j, "from", hl_opt_origin_name(origin));
+        hl_json_close(f->j, '}');
+    } else if (f->all || origin != HL_FROM_DEFAULT) {
+        if (!f->has_title) fputs("\n  Parameters\n", f->app->out);
+        f->has_title = true;
+        hl_say_line(f->app->out, "    %-20s %-14s %s", name, value, hl_opt_origin_name(origin));
+    }
+}
+
+static in_force look_at(const hl_app *app, const hl_model *m) {
+    hl_model_info info = {0};
+    if (m) hl_model_get_info(m, &info);
+    return (in_force){.app = app, .n_ctx_train = info.n_ctx_train};
+}
+
+/* What is in force and where it comes from, then what is stored and of no effect here. */
+static void print_options(const hl_app *app, const hl_source *s, const hl_model *m, const hl_options *o,
+                          bool all) {
+    in_force f = look_at(app, m);
+    f.all = all;
+    hl_options_each(o, add_option, &f);
+    for (size_t i = 0; s->stored && i < s->stored->n_params; i++) {
+        const hl_param *p = &s->stored->params[i];
+        if (hl_opt_find(p->name) != HL_N_OPTS) continue;
+        if (!f.has_title) fputs("\n  Parameters\n", app->out);
+        f.has_title = true;
+        hl_say_line(app->out, "    %-20s %-14s stored with the model, without effect here", p->name,
+                    p->value);
+    }
+}
+
 /* The template that messages are rendered with. */
 static hl_template_choice choose_template(const hl_source *s, const hl_model *m) {
     const hl_request   r = {.stored_template = s->stored ? s->stored->template_text : NULL};
@@ -142,7 +200,16 @@ static void print_model(const hl_app *app, const hl_model *m) {
     print_field(app, "size", text);
 }
 
-static hl_status print_info(const hl_app *app, const hl_source *s, const hl_model *m, hl_err *err) {
+/* As /api/show tells them. */
+static void print_capabilities(const hl_app *app, const hl_model *m, hl_chat_caps caps) {
+    hl_capabilities c;
+    fputs("\n  Capabilities\n", app->out);
+    hl_capabilities_find(m, &caps, &c);
+    for (size_t i = 0; i < c.n; i++) hl_say_line(app->out, "    %s", c.names[i]);
+}
+
+static hl_status print_info(const hl_app *app, const hl_source *s, const hl_model *m, const hl_options *o,
+                            bool all, hl_err *err) {
     const hl_stored_model *stored = s->stored;
     hl_chat_caps           caps;
     const hl_status        status = get_caps(s, m, &caps, err);
@@ -156,14 +223,14 @@ static hl_status print_info(const hl_app *app, const hl_source *s, const hl_mode
         print_field(app, "quantization", stored->entry.quantization);
     }
     if (m || stored) print_template_choice(app, s, m, caps);
-    if (!stored) return HL_OK;
-    print_field(app, "requires", stored->requires_version);
-    if (stored->projector_path) print_field(app, "projector", "yes (this build does not use it yet)");
-    if (stored->adapter_path) print_field(app, "adapter", "yes (this build does not use it yet)");
-    if (stored->n_params) {
-        fputs("\n  Parameters\n", app->out);
-        print_parameters(app, stored, "    ");
+    if (stored) {
+        print_field(app, "requires", stored->requires_version);
+        if (stored->projector_path) print_field(app, "projector", "yes (this build does not use it yet)");
+        if (stored->adapter_path) print_field(app, "adapter", "yes (this build does not use it yet)");
     }
+    if (m) print_capabilities(app, m, caps);
+    print_options(app, s, m, o, all);
+    if (!stored) return HL_OK;
     if (stored->n_messages) fprintf(app->out, "\n  Messages\n    %zu\n", stored->n_messages);
     if (stored->system && *stored->system) print_head(app, "System", stored->system);
     for (size_t i = 0; i < stored->n_licenses; i++) print_head(app, "License", stored->licenses[i]);
@@ -182,11 +249,11 @@ static hl_status show_modelfile(const hl_app *app, const hl_source *s, hl_err *e
     return status;
 }
 
-hl_status hl_show_part(const hl_app *app, const hl_source *s, const hl_model *m, const char *part,
-                       hl_err *err) {
+hl_status hl_show_part(const hl_app *app, const hl_source *s, const hl_model *m, const hl_options *options,
+                       const char *part, hl_err *err) {
     const hl_stored_model *stored = s->stored;
     if (strcmp(part, "info") == 0) {
-        return print_info(app, s, m, err);
+        return print_info(app, s, m, options, false, err);
     } else if (strcmp(part, "license") == 0) {
         if (!stored || stored->n_licenses == 0) hl_app_note(app, "no licence is stored with %s", s->label);
         for (size_t i = 0; stored && i < stored->n_licenses; i++)
@@ -331,8 +398,8 @@ static void add_stored(hl_json_out *j, const hl_stored_model *m) {
     hl_json_close(j, ']');
 }
 
-static hl_status show_json(const hl_app *app, const hl_source *s, const hl_model *m, bool can_run,
-                           bool verbose, hl_err *err) {
+static hl_status show_json(const hl_app *app, const hl_source *s, const hl_model *m, const hl_options *o,
+                           bool can_run, bool verbose, hl_err *err) {
     hl_json_out     j;
     hl_chat_caps    caps;
     const hl_status status = get_caps(s, m, &caps, err);
@@ -354,6 +421,18 @@ static hl_status show_json(const hl_app *app, const hl_source *s, const hl_model
                      : c.kind == HL_TEMPLATE_JINJA ? "jinja"
                                                    : NULL);
     add_caps(&j, caps);
+    in_force f = look_at(app, m);
+    f.j = &j;
+    hl_json_open(&j, "parameters_in_force", '[');
+    hl_options_each(o, add_option, &f);
+    hl_json_close(&j, ']');
+    if (m) {
+        hl_capabilities able;
+        hl_capabilities_find(m, &caps, &able);
+        hl_json_open(&j, "capabilities", '[');
+        for (size_t i = 0; i < able.n; i++) hl_json_add_text(&j, NULL, able.names[i]);
+        hl_json_close(&j, ']');
+    }
     if (m) {
         hl_json_open(&j, "templates_named", '[');
         hl_model_each_named_template(m, add_named, &user);
@@ -404,15 +483,37 @@ static void warn_of_files(hl_app *app, hl_host *host, const hl_source *s) {
         hl_app_warn(app, "%s", ignored.text);
 }
 
+/* What a request would get: defaults, settings, what is stored, and what -o says of a request. */
+static hl_status gather_options(hl_app *app, const hl_args *args, const hl_source *s, hl_options *ret,
+                                hl_err *err) {
+    hl_status status = HL_OK;
+    hl_options_read_settings(ret, app->config);
+    if (s->stored) hl_options_read_stored(ret, s->stored, &app->events);
+    for (size_t i = 0; status == HL_OK; i++) {
+        const char *word = hl_args_many(args, "option", i), *equals = word ? strchr(word, '=') : NULL;
+        char        name[64];
+        if (!word) break;
+        if (!equals || equals - word >= (ptrdiff_t)sizeof name)
+            return hl_fail(err, HL_E_ARG, "--option '%.100s': expected NAME=VALUE", word);
+        (void)snprintf(name, sizeof name, "%.*s", (int)(equals - word), word);
+        status = hl_options_set(ret, HL_FROM_REQUEST, name, equals + 1, err);
+    }
+    return status;
+}
+
 hl_status hl_cmd_show(hl_app *app, const hl_args *args, hl_err *err) {
     const char *part = NULL;
     hl_host    *host = NULL;
     hl_source  *source = NULL;
     hl_model   *m = NULL;
+    hl_options  options;
     hl_err      why = {0};
     hl_status   status = choose_part(args, &part, err);
+    hl_options_init(&options);
     if (status == HL_OK) status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_SHOW, &source, err);
+    if (status != HL_OK) goto out;
+    status = gather_options(app, args, source, &options, err);
     if (status != HL_OK) goto out;
     warn_of_files(app, host, source);
     /* A file that this build cannot run can still be described by its manifest. */
@@ -425,10 +526,13 @@ hl_status hl_cmd_show(hl_app *app, const hl_args *args, hl_err *err) {
     }
     if (load_status != HL_OK) hl_app_warn(app, "it cannot run in this build: %s", why.text);
     if (hl_args_has(args, "json")) {
-        status = show_json(app, source, m, load_status == HL_OK, hl_args_has(args, "verbose"), err);
+        status = show_json(app, source, m, &options, load_status == HL_OK, hl_args_has(args, "verbose"), err);
         goto out;
     }
-    status = hl_show_part(app, source, m, part ? part : "info", err);
+    if (part)
+        status = hl_show_part(app, source, m, &options, part, err);
+    else
+        status = print_info(app, source, m, &options, hl_args_has(args, "verbose"), err);
     if (status == HL_OK && m && !part && hl_args_has(args, "verbose")) {
         fputs("\n  Metadata\n", app->out);
         hl_model_each_key(m, print_key, app);
@@ -436,6 +540,7 @@ hl_status hl_cmd_show(hl_app *app, const hl_args *args, hl_err *err) {
         hl_model_each_tensor(m, print_tensor, app);
     }
 out:
+    hl_options_done(&options);
     hl_model_close(m);
     hl_source_free(source);
     hl_host_free(host);

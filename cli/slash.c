@@ -184,9 +184,8 @@ static hl_status set_noformat(slash *s, hl_err *err) {
 /* ---- /show ---- */
 
 static void print_option(void *user, hl_opt id, const char *name, const char *value, hl_opt_origin origin) {
-    static const char *const origins[] = {"default", "settings", "stored with the model", "flag", "set here"};
-    const hl_talk           *t = user;
-    hl_str                   text;
+    const hl_talk *t = user;
+    hl_str         text;
     hl_str_init(&text, 8 * HL_MAX_STOP_BYTES);
     if (id == HL_OPT_num_ctx) /* "what suits the model" is a number by now */
         hl_str_add_format(&text, "%d", (int)t->chat.n_ctx);
@@ -194,7 +193,8 @@ static void print_option(void *user, hl_opt id, const char *name, const char *va
         hl_str_add_json(&text, hl_view_of(value));
     else
         hl_str_add_text(&text, value);
-    hl_say_line(t->app->out, "%-18s %-14s %s", name, hl_say_str(&text), origins[origin]);
+    hl_say_line(t->app->out, "%-18s %-14s %s", name, hl_say_str(&text),
+                origin == HL_FROM_REQUEST ? "set here" : hl_opt_origin_name(origin));
     hl_str_done(&text);
 }
 
@@ -234,7 +234,7 @@ static hl_status show(slash *s, hl_err *err) {
     if (status == HL_OK) {
         hl_source now = *t->chat.source;
         now.stored = m;
-        status = hl_show_part(t->app, &now, file, part, err);
+        status = hl_show_part(t->app, &now, file, &t->chat.options, part, err);
     }
     hl_model_close(file);
     hl_conversation_model_free(m);
@@ -279,7 +279,7 @@ static hl_status save(slash *s, hl_err *err) {
                                        .messages = m->messages,
                                        .n_messages = m->n_messages};
     status = hl_host_store(t->host, &store, err);
-    if (status == HL_OK && t->chat.source->stored)
+    if (status == HL_OK && t->chat.source->stored && !t->chat.source->stored->is_watched)
         status = hl_store_save_model(store, m, s->rest, &written, err);
     else if (status == HL_OK)
         status = hl_store_import(store, t->chat.source->paths, t->chat.source->n_paths, s->rest, &options,

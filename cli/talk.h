@@ -57,9 +57,10 @@ struct hl_edit;
 HL_MUST_CHECK hl_status hl_slash(hl_talk *t, struct hl_edit *edit, hl_view line, bool *ret_leave,
                                  hl_err *err);
 
-/* Print one part of what is known about a model: info license modelfile parameters system template. */
+/* Print one part of what is known about a model: info license modelfile parameters system template.
+ * in     options  that are in force; of those at their default info says nothing */
 HL_MUST_CHECK hl_status hl_show_part(const hl_app *app, const hl_source *s, const hl_model *m,
-                                     const char *part, hl_err *err);
+                                     const hl_options *options, const char *part, hl_err *err);
 
 /* Open a model for looking at.
  * out    ret_model  with its weights, or without when they are of no use here but its keys and vocabulary

@@ -38,9 +38,11 @@ void hl_host_free(hl_host *h) {
 /* Under lock. */
 static hl_status open_store(hl_host *h, hl_store **ret_store, hl_err *err) {
     if (!h->store) {
-        const hl_store_options options = {
-            .models_path = h->paths->models, .db_path = h->paths->db, .events = h->events};
-        const hl_status status = hl_store_open(&options, &h->store, err);
+        const hl_store_options options = {.models_path = h->paths->models,
+                                          .db_path = h->paths->db,
+                                          .dirs = h->paths->dirs,
+                                          .events = h->events};
+        const hl_status        status = hl_store_open(&options, &h->store, err);
         if (status != HL_OK) return status;
     }
     *ret_store = h->store;

@@ -11,6 +11,7 @@
 #include "host/options.h"
 #include "hyperlama/base.h"
 #include "hyperlama/engine.h"
+#include "hyperlama/native.h"
 #include "models/models.h"
 #include "models/registry.h"
 #include "hyperlama/runner.h"
@@ -19,6 +20,8 @@
 typedef struct hl_paths {
     char *home;    /* $HYPERLAMA_HOME, else $XDG_DATA_HOME/hyperlama, else ~/.local/share/hyperlama */
     char *models;  /* setting store.models_dir (so OLLAMA_MODELS too), else home/models */
+    char *dirs;    /* setting store.dirs, with homes in place of "~"; NULL: none */
+    char *user;    /* $HOME; NULL: not set */
     char *db;      /* home/hyperlama.db */
     char *cache;   /* home/cache */
     char *logs;    /* home/logs: what engines of other programs say */
@@ -101,6 +104,15 @@ void                    hl_source_free(hl_source *s); /* NULL is allowed */
  *        HL_E_NOT_YET      it has an adapter: without it, another model would answer */
 HL_MUST_CHECK hl_status hl_source_can_answer(const hl_source *s, hl_err *err);
 
+/* What can be done with a model here, in Ollama's words: "completion" or "embedding", "tools", "insert",
+ * "thinking". What a file could do and this build cannot (vision, audio) is not among them, as clients act by
+ * it. */
+typedef struct hl_capabilities {
+    const char *names[8];
+    size_t      n;
+} hl_capabilities;
+void hl_capabilities_find(const hl_model *m, const hl_chat_caps *caps, hl_capabilities *ret);
+
 /* hl_store_remove(), and what the key/value cache on disk keeps for weights that are gone with it.
  *
  * out    ret_cache_bytes  of that cache; may be NULL
@@ -129,6 +141,11 @@ void hl_host_add_why_locked(const hl_host *h, const hl_source *source, hl_err *e
  * owns   hl_model_close(), before the host goes */
 HL_MUST_CHECK hl_status hl_host_open_model(hl_host *h, const hl_source *source, bool vocab_only,
                                            hl_model **ret_model, hl_err *err);
+
+/* Would the model and a cache of its usual context fit what this machine has now? By the engine's own plan,
+ * without loading it. True where nothing is known.
+ * out    ret_plan  untouched where there is none */
+bool hl_host_fits(const hl_host *h, const hl_model *m, hl_memory_plan *ret_plan);
 
 /* The session parameters that options and settings ask for. */
 void hl_host_session_params(const hl_host *h, const hl_options *options, hl_session_params *ret_params);

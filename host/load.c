@@ -63,6 +63,26 @@ hl_status hl_source_can_answer(const hl_source *s, hl_err *err) {
         s->label, slash ? slash + 1 : adapter);
 }
 
+/* As Ollama tells them apart: a file that says how to pool vectors is for embedding. */
+void hl_capabilities_find(const hl_model *m, const hl_chat_caps *caps, hl_capabilities *ret) {
+    hl_model_info info;
+    hl_model_get_info(m, &info);
+    *ret = (hl_capabilities){.names = {info.is_for_embedding ? "embedding" : "completion"}, .n = 1};
+    if (caps->tools) ret->names[ret->n++] = "tools";
+    if (caps->fill) ret->names[ret->n++] = "insert";
+    if (caps->thinking) ret->names[ret->n++] = "thinking";
+}
+
+bool hl_host_fits(const hl_host *h, const hl_model *m, hl_memory_plan *ret_plan) {
+    hl_session_params p;
+    hl_memory_plan    plan;
+    hl_host_session_params(h, NULL, &p);
+    if (hl_session_plan(m, &p, &plan, NULL) != HL_OK) return true;
+    *ret_plan = plan;
+    return plan.available_bytes == 0 ||
+           plan.weights_bytes + plan.kv_bytes + plan.scratch_bytes <= plan.available_bytes;
+}
+
 /* The file of the draft that is stored with a model. */
 static hl_status find_stored_draft(const hl_stored_model *m, hl_source **ret_draft, hl_err *err) {
     hl_source   *s = hl_new(1, sizeof *s);

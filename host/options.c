@@ -268,3 +268,8 @@ void hl_options_each(const hl_options *o, hl_options_fn *fn, void *user) {
         fn(user, (hl_opt)i, rows[i].name, text, origin);
     }
 }
+
+const char *hl_opt_origin_name(hl_opt_origin origin) {
+    static const char *const names[] = {"default", "settings", "stored with the model", "flag", "request"};
+    return names[origin];
+}

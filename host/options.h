@@ -86,6 +86,9 @@ void hl_options_read_stored(hl_options *o, const hl_stored_model *m, const hl_ev
 typedef void hl_options_fn(void *user, hl_opt id, const char *name, const char *value, hl_opt_origin origin);
 void         hl_options_each(const hl_options *o, hl_options_fn *fn, void *user);
 
+/* "default", "settings", "stored with the model", "flag", "request" */
+const char *hl_opt_origin_name(hl_opt_origin origin);
+
 /* The option of this name; HL_N_OPTS: none, or one without effect. */
 hl_opt      hl_opt_find(const char *name);
 const char *hl_opt_name(hl_opt id);

@@ -81,7 +81,17 @@ void hl_store_format_config(const hl_description *d, const hl_blob_layers *layer
     hl_str_add_text(s, "]}}");
 }
 
-hl_status hl_store_format_config_like(hl_view config, const hl_blob_layers *layers, hl_str *s, hl_err *err) {
+static bool set_key(json_t *config, const char *key, const char *value) {
+    if (!value) return true;
+    if (!*value) {
+        (void)json_object_del(config, key);
+        return true;
+    }
+    return json_object_set_new(config, key, json_string(value)) == 0;
+}
+
+hl_status hl_store_format_config_like(hl_view config, const hl_blob_layers *layers,
+                                      const hl_import_options *o, hl_str *s, hl_err *err) {
     json_t   *root = NULL;
     hl_status status = hl_json_parse(config, "config", &root, err);
     if (status != HL_OK) return status;
@@ -94,6 +104,9 @@ hl_status hl_store_format_config_like(hl_view config, const hl_blob_layers *laye
     }
     if (!json_is_object(root))
         status = hl_fail(err, HL_E_FORMAT, "config: not a JSON object");
+    else if (o && !(set_key(root, "renderer", o->renderer) && set_key(root, "parser", o->parser) &&
+                    set_key(root, "requires", o->requires_version)))
+        status = hl_fail(err, HL_E_NOMEM, "config: no memory");
     else if (!ok || json_object_set(root, "rootfs", fs) != 0)
         status = hl_fail(err, HL_E_NOMEM, "config: no memory");
     else

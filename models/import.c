@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
@@ -29,10 +30,8 @@
 
 enum {
     MAX_SOURCES = 4096,
-    KIND_BYTES = 32,
     MAX_EXTRAS = 3, /* projector, adapter, draft */
     PROGRESS_STEP_BYTES = 4 << 20,
-    CONFIG_TEXT_BYTES = 1 << 20,
 };
 
 typedef struct import_job {
@@ -84,6 +83,28 @@ static hl_status add_source(import_job *job, const char *path, const char *media
     return HL_OK;
 }
 
+static bool read_digits(const char *p, uint32_t *ret) {
+    *ret = 0;
+    for (int i = 0; i < 5; i++) {
+        if (p[i] < '0' || p[i] > '9') return false;
+        *ret = 10 * *ret + (uint32_t)(p[i] - '0');
+    }
+    return true;
+}
+
+size_t hl_split_stem(hl_view name, uint32_t *ret_i, uint32_t *ret_n) {
+    enum { N_TAIL = sizeof "-00001-of-00002" - 1 };
+    const char *tail = name.ptr + name.len - (name.len > N_TAIL ? N_TAIL : 0);
+    uint32_t    i = 0, n = 0;
+    *ret_i = *ret_n = 1;
+    if (name.len <= N_TAIL || tail[0] != '-' || memcmp(tail + 6, "-of-", 4) != 0) return 0;
+    if (!read_digits(tail + 1, &i) || !read_digits(tail + 10, &n) || i < 1 || i > n || n > MAX_SOURCES)
+        return 0;
+    *ret_i = i;
+    *ret_n = n;
+    return name.len - N_TAIL;
+}
+
 /* The path of part i (1, 2, ...) of a split model, given the path of its first part. */
 static bool part_path(const char *first, size_t i, size_t n, char ret[PATH_MAX]) {
     char         tail[40];
@@ -110,8 +131,7 @@ static hl_status check_gguf(import_job *job, const char *const *paths, size_t n_
     return status;
 }
 
-/* What a file says that it is; "model" unless it says otherwise. */
-static hl_status read_kind(const char *path, char ret_kind[KIND_BYTES], hl_err *err) {
+hl_status hl_model_file_kind(const char *path, char ret_kind[HL_FILE_KIND_BYTES], hl_err *err) {
     hl_gguf        *g = NULL;
     hl_view         kind = {0}, arch = {0};
     const hl_status status = hl_gguf_open(path, &g, err);
@@ -120,7 +140,7 @@ static hl_status read_kind(const char *path, char ret_kind[KIND_BYTES], hl_err *
     if (hl_gguf_get_text(g, "general.architecture", &arch, NULL) != HL_OK) arch = hl_view_of("");
     if (hl_view_is(arch, "clip") || hl_view_is(kind, "mmproj"))
         kind = hl_view_of("projector"); /* older files have no type */
-    (void)snprintf(ret_kind, KIND_BYTES, "%.*s", (int)kind.len, kind.ptr);
+    (void)snprintf(ret_kind, HL_FILE_KIND_BYTES, "%.*s", (int)kind.len, kind.ptr);
     hl_gguf_close(g);
     return HL_OK;
 }
@@ -128,9 +148,9 @@ static hl_status read_kind(const char *path, char ret_kind[KIND_BYTES], hl_err *
 /* A file beside the model. `kind` is what its general.type must be. */
 static hl_status add_extra(import_job *job, const char *path, const char *media_type, const char *kind,
                            hl_err *err) {
-    char found[KIND_BYTES];
+    char found[HL_FILE_KIND_BYTES];
     if (!path) return HL_OK;
-    const hl_status status = read_kind(path, found, err);
+    const hl_status status = hl_model_file_kind(path, found, err);
     if (status != HL_OK) return status;
     if (strcmp(found, kind) != 0)
         return hl_fail(err, HL_E_FORMAT, "'%s' says that it is a file of type '%s', expected '%s'", path,
@@ -140,11 +160,13 @@ static hl_status add_extra(import_job *job, const char *path, const char *media_
 
 static hl_status add_sources(import_job *job, const char *const *paths, size_t n_paths, hl_err *err) {
     const hl_import_options *o = job->options;
-    size_t                   n_parts = 1;
+    size_t                   n_parts;
     hl_status                status = HL_OK;
-    if (n_paths == 0 || n_paths > MAX_SOURCES)
-        return hl_fail(err, HL_E_ARG, "import: %zu files, expected 1..%d", n_paths, MAX_SOURCES);
-    status = check_gguf(job, paths, n_paths, &n_parts, err);
+    if (n_paths == (o->base ? 1 : 0) || n_paths > MAX_SOURCES)
+        return hl_fail(err, HL_E_ARG, "import: %zu files%s, expected %s", n_paths,
+                       o->base ? " beside a model" : "", o->base ? "none" : "1..4096");
+    n_parts = 0;
+    if (n_paths > 0) status = check_gguf(job, paths, n_paths, &n_parts, err);
     if (status != HL_OK) return status;
     if (n_parts > MAX_SOURCES)
         return hl_fail(err, HL_E_LIMIT, "'%s' has %zu parts, expected at most %d", paths[0], n_parts,
@@ -210,29 +232,84 @@ static hl_status prepare_sources(import_job *job, hl_err *err) {
 
 /* ---- commit ---- */
 
-/* What becomes layers and keys of the config. */
-static hl_status add_small_layers(import_job *job, hl_err *err) {
-    const hl_import_options *o = job->options;
-    hl_str                   params;
-    hl_str_init(&params, HL_STORE_TEXT_MAX_BYTES);
-    hl_status      status = o->n_params ? hl_params_format(o->params, o->n_params, &params, err) : HL_OK;
-    hl_model_texts t = {.template_text = o->template_text,
-                        .system = o->system,
-                        .params_json = hl_str_view(&params),
-                        .messages = o->messages,
-                        .n_messages = o->n_messages,
-                        .licenses = o->licenses,
-                        .n_licenses = o->n_licenses};
-    if (status == HL_OK) status = hl_blob_layers_add_texts(&job->layers, &t, err);
-    hl_str_done(&params);
+/* Parameters of the base that are not given, then those that are. */
+static hl_status format_params(const hl_import_options *o, hl_str *s, hl_err *err) {
+    const hl_stored_model *base = o->base;
+    size_t                 n = 0;
+    if (!base) return o->n_params ? hl_params_format(o->params, o->n_params, s, err) : HL_OK;
+    hl_param *all = hl_new(base->n_params + o->n_params, sizeof *all);
+    if (!all) return hl_fail(err, HL_E_NOMEM, "import: no memory for parameters");
+    for (size_t i = 0; i < base->n_params; i++) {
+        bool is_given = false;
+        for (size_t k = 0; k < o->n_params; k++)
+            is_given |= strcasecmp(base->params[i].name, o->params[k].name) == 0;
+        if (!is_given) all[n++] = base->params[i];
+    }
+    for (size_t k = 0; k < o->n_params; k++) all[n++] = o->params[k];
+    const hl_status status = hl_params_format_like(base->params_json, all, n, s, err);
+    hl_free(all);
     return status;
 }
 
+/* Licences of the base, then those that it has not. Two of one text are one. */
+static size_t list_licenses(const hl_import_options *o, const char **ret) {
+    const size_t n_base = o->base ? o->base->n_licenses : 0;
+    size_t       n = 0;
+    for (size_t i = 0; i < n_base + o->n_licenses; i++) {
+        const char *text = i < n_base ? o->base->licenses[i] : o->licenses[i - n_base];
+        bool        is_known = false;
+        for (size_t k = 0; k < n && i >= n_base; k++) is_known |= strcmp(ret[k], text) == 0;
+        if (!is_known) ret[n++] = text;
+    }
+    return n;
+}
+
+static const char *text_or(const char *given, const char *base) { return given ? given : base; }
+
+/* What becomes layers and keys of the config. */
+static hl_status add_small_layers(import_job *job, hl_err *err) {
+    const hl_import_options *o = job->options;
+    const hl_stored_model   *base = o->base, none = {0};
+    const char **licenses = hl_new((base ? base->n_licenses : 0) + o->n_licenses, sizeof *licenses);
+    hl_str       params;
+    if (!base) base = &none;
+    if (!licenses) return hl_fail(err, HL_E_NOMEM, "import: no memory for licences");
+    hl_str_init(&params, HL_STORE_TEXT_MAX_BYTES);
+    hl_status      status = format_params(o, &params, err);
+    hl_model_texts t = {.template_text = text_or(o->template_text, base->template_text),
+                        .system = text_or(o->system, base->system),
+                        .params_json = hl_str_view(&params),
+                        .messages = o->n_messages ? o->messages : base->messages,
+                        .n_messages = o->n_messages ? o->n_messages : base->n_messages,
+                        .licenses = licenses,
+                        .n_licenses = list_licenses(o, licenses)};
+    if (status == HL_OK) status = hl_blob_layers_add_texts(&job->layers, &t, err);
+    hl_str_done(&params);
+    hl_free(licenses);
+    return status;
+}
+
+static hl_status add_base_files(import_job *job, hl_err *err) {
+    const hl_import_options *o = job->options;
+    uint32_t                 without = 0;
+    if (!o->base) return HL_OK;
+    if (o->projector_path) without |= 1U << HL_LAYER_PROJECTOR;
+    if (o->adapter_path) without |= 1U << HL_LAYER_ADAPTER;
+    if (o->draft_path) without |= 1U << HL_LAYER_DRAFT;
+    return hl_blob_layers_add_files(&job->layers, o->base, without, err);
+}
+
 static hl_status write_manifest(import_job *job, hl_err *err) {
-    hl_str config;
-    hl_str_init(&config, CONFIG_TEXT_BYTES);
-    hl_store_format_config(&job->description, &job->layers, job->options, &config);
-    hl_status status = hl_str_check(&config, "import: config", err);
+    const hl_stored_model *base = job->options->base;
+    hl_status              status = HL_OK;
+    hl_str                 config;
+    hl_str_init(&config, HL_STORE_TEXT_MAX_BYTES);
+    if (base)
+        status = hl_store_format_config_like(hl_view_of(base->config_json ? base->config_json : "{}"),
+                                             &job->layers, job->options, &config, err);
+    else
+        hl_store_format_config(&job->description, &job->layers, job->options, &config);
+    if (status == HL_OK) status = hl_str_check(&config, "import: config", err);
     if (status == HL_OK) status = hl_store_put_model(&job->layers, hl_str_view(&config), &job->name, err);
     hl_str_done(&config);
     return status;
@@ -242,6 +319,7 @@ static hl_status commit(import_job *job, hl_err *err) {
     int       lock_fd = -1;
     hl_status status = hl_store_lock(job->s, &lock_fd, err);
     if (status != HL_OK) return status;
+    status = add_base_files(job, err);
     for (size_t i = 0; i < job->n_sources && status == HL_OK; i++) {
         hl_import_file *src = &job->sources[i];
         hl_blob_layer   layer = {.media_type = src->media_type, .size_bytes = (uint64_t)src->st.st_size};

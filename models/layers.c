@@ -3,7 +3,9 @@
  * layers.c - the layers of a new model: its small texts, the config and the manifest, which makes it a model.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/base/mem.h"
@@ -23,6 +25,25 @@ hl_status hl_blob_layers_add(hl_blob_layers *l, const hl_blob_layer *layer, hl_e
     }
     l->v[l->n++] = *layer;
     return HL_OK;
+}
+
+hl_status hl_blob_layers_add_files(hl_blob_layers *l, const hl_stored_model *m, uint32_t without,
+                                   hl_err *err) {
+    hl_status status = HL_OK;
+    for (size_t i = 0; i < m->n_layers && status == HL_OK; i++) {
+        const hl_stored_layer *from = &m->layers[i];
+        const hl_layer_kind    kind = hl_layer_kind_of(from->media_type);
+        hl_blob_layer          layer = {.media_type = from->media_type, .size_bytes = from->size_bytes};
+        char                   path[PATH_MAX];
+        if (hl_layer_is_text(kind) || without >> kind & 1) continue;
+        hl_store_blob_path(l->s, from->digest, path);
+        if (access(path, F_OK) != 0)
+            return hl_fail(err, hl_errno_status(errno), "model '%s': blob '%s': %s", m->entry.text, path,
+                           strerror(errno));
+        memcpy(layer.digest, from->digest, sizeof layer.digest);
+        status = hl_blob_layers_add(l, &layer, err);
+    }
+    return status;
 }
 
 static hl_status add_text(hl_blob_layers *l, const char *media_type, hl_view text, hl_err *err) {

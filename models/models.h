@@ -51,7 +51,8 @@ typedef struct hl_store hl_store;
 typedef struct hl_store_options {
     const char      *models_path; /* holds blobs/ and manifests/; made on the first import */
     const char      *db_path;     /* "hyperlama.db"; NULL: work without a database */
-    const hl_events *events;      /* NULL: silence; must outlive the store */
+    const char      *dirs;   /* folders of GGUF files that are models, too, ':' between them; NULL: none */
+    const hl_events *events; /* NULL: silence; must outlive the store */
 } hl_store_options;
 
 /* Open the store; clean up after killed imports; bring the database up to date.
@@ -129,6 +130,7 @@ typedef struct hl_stored_layer {
 /* What a manifest says, with its small blobs read. Texts are NULL when the model has none. */
 typedef struct hl_stored_model {
     hl_store_entry           entry;
+    bool                     is_watched; /* a file of a watched folder: no manifest, config and layers */
     const char              *manifest_json;
     const char              *config_json;
     size_t                   n_layers; /* as in the manifest */
@@ -193,10 +195,26 @@ typedef struct hl_import_options {          /* all zero is the default */
     const char              *adapter_path;
     const char              *draft_path;
     const char              *renderer, *parser, *requires_version; /* names that are only kept */
-    bool                     copy; /* never link: the store gets a file of its own */
-    hl_store_progress_fn    *progress;
-    void                    *progress_user;
+    /* Without files: a model like this one, of hl_store_open_model(). All its layers are shared but for what
+     * is said here: the texts replace its own ("": none), parameters those of the same name, licences are
+     * added; projector, adapter and draft replace its own. */
+    const hl_stored_model *base;
+    bool                   copy; /* never link: the store gets a file of its own */
+    hl_store_progress_fn  *progress;
+    void                  *progress_user;
 } hl_import_options;
+
+/* What a GGUF file says that it is: "model" unless it says otherwise, "projector", "adapter" or its own
+ * word. */
+enum { HL_FILE_KIND_BYTES = 32 };
+HL_MUST_CHECK hl_status hl_model_file_kind(const char *path, char ret_kind[HL_FILE_KIND_BYTES], hl_err *err);
+
+/* Is this the name of a part of a split model: "x-00002-of-00003", without ".gguf"? *ret_i is 1, 2, ...
+ * out    the length of what stands in front of that; 0: it is no part (and i and n are 1) */
+size_t hl_split_stem(hl_view name, uint32_t *ret_i, uint32_t *ret_n);
+
+/* fails  HL_E_ARG  an unknown name, or a value that is not of the parameter's kind */
+HL_MUST_CHECK hl_status hl_param_check(const hl_param *param, hl_err *err);
 
 /* Bring GGUF files into the store under a name, replacing what had the name.
  *
@@ -204,7 +222,7 @@ typedef struct hl_import_options {          /* all zero is the default */
  * model become one layer each. The manifest is written last: before that nothing is visible.
  *
  * in     paths    the file or the first part of a split model (the others are found beside it), or all
- *                 parts in order
+ *                 parts in order; none where options have a base
  *        options  NULL: defaults
  * out    ret_name what was written; NULL is allowed
  * fails  HL_E_FORMAT, HL_E_UNSUPPORTED  not a GGUF file we can read
@@ -254,8 +272,38 @@ HL_MUST_CHECK hl_status hl_upload_add(hl_upload *u, hl_view bytes, hl_err *err);
 HL_MUST_CHECK hl_status hl_upload_finish(hl_upload *u, hl_err *err);
 void                    hl_upload_free(hl_upload *u); /* NULL is allowed */
 
+/* A file among the blobs that is being made: it has no name yet that counts, and goes with
+ * hl_store_drop_draft(), or with the process that makes it. hl_store_import() may take it as a source
+ * before that.
+ * fails  HL_E_IO, HL_E_BUSY
+ * owns   hl_store_drop_draft() */
+typedef struct hl_store_draft {
+    char path[4096];
+    int  fd; /* open for writing, and locked */
+} hl_store_draft;
+HL_MUST_CHECK hl_status hl_store_new_draft(hl_store *s, hl_store_draft *ret, hl_err *err);
+void                    hl_store_drop_draft(hl_store_draft *d);
+
+/* The file of a blob that somebody placed among the blobs under its digest.
+ * in     digest  "sha256:" or "sha256-" and 64 hex digits
+ * owns   the caller frees *ret_path with hl_free()
+ * fails  HL_E_ARG it is no digest; HL_E_NOT_FOUND, HL_E_IO, HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_store_locate_blob(hl_store *s, const char *digest, char **ret_path, hl_err *err);
+
 /* Give a stored model a second name; blobs are shared. Replaces what had the name. */
 HL_MUST_CHECK hl_status hl_store_copy(hl_store *s, const char *source, const char *target, hl_err *err);
+
+/* Copy a model into a folder of its own: its GGUF files, a Modelfile that names them, its manifest. Copies
+ * are compared with the digests, and the folder gets its name when it is whole.
+ *
+ * in     dir  is not there, or empty
+ *        fn   told of progress; may be NULL
+ * fails  HL_E_EXISTS       the folder is there and not empty
+ *        HL_E_CHANGED      a blob is not what its digest says
+ *        HL_E_UNSUPPORTED  no GGUF weights, or texts that no Modelfile can say
+ *        HL_E_IO, HL_E_CANCEL, HL_E_NOMEM; nothing is left behind */
+HL_MUST_CHECK hl_status hl_stored_model_export(const hl_stored_model *m, const char *dir,
+                                               hl_store_progress_fn *fn, void *user, hl_err *err);
 
 typedef struct hl_removed {
     hl_name  name;

@@ -279,3 +279,40 @@ hl_status hl_store_commit_blob(hl_store *s, hl_import_file *src, hl_err *err) {
     if (status == HL_OK) src->partial[0] = '\0';
     return status;
 }
+
+hl_status hl_store_new_draft(hl_store *s, hl_store_draft *ret, hl_err *err) {
+    char path[PATH_MAX];
+    int  lock_fd = -1, fd = -1;
+    (void)pthread_mutex_lock(&s->mutex);
+    hl_status status = hl_store_lock(s, &lock_fd, err); /* makes the folders */
+    if (status == HL_OK) {
+        fd = hl_store_create_partial(s, path);
+        if (fd < 0) status = hl_fail(err, HL_E_IO, "create '%s': %s", path, strerror(errno));
+    }
+    hl_store_unlock(lock_fd);
+    (void)pthread_mutex_unlock(&s->mutex);
+    if (status != HL_OK) return status;
+    ret->fd = fd;
+    memcpy(ret->path, path, sizeof path);
+    return HL_OK;
+}
+
+void hl_store_drop_draft(hl_store_draft *d) {
+    if (d->fd < 0) return;
+    (void)unlink(d->path);
+    (void)close(d->fd);
+    d->fd = -1;
+}
+
+hl_status hl_store_locate_blob(hl_store *s, const char *digest, char **ret_path, hl_err *err) {
+    char        hex[HL_DIGEST_BYTES], path[PATH_MAX];
+    struct stat st;
+    if (!hl_digest_parse(digest, hex))
+        return hl_fail(err, HL_E_ARG, "'%.80s' is no digest: expected sha256: and 64 hex digits", digest);
+    hl_store_blob_path(s, hex, path);
+    if (stat(path, &st) != 0)
+        return hl_fail(err, hl_errno_status(errno), "blob sha256:%s: %s", hex, strerror(errno));
+    if (!S_ISREG(st.st_mode)) return hl_fail(err, HL_E_IO, "blob sha256:%s is no file", hex);
+    *ret_path = hl_strdup(path);
+    return *ret_path ? HL_OK : hl_fail(err, HL_E_NOMEM, "blob: no memory");
+}

@@ -2,31 +2,7 @@
  *
  * save.c - a model like another one: its files are shared, its texts are written again.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "core/base/file.h"
 #include "models/store_priv.h"
-
-/* Layers that are no texts stay what they are. Their blobs must still be there: nobody else may use them. */
-static hl_status keep_files(const hl_stored_model *m, hl_blob_layers *l, hl_err *err) {
-    hl_status status = HL_OK;
-    for (size_t i = 0; i < m->n_layers && status == HL_OK; i++) {
-        const hl_stored_layer *from = &m->layers[i];
-        hl_blob_layer          layer = {.media_type = from->media_type, .size_bytes = from->size_bytes};
-        char                   path[PATH_MAX];
-        if (hl_layer_is_text(hl_layer_kind_of(from->media_type))) continue;
-        hl_store_blob_path(l->s, from->digest, path);
-        if (access(path, F_OK) != 0)
-            return hl_fail(err, hl_errno_status(errno), "model '%s': blob '%s': %s", m->entry.text, path,
-                           strerror(errno));
-        memcpy(layer.digest, from->digest, sizeof layer.digest);
-        status = hl_blob_layers_add(l, &layer, err);
-    }
-    return status;
-}
 
 static hl_status add_texts(const hl_stored_model *m, hl_blob_layers *l, hl_err *err) {
     hl_str params;
@@ -47,11 +23,11 @@ static hl_status add_texts(const hl_stored_model *m, hl_blob_layers *l, hl_err *
 static hl_status save_locked(const hl_stored_model *m, hl_blob_layers *l, hl_name *name, hl_err *err) {
     hl_str config;
     hl_str_init(&config, HL_STORE_TEXT_MAX_BYTES);
-    hl_status status = keep_files(m, l, err);
+    hl_status status = hl_blob_layers_add_files(l, m, 0, err);
     if (status == HL_OK) status = add_texts(m, l, err);
     if (status == HL_OK)
-        status =
-            hl_store_format_config_like(hl_view_of(m->config_json ? m->config_json : "{}"), l, &config, err);
+        status = hl_store_format_config_like(hl_view_of(m->config_json ? m->config_json : "{}"), l, NULL,
+                                             &config, err);
     if (status == HL_OK) status = hl_str_check(&config, "model: config", err);
     if (status == HL_OK) status = hl_store_put_model(l, hl_str_view(&config), name, err);
     hl_store_gc(l->s, NULL, NULL); /* what the name was before; after a failure, what was just placed */
@@ -66,6 +42,7 @@ hl_status hl_store_save_model(hl_store *s, const hl_stored_model *m, const char 
     int            lock_fd = -1;
     hl_status      status = hl_name_parse(name, &target, err);
     if (status != HL_OK) return status;
+    if (m->is_watched) return hl_fail(err, HL_E_ARG, "model '%s' is no model of the store", m->entry.text);
     (void)pthread_mutex_lock(&s->mutex);
     status = hl_store_lock(s, &lock_fd, err);
     if (status == HL_OK) status = save_locked(m, &layers, &target, err);

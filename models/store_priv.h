@@ -25,7 +25,9 @@ struct hl_store {
     const hl_events *events;
     hl_db           *db;                    /* NULL: none, or it cannot be used */
     char             id[HL_STORE_ID_BYTES]; /* of the models folder; "" until something is written to it */
-    char             models_path[];         /* terminated, no slash at the end */
+    char            *dirs;                  /* watched folders, ':' between them; NULL: none */
+    struct hl_watched_list *watched;        /* as they were at the last walk */
+    char                    models_path[];  /* terminated, no slash at the end */
 };
 
 /* ---- paths; false when it does not fit PATH_MAX, which open() rules out ---- */
@@ -43,6 +45,7 @@ typedef struct hl_disk_name {
     hl_name  name; /* spelled as on disk */
     int64_t  mtime_ns;
     uint64_t n_bytes;
+    size_t   watched; /* 0: of a manifest; else one above its place in the list of watched files */
 } hl_disk_name;
 
 typedef struct hl_disk_names {
@@ -58,7 +61,8 @@ HL_MUST_CHECK hl_status hl_store_walk_folder(const char *folder, hl_disk_names *
 /* Find a name that is equal but for case; false when there is none or the walk failed. */
 HL_MUST_CHECK hl_status hl_store_find_exact(hl_store *s, const hl_name *name, hl_disk_name *ret, hl_err *err);
 
-/* As hl_store_find(), without taking the mutex. */
+/* As hl_store_find(), without taking the mutex. What is found in a watched folder stays true until the next
+ * walk. */
 HL_MUST_CHECK hl_status hl_store_find_disk(hl_store *s, const char *text, hl_disk_name *ret, hl_err *err);
 
 /* ---- kinds of layers ---- */
@@ -158,6 +162,11 @@ typedef struct hl_model_texts { /* NULL and empty: none */
 /* Write each text that there is as a blob, and add its layer. Under the lock. */
 HL_MUST_CHECK hl_status hl_blob_layers_add_texts(hl_blob_layers *l, const hl_model_texts *t, hl_err *err);
 
+/* Add the layers of another model that are files, or of kinds unknown here, but for those of a kind whose bit
+ * is in `without`. Their blobs must still be there. Under the lock. */
+HL_MUST_CHECK hl_status hl_blob_layers_add_files(hl_blob_layers *l, const hl_stored_model *m,
+                                                 uint32_t without, hl_err *err);
+
 /* Write the config and, last of all, the manifest. Under the lock.
  * in/out name  spelled as on disk afterwards, where a name that differs only in case is there already */
 HL_MUST_CHECK hl_status hl_store_put_model(const hl_blob_layers *l, hl_view config, hl_name *name,
@@ -230,16 +239,15 @@ HL_MUST_CHECK hl_status hl_store_describe(const struct hl_gguf *g, hl_descriptio
 /* Append the config blob; of `o` renderer, parser and the like. */
 void hl_store_format_config(const hl_description *d, const hl_blob_layers *layers, const hl_import_options *o,
                             hl_str *s);
-/* Append another model's config, all of it, with these layers instead of its own.
+/* Append another model's config, all of it, with these layers instead of its own, and with the names that
+ * `o` (NULL: none) gives for a renderer and the like.
  * fails  HL_E_FORMAT it is no JSON object; HL_E_NOMEM */
-HL_MUST_CHECK hl_status hl_store_format_config_like(hl_view config, const hl_blob_layers *layers, hl_str *s,
-                                                    hl_err *err);
+HL_MUST_CHECK hl_status hl_store_format_config_like(hl_view config, const hl_blob_layers *layers,
+                                                    const hl_import_options *o, hl_str *s, hl_err *err);
 
 /* Append parameters as a JSON object with the types that Ollama gives them (params.c).
  * fails HL_E_ARG an unknown name or a value that is not of the parameter's kind */
 HL_MUST_CHECK hl_status hl_params_format(const hl_param *params, size_t n, hl_str *s, hl_err *err);
-/* fails HL_E_ARG as hl_params_format() */
-HL_MUST_CHECK hl_status hl_param_check(const hl_param *param, hl_err *err);
 struct json_t;
 /* Append the parameters of a model as JSON: values that the list has as `json` (NULL: none) has them keep
  * their JSON form, and so do those that no list can say; the others are written as hl_params_format()

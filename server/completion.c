@@ -55,9 +55,9 @@ hl_status hl_completion_open(hl_completion *c, hl_err *err) {
 
 /* ---- Options ---- */
 
-/* A number or a text as hl_options_set() takes it. */
-static hl_status option_text(const char *name, const json_t *v, char *buf, size_t cap, const char **ret,
-                             hl_err *err) {
+hl_status hl_option_text(const char *name, const json_t *v, char buf[HL_OPTION_TEXT_BYTES], const char **ret,
+                         hl_err *err) {
+    enum { cap = HL_OPTION_TEXT_BYTES };
     *ret = buf;
     if (json_is_string(v)) {
         *ret = json_string_value(v);
@@ -76,10 +76,10 @@ static hl_status option_text(const char *name, const json_t *v, char *buf, size_
 }
 
 static hl_status set_one(hl_completion *c, const char *name, const json_t *v, hl_err *err) {
-    char        buf[64];
+    char        buf[HL_OPTION_TEXT_BYTES];
     const char *text;
     hl_err      why = {0};
-    hl_status   status = option_text(name, v, buf, sizeof buf, &text, &why);
+    hl_status   status = hl_option_text(name, v, buf, &text, &why);
     if (status == HL_OK) status = hl_options_set(&c->options, HL_FROM_REQUEST, name, text, &why);
     if (status == HL_E_NOT_FOUND || status == HL_E_UNSUPPORTED) {
         hl_event(c->x->server->events, HL_LOG_WARN, "server", "option-ignored", "id=%s name=%.60s why=\"%s\"",

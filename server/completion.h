@@ -127,6 +127,11 @@ HL_MUST_CHECK hl_status hl_completion_set(hl_completion *c, const char *name, co
                                           hl_err *err);
 /* Those of the body: what `options` has, then the fields that server/body_fields.def says are options. */
 HL_MUST_CHECK hl_status hl_completion_take_options(hl_completion *c, hl_err *err);
+/* A number, a text, true or false as hl_options_set() takes it, in buf or in the value itself.
+ * fails  HL_E_ARG  none of these, or a text with a NUL byte */
+enum { HL_OPTION_TEXT_BYTES = 64 };
+HL_MUST_CHECK hl_status hl_option_text(const char *name, const json_t *v, char buf[HL_OPTION_TEXT_BYTES],
+                                       const char **ret, hl_err *err);
 /* All fields of an object. NULL: none. */
 HL_MUST_CHECK hl_status hl_completion_set_all(hl_completion *c, const json_t *options, hl_err *err);
 

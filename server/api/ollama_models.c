@@ -11,6 +11,7 @@
 #include "core/base/mem.h"
 #include "hyperlama/native.h"
 #include "server/api/ollama_common.h"
+#include "server/api/show_info.h"
 #include "server/server_priv.h"
 
 /* Clients ask for a version of Ollama's that has what they need; this one's interface is described by it. */
@@ -107,40 +108,11 @@ hl_status hl_api_ps(hl_exchange *x, hl_err *err) {
 
 /* ---- show ---- */
 
-typedef struct keys {
-    hl_json_out *j;
-    bool         has_basename;
-} keys;
-
-static void add_key(void *user, hl_view key, const char *kind, const char *text) {
-    keys        *all = user;
-    hl_json_out *j = all->j;
-    char         name[256];
-    if (key.len >= sizeof name || !text) return;
-    memcpy(name, key.ptr, key.len);
-    name[key.len] = '\0';
-    all->has_basename |= strcmp(name, "general.basename") == 0;
-    /* what Ollama leaves out: the template stands elsewhere, long lists are of no use to clients */
-    if (strcmp(name, "tokenizer.chat_template") == 0 || strcmp(name, "general.name") == 0) return;
-    if (strncmp(kind, "array", 5) == 0)
-        hl_json_add_text(j, name, NULL);
-    else if (strcmp(kind, "bool") == 0)
-        hl_json_add_raw(j, name, strcmp(text, "true") == 0 ? "true" : "false");
-    else if (strcmp(kind, "string") == 0 || strchr("ni", text[0]) || strncmp(text, "-i", 2) == 0)
-        hl_json_add_text(j, name, text);
-    else
-        hl_json_add_raw(j, name, text);
-}
-
-/* As Ollama tells them apart: a file that says how to pool vectors is for embedding. */
-static void add_capabilities(hl_json_out *j, const hl_model *m, hl_chat_caps caps) {
-    hl_model_info info;
-    hl_model_get_info(m, &info);
+static void add_capabilities(hl_json_out *j, const hl_model *m, const hl_chat_caps *caps) {
+    hl_capabilities c;
+    hl_capabilities_find(m, caps, &c);
     hl_json_open(j, "capabilities", '[');
-    hl_json_add_text(j, NULL, info.is_for_embedding ? "embedding" : "completion");
-    if (caps.tools) hl_json_add_text(j, NULL, "tools");
-    if (caps.fill) hl_json_add_text(j, NULL, "insert");
-    if (caps.thinking) hl_json_add_text(j, NULL, "thinking");
+    for (size_t i = 0; i < c.n; i++) hl_json_add_text(j, NULL, c.names[i]);
     hl_json_close(j, ']');
 }
 
@@ -157,56 +129,118 @@ static void add_parameters(hl_json_out *j, const hl_stored_model *m) {
     hl_str_done(&s);
 }
 
-static hl_status write_show(hl_exchange *x, const hl_source *source, const hl_model *m, hl_err *err) {
-    const hl_stored_model *stored = source->stored;
-    hl_json_out           *j = &x->out;
-    char                  *modelfile = NULL, time[40];
-    const hl_request       r = {.stored_template = stored->template_text};
-    hl_template_choice     choice;
-    hl_chat_caps           caps = {0};
-    hl_status              status = hl_modelfile_format(stored, &modelfile, err);
+static void add_licenses(hl_json_out *j, const hl_stored_model *m) {
+    hl_str s;
+    if (m->n_licenses == 0) return;
+    hl_str_init(&s, SIZE_MAX);
+    for (size_t i = 0; i < m->n_licenses; i++) hl_str_add_format(&s, "%s%s", i ? "\n" : "", m->licenses[i]);
+    hl_json_add_view(j, "license", hl_str_view(&s));
+    hl_str_done(&s);
+}
+
+static void add_details(hl_json_out *j, const hl_store_entry *e) {
+    hl_json_open(j, "details", '{');
+    hl_json_add_text(j, "parent_model", "");
+    hl_json_add_text(j, "format", e->format);
+    hl_json_add_text(j, "family", e->family);
+    hl_json_open(j, "families", '[');
+    if (*e->family) hl_json_add_text(j, NULL, e->family);
+    hl_json_close(j, ']');
+    hl_json_add_text(j, "parameter_size", e->parameter_size);
+    hl_json_add_text(j, "quantization_level", e->quantization);
+    hl_json_close(j, '}');
+}
+
+static void add_messages(hl_json_out *j, const hl_stored_model *m) {
+    hl_json_open(j, "messages", '[');
+    for (size_t i = 0; i < m->n_messages; i++) {
+        hl_json_open(j, NULL, '{');
+        hl_json_add_text(j, "role", m->messages[i].role);
+        hl_json_add_view(j, "content", m->messages[i].content);
+        hl_json_close(j, '}');
+    }
+    hl_json_close(j, ']');
+}
+
+static void add_option(void *user, hl_opt id, const char *name, const char *value, hl_opt_origin origin) {
+    hl_json_out *j = user;
+    (void)id;
+    hl_json_open(j, NULL, '{');
+    hl_json_add_text(j, "name", name);
+    hl_json_add_text(j, "value", value);
+    hl_json_add_text(j, "from", hl_opt_origin_name(origin));
+    hl_json_close(j, '}');
+}
+
+/* What a question to the file is answered from: its keys, and on demand its tensors. */
+static hl_status add_files(hl_json_out *j, const hl_stored_model *m, bool verbose, hl_err *err) {
+    hl_gguf  *g = NULL, *projector = NULL;
+    hl_status status = hl_gguf_open_shards(m->shard_paths, m->n_shards, &g, err);
+    if (status != HL_OK) return status;
+    hl_show_add_info(j, "model_info", g, verbose, m->entry.name.model);
+    if (m->projector_path && hl_gguf_open(m->projector_path, &projector, NULL) == HL_OK)
+        hl_show_add_info(j, "projector_info", projector, verbose, NULL);
+    if (verbose) hl_show_add_tensors(j, g);
+    hl_gguf_close(projector);
+    hl_gguf_close(g);
+    return HL_OK;
+}
+
+/* What no Modelfile can say is in the other fields. */
+static hl_status format_modelfile(const hl_stored_model *m, char **ret, hl_err *err) {
+    hl_err          why = {0};
+    const hl_status status = hl_modelfile_format(m, ret, &why);
+    hl_str          text;
+    if (status != HL_OK && status != HL_E_UNSUPPORTED && err) *err = why;
+    if (status != HL_E_UNSUPPORTED) return status;
+    hl_str_init(&text, 4096);
+    hl_str_add_format(&text, "# %s\nFROM %s\n", why.text, m->entry.text);
+    *ret = hl_str_take(&text);
+    hl_str_done(&text);
+    return *ret ? HL_OK : hl_fail(err, HL_E_NOMEM, "server: no memory");
+}
+
+/* What is asked of show beside the name. */
+typedef struct show_order {
+    bool        verbose;
+    const char *system;  /* instead of the stored one; NULL: none */
+    hl_options  options; /* in force for a request like this */
+} show_order;
+
+static hl_status write_show(hl_exchange *x, const hl_source *source, const hl_model *m, show_order *o,
+                            hl_err *err) {
+    hl_stored_model    shown = *source->stored;
+    hl_json_out       *j = &x->out;
+    char              *modelfile = NULL, time[40];
+    const hl_request   r = {.stored_template = shown.template_text};
+    hl_template_choice choice;
+    hl_chat_caps       caps = {0};
+    if (o->system) shown.system = o->system;
+    hl_status status = format_modelfile(&shown, &modelfile, err);
     if (status != HL_OK) return status;
     if (hl_chat_get_caps(m, &r, &caps, NULL) != HL_OK) caps = (hl_chat_caps){0};
     hl_chat_choose_template(m, &r, &choice);
     hl_json_open(j, NULL, '{');
-    if (stored->n_licenses > 0) hl_json_add_text(j, "license", stored->licenses[0]);
+    add_licenses(j, &shown);
     hl_json_add_text(j, "modelfile", modelfile);
-    add_parameters(j, stored);
+    add_parameters(j, &shown);
+    hl_json_open(j, "parameters_in_force", '[');
+    hl_options_each(&o->options, add_option, j);
+    hl_json_close(j, ']');
     hl_json_add_view(j, "template", choice.text);
-    if (stored->system) hl_json_add_text(j, "system", stored->system);
-    if (stored->renderer) hl_json_add_text(j, "renderer", stored->renderer);
-    if (stored->parser) hl_json_add_text(j, "parser", stored->parser);
-    hl_json_open(j, "details", '{');
-    hl_json_add_text(j, "parent_model", "");
-    hl_json_add_text(j, "format", stored->entry.format);
-    hl_json_add_text(j, "family", stored->entry.family);
-    hl_json_open(j, "families", '[');
-    if (*stored->entry.family) hl_json_add_text(j, NULL, stored->entry.family);
-    hl_json_close(j, ']');
-    hl_json_add_text(j, "parameter_size", stored->entry.parameter_size);
-    hl_json_add_text(j, "quantization_level", stored->entry.quantization);
-    hl_json_close(j, '}');
-    hl_json_open(j, "messages", '[');
-    for (size_t i = 0; i < stored->n_messages; i++) {
-        hl_json_open(j, NULL, '{');
-        hl_json_add_text(j, "role", stored->messages[i].role);
-        hl_json_add_view(j, "content", stored->messages[i].content);
-        hl_json_close(j, '}');
-    }
-    hl_json_close(j, ']');
-    hl_json_open(j, "model_info", '{');
-    keys all = {.j = j};
-    if (m) hl_model_each_key(m, add_key, &all);
-    if (m && !all.has_basename) /* Copilot Chat lists no model without one */
-        hl_json_add_text(j, "general.basename", stored->entry.name.model);
-    hl_json_close(j, '}');
-    add_capabilities(j, m, caps);
-    hl_time_format(stored->entry.modified_ms, time);
+    if (shown.system) hl_json_add_text(j, "system", shown.system);
+    if (shown.renderer) hl_json_add_text(j, "renderer", shown.renderer);
+    if (shown.parser) hl_json_add_text(j, "parser", shown.parser);
+    add_details(j, &shown.entry);
+    add_messages(j, &shown);
+    status = add_files(j, &shown, o->verbose, err);
+    add_capabilities(j, m, &caps);
+    hl_time_format(shown.entry.modified_ms, time);
     hl_json_add_text(j, "modified_at", time);
-    if (stored->requires_version) hl_json_add_text(j, "requires", stored->requires_version);
+    if (shown.requires_version) hl_json_add_text(j, "requires", shown.requires_version);
     hl_json_close(j, '}');
     hl_free(modelfile);
-    return HL_OK;
+    return status;
 }
 
 hl_status hl_ollama_read_name(const json_t *body, const char **ret, hl_err *err) {
@@ -217,16 +251,45 @@ hl_status hl_ollama_read_name(const json_t *body, const char **ret, hl_err *err)
     return status;
 }
 
+static hl_status read_show(hl_exchange *x, const json_t *body, const hl_source *source, show_order *o,
+                           hl_err *err) {
+    const json_t *options = NULL, *v;
+    const char   *name;
+    char          text[HL_OPTION_TEXT_BYTES];
+    hl_status     status = hl_field_bool(body, "verbose", &o->verbose, err);
+    if (status == HL_OK) status = hl_field_text(body, "system", &o->system, err);
+    if (status == HL_OK) status = hl_field_object(body, "options", &options, err);
+    if (status != HL_OK) return status;
+    if (o->system && !*o->system) o->system = NULL;
+    hl_options_read_settings(&o->options, x->server->config);
+    hl_options_read_stored(&o->options, source->stored, NULL);
+    json_object_foreach((json_t *)(uintptr_t)options, name, v) {
+        const json_t *one = json_is_array(v) ? json_array_get(v, 0) : v;
+        for (size_t i = 0; one; one = json_array_get(v, ++i)) {
+            const char *value = NULL;
+            status = hl_option_text(name, one, text, &value, err);
+            if (status == HL_OK) status = hl_options_set(&o->options, HL_FROM_REQUEST, name, value, err);
+            /* as with every request: what is unknown has no effect */
+            if (status != HL_OK && status != HL_E_NOT_FOUND && status != HL_E_UNSUPPORTED) return status;
+        }
+    }
+    return HL_OK;
+}
+
 hl_status hl_api_show(hl_exchange *x, hl_err *err) {
     json_t     *body = NULL;
     const char *name = NULL;
     hl_source  *source = NULL;
     hl_model   *model = NULL;
+    show_order  o = {0};
     hl_status   status = hl_exchange_read_json(x, &body, err);
+    hl_options_init(&o.options);
     if (status == HL_OK) status = hl_ollama_read_name(body, &name, err);
     if (status == HL_OK) status = hl_host_find_stored(x->server->host, name, HL_OPEN_FOR_SHOW, &source, err);
+    if (status == HL_OK) status = read_show(x, body, source, &o, err);
     if (status == HL_OK) status = hl_host_open_model(x->server->host, source, true, &model, err);
-    if (status == HL_OK) status = write_show(x, source, model, err);
+    if (status == HL_OK) status = write_show(x, source, model, &o, err);
+    hl_options_done(&o.options);
     hl_model_close(model);
     hl_source_free(source);
     json_decref(body);
@@ -258,8 +321,4 @@ hl_status hl_api_delete(hl_exchange *x, hl_err *err) {
     if (status == HL_OK) status = hl_host_remove(x->server->host, name, NULL, NULL, err);
     json_decref(body);
     return status;
-}
-
-hl_status hl_api_not_yet(hl_exchange *x, hl_err *err) {
-    return hl_fail(err, HL_E_NOT_YET, "%s: this build cannot do that yet", x->route->path);
 }

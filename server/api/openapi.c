@@ -235,10 +235,7 @@ static void add_operation(const hl_route *r, hl_json_out *j) {
         hl_json_add_raw(j, "requestBody",
                         "{\"required\":true,\"content\":{\"application/octet-stream\":{}}}");
     hl_json_open(j, "responses", '{');
-    if (strcmp(r->name, "not_yet") == 0)
-        hl_json_add_raw(j, "501", "{\"description\":\"not in this build yet\"}");
-    else
-        add_answer(r, j);
+    add_answer(r, j);
     if (r->flags & HL_R_UPLOAD) hl_json_add_raw(j, "201", "{\"description\":\"it is new here\"}");
     add_error_response(r, j);
     hl_json_close(j, '}');

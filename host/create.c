@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * create.c - a recipe becomes a stored model: what each file is, what goes together, what cannot be.
+ */
+#define _GNU_SOURCE
+#include "host/create.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/mem.h"
+#include "host/host_priv.h"
+#include "hyperlama/native.h"
+#include "models/convert/convert.h"
+
+enum { MAX_FILES = 8192, MAX_FOLDER_ENTRIES = 65536 };
+
+/* ---- lists of files ---- */
+
+void hl_file_list_done(hl_file_list *l) {
+    for (size_t i = 0; i < l->n; i++) {
+        hl_free(l->v[i].name);
+        hl_free(l->v[i].path);
+    }
+    hl_free(l->v);
+    *l = (hl_file_list){0};
+}
+
+hl_status hl_file_list_add(hl_file_list *l, const char *name, const char *path, hl_err *err) {
+    if (l->n == MAX_FILES) return hl_fail(err, HL_E_LIMIT, "more than %d files", MAX_FILES);
+    if (l->n == l->cap) {
+        const size_t          cap = l->cap ? 2 * l->cap : 8;
+        struct hl_named_file *grown = hl_resize(l->v, cap, sizeof *grown);
+        if (!grown) return hl_fail(err, HL_E_NOMEM, "no memory for %zu files", cap);
+        l->v = grown;
+        l->cap = cap;
+    }
+    struct hl_named_file f = {hl_strdup(name), hl_strdup(path)};
+    l->v[l->n++] = f;
+    return f.name && f.path ? HL_OK : hl_fail(err, HL_E_NOMEM, "no memory for a path");
+}
+
+static bool ends_in(const char *text, const char *end) {
+    const size_t n = strlen(text), n_end = strlen(end);
+    return n >= n_end && strcasecmp(text + n - n_end, end) == 0;
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const struct hl_named_file *)a)->name, ((const struct hl_named_file *)b)->name);
+}
+
+/* "x-00002-of-00003.gguf" -> how much of it stands before the number; 0: no part of a split model. */
+static size_t stem_of_part(const char *name) {
+    uint32_t i, n;
+    return hl_split_stem((hl_view){name, strlen(name) - strlen(".gguf")}, &i, &n);
+}
+
+static bool is_projector_name(const char *name) { return strcasestr(name, "mmproj") != NULL; }
+
+/* Are all GGUF files but projectors parts of one model? */
+static hl_status check_one_model(const hl_file_list *l, size_t first, const char *folder, hl_err *err) {
+    const char *one = NULL;
+    for (size_t i = first; i < l->n; i++) {
+        const char  *name = l->v[i].name;
+        const size_t stem = stem_of_part(name);
+        if (is_projector_name(name)) continue;
+        if (one && (stem == 0 || stem != stem_of_part(one) || strncmp(one, name, stem) != 0))
+            return hl_fail(err, HL_E_ARG,
+                           "'%s' holds several models, '%s' and '%s' among them: name one of them", folder,
+                           one, name);
+        if (!one) one = name;
+    }
+    return HL_OK;
+}
+
+/* All files of a folder that are wanted, by name. */
+static hl_status add_wanted(hl_file_list *l, const char *folder, const char *below,
+                            bool (*wants)(const char *), hl_err *err) {
+    char                 path[PATH_MAX], name[PATH_MAX];
+    size_t               n_seen = 0;
+    hl_status            status = HL_OK;
+    const struct dirent *e;
+    DIR                 *dir = opendir(folder);
+    if (!dir) return hl_fail(err, hl_errno_status(errno), "'%s': %s", folder, strerror(errno));
+    while (status == HL_OK && (e = readdir(dir)) != NULL) {
+        if (++n_seen > MAX_FOLDER_ENTRIES)
+            status = hl_fail(err, HL_E_LIMIT, "'%s': more than %d files", folder, MAX_FOLDER_ENTRIES);
+        if (status != HL_OK || e->d_name[0] == '.') continue;
+        if (snprintf(path, sizeof path, "%s/%s", folder, e->d_name) >= (int)sizeof path ||
+            snprintf(name, sizeof name, "%s%s", below, e->d_name) >= (int)sizeof name)
+            status = hl_fail(err, HL_E_ARG, "'%s': path too long", folder);
+        else if (wants(name))
+            status = hl_file_list_add(l, name, path, err);
+    }
+    (void)closedir(dir);
+    return status;
+}
+
+static bool is_gguf(const char *name) { return ends_in(name, ".gguf"); }
+
+/* What belongs to a model that converts, where there are weights of one; else GGUF files. */
+static hl_status add_folder(hl_file_list *l, const char *folder, hl_err *err) {
+    const size_t first = l->n;
+    char         pooling[PATH_MAX];
+    bool         converts = false;
+    hl_status    status = add_wanted(l, folder, "", hl_convert_wants, err);
+    for (size_t i = first; i < l->n; i++) converts |= hl_convert_is_weights(l->v[i].name);
+    if (status == HL_OK && converts) {
+        if (snprintf(pooling, sizeof pooling, "%s/1_Pooling", folder) < (int)sizeof pooling &&
+            access(pooling, X_OK) == 0)
+            status = add_wanted(l, pooling, "1_Pooling/", hl_convert_wants, err);
+        return status;
+    }
+    while (l->n > first) {
+        hl_free(l->v[--l->n].name);
+        hl_free(l->v[l->n].path);
+    }
+    if (status == HL_OK) status = add_wanted(l, folder, "", is_gguf, err);
+    if (status == HL_OK && l->n == first)
+        return hl_fail(err, HL_E_NOT_FOUND, "'%s' holds no GGUF file and no safetensors", folder);
+    if (status == HL_OK) qsort(l->v + first, l->n - first, sizeof *l->v, by_name);
+    return status == HL_OK ? check_one_model(l, first, folder, err) : status;
+}
+
+hl_status hl_file_list_add_path(hl_file_list *l, const char *path, hl_err *err) {
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    if (stat(path, &st) != 0) return hl_fail(err, hl_errno_status(errno), "'%s': %s", path, strerror(errno));
+    return S_ISDIR(st.st_mode) ? add_folder(l, path, err)
+                               : hl_file_list_add(l, slash ? slash + 1 : path, path, err);
+}
+
+void hl_recipe_done(hl_recipe *r) {
+    hl_file_list_done(&r->files);
+    hl_file_list_done(&r->adapters);
+}
+
+/* ---- what can be said before files are read ---- */
+
+/* "0.14.0", as semver.org 2.0.0 has it, with or without a v in front. */
+static hl_status check_version(const char *text, hl_err *err) {
+    const char *p = text + (*text == 'v');
+    for (int i = 0; i < 3; i++) {
+        if (i > 0 && *p++ != '.') break;
+        if (!isdigit((unsigned char)*p) || (*p == '0' && isdigit((unsigned char)p[1]))) break;
+        while (isdigit((unsigned char)*p)) p++;
+        if (i == 2 && (*p == '\0' || *p == '-' || *p == '+')) return HL_OK;
+    }
+    return hl_fail(err, HL_E_ARG, "REQUIRES: '%.40s' is no version, expected one like 0.14.0", text);
+}
+
+static hl_status check_texts(const hl_recipe *r, hl_err *err) {
+    const hl_import_options *o = &r->more;
+    const hl_request         request = {.stored_template = o->template_text};
+    hl_chat_caps             ignored;
+    hl_status                status = HL_OK;
+    for (size_t i = 0; i < o->n_params && status == HL_OK; i++) status = hl_param_check(&o->params[i], err);
+    if (status == HL_OK && o->requires_version && *o->requires_version)
+        status = check_version(o->requires_version, err);
+    if (status != HL_OK || !o->template_text) return status;
+    status = hl_chat_get_caps(NULL, &request, &ignored, err);
+    return hl_fail_within(err, status, "TEMPLATE");
+}
+
+/* ---- what goes together ---- */
+
+typedef struct sorted {
+    hl_store_draft converted; /* a GGUF file of those that do not come as one; fd -1: none */
+    const char   **weights;   /* [n_weights] paths of the model's parts, in order */
+    size_t         n_weights;
+    const char    *projector, *adapter;
+} sorted;
+
+static bool converts(const hl_recipe *r) {
+    for (size_t i = 0; i < r->files.n; i++)
+        if (hl_convert_is_weights(r->files.v[i].name)) return true;
+    return false;
+}
+
+static hl_status sort_file(const struct hl_named_file *f, sorted *to, hl_err *err) {
+    char      kind[HL_FILE_KIND_BYTES];
+    hl_status status = hl_model_file_kind(f->path, kind, err);
+    if (status != HL_OK) return hl_fail_within(err, status, "'%.200s'", f->name);
+    const bool   is_projector = strcmp(kind, "projector") == 0, is_adapter = strcmp(kind, "adapter") == 0;
+    const char **one = is_projector ? &to->projector : is_adapter ? &to->adapter : NULL;
+    if (!one && strcmp(kind, "model") != 0)
+        return hl_fail(err, HL_E_UNSUPPORTED,
+                       "'%.200s' says that it is a file of type '%s', expected a model, "
+                       "a projector or an adapter",
+                       f->name, kind);
+    if (one && *one) return hl_fail(err, HL_E_ARG, "'%.200s' is a second %s, expected one", f->name, kind);
+    *(one ? one : &to->weights[to->n_weights++]) = f->path;
+    return HL_OK;
+}
+
+static hl_status sort_files(const hl_recipe *r, sorted *to, hl_err *err) {
+    hl_status status = HL_OK;
+    to->weights = hl_new(r->files.n + 1, sizeof *to->weights);
+    if (!to->weights) return hl_fail(err, HL_E_NOMEM, "create: no memory");
+    for (size_t i = 0; i < r->files.n && status == HL_OK && !converts(r); i++)
+        status = sort_file(&r->files.v[i], to, err);
+    if (converts(r)) {
+        to->weights[0] = ""; /* made later */
+        to->n_weights = 1;
+    }
+    if (status != HL_OK) return status;
+    if (r->adapters.n + (to->adapter != NULL) > 1)
+        return hl_fail(err, HL_E_ARG, "%zu adapters, expected one", r->adapters.n + (to->adapter != NULL));
+    if (r->adapters.n) to->adapter = r->adapters.v[0].path;
+    if (r->from && to->n_weights)
+        return hl_fail(err, HL_E_ARG, "both the model '%s' and weights in files: expected one of them",
+                       r->from);
+    if (!r->from && !to->n_weights)
+        return hl_fail(err, HL_E_ARG, "%s: expected the name of a model, or a file with its weights",
+                       r->files.n ? "no weights among the files" : "neither from nor files");
+    return HL_OK;
+}
+
+static hl_status check_able(const hl_recipe *r, const sorted *files, hl_err *err) {
+    if (r->quantize && *r->quantize)
+        return hl_fail(err, HL_E_NOT_YET,
+                       "quantize: this build cannot write smaller weights yet; create the "
+                       "model from a file that has them");
+    if (files->adapter && !r->may_idle)
+        return hl_fail(err, HL_E_NOT_YET,
+                       "adapter '%.200s': this build cannot apply one yet, and without it "
+                       "another model would answer: create the model from weights that it is merged into",
+                       files->adapter);
+    return HL_OK;
+}
+
+typedef struct converting {
+    const hl_recipe *r;
+    hl_host         *h;
+} converting;
+
+static bool on_converted(void *user, uint64_t done, uint64_t total) {
+    const converting       *c = user;
+    const hl_store_progress p = {.what = "converting", .path = "", .done_bytes = done, .total_bytes = total};
+    return !c->r->more.progress || c->r->more.progress(c->r->more.progress_user, &p);
+}
+
+static void on_note(void *user, const char *text) {
+    const converting *c = user;
+    hl_event(c->h->events, HL_LOG_WARN, "host", "convert", "note=\"%s\"", text);
+}
+
+/* A folder of safetensors becomes a GGUF file among the blobs. */
+static hl_status convert(hl_host *h, const hl_recipe *r, hl_store *store, const char *name, sorted *files,
+                         hl_err *err) {
+    converting               c = {r, h};
+    const hl_convert_options o = {.name = name, .note = on_note, .progress = on_converted, .user = &c};
+    hl_convert_file         *list = hl_new(r->files.n, sizeof *list);
+    if (!list) return hl_fail(err, HL_E_NOMEM, "create: no memory");
+    for (size_t i = 0; i < r->files.n; i++)
+        list[i] = (hl_convert_file){r->files.v[i].name, r->files.v[i].path};
+    hl_status status = hl_store_new_draft(store, &files->converted, err);
+    if (status == HL_OK)
+        status = hl_convert_model(list, r->files.n, files->converted.fd, files->converted.path, &o, err);
+    hl_free(list);
+    files->weights[0] = files->converted.path;
+    return status;
+}
+
+static hl_status create(hl_host *h, hl_recipe *r, sorted *files, const char *name, hl_name *ret_name,
+                        hl_err *err) {
+    hl_store  *store = NULL;
+    hl_source *base = NULL;
+    hl_status  status = check_able(r, files, err);
+    if (status == HL_OK) status = hl_host_store(h, &store, err);
+    if (status == HL_OK && converts(r)) status = convert(h, r, store, name, files, err);
+    if (status == HL_OK && r->from) status = hl_host_find_stored(h, r->from, HL_OPEN_FOR_LOAD, &base, err);
+    if (status == HL_OK) {
+        /* a file of a watched folder has nothing to share: it comes into the store */
+        const bool         is_file = base && base->stored->is_watched;
+        const char *const *weights = is_file ? base->paths : files->weights;
+        const size_t       n_weights = is_file ? base->n_paths : files->n_weights;
+        r->more.base = base && !is_file ? base->stored : NULL;
+        r->more.projector_path =
+            files->projector || !is_file ? files->projector : base->stored->projector_path;
+        r->more.adapter_path = files->adapter;
+        r->more.draft_path = r->draft_path;
+        status = hl_store_import(store, weights, n_weights, name, &r->more, ret_name, err);
+        r->more.base = NULL;
+    }
+    hl_source_free(base);
+    return status;
+}
+
+hl_status hl_host_create(hl_host *h, hl_recipe *r, const char *name, hl_name *ret_name, hl_err *err) {
+    hl_name   checked;
+    sorted    files = {.converted = {.fd = -1}};
+    hl_status status = hl_name_parse(name, &checked, err);
+    if (status == HL_OK) status = check_texts(r, err);
+    if (status == HL_OK && r->files.n) qsort(r->files.v, r->files.n, sizeof *r->files.v, by_name);
+    if (status == HL_OK) status = sort_files(r, &files, err);
+    if (status == HL_OK) status = create(h, r, &files, name, ret_name, err);
+    hl_store_drop_draft(&files.converted);
+    hl_free(files.weights);
+    return status;
+}

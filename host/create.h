@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * create.h - a model made of others and of files: what a Modelfile or POST /api/create asks for.
+ */
+#ifndef HL_HOST_CREATE_H
+#define HL_HOST_CREATE_H
+
+#include "host/host.h"
+
+/* Files by the names they have where they come from: parts of a split model are put in order by them, and a
+ * folder of a Hugging Face model is known by them. */
+typedef struct hl_file_list {
+    struct hl_named_file {
+        char *name, *path;
+    } * v;
+    size_t n, cap;
+} hl_file_list;
+
+void hl_file_list_done(hl_file_list *l);
+/* fails HL_E_NOMEM, HL_E_LIMIT */
+HL_MUST_CHECK hl_status hl_file_list_add(hl_file_list *l, const char *name, const char *path, hl_err *err);
+/* A file, or of a folder what belongs to its model.
+ * fails  HL_E_NOT_FOUND  no such file, or nothing of a model in the folder
+ *        HL_E_ARG        several models in the folder: they are named; HL_E_IO, HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_file_list_add_path(hl_file_list *l, const char *path, hl_err *err);
+
+typedef struct hl_recipe {
+    const char       *from;  /* name of a model; NULL: none */
+    hl_file_list      files; /* weights, projectors: what each is, it says itself */
+    hl_file_list      adapters;
+    const char       *draft_path;
+    const char       *quantize; /* NULL: weights stay as they are */
+    bool              may_idle; /* also what this build cannot answer with */
+    hl_import_options more;     /* texts, progress; base and paths in it are set here */
+} hl_recipe;
+
+void hl_recipe_done(hl_recipe *r); /* the lists */
+
+/* Make it, in place of what had the name. Nothing of it is seen before it is whole.
+ *
+ * fails  HL_E_ARG     neither a model nor files; two models; a parameter, a version, a name that is none
+ *        HL_E_FORMAT  a template that cannot be parsed; a file that is no part of a model
+ *        HL_E_NOT_YET what this build cannot do: an adapter (unless may_idle), quantize
+ *        as hl_host_find_stored(), hl_store_import() */
+HL_MUST_CHECK hl_status hl_host_create(hl_host *h, hl_recipe *r, const char *name, hl_name *ret_name,
+                                       hl_err *err);
+
+#endif
