@@ -77,6 +77,7 @@ typedef struct file {
     uint64_t   frontier, hashed;
     size_t     n_checked;  /* checkpoints that hold */
     hl_sha256 *sum, *good; /* of `hashed` bytes; at the last checkpoint that holds */
+    bool       is_busy;    /* the hasher reads it, without the lock */
     bool       is_bad;     /* the next checkpoint does not hold */
     bool       is_hashed;  /* all of it; hex is its digest */
     char       hex[HL_SHA256_HEX_BYTES];
@@ -95,7 +96,7 @@ typedef struct job {
     bool                    has_hasher;
     pthread_mutex_t         lock;
     pthread_cond_t          to_hasher, to_main;
-    bool                    is_ending;
+    bool                    is_ending, is_waited_for; /* the main thread waits for the hasher to pause */
     hl_status               hash_status;
     hl_err                  hash_err;
     hl_err                  write_err; /* the main thread's */
@@ -153,6 +154,7 @@ static hl_status hash_block(job *j, file *f, char *block, hl_err *err) {
     const int      fd = f->d->partial.fd;
     const uint64_t at = f->hashed;
     const size_t   n = (size_t)(hash_end(f) - at);
+    f->is_busy = true; /* nobody takes its sum away meanwhile */
     (void)pthread_mutex_unlock(&j->lock);
     for (size_t done = 0; done < n && status == HL_OK;) {
         const ssize_t got = pread(fd, block + done, n - done, (off_t)(at + done));
@@ -191,13 +193,21 @@ static void *run_hasher(void *user) {
             continue;
         }
         j->hash_status = hash_block(j, todo, block, &j->hash_err);
-        if (j->hash_status != HL_OK || todo->is_bad || todo->is_hashed)
+        todo->is_busy = false;
+        if (j->hash_status != HL_OK || todo->is_bad || todo->is_hashed || j->is_waited_for)
             (void)pthread_cond_signal(&j->to_main);
     }
     (void)pthread_cond_signal(&j->to_main);
     (void)pthread_mutex_unlock(&j->lock);
     hl_free(block);
     return NULL;
+}
+
+static void set_state(job *j, file *f, file_state state) {
+    (void)pthread_mutex_lock(&j->lock);
+    f->state = state;
+    if (has_to_hash(f)) (void)pthread_cond_signal(&j->to_hasher);
+    (void)pthread_mutex_unlock(&j->lock);
 }
 
 /* ---- pieces ---- */
@@ -239,10 +249,14 @@ static void move_frontier(job *j, file *f) {
 }
 
 /* Start again behind the first n checkpoints. Nothing is under way then. */
-static hl_status restart(job *j, file *f, size_t n, hl_err *err) {
+static hl_status restart(job *j, file *f, size_t n, bool forget_size, hl_err *err) {
     hl_partial *p = &f->d->partial;
     drop_pieces(f);
     (void)pthread_mutex_lock(&j->lock);
+    j->is_waited_for = true;
+    while (f->is_busy) (void)pthread_cond_wait(&j->to_main, &j->lock);
+    j->is_waited_for = false;
+    if (forget_size) f->d->size_bytes = UINT64_MAX;
     hl_status status = HL_OK;
     hl_sha256_free(f->sum);
     f->sum = NULL;
@@ -505,9 +519,8 @@ static hl_status put_off(job *j, piece *p, const hl_http_reply *a, uint64_t done
 static hl_status again_from_start(job *j, file *f, const char *why, hl_err *err) {
     if (f->began_again) return fail_file(f, hl_fail(err, HL_E_CHANGED, "%s, again", why), err);
     f->began_again = true;
-    if (!f->d->digest[0]) f->d->size_bytes = UINT64_MAX;
     hl_event(j->plan->s->events, HL_LOG_INFO, "models", "download-restarted", "why=\"%s\"", why);
-    return restart(j, f, 0, err);
+    return restart(j, f, 0, !f->d->digest[0], err);
 }
 
 static hl_status handle_trouble(job *j, piece *p, uint64_t before, hl_err *err) {
@@ -646,10 +659,7 @@ static hl_status open_file(job *j, file *f, hl_err *err) {
         status = hl_partial_begin(p, d->size_bytes, "", err);
     }
     if (status == HL_OK) status = hl_sha256_new(&f->sum, err);
-    (void)pthread_mutex_lock(&j->lock);
-    f->state = FILE_FETCH;
-    (void)pthread_cond_signal(&j->to_hasher);
-    (void)pthread_mutex_unlock(&j->lock);
+    if (status == HL_OK) set_state(j, f, FILE_FETCH);
     return status == HL_OK ? HL_OK : fail_file(f, status, err);
 }
 
@@ -662,7 +672,7 @@ static hl_status take_up(job *j, file *f, hl_err *err) {
     hl_status status = look_in_store(j, f, err);
     if (status != HL_OK) return fail_file(f, status, err);
     if (f->d->is_present) {
-        f->state = FILE_DONE;
+        set_state(j, f, FILE_DONE);
         f->d->n_done = f->d->size_bytes;
         f->d->is_waiting = false;
         return HL_OK;
@@ -675,7 +685,7 @@ static hl_status take_up(job *j, file *f, hl_err *err) {
     f->d->is_waiting = status == HL_E_BUSY;
     if (status == HL_E_BUSY) {
         const uint64_t done = hl_partial_look(&f->d->partial);
-        f->state = FILE_WAIT;
+        set_state(j, f, FILE_WAIT);
         if (f->d->size_bytes != UINT64_MAX && done <= f->d->size_bytes) f->d->n_done = done;
         return HL_OK;
     }
@@ -684,7 +694,7 @@ static hl_status take_up(job *j, file *f, hl_err *err) {
     status = look_in_store(j, f, err);
     if (status == HL_OK && f->d->is_present) {
         hl_partial_drop(&f->d->partial);
-        f->state = FILE_DONE;
+        set_state(j, f, FILE_DONE);
         f->d->n_done = f->d->size_bytes;
         return HL_OK;
     }
@@ -704,12 +714,12 @@ static hl_status look_at_hash(job *j, file *f, hl_err *err) {
         hl_event(j->plan->s->events, HL_LOG_INFO, "models", "download-damaged",
                  "digest=%.12s action=\"fetched again from the last checkpoint that holds\"",
                  short_digest(f->d));
-        return restart(j, f, n, err);
+        return restart(j, f, n, false, err);
     }
     if (!is_hashed) return HL_OK;
     if (!f->d->digest[0]) memcpy(f->d->digest, f->hex, sizeof f->d->digest);
     if (strcmp(f->hex, f->d->digest) == 0) {
-        f->state = FILE_DONE;
+        set_state(j, f, FILE_DONE);
         hl_partial_note(&f->d->partial, f->d->size_bytes);
         return HL_OK;
     }
