@@ -134,7 +134,7 @@ static void walk(const row *r, hl_grammar *g, hl_token_trie *trie, uint32_t seed
     hl_matcher *m = gf_match(g, trie);
     hl_str      said;
     hl_str_init(&said, 1 << 16);
-    for (int step = 0; step < 25 && !hl_matcher_is_done(m); step++) {
+    for (int step = 0; step < 20 && !hl_matcher_is_done(m); step++) {
         const uint32_t *mask = hl_matcher_allowed(m);
         int32_t         may[GF_N_VOCAB];
         uint32_t        n = 0;
@@ -162,7 +162,7 @@ static void a_mask_is_what_trying_each_token_says(void **state) {
     hl_token_trie *trie = gf_trie();
     for (size_t i = 0; i < sizeof masked / sizeof *masked; i++) {
         hl_grammar *g = gf_compile(masked[i].kind, masked[i].text);
-        for (uint32_t seed = 1; seed <= 6; seed++) walk(&masked[i], g, trie, seed);
+        for (uint32_t seed = 1; seed <= 3; seed++) walk(&masked[i], g, trie, seed);
         hl_grammar_unref(g);
     }
     hl_token_trie_free(trie);
