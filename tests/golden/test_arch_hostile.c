@@ -4,7 +4,8 @@
  * small, huge or not a number, a tensor that is missing or of another shape. Whatever comes of it is an error
  * that says something, or logits; never more.
  *
- * HL_TEST_ALL=1 tries every change of every key and tensor; without it, one change of each.
+ * HL_TEST_ALL=1 tries every change of every key and tensor; without it, one change of each key and of a dozen
+ * tensors.
  */
 #include "tests/golden/skeleton_rules.h"
 
@@ -103,7 +104,7 @@ static void try_all(json_t *model, const char *list, size_t n_changes,
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < n_changes; k++) {
             if (!all && (i * 5 + n) % n_changes != k) continue;
-            if (!all && change == change_tensor && i % 5 != n % 5) continue;
+            if (!all && change == change_tensor && i % (n / 12 + 1) != 0) continue;
             json_t *copy = json_deep_copy(model);
             if (change(json_object_get(copy, list), i, k)) try_model(copy, path);
             json_decref(copy);
