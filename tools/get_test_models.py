@@ -51,6 +51,7 @@ PUBLISHED = (
 NPM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/e2e/npm")
 SCHEMATHESIS = ("schemathesis==4.32.5",)
 CLIENTS = ("ollama==0.6.3", "openai==3.57.0", "anthropic==2.14.0")
+AGENTS = ("pydantic-ai-slim[openai]==2.68.0", "langchain-openai==1.7.4")
 
 
 def download(package, folder, *options):
@@ -190,6 +191,7 @@ def main():
     fetch(folder, "templates", fetch_reference, folder)
     fetch(folder, f"vocab/ggml-vocab-{VOCABS[0]}.gguf", fetch_reference, folder)  # came later than the others
     fetch(folder, "clients", fetch_programs, os.path.join(folder, "clients"), CLIENTS)
+    fetch(folder, "agents", fetch_programs, os.path.join(folder, "agents"), AGENTS)
     fetch(folder, "schemathesis", fetch_programs, os.path.join(folder, "schemathesis"), SCHEMATHESIS)
     fetch(folder, "npm", fetch_npm, os.path.join(folder, "npm"))
     for name, *source in PUBLISHED:
