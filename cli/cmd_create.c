@@ -15,6 +15,7 @@
 #include "cli/storing.h"
 #include "core/base/mem.h"
 #include "host/create.h"
+#include "host/remote/remote_model.h"
 
 enum { MAX_TEXT_BYTES = 16 << 20 };
 
@@ -37,7 +38,15 @@ typedef struct cookbook {
 static hl_status take_from(cookbook *c, const char *path, const char *from, hl_err *err) {
     char        full[PATH_MAX];
     struct stat st;
-    hl_status   status = hl_path_from(c->app->envp, path, from, full, err);
+    if (hl_remote_is_text(from)) {
+        if (c->r.from || c->r.files.n)
+            return hl_fail(err, HL_E_ARG,
+                           "FROM '%s' beside another one: a remote model is made of nothing else", from);
+        c->r.from = from;
+        c->r.may_remote = true;
+        return HL_OK;
+    }
+    hl_status status = hl_path_from(c->app->envp, path, from, full, err);
     if (status != HL_OK) return hl_fail_within(err, status, "FROM");
     if (stat(full, &st) == 0)
         return hl_fail_within(err, hl_file_list_add_path(&c->r.files, full, err), "FROM");

@@ -12,6 +12,7 @@
 #include "cli/term/progress.h"
 #include "cli/term/say.h"
 #include "core/base/mem.h"
+#include "host/remote/remote_model.h"
 #include "hyperlama/native.h"
 
 /* A text to be used again, ended by a newline: byte for byte into a file. */
@@ -208,6 +209,14 @@ static void print_capabilities(const hl_app *app, const hl_model *m, hl_chat_cap
     for (size_t i = 0; i < c.n; i++) hl_say_line(app->out, "    %s", c.names[i]);
 }
 
+/* Keys stay in their files and variables. */
+static void print_remote(const hl_app *app, const char *record) {
+    char host[HL_REMOTE_TEXT_BYTES], model[HL_REMOTE_TEXT_BYTES];
+    hl_remote_describe(record, host, model);
+    print_field(app, "answered by", host);
+    print_field(app, "model there", model);
+}
+
 static hl_status print_info(const hl_app *app, const hl_source *s, const hl_model *m, const hl_options *o,
                             bool all, hl_err *err) {
     const hl_stored_model *stored = s->stored;
@@ -217,12 +226,14 @@ static hl_status print_info(const hl_app *app, const hl_source *s, const hl_mode
     fputs("  Model\n", app->out);
     if (m)
         print_model(app, m);
+    else if (s->remote)
+        print_remote(app, s->remote);
     else if (stored) {
         print_field(app, "architecture", stored->entry.family);
         print_field(app, "parameters", stored->entry.parameter_size);
         print_field(app, "quantization", stored->entry.quantization);
     }
-    if (m || stored) print_template_choice(app, s, m, caps);
+    if (m || (stored && !s->remote)) print_template_choice(app, s, m, caps);
     if (stored) {
         print_field(app, "requires", stored->requires_version);
         if (stored->projector_path) print_field(app, "projector", "yes (this build does not use it yet)");
@@ -463,6 +474,8 @@ static hl_status choose_part(const hl_args *args, const char **ret_part, hl_err 
 }
 
 hl_status hl_open_to_look(hl_host *host, const hl_source *source, hl_model **ret_model, hl_err *err) {
+    *ret_model = NULL;
+    if (source->remote) return HL_OK; /* there is nothing to open */
     const hl_status status = hl_host_open_model(host, source, false, ret_model, err);
     if (status != HL_OK && hl_host_open_model(host, source, true, ret_model, NULL) != HL_OK)
         *ret_model = NULL;

@@ -19,6 +19,7 @@
 #include "core/base/file.h"
 #include "core/base/mem.h"
 #include "host/host_priv.h"
+#include "host/remote/remote_model.h"
 #include "hyperlama/native.h"
 #include "models/convert/convert.h"
 
@@ -271,12 +272,36 @@ static hl_status convert(hl_host *h, const hl_recipe *r, hl_store *store, const 
     return status;
 }
 
+/* A model whose answers come from elsewhere. */
+static hl_status create_remote(hl_recipe *r, hl_store *store, const char *name, hl_name *ret_name,
+                               hl_err *err) {
+    char     *record = NULL, host[512], model[512];
+    hl_status status = HL_OK;
+    if (!r->may_remote)
+        return hl_fail(
+            err, HL_E_AUTH,
+            "from '%.100s': remote models are made by `hyperlama create` on the server's machine alone",
+            r->from);
+    status = hl_remote_make_record(r->from, &record, err);
+    if (status != HL_OK) return status;
+    hl_remote_describe(record, host, model);
+    r->more.remote_json = record;
+    r->more.remote_host = host;
+    r->more.remote_model = model;
+    status = hl_store_import(store, NULL, 0, name, &r->more, ret_name, err);
+    r->more.remote_json = r->more.remote_host = r->more.remote_model = NULL;
+    hl_free(record);
+    return status;
+}
+
 static hl_status create(hl_host *h, hl_recipe *r, sorted *files, const char *name, hl_name *ret_name,
                         hl_err *err) {
     hl_store  *store = NULL;
     hl_source *base = NULL;
     hl_status  status = check_able(r, files, err);
     if (status == HL_OK) status = hl_host_store(h, &store, err);
+    if (status == HL_OK && r->from && hl_remote_is_text(r->from))
+        return create_remote(r, store, name, ret_name, err);
     if (status == HL_OK && converts(r)) status = convert(h, r, store, name, files, err);
     if (status == HL_OK && r->from) status = hl_host_find_stored(h, r->from, HL_OPEN_FOR_LOAD, &base, err);
     if (status == HL_OK) {

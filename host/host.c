@@ -140,6 +140,7 @@ static hl_status find_stored(hl_host *h, const char *text, int how, hl_source *s
     s->label = hl_strdup(s->stored->entry.text);
     s->paths = s->stored->shard_paths;
     s->n_paths = s->stored->n_shards;
+    s->remote = s->stored->remote_json;
     return HL_OK;
 }
 

@@ -129,7 +129,7 @@ static hl_status check_named(check *c, const hl_disk_name *on_disk, const char *
     const hl_status opened = hl_store_open_model(c->s, text, HL_OPEN_FOR_SHOW, &model, &why);
     if (opened == HL_E_NOMEM) status = hl_fail(err, opened, "%s", why.text);
     if (opened == HL_E_FORMAT || opened == HL_E_LIMIT) tell(c, true, "%s", why.text);
-    if (opened == HL_OK && model->n_shards == 0)
+    if (opened == HL_OK && model->n_shards == 0 && !model->remote_json)
         tell(c, false, "has no GGUF weights (format '%s')", model->entry.format);
     hl_stored_model_free(model);
     return status;

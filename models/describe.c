@@ -63,12 +63,14 @@ static void add_key(hl_str *s, const char *key, const char *value) {
 
 void hl_store_format_config(const hl_description *d, const hl_blob_layers *layers, const hl_import_options *o,
                             hl_str *s) {
-    const hl_view family = hl_view_of(d->family);
-    hl_str_add_text(s, "{\"model_format\":\"gguf\",\"model_family\":");
+    const hl_view family = hl_view_of(o->remote_json ? "remote" : d->family);
+    hl_str_add_format(s, "{\"model_format\":\"%s\",\"model_family\":", o->remote_json ? "remote" : "gguf");
     hl_str_add_json(s, family);
     hl_str_add_text(s, ",\"model_families\":[");
     hl_str_add_json(s, family);
     hl_str_add_format(s, "],\"model_type\":\"%s\",\"file_type\":\"%s\"", d->parameter_size, d->quantization);
+    add_key(s, "remote_host", o->remote_host);
+    add_key(s, "remote_model", o->remote_model);
     add_key(s, "renderer", o->renderer);
     add_key(s, "parser", o->parser);
     add_key(s, "requires", o->requires_version);

@@ -162,9 +162,10 @@ static hl_status add_sources(import_job *job, const char *const *paths, size_t n
     const hl_import_options *o = job->options;
     size_t                   n_parts;
     hl_status                status = HL_OK;
-    if (n_paths == (o->base ? 1 : 0) || n_paths > MAX_SOURCES)
+    const bool               has_none = o->base || o->remote_json;
+    if ((n_paths == 0) != has_none || n_paths > MAX_SOURCES)
         return hl_fail(err, HL_E_ARG, "import: %zu files%s, expected %s", n_paths,
-                       o->base ? " beside a model" : "", o->base ? "none" : "1..4096");
+                       has_none ? " beside a model" : "", has_none ? "none" : "1..4096");
     n_parts = 0;
     if (n_paths > 0) status = check_gguf(job, paths, n_paths, &n_parts, err);
     if (status != HL_OK) return status;
@@ -278,6 +279,7 @@ static hl_status add_small_layers(import_job *job, hl_err *err) {
     hl_status      status = format_params(o, &params, err);
     hl_model_texts t = {.template_text = text_or(o->template_text, base->template_text),
                         .system = text_or(o->system, base->system),
+                        .remote_json = text_or(o->remote_json, base->remote_json),
                         .params_json = hl_str_view(&params),
                         .messages = o->n_messages ? o->messages : base->messages,
                         .n_messages = o->n_messages ? o->n_messages : base->n_messages,

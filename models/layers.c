@@ -75,6 +75,7 @@ hl_status hl_blob_layers_add_texts(hl_blob_layers *l, const hl_model_texts *t, h
     if (status == HL_OK) status = add_text(l, HL_MEDIA_SYSTEM, hl_view_of(t->system), err);
     if (status == HL_OK) status = add_text(l, HL_MEDIA_PARAMS, t->params_json, err);
     if (status == HL_OK && t->n_messages) status = add_messages(l, t, err);
+    if (status == HL_OK) status = add_text(l, HL_MEDIA_REMOTE, hl_view_of(t->remote_json), err);
     for (size_t i = 0; i < t->n_licenses && status == HL_OK; i++)
         status = add_text(l, HL_MEDIA_LICENSE, hl_view_of(t->licenses[i]), err);
     return status;

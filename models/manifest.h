@@ -24,6 +24,9 @@
 #define HL_MEDIA_PARAMS    HL_MEDIA_PREFIX "params"
 #define HL_MEDIA_MESSAGES  HL_MEDIA_PREFIX "messages"
 #define HL_MEDIA_LICENSE   HL_MEDIA_PREFIX "license"
+/* Whose answers come from elsewhere (docs/formats/store.md). Made here alone, and never taken from others: it
+ * says whom prompts and keys are sent to. */
+#define HL_MEDIA_REMOTE "application/vnd.hyperlama.remote+json"
 
 enum { HL_MANIFEST_MAX_BYTES = 4 << 20, HL_MANIFEST_MAX_LAYERS = 16384 };
 

@@ -420,6 +420,7 @@ hl_status hl_modelfile_format(const hl_stored_model *m, char **ret_text, hl_err 
     hl_str_add_format(&w.s, "# Modelfile of %s\n# To build on it, replace the FROM lines by:\n# FROM %s\n\n",
                       m->entry.text, m->entry.text);
     for (size_t i = 0; i < m->n_shards; i++) add_line(&w, "FROM", m->shard_paths[i]);
+    if (m->remote_json) add_line(&w, "FROM", m->entry.text);
     add_line(&w, "ADAPTER", m->adapter_path);
     add_line(&w, "DRAFT", m->draft_path);
     add_line(&w, "FROM", m->projector_path);

@@ -129,19 +129,22 @@ typedef struct hl_stored_layer {
 
 /* What a manifest says, with its small blobs read. Texts are NULL when the model has none. */
 typedef struct hl_stored_model {
-    hl_store_entry           entry;
-    bool                     is_watched; /* a file of a watched folder: no manifest, config and layers */
-    const char              *manifest_json;
-    const char              *config_json;
-    size_t                   n_layers; /* as in the manifest */
-    const hl_stored_layer   *layers;
-    size_t                   n_shards; /* 1, or the parts of a split model, in order; 0: no GGUF model */
-    const char *const       *shard_paths;
-    const char              *projector_path; /* GGUF of vision or audio */
-    const char              *adapter_path;   /* GGUF LoRA */
-    const char              *draft_path;     /* GGUF draft model */
-    const char              *template_text;  /* Go template of a Modelfile; the GGUF may carry a Jinja one */
-    const char              *system;
+    hl_store_entry         entry;
+    bool                   is_watched; /* a file of a watched folder: no manifest, config and layers */
+    const char            *manifest_json;
+    const char            *config_json;
+    size_t                 n_layers; /* as in the manifest */
+    const hl_stored_layer *layers;
+    size_t                 n_shards; /* 1, or the parts of a split model, in order; 0: no GGUF model */
+    const char *const     *shard_paths;
+    const char            *projector_path; /* GGUF of vision or audio */
+    const char            *adapter_path;   /* GGUF LoRA */
+    const char            *draft_path;     /* GGUF draft model */
+    const char            *template_text;  /* Go template of a Modelfile; the GGUF may carry a Jinja one */
+    const char            *system;
+    /* The record of a model whose answers come from elsewhere; it has no files. The caller knows what it
+     * says */
+    const char              *remote_json;
     const char              *params_json; /* JSON object */
     size_t                   n_params;
     const hl_param          *params; /* params_json as a list */
@@ -199,7 +202,9 @@ typedef struct hl_import_options {          /* all zero is the default */
      * is said here: the texts replace its own ("": none), parameters those of the same name, licences are
      * added; projector, adapter and draft replace its own. */
     const hl_stored_model *base;
-    bool                   copy; /* never link: the store gets a file of its own */
+    const char            *remote_json; /* instead of files: becomes hl_stored_model.remote_json */
+    const char            *remote_host, *remote_model; /* of it, as lists show them */
+    bool                   copy;                       /* never link: the store gets a file of its own */
     hl_store_progress_fn  *progress;
     void                  *progress_user;
 } hl_import_options;
@@ -222,7 +227,7 @@ HL_MUST_CHECK hl_status hl_param_check(const hl_param *param, hl_err *err);
  * model become one layer each. The manifest is written last: before that nothing is visible.
  *
  * in     paths    the file or the first part of a split model (the others are found beside it), or all
- *                 parts in order; none where options have a base
+ *                 parts in order; none where options have a base, or a remote record
  *        options  NULL: defaults
  * out    ret_name what was written; NULL is allowed
  * fails  HL_E_FORMAT, HL_E_UNSUPPORTED  not a GGUF file we can read

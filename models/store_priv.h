@@ -75,7 +75,8 @@ typedef enum hl_layer_kind {
     HL_LAYER_SYSTEM,
     HL_LAYER_LICENSE,
     HL_LAYER_PARAMS,
-    HL_LAYER_MESSAGES, /* small texts */
+    HL_LAYER_MESSAGES,
+    HL_LAYER_REMOTE, /* small texts */
     HL_LAYER_OTHER,
 } hl_layer_kind;
 
@@ -151,7 +152,7 @@ void                    hl_blob_layers_done(hl_blob_layers *l);
 HL_MUST_CHECK hl_status hl_blob_layers_add(hl_blob_layers *l, const hl_blob_layer *layer, hl_err *err);
 
 typedef struct hl_model_texts { /* NULL and empty: none */
-    const char              *template_text, *system;
+    const char              *template_text, *system, *remote_json;
     hl_view                  params_json;
     const hl_stored_message *messages;
     size_t                   n_messages;

@@ -331,6 +331,7 @@ hl_layer_kind hl_layer_kind_of(const char *media_type) {
         {HL_MEDIA_TEMPLATE, HL_LAYER_TEMPLATE}, {HL_MEDIA_PROMPT, HL_LAYER_TEMPLATE},
         {HL_MEDIA_SYSTEM, HL_LAYER_SYSTEM},     {HL_MEDIA_LICENSE, HL_LAYER_LICENSE},
         {HL_MEDIA_PARAMS, HL_LAYER_PARAMS},     {HL_MEDIA_MESSAGES, HL_LAYER_MESSAGES},
+        {HL_MEDIA_REMOTE, HL_LAYER_REMOTE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (strcmp(media_type, rows[i].media_type) == 0) return rows[i].kind;
@@ -358,6 +359,7 @@ static hl_status read_layer(hl_store *s, const hl_blob_layer *layer, const char 
     if (status != HL_OK || !text.ptr) return status;
     if (kind == HL_LAYER_TEMPLATE) m->template_text = text.ptr;
     if (kind == HL_LAYER_SYSTEM) m->system = text.ptr;
+    if (kind == HL_LAYER_REMOTE) m->remote_json = text.ptr;
     if (kind == HL_LAYER_LICENSE) lists->licenses[m->n_licenses++] = text.ptr;
     if (kind == HL_LAYER_PARAMS) status = parse_params(m, &box->arena, text, err);
     if (kind == HL_LAYER_MESSAGES) status = parse_messages(m, &box->arena, text, err);
@@ -452,7 +454,7 @@ static hl_status check_blobs(hl_store *s, const hl_stored_model *m, hl_err *err)
         const hl_status status = check_blob(s, &m->layers[i], m->entry.text, err);
         if (status != HL_OK) return status;
     }
-    if (m->n_shards == 0)
+    if (m->n_shards == 0 && !m->remote_json)
         return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF layer (format '%s')", m->entry.text,
                        m->entry.format);
     return HL_OK;

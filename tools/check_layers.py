@@ -41,9 +41,9 @@ RULES = {
     "cli/term": (["cli/app.h", "core/base/", "hyperlama/"], ["libedit"]),
     "models": (["models/", "core/", "hyperlama/base.h"], ["sqlite", "jansson"]),
     "host": (["host/", "core/", "runner/runner_ops.h", "models/models.h", "models/registry.h", "models/convert/convert.h", "hyperlama/"], ["jansson"]),
-    "server": (["server/", "core/", "hyperlama/", "models/models.h", "models/registry.h", "host/host.h", "host/create.h", "host/resident.h", "host/options.h", "host/conversation.h", "host/remote/usage_fields.def"], ["jansson", "microhttpd", "zlib", "zstd"]),
+    "server": (["server/", "core/", "hyperlama/", "models/models.h", "models/registry.h", "host/host.h", "host/create.h", "host/resident.h", "host/options.h", "host/conversation.h", "host/remote/usage_fields.def", "host/remote/remote_model.h"], ["jansson", "microhttpd", "zlib", "zstd"]),
     "bench/lib": (["bench/lib/", "core/", "hyperlama/", "models/models.h", "models/registry.h", "host/host.h"], []),
-    "cli": (["cli/", "bench/lib/", "core/", "hyperlama/", "models/models.h", "models/registry.h", "host/host.h", "host/create.h", "host/resident.h", "host/options.h", "host/conversation.h", "host/remote/runner_server.h", "host/remote/supervisor.h", "server/server.h"], ["libedit"]),
+    "cli": (["cli/", "bench/lib/", "core/", "hyperlama/", "models/models.h", "models/registry.h", "host/host.h", "host/create.h", "host/resident.h", "host/options.h", "host/conversation.h", "host/remote/runner_server.h", "host/remote/supervisor.h", "host/remote/remote_model.h", "server/server.h"], ["libedit"]),
 }
 
 # Headers for some files of their component alone: (who may include it).

@@ -14,7 +14,7 @@
 #include "host/remote/runner_openai.h"
 #include "host/remote/supervisor.h"
 
-enum { MAX_PATH_BYTES = 4096 };
+enum { MAX_PATH_BYTES = 4096, MAX_RECORD_BYTES = 1 << 16 };
 #define REMOTE "remote:"
 #define ENGINE "engine:"
 
@@ -72,10 +72,47 @@ static hl_status check_record(const char *json, hl_err *err) {
     return status;
 }
 
+void hl_remote_describe(const char *json, char ret_host[HL_REMOTE_TEXT_BYTES],
+                        char ret_model[HL_REMOTE_TEXT_BYTES]) {
+    json_t *o = NULL;
+    ret_host[0] = ret_model[0] = '\0';
+    if (read_record(json, &o, NULL) != HL_OK) return;
+    const json_t *first = json_array_get(json_object_get(o, "upstreams"), 0);
+    const char   *engine = hl_json_text(o, "engine"), *url = hl_json_text(first, "url");
+    const char   *model = hl_json_text(engine ? o : first, "model");
+    (void)snprintf(ret_host, HL_REMOTE_TEXT_BYTES, "%s%s", engine ? ENGINE : "",
+                   engine ? engine
+                   : url  ? url
+                          : "");
+    (void)snprintf(ret_model, HL_REMOTE_TEXT_BYTES, "%s", model ? model : "");
+    json_decref(o);
+}
+
+/* A record in a file: checked, and written again in the shortest form. */
+static hl_status read_record_file(const char *path, char **ret_json, hl_err *err) {
+    char     *text = NULL;
+    size_t    n = 0;
+    json_t   *o = NULL;
+    hl_str    s;
+    hl_status status = hl_file_read(path, MAX_RECORD_BYTES, &text, &n, err);
+    hl_str_init(&s, MAX_RECORD_BYTES);
+    if (status == HL_OK) status = read_record(text, &o, err);
+    if (status == HL_OK) hl_json_format(o, false, &s);
+    if (status == HL_OK) status = hl_str_check(&s, "remote model", err);
+    if (status == HL_OK) status = check_record(hl_str_text(&s), err);
+    if (status == HL_OK && !(*ret_json = hl_str_take(&s)))
+        status = hl_fail(err, HL_E_NOMEM, "remote model: no memory");
+    hl_str_done(&s);
+    json_decref(o);
+    hl_free(text);
+    return hl_fail_within(err, status, "'%.200s'", path);
+}
+
 hl_status hl_remote_make_record(const char *text, char **ret_json, hl_err *err) {
     const bool  is_engine = strncmp(text, ENGINE, sizeof ENGINE - 1) == 0;
     const char *rest = strchr(text, ':') + 1, *model = strchr(rest, '#');
     hl_json_out j;
+    if (!is_engine && (rest[0] == '/' || rest[0] == '.')) return read_record_file(rest, ret_json, err);
     if (!model || model == rest || !model[1])
         return hl_fail(err, HL_E_ARG, "'%.200s': expected %s#MODEL", text,
                        is_engine ? "engine:PROFILE" : "remote:http://HOST:PORT/v1");

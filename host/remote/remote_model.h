@@ -24,7 +24,15 @@ typedef struct hl_remote_place {
 /* Does `text` mean such a model: "remote:URL#MODEL" or "engine:PROFILE#MODEL"? */
 bool hl_remote_is_text(const char *text);
 
-/* The record that such a text stands for.
+enum { HL_REMOTE_TEXT_BYTES = 512 };
+
+/* Where the first of a record's servers is, and what the model is called there; of an engine
+ * "engine:PROFILE" and
+ * its model. */
+void hl_remote_describe(const char *json, char ret_host[HL_REMOTE_TEXT_BYTES],
+                        char ret_model[HL_REMOTE_TEXT_BYTES]);
+
+/* The record that such a text stands for. "remote:/PATH.json" is a record in a file.
  * owns   hl_free() of core/base/mem.h
  * fails  HL_E_ARG  what is wrong with it */
 HL_MUST_CHECK hl_status hl_remote_make_record(const char *text, char **ret_json, hl_err *err);

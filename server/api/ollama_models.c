@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "hyperlama/native.h"
+#include "host/remote/remote_model.h"
 #include "server/api/ollama_common.h"
 #include "server/api/show_info.h"
 #include "server/server_priv.h"
@@ -186,6 +187,20 @@ static hl_status add_files(hl_json_out *j, const hl_stored_model *m, bool verbos
     return HL_OK;
 }
 
+/* Of a model whose answers come from elsewhere. */
+static void add_remote(hl_json_out *j, const char *record) {
+    char host[HL_REMOTE_TEXT_BYTES], model[HL_REMOTE_TEXT_BYTES];
+    hl_remote_describe(record, host, model);
+    hl_json_add_text(j, "remote_host", host);
+    hl_json_add_text(j, "remote_model", model);
+    hl_json_open(j, "model_info", '{');
+    hl_json_close(j, '}');
+    hl_json_open(j, "capabilities", '[');
+    hl_json_add_text(j, NULL, "completion");
+    hl_json_add_text(j, NULL, "tools");
+    hl_json_close(j, ']');
+}
+
 /* What no Modelfile can say is in the other fields. */
 static hl_status format_modelfile(const hl_stored_model *m, char **ret, hl_err *err) {
     hl_err          why = {0};
@@ -233,8 +248,11 @@ static hl_status write_show(hl_exchange *x, const hl_source *source, const hl_mo
     if (shown.parser) hl_json_add_text(j, "parser", shown.parser);
     add_details(j, &shown.entry);
     add_messages(j, &shown);
-    status = add_files(j, &shown, o->verbose, err);
-    add_capabilities(j, m, &caps);
+    if (source->remote)
+        add_remote(j, source->remote);
+    else
+        status = add_files(j, &shown, o->verbose, err);
+    if (!source->remote) add_capabilities(j, m, &caps);
     hl_time_format(shown.entry.modified_ms, time);
     hl_json_add_text(j, "modified_at", time);
     if (shown.requires_version) hl_json_add_text(j, "requires", shown.requires_version);
@@ -287,7 +305,8 @@ hl_status hl_api_show(hl_exchange *x, hl_err *err) {
     if (status == HL_OK) status = hl_ollama_read_name(body, &name, err);
     if (status == HL_OK) status = hl_host_find_stored(x->server->host, name, HL_OPEN_FOR_SHOW, &source, err);
     if (status == HL_OK) status = read_show(x, body, source, &o, err);
-    if (status == HL_OK) status = hl_host_open_model(x->server->host, source, true, &model, err);
+    if (status == HL_OK && !source->remote)
+        status = hl_host_open_model(x->server->host, source, true, &model, err);
     if (status == HL_OK) status = write_show(x, source, model, &o, err);
     hl_options_done(&o.options);
     hl_model_close(model);

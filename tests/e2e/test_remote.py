@@ -172,3 +172,123 @@ def test_wrong_profiles(cli, text, words):
     (cli.folder / "engines.ini").write_text(text)
     done = cli("run", "--local", "engine:mine#good", "Hi")
     assert done.returncode != 0 and words in done.stderr, done.stderr
+
+
+# ---- Models of the store ----
+
+def test_a_remote_model_is_created_listed_shown_copied_run_and_removed(cli, stub):
+    cli.ok("create", "big", "--from", stub.name("good"), "--system", "Be brief.", "--parameter", "temperature=0.5")
+    listed, = json.loads(cli.ok("list", "--json"))["models"]
+    assert listed["name"] == "big:latest"
+    shown = cli.ok("show", "big")
+    assert stub.url in shown and "good" in shown and "Be brief." in shown
+    assert cli.ok("run", "--local", "big", "Hi there") == "Hello wörld\n"
+    body = stub.asked[0]["body"]
+    assert body["messages"][0] == {"role": "system", "content": "Be brief."} and body["temperature"] == 0.5
+    cli.ok("cp", "big", "other")
+    cli.ok("rm", "big")
+    assert cli.ok("run", "--local", "other", "Hi there") == "Hello wörld\n"
+    cli.ok("create", "child", "--from", "other", "--parameter", "seed=3")
+    cli.ok("run", "--local", "child", "Hi there")
+    assert stub.asked[-1]["body"]["seed"] == 3
+
+
+def record(cli, **fields):
+    path = cli.folder / "record.json"
+    path.write_text(json.dumps(fields))
+    return f"remote:{path}"
+
+
+def test_a_key_is_sent_and_never_shown(cli, stub):
+    (cli.folder / "key").write_text("sk-very-secret\n")
+    cli.ok("create", "keyed", "--from", record(cli, upstreams=[{"url": stub.url, "model": "good", "key_file": str(cli.folder / "key"), "headers": {"X-Team": "a"}}]))
+    cli.ok("create", "refused", "--from", record(cli, upstreams=[{"url": stub.url, "model": "refuses", "key_env": "A_KEY"}]))
+    cli.ok("run", "--local", "keyed", "Hi")
+    assert stub.asked[0]["headers"]["Authorization"] == "Bearer sk-very-secret" and stub.asked[0]["headers"]["X-Team"] == "a"
+    done = cli("run", "--local", "--log-level", "trace", "refused", "Hi", env={"A_KEY": "sk-very-secret"})
+    assert "refuses our key (status 401): no such key: Bearer **************" in done.stderr and done.returncode == 13
+    for shown in (done.stderr, cli.ok("show", "keyed"), cli.ok("show", "keyed", "--json"), cli.ok("show", "keyed", "--modelfile")):
+        assert "sk-very-secret" not in shown
+    assert not any(b"sk-very-secret" in p.read_bytes() for p in cli.home.rglob("*") if p.is_file())
+    done = cli("run", "--local", "refused", "Hi")
+    assert "the variable A_KEY, which holds its key, is not set" in done.stderr
+
+
+def test_another_server_answers_where_one_fails(cli, stub):
+    other = Stub()
+    cli.ok("create", "both", "--from", record(cli, upstreams=[{"url": stub.url, "model": "broken"}, {"url": other.url, "model": "good"}]))
+    for _ in range(3):
+        assert cli.ok("run", "--local", "both", "Hi") == "Hello wörld\n"
+    assert len(other.asked) == 3
+    other.close()
+
+
+@pytest.mark.parametrize("fields, words", [
+    ({}, "upstreams is no list of 1 to 16 servers"),
+    ({"engine": "mine", "model": "m", "upstreams": []}, "either an engine or upstreams, not both"),
+    ({"engine": "mine"}, "engine and model are not both texts"),
+    ({"upstreams": [{"url": "http://h", "model": "m", "key": "sk-1"}]}, "would be kept in clear"),
+])
+def test_wrong_records(cli, fields, words):
+    done = cli("create", "x", "--from", record(cli, **fields))
+    assert done.returncode != 0 and words in done.stderr and cli.ok("list") .count("\n") <= 1
+
+
+@pytest.fixture
+def server(cli):
+    from test_serve import Server
+    servers = []
+
+    def start(**env):
+        servers.append(Server(cli, env))
+        return servers[-1]
+    yield start
+    for s in servers:
+        s.stop()
+
+
+def test_the_server_answers_for_it_in_every_dialect(cli, stub, server):
+    for model in ("good", "calls", "too-long", "broken"):
+        cli.ok("create", model, "--from", stub.name(model))
+    s = server()
+    chat = {"model": "good", "messages": [{"role": "user", "content": "Hi"}], "stream": False}
+    assert s.json("POST", "/api/chat", chat)["message"]["content"] == "Hello wörld"
+    got = s.json("POST", "/v1/chat/completions", chat)
+    assert got["choices"][0]["message"]["content"] == "Hello wörld"
+    assert (got["usage"]["prompt_tokens"], got["usage"]["completion_tokens"], got["usage"]["prompt_tokens_details"]["cached_tokens"]) == (11, 3, 4)
+    assert s.json("POST", "/v1/messages", dict(chat, max_tokens=9))["content"][0]["text"] == "Hello wörld"
+    tools = [{"type": "function", "function": {"name": n, "parameters": {"type": "object"}}} for n in ("add", "stop")]
+    calls = s.json("POST", "/v1/chat/completions", dict(chat, model="calls", tools=tools))["choices"][0]
+    assert calls["finish_reason"] == "tool_calls"
+    assert [(c["function"]["name"], json.loads(c["function"]["arguments"])) for c in calls["message"]["tool_calls"]] == [("add", {"a": 1, "b": 2}), ("stop", {})]
+    assert [[v, len(s.json("POST", "/api/embed", {"model": "good", "input": ["a", "b"]})["embeddings"])] for v in (1,)] == [[1, 2]]
+    assert [m["name"] for m in s.json("GET", "/api/ps")["models"]] != []
+    shown = s.json("POST", "/api/show", {"model": "good"})
+    assert (shown["remote_host"], shown["remote_model"]) == (stub.url, "good")
+    assert "10 tokens" in s.json("POST", "/v1/chat/completions", dict(chat, model="too-long"), status=400)["error"]["message"]
+    assert "out of order" in s.json("POST", "/v1/chat/completions", dict(chat, model="broken"), status=502)["error"]["message"]
+
+
+def test_nobody_makes_remote_models_over_the_network(cli, stub, server):
+    cli.ok("import", cli.model(), "tiny")
+    s = server()
+    for source in (stub.name("good"), "engine:llama-server#x", f"remote:{cli.folder}/record.json"):
+        got, data, _ = s.ask("POST", "/api/create", {"model": "x", "from": source, "stream": False})
+        assert got in (400, 401, 403) and b"alone" in data, (got, data)
+    assert stub.asked == []
+
+
+def test_an_engine_that_dies_is_started_again_with_pauses(cli, server):
+    make_engine(cli, "import threading; threading.Timer(1.0, lambda: os._exit(9)).start()")
+    cli.ok("create", "weak", "--from", "engine:mine#good")
+    s = server()
+    chat = {"model": "weak", "messages": [{"role": "user", "content": "Hi"}], "stream": False}
+    assert s.json("POST", "/api/chat", chat)["message"]["content"] == "Hello wörld"
+    end, seen = time.monotonic() + 60, []
+    while seen.count(200) < 2:
+        assert time.monotonic() < end
+        seen.append(s.ask("POST", "/api/chat", chat)[0])
+        time.sleep(0.2)
+        if seen[-1] == 200 and 503 not in seen and 502 not in seen:
+            seen.pop()
+    assert 503 in seen  # it was left alone for a while
