@@ -38,7 +38,7 @@ typedef struct cookbook {
 static hl_status take_from(cookbook *c, const char *path, const char *from, hl_err *err) {
     char        full[PATH_MAX];
     struct stat st;
-    if (hl_remote_is_text(from)) {
+    if (hl_remote_model_is_text(from)) {
         if (c->r.from || c->r.files.n)
             return hl_fail(err, HL_E_ARG,
                            "FROM '%s' beside another one: a remote model is made of nothing else", from);

@@ -211,8 +211,8 @@ static void print_capabilities(const hl_app *app, const hl_model *m, hl_chat_cap
 
 /* Keys stay in their files and variables. */
 static void print_remote(const hl_app *app, const char *record) {
-    char host[HL_REMOTE_TEXT_BYTES], model[HL_REMOTE_TEXT_BYTES];
-    hl_remote_describe(record, host, model);
+    char host[HL_REMOTE_MODEL_TEXT_BYTES], model[HL_REMOTE_MODEL_TEXT_BYTES];
+    hl_remote_model_describe(record, host, model);
     print_field(app, "answered by", host);
     print_field(app, "model there", model);
 }

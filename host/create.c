@@ -282,9 +282,9 @@ static hl_status create_remote(hl_recipe *r, hl_store *store, const char *name, 
             err, HL_E_AUTH,
             "from '%.100s': remote models are made by `hyperlama create` on the server's machine alone",
             r->from);
-    status = hl_remote_make_record(r->from, &record, err);
+    status = hl_remote_model_make_record(r->from, &record, err);
     if (status != HL_OK) return status;
-    hl_remote_describe(record, host, model);
+    hl_remote_model_describe(record, host, model);
     r->more.remote_json = record;
     r->more.remote_host = host;
     r->more.remote_model = model;
@@ -300,7 +300,7 @@ static hl_status create(hl_host *h, hl_recipe *r, sorted *files, const char *nam
     hl_source *base = NULL;
     hl_status  status = check_able(r, files, err);
     if (status == HL_OK) status = hl_host_store(h, &store, err);
-    if (status == HL_OK && r->from && hl_remote_is_text(r->from))
+    if (status == HL_OK && r->from && hl_remote_model_is_text(r->from))
         return create_remote(r, store, name, ret_name, err);
     if (status == HL_OK && converts(r)) status = convert(h, r, store, name, files, err);
     if (status == HL_OK && r->from) status = hl_host_find_stored(h, r->from, HL_OPEN_FOR_LOAD, &base, err);

@@ -202,9 +202,9 @@ static hl_status find_source(hl_host *h, const char *text, int how, bool may_be_
     hl_status  status = HL_OK;
     hl_source *s = hl_new(1, sizeof *s);
     if (!s) return hl_fail(err, HL_E_NOMEM, "model '%.100s': no memory", text);
-    if (may_be_path && hl_remote_is_text(text)) {
+    if (may_be_path && hl_remote_model_is_text(text)) {
         s->label = hl_strdup(text);
-        status = hl_remote_make_record(text, &s->own_remote, err);
+        status = hl_remote_model_make_record(text, &s->own_remote, err);
         s->remote = s->own_remote;
     } else if (may_be_path && is_path(text)) {
         s->label = hl_strdup(text);

@@ -54,7 +54,7 @@ HL_MUST_CHECK hl_status hl_host_make_runner(hl_host *h, const hl_source *source,
                                             hl_runner **ret_runner, bool *ret_is_drafting, hl_err *err);
 
 /* A runner of a source that is remote; its engine, if it has one of ours, is started.
- * fails  as hl_remote_open() */
+ * fails  as hl_remote_model_open() */
 HL_MUST_CHECK hl_status hl_host_open_remote(hl_host *h, const hl_source *source, hl_runner **ret_runner,
                                             hl_err *err);
 

@@ -193,11 +193,11 @@ hl_status hl_host_make_runner(hl_host *h, const hl_source *source, const hl_opti
 }
 
 hl_status hl_host_open_remote(hl_host *h, const hl_source *source, hl_runner **ret_runner, hl_err *err) {
-    const hl_remote_place place = {.envp = h->paths->envp,
-                                   .profiles_path = h->paths->profiles,
-                                   .log_folder = h->paths->logs,
-                                   .events = h->events};
-    return hl_remote_open(source->remote, &place, ret_runner, err);
+    const hl_remote_model_place place = {.envp = h->paths->envp,
+                                         .profiles_path = h->paths->profiles,
+                                         .log_folder = h->paths->logs,
+                                         .events = h->events};
+    return hl_remote_model_open(source->remote, &place, ret_runner, err);
 }
 
 void hl_host_count_use(hl_host *h, const hl_source *source) {

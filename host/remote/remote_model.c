@@ -18,7 +18,7 @@ enum { MAX_PATH_BYTES = 4096, MAX_RECORD_BYTES = 1 << 16 };
 #define REMOTE "remote:"
 #define ENGINE "engine:"
 
-bool hl_remote_is_text(const char *text) {
+bool hl_remote_model_is_text(const char *text) {
     return strncmp(text, REMOTE, sizeof REMOTE - 1) == 0 || strncmp(text, ENGINE, sizeof ENGINE - 1) == 0;
 }
 
@@ -42,8 +42,8 @@ static hl_status read_record(const char *json, json_t **ret, hl_err *err) {
 }
 
 /* The record of the servers alone: of an engine, that it has one. */
-static hl_status make_upstreams(json_t *o, const char *url, const char *name, const hl_remote_place *place,
-                                hl_upstreams **ret, hl_err *err) {
+static hl_status make_upstreams(json_t *o, const char *url, const char *name,
+                                const hl_remote_model_place *place, hl_upstreams **ret, hl_err *err) {
     hl_str    text;
     hl_status status = HL_OK;
     hl_str_init(&text, SIZE_MAX);
@@ -58,11 +58,11 @@ static hl_status make_upstreams(json_t *o, const char *url, const char *name, co
 
 /* Is that a record? Nothing is asked or started. */
 static hl_status check_record(const char *json, hl_err *err) {
-    static char *const none[] = {NULL};
-    hl_remote_place    place = {.envp = none};
-    hl_upstreams      *u = NULL;
-    json_t            *o = NULL;
-    hl_status          status = read_record(json, &o, err);
+    static char *const    none[] = {NULL};
+    hl_remote_model_place place = {.envp = none};
+    hl_upstreams         *u = NULL;
+    json_t               *o = NULL;
+    hl_status             status = read_record(json, &o, err);
     if (status == HL_OK)
         status = make_upstreams(o, json_object_get(o, "engine") ? "http://127.0.0.1:1" : NULL, "m", &place,
                                 &u, err);
@@ -72,19 +72,19 @@ static hl_status check_record(const char *json, hl_err *err) {
     return status;
 }
 
-void hl_remote_describe(const char *json, char ret_host[HL_REMOTE_TEXT_BYTES],
-                        char ret_model[HL_REMOTE_TEXT_BYTES]) {
+void hl_remote_model_describe(const char *json, char ret_host[HL_REMOTE_MODEL_TEXT_BYTES],
+                              char ret_model[HL_REMOTE_MODEL_TEXT_BYTES]) {
     json_t *o = NULL;
     ret_host[0] = ret_model[0] = '\0';
     if (read_record(json, &o, NULL) != HL_OK) return;
     const json_t *first = json_array_get(json_object_get(o, "upstreams"), 0);
     const char   *engine = hl_json_text(o, "engine"), *url = hl_json_text(first, "url");
     const char   *model = hl_json_text(engine ? o : first, "model");
-    (void)snprintf(ret_host, HL_REMOTE_TEXT_BYTES, "%s%s", engine ? ENGINE : "",
+    (void)snprintf(ret_host, HL_REMOTE_MODEL_TEXT_BYTES, "%s%s", engine ? ENGINE : "",
                    engine ? engine
                    : url  ? url
                           : "");
-    (void)snprintf(ret_model, HL_REMOTE_TEXT_BYTES, "%s", model ? model : "");
+    (void)snprintf(ret_model, HL_REMOTE_MODEL_TEXT_BYTES, "%s", model ? model : "");
     json_decref(o);
 }
 
@@ -108,7 +108,7 @@ static hl_status read_record_file(const char *path, char **ret_json, hl_err *err
     return hl_fail_within(err, status, "'%.200s'", path);
 }
 
-hl_status hl_remote_make_record(const char *text, char **ret_json, hl_err *err) {
+hl_status hl_remote_model_make_record(const char *text, char **ret_json, hl_err *err) {
     const bool  is_engine = strncmp(text, ENGINE, sizeof ENGINE - 1) == 0;
     const char *rest = strchr(text, ':') + 1, *model = strchr(rest, '#');
     hl_json_out j;
@@ -146,7 +146,7 @@ static const char *name_of(const char *model) {
     return slash && slash[1] ? slash + 1 : model;
 }
 
-static hl_status start_engine(const json_t *o, const hl_remote_place *place, hl_engine_process **ret,
+static hl_status start_engine(const json_t *o, const hl_remote_model_place *place, hl_engine_process **ret,
                               hl_err *err) {
     const char *engine = hl_json_text(o, "engine"), *model = hl_json_text(o, "model");
     char        log_path[MAX_PATH_BYTES];
@@ -169,8 +169,8 @@ static hl_status start_engine(const json_t *o, const hl_remote_place *place, hl_
     return status;
 }
 
-hl_status hl_remote_open(const char *json, const hl_remote_place *place, hl_runner **ret_runner,
-                         hl_err *err) {
+hl_status hl_remote_model_open(const char *json, const hl_remote_model_place *place, hl_runner **ret_runner,
+                               hl_err *err) {
     hl_engine_process *process = NULL;
     hl_upstreams      *u = NULL;
     json_t            *o = NULL;

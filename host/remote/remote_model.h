@@ -14,33 +14,33 @@
 #include "core/base/events.h"
 #include "hyperlama/runner.h"
 
-typedef struct hl_remote_place {
+typedef struct hl_remote_model_place {
     char *const     *envp;
     const char      *profiles_path; /* of the user's own launch profiles */
     const char      *log_folder;    /* made when it is needed */
     const hl_events *events;        /* NULL is allowed */
-} hl_remote_place;
+} hl_remote_model_place;
 
 /* Does `text` mean such a model: "remote:URL#MODEL" or "engine:PROFILE#MODEL"? */
-bool hl_remote_is_text(const char *text);
+bool hl_remote_model_is_text(const char *text);
 
-enum { HL_REMOTE_TEXT_BYTES = 512 };
+enum { HL_REMOTE_MODEL_TEXT_BYTES = 512 };
 
 /* Where the first of a record's servers is, and what the model is called there; of an engine
  * "engine:PROFILE" and
  * its model. */
-void hl_remote_describe(const char *json, char ret_host[HL_REMOTE_TEXT_BYTES],
-                        char ret_model[HL_REMOTE_TEXT_BYTES]);
+void hl_remote_model_describe(const char *json, char ret_host[HL_REMOTE_MODEL_TEXT_BYTES],
+                              char ret_model[HL_REMOTE_MODEL_TEXT_BYTES]);
 
 /* The record that such a text stands for. "remote:/PATH.json" is a record in a file.
  * owns   hl_free() of core/base/mem.h
  * fails  HL_E_ARG  what is wrong with it */
-HL_MUST_CHECK hl_status hl_remote_make_record(const char *text, char **ret_json, hl_err *err);
+HL_MUST_CHECK hl_status hl_remote_model_make_record(const char *text, char **ret_json, hl_err *err);
 
 /* Make a runner; an engine is started, and stopped with the runner.
  *
  * fails  as hl_upstreams_new(), hl_profile_find(), hl_engine_start(), hl_runner_openai_new() */
-HL_MUST_CHECK hl_status hl_remote_open(const char *json, const hl_remote_place *place, hl_runner **ret_runner,
-                                       hl_err *err);
+HL_MUST_CHECK hl_status hl_remote_model_open(const char *json, const hl_remote_model_place *place,
+                                             hl_runner **ret_runner, hl_err *err);
 
 #endif

@@ -67,6 +67,12 @@ static hl_status check_manifest(const hl_pull *p, hl_err *err) {
     for (size_t i = 0; i < p->manifest.n_layers; i++) {
         const char *layer = p->manifest.layers[i].media_type;
         n_weights += hl_layer_kind_of(layer) == HL_LAYER_SHARD;
+        if (status == HL_OK && hl_layer_kind_of(layer) == HL_LAYER_REMOTE)
+            status =
+                hl_fail(err, HL_E_UNSUPPORTED,
+                        "%s: the model would have its prompts answered elsewhere (%s); such models are made "
+                        "here alone, by `hyperlama create`",
+                        host, layer);
         if (!is_known(layer) && used + strlen(layer) + 3 < sizeof list && !strstr(list, layer))
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", layer);
     }

@@ -385,6 +385,11 @@ static hl_status push_all(pushing *p, const char *name, hl_err *err) {
     hl_status status = say_status(p, "retrieving manifest", err);
     if (status == HL_OK) status = read_model(p, p->options->store_as ? p->options->store_as : stored, err);
     for (size_t i = 0; i < p->manifest.n_layers && status == HL_OK; i++)
+        if (hl_layer_kind_of(p->manifest.layers[i].media_type) == HL_LAYER_REMOTE)
+            status = hl_fail(
+                err, HL_E_UNSUPPORTED,
+                "'%.200s' is answered elsewhere: where, and with which keys, is this machine's affair", name);
+    for (size_t i = 0; i < p->manifest.n_layers && status == HL_OK; i++)
         status = push_blob(p, &p->manifest.layers[i], err);
     if (status == HL_OK && p->manifest.config.digest[0]) status = push_blob(p, &p->manifest.config, err);
     if (status == HL_OK) status = say_status(p, "pushing manifest", err);

@@ -189,8 +189,8 @@ static hl_status add_files(hl_json_out *j, const hl_stored_model *m, bool verbos
 
 /* Of a model whose answers come from elsewhere. */
 static void add_remote(hl_json_out *j, const char *record) {
-    char host[HL_REMOTE_TEXT_BYTES], model[HL_REMOTE_TEXT_BYTES];
-    hl_remote_describe(record, host, model);
+    char host[HL_REMOTE_MODEL_TEXT_BYTES], model[HL_REMOTE_MODEL_TEXT_BYTES];
+    hl_remote_model_describe(record, host, model);
     hl_json_add_text(j, "remote_host", host);
     hl_json_add_text(j, "remote_model", model);
     hl_json_open(j, "model_info", '{');

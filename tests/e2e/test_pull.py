@@ -215,6 +215,7 @@ def test_sizes_that_do_not_fit_are_refused(cli, bad):
     (b'{"schemaVersion":2,"manifests":[]}', "list of manifests"),
     (b'{"schemaVersion":2,"layers":[{"mediaType":"application/x.tar","digest":"sha256:' + b"0" * 64 + b'","size":1}]}', "application/x.tar"),
     (b'{"schemaVersion":2,"mediaType":"application/x","layers":[]}', "media type"),
+    (b'{"schemaVersion":2,"layers":[{"mediaType":"application/vnd.hyperlama.remote+json","digest":"sha256:' + b"0" * 64 + b'","size":1}]}', "made here alone"),
     (b'{"schemaVersion":2,"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:../../../../x","size":1}]}', "digest is"),
     (b'{"schemaVersion":2,"layers":' + b"[" * 100_000, "manifest")])
 def test_hostile_manifests_are_refused(cli, bad, manifest, word):

@@ -193,6 +193,12 @@ def test_a_remote_model_is_created_listed_shown_copied_run_and_removed(cli, stub
     assert stub.asked[-1]["body"]["seed"] == 3
 
 
+def test_a_remote_model_is_not_pushed(cli, stub):
+    cli.ok("create", "127.0.0.1:1/me/big", "--from", stub.name("good"))
+    done = cli("push", "--insecure", "127.0.0.1:1/me/big", env={"HYPERLAMA_REGISTRY_OFFLINE": "no"})
+    assert done.returncode != 0 and "this machine's affair" in done.stderr
+
+
 def record(cli, **fields):
     path = cli.folder / "record.json"
     path.write_text(json.dumps(fields))
