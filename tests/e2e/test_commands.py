@@ -3,7 +3,7 @@ import json
 import re
 import subprocess
 
-LATER = ["create", "quantize"]
+LATER = ["quantize"]
 WORKING = ["run", "import", "show", "list", "rm", "gc", "bench", "info", "config", "doctor", "tokenize", "template", "score", "embed",
            "completion", "version", "help"]
 
