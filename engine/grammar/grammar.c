@@ -21,12 +21,15 @@ static hl_status read_json(hl_view text, const char *what, json_t **ret, hl_err 
     return hl_json_read(text, what, &rules, ret, err);
 }
 
-/* A rule that is white space, then the value. */
+/* A rule that is a space, a line end or neither, then the value: nothing is indented in front of it. */
 static uint32_t with_space(hl_json_automata *j, uint32_t value) {
     hl_pda        *p = j->pda;
     const uint32_t rule = hl_pda_add_rule(p), start = rule < p->n_rules ? p->rules[rule].start : 0;
     const uint32_t end = hl_pda_add_state(p, rule);
-    hl_pda_add_call(p, hl_rules_add_space(j, start), value, end);
+    const uint32_t begin = hl_pda_add_text(p, start, " ", 1);
+    hl_pda_add_bytes(p, start, '\n', '\n', begin);
+    hl_pda_add_nothing(p, start, begin);
+    hl_pda_add_call(p, begin, value, end);
     hl_pda_accept(p, end);
     return rule;
 }

@@ -5,7 +5,7 @@
  * White space is what writers of JSON use and no more, so that a model is not led to endless blanks: between
  * braces, brackets, items and behind commas nothing, one space, or a line end with up to 48 spaces or 12
  * tabs; behind a colon nothing or one space; nothing in front of commas and colons; in front of the whole
- * value as behind a comma.
+ * value one space or line end.
  */
 #ifndef HL_ENGINE_GRAMMAR_JSON_AUTOMATA_H
 #define HL_ENGINE_GRAMMAR_JSON_AUTOMATA_H
