@@ -118,18 +118,6 @@ static hl_status bind_vector(hl_model *m, const hl_gguf_tensor *t, const float *
     return HL_OK;
 }
 
-/* [rows][cols], or [experts][rows][cols], as weights.def says: then w is the first expert's, and the next one
- * begins *ret_stride bytes behind it. The shape is checked. */
-static void bind_matrix(hl_model *m, const hl_weight_row *row, const hl_gguf_tensor *t, hl_matrix *ret,
-                        size_t *ret_stride) {
-    const size_t n_rows = dim_of(t, 1), n_cols = dim_of(t, 0);
-    const size_t row_bytes = hl_type_row_bytes(t->type, n_cols);
-    *ret = (hl_matrix){
-        .type = t->type, .n_rows = n_rows, .n_cols = n_cols, .row_bytes = row_bytes, .data = t->data};
-    *ret_stride = n_dims_of(row) == 3 ? row_bytes * n_rows : 0;
-    if (n_cols > m->max_cols) m->max_cols = (uint32_t)n_cols;
-}
-
 static bool ends_with(const char *text, const char *end) {
     const size_t n = strlen(text), m = strlen(end);
     return n >= m && strcmp(text + n - m, end) == 0;
@@ -142,14 +130,56 @@ static bool is_bound_scale(const hl_model *m, const char *name) {
            (m->arch->weights[HL_W_ROUTER_SCALE] != HL_IGNORED && ends_with(name, ".ffn_gate_inp.scale"));
 }
 
-/* Weights may come with a factor in a tensor of their own ("<name>.scale"). Only 1 is supported: no file
- * of the supported types has another, and a silent wrong answer is worse than a refusal. */
+/* The second scale of nvfp4 weights: in place, where it is as it should be. */
+static void find_factors(const hl_model *m, const hl_gguf_tensor *t, hl_matrix *ret) {
+    char                  name[sizeof t->name + 8];
+    const char           *dot = strrchr(t->name, '.');
+    const hl_gguf_tensor *scale = NULL;
+    if (dot) {
+        (void)snprintf(name, sizeof name, "%.*s.scale", (int)(dot - t->name), t->name);
+        scale = hl_gguf_find_tensor(m->gguf, name);
+    }
+    if (!scale || scale->type != HL_TYPE_f32 || (uintptr_t)scale->data % sizeof(float) != 0) return;
+    if (is_bound_scale(m, name)) return;
+    if (scale->n_elems != 1 && (t->n_dims < 3 || scale->n_elems != t->shape[0])) return;
+    ret->factors = scale->data;
+    ret->n_factors = (uint32_t)scale->n_elems;
+}
+
+/* [rows][cols], or [experts][rows][cols], as weights.def says: then w is the first expert's, and the next one
+ * begins *ret_stride bytes behind it. The shape is checked. */
+static void bind_matrix(hl_model *m, const hl_weight_row *row, const hl_gguf_tensor *t, hl_matrix *ret,
+                        size_t *ret_stride) {
+    const size_t n_rows = dim_of(t, 1), n_cols = dim_of(t, 0);
+    const size_t row_bytes = hl_type_row_bytes(t->type, n_cols);
+    *ret = (hl_matrix){
+        .type = t->type, .n_rows = n_rows, .n_cols = n_cols, .row_bytes = row_bytes, .data = t->data};
+    *ret_stride = n_dims_of(row) == 3 ? row_bytes * n_rows : 0;
+    if (n_cols > m->max_cols) m->max_cols = (uint32_t)n_cols;
+    if (t->type == HL_TYPE_nvfp4) find_factors(m, t, ret);
+}
+
+/* Whether a scale is one that the products of its matrix are multiplied with (find_factors()), or that is for
+ * activations of 4 bits, which there are none of here: then it changes nothing. Rows of the embedding are
+ * looked up, not multiplied. */
+static bool is_of_nvfp4(const hl_model *m, const hl_gguf_tensor *scale, const char *dot) {
+    char name[sizeof scale->name + 8];
+    (void)snprintf(name, sizeof name, "%.*s.weight", (int)(dot - scale->name), scale->name);
+    const hl_gguf_tensor *t = hl_gguf_find_tensor(m->gguf, name);
+    if (!t || t->type != HL_TYPE_nvfp4 || strcmp(name, "token_embd.weight") == 0) return false;
+    if (strcmp(dot, ".input_scale") == 0) return true;
+    const bool fits = scale->n_elems == 1 || (t->n_dims == 3 && scale->n_elems == t->shape[0]);
+    return fits && (uintptr_t)scale->data % sizeof(float) == 0;
+}
+
+/* Weights may come with a factor in a tensor of their own ("<name>.scale"). But for nvfp4, only 1 is
+ * supported: no file of the other types has another, and a silent wrong answer is worse than a refusal. */
 static hl_status check_scales(const hl_model *m, hl_err *err) {
     for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++) {
         const hl_gguf_tensor *t = hl_gguf_tensor_at(m->gguf, i);
         const char           *dot = strrchr(t->name, '.');
         if (!dot || (strcmp(dot, ".scale") != 0 && strcmp(dot, ".input_scale") != 0)) continue;
-        if (t->type != HL_TYPE_f32 || is_bound_scale(m, t->name)) continue;
+        if (t->type != HL_TYPE_f32 || is_bound_scale(m, t->name) || is_of_nvfp4(m, t, dot)) continue;
         for (uint64_t j = 0; j < t->n_elems; j++) {
             float x = 0;
             if (j % 65536 == 65535) {

@@ -363,14 +363,20 @@ static int by_begin(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* Programs that had these types early gave their numbers to other layouts: such files do not fit. */
+static const char *other_layout(const hl_gguf_tensor *t) {
+    const bool is_young = t->type == HL_TYPE_q2_0 || t->type == HL_TYPE_q1_0 || t->type == HL_TYPE_nvfp4;
+    return is_young ? "; or its type's number means another layout in the program that wrote the file" : "";
+}
+
 static hl_status check_overlaps(const hl_gguf_tensor *tensors, range *ranges, size_t n, hl_err *err) {
     qsort(ranges, n, sizeof *ranges, by_begin);
     for (size_t i = 1; i < n; i++) {
         if (ranges[i].begin >= ranges[i - 1].end) continue;
         return hl_fail(err, HL_E_FORMAT,
-                       "tensors '%s' (bytes %" PRIu64 "..%" PRIu64 ") and '%s' (from %" PRIu64 ") overlap",
+                       "tensors '%s' (bytes %" PRIu64 "..%" PRIu64 ") and '%s' (from %" PRIu64 ") overlap%s",
                        tensors[ranges[i - 1].i].name, ranges[i - 1].begin, ranges[i - 1].end,
-                       tensors[ranges[i].i].name, ranges[i].begin);
+                       tensors[ranges[i].i].name, ranges[i].begin, other_layout(&tensors[ranges[i - 1].i]));
     }
     return HL_OK;
 }
@@ -386,8 +392,8 @@ static hl_status bind_data(const hl_gguf_bytes *b, size_t header_end, const hl_g
             return hl_fail(err, HL_E_FORMAT,
                            "cut short: tensor '%s' needs %zu bytes at %" PRIu64
                            " of the data, which starts at byte "
-                           "%" PRIu64 "; the file has %" PRIu64,
-                           t->name, t->n_bytes, ranges[i].begin, data_at, n_bytes);
+                           "%" PRIu64 "; the file has %" PRIu64 "%s",
+                           t->name, t->n_bytes, ranges[i].begin, data_at, n_bytes, other_layout(t));
         t->data = b->data + data_at + ranges[i].begin;
     }
     return HL_OK;

@@ -127,6 +127,7 @@ static expert_rows next_rows(const moe_ctx *c, uint32_t i_chunk, size_t n_rows, 
 static hl_matrix expert_of(const hl_layer *l, hl_weight kind, uint32_t expert) {
     hl_matrix w = l->w[kind];
     w.data = (const uint8_t *)w.data + expert * l->expert_stride[kind];
+    if (w.n_factors > 1) w.factors += expert;
     return w;
 }
 

@@ -225,5 +225,9 @@ bool hl_matmul_chunk(const hl_kernels *k, const hl_matrix *w, size_t row_begin, 
         multiply_pairs(k, w, row_begin, row_end, x, scratch->memory, y, y_stride);
     else
         multiply_chunk(k, w, row_begin, row_end, x, scratch->memory, y, y_stride);
+    for (size_t t = 0; w->factors && t < x->n_tokens; t++) {
+        float *rows = y + t * y_stride + row_begin;
+        k->scale(row_end - row_begin, rows, *w->factors, rows);
+    }
     return true;
 }

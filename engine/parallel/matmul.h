@@ -19,6 +19,10 @@ typedef struct hl_matrix {
     size_t      n_cols;    /* whole blocks of the type */
     size_t      row_bytes; /* between rows; hl_type_row_bytes() unless it is a view */
     const void *data;
+    /* What all products are multiplied with in the end; NULL: nothing. Of a stack of matrices one for each,
+     * where there is more than one. */
+    const float *factors;
+    uint32_t     n_factors;
 } hl_matrix;
 
 /* Scratch of one thread for matrices of up to max_cols columns and, at a time, up to max_pair_tokens tokens

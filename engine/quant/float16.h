@@ -9,6 +9,9 @@
 #define HL_ENGINE_QUANT_FLOAT16_H
 
 #include <stdint.h>
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
 #include <string.h>
 
 static inline float hl_f32_of_bits(uint32_t bits) {
@@ -24,6 +27,9 @@ static inline uint32_t hl_bits_of_f32(float x) {
 }
 
 static inline float hl_f32_of_f16(uint16_t h) {
+#if defined(__F16C__) /* kernels of instruction sets that have it */
+    return _cvtsh_ss(h);
+#endif
     const uint32_t sign = (uint32_t)(h & 0x8000) << 16;
     const uint32_t magnitude = h & 0x7FFF;
     if (magnitude >= 0x7C00) { /* infinity, NaN */

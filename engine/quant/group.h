@@ -33,6 +33,14 @@ typedef struct hl_code_format {
 #include "engine/quant/formats.def"
 #undef HL_FORMAT
 
+/* In front of a loop of four or eight steps that each fill some bytes: rolled up, counting would cost as
+ * much. */
+#if defined(__clang__)
+#define HL_UNROLLED _Pragma("unroll")
+#else
+#define HL_UNROLLED _Pragma("GCC unroll 8")
+#endif
+
 /* HL_BLOCK_BYTES_q4_k, and HL_BLOCK_GROUPS_q4_k: groups of 32 weights (none of float types). */
 enum {
 #define HL_TYPE(name, id, elems, bytes)                                                                      \

@@ -61,6 +61,10 @@ static inline const int *scale_offsets(hl_type t) {
         [HL_TYPE_q5_1] = {0, 2},    [HL_TYPE_q8_0] = {0, -1},   [HL_TYPE_q2_k] = {80, 82},
         [HL_TYPE_q3_k] = {108, -1}, [HL_TYPE_q4_k] = {0, 2},    [HL_TYPE_q5_k] = {0, 2},
         [HL_TYPE_q6_k] = {208, -1}, [HL_TYPE_iq4_nl] = {0, -1}, [HL_TYPE_iq4_xs] = {0, -1},
+        [HL_TYPE_iq1_s] = {0, -1},  [HL_TYPE_iq1_m] = {-1, -1}, [HL_TYPE_iq2_xxs] = {0, -1},
+        [HL_TYPE_iq2_xs] = {0, -1}, [HL_TYPE_iq2_s] = {0, -1},  [HL_TYPE_iq3_xxs] = {0, -1},
+        [HL_TYPE_iq3_s] = {0, -1},  [HL_TYPE_tq1_0] = {52, -1}, [HL_TYPE_tq2_0] = {64, -1},
+        [HL_TYPE_nvfp4] = {-1, -1}, [HL_TYPE_q1_0] = {0, -1},   [HL_TYPE_q2_0] = {0, -1},
         [HL_TYPE_mxfp4] = {-1, -1}, [HL_TYPE_f32] = {-1, -1},   [HL_TYPE_f16] = {-1, -1},
         [HL_TYPE_bf16] = {-1, -1},
     };
@@ -112,6 +116,11 @@ static inline void fill_weights(hl_type t, size_t n, pattern p, uint64_t *seed, 
             const int      o = scale_offsets(t)[i];
             const uint16_t h = hl_f16_of_f32(weight_scale(p, seed));
             if (o >= 0) memcpy(at + o, &h, 2);
+        }
+        if (t == HL_TYPE_iq1_m) { /* four bits of d on top of each of four scales */
+            const uint16_t d = hl_f16_of_f32(weight_scale(p, seed));
+            for (int i = 0; i < 4; i++)
+                at[49 + 2 * i] = (uint8_t)((at[49 + 2 * i] & 15) | (d >> 4 * i & 15) << 4);
         }
         if (t == HL_TYPE_mxfp4)
             at[0] = (uint8_t)(p == TINY      ? next_random(seed) % 4

@@ -37,6 +37,8 @@ static inline __m256i dot_of_pairs(__m256i acc, __m256i w, __m256i x) {
                      x, y, y_stride);                                                                        \
     }
 HL_DOT_TYPES(GEMV)
+GEMV(iq2_xs, false) /* of those that are staged, one for each kind of codes */
+GEMV(iq3_xxs, false)
 
 static void gemv_with_an_emulated_dot_product_gives_the_bits_of_the_scalar_definition(void **state) {
     (void)state;
@@ -51,6 +53,8 @@ static void gemv_with_an_emulated_dot_product_gives_the_bits_of_the_scalar_defin
         run_case(&c);                                                                                        \
     }
     HL_DOT_TYPES(CASE)
+    CASE(iq2_xs, false)
+    CASE(iq3_xxs, false)
 }
 
 static void panel_products_with_an_emulated_dot_product_give_the_bits_of_gemv(void **state) {

@@ -20,7 +20,7 @@ typedef struct product {
 
 static void run(const product *c, const hl_kernels *k, const uint8_t *w, const hl_act *x, float *y) {
     const size_t    row_bytes = hl_type_row_bytes(c->type, c->n_cols), stride = c->n_rows + STRIDE_GAP;
-    const hl_matrix m = {c->type, c->n_rows, c->n_cols, row_bytes, w};
+    const hl_matrix m = {c->type, c->n_rows, c->n_cols, row_bytes, w, NULL, 0};
     const hl_matmul_scratch scratch = {
         .n_bytes = hl_matmul_scratch_bytes(c->n_cols, c->n_planes == 2 ? c->n_tokens : 0)};
     hl_matmul_scratch s = scratch;
@@ -71,7 +71,9 @@ static void check_type(hl_type type, const char *isa, const hl_kernels *k) {
                 const product c = {.type = type,
                                    .isa = isa,
                                    .n_rows = 20 + 33 * i,
-                                   .n_cols = block == 256 ? n * 256 : n * 288,
+                                   .n_cols = n * (block <= 32   ? 288
+                                                  : block < 256 ? 384
+                                                                : 256),
                                    .n_tokens = n_tokens[i],
                                    .chunk_rows = i % 2 ? 64 : 32,
                                    .n_planes = block == 1 ? 1 : planes,
@@ -94,6 +96,36 @@ static void products_have_the_bits_of_the_scalar_ones(void **state) {
         for (int t = 0; t < HL_TYPE_count; t++)
             if (t != HL_TYPE_bf16) check_type((hl_type)t, hl_isa_name((hl_isa)i), &k);
     }
+}
+
+/* The second scale of nvfp4. */
+static void a_factor_multiplies_all_products(void **state) {
+    (void)state;
+    enum { ROWS = 40, COLS = 128, TOKENS = 3 };
+    const float       factors[2] = {0.25f, 99.0f};
+    const size_t      row_bytes = hl_type_row_bytes(HL_TYPE_nvfp4, COLS);
+    static uint8_t    w[ROWS * COLS];
+    float             want[TOKENS * ROWS], got[TOKENS * ROWS];
+    const hl_matrix   plain = {HL_TYPE_nvfp4, ROWS, COLS, row_bytes, w, NULL, 0};
+    const hl_matrix   scaled = {HL_TYPE_nvfp4, ROWS, COLS, row_bytes, w, factors, 2};
+    uint64_t          seed = 3;
+    batch             b;
+    hl_kernels        k;
+    hl_matmul_scratch s = {.n_bytes = hl_matmul_scratch_bytes(COLS, 0)};
+    s.memory = new_guarded(s.n_bytes);
+    hl_kernels_select(hl_cpu_features(), &k);
+    new_batch(TOKENS, COLS, RANDOM, &seed, &b);
+    b.act.n_planes = 1;
+    fill_weights(HL_TYPE_nvfp4, ROWS * COLS, RANDOM, &seed, w);
+    assert_true(hl_matmul_chunk(&k, &plain, 0, ROWS, &b.act, &s, want, ROWS));
+    assert_true(hl_matmul_chunk(&k, &scaled, 0, 32, &b.act, &s, got, ROWS));
+    assert_true(hl_matmul_chunk(&k, &scaled, 32, ROWS, &b.act, &s, got, ROWS));
+    for (size_t i = 0; i < TOKENS * ROWS; i++) {
+        assert_true(want[i] != 0.0f);
+        assert_true(got[i] == 0.25f * want[i]);
+    }
+    free_batch(&b);
+    free_guarded(s.memory, s.n_bytes);
 }
 
 /* More tokens than sums may wait for at once, and pairs of which no two panels of rows fit. */
@@ -137,7 +169,7 @@ static void scratch_that_is_too_small_is_refused_and_nothing_written(void **stat
         hl_act x = b.act;
         x.n_tokens = 20;
         x.n_planes = planes;
-        const hl_matrix         m = {HL_TYPE_q8_0, n_rows, n_cols, row_bytes, w};
+        const hl_matrix         m = {HL_TYPE_q8_0, n_rows, n_cols, row_bytes, w, NULL, 0};
         const size_t            need = hl_matmul_scratch_bytes(n_cols, planes == 2 ? 20 : 0);
         const hl_matmul_scratch less = {.memory = new_guarded(need - 1), .n_bytes = need - 1};
         assert_int_equal(need % 64, 0);
@@ -164,7 +196,7 @@ static void chunks_are_whole_panels_and_enough_for_every_thread(void **state) {
         for (size_t j = 0; j < sizeof n_tokens / sizeof n_tokens[0]; j++)
             for (size_t n_threads = 0; n_threads <= 64; n_threads += 1 + n_threads) {
                 const size_t    row_bytes = hl_type_row_bytes(HL_TYPE_q8_0, 1024), n = n_rows[i];
-                const hl_matrix m = {HL_TYPE_q8_0, n, 1024, row_bytes, NULL};
+                const hl_matrix m = {HL_TYPE_q8_0, n, 1024, row_bytes, NULL, NULL, 0};
                 const size_t    rows = hl_matmul_chunk_rows(&m, n_tokens[j], n_threads);
                 const size_t    threads = n_threads ? n_threads : 1;
                 if (n < 32)
@@ -184,6 +216,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_have_the_bits_of_the_scalar_ones),
         cmocka_unit_test(many_tokens_at_once_are_as_many_products),
+        cmocka_unit_test(a_factor_multiplies_all_products),
         cmocka_unit_test(scratch_that_is_too_small_is_refused_and_nothing_written),
         cmocka_unit_test(chunks_are_whole_panels_and_enough_for_every_thread),
     };

@@ -9,6 +9,7 @@
 #define HL_ENGINE_KERNELS_ARM_DECODE_NEON_H
 
 #include "engine/kernels/arm/rows4_neon.h"
+#include "engine/kernels/staged.h"
 #include "engine/quant/group.h"
 
 HL_INLINE uint8x16_t zip_u64(uint8x16_t a, uint8x16_t b, bool upper) {
@@ -342,6 +343,32 @@ HL_INLINE void decode4_iq4_xs(const uint8_t *const *b, size_t i, code_layout lay
     nibbles16(b, 8 + 16 * i, layout, code);
     look_up(iq4_nl_table(), code);
 }
+
+/* Types whose rows are laid down first (staged.h), a group at a time. */
+HL_INLINE void decode4_staged(hl_group_fn *decode, hl_code_format f, const uint8_t *const *b, size_t i,
+                              code_layout layout, block4 *s, uint8x16_t *code) {
+    hl_group       g[4];
+    const uint8_t *at[4];
+    uint32x4_t     scale[4];
+    HL_UNROLL for (size_t r = 0; r < 4; r++) {
+        decode(b[r], i, &g[r]);
+        at[r] = (const uint8_t *)&g[r];
+    }
+    units32(at, HL_STAGED_CODES(0), layout, code);
+    if (f.offset == 128) HL_UNROLL for (int k = 0; k < 8; k++) code[k] = veorq_u8(code[k], vdupq_n_u8(0x80));
+    lanes16(at, HL_STAGED_SCALES(0), scale);
+    const size_t n = 32 / f.group;
+    HL_UNROLL for (size_t k = 0; k < n; k++) s->scale[n * i + k] = vreinterpretq_f32_u32(scale[k]);
+}
+
+#define HL_STAGED4(type)                                                                                     \
+    HL_INLINE void decode4_##type(const uint8_t *const *b, size_t i, code_layout layout, block4 *s,          \
+                                  uint8x16_t *code) {                                                        \
+        decode4_staged(hl_##type##_group, hl_##type##_format(), b, i, layout, s, code);                      \
+    }
+HL_STAGED_TYPES(HL_STAGED4)
+HL_STAGED4(tq2_0)
+HL_STAGED4(nvfp4)
 
 /* Everything that a gemv or a panel needs to know of the type that the file is compiled for. */
 #define HL_ROWS4                                                                                             \

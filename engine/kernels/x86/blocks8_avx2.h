@@ -9,6 +9,7 @@
 #ifndef HL_ENGINE_KERNELS_X86_BLOCKS8_AVX2_H
 #define HL_ENGINE_KERNELS_X86_BLOCKS8_AVX2_H
 
+#include "engine/kernels/x86/staged8_avx2.h"
 #include "engine/kernels/x86/strips8_avx2.h"
 #include "engine/quant/group.h"
 
@@ -393,5 +394,122 @@ HL_INLINE void block8_q3_k(const strip8 *s, const hl_act *x, size_t i_group, siz
             _mm256_fmadd_ps(part[t], x_scale(x, t, i_group + (size_t)j), acc[t]);
     }
 }
+
+HL_INLINE void block8_tq2_0(const strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens, __m256 *acc) {
+    const __m256 d = strip_f16(s, 64);
+    HL_UNROLL for (int j = 0; j < 8; j++) {
+        const size_t g = i_group + (size_t)j;
+        __m256i      sum[3][4];
+        strip_prefetch(s, (size_t)j, HL_BLOCK_BYTES_tq2_0);
+        HL_UNROLL for (size_t k = 0; k < 4; k++) {
+            const size_t  at = (size_t)(32 * (j / 4));
+            const __m256i code[2] = {move8(strip_half(s, k, at), 2 * (j % 4), 3),
+                                     move8(strip_half(s, k, at + 16), 2 * (j % 4), 3)};
+            HL_UNROLL for (size_t t = 0; t < n_tokens; t++) sum[t][k] = dot_group(code, x, t, 32 * g);
+        }
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) acc[t] = scale_step(
+            less_offset(rows_of_small_16(sum[t], ones16()), HL_OFFSET_tq2_0, x, t, g), d, x, t, g, acc[t]);
+    }
+}
+
+HL_INLINE void block8_nvfp4(const strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens, __m256 *acc) {
+    const __m256i table = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
+    __m256i head[4];
+    strip_units(s, 0, head);
+    HL_UNROLL for (int i = 0; i < 2; i++) {
+        const size_t g = i_group + (size_t)i;
+        __m256i      sum[2][3][4];
+        strip_prefetch(s, (size_t)i, 4 * HL_BLOCK_BYTES_nvfp4);
+        HL_UNROLL for (size_t k = 0; k < 4; k++) {
+            const __m256i u = strip_half(s, k, (size_t)(4 + 16 * i));
+            const __m256i low = _mm256_shuffle_epi8(table, mask8(u, 15));
+            const __m256i high = _mm256_shuffle_epi8(table, move8(u, 4, 15));
+            const __m256i code[2] = {_mm256_unpacklo_epi64(low, high), _mm256_unpackhi_epi64(low, high)};
+            HL_UNROLL for (int c = 0; c < 2; c++) HL_UNROLL for (size_t t = 0; t < n_tokens; t++)
+                sum[c][t][k] = _mm256_maddubs_epi16(code[c], x_half(x, t, 32 * g + (size_t)(16 * c)));
+        }
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+            __m256 part = _mm256_setzero_ps();
+            HL_UNROLL for (int c = 0; c < 2; c++) {
+                const __m256i off = _mm256_madd_epi16(
+                    x_sums(x, t, g), _mm256_set1_epi32(c ? HL_OFFSET_nvfp4 << 16 : HL_OFFSET_nvfp4));
+                const __m256i isum = _mm256_sub_epi32(rows_of_16(sum[c][t], ones16(), ones16()), off);
+                const __m256  v = _mm256_cvtepi32_ps(isum), scale = nvfp4_scale8(head[0], 2 * i + c);
+                part = c ? _mm256_fmadd_ps(v, scale, part) : _mm256_mul_ps(v, scale);
+            }
+            acc[t] = _mm256_fmadd_ps(part, x_scale(x, t, g), acc[t]);
+        }
+    }
+}
+
+/* 32-bit sums of 16 columns times codes above 127, with 128 taken off. */
+HL_INLINE __m256i dot_signed16(__m256i code, __m256i x) {
+    const __m256i w = _mm256_xor_si256(code, _mm256_set1_epi8(-128));
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)), ones16());
+}
+
+/* Integer sums of columns 16 c .. 16 c + n - 1 of group g of eight staged rows, offset taken off. n: 16,
+ * 32. */
+HL_INLINE void dot_staged(const hl_code_format f, const strip8 *staged, size_t i, int c, const hl_act *x,
+                          size_t g, size_t n_tokens, __m256i *isum) {
+    const size_t column = 32 * g + 16 * (size_t)c;
+    const int    both = f.group == 32 ? f.offset | f.offset << 16 : c ? f.offset << 16 : f.offset;
+    __m256i      sum[3][4];
+    HL_UNROLL for (size_t k = 0; k < 4; k++) {
+        const __m256i code = strip_half(staged, k, HL_STAGED_CODES(i) + 16 * (size_t)c);
+        const __m256i next = f.group == 32 ? strip_half(staged, k, HL_STAGED_CODES(i) + 16) : code;
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+            const __m256i x0 = x_half(x, t, column);
+            if (f.offset == 128 && f.group == 32)
+                sum[t][k] =
+                    _mm256_add_epi32(dot_signed16(code, x0), dot_signed16(next, x_half(x, t, column + 16)));
+            else if (f.offset == 128)
+                sum[t][k] = dot_signed16(code, x0);
+            else if (f.group == 32 && f.max_code > 31)
+                sum[t][k] =
+                    _mm256_madd_epi16(dot_group((const __m256i[2]){code, next}, x, t, column), ones16());
+            else if (f.group == 32)
+                sum[t][k] = dot_group((const __m256i[2]){code, next}, x, t, column);
+            else
+                sum[t][k] = _mm256_maddubs_epi16(code, x0);
+        }
+    }
+    HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+        const bool    wide = f.offset == 128 || (f.group == 32 && f.max_code > 31);
+        const __m256i less = _mm256_madd_epi16(x_sums(x, t, g), _mm256_set1_epi32(both));
+        isum[t] = wide ? rows_of_32(sum[t]) : rows_of_16(sum[t], ones16(), ones16());
+        if (f.offset != 128) isum[t] = _mm256_sub_epi32(isum[t], less);
+    }
+}
+
+/* Types whose rows are laid down first (staged.h). Their codes are at most 63, or have an offset of 128. */
+HL_INLINE void block8_staged(const hl_code_format f, size_t block_bytes, size_t n_groups, stage8_fn *stage,
+                             const strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens, __m256 *acc) {
+    hl_staged_row row[8];
+    stage(s, row);
+    const strip8 staged = staged_strip(row);
+    for (size_t i = 0; i < n_groups; i++) {
+        __m256i scale[4], first[3], second[3];
+        strip_prefetch(s, i, 8 * block_bytes / n_groups);
+        strip_units(&staged, HL_STAGED_SCALES(i), scale);
+        dot_staged(f, &staged, i, 0, x, i_group + i, n_tokens, first);
+        if (f.group == 16) dot_staged(f, &staged, i, 1, x, i_group + i, n_tokens, second);
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+            __m256 part = _mm256_mul_ps(_mm256_cvtepi32_ps(first[t]), _mm256_castsi256_ps(scale[0]));
+            if (f.group == 16)
+                part = _mm256_fmadd_ps(_mm256_cvtepi32_ps(second[t]), _mm256_castsi256_ps(scale[1]), part);
+            acc[t] = _mm256_fmadd_ps(part, x_scale(x, t, i_group + i), acc[t]);
+        }
+    }
+}
+
+#define HL_STAGED_BLOCK8(type)                                                                               \
+    HL_INLINE void block8_##type(const strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,          \
+                                 __m256 *acc) {                                                              \
+        block8_staged(hl_##type##_format(), HL_BLOCK_BYTES_##type, HL_BLOCK_GROUPS_##type, stage8_##type, s, \
+                      x, i_group, n_tokens, acc);                                                            \
+    }
+HL_STAGED_TYPES(HL_STAGED_BLOCK8)
 
 #endif

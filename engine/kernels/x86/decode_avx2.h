@@ -12,7 +12,7 @@
 #ifndef HL_ENGINE_KERNELS_X86_DECODE_AVX2_H
 #define HL_ENGINE_KERNELS_X86_DECODE_AVX2_H
 
-#include "engine/kernels/x86/rows8_avx2.h"
+#include "engine/kernels/x86/staged8_avx2.h"
 
 typedef struct sink8 sink8;
 
@@ -145,13 +145,18 @@ HL_INLINE void decode8_iq4_nl(const kind8 kind, const strip8 *s, sink8 *out) {
     put_quads(kind, out, 0, quad);
 }
 
+/* e2m1 times two, plus 16. */
+HL_INLINE __m128i e2m1_table(void) {
+    return _mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4);
+}
+
 HL_INLINE void decode8_mxfp4(const kind8 kind, const strip8 *s, sink8 *out) {
     __m256i quad[8];
     __m256i e;
     first_words(s, 1, &e);
     put_scale(kind, out, 0, mxfp4_scale8(_mm256_and_si256(e, _mm256_set1_epi32(0xFF))));
     nibbles16(s, 1, quad);
-    look_up(_mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4), quad);
+    look_up(e2m1_table(), quad);
     put_quads(kind, out, 0, quad);
 }
 
@@ -288,5 +293,57 @@ HL_INLINE void decode8_iq4_xs(const kind8 kind, const strip8 *s, sink8 *out) {
         put_quads(kind, out, i, quad);
     }
 }
+
+HL_INLINE void decode8_tq2_0(const kind8 kind, const strip8 *s, sink8 *out) {
+    const __m256 d = strip_f16(s, 64);
+    HL_UNROLL for (int i = 0; i < 8; i++) put_scale(kind, out, i, d);
+    HL_UNROLL for (int n = 0; n < 2; n++) {
+        __m256i u[8];
+        strip_units(s, (size_t)(32 * n), u);
+        strip_units(s, (size_t)(32 * n + 16), u + 4);
+        HL_UNROLL for (int i = 0; i < 4; i++) {
+            HL_UNROLL for (int k = 0; k < 8; k++) put_quad(kind, out, 4 * n + i, k, move8(u[k], 2 * i, 3));
+            put_group(kind, out, 4 * n + i);
+        }
+    }
+}
+
+HL_INLINE void decode8_nvfp4(const kind8 kind, const strip8 *s, sink8 *out) {
+    const __m256i table = _mm256_broadcastsi128_si256(e2m1_table());
+    __m256i       e;
+    first_words(s, 1, &e);
+    HL_UNROLL for (int i = 0; i < 4; i++) put_scale(kind, out, i, nvfp4_scale8(e, i));
+    HL_UNROLL for (int i = 0; i < 2; i++) {
+        __m256i u[4];
+        strip_units(s, (size_t)(4 + 16 * i), u);
+        HL_UNROLL for (int k = 0; k < 8; k++) {
+            const __m256i both = u[k / 4 * 2 + k % 2];
+            put_quad(kind, out, i, k, _mm256_shuffle_epi8(table, move8(both, k % 4 < 2 ? 0 : 4, 15)));
+        }
+        put_group(kind, out, i);
+    }
+}
+
+/* Types whose rows are laid down first (staged.h). */
+HL_INLINE void decode8_staged(const kind8 kind, stage8_fn *stage, const strip8 *s, sink8 *out) {
+    hl_staged_row row[8];
+    stage(s, row);
+    const strip8 staged = staged_strip(row);
+    HL_UNROLL for (int i = 0; i < (int)kind.block_groups; i++) {
+        __m256i quad[8], scale[4];
+        strip_units(&staged, HL_STAGED_CODES(i), quad);
+        strip_units(&staged, HL_STAGED_CODES(i) + 16, quad + 4);
+        strip_units(&staged, HL_STAGED_SCALES(i), scale);
+        HL_UNROLL for (int k = 0; k < 32 / (int)kind.group; k++)
+            put_scale(kind, out, 32 / (int)kind.group * i + k, _mm256_castsi256_ps(scale[k]));
+        put_quads(kind, out, i, quad);
+    }
+}
+
+#define HL_STAGED_DECODE8(type)                                                                              \
+    HL_INLINE void decode8_##type(const kind8 kind, const strip8 *s, sink8 *out) {                           \
+        decode8_staged(kind, stage8_##type, s, out);                                                         \
+    }
+HL_STAGED_TYPES(HL_STAGED_DECODE8)
 
 #endif

@@ -13,6 +13,7 @@
 
 #include <assert.h>
 
+#include "engine/kernels/staged.h"
 #include "engine/kernels/x86/sink_avx512.h"
 #include "engine/quant/group.h"
 
@@ -83,10 +84,12 @@ HL_INLINE void put_iq4_nl(const int T, sink *s, const int g, const __m512i *v) {
 }
 
 /* e2m1 times two, plus 16. from: OCP MX specification 1.0 */
+HL_INLINE __m512i e2m1_table(void) {
+    return _mm512_broadcast_i32x4(
+        _mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
+}
 HL_INLINE void put_mxfp4(const int T, sink *s, const int g, const __m512i *v) {
-    const __m512i table =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
-    put_table_nibbles(T, s, 8 * g, v, table);
+    put_table_nibbles(T, s, 8 * g, v, e2m1_table());
 }
 
 /* What stands in front of a block of 32 columns, by its number of bytes: an exponent, a scale (f16), or a
@@ -370,6 +373,88 @@ HL_INLINE void decode16_iq4_xs(const int T, sink *s, const uint8_t *w, size_t ro
     }
     advance(T, false, s, 8);
 }
+
+/* 64 bytes of bit pairs as in q2_k, d. */
+HL_INLINE void decode16_tq2_0(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
+    (void)n_cols;
+    row_addr     rows = address_rows(w, row_bytes);
+    const __m512 d = gather_f16(&rows, 64);
+    HL_UNROLL for (int half = 0; half < 2; half++) {
+        __m512i v[8];
+        load_8words(&rows, 32 * half, v);
+        HL_UNROLL for (int k = 0; k < 4; k++) {
+            HL_UNROLL for (int j = 0; j < 8; j++)
+                put_codes(T, false, false, s, half * 32 + 8 * k + j,
+                          and_bytes(_mm512_srli_epi16(v[j], 2 * (unsigned)k), 0x03));
+            put_scale(T, s, 4 * half + k, d);
+        }
+    }
+    advance(T, false, s, 8);
+}
+
+/* Half of the e4m3 number in byte i (constant) of each lane: its bits as those of an f32 whose exponent is
+ * 119 too small. 0x7f is 0. */
+HL_INLINE __m512 half_of_e4m3(__m512i v, int i) {
+    const __m512i   e = _mm512_and_si512(byte_of_lane(v, i), _mm512_set1_epi32(0x7f));
+    const __m512    x = _mm512_castsi512_ps(_mm512_slli_epi32(e, 20));
+    const __mmask16 number = _mm512_cmpneq_epi32_mask(byte_of_lane(v, i), _mm512_set1_epi32(0x7f));
+    return _mm512_maskz_mul_ps(number, x, _mm512_set1_ps(0x1p119f));
+}
+
+/* Blocks of 64 columns: four scales, then 8 bytes of every 16 columns, low nibbles the first eight. */
+HL_INLINE void decode16_nvfp4(const int T, sink *s, const uint8_t *w, size_t row_bytes, size_t n_cols) {
+    const __m512i table = e2m1_table();
+    for (; n_cols > 0; n_cols -= 64, w += 36) {
+        row_addr      rows = address_rows(w, row_bytes);
+        const __m512i e = gather_u32(&rows, 0);
+        __m512i       v[8];
+        load_8words(&rows, 4, v);
+        HL_UNROLL for (int g = 0; g < 2; g++) {
+            HL_UNROLL for (int i = 0; i < 8; i++) {
+                const __m512i both = v[4 * g + i / 4 * 2 + i % 2];
+                const __m512i code = i % 4 < 2 ? low_nibbles(both) : high_nibbles(both);
+                put_codes(T, true, false, s, 8 * g + i, _mm512_shuffle_epi8(table, code));
+            }
+            put_group16(T, false, s, g, half_of_e4m3(e, 2 * g), half_of_e4m3(e, 2 * g + 1),
+                        _mm512_setzero_ps(), _mm512_setzero_ps());
+        }
+        advance(T, true, s, 2);
+    }
+}
+
+/* ---- types whose rows are laid down first (staged.h) ---- */
+
+HL_INLINE void put_staged(const int T, const bool g16, sink *s, const hl_staged_row *staged,
+                          size_t n_groups) {
+    row_addr rows = address_rows((const uint8_t *)staged, sizeof *staged);
+    for (size_t g = 0; g < n_groups; g++) {
+        __m512i v[8], sm[4];
+        load_8words(&rows, HL_STAGED_CODES(0), v);
+        load_words(&rows, HL_STAGED_SCALES(0), sm);
+        HL_UNROLL for (int j = 0; j < 8; j++) put_codes(T, g16, false, s, j, v[j]);
+        const __m512 scale = _mm512_castsi512_ps(sm[0]), second = _mm512_castsi512_ps(sm[1]);
+        if (g16)
+            put_group16(T, false, s, 0, scale, second, _mm512_setzero_ps(), _mm512_setzero_ps());
+        else
+            put_scale(T, s, 0, scale);
+        advance(T, g16, s, 1);
+        HL_UNROLL for (int i = 0; i < 4; i++) rows.at[i] += sizeof(hl_group);
+    }
+}
+
+#define HL_STAGED16(type)                                                                                    \
+    static __attribute__((noinline, unused)) void stage16_##type(const uint8_t *w, size_t row_bytes,         \
+                                                                 size_t n_groups, hl_staged_row *ret) {      \
+        for (size_t r = 0; r < ROWS16; r++)                                                                  \
+            hl_stage_row(hl_##type##_group, w + r * row_bytes, n_groups, &ret[r]);                           \
+    }                                                                                                        \
+    HL_INLINE void decode16_##type(const int T, sink *s, const uint8_t *w, size_t row_bytes,                 \
+                                   size_t n_cols) {                                                          \
+        hl_staged_row staged[ROWS16];                                                                        \
+        stage16_##type(w, row_bytes, n_cols / 32, staged);                                                   \
+        put_staged(T, HL_GROUP_##type == 16, s, staged, n_cols / 32);                                        \
+    }
+HL_STAGED_TYPES(HL_STAGED16)
 
 /* ---- what gemv and unpack share ---- */
 

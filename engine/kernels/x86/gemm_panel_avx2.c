@@ -90,12 +90,16 @@ void hl_gemm_panel_avx2(const hl_panel *p, const hl_act *x, float *y, size_t y_s
             run_panel(p, x, y, y_stride, (panel_kind){32, false, 8});
         else if (max <= 31)
             run_panel(p, x, y, y_stride, (panel_kind){32, false, 4});
+        else if (!p->has_min && max <= 63)
+            run_panel(p, x, y, y_stride, (panel_kind){32, false, 2});
         else
             hl_gemm_panel_scalar(p, x, y, y_stride);
         return;
     }
     if (p->has_min && max <= 31)
         run_panel(p, x, y, y_stride, (panel_kind){16, true, 4});
+    else if (!p->has_min && p->offset == 128)
+        run_panel(p, x, y, y_stride, (panel_kind){16, false, 1});
     else if (!p->has_min && max <= 31)
         run_panel(p, x, y, y_stride, (panel_kind){16, false, 4});
     else if (!p->has_min && max <= 63)

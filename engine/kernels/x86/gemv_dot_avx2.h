@@ -158,9 +158,9 @@ HL_INLINE void gemv_dot(kind8 kind, int32_t offset, decode8_fn *decode8, hl_gemv
 #undef TOKENS
 }
 
-/* Every type with a decode8_<type>, and whether AVX2 takes one token: where nothing but a mask makes codes of
- * bytes, one token does not earn the transposition, and adding crosswise (strips8_avx2.h) is up to a tenth
- * faster, with the same bits. */
+/* Every type with a decode8_<type> of its own, and whether AVX2 takes one token: where nothing but a mask
+ * makes codes of bytes, one token does not earn the transposition, and adding crosswise (strips8_avx2.h) is
+ * up to a tenth faster, with the same bits. */
 /* clang-format off */
 #define HL_DOT_TYPES(ROW) \
     ROW(q4_0,   true) \
@@ -175,11 +175,15 @@ HL_INLINE void gemv_dot(kind8 kind, int32_t offset, decode8_fn *decode8, hl_gemv
     ROW(q6_k,   false) \
     ROW(iq4_nl, false) \
     ROW(iq4_xs, false) \
-    ROW(mxfp4,  true)
+    ROW(mxfp4,  true) \
+    ROW(tq2_0,  true) \
+    ROW(nvfp4,  true)
 /* clang-format on */
 
 #define ONE_BY(type, one_by_avx2) ONE_BY_AVX2_##type = one_by_avx2,
-enum { HL_DOT_TYPES(ONE_BY) };
+#define STAGED(type)              ONE_BY_AVX2_##type = false,
+enum { HL_DOT_TYPES(ONE_BY) HL_STAGED_TYPES(STAGED) };
 #undef ONE_BY
+#undef STAGED
 
 #endif

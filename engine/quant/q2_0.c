@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * q2_0.c - q2_0 to f32.
+ */
+#include "engine/quant/q2_0.h"
+
+#include "engine/quant/quant.h"
+
+void hl_to_f32_q2_0(const void *w, size_t n, float *ret_x) {
+    hl_groups_to_f32(w, n, hl_q2_0_format(), hl_q2_0_group, ret_x);
+}
