@@ -18,6 +18,8 @@ RULES = {
     "core": (["core/", "hyperlama/base.h"], ["jansson", "crypto", "zlib", "zstd", "curl", "inih"]),
     # Inside engine, bottom-up; what a header brings along counts as its includer's.
     "engine/quant": (["core/gguf/types", "core/base/mem.h", "hyperlama/base.h"], []),
+    "engine/pack": (["engine/quant/", "engine/kernels/cpu.h", "core/gguf/types", "core/base/mem.h", "hyperlama/base.h"], []),
+    "engine/quantize": (["engine/pack/", "engine/quant/", "engine/parallel/", "engine/model_priv.h", "core/base/", "core/gguf/", "hyperlama/base.h", "hyperlama/engine.h", "hyperlama/quantize.h"], []),
     "engine/arch": (["core/base/", "core/gguf/", "hyperlama/base.h"], []),
     "engine/parallel": (["engine/kernels/", "engine/quant/", "core/base/", "core/gguf/", "hyperlama/base.h"], []),
     "engine/kv": (["engine/kernels/", "engine/parallel/", "core/base/", "core/gguf/", "hyperlama/base.h"], []),

@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
@@ -322,6 +323,16 @@ hl_status hl_gguf_writer_write(hl_gguf_writer *w, int fd, const char *path, hl_g
     return status;
 }
 
+static hl_status check_room(const char *dir, const char *path, uint64_t n_bytes, hl_err *err) {
+    struct statvfs fs;
+    /* Opening the file says what is wrong; file systems without a size say nothing. */
+    if (statvfs(dir, &fs) != 0 || fs.f_blocks == 0) return HL_OK;
+    const uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (n_bytes <= free_bytes) return HL_OK;
+    return hl_fail(err, HL_E_IO, "'%s' needs %" PRIu64 " bytes, and '%s' has room for %" PRIu64, path,
+                   n_bytes, dir, free_bytes);
+}
+
 hl_status hl_gguf_writer_save(hl_gguf_writer *w, const char *path, hl_err *err) {
     char   tmp[PATH_MAX], dir[PATH_MAX];
     hl_str header;
@@ -331,9 +342,10 @@ hl_status hl_gguf_writer_save(hl_gguf_writer *w, const char *path, hl_err *err) 
     hl_status status = build_header(w, &header, err);
     if (status != HL_OK) return status;
 
-    const int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    status = check_room(dir, path, header.len + w->data_bytes, err);
+    const int fd = status == HL_OK ? open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644) : -1;
     if (fd < 0) {
-        status = hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));
+        if (status == HL_OK) status = hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));
         hl_str_done(&header);
         return status;
     }

@@ -53,7 +53,8 @@ HL_MUST_CHECK hl_status hl_gguf_writer_write(hl_gguf_writer *w, int fd, const ch
                                              hl_gguf_progress_fn *progress, void *user, hl_err *err);
 
 /* Write the file: a temporary one beside `path`, fsync, rename. On failure `path` is as it was.
- * fails  HL_E_ARG what was added wrongly, HL_E_IO, HL_E_NOMEM */
+ * fails  HL_E_ARG what was added wrongly, HL_E_NOMEM, HL_E_IO: also when the disk has too little room, before
+ *        anything is written */
 HL_MUST_CHECK hl_status hl_gguf_writer_save(hl_gguf_writer *w, const char *path, hl_err *err);
 
 /* The same into memory, for small files; the caller frees *ret_data with hl_free(). */

@@ -11,6 +11,7 @@
 #include "hyperlama/format.h"
 #include "hyperlama/kv_cache_type.h"
 #include "hyperlama/native.h"
+#include "hyperlama/quantize.h"
 #include "hyperlama/runner.h"
 #include "hyperlama/sampler.h"
 #include "hyperlama/sched.h"

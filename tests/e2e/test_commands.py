@@ -3,8 +3,8 @@ import json
 import re
 import subprocess
 
-LATER = ["quantize"]
-WORKING = ["run", "import", "show", "list", "rm", "gc", "bench", "info", "config", "doctor", "tokenize", "template", "score", "embed",
+LATER = []
+WORKING = ["run", "import", "show", "list", "rm", "gc", "bench", "info", "config", "doctor", "tokenize", "template", "score", "embed", "quantize",
            "completion", "version", "help"]
 
 

@@ -3,8 +3,8 @@
  * maddubs_avx512.h - HL_DOT for processors with AVX-512 but without VNNI.
  *
  * vpmaddubsw adds pairs of products in 16 bits with saturation: exact while codes stay below 128. Types
- * with larger codes all have one scale per 32 columns and no minimum; for that class the eighth bit is
- * multiplied on its own. Uses the names g16 and has_min of the function around it.
+ * with larger codes that come here have one scale per 32 columns and no minimum; for that class the eighth
+ * bit is multiplied on its own. Uses the names g16 and has_min of the function around it.
  */
 #ifndef HL_ENGINE_KERNELS_X86_MADDUBS_AVX512_H
 #define HL_ENGINE_KERNELS_X86_MADDUBS_AVX512_H

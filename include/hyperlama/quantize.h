@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * quantize.h - write a model's file again with smaller weights.
+ *
+ * Which tensor gets which type says a mix ("Q4_K_M"), by the tensor's purpose; rules of the caller come
+ * first. Tensors are read, packed and written one after the other: memory is one tensor's result and some
+ * rows.
+ */
+#ifndef HL_QUANTIZE_H
+#define HL_QUANTIZE_H
+
+#include "hyperlama/engine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Tensors whose name fits the pattern get the type. A pattern with '*', '?' or '[' is one of a shell and
+ * must fit the whole name; another one fits where the name contains it. The first rule that fits counts. */
+typedef struct hl_quantize_rule {
+    const char *pattern;
+    const char *type; /* "q8_0", in any case */
+} hl_quantize_rule;
+
+/* One tensor, before it is written (or would be). */
+typedef struct hl_quantize_step {
+    const char     *tensor;
+    const char     *from_type, *to_type; /* in upper case */
+    const uint64_t *shape;               /* slowest first */
+    uint32_t        n_dims;
+    bool            is_copied; /* bytes are taken over as they are */
+    bool is_second_best; /* its rows are no multiple of the block that the mix wants: the next larger type */
+    bool is_weighted;    /* the importance matrix knows it */
+    uint64_t from_bytes, to_bytes;
+    uint64_t done_bytes, total_bytes; /* of the result, before this tensor and in all */
+} hl_quantize_step;
+
+typedef struct hl_quantize_params {
+    const char *mix; /* "Q4_K_M", "Q8_0", "F16" ..., in any case; the error for another one lists them */
+    const hl_quantize_rule *rules;
+    size_t                  n_rules;
+    const char             *imatrix_path; /* a GGUF file with an importance matrix; NULL: none */
+    bool                    requantize;   /* weights that are quantized already may be again, at a loss */
+    bool                    pure;         /* the mix's main type for all tensors that are quantized */
+    bool                    replace;      /* a file that is there already */
+    bool                    plan_only;    /* write nothing: only call on_step */
+    void (*on_step)(void                   *user,
+                    const hl_quantize_step *step); /* NULL: nobody looks; on the caller's thread */
+    void *user;
+} hl_quantize_params;
+
+typedef struct hl_quantize_result {
+    uint64_t from_bytes, to_bytes; /* of the files; of a plan, what they would be */
+    uint64_t n_weights;
+    size_t   n_tensors, n_quantized, n_weighted;
+} hl_quantize_result;
+
+/* Write `to` from `from`, one file or the first shard of a split one. `to` appears when it is whole: until
+ * then it is a temporary file beside it, which goes when the work fails or is stopped (hl_stop_watch()).
+ *
+ * fails  HL_E_ARG          an unknown mix or type, a rule that fits no tensor, `to` is there or is `from`
+ *        HL_E_UNSUPPORTED  a type that this program does not write; quantized weights without `requantize`
+ *        HL_E_FORMAT       not a GGUF file; weights that are not finite; an importance matrix of another
+ * model
+ *        HL_E_IO, HL_E_NOMEM, HL_E_CANCEL; too little room on the disk is HL_E_IO before anything is written
+ * thread uses the engine's threads: one pass of a model waits for the other */
+HL_API HL_MUST_CHECK hl_status hl_quantize_file(hl_engine *e, const char *from, const char *to,
+                                                const hl_quantize_params *p, hl_quantize_result *ret_result,
+                                                hl_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
