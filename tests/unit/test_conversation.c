@@ -107,7 +107,8 @@ static void set_up(table *t, const hl_stored_model *stored, bool has_template, i
     hl_conversation_init(&t->chat, t->config, &events);
     t->fake.has_template = has_template;
     t->fake.n_usual_ctx = n_ctx;
-    t->fake.n_ctx_cap = t->fake.n_ctx_train = 8192;
+    t->fake.n_ctx_cap = n_ctx; /* what a chat has that does not ask */
+    t->fake.n_ctx_train = 8192;
     t->runner = hl_runner_make(&fake_ops, &t->fake);
     assert_non_null(t->runner);
     assert_int_equal(hl_conversation_begin(&t->chat, t->runner, stored, &t->err), HL_OK);
@@ -299,6 +300,7 @@ static void a_chat_that_outgrows_its_context_leaves_out_whole_turns(void **state
     assert_int_equal(t.chat.n_left_out, 2);
     assert_int_equal(ask_text(&t, "3"), HL_OK);
     assert_int_equal(t.reply.n_turns_left_out, 1); /* told of once: the first one is out already */
+    t.fake.n_ctx_cap = 8192;
     assert_int_equal(set_option(&t, "num_ctx", "4096"), HL_OK);
     assert_int_equal(ask_text(&t, "4"), HL_OK);
     assert_non_null(strstr(t.fake.prompt, "\"1\"")); /* there is room again */
@@ -311,6 +313,7 @@ static void a_context_counts_at_once_where_the_runner_can_have_it(void **state) 
     set_up(&t, NULL, true, 200);
     t.fake.n_ctx_train = 5000;
     assert_int_equal(t.chat.n_ctx, 200);
+    t.fake.n_ctx_cap = 8192;
     assert_int_equal(set_option(&t, "num_ctx", "5000"), HL_OK);
     assert_int_equal(t.chat.n_ctx, 5000);
     assert_false(hl_conversation_waits_for_open(&t.chat, HL_OPT_num_ctx));
@@ -322,13 +325,13 @@ static void a_context_counts_at_once_where_the_runner_can_have_it(void **state) 
     assert_int_equal(set_option(&t, "num_ctx", "8193"), HL_OK); /* that much the runner does not hold */
     assert_int_equal(t.chat.n_ctx, 5001);
     assert_true(hl_conversation_waits_for_open(&t.chat, HL_OPT_num_ctx));
-    assert_int_equal(set_option(&t, "num_ctx", "0"), HL_OK); /* the usual one */
-    assert_int_equal(t.chat.n_ctx, 200);
+    assert_int_equal(set_option(&t, "num_ctx", "0"), HL_OK); /* all that the runner can have */
+    assert_int_equal(t.chat.n_ctx, 8192);
     assert_false(hl_conversation_waits_for_open(&t.chat, HL_OPT_num_ctx));
     assert_true(hl_conversation_waits_for_open(&t.chat, HL_OPT_num_batch));
     assert_false(hl_conversation_waits_for_open(&t.chat, HL_OPT_top_k));
     assert_int_equal(ask_text(&t, "1"), HL_OK);
-    assert_int_equal(t.fake.n_ctx, 200);
+    assert_int_equal(t.fake.n_ctx, 8192);
     tear_down(&t);
 }
 

@@ -227,7 +227,7 @@ static void arguments_are_counted_from_their_description(void **state) {
         size_t      n_min, n_max;
     } cases[] = {{"run", 1, SIZE_MAX}, {"import", 2, SIZE_MAX}, {"list", 0, 1},
                  {"rm", 1, SIZE_MAX},  {"version", 0, 0},       {"show", 1, 1},
-                 {"score", 2, 2},      {"config", 0, SIZE_MAX}, {"cp", 2, 2}};
+                 {"score", 2, 2},      {"config", 0, SIZE_MAX}, {"cp", 1, 2}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t n_min, n_max;
         hl_command_count_args(hl_command_find(cases[i].command), &n_min, &n_max);

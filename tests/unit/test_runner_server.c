@@ -281,9 +281,6 @@ static void what_a_server_is_not_asked_is_refused(void **state) {
     r.n_top = 1;
     assert_int_equal(ask_with(s, &r).status, HL_E_UNSUPPORTED);
     r.n_top = 0;
-    r.tools_json = "[]";
-    assert_int_equal(ask_with(s, &r).status, HL_E_UNSUPPORTED);
-    r.tools_json = NULL;
     r.prompt = hl_view_of("\xff");
     assert_int_equal(ask_with(s, &r).status, HL_E_UNSUPPORTED);
     r.prompt = hl_view_of("hi");
