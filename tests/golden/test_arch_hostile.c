@@ -31,7 +31,7 @@ static void compute(hl_model *m, bool is_encoder) {
         const hl_embed_input   in = {.tokens = tokens, .n_tokens = N_TOKENS};
         const hl_embed_request req = {.inputs = &in, .n_inputs = 1};
         if (hl_runner_new(m, &p, &r, &err) != HL_OK) return;
-        (void)hl_runner_embed(r, &req, &got, &err);
+        if (hl_runner_embed(r, &req, &got, &err) != HL_OK) assert_true(err.text[0] != '\0');
         hl_embeddings_done(&got);
         hl_runner_free(r);
         return;
