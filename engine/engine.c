@@ -50,6 +50,7 @@ hl_status hl_engine_new(const hl_engine_params *p, hl_engine **ret_engine, hl_er
     if (!e) return hl_fail(err, HL_E_NOMEM, "engine: no memory");
     e->device = hl_device_cpu();
     hl_kernels_select(bits, &e->kernels);
+    hl_state_kernels_select(bits, &e->state_kernels);
     describe_cpu(e, bits);
     e->n_planes = p->activation_bits == 16 ? 2 : 1;
     (void)snprintf(e->setup_text, sizeof e->setup_text, "%s%s", e->cpu_text,
@@ -91,4 +92,7 @@ void hl_engine_each_kernel(const hl_engine *e, void (*fn)(void *, const char *, 
     if (k->name) fn(user, #name, "", k->facts_of_##name.isa);
 #include "engine/kernels/vec.def"
 #undef HL_VEC_OP
+#define HL_STATE_OP(name) fn(user, #name, "", e->state_kernels.isa_of_##name);
+#include "engine/kernels/state.def"
+#undef HL_STATE_OP
 }

@@ -22,7 +22,7 @@ static void count_layers(hl_key_reader *r, hl_hparams *hp) {
     hp->n_layers = hp->n_blocks - n_drafting;
 }
 
-static void read_sizes(hl_key_reader *r, hl_arena *arena, hl_hparams *hp) {
+static void read_sizes(hl_key_reader *r, const hl_arch *arch, hl_arena *arena, hl_hparams *hp) {
     count_layers(r, hp);
     if (r->status != HL_OK) return;
     hp->layers = hl_arena_get(arena, hp->n_layers, sizeof *hp->layers);
@@ -34,11 +34,14 @@ static void read_sizes(hl_key_reader *r, hl_arena *arena, hl_hparams *hp) {
     r->n_layers = hp->n_layers;
     hp->n_ctx_train = hl_key_u32(r, "context_length", 2048);
     hp->n_embd = hl_key_need_u32(r, "embedding_length");
-    hl_key_need_each(r, "attention.head_count", HL_BY_LAYER_HEADS, hp, offsetof(hl_layer_params, n_heads));
-    for (uint32_t i = 0; i < hp->n_layers; i++) {
-        hp->layers[i].n_kv_heads = hp->layers[i].n_heads;
-        hp->layers[i].i_kv = i;
+    hl_key_read_mixers(r, arch, hp);
+    for (uint32_t i = 0; i < hp->n_layers; i++) hp->layers[i].i_kv = i;
+    if (arch->mixing != HL_MIXING_ATTENTION) {
+        hl_key_read_head_counts(r, hp);
+        return;
     }
+    hl_key_need_each(r, "attention.head_count", HL_BY_LAYER_HEADS, hp, offsetof(hl_layer_params, n_heads));
+    for (uint32_t i = 0; i < hp->n_layers; i++) hp->layers[i].n_kv_heads = hp->layers[i].n_heads;
     hl_key_each(r, "attention.head_count_kv", HL_BY_LAYER_KV_HEADS, hp,
                 offsetof(hl_layer_params, n_kv_heads));
 }
@@ -89,6 +92,13 @@ static void read_windows(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp) 
         if (has_window(r, arch, key, v, i)) hp->layers[i].window = window;
 }
 
+/* Of the first layer that attends; 1 where none does. */
+static uint32_t some_heads(const hl_hparams *hp) {
+    for (uint32_t i = 0; i < hp->n_layers; i++)
+        if (hp->layers[i].n_heads > 0) return hp->layers[i].n_heads;
+    return 1;
+}
+
 /* Windowed layers may have heads of another size. Without a size, a head is a part of the embedding. */
 static void read_heads(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp) {
     const bool     has_windows = arch->window_pattern > 0;
@@ -99,7 +109,7 @@ static void read_heads(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp) {
     for (uint32_t i = 0; i < hp->n_layers; i++) {
         hl_layer_params *p = &hp->layers[i];
         const uint32_t   k = p->window > 0 ? k_windowed : k_all, v = p->window > 0 ? v_windowed : v_all;
-        p->head_dim = k > 0 ? k : hp->n_embd / hp->layers[0].n_heads;
+        p->head_dim = k > 0 ? k : hp->n_embd / some_heads(hp);
         p->v_dim = v > 0 ? v : p->head_dim;
     }
 }
@@ -254,6 +264,7 @@ static void check_relations(hl_key_reader *r, const hl_hparams *hp) {
     for (uint32_t i = 0; i < hp->n_layers; i++) {
         const hl_layer_params *p = &hp->layers[i];
         const hl_rope_params  *rope = &hp->ropes[p->i_rope];
+        if (!(p->mixes & HL_MIXES_ATTENTION)) continue;
         if (p->head_dim == 0)
             hl_key_fail(r, "embedding_length", hp->n_embd,
                         "at least attention.head_count, or attention.key_length");
@@ -274,7 +285,8 @@ static void finish_layers(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp)
         arch->reads_qk_scale ? hl_key_f32(r, "attention.scale", arch->qk_scale) : arch->qk_scale;
     for (uint32_t i = 0; i < hp->n_layers; i++) {
         hl_layer_params *p = &hp->layers[i];
-        if (p->qk_scale == 0) /* else a block has said it */
+        if (!(p->mixes & HL_MIXES_ATTENTION)) continue; /* nothing of it is cached */
+        if (p->qk_scale == 0)                           /* else a block has said it */
             p->qk_scale = scale != 0
                               ? scale
                               : 1.0f / sqrtf(by_embd ? (float)(hp->n_embd / p->n_heads) : (float)p->head_dim);
@@ -284,14 +296,19 @@ static void finish_layers(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp)
 
 hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_arena *arena, hl_hparams *ret_hp,
                           hl_err *err) {
-    hl_key_reader r = {.g = g, .arch = arch->name, .by_layer = arch->by_layer, .err = err, .status = HL_OK};
+    hl_key_reader r = {.g = g,
+                       .arch = arch->name,
+                       .by_layer = arch->by_layer,
+                       .may_be_0 = arch->may_be_0,
+                       .err = err,
+                       .status = HL_OK};
     hl_hparams    hp = {0};
-    read_sizes(&r, arena, &hp);
+    read_sizes(&r, arch, arena, &hp);
     if (r.status != HL_OK) return r.status;
     if (arch->window_pattern > 0) read_windows(&r, arch, &hp);
     read_heads(&r, arch, &hp);
     hl_key_read_experts(&r, arch, &hp);
-    const uint32_t k_all = hl_key_u32(&r, "attention.key_length", hp.n_embd / hp.layers[0].n_heads);
+    const uint32_t k_all = hl_key_u32(&r, "attention.key_length", hp.n_embd / some_heads(&hp));
     read_rope(&r, arch, &hp, k_all);
     read_window_rope(&r, arch, &hp);
     find_rotating(&r, arch, &hp);
@@ -312,6 +329,8 @@ hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_arena *arena
         hp.final_softcap = hl_key_f32(&r, "final_logit_softcapping", arch->final_softcap);
     }
     hp.pooling = hl_key_u32(&r, "pooling_type", 0);
+    hl_key_read_states(&r, arch, &hp);
+    hl_key_drop_heads(&hp);
     find_head_rooms(&hp);
     find_most(&hp);
     check_limits(&r, &hp);

@@ -83,6 +83,7 @@ static void read_router(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp) {
 void hl_key_read_experts(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp) {
     const size_t n_ff = offsetof(hl_layer_params, n_ff);
     hp->router = (hl_router_params){.scale = 1.0f, .n_groups = 1};
+    if (arch->mixing == HL_MIXING_STATE) return; /* layers have no feed-forward block */
     hp->n_experts = arch->may_have_experts ? hl_key_u32(r, "expert_count", 0) : 0;
     if (hp->n_experts == 0) {
         if (arch->needs_experts) (void)hl_key_need_u32(r, "expert_count");
@@ -97,6 +98,7 @@ void hl_key_read_experts(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp) 
     hl_key_each(r, "expert_feed_forward_length", 0, hp, offsetof(hl_layer_params, n_expert_ff));
     for (uint32_t i = 0; i < hp->n_layers; i++) {
         hl_layer_params *p = &hp->layers[i];
+        if (!p->has_ffn) continue;
         if (p->n_expert_ff == 0) (void)hl_key_need_u32(r, "expert_feed_forward_length");
         if (!is_expert_layer(r, arch, i)) p->n_expert_ff = 0;
         if (p->n_expert_ff > 0) p->n_shared_ff = shared_width(r, arch, p);
@@ -104,6 +106,9 @@ void hl_key_read_experts(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp) 
             (void)hl_key_need_u32(r, "feed_forward_length");
     }
     read_router(r, arch, hp);
+    if (arch->weights[HL_W_LATENT_UP] == HL_IGNORED) return;
+    hp->n_latent = hl_key_u32(r, "moe_latent_size", 0);
+    hl_key_check_limit(r, "moe_latent_size", hp->n_latent, hp->n_embd);
 }
 
 /* ---- low-rank attention ----------------------------------------------------------------------- */
@@ -118,7 +123,8 @@ void hl_key_read_mla(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp) {
     const bool     is_whole = hl_gguf_find_tensor(r->g, "blk.0.attn_q.weight") != NULL;
     m->q_rank = is_whole ? 0 : hl_key_u32(r, "attention.q_lora_rank", 0);
     m->kv_rank = hl_key_need_u32(r, "attention.kv_lora_rank");
-    m->rot = hp->ropes[0].n_rot;
+    /* where nothing rotates, a head has that part all the same */
+    m->rot = arch->rope == HL_ROPE_NONE ? hl_key_u32(r, "rope.dimension_count", 0) : hp->ropes[0].n_rot;
     m->is_absorbed = key > 0 && value > 0;
     hl_key_check_limit(r, "attention.q_lora_rank", m->q_rank, HL_MAX_EMBD);
     hl_key_check_limit(r, "attention.kv_lora_rank", m->kv_rank, HL_MAX_HEAD_DIM);

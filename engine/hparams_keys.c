@@ -92,8 +92,9 @@ void hl_key_each(hl_key_reader *r, const char *suffix, uint32_t by_layer, hl_hpa
         return;
     }
     for (uint32_t i = 0; i < r->n_layers; i++) {
-        double x = 0;
-        if (!hl_gguf_elem_f64(v, i, &x) || !(x >= 1 && x < UINT32_MAX) || x != floor(x)) {
+        double       x = 0;
+        const double least = r->may_be_0 & by_layer ? 0 : 1;
+        if (!hl_gguf_elem_f64(v, i, &x) || !(x >= least && x < UINT32_MAX) || x != floor(x)) {
             r->status = hl_fail(r->err, HL_E_FORMAT,
                                 "key '%s': layer %u has %g, expected a whole number from 1 on", key, i, x);
             return;
@@ -104,7 +105,9 @@ void hl_key_each(hl_key_reader *r, const char *suffix, uint32_t by_layer, hl_hpa
 
 void hl_key_need_each(hl_key_reader *r, const char *suffix, uint32_t by_layer, hl_hparams *hp, size_t at) {
     hl_key_each(r, suffix, by_layer, hp, at);
-    if (*field_of(hp, 0, at) == 0) (void)hl_key_need_u32(r, suffix);
+    for (uint32_t i = 0; i < r->n_layers; i++)
+        if (*field_of(hp, i, at) > 0) return;
+    (void)hl_key_need_u32(r, suffix);
 }
 
 float hl_key_f32(hl_key_reader *r, const char *suffix, float fallback) {

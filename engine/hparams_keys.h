@@ -13,6 +13,7 @@ typedef struct hl_key_reader {
     const hl_gguf *g;
     const char    *arch;
     uint32_t       by_layer; /* HL_BY_LAYER_*: sizes that may differ */
+    uint32_t       may_be_0; /* of those, which ones may be 0 in some layers */
     uint32_t       n_layers; /* 0 until known: arrays are not looked at */
     hl_err        *err;
     hl_status      status; /* first failure; later reads do nothing */
@@ -43,5 +44,12 @@ void hl_key_check_limit(hl_key_reader *r, const char *suffix, uint32_t value, ui
 void hl_key_read_experts(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp);
 void hl_key_read_blocks(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp);
 void hl_key_read_mla(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp);
+
+/* hparams_recurrent.c: which layers attend and which ones keep a state; heads where not all attend; how large
+ * states are. */
+void hl_key_read_mixers(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp);
+void hl_key_read_head_counts(hl_key_reader *r, hl_hparams *hp);
+void hl_key_read_states(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp);
+void hl_key_drop_heads(hl_hparams *hp); /* of layers that do not attend */
 
 #endif

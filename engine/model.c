@@ -258,6 +258,8 @@ static bool is_of_other_form(const hl_model *m, hl_weight weight) {
     case HL_W_SIDE_GATE:
     case HL_W_SIDE_UP:
     case HL_W_SIDE_POST_NORM: return m->hp.n_side == 0;
+    case HL_W_LATENT_DOWN:
+    case HL_W_LATENT_UP: return m->hp.n_latent == 0;
     case HL_W_Q_A:
     case HL_W_Q_A_NORM:
     case HL_W_Q_B: return mla->q_rank == 0;
@@ -269,6 +271,9 @@ static bool is_of_other_form(const hl_model *m, hl_weight weight) {
     }
 }
 
+/* They stand together in weights.def. */
+static bool is_of_attention(hl_weight weight) { return weight >= HL_W_QKV && weight <= HL_W_Q_GATED; }
+
 /* What a layer has no use for: keys and values where it reads those of another one, a second dense block,
  * shared experts of no width. */
 static bool is_unused(const hl_model *m, hl_weight weight, const hl_layer *layer) {
@@ -277,6 +282,10 @@ static bool is_unused(const hl_model *m, hl_weight weight, const hl_layer *layer
     const hl_weight_row   *row = &hl_weight_rows[weight];
     if (is_of_other_form(m, weight)) return true;
     if (!layer) return false;
+    if (row->scope == HL_SCOPE_STATE) return !(layer->p->mixes & HL_MIXES_STATE);
+    if (is_of_attention(weight) && !(layer->p->mixes & HL_MIXES_ATTENTION)) return true;
+    if (weight == HL_W_ATTN_NORM || weight == HL_W_ATTN_NORM_BIAS) return false;
+    if (!layer->p->has_ffn && (row->scope != HL_SCOPE_LAYER || weight == HL_W_FFN_NORM)) return true;
     if (layer->p->shares_kv && is_one_of(weight, own_kv, sizeof own_kv / sizeof own_kv[0])) return true;
     if (layer->p->n_shared_ff == 0 && is_one_of(weight, shared, sizeof shared / sizeof shared[0]))
         return true;
@@ -307,7 +316,7 @@ static hl_status keep_vector(hl_model *m, hl_weight weight, const hl_gguf_tensor
         m->tok_norm = v;
     else if (weight == HL_W_TOK_NORM_BIAS)
         m->tok_norm_bias = v;
-    else if (weight == HL_W_OUT_NORM || weight == HL_W_ENC_OUT_NORM)
+    else if (weight == HL_W_OUT_NORM || weight == HL_W_ENC_OUT_NORM || weight == HL_W_OUT_NORM_AS_TOKENS)
         m->out_norm = v;
     else if (weight == HL_W_OUT_BIAS)
         m->out_bias = v;
@@ -390,13 +399,21 @@ static uint32_t needs_of(const hl_layer *l, const hl_weight *weights, size_t n) 
 }
 
 static void note_needs(hl_layer *l) {
-    static const hl_weight attn_in[] = {HL_W_Q,   HL_W_K,     HL_W_V,    HL_W_GATE_ATTN,  HL_W_GATE_HEADS,
-                                        HL_W_Q_A, HL_W_MLA_Q, HL_W_KV_A, HL_W_LAUREL_DOWN};
-    static const hl_weight ffn_in[] = {HL_W_GATE,    HL_W_UP,         HL_W_ROUTER,  HL_W_GATE_EXPS,
-                                       HL_W_UP_EXPS, HL_W_GATE_SHEXP, HL_W_UP_SHEXP};
+    static const hl_weight state_in[] = {
+        HL_W_STATE_IN,   HL_W_SHORT_IN,    HL_W_STATE_QKV,        HL_W_STATE_GATE,
+        HL_W_STATE_BETA, HL_W_STATE_ALPHA, HL_W_STATE_BETA_ALPHA, HL_W_KDA_Q,
+        HL_W_KDA_K,      HL_W_KDA_V,       HL_W_KDA_GATE_DOWN,    HL_W_KDA_DECAY_DOWN};
+    static const hl_weight state_low[] = {HL_W_STATE_X, HL_W_STATE_DT, HL_W_KDA_GATE_UP, HL_W_KDA_DECAY_UP};
+    static const hl_weight state_out[] = {HL_W_STATE_OUT, HL_W_SHORT_OUT, HL_W_KDA_OUT};
+    static const hl_weight attn_in[] = {HL_W_Q_GATED,    HL_W_Q,   HL_W_K,     HL_W_V,    HL_W_GATE_ATTN,
+                                        HL_W_GATE_HEADS, HL_W_Q_A, HL_W_MLA_Q, HL_W_KV_A, HL_W_LAUREL_DOWN};
+    static const hl_weight ffn_in[] = {HL_W_GATE,    HL_W_UP,         HL_W_ROUTER,   HL_W_GATE_EXPS,
+                                       HL_W_UP_EXPS, HL_W_GATE_SHEXP, HL_W_UP_SHEXP, HL_W_LATENT_DOWN};
     static const hl_weight side_in[] = {HL_W_SIDE_GATE, HL_W_ALTUP_ROUTER};
 #define NEEDS(list) needs_of(l, list, sizeof(list) / sizeof(list)[0])
-    l->need_attn_in = NEEDS(attn_in);
+    l->need_attn_in = NEEDS(attn_in) | NEEDS(state_in);
+    l->need_state_low = NEEDS(state_low);
+    l->need_state_out = NEEDS(state_out);
     l->need_o_in = hl_matrix_needs(&l->w[HL_W_O]);
     l->need_ffn_in = NEEDS(ffn_in) | (l->v[HL_W_SHARED_SHARE] ? HL_NEED_F32 : 0u);
     l->need_side_in = NEEDS(side_in);
@@ -406,6 +423,8 @@ static void note_needs(hl_layer *l) {
 /* Names that some families have for what others call otherwise. */
 static void take_aliases(hl_layer *l) {
     if (!l->v[HL_W_FFN_NORM]) l->v[HL_W_FFN_NORM] = l->v[HL_W_FFN_NORM_AS_POST];
+    if (!l->v[HL_W_FFN_NORM]) l->v[HL_W_FFN_NORM] = l->v[HL_W_FFN_NORM_BARE];
+    if (l->p->mixes == 0) l->v[HL_W_FFN_NORM] = l->v[HL_W_ATTN_NORM]; /* the only one of such a layer */
     if (!l->v[HL_W_CHOICE_BIAS]) l->v[HL_W_CHOICE_BIAS] = l->v[HL_W_CHOICE_BIAS_BARE];
 }
 
@@ -418,6 +437,37 @@ static hl_status check_values(const hl_model *m, hl_err *err) {
                        "tensor 'blk.%u.attn_v.weight' is missing, and keys of %u values are no values of %u",
                        i, l->p->head_dim, l->p->v_dim);
     }
+    return HL_OK;
+}
+
+/* Tables of recurrent layers are by channel in files; steps take many channels at once. `from` is
+ * [n][n_rows]; it becomes columns [at, at + n) of `to`, [n_rows][stride]. */
+static void turn_table(const float *from, size_t n, size_t n_rows, float *to, size_t at, size_t stride) {
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < n_rows; k++) to[k * stride + at + i] = from[i * n_rows + k];
+}
+
+static hl_status turn_tables(hl_model *m, hl_layer *l, hl_err *err) {
+    static const hl_weight taps[] = {HL_W_STATE_TAPS, HL_W_SHORT_TAPS, HL_W_KDA_TAPS_Q, HL_W_KDA_TAPS_K,
+                                     HL_W_KDA_TAPS_V};
+    const hl_state_params *s = &m->hp.state;
+    const float           *a = l->v[HL_W_STATE_A_CHANNELS];
+    const size_t           n_cols = hl_state_cols(s);
+    size_t                 at = 0;
+    if (!(l->p->mixes & HL_MIXES_STATE)) return HL_OK;
+    float *turned = hl_arena_get(&m->arena, (size_t)s->n_taps * s->conv_cols, sizeof *turned);
+    float *decays = a ? hl_arena_get(&m->arena, s->key_dim * n_cols, sizeof *decays) : NULL;
+    if (!turned || (a && !decays))
+        return hl_fail(err, HL_E_NOMEM, "no memory for tables of recurrent layers");
+    for (size_t i = 0; i < sizeof taps / sizeof taps[0]; i++) {
+        const size_t n = hl_weight_rows[taps[i]].shape[1] == HL_DIM_ONE ? s->inner : s->conv_cols;
+        if (!l->v[taps[i]]) continue;
+        turn_table(l->v[taps[i]], n, s->n_taps, turned, at, s->conv_cols);
+        at += n;
+    }
+    l->taps = turned;
+    l->decays = decays;
+    if (a) turn_table(a, s->inner, s->key_dim, decays, 0, n_cols);
     return HL_OK;
 }
 
@@ -485,6 +535,9 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
         note_needs(&m->layers[i]);
     }
     if ((status = make_ones(m, err)) != HL_OK || (status = check_values(m, err)) != HL_OK) return status;
+    for (uint32_t i = 0; i < m->hp.n_layers && status == HL_OK; i++)
+        status = turn_tables(m, &m->layers[i], err);
+    if (status != HL_OK) return status;
     if (n_bound < hl_gguf_n_tensors(m->gguf))
         hl_event(&m->engine->events, HL_LOG_DEBUG, "engine", "tensors-unused", "n=%zu of=%zu action=ignored",
                  hl_gguf_n_tensors(m->gguf) - n_bound, hl_gguf_n_tensors(m->gguf));

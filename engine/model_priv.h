@@ -15,16 +15,18 @@
 #include "core/gguf/gguf.h"
 #include "engine/arch/arch.h"
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/state.h"
 #include "engine/kv/kv_pages.h"
 #include "engine/parallel/matmul.h"
 #include "engine/parallel/pool.h"
 #include "hyperlama/engine.h"
 
 struct hl_engine {
-    hl_pool   *pool;
-    hl_kernels kernels;
-    uint32_t   n_planes; /* of 8-bit activations: hl_act */
-    hl_events  events;
+    hl_pool         *pool;
+    hl_kernels       kernels;
+    hl_state_kernels state_kernels; /* of recurrent layers */
+    uint32_t         n_planes;      /* of 8-bit activations: hl_act */
+    hl_events        events;
     /* Who gets them, of hl_engine_params. */
     hl_engine_event_fn *on_event; /* NULL: nobody */
     void               *event_user;
@@ -62,8 +64,11 @@ typedef struct hl_layer_params {
     uint32_t n_shared_ff; /* of the experts that every row has; 0: none */
     uint32_t window;      /* positions it sees, the own one included; 0: all */
     uint32_t i_rope;      /* of hl_hparams.ropes */
-    uint32_t i_kv;        /* the layer whose keys and values it reads: itself, or an earlier one */
-    bool     shares_kv;   /* it has none of its own */
+    uint32_t mixes;       /* HL_MIXES_*; 0: it is a feed-forward block alone */
+    uint32_t i_state;     /* of recurrent layers, which one */
+    bool     has_ffn;
+    uint32_t i_kv;      /* the layer whose keys and values it reads: itself, or an earlier one */
+    bool     shares_kv; /* it has none of its own */
     bool     rotates;
     bool     norms_turned;    /* heads have a norm without weights behind the rotation */
     bool     has_temperature; /* queries grow with the position: hl_hparams.temperature */
@@ -83,6 +88,38 @@ static inline size_t hl_qkv_cols(const hl_layer_params *p) {
     return hl_q_cols(p) + hl_k_cols(p) + hl_v_cols(p);
 }
 static inline size_t hl_attn_cols(const hl_layer_params *p) { return (size_t)p->n_heads * p->v_dim; }
+
+/* How a layer lets positions know of one another. */
+enum { HL_MIXES_ATTENTION = 1, HL_MIXES_STATE = 2 };
+
+/* Recurrent layers, which are all alike: a row's projections go through a causal convolution, whose
+ * window is part of the state, and into the state of each head, a matrix [key_dim][value_dim].
+ * engine/forward/recurrent.c */
+typedef struct hl_state_params {
+    uint32_t n_layers;           /* 0: the model has none */
+    uint32_t n_taps;             /* of the convolution, the row's own included */
+    uint32_t n_heads, n_groups;  /* of values; those that share a key */
+    uint32_t key_dim, value_dim; /* 0: the state is the window alone */
+    uint32_t inner;              /* n_heads * value_dim */
+    uint32_t dt_rank;            /* Mamba: of the matrix that makes time steps */
+    bool     norms_steps;        /* Mamba: norms without weights of time step, B and C */
+    /* A row of projections, and where its parts are; conv_cols of it are convolved. */
+    uint32_t in_cols, conv_at, conv_cols, gate_at, beta_at, alpha_at;
+    uint32_t low_at, low_cols; /* what a second matrix reads */
+    uint32_t step_cols;        /* numbers of a row that a step reads beside the convolved ones */
+} hl_state_params;
+
+/* Columns of a state in memory: steps take 16 at once. */
+static inline size_t hl_state_cols(const hl_state_params *s) {
+    return ((size_t)s->value_dim + HL_STATE_COLS_STEP - 1) / HL_STATE_COLS_STEP * HL_STATE_COLS_STEP;
+}
+/* Floats of a layer's window, and of window and heads together. */
+static inline size_t hl_window_floats(const hl_state_params *s) {
+    return (((size_t)s->n_taps - 1) * s->conv_cols + 15) / 16 * 16;
+}
+static inline size_t hl_layer_state_floats(const hl_state_params *s) {
+    return hl_window_floats(s) + (size_t)s->n_heads * s->key_dim * hl_state_cols(s);
+}
 
 /* A way to rotate queries and keys by their positions. */
 typedef struct hl_rope_params {
@@ -143,6 +180,8 @@ typedef struct hl_hparams {
     hl_temperature   temperature;
     hl_router_params router;
     hl_mla_params    mla;
+    hl_state_params  state;
+    uint32_t         n_latent;      /* values that experts read and make; 0: n_embd */
     uint32_t         n_side;        /* values of an embedding that each layer has of its own; 0: none */
     uint32_t         n_token_types; /* rows of token_types.weight */
     uint32_t         n_pooled;      /* values between the matrices behind pooling */
@@ -157,6 +196,10 @@ static inline uint64_t hl_qkv_rows(const hl_layer_params *p) {
     return (uint64_t)p->n_heads * p->head_dim + (uint64_t)p->n_kv_heads * (p->head_dim + p->v_dim);
 }
 
+static inline size_t hl_state_floats(const hl_hparams *hp) {
+    return hp->state.n_layers == 0 ? 0 : hp->state.n_layers * hl_layer_state_floats(&hp->state);
+}
+
 /* All experts of one kind: [n_experts] matrices one after another. */
 typedef struct hl_layer {
     hl_matrix    w[HL_W_count]; /* matrices by purpose; data is NULL when absent. Experts: of expert 0 */
@@ -165,6 +208,9 @@ typedef struct hl_layer {
     const hl_layer_params *p;
     /* forms of activations that matmuls of this layer read that share them: HL_NEED_* */
     uint32_t need_attn_in, need_o_in, need_ffn_in, need_side_in;
+    uint32_t need_state_low, need_state_out; /* of recurrent layers: between two matrices, and at the end */
+    const float *taps;                       /* [n_taps][conv_cols] of the convolution */
+    const float *decays;                     /* Mamba: [key_dim][columns of a state] */
 } hl_layer;
 
 enum { HL_NEED_F32 = 1, HL_NEED_BF16 = 2, HL_NEED_Q8 = 4 };

@@ -11,7 +11,11 @@
 #include "engine/forward/forward.h"
 #include "engine/trace.h"
 
-enum { DEFAULT_BATCH = 512, MAX_BATCH = 8192 };
+enum {
+    DEFAULT_BATCH = 512,
+    MAX_BATCH = 8192,
+    N_STATES = 3 /* that the sequence has, what a pass makes of it, and the mark */
+};
 
 struct hl_session {
     hl_memory_plan plan; /* that was admitted; zeros: none yet */
@@ -28,7 +32,13 @@ struct hl_session {
     hl_seq       **seqs;     /* [n_batch] */
     const float  **embds;    /* [n_batch] of the pass */
     uint32_t      *out_rows; /* [n_rows_cap] */
-    atomic_bool    stop;
+    /* Of models with recurrent layers: what cannot be cut off is computed again. */
+    uint32_t   *state_out; /* [n_batch] */
+    int32_t    *history;   /* [n_ctx] tokens; HL_ROW_IS_EMBEDDING: a row that cannot be computed again */
+    int32_t     n_again;   /* positions to be there before the next ones are computed; 0: those of seq */
+    uint32_t    mark;      /* the state behind n_mark positions, where truncation went last; HL_NO_STATE */
+    int32_t     n_mark;
+    atomic_bool stop;
 };
 
 typedef struct geometry {
@@ -70,7 +80,8 @@ static hl_status check_params(const hl_model *m, const hl_session_params *p, geo
 static void plan_memory(const hl_model *m, const geometry *g, hl_memory_plan *ret) {
     *ret = (hl_memory_plan){0};
     ret->weights_bytes = hl_gguf_file_bytes(m->gguf);
-    ret->kv_bytes = (uint64_t)hl_forward_block_bytes(m, g->kv_type) * g->n_blocks;
+    ret->kv_bytes = (uint64_t)hl_forward_block_bytes(m, g->kv_type) * g->n_blocks +
+                    (uint64_t)hl_forward_state_bytes(m) * N_STATES;
     ret->scratch_bytes =
         hl_forward_plan(m, g->n_batch, g->n_ctx) + (uint64_t)g->n_rows_cap * m->hp.n_vocab * sizeof(float);
     ret->available_bytes = hl_model_available(m, NULL);
@@ -85,7 +96,7 @@ hl_status hl_session_plan(const hl_model *m, const hl_session_params *p, hl_memo
 }
 
 static hl_status take_memory(hl_session *s, const geometry *g, hl_err *err) {
-    hl_status status = hl_forward_kv_new(s->model, g->kv_type, g->n_blocks, &s->pool, err);
+    hl_status status = hl_forward_kv_new(s->model, g->kv_type, g->n_blocks, N_STATES, &s->pool, err);
     if (status == HL_OK) status = hl_seq_init(&s->seq, s->pool, g->n_ctx, err);
     if (status == HL_OK) status = hl_forward_new(s->model, g->n_batch, g->n_ctx, &s->forward, err);
     if (status != HL_OK) return status;
@@ -94,6 +105,12 @@ static hl_status take_memory(hl_session *s, const geometry *g, hl_err *err) {
     s->seqs = hl_new(g->n_batch, sizeof(hl_seq *));
     s->embds = hl_new(g->n_batch, sizeof(const float *));
     s->out_rows = hl_new(g->n_rows_cap, sizeof *s->out_rows);
+    s->mark = HL_NO_STATE;
+    if (hl_kv_pool_states(s->pool)) {
+        s->state_out = hl_new(g->n_batch, sizeof *s->state_out);
+        s->history = hl_new((size_t)g->n_ctx, sizeof *s->history);
+        if (!s->state_out || !s->history) return hl_fail(err, HL_E_NOMEM, "session: no memory");
+    }
     if (!s->logits || !s->pos || !s->seqs || !s->embds || !s->out_rows)
         return hl_fail(err, HL_E_NOMEM, "session: no memory");
     return HL_OK;
@@ -136,6 +153,8 @@ void hl_session_free(hl_session *s) {
     hl_free(s->seqs);
     hl_free(s->embds);
     hl_free(s->out_rows);
+    hl_free(s->state_out);
+    hl_free(s->history);
     hl_free(s);
 }
 
@@ -163,9 +182,9 @@ static hl_status check_input(const hl_session *s, const hl_input *in, hl_err *er
     size_t    n_embds = 0;
     hl_status status = HL_OK;
     if (in->n_rows == 0) return hl_fail(err, HL_E_ARG, "no tokens to evaluate");
-    if (in->n_rows > (size_t)(s->n_ctx - s->seq.n_pos))
+    if (in->n_rows > (size_t)(s->n_ctx - hl_session_pos(s)))
         return hl_fail(err, HL_E_FULL, "%zu more tokens do not fit: the context holds %d and %d are in use",
-                       in->n_rows, s->n_ctx, s->seq.n_pos);
+                       in->n_rows, s->n_ctx, hl_session_pos(s));
     for (size_t i = 0; i < in->n_rows && status == HL_OK; i++) {
         const int32_t id = in->tokens[i];
         if (id == HL_ROW_IS_EMBEDDING && in->embds)
@@ -176,6 +195,23 @@ static hl_status check_input(const hl_session *s, const hl_input *in, hl_err *er
         if (status == HL_OK && in->positions) status = check_position(s, i, in->positions[i], err);
     }
     return status;
+}
+
+/* The state behind the last of n rows goes to a free one. */
+static uint32_t ask_for_state(hl_session *s, uint32_t n) {
+    hl_kv_pool *states = hl_kv_pool_states(s->pool);
+    uint32_t    state = HL_NO_STATE;
+    if (!states || !hl_kv_block_get(states, &state)) return HL_NO_STATE;
+    for (uint32_t i = 0; i < n; i++) s->state_out[i] = i + 1 == n ? state : HL_NO_STATE;
+    return state;
+}
+
+static void keep_history(hl_session *s, const hl_input *in, uint32_t n) {
+    const int32_t begin = s->seq.n_pos;
+    for (uint32_t i = 0; s->history && i < n; i++) {
+        const bool is_odd = in->positions && in->positions[i][0] != begin + (int32_t)i;
+        s->history[begin + (int32_t)i] = is_odd ? HL_ROW_IS_EMBEDDING : in->tokens[i];
+    }
 }
 
 /* One pass; logits of its last n_out rows. Takes its embeddings from in->embds and moves behind them. */
@@ -191,6 +227,8 @@ static hl_status eval_pass(hl_session *s, hl_input *in, uint32_t n, uint32_t n_o
         if (is_embd) in->embds += s->model->hp.n_embd;
     }
     for (uint32_t i = 0; i < n_out; i++) s->out_rows[i] = n - n_out + i;
+    keep_history(s, in, n);
+    const uint32_t state = ask_for_state(s, n);
     const hl_batch b = {.n_rows = n,
                         .tokens = in->tokens,
                         .embds = in->embds ? s->embds : NULL,
@@ -198,7 +236,8 @@ static hl_status eval_pass(hl_session *s, hl_input *in, uint32_t n, uint32_t n_o
                         .rope_pos = in->positions,
                         .seqs = s->seqs,
                         .n_out = n_out,
-                        .out_rows = s->out_rows};
+                        .out_rows = s->out_rows,
+                        .state_out = s->state_out};
     HL_TRACE2(pass_begin, n, begin);
     hl_status status = hl_forward_eval(s->forward, &b, &s->stop, s->logits, err);
     HL_TRACE2(pass_end, n, status);
@@ -206,17 +245,52 @@ static hl_status eval_pass(hl_session *s, hl_input *in, uint32_t n, uint32_t n_o
     if (status == HL_OK) {
         s->seq.n_pos = begin + (int32_t)n;
         s->n_logits = n_out;
+        if (s->state_out) hl_seq_set_state(&s->seq, state);
     } else {
         hl_seq_truncate(&s->seq, begin);
+        if (state != HL_NO_STATE) hl_kv_block_unref(hl_kv_pool_states(s->pool), state);
         if (status == HL_E_CANCEL) atomic_store(&s->stop, false);
     }
     return status;
 }
 
+static void drop_mark(hl_session *s) {
+    if (s->mark != HL_NO_STATE) hl_kv_block_unref(hl_kv_pool_states(s->pool), s->mark);
+    s->mark = HL_NO_STATE;
+}
+
+static void set_mark(hl_session *s) {
+    drop_mark(s);
+    s->mark = s->seq.state;
+    s->n_mark = s->seq.n_pos;
+    if (s->mark != HL_NO_STATE) hl_kv_block_ref(hl_kv_pool_states(s->pool), s->mark);
+}
+
+/* What truncation left, from the first position on. */
+static hl_status eval_again(hl_session *s, hl_err *err) {
+    hl_status status = HL_OK;
+    while (s->seq.n_pos < s->n_again && status == HL_OK) {
+        const uint32_t left = (uint32_t)(s->n_again - s->seq.n_pos);
+        hl_input in = {.n_rows = left < s->n_batch ? left : s->n_batch, .tokens = s->history + s->seq.n_pos};
+        for (size_t i = 0; i < in.n_rows; i++)
+            if (in.tokens[i] == HL_ROW_IS_EMBEDDING)
+                return hl_fail(
+                    err, HL_E_UNSUPPORTED,
+                    "architecture '%s' cannot go back to position %d: what it keeps of a text has to "
+                    "be computed again from its start, which holds rows that are no tokens",
+                    s->model->arch->name, s->n_again);
+        status = eval_pass(s, &in, (uint32_t)in.n_rows, 0, err);
+    }
+    if (status != HL_OK) return status;
+    s->n_again = 0;
+    set_mark(s);
+    return HL_OK;
+}
+
 /* Checked rows, in passes of n_batch. */
 static hl_status eval_all(hl_session *s, const hl_input *in, size_t n_logits, hl_err *err) {
     hl_input  rest = *in;
-    hl_status status = HL_OK;
+    hl_status status = s->n_again > 0 ? eval_again(s, err) : HL_OK;
     while (rest.n_rows > 0 && status == HL_OK) {
         const uint32_t n = rest.n_rows < s->n_batch ? (uint32_t)rest.n_rows : s->n_batch;
         status = eval_pass(s, &rest, n, n == rest.n_rows ? (uint32_t)n_logits : 0, err);
@@ -259,11 +333,27 @@ const float *hl_session_logits(const hl_session *s) {
 const float *hl_session_logits_at(const hl_session *s, size_t i_row) {
     return s->logits + i_row * s->model->hp.n_vocab;
 }
-int32_t hl_session_pos(const hl_session *s) { return s->seq.n_pos; }
+int32_t hl_session_pos(const hl_session *s) { return s->n_again > 0 ? s->n_again : s->seq.n_pos; }
 int32_t hl_session_n_ctx(const hl_session *s) { return s->n_ctx; }
 
+/* A state does not go back: it is the one that was there when truncation went to the same place before,
+ * or what is left is computed again when it is needed. */
 void hl_session_truncate(hl_session *s, int32_t n_tokens) {
-    if (n_tokens < s->seq.n_pos) hl_seq_truncate(&s->seq, n_tokens < 0 ? 0 : n_tokens);
+    const int32_t n = n_tokens < 0 ? 0 : n_tokens;
+    if (n >= hl_session_pos(s)) return;
+    if (n < s->n_mark) drop_mark(s);
+    if (!hl_kv_pool_states(s->pool) || n == 0) {
+        s->n_again = 0;
+        hl_seq_truncate(&s->seq, n);
+    } else if (s->mark != HL_NO_STATE && n == s->n_mark && n <= s->seq.n_pos) {
+        s->n_again = 0;
+        hl_seq_truncate(&s->seq, n);
+        hl_kv_block_ref(hl_kv_pool_states(s->pool), s->mark);
+        hl_seq_set_state(&s->seq, s->mark);
+    } else {
+        hl_seq_truncate(&s->seq, 0);
+        s->n_again = n;
+    }
 }
 
 void hl_session_stop(hl_session *s) { atomic_store(&s->stop, true); }

@@ -40,8 +40,12 @@ def kernels():
         used.add(f"{op}_{isa}")
         if f"{op}_{isa}" not in files:
             yield f"kernels.def: {op}_{isa} has no file {op}_{isa}.c"
+    for op, isa in re.findall(r"^HL_STATE_KERNEL\((\w+), *(\w+)", (folder / "state.def").read_text(), re.M):
+        used.add(f"{op}_{isa}")
+        if f"{op}_{isa}" not in files:
+            yield f"state.def: {op}_{isa} has no file {op}_{isa}.c"
     for stem in sorted(set(files) - used):
-        yield f"{files[stem].relative_to(ROOT)}: no line of kernels.def is for it"
+        yield f"{files[stem].relative_to(ROOT)}: no line of kernels.def or state.def is for it"
 
 
 COMMENT = re.compile(r"/\*.*?\*/", re.S)

@@ -30,7 +30,8 @@ typedef enum hl_weight_scope {
     HL_SCOPE_MODEL,
     HL_SCOPE_LAYER,
     HL_SCOPE_DENSE,
-    HL_SCOPE_EXPERT
+    HL_SCOPE_EXPERT,
+    HL_SCOPE_STATE,
 } hl_weight_scope;
 
 /* How a tensor is bound. TABLE: as f32 numbers, like a vector, whatever its dimensions. Q, K and V, gate and
@@ -80,6 +81,24 @@ typedef enum hl_weight_use { HL_IGNORED, HL_ALLOWED, HL_NEEDED } hl_weight_use;
 #define HL_MLA_WEIGHTS                                                                                       \
     HL_NEEDS(Q_A), HL_NEEDS(Q_A_NORM), HL_NEEDS(Q_B), HL_NEEDS(MLA_Q), HL_NEEDS(KV_A), HL_NEEDS(KV_A_NORM),  \
         HL_NEEDS(K_B), HL_NEEDS(V_B), HL_NEEDS(KV_B), HL_NEEDS(O), HL_ALLOWS(O_BIAS)
+/* Of recurrent layers, by kind. */
+#define HL_GATED_DELTA_WEIGHTS                                                                               \
+    HL_NEEDS(STATE_QKV), HL_NEEDS(STATE_GATE), HL_NEEDS(STATE_TAPS), HL_NEEDS(STATE_DT_BIAS),                \
+        HL_NEEDS(STATE_A), HL_NEEDS(STATE_NORM), HL_NEEDS(STATE_OUT)
+#define HL_MAMBA2_WEIGHTS                                                                                    \
+    HL_NEEDS(STATE_IN), HL_NEEDS(STATE_TAPS), HL_ALLOWS(STATE_TAPS_BIAS), HL_NEEDS(STATE_DT_BIAS),           \
+        HL_NEEDS(STATE_A_COLUMN), HL_NEEDS(STATE_D_COLUMN), HL_ALLOWS(STATE_NORM_GROUPS),                    \
+        HL_NEEDS(STATE_OUT)
+#define HL_MAMBA1_WEIGHTS                                                                                    \
+    HL_NEEDS(STATE_IN), HL_NEEDS(STATE_TAPS), HL_ALLOWS(STATE_TAPS_BIAS), HL_NEEDS(STATE_X),                 \
+        HL_NEEDS(STATE_DT), HL_NEEDS(STATE_DT_CHANNEL_BIAS), HL_NEEDS(STATE_A_CHANNELS),                     \
+        HL_NEEDS(STATE_D_CHANNELS), HL_NEEDS(STATE_OUT)
+#define HL_KEYED_DELTA_WEIGHTS                                                                               \
+    HL_NEEDS(KDA_Q), HL_NEEDS(KDA_K), HL_NEEDS(KDA_V), HL_NEEDS(KDA_TAPS_Q), HL_NEEDS(KDA_TAPS_K),           \
+        HL_NEEDS(KDA_TAPS_V), HL_NEEDS(KDA_DECAY_DOWN), HL_NEEDS(KDA_DECAY_UP), HL_NEEDS(KDA_GATE_DOWN),     \
+        HL_NEEDS(KDA_GATE_UP), HL_NEEDS(STATE_BETA), HL_NEEDS(STATE_A_COLUMN),                               \
+        HL_NEEDS(STATE_DT_CHANNEL_BIAS), HL_NEEDS(STATE_NORM), HL_NEEDS(KDA_OUT)
+#define HL_SHORT_CONV_WEIGHTS HL_NEEDS(SHORT_IN), HL_NEEDS(SHORT_TAPS), HL_NEEDS(SHORT_OUT)
 /* Of encoders: norms, all with biases, stand behind the embedding and the blocks; there is no output. */
 #define HL_ENCODER_WEIGHTS                                                                                   \
     HL_NEEDS(TOK_EMBD), HL_ALLOWS(TOK_TYPES), HL_NEEDS(TOK_NORM), HL_NEEDS(TOK_NORM_BIAS),                   \
@@ -93,6 +112,25 @@ typedef enum hl_weight_use { HL_IGNORED, HL_ALLOWED, HL_NEEDED } hl_weight_use;
 enum { HL_BY_LAYER_HEADS = 1, HL_BY_LAYER_KV_HEADS = 2, HL_BY_LAYER_FF = 4 };
 
 typedef enum hl_rope_kind { HL_ROPE_PAIRS, HL_ROPE_HALVES, HL_ROPE_NONE } hl_rope_kind;
+/* Which layers attend, and which ones keep a state instead (engine/hparams_recurrent.c). */
+typedef enum hl_mixing {
+    HL_MIXING_ATTENTION,   /* all attend */
+    HL_MIXING_BY_INTERVAL, /* every n-th (full_attention_interval); or attention.recurrent_layers */
+    HL_MIXING_BY_KV_HEADS, /* those with key/value heads attend */
+    HL_MIXING_ONE_THING,   /* the same, and a layer with a feed-forward block is nothing else */
+    HL_MIXING_STATE,       /* none attends, and there are no feed-forward blocks */
+    HL_MIXING_BOTH,        /* all do both, side by side */
+} hl_mixing;
+
+typedef enum hl_recurrence {
+    HL_RECURRENCE_NONE,
+    HL_RECURRENCE_GATED_DELTA, /* one decay per head: "Gated Delta Networks", arXiv 2412.06464 */
+    HL_RECURRENCE_KEYED_DELTA, /* one per key channel: "Kimi Linear", arXiv 2510.26692 */
+    HL_RECURRENCE_MAMBA1,      /* arXiv 2312.00752 */
+    HL_RECURRENCE_MAMBA2,      /* arXiv 2405.21060 */
+    HL_RECURRENCE_SHORT_CONV,  /* a gated convolution of a few positions: LFM2 */
+} hl_recurrence;
+
 typedef enum hl_norm_kind { HL_NORM_RMS, HL_NORM_LAYER } hl_norm_kind;
 
 /* Of gate and up; without a gate, the same function of the other matrix alone. engine/forward/activation.c */
@@ -156,6 +194,10 @@ typedef struct hl_arch {
     const char   *name;
     hl_weight_use weights[HL_W_count];
     uint32_t      by_layer; /* HL_BY_LAYER_* */
+    uint32_t      may_be_0; /* of them, those that may be 0 in some layers */
+    hl_mixing     mixing;
+    hl_recurrence recurrence;
+    bool          key_heads_in_blocks; /* neighbouring value heads share a key head; else every n-th does */
     hl_norm_kind  norm;
     bool          norm_by_key; /* of the kind whose epsilon the file has */
     bool          bare_norms;  /* norms in front of blocks have no weights */

@@ -60,7 +60,7 @@ static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 /* What the widest layer needs: values of a row. */
 typedef struct widths {
-    size_t   attn, qkv, room_q, ff, gate, act;
+    size_t   attn, qkv, room_q, ff, gate, gated, act;
     uint32_t group; /* query heads of a KV head */
     uint32_t least_head_room;
 } widths;
@@ -68,12 +68,14 @@ typedef struct widths {
 static widths find_widths(const hl_model *m) {
     const hl_hparams    *hp = &m->hp;
     const hl_mla_params *mla = &hp->mla;
-    widths               w = {.least_head_room = hp->most.head_room, .attn = hp->n_embd};
+    widths               w = {.least_head_room = (uint32_t)larger(hp->most.head_room, 8), .attn = hp->n_embd};
     for (uint32_t i = 0; i < hp->n_layers; i++) {
         const hl_layer_params *p = &hp->layers[i];
-        const uint32_t         group = p->n_heads / p->n_kv_heads;
-        const bool             is_gated =
-            m->layers[i].w[HL_W_GATE_ATTN].data != NULL || m->layers[i].w[HL_W_GATE_HEADS].data != NULL;
+        const uint32_t         group = p->n_kv_heads ? p->n_heads / p->n_kv_heads : 0;
+        const bool             by_query = m->layers[i].w[HL_W_Q_GATED].data != NULL;
+        const bool             is_gated = by_query || m->layers[i].w[HL_W_GATE_ATTN].data != NULL ||
+                              m->layers[i].w[HL_W_GATE_HEADS].data != NULL;
+        if (by_query) w.gated = larger(w.gated, 2 * hl_q_cols(p));
         w.attn = larger(w.attn, larger(hl_attn_cols(p), hl_o_in(hp, p)));
         if (is_gated) w.gate = larger(w.gate, hl_attn_cols(p));
         w.qkv = larger(w.qkv, hl_qkv_cols(p));
@@ -81,7 +83,7 @@ static widths find_widths(const hl_model *m) {
         w.ff = larger(w.ff, larger((size_t)p->n_expert_ff * hp->n_experts_used, p->n_shared_ff));
         if (!p->n_expert_ff || m->arch->router.beside_dense) w.ff = larger(w.ff, p->n_ff);
         if (group > w.group) w.group = group;
-        if (p->head_room < w.least_head_room) w.least_head_room = p->head_room;
+        if (p->head_room > 0 && p->head_room < w.least_head_room) w.least_head_room = p->head_room;
     }
     w.act = larger(larger(w.attn, hp->n_side), larger(mla->q_rank, mla->kv_rank));
     w.act = larger(w.act, (size_t)hp->most.n_heads * mla->still);
@@ -91,7 +93,7 @@ static widths find_widths(const hl_model *m) {
 
 /* How queries are cut into tiles, and the room for their partial results. */
 static void plan_attention(hl_pass *f, const hl_hparams *hp, const widths *w) {
-    const size_t head = hp->most.head_room;
+    const size_t head = larger(hp->most.head_room, 8);
     const size_t per_query = (size_t)f->n_splits_cap * head * sizeof(float);
     f->tile_queries = HL_ATTEND_MAX_QUERIES;
     if (f->tile_queries * per_query > TILE_ATTEND_BYTES)
@@ -101,9 +103,10 @@ static void plan_attention(hl_pass *f, const hl_hparams *hp, const widths *w) {
     f->shared_o_floats = SHARED_ATTEND_BYTES / sizeof(float) / head * head;
     for (uint32_t i = 0; i < hp->n_layers; i++) { /* one row at full context has to fit */
         const hl_layer_params *p = &hp->layers[i];
-        const uint32_t         group = p->n_heads / p->n_kv_heads;
-        const uint32_t         n_parts = (group + f->tile_queries - 1) / f->tile_queries;
-        const size_t           part_heads = (group + n_parts - 1) / n_parts;
+        if (p->n_kv_heads == 0) continue;
+        const uint32_t group = p->n_heads / p->n_kv_heads;
+        const uint32_t n_parts = (group + f->tile_queries - 1) / f->tile_queries;
+        const size_t   part_heads = (group + n_parts - 1) / n_parts;
         f->shared_o_floats =
             larger(f->shared_o_floats, p->n_kv_heads * n_parts * part_heads * f->n_splits_cap * p->head_room);
     }
@@ -127,6 +130,7 @@ static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b,
     f->q = w.room_q ? hl_bump_take(b, rows * w.room_q, sizeof *f->q) : NULL;
     f->attn = hl_bump_take(b, rows * w.attn, sizeof *f->attn);
     f->gate = w.gate ? hl_bump_take(b, rows * w.gate, sizeof *f->gate) : NULL;
+    f->gated = w.gated ? hl_bump_take(b, rows * w.gated, sizeof *f->gated) : NULL;
     f->tmp = hl_bump_take(b, rows * (size_t)hp->n_embd, sizeof *f->tmp);
     hl_act_lay_out(b, &f->act, rows * w.act, n_planes, needs);
     hl_act_lay_out(b, &f->act_ff, rows * w.ff, n_planes, down);
@@ -148,6 +152,7 @@ static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b,
     hl_side_lay_out(f, b);
     hl_mla_lay_out(f, b);
     hl_altup_lay_out(f, b);
+    hl_recurrent_lay_out(f, b);
 }
 
 size_t hl_pass_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx) {

@@ -68,6 +68,9 @@ static void keep_out_rows(hl_pass *f, const hl_batch *b) {
         const uint32_t from = b->out_rows[i];
         if (from == i) continue;
         memcpy(f->x + i * n_embd, f->x + from * n_embd, n_embd * sizeof *f->x);
+        memcpy(f->tmp + i * n_embd, f->tmp + from * n_embd,
+               n_embd * sizeof *f->tmp); /* what is left of a block */
+        hl_recurrent_move_row(f, from, i);
         memcpy(f->qkv + i * width, f->qkv + from * width, width * sizeof *f->qkv);
         if (q_width) memcpy(f->q + i * q_width, f->q + from * q_width, q_width * sizeof *f->q);
         if (f->gate) memcpy(f->gate + i * gate, f->gate + from * gate, gate * sizeof *f->gate);
@@ -108,20 +111,34 @@ void hl_leave(hl_pass *f, hl_place place, uint32_t i_layer, const float *norm) {
     f->left = (hl_left){.place = place, .i_layer = i_layer, .norm = norm, .scale = f->m->hp.residual_scale};
 }
 
-/* Attention of a layer: act -> tmp. Rows whose logits nobody wants end here in the last one. */
-void hl_attention_block_run(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
-    const hl_model *m = f->m;
-    const hl_layer *l = &m->layers[i_layer];
-    const bool      is_last = i_layer + 1 == m->hp.n_layers;
-    if (m->arch->has_mla)
+/* Rows whose logits nobody wants end in the last layer. */
+static void end_rows(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
+    const bool is_last = i_layer + 1 == f->m->hp.n_layers;
+    if (is_last && b->n_out < f->n_rows && !f->m->arch->is_encoder) keep_out_rows(f, b);
+}
+
+static void make_heads(hl_pass *f, uint32_t i_layer) {
+    if (f->m->arch->has_mla)
         hl_mla_heads_run(f, i_layer);
     else
-        hl_qkv_run(f, l);
+        hl_qkv_run(f, &f->m->layers[i_layer]);
     hl_heads_run(f, i_layer);
-    if (is_last && b->n_out < f->n_rows && !m->arch->is_encoder) keep_out_rows(f, b);
+}
+
+/* Attention of a layer, or what it has instead or beside it: act -> tmp. Every row leaves something for later
+ * positions; the rest is for those whose logits are wanted. */
+void hl_attention_block_run(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
+    const hl_layer *l = &f->m->layers[i_layer];
+    const bool      attends = l->p->mixes & HL_MIXES_ATTENTION, keeps_state = l->p->mixes & HL_MIXES_STATE;
+    if (keeps_state) hl_recurrent_run(f, i_layer);
+    if (attends) make_heads(f, i_layer);
+    end_rows(f, b, i_layer);
     if (f->n_rows == 0) return;
+    if (keeps_state) hl_recurrent_out_run(f, i_layer, attends);
+    if (!attends) return;
     hl_attention_run(f, i_layer);
     hl_attn_out_run(f, l);
+    if (keeps_state) hl_recurrent_add_run(f);
 }
 
 void hl_ffn_block_run(hl_pass *f, uint32_t i_layer) {
@@ -136,10 +153,15 @@ void hl_ffn_block_run(hl_pass *f, uint32_t i_layer) {
 
 static void run_layer(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
     const hl_layer *l = &f->m->layers[i_layer];
-    join_attention(f, i_layer);
-    hl_attention_block_run(f, b, i_layer);
-    if (f->n_rows == 0) return;
-    hl_leave(f, HL_PLACE_ATTENTION, i_layer, l->v[HL_W_ATTN_POST_NORM]);
+    const bool      attends = l->p->mixes & HL_MIXES_ATTENTION;
+    if (l->p->mixes != 0) {
+        join_attention(f, i_layer);
+        hl_attention_block_run(f, b, i_layer);
+        hl_leave(f, attends ? HL_PLACE_ATTENTION : HL_PLACE_STATE, i_layer, l->v[HL_W_ATTN_POST_NORM]);
+    } else {
+        end_rows(f, b, i_layer);
+    }
+    if (f->n_rows == 0 || !l->p->has_ffn) return;
     join_ffn(f, i_layer);
     hl_ffn_block_run(f, i_layer);
     hl_leave(f, HL_PLACE_FFN, i_layer, l->v[HL_W_FFN_POST_NORM]);
@@ -220,6 +242,19 @@ static hl_status fail_breach(const hl_pass *f, hl_err *err) {
                    whats[f->breach.what], f->breach.found, f->breach.room);
 }
 
+/* A sequence goes on from a state, and a pass writes to others. */
+static void check_states(hl_pass *f, const hl_batch *b) {
+    for (uint32_t i = 0; f->recurrent && i < b->n_rows; i++) {
+        const hl_kv_pool *states = hl_kv_pool_states(b->seqs[i]->pool);
+        const size_t      n = states ? hl_kv_pool_n_blocks(states) : 0;
+        const bool        begins = i == 0 || b->seqs[i] != b->seqs[i - 1];
+        if (begins && b->pos[i] > 0)
+            (void)hl_pass_fits(f, HL_ROOM_BATCH_STATE, (size_t)b->seqs[i]->state + 1, n);
+        if (!b->state_out || b->state_out[i] == HL_NO_STATE) continue;
+        (void)hl_pass_fits(f, HL_ROOM_BATCH_STATE, (size_t)b->state_out[i] + 1, n);
+    }
+}
+
 /* What callers promise of a batch. */
 static void check_batch(hl_pass *f, const hl_batch *b) {
     if (!hl_pass_fits(f, HL_ROOM_BATCH_ROWS, b->n_rows, f->n_rows_cap) ||
@@ -235,6 +270,7 @@ static void check_batch(hl_pass *f, const hl_batch *b) {
     }
     for (uint32_t i = 0; i < b->n_out; i++)
         (void)hl_pass_fits(f, HL_ROOM_BATCH_ROWS, (size_t)b->out_rows[i] + 1, b->n_rows);
+    check_states(f, b);
 }
 
 static void run_pass(hl_pass *f, const hl_batch *b, float *ret_logits) {
@@ -246,6 +282,7 @@ static void run_pass(hl_pass *f, const hl_batch *b, float *ret_logits) {
         atomic_store_explicit(&f->faults[i], 0, memory_order_relaxed);
     }
     find_spans(f);
+    hl_recurrent_begin(f, b);
     hl_rope_tables_fill(f, b);
     if (f->m->arch->norms_behind) {
         hl_encoder_run(f, b);

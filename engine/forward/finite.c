@@ -20,6 +20,7 @@ static const char *const place_texts[HL_PLACE_count] = {
     [HL_PLACE_KEYS] = "the keys",
     [HL_PLACE_VALUES] = "the values",
     [HL_PLACE_ATTENTION] = "the attention block",
+    [HL_PLACE_STATE] = "the recurrent block",
     [HL_PLACE_ROUTER] = "the router",
     [HL_PLACE_FFN] = "the feed-forward block",
     [HL_PLACE_LOGITS] = "the logits",

@@ -17,8 +17,11 @@ static const hl_device *device_of(const hl_model *m) { return m->engine->device;
 static hl_kv_shape kv_shape(const hl_model *m, hl_kv_cache_type type) {
     /* layers of an encoder share the room of one: attention.c */
     const uint32_t n_layers = m->arch->is_encoder ? 1 : m->hp.n_layers;
-    return (hl_kv_shape){type, n_layers, m->hp.most.n_kv_heads, m->hp.most.head_room,
-                         m->arch->is_encoder ? NULL : m->hp.kv_layers};
+    return (hl_kv_shape){.type = type,
+                         .n_layers = n_layers,
+                         .n_kv_heads = m->hp.most.n_kv_heads,
+                         .head_dim = m->hp.most.head_room,
+                         .layers = m->arch->is_encoder ? NULL : m->hp.kv_layers};
 }
 
 size_t hl_forward_block_bytes(const hl_model *m, hl_kv_cache_type type) {
@@ -26,10 +29,29 @@ size_t hl_forward_block_bytes(const hl_model *m, hl_kv_cache_type type) {
     return device_of(m)->kv->block_bytes(&shape);
 }
 
-hl_status hl_forward_kv_new(const hl_model *m, hl_kv_cache_type type, uint32_t n_blocks,
+static hl_kv_shape state_shape(const hl_model *m) {
+    return (hl_kv_shape){.state_bytes = hl_state_floats(&m->hp) * sizeof(float)};
+}
+
+size_t hl_forward_state_bytes(const hl_model *m) {
+    const hl_kv_shape shape = state_shape(m);
+    return shape.state_bytes ? device_of(m)->kv->block_bytes(&shape) : 0;
+}
+
+hl_status hl_forward_kv_new(const hl_model *m, hl_kv_cache_type type, uint32_t n_blocks, uint32_t n_states,
                             hl_kv_pool **ret_pool, hl_err *err) {
-    const hl_kv_shape shape = kv_shape(m, type);
-    return hl_kv_pool_new(device_of(m)->kv, &shape, n_blocks, ret_pool, err);
+    const hl_kv_shape shape = kv_shape(m, type), of_states = state_shape(m);
+    hl_kv_pool       *pool = NULL, *states = NULL;
+    hl_status         status = hl_kv_pool_new(device_of(m)->kv, &shape, n_blocks, &pool, err);
+    if (status == HL_OK && of_states.state_bytes)
+        status = hl_kv_pool_new(device_of(m)->kv, &of_states, n_states, &states, err);
+    if (status != HL_OK) {
+        hl_kv_pool_free(pool);
+        return status;
+    }
+    hl_kv_pool_set_states(pool, states);
+    *ret_pool = pool;
+    return HL_OK;
 }
 
 size_t hl_forward_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx) {

@@ -6,6 +6,10 @@
  * sequences (decoding ones and chunks of prompts); rows of one sequence stand together, in order of position.
  * Rows of its forks (kv_pages.h) may be in the same batch. The result of a row does not depend on the other
  * rows of the batch.
+ *
+ * Recurrent layers go on from the sequence's state (none at position 0), which a pass only reads: what it
+ * makes of it behind some row is written to another one, and whoever composed the batch decides afterwards
+ * which of them the sequence has. So a pass that fails, or drafts that are refused, change nothing.
  */
 #ifndef HL_ENGINE_FORWARD_FORWARD_H
 #define HL_ENGINE_FORWARD_FORWARD_H
@@ -25,17 +29,22 @@ typedef struct hl_batch {
     hl_seq *const  *seqs;     /* [n_rows] with blocks reserved for pos */
     uint32_t        n_out;    /* rows of which something is wanted: logits */
     const uint32_t *out_rows; /* [n_out] ascending */
+    /* [n_rows] where the state behind a row goes: a number of the pool's states, none of which is a
+     * sequence's; HL_NO_STATE: nowhere. NULL: the model has no recurrent layers */
+    const uint32_t *state_out;
     uint32_t n_states; /* of these, the last so many: not logits but what the last norm makes of them */
     float   *states;   /* [n_states][n_embd] */
 } hl_batch;
 
 typedef struct hl_forward hl_forward;
 
-/* A cache for this model on its engine's device, of n_blocks blocks of 64 positions.
+/* A cache for this model on its engine's device, of n_blocks blocks of 64 positions and, where the model has
+ * recurrent layers, n_states states.
  * fails  HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_forward_kv_new(const hl_model *m, hl_kv_cache_type type, uint32_t n_blocks,
-                                          hl_kv_pool **ret_pool, hl_err *err);
+                                          uint32_t n_states, hl_kv_pool **ret_pool, hl_err *err);
 size_t                  hl_forward_block_bytes(const hl_model *m, hl_kv_cache_type type);
+size_t                  hl_forward_state_bytes(const hl_model *m); /* 0: it has no recurrent layers */
 
 /* Whether sequences of up to n_ctx positions turn by the file's table for long contexts (LongRoPE): there are
  * two, and which it is is decided once. */

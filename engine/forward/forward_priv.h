@@ -68,6 +68,7 @@ typedef enum hl_place {
     HL_PLACE_KEYS,
     HL_PLACE_VALUES,
     HL_PLACE_ATTENTION,
+    HL_PLACE_STATE,
     HL_PLACE_ROUTER,
     HL_PLACE_FFN,
     HL_PLACE_LOGITS,
@@ -119,19 +120,21 @@ typedef struct hl_pass {
     float  *side;      /* [rows of the batch][n_layers][n_side] embeddings of each layer's own; NULL: none */
     float  *side_room; /* [rows][n_side] */
     float  *low;       /* [rows][..] of low-rank attention: mla.c; NULL: there is none */
-    struct hl_altup_buf *altup;  /* NULL: there is one residual stream */
-    hl_act_buf           act;    /* inputs of the next matmuls, up to max(n_embd, q) columns */
-    hl_act_buf           act_ff; /* inputs of the down matmul */
-    hl_turns             ropes[HL_MAX_ROPES];
-    float               *shared_o;  /* partial attention of decoding rows, all threads */
-    float               *shared_ms; /* [2][shared_ms_floats] the largest score and the sum of each */
-    size_t               shared_o_floats, shared_ms_floats;
-    hl_seq_span         *seq_spans;   /* [rows] */
-    hl_block_span       *block_spans; /* [rows] */
-    uint32_t             n_seq_spans, n_block_spans;
-    int32_t             *pos; /* [rows] of the batch; compacted for the last layer */
-    hl_seq             **seqs;
-    uint32_t            *origin; /* [rows] the row of the batch that each one is: 0, 1, .. until compacted */
+    float  *gated;     /* [rows][2 q] queries and gates, head by head; NULL: no layer has them so */
+    struct hl_recurrent_buf *recurrent; /* NULL: all layers attend */
+    struct hl_altup_buf     *altup;     /* NULL: there is one residual stream */
+    hl_act_buf               act;       /* inputs of the next matmuls, up to max(n_embd, q) columns */
+    hl_act_buf               act_ff;    /* inputs of the down matmul */
+    hl_turns                 ropes[HL_MAX_ROPES];
+    float                   *shared_o;  /* partial attention of decoding rows, all threads */
+    float                   *shared_ms; /* [2][shared_ms_floats] the largest score and the sum of each */
+    size_t                   shared_o_floats, shared_ms_floats;
+    hl_seq_span             *seq_spans;   /* [rows] */
+    hl_block_span           *block_spans; /* [rows] */
+    uint32_t                 n_seq_spans, n_block_spans;
+    int32_t                 *pos; /* [rows] of the batch; compacted for the last layer */
+    hl_seq                 **seqs;
+    uint32_t *origin; /* [rows] the row of the batch that each one is: 0, 1, .. until compacted */
     _Atomic uint32_t
         *faults; /* [rows of the batch] 0, or the first hl_place and its layer << HL_PLACE_BITS */
     struct hl_moe_scratch *moe; /* NULL: dense */
@@ -200,6 +203,8 @@ typedef struct hl_linear {
     atomic_bool *ret_odd;
 } hl_linear;
 
+enum { HL_MAX_LINEARS = 6 };
+
 /* All of them in one region. */
 void hl_linear_run(hl_pass *f, const hl_linear *linears, uint32_t n_linears);
 
@@ -246,6 +251,16 @@ void hl_encoder_run(hl_pass *f, const hl_batch *b);  /* all of a pass, of an enc
 float *hl_query_of(const hl_pass *f, const hl_layer_params *p, uint32_t row, uint32_t head);
 /* The layer of a block of the cache that has room for what a layer reads. */
 uint32_t hl_cache_layer(const hl_pass *f, uint32_t i_layer);
+
+/* Recurrent layers. begin: for the rows of the pass; run: act -> states, and what heads read; out_run:
+ * that -> tmp, or beside it, where attention makes tmp; then add_run adds both. move_row: what was read
+ * moves to another row. */
+void hl_recurrent_lay_out(hl_pass *f, hl_bump *b);
+void hl_recurrent_begin(hl_pass *f, const hl_batch *b);
+void hl_recurrent_run(hl_pass *f, uint32_t i_layer);
+void hl_recurrent_out_run(hl_pass *f, uint32_t i_layer, bool is_beside);
+void hl_recurrent_add_run(hl_pass *f);
+void hl_recurrent_move_row(hl_pass *f, uint32_t from, uint32_t to);
 
 /* Low-rank attention: act -> qkv, ready but for the cache; attn -> attn, values of whole heads. */
 void hl_mla_lay_out(hl_pass *f, hl_bump *b);

@@ -28,14 +28,26 @@ static void clamp_values(size_t n, float *x, float limit) {
 }
 
 static bool has_row_work(const hl_pass *f, const hl_layer *l) {
-    return l->v[HL_W_Q_NORM_ALL] || l->v[HL_W_K_NORM_ALL] || f->m->hp.clamp_qkv != 0 ||
-           (!l->w[HL_W_V].data && l->w[HL_W_K].data);
+    return l->w[HL_W_Q_GATED].data || l->v[HL_W_Q_NORM_ALL] || l->v[HL_W_K_NORM_ALL] ||
+           f->m->hp.clamp_qkv != 0 || (!l->w[HL_W_V].data && l->w[HL_W_K].data);
+}
+
+/* A head's queries, then its gates. */
+static void part_gates(const hl_pass *f, const hl_layer_params *p, uint32_t row, float *q) {
+    const size_t hd = p->head_dim;
+    const float *from = f->gated + row * 2 * hl_q_cols(p);
+    float       *gate = f->gate + row * hl_attn_cols(p);
+    for (uint32_t h = 0; h < p->n_heads; h++) {
+        memcpy(q + h * hd, from + 2 * h * hd, hd * sizeof *q);
+        memcpy(gate + h * hd, from + (2 * h + 1) * hd, hd * sizeof *q);
+    }
 }
 
 static void ready_row(hl_pass *f, const void *ctx, uint32_t row) {
     const hl_layer        *l = ctx;
     const hl_layer_params *p = l->p;
     float                 *q = f->qkv + row * hl_qkv_cols(p), *k = q + hl_q_cols(p), *v = k + hl_k_cols(p);
+    if (l->w[HL_W_Q_GATED].data) part_gates(f, p, row, q);
     if (!l->w[HL_W_V].data && l->w[HL_W_K].data) /* keys, before their norm, are values, too */
         memcpy(v, k, hl_v_cols(p) * sizeof *v);
     if (f->m->hp.clamp_qkv != 0) clamp_values(hl_qkv_cols(p), q, f->m->hp.clamp_qkv);

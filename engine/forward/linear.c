@@ -7,15 +7,13 @@
 #include "engine/forward/cuts.h"
 #include "engine/forward/forward_priv.h"
 
-enum { MAX_LINEARS = 4 };
-
 typedef struct linear_chunks {
     hl_pass         *f;
     const hl_linear *linears;
     uint32_t         n_linears;
-    uint32_t         first[MAX_LINEARS + 1]; /* unit where each matmul begins */
-    uint32_t         unit_rows;              /* rows of a unit: what a kernel does at once */
-    hl_cuts          cuts;                   /* in units of all matmuls together */
+    uint32_t         first[HL_MAX_LINEARS + 1]; /* unit where each matmul begins */
+    uint32_t         unit_rows;                 /* rows of a unit: what a kernel does at once */
+    hl_cuts          cuts;                      /* in units of all matmuls together */
 } linear_chunks;
 
 void hl_multiply(hl_pass *f, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x,
@@ -71,7 +69,7 @@ static bool fits(hl_pass *f, const hl_linear *p) {
 }
 
 void hl_linear_run(hl_pass *f, const hl_linear *linears, uint32_t n_linears) {
-    if (!hl_pass_fits(f, HL_ROOM_REGION_LINEARS, n_linears, MAX_LINEARS)) return;
+    if (!hl_pass_fits(f, HL_ROOM_REGION_LINEARS, n_linears, HL_MAX_LINEARS)) return;
     for (uint32_t i = 0; i < n_linears; i++)
         if (!fits(f, &linears[i])) return;
     linear_chunks c = {.f = f, .linears = linears, .n_linears = n_linears, .unit_rows = HL_PANEL_ROWS};

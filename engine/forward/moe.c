@@ -27,9 +27,15 @@ typedef struct hl_moe_scratch {
     expert_group *groups;  /* [n_experts] */
     uint32_t      n_groups;
     float        *share; /* [rows] of shared experts */
-    hl_act_buf    in;    /* [pairs][n_embd] inputs in sorted order */
-    float        *out;   /* [pairs][n_embd] */
+    hl_act_buf    in;    /* [pairs][width] inputs in sorted order */
+    float        *out;   /* [pairs][width] */
+    float *narrow; /* [rows][n_latent], and [rows][n_embd] of what becomes of it; NULL: experts are as wide
+                             as the model */
+    float *wide;
 } hl_moe_scratch;
+
+/* Values that experts read and make. */
+static size_t width_of(const hl_hparams *hp) { return hp->n_latent ? hp->n_latent : hp->n_embd; }
 
 static uint32_t input_needs(const hl_layer *l) {
     return hl_matrix_needs(&l->w[HL_W_GATE_EXPS]) | hl_matrix_needs(&l->w[HL_W_UP_EXPS]);
@@ -51,8 +57,12 @@ void hl_moe_lay_out(hl_pass *f, hl_bump *b) {
     TAKE(pair_at, pairs);
     TAKE(row_of, pairs);
     TAKE(groups, hp->n_experts);
-    hl_act_lay_out(b, &s.in, pairs * hp->n_embd, f->m->engine->n_planes, needs);
-    TAKE(out, pairs * hp->n_embd);
+    hl_act_lay_out(b, &s.in, pairs * width_of(hp), f->m->engine->n_planes, needs);
+    TAKE(out, pairs * width_of(hp));
+    if (hp->n_latent) {
+        TAKE(narrow, (size_t)f->n_rows_cap * hp->n_latent);
+        TAKE(wide, (size_t)f->n_rows_cap * hp->n_embd);
+    }
 #undef TAKE
     if (f->moe) *f->moe = s;
 }
@@ -174,7 +184,7 @@ static void down_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const moe_ctx *c = ctx;
     uint32_t       at = c->cuts.at[i_chunk];
     while (at < c->cuts.at[i_chunk + 1] && !hl_pass_stopped(c->f)) {
-        const expert_rows r = next_rows(c, i_chunk, c->f->m->hp.n_embd, &at);
+        const expert_rows r = next_rows(c, i_chunk, width_of(&c->f->m->hp), &at);
         const hl_matrix   down = expert_of(c->l, HL_W_DOWN_EXPS, r.g->expert);
         const hl_act      x = hl_act_of(&c->f->act_ff, r.g->first_pair, r.g->n_pairs, down.n_cols);
         if (!pairs_fit(c->f, r.g)) return;
@@ -199,7 +209,7 @@ static void gather(hl_pass *f, const void *ctx, uint32_t row) {
     const hl_layer   *l = ctx;
     const hl_hparams *hp = &f->m->hp;
     hl_moe_scratch   *s = f->moe;
-    const size_t      n = hp->n_embd;
+    const size_t      n = width_of(hp);
     const uint32_t    needs = input_needs(l);
     const hl_act      x = hl_act_of(&f->act, row, 1, n);
     for (uint32_t i = 0; i < hp->n_experts_used; i++) {
@@ -228,8 +238,8 @@ static void combine(hl_pass *f, const void *ctx, uint32_t row) {
     const combine_ctx *c = ctx;
     const hl_hparams  *hp = &f->m->hp;
     hl_moe_scratch    *s = f->moe;
-    const size_t       n = hp->n_embd;
-    float             *y = f->tmp + row * n;
+    const size_t       n = width_of(hp);
+    float             *y = (hp->n_latent ? s->narrow : f->tmp) + row * n;
     if (!c->has_more)
         memset(y, 0, n * sizeof *y);
     else if (c->l->v[HL_W_SHARED_SHARE])
@@ -266,17 +276,60 @@ static void route(hl_pass *f, uint32_t i_layer) {
     sort_pairs(f);
 }
 
+/* ---- experts in a narrower space (Nemotron 3 Super) ---- */
+
+static void write_narrow(hl_pass *f, const void *ctx, uint32_t row) {
+    const uint32_t *needs = ctx;
+    const size_t    n = f->m->hp.n_latent;
+    hl_act_write(f, &f->act, *needs, row, n, f->moe->narrow + row * n);
+}
+
+static void run_one(hl_pass *f, const hl_matrix *w, float *y) {
+    const hl_linear one = {.w = w,
+                           .x = hl_act_of(&f->act, 0, f->n_rows, w->n_cols),
+                           .y = y,
+                           .y_cols = w->n_rows,
+                           .y_stride = w->n_rows};
+    hl_linear_run(f, &one, 1);
+}
+
+static void into_latent(hl_pass *f, const hl_layer *l) {
+    const uint32_t needs = input_needs(l);
+    run_one(f, &l->w[HL_W_LATENT_DOWN], f->moe->narrow);
+    hl_rows_run(f, f->n_rows, write_narrow, &needs);
+}
+
+static void add_wide(hl_pass *f, const void *ctx, uint32_t row) {
+    const size_t n = f->m->hp.n_embd;
+    float       *y = f->tmp + row * n;
+    const float *x = f->moe->wide + row * n;
+    if (*(const bool *)ctx)
+        f->k->add(n, y, x, y);
+    else
+        memcpy(y, x, n * sizeof *y);
+}
+
+static void out_of_latent(hl_pass *f, const hl_layer *l, bool has_more) {
+    const uint32_t needs = hl_matrix_needs(&l->w[HL_W_LATENT_UP]);
+    hl_rows_run(f, f->n_rows, write_narrow, &needs);
+    run_one(f, &l->w[HL_W_LATENT_UP], f->moe->wide);
+    hl_rows_run(f, f->n_rows, add_wide, &has_more);
+}
+
 static void run_experts(hl_pass *f, const hl_layer *l, bool has_more) {
     if (hl_pass_stopped(f)) return;
     const hl_weight first = l->w[HL_W_GATE_EXPS].data ? HL_W_GATE_EXPS : HL_W_UP_EXPS;
+    const bool      is_narrow = f->m->hp.n_latent > 0;
+    if (is_narrow) into_latent(f, l);
     hl_rows_run(f, f->n_rows, gather, l);
     moe_ctx c = {.f = f, .l = l};
     cut(&c, &l->w[first], first == HL_W_GATE_EXPS ? 2 : 1);
     hl_pool_run(f->pool, c.cuts.n, glu_chunk, &c);
     cut(&c, &l->w[HL_W_DOWN_EXPS], 1);
     hl_pool_run(f->pool, c.cuts.n, down_chunk, &c);
-    const combine_ctx combined = {.l = l, .has_more = has_more};
+    const combine_ctx combined = {.l = l, .has_more = has_more && !is_narrow};
     hl_rows_run(f, f->n_rows, combine, &combined);
+    if (is_narrow) out_of_latent(f, l, has_more);
 }
 
 /* How much of the shared experts a row takes: sigmoid(w x). */

@@ -23,8 +23,11 @@ void hl_qkv_run(hl_pass *f, const hl_layer *l) {
         {HL_W_K, HL_W_K_BIAS, q, k},
         {HL_W_V, HL_W_V_BIAS, q + k, v},
     };
-    hl_linear linears[4];
+    hl_linear linears[5];
     uint32_t  n = 0;
+    if (l->w[HL_W_Q_GATED].data)
+        linears[n++] =
+            (hl_linear){.w = &l->w[HL_W_Q_GATED], .x = x, .y = f->gated, .y_cols = 2 * q, .y_stride = 2 * q};
     for (size_t i = 0; i < 3; i++) {
         if (parts[i].n == 0 || !l->w[parts[i].w].data) continue;
         linears[n++] = (hl_linear){
@@ -45,7 +48,7 @@ static void gate_row(const hl_pass *f, const hl_layer *l, uint32_t row) {
     const size_t           n = hl_attn_cols(p);
     float                 *x = f->attn + row * n;
     const float           *g = f->gate + row * n;
-    if (l->w[HL_W_GATE_ATTN].data) f->k->sigmoid_mul(n, g, x, x);
+    if (l->w[HL_W_GATE_ATTN].data || l->w[HL_W_Q_GATED].data) f->k->sigmoid_mul(n, g, x, x);
     if (!l->w[HL_W_GATE_HEADS].data) return;
     for (uint32_t h = 0; h < p->n_heads; h++) {
         float *head = x + (size_t)h * p->v_dim, share = 1.0f;

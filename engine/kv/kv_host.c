@@ -13,13 +13,14 @@
 /* The bytes of a block; places of the layers' pages to ret_layers, unless it is NULL. */
 static size_t lay_out(const hl_kv_shape *s, hl_kv_host_layer *ret_layers) {
     const hl_kv_layer all = {s->n_kv_heads, s->head_dim};
-    size_t            bytes = 0;
+    size_t            bytes = s->state_bytes;
     for (uint32_t i = 0; i < s->n_layers; i++) {
         const hl_kv_layer *l = s->layers ? &s->layers[i] : &all;
         const size_t       page_bytes = hl_kv_page_bytes(s->type, l->head_dim);
         if (ret_layers) ret_layers[i] = (hl_kv_host_layer){bytes, page_bytes};
         bytes += l->n_kv_heads * page_bytes;
     }
+    if (bytes == 0) bytes = 1; /* no layer keeps anything; numbers of blocks count positions all the same */
     return (bytes + 4095) & ~(size_t)4095;
 }
 
@@ -35,7 +36,7 @@ static void destroy(void *store) {
 
 static hl_status create(const hl_kv_shape *s, uint32_t n_blocks, void **ret_store, hl_err *err) {
     hl_kv_host *h = hl_new(1, sizeof *h);
-    if (h) h->layers = hl_new(s->n_layers, sizeof *h->layers);
+    if (h) h->layers = hl_new(s->n_layers + 1, sizeof *h->layers);
     if (h && h->layers) {
         h->block_bytes = lay_out(s, h->layers);
         void *data = MAP_FAILED;

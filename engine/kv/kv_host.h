@@ -30,4 +30,9 @@ static inline uint8_t *hl_kv_host_page(const hl_kv_host *h, uint32_t block, uint
     return h->data + block * h->block_bytes + l->begin + i_kv_head * l->page_bytes;
 }
 
+/* A state, where the blocks are states. */
+static inline uint8_t *hl_kv_host_state(const hl_kv_host *h, uint32_t state) {
+    return h->data + state * h->block_bytes;
+}
+
 #endif

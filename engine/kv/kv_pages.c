@@ -17,6 +17,7 @@ struct hl_kv_pool {
     uint32_t         n_free;
     uint32_t        *free_stack; /* [n_blocks]; the top is free_stack[n_free - 1] */
     uint32_t        *refs;       /* [n_blocks] */
+    hl_kv_pool      *states;     /* NULL: none */
 };
 
 hl_status hl_kv_pool_new(const hl_kv_ops *ops, const hl_kv_shape *s, uint32_t n_blocks, hl_kv_pool **ret_pool,
@@ -45,6 +46,7 @@ hl_status hl_kv_pool_new(const hl_kv_ops *ops, const hl_kv_shape *s, uint32_t n_
 
 void hl_kv_pool_free(hl_kv_pool *p) {
     if (!p) return;
+    hl_kv_pool_free(p->states);
     if (p->store) p->ops->destroy(p->store);
     hl_free(p->free_stack);
     hl_free(p->refs);
@@ -76,6 +78,9 @@ uint32_t           hl_kv_pool_n_blocks(const hl_kv_pool *p) { return p->n_blocks
 const hl_kv_shape *hl_kv_pool_shape(const hl_kv_pool *p) { return &p->shape; }
 size_t             hl_kv_pool_block_bytes(const hl_kv_pool *p) { return p->block_bytes; }
 
+void        hl_kv_pool_set_states(hl_kv_pool *p, hl_kv_pool *states) { p->states = states; }
+hl_kv_pool *hl_kv_pool_states(const hl_kv_pool *p) { return p->states; }
+
 void *hl_kv_pool_store(const hl_kv_pool *p) { return p->store; }
 
 void hl_kv_block_copy(hl_kv_pool *p, uint32_t from, uint32_t to) { p->ops->copy(p->store, from, to); }
@@ -97,7 +102,7 @@ static uint32_t blocks_for(int32_t n_pos) {
 
 hl_status hl_seq_init(hl_seq *s, hl_kv_pool *pool, int32_t n_ctx, hl_err *err) {
     const uint32_t cap = blocks_for(n_ctx);
-    *s = (hl_seq){.pool = pool, .blocks_cap = cap};
+    *s = (hl_seq){.pool = pool, .blocks_cap = cap, .state = HL_NO_STATE};
     s->blocks = hl_new(cap, sizeof *s->blocks);
     return s->blocks ? HL_OK : hl_fail(err, HL_E_NOMEM, "sequence: no memory for %u block numbers", cap);
 }
@@ -119,7 +124,13 @@ bool hl_seq_reserve(hl_seq *s, int32_t n_pos) {
     return true;
 }
 
+void hl_seq_set_state(hl_seq *s, uint32_t state) {
+    if (s->state != HL_NO_STATE && s->pool->states) hl_kv_block_unref(s->pool->states, s->state);
+    s->state = state;
+}
+
 void hl_seq_truncate(hl_seq *s, int32_t n_pos) {
+    if (n_pos < s->n_pos || n_pos == 0) hl_seq_set_state(s, HL_NO_STATE);
     if (n_pos < s->n_pos) s->n_pos = n_pos;
     const uint32_t keep = blocks_for(s->n_pos);
     while (s->n_blocks > keep) hl_kv_block_unref(s->pool, s->blocks[--s->n_blocks]);

@@ -13,6 +13,8 @@
 
 typedef struct hl_kv_pool hl_kv_pool;
 
+#define HL_NO_STATE UINT32_MAX
+
 /* in     ops  of the device whose passes will use it
  *        s    its layers are not kept
  * fails  HL_E_NOMEM  address space or tables; the blocks themselves are taken on first use */
@@ -30,6 +32,12 @@ uint32_t           hl_kv_pool_n_blocks(const hl_kv_pool *p);
 const hl_kv_shape *hl_kv_pool_shape(const hl_kv_pool *p); /* its layers are NULL */
 size_t             hl_kv_pool_block_bytes(const hl_kv_pool *p);
 
+/* States of recurrent layers: what a sequence has instead of keys and values of each position. They are a
+ * pool of their own whose blocks are whole states, counted, copied and saved as those of positions are.
+ * in    states  the pool's from now on; NULL: there are none */
+void        hl_kv_pool_set_states(hl_kv_pool *p, hl_kv_pool *states);
+hl_kv_pool *hl_kv_pool_states(const hl_kv_pool *p); /* NULL: the model has no recurrent layers */
+
 void *hl_kv_pool_store(const hl_kv_pool *p); /* for the device's passes alone */
 
 /* See hl_kv_ops. */
@@ -46,6 +54,7 @@ typedef struct hl_seq {
     uint32_t       n_blocks;
     uint32_t       blocks_cap;
     int32_t        n_pos;             /* positions that hold keys and values */
+    uint32_t       state;             /* behind n_pos positions, of the pool's states; HL_NO_STATE: none */
     struct hl_seq *forks, *next_fork; /* that share positions which the coming pass writes */
 } hl_seq;
 
@@ -53,8 +62,12 @@ HL_MUST_CHECK hl_status hl_seq_init(hl_seq *s, hl_kv_pool *pool, int32_t n_ctx, 
 void                    hl_seq_done(hl_seq *s);
 /* Have blocks for positions [0, n_pos); false when the pool has no more (what was there stays). */
 HL_MUST_CHECK bool hl_seq_reserve(hl_seq *s, int32_t n_pos);
-/* Forget positions from n_pos on; blocks that become empty go back. */
+/* Forget positions from n_pos on; blocks that become empty go back. So does the state, unless n_pos says what
+ * the sequence has: one from further ahead is of no use. */
 void hl_seq_truncate(hl_seq *s, int32_t n_pos);
+/* Have the state behind n_pos positions instead of the one it has. HL_NO_STATE: none.
+ * in    state  with a reference, which is the sequence's from now on */
+void hl_seq_set_state(hl_seq *s, uint32_t state);
 
 /* Another continuation of `s`, for one pass: whole blocks are shared, the start of one more is copied, and
  * what the pass writes for `s` below n_pos is written for the fork too (engine/forward/attention.c). So

@@ -16,16 +16,18 @@ typedef struct hl_kv_layer {
     uint32_t n_kv_heads, head_dim; /* head_dim: a multiple of 8 */
 } hl_kv_layer;
 
+/* Of blocks of positions; or of states, of which a sequence has one instead: then there are no layers. */
 typedef struct hl_kv_shape {
     hl_kv_cache_type   type;
     uint32_t           n_layers, n_kv_heads, head_dim; /* the largest of all layers */
     const hl_kv_layer *layers;                         /* [n_layers]; NULL: all are alike */
+    size_t             state_bytes;                    /* 0: these are blocks of positions */
 } hl_kv_shape;
 
 /* thread  blocks are told apart by who uses them: calls on different blocks may come at the same time as one
  *         another and as a pass, calls on one block never */
 typedef struct hl_kv_ops {
-    size_t (*block_bytes)(const hl_kv_shape *s); /* of 64 positions */
+    size_t (*block_bytes)(const hl_kv_shape *s); /* of 64 positions, or of a state */
 
     /* Room for n_blocks blocks; what they hold is undefined. The shape's layers are not kept.
      * fails  HL_E_NOMEM */

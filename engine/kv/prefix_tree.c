@@ -23,6 +23,8 @@ struct hl_prefix_node {
     hl_prefix_node *older, *newer;
     uint64_t        name[2];
     uint32_t        block;
+    uint32_t        state;      /* behind its last token; HL_NO_STATE: none */
+    uint64_t        state_used; /* the tree's clock when it was set or taken */
     uint32_t        n_tokens;
     uint32_t        n_pins;
     bool            is_saved;
@@ -35,6 +37,7 @@ struct hl_prefix_tree {
     hl_prefix_node  root;
     hl_prefix_node *oldest, *newest; /* all nodes but the root */
     uint32_t        n_blocks;
+    uint64_t        clock; /* of states */
 };
 
 hl_status hl_prefix_tree_new(hl_kv_pool *pool, hl_prefix_tree **ret_tree, hl_err *err) {
@@ -42,6 +45,7 @@ hl_status hl_prefix_tree_new(hl_kv_pool *pool, hl_prefix_tree **ret_tree, hl_err
     if (!t) return hl_fail(err, HL_E_NOMEM, "prefix tree: no memory");
     t->pool = pool;
     t->root.n_tokens = BLOCK;
+    t->root.state = HL_NO_STATE;
     *ret_tree = t;
     return HL_OK;
 }
@@ -75,12 +79,18 @@ static void touch(hl_prefix_tree *t, hl_prefix_node *n) {
     }
 }
 
+static void drop_state(hl_prefix_tree *t, hl_prefix_node *n) {
+    if (n->state != HL_NO_STATE) hl_kv_block_unref(hl_kv_pool_states(t->pool), n->state);
+    n->state = HL_NO_STATE;
+}
+
 static void remove_node(hl_prefix_tree *t, hl_prefix_node *n) {
     hl_prefix_node **at = &n->parent->child;
     assert(!n->child);
     while (*at != n) at = &(*at)->next;
     *at = n->next;
     unlink_age(t, n);
+    drop_state(t, n);
     hl_kv_block_unref(t->pool, n->block);
     t->n_blocks--;
     hl_free(n);
@@ -133,9 +143,75 @@ static bool copy_block(hl_prefix_tree *t, const hl_prefix_node *n, uint32_t n_to
     return true;
 }
 
+/* The last node on the way of keys[at, n) that has a state; NULL: none. One with fewer tokens than a
+ * block, or not. */
+static const hl_prefix_node *find_state(const hl_prefix_node *node, const hl_prefix_key *keys, int32_t at,
+                                        int32_t n, bool short_too, int32_t *ret_at) {
+    const hl_prefix_node *best = NULL;
+    while (at < n) {
+        uint32_t              equal;
+        const hl_prefix_node *c = find_child(node, keys + at, tokens_left(n, at), &equal);
+        if (!c || equal < c->n_tokens || (equal < BLOCK && !short_too)) break;
+        at += (int32_t)equal;
+        if (c->state != HL_NO_STATE) {
+            best = c;
+            *ret_at = at;
+        }
+        if (equal < BLOCK) break;
+        node = c;
+    }
+    return best;
+}
+
+static void share_block(hl_prefix_tree *t, const hl_prefix_node *n, hl_seq *seq) {
+    hl_kv_block_ref(t->pool, n->block);
+    seq->blocks[seq->n_blocks++] = n->block;
+    seq->n_pos += BLOCK;
+}
+
+/* The way down to a node with a state that lies `end` tokens deep. False: there is no block for the
+ * start of one more. */
+static bool take_way(hl_prefix_tree *t, hl_prefix_node *node, const hl_prefix_key *keys, int32_t end,
+                     hl_seq *seq, hl_prefix_node **ret_node) {
+    hl_prefix_node *c = node;
+    while (seq->n_pos < end) {
+        uint32_t equal;
+        c = find_child(node, keys + seq->n_pos, tokens_left(end, seq->n_pos), &equal);
+        if (equal < BLOCK && !copy_block(t, c, equal, seq)) return false;
+        if (equal < BLOCK) break;
+        share_block(t, c, seq);
+        node = c;
+    }
+    hl_kv_block_ref(hl_kv_pool_states(t->pool), c->state);
+    hl_seq_set_state(seq, c->state);
+    c->state_used = ++t->clock;
+    touch(t, c);
+    *ret_node = node;
+    return true;
+}
+
+static int32_t match_state(hl_prefix_tree *t, hl_prefix_node *node, const hl_prefix_key *keys, int32_t n,
+                           hl_seq *seq, hl_prefix_node **ret_node) {
+    const int32_t begin = seq->n_pos, cap = (int32_t)(seq->blocks_cap * BLOCK);
+    const int32_t most = n < cap ? n : cap;
+    for (int short_too = 1; short_too >= 0; short_too--) {
+        int32_t end = begin;
+        if (!find_state(node, keys, begin, most, short_too, &end)) break;
+        if (take_way(t, node, keys, end, seq, ret_node)) return end;
+        const uint32_t state = seq->state; /* blocks were shared in vain */
+        seq->state = HL_NO_STATE;
+        hl_seq_truncate(seq, begin);
+        seq->state = state;
+    }
+    touch(t, node);
+    *ret_node = node;
+    return begin;
+}
+
 int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const hl_prefix_key *keys, int32_t n,
                              hl_seq *seq, hl_prefix_node **ret_node) {
     assert(seq->n_pos % BLOCK == 0 && seq->n_blocks == (uint32_t)seq->n_pos / BLOCK);
+    if (hl_kv_pool_states(t->pool)) return match_state(t, node, keys, n, seq, ret_node);
     while (seq->n_pos < n && seq->n_blocks < seq->blocks_cap) {
         uint32_t        equal;
         hl_prefix_node *c = find_child(node, keys + seq->n_pos, tokens_left(n, seq->n_pos), &equal);
@@ -145,9 +221,7 @@ int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const hl_p
             (void)copy_block(t, c, equal, seq);
             break;
         }
-        hl_kv_block_ref(t->pool, c->block);
-        seq->blocks[seq->n_blocks++] = c->block;
-        seq->n_pos += BLOCK;
+        share_block(t, c, seq);
         node = c;
     }
     touch(t, node);
@@ -156,6 +230,13 @@ int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const hl_p
 }
 
 int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const hl_prefix_key *keys, int32_t n) {
+    int32_t at = 0;
+    if (!hl_kv_pool_states(t->pool)) return hl_prefix_tree_probe_tokens(t, keys, n);
+    (void)find_state(&t->root, keys, 0, n, true, &at);
+    return at;
+}
+
+int32_t hl_prefix_tree_probe_tokens(const hl_prefix_tree *t, const hl_prefix_key *keys, int32_t n) {
     const hl_prefix_node *node = &t->root;
     int32_t               at = 0;
     while (at < n) {
@@ -195,6 +276,7 @@ static void swap_blocks(hl_prefix_tree *t, hl_prefix_node *n, const hl_prefix_ke
     n->n_tokens = n_tokens;
     n->name[0] = n->name[1] = 0;
     n->is_saved = false;
+    drop_state(t, n);
     memcpy(n->keys, keys, n_tokens * sizeof *keys);
 }
 
@@ -224,6 +306,7 @@ hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, co
     c->next = parent->child;
     parent->child = c;
     c->block = block;
+    c->state = HL_NO_STATE;
     c->n_tokens = n;
     memcpy(c->keys, keys, n * sizeof *keys);
     t->n_blocks++;
@@ -243,6 +326,27 @@ bool hl_prefix_tree_evict(hl_prefix_tree *t) {
         return true;
     }
     return false;
+}
+
+void hl_prefix_node_set_state(hl_prefix_tree *t, hl_prefix_node *n, uint32_t state) {
+    if (n->state != state) {
+        drop_state(t, n);
+        hl_kv_block_ref(hl_kv_pool_states(t->pool), state);
+        n->state = state;
+    }
+    n->state_used = ++t->clock;
+}
+
+bool hl_prefix_tree_evict_state(hl_prefix_tree *t) {
+    hl_prefix_node *best = NULL;
+    for (hl_prefix_node *n = t->oldest; n; n = n->newer) {
+        if (n->state == HL_NO_STATE || hl_kv_block_refs(hl_kv_pool_states(t->pool), n->state) > 1) continue;
+        const bool is_pinned = n->n_pins > 0, best_is = best && best->n_pins > 0;
+        if (!best || (best_is && !is_pinned) || (best_is == is_pinned && n->state_used < best->state_used))
+            best = n;
+    }
+    if (best) drop_state(t, best);
+    return best != NULL;
 }
 
 void hl_prefix_node_pin(hl_prefix_node *n) { n->n_pins++; }

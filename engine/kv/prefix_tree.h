@@ -11,6 +11,11 @@
  *
  * Windowed layers need no care of their own: their pages keep every position, like all others.
  *
+ * Recurrent layers have one state instead of something for each position. A node may hold the state behind
+ * its last token, a checkpoint; where a model has such layers, sequences go on from checkpoints alone.
+ * Blocks behind the last one say no more than where prompts part, which is where the next checkpoint is
+ * worth its memory.
+ *
  * thread  one at a time, together with the block pool: the scheduler's
  */
 #ifndef HL_ENGINE_KV_PREFIX_TREE_H
@@ -35,12 +40,15 @@ hl_prefix_node *hl_prefix_tree_root(hl_prefix_tree *t);
  *              multiple of 64
  *        n     tokens of the whole prefix; the result never passes it
  * out    ret_node  the node of its last whole block now
- *        seq       blocks and n_pos; returns n_pos */
+ *        seq       blocks, n_pos and state; returns n_pos */
 int32_t hl_prefix_tree_match(hl_prefix_tree *t, hl_prefix_node *node, const hl_prefix_key *keys, int32_t n,
                              hl_seq *seq, hl_prefix_node **ret_node);
 
 /* As hl_prefix_tree_match(), but changes nothing: how many of keys[0, n) it would give. */
 int32_t hl_prefix_tree_probe(const hl_prefix_tree *t, const hl_prefix_key *keys, int32_t n);
+
+/* As hl_prefix_tree_probe(), without asking for states: how far others have the same tokens. */
+int32_t hl_prefix_tree_probe_tokens(const hl_prefix_tree *t, const hl_prefix_key *keys, int32_t n);
 
 /* Where keys[0, n) leave what the tree has, and what goes on there instead: of the neighbour that has the
  * most of them. False: nothing does; they are all there, or what there is ends.
@@ -59,6 +67,13 @@ hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, co
 /* Give back the block that was not used for the longest time and that no sequence and no other block needs.
  * False: there is none. */
 bool hl_prefix_tree_evict(hl_prefix_tree *t);
+
+/* Keep the state behind a node's last token; the tree takes a reference of its own. */
+void hl_prefix_node_set_state(hl_prefix_tree *t, hl_prefix_node *n, uint32_t state);
+
+/* Give back the state that was not used for the longest time and that no sequence has; of pinned nodes
+ * only when there is no other. False: there is none. */
+bool hl_prefix_tree_evict_state(hl_prefix_tree *t);
 
 /* A pinned node, and with it all above, stays. Counts. */
 void hl_prefix_node_pin(hl_prefix_node *n);

@@ -89,11 +89,12 @@ static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sch
     ret->max_itl_ms = or_default(p->max_itl_ms, DEFAULT_ITL_MS);
     if (m->arch->is_encoder) fit_encoder(m, ret);
     fit_positions(m, ret);
+    if (hl_forward_state_bytes(m) > 0) ret->cache_dir = NULL; /* files hold blocks of positions only */
     return HL_OK;
 }
 
 /* Blocks of the cache, and the plan that goes with them. */
-static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, hl_err *err) {
+static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, uint32_t *ret_states, hl_err *err) {
     const uint64_t block = hl_forward_block_bytes(s->model, s->p.kv_type);
     const uint64_t one = ((uint64_t)s->p.n_ctx + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS;
     uint64_t       n = s->p.kv_budget_bytes / block;
@@ -105,6 +106,21 @@ static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, hl_err *err) {
                            : 0,
         .available_bytes = hl_model_available(s->model, s->p.draft),
     };
+    const uint64_t left =
+        plan.available_bytes > plan.draft_bytes ? plan.available_bytes - plan.draft_bytes : 0;
+    const uint32_t n_states =
+        hl_sched_plan_states(s, plan.available_bytes == 0   ? UINT64_MAX
+                                : left > plan.weights_bytes ? (left - plan.weights_bytes) / 2
+                                                            : 0);
+    const uint64_t state_bytes = (uint64_t)n_states * hl_forward_state_bytes(s->model);
+    if (s->p.kv_budget_bytes > 0 && n_states > 0)
+        n = s->p.kv_budget_bytes > state_bytes ? (s->p.kv_budget_bytes - state_bytes) / block : 0;
+    if (s->p.kv_budget_bytes > 0 && n == 0 && n_states > 0)
+        return hl_fail(
+            err, HL_E_NOMEM,
+            "a key/value cache of %" PRIu64 " KiB is too small: %u states of recurrent layers take "
+            "%" PRIu64 " KiB, and a block of %d tokens %" PRIu64 " KiB",
+            s->p.kv_budget_bytes >> 10, n_states, state_bytes >> 10, HL_KV_PAGE_TOKENS, block >> 10);
     if (s->p.kv_budget_bytes > 0 && n == 0)
         return hl_fail(err, HL_E_NOMEM,
                        "a key/value cache of %" PRIu64 " KiB holds no block: one of %d tokens takes %" PRIu64
@@ -113,8 +129,6 @@ static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, hl_err *err) {
     if (n == 0) {
         n = DEFAULT_CONTEXTS * one;
         if (s->model->arch->is_encoder) n += (uint64_t)s->p.n_batch / ENCODER_ROWS;
-        const uint64_t left =
-            plan.available_bytes > plan.draft_bytes ? plan.available_bytes - plan.draft_bytes : 0;
         const uint64_t half = left / 2 / block;
         if (plan.available_bytes > 0 && n > half) n = half > one ? half : one;
     }
@@ -127,8 +141,11 @@ static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, hl_err *err) {
     s->states_bytes = (size_t)s->n_rows_cap * s->model->hp.n_embd * sizeof *s->states;
     plan.scratch_bytes =
         hl_forward_plan(s->model, s->n_rows_cap, s->n_ctx_cap) + s->logits_bytes + s->states_bytes;
-    plan.kv_bytes = n * block;
+    plan.kv_bytes = n * block + state_bytes;
     *ret_blocks = (uint32_t)n;
+    *ret_states = n_states;
+    s->n_running_most = (uint32_t)s->p.n_running_cap;
+    while (n_states > 0 && hl_sched_n_running_states(s->n_running_most) > n_states) s->n_running_most--;
     const hl_status status = hl_memory_admit(s->model, s->p.draft, &plan, s->p.n_ctx, err);
     if (status == HL_OK) s->plan = plan;
     return status;
@@ -162,9 +179,11 @@ static float *map_floats(size_t n_bytes) {
 }
 
 static hl_status take_memory(hl_sched *s, hl_err *err) {
-    uint32_t  n_blocks = 0;
-    hl_status status = plan_blocks(s, &n_blocks, err);
-    if (status == HL_OK) status = hl_forward_kv_new(s->model, s->p.kv_type, n_blocks, &s->pool, err);
+    uint32_t  n_blocks = 0, n_states = 0;
+    hl_status status = plan_blocks(s, &n_blocks, &n_states, err);
+    if (status == HL_OK)
+        status = hl_forward_kv_new(s->model, s->p.kv_type, n_blocks, n_states, &s->pool, err);
+    if (status == HL_OK) s->state_pool = hl_kv_pool_states(s->pool);
     if (status == HL_OK) status = hl_prefix_tree_new(s->pool, &s->tree, err);
     if (status == HL_OK) status = hl_forward_new(s->model, s->n_rows_cap, s->n_ctx_cap, &s->forward, err);
     if (status == HL_OK && s->p.cache_dir && s->p.cache_key) open_disk(s);
@@ -172,19 +191,21 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
         status = hl_draft_model_new(s->p.draft, s->model, (uint32_t)s->p.n_running_cap, s->p.n_ctx,
                                     &s->draft_model, err);
     if (status != HL_OK) return status;
-    s->stats.kv_budget_bytes = (uint64_t)n_blocks * hl_kv_pool_block_bytes(s->pool);
+    s->stats.kv_budget_bytes = (uint64_t)n_blocks * hl_kv_pool_block_bytes(s->pool) +
+                               (uint64_t)n_states * hl_forward_state_bytes(s->model);
     s->logits = map_floats(s->logits_bytes);
     s->states = map_floats(s->states_bytes);
     s->tokens = hl_new(s->n_rows_cap, sizeof *s->tokens);
     s->pos = hl_new(s->n_rows_cap, sizeof *s->pos);
     s->seqs = hl_new(s->n_rows_cap, sizeof(hl_seq *));
     s->out_rows = hl_new(s->n_rows_cap, sizeof *s->out_rows);
+    if (s->state_pool) s->state_out = hl_new(s->n_rows_cap, sizeof *s->state_out);
     s->running = hl_new((size_t)s->p.n_running_cap, sizeof(hl_stream *));
     s->waiting = hl_new((size_t)s->p.n_waiting_cap + (size_t)s->p.n_running_cap, sizeof(hl_stream *));
     s->proposals = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->proposals);
     s->proposed = hl_new((size_t)s->p.n_running_cap * (1 + HL_MAX_BRANCHES), sizeof *s->proposed);
     if (!s->logits || !s->states || !s->tokens || !s->pos || !s->seqs || !s->out_rows || !s->running ||
-        !s->waiting || !s->proposals || !s->proposed)
+        (s->state_pool && !s->state_out) || !s->waiting || !s->proposals || !s->proposed)
         return hl_fail(err, HL_E_NOMEM, "scheduler: no memory");
     return HL_OK;
 }
@@ -243,6 +264,7 @@ void hl_sched_free(hl_sched *s) {
     hl_free(s->pos);
     hl_free(s->seqs);
     hl_free(s->out_rows);
+    hl_free(s->state_out);
     hl_free(s->running);
     hl_free(s->waiting);
     hl_free(s->proposals);

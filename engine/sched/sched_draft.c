@@ -112,8 +112,10 @@ static void ask_model(hl_sched *s, hl_stream *const *who, uint32_t n) {
     if (status != HL_OK && status != HL_E_CANCEL)
         hl_event(&s->model->engine->events, HL_LOG_WARN, "sched", "draft-failed", "why=\"%s\" action=ignored",
                  err.text);
-    for (uint32_t i = 0; i < n_jobs; i++)
+    for (uint32_t i = 0; i < n_jobs; i++) {
         hl_spec_set_model_drafts(of[i], jobs[i].n_drafts, jobs[i].seconds, jobs[i].second_probs);
+        if (s->state_pool) of[i]->n_branches = 0;
+    }
 }
 
 /* Let the draft model draft, and verify its second choices too where that pays. */
@@ -143,6 +145,7 @@ static bool propose(hl_sched *s, hl_stream *st) {
     hl_spec_propose(spec, room, s->draft_model != NULL, HL_DRAFT_MODEL_CAP);
     if (spec->context)
         hl_spec_set_format_drafts(spec, must, (uint32_t)hl_sampler_draft(st->sampler, must, room));
+    if (s->state_pool) spec->n_branches = 0; /* a fork begins with a state that the same pass makes */
     return spec->n_tokens > 0;
 }
 

@@ -228,6 +228,8 @@ static uint32_t add_text(hl_sched *s, const hl_embed_job *j, embed_text *t, hl_b
     t->n_rows = 0;
     if (s->model->arch->is_encoder && n < left) n = b->n_rows == 0 ? left : 0; /* as a whole */
     if (n == 0 || !reserve(s, t, (int32_t)(begin + n))) return 0;
+    uint32_t state = HL_NO_STATE;
+    if (s->state_pool && n < left && !hl_sched_state_get(s, &state)) return 0;
     t->first_row = b->n_rows;
     t->first_state = b->n_states;
     t->n_rows = n;
@@ -236,6 +238,7 @@ static uint32_t add_text(hl_sched *s, const hl_embed_job *j, embed_text *t, hl_b
         s->tokens[row] = t->in->tokens[begin + i];
         s->pos[row] = (int32_t)(begin + i);
         s->seqs[row] = &t->seq;
+        if (s->state_pool) s->state_out[row] = i + 1 == n ? state : HL_NO_STATE;
         if (!is_wanted(j, t, begin + i)) continue;
         s->out_rows[b->n_out++] = row;
         b->n_states++;
@@ -301,6 +304,10 @@ static hl_status advance_job(const hl_sched *s, hl_embed_job *j, const hl_batch 
         for (uint32_t r = t->first_row; r < t->first_row + t->n_rows; r++)
             if (hl_forward_row_failed(s->forward, r)) return hl_forward_check_row(s->forward, b, r, err);
         take_states(s, j, t);
+        if (!is_whole(t) && s->state_pool) {
+            hl_seq_set_state(&t->seq, s->state_out[t->first_row + t->n_rows - 1]);
+            hl_kv_block_ref(s->state_pool, t->seq.state);
+        }
         if (!is_whole(t)) break;
         hl_seq_truncate(&t->seq, 0);
         j->n_ended++;

@@ -25,6 +25,8 @@ enum {
     HL_MAX_DRAFT_ROWS = 32, /* of all sequences in one step */
     HL_TOP_CAP = 20,
     HL_ITL_BUCKETS = 256,
+    HL_MAX_PARTINGS = 4, /* checkpoints of one prompt that others wait for */
+    HL_KEPT_STATES = 16, /* room for checkpoints beyond what running sequences need */
 };
 #define HL_NO_ROW UINT32_MAX
 
@@ -67,11 +69,13 @@ typedef struct hl_spec_state {
 
 /* What one sequence puts into the step in hand, and what comes of it. */
 typedef struct hl_step_slot {
-    uint32_t n_rows;      /* 0: not in the batch */
-    uint32_t first_row;   /* in the batch */
-    uint32_t bad_row;     /* in the batch, of its own: no token can be chosen behind it; HL_NO_ROW: none */
-    bool     is_deferred; /* another prompt of this step computes what it needs */
-    bool     is_done;     /* nothing may follow what it emitted */
+    uint32_t n_rows;       /* 0: not in the batch */
+    uint32_t first_row;    /* in the batch */
+    uint32_t first_pos;    /* of the first row */
+    uint32_t bad_row;      /* in the batch, of its own: no token can be chosen behind it; HL_NO_ROW: none */
+    bool     reads_prompt; /* its rows are a chunk of a prompt */
+    bool     is_deferred;  /* another prompt of this step computes what it needs */
+    bool     is_done;      /* nothing may follow what it emitted */
     uint32_t first_out, n_out;
     uint32_t first_told, n_told; /* rows of the prompt whose logits say how likely its next token is */
     struct {
@@ -106,6 +110,8 @@ typedef struct hl_stream {
     hl_prefix_node *node;     /* of the last whole block that the prefix tree knows */
     uint32_t        n_cached; /* whole blocks that it knows */
     bool        gave_way; /* its blocks went back once: what is found again was counted, or is an answer's */
+    uint32_t    partings[HL_MAX_PARTINGS]; /* positions where other prompts leave this one; 0: none */
+    uint32_t    n_partings;
     hl_sampler *sampler;
 
     hl_spec_state draft;
@@ -117,6 +123,7 @@ struct hl_sched {
     hl_sched_params    p;    /* with defaults filled in */
     hl_memory_plan     plan; /* that was admitted; zeros: none yet */
     hl_kv_pool        *pool;
+    hl_kv_pool        *state_pool; /* the pool's; NULL: the model has no recurrent layers */
     hl_prefix_tree    *tree;
     hl_kv_disk        *disk; /* NULL: none */
     hl_forward        *forward;
@@ -126,10 +133,12 @@ struct hl_sched {
     size_t             logits_bytes, states_bytes;
     int32_t           *tokens, *pos; /* [n_rows_cap] the batch */
     hl_seq           **seqs;
-    uint32_t          *out_rows; /* [n_rows_cap]: of at most n_out_cap logits are wanted */
-    float             *states;   /* [n_rows_cap][n_embd] of texts to be embedded, committed on use */
-    hl_embed_job      *jobs;     /* in the order in which they go on; in the lock's inbox before */
-    hl_stream        **running;  /* [n_running_cap] the best first */
+    uint32_t          *state_out;      /* [n_rows_cap] states that the step makes, each with a reference */
+    uint32_t          *out_rows;       /* [n_rows_cap]: of at most n_out_cap logits are wanted */
+    float             *states;         /* [n_rows_cap][n_embd] of texts to be embedded, committed on use */
+    hl_embed_job      *jobs;           /* in the order in which they go on; in the lock's inbox before */
+    hl_stream        **running;        /* [n_running_cap] the best first */
+    uint32_t           n_running_most; /* n_running_cap, or as many as there are states for */
     uint32_t           n_running;
     hl_stream        **waiting; /* [n_waiting_cap + n_running_cap] */
     uint32_t           n_waiting;
@@ -212,6 +221,33 @@ void               hl_sched_preempt(hl_sched *s, hl_stream *st);
 void hl_sched_remove(hl_sched *s, hl_stream *st);
 void hl_sched_publish(hl_sched *s, hl_stream *st); /* make its whole blocks known to the prefix tree */
 static inline double hl_stream_service(const hl_stream *st) { return st->owner ? st->owner->n_rows : 0; }
+
+/* ---- sched_state.c: states of recurrent layers. All under kv_lock; without such layers they do nothing
+ * ---- */
+
+/* A free state, if need be of a checkpoint. False: there is none. */
+HL_MUST_CHECK bool hl_sched_state_get(hl_sched *s, uint32_t *ret_state);
+/* The state behind a row of the step is wanted. False: there is no free one. */
+HL_MUST_CHECK bool hl_sched_ask_state(hl_sched *s, uint32_t row);
+/* Those behind rows of a prompt, which are in the batch, that are worth a checkpoint. */
+void hl_sched_ask_checkpoints(hl_sched *s, const hl_stream *st);
+/* Others go on differently behind the first n tokens of this prompt. */
+void hl_sched_note_parting(hl_sched *s, hl_stream *st, uint32_t n);
+/* A prompt that is read, and is not past where this one parts from it, comes to a checkpoint there:
+ * worth waiting for. */
+HL_MUST_CHECK bool hl_sched_waits_for_state(hl_sched *s, const hl_stream *st);
+/* Of the step that was computed: the state behind the first n tokens, where the tree is to keep it.
+ * HL_NO_STATE: it is not. */
+uint32_t hl_sched_checkpoint_behind(const hl_sched *s, const hl_stream *st, uint32_t n);
+/* The sequence has the state behind this row of the step from now on. */
+void hl_sched_take_state(hl_sched *s, hl_stream *st, uint32_t row);
+void hl_sched_drop_states(hl_sched *s, uint32_t first_row,
+                          uint32_t n_rows); /* of rows, whoever has them else */
+
+uint32_t hl_sched_n_running_states(uint32_t n_running); /* that so many sequences and one text need */
+/* How many states there shall be; 0: the model has none.
+ * in     left_bytes  of memory for them */
+uint32_t hl_sched_plan_states(const hl_sched *s, uint64_t left_bytes);
 
 /* ---- sched_disk.c: blocks in files. All under kv_lock ---- */
 

@@ -89,7 +89,24 @@ void hl_sched_publish(hl_sched *s, hl_stream *st) {
         if (!n) return;
         st->node = n;
         st->n_cached++;
+        const uint32_t state = hl_sched_checkpoint_behind(s, st, st->n_cached * BLOCK);
+        if (state != HL_NO_STATE) hl_prefix_node_set_state(s->tree, n, state);
     }
+}
+
+/* The last block, of which there are fewer tokens, and the state behind it. */
+static void publish_rest(hl_sched *s, hl_stream *st) {
+    const uint32_t  rest = (uint32_t)st->seq.n_pos - st->n_cached * HL_KV_PAGE_TOKENS;
+    hl_prefix_node *n = st->node;
+    uint32_t        n_tokens = 0;
+    if (rest >= HL_KV_PAGE_TOKENS) return; /* whole blocks could not be published */
+    if (rest > 0)
+        n = hl_prefix_tree_add(s->tree, st->node, st->keys + st->n_cached * HL_KV_PAGE_TOKENS, rest, &st->seq,
+                               st->n_cached);
+    if (!s->state_pool || !n || st->seq.state == HL_NO_STATE) return;
+    (void)hl_prefix_node_keys(n, &n_tokens);
+    if (n_tokens == (rest > 0 ? rest : HL_KV_PAGE_TOKENS)) /* else the tree knows how it goes on */
+        hl_prefix_node_set_state(s->tree, n, st->seq.state);
 }
 
 /* Give all blocks back; the tree keeps what it can use again. */
@@ -97,10 +114,7 @@ static void give_up_blocks(hl_sched *s, hl_stream *st) {
     hl_seq_join(&st->seq, NULL);
     hl_sched_publish(s, st);
     hl_sched_save(s, st);
-    const uint32_t rest = (uint32_t)st->seq.n_pos - st->n_cached * HL_KV_PAGE_TOKENS;
-    if (rest > 0 && rest < HL_KV_PAGE_TOKENS)
-        (void)hl_prefix_tree_add(s->tree, st->node, st->keys + st->n_cached * HL_KV_PAGE_TOKENS, rest,
-                                 &st->seq, st->n_cached);
+    publish_rest(s, st);
     hl_seq_truncate(&st->seq, 0);
     if (st->draft.model_seq.blocks) hl_seq_truncate(&st->draft.model_seq, 0);
     st->node = hl_prefix_tree_root(s->tree);
@@ -226,6 +240,9 @@ static bool take_blocks(hl_sched *s, hl_stream *st) {
     const int32_t  n = hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), st->keys,
                                             hl_stream_most_cached(st), &st->seq, &st->node);
     st->n_cached = (uint32_t)n / HL_KV_PAGE_TOKENS;
+    if (s->state_pool)
+        hl_sched_note_parting(
+            s, st, (uint32_t)hl_prefix_tree_probe_tokens(s->tree, st->keys, (int32_t)st->n_ids - 1));
     const uint32_t room = hl_kv_pool_n_free(s->pool) + hl_prefix_tree_n_evictable(s->tree);
     const uint32_t spare = s->n_running; /* a block for each to grow */
     if (need - st->seq.n_blocks + spare <= room || s->n_running == 0) {
@@ -278,7 +295,7 @@ static void start(hl_sched *s, hl_stream *st) {
 }
 
 void hl_sched_admit(hl_sched *s) {
-    while (s->n_running < (uint32_t)s->p.n_running_cap) {
+    while (s->n_running < s->n_running_most) {
         const uint32_t i = find_next(s);
         if (i == s->n_waiting) return;
         hl_stream *st = s->waiting[i];

@@ -37,6 +37,7 @@ static void add_row(hl_sched *s, step *p, hl_seq *seq, int32_t pos, int32_t toke
     s->tokens[row] = token;
     s->pos[row] = pos;
     s->seqs[row] = seq;
+    if (s->state_pool) s->state_out[row] = HL_NO_STATE;
 }
 
 /* The last row's logits are wanted. */
@@ -48,6 +49,16 @@ static void want_logits(hl_sched *s, step *p) {
 static void end_running(hl_sched *s, hl_stream *st, hl_end end, hl_status status, const hl_err *err) {
     hl_sched_remove(s, st);
     hl_stream_end(s, st, end, status, err);
+}
+
+/* There are as many as running sequences need, unless something is wrong with the plan: wait for another
+ * step. */
+static bool without_state(hl_sched *s, hl_stream *st) {
+    if (s->n_running > 1)
+        hl_sched_preempt(s, st);
+    else
+        end_running(s, st, HL_END_LENGTH, HL_OK, NULL);
+    return false;
 }
 
 /* A generating stream: its newest token and drafts. False: it is not running any more. */
@@ -65,9 +76,16 @@ static bool add_generating(hl_sched *s, step *p, hl_stream *st) {
     }
     st->step.first_out = p->b.n_out;
     st->step.first_row = p->b.n_rows;
+    st->step.first_pos = (uint32_t)st->seq.n_pos;
     for (uint32_t i = 0; i <= spec->n_verified; i++) {
         add_row(s, p, &st->seq, st->seq.n_pos + (int32_t)i,
                 i == 0 ? st->ids[st->n_ids - 1] : spec->tokens[i - 1]);
+        if (!hl_sched_ask_state(s, p->b.n_rows - 1)) {
+            p->b.n_rows--;
+            if (i == 0) return without_state(s, st);
+            spec->n_verified = i - 1;
+            break;
+        }
         want_logits(s, p);
     }
     st->step.n_out = st->step.n_rows = 1 + spec->n_verified;
@@ -124,8 +142,11 @@ static void add_prompt(hl_sched *s, step *p, hl_stream *st) {
     if (n > most) n = most;
     if (n == 0 || (n == left && p->b.n_out == s->n_out_cap)) return;
     if (!hl_sched_reserve(s, st, st->seq.n_pos + (int32_t)n)) return;
+    uint32_t state = HL_NO_STATE;
+    if (s->state_pool && !hl_sched_state_get(s, &state)) return;
     st->step.first_row = p->b.n_rows;
     st->step.first_told = p->b.n_out;
+    st->step.first_pos = (uint32_t)st->seq.n_pos;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t pos = (uint32_t)st->seq.n_pos + i;
         add_row(s, p, &st->seq, (int32_t)pos, st->ids[pos]);
@@ -133,7 +154,10 @@ static void add_prompt(hl_sched *s, step *p, hl_stream *st) {
         want_logits(s, p);
         st->step.n_told++;
     }
+    if (s->state_pool) s->state_out[p->b.n_rows - 1] = state;
     st->step.n_rows = n;
+    st->step.reads_prompt = true;
+    hl_sched_ask_checkpoints(s, st);
     p->n_prompt_rows += n;
     if (n < left) return;
     st->step.first_out = p->b.n_out;
@@ -159,7 +183,8 @@ static hl_stream *find_prompt(hl_sched *s) {
 }
 
 /* Whether a prompt of this step computes a block that this one needs next: then it waits for it. */
-static bool is_computed_by_another(const hl_sched *s, const hl_stream *st) {
+static bool is_computed_by_another(hl_sched *s, const hl_stream *st) {
+    if (s->state_pool) return hl_sched_waits_for_state(s, st);
     const uint32_t begin = (uint32_t)st->seq.n_pos, end = begin + HL_KV_PAGE_TOKENS;
     if (end >= st->n_ids) return false;
     for (uint32_t i = 0; i < s->n_running; i++) {
@@ -180,11 +205,15 @@ static uint32_t prompt_rows_cap(const hl_sched *s, const step *p) {
 }
 
 static void compose(hl_sched *s, step *p) {
-    p->b = (hl_batch){.tokens = s->tokens, .pos = s->pos, .seqs = s->seqs, .out_rows = s->out_rows};
+    p->b = (hl_batch){.tokens = s->tokens,
+                      .pos = s->pos,
+                      .seqs = s->seqs,
+                      .out_rows = s->out_rows,
+                      .state_out = s->state_out};
     for (uint32_t i = 0; i < s->n_running; i++) {
         hl_stream *st = s->running[i];
         st->step.n_rows = st->step.n_out = st->step.n_emitted = st->step.n_told = 0;
-        st->step.is_deferred = st->step.is_done = false;
+        st->step.is_deferred = st->step.is_done = st->step.reads_prompt = false;
         st->step.bad_row = HL_NO_ROW;
     }
     for (uint32_t i = 0; i < s->n_running;) {
@@ -328,6 +357,7 @@ static void advance(hl_sched *s, hl_stream *st, const hl_batch *b, int64_t now) 
     hl_seq *accepted = spec->accepted_branch < 0 ? NULL : &st->step.branches[spec->accepted_branch].seq;
     if (st->owner) st->owner->n_rows += st->step.n_rows - n_drafted + hl_spec_n_verified(spec);
     hl_seq_join(&st->seq, accepted);
+    hl_sched_take_state(s, st, st->step.first_row + st->step.n_rows - n_drafted + n_accepted - 1);
     st->seq.n_pos += (int32_t)(st->step.n_rows - n_drafted + n_accepted);
     if (n_drafted > 0 || accepted) hl_seq_truncate(&st->seq, st->seq.n_pos);
     st->usage.accepted_tokens += (int32_t)n_accepted;
@@ -397,6 +427,9 @@ void hl_sched_note_state(hl_sched *s) {
     t->n_running = (int32_t)s->n_running;
     t->n_waiting = (int32_t)s->n_queued;
     t->kv_used_bytes = block * (hl_kv_pool_n_blocks(s->pool) - hl_kv_pool_n_free(s->pool));
+    if (s->state_pool)
+        t->kv_used_bytes += (uint64_t)hl_kv_pool_block_bytes(s->state_pool) *
+                            (hl_kv_pool_n_blocks(s->state_pool) - hl_kv_pool_n_free(s->state_pool));
     t->kv_shared_bytes = block * hl_prefix_tree_n_blocks(s->tree);
     (void)pthread_mutex_unlock(&s->lock);
 }
@@ -475,5 +508,6 @@ void hl_sched_step(hl_sched *s) {
         follow_clock(s, &p, t1 - p.began_ns);
         if (p.n_prompt_rows == 0) hl_pass_cost_update(&s->pass_cost, p.b.n_rows, p.forward_ns);
     }
+    hl_sched_drop_states(s, 0, p.b.n_rows);
     note_step(s, &p, hl_clock_ns() - p.began_ns);
 }

@@ -61,6 +61,11 @@ hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n
     if (draft->engine != target->engine)
         return hl_fail(err, HL_E_ARG, "draft model: opened with another engine");
     if (!draft->layers) return hl_fail(err, HL_E_ARG, "draft model: opened for its vocabulary only");
+    if (hl_forward_state_bytes(draft) > 0)
+        return hl_fail(
+            err, HL_E_UNSUPPORTED,
+            "draft model: architecture '%s' has recurrent layers, which cannot take refused drafts back",
+            draft->arch->name);
     hl_status status = check_vocabulary(draft, target, err);
     if (status != HL_OK) return status;
     const hl_hparams *hp = &draft->hp;
@@ -71,7 +76,7 @@ hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n
     d->n_seqs = n_seqs;
     d->n_ctx = n_ctx;
     d->n_vocab = (int32_t)target->hp.n_vocab;
-    status = hl_forward_kv_new(draft, HL_KV_CACHE_F16, n_blocks_for(n_seqs, n_ctx), &d->pool, err);
+    status = hl_forward_kv_new(draft, HL_KV_CACHE_F16, n_blocks_for(n_seqs, n_ctx), 0, &d->pool, err);
     if (status == HL_OK) status = hl_forward_new(draft, ROWS, n_ctx, &d->forward, err);
     d->logits = hl_new_aligned((size_t)n_seqs * hp->n_vocab, sizeof *d->logits);
     d->out_rows = hl_new(n_seqs, sizeof *d->out_rows);
