@@ -235,6 +235,7 @@ static hl_status count_prompt(hl_completion *c, const json_t *messages, size_t n
     const hl_status status = hl_str_check(&c->messages, "messages", err);
     if (status != HL_OK) return status;
     c->request.messages_json = hl_str_text(&c->messages);
+    if (!c->tokenizer) c->wants_tokens = false; /* there are no ids that anybody here could read */
     if (!c->wants_tokens) return hl_runner_count(hl_resident_runner(c->resident), &c->request, ret, err);
     c->prompt_ids.n = 0;
     const hl_status encoded =
@@ -370,7 +371,9 @@ hl_status hl_completion_start(hl_completion *c, size_t n, hl_err *err) {
         }
         if (i > 0 && r.sampling.seed >= 0) r.sampling.seed += (int64_t)i; /* n different answers */
         status = hl_runner_submit(runner, &r, &c->choices[i].generation, err);
-        if (status == HL_E_FULL && hl_runner_count(runner, &r, &c->x->overflow_tokens, NULL) == HL_OK)
+        /* a grammar may be too large, too */
+        if (status == HL_E_FULL && hl_runner_count(runner, &r, &c->x->overflow_tokens, NULL) == HL_OK &&
+            c->x->overflow_tokens >= r.n_ctx)
             c->x->overflow_ctx = r.n_ctx;
     }
     if (status == HL_OK) (void)__atomic_fetch_add(&c->x->server->counts.completions, n, __ATOMIC_RELAXED);

@@ -66,7 +66,7 @@ static hl_status check_record(const char *json, hl_err *err) {
     if (status == HL_OK)
         status = make_upstreams(o, json_object_get(o, "engine") ? "http://127.0.0.1:1" : NULL, "m", &place,
                                 &u, err);
-    if (status == HL_E_NOT_FOUND) status = HL_OK; /* a key that is not there yet */
+    if (status == HL_E_IO) status = HL_OK; /* a key that is not there yet */
     hl_upstreams_free(u);
     json_decref(o);
     return status;

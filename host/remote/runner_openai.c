@@ -18,7 +18,13 @@
 #include "host/remote/asking.h"
 #include "host/remote/openai_request.h"
 
-enum { MAX_REFUSAL_BYTES = 1 << 20, MAX_URL_BYTES = 2048, UNKNOWN_CTX = 1 << 30, MOST_WAIT_MS = 10000 };
+enum {
+    HL_WORDS_BYTES = 500,
+    MAX_REFUSAL_BYTES = 1 << 20,
+    MAX_URL_BYTES = 2048,
+    UNKNOWN_CTX = 1 << 30,
+    MOST_WAIT_MS = 10000
+};
 
 typedef struct remote {
     hl_askings         askings; /* first */
@@ -28,15 +34,16 @@ typedef struct remote {
 
 /* What an answer's thread knows beside hl_asking; made when it is asked. */
 typedef struct stream {
-    const char  *path;
-    hl_http_head head;
-    int64_t      heard_ns; /* when something came last; 0: nothing of this attempt yet */
-    int64_t      asked_ns; /* when this attempt began */
-    bool         is_stalled;
-    bool         has_reason; /* a choice said why it ended */
-    bool         is_whole;   /* the answer is one JSON text, no stream */
-    int64_t      call;       /* index of the tool call that is open; -1: none is */
-    hl_str       whole;
+    const hl_upstream *upstream; /* that is asked */
+    const char        *path;
+    hl_http_head       head;
+    int64_t            heard_ns; /* when something came last; 0: nothing of this attempt yet */
+    int64_t            asked_ns; /* when this attempt began */
+    bool               is_stalled;
+    bool               has_reason; /* a choice said why it ended */
+    bool               is_whole;   /* the answer is one JSON text, no stream */
+    int64_t            call;       /* index of the tool call that is open; -1: none is */
+    hl_str             whole;
 } stream;
 
 static remote *remote_of(const hl_asking *a) { return a->all->engine; }
@@ -57,11 +64,28 @@ static const char *find_words(const json_t *answer) {
     return words ? words : hl_json_text(answer, "detail");
 }
 
-/* A server may repeat the key that it was shown. */
+static void hide(const char *secret, char *text) {
+    enum { LEAST_BYTES = 4 }; /* shorter ones are no secrets, and stand everywhere */
+    const size_t n = secret ? strlen(secret) : 0;
+    for (char *at = text; n >= LEAST_BYTES && (at = strstr(at, secret)) != NULL;) memset(at, '*', n);
+}
+
+/* A server may repeat what it was shown: the key, and values of headers. */
+static void hide_secrets(const hl_upstream *s, char *text) {
+    hide(s->key, text);
+    for (size_t i = 0; i < s->n_headers; i++) hide(strchr(s->headers[i], ':') + 2, text);
+}
+
 static void hide_key(const hl_upstream *s, hl_err *err) {
-    const size_t n = s->key ? strlen(s->key) : 0;
-    char        *at = err ? err->text : NULL;
-    while (n > 0 && at && (at = strstr(at, s->key))) memset(at, '*', n);
+    if (err) hide_secrets(s, err->text);
+}
+
+/* What a server says, without secrets, and only then cut. */
+static void copy_words(const hl_upstream *s, const char *words, char *ret, size_t cap) {
+    char *copy = words ? hl_strdup(words) : NULL;
+    if (copy) hide_secrets(s, copy);
+    (void)snprintf(ret, cap, "%s%s", copy ? ": " : "", copy ? copy : "");
+    hl_free(copy);
 }
 
 static hl_status status_of(int code, const char *words) {
@@ -77,16 +101,16 @@ static hl_status fail_refused(const hl_upstream *s, const hl_str *body, int code
     json_t     *json = NULL;
     const char *words = NULL;
     if (hl_json_parse_any(hl_str_view(body), "answer", &json, NULL) == HL_OK) words = find_words(json);
+    char      said[HL_WORDS_BYTES];
     hl_status status = status_of(code, words);
+    copy_words(s, words, said, sizeof said);
     if (code >= 300 && code < 400)
         status =
             hl_fail(err, HL_E_NET, "%s sends us elsewhere (status %d), which is not followed", s->url, code);
     else if (status == HL_E_AUTH) /* the asker's own key is not meant */
-        status = hl_fail(err, HL_E_NET, "%s refuses our key (status %d)%s%.300s", s->url, code,
-                         words ? ": " : "", words ? words : "");
+        status = hl_fail(err, HL_E_NET, "%s refuses our key (status %d)%s", s->url, code, said);
     else
-        (void)hl_fail(err, status, "%s answers with status %d%s%.500s", s->url, code, words ? ": " : "",
-                      words ? words : "");
+        (void)hl_fail(err, status, "%s answers with status %d%s", s->url, code, said);
     json_decref(json);
     return status;
 }
@@ -99,7 +123,9 @@ static bool is_worth_another(hl_status status, int code) {
 /* ---- What comes back ---- */
 
 static bool fail_stream(hl_asking *a, hl_status status, const char *words) {
-    a->status = hl_fail(&a->err, status, "the remote model's server says: %.500s", words);
+    char said[HL_WORDS_BYTES];
+    copy_words(((stream *)a->data)->upstream, words, said, sizeof said);
+    a->status = hl_fail(&a->err, status, "the remote model's server says%s", said);
     a->has_ended = true;
     return false;
 }
@@ -301,6 +327,7 @@ static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_w
     hl_str_add_char(&body.text, ',');
     hl_str_add_view(&body.text, hl_str_view(&a->request.text));
     hl_status status = hl_str_check(&body.text, "request", err);
+    s->upstream = up;
     s->heard_ns = 0;
     s->asked_ns = hl_clock_ns();
     s->is_stalled = s->has_reason = s->is_whole = false;
@@ -321,6 +348,11 @@ static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_w
                                .user = a,
                                .head = &s->head};
     if (status == HL_OK) status = hl_http_ask(&call, &refusal, &code, err);
+    if (!a->has_ended && (s->whole.failed || a->line.failed)) {
+        status = a->status =
+            hl_fail(&a->err, HL_E_NET, "%s: more of an answer than we take, or no memory for it", up->url);
+        a->has_ended = true;
+    }
     if (s->is_stalled && !a->has_ended)
         status = hl_fail(
             err, HL_E_NET, "%s: nothing came for %lld s", up->url,

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/clock.h"
 #include "core/base/config.h"
@@ -68,6 +69,7 @@ static hl_status read_key_file(const char *path, char **ret, hl_err *err) {
     char     *text = NULL;
     size_t    n = 0;
     hl_status status = hl_file_read(path, 4096, &text, &n, err);
+    if (status == HL_E_NOT_FOUND) status = HL_E_IO; /* the model is there */
     if (status != HL_OK) return hl_fail_within(err, status, "remote model: key_file");
     const hl_view key = hl_view_trim((hl_view){text, n});
     *ret = hl_strndup(key.ptr, key.len);
@@ -95,7 +97,7 @@ static hl_status read_key(const json_t *o, char *const *envp, hl_upstream *u, hl
     if (status == HL_OK && name) {
         const char *key = hl_env_get(envp, name);
         status = key ? copy_text(key, &u->key, err)
-                     : hl_fail(err, HL_E_NOT_FOUND,
+                     : hl_fail(err, HL_E_IO,
                                "remote model: the variable %.100s, which holds its key, is not set", name);
     } else if (status == HL_OK && path) {
         status = read_key_file(path, &u->key, err);
@@ -112,6 +114,29 @@ static bool is_header_text(const char *text) {
     return true;
 }
 
+/* Those that would be kept in clear, and those that are not ours to set. */
+static bool is_refused_header(const char *name) {
+    static const char *const names[] = {
+        "authorization",  "proxy-authorization", "x-api-key",         "api-key",    "cookie", "host",
+        "content-length", "content-type",        "transfer-encoding", "connection", "expect", "upgrade"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcasecmp(name, names[i]) == 0) return true;
+    return false;
+}
+
+/* Every field is one that we know: a misspelled key would be asked without. */
+static hl_status check_fields(const json_t *o, const char *const *known, hl_err *err) {
+    const char *name = NULL;
+    json_t     *value = NULL;
+    json_object_foreach((json_t *)(uintptr_t)o, name, value) {
+        size_t i = 0;
+        while (known[i] && strcmp(known[i], name) != 0) i++;
+        if (!known[i])
+            return hl_fail(err, HL_E_FORMAT, "remote model: '%.100s' is no field of its record", name);
+    }
+    return HL_OK;
+}
+
 static hl_status read_headers(const json_t *o, hl_upstream *u, hl_err *err) {
     const json_t *headers = json_object_get(o, "headers"), *value = NULL;
     const char   *name = NULL;
@@ -121,6 +146,10 @@ static hl_status read_headers(const json_t *o, hl_upstream *u, hl_err *err) {
                        (int)HL_MOST_HEADERS);
     json_object_foreach((json_t *)(uintptr_t)headers, name, value) {
         hl_str line;
+        if (is_refused_header(name))
+            return hl_fail(err, HL_E_FORMAT,
+                           "remote model: headers.%.100s is not taken: keys go into key_env or key_file",
+                           name);
         if (!*name || !json_is_string(value) || strpbrk(name, ": \t") || !is_header_text(name) ||
             !is_header_text(json_string_value(value)))
             return hl_fail(err, HL_E_FORMAT, "remote model: headers.%.100s is no header", name);
@@ -137,8 +166,11 @@ static hl_status read_headers(const json_t *o, hl_upstream *u, hl_err *err) {
 }
 
 static hl_status read_upstream(const json_t *o, char *const *envp, hl_upstream *u, hl_err *err) {
+    static const char *const fields[] = {"url",      "model",   "key",     "key_env",
+                                         "key_file", "ca_file", "headers", NULL};
     if (!json_is_object(o)) return hl_fail(err, HL_E_FORMAT, "remote model: an upstream is not an object");
-    hl_status status = read_text(o, "url", &u->url, err);
+    hl_status status = check_fields(o, fields, err);
+    if (status == HL_OK) status = read_text(o, "url", &u->url, err);
     if (status == HL_OK && !u->url)
         status = hl_fail(err, HL_E_FORMAT, "remote model: an upstream has no url");
     if (status == HL_OK) status = check_url(u->url, err);
@@ -171,7 +203,11 @@ static hl_status read_record(const json_t *o, char *const *envp, hl_upstreams *u
     if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > HL_MOST_UPSTREAMS)
         return hl_fail(err, HL_E_FORMAT, "remote model: upstreams is no list of 1 to %d servers",
                        (int)HL_MOST_UPSTREAMS);
-    hl_status status = read_number(o, "context_length", 1, INT32_MAX, 0, &n_ctx, err);
+    static const char *const fields[] = {"upstreams",      "engine",     "model",
+                                         "context_length", "connect_ms", "first_token_ms",
+                                         "idle_ms",        "attempts",   NULL};
+    hl_status                status = check_fields(o, fields, err);
+    if (status == HL_OK) status = read_number(o, "context_length", 1, INT32_MAX, 0, &n_ctx, err);
     if (status == HL_OK) status = read_number(o, "connect_ms", 1, DAY_MS, 5000, &u->connect_ms, err);
     if (status == HL_OK)
         status = read_number(o, "first_token_ms", 1, DAY_MS, 600000, &u->first_token_ms, err);

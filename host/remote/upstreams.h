@@ -53,7 +53,7 @@ typedef struct hl_upstreams {
  * in     envp    where a key's variable is looked up
  *        events  may be NULL; else it must outlive what is made
  * fails  HL_E_FORMAT  with the field that is wrong, and what is expected
- *        HL_E_NOT_FOUND  a key's variable or file is not there
+ *        HL_E_IO      a key's variable or file is not there
  *        HL_E_NOMEM
  * owns   hl_upstreams_free() */
 HL_MUST_CHECK hl_status hl_upstreams_new(const char *json, char *const *envp, const hl_events *events,

@@ -479,6 +479,8 @@ hl_status hl_api_count_tokens(hl_exchange *x, hl_err *err) {
     hl_status      status = open_completion(x, &c, err);
     const int32_t  n = status == HL_E_FULL ? x->overflow_tokens : status == HL_OK ? c->prompt_tokens : 0;
     if (status != HL_OK && status != HL_E_FULL) return status;
+    if (n == 0)
+        return hl_fail(err, HL_E_UNSUPPORTED, "a remote model does not count tokens before it answers");
     hl_json_open(&x->out, NULL, '{');
     hl_json_add_int(&x->out, "input_tokens", n);
     hl_json_close(&x->out, '}');

@@ -140,6 +140,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_refuses(self, body, n):
         self.error(401, "no such key: " + self.headers.get("Authorization", "none"))
 
+    def do_refuses_late(self, body, n):  # the key stands where words are cut
+        self.error(400, "p" * 470 + self.headers.get("Authorization", "none") + self.headers.get("X-Team", ""))
+
     def do_too_long(self, body, n):
         self.error(400, "This model's maximum context length is 10 tokens")
 

@@ -184,3 +184,10 @@ def test_answers_to_random_schemas_are_what_they_ask_for(serve):  # noqa: F811
             ended += 1
             check(got["message"]["content"], schema)
     assert ended > 40
+
+
+def test_a_format_that_is_too_large_is_no_long_prompt(serve):
+    s = serve()
+    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "string", "pattern": "^a{100000}$"}}}
+    error = s.json("POST", "/v1/chat/completions", {"model": "tiny", "messages": [{"role": "user", "content": "x"}], "response_format": schema}, status=400)["error"]
+    assert error["code"] != "context_length_exceeded" and "states" in error["message"]

@@ -216,6 +216,9 @@ def test_a_key_is_sent_and_never_shown(cli, stub):
     for shown in (done.stderr, cli.ok("show", "keyed"), cli.ok("show", "keyed", "--json"), cli.ok("show", "keyed", "--modelfile")):
         assert "sk-very-secret" not in shown
     assert not any(b"sk-very-secret" in p.read_bytes() for p in cli.home.rglob("*") if p.is_file())
+    cli.ok("create", "late", "--from", record(cli, upstreams=[{"url": stub.url, "model": "refuses-late", "key_file": str(cli.folder / "key"), "headers": {"X-Team": "team-secret"}}]))
+    done = cli("run", "--local", "late", "Hi")
+    assert "pppp" in done.stderr and "sk-" not in done.stderr and "team-s" not in done.stderr
     done = cli("run", "--local", "refused", "Hi")
     assert "the variable A_KEY, which holds its key, is not set" in done.stderr
 
@@ -259,6 +262,8 @@ def test_the_server_answers_for_it_in_every_dialect(cli, stub, server):
     s = server()
     chat = {"model": "good", "messages": [{"role": "user", "content": "Hi"}], "stream": False}
     assert s.json("POST", "/api/chat", chat)["message"]["content"] == "Hello wörld"
+    assert s.json("POST", "/api/generate", {"model": "good", "prompt": "Hi", "stream": False})["response"] == "Hello wörld"
+    assert "does not count" in s.json("POST", "/v1/messages/count_tokens", chat, status=400)["error"]["message"]
     got = s.json("POST", "/v1/chat/completions", chat)
     assert got["choices"][0]["message"]["content"] == "Hello wörld"
     assert (got["usage"]["prompt_tokens"], got["usage"]["completion_tokens"], got["usage"]["prompt_tokens_details"]["cached_tokens"]) == (11, 3, 4)

@@ -248,7 +248,7 @@ static void open_pass(setup *s, int32_t bits, uint32_t group, uint32_t n_experts
     s->e = new_engine(1, "scalar", bits);
     if (hl_model_open(s->e, &p, 1, NULL, &s->m, &err) != HL_OK) fail_msg("%s", err.text);
     (void)unlink(path);
-    const hl_kv_shape kv = {HL_KV_CACHE_F16, 2, 2, 16, NULL};
+    const hl_kv_shape kv = {HL_KV_CACHE_F16, 2, 2, 16, NULL, 0};
     assert_int_equal(hl_kv_pool_new(&hl_kv_host_ops, &kv, 4, &s->pool, &err), HL_OK);
     assert_int_equal(hl_seq_init(&s->seq, s->pool, 4 * HL_KV_PAGE_TOKENS, &err), HL_OK);
     assert_true(hl_seq_reserve(&s->seq, N_CTX));

@@ -17,7 +17,7 @@
 
 enum { BLOCK = HL_KV_PAGE_TOKENS, N_BLOCKS = 24, N_CTX = 8 * BLOCK };
 
-static const hl_kv_shape shape = {HL_KV_CACHE_F32, 1, 1, 4, NULL};
+static const hl_kv_shape shape = {HL_KV_CACHE_F32, 1, 1, 4, NULL, 0};
 
 typedef struct setup {
     hl_kv_pool     *pool;
