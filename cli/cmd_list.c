@@ -58,17 +58,20 @@ static void print_table(const hl_app *app, const hl_store_list *list) {
 
 /* Keep those that their registries have another version of. *ret_kept: what list->entries is then, to be
  * freed. */
-static hl_status keep_outdated(const hl_app *app, hl_host *host, bool insecure, hl_store_list *list,
-                               hl_store_entry **ret_kept, hl_err *err) {
+static hl_status keep_outdated(const hl_app *app, hl_host *host, hl_store *store, bool insecure,
+                               hl_store_list *list, hl_store_entry **ret_kept, hl_err *err) {
     hl_store_entry *kept = hl_new(list->n ? list->n : 1, sizeof *kept);
     size_t          n = 0;
     hl_status       status = HL_OK;
     if (!kept) return hl_fail(err, HL_E_NOMEM, "list: no memory");
     for (size_t i = 0; i < list->n && status == HL_OK; i++) {
-        const hl_pull_options options = {.dry_run = true, .insecure = insecure};
-        hl_pulled             result = {0};
-        hl_err                why = {0};
-        const hl_status       one = hl_host_pull(host, list->entries[i].text, &options, &result, &why);
+        char from[HL_ORIGIN_BYTES];
+        if (!hl_store_origin(store, list->entries[i].text, from)) continue; /* made here */
+        const hl_pull_options options = {
+            .dry_run = true, .insecure = insecure, .store_as = list->entries[i].text};
+        hl_pulled       result = {0};
+        hl_err          why = {0};
+        const hl_status one = hl_host_pull(host, from, &options, &result, &why);
         if (one == HL_E_CANCEL || one == HL_E_UNSUPPORTED)
             status = hl_fail(err, one, "%s", why.text);
         else if (one != HL_OK)
@@ -90,7 +93,7 @@ hl_status hl_cmd_list(hl_app *app, const hl_args *args, hl_err *err) {
     if (status == HL_OK) status = hl_host_store(host, &store, err);
     if (status == HL_OK) status = hl_store_list_models(store, hl_args_at(args, 0), &list, err);
     if (status == HL_OK && hl_args_has(args, "outdated"))
-        status = keep_outdated(app, host, hl_args_has(args, "insecure"), list, &kept, err);
+        status = keep_outdated(app, host, store, hl_args_has(args, "insecure"), list, &kept, err);
     if (status != HL_OK) goto out;
     if (hl_args_has(args, "json")) {
         status = print_json(app, list, err);

@@ -97,15 +97,23 @@ static hl_status note_failure(pulling *p, hl_status status, size_t n, const hl_e
 static hl_status pull_all(pulling *p, hl_err *err) {
     hl_store      *store = NULL;
     hl_store_list *list = NULL;
+    size_t         n_asked = 0;
     hl_status      status = hl_host_store(p->host, &store, err);
     if (status == HL_OK) status = hl_store_list_models(store, NULL, &list, err);
     for (size_t i = 0; status == HL_OK && i < list->n; i++) {
-        hl_err why = {0};
-        if (hl_store_is_pinned(store, list->entries[i].text))
-            hl_app_note(p->app, "note: '%s' is pinned", list->entries[i].text);
+        const char *name = list->entries[i].text;
+        char        from[HL_ORIGIN_BYTES];
+        hl_err      why = {0};
+        if (!hl_store_origin(store, name, from)) continue; /* made here: nobody else is asked for it */
+        n_asked++;
+        p->options.store_as = name;
+        if (hl_store_is_pinned(store, name))
+            hl_app_note(p->app, "note: '%s' is pinned", name);
         else
-            status = note_failure(p, pull_one(p, list->entries[i].text, &why), 2, &why, err);
+            status = note_failure(p, pull_one(p, from, &why), 2, &why, err);
     }
+    p->options.store_as = NULL;
+    if (status == HL_OK && n_asked == 0) hl_app_note(p->app, "note: no model here was pulled");
     hl_store_list_free(list);
     return status;
 }

@@ -99,6 +99,7 @@ hl_status hl_store_put_model(const hl_blob_layers *l, hl_view config, hl_name *n
     /* a name that differs only in case is this name */
     if (status == HL_OK && hl_store_find_exact(l->s, name, &on_disk, &ignored) == HL_OK) *name = on_disk.name;
     if (status == HL_OK) status = hl_store_put_manifest(l->s, name, hl_str_view(&text), err);
+    if (status == HL_OK) hl_store_note_origin(l->s, name, NULL); /* made here */
     for (size_t i = 0; i < l->n && status == HL_OK; i++) hl_own_settle(l->s, l->v[i].digest);
     hl_str_done(&text);
     return status;

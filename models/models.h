@@ -325,6 +325,9 @@ HL_MUST_CHECK hl_status hl_store_remove(hl_store *s, const char *text, hl_remove
  * fails  HL_E_NOT_FOUND  no such model, or no version before is kept; HL_E_IO, HL_E_BUSY
  * out    ret_name  NULL is allowed */
 HL_MUST_CHECK hl_status hl_store_go_back(hl_store *s, const char *text, hl_name *ret_name, hl_err *err);
+enum { HL_ORIGIN_BYTES = 2048 };
+/* What was asked for when this model was pulled. False: it was not. */
+bool hl_store_origin(hl_store *s, const char *text, char ret[HL_ORIGIN_BYTES]);
 /* A pinned model is left alone by hl_store_pull(). */
 HL_MUST_CHECK hl_status hl_store_pin(hl_store *s, const char *text, bool is_on, hl_err *err);
 bool                    hl_store_is_pinned(hl_store *s, const char *text);

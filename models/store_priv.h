@@ -215,6 +215,8 @@ HL_MUST_CHECK hl_status hl_store_commit_blob(hl_store *s, hl_import_file *src, h
 /* ---- versions.c; under the lock ---- */
 void hl_store_before_folder(const hl_store *s, char ret[PATH_MAX]);
 /* The manifest of a name becomes that of its version before. There may be none. */
+/* Where a pulled model came from; NULL: it is another one now. */
+void                    hl_store_note_origin(hl_store *s, const hl_name *name, const char *from);
 HL_MUST_CHECK hl_status hl_store_keep_before(hl_store *s, const hl_name *name, hl_err *err);
 /* The name is gone: so is what was kept for it. */
 void hl_store_forget_versions(hl_store *s, const hl_name *name);

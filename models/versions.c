@@ -4,7 +4,8 @@
  *
  * When a pull gives a name another manifest, the old one is kept in a folder of the same shape beside the
  * manifests, and with it the blobs that it names; most versions share their weights. One step back is a swap
- * of the two. A pinned name is a file in a third such folder; pull leaves it alone.
+ * of the two. A pinned name is a file in a third such folder; pull leaves it alone. A fourth says where what
+ * was pulled came from.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,6 +19,7 @@
 
 #define BEFORE ".hyperlama-before"
 #define PINNED ".hyperlama-pinned"
+#define ORIGIN ".hyperlama-origin"
 
 static void version_path(const hl_store *s, const char *folder, const hl_name *name, char ret[PATH_MAX]) {
     (void)snprintf(ret, PATH_MAX, "%s/%s/%s/%s/%s/%s", s->models_path, folder, name->host, name->space,
@@ -49,14 +51,23 @@ hl_status hl_store_keep_before(hl_store *s, const hl_name *name, hl_err *err) {
 }
 
 void hl_store_forget_versions(hl_store *s, const hl_name *name) {
-    static const char *const folders[] = {BEFORE, PINNED};
+    static const char *const folders[] = {BEFORE, PINNED, ORIGIN};
     char                     path[PATH_MAX], dir[PATH_MAX];
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         version_path(s, folders[i], name, path);
         if (unlink(path) != 0) continue;
         for (int level = 0; level < 3 && hl_path_dir(path, dir, sizeof dir) && rmdir(dir) == 0; level++)
             memcpy(path, dir, sizeof path);
     }
+}
+
+void hl_store_note_origin(hl_store *s, const hl_name *name, const char *from) {
+    char path[PATH_MAX];
+    version_path(s, ORIGIN, name, path);
+    if (from ? write_file(path, hl_view_of(from), NULL) == HL_OK : unlink(path) == 0) return;
+    if (from)
+        hl_event(s->events, HL_LOG_WARN, "models", "origin-not-kept",
+                 "path=\"%s\" effect=\"pull --all passes over it\"", path);
 }
 
 static bool has_pin(const hl_store *s, const hl_name *name) {
@@ -106,6 +117,25 @@ bool hl_store_is_pinned(hl_store *s, const char *text) {
         hl_store_find_exact(s, &name, &on_disk, &ignored) == HL_OK && has_pin(s, &on_disk.name);
     (void)pthread_mutex_unlock(&s->mutex);
     return is_pinned;
+}
+
+bool hl_store_origin(hl_store *s, const char *text, char ret[HL_ORIGIN_BYTES]) {
+    hl_name      name;
+    hl_disk_name on_disk;
+    hl_err       ignored;
+    char         path[PATH_MAX];
+    char        *from = NULL;
+    size_t       n = 0;
+    if (hl_name_parse(text, &name, NULL) != HL_OK) return false;
+    (void)pthread_mutex_lock(&s->mutex);
+    const bool is_there = hl_store_find_exact(s, &name, &on_disk, &ignored) == HL_OK;
+    (void)pthread_mutex_unlock(&s->mutex);
+    if (!is_there) return false;
+    version_path(s, ORIGIN, &on_disk.name, path);
+    if (hl_file_read(path, HL_ORIGIN_BYTES - 1, &from, &n, NULL) != HL_OK) return false;
+    (void)snprintf(ret, HL_ORIGIN_BYTES, "%s", from);
+    hl_free(from);
+    return n > 0;
 }
 
 static hl_status swap(hl_store *s, const hl_name *name, hl_err *err) {

@@ -22,7 +22,7 @@ enum {
     HL_WORDS_BYTES = 500,
     MAX_REFUSAL_BYTES = 1 << 20,
     MAX_URL_BYTES = 2048,
-    UNKNOWN_CTX = 1 << 30,
+    UNKNOWN_CTX = 1 << 24,
     MOST_WAIT_MS = 10000
 };
 

@@ -158,8 +158,7 @@ static hl_status fail_ended(const hl_engine_process *p, const hl_launch *l, hl_e
     char said[400];
     read_last_line(l->log_path, said, sizeof said);
     if (p->code == EXIT_NOT_STARTED && strstr(said, strerror(ENOENT)))
-        return hl_fail(err, HL_E_NOT_FOUND, "engine '%s': its program is not installed: %s", l->profile->name,
-                       said);
+        return hl_fail(err, HL_E_IO, "engine '%s': its program is not in PATH: %s", l->profile->name, said);
     return hl_fail(err, HL_E_NET, "engine '%s' ended with %d before it could be asked; it said last: %s (%s)",
                    l->profile->name, p->code, said, l->log_path);
 }

@@ -27,8 +27,8 @@ typedef struct hl_launch {
  *
  * out    ret_process  lives until hl_engine_stop(); the process ends with us in any case
  * fails  HL_E_NET     it ended before it could be asked, or start_s were over: with the last line of its log
- *        HL_E_NOT_FOUND  its program is not there
- *        HL_E_CANCEL, HL_E_IO, HL_E_NOMEM */
+ *        HL_E_IO      its program is not in PATH, or cannot be started
+ *        HL_E_CANCEL, HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_engine_start(const hl_launch *l, hl_engine_process **ret_process, hl_err *err);
 void                    hl_engine_stop(hl_engine_process *p); /* NULL is allowed; waits for its end */
 

@@ -292,6 +292,7 @@ static hl_status pull_once(hl_store *s, const hl_remote_options *remote, const c
         count_missing(&p);
     } else if (status == HL_OK) {
         status = fetch_and_commit(&p, err);
+        if (status == HL_OK && p.ref.kind != HL_REF_PATH) hl_store_note_origin(s, &p.result.name, name);
     }
     hl_downloads_done(p.files, p.n_files, false);
     if (status == HL_OK) *ret = p.result;

@@ -158,7 +158,7 @@ def test_engines_that_never_get_ready(cli, before, start_s, words):
 def test_an_engine_that_is_not_installed(cli):
     make_engine(cli, command="no-such-engine {{model}}")
     done = cli("run", "--local", "engine:mine#good", "Hi")
-    assert done.returncode == 7 and "its program is not installed: no-such-engine: No such file" in done.stderr
+    assert done.returncode == 4 and "its program is not in PATH: no-such-engine: No such file" in done.stderr
 
 
 @pytest.mark.parametrize("text, words", [
@@ -278,6 +278,12 @@ def test_the_server_answers_for_it_in_every_dialect(cli, stub, server):
     assert (shown["remote_host"], shown["remote_model"]) == (stub.url, "good")
     assert "10 tokens" in s.json("POST", "/v1/chat/completions", dict(chat, model="too-long"), status=400)["error"]["message"]
     assert "out of order" in s.json("POST", "/v1/chat/completions", dict(chat, model="broken"), status=502)["error"]["message"]
+
+
+def test_run_asks_a_running_server_for_it(cli, stub, server):
+    cli.ok("create", "good", "--from", stub.name("good"))
+    s = server()
+    assert cli.ok("run", "good", "Hi there", env={"HYPERLAMA_SERVER_HOST": f"127.0.0.1:{s.port}"}) == "Hello wörld\n"
 
 
 def test_nobody_makes_remote_models_over_the_network(cli, stub, server):
