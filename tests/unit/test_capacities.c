@@ -409,7 +409,7 @@ static void parts_of_a_pass_are_held_to_what_they_said(void **state) {
     const hl_linear plain = {.w = w, .x = hl_act_of(&s.f->act, 0, 1, 64), .y = s.f->qkv, .y_cols = w->n_rows};
     hl_linear       linears[9] = {plain, plain, plain, plain, plain, plain, plain, plain, plain};
     hl_linear_run(s.f, linears, 9);
-    expect_noted(&s, HL_ROOM_REGION_LINEARS, 9, 4);
+    expect_noted(&s, HL_ROOM_REGION_LINEARS, 9, 6);
     linears[0].x.n_tokens = N_ROWS + 1;
     hl_linear_run(s.f, linears, 1);
     expect_noted(&s, HL_ROOM_LINEAR_ROWS, N_ROWS + 1, N_ROWS);
