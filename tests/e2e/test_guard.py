@@ -35,12 +35,12 @@ if child == 0:
     if grandchild == 0:
         os.setsid()
         if os.fork() == 0:
-            os.write(1, b"pid %d\n" % os.getpid())
+            os.write(1, b"pid %d\\n" % os.getpid())
             time.sleep(1000)
         os._exit(0)
-    os.write(1, b"pid %d\n" % os.getpid())
+    os.write(1, b"pid %d\\n" % os.getpid())
     time.sleep(1000)
-os.write(1, b"pid %d\n" % os.getpid())
+os.write(1, b"pid %d\\n" % os.getpid())
 time.sleep(1000)
 """
 
