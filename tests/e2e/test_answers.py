@@ -106,7 +106,10 @@ def test_texts_that_are_cancelled_end_at_once(serve):  # noqa: F811
 
 def test_the_log_counts_what_was_made_for_one_who_left(serve):  # noqa: F811
     s = serve(loop=True, n_ctx=65536)
-    begin_endless(s, "-").close()
+    client, said = begin_endless(s, "-"), b""
+    while said.count(b'"response"') < 2:  # two tokens have come
+        said += client.recv(4096)
+    client.close()
     wait_until(lambda: s.metric("cancelled_total") == 1)
     (line,) = (one for one in access_lines(s) if " end=gone " in one and "route=ollama_generate" in one)
     number = lambda name: int(re.search(rf" {name}=(\d+) ", line).group(1))
