@@ -88,6 +88,14 @@ static void copy_words(const hl_upstream *s, const char *words, char *ret, size_
     hl_free(copy);
 }
 
+/* The fields of a request (openai_request.h) behind the name by which this server knows the model. */
+static void write_body(const hl_upstream *s, const hl_json_out *fields, hl_json_out *ret) {
+    hl_json_open(ret, NULL, '{');
+    hl_json_add_text(ret, "model", s->model);
+    hl_str_add_char(&ret->text, ',');
+    hl_str_add_view(&ret->text, hl_str_view(&fields->text));
+}
+
 static hl_status status_of(int code, const char *words) {
     if (code == 401 || code == 403) return HL_E_AUTH;
     if (code == 404) return HL_E_NOT_FOUND;
@@ -322,10 +330,7 @@ static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_w
         return hl_fail(err, HL_E_LIMIT, "a remote model's URL has more than %d bytes", (int)sizeof url);
     hl_json_init(&body);
     hl_str_init(&refusal, MAX_REFUSAL_BYTES);
-    hl_json_open(&body, NULL, '{');
-    hl_json_add_text(&body, "model", up->model);
-    hl_str_add_char(&body.text, ',');
-    hl_str_add_view(&body.text, hl_str_view(&a->request.text));
+    write_body(up, &a->request, &body);
     hl_status status = hl_str_check(&body.text, "request", err);
     s->upstream = up;
     s->heard_ns = 0;
@@ -455,10 +460,7 @@ static hl_status embed_at(remote *e, size_t i, const hl_embed_request *r, const 
     (void)snprintf(url, sizeof url, "%s/embeddings", up->url);
     hl_json_init(&body);
     hl_str_init(&answer, HL_ASKING_MAX_BYTES);
-    hl_json_open(&body, NULL, '{');
-    hl_json_add_text(&body, "model", up->model);
-    hl_str_add_char(&body.text, ',');
-    hl_str_add_view(&body.text, hl_str_view(&fields->text));
+    write_body(up, fields, &body);
     hl_status          status = hl_str_check(&body.text, "request", err);
     const hl_http_call call = {.method = "POST",
                                .url = url,
