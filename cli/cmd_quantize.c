@@ -50,15 +50,15 @@ static hl_status print_step_json(const quantizing *q, const hl_quantize_step *s,
     return hl_json_print(&j, q->app->out, err);
 }
 
-static void take_step(void *user, const hl_quantize_step *s) {
+static bool take_step(void *user, const hl_quantize_step *s) {
     quantizing *q = user;
     if (s->is_second_best && q->n_second_best++ == 0)
         (void)snprintf(q->second_best, sizeof q->second_best, "%s", s->tensor);
     hl_progress_show(&q->bar, s->done_bytes, s->total_bytes);
-    if (!q->prints_steps || q->status != HL_OK) return;
+    if (!q->prints_steps || q->status != HL_OK) return q->status == HL_OK;
     if (q->as_json) {
         q->status = print_step_json(q, s, &q->err);
-        return;
+        return q->status == HL_OK;
     }
     char shape[96], size[16];
     format_shape(s, shape, sizeof shape);
@@ -66,6 +66,7 @@ static void take_step(void *user, const hl_quantize_step *s) {
     hl_say_line(q->app->out, "%-48s %-20s %-7s -> %-7s %8s%s%s", s->tensor, shape, s->from_type, s->to_type,
                 size, s->is_weighted ? "  weighted" : "",
                 s->is_second_best ? "  rows fit no smaller block" : "");
+    return true;
 }
 
 static hl_status print_result_json(const hl_app *app, const hl_quantize_result *r, int64_t ns, hl_err *err) {
@@ -168,7 +169,7 @@ hl_status hl_cmd_quantize(hl_app *app, const hl_args *args, hl_err *err) {
         status = hl_quantize_file(engine, from, to, &p, &r, err);
         hl_progress_end(&q.bar);
     }
-    if (status == HL_OK && q.status != HL_OK) status = hl_fail(err, q.status, "%s", q.err.text);
+    if (q.status != HL_OK) status = hl_fail(err, q.status, "%s", q.err.text);
     if (status == HL_OK && q.n_second_best && !quiet)
         hl_app_note(app,
                     "note: rows of %zu tensors ('%s' ...) fit no block of the type that %s has for them; "

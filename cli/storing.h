@@ -13,7 +13,7 @@
 typedef struct hl_storing_bar { /* all zero but `app` */
     const hl_app *app;
     hl_progress   bar;
-    char          what[32]; /* of the bar */
+    char          what[96]; /* of the bar */
 } hl_storing_bar;
 
 bool hl_storing_show(void *user, const hl_store_progress *p); /* a hl_store_progress_fn; user: the bar */

@@ -18,9 +18,11 @@
 
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/gguf/gguf.h"
 #include "host/host_priv.h"
 #include "host/remote/remote_model.h"
 #include "hyperlama/native.h"
+#include "hyperlama/quantize.h"
 #include "models/convert/convert.h"
 
 enum { MAX_FILES = 8192, MAX_FOLDER_ENTRIES = 65536 };
@@ -175,8 +177,9 @@ static hl_status check_texts(const hl_recipe *r, hl_err *err) {
 /* ---- what goes together ---- */
 
 typedef struct sorted {
-    hl_store_draft converted; /* a GGUF file of those that do not come as one; fd -1: none */
-    const char   **weights;   /* [n_weights] paths of the model's parts, in order */
+    hl_store_draft converted; /* a GGUF file of those that do not come as one; fd -1: none, here and below */
+    hl_store_draft smaller, smaller_draft; /* what quantizing made of weights, and of a draft's */
+    const char   **weights;                /* [n_weights] paths of the model's parts, in order */
     size_t         n_weights;
     const char    *projector, *adapter;
 } sorted;
@@ -226,11 +229,16 @@ static hl_status sort_files(const hl_recipe *r, sorted *to, hl_err *err) {
     return HL_OK;
 }
 
+static bool is_given(const char *text) { return text && *text; }
+
 static hl_status check_able(const hl_recipe *r, const sorted *files, hl_err *err) {
-    if (r->quantize && *r->quantize)
-        return hl_fail(err, HL_E_NOT_YET,
-                       "quantize: this build cannot write smaller weights yet; create the "
-                       "model from a file that has them");
+    hl_status status = HL_OK;
+    if (is_given(r->quantize)) status = hl_quantize_check_mix(r->quantize, err);
+    if (status == HL_OK && is_given(r->draft_quantize))
+        status = hl_quantize_check_mix(r->draft_quantize, err);
+    if (status != HL_OK) return status;
+    if (is_given(r->draft_quantize) && !r->draft_path)
+        return hl_fail(err, HL_E_ARG, "draft_quantize '%.40s', and there is no draft", r->draft_quantize);
     if (files->adapter && !r->may_idle)
         return hl_fail(err, HL_E_NOT_YET,
                        "adapter '%.200s': this build cannot apply one yet, and without it "
@@ -272,6 +280,52 @@ static hl_status convert(hl_host *h, const hl_recipe *r, hl_store *store, const 
     return status;
 }
 
+typedef struct quantizing {
+    const hl_recipe *r;
+    char             what[96];
+} quantizing;
+
+static bool on_quantized(void *user, const hl_quantize_step *s) {
+    const quantizing       *q = user;
+    const hl_store_progress p = {
+        .what = q->what, .path = "", .done_bytes = s->done_bytes, .total_bytes = s->total_bytes};
+    return !q->r->more.progress || q->r->more.progress(q->r->more.progress_user, &p);
+}
+
+/* What the file says of its weights, for people: "F16". */
+static hl_status get_file_type(const char *const *parts, size_t n, char ret[HL_GGUF_FILE_TYPE_BYTES],
+                               hl_err *err) {
+    hl_gguf        *g = NULL;
+    const hl_status status = hl_gguf_open_shards(parts, n, &g, err);
+    if (status == HL_OK) hl_gguf_file_type(g, ret);
+    hl_gguf_close(g);
+    return status;
+}
+
+/* Smaller weights, as a file among the blobs. */
+static hl_status quantize(hl_host *h, const hl_recipe *r, hl_store *store, const char *type,
+                          const char *const *parts, size_t n_parts, hl_store_draft *ret, hl_err *err) {
+    quantizing         q = {.r = r};
+    hl_engine         *engine = NULL;
+    hl_quantize_result ignored;
+    char               from[HL_GGUF_FILE_TYPE_BYTES], to[16];
+    hl_quantize_params p = {.mix = type,
+                            .parts = parts,
+                            .n_parts = n_parts,
+                            .to_fd = &ret->fd,
+                            .on_step = on_quantized,
+                            .user = &q};
+    hl_status          status = get_file_type(parts, n_parts, from, err);
+    if (status == HL_OK) status = hl_host_engine(h, -1, &engine, err);
+    if (status == HL_OK) status = hl_store_new_draft(store, ret, err);
+    if (status != HL_OK) return status;
+    (void)snprintf(to, sizeof to, "%s", type);
+    for (char *c = to; *c; c++) *c = (char)toupper((unsigned char)*c);
+    (void)snprintf(q.what, sizeof q.what, "quantizing %s model to %s", from, to);
+    status = hl_quantize_file(engine, parts[0], ret->path, &p, &ignored, err);
+    return status == HL_OK ? HL_OK : hl_fail_within(err, status, "quantize to %s", to);
+}
+
 /* A model whose answers come from elsewhere. */
 static hl_status create_remote(hl_recipe *r, hl_store *store, const char *name, hl_name *ret_name,
                                hl_err *err) {
@@ -294,6 +348,36 @@ static hl_status create_remote(hl_recipe *r, hl_store *store, const char *name, 
     return status;
 }
 
+/* The weights, as they lie in files now: of the recipe, or of the model that it starts from; the first as the
+ * second where a file of a watched folder has nothing to share, or smaller weights are asked for. */
+static hl_status prepare(hl_host *h, hl_recipe *r, hl_store *store, const hl_source *base, sorted *files,
+                         hl_err *err) {
+    const bool wants_smaller = is_given(r->quantize);
+    hl_status  status = HL_OK;
+    if (base && (base->stored->is_watched || wants_smaller)) {
+        hl_free(files->weights);
+        files->n_weights = base->n_paths;
+        files->weights = hl_new(base->n_paths + 1, sizeof *files->weights);
+        if (!files->weights) return hl_fail(err, HL_E_NOMEM, "create: no memory");
+        for (size_t i = 0; i < base->n_paths; i++) files->weights[i] = base->paths[i];
+    }
+    if (wants_smaller && !files->n_weights)
+        return hl_fail(err, HL_E_UNSUPPORTED, "quantize: '%.200s' has no weights of its own", r->from);
+    if (wants_smaller) {
+        status = quantize(h, r, store, r->quantize, files->weights, files->n_weights, &files->smaller, err);
+        hl_store_drop_draft(&files->converted);
+        files->weights[0] = files->smaller.path;
+        files->n_weights = 1;
+    }
+    if (status == HL_OK && is_given(r->draft_quantize)) {
+        status = quantize(h, r, store, r->draft_quantize, &r->draft_path, 1, &files->smaller_draft, err);
+        r->more.draft_path = files->smaller_draft.path;
+    } else {
+        r->more.draft_path = r->draft_path;
+    }
+    return status;
+}
+
 static hl_status create(hl_host *h, hl_recipe *r, sorted *files, const char *name, hl_name *ret_name,
                         hl_err *err) {
     hl_store  *store = NULL;
@@ -304,17 +388,14 @@ static hl_status create(hl_host *h, hl_recipe *r, sorted *files, const char *nam
         return create_remote(r, store, name, ret_name, err);
     if (status == HL_OK && converts(r)) status = convert(h, r, store, name, files, err);
     if (status == HL_OK && r->from) status = hl_host_find_stored(h, r->from, HL_OPEN_FOR_LOAD, &base, err);
+    if (status == HL_OK) status = prepare(h, r, store, base, files, err);
     if (status == HL_OK) {
-        /* a file of a watched folder has nothing to share: it comes into the store */
-        const bool         is_file = base && base->stored->is_watched;
-        const char *const *weights = is_file ? base->paths : files->weights;
-        const size_t       n_weights = is_file ? base->n_paths : files->n_weights;
+        const bool is_file = base && base->stored->is_watched;
         r->more.base = base && !is_file ? base->stored : NULL;
         r->more.projector_path =
             files->projector || !is_file ? files->projector : base->stored->projector_path;
         r->more.adapter_path = files->adapter;
-        r->more.draft_path = r->draft_path;
-        status = hl_store_import(store, weights, n_weights, name, &r->more, ret_name, err);
+        status = hl_store_import(store, files->weights, files->n_weights, name, &r->more, ret_name, err);
         r->more.base = NULL;
     }
     hl_source_free(base);
@@ -323,13 +404,15 @@ static hl_status create(hl_host *h, hl_recipe *r, sorted *files, const char *nam
 
 hl_status hl_host_create(hl_host *h, hl_recipe *r, const char *name, hl_name *ret_name, hl_err *err) {
     hl_name   checked;
-    sorted    files = {.converted = {.fd = -1}};
+    sorted    files = {.converted = {.fd = -1}, .smaller = {.fd = -1}, .smaller_draft = {.fd = -1}};
     hl_status status = hl_name_parse(name, &checked, err);
     if (status == HL_OK) status = check_texts(r, err);
     if (status == HL_OK && r->files.n) qsort(r->files.v, r->files.n, sizeof *r->files.v, by_name);
     if (status == HL_OK) status = sort_files(r, &files, err);
     if (status == HL_OK) status = create(h, r, &files, name, ret_name, err);
     hl_store_drop_draft(&files.converted);
+    hl_store_drop_draft(&files.smaller);
+    hl_store_drop_draft(&files.smaller_draft);
     hl_free(files.weights);
     return status;
 }

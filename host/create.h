@@ -29,21 +29,26 @@ typedef struct hl_recipe {
     hl_file_list      files; /* weights, projectors: what each is, it says itself */
     hl_file_list      adapters;
     const char       *draft_path;
-    const char       *quantize;   /* NULL: weights stay as they are */
-    bool              may_idle;   /* also what this build cannot answer with */
-    bool              may_remote; /* `from` may be remote:... or engine:... (remote/remote_model.h) */
-    hl_import_options more;       /* texts, progress; base and paths in it are set here */
+    const char       *quantize;       /* a mix of hyperlama/quantize.h; NULL: weights stay as they are */
+    const char       *draft_quantize; /* the same, of the draft's */
+    bool              may_idle;       /* also what this build cannot answer with */
+    bool              may_remote;     /* `from` may be remote:... or engine:... (remote/remote_model.h) */
+    hl_import_options more;           /* texts, progress; base and paths in it are set here */
 } hl_recipe;
 
 void hl_recipe_done(hl_recipe *r); /* the lists */
 
 /* Make it, in place of what had the name. Nothing of it is seen before it is whole.
  *
- * fails  HL_E_ARG     neither a model nor files; two models; a parameter, a version, a name that is none
+ * Progress tells of "quantizing F16 model to Q4_K_M", too, as Ollama words it.
+ *
+ * fails  HL_E_ARG     neither a model nor files; two models; a parameter, a version, a name or a mix that is
+ *                     none
  *        HL_E_FORMAT  a template that cannot be parsed; a file that is no part of a model
  *        HL_E_AUTH    a remote model, where it may not be: it says whom prompts and keys are sent to
- *        HL_E_NOT_YET what this build cannot do: an adapter (unless may_idle), quantize
- *        as hl_host_find_stored(), hl_store_import() */
+ *        HL_E_NOT_YET what this build cannot do: an adapter (unless may_idle)
+ *        HL_E_UNSUPPORTED  quantize, and the weights are quantized already
+ *        as hl_host_find_stored(), hl_store_import(), hl_quantize_file() */
 HL_MUST_CHECK hl_status hl_host_create(hl_host *h, hl_recipe *r, const char *name, hl_name *ret_name,
                                        hl_err *err);
 

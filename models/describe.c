@@ -92,7 +92,7 @@ static bool set_key(json_t *config, const char *key, const char *value) {
     return json_object_set_new(config, key, json_string(value)) == 0;
 }
 
-hl_status hl_store_format_config_like(hl_view config, const hl_blob_layers *layers,
+hl_status hl_store_format_config_like(hl_view config, const hl_blob_layers *layers, const hl_description *d,
                                       const hl_import_options *o, hl_str *s, hl_err *err) {
     json_t   *root = NULL;
     hl_status status = hl_json_parse(config, "config", &root, err);
@@ -108,6 +108,9 @@ hl_status hl_store_format_config_like(hl_view config, const hl_blob_layers *laye
         status = hl_fail(err, HL_E_FORMAT, "config: not a JSON object");
     else if (o && !(set_key(root, "renderer", o->renderer) && set_key(root, "parser", o->parser) &&
                     set_key(root, "requires", o->requires_version)))
+        status = hl_fail(err, HL_E_NOMEM, "config: no memory");
+    else if (d &&
+             !(set_key(root, "model_type", d->parameter_size) && set_key(root, "file_type", d->quantization)))
         status = hl_fail(err, HL_E_NOMEM, "config: no memory");
     else if (!ok || json_object_set(root, "rootfs", fs) != 0)
         status = hl_fail(err, HL_E_NOMEM, "config: no memory");

@@ -41,7 +41,8 @@ typedef struct import_job {
     hl_description           description;
     hl_import_file          *sources;
     size_t                   n_sources;
-    hl_blob_layers           layers; /* one per source, then the small ones */
+    size_t                   n_parts; /* of them, weights */
+    hl_blob_layers           layers;  /* one per source, then the small ones */
     hl_store_progress        progress;
     uint64_t                 reported_bytes;
 } import_job;
@@ -162,10 +163,10 @@ static hl_status add_sources(import_job *job, const char *const *paths, size_t n
     const hl_import_options *o = job->options;
     size_t                   n_parts;
     hl_status                status = HL_OK;
-    const bool               has_none = o->base || o->remote_json;
-    if ((n_paths == 0) != has_none || n_paths > MAX_SOURCES)
+    const bool               may_be_none = o->base || o->remote_json;
+    if ((n_paths == 0 && !may_be_none) || (n_paths > 0 && o->remote_json) || n_paths > MAX_SOURCES)
         return hl_fail(err, HL_E_ARG, "import: %zu files%s, expected %s", n_paths,
-                       has_none ? " beside a model" : "", has_none ? "none" : "1..4096");
+                       o->remote_json ? " beside a remote model" : "", o->remote_json ? "none" : "1..4096");
     n_parts = 0;
     if (n_paths > 0) status = check_gguf(job, paths, n_paths, &n_parts, err);
     if (status != HL_OK) return status;
@@ -174,6 +175,7 @@ static hl_status add_sources(import_job *job, const char *const *paths, size_t n
                        MAX_SOURCES);
     job->sources = hl_new(n_parts + MAX_EXTRAS, sizeof *job->sources);
     if (!job->sources) return hl_fail(err, HL_E_NOMEM, "import: no memory for %zu files", n_parts);
+    job->n_parts = n_parts;
     for (size_t i = 0; i < n_parts && status == HL_OK; i++) {
         char        part[PATH_MAX];
         const char *path = n_paths > 1 || n_parts == 1 ? paths[i] : part;
@@ -295,6 +297,7 @@ static hl_status add_base_files(import_job *job, hl_err *err) {
     const hl_import_options *o = job->options;
     uint32_t                 without = 0;
     if (!o->base) return HL_OK;
+    if (job->n_parts) without |= 1U << HL_LAYER_SHARD;
     if (o->projector_path) without |= 1U << HL_LAYER_PROJECTOR;
     if (o->adapter_path) without |= 1U << HL_LAYER_ADAPTER;
     if (o->draft_path) without |= 1U << HL_LAYER_DRAFT;
@@ -308,7 +311,8 @@ static hl_status write_manifest(import_job *job, hl_err *err) {
     hl_str_init(&config, HL_STORE_TEXT_MAX_BYTES);
     if (base)
         status = hl_store_format_config_like(hl_view_of(base->config_json ? base->config_json : "{}"),
-                                             &job->layers, job->options, &config, err);
+                                             &job->layers, job->n_parts ? &job->description : NULL,
+                                             job->options, &config, err);
     else
         hl_store_format_config(&job->description, &job->layers, job->options, &config);
     if (status == HL_OK) status = hl_str_check(&config, "import: config", err);
@@ -321,7 +325,7 @@ static hl_status commit(import_job *job, hl_err *err) {
     int       lock_fd = -1;
     hl_status status = hl_store_lock(job->s, &lock_fd, err);
     if (status != HL_OK) return status;
-    status = add_base_files(job, err);
+    if (!job->n_parts) status = add_base_files(job, err);
     for (size_t i = 0; i < job->n_sources && status == HL_OK; i++) {
         hl_import_file *src = &job->sources[i];
         hl_blob_layer   layer = {.media_type = src->media_type, .size_bytes = (uint64_t)src->st.st_size};
@@ -329,6 +333,7 @@ static hl_status commit(import_job *job, hl_err *err) {
         memcpy(layer.digest, src->digest, sizeof layer.digest);
         if (status == HL_OK) status = hl_blob_layers_add(&job->layers, &layer, err);
     }
+    if (status == HL_OK && job->n_parts) status = add_base_files(job, err); /* after the weights */
     if (status == HL_OK) status = add_small_layers(job, err);
     if (status == HL_OK) status = write_manifest(job, err);
     hl_store_gc(job->s, NULL, NULL); /* what the name was before; after a failure, what was just placed */

@@ -198,9 +198,9 @@ typedef struct hl_import_options {          /* all zero is the default */
     const char              *adapter_path;
     const char              *draft_path;
     const char              *renderer, *parser, *requires_version; /* names that are only kept */
-    /* Without files: a model like this one, of hl_store_open_model(). All its layers are shared but for what
-     * is said here: the texts replace its own ("": none), parameters those of the same name, licences are
-     * added; projector, adapter and draft replace its own. */
+    /* A model like this one, of hl_store_open_model(). All its layers are shared but for what is said here:
+     * the texts replace its own ("": none), parameters those of the same name, licences are added; projector,
+     * adapter and draft replace its own, and so do weights, where there are paths. */
     const hl_stored_model *base;
     const char            *remote_json; /* instead of files: becomes hl_stored_model.remote_json */
     const char            *remote_host, *remote_model; /* of it, as lists show them */
@@ -227,7 +227,8 @@ HL_MUST_CHECK hl_status hl_param_check(const hl_param *param, hl_err *err);
  * model become one layer each. The manifest is written last: before that nothing is visible.
  *
  * in     paths    the file or the first part of a split model (the others are found beside it), or all
- *                 parts in order; none where options have a base, or a remote record
+ *                 parts in order; none where options have a remote record, and none where they have a base
+ *                 whose weights stay
  *        options  NULL: defaults
  * out    ret_name what was written; NULL is allowed
  * fails  HL_E_FORMAT, HL_E_UNSUPPORTED  not a GGUF file we can read

@@ -27,7 +27,7 @@ static hl_status save_locked(const hl_stored_model *m, hl_blob_layers *l, hl_nam
     if (status == HL_OK) status = add_texts(m, l, err);
     if (status == HL_OK)
         status = hl_store_format_config_like(hl_view_of(m->config_json ? m->config_json : "{}"), l, NULL,
-                                             &config, err);
+                                             NULL, &config, err);
     if (status == HL_OK) status = hl_str_check(&config, "model: config", err);
     if (status == HL_OK) status = hl_store_put_model(l, hl_str_view(&config), name, err);
     hl_store_gc(l->s, NULL, NULL); /* what the name was before; after a failure, what was just placed */

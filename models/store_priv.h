@@ -242,11 +242,12 @@ HL_MUST_CHECK hl_status hl_store_describe(const struct hl_gguf *g, hl_descriptio
 /* Append the config blob; of `o` renderer, parser and the like. */
 void hl_store_format_config(const hl_description *d, const hl_blob_layers *layers, const hl_import_options *o,
                             hl_str *s);
-/* Append another model's config, all of it, with these layers instead of its own, and with the names that
- * `o` (NULL: none) gives for a renderer and the like.
+/* Append another model's config, all of it, with these layers instead of its own, with what `d` (NULL: none)
+ * says of other weights, and with the names that `o` (NULL: none) gives for a renderer and the like.
  * fails  HL_E_FORMAT it is no JSON object; HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_store_format_config_like(hl_view config, const hl_blob_layers *layers,
-                                                    const hl_import_options *o, hl_str *s, hl_err *err);
+                                                    const hl_description *d, const hl_import_options *o,
+                                                    hl_str *s, hl_err *err);
 
 /* Append parameters as a JSON object with the types that Ollama gives them (params.c).
  * fails HL_E_ARG an unknown name or a value that is not of the parameter's kind */

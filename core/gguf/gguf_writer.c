@@ -312,37 +312,39 @@ static hl_status write_all(const hl_gguf_writer *w, const hl_str *header, output
     return status;
 }
 
+static hl_status check_room(const struct statvfs *fs, const char *path, uint64_t n_bytes, hl_err *err) {
+    const uint64_t free_bytes = (uint64_t)fs->f_bavail * fs->f_frsize;
+    if (fs->f_blocks == 0 || n_bytes <= free_bytes) return HL_OK; /* some file systems say nothing */
+    return hl_fail(err, HL_E_IO,
+                   "'%s' needs %" PRIu64 " bytes, and there is room for %" PRIu64 " where it lies", path,
+                   n_bytes, free_bytes);
+}
+
 hl_status hl_gguf_writer_write(hl_gguf_writer *w, int fd, const char *path, hl_gguf_progress_fn *progress,
                                void *user, hl_err *err) {
-    output    o = {.fd = fd, .path = path, .progress = progress, .user = user};
-    hl_str    header;
-    hl_status status = build_header(w, &header, err);
+    output         o = {.fd = fd, .path = path, .progress = progress, .user = user};
+    struct statvfs fs;
+    hl_str         header;
+    hl_status      status = build_header(w, &header, err);
     if (status != HL_OK) return status;
-    status = write_all(w, &header, &o, err);
+    if (fstatvfs(fd, &fs) == 0) status = check_room(&fs, path, header.len + w->data_bytes, err);
+    if (status == HL_OK) status = write_all(w, &header, &o, err);
     hl_str_done(&header);
     return status;
 }
 
-static hl_status check_room(const char *dir, const char *path, uint64_t n_bytes, hl_err *err) {
-    struct statvfs fs;
-    /* Opening the file says what is wrong; file systems without a size say nothing. */
-    if (statvfs(dir, &fs) != 0 || fs.f_blocks == 0) return HL_OK;
-    const uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (n_bytes <= free_bytes) return HL_OK;
-    return hl_fail(err, HL_E_IO, "'%s' needs %" PRIu64 " bytes, and '%s' has room for %" PRIu64, path,
-                   n_bytes, dir, free_bytes);
-}
-
 hl_status hl_gguf_writer_save(hl_gguf_writer *w, const char *path, hl_err *err) {
-    char   tmp[PATH_MAX], dir[PATH_MAX];
-    hl_str header;
+    char           tmp[PATH_MAX], dir[PATH_MAX];
+    struct statvfs fs;
+    hl_str         header;
     if (snprintf(tmp, sizeof tmp, "%s.%ld.partial", path, (long)getpid()) >= (int)sizeof tmp ||
         !hl_path_dir(path, dir, sizeof dir))
         return hl_fail(err, HL_E_ARG, "write '%.80s...': the path is too long", path);
     hl_status status = build_header(w, &header, err);
     if (status != HL_OK) return status;
 
-    status = check_room(dir, path, header.len + w->data_bytes, err);
+    /* where there is no such folder, opening the file says what is wrong */
+    if (statvfs(dir, &fs) == 0) status = check_room(&fs, path, header.len + w->data_bytes, err);
     const int fd = status == HL_OK ? open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644) : -1;
     if (fd < 0) {
         if (status == HL_OK) status = hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));

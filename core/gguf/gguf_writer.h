@@ -46,8 +46,8 @@ void              hl_gguf_writer_add_made(hl_gguf_writer *w, const char *name, h
 
 /* Write all of it to an open, empty file, and sync that. `path` names it in messages.
  * in     progress  told of bytes, about every 16 MiB; false ends it (HL_E_CANCEL). NULL: nobody is
- * fails  HL_E_ARG what was added wrongly, HL_E_IO, HL_E_NOMEM, HL_E_CANCEL; as the functions that make
- * tensors */
+ * fails  HL_E_ARG what was added wrongly, HL_E_NOMEM, HL_E_CANCEL, HL_E_IO: also when the disk has too little
+ *        room, before anything is written; as the functions that make tensors */
 typedef bool            hl_gguf_progress_fn(void *user, uint64_t done_bytes, uint64_t all_bytes);
 HL_MUST_CHECK hl_status hl_gguf_writer_write(hl_gguf_writer *w, int fd, const char *path,
                                              hl_gguf_progress_fn *progress, void *user, hl_err *err);

@@ -88,6 +88,9 @@ uint32_t      hl_mix_file_type(const hl_mix *m) { return m->file_type; }
 bool          hl_mix_needs_importance(const hl_mix *m) { return m == &mixes[MIX_Q2_K_S]; }
 
 const hl_mix *hl_mix_find(const char *name) {
+    static const char *const short_names[][2] = {{"Q3_K", "Q3_K_M"}, {"Q4_K", "Q4_K_M"}, {"Q5_K", "Q5_K_M"}};
+    for (size_t i = 0; i < sizeof short_names / sizeof *short_names; i++)
+        if (strcasecmp(short_names[i][0], name) == 0) name = short_names[i][1];
     for (size_t i = 0; i < N_MIXES; i++)
         if (strcasecmp(mixes[i].name, name) == 0) return &mixes[i];
     return NULL;

@@ -61,16 +61,21 @@ static bool is_float(hl_type t) { return t == HL_TYPE_f32 || t == HL_TYPE_f16 ||
 
 /* ---- what is asked for ---- */
 
-static hl_status find_mix(job *j, hl_err *err) {
+static hl_status find_mix(const char *name, const hl_mix **ret, hl_err *err) {
     hl_str names;
-    j->mix = j->p->mix ? hl_mix_find(j->p->mix) : NULL;
-    if (j->mix) return HL_OK;
+    *ret = name ? hl_mix_find(name) : NULL;
+    if (*ret) return HL_OK;
     hl_str_init(&names, 4096);
     for (size_t i = 0; hl_mix_at(i); i++) hl_str_add_format(&names, " %s", hl_mix_name(hl_mix_at(i)));
     const hl_status status = hl_fail(err, HL_E_ARG, "there is no mix '%.40s' to quantize to; there are%s",
-                                     j->p->mix ? j->p->mix : "", hl_str_text(&names));
+                                     name ? name : "", hl_str_text(&names));
     hl_str_done(&names);
     return status;
+}
+
+hl_status hl_quantize_check_mix(const char *mix, hl_err *err) {
+    const hl_mix *ignored;
+    return find_mix(mix, &ignored, err);
 }
 
 static hl_status find_rule_type(const hl_quantize_rule *r, hl_type *ret, hl_err *err) {
@@ -229,7 +234,7 @@ static hl_status pack_tensor(job *j, const plan_row *row, const float *importanc
 
 static bool is_copied(const plan_row *r) { return r->type == r->tensor->type; }
 
-static void tell(job *j, const plan_row *r, bool is_weighted) {
+static hl_status tell(job *j, const plan_row *r, bool is_weighted, hl_err *err) {
     char from[TYPE_TEXT_BYTES], to[TYPE_TEXT_BYTES];
     upper(hl_type_name(r->tensor->type), from);
     upper(hl_type_name(r->type), to);
@@ -251,8 +256,10 @@ static void tell(job *j, const plan_row *r, bool is_weighted) {
         .done_bytes = j->done_bytes,
         .total_bytes = j->total_bytes,
     };
-    if (j->p->on_step) j->p->on_step(j->p->user, &step);
+    if (j->p->on_step && !j->p->on_step(j->p->user, &step))
+        return hl_fail(err, HL_E_CANCEL, "quantize: cancelled");
     j->done_bytes += step.to_bytes;
+    return HL_OK;
 }
 
 /* The bytes of one tensor, for whoever writes the file (`to` NULL: nobody does). */
@@ -263,7 +270,7 @@ static hl_status make_tensor(void *user, void *to, size_t n_bytes, hl_err *err) 
     hl_status       status = hl_stop_check("quantize", err);
     if (status == HL_OK && j->imatrix && !is_copied(r))
         status = hl_imatrix_get(j->imatrix, r->tensor, &importance, err);
-    if (status == HL_OK) tell(j, r, importance != NULL);
+    if (status == HL_OK) status = tell(j, r, importance != NULL, err);
     if (status == HL_OK && to && is_copied(r)) memcpy(to, r->tensor->data, n_bytes);
     if (status == HL_OK && to && !is_copied(r)) status = pack_tensor(j, r, importance, to, err);
     hl_free(importance);
@@ -299,7 +306,8 @@ static hl_status write_file(job *j, const char *to, hl_err *err) {
             const hl_gguf_tensor *t = r->tensor;
             hl_gguf_writer_add_made(w, t->name, r->type, t->n_dims, t->shape, make_tensor, r);
         }
-        status = hl_gguf_writer_save(w, to, err);
+        status = j->p->to_fd ? hl_gguf_writer_write(w, *j->p->to_fd, to, NULL, NULL, err)
+                             : hl_gguf_writer_save(w, to, err);
     }
     hl_gguf_writer_free(w);
     if (status == HL_OK && stat(to, &st) == 0) j->result.to_bytes = (uint64_t)st.st_size;
@@ -326,10 +334,12 @@ static hl_status check_target(const char *from, const char *to, const hl_quantiz
 }
 
 static hl_status run(job *j, const char *from, const char *to, hl_err *err) {
-    hl_status status = find_mix(j, err);
+    hl_status status = find_mix(j->p->mix, &j->mix, err);
     if (status == HL_OK) status = find_rules(j, err);
-    if (status == HL_OK && !j->p->plan_only) status = check_target(from, to, j->p, err);
-    if (status == HL_OK) status = hl_gguf_open(from, &j->from, err);
+    if (status == HL_OK && !j->p->plan_only && !j->p->to_fd) status = check_target(from, to, j->p, err);
+    if (status == HL_OK)
+        status = j->p->parts ? hl_gguf_open_shards(j->p->parts, j->p->n_parts, &j->from, err)
+                             : hl_gguf_open(from, &j->from, err);
     if (status == HL_OK && j->p->imatrix_path) status = hl_imatrix_open(j->p->imatrix_path, &j->imatrix, err);
     if (status == HL_OK && !j->imatrix && hl_mix_needs_importance(j->mix))
         status =

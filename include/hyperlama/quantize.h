@@ -44,8 +44,13 @@ typedef struct hl_quantize_params {
     bool                    pure;         /* the mix's main type for all tensors that are quantized */
     bool                    replace;      /* a file that is there already */
     bool                    plan_only;    /* write nothing: only call on_step */
-    void (*on_step)(void                   *user,
-                    const hl_quantize_step *step); /* NULL: nobody looks; on the caller's thread */
+    /* All parts of the model to be read, in order, where they do not lie beside each other under the names of
+     * a split one; `from` only names it then. NULL: `from` is a path */
+    const char *const *parts;
+    size_t             n_parts;
+    const int         *to_fd; /* an open, empty file to write to, which `to` names; NULL: `to` is made */
+    /* NULL: nobody looks; on the caller's thread. false: it ends with HL_E_CANCEL */
+    bool (*on_step)(void *user, const hl_quantize_step *step);
     void *user;
 } hl_quantize_params;
 
@@ -54,6 +59,9 @@ typedef struct hl_quantize_result {
     uint64_t n_weights;
     size_t   n_tensors, n_quantized, n_weighted;
 } hl_quantize_result;
+
+/* Is there such a mix? fails HL_E_ARG no: lists those that there are */
+HL_API HL_MUST_CHECK hl_status hl_quantize_check_mix(const char *mix, hl_err *err);
 
 /* Write `to` from `from`, one file or the first shard of a split one. `to` appears when it is whole: until
  * then it is a temporary file beside it, which goes when the work fails or is stopped (hl_stop_watch()).

@@ -153,9 +153,40 @@ def test_what_is_wrong_is_said_and_nothing_is_stored(cli):
     assert not blobs.exists() or list(blobs.iterdir()) == []
 
 
-def test_quantize_is_refused_until_it_is_there(cli):
+def file_type(cli, name):
+    return next(m for m in json.loads(cli.ok("list", "--json"))["models"] if m["name"] == name + ":latest")["quantization"]
+
+
+def test_create_makes_smaller_weights(cli):
+    path = cli.model()
+    alone = cli.folder / "alone.gguf"
+    cli.ok("quantize", path, alone, "--type", "q8_0")
+    cli.ok("create", "m", "--from", "tiny.gguf", "-q", "q8_0", "--system", "Sys")
+    assert layers(cli, "m", "model") == [hashlib.sha256(alone.read_bytes()).hexdigest()]
+    assert file_type(cli, "m") == "Q8_0"
+    blobs = cli.home / "models/blobs"
+    assert all(f.stat().st_nlink == 1 and not f.name.startswith(".") for f in blobs.iterdir())
+    # a stored model: all of it but the weights is shared
+    cli.ok("create", "big", "--from", "tiny.gguf", "--system", "Sys", "-p", "top_k=7", "--license", "L")
+    write(cli, "FROM big\nPARAMETER top_p 0.5")
+    cli.ok("create", "small", "-q", "Q8_0")
+    assert layers(cli, "small", "model") == layers(cli, "m", "model") != layers(cli, "big", "model")
+    got = show(cli, "small")
+    assert got["parameters"] == {"top_k": 7, "top_p": 0.5} and got["licenses"] == ["L"] and got["system"] == "Sys"
+    assert file_type(cli, "small") == "Q8_0" and file_type(cli, "big") == "F32"
+    assert cli.ok("run", "small", "hi").strip() == cli.ok("run", "big", "hi").strip()
+
+
+def test_what_cannot_be_quantized_is_said_before_anything_is_stored(cli):
     cli.model()
-    assert "quantize" in cli("create", "m", "--from", "tiny.gguf", "-q", "q4_K_M").stderr
+    cli.ok("quantize", "tiny.gguf", "q8.gguf", "--type", "q8_0")
+    for args, code, words in ((["tiny.gguf", "-q", "q4_k_xl"], 2, "there is no mix 'q4_k_xl'"), (["q8.gguf", "-q", "f16"], 6, "quantized already"),
+                              (["tiny.gguf", "--draft-quantize", "q8_0"], 2, "there is no draft")):
+        done = cli("create", "m", "--from", *args)
+        assert done.returncode == code and words in done.stderr, (args, done.stderr)
+    assert cli.ok("list", "-q") == ""
+    blobs = cli.home / "models/blobs"
+    assert not blobs.exists() or list(blobs.iterdir()) == []
 
 
 # ---- over HTTP ----
@@ -202,6 +233,25 @@ def test_create_from_blobs(server, cli):
     assert cli.ok("run", "up", "hi").strip() == "Hello brave new world."
 
 
+def test_create_quantizes_and_tells_of_it_as_ollama_does(server, cli):
+    lines = server.lines("/api/create", {"model": "small", "from": "tiny", "quantize": "q8_0"})
+    steps = [l for l in lines if l["status"] == "quantizing F32 model to Q8_0"]
+    assert steps and all(l["digest"] == "0" * 19 and 0 <= l["completed"] <= l["total"] for l in steps), lines
+    assert [l["completed"] for l in steps] == sorted(l["completed"] for l in steps) and lines[-1] == {"status": "success"}
+    assert file_type(cli, "small") == "Q8_0" and layers(cli, "small", "model") != layers(cli, "tiny", "model")
+    again = server.lines("/api/create", {"model": "smaller", "from": "small", "quantize": "q4_0"})[-1]
+    assert "quantized already" in again["error"], again
+    digest = put_blob(server, cli.model(name="up").read_bytes())
+    draft = put_blob(server, cli.model(name="draft").read_bytes())
+    body = {"model": "up", "files": {"up.gguf": digest}, "quantization": "q8_0", "draft_files": {"d.gguf": draft}, "draft_quantize": "f16"}
+    assert server.lines("/api/create", body)[-1] == {"status": "success"}
+    assert layers(cli, "up", "model") != [digest[7:]] and layers(cli, "up", "draft") != [draft[7:]]
+    ollama = client_module("ollama")
+    c = ollama.Client(f"http://{server.host}:{server.port}")
+    steps = [p.status for p in c.create("official", from_="tiny", quantize="q8_0", stream=True)]
+    assert "quantizing F32 model to Q8_0" in steps and steps[-1] == "success"
+
+
 BAD_ORDERS = [
     ({"from": "tiny"}, 400, "model is required"),
     ({"model": "m"}, 400, "neither from nor files"),
@@ -222,7 +272,8 @@ BAD_ORDERS = [
     ({"model": "m", "from": "tiny", "license": 1}, 400, "license"),
     ({"model": "m", "from": "tiny", "template": "{{ .X"}, 400, "TEMPLATE"),
     ({"model": "m", "from": "tiny", "requires": "x"}, 400, "REQUIRES"),
-    ({"model": "m", "from": "tiny", "quantize": "q4_K_M"}, 501, "quantize"),
+    ({"model": "m", "from": "tiny", "quantize": "q4_K_XL", "stream": False}, 400, "there is no mix 'q4_K_XL' to quantize to"),
+    ({"model": "m", "from": "tiny", "draft_quantize": "q8_0", "stream": False}, 400, "draft_quantize"),
     ({"model": "m", "modelfile": "FROM tiny"}, 400, "modelfile"),
     ({"model": "m", "from": "x", "remote_host": "https://ollama.com"}, 400, "remote_host"),
 ]

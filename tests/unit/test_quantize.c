@@ -6,6 +6,7 @@
 #include "tests/need.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -197,10 +198,11 @@ static void what_makes_no_sense_is_refused(void **state) {
     assert_int_equal(count_files(), 2);
 }
 
-static void stop_at_third(void *user, const hl_quantize_step *step) {
+static bool stop_at_third(void *user, const hl_quantize_step *step) {
     (void)step;
     int *n = user;
     if (++n[0] == 3) n[1] = 1;
+    return true;
 }
 
 static void a_stop_leaves_nothing_behind(void **state) {
@@ -215,6 +217,44 @@ static void a_stop_leaves_nothing_behind(void **state) {
     (void)hl_stop_watch(before);
     assert_int_equal(n[0], 3);
     assert_int_equal(count_files(), 1);
+}
+
+static bool refuse_second(void *user, const hl_quantize_step *step) {
+    (void)step;
+    return ++*(int *)user < 2;
+}
+
+static void whoever_watches_may_end_it(void **state) {
+    (void)state;
+    int                n = 0;
+    hl_quantize_result r;
+    hl_err             err = {0};
+    assert_int_equal(
+        quantize((hl_quantize_params){.mix = "q4_k", .on_step = refuse_second, .user = &n}, &r, &err),
+        HL_E_CANCEL);
+    assert_int_equal(n, 2);
+    assert_int_equal(count_files(), 1);
+}
+
+static void parts_of_any_name_go_to_an_open_file(void **state) {
+    (void)state;
+    hl_err             err = {0};
+    hl_quantize_result r;
+    const char *const  parts[] = {source};
+    char               other[64];
+    (void)snprintf(other, sizeof other, "%s/open.gguf", folder);
+    const int fd = open(other, O_RDWR | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    (void)unlink(target);
+    hl_quantize_params p = {.mix = "Q8_0", .parts = parts, .n_parts = 1, .to_fd = &fd};
+    if (hl_quantize_file(engine, "the model", other, &p, &r, &err) != HL_OK) fail_msg("%s", err.text);
+    struct stat st;
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_true((uint64_t)st.st_size == r.to_bytes);
+    (void)close(fd);
+    p.to_fd = NULL;
+    if (hl_quantize_file(engine, "the model", target, &p, &r, &err) != HL_OK) fail_msg("%s", err.text);
+    assert_int_equal(unlink(other), 0);
 }
 
 static void weights_that_are_not_finite_are_refused(void **state) {
@@ -298,6 +338,8 @@ int main(void) {
         cmocka_unit_test(rules_come_before_the_mix),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(a_stop_leaves_nothing_behind),
+        cmocka_unit_test(whoever_watches_may_end_it),
+        cmocka_unit_test(parts_of_any_name_go_to_an_open_file),
         cmocka_unit_test(weights_that_are_not_finite_are_refused),
         cmocka_unit_test(an_importance_matrix_moves_the_error_to_where_it_counts_less),
     };
