@@ -239,8 +239,8 @@ static void check_all(doctor *d, bool verify) {
     check_terminal(d);
 }
 
-static void say_tool_check(void *user, const char *what, bool is_fine, const char *text) {
-    say(user, is_fine ? FINE : ODD, what, "%s", text);
+static void say_tool_check(void *user, const char *what, hl_tool_verdict v, const char *text) {
+    say(user, v == HL_TOOLS_FINE ? FINE : v == HL_TOOLS_ODD ? ODD : BAD, what, "%s", text);
 }
 
 static void check_tools(doctor *d, const char *model) {
@@ -268,7 +268,7 @@ hl_status hl_cmd_doctor(hl_app *app, const hl_args *args, hl_err *err) {
         status = hl_json_print(&d.j, app->out, err);
     } else {
         fprintf(app->out, "%s\n",
-                d.status != HL_OK ? "something is wrong"
+                d.status != HL_OK ? model ? "not usable with tools" : "something is wrong"
                 : d.n_odd         ? "usable"
                                   : "all is well");
     }

@@ -147,6 +147,10 @@ static hl_status apply_args(hl_talk *t, const hl_args *args, hl_err *err) {
     if (status == HL_OK && system) status = hl_conversation_set_system(&t->chat, hl_view_of(system), err);
     if (status == HL_OK) status = set_template(t, hl_args_text(args, "template"), err);
     if (status == HL_OK) status = set_tools(t, hl_args_text(args, "tools"), err);
+    if (status == HL_OK && t->chat.raw && (t->chat.tools || (think && t->chat.think != HL_THINK_OFF)))
+        status =
+            hl_fail(err, HL_E_ARG, "--raw and %s: a raw prompt goes through no template that could show it",
+                    t->chat.tools ? "--tools" : "--think");
     if (status == HL_OK) status = set_keep(t, hl_args_text(args, "keep-alive"), err);
     return status != HL_OK ? status : apply_options(t, args, err);
 }

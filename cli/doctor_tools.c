@@ -36,6 +36,7 @@ typedef struct check {
     hl_tool_check_fn *fn;
     void             *user;
     heard             got;
+    bool              has_called;
 } check;
 
 static void heard_clear(heard *h) {
@@ -67,7 +68,7 @@ static bool listen(void *user, const hl_token_event *ev) {
 }
 
 static void say(const check *c, const char *what, bool is_fine, const char *text) {
-    c->fn(c->user, what, is_fine, text);
+    c->fn(c->user, what, is_fine ? HL_TOOLS_FINE : HL_TOOLS_ODD, text);
 }
 
 /* The beginning of what was heard: calls, or words. */
@@ -115,6 +116,16 @@ static hl_status check_template(check *c, hl_chat_caps *caps, hl_err *err) {
                    caps->tools ? "yes" : "no", caps->tool_calls ? "yes" : "no",
                    caps->parallel_tool_calls ? "yes" : "no", caps->tool_results ? "yes" : "no",
                    caps->thinking ? "can be switched" : "no switch");
+    if (!caps->call_format) {
+        c->fn(c->user, "template", HL_TOOLS_BAD, "it has no chat template that could tell it of tools");
+        return HL_OK;
+    }
+    if (caps->is_known && !caps->tools) {
+        c->fn(c->user, "template", HL_TOOLS_BAD,
+              "it has no place for tools: the model is never told of them; a TEMPLATE that shows them would "
+              "help");
+        return HL_OK;
+    }
     say(c, "template", caps->tools && caps->tool_calls && caps->tool_results, text);
     say(c, "format", true, caps->call_format ? caps->call_format : "none");
     return HL_OK;
@@ -125,6 +136,7 @@ static hl_status check_calls(check *c, hl_err *err) {
     char         text[80];
     hl_status    status = ask(c, "[" USER("What is the weather in Paris now?") "]", HL_THINK_DEFAULT, err);
     if (status != HL_OK) return status;
+    c->has_called = h->n_calls > 0;
     say_heard(c, "calls", h->n_calls > 0 && h->n_cut == 0 && strstr(hl_str_text(&h->calls), "Paris"));
     (void)snprintf(text, sizeof text, "arguments in %zu pieces", h->n_argument_parts);
     say(c, "streaming", h->n_argument_parts > 1, text);
@@ -134,6 +146,10 @@ static hl_status check_calls(check *c, hl_err *err) {
                  HL_THINK_DEFAULT, err);
     if (status != HL_OK) return status;
     say_heard(c, "parallel", h->n_calls > 1 && h->n_cut == 0);
+    c->has_called |= h->n_calls > 0;
+    if (!c->has_called)
+        c->fn(c->user, "verdict", HL_TOOLS_BAD,
+              "no call came: it may be made to call (tool_choice), but does not by itself");
     return HL_OK;
 }
 
@@ -159,8 +175,9 @@ hl_status hl_doctor_tools(hl_host *h, const hl_config *settings, const hl_events
     hl_str_init(&c.got.calls, MAX_ANSWER_BYTES);
     hl_status status = hl_conversation_open(&c.chat, h, model, err);
     if (status == HL_OK) status = check_template(&c, &caps, err);
-    if (status == HL_OK && c.chat.has_template) status = check_calls(&c, err);
-    if (status == HL_OK && c.chat.has_template) status = check_answers(&c, err);
+    const bool asks = status == HL_OK && c.chat.has_template && (caps.tools || !caps.is_known);
+    if (asks) status = check_calls(&c, err);
+    if (asks && status == HL_OK) status = check_answers(&c, err);
     hl_str_done(&c.got.said);
     hl_str_done(&c.got.thought);
     hl_str_done(&c.got.calls);

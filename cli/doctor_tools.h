@@ -8,8 +8,10 @@
 #include "core/base/str.h"
 #include "host/conversation.h"
 
-/* Receives one line: what was tried, whether it went well, and what came. */
-typedef void hl_tool_check_fn(void *user, const char *what, bool is_fine, const char *text);
+typedef enum hl_tool_verdict { HL_TOOLS_FINE, HL_TOOLS_ODD, HL_TOOLS_BAD } hl_tool_verdict;
+
+/* Receives one line: what was tried, how it went, and what came. BAD: the model makes no calls. */
+typedef void hl_tool_check_fn(void *user, const char *what, hl_tool_verdict v, const char *text);
 
 /* Load the model and ask it some short questions; `fn` is told of each at once.
  * fails  as hl_conversation_open(), hl_runner_generate(): nothing more could be asked */

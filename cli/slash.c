@@ -150,9 +150,14 @@ static hl_status set_quiet(slash *s, hl_err *err) {
 }
 
 static hl_status set_think(slash *s, hl_err *err) {
-    const hl_status status = hl_talk_set_think(s->talk, s->rest, err);
-    const hl_think  think = s->talk->chat.think;
-    if (status != HL_OK) return status;
+    const hl_think before = s->talk->chat.think;
+    hl_status      status = hl_talk_set_think(s->talk, s->rest, err);
+    const hl_think think = s->talk->chat.think;
+    if (status == HL_OK && think != HL_THINK_OFF) status = hl_talk_check_think(s->talk, err);
+    if (status != HL_OK) {
+        s->talk->chat.think = before;
+        return status;
+    }
     if (think == HL_THINK_OFF)
         hl_app_note(s->talk->app, "set nothink: the model is asked not to think");
     else

@@ -186,20 +186,33 @@ hl_status hl_talk_set_format(hl_talk *t, const char *word, hl_err *err) {
     return status;
 }
 
+/* False: nobody can say, it is answered elsewhere, or not at all. */
+static bool get_caps(const hl_talk *t, hl_chat_caps *ret) {
+    hl_model        *m = NULL;
+    const hl_request r = {.template_text = t->chat.template_text,
+                          .stored_template = t->chat.stored ? t->chat.stored->template_text : NULL};
+    const bool       ok = hl_host_open_model(t->host, t->chat.source, true, &m, NULL) == HL_OK &&
+                    hl_chat_get_caps(m, &r, ret, NULL) == HL_OK;
+    hl_model_close(m);
+    return ok;
+}
+
+hl_status hl_talk_check_think(hl_talk *t, hl_err *err) {
+    hl_chat_caps caps = {0};
+    if (!get_caps(t, &caps) || caps.can_think) return HL_OK;
+    return hl_fail(err, HL_E_UNSUPPORTED, "\"%s\" does not support thinking: no place for it in its template",
+                   t->chat.source->label);
+}
+
 /* A level that the template has no word for is only a yes. */
 static void note_level(hl_talk *t) {
-    const char *level = hl_think_level(t->chat.think);
-    const char *stored = t->chat.stored ? t->chat.stored->template_text : NULL;
-    hl_model   *m = NULL;
+    const char  *level = hl_think_level(t->chat.think);
+    hl_chat_caps caps = {0};
     if (!level || t->was_told_of_levels) return;
     t->was_told_of_levels = true;
-    const hl_request r = {.template_text = t->chat.template_text, .stored_template = stored};
-    hl_chat_caps     caps = {0};
-    if (hl_host_open_model(t->host, t->chat.source, true, &m, NULL) == HL_OK &&
-        hl_chat_get_caps(m, &r, &caps, NULL) == HL_OK && !caps.think_levels)
+    if (get_caps(t, &caps) && caps.can_think && !caps.think_levels)
         hl_app_note(t->app, "note: %s knows no levels of thinking: %s is as true", t->chat.source->label,
                     level);
-    hl_model_close(m);
 }
 
 /* ---- What is printed ---- */

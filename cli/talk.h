@@ -40,6 +40,8 @@ HL_MUST_CHECK hl_status hl_talk_give(hl_talk *t, const char *key, const char *va
 
 /* "", "true", "false", or a level: "high", "medium", "low", "max". fails HL_E_ARG */
 HL_MUST_CHECK hl_status hl_talk_set_think(hl_talk *t, const char *word, hl_err *err);
+/* fails HL_E_UNSUPPORTED  the model's template has no place for it */
+HL_MUST_CHECK hl_status hl_talk_check_think(hl_talk *t, hl_err *err);
 
 /* What answers look like: "json", a JSON schema, or a file with one; with a grammar when it ends in .gbnf.
  * NULL: any text. fails HL_E_ARG; as hl_read_path() */

@@ -70,7 +70,7 @@ void hl_capabilities_find(const hl_model *m, const hl_chat_caps *caps, hl_capabi
     *ret = (hl_capabilities){.names = {info.is_for_embedding ? "embedding" : "completion"}, .n = 1};
     if (caps->tools) ret->names[ret->n++] = "tools";
     if (caps->fill) ret->names[ret->n++] = "insert";
-    if (caps->thinking) ret->names[ret->n++] = "thinking";
+    if (caps->can_think) ret->names[ret->n++] = "thinking";
 }
 
 bool hl_host_fits(const hl_host *h, const hl_model *m, hl_memory_plan *ret_plan) {

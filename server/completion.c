@@ -49,6 +49,7 @@ hl_status hl_completion_open(hl_completion *c, hl_err *err) {
     if (status != HL_OK) return status;
     if (!c->model || !*c->model) return hl_fail(err, HL_E_ARG, "model is required");
     status = hl_host_find_stored(c->x->server->host, c->model, HL_OPEN_FOR_LOAD, &c->source, err);
+    c->request.model_name = c->model;
     if (status == HL_OK) hl_options_read_stored(&c->options, c->source->stored, c->x->server->events);
     return status;
 }

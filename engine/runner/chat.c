@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "engine/runner/chat.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/clock.h"
@@ -299,6 +300,27 @@ static void cut_at_mark(making *k) {
     if (at) hl_tainted_drop_front(&k->text, (size_t)(at - s->ptr) + n);
 }
 
+/* "NAME" in quotes, or "the model". */
+static const char *name_model(const hl_request *req, char buf[120]) {
+    if (!req->model_name) return "the model";
+    (void)snprintf(buf, 120, "\"%.100s\"", req->model_name);
+    return buf;
+}
+
+/* What the template cannot show would be lost without a word.
+ * from: the words "does not support" are Ollama's, and clients look for them */
+static hl_status check_able(const making *k, hl_err *err) {
+    char                name[120];
+    const hl_chat_caps *c = k->t ? &k->t->caps : NULL;
+    if (json_array_size(k->tools) > 0 && !(c && (c->tools || !c->is_known)))
+        return hl_fail(err, HL_E_UNSUPPORTED, "%s does not support tools: %s", name_model(k->req, name),
+                       c ? "its chat template has no place for them" : "it has no chat template");
+    if (thinks(k->req) && !k->req->think_if_able && !(c && c->can_think))
+        return hl_fail(err, HL_E_UNSUPPORTED, "%s does not support thinking: %s", name_model(k->req, name),
+                       c ? "its chat template has no place for it" : "it has no chat template");
+    return HL_OK;
+}
+
 static hl_status render(making *k, hl_err *err) {
     hl_status status = read_messages(k->req, &k->messages, err);
     if (status == HL_OK) status = read_tools(k->req, &k->tools, err);
@@ -306,8 +328,7 @@ static hl_status render(making *k, hl_err *err) {
     if (status == HL_OK) status = choose_template(k, err);
     const bool is_conversation = status == HL_OK && goes_on(k);
     if (status == HL_OK && is_conversation) status = add_mark(k, err);
-    if (status == HL_OK && !k->t && json_array_size(k->tools) > 0)
-        status = hl_fail(err, HL_E_UNSUPPORTED, "tools: the model has no chat template that could show them");
+    if (status == HL_OK) status = check_able(k, err);
     if (status == HL_OK) status = k->t ? render_template(k, err) : join_contents(k->messages, &k->text, err);
     if (status == HL_OK && is_conversation) cut_at_mark(k);
     return status == HL_OK && k->last ? add_last(k, err) : status;
@@ -341,7 +362,14 @@ static hl_status write_prompt(making *k, hl_err *err) {
                        n_given + req->answer_prefix.len, PROMPT_LIMIT_BYTES);
     const bool is_fill = !req->messages_json && req->suffix.len > 0;
     if (is_fill && req->raw) return hl_fail(err, HL_E_ARG, "suffix: raw prompts go through no template");
-    const hl_status status = req->messages_json ? render(k, err) : is_fill ? render_fill(k, err) : HL_OK;
+    hl_status status = HL_OK;
+    if (req->messages_json)
+        status = render(k, err);
+    else if (is_fill)
+        status = render_fill(k, err);
+    else if (!req->raw) /* the text of one who has no template */
+        status = read_tools(req, &k->tools, err);
+    if (status == HL_OK && !req->messages_json && !is_fill && !req->raw) status = check_able(k, err);
     if (status != HL_OK) return status;
     if (!req->messages_json && !is_fill) hl_tainted_add(&k->text, req->prompt, !req->raw);
     if (k->text.text.len + req->answer_prefix.len > PROMPT_LIMIT_BYTES)

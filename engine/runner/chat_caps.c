@@ -169,8 +169,19 @@ static bool shows_nothing(asker *a, const char *empty, const char *other) {
     return render(a, other, true) && out_count(a, "None") == n;
 }
 
+/* Does a list of tools change the prompt? Whatever it makes of them, then: a name, or only a count. */
+static bool sees_tools(asker *a) {
+    if (shows(a, ONE_QUESTION, true, TOOL)) return true;
+    hl_tainted with = a->out;
+    a->out = (hl_tainted){0};
+    const bool is_other = !a->needs_tools && with.text.len > 0 && render(a, ONE_QUESTION, false) &&
+                          !hl_view_eq(hl_str_view(&with.text), hl_str_view(&a->out.text));
+    hl_tainted_done(&with);
+    return is_other;
+}
+
 static void ask_tools(asker *a, hl_chat_caps *c) {
-    c->tools = shows(a, ONE_QUESTION, true, TOOL);
+    c->tools = sees_tools(a);
     c->object_arguments = shows_arguments(a, one_call[0][1]) || shows_arguments(a, one_call[0][0]);
     c->text_arguments = shows_arguments(a, one_call[1][1]) || shows_arguments(a, one_call[1][0]);
     c->tool_calls = c->object_arguments || c->text_arguments;
@@ -202,6 +213,16 @@ static bool differs(asker *a, int think_1, const char *effort_1, int think_2, co
 }
 
 /* Some templates know some of the levels only. */
+/* Templates of models that always think have no switch, but the marks: they open reasoning, or take that of
+ * earlier turns out. */
+static bool names_reasoning(const hl_chat_template *t) {
+    const char *const words[] = {hl_call_format_think_open(t->format), hl_call_format_think_close(t->format),
+                                 "reasoning_content"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (memmem(t->source, t->n_source, words[i], strcspn(words[i], "\n"))) return true;
+    return t->go && hl_gotemplate_mentions(t->go, "thinking");
+}
+
 static void ask_thinking(asker *a, hl_chat_caps *c) {
     const hl_view source = {a->t->source, a->t->n_source};
     c->thinking = differs(a, 1, NULL, 0, NULL);
@@ -227,6 +248,7 @@ hl_status hl_chat_caps_find(const hl_chat_template *t, hl_chat_caps *ret, hl_err
         ask_tools(&a, &c);
         ask_thinking(&a, &c);
     }
+    c.can_think = c.thinking || names_reasoning(t);
     c.fill = t->go && hl_gotemplate_mentions(t->go, "suffix");
     hl_tainted_done(&a.out);
     if (a.status == HL_OK) *ret = c;

@@ -36,6 +36,7 @@ typedef struct hl_chat_caps {
     bool        object_arguments, text_arguments; /* of a tool call, as an object; as JSON text */
     bool        tool_results;                     /* the role tool */
     bool        thinking;                         /* think is obeyed */
+    bool        can_think;                        /* or it names reasoning, which then comes anyhow */
     bool        think_levels;                     /* and its levels are */
     bool        fill;                             /* prompt and suffix, with a hole between */
     const char *call_format; /* how calls are written (docs/formats/tool-calls.md); NULL: no template */

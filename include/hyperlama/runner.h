@@ -52,6 +52,7 @@ typedef enum hl_tool_choice {
 } hl_tool_choice;
 
 typedef struct hl_request {
+    const char *model_name; /* what errors call the model; NULL: "the model" */
     /* The prompt: messages (rendered with the template) or, when messages is NULL, plain text. */
     const char *messages_json; /* [{"role":"user","content":"..."}, ...] */
     const char *tools_json; /* NULL: none; else what the model may call, and the answer's calls come apart */
@@ -73,6 +74,7 @@ typedef struct hl_request {
     hl_view  answer_prefix;   /* put behind the prompt: the answer goes on from here */
     bool     continues_last;  /* the last message, the assistant's, is one: the answer goes on from it */
     hl_think think;           /* asks templates that know `enable_thinking`, and how much */
+    bool     think_if_able;   /* a model that cannot think answers without; else that is an error */
     int32_t think_tokens; /* most tokens of reasoning, then its close marker follows; 0: no limit, -1: none */
     hl_view prediction;   /* what much of the answer may look like (a file that is edited): drafts only */
     hl_format          format;   /* what the answer must look like, behind its reasoning; NONE: any text */
@@ -140,6 +142,7 @@ typedef struct hl_generation_event {
  * fails  HL_E_FULL    the prompt does not fit the context: the numbers are in the message, nothing was cut
  *        HL_E_FORMAT  the template failed, or the messages are malformed: the message names the field
  *        HL_E_ARG     n_top or another number is out of range; the format cannot be enforced, with its place
+ *        HL_E_UNSUPPORTED  tools or thinking are asked for, and the template has no place for them
  *        HL_E_BUSY    too many wait already
  *        HL_E_CANCEL  the watched flag was set, or hl_runner_stop() was called
  * owns   hl_generation_free(), before the runner is freed

@@ -423,6 +423,7 @@ static hl_status take_thinking(hl_completion *c, hl_err *err) {
     c->request.think = strcmp(type, "disabled") == 0 ? HL_THINK_OFF
                        : effort                      ? hl_openai_think(effort)
                                                      : HL_THINK_ON;
+    c->request.think_if_able = strcmp(type, "enabled") != 0; /* adaptive: the model decides */
     if (status == HL_OK && c->request.think != HL_THINK_OFF)
         status = hl_completion_set_budget(c, thinking, "budget_tokens", err);
     return status;

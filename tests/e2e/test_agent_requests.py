@@ -8,6 +8,7 @@ import json
 import re
 import threading
 
+from tiny_model import CHATML_TOOLS
 from test_serve import ANSWER, serve, wait_for  # noqa: F401 - a fixture
 
 TOOL = {"name": "Bash", "description": "Run a command.\nNever more than one.", "input_schema": {
@@ -38,7 +39,7 @@ CLAUDE_HEADERS = {"content-type": "application/json", "anthropic-version": "2023
 
 
 def test_claude_code(serve):
-    s = serve()
+    s = serve(template=CHATML_TOOLS)
     assert s.ask("HEAD", "/")[0] == 200
     status, data, headers = s.ask("POST", "/v1/messages?beta=true", claude(), CLAUDE_HEADERS)
     assert status == 200 and headers["request-id"].startswith("req_")
@@ -59,7 +60,7 @@ def test_claude_code(serve):
 
 
 def test_claude_code_goes_on_after_a_tool(serve):
-    s = serve()
+    s = serve(template=CHATML_TOOLS)
     first = claude(stream=False)
     usage = s.json("POST", "/v1/messages?beta=true", first, CLAUDE_HEADERS)["usage"]
     whole = usage["input_tokens"] + usage.get("cache_read_input_tokens", 0)
@@ -78,7 +79,7 @@ def test_claude_code_goes_on_after_a_tool(serve):
 
 
 def test_copilot_chat(serve):
-    s = serve()
+    s = serve(template=CHATML_TOOLS)
     assert tuple(int(x) for x in s.json("GET", "/api/version")["version"].split(".")) >= (0, 6, 4)
     name = s.json("GET", "/api/tags")["models"][0]["model"]
     info = s.json("POST", "/api/show", {"model": name})
@@ -132,7 +133,7 @@ def test_cline_and_roo(serve):
 
 
 def test_goose_opencode_and_litellm(serve):
-    s = serve()
+    s = serve(template=CHATML_TOOLS)
     goose = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}], "stream": True, "options": {"num_ctx": 8192}, "tools": [FUNCTION]}
     assert s.events("/v1/chat/completions", goose)[-1][1] == "[DONE]"
     opencode = {"model": "tiny", "max_tokens": 32000, "stream": True, "stream_options": {"include_usage": True}, "tool_choice": "auto",
@@ -153,7 +154,7 @@ def test_goose_opencode_and_litellm(serve):
 
 
 def test_home_assistant_and_anythingllm(serve):
-    s = serve()
+    s = serve(template=CHATML_TOOLS)
     body = {"model": "tiny", "keep_alive": "300s", "think": False, "stream": True, "options": {"num_ctx": 8192}, "messages": [
         {"role": "system", "content": "Current time is 12:00."}, {"role": "user", "content": "Turn on the light."},
         {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "HassTurnOn", "arguments": {"name": "light"}}}]},

@@ -3,6 +3,8 @@ import json
 import re
 import subprocess
 
+from tiny_model import CHATML_THINK
+
 LATER = []
 WORKING = ["run", "import", "show", "list", "rm", "gc", "bench", "info", "config", "doctor", "tokenize", "template", "score", "embed", "quantize",
            "completion", "version", "help"]
@@ -212,6 +214,10 @@ def test_flags_of_ollama_are_known(cli):
         assert done.returncode == 16 and args[0].split("=")[0] in done.stderr and "not" in done.stderr
     done = cli("run", model, "hi", "--insecure")
     assert done.returncode == 0
+    assert cli("run", model, "hi", "--think=false").stderr == ""
+    done = cli("run", model, "hi", "--think")
+    assert done.returncode == 6 and "does not support thinking: its chat template has no place for it" in done.stderr
+    model = cli.model(name="thinker", template=CHATML_THINK)
     for word in ("true", "false"):
         assert cli("run", model, "hi", f"--think={word}").stderr == ""
     for word in ("high", "medium", "low", "max"):

@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+from tiny_model import CHATML_THINK
+
 CSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[=>]|\x1b\][^\x07]*\x07|\x1b[()][0-9A-B]")
 
 
@@ -329,6 +331,8 @@ def test_set_parameter_takes_words_and_says_what_it_did(chat):
 
 def test_every_set_says_what_it_did(chat):
     t = chat()
+    assert "does not support thinking" in typed(t, "/set think").replace("\n", " ") and typed(t, "/set nothink").startswith("set nothink")
+    t = chat(template=CHATML_THINK)
     for word in ("verbose", "quiet", "think", "nothink", "history", "nohistory", "wordwrap", "nowordwrap", "noformat"):
         assert typed(t, f"/set {word}").startswith(f"set {word}"), word
     assert "high" in typed(t, "/set think high") and typed(t, "/set think a-lot").startswith("error: ")

@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from tiny_model import CHATML
 from test_clients import client_module
 from test_npm_clients import need_npm, run_suite
 from test_serve import Server
@@ -93,6 +94,60 @@ def test_a_call_that_is_cut_says_so(cli):
         assert got["status"] == "incomplete" and got["output"][-1]["status"] == "incomplete" and got["output"][-1]["arguments"] == '{"city": '
 
 
+def flat(tools):
+    return [dict(t["function"], type="function") for t in tools]
+
+
+def test_what_a_model_has_no_place_for_is_refused_in_every_dialect(cli):
+    claude = [{"name": "get_weather", "input_schema": SCHEMA}]
+    tools, thinking = '"tiny" does not support tools', '"tiny" does not support thinking'
+    with start(cli, template=CHATML) as s:
+        ask = {"model": "tiny", "input": "hi"}
+        for path, body, want in [
+                ("/api/chat", dict(ASK, tools=TOOLS), tools), ("/api/chat", dict(ASK, think=True), thinking),
+                ("/api/chat", dict(ASK, think="low", stream=False), thinking),
+                ("/api/generate", {"model": "tiny", "prompt": "hi", "think": True}, thinking),
+                ("/v1/chat/completions", dict(ASK, tools=TOOLS), tools), ("/v1/chat/completions", dict(ASK, tools=TOOLS, stream=True), tools),
+                ("/v1/chat/completions", dict(ASK, functions=[TOOLS[0]["function"]]), tools),
+                ("/v1/chat/completions", dict(ASK, reasoning_effort="high"), thinking),
+                ("/v1/responses", dict(ask, tools=flat(TOOLS)), tools), ("/v1/responses", dict(ask, reasoning={"effort": "low"}), thinking),
+                ("/v1/messages", dict(ASK, max_tokens=9, tools=claude), tools),
+                ("/v1/messages", dict(ASK, max_tokens=9, stream=True, thinking={"type": "enabled", "budget_tokens": 1024}), thinking),
+                ("/v1/messages/count_tokens", dict(ASK, tools=claude), tools)]:
+            got = s.json("POST", path, body, status=400)
+            error = got["error"] if path.startswith("/api") else got["error"]["message"]
+            assert error.startswith(want + ": its chat template has no place for "), (path, body, got)
+            if not path.startswith("/api"):
+                assert got["error"]["type"] == "invalid_request_error"
+        # what asks for nothing is answered
+        for path, body in [("/api/chat", dict(ASK, tools=[], think=False)), ("/api/generate", {"model": "tiny", "prompt": "hi", "think": False}),
+                           ("/v1/chat/completions", dict(ASK, tools=[], reasoning_effort="none")), ("/v1/messages", dict(
+                               ASK, max_tokens=9, tools=[], thinking={"type": "adaptive"}, output_config={"effort": "high"}))]:
+            assert s.ask("POST", path, body)[0] == 200, path
+        clients = [(client_module("openai").OpenAI(base_url=f"http://{s.host}:{s.port}/v1", api_key="-"),
+                    lambda c: c.chat.completions.create(model="tiny", messages=ASK["messages"], tools=TOOLS), "BadRequestError"),
+                   (client_module("anthropic").Anthropic(base_url=f"http://{s.host}:{s.port}", api_key="-"),
+                    lambda c: c.messages.create(model="tiny", max_tokens=9, messages=ASK["messages"], tools=claude), "BadRequestError"),
+                   (client_module("ollama").Client(f"http://{s.host}:{s.port}"), lambda c: c.chat("tiny", ASK["messages"], tools=TOOLS), "ResponseError")]
+        for client, call, kind in clients:
+            with pytest.raises(Exception) as caught:
+                call(client)
+            assert type(caught.value).__name__ == kind and tools in str(caught.value)
+        path = cli.folder / "tools.json"
+        path.write_text(json.dumps(TOOLS))
+        for more in (["--local"], []):
+            done = cli("run", "tiny", "--tools", path, *more, "hi", env={"OLLAMA_HOST": f"{s.host}:{s.port}"})
+            assert done.returncode == 6 and "does not support tools: its chat template has no place for them" in done.stderr and not done.stdout
+            done = cli("run", "tiny", "--think", *more, "hi", env={"OLLAMA_HOST": f"{s.host}:{s.port}"})
+            assert done.returncode == 6 and "does not support thinking" in done.stderr and not done.stdout
+    for more in (["--tools", path], ["--think"]):
+        done = cli("run", "tiny", "--raw", *more, "--local", "hi")
+        assert done.returncode == 2 and more[0] in done.stderr
+    cli.ok("import", cli.model(SCRIPT, name="none", template=None), "none")
+    done = cli("run", "none", "--tools", path, "--local", "hi")
+    assert done.returncode == 6 and "does not support tools: it has no chat template" in done.stderr
+
+
 def test_functions_are_tools_as_they_were_called_before(server):
     old = dict(ASK, functions=[TOOLS[0]["function"]], function_call="auto")
     got = server.json("POST", "/v1/chat/completions", old)["choices"][0]
@@ -151,14 +206,13 @@ def test_a_call_that_must_be_made_is_made_and_valid(cli, family):
 
 
 def test_every_dialect_can_make_a_model_call(server):
-    flat = [dict(t["function"], type="function") for t in FORCED]
     claude = [{"name": t["function"]["name"], "input_schema": t["function"].get("parameters", {"type": "object"})} for t in FORCED]
     got = server.json("POST", "/v1/messages", dict(ASK, max_tokens=200, tools=claude, tool_choice={"type": "tool", "name": "pick", "disable_parallel_tool_use": True}))
     assert [b["type"] for b in got["content"]] == ["tool_use"] and is_valid({"name": "pick", "arguments": json.dumps(got["content"][0]["input"])})
     got = server.json("POST", "/v1/messages", dict(ASK, max_tokens=200, tools=claude, tool_choice={"type": "any", "disable_parallel_tool_use": True}))
     assert got["stop_reason"] == "tool_use"
     for choice in ("required", {"type": "function", "name": "pick"}, {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "ping"}]}):
-        got = server.json("POST", "/v1/responses", {"model": "tiny", "input": "hi", "tools": flat, "tool_choice": choice, "parallel_tool_calls": False})
+        got = server.json("POST", "/v1/responses", {"model": "tiny", "input": "hi", "tools": flat(FORCED), "tool_choice": choice, "parallel_tool_calls": False})
         assert [i["type"] for i in got["output"]] == ["function_call"] and is_valid(got["output"][0])
     assert got["output"][0]["name"] == "ping"
     old = server.json("POST", "/v1/chat/completions", dict(ASK, functions=[t["function"] for t in FORCED], function_call={"name": "ping"}))["choices"][0]
@@ -377,3 +431,12 @@ def test_doctor_says_what_a_model_can_do_with_tools(cli):
     lines = cli.ok("doctor", "--tools", "tiny").splitlines()
     assert lines[0].startswith("ok    template") and lines[-1] == "usable"
     assert cli("doctor", "--tools", "nobody").returncode != 0
+    # one that makes no call, and one that is never told of tools
+    cli.ok("import", cli.model(("Hello", " there."), name="mute", template=TEMPLATE), "mute")
+    cli.ok("import", cli.model(SCRIPT, name="deaf", template=CHATML), "deaf")
+    cli.ok("import", cli.model(SCRIPT, name="bare", template=None), "bare")
+    for name, check, words in (("mute", "verdict", "no call came"), ("deaf", "template", "no place for tools"), ("bare", "template", "no chat template")):
+        done = cli("doctor", "--tools", name)
+        assert done.returncode == 6 and done.stdout.splitlines()[-1] == "not usable with tools" and "usable\n" not in done.stdout, done.stdout
+        rows = {r["check"]: r for r in json.loads(cli("doctor", "--tools", name, "--json").stdout)}
+        assert rows[check]["result"] == "fail" and words in rows[check]["text"]

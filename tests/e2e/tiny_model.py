@@ -11,6 +11,8 @@ U32, F32, STRING, ARRAY, I32 = 4, 6, 8, 9, 5
 NORMAL, CONTROL = 1, 3
 CHATML = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
           "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+CHATML_TOOLS = "{% if tools %}<tools>{{ tools | tojson }}</tools>\n{% endif %}" + CHATML
+CHATML_THINK = CHATML[:-len("{% endif %}")] + "{% if enable_thinking %}<think>\n{% endif %}{% endif %}"
 
 
 def byte_spellings():

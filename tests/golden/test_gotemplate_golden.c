@@ -149,9 +149,14 @@ static int check_prompt(const json_t *file, const json_t *row) {
     r.tools_json = tools_json;
     r.stored_template = hl_str_text(&source);
     r.now_ms = GO_ROWS_NOW_MS;
-    const hl_status status = hl_chat_render(NULL, &r, &text, &n, &err);
-    const json_t   *want = json_object_get(row, "output");
-    const bool      is_bad = status != HL_OK || !hl_view_eq((hl_view){text, n}, go_row_text(want));
+    hl_status status = hl_chat_render(NULL, &r, &text, &n, &err);
+    if (status == HL_E_UNSUPPORTED && strstr(err.text, "does not support tools") &&
+        !strstr(hl_str_text(&source), ".Tools")) { /* Go leaves them out, we refuse */
+        r.tools_json = NULL;
+        status = hl_chat_render(NULL, &r, &text, &n, &err);
+    }
+    const json_t *want = json_object_get(row, "output");
+    const bool    is_bad = status != HL_OK || !hl_view_eq((hl_view){text, n}, go_row_text(want));
     if (is_bad) {
         print_error("%s, %s:\n", of, with);
         show("expected", go_row_text(want));

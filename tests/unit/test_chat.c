@@ -385,6 +385,7 @@ static void templates_say_what_they_can_show(void **state) {
          {.is_known = true,
           .tools = true,
           .thinking = true,
+          .can_think = true,
           .tool_results = true,
           .null_content = true,
           .no_content = true}},
@@ -584,12 +585,14 @@ static void a_template_of_its_own_is_used_when_there_are_tools(void **state) {
     (void)state;
     chain_model *c = chain_new("plain {{ messages[0].content }}");
     hl_gguf_writer_add_text(c->f->w, "tokenizer.chat_template.tool_use",
-                            hl_view_of("with {{ tools | length }} {{ messages[0].content }}"));
+                            hl_view_of("with {{ tools[0].function.name }} {{ messages[0].content }}"));
     const loaded l = load(c);
     static const struct {
         const char *tools, *want;
-    } rows[] = {
-        {NULL, "plain q"}, {"[]", "plain q"}, {"null", "plain q"}, {"[{\"type\":\"function\"}]", "with 1 q"}};
+    } rows[] = {{NULL, "plain q"},
+                {"[]", "plain q"},
+                {"null", "plain q"},
+                {"[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]", "with f q"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         hl_request r;
         char      *text = NULL;
@@ -604,6 +607,56 @@ static void a_template_of_its_own_is_used_when_there_are_tools(void **state) {
     }
     assert_true(hl_view_is(hl_model_named_template(l.m, "rag"), ""));
     unload(l);
+}
+
+/* What the template has no place for is said, and not left out. */
+static void what_a_template_cannot_show_is_refused(void **state) {
+    (void)state;
+    static const char tools[] = "[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]";
+    static const struct {
+        const char *source, *tools;
+        hl_think    think;
+        bool        if_able;
+        const char *name, *want; /* NULL: it is made */
+    } rows[] = {
+        {PLAIN, tools, HL_THINK_DEFAULT, false, "m:1b", "\"m:1b\" does not support tools: its chat template"},
+        {PLAIN, tools, HL_THINK_DEFAULT, false, NULL, "the model does not support tools: "},
+        {PLAIN, "[]", HL_THINK_OFF, false, NULL, NULL},
+        {PLAIN, "null", HL_THINK_DEFAULT, false, NULL, NULL},
+        {PLAIN, NULL, HL_THINK_ON, false, "m:1b", "\"m:1b\" does not support thinking: its chat template"},
+        {PLAIN, NULL, HL_THINK_LOW, false, NULL, "the model does not support thinking: "},
+        {PLAIN, NULL, HL_THINK_ON, true, NULL, NULL},
+        {PLAIN "{% if enable_thinking %}!{% endif %}", NULL, HL_THINK_ON, false, NULL, NULL},
+        {PLAIN "<think>", NULL, HL_THINK_HIGH, false, NULL, NULL}, /* it always does */
+        {PLAIN "{{ tools | tojson }}", tools, HL_THINK_DEFAULT, false, NULL, NULL},
+        {NULL, tools, HL_THINK_DEFAULT, false, NULL,
+         "the model does not support tools: it has no chat template"},
+        {NULL, NULL, HL_THINK_ON, false, NULL,
+         "the model does not support thinking: it has no chat template"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const loaded l = load(chain_new(rows[i].source));
+        for (int as_prompt = 0; as_prompt <= !rows[i].source; as_prompt++) {
+            hl_request r;
+            char      *text = NULL;
+            size_t     n = 0;
+            hl_err     err = {0};
+            hl_request_init(&r);
+            r.messages_json = as_prompt ? NULL : "[" U("q") "]";
+            r.prompt = hl_view_of("q");
+            r.tools_json = rows[i].tools;
+            r.think = rows[i].think;
+            r.think_if_able = rows[i].if_able;
+            r.model_name = rows[i].name;
+            const hl_status status = hl_chat_render(l.m, &r, &text, &n, &err);
+            hl_text_free(text);
+            if (status != (rows[i].want ? HL_E_UNSUPPORTED : HL_OK))
+                fail_msg("%zu: %d %s", i, status, err.text);
+            if (rows[i].want && strncmp(err.text, rows[i].want, strlen(rows[i].want)) != 0)
+                fail_msg("%zu: %s", i, err.text);
+        }
+        unload(l);
+    }
 }
 
 /* ---- Go templates ------------------------------------------------------------------------------ */
@@ -841,7 +894,7 @@ static void prompts_have_a_limit(void **state) {
 
 static void every_failed_allocation_is_reported(void **state) {
     (void)state;
-    const loaded l = load(chain_new(AS_TEXT));
+    const loaded l = load(chain_new(AS_TEXT "{{ tools | tojson }}"));
     hl_request   r;
     hl_request_init(&r);
     r.messages_json = "[" S("s") "," TWO_PARTS "," CALL("", "{\"k\":18446744073709551615}") "," T("r") "]";
@@ -874,6 +927,7 @@ int main(void) {
         cmocka_unit_test(the_roles_that_templates_know_may_be_part_of_their_marks),
         cmocka_unit_test(without_a_template_and_in_plain_prompts_nothing_is_control),
         cmocka_unit_test(a_template_of_its_own_is_used_when_there_are_tools),
+        cmocka_unit_test(what_a_template_cannot_show_is_refused),
         cmocka_unit_test(the_language_of_a_template_is_said_or_seen),
         cmocka_unit_test(the_models_own_template_wins_over_the_stored_one),
         cmocka_unit_test(messages_are_adapted_to_go_templates_too),
