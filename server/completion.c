@@ -477,8 +477,15 @@ static void take_prompt_token(hl_completion *c, hl_choice *k, const hl_token_eve
     if (c->is_stream) c->dialect->token(c, k, ev, j);
 }
 
+void hl_completion_begin(hl_completion *c) {
+    if (c->has_begun) return;
+    c->has_begun = true;
+    if (c->is_stream && c->dialect->begin) c->dialect->begin(c, &c->x->out);
+}
+
 static void take_token(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j) {
     hl_err err = {0};
+    hl_completion_begin(c);
     if (ev->is_prompt) {
         take_prompt_token(c, k, ev, j);
         return;
@@ -518,6 +525,7 @@ static void take_end(hl_completion *c, hl_choice *k, const hl_generation_event *
     else if (k->n_held > 0)
         flush_held(c, k);
     if (ev->status != HL_OK) fail_choice(c, ev->status, ev->err);
+    if (c->status == HL_OK) hl_completion_begin(c);
     if (c->is_stream && c->status == HL_OK && c->dialect->end) c->dialect->end(c, k, j);
 }
 
@@ -552,10 +560,8 @@ static bool is_kept(hl_completion *c, const hl_json_out *j) {
 bool hl_completion_pump(hl_completion *c, size_t enough) {
     hl_json_out *j = &c->x->out;
     if (c->is_over) return true;
-    if (!c->has_begun && c->source) c->metrics = hl_metrics_of(c->x->server->metrics, c->source->label);
+    if (!c->metrics && c->source) c->metrics = hl_metrics_of(c->x->server->metrics, c->source->label);
     if (hl_exchange_is_aside(c->x)) return false;
-    if (c->is_stream && !c->has_begun && c->dialect->begin) c->dialect->begin(c, j);
-    c->has_begun = true;
     bool any = true;
     while (any && c->n_ended < c->n_choices && c->status == HL_OK &&
            (!c->is_stream || j->text.len < enough)) {
@@ -565,7 +571,7 @@ bool hl_completion_pump(hl_completion *c, size_t enough) {
     }
     if (c->n_ended < c->n_choices && c->status == HL_OK) return false;
     if (!is_kept(c, j)) return false;
-    if (c->status != HL_OK && c->is_stream && c->dialect->fail)
+    if (c->status != HL_OK && c->is_stream && c->has_begun && c->dialect->fail)
         c->dialect->fail(c, c->status, &c->err, j);
     else if (c->status == HL_OK && c->is_stream && c->dialect->finish)
         c->dialect->finish(c, j);

@@ -61,7 +61,8 @@ typedef struct hl_dialect {
     const char *ping;        /* sent while there is nothing else; NULL: this form has none */
     const char *call_prefix; /* of the ids that calls are given; NULL: "call_" */
     bool        keeps_said;  /* streams keep said and thought, too */
-    void (*begin)(hl_completion *c, hl_json_out *j); /* may be NULL, as all but token and whole */
+    /* With the first token, or ping. May be NULL, as all but token and whole */
+    void (*begin)(hl_completion *c, hl_json_out *j);
     void (*token)(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j);
     /* A step of the choice's last call, in a stream */
     void (*call)(hl_completion *c, hl_choice *k, const hl_token_event *ev, hl_json_out *j);
@@ -100,7 +101,8 @@ struct hl_completion {
     size_t              n_choices, n_ended;
     hl_status           status; /* of the first choice that failed */
     hl_err              err;
-    bool                is_stream, has_begun, is_over;
+    bool                is_stream, is_over;
+    bool                has_begun;  /* to say something: what fails now is an event of the stream */
     size_t              n_left_out; /* messages that did not fit the context */
     int64_t             created_s, start_ns, load_ns;
     int32_t             prompt_tokens; /* counted before the start; 0: nobody asked */
@@ -170,8 +172,11 @@ HL_MUST_CHECK hl_status hl_completion_start(hl_completion *c, size_t n, hl_err *
 /* ---- For http_server.c ---- */
 
 /* Take what there is and let the dialect write it, until `enough` bytes wait or nothing is there. True: all
- * is over and written. Event thread. */
+ * is over and written, but for a failure (c->status) of what is no stream, or has not begun: the caller says
+ * that. Event thread. */
 bool hl_completion_pump(hl_completion *c, size_t enough);
+/* Write what a stream begins with, where that is not done. Event thread. */
+void hl_completion_begin(hl_completion *c);
 /* Have hl_exchange_wake() called when there is something again. */
 void hl_completion_watch(hl_completion *c);
 void hl_completion_cancel(hl_completion *c);     /* any thread */

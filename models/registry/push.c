@@ -404,6 +404,9 @@ hl_status hl_store_push(hl_store *s, const hl_remote_options *remote, const char
     pushing                      p = {.s = s, .options = options ? options : &defaults};
     hl_arena_init(&p.arena, ARENA_BYTES);
     hl_status status = hl_ref_parse(name, &p.ref, err);
+    if (status == HL_OK && (p.ref.kind == HL_REF_PATH || p.ref.kind == HL_REF_URL))
+        status = hl_fail(err, HL_E_ARG, "push '%.200s': this is a file; expected the name of a stored model",
+                         name);
     if (status == HL_OK)
         status =
             hl_remote_init_registry(&p.remote, remote, s->events, &p.ref, p.options->insecure, true, err);

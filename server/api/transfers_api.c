@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "server/api/ollama_common.h"
 #include "server/server_priv.h"
 
@@ -32,9 +33,9 @@ static bool on_progress(void *user, const hl_transfer_progress *p) {
     moving       *m = user;
     const int64_t now = hl_clock_ns();
     const bool    is_end = p->total_bytes > 0 && p->done_bytes >= p->total_bytes;
-    if (!m->is_stream) return !m->x->is_gone;
+    if (!m->is_stream) return !hl_stop_is_set(&m->x->must_stop);
     if (strcmp(m->last, p->status) == 0 && !is_end && now - m->said_ns < (int64_t)EACH_MS * 1000000)
-        return !m->x->is_gone;
+        return !hl_stop_is_set(&m->x->must_stop);
     (void)snprintf(m->last, sizeof m->last, "%s", p->status);
     m->said_ns = now;
     hl_json_out j;

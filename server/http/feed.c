@@ -24,7 +24,7 @@ bool hl_feed_add(hl_exchange *x, hl_view json) {
     (void)pthread_mutex_lock(&f->lock);
     hl_str_add_view(&f->pending, json);
     hl_str_add_char(&f->pending, '\n');
-    const bool goes_on = !f->pending.failed && !hl_stop_is_set(&x->is_gone);
+    const bool goes_on = !f->pending.failed && !hl_stop_is_set(&x->must_stop);
     (void)pthread_mutex_unlock(&f->lock);
     hl_exchange_wake(x);
     return goes_on;
@@ -32,16 +32,18 @@ bool hl_feed_add(hl_exchange *x, hl_view json) {
 
 void hl_feed_run(hl_exchange *x) {
     hl_feed *f = &x->feed;
-    hl_err   err = {0};
-    (void)hl_stop_watch(&x->is_gone);
-    f->status = f->work(x, f->user, &err);
+    (void)hl_stop_watch(&x->must_stop);
+    f->status = f->work(x, f->user, &f->err);
     (void)hl_stop_watch(NULL);
-    if (f->status == HL_OK) return;
-    hl_json_out j;
-    hl_json_init(&j);
-    hl_error_write(x, f->status, &err, &j);
-    (void)hl_feed_add(x, hl_str_view(&j.text));
-    hl_json_done(&j);
+}
+
+void hl_feed_end(hl_exchange *x, hl_json_out *ret_out) {
+    hl_feed *f = &x->feed;
+    if (f->status == HL_OK || f->is_ended) return;
+    f->is_ended = true;
+    ret_out->needs_comma = false;
+    hl_error_write(x, f->status, &f->err, ret_out);
+    hl_str_add_char(&ret_out->text, '\n');
 }
 
 void hl_feed_take(hl_exchange *x, hl_str *ret_out) {

@@ -63,6 +63,7 @@ void hl_exchange_cancel(hl_exchange *x) {
         hl_host_stop_waiting(x->server->host, &x->load_wait);
     }
     if (state >= HL_X_ANSWERING && x->completion) hl_completion_cancel(x->completion);
+    if (state >= HL_X_ANSWERING && x->feed.work) __atomic_store_n(&x->must_stop, 1, __ATOMIC_SEQ_CST);
 }
 
 void hl_exchange_answer_now(hl_exchange *x) {
@@ -83,7 +84,7 @@ static void wake_silent(hl_server *s) {
     const int64_t now = hl_clock_ns();
     (void)pthread_mutex_lock(&s->lock);
     for (hl_exchange *x = s->exchanges; x; x = x->next) {
-        if (__atomic_load_n(&x->state, __ATOMIC_ACQUIRE) != HL_X_ANSWERED || !x->completion) continue;
+        if (__atomic_load_n(&x->state, __ATOMIC_ACQUIRE) < HL_X_ANSWERING || !x->completion) continue;
         if (now - __atomic_load_n(&x->sent_ns, __ATOMIC_RELAXED) >= PING_NS) hl_exchange_wake(x);
     }
     (void)pthread_mutex_unlock(&s->lock);

@@ -300,6 +300,7 @@ static ssize_t read_feed(void *cls, uint64_t pos, char *buf, size_t max) {
         forget_wake(x);
         const bool is_over = !hl_exchange_is_aside(x); /* first: nothing comes after that */
         hl_feed_take(x, out);
+        if (is_over) hl_feed_end(x, &x->out);
         if (out->len > 0 || out->failed) continue;
         if (is_over) return MHD_CONTENT_READER_END_OF_STREAM;
         if (is_gone(x)) continue;
@@ -311,33 +312,62 @@ static ssize_t read_feed(void *cls, uint64_t pos, char *buf, size_t max) {
 static enum MHD_Result respond_feed(hl_exchange *x) {
     struct MHD_Response *r =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_feed, x, NULL);
-    if (!r) return MHD_NO;
-    hl_exchange_step_aside(x, hl_feed_run);
     return queue(x, r);
 }
 
-/* A completion that is answered as a whole: again whenever there are new events. */
-static enum MHD_Result go_on(hl_exchange *x) {
+/* Has the stream something to send: its first event, or a ping that is due? */
+static bool may_stream(hl_exchange *x) {
     hl_completion *c = x->completion;
+    if (x->out.text.len > 0) return true;
+    if (!c->dialect->ping || !hl_hangup_take_ping(x->server, x)) return false;
+    hl_completion_begin(c);
+    if (x->out.text.len == 0) hl_str_add_text(&x->out.text, c->dialect->ping);
+    return true;
+}
+
+/* A completion of which nothing is sent yet: again whenever there are new events. A stream's headers go out
+ * with its first event, so that what fails before it is answered with its status. */
+static enum MHD_Result go_on_completion(hl_exchange *x) {
+    hl_completion *c = x->completion;
+    const bool     is_over = hl_completion_pump(c, c->is_stream ? STREAM_BLOCK : SIZE_MAX);
+    const bool     is_stream = c->is_stream && (c->has_begun || c->status == HL_OK);
+    if (is_over && !is_stream && c->status != HL_OK) hl_exchange_fail(x, c->status, &c->err);
+    if (is_over && !is_stream) return respond_whole(x);
+    if (is_stream && (is_over || may_stream(x))) return respond_stream(x);
+    hl_completion_watch(c);
+    park(x);
+    return MHD_YES;
+}
+
+/* The same of a feed. */
+static enum MHD_Result go_on_feed(hl_exchange *x) {
+    const bool is_over = !hl_exchange_is_aside(x); /* first: nothing comes after that */
+    hl_feed_take(x, &x->out.text);
+    if (is_over && x->out.text.len == 0 && x->feed.status != HL_OK) {
+        hl_exchange_fail(x, x->feed.status, &x->feed.err);
+        return respond_whole(x);
+    }
+    if (is_over || x->out.text.len > 0 || x->out.text.failed) return respond_feed(x);
+    park(x);
+    return MHD_YES;
+}
+
+static enum MHD_Result go_on(hl_exchange *x) {
     forget_wake(x);
     if (is_gone(x)) return MHD_NO;
-    if (!hl_completion_pump(c, SIZE_MAX)) {
-        hl_completion_watch(c);
-        park(x);
-        return MHD_YES;
-    }
-    if (c->status != HL_OK) hl_exchange_fail(x, c->status, &c->err);
-    return respond_whole(x);
+    return x->feed.work ? go_on_feed(x) : go_on_completion(x);
 }
 
 static enum MHD_Result answer(hl_exchange *x) {
     hl_completion *c = x->completion;
     if (is_gone(x) && !x->has_failed) return MHD_NO;
-    if (x->feed.work && !x->has_failed) return respond_feed(x);
-    if (x->has_failed || !c || c->n_choices == 0) return respond_whole(x);
+    if (x->has_failed || (!x->feed.work && (!c || c->n_choices == 0))) return respond_whole(x);
+    __atomic_store_n(&x->sent_ns, hl_clock_ns(), __ATOMIC_RELAXED);
     set_state(x, HL_X_ANSWERING);
-    if (__atomic_load_n(&x->is_cancelled, __ATOMIC_SEQ_CST)) hl_completion_cancel(c);
-    return c->is_stream ? respond_stream(x) : go_on(x);
+    const bool is_cancelled = __atomic_load_n(&x->is_cancelled, __ATOMIC_SEQ_CST);
+    if (is_cancelled && !x->feed.work) hl_completion_cancel(c);
+    if (x->feed.work) hl_exchange_step_aside(x, hl_feed_run);
+    return go_on(x);
 }
 
 /* ---- Handlers ---- */

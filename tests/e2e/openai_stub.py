@@ -168,6 +168,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(0.05)
             self.event(chunk({"content": "."}))
 
+    def do_late(self, body, n):
+        self.stream()
+        self.server.stub.release.wait(12)
+        self.say("late word")
+
     def do_silent(self, body, n):
         self.stream()
         self.event(chunk({"content": "one"}))

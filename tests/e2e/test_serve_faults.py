@@ -1,0 +1,105 @@
+"""serve where something fails: each fault has its status, is said in the dialect that was asked in, and loses nothing that was acknowledged."""
+import json
+
+import pytest
+
+from openai_stub import Stub
+from test_serve import Server, serve  # noqa: F401
+
+CHAT = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
+ASKS = {"/api/chat": CHAT, "/api/generate": {"prompt": "Hi", "stream": True}, "/v1/chat/completions": CHAT,
+        "/v1/completions": {"prompt": "Hi", "stream": True}, "/v1/responses": {"input": "Hi", "stream": True},
+        "/v1/messages": dict(CHAT, max_tokens=9), "/v1/runner/answer": CHAT}
+
+
+def message_of(path, data):
+    """An error's words, where its dialect has them; the object has the dialect's fields."""
+    got = json.loads(data)
+    if path.startswith("/v1/messages"):
+        assert got["type"] == "error" and got["request_id"] and got["error"]["type"], got
+        return got["error"]["message"]
+    if path.startswith("/v1/runner"):
+        assert got["status"], got
+        return got["error"]
+    if path.startswith("/v1/"):
+        assert set(got["error"]) == {"message", "type", "param", "code"}, got
+        return got["error"]["message"]
+    assert set(got) == {"error"}, got
+    return got["error"]
+
+
+@pytest.fixture
+def stub():
+    s = Stub()
+    yield s
+    s.close()
+
+
+# ---- Before the first token ----
+
+@pytest.mark.parametrize("model, status, words", [("broken", 502, "out of order"), ("too-long", 400, "10 tokens"), ("unknown", 404, "no such model"),
+                                                  ("busy-long", 503, "come back tomorrow"), ("cut-before", 502, "ends in the middle")])
+def test_an_engine_that_refuses_gives_a_stream_its_status(cli, stub, model, status, words):
+    cli.ok("create", "far", "--from", stub.name(model))
+    with Server(cli) as s:
+        for path, body in ASKS.items():
+            got, data, headers = s.ask("POST", path, dict(body, model="far"))
+            assert (got, headers["Content-Type"].split(";")[0]) == (status, "application/json"), (path, got, data)
+            assert words in message_of(path, data), (path, data)
+            assert headers["request-id"] and (status != 503 or headers["Retry-After"])
+
+
+@pytest.mark.parametrize("path", [p for p in ASKS if p != "/v1/completions"])
+def test_what_has_begun_ends_with_an_event(cli, stub, path):
+    cli.ok("create", "far", "--from", stub.name("error-in-stream"))
+    with Server(cli) as s:
+        body = dict(ASKS[path], model="far")
+        got, data, headers = s.ask("POST", path, body)
+        assert got == 200 and b"so far" in data and b"the cat ate it" in data.split(b"so far")[1], (path, data)
+
+
+@pytest.mark.parametrize("path", [p for p in ASKS if p != "/v1/runner/answer"])
+def test_what_does_not_fit_gives_a_stream_its_status(serve, path):  # noqa: F811
+    s = serve()
+    long = "word " * 3000
+    body = dict(ASKS[path], model="tiny", truncate=False, **{"/api/generate": {"prompt": long}, "/v1/completions": {"prompt": long},
+                                                             "/v1/responses": {"input": long}}.get(path, {"messages": [{"role": "user", "content": long}]}))
+    got, data, headers = s.ask("POST", path, body)
+    assert got == 400 and headers["Content-Type"].startswith("application/json"), (got, data)
+    assert "tokens" in message_of(path, data) or "context" in message_of(path, data)
+
+
+@pytest.mark.parametrize("path", ASKS)
+def test_a_model_that_is_gone_gives_a_stream_its_status(serve, cli, path):  # noqa: F811
+    s = serve()
+    for blob in (cli.home / "models/blobs").iterdir():
+        if blob.stat().st_size > 1000:
+            blob.chmod(0o600)
+            blob.write_bytes(b"GGUF rubbish")
+    got, data, headers = s.ask("POST", path, dict(ASKS[path], model="tiny"))
+    assert got >= 400 and headers["Content-Type"].startswith("application/json") and message_of(path, data), (got, data)
+
+
+def test_a_silent_start_is_kept_alive(cli, stub):
+    """Pings are due before the first token, too: then the stream begins, and what fails after it is an event."""
+    cli.ok("create", "far", "--from", stub.name("late"))
+    with Server(cli) as s:
+        got, data, headers = s.ask("POST", "/v1/messages", dict(ASKS["/v1/messages"], model="far"))
+        assert got == 200 and headers["Content-Type"] == "text/event-stream"
+        assert data.index(b"event: message_start") < data.index(b"event: ping") < data.index(b"late word") < data.index(b"message_stop"), data
+
+
+# ---- Transfers ----
+
+@pytest.mark.parametrize("stream", (True, False))
+@pytest.mark.parametrize("path", ("/api/pull", "/api/push", "/api/create"))
+@pytest.mark.parametrize("body, words", [
+    ({"model": "a b"}, "name"), ({"model": "x:y:z"}, "name"), ({"model": "../../etc/passwd"}, "etc/passwd"), ({"model": ""}, "model is required"), ({}, "model is required"),
+    ({"model": 5}, "model"), ("{", "body: line 1"), ({"model": "http://127.0.0.1:1/a/b/c/d/e"}, "")])
+def test_bad_orders_are_refused_before_the_stream(serve, path, body, words, stream):  # noqa: F811
+    s = serve(env={"HYPERLAMA_REGISTRY_OFFLINE": "no"})
+    if isinstance(body, dict):
+        body = dict(body, stream=stream, **({"from": "tiny"} if path == "/api/create" else {}))
+    got, data, headers = s.ask("POST", path, body)
+    assert got == 400 and headers["Content-Type"].startswith("application/json"), (got, data)
+    assert words in message_of(path, data)
