@@ -514,14 +514,23 @@ hl_status hl_host_unload(hl_host *h, const hl_source *source, hl_err *err) {
     return found || !source ? HL_OK : hl_fail(err, HL_E_NOT_FOUND, "model '%s' is not loaded", source->label);
 }
 
+/* From the store: nobody can ask for it any more. */
+static bool is_removed(const hl_resident *r) { return r->path && access(r->path, F_OK) != 0; }
+
+bool hl_resident_is_leaving(hl_host *h, const hl_resident *r) {
+    lock(h);
+    const bool is_leaving = r->is_stale || is_removed(r);
+    unlock(h);
+    return is_leaving;
+}
+
 int64_t hl_host_expire(hl_host *h) {
     int64_t due = INT64_MAX;
     lock(h);
     const int64_t now = hl_clock_ns();
     for (hl_resident *r = h->residents, *next = NULL; r; r = next) {
         next = r->next;
-        const bool is_gone =
-            r->path && access(r->path, F_OK) != 0; /* from the store: nobody can ask for it */
+        const bool is_gone = is_removed(r);
         if (!is_idle(r) || (r->is_pinned && !is_gone)) continue;
         if (r->until_ns <= now || is_gone) {
             unload(h, r);

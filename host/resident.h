@@ -64,6 +64,9 @@ int64_t    hl_resident_load_ns(const hl_resident *r); /* how long loading took *
  * hl_host_unload() does. */
 void hl_host_pin(hl_host *h, hl_resident *r, bool pinned);
 
+/* Should those who hold it let go? It was told to go, another one took its place, or its file is gone. */
+bool hl_resident_is_leaving(hl_host *h, const hl_resident *r);
+
 /* Unload a model as soon as nobody uses it; nobody new gets it. NULL: all.
  * fails  HL_E_NOT_FOUND  it is not loaded */
 hl_status hl_host_unload(hl_host *h, const hl_source *source, hl_err *err);

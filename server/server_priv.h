@@ -115,6 +115,8 @@ bool hl_gate_allows_origin(hl_server *s, const char *origin);
 
 /* ---- pins.c ---- */
 
+/* Give up those of models that are to go: unloaded, replaced, deleted. in  model  deleted, too; NULL: none */
+void hl_pins_sweep(hl_server *s, const char *model);
 void hl_pins_free(hl_server *s); /* nobody asks any more */
 
 /* ---- connections.c: between requests ---- */

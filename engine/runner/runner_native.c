@@ -417,6 +417,7 @@ static void get_info(void *engine, hl_runner_info *ret_info) {
         .weights_bytes = hl_gguf_file_bytes(r->model->gguf),
         .cache_bytes = t.kv_budget_bytes,
         .cache_used_bytes = t.kv_used_bytes,
+        .cache_tokens = t.kv_tokens,
         .n_running = t.n_running,
         .n_waiting = t.n_waiting,
         .tokenizer = hl_model_tokenizer(r->model),

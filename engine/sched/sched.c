@@ -191,6 +191,7 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
         status = hl_draft_model_new(s->p.draft, s->model, (uint32_t)s->p.n_running_cap, s->p.n_ctx,
                                     &s->draft_model, err);
     if (status != HL_OK) return status;
+    s->stats.kv_tokens = (int64_t)n_blocks * HL_KV_PAGE_TOKENS;
     s->stats.kv_budget_bytes = (uint64_t)n_blocks * hl_kv_pool_block_bytes(s->pool) +
                                (uint64_t)n_states * hl_forward_state_bytes(s->model);
     s->logits = map_floats(s->logits_bytes);

@@ -185,6 +185,7 @@ typedef struct hl_runner_info {
     const hl_tokenizer *tokenizer;        /* lives as long as the runner; NULL: not known here */
     uint64_t            cache_bytes;      /* of keys and values, at most */
     uint64_t            cache_used_bytes; /* of these, now: by answers, and kept for prefixes */
+    int64_t             cache_tokens;     /* whose keys and values that holds, at most; 0: unknown */
     int32_t             n_running, n_waiting; /* answers that are computed, and that wait their turn */
     bool                is_gone;              /* what computes has ended: nothing will be answered any more */
 } hl_runner_info;

@@ -171,6 +171,7 @@ typedef struct hl_sched_stats {
     int64_t  own_ns;                         /* in steps, but in neither: the scheduler's own cost */
     double   itl_p50_ms, itl_p99_ms;         /* inter-token latency */
     uint64_t kv_budget_bytes, kv_used_bytes; /* used: by sequences and the prefix tree */
+    int64_t  kv_tokens;                      /* that fit */
     uint64_t kv_shared_bytes;                /* of these, known to the prefix tree */
     uint64_t disk_saved_blocks, disk_loaded_blocks;
     uint32_t prefill_budget; /* tokens of prompts per step at present */

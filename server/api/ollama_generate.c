@@ -149,9 +149,10 @@ static const hl_dialect dialect = {.stream_type = "application/x-ndjson",
 static hl_status answer_without(hl_completion *c, hl_err *err) {
     hl_json_out *j = &c->x->out;
     const bool   goes = c->keep_ms == 0;
-    if (goes)
+    if (goes) {
         (void)hl_host_unload(c->x->server->host, c->source, NULL);
-    else {
+        hl_pins_sweep(c->x->server, NULL);
+    } else {
         const hl_status status = hl_completion_load(c, err);
         if (status != HL_OK) return status;
     }

@@ -332,12 +332,23 @@ hl_status hl_api_copy(hl_exchange *x, hl_err *err) {
     return status;
 }
 
+/* What was kept for it goes at once, not when somebody next looks. */
+static void forget_deleted(hl_server *s, const char *name) {
+    hl_name full;
+    char    text[HL_NAME_TEXT_BYTES];
+    if (hl_name_parse(name, &full, NULL) != HL_OK) return;
+    hl_name_format(&full, text);
+    hl_pins_sweep(s, text);
+    (void)hl_host_expire(s->host);
+}
+
 hl_status hl_api_delete(hl_exchange *x, hl_err *err) {
     json_t     *body = NULL;
     const char *name = NULL;
     hl_status   status = hl_exchange_read_json(x, &body, err);
     if (status == HL_OK) status = hl_ollama_read_name(body, &name, err);
     if (status == HL_OK) status = hl_host_remove(x->server->host, name, NULL, NULL, err);
+    if (status == HL_OK) forget_deleted(x->server, name);
     json_decref(body);
     return status;
 }

@@ -2,7 +2,8 @@
  *
  * pins.c - /api/pins: beginnings of prompts that stay computed until somebody says otherwise.
  *
- * A pin keeps its model loaded: what is computed for it lives there.
+ * A pin keeps its model loaded: what is computed for it lives there. When the model is told to go, the pin
+ * ends with it.
  */
 #include <string.h>
 
@@ -11,7 +12,7 @@
 #include "server/completion.h"
 #include "server/server_priv.h"
 
-enum { MOST_PINS = 256 };
+enum { MOST_PINS = 256, BLOCK_TOKENS = 64 };
 
 struct hl_pin {
     struct hl_pin *next;
@@ -36,6 +37,50 @@ static void pin_free(hl_server *s, hl_pin *p) {
     hl_free(p->model);
     hl_free(p);
 }
+
+/* ---- Room ---- */
+
+static size_t whole_blocks(const hl_pin *p) { return p->ids.n - p->ids.n % BLOCK_TOKENS; }
+
+/* Tokens of p that no pin from `other` on has. */
+static size_t count_own(const hl_pin *p, const hl_pin *other) {
+    size_t most = 0;
+    for (; other; other = other->next) {
+        size_t       n = 0;
+        const size_t end = p->ids.n < other->ids.n ? p->ids.n : other->ids.n;
+        if (other->resident != p->resident) continue;
+        while (n < end && p->ids.ids[n] == other->ids.ids[n]) n++;
+        if (n - n % BLOCK_TOKENS > most) most = n - n % BLOCK_TOKENS;
+    }
+    return whole_blocks(p) - most;
+}
+
+/* Pins leave half of the cache to whatever else is asked. Under pins_lock. */
+static hl_status check_room(const hl_server *s, const hl_pin *p, hl_err *err) {
+    hl_runner_info info;
+    size_t         n_pins = 0, n_there = 0;
+    hl_runner_get_info(hl_resident_runner(p->resident), &info);
+    const size_t most = (size_t)info.cache_tokens / 2, n_own = count_own(p, s->pins);
+    for (const hl_pin *one = s->pins; one; one = one->next) {
+        n_pins++;
+        if (one->resident == p->resident) n_there += count_own(one, one->next);
+    }
+    if (n_pins >= MOST_PINS) return hl_fail(err, HL_E_FULL, "%d pins are there: remove one first", MOST_PINS);
+    if (most == 0 || n_own + n_there <= most) return HL_OK;
+    return hl_fail(err, HL_E_FULL,
+                   "%zu tokens to pin beside %zu that are pinned: at most %zu of the %zu that this model's "
+                   "cache holds (half of it) may be; DELETE /api/pins/{id} makes room",
+                   n_own, n_there, most, (size_t)info.cache_tokens);
+}
+
+static hl_status check_room_now(hl_server *s, const hl_pin *p, hl_err *err) {
+    (void)pthread_mutex_lock(&s->pins_lock);
+    const hl_status status = check_room(s, p, err);
+    (void)pthread_mutex_unlock(&s->pins_lock);
+    return status;
+}
+
+/* ---- Making one ---- */
 
 /* Messages, or a prompt as it is. */
 static hl_status take_prompt(hl_completion *c, hl_err *err) {
@@ -65,6 +110,7 @@ static hl_status keep(hl_completion *c, hl_pin *p, hl_err *err) {
     hl_runner *runner = hl_resident_runner(c->resident);
     hl_usage   usage;
     hl_status  status = hl_runner_encode(runner, &c->request, &p->ids, err);
+    if (status == HL_OK) status = check_room_now(c->x->server, p, err); /* before it is computed */
     if (status == HL_OK) status = hl_runner_generate(runner, &c->request, goes_on, NULL, &usage, err);
     if (status == HL_OK && usage.end == HL_END_CANCEL) status = hl_fail(err, HL_E_CANCEL, "it was cancelled");
     return status == HL_OK ? hl_runner_pin(runner, p->ids.ids, p->ids.n, true, err) : status;
@@ -80,15 +126,14 @@ static void add_pin(const hl_pin *p, hl_json_out *j) {
 }
 
 static hl_status list_pin(hl_server *s, hl_pin *p, hl_err *err) {
-    size_t n = 0;
     (void)pthread_mutex_lock(&s->pins_lock);
-    for (const hl_pin *one = s->pins; one; one = one->next) n++;
-    if (n < MOST_PINS) {
+    const hl_status status = check_room(s, p, err); /* others may have come meanwhile */
+    if (status == HL_OK) {
         p->next = s->pins;
         s->pins = p;
     }
     (void)pthread_mutex_unlock(&s->pins_lock);
-    return n < MOST_PINS ? HL_OK : hl_fail(err, HL_E_FULL, "%d pins are there: remove one first", MOST_PINS);
+    return status;
 }
 
 static hl_status make_pin(hl_completion *c, hl_pin *p, hl_err *err) {
@@ -154,6 +199,28 @@ hl_status hl_api_unpin(hl_exchange *x, hl_err *err) {
     add_pin(p, &x->out);
     pin_free(s, p);
     return HL_OK;
+}
+
+/* The first one that is to go, taken off the list. NULL: none */
+static hl_pin *take_leaving(hl_server *s, const char *model) {
+    (void)pthread_mutex_lock(&s->pins_lock);
+    hl_pin **at = &s->pins;
+    while (*at && !(model && strcmp((*at)->model, model) == 0) &&
+           !hl_resident_is_leaving(s->host, (*at)->resident))
+        at = &(*at)->next;
+    hl_pin *p = *at;
+    if (p) *at = p->next;
+    (void)pthread_mutex_unlock(&s->pins_lock);
+    return p;
+}
+
+void hl_pins_sweep(hl_server *s, const char *model) {
+    for (hl_pin *p; (p = take_leaving(s, model));) {
+        hl_event(s->events, HL_LOG_INFO, "server", "pin-ends", "id=%s model=%s why=\"its model goes\"", p->id,
+                 p->model);
+        let_go(s, p->resident, p);
+        pin_free(s, p);
+    }
 }
 
 void hl_pins_free(hl_server *s) {

@@ -108,6 +108,7 @@ static void *watch(void *user) {
         hl_connections_cut(s);
         hl_access_refresh(s);
         hl_http_sweep(s);
+        hl_pins_sweep(s, NULL);
         (void)hl_host_expire(s->host);
     }
     return NULL;

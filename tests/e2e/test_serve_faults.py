@@ -4,7 +4,7 @@ import json
 import pytest
 
 from openai_stub import Stub
-from test_serve import Server, serve  # noqa: F401
+from test_serve import Server, serve, wait_for  # noqa: F401
 
 CHAT = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
 ASKS = {"/api/chat": CHAT, "/api/generate": {"prompt": "Hi", "stream": True}, "/v1/chat/completions": CHAT,
@@ -103,3 +103,58 @@ def test_bad_orders_are_refused_before_the_stream(serve, path, body, words, stre
     got, data, headers = s.ask("POST", path, body)
     assert got == 400 and headers["Content-Type"].startswith("application/json"), (got, data)
     assert words in message_of(path, data)
+
+
+# ---- Pins ----
+
+def pin(s, text, status=200):
+    return s.json("POST", "/api/pins", {"model": "tiny", "prompt": text}, status=status)
+
+
+def go(s, how):
+    if how == "keep_alive":
+        return s.json("POST", "/api/generate", {"model": "tiny", "keep_alive": 0})
+    if how == "delete":
+        return s.ask("DELETE", "/api/delete", {"model": "tiny"})
+    return s.json("POST", "/api/chat", {"model": "tiny", "messages": [], "keep_alive": 0, "stream": False})
+
+
+@pytest.mark.parametrize("how", ("keep_alive", "chat", "delete", "delete, with a copy", "rm", "stop"))
+def test_a_model_that_is_told_to_go_takes_its_pins_along(serve, cli, how):  # noqa: F811
+    s = serve()
+    at = {"HYPERLAMA_SERVER_HOST": f"127.0.0.1:{s.port}"}
+    if "copy" in how:
+        cli.ok("cp", "tiny", "other")
+    kept = pin(s, "p" * 200)
+    assert [m["name"] for m in s.json("GET", "/api/ps")["models"]] == ["tiny:latest"]
+    if how == "rm":
+        cli.ok("rm", "tiny", env={"HYPERLAMA_SERVER_HOST": "127.0.0.1:1"})  # behind the server's back: it looks each second
+        assert wait_for(lambda: s.json("GET", "/api/ps")["models"] == [])
+    elif how == "stop":
+        cli.ok("stop", "tiny", env=at)
+    else:
+        go(s, how.split(",")[0])
+    assert s.json("GET", "/api/pins") == {"pins": []}
+    if "copy" not in how:
+        assert s.json("GET", "/api/ps")["models"] == []
+    s.json("DELETE", f"/api/pins/{kept['id']}", status=404)
+    if not how.startswith(("delete", "rm")):  # and it comes again
+        assert pin(s, "p" * 200)["tokens"] == 200
+
+
+def test_pins_leave_room_for_others(serve):  # noqa: F811
+    s = serve("--engine-n-ctx", "512", "--cache-quota-mib", "0", n_ctx=512)  # room for four of them: 2048 tokens
+    n, refused = 0, None
+    while refused is None:
+        assert n < 40
+        got, data, _ = s.ask("POST", "/api/pins", {"model": "tiny", "prompt": chr(97 + n) * 200})
+        n, refused = (n + 1, None) if got == 200 else (n, (got, data))
+    assert refused[0] == 400 and f"192 tokens to pin beside {192 * n} that are pinned".encode() in refused[1], refused
+    assert b"DELETE /api/pins/{id}" in refused[1] and n >= 2
+    assert pin(s, "a" * 200)["tokens"] == 200  # it shares all blocks with one that is there
+    for i in range(8):
+        s.json("POST", "/api/generate", {"model": "tiny", "prompt": chr(65 + i) * 400, "stream": False, "raw": True, "options": {"num_predict": 1}})
+    first = s.json("GET", "/api/pins")["pins"][-1]
+    s.json("DELETE", f"/api/pins/{first['id']}")
+    s.json("DELETE", f"/api/pins/{s.json('GET', '/api/pins')['pins'][0]['id']}")
+    assert pin(s, "z" * 200)["tokens"] == 200
