@@ -17,7 +17,7 @@ comma      := ,
 export PROMPT MODEL
 
 .SECONDARY:
-.PHONY: analyze deps run run-now fuzz fuzz-now tests t test test-now test-fast test-arm64 test-memory mutate bench check lib install uninstall
+.PHONY: analyze deps run run-now fuzz fuzz-now tests t test test-now test-fast test-arm64 test-engines test-memory mutate bench check lib install uninstall
 deps:
 	@sh tools/deps.sh
 
@@ -97,6 +97,10 @@ bench: $(OUT)/bench/bench_$(BENCH)
 test-memory: all
 	@$(PYTHON) tests/e2e/memory_sweep.py $(OUT)/hyperlama --jobs $(JOBS)
 
+# Engines of other programs: 100 starts and ends of one.
+test-engines: all
+	@HL_ENGINE_CYCLES=100 HL_PROGRAM=$(abspath $(OUT)/hyperlama) $(TEST_PYTHON) -m pytest -q -rs tests/e2e/test_engines.py tests/e2e/test_guard.py
+
 # The engine on arm64, on any Debian: cross compiler, libraries of arm64 in out/arm64/sysroot, qemu-user.
 test-arm64:
 	@JOBS=$(JOBS) sh build/cross_arm64.sh
@@ -136,6 +140,7 @@ help:
 	@echo "make test | test-fast   all tests | those that are quick and need no network"
 	@echo "make test-arm64         kernel and unit tests of an arm64 build, cross-compiled, under qemu"
 	@echo "make test-memory        the k-th allocation of the process fails, for all k"
+	@echo "make test-engines       100 starts and ends of an engine of another program"
 	@echo "make t T=name           one test program by part of its name"
 	@echo "make fuzz FUZZ_S=60 FUZZ=jinja   look for inputs that break a parser, so many seconds each (needs clang)"
 	@echo "make bench BENCH=kernels ARGS=q4_k   a benchmark of bench/: $(patsubst bench_%,%,$(notdir $(BENCH_BINS)))"

@@ -2,9 +2,13 @@
  *
  * guard.c - starts one command, keeps its log short, and leaves nobody behind.
  *
- * Engines start processes of their own (MAX a worker, vLLM one for each GPU). As their subreaper the
- * guard gets
- * those that lose their parent, and finds all of them among its children in /proc (proc(5), prctl(2)).
+ * Engines start processes of their own (MAX a worker, vLLM one for each GPU). As their subreaper the guard
+ * gets those that lose their parent, and finds all of them among its children in /proc (proc(5), prctl(2)).
+ *
+ * A guard that is killed itself cannot do that, so there are two, one the other's parent, both subreapers.
+ * The inner one starts the command. Is the outer one killed, the pipe between them closes, and the inner one
+ * ends all; is the inner one killed, the kernel kills the command (PR_SET_PDEATHSIG), and all others become
+ * children of the outer one. They are in groups of their own, so that no signal to a group meets both.
  */
 #define _GNU_SOURCE
 #include "cli/guard.h"
@@ -75,7 +79,7 @@ static void run_command(char **argv, int output_fd, pid_t guard_pid) {
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* should the guard itself be killed */
     if (getppid() != guard_pid) _exit(EXIT_NOT_STARTED);
-    const int null = open("/dev/null", O_RDONLY);
+    const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     (void)dup2(null, STDIN_FILENO);
     (void)dup2(output_fd, STDOUT_FILENO);
     (void)dup2(output_fd, STDERR_FILENO);
@@ -101,7 +105,7 @@ static bool start(guard *g, char **argv) {
     return true;
 }
 
-/* Take the ends of children. False: there are no more of them. */
+/* Take the ends of children, and that of g->pid. False: there are no more of them. */
 static bool reap(guard *g) {
     for (;;) {
         int         status = 0;
@@ -113,12 +117,11 @@ static bool reap(guard *g) {
     }
 }
 
-/* To the command's group, and to each process that was left to us. */
-static void kill_all(const guard *g, int signal) {
+/* To each child, those among them that were left to us. */
+static void kill_children(int signal) {
     char path[64], pid[32];
     (void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
     FILE *children = fopen(path, "re");
-    (void)kill(-g->pid, signal);
     for (size_t n = 0; children;) {
         const int c = fgetc(children);
         if (c >= '0' && c <= '9' && n + 1 < sizeof pid) {
@@ -131,6 +134,11 @@ static void kill_all(const guard *g, int signal) {
         if (c == EOF) break;
     }
     if (children) (void)fclose(children);
+}
+
+static void kill_all(const guard *g, int signal) {
+    (void)kill(-g->pid, signal); /* the command's group */
+    kill_children(signal);
 }
 
 /* Wait for output, ends of children and the parent. False: the parent is gone, or wants the end. */
@@ -162,8 +170,46 @@ static void end_all(guard *g, long stop_ms) {
     while (g->output_fd >= 0) take_output(g); /* the last words: nobody is left who holds the other end */
 }
 
+/* Until the parent lets go, or what we have started ends. */
+static void watch(guard *g) {
+    bool goes_on = true;
+    while (goes_on && g->code < 0) {
+        goes_on = look(g, true, -1);
+        (void)reap(g);
+    }
+}
+
+static int guard_command(guard *g, char **argv) {
+    g->log_path = argv[2];
+    g->log_fd = open_log(g->log_path);
+    if (!start(g, argv + 4)) return EXIT_NOT_STARTED;
+    watch(g);
+    end_all(g, strtol(argv[3], NULL, 10));
+    return g->code < 0 ? EXIT_NOT_STARTED : g->code;
+}
+
+/* The inner guard's way into the world: our hold of it is its standard input. */
+static void become_inner(int hold_fd) {
+    (void)setpgid(0, 0);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* fork(2) does not hand it on */
+    (void)dup2(hold_fd, STDIN_FILENO);
+}
+
+/* It ends all in its own time, as the profile has it; then whoever is left is killed. */
+static int guard_inner(guard *g, int hold_fd) {
+    (void)setpgid(g->pid, g->pid);
+    watch(g);
+    (void)close(hold_fd);
+    while (reap(g)) {
+        if (g->code >= 0) kill_children(SIGKILL);
+        (void)look(g, false, LOOK_MS);
+    }
+    return g->code < 0 ? EXIT_NOT_STARTED : g->code;
+}
+
 int hl_guard_main(int argc, char **argv) {
     sigset_t watched;
+    int      ends[2];
     guard    g = {.log_fd = -1, .code = -1, .output_fd = -1};
     if (argc < 5) {
         (void)fprintf(stderr, "usage: %s " HL_GUARD_WORD " LOG STOP_MS COMMAND ARGUMENT...\n", argv[0]);
@@ -176,15 +222,16 @@ int hl_guard_main(int argc, char **argv) {
     (void)sigaddset(&watched, SIGHUP);
     (void)sigprocmask(SIG_BLOCK, &watched, NULL);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-    g.log_path = argv[2];
-    g.log_fd = open_log(g.log_path);
     g.signal_fd = signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (g.signal_fd < 0 || !start(&g, argv + 4)) return EXIT_NOT_STARTED;
-    bool goes_on = true;
-    while (goes_on && g.code < 0) {
-        goes_on = look(&g, true, -1);
-        (void)reap(&g);
+    if (g.signal_fd < 0 || pipe2(ends, O_CLOEXEC) != 0) return EXIT_NOT_STARTED;
+    g.pid = fork();
+    if (g.pid < 0) return EXIT_NOT_STARTED;
+    if (g.pid > 0) {
+        (void)close(ends[0]);
+        return guard_inner(&g, ends[1]);
     }
-    end_all(&g, strtol(argv[3], NULL, 10));
-    return g.code < 0 ? EXIT_NOT_STARTED : g.code;
+    become_inner(ends[0]);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    return guard_command(&g, argv);
 }

@@ -1,5 +1,6 @@
 """The guard of engines (cli/guard.h): whatever happens, nobody is left behind."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -58,6 +59,10 @@ def guard(cli, tmp_path):
     for p in started:
         p.kill()
         p.wait()
+    log = tmp_path / "engine.log"  # of a guard that left somebody behind
+    for pid in re.findall(r"^pid (\d+)$", log.read_text(), re.M) if log.exists() and log.stat().st_size < 4096 else []:
+        if is_alive(int(pid)):
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def pids_of(log, n):
@@ -88,12 +93,38 @@ def test_all_processes_end_when_the_parent_is_killed(cli, tmp_path):
     wait_for(lambda: not any(map(is_alive, pids + [guard_pid])))
 
 
-def test_the_command_ends_when_the_guard_itself_is_killed(guard):
-    p, log = guard(sys.executable, "-c", "import os, time; print('pid', os.getpid(), flush=True); time.sleep(1000)")
-    pid, = pids_of(log, 1)
-    p.kill()
-    p.wait()
-    wait_for(lambda: not is_alive(pid))
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return list(map(int, f.read().split()))
+
+
+@pytest.mark.parametrize("who", ["outer", "inner"])
+def test_all_processes_end_when_a_guard_itself_is_killed(guard, who):
+    p, log = guard(sys.executable, "-c", FAMILY)
+    pids = pids_of(log, 3)
+    inner, = children_of(p.pid)
+    os.kill(p.pid if who == "outer" else inner, signal.SIGKILL)
+    wait_for(lambda: not any(map(is_alive, pids + [inner])))
+    assert p.wait(20) == (-signal.SIGKILL if who == "outer" else 128 + signal.SIGKILL)
+
+
+def test_all_processes_end_when_the_parent_and_its_guard_are_killed(cli, tmp_path):
+    log = tmp_path / "engine.log"
+    script = "import subprocess, sys, time; p = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE); print(p.pid, flush=True); time.sleep(1000)"
+    parent = subprocess.Popen([sys.executable, "-c", script, cli.program, "--guard-engine", str(log), "3000", sys.executable, "-c", FAMILY],
+                              stdout=subprocess.PIPE, text=True)
+    guard_pid = int(parent.stdout.readline())
+    pids = pids_of(log, 3) + children_of(guard_pid)
+    os.kill(guard_pid, signal.SIGKILL)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    wait_for(lambda: not any(map(is_alive, pids)))
+
+
+def test_the_command_has_no_descriptors_but_its_own(guard):
+    p, log = guard(sys.executable, "-c", "import os; print('has', *sorted(f for f in map(int, os.listdir('/proc/self/fd')) if os.path.exists(f'/proc/self/fd/{f}')))")
+    assert p.wait(20) == 0
+    assert log.read_text() == "has 0 1 2\n"
 
 
 def test_a_command_that_does_not_listen_is_killed(guard):
