@@ -49,8 +49,8 @@ static void print_table(const hl_app *app, const hl_store_list *list) {
     fprintf(app->out, "%-*s    %-12s    %-8s    %s\n", width, "NAME", "ID", "SIZE", "MODIFIED");
     for (size_t i = 0; i < list->n; i++) {
         const hl_store_entry *e = &list->entries[i];
-        char                  size[16], age[32];
-        hl_format_bytes(e->size_bytes, size);
+        char                  size[16] = "-", age[32];
+        if (strcmp(e->format, "remote") != 0) hl_format_bytes(e->size_bytes, size); /* as Ollama's list */
         hl_format_age(e->modified_ms, now_ms, age);
         hl_say_line(app->out, "%-*s    %-12.12s    %-8s    %s", width, e->text, e->digest, size, age);
     }

@@ -52,14 +52,18 @@ static void print_table(const hl_app *app, const json_t *models, const char *pre
     fprintf(app->out, "%-*s    %-12s    %-8s    %-9s    %-7s    %s\n", width, "NAME", "ID", "SIZE",
             "PROCESSOR", "CONTEXT", "UNTIL");
     json_array_foreach(models, i, m) {
-        char        size[16], until[40];
-        const char *digest = hl_json_text(m, "digest");
+        char          size[16] = "-", context[24] = "-", until[40];
+        const char   *digest = hl_json_text(m, "digest");
+        const char   *format = hl_json_text(json_object_get(m, "details"), "format");
+        const bool    is_remote = format && strcmp(format, "remote") == 0; /* nothing of it is here */
+        const int64_t n_ctx = hl_json_int(m, "context_length", 0);
         if (!is_wanted(m, prefix)) continue;
-        hl_format_bytes((uint64_t)hl_json_int(m, "size", 0), size);
+        if (!is_remote) hl_format_bytes((uint64_t)hl_json_int(m, "size", 0), size);
+        if (n_ctx > 0) (void)snprintf(context, sizeof context, "%lld", (long long)n_ctx);
         format_until(hl_json_text(m, "expires_at"), until);
-        hl_say_line(app->out, "%-*s    %-12.12s    %-8s    %-9s    %-7lld    %s", width,
-                    hl_json_text(m, "name"), digest ? digest : "", size, "100% CPU",
-                    (long long)hl_json_int(m, "context_length", 0), until);
+        hl_say_line(app->out, "%-*s    %-12.12s    %-8s    %-9s    %-7s    %s", width,
+                    hl_json_text(m, "name"), digest ? digest : "", size, is_remote ? "remote" : "100% CPU",
+                    context, until);
     }
 }
 

@@ -113,8 +113,9 @@ hl_status hl_repl(hl_talk *t, hl_err *err) {
     if (status != HL_OK) return status;
     hl_str_init(&line, MAX_QUESTION_BYTES);
     print_history(t);
-    hl_say_line(app->out, "%s, context %d tokens. /? for help, /bye leaves.", t->chat.source->label,
-                (int)t->chat.n_ctx);
+    char about[HL_TALK_ABOUT_BYTES];
+    hl_talk_describe(t, about);
+    hl_say_line(app->out, "%s. /? for help, /bye leaves.", about);
     for (;;) {
         const hl_edit_result result = read_question(edit, &line);
         if (result == HL_EDIT_END) break;

@@ -260,10 +260,11 @@ static hl_status load(slash *s, hl_err *err) {
     hl_status  status = need_rest(s, "/load MODEL", err);
     if (status == HL_OK) status = hl_talk_open(s->talk, s->rest, err);
     if (status == HL_OK) status = hl_conversation_set_system(&s->talk->chat, (hl_view){0}, err);
-    if (status == HL_OK)
-        hl_app_note(s->talk->app, "%s, context %d tokens%s", s->talk->chat.source->label,
-                    (int)s->talk->chat.n_ctx, had_system ? "; the system text set before is dropped" : "");
-    return status;
+    if (status != HL_OK) return status;
+    char about[HL_TALK_ABOUT_BYTES];
+    hl_talk_describe(s->talk, about);
+    hl_app_note(s->talk->app, "%s%s", about, had_system ? "; the system text set before is dropped" : "");
+    return HL_OK;
 }
 
 /* A new model of the same weights: all that is stored with this one, and what this chat has set and said. */

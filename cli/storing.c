@@ -14,6 +14,7 @@
 #include "cli/term/say.h"
 #include "core/base/mem.h"
 #include "core/gguf/gguf.h"
+#include "host/remote/remote_model.h"
 #include "hyperlama/native.h"
 
 enum { MAX_MODELFILE_BYTES = 16 << 20 };
@@ -95,8 +96,14 @@ hl_status hl_storing_report(const hl_app *app, hl_store *store, const char *done
     hl_format_bytes(m->entry.size_bytes, size);
     note_unused_template(app, m);
     if (!as_json) {
-        hl_say_line(app->out, "%s '%s' (%s, %s, %s)", done, text, m->entry.family, m->entry.quantization,
-                    size);
+        char host[HL_REMOTE_MODEL_TEXT_BYTES], model[HL_REMOTE_MODEL_TEXT_BYTES];
+        if (m->remote_json) {
+            hl_remote_model_describe(m->remote_json, host, model);
+            hl_say_line(app->out, "%s '%s' (remote, '%s' at %s)", done, text, model, host);
+        } else {
+            hl_say_line(app->out, "%s '%s' (%s, %s, %s)", done, text, m->entry.family, m->entry.quantization,
+                        size);
+        }
         hl_stored_model_free(m);
         return HL_OK;
     }

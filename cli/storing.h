@@ -29,7 +29,7 @@ HL_MUST_CHECK hl_status hl_modelfile_find(const hl_app *app, const char *modelfi
 /* What is no file: parameters, texts, messages, licences, names. They stay the Modelfile's. */
 void hl_modelfile_take_texts(const hl_modelfile *f, hl_import_options *o);
 
-/* Print what was stored: "imported 'x:latest' (llama, Q4_1, 98 MB)". */
+/* Print what was stored: "imported 'x:latest' (llama, Q4_1, 98 MB)", or where a model's answers come from. */
 HL_MUST_CHECK hl_status hl_storing_report(const hl_app *app, hl_store *store, const char *done,
                                           const hl_name *name, bool as_json, hl_err *err);
 

@@ -15,6 +15,7 @@
 #include "cli/term/editor.h"
 #include "cli/term/progress.h"
 #include "core/base/mem.h"
+#include "host/remote/remote_model.h"
 #include "host/remote/runner_server.h"
 #include "hyperlama/native.h"
 
@@ -321,11 +322,24 @@ static hl_status print_json(const hl_talk *t, const hl_reply *r, hl_err *err) {
     return hl_json_print(&j, t->app->out, err);
 }
 
+void hl_talk_describe(const hl_talk *t, char ret[HL_TALK_ABOUT_BYTES]) {
+    const hl_source *s = t->chat.source;
+    char             host[HL_REMOTE_MODEL_TEXT_BYTES], model[HL_REMOTE_MODEL_TEXT_BYTES];
+    if (!s->remote) {
+        (void)snprintf(ret, HL_TALK_ABOUT_BYTES, "%s, context %d tokens", s->label, (int)t->chat.n_ctx);
+        return;
+    }
+    hl_remote_model_describe(s->remote, host, model);
+    (void)snprintf(ret, HL_TALK_ABOUT_BYTES, "%s, answered by %s", s->label, host);
+}
+
 static void note_end(const hl_talk *t, const hl_usage *u) {
     if (u->end != HL_END_LENGTH) return;
     if (t->chat.options.num_predict >= 0 && u->answer_tokens >= t->chat.options.num_predict)
         hl_app_note(t->app, "note: the answer stopped at its limit of %d tokens (num_predict)",
                     (int)t->chat.options.num_predict);
+    else if (t->chat.source->remote)
+        hl_app_note(t->app, "note: the answer stopped at a limit of the server that gives it");
     else
         hl_app_note(t->app, "note: the answer stopped because the context of %d tokens is full (--ctx)",
                     (int)t->chat.n_ctx);

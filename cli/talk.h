@@ -47,6 +47,10 @@ HL_MUST_CHECK hl_status hl_talk_check_think(hl_talk *t, hl_err *err);
  * NULL: any text. fails HL_E_ARG; as hl_read_path() */
 HL_MUST_CHECK hl_status hl_talk_set_format(hl_talk *t, const char *word, hl_err *err);
 
+/* "NAME, context N tokens", or where its answers come from. */
+enum { HL_TALK_ABOUT_BYTES = 1200 };
+void hl_talk_describe(const hl_talk *t, char ret[HL_TALK_ABOUT_BYTES]);
+
 /* Ask, print the answer, and keep both.
  * fails  as hl_conversation_ask(); HL_E_CANCEL when Ctrl-C ended it (what was said is kept) */
 HL_MUST_CHECK hl_status hl_talk_ask(hl_talk *t, hl_view question, hl_err *err);

@@ -326,9 +326,23 @@ static hl_status quantize(hl_host *h, const hl_recipe *r, hl_store *store, const
     return status == HL_OK ? HL_OK : hl_fail_within(err, status, "quantize to %s", to);
 }
 
+/* What a model whose answers come from elsewhere would pass over. */
+static hl_status check_remote(const hl_recipe *r, const sorted *files, hl_err *err) {
+    const char *what = is_given(r->more.template_text) ? "a template"
+                       : files->adapter                ? "an adapter"
+                       : files->projector              ? "a projector"
+                       : r->draft_path                 ? "a draft"
+                       : is_given(r->quantize)         ? "smaller weights"
+                                                       : NULL;
+    if (!what) return HL_OK;
+    return hl_fail(err, HL_E_UNSUPPORTED,
+                   "'%.200s' is answered elsewhere, and is what it is there: %s has no place here", r->from,
+                   what);
+}
+
 /* A model whose answers come from elsewhere. */
-static hl_status create_remote(hl_recipe *r, hl_store *store, const char *name, hl_name *ret_name,
-                               hl_err *err) {
+static hl_status create_remote(hl_recipe *r, const sorted *files, hl_store *store, const char *name,
+                               hl_name *ret_name, hl_err *err) {
     char     *record = NULL, host[512], model[512];
     hl_status status = HL_OK;
     if (!r->may_remote)
@@ -336,6 +350,8 @@ static hl_status create_remote(hl_recipe *r, hl_store *store, const char *name, 
             err, HL_E_AUTH,
             "from '%.100s': remote models are made by `hyperlama create` on the server's machine alone",
             r->from);
+    status = check_remote(r, files, err);
+    if (status != HL_OK) return status;
     status = hl_remote_model_make_record(r->from, &record, err);
     if (status != HL_OK) return status;
     hl_remote_model_describe(record, host, model);
@@ -385,9 +401,10 @@ static hl_status create(hl_host *h, hl_recipe *r, sorted *files, const char *nam
     hl_status  status = check_able(r, files, err);
     if (status == HL_OK) status = hl_host_store(h, &store, err);
     if (status == HL_OK && r->from && hl_remote_model_is_text(r->from))
-        return create_remote(r, store, name, ret_name, err);
+        return create_remote(r, files, store, name, ret_name, err);
     if (status == HL_OK && converts(r)) status = convert(h, r, store, name, files, err);
     if (status == HL_OK && r->from) status = hl_host_find_stored(h, r->from, HL_OPEN_FOR_LOAD, &base, err);
+    if (status == HL_OK && base && base->remote) status = check_remote(r, files, err);
     if (status == HL_OK) status = prepare(h, r, store, base, files, err);
     if (status == HL_OK) {
         const bool is_file = base && base->stored->is_watched;

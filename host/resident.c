@@ -556,12 +556,13 @@ static void describe(const hl_resident *r, int64_t now, hl_resident_info *ret) {
         .cache_used_bytes = info.cache_used_bytes,
         .n_running = info.n_running,
         .n_waiting = info.n_waiting,
-        .n_ctx = info.n_ctx,
+        .n_ctx = r->path ? info.n_ctx : info.n_ctx_train,
         .n_users = r->n_users,
         .n_targets = r->n_targets,
         .keep_ms = stays ? -1 : (r->until_ns - now) / 1000000,
         .is_loading = r->is_loading,
         .is_pinned = r->is_pinned,
+        .is_remote = !r->path,
     };
     (void)snprintf(ret->label, sizeof ret->label, "%s", r->label);
     (void)snprintf(ret->weights, sizeof ret->weights, "%s", r->weights);

@@ -81,11 +81,12 @@ typedef struct hl_resident_info {
     uint64_t weights_bytes, cache_bytes;
     uint64_t cache_used_bytes;     /* of cache_bytes, now */
     int32_t  n_running, n_waiting; /* answers */
-    int32_t  n_ctx;                /* 0: it only drafts */
+    int32_t  n_ctx;                /* 0: it only drafts, or is remote and nobody says */
     uint32_t n_users;              /* who hold it */
     uint32_t n_targets;            /* models that draft with it */
     int64_t  keep_ms;              /* until it goes; -1: never, or it is in use */
     bool     is_loading, is_pinned;
+    bool     is_remote; /* its answers come from elsewhere */
 } hl_resident_info;
 
 /* Those that are there now, the newest first. The host's functions may be called from fn.

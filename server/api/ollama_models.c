@@ -74,7 +74,7 @@ static void add_resident(void *user, const hl_resident_info *r) {
     hl_json_out          *j = l->j;
     char                  time[40];
     const int64_t         never_ms = 100LL * 365 * 86400 * 1000;
-    if (r->n_ctx == 0 || r->is_loading) return;
+    if ((r->n_ctx == 0 && !r->is_remote) || r->is_loading) return;
     hl_json_open(j, NULL, '{');
     if (e) {
         hl_ollama_add_entry(j, e);
@@ -82,11 +82,14 @@ static void add_resident(void *user, const hl_resident_info *r) {
         hl_json_add_text(j, "name", r->label);
         hl_json_add_text(j, "model", r->label);
         hl_json_add_int(j, "size", (int64_t)(r->weights_bytes + r->cache_bytes));
+        hl_json_open(j, "details", '{');
+        hl_json_add_text(j, "format", r->is_remote ? "remote" : "gguf");
+        hl_json_close(j, '}');
     }
     hl_time_format(hl_clock_wall_ms() + (r->keep_ms < 0 ? never_ms : r->keep_ms), time);
     hl_json_add_text(j, "expires_at", time);
     hl_json_add_int(j, "size_vram", 0);
-    hl_json_add_int(j, "context_length", r->n_ctx);
+    if (r->n_ctx > 0) hl_json_add_int(j, "context_length", r->n_ctx);
     hl_json_close(j, '}');
 }
 

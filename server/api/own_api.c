@@ -41,7 +41,7 @@ typedef struct gauges {
 
 static void add_resident(void *user, const hl_resident_info *r) {
     gauges *g = user;
-    if (r->n_ctx == 0) return; /* it only drafts */
+    if (r->n_ctx == 0 && !r->is_remote) return; /* it only drafts */
     hl_metrics_write_value(&g->running, "vllm:num_requests_running", r->label, r->n_running);
     hl_metrics_write_value(&g->waiting, "vllm:num_requests_waiting", r->label, r->n_waiting);
     hl_metrics_write_value(&g->used, "vllm:kv_cache_usage_perc", r->label,

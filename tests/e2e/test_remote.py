@@ -193,6 +193,49 @@ def test_a_remote_model_is_created_listed_shown_copied_run_and_removed(cli, stub
     assert stub.asked[-1]["body"]["seed"] == 3
 
 
+def test_what_lists_say_of_a_remote_model(cli, stub, server):
+    said = cli.ok("create", "big", "--from", stub.name("good"))
+    assert said == f"created 'big:latest' (remote, 'good' at {stub.url})\n"
+    assert "created 'own:latest' (remote, '/m/x.gguf' at engine:llama-server)" in cli.ok("create", "own", "--from", "engine:llama-server#/m/x.gguf")
+    cli.ok("create", "short", "--from", record(cli, upstreams=[{"url": stub.url, "model": "good"}], context_length=2048))
+    assert [line.split()[2] for line in cli.ok("list").splitlines()[1:]] == ["-"] * 3
+    s = server()
+    at = {"HYPERLAMA_SERVER_HOST": f"127.0.0.1:{s.port}"}
+    for model in ("big", "short"):
+        cli.ok("run", model, "Hi", env=at)
+    shown = {line.split()[0]: line.split()[2:5] for line in cli.ok("ps", env=at).splitlines()[1:]}
+    assert shown == {"big:latest": ["-", "remote", "-"], "short:latest": ["-", "remote", "2048"]}
+    loaded = {m["name"]: m.get("context_length") for m in s.json("GET", "/api/ps")["models"]}
+    assert loaded == {"big:latest": None, "short:latest": 2048}
+    s.json("POST", "/api/chat", {"model": "big", "messages": [], "keep_alive": 0})
+    assert "big" not in cli.ok("ps", env=at)
+
+
+def test_a_chat_says_who_answers(cli, stub):
+    from test_terminal import Terminal
+    t = Terminal(cli, "run", "--local", stub.name("good"), columns=200)
+    t.until(f"#good, answered by {stub.url}. /? for help, /bye leaves.")
+    t.send("/bye\r")
+    assert t.end() == 0
+
+
+def test_remote_models_are_copied_and_built_on_over_the_network(cli, stub, server):
+    cli.ok("create", "big", "--from", stub.name("good"), "--system", "Be brief.")
+    s = server()
+    assert s.ask("POST", "/api/copy", {"source": "big", "destination": "other"})[0] == 200
+    s.json("POST", "/api/create", {"model": "child", "from": "other", "system": "Sing.", "parameters": {"seed": 3}, "stream": False})
+    chat = {"messages": [{"role": "user", "content": "Hi"}], "stream": False}
+    for model, system in (("other", "Be brief."), ("child", "Sing.")):
+        assert s.json("POST", "/api/chat", dict(chat, model=model))["message"]["content"] == "Hello wörld"
+        assert stub.asked[-1]["body"]["messages"][0] == {"role": "system", "content": system}
+    assert stub.asked[-1]["body"]["seed"] == 3
+    assert s.json("POST", "/api/show", {"model": "child"})["remote_host"] == stub.url
+    for field, words in (({"quantize": "q4_0"}, b"smaller weights has no place"), ({"template": "{{ .Prompt }}"}, b"a template has no place")):
+        got, data, _ = s.ask("POST", "/api/create", {"model": "no", "from": "big", "stream": False, **field})
+        assert got == 400 and words in data, (field, got, data)
+    assert "a template has no place here" in cli("create", "no", "--from", stub.name("good"), "--template", "{{ .Prompt }}").stderr
+
+
 def test_a_remote_model_is_not_pushed(cli, stub):
     cli.ok("create", "127.0.0.1:1/me/big", "--from", stub.name("good"))
     done = cli("push", "--insecure", "127.0.0.1:1/me/big", env={"HYPERLAMA_REGISTRY_OFFLINE": "no"})
