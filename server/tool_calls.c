@@ -98,7 +98,20 @@ static const json_t *function_of(const json_t *tool) { return json_object_get(to
 
 static const char *name_of(const json_t *tool) { return hl_json_text(function_of(tool), "name"); }
 
-static hl_status check_tool(const json_t *tools, size_t i, hl_err *err) {
+/* `seen` has the names so far, with their numbers: many tools are no reason to compare each with each. */
+static hl_status check_is_new(json_t *seen, const char *name, size_t i, hl_err *err) {
+    const json_t *before = json_object_get(seen, name);
+    if (before)
+        return hl_fail(err, HL_E_ARG,
+                       "tools[%zu].function.name: '%.60s' is the name of tools[%" JSON_INTEGER_FORMAT
+                       "], too",
+                       i, name, json_integer_value(before));
+    return json_object_set_new_nocheck(seen, name, json_integer((json_int_t)i)) == 0
+               ? HL_OK
+               : hl_fail(err, HL_E_NOMEM, "server: no memory");
+}
+
+static hl_status check_tool(const json_t *tools, size_t i, json_t *seen, hl_err *err) {
     const json_t *tool = json_array_get(tools, i);
     const char   *type = hl_json_text(tool, "type");
     if (!json_is_object(tool)) return hl_fail(err, HL_E_ARG, "tools[%zu]: expected an object", i);
@@ -117,16 +130,15 @@ static hl_status check_tool(const json_t *tools, size_t i, hl_err *err) {
                            name);
     if (schema && !json_is_null(schema) && !json_is_object(schema))
         return hl_fail(err, HL_E_ARG, "tools[%zu].function.parameters: expected a JSON schema, an object", i);
-    for (size_t k = 0; k < i; k++)
-        if (strcmp(name_of(json_array_get(tools, k)), name) == 0)
-            return hl_fail(err, HL_E_ARG, "tools[%zu].function.name: '%.60s' is the name of tools[%zu], too",
-                           i, name, k);
-    return HL_OK;
+    return check_is_new(seen, name, i, err);
 }
 
 hl_status hl_completion_set_tools(hl_completion *c, const json_t *tools, hl_err *err) {
-    hl_status status = HL_OK;
-    for (size_t i = 0; i < json_array_size(tools) && status == HL_OK; i++) status = check_tool(tools, i, err);
+    json_t   *seen = json_object();
+    hl_status status = seen ? HL_OK : hl_fail(err, HL_E_NOMEM, "server: no memory");
+    for (size_t i = 0; i < json_array_size(tools) && status == HL_OK; i++)
+        status = check_tool(tools, i, seen, err);
+    json_decref(seen);
     if (status != HL_OK || json_array_size(tools) == 0) return status;
     hl_json_format(tools, false, &c->tools);
     status = hl_str_check(&c->tools, "tools", err);

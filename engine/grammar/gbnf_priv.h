@@ -12,7 +12,7 @@
 enum {
     HL_GBNF_MAX_RULES = 5000,
     HL_GBNF_MAX_DEPTH = 100,
-    HL_GBNF_MAX_BYTES = 1 << 20,
+    HL_GBNF_MAX_BYTES = 16 << 20,
 };
 
 typedef enum hl_gbnf_kind {

@@ -18,7 +18,9 @@ static atomic_ullong next_number = 1;
 static hl_status read_json(hl_view text, const char *what, json_t **ret, hl_err *err) {
     static const hl_json_rules rules = {
         .max_bytes = 4 << 20, .max_values = 400000, .max_depth = 200, .is_strict = true, .allows_nul = false};
-    return hl_json_read(text, what, &rules, ret, err);
+    const hl_status status = hl_json_read(text, what, &rules, ret, err);
+    if (status == HL_E_LIMIT && err) err->status = HL_E_FULL; /* too large for us, as many states would be */
+    return status == HL_E_LIMIT ? HL_E_FULL : status;
 }
 
 /* A rule that is a space, a line end or neither, then the value: nothing is indented in front of it. */

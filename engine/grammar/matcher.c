@@ -277,8 +277,10 @@ static hl_status check_begin(hl_matcher *m, hl_err *err) {
     const uint32_t *allowed = hl_matcher_allowed(m);
     for (uint32_t w = 0; w < m->trie->n_words; w++)
         if (allowed[w]) return HL_OK;
-    if (m->failed)
-        return hl_fail(err, HL_E_NOMEM, "grammar: no memory, or it is too ambiguous at its beginning");
+    if (m->machine.is_too_wide)
+        return hl_fail(err, HL_E_FULL, "grammar: more than %d ways at its beginning: it is too large",
+                       HL_PDA_RUN_MAX_PLACES);
+    if (m->failed) return hl_fail(err, HL_E_NOMEM, "grammar: no memory");
     return hl_fail(err, HL_E_ARG, "no token of the model's vocabulary can begin such an answer");
 }
 

@@ -15,6 +15,7 @@ void hl_pda_done(hl_pda *p) {
     hl_free(p->states);
     hl_free(p->edges);
     hl_free(p->draft);
+    hl_free(p->steps);
     *p = (hl_pda){0};
 }
 
@@ -82,11 +83,48 @@ void hl_pda_add_call(hl_pda *p, uint32_t from, uint32_t rule, uint32_t to) {
     add_edge(p, from, (hl_pda_edge){.kind = HL_PDA_CALL, .rule = rule, .to = to});
 }
 
+/* The slot of a step, or the free one where it would be. */
+static hl_pda_step *find_step(const hl_pda *p, uint32_t from, uint8_t byte) {
+    uint64_t h = ((uint64_t)from << 8 | byte) * 0x9E3779B97F4A7C15u >> 32;
+    for (;; h++) {
+        hl_pda_step *s = &p->steps[h & (p->steps_cap - 1)];
+        if (s->to == 0 || (s->from == from && s->byte == byte)) return s;
+    }
+}
+
+/* Room for one more; false: no memory. */
+static bool grow_steps(hl_pda *p) {
+    if (2 * (p->n_steps + 1) <= p->steps_cap) return true;
+    const uint32_t cap = p->steps_cap ? 2 * p->steps_cap : 256, old_cap = p->steps_cap;
+    hl_pda_step   *old = p->steps, *more = hl_new(cap, sizeof *more);
+    if (!more) {
+        fail(p, HL_E_NOMEM, "steps");
+        return false;
+    }
+    p->steps = more;
+    p->steps_cap = cap;
+    for (uint32_t i = 0; i < old_cap; i++)
+        if (old[i].to != 0) *find_step(p, old[i].from, old[i].byte) = old[i];
+    hl_free(old);
+    return true;
+}
+
+/* Only states inside a text are shared: nothing else leads to them. Its last one is the caller's. */
 uint32_t hl_pda_add_text(hl_pda *p, uint32_t from, const char *text, size_t n) {
     const uint32_t rule = from < p->n_states ? p->states[from].rule : 0;
     for (size_t i = 0; i < n && p->failed == HL_OK; i++) {
+        const uint8_t byte = (uint8_t)text[i];
+        hl_pda_step  *s = i + 1 < n && grow_steps(p) ? find_step(p, from, byte) : NULL;
+        if (s && s->to != 0) {
+            from = s->to;
+            continue;
+        }
         const uint32_t to = hl_pda_add_state(p, rule);
-        hl_pda_add_bytes(p, from, (uint8_t)text[i], (uint8_t)text[i], to);
+        hl_pda_add_bytes(p, from, byte, byte, to);
+        if (s && p->failed == HL_OK) {
+            *s = (hl_pda_step){.from = from, .to = to, .byte = byte};
+            p->n_steps++;
+        }
         from = to;
     }
     return from;

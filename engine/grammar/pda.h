@@ -61,14 +61,16 @@ typedef struct hl_pda_rule {
 } hl_pda_rule;
 
 typedef struct hl_pda_draft_edge hl_pda_draft_edge;
+typedef struct hl_pda_step       hl_pda_step;
 
 typedef struct hl_pda {
     hl_pda_rule       *rules;
     hl_pda_state      *states;
     hl_pda_edge       *edges;
     hl_pda_draft_edge *draft; /* while it is built */
+    hl_pda_step       *steps; /* inside texts, by state and byte: a table of steps_cap slots */
     uint32_t           n_rules, n_states, n_edges, n_draft;
-    uint32_t           rules_cap, states_cap, draft_cap;
+    uint32_t           rules_cap, states_cap, draft_cap, n_steps, steps_cap;
     uint32_t           root;
     hl_status          failed; /* HL_E_NOMEM or HL_E_FULL: everything else is a no-op then */
     const char        *what;   /* what there is too much of */
@@ -84,7 +86,8 @@ uint32_t hl_pda_add_state(hl_pda *p, uint32_t rule);
 void     hl_pda_add_bytes(hl_pda *p, uint32_t from, uint8_t lo, uint8_t hi, uint32_t to);
 void     hl_pda_add_nothing(hl_pda *p, uint32_t from, uint32_t to);
 void     hl_pda_add_call(hl_pda *p, uint32_t from, uint32_t rule, uint32_t to);
-/* A chain of bytes to a new state, which is returned. */
+/* A chain of bytes to a new state, which is returned. Texts from one state share what they begin with, so
+ * that many alternatives ("tool_1", "tool_2" ...) are one place until they part. */
 uint32_t hl_pda_add_text(hl_pda *p, uint32_t from, const char *text, size_t n);
 /* One character of lo..hi in UTF-8 (surrogates are left out); `counts`: with its first byte. */
 void hl_pda_add_chars(hl_pda *p, uint32_t from, uint32_t lo, uint32_t hi, uint32_t to, bool counts);

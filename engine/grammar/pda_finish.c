@@ -36,8 +36,10 @@ static hl_status sort_edges(hl_pda *p, hl_err *err) {
     p->n_edges = p->n_draft;
     hl_free(at);
     hl_free(p->draft);
+    hl_free(p->steps);
     p->draft = NULL;
-    p->n_draft = 0;
+    p->steps = NULL;
+    p->n_draft = p->n_steps = p->steps_cap = 0;
     return HL_OK;
 }
 
@@ -306,7 +308,9 @@ hl_status hl_pda_finish(hl_pda *p, uint32_t root, uint32_t *ret_left, bool *ret_
     *ret_left = HL_PDA_NONE;
     *ret_empty = false;
     if (p->failed == HL_E_FULL)
-        return hl_fail(err, HL_E_FULL, "the format becomes too large: too many %s", p->what);
+        return hl_fail(err, HL_E_FULL,
+                       "the format becomes too large: too many %s (at most %d states, %d edges, %d rules)",
+                       p->what, HL_PDA_MAX_STATES, HL_PDA_MAX_EDGES, HL_PDA_MAX_RULES);
     if (p->failed != HL_OK) return hl_fail(err, p->failed, "grammar: no memory");
     p->root = root;
     hl_status status = sort_edges(p, err);

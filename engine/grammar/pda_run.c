@@ -14,7 +14,8 @@ bool hl_pda_run_init(hl_pda_run *m, const hl_pda *pda) {
     m->places = hl_new(m->places_cap, sizeof *m->places);
     m->frames = hl_new(m->frames_cap, sizeof *m->frames);
     m->links = hl_new(m->links_cap, sizeof *m->links);
-    if (!m->places || !m->frames || !m->links) return false;
+    m->frame_of = hl_new(pda->n_rules, sizeof *m->frame_of);
+    if (!m->places || !m->frames || !m->links || !m->frame_of) return false;
     m->frames[0] = (hl_pda_frame){.rule = pda->root, .first_link = HL_PDA_NONE};
     m->n_frames = 1;
     return true;
@@ -24,6 +25,8 @@ void hl_pda_run_done(hl_pda_run *m) {
     hl_free(m->places);
     hl_free(m->frames);
     hl_free(m->links);
+    hl_free(m->slots);
+    hl_free(m->frame_of);
     *m = (hl_pda_run){0};
 }
 
@@ -45,20 +48,74 @@ typedef struct closure {
     hl_pda_run    *m;
     hl_pda_config *to;
     uint32_t       first_frame; /* frames from here on were made at this position */
+    bool           is_hashed;   /* its places are in the table */
 } closure;
 
-static void add_place(closure *c, uint32_t state, uint32_t count, uint32_t frame) {
-    hl_pda_run *m = c->m;
-    for (uint32_t i = c->to->first; i < m->n_places; i++)
-        if (m->places[i].state == state && m->places[i].frame == frame && m->places[i].count == count) return;
-    if (m->n_places - c->to->first >= HL_PDA_RUN_MAX_PLACES) {
+static bool is_place(const hl_pda_place *p, hl_pda_place q) {
+    return p->state == q.state && p->frame == q.frame && p->count == q.count;
+}
+
+/* The slot of a place, or the free one where it would be. */
+static uint32_t *find_slot(const hl_pda_run *m, hl_pda_place p) {
+    const uint64_t key = ((uint64_t)p.state << 32 | p.frame) ^ (uint64_t)p.count << 20;
+    for (uint64_t h = key * 0x9E3779B97F4A7C15u >> 32;; h++) {
+        uint32_t *slot = &m->slots[h & (m->n_slots - 1)];
+        if (*slot == 0 || is_place(&m->places[*slot - 1], p)) return slot;
+    }
+}
+
+/* Put all places of the configuration that is made into a table with room for as many again. */
+static bool hash_places(hl_pda_run *m, uint32_t first) {
+    const uint32_t n = m->n_places - first;
+    uint32_t       cap = 256;
+    while (cap < 4 * n) cap *= 2;
+    if (cap > m->slots_cap) {
+        hl_free(m->slots);
+        m->slots_cap = 0;
+        m->slots = hl_new(cap, sizeof *m->slots);
+        if (!m->slots) return false;
+        m->slots_cap = cap;
+    } else {
+        memset(m->slots, 0, cap * sizeof *m->slots);
+    }
+    m->n_slots = cap;
+    for (uint32_t i = first; i < m->n_places; i++) *find_slot(m, m->places[i]) = i + 1;
+    return true;
+}
+
+/* Is it there? Few are looked through, many are in the table. */
+static bool has_place(closure *c, hl_pda_place p) {
+    enum { FEW = 24 };
+    hl_pda_run    *m = c->m;
+    const uint32_t n = m->n_places - c->to->first;
+    if (n <= FEW) {
+        for (uint32_t i = c->to->first; i < m->n_places; i++)
+            if (is_place(&m->places[i], p)) return true;
+        return false;
+    }
+    if ((!c->is_hashed || 2 * n >= m->n_slots) && !hash_places(m, c->to->first)) {
         m->failed = true;
+        return true;
+    }
+    c->is_hashed = true;
+    uint32_t *slot = find_slot(m, p);
+    if (*slot != 0) return true;
+    *slot = m->n_places + 1;
+    return false;
+}
+
+static void add_place(closure *c, uint32_t state, uint32_t count, uint32_t frame) {
+    hl_pda_run        *m = c->m;
+    const hl_pda_place p = {state, count, frame};
+    if (m->failed || has_place(c, p)) return;
+    if (m->n_places - c->to->first >= HL_PDA_RUN_MAX_PLACES) {
+        m->failed = m->is_too_wide = true;
         return;
     }
     void *list = m->places;
     if (!grow(m, &list, m->n_places, &m->places_cap, sizeof *m->places)) return;
     m->places = list;
-    m->places[m->n_places++] = (hl_pda_place){state, count, frame};
+    m->places[m->n_places++] = p;
 }
 
 static void add_link(hl_pda_run *m, uint32_t to, uint32_t state, uint32_t count, uint32_t frame) {
@@ -73,13 +130,14 @@ static void add_link(hl_pda_run *m, uint32_t to, uint32_t state, uint32_t count,
 
 /* The run of `rule` that begins here; made when nobody called it yet. HL_PDA_NONE: no memory. */
 static uint32_t find_frame(closure *c, uint32_t rule) {
-    hl_pda_run *m = c->m;
-    for (uint32_t f = c->first_frame; f < m->n_frames; f++)
-        if (m->frames[f].rule == rule) return f;
+    hl_pda_run    *m = c->m;
+    const uint32_t last = m->frame_of[rule]; /* it counts while it is there, and was made here */
+    if (last >= c->first_frame && last < m->n_frames && m->frames[last].rule == rule) return last;
     void *list = m->frames;
     if (!grow(m, &list, m->n_frames, &m->frames_cap, sizeof *m->frames)) return HL_PDA_NONE;
     m->frames = list;
     m->frames[m->n_frames] = (hl_pda_frame){.rule = rule, .first_link = HL_PDA_NONE};
+    m->frame_of[rule] = m->n_frames;
     add_place(c, m->pda->rules[rule].start, 0, m->n_frames);
     return m->n_frames++;
 }
@@ -157,7 +215,7 @@ static void close_config(closure *c) {
 
 static closure begin(hl_pda_run *m, hl_pda_config *to) {
     *to = (hl_pda_config){.first = m->n_places};
-    return (closure){m, to, m->n_frames};
+    return (closure){m, to, m->n_frames, false};
 }
 
 hl_pda_config hl_pda_run_start(hl_pda_run *m) {

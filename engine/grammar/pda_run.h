@@ -13,8 +13,8 @@
 #include "engine/grammar/pda.h"
 
 enum {
-    HL_PDA_RUN_BOTTOM = 0,       /* the frame below which there is nothing */
-    HL_PDA_RUN_MAX_PLACES = 2048 /* of one configuration: what is more ambiguous fails */
+    HL_PDA_RUN_BOTTOM = 0,          /* the frame below which there is nothing */
+    HL_PDA_RUN_MAX_PLACES = 1 << 16 /* of one configuration: what is more ambiguous fails */
 };
 
 typedef struct hl_pda_place {
@@ -37,8 +37,13 @@ typedef struct hl_pda_run {
     hl_pda_link  *links;
     uint32_t      n_places, n_frames, n_links;
     uint32_t      places_cap, frames_cap, links_cap;
-    bool          is_free; /* counters are not looked at: for masks that hold for all of them */
-    bool          failed;  /* no memory, or too ambiguous: no place is left */
+    /* Of the configuration that is made, where it has many places: a table of places, number + 1. */
+    uint32_t *slots;
+    uint32_t  slots_cap, n_slots; /* n_slots of them are in use: a power of 2 */
+    uint32_t *frame_of;           /* [n_rules] the latest frame of a rule; it may be gone since */
+    bool      is_free;            /* counters are not looked at: for masks that hold for all of them */
+    bool      failed;             /* no memory, or too ambiguous: no place is left */
+    bool      is_too_wide;        /* that it was too ambiguous */
 } hl_pda_run;
 
 /* Places [first, first + n) of the machine, and how much there was of everything when it was made. */

@@ -48,8 +48,10 @@ hl_status hl_schema_fail(hl_schema_ctx *x, hl_status status, const hl_schema_pat
 
 hl_status hl_schema_no_memory(hl_schema_ctx *x) {
     const bool is_full = x->arena.used_bytes > HL_SCHEMA_MAX_BYTES / 2;
-    return is_full ? hl_fail(x->err, HL_E_FULL, "schema: it is too large")
-                   : hl_fail(x->err, HL_E_NOMEM, "schema: no memory");
+    return is_full
+               ? hl_fail(x->err, HL_E_FULL, "schema, #: it is too large: more than %d MiB while it is read",
+                         HL_SCHEMA_MAX_BYTES >> 20)
+               : hl_fail(x->err, HL_E_NOMEM, "schema: no memory");
 }
 
 static const hl_schema_path *add_step(hl_schema_ctx *x, hl_schema_path step) {
@@ -126,8 +128,9 @@ hl_status hl_schema_find_node(hl_schema_ctx *x, const hl_schema_atom *atoms, siz
         if (x->nodes[*ret_node].hash == hash && is_node(&x->nodes[*ret_node], own, k)) return HL_OK;
     }
     if (x->n_nodes == HL_SCHEMA_MAX_NODES)
-        return hl_fail(x->err, HL_E_FULL, "schema: more than %d different values: it is too large",
-                       HL_SCHEMA_MAX_NODES);
+        return hl_schema_fail(x, HL_E_FULL, n > 0 ? atoms[0].path : NULL,
+                              "the schema is too large here: it describes more than %d different values",
+                              HL_SCHEMA_MAX_NODES);
     *ret_node = x->n_nodes;
     x->nodes[x->n_nodes++] = (hl_schema_node){.atoms = own, .n_atoms = k, .hash = hash, .rule = HL_PDA_NONE};
     x->slots[h] = x->n_nodes;
@@ -163,11 +166,13 @@ hl_status hl_schema_find_pattern(hl_schema_ctx *x, const json_t *text, const hl_
     enum { MAX_PATTERNS = 1000 }; /* they do not move once they are there */
     if (!x->patterns) x->patterns = hl_new(MAX_PATTERNS, sizeof *x->patterns);
     if (!x->patterns) return hl_schema_no_memory(x);
-    if (x->n_patterns == MAX_PATTERNS) return hl_schema_fail(x, HL_E_FULL, path, "too many patterns");
+    if (x->n_patterns == MAX_PATTERNS)
+        return hl_schema_fail(x, HL_E_FULL, path, "more than %d different patterns", MAX_PATTERNS);
     hl_schema_pattern *p = &x->patterns[x->n_patterns];
     const hl_view      view = {words, json_string_length(text)};
-    const hl_status    status = hl_regex_compile(view, false, &p->dfa, x->err);
-    if (status != HL_OK) return hl_schema_fail(x, status, path, "%s", x->err->text);
+    hl_err             why = {0};
+    const hl_status    status = hl_regex_compile(view, false, &p->dfa, &why);
+    if (status != HL_OK) return hl_schema_fail(x, status, path, "%s", why.text);
     p->text = text;
     x->n_patterns++;
     *ret_dfa = &p->dfa;
@@ -238,12 +243,16 @@ static hl_status emit_node(hl_schema_ctx *x, uint32_t node) {
     const hl_schema_node k = x->nodes[node];
     hl_pda              *p = x->j->pda;
     hl_schema_cases      cases;
-    if (p->failed != HL_OK) return HL_OK; /* hl_pda_finish() says so */
+    if (p->failed != HL_OK) return HL_OK; /* no memory: hl_pda_finish() says so */
     const uint32_t from = p->rules[k.rule].start, to = hl_pda_add_state(p, k.rule);
     hl_pda_accept(p, to);
     hl_status status = hl_schema_expand(x, k.atoms, k.n_atoms, &cases);
     for (size_t i = 0; i < cases.n && status == HL_OK; i++) status = emit_case(x, &cases.list[i], from, to);
     hl_schema_cases_done(&cases);
+    if (status == HL_OK && p->failed == HL_E_FULL)
+        status = hl_schema_fail(x, HL_E_FULL, k.n_atoms > 0 ? k.atoms[0].path : NULL,
+                                "the schema is too large here: more than %d states or %d edges",
+                                HL_PDA_MAX_STATES, HL_PDA_MAX_EDGES);
     return status;
 }
 

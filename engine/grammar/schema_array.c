@@ -257,7 +257,7 @@ hl_status hl_schema_emit_array(hl_schema_ctx *x, const hl_schema_case *c, uint32
         a.n_prefix = c->least_items;
     if (a.n_prefix * a.n_levels > MAX_PLACES)
         return hl_schema_fail(x, HL_E_FULL, c->contains ? c->contains->atom.path : NULL,
-                              "too many items to tell apart");
+                              "more than %d items to tell apart", MAX_PLACES);
     const uint32_t n = (uint32_t)a.n_prefix;
     p->rules[a.rule].least = c->least_items > n ? c->least_items - n : 0;
     p->rules[a.rule].most = c->most_items == UINT32_MAX ? UINT32_MAX

@@ -760,12 +760,16 @@ static hl_status split_structured(hl_schema_ctx *x, splitting s, const task *t, 
 
 /* ---- the whole ---- */
 
-static hl_status add_case(hl_schema_ctx *x, const hl_schema_case *c, hl_schema_cases *out) {
+/* The innermost place that alternatives were read from. */
+static const hl_schema_path *place_of(const splitting *s) { return s->done ? s->done->atom.path : NULL; }
+
+static hl_status add_case(hl_schema_ctx *x, const splitting *s, hl_schema_cases *out) {
+    const hl_schema_case *c = &s->c;
     for (unsigned type = 1; type <= HL_TYPE_OBJECT; type <<= 1) {
         if (!(c->types & type)) continue;
         if (++x->n_cases > HL_SCHEMA_MAX_CASES)
-            return hl_fail(x->err, HL_E_FULL, "schema: more than %d cases: its alternatives multiply",
-                           HL_SCHEMA_MAX_CASES);
+            return hl_schema_fail(x, HL_E_FULL, place_of(s), "more than %d cases: the alternatives multiply",
+                                  HL_SCHEMA_MAX_CASES);
         if (out->n == out->cap) {
             const size_t    cap = out->cap ? 2 * out->cap : 8;
             hl_schema_case *more = hl_resize(out->list, cap, sizeof *more);
@@ -793,7 +797,8 @@ static hl_status take_atom(hl_schema_ctx *x, splitting *s, const task *t, hl_sch
             return hl_schema_fail(x, HL_E_ARG, t->atom.path,
                                   "the schema leads to itself, and nothing comes between");
         if (++n > HL_SCHEMA_MAX_DEPTH)
-            return hl_schema_fail(x, HL_E_FULL, t->atom.path, "too many references in a row");
+            return hl_schema_fail(x, HL_E_FULL, t->atom.path, "more than %d references in a row",
+                                  HL_SCHEMA_MAX_DEPTH);
     }
     for (const task *d = s->done; d && status == HL_OK; d = d->next)
         if (is_same(&d->atom, &t->atom)) return HL_OK;
@@ -812,12 +817,14 @@ static hl_status split(hl_schema_ctx *x, splitting s, hl_schema_cases *out) {
     hl_status status = HL_OK;
     bool      is_split = false;
     if (++s.depth > HL_SCHEMA_MAX_DEPTH)
-        return hl_fail(x->err, HL_E_FULL, "schema: its alternatives are nested too deep");
+        return hl_schema_fail(x, HL_E_FULL, place_of(&s), "the alternatives are nested more than %d deep",
+                              HL_SCHEMA_MAX_DEPTH);
     while (s.todo && s.c.types && status == HL_OK) {
         const task *t = s.todo;
         s.todo = t->next;
         if (++x->n_steps > HL_SCHEMA_MAX_STEPS)
-            return hl_fail(x->err, HL_E_FULL, "schema: its alternatives multiply");
+            return hl_schema_fail(x, HL_E_FULL, place_of(&s), "more than %d steps: the alternatives multiply",
+                                  HL_SCHEMA_MAX_STEPS);
         if (x->n_steps % 64 == 0) status = hl_stop_check("schema", x->err);
         if (status != HL_OK) break;
         switch (t->kind) {
@@ -833,7 +840,7 @@ static hl_status split(hl_schema_ctx *x, splitting s, hl_schema_cases *out) {
         case TASK_BREAK: break;
         }
     }
-    return status == HL_OK && s.c.types ? add_case(x, &s.c, out) : status;
+    return status == HL_OK && s.c.types ? add_case(x, &s, out) : status;
 }
 
 hl_status hl_schema_expand(hl_schema_ctx *x, const hl_schema_atom *atoms, size_t n, hl_schema_cases *ret) {

@@ -94,6 +94,7 @@ typedef struct object {
     hl_schema_ctx        *x;
     const hl_schema_case *c;
     member               *members;
+    json_t               *numbers; /* of members, by their names */
     size_t                n, cap, n_required;
     name_class            classes[MAX_CLASSES];
     size_t                n_classes;
@@ -105,8 +106,10 @@ typedef struct object {
 
 static hl_status add_member(object *o, const char *text) {
     const hl_view name = hl_view_of(text);
-    for (size_t i = 0; i < o->n; i++)
-        if (hl_view_eq(o->members[i].name, name)) return HL_OK;
+    if (!o->numbers) o->numbers = json_object();
+    if (json_object_get(o->numbers, text)) return HL_OK;
+    if (json_object_set_new_nocheck(o->numbers, text, json_integer((json_int_t)o->n)) != 0)
+        return hl_schema_no_memory(o->x);
     if (o->n == o->cap) {
         const size_t cap = o->cap ? 2 * o->cap : 16;
         member      *more = hl_resize(o->members, cap, sizeof *more);
@@ -138,12 +141,6 @@ static hl_status add_part_members(object *o, const hl_schema_part *p) {
     return status == HL_OK ? add_member(o, p->name.ptr) : status;
 }
 
-static bool is_required(const hl_schema_case *c, hl_view name) {
-    for (const hl_schema_part *r = c->required; r; r = r->next)
-        if (hl_view_eq(r->name, name)) return true;
-    return false;
-}
-
 /* propertyNames: all names that its schemas allow. */
 static hl_status find_allowed_names(object *o) {
     hl_schema_ctx  *x = o->x;
@@ -169,12 +166,15 @@ static hl_status find_allowed_names(object *o) {
 static hl_status fill_members(object *o) {
     hl_schema_ctx *x = o->x;
     hl_status      status = HL_OK;
+    for (const hl_schema_part *r = o->c->required; r; r = r->next) {
+        const json_t *i = json_object_get(o->numbers, r->name.ptr); /* all that are required are members */
+        o->members[json_integer_value(i)].is_required = true;
+    }
     for (size_t i = 0; i < o->n && status == HL_OK; i++) {
         member         *m = &o->members[i];
         hl_schema_atom *atoms = NULL;
         size_t          n = 0;
         uint32_t        node = 0;
-        m->is_required = is_required(o->c, m->name);
         o->n_required += m->is_required;
         status = hl_schema_member_atoms(x, o->c, m->name, &atoms, &n);
         if (status == HL_OK && o->allowed_names.n_states &&
@@ -232,7 +232,7 @@ static hl_status add_class(class_search *s, const hl_code_dfa *names, bool is_an
     if (status != HL_OK || (s->is_closed && !any_pattern)) return status;
     if (o->n_classes == MAX_CLASSES)
         return hl_schema_fail(x, HL_E_FULL, o->c->object_scopes->atom.path,
-                              "patternProperties: too many ways to match");
+                              "patternProperties: more than %d ways to match", MAX_CLASSES);
     name_class *k = &o->classes[o->n_classes++];
     k->key_rule = is_any ? hl_rules_text(x->j) : hl_rules_text_of(x->j, names);
     status = hl_schema_find_node(x, l.list, l.n, &node);
@@ -325,7 +325,8 @@ static hl_status choose_counts(object *o) {
             o->x, HL_E_ARG, c->least_props_path,
             "more than one property that is not named cannot be enforced, because a name could repeat");
     if ((uint64_t)o->n_counts * (o->n + 1) > MAX_PLACES)
-        return hl_schema_fail(o->x, HL_E_FULL, c->least_props_path, "too many properties to count");
+        return hl_schema_fail(o->x, HL_E_FULL, c->least_props_path,
+                              "more than %d places where properties are counted", MAX_PLACES);
     return HL_OK;
 }
 
@@ -422,6 +423,7 @@ hl_status hl_schema_emit_object(hl_schema_ctx *x, const hl_schema_case *c, uint3
     if (status == HL_OK && c->least_props <= c->most_props) status = emit(&o, from);
     hl_code_dfa_done(&o.allowed_names);
     hl_free(o.members);
+    json_decref(o.numbers);
     hl_free(o.places);
     return status;
 }

@@ -66,7 +66,10 @@ hl_status hl_schema_text_dfa(hl_schema_ctx *x, const hl_schema_case *c, bool wit
     const hl_schema_demand *d = c->texts;
     for (; d && status == HL_OK; d = d->next) {
         status = narrow_by(x, d, ret);
-        if (status == HL_E_FULL) hl_schema_fail(x, status, d->path, "%s", x->err->text);
+        if (status == HL_E_FULL && !strstr(x->err->text, "schema, #")) {
+            const hl_err why = *x->err;
+            hl_schema_fail(x, status, d->path, "%s", why.text);
+        }
     }
     if (status == HL_OK && has_lengths && !hl_code_dfa_has_lengths(ret, c->least_chars, c->most_chars)) {
         hl_code_dfa lengths;

@@ -186,8 +186,24 @@ def test_answers_to_random_schemas_are_what_they_ask_for(serve):  # noqa: F811
     assert ended > 40
 
 
-def test_a_format_that_is_too_large_is_no_long_prompt(serve):
+NUMBERS = {"type": "number", "minimum": 0.5, "maximum": 70.5, "multipleOf": 0.25}
+TOO_LARGE = [({"type": "string", "pattern": "^a{100000}$"}, "#/pattern: ", "states"),
+             ({"properties": {f"p{i}": {"type": "string"} for i in range(20010)}}, "#/properties/p19999: ", "20000 different values"),
+             ({"properties": {f"p{i}": {"type": "string", "pattern": f"^a{i}$"} for i in range(1001)}}, "#/properties/p1000/pattern: ", "1000 different patterns"),
+             ({"allOf": [{"anyOf": [{"properties": {f"a{j}{i}": {"type": "null"}}} for i in range(10)]} for j in range(10)]}, "#/allOf/", "20000 cases"),
+             ({"properties": {f"p{i}": dict(NUMBERS, minimum=i + 0.5, maximum=3 * i + 70) for i in range(3000)}}, "#/properties/p", "400000 states"),
+             ({"enum": ["x" * 5000] * 1000}, "schema: ", "at most 4194304")]
+
+
+@pytest.mark.parametrize("schema, place, limit", TOO_LARGE)
+def test_a_format_that_is_too_large_says_where_and_what_the_limit_is(serve, schema, place, limit):  # noqa: F811
     s = serve()
-    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "string", "pattern": "^a{100000}$"}}}
-    error = s.json("POST", "/v1/chat/completions", {"model": "tiny", "messages": [{"role": "user", "content": "x"}], "response_format": schema}, status=400)["error"]
-    assert error["code"] != "context_length_exceeded" and "states" in error["message"]
+    error = s.json("POST", "/v1/chat/completions", user(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}), status=400)["error"]
+    assert error["code"] != "context_length_exceeded" and place in error["message"] and limit in error["message"] and error["message"].count("schema, #") < 2
+
+
+def test_a_large_format_is_not_too_large(serve):  # noqa: F811
+    s = serve()
+    schema = {"type": "object", "properties": {f"p{i}": {"type": "string", "format": "date"} for i in range(3000)}, "required": ["p2999"]}
+    got = s.json("POST", "/v1/chat/completions", user(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}, max_tokens=9))
+    assert got["choices"][0]["message"]["content"].lstrip().startswith("{")

@@ -353,6 +353,61 @@ static void a_vocabulary_that_cannot_begin_is_an_error(void **state) {
     hl_token_trie_free(trie);
 }
 
+/* Thousands of alternatives, and of properties that may all be left out. */
+static void many_ways_are_few_places(void **state) {
+    (void)state;
+    enum { N = 5000, N_PROPERTIES = 4000 };
+    hl_token_trie *trie = gf_trie();
+    hl_str         gbnf, schema;
+    hl_str_init(&gbnf, 1 << 20);
+    hl_str_init(&schema, 1 << 20);
+    hl_str_add_text(&gbnf, "root ::= ( ");
+    for (int i = 0; i < N; i++) hl_str_add_format(&gbnf, "%s\"tool_%d\" ", i ? "| " : "", i);
+    hl_str_add_text(&gbnf, ") \"!\"");
+    hl_grammar *g = gf_compile(HL_FORMAT_GBNF, hl_str_text(&gbnf));
+    assert_true(gf_accepts(g, trie, "tool_0!") && gf_accepts(g, trie, "tool_4999!") &&
+                gf_accepts(g, trie, "tool_49!"));
+    assert_false(gf_accepts(g, trie, "tool_5000!") || gf_accepts(g, trie, "tool_!") ||
+                 gf_accepts(g, trie, "tool_7"));
+    hl_grammar_unref(g);
+    hl_str_add_text(&schema, "{\"type\":\"object\",\"properties\":{");
+    for (int i = 0; i < N_PROPERTIES; i++)
+        hl_str_add_format(&schema, "%s\"p%d\":{\"type\":\"null\"}", i ? "," : "", i);
+    hl_str_add_text(&schema, "},\"required\":[\"p7\"]}");
+    g = gf_compile(HL_FORMAT_SCHEMA, hl_str_text(&schema));
+    assert_true(gf_accepts(g, trie, "{\"p7\":null}") &&
+                gf_accepts(g, trie, "{\"p0\":null,\"p7\":null,\"p3999\":null}"));
+    assert_false(gf_accepts(g, trie, "{\"p3999\":null}") || gf_accepts(g, trie, "{\"p7\":null,\"p0\":null}"));
+    hl_grammar_unref(g);
+    hl_str_done(&gbnf);
+    hl_str_done(&schema);
+    hl_token_trie_free(trie);
+}
+
+/* Texts share their beginnings where they stand behind one another, and nothing else. */
+static void shared_beginnings_lead_on_as_they_did(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *good[5], *bad[6];
+    } all[] = {
+        {"root ::= (\"ab\" \"x\" | \"ab\" \"y\" | \"abc\" | \"a\" \"bd\")",
+         {"abx", "aby", "abc", "abd"},
+         {"ab", "abcx", "abdx", "a", "abxy"}},
+        {"root ::= (\"ab\" root | \"ac\")", {"ac", "abac", "ababac"}, {"a", "ab", "acab", "aac"}},
+        {"root ::= (\"ab\" | \"ac\")* \"ad\"", {"ad", "abad", "acabad"}, {"ab", "a", "adad", "aad"}},
+    };
+    hl_token_trie *trie = gf_trie();
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        hl_grammar *g = gf_compile(HL_FORMAT_GBNF, all[i].text);
+        for (size_t k = 0; k < 5 && all[i].good[k]; k++)
+            if (!gf_accepts(g, trie, all[i].good[k])) fail_msg("%zu refuses %s", i, all[i].good[k]);
+        for (size_t k = 0; k < 6 && all[i].bad[k]; k++)
+            if (gf_accepts(g, trie, all[i].bad[k])) fail_msg("%zu allows %s", i, all[i].bad[k]);
+        hl_grammar_unref(g);
+    }
+    hl_token_trie_free(trie);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_allowed_or_not),
@@ -362,6 +417,8 @@ int main(void) {
         cmocka_unit_test(what_must_come_is_known),
         cmocka_unit_test(what_is_not_allowed_ends_it),
         cmocka_unit_test(depth_is_no_matter),
+        cmocka_unit_test(many_ways_are_few_places),
+        cmocka_unit_test(shared_beginnings_lead_on_as_they_did),
         cmocka_unit_test(refusals_say_why),
         cmocka_unit_test(a_signal_ends_the_compiler),
         cmocka_unit_test(a_vocabulary_that_cannot_begin_is_an_error),
