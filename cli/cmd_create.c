@@ -13,6 +13,7 @@
 #include "cli/args.h"
 #include "cli/files.h"
 #include "cli/storing.h"
+#include "core/base/file.h"
 #include "core/base/mem.h"
 #include "host/create.h"
 #include "host/remote/remote_model.h"
@@ -52,8 +53,7 @@ static hl_status take_from(cookbook *c, const char *path, const char *from, hl_e
         return hl_fail_within(err, hl_file_list_add_path(&c->r.files, full, err), "FROM");
     if (errno != ENOENT || strchr("/.~", from[0]) ||
         (strlen(from) > 5 && !strcmp(from + strlen(from) - 5, ".gguf")))
-        return hl_fail(err, errno == ENOENT ? HL_E_NOT_FOUND : HL_E_IO, "FROM '%s': %s", from,
-                       strerror(errno));
+        return hl_fail(err, hl_errno_status(errno), "FROM '%s': %s", from, strerror(errno));
     if (c->r.from)
         return hl_fail(err, HL_E_ARG, "FROM '%s' and FROM '%s': expected one model", c->r.from, from);
     c->r.from = from;

@@ -16,6 +16,7 @@
 #include "cli/talk.h"
 #include "cli/transfer_show.h"
 #include "core/base/duration.h"
+#include "core/base/file.h"
 #include "core/base/mem.h"
 
 enum { MAX_PROMPT_BYTES = 64 << 20, MAX_TOOLS_BYTES = 64 << 20, WAIT_MS = 900 };
@@ -45,7 +46,7 @@ static hl_status read_input(const hl_app *app, hl_str *out, hl_err *err) {
                                  "(</dev/null: none)");
             is_told = true;
         } else if (errno != EINTR && errno != EAGAIN) {
-            return hl_fail(err, HL_E_IO, "read standard input: %s", strerror(errno));
+            return hl_fail(err, hl_errno_io(errno), "read standard input: %s", strerror(errno));
         }
     }
     return HL_OK; /* the caller sees that it did not fit */

@@ -17,7 +17,7 @@ hl_status hl_read_stream(FILE *f, const char *name, hl_str *out, hl_err *err) {
     size_t n;
     while (!out->failed && (n = fread(buf, 1, sizeof buf, f)) > 0) hl_str_add(out, buf, n);
     if (hl_signal.stop) return hl_fail(err, HL_E_CANCEL, "stopped");
-    if (ferror(f)) return hl_fail(err, HL_E_IO, "read '%.200s': %s", name, strerror(errno));
+    if (ferror(f)) return hl_fail(err, hl_errno_io(errno), "read '%.200s': %s", name, strerror(errno));
     return hl_str_check(out, name, err);
 }
 

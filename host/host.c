@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/mem.h"
 #include "host/host_priv.h"
 #include "host/names.h"
@@ -212,8 +213,8 @@ static hl_status find_source(hl_host *h, const char *text, int how, bool may_be_
         s->paths = s->one_path;
         s->n_paths = 1;
         if (access(text, R_OK) != 0)
-            status = hl_fail(err, errno == EACCES ? HL_E_IO : HL_E_NOT_FOUND, "file '%.200s': %s", text,
-                             strerror(errno));
+            status = hl_fail(err, errno == EACCES ? hl_errno_io(errno) : HL_E_NOT_FOUND, "file '%.200s': %s",
+                             text, strerror(errno));
     } else {
         status = find_named(h, text, how, 0, s, err);
     }

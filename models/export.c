@@ -66,8 +66,8 @@ static hl_status copy_open(copying *c, int from_fd, const char *from, const stru
     char        hex[HL_DIGEST_BYTES];
     if (hl_file_clone(from_fd, c->fd)) return add_bytes(c->job, (uint64_t)st->st_size, err);
     if (fallocate(c->fd, 0, 0, st->st_size) != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
-        return hl_fail(err, HL_E_IO, "'%s': %lld bytes needed: %s", c->path, (long long)st->st_size,
-                       strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "'%s': %lld bytes needed: %s", c->path,
+                       (long long)st->st_size, strerror(errno));
     hl_status status = hl_sha256_new(&c->sum, err);
     if (status == HL_OK) status = hl_file_walk(from_fd, from, copy_chunk, c, err);
     if (status == HL_OK) status = hl_sha256_finish(c->sum, hex, err);
@@ -94,10 +94,10 @@ static hl_status copy_file(export_job *job, const char *from, const char *name, 
     hl_status status = hl_file_open(from, O_RDONLY, 0, &from_fd, &st, err);
     if (status != HL_OK) return status;
     copying c = {.job = job, .path = path, .fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644)};
-    if (c.fd < 0) status = hl_fail(err, HL_E_IO, "create '%s': %s", path, strerror(errno));
+    if (c.fd < 0) status = hl_fail(err, hl_errno_io(errno), "create '%s': %s", path, strerror(errno));
     if (status == HL_OK) status = copy_open(&c, from_fd, from, &st, err);
     if (status == HL_OK && fsync(c.fd) != 0)
-        status = hl_fail(err, HL_E_IO, "sync '%s': %s", path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "sync '%s': %s", path, strerror(errno));
     if (c.fd >= 0) (void)close(c.fd);
     (void)close(from_fd);
     return status;
@@ -181,7 +181,7 @@ hl_status hl_stored_model_export(const hl_stored_model *m, const char *dir, hl_s
     if (status == HL_OK) {
         status = fill(&job, err);
         if (status == HL_OK && rename(made, dir) != 0)
-            status = hl_fail(err, HL_E_IO, "rename to '%s': %s", dir, strerror(errno));
+            status = hl_fail(err, hl_errno_io(errno), "rename to '%s': %s", dir, strerror(errno));
         if (status != HL_OK) remove_folder(made);
     }
     if (status == HL_OK && hl_path_dir(dir, above, sizeof above)) status = hl_dir_sync(above, err);

@@ -388,7 +388,7 @@ static hl_status remove_locked(hl_store *s, const hl_disk_name *on_disk, hl_remo
     hl_store_manifest_path(s, &on_disk->name, path);
     hl_name_format_full(&on_disk->name, full);
     if (unlink(path) != 0) {
-        status = hl_fail(err, HL_E_IO, "remove '%s': %s", path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "remove '%s': %s", path, strerror(errno));
         goto out;
     }
     if (hl_path_dir(path, dir, sizeof dir) && hl_dir_sync(dir, NULL) != HL_OK)

@@ -58,9 +58,9 @@ hl_status hl_own_put(hl_store *s, const hl_blob_row *row, int fd, hl_err *err) {
     if (status != HL_OK) return status;
     status = hl_file_write_fd(to, path, text, (size_t)n, err);
     if (status == HL_OK && fsync(to) != 0)
-        status = hl_fail(err, HL_E_IO, "sync '%s': %s", path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "sync '%s': %s", path, strerror(errno));
     if (close(to) != 0 && status == HL_OK)
-        status = hl_fail(err, HL_E_IO, "close '%s': %s", path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "close '%s': %s", path, strerror(errno));
     if (status != HL_OK) (void)unlink(path);
     return status;
 }

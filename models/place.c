@@ -49,11 +49,12 @@ hl_status hl_store_commit_partial(hl_store *s, int fd, const char *partial, cons
     struct stat st;
     hl_blob_row row;
     hl_store_blob_path(s, digest, path);
-    if (fstat(fd, &st) != 0) return hl_fail(err, HL_E_IO, "stat '%s': %s", partial, strerror(errno));
+    if (fstat(fd, &st) != 0)
+        return hl_fail(err, hl_errno_io(errno), "stat '%s': %s", partial, strerror(errno));
     hl_blob_row_of(&st, digest, origin, &row);
     const hl_status status = record(s, &row, fd, err);
     if (status == HL_OK && rename(partial, path) != 0)
-        return hl_fail(err, HL_E_IO, "rename to '%s': %s", path, strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "rename to '%s': %s", path, strerror(errno));
     return status;
 }
 
@@ -61,10 +62,10 @@ hl_status hl_store_commit_partial(hl_store *s, int fd, const char *partial, cons
 
 static hl_status write_partial(hl_store *s, hl_view text, char ret_path[PATH_MAX], int *ret_fd, hl_err *err) {
     const int fd = hl_store_create_partial(s, ret_path);
-    if (fd < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", ret_path, strerror(errno));
+    if (fd < 0) return hl_fail(err, hl_errno_io(errno), "create '%s': %s", ret_path, strerror(errno));
     hl_status status = hl_file_write_fd(fd, ret_path, text.ptr, text.len, err);
     if (status == HL_OK && fsync(fd) != 0)
-        status = hl_fail(err, HL_E_IO, "sync '%s': %s", ret_path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "sync '%s': %s", ret_path, strerror(errno));
     if (status == HL_OK) {
         *ret_fd = fd;
         return HL_OK;
@@ -115,7 +116,7 @@ hl_status hl_store_put_manifest(hl_store *s, const hl_name *name, hl_view text, 
     if (status == HL_OK) status = write_partial(s, text, partial, &fd, err);
     if (status != HL_OK) return status;
     if (rename(partial, path) != 0) {
-        status = hl_fail(err, HL_E_IO, "rename to '%s': %s", path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "rename to '%s': %s", path, strerror(errno));
         (void)unlink(partial);
     }
     (void)close(fd);
@@ -128,7 +129,8 @@ hl_status hl_store_put_manifest(hl_store *s, const hl_name *name, hl_view text, 
 
 hl_status hl_import_file_check(const hl_import_file *src, hl_err *err) {
     struct stat now;
-    if (fstat(src->fd, &now) != 0) return hl_fail(err, HL_E_IO, "stat '%s': %s", src->path, strerror(errno));
+    if (fstat(src->fd, &now) != 0)
+        return hl_fail(err, hl_errno_io(errno), "stat '%s': %s", src->path, strerror(errno));
     if (now.st_size != src->st.st_size || hl_mtime_ns(&now) != hl_mtime_ns(&src->st))
         return hl_fail(err, HL_E_CHANGED, "'%s' changed while it was imported; run again when it is complete",
                        src->path);
@@ -191,7 +193,7 @@ static hl_status copy_bytes(const hl_import_file *src, int fd, const char *parti
     copy_walk w = {.fd = fd, .path = partial, .fn = fn, .user = user};
     /* ask for the room first: better to fail now than after minutes */
     if (fallocate(fd, 0, 0, src->st.st_size) != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
-        return hl_fail(err, HL_E_IO, "copy '%s' into the store: %lld bytes needed: %s", src->path,
+        return hl_fail(err, hl_errno_io(errno), "copy '%s' into the store: %lld bytes needed: %s", src->path,
                        (long long)src->st.st_size, strerror(errno));
     hl_status status = hl_sha256_new(&w.sum, err);
     if (status == HL_OK) status = hl_file_walk(src->fd, src->path, copy_chunk, &w, err);
@@ -207,13 +209,13 @@ hl_status hl_store_copy_in(hl_store *s, hl_import_file *src, hl_progress_step_fn
                            hl_err *err) {
     char      partial[PATH_MAX];
     const int fd = hl_store_create_partial(s, partial);
-    if (fd < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", partial, strerror(errno));
+    if (fd < 0) return hl_fail(err, hl_errno_io(errno), "create '%s': %s", partial, strerror(errno));
     hl_status status = HL_OK;
     (void)pthread_mutex_unlock(&s->mutex);
     if (!hl_file_clone(src->fd, fd)) status = copy_bytes(src, fd, partial, fn, user, err);
     if (status == HL_OK) status = hl_import_file_check(src, err);
     if (status == HL_OK && fsync(fd) != 0)
-        status = hl_fail(err, HL_E_IO, "sync '%s': %s", partial, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "sync '%s': %s", partial, strerror(errno));
     (void)pthread_mutex_lock(&s->mutex);
     if (status != HL_OK) {
         (void)unlink(partial);
@@ -234,9 +236,9 @@ static hl_status commit_link(hl_store *s, const hl_import_file *src, hl_err *err
     hl_store_blob_path(s, src->digest, path);
     hl_store_partial_path(s, partial);
     if (linkat(AT_FDCWD, src->path, AT_FDCWD, partial, AT_SYMLINK_FOLLOW) != 0)
-        return hl_fail(err, HL_E_IO, "link '%s' into the store: %s", src->path, strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "link '%s' into the store: %s", src->path, strerror(errno));
     if (stat(partial, &st) != 0) {
-        status = hl_fail(err, HL_E_IO, "stat '%s': %s", partial, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "stat '%s': %s", partial, strerror(errno));
         goto out;
     }
     hl_blob_row_of(&st, src->digest, HL_BLOB_LINKED, &row);
@@ -247,7 +249,7 @@ static hl_status commit_link(hl_store *s, const hl_import_file *src, hl_err *err
     }
     status = record(s, &row, src->fd, err);
     if (status == HL_OK && rename(partial, path) != 0)
-        status = hl_fail(err, HL_E_IO, "rename to '%s': %s", path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "rename to '%s': %s", path, strerror(errno));
 out:
     (void)unlink(partial); /* still there after a failure, or when both names were the same file already */
     return status;
@@ -287,7 +289,7 @@ hl_status hl_store_new_draft(hl_store *s, hl_store_draft *ret, hl_err *err) {
     hl_status status = hl_store_lock(s, &lock_fd, err); /* makes the folders */
     if (status == HL_OK) {
         fd = hl_store_create_partial(s, path);
-        if (fd < 0) status = hl_fail(err, HL_E_IO, "create '%s': %s", path, strerror(errno));
+        if (fd < 0) status = hl_fail(err, hl_errno_io(errno), "create '%s': %s", path, strerror(errno));
     }
     hl_store_unlock(lock_fd);
     (void)pthread_mutex_unlock(&s->mutex);

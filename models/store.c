@@ -64,7 +64,7 @@ static hl_status read_id(char ret_id[HL_STORE_ID_BYTES], int fd, const char *pat
     ssize_t      got;
     do got = pread(fd, text, sizeof text - 1, 0);
     while (got < 0 && errno == EINTR);
-    if (got < 0) return hl_fail(err, HL_E_IO, "read '%s': %s", path, strerror(errno));
+    if (got < 0) return hl_fail(err, hl_errno_io(errno), "read '%s': %s", path, strerror(errno));
     ret_id[0] = '\0';
     if (memcmp(text, ID_HEAD, head) == 0 && strspn(text + head, "0123456789abcdef") == n_hex)
         (void)snprintf(ret_id, HL_STORE_ID_BYTES, "%.*s", (int)n_hex, text + head);
@@ -89,8 +89,8 @@ hl_status hl_store_fingerprint(const char *models_path, char ret[HL_FINGERPRINT_
     char        hex[HL_SHA256_HEX_BYTES];
     struct stat st;
     if (stat(models_path, &st) != 0)
-        return hl_fail(err, errno == ENOENT ? HL_E_NOT_FOUND : HL_E_IO, "models folder '%.200s': %s",
-                       models_path, strerror(errno));
+        return hl_fail(err, hl_errno_status(errno), "models folder '%.200s': %s", models_path,
+                       strerror(errno));
     (void)snprintf(path, sizeof path, "%.*s/" LOCK_FILE, PATH_MAX - ROOM_BELOW_BYTES, models_path);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0 && read_id(id, fd, path, NULL) != HL_OK) id[0] = '\0';
@@ -102,15 +102,26 @@ hl_status hl_store_fingerprint(const char *models_path, char ret[HL_FINGERPRINT_
     return status;
 }
 
+/* It is tried again, the later the longer a try takes. */
+static void note_no_db(hl_store *s, hl_status status, const hl_err *why, int64_t start_ns) {
+    enum { TIMES = 10 };
+    const int64_t now = hl_clock_ns();
+    s->db_due_ns = now + TIMES * (now - start_ns);
+    s->db_status = status;
+    s->db_why = *why;
+}
+
 static hl_status open_db(hl_store *s, const char *db_path, hl_err *err) {
     char   dir[PATH_MAX];
     hl_err why = {0};
     if (!hl_path_dir(db_path, dir, sizeof dir))
         return hl_fail(err, HL_E_ARG, "database '%s': path too long", db_path);
-    hl_status status = hl_dir_make(dir, 0700, &why);
+    const int64_t start_ns = hl_clock_ns();
+    hl_status     status = hl_dir_make(dir, 0700, &why);
     if (status == HL_OK) status = hl_db_open(db_path, s->events, &s->db, &why);
     if (status == HL_OK) return HL_OK;
     if (status == HL_E_NOMEM || status == HL_E_CANCEL) return hl_fail(err, status, "%s", why.text);
+    note_no_db(s, status, &why, start_ns);
     /* Newer than this program, held by another, no room, no rights: names, lists and loads work from the
      * files. */
     /* A home that is for reading only is somebody's choice, and costs nothing but the index. */
@@ -151,7 +162,10 @@ hl_status hl_store_open(const hl_store_options *options, hl_store **ret_store, h
         return hl_fail(err, HL_E_NOMEM, "open store: no memory");
     }
     look_for_id(s);
-    const hl_status status = options->db_path ? open_db(s, options->db_path, err) : HL_OK;
+    hl_status status = HL_OK;
+    if (options->db_path && !(s->db_path = hl_strdup(options->db_path)))
+        status = hl_fail(err, HL_E_NOMEM, "open store: no memory");
+    if (status == HL_OK && options->db_path) status = open_db(s, options->db_path, err);
     if (status != HL_OK) {
         hl_store_close(s);
         return status;
@@ -166,6 +180,7 @@ void hl_store_close(hl_store *s) {
     hl_db_close(s->db);
     forget_watched(s);
     hl_free(s->dirs);
+    hl_free(s->db_path);
     (void)pthread_mutex_destroy(&s->mutex);
     hl_free(s);
 }
@@ -178,7 +193,7 @@ static hl_status write_id(hl_store *s, int fd, const char *path, hl_err *err) {
     char          text[sizeof ID_HEAD + HL_STORE_ID_BYTES];
     char          id[HL_STORE_ID_BYTES];
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-        return hl_fail(err, HL_E_IO, "no random bytes: %s", strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "no random bytes: %s", strerror(errno));
     for (size_t i = 0; i < sizeof bytes; i++) (void)snprintf(id + 2 * i, 3, "%02x", bytes[i]);
     const int n = snprintf(text, sizeof text, ID_HEAD "%s\n", id);
     if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n || fsync(fd) != 0) {
@@ -195,7 +210,7 @@ static hl_status wait_for_lock(int fd, const char *path, hl_err *err) {
         if (flock(fd, LOCK_EX | LOCK_NB) == 0) return HL_OK;
         if (errno == ENOLCK || errno == ENOTSUP) return HL_OK; /* a file system without locks: alone, then */
         if (errno != EWOULDBLOCK && errno != EINTR)
-            return hl_fail(err, HL_E_IO, "lock '%s': %s", path, strerror(errno));
+            return hl_fail(err, hl_errno_io(errno), "lock '%s': %s", path, strerror(errno));
         const hl_status status = hl_stop_check("wait for another process's lock", err);
         if (status != HL_OK) return status;
         (void)nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL);
@@ -529,10 +544,27 @@ hl_status hl_store_list_results(hl_store *s, const char *model, const char *mach
 
 /* ---- answers that are kept ---- */
 
+/* These live in the database alone. What kept it from being used may have passed: a full disk has room again,
+ * descriptors are free. Under the mutex. */
+static hl_status need_db(hl_store *s, hl_err *err) {
+    hl_err        why = {0};
+    const int64_t start_ns = hl_clock_ns();
+    if (s->db || !s->db_path) return HL_OK; /* without a path, the rows say that there is none */
+    if (start_ns < s->db_due_ns) return hl_fail(err, s->db_status, "%s", s->db_why.text);
+    const hl_status status = hl_db_open(s->db_path, s->events, &s->db, &why);
+    if (status == HL_OK) {
+        hl_event(s->events, HL_LOG_INFO, "models", "database-usable", "path=\"%s\"", s->db_path);
+        return HL_OK;
+    }
+    note_no_db(s, status, &why, start_ns);
+    return hl_fail(err, status, "%s", why.text);
+}
+
 hl_status hl_store_keep_response(hl_store *s, const hl_kept_response *r, int64_t max_rows, int64_t max_bytes,
                                  hl_err *err) {
     (void)pthread_mutex_lock(&s->mutex);
-    const hl_status status = hl_db_put_response(s->db, r, max_rows, max_bytes, err);
+    hl_status status = need_db(s, err);
+    if (status == HL_OK) status = hl_db_put_response(s->db, r, max_rows, max_bytes, err);
     (void)pthread_mutex_unlock(&s->mutex);
     return status;
 }
@@ -540,14 +572,16 @@ hl_status hl_store_keep_response(hl_store *s, const hl_kept_response *r, int64_t
 hl_status hl_store_find_response(hl_store *s, const char *id, const char *owner, hl_kept_response **ret,
                                  hl_err *err) {
     (void)pthread_mutex_lock(&s->mutex);
-    const hl_status status = hl_db_find_response(s->db, id, owner, ret, err);
+    hl_status status = need_db(s, err);
+    if (status == HL_OK) status = hl_db_find_response(s->db, id, owner, ret, err);
     (void)pthread_mutex_unlock(&s->mutex);
     return status;
 }
 
 hl_status hl_store_drop_response(hl_store *s, const char *id, const char *owner, hl_err *err) {
     (void)pthread_mutex_lock(&s->mutex);
-    const hl_status status = hl_db_drop_response(s->db, id, owner, err);
+    hl_status status = need_db(s, err);
+    if (status == HL_OK) status = hl_db_drop_response(s->db, id, owner, err);
     (void)pthread_mutex_unlock(&s->mutex);
     return status;
 }

@@ -24,6 +24,10 @@ struct hl_store {
     pthread_mutex_t  mutex;
     const hl_events *events;
     hl_db           *db;                    /* NULL: none, or it cannot be used */
+    char            *db_path;               /* NULL: none is wanted */
+    int64_t          db_due_ns;             /* when one that could not be used is tried again */
+    hl_status        db_status;             /* why it could not, */
+    hl_err           db_why;                /* in words */
     char             id[HL_STORE_ID_BYTES]; /* of the models folder; "" until something is written to it */
     char            *dirs;                  /* watched folders, ':' between them; NULL: none */
     struct hl_watched_list *watched;        /* as they were at the last walk */

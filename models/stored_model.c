@@ -419,7 +419,7 @@ static hl_status check_blob(hl_store *s, const hl_stored_layer *layer, const cha
             return hl_fail(err, HL_E_NOT_FOUND,
                            "model '%s': blob '%s' is missing; import or pull the model again", model,
                            layer->path);
-        return hl_fail(err, HL_E_IO, "stat '%s': %s", layer->path, strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "stat '%s': %s", layer->path, strerror(errno));
     }
     if (!S_ISREG(st.st_mode))
         return hl_fail(err, HL_E_CHANGED,

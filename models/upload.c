@@ -68,8 +68,8 @@ static hl_status make_partial(hl_upload *u, hl_err *err) {
         return hl_fail(err, HL_E_LIMIT, "blob: %" PRIu64 " bytes", size);
     if (size != UINT64_MAX && size > 0 && fallocate(u->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) != 0 &&
         (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
-        return hl_fail(err, HL_E_IO, "blob of %" PRIu64 " bytes: no room in the models folder: %s", size,
-                       strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "blob of %" PRIu64 " bytes: no room in the models folder: %s",
+                       size, strerror(errno));
     return hl_sha256_new(&u->sum, err);
 }
 
@@ -136,7 +136,7 @@ hl_status hl_upload_finish(hl_upload *u, hl_err *err) {
         return hl_fail(err, HL_E_FORMAT, "digest mismatch: what came has sha256:%s, expected sha256:%s", hex,
                        u->digest);
     if (status == HL_OK && fsync(u->fd) != 0)
-        status = hl_fail(err, HL_E_IO, "sync '%s': %s", u->partial, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "sync '%s': %s", u->partial, strerror(errno));
     return status == HL_OK ? commit(u, err) : status;
 }
 

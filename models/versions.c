@@ -101,7 +101,7 @@ hl_status hl_store_pin(hl_store *s, const char *text, bool is_on, hl_err *err) {
         if (is_on)
             status = write_file(path, (hl_view){0}, err);
         else if (unlink(path) != 0 && errno != ENOENT)
-            status = hl_fail(err, HL_E_IO, "remove '%s': %s", path, strerror(errno));
+            status = hl_fail(err, hl_errno_io(errno), "remove '%s': %s", path, strerror(errno));
     }
     finish(s, lock_fd);
     return status;

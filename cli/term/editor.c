@@ -37,7 +37,8 @@ static hl_status write_file(int fd, hl_view text, hl_err *err) {
     while (text.len > 0) {
         const ssize_t n = write(fd, text.ptr, text.len);
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return hl_fail(err, HL_E_IO, "write a file for the editor: %s", strerror(errno));
+        if (n <= 0)
+            return hl_fail(err, hl_errno_io(errno), "write a file for the editor: %s", strerror(errno));
         text = (hl_view){text.ptr + n, text.len - (size_t)n};
     }
     return HL_OK;
@@ -60,7 +61,8 @@ static void run_child(const char *command, char *const *envp, char *path) {
 static hl_status wait_for(pid_t child, const char *editor, hl_err *err) {
     int status = 0;
     while (waitpid(child, &status, 0) < 0) {
-        if (errno != EINTR) return hl_fail(err, HL_E_IO, "editor '%.100s': %s", editor, strerror(errno));
+        if (errno != EINTR)
+            return hl_fail(err, hl_errno_io(errno), "editor '%.100s': %s", editor, strerror(errno));
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return HL_OK;
     if (WIFEXITED(status))
@@ -79,8 +81,8 @@ static hl_status run_editor(char *const *envp, char *path, hl_err *err) {
     (void)sigaction(SIGTSTP, &plain, &old_suspend);
     const pid_t child = fork();
     if (child == 0) run_child(command, envp, path);
-    const hl_status status =
-        child < 0 ? hl_fail(err, HL_E_IO, "editor: %s", strerror(errno)) : wait_for(child, editor, err);
+    const hl_status status = child < 0 ? hl_fail(err, hl_errno_io(errno), "editor: %s", strerror(errno))
+                                       : wait_for(child, editor, err);
     (void)sigaction(SIGINT, &old_stop, NULL);
     (void)sigaction(SIGTSTP, &old_suspend, NULL);
     return status;
@@ -94,10 +96,11 @@ hl_status hl_editor_run(char *const *envp, hl_str *text, hl_err *err) {
         return hl_fail(err, HL_E_ARG, "editor: TMPDIR is too long");
     const int fd = mkstemp(path); /* 0600 */
     if (fd < 0)
-        return hl_fail(err, HL_E_IO, "make a file for the editor in '%.200s': %s", path, strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "make a file for the editor in '%.200s': %s", path,
+                       strerror(errno));
     hl_status status = write_file(fd, hl_str_view(text), err);
     if (close(fd) != 0 && status == HL_OK)
-        status = hl_fail(err, HL_E_IO, "'%.200s': %s", path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "'%.200s': %s", path, strerror(errno));
     if (status == HL_OK) status = run_editor(envp, path, err);
     if (status == HL_OK) status = hl_file_read(path, HL_EDITOR_MAX_BYTES, &data, &n, err);
     if (status == HL_OK) {

@@ -23,8 +23,11 @@
 
 enum { CHUNK_BYTES = 1 << 20, FIRST_READ_BYTES = 4096, MAX_TRIES = 100 };
 
-hl_status hl_errno_status(int error) {
-    return error == ENOENT ? HL_E_NOT_FOUND : error == ENOMEM ? HL_E_NOMEM : HL_E_IO;
+hl_status hl_errno_status(int error) { return error == ENOENT ? HL_E_NOT_FOUND : hl_errno_io(error); }
+
+hl_status hl_errno_io(int error) {
+    if (error == EMFILE || error == ENFILE) return HL_E_BUSY;
+    return error == ENOMEM ? HL_E_NOMEM : HL_E_IO;
 }
 
 static hl_status fail_io(hl_err *err, const char *what, const char *path, int e) {
@@ -153,15 +156,16 @@ hl_status hl_file_write_atomic(const char *path, const void *data, size_t n, int
     char tmp[PATH_MAX], dir[PATH_MAX];
     if (!hl_path_dir(path, dir, sizeof dir)) return fail_io(err, "write", path, ENAMETOOLONG);
     int fd = create_beside(path, mode, tmp, sizeof tmp);
-    if (fd < 0) return hl_fail(err, HL_E_IO, "create a file beside '%s': %s", path, strerror(errno));
+    if (fd < 0)
+        return hl_fail(err, hl_errno_io(errno), "create a file beside '%s': %s", path, strerror(errno));
 
     hl_status status = hl_file_write_fd(fd, tmp, data, n, err);
     if (status == HL_OK && fsync(fd) != 0)
-        status = hl_fail(err, HL_E_IO, "sync '%s': %s", tmp, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "sync '%s': %s", tmp, strerror(errno));
     if (close(fd) != 0 && status == HL_OK)
-        status = hl_fail(err, HL_E_IO, "close '%s': %s", tmp, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "close '%s': %s", tmp, strerror(errno));
     if (status == HL_OK && rename(tmp, path) != 0)
-        status = hl_fail(err, HL_E_IO, "rename to '%s': %s", path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "rename to '%s': %s", path, strerror(errno));
     if (status != HL_OK) {
         (void)unlink(tmp); /* best effort: the first error is the one to report */
         return status;
@@ -194,10 +198,10 @@ hl_status hl_dir_make(const char *path, int mode, hl_err *err) {
 
 hl_status hl_dir_sync(const char *path, hl_err *err) {
     const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return hl_fail(err, HL_E_IO, "open folder '%s': %s", path, strerror(errno));
+    if (fd < 0) return hl_fail(err, hl_errno_io(errno), "open folder '%s': %s", path, strerror(errno));
     hl_status status = HL_OK;
     if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP) /* some file systems cannot */
-        status = hl_fail(err, HL_E_IO, "sync folder '%s': %s", path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "sync folder '%s': %s", path, strerror(errno));
     (void)close(fd);
     return status;
 }

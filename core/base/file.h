@@ -12,8 +12,11 @@
 
 #include "hyperlama/base.h"
 
-/* What a failed call's errno is in our terms: HL_E_NOT_FOUND, HL_E_NOMEM, HL_E_IO. */
+/* What a failed call's errno is in our terms: HL_E_NOT_FOUND, HL_E_NOMEM, HL_E_BUSY (the process or the
+ * system has no more descriptors: later it may), else HL_E_IO. */
 hl_status hl_errno_status(int error);
+/* The same where nobody asked for the path that is not there: that is HL_E_IO, too. */
+hl_status hl_errno_io(int error);
 
 /* Open a regular file without ever waiting for somebody. What else may stand under a name (a FIFO, a socket,
  * a device, a folder) is refused by what it is: opening one can hang, and reading one is nothing a file can

@@ -9,6 +9,7 @@
  *       numbers of calls: asm/unistd.h of Linux 6.1
  */
 #define _GNU_SOURCE
+#include "core/base/file.h"
 #include "core/base/lockdown.h"
 
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -129,13 +130,14 @@ static hl_status lock_files(int version, const hl_lock_rule *rules, size_t n, hl
                       .scoped = version >= 6 ? SCOPED_ALL : 0};
     /* an older kernel is content with fields that it does not know as long as they are 0 */
     const int set = (int)syscall(NR_CREATE_RULESET, &a, sizeof a, 0);
-    if (set < 0) return hl_fail(err, HL_E_IO, "lockdown: make a Landlock ruleset: %s", strerror(errno));
+    if (set < 0)
+        return hl_fail(err, hl_errno_io(errno), "lockdown: make a Landlock ruleset: %s", strerror(errno));
     hl_status status = HL_OK;
     for (size_t i = 0; i < sizeof of_the_system / sizeof *of_the_system && status == HL_OK; i++)
         status = add_rule(set, version, &of_the_system[i], err);
     for (size_t i = 0; i < n && status == HL_OK; i++) status = add_rule(set, version, &rules[i], err);
     if (status == HL_OK && syscall(NR_RESTRICT_SELF, set, 0) != 0)
-        status = hl_fail(err, HL_E_IO, "lockdown: Landlock: %s", strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "lockdown: Landlock: %s", strerror(errno));
     (void)close(set);
     return status;
 }
@@ -376,7 +378,7 @@ static hl_status lock_calls(void (*write)(program *p), hl_err *err) {
     /* SPEC_ALLOW: older kernels would switch off speculation for us, which costs speed and is not wanted */
     const unsigned long flags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog) != 0)
-        return hl_fail(err, HL_E_IO, "lockdown: seccomp: %s", strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "lockdown: seccomp: %s", strerror(errno));
     return HL_OK;
 }
 
@@ -423,7 +425,7 @@ hl_status hl_lockdown_enter(const hl_lock_rule *rules, size_t n, bool must, hl_l
         return hl_fail(err, HL_E_UNSUPPORTED, "lockdown: %s",
                        can.why_not_files ? can.why_not_files : can.why_not_calls);
     if ((can.files || can.calls) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return hl_fail(err, HL_E_IO, "lockdown: no new privileges: %s", strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "lockdown: no new privileges: %s", strerror(errno));
     hl_status status = HL_OK;
     if (can.files) status = lock_files(can.files_version, rules, n, err);
     if (status == HL_OK && can.calls) status = lock_calls(write_program, err);
@@ -435,7 +437,7 @@ hl_status hl_lockdown_cut_off(hl_err *err) {
     const char *why_not = look_at_calls();
     if (why_not) return hl_fail(err, HL_E_UNSUPPORTED, "cannot be cut off from the network: %s", why_not);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return hl_fail(err, HL_E_IO, "lockdown: no new privileges: %s", strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "lockdown: no new privileges: %s", strerror(errno));
     return lock_calls(write_cut, err);
 }
 

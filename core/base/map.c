@@ -104,7 +104,7 @@ hl_status hl_map_open(const char *path, hl_map **ret_map, hl_err *err) {
     if (status != HL_OK) return status;
     const int watch = watch_file(fd); /* before anything of it is looked at */
     if (fstat(fd, &st) != 0) {
-        status = hl_fail(err, HL_E_IO, "'%s': %s", path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "'%s': %s", path, strerror(errno));
         goto fail;
     }
     if (st.st_size <= 0) {
@@ -119,7 +119,7 @@ hl_status hl_map_open(const char *path, hl_map **ret_map, hl_err *err) {
     m->size = (size_t)st.st_size;
     m->data = mmap(NULL, m->size, PROT_READ, MAP_SHARED, fd, 0);
     if (m->data == MAP_FAILED) {
-        status = hl_fail(err, HL_E_IO, "map '%s' (%zu bytes): %s", path, m->size, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "map '%s' (%zu bytes): %s", path, m->size, strerror(errno));
         goto fail;
     }
     m->fd = fd;
@@ -172,7 +172,7 @@ hl_status hl_map_read(const hl_map *m, size_t offset, void *to, size_t n_bytes, 
     while (n_bytes > 0) {
         const ssize_t got = pread(m->fd, p, n_bytes, (off_t)offset);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return hl_fail(err, HL_E_IO, "read at byte %zu: %s", offset, strerror(errno));
+        if (got < 0) return hl_fail(err, hl_errno_io(errno), "read at byte %zu: %s", offset, strerror(errno));
         if (got == 0) return hl_fail(err, HL_E_IO, "the file was cut short while it was read");
         p += got;
         offset += (size_t)got;

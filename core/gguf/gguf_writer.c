@@ -308,7 +308,7 @@ static hl_status write_all(const hl_gguf_writer *w, const hl_str *header, output
             status = write_padding(o->fd, o->path, align_up(p->n_bytes, w->alignment) - p->n_bytes, err);
     }
     if (status == HL_OK && fsync(o->fd) != 0)
-        return hl_fail(err, HL_E_IO, "sync '%s': %s", o->path, strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "sync '%s': %s", o->path, strerror(errno));
     return status;
 }
 
@@ -347,16 +347,17 @@ hl_status hl_gguf_writer_save(hl_gguf_writer *w, const char *path, hl_err *err) 
     if (statvfs(dir, &fs) == 0) status = check_room(&fs, path, header.len + w->data_bytes, err);
     const int fd = status == HL_OK ? open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644) : -1;
     if (fd < 0) {
-        if (status == HL_OK) status = hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));
+        if (status == HL_OK)
+            status = hl_fail(err, hl_errno_io(errno), "create '%s': %s", tmp, strerror(errno));
         hl_str_done(&header);
         return status;
     }
     output o = {.fd = fd, .path = tmp};
     status = write_all(w, &header, &o, err);
     if (close(fd) != 0 && status == HL_OK)
-        status = hl_fail(err, HL_E_IO, "close '%s': %s", tmp, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "close '%s': %s", tmp, strerror(errno));
     if (status == HL_OK && rename(tmp, path) != 0)
-        status = hl_fail(err, HL_E_IO, "rename to '%s': %s", path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "rename to '%s': %s", path, strerror(errno));
     if (status != HL_OK) (void)unlink(tmp); /* best effort: the first error is the one to report */
     hl_str_done(&header);
     return status == HL_OK ? hl_dir_sync(dir, err) : status;

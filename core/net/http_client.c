@@ -9,7 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/file.h"
 #include "core/base/stop.h"
+#include "core/net/open_socket.h"
 
 enum { LOOK_MS = 100, MAX_HEAD_BYTES = 64 << 10 };
 
@@ -19,6 +21,7 @@ typedef struct transfer {
     hl_str             *body;
     size_t              n_head;      /* bytes of headers so far */
     bool                was_refused; /* by on_body() */
+    int                 no_socket;   /* errno of a socket that could not be made */
     char                detail[CURL_ERROR_SIZE];
 } transfer;
 
@@ -101,6 +104,8 @@ static hl_status explain(CURLcode rc, const transfer *t, hl_err *err) {
     const char *url = t->call->url;
     if (t->was_refused) return hl_fail(err, HL_E_CANCEL, "%s: stopped", url);
     if (rc == CURLE_OUT_OF_MEMORY) return hl_fail(err, HL_E_NOMEM, "%s: no memory", url);
+    if (rc == CURLE_COULDNT_CONNECT && hl_errno_io(t->no_socket) == HL_E_BUSY)
+        return hl_fail(err, HL_E_BUSY, "%s: %s", url, strerror(t->no_socket));
     if (rc == CURLE_WRITE_ERROR && t->n_head > MAX_HEAD_BYTES)
         return hl_fail(err, HL_E_NET, "%s: its headers have more than %d bytes", url, (int)MAX_HEAD_BYTES);
     if (rc == CURLE_WRITE_ERROR && t->body->failed) return hl_str_check(t->body, "answer", err);
@@ -116,6 +121,7 @@ static hl_status explain(CURLcode rc, const transfer *t, hl_err *err) {
 static void set_options(transfer *t, struct curl_slist *headers) {
     const hl_http_call *call = t->call;
     CURL               *c = t->curl;
+    hl_curl_note_socket_errors(t->curl, &t->no_socket);
     (void)curl_easy_setopt(c, CURLOPT_URL, call->url);
     (void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, call->method);
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -166,13 +172,16 @@ hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code,
         }
         (void)curl_easy_getinfo(t.curl, CURLINFO_RESPONSE_CODE, &code);
     }
+    hl_status status = HL_OK;
+    if (rc == CURLE_ABORTED_BY_CALLBACK)
+        status = hl_fail(err, HL_E_CANCEL, "%s: stopped", call->url);
+    else if (rc != CURLE_OK)
+        status = explain(rc, &t, err);
     curl_slist_free_all(headers);
     curl_easy_cleanup(t.curl);
     (void)curl_multi_cleanup(m);
-    if (rc == CURLE_ABORTED_BY_CALLBACK) return hl_fail(err, HL_E_CANCEL, "%s: stopped", call->url);
-    if (rc != CURLE_OK) return explain(rc, &t, err);
-    *ret_code = (int)code;
-    return HL_OK;
+    if (status == HL_OK) *ret_code = (int)code;
+    return status;
 }
 
 const char *hl_http_unix_path(const char *address) {

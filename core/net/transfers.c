@@ -8,8 +8,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/base/stop.h"
+#include "core/net/open_socket.h"
 #include "core/net/url.h"
 
 enum {
@@ -34,6 +36,7 @@ struct hl_transfer {
     char              *url, *authorization, *method;
     hl_http_reply      answer;
     int                n_redirects;
+    int                no_socket; /* errno of a socket that could not be made */
     bool               is_active, is_over;
     bool               has_head;      /* on_head() was called */
     bool      was_refused, is_secret; /* by the caller's functions; the authorization is still shown */
@@ -173,6 +176,7 @@ static void set_options(hl_transfer *t) {
     const hl_net_options *o = &t->net->options;
     CURL                 *c = t->curl;
     const int64_t         stall_ms = o->stall_ms > 0 ? o->stall_ms : 30000;
+    hl_curl_note_socket_errors(c, &t->no_socket);
     (void)curl_easy_setopt(c, CURLOPT_URL, t->url);
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(c, CURLOPT_HTTP_VERSION,
@@ -300,6 +304,8 @@ static void end_failed(hl_transfer *t, CURLcode rc) {
     const char   *why = *t->detail ? t->detail : curl_easy_strerror(rc);
     if (t->was_refused)
         end(t, HL_E_CANCEL, "stopped");
+    else if (rc == CURLE_COULDNT_CONNECT && hl_errno_io(t->no_socket) == HL_E_BUSY)
+        end(t, HL_E_BUSY, strerror(t->no_socket));
     else if (rc == CURLE_OUT_OF_MEMORY || body->lacks_memory || t->answer.headers.lacks_memory)
         end(t, HL_E_NOMEM, "no memory");
     else if (rc == CURLE_WRITE_ERROR && t->answer.headers.failed)

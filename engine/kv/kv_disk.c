@@ -197,7 +197,7 @@ static hl_status write_payload(const hl_kv_disk *d, uint32_t block, int fd, cons
     hl_status status = HL_OK;
     hl_mac_begin(&d->mac_key, &m);
     if (lseek(fd, sizeof(hl_kv_header_page), SEEK_SET) < 0)
-        return hl_fail(err, HL_E_IO, "seek in '%s': %s", path, strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "seek in '%s': %s", path, strerror(errno));
     for (size_t at = 0, n; at < d->block_bytes && status == HL_OK; at += n) {
         n = piece_bytes(d, at);
         status = hl_kv_block_read(d->pool, block, at, n, d->saving, err);
@@ -207,7 +207,7 @@ static hl_status write_payload(const hl_kv_disk *d, uint32_t block, int fd, cons
     }
     hl_mac_end(&m, ret_mac);
     if (status == HL_OK && lseek(fd, 0, SEEK_SET) < 0)
-        return hl_fail(err, HL_E_IO, "seek in '%s': %s", path, strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "seek in '%s': %s", path, strerror(errno));
     return status;
 }
 
@@ -223,7 +223,7 @@ static hl_status write_block(const hl_kv_disk *d, const job *j, hl_err *err) {
     if (fd < 0 && errno == ENOENT &&
         hl_dir_make(d->folder, 0700, NULL) == HL_OK) /* somebody deleted the folder */
         fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));
+    if (fd < 0) return hl_fail(err, hl_errno_io(errno), "create '%s': %s", tmp, strerror(errno));
     /* No fsync: the codes tell what a power cut left, and a lost block is computed again. */
     uint64_t  mac[2];
     hl_status status = write_payload(d, j->block, fd, tmp, mac, err);
@@ -233,9 +233,9 @@ static hl_status write_block(const hl_kv_disk *d, const job *j, hl_err *err) {
         status = hl_file_write_fd(fd, tmp, &p, sizeof p, err);
     }
     if (close(fd) != 0 && status == HL_OK)
-        status = hl_fail(err, HL_E_IO, "close '%s': %s", tmp, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "close '%s': %s", tmp, strerror(errno));
     if (status == HL_OK && rename(tmp, path) != 0)
-        status = hl_fail(err, HL_E_IO, "rename '%s': %s", tmp, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "rename '%s': %s", tmp, strerror(errno));
     if (status != HL_OK) (void)unlink(tmp); /* best effort: the first error is the one to report */
     return status;
 }
@@ -373,16 +373,16 @@ static hl_status load_secret(hl_kv_disk *d, hl_err *err) {
                            sizeof d->secret);
         }
         if (getrandom(d->secret, sizeof d->secret, 0) != (ssize_t)sizeof d->secret)
-            return hl_fail(err, HL_E_IO, "no random numbers: %s", strerror(errno));
+            return hl_fail(err, hl_errno_io(errno), "no random numbers: %s", strerror(errno));
         /* O_EXCL also does not follow a link: whoever can write here must not choose what is written to */
         const int out = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (out < 0) return hl_fail(err, HL_E_IO, "create '%s': %s", tmp, strerror(errno));
+        if (out < 0) return hl_fail(err, hl_errno_io(errno), "create '%s': %s", tmp, strerror(errno));
         status = hl_file_write_fd(out, tmp, d->secret, sizeof d->secret, err);
         if (close(out) != 0 && status == HL_OK)
-            status = hl_fail(err, HL_E_IO, "close '%s': %s", tmp, strerror(errno));
+            status = hl_fail(err, hl_errno_io(errno), "close '%s': %s", tmp, strerror(errno));
         /* EEXIST: another process was first, and its secret counts */
         if (status == HL_OK && link(tmp, path) != 0 && errno != EEXIST)
-            status = hl_fail(err, HL_E_IO, "link '%s': %s", path, strerror(errno));
+            status = hl_fail(err, hl_errno_io(errno), "link '%s': %s", path, strerror(errno));
         (void)unlink(tmp);
         if (status != HL_OK) return status;
     }

@@ -89,7 +89,8 @@ static hl_status spawn(hl_engine_process *p, const hl_launch *l, char **words, c
     sigset_t                   none;
     int                        ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
-        return hl_fail(err, HL_E_IO, "engine '%s': no pipe: %s", l->profile->name, strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "engine '%s': no pipe: %s", l->profile->name,
+                       strerror(errno));
     (void)sigemptyset(&none);
     (void)posix_spawnattr_init(&attr);
     (void)posix_spawnattr_setsigmask(&attr, &none);

@@ -47,6 +47,11 @@ hl_status hl_db_fail(sqlite3 *sql, const char *path, const char *what, int rc, h
         text = "no memory"; /* what SQLite says then may be of another failure */
     }
     if (code == SQLITE_BUSY || code == SQLITE_LOCKED) status = HL_E_BUSY;
+    if (code == SQLITE_CANTOPEN && sql) { /* without descriptors; the text is SQLite's own then */
+        const int error = sqlite3_system_errno(sql);
+        status = hl_errno_io(error);
+        if (status == HL_E_BUSY) text = strerror(error);
+    }
     if (code == SQLITE_ERROR || code == SQLITE_MISUSE) status = HL_E_INTERNAL;
     return hl_fail(err, status, "database '%s': %s: %s", path, what, text);
 }
@@ -178,7 +183,7 @@ static hl_status back_up(hl_db *db, int version, hl_err *err) {
         return status;
     }
     if (rename(partial, to) != 0)
-        return hl_fail(err, HL_E_IO, "database '%s': rename backup to '%s': %s", db->path, to,
+        return hl_fail(err, hl_errno_io(errno), "database '%s': rename backup to '%s': %s", db->path, to,
                        strerror(errno));
     hl_event(db->events, HL_LOG_INFO, "models", "database-backed-up", "path=\"%s\"", to);
     return HL_OK;
@@ -253,7 +258,7 @@ static hl_status wait_for_lock(int fd, const char *path, hl_err *err) {
     for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_STEP_MS) {
         if (errno == ENOLCK || errno == ENOTSUP) return HL_OK; /* a file system without locks: alone, then */
         if (errno != EWOULDBLOCK && errno != EINTR)
-            return hl_fail(err, HL_E_IO, "lock '%s': %s", path, strerror(errno));
+            return hl_fail(err, hl_errno_io(errno), "lock '%s': %s", path, strerror(errno));
         if (waited_ms >= HL_DB_OPEN_MS)
             return hl_fail(err, HL_E_BUSY, "'%s' is locked by another process for longer than %d s", path,
                            HL_DB_OPEN_MS / 1000);

@@ -99,7 +99,7 @@ static hl_status draw_key(char ret_key[HL_KEY_TEXT_BYTES], hl_err *err) {
     static const char digits[] = "0123456789abcdef";
     unsigned char     secret[SECRET_BYTES];
     if (getrandom(secret, sizeof secret, 0) != (ssize_t)sizeof secret)
-        return hl_fail(err, HL_E_IO, "no random bytes: %s", strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "no random bytes: %s", strerror(errno));
     memcpy(ret_key, "hl-", 3);
     for (size_t i = 0; i < sizeof secret; i++) {
         ret_key[3 + 2 * i] = digits[secret[i] >> 4];

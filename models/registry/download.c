@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/base/stop.h"
 #include "core/net/url.h"
@@ -160,7 +161,7 @@ static hl_status hash_block(job *j, file *f, char *block, hl_err *err) {
         const ssize_t got = pread(fd, block + done, n - done, (off_t)(at + done));
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0)
-            status = hl_fail(err, HL_E_IO, "read '%s': %s", f->d->partial.path,
+            status = hl_fail(err, hl_errno_io(errno), "read '%s': %s", f->d->partial.path,
                              got < 0 ? strerror(errno) : "shorter than it was");
         else
             done += (size_t)got;
@@ -173,7 +174,7 @@ static hl_status hash_block(job *j, file *f, char *block, hl_err *err) {
     status = peek(f->sum, f->hex, err);
     (void)pthread_mutex_unlock(&j->lock);
     if (status == HL_OK && fsync(fd) != 0)
-        status = hl_fail(err, HL_E_IO, "sync '%s': %s", f->d->partial.path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "sync '%s': %s", f->d->partial.path, strerror(errno));
     (void)pthread_mutex_lock(&j->lock);
     f->is_hashed = status == HL_OK;
     return status;
@@ -682,8 +683,8 @@ static hl_status take_up(job *j, file *f, hl_err *err) {
     hl_err why = {0};
     hl_partial_init(&f->d->partial, j->plan->s, key);
     status = hl_partial_open(&f->d->partial, &why);
-    f->d->is_waiting = status == HL_E_BUSY;
-    if (status == HL_E_BUSY) {
+    f->d->is_waiting = f->d->partial.is_others; /* HL_E_BUSY alone may be a want of descriptors */
+    if (f->d->is_waiting) {
         const uint64_t done = hl_partial_look(&f->d->partial);
         set_state(j, f, FILE_WAIT);
         if (f->d->size_bytes != UINT64_MAX && done <= f->d->size_bytes) f->d->n_done = done;

@@ -186,7 +186,7 @@ hl_status hl_key_load(const char *path, unsigned char ret[HL_ED25519_KEY_BYTES],
     if (status == HL_E_NOT_FOUND) {
         if (getrandom(ret, HL_ED25519_KEY_BYTES, 0) != HL_ED25519_KEY_BYTES ||
             getrandom(&check, sizeof check, 0) != (ssize_t)sizeof check)
-            return hl_fail(err, HL_E_IO, "no random bytes: %s", strerror(errno));
+            return hl_fail(err, hl_errno_io(errno), "no random bytes: %s", strerror(errno));
         return write_key(path, ret, check, err);
     }
     if (status == HL_OK) status = hl_key_parse((hl_view){text, n}, path, ret, err);

@@ -116,13 +116,15 @@ hl_status hl_partial_open(hl_partial *p, hl_err *err) {
         if (flock(p->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
             (void)close(p->fd);
             p->fd = -1;
+            p->is_others = true;
             return hl_fail(err, HL_E_BUSY, "'%s' is being downloaded by another process", p->path);
         }
         if (is_same_file(p->fd, p->path)) break;
         (void)close(p->fd); /* it got its name among the blobs, or was deleted, between the two steps */
         p->fd = -1;
     }
-    if (fstat(p->fd, &st) != 0) return hl_fail(err, HL_E_IO, "stat '%s': %s", p->path, strerror(errno));
+    if (fstat(p->fd, &st) != 0)
+        return hl_fail(err, hl_errno_io(errno), "stat '%s': %s", p->path, strerror(errno));
     return read_map(p, (uint64_t)st.st_size, err);
 }
 
@@ -152,10 +154,10 @@ static hl_status write_map(hl_partial *p, hl_err *err) {
     if (status == HL_OK && p->map_fd < 0)
         status = hl_file_open(p->map_path, O_RDWR | O_CREAT | O_NOFOLLOW, 0644, &p->map_fd, NULL, err);
     if (status == HL_OK && lseek(p->map_fd, 0, SEEK_SET) != 0)
-        status = hl_fail(err, HL_E_IO, "seek '%s': %s", p->map_path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "seek '%s': %s", p->map_path, strerror(errno));
     if (status == HL_OK) status = hl_file_write_fd(p->map_fd, p->map_path, text.ptr, text.len, err);
     if (status == HL_OK && ftruncate(p->map_fd, (off_t)text.len) != 0)
-        status = hl_fail(err, HL_E_IO, "cut '%s': %s", p->map_path, strerror(errno));
+        status = hl_fail(err, hl_errno_io(errno), "cut '%s': %s", p->map_path, strerror(errno));
     hl_str_done(&text);
     return status;
 }

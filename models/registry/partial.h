@@ -25,6 +25,7 @@ typedef struct hl_partial {
     hl_store      *s;
     char           path[PATH_MAX], map_path[PATH_MAX];
     int            fd, map_fd;                  /* -1: not open. fd is locked */
+    bool           is_others;                   /* hl_partial_open() failed as another process has it */
     uint64_t       size_bytes;                  /* UINT64_MAX not known */
     char           mark[HL_PARTIAL_MARK_BYTES]; /* ETag or the like; "": none */
     hl_checkpoint *checkpoints;

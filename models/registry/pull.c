@@ -172,7 +172,7 @@ static hl_status open_source(hl_pull *p, hl_download *d, hl_import_file *src, hl
         memcpy(src->partial, d->partial.path, sizeof src->partial);
         src->fd = src->partial_fd = d->partial.fd;
         if (fstat(src->fd, &src->st) != 0)
-            status = hl_fail(err, HL_E_IO, "stat '%s': %s", src->path, strerror(errno));
+            status = hl_fail(err, hl_errno_io(errno), "stat '%s': %s", src->path, strerror(errno));
     }
     return status;
 }

@@ -159,7 +159,8 @@ static hl_status send_piece(sending *s, const char *method, const char *url, uin
                         .stays = true};
     status = hl_net_ask(r->net, &call, ret, &why);
     if (s->cannot_read)
-        return hl_fail(err, HL_E_IO, "blob %.12s cannot be read: %s", s->layer->digest, strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "blob %.12s cannot be read: %s", s->layer->digest,
+                       strerror(errno));
     return status == HL_OK ? HL_OK : hl_fail(err, status, "%s", why.text);
 }
 

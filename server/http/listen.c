@@ -20,6 +20,7 @@
 #include "core/data/json.h"
 #include "core/net/http_client.h"
 #include "server/server_priv.h"
+#include "core/base/file.h"
 
 enum { BACKLOG = 512, TRIES = 8, ASK_MS = 1500, MOST_ANSWER_BYTES = 1 << 16 };
 static const char UNIX_SCHEME[] = "unix:";
@@ -142,7 +143,8 @@ static hl_status fail_in_use(const char *where, const char *base, const char *un
 
 static hl_status fail_listen(const address *a, const char *where, hl_err *err) {
     char base[300];
-    if (errno != EADDRINUSE) return hl_fail(err, HL_E_IO, "listen on %s: %s", where, strerror(errno));
+    if (errno != EADDRINUSE)
+        return hl_fail(err, hl_errno_io(errno), "listen on %s: %s", where, strerror(errno));
     if (a->a.ss_family == AF_UNIX)
         return fail_in_use(where, "http://localhost", ((const struct sockaddr_un *)&a->a)->sun_path, err);
     if (hl_http_base_url(where, base, sizeof base, NULL) != HL_OK)
@@ -177,7 +179,7 @@ static hl_status add_listener(hl_server *s, int fd, hl_err *err) {
     hl_listener *l = &s->listeners[s->n_listeners++];
     *l = (hl_listener){.fd = fd};
     if (getsockname(fd, (struct sockaddr *)&a.a, &a.n) != 0)
-        return hl_fail(err, HL_E_IO, "listen: %s", strerror(errno));
+        return hl_fail(err, hl_errno_io(errno), "listen: %s", strerror(errno));
     l->is_unix = a.a.ss_family == AF_UNIX;
     s->is_local = (s->n_listeners == 1 || s->is_local) && is_of_this_machine(&a);
     name_address(s, &a, s->is_tls && !l->is_unix);

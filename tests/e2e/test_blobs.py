@@ -37,7 +37,8 @@ def test_a_body_of_unknown_length_is_taken(serve, cli):
     c = s.connect()
     pieces = (data[i:i + 70_000] for i in range(0, len(data), 70_000))
     c.request("POST", f"/api/blobs/{digest_of(data)}", pieces, {"Transfer-Encoding": "chunked"}, encode_chunked=True)
-    assert c.getresponse().status == 201
+    r = c.getresponse()
+    assert r.status == 201, (r.status, r.read())
     assert blob_path(cli, digest_of(data)).read_bytes() == data
 
 
@@ -84,7 +85,8 @@ def test_memory_does_not_grow_with_a_blob(serve, cli):
     c = s.connect()
     digest = "sha256:" + hashlib.sha256(block * n).hexdigest()
     c.request("POST", f"/api/blobs/{digest}", (block for _ in range(n)), {"Content-Length": str(n << 20)})
-    assert c.getresponse().status == 201
+    r = c.getresponse()
+    assert r.status == 201, (r.status, r.read())
     assert peak() - before < 24 << 10, "KiB"
 
 

@@ -1,10 +1,13 @@
 """serve where something fails: each fault has its status, is said in the dialect that was asked in, and loses nothing that was acknowledged."""
+import hashlib
 import json
+import os
+import resource
 
 import pytest
 
 from openai_stub import Stub
-from test_serve import Server, serve, wait_for  # noqa: F401
+from test_serve import Server, serve, user, wait_for  # noqa: F401
 
 CHAT = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
 ASKS = {"/api/chat": CHAT, "/api/generate": {"prompt": "Hi", "stream": True}, "/v1/chat/completions": CHAT,
@@ -158,3 +161,67 @@ def test_pins_leave_room_for_others(serve):  # noqa: F811
     s.json("DELETE", f"/api/pins/{first['id']}")
     s.json("DELETE", f"/api/pins/{s.json('GET', '/api/pins')['pins'][0]['id']}")
     assert pin(s, "z" * 200)["tokens"] == 200
+
+
+# ---- Out of descriptors ----
+
+class Scarce:
+    """A server with `spare` more descriptors than it has now, and one connection to it."""
+
+    def __init__(self, server, spare):
+        self.server, self.pid = server, server.process.pid
+        self.most = resource.prlimit(self.pid, resource.RLIMIT_NOFILE)
+        self.connection = server.connect()
+        self.connection.request("GET", "/api/version")
+        self.connection.getresponse().read()
+        taken = {int(n) for n in os.listdir(f"/proc/{self.pid}/fd")}
+        free = [n for n in range(max(taken) + 40) if n not in taken]
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (free[spare], self.most[1]))
+
+    def ask(self, method, path, body=None):
+        self.connection.request(method, path, body if body is None or isinstance(body, bytes) else json.dumps(body))
+        r = self.connection.getresponse()
+        return r.status, r.read(), r.headers
+
+    def end(self):
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, self.most)
+        self.connection.close()
+
+
+def needy(blob):
+    tiny = user("Hi", stream=True)
+    digest = hashlib.sha256(blob).hexdigest()
+    return [("GET", "/api/tags", None), ("POST", "/api/show", {"model": "tiny"}), ("POST", "/api/chat", tiny), ("POST", "/v1/messages", dict(tiny, max_tokens=3)),
+            ("POST", "/v1/chat/completions", tiny), ("POST", "/api/embed", {"model": "tiny", "input": "x"}), ("POST", "/api/chat", dict(tiny, model="far")),
+            ("POST", "/v1/responses", {"model": "tiny", "input": "x", "store": True}), ("POST", "/api/create", {"model": "new", "from": "tiny", "system": "x"}),
+            ("POST", "/api/copy", {"source": "tiny", "destination": "c"}), ("POST", f"/api/blobs/sha256:{digest}", blob), ("GET", "/v1/models", None),
+            ("POST", "/api/pull", {"model": "http://127.0.0.1:1/a/b", "insecure": True, "stream": False}), ("GET", "/v1/responses/resp_1", None),
+            ("DELETE", "/api/delete", {"model": "c"}), ("POST", "/v1/tokenize", {"model": "tiny", "content": "x"})]
+
+
+@pytest.mark.parametrize("spare", range(14))
+def test_who_needs_a_descriptor_and_gets_none_is_told_to_come_again(serve, cli, stub, spare):  # noqa: F811
+    cli.ok("create", "far", "--from", stub.name("good"))
+    s = serve(env={"HYPERLAMA_REGISTRY_OFFLINE": "no"})
+    scarce, blob = Scarce(s, spare), os.urandom(700000)
+    for method, path, body in needy(blob):
+        if path == "/api/pull" and spare > 0:
+            continue  # it tries for seconds
+        got, data, headers = scarce.ask(method, path, body)
+        usual = {200, 201} | ({404} if path.startswith(("/api/delete", "/v1/responses/")) else {502} if path == "/api/pull" else set())
+        assert got in usual | {503}, (spare, path, got, data)
+        if got == 503:
+            assert headers["Retry-After"] and b"Too many open files" in data, (spare, path, data)
+        assert spare > 0 or got == 503, (path, got, data)
+    scarce.end()
+    assert s.json("POST", "/api/chat", user(stream=False))["message"]["content"] == "Hello brave new world."
+    kept = {}
+
+    def keep():
+        kept.update(json.loads(s.ask("POST", "/v1/responses", {"model": "tiny", "input": "x", "store": True})[1]))
+        return "id" in kept
+
+    assert wait_for(keep)  # the database is tried again
+    kept = kept["id"]
+    assert s.json("GET", f"/v1/responses/{kept}")["id"] == kept
+    assert s.json("POST", "/api/chat", user(stream=False, model="far"))["message"]["content"] == "Hello wörld"
