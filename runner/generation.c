@@ -23,7 +23,9 @@ enum { PAUSE_AT = 64, RESUME_AT = 16, N_SLOTS = 256, TOP_CAP = 20, TEXT_LIMIT_BY
 typedef struct slot {
     hl_token_event ev; /* .text and .top are not valid */
     hl_str         text, call_id;
-    hl_logprob    *top; /* [TOP_CAP]; NULL: never asked for */
+    hl_str         token_texts; /* of the token, then of those of `top` */
+    hl_logprob    *top;         /* [TOP_CAP]; NULL: never asked for */
+    hl_view       *top_texts;   /* [TOP_CAP], into token_texts; NULL: never there */
 } slot;
 
 struct hl_generation {
@@ -46,6 +48,7 @@ struct hl_generation {
 static void slot_init(slot *s) {
     hl_str_init(&s->text, TEXT_LIMIT_BYTES);
     hl_str_init(&s->call_id, TEXT_LIMIT_BYTES);
+    hl_str_init(&s->token_texts, TEXT_LIMIT_BYTES);
 }
 
 hl_generation *hl_generation_new(hl_runner *r) {
@@ -67,7 +70,9 @@ hl_generation *hl_generation_new(hl_runner *r) {
 static void slot_done(slot *s) {
     hl_str_done(&s->text);
     hl_str_done(&s->call_id);
+    hl_str_done(&s->token_texts);
     hl_free(s->top);
+    hl_free(s->top_texts);
 }
 
 /* Under lock, which is let go. */
@@ -93,6 +98,25 @@ void *hl_generation_data(const hl_generation *g) { return g->data; }
 
 /* ---- the engine's side ---- */
 
+/* Lengths first: where the texts lie is known when all are there. */
+static bool fill_texts(slot *s, const hl_token_event *ev) {
+    if (s->ev.n_top > 0 && !s->top_texts && !(s->top_texts = hl_new(TOP_CAP, sizeof *s->top_texts)))
+        return false;
+    hl_str_clear(&s->token_texts);
+    hl_str_add_view(&s->token_texts, ev->token_text);
+    for (size_t i = 0; i < s->ev.n_top; i++) {
+        s->top_texts[i].len = ev->top_texts[i].len;
+        hl_str_add_view(&s->token_texts, ev->top_texts[i]);
+    }
+    if (s->token_texts.failed) return false;
+    const char *at = hl_str_text(&s->token_texts);
+    s->ev.token_text.ptr = at;
+    at += ev->token_text.len;
+    for (size_t i = 0; i < s->ev.n_top; at += s->top_texts[i++].len) s->top_texts[i].ptr = at;
+    s->ev.top_texts = s->top_texts;
+    return true;
+}
+
 static bool fill(slot *s, const hl_token_event *ev) {
     s->ev = *ev;
     hl_str_clear(&s->text);
@@ -100,11 +124,10 @@ static bool fill(slot *s, const hl_token_event *ev) {
     hl_str_clear(&s->call_id);
     if (ev->call_id.len > 0) hl_str_add_view(&s->call_id, ev->call_id);
     if (s->text.failed || s->call_id.failed) return false;
-    if (ev->n_top == 0) return true;
-    if (!s->top && !(s->top = hl_new(TOP_CAP, sizeof *s->top))) return false;
+    if (ev->n_top > 0 && !s->top && !(s->top = hl_new(TOP_CAP, sizeof *s->top))) return false;
     s->ev.n_top = ev->n_top < TOP_CAP ? ev->n_top : TOP_CAP;
-    memcpy(s->top, ev->top, s->ev.n_top * sizeof *s->top);
-    return true;
+    if (ev->n_top > 0) memcpy(s->top, ev->top, s->ev.n_top * sizeof *s->top);
+    return !ev->token_text.ptr || fill_texts(s, ev);
 }
 
 /* Under lock. */

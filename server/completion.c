@@ -437,8 +437,8 @@ static void hold(hl_completion *c, hl_choice *k, const hl_token_event *ev) {
 static void take_logprobs(hl_completion *c, hl_choice *k, const hl_token_event *ev) {
     if (!c->wants_logprobs || !c->dialect->logprob || ev->is_thinking) return;
     if (ev->text.len > 0) flush_held(c, k);
-    if (ev->token < 0) return;
-    if (ev->text.len > 0)
+    if (ev->token < 0 && !ev->token_text.ptr) return;
+    if (ev->text.len > 0 || ev->token_text.ptr) /* whoever computes elsewhere has cut it already */
         c->dialect->logprob(c, k, ev);
     else
         hold(c, k, ev);
@@ -491,7 +491,7 @@ static void take_token(hl_completion *c, hl_choice *k, const hl_token_event *ev,
         return;
     }
     if (ev->token >= 0) take_id(c, k, ev->token);
-    if (ev->token >= 0 && c->n_best > 0) {
+    if ((ev->token >= 0 || ev->token_text.ptr) && c->n_best > 0) {
         k->sum_logprob += (double)ev->logprob;
         k->n_scored++;
     }
@@ -696,22 +696,32 @@ void hl_sse_begin(hl_json_out *j, const char *event) {
 
 void hl_sse_end(hl_json_out *j) { hl_str_add_text(&j->text, "\n\n"); }
 
-static void add_token(hl_completion *c, hl_json_out *j, int32_t token, float logprob) {
-    char   piece[256];
-    size_t n = c->tokenizer ? hl_tokenizer_piece(c->tokenizer, token, true, piece, sizeof piece) : 0;
-    if (n > sizeof piece) n = sizeof piece;
-    hl_json_add_view(j, "token", (hl_view){piece, n});
+static hl_view piece_of(const hl_completion *c, int32_t token, char buf[HL_PIECE_BYTES]) {
+    const size_t n = c->tokenizer ? hl_tokenizer_piece(c->tokenizer, token, true, buf, HL_PIECE_BYTES) : 0;
+    return (hl_view){buf, n < HL_PIECE_BYTES ? n : HL_PIECE_BYTES};
+}
+
+hl_view hl_event_piece(const hl_completion *c, const hl_token_event *ev, char buf[HL_PIECE_BYTES]) {
+    return ev->token_text.ptr ? ev->token_text : piece_of(c, ev->token, buf);
+}
+
+hl_view hl_event_top_piece(const hl_completion *c, const hl_token_event *ev, size_t i,
+                           char buf[HL_PIECE_BYTES]) {
+    return ev->top_texts ? ev->top_texts[i] : piece_of(c, ev->top[i].token, buf);
+}
+
+static void add_token(hl_json_out *j, hl_view piece, float logprob) {
+    hl_json_add_view(j, "token", piece);
     /* -9999 stands for "less than can be said": OpenAI's own value */
     hl_json_add_real(j, "logprob", logprob > -9999.0f ? (double)logprob : -9999.0);
     hl_json_open(j, "bytes", '[');
-    for (size_t i = 0; i < n; i++) hl_json_add_int(j, NULL, (unsigned char)piece[i]);
+    for (size_t i = 0; i < piece.len; i++) hl_json_add_int(j, NULL, (unsigned char)piece.ptr[i]);
     hl_json_close(j, ']');
 }
 
 static void add_piece(const hl_completion *c, hl_json_out *j, const char *key, int32_t token) {
-    char         piece[256];
-    const size_t n = c->tokenizer ? hl_tokenizer_piece(c->tokenizer, token, true, piece, sizeof piece) : 0;
-    hl_json_add_view(j, key, (hl_view){piece, n < sizeof piece ? n : sizeof piece});
+    char buf[HL_PIECE_BYTES];
+    hl_json_add_view(j, key, piece_of(c, token, buf));
 }
 
 void hl_add_break(const hl_completion *c, const hl_choice *k, hl_json_out *j, const char *key) {
@@ -725,12 +735,13 @@ void hl_add_break(const hl_completion *c, const hl_choice *k, hl_json_out *j, co
 
 void hl_add_logprob(hl_completion *c, hl_choice *k, const hl_token_event *ev) {
     hl_json_out j = {.text = k->logprobs, .needs_comma = k->logprobs.len > 0};
+    char        buf[HL_PIECE_BYTES];
     hl_json_open(&j, NULL, '{');
-    add_token(c, &j, ev->token, ev->logprob);
+    add_token(&j, hl_event_piece(c, ev, buf), ev->logprob);
     hl_json_open(&j, "top_logprobs", '[');
     for (size_t i = 0; i < ev->n_top; i++) {
         hl_json_open(&j, NULL, '{');
-        add_token(c, &j, ev->top[i].token, ev->top[i].logprob);
+        add_token(&j, hl_event_top_piece(c, ev, i, buf), ev->top[i].logprob);
         hl_json_close(&j, '}');
     }
     hl_json_close(&j, ']');

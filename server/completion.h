@@ -208,6 +208,12 @@ void hl_sse_begin(hl_json_out *j, const char *event);
 void hl_sse_end(hl_json_out *j);
 /* Where the prompt left what was cached, as one more object; nothing where it did not. */
 void hl_add_break(const hl_completion *c, const hl_choice *k, hl_json_out *j, const char *key);
+/* The bytes of an event's token, and of those beside it: its own, or what the tokenizer says, in buf. */
+enum { HL_PIECE_BYTES = 256 };
+hl_view hl_event_piece(const hl_completion *c, const hl_token_event *ev, char buf[HL_PIECE_BYTES]);
+hl_view hl_event_top_piece(const hl_completion *c, const hl_token_event *ev, size_t i,
+                           char buf[HL_PIECE_BYTES]);
+
 /* Append "token", "logprob", "bytes" and "top_logprobs" of an event to k->logprobs: OpenAI's shape, which
  * Ollama has taken over. */
 void hl_add_logprob(hl_completion *c, hl_choice *k, const hl_token_event *ev);

@@ -106,12 +106,16 @@ bool hl_asking_push_event(hl_asking *a, const hl_token_event *ev) {
     return wait_for_reader(a) && hl_generation_push(a->generation, ev);
 }
 
-bool hl_asking_push(hl_asking *a, hl_view text, bool is_thinking) {
-    const hl_token_event ev = {.text = text, .is_thinking = is_thinking, .token = -1};
+bool hl_asking_push_token(hl_asking *a, const hl_token_event *ev) {
     if (!wait_for_reader(a)) return false;
     a->usage.answer_tokens++; /* until the response says how many there were */
     if (a->usage.first_token_ns == 0) a->usage.first_token_ns = hl_clock_ns() - a->began_ns;
-    return hl_generation_push(a->generation, &ev);
+    return hl_generation_push(a->generation, ev);
+}
+
+bool hl_asking_push(hl_asking *a, hl_view text, bool is_thinking) {
+    const hl_token_event ev = {.text = text, .is_thinking = is_thinking, .token = -1};
+    return hl_asking_push_token(a, &ev);
 }
 
 bool hl_asking_take_lines(void *asking, hl_view bytes) {

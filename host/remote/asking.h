@@ -77,6 +77,8 @@ bool hl_asking_is_over(void *asking);
 bool hl_asking_wait(hl_asking *a, int64_t ms);
 /* Hand on some text. False: it is over meanwhile. */
 bool hl_asking_push(hl_asking *a, hl_view text, bool is_thinking);
+/* The same with all that is known of a token; it may have no text. */
+bool hl_asking_push_token(hl_asking *a, const hl_token_event *ev);
 /* Hand on an event that is no text. */
 bool hl_asking_push_event(hl_asking *a, const hl_token_event *ev);
 

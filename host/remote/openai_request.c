@@ -29,7 +29,7 @@ static hl_status check_request(const hl_request *r, hl_err *err) {
         {r->template_text != NULL, "a template of its own"},
         {r->answer_prefix.len > 0, "the answer's beginning"},
         {r->think_tokens > 0, "a budget of reasoning"},
-        {r->want_logprobs || r->n_top > 0, "log probabilities"},
+        {r->want_prompt_logprobs, "log probabilities of the prompt"},
         {r->sampling.n_bias > 0, "a bias of tokens"},
         {r->sampling.n_dry_breakers > 0, "breakers of repetitions"},
         {r->sampling.constraint != NULL, "a constraint"},
@@ -197,6 +197,22 @@ static void add_tools(const hl_request *r, hl_json_out *j) {
     hl_json_close(j, '}');
 }
 
+/* Chats say whether and how many beside the chosen ones, plain text the number alone. One at least: to
+ * llama-server none means no log probabilities at all. */
+static void add_logprobs(const hl_request *r, bool is_text, hl_json_out *j) {
+    const int32_t n = r->n_top > 0 ? r->n_top : 1;
+    if (!r->want_logprobs && r->n_top == 0) return;
+    if (!is_text) hl_json_add_bool(j, "logprobs", true);
+    hl_json_add_int(j, is_text ? "logprobs" : "top_logprobs", n);
+}
+
+/* vLLM's words, which llama-server and SGLang have, too. */
+static void add_continuation(const hl_request *r, hl_json_out *j) {
+    if (!r->messages_json || !r->continues_last) return;
+    hl_json_add_bool(j, "add_generation_prompt", false);
+    hl_json_add_bool(j, "continue_final_message", true);
+}
+
 hl_status hl_openai_write_request(const hl_request *r, hl_json_out *j, const char **ret_path, hl_err *err) {
     const bool is_text = !r->messages_json && (r->raw || r->suffix.len > 0);
     hl_status  status = check_request(r, err);
@@ -210,6 +226,8 @@ hl_status hl_openai_write_request(const hl_request *r, hl_json_out *j, const cha
     if (status != HL_OK) return status;
     add_sampling(&r->sampling, j);
     add_think(r->think, j);
+    add_logprobs(r, is_text, j);
+    add_continuation(r, j);
     if (r->max_tokens >= 0) hl_json_add_int(j, "max_tokens", r->max_tokens);
     if (r->n_stops > 0) hl_json_open(j, "stop", '[');
     for (size_t i = 0; i < r->n_stops; i++) hl_json_add_text(j, NULL, r->stops[i]);

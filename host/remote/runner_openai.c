@@ -16,7 +16,9 @@
 #include "core/base/mem.h"
 #include "core/base/stop.h"
 #include "host/remote/asking.h"
+#include "host/remote/openai_logprobs.h"
 #include "host/remote/openai_request.h"
+#include "host/remote/upstream_kind.h"
 
 enum {
     HL_WORDS_BYTES = 500,
@@ -44,6 +46,10 @@ typedef struct stream {
     bool               is_whole;   /* the answer is one JSON text, no stream */
     int64_t            call;       /* index of the tool call that is open; -1: none is */
     hl_str             whole;
+    bool               continues;                    /* the last message, the assistant's */
+    bool               wants_logprobs, has_logprobs; /* asked for; some have come */
+    int32_t            n_top;
+    hl_remote_token    token;
 } stream;
 
 static remote *remote_of(const hl_asking *a) { return a->all->engine; }
@@ -161,10 +167,37 @@ static void take_usage(hl_asking *a, const json_t *u) {
     a->usage.drafted_tokens = a->usage.accepted_tokens + count_of(answer, "rejected_prediction_tokens");
 }
 
-/* False: it is over meanwhile. */
-static bool push_text(hl_asking *a, const json_t *text, bool is_thinking) {
+static bool fail_without_logprobs(hl_asking *a) {
+    a->status =
+        hl_fail(&a->err, HL_E_UNSUPPORTED, "%s answers without the log probabilities that it was asked for",
+                ((stream *)a->data)->upstream->url);
+    a->has_ended = true;
+    return false;
+}
+
+/* The first of the tokens has the text, the others have none. */
+static bool push_tokens(hl_asking *a, hl_view text, bool is_thinking, const json_t *logprobs, size_t n) {
+    stream *s = a->data;
+    for (size_t i = 0; i < n; i++) {
+        hl_remote_read_token(logprobs, i, &s->token);
+        s->token.ev.text = i == 0 ? text : (hl_view){0};
+        s->token.ev.is_thinking = is_thinking;
+        if (s->token.ev.n_top > (size_t)s->n_top) s->token.ev.n_top = (size_t)s->n_top;
+        if (!hl_asking_push_token(a, &s->token.ev)) return false;
+    }
+    return true;
+}
+
+/* False: it is over meanwhile. in  logprobs  of all that the chunk says; NULL: none, or they came already */
+static bool push_text(hl_asking *a, const json_t *text, bool is_thinking, const json_t *logprobs) {
+    stream       *s = a->data;
     const hl_view v = {json_string_value(text), json_string_length(text)};
-    return !json_is_string(text) || v.len == 0 || hl_asking_push(a, v, is_thinking);
+    const size_t  n = s->wants_logprobs ? hl_remote_n_tokens(logprobs) : 0;
+    s->has_logprobs |= n > 0;
+    if (n > 0) return push_tokens(a, v, is_thinking, logprobs, n);
+    if (!json_is_string(text) || v.len == 0) return true;
+    if (s->wants_logprobs && !s->has_logprobs && !is_thinking) return fail_without_logprobs(a);
+    return hl_asking_push(a, v, is_thinking);
 }
 
 static bool end_call(hl_asking *a, bool is_cut) {
@@ -210,12 +243,16 @@ static bool take_calls(hl_asking *a, const json_t *calls) {
     return go_on;
 }
 
-/* `delta` of a chunk, or `message` of a whole answer. */
-static bool take_delta(hl_asking *a, const json_t *delta) {
+/* `delta` of a chunk, or `message` of a whole answer. Log probabilities of a chunk that says two things are
+ * those of the later one. */
+static bool take_delta(hl_asking *a, const json_t *delta, const json_t *logprobs) {
     const json_t *thought = json_object_get(delta, "reasoning_content");
+    const json_t *content = json_object_get(delta, "content");
     if (!json_is_string(thought)) thought = json_object_get(delta, "reasoning");
-    return push_text(a, thought, true) && push_text(a, json_object_get(delta, "content"), false) &&
-           push_text(a, json_object_get(delta, "refusal"), false) &&
+    const bool has_content = json_string_length(content) > 0 || json_string_length(thought) == 0;
+    return push_text(a, thought, true, has_content ? NULL : logprobs) &&
+           push_text(a, content, false, has_content ? logprobs : NULL) &&
+           push_text(a, json_object_get(delta, "refusal"), false, NULL) &&
            take_calls(a, json_object_get(delta, "tool_calls"));
 }
 
@@ -241,7 +278,9 @@ static bool take_chunk(hl_asking *a, hl_view text) {
     } else if (json_is_object(choice)) {
         const json_t *delta = json_object_get(choice, "delta");
         if (!delta) delta = json_object_get(choice, "message");
-        go_on = delta ? take_delta(a, delta) : push_text(a, json_object_get(choice, "text"), false);
+        const json_t *logprobs = json_object_get(choice, "logprobs");
+        go_on = delta ? take_delta(a, delta, logprobs)
+                      : push_text(a, json_object_get(choice, "text"), false, logprobs);
         take_end_reason(a, s, choice);
     }
     if (!a->has_ended) take_usage(a, json_object_get(json, "usage"));
@@ -352,6 +391,8 @@ static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_w
                                .is_over = is_over,
                                .user = a,
                                .head = &s->head};
+    if (status == HL_OK && s->continues)
+        status = hl_upstream_check_continues(remote_of(a)->upstreams, i, err);
     if (status == HL_OK) status = hl_http_ask(&call, &refusal, &code, err);
     if (!a->has_ended && (s->whole.failed || a->line.failed)) {
         status = a->status =
@@ -415,6 +456,11 @@ static hl_status submit(void *engine, const hl_request *r, hl_generation *g, hl_
     else
         status = hl_fail(err, HL_E_NOMEM, "answer: no memory");
     if (status == HL_OK) status = hl_openai_write_request(r, &a->request, &s->path, err);
+    if (status == HL_OK) {
+        s->wants_logprobs = r->want_logprobs || r->n_top > 0;
+        s->n_top = r->n_top;
+        s->continues = r->messages_json && r->continues_last;
+    }
     if (status == HL_OK) status = hl_asking_start(a, err);
     if (status != HL_OK) hl_asking_free(a);
     return status;

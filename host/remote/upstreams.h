@@ -28,6 +28,7 @@ typedef struct hl_upstream {
     int32_t n_running;  /* requests of ours */
     int32_t n_failures; /* one after the other */
     int64_t down_until_ns;
+    bool    continues; /* it goes on from a last message that is the assistant's; false: not asked yet */
 } hl_upstream;
 
 typedef struct hl_upstreams {

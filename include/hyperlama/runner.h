@@ -118,6 +118,10 @@ typedef struct hl_token_event {
     float             logprob; /* when want_logprobs */
     const hl_logprob *top;     /* [n_top] */
     size_t            n_top;
+    /* The bytes of the token, and of those of `top`, where a logprob came with it and ids mean nothing here
+     * (they are -1): of a model that is computed elsewhere. NULL: the ids tell */
+    hl_view        token_text;
+    const hl_view *top_texts; /* [n_top] */
 } hl_token_event;
 
 /* ---- A generation: one request in progress, whatever computes it ---- */

@@ -10,17 +10,12 @@
 
 #include "core/base/mem.h"
 
-enum { MAX_LIST_BYTES = 256 << 20, PIECE_BYTES = 256 };
+enum { MAX_LIST_BYTES = 256 << 20 };
 
 typedef struct lists { /* of one choice */
     hl_json_out values, top, offsets;
     int64_t     n_chars; /* of the text so far: where the next token begins */
 } lists;
-
-static hl_view piece_of(const hl_completion *c, int32_t token, char buf[PIECE_BYTES]) {
-    size_t n = c->tokenizer ? hl_tokenizer_piece(c->tokenizer, token, true, buf, PIECE_BYTES) : 0;
-    return (hl_view){buf, n < PIECE_BYTES ? n : PIECE_BYTES};
-}
 
 static int64_t count_chars(hl_view v) {
     int64_t n = 0;
@@ -45,9 +40,7 @@ static lists *lists_of(hl_completion *c, const hl_choice *k) {
 
 static double shown(float logprob) { return logprob > -9999.0f ? (double)logprob : -9999.0; }
 
-static void add_pair(const hl_completion *c, hl_json_out *j, int32_t token, float logprob) {
-    char          buf[PIECE_BYTES];
-    const hl_view piece = piece_of(c, token, buf);
+static void add_pair(hl_json_out *j, hl_view piece, float logprob) {
     if (j->needs_comma) hl_str_add_char(&j->text, ',');
     hl_str_add_json(&j->text, piece);
     hl_str_add_char(&j->text, ':');
@@ -57,19 +50,22 @@ static void add_pair(const hl_completion *c, hl_json_out *j, int32_t token, floa
 
 /* The most likely ones and, if it is none of them, the one that was chosen. */
 static void add_top(const hl_completion *c, hl_json_out *j, const hl_token_event *ev) {
-    bool is_there = false;
+    char          own_buf[HL_PIECE_BYTES], buf[HL_PIECE_BYTES];
+    const hl_view own = hl_event_piece(c, ev, own_buf);
+    bool          is_there = false;
     hl_json_open(j, NULL, '{');
     for (size_t i = 0; i < ev->n_top; i++) {
-        add_pair(c, j, ev->top[i].token, ev->top[i].logprob);
-        is_there |= ev->top[i].token == ev->token;
+        const hl_view piece = hl_event_top_piece(c, ev, i, buf);
+        add_pair(j, piece, ev->top[i].logprob);
+        is_there |= ev->top_texts ? hl_view_eq(piece, own) : ev->top[i].token == ev->token;
     }
-    if (!is_there) add_pair(c, j, ev->token, ev->logprob);
+    if (!is_there) add_pair(j, own, ev->logprob);
     hl_json_close(j, '}');
 }
 
 void hl_text_logprobs_add(hl_completion *c, hl_choice *k, const hl_token_event *ev) {
-    char          buf[PIECE_BYTES];
-    const hl_view piece = piece_of(c, ev->token, buf);
+    char          buf[HL_PIECE_BYTES];
+    const hl_view piece = hl_event_piece(c, ev, buf);
     lists        *l = lists_of(c, k);
     if (!l) {
         k->logprobs.failed = k->logprobs.lacks_memory = true;

@@ -48,7 +48,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.head(200, "application/json")
-        self.wfile.write(b'{"object":"list","data":[]}')
+        owner = getattr(self.server.stub, "owner", "nobody")
+        self.wfile.write(json.dumps({"object": "list", "data": [{"id": m, "object": "model", "owned_by": owner} for m in ("x", "good")]}).encode())
 
     def do_POST(self):
         stub = self.server.stub
@@ -79,6 +80,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.stream()
             self.event({"choices": [{"index": 0, "text": "raw " + body["prompt"], "finish_reason": "length"}]})
             self.event("[DONE]")
+
+    def do_logprobs(self, body, n):
+        self.stream()
+        if not self.path.endswith("/chat/completions"):
+            self.event({"choices": [{"index": 0, "text": "Hi", "logprobs": {"tokens": ["H", "i"], "token_logprobs": [-0.5, -0.25], "text_offset": [0, 1],
+                                                                            "top_logprobs": [{"H": -0.5, "J": -1.0}, {"i": -0.25, "o": -2.0}]}, "finish_reason": "stop"}]})
+            return self.event("[DONE]")
+        first = {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": [{"token": "Hi", "logprob": -0.5, "bytes": [72, 105]},
+                                                                                      {"token": "\ufffd", "logprob": -1.5, "bytes": [195]}]}
+        rest = [{"token": t, "logprob": -0.25, "bytes": None, "top_logprobs": []} for t in (" the", "re")]
+        for text, tokens in (("", None), ("Hi", [first]), (" there", rest)):
+            data = chunk({"content": text})
+            data["choices"][0]["logprobs"] = tokens and {"content": tokens}
+            self.event(data)
+        self.event(chunk({}, "stop"))
+        self.event("[DONE]")
 
     def do_thinks(self, body, n):
         self.stream()

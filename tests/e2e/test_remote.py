@@ -323,6 +323,48 @@ def test_the_server_answers_for_it_in_every_dialect(cli, stub, server):
     assert "out of order" in s.json("POST", "/v1/chat/completions", dict(chat, model="broken"), status=502)["error"]["message"]
 
 
+def test_log_probabilities_come_from_there(cli, stub, server):
+    for model in ("logprobs", "good"):
+        cli.ok("create", model, "--from", stub.name(model))
+    s = server()
+    chat = {"model": "logprobs", "messages": [{"role": "user", "content": "Hi"}], "logprobs": True, "top_logprobs": 2}
+    shown = [{"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": [{"token": "Hi", "logprob": -0.5, "bytes": [72, 105]},
+                                                                                    {"token": "\ufffd", "logprob": -1.5, "bytes": [195]}]},
+             {"token": " the", "logprob": -0.25, "bytes": [32, 116, 104, 101], "top_logprobs": []},
+             {"token": "re", "logprob": -0.25, "bytes": [114, 101], "top_logprobs": []}]
+    got = s.json("POST", "/v1/chat/completions", chat)["choices"][0]
+    assert got["message"]["content"] == "Hi there" and got["logprobs"]["content"] == shown
+    assert (stub.asked[-1]["body"]["logprobs"], stub.asked[-1]["body"]["top_logprobs"]) == (True, 2)
+    lines = s.ask("POST", "/v1/chat/completions", dict(chat, stream=True))[1].decode().split("\n\n")
+    chunks = [json.loads(line[6:])["choices"][0] for line in lines if line.startswith("data: {") and json.loads(line[6:])["choices"]]
+    assert [t for c in chunks for t in ((c.get("logprobs") or {}).get("content") or [])] == shown
+    assert "".join(c["delta"].get("content") or "" for c in chunks) == "Hi there"
+    got = s.json("POST", "/api/chat", dict(chat, stream=False, top_logprobs=0))
+    assert [t["token"] for t in got["logprobs"]] == ["Hi", " the", "re"] and got["logprobs"][0]["top_logprobs"] == []
+    text = s.json("POST", "/v1/completions", {"model": "logprobs", "prompt": "x", "logprobs": 1})["choices"][0]
+    assert text["text"] == "Hi" and text["logprobs"] == {"tokens": ["H", "i"], "token_logprobs": [-0.5, -0.25], "text_offset": [0, 1],
+                                                         "top_logprobs": [{"H": -0.5}, {"i": -0.25}]}
+    failed = s.json("POST", "/v1/chat/completions", dict(chat, model="good"), status=400)["error"]["message"]
+    assert f"{stub.url} answers without the log probabilities that it was asked for" in failed
+    failed = s.json("POST", "/v1/completions", {"model": "logprobs", "prompt": "x", "logprobs": 1, "echo": True}, status=400)["error"]["message"]
+    assert "log probabilities of the prompt" in failed
+
+
+def test_an_answer_goes_on_where_the_server_can(cli, stub, server):
+    cli.ok("create", "good", "--from", stub.name("good"))
+    s = server()
+    chat = {"model": "good", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Well"}], "stream": False}
+    failed = s.json("POST", "/api/chat", chat, status=400)["error"]
+    assert f"the last message is the assistant's, and {stub.url} (owned_by 'nobody') is not known to go on" in failed and stub.asked == []
+    stub.owner = "vllm"
+    assert s.json("POST", "/api/chat", chat)["message"]["content"] == "Hello wörld"
+    body = stub.asked[-1]["body"]
+    assert (body["add_generation_prompt"], body["continue_final_message"], body["messages"][-1]["role"]) == (False, True, "assistant")
+    assert s.json("POST", "/v1/messages", dict(chat, max_tokens=9))["content"][0]["text"] == "Hello wörld"
+    s.json("POST", "/api/chat", {"model": "good", "messages": chat["messages"][:1], "stream": False})
+    assert "continue_final_message" not in stub.asked[-1]["body"]
+
+
 def test_run_asks_a_running_server_for_it(cli, stub, server):
     cli.ok("create", "good", "--from", stub.name("good"))
     s = server()
