@@ -55,12 +55,12 @@ typedef struct hl_exchange {
     const char           *problem; /* OpenAI's word for what is wrong; NULL: the status says enough */
     /* The rest is http_server.c's. */
     struct MHD_Connection *connection;
-    hl_exchange_state      state;               /* WORKING to READY by a worker, else by the event thread */
-    volatile int           is_gone, must_stop;  /* must_stop: its handler is to give up: gone, or cancelled */
-    int                    is_parked, is_woken; /* suspended; wakes are counted as one. Atomic */
-    int                    is_cancelled;        /* somebody asked for its answer's end. Atomic */
-    int                    is_aside;            /* a worker does work_aside. Atomic */
-    bool                   is_orphan; /* it is over, and that worker frees it; under the server's lock */
+    hl_exchange_state      state;     /* WORKING to READY by a worker, else by the event thread */
+    volatile int is_gone, must_stop;  /* atomic. must_stop: its handler is to give up: gone, or cancelled */
+    int          is_parked, is_woken; /* suspended; wakes are counted as one. Atomic */
+    int          is_cancelled;        /* somebody asked for its answer's end. Atomic */
+    int          is_aside;            /* a worker does work_aside. Atomic */
+    bool         is_orphan;           /* it is over, and that worker frees it; under the server's lock */
     void (*work_aside)(struct hl_exchange *x);
     bool                has_failed; /* code and out are those of an error */
     bool                was_logged;

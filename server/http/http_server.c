@@ -23,6 +23,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "server/completion.h"
 #include "server/server_priv.h"
 
@@ -175,7 +176,7 @@ static void exchange_free(void *user) {
 /* Nobody else has it. */
 static void conclude(hl_exchange *x) {
     if (x->completion) hl_completion_end(x->completion);
-    if (x->is_gone) (void)__atomic_fetch_add(&x->server->counts.cancelled, 1, __ATOMIC_RELAXED);
+    if (is_gone(x)) (void)__atomic_fetch_add(&x->server->counts.cancelled, 1, __ATOMIC_RELAXED);
     if (!x->completion || hl_completion_has_ended(x->completion)) log_request(x); /* else the worker does */
     if (!x->completion && !x->upload && !x->feed.work) {
         exchange_free(x);
@@ -194,7 +195,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     hl_hangup_remove(x->server, x);
     /* Off the list: nobody else's now. One that left when it had all is not gone; one whose handler gave up
      * for that is, whatever its socket still took. */
-    x->is_gone = how != MHD_REQUEST_TERMINATED_COMPLETED_OK || (x->is_gone && x->has_failed);
+    const int left = how != MHD_REQUEST_TERMINATED_COMPLETED_OK || (is_gone(x) && x->has_failed);
+    __atomic_store_n(&x->is_gone, left, __ATOMIC_SEQ_CST); /* what runs aside may look at it */
     (void)pthread_mutex_lock(&x->server->lock);
     const bool is_orphan = x->is_orphan = hl_exchange_is_aside(x);
     (void)pthread_mutex_unlock(&x->server->lock);
@@ -418,7 +420,7 @@ static void run_job(void *user) {
     (void)hl_stop_watch(&x->must_stop);
     run_handler(x);
     (void)hl_stop_watch(NULL);
-    if (x->has_failed && x->load_wait.weights[0] && !x->must_stop) {
+    if (x->has_failed && x->load_wait.weights[0] && !hl_stop_is_set(&x->must_stop)) {
         wait_for_load(x);
         return;
     }
