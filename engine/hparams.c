@@ -26,12 +26,12 @@ static void read_sizes(hl_key_reader *r, const hl_arch *arch, hl_arena *arena, h
     count_layers(r, hp);
     if (r->status != HL_OK) return;
     hp->layers = hl_arena_get(arena, hp->n_layers, sizeof *hp->layers);
-    hp->kv_layers = hl_arena_get(arena, hp->n_layers, sizeof *hp->kv_layers);
+    hp->kv_layers = hl_arena_get(arena, hp->n_layers + 1, sizeof *hp->kv_layers);
     if (!hp->layers || !hp->kv_layers) {
         r->status = hl_fail(r->err, HL_E_NOMEM, "no memory for the sizes of %u layers", hp->n_layers);
         return;
     }
-    r->n_layers = hp->n_layers;
+    r->n_layers = hp->n_kv_layers = hp->n_layers;
     hp->n_ctx_train = hl_key_u32(r, "context_length", 2048);
     hp->n_embd = hl_key_need_u32(r, "embedding_length");
     hl_key_read_mixers(r, arch, hp);

@@ -491,6 +491,17 @@ static uint32_t layer_of(const char *name) {
     return at > name + 4 && *at == '.' ? n : UINT32_MAX;
 }
 
+/* A block that drafts is none of the model's layers: run as one, it would spoil every answer. */
+static hl_status check_drafting(const hl_model *m, const char *name, uint32_t layer, hl_err *err) {
+    const char *rest = layer == UINT32_MAX ? NULL : strchr(name + 4, '.');
+    if (layer >= m->hp.n_layers || !rest || strncmp(rest, ".nextn.", 7) != 0) return HL_OK;
+    return hl_fail(
+        err, HL_E_FORMAT,
+        "tensor '%s' belongs to a block that drafts, but key '%s.nextn_predict_layers' is %u: block "
+        "%u of %u would run as a layer",
+        name, m->arch->name, m->hp.n_blocks - m->hp.n_layers, layer, m->hp.n_blocks);
+}
+
 /* Part of a model that answers as if it were all of it is worse than none. */
 static hl_status check_layers(const hl_model *m, hl_err *err) {
     const char *first = NULL;
@@ -498,6 +509,8 @@ static hl_status check_layers(const hl_model *m, hl_err *err) {
     for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++) {
         const hl_gguf_tensor *t = hl_gguf_tensor_at(m->gguf, i);
         const uint32_t        layer = layer_of(t->name);
+        const hl_status       status = check_drafting(m, t->name, layer, err);
+        if (status != HL_OK) return status;
         if (layer == UINT32_MAX || layer < m->hp.n_blocks) continue;
         if (!first) first = t->name;
         n++;
@@ -510,6 +523,89 @@ static hl_status check_layers(const hl_model *m, hl_err *err) {
         m->arch->name, m->hp.n_blocks, first, n);
 }
 
+static bool has_block(const hl_model *m, uint32_t block) {
+    for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++)
+        if (layer_of(hl_gguf_tensor_at(m->gguf, i)->name) == block) return true;
+    return false;
+}
+
+/* The sizes of the block that drafts: those of the last layer that sees all positions. It has experts where
+ * it has a router. */
+static bool find_next_params(const hl_model *m, hl_layer_params *ret) {
+    const uint32_t block = m->hp.n_layers;
+    char           router[64];
+    (void)snprintf(router, sizeof router, "blk.%u.ffn_gate_inp.weight", block);
+    const bool has_experts = hl_gguf_find_tensor(m->gguf, router) != NULL;
+    for (uint32_t i = block; i-- > 0;) {
+        const hl_layer_params *p = &m->hp.layers[i];
+        if (p->mixes != HL_MIXES_ATTENTION || p->window > 0 || !p->has_ffn || p->shares_kv) continue;
+        if (has_experts && p->n_expert_ff == 0) continue;
+        *ret = *p;
+        if (!has_experts) ret->n_expert_ff = ret->n_shared_ff = 0;
+        ret->i_kv = block;
+        return true;
+    }
+    return false;
+}
+
+static hl_status bind_next_tensors(hl_model *d, uint32_t block, size_t *ret_bound, hl_err *err) {
+    hl_status status = HL_OK;
+    for (int w = 0; w < HL_W_count && status == HL_OK; w++)
+        if (d->arch->weights[w] != HL_IGNORED && hl_weight_rows[w].scope != HL_SCOPE_MODEL)
+            status = bind_weight(d, (hl_weight)w, block, &d->layers[0], ret_bound, err);
+    return status == HL_OK
+               ? HL_OK
+               : hl_fail_within(err, status, "block %u, which drafts (nextn_predict_layers)", block);
+}
+
+/* The block behind the last layer, if the file has it: some come without, whatever their keys say. What it
+ * does not have of its own is the model's. */
+static hl_status bind_next(hl_model *m, size_t *ret_bound, hl_err *err) {
+    const uint32_t  block = m->hp.n_layers;
+    hl_layer_params found;
+    if (m->arch->weights[HL_W_NEXT_PROJ] == HL_IGNORED || m->hp.n_blocks == block || !has_block(m, block))
+        return HL_OK;
+    if (!find_next_params(m, &found))
+        return hl_fail(err, HL_E_FORMAT, "block %u, which drafts, is like no layer of the model", block);
+    hl_model        *d = hl_arena_get(&m->arena, 1, sizeof *d);
+    hl_layer        *l = hl_arena_get(&m->arena, 1, sizeof *l);
+    hl_layer_params *p = hl_arena_get(&m->arena, 1, sizeof *p);
+    if (!d || !l || !p) return hl_fail(err, HL_E_NOMEM, "no memory for the block that drafts");
+    *p = found;
+    l->p = p;
+    d->engine = m->engine;
+    d->gguf = m->gguf;
+    d->arch = m->arch;
+    hl_arena_init(&d->arena, ARENA_LIMIT_BYTES);
+    d->hp = m->hp;
+    d->hp.n_layers = 1;
+    d->hp.layers = p;
+    d->hp.kv_layers = NULL;
+    d->hp.most = found;
+    d->hp.state = (hl_state_params){0};
+    d->layers = l;
+    d->rope_freqs = m->rope_freqs;
+    d->ones = m->ones;
+    d->tokenizer = m->tokenizer;
+    const hl_status status = bind_next_tensors(d, block, ret_bound, err);
+    if (status != HL_OK) {
+        hl_arena_done(&d->arena);
+        return status;
+    }
+    d->tok_embd = l->w[HL_W_NEXT_EMBD].data ? l->w[HL_W_NEXT_EMBD] : m->tok_embd;
+    d->out = l->w[HL_W_NEXT_OUT].data ? l->w[HL_W_NEXT_OUT] : m->out;
+    d->out_norm = l->v[HL_W_NEXT_OUT_NORM] ? l->v[HL_W_NEXT_OUT_NORM] : m->out_norm;
+    d->out_bias = m->out_bias;
+    d->need_out_in = hl_matrix_needs(&d->out);
+    if (d->out.n_cols > d->max_cols) d->max_cols = (uint32_t)d->out.n_cols;
+    take_aliases(l);
+    note_needs(l);
+    m->next = d;
+    m->hp.kv_layers[block] = (hl_kv_layer){p->n_kv_heads, p->head_room};
+    m->hp.n_kv_layers = block + 1;
+    return HL_OK;
+}
+
 static hl_status bind_tensors(hl_model *m, hl_err *err) {
     size_t    n_bound = 0;
     hl_status status = check_layers(m, err);
@@ -520,6 +616,7 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
     for (int w = 0; w < HL_W_count && status == HL_OK; w++) {
         if (m->arch->weights[w] == HL_IGNORED) continue;
         if ((status = hl_stop_check("bind the tensors", err)) != HL_OK) break;
+        if (hl_weight_rows[w].scope == HL_SCOPE_NEXT) continue;
         const uint32_t n = hl_weight_rows[w].scope == HL_SCOPE_MODEL ? 0 : m->hp.n_layers;
         if (n == 0) status = bind_weight(m, (hl_weight)w, 0, NULL, &n_bound, err);
         for (uint32_t i = 0; i < n && status == HL_OK; i++)
@@ -537,6 +634,7 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
     if ((status = make_ones(m, err)) != HL_OK || (status = check_values(m, err)) != HL_OK) return status;
     for (uint32_t i = 0; i < m->hp.n_layers && status == HL_OK; i++)
         status = turn_tables(m, &m->layers[i], err);
+    if (status == HL_OK) status = bind_next(m, &n_bound, err);
     if (status != HL_OK) return status;
     if (n_bound < hl_gguf_n_tensors(m->gguf))
         hl_event(&m->engine->events, HL_LOG_DEBUG, "engine", "tensors-unused", "n=%zu of=%zu action=ignored",
@@ -594,6 +692,7 @@ static void note_sizes(hl_model *m) {
     in->n_experts_used = (int32_t)hp->n_experts_used;
     in->is_encoder = m->arch->is_encoder;
     in->is_for_embedding = m->arch->is_encoder || hp->pooling > 0;
+    in->drafts_itself = m->next != NULL;
 }
 
 /* What one token costs; the tensors are bound. */
@@ -738,6 +837,7 @@ void hl_model_close(hl_model *m) {
     if (!m) return;
     hl_tokenizer_free(m->tokenizer);
     hl_gguf_close(m->gguf);
+    if (m->next) hl_arena_done(&m->next->arena);
     hl_arena_done(&m->arena);
     hl_free(m);
 }

@@ -163,7 +163,8 @@ typedef struct hl_hparams {
     uint32_t         n_blocks;                  /* in the file: n_layers, and those that draft */
     uint32_t         n_experts, n_experts_used; /* 0: none in any layer */
     hl_layer_params *layers;                    /* [n_layers] */
-    hl_kv_layer     *kv_layers;                 /* [n_layers] what the cache keeps of them */
+    hl_kv_layer     *kv_layers;                 /* [n_kv_layers] what the cache keeps of them */
+    uint32_t         n_kv_layers;               /* n_layers, and the block that drafts where it is bound */
     hl_layer_params  most; /* the largest of each size over all layers; what buffers are laid out for */
     hl_rope_params   ropes[HL_MAX_ROPES];
     uint32_t         n_ropes;                     /* 1: all layers rotate alike */
@@ -236,7 +237,10 @@ struct hl_model {
     uint32_t       need_out_in;
     uint32_t       max_cols;  /* widest row of any matrix */
     hl_tokenizer  *tokenizer; /* NULL: the file has none */
-    hl_model_info  info;
+    /* The block behind the last layer that drafts, as a model of one layer whose keys and values have a layer
+     * of this one's cache (engine/forward/next.c); of the arena. NULL: none */
+    struct hl_model *next;
+    hl_model_info    info;
 };
 
 /* Read the keys of `arch`, with defaults and limits; ret_hp->layers is of the arena. */

@@ -32,6 +32,7 @@ typedef enum hl_weight_scope {
     HL_SCOPE_DENSE,
     HL_SCOPE_EXPERT,
     HL_SCOPE_STATE,
+    HL_SCOPE_NEXT,
 } hl_weight_scope;
 
 /* How a tensor is bound. TABLE: as f32 numbers, like a vector, whatever its dimensions. Q, K and V, gate and
@@ -104,6 +105,11 @@ typedef enum hl_weight_use { HL_IGNORED, HL_ALLOWED, HL_NEEDED } hl_weight_use;
     HL_NEEDS(TOK_EMBD), HL_ALLOWS(TOK_TYPES), HL_NEEDS(TOK_NORM), HL_NEEDS(TOK_NORM_BIAS),                   \
         HL_ATTENTION_WEIGHTS, HL_NEEDS(ATTN_OUT_NORM), HL_NEEDS(ATTN_OUT_NORM_BIAS),                         \
         HL_NEEDS(LAYER_OUT_NORM), HL_NEEDS(LAYER_OUT_NORM_BIAS)
+/* Of the block behind the last layer that says the token after the next one (nextn_predict_layers); the rest
+ * of it is a layer as those of the model are. */
+#define HL_NEXT_WEIGHTS                                                                                      \
+    HL_NEEDS(NEXT_PROJ), HL_NEEDS(NEXT_TOKEN_NORM), HL_NEEDS(NEXT_HIDDEN_NORM), HL_ALLOWS(NEXT_OUT_NORM),    \
+        HL_ALLOWS(NEXT_OUT), HL_ALLOWS(NEXT_EMBD)
 #define HL_QK_NORMS   HL_NEEDS(Q_NORM), HL_NEEDS(K_NORM)
 #define HL_POST_NORMS HL_NEEDS(ATTN_POST_NORM), HL_NEEDS(FFN_POST_NORM)
 

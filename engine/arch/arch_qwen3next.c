@@ -13,7 +13,7 @@ const hl_arch hl_arch_qwen3next = {
     .weights = {HL_FRAME_WEIGHTS, HL_NEEDS(ATTN_NORM), HL_NEEDS(FFN_NORM_AS_POST), HL_NEEDS(Q_GATED),
                 HL_NEEDS(K), HL_NEEDS(V), HL_NEEDS(O), HL_QK_NORMS, HL_GATED_DELTA_WEIGHTS,
                 HL_NEEDS(STATE_BETA_ALPHA), HL_EXPERT_WEIGHTS, HL_SHARED_EXPERT_WEIGHTS,
-                HL_NEEDS(SHARED_SHARE)},
+                HL_NEEDS(SHARED_SHARE), HL_NEXT_WEIGHTS},
     .mixing = HL_MIXING_BY_INTERVAL,
     .recurrence = HL_RECURRENCE_GATED_DELTA,
     .key_heads_in_blocks = true,

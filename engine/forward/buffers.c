@@ -87,6 +87,7 @@ static widths find_widths(const hl_model *m) {
     }
     w.act = larger(larger(w.attn, hp->n_side), larger(mla->q_rank, mla->kv_rank));
     w.act = larger(w.act, (size_t)hp->most.n_heads * mla->still);
+    if (m->layers[0].w[HL_W_NEXT_PROJ].data) w.act = larger(w.act, 2 * (size_t)hp->n_embd);
     if (m->arch->has_altup) w.act = larger(w.act, HL_LAUREL_RANK);
     return w;
 }
@@ -152,6 +153,7 @@ static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b,
     hl_side_lay_out(f, b);
     hl_mla_lay_out(f, b);
     hl_altup_lay_out(f, b);
+    hl_next_lay_out(f, b);
     hl_recurrent_lay_out(f, b);
 }
 

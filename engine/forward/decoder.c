@@ -114,7 +114,7 @@ void hl_leave(hl_pass *f, hl_place place, uint32_t i_layer, const float *norm) {
 /* Rows whose logits nobody wants end in the last layer. */
 static void end_rows(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
     const bool is_last = i_layer + 1 == f->m->hp.n_layers;
-    if (is_last && b->n_out < f->n_rows && !f->m->arch->is_encoder) keep_out_rows(f, b);
+    if (is_last && b->n_out < f->n_rows && !b->hidden && !f->m->arch->is_encoder) keep_out_rows(f, b);
 }
 
 static void make_heads(hl_pass *f, uint32_t i_layer) {
@@ -194,6 +194,20 @@ static void finish_row(hl_pass *f, const void *ctx, uint32_t row) {
     if (c->some_odd && !are_logits(f->k, f->m->hp.n_vocab, y)) hl_row_note(f, row, HL_PLACE_LOGITS, 0);
 }
 
+static void write_out_row(hl_pass *f, const void *ctx, uint32_t row) {
+    const size_t n = f->m->hp.n_embd;
+    (void)ctx;
+    hl_act_write(f, &f->act, f->m->need_out_in, row, n, f->tmp + row * n);
+}
+
+/* What the last norm made of all rows; then those whose logits nobody wants go, which stayed for it. */
+static void keep_hidden(hl_pass *f, const hl_batch *b) {
+    memcpy(b->hidden, f->tmp, (size_t)f->n_rows * f->m->hp.n_embd * sizeof *f->tmp);
+    if (b->n_out == f->n_rows) return;
+    keep_out_rows(f, b);
+    hl_rows_run(f, f->n_rows, write_out_row, NULL);
+}
+
 static void run_logits(hl_pass *f, const hl_batch *b, float *ret_logits) {
     const hl_model *m = f->m;
     const uint32_t  n_logits = b->n_out - b->n_states;
@@ -202,6 +216,7 @@ static void run_logits(hl_pass *f, const hl_batch *b, float *ret_logits) {
                               .bias = m->top.v[HL_W_OUT_NORM_BIAS],
                               .is_bare = m->arch->bare_norms,
                               .needs = m->need_out_in});
+    if (b->hidden) keep_hidden(f, b);
     for (uint32_t i = 0; i < b->n_states; i++) { /* rows that are not wanted are gone, but in an encoder */
         const uint32_t row = f->n_rows == b->n_out ? n_logits + i : b->out_rows[n_logits + i];
         memcpy(b->states + (size_t)i * m->hp.n_embd, f->tmp + (size_t)row * m->hp.n_embd,
@@ -289,13 +304,14 @@ static void run_pass(hl_pass *f, const hl_batch *b, float *ret_logits) {
         return;
     }
     hl_rows_run(f, f->n_rows, embed_row, b);
+    if (f->next_in) hl_next_begin(f, b);
     f->left = (hl_left){.place = HL_PLACE_EMBEDDING, .scale = 1.0f};
     if (f->side) hl_side_embed_run(f, b);
     if (f->altup) hl_altup_begin(f);
     for (uint32_t i = 0; i < f->m->hp.n_layers && f->n_rows > 0 && hl_pass_goes_on(f); i++)
         (f->altup ? hl_altup_layer_run : run_layer)(f, b, i);
     if (f->altup && f->n_rows > 0) hl_altup_end(f);
-    if (b->n_out > 0 && hl_pass_goes_on(f)) run_logits(f, b, ret_logits);
+    if ((b->n_out > 0 || b->hidden) && hl_pass_goes_on(f)) run_logits(f, b, ret_logits);
 }
 
 hl_status hl_pass_eval(hl_pass *f, const hl_batch *b, const atomic_bool *stop, float *ret_logits,

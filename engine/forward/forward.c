@@ -16,7 +16,7 @@ static const hl_device *device_of(const hl_model *m) { return m->engine->device;
 
 static hl_kv_shape kv_shape(const hl_model *m, hl_kv_cache_type type) {
     /* layers of an encoder share the room of one: attention.c */
-    const uint32_t n_layers = m->arch->is_encoder ? 1 : m->hp.n_layers;
+    const uint32_t n_layers = m->arch->is_encoder ? 1 : m->hp.n_kv_layers;
     return (hl_kv_shape){.type = type,
                          .n_layers = n_layers,
                          .n_kv_heads = m->hp.most.n_kv_heads,

@@ -34,6 +34,12 @@ typedef struct hl_batch {
     const uint32_t *state_out;
     uint32_t n_states; /* of these, the last so many: not logits but what the last norm makes of them */
     float   *states;   /* [n_states][n_embd] */
+    /* [n_rows][n_embd] what the last norm makes of every row, those whose logits nobody wants too: what the
+     * block that drafts reads (next.c). NULL: it is not wanted */
+    float *hidden;
+    /* [n_rows] of a block that drafts: [n_embd] what the last norm made of the position before a row; each
+     * NULL: unknown, or there is none: zeros */
+    const float *const *before;
 } hl_batch;
 
 typedef struct hl_forward hl_forward;

@@ -121,6 +121,7 @@ typedef struct hl_pass {
     float  *side_room; /* [rows][n_side] */
     float  *low;       /* [rows][..] of low-rank attention: mla.c; NULL: there is none */
     float  *gated;     /* [rows][2 q] queries and gates, head by head; NULL: no layer has them so */
+    float  *next_in;   /* [rows][2 n_embd] what a block that drafts reads; NULL: it is none */
     struct hl_recurrent_buf *recurrent; /* NULL: all layers attend */
     struct hl_altup_buf     *altup;     /* NULL: there is one residual stream */
     hl_act_buf               act;       /* inputs of the next matmuls, up to max(n_embd, q) columns */
@@ -282,6 +283,10 @@ void hl_side_lay_out(hl_pass *f, hl_bump *b);
 void hl_side_embed_run(hl_pass *f, const hl_batch *b); /* x -> side */
 void hl_side_block_run(hl_pass *f, uint32_t i_layer);  /* act -> tmp */
 void hl_side_run(hl_pass *f, uint32_t i_layer);        /* joins; x -> tmp */
+
+/* The block that drafts: x, embeddings of tokens -> x. */
+void hl_next_lay_out(hl_pass *f, hl_bump *b);
+void hl_next_begin(hl_pass *f, const hl_batch *b);
 
 /* Four residual streams in x's place. */
 void hl_altup_lay_out(hl_pass *f, hl_bump *b);

@@ -99,6 +99,7 @@ typedef struct hl_model_info {
     uint64_t macs_of_logits;            /* the part of them that only tokens with logits need */
     bool     is_encoder;                /* it makes vectors of texts, and cannot generate */
     bool     is_for_embedding;          /* its file says how to pool vectors, or it is an encoder */
+    bool     drafts_itself; /* it has a block that drafts (multi-token prediction), which a scheduler uses */
 } hl_model_info;
 
 HL_API void                hl_model_get_info(const hl_model *m, hl_model_info *ret_info);

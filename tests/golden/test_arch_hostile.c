@@ -143,7 +143,95 @@ static void files_that_are_wrong_in_one_thing_do_no_harm(void **state) {
     assert_true(n_opened > 0 && n_refused > n_opened / 4);
 }
 
+/* ---- the block that drafts ---- */
+
+enum { N_NEXT = 5 };
+
+static json_t *load_record(const char *name) {
+    char path[120];
+    (void)snprintf(path, sizeof path, "%s/%s.skeleton.json", FOLDER, name);
+    json_t *model = json_load_file(path, 0, NULL);
+    assert_non_null(model);
+    return model;
+}
+
+static void set_key(json_t *model, const char *key, json_int_t value) {
+    size_t  i = 0;
+    json_t *pair = NULL;
+    json_array_foreach(json_object_get(model, "kv"), i,
+                       pair) if (strcmp(json_string_value(json_array_get(pair, 0)), key) == 0)
+        json_array_set_new(pair, 2, json_integer(value));
+}
+
+static void remove_named(json_t *model, const char *part) {
+    json_t *tensors = json_object_get(model, "tensors");
+    for (size_t i = json_array_size(tensors); i-- > 0;)
+        if (strstr(json_string_value(json_array_get(json_array_get(tensors, i), 0)), part))
+            (void)json_array_remove(tensors, i);
+}
+
+/* Opens the model; whether it drafts itself, or what is wrong with it. */
+static bool opens(json_t *model, bool *ret_drafts, hl_err *err) {
+    char          path[128];
+    const char   *paths[] = {path};
+    hl_model     *m = NULL;
+    hl_model_info info;
+    (void)snprintf(path, sizeof path, "/tmp/hl-next-%d.gguf", (int)getpid());
+    fill_by_rules(model, HL_TYPE_f32, path);
+    json_decref(model);
+    const hl_status status = hl_model_open(engine, paths, 1, NULL, &m, err);
+    (void)unlink(path);
+    if (status != HL_OK) return false;
+    hl_model_get_info(m, &info);
+    *ret_drafts = info.drafts_itself;
+    compute(m, false);
+    hl_model_close(m);
+    return true;
+}
+
+static void what_is_wrong_with_a_block_that_drafts_is_said(void **state) {
+    static const struct {
+        const char *gone, *words;
+    } rows[N_NEXT] = {{"nextn.eh_proj", "tensor 'blk.4.nextn.eh_proj.weight' is missing"},
+                      {"nextn.enorm", "tensor 'blk.4.nextn.enorm.weight' is missing"},
+                      {"nextn.hnorm", "tensor 'blk.4.nextn.hnorm.weight' is missing"},
+                      {"blk.4.attn_k.", "tensor 'blk.4.attn_k.weight' is missing"},
+                      {"blk.4.ffn_down", "tensor 'blk.4.ffn_down.weight' is missing"}};
+    hl_err err = {0};
+    bool   drafts = false;
+    (void)state;
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = test_cpu()}, &engine, &err),
+                     HL_OK);
+    assert_true(opens(load_record("qwen35"), &drafts, &err));
+    assert_true(drafts);
+    for (size_t i = 0; i < N_NEXT; i++) {
+        json_t *model = load_record("qwen35");
+        remove_named(model, rows[i].gone);
+        assert_false(opens(model, &drafts, &err));
+        if (!strstr(err.text, rows[i].words)) fail_msg("%s", err.text);
+        assert_non_null(strstr(err.text, "block 4, which drafts (nextn_predict_layers)"));
+    }
+    json_t *model = load_record("qwen35"); /* the file has a layer more than its keys say */
+    set_key(model, "qwen35.nextn_predict_layers", 0);
+    assert_false(opens(model, &drafts, &err));
+    if (!strstr(err.text, "'qwen35.nextn_predict_layers' is 0: block 4 of 5 would run as a layer"))
+        fail_msg("%s", err.text);
+    model = load_record("qwen35"); /* one less: layer 3 would be the block that drafts */
+    set_key(model, "qwen35.nextn_predict_layers", 2);
+    assert_false(opens(model, &drafts, &err));
+    model = load_record("qwen35"); /* the model alone, as some files come */
+    remove_named(model, "blk.4.");
+    assert_true(opens(model, &drafts, &err));
+    assert_false(drafts);
+    model = load_record("qwen35"); /* what is not there of its own is the model's */
+    remove_named(model, "nextn.shared_head_norm");
+    assert_true(opens(model, &drafts, &err));
+    assert_true(drafts);
+    hl_engine_free(engine);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(files_that_are_wrong_in_one_thing_do_no_harm)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(files_that_are_wrong_in_one_thing_do_no_harm),
+                                       cmocka_unit_test(what_is_wrong_with_a_block_that_drafts_is_said)};
     return cmocka_run_group_tests_name("arch_hostile", tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "engine/arch/arch.h"
+#include "engine/forward/forward.h"
 
 typedef struct rec {
     arch_run      run;
@@ -24,10 +25,10 @@ typedef struct rec {
 } rec;
 
 /* The largest distance of a recorded number, in rms of its row. */
-static double distance_of_rows(const rec *r, const float *logits, size_t n_vocab) {
+static double distance_of_rows(const rec *r, const json_t *rows, const float *logits, size_t n_vocab) {
     double most = 0;
     for (size_t at = 0; at < r->run.n_tokens; at++, logits += n_vocab) {
-        const json_t *row = json_array_get(r->rows, at), *pair = NULL;
+        const json_t *row = json_array_get(rows, at), *pair = NULL;
         const double  rms = json_number_value(json_object_get(row, "rms"));
         double        sum = 0;
         size_t        i = 0;
@@ -43,6 +44,85 @@ static double distance_of_rows(const rec *r, const float *logits, size_t n_vocab
     return most;
 }
 
+/* Logits of the block that drafts, behind all tokens: both in passes of `step`, with what the model made of
+ * the position before each. Every third row's own logits are wanted of the model, too: the rest stays for the
+ * block. */
+static void run_next(const rec *r, size_t step, const char *cpu, float *ret_logits) {
+    hl_err       err = {0};
+    hl_engine   *e = NULL;
+    hl_model    *m = NULL;
+    hl_kv_pool  *pool = NULL;
+    hl_forward  *f = NULL, *next = NULL;
+    hl_seq       seq = {0}, *seqs[MAX_TOKENS];
+    const float *before[MAX_TOKENS];
+    int32_t      pos[MAX_TOKENS];
+    uint32_t     outs[MAX_TOKENS], thirds[MAX_TOKENS], states[MAX_TOKENS];
+    open_model(&r->run, cpu, 2, &e, &m);
+    if (!m->next) fail_msg("%s: no block that drafts was found", r->run.name);
+    const size_t n = m->hp.n_embd, n_vocab = m->hp.n_vocab, n_tokens = r->run.n_tokens;
+    float *hidden = hl_new(n_tokens * n, sizeof *hidden), *own = hl_new(n_tokens * n_vocab, sizeof *own);
+    assert_true(hidden && own);
+    assert_int_equal(hl_forward_kv_new(m, HL_KV_CACHE_F32, 4, 2, &pool, &err), HL_OK);
+    assert_int_equal(hl_forward_new(m, MAX_TOKENS, r->run.n_ctx, &f, &err), HL_OK);
+    assert_int_equal(hl_forward_new(m->next, MAX_TOKENS, r->run.n_ctx, &next, &err), HL_OK);
+    assert_int_equal(hl_seq_init(&seq, pool, r->run.n_ctx, &err), HL_OK);
+    assert_true(hl_seq_reserve(&seq, (int32_t)n_tokens));
+    for (size_t i = 0; i < n_tokens; i++) {
+        before[i] = i > 0 ? hidden + (i - 1) * n : NULL;
+        pos[i] = (int32_t)i;
+        seqs[i] = &seq;
+    }
+    for (size_t at = 0; at < n_tokens; at += step) {
+        const uint32_t now = (uint32_t)(n_tokens - at < step ? n_tokens - at : step);
+        hl_kv_pool    *of_states = hl_kv_pool_states(pool);
+        hl_batch       b = {.n_rows = now, .tokens = r->run.tokens + at, .pos = pos + at, .seqs = seqs};
+        for (uint32_t i = 0; i < now; i++) {
+            states[i] = HL_NO_STATE;
+            outs[i] = i;
+            if (i % 3 == 2) thirds[b.n_out++] = i;
+        }
+        if (of_states) assert_true(hl_kv_block_get(of_states, &states[now - 1]));
+        b.state_out = of_states ? states : NULL;
+        b.out_rows = thirds;
+        b.hidden = hidden + at * n;
+        assert_int_equal(hl_forward_eval(f, &b, NULL, own, &err), HL_OK);
+        if (of_states) hl_seq_set_state(&seq, states[now - 1]);
+        b.hidden = NULL;
+        b.before = before + at;
+        b.n_out = now;
+        b.out_rows = outs;
+        assert_int_equal(hl_forward_eval(next, &b, NULL, ret_logits + at * n_vocab, &err), HL_OK);
+        seq.n_pos = (int32_t)(at + now);
+    }
+    hl_seq_done(&seq);
+    hl_forward_free(f);
+    hl_forward_free(next);
+    hl_kv_pool_free(pool);
+    hl_free(hidden);
+    hl_free(own);
+    hl_model_close(m);
+    hl_engine_free(e);
+}
+
+static bool check_next(const rec *r) {
+    const json_t *rows = json_object_get(r->expected, "mtp_rows");
+    if (!rows) return true;
+    float *x[3];
+    for (int i = 0; i < 3; i++) assert_non_null(x[i] = hl_new(MAX_LOGITS, sizeof *x[i]));
+    run_next(r, MAX_TOKENS, test_cpu(), x[0]);
+    run_next(r, 1, test_cpu(), x[1]);
+    run_next(r, 7, "scalar", x[2]);
+    const size_t n_vocab = (size_t)json_integer_value(json_object_get(r->expected, "n_vocab"));
+    const double off = distance_of_rows(r, rows, x[0], n_vocab);
+    const bool   one = memcmp(x[0], x[1], MAX_LOGITS * sizeof *x[0]) == 0;
+    const bool   scalar = memcmp(x[0], x[2], MAX_LOGITS * sizeof *x[0]) == 0;
+    print_message("%-18s its block that drafts is off by %.2e%s%s\n", r->run.name, off,
+                  one ? "" : "   <-- other bits token by token",
+                  scalar ? "" : "   <-- other bits in plain C");
+    for (int i = 0; i < 3; i++) hl_free(x[i]);
+    return off <= r->limit && one && scalar;
+}
+
 static bool check_decoder(const rec *r) {
     float *a = hl_new(MAX_LOGITS, sizeof *a), *b = hl_new(MAX_LOGITS, sizeof *b);
     float *c = hl_new(MAX_LOGITS, sizeof *c);
@@ -50,7 +130,7 @@ static bool check_decoder(const rec *r) {
     const size_t n_vocab = run_decoder(&r->run, MAX_TOKENS, test_cpu(), 2, a);
     (void)run_decoder(&r->run, 1, test_cpu(), 1, b);
     (void)run_decoder(&r->run, 7, "scalar", 1, c);
-    const double off = distance_of_rows(r, a, n_vocab);
+    const double off = distance_of_rows(r, r->rows, a, n_vocab);
     const bool   one = memcmp(a, b, MAX_LOGITS * sizeof *a) == 0;
     const bool   scalar = memcmp(a, c, MAX_LOGITS * sizeof *a) == 0;
     print_message("%-18s off by %.2e, limit %.1e%s%s%s\n", r->run.name, off, r->limit,
@@ -122,7 +202,8 @@ static bool check_record(const char *folder, const char *name) {
         r.run.tokens[i] = (int32_t)json_integer_value(json_array_get(tokens, i));
     (void)snprintf(r.run.path, sizeof r.run.path, "/tmp/hl-record-%s-%d.gguf", name, (int)getpid());
     fill_by_rules(model, HL_TYPE_f32, r.run.path);
-    const bool ok = json_object_get(model, "encoder") ? check_encoder(&r) : check_decoder(&r);
+    const bool ok =
+        json_object_get(model, "encoder") ? check_encoder(&r) : check_decoder(&r) && check_next(&r);
     (void)unlink(r.run.path);
     json_decref(model);
     json_decref(r.expected);

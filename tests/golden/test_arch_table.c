@@ -146,6 +146,7 @@ static bool is_named(const json_t *tensors, const char *name) {
 static bool is_left_out(const hl_arch *a, int w, const hl_layer_params *p) {
     const hl_weight_scope scope = hl_weight_rows[w].scope;
     if (w == HL_W_QKV || w == HL_W_QKV_BIAS || w == HL_W_GATE_UP_EXPS) return true;
+    if (scope == HL_SCOPE_NEXT) return true; /* the block that drafts is no layer */
     if (w == HL_W_GATE_UP && has(a, HL_W_UP)) return true;
     if (w == HL_W_MLA_Q && has(a, HL_W_Q_A)) return true;
     if (w == HL_W_KV_B && !has(a, HL_W_ROPE_LONG)) return true;
