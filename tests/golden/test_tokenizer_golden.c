@@ -305,6 +305,38 @@ GOLDEN_TEST(tekken, "tekken", "vocab/tekken.gguf", true, true)
 GOLDEN_TEST(gpt_4o, "gpt-4o", "vocab/gpt-4o.gguf", true, true)
 GOLDEN_TEST(minilm, "minilm", "all-minilm-l6-v2-f32.gguf", false, false)
 
+/* Small models of our own, by SentencePiece: tests/golden/tokenizer/unigram. $HL_TEST_UNIGRAM names another
+ * one, without .gguf and .json: a real vocabulary, or a map that is not ours to carry. */
+static void check_unigram(const char *gguf, const char *ids, const char *name) {
+    hl_gguf      *g = NULL;
+    hl_tokenizer *t = NULL;
+    hl_err        err = {0};
+    if (hl_gguf_open(gguf, &g, &err) != HL_OK) fail_msg("%s", err.text);
+    if (hl_tokenizer_new(g, &t, &err) != HL_OK) fail_msg("%s: %s", gguf, err.text);
+    json_t *file = load_json(ids);
+    assert_string_equal(hl_tokenizer_kind(t), "unigram");
+    assert_int_equal(check_corpus(t, file, name, false), 0);
+    assert_int_equal(check_special(t, file, name), 0);
+    assert_int_equal(check_pieces(t, file), 0);
+    json_decref(file);
+    hl_tokenizer_free(t);
+    hl_gguf_close(g);
+}
+
+static void unigram_agrees_with_sentencepiece(void **state) {
+    (void)state;
+    check_unigram("tests/golden/tokenizer/unigram/unigram.gguf", "tests/golden/tokenizer/ids/unigram.json",
+                  "unigram");
+    check_unigram("tests/golden/tokenizer/unigram/unigram-bytes.gguf",
+                  "tests/golden/tokenizer/ids/unigram-bytes.json", "unigram-bytes");
+    const char *more = getenv("HL_TEST_UNIGRAM");
+    char        gguf[512], ids[512];
+    if (!more) return;
+    (void)snprintf(gguf, sizeof gguf, "%s.gguf", more);
+    (void)snprintf(ids, sizeof ids, "%s.json", more);
+    check_unigram(gguf, ids, more);
+}
+
 /* --- split rules --- */
 
 typedef struct lengths {
@@ -389,6 +421,7 @@ int main(void) {
         cmocka_unit_test(tekken_agrees_on_the_corpus),
         cmocka_unit_test(gpt_4o_agrees_on_the_corpus),
         cmocka_unit_test(minilm_agrees_on_the_corpus),
+        cmocka_unit_test(unigram_agrees_with_sentencepiece),
         cmocka_unit_test(every_split_rule_cuts_the_corpus_as_published),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

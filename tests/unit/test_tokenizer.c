@@ -7,8 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <math.h>
 
 #include "engine/tokenizer/detokenize.h"
+#include "engine/tokenizer/vocab.h"
 #include "tests/unit/tokenizer_fixture.h"
 
 typedef struct loaded {
@@ -501,7 +503,7 @@ static void a_small_buffer_is_never_overrun(void **state) {
     unload(l);
 }
 
-/* --- refusals --- */
+/* --- unigram --- */
 
 static void check_refused(fix_vocab *f, hl_status want, const char *words) {
     hl_gguf        *g = NULL;
@@ -513,10 +515,66 @@ static void check_refused(fix_vocab *f, hl_status want, const char *words) {
     hl_gguf_close(g);
 }
 
+/* A map whose first unit leads byte 'A' to a leaf with the text at `value`; `units` may be cut. */
+static fix_vocab *unigram(uint32_t value, const char *texts, size_t n_texts, size_t n_units) {
+    uint8_t        map[4 + 4 * 512 + 4096] = {0};
+    const uint32_t n_bytes = (uint32_t)(4 * n_units), root = 256u << 10;
+    const uint32_t letter = 'A' | 0x100 | 1u << 10; /* its leaf is its neighbour */
+    fix_vocab     *f = fix_new("t5", NULL);
+    memcpy(map, &n_bytes, 4);
+    memcpy(map + 4, &root, 4);
+    memcpy(map + 4 + 4 * (256 ^ 'A'), &letter, 4);
+    value |= 0x80000000u;
+    memcpy(map + 4 + 4 * ((256 ^ 'A') ^ 1), &value, 4);
+    memcpy(map + 4 + 4 * n_units, texts, n_texts);
+    hl_gguf_writer_add_array(f->w, "tokenizer.ggml.precompiled_charsmap", HL_GGUF_U8, 4 + n_bytes + n_texts,
+                             map);
+    (void)fix_add(f, "<pad>", HL_TOKEN_CONTROL, 0);
+    (void)fix_add(f, "</s>", HL_TOKEN_CONTROL, 0);
+    (void)fix_add(f, "<unk>", HL_TOKEN_UNKNOWN, 0);
+    (void)fix_add(f, "\xE2\x96\x81", HL_TOKEN_NORMAL, -3);
+    (void)fix_add(f, "a", HL_TOKEN_NORMAL, -2);
+    (void)fix_add(f, "b", HL_TOKEN_NORMAL, -2);
+    (void)fix_add(f, "ab", HL_TOKEN_NORMAL, -4.5f);  /* worse than its letters */
+    (void)fix_add(f, "aba", HL_TOKEN_NORMAL, -5.5f); /* better */
+    return f;
+}
+enum { U_EOS = 1, U_UNK, U_SPACE, U_A, U_B, U_AB, U_ABA };
+
+static void unigram_takes_the_largest_sum_of_scores(void **state) {
+    (void)state;
+    loaded l = load(unigram(0, "b", 2, 512));
+    CHECK_IDS(l.t, "ab", 0, U_SPACE, U_A, U_B);
+    CHECK_IDS(l.t, "aba", 0, U_SPACE, U_ABA);
+    CHECK_IDS(l.t, "aA  A ", 0, U_SPACE, U_A, U_B, U_SPACE, U_B);
+    CHECK_IDS(l.t, "axyzb", HL_TOKENIZE_BOS_EOS, U_SPACE, U_A, U_UNK, U_B, U_EOS);
+    unload(l);
+}
+
+static void a_map_that_points_outside_is_refused(void **state) {
+    (void)state;
+    char long_text[600];
+    memset(long_text, 'x', sizeof long_text);
+    long_text[599] = '\0';
+    check_refused(unigram(2, "b", 2, 512), HL_E_FORMAT, "at 2 is outside of its 2 bytes");
+    check_refused(unigram(0x7FFFFFFF, "b", 2, 512), HL_E_FORMAT, "outside");
+    check_refused(unigram(0, long_text, 600, 512), HL_E_FORMAT, "or has 256 bytes or more");
+    check_refused(unigram(0, "b", 1, 512), HL_E_FORMAT, "does not end in NUL");
+    check_refused(unigram(0, "", 0, 512), HL_E_FORMAT, "texts behind it");
+    fix_vocab *f = unigram(0, "b", 2, 512);
+    f->scores[4] = NAN;
+    check_refused(f, HL_E_FORMAT, "'tokenizer.ggml.scores' is nan for token 4");
+    loaded l = load(unigram(0, "b", 2, 256)); /* the walk ends behind the last unit */
+    CHECK_IDS(l.t, "Aa", 0, U_SPACE, U_UNK, U_A);
+    unload(l);
+}
+
+/* --- refusals --- */
+
 static void unknown_kinds_are_named_with_those_we_have(void **state) {
     (void)state;
-    check_refused(fix_new("t5", NULL), HL_E_UNSUPPORTED, "'t5'");
-    check_refused(fix_new("t5", NULL), HL_E_UNSUPPORTED, "gpt2, llama, bert and gemma4");
+    check_refused(fix_new("rwkv", NULL), HL_E_UNSUPPORTED, "'rwkv'");
+    check_refused(fix_new("rwkv", NULL), HL_E_UNSUPPORTED, "gpt2, llama, bert, gemma4 and t5");
     check_refused(fix_new("no_vocab", NULL), HL_E_NOT_FOUND, "no vocabulary");
     check_refused(small_bpe("klingon"), HL_E_UNSUPPORTED, "'klingon'");
     check_refused(small_bpe("klingon"), HL_E_UNSUPPORTED, "deepseek-v3");
@@ -751,6 +809,8 @@ int main(void) {
         cmocka_unit_test(a_byte_without_a_token_is_left_out_before_its_neighbours_merge),
         cmocka_unit_test(of_equal_spellings_the_last_one_counts),
         cmocka_unit_test(a_text_too_long_is_refused_before_it_is_read),
+        cmocka_unit_test(unigram_takes_the_largest_sum_of_scores),
+        cmocka_unit_test(a_map_that_points_outside_is_refused),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
