@@ -288,21 +288,12 @@ static uint32_t emit_repeat(emitter *e, const hl_gbnf_node *n, uint32_t from) {
     return n->most == UINT32_MAX ? emit_loop(e, n, from) : emit_unrolled(e, n, from);
 }
 
-static uint32_t emit_mark(emitter *e, const hl_gbnf_node *n, uint32_t from) {
-    const char     begin = (char)HL_PDA_CONTROL_BEGIN;
-    const uint32_t to = hl_pda_add_text(e->p, from, n->text.ptr, n->text.len);
-    const uint32_t spelled =
-        hl_pda_add_text(e->p, hl_pda_add_text(e->p, from, &begin, 1), n->text.ptr, n->text.len);
-    hl_pda_add_bytes(e->p, spelled, HL_PDA_CONTROL_END, HL_PDA_CONTROL_END, to);
-    return to;
-}
-
 /* A state behind what the node matches from `from` on. */
 static uint32_t emit_node(emitter *e, const hl_gbnf_node *n, uint32_t from) {
     uint32_t to = from;
     switch (n->kind) {
     case HL_GBNF_TEXT: return hl_pda_add_text(e->p, from, n->text.ptr, n->text.len);
-    case HL_GBNF_MARK: return emit_mark(e, n, from);
+    case HL_GBNF_MARK: return hl_pda_add_mark(e->p, from, n->text.ptr, n->text.len);
     case HL_GBNF_REF: return emit_ref(e, n, from);
     case HL_GBNF_REPEAT: return emit_repeat(e, n, from);
     case HL_GBNF_CHAIN:

@@ -223,7 +223,7 @@ static size_t end_of_value(hl_view t, size_t at) {
     return t.len;
 }
 
-static hl_gbnf_node *read_json(gbnf_reader *r) {
+static hl_gbnf_node *read_json(gbnf_reader *r, hl_json_automata *j) {
     static const hl_schema_rules rules = {0};
     hl_gbnf_node                *n = new_node(r, HL_GBNF_VALUE);
     json_t                      *schema = NULL;
@@ -233,9 +233,25 @@ static hl_gbnf_node *read_json(gbnf_reader *r) {
     if (!n) return NULL;
     r->status = hl_json_parse_any((hl_view){r->g->text.ptr + begin, r->at - begin}, "grammar: %json", &schema,
                                   r->g->err);
-    if (r->status == HL_OK) r->status = hl_schema_compile(schema, &rules, r->g->j, &n->index, r->g->err);
+    if (r->status == HL_OK) r->status = hl_schema_compile(schema, &rules, j, &n->index, r->g->err);
     json_decref(schema);
     return n;
+}
+
+/* %quoted "Q" schema: texts are between two Q, as they are; %raw "END" schema: a text that END follows. */
+static hl_gbnf_node *read_other(gbnf_reader *r, bool is_quoted) {
+    hl_json_automata *j = &r->g->other;
+    skip_space(r);
+    hl_gbnf_node *text = peek(r) == '"' ? read_text(r) : NULL;
+    if (r->status != HL_OK) return NULL;
+    if (!text || text->text.len == 0) return fail(r, HL_E_FORMAT, "expected a text that is not empty");
+    const hl_view quote = is_quoted ? text->text : (hl_view){0};
+    if (!hl_view_eq(j->avoid, text->text) || !hl_view_eq(j->quote, quote)) {
+        hl_json_automata_init(j, r->g->j->pda);
+        j->quote = quote;
+        j->avoid = text->text;
+    }
+    return read_json(r, j);
 }
 
 static hl_gbnf_node *read_free(gbnf_reader *r) {
@@ -255,7 +271,8 @@ static hl_gbnf_node *read_free(gbnf_reader *r) {
 static hl_gbnf_node *read_own(gbnf_reader *r) {
     r->at++;
     const hl_view name = read_name(r);
-    if (hl_view_is(name, "json")) return read_json(r);
+    if (hl_view_is(name, "json")) return read_json(r, r->g->j);
+    if (hl_view_is(name, "quoted") || hl_view_is(name, "raw")) return read_other(r, name.len > 3);
     if (hl_view_is(name, "free")) return read_free(r);
     if (hl_view_is(name, "answer") && r->g->answer != HL_PDA_NONE) {
         hl_gbnf_node *answer = new_node(r, HL_GBNF_VALUE);
@@ -264,7 +281,7 @@ static hl_gbnf_node *read_own(gbnf_reader *r) {
     }
     skip_space(r);
     if (!hl_view_is(name, "mark") || peek(r) != '"')
-        return fail(r, HL_E_FORMAT, "expected %json, %free or %mark \"text\"");
+        return fail(r, HL_E_FORMAT, "expected %json, %free, %quoted, %raw or %mark \"text\"");
     hl_gbnf_node *n = read_text(r);
     if (n) n->kind = HL_GBNF_MARK;
     return n;

@@ -47,10 +47,12 @@ typedef struct hl_gbnf_rule {
 typedef struct hl_gbnf {
     hl_view           text;
     hl_json_automata *j;
-    hl_arena          arena;
-    hl_gbnf_rule     *rules; /* [HL_GBNF_MAX_RULES] */
-    uint32_t          n_rules, answer;
-    hl_err           *err;
+    hl_json_automata
+        other; /* of %quoted and %raw: the last dialect, so that terms of one share what they are made of */
+    hl_arena      arena;
+    hl_gbnf_rule *rules; /* [HL_GBNF_MAX_RULES] */
+    uint32_t      n_rules, answer;
+    hl_err       *err;
 } hl_gbnf;
 
 /* Fills rules; all are defined, and there is a root. */

@@ -11,6 +11,9 @@
  *     %mark "<tool_call>"    this text, spelled out or as the control token of that spelling
  *     %free "<tool_call>"    any text, control tokens included, that contains none of the strings (any number
  *                            of them; without one: any text at all); may be empty
+ *     %quoted "<escape>" {}  a value that the schema allows in another dialect: texts between two of these,
+ *                            unescaped, names bare, no white space
+ *     %raw "</x>" { ... }    a text that the schema allows, without quotes, that does not contain this
  *
  * A call that is constrained only when the model begins one ("lazy") is then
  *

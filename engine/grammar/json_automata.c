@@ -5,6 +5,8 @@
  */
 #include "engine/grammar/json_automata.h"
 
+#include <string.h>
+
 #include "core/base/str.h"
 #include "engine/grammar/regex.h"
 
@@ -16,8 +18,8 @@ enum {
 };
 
 void hl_json_automata_init(hl_json_automata *j, hl_pda *pda) {
-    *j = (hl_json_automata){pda,         HL_PDA_NONE, HL_PDA_NONE, HL_PDA_NONE,
-                            HL_PDA_NONE, HL_PDA_NONE, HL_PDA_NONE, HL_PDA_NONE};
+    *j = (hl_json_automata){pda,         HL_PDA_NONE, HL_PDA_NONE, HL_PDA_NONE, HL_PDA_NONE,
+                            HL_PDA_NONE, HL_PDA_NONE, HL_PDA_NONE, {0},         {0}};
 }
 
 static uint32_t start_of(const hl_pda *p, uint32_t rule) {
@@ -63,6 +65,7 @@ static uint32_t make_space(hl_json_automata *j) {
 }
 
 uint32_t hl_rules_add_space(hl_json_automata *j, uint32_t from) {
+    if (hl_json_is_other(j)) return from;
     const uint32_t rule = from < j->pda->n_states ? j->pda->states[from].rule : 0;
     const uint32_t space = make_space(j), to = hl_pda_add_state(j->pda, rule);
     hl_pda_add_call(j->pda, from, space, to);
@@ -75,7 +78,9 @@ uint32_t hl_rules_add_byte(hl_json_automata *j, uint32_t from, char c, bool with
 }
 
 uint32_t hl_rules_add_colon(hl_json_automata *j, uint32_t from) {
-    const uint32_t colon = hl_pda_add_text(j->pda, from, ":", 1), to = hl_pda_add_text(j->pda, colon, " ", 1);
+    const uint32_t colon = hl_pda_add_text(j->pda, from, ":", 1);
+    if (hl_json_is_other(j)) return colon;
+    const uint32_t to = hl_pda_add_text(j->pda, colon, " ", 1);
     hl_pda_add_nothing(j->pda, colon, to);
     return to;
 }
@@ -144,14 +149,26 @@ static uint32_t make_text(hl_json_automata *j, bool counts, uint32_t least, uint
     return rule;
 }
 
+/* Of another dialect, by the number of characters. */
+static uint32_t make_other_text(hl_json_automata *j, uint32_t least, uint32_t most) {
+    hl_code_dfa     d = {0};
+    const hl_status status = hl_code_dfa_lengths(least, most, &d, NULL);
+    const uint32_t  rule = status == HL_OK ? hl_rules_text_of(j, &d) : 0;
+    hl_pda_fail(j->pda, status, "states");
+    hl_code_dfa_done(&d);
+    return rule;
+}
+
 uint32_t hl_rules_text(hl_json_automata *j) {
-    if (j->text == HL_PDA_NONE) j->text = make_text(j, false, 0, UINT32_MAX);
+    if (j->text == HL_PDA_NONE)
+        j->text =
+            hl_json_is_other(j) ? make_other_text(j, 0, UINT32_MAX) : make_text(j, false, 0, UINT32_MAX);
     return j->text;
 }
 
 uint32_t hl_rules_text_of_length(hl_json_automata *j, uint32_t least, uint32_t most) {
     if (least == 0 && most == UINT32_MAX) return hl_rules_text(j);
-    return make_text(j, true, least, most);
+    return hl_json_is_other(j) ? make_other_text(j, least, most) : make_text(j, true, least, most);
 }
 
 static char short_escape(uint32_t c) {
@@ -205,7 +222,40 @@ static uint32_t add_states(hl_pda *p, const hl_code_dfa *d, uint32_t *ret_first)
     return rule;
 }
 
+/* Texts in which the dialect's `avoid` does not stand. */
+static hl_status without_end(const hl_json_automata *j, const hl_code_dfa *d, hl_code_dfa *ret) {
+    hl_str      re;
+    hl_code_dfa ends = {0};
+    hl_str_init(&re, 1 << 16);
+    for (size_t i = 0; i < j->avoid.len; i++) {
+        if (strchr("\\^$.|?*+()[]{}/", j->avoid.ptr[i])) hl_str_add_char(&re, '\\');
+        hl_str_add_char(&re, j->avoid.ptr[i]);
+    }
+    hl_status status = hl_str_check(&re, "grammar", NULL);
+    if (status == HL_OK) status = hl_regex_compile(hl_str_view(&re), false, &ends, NULL);
+    if (status == HL_OK) status = hl_code_dfa_join(d, &ends, true, ret, NULL);
+    hl_code_dfa_done(&ends);
+    hl_str_done(&re);
+    return status;
+}
+
+/* As they stand there, between the dialect's quotes. */
+static uint32_t other_text_of(hl_json_automata *j, const hl_code_dfa *d) {
+    hl_pda         *p = j->pda;
+    hl_code_dfa     own = {0};
+    const hl_status status = without_end(j, d, &own);
+    const uint32_t  plain = status == HL_OK ? hl_rules_plain(j, &own) : 0;
+    hl_pda_fail(p, status, "states");
+    hl_code_dfa_done(&own);
+    if (j->quote.len == 0) return plain;
+    const uint32_t rule = hl_pda_add_rule(p), behind = hl_pda_add_state(p, rule);
+    hl_pda_add_call(p, hl_pda_add_mark(p, start_of(p, rule), j->quote.ptr, j->quote.len), plain, behind);
+    hl_pda_accept(p, hl_pda_add_mark(p, behind, j->quote.ptr, j->quote.len));
+    return rule;
+}
+
 uint32_t hl_rules_text_of(hl_json_automata *j, const hl_code_dfa *d) {
+    if (hl_json_is_other(j)) return other_text_of(j, d);
     hl_pda        *p = j->pda;
     uint32_t       first = 0;
     const uint32_t rule = add_states(p, d, &first), end = hl_pda_add_state(p, rule);
@@ -233,7 +283,21 @@ uint32_t hl_rules_plain(hl_json_automata *j, const hl_code_dfa *d) {
     return rule;
 }
 
-uint32_t hl_rules_add_quoted(hl_pda *p, uint32_t from, hl_view text) {
+#define BARE_NAME_RE "[A-Za-z_$][A-Za-z0-9_$-]*"
+
+uint32_t hl_rules_name_of(hl_json_automata *j, const hl_code_dfa *d) {
+    if (!hl_json_is_other(j)) return d ? hl_rules_text_of(j, d) : hl_rules_text(j);
+    hl_code_dfa bare = {0}, both = {0};
+    hl_status   status = hl_regex_compile(hl_view_of(BARE_NAME_RE), true, &bare, NULL);
+    if (status == HL_OK && d) status = hl_code_dfa_join(&bare, d, false, &both, NULL);
+    const uint32_t rule = status == HL_OK ? hl_rules_plain(j, d ? &both : &bare) : 0;
+    hl_pda_fail(j->pda, status, "states");
+    hl_code_dfa_done(&bare);
+    hl_code_dfa_done(&both);
+    return rule;
+}
+
+static uint32_t add_quoted(hl_pda *p, uint32_t from, hl_view text) {
     static const char digits[] = "0123456789abcdef";
     from = hl_pda_add_text(p, from, "\"", 1);
     for (size_t i = 0; i < text.len; i++) {
@@ -248,6 +312,17 @@ uint32_t hl_rules_add_quoted(hl_pda *p, uint32_t from, hl_view text) {
             from = hl_pda_add_text(p, from, (const char *)&c, 1);
     }
     return hl_pda_add_text(p, from, "\"", 1);
+}
+
+/* What is no bare name is in JSON's quotes in every dialect. */
+uint32_t hl_rules_add_name(hl_json_automata *j, uint32_t from, hl_view name) {
+    bool is_bare = hl_json_is_other(j) && name.len > 0;
+    for (size_t i = 0; i < name.len; i++) {
+        const char c = name.ptr[i];
+        is_bare = is_bare && ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '$' ||
+                              (i > 0 && ((c >= '0' && c <= '9') || c == '-')));
+    }
+    return is_bare ? hl_pda_add_text(j->pda, from, name.ptr, name.len) : add_quoted(j->pda, from, name);
 }
 
 /* ---- numbers and values ---- */
@@ -276,9 +351,10 @@ hl_status hl_rules_object(hl_json_automata *j, uint32_t *ret_rule, hl_err *err) 
     const uint32_t  open = hl_rules_add_byte(j, start_of(p, rule), '{', true);
     const uint32_t  named = hl_pda_add_state(p, rule), behind = hl_pda_add_state(p, rule),
                    end = hl_pda_add_state(p, rule);
-    hl_pda_add_call(p, open, hl_rules_text(j), named);
+    const uint32_t name = hl_rules_name_of(j, NULL);
+    hl_pda_add_call(p, open, name, named);
     hl_pda_add_call(p, hl_rules_add_colon(j, named), value, behind);
-    hl_pda_add_call(p, hl_rules_add_byte(j, behind, ',', true), hl_rules_text(j), named);
+    hl_pda_add_call(p, hl_rules_add_byte(j, behind, ',', true), name, named);
     hl_pda_add_bytes(p, hl_rules_add_space(j, behind), '}', '}', end);
     hl_pda_add_bytes(p, open, '}', '}', end);
     hl_pda_accept(p, end);

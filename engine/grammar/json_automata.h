@@ -6,6 +6,10 @@
  * braces, brackets, items and behind commas nothing, one space, or a line end with up to 48 spaces or 12
  * tabs; behind a colon nothing or one space; nothing in front of commas and colons; in front of the whole
  * value one space or line end.
+ *
+ * Another dialect writes the same values in other letters: texts as they are between two quotes of its own,
+ * or between none, names without quotes, no white space. Nothing is escaped there, so a text never contains
+ * what would end it.
  */
 #ifndef HL_ENGINE_GRAMMAR_JSON_AUTOMATA_H
 #define HL_ENGINE_GRAMMAR_JSON_AUTOMATA_H
@@ -16,9 +20,12 @@
 typedef struct hl_json_automata { /* rules; HL_PDA_NONE: not made yet */
     hl_pda  *pda;
     uint32_t space, text, number, integer, value, object, array;
+    hl_view  quote, avoid; /* of another dialect: what stands around a text (a control token, or nothing), and
+                            * what never stands in one; avoid empty: JSON */
 } hl_json_automata;
 
-void hl_json_automata_init(hl_json_automata *j, hl_pda *pda);
+void               hl_json_automata_init(hl_json_automata *j, hl_pda *pda);
+static inline bool hl_json_is_other(const hl_json_automata *j) { return j->avoid.len > 0; }
 
 /* Each is made once. fails HL_E_NOMEM, HL_E_FULL through the automaton, or for numbers directly */
 uint32_t                hl_rules_text(hl_json_automata *j);
@@ -33,8 +40,10 @@ HL_MUST_CHECK hl_status hl_rules_array(hl_json_automata *j, uint32_t *ret_rule, 
 uint32_t hl_rules_text_of_length(hl_json_automata *j, uint32_t least, uint32_t most);
 uint32_t hl_rules_text_of(hl_json_automata *j, const hl_code_dfa *d);
 uint32_t hl_rules_plain(hl_json_automata *j, const hl_code_dfa *d);
-/* From a state: `"` the text, escaped, `"`; returns the new state. */
-uint32_t hl_rules_add_quoted(hl_pda *p, uint32_t from, hl_view text);
+/* Names that a pattern accepts; NULL: all. In another dialect those that need no quotes. */
+uint32_t hl_rules_name_of(hl_json_automata *j, const hl_code_dfa *d);
+/* From a state: a name; returns the new state. */
+uint32_t hl_rules_add_name(hl_json_automata *j, uint32_t from, hl_view name);
 /* From a state: white space, or a byte and white space behind it. */
 uint32_t hl_rules_add_space(hl_json_automata *j, uint32_t from);
 uint32_t hl_rules_add_byte(hl_json_automata *j, uint32_t from, char c, bool with_space);

@@ -19,8 +19,8 @@ void hl_pda_done(hl_pda *p) {
     *p = (hl_pda){0};
 }
 
-static void fail(hl_pda *p, hl_status status, const char *what) {
-    if (p->failed != HL_OK) return;
+void hl_pda_fail(hl_pda *p, hl_status status, const char *what) {
+    if (p->failed != HL_OK || status == HL_OK) return;
     p->failed = status;
     p->what = what;
 }
@@ -30,14 +30,14 @@ static bool grow(hl_pda *p, void **list, uint32_t n, uint32_t *cap, size_t size,
                  const char *what) {
     if (p->failed != HL_OK) return false;
     if (n >= most) {
-        fail(p, HL_E_FULL, what);
+        hl_pda_fail(p, HL_E_FULL, what);
         return false;
     }
     if (n < *cap) return true;
     const uint32_t more = *cap ? 2 * *cap : 64;
     void          *to = hl_resize(*list, more, size);
     if (!to) {
-        fail(p, HL_E_NOMEM, what);
+        hl_pda_fail(p, HL_E_NOMEM, what);
         return false;
     }
     *list = to;
@@ -98,7 +98,7 @@ static bool grow_steps(hl_pda *p) {
     const uint32_t cap = p->steps_cap ? 2 * p->steps_cap : 256, old_cap = p->steps_cap;
     hl_pda_step   *old = p->steps, *more = hl_new(cap, sizeof *more);
     if (!more) {
-        fail(p, HL_E_NOMEM, "steps");
+        hl_pda_fail(p, HL_E_NOMEM, "steps");
         return false;
     }
     p->steps = more;
@@ -128,6 +128,14 @@ uint32_t hl_pda_add_text(hl_pda *p, uint32_t from, const char *text, size_t n) {
         from = to;
     }
     return from;
+}
+
+uint32_t hl_pda_add_mark(hl_pda *p, uint32_t from, const char *text, size_t n) {
+    const char     begin = (char)HL_PDA_CONTROL_BEGIN;
+    const uint32_t to = hl_pda_add_text(p, from, text, n);
+    const uint32_t spelled = hl_pda_add_text(p, hl_pda_add_text(p, from, &begin, 1), text, n);
+    hl_pda_add_bytes(p, spelled, HL_PDA_CONTROL_END, HL_PDA_CONTROL_END, to);
+    return to;
 }
 
 void hl_pda_mark_counts(hl_pda *p) {

@@ -89,12 +89,16 @@ void     hl_pda_add_call(hl_pda *p, uint32_t from, uint32_t rule, uint32_t to);
 /* A chain of bytes to a new state, which is returned. Texts from one state share what they begin with, so
  * that many alternatives ("tool_1", "tool_2" ...) are one place until they part. */
 uint32_t hl_pda_add_text(hl_pda *p, uint32_t from, const char *text, size_t n);
+/* The same for a text that may be a control token of that spelling. */
+uint32_t hl_pda_add_mark(hl_pda *p, uint32_t from, const char *text, size_t n);
 /* One character of lo..hi in UTF-8 (surrogates are left out); `counts`: with its first byte. */
 void hl_pda_add_chars(hl_pda *p, uint32_t from, uint32_t lo, uint32_t hi, uint32_t to, bool counts);
 /* The edge that was added last. */
 void hl_pda_mark_counts(hl_pda *p);
 void hl_pda_mark_past_least(hl_pda *p);
 void hl_pda_accept(hl_pda *p, uint32_t state);
+/* Something that the automaton was to be made of failed; HL_OK: nothing happens. */
+void hl_pda_fail(hl_pda *p, hl_status status, const char *what);
 
 /* Sort the edges, leave out what leads nowhere, and find what is nullable, wide, a tail, and what follows.
  *

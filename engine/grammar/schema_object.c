@@ -234,7 +234,7 @@ static hl_status add_class(class_search *s, const hl_code_dfa *names, bool is_an
         return hl_schema_fail(x, HL_E_FULL, o->c->object_scopes->atom.path,
                               "patternProperties: more than %d ways to match", MAX_CLASSES);
     name_class *k = &o->classes[o->n_classes++];
-    k->key_rule = is_any ? hl_rules_text(x->j) : hl_rules_text_of(x->j, names);
+    k->key_rule = hl_rules_name_of(x->j, is_any ? NULL : names);
     status = hl_schema_find_node(x, l.list, l.n, &node);
     return status == HL_OK ? hl_schema_find_rule(x, node, &k->value_rule) : status;
 }
@@ -356,7 +356,7 @@ static void emit_member(object *o, size_t i, uint32_t k) {
     const uint32_t    from = *place(o, false, i, k), next = count_on(o, k);
     if (!m->is_required) hl_pda_add_nothing(j->pda, from, *place(o, false, i + 1, k));
     if (next == HL_PDA_NONE) return;
-    const uint32_t colon = hl_rules_add_colon(j, hl_rules_add_quoted(j->pda, from, m->name));
+    const uint32_t colon = hl_rules_add_colon(j, hl_rules_add_name(j, from, m->name));
     hl_pda_add_call(j->pda, colon, m->rule, *place(o, true, i + 1, next));
 }
 

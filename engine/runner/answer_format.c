@@ -118,16 +118,19 @@ static void add_marker(hl_str *s, const char *term, const char *marker) {
 }
 
 /* gpt-oss: reasoning and the answer are messages of their own. */
-static const char harmony[] =
+static const char harmony_reasoning[] =
     "root ::= (%mark \"<|channel|>\" \"analysis\" %mark \"<|message|>\" %free \"<|end|>\" %mark \"<|end|>\" "
-    "%mark \"<|start|>\" \"assistant\")? %mark \"<|channel|>\" \"final\" %mark \"<|message|>\" %answer";
+    "%mark \"<|start|>\" \"assistant\")? ";
+static const char harmony_header[] = "%mark \"<|channel|>\" \"final\" %mark \"<|message|>\" ";
 
-void hl_format_write_lead(const hl_answer_form *form, bool may_think, hl_str *s) {
+void hl_format_write_lead(const hl_answer_form *form, bool may_think, bool has_header, hl_str *s) {
     const char *open = form->format ? hl_call_format_think_open(form->format) : "<think>";
     const char *close = form->format ? hl_call_format_think_close(form->format) : "</think>";
     const bool  thinks = form->splits_thinking && form->starts_thinking;
     if (form->format && form->format->has_channels) {
-        hl_str_add_text(s, harmony);
+        hl_str_add_text(s, harmony_reasoning);
+        if (!has_header) hl_str_add_text(s, harmony_header);
+        hl_str_add_text(s, "%answer");
         return;
     }
     if (!thinks && !may_think) return;

@@ -32,8 +32,9 @@ void hl_formats_done(hl_formats *f); /* after all answers */
 
 /* What may stand in front of the format: the end of reasoning that the prompt began, or all of it, or
  * nothing.
- * in     may_think  the model may begin to reason by itself */
-void hl_format_write_lead(const hl_answer_form *form, bool may_think, hl_str *s);
+ * in     may_think   the model may begin to reason by itself
+ *        has_header  the format says itself which message of gpt-oss it is */
+void hl_format_write_lead(const hl_answer_form *form, bool may_think, bool has_header, hl_str *s);
 
 /* A matcher for one answer.
  * fails  as hl_grammar_compile() and hl_matcher_new() */

@@ -204,12 +204,16 @@ static hl_status write_calls(const hl_request *req, const hl_prompt *prompt, hl_
     return status;
 }
 
+/* What stands in front of the format. */
+typedef enum lead_kind { NO_LEAD, LEAD_OF_CALLS, LEAD_OF_ANSWER } lead_kind;
+
 static hl_status match(native *r, const hl_request *req, const hl_prompt *prompt, const hl_format *format,
-                       bool has_lead, hl_matcher **ret, hl_err *err) {
+                       lead_kind kind, hl_matcher **ret, hl_err *err) {
     const hl_tokenizer *t = hl_model_tokenizer(r->model);
     hl_str              lead;
     hl_str_init(&lead, 4096);
-    if (has_lead) hl_format_write_lead(&prompt->form, may_think(t, req, prompt), &lead);
+    if (kind != NO_LEAD)
+        hl_format_write_lead(&prompt->form, may_think(t, req, prompt), kind == LEAD_OF_CALLS, &lead);
     hl_status status = hl_str_check(&lead, "format", err);
     if (status == HL_OK) status = hl_formats_match(&r->formats, t, format, hl_str_view(&lead), ret, err);
     hl_str_done(&lead);
@@ -227,7 +231,7 @@ static hl_status match_calls(native *r, const hl_request *req, const hl_prompt *
     hl_str_init(&text, FORMAT_LIMIT_BYTES);
     hl_status       status = write_calls(req, prompt, &text, &why);
     const hl_format calls = {HL_FORMAT_GBNF, hl_str_view(&text)};
-    if (status == HL_OK) status = match(r, req, prompt, &calls, !is_lazy, ret, &why);
+    if (status == HL_OK) status = match(r, req, prompt, &calls, is_lazy ? NO_LEAD : LEAD_OF_CALLS, ret, &why);
     hl_str_done(&text);
     if (status == HL_OK || (!must && status != HL_E_NOMEM && status != HL_E_CANCEL)) return HL_OK;
     if (err) *err = why;
@@ -244,7 +248,8 @@ static hl_status set_format(native *r, const hl_request *req, const hl_prompt *p
         return hl_fail(err, HL_E_ARG, "a format and a constraint: expected one of them");
     if (must && !prompt->tools) return hl_fail(err, HL_E_ARG, "a tool is to be called, and there is none");
     if (prompt->tools && !req->sampling.constraint) status = match_calls(r, req, prompt, &m, err);
-    if (status == HL_OK && !m && has_format) status = match(r, req, prompt, &req->format, true, &m, err);
+    if (status == HL_OK && !m && has_format)
+        status = match(r, req, prompt, &req->format, LEAD_OF_ANSWER, &m, err);
     if (status == HL_OK && m) hl_answer_format_init(&a->format, m, a->thinks ? &a->think : NULL);
     return status;
 }

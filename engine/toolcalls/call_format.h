@@ -33,6 +33,8 @@ typedef struct hl_call_format {
     /* %p: KEY_OPEN key KEY_CLOSE [VALUE_OPEN] value VALUE_CLOSE ... CALL_CLOSE */
     const char *key_open, *key_close, *value_open, *value_close, *call_close;
     const char *quote; /* %j: begins and ends strings that have no escapes */
+    const char
+        *token; /* in patterns and tags: a control token that looks like none; NULL: <...> and [...] are */
     /* For grammars (call_grammar.h): of the ways in which a call is read, the one in which it is written. */
     const char *forced;              /* instead of calls[0], where that has no mark; a part of no text then */
     const char *name_key, *args_key; /* %o; NULL: name, arguments */

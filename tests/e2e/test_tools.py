@@ -190,7 +190,8 @@ def is_valid(call):
 FAMILIES = {"hermes": "", "qwen3_coder": "<tool_call><function=<parameter=", "mistral": "[TOOL_CALLS]", "glm": "<arg_key><arg_value>",
             "lfm2": "<|tool_list_start|>", "kimi": "<|tool_calls_section_begin|><|tool_call_begin|>", "deepseek": "tool▁calls▁begin```json",
             "minimax": "<minimax:tool_call>", "llama": "<|start_header_id|>ipython", "cohere": "<|START_ACTION|><|START_THINKING|>",
-            "dsml": "dsml_token DSML function_calls", "apertus": "<|tools_prefix|>"}
+            "dsml": "dsml_token DSML function_calls", "apertus": "<|tools_prefix|>", "gemma_4": "<|tool_call>call:",
+            "functiongemma": "<start_function_call>", "minimax_m3": "]<]minimax[>[<tool_call><invoke name="}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -203,6 +204,40 @@ def test_a_call_that_must_be_made_is_made_and_valid(cli, family):
             assert len(calls) == 1 and is_valid(calls[0]["function"]) and got["finish_reason"] == "tool_calls" and got["message"]["content"] is None, got
             got = s.json("POST", "/v1/chat/completions", dict(ask, tool_choice={"type": "function", "function": {"name": "pick"}}))["choices"][0]
             assert [c["function"]["name"] for c in got["message"]["tool_calls"]] == ["pick"] and is_valid(got["message"]["tool_calls"][0]["function"])
+
+
+def test_what_is_asked_of_texts_holds_in_every_way_to_write_them(cli):
+    """Quotes of its own, tags and JSON: a pattern, a format, lengths, and keys and values at any depth."""
+    pick = {"type": "object", "properties": {
+        "code": {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{3}$"}, "day": {"type": "string", "format": "date"},
+        "note": {"type": "string", "minLength": 2, "maxLength": 4}, "odd key": {"enum": ["a b", 7, None]},
+        "deep": {"type": "array", "minItems": 1, "maxItems": 2, "items": {"type": "object", "properties": {
+            "x": {"type": "number", "minimum": 0.5, "maximum": 3, "multipleOf": 0.5}, "ok": {"type": "boolean"}}, "required": ["x"]}}},
+            "required": ["code", "day", "note", "deep"]}
+    tools = [{"type": "function", "function": {"name": "pick", "parameters": pick}}]
+    jsonschema = pytest.importorskip("jsonschema", reason="no jsonschema (Debian: python3-jsonschema)")
+    for family in ("gemma_4", "functiongemma", "minimax_m3", "qwen3_coder", "hermes", "glm"):
+        with start(cli, template=TEMPLATE + "{# " + FAMILIES[family] + " #}") as s:
+            for seed in range(3):
+                got = s.json("POST", "/v1/chat/completions", dict(ASK, tools=tools, tool_choice="required", parallel_tool_calls=False, temperature=1,
+                                                                  seed=seed, max_tokens=900))["choices"][0]
+                args = json.loads(got["message"]["tool_calls"][0]["function"]["arguments"])
+                jsonschema.Draft202012Validator(pick, format_checker=jsonschema.FormatChecker()).validate(args)
+
+
+def test_a_message_of_gpt_oss_is_a_call_or_reasoning(cli):
+    with start(cli, template=TEMPLATE + "{# <|channel|> #}") as s:
+        n = 0
+        for seed in range(8):
+            ask = dict(ASK, tools=FORCED, temperature=1, seed=seed, max_tokens=200)
+            got = s.json("POST", "/v1/chat/completions", dict(ask, tool_choice="required"))["choices"][0]
+            message = got["message"]
+            if not message.get("tool_calls"):  # it may think for ever, and this one says anything
+                assert got["finish_reason"] == "length" and message["reasoning_content"] and not message["content"], got
+                continue
+            n += 1
+            assert len(message["tool_calls"]) == 1 and is_valid(message["tool_calls"][0]["function"]) and got["finish_reason"] == "tool_calls", got
+        assert n >= 2
 
 
 def test_every_dialect_can_make_a_model_call(server):
