@@ -159,7 +159,7 @@ static uint32_t make_other_text(hl_json_automata *j, uint32_t least, uint32_t mo
     return rule;
 }
 
-uint32_t hl_rules_text(hl_json_automata *j) {
+static uint32_t any_text(hl_json_automata *j) {
     if (j->text == HL_PDA_NONE)
         j->text =
             hl_json_is_other(j) ? make_other_text(j, 0, UINT32_MAX) : make_text(j, false, 0, UINT32_MAX);
@@ -167,7 +167,7 @@ uint32_t hl_rules_text(hl_json_automata *j) {
 }
 
 uint32_t hl_rules_text_of_length(hl_json_automata *j, uint32_t least, uint32_t most) {
-    if (least == 0 && most == UINT32_MAX) return hl_rules_text(j);
+    if (least == 0 && most == UINT32_MAX) return any_text(j);
     return hl_json_is_other(j) ? make_other_text(j, least, most) : make_text(j, true, least, most);
 }
 
@@ -286,7 +286,7 @@ uint32_t hl_rules_plain(hl_json_automata *j, const hl_code_dfa *d) {
 #define BARE_NAME_RE "[A-Za-z_$][A-Za-z0-9_$-]*"
 
 uint32_t hl_rules_name_of(hl_json_automata *j, const hl_code_dfa *d) {
-    if (!hl_json_is_other(j)) return d ? hl_rules_text_of(j, d) : hl_rules_text(j);
+    if (!hl_json_is_other(j)) return d ? hl_rules_text_of(j, d) : any_text(j);
     hl_code_dfa bare = {0}, both = {0};
     hl_status   status = hl_regex_compile(hl_view_of(BARE_NAME_RE), true, &bare, NULL);
     if (status == HL_OK && d) status = hl_code_dfa_join(&bare, d, false, &both, NULL);
@@ -388,7 +388,7 @@ hl_status hl_rules_value(hl_json_automata *j, uint32_t *ret_rule, hl_err *err) {
     hl_status      status = hl_rules_object(j, &parts[0], err);
     if (status == HL_OK) status = hl_rules_array(j, &parts[1], err);
     if (status == HL_OK) status = hl_rules_number(j, false, &parts[2], err);
-    parts[3] = hl_rules_text(j);
+    parts[3] = any_text(j);
     for (int i = 0; i < 4; i++) hl_pda_add_call(p, start, parts[i], end);
     static const char *const words[] = {"true", "false", "null"};
     for (int i = 0; i < 3; i++)

@@ -28,7 +28,6 @@ void               hl_json_automata_init(hl_json_automata *j, hl_pda *pda);
 static inline bool hl_json_is_other(const hl_json_automata *j) { return j->avoid.len > 0; }
 
 /* Each is made once. fails HL_E_NOMEM, HL_E_FULL through the automaton, or for numbers directly */
-uint32_t                hl_rules_text(hl_json_automata *j);
 HL_MUST_CHECK hl_status hl_rules_number(hl_json_automata *j, bool is_integer, uint32_t *ret_rule,
                                         hl_err *err);
 HL_MUST_CHECK hl_status hl_rules_value(hl_json_automata *j, uint32_t *ret_rule, hl_err *err);
