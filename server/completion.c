@@ -524,6 +524,7 @@ static void take_end(hl_completion *c, hl_choice *k, const hl_generation_event *
         k->n_held = 0;
     else if (k->n_held > 0)
         flush_held(c, k);
+    if (ev->status != HL_OK && c->status == HL_OK) c->x->refusal = ev->usage.refusal;
     if (ev->status != HL_OK) fail_choice(c, ev->status, ev->err);
     if (c->status == HL_OK) hl_completion_begin(c);
     if (c->is_stream && c->status == HL_OK && c->dialect->end) c->dialect->end(c, k, j);

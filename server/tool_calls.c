@@ -10,9 +10,10 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/data/json_check.h"
 #include "server/server_priv.h"
 
-enum { MAX_ARGUMENT_BYTES = 64 << 20, MAX_NAME_BYTES = 256, MAX_CALLS = 4096 };
+enum { MAX_ARGUMENT_BYTES = HL_JSON_CHECK_MOST_BYTES, MAX_NAME_BYTES = 256, MAX_CALLS = 4096 };
 
 /* ---- calls ------------------------------------------------------------------------------------ */
 
@@ -72,23 +73,8 @@ bool hl_tool_calls_are_whole(const hl_choice *k) {
     return k->n_calls > 0;
 }
 
-/* Numbers that fit nowhere are as good as others: the text goes on as it is. */
-static json_t *any_number(hl_view digits) {
-    (void)digits;
-    return json_integer(0);
-}
-
 void hl_add_arguments(hl_json_out *j, const char *key, const hl_tool_call *call) {
-    static const hl_json_rules rules = {.max_bytes = MAX_ARGUMENT_BYTES,
-                                        .max_values = MAX_ARGUMENT_BYTES,
-                                        .max_depth = 256,
-                                        .allows_nul = true,
-                                        .number = any_number};
-    json_t                    *json = NULL;
-    const bool                 is_object =
-        hl_json_read(hl_str_view(&call->arguments), "arguments", &rules, &json, NULL) == HL_OK &&
-        json_is_object(json);
-    json_decref(json);
+    const bool is_object = hl_json_is_object(hl_str_view(&call->arguments));
     hl_json_add_raw(j, key, is_object ? hl_str_text(&call->arguments) : "{}");
 }
 

@@ -171,6 +171,7 @@ hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code,
             (void)curl_multi_remove_handle(m, t.curl);
         }
         (void)curl_easy_getinfo(t.curl, CURLINFO_RESPONSE_CODE, &code);
+        if (code > 0) *ret_code = (int)code;
     }
     hl_status status = HL_OK;
     if (rc == CURLE_ABORTED_BY_CALLBACK)
@@ -180,7 +181,6 @@ hl_status hl_http_ask(const hl_http_call *call, hl_str *ret_body, int *ret_code,
     curl_slist_free_all(headers);
     curl_easy_cleanup(t.curl);
     (void)curl_multi_cleanup(m);
-    if (status == HL_OK) *ret_code = (int)code;
     return status;
 }
 

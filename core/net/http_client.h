@@ -39,7 +39,7 @@ typedef struct hl_http_call {
  * response may have 64 KiB in all.
  *
  * in     ret_body  initialised; its limit is the longest answer that is taken
- * out    *ret_code  the HTTP status, 200..599
+ * out    *ret_code  the HTTP status, 200..599; after a failure, too, where one came
  * fails  HL_E_NET (refused, cut short, no HTTP), HL_E_LIMIT, HL_E_NOMEM
  *        HL_E_AUTH    somebody answers whose certificate no trusted authority has signed for this name
  *        HL_E_CANCEL  it was to stop: is_over() or the flag, looked at each 100 ms, or on_body() */

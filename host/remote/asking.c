@@ -137,7 +137,7 @@ static void end_generation(hl_asking *a, hl_status status, const hl_err *err) {
     hl_err     why = err ? *err : (hl_err){0};
     if (a->has_ended)
         status = a->status, why = a->err;
-    else if (a->line.failed)
+    else if (a->line.failed && (status == HL_OK || status == HL_E_CANCEL))
         status = hl_str_check(&a->line, "the server's answer", &why);
     else if (status == HL_OK)
         status = hl_fail(&why, HL_E_NET, "the server's answer has no end");

@@ -11,10 +11,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/stop.h"
+#include "core/data/json_check.h"
 #include "host/remote/asking.h"
 #include "host/remote/openai_logprobs.h"
 #include "host/remote/openai_request.h"
@@ -25,7 +27,8 @@ enum {
     MAX_REFUSAL_BYTES = 1 << 20,
     MAX_URL_BYTES = 2048,
     UNKNOWN_CTX = 1 << 24,
-    MOST_WAIT_MS = 10000
+    MOST_WAIT_MS = 10000,
+    CALL_NAME_BYTES = 80
 };
 
 typedef struct remote {
@@ -45,6 +48,8 @@ typedef struct stream {
     bool               has_reason; /* a choice said why it ended */
     bool               is_whole;   /* the answer is one JSON text, no stream */
     int64_t            call;       /* index of the tool call that is open; -1: none is */
+    char               call_name[CALL_NAME_BYTES];
+    hl_str             arguments; /* of that call, so far */
     hl_str             whole;
     bool               continues;                    /* the last message, the assistant's */
     bool               wants_logprobs, has_logprobs; /* asked for; some have come */
@@ -56,6 +61,7 @@ static remote *remote_of(const hl_asking *a) { return a->all->engine; }
 
 static void stream_free(void *data) {
     stream *s = data;
+    hl_str_done(&s->arguments);
     hl_str_done(&s->whole);
     hl_free(s);
 }
@@ -82,8 +88,15 @@ static void hide_secrets(const hl_upstream *s, char *text) {
     for (size_t i = 0; i < s->n_headers; i++) hide(strchr(s->headers[i], ':') + 2, text);
 }
 
-static void hide_key(const hl_upstream *s, hl_err *err) {
-    if (err) hide_secrets(s, err->text);
+/* Who it was that failed, without what we have shown it. A certificate that nobody trusts is not the asker's
+ * lack of rights, and an answer that is too long not the asker's length. */
+static hl_status fail_at(const hl_upstream *s, hl_status status, hl_err *err) {
+    if (status == HL_OK || status == HL_E_CANCEL || !err) return status;
+    if (status == HL_E_AUTH) status = HL_E_NET;
+    err->status = status;
+    if (!strstr(err->text, s->url)) status = hl_fail_within(err, status, "%s", s->url);
+    hide_secrets(s, err->text);
+    return status;
 }
 
 /* What a server says, without secrets, and only then cut. */
@@ -118,7 +131,10 @@ static hl_status fail_refused(const hl_upstream *s, const hl_str *body, int code
     char      said[HL_WORDS_BYTES];
     hl_status status = status_of(code, words);
     copy_words(s, words, said, sizeof said);
-    if (code >= 300 && code < 400)
+    if (body->failed)
+        status =
+            hl_fail(err, HL_E_NET, "%s answers with status %d and more words than we take", s->url, code);
+    else if (code >= 300 && code < 400)
         status =
             hl_fail(err, HL_E_NET, "%s sends us elsewhere (status %d), which is not followed", s->url, code);
     else if (status == HL_E_AUTH) /* the asker's own key is not meant */
@@ -139,7 +155,7 @@ static bool is_worth_another(hl_status status, int code) {
 static bool fail_stream(hl_asking *a, hl_status status, const char *words) {
     char said[HL_WORDS_BYTES];
     copy_words(((stream *)a->data)->upstream, words, said, sizeof said);
-    a->status = hl_fail(&a->err, status, "the remote model's server says%s", said);
+    a->status = hl_fail(&a->err, status, "%s%s", ((stream *)a->data)->upstream->url, said);
     a->has_ended = true;
     return false;
 }
@@ -200,11 +216,27 @@ static bool push_text(hl_asking *a, const json_t *text, bool is_thinking, const 
     return hl_asking_push(a, v, is_thinking);
 }
 
+static bool push_arguments(hl_asking *a, hl_view text) {
+    const hl_token_event ev = {.text = text, .call = HL_CALL_ARGUMENTS, .token = -1};
+    stream              *s = a->data;
+    hl_str_add_view(&s->arguments, text);
+    return hl_asking_push_event(a, &ev);
+}
+
+/* A call without arguments is one with none; one with what is no object must not be run. */
 static bool end_call(hl_asking *a, bool is_cut) {
     stream              *s = a->data;
     const hl_token_event ev = {.call = HL_CALL_END, .is_cut = is_cut, .token = -1};
+    char                 words[CALL_NAME_BYTES + 80];
     if (s->call < 0) return true;
     s->call = -1;
+    if (!is_cut && hl_view_trim(hl_str_view(&s->arguments)).len == 0 && !push_arguments(a, hl_view_of("{}")))
+        return false;
+    if (!is_cut && !hl_json_is_object(hl_str_view(&s->arguments))) {
+        (void)snprintf(words, sizeof words, "the arguments of its call of '%s' are no JSON object",
+                       s->call_name);
+        return fail_stream(a, HL_E_NET, words);
+    }
     return hl_asking_push_event(a, &ev);
 }
 
@@ -222,16 +254,17 @@ static bool take_call(hl_asking *a, const json_t *call, int64_t i) {
             .text = hl_view_of(name), .call = HL_CALL_BEGIN, .call_id = hl_view_of(id), .token = -1};
         if (!end_call(a, false) || !hl_asking_push_event(a, &begin)) return false;
         s->call = index;
+        (void)snprintf(s->call_name, sizeof s->call_name, "%s", name);
+        hl_str_clear(&s->arguments);
     }
     if (s->call != index) return fail_stream(a, HL_E_NET, "a piece of a tool call that has not begun");
     hl_str text;
     hl_str_init(&text, HL_ASKING_MAX_BYTES);
     if (json_is_string(piece))
         hl_str_add(&text, json_string_value(piece), json_string_length(piece));
-    else if (json_is_object(piece))
+    else if (piece && !json_is_null(piece))
         hl_json_format(piece, false, &text);
-    const hl_token_event ev = {.text = hl_str_view(&text), .call = HL_CALL_ARGUMENTS, .token = -1};
-    const bool           go_on = text.len == 0 || hl_asking_push_event(a, &ev);
+    const bool go_on = text.len == 0 || push_arguments(a, hl_str_view(&text));
     hl_str_done(&text);
     return go_on;
 }
@@ -273,8 +306,10 @@ static bool take_chunk(hl_asking *a, hl_view text) {
     const json_t *choice = json_array_get(json_object_get(json, "choices"), 0);
     const json_t *error = json_object_get(json, "error");
     if (error && !json_is_null(error)) {
-        const char *words = find_words(json);
-        go_on = fail_stream(a, HL_E_NET, words ? words : "an error without words");
+        const char   *words = find_words(json);
+        const int64_t code = hl_json_int(error, "code", 0);
+        hl_status     status = code >= 400 && code < 600 ? status_of((int)code, words) : HL_E_NET;
+        go_on = fail_stream(a, status, words ? words : "an error without words");
     } else if (json_is_object(choice)) {
         const json_t *delta = json_object_get(choice, "delta");
         if (!delta) delta = json_object_get(choice, "message");
@@ -316,9 +351,9 @@ static bool take_bytes(void *user, hl_view bytes) {
         if (!s->is_whole && strncmp(s->head.content_type, "text/event-stream", 17) != 0) {
             a->status =
                 hl_fail(&a->err, HL_E_NET,
-                        "the remote model's server answers with '%s', expected a stream of events: is that "
-                        "its base URL (which often ends in /v1)?",
-                        s->head.content_type);
+                        "%s answers with '%s', expected a stream of events: is that its base URL (which "
+                        "often ends in /v1)?",
+                        s->upstream->url, s->head.content_type);
             a->has_ended = true;
             return false;
         }
@@ -403,7 +438,7 @@ static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_w
         status = hl_fail(
             err, HL_E_NET, "%s: nothing came for %lld s", up->url,
             (long long)((hl_clock_ns() - (s->heard_ns > 0 ? s->heard_ns : s->asked_ns)) / 1000000000));
-    else if (status == HL_OK && code >= 300)
+    else if (!a->has_ended && code >= 300 && (status == HL_OK || refusal.failed))
         status = fail_refused(up, &refusal, code, err);
     else if (status == HL_OK || a->has_ended)
         status = check_end(a, err);
@@ -414,10 +449,22 @@ static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_w
         if (err) *err = a->err;
         a->has_ended = false;
     }
-    hide_key(up, a->has_ended ? &a->err : err);
+    status = fail_at(up, status, a->has_ended ? &a->err : err);
+    if (a->has_ended) a->status = status;
+    a->usage.refusal = (hl_refusal){0};
+    if (status != HL_OK && code >= 300)
+        a->usage.refusal = (hl_refusal){code, *ret_wait_ms > 0 ? *ret_wait_ms : 0};
     hl_str_done(&refusal);
     hl_json_done(&body);
     return status;
+}
+
+/* How long to wait before the next attempt, the n-th (from 1) having failed: not at all while there is
+ * somebody else to ask. -1: so long that the client may wait better than we. */
+static int64_t pause_ms(const hl_upstreams *u, uint32_t tried, int32_t n, int64_t wait_ms) {
+    if (n == u->n_attempts || (u->n > 1 && tried != (1u << u->n) - 1)) return 0;
+    const int64_t ms = wait_ms >= 0 ? wait_ms : 250ll << n;
+    return ms > MOST_WAIT_MS ? -1 : ms;
 }
 
 static hl_status ask(hl_asking *a, hl_err *err) {
@@ -434,11 +481,9 @@ static hl_status ask(hl_asking *a, hl_err *err) {
         status = ask_one(a, i, &again, &wait_ms, err);
         hl_upstreams_done(u, i, again, wait_ms);
         tried |= 1u << i;
-        if (!again || n + 1 == u->n_attempts || (u->n > 1 && tried != (1u << u->n) - 1)) continue;
-        const int64_t usual_ms = 500ll << n; /* the same one again, or all were asked */
-        const int64_t ms = wait_ms >= 0 ? wait_ms : usual_ms;
-        if (ms > MOST_WAIT_MS) break; /* the client may wait better than we */
-        if (!hl_asking_wait(a, ms)) return hl_fail(err, HL_E_CANCEL, "stopped");
+        const int64_t ms = again ? pause_ms(u, tried, n + 1, wait_ms) : 0;
+        if (ms < 0) break;
+        if (ms > 0 && !hl_asking_wait(a, ms)) return hl_fail(err, HL_E_CANCEL, "stopped");
     }
     return status;
 }
@@ -451,10 +496,12 @@ static hl_status submit(void *engine, const hl_request *r, hl_generation *g, hl_
     hl_status  status = hl_asking_new(&e->askings, r, g, &a, err);
     if (status != HL_OK) return status;
     stream *s = a->data = hl_new(1, sizeof *s);
-    if (s)
+    if (s) {
         hl_str_init(&s->whole, HL_ASKING_MAX_BYTES);
-    else
+        hl_str_init(&s->arguments, HL_JSON_CHECK_MOST_BYTES);
+    } else {
         status = hl_fail(err, HL_E_NOMEM, "answer: no memory");
+    }
     if (status == HL_OK) status = hl_openai_write_request(r, &a->request, &s->path, err);
     if (status == HL_OK) {
         s->wants_logprobs = r->want_logprobs || r->n_top > 0;
@@ -519,20 +566,36 @@ static hl_status embed_at(remote *e, size_t i, const hl_embed_request *r, const 
                                .body = hl_str_view(&body.text),
                                .head = &head};
     if (status == HL_OK) status = hl_http_ask(&call, &answer, &code, err);
-    *ret_again = status != HL_OK && status != HL_E_CANCEL;
-    if (status == HL_OK && code >= 300) {
+    *ret_again = status != HL_OK && status != HL_E_CANCEL && !answer.failed;
+    if (code >= 300 && (status == HL_OK || answer.failed)) {
         status = fail_refused(up, &answer, code, err);
         *ret_again = is_worth_another(status, code);
     }
-    if (status == HL_OK)
-        status = hl_json_parse_any(hl_str_view(&answer), "the remote model's answer", &json, err);
+    if (code < 300 && answer.failed)
+        status = hl_fail(err, HL_E_NET, "%s: more of an answer than we take", up->url);
+    if (status == HL_OK) {
+        status = hl_json_parse_any(hl_str_view(&answer), "its answer", &json, err);
+        if (status == HL_E_FORMAT) status = hl_fail_within(err, HL_E_NET, "%s", up->url);
+    }
     if (status == HL_OK) status = hl_openai_read_embed(r, json, ret, err);
     *ret_wait_ms = head.retry_after_ms;
-    hide_key(up, err);
+    status = fail_at(up, status, err);
+    ret->refusal = (hl_refusal){0};
+    if (status != HL_OK && code >= 300)
+        ret->refusal = (hl_refusal){code, *ret_wait_ms > 0 ? *ret_wait_ms : 0};
     json_decref(json);
     hl_str_done(&answer);
     hl_json_done(&body);
     return status;
+}
+
+/* On the thread of whoever asks. False: it is to stop. */
+static bool wait_here(int64_t ms) {
+    for (int64_t until_ns = hl_clock_ns() + ms * 1000000; hl_clock_ns() < until_ns;) {
+        if (hl_stop_asked()) return false;
+        (void)nanosleep(&(struct timespec){.tv_nsec = 50 * 1000000}, NULL);
+    }
+    return true;
 }
 
 static hl_status embed(void *engine, const hl_embed_request *r, hl_embeddings *ret, hl_err *err) {
@@ -551,6 +614,11 @@ static hl_status embed(void *engine, const hl_embed_request *r, hl_embeddings *r
         status = embed_at(e, i, r, &fields, ret, &again, &wait_ms, err);
         hl_upstreams_done(u, i, again, wait_ms);
         tried |= 1u << i;
+        const int64_t ms = again ? pause_ms(u, tried, n + 1, wait_ms) : 0;
+        if (ms < 0) break;
+        if (wait_here(ms)) continue;
+        status = hl_fail(err, HL_E_CANCEL, "stopped");
+        break;
     }
     ret->total_ns = hl_clock_ns() - began_ns;
     hl_json_done(&fields);

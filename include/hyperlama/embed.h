@@ -6,7 +6,7 @@
 #ifndef HL_EMBED_H
 #define HL_EMBED_H
 
-#include "hyperlama/base.h"
+#include "hyperlama/usage.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -51,9 +51,10 @@ typedef struct hl_embeddings {
     size_t   n_inputs;
     size_t   n_truncated; /* inputs that were too long */
     /* of all inputs; and where the failure was E_FULL: of the one that did not fit */
-    int64_t sum_tokens;
-    int32_t n_ctx;              /* most tokens that an input may have */
-    int64_t queue_ns, total_ns; /* until work on it began; in all */
+    int64_t    sum_tokens;
+    int32_t    n_ctx;              /* most tokens that an input may have */
+    int64_t    queue_ns, total_ns; /* until work on it began; in all */
+    hl_refusal refusal;            /* after a failure */
 } hl_embeddings;
 
 HL_API void hl_embeddings_done(hl_embeddings *e);

@@ -26,6 +26,12 @@ typedef enum hl_speculate {
     HL_SPECULATE_ALWAYS /* draft as much as there is room for: for tests and measurements */
 } hl_speculate;
 
+/* What a server that was to answer instead of us said when it refused. */
+typedef struct hl_refusal {
+    int32_t code;     /* its HTTP status; 0: it did not refuse */
+    int64_t retry_ms; /* when it wants to be asked again; 0: it does not say */
+} hl_refusal;
+
 /* Three parts: the result, what was counted, and where the time went. A runner that cannot know a count or a
  * time leaves it 0. */
 typedef struct hl_usage {
@@ -50,6 +56,8 @@ typedef struct hl_usage {
     int64_t answer_ns;      /* generating */
     int64_t first_token_ns; /* from the call to the first token */
     int64_t total_ns;
+
+    hl_refusal refusal; /* of answers that came to nothing */
 } hl_usage;
 
 #ifdef __cplusplus

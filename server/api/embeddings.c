@@ -112,6 +112,7 @@ static hl_status embed(hl_completion *c, const inputs *in, hl_embed_request *r, 
     r->n_inputs = in->n;
     r->n_ctx = c->request.n_ctx;
     status = hl_runner_embed(hl_resident_runner(c->resident), r, ret, err);
+    x->refusal = ret->refusal;
     if (status == HL_E_FULL) {
         x->overflow_tokens = (int32_t)(ret->sum_tokens < INT32_MAX ? ret->sum_tokens : INT32_MAX);
         x->overflow_ctx = ret->n_ctx;

@@ -79,7 +79,8 @@ static void add_anthropic(const hl_exchange *x, hl_status status, unsigned code,
 
 /* The HTTP status of a failed request: status.def's, but what the client asked for and cannot have is its
  * mistake (400), not the server's. */
-static unsigned code_of(hl_status status) {
+static unsigned code_of(const hl_exchange *x, hl_status status) {
+    if (status == HL_E_BUSY && x->refusal.code == 429) return 429; /* as the server that was asked */
     return status == HL_E_UNSUPPORTED ? 400 : (unsigned)hl_status_http(status);
 }
 
@@ -104,7 +105,7 @@ static void write_error(const hl_exchange *x, unsigned code, hl_status status, c
 }
 
 void hl_error_write(const hl_exchange *x, hl_status status, const hl_err *err, hl_json_out *j) {
-    write_error(x, code_of(status), status, err, j);
+    write_error(x, code_of(x, status), status, err, j);
 }
 
 void hl_exchange_fail_as(hl_exchange *x, unsigned code, hl_status status, const hl_err *err) {
@@ -116,5 +117,5 @@ void hl_exchange_fail_as(hl_exchange *x, unsigned code, hl_status status, const 
 }
 
 void hl_exchange_fail(hl_exchange *x, hl_status status, const hl_err *err) {
-    hl_exchange_fail_as(x, code_of(status), status, err);
+    hl_exchange_fail_as(x, code_of(x, status), status, err);
 }

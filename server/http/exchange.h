@@ -45,6 +45,7 @@ typedef struct hl_exchange {
     const char       *content_type; /* JSON unless it is set */
     /* The prompt did not fit: for the words in which a dialect says so. 0: it did */
     int32_t               overflow_tokens, overflow_ctx;
+    hl_refusal            refusal;                     /* by a server that was to answer */
     struct hl_completion *completion;                  /* NULL: `out` is all, or a feed answers */
     hl_feed               feed;                        /* hl_feed_start() */
     char                  key_name[HL_KEY_NAME_BYTES]; /* whose key was shown; "": none was asked for */

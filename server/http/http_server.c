@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <stdio.h>
@@ -219,9 +220,10 @@ static void add_common_headers(hl_exchange *x, struct MHD_Response *r) {
         (void)MHD_add_response_header(r, "Vary", "Origin");
     }
     if (x->code == 401) (void)MHD_add_response_header(r, "WWW-Authenticate", "Bearer realm=\"hyperlama\"");
-    if (x->code == 503) {
-        char seconds[16];
-        (void)snprintf(seconds, sizeof seconds, "%d", RETRY_S);
+    if (x->code == 503 || x->code == 429) {
+        char          seconds[24];
+        const int64_t ms = x->refusal.retry_ms > 0 ? x->refusal.retry_ms : 1000 * RETRY_S;
+        (void)snprintf(seconds, sizeof seconds, "%" PRId64, (ms + 999) / 1000);
         (void)MHD_add_response_header(r, "Retry-After", seconds);
     }
 }

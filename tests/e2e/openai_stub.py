@@ -1,6 +1,7 @@
 """A server of OpenAI's protocol that does what the model's name says: what a remote model's tests ask."""
 import http.server
 import json
+import select
 import threading
 import time
 
@@ -190,10 +191,68 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.stub.release.wait(12)
         self.say("late word")
 
+    def do_forbidden(self, body, n):
+        self.error(403, "not for you: " + self.headers.get("Authorization", "none"))
+
+    def do_limited(self, body, n):
+        self.error(429, "slow down", ("Retry-After", "30"))
+
+    def do_gateway(self, body, n):
+        self.error(504, "nobody behind me")
+
+    def do_too_large(self, body, n):
+        self.error(413, "too many bytes")
+
+    def do_long_words(self, body, n):  # an error of more words than anybody reads
+        self.error(400, "w" * (2 << 20))
+
+    def do_endless_line(self, body, n):
+        self.stream()
+        self.wfile.write(b'data: {"choices": [{"delta": {"content": "')
+        for _ in range(66):
+            self.wfile.write(b"x" * (1 << 20))
+
+    def do_plain(self, body, n):
+        self.head(200, "text/plain")
+        self.wfile.write(b"hello")
+
+    def do_busy_in_stream(self, body, n):  # as vLLM does: the status has gone out already
+        self.stream()
+        self.event({"error": {"message": "no room", "type": "x", "code": 503}})
+
+    def say_call(self, *pieces, finish="tool_calls"):
+        self.stream()
+        self.event(chunk({"tool_calls": [{"index": 0, "id": "call_7", "type": "function", "function": {"name": "add", "arguments": ""}}]}))
+        for piece in pieces:
+            self.event(chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}))
+        self.event(chunk({}, finish))
+        self.event("[DONE]")
+
+    def do_calls_broken(self, body, n):
+        self.say_call('{"a": 1', ', "b": ')
+
+    def do_calls_list(self, body, n):
+        self.say_call("[1, 2]")
+
+    def do_calls_nothing(self, body, n):
+        self.say_call()
+
+    def do_calls_object(self, body, n):  # not a text, as some do
+        self.say_call({"a": 1, "b": 2})
+
     def do_silent(self, body, n):
         self.stream()
         self.event(chunk({"content": "one"}))
-        self.server.stub.release.wait(30)
+        self.wait_for_hangup()
+
+    def do_mute(self, body, n):
+        self.wait_for_hangup()
+
+    def wait_for_hangup(self):  # without a byte of ours that could fail
+        while not self.server.stub.release.is_set():
+            if select.select([self.connection], [], [], 0.05)[0] and not self.connection.recv(1):
+                self.server.stub.n_left += 1
+                return
 
 
 class Stub:

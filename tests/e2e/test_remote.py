@@ -7,6 +7,7 @@ import time
 import pytest
 
 from openai_stub import Stub
+from test_guard import wait_for
 
 
 @pytest.fixture
@@ -363,6 +364,100 @@ def test_an_answer_goes_on_where_the_server_can(cli, stub, server):
     assert s.json("POST", "/v1/messages", dict(chat, max_tokens=9))["content"][0]["text"] == "Hello wörld"
     s.json("POST", "/api/chat", {"model": "good", "messages": chat["messages"][:1], "stream": False})
     assert "continue_final_message" not in stub.asked[-1]["body"]
+
+@pytest.mark.parametrize("model, status, words, retry", [
+    ("refuses", 502, "refuses our key (status 401): no such key: Bearer **********", None),
+    ("forbidden", 502, "refuses our key (status 403): not for you: Bearer **********", None),
+    ("unknown", 404, "answers with status 404: no such model", None),
+    ("too-long", 400, "maximum context length is 10 tokens", None),
+    ("long-words", 502, "answers with status 400 and more words than we take", None),
+    ("too-large", 413, "answers with status 413: too many bytes", None),
+    ("limited", 429, "answers with status 429: slow down", "30"),
+    ("busy-long", 503, "answers with status 503: come back tomorrow", "3600"),
+    ("busy-in-stream", 503, "no room", "1"),
+    ("broken", 502, "answers with status 500: out of order", None),
+    ("gateway", 502, "answers with status 504: nobody behind me", None),
+    ("html", 502, "answers with 'text/html', expected a stream of events", None),
+    ("plain", 502, "answers with 'text/plain', expected a stream of events", None),
+    ("elsewhere", 502, "sends us elsewhere (status 302), which is not followed", None),
+    ("endless-headers", 502, "its headers have more than 65536 bytes", None),
+    ("endless-line", 502, "more of an answer than we take", None),
+    ("cut-before", 502, "ends in the middle", None),
+    ("broken-json", 502, "answer", None),
+])
+def test_what_a_client_hears_of_a_bad_server(cli, stub, server, model, status, words, retry):
+    (cli.folder / "key").write_text("sk-secret0\n")
+    cli.ok("create", "m", "--from", record(cli, attempts=1, upstreams=[{"url": stub.url, "model": model, "key_file": str(cli.folder / "key")}]))
+    s = server()
+    for path, stream in (("/v1/chat/completions", False), ("/v1/chat/completions", True), ("/api/chat", False), ("/api/chat", True), ("/v1/messages", True)):
+        got, data, headers = s.ask("POST", path, {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream, "max_tokens": 9})
+        said = json.loads(data)["error"]
+        said = said if isinstance(said, str) else said["message"]
+        assert (got, headers.get("Retry-After")) == (status, retry), (path, stream, data)
+        assert words in said and stub.url in said and b"sk-" not in data, (path, stream, said)
+        if model == "endless-line":
+            break  # 64 MiB of it are enough
+    got, data, headers = s.ask("POST", "/v1/embeddings", {"model": "m", "input": "Hi"})
+    assert stub.url in json.loads(data)["error"]["message"] and b"sk-" not in data, data
+    assert model in ("endless-line", "busy-in-stream", "long-words") or (got, headers.get("Retry-After")) == (status, retry), data
+
+
+def test_a_certificate_that_nobody_trusts_is_not_the_clients_fault(cli, server, tmp_path):
+    import http.server
+    import ssl
+    import threading
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x", "-keyout", tmp_path / "k.pem", "-out", tmp_path / "c.pem"],
+                   check=True, capture_output=True)
+    far = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "c.pem", tmp_path / "k.pem")
+    far.socket = context.wrap_socket(far.socket, server_side=True)
+    far.handle_error = lambda *_: None
+    threading.Thread(target=far.serve_forever, daemon=True).start()
+    url = f"https://127.0.0.1:{far.server_port}/v1"
+    cli.ok("create", "m", "--from", record(cli, attempts=1, upstreams=[{"url": url, "model": "m"}]))
+    s = server()
+    for path, body in (("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]}), ("/v1/embeddings", {"input": "Hi"})):
+        got = s.json("POST", path, dict(body, model="m"), status=502)
+        assert url in got["error"]["message"] and "certificate is not trusted" in got["error"]["message"]
+    far.shutdown()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("model", ["slow", "silent", "mute"])
+def test_a_client_that_leaves_ends_it_there_too(cli, stub, server, model, stream):
+    cli.ok("create", "m", "--from", stub.name(model))
+    s = server()
+    c = s.connect()
+    c.request("POST", "/v1/chat/completions", json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}))
+    wait_for(lambda: stub.asked)
+    if stream and model != "mute":
+        assert c.getresponse().readline().startswith(b"data: ")
+    assert stub.n_left == 0  # the answer goes on
+    c.sock.shutdown(2)
+    c.close()
+    wait_for(lambda: stub.n_left == 1)
+
+
+ADD = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+
+
+@pytest.mark.parametrize("model", ["calls-broken", "calls-list"])
+def test_arguments_that_are_no_object_are_no_call(cli, stub, server, model):
+    cli.ok("create", "m", "--from", stub.name(model))
+    s = server()
+    for path in ("/v1/chat/completions", "/api/chat", "/v1/messages"):
+        tools = [{"name": "add", "input_schema": {"type": "object"}}] if path == "/v1/messages" else ADD
+        said = s.json("POST", path, {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": tools, "stream": False, "max_tokens": 99}, status=502)
+        assert f"{stub.url}: the arguments of its call of 'add' are no JSON object" in json.dumps(said)
+
+
+@pytest.mark.parametrize("model, arguments", [("calls-nothing", {}), ("calls-object", {"a": 1, "b": 2})])
+def test_arguments_in_odd_forms(cli, stub, server, model, arguments):
+    cli.ok("create", "m", "--from", stub.name(model))
+    s = server()
+    call, = s.json("POST", "/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": ADD})["choices"][0]["message"]["tool_calls"]
+    assert json.loads(call["function"]["arguments"]) == arguments
 
 
 def test_run_asks_a_running_server_for_it(cli, stub, server):
