@@ -141,6 +141,11 @@ static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, uint32_t *ret_st
     s->states_bytes = (size_t)s->n_rows_cap * s->model->hp.n_embd * sizeof *s->states;
     plan.scratch_bytes =
         hl_forward_plan(s->model, s->n_rows_cap, s->n_ctx_cap) + s->logits_bytes + s->states_bytes;
+    if (hl_sched_wants_block(s)) {
+        s->hidden_bytes = s->states_bytes;
+        plan.scratch_bytes += s->hidden_bytes + hl_draft_block_plan(s->model, (uint32_t)s->p.n_running_cap,
+                                                                    s->n_rows_cap, s->n_ctx_cap);
+    }
     plan.kv_bytes = n * block + state_bytes;
     *ret_blocks = (uint32_t)n;
     *ret_states = n_states;
@@ -165,8 +170,8 @@ static void open_disk(hl_sched *s) {
     /* Two commits of one version may compute other bits: neither takes the other's for its own. Nor do
      * contexts that turn by another table. */
     const bool is_long = hl_rope_is_long(s->model, s->n_ctx_cap);
-    (void)snprintf(build, sizeof build, "%s %s %s%s", HL_VERSION, hl_engine_setup_text(s->model->engine),
-                   is_long ? "long " : "", hl_build_commit());
+    (void)snprintf(build, sizeof build, "%s %s %s%s%s", HL_VERSION, hl_engine_setup_text(s->model->engine),
+                   is_long ? "long " : "", hl_sched_wants_block(s) ? "drafts " : "", hl_build_commit());
     if (hl_kv_disk_open(&p, s->pool, &s->disk, &err) != HL_OK)
         hl_event(p.events, HL_LOG_WARN, "sched", "no-disk-cache", "why=\"%s\" action=\"nothing is saved\"",
                  err.text);
@@ -176,6 +181,14 @@ static void open_disk(hl_sched *s) {
 static float *map_floats(size_t n_bytes) {
     void *p = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return p == MAP_FAILED ? NULL : p;
+}
+
+static hl_status take_block(hl_sched *s, hl_err *err) {
+    s->hidden = map_floats(s->hidden_bytes);
+    s->before = hl_new(s->n_rows_cap, sizeof(float *));
+    if (!s->hidden || !s->before) return hl_fail(err, HL_E_NOMEM, "scheduler: no memory");
+    return hl_draft_block_new(s->model, (uint32_t)s->p.n_running_cap, s->n_rows_cap, s->n_ctx_cap,
+                              &s->draft_block, err);
 }
 
 static hl_status take_memory(hl_sched *s, hl_err *err) {
@@ -190,6 +203,7 @@ static hl_status take_memory(hl_sched *s, hl_err *err) {
     if (status == HL_OK && s->p.draft)
         status = hl_draft_model_new(s->p.draft, s->model, (uint32_t)s->p.n_running_cap, s->p.n_ctx,
                                     &s->draft_model, err);
+    if (status == HL_OK && hl_sched_wants_block(s)) status = take_block(s, err);
     if (status != HL_OK) return status;
     s->stats.kv_tokens = (int64_t)n_blocks * HL_KV_PAGE_TOKENS;
     s->stats.kv_budget_bytes = (uint64_t)n_blocks * hl_kv_pool_block_bytes(s->pool) +
@@ -257,6 +271,9 @@ void hl_sched_free(hl_sched *s) {
     hl_kv_disk_close(s->disk);
     hl_prefix_tree_free(s->tree);
     hl_draft_model_free(s->draft_model);
+    hl_draft_block_free(s->draft_block);
+    if (s->hidden) (void)munmap(s->hidden, s->hidden_bytes);
+    hl_free(s->before);
     hl_forward_free(s->forward);
     hl_kv_pool_free(s->pool);
     if (s->logits) (void)munmap(s->logits, s->logits_bytes);

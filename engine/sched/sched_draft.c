@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * sched_draft.c - speculation beside other sequences: each proposes drafts, one budget gives rows to the
- * likeliest, a draft model is asked for all at once, and branches are verified on forks.
+ * likeliest, a draft model, or the model's own block that drafts, is asked for all at once, and branches are
+ * verified on forks.
  *
  * A branch is a fork of the sequence (kv_pages.h): whole blocks are shared and the last, partial one is
  * copied, so rows of a branch attend as those of any sequence do. When the sampler's choices lead into a
@@ -91,13 +92,15 @@ static void ask_model(hl_sched *s, hl_stream *const *who, uint32_t n) {
         if (!d->spec.from_model) continue;
         d->spec.n_tokens = 0;
         if (d->spec.n_verified == 0) continue;
-        if (!d->model_seq.blocks && hl_draft_model_open_seq(s->draft_model, &d->model_seq, &err) != HL_OK) {
+        if (s->draft_model && !d->model_seq.blocks &&
+            hl_draft_model_open_seq(s->draft_model, &d->model_seq, &err) != HL_OK) {
             d->spec.n_verified = 0;
             continue;
         }
         of[n_jobs] = &d->spec;
         jobs[n_jobs++] =
-            (hl_draft_job){.seq = &d->model_seq,
+            (hl_draft_job){.seq = s->draft_model ? &d->model_seq : &who[i]->seq,
+                           .before = d->hidden,
                            .ids = who[i]->ids,
                            .n_ids = who[i]->n_ids,
                            .n_wanted = d->spec.n_verified,
@@ -107,7 +110,9 @@ static void ask_model(hl_sched *s, hl_stream *const *who, uint32_t n) {
     }
     if (n_jobs == 0) return;
     const int64_t   began_ns = hl_clock_ns();
-    const hl_status status = hl_draft_model_draft(s->draft_model, jobs, n_jobs, &s->stop_pass, &err);
+    const hl_status status = s->draft_model
+                                 ? hl_draft_model_draft(s->draft_model, jobs, n_jobs, &s->stop_pass, &err)
+                                 : hl_draft_block_draft(s->draft_block, jobs, n_jobs, &s->stop_pass, &err);
     hl_cost_average(&s->draft_token_ns, (hl_clock_ns() - began_ns) / (int64_t)n_wanted);
     if (status != HL_OK && status != HL_E_CANCEL)
         hl_event(&s->model->engine->events, HL_LOG_WARN, "sched", "draft-failed", "why=\"%s\" action=ignored",
@@ -142,7 +147,8 @@ static bool propose(hl_sched *s, hl_stream *st) {
     if (hl_stream_left(st) != 1) return false;
     int32_t        must[HL_MAX_DRAFT];
     const uint32_t room = room_for_drafts(st);
-    hl_spec_propose(spec, room, s->draft_model != NULL, HL_DRAFT_MODEL_CAP);
+    const bool     has_model = s->draft_model || (s->draft_block && hl_stream_can_ask_block(st));
+    hl_spec_propose(spec, room, has_model, HL_DRAFT_MODEL_CAP);
     if (spec->context)
         hl_spec_set_format_drafts(spec, must, (uint32_t)hl_sampler_draft(st->sampler, must, room));
     if (s->state_pool) spec->n_branches = 0; /* a fork begins with a state that the same pass makes */

@@ -16,6 +16,7 @@
 #include "engine/forward/forward.h"
 #include "engine/kv/kv_disk.h"
 #include "engine/kv/prefix_tree.h"
+#include "engine/speculate/draft_block.h"
 #include "engine/speculate/draft_model.h"
 #include "engine/speculate/speculation.h"
 #include "hyperlama/sched.h"
@@ -65,6 +66,8 @@ typedef struct hl_spec_state {
     hl_spec  spec;      /* zeros: this sequence does not speculate */
     hl_seq   model_seq; /* no blocks until the draft model is asked */
     uint32_t n_unasked; /* steps in a row in which asking it did not pay */
+    float   *hidden;    /* [n_embd] what the model made of position hidden_pos; NULL: no block drafts */
+    int32_t  hidden_pos;
 } hl_spec_state;
 
 /* What one sequence puts into the step in hand, and what comes of it. */
@@ -148,7 +151,11 @@ struct hl_sched {
     double   prefill_mixed, prefill_alone; /* prompt rows per step, beside generating sequences and without */
     uint64_t itl[HL_ITL_BUCKETS];          /* inter-token latencies */
     hl_pass_cost    pass_cost;
-    hl_draft_model *draft_model;    /* NULL: none */
+    hl_draft_model *draft_model; /* NULL: none */
+    hl_draft_block *draft_block; /* NULL: none, or a draft model was given */
+    float          *hidden;      /* [n_rows_cap][n_embd] what the model made of each row, committed on use */
+    const float   **before;      /* [n_rows_cap] scratch of sched_block.c */
+    size_t          hidden_bytes;
     float           draft_token_ns; /* what a token of it takes */
     float           fork_ns;        /* what a branch takes beyond its rows */
     pthread_t       thread;
@@ -264,6 +271,15 @@ void hl_sched_observe(hl_stream *st); /* what came of them in this step */
 /* Make the fork that the rows of a branch belong to. False: there is no room, or the drafts that it stands on
  * are not verified; then it is not either. */
 HL_MUST_CHECK bool hl_sched_open_branch(hl_sched *s, hl_stream *st, uint32_t i_branch);
+
+/* ---- sched_block.c: the model's own block that drafts ---- */
+
+HL_MUST_CHECK bool hl_sched_wants_block(const hl_sched *s); /* it is there, and nothing else is to draft */
+/* What the model made of the position before its newest token is known. */
+HL_MUST_CHECK bool hl_stream_can_ask_block(const hl_stream *st);
+void               hl_sched_read_along(hl_sched *s, const hl_batch *b); /* of a pass that is done */
+/* The sequence goes on behind this row of the step; its n_pos says so already. */
+void hl_sched_keep_hidden(hl_sched *s, hl_stream *st, uint32_t row);
 
 /* ---- sched_embed.c: texts that are read for their vectors. All under kv_lock ---- */
 

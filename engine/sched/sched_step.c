@@ -233,6 +233,8 @@ static void compose(hl_sched *s, step *p) {
     }
     if (s->jobs) p->n_prompt_rows += hl_embed_compose(s, &p->b, cap - p->n_prompt_rows);
     p->prompt_rows_cap = cap;
+    for (uint32_t i = 0; i < s->n_running && s->draft_block; i++)
+        if (s->running[i]->step.n_rows > 0) p->b.hidden = s->hidden;
 }
 
 /* ---- choose ---- */
@@ -345,6 +347,12 @@ static void end_failed(hl_sched *s, hl_stream *st, const hl_batch *b) {
     end_running(s, st, HL_END_NONE, status, &err);
 }
 
+/* The row of the batch behind the last of n accepted drafts, which lies in the accepted branch. */
+static uint32_t last_row_of_branch(const hl_sched *s, const hl_stream *st, uint32_t n) {
+    const int k = st->draft.spec.accepted_branch;
+    return s->out_rows[st->step.branches[k].first_out + n - 1 - st->draft.spec.branches[k].depth];
+}
+
 /* The rows of this step are in the cache; tokens that came out of them go to the caller. */
 static void advance(hl_sched *s, hl_stream *st, const hl_batch *b, int64_t now) {
     if (st->step.bad_row != HL_NO_ROW && st->step.n_emitted == 0) {
@@ -357,9 +365,11 @@ static void advance(hl_sched *s, hl_stream *st, const hl_batch *b, int64_t now) 
     hl_seq *accepted = spec->accepted_branch < 0 ? NULL : &st->step.branches[spec->accepted_branch].seq;
     if (st->owner) st->owner->n_rows += st->step.n_rows - n_drafted + hl_spec_n_verified(spec);
     hl_seq_join(&st->seq, accepted);
-    hl_sched_take_state(s, st, st->step.first_row + st->step.n_rows - n_drafted + n_accepted - 1);
+    const uint32_t last_row = st->step.first_row + st->step.n_rows - n_drafted + n_accepted - 1;
+    hl_sched_take_state(s, st, last_row);
     st->seq.n_pos += (int32_t)(st->step.n_rows - n_drafted + n_accepted);
     if (n_drafted > 0 || accepted) hl_seq_truncate(&st->seq, st->seq.n_pos);
+    hl_sched_keep_hidden(s, st, accepted ? last_row_of_branch(s, st, n_accepted) : last_row);
     st->usage.accepted_tokens += (int32_t)n_accepted;
     st->usage.accepted_branches += accepted != NULL;
     hl_sched_observe(st);
@@ -491,7 +501,8 @@ void hl_sched_step(hl_sched *s) {
     (void)pthread_mutex_unlock(&s->kv_lock);
     const int64_t   t0 = hl_clock_ns();
     const hl_status status = hl_forward_eval(s->forward, &p.b, &s->stop_pass, s->logits, &err);
-    const int64_t   t1 = hl_clock_ns();
+    if (status == HL_OK) hl_sched_read_along(s, &p.b);
+    const int64_t t1 = hl_clock_ns();
     (void)pthread_mutex_lock(&s->kv_lock);
     set_solo(s, 0, NULL);
     p.forward_ns = t1 - t0;

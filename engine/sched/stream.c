@@ -84,6 +84,10 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
         status = hl_spec_init(&st->draft.spec, r->prediction, r->n_prediction, r->tokens, st->n_ids, err);
     if (status == HL_OK)
         status = hl_sampler_new(&r->sampling, (int32_t)s->model->hp.n_vocab, &st->sampler, err);
+    st->draft.hidden_pos = -1;
+    if (s->draft_block) st->draft.hidden = hl_new(s->model->hp.n_embd, sizeof *st->draft.hidden);
+    if (status == HL_OK && s->draft_block && !st->draft.hidden)
+        status = hl_fail(err, HL_E_NOMEM, "request: no memory");
     if (status == HL_OK) status = hl_seq_init(&st->seq, s->pool, st->req.n_ctx, err);
     if (status != HL_OK) {
         hl_stream_free(st);
@@ -109,6 +113,7 @@ void hl_stream_free(hl_stream *st) {
     for (uint32_t i = 0; i < HL_MAX_BRANCHES; i++) hl_seq_done(&st->step.branches[i].seq);
     hl_seq_done(&st->draft.model_seq);
     hl_spec_done(&st->draft.spec);
+    hl_free(st->draft.hidden);
     hl_sampler_free(st->sampler);
     hl_free(st->step.top);
     hl_free(st->ids);

@@ -129,6 +129,17 @@ static choices likeliest(const float *logits, int32_t n) {
     return c;
 }
 
+void hl_draft_job_note(hl_draft_job *j, const float *logits, int32_t n, int32_t n_vocab) {
+    const choices c = logits ? likeliest(logits, n) : (choices){.id = {n_vocab, -1}};
+    if (c.id[0] >= n_vocab || c.prob[0] < j->min_prob) {
+        j->n_wanted = j->n_drafts;
+        return;
+    }
+    j->seconds[j->n_drafts] = c.id[1];
+    j->second_probs[j->n_drafts] = c.id[1] >= 0 && c.id[1] < n_vocab ? c.prob[1] : 0;
+    j->drafts[j->n_drafts++] = c.id[0];
+}
+
 static void add_row(hl_draft_model *d, hl_batch *b, hl_seq *seq, int32_t token, int32_t pos) {
     d->tokens[b->n_rows] = token;
     d->pos[b->n_rows] = pos;
@@ -156,17 +167,10 @@ static hl_status run(hl_draft_model *d, hl_batch *b, hl_draft_job *jobs, const a
     if (status != HL_OK) return status;
     for (uint32_t r = 0; r < b->n_rows; r++) d->seqs[r]->n_pos = d->pos[r] + 1;
     for (uint32_t i = 0; i < b->n_out; i++) {
-        hl_draft_job *j = &jobs[d->out_jobs[i]];
-        const choices c =
-            likeliest(d->logits + (size_t)i * d->model->hp.n_vocab, (int32_t)d->model->hp.n_vocab);
-        if (hl_forward_row_failed(d->forward, d->out_rows[i]) || c.id[0] >= d->n_vocab ||
-            c.prob[0] < j->min_prob) {
-            j->n_wanted = j->n_drafts;
-            continue;
-        }
-        j->seconds[j->n_drafts] = c.id[1];
-        j->second_probs[j->n_drafts] = c.id[1] >= 0 && c.id[1] < d->n_vocab ? c.prob[1] : 0;
-        j->drafts[j->n_drafts++] = c.id[0];
+        const bool   failed = hl_forward_row_failed(d->forward, d->out_rows[i]);
+        const float *logits = d->logits + (size_t)i * d->model->hp.n_vocab;
+        hl_draft_job_note(&jobs[d->out_jobs[i]], failed ? NULL : logits, (int32_t)d->model->hp.n_vocab,
+                          d->n_vocab);
     }
     return HL_OK;
 }

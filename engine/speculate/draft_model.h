@@ -35,13 +35,20 @@ typedef struct hl_draft_job {
     hl_seq        *seq; /* .n_pos positions of ids are known to the small model */
     const int32_t *ids; /* [n_ids] */
     uint32_t       n_ids;
-    uint32_t       n_wanted;                    /* draft tokens, at most HL_DRAFT_MODEL_CAP */
-    float          min_prob;                    /* no token that the small model gives less probability */
-    int32_t       *drafts;                      /* out [n_wanted] */
-    uint32_t       n_drafts;                    /* out */
+    uint32_t       n_wanted; /* draft tokens, at most HL_DRAFT_MODEL_CAP */
+    float          min_prob; /* no token that the small model gives less probability */
+    const float   *before;   /* draft_block.h: what the model made of the position before the last id */
+    int32_t       *drafts;   /* out [n_wanted] */
+    uint32_t       n_drafts; /* out */
     int32_t        seconds[HL_DRAFT_MODEL_CAP]; /* out [n_drafts] the second choice at the position of each */
     float          second_probs[HL_DRAFT_MODEL_CAP]; /* out: and how likely it is; 0: none */
 } hl_draft_job;
+
+/* The likeliest token of the logits, and the second, become the job's next draft; where it is unsure it wants
+ * no more. For those that draft.
+ * in     logits  [n] NULL: none could be computed
+ *        n_vocab  of the target: others are no drafts */
+void hl_draft_job_note(hl_draft_job *j, const float *logits, int32_t n, int32_t n_vocab);
 
 /* Draft for all jobs. At most a pass full of unread tokens is read in one call: a job with more to read gets
  * no drafts yet. fails as hl_forward_eval(); then nobody got drafts */
