@@ -519,6 +519,8 @@ static enum MHD_Result take_piece(hl_exchange *x, const char *data, size_t *n_da
     hl_server *s = x->server;
     if (!x->is_listed && !hl_hangup_add(s, x)) return MHD_NO;
     if (is_gone(x)) return MHD_NO;
+    /* libmicrohttpd (0.9.75) goes on with the chunks that it has, though it was told to wait: they wait */
+    if (__atomic_load_n(&x->state, __ATOMIC_ACQUIRE) == HL_X_WORKING) return MHD_YES;
     if (!x->has_failed) hl_str_add(&x->body, data, *n_data); /* else it is read to its end, to be told why */
     x->n_received += *n_data;
     *n_data = 0;

@@ -4,6 +4,8 @@ import os
 import socket
 import time
 
+import pytest
+
 from test_serve import serve  # noqa: F401
 
 
@@ -39,6 +41,17 @@ def test_a_body_of_unknown_length_is_taken(serve, cli):
     c.request("POST", f"/api/blobs/{digest_of(data)}", pieces, {"Transfer-Encoding": "chunked"}, encode_chunked=True)
     r = c.getresponse()
     assert r.status == 201, (r.status, r.read())
+    assert blob_path(cli, digest_of(data)).read_bytes() == data
+
+
+@pytest.mark.parametrize("size", (100, 700, 9_000))
+def test_small_chunks_do_not_overtake_what_is_written(serve, cli, size):
+    s, data = serve(), os.urandom(4_000_000)
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(data[i:i + size]), data[i:i + size]) for i in range(0, len(data), size)) + b"0\r\n\r\n"
+    with socket.create_connection((s.host, s.port)) as c:
+        c.sendall(f"POST /api/blobs/{digest_of(data)} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + chunks)
+        got = b"".join(iter(lambda: c.recv(4096), b""))
+    assert got.startswith(b"HTTP/1.1 201"), got
     assert blob_path(cli, digest_of(data)).read_bytes() == data
 
 
