@@ -208,13 +208,13 @@ static hl_status emit_text(hl_schema_ctx *x, const hl_schema_case *c, uint32_t *
 }
 
 static bool is_any_object(const hl_schema_case *c) {
-    return !c->object_scopes && !c->members && !c->required && !c->names && c->least_props == 0 &&
-           c->most_props == UINT32_MAX;
+    return !c->object_scopes && !c->unevaluated_props && !c->members && !c->required && !c->names &&
+           c->least_props == 0 && c->most_props == UINT32_MAX;
 }
 
 static bool is_any_array(const hl_schema_case *c) {
-    return !c->array_scopes && !c->all_items && !c->contains && !c->unique && c->least_items == 0 &&
-           c->most_items == UINT32_MAX;
+    return !c->array_scopes && !c->unevaluated_items && !c->all_items && !c->contains && !c->unique &&
+           c->least_items == 0 && c->most_items == UINT32_MAX;
 }
 
 static hl_status emit_case(hl_schema_ctx *x, const hl_schema_case *c, uint32_t from, uint32_t to) {
@@ -262,6 +262,8 @@ static void ctx_done(hl_schema_ctx *x) {
     hl_free(x->nodes);
     hl_free(x->slots);
     hl_free(x->queue);
+    hl_free(x->resources);
+    hl_free(x->holders);
     json_decref(x->made);
     hl_arena_done(&x->arena);
 }

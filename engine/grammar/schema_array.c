@@ -3,12 +3,13 @@
  * schema_array.c - arrays: items that have a schema of their own, then all others; how many, and how many of
  * some kind (contains).
  */
+#include <math.h>
 #include <string.h>
 
 #include "core/base/mem.h"
 #include "engine/grammar/schema_priv.h"
 
-enum { MAX_LEVELS = 64, MAX_UNIQUE = 8, MAX_PLACES = 50000 };
+enum { MAX_LEVELS = 64, MAX_UNIQUE = 10, MAX_PLACES = 50000 };
 
 static size_t n_prefix_of(const json_t *schema) {
     const json_t *first = json_object_get(schema, "prefixItems");
@@ -33,17 +34,51 @@ static const json_t *item_of(hl_schema_ctx *x, const hl_schema_part *scope, size
     return items;
 }
 
+/* What unevaluatedItems `u` says of the item at `index`; NULL: nothing, or a scope below its schema knows it. Items
+ * that a `contains` below it holds for are known, too. */
+static hl_status unevaluated_item(hl_schema_ctx *x, const hl_schema_case *c, const hl_schema_part *u,
+                                  size_t index, const json_t **ret) {
+    json_t *some = NULL;
+    *ret = NULL;
+    for (const hl_schema_part *s = c->array_scopes; s; s = s->next) {
+        const hl_schema_path *path = NULL;
+        if (hl_schema_is_below(s, u) && item_of(x, s, index, &path)) return HL_OK;
+    }
+    for (const hl_schema_part *o = c->unevaluated_items; o; o = o->next)
+        if (hl_schema_is_inside(o, u)) return HL_OK;
+    *ret = u->atom.schema;
+    for (const hl_schema_part *k = c->contains; k; k = k->next) {
+        if (!hl_schema_is_below(k, u) || k->atom.negated) continue;
+        if (!some) {
+            json_t *made = json_pack("{s:[O]}", "anyOf", u->atom.schema);
+            if (!made || json_array_append_new(x->made, made) != 0) return hl_schema_no_memory(x);
+            *ret = made;
+            some = json_object_get(made, "anyOf");
+        }
+        if (json_array_append(some, (json_t *)(uintptr_t)k->atom.schema) != 0) return hl_schema_no_memory(x);
+    }
+    return HL_OK;
+}
+
 static hl_status item_atoms(hl_schema_ctx *x, const hl_schema_case *c, size_t index,
                             hl_schema_atom **ret_atoms, size_t *ret_n) {
-    hl_schema_atom *list = hl_arena_get(
-        &x->arena, hl_schema_part_count(c->array_scopes) + hl_schema_part_count(c->all_items) + 2,
-        sizeof *list);
+    hl_schema_atom *list =
+        hl_arena_get(&x->arena,
+                     hl_schema_part_count(c->array_scopes) + hl_schema_part_count(c->all_items) +
+                         hl_schema_part_count(c->unevaluated_items) + 2,
+                     sizeof *list);
     size_t n = 0;
     if (!list) return hl_schema_no_memory(x);
     for (const hl_schema_part *s = c->array_scopes; s; s = s->next) {
         const hl_schema_path *path = NULL;
         const json_t         *item = item_of(x, s, index, &path);
         if (item && !json_is_true(item)) list[n++] = (hl_schema_atom){item, path, false};
+    }
+    for (const hl_schema_part *u = c->unevaluated_items; u; u = u->next) {
+        const json_t   *item = NULL;
+        const hl_status status = unevaluated_item(x, c, u, index, &item);
+        if (status != HL_OK) return status;
+        if (item && !json_is_true(item)) list[n++] = (hl_schema_atom){item, u->atom.path, false};
     }
     for (const hl_schema_part *p = c->all_items; p; p = p->next) list[n++] = p->atom;
     *ret_atoms = list;
@@ -149,49 +184,97 @@ static hl_status emit(array_parts *a) {
 
 /* ---- items that must differ ---- */
 
-/* The values of items where they are a short list of texts, numbers and words. NULL: they are not. */
-static const json_t *short_list(hl_schema_ctx *x, const hl_schema_case *c) {
-    hl_schema_atom *atoms = NULL;
-    size_t          n = 0, i;
-    json_t         *v;
-    const json_t   *values = NULL;
-    if (item_atoms(x, c, 0, &atoms, &n) != HL_OK || n != 1 || atoms[0].negated) return NULL;
-    const json_t *s = atoms[0].schema;
-    for (int hops = 0; hops < 8 && json_object_get(s, "$ref"); hops++) {
-        hl_schema_atom to;
-        if (json_object_size(s) != 1 || hl_schema_resolve(x, json_object_get(s, "$ref"), NULL, &to) != HL_OK)
-            return NULL;
-        s = to.schema;
-    }
-    values = json_object_get(s, "enum");
-    if (!json_is_array(values) || json_array_size(values) > MAX_UNIQUE) return NULL;
-    json_array_foreach(values, i,
-                       v) if (json_is_array(v) || json_is_object(v) || json_is_real(v)) return NULL;
-    return values;
+typedef struct short_list {
+    const json_t *values[MAX_UNIQUE];
+    size_t        n;
+    bool          is_long; /* there are more, or some that are no texts, whole numbers or words */
+} short_list;
+
+static void add_value(short_list *l, const json_t *v) {
+    for (size_t i = 0; i < l->n; i++)
+        if (json_equal(l->values[i], v)) return;
+    l->is_long |= !v || json_is_array(v) || json_is_object(v) || json_is_real(v) || l->n == MAX_UNIQUE;
+    if (!l->is_long) l->values[l->n++] = v;
 }
 
-/* One rule for each value, so that `type` beside the list counts, too. */
-static hl_status value_rule(hl_schema_ctx *x, const hl_schema_case *c, const json_t *value,
+/* Whole numbers between two bounds. False: no memory. */
+static bool add_range(hl_schema_ctx *x, const hl_schema_demand *numbers, short_list *l) {
+    double least = -INFINITY, most = INFINITY;
+    bool   is_whole = false;
+    for (const hl_schema_demand *d = numbers; d; d = d->next) {
+        const double v = json_number_value(d->value);
+        is_whole |= d->kind == HL_NUMBER_INTEGER;
+        if (d->kind == HL_NUMBER_LEAST || d->kind == HL_NUMBER_ABOVE) least = fmax(least, v);
+        if (d->kind == HL_NUMBER_MOST || d->kind == HL_NUMBER_BELOW) most = fmin(most, v);
+    }
+    l->is_long |= !is_whole || !(fabs(least) < 1e15) || !(most - least < 2 * MAX_UNIQUE);
+    for (double v = ceil(least); !l->is_long && v <= most; v++) {
+        json_t *made = json_integer((json_int_t)v);
+        if (!made || json_array_append_new(x->made, made) != 0) return false;
+        add_value(l, made);
+    }
+    return true;
+}
+
+/* Values that a case may have, and perhaps some that it may not: each is tried. False: no memory. */
+static bool add_values_of(hl_schema_ctx *x, const hl_schema_case *c, short_list *l) {
+    const bool              is_text = c->types == HL_TYPE_TEXT;
+    const hl_schema_demand *d = is_text ? c->texts : c->numbers;
+    size_t                  i;
+    const json_t           *v;
+    if (c->types == HL_TYPE_TRUE) add_value(l, json_true());
+    if (c->types == HL_TYPE_FALSE) add_value(l, json_false());
+    if (c->types == HL_TYPE_NULL) add_value(l, json_null());
+    if (c->types <= HL_TYPE_FALSE) return true;
+    if (c->types != HL_TYPE_NUMBER && !is_text) l->is_long = true;
+    while (d && d->kind != HL_NUMBER_ENUM && d->kind != HL_TEXT_ENUM) d = d->next;
+    if (!d && c->types == HL_TYPE_NUMBER) return add_range(x, c->numbers, l);
+    l->is_long |= !d;
+    json_array_foreach(d ? d->value : NULL, i, v) if (is_text ? json_is_string(v) : json_is_number(v))
+        add_value(l, v);
+    return true;
+}
+
+/* The values of all items, where they are few. */
+static hl_status find_values(array_parts *a, short_list *l) {
+    hl_status status = HL_OK;
+    for (size_t index = 0; index <= a->n_prefix && status == HL_OK && !l->is_long; index++) {
+        hl_schema_atom *atoms = NULL;
+        size_t          n = 0;
+        hl_schema_cases cases = {0};
+        if (index >= a->c->most_items) break;
+        status = item_atoms(a->x, a->c, index, &atoms, &n);
+        if (status == HL_OK) status = hl_schema_expand(a->x, atoms, n, &cases);
+        for (size_t i = 0; i < cases.n && status == HL_OK; i++)
+            if (!add_values_of(a->x, &cases.list[i], l)) status = hl_schema_no_memory(a->x);
+        hl_schema_cases_done(&cases);
+    }
+    return status;
+}
+
+/* One rule for each value at a place, so that all that is said of the item there counts. */
+static hl_status value_rule(hl_schema_ctx *x, const hl_schema_case *c, size_t index, const json_t *value,
                             uint32_t *ret_rule) {
     hl_schema_atom *atoms = NULL;
     size_t          n = 0;
     uint32_t        node = 0;
     json_t         *made = json_pack("{s:O}", "const", value);
     if (!made || json_array_append_new(x->made, made) != 0) return hl_schema_no_memory(x);
-    hl_status status = item_atoms(x, c, 0, &atoms, &n);
+    hl_status status = item_atoms(x, c, index, &atoms, &n);
     if (status == HL_OK) atoms[n++] = (hl_schema_atom){made, NULL, false};
     if (status == HL_OK) status = hl_schema_find_node(x, atoms, n, &node);
     return status == HL_OK ? hl_schema_find_rule(x, node, ret_rule) : status;
 }
 
-/* A state for each set of values that were there. */
-static hl_status emit_unique(array_parts *a, const json_t *values) {
+/* A state for each set of values that were there, which says how many there were, too. */
+static hl_status emit_unique(array_parts *a, const short_list *l) {
     hl_pda        *p = a->x->j->pda;
-    const uint32_t n = (uint32_t)json_array_size(values);
-    uint32_t       rules[MAX_UNIQUE] = {0};
+    const uint32_t n = (uint32_t)l->n, n_places = (uint32_t)(a->n_prefix < n ? a->n_prefix : n) + 1;
+    uint32_t       rules[MAX_UNIQUE + 1][MAX_UNIQUE] = {{0}};
     hl_status      status = HL_OK;
-    for (uint32_t i = 0; i < n && status == HL_OK; i++)
-        status = value_rule(a->x, a->c, json_array_get(values, i), &rules[i]);
+    for (uint32_t k = 0; k < n_places; k++)
+        for (uint32_t i = 0; i < n && status == HL_OK; i++)
+            status = value_rule(a->x, a->c, k, l->values[i], &rules[k][i]);
     if (status != HL_OK) return status;
     const uint32_t begin = p->n_states;
     for (uint32_t set = 0; set < 1u << n; set++) (void)hl_pda_add_state(p, a->rule);
@@ -201,9 +284,10 @@ static hl_status emit_unique(array_parts *a, const json_t *values) {
     hl_pda_add_nothing(p, open, begin);
     if (a->c->least_items == 0) hl_pda_add_bytes(p, open, ']', ']', a->end);
     for (uint32_t set = 0; set < 1u << n && p->failed == HL_OK; set++) {
-        const uint32_t there = (uint32_t)__builtin_popcount(set);
+        const uint32_t  there = (uint32_t)__builtin_popcount(set);
+        const uint32_t *here = rules[there < n_places ? there : n_places - 1];
         for (uint32_t i = 0; i < n; i++)
-            if (!(set >> i & 1)) hl_pda_add_call(p, begin + set, rules[i], behind + (set | 1u << i));
+            if (!(set >> i & 1)) hl_pda_add_call(p, begin + set, here[i], behind + (set | 1u << i));
         if (set == 0) continue;
         if (there >= a->c->least_items && there <= a->c->most_items)
             hl_pda_add_bytes(p, hl_rules_add_space(a->x->j, behind + set), ']', ']', a->end);
@@ -244,12 +328,14 @@ hl_status hl_schema_emit_array(hl_schema_ctx *x, const hl_schema_case *c, uint32
     hl_status status = choose_levels(&a);
     if (status != HL_OK || c->least_items > c->most_items) return status;
     if (c->unique && c->most_items > 1) {
-        const json_t *values = a.n_prefix == 0 && !c->contains ? short_list(x, c) : NULL;
-        if (values) return emit_unique(&a, values);
-        return hl_schema_fail(
-            x, HL_E_ARG, c->unique,
-            "it can be enforced for items of an enum of at most %d texts, whole numbers and words alone",
-            MAX_UNIQUE);
+        short_list values = {.is_long = c->contains != NULL};
+        status = find_values(&a, &values);
+        if (status != HL_OK) return status;
+        if (!values.is_long) return emit_unique(&a, &values);
+        return hl_schema_fail(x, HL_E_ARG, c->unique,
+                              "it can be enforced where items have at most %d values, all of them texts, "
+                              "whole numbers or words",
+                              MAX_UNIQUE);
     }
     /* Where kinds are counted, each place is a state of its own, so that none is a dead end. */
     if (c->contains && c->most_items != UINT32_MAX) a.n_prefix = c->most_items;

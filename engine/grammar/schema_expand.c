@@ -286,10 +286,12 @@ static hl_status read_required(keyword *k) {
 static hl_status read_contains(keyword *k) {
     const json_t *least = json_object_get(k->schema, "minContains"),
                  *most = json_object_get(k->schema, "maxContains");
-    hl_schema_part p = {.atom = {k->v, k->path, false}, .least = 1, .most = UINT32_MAX};
+    hl_schema_part p = {.atom = {k->v, k->path, false}, .least = 1, .most = UINT32_MAX, .task = k->task};
     hl_status      status = least ? read_count(k, least, &p.least) : HL_OK;
     if (status == HL_OK && most) status = read_count(k, most, &p.most);
-    if (status != HL_OK || (p.least == 0 && p.most == UINT32_MAX)) return status;
+    const bool is_watched =
+        json_object_get(k->schema, "unevaluatedItems") != NULL; /* it marks items all the same */
+    if (status != HL_OK || (p.least == 0 && p.most == UINT32_MAX && !is_watched)) return status;
     return add_part(k->x, &k->s->c.contains, p);
 }
 
@@ -323,12 +325,27 @@ static hl_status read_format(keyword *k) {
 }
 
 static hl_status read_scope(keyword *k, const hl_schema_part **list) {
-    return add_part(k->x, list, (hl_schema_part){.atom = {k->schema, k->task->atom.path, false}});
+    return add_part(k->x, list,
+                    (hl_schema_part){.atom = {k->schema, k->task->atom.path, false}, .task = k->task});
+}
+
+static hl_status read_unevaluated(keyword *k, const hl_schema_part **list) {
+    return add_part(k->x, list, (hl_schema_part){.atom = {k->v, k->path, false}, .task = k->task});
+}
+
+bool hl_schema_is_below(const hl_schema_part *part, const hl_schema_part *of) {
+    for (const task *t = part->task; t && !t->atom.negated; t = t->from)
+        if (t == of->task) return true;
+    return false;
+}
+
+bool hl_schema_is_inside(const hl_schema_part *part, const hl_schema_part *of) {
+    return part->task != of->task && hl_schema_is_below(part, of);
 }
 
 static hl_status read_ref(keyword *k) {
     hl_schema_atom to;
-    hl_status      status = hl_schema_resolve(k->x, k->v, k->path, &to);
+    hl_status      status = hl_schema_resolve(k->x, k->schema, k->name, k->path, &to);
     return status != HL_OK ? status : push_atom(k->x, k->s, k->task, to);
 }
 
@@ -354,7 +371,7 @@ static hl_status read_keyword(keyword *k) {
     const char     *n = k->name;
     hl_schema_case *c = &k->s->c;
 #define IS(text) (strcmp(n, text) == 0)
-    if (IS("$ref")) return read_ref(k);
+    if (IS("$ref") || IS("$dynamicRef")) return read_ref(k);
     if (IS("allOf")) return read_all(k);
     if (IS("anyOf")) return read_some(k, TASK_SOME);
     if (IS("oneOf")) return read_some(k, TASK_ONE);
@@ -379,6 +396,8 @@ static hl_status read_keyword(keyword *k) {
         return is_first ? read_scope(k, &c->array_scopes) : HL_OK;
     }
     if (IS("contains")) return read_contains(k);
+    if (IS("unevaluatedProperties")) return read_unevaluated(k, &c->unevaluated_props);
+    if (IS("unevaluatedItems")) return read_unevaluated(k, &c->unevaluated_items);
     if (IS("minItems")) return read_limit(k, &c->least_items, NULL);
     if (IS("maxItems")) return read_limit(k, NULL, &c->most_items);
     if (IS("uniqueItems")) return read_unique(k);
@@ -422,7 +441,7 @@ static hl_status take_schema(hl_schema_ctx *x, splitting *s, const task *t) {
     const bool has_scope = json_object_get(t->atom.schema, "properties") ||
                            json_object_get(t->atom.schema, "patternProperties") ||
                            json_object_get(t->atom.schema, "additionalProperties");
-    if (has_scope) status = add_part(x, &s->c.object_scopes, (hl_schema_part){.atom = t->atom});
+    if (has_scope) status = add_part(x, &s->c.object_scopes, (hl_schema_part){.atom = t->atom, .task = t});
     json_object_foreach((json_t *)t->atom.schema, name, v) {
         const keyword_use use = use_of(name);
         if (status != HL_OK || use == KEYWORD_NOTE) continue;
@@ -571,7 +590,7 @@ static hl_status break_list(breaking *b, keyword *k, bool all) {
 static hl_status break_ref(breaking *b, keyword *k) {
     splitting      s = b->s;
     hl_schema_atom to;
-    hl_status      status = hl_schema_resolve(b->x, k->v, k->path, &to);
+    hl_status      status = hl_schema_resolve(b->x, k->schema, k->name, k->path, &to);
     to.negated = true;
     if (status == HL_OK) status = push_atom(b->x, &s, k->task, to);
     return status != HL_OK ? status : break_by(b, s);
@@ -594,7 +613,7 @@ static hl_status break_const(breaking *b, keyword *k) {
 static hl_status break_keyword(breaking *b, keyword *k) {
     const char *n = k->name;
 #define IS(text) (strcmp(n, text) == 0)
-    if (IS("$ref")) return break_ref(b, k);
+    if (IS("$ref") || IS("$dynamicRef")) return break_ref(b, k);
     if (IS("allOf")) return break_list(b, k, false);
     if (IS("anyOf")) return break_list(b, k, true);
     if (IS("not")) return break_not(b, k);
@@ -617,7 +636,8 @@ static hl_status break_keyword(breaking *b, keyword *k) {
     if (IS("properties")) return break_properties(b, k);
     if (IS("items")) return break_items(b, k);
     if (IS("contains")) return break_contains(b, k);
-    if (IS("additionalProperties") && json_is_true(k->v)) return HL_OK;
+    const bool is_scope = IS("additionalProperties") || IS("unevaluatedProperties") || IS("unevaluatedItems");
+    if (is_scope && json_is_true(k->v)) return HL_OK;
 #undef IS
     return hl_schema_fail(b->x, HL_E_ARG, k->path,
                           "below 'not', or where one of several alternatives must not hold, "

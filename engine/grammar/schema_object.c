@@ -39,8 +39,10 @@ static const hl_schema_path *path_of(hl_schema_ctx *x, const hl_schema_part *sco
     return hl_schema_under(x, hl_schema_under(x, scope->atom.path, keyword), name);
 }
 
-/* What one scope says of a property: its own schema, those of patterns, or the one of all others. */
-static hl_status scope_atoms(hl_schema_ctx *x, const hl_schema_part *scope, const char *name, atom_list *l) {
+/* What one scope says of a property: its own schema, those of patterns, or the one of all others. *ret_known:
+ * whether it says something. */
+static hl_status scope_atoms(hl_schema_ctx *x, const hl_schema_part *scope, const char *name, atom_list *l,
+                             bool *ret_known) {
     const json_t *own = json_object_get(json_object_get(scope->atom.schema, "properties"), name);
     const json_t *patterns = json_object_get(scope->atom.schema, "patternProperties");
     const json_t *rest = json_object_get(scope->atom.schema, "additionalProperties");
@@ -60,15 +62,54 @@ static hl_status scope_atoms(hl_schema_ctx *x, const hl_schema_part *scope, cons
     }
     if (status == HL_OK && !is_known && rest)
         status = add_atom(x, l, rest, hl_schema_under(x, scope->atom.path, "additionalProperties"), false);
+    *ret_known = is_known || rest;
     return status;
+}
+
+/* Each unevaluatedProperties holds for what no scope below its schema knows. knows(at, scope) says which do. */
+typedef bool knows_fn(const void *at, const hl_schema_part *scope);
+
+static hl_status add_unevaluated(hl_schema_ctx *x, const hl_schema_case *c, knows_fn *knows, const void *at,
+                                 atom_list *l) {
+    hl_status status = HL_OK;
+    for (const hl_schema_part *u = c->unevaluated_props; u && status == HL_OK; u = u->next) {
+        bool is_known = false;
+        for (const hl_schema_part *s = c->object_scopes; s && !is_known; s = s->next)
+            is_known = hl_schema_is_below(s, u) && knows(at, s);
+        for (const hl_schema_part *o = c->unevaluated_props; o && !is_known; o = o->next)
+            is_known = hl_schema_is_inside(o, u);
+        if (!is_known) status = add_atom(x, l, u->atom.schema, u->atom.path, false);
+    }
+    return status;
+}
+
+/* The scopes that know the property in hand. */
+typedef struct known_scopes {
+    const hl_schema_part **list;
+    size_t                 n;
+} known_scopes;
+
+static bool is_one_of(const void *at, const hl_schema_part *scope) {
+    const known_scopes *k = at;
+    for (size_t i = 0; i < k->n; i++)
+        if (k->list[i] == scope) return true;
+    return false;
 }
 
 hl_status hl_schema_member_atoms(hl_schema_ctx *x, const hl_schema_case *c, hl_view name,
                                  hl_schema_atom **ret_atoms, size_t *ret_n) {
-    atom_list l = {0};
-    hl_status status = HL_OK;
-    for (const hl_schema_part *s = c->object_scopes; s && status == HL_OK; s = s->next)
-        status = scope_atoms(x, s, name.ptr, &l);
+    atom_list    l = {0};
+    known_scopes k = {0};
+    hl_status    status = HL_OK;
+    if (c->unevaluated_props)
+        k.list = hl_arena_get(&x->arena, hl_schema_part_count(c->object_scopes) + 1, sizeof(void *));
+    if (c->unevaluated_props && !k.list) return hl_schema_no_memory(x);
+    for (const hl_schema_part *s = c->object_scopes; s && status == HL_OK; s = s->next) {
+        bool is_known = false;
+        status = scope_atoms(x, s, name.ptr, &l, &is_known);
+        if (is_known && k.list) k.list[k.n++] = s;
+    }
+    if (status == HL_OK) status = add_unevaluated(x, c, is_one_of, &k, &l);
     for (const hl_schema_part *m = c->members; m && status == HL_OK; m = m->next)
         if (hl_view_eq(m->name, name))
             status = add_atom(x, &l, m->atom.schema, m->atom.path, m->atom.negated);
@@ -207,6 +248,14 @@ typedef struct class_search {
     bool         is_closed;
 } class_search;
 
+/* Does a scope say something of the class in hand: one of its patterns matches, or it speaks of all others? */
+static bool knows_class(const void *at, const hl_schema_part *scope) {
+    const class_search *s = at;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->matched[i] && s->patterns[i].scope == scope) return true;
+    return json_object_get(scope->atom.schema, "additionalProperties") != NULL;
+}
+
 static hl_status add_class(class_search *s, const hl_code_dfa *names, bool is_any) {
     object        *o = s->o;
     hl_schema_ctx *x = o->x;
@@ -227,11 +276,12 @@ static hl_status add_class(class_search *s, const hl_code_dfa *names, bool is_an
             status =
                 add_atom(x, &l, rest, hl_schema_under(x, scope->atom.path, "additionalProperties"), false);
     }
+    if (status == HL_OK) status = add_unevaluated(x, o->c, knows_class, s, &l);
     for (size_t i = 0; i < l.n; i++)
         if (json_is_false(l.list[i].schema)) return status;
     if (status != HL_OK || (s->is_closed && !any_pattern)) return status;
     if (o->n_classes == MAX_CLASSES)
-        return hl_schema_fail(x, HL_E_FULL, o->c->object_scopes->atom.path,
+        return hl_schema_fail(x, HL_E_FULL, o->c->object_scopes ? o->c->object_scopes->atom.path : NULL,
                               "patternProperties: more than %d ways to match", MAX_CLASSES);
     name_class *k = &o->classes[o->n_classes++];
     k->key_rule = hl_rules_name_of(x->j, is_any ? NULL : names);
@@ -283,6 +333,7 @@ static hl_status find_patterns(class_search *s) {
 /* Does the schema say what other properties may be? Where it names some and says nothing, there are none. */
 static bool is_closed(const object *o) {
     bool names_some = false;
+    if (o->c->unevaluated_props) return false;
     for (const hl_schema_part *s = o->c->object_scopes; s; s = s->next) {
         if (json_object_get(s->atom.schema, "additionalProperties")) return false;
         names_some |= json_object_get(s->atom.schema, "properties") ||

@@ -80,6 +80,7 @@ typedef struct hl_schema_part {
     size_t                       index; /* of an item */
     hl_schema_atom               atom;
     uint32_t                     least, most; /* contains */
+    const void                  *task;        /* whose keyword it is: for hl_schema_is_below() */
 } hl_schema_part;
 
 /* One value's demands, all of one type when it is finished. */
@@ -95,6 +96,8 @@ typedef struct hl_schema_case {
     const hl_schema_part *array_scopes; /* schemas with prefixItems, items */
     const hl_schema_part *all_items;    /* further schemas of all items */
     const hl_schema_part *contains;
+    const hl_schema_part *unevaluated_props,
+        *unevaluated_items;                          /* what is below none of their schema's scopes */
     const hl_schema_path *unique, *least_props_path; /* where it is demanded; NULL: it is not */
 } hl_schema_case;
 
@@ -115,21 +118,24 @@ typedef struct hl_schema_pattern { /* compiled once per text */
 } hl_schema_pattern;
 
 typedef struct hl_schema_ctx {
-    const json_t          *root;
-    const hl_schema_rules *rules;
-    hl_json_automata      *j;
-    hl_arena               arena;
-    hl_schema_node        *nodes;
-    uint32_t              *slots; /* number + 1 */
-    uint32_t               n_nodes, nodes_cap, n_slots;
-    uint32_t               n_ruled; /* nodes that have a rule, in the order of `queue` */
-    uint32_t              *queue;
-    uint32_t               queue_cap;
-    hl_schema_pattern     *patterns;
-    size_t                 n_patterns, patterns_cap;
-    json_t                *made; /* schemas that were made of constants: an array that owns them */
-    size_t                 n_cases, n_steps;
-    hl_err                *err;
+    const json_t              *root;
+    const hl_schema_rules     *rules;
+    hl_json_automata          *j;
+    hl_arena                   arena;
+    hl_schema_node            *nodes;
+    uint32_t                  *slots; /* number + 1 */
+    uint32_t                   n_nodes, nodes_cap, n_slots;
+    uint32_t                   n_ruled; /* nodes that have a rule, in the order of `queue` */
+    uint32_t                  *queue;
+    uint32_t                   queue_cap;
+    hl_schema_pattern         *patterns;
+    size_t                     n_patterns, patterns_cap;
+    struct hl_schema_resource *resources; /* of the document: its own first; 0 of them: not looked for yet */
+    struct hl_schema_holder   *holders;   /* schemas with references, sorted */
+    size_t                     n_resources, n_holders, holders_cap;
+    json_t                    *made; /* schemas that were made of constants: an array that owns them */
+    size_t                     n_cases, n_steps;
+    hl_err                    *err;
 } hl_schema_ctx;
 
 /* ---- schema.c ---- */
@@ -150,9 +156,11 @@ HL_MUST_CHECK hl_status hl_schema_find_pattern(hl_schema_ctx *x, const json_t *t
 
 /* ---- schema_ref.c ---- */
 
-/* What a local reference points to. fails HL_E_ARG for others, HL_E_FORMAT where nothing is */
-HL_MUST_CHECK hl_status hl_schema_resolve(hl_schema_ctx *x, const json_t *ref, const hl_schema_path *path,
-                                          hl_schema_atom *ret_atom);
+/* What a reference inside the document points to.
+ * in     schema   has it, as `keyword`: $ref or $dynamicRef
+ * fails  HL_E_ARG for others, HL_E_FORMAT where nothing is */
+HL_MUST_CHECK hl_status hl_schema_resolve(hl_schema_ctx *x, const json_t *schema, const char *keyword,
+                                          const hl_schema_path *path, hl_schema_atom *ret_atom);
 
 /* ---- schema_expand.c ---- */
 
@@ -160,6 +168,11 @@ HL_MUST_CHECK hl_status hl_schema_resolve(hl_schema_ctx *x, const json_t *ref, c
 HL_MUST_CHECK hl_status hl_schema_expand(hl_schema_ctx *x, const hl_schema_atom *atoms, size_t n,
                                          hl_schema_cases *ret);
 void                    hl_schema_cases_done(hl_schema_cases *c);
+/* Does a part of a case stem from the schema of the other one, without a 'not' between? Then what it says of a
+ * property or an item is what unevaluatedProperties and unevaluatedItems of that schema call evaluated. */
+bool hl_schema_is_below(const hl_schema_part *part, const hl_schema_part *of);
+/* The same, and of another schema: unevaluatedProperties further in leaves nothing unevaluated. */
+bool hl_schema_is_inside(const hl_schema_part *part, const hl_schema_part *of);
 
 /* ---- schema_text.c, schema_number.c ---- */
 

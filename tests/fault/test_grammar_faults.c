@@ -15,7 +15,8 @@ static const hl_format formats[] = {
       "{\"type\":\"integer\",\"multipleOf\":3},{\"const\":{\"x\":[1]}}]},\"c\":{\"type\":\"array\",\"items\":"
       "{\"enum\":[1,\"u\"]},"
       "\"uniqueItems\":true}},\"patternProperties\":{\"^z\":{\"minimum\":1.5}},\"propertyNames\":{"
-      "\"maxLength\":4}}",
+      "\"maxLength\":4},\"unevaluatedProperties\":{\"$dynamicRef\":\"s#n\"},\"$defs\":{\"s\":{\"$id\":\"s\","
+      "\"$dynamicAnchor\":\"n\"}}}",
       0}},
     {HL_FORMAT_GBNF,
      {"root ::= %free \"<x>\" (%mark \"<x>\" [a-z]{2,900} b)* \nb ::= \"(\" b \")\" | \"c\"", 0}},

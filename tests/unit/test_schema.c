@@ -90,6 +90,54 @@ static const row rows[] = {
     {"{\"type\":\"array\",\"items\":{\"enum\":[\"a\",\"b\",1]},\"uniqueItems\":true,\"minItems\":2}",
      {"[\"a\",1]", "[1,\"b\",\"a\"]"},
      {"[\"a\"]", "[\"a\",\"a\"]", "[1,\"b\",1]"}},
+    {"{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":4},\"uniqueItems\":true,"
+     "\"minItems\":1}",
+     {"[1]", "[4,2,1,3]"},
+     {"[]", "[1,1]", "[1,2,3,4,1]", "[5]"}},
+    {"{\"type\":\"array\",\"prefixItems\":[{\"type\":\"boolean\"},{\"enum\":[true,\"x\"]}],\"items\":false,"
+     "\"uniqueItems\":true}",
+     {"[]", "[true,\"x\"]", "[false,true]"},
+     {"[true,true]", "[true,false]", "[true,\"x\",false]"}},
+    {"{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/"
+     "c\"},\"uniqueItems\":true,\"$defs\":{\"c\":{\"anyOf\":[{\"const\":\"a\"},{\"type\":\"null\"}]}}}",
+     {"[\"a\",null]", "[null]"},
+     {"[\"a\",\"a\"]", "[null,null]"}},
+    {"{\"properties\":{\"a\":true},\"allOf\":[{\"properties\":{\"b\":{\"type\":\"null\"}}}],"
+     "\"unevaluatedProperties\":false,\"type\":\"object\"}",
+     {"{}", "{\"a\":1}", "{\"b\":null}", "{\"a\":1,\"b\":null}"},
+     {"{\"c\":1}", "{\"a\":1,\"c\":1}", "{\"b\":1}"}},
+    {"{\"type\":\"object\",\"properties\":{\"k\":true},\"oneOf\":[{\"properties\":{\"k\":{\"const\":1},\"x\":"
+     "true},\"required\":[\"k\",\"x\"]},{\"properties\":{\"k\":{\"const\":2},\"y\":true},\"required\":[\"k\"]"
+     "}],\"unevaluatedProperties\":{\"type\":\"integer\"}}",
+     {"{\"k\":1,\"x\":\"s\"}", "{\"k\":2,\"y\":null,\"z\":5}", "{\"k\":2,\"x\":7}"},
+     {"{\"k\":2,\"x\":\"s\"}", "{\"k\":1,\"x\":1,\"y\":\"s\"}"}},
+    {"{\"type\":\"object\",\"allOf\":[{\"properties\":{\"a\":true}},{\"unevaluatedProperties\":false}]}",
+     {"{}"},
+     {"{\"a\":1}", "{\"b\":1}"}},
+    {"{\"type\":\"object\",\"if\":{\"properties\":{\"t\":{\"const\":\"n\"}},\"required\":[\"t\"]},\"then\":{"
+     "\"properties\":{\"n\":{\"type\":\"null\"}}},\"else\":{\"properties\":{\"m\":true}},\"properties\":{"
+     "\"t\":true},\"unevaluatedProperties\":false}",
+     {"{\"t\":\"n\",\"n\":null}", "{\"t\":\"x\",\"m\":1}", "{\"m\":1}"},
+     {"{\"t\":\"n\",\"m\":1}", "{\"t\":\"x\",\"n\":null}"}},
+    {"{\"type\":\"array\",\"prefixItems\":[{\"type\":\"null\"}],\"allOf\":[{\"prefixItems\":[true,{\"type\":"
+     "\"integer\"}]}],\"unevaluatedItems\":false}",
+     {"[]", "[null]", "[null,1]"},
+     {"[null,1,1]", "[1]", "[null,null]"}},
+    {"{\"type\":\"array\",\"prefixItems\":[true],\"contains\":{\"type\":\"null\"},\"unevaluatedItems\":{"
+     "\"type\":\"integer\"}}",
+     {"[1,null]", "[\"x\",null,5,null]", "[null]"},
+     {"[1]", "[1,null,\"x\"]"}},
+    {"{\"$dynamicAnchor\":\"n\",\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"integer\"},\"c\":{"
+     "\"type\":\"array\",\"items\":{\"$dynamicRef\":\"#n\"}}},\"required\":[\"v\"]}",
+     {"{\"v\":1}", "{\"v\":1,\"c\":[{\"v\":2,\"c\":[]}]}"},
+     {"{\"v\":1,\"c\":[1]}", "{\"v\":1,\"c\":[{}]}"}},
+    {"{\"$id\":\"https://x.org/a/root.json\",\"$defs\":{\"s\":{\"$id\":\"sub/"
+     "item.json\",\"$defs\":{\"z\":{\"type\":\"null\"}},\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/"
+     "z\"}},\"z\":{\"type\":\"integer\"}},\"type\":\"object\",\"properties\":{\"p\":{\"$ref\":\"sub/"
+     "item.json\"},\"q\":{\"$ref\":\"../a/./sub/item.json#/$defs/z\"},\"r\":{\"$ref\":\"/a/root.json#/$defs/"
+     "z\"}}}",
+     {"{\"p\":[null]}", "{\"q\":null}", "{\"r\":1}"},
+     {"{\"p\":[1]}", "{\"q\":1}", "{\"r\":null}"}},
     /* objects */
     {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"null\"},\"c\":true}"
      ",\"required\":[\"b\"]}",
@@ -229,8 +277,16 @@ static const struct {
     {"{\"type\":\"text\"}", HL_E_FORMAT, "#/type: expected"},
     {"{\"properties\":{\"a~/\":{\"minLength\":-1}},\"type\":\"object\"}", HL_E_FORMAT,
      "#/properties/a~0~1/minLength"},
-    {"{\"properties\":{\"a\":{\"unevaluatedItems\":false}},\"type\":\"object\"}", HL_E_ARG,
-     "#/properties/a/unevaluatedItems: this keyword"},
+    {"{\"properties\":{\"a\":{\"$recursiveRef\":\"#\"}},\"type\":\"object\"}", HL_E_ARG,
+     "#/properties/a/$recursiveRef: this keyword"},
+    {"{\"not\":{\"unevaluatedItems\":false}}", HL_E_ARG, "#/not/unevaluatedItems: below 'not'"},
+    {"{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":20},\"uniqueItems\":"
+     "true}",
+     HL_E_ARG, "#/uniqueItems: it can be enforced where items have at most 10 values"},
+    {"{\"$id\":\"r\",\"$ref\":\"a#/"
+     "x\",\"$defs\":{\"a\":{\"$id\":\"a\",\"x\":{\"$dynamicRef\":\"#n\"},\"$defs\":{\"n\":{\"$"
+     "dynamicAnchor\":\"n\"}}},\"b\":{\"$id\":\"b\",\"$dynamicAnchor\":\"n\"}}}",
+     HL_E_ARG, "#/x/$dynamicRef: which '$dynamicAnchor'"},
     {"{\"anyOf\":[{\"type\":\"array\",\"uniqueItems\":true}]}", HL_E_ARG, "#/anyOf/0/uniqueItems"},
     {"{\"$ref\":\"https://example.com/x\"}", HL_E_ARG,
      "#/$ref: 'https://example.com/x' is not in this schema"},
