@@ -1,6 +1,7 @@
 """Answers that keep to a format: every dialect's words for it, errors before anything runs, and random schemas whose answers are
 judged by jsonschema. The tiny model wants to say something else each time; at temperature 2 it says nearly anything."""
 import json
+import math
 import random
 import re
 
@@ -184,6 +185,25 @@ def test_answers_to_random_schemas_are_what_they_ask_for(serve):  # noqa: F811
             ended += 1
             check(got["message"]["content"], schema)
     assert ended > 40
+
+
+def test_under_a_grammar_the_distribution_is_the_models_renormalised(serve):  # noqa: F811
+    """At temperature 1: counts of what is drawn against the model's own probabilities of what is allowed. Biases make these
+    differ; the seeds are fixed, so it is the same draw each time."""
+    s = serve()
+    bias = {"x": 1.2, "y": 0.3, "z": -1.1, "w": 0}
+    ids = {c: s.json("POST", "/v1/tokenize", {"model": "tiny", "content": c, "add_special": False})["tokens"][0] for c in bias}
+    n, counts = 0, dict.fromkeys(bias, 0)
+    for seed in range(30):
+        got = s.json("POST", "/v1/chat/completions", user(max_tokens=3, temperature=1, top_p=1, seed=seed, n=20, guided_choice=list(bias),
+                                                         logit_bias={str(ids[c]): b for c, b in bias.items()}))
+        for choice in got["choices"]:
+            counts[choice["message"]["content"]] += 1
+            n += 1
+    weights = {c: math.exp(b) for c, b in bias.items()}  # the model itself likes all four alike
+    expected = {c: n * w / sum(weights.values()) for c, w in weights.items()}
+    chi2 = sum((counts[c] - expected[c]) ** 2 / expected[c] for c in bias)
+    assert n == 600 and chi2 < 16.3, (counts, expected)  # three degrees of freedom: one draw in a thousand is further away
 
 
 NUMBERS = {"type": "number", "minimum": 0.5, "maximum": 70.5, "multipleOf": 0.25}
