@@ -34,8 +34,8 @@ static const json_t *item_of(hl_schema_ctx *x, const hl_schema_part *scope, size
     return items;
 }
 
-/* What unevaluatedItems `u` says of the item at `index`; NULL: nothing, or a scope below its schema knows it. Items
- * that a `contains` below it holds for are known, too. */
+/* What unevaluatedItems `u` says of the item at `index`; NULL: nothing, or a scope below its schema knows it.
+ * Items that a `contains` below it holds for are known, too. */
 static hl_status unevaluated_item(hl_schema_ctx *x, const hl_schema_case *c, const hl_schema_part *u,
                                   size_t index, const json_t **ret) {
     json_t *some = NULL;

@@ -39,8 +39,7 @@ static const hl_schema_path *path_of(hl_schema_ctx *x, const hl_schema_part *sco
     return hl_schema_under(x, hl_schema_under(x, scope->atom.path, keyword), name);
 }
 
-/* What one scope says of a property: its own schema, those of patterns, or the one of all others. *ret_known:
- * whether it says something. */
+/* What one scope says of a property: its own schema, those of patterns, or the one of all others. */
 static hl_status scope_atoms(hl_schema_ctx *x, const hl_schema_part *scope, const char *name, atom_list *l,
                              bool *ret_known) {
     const json_t *own = json_object_get(json_object_get(scope->atom.schema, "properties"), name);
@@ -66,7 +65,7 @@ static hl_status scope_atoms(hl_schema_ctx *x, const hl_schema_part *scope, cons
     return status;
 }
 
-/* Each unevaluatedProperties holds for what no scope below its schema knows. knows(at, scope) says which do. */
+/* Each unevaluatedProperties holds for what no scope below its schema knows; knows() says which do. */
 typedef bool knows_fn(const void *at, const hl_schema_part *scope);
 
 static hl_status add_unevaluated(hl_schema_ctx *x, const hl_schema_case *c, knows_fn *knows, const void *at,
@@ -248,7 +247,7 @@ typedef struct class_search {
     bool         is_closed;
 } class_search;
 
-/* Does a scope say something of the class in hand: one of its patterns matches, or it speaks of all others? */
+/* Does a scope say something of the class in hand: does a pattern match, or does it speak of all others? */
 static bool knows_class(const void *at, const hl_schema_part *scope) {
     const class_search *s = at;
     for (size_t i = 0; i < s->n; i++)

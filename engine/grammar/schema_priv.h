@@ -168,8 +168,8 @@ HL_MUST_CHECK hl_status hl_schema_resolve(hl_schema_ctx *x, const json_t *schema
 HL_MUST_CHECK hl_status hl_schema_expand(hl_schema_ctx *x, const hl_schema_atom *atoms, size_t n,
                                          hl_schema_cases *ret);
 void                    hl_schema_cases_done(hl_schema_cases *c);
-/* Does a part of a case stem from the schema of the other one, without a 'not' between? Then what it says of a
- * property or an item is what unevaluatedProperties and unevaluatedItems of that schema call evaluated. */
+/* Does a part of a case stem from the schema of the other one, without a 'not' between? Then what it says of
+ * a property or an item is what unevaluatedProperties and unevaluatedItems of that schema call evaluated. */
 bool hl_schema_is_below(const hl_schema_part *part, const hl_schema_part *of);
 /* The same, and of another schema: unevaluatedProperties further in leaves nothing unevaluated. */
 bool hl_schema_is_inside(const hl_schema_part *part, const hl_schema_part *of);

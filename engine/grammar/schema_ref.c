@@ -165,7 +165,7 @@ static bool is_data(const char *key) {
     return false;
 }
 
-/* The $id of a part that begins a resource; NULL: it begins none. One that is a fragment alone was an anchor once. */
+/* The $id of a part that begins a resource; NULL: it begins none. One that is a fragment was an anchor. */
 static const char *id_of(const hl_schema_ctx *x, const json_t *at) {
     const char *id = json_string_value(json_object_get(at, "$id"));
     const char *draft = json_string_value(json_object_get(x->root, "$schema"));
@@ -246,9 +246,9 @@ static const json_t *find_anchor(const hl_schema_ctx *x, const json_t *root, con
     return found;
 }
 
-/* A reference to a dynamic anchor leads to the outermost resource that has it, of those that the value's schemas
- * were entered through. The document's is always the first of them; else only one resource may have it, because
- * which others were entered depends on the way. */
+/* A reference to a dynamic anchor leads to the outermost resource that has it, of those on the way. The
+ * document's is always the first of them; else only one resource may have it, because the way is not known
+ * here. */
 static hl_status follow_dynamic(hl_schema_ctx *x, const char *name, const hl_schema_path *path,
                                 hl_schema_atom *ret) {
     const json_t *only = NULL;
