@@ -109,10 +109,11 @@ class LlamaServer(Program):
 
 
 class Ollama(Program):
-    def __init__(self, a):
+    def __init__(self, a, slots=1):
         self.folder, port = tempfile.TemporaryDirectory(), free_port()
         env = dict(os.environ, HOME=self.folder.name, OLLAMA_MODELS=self.folder.name + "/models",
-                   OLLAMA_HOST=f"127.0.0.1:{port}", OLLAMA_CONTEXT_LENGTH="16384", OLLAMA_NUM_PARALLEL="1")
+                   OLLAMA_HOST=f"127.0.0.1:{port}", OLLAMA_CONTEXT_LENGTH="16384" if slots == 1 else "1024",
+                   OLLAMA_NUM_PARALLEL=str(slots))
         super().__init__([a.ollama, "serve"], env, port)
         self.wait("/api/version")
         modelfile = os.path.join(self.folder.name, "Modelfile")
