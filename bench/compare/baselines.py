@@ -157,9 +157,9 @@ def version_of(name, path):
             done = subprocess.run([path, option], capture_output=True, text=True, timeout=60)
         except (OSError, subprocess.TimeoutExpired):
             continue
-        line = next((x for x in (done.stdout + done.stderr).splitlines() if re.search(r"\d", x) and "arning" not in x and "could not" not in x), "")
+        line = next((x for x in (done.stdout + done.stderr).splitlines() if re.search(r"\d+\.\d|version", x) and "could not" not in x), "")
         if done.returncode == 0 and line:
-            return re.sub(r"^\W*(hyperlama|ollama|client|version|is|max|:|\s)*", "", line.strip(), flags=re.I)[:60]
+            return re.sub(r"^\W*(warning|hyperlama|ollama|client|version|is|max|:|\s)*", "", line.strip(), flags=re.I)[:60]
     return ""
 
 
