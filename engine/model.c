@@ -677,6 +677,14 @@ static hl_status count_params(hl_model *m, hl_err *err) {
     return HL_OK;
 }
 
+/* Also where nothing but its keys was read. */
+static bool has_next(const hl_model *m) {
+    char name[96];
+    (void)snprintf(name, sizeof name, "blk.%u.nextn.eh_proj.weight", m->hp.n_layers);
+    return m->arch->weights[HL_W_NEXT_PROJ] != HL_IGNORED && m->hp.n_blocks > m->hp.n_layers &&
+           hl_gguf_find_tensor(m->gguf, name) != NULL;
+}
+
 static void note_sizes(hl_model *m) {
     const hl_hparams *hp = &m->hp;
     hl_model_info    *in = &m->info;
@@ -692,7 +700,7 @@ static void note_sizes(hl_model *m) {
     in->n_experts_used = (int32_t)hp->n_experts_used;
     in->is_encoder = m->arch->is_encoder;
     in->is_for_embedding = m->arch->is_encoder || hp->pooling > 0;
-    in->drafts_itself = m->next != NULL;
+    in->drafts_itself = has_next(m);
 }
 
 /* What one token costs; the tensors are bound. */

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Write a GGUF model with random weights in the exact shape of a published one, to time what is too large to fetch.
 
-  synth_models.py NAME OUT.gguf [--vocab FILE.gguf] [--seed N]
+  synth_models.py NAME OUT.gguf [--vocab FILE.gguf] [--seed N] [--drafts PERCENT]
   synth_models.py --list
 
 Speed and memory depend on a model's shape and weight types, not on what it has learnt; never judge answers by such a file.
+--drafts (Qwen3.5): with a block that drafts, which is right for so many of a hundred tokens. Every block then adds nothing, the
+token after t is t + 1, and the block's own embeddings are wrong for the others; what is read and computed stays the same.
 Weight types follow the usual mixes: q4_k_m gives attn_v and ffn_down q6_k in the first and last eighth of the layers and in
 every third between; rows that 256 does not divide become q5_0, q8_0 or f16; gpt-oss has mxfp4 experts and q8_0 elsewhere.
 Shapes: the publishers' config.json files; names of keys and tensors: docs/architectures.md. Standard library only.
@@ -113,6 +115,24 @@ def qwen35(n_layers, width, ff, heads, kv, value_heads, vocab=248320):
             s.add(p + "ssm_out.weight", inner, width)
         s.ffn(i, ff)
     return s
+
+
+def with_drafts(s, ff, heads, kv):
+    """Behind the last layer, a block that drafts; the output has a matrix of its own."""
+    d, n = s.width, s.n_layers
+    if s.arch != "qwen35":
+        raise SystemExit("--drafts is for the shapes of Qwen3.5")
+    if not any(t[0] == "output.weight" for t in s.tensors):
+        s.add("output.weight", d, s.vocab, like="q6_k")
+    s.keys = [(k, t, n + 1 if k.endswith("block_count") else v) for k, t, v in s.keys]
+    s.key("nextn_predict_layers", 1)
+    s.vectors(n, attn_norm=d, post_attention_norm=d)
+    s.attention(n, heads, kv, 256, gated=True, norms=True)
+    s.ffn(n, ff)
+    s.add(f"blk.{n}.nextn.eh_proj.weight", 2 * d, d, like="q8_0")
+    s.add(f"blk.{n}.nextn.embed_tokens.weight", d, s.vocab, like="q6_k")
+    for name in "enorm", "hnorm", "shared_head_norm":
+        s.add(f"blk.{n}.nextn.{name}.weight", d)
 
 
 def gemma4_e2b():
@@ -285,6 +305,33 @@ def blocks(kind, sigma, rng):
     return bytes(raw)
 
 
+def drafting_rows(tensor, dims, percent, rng, kept):
+    """Tensors of a model with --drafts that are more than random: bytes, or None."""
+    d = dims[0]
+    if tensor.endswith("eh_proj.weight"):  # the token's embedding as it is
+        one, rows = struct.pack("<e", 1 / 127), bytearray(d // 32 * 34 * dims[1])
+        for r in range(dims[1]):
+            at = (r * (d // 32) + r // 32) * 34
+            rows[at:at + 2], rows[at + 2 + r % 32] = one, 127
+        return rows
+    if tensor.endswith(("token_embd.weight", "output.weight", "embed_tokens.weight")) and "attn" not in tensor:
+        if not kept:  # no two rows alike
+            size, n = TYPES["q6_k"][2], d // 256 * dims[1]
+            for _ in range(dims[1]):
+                kept.extend(rng.randbytes(size * (d // 256)))
+            kept[208::size], kept[209::size] = (bytes([b]) * n for b in struct.pack("<e", d ** -0.5 / 1370))
+        row = len(kept) // dims[1]
+        if tensor == "output.weight":
+            return kept[-row:] + kept[:-row]
+        rows = bytearray(kept)
+        for t in range(dims[1] if "nextn" in tensor else 0):
+            if rng.random() * 100 >= percent:
+                other = (t + 7) % dims[1] * row
+                rows[t * row:(t + 1) * row] = kept[other:other + row]
+        return rows
+    return None
+
+
 def vector(name, n):
     """Small tensors whose values must keep a computation finite."""
     return struct.pack("<f", -1.0 if name.endswith("ssm_a") else 0.0 if name.endswith("bias") else 1.0) * n
@@ -343,8 +390,11 @@ def tokenizer_of(path, want):
     return out
 
 
-def write(name, path, vocab, seed):
-    s, rng = MODELS[name](), random.Random(seed)
+def write(name, path, vocab, seed, drafts=None):
+    s, rng, kept = MODELS[name](), random.Random(seed), bytearray()
+    if drafts is not None:
+        sizes = {k.rsplit(".", 1)[-1]: v for k, _, v in s.keys}
+        with_drafts(s, sizes["feed_forward_length"], sizes["head_count"], sizes["head_count_kv"])
     s.key("vocab_size", s.vocab)
     pairs = [pair("general.architecture", STR, s.arch), pair("general.name", STR, f"synthetic {name}")] + [pair(*k) for k in s.keys]
     pairs += tokenizer_of(vocab, s.vocab) if vocab else [pair("tokenizer.ggml.model", STR, "none")]
@@ -359,12 +409,17 @@ def write(name, path, vocab, seed):
         for tensor, dims, kind in s.tensors:
             left = n_bytes(kind, dims)
             pad = -left % ALIGN
-            if len(dims) == 1 or dims[0] == 1 or tensor.endswith(("ssm_norm.weight", "bias")):
+            rows = drafting_rows(tensor, dims, drafts, rng, kept) if drafts is not None else None
+            silent = drafts is not None and tensor.endswith(("attn_output.weight", "ffn_down.weight", "ssm_out.weight"))
+            if rows:
+                f.write(rows)
+            elif len(dims) == 1 or dims[0] == 1 or tensor.endswith(("ssm_norm.weight", "bias")):
                 f.write(vector(tensor, math.prod(dims)))
             else:
-                if (kind, dims[0]) not in pools:
-                    pools[kind, dims[0]] = blocks(kind, dims[0] ** -0.5, rng)
-                pool, cut = pools[kind, dims[0]], rng.randrange(POOL) * TYPES[kind][2]
+                sigma = 0 if silent else dims[0] ** -0.5
+                if (kind, sigma) not in pools:
+                    pools[kind, sigma] = blocks(kind, sigma, rng)
+                pool, cut = pools[kind, sigma], rng.randrange(POOL) * TYPES[kind][2]
                 ring = pool[cut:] + pool[:cut]
                 while left:
                     left -= f.write(ring[:left])
@@ -378,6 +433,7 @@ def main():
     ap.add_argument("out", nargs="?")
     ap.add_argument("--vocab", help="a GGUF file to take the tokenizer from, padded to the shape's vocabulary")
     ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--drafts", type=float, metavar="PERCENT", help="with a block that drafts, right for so many tokens of 100")
     ap.add_argument("--list", action="store_true")
     a = ap.parse_args()
     if a.list:
@@ -385,7 +441,7 @@ def main():
         return
     if not a.name or not a.out:
         ap.error("expected NAME and OUT.gguf, or --list")
-    write(a.name, a.out, a.vocab, a.seed)
+    write(a.name, a.out, a.vocab, a.seed, a.drafts)
 
 
 if __name__ == "__main__":

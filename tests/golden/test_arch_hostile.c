@@ -177,14 +177,26 @@ static bool opens(json_t *model, bool *ret_drafts, hl_err *err) {
     hl_model     *m = NULL;
     hl_model_info info;
     (void)snprintf(path, sizeof path, "/tmp/hl-next-%d.gguf", (int)getpid());
+    json_t *copy = json_deep_copy(model);
     fill_by_rules(model, HL_TYPE_f32, path);
     json_decref(model);
     const hl_status status = hl_model_open(engine, paths, 1, NULL, &m, err);
     (void)unlink(path);
-    if (status != HL_OK) return false;
+    if (status != HL_OK) {
+        json_decref(copy);
+        return false;
+    }
     hl_model_get_info(m, &info);
     *ret_drafts = info.drafts_itself;
     compute(m, false);
+    hl_model_close(m);
+    m = NULL;
+    fill_by_rules(copy, HL_TYPE_f32, path); /* its keys alone say the same */
+    json_decref(copy);
+    assert_int_equal(hl_model_open(engine, paths, 1, &(hl_model_params){.vocab_only = true}, &m, err), HL_OK);
+    (void)unlink(path);
+    hl_model_get_info(m, &info);
+    assert_int_equal(info.drafts_itself, *ret_drafts);
     hl_model_close(m);
     return true;
 }
