@@ -143,9 +143,9 @@ static void what_cannot_be_is_refused_before_anything_runs(void **state) {
     hl_generation      *g = NULL;
     hl_err              err = {0};
     hl_request          r =
-        request(HL_FORMAT_SCHEMA, "{\"properties\":{\"a\":{\"unevaluatedItems\":1}},\"type\":\"object\"}");
+        request(HL_FORMAT_SCHEMA, "{\"properties\":{\"a\":{\"$recursiveRef\":\"#\"}},\"type\":\"object\"}");
     assert_int_equal(hl_runner_submit(l.r, &r, &g, &err), HL_E_ARG);
-    assert_non_null(strstr(err.text, "#/properties/a/unevaluatedItems"));
+    assert_non_null(strstr(err.text, "#/properties/a/$recursiveRef"));
     r = request(HL_FORMAT_SCHEMA, "{");
     assert_int_equal(hl_runner_submit(l.r, &r, &g, &err), HL_E_FORMAT);
     r = request(HL_FORMAT_JSON, "");
