@@ -65,6 +65,11 @@ bool hl_host_fingerprint(const hl_host *h, char ret[HL_FINGERPRINT_BYTES]) {
     return hl_store_fingerprint(h->paths->models, ret, NULL) == HL_OK;
 }
 
+const char *hl_host_read_only_home(const hl_host *h) {
+    const char *home = h->paths->home;
+    return access(home, F_OK) == 0 && access(home, W_OK) != 0 ? home : NULL;
+}
+
 static void pass_event(void *user, int level, const char *component, const char *event, const char *fields) {
     const hl_host *h = user;
     hl_event(h->events, (hl_log_level)level, component, event, "%s", fields ? fields : "");

@@ -58,6 +58,8 @@ HL_MUST_CHECK hl_status hl_host_store(hl_host *h, hl_store **ret_store, hl_err *
 HL_MUST_CHECK hl_status hl_host_engine(hl_host *h, int32_t n_threads, hl_engine **ret_engine, hl_err *err);
 /* hl_store_fingerprint() of its models folder. False: there is none. */
 bool hl_host_fingerprint(const hl_host *h, char ret[HL_FINGERPRINT_BYTES]);
+/* The home where it may only be read: what would be kept there is not. NULL: it can be written, or made */
+const char *hl_host_read_only_home(const hl_host *h);
 
 /* The keys of a server on this machine: those in this host's database.
  * fails  as hl_keyring_open()

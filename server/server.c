@@ -100,6 +100,14 @@ hl_status hl_server_start(hl_host *host, const hl_config *config, const hl_event
         server_free(s);
         return status;
     }
+    const char *home = hl_host_read_only_home(host);
+    if (home)
+        hl_event(
+            events, HL_LOG_WARN, "server", "home-read-only",
+            "path=\"%s\" why=\"it cannot be written\" action=\"answers and prompts are not kept there, and "
+            "models not changed\"",
+            home);
+    s->is_not_keeping = home != NULL;
     hl_event(events, HL_LOG_INFO, "server", "listen", "address=\"%s\"", s->address);
     hl_preload_start(s);
     *ret_server = s;

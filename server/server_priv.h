@@ -93,6 +93,7 @@ struct hl_server {
     bool             has_watcher, is_ending;    /* the watcher is to leave */
     hl_job           preload;                   /* loads server.preload and server.pinned */
     int              is_preloading, is_leaving; /* atomic: /ready says no */
+    int              is_not_keeping;            /* atomic: the last response could not be kept */
     volatile int     ends_preload;              /* nothing more is preloaded */
     uint64_t         n_ids;                     /* of exchanges, so far; atomic */
     uint64_t         id_key;                    /* for ids where the system has no random numbers */

@@ -62,8 +62,9 @@ void hl_db_warn(hl_db *db, const char *what, const char *action) {
         if (db->patience_ms == 0) return; /* said once */
         db->patience_ms = 0;
     }
-    hl_event(db->events, HL_LOG_WARN, "models", "database-failed", "what=\"%s\" reason=\"%s\" action=\"%s\"",
-             what, sqlite3_errmsg(db->sql), action);
+    const bool is_news = sqlite3_db_readonly(db->sql, "main") != 1; /* else it was opened for reading only */
+    hl_event(db->events, is_news ? HL_LOG_WARN : HL_LOG_INFO, "models", "database-failed",
+             "what=\"%s\" reason=\"%s\" action=\"%s\"", what, sqlite3_errmsg(db->sql), action);
 }
 
 int hl_db_newest_version(void) { return (int)hl_n_migrations; }
@@ -124,6 +125,36 @@ static int open_file(hl_db *db, const char *path, sqlite3 **ret_sql) {
     (void)sqlite3_db_config(*ret_sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(*ret_sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     return SQLITE_OK;
+}
+
+/* What lies in a folder that nobody may write to is read as it is: SQLite cannot make its index of a WAL
+ * there. Not where a WAL still holds changes, which would be missed. from: sqlite.org/wal.html, "Read-Only
+ * Databases" */
+static bool is_for_reading(const char *path) {
+    char        dir[PATH_MAX], wal[PATH_MAX];
+    struct stat st;
+    const int   n = snprintf(wal, sizeof wal, "%s-wal", path);
+    if (n < 0 || (size_t)n >= sizeof wal || !hl_path_dir(path, dir, sizeof dir)) return false;
+    return access(path, R_OK) == 0 && access(dir, W_OK) != 0 && (stat(wal, &st) != 0 || st.st_size == 0);
+}
+
+static int open_for_reading(hl_db *db, const char *path) {
+    char *uri = sqlite3_mprintf("file:");
+    for (const char *c = path; *c && uri; c++) {
+        const bool is_plain = *c != '?' && *c != '#' && *c != '%';
+        char      *more = is_plain ? sqlite3_mprintf("%z%c", uri, *c)
+                                   : sqlite3_mprintf("%z%%%02X", uri, (unsigned)(unsigned char)*c);
+        uri = more;
+    }
+    if (uri) uri = sqlite3_mprintf("%z?immutable=1", uri);
+    if (!uri) return SQLITE_NOMEM;
+    (void)sqlite3_close_v2(db->sql);
+    db->sql = NULL;
+    const int rc =
+        sqlite3_open_v2(uri, &db->sql, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX, NULL);
+    sqlite3_free(uri);
+    if (rc == SQLITE_OK) (void)sqlite3_extended_result_codes(db->sql, 1);
+    return rc;
 }
 
 /* Are all tables of the newest schema there? */
@@ -300,6 +331,11 @@ hl_status hl_db_open(const char *path, const hl_events *events, hl_db **ret_db, 
     hl_status status = HL_OK;
     int       rc = open_file(db, path, &db->sql);
     if (rc == SQLITE_OK) rc = look(path, db->sql, &version);
+    const int code = rc & 0xff;
+    if ((code == SQLITE_READONLY || code == SQLITE_CANTOPEN) && is_for_reading(path)) {
+        rc = open_for_reading(db, path);
+        if (rc == SQLITE_OK) rc = look(path, db->sql, &version);
+    }
     if (rc != SQLITE_OK && !is_damage(rc))
         status = hl_db_fail(db->sql, path, "open", rc, err);
     else if (rc == SQLITE_OK && version > hl_db_newest_version())

@@ -299,10 +299,15 @@ static hl_status keep(hl_completion *c, hl_err *err) {
     hl_err    why = {0};
     complete(c);
     const hl_status status = keep_whole(c, &why);
-    if (status == HL_OK) return HL_OK;
+    int            *is_told = &c->x->server->is_not_keeping; /* once, until one can be kept again */
+    if (status == HL_OK) {
+        __atomic_store_n(is_told, 0, __ATOMIC_RELAXED);
+        return HL_OK;
+    }
     if (r->must_be_kept) return hl_fail(err, status, "store: %s", why.text);
-    hl_event(c->x->server->events, HL_LOG_WARN, "server", "response-not-kept", "id=%s why=\"%s\"", r->id,
-             why.text);
+    hl_event(c->x->server->events,
+             __atomic_exchange_n(is_told, 1, __ATOMIC_RELAXED) ? HL_LOG_INFO : HL_LOG_WARN, "server",
+             "response-not-kept", "id=%s why=\"%s\"", r->id, why.text);
     r->is_kept = false;
     complete(c);
     return HL_OK;

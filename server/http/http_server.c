@@ -878,15 +878,29 @@ static void end_all(hl_server *s) {
     (void)pthread_mutex_unlock(&s->lock);
 }
 
-void hl_http_stop(hl_server *s, int64_t drain_ms) {
+/* Answers end as far as they came, and whoever reads is told. */
+static void cancel_all(hl_server *s) {
+    (void)pthread_mutex_lock(&s->lock);
+    for (hl_exchange *x = s->exchanges; x; x = x->next) hl_exchange_cancel(x);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static void wait_for_suspended(hl_server *s, int64_t ms) {
     enum { LOOK_MS = 20 };
+    const int64_t until = hl_clock_ns() + ms * 1000000;
+    while (has_suspended(s) && hl_clock_ns() < until) wait_until_empty(s, hl_clock_ns() + LOOK_MS * 1000000);
+}
+
+void hl_http_stop(hl_server *s, int64_t drain_ms) {
+    enum { LOOK_MS = 20, FAREWELL_MS = 3000 };
     for (size_t i = 0; i < s->n_listeners; i++)
         if (s->listeners[i].daemon) stop_accepting(s->listeners[i].daemon);
     (void)pthread_mutex_lock(&s->lock);
     s->is_stopping = true; /* connections that are there may bring more requests */
     (void)pthread_mutex_unlock(&s->lock);
-    const int64_t until = hl_clock_ns() + drain_ms * 1000000;
-    while (has_suspended(s) && hl_clock_ns() < until) wait_until_empty(s, hl_clock_ns() + LOOK_MS * 1000000);
+    wait_for_suspended(s, drain_ms);
+    cancel_all(s);
+    wait_for_suspended(s, FAREWELL_MS);
     while (has_suspended(s)) {
         end_all(s);
         wait_until_empty(s, hl_clock_ns() + LOOK_MS * 1000000);

@@ -2,7 +2,11 @@
 import hashlib
 import json
 import os
+import pathlib
 import resource
+import shutil
+import signal
+import subprocess
 
 import pytest
 
@@ -225,3 +229,71 @@ def test_who_needs_a_descriptor_and_gets_none_is_told_to_come_again(serve, cli, 
     kept = kept["id"]
     assert s.json("GET", f"/v1/responses/{kept}")["id"] == kept
     assert s.json("POST", "/api/chat", user(stream=False, model="far"))["message"]["content"] == "Hello wörld"
+
+
+# ---- A stop ----
+
+LAST = {"/api/chat": b'"done_reason":"cancel"', "/api/generate": b'"done_reason":"cancel"', "/v1/chat/completions": b"data: [DONE]", "/v1/completions": b"data: [DONE]",
+        "/v1/responses": b'"status":"cancelled"', "/v1/messages": b"event: message_stop"}
+
+
+@pytest.mark.parametrize("stream", (True, False))
+def test_answers_that_a_stop_cuts_are_told(serve, stream):  # noqa: F811
+    s = serve("--server-drain-s", "0", loop=True, n_ctx=65536)
+    open_ones = {}
+    for path in LAST:
+        c = open_ones[path] = s.connect()
+        c.request("POST", path, json.dumps(dict(ASKS[path], model="tiny", stream=stream, **({"max_tokens": 60000} if "messages" in path else {}), options={"num_predict": 60000})))
+    assert wait_for(lambda: len([r for r in s.json("GET", "/api/requests")["requests"] if r["state"] == "answering"]) == len(LAST))
+    answers = {path: c.getresponse() for path, c in open_ones.items()} if stream else {}
+    s.process.send_signal(signal.SIGTERM)
+    for path, c in open_ones.items():
+        r = answers.get(path) or c.getresponse()
+        data = r.read()  # IncompleteRead: the connection was torn
+        assert r.status == 200 and (not stream or LAST[path] in data[-3000:]), (path, data[-400:])
+        assert stream or b"cancel" in data[-3000:] or b"max_tokens" in data, (path, data[-400:])
+    assert s.process.wait(30) == 143
+
+
+# ---- A home for reading only ----
+
+def test_a_home_that_cannot_be_written_is_read(cli):
+    """As another user, to whom the home belongs to look at: keys count, answers are made, and what writes says so."""
+    cli.ok("import", cli.model(), "tiny")
+    key = cli.ok("keys", "add", "alice").split()[-1]
+    program = shutil.copy(cli.program, cli.folder / "program")
+    everything = [cli.folder, *cli.folder.rglob("*")]
+    for p in everything:
+        p.chmod(0o555 if p.is_dir() else 0o444)
+    pathlib.Path(program).chmod(0o555)
+    for p in cli.folder.parents:
+        if p.name.startswith("pytest-"):
+            p.chmod(0o755)
+    as_other = "import os,sys; os.getuid() or (os.setgid(65534), os.setuid(65534)); os.execve(sys.argv[1], sys.argv[1:], os.environ)"
+
+    def run(*args):
+        return subprocess.run(["python3", "-c", as_other, str(program), *args], env=dict(cli.env, HYPERLAMA_SERVER_HOST="127.0.0.1:0"), cwd="/", capture_output=True, text=True)
+    done = run("run", "--local", "tiny", "hi")
+    assert (done.returncode, done.stdout) == (0, "Hello brave new world.\n"), done.stderr
+    assert "tiny:latest" in run("list").stdout and "llama" in run("show", "tiny").stdout
+    p = subprocess.Popen(["python3", "-c", as_other, str(program), "serve"], env=dict(cli.env, HYPERLAMA_SERVER_HOST="127.0.0.1:0"), cwd="/",
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    line = p.stdout.readline()
+    try:
+        assert "listening on" in line, p.communicate()
+        s = Server.__new__(Server)
+        s.host, s.port = "127.0.0.1", int(line.rsplit(":", 1)[1])
+        assert s.ask("GET", "/api/tags")[0] == 401
+        mine = {"Authorization": f"Bearer {key}"}
+        assert s.json("POST", "/api/chat", user(stream=False), mine)["message"]["content"] == "Hello brave new world."
+        for _ in range(3):
+            assert s.json("POST", "/v1/responses", {"model": "tiny", "input": "x"}, mine)["store"] is False
+        got, data, _ = s.ask("POST", "/v1/responses", {"model": "tiny", "input": "x", "store": True}, mine)
+        assert got == 500 and b"store: database" in data, (got, data)
+        assert s.json("POST", "/api/show", {"model": "tiny"}, mine)["details"]["family"] == "llama"
+    finally:
+        p.terminate()
+        said = p.communicate()[1]
+        for p in everything:
+            p.chmod(0o755)
+    assert said.count("warning") == 1 and "cannot be written" in said, said
