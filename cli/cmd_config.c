@@ -21,14 +21,24 @@ static bool is_wanted(const hl_args *args, hl_setting id) {
     return n == 0;
 }
 
-static void print_row(const hl_app *app, hl_setting id, bool all) {
+/* Of the names that are shown. */
+static int find_width(const hl_args *args) {
+    size_t width = 0;
+    for (int id = 0; id < HL_N_SETTINGS; id++) {
+        const size_t n = strlen(hl_setting_get((hl_setting)id)->key);
+        if (is_wanted(args, (hl_setting)id) && n > width) width = n;
+    }
+    return (int)width;
+}
+
+static void print_row(const hl_app *app, hl_setting id, int width, bool all) {
     const hl_setting_row *row = hl_setting_get(id);
     hl_str                value;
     hl_str_init(&value, 8192);
     hl_config_format(app->config, id, &value);
     const hl_origin origin = hl_config_origin(app->config, id);
     const char     *where = hl_config_where(app->config, id);
-    hl_say(app->out, "%-18s = %-10s  # %s%s%s%s", row->key, hl_say_str(&value), hl_origin_name(origin),
+    hl_say(app->out, "%-*s = %-10s  # %s%s%s%s", width, row->key, hl_say_str(&value), hl_origin_name(origin),
            where[0] ? " (" : "", where, where[0] ? ")" : "");
     if (all) {
         fprintf(app->out, "; %s", row->help);
@@ -76,6 +86,7 @@ static hl_status check_names(const hl_args *args, hl_err *err) {
 
 hl_status hl_cmd_config(hl_app *app, const hl_args *args, hl_err *err) {
     const bool as_json = hl_args_has(args, "json");
+    const int  width = find_width(args);
     hl_status  status = check_names(args, err);
     if (status != HL_OK) return status;
     hl_json_out j;
@@ -92,7 +103,7 @@ hl_status hl_cmd_config(hl_app *app, const hl_args *args, hl_err *err) {
         if (as_json)
             add_json(&j, app, (hl_setting)id);
         else
-            print_row(app, (hl_setting)id, hl_args_has(args, "all"));
+            print_row(app, (hl_setting)id, width, hl_args_has(args, "all"));
     }
     if (as_json) {
         hl_json_close(&j, ']');

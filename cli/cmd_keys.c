@@ -90,6 +90,7 @@ static hl_status revoke_key(const hl_app *app, hl_keyring *ring, const char *nam
     hl_status status = hl_keyring_revoke(ring, name, err);
     if (status == HL_OK) status = hl_keyring_list(ring, &keys, &n, err);
     hl_free(keys);
+    if (status == HL_OK) hl_app_note(app, "revoked the key '%s'", name);
     if (status == HL_OK && n == 0 && !hl_config_bool(app->config, HL_SETTING_server_require_keys))
         hl_app_note(app,
                     "That was the last key: a server on this machine's own address asks nobody for one now. "

@@ -101,7 +101,7 @@ hl_status hl_cmd_list(hl_app *app, const hl_args *args, hl_err *err) {
         for (size_t i = 0; i < list->n; i++) hl_say_line(app->out, "%s", list->entries[i].text);
     } else {
         print_table(app, list);
-        if (list->n == 0 && app->out_is_tty)
+        if (list->n == 0 && !hl_args_at(args, 0) && !hl_args_has(args, "outdated"))
             hl_app_note(app,
                         "no models yet: hyperlama pull NAME gets one, import FILE.gguf NAME brings one in");
     }

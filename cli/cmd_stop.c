@@ -18,6 +18,8 @@ hl_status hl_cmd_stop(hl_app *app, const hl_args *args, hl_err *err) {
     hl_status status = hl_str_check(&j.text, "request", err);
     if (status == HL_OK)
         status = hl_ask_server(app, "POST", "/api/generate", hl_str_text(&j.text), &answer, err);
+    if (status == HL_OK)
+        hl_app_note(app, "stopped '%s': it is unloaded as soon as nobody uses it", hl_args_at(args, 0));
     hl_json_done(&j);
     json_decref(answer);
     return status;

@@ -395,11 +395,6 @@ static hl_status dispatch(slash *s, const row *rows, const char *what, const cha
     return hl_fail(err, HL_E_ARG, "unknown command '%s%s' (see /help)", what, wanted);
 }
 
-static hl_status set(slash *s, hl_err *err) {
-    if (!s->rest[0]) return hl_fail(err, HL_E_ARG, "usage: /set NAME ... (see /? set)");
-    return dispatch(s, set_commands, "/set ", s->rest, err);
-}
-
 enum { ROW_COLUMNS = 26 }; /* of what is to be typed */
 
 static void print_rows(FILE *out, const row *rows, const char *prefix) {
@@ -412,6 +407,13 @@ static void print_rows(FILE *out, const row *rows, const char *prefix) {
         hl_wrap_print(out, r->text, hl_wrap_columns(out), n < ROW_COLUMNS ? ROW_COLUMNS : n + 1, ROW_COLUMNS);
         fputc('\n', out);
     }
+}
+
+/* Alone it says what can be set. */
+static hl_status set(slash *s, hl_err *err) {
+    if (s->rest[0]) return dispatch(s, set_commands, "/set ", s->rest, err);
+    print_rows(s->talk->app->out, set_commands, "/set ");
+    return HL_OK;
 }
 
 static void print_keys(FILE *out) {

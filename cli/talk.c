@@ -170,6 +170,7 @@ hl_status hl_talk_set_think(hl_talk *t, const char *word, hl_err *err) {
 hl_status hl_talk_set_format(hl_talk *t, const char *word, hl_err *err) {
     const size_t n = word ? strlen(word) : 0;
     hl_status    status = HL_OK;
+    hl_err       why = {0};
     hl_str_clear(&t->format);
     t->chat.format = (hl_format){0};
     if (n == 0) return HL_OK;
@@ -179,7 +180,14 @@ hl_status hl_talk_set_format(hl_talk *t, const char *word, hl_err *err) {
     else if (word[strspn(word, " \n\t")] == '{')
         hl_str_add_text(&t->format, word);
     else
-        status = hl_read_path(word, &t->format, err);
+        status = hl_read_path(word, &t->format, &why);
+    if (status != HL_OK) {
+        t->chat.format = (hl_format){0};
+        return hl_fail(err, status,
+                       "format '%.60s': expected json, a JSON schema, or a file with a schema or a grammar "
+                       "(.gbnf): %s",
+                       word, why.text);
+    }
     if (n > 5 && strcmp(word + n - 5, ".gbnf") == 0) t->chat.format.kind = HL_FORMAT_GBNF;
     if (status == HL_OK) status = hl_str_check(&t->format, "format", err);
     t->chat.format.text = hl_str_view(&t->format);

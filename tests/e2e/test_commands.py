@@ -232,3 +232,14 @@ def test_help_stays_within_80_columns(cli):
     for args in (("help",), *((c, "--help") for c in commands)):
         for line in cli.ok(*args).splitlines():
             assert len(line) <= 80, (args, line)
+
+
+def test_words_that_say_what_to_do(cli):
+    empty = cli("list")
+    assert empty.stdout.count("\n") == 1 and "hyperlama pull NAME" in empty.stderr
+    assert "OLLAMA_HOST" in cli.ok("serve", "--help") and "--server-host" in cli.ok("serve", "--help")
+    cli.ok("import", cli.model(), "tiny")
+    wrong = cli("run", "--local", "--format", "nope", "tiny", "hi")
+    assert wrong.returncode != 0 and "expected json, a JSON schema, or a file" in wrong.stderr
+    rows = [line for line in cli.ok("config").splitlines() if not line.startswith("#")]
+    assert len(rows) > 20 and len({row.index(" = ") for row in rows}) == 1

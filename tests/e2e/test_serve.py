@@ -681,7 +681,7 @@ def test_ps_and_stop(serve, cli):
     assert row[0] == "tiny:latest" and "CPU" in row and "4096" in row and row[-3:] == ["minutes", "from", "now"]
     assert len(cli.ok("ps", "other", env=at).splitlines()) == 1
     assert json.loads(cli.ok("ps", "--json", env=at))["models"][0]["name"] == "tiny:latest"
-    assert cli.ok("stop", "tiny", env=at) == "" and json.loads(cli.ok("ps", "--json", env=at)) == {"models": []}
+    assert "stopped 'tiny'" in cli("stop", "tiny", env=at).stderr and json.loads(cli.ok("ps", "--json", env=at)) == {"models": []}
     missing = cli("stop", "nothing", env=at)
     assert missing.returncode == 7 and "nothing" in missing.stderr
 

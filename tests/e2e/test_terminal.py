@@ -250,7 +250,7 @@ def test_history_can_be_switched_off(cli, chat):
 def test_slash_commands(cli, chat):
     cli.ok("import", cli.model(("Other",), name="other"), "other")
     t = chat()
-    for send, expect in (("/help", "/load MODEL"), ("/? set", "/set parameter"), ("/? shortcuts", "Ctrl-R"),
+    for send, expect in (("/help", "/load MODEL"), ("/? set", "/set parameter"), ("/set", "/set format"), ("/? shortcuts", "Ctrl-R"),
                          ("/show", "architecture"), ("/show template", "<|im_start|>"), ("/show modelfile", "FROM"),
                          ("/set parameter temperature 0.5", "temperature"), ("/set parameter top_p 7", "0..1"),
                          ("/set parameter nonsense 7", "unknown option"),
