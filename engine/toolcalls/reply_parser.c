@@ -390,6 +390,17 @@ bool hl_reply_parser_feed(hl_reply_parser *r, hl_view text, bool is_hidden) {
     return !r->is_cancelled;
 }
 
+/* Is what is held the start of a mark, or a call's mark and some of its name? A few bytes may be text. */
+static bool is_half_a_call(const hl_reply_parser *r) {
+    enum { FEW_BYTES = 4 };
+    const char *const *calls = r->format->calls;
+    if (r->held.len < FEW_BYTES) return false;
+    if (find_mark(r) == PART_OF_MARK) return true;
+    for (size_t i = 0; i < HL_FORMAT_WORDS && calls[i]; i++) /* its readers are the first ones */
+        if (r->is_alive[i] && calls[i][0] != '%') return true;
+    return false;
+}
+
 bool hl_reply_parser_finish(hl_reply_parser *r, bool is_cut) {
     if (r->call) {
         const hl_read_step read = hl_call_reader_finish(r->call, is_cut);
@@ -397,7 +408,8 @@ bool hl_reply_parser_finish(hl_reply_parser *r, bool is_cut) {
         end_call(r, is_cut);
     }
     if (r->mode == HL_IN_HEADER) emit_mark(r);
-    while (r->held.len > 0 && !r->failed) { /* nothing comes that could make a mark or a call of it */
+    if (is_cut && is_half_a_call(r)) clear_held(r); /* nobody shows that to people */
+    while (r->held.len > 0 && !r->failed) {         /* nothing comes that could make a mark or a call of it */
         memset(r->is_alive, 0, sizeof r->is_alive);
         shift(r);
     }
