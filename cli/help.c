@@ -105,9 +105,9 @@ void hl_help_command(FILE *out, const hl_command *c) {
     }
     print_row(out, "-h, --help", width, "print this");
     if (strcmp(c->name, "serve") == 0)
-        fputs("\nIt listens on 127.0.0.1:11434, or where --server-host HOST:PORT says: the setting "
-              "server.host,\n"
-              "HYPERLAMA_SERVER_HOST or OLLAMA_HOST in the environment. docs/serve.md has the other forms.\n",
+        fputs("\nIt listens on 127.0.0.1:11434, or where --server-host HOST:PORT says (setting\n"
+              "server.host; HYPERLAMA_SERVER_HOST or OLLAMA_HOST in the environment).\n"
+              "docs/serve.md has the other forms.\n",
               out);
     if (has_settings)
         fputs("\nEvery setting is a flag too: --engine-n-threads 2 (see `hyperlama config`).\n", out);

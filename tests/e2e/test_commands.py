@@ -110,7 +110,7 @@ def test_a_bad_value_names_its_place_and_range(cli):
     done = cli("list")
     assert done.returncode == 2 and "line 3" in done.stderr and "expected 0..1024" in done.stderr
     done = cli("config")  # still shows the rest
-    assert done.returncode == 2 and "engine.n_threads   = 0" in done.stdout
+    assert done.returncode == 2 and re.search(r"engine\.n_threads += 0", done.stdout)
 
 
 def test_a_line_too_long_for_the_reader_is_refused_with_its_number(cli):
