@@ -507,6 +507,7 @@ static hl_status submit(void *engine, const hl_request *r, hl_generation *g, hl_
         s->wants_logprobs = r->want_logprobs || r->n_top > 0;
         s->n_top = r->n_top;
         s->continues = r->messages_json && r->continues_last;
+        a->usage.seed = r->sampling.seed; /* which one it takes where none is asked for, nobody says */
     }
     if (status == HL_OK) status = hl_asking_start(a, err);
     if (status != HL_OK) hl_asking_free(a);

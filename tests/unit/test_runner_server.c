@@ -22,6 +22,7 @@
 #include "core/data/json.h"
 #include "host/remote/runner_server.h"
 #include "host/resident.h"
+#include "stub_server.h"
 
 #define INFO                                                                                                 \
     "{\"n_ctx\":4096,\"n_ctx_cap\":8192,\"n_ctx_train\":2048,"                                               \
@@ -49,20 +50,6 @@ typedef struct server {
     bool        was_left;           /* the client closed while it was being answered */
     size_t      n_sent;
 } server;
-
-static void read_request(server *s, int fd) {
-    size_t n = 0, n_body = 0;
-    char  *end = NULL;
-    while (!end || n < (size_t)(end - s->asked) + 4 + n_body) {
-        const ssize_t got = read(fd, s->asked + n, MAX_REQUEST - n - 1);
-        if (got <= 0) return;
-        n += (size_t)got;
-        s->asked[n] = '\0';
-        const char *length = strstr(s->asked, "Content-Length: ");
-        end = strstr(s->asked, "\r\n\r\n");
-        if (length) n_body = strtoul(length + 16, NULL, 10);
-    }
-}
 
 static bool say(server *s, int fd, const char *text) {
     const size_t n = strlen(text);
@@ -99,7 +86,7 @@ static void *serve(void *user) {
     for (;;) {
         const int fd = accept(s->fd, NULL, NULL);
         if (fd < 0) return NULL;
-        read_request(s, fd);
+        (void)stub_read_request(fd, s->asked, MAX_REQUEST);
         char whole[400];
         if (strstr(s->asked, "/v1/runner/load") || strstr(s->asked, "/v1/runner/count")) {
             const char *body = strstr(s->asked, "/load") ? INFO : "{\"tokens\":42}";
@@ -115,14 +102,10 @@ static void *serve(void *user) {
 }
 
 static server *begin(int code, ending how, const char *said) {
-    server            *s = calloc(1, sizeof *s);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t          n = sizeof a;
-    *s = (server){.fd = socket(AF_INET, SOCK_STREAM, 0), .code = code, .how = how, .said = {said}};
-    assert_int_equal(bind(s->fd, (struct sockaddr *)&a, sizeof a), 0);
-    assert_int_equal(listen(s->fd, 8), 0);
-    assert_int_equal(getsockname(s->fd, (struct sockaddr *)&a, &n), 0);
-    (void)snprintf(s->url, sizeof s->url, "http://127.0.0.1:%d", ntohs(a.sin_port));
+    server *s = calloc(1, sizeof *s);
+    *s = (server){.code = code, .how = how, .said = {said}};
+    s->fd = stub_listen(s->url);
+    assert_true(s->fd >= 0);
     assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
     return s;
 }
