@@ -97,9 +97,9 @@ bench: $(OUT)/bench/bench_$(BENCH)
 test-memory: all
 	@$(PYTHON) tests/e2e/memory_sweep.py $(OUT)/hyperlama --jobs $(JOBS)
 
-# Engines of other programs: 100 starts and ends of one.
+# Engines of other programs: 100 starts and ends of one; real ones that are installed (HL_LLAMA_SERVER, HL_MAX, HL_MAX_MODEL).
 test-engines: all
-	@HL_ENGINE_CYCLES=100 HL_PROGRAM=$(abspath $(OUT)/hyperlama) $(TEST_PYTHON) -m pytest -q -rs tests/e2e/test_engines.py tests/e2e/test_guard.py
+	@HL_ENGINE_CYCLES=100 HL_PROGRAM=$(abspath $(OUT)/hyperlama) $(TEST_PYTHON) -m pytest -q -rs tests/e2e/test_engines.py tests/e2e/test_guard.py tests/e2e/test_real_engines.py
 
 # The engine on arm64, on any Debian: cross compiler, libraries of arm64 in out/arm64/sysroot, qemu-user.
 test-arm64:

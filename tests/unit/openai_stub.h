@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_stub.h - a server of OpenAI's protocol in a test's process, behind which a fake runner (fake_runner.h)
- * writes: so a remote runner can be held to what every runner promises.
+ * openai_stub.h - a server of OpenAI's protocol in a test's process, behind which a fake runner
+ * (fake_runner.h) writes: so a remote runner can be held to what every runner promises.
  *
  * The prompt is the content of the only message. It counts, stops, reasons (chat_template_kwargs) and ends as
  * the fake runner does; a client that leaves cancels its answer.

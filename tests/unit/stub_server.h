@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * stub_server.h - a socket that listens on loopback, and requests that are read from it: what servers of tests
- * begin with.
+ * stub_server.h - a socket that listens on loopback, and requests that are read from it: what servers of
+ * tests begin with.
  */
 #ifndef HL_TESTS_UNIT_STUB_SERVER_H
 #define HL_TESTS_UNIT_STUB_SERVER_H

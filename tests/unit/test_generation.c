@@ -133,8 +133,8 @@ static void open_remote(setup *x) {
     if (hl_runner_openai_new(u, NULL, &x->r, &err) != HL_OK) fail_msg("%s", err.text);
 }
 
-/* has_script: its words are the fake one's. counts: it knows how many tokens a prompt has, what phase a request
- * is in, and which stop string ended it. */
+/* has_script: its words are the fake one's. counts: it knows how many tokens a prompt has, what phase a
+ * request is in, and which stop string ended it. */
 static const struct {
     const char *kind;
     void (*open)(setup *x);
