@@ -235,6 +235,14 @@ static void read_token_types(hl_key_reader *r, hl_hparams *hp) {
     hp->n_token_types = (uint32_t)n;
 }
 
+/* Of a matrix whose size no key says; a wrong one is found when it is bound. */
+static uint32_t rows_of(const hl_gguf *g, const char *name, uint32_t absent) {
+    const hl_gguf_tensor *t = hl_gguf_find_tensor(g, name);
+    if (!t) return absent;
+    const uint64_t n = t->n_dims > 1 ? t->shape[0] : 1;
+    return n <= HL_MAX_FF ? (uint32_t)n : 0;
+}
+
 static void find_most(hl_hparams *hp) {
     hl_layer_params *most = &hp->most;
     for (uint32_t i = 0; i < hp->n_layers; i++) {
@@ -328,6 +336,8 @@ hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_arena *arena
         hp.attn_softcap = hl_key_f32(&r, "attn_logit_softcapping", arch->attn_softcap);
         hp.final_softcap = hl_key_f32(&r, "final_logit_softcapping", arch->final_softcap);
     }
+    hp.n_cls = rows_of(g, "cls.weight", hp.n_embd);
+    hp.n_labels = rows_of(g, "cls.output.weight", 0);
     hp.pooling = hl_key_u32(&r, "pooling_type", 0);
     hl_key_read_states(&r, arch, &hp);
     hl_key_drop_heads(&hp);

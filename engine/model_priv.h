@@ -182,11 +182,12 @@ typedef struct hl_hparams {
     hl_router_params router;
     hl_mla_params    mla;
     hl_state_params  state;
-    uint32_t         n_latent;      /* values that experts read and make; 0: n_embd */
-    uint32_t         n_side;        /* values of an embedding that each layer has of its own; 0: none */
-    uint32_t         n_token_types; /* rows of token_types.weight */
-    uint32_t         n_pooled;      /* values between the matrices behind pooling */
-    uint32_t         pooling;       /* the file's number for how vectors of tokens become one; 0: none */
+    uint32_t         n_latent;        /* values that experts read and make; 0: n_embd */
+    uint32_t         n_side;          /* values of an embedding that each layer has of its own; 0: none */
+    uint32_t         n_token_types;   /* rows of token_types.weight */
+    uint32_t         n_pooled;        /* values between the matrices behind pooling */
+    uint32_t         n_cls, n_labels; /* of a head that scores texts: values in it, and that come out */
+    uint32_t         pooling;         /* the file's number for how vectors of tokens become one; 0: none */
 } hl_hparams;
 
 /* Columns of the output matrix of attention; rows of a matrix that makes queries, keys and values. */

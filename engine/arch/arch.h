@@ -104,12 +104,15 @@ typedef enum hl_weight_use { HL_IGNORED, HL_ALLOWED, HL_NEEDED } hl_weight_use;
 #define HL_ENCODER_WEIGHTS                                                                                   \
     HL_NEEDS(TOK_EMBD), HL_ALLOWS(TOK_TYPES), HL_NEEDS(TOK_NORM), HL_NEEDS(TOK_NORM_BIAS),                   \
         HL_ATTENTION_WEIGHTS, HL_NEEDS(ATTN_OUT_NORM), HL_NEEDS(ATTN_OUT_NORM_BIAS),                         \
-        HL_NEEDS(LAYER_OUT_NORM), HL_NEEDS(LAYER_OUT_NORM_BIAS)
+        HL_NEEDS(LAYER_OUT_NORM), HL_NEEDS(LAYER_OUT_NORM_BIAS), HL_HEAD_WEIGHTS
 /* Of the block behind the last layer that says the token after the next one (nextn_predict_layers); the rest
  * of it is a layer as those of the model are. */
 #define HL_NEXT_WEIGHTS                                                                                      \
     HL_NEEDS(NEXT_PROJ), HL_NEEDS(NEXT_TOKEN_NORM), HL_NEEDS(NEXT_HIDDEN_NORM), HL_ALLOWS(NEXT_OUT_NORM),    \
         HL_ALLOWS(NEXT_OUT), HL_ALLOWS(NEXT_EMBD)
+/* Behind pooling, where a model scores a text instead. */
+#define HL_HEAD_WEIGHTS                                                                                      \
+    HL_ALLOWS(CLS), HL_ALLOWS(CLS_BIAS), HL_ALLOWS(CLS_NORM), HL_ALLOWS(CLS_OUT), HL_ALLOWS(CLS_OUT_BIAS)
 #define HL_QK_NORMS   HL_NEEDS(Q_NORM), HL_NEEDS(K_NORM)
 #define HL_POST_NORMS HL_NEEDS(ATTN_POST_NORM), HL_NEEDS(FFN_POST_NORM)
 
@@ -196,6 +199,13 @@ typedef enum hl_query_temperature {
     HL_TEMPERATURE_STILL,  /* Llama 4: in layers that do not rotate */
 } hl_query_temperature;
 
+/* Which vector a model that scores texts reads its score from, and how (engine/runner/rank_native.c). */
+typedef enum hl_rank_kind {
+    HL_RANK_FIRST, /* the first token's, with tanh between the matrices */
+    HL_RANK_LAST,  /* the last token's, and softmax over the labels */
+    HL_RANK_MEAN,  /* the mean, with gelu and a norm between the matrices */
+} hl_rank_kind;
+
 typedef struct hl_arch {
     const char   *name;
     hl_weight_use weights[HL_W_count];
@@ -214,6 +224,7 @@ typedef struct hl_arch {
     bool          reads_activation; /* hidden_activation */
     hl_residual   residual;
     hl_scales     scales;
+    hl_rank_kind  rank;
     bool          scale_embd;   /* embeddings times sqrt(n_embd) */
     bool          has_softcap;  /* obeys attn_logit_softcapping and final_logit_softcapping */
     float         attn_softcap; /* when the key is absent; 0: none */

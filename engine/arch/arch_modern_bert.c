@@ -12,7 +12,7 @@
 const hl_arch hl_arch_modern_bert = {
     .name = "modern-bert",
     .weights = {HL_NEEDS(TOK_EMBD), HL_NEEDS(TOK_NORM), HL_NEEDS(OUT_NORM), HL_ALLOWS(ATTN_NORM),
-                HL_ATTENTION_WEIGHTS, HL_NEEDS(FFN_NORM), HL_FUSED_DENSE_WEIGHTS},
+                HL_ATTENTION_WEIGHTS, HL_NEEDS(FFN_NORM), HL_FUSED_DENSE_WEIGHTS, HL_HEAD_WEIGHTS},
     .norm = HL_NORM_LAYER,
     .rope = HL_ROPE_HALVES,
     .activation = HL_ACTIVATION_GEGLU,
@@ -20,5 +20,6 @@ const hl_arch hl_arch_modern_bert = {
     .window_dense_first = true,
     .window_rope_base = 10000.0f,
     .reads_activation = true,
+    .rank = HL_RANK_MEAN,
     .is_encoder = true,
 };

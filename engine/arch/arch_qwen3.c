@@ -10,7 +10,8 @@
 
 const hl_arch hl_arch_qwen3 = {
     .name = "qwen3",
-    .weights = {HL_DECODER_WEIGHTS, HL_DENSE_WEIGHTS, HL_QK_NORMS},
+    .weights = {HL_DECODER_WEIGHTS, HL_DENSE_WEIGHTS, HL_QK_NORMS, HL_HEAD_WEIGHTS},
     .rope = HL_ROPE_HALVES,
+    .rank = HL_RANK_LAST,
     .activation = HL_ACTIVATION_SWIGLU,
 };

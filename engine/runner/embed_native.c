@@ -14,6 +14,7 @@
 #include "core/base/mem.h"
 #include "core/base/stop.h"
 #include "engine/quant/quant.h"
+#include "engine/runner/rank_native.h"
 
 /* One call in the making. */
 typedef struct work {
@@ -27,12 +28,20 @@ typedef struct work {
 static hl_status choose_pooling(work *w, hl_err *err) {
     const uint32_t          of_file = w->m->hp.pooling;
     static const hl_pooling known[] = {HL_POOLING_LAST, HL_POOLING_MEAN, HL_POOLING_FIRST, HL_POOLING_LAST};
+    if (w->req->ranks) {
+        w->pooling = hl_rank_pooling(w->m);
+        return hl_rank_check(w->m, err);
+    }
     w->pooling = w->req->pooling;
+    if (of_file == HL_RANK_POOLING && w->pooling == HL_POOLING_DEFAULT)
+        return hl_fail(err, HL_E_UNSUPPORTED,
+                       "the model scores documents for a question and makes no vectors: use rerank");
     if (w->pooling != HL_POOLING_DEFAULT) return HL_OK;
     if (of_file >= sizeof known / sizeof *known)
-        return hl_fail(err, HL_E_UNSUPPORTED,
-                       "key '%s.pooling_type' is %u; supported: none (0), mean (1), first (2), last (3)",
-                       w->m->arch->name, of_file);
+        return hl_fail(
+            err, HL_E_UNSUPPORTED,
+            "key '%s.pooling_type' is %u; supported: none (0), mean (1), first (2), last (3), rank (4)",
+            w->m->arch->name, of_file);
     w->pooling = of_file == 0 && w->m->arch->is_encoder ? HL_POOLING_MEAN : known[of_file];
     return HL_OK;
 }
@@ -54,6 +63,21 @@ static hl_status cut(work *w, size_t i, size_t begin, hl_embeddings *ret, hl_err
     w->ids.n = begin + most;
     ret->n_truncated++;
     return HL_OK;
+}
+
+/* A question and its document. */
+static hl_status add_pair(work *w, const hl_embed_input *in, size_t i, hl_embeddings *ret, hl_err *err) {
+    const size_t begin = w->ids.n, most = (size_t)ret->n_ctx;
+    bool         was_cut = false;
+    hl_status    status = hl_rank_ids(w->m, in, most, w->req->truncates, &w->ids, &was_cut, err);
+    ret->n_truncated += was_cut;
+    if (status != HL_OK || w->ids.n - begin <= most) return status;
+    ret->sum_tokens = (int64_t)(w->ids.n - begin);
+    return hl_fail(
+        err, HL_E_FULL,
+        "question and document %zu have %zu tokens and the context holds %zu; shorten them%s, or ask for "
+        "a larger context",
+        i, w->ids.n - begin, most, w->req->truncates ? "" : ", let the document be cut (truncate)");
 }
 
 static hl_status add_ids(work *w, const hl_embed_input *in, size_t i, hl_err *err) {
@@ -81,7 +105,9 @@ static hl_status make_ids(work *w, hl_embeddings *ret, hl_err *err) {
     for (size_t i = 0; i < n; i++) {
         const size_t begin = w->ids.n;
         hl_status    status = hl_stop_check("embedding", err);
-        if (status == HL_OK) status = add_ids(w, &w->req->inputs[i], i, err);
+        if (status == HL_OK)
+            status = w->req->ranks ? add_pair(w, &w->req->inputs[i], i, ret, err)
+                                   : add_ids(w, &w->req->inputs[i], i, err);
         if (status == HL_OK) status = cut(w, i, begin, ret, err);
         if (status != HL_OK) return status;
         ret->n_tokens[i] = (int32_t)(w->ids.n - begin);
@@ -117,9 +143,8 @@ static void make_one_long(float *x, size_t n) {
     for (size_t i = 0; i < n && sum > 0; i++) x[i] = (float)((double)x[i] / sqrt(sum));
 }
 
-/* y = W x for all vectors; the order of sums is that of all products with f32. fails HL_E_NOMEM */
-static hl_status multiply(const hl_model *m, const hl_matrix *w, size_t n, const float *x, float *ret_y,
-                          hl_err *err) {
+hl_status hl_embed_multiply(const hl_model *m, const hl_matrix *w, size_t n, const float *x, float *ret_y,
+                            hl_err *err) {
     const hl_act in = {.n_tokens = n, .n_cols = w->n_cols, .f32 = x};
     float       *row = hl_new_aligned(w->n_cols, sizeof *row);
     if (!row) return hl_fail(err, HL_E_NOMEM, "embedding: no memory");
@@ -139,8 +164,8 @@ static hl_status project(const work *w, hl_embeddings *ret, hl_err *err) {
     float *wide =
         hl_mul_size(ret->n_rows, up->n_rows, &n_values) ? hl_new_aligned(n_values, sizeof *wide) : NULL;
     if (!wide) return hl_fail(err, HL_E_NOMEM, "embedding: no memory");
-    hl_status status = multiply(w->m, up, ret->n_rows, ret->values, wide, err);
-    if (status == HL_OK) status = multiply(w->m, down, ret->n_rows, wide, ret->values, err);
+    hl_status status = hl_embed_multiply(w->m, up, ret->n_rows, ret->values, wide, err);
+    if (status == HL_OK) status = hl_embed_multiply(w->m, down, ret->n_rows, wide, ret->values, err);
     hl_free(wide);
     return status;
 }
@@ -180,8 +205,10 @@ hl_status hl_embed_native(const hl_model *m, hl_sched *s, const hl_embed_request
         status = hl_fail(err, HL_E_CANCEL, "embedding: stopped");
     if (status == HL_OK)
         status = hl_sched_embed_texts(s, w.texts, req->n_inputs, w.pooling, &ret->queue_ns, err);
-    if (status == HL_OK) status = project(&w, ret, err);
-    if (status == HL_OK) finish_vectors(&w, ret);
+    if (status == HL_OK && req->ranks)
+        status = hl_rank_scores(m, req->keeps_length, ret, err);
+    else if (status == HL_OK && (status = project(&w, ret, err)) == HL_OK)
+        finish_vectors(&w, ret);
     hl_tokens_done(&w.ids);
     hl_free(w.texts);
     ret->total_ns = hl_clock_ns() - began_ns;

@@ -14,4 +14,8 @@
 HL_MUST_CHECK hl_status hl_embed_native(const hl_model *m, hl_sched *s, const hl_embed_request *req,
                                         const atomic_uint *n_stops, hl_embeddings *ret, hl_err *err);
 
+/* y = W x for n vectors; the order of sums is that of all products with f32. fails HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_embed_multiply(const hl_model *m, const hl_matrix *w, size_t n, const float *x,
+                                          float *ret_y, hl_err *err);
+
 #endif

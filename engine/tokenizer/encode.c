@@ -182,3 +182,13 @@ hl_status hl_tokenizer_encode(const hl_tokenizer *t, hl_view text, unsigned flag
                               hl_err *err) {
     return hl_tokenizer_encode_tainted(t, text, NULL, 0, flags, ret_ids, err);
 }
+
+hl_status hl_tokenizer_encode_pair(const hl_tokenizer *t, hl_view first, hl_view second, hl_tokens *ret_ids,
+                                   hl_err *err) {
+    const size_t begin = ret_ids->n;
+    hl_status    status = hl_tokenizer_encode(t, first, HL_TOKENIZE_BOS_EOS, ret_ids, err);
+    if (status == HL_OK && t->add_sep) status = hl_tokens_add(ret_ids, &t->sep, 1, err);
+    if (status == HL_OK) status = hl_tokenizer_encode(t, second, HL_TOKENIZE_EOS, ret_ids, err);
+    if (status != HL_OK) ret_ids->n = begin;
+    return status;
+}

@@ -18,4 +18,10 @@ HL_MUST_CHECK hl_status hl_tokenizer_encode_tainted(const hl_tokenizer *t, hl_vi
                                                     const hl_span *tainted, size_t n_tainted, unsigned flags,
                                                     hl_tokens *ret_ids, hl_err *err);
 
+/* Two texts as BERT's tokenizers put them together: each ends as a single one does, and the mark that stands
+ * between, where the file wants one (add_sep_token), too. No control token is seen in them.
+ * fails  as hl_tokenizer_encode() */
+HL_MUST_CHECK hl_status hl_tokenizer_encode_pair(const hl_tokenizer *t, hl_view first, hl_view second,
+                                                 hl_tokens *ret_ids, hl_err *err);
+
 #endif

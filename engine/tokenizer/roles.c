@@ -219,6 +219,8 @@ hl_status hl_tokenizer_load_roles(hl_tokenizer *t, const hl_gguf *g, hl_err *err
     hl_status   status = get_id(t, g, bos_key, ops->bos, &t->bos, err);
     if (status == HL_OK) status = get_id(t, g, eos_key, ops->eos, &t->eos, err);
     if (status == HL_OK) status = get_id(t, g, "tokenizer.ggml.unknown_token_id", ops->unk, &t->unk, err);
+    if (status == HL_OK) status = get_id(t, g, "tokenizer.ggml.seperator_token_id", t->eos, &t->sep, err);
+    if (status == HL_OK) status = get_switch(t, g, "tokenizer.ggml.add_sep_token", false, &t->add_sep, err);
     if (status == HL_OK)
         status = get_switch(t, g, "tokenizer.ggml.add_bos_token", t->begins, &t->add_bos, err);
     if (status == HL_OK) status = get_switch(t, g, "tokenizer.ggml.add_eos_token", t->ends, &t->add_eos, err);
@@ -230,5 +232,6 @@ hl_status hl_tokenizer_load_roles(hl_tokenizer *t, const hl_gguf *g, hl_err *err
     if (!ops->may_prefix_space) t->add_space_prefix = false;
     t->add_bos = t->add_bos && t->bos >= 0;
     t->add_eos = t->add_eos && t->eos >= 0;
+    t->add_sep = t->add_sep && t->sep >= 0;
     return status;
 }

@@ -20,10 +20,11 @@ struct hl_tokenizer {
     uint8_t                       *is_eog;        /* [n_vocab] */
     uint8_t                       *eats_space;    /* [n_vocab]; NULL: none does */
     int32_t                        bos, eos, unk; /* -1: none */
-    bool   begins, ends; /* texts begin with bos, end with eos, unless the file says otherwise */
-    bool   add_bos, add_eos, add_space_prefix;
-    char  *warnings[HL_TOKENIZER_MAX_WARNINGS]; /* what in the file is odd, and what was made of it */
-    size_t n_warnings;
+    bool    begins, ends; /* texts begin with bos, end with eos, unless the file says otherwise */
+    int32_t sep;          /* stands between two texts; -1: none */
+    bool    add_bos, add_eos, add_sep, add_space_prefix;
+    char   *warnings[HL_TOKENIZER_MAX_WARNINGS]; /* what in the file is odd, and what was made of it */
+    size_t  n_warnings;
 };
 
 /* Keep a warning; the first HL_TOKENIZER_MAX_WARNINGS are kept.

@@ -606,6 +606,8 @@ static hl_status embed(void *engine, const hl_embed_request *r, hl_embeddings *r
     const int64_t began_ns = hl_clock_ns();
     uint32_t      tried = 0;
     bool          again = true;
+    if (r->ranks)
+        return hl_fail(err, HL_E_UNSUPPORTED, "a remote model is not asked to rerank: ask its own server");
     hl_json_init(&fields);
     hl_status status = hl_openai_write_embed(r, &fields, err);
     for (int32_t n = 0; again && n < u->n_attempts && (status == HL_OK || n > 0); n++) {

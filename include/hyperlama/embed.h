@@ -26,6 +26,7 @@ typedef struct hl_embed_input {
     hl_view        text;
     const int32_t *tokens; /* [n_tokens] taken as they are, instead of text; NULL: text counts */
     size_t         n_tokens;
+    hl_view        document; /* where requests rank: what is scored for `text`; tokens stand for both */
 } hl_embed_input;
 
 typedef struct hl_embed_request {
@@ -38,7 +39,11 @@ typedef struct hl_embed_request {
     bool    keeps_length; /* vectors stay as long as the model makes them; else each has the length 1 */
     /* a text that has more tokens than the context loses those at its end (but for one that the model wants
      * at the end of all texts); else it is an error */
-    bool    truncates;
+    bool truncates;
+    /* inputs are questions with a document each, and what comes of one is a single number: how well they
+     * belong together, from 0 to 1, or (keeps_length) the model's own number. Of what is too long, the
+     * document is cut. Models that are no rerankers refuse */
+    bool    ranks;
     int32_t n_ctx; /* most tokens of a text; 0: the runner's */
 } hl_embed_request;
 

@@ -175,6 +175,169 @@ static void matrices_behind_pooling_are_applied(void **state) {
     (void)unlink(path);
 }
 
+/* ---- heads: scores instead of vectors ---- */
+
+enum { HEAD_SEED = 11, N_HEAD_TOKENS = 40 };
+
+typedef struct head {
+    const char *model; /* tests/golden/embed, or another folder */
+    const char *arch;
+    hl_pooling  pooling;         /* of the vector it reads */
+    size_t      n_mid, n_labels; /* 0: that matrix is not there */
+    bool        has_biases, gelu, softmax;
+    double      eps; /* of the norm that this model has; 0: none */
+} head;
+
+static void add_tensor(json_t *model, const char *name, size_t rows, size_t cols, double base,
+                       double spread) {
+    json_t *shape = cols ? json_pack("[ii]", (int)cols, (int)rows) : json_pack("[i]", (int)rows);
+    json_array_append_new(json_object_get(model, "tensors"),
+                          json_pack("[sosff]", name, shape, "f32", base, spread));
+}
+
+static void add_head(json_t *model, const head *h, size_t n_embd) {
+    const size_t n_in = h->n_mid ? h->n_mid : n_embd;
+    char         key[64];
+    (void)snprintf(key, sizeof key, "%s.pooling_type", h->arch);
+    json_t *kv = json_object_get(model, "kv"), *pair;
+    size_t  i;
+    json_array_foreach(kv, i, pair) {
+        if (strcmp(json_string_value(json_array_get(pair, 0)), key) == 0) json_array_remove(kv, i--);
+    }
+    json_array_append_new(kv, json_pack("[ssi]", key, "u32", 4));
+    if (h->n_mid) add_tensor(model, "cls.weight", h->n_mid, n_embd, 0, 0.2);
+    if (h->n_mid && h->has_biases) add_tensor(model, "cls.bias", h->n_mid, 0, 0, 0.5);
+    if (h->eps > 0) add_tensor(model, "cls.norm.weight", h->n_mid, 0, 1, 0.3);
+    if (h->n_labels) add_tensor(model, "cls.output.weight", h->n_labels, n_in, 0, 0.3);
+    if (h->n_labels && h->has_biases) add_tensor(model, "cls.output.bias", h->n_labels, 0, 0, 0.5);
+}
+
+static double norm_of_head(const float *w, double eps, double *x, size_t n) {
+    double mean = 0, var = 0;
+    for (size_t i = 0; i < n; i++) mean += x[i] / (double)n;
+    for (size_t i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean) / (double)n;
+    for (size_t i = 0; i < n; i++) x[i] = (x[i] - mean) / sqrt(var + eps) * (double)w[i];
+    return var;
+}
+
+/* y = W x + b in double precision, of tensors by their names. */
+static void times(const char *weight, const char *bias, double spread, size_t n_rows, size_t n_cols,
+                  const double *x, double *ret) {
+    float *w = tensor_numbers(tensor_hash(weight, HEAD_SEED), n_rows * n_cols, 0, spread);
+    float *b = tensor_numbers(tensor_hash(bias ? bias : "", HEAD_SEED), n_rows, 0, 0.5);
+    for (size_t r = 0; r < n_rows; r++) {
+        ret[r] = bias ? (double)b[r] : 0;
+        for (size_t c = 0; c < n_cols; c++) ret[r] += (double)w[r * n_cols + c] * x[c];
+    }
+    hl_free(w);
+    hl_free(b);
+}
+
+/* The first label's number, and what comes of it between 0 and 1. */
+static double score_of(const head *h, const float *vector, size_t n_embd, double *ret_share) {
+    double x[MAX_EMBD], mid[MAX_EMBD], out[MAX_EMBD];
+    size_t n = n_embd;
+    for (size_t i = 0; i < n; i++) x[i] = (double)vector[i];
+    if (h->n_mid) {
+        times("cls.weight", h->has_biases ? "cls.bias" : NULL, 0.2, h->n_mid, n, x, mid);
+        n = h->n_mid;
+        for (size_t i = 0; i < n; i++)
+            x[i] = h->gelu ? 0.5 * mid[i] * (1 + tanh(sqrt(2 / M_PI) * (mid[i] + 0.044715 * pow(mid[i], 3))))
+                           : tanh(mid[i]);
+        float *w = tensor_numbers(tensor_hash("cls.norm.weight", HEAD_SEED), n, 1, 0.3);
+        if (h->eps > 0) assert_true(norm_of_head(w, h->eps, x, n) > 0);
+        hl_free(w);
+    }
+    memcpy(out, x, sizeof out);
+    if (h->n_labels)
+        times("cls.output.weight", h->has_biases ? "cls.output.bias" : NULL, 0.3, h->n_labels, n, x, out);
+    *ret_share = h->softmax ? exp(out[0]) / (exp(out[0]) + exp(out[1])) : 1 / (1 + exp(-out[0]));
+    return h->softmax ? *ret_share : out[0];
+}
+
+static void check_head(const head *h) {
+    static const char *const cpus[] = {NULL, "avx2", "scalar"};
+    char                     path[64];
+    int32_t                  tokens[N_HEAD_TOKENS];
+    float                    vector[MAX_EMBD], scores[3][2];
+    size_t                   n_embd = 0;
+    json_t                  *model = json_load_file(h->model, 0, NULL);
+    assert_non_null(model);
+    json_object_set_new(model, "seed", json_integer(HEAD_SEED));
+    for (int32_t i = 0; i < N_HEAD_TOKENS; i++) tokens[i] = i * 37 % 128;
+    (void)snprintf(path, sizeof path, "/tmp/hl-head-%d.gguf", (int)getpid());
+    for (int has_head = 0; has_head < 2; has_head++) {
+        if (has_head) add_head(model, h, n_embd);
+        fill_skeleton(model, HL_TYPE_f32, path);
+        for (int k = 0; k < (has_head ? 3 : 1); k++) {
+            hl_err           err = {0};
+            const char      *p = path;
+            hl_engine       *e = NULL;
+            hl_model        *m = NULL;
+            hl_runner       *r = NULL;
+            hl_embeddings    got;
+            hl_embed_input   in[2] = {{.tokens = tokens, .n_tokens = N_HEAD_TOKENS},
+                                      {.tokens = tokens, .n_tokens = 9}};
+            hl_embed_request req = {.inputs = in, .n_inputs = 1, .pooling = h->pooling, .keeps_length = true};
+            const hl_runner_params params = {.sched = {.n_ctx = 64, .kv_type = HL_KV_CACHE_F32}};
+            const hl_engine_params ep = {.n_threads = 1, .cpu = cpus[k] ? cpus[k] : test_cpu()};
+            assert_int_equal(hl_engine_new(&ep, &e, &err), HL_OK);
+            if (hl_model_open(e, &p, 1, NULL, &m, &err) != HL_OK) fail_msg("%s: %s", h->model, err.text);
+            if (hl_runner_new(m, &params, &r, &err) != HL_OK) fail_msg("%s", err.text);
+            if (has_head) { /* two scores between 0 and 1, and the model's own of the first */
+                req.pooling = HL_POOLING_DEFAULT;
+                assert_int_equal(hl_runner_embed(r, &req, &got, &err), HL_E_UNSUPPORTED);
+                assert_non_null(strstr(err.text, "rerank"));
+                req.ranks = true;
+                req.n_inputs = 2;
+                req.keeps_length = false;
+                if (hl_runner_embed(r, &req, &got, &err) != HL_OK) fail_msg("%s: %s", h->model, err.text);
+                assert_int_equal(got.n_rows, 2);
+                assert_int_equal(got.n_dims, 1);
+                scores[k][1] = got.values[0];
+                assert_true(got.values[1] > 0 && got.values[1] < 1);
+                hl_embeddings_done(&got);
+                req.n_inputs = 1;
+                req.keeps_length = true;
+                if (hl_runner_embed(r, &req, &got, &err) != HL_OK) fail_msg("%s: %s", h->model, err.text);
+                scores[k][0] = got.values[0];
+            } else {
+                if (hl_runner_embed(r, &req, &got, &err) != HL_OK) fail_msg("%s: %s", h->model, err.text);
+                n_embd = got.n_dims;
+                assert_in_range(n_embd, 1, MAX_EMBD);
+                memcpy(vector, got.values, n_embd * sizeof *vector);
+            }
+            hl_embeddings_done(&got);
+            hl_runner_free(r);
+            hl_model_close(m);
+            hl_engine_free(e);
+        }
+    }
+    double       share = 0;
+    const double want = score_of(h, vector, n_embd, &share);
+    print_message("%-40s score %.6f, expected %.6f; %.6f, expected %.6f\n", h->model, (double)scores[0][0],
+                  want, (double)scores[0][1], share);
+    assert_true(fabs(want - (double)scores[0][0]) < 2e-5 * (1 + fabs(want)));
+    assert_true(fabs(share - (double)scores[0][1]) < 1e-5);
+    assert_memory_equal(scores[0], scores[1], sizeof *scores);
+    assert_memory_equal(scores[0], scores[2], sizeof *scores);
+    json_decref(model);
+    (void)unlink(path);
+}
+
+static void heads_score_as_in_double_precision(void **state) {
+    (void)state;
+    static const head heads[] = {
+        {"tests/golden/embed/bert.json", "bert", HL_POOLING_FIRST, 64, 1, true, false, false, 0},
+        {"tests/golden/embed/bert.json", "bert", HL_POOLING_FIRST, 0, 3, true, false, false, 0},
+        {"tests/golden/embed/bert.json", "bert", HL_POOLING_FIRST, 1, 0, false, false, false, 0}, /* Jina's */
+        {"tests/golden/embed/qwen3-embedding.json", "qwen3", HL_POOLING_LAST, 0, 2, false, false, true, 0},
+        {"tests/golden/archs2/modern-bert.skeleton.json", "modern-bert", HL_POOLING_MEAN, 64, 1, true, true,
+         false, 0.003},
+    };
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) check_head(&heads[i]);
+}
+
 typedef struct encoder {
     char       path[64];
     hl_engine *e;
@@ -265,6 +428,7 @@ static void an_encoder_does_not_generate(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(our_vectors_agree_with_the_reference),
                                        cmocka_unit_test(packed_encoders_agree_with_the_reference_too),
+                                       cmocka_unit_test(heads_score_as_in_double_precision),
                                        cmocka_unit_test(matrices_behind_pooling_are_applied),
                                        cmocka_unit_test(texts_longer_than_a_tile_are_seen_as_a_whole),
                                        cmocka_unit_test(an_encoder_does_not_generate)};
