@@ -130,7 +130,21 @@ static bool is_bound_scale(const hl_model *m, const char *name) {
            (m->arch->weights[HL_W_ROUTER_SCALE] != HL_IGNORED && ends_with(name, ".ffn_gate_inp.scale"));
 }
 
-/* The second scale of nvfp4 weights: in place, where it is as it should be. */
+static bool all_1(const hl_gguf_tensor *t) {
+    const float *x = t->data;
+    for (uint64_t i = 0; i < t->n_elems; i++)
+        if (x[i] != 1.0f) return false;
+    return true;
+}
+
+/* One factor, or one for each expert. */
+static bool fits_matrix(const hl_gguf_tensor *scale, const hl_gguf_tensor *t) {
+    return scale->n_elems == 1 ||
+           (t->n_dims == 3 && scale->n_elems == t->shape[0] && strstr(t->name, "_exps.") != NULL);
+}
+
+/* What the products of a matrix are multiplied with ("<name>.scale", which all nvfp4 weights have): in place,
+ * where it is as it should be. */
 static void find_factors(const hl_model *m, const hl_gguf_tensor *t, hl_matrix *ret) {
     char                  name[sizeof t->name + 8];
     const char           *dot = strrchr(t->name, '.');
@@ -141,7 +155,8 @@ static void find_factors(const hl_model *m, const hl_gguf_tensor *t, hl_matrix *
     }
     if (!scale || scale->type != HL_TYPE_f32 || (uintptr_t)scale->data % sizeof(float) != 0) return;
     if (is_bound_scale(m, name)) return;
-    if (scale->n_elems != 1 && (t->n_dims < 3 || scale->n_elems != t->shape[0])) return;
+    if (!fits_matrix(scale, t)) return;
+    if (all_1(scale)) return;
     ret->factors = scale->data;
     ret->n_factors = (uint32_t)scale->n_elems;
 }
@@ -156,30 +171,49 @@ static void bind_matrix(hl_model *m, const hl_weight_row *row, const hl_gguf_ten
         .type = t->type, .n_rows = n_rows, .n_cols = n_cols, .row_bytes = row_bytes, .data = t->data};
     *ret_stride = n_dims_of(row) == 3 ? row_bytes * n_rows : 0;
     if (n_cols > m->max_cols) m->max_cols = (uint32_t)n_cols;
-    if (t->type == HL_TYPE_nvfp4) find_factors(m, t, ret);
+    find_factors(m, t, ret);
+}
+
+/* The name of a tensor without the layer's. */
+static const char *name_in_layer(const char *name) {
+    if (strncmp(name, "blk.", 4) != 0) return name;
+    const char *dot = strchr(name + 4, '.');
+    return dot ? dot + 1 : name;
+}
+
+/* Whether a tensor is a matrix that activations are multiplied with in a layer or for the output. Rows of
+ * embeddings are looked up; tables and what stands behind pooling are read as numbers. */
+static bool is_multiplied(const hl_model *m, const char *name) {
+    for (int i = 0; i < HL_W_count; i++) {
+        const hl_weight_row *row = &hl_weight_rows[i];
+        if (m->arch->weights[i] == HL_IGNORED || row->part == HL_PART_TABLE || n_dims_of(row) < 2) continue;
+        if (row->scope == HL_SCOPE_MODEL && i != HL_W_OUT) continue;
+        if (strcmp(name_in_layer(row->name), name_in_layer(name)) == 0) return true;
+    }
+    return false;
 }
 
 /* Whether a scale is one that the products of its matrix are multiplied with (find_factors()), or that is for
- * activations of 4 bits, which there are none of here: then it changes nothing. Rows of the embedding are
- * looked up, not multiplied. */
-static bool is_of_nvfp4(const hl_model *m, const hl_gguf_tensor *scale, const char *dot) {
+ * activations of 4 bits, which there are none of here: then it changes nothing. */
+static bool is_applied(const hl_model *m, const hl_gguf_tensor *scale, const char *dot) {
     char name[sizeof scale->name + 8];
     (void)snprintf(name, sizeof name, "%.*s.weight", (int)(dot - scale->name), scale->name);
     const hl_gguf_tensor *t = hl_gguf_find_tensor(m->gguf, name);
-    if (!t || t->type != HL_TYPE_nvfp4 || strcmp(name, "token_embd.weight") == 0) return false;
+    if (!t || !is_multiplied(m, name)) return false;
     if (strcmp(dot, ".input_scale") == 0) return true;
-    const bool fits = scale->n_elems == 1 || (t->n_dims == 3 && scale->n_elems == t->shape[0]);
-    return fits && (uintptr_t)scale->data % sizeof(float) == 0;
+    return fits_matrix(scale, t) && (uintptr_t)scale->data % sizeof(float) == 0;
 }
 
-/* Weights may come with a factor in a tensor of their own ("<name>.scale"). But for nvfp4, only 1 is
- * supported: no file of the other types has another, and a silent wrong answer is worse than a refusal. */
+/* A scale that is applied is a number; one that nothing here reads must be 1: a silent wrong answer is worse
+ * than a refusal. */
 static hl_status check_scales(const hl_model *m, hl_err *err) {
     for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++) {
         const hl_gguf_tensor *t = hl_gguf_tensor_at(m->gguf, i);
         const char           *dot = strrchr(t->name, '.');
         if (!dot || (strcmp(dot, ".scale") != 0 && strcmp(dot, ".input_scale") != 0)) continue;
-        if (t->type != HL_TYPE_f32 || is_bound_scale(m, t->name) || is_of_nvfp4(m, t, dot)) continue;
+        if (t->type != HL_TYPE_f32 || is_bound_scale(m, t->name)) continue;
+        const bool applied = is_applied(m, t, dot);
+        if (applied && strcmp(dot, ".input_scale") == 0) continue;
         for (uint64_t j = 0; j < t->n_elems; j++) {
             float x = 0;
             if (j % 65536 == 65535) {
@@ -187,9 +221,15 @@ static hl_status check_scales(const hl_model *m, hl_err *err) {
                 if (status != HL_OK) return status;
             }
             memcpy(&x, (const uint8_t *)t->data + j * sizeof x, sizeof x);
-            if (x != 1.0f)
+            if (!isfinite(x))
+                return hl_fail(err, HL_E_FORMAT, "tensor '%s' scales a weight by %g, expected a number",
+                               t->name, (double)x);
+            if (x != 1.0f && !applied)
                 return hl_fail(err, HL_E_UNSUPPORTED,
-                               "tensor '%s' scales a weight by %g; only 1 is supported", t->name, (double)x);
+                               "tensor '%s' has %g in its %" PRIu64
+                               " values and cannot be applied: expected one for a "
+                               "matrix of a layer, or one for each expert",
+                               t->name, (double)x, t->n_elems);
         }
     }
     return HL_OK;
@@ -606,6 +646,23 @@ static hl_status bind_next(hl_model *m, size_t *ret_bound, hl_err *err) {
     return HL_OK;
 }
 
+/* In dense feed-forward blocks a scale counts for the bias, too; elsewhere the bias is added behind it.
+ * from: llama.cpp (src/llama-graph.cpp, August 2026) */
+static hl_status scale_biases(hl_model *m, hl_layer *l, hl_err *err) {
+    static const hl_weight pairs[][2] = {
+        {HL_W_UP, HL_W_UP_BIAS}, {HL_W_GATE, HL_W_GATE_BIAS}, {HL_W_DOWN, HL_W_DOWN_BIAS}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        const hl_matrix *w = &l->w[pairs[i][0]];
+        const float     *bias = l->v[pairs[i][1]];
+        if (!w->data || !w->factors || !bias) continue;
+        float *x = hl_arena_get(&m->arena, w->n_rows, sizeof *x);
+        if (!x) return hl_fail(err, HL_E_NOMEM, "no memory for a bias of %zu values", w->n_rows);
+        for (size_t r = 0; r < w->n_rows; r++) x[r] = bias[r] * *w->factors;
+        l->v[pairs[i][1]] = x;
+    }
+    return HL_OK;
+}
+
 static hl_status bind_tensors(hl_model *m, hl_err *err) {
     size_t    n_bound = 0;
     hl_status status = check_layers(m, err);
@@ -633,7 +690,8 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
     }
     if ((status = make_ones(m, err)) != HL_OK || (status = check_values(m, err)) != HL_OK) return status;
     for (uint32_t i = 0; i < m->hp.n_layers && status == HL_OK; i++)
-        status = turn_tables(m, &m->layers[i], err);
+        if ((status = turn_tables(m, &m->layers[i], err)) == HL_OK)
+            status = scale_biases(m, &m->layers[i], err);
     if (status == HL_OK) status = bind_next(m, &n_bound, err);
     if (status != HL_OK) return status;
     if (n_bound < hl_gguf_n_tensors(m->gguf))
