@@ -40,6 +40,7 @@ $(OUT)/tests/fuzz/replay_%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/tests/fuzz/replay.
 # What parsers are made of; those that run models need the engine, too, which takes clang some minutes.
 WHOLE      := model
 PARSE_SRC  := $(filter core/% engine/template/% engine/gotemplate/% engine/tokenizer/% engine/runner/chat% engine/kv/% models/% \
+              engine/grammar/% engine/toolcalls/% \
               engine/sampler/% host/options.c server/body_fields.c server/gate.c server/http/fields.c server/http/decode_body.c,$(ALL_SRC))
 $(OUT)/libparse.a: $(call obj,$(PARSE_SRC)) $(OUT)/gen/migrations.o
 	@rm -f $@
