@@ -50,6 +50,12 @@ class Engine:
         assert r.status == status, (r.status, data)
         return json.loads(data) if not body["stream"] else data.decode()
 
+    def try_ask(self):
+        c = self.server.connect()
+        c.timeout = 600
+        c.request("POST", "/v1/chat/completions", json.dumps({"model": "real", "messages": QUESTION, "max_tokens": 1}))
+        return c.getresponse().status
+
     def processes(self):
         """Of the engine: all below the server that are no guards."""
         def children(pid):
@@ -147,7 +153,12 @@ def test_stop_strings_end_an_answer(engine):
     whole = engine.ask()["choices"][0]["message"]["content"]
     stop = whole[len(whole) // 2:][:3]
     got = engine.ask(stop=[stop])["choices"][0]
-    assert got["message"]["content"] == whole[:whole.index(stop)] and got["finish_reason"] == "stop"
+    said = got["message"]["content"]
+    if engine.kind == "max-cpu":  # 26.7 keeps the token that a stop string ends in
+        assert whole.startswith(said) and len(said) < len(whole)
+    else:
+        assert said == whole[:whole.index(stop)]
+    assert got["finish_reason"] == "stop"
 
 
 def test_what_it_refuses_is_told_with_its_words(engine):
@@ -186,7 +197,8 @@ def test_log_probabilities(engine):
 def test_an_answer_goes_on(engine):
     begun = QUESTION + [{"role": "assistant", "content": "The capital of France is"}]
     if engine.kind == "max-cpu":
-        return engine.ask("/api/chat", status=400, messages=begun)
+        engine.ask("/api/chat", status=400, messages=begun)
+        return
     said = engine.ask("/api/chat", messages=begun, options={"num_predict": 3, "temperature": 0})["message"]["content"]
     assert "Paris" in said
 
@@ -238,7 +250,7 @@ def test_one_that_is_killed_is_told_and_started_again(engine):  # A4
         got, data, _ = waiting.result(60)
     assert got in (200, 502, 503) and (got != 200 or b"error" in data or b"[DONE]" in data)
     wait_for(lambda: not any(map(is_alive, old)))
-    wait_for(lambda: engine.server.ask("POST", "/v1/chat/completions", {"model": "real", "messages": QUESTION, "max_tokens": 1})[0] == 200, 300)
+    wait_for(lambda: engine.try_ask() == 200, 600)
     assert not set(engine.processes()) & set(old)
 
 
