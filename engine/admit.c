@@ -23,7 +23,8 @@ hl_status hl_kv_type_check(hl_kv_cache_type t, hl_err *err) {
 hl_status hl_check_generates(const hl_model *m, hl_err *err) {
     if (!m->arch || !m->arch->is_encoder) return HL_OK;
     return hl_fail(err, HL_E_UNSUPPORTED,
-                   "architecture '%s' cannot generate: an encoder makes embeddings of texts only",
+                   "architecture '%s' cannot generate: an encoder makes embeddings of texts only (`hyperlama "
+                   "embed`, /api/embed)",
                    m->arch->name);
 }
 
