@@ -60,14 +60,14 @@ uint64_t hl_model_available(const hl_model *m, const hl_model *draft) {
     const hl_engine *e = m->engine;
     const uint64_t   have = hl_memory_available();
     const uint64_t   untouched = less(atomic_load(&e->planned_bytes), hl_memory_resident());
-    uint64_t         own = atomic_load(&m->n_plans) > 0 ? hl_gguf_file_bytes(m->gguf) : 0;
-    if (draft && draft != m && atomic_load(&draft->n_plans) > 0) own += hl_gguf_file_bytes(draft->gguf);
+    uint64_t         own = atomic_load(&m->n_plans) > 0 ? hl_model_weights_bytes(m) : 0;
+    if (draft && draft != m && atomic_load(&draft->n_plans) > 0) own += hl_model_weights_bytes(draft);
     const uint64_t left = less(less(have, untouched), less(atomic_load(&e->planned_weights_bytes), own));
     return have > 0 && left == 0 ? 1 : left; /* 0 means unknown */
 }
 
 uint64_t hl_draft_weights_bytes(const hl_model *m, const hl_model *draft) {
-    return draft && draft != m ? hl_gguf_file_bytes(draft->gguf) : 0;
+    return draft && draft != m ? hl_model_weights_bytes(draft) : 0;
 }
 
 static uint64_t own_bytes(const hl_model *m, const hl_model *draft, const hl_memory_plan *plan) {
@@ -76,12 +76,12 @@ static uint64_t own_bytes(const hl_model *m, const hl_model *draft, const hl_mem
 
 static void enter_weights(hl_model *m) {
     if (atomic_fetch_add(&m->n_plans, 1) == 0)
-        atomic_fetch_add(&m->engine->planned_weights_bytes, hl_gguf_file_bytes(m->gguf));
+        atomic_fetch_add(&m->engine->planned_weights_bytes, hl_model_weights_bytes(m));
 }
 
 static void take_out_weights(hl_model *m) {
     if (atomic_fetch_sub(&m->n_plans, 1) == 1)
-        atomic_fetch_sub(&m->engine->planned_weights_bytes, hl_gguf_file_bytes(m->gguf));
+        atomic_fetch_sub(&m->engine->planned_weights_bytes, hl_model_weights_bytes(m));
 }
 
 hl_status hl_memory_admit(hl_model *m, hl_model *draft, const hl_memory_plan *plan, int32_t n_ctx,

@@ -14,6 +14,7 @@
 #include "core/base/mem.h"
 #include "core/base/stop.h"
 #include "core/base/str.h"
+#include "engine/lora.h"
 #include "engine/model_priv.h"
 #include "engine/quant/quant.h"
 #include "engine/tokenizer/tokenizer_load.h"
@@ -47,11 +48,6 @@ static uint64_t dim_value(const hl_hparams *hp, const hl_layer_params *p, hl_dim
 #undef HL_DIM
     default: return 1;
     }
-}
-
-/* Dimension i of a tensor, the fastest first, as its file has them: 1 behind the last. */
-static uint64_t dim_of(const hl_gguf_tensor *t, uint32_t i) {
-    return i < t->n_dims ? t->shape[t->n_dims - 1 - i] : 1;
 }
 
 /* How many dimensions weights.def gives. */
@@ -93,7 +89,8 @@ static hl_status fail_shape(const hl_model *m, const hl_layer_params *p, const h
 static hl_status check_shape(const hl_model *m, const hl_layer_params *p, const hl_weight_row *row,
                              const hl_gguf_tensor *t, hl_err *err) {
     for (uint32_t i = 0; i < HL_GGUF_MAX_DIMS; i++)
-        if (dim_of(t, i) != dim_value(&m->hp, p, wanted_dim(row, i))) return fail_shape(m, p, row, t, err);
+        if (hl_tensor_dim(t, i) != dim_value(&m->hp, p, wanted_dim(row, i)))
+            return fail_shape(m, p, row, t, err);
     return HL_OK;
 }
 
@@ -165,7 +162,7 @@ static void find_factors(const hl_model *m, const hl_gguf_tensor *t, hl_matrix *
  * begins *ret_stride bytes behind it. The shape is checked. */
 static void bind_matrix(hl_model *m, const hl_weight_row *row, const hl_gguf_tensor *t, hl_matrix *ret,
                         size_t *ret_stride) {
-    const size_t n_rows = dim_of(t, 1), n_cols = dim_of(t, 0);
+    const size_t n_rows = hl_tensor_dim(t, 1), n_cols = hl_tensor_dim(t, 0);
     const size_t row_bytes = hl_type_row_bytes(t->type, n_cols);
     *ret = (hl_matrix){
         .type = t->type, .n_rows = n_rows, .n_cols = n_cols, .row_bytes = row_bytes, .data = t->data};
@@ -403,7 +400,7 @@ static bool is_other_form(const hl_model *m, hl_weight weight, const hl_gguf_ten
                           const hl_layer *layer) {
     const hl_weight_use *uses = m->arch->weights;
     if (uses[HL_W_GATE_UP] == HL_IGNORED || uses[HL_W_UP] == HL_IGNORED) return false;
-    if (weight == HL_W_GATE_UP) return dim_of(t, 1) != 2 * (uint64_t)layer->p->n_ff;
+    if (weight == HL_W_GATE_UP) return hl_tensor_dim(t, 1) != 2 * (uint64_t)layer->p->n_ff;
     return weight == HL_W_UP && is_part(HL_W_UP, layer);
 }
 
@@ -704,7 +701,7 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
 static hl_status find_vocab_size(hl_model *m, hl_err *err) {
     const hl_gguf_tensor *t = hl_gguf_find_tensor(m->gguf, "token_embd.weight");
     if (!t) return hl_fail(err, HL_E_FORMAT, "tensor 'token_embd.weight' is missing");
-    const uint64_t n = dim_of(t, 1);
+    const uint64_t n = hl_tensor_dim(t, 1);
     if (n < 1 || n > HL_MAX_VOCAB)
         return hl_fail(err, HL_E_FORMAT, "tensor 'token_embd.weight': %" PRIu64 " rows, expected 1..%d", n,
                        HL_MAX_VOCAB);
@@ -902,10 +899,15 @@ fail:
 void hl_model_close(hl_model *m) {
     if (!m) return;
     hl_tokenizer_free(m->tokenizer);
+    hl_loras_free(m->loras);
     hl_gguf_close(m->gguf);
     if (m->next) hl_arena_done(&m->next->arena);
     hl_arena_done(&m->arena);
     hl_free(m);
+}
+
+uint64_t hl_model_weights_bytes(const hl_model *m) {
+    return hl_gguf_file_bytes(m->gguf) + (m->loras ? m->loras->bytes : 0);
 }
 
 void                hl_model_get_info(const hl_model *m, hl_model_info *ret_info) { *ret_info = m->info; }

@@ -202,6 +202,11 @@ static inline size_t hl_state_floats(const hl_hparams *hp) {
     return hp->state.n_layers == 0 ? 0 : hp->state.n_layers * hl_layer_state_floats(&hp->state);
 }
 
+/* Dimension i of a tensor, the fastest first, as its file has them: 1 behind the last. */
+static inline uint64_t hl_tensor_dim(const hl_gguf_tensor *t, uint32_t i) {
+    return i < t->n_dims ? t->shape[t->n_dims - 1 - i] : 1;
+}
+
 /* All experts of one kind: [n_experts] matrices one after another. */
 typedef struct hl_layer {
     hl_matrix    w[HL_W_count]; /* matrices by purpose; data is NULL when absent. Experts: of expert 0 */
@@ -218,26 +223,27 @@ typedef struct hl_layer {
 enum { HL_NEED_F32 = 1, HL_NEED_BF16 = 2, HL_NEED_Q8 = 4 };
 
 struct hl_model {
-    atomic_uint    n_plans; /* memory plans of sessions and schedulers on it */
-    hl_engine     *engine;
-    hl_gguf       *gguf;
-    const hl_arch *arch;
-    hl_arena       arena;
-    hl_hparams     hp;
-    hl_matrix      tok_embd;
-    hl_matrix      tok_types, pos_embd;      /* of encoders; data is NULL when absent */
-    const float   *tok_norm, *tok_norm_bias; /* NULL: norms stand in front of blocks */
-    hl_matrix      pooled_up, pooled_down;   /* of a pooled vector; data is NULL when absent */
-    hl_matrix      out;                      /* data is NULL in an encoder */
-    const float   *out_norm;
-    const float   *out_bias;   /* [n_vocab]; NULL: none */
-    const float   *rope_freqs; /* [n_rot / 2] divisors, of ropes[0]; NULL: all 1 */
-    hl_layer      *layers;     /* [n_layers] */
-    hl_layer       top;        /* further tensors that there are once, by purpose */
-    const float   *ones;       /* n_embd, or n_experts if that is more */
-    uint32_t       need_out_in;
-    uint32_t       max_cols;  /* widest row of any matrix */
-    hl_tokenizer  *tokenizer; /* NULL: the file has none */
+    atomic_uint      n_plans; /* memory plans of sessions and schedulers on it */
+    hl_engine       *engine;
+    hl_gguf         *gguf;
+    const hl_arch   *arch;
+    hl_arena         arena;
+    hl_hparams       hp;
+    hl_matrix        tok_embd;
+    hl_matrix        tok_types, pos_embd;      /* of encoders; data is NULL when absent */
+    const float     *tok_norm, *tok_norm_bias; /* NULL: norms stand in front of blocks */
+    hl_matrix        pooled_up, pooled_down;   /* of a pooled vector; data is NULL when absent */
+    hl_matrix        out;                      /* data is NULL in an encoder */
+    const float     *out_norm;
+    const float     *out_bias;   /* [n_vocab]; NULL: none */
+    const float     *rope_freqs; /* [n_rot / 2] divisors, of ropes[0]; NULL: all 1 */
+    hl_layer        *layers;     /* [n_layers] */
+    hl_layer         top;        /* further tensors that there are once, by purpose */
+    const float     *ones;       /* n_embd, or n_experts if that is more */
+    uint32_t         need_out_in;
+    uint32_t         max_cols;  /* widest row of any matrix */
+    hl_tokenizer    *tokenizer; /* NULL: the file has none */
+    struct hl_loras *loras;     /* adapters: lora.h; NULL: none */
     /* The block behind the last layer that drafts, as a model of one layer whose keys and values have a layer
      * of this one's cache (engine/forward/next.c); of the arena. NULL: none */
     struct hl_model *next;
@@ -249,5 +255,8 @@ HL_MUST_CHECK hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, h
                                         hl_hparams *ret_hp, hl_err *err);
 
 uint32_t hl_matrix_needs(const hl_matrix *w); /* HL_NEED_* of a matmul with it */
+
+/* What the weights take of memory, those of adapters included. */
+uint64_t hl_model_weights_bytes(const hl_model *m);
 
 #endif

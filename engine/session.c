@@ -9,6 +9,7 @@
 #include "core/base/mem.h"
 #include "engine/admit.h"
 #include "engine/forward/forward.h"
+#include "engine/lora.h"
 #include "engine/trace.h"
 
 enum {
@@ -25,6 +26,7 @@ struct hl_session {
     uint32_t       n_rows_cap;
     hl_kv_pool    *pool;
     hl_seq         seq;
+    hl_lora_mix    mix; /* adapters that it uses */
     hl_forward    *forward;
     float         *logits; /* [n_rows_cap][n_vocab] */
     size_t         n_logits;
@@ -79,7 +81,7 @@ static hl_status check_params(const hl_model *m, const hl_session_params *p, geo
 
 static void plan_memory(const hl_model *m, const geometry *g, hl_memory_plan *ret) {
     *ret = (hl_memory_plan){0};
-    ret->weights_bytes = hl_gguf_file_bytes(m->gguf);
+    ret->weights_bytes = hl_model_weights_bytes(m);
     ret->kv_bytes = (uint64_t)hl_forward_block_bytes(m, g->kv_type) * g->n_blocks +
                     (uint64_t)hl_forward_state_bytes(m) * N_STATES;
     ret->scratch_bytes =
@@ -98,6 +100,7 @@ hl_status hl_session_plan(const hl_model *m, const hl_session_params *p, hl_memo
 static hl_status take_memory(hl_session *s, const geometry *g, hl_err *err) {
     hl_status status = hl_forward_kv_new(s->model, g->kv_type, g->n_blocks, N_STATES, &s->pool, err);
     if (status == HL_OK) status = hl_seq_init(&s->seq, s->pool, g->n_ctx, err);
+    if (status == HL_OK) status = hl_session_set_adapters(s, NULL, 0, err);
     if (status == HL_OK) status = hl_forward_new(s->model, g->n_batch, g->n_ctx, &s->forward, err);
     if (status != HL_OK) return status;
     s->logits = hl_new_aligned((size_t)g->n_rows_cap * s->model->hp.n_vocab, sizeof *s->logits);
@@ -354,6 +357,15 @@ void hl_session_truncate(hl_session *s, int32_t n_tokens) {
         hl_seq_truncate(&s->seq, 0);
         s->n_again = n;
     }
+}
+
+hl_status hl_session_set_adapters(hl_session *s, const hl_adapter_use *uses, size_t n, hl_err *err) {
+    if (hl_session_pos(s) > 0)
+        return hl_fail(err, HL_E_ARG, "the session holds %d tokens that were computed with other adapters",
+                       hl_session_pos(s));
+    const hl_status status = hl_lora_mix_init(&s->mix, s->model->loras, uses, n, err);
+    if (status == HL_OK) s->seq.lora = hl_lora_mix_of(&s->mix);
+    return status;
 }
 
 void hl_session_stop(hl_session *s) { atomic_store(&s->stop, true); }

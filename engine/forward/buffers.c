@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 #include "core/base/mem.h"
-#include "engine/forward/forward_priv.h"
+#include "engine/forward/low_rank.h"
 
 /* Splits of decoding rows share a buffer of this size, or of one row at full context if that is more. */
 enum { SHARED_ATTEND_BYTES = 4 << 20, TILE_ATTEND_BYTES = 2 << 20 };
@@ -155,6 +155,7 @@ static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b,
     hl_altup_lay_out(f, b);
     hl_next_lay_out(f, b);
     hl_recurrent_lay_out(f, b);
+    hl_low_lay_out(f, b);
 }
 
 size_t hl_pass_plan(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx) {

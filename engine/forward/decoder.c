@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "engine/forward/forward_priv.h"
+#include "engine/forward/low_rank.h"
 #include "engine/quant/quant.h"
 
 /* From so many rows on, buffers are worth huge pages. Fewer rows touch little of each buffer, and clearing
@@ -297,6 +297,7 @@ static void run_pass(hl_pass *f, const hl_batch *b, float *ret_logits) {
         atomic_store_explicit(&f->faults[i], 0, memory_order_relaxed);
     }
     find_spans(f);
+    hl_low_begin(f);
     hl_recurrent_begin(f, b);
     hl_rope_tables_fill(f, b);
     if (f->m->arch->norms_behind) {

@@ -30,6 +30,7 @@ static void multiply_up(hl_pass *f, const hl_glu *g, size_t begin, size_t n, con
     if (!g->up) return;
     const hl_matrix up = rows_of(g->up, begin, n);
     hl_multiply(f, &up, 0, n, x, i_thread, yu, n);
+    if (g->up_low.parts) hl_low_add(f, &g->up_low, begin, begin + n, x->n_tokens, yu, n);
 }
 
 static void run_columns(hl_pass *f, const hl_glu *g, const hl_act *x, size_t begin, size_t end,
@@ -40,6 +41,7 @@ static void run_columns(hl_pass *f, const hl_glu *g, const hl_act *x, size_t beg
     float                   *yg = ts->glu;
     float                   *yu = ts->glu + (size_t)f->n_rows_cap * HL_GLU_ROWS;
     hl_multiply(f, &gate, 0, n, x, i_thread, yg, n);
+    if (g->gate_low.parts) hl_low_add(f, &g->gate_low, begin, end, x->n_tokens, yg, n);
     multiply_up(f, g, begin, n, x, i_thread, yu);
     for (size_t t = 0; t < x->n_tokens; t++) {
         float *a = yg + t * n;

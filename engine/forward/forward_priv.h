@@ -138,7 +138,8 @@ typedef struct hl_pass {
     uint32_t *origin; /* [rows] the row of the batch that each one is: 0, 1, .. until compacted */
     _Atomic uint32_t
         *faults; /* [rows of the batch] 0, or the first hl_place and its layer << HL_PLACE_BITS */
-    struct hl_moe_scratch *moe; /* NULL: dense */
+    struct hl_moe_scratch *moe;      /* NULL: dense */
+    struct hl_low_room    *low_rank; /* of adapters: low_rank.h; NULL: the model has none */
     hl_thread_scratch     *threads;
 
     const atomic_bool  *stop;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/forward/cuts.h"
-#include "engine/forward/forward_priv.h"
+#include "engine/forward/low_rank.h"
 
 typedef struct linear_chunks {
     hl_pass         *f;
@@ -13,6 +13,7 @@ typedef struct linear_chunks {
     uint32_t         n_linears;
     uint32_t         first[HL_MAX_LINEARS + 1]; /* unit where each matmul begins */
     uint32_t         unit_rows;                 /* rows of a unit: what a kernel does at once */
+    hl_low           lows[HL_MAX_LINEARS];      /* what adapters add */
     hl_cuts          cuts;                      /* in units of all matmuls together */
 } linear_chunks;
 
@@ -55,6 +56,8 @@ static void run_linear_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
         const size_t     from = row_of(c, i, at);
         const size_t     to = row_of(c, i, stop);
         hl_multiply(c->f, p->w, from, to, &p->x, i_thread, p->y, p->y_stride);
+        if (c->lows[i].parts)
+            hl_low_add(c->f, &c->lows[i], from, to, p->x.n_tokens, p->y + from, p->y_stride);
         if (p->bias) add_bias(p, from, to);
         if (p->ret_odd) look_for_odd(c->f, p, from, to);
         at = stop;
@@ -68,6 +71,12 @@ static bool fits(hl_pass *f, const hl_linear *p) {
            hl_pass_fits(f, HL_ROOM_LINEAR_COLUMNS, p->w->n_cols, p->x.n_cols);
 }
 
+static void run_low(hl_pass *f, const hl_linear *linears, uint32_t n, hl_low *ret) {
+    hl_low_ask asks[HL_MAX_LINEARS];
+    for (uint32_t i = 0; i < n; i++) asks[i] = (hl_low_ask){.w = linears[i].w, .x = &linears[i].x};
+    hl_low_run(f, asks, n, ret);
+}
+
 void hl_linear_run(hl_pass *f, const hl_linear *linears, uint32_t n_linears) {
     if (!hl_pass_fits(f, HL_ROOM_REGION_LINEARS, n_linears, HL_MAX_LINEARS)) return;
     for (uint32_t i = 0; i < n_linears; i++)
@@ -75,6 +84,7 @@ void hl_linear_run(hl_pass *f, const hl_linear *linears, uint32_t n_linears) {
     linear_chunks c = {.f = f, .linears = linears, .n_linears = n_linears, .unit_rows = HL_PANEL_ROWS};
     for (uint32_t i = 0; i < n_linears; i++)
         c.first[i + 1] = c.first[i] + (uint32_t)((linears[i].w->n_rows + c.unit_rows - 1) / c.unit_rows);
+    if (f->low_rank) run_low(f, linears, n_linears, c.lows);
     const hl_linear *p = &linears[0]; /* all read the same activations */
     hl_cuts_make(c.first[n_linears], (uint32_t)hl_pool_n_active(f->pool),
                  hl_cuts_min_units(p->x.n_tokens, p->w->row_bytes * c.unit_rows, HL_CUT_LEAST_BYTES),

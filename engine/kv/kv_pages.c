@@ -151,6 +151,7 @@ bool hl_seq_fork(hl_seq *s, hl_seq *fork, int32_t n_pos) {
     }
     fork->n_blocks = blocks_for(n_pos);
     fork->n_pos = n_pos;
+    fork->lora = s->lora;
     fork->next_fork = s->forks;
     s->forks = fork;
     return true;

@@ -56,6 +56,9 @@ typedef struct hl_seq {
     int32_t        n_pos;             /* positions that hold keys and values */
     uint32_t       state;             /* behind n_pos positions, of the pool's states; HL_NO_STATE: none */
     struct hl_seq *forks, *next_fork; /* that share positions which the coming pass writes */
+    /* Adapters that its rows are computed with (engine/lora.h), all of them with the same ones; forks have
+     * those of what they are forks of. NULL: none */
+    const struct hl_lora_mix *lora;
 } hl_seq;
 
 HL_MUST_CHECK hl_status hl_seq_init(hl_seq *s, hl_kv_pool *pool, int32_t n_ctx, hl_err *err);

@@ -99,7 +99,7 @@ static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, uint32_t *ret_st
     const uint64_t one = ((uint64_t)s->p.n_ctx + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS;
     uint64_t       n = s->p.kv_budget_bytes / block;
     hl_memory_plan plan = {
-        .weights_bytes = hl_gguf_file_bytes(s->model->gguf),
+        .weights_bytes = hl_model_weights_bytes(s->model),
         .draft_bytes = s->p.draft && s->p.draft->layers
                            ? hl_draft_model_plan(s->p.draft, (uint32_t)s->p.n_running_cap, s->p.n_ctx) +
                                  hl_draft_weights_bytes(s->model, s->p.draft)
@@ -239,6 +239,7 @@ hl_status hl_sched_new(hl_model *m, const hl_sched_params *p, hl_sched **ret_sch
     (void)pthread_mutex_init(&s->kv_lock, NULL);
     hl_sched_cond_init(&s->wake);
     hl_status status = fill_params(m, p ? p : &defaults, &s->p, err);
+    if (status == HL_OK) status = hl_lora_mix_init(&s->mix, m->loras, NULL, 0, err);
     if (status == HL_OK) {
         s->n_out_cap = (uint32_t)s->p.n_running_cap + HL_MAX_DRAFT_ROWS;
         s->n_rows_cap = (uint32_t)s->p.n_batch > s->n_out_cap ? (uint32_t)s->p.n_batch : s->n_out_cap;
@@ -473,6 +474,7 @@ static hl_status with_node(hl_sched *s, const int32_t *tokens, size_t n, void (*
         return status;
     }
     for (int32_t i = 0; i < whole; i++) keys[i] = hl_prefix_key_of(tokens[i]);
+    hl_lora_mark_keys(hl_lora_mix_of(&s->mix), keys, (size_t)whole);
     (void)pthread_mutex_lock(&s->kv_lock);
     const int32_t have =
         hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), keys, whole, &seq, &node);

@@ -73,6 +73,7 @@ static hl_status job_init(hl_embed_job *j, const hl_sched *s, const hl_sched_emb
         status = check_text(s, &texts[i], i, err);
         if (status == HL_OK) status = hl_seq_init(&t->seq, s->pool, (int32_t)texts[i].n_tokens, err);
         if (status != HL_OK) return status;
+        t->seq.lora = hl_lora_mix_of(&s->mix);
         t->in = &texts[i];
         j->n_texts++;
         j->n_tokens += texts[i].n_tokens;

@@ -16,6 +16,7 @@
 #include "engine/forward/forward.h"
 #include "engine/kv/kv_disk.h"
 #include "engine/kv/prefix_tree.h"
+#include "engine/lora.h"
 #include "engine/speculate/draft_block.h"
 #include "engine/speculate/draft_model.h"
 #include "engine/speculate/speculation.h"
@@ -110,6 +111,7 @@ typedef struct hl_stream {
     uint32_t       n_ids, n_prompt, ids_cap;
     uint32_t n_told; /* of the prompt's tokens, those whose logprobs on_prompt_token knows, or never will */
     hl_seq   seq;    /* no blocks while waiting */
+    hl_lora_mix     mix;      /* adapters that it is computed with */
     hl_prefix_node *node;     /* of the last whole block that the prefix tree knows */
     uint32_t        n_cached; /* whole blocks that it knows */
     bool        gave_way; /* its blocks went back once: what is found again was counted, or is an answer's */
@@ -125,6 +127,7 @@ struct hl_sched {
     hl_model          *model;
     hl_sched_params    p;    /* with defaults filled in */
     hl_memory_plan     plan; /* that was admitted; zeros: none yet */
+    hl_lora_mix        mix;  /* adapters of what does not say */
     hl_kv_pool        *pool;
     hl_kv_pool        *state_pool; /* the pool's; NULL: the model has no recurrent layers */
     hl_prefix_tree    *tree;

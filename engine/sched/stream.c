@@ -89,6 +89,8 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
     if (status == HL_OK && s->draft_block && !st->draft.hidden)
         status = hl_fail(err, HL_E_NOMEM, "request: no memory");
     if (status == HL_OK) status = hl_seq_init(&st->seq, s->pool, st->req.n_ctx, err);
+    if (status == HL_OK)
+        status = hl_lora_mix_init(&st->mix, s->model->loras, r->adapters, r->n_adapters, err);
     if (status != HL_OK) {
         hl_stream_free(st);
         return status;
@@ -98,6 +100,8 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
         st->keys[i] = hl_prefix_key_of(st->ids[i]);
         hl_sampler_see(st->sampler, st->ids[i]);
     }
+    st->seq.lora = hl_lora_mix_of(&st->mix);
+    hl_lora_mark_keys(st->seq.lora, st->keys, st->n_prompt);
     st->arrived_ns = hl_clock_ns();
     if (r->timeout_ms > 0 && r->timeout_ms < INT64_MAX / 2000000)
         st->deadline_ns = st->arrived_ns + r->timeout_ms * 1000000;

@@ -9,6 +9,7 @@
 #ifndef HL_ENGINE_H
 #define HL_ENGINE_H
 
+#include "hyperlama/adapter.h"
 #include "hyperlama/base.h"
 #include "hyperlama/kv_cache_type.h"
 #include "hyperlama/tokenizer.h"
@@ -195,6 +196,12 @@ HL_API const float *hl_session_logits_at(const hl_session *s, size_t i_row);
 HL_API int32_t      hl_session_pos(const hl_session *s);          /* tokens held */
 HL_API int32_t      hl_session_n_ctx(const hl_session *s);        /* tokens that fit */
 HL_API void hl_session_truncate(hl_session *s, int32_t n_tokens); /* forget all but the first n_tokens */
+/* Use these adapters of the model from now on, instead of all with the scales they were added with.
+ * in     uses  [n]; NULL: those again
+ * fails  HL_E_NOT_FOUND  no such adapter, with those that there are
+ *        HL_E_ARG        a scale that is no number, an adapter twice; the session holds tokens already */
+HL_API HL_MUST_CHECK hl_status hl_session_set_adapters(hl_session *s, const hl_adapter_use *uses, size_t n,
+                                                       hl_err *err);
 HL_API void hl_session_stop(hl_session *s);   /* from any thread or a signal handler: see HL_E_CANCEL */
 HL_API void hl_session_resume(hl_session *s); /* forget a stop that nobody saw */
 

@@ -7,6 +7,7 @@
 
 #include "hyperlama/base.h"
 #include "hyperlama/embed.h"
+#include "hyperlama/adapter.h"
 #include "hyperlama/engine.h"
 #include "hyperlama/format.h"
 #include "hyperlama/kv_cache_type.h"

@@ -10,6 +10,7 @@
 #ifndef HL_RUNNER_H
 #define HL_RUNNER_H
 
+#include "hyperlama/adapter.h"
 #include "hyperlama/embed.h"
 #include "hyperlama/format.h"
 #include "hyperlama/sampler.h"
@@ -88,10 +89,13 @@ typedef struct hl_request {
     bool               want_tokens; /* an event for every token, also for those without a text of their own */
     int32_t            n_ctx;       /* most tokens, prompt and answer; 0: the runner's */
     hl_speculate       speculate;
-    uint64_t           owner;      /* whose request: owners get equal shares */
-    int32_t            priority;   /* higher ones go first */
-    int64_t            timeout_ms; /* from the call; 0: none */
-    int64_t            now_ms;     /* wall time for templates; 0: the clock */
+    const hl_adapter_use
+            *adapters; /* [n_adapters] that it uses; copied. NULL: the model's, as they were added */
+    size_t   n_adapters;
+    uint64_t owner;      /* whose request: owners get equal shares */
+    int32_t  priority;   /* higher ones go first */
+    int64_t  timeout_ms; /* from the call; 0: none */
+    int64_t  now_ms;     /* wall time for templates; 0: the clock */
 } hl_request;
 
 HL_API void hl_request_init(hl_request *r);
@@ -147,6 +151,7 @@ typedef struct hl_generation_event {
  *        HL_E_FORMAT  the template failed, or the messages are malformed: the message names the field
  *        HL_E_ARG     n_top or another number is out of range; the format cannot be enforced, with its place
  *        HL_E_UNSUPPORTED  tools or thinking are asked for, and the template has no place for them
+ *        HL_E_NOT_FOUND  it uses an adapter that the model does not have
  *        HL_E_BUSY    too many wait already
  *        HL_E_CANCEL  the watched flag was set, or hl_runner_stop() was called
  * owns   hl_generation_free(), before the runner is freed

@@ -75,10 +75,12 @@ typedef struct hl_sched_request {
           *prediction; /* [n_prediction] what much of the answer may look like (a file that is edited): drafts
                                 * come from it too; copied. NULL: none */
     size_t n_prediction;
-    uint64_t           owner;      /* whose request: owners get equal shares */
-    int32_t            priority;   /* higher ones go first */
-    int64_t            timeout_ms; /* from the call; 0: none */
-    hl_sched_token_fn *on_token;   /* NULL: tokens are only counted */
+    const hl_adapter_use *adapters; /* [n_adapters] that it uses; copied. NULL: all, as they were added */
+    size_t                n_adapters;
+    uint64_t              owner;      /* whose request: owners get equal shares */
+    int32_t               priority;   /* higher ones go first */
+    int64_t               timeout_ms; /* from the call; 0: none */
+    hl_sched_token_fn    *on_token;   /* NULL: tokens are only counted */
     /* Not NULL: called for each token of the prompt but the first, in their order, with its logprob behind
      * those before it and n_top likely ones. The whole prompt is computed for it, nothing comes from the
      * cache */
@@ -112,6 +114,7 @@ HL_API void hl_sched_request_init(hl_sched_request *r);
  * fails  HL_E_ARG   no tokens, a token or a parameter out of range
  *        HL_E_FULL  the prompt does not fit the context or the cache's budget: with the numbers
  *        HL_E_BUSY  n_waiting_cap requests wait already
+ *        HL_E_NOT_FOUND  an adapter that the model does not have
  * out    ret_id  written before the first callback
  * thread any */
 HL_API HL_MUST_CHECK hl_status hl_sched_submit(hl_sched *s, const hl_sched_request *r, uint64_t *ret_id,

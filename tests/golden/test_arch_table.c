@@ -8,6 +8,7 @@
  */
 #include "tests/golden/arch_runs.h"
 #include "tests/golden/skeleton_rules.h"
+#include "tests/unit/lora_fixture.h"
 
 #include <stdio.h>
 
@@ -208,15 +209,19 @@ static json_t *tensors_of(const hl_arch *a, json_t *kv, const char *path) {
     return tensors;
 }
 
+static void write_model(const hl_arch *a, hl_type type, const char *path) {
+    json_t *kv = keys_of(a), *tensors = tensors_of(a, kv, path);
+    json_t *model = json_pack("{sisosO}", "seed", 7, "kv", kv, "tensors", tensors);
+    fill_by_rules(model, type, path);
+    json_decref(model);
+    json_decref(tensors);
+}
+
 static bool check_arch(const hl_arch *a, hl_type type) {
     arch_run r = {.name = a->name, .n_tokens = N_TOKENS, .n_ctx = 128};
     for (int32_t i = 0; i < N_TOKENS; i++) r.tokens[i] = i * 37 % 128;
     (void)snprintf(r.path, sizeof r.path, "/tmp/hl-table-%d.gguf", (int)getpid());
-    json_t *kv = keys_of(a), *tensors = tensors_of(a, kv, r.path);
-    json_t *model = json_pack("{sisosO}", "seed", 7, "kv", kv, "tensors", tensors);
-    fill_by_rules(model, type, r.path);
-    json_decref(model);
-    json_decref(tensors);
+    write_model(a, type, r.path);
     bool         ok = true;
     const size_t n = a->is_encoder ? MAX_EMBD : MAX_LOGITS;
     float       *x[3];
@@ -257,8 +262,118 @@ static void every_architecture_runs_with_packed_weights(void **state) {
     assert_int_equal(n_bad, 0);
 }
 
+/* ---- adapters ---- */
+
+enum { N_ADAPTED = 8 };
+
+/* What the model makes of a few tokens, with the adapter in the file (NULL: none); "": it was refused, as
+ * unsupported, by the name of its tensor. */
+static size_t run_adapted(const hl_arch *a, hl_engine *e, const char *path, const char *adapter,
+                          const char *name, size_t step, float *ret) {
+    hl_err     err = {0};
+    hl_model  *m = NULL;
+    hl_runner *runner = NULL;
+    size_t     n = 0;
+    int32_t    ids[N_ADAPTED];
+    for (int32_t i = 0; i < N_ADAPTED; i++) ids[i] = (i * 37 + 3) % 128;
+    if (hl_model_open(e, &path, 1, NULL, &m, &err) != HL_OK) fail_msg("%s: %s", a->name, err.text);
+    const hl_status status = adapter ? hl_model_add_adapter(m, adapter, NULL, 1, &err) : HL_OK;
+    if (status == HL_E_UNSUPPORTED && strstr(err.text, name)) {
+        hl_model_close(m);
+        return 0;
+    }
+    if (status != HL_OK) fail_msg("%s: %s", a->name, err.text);
+    if (a->is_encoder) {
+        const hl_embed_input   in = {.tokens = ids, .n_tokens = N_ADAPTED};
+        const hl_embed_request req = {.inputs = &in, .n_inputs = 1, .keeps_length = true};
+        hl_embeddings          got;
+        if (hl_runner_new(m, &(hl_runner_params){.sched.n_ctx = 64}, &runner, &err) != HL_OK ||
+            hl_runner_embed(runner, &req, &got, &err) != HL_OK)
+            fail_msg("%s: %s", a->name, err.text);
+        n = got.n_dims;
+        memcpy(ret, got.values, n * sizeof *ret);
+        hl_embeddings_done(&got);
+        hl_runner_free(runner);
+    } else {
+        hl_session *s = NULL;
+        if (hl_session_new(m, &(hl_session_params){.n_ctx = 64}, &s, &err) != HL_OK)
+            fail_msg("%s: %s", a->name, err.text);
+        for (size_t at = 0; at < N_ADAPTED; at += step)
+            if (hl_session_eval(s, ids + at, N_ADAPTED - at < step ? N_ADAPTED - at : step, &err) != HL_OK)
+                fail_msg("%s: %s", a->name, err.text);
+        n = 128;
+        memcpy(ret, hl_session_logits(s), n * sizeof *ret);
+        hl_session_free(s);
+    }
+    hl_model_close(m);
+    return n;
+}
+
+/* One tensor's name without the number of its layer, and whether a later layer has it, too. */
+static bool comes_again(const hl_gguf *g, size_t i) {
+    const char *rest = strchr(hl_gguf_tensor_at(g, i)->name + 4, '.');
+    if (strncmp(hl_gguf_tensor_at(g, i)->name, "blk.", 4) != 0 || !rest) return false;
+    for (size_t k = i + 1; k < hl_gguf_n_tensors(g); k++)
+        if (rule_ends(hl_gguf_tensor_at(g, k)->name, rest)) return true;
+    return false;
+}
+
+/* Every matrix that an adapter may be for changes the answer, token by token as at once, with plain C as with
+ * what is fastest; others are refused by name. Nothing is passed over. */
+static size_t check_adapters(const hl_arch *a, hl_engine *const e[2], size_t *ret_n_refused) {
+    char     path[128], adapter[128];
+    float    bare[MAX_EMBD], x[3][MAX_EMBD];
+    hl_err   err = {0};
+    hl_gguf *g = NULL;
+    size_t   n_bad = 0;
+    (void)snprintf(path, sizeof path, "/tmp/hl-table-%d.gguf", (int)getpid());
+    (void)snprintf(adapter, sizeof adapter, "/tmp/hl-table-%d-lora.gguf", (int)getpid());
+    write_model(a, HL_TYPE_q8_0, path);
+    const size_t n = run_adapted(a, e[0], path, NULL, "", N_ADAPTED, bare);
+    assert_int_equal(hl_gguf_open(path, &g, &err), HL_OK);
+    for (size_t i = 0; i < hl_gguf_n_tensors(g); i++) {
+        const hl_gguf_tensor *t = hl_gguf_tensor_at(g, i);
+        if (t->n_dims < 2 || comes_again(g, i)) continue;
+        assert_int_equal(
+            lf_write(adapter, &(lf_adapter){.seed = 5, .rank = 2, .is_exact = true, .only = t->name}, path),
+            1);
+        if (run_adapted(a, e[0], path, adapter, t->name, N_ADAPTED, x[0]) == 0) {
+            (*ret_n_refused)++;
+            continue;
+        }
+        (void)run_adapted(a, e[0], path, adapter, t->name, 1, x[1]);
+        (void)run_adapted(a, e[1], path, adapter, t->name, 3, x[2]);
+        const bool is_used = memcmp(x[0], bare, n * sizeof(float)) != 0;
+        const bool is_same =
+            memcmp(x[0], x[1], n * sizeof(float)) == 0 && memcmp(x[0], x[2], n * sizeof(float)) == 0;
+        if (!is_used) print_message("%s: an adapter of '%s' changes nothing\n", a->name, t->name);
+        if (!is_same) print_message("%s: an adapter of '%s' gives other bits\n", a->name, t->name);
+        n_bad += !is_used || !is_same;
+    }
+    hl_gguf_close(g);
+    (void)unlink(path);
+    (void)unlink(adapter);
+    return n_bad;
+}
+
+static void every_matrix_takes_an_adapter_or_refuses_it_by_name(void **state) {
+    hl_engine *e[2] = {NULL, NULL};
+    hl_err     err = {0};
+    size_t     n_bad = 0, n_refused = 0;
+    (void)state;
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 2, .cpu = test_cpu()}, &e[0], &err),
+                     HL_OK);
+    assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = "scalar"}, &e[1], &err), HL_OK);
+    for (size_t i = 0; i < sizeof archs / sizeof archs[0]; i++)
+        n_bad += check_adapters(archs[i], e, &n_refused);
+    print_message("%zu kinds of tensors were refused\n", n_refused);
+    assert_int_equal(n_bad, 0);
+    for (int i = 0; i < 2; i++) hl_engine_free(e[i]);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_architecture_runs),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_matrix_takes_an_adapter_or_refuses_it_by_name),
+                                       cmocka_unit_test(every_architecture_runs),
                                        cmocka_unit_test(every_architecture_runs_with_packed_weights)};
     return cmocka_run_group_tests_name("arch_table", tests, NULL, NULL);
 }

@@ -48,7 +48,12 @@ static void call(const char *op, any_fn *fn, size_t n, const float *a, const flo
         ((hl_add_fn *)fn)(n, a, b, y);
     else if (strcmp(op, "add_scaled") == 0)
         ((hl_add_scaled_fn *)fn)(n, a, b, b[n / 2], y);
-    else if (strcmp(op, "scale") == 0)
+    else if (strcmp(op, "add_low_rank") == 0) { /* as many inner values as their rows fit into b and behind */
+        const size_t rank = n < 8 ? n : n % 5 + 1, stride = n / rank,
+                     n_y = stride - (n % 7 == 0 && stride > 1);
+        memcpy(y, a, n * 4);
+        ((hl_add_low_rank_fn *)fn)(n_y, rank, b, stride, a, 0.7f, y);
+    } else if (strcmp(op, "scale") == 0)
         ((hl_scale_fn *)fn)(n, a, b[0], y);
     else if (strcmp(op, "silu_mul") == 0)
         ((hl_silu_mul_fn *)fn)(n, a, b, y);
@@ -86,7 +91,7 @@ static void test_float_op(const row_case *c) {
             call(c->op, c->got, n, a, b, got);
             check(c, want, got, n, n, p);
             if (strcmp(c->op, "softmax") != 0 && strcmp(c->op, "rope") != 0 &&
-                strcmp(c->op, "all_finite") != 0) { /* in place */
+                strcmp(c->op, "all_finite") != 0 && strcmp(c->op, "add_low_rank") != 0) { /* in place */
                 call(c->op, c->got, n, a, b, a);
                 check(c, want, a, n, n, p);
             }

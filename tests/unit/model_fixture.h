@@ -31,7 +31,8 @@ typedef struct mf_shape {
     uint32_t    said_layers; /* what block_count says; 0: n_layers */
     const char *extra;       /* name of one more matrix [extra_rows][n_embd]; NULL: none */
     uint32_t    extra_rows;
-    void (*change)(const char *name, float *x, size_t n); /* before packing; NULL: nothing */
+    void (*change)(const char *name, float *x, size_t n);      /* before packing; NULL: nothing */
+    void (*change_twin)(const char *name, float *x, size_t n); /* behind it, of as_f32; NULL: nothing */
     const char *filler;  /* what tokens behind the bytes are called; NULL: filler */
     const char *control; /* how the last token is spelled, which is a control token; NULL: there is none */
 } mf_shape;
@@ -77,6 +78,7 @@ static inline void mf_add(mf_writer *m, const char *name, uint64_t n_stacked, ui
         if (!m->s->as_f32) data = packed;
         m->kept[m->n_kept++] = packed;
     }
+    if (m->s->as_f32 && m->s->change_twin) m->s->change_twin(name, x, n);
     m->kept[m->n_kept++] = x;
     (void)snprintf(m->names[m->n_kept], sizeof m->names[0], "%s", name);
     const bool     is_odd = m->s->odd.name && strcmp(m->s->odd.name, name) == 0;
