@@ -10,11 +10,14 @@
 #include "cli/files.h"
 #include "cli/storing.h"
 #include "core/base/mem.h"
+#include "host/create.h"
 #include "hyperlama/native.h"
 
 /* Texts that take_modelfile() makes. */
 typedef struct found_paths {
-    char adapter[PATH_MAX], draft[PATH_MAX], projector[PATH_MAX];
+    char         draft[PATH_MAX], projector[PATH_MAX];
+    hl_file_list adapters;
+    const char  *adapter_paths[HL_MAX_ADAPTERS];
 } found_paths;
 
 /* The weights come from the command line, whatever the Modelfile's FROM says: whoever wrote another file
@@ -49,15 +52,27 @@ static hl_status take_from(const hl_app *app, const char *modelfile, const hl_mo
     return HL_OK;
 }
 
+static hl_status take_adapters(const hl_app *app, const char *modelfile, const hl_modelfile *f,
+                               found_paths *to, hl_import_options *o, hl_err *err) {
+    char      path[PATH_MAX];
+    hl_status status = HL_OK;
+    if (f->n_adapters > HL_MAX_ADAPTERS)
+        return hl_fail(err, HL_E_ARG, "'%s': %zu ADAPTER lines, expected at most %d", modelfile,
+                       f->n_adapters, HL_MAX_ADAPTERS);
+    for (size_t i = 0; i < f->n_adapters && status == HL_OK; i++) {
+        status = hl_modelfile_find(app, modelfile, "ADAPTER", f->adapters[i], path, err);
+        if (status == HL_OK) status = hl_file_list_add(&to->adapters, f->adapters[i], path, err);
+        if (status == HL_OK) to->adapter_paths[i] = to->adapters.v[i].path;
+    }
+    o->adapter_paths = to->adapter_paths;
+    o->n_adapters = to->adapters.n;
+    return status;
+}
+
 static hl_status take_files(const hl_app *app, const char *modelfile, const hl_modelfile *f, found_paths *to,
                             hl_import_options *o, hl_err *err) {
     hl_status status = take_from(app, modelfile, f, to, o, err);
-    if (status == HL_OK && f->n_adapters > 1)
-        return hl_fail(err, HL_E_ARG, "'%s': %zu ADAPTER lines, expected one", modelfile, f->n_adapters);
-    if (status == HL_OK && f->n_adapters) {
-        status = hl_modelfile_find(app, modelfile, "ADAPTER", f->adapters[0], to->adapter, err);
-        o->adapter_path = to->adapter;
-    }
+    if (status == HL_OK) status = take_adapters(app, modelfile, f, to, o, err);
     if (status == HL_OK && f->draft) {
         status = hl_modelfile_find(app, modelfile, "DRAFT", f->draft, to->draft, err);
         o->draft_path = to->draft;
@@ -82,7 +97,7 @@ hl_status hl_cmd_import(hl_app *app, const hl_args *args, hl_err *err) {
     hl_modelfile     *file = NULL;
     hl_name           name;
     hl_storing_bar    bar = {.app = app};
-    found_paths       found;
+    found_paths       found = {.adapters = {.n = 0}};
     hl_import_options options = {.copy = hl_args_has(args, "copy")};
     const char      **paths = hl_new(n_paths, sizeof *paths);
     if (!paths) return hl_fail(err, HL_E_NOMEM, "import: no memory");
@@ -106,6 +121,7 @@ hl_status hl_cmd_import(hl_app *app, const hl_args *args, hl_err *err) {
         status = hl_storing_report(app, store, "imported", &name, hl_args_has(args, "json"), err);
     if (status == HL_OK) hl_storing_warn(app, host, &name);
     hl_modelfile_free(file);
+    hl_file_list_done(&found.adapters);
     hl_host_free(host);
     hl_free(paths);
     return status;

@@ -94,6 +94,18 @@ static void add_option(void *user, hl_opt id, const char *name, const char *valu
     }
 }
 
+/* In the order in which they are applied, by which requests name them. */
+static void print_adapters(const hl_app *app, const hl_source *s) {
+    for (size_t i = 0; i < hl_source_n_adapters(s); i++) {
+        const hl_source_adapter a = hl_source_adapter_at(s, i);
+        const char             *slash = strrchr(a.path, '/');
+        char                    text[80];
+        (void)snprintf(text, sizeof text, "%zu: %.19s, scale %g", i, slash ? slash + 1 : a.path,
+                       (double)a.scale);
+        print_field(app, "adapter", text);
+    }
+}
+
 static in_force look_at(const hl_app *app, const hl_model *m) {
     hl_model_info info = {0};
     if (m) hl_model_get_info(m, &info);
@@ -108,7 +120,7 @@ static void print_options(const hl_app *app, const hl_source *s, const hl_model 
     hl_options_each(o, add_option, &f);
     for (size_t i = 0; s->stored && i < s->stored->n_params; i++) {
         const hl_param *p = &s->stored->params[i];
-        if (hl_opt_find(p->name) != HL_N_OPTS) continue;
+        if (hl_opt_find(p->name) != HL_N_OPTS || strcmp(p->name, "adapter_scale") == 0) continue;
         if (!f.has_title) fputs("\n  Parameters\n", app->out);
         f.has_title = true;
         hl_say_line(app->out, "    %-20s %-14s stored with the model, without effect here", p->name,
@@ -238,7 +250,7 @@ static hl_status print_info(const hl_app *app, const hl_source *s, const hl_mode
     if (stored) {
         print_field(app, "requires", stored->requires_version);
         if (stored->projector_path) print_field(app, "projector", "yes (this build does not use it yet)");
-        if (stored->adapter_path) print_field(app, "adapter", "yes (this build does not use it yet)");
+        print_adapters(app, s);
     }
     if (m) print_capabilities(app, m, caps);
     print_options(app, s, m, o, all);

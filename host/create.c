@@ -181,7 +181,9 @@ typedef struct sorted {
     hl_store_draft smaller, smaller_draft; /* what quantizing made of weights, and of a draft's */
     const char   **weights;                /* [n_weights] paths of the model's parts, in order */
     size_t         n_weights;
-    const char    *projector, *adapter;
+    const char    *projector;
+    const char   **adapters; /* [n_adapters] in the order in which they are applied */
+    size_t         n_adapters;
 } sorted;
 
 static bool converts(const hl_recipe *r) {
@@ -194,22 +196,28 @@ static hl_status sort_file(const struct hl_named_file *f, sorted *to, hl_err *er
     char      kind[HL_FILE_KIND_BYTES];
     hl_status status = hl_model_file_kind(f->path, kind, err);
     if (status != HL_OK) return hl_fail_within(err, status, "'%.200s'", f->name);
-    const bool   is_projector = strcmp(kind, "projector") == 0, is_adapter = strcmp(kind, "adapter") == 0;
-    const char **one = is_projector ? &to->projector : is_adapter ? &to->adapter : NULL;
-    if (!one && strcmp(kind, "model") != 0)
+    const bool is_projector = strcmp(kind, "projector") == 0, is_adapter = strcmp(kind, "adapter") == 0;
+    if (!is_projector && !is_adapter && strcmp(kind, "model") != 0)
         return hl_fail(err, HL_E_UNSUPPORTED,
                        "'%.200s' says that it is a file of type '%s', expected a model, "
                        "a projector or an adapter",
                        f->name, kind);
-    if (one && *one) return hl_fail(err, HL_E_ARG, "'%.200s' is a second %s, expected one", f->name, kind);
-    *(one ? one : &to->weights[to->n_weights++]) = f->path;
+    if (is_projector && to->projector)
+        return hl_fail(err, HL_E_ARG, "'%.200s' is a second %s, expected one", f->name, kind);
+    if (is_projector)
+        to->projector = f->path;
+    else if (is_adapter)
+        to->adapters[to->n_adapters++] = f->path;
+    else
+        to->weights[to->n_weights++] = f->path;
     return HL_OK;
 }
 
 static hl_status sort_files(const hl_recipe *r, sorted *to, hl_err *err) {
     hl_status status = HL_OK;
     to->weights = hl_new(r->files.n + 1, sizeof *to->weights);
-    if (!to->weights) return hl_fail(err, HL_E_NOMEM, "create: no memory");
+    to->adapters = hl_new(r->files.n + r->adapters.n, sizeof *to->adapters);
+    if (!to->weights || !to->adapters) return hl_fail(err, HL_E_NOMEM, "create: no memory");
     for (size_t i = 0; i < r->files.n && status == HL_OK && !converts(r); i++)
         status = sort_file(&r->files.v[i], to, err);
     if (converts(r)) {
@@ -217,9 +225,9 @@ static hl_status sort_files(const hl_recipe *r, sorted *to, hl_err *err) {
         to->n_weights = 1;
     }
     if (status != HL_OK) return status;
-    if (r->adapters.n + (to->adapter != NULL) > 1)
-        return hl_fail(err, HL_E_ARG, "%zu adapters, expected one", r->adapters.n + (to->adapter != NULL));
-    if (r->adapters.n) to->adapter = r->adapters.v[0].path;
+    for (size_t i = 0; i < r->adapters.n; i++) to->adapters[to->n_adapters++] = r->adapters.v[i].path;
+    if (to->n_adapters > HL_MAX_ADAPTERS)
+        return hl_fail(err, HL_E_ARG, "%zu adapters, expected at most %d", to->n_adapters, HL_MAX_ADAPTERS);
     if (r->from && to->n_weights)
         return hl_fail(err, HL_E_ARG, "both the model '%s' and weights in files: expected one of them",
                        r->from);
@@ -231,7 +239,7 @@ static hl_status sort_files(const hl_recipe *r, sorted *to, hl_err *err) {
 
 static bool is_given(const char *text) { return text && *text; }
 
-static hl_status check_able(const hl_recipe *r, const sorted *files, hl_err *err) {
+static hl_status check_able(const hl_recipe *r, hl_err *err) {
     hl_status status = HL_OK;
     if (is_given(r->quantize)) status = hl_quantize_check_mix(r->quantize, err);
     if (status == HL_OK && is_given(r->draft_quantize))
@@ -239,11 +247,6 @@ static hl_status check_able(const hl_recipe *r, const sorted *files, hl_err *err
     if (status != HL_OK) return status;
     if (is_given(r->draft_quantize) && !r->draft_path)
         return hl_fail(err, HL_E_ARG, "draft_quantize '%.40s', and there is no draft", r->draft_quantize);
-    if (files->adapter && !r->may_idle)
-        return hl_fail(err, HL_E_NOT_YET,
-                       "adapter '%.200s': this build cannot apply one yet, and without it "
-                       "another model would answer: create the model from weights that it is merged into",
-                       files->adapter);
     return HL_OK;
 }
 
@@ -398,7 +401,7 @@ static hl_status create(hl_host *h, hl_recipe *r, sorted *files, const char *nam
                         hl_err *err) {
     hl_store  *store = NULL;
     hl_source *base = NULL;
-    hl_status  status = check_able(r, files, err);
+    hl_status  status = check_able(r, err);
     if (status == HL_OK) status = hl_host_store(h, &store, err);
     if (status == HL_OK && r->from && hl_remote_model_is_text(r->from))
         return create_remote(r, files, store, name, ret_name, err);
@@ -411,7 +414,8 @@ static hl_status create(hl_host *h, hl_recipe *r, sorted *files, const char *nam
         r->more.base = base && !is_file ? base->stored : NULL;
         r->more.projector_path =
             files->projector || !is_file ? files->projector : base->stored->projector_path;
-        r->more.adapter_path = files->adapter;
+        r->more.adapter_paths = files->adapters;
+        r->more.n_adapters = files->n_adapters;
         status = hl_store_import(store, files->weights, files->n_weights, name, &r->more, ret_name, err);
         r->more.base = NULL;
     }
@@ -431,5 +435,6 @@ hl_status hl_host_create(hl_host *h, hl_recipe *r, const char *name, hl_name *re
     hl_store_drop_draft(&files.smaller);
     hl_store_drop_draft(&files.smaller_draft);
     hl_free(files.weights);
+    hl_free(files.adapters);
     return status;
 }

@@ -80,7 +80,23 @@ typedef struct hl_source {
      * files. NULL: there are */
     const char *remote;
     char       *own_remote; /* the same, where no stored model has it */
+    /* Adapters beside those that are stored with it, in their order. The caller's */
+    const struct hl_source_adapter *more_adapters;
+    size_t                          n_more_adapters;
 } hl_source;
+
+/* An adapter that a model is opened with. */
+typedef struct hl_source_adapter {
+    const char *path;
+    float       scale; /* the stored ones have theirs from the parameter adapter_scale, in order; 1 */
+} hl_source_adapter;
+
+size_t            hl_source_n_adapters(const hl_source *s);
+hl_source_adapter hl_source_adapter_at(const hl_source *s, size_t i); /* those that are stored come first */
+/* "FILE" or "FILE=SCALE".
+ * out    ret->path  in `text`, which is cut
+ * fails  HL_E_ARG  the scale is no number */
+HL_MUST_CHECK hl_status hl_source_adapter_parse(char *text, hl_source_adapter *ret, hl_err *err);
 
 /* A path when it ends in .gguf or a file of that name with a '/' in it exists; else a name: one of the
  * settings' (host/names.h), or a stored one. Of what an alias stands for, the first that is stored counts.
@@ -102,8 +118,7 @@ HL_MUST_CHECK hl_status hl_host_find_next(hl_host *h, const hl_source *s, int ho
 void                    hl_source_free(hl_source *s); /* NULL is allowed */
 
 /* Is everything that is stored with a model what this build can answer with? Nothing is opened.
- * fails  HL_E_UNSUPPORTED  no GGUF weights
- *        HL_E_NOT_YET      it has an adapter: without it, another model would answer */
+ * fails  HL_E_UNSUPPORTED  no GGUF weights */
 HL_MUST_CHECK hl_status hl_source_can_answer(const hl_source *s, hl_err *err);
 
 /* What can be done with a model here, in Ollama's words: "completion" or "embedding", "tools", "insert",
@@ -139,7 +154,8 @@ void hl_host_add_why_locked(const hl_host *h, const hl_source *source, hl_err *e
  * resident.h.
  *
  * in     vocab_only  only vocabulary and keys
- * fails  as hl_host_engine() and hl_model_open(), with the label in front; HL_E_UNSUPPORTED  no GGUF weights
+ * fails  as hl_host_engine(), hl_model_open() and hl_model_add_adapter(), with the label in front;
+ *        HL_E_UNSUPPORTED  no GGUF weights
  * owns   hl_model_close(), before the host goes */
 HL_MUST_CHECK hl_status hl_host_open_model(hl_host *h, const hl_source *source, bool vocab_only,
                                            hl_model **ret_model, hl_err *err);

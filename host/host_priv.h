@@ -62,6 +62,13 @@ HL_MUST_CHECK hl_status hl_host_open_remote(hl_host *h, const hl_source *source,
  * else the file's identity and time. */
 bool hl_source_name_weights(const hl_source *source, char *ret, size_t cap);
 
+/* ---- adapters.c ---- */
+
+/* fails  as hl_model_add_adapter() */
+HL_MUST_CHECK hl_status hl_source_add_adapters(const hl_source *s, hl_model *m, hl_err *err);
+/* A word that is another one for other adapters or scales, in their order; "" without. False: no room. */
+bool hl_source_name_adapters(const hl_source *s, char *ret, size_t cap);
+
 /* Where the key/value cache on disk is. */
 bool hl_host_saved_folder(const hl_host *h, char *ret, size_t cap);
 

@@ -36,9 +36,16 @@ void hl_host_session_params(const hl_host *h, const hl_options *options, hl_sess
 hl_status hl_source_open(hl_engine *engine, const hl_source *source, bool vocab_only, hl_model **ret_model,
                          hl_err *err) {
     const hl_model_params p = {.vocab_only = vocab_only};
+    hl_model             *m = NULL;
     if (source->n_paths == 0)
         return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", source->label);
-    return hl_model_open(engine, source->paths, source->n_paths, &p, ret_model, err);
+    hl_status status = hl_model_open(engine, source->paths, source->n_paths, &p, &m, err);
+    if (status == HL_OK && !vocab_only) status = hl_source_add_adapters(source, m, err);
+    if (status == HL_OK)
+        *ret_model = m;
+    else
+        hl_model_close(m);
+    return status;
 }
 
 hl_status hl_host_open_model(hl_host *h, const hl_source *source, bool vocab_only, hl_model **ret_model,
@@ -51,16 +58,8 @@ hl_status hl_host_open_model(hl_host *h, const hl_source *source, bool vocab_onl
 }
 
 hl_status hl_source_can_answer(const hl_source *s, hl_err *err) {
-    const char *adapter = s->stored ? s->stored->adapter_path : NULL;
-    if (s->remote) return HL_OK;
-    if (s->n_paths == 0) return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", s->label);
-    if (!adapter) return HL_OK;
-    const char *slash = strrchr(adapter, '/');
-    return hl_fail(
-        err, HL_E_NOT_YET,
-        "model '%s' has the adapter %.19s, which this build cannot apply yet, and without it another "
-        "model would answer: import weights that it is merged into, or import without ADAPTER",
-        s->label, slash ? slash + 1 : adapter);
+    if (s->remote || s->n_paths > 0) return HL_OK;
+    return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", s->label);
 }
 
 /* As Ollama tells them apart: a file that says how to pool vectors is for embedding. */
@@ -114,20 +113,22 @@ void hl_host_tell_no_draft(const hl_host *h, const hl_source *of, const hl_err *
              "model=\"%s\" why=\"%s\" action=\"working without it\"", of->label, why->text);
 }
 
+/* With adapters it is another model, which shares no answers. */
 bool hl_source_name_weights(const hl_source *source, char *ret, size_t cap) {
-    char digest[HL_SHA256_HEX_BYTES];
+    char digest[HL_SHA256_HEX_BYTES], adapters[24];
     if (source->remote) {
         if (hl_sha256_of(source->remote, strlen(source->remote), digest, NULL) != HL_OK) return false;
         return snprintf(ret, cap, "remote:%s", digest) < (int)cap;
     }
     const char *path = source->paths[0], *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     struct stat st;
+    if (!hl_source_name_adapters(source, adapters, sizeof adapters)) return false;
     if (strncmp(base, "sha256-", 7) == 0)
-        return snprintf(ret, cap, "%s+%zu", base, source->n_paths) < (int)cap;
+        return snprintf(ret, cap, "%s+%zu%s", base, source->n_paths, adapters) < (int)cap;
     if (stat(path, &st) != 0) return false;
-    return snprintf(ret, cap, "file:%llx:%llx:%llx:%lld.%09ld", (unsigned long long)st.st_dev,
+    return snprintf(ret, cap, "file:%llx:%llx:%llx:%lld.%09ld%s", (unsigned long long)st.st_dev,
                     (unsigned long long)st.st_ino, (unsigned long long)st.st_size,
-                    (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec) < (int)cap;
+                    (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, adapters) < (int)cap;
 }
 
 bool hl_host_saved_folder(const hl_host *h, char *ret, size_t cap) {

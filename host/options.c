@@ -220,7 +220,8 @@ void hl_options_read_settings(hl_options *o, const hl_config *config) {
 
 void hl_options_read_stored(hl_options *o, const hl_stored_model *m, const hl_events *events) {
     for (size_t i = 0; i < m->n_params; i++) {
-        hl_err          why = {0};
+        hl_err why = {0};
+        if (strcasecmp(m->params[i].name, "adapter_scale") == 0) continue; /* adapters.c */
         const hl_status status =
             hl_options_set(o, HL_FROM_MODEL, m->params[i].name, m->params[i].value, &why);
         if (status == HL_OK) continue;

@@ -122,6 +122,19 @@ static hl_status copy_shards(export_job *job, hl_stored_model *moved, hl_err *er
     return status;
 }
 
+static hl_status copy_adapters(export_job *job, hl_stored_model *moved, hl_err *err) {
+    const hl_stored_model *m = job->m;
+    const char           **paths = hl_arena_get(&job->arena, m->n_adapters, sizeof *paths);
+    hl_status              status = paths ? HL_OK : hl_fail(err, HL_E_NOMEM, "export: no memory");
+    for (size_t i = 0; i < m->n_adapters && status == HL_OK; i++) {
+        char name[40] = "adapter.gguf";
+        if (m->n_adapters > 1) (void)snprintf(name, sizeof name, "adapter-%zu.gguf", i + 1);
+        status = copy_file(job, m->adapter_paths[i], name, &paths[i], err);
+    }
+    moved->adapter_paths = paths;
+    return status;
+}
+
 static hl_status write_text(const export_job *job, const char *name, const char *text, hl_err *err) {
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s/%s", job->dir, name) >= (int)sizeof path)
@@ -136,8 +149,7 @@ static hl_status fill(export_job *job, hl_err *err) {
     hl_status              status = copy_shards(job, &moved, err);
     if (status == HL_OK && m->projector_path)
         status = copy_file(job, m->projector_path, "mmproj.gguf", &moved.projector_path, err);
-    if (status == HL_OK && m->adapter_path)
-        status = copy_file(job, m->adapter_path, "adapter.gguf", &moved.adapter_path, err);
+    if (status == HL_OK) status = copy_adapters(job, &moved, err);
     if (status == HL_OK && m->draft_path)
         status = copy_file(job, m->draft_path, "draft.gguf", &moved.draft_path, err);
     if (status == HL_OK) status = hl_modelfile_format(&moved, &modelfile, err);

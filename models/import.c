@@ -30,7 +30,8 @@
 
 enum {
     MAX_SOURCES = 4096,
-    MAX_EXTRAS = 3, /* projector, adapter, draft */
+    MAX_EXTRAS = 2, /* projector, draft */
+    MAX_ADAPTERS = 16,
     PROGRESS_STEP_BYTES = 4 << 20,
 };
 
@@ -173,7 +174,9 @@ static hl_status add_sources(import_job *job, const char *const *paths, size_t n
     if (n_parts > MAX_SOURCES)
         return hl_fail(err, HL_E_LIMIT, "'%s' has %zu parts, expected at most %d", paths[0], n_parts,
                        MAX_SOURCES);
-    job->sources = hl_new(n_parts + MAX_EXTRAS, sizeof *job->sources);
+    if (o->n_adapters > MAX_ADAPTERS)
+        return hl_fail(err, HL_E_LIMIT, "%zu adapters, expected at most %d", o->n_adapters, MAX_ADAPTERS);
+    job->sources = hl_new(n_parts + MAX_EXTRAS + o->n_adapters, sizeof *job->sources);
     if (!job->sources) return hl_fail(err, HL_E_NOMEM, "import: no memory for %zu files", n_parts);
     job->n_parts = n_parts;
     for (size_t i = 0; i < n_parts && status == HL_OK; i++) {
@@ -184,7 +187,8 @@ static hl_status add_sources(import_job *job, const char *const *paths, size_t n
         status = add_source(job, path, HL_MEDIA_MODEL, err);
     }
     if (status == HL_OK) status = add_extra(job, o->projector_path, HL_MEDIA_PROJECTOR, "projector", err);
-    if (status == HL_OK) status = add_extra(job, o->adapter_path, HL_MEDIA_ADAPTER, "adapter", err);
+    for (size_t i = 0; i < o->n_adapters && status == HL_OK; i++)
+        status = add_extra(job, o->adapter_paths[i], HL_MEDIA_ADAPTER, "adapter", err);
     if (status == HL_OK) status = add_extra(job, o->draft_path, HL_MEDIA_DRAFT, "model", err);
     return status;
 }
@@ -299,7 +303,7 @@ static hl_status add_base_files(import_job *job, hl_err *err) {
     if (!o->base) return HL_OK;
     if (job->n_parts) without |= 1U << HL_LAYER_SHARD;
     if (o->projector_path) without |= 1U << HL_LAYER_PROJECTOR;
-    if (o->adapter_path) without |= 1U << HL_LAYER_ADAPTER;
+    if (o->n_adapters > 0) without |= 1U << HL_LAYER_ADAPTER;
     if (o->draft_path) without |= 1U << HL_LAYER_DRAFT;
     return hl_blob_layers_add_files(&job->layers, o->base, without, err);
 }

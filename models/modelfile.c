@@ -421,7 +421,7 @@ hl_status hl_modelfile_format(const hl_stored_model *m, char **ret_text, hl_err 
                       m->entry.text, m->entry.text);
     for (size_t i = 0; i < m->n_shards; i++) add_line(&w, "FROM", m->shard_paths[i]);
     if (m->remote_json) add_line(&w, "FROM", m->entry.text);
-    add_line(&w, "ADAPTER", m->adapter_path);
+    for (size_t i = 0; i < m->n_adapters; i++) add_line(&w, "ADAPTER", m->adapter_paths[i]);
     add_line(&w, "DRAFT", m->draft_path);
     add_line(&w, "FROM", m->projector_path);
     add_block(&w, "TEMPLATE", m->template_text);

@@ -138,9 +138,10 @@ typedef struct hl_stored_model {
     size_t                 n_shards; /* 1, or the parts of a split model, in order; 0: no GGUF model */
     const char *const     *shard_paths;
     const char            *projector_path; /* GGUF of vision or audio */
-    const char            *adapter_path;   /* GGUF LoRA */
-    const char            *draft_path;     /* GGUF draft model */
-    const char            *template_text;  /* Go template of a Modelfile; the GGUF may carry a Jinja one */
+    size_t                 n_adapters;
+    const char *const     *adapter_paths; /* GGUF LoRA, in the order in which they are applied */
+    const char            *draft_path;    /* GGUF draft model */
+    const char            *template_text; /* Go template of a Modelfile; the GGUF may carry a Jinja one */
     const char            *system;
     /* The record of a model whose answers come from elsewhere; it has no files. The caller knows what it
      * says */
@@ -195,12 +196,13 @@ typedef struct hl_import_options {          /* all zero is the default */
     const char *const       *licenses;
     size_t                   n_licenses;
     const char              *projector_path;
-    const char              *adapter_path;
+    const char *const       *adapter_paths;
+    size_t                   n_adapters;
     const char              *draft_path;
     const char              *renderer, *parser, *requires_version; /* names that are only kept */
     /* A model like this one, of hl_store_open_model(). All its layers are shared but for what is said here:
      * the texts replace its own ("": none), parameters those of the same name, licences are added; projector,
-     * adapter and draft replace its own, and so do weights, where there are paths. */
+     * adapters and draft replace its own, and so do weights, where there are paths. */
     const hl_stored_model *base;
     const char            *remote_json; /* instead of files: becomes hl_stored_model.remote_json */
     const char            *remote_host, *remote_model; /* of it, as lists show them */

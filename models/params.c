@@ -17,7 +17,7 @@
 #include "core/data/json.h"
 #include "models/store_priv.h"
 
-typedef enum param_kind { KIND_INT, KIND_FLOAT, KIND_BOOL, KIND_TEXTS } param_kind;
+typedef enum param_kind { KIND_INT, KIND_FLOAT, KIND_BOOL, KIND_TEXTS, KIND_FLOATS } param_kind;
 
 typedef struct param_row {
     const char *name;
@@ -38,6 +38,7 @@ static const param_row rows[] = {
     {"presence_penalty", KIND_FLOAT},
     {"frequency_penalty", KIND_FLOAT},
     {"stop", KIND_TEXTS},
+    {"adapter_scale", KIND_FLOATS}, /* ours: of the ADAPTERs, in their order */
     {"num_ctx", KIND_INT},
     {"num_batch", KIND_INT},
     {"num_gpu", KIND_INT},
@@ -67,8 +68,10 @@ static const param_row *find_row(const char *name) {
     return NULL;
 }
 
+static bool is_list(const param_row *row) { return row->kind == KIND_TEXTS || row->kind == KIND_FLOATS; }
+
 static hl_status add_value(const param_row *row, const char *value, hl_str *s, hl_err *err) {
-    static const char *const kinds[] = {"a whole number", "a number", "true or false", "text"};
+    static const char *const kinds[] = {"a whole number", "a number", "true or false", "text", "a number"};
     char                    *end = NULL;
     bool                     ok = false;
     errno = 0;
@@ -79,7 +82,7 @@ static hl_status add_value(const param_row *row, const char *value, hl_str *s, h
         const long long v = strtoll(value, &end, 10);
         ok = end != value && !*end && errno == 0;
         hl_str_add_format(s, "%lld", v);
-    } else if (row->kind == KIND_FLOAT) {
+    } else if (row->kind == KIND_FLOAT || row->kind == KIND_FLOATS) {
         const double v = strtod(value, &end);
         ok = end != value && !*end && isfinite(v);
         if (ok) hl_str_add_format(s, "%.9g", v); /* they are floats in every engine */
@@ -93,7 +96,7 @@ static hl_status add_value(const param_row *row, const char *value, hl_str *s, h
                    kinds[row->kind]);
 }
 
-/* Add "name":value; of a text list all values, of the others the last one. */
+/* Add "name":value; of a list all values, of the others the last one. */
 static hl_status add_param(const param_row *row, const hl_param *params, size_t n, hl_str *s, hl_err *err) {
     hl_status status = HL_OK;
     size_t    n_added = 0, i_last = n;
@@ -101,8 +104,8 @@ static hl_status add_param(const param_row *row, const hl_param *params, size_t 
         if (strcasecmp(params[i].name, row->name) == 0) i_last = i;
     if (i_last == n) return HL_OK;
     hl_str_add_format(s, "%s\"%s\":%s", s->ptr[s->len - 1] == '{' ? "" : ",", row->name,
-                      row->kind == KIND_TEXTS ? "[" : "");
-    if (row->kind != KIND_TEXTS) return add_value(row, params[i_last].value, s, err);
+                      is_list(row) ? "[" : "");
+    if (!is_list(row)) return add_value(row, params[i_last].value, s, err);
     for (size_t i = 0; i < n && status == HL_OK; i++) {
         if (strcasecmp(params[i].name, row->name) != 0) continue;
         if (n_added++) hl_str_add_char(s, ',');

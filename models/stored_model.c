@@ -341,7 +341,7 @@ hl_layer_kind hl_layer_kind_of(const char *media_type) {
 bool hl_layer_is_text(hl_layer_kind kind) { return kind >= HL_LAYER_TEMPLATE && kind != HL_LAYER_OTHER; }
 
 typedef struct layer_lists { /* writable ends of the model's lists */
-    const char **shards, **licenses;
+    const char **shards, **adapters, **licenses;
 } layer_lists;
 
 static hl_status read_layer(hl_store *s, const hl_blob_layer *layer, const char *path, int how,
@@ -350,7 +350,7 @@ static hl_status read_layer(hl_store *s, const hl_blob_layer *layer, const char 
     const hl_layer_kind kind = hl_layer_kind_of(layer->media_type);
     if (kind == HL_LAYER_SHARD) lists->shards[m->n_shards++] = path;
     if (kind == HL_LAYER_PROJECTOR) m->projector_path = path;
-    if (kind == HL_LAYER_ADAPTER) m->adapter_path = path;
+    if (kind == HL_LAYER_ADAPTER) lists->adapters[m->n_adapters++] = path;
     if (kind == HL_LAYER_DRAFT) m->draft_path = path;
     if (!hl_layer_is_text(kind)) return HL_OK;
 
@@ -467,8 +467,9 @@ static hl_status set_layers(hl_store *s, const hl_manifest *m, model_box *box, l
     hl_arena        *arena = &box->arena;
     hl_stored_layer *layers = hl_arena_get(arena, m->n_layers, sizeof *layers);
     lists->shards = hl_arena_get(arena, m->n_layers, sizeof *lists->shards);
+    lists->adapters = hl_arena_get(arena, m->n_layers, sizeof *lists->adapters);
     lists->licenses = hl_arena_get(arena, m->n_layers, sizeof *lists->licenses);
-    bool ok = layers && lists->shards && lists->licenses;
+    bool ok = layers && lists->shards && lists->adapters && lists->licenses;
     for (size_t i = 0; i < m->n_layers && ok; i++) {
         char path[PATH_MAX];
         hl_store_blob_path(s, m->layers[i].digest, path);
@@ -481,6 +482,7 @@ static hl_status set_layers(hl_store *s, const hl_manifest *m, model_box *box, l
     box->model.layers = layers;
     box->model.n_layers = m->n_layers;
     box->model.shard_paths = lists->shards;
+    box->model.adapter_paths = lists->adapters;
     box->model.licenses = lists->licenses;
     return HL_OK;
 }

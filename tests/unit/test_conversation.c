@@ -485,7 +485,8 @@ static void the_model_of_a_conversation_has_all_that_is_stored_and_what_was_aske
                                     .n_params = 4,
                                     .template_text = "T",
                                     .system = "S",
-                                    .adapter_path = "a",
+                                    .adapter_paths = (const char *const[]){"a", "b"},
+                                    .n_adapters = 2,
                                     .projector_path = "p",
                                     .renderer = "r",
                                     .parser = "q",
@@ -507,7 +508,8 @@ static void the_model_of_a_conversation_has_all_that_is_stored_and_what_was_aske
     }
     assert_string_equal(m->template_text, "T");
     assert_string_equal(m->system, "S");
-    assert_string_equal(m->adapter_path, "a");
+    assert_int_equal(m->n_adapters, 2);
+    assert_string_equal(m->adapter_paths[1], "b");
     assert_string_equal(m->projector_path, "p");
     assert_string_equal(m->renderer, "r");
     assert_string_equal(m->parser, "q");

@@ -154,7 +154,8 @@ static void what_is_written_reads_back(void **state) {
           .n_shards = 2,
           .shard_paths = shards,
           .projector_path = "/p",
-          .adapter_path = "/l",
+          .adapter_paths = (const char *const[]){"/l", "/m"},
+          .n_adapters = 2,
           .template_text = "{{ \"a\" }}\"",
           .system = "s",
           .n_params = 4,
@@ -174,7 +175,9 @@ static void what_is_written_reads_back(void **state) {
     assert_string_equal(f->template_text, m.template_text);
     assert_string_equal(f->system, "s");
     assert_string_equal(f->renderer, "r");
+    assert_int_equal(f->n_adapters, 2);
     assert_string_equal(f->adapters[0], "/l");
+    assert_string_equal(f->adapters[1], "/m");
     assert_string_equal(f->licenses[0], "MIT\n");
     for (size_t i = 0; i < 4; i++) assert_string_equal(f->params[i].value, params[i].value);
     for (size_t i = 0; i < 2; i++) assert_string_equal(f->messages[i].content.ptr, messages[i].content.ptr);

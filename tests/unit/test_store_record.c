@@ -17,9 +17,9 @@
 
 /* Make <dir>/<name> a GGUF file that says it is of a type. */
 static const char *make_typed(fixture *f, const char *name, const char *type) {
-    static char     path[3][PATH_MAX];
+    static char     path[4][PATH_MAX];
     static unsigned i_path;
-    char           *to = path[i_path++ % 3];
+    char           *to = path[i_path++ % 4];
     hl_err          err = {0};
     const uint64_t  shape[1] = {8};
     const float     data[8] = {0};
@@ -60,9 +60,16 @@ static void all_that_a_modelfile_says_is_kept_and_said_again(void **state) {
     hl_import_options o = {
         .renderer = "some-renderer", .parser = "some-\"parser\"", .requires_version = "0.99.0"};
     fixture_init(&f);
-    hl_store   *s = fixture_open(&f);
-    const char *path = make_gguf(&f, "a.gguf", 64, 1);
-    o.adapter_path = make_typed(&f, "lora.gguf", "adapter");
+    hl_store         *s = fixture_open(&f);
+    const char       *path = make_gguf(&f, "a.gguf", 64, 1);
+    const hl_param    scales[] = {{"adapter_scale", "0.5"}, {"adapter_scale", "-2"}};
+    const char *const gone = "/nonexistent.gguf";
+    const char *const adapters[] = {make_typed(&f, "z.gguf", "adapter"),
+                                    make_typed(&f, "lora.gguf", "adapter")};
+    o.adapter_paths = adapters;
+    o.n_adapters = 2;
+    o.params = scales;
+    o.n_params = 2;
     o.draft_path = make_typed(&f, "draft.gguf", NULL);
     o.projector_path = make_typed(&f, "mmproj.gguf", "mmproj");
     OK(hl_store_import(s, &path, 1, "x", &o, NULL, &err));
@@ -75,8 +82,13 @@ static void all_that_a_modelfile_says_is_kept_and_said_again(void **state) {
     assert_string_equal(again->renderer, "some-renderer");
     assert_string_equal(again->parser, "some-\"parser\"");
     assert_string_equal(again->requires_version, "0.99.0");
-    assert_int_equal(again->n_adapters, 1);
-    assert_string_equal(again->adapters[0], m->adapter_path);
+    assert_int_equal(m->n_adapters, 2);
+    assert_int_equal(again->n_adapters, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(again->adapters[i], m->adapter_paths[i]);
+        assert_string_equal(again->params[i].name, "adapter_scale");
+        assert_string_equal(again->params[i].value, scales[i].value);
+    }
     assert_string_equal(again->draft, m->draft_path);
     assert_int_equal(again->n_from, 2);
     assert_string_equal(again->from[1], m->projector_path);
@@ -84,10 +96,10 @@ static void all_that_a_modelfile_says_is_kept_and_said_again(void **state) {
     hl_modelfile_free(again);
     hl_stored_model_free(m);
 
-    hl_import_options bad = {.adapter_path = o.draft_path};
+    hl_import_options bad = {.adapter_paths = &o.draft_path, .n_adapters = 1};
     assert_int_equal(hl_store_import(s, &path, 1, "y", &bad, NULL, &err), HL_E_FORMAT);
     assert_non_null(strstr(err.text, "of type 'model', expected 'adapter'"));
-    bad = (hl_import_options){.adapter_path = "/nonexistent.gguf"};
+    bad = (hl_import_options){.adapter_paths = &gone, .n_adapters = 1};
     assert_int_equal(hl_store_import(s, &path, 1, "y", &bad, NULL, &err), HL_E_NOT_FOUND);
     bad = (hl_import_options){.draft_path = "/nonexistent.gguf"};
     assert_int_equal(hl_store_import(s, &path, 1, "y", &bad, NULL, &err), HL_E_NOT_FOUND);
