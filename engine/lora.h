@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * lora.h - the inside of a model's adapters: what they add to which matrix, and which of them a sequence uses.
+ * lora.h - the inside of a model's adapters: what they add to which matrix, which of them a sequence uses.
  *
- * All that a pass needs to know of a matrix are the parts that adapters have for it. Adapters are added in the
+ * All that a pass needs to know of a matrix are the parts that adapters have for it. They are added in the
  * order of their numbers, and each as kernels.h says of add_low_rank: so what a row gets does not depend on
  * other rows, chunks or threads.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * adapters.c - the adapters (LoRA) that a model is opened with: those stored with it, and those named beside it.
+ * adapters.c - the adapters (LoRA) that a model is opened with: those stored with it, those named beside it.
  */
 #include <math.h>
 #include <stdio.h>

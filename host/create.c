@@ -332,7 +332,7 @@ static hl_status quantize(hl_host *h, const hl_recipe *r, hl_store *store, const
 /* What a model whose answers come from elsewhere would pass over. */
 static hl_status check_remote(const hl_recipe *r, const sorted *files, hl_err *err) {
     const char *what = is_given(r->more.template_text) ? "a template"
-                       : files->adapter                ? "an adapter"
+                       : files->n_adapters             ? "an adapter"
                        : files->projector              ? "a projector"
                        : r->draft_path                 ? "a draft"
                        : is_given(r->quantize)         ? "smaller weights"

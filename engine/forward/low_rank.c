@@ -38,7 +38,7 @@ typedef struct low_chunks {
     hl_pass          *f;
     const hl_low_ask *asks;
     hl_low           *lows;
-    uint32_t          n_rows, n_pieces; /* pieces of ROWS_AT_ONCE rows */
+    uint32_t          n_rows, n_chunks; /* pieces of ROWS_AT_ONCE rows */
 } low_chunks;
 
 static float scale_of(const hl_pass *f, const hl_lora_part *p, size_t row) {
@@ -83,9 +83,9 @@ static void run_part(const low_chunks *c, const hl_low *low, const hl_lora_part 
 
 static void run_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     const low_chunks *c = ctx;
-    const hl_low_ask *ask = &c->asks[i_chunk / c->n_pieces];
-    const hl_low     *low = &c->lows[i_chunk / c->n_pieces];
-    const size_t      first = (size_t)(i_chunk % c->n_pieces) * ROWS_AT_ONCE;
+    const hl_low_ask *ask = &c->asks[i_chunk / c->n_chunks];
+    const hl_low     *low = &c->lows[i_chunk / c->n_chunks];
+    const size_t      first = (size_t)(i_chunk % c->n_chunks) * ROWS_AT_ONCE;
     const size_t      last = first + ROWS_AT_ONCE < c->n_rows ? first + ROWS_AT_ONCE : c->n_rows;
     if (!low->parts || hl_pass_stopped(c->f)) return;
     const float *x = as_f32(c, ask, first, last, i_thread);
@@ -115,11 +115,11 @@ void hl_low_run(hl_pass *f, const hl_low_ask *asks, uint32_t n, hl_low *ret) {
             macs += (uint64_t)c.n_rows * ret[i].parts[k].rank * ret[i].parts[k].n_cols;
     }
     if (macs == 0) return;
-    c.n_pieces = (c.n_rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
+    c.n_chunks = (c.n_rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
     if (macs > FEW_MACS)
-        hl_pool_run(f->pool, n * c.n_pieces, run_chunk, &c);
+        hl_pool_run(f->pool, n * c.n_chunks, run_chunk, &c);
     else
-        for (uint32_t i = 0; i < n * c.n_pieces; i++) run_chunk(&c, i, 0);
+        for (uint32_t i = 0; i < n * c.n_chunks; i++) run_chunk(&c, i, 0);
 }
 
 void hl_low_add(const hl_pass *f, const hl_low *low, size_t begin, size_t end, size_t n_rows, float *y,

@@ -2,8 +2,8 @@
  *
  * low_rank.h - what adapters add to the products of a region, for the rows of the pass that use some.
  *
- * The inner values A x of all its matrices are made first, in a region of their own or, where they are few, at
- * once; then whoever multiplies a chunk of the base adds B of them while its results are in cache. A batch
+ * The inner values A x of all its matrices are made first, in a region of their own or, where they are few,
+ * at once; then whoever multiplies a chunk of the base adds B of them while its results are in cache. A batch
  * whose rows use no adapter comes here for one comparison a region.
  */
 #ifndef HL_ENGINE_FORWARD_LOW_RANK_H

@@ -31,8 +31,8 @@ typedef void hl_add_fn(size_t n, const float *a, const float *b,
                        float *ret_y); /* y = a + b; y may be a or b */
 /* y = fma(b, s, a); y may be a or b */
 typedef void hl_add_scaled_fn(size_t n, const float *a, const float *b, float s, float *ret_y);
-/* y[i] = fma(b[k * b_stride + i], u[k] * s, y[i]) for k = 0, 1, .. rank - 1, one after the other: an adapter's
- * share of n results (engine/lora.h). */
+/* y[i] = fma(b[k * b_stride + i], u[k] * s, y[i]) for k = 0, 1, .. rank - 1, one after the other: what an
+ * adapter adds to n results (engine/lora.h). */
 typedef void hl_add_low_rank_fn(size_t n, size_t rank, const float *b, size_t b_stride, const float *u,
                                 float s, float *y);
 typedef void hl_scale_fn(size_t n, const float *x, float s, float *ret_y);               /* y = x * s */

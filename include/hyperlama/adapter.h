@@ -32,7 +32,7 @@ typedef struct hl_adapter_use {
  * in     name   for hl_adapter_use and errors; copied. NULL or "": what the file's
  *                general.name says, or where that is missing or taken, the file's name without its folder
  *        scale  finite; 0: only those use it that ask for it
- * fails  HL_E_FORMAT       the file is no adapter, or one of another architecture or of other shapes; a tensor
+ * fails  HL_E_FORMAT       the file is no adapter, or of another architecture or other shapes; a tensor
  *                          that the model does not have; a value, alpha included, that is no number
  *        HL_E_UNSUPPORTED  it changes a tensor that adapters cannot change here: embeddings, experts, norms
  *        HL_E_ARG          a scale that is no number, a name that is taken, more than HL_MAX_ADAPTERS; a

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_lora.c - what adapters promise: the answers of a model that they are merged into, the same bits however
- * the work is cut and whatever else is in the batch, nothing shared between those that use different ones, and
+ * test_lora.c - what adapters promise: answers of a model that they are merged into, the same bits however
+ * the work is cut and whatever else is in the batch, nothing shared where different ones are used, and
  * errors that name what is wrong with a file.
  */
 #include "tests/need.h"
