@@ -197,6 +197,7 @@ static json_t *tensors_of(const hl_arch *a, json_t *kv, const char *path) {
     if (hl_gguf_open(path, &g, &err) != HL_OK || hl_hparams_load(g, a, &arena, &hp, &err) != HL_OK)
         fail_msg("%s: %s", a->name, err.text);
     hp.n_vocab = 128;
+    hp.n_labels = 2; /* no key says it */
     json_t *tensors = json_array();
     for (int w = 0; w < HL_W_count; w++) {
         const bool is_once = hl_weight_rows[w].scope == HL_SCOPE_MODEL;
