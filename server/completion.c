@@ -44,6 +44,40 @@ hl_status hl_completion_new(hl_exchange *x, const hl_dialect *dialect, json_t *b
     return HL_OK;
 }
 
+static hl_status take_adapter(const json_t *one, size_t i, hl_adapter_use *ret, hl_err *err) {
+    const json_t *id = json_object_get(one, "id"), *name = json_object_get(one, "name"),
+                 *scale = json_object_get(one, "scale");
+    if (json_is_integer(id) == json_is_string(name) || (id && !json_is_integer(id)) ||
+        (name && !json_is_string(name)) || (scale && !json_is_number(scale)))
+        return hl_fail(err, HL_E_ARG,
+                       "lora[%zu]: expected an object with id, a whole number, or name, and scale, a number",
+                       i);
+    const json_int_t n = json_integer_value(id);
+    *ret = (hl_adapter_use){.name = json_string_value(name),
+                            .index = n < 0 || n > INT32_MAX ? INT32_MAX : (int32_t)n,
+                            .scale = scale ? (float)json_number_value(scale) : 1};
+    return HL_OK;
+}
+
+/* lora, by llama-server's name: the adapters of the model that answer, instead of all as they are stored. */
+static hl_status take_adapters(hl_completion *c, hl_err *err) {
+    const json_t *list = json_object_get(c->body, "lora"), *one;
+    hl_status     status = HL_OK;
+    size_t        i;
+    if (!list || json_is_null(list)) return HL_OK;
+    if (!json_is_array(list) || json_array_size(list) > HL_MAX_ADAPTERS)
+        return hl_fail(err, HL_E_ARG, "lora: expected a list of at most %d adapters", HL_MAX_ADAPTERS);
+    if (!c->dialect)
+        return hl_fail(err, HL_E_UNSUPPORTED, "lora: vectors are made with the adapters as they are stored");
+    if (c->source->remote)
+        return hl_fail(err, HL_E_UNSUPPORTED, "lora: '%s' is answered elsewhere, with no adapters of ours",
+                       c->model);
+    json_array_foreach(list, i, one) if (status == HL_OK) status = take_adapter(one, i, &c->adapters[i], err);
+    c->request.adapters = c->adapters;
+    c->request.n_adapters = json_array_size(list);
+    return status;
+}
+
 hl_status hl_completion_open(hl_completion *c, hl_err *err) {
     hl_status status = hl_field_text(c->body, "model", &c->model, err);
     if (status != HL_OK) return status;
@@ -51,7 +85,7 @@ hl_status hl_completion_open(hl_completion *c, hl_err *err) {
     status = hl_host_find_stored(c->x->server->host, c->model, HL_OPEN_FOR_LOAD, &c->source, err);
     c->request.model_name = c->model;
     if (status == HL_OK) hl_options_read_stored(&c->options, c->source->stored, c->x->server->events);
-    return status;
+    return status == HL_OK ? take_adapters(c, err) : status;
 }
 
 /* ---- Options ---- */

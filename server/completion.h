@@ -90,7 +90,8 @@ struct hl_completion {
     const hl_tokenizer *tokenizer; /* of the loaded model; NULL: not known here */
     int64_t             keep_ms;   /* HL_KEEP_... or ms */
     hl_request          request;
-    hl_str              messages, tools; /* JSON texts of the request */
+    hl_adapter_use      adapters[HL_MAX_ADAPTERS]; /* that the request names */
+    hl_str              messages, tools;           /* JSON texts of the request */
     hl_str              prediction, format;
     hl_tokens           context;    /* tokens in front of the messages */
     hl_tokens           prompt_ids; /* of the whole prompt, where wants_tokens */

@@ -3,6 +3,7 @@ import json
 
 import tiny_adapter
 import tiny_model
+from test_serve import Server
 
 PIECES = ["one ", "two ", "three"]
 
@@ -52,3 +53,24 @@ def test_an_adapter_of_another_model_is_refused_with_names(cli):
         create(cli, "m", f"FROM base.gguf\nADAPTER {file}")
         done = cli("run", "m", "hi")
         assert done.returncode != 0 and words in done.stderr and "m:latest" in done.stderr, done.stderr
+
+
+def test_each_request_chooses_its_adapters(cli):
+    model(cli)
+    create(cli, "m", "FROM base.gguf\nADAPTER skip.gguf\nADAPTER end.gguf\nPARAMETER adapter_scale 0\nPARAMETER adapter_scale 1\nPARAMETER temperature 0")
+    cases = [(None, "one"), ([], "one two three"), ([{"id": 0}], "two three"), ([{"name": "skip", "scale": 1}, {"id": 1, "scale": 1.0}], "two"),
+             ([{"name": "end"}], "one"), ([{"id": 0, "scale": 0.1}], "one two three"), ([{"id": 0, "scale": -5}], "one two three")]
+    with Server(cli) as s:
+        for lora, want in cases * 2:  # the second time from the cache
+            more = {} if lora is None else {"lora": lora}
+            body = {"model": "m", "messages": [{"role": "user", "content": "hi " * 100}], "stream": False, **more}
+            assert s.json("POST", "/api/chat", body)["message"]["content"].strip() == want, lora
+            got = s.json("POST", "/v1/chat/completions", body)["choices"][0]["message"]["content"]
+            assert got.strip() == want, lora
+        for lora, words in ((3, "lora"), ([{"id": 2}], "no adapter number 2; it has 'skip', 'end'"), ([{"name": "x"}], "no adapter 'x'"),
+                            ([{"id": 0, "name": "skip"}], "lora[0]: expected"), ([{}], "lora[0]"), ([{"id": 0, "scale": "much"}], "lora[0]"),
+                            ([{"id": 0}, {"name": "skip"}], "twice"), ([{"id": -1}], "no adapter")):
+            code, data, _ = s.ask("POST", "/api/generate", {"model": "m", "prompt": "hi", "lora": lora})
+            assert code in (400, 404) and words in data.decode(), (lora, code, data)
+        code, data, _ = s.ask("POST", "/api/embed", {"model": "m", "input": "hi", "lora": [{"id": 0}]})
+        assert code == 400 and b"lora: vectors" in data
