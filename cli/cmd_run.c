@@ -18,6 +18,7 @@
 #include "core/base/duration.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "host/create.h"
 
 enum { MAX_PROMPT_BYTES = 64 << 20, MAX_TOOLS_BYTES = 64 << 20, WAIT_MS = 900 };
 
@@ -163,8 +164,9 @@ static hl_status pull_missing(hl_talk *t, const hl_args *args, const char *name,
     hl_transfer_show *show = NULL;
     hl_err            why = {0};
     hl_ref            ref;
-    if (t->is_local || hl_host_has_own_name(t->host, name) || hl_ref_parse(name, &ref, NULL) != HL_OK ||
-        ref.kind == HL_REF_PATH || hl_host_check_online(t->host, name, NULL) != HL_OK)
+    const bool        is_url = hl_ref_parse(name, &ref, NULL) == HL_OK && ref.kind == HL_REF_URL;
+    if (t->is_local ||
+        !(is_url ? hl_host_check_online(t->host, name, NULL) == HL_OK : hl_host_may_pull(t->host, name)))
         return hl_fail(err, why_missing->status, "%s", why_missing->text);
     hl_status status = hl_transfer_show_new(t->app, false, false, &show, err);
     if (status != HL_OK) return status;
@@ -175,8 +177,10 @@ static hl_status pull_missing(hl_talk *t, const hl_args *args, const char *name,
     hl_transfer_show_free(show);
     if (status == HL_OK) return hl_talk_open(t, name, err);
     if (status == HL_E_CANCEL || status == HL_E_NOMEM) return hl_fail(err, status, "%s", why.text);
-    return hl_fail(err, why_missing->status, "%s; and it could not be pulled: %s", why_missing->text,
-                   why.text);
+    const char *advice = strstr(why_missing->text, "; `hyperlama pull"); /* which has been tried now */
+    const int   n_said = (int)(advice ? advice - why_missing->text : (ptrdiff_t)strlen(why_missing->text));
+    return hl_fail(err, why_missing->status, "%.*s; and it could not be pulled: %s", n_said,
+                   why_missing->text, why.text);
 }
 
 static hl_status open_model(hl_talk *t, const hl_args *args, const char *name, hl_err *err) {

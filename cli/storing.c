@@ -14,6 +14,7 @@
 #include "cli/term/say.h"
 #include "core/base/mem.h"
 #include "core/gguf/gguf.h"
+#include "host/options.h"
 #include "host/remote/remote_model.h"
 #include "hyperlama/native.h"
 
@@ -37,11 +38,21 @@ void hl_storing_end(hl_storing_bar *s) { hl_progress_end(&s->bar); }
 /* ---- Modelfiles ---- */
 
 hl_status hl_modelfile_load(const char *path, hl_modelfile **ret, hl_err *err) {
-    hl_str text;
+    hl_str        text;
+    hl_modelfile *file = NULL;
     hl_str_init(&text, MAX_MODELFILE_BYTES);
     hl_status status = hl_read_path(path, &text, err);
     if (status == HL_OK) {
-        status = hl_modelfile_parse(hl_str_view(&text), ret, err);
+        status = hl_modelfile_parse(hl_str_view(&text), &file, err);
+        for (size_t i = 0; status == HL_OK && i < file->n_params; i++) {
+            status = hl_options_check_param(&file->params[i], err);
+            if (status != HL_OK)
+                (void)hl_fail_within(err, status, "Modelfile: line %u", file->param_lines[i]);
+        }
+        if (status == HL_OK)
+            *ret = file;
+        else
+            hl_modelfile_free(file);
         if (status != HL_OK) status = hl_fail_within(err, status, "'%.200s'", path);
     }
     hl_str_done(&text);

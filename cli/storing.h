@@ -19,7 +19,8 @@ typedef struct hl_storing_bar { /* all zero but `app` */
 bool hl_storing_show(void *user, const hl_store_progress *p); /* a hl_store_progress_fn; user: the bar */
 void hl_storing_end(hl_storing_bar *b);
 
-/* Read and parse a Modelfile; "-" is standard input. fails as hl_read_path(), hl_modelfile_parse() */
+/* Read and parse a Modelfile, and look whether parameters are in their ranges; "-" is standard input.
+ * fails as hl_read_path(), hl_modelfile_parse(), hl_options_check_param() */
 HL_MUST_CHECK hl_status hl_modelfile_load(const char *path, hl_modelfile **ret, hl_err *err);
 
 /* The file that an instruction of the Modelfile names, from the Modelfile's folder; it must be there. */

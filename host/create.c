@@ -20,10 +20,12 @@
 #include "core/base/mem.h"
 #include "core/gguf/gguf.h"
 #include "host/host_priv.h"
+#include "host/options.h"
 #include "host/remote/remote_model.h"
 #include "hyperlama/native.h"
 #include "hyperlama/quantize.h"
 #include "models/convert/convert.h"
+#include "models/registry.h"
 
 enum { MAX_FILES = 8192, MAX_FOLDER_ENTRIES = 65536 };
 
@@ -166,7 +168,11 @@ static hl_status check_texts(const hl_recipe *r, hl_err *err) {
     const hl_request         request = {.stored_template = o->template_text};
     hl_chat_caps             ignored;
     hl_status                status = HL_OK;
-    for (size_t i = 0; i < o->n_params && status == HL_OK; i++) status = hl_param_check(&o->params[i], err);
+    for (size_t i = 0; i < o->n_params && status == HL_OK; i++) {
+        status = hl_param_check(&o->params[i], err);
+        if (status == HL_OK)
+            status = hl_fail_within(err, hl_options_check_param(&o->params[i], err), "parameters");
+    }
     if (status == HL_OK && o->requires_version && *o->requires_version)
         status = check_version(o->requires_version, err);
     if (status != HL_OK || !o->template_text) return status;
@@ -367,6 +373,38 @@ static hl_status create_remote(hl_recipe *r, const sorted *files, hl_store *stor
     return status;
 }
 
+/* ---- a model that is not here yet ---- */
+
+static bool on_pulled(void *user, const hl_transfer_progress *t) {
+    const hl_recipe        *r = user;
+    const hl_store_progress p = {
+        .what = t->status, .path = t->digest, .done_bytes = t->done_bytes, .total_bytes = t->total_bytes};
+    return !r->more.progress || strcmp(t->status, "success") == 0 || /* that is the end of the pull alone */
+           r->more.progress(r->more.progress_user, &p);
+}
+
+bool hl_host_may_pull(hl_host *h, const char *name) {
+    hl_ref ref;
+    return !hl_host_has_own_name(h, name) && hl_ref_parse(name, &ref, NULL) == HL_OK &&
+           (ref.kind == HL_REF_REGISTRY || ref.kind == HL_REF_HUB) &&
+           hl_host_check_online(h, name, NULL) == HL_OK;
+}
+
+/* The model that the recipe starts from; one that is not here is pulled, as Ollama does it. */
+static hl_status find_base(hl_host *h, hl_recipe *r, hl_source **ret, hl_err *err) {
+    const hl_pull_options options = {.insecure = r->insecure, .progress = on_pulled, .user = r};
+    hl_err                missing = {0}, why = {0};
+    hl_status             status = hl_host_find_stored(h, r->from, HL_OPEN_FOR_LOAD, ret, &missing);
+    if (status == HL_OK) return HL_OK;
+    if (status != HL_E_NOT_FOUND || !hl_host_may_pull(h, r->from))
+        return hl_fail(err, status, "%s", missing.text);
+    status = hl_host_pull(h, r->from, &options, NULL, &why);
+    if (status == HL_OK) return hl_host_find_stored(h, r->from, HL_OPEN_FOR_LOAD, ret, err);
+    if (status == HL_E_CANCEL || status == HL_E_NOMEM) return hl_fail(err, status, "%s", why.text);
+    return hl_fail(err, HL_E_NOT_FOUND, "'%.200s' is not here, and it could not be pulled: %s", r->from,
+                   why.text);
+}
+
 /* The weights, as they lie in files now: of the recipe, or of the model that it starts from; the first as the
  * second where a file of a watched folder has nothing to share, or smaller weights are asked for. */
 static hl_status prepare(hl_host *h, hl_recipe *r, hl_store *store, const hl_source *base, sorted *files,
@@ -406,7 +444,7 @@ static hl_status create(hl_host *h, hl_recipe *r, sorted *files, const char *nam
     if (status == HL_OK && r->from && hl_remote_model_is_text(r->from))
         return create_remote(r, files, store, name, ret_name, err);
     if (status == HL_OK && converts(r)) status = convert(h, r, store, name, files, err);
-    if (status == HL_OK && r->from) status = hl_host_find_stored(h, r->from, HL_OPEN_FOR_LOAD, &base, err);
+    if (status == HL_OK && r->from) status = find_base(h, r, &base, err);
     if (status == HL_OK && base && base->remote) status = check_remote(r, files, err);
     if (status == HL_OK) status = prepare(h, r, store, base, files, err);
     if (status == HL_OK) {

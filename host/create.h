@@ -31,6 +31,7 @@ typedef struct hl_recipe {
     const char       *draft_path;
     const char       *quantize;       /* a mix of hyperlama/quantize.h; NULL: weights stay as they are */
     const char       *draft_quantize; /* the same, of the draft's */
+    bool              insecure;       /* of a model that has to be pulled: hl_pull_options */
     bool              may_idle;       /* also what this build cannot answer with */
     bool              may_remote;     /* `from` may be remote:... or engine:... (remote/remote_model.h) */
     hl_import_options more;           /* texts, progress; base and paths in it are set here */
@@ -38,9 +39,15 @@ typedef struct hl_recipe {
 
 void hl_recipe_done(hl_recipe *r); /* the lists */
 
+/* May a model of this name be pulled when it is missing: is it none of the settings' and no path, and are we
+ * online? */
+bool hl_host_may_pull(hl_host *h, const char *name);
+
 /* Make it, in place of what had the name. Nothing of it is seen before it is whole.
  *
- * Progress tells of "quantizing F16 model to Q4_K_M", too, as Ollama words it.
+ * A model to start from that is not here is pulled, where that may be (hl_host_may_pull()). Progress tells of
+ * "pulling manifest" (path: the digest of a file that comes) and "quantizing F16 model to Q4_K_M", too, as
+ * Ollama words it.
  *
  * fails  HL_E_ARG     neither a model nor files; two models; a parameter, a version, a name or a mix that is
  *                     none

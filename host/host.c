@@ -140,7 +140,10 @@ static hl_status find_stored(hl_host *h, const char *text, int how, hl_source *s
     status = hl_store_open_model(store, text, how, &s->stored, err);
     if (status == HL_E_NOT_FOUND && err && !strstr(err->text, "did you mean")) {
         const hl_err why = *err;
-        return hl_fail(err, status, "%s; `hyperlama import FILE.gguf NAME` brings one in", why.text);
+        return hl_fail(err, status,
+                       "%s; `hyperlama pull %.200s` gets it from a registry, `hyperlama import FILE.gguf "
+                       "%.200s` makes it of a file",
+                       why.text, text, text);
     }
     if (status != HL_OK) return status;
     s->label = hl_strdup(s->stored->entry.text);

@@ -173,6 +173,16 @@ hl_status hl_options_set(hl_options *o, hl_opt_origin origin, const char *name, 
     return status;
 }
 
+hl_status hl_options_check_param(const hl_param *p, hl_err *err) {
+    hl_options   scratch;
+    const hl_opt id = hl_opt_find(p->name);
+    if (id == HL_N_OPTS || rows[id].kind == HL_OPT_KIND_LIST) return HL_OK;
+    hl_options_init(&scratch);
+    const hl_status status = hl_options_set(&scratch, HL_FROM_MODEL, p->name, p->value, err);
+    hl_options_done(&scratch);
+    return status;
+}
+
 void hl_options_unset(hl_options *o, hl_opt_origin origin, hl_opt id) {
     hl_options plain;
     if (o->origin[id] != origin) return;

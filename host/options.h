@@ -67,6 +67,11 @@ void hl_options_done(hl_options *o);
 HL_MUST_CHECK hl_status hl_options_set(hl_options *o, hl_opt_origin origin, const char *name,
                                        const char *value, hl_err *err);
 
+/* Would a parameter that is to be stored with a model have an effect, as far as its value goes? Those that
+ * have none whatever they are, and texts, are not looked at.
+ * fails HL_E_ARG out of range: the message has the range; HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_options_check_param(const hl_param *p, hl_err *err);
+
 /* Forget what was set with this origin, so that the next values of a list do not join it. */
 void hl_options_unset(hl_options *o, hl_opt_origin origin, hl_opt id);
 

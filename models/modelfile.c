@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -33,8 +34,9 @@ typedef struct word_list {
 typedef struct parser {
     file_box   *box;
     const char *at, *end;
-    unsigned    line;                                       /* of `at`, from 1 */
-    word_list   from, adapters, licenses, params, messages; /* the last two hold pairs */
+    unsigned    line;                               /* of `at`, from 1 */
+    word_list   from, adapters, licenses, messages; /* the last one holds pairs */
+    word_list   params;                             /* name, value, number of the line */
     hl_err     *err;
 } parser;
 
@@ -187,9 +189,12 @@ static hl_status parse_parameter(parser *p) {
     if (name.len == 0)
         return hl_fail(p->err, HL_E_FORMAT, "Modelfile: line %u: PARAMETER has no name and value", line);
     hl_status status = take_value(p, "PARAMETER", &value);
+    char      number[16];
+    (void)snprintf(number, sizeof number, "%u", line);
     if (status == HL_OK) status = add_pair(p, &p->params, name, value);
+    if (status == HL_OK) status = add_text(p, &p->params, hl_view_of(number));
     if (status != HL_OK) return status;
-    const hl_param param = {p->params.v[p->params.n - 2], p->params.v[p->params.n - 1]};
+    const hl_param param = {p->params.v[p->params.n - 3], p->params.v[p->params.n - 2]};
     status = hl_param_check(&param, p->err);
     if (status != HL_OK) (void)hl_fail_within(p->err, status, "Modelfile: line %u", line);
     return status;
@@ -267,15 +272,20 @@ static hl_status parse_all(parser *p) {
 
 static hl_status set_lists(parser *p) {
     hl_modelfile      *f = &p->box->file;
-    hl_param          *params = hl_arena_get(&p->box->arena, p->params.n / 2, sizeof *params);
+    const size_t       n_params = p->params.n / 3;
+    hl_param          *params = hl_arena_get(&p->box->arena, n_params, sizeof *params);
+    unsigned          *lines = hl_arena_get(&p->box->arena, n_params, sizeof *lines);
     hl_stored_message *messages = hl_arena_get(&p->box->arena, p->messages.n / 2, sizeof *messages);
-    if (!params || !messages) return hl_fail(p->err, HL_E_NOMEM, "Modelfile: no memory");
-    for (size_t i = 0; i + 1 < p->params.n; i += 2)
-        params[i / 2] = (hl_param){p->params.v[i], p->params.v[i + 1]};
+    if (!params || !lines || !messages) return hl_fail(p->err, HL_E_NOMEM, "Modelfile: no memory");
+    for (size_t i = 0; i < n_params; i++) {
+        params[i] = (hl_param){p->params.v[3 * i], p->params.v[3 * i + 1]};
+        lines[i] = (unsigned)strtoul(p->params.v[3 * i + 2], NULL, 10);
+    }
     for (size_t i = 0; i + 1 < p->messages.n; i += 2)
         messages[i / 2] = (hl_stored_message){p->messages.v[i], hl_view_of(p->messages.v[i + 1])};
     f->params = params;
-    f->n_params = p->params.n / 2;
+    f->n_params = n_params;
+    f->param_lines = lines;
     f->messages = messages;
     f->n_messages = p->messages.n / 2;
     f->from = p->from.v;

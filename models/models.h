@@ -508,6 +508,7 @@ typedef struct hl_modelfile {
     const char *const       *from;   /* as written: a name or a path */
     size_t                   n_params;
     const hl_param          *params;
+    const unsigned          *param_lines;            /* [n_params] where each stands, from 1 */
     const char              *template_text, *system; /* NULL: none */
     const char              *renderer, *parser, *requires_version, *draft;
     size_t                   n_adapters;

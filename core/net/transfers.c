@@ -317,7 +317,17 @@ static void end_failed(hl_transfer *t, CURLcode rc) {
     else if (rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE) {
         hl_str s;
         hl_str_init(&s, SIZE_MAX);
-        hl_str_add_format(&s, "%s; authorities of your own go into SSL_CERT_FILE", why);
+        hl_str_add_format(&s,
+                          "%s; authorities of your own go into SSL_CERT_FILE (or registry.ca_file), and "
+                          "--insecure with https:// in front of the name trusts anybody",
+                          why);
+        end(t, HL_E_NET, hl_str_text(&s));
+        hl_str_done(&s);
+    } else if (rc == CURLE_SSL_CONNECT_ERROR) {
+        hl_str s;
+        hl_str_init(&s, SIZE_MAX);
+        hl_str_add_format(
+            &s, "%s; if the server speaks plain http, say http:// in front of the name, and --insecure", why);
         end(t, HL_E_NET, hl_str_text(&s));
         hl_str_done(&s);
     } else

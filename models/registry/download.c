@@ -24,6 +24,7 @@
 #include "core/base/mem.h"
 #include "core/base/stop.h"
 #include "core/net/url.h"
+#include "models/registry/remote.h"
 
 enum {
     PIECE_BYTES = 32 << 20,
@@ -35,7 +36,6 @@ enum {
     TRIES = 7, /* in a row, without a byte */
     FIRST_WAIT_MS = 200,
     LAST_WAIT_MS = 20000,
-    LONGEST_RETRY_AFTER_S = 300,
 };
 
 typedef enum trouble {
@@ -93,6 +93,7 @@ typedef struct job {
     uint64_t                n_measured, n_fetched;
     double                  best_rate;
     int64_t                 last_note_ns;
+    bool                    was_told_to_wait; /* and has said so */
     pthread_t               hasher;
     bool                    has_hasher;
     pthread_mutex_t         lock;
@@ -487,14 +488,6 @@ static hl_status fail_size(const file *f, hl_err *err) {
                    f->d->size_bytes);
 }
 
-/* Seconds that a server asks for; -1: it does not. */
-static int64_t retry_after_s(const hl_http_reply *a) {
-    hl_view  v = hl_http_reply_header(a, "Retry-After", 0);
-    uint64_t s;
-    if (!hl_view_take_u64(&v, &s) || v.len > 0) return -1; /* a date: the usual wait will do */
-    return s < LONGEST_RETRY_AFTER_S ? (int64_t)s : LONGEST_RETRY_AFTER_S;
-}
-
 /* Later, and later each time, unless a byte came. `why` is the last word when it was tried often enough. */
 static hl_status put_off(job *j, piece *p, const hl_http_reply *a, uint64_t done_before, hl_status status,
                          hl_err *err) {
@@ -505,15 +498,17 @@ static hl_status put_off(job *j, piece *p, const hl_http_reply *a, uint64_t done
     }
     int64_t wait_ms = (int64_t)FIRST_WAIT_MS << (p->n_failed - 1);
     if (wait_ms > LAST_WAIT_MS) wait_ms = LAST_WAIT_MS;
-    const int64_t asked_s = a ? retry_after_s(a) : -1;
-    if (asked_s * 1000 > wait_ms) wait_ms = asked_s * 1000;
+    const int64_t asked_ms = a ? hl_remote_asked_wait_ms(a) : 0;
+    if (asked_ms > wait_ms) wait_ms = asked_ms;
     p->retry_ns = hl_clock_ns() + wait_ms * 1000000;
     if (a && (a->code == 429 || a->code == 503) && j->n_wanted > 1) { /* it was too much for it */
         j->n_wanted = (j->n_wanted + 1) / 2;
         j->n_most = j->n_wanted;
     }
-    hl_event(j->plan->s->events, HL_LOG_DEBUG, "models", "download-retry", "wait_ms=%" PRId64 " why=\"%s\"",
-             wait_ms, err ? err->text : "");
+    const bool is_news = asked_ms > 0 && !j->was_told_to_wait; /* once: all pieces are told the same */
+    j->was_told_to_wait |= asked_ms > 0;
+    hl_event(j->plan->s->events, is_news ? HL_LOG_WARN : HL_LOG_DEBUG, "models", "download-retry",
+             "wait_ms=%" PRId64 " why=\"%s\"", wait_ms, err ? err->text : "");
     return HL_OK;
 }
 
@@ -583,7 +578,12 @@ static hl_status handle_code(job *j, piece *p, const hl_http_reply *a, uint64_t 
     case 416: return again_from_start(j, p->f, "the server's file is shorter than it was", err);
     default: break;
     }
-    (void)hl_fail(err, HL_E_NET, "the server answered %d", a->code);
+    const int64_t asked_s = hl_remote_asked_wait_ms(a) / 1000;
+    if (asked_s > 0)
+        (void)hl_fail(err, HL_E_NET, "the server answered %d and asks to come back in %" PRId64 " s", a->code,
+                      asked_s);
+    else
+        (void)hl_fail(err, HL_E_NET, "the server answered %d", a->code);
     if (a->code == 408 || a->code == 425 || a->code == 429 || a->code >= 500)
         return put_off(j, p, a, before, HL_E_NET, err);
     return fail_file(p->f, HL_E_NET, err);

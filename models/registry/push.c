@@ -255,8 +255,10 @@ static bool find_other_repository(pushing *p, const hl_blob_layer *layer, char r
             (strcmp(name->space, p->ref.name.space) == 0 && strcmp(name->model, p->ref.name.model) == 0))
             continue;
         hl_arena_init(&arena, ARENA_BYTES);
-        if (hl_store_read_manifest(p->s, name, &arena, NULL, &m, NULL) == HL_OK)
+        if (hl_store_read_manifest(p->s, name, &arena, NULL, &m, NULL) == HL_OK) {
+            found = strcmp(m.config.digest, layer->digest) == 0;
             for (size_t k = 0; k < m.n_layers; k++) found |= strcmp(m.layers[k].digest, layer->digest) == 0;
+        }
         hl_arena_done(&arena);
         if (found) (void)snprintf(ret, 2 * HL_NAME_PART_BYTES, "%s/%s", name->space, name->model);
     }
@@ -380,9 +382,6 @@ static hl_status read_model(pushing *p, const char *name, hl_err *err) {
 static hl_status push_all(pushing *p, const char *name, hl_err *err) {
     char stored[HL_NAME_TEXT_BYTES];
     hl_name_format_full(&p->ref.name, stored);
-    if (p->ref.kind != HL_REF_REGISTRY)
-        return hl_fail(err, HL_E_UNSUPPORTED, "'%.200s': models are pushed to registries, and this is none",
-                       name);
     hl_status status = say_status(p, "retrieving manifest", err);
     if (status == HL_OK) status = read_model(p, p->options->store_as ? p->options->store_as : stored, err);
     for (size_t i = 0; i < p->manifest.n_layers && status == HL_OK; i++)
@@ -408,6 +407,12 @@ hl_status hl_store_push(hl_store *s, const hl_remote_options *remote, const char
     if (status == HL_OK && (p.ref.kind == HL_REF_PATH || p.ref.kind == HL_REF_URL))
         status = hl_fail(err, HL_E_ARG, "push '%.200s': this is a file; expected the name of a stored model",
                          name);
+    if (status == HL_OK && p.ref.kind == HL_REF_HUB)
+        status = hl_fail(
+            err, HL_E_UNSUPPORTED,
+            "push '%.200s': Hugging Face takes no models by a registry's protocol: put the files that "
+            "`hyperlama cp NAME --to DIR` writes there with its own program (hf upload)",
+            name);
     if (status == HL_OK)
         status =
             hl_remote_init_registry(&p.remote, remote, s->events, &p.ref, p.options->insecure, true, err);

@@ -16,7 +16,7 @@
 #include "core/data/json.h"
 #include "core/net/url.h"
 
-enum { TRIES = 5, FIRST_WAIT_MS = 200, LONGEST_WAIT_MS = 60000 };
+enum { TRIES = 5, FIRST_WAIT_MS = 200, LONGEST_WAIT_MS = 300000 };
 
 static hl_status make_net(hl_remote *r, hl_err *err) {
     const hl_remote_options *o = r->options;
@@ -87,7 +87,7 @@ static hl_status wait_ms(int64_t ms, hl_err *err) {
     return status;
 }
 
-static int64_t asked_wait_ms(const hl_http_reply *a) {
+int64_t hl_remote_asked_wait_ms(const hl_http_reply *a) {
     hl_view  v = hl_http_reply_header(a, "Retry-After", 0);
     uint64_t s;
     if (!hl_view_take_u64(&v, &s) || v.len > 0) return 0;
@@ -108,8 +108,12 @@ hl_status hl_remote_fail(const hl_http_reply *a, const char *what, hl_err *err) 
         if (!said) said = hl_json_text(root, "error");
         if (!said) said = hl_json_text(root, "message");
     }
-    (void)hl_fail(err, status, "%s: the server answered %d%s%.200s", what, code, said ? ": " : "",
-                  said ? said : "");
+    const int64_t wait_ms = hl_remote_asked_wait_ms(a);
+    char          advice[64] = "";
+    if (wait_ms > 0)
+        (void)snprintf(advice, sizeof advice, "; it asks to come back in %" PRId64 " s", wait_ms / 1000);
+    (void)hl_fail(err, status, "%s: the server answered %d%s%.200s%s", what, code, said ? ": " : "",
+                  said ? said : "", advice);
     json_decref(root);
     return status;
 }
@@ -145,12 +149,13 @@ hl_status hl_remote_ask(hl_remote *r, const hl_net_call *call, hl_transfer **ret
         }
         if (status == HL_OK) {
             status = hl_remote_fail(a, r->host, &why);
-            asked_ms = asked_wait_ms(a);
+            asked_ms = hl_remote_asked_wait_ms(a);
         }
         hl_transfer_free(t);
         /* bytes that were read from somewhere cannot be sent again */
         if (status != HL_E_NET || i >= TRIES || call->read) return hl_fail(err, status, "%s", why.text);
-        hl_event(r->events, HL_LOG_DEBUG, "models", "request-retry", "why=\"%s\"", why.text);
+        hl_event(r->events, asked_ms ? HL_LOG_WARN : HL_LOG_DEBUG, "models", "request-retry", "why=\"%s\"",
+                 why.text);
         status = wait_ms(asked_ms > pause_ms ? asked_ms : pause_ms, err);
         if (status != HL_OK) return status;
     }

@@ -49,5 +49,7 @@ HL_MUST_CHECK hl_status hl_remote_renew(hl_remote *r, const hl_http_reply *a, hl
 
 /* Fail with what the server said in the body of an error, behind our words. */
 hl_status hl_remote_fail(const hl_http_reply *a, const char *what, hl_err *err);
+/* How long it asks us to wait (Retry-After, in seconds; five minutes at most); 0: it does not. */
+int64_t hl_remote_asked_wait_ms(const hl_http_reply *a);
 
 #endif

@@ -209,6 +209,7 @@ static hl_status read_order(order *o, hl_file_list *drafts, hl_err *err) {
     if (status == HL_OK) status = take_licenses(o, err);
     if (status == HL_OK) status = take_parameters(o, err);
     if (status == HL_OK) status = take_messages(o, err);
+    if (status == HL_OK) status = hl_field_bool(o->body, "insecure", &o->r.insecure, err);
     if (status == HL_OK) status = hl_field_bool(o->body, "stream", &o->is_stream, err);
     return status;
 }
@@ -296,6 +297,8 @@ static bool on_progress(void *user, const hl_store_progress *p) {
     hl_json_init(&line);
     hl_json_open(&line, NULL, '{');
     hl_json_add_text(&line, "status", p->what);
+    if (strncmp(p->what, "pulling ", strlen("pulling ")) == 0 && p->path[0])
+        hl_json_add_text(&line, "digest", p->path);
     if (strncmp(p->what, "quantizing ", strlen("quantizing ")) == 0)
         hl_json_add_text(&line, "digest", "0000000000000000000"); /* as there: its clients show a bar then */
     if (p->total_bytes > 0) {
@@ -313,13 +316,22 @@ static hl_status feed(hl_exchange *x, void *user, hl_err *err) {
     return carry_out(user, err);
 }
 
+/* Is there more to do than to write small layers? */
+static bool takes_long(const order *o) {
+    if (o->r.files.n > 0 || o->r.quantize || o->r.draft_quantize) return true;
+    hl_stored_model *m = open_before(o);
+    const bool       is_here = m != NULL;
+    hl_stored_model_free(m);
+    return o->r.from && !is_here && hl_host_may_pull(o->x->server->host, o->r.from);
+}
+
 hl_status hl_api_create(hl_exchange *x, hl_err *err) {
     order *o = hl_new(1, sizeof *o);
     if (!o) return fail_memory(err);
     *o = (order){.x = x, .is_stream = true};
     hl_arena_init(&o->arena, ARENA_BYTES);
     hl_status status = read_order(o, &o->drafts, err);
-    if (status == HL_OK && o->is_stream && (o->r.files.n > 0 || o->r.quantize || o->r.draft_quantize)) {
+    if (status == HL_OK && o->is_stream && takes_long(o)) {
         o->r.more.progress = on_progress;
         o->r.more.progress_user = o;
         hl_feed_start(x, feed, o, order_free);

@@ -58,7 +58,11 @@ static hl_status move(hl_exchange *x, void *user, hl_err *err) {
         return hl_host_push(x->server->host, m->name, &o, err);
     }
     const hl_pull_options o = {.insecure = m->insecure, .progress = on_progress, .user = m};
-    return hl_host_pull(x->server->host, m->name, &o, NULL, err);
+    hl_err                why = {0};
+    const hl_status       status = hl_host_pull(x->server->host, m->name, &o, NULL, &why);
+    if (status == HL_OK) return HL_OK;
+    /* what the registry sends is not the mistake of who asked for it */
+    return hl_fail(err, status == HL_E_FORMAT ? HL_E_NET : status, "%s", why.text);
 }
 
 static hl_status begin(hl_exchange *x, bool is_push, hl_err *err) {

@@ -22,7 +22,8 @@ class Bad(http.server.ThreadingHTTPServer):
         self.cut = 0           # bytes of a blob after which the connection is closed, every time
         self.cut_times = 0     # so often; 0: always
         self.no_ranges = self.wrong_range = self.needs_token = self.needs_key = False
-        self.busy = 0          # so many requests of blobs are told 503 first
+        self.busy = 0          # so many requests of blobs are told busy_code first
+        self.busy_code = 503
         self.retry_after = None
         self.rate = 0          # bytes a second of each request
         self.redirect = None   # of blobs: prefix of the place where they are
@@ -133,7 +134,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with s.lock:
             if s.busy > 0:
                 s.busy -= 1
-                return self.say(503, {"Retry-After": s.retry_after} if s.retry_after else {})
+                return self.say(s.busy_code, {"Retry-After": s.retry_after} if s.retry_after else {})
         data = s.files[path.split("?")[0].removeprefix("/cdn")]
         if s.corrupt:
             data = bytes([data[0] ^ 1]) + data[1:]

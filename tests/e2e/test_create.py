@@ -109,6 +109,13 @@ def test_a_model_from_another_shares_its_files_and_replaces_its_texts(cli):
     assert cli.ok("run", "next", "hi", "-o", "num_predict=1") != ""
 
 
+def test_a_model_that_is_not_here_says_how_to_get_it(cli):
+    for command in (["show", "none"], ["run", "none", "hi"], ["run", "--local", "none", "hi"]):
+        said = cli(*command).stderr
+        assert "`hyperlama pull none` gets it from a registry" in said and "`hyperlama import FILE.gguf none`" in said, (command, said)
+    assert "top_p = '7'" in cli("create", "m", "--from", cli.model(), "-p", "top_p=7").stderr
+
+
 def test_flags_go_before_the_modelfile(cli):
     cli.model()
     (cli.folder / "long.txt").write_text("from a file")
@@ -133,6 +140,8 @@ BAD_FILES = [
     ("FROM tiny.gguf\nTEMPLATE {{ .Nope", 5, "TEMPLATE"),
     ("FROM tiny.gguf\nREQUIRES soon", 2, "REQUIRES: 'soon' is no version"),
     ("FROM tiny.gguf\nPARAMETER tempratur 1", 2, "line 2: unknown parameter 'tempratur'; did you mean 'temperature'"),
+    ("FROM tiny.gguf\nPARAMETER top_k 3\n\nPARAMETER top_p 1.5", 2, "line 4: option top_p = '1.5': expected 0..1"),
+    ("FROM tiny.gguf\nPARAMETER mirostat 7", 2, "line 2: option mirostat = '7': expected 0..2"),
     ("FROM tiny.gguf\nPARAMETER top_k many", 2, "line 2: parameter 'top_k' is 'many', expected a whole number"),
     ("FROM odd.gguf", 6, "a file of type 'control_vector'"),
     ("FROM rubbish.gguf", 5, "rubbish.gguf"),
@@ -240,8 +249,8 @@ def test_create_quantizes_and_tells_of_it_as_ollama_does(server, cli):
     assert steps and all(l["digest"] == "0" * 19 and 0 <= l["completed"] <= l["total"] for l in steps), lines
     assert [l["completed"] for l in steps] == sorted(l["completed"] for l in steps) and lines[-1] == {"status": "success"}
     assert file_type(cli, "small") == "Q8_0" and layers(cli, "small", "model") != layers(cli, "tiny", "model")
-    again = server.lines("/api/create", {"model": "smaller", "from": "small", "quantize": "q4_0"})[-1]
-    assert "quantized already" in again["error"], again
+    again = server.ask("POST", "/api/create", {"model": "smaller", "from": "small", "quantize": "q4_0"})[1]
+    assert b"quantized already" in again, again  # a status of its own, or the last line
     digest = put_blob(server, cli.model(name="up").read_bytes())
     draft = put_blob(server, cli.model(name="draft").read_bytes())
     body = {"model": "up", "files": {"up.gguf": digest}, "quantization": "q8_0", "draft_files": {"d.gguf": draft}, "draft_quantize": "f16"}
@@ -267,6 +276,8 @@ BAD_ORDERS = [
     ({"model": "m", "from": "tiny", "parameters": {"nope": 1}}, 400, "unknown parameter 'nope'"),
     ({"model": "m", "from": "tiny", "parameters": {"top_k": "many"}}, 400, "expected a whole number"),
     ({"model": "m", "from": "tiny", "parameters": {"top_k": {}}}, 400, "parameters: top_k"),
+    ({"model": "m", "from": "tiny", "parameters": {"min_p": 2}}, 400, "parameters: option min_p = '2': expected 0..1"),
+    ({"model": "m", "from": "tiny", "parameters": {"num_ctx": -1}}, 400, "parameters: option num_ctx = '-1': expected 0.."),
     ({"model": "m", "from": "tiny", "messages": [{"role": "robot", "content": "x"}]}, 400, "messages[0].role"),
     ({"model": "m", "from": "tiny", "messages": [{"role": "user"}]}, 400, "messages[0].content"),
     ({"model": "m", "from": "tiny", "license": [1]}, 400, "license[0]"),

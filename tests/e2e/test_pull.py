@@ -1,6 +1,8 @@
 """pull: from registries of two kinds, from a hub and from a URL; what is broken off, refused, shared, undone."""
 import contextlib
 import hashlib
+import http.client
+import http.server
 import json
 import os
 import shutil
@@ -10,6 +12,7 @@ import ssl
 import subprocess
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -234,6 +237,32 @@ def test_a_busy_server_is_asked_again(cli, bad, gguf):
     assert done.returncode == 13 and "I am ill" in done.stderr and len(bad.requests("/me/n/")) == 5
 
 
+def test_a_registry_that_limits_rates_is_obeyed_and_named(serve, cli, bad, gguf):
+    model_of(bad, gguf())
+    bad.busy, bad.busy_code, bad.retry_after = 1, 429, "1"
+    done = pull(cli, bad)
+    assert done.returncode == 0 and "answered 429 and asks to come back in 1 s" in done.stderr, done.stderr
+    limited = {"/v2/me/n/manifests/latest": (429, {"Retry-After": "1"}, b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}')}
+    bad.answers.update(limited)
+    began = time.monotonic()
+    done = pull(cli, bad, "me/n")
+    assert done.returncode == 13 and "answered 429: slow down; it asks to come back in 1 s" in done.stderr.splitlines()[-1], done.stderr
+    assert time.monotonic() - began > 4 and len(bad.requests("/me/n/")) == 5  # it waited each time
+    s = serve()
+    status, data, _ = s.ask("POST", "/api/pull", {"model": f"http://{bad.host}/me/n", "insecure": True, "stream": False})
+    assert status == 502 and b"429" in data
+
+
+def test_what_a_registry_sends_wrongly_is_a_bad_gateway(serve, cli, bad):
+    model_of(bad, big(200_000))
+    bad.corrupt = True
+    s = serve()
+    status, data, _ = s.ask("POST", "/api/pull", {"model": f"http://{bad.host}/me/m", "insecure": True, "stream": False})
+    assert status == 502 and b"digest mismatch" in data
+    bad.manifests["me/m/latest"] = b"{"
+    assert s.ask("POST", "/api/pull", {"model": f"http://{bad.host}/me/m", "insecure": True, "stream": False})[0] == 502
+
+
 def test_tokens_go_to_the_registry_alone(cli, bad, gguf):
     with contextlib.closing(Bad()) as cdn:
         data = gguf()
@@ -297,7 +326,9 @@ def test_certificates_are_checked(cli, gguf, tmp_path, bad):
         model_of(tls, gguf())
         name = f"{tls.host}/me/m"
         done = cli("pull", name)
-        assert done.returncode == 13 and "certificate" in done.stderr
+        assert done.returncode == 13 and "certificate" in done.stderr and "SSL_CERT_FILE" in done.stderr and "--insecure" in done.stderr
+        done = cli("pull", f"https://{bad.host}/me/m")  # plain http
+        assert done.returncode == 13 and "http:// in front of the name, and --insecure" in done.stderr, done.stderr
         assert cli("pull", name, env={"SSL_CERT_FILE": str(pem)}).returncode == 0
         cli.ok("rm", name)
         assert cli("pull", name, env={"CURL_CA_BUNDLE": str(pem)}).returncode == 0
@@ -451,6 +482,81 @@ def test_there_and_back_by_a_registry(cli, registry):
     assert cli("push", "--insecure", f"{host}/me/other:v1").returncode == 0
 
 
+class Forwarder(http.server.ThreadingHTTPServer):
+    """A proxy that notes what passes: (method, path)."""
+    daemon_threads = True
+
+    def __init__(self):
+        self.requests = []
+        super().__init__(("127.0.0.1", 0), ForwardedRequest)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+
+
+class ForwardedRequest(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        url = urllib.parse.urlsplit(self.path)
+        path = url.path + ("?" + url.query if url.query else "")
+        self.server.requests.append((self.command, path))
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        to = http.client.HTTPConnection(url.netloc, timeout=30)
+        to.request(self.command, path, body, {k: v for k, v in self.headers.items() if not k.lower().startswith("proxy-")})
+        answer = to.getresponse()
+        data = answer.read()
+        self.send_response(answer.status)
+        for k, v in answer.getheaders():
+            if k.lower() not in ("connection", "transfer-encoding", "content-length"):
+                self.send_header(k, v)
+        self.send_header("Content-Length", answer.getheader("Content-Length") if self.command == "HEAD" else str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_GET
+
+
+def test_a_blob_of_another_repository_is_mounted(cli, registry):
+    host = registry()
+    cli.ok("import", cli.model(PIECES), "tiny")
+    cli.ok("cp", "tiny", f"{host}/me/one")
+    assert cli("push", "--insecure", f"{host}/me/one").returncode == 0
+    cli.ok("cp", "tiny", f"{host}/me/two")
+    with contextlib.closing(Forwarder()) as seen:
+        done = cli("push", "--insecure", f"http://{host}/me/two", env={"http_proxy": seen.url})
+    assert done.returncode == 0, done.stderr
+    posts = [path for method, path in seen.requests if method == "POST"]
+    assert posts and all("mount=sha256" in path and "from=me/one" in path for path in posts), seen.requests
+    assert not [1 for method, path in seen.requests if method in ("PATCH", "PUT") and "/uploads/" in path], seen.requests
+    cli.ok("rm", "tiny")
+    cli.ok("rm", f"{host}/me/one")
+    cli.ok("rm", f"{host}/me/two")
+    assert cli("pull", "--insecure", f"{host}/me/two").returncode == 0
+
+
+def test_a_hub_is_not_pushed_to(cli):
+    cli.ok("import", cli.model(PIECES), "hf.co/me/tiny")
+    done = cli("push", "hf.co/me/tiny")
+    assert done.returncode == 6 and "Hugging Face takes no models by a registry's protocol" in done.stderr, done.stderr
+
+
+def test_all_are_pulled_from_where_they_came_insecure_or_not(cli, bad, gguf):
+    model_of(bad, gguf())
+    assert pull(cli, bad).returncode == 0
+    model_of(bad, gguf(pieces=("Good", "bye")))
+    refused = cli("pull", "--all")
+    assert refused.returncode != 0 and "--insecure" in refused.stderr, refused.stderr
+    done = cli("pull", "--all", "--insecure")
+    assert done.returncode == 0, done.stderr
+    assert cli.ok("run", f"{bad.host}/me/m", "--raw", "-o", "num_predict=1", "x") != ""
+    assert "is up to date" in cli("pull", "--all", "--insecure").stdout or cli("pull", "--all", "--insecure").returncode == 0
+
+
 def test_a_registry_with_passwords_and_tls(cli, registry, tmp_path):
     if not shutil.which("htpasswd"):
         pytest.skip("no htpasswd")
@@ -548,6 +654,26 @@ def test_run_pulls_what_is_missing(cli, bad, gguf):
     for how in (["--local"], []):
         done = cli("run", "--insecure", *how, f"http://{bad.host}/me/n", "x", env={} if how else {"HYPERLAMA_REGISTRY_OFFLINE": "yes"})
         assert done.returncode == 7 and "did you mean" in done.stderr and "pulled" not in done.stderr
+
+
+def test_create_pulls_what_it_starts_from(serve, cli, bad, gguf):
+    data = gguf()
+    model_of(bad, data)
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    (cli.folder / "Modelfile").write_text(f"FROM http://{bad.host}/me/m\nSYSTEM Sys\n")
+    done = cli("create", "mine", "--insecure")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(cli.ok("show", "--json", "mine"))["system"] == "Sys" and f"{bad.host}/me/m:latest" in names(cli)
+    done = cli("create", "more", "--from", f"http://{bad.host}/me/none", "--insecure")
+    assert done.returncode == 7 and "is not here, and it could not be pulled" in done.stderr, done.stderr
+    cli.ok("rm", f"{bad.host}/me/m")
+    cli.ok("rm", "mine")
+    s = serve()
+    assert s.json("POST", "/api/create", {"model": "x", "from": f"http://{bad.host}/me/m", "stream": False}, status=404)["error"]
+    lines = s.lines("/api/create", {"model": "x", "from": f"http://{bad.host}/me/m", "insecure": True, "system": "S"})
+    assert lines[0] == {"status": "pulling manifest"} and lines[-1] == {"status": "success"}, lines
+    assert {"status": "pulling " + digest[7:19], "digest": digest, "total": len(data), "completed": len(data)} in lines
+    assert [x["status"] for x in lines].count("success") == 1
 
 
 def test_versions_change_go_back_and_stay(cli, bad, gguf):
