@@ -395,7 +395,7 @@ static hl_status remove_locked(hl_store *s, const hl_disk_name *on_disk, hl_remo
         hl_event(s->events, HL_LOG_DEBUG, "models", "sync-failed", "path=\"%s\"", dir);
     remove_empty_folders(s, &on_disk->name);
     hl_store_forget_versions(s, &on_disk->name);
-    if (s->id[0]) hl_db_drop_model(s->db, s->id, full);
+    if (hl_store_names_id(s)[0]) hl_db_drop_model(s->db, hl_store_names_id(s), full);
     ret->name = on_disk->name;
     hl_store_gc(s, readable ? &m : NULL, ret);
 out:

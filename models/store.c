@@ -73,7 +73,11 @@ static hl_status read_id(char ret_id[HL_STORE_ID_BYTES], int fd, const char *pat
 
 /* A folder without the file, or one that cannot be read, has no id yet. */
 static void look_for_id(hl_store *s) {
-    char path[PATH_MAX];
+    char        path[PATH_MAX];
+    struct stat st;
+    if (stat(s->models_path, &st) == 0)
+        (void)snprintf(s->place, sizeof s->place, "%llx.%llx", (unsigned long long)st.st_dev,
+                       (unsigned long long)st.st_ino);
     hl_store_path(s, LOCK_FILE, path);
     hl_err    err = {0};
     int       fd = -1;

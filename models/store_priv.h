@@ -29,10 +29,16 @@ struct hl_store {
     hl_status        db_status;             /* why it could not, */
     hl_err           db_why;                /* in words */
     char             id[HL_STORE_ID_BYTES]; /* of the models folder; "" until something is written to it */
-    char            *dirs;                  /* watched folders, ':' between them; NULL: none */
-    struct hl_watched_list *watched;        /* as they were at the last walk */
-    char                    models_path[];  /* terminated, no slash at the end */
+    char             place
+        [HL_STORE_ID_BYTES]; /* device and inode of the folder: what the index of names goes by until then */
+    char                   *dirs;          /* watched folders, ':' between them; NULL: none */
+    struct hl_watched_list *watched;       /* as they were at the last walk */
+    char                    models_path[]; /* terminated, no slash at the end */
 };
+
+/* Under what the index has the names of this folder: a row counts only while its manifest's time and size are
+ * the same, so that a folder we never wrote to (another program's) needs no id of ours. */
+static inline const char *hl_store_names_id(const hl_store *s) { return s->id[0] ? s->id : s->place; }
 
 /* ---- paths; false when it does not fit PATH_MAX, which open() rules out ---- */
 void hl_store_path(const hl_store *s, const char *below, char ret[PATH_MAX]);

@@ -196,13 +196,14 @@ hl_status hl_store_read_entry(hl_store *s, const hl_disk_name *on_disk, hl_arena
     hl_name_format_full(&on_disk->name, full);
     hl_name_format_key(&on_disk->name, key);
     hl_name_format(&on_disk->name, text);
-    const bool fresh = s->id[0] && hl_db_find_model(s->db, s->id, full, &row) &&
+    const char *id = hl_store_names_id(s);
+    const bool  fresh = id[0] && hl_db_find_model(s->db, id, full, &row) &&
                        row.manifest_mtime_ns == on_disk->mtime_ns && row.manifest_bytes == on_disk->n_bytes;
     if (!fresh) {
         hl_db_end(s->db);
         const hl_status status = read_row(s, on_disk, &row, err);
         if (status != HL_OK) return status;
-        if (s->id[0]) hl_db_put_model(s->db, s->id, full, &row);
+        if (id[0]) hl_db_put_model(s->db, id, full, &row);
     }
     bool           ok = true;
     hl_store_entry entry = {

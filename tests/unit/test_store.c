@@ -315,6 +315,38 @@ static void files_of_others_are_used_and_never_deleted(void **state) {
     fixture_done(&f);
 }
 
+/* What the list says of a model comes from its config; the index remembers it as long as the manifest is the
+ * same, in folders that nobody of us ever wrote to, too: lists of a thousand models read none of them. */
+static void lists_of_a_folder_of_others_are_remembered(void **state) {
+    (void)state;
+    fixture        f;
+    hl_err         err = {0};
+    hl_store_list *list = NULL;
+    char           path[PATH_MAX], command[PATH_MAX + 100];
+    fixture_init(&f);
+    make_foreign(&f, "theirs", 5);
+    for (int i = 0; i < 2; i++) {
+        hl_store *s = fixture_open(&f);
+        OK(hl_store_list_models(s, NULL, &list, &err));
+        assert_int_equal(list->n, 1);
+        assert_string_equal(list->entries[0].quantization, "F32");
+        hl_store_list_free(list);
+        hl_store_close(s);
+        /* gone is what the first list read: the second one does without */
+        (void)snprintf(command, sizeof command, "grep -l model_format '%s'/blobs/* | xargs rm -f", f.models);
+        assert_int_equal(system(command), 0);
+    }
+    (void)snprintf(path, sizeof path, "%s/manifests/registry.ollama.ai/library/theirs/latest", f.models);
+    (void)snprintf(command, sizeof command, "touch -d 2001-02-03 '%s'", path);
+    assert_int_equal(system(command), 0);
+    hl_store *s = fixture_open(&f); /* another manifest, as far as anybody knows */
+    OK(hl_store_list_models(s, NULL, &list, &err));
+    assert_true(list->n == 0 || strcmp(list->entries[0].quantization, "F32") != 0);
+    hl_store_list_free(list);
+    hl_store_close(s);
+    fixture_done(&f);
+}
+
 static void a_manifest_that_cannot_be_read_stops_the_deleting(void **state) {
     (void)state;
     fixture        f;
@@ -741,6 +773,7 @@ int main(void) {
         cmocka_unit_test(what_is_no_gguf_is_refused),
         cmocka_unit_test(rm_deletes_what_only_it_used),
         cmocka_unit_test(files_of_others_are_used_and_never_deleted),
+        cmocka_unit_test(lists_of_a_folder_of_others_are_remembered),
         cmocka_unit_test(a_manifest_that_cannot_be_read_stops_the_deleting),
         cmocka_unit_test(a_linked_file_that_changed_is_noticed),
         cmocka_unit_test(a_copy_has_progress_and_can_be_cancelled_at_every_step),
