@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/args.h"
 #include "cli/files.h"
@@ -18,6 +19,7 @@
 #include "cli/term/progress.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "hyperlama/quantize.h"
 
 enum { MAX_INPUT_BYTES = 1 << 30, DEFAULT_WINDOW = 512, MAX_ROWS = 64, ROWS_BYTES = 16 << 20, MAX_TOP = 20 };
 
@@ -33,6 +35,8 @@ typedef struct score {
     double              sum, sum_squares; /* of -logprob */
     double              seconds;          /* evaluating and scoring, without loading */
     hl_progress         bar;
+    hl_importance      *importance;
+    size_t              n_matrices; /* of it, that were written */
 } score;
 
 static hl_status print_position(const score *s, size_t i, int32_t token, double logprob,
@@ -132,6 +136,8 @@ static hl_status report(const score *s, hl_err *err) {
                 s->n_scored, (int)s->window);
         fprintf(s->app->out, "%.4f bits per byte, %.4f per token; %zu tokens in %.2f s (%.1f tokens/s)\n",
                 bits / n_bytes, bits / n, s->tokens.n, s->seconds, (double)s->tokens.n / s->seconds);
+        if (s->importance)
+            fprintf(s->app->out, "wrote the importance of the columns of %zu matrices\n", s->n_matrices);
         return HL_OK;
     }
     hl_json_out j;
@@ -146,6 +152,7 @@ static hl_status report(const score *s, hl_err *err) {
     hl_json_add_int(&j, "text_tokens", (int64_t)s->tokens.n);
     hl_json_add_int(&j, "window", s->window);
     hl_json_add_real(&j, "seconds", s->seconds);
+    if (s->importance) hl_json_add_int(&j, "importance_matrices", (int64_t)s->n_matrices);
     hl_json_close(&j, '}');
     return hl_json_print(&j, s->app->out, err);
 }
@@ -180,15 +187,29 @@ static hl_status open_session(score *s, hl_host *host, hl_model *m, hl_err *err)
     return HL_OK;
 }
 
+static hl_status check_imatrix(const char *path, const hl_args *args, hl_err *err) {
+    if (!path && hl_args_has(args, "force")) return hl_fail(err, HL_E_ARG, "--force: there is no --imatrix");
+    if (!path || hl_args_has(args, "force") || access(path, F_OK) != 0) return HL_OK;
+    return hl_fail(err, HL_E_ARG, "'%.200s' is there already: take another name, or say --force", path);
+}
+
+static hl_status collect(score *s, hl_model *model, hl_err *err) {
+    const hl_status status = hl_importance_new(model, &s->importance, err);
+    if (status == HL_OK) hl_session_collect(s->session, s->importance);
+    return status;
+}
+
 hl_status hl_cmd_score(hl_app *app, const hl_args *args, hl_err *err) {
-    hl_host   *host = NULL;
-    hl_source *source = NULL;
-    hl_model  *model = NULL;
-    score      s = {.app = app,
-                    .n_skip = (size_t)hl_args_int(args, "skip", 0),
-                    .n_top = (size_t)hl_args_int(args, "top", 0),
-                    .as_json = hl_args_has(args, "json")};
-    hl_status  status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
+    hl_host    *host = NULL;
+    hl_source  *source = NULL;
+    hl_model   *model = NULL;
+    const char *imatrix = hl_args_text(args, "imatrix");
+    score       s = {.app = app,
+                     .n_skip = (size_t)hl_args_int(args, "skip", 0),
+                     .n_top = (size_t)hl_args_int(args, "top", 0),
+                     .as_json = hl_args_has(args, "json")};
+    hl_status   status = check_imatrix(imatrix, args, err);
+    if (status == HL_OK) status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_LOAD, &source, err);
     if (status == HL_OK) status = hl_host_open_model(host, source, false, &model, err);
     if (status == HL_OK) s.tokenizer = hl_model_tokenizer(model);
@@ -196,10 +217,15 @@ hl_status hl_cmd_score(hl_app *app, const hl_args *args, hl_err *err) {
         status = hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no vocabulary", source->label);
     if (status == HL_OK) status = read_tokens(&s, args, err);
     if (status == HL_OK) status = open_session(&s, host, model, err);
+    if (status == HL_OK && imatrix) status = collect(&s, model, err);
     if (status == HL_OK) status = score_text(&s, err);
+    if (status == HL_OK && imatrix)
+        status = hl_importance_save(s.importance, imatrix, hl_args_at(args, 1), (uint32_t)s.window,
+                                    &s.n_matrices, err);
     if (status == HL_OK) status = report(&s, err);
     if (status == HL_E_CANCEL && !hl_signal.stop) status = HL_OK; /* the reader went away: main() sees that */
     hl_session_free(s.session);
+    hl_importance_free(s.importance);
     hl_tokens_done(&s.tokens);
     hl_model_close(model);
     hl_source_free(source);

@@ -259,4 +259,14 @@ uint32_t hl_matrix_needs(const hl_matrix *w); /* HL_NEED_* of a matmul with it *
 /* What the weights take of memory, those of adapters included. */
 uint64_t hl_model_weights_bytes(const hl_model *m);
 
+/* Who looks at what weights are multiplied with in passes, beforehand: w is one matrix, or the first of a
+ * stack of which i_matrix is meant. Called by the thread of the pass. */
+typedef struct hl_input_watch {
+    void (*fn)(void *user, const hl_matrix *w, uint32_t i_matrix, const hl_act *x);
+    void *user;
+} hl_input_watch;
+
+/* From the session's next pass on; NULL: nobody. */
+void hl_session_watch_inputs(hl_session *s, const hl_input_watch *watch);
+
 #endif

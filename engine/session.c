@@ -35,12 +35,13 @@ struct hl_session {
     const float  **embds;    /* [n_batch] of the pass */
     uint32_t      *out_rows; /* [n_rows_cap] */
     /* Of models with recurrent layers: what cannot be cut off is computed again. */
-    uint32_t   *state_out; /* [n_batch] */
-    int32_t    *history;   /* [n_ctx] tokens; HL_ROW_IS_EMBEDDING: a row that cannot be computed again */
-    int32_t     n_again;   /* positions to be there before the next ones are computed; 0: those of seq */
-    uint32_t    mark;      /* the state behind n_mark positions, where truncation went last; HL_NO_STATE */
-    int32_t     n_mark;
-    atomic_bool stop;
+    uint32_t      *state_out; /* [n_batch] */
+    int32_t       *history;   /* [n_ctx] tokens; HL_ROW_IS_EMBEDDING: a row that cannot be computed again */
+    int32_t        n_again;   /* positions to be there before the next ones are computed; 0: those of seq */
+    uint32_t       mark;      /* the state behind n_mark positions, where truncation went last; HL_NO_STATE */
+    int32_t        n_mark;
+    atomic_bool    stop;
+    hl_input_watch inputs; /* fn NULL: nobody looks */
 };
 
 typedef struct geometry {
@@ -240,7 +241,8 @@ static hl_status eval_pass(hl_session *s, hl_input *in, uint32_t n, uint32_t n_o
                         .seqs = s->seqs,
                         .n_out = n_out,
                         .out_rows = s->out_rows,
-                        .state_out = s->state_out};
+                        .state_out = s->state_out,
+                        .inputs = s->inputs.fn ? &s->inputs : NULL};
     HL_TRACE2(pass_begin, n, begin);
     hl_status status = hl_forward_eval(s->forward, &b, &s->stop, s->logits, err);
     HL_TRACE2(pass_end, n, status);
@@ -255,6 +257,10 @@ static hl_status eval_pass(hl_session *s, hl_input *in, uint32_t n, uint32_t n_o
         if (status == HL_E_CANCEL) atomic_store(&s->stop, false);
     }
     return status;
+}
+
+void hl_session_watch_inputs(hl_session *s, const hl_input_watch *watch) {
+    s->inputs = watch ? *watch : (hl_input_watch){0};
 }
 
 static void drop_mark(hl_session *s) {

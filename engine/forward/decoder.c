@@ -323,6 +323,7 @@ hl_status hl_pass_eval(hl_pass *f, const hl_batch *b, const atomic_bool *stop, f
     }
     hl_pool_enter(f->pool);
     f->stop = stop;
+    f->inputs = b->inputs;
     atomic_store_explicit(&f->is_broken, false, memory_order_relaxed);
     atomic_flag_clear(&f->has_breach);
     f->watched = hl_stop_watched();

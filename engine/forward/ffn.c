@@ -54,6 +54,8 @@ void hl_ffn_run(hl_pass *f, const hl_layer *l, hl_ffn_kind kind) {
     const uint32_t n_embd = f->m->hp.n_embd, n_ff = shared ? l->p->n_shared_ff : l->p->n_ff;
     glu_ctx        c = {.f = f, .glu = glu_of(l, kind), .x = hl_act_of(&f->act, 0, f->n_rows, n_embd)};
     if (f->low_rank) run_low(f, &c.glu, &c.x);
+    hl_show_inputs(f, c.glu.gate, 0, &c.x);
+    if (c.glu.up) hl_show_inputs(f, c.glu.up, 0, &c.x);
     hl_cuts_make((n_ff + HL_GLU_ROWS - 1) / HL_GLU_ROWS, (uint32_t)hl_pool_n_active(f->pool), 1,
                  (uint64_t)2 * HL_GLU_ROWS * n_embd * f->n_rows, &c.cuts);
     hl_pool_run(f->pool, c.cuts.n, glu_chunk, &c);

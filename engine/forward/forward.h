@@ -39,7 +39,8 @@ typedef struct hl_batch {
     float *hidden;
     /* [n_rows] of a block that drafts: [n_embd] what the last norm made of the position before a row; each
      * NULL: unknown, or there is none: zeros */
-    const float *const *before;
+    const float *const   *before;
+    const hl_input_watch *inputs; /* NULL: nobody looks */
 } hl_batch;
 
 typedef struct hl_forward hl_forward;

@@ -96,16 +96,17 @@ typedef struct hl_into {
 } hl_into;
 
 typedef struct hl_pass {
-    const hl_model   *m;
-    const hl_kernels *k;
-    hl_pool          *pool;
-    uint32_t          n_rows_cap;
-    int32_t           n_ctx;
-    uint32_t          n_splits_cap;
-    uint32_t          tile_queries; /* most queries of one attention item, <= HL_ATTEND_MAX_QUERIES */
-    uint8_t          *memory;       /* one mapping for everything below */
-    size_t            memory_bytes;
-    bool              has_huge_pages;
+    const hl_model       *m;
+    const hl_kernels     *k;
+    hl_pool              *pool;
+    uint32_t              n_rows_cap;
+    int32_t               n_ctx;
+    uint32_t              n_splits_cap;
+    uint32_t              tile_queries; /* most queries of one attention item, <= HL_ATTEND_MAX_QUERIES */
+    uint8_t              *memory;       /* one mapping for everything below */
+    size_t                memory_bytes;
+    bool                  has_huge_pages;
+    const hl_input_watch *inputs; /* of the batch; NULL: nobody looks */
 
     /* Where layers differ, rows have the sizes of the layer in hand, and buffers room for the largest. */
     float *x;   /* [rows][n_embd] the residual stream */
@@ -192,6 +193,11 @@ static inline void hl_row_look(hl_pass *f, uint32_t row, hl_place place, uint32_
 /* hl_matmul_chunk() with this thread's scratch. */
 void hl_multiply(hl_pass *f, const hl_matrix *w, size_t row_begin, size_t row_end, const hl_act *x,
                  uint32_t i_thread, float *y, size_t y_stride);
+
+/* Between regions: what w, or one of a stack, is about to be multiplied with. */
+static inline void hl_show_inputs(const hl_pass *f, const hl_matrix *w, uint32_t i_matrix, const hl_act *x) {
+    if (__builtin_expect(f->inputs != NULL, 0)) f->inputs->fn(f->inputs->user, w, i_matrix, x);
+}
 
 /* One matmul of a parallel region: y[row][r] = w x + bias. */
 typedef struct hl_linear {

@@ -81,6 +81,7 @@ void hl_linear_run(hl_pass *f, const hl_linear *linears, uint32_t n_linears) {
     if (!hl_pass_fits(f, HL_ROOM_REGION_LINEARS, n_linears, HL_MAX_LINEARS)) return;
     for (uint32_t i = 0; i < n_linears; i++)
         if (!fits(f, &linears[i])) return;
+    for (uint32_t i = 0; i < n_linears; i++) hl_show_inputs(f, linears[i].w, 0, &linears[i].x);
     linear_chunks c = {.f = f, .linears = linears, .n_linears = n_linears, .unit_rows = HL_PANEL_ROWS};
     for (uint32_t i = 0; i < n_linears; i++)
         c.first[i + 1] = c.first[i] + (uint32_t)((linears[i].w->n_rows + c.unit_rows - 1) / c.unit_rows);

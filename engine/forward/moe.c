@@ -316,6 +316,15 @@ static void out_of_latent(hl_pass *f, const hl_layer *l, bool has_more) {
     hl_rows_run(f, f->n_rows, add_wide, &has_more);
 }
 
+/* What the experts' matrices are about to be multiplied with, of `in` or of act_ff. */
+static void show_inputs(hl_pass *f, const hl_act_buf *in, const hl_matrix *w) {
+    for (uint32_t i = 0; i < f->moe->n_groups && w->data && f->inputs; i++) {
+        const expert_group *g = &f->moe->groups[i];
+        const hl_act        x = hl_act_of(in, g->first_pair, g->n_pairs, w->n_cols);
+        hl_show_inputs(f, w, g->expert, &x);
+    }
+}
+
 static void run_experts(hl_pass *f, const hl_layer *l, bool has_more) {
     if (hl_pass_stopped(f)) return;
     const hl_weight first = l->w[HL_W_GATE_EXPS].data ? HL_W_GATE_EXPS : HL_W_UP_EXPS;
@@ -323,8 +332,11 @@ static void run_experts(hl_pass *f, const hl_layer *l, bool has_more) {
     if (is_narrow) into_latent(f, l);
     hl_rows_run(f, f->n_rows, gather, l);
     moe_ctx c = {.f = f, .l = l};
+    show_inputs(f, &f->moe->in, &l->w[HL_W_GATE_EXPS]);
+    show_inputs(f, &f->moe->in, &l->w[HL_W_UP_EXPS]);
     cut(&c, &l->w[first], first == HL_W_GATE_EXPS ? 2 : 1);
     hl_pool_run(f->pool, c.cuts.n, glu_chunk, &c);
+    show_inputs(f, &f->act_ff, &l->w[HL_W_DOWN_EXPS]);
     cut(&c, &l->w[HL_W_DOWN_EXPS], 1);
     hl_pool_run(f->pool, c.cuts.n, down_chunk, &c);
     const combine_ctx combined = {.l = l, .has_more = has_more && !is_narrow};

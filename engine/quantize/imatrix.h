@@ -3,17 +3,23 @@
  * imatrix.h - importance matrices: of every column of a weight matrix, the mean square of what it was
  * multiplied with.
  *
- * from: the GGUF form that llama.cpp's imatrix program writes (August 2026): per matrix NAME two f32 tensors,
- * NAME.in_sum2 (one row per expert) with sums of squares, NAME.counts with the number of tokens of each row.
+ * from: the two forms that llama.cpp's imatrix program writes and reads (August 2026). GGUF: per matrix NAME
+ * two f32 tensors, NAME.in_sum2 (one row per expert) with sums of squares, NAME.counts with the number of
+ * tokens of each row (or one for all). The older one (.dat), little endian: int32 how many; then for each
+ * int32 length and bytes of the name, int32 passes, int32 how many values, f32 values, which are mean squares
+ * times passes.
  */
 #ifndef HL_ENGINE_QUANTIZE_IMATRIX_H
 #define HL_ENGINE_QUANTIZE_IMATRIX_H
 
 #include "core/gguf/gguf.h"
 
+#define HL_IMATRIX_SUMS   ".in_sum2"
+#define HL_IMATRIX_COUNTS ".counts"
+
 typedef struct hl_imatrix hl_imatrix;
 
-/* fails  HL_E_FORMAT not such a file; what hl_gguf_open() fails with */
+/* fails  HL_E_FORMAT neither of them; what hl_gguf_open() and hl_file_read() fail with */
 HL_MUST_CHECK hl_status hl_imatrix_open(const char *path, hl_imatrix **ret_m, hl_err *err);
 void                    hl_imatrix_close(hl_imatrix *m); /* NULL is allowed */
 

@@ -39,7 +39,7 @@ typedef struct hl_quantize_params {
     const char *mix; /* "Q4_K_M", "Q8_0", "F16" ..., in any case; the error for another one lists them */
     const hl_quantize_rule *rules;
     size_t                  n_rules;
-    const char             *imatrix_path; /* a GGUF file with an importance matrix; NULL: none */
+    const char             *imatrix_path; /* an importance matrix, GGUF or the older form; NULL: none */
     bool                    requantize;   /* weights that are quantized already may be again, at a loss */
     bool                    pure;         /* the mix's main type for all tensors that are quantized */
     bool                    replace;      /* a file that is there already */
@@ -75,6 +75,31 @@ HL_API HL_MUST_CHECK hl_status hl_quantize_check_mix(const char *mix, hl_err *er
 HL_API HL_MUST_CHECK hl_status hl_quantize_file(hl_engine *e, const char *from, const char *to,
                                                 const hl_quantize_params *p, hl_quantize_result *ret_result,
                                                 hl_err *err);
+
+/* ---- importance matrices ---- */
+
+/* Which columns of a model's matrices its text makes large: what errors of quantized weights should be small
+ * for. One is collected over the passes of sessions, of one thread at a time. */
+typedef struct hl_importance hl_importance;
+
+/* in     m  must outlive it
+ * fails  HL_E_NOMEM
+ * owns   hl_importance_free() */
+HL_API HL_MUST_CHECK hl_status hl_importance_new(const hl_model *m, hl_importance **ret, hl_err *err);
+HL_API void                    hl_importance_free(hl_importance *c); /* NULL is allowed */
+
+/* Let all further passes of the session add to it; NULL: no longer. */
+HL_API void hl_session_collect(hl_session *s, hl_importance *c);
+
+/* Write it as a GGUF file, in the form of llama.cpp's imatrix program: sums of squares of the inputs of every
+ * matrix of the blocks that was used, and how many there were.
+ *
+ * in     text    a name of what the model read
+ *        window  tokens that it read in one go
+ * out    ret_n_matrices  of how many tensors the file knows
+ * fails  HL_E_ARG  nothing was collected; HL_E_IO, HL_E_NOMEM: `path` is as it was */
+HL_API HL_MUST_CHECK hl_status hl_importance_save(const hl_importance *c, const char *path, const char *text,
+                                                  uint32_t window, size_t *ret_n_matrices, hl_err *err);
 
 #ifdef __cplusplus
 }

@@ -29,12 +29,42 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(cli):
 
 def test_what_is_wrong_is_said(cli):
     path = cli.model()
-    for args, word in ((["--type", "Q4_K_XL"], "Q4_K_M"), (["--tensor-type", "attn_q"], "PATTERN=TYPE"), (["--imatrix", path], "in_sum2"),
+    for args, word in ((["--type", "Q4_K_XL"], "Q4_K_M"), (["--tensor-type", "attn_q"], "PATTERN=TYPE"), (["--imatrix", path], "in_sum2"), (["--imatrix", __file__], "neither a GGUF file nor"),
                        (["--tensor-type", "attn_q=iq1_s"], "does not write")):
         done = cli("quantize", path, "x.gguf", *args)
         assert done.returncode != 0 and word in done.stderr, (args, done.stderr)
     assert cli("quantize", "nowhere.gguf", "x.gguf").returncode != 0
     assert not list(cli.folder.glob("x.gguf*"))
+
+
+def test_score_writes_an_importance_matrix_that_quantize_reads(cli):
+    path = cli.model()
+    (cli.folder / "text.txt").write_text("Hello brave new world. " * 20)
+    said = json.loads(cli.ok("score", path, "text.txt", "--imatrix", "m.gguf", "--json").splitlines()[-1])
+    assert said["importance_matrices"] > 0
+    plan = [json.loads(line) for line in cli.ok("quantize", path, "none.gguf", "-n", "--json", "--type", "Q8_0", "--imatrix", "m.gguf").splitlines()]
+    assert plan[-1]["weighted"] == sum(line["weighted"] for line in plan[:-1]) == sum(line["tensor"].startswith("blk.") and line["to"] == "Q8_0" for line in plan[:-1])
+    refused = cli("score", path, "text.txt", "--imatrix", "m.gguf")
+    assert refused.returncode == 2 and "--force" in refused.stderr
+    before = (cli.folder / "m.gguf").read_bytes()
+    cli.ok("score", path, "text.txt", "--imatrix", "m.gguf", "--force")
+    assert (cli.folder / "m.gguf").read_bytes() == before  # the same bits every time
+    assert cli("score", path, "text.txt", "--force").returncode == 2
+
+
+def test_an_importance_matrix_makes_a_real_model_no_worse(cli):
+    if not SMOL.exists():
+        pytest.skip(f"{SMOL} is not there")
+    root = pathlib.Path(__file__).resolve().parents[2]
+    (cli.folder / "train.txt").write_text((root / "ARCHITECTURE.md").read_text()[:8000])
+    (cli.folder / "text.txt").write_text((root / "tests/golden/logits/text.txt").read_text()[:2500])
+    cli.ok("quantize", SMOL, "f16.gguf", "--type", "F16", "--requantize", timeout=600)
+    cli.ok("score", SMOL, "train.txt", "--imatrix", "m.gguf", timeout=600)  # of the file that is read fastest
+    cli.ok("quantize", "f16.gguf", "plain.gguf", "--type", "Q4_0", timeout=600)
+    cli.ok("quantize", "f16.gguf", "weighted.gguf", "--type", "Q4_0", "--imatrix", "m.gguf", timeout=600)
+    plain, weighted = (json.loads(cli.ok("score", name, "text.txt", "--json", timeout=600).splitlines()[-1])["perplexity"]
+                       for name in ("plain.gguf", "weighted.gguf"))
+    assert weighted < plain
 
 
 def test_a_real_model_keeps_its_sense(cli):
