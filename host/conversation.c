@@ -312,7 +312,7 @@ static void fill_request(const hl_conversation *c, const hl_str *prompt, hl_requ
     else
         r->prompt = hl_str_view(prompt);
     r->raw = c->raw;
-    r->model_name = c->source->label;
+    r->model_name = c->source ? c->source->label : NULL;
     r->template_text = c->template_text;
     r->stored_template = c->stored ? c->stored->template_text : NULL;
     r->tools_json = c->raw ? NULL : c->tools;
