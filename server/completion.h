@@ -23,6 +23,9 @@ typedef struct hl_part {
     size_t       begin, end; /* of said or thought, where they are kept; CALL: begin is its number */
 } hl_part;
 
+/* Which of several answers are the best (server/api/best_of.h). */
+typedef enum hl_best_by { HL_BEST_BY_LOGPROB, HL_BEST_BY_VALID, HL_BEST_BY_VOTE } hl_best_by;
+
 enum { HL_MOST_LOGPROBS = 20 }; /* of alternatives to a token */
 
 /* One of n answers to the same prompt, or the answer to one of several prompts. */
@@ -42,6 +45,7 @@ typedef struct hl_choice {
     int64_t        last_token_ns; /* when it came; 0: none yet */
     double         sum_logprob;   /* of the answer's tokens, where they are asked for */
     size_t         n_scored;
+    size_t         weight; /* before its logprobs, where the best of several are handed out */
     bool           has_ended, was_chosen;
     hl_usage       usage;       /* once it has ended */
     struct hl_held_token *held; /* [n_held] tokens whose text may still be cut off, for their logprobs */
@@ -96,9 +100,10 @@ struct hl_completion {
     hl_tokens           context;    /* tokens in front of the messages */
     hl_tokens           prompt_ids; /* of the whole prompt, where wants_tokens */
     size_t              n_each;     /* choices for each prompt; 0: all are for one */
-    size_t              n_best;     /* of these, how many are handed out, the likeliest first; 0: all */
-    uint64_t            n_tokens;   /* of all answers, so far; atomic */
-    hl_choice          *choices;    /* [n_choices] */
+    size_t              n_best;     /* of these, how many are handed out, the best first; 0: all */
+    hl_best_by          best_by;
+    uint64_t            n_tokens; /* of all answers, so far; atomic */
+    hl_choice          *choices;  /* [n_choices] */
     size_t              n_choices, n_ended;
     hl_status           status; /* of the first choice that failed */
     hl_err              err;

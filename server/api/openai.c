@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "server/api/best_of.h"
 #include "server/api/errors.h"
 #include "server/api/format_fields.h"
 #include "server/api/ollama_common.h"
@@ -265,22 +266,13 @@ static void add_choice(hl_completion *c, hl_choice *k, int64_t index, hl_json_ou
     hl_json_close(j, '}');
 }
 
-static double score(const hl_choice *k) { return k->n_scored > 0 ? k->sum_logprob / (double)k->n_scored : 0; }
-
-/* The likeliest answer to a prompt that was not handed out yet: by the mean of its tokens' logprobs. */
-static hl_choice *choose_best(hl_choice *of_prompt, size_t n) {
-    hl_choice *best = NULL;
-    for (size_t i = 0; i < n; i++)
-        if (!of_prompt[i].was_chosen && (!best || score(&of_prompt[i]) > score(best))) best = &of_prompt[i];
-    if (best) best->was_chosen = true;
-    return best;
-}
-
 static void add_best(hl_completion *c, hl_json_out *j) {
     int64_t index = 0;
-    for (size_t first = 0; first < c->n_choices; first += c->n_each)
+    for (size_t first = 0; first < c->n_choices; first += c->n_each) {
+        hl_best_of_weigh(c, c->choices + first, c->n_each);
         for (size_t i = 0; i < c->n_best; i++)
-            add_choice(c, choose_best(c->choices + first, c->n_each), index++, j);
+            add_choice(c, hl_best_of_choose(c, c->choices + first, c->n_each), index++, j);
+    }
 }
 
 static void write_whole(hl_completion *c, hl_json_out *j) {
@@ -438,12 +430,13 @@ hl_status hl_api_openai_chat(hl_exchange *x, hl_err *err) {
     hl_completion *c = NULL;
     const json_t  *messages = NULL, *m;
     json_t        *told = NULL;
-    int64_t        n = 1, n_top = 0;
+    int64_t        n = 1, n_each = 1, n_top = 0;
     size_t         i;
     hl_status      status = open_completion(x, true, &c, &n, err);
     if (status == HL_OK) status = hl_field_list(c->body, "messages", &messages, err);
     if (status == HL_OK) status = hl_field_bool(c->body, "logprobs", &c->wants_logprobs, err);
     if (status == HL_OK) status = hl_field_int(c->body, "top_logprobs", 0, 20, &n_top, err);
+    if (status == HL_OK) status = hl_best_of_take(c, n, MAX_CHOICES, &n_each, err);
     if (status == HL_OK) status = take_thinking(c, err);
     if (status == HL_OK) status = hl_openai_take_prediction(c, err);
     if (status == HL_OK) status = hl_openai_refuse_fields(c, err);
@@ -452,7 +445,7 @@ hl_status hl_api_openai_chat(hl_exchange *x, hl_err *err) {
     if (n_top > 0 && !c->wants_logprobs)
         return hl_fail(err, HL_E_ARG, "top_logprobs: expected logprobs to be true with it");
     json_array_foreach(messages, i, m) if (status == HL_OK) status = check_message(m, i, err);
-    c->request.want_logprobs = c->wants_logprobs;
+    c->request.want_logprobs |= c->wants_logprobs;
     c->request.n_top = (int32_t)n_top;
     if (status == HL_OK) status = hl_openai_take_tools(c, err);
     if (status == HL_OK) status = hl_openai_read_messages(messages, &told, err);
@@ -460,7 +453,8 @@ hl_status hl_api_openai_chat(hl_exchange *x, hl_err *err) {
     if (status == HL_OK) status = hl_completion_load(c, err);
     if (status == HL_OK) status = hl_completion_set_messages(c, told, false, err);
     json_decref(told);
-    return status == HL_OK ? hl_completion_start(c, (size_t)n, err) : status;
+    c->n_each = (size_t)n_each;
+    return status == HL_OK ? hl_completion_start(c, (size_t)n_each, err) : status;
 }
 
 /* ---- /v1/completions: plain text goes on ---- */
@@ -517,19 +511,6 @@ static hl_status spell_prompts(hl_completion *c, hl_err *err) {
     return status;
 }
 
-/* How many answers are made for each prompt; n of them are handed out. */
-static hl_status take_best_of(hl_completion *c, int64_t n, int64_t *ret_n_each, hl_err *err) {
-    *ret_n_each = n;
-    const hl_status status = hl_field_int(c->body, "best_of", 1, MAX_CHOICES, ret_n_each, err);
-    if (status == HL_OK && *ret_n_each < n)
-        return hl_fail(err, HL_E_ARG, "best_of: %d, expected at least n = %d", (int)*ret_n_each, (int)n);
-    if (status == HL_OK && *ret_n_each > n && c->is_stream)
-        return hl_fail(err, HL_E_ARG, "best_of: a stream cannot wait for the best answer; expected n = %d",
-                       (int)n);
-    if (*ret_n_each > n) c->n_best = (size_t)n;
-    return status;
-}
-
 hl_status hl_api_openai_text(hl_exchange *x, hl_err *err) {
     hl_completion *c = NULL;
     int64_t        n = 1, n_each = 1, n_top = -1;
@@ -538,13 +519,13 @@ hl_status hl_api_openai_text(hl_exchange *x, hl_err *err) {
     if (status == HL_OK) status = hl_field_bool(c->body, "echo", &c->does_echo, err);
     if (status == HL_OK) status = hl_field_text(c->body, "suffix", &suffix, err);
     if (status == HL_OK) status = hl_field_int(c->body, "logprobs", 0, 20, &n_top, err);
-    if (status == HL_OK) status = take_best_of(c, n, &n_each, err);
+    if (status == HL_OK) status = hl_best_of_take(c, n, MAX_CHOICES, &n_each, err);
     if (status == HL_OK) status = take_prompts(c, (size_t)n_each, err);
     if (status != HL_OK) return status;
     if (suffix && *suffix && c->choices[0].prompt_ids.n > 0)
         return hl_fail(err, HL_E_ARG, "suffix: expected a prompt of text in front of it");
     c->wants_logprobs = n_top >= 0;
-    c->request.want_logprobs = c->wants_logprobs || c->n_best > 0;
+    c->request.want_logprobs |= c->wants_logprobs;
     c->request.want_prompt_logprobs = c->does_echo && c->wants_logprobs;
     c->request.n_top = n_top > 0 ? (int32_t)n_top : 0;
     status = hl_completion_load(c, err);

@@ -167,6 +167,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_unknown(self, body, n):
         self.error(404, "no such model")
 
+    def do_turns_to_json(self, body, n):
+        self.stream()
+        text = '{"a": 1}' if n == 4 else '["a"]' if n == 3 else '{"a":'
+        data = chunk({"content": text})
+        data["choices"][0]["logprobs"] = {"content": [{"token": text, "logprob": -1.0 * n, "bytes": list(text.encode()), "top_logprobs": []}]}
+        self.event(data)
+        self.say()
+
     def do_busy_once(self, body, n):
         if n == 1:
             return self.error(429, "later", ("Retry-After", "0"))
