@@ -58,7 +58,7 @@ class Sweep:
         cc = (os.environ.get("CC") or "cc").split()
         subprocess.run([*cc, "-O1", "-shared", "-fPIC", "-o", str(self.shim), str(HERE.parent / "fault/alloc_shim.c"), "-ldl"],
                        check=True)
-        tiny_model.make(self.folder / "tiny.gguf", ["Hello", " brave", " new", " world."])
+        tiny_model.make(self.folder / "tiny.gguf", ["Hello", " brave", " new", " world."], template=tiny_model.CHATML_TOOLS)
         (self.folder / "messages.json").write_text('[{"role":"system","content":"Be brief, b\\u00e9 \\"kind\\"."},'
                                                    '{"role":"user","content":"Hi there, this is a longer text."}]')
         (self.folder / "tools.json").write_text('[{"type":"function","function":{"name":"f","description":"d","parameters":'
