@@ -160,12 +160,17 @@ static hl_status read_b(const hl_gguf_tensor *t, float *ret, hl_err *err) {
 typedef void base_fn(void *ctx, const hl_matrix *w);
 
 /* Those whose products a pass can add something to: forward/low_rank.c. Rows that are looked up are none of
- * them, nor stacks of one matrix for each expert or head. */
+ * them, nor stacks of one matrix for each expert or head; nor heads that score, which come after the pass. */
+static bool takes_adapters(const hl_layer *l, int w) {
+    if (w == HL_W_SIDE_EMBD || w == HL_W_CLS || w == HL_W_CLS_OUT) return false;
+    return l->w[w].data && l->expert_stride[w] == 0;
+}
+
 static void each_base(const hl_model *m, base_fn *fn, void *ctx) {
     for (uint32_t i = 0; i <= m->hp.n_layers; i++) {
         const hl_layer *l = i < m->hp.n_layers ? &m->layers[i] : &m->top;
         for (int w = 0; w < HL_W_count; w++)
-            if (l->w[w].data && l->expert_stride[w] == 0 && w != HL_W_SIDE_EMBD) fn(ctx, &l->w[w]);
+            if (takes_adapters(l, w)) fn(ctx, &l->w[w]);
     }
     const bool has_logits = m->out.data && !m->arch->is_encoder;
     if (has_logits && m->out.data != m->tok_embd.data) fn(ctx, &m->out);

@@ -190,7 +190,7 @@ static hl_status fill(const sums *s, const char *name, size_t n_matrices, size_t
 }
 
 hl_status hl_imatrix_get(const hl_imatrix *m, const hl_gguf_tensor *t, float **ret, hl_err *err) {
-    sums s;
+    sums s = {0};
     *ret = NULL;
     if (!(m->gguf ? find_in_gguf(m, t, &s) : find_in_old(m, t, &s))) return HL_OK;
     const uint64_t n_cols = t->shape[t->n_dims - 1], n_matrices = t->n_dims == 3 ? t->shape[0] : 1;

@@ -251,10 +251,10 @@ def test_template_prints_the_exact_prompt(cli):
     messages = json.dumps([{"role": "user", "content": "hi"}])
     exact = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
     assert cli.ok("template", cli.model(), "--messages", "-", stdin=messages) == exact
-    (cli.folder / "x.jinja").write_text("{{ messages[0].content }}{{ tools | length }}")
+    (cli.folder / "x.jinja").write_text("{{ messages[0].content }}{{ tools | tojson }}")
     (cli.folder / "m.json").write_text(messages)
     (cli.folder / "t.json").write_text("[{}, {}]")
-    assert cli.ok("template", "x.jinja", "-m", "m.json", "--tools", "t.json") == "hi2"
+    assert cli.ok("template", "x.jinja", "-m", "m.json", "--tools", "t.json") == "hi[{}, {}]"
     assert cli("template", "x.jinja").returncode == 2
     (cli.folder / "m.json").write_text("[{")
     assert cli("template", "x.jinja", "-m", "m.json").returncode == 5
@@ -487,7 +487,7 @@ def test_a_home_for_reading_only_is_used_without_a_word(cli):
         done = as_nobody(cli, "run", "m", "hi")
         assert (done.stdout, done.stderr) == (ANSWER, "")
     done = as_nobody(cli, "run", "m", "hi", env={"HYPERLAMA_LOG": "info"})
-    assert " I models database-unusable " in done.stderr and " I host no-disk-cache " in done.stderr
+    assert 'action="not recorded"' in done.stderr and " I host no-disk-cache " in done.stderr
 
 
 def test_plain_users_get_words_once_and_who_asks_gets_log_lines(cli):
