@@ -52,6 +52,9 @@ NPM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/e2e/npm
 SCHEMATHESIS = ("schemathesis==4.32.5",)
 CLIENTS = ("ollama==0.6.3", "openai==3.57.0", "anthropic==2.14.0")
 AGENTS = ("pydantic-ai-slim[openai]==2.68.0", "langchain-openai==1.7.4")
+LANGCHAIN_OLLAMA = ("--no-deps", "langchain-ollama==1.1.0", "ollama==0.6.3")  # what it needs else lies in agents
+INSTRUCTOR = ("--no-compile", "instructor==1.17.0")  # 50 MB; on its own, as it needs an older jiter than openai 3
+LLAMA_INDEX = ("--no-compile", "llama-index-llms-ollama==0.11.0", "llama-index-llms-openai==0.8.3")  # 195 MB: on demand
 
 
 def download(package, folder, *options):
@@ -192,6 +195,10 @@ def main():
     fetch(folder, f"vocab/ggml-vocab-{VOCABS[0]}.gguf", fetch_reference, folder)  # came later than the others
     fetch(folder, "clients", fetch_programs, os.path.join(folder, "clients"), CLIENTS)
     fetch(folder, "agents", fetch_programs, os.path.join(folder, "agents"), AGENTS)
+    fetch(folder, "langchain-ollama", fetch_programs, os.path.join(folder, "langchain-ollama"), LANGCHAIN_OLLAMA)
+    fetch(folder, "instructor", fetch_programs, os.path.join(folder, "instructor"), INSTRUCTOR)
+    if os.environ.get("HL_LLAMA_INDEX") == "yes":
+        fetch(folder, "llama-index", fetch_programs, os.path.join(folder, "llama-index"), LLAMA_INDEX)
     fetch(folder, "schemathesis", fetch_programs, os.path.join(folder, "schemathesis"), SCHEMATHESIS)
     fetch(folder, "npm", fetch_npm, os.path.join(folder, "npm"))
     for name, *source in PUBLISHED:

@@ -98,6 +98,7 @@ CONDITIONS = {
     "no jsonschema": lambda reason: importlib.util.find_spec("jsonschema") is None,
     "no registry": lambda reason: not shutil.which("docker-registry") or not shutil.which("htpasswd"),
     "no node": lambda reason: not shutil.which("node") or not shutil.which("npm"),
+    "no LlamaIndex": lambda reason: os.environ.get("HL_LLAMA_INDEX") != "yes",
     "no llama-server": lambda reason: not os.environ.get("HL_LLAMA_SERVER") and not shutil.which("llama-server"),
     "no max": lambda reason: not os.environ.get("HL_MAX_MODEL") or (not os.environ.get("HL_MAX") and not shutil.which("max")),
     "no shared data": lambda reason: not os.path.isdir(os.environ.get("HL_TEST_SHARED", "../shared") + "/data"),
