@@ -129,6 +129,12 @@ void hl_connection_begin(hl_server *s, struct MHD_Connection *connection); /* a 
 void hl_connection_end(hl_server *s, struct MHD_Connection *connection);   /* it was answered, or is gone */
 void hl_connections_cut(hl_server *s); /* those that take too long; the watcher's */
 
+/* End those whose clients closed before a request was whole; the watcher's. Returns whether any waits. */
+bool hl_connections_look(hl_server *s);
+
+/* How many of `wanted` connections the process has descriptors for; raises its soft limit first. */
+unsigned hl_connections_most(hl_server *s, size_t wanted);
+
 /* ---- framing.c ---- */
 
 /* fails HL_E_FORMAT  two readers of these headers could see two different requests */

@@ -17,7 +17,7 @@
 #include "server/completion.h"
 #include "server/server_priv.h"
 
-enum { N_EVENTS = 64, LOOK_MS = 1000, EXPIRE_MOST_MS = 1000, WAKE = 1 };
+enum { N_EVENTS = 64, LOOK_MS = 1000, LOOK_OFTEN_MS = 100, EXPIRE_MOST_MS = 1000, WAKE = 1 };
 static const int64_t PING_NS = 10LL * 1000000000;
 
 /* Under lock: is it still there? Events may be older than the exchange's end, and than the beginning of
@@ -98,10 +98,15 @@ bool hl_hangup_take_ping(const hl_server *s, const hl_exchange *x) {
 static void *watch(void *user) {
     hl_server         *s = user;
     struct epoll_event events[N_EVENTS];
-    int64_t            looked_ns = 0;
+    int64_t            looked_ns = 0, looked_often_ns = 0;
+    bool               do_wait = false; /* connections for their requests */
     while (!__atomic_load_n(&s->is_ending, __ATOMIC_ACQUIRE)) {
-        const int n = epoll_wait(s->epoll_fd, events, N_EVENTS, LOOK_MS);
+        const int n = epoll_wait(s->epoll_fd, events, N_EVENTS, do_wait ? LOOK_OFTEN_MS : LOOK_MS);
         if (n > 0) look_at_events(s, events, n);
+        if (hl_clock_ns() - looked_often_ns >= (int64_t)LOOK_OFTEN_MS * 1000000) {
+            do_wait = hl_connections_look(s);
+            looked_often_ns = hl_clock_ns();
+        }
         if (hl_clock_ns() - looked_ns < (int64_t)EXPIRE_MOST_MS * 1000000) continue;
         looked_ns = hl_clock_ns();
         wake_silent(s);

@@ -749,8 +749,8 @@ static hl_status start_daemon(hl_server *s, const hl_listener *l, const hl_confi
             s, MHD_OPTION_UNESCAPE_CALLBACK, unescape, s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
             (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
             (unsigned)hl_config_int(config, HL_SETTING_server_idle_s), MHD_OPTION_CONNECTION_LIMIT,
-            (unsigned)hl_config_int(config, HL_SETTING_server_max_connections), MHD_OPTION_ARRAY,
-            is_tls ? options : &options[3], MHD_OPTION_END);
+            hl_connections_most(s, (size_t)hl_config_int(config, HL_SETTING_server_max_connections)),
+            MHD_OPTION_ARRAY, is_tls ? options : &options[3], MHD_OPTION_END);
     if (d->mhd) {
         *ret = d;
         return HL_OK;

@@ -21,8 +21,8 @@ ANSWER = "".join(PIECES)
 
 
 class Server:
-    def __init__(self, cli, env=None, args=()):
-        self.process = subprocess.Popen([cli.program, "serve", "--log-level", "info", *args], stdout=subprocess.PIPE,
+    def __init__(self, cli, env=None, args=(), under=()):
+        self.process = subprocess.Popen([*under, cli.program, "serve", "--log-level", "info", *args], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, cwd=cli.folder,
                                         env=dict(cli.env, HYPERLAMA_SERVER_HOST="127.0.0.1:0", **(env or {})))
         line = self.process.stdout.readline()

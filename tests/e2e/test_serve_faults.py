@@ -6,6 +6,7 @@ import pathlib
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -297,3 +298,47 @@ def test_a_home_that_cannot_be_written_is_read(cli):
         for p in everything:
             p.chmod(0o755)
     assert said.count("warning") == 1 and "cannot be written" in said, said
+
+
+# ---- Connections without a request ----
+
+def test_clients_that_close_in_the_middle_of_a_header_hold_no_connection(cli):
+    """Their bytes and their end come together, and no event follows that libmicrohttpd would see."""
+    env = {"HYPERLAMA_SERVER_MAX_CONNECTIONS": "20", "HYPERLAMA_SERVER_HEADER_S": "3600", "HYPERLAMA_SERVER_IDLE_S": "3600"}
+    with Server(cli, env=env) as s:
+        for _ in range(3):
+            several = [socket.create_connection((s.host, s.port)) for _ in range(60)]
+            for c in several:
+                c.sendall(b"GET /")
+            for c in several:
+                c.close()
+            assert s.ask("GET", "/health")[0] == 200
+
+
+def test_a_low_soft_limit_of_descriptors_is_raised(cli):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        s = Server(cli, env={"HYPERLAMA_SERVER_MAX_CONNECTIONS": "300"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with s:
+        assert resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE) == (364, hard)
+        assert not any("few-descriptors" in line for line in s.log)
+
+
+def test_connections_leave_descriptors_for_work(cli):
+    """Where no more may be had, fewer connections are taken than asked for, and those that are there are served."""
+    cli.ok("import", cli.model(), "tiny")
+    with Server(cli, env={"HYPERLAMA_SERVER_HEADER_S": "3600"}, under=["prlimit", "--nofile=100:100"]) as s:
+        assert wait_for(lambda: any("few-descriptors limit=100 max_connections=50 instead_of=1024" in line for line in s.log))
+        first = s.connect()
+        first.connect()
+        several = [socket.create_connection((s.host, s.port)) for _ in range(80)]
+        for c in several:
+            c.sendall(b"GET /")
+        first.request("POST", "/api/generate", json.dumps({"model": "tiny", "prompt": "hi", "stream": False}))
+        answer = first.getresponse()
+        assert answer.status == 200, answer.read()
+        for c in several:
+            c.close()
