@@ -17,6 +17,7 @@ void hl_answer_text_init(hl_answer_text *a, const char *const *stops, size_t n_s
     hl_str_init(&a->kinds, PENDING_LIMIT_BYTES);
     hl_reply_parser_init(&a->reply, form->format ? form->format : hl_call_format_find((hl_view){"", 0}),
                          form->tools, form->splits_thinking, form->starts_thinking, take_part, a);
+    a->reply.must_call = form->must_call;
 }
 
 void hl_answer_text_done(hl_answer_text *a) {

@@ -21,6 +21,7 @@ typedef struct hl_answer_form {
     const json_t         *tools;  /* calls of these; NULL: nothing is a call. Must outlive the answer */
     bool                  splits_thinking; /* else tags are text like any other */
     bool                  starts_thinking; /* the prompt already opened the tag */
+    bool                  must_call; /* a call was required: what is cut off in front of it is no text */
 } hl_answer_form;
 
 typedef struct hl_answer_text {

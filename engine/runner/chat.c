@@ -447,10 +447,12 @@ hl_status hl_prompt_make(const hl_model *m, hl_chat_templates *kept, const hl_re
                 k.has_thought || (!k.has_answer && is_thinking(k.t->format, all, req->answer_prefix));
             const bool calls = req->tool_choice != HL_TOOL_CHOICE_NONE && json_array_size(k.tools) > 0;
             ret_prompt->tools = calls ? json_incref(k.tools) : NULL;
-            ret_prompt->form = (hl_answer_form){.format = k.t->format,
-                                                .tools = ret_prompt->tools,
-                                                .splits_thinking = true,
-                                                .starts_thinking = starts};
+            ret_prompt->form =
+                (hl_answer_form){.format = k.t->format,
+                                 .tools = ret_prompt->tools,
+                                 .splits_thinking = true,
+                                 .starts_thinking = starts,
+                                 .must_call = calls && req->tool_choice >= HL_TOOL_CHOICE_REQUIRED};
         }
         status = encode_behind(&k, req, &ret_prompt->ids, err);
     }

@@ -390,10 +390,12 @@ bool hl_reply_parser_feed(hl_reply_parser *r, hl_view text, bool is_hidden) {
     return !r->is_cancelled;
 }
 
-/* Is what is held the start of a mark, or a call's mark and some of its name? A few bytes may be text. */
+/* Is what is held the start of a mark, or a call's mark and some of its name? A few bytes may be text, unless
+ * no text was allowed at all. */
 static bool is_half_a_call(const hl_reply_parser *r) {
     enum { FEW_BYTES = 4 };
     const char *const *calls = r->format->calls;
+    if (r->must_call && r->mode != HL_IN_THINKING) return true;
     if (r->held.len < FEW_BYTES) return false;
     if (find_mark(r) == PART_OF_MARK) return true;
     for (size_t i = 0; i < HL_FORMAT_WORDS && calls[i]; i++) /* its readers are the first ones */
@@ -408,12 +410,13 @@ bool hl_reply_parser_finish(hl_reply_parser *r, bool is_cut) {
         end_call(r, is_cut);
     }
     if (r->mode == HL_IN_HEADER) emit_mark(r);
+    const bool is_no_text = is_cut && r->must_call && r->mode != HL_IN_THINKING;
     if (is_cut && is_half_a_call(r)) clear_held(r); /* nobody shows that to people */
     while (r->held.len > 0 && !r->failed) {         /* nothing comes that could make a mark or a call of it */
         memset(r->is_alive, 0, sizeof r->is_alive);
         shift(r);
     }
-    emit_blank(r, true);
+    emit_blank(r, !is_no_text);
     send_out(r, r->out.len);
     return !r->is_cancelled;
 }

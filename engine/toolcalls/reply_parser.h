@@ -48,10 +48,11 @@ typedef struct hl_reply_parser {
     void                 *user;
     hl_reply_mode         mode;
     bool                  splits_thinking;
-    bool                  has_thought;          /* something, since the reasoning began */
-    bool                  drops_blank;          /* blank lines are not shown: reasoning ended just now */
-    bool                  is_in_list;           /* behind a call: others may follow without a mark */
-    bool                  may_be_stray;         /* behind a call: brackets too many may follow */
+    bool                  has_thought;  /* something, since the reasoning began */
+    bool                  drops_blank;  /* blank lines are not shown: reasoning ended just now */
+    bool                  is_in_list;   /* behind a call: others may follow without a mark */
+    bool                  must_call;    /* set behind init: a grammar lets through nothing but calls */
+    bool                  may_be_stray; /* behind a call: brackets too many may follow */
     bool                  is_cancelled, failed; /* failed: no memory */
     hl_str                held, held_hidden;    /* not certain yet */
     hl_str                blank, blank_hidden;  /* white space that a call would swallow */

@@ -206,6 +206,18 @@ def test_a_call_that_must_be_made_is_made_and_valid(cli, family):
             assert [c["function"]["name"] for c in got["message"]["tool_calls"]] == ["pick"] and is_valid(got["message"]["tool_calls"][0]["function"])
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_nothing_of_a_required_call_is_shown_that_is_cut_off(cli, family):
+    with start(cli, template=TEMPLATE + "{# " + FAMILIES[family] + " #}") as s:
+        for n in (1, 2, 3, 4, 6, 9):
+            ask = dict(ASK, tools=FORCED, tool_choice="required", temperature=0, max_tokens=n)
+            got = s.json("POST", "/v1/chat/completions", ask)["choices"][0]
+            assert got["finish_reason"] in ("length", "tool_calls") and not got["message"]["content"], (n, got)
+            tools = [{"name": t["function"]["name"], "input_schema": t["function"].get("parameters", {"type": "object"})} for t in FORCED]
+            got = s.json("POST", "/v1/messages", dict(ask, tools=tools, tool_choice={"type": "any"}))
+            assert not [b["text"] for b in got["content"] if b["type"] == "text" and b["text"]], (n, got)
+
+
 def test_what_is_asked_of_texts_holds_in_every_way_to_write_them(cli):
     """Quotes of its own, tags and JSON: a pattern, a format, lengths, and keys and values at any depth."""
     pick = {"type": "object", "properties": {

@@ -97,6 +97,7 @@ static void run(const json_t *c, const json_t *tools, size_t first, size_t size,
     hl_str_init(&g->part, SIZE_MAX);
     hl_reply_parser_init(r, f, has_tools ? tools : NULL, json_is_true(json_object_get(c, "thinks")),
                          json_is_true(json_object_get(c, "open")), take, g);
+    r->must_call = json_is_true(json_object_get(c, "must_call"));
     for (size_t at = 0; at < n;) {
         const size_t want = at == 0 && first ? first : size, k = n - at < want ? n - at : want;
         assert_true(hl_reply_parser_feed(r, (hl_view){text + at, k}, false));
