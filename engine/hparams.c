@@ -12,13 +12,19 @@
 #include "core/base/str.h"
 #include "engine/hparams_keys.h"
 
-/* Layers that draft stand behind those of the model, and are no part of it. */
+/* Layers that draft stand behind those of the model, and are no part of it. 4294967295, "unset" where a key
+ * is an id, is a number here: one that is too large. */
 static void count_layers(hl_key_reader *r, hl_hparams *hp) {
+    char                 key[128];
+    double               x = 0;
+    const hl_gguf_value *v = hl_key_find(r, "nextn_predict_layers", key, sizeof key);
     hp->n_blocks = hl_key_need_u32(r, "block_count");
     hl_key_check_limit(r, "block_count", hp->n_blocks, HL_MAX_LAYERS);
-    const uint32_t n_drafting = hl_key_u32(r, "nextn_predict_layers", 0);
+    uint32_t n_drafting = hl_key_u32(r, "nextn_predict_layers", 0);
+    if (v && hl_gguf_elem_f64(v, 0, &x) && x == UINT32_MAX) n_drafting = UINT32_MAX;
     if (r->status == HL_OK && n_drafting >= hp->n_blocks)
-        hl_key_fail(r, "nextn_predict_layers", n_drafting, "less than block_count");
+        r->status = hl_fail(r->err, HL_E_FORMAT, "key '%s' is %u, expected less than block_count (%u)", key,
+                            n_drafting, hp->n_blocks);
     hp->n_layers = hp->n_blocks - n_drafting;
 }
 

@@ -539,6 +539,34 @@ static hl_status check_drafting(const hl_model *m, const char *name, uint32_t la
         name, m->arch->name, m->hp.n_blocks - m->hp.n_layers, layer, m->hp.n_blocks);
 }
 
+/* Does the block have tensors; does it have one of a block that drafts? */
+static bool has_block(const hl_model *m, uint32_t block, bool *ret_drafts) {
+    bool has_any = false;
+    *ret_drafts = false;
+    for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++) {
+        const char *name = hl_gguf_tensor_at(m->gguf, i)->name;
+        if (layer_of(name) != block) continue;
+        has_any = true;
+        *ret_drafts |= strncmp(strchr(name + 4, '.'), ".nextn.", 7) == 0;
+    }
+    return has_any;
+}
+
+/* A block that is a layer of the model's must not be left out as one that drafts. Files of the trunk alone
+ * have nothing of those that do. */
+static hl_status check_left_out(const hl_model *m, hl_err *err) {
+    for (uint32_t block = m->hp.n_layers; block < m->hp.n_blocks; block++) {
+        bool drafts = false;
+        if (!has_block(m, block, &drafts) || drafts) continue;
+        return hl_fail(
+            err, HL_E_FORMAT,
+            "key '%s.nextn_predict_layers' is %u, but block %u of %u does not draft: it has tensors, "
+            "and no 'blk.%u.nextn.eh_proj.weight'; a layer of the model would be left out",
+            m->arch->name, m->hp.n_blocks - m->hp.n_layers, block, m->hp.n_blocks, block);
+    }
+    return HL_OK;
+}
+
 /* Part of a model that answers as if it were all of it is worse than none. */
 static hl_status check_layers(const hl_model *m, hl_err *err) {
     const char *first = NULL;
@@ -552,18 +580,12 @@ static hl_status check_layers(const hl_model *m, hl_err *err) {
         if (!first) first = t->name;
         n++;
     }
-    if (!first) return HL_OK;
+    if (!first) return check_left_out(m, err);
     return hl_fail(
         err, HL_E_FORMAT,
         "key '%s.block_count' is %u, but there are tensors of further layers: '%s' (%zu in all); with the "
         "layers that it says, half a model would answer",
         m->arch->name, m->hp.n_blocks, first, n);
-}
-
-static bool has_block(const hl_model *m, uint32_t block) {
-    for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++)
-        if (layer_of(hl_gguf_tensor_at(m->gguf, i)->name) == block) return true;
-    return false;
 }
 
 /* The sizes of the block that drafts: those of the last layer that sees all positions. It has experts where
@@ -599,8 +621,10 @@ static hl_status bind_next_tensors(hl_model *d, uint32_t block, size_t *ret_boun
  * does not have of its own is the model's. */
 static hl_status bind_next(hl_model *m, size_t *ret_bound, hl_err *err) {
     const uint32_t  block = m->hp.n_layers;
+    bool            drafts = false;
     hl_layer_params found;
-    if (m->arch->weights[HL_W_NEXT_PROJ] == HL_IGNORED || m->hp.n_blocks == block || !has_block(m, block))
+    if (m->arch->weights[HL_W_NEXT_PROJ] == HL_IGNORED || m->hp.n_blocks == block ||
+        !has_block(m, block, &drafts))
         return HL_OK;
     if (!find_next_params(m, &found))
         return hl_fail(err, HL_E_FORMAT, "block %u, which drafts, is like no layer of the model", block);

@@ -159,8 +159,11 @@ static void set_key(json_t *model, const char *key, json_int_t value) {
     size_t  i = 0;
     json_t *pair = NULL;
     json_array_foreach(json_object_get(model, "kv"), i,
-                       pair) if (strcmp(json_string_value(json_array_get(pair, 0)), key) == 0)
+                       pair) if (strcmp(json_string_value(json_array_get(pair, 0)), key) == 0) {
         json_array_set_new(pair, 2, json_integer(value));
+        return;
+    }
+    (void)json_array_append_new(json_object_get(model, "kv"), json_pack("[ssI]", key, "u32", value));
 }
 
 static void remove_named(json_t *model, const char *part) {
@@ -231,6 +234,26 @@ static void what_is_wrong_with_a_block_that_drafts_is_said(void **state) {
     model = load_record("qwen35"); /* one less: layer 3 would be the block that drafts */
     set_key(model, "qwen35.nextn_predict_layers", 2);
     assert_false(opens(model, &drafts, &err));
+    static const struct {
+        const char *family, *key, *words;
+        int64_t     n;
+    } lies[] = {
+        {"qwen35", "qwen35.nextn_predict_layers", "is 2, but block 3 of 5 does not draft", 2},
+        {"llama", "llama.nextn_predict_layers", "'llama.nextn_predict_layers' is 1, but block ", 1},
+        {"llama", "llama.nextn_predict_layers", "nextn.eh_proj.weight'; a layer of the model", 1},
+        {"llama", "llama.nextn_predict_layers",
+         "nextn_predict_layers' is 4294967295, expected less than block_count (", UINT32_MAX},
+    };
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        model = load_record(lies[i].family);
+        set_key(model, lies[i].key, lies[i].n);
+        assert_false(opens(model, &drafts, &err));
+        if (!strstr(err.text, lies[i].words)) fail_msg("%s", err.text);
+    }
+    model = load_record("qwen35"); /* a family's block that drafts, of which nothing says so */
+    remove_named(model, ".nextn.");
+    assert_false(opens(model, &drafts, &err));
+    if (!strstr(err.text, "is 1, but block 4 of 5 does not draft")) fail_msg("%s", err.text);
     model = load_record("qwen35"); /* the model alone, as some files come */
     remove_named(model, "blk.4.");
     assert_true(opens(model, &drafts, &err));
