@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/stop.h"
 #include "core/net/open_socket.h"
@@ -57,14 +58,26 @@ static void take_content_type(hl_http_head *head, hl_view value) {
     head->content_type[n] = '\0';
 }
 
+/* Seconds until a date in one of HTTP's forms, "Wed, 21 Oct 2099 07:28:00 GMT"; 0: it is over. -1: no date */
+static int64_t seconds_until(hl_view date) {
+    char text[64];
+    if (date.len >= sizeof text || !strchr("MTWFS", date.ptr[0])) return -1; /* the name of a day */
+    memcpy(text, date.ptr, date.len);
+    text[date.len] = '\0';
+    const int64_t at = (int64_t)curl_getdate(text, NULL), now = hl_clock_wall_ms() / 1000;
+    return at < 0 ? -1 : at > now ? at - now : 0;
+}
+
+/* RFC 9110, section 10.2.3: seconds, or a date. */
 static void take_retry_after(hl_http_head *head, hl_view value) {
     enum { MOST_S = 1000000 };
     int64_t s = 0;
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] < '0' || value.ptr[i] > '9') return;
-        if (s < MOST_S) s = 10 * s + (value.ptr[i] - '0');
-    }
-    if (value.len > 0) head->retry_after_ms = 1000 * s;
+    size_t  n = 0;
+    for (; n < value.len && value.ptr[n] >= '0' && value.ptr[n] <= '9'; n++)
+        if (s < MOST_S) s = 10 * s + (value.ptr[n] - '0');
+    if (value.len > 0 && n == 0) s = seconds_until(value);
+    if (value.len == 0 || s < 0 || (n > 0 && n < value.len)) return;
+    head->retry_after_ms = 1000 * (s < MOST_S ? s : MOST_S);
 }
 
 static size_t take_header(char *bytes, size_t size, size_t n, void *user) {

@@ -46,6 +46,7 @@ typedef struct stream {
     int64_t            asked_ns; /* when this attempt began */
     bool               is_stalled;
     bool               has_reason; /* a choice said why it ended */
+    bool               has_said;   /* a choice had a text, be it empty, or a call */
     bool               is_whole;   /* the answer is one JSON text, no stream */
     int64_t            call;       /* index of the tool call that is open; -1: none is */
     char               call_name[CALL_NAME_BYTES];
@@ -210,6 +211,7 @@ static bool push_text(hl_asking *a, const json_t *text, bool is_thinking, const 
     const hl_view v = {json_string_value(text), json_string_length(text)};
     const size_t  n = s->wants_logprobs ? hl_remote_n_tokens(logprobs) : 0;
     s->has_logprobs |= n > 0;
+    s->has_said |= n > 0 || json_is_string(text);
     if (n > 0) return push_tokens(a, v, is_thinking, logprobs, n);
     if (!json_is_string(text) || v.len == 0) return true;
     if (s->wants_logprobs && !s->has_logprobs && !is_thinking) return fail_without_logprobs(a);
@@ -249,11 +251,13 @@ static bool take_call(hl_asking *a, const json_t *call, int64_t i) {
                  *piece = json_object_get(function, "arguments");
     const char   *name = hl_json_text(function, "name"), *id = hl_json_text(call, "id");
     const int64_t index = hl_json_int(call, "index", i);
+    if (index < 0) return fail_stream(a, HL_E_NET, "a tool call whose index is below 0");
     if (name && *name && s->call != index) {
         const hl_token_event begin = {
             .text = hl_view_of(name), .call = HL_CALL_BEGIN, .call_id = hl_view_of(id), .token = -1};
         if (!end_call(a, false) || !hl_asking_push_event(a, &begin)) return false;
         s->call = index;
+        s->has_said = true;
         (void)snprintf(s->call_name, sizeof s->call_name, "%s", name);
         hl_str_clear(&s->arguments);
     }
@@ -324,6 +328,11 @@ static bool take_chunk(hl_asking *a, hl_view text) {
 }
 
 static void end_well(hl_asking *a) {
+    const stream *s = a->data;
+    if (!s->has_said && !s->has_reason) { /* an empty answer has a reason, or an empty text */
+        (void)fail_stream(a, HL_E_NET, "an answer without a choice (neither text, call nor finish_reason)");
+        return;
+    }
     if (!end_call(a, a->usage.end == HL_END_LENGTH)) return;
     a->usage.total_ns = hl_clock_ns() - a->began_ns;
     a->usage.prompt_ns = a->usage.first_token_ns;
@@ -409,7 +418,7 @@ static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_w
     s->upstream = up;
     s->heard_ns = 0;
     s->asked_ns = hl_clock_ns();
-    s->is_stalled = s->has_reason = s->is_whole = false;
+    s->is_stalled = s->has_reason = s->has_said = s->is_whole = false;
     s->call = -1;
     s->head = (hl_http_head){.retry_after_ms = -1};
     hl_str_clear(&s->whole);

@@ -205,6 +205,35 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_limited(self, body, n):
         self.error(429, "slow down", ("Retry-After", "30"))
 
+    def do_limited_until(self, body, n):
+        self.error(429, "slow down", ("Retry-After", "Wed, 21 Oct 2099 07:28:00 GMT"))
+
+    def do_limited_before(self, body, n):
+        self.error(429, "slow down", ("Retry-After", "Thu, 21 Oct 1999 07:28:00 GMT"))
+
+    def do_limited_oddly(self, body, n):
+        self.error(429, "slow down", ("Retry-After", "60;x"))
+
+    def do_done_only(self, body, n):
+        self.stream()
+        self.event("[DONE]")
+
+    def do_no_choices(self, body, n):
+        self.stream()
+        for choices in (None, [None], [{"index": 0, "delta": None}], [{"index": 0, "delta": {"content": 5}}]):
+            self.event({"choices": choices})
+        self.event("[DONE]")
+
+    def do_empty(self, body, n):
+        self.stream()
+        self.say()
+
+    def do_call_below_0(self, body, n):
+        self.stream()
+        self.event(chunk({"tool_calls": [{"index": -1, "id": "a", "function": {"name": "add", "arguments": "{}"}}]}))
+        self.event(chunk({}, "tool_calls"))
+        self.event("[DONE]")
+
     def do_gateway(self, body, n):
         self.error(504, "nobody behind me")
 

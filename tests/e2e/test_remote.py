@@ -42,10 +42,10 @@ def test_raw_text_goes_to_completions(cli, stub):
     assert stub.asked[0]["path"] == "/v1/completions" and "messages" not in stub.asked[0]["body"]
 
 
-@pytest.mark.parametrize("model, text", [("whole", "all at once"), ("no-done", "ends without it"), ("crlf", "lines"), ("busy-once", "second try")])
+@pytest.mark.parametrize("model, text", [("empty", ""), ("whole", "all at once"), ("no-done", "ends without it"), ("crlf", "lines"), ("busy-once", "second try")])
 def test_forms_of_answers(cli, stub, model, text):
     done = run(cli, stub, model)
-    assert (done.returncode, done.stdout) == (0, text + "\n")
+    assert (done.returncode, done.stdout) == (0, text and text + "\n")
 
 
 def test_reasoning_is_told_apart(cli, stub):
@@ -373,7 +373,13 @@ def test_an_answer_goes_on_where_the_server_can(cli, stub, server):
     ("long-words", 502, "answers with status 400 and more words than we take", None),
     ("too-large", 413, "answers with status 413: too many bytes", None),
     ("limited", 429, "answers with status 429: slow down", "30"),
+    ("limited-until", 429, "answers with status 429: slow down", "1000000"),
+    ("limited-before", 429, "answers with status 429: slow down", "1"),
+    ("limited-oddly", 429, "answers with status 429: slow down", "1"),
     ("busy-long", 503, "answers with status 503: come back tomorrow", "3600"),
+    ("done-only", 502, "an answer without a choice", None),
+    ("no-choices", 502, "an answer without a choice", None),
+    ("call-below-0", 502, "a tool call whose index is below 0", None),
     ("busy-in-stream", 503, "no room", "1"),
     ("broken", 502, "answers with status 500: out of order", None),
     ("gateway", 502, "answers with status 504: nobody behind me", None),
@@ -399,7 +405,7 @@ def test_what_a_client_hears_of_a_bad_server(cli, stub, server, model, status, w
             break  # 64 MiB of it are enough
     got, data, headers = s.ask("POST", "/v1/embeddings", {"model": "m", "input": "Hi"})
     assert stub.url in json.loads(data)["error"]["message"] and b"sk-" not in data, data
-    assert model in ("endless-line", "busy-in-stream", "long-words") or (got, headers.get("Retry-After")) == (status, retry), data
+    assert model in ("endless-line", "busy-in-stream", "long-words", "done-only", "no-choices", "call-below-0") or (got, headers.get("Retry-After")) == (status, retry), data
 
 
 def test_a_certificate_that_nobody_trusts_is_not_the_clients_fault(cli, server, tmp_path):
