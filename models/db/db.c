@@ -62,6 +62,8 @@ void hl_db_warn(hl_db *db, const char *what, const char *action) {
         if (db->patience_ms == 0) return; /* said once */
         db->patience_ms = 0;
     }
+    const uint32_t bit = UINT32_C(1) << (code & 31); /* primary codes end below 32 */
+    if (__atomic_fetch_or(&db->told, bit, __ATOMIC_RELAXED) & bit) return;
     const bool is_news = sqlite3_db_readonly(db->sql, "main") != 1; /* else it was opened for reading only */
     hl_event(db->events, is_news ? HL_LOG_WARN : HL_LOG_INFO, "models", "database-failed",
              "what=\"%s\" reason=\"%s\" action=\"%s\"", what, sqlite3_errmsg(db->sql), action);

@@ -75,7 +75,10 @@ static sqlite3_stmt *prepare(hl_db *db, const char *query, const char *kinds, ..
 static bool run(hl_db *db, sqlite3_stmt *st) {
     if (!st) return false;
     const bool ok = sqlite3_step(st) == SQLITE_DONE;
-    if (!ok) hl_db_warn(db, "write", "not recorded");
+    if (ok)
+        hl_db_note_write(db);
+    else
+        hl_db_warn(db, "write", "not recorded");
     (void)sqlite3_finalize(st);
     return ok;
 }

@@ -8,7 +8,7 @@
 #include <sqlite3.h>
 #include <string.h>
 
-#include "models/db/db.h"
+#include "models/db/db_priv.h"
 
 static char folder[64], path[96];
 
@@ -169,6 +169,52 @@ static void rows_are_there_after_the_file_was_closed(void **state) {
     check_blob(&got, &a);
 }
 
+static void count_warnings(void *user, hl_log_level level, const char *component, const char *event,
+                           const char *fields) {
+    (void)component;
+    if (level != HL_LOG_WARN || strcmp(event, "database-failed") != 0) return;
+    assert_non_null(strstr(fields, "database or disk is full"));
+    (*(int *)user)++;
+}
+
+/* As long as the file may not grow, each write fails. */
+static void let_grow(hl_db *db, bool may_grow) {
+    assert_int_equal(sqlite3_exec(db->sql,
+                                  may_grow ? "PRAGMA max_page_count = 1000000" : "PRAGMA max_page_count = 1",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+}
+
+/* Rows until it is full, then more of them. Names are long: a few fill a page. */
+static int put_until_full(hl_db *db) {
+    char name[3000];
+    int  n_failed = 0;
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    for (int i = 0; n_failed < 20; i++) {
+        hl_blob_row row = blob("aa", (uint64_t)i, HL_BLOB_WRITTEN);
+        (void)snprintf(row.digest, sizeof row.digest, "sha256:%d", i);
+        n_failed += !hl_db_put_blob(db, name, &row);
+    }
+    return n_failed;
+}
+
+static void a_full_disk_is_told_once_until_a_write_succeeds(void **state) {
+    hl_db            *db = *state;
+    int               n_told = 0;
+    const hl_events   events = {.fn = count_warnings, .user = &n_told, .level = HL_LOG_WARN};
+    const hl_blob_row row = blob("bb", 1, HL_BLOB_WRITTEN);
+    db->events = &events;
+    for (int round = 1; round <= 2; round++) {
+        let_grow(db, false);
+        assert_int_equal(put_until_full(db), 20);
+        assert_int_equal(n_told, round);
+        let_grow(db, true);
+        assert_true(hl_db_put_blob(db, "s", &row));
+    }
+    db->events = NULL;
+}
+
 static void without_a_database_nothing_is_found_and_nothing_breaks(void **state) {
     hl_blob_row  blob_row = blob("aa", 1, HL_BLOB_WRITTEN);
     hl_model_row model_row = {0};
@@ -194,6 +240,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_model_comes_back_as_it_was_put, open_db, close_db),
         cmocka_unit_test_setup_teardown(the_last_use_is_remembered, open_db, close_db),
         cmocka_unit_test_setup_teardown(rows_are_there_after_the_file_was_closed, open_db, close_db),
+        cmocka_unit_test_setup_teardown(a_full_disk_is_told_once_until_a_write_succeeds, open_db, close_db),
         cmocka_unit_test(without_a_database_nothing_is_found_and_nothing_breaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
