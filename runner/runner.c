@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "runner/generation_priv.h"
 
 struct hl_runner {
@@ -121,6 +122,9 @@ void hl_embeddings_done(hl_embeddings *e) {
     *e = (hl_embeddings){0};
 }
 
+/* A prompt that is computed has no events: the caller's flag is looked at meanwhile. */
+enum { LOOK_MS = 50 };
+
 hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token, void *user,
                              hl_usage *ret_usage, hl_err *err) {
     hl_generation      *g = NULL;
@@ -131,8 +135,12 @@ hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *o
         return HL_OK;
     }
     if (status != HL_OK) return status;
-    while (hl_generation_next(g, -1, &ev) == HL_OK && ev.kind == HL_EVENT_TOKEN)
-        if (!on_token(user, &ev.token)) hl_generation_cancel(g);
+    for (bool is_over = false; !is_over;) {
+        const bool there_is = hl_generation_next(g, LOOK_MS, &ev) == HL_OK;
+        is_over = there_is && ev.kind == HL_EVENT_END;
+        const bool is_unwanted = there_is && !is_over && !on_token(user, &ev.token);
+        if (!is_over && (is_unwanted || hl_stop_asked())) hl_generation_cancel(g);
+    }
     status = ev.status;
     if (ret_usage) *ret_usage = ev.usage;
     if (status != HL_OK && err) *err = *ev.err;

@@ -227,7 +227,8 @@ HL_API HL_MUST_CHECK hl_status hl_runner_pin(hl_runner *r, const int32_t *tokens
  *
  * out    ret_usage  filled for answers that were cancelled or late, too; NULL is allowed
  * fails  as hl_runner_submit(), and with the generation's status. A cancelled answer is HL_OK with end ==
- *        HL_END_CANCEL, also where it was cancelled while its prompt was made */
+ *        HL_END_CANCEL, also where it was cancelled while its prompt was made; what the
+ *        calling thread watches (hl_stop_watch()) cancels it at any time */
 HL_API HL_MUST_CHECK hl_status hl_runner_generate(hl_runner *r, const hl_request *req, hl_token_fn *on_token,
                                                   void *user, hl_usage *ret_usage, hl_err *err);
 

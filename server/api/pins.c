@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "server/completion.h"
 #include "server/server_priv.h"
 
@@ -143,7 +144,8 @@ static hl_status make_pin(hl_completion *c, hl_pin *p, hl_err *err) {
     if (!p->model) return hl_fail(err, HL_E_NOMEM, "server: no memory");
     hl_status status = keep(c, p, err);
     if (status != HL_OK) return status;
-    status = list_pin(c->x->server, p, err);
+    status = hl_stop_check("pin", err); /* nobody may want it any more */
+    if (status == HL_OK) status = list_pin(c->x->server, p, err);
     if (status != HL_OK) let_go(c->x->server, c->resident, p);
     return status;
 }

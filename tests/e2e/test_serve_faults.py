@@ -168,6 +168,32 @@ def test_pins_leave_room_for_others(serve):  # noqa: F811
     assert pin(s, "z" * 200)["tokens"] == 200
 
 
+@pytest.mark.parametrize("how", ("cancel", "leave"))
+def test_a_pin_that_nobody_wants_any_more_is_not_made(cli, how):
+    """Of a real model, whose prompts take long enough to be in the middle of one."""
+    model = pathlib.Path(os.environ.get("HL_TEST_MODELS", "")) / "smollm2-135m-q4_1.gguf"
+    if not model.is_file():
+        pytest.skip("HL_TEST_MODELS has no smollm2-135m-q4_1.gguf")
+    cli.ok("import", model, "smol")
+    with Server(cli, None, ("--engine-n-ctx", "8192")) as s:
+        s.json("POST", "/api/generate", {"model": "smol"})
+        c = s.connect()
+        c.request("POST", "/api/pins", json.dumps({"model": "smol", "prompt": "one two three " * 2000}))
+        find = lambda: [r for r in s.json("GET", "/api/requests")["requests"] if r["path"] == "/api/pins"]
+        running = lambda n: f'num_requests_running{{model_name="smol:latest",engine="0"}} {n}\n'.encode() in s.ask("GET", "/metrics")[1]
+        assert wait_for(lambda: running(1))  # its prompt is computed
+        (one,) = find()
+        if how == "cancel":
+            assert s.json("DELETE", f"/api/requests/{one['id']}")["cancelled"] is True
+            answer = c.getresponse()
+            assert answer.status == 499 and json.loads(answer.read())["error"] == "the request was cancelled"
+        else:
+            c.close()
+            assert wait_for(lambda: s.metric("cancelled_total") == 1)
+        assert s.json("GET", "/api/pins") == {"pins": []} and find() == []
+        assert wait_for(lambda: running(0))
+
+
 # ---- Out of descriptors ----
 
 class Scarce:
