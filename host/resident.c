@@ -22,11 +22,11 @@ struct hl_resident {
     hl_resident *next;
     char         label[512]; /* as in hl_resident_info, likewise below */
     char         weights[128];
-    char        *path;    /* of the first file; NULL: it is remote */
-    hl_model    *model;   /* NULL while it is opened, and of a remote one */
-    hl_runner   *runner;  /* NULL: nobody asked it to answer */
-    hl_resident *draft;   /* counted there as a target; NULL: the runner has none */
-    int32_t      n_batch; /* as asked for */
+    char        *path;           /* of the first file; NULL: it is remote */
+    hl_model    *model;          /* NULL while it is opened, and of a remote one */
+    hl_runner   *runner;         /* NULL: nobody asked it to answer */
+    hl_resident *draft;          /* counted there as a target; NULL: the runner has none */
+    int32_t      n_batch, n_ctx; /* as asked for; 0: not */
     int64_t      load_ns;
     uint32_t     n_users, n_targets;
     bool         is_loading; /* its model is opened, or its runner made */
@@ -308,6 +308,7 @@ static hl_status load_once(hl_host *h, hl_resident *r, const hl_source *source, 
         r->runner = runner;
         r->draft = is_drafting ? draft.resident : NULL;
         r->n_batch = options->num_batch;
+        r->n_ctx = options->num_ctx;
     }
     if (!is_drafting) drop_draft(h, draft.resident);
     return status;
@@ -556,7 +557,9 @@ static void describe(const hl_resident *r, int64_t now, hl_resident_info *ret) {
         .cache_used_bytes = info.cache_used_bytes,
         .n_running = info.n_running,
         .n_waiting = info.n_waiting,
-        .n_ctx = r->path ? info.n_ctx : info.n_ctx_train,
+        .n_ctx = !r->path       ? info.n_ctx_train
+                 : r->n_ctx > 0 ? info.n_ctx
+                                : info.n_ctx_cap,
         .n_users = r->n_users,
         .n_targets = r->n_targets,
         .keep_ms = stays ? -1 : (r->until_ns - now) / 1000000,

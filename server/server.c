@@ -91,6 +91,8 @@ hl_status hl_server_start(hl_host *host, const hl_config *config, const hl_event
     s->version = version;
     if (getrandom(&s->id_key, sizeof s->id_key, 0) != (ssize_t)sizeof s->id_key)
         s->id_key = (uint64_t)hl_clock_ns(); /* only where the system gives no random numbers for ids */
+    const char *home = hl_host_read_only_home(host);
+    s->is_not_keeping = home != NULL; /* before there are threads */
     hl_status status = take_settings(s, config, err);
     if (status == HL_OK) status = hl_access_start(s, err);
     if (status == HL_OK) status = hl_http_start(s, given, n_given, err);
@@ -100,14 +102,12 @@ hl_status hl_server_start(hl_host *host, const hl_config *config, const hl_event
         server_free(s);
         return status;
     }
-    const char *home = hl_host_read_only_home(host);
     if (home)
         hl_event(
             events, HL_LOG_WARN, "server", "home-read-only",
             "path=\"%s\" why=\"it cannot be written\" action=\"answers and prompts are not kept there, and "
             "models not changed\"",
             home);
-    s->is_not_keeping = home != NULL;
     hl_event(events, HL_LOG_INFO, "server", "listen", "address=\"%s\"", s->address);
     hl_preload_start(s);
     *ret_server = s;

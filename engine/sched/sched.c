@@ -126,8 +126,10 @@ static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, uint32_t *ret_st
                        "a key/value cache of %" PRIu64 " KiB holds no block: one of %d tokens takes %" PRIu64
                        " KiB",
                        s->p.kv_budget_bytes >> 10, HL_KV_PAGE_TOKENS, block >> 10);
-    if (n == 0) {
-        n = DEFAULT_CONTEXTS * one;
+    if (n == 0) { /* one conversation may be as long as the model was trained for */
+        const uint64_t longest =
+            ((uint64_t)s->model->hp.n_ctx_train + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS;
+        n = DEFAULT_CONTEXTS * one > longest ? DEFAULT_CONTEXTS * one : longest;
         if (s->model->arch->is_encoder) n += (uint64_t)s->p.n_batch / ENCODER_ROWS;
         const uint64_t half = left / 2 / block;
         if (plan.available_bytes > 0 && n > half) n = half > one ? half : one;

@@ -261,3 +261,13 @@ def test_the_draft_that_a_modelfile_names_drafts(cli, serve):
     cli.ok("import", cli.folder / "m.gguf", "drafted", "--modelfile", "Modelfile")
     s.json("POST", "/api/generate", {"model": "plain", "keep_alive": 0})
     assert drafts(s, "drafted")["accepted_tokens"] > 0
+
+
+def test_a_context_that_nobody_asked_for_is_what_the_model_was_trained_for(serve, cli):  # noqa: F811
+    cli.ok("import", cli.model(name="long", n_ctx=20000), "long")
+    s = serve()
+    done = s.json("POST", "/api/generate", {"model": "long", "prompt": "a" * 17000, "stream": False, "raw": True, "options": {"num_predict": 2}})
+    assert done["prompt_eval_count"] == 17000 or done["prompt_eval_count"] == 17001
+    assert [m["context_length"] for m in s.json("GET", "/api/ps")["models"] if m["name"] == "long:latest"] == [20000]
+    s.json("POST", "/api/generate", {"model": "long", "prompt": "a", "stream": False, "options": {"num_predict": 2, "num_ctx": 600}})
+    assert s.json("POST", "/api/generate", {"model": "long", "prompt": "a" * 700, "stream": False, "raw": True, "options": {"num_ctx": 600}}, status=400)

@@ -525,10 +525,10 @@ def test_import_and_show_say_what_this_build_cannot_run(cli):
     assert cli("import", cli.model(), "fine").stderr == "" and cli("show", "fine").stderr == ""
 
 
-def test_import_warns_of_parameters_that_runs_will_ignore(cli):
+def test_import_refuses_parameters_that_no_run_could_use(cli):
     (cli.folder / "Modelfile").write_text("FROM tiny.gguf\nPARAMETER top_p 7\nPARAMETER top_k -1\nPARAMETER num_gpu 2\n")
     done = cli("import", cli.model(), "m", "-f", "Modelfile")
-    assert done.returncode == 0 and done.stderr == "warning: bad parameter: m:latest: option top_p = '7': expected 0..1 (ignored)\n"
+    assert done.returncode == 2 and done.stderr == "hyperlama: 'Modelfile': Modelfile: line 2: option top_p = '7': expected 0..1\n"
 
 
 def test_a_message_names_its_file_once(cli):
