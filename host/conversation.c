@@ -320,6 +320,7 @@ static void fill_request(const hl_conversation *c, const hl_str *prompt, hl_requ
     r->format = c->format;
     r->speculate = c->speculate;
     r->sampling = c->options.sampling;
+    r->sampling_set = hl_options_sampling_set(&c->options);
     r->stops = (const char *const *)c->options.stops;
     r->n_stops = c->options.n_stops;
     r->max_tokens = c->options.num_predict < 0 ? -1 : c->options.num_predict;

@@ -209,6 +209,14 @@ hl_status hl_options_merge(hl_options *o, const hl_options *from, hl_err *err) {
     return status;
 }
 
+uint32_t hl_options_sampling_set(const hl_options *o) {
+    uint32_t set = 0;
+    _Static_assert(HL_OPT_temperature == 0 && HL_OPT_seed < 32, "the rows of sampler.def come first");
+    for (int i = 0; i <= HL_OPT_seed; i++)
+        if (o->origin[i] != HL_FROM_DEFAULT) set |= UINT32_C(1) << i;
+    return set;
+}
+
 void hl_options_read_settings(hl_options *o, const hl_config *config) {
     static const struct {
         hl_opt     id;

@@ -78,6 +78,9 @@ void hl_options_unset(hl_options *o, hl_opt_origin origin, hl_opt id);
 /* Take over what `from` has that is no default. fails HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_options_merge(hl_options *o, const hl_options *from, hl_err *err);
 
+/* As hl_request's sampling_set: what is no default. */
+uint32_t hl_options_sampling_set(const hl_options *o);
+
 /* Take context, batch and threads from the settings. */
 void hl_options_read_settings(hl_options *o, const hl_config *config);
 

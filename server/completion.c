@@ -368,6 +368,7 @@ hl_status hl_completion_load(hl_completion *c, hl_err *err) {
     }
     if (c->source->stored) r->stored_template = c->source->stored->template_text;
     r->sampling = c->options.sampling;
+    r->sampling_set = hl_options_sampling_set(&c->options);
     r->stops = (const char *const *)c->options.stops;
     r->n_stops = c->options.n_stops;
     r->max_tokens = c->options.num_predict < 0 ? -1 : c->options.num_predict;

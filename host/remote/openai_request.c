@@ -3,9 +3,8 @@
  * openai_request.c - messages, options and texts as a server of OpenAI's protocol wants them.
  *
  * from: OpenAI's API reference (August 2026); top_k, min_p, repeat_penalty and chat_template_kwargs as
- * llama-server and vLLM call them. They are sent only where they differ from our defaults, since a
- * service may
- * refuse what it does not know.
+ * llama-server and vLLM call them. They are sent only where somebody asked for them, since a service
+ * may refuse what it does not know.
  */
 #include "host/remote/openai_request.h"
 
@@ -13,6 +12,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "host/options.h"
 
 enum { MAX_DIMS = 1 << 20 };
 
@@ -131,22 +131,24 @@ static void add_prompt(const hl_request *r, bool is_text, hl_json_out *j) {
     hl_json_close(j, ']');
 }
 
-static void add_sampling(const hl_sampler_params *p, hl_json_out *j) {
-    hl_sampler_params usual;
+/* Our defaults are not the server's: only what somebody asked for goes there. */
+static void add_sampling(const hl_request *r, hl_json_out *j) {
+    const hl_sampler_params *p = &r->sampling;
+    hl_sampler_params        usual;
     hl_sampler_params_init(&usual);
-    hl_json_add_f32(j, "temperature", p->temperature);
-    hl_json_add_f32(j, "top_p", p->top_p);
+#define IS_ASKED(name) (((r->sampling_set >> HL_OPT_##name) & 1) || p->name != usual.name)
+    if (IS_ASKED(temperature)) hl_json_add_f32(j, "temperature", p->temperature);
+    if (IS_ASKED(top_p)) hl_json_add_f32(j, "top_p", p->top_p);
     if (p->seed >= 0) hl_json_add_int(j, "seed", p->seed);
-    if (p->presence_penalty != usual.presence_penalty)
-        hl_json_add_f32(j, "presence_penalty", p->presence_penalty);
-    if (p->frequency_penalty != usual.frequency_penalty)
-        hl_json_add_f32(j, "frequency_penalty", p->frequency_penalty);
-    if (p->top_k != usual.top_k) hl_json_add_int(j, "top_k", p->top_k);
-    if (p->min_p != usual.min_p) hl_json_add_f32(j, "min_p", p->min_p);
-    if (p->repeat_penalty != usual.repeat_penalty) {
+    if (IS_ASKED(presence_penalty)) hl_json_add_f32(j, "presence_penalty", p->presence_penalty);
+    if (IS_ASKED(frequency_penalty)) hl_json_add_f32(j, "frequency_penalty", p->frequency_penalty);
+    if (IS_ASKED(top_k)) hl_json_add_int(j, "top_k", p->top_k);
+    if (IS_ASKED(min_p)) hl_json_add_f32(j, "min_p", p->min_p);
+    if (IS_ASKED(repeat_penalty)) {
         hl_json_add_f32(j, "repeat_penalty", p->repeat_penalty);
         hl_json_add_f32(j, "repetition_penalty", p->repeat_penalty);
     }
+#undef IS_ASKED
 }
 
 static void add_think(hl_think think, hl_json_out *j) {
@@ -224,7 +226,7 @@ hl_status hl_openai_write_request(const hl_request *r, hl_json_out *j, const cha
     if (r->tools_json) add_tools(r, j);
     status = add_format(&r->format, j, err);
     if (status != HL_OK) return status;
-    add_sampling(&r->sampling, j);
+    add_sampling(r, j);
     add_think(r->think, j);
     add_logprobs(r, is_text, j);
     add_continuation(r, j);

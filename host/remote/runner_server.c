@@ -97,6 +97,7 @@ static hl_status write_request(const remote *e, const hl_request *r, int64_t kee
     add_think(j, r->think);
     add_keep(j, keep_ms);
     add_options(e, r, j);
+    hl_json_add_int(j, "sampling_set", r->sampling_set);
     hl_json_close(j, '}');
     return hl_str_check(&j->text, "request", err);
 }

@@ -78,9 +78,12 @@ typedef struct hl_request {
     bool     think_if_able;   /* a model that cannot think answers without; else that is an error */
     int32_t think_tokens; /* most tokens of reasoning, then its close marker follows; 0: no limit, -1: none */
     hl_view prediction;   /* what much of the answer may look like (a file that is edited): drafts only */
-    hl_format          format;   /* what the answer must look like, behind its reasoning; NONE: any text */
-    hl_sampler_params  sampling; /* hl_request_init() sets the defaults */
-    const char *const *stops;    /* [n_stops] strings that end the answer and are never part of it */
+    hl_format         format;   /* what the answer must look like, behind its reasoning; NONE: any text */
+    hl_sampler_params sampling; /* hl_request_init() sets the defaults */
+    /* Bit i: somebody asked for row i of sampler.def, be it for what is the default. A server of another's,
+     * which has defaults of its own, is sent these and what is no default */
+    uint32_t           sampling_set;
+    const char *const *stops; /* [n_stops] strings that end the answer and are never part of it */
     size_t             n_stops;
     int32_t            max_tokens; /* -1: until the context is full */
     int32_t            n_top; /* logprobs of that many most likely tokens in each event, 0..20; above 0 */

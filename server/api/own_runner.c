@@ -91,6 +91,7 @@ static hl_status open_loaded(hl_exchange *x, hl_completion **ret, hl_err *err) {
 static hl_status take_prompt(hl_completion *c, hl_err *err) {
     const json_t *messages = NULL, *tools = NULL;
     const char   *speculate = "auto";
+    int64_t       set = c->request.sampling_set;
     hl_status     status = hl_field_list(c->body, "messages", &messages, err);
     if (status == HL_OK) status = hl_field_list(c->body, "tools", &tools, err);
     if (status == HL_OK) status = hl_completion_set_tools(c, tools, err);
@@ -99,7 +100,9 @@ static hl_status take_prompt(hl_completion *c, hl_err *err) {
     if (status == HL_OK) status = hl_field_text(c->body, "template", &c->request.template_text, err);
     if (status == HL_OK) status = hl_field_text(c->body, "speculate", &speculate, err);
     if (status == HL_OK) status = hl_format_take_own(c, err);
+    if (status == HL_OK) status = hl_field_int(c->body, "sampling_set", 0, UINT32_MAX, &set, err);
     if (status != HL_OK) return status;
+    c->request.sampling_set = (uint32_t)set; /* options has them all */
     if (strcmp(speculate, "off") == 0) c->request.speculate = HL_SPECULATE_OFF;
     if (!messages && !c->request.prompt.ptr) return hl_fail(err, HL_E_ARG, "messages or prompt is required");
     if (!messages) return HL_OK;

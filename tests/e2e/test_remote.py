@@ -27,9 +27,35 @@ def test_an_answer_and_what_was_asked(cli, stub):
     asked, = stub.asked
     assert asked["path"] == "/v1/chat/completions"
     assert asked["body"] == {"model": "good", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi there"}],
-                             "temperature": 0.25, "top_p": asked["body"]["top_p"], "seed": 7, "top_k": 3, "max_tokens": 9, "stop": ["END"],
+                             "temperature": 0.25, "seed": 7, "top_k": 3, "max_tokens": 9, "stop": ["END"],
                              "stream": True, "stream_options": {"include_usage": True}}
     assert "Authorization" not in asked["headers"]
+
+
+def sampling_of(asked):
+    return {k: round(v, 6) for k, v in asked["body"].items() if isinstance(v, (int, float)) and k not in ("stream", "max_tokens")}
+
+
+def test_our_defaults_are_not_sent(cli, stub, server):
+    run(cli, stub, "good")
+    run(cli, stub, "good", "-o", "temperature=0.8")
+    assert [sampling_of(a) for a in stub.asked] == [{}, {"temperature": 0.8}]
+    cli.ok("create", "plain", "--from", stub.name("good"))
+    (cli.folder / "Modelfile").write_text(f"FROM {stub.name('good')}\nPARAMETER top_p 0.9\n")
+    cli.ok("create", "stored", "-f", str(cli.folder / "Modelfile"))
+    s = server()
+    chat = {"messages": [{"role": "user", "content": "Hi"}], "stream": False, "max_tokens": 9}
+    for path, name, more, want in (("/v1/chat/completions", "plain", {}, {}), ("/v1/chat/completions", "plain", {"top_p": 0.9}, {"top_p": 0.9}),
+                                   ("/v1/messages", "plain", {"temperature": 0.8}, {"temperature": 0.8}), ("/api/chat", "plain", {}, {}),
+                                   ("/api/chat", "plain", {"options": {"top_k": 40, "temperature": 0}}, {"top_k": 40, "temperature": 0}),
+                                   ("/v1/chat/completions", "stored", {}, {"top_p": 0.9})):
+        s.json("POST", path, dict(chat, model=name, **more))
+        assert sampling_of(stub.asked[-1]) == want, (path, name, more)
+    address = {"HYPERLAMA_SERVER_HOST": f"127.0.0.1:{s.port}"}  # and over a server of ours
+    cli.ok("run", "plain", "Hi there", env=address)
+    assert sampling_of(stub.asked[-1]) == {}
+    cli.ok("run", "plain", "-o", "temperature=0.8", "Hi there", env=address)
+    assert sampling_of(stub.asked[-1]) == {"temperature": 0.8}
 
 
 def test_counts_are_the_servers(cli, stub):
