@@ -56,6 +56,9 @@ hl_status hl_path_from(char *const *envp, const char *file, const char *path, ch
     } else if (path[0] == '/' || strcmp(file, "-") == 0) {
         n = snprintf(ret, PATH_MAX, "%s", path);
     } else {
+        while (strncmp(path, "./", 2) == 0) /* said once: "./x" beside "./Modelfile" is "./x" */
+            for (path += 2; *path == '/'; path++) {
+            }
         n = hl_path_dir(file, folder, sizeof folder) ? snprintf(ret, PATH_MAX, "%s/%s", folder, path)
                                                      : PATH_MAX;
     }

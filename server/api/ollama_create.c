@@ -171,6 +171,8 @@ static hl_status refuse_fields(const order *o, hl_err *err) {
     } rows[] = {
         {"modelfile", "is gone from this interface: from, files, parameters and the like say it"},
         {"path", "is gone from this interface: upload blobs, and name them in files"},
+        {"draft", "is no field here: draft_files has the blob of a draft model"},
+        {"adapter", "is no field here: adapters has the blobs of adapters"},
         {"remote_host", "models that another host runs are not stored here"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

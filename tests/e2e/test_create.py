@@ -137,6 +137,8 @@ BAD_FILES = [
     ("FROM tiny.gguf\nADAPTER lora.gguf\nPARAMETER adapter_scale much", 2, "parameter 'adapter_scale' is 'much', expected a number"),
     ("FROM tiny.gguf" + 17 * "\nADAPTER lora.gguf", 2, "17 adapters, expected at most 16"),
     ("FROM tiny.gguf\nADAPTER gone.gguf", 7, "ADAPTER: './gone.gguf'"),
+    ("FROM tiny.gguf\nADAPTER ./gone.gguf", 7, "ADAPTER: './gone.gguf'"),
+    ("FROM tiny.gguf\nADAPTER .//./gone.gguf", 7, "ADAPTER: './gone.gguf'"),
     ("FROM tiny.gguf\nTEMPLATE {{ .Nope", 5, "TEMPLATE"),
     ("FROM tiny.gguf\nREQUIRES soon", 2, "REQUIRES: 'soon' is no version"),
     ("FROM tiny.gguf\nPARAMETER tempratur 1", 2, "line 2: unknown parameter 'tempratur'; did you mean 'temperature'"),
@@ -288,6 +290,8 @@ BAD_ORDERS = [
     ({"model": "m", "from": "tiny", "draft_quantize": "q8_0", "stream": False}, 400, "draft_quantize"),
     ({"model": "m", "modelfile": "FROM tiny"}, 400, "modelfile"),
     ({"model": "m", "from": "x", "remote_host": "https://ollama.com"}, 400, "remote_host"),
+    ({"model": "m", "from": "tiny", "draft": "nope"}, 400, "draft: is no field here: draft_files"),
+    ({"model": "m", "from": "tiny", "adapter": "nope"}, 400, "adapter: is no field here: adapters"),
 ]
 
 
