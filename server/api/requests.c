@@ -8,7 +8,7 @@
 #include "server/completion.h"
 #include "server/server_priv.h"
 
-/* What a worker makes of it is not looked at while it does: only what is answered has a model here. */
+/* What a worker makes of it is not looked at while it does: of a completion only what is answered is told. */
 static const char *state_of(const hl_completion *c, bool is_answered) {
     if (!is_answered) return "preparing"; /* loading, rendering */
     if (!c || c->n_choices == 0) return "sending";
@@ -21,7 +21,7 @@ static void add_request(const hl_exchange *x, hl_json_out *j) {
     hl_json_open(j, NULL, '{');
     hl_json_add_text(j, "id", x->id);
     hl_json_add_text(j, "path", x->route ? x->route->path : NULL);
-    hl_json_add_text(j, "model", c ? c->model : NULL);
+    hl_json_add_text(j, "model", __atomic_load_n(&x->model, __ATOMIC_ACQUIRE));
     hl_json_add_text(j, "state", state_of(c, is_answered));
     hl_json_add_int(j, "age_ms", (hl_clock_ns() - x->start_ns) / 1000000);
     hl_json_add_int(j, "answers", c ? (int64_t)c->n_choices : 0);

@@ -66,6 +66,7 @@ typedef struct hl_exchange {
     bool                has_failed; /* code and out are those of an error */
     bool                was_logged;
     char               *path;       /* decoded */
+    char               *model;      /* as the body names it; NULL: not read yet, or none. Set once. Atomic */
     const char         *encoding;   /* of the body; NULL: as it is */
     size_t              n_sent;     /* of out */
     uint64_t            n_received; /* of the body, as it came */
@@ -105,8 +106,10 @@ HL_MUST_CHECK hl_status hl_field_object(const json_t *object, const char *key, c
 /* ---- For http_server.c ---- */
 
 /* Put an error into `out` in the shape that the route's client expects, and its status into `code`. */
-void hl_exchange_fail(hl_exchange *x, hl_status status, const hl_err *err);
-void hl_exchange_fail_as(hl_exchange *x, unsigned code, hl_status status, const hl_err *err);
+/* What stopped because somebody cancelled the request says so, instead of where it stopped. */
+hl_status hl_exchange_name_cancel(const hl_exchange *x, hl_status status, hl_err *err);
+void      hl_exchange_fail(hl_exchange *x, hl_status status, const hl_err *err);
+void      hl_exchange_fail_as(hl_exchange *x, unsigned code, hl_status status, const hl_err *err);
 /* The body decompressed, where it is not as it is. fails HL_E_FORMAT, HL_E_LIMIT, HL_E_UNSUPPORTED */
 HL_MUST_CHECK hl_status hl_exchange_decode_body(hl_exchange *x, size_t limit_bytes, hl_err *err);
 

@@ -30,10 +30,15 @@ bool hl_feed_add(hl_exchange *x, hl_view json) {
     return goes_on;
 }
 
+hl_status hl_exchange_name_cancel(const hl_exchange *x, hl_status status, hl_err *err) {
+    if (status != HL_E_CANCEL || !__atomic_load_n(&x->is_cancelled, __ATOMIC_SEQ_CST)) return status;
+    return hl_fail(err, HL_E_CANCEL, "the request was cancelled");
+}
+
 void hl_feed_run(hl_exchange *x) {
     hl_feed *f = &x->feed;
     (void)hl_stop_watch(&x->must_stop);
-    f->status = f->work(x, f->user, &f->err);
+    f->status = hl_exchange_name_cancel(x, f->work(x, f->user, &f->err), &f->err);
     (void)hl_stop_watch(NULL);
 }
 

@@ -6,10 +6,19 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/mem.h"
 #include "server/body_fields.h"
 #include "server/http/exchange.h"
 
-enum { MAX_VALUES = 4 << 20, MAX_DEPTH = 256 };
+enum { MAX_VALUES = 4 << 20, MAX_DEPTH = 256, MODEL_BYTES = 1024 };
+
+/* For the list of what is under way. A handler that waited for a model reads its body again. */
+static void note_model(hl_exchange *x, const json_t *body) {
+    const char *name = hl_json_text(body, "model");
+    if (!name) name = hl_json_text(body, "name");
+    if (x->model || !name || strlen(name) > MODEL_BYTES) return;
+    __atomic_store_n(&x->model, hl_strdup(name), __ATOMIC_RELEASE);
+}
 
 hl_status hl_exchange_read_json(hl_exchange *x, json_t **ret_body, hl_err *err) {
     const hl_json_rules rules = {
@@ -25,9 +34,10 @@ hl_status hl_exchange_read_json(hl_exchange *x, json_t **ret_body, hl_err *err) 
         return hl_fail(err, HL_E_FORMAT, "body: expected a JSON object");
     }
     const hl_status checked = hl_body_check(x->route->name, body, err);
-    if (checked == HL_OK)
+    if (checked == HL_OK) {
+        note_model(x, body);
         *ret_body = body;
-    else
+    } else
         json_decref(body);
     return checked;
 }

@@ -167,6 +167,7 @@ static void exchange_free(void *user) {
     hl_json_done(&x->out);
     const bool was_large = x->n_received > LARGE_BODY_BYTES;
     hl_free(x->path);
+    hl_free(x->model);
     hl_free(x);
     if (was_large) hl_mem_give_back();
     (void)pthread_mutex_lock(&s->lock);
@@ -382,9 +383,9 @@ static void run_handler(hl_exchange *x) {
     if (!(x->route->flags & HL_R_UPLOAD))
         status = hl_exchange_decode_body(x, hl_limit(&x->server->limits.max_body_bytes), &err);
     if (status == HL_OK) status = x->route->fn(x, &err);
-    const bool gave_up = status == HL_E_CANCEL || (status == HL_E_BUSY && x->load_wait.weights[0]);
-    if (gave_up && __atomic_load_n(&x->is_cancelled, __ATOMIC_SEQ_CST))
-        status = hl_fail(&err, HL_E_CANCEL, "the request was cancelled");
+    if (status == HL_E_BUSY && x->load_wait.weights[0] && __atomic_load_n(&x->is_cancelled, __ATOMIC_SEQ_CST))
+        status = HL_E_CANCEL; /* it does not wait for the model any more */
+    status = hl_exchange_name_cancel(x, status, &err);
     if (status != HL_OK) hl_exchange_fail(x, status, &err);
 }
 

@@ -624,6 +624,28 @@ def test_clients_of_a_server_share_a_download_and_one_may_leave(serve, cli, bad,
     assert len(got) == 2 and all(lines[-1] == {"status": "success"} for lines in got)
 
 
+@pytest.mark.parametrize("stream", (True, False))
+def test_a_pull_that_is_cancelled_is_listed_by_its_model_and_says_so(serve, cli, bad, gguf, stream):
+    data = gguf()
+    model_of(bad, data)
+    s, got = serve(), []
+    bad.gate, bad.gate_at = threading.Event(), 0
+    name = f"http://{bad.host}/me/m"
+    asking = threading.Thread(target=lambda: got.append(s.ask("POST", "/api/pull", {"name": name, "insecure": True, "stream": stream})))
+    asking.start()
+    for _ in range(600):
+        if bad.requests(hashlib.sha256(data).hexdigest()):
+            break
+        time.sleep(0.05)
+    (one,) = s.json("GET", "/api/requests")["requests"]
+    assert one["path"] == "/api/pull" and one["model"] == name
+    s.json("DELETE", f"/api/requests/{one['id']}")
+    asking.join(60)
+    bad.gate.set()
+    status, said, _ = got[0]
+    assert status == (200 if stream else 499) and json.loads(said.splitlines()[-1])["error"] == "the request was cancelled"
+
+
 def test_a_server_pushes(serve, cli, registry):
     host, s = registry(), serve()
     s.json("POST", "/api/copy", {"source": "tiny", "destination": f"{host}/me/tiny"})

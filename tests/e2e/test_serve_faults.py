@@ -183,6 +183,7 @@ def test_a_pin_that_nobody_wants_any_more_is_not_made(cli, how):
         running = lambda n: f'num_requests_running{{model_name="smol:latest",engine="0"}} {n}\n'.encode() in s.ask("GET", "/metrics")[1]
         assert wait_for(lambda: running(1))  # its prompt is computed
         (one,) = find()
+        assert one["model"] == "smol"
         if how == "cancel":
             assert s.json("DELETE", f"/api/requests/{one['id']}")["cancelled"] is True
             answer = c.getresponse()

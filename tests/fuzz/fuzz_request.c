@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/mem.h"
 #include "server/server_priv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -36,6 +37,7 @@ static void read_body(const uint8_t *data, size_t size) {
     if (x.body.len > LIMIT_BYTES) abort();
     if (status == HL_OK) json_decref(body);
     hl_str_done(&x.body);
+    hl_free(x.model);
 }
 
 static void ask_gate(hl_view text) {
