@@ -122,8 +122,8 @@ static hl_status check_template(check *c, hl_chat_caps *caps, hl_err *err) {
     }
     if (caps->is_known && !caps->tools) {
         c->fn(c->user, "template", HL_TOOLS_BAD,
-              "it has no place for tools: the model is never told of them; a TEMPLATE that shows them would "
-              "help");
+              "it has no place for tools: the model is never told of them; `run --template @FILE` takes one "
+              "that has");
         return HL_OK;
     }
     say(c, "template", caps->tools && caps->tool_calls && caps->tool_results, text);

@@ -137,10 +137,10 @@ static hl_status plan_tensor(job *j, const hl_mix_model *model, const hl_gguf_te
     ret->type = hl_mix_fit(wanted, n_cols);
     ret->is_second_best = ret->type != wanted;
     if (ret->type == t->type || is_float(t->type) || j->p->requantize) return HL_OK;
-    return hl_fail(
-        err, HL_E_UNSUPPORTED,
-        "'%s' is quantized already (%s): take the original, or say --requantize and lose some more", t->name,
-        hl_type_name(t->type));
+    return hl_fail(err, HL_E_UNSUPPORTED,
+                   "'%s' is quantized already (%s): take the original (`hyperlama quantize --requantize` "
+                   "loses some more)",
+                   t->name, hl_type_name(t->type));
 }
 
 static hl_status plan(job *j, hl_err *err) {
