@@ -471,10 +471,11 @@ static void what_is_too_long_is_cut_or_refused_with_numbers(void **state) {
 
 static void say_mean(chain_model *c) { hl_gguf_writer_add_u32(c->f->w, "llama.pooling_type", 1); }
 static void say_rank(chain_model *c) { hl_gguf_writer_add_u32(c->f->w, "llama.pooling_type", 4); }
+static void say_five(chain_model *c) { hl_gguf_writer_add_u32(c->f->w, "llama.pooling_type", 5); }
 
 static void the_file_says_how_vectors_are_pooled(void **state) {
     (void)state;
-    loaded                 mean = load(say_mean), rank = load(say_rank);
+    loaded                 mean = load(say_mean), rank = load(say_rank), five = load(say_five);
     hl_err                 err = {0};
     hl_embeddings          e;
     const hl_embed_input   in = {.text = {"ab", 2}};
@@ -483,10 +484,14 @@ static void the_file_says_how_vectors_are_pooled(void **state) {
     check_near(e.values['a'], sqrt(0.5));
     hl_embeddings_done(&e);
     assert_int_equal(hl_runner_embed(rank.r, &req, &e, &err), HL_E_UNSUPPORTED);
-    assert_non_null(strstr(err.text, "key 'llama.pooling_type' is 4"));
+    assert_non_null(strstr(err.text, "makes no vectors: use rerank"));
+    hl_embeddings_done(&e);
+    assert_int_equal(hl_runner_embed(five.r, &req, &e, &err), HL_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "key 'llama.pooling_type' is 5"));
     hl_embeddings_done(&e);
     unload(mean);
     unload(rank);
+    unload(five);
 }
 
 static void spoil_x(chain_model *c) { c->embd['x'][3] = NAN; }
