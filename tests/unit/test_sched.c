@@ -405,9 +405,9 @@ static void a_request_may_ask_for_more_context_without_a_new_scheduler(void **st
     assert_int_equal(hl_sched_run(x.s, &j.r, NULL, NULL), HL_OK);
     assert_int_equal(j.usage.answer_tokens, 28);
     make_job(&j, 1, 100, 0, -1);
-    j.r.n_ctx = cap;
+    j.r.n_ctx = cap < 500 ? cap : 500; /* as much as a job here has room for */
     assert_int_equal(hl_sched_run(x.s, &j.r, NULL, NULL), HL_OK);
-    assert_int_equal(j.usage.answer_tokens, cap - 100);
+    assert_int_equal(j.usage.answer_tokens, j.r.n_ctx - 100);
     close_all(&x);
 }
 
