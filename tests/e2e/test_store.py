@@ -108,7 +108,7 @@ def test_a_modelfile_s_paths_are_its_own(cli):
     for what in ("ADAPTER", "DRAFT", "FROM"):
         (folder / "Modelfile").write_text(f"FROM x\n{what} ./not-there.gguf\n")
         done = cli("import", path, "n", "-f", folder / "Modelfile")
-        assert done.returncode == 7 and f"{what}: '{folder}/./not-there.gguf': No such file or directory" in done.stderr
+        assert done.returncode == 7 and f"{what}: '{folder}/not-there.gguf': No such file or directory" in done.stderr
     (folder / "Modelfile").write_text("FROM x\nADAPTER draft.gguf\n")
     done = cli("import", path, "n", "-f", folder / "Modelfile")
     assert done.returncode != 0 and "of type 'model', expected 'adapter'" in done.stderr
