@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * adapters.c - the adapters (LoRA) that a model is opened with: those stored with it, those named beside it.
+ * adapters.c - the adapters (LoRA) that a model is opened with: those stored with it.
  */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +10,7 @@
 #include "core/data/sha256.h"
 #include "host/host_priv.h"
 
-static size_t n_stored(const hl_source *s) { return s->stored ? s->stored->n_adapters : 0; }
-
-size_t hl_source_n_adapters(const hl_source *s) { return n_stored(s) + s->n_more_adapters; }
+size_t hl_source_n_adapters(const hl_source *s) { return s->stored ? s->stored->n_adapters : 0; }
 
 /* The i-th value of the parameter; they were checked when they were stored. */
 static float stored_scale(const hl_stored_model *m, size_t i) {
@@ -24,19 +21,7 @@ static float stored_scale(const hl_stored_model *m, size_t i) {
 }
 
 hl_source_adapter hl_source_adapter_at(const hl_source *s, size_t i) {
-    if (i >= n_stored(s)) return s->more_adapters[i - n_stored(s)];
     return (hl_source_adapter){.path = s->stored->adapter_paths[i], .scale = stored_scale(s->stored, i)};
-}
-
-hl_status hl_source_adapter_parse(char *text, hl_source_adapter *ret, hl_err *err) {
-    char *equals = strrchr(text, '='), *end = NULL;
-    *ret = (hl_source_adapter){.path = text, .scale = 1};
-    if (!equals) return HL_OK;
-    ret->scale = strtof(equals + 1, &end);
-    if (end == equals + 1 || *end || !isfinite(ret->scale))
-        return hl_fail(err, HL_E_ARG, "adapter '%s': the scale is '%s', expected a number", text, equals + 1);
-    *equals = '\0';
-    return HL_OK;
 }
 
 hl_status hl_source_add_adapters(const hl_source *s, hl_model *m, hl_err *err) {

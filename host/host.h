@@ -80,23 +80,16 @@ typedef struct hl_source {
      * files. NULL: there are */
     const char *remote;
     char       *own_remote; /* the same, where no stored model has it */
-    /* Adapters beside those that are stored with it, in their order. The caller's */
-    const struct hl_source_adapter *more_adapters;
-    size_t                          n_more_adapters;
 } hl_source;
 
 /* An adapter that a model is opened with. */
 typedef struct hl_source_adapter {
     const char *path;
-    float       scale; /* the stored ones have theirs from the parameter adapter_scale, in order; 1 */
+    float       scale; /* from the parameter adapter_scale, in order; 1 */
 } hl_source_adapter;
 
 size_t            hl_source_n_adapters(const hl_source *s);
-hl_source_adapter hl_source_adapter_at(const hl_source *s, size_t i); /* those that are stored come first */
-/* "FILE" or "FILE=SCALE".
- * out    ret->path  in `text`, which is cut
- * fails  HL_E_ARG  the scale is no number */
-HL_MUST_CHECK hl_status hl_source_adapter_parse(char *text, hl_source_adapter *ret, hl_err *err);
+hl_source_adapter hl_source_adapter_at(const hl_source *s, size_t i); /* as stored with it */
 
 /* A path when it ends in .gguf or a file of that name with a '/' in it exists; else a name: one of the
  * settings' (host/names.h), or a stored one. Of what an alias stands for, the first that is stored counts.
