@@ -126,10 +126,13 @@ static void add_pin(const hl_pin *p, hl_json_out *j) {
     hl_json_close(j, '}');
 }
 
-static hl_status list_pin(hl_server *s, hl_pin *p, hl_err *err) {
+/* Once it is listed, anybody may end it: it is described before. */
+static hl_status list_pin(hl_exchange *x, hl_pin *p, hl_err *err) {
+    hl_server *s = x->server;
     (void)pthread_mutex_lock(&s->pins_lock);
     const hl_status status = check_room(s, p, err); /* others may have come meanwhile */
     if (status == HL_OK) {
+        add_pin(p, &x->out);
         p->next = s->pins;
         s->pins = p;
     }
@@ -145,7 +148,7 @@ static hl_status make_pin(hl_completion *c, hl_pin *p, hl_err *err) {
     hl_status status = keep(c, p, err);
     if (status != HL_OK) return status;
     status = hl_stop_check("pin", err); /* nobody may want it any more */
-    if (status == HL_OK) status = list_pin(c->x->server, p, err);
+    if (status == HL_OK) status = list_pin(c->x, p, err);
     if (status != HL_OK) let_go(c->x->server, c->resident, p);
     return status;
 }
@@ -165,7 +168,6 @@ hl_status hl_api_pin(hl_exchange *x, hl_err *err) {
     status = make_pin(c, p, err);
     if (status == HL_OK) {
         c->resident = NULL;
-        add_pin(p, &x->out);
         return HL_OK;
     }
     p->resident = NULL;
