@@ -47,15 +47,16 @@ typedef struct stream {
     bool               is_stalled;
     bool               has_reason; /* a choice said why it ended */
     bool               has_said;   /* a choice had a text, be it empty, or a call */
-    bool               is_whole;   /* the answer is one JSON text, no stream */
-    int64_t            call;       /* index of the tool call that is open; -1: none is */
-    char               call_name[CALL_NAME_BYTES];
-    hl_str             arguments; /* of that call, so far */
-    hl_str             whole;
-    bool               continues;                    /* the last message, the assistant's */
-    bool               wants_logprobs, has_logprobs; /* asked for; some have come */
-    int32_t            n_top;
-    hl_remote_token    token;
+    bool            has_called; /* a call was handed on, in this attempt or one before: there is no other */
+    bool            is_whole;   /* the answer is one JSON text, no stream */
+    int64_t         call;       /* index of the tool call that is open; -1: none is */
+    char            call_name[CALL_NAME_BYTES];
+    hl_str          arguments; /* of that call, so far */
+    hl_str          whole;
+    bool            continues;                    /* the last message, the assistant's */
+    bool            wants_logprobs, has_logprobs; /* asked for; some have come */
+    int32_t         n_top;
+    hl_remote_token token;
 } stream;
 
 static remote *remote_of(const hl_asking *a) { return a->all->engine; }
@@ -257,7 +258,7 @@ static bool take_call(hl_asking *a, const json_t *call, int64_t i) {
             .text = hl_view_of(name), .call = HL_CALL_BEGIN, .call_id = hl_view_of(id), .token = -1};
         if (!end_call(a, false) || !hl_asking_push_event(a, &begin)) return false;
         s->call = index;
-        s->has_said = true;
+        s->has_said = s->has_called = true;
         (void)snprintf(s->call_name, sizeof s->call_name, "%s", name);
         hl_str_clear(&s->arguments);
     }
@@ -451,7 +452,7 @@ static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_w
         status = fail_refused(up, &refusal, code, err);
     else if (status == HL_OK || a->has_ended)
         status = check_end(a, err);
-    const bool has_begun = a->usage.first_token_ns > 0;
+    const bool has_begun = a->usage.first_token_ns > 0 || s->has_called;
     *ret_again = !has_begun && status != HL_OK && status != HL_E_CANCEL && is_worth_another(status, code);
     *ret_wait_ms = s->head.retry_after_ms;
     if (status != HL_OK && a->has_ended && *ret_again) { /* it is not over after all */

@@ -480,8 +480,10 @@ def test_arguments_that_are_no_object_are_no_call(cli, stub, server, model):
     s = server()
     for path in ("/v1/chat/completions", "/api/chat", "/v1/messages"):
         tools = [{"name": "add", "input_schema": {"type": "object"}}] if path == "/v1/messages" else ADD
+        n_asked = len(stub.asked)
         said = s.json("POST", path, {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": tools, "stream": False, "max_tokens": 99}, status=502)
         assert f"{stub.url}: the arguments of its call of 'add' are no JSON object" in json.dumps(said)
+        assert len(stub.asked) == n_asked + 1, "a call that was handed on is not asked for again"
 
 
 @pytest.mark.parametrize("model, arguments", [("calls-nothing", {}), ("calls-object", {"a": 1, "b": 2})])
