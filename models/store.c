@@ -115,14 +115,19 @@ static void note_no_db(hl_store *s, hl_status status, const hl_err *why, int64_t
     s->db_why = *why;
 }
 
+/* With its folder: what kept one from being made may keep the other. */
+static hl_status try_db(hl_store *s, const char *db_path, const char *dir, hl_err *err) {
+    const hl_status status = hl_dir_make(dir, 0700, err);
+    return status == HL_OK ? hl_db_open(db_path, s->events, &s->db, err) : status;
+}
+
 static hl_status open_db(hl_store *s, const char *db_path, hl_err *err) {
     char   dir[PATH_MAX];
     hl_err why = {0};
     if (!hl_path_dir(db_path, dir, sizeof dir))
         return hl_fail(err, HL_E_ARG, "database '%s': path too long", db_path);
-    const int64_t start_ns = hl_clock_ns();
-    hl_status     status = hl_dir_make(dir, 0700, &why);
-    if (status == HL_OK) status = hl_db_open(db_path, s->events, &s->db, &why);
+    const int64_t   start_ns = hl_clock_ns();
+    const hl_status status = try_db(s, db_path, dir, &why);
     if (status == HL_OK) return HL_OK;
     if (status == HL_E_NOMEM || status == HL_E_CANCEL) return hl_fail(err, status, "%s", why.text);
     note_no_db(s, status, &why, start_ns);
@@ -552,10 +557,12 @@ hl_status hl_store_list_results(hl_store *s, const char *model, const char *mach
  * descriptors are free. Under the mutex. */
 static hl_status need_db(hl_store *s, hl_err *err) {
     hl_err        why = {0};
+    char          dir[PATH_MAX];
     const int64_t start_ns = hl_clock_ns();
     if (s->db || !s->db_path) return HL_OK; /* without a path, the rows say that there is none */
     if (start_ns < s->db_due_ns) return hl_fail(err, s->db_status, "%s", s->db_why.text);
-    const hl_status status = hl_db_open(s->db_path, s->events, &s->db, &why);
+    if (!hl_path_dir(s->db_path, dir, sizeof dir)) return hl_fail(err, HL_E_ARG, "database: path too long");
+    const hl_status status = try_db(s, s->db_path, dir, &why);
     if (status == HL_OK) {
         hl_event(s->events, HL_LOG_INFO, "models", "database-usable", "path=\"%s\"", s->db_path);
         return HL_OK;

@@ -143,7 +143,7 @@ static bool is_for_reading(const char *path) {
 static int open_for_reading(hl_db *db, const char *path) {
     char *uri = sqlite3_mprintf("file:");
     for (const char *c = path; *c && uri; c++) {
-        const bool is_plain = *c != '?' && *c != '#' && *c != '%';
+        const bool is_plain = (unsigned char)*c < 0x80 && *c != '?' && *c != '#' && *c != '%';
         char      *more = is_plain ? sqlite3_mprintf("%z%c", uri, *c)
                                    : sqlite3_mprintf("%z%%%02X", uri, (unsigned)(unsigned char)*c);
         uri = more;
