@@ -165,12 +165,17 @@ static bool is_data(const char *key) {
     return false;
 }
 
+enum { MAX_SCHEMA_NAME = 256 };
+
 /* The $id of a part that begins a resource; NULL: it begins none. One that is a fragment was an anchor. */
 static const char *id_of(const hl_schema_ctx *x, const json_t *at) {
     const char *id = json_string_value(json_object_get(at, "$id"));
+    if (!id || id[0] == '#') return NULL;
     const char *draft = json_string_value(json_object_get(x->root, "$schema"));
-    if (draft && strstr(draft, "/draft-0") && json_object_get(at, "$ref")) return NULL; /* up to draft 7 */
-    return id && id[0] != '#' ? id : NULL;
+    const bool may_be_old = draft && strlen(draft) < MAX_SCHEMA_NAME; /* a URL; it is looked at for each id */
+    if (may_be_old && json_object_get(at, "$ref") && strstr(draft, "/draft-0"))
+        return NULL; /* up to draft 7 */
+    return id;
 }
 
 static bool find_resources(hl_schema_ctx *x, const json_t *at, uint32_t resource, int depth) {

@@ -101,7 +101,8 @@ hl_status hl_rank_ids(const hl_model *m, const hl_embed_input *in, size_t most, 
         if (status != HL_OK || n <= most || !truncates || document.len == 0) return status;
         *ret_was_cut = true;
         /* what is over, by the mean length of a token, and a little more each time */
-        const size_t drop = (size_t)((double)document.len * (double)(n - most) / (double)n) + 1;
+        const size_t share = (size_t)((double)document.len * (double)(n - most) / (double)n) + 1;
+        const size_t drop = share > n - most ? share : n - most; /* a token is a byte at least */
         document.len = drop < document.len ? shorten(document, document.len - drop) : 0;
     }
 }

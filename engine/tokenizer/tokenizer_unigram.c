@@ -77,11 +77,8 @@ static hl_status read_vocab(unigram *u, const hl_vocab *v, hl_err *err) {
                            score, id);
         if (v->kinds[id] == HL_TOKEN_NORMAL && (!any || score < worst)) worst = score;
         any = any || v->kinds[id] == HL_TOKEN_NORMAL;
-        /* a text of one or two bytes is looked for where more follow, too */
-        for (size_t n = t.len < 3 ? t.len : 3; n <= 3; n++) {
-            uint16_t *longest = &u->longest[head_of(t.ptr, n)];
-            if (n <= t.len && t.len > *longest) *longest = (uint16_t)t.len;
-        }
+        uint16_t *longest = &u->longest[head_of(t.ptr, t.len < 3 ? t.len : 3)];
+        if (t.len > *longest) *longest = (uint16_t)t.len;
     }
     u->unknown_score = worst - UNKNOWN_PENALTY;
     u->has_bytes = true;
