@@ -53,7 +53,6 @@ bool hl_host_may_pull(hl_host *h, const char *name);
  *                     none
  *        HL_E_FORMAT  a template that cannot be parsed; a file that is no part of a model
  *        HL_E_AUTH    a remote model, where it may not be: it says whom prompts and keys are sent to
- *        HL_E_NOT_YET what this build cannot do: an adapter (unless may_idle)
  *        HL_E_UNSUPPORTED  quantize, and the weights are quantized already
  *        as hl_host_find_stored(), hl_store_import(), hl_quantize_file() */
 HL_MUST_CHECK hl_status hl_host_create(hl_host *h, hl_recipe *r, const char *name, hl_name *ret_name,

@@ -28,7 +28,6 @@ enum { HL_KEEP_FOREVER = -1, HL_KEEP_DEFAULT = -2 /* what the settings say */ };
  *        options  hl_conversation_options() makes them
  * fails  HL_E_NOMEM    it does not fit beside what is in use: with the numbers
  *        HL_E_BUSY     as many models as the settings allow are in use
- *        HL_E_NOT_YET  it has an adapter
  *        as hl_host_open_model() and hl_runner_new()
  * owns   hl_host_release() exactly once */
 HL_MUST_CHECK hl_status hl_host_acquire(hl_host *h, const hl_source *source, const hl_options *options,

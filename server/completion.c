@@ -68,7 +68,8 @@ static hl_status take_adapters(hl_completion *c, hl_err *err) {
     if (!json_is_array(list) || json_array_size(list) > HL_MAX_ADAPTERS)
         return hl_fail(err, HL_E_ARG, "lora: expected a list of at most %d adapters", HL_MAX_ADAPTERS);
     if (!c->dialect)
-        return hl_fail(err, HL_E_UNSUPPORTED, "lora: vectors are made with the adapters as they are stored");
+        return hl_fail(err, HL_E_UNSUPPORTED,
+                       "lora: this endpoint works with the adapters as they are stored");
     if (c->source->remote)
         return hl_fail(err, HL_E_UNSUPPORTED, "lora: '%s' is answered elsewhere, with no adapters of ours",
                        c->model);

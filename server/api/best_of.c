@@ -7,6 +7,7 @@
  */
 #include "server/api/best_of.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/data/json.h"
@@ -70,7 +71,10 @@ void hl_best_of_weigh(const hl_completion *c, hl_choice *of_prompt, size_t n) {
     }
 }
 
-static double score(const hl_choice *k) { return k->n_scored > 0 ? k->sum_logprob / (double)k->n_scored : 0; }
+/* The mean of its tokens' log probabilities; an answer that ended at once has none, and is nobody's best. */
+static double score(const hl_choice *k) {
+    return k->n_scored > 0 ? k->sum_logprob / (double)k->n_scored : -INFINITY;
+}
 
 static bool is_better(const hl_choice *a, const hl_choice *b) {
     return a->weight != b->weight ? a->weight > b->weight : score(a) > score(b);
