@@ -272,7 +272,7 @@ def test_it_answers_without_a_network(engine):  # A5
                            "-o", "temperature=0", "-o", "num_predict=8", QUESTION[0]["content"]],
                           env=engine.cli.env, capture_output=True, text=True, timeout=600, cwd=engine.cli.folder)
     assert done.returncode == 0 and done.stdout.startswith(SAYS[engine.kind]), done.stderr
-    assert not processes_of(engine.cli.folder) or engine.server.process.poll() is None
+    wait_for(lambda: not processes_of(engine.cli.folder))
 
 
 def test_a_start_has_a_limit(engine):  # A6

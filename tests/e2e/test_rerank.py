@@ -66,9 +66,9 @@ def test_a_template_of_the_file_makes_the_prompt(reranker):
     file = tiny_bert.add_head(reranker.folder / "bert.gguf", reranker.folder / "form.gguf", form)
     reranker.ok("import", file, "form")
     with Server(reranker) as s:
-        got = s.json("POST", "/v1/rerank", {"model": "form", "query": "hello", "documents": ["x", "[SEP]"]})
+        got = s.json("POST", "/v1/rerank", {"model": "form", "query": "hello", "documents": ["[SEP]"]})
         # [CLS] a ##b ##c hello [SEP] x d ##e ##f [SEP]; a mark in a document is letters: [ s e p ] and none of them known
-        assert got["usage"]["prompt_tokens"] > 11 and len(got["results"]) == 2
+        assert got["usage"]["prompt_tokens"] == 15
         one = s.json("POST", "/v1/rerank", {"model": "form", "query": "hello", "documents": ["x"]})
         assert one["usage"]["prompt_tokens"] == 11
 

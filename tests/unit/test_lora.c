@@ -139,28 +139,27 @@ static void the_bits_do_not_depend_on_passes_threads_or_instructions(void **stat
     static const size_t      steps[] = {N_TOKENS, 1, 3, 7, 33};
     static const char *const cpus[] = {NULL, "avx2", "scalar"};
     for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
-        float want[N_VOCAB], got[N_VOCAB];
-        bool  has = false;
         write_models(types[t]);
-        for (size_t c = 0; c < 3; c++) {
-            if (c == 1 && test_cpu() && strcmp(test_cpu(), "scalar") == 0) continue;
+        for (int32_t bits = 8; bits <= 16; bits += 8) {
+            float want[N_VOCAB], got[N_VOCAB];
+            bool  has = false;
+            for (size_t c = 0; c < (bits == 8 ? 3u : 1u); c++) {
+                if (c == 1 && test_cpu() && strcmp(test_cpu(), "scalar") == 0) continue;
 #if !defined(__x86_64__)
-            if (c == 1) continue;
+                if (c == 1) continue;
 #endif
-            for (int32_t bits = 8; bits <= 16; bits += 8) {
-                if (c > 0 && bits == 16) continue;
+                if (types[t] == HL_TYPE_bf16) has = false; /* AVX-512 with BF16 has other bits: kernels.h */
                 setup x = open_all(base_path, cpus[c], c == 0 ? 3 : 1, bits, true, 0);
                 for (size_t i = 0; i < (c == 2 ? 2u : 5u); i++) {
                     hl_session_truncate(x.s, 0);
                     read_all(x.s, steps[i], got);
-                    if (!has || (bits == 16 && i == 0)) memcpy(want, got, sizeof want);
+                    if (!has) memcpy(want, got, sizeof want);
                     has = true;
                     if (memcmp(want, got, sizeof want) != 0)
                         fail_msg("%s on %s, %d bits: passes of %zu differ", hl_type_name(types[t]),
                                  cpus[c] ? cpus[c] : "this", bits, steps[i]);
                 }
                 close_all(&x);
-                if (bits == 16) has = false;
             }
         }
     }

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/base/file.h"
+#include "core/base/mem.h"
 #include "core/gguf/gguf.h"
 #include "core/gguf/gguf_writer.h"
 #include "hyperlama/quantize.h"
@@ -254,6 +256,14 @@ static void parts_of_any_name_go_to_an_open_file(void **state) {
     (void)close(fd);
     p.to_fd = NULL;
     if (hl_quantize_file(engine, "the model", target, &p, &r, &err) != HL_OK) fail_msg("%s", err.text);
+    char  *through_fd = NULL, *by_name = NULL;
+    size_t n_through_fd = 0, n_by_name = 0;
+    assert_int_equal(hl_file_read(other, 1 << 26, &through_fd, &n_through_fd, &err), HL_OK);
+    assert_int_equal(hl_file_read(target, 1 << 26, &by_name, &n_by_name, &err), HL_OK);
+    assert_int_equal(n_through_fd, n_by_name);
+    assert_memory_equal(through_fd, by_name, n_by_name);
+    hl_free(through_fd);
+    hl_free(by_name);
     assert_int_equal(unlink(other), 0);
 }
 
