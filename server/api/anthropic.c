@@ -418,6 +418,8 @@ static hl_status take_thinking(hl_completion *c, hl_err *err) {
     const char   *type = "disabled", *effort = NULL;
     hl_status     status = hl_field_object(c->body, "thinking", &thinking, err);
     if (status == HL_OK) status = hl_field_text(thinking, "type", &type, err);
+    if (status == HL_OK && thinking && !json_object_get(thinking, "type"))
+        status = hl_fail(err, HL_E_ARG, "thinking.type: expected 'enabled', 'adaptive' or 'disabled'");
     if (status == HL_OK) status = hl_field_object(c->body, "output_config", &config, err);
     if (status == HL_OK) status = hl_field_text(config, "effort", &effort, err);
     c->request.think = strcmp(type, "disabled") == 0 ? HL_THINK_OFF

@@ -391,11 +391,13 @@ static hl_status add_tools(const json_t *tools, json_t *list, size_t *n_left_out
     json_array_foreach(tools, i, tool) {
         const char *type = hl_json_text(tool, "type"), *name = hl_json_text(tool, "name");
         if (status != HL_OK) break;
-        if (type && strcmp(type, "namespace") == 0 && depth == 0) {
+        if (!json_is_object(tool)) return hl_fail(err, HL_E_ARG, "tools[%zu]: expected an object", i);
+        if (!type) return hl_fail(err, HL_E_ARG, "tools[%zu].type: expected a text", i);
+        if (strcmp(type, "namespace") == 0 && depth == 0) {
             status = add_tools(json_object_get(tool, "tools"), list, n_left_out, depth + 1, err);
             continue;
         }
-        if (!type || strcmp(type, "function") != 0) {
+        if (strcmp(type, "function") != 0) {
             (*n_left_out)++;
             continue;
         }

@@ -362,6 +362,9 @@ def test_overflow_is_said_in_the_words_that_agents_look_for(serve):
     ("/v1/chat/completions", dict(user(), top_logprobs=3), 400, "logprobs"),
     ("/v1/chat/completions", {"model": "tiny", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 400, "texts only"),
     ("/v1/messages", user(), 400, "max_tokens"),
+    ("/v1/messages", user(max_tokens=1, thinking={"a": 1}), 400, "thinking.type"),
+    ("/v1/responses", {"model": "tiny", "input": "hi", "tools": [3]}, 400, "tools[0]: expected an object"),
+    ("/v1/responses", {"model": "tiny", "input": "hi", "tools": [{"name": "f"}]}, 400, "tools[0].type"),
     ("/v1/messages", {"model": "tiny", "max_tokens": 1, "messages": [{"role": "judge", "content": ""}]}, 400, "role"),
 ])
 def test_bad_requests_are_told_what_is_wrong(serve, path, body, status, words):
