@@ -4,14 +4,13 @@
  *
  * Text comes in piece by piece. It is taken apart into text, reasoning and calls of tools
  * (engine/toolcalls/reply_parser.h); what of text and reasoning might be the beginning of a stop string is
- * held back until it is certain. A stop string and everything behind it never come out; in calls none is
- * looked for. Stop strings see how control tokens and marks are spelled, too; the spelling itself never comes
- * out.
+ * held back until it is certain (core/base/stop_strings.h). In calls no stop string is looked for. Stop
+ * strings see how control tokens and marks are spelled, too; the spelling itself never comes out.
  */
 #ifndef HL_ENGINE_RUNNER_ANSWER_TEXT_H
 #define HL_ENGINE_RUNNER_ANSWER_TEXT_H
 
-#include "core/base/str.h"
+#include "core/base/stop_strings.h"
 #include "engine/toolcalls/reply_parser.h"
 #include "hyperlama/base.h"
 
@@ -25,19 +24,16 @@ typedef struct hl_answer_form {
 } hl_answer_form;
 
 typedef struct hl_answer_text {
-    hl_reply_parser    reply;
-    hl_str             pending; /* not shown yet */
-    hl_str             kinds;   /* [pending.len] what each byte is */
-    const char *const *stops;   /* [n_stops], the caller's */
-    size_t             n_stops;
-    hl_reply_fn       *fn; /* during a call: whoever wants it */
-    void              *user;
-    bool               stopped;     /* a stop string was found */
-    size_t             stop_number; /* which: counted from 1; 0: none */
-    bool               failed;      /* no memory */
+    hl_reply_parser reply;
+    hl_stop_strings stops;
+    hl_reply_fn    *fn; /* during a call: whoever wants it */
+    void           *user;
+    bool            failed; /* no memory */
 } hl_answer_text;
 
-/* It must not move afterwards. */
+/* It must not move afterwards.
+ * in     stops  [n_stops] copied
+ * fails  seen as a->failed */
 void hl_answer_text_init(hl_answer_text *a, const char *const *stops, size_t n_stops,
                          const hl_answer_form *form);
 void hl_answer_text_done(hl_answer_text *a); /* of zeros, too */

@@ -40,7 +40,6 @@ typedef struct answer {
     uint64_t         id; /* the scheduler's */
     hl_answer_text   text;
     hl_detokenizer   detok;
-    char           **stops; /* [n_stops] copies, in one piece of memory */
     char            *piece; /* [piece_cap] text of one token */
     size_t           piece_cap;
     hl_think_limit   think; /* zeros: this answer has no reasoning that could be told apart */
@@ -60,7 +59,6 @@ static void answer_free(answer *a) {
     hl_answer_format_done(&a->format);
     hl_think_limit_done(&a->think);
     json_decref(a->tools);
-    hl_free(a->stops);
     hl_free(a->piece);
     hl_free(a);
 }
@@ -99,7 +97,7 @@ static hl_end take_token(void *user, const hl_sched_token *t) {
                          : hl_detokenizer_feed(&a->detok, t->token, a->piece, a->piece_cap);
     const bool   go_on = hl_answer_text_feed(&a->text, (hl_view){a->piece, n}, is_hidden, send_part, a);
     if (a->text.failed || !go_on) return HL_END_CANCEL;
-    if (a->text.stopped || (a->one_call && a->has_called)) return HL_END_STOP;
+    if (a->text.stops.stopped || (a->one_call && a->has_called)) return HL_END_STOP;
     const hl_reply_part nothing = {.text = {"", 0}};
     return a->was_sent || !a->want_all || send_part(a, &nothing) ? HL_END_NONE : HL_END_CANCEL;
 }
@@ -124,7 +122,7 @@ static void tell_first(const native *r, const hl_request *req, const hl_prompt *
 static bool finish_text(answer *a, hl_end end) {
     a->event = (hl_token_event){.token = -1};
     a->was_sent = true;
-    return a->text.stopped || end == HL_END_CANCEL ||
+    return a->text.stops.stopped || end == HL_END_CANCEL ||
            hl_answer_text_finish(&a->text, end != HL_END_STOP, send_part, a);
 }
 
@@ -135,7 +133,7 @@ static void end_answer(void *user, uint64_t id, hl_status status, const hl_usage
     (void)id;
     if (status == HL_OK && !finish_text(a, u.end)) u.end = HL_END_CANCEL;
     if (status == HL_OK && a->text.failed) status = hl_fail(&why, HL_E_NOMEM, "answer: no memory");
-    u.stop_number = (int32_t)a->text.stop_number;
+    u.stop_number = (int32_t)a->text.stops.number;
     if (u.first_token_ns) u.first_token_ns += a->prompt_made_ns;
     u.total_ns = hl_clock_ns() - a->began_ns;
     hl_generation_end(a->generation, status, &u, &why);
@@ -153,21 +151,6 @@ static hl_status load_prompt(native *r, const hl_request *req, hl_prompt *prompt
         status = hl_tokens_add(&prompt->ids, &id, 1, err);
     }
     return status;
-}
-
-/* The request is the caller's again when submit returns. */
-static bool copy_stops(answer *a, const hl_request *req) {
-    size_t n_bytes = req->n_stops * sizeof *a->stops;
-    for (size_t i = 0; i < req->n_stops; i++) n_bytes += strlen(req->stops[i]) + 1;
-    a->stops = hl_new(1, n_bytes);
-    if (!a->stops) return false;
-    char *at = (char *)(a->stops + req->n_stops);
-    for (size_t i = 0; i < req->n_stops; i++) {
-        const size_t n = strlen(req->stops[i]) + 1;
-        a->stops[i] = memcpy(at, req->stops[i], n);
-        at += n;
-    }
-    return true;
 }
 
 /* A model that has a token for it may reason first, where it is not told otherwise. */
@@ -263,13 +246,13 @@ static hl_status answer_new(native *r, const hl_request *req, const hl_prompt *p
     a->want_all = a->want_logprobs || req->want_tokens;
     a->piece_cap = hl_tokenizer_max_piece_bytes(t);
     a->piece = hl_new(a->piece_cap, 1);
-    if (!a->piece || !copy_stops(a, req)) {
+    hl_answer_text_init(&a->text, req->stops, req->n_stops, &prompt->form);
+    if (!a->piece || a->text.failed) {
         answer_free(a);
         return hl_fail(err, HL_E_NOMEM, "answer: no memory");
     }
     a->tools = json_incref(prompt->tools);
     a->one_call = req->one_tool_call;
-    hl_answer_text_init(&a->text, (const char *const *)a->stops, req->n_stops, &prompt->form);
     hl_detokenizer_init(&a->detok, t, false);
     a->detok.at_start = false; /* the answer continues the prompt: its first space is text */
     a->thinks = prompt->form.splits_thinking;

@@ -62,15 +62,15 @@ static void text_comes_out_the_same_whatever_the_pieces(void **state) {
             hl_answer_text_init(
                 &a, rows[i].stops, n_stops,
                 &(hl_answer_form){.splits_thinking = rows[i].splits, .starts_thinking = rows[i].starts});
-            for (size_t at = 0; at < strlen(rows[i].text) && !a.stopped; at += step) {
+            for (size_t at = 0; at < strlen(rows[i].text) && !a.stops.stopped; at += step) {
                 const size_t left = strlen(rows[i].text) - at;
                 assert_true(hl_answer_text_feed(&a, (hl_view){rows[i].text + at, left < step ? left : step},
                                                 false, collect, &g));
             }
-            if (!a.stopped) assert_true(hl_answer_text_finish(&a, false, collect, &g));
+            if (!a.stops.stopped) assert_true(hl_answer_text_finish(&a, false, collect, &g));
             assert_string_equal(g.plain, rows[i].plain);
             assert_string_equal(g.thinking, rows[i].thinking);
-            assert_int_equal(a.stopped, rows[i].stopped);
+            assert_int_equal(a.stops.stopped, rows[i].stopped);
             hl_answer_text_done(&a);
         }
     }
@@ -94,7 +94,7 @@ static const row hidden_rows[] = {
 /* Feed each stretch of plain or control text in steps of `step` bytes. */
 static void feed_row(const row *r, size_t step, hl_answer_text *a, got *g) {
     bool hidden = false;
-    for (const char *p = r->text; *p && !a->stopped;) {
+    for (const char *p = r->text; *p && !a->stops.stopped;) {
         if (*p == '{' || *p == '}') {
             hidden = *p++ == '{';
             continue;
@@ -104,7 +104,7 @@ static void feed_row(const row *r, size_t step, hl_answer_text *a, got *g) {
         assert_true(hl_answer_text_feed(a, (hl_view){p, len}, hidden, collect, g));
         p += len;
     }
-    if (!a->stopped) assert_true(hl_answer_text_finish(a, false, collect, g));
+    if (!a->stops.stopped) assert_true(hl_answer_text_finish(a, false, collect, g));
 }
 
 static void control_tokens_are_seen_by_stops_and_tags_and_never_come_out(void **state) {
@@ -120,7 +120,7 @@ static void control_tokens_are_seen_by_stops_and_tags_and_never_come_out(void **
             feed_row(r, step, &a, &g);
             assert_string_equal(g.plain, r->plain);
             assert_string_equal(g.thinking, r->thinking);
-            assert_int_equal(a.stopped, r->stopped);
+            assert_int_equal(a.stops.stopped, r->stopped);
             hl_answer_text_done(&a);
         }
     }
