@@ -9,10 +9,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/stop.h"
 #include "core/net/open_socket.h"
+#include "core/net/retry_after.h"
 
 enum { LOOK_MS = 100, MAX_HEAD_BYTES = 64 << 10 };
 
@@ -58,28 +58,6 @@ static void take_content_type(hl_http_head *head, hl_view value) {
     head->content_type[n] = '\0';
 }
 
-/* Seconds until a date in one of HTTP's forms, "Wed, 21 Oct 2099 07:28:00 GMT"; 0: it is over. -1: no date */
-static int64_t seconds_until(hl_view date) {
-    char text[64];
-    if (date.len >= sizeof text || !strchr("MTWFS", date.ptr[0])) return -1; /* the name of a day */
-    memcpy(text, date.ptr, date.len);
-    text[date.len] = '\0';
-    const int64_t at = (int64_t)curl_getdate(text, NULL), now = hl_clock_wall_ms() / 1000;
-    return at < 0 ? -1 : at > now ? at - now : 0;
-}
-
-/* RFC 9110, section 10.2.3: seconds, or a date. */
-static void take_retry_after(hl_http_head *head, hl_view value) {
-    enum { MOST_S = 1000000 };
-    int64_t s = 0;
-    size_t  n = 0;
-    for (; n < value.len && value.ptr[n] >= '0' && value.ptr[n] <= '9'; n++)
-        if (s < MOST_S) s = 10 * s + (value.ptr[n] - '0');
-    if (value.len > 0 && n == 0) s = seconds_until(value);
-    if (value.len == 0 || s < 0 || (n > 0 && n < value.len)) return;
-    head->retry_after_ms = 1000 * (s < MOST_S ? s : MOST_S);
-}
-
 static size_t take_header(char *bytes, size_t size, size_t n, void *user) {
     transfer     *t = user;
     hl_http_head *head = t->call->head;
@@ -90,20 +68,25 @@ static size_t take_header(char *bytes, size_t size, size_t n, void *user) {
     if (!head) return line.len;
     if (line.len > 5 && memcmp(bytes, "HTTP/", 5) == 0) *head = (hl_http_head){.retry_after_ms = -1};
     if (find_value(line, "content-type", &value)) take_content_type(head, value);
-    if (find_value(line, "retry-after", &value)) take_retry_after(head, value);
+    if (find_value(line, "retry-after", &value)) head->retry_after_ms = hl_retry_after_ms(value);
     return line.len;
 }
 
-/* The headers of a call, to be freed with curl_slist_free_all(); NULL: no memory. */
+/* One header more. NULL: no memory, and the others are gone, too. */
+static struct curl_slist *add_header(struct curl_slist *headers, const char *text) {
+    struct curl_slist *more = headers ? curl_slist_append(headers, text) : NULL;
+    if (!more) curl_slist_free_all(headers);
+    return more;
+}
+
+/* The headers of a call, to be freed with curl_slist_free_all(); NULL: no memory. Without an empty "Expect:"
+ * curl asks before it sends a long body, and waits a second where nobody answers that. */
 static struct curl_slist *make_headers(const hl_http_call *call) {
     struct curl_slist *headers =
         curl_slist_append(NULL, call->body.ptr ? "Content-Type: application/json" : "Accept: */*");
     hl_str line;
-    for (size_t i = 0; headers && i < call->n_headers; i++) {
-        struct curl_slist *more = curl_slist_append(headers, call->headers[i]);
-        if (!more) curl_slist_free_all(headers);
-        headers = more;
-    }
+    headers = add_header(headers, "Expect:");
+    for (size_t i = 0; i < call->n_headers; i++) headers = add_header(headers, call->headers[i]);
     if (!headers || !call->key || !*call->key) return headers;
     hl_str_init(&line, SIZE_MAX);
     hl_str_add_format(&line, "Authorization: Bearer %s", call->key);

@@ -14,7 +14,7 @@ typedef bool hl_http_body_fn(void *user, hl_view bytes);
 /* What the headers of a response say. */
 typedef struct hl_http_head {
     char    content_type[80]; /* in small letters; "": none */
-    int64_t retry_after_ms;   /* from seconds or a date, a million seconds at most; -1: nothing */
+    int64_t retry_after_ms;   /* hl_retry_after_ms(); -1: nothing */
 } hl_http_head;
 
 typedef struct hl_http_call {

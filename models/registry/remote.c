@@ -14,6 +14,7 @@
 #include "core/base/mem.h"
 #include "core/base/stop.h"
 #include "core/data/json.h"
+#include "core/net/retry_after.h"
 #include "core/net/url.h"
 
 enum { TRIES = 5, FIRST_WAIT_MS = 200, LONGEST_WAIT_MS = 300000 };
@@ -88,10 +89,8 @@ static hl_status wait_ms(int64_t ms, hl_err *err) {
 }
 
 int64_t hl_remote_asked_wait_ms(const hl_http_reply *a) {
-    hl_view  v = hl_http_reply_header(a, "Retry-After", 0);
-    uint64_t s;
-    if (!hl_view_take_u64(&v, &s) || v.len > 0) return 0;
-    return s < LONGEST_WAIT_MS / 1000 ? (int64_t)s * 1000 : LONGEST_WAIT_MS;
+    const int64_t ms = hl_retry_after_ms(hl_http_reply_header(a, "Retry-After", 0));
+    return ms < 0 ? 0 : ms < LONGEST_WAIT_MS ? ms : LONGEST_WAIT_MS;
 }
 
 hl_status hl_remote_fail(const hl_http_reply *a, const char *what, hl_err *err) {
