@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,11 +46,18 @@ static int open_log(const char *path) {
     return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+/* Copied, not renamed: whoever started us has locked this file, so that it is nobody else's log. */
 static void turn_log(guard *g) {
-    char old[MAX_PATH_BYTES];
-    if (snprintf(old, sizeof old, "%s.1", g->log_path) < (int)sizeof old) (void)rename(g->log_path, old);
-    (void)close(g->log_fd);
-    g->log_fd = open_log(g->log_path);
+    char      old[MAX_PATH_BYTES];
+    const int from = open(g->log_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (from >= 0 && snprintf(old, sizeof old, "%s.1", g->log_path) < (int)sizeof old) {
+        const int to = open_log(old);
+        while (to >= 0 && sendfile(to, from, NULL, MAX_LOG_BYTES) > 0) continue;
+        if (to >= 0) (void)close(to);
+    }
+    if (from >= 0) (void)close(from);
+    if (g->log_fd < 0) g->log_fd = open_log(g->log_path);
+    if (g->log_fd >= 0 && ftruncate(g->log_fd, 0) == 0) (void)lseek(g->log_fd, 0, SEEK_SET);
     g->n_logged = 0;
 }
 

@@ -15,6 +15,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -26,10 +27,17 @@
 #include "core/base/stop.h"
 #include "core/net/http_client.h"
 
-enum { LOOK_MS = 100, TELL_S = 10, MAX_LOG_TAIL = 2048, EXIT_NOT_STARTED = 127 };
+enum {
+    LOOK_MS = 100,
+    TELL_S = 10,
+    MAX_LOG_TAIL = 2048,
+    MAX_PATH_BYTES = 4096,
+    MOST_LOGS = 64,
+    EXIT_NOT_STARTED = 127
+};
 
 struct hl_engine_process {
-    char            url[256], ready_url[256];
+    char            url[256], ready_url[256], log_path[MAX_PATH_BYTES];
     pid_t           guard;
     int             hold_fd; /* its guard's standard input: closed, the guard ends all */
     pthread_mutex_t lock;    /* guards what follows */
@@ -48,6 +56,25 @@ static int find_port(void) {
         fd >= 0 && bind(fd, (struct sockaddr *)&a, n) == 0 && getsockname(fd, (struct sockaddr *)&a, &n) == 0;
     if (fd >= 0) (void)close(fd);
     return ok ? ntohs(a.sin_port) : 0;
+}
+
+/* A log that no other engine writes to: the launch's own, or the same with a number behind its name. Whoever
+ * holds *ret_fd or a copy of it has it for itself. -1: it cannot be written, which is no reason to stop. */
+static hl_status take_log(const hl_launch *l, char ret_path[MAX_PATH_BYTES], int *ret_fd, hl_err *err) {
+    const char *dot = strrchr(l->log_path, '.'), *slash = strrchr(l->log_path, '/');
+    const int   n_stem =
+        (int)(dot && (!slash || dot > slash) ? (size_t)(dot - l->log_path) : strlen(l->log_path));
+    for (int i = 1; i <= MOST_LOGS; i++) {
+        char number[16] = "";
+        if (i > 1) (void)snprintf(number, sizeof number, "-%d", i);
+        if (snprintf(ret_path, MAX_PATH_BYTES, "%.*s%s%s", n_stem, l->log_path, number,
+                     l->log_path + n_stem) >= MAX_PATH_BYTES)
+            return hl_fail(err, HL_E_LIMIT, "engine '%s': the path of its log is too long", l->profile->name);
+        *ret_fd = open(ret_path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (*ret_fd < 0 || flock(*ret_fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return HL_OK;
+        (void)close(*ret_fd);
+    }
+    return hl_fail(err, HL_E_LIMIT, "engine '%s' runs %d times", l->profile->name, (int)MOST_LOGS);
 }
 
 /* Our environment with the profile's variables in place of those of the same names. The texts are others'. */
@@ -69,7 +96,8 @@ static char **make_env(const hl_launch *l) {
 }
 
 /* PROGRAM --guard-engine LOG STOP_MS words: pointers into others' texts. */
-static char **make_guard_words(const hl_launch *l, char **words, char stop_ms[16]) {
+static char **make_guard_words(const hl_engine_process *p, const hl_launch *l, char **words,
+                               char stop_ms[16]) {
     size_t n = 0;
     while (words[n]) n++;
     char **made = hl_new(n + 5, sizeof *made);
@@ -77,13 +105,15 @@ static char **make_guard_words(const hl_launch *l, char **words, char stop_ms[16
     (void)snprintf(stop_ms, 16, "%d", l->profile->stop_ms);
     made[0] = (char *)(uintptr_t)l->program;
     made[1] = (char *)(uintptr_t)HL_GUARD_WORD;
-    made[2] = (char *)(uintptr_t)l->log_path;
+    made[2] = (char *)(uintptr_t)p->log_path;
     made[3] = stop_ms;
     memcpy(made + 4, words, n * sizeof *made);
     return made;
 }
 
-static hl_status spawn(hl_engine_process *p, const hl_launch *l, char **words, char **env, hl_err *err) {
+/* in  log_fd  of take_log(): the guard holds it as its standard output */
+static hl_status spawn(hl_engine_process *p, const hl_launch *l, int log_fd, char **words, char **env,
+                       hl_err *err) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t          attr;
     sigset_t                   none;
@@ -98,6 +128,7 @@ static hl_status spawn(hl_engine_process *p, const hl_launch *l, char **words, c
     (void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
+    if (log_fd >= 0) (void)posix_spawn_file_actions_adddup2(&actions, log_fd, STDOUT_FILENO);
     const int rc = posix_spawn(&p->guard, l->program, &actions, &attr, words, env);
     (void)posix_spawn_file_actions_destroy(&actions);
     (void)posix_spawnattr_destroy(&attr);
@@ -113,13 +144,19 @@ static hl_status spawn(hl_engine_process *p, const hl_launch *l, char **words, c
 static hl_status launch(hl_engine_process *p, const hl_launch *l, int port, hl_err *err) {
     char      text[16], stop_ms[16];
     char    **words = NULL;
+    int       log_fd = -1;
     hl_status status = HL_OK;
     (void)snprintf(text, sizeof text, "%d", port);
     status = hl_profile_make_words(l->profile, l->model, text, l->name, &words, err);
-    if (status != HL_OK) return status;
-    char **env = make_env(l), **all = make_guard_words(l, words, stop_ms);
-    status = env && all ? spawn(p, l, all, env, err)
+    if (status == HL_OK) status = take_log(l, p->log_path, &log_fd, err);
+    if (status != HL_OK) {
+        hl_profile_free_words(words);
+        return status;
+    }
+    char **env = make_env(l), **all = make_guard_words(p, l, words, stop_ms);
+    status = env && all ? spawn(p, l, log_fd, all, env, err)
                         : hl_fail(err, HL_E_NOMEM, "engine '%s': no memory", l->profile->name);
+    if (log_fd >= 0) (void)close(log_fd);
     hl_free(all);
     hl_free(env);
     hl_profile_free_words(words);
@@ -157,11 +194,11 @@ static void read_last_line(const char *path, char *ret, size_t cap) {
 
 static hl_status fail_ended(const hl_engine_process *p, const hl_launch *l, hl_err *err) {
     char said[400];
-    read_last_line(l->log_path, said, sizeof said);
+    read_last_line(p->log_path, said, sizeof said);
     if (p->code == EXIT_NOT_STARTED && strstr(said, strerror(ENOENT)))
         return hl_fail(err, HL_E_IO, "engine '%s': its program is not in PATH: %s", l->profile->name, said);
     return hl_fail(err, HL_E_NET, "engine '%s' ended with %d before it could be asked; it said last: %s (%s)",
-                   l->profile->name, p->code, said, l->log_path);
+                   l->profile->name, p->code, said, p->log_path);
 }
 
 static bool is_ready(const hl_engine_process *p) {
@@ -174,9 +211,9 @@ static bool is_ready(const hl_engine_process *p) {
     return status == HL_OK && code == 200;
 }
 
-static void tell_progress(const hl_launch *l, int64_t since_ns) {
+static void tell_progress(const hl_engine_process *p, const hl_launch *l, int64_t since_ns) {
     char said[400];
-    read_last_line(l->log_path, said, sizeof said);
+    read_last_line(p->log_path, said, sizeof said);
     hl_event(l->events, HL_LOG_INFO, "host", "engine-starts", "engine=%s seconds=%lld says=\"%s\"",
              l->profile->name, (long long)((hl_clock_ns() - since_ns) / 1000000000), said);
 }
@@ -190,9 +227,9 @@ static hl_status wait_until_ready(hl_engine_process *p, const hl_launch *l, hl_e
         if (hl_clock_ns() >= until_ns)
             return hl_fail(err, HL_E_NET,
                            "engine '%s' cannot be asked after %d s (start_s of its profile); see %s",
-                           l->profile->name, l->profile->start_s, l->log_path);
+                           l->profile->name, l->profile->start_s, p->log_path);
         if (hl_clock_ns() >= tell_ns) {
-            tell_progress(l, began_ns);
+            tell_progress(p, l, began_ns);
             tell_ns = hl_clock_ns() + TELL_S * 1000000000ll;
         }
         (void)nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000}, NULL);

@@ -15,12 +15,13 @@ typedef struct hl_engine_process hl_engine_process;
 
 typedef struct hl_launch {
     const hl_profile *profile;
-    const char       *model;    /* what {model} stands for */
-    const char       *name;     /* by which it is asked */
-    const char       *log_path; /* of what it says; the folder is there */
-    const char       *program;  /* that becomes a guard by HL_GUARD_WORD: /proc/self/exe */
-    char *const      *envp;
-    const hl_events  *events; /* NULL is allowed */
+    const char       *model; /* what {model} stands for */
+    const char       *name;  /* by which it is asked */
+    const char
+        *log_path; /* of what it says; the folder is there. While another engine has it: NAME-2.log, ... */
+    const char      *program; /* that becomes a guard by HL_GUARD_WORD: /proc/self/exe */
+    char *const     *envp;
+    const hl_events *events; /* NULL is allowed */
 } hl_launch;
 
 /* Start an engine and wait until it can be asked. hl_stop_watch()'s flag ends that.
