@@ -37,6 +37,24 @@ hl_status hl_api_version(hl_exchange *x, hl_err *err) {
     return HL_OK;
 }
 
+static void add_place(hl_json_out *j, const char *record) {
+    char host[HL_REMOTE_MODEL_TEXT_BYTES], model[HL_REMOTE_MODEL_TEXT_BYTES];
+    hl_remote_model_describe(record, host, model);
+    hl_json_add_text(j, "remote_host", host);
+    hl_json_add_text(j, "remote_model", model);
+}
+
+/* What lists say of a stored model. Where the answers of a remote one come from stands in its record; one
+ * that cannot be read is listed without, and show says why. */
+static void add_entry(hl_json_out *j, hl_store *store, const hl_store_entry *e) {
+    hl_stored_model *m = NULL;
+    hl_ollama_add_entry(j, e);
+    if (strcmp(e->format, "remote") != 0) return;
+    if (hl_store_open_model(store, e->text, HL_OPEN_FOR_SHOW, &m, NULL) != HL_OK) return;
+    if (m->remote_json) add_place(j, m->remote_json);
+    hl_stored_model_free(m);
+}
+
 hl_status hl_api_tags(hl_exchange *x, hl_err *err) {
     hl_store      *store = NULL;
     hl_store_list *list = NULL;
@@ -48,7 +66,7 @@ hl_status hl_api_tags(hl_exchange *x, hl_err *err) {
     hl_json_open(j, "models", '[');
     for (size_t i = 0; i < list->n; i++) {
         hl_json_open(j, NULL, '{');
-        hl_ollama_add_entry(j, &list->entries[i]);
+        add_entry(j, store, &list->entries[i]);
         hl_json_close(j, '}');
     }
     hl_json_close(j, ']');
@@ -65,6 +83,7 @@ static const hl_store_entry *find_entry(const hl_store_list *list, const char *l
 
 typedef struct resident_list {
     hl_json_out         *j;
+    hl_store            *store;
     const hl_store_list *stored;
 } resident_list;
 
@@ -77,7 +96,7 @@ static void add_resident(void *user, const hl_resident_info *r) {
     if ((r->n_ctx == 0 && !r->is_remote) || r->is_loading) return;
     hl_json_open(j, NULL, '{');
     if (e) {
-        hl_ollama_add_entry(j, e);
+        add_entry(j, l->store, e);
     } else {
         hl_json_add_text(j, "name", r->label);
         hl_json_add_text(j, "model", r->label);
@@ -100,7 +119,7 @@ hl_status hl_api_ps(hl_exchange *x, hl_err *err) {
     hl_status      status = hl_host_store(x->server->host, &store, err);
     if (status == HL_OK) status = hl_store_list_models(store, NULL, &list, err);
     if (status != HL_OK) return status;
-    resident_list l = {j, list};
+    resident_list l = {j, store, list};
     hl_json_open(j, NULL, '{');
     hl_json_open(j, "models", '[');
     status = hl_host_each_resident(x->server->host, add_resident, &l, err);
@@ -192,10 +211,7 @@ static hl_status add_files(hl_json_out *j, const hl_stored_model *m, bool verbos
 
 /* Of a model whose answers come from elsewhere. */
 static void add_remote(hl_json_out *j, const char *record) {
-    char host[HL_REMOTE_MODEL_TEXT_BYTES], model[HL_REMOTE_MODEL_TEXT_BYTES];
-    hl_remote_model_describe(record, host, model);
-    hl_json_add_text(j, "remote_host", host);
-    hl_json_add_text(j, "remote_model", model);
+    add_place(j, record);
     hl_json_open(j, "model_info", '{');
     hl_json_close(j, '}');
     hl_json_open(j, "capabilities", '[');
