@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_logprobs.c - two forms of one thing: logprobs.content of chats, logprobs.tokens of plain text.
+ * openai_logprobs.c - two forms of one thing: logprobs.content (or refusal) of chats, logprobs.tokens of
+ * plain text.
  *
  * from: OpenAI's API reference (August 2026); llama-server gives the first form for both
  */
@@ -8,7 +9,11 @@
 
 #include <math.h>
 
-static const json_t *content_of(const json_t *logprobs) { return json_object_get(logprobs, "content"); }
+/* What a model says instead of an answer has a list of its own. */
+static const json_t *content_of(const json_t *logprobs) {
+    const json_t *content = json_object_get(logprobs, "content");
+    return json_is_array(content) ? content : json_object_get(logprobs, "refusal");
+}
 
 size_t hl_remote_n_tokens(const json_t *logprobs) {
     const json_t *content = content_of(logprobs);

@@ -16,6 +16,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/stop.h"
+#include "core/base/stop_strings.h"
 #include "core/data/json_check.h"
 #include "host/remote/asking.h"
 #include "host/remote/openai_logprobs.h"
@@ -37,6 +38,9 @@ typedef struct remote {
     hl_engine_process *process; /* NULL: none of ours */
 } remote;
 
+/* What a piece of text is; the kind of a byte in stream.stops. */
+typedef enum text_kind { CONTENT, THOUGHT, REFUSAL } text_kind;
+
 /* What an answer's thread knows beside hl_asking; made when it is asked. */
 typedef struct stream {
     const hl_upstream *upstream; /* that is asked */
@@ -57,6 +61,9 @@ typedef struct stream {
     bool            wants_logprobs, has_logprobs; /* asked for; some have come */
     int32_t         n_top;
     hl_remote_token token;
+    hl_stop_strings stops;   /* an engine may not know them, or keep the token in which one ends */
+    hl_str          certain; /* of a chunk's text: what they let through */
+    text_kind       kind;    /* of the text that came last */
 } stream;
 
 static remote *remote_of(const hl_asking *a) { return a->all->engine; }
@@ -65,6 +72,8 @@ static void stream_free(void *data) {
     stream *s = data;
     hl_str_done(&s->arguments);
     hl_str_done(&s->whole);
+    hl_stop_strings_done(&s->stops);
+    hl_str_done(&s->certain);
     hl_free(s);
 }
 
@@ -147,9 +156,23 @@ static hl_status fail_refused(const hl_upstream *s, const hl_str *body, int code
     return status;
 }
 
-static bool is_worth_another(hl_status status, int code) {
-    if (status == HL_E_NET && code < 300) return true; /* no connection, cut short, no protocol */
-    return code == 408 || code == 409 || code == 429 || code >= 500;
+/* What became of an attempt. */
+typedef struct outcome {
+    bool    again;     /* nothing has come, and another attempt may do better */
+    bool    is_broken; /* the server is to be left alone for a while */
+    int64_t wait_ms;   /* as Retry-After says; -1: it does not */
+} outcome;
+
+/* A server that does not take our key, has no certificate that we trust, sends us elsewhere or does not know
+ * the model may have neighbours that do better. Not to know one (404) says nothing of its other models. */
+static outcome judge(hl_status status, int code, bool has_others, int64_t wait_ms) {
+    const bool is_astray = status == HL_E_AUTH || code == 401 || code == 403 || (code >= 300 && code < 400);
+    const bool is_broken = (status == HL_E_NET && code < 300) || /* no connection, cut short, no protocol */
+                           code == 408 || code == 409 || code == 429 || code >= 500;
+    const bool has_failed = status != HL_OK && status != HL_E_CANCEL;
+    return (outcome){.again = has_failed && (is_broken || (has_others && (is_astray || code == 404))),
+                     .is_broken = has_failed && (is_broken || is_astray),
+                     .wait_ms = wait_ms};
 }
 
 /* ---- What comes back ---- */
@@ -166,6 +189,7 @@ static void take_end_reason(hl_asking *a, stream *s, const json_t *choice) {
     const char *reason = hl_json_text(choice, "finish_reason");
     if (!reason) return;
     s->has_reason = true;
+    if (s->stops.stopped) return; /* that is why */
     a->usage.end = strcmp(reason, "length") == 0 ? HL_END_LENGTH : HL_END_STOP;
 }
 
@@ -193,31 +217,74 @@ static bool fail_without_logprobs(hl_asking *a) {
     return false;
 }
 
-/* The first of the tokens has the text, the others have none. */
-static bool push_tokens(hl_asking *a, hl_view text, bool is_thinking, const json_t *logprobs, size_t n) {
+/* ---- Text, and where it ends ---- */
+
+static bool push_stretch(void *user, hl_view text, char kind) {
+    return hl_asking_push(user, text, kind == THOUGHT);
+}
+
+static bool keep_stretch(void *user, hl_view text, char kind) {
+    (void)kind;
+    hl_str_add_view(&((stream *)user)->certain, text);
+    return true;
+}
+
+static bool push_held(hl_asking *a) {
+    return hl_stop_strings_flush(&((stream *)a->data)->stops, push_stretch, a);
+}
+
+/* False: no memory, and that is the answer's end. */
+static bool check_text(hl_asking *a) {
+    const stream *s = a->data;
+    if (!s->stops.failed && !s->certain.failed) return true;
+    a->status = hl_fail(&a->err, HL_E_NOMEM, "answer: no memory");
+    a->has_ended = true;
+    return false;
+}
+
+/* The first of the tokens has the text, the others have none. Those that begin behind the end of what is
+ * shown are not told: a stop string begins there. */
+static bool push_tokens(hl_asking *a, hl_view text, text_kind kind, const json_t *logprobs, size_t n) {
     stream *s = a->data;
-    for (size_t i = 0; i < n; i++) {
+    size_t  at = 0;
+    hl_str_clear(&s->certain);
+    (void)hl_stop_strings_feed(&s->stops, text, (char)kind, keep_stretch, s);
+    if (!check_text(a)) return false;
+    for (size_t i = 0; i < n && (!s->stops.stopped || at < s->certain.len); i++) {
         hl_remote_read_token(logprobs, i, &s->token);
-        s->token.ev.text = i == 0 ? text : (hl_view){0};
-        s->token.ev.is_thinking = is_thinking;
+        s->token.ev.text = i == 0 ? hl_str_view(&s->certain) : (hl_view){0};
+        s->token.ev.is_thinking = kind == THOUGHT;
         if (s->token.ev.n_top > (size_t)s->n_top) s->token.ev.n_top = (size_t)s->n_top;
+        at += s->token.ev.token_text.len;
         if (!hl_asking_push_token(a, &s->token.ev)) return false;
     }
     return true;
 }
 
-/* False: it is over meanwhile. in  logprobs  of all that the chunk says; NULL: none, or they came already */
-static bool push_text(hl_asking *a, const json_t *text, bool is_thinking, const json_t *logprobs) {
+static void end_well(hl_asking *a);
+
+/* False: it is over meanwhile. A server that has ended its answer at the stop string says only how many
+ * tokens there were, which we wait for; one that goes on talking is left.
+ * in  logprobs  of all that the chunk says; NULL: none, or they came already */
+static bool push_text(hl_asking *a, const json_t *text, text_kind kind, const json_t *logprobs) {
     stream       *s = a->data;
     const hl_view v = {json_string_value(text), json_string_length(text)};
     const size_t  n = s->wants_logprobs ? hl_remote_n_tokens(logprobs) : 0;
     s->has_logprobs |= n > 0;
     s->has_said |= n > 0 || json_is_string(text);
-    if (n > 0) return push_tokens(a, v, is_thinking, logprobs, n);
-    if (!json_is_string(text) || v.len == 0) return true;
-    if (s->wants_logprobs && !s->has_logprobs && !is_thinking) return fail_without_logprobs(a);
-    return hl_asking_push(a, v, is_thinking);
+    if (v.len == 0 && (n == 0 || s->stops.stopped)) return true;
+    if (s->stops.stopped) {
+        end_well(a);
+        return false;
+    }
+    if (s->kind != kind && !push_held(a)) return false;
+    s->kind = kind;
+    if (n > 0) return push_tokens(a, v, kind, logprobs, n);
+    if (s->wants_logprobs && !s->has_logprobs && kind == CONTENT) return fail_without_logprobs(a);
+    return hl_stop_strings_feed(&s->stops, v, (char)kind, push_stretch, a) && check_text(a);
 }
+
+/* ---- Calls ---- */
 
 static bool push_arguments(hl_asking *a, hl_view text) {
     const hl_token_event ev = {.text = text, .call = HL_CALL_ARGUMENTS, .token = -1};
@@ -253,10 +320,14 @@ static bool take_call(hl_asking *a, const json_t *call, int64_t i) {
     const char   *name = hl_json_text(function, "name"), *id = hl_json_text(call, "id");
     const int64_t index = hl_json_int(call, "index", i);
     if (index < 0) return fail_stream(a, HL_E_NET, "a tool call whose index is below 0");
+    if (s->stops.stopped) { /* as with text */
+        end_well(a);
+        return false;
+    }
     if (name && *name && s->call != index) {
         const hl_token_event begin = {
             .text = hl_view_of(name), .call = HL_CALL_BEGIN, .call_id = hl_view_of(id), .token = -1};
-        if (!end_call(a, false) || !hl_asking_push_event(a, &begin)) return false;
+        if (!end_call(a, false) || !push_held(a) || !hl_asking_push_event(a, &begin)) return false;
         s->call = index;
         s->has_said = s->has_called = true;
         (void)snprintf(s->call_name, sizeof s->call_name, "%s", name);
@@ -287,10 +358,12 @@ static bool take_delta(hl_asking *a, const json_t *delta, const json_t *logprobs
     const json_t *thought = json_object_get(delta, "reasoning_content");
     const json_t *content = json_object_get(delta, "content");
     if (!json_is_string(thought)) thought = json_object_get(delta, "reasoning");
-    const bool has_content = json_string_length(content) > 0 || json_string_length(thought) == 0;
-    return push_text(a, thought, true, has_content ? NULL : logprobs) &&
-           push_text(a, content, false, has_content ? logprobs : NULL) &&
-           push_text(a, json_object_get(delta, "refusal"), false, NULL) &&
+    const json_t *refusal = json_object_get(delta, "refusal");
+    const bool has_content = json_string_length(content) > 0, has_refusal = json_string_length(refusal) > 0;
+    const bool has_thought = json_string_length(thought) > 0 && !has_content && !has_refusal;
+    return push_text(a, thought, THOUGHT, has_thought ? logprobs : NULL) &&
+           push_text(a, content, CONTENT, has_thought || has_refusal ? NULL : logprobs) &&
+           push_text(a, refusal, REFUSAL, has_refusal ? logprobs : NULL) &&
            take_calls(a, json_object_get(delta, "tool_calls"));
 }
 
@@ -320,21 +393,25 @@ static bool take_chunk(hl_asking *a, hl_view text) {
         if (!delta) delta = json_object_get(choice, "message");
         const json_t *logprobs = json_object_get(choice, "logprobs");
         go_on = delta ? take_delta(a, delta, logprobs)
-                      : push_text(a, json_object_get(choice, "text"), false, logprobs);
+                      : push_text(a, json_object_get(choice, "text"), CONTENT, logprobs);
         take_end_reason(a, s, choice);
     }
-    if (!a->has_ended) take_usage(a, json_object_get(json, "usage"));
+    if (a->status == HL_OK) take_usage(a, json_object_get(json, "usage"));
     json_decref(json);
     return go_on;
 }
 
 static void end_well(hl_asking *a) {
     const stream *s = a->data;
+    if (s->stops.stopped) {
+        a->usage.end = HL_END_STOP;
+        a->usage.stop_number = (int32_t)s->stops.number;
+    }
     if (!s->has_said && !s->has_reason) { /* an empty answer has a reason, or an empty text */
         (void)fail_stream(a, HL_E_NET, "an answer without a choice (neither text, call nor finish_reason)");
         return;
     }
-    if (!end_call(a, a->usage.end == HL_END_LENGTH)) return;
+    if (!end_call(a, a->usage.end == HL_END_LENGTH) || !push_held(a)) return;
     a->usage.total_ns = hl_clock_ns() - a->began_ns;
     a->usage.prompt_ns = a->usage.first_token_ns;
     a->usage.answer_ns = a->usage.total_ns - a->usage.first_token_ns;
@@ -369,7 +446,11 @@ static bool take_bytes(void *user, hl_view bytes) {
         }
     }
     s->heard_ns = hl_clock_ns();
-    if (!s->is_whole) return hl_asking_take_lines(a, bytes);
+    if (!s->is_whole) {
+        const bool go_on = hl_asking_take_lines(a, bytes);
+        s->heard_ns = hl_clock_ns(); /* the reader may have taken its time, which is not the server's */
+        return go_on;
+    }
     hl_str_add_view(&s->whole, bytes);
     return !s->whole.failed;
 }
@@ -397,13 +478,14 @@ static hl_status check_end(hl_asking *a, hl_err *err) {
     } else if (a->line.len > 0) {
         (void)take_line(a, hl_str_view(&a->line)); /* the last one has no end */
     }
-    if (!a->has_ended && s->has_reason) end_well(a);
+    if (!a->has_ended && (s->has_reason || s->stops.stopped)) end_well(a);
     if (a->has_ended) return a->status;
     return hl_fail(err, HL_E_NET, "the remote model's answer ends in the middle");
 }
 
-/* Ask one server. *ret_again: nothing has come, and another one may do better. */
-static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_wait_ms, hl_err *err) {
+/* Ask one server; as attempt_fn. in  others  there are some that were not asked yet */
+static hl_status ask_one(void *user, size_t i, bool others, outcome *ret, hl_err *err) {
+    hl_asking         *a = user;
     stream            *s = a->data;
     const hl_upstream *up = &remote_of(a)->upstreams->each[i];
     hl_json_out        body;
@@ -421,6 +503,7 @@ static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_w
     s->asked_ns = hl_clock_ns();
     s->is_stalled = s->has_reason = s->has_said = s->is_whole = false;
     s->call = -1;
+    hl_stop_strings_clear(&s->stops);
     s->head = (hl_http_head){.retry_after_ms = -1};
     hl_str_clear(&s->whole);
     hl_str_clear(&a->line);
@@ -437,8 +520,10 @@ static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_w
                                .user = a,
                                .head = &s->head};
     if (status == HL_OK && s->continues)
-        status = hl_upstream_check_continues(remote_of(a)->upstreams, i, err);
-    if (status == HL_OK) status = hl_http_ask(&call, &refusal, &code, err);
+        status = hl_upstream_check_continues(remote_of(a)->upstreams, i, &call, &refusal, &code, err);
+    if (status == HL_OK && code == 0) status = hl_http_ask(&call, &refusal, &code, err);
+    if (s->stops.stopped && !a->has_ended && (status != HL_E_CANCEL || s->is_stalled))
+        end_well(a); /* whatever became of it: all of the answer was said */
     if (!a->has_ended && (s->whole.failed || a->line.failed)) {
         status = a->status =
             hl_fail(&a->err, HL_E_NET, "%s: more of an answer than we take, or no memory for it", up->url);
@@ -453,9 +538,10 @@ static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_w
     else if (status == HL_OK || a->has_ended)
         status = check_end(a, err);
     const bool has_begun = a->usage.first_token_ns > 0 || s->has_called;
-    *ret_again = !has_begun && status != HL_OK && status != HL_E_CANCEL && is_worth_another(status, code);
-    *ret_wait_ms = s->head.retry_after_ms;
-    if (status != HL_OK && a->has_ended && *ret_again) { /* it is not over after all */
+    if (has_begun && status != HL_OK) (void)push_held(a); /* what was said, before why there is no more */
+    *ret = judge(status, code, others, s->head.retry_after_ms);
+    ret->again &= !has_begun;
+    if (status != HL_OK && a->has_ended && ret->again) { /* it is not over after all */
         if (err) *err = a->err;
         a->has_ended = false;
     }
@@ -463,39 +549,52 @@ static hl_status ask_one(hl_asking *a, size_t i, bool *ret_again, int64_t *ret_w
     if (a->has_ended) a->status = status;
     a->usage.refusal = (hl_refusal){0};
     if (status != HL_OK && code >= 300)
-        a->usage.refusal = (hl_refusal){code, *ret_wait_ms > 0 ? *ret_wait_ms : 0};
+        a->usage.refusal = (hl_refusal){code, ret->wait_ms > 0 ? ret->wait_ms : 0};
     hl_str_done(&refusal);
     hl_json_done(&body);
     return status;
 }
 
+static bool has_others(const hl_upstreams *u, uint32_t tried) { return tried != (1u << u->n) - 1; }
+
 /* How long to wait before the next attempt, the n-th (from 1) having failed: not at all while there is
  * somebody else to ask. -1: so long that the client may wait better than we. */
 static int64_t pause_ms(const hl_upstreams *u, uint32_t tried, int32_t n, int64_t wait_ms) {
-    if (n == u->n_attempts || (u->n > 1 && tried != (1u << u->n) - 1)) return 0;
+    if (n == u->n_attempts || has_others(u, tried)) return 0;
     const int64_t ms = wait_ms >= 0 ? wait_ms : 250ll << n;
     return ms > MOST_WAIT_MS ? -1 : ms;
 }
 
-static hl_status ask(hl_asking *a, hl_err *err) {
-    hl_upstreams *u = remote_of(a)->upstreams;
-    uint32_t      tried = 0;
-    hl_status     status = HL_OK;
-    bool          again = true;
-    for (int32_t n = 0; again && n < u->n_attempts; n++) {
-        size_t  i = 0;
-        int64_t wait_ms = -1;
-        if (tried == (1u << u->n) - 1) tried = 0; /* all were: the first ones may have come back */
-        const hl_status picked = hl_upstreams_pick(u, hl_str_view(&a->request.text), tried, &i, err);
+typedef hl_status attempt_fn(void *user, size_t i, bool has_others, outcome *ret, hl_err *err);
+/* False: somebody wants it to stop. */
+typedef bool wait_fn(void *user, int64_t ms);
+
+/* One server after the other, and the same ones again, until an attempt needs no other. */
+static hl_status try_servers(hl_upstreams *u, hl_view prompt, attempt_fn *attempt, wait_fn *wait, void *user,
+                             hl_err *err) {
+    uint32_t  tried = 0;
+    hl_status status = HL_OK;
+    outcome   o = {.again = true};
+    for (int32_t n = 0; o.again && n < u->n_attempts; n++) {
+        size_t i = 0;
+        if (!has_others(u, tried)) tried = 0; /* all were: the first ones may have come back */
+        const hl_status picked = hl_upstreams_pick(u, prompt, tried, &i, err);
         if (picked != HL_OK) return picked;
-        status = ask_one(a, i, &again, &wait_ms, err);
-        hl_upstreams_done(u, i, again, wait_ms);
         tried |= 1u << i;
-        const int64_t ms = again ? pause_ms(u, tried, n + 1, wait_ms) : 0;
+        o = (outcome){.wait_ms = -1};
+        status = attempt(user, i, has_others(u, tried), &o, err);
+        hl_upstreams_done(u, i, o.is_broken, o.wait_ms);
+        const int64_t ms = o.again ? pause_ms(u, tried, n + 1, o.wait_ms) : 0;
         if (ms < 0) break;
-        if (ms > 0 && !hl_asking_wait(a, ms)) return hl_fail(err, HL_E_CANCEL, "stopped");
+        if (ms > 0 && !wait(user, ms)) return hl_fail(err, HL_E_CANCEL, "stopped");
     }
     return status;
+}
+
+static bool wait_there(void *user, int64_t ms) { return hl_asking_wait(user, ms); }
+
+static hl_status ask(hl_asking *a, hl_err *err) {
+    return try_servers(remote_of(a)->upstreams, hl_str_view(&a->request.text), ask_one, wait_there, a, err);
 }
 
 /* ---- The runner ---- */
@@ -509,9 +608,10 @@ static hl_status submit(void *engine, const hl_request *r, hl_generation *g, hl_
     if (s) {
         hl_str_init(&s->whole, HL_ASKING_MAX_BYTES);
         hl_str_init(&s->arguments, HL_JSON_CHECK_MOST_BYTES);
-    } else {
-        status = hl_fail(err, HL_E_NOMEM, "answer: no memory");
+        hl_str_init(&s->certain, HL_ASKING_MAX_BYTES);
+        hl_stop_strings_init(&s->stops, r->stops, r->n_stops);
     }
+    if (!s || s->stops.failed) status = hl_fail(err, HL_E_NOMEM, "answer: no memory");
     if (status == HL_OK) status = hl_openai_write_request(r, &a->request, &s->path, err);
     if (status == HL_OK) {
         s->wants_logprobs = r->want_logprobs || r->n_top > 0;
@@ -552,8 +652,18 @@ static void get_info(void *engine, hl_runner_info *ret_info) {
     (void)pthread_mutex_unlock(&all->lock);
 }
 
-static hl_status embed_at(remote *e, size_t i, const hl_embed_request *r, const hl_json_out *fields,
-                          hl_embeddings *ret, bool *ret_again, int64_t *ret_wait_ms, hl_err *err) {
+typedef struct embedding {
+    remote                 *e;
+    const hl_embed_request *request;
+    const hl_json_out      *fields;
+    hl_embeddings          *ret;
+} embedding;
+
+/* As attempt_fn. */
+static hl_status embed_at(void *user, size_t i, bool others, outcome *ret_outcome, hl_err *err) {
+    embedding         *m = user;
+    remote            *e = m->e;
+    hl_embeddings     *ret = m->ret;
     const hl_upstream *up = &e->upstreams->each[i];
     hl_json_out        body;
     hl_str             answer;
@@ -564,7 +674,8 @@ static hl_status embed_at(remote *e, size_t i, const hl_embed_request *r, const 
     (void)snprintf(url, sizeof url, "%s/embeddings", up->url);
     hl_json_init(&body);
     hl_str_init(&answer, HL_ASKING_MAX_BYTES);
-    write_body(up, fields, &body);
+    write_body(up, m->fields, &body);
+    hl_embeddings_done(ret); /* of an attempt before */
     hl_status          status = hl_str_check(&body.text, "request", err);
     const hl_http_call call = {.method = "POST",
                                .url = url,
@@ -577,31 +688,28 @@ static hl_status embed_at(remote *e, size_t i, const hl_embed_request *r, const 
                                .body = hl_str_view(&body.text),
                                .head = &head};
     if (status == HL_OK) status = hl_http_ask(&call, &answer, &code, err);
-    *ret_again = status != HL_OK && status != HL_E_CANCEL && !answer.failed;
-    if (code >= 300 && (status == HL_OK || answer.failed)) {
-        status = fail_refused(up, &answer, code, err);
-        *ret_again = is_worth_another(status, code);
-    }
+    if (code >= 300 && (status == HL_OK || answer.failed)) status = fail_refused(up, &answer, code, err);
     if (code < 300 && answer.failed)
         status = hl_fail(err, HL_E_NET, "%s: more of an answer than we take", up->url);
     if (status == HL_OK) {
         status = hl_json_parse_any(hl_str_view(&answer), "its answer", &json, err);
         if (status == HL_E_FORMAT) status = hl_fail_within(err, HL_E_NET, "%s", up->url);
     }
-    if (status == HL_OK) status = hl_openai_read_embed(r, json, ret, err);
-    *ret_wait_ms = head.retry_after_ms;
+    if (status == HL_OK) status = hl_openai_read_embed(m->request, json, ret, err);
+    *ret_outcome = judge(status, code, others, head.retry_after_ms);
+    ret_outcome->again &= code >= 300 || !answer.failed; /* once is enough of that */
     status = fail_at(up, status, err);
-    ret->refusal = (hl_refusal){0};
     if (status != HL_OK && code >= 300)
-        ret->refusal = (hl_refusal){code, *ret_wait_ms > 0 ? *ret_wait_ms : 0};
+        ret->refusal = (hl_refusal){code, head.retry_after_ms > 0 ? head.retry_after_ms : 0};
     json_decref(json);
     hl_str_done(&answer);
     hl_json_done(&body);
     return status;
 }
 
-/* On the thread of whoever asks. False: it is to stop. */
-static bool wait_here(int64_t ms) {
+/* On the thread of whoever asks; as wait_fn. */
+static bool wait_here(void *user, int64_t ms) {
+    (void)user;
     for (int64_t until_ns = hl_clock_ns() + ms * 1000000; hl_clock_ns() < until_ns;) {
         if (hl_stop_asked()) return false;
         (void)nanosleep(&(struct timespec){.tv_nsec = 50 * 1000000}, NULL);
@@ -610,29 +718,14 @@ static bool wait_here(int64_t ms) {
 }
 
 static hl_status embed(void *engine, const hl_embed_request *r, hl_embeddings *ret, hl_err *err) {
-    remote       *e = engine;
-    hl_upstreams *u = e->upstreams;
     hl_json_out   fields;
     const int64_t began_ns = hl_clock_ns();
-    uint32_t      tried = 0;
-    bool          again = true;
+    embedding     m = {engine, r, &fields, ret};
     if (r->ranks)
         return hl_fail(err, HL_E_UNSUPPORTED, "a remote model is not asked to rerank: ask its own server");
     hl_json_init(&fields);
     hl_status status = hl_openai_write_embed(r, &fields, err);
-    for (int32_t n = 0; again && n < u->n_attempts && (status == HL_OK || n > 0); n++) {
-        size_t  i = 0;
-        int64_t wait_ms = -1;
-        if (hl_upstreams_pick(u, (hl_view){0}, tried, &i, n == 0 ? err : NULL) != HL_OK) break;
-        status = embed_at(e, i, r, &fields, ret, &again, &wait_ms, err);
-        hl_upstreams_done(u, i, again, wait_ms);
-        tried |= 1u << i;
-        const int64_t ms = again ? pause_ms(u, tried, n + 1, wait_ms) : 0;
-        if (ms < 0) break;
-        if (wait_here(ms)) continue;
-        status = hl_fail(err, HL_E_CANCEL, "stopped");
-        break;
-    }
+    if (status == HL_OK) status = try_servers(m.e->upstreams, (hl_view){0}, embed_at, wait_here, &m, err);
     ret->total_ns = hl_clock_ns() - began_ns;
     hl_json_done(&fields);
     return status;

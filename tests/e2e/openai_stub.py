@@ -48,9 +48,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.event("[DONE]")
 
     def do_GET(self):
-        self.head(200, "application/json")
-        owner = getattr(self.server.stub, "owner", "nobody")
-        self.wfile.write(json.dumps({"object": "list", "data": [{"id": m, "object": "model", "owned_by": owner} for m in ("x", "good")]}).encode())
+        stub = self.server.stub
+        data = [{"id": m, "object": "model", "owned_by": stub.owner} for m in ("x", "good")]
+        code, answer, *more = stub.lists.pop(0) if stub.lists else (200, {"object": "list", "data": data})
+        self.close_connection = True
+        if answer is None:
+            stub.n_lists += 1
+            return self.wait_for_hangup()
+        self.head(code, "application/json", *more)
+        self.wfile.write(json.dumps(answer).encode() if not isinstance(answer, bytes) else answer)
+        stub.n_lists += 1
 
     def do_POST(self):
         stub = self.server.stub
@@ -178,6 +185,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_busy_once(self, body, n):
         if n == 1:
             return self.error(429, "later", ("Retry-After", "0"))
+        if self.path.endswith("/embeddings"):
+            return self.do_good(body, n)
         self.stream()
         self.say("second try")
 
@@ -186,6 +195,42 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_broken(self, body, n):
         self.error(500, "out of order")
+
+    def do_keeps_stop(self, body, n):  # as MAX does: the token in which a stop string ends is there, and nothing behind it
+        self.stream()
+        self.say("The capital", " of Fr", "ance")
+
+    def do_ignores_stop(self, body, n):
+        self.stream()
+        for word in ("The capital", " of Fr", "ance is"):
+            self.event(chunk({"content": word}))
+        for _ in range(600):
+            time.sleep(0.05)
+            self.event(chunk({"content": " Paris"}))
+
+    def do_whole_stop(self, body, n):  # all at once, with a call behind it
+        self.head(200, "application/json")
+        call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+        message = {"role": "assistant", "content": "The capital of France is Paris", "tool_calls": [call]}
+        self.wfile.write(json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "length"}], "usage": USAGE}).encode())
+
+    def do_declines(self, body, n):  # OpenAI's field for what a model says instead of an answer
+        self.stream()
+        self.event(chunk({"role": "assistant", "content": "", "refusal": None}))
+        self.event(chunk({"refusal": "I will not."}))
+        self.event(chunk({}, "stop"))
+        self.event("[DONE]")
+
+    def do_declines_surely(self, body, n):
+        self.stream()
+        data = chunk({"refusal": "No."})
+        data["choices"][0]["logprobs"] = {"content": None, "refusal": [{"token": "No.", "logprob": -0.5, "bytes": None, "top_logprobs": []}]}
+        self.event(data)
+        self.event(chunk({}, "stop"))
+        self.event("[DONE]")
+
+    def do_no_logprobs(self, body, n):
+        self.error(400, "logprobs are not supported with this model")
 
     def do_slow(self, body, n):
         self.stream()
@@ -295,6 +340,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Stub:
     def __init__(self):
         self.asked, self.n_left, self.lock, self.release = [], 0, threading.Lock(), threading.Event()
+        self.owner, self.n_lists = "nobody", 0
+        self.lists = []  # (status, JSON, headers ...) of the next requests for a list; without JSON: none comes
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.server.stub = self

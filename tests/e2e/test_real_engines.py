@@ -17,7 +17,7 @@ import urllib.request
 import pytest
 
 from conftest import Cli
-from test_engines import processes_of
+from test_engines import listeners, processes_of
 from test_guard import is_alive, wait_for
 from test_serve import Server
 
@@ -153,11 +153,7 @@ def test_stop_strings_end_an_answer(engine):
     whole = engine.ask()["choices"][0]["message"]["content"]
     stop = whole[len(whole) // 2:][:3]
     got = engine.ask(stop=[stop])["choices"][0]
-    said = got["message"]["content"]
-    if engine.kind == "max-cpu":  # 26.7 keeps the token that a stop string ends in
-        assert whole.startswith(said) and len(said) < len(whole)
-    else:
-        assert said == whole[:whole.index(stop)]
+    assert got["message"]["content"] == whole[:whole.index(stop)]  # MAX 26.7 keeps the token that it ends in
     assert got["finish_reason"] == "stop"
 
 
@@ -258,10 +254,11 @@ def test_nothing_is_left_when_it_is_stopped(engine):  # A4
     for _ in range(3 if engine.kind == "llama-server" else 1):
         engine.ask(max_tokens=1)
         pids, port = engine.processes(), engine.port()
+        sockets = {inode for inode, at in listeners().items() if at == port}
+        assert sockets
         engine.ask("/api/generate", prompt="", messages=None, keep_alive=0)
         wait_for(lambda: not any(map(is_alive, pids)), 60)
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port)).close()
+        assert not sockets & set(listeners())
 
 
 def test_it_answers_without_a_network(engine):  # A5

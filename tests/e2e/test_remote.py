@@ -232,6 +232,9 @@ def test_what_lists_say_of_a_remote_model(cli, stub, server):
         cli.ok("run", model, "Hi", env=at)
     shown = {line.split()[0]: line.split()[2:5] for line in cli.ok("ps", env=at).splitlines()[1:]}
     assert shown == {"big:latest": ["-", "remote", "-"], "short:latest": ["-", "remote", "2048"]}
+    places = {m["name"]: (m.get("remote_host"), m.get("remote_model")) for m in s.json("GET", "/api/tags")["models"]}
+    assert places == {"big:latest": (stub.url, "good"), "short:latest": (stub.url, "good"), "own:latest": ("engine:llama-server", "/m/x.gguf")}
+    assert all(m["remote_host"] == stub.url for m in s.json("GET", "/api/ps")["models"])
     loaded = {m["name"]: m.get("context_length") for m in s.json("GET", "/api/ps")["models"]}
     assert loaded == {"big:latest": None, "short:latest": 2048}
     s.json("POST", "/api/chat", {"model": "big", "messages": [], "keep_alive": 0})
@@ -293,13 +296,27 @@ def test_a_key_is_sent_and_never_shown(cli, stub):
     assert "the variable A_KEY, which holds its key, is not set" in done.stderr
 
 
-def test_another_server_answers_where_one_fails(cli, stub):
+@pytest.mark.parametrize("bad", ["broken", "refuses", "forbidden", "unknown", "elsewhere", "html", "cut-before"])
+def test_another_server_answers_where_one_fails(cli, stub, server, bad):
     other = Stub()
-    cli.ok("create", "both", "--from", record(cli, upstreams=[{"url": stub.url, "model": "broken"}, {"url": other.url, "model": "good"}]))
-    for _ in range(3):
-        assert cli.ok("run", "--local", "both", "Hi") == "Hello wörld\n"
-    assert len(other.asked) == 3
+    cli.ok("create", "both", "--from", record(cli, upstreams=[{"url": stub.url, "model": bad}, {"url": other.url, "model": "good"}]))
+    assert cli.ok("run", "--local", "both", "Hi") == "Hello wörld\n"
+    assert (len(stub.asked), len(other.asked)) == (1, 1)
+    assert len(server().json("POST", "/v1/embeddings", {"model": "both", "input": ["a", "b"]})["data"]) == 2
+    assert (len(stub.asked), len(other.asked)) == (2, 2)
     other.close()
+
+
+def test_vectors_are_asked_for_again_too(cli, stub, server):
+    cli.ok("create", "m", "--from", stub.name("busy-once"))
+    assert len(server().json("POST", "/v1/embeddings", {"model": "m", "input": ["a", "b"]})["data"]) == 2
+    assert len(stub.asked) == 2
+
+
+def test_a_long_body_is_sent_without_asking(cli, stub, server):
+    cli.ok("create", "m", "--from", stub.name("good"))
+    server().json("POST", "/api/chat", {"model": "m", "messages": [{"role": "user", "content": "long " * (1 << 19)}], "stream": False})
+    assert "Expect" not in stub.asked[0]["headers"] and int(stub.asked[0]["headers"]["Content-Length"]) > 2 << 20
 
 
 @pytest.mark.parametrize("fields, words", [
@@ -390,6 +407,115 @@ def test_an_answer_goes_on_where_the_server_can(cli, stub, server):
     assert s.json("POST", "/v1/messages", dict(chat, max_tokens=9))["content"][0]["text"] == "Hello wörld"
     s.json("POST", "/api/chat", {"model": "good", "messages": chat["messages"][:1], "stream": False})
     assert "continue_final_message" not in stub.asked[-1]["body"]
+
+BEGUN = {"model": "m", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Well"}], "stream": False}
+LOADS = (503, {"error": {"message": "Loading model", "code": 503}})
+
+
+def test_a_server_that_is_loading_is_asked_again_who_it_is(cli, stub, server):
+    stub.owner, stub.lists = "vllm", [LOADS, (200, {"object": "list", "data": []})]
+    cli.ok("create", "m", "--from", stub.name("good"))
+    s = server()
+    assert s.json("POST", "/api/chat", BEGUN)["message"]["content"] == "Hello wörld"
+    assert (stub.n_lists, len(stub.asked)) == (3, 1)
+    s.json("POST", "/api/chat", BEGUN)
+    assert stub.n_lists == 3  # a yes is remembered
+
+
+@pytest.mark.parametrize("answer, status, words, retry", [
+    (LOADS, 503, "answers with status 503: Loading model", "1"),
+    ((429, {"error": "slow down"}, ("Retry-After", "30")), 429, "answers with status 429: slow down", "30"),
+    ((401, {"error": "no such key"}), 502, "refuses our key (status 401): no such key", None),
+    ((302, {}, ("Location", "/v1/stolen")), 502, "sends us elsewhere (status 302), which is not followed", None),
+    ((500, {"error": {"message": "out of order"}}), 502, "answers with status 500: out of order", None),
+    ((200, b"<html>"), 502, "list of models", None),
+    ((200, {"data": []}), 502, "its list of models, which is to say who it is, has none", None),
+    ((200, {"data": [{"id": "good"}]}), 400, "(owned_by '') is not known to go on", None),
+    ((404, {"error": "no such path"}), 400, "(owned_by '') is not known to go on", None),
+])
+def test_who_cannot_say_who_it_is_is_not_called_unable(cli, stub, server, answer, status, words, retry):
+    stub.owner, stub.lists = "vllm", [answer]
+    cli.ok("create", "m", "--from", record(cli, attempts=1, upstreams=[{"url": stub.url, "model": "good"}]))
+    s = server()
+    got, data, headers = s.ask("POST", "/api/chat", BEGUN)
+    assert (got, headers.get("Retry-After"), stub.asked) == (status, retry, []), data
+    assert words in json.loads(data)["error"] and stub.url in json.loads(data)["error"]
+    assert s.json("POST", "/api/chat", BEGUN)["message"]["content"] == "Hello wörld"  # nothing of it was remembered
+
+
+def test_a_client_that_leaves_does_not_wait_for_a_list(cli, stub, server):
+    stub.lists = [(200, None)]
+    cli.ok("create", "m", "--from", stub.name("good"))
+    c = server().connect()
+    c.request("POST", "/api/chat", json.dumps(BEGUN))
+    wait_for(lambda: stub.n_lists == 1)
+    c.sock.shutdown(2)
+    c.close()
+    wait_for(lambda: stub.n_left == 1)  # long before its own limit, 30 s
+    assert stub.asked == []
+
+
+@pytest.mark.parametrize("model, status, words", [
+    ("limited", 429, "answers with status 429: slow down"),
+    ("broken", 502, "answers with status 500: out of order"),
+    ("no-logprobs", 400, "answers with status 400: logprobs are not supported with this model"),
+])
+def test_a_refusal_is_not_blamed_on_log_probabilities(cli, stub, server, model, status, words):
+    cli.ok("create", "m", "--from", record(cli, attempts=1, upstreams=[{"url": stub.url, "model": model}]))
+    for path in ("/v1/chat/completions", "/api/chat"):
+        got, data, _ = server().ask("POST", path, {"model": "m", "messages": BEGUN["messages"][:1], "logprobs": True, "stream": False})
+        assert got == status and words in data.decode() and b"without the log probabilities" not in data, data
+
+
+@pytest.mark.parametrize("model, text, tokens", [("declines", "I will not.", []), ("declines-surely", "No.", ["No."])])
+def test_what_a_model_says_instead_of_an_answer_needs_no_log_probabilities(cli, stub, server, model, text, tokens):
+    cli.ok("create", "m", "--from", stub.name(model))
+    choice = server().json("POST", "/v1/chat/completions", {"model": "m", "messages": BEGUN["messages"][:1], "logprobs": True})["choices"][0]
+    assert choice["message"]["content"] == text
+    assert [t["token"] for t in (choice["logprobs"] or {}).get("content") or []] == tokens
+
+
+STOPPED = [("/v1/chat/completions", lambda stops: {"stop": stops}, lambda r: (r["choices"][0]["message"]["content"], r["choices"][0]["finish_reason"] == "stop")),
+           ("/api/chat", lambda stops: {"options": {"stop": stops}}, lambda r: (r["message"]["content"], r["done_reason"] == "stop")),
+           ("/v1/messages", lambda stops: {"stop_sequences": stops, "max_tokens": 99}, lambda r: ("".join(b["text"] for b in r["content"]), r["stop_sequence"] == "France"))]
+
+
+@pytest.mark.parametrize("model", ["keeps-stop", "ignores-stop", "whole-stop"])
+def test_an_answer_ends_at_a_stop_string_whatever_the_server_does(cli, stub, server, model):
+    cli.ok("create", "m", "--from", stub.name(model))
+    s = server()
+    tools = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+    for i, (path, ask_for, read) in enumerate(STOPPED):
+        more = {"tools": tools} if model == "whole-stop" and path != "/v1/messages" else {}
+        got = s.json("POST", path, dict(BEGUN, messages=BEGUN["messages"][:1], **ask_for(["is Rome", "France"]), **more))
+        assert read(got) == ("The capital of ", True), (path, got)
+        assert not got.get("message", {}).get("tool_calls")
+        if model == "ignores-stop":  # it would go on
+            wait_for(lambda: stub.n_left == i + 1)
+        elif path == "/v1/chat/completions":
+            assert (got["usage"]["prompt_tokens"], got["usage"]["completion_tokens"]) == (11, 3)
+    body = dict(BEGUN, messages=BEGUN["messages"][:1], stop=["France"], stream=True)
+    lines = s.ask("POST", "/v1/chat/completions", body)[1].decode().split("\n\n")
+    chunks = [json.loads(line[6:])["choices"][0] for line in lines if line.startswith("data: {") and json.loads(line[6:])["choices"]]
+    assert "".join(c["delta"].get("content") or "" for c in chunks) == "The capital of " and chunks[-1]["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("model, stop, text", [
+    ("keeps-stop", "ances", "The capital of France"),  # held back, and then over
+    ("keeps-stop", "Frunce", "The capital of France"),
+    ("cut", "answer", "half an ans"),  # and then lost
+    ("thinks", ".Y", "Yes."),  # reasoning and answer were not beside each other
+])
+def test_what_is_no_stop_string_is_shown(cli, stub, model, stop, text):
+    assert run(cli, stub, model, "--hidethinking", "-o", f"stop={stop}").stdout == text + "\n"
+
+
+def test_log_probabilities_end_at_a_stop_string(cli, stub, server):
+    cli.ok("create", "m", "--from", stub.name("logprobs"))
+    choice = server().json("POST", "/v1/chat/completions", {"model": "m", "messages": BEGUN["messages"][:1], "logprobs": True, "stop": "the"})["choices"][0]
+    assert choice["message"]["content"] == "Hi " and choice["finish_reason"] == "stop"
+    assert [t["token"] for t in choice["logprobs"]["content"]] == ["Hi", " the"]  # as far as something of it is shown
+
 
 @pytest.mark.parametrize("model, status, words, retry", [
     ("refuses", 502, "refuses our key (status 401): no such key: Bearer **********", None),
