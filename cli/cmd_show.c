@@ -173,6 +173,13 @@ static void print_caps(const hl_app *app, hl_chat_caps c) {
     print_field(app, "template shows", n ? text : "plain turns");
 }
 
+static bool has_own_template(const hl_model *m) {
+    const hl_request   none = {0};
+    hl_template_choice c;
+    hl_chat_choose_template(m, &none, &c);
+    return c.origin == HL_TEMPLATE_OF_MODEL;
+}
+
 /* Which one is used, and what became of the other. */
 static void print_template_choice(const hl_app *app, const hl_source *s, const hl_model *m,
                                   hl_chat_caps caps) {
@@ -180,12 +187,15 @@ static void print_template_choice(const hl_app *app, const hl_source *s, const h
     const bool               has_stored = s->stored && s->stored->template_text && *s->stored->template_text;
     const char              *language = c.kind == HL_TEMPLATE_GO ? "Go" : "Jinja";
     char                     text[100] = "no";
+    const bool               has_own = has_own_template(m);
     if (c.origin == HL_TEMPLATE_OF_MODEL)
         (void)snprintf(text, sizeof text, "%s, in the model file%s", language,
-                       has_stored ? "; the stored TEMPLATE is not used" : "");
+                       has_stored ? "; the stored TEMPLATE cannot be read" : "");
     else if (c.origin == HL_TEMPLATE_STORED)
         (void)snprintf(text, sizeof text, "%s, the stored TEMPLATE%s", language,
-                       m ? "; the model file has none" : "");
+                       !m        ? ""
+                       : has_own ? "; the model file's for what it has no place for"
+                                 : "; the model file has none");
     print_field(app, "chat template", text);
     if (c.text.len > 0) print_caps(app, caps);
     if (m) hl_model_each_named_template(m, print_named, (void *)(uintptr_t)app);

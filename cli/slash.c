@@ -293,13 +293,7 @@ static hl_status save(slash *s, hl_err *err) {
     if (status == HL_OK) {
         hl_name_format(&written, text);
         hl_app_note(t->app, "saved as %s", text);
-        const bool     keeps = hl_conversation_keeps_template(&t->chat);
-        hl_runner_info info;
-        hl_runner_get_info(t->chat.runner, &info);
-        if (keeps && info.has_template)
-            hl_app_note(
-                t->app,
-                "note: the template is saved, too, but the model file has one of its own, which is used");
+        const bool keeps = hl_conversation_keeps_template(&t->chat);
         if (t->chat.template_text && !keeps)
             hl_app_note(t->app,
                         "note: the template that was given is not saved: what a model stores is in another "

@@ -83,17 +83,29 @@ void hl_modelfile_take_texts(const hl_modelfile *f, hl_import_options *o) {
 
 /* ---- the result ---- */
 
-/* The model's own template wins over TEMPLATE: whoever gave one should know. */
-static void note_unused_template(const hl_app *app, const hl_stored_model *m) {
-    hl_gguf *g = NULL;
-    hl_view  own = {0};
+/* Where TEMPLATE has no place for what the model file's own template shows, that one is used: whoever wrote
+ * it should know. */
+static void note_other_template(const hl_app *app, const hl_stored_model *m) {
+    hl_gguf     *g = NULL;
+    hl_view      own = {0};
+    hl_chat_caps mine = {0}, files = {0};
     if (!m->template_text || !*m->template_text || m->n_shards == 0) return;
     if (hl_gguf_open(m->shard_paths[0], &g, NULL) != HL_OK) return;
-    if (hl_gguf_get_text(g, "tokenizer.chat_template", &own, NULL) == HL_OK && own.len > 0)
-        hl_app_note(
-            app,
-            "note: the model file has a chat template of its own, which is used; TEMPLATE is kept beside it "
-            "(run --template gives another)");
+    if (hl_gguf_get_text(g, "tokenizer.chat_template", &own, NULL) == HL_OK && own.len > 0) {
+        char            *text = hl_strndup(own.ptr, own.len);
+        const hl_request stored = {.stored_template = m->template_text};
+        const hl_request file = {.template_text = text, .template_kind = HL_TEMPLATE_JINJA};
+        const bool       is_known = text && hl_chat_get_caps(NULL, &stored, &mine, NULL) == HL_OK &&
+                              hl_chat_get_caps(NULL, &file, &files, NULL) == HL_OK;
+        const bool tools = files.tools && !mine.tools, thinking = files.can_think && !mine.can_think;
+        if (is_known && (tools || thinking))
+            hl_app_note(
+                app,
+                "note: TEMPLATE has no place for %s%s%s, the chat template in the model file has: it is "
+                "used for requests with them",
+                tools ? "tools" : "", tools && thinking ? " and " : "", thinking ? "reasoning" : "");
+        hl_free(text);
+    }
     hl_gguf_close(g);
 }
 
@@ -105,7 +117,7 @@ hl_status hl_storing_report(const hl_app *app, hl_store *store, const char *done
     const hl_status status = hl_store_open_model(store, text, HL_OPEN_FOR_SHOW, &m, err);
     if (status != HL_OK) return status;
     hl_format_bytes(m->entry.size_bytes, size);
-    note_unused_template(app, m);
+    note_other_template(app, m);
     if (!as_json) {
         char host[HL_REMOTE_MODEL_TEXT_BYTES], model[HL_REMOTE_MODEL_TEXT_BYTES];
         if (m->remote_json) {

@@ -30,25 +30,95 @@ static hl_template_choice choice_of(hl_template_origin origin, hl_template_kind 
     return (hl_template_choice){.origin = origin, .kind = kind, .text = text};
 }
 
-static hl_template_choice choose(const hl_model *m, const hl_request *req, bool with_tools) {
-    const hl_view own = hl_view_of(req->template_text), stored = hl_view_of(req->stored_template);
+/* What a request asks of a template beyond plain turns. */
+typedef struct wants {
+    bool tools;    /* tools are given, or messages call them or bring results */
+    bool thinking; /* it is asked for in so many words */
+} wants;
+
+static bool thinks(const hl_request *req) {
+    return req->think != HL_THINK_DEFAULT && req->think != HL_THINK_OFF;
+}
+
+/* The model file's own; where there are tools the one for these. */
+static hl_template_choice own_choice(const hl_model *m, bool with_tools) {
     const hl_view tool_use = m && with_tools ? hl_model_named_template(m, "tool_use") : (hl_view){0};
     const hl_view jinja = m ? hl_model_chat_template(m) : (hl_view){0};
-    const bool    is_go = req->template_kind == HL_TEMPLATE_ANY ? hl_template_looks(own) == HL_LOOKS_LIKE_GO
-                                                                : req->template_kind == HL_TEMPLATE_GO;
-    if (req->template_text)
-        return choice_of(HL_TEMPLATE_OF_REQUEST, is_go ? HL_TEMPLATE_GO : HL_TEMPLATE_JINJA, own);
     if (tool_use.len > 0) return choice_of(HL_TEMPLATE_FOR_TOOL_USE, HL_TEMPLATE_JINJA, tool_use);
     if (jinja.len > 0) return choice_of(HL_TEMPLATE_OF_MODEL, HL_TEMPLATE_JINJA, jinja);
-    if (stored.len > 0) /* Go is what TEMPLATE means, unless it is plainly Jinja */
-        return choice_of(
-            HL_TEMPLATE_STORED,
-            hl_template_looks(stored) == HL_LOOKS_LIKE_JINJA ? HL_TEMPLATE_JINJA : HL_TEMPLATE_GO, stored);
     return choice_of(HL_TEMPLATE_NONE, HL_TEMPLATE_ANY, (hl_view){0});
 }
 
+/* Go is what TEMPLATE means, unless it is plainly Jinja. */
+static hl_template_choice stored_choice(const hl_request *req) {
+    const hl_view stored = hl_view_of(req->stored_template);
+    if (stored.len == 0) return choice_of(HL_TEMPLATE_NONE, HL_TEMPLATE_ANY, stored);
+    return choice_of(HL_TEMPLATE_STORED,
+                     hl_template_looks(stored) == HL_LOOKS_LIKE_JINJA ? HL_TEMPLATE_JINJA : HL_TEMPLATE_GO,
+                     stored);
+}
+
+static bool lacks_tools(const hl_chat_caps *c, const hl_chat_caps *other) {
+    return (other->tools && !c->tools) || (other->tool_calls && !c->tool_calls) ||
+           (other->tool_results && !c->tool_results);
+}
+
+static bool lacks_thinking(const hl_chat_caps *c, const hl_chat_caps *other) {
+    return other->can_think && !c->can_think;
+}
+
+/* fails as hl_chat_template_new() */
+static hl_status find_caps(hl_chat_templates *kept, const hl_template_choice *c, hl_chat_caps *ret,
+                           const hl_call_format **ret_format, hl_err *err) {
+    const hl_chat_template *t = NULL;
+    hl_chat_template       *own = NULL;
+    const hl_status         status = kept ? hl_chat_template_get(kept, c->text, c->kind, &t, err)
+                                          : hl_chat_template_new(c->text, c->kind, &own, err);
+    if (status != HL_OK) return status;
+    *ret = (t ? t : own)->caps;
+    *ret_format = (t ? t : own)->format;
+    if (t) hl_chat_template_give_back(kept, t);
+    hl_chat_template_free(own);
+    return HL_OK;
+}
+
+static bool is_no_answer(hl_status status) { return status == HL_E_NOMEM || status == HL_E_CANCEL; }
+
+/* docs/decisions/0012-template-goes-first.md: TEMPLATE, unless the file's own shows what is asked for and
+ * TEMPLATE does not, or TEMPLATE is none.
+ * fails HL_E_NOMEM, HL_E_CANCEL */
+static hl_status choose(hl_chat_templates *kept, const hl_model *m, const hl_request *req, wants w,
+                        hl_template_choice *ret, hl_err *err) {
+    const hl_template_choice own = own_choice(m, w.tools), stored = stored_choice(req);
+    const hl_call_format    *ignored = NULL;
+    hl_chat_caps             stored_caps, own_caps;
+    hl_err                   why = {0};
+    if (req->template_text) {
+        const hl_view text = hl_view_of(req->template_text);
+        const bool is_go = req->template_kind == HL_TEMPLATE_ANY ? hl_template_looks(text) == HL_LOOKS_LIKE_GO
+                                                                 : req->template_kind == HL_TEMPLATE_GO;
+        *ret = choice_of(HL_TEMPLATE_OF_REQUEST, is_go ? HL_TEMPLATE_GO : HL_TEMPLATE_JINJA, text);
+        return HL_OK;
+    }
+    *ret = stored.text.len > 0 ? stored : own;
+    if (stored.text.len == 0 || own.text.len == 0) return HL_OK;
+    hl_status status = find_caps(kept, &stored, &stored_caps, &ignored, &why);
+    if (status != HL_OK && !is_no_answer(status)) { /* it is none */
+        *ret = own;
+        return HL_OK;
+    }
+    if (status == HL_OK && (w.tools || w.thinking)) {
+        status = find_caps(kept, &own, &own_caps, &ignored, &why);
+        if (status == HL_OK && ((w.tools && lacks_tools(&stored_caps, &own_caps)) ||
+                                (w.thinking && lacks_thinking(&stored_caps, &own_caps))))
+            *ret = own;
+    }
+    return is_no_answer(status) ? hl_fail(err, status, "%s", why.text) : HL_OK;
+}
+
 void hl_chat_choose_template(const hl_model *m, const hl_request *req, hl_template_choice *ret_choice) {
-    *ret_choice = choose(m, req, req->tools_json != NULL);
+    const wants w = {.tools = req->tools_json != NULL, .thinking = thinks(req)};
+    if (choose(NULL, m, req, w, ret_choice, NULL) != HL_OK) return; /* it is set all the same */
 }
 
 static hl_status fail_within(const hl_template_choice *c, hl_status status, hl_err *err) {
@@ -88,28 +158,74 @@ static void making_done(making *k) {
     hl_tainted_done(&k->text);
 }
 
+static bool has_role(const json_t *message, const char *role) {
+    const json_t *r = json_object_get(message, "role");
+    return json_is_string(r) && strcmp(json_string_value(r), role) == 0;
+}
+
+static bool calls_tools(const json_t *messages) {
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        const json_t *m = json_array_get(messages, i);
+        if (has_role(m, "tool") || json_array_size(json_object_get(m, "tool_calls")) > 0) return true;
+    }
+    return false;
+}
+
 static hl_status choose_template(making *k, hl_err *err) {
-    const hl_template_choice c = choose(k->model, k->req, json_array_size(k->tools) > 0);
-    if (c.text.len == 0) return HL_OK;
+    hl_template_choice c;
+    const bool         is_chat = k->messages != NULL; /* else it is a hole that is filled */
+    const wants        w = {.tools = is_chat && (json_array_size(k->tools) > 0 || calls_tools(k->messages)),
+                            .thinking = is_chat && thinks(k->req)};
+    hl_status          status = choose(k->kept, k->model, k->req, w, &c, err);
+    if (status != HL_OK || c.text.len == 0) return status;
     hl_chat_template *own = NULL;
-    const hl_status   status = k->kept ? hl_chat_template_get(k->kept, c.text, c.kind, &k->t, err)
-                                       : hl_chat_template_new(c.text, c.kind, &own, err);
+    status = k->kept ? hl_chat_template_get(k->kept, c.text, c.kind, &k->t, err)
+                     : hl_chat_template_new(c.text, c.kind, &own, err);
     if (own) k->t = own;
     return fail_within(&c, status, err);
 }
 
-hl_status hl_chat_get_caps(const hl_model *m, const hl_request *req, hl_chat_caps *ret_caps, hl_err *err) {
-    hl_template_choice c;
-    hl_chat_template  *t = NULL;
-    hl_chat_choose_template(m, req, &c);
-    *ret_caps = (hl_chat_caps){0};
-    if (c.text.len == 0) return HL_OK;
-    const hl_status status = fail_within(&c, hl_chat_template_new(c.text, c.kind, &t, err), err);
-    if (status != HL_OK) return status;
-    *ret_caps = t->caps;
-    ret_caps->call_format = t->format->name;
-    hl_chat_template_free(t);
+/* What the file's own template is taken for (choose()), the model shows, too. */
+static hl_status add_own_caps(const hl_model *m, hl_chat_caps *caps, hl_err *err) {
+    const hl_template_choice own = own_choice(m, true);
+    const hl_call_format    *format = NULL;
+    hl_chat_caps             more;
+    hl_err                   why = {0};
+    if (own.text.len == 0) return HL_OK;
+    const hl_status status = find_caps(NULL, &own, &more, &format, &why);
+    if (is_no_answer(status)) return hl_fail(err, status, "%s", why.text);
+    if (status != HL_OK) return HL_OK;
+    if (lacks_tools(caps, &more)) {
+        caps->tools = more.tools;
+        caps->tool_calls = more.tool_calls;
+        caps->parallel_tool_calls = more.parallel_tool_calls;
+        caps->object_arguments = more.object_arguments;
+        caps->text_arguments = more.text_arguments;
+        caps->tool_results = more.tool_results;
+        caps->call_format = format->name;
+    }
+    if (lacks_thinking(caps, &more)) {
+        caps->thinking = more.thinking;
+        caps->can_think = more.can_think;
+        caps->think_levels = more.think_levels;
+    }
     return HL_OK;
+}
+
+hl_status hl_chat_get_caps(const hl_model *m, const hl_request *req, hl_chat_caps *ret_caps, hl_err *err) {
+    const wants           w = {.tools = req->tools_json != NULL, .thinking = thinks(req)};
+    const hl_call_format *format = NULL;
+    hl_template_choice    c;
+    hl_chat_caps          caps;
+    hl_status             status = choose(NULL, m, req, w, &c, err);
+    *ret_caps = (hl_chat_caps){0};
+    if (status != HL_OK || c.text.len == 0) return status;
+    status = fail_within(&c, find_caps(NULL, &c, &caps, &format, err), err);
+    if (status != HL_OK) return status;
+    caps.call_format = format->name;
+    if (c.origin == HL_TEMPLATE_STORED) status = add_own_caps(m, &caps, err);
+    if (status == HL_OK) *ret_caps = caps;
+    return status;
 }
 
 /* ---- what it is given ------------------------------------------------------------------------- */
@@ -137,10 +253,6 @@ static hl_status read_tools(const hl_request *req, json_t **ret, hl_err *err) {
 static json_t *spelling(const hl_tokenizer *t, int32_t id) {
     const hl_view v = t && id >= 0 ? hl_tokenizer_spelling(t, id) : (hl_view){"", 0};
     return json_stringn_nocheck(v.ptr ? v.ptr : "", v.len);
-}
-
-static bool thinks(const hl_request *req) {
-    return req->think != HL_THINK_DEFAULT && req->think != HL_THINK_OFF;
 }
 
 static json_t *trusted_names(const hl_tokenizer *t, const hl_chat_template *of, const hl_request *req) {
@@ -214,11 +326,6 @@ static hl_status render_template(making *k, hl_err *err) {
     if (status == HL_OK && plain) status = check_system(plain, &k->text, err);
     json_decref(plain);
     return status;
-}
-
-static bool has_role(const json_t *message, const char *role) {
-    const json_t *r = json_object_get(message, "role");
-    return json_is_string(r) && strcmp(json_string_value(r), role) == 0;
 }
 
 /* ---- an answer that goes on, and a conversation that does ----------------------------------------- */

@@ -56,15 +56,16 @@ typedef struct hl_template_choice {
     hl_view            text; /* the model's or the request's; empty: none */
 } hl_template_choice;
 
-/* Which template a request's messages are rendered with: its own, else the model's, else the one that is
- * stored with it.
- * in     m  NULL: none. Of the request the templates count, and whether tools_json is there */
+/* Which template a request's messages are rendered with: its own; else the one that is stored with the model;
+ * else the file's. A request with tools, or one that asks for reasoning, goes to the file's where that shows
+ * what the stored one does not (docs/decisions/0012-template-goes-first.md).
+ * in     m  NULL: none. Of the request the templates count, whether tools_json is there, and `think` */
 HL_API void hl_chat_choose_template(const hl_model *m, const hl_request *req, hl_template_choice *ret_choice);
 
-/* What that template can show.
+/* What that template can show; where it is the stored one, with what the file's is taken for.
  *
  * out    *ret_caps   all false when there is no template
- * fails  HL_E_FORMAT  the template cannot be parsed */
+ * fails  HL_E_FORMAT  the template cannot be parsed; HL_E_NOMEM, HL_E_CANCEL */
 HL_API HL_MUST_CHECK hl_status hl_chat_get_caps(const hl_model *m, const hl_request *req,
                                                 hl_chat_caps *ret_caps, hl_err *err);
 

@@ -70,12 +70,13 @@ typedef struct hl_request {
     bool        raw;    /* prompt goes in as it is: no template, special tokens spelled out count */
     const char *template_text;      /* a template to use instead of the model's; NULL: the model's */
     hl_template_kind template_kind; /* of template_text */
-    const char
-            *stored_template; /* kept beside the model (TEMPLATE), used where its file has none; NULL: none */
-    hl_view  answer_prefix;   /* put behind the prompt: the answer goes on from here */
-    bool     continues_last;  /* the last message, the assistant's, is one: the answer goes on from it */
-    hl_think think;           /* asks templates that know `enable_thinking`, and how much */
-    bool     think_if_able;   /* a model that cannot think answers without; else that is an error */
+    /* kept beside the model (TEMPLATE): goes before the one in its file, but for what it has no place for;
+     * NULL: none */
+    const char *stored_template;
+    hl_view     answer_prefix;  /* put behind the prompt: the answer goes on from here */
+    bool        continues_last; /* the last message, the assistant's, is one: the answer goes on from it */
+    hl_think    think;          /* asks templates that know `enable_thinking`, and how much */
+    bool        think_if_able;  /* a model that cannot think answers without; else that is an error */
     int32_t think_tokens; /* most tokens of reasoning, then its close marker follows; 0: no limit, -1: none */
     hl_view prediction;   /* what much of the answer may look like (a file that is edited): drafts only */
     hl_format         format;   /* what the answer must look like, behind its reasoning; NONE: any text */

@@ -32,15 +32,50 @@ def test_the_stored_template_is_used_where_the_file_has_none(cli):
     assert (shown["template_used"], shown["template_language"], shown["template"]) == ("stored", "go", GO)
 
 
-def test_the_files_own_template_wins_and_everybody_says_so(cli):
-    done = import_with(cli, cli.model(template=JINJA), GO)
-    assert "the model file has a chat template of its own, which is used" in done.stderr
-    assert prompt_of(cli, "m") == "J:hi"
-    assert cli.ok("show", "m", "--template") == JINJA + "\n"
-    assert "Jinja, in the model file; the stored TEMPLATE is not used" in cli.ok("show", "m")
+TOOLS = '[{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]'
+JINJA_TOOLS = ("{% for t in tools or [] %}T:{{ t.function.name }};{% endfor %}{% for m in messages %}{{ m.role }}={{ m.content }}"
+               "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function.name }}{{ c.function.arguments }}</tool_call>{% endfor %};{% endfor %}"
+               "{% if enable_thinking %}<think>{% endif %}")
+
+
+def test_the_stored_template_goes_before_the_files_own_and_everybody_says_so(cli):
+    done = import_with(cli, cli.model(template=JINJA, start=b"@"), GO, system="be brief")
+    assert done.returncode == 0 and "TEMPLATE" not in done.stderr  # the file's shows nothing more
+    assert prompt_of(cli, "m") == "G:hi@"
+    assert cli.ok("run", "m", "hi") == ANSWER
+    assert cli.ok("show", "m", "--template") == GO + "\n"
+    assert "Go, the stored TEMPLATE; the model file's for what it has no place for" in cli.ok("show", "m")
     shown = json.loads(cli.ok("show", "m", "--json"))
-    assert (shown["template_used"], shown["template_language"], shown["template"]) == ("model", "jinja", GO)
+    assert (shown["template_used"], shown["template_language"], shown["template"]) == ("stored", "go", GO)
     assert GO in cli.ok("show", "m", "--modelfile")
+    cli.ok("create", "n", "--from", "m", "--template", "")
+    assert prompt_of(cli, "n") == "J:hi"
+    shown = json.loads(cli.ok("show", "n", "--json"))
+    assert (shown["template_used"], shown["template_language"]) == ("model", "jinja")
+
+
+def test_what_the_stored_template_has_no_place_for_goes_to_the_files_own(cli):
+    done = import_with(cli, cli.model(template=JINJA_TOOLS), GO)
+    assert "TEMPLATE has no place for tools and reasoning" in " ".join(done.stderr.split())
+    tools = cli.folder / "tools.json"
+    tools.write_text(TOOLS)
+    assert prompt_of(cli, "m") == "G:hi@"
+    assert cli.ok("template", "m", "-m", "-", "--tools", tools, stdin=MESSAGES) == "T:f;user=hi;"
+    assert cli.ok("template", "m", "-m", "-", "--think=true", stdin=MESSAGES) == "user=hi;<think>"
+    assert cli.ok("template", "m", "-m", "-", "--think=false", stdin=MESSAGES) == "G:hi@"
+    turns = json.dumps([{"role": "user", "content": "q"},
+                        {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": {}}}]},
+                        {"role": "tool", "content": "r"}])
+    assert prompt_of(cli, "m", turns) == "user=q;assistant=<tool_call>f{}</tool_call>;tool=r;"
+    shown = json.loads(cli.ok("show", "m", "--json"))
+    assert shown["template_used"] == "stored" and {"tools", "thinking"} <= set(shown["capabilities"])
+    both = GO + "{{ range .Tools }}{{ .Function.Name }}{{ end }}"  # shows tools, no calls: a round trip would lose them
+    import_with(cli, cli.model(template=JINJA_TOOLS), both, "both")
+    assert cli.ok("template", "both", "-m", "-", "--tools", tools, stdin=MESSAGES) == "T:f;user=hi;"
+    whole = ("{{ range .Tools }}G:{{ .Function.Name }};{{ end }}{{ range .Messages }}{{ .Role }}:{{ .Content }}"
+             "{{ range .ToolCalls }}<tool_call>{{ .Function.Name }}{{ .Function.Arguments }}</tool_call>{{ end }};{{ end }}")
+    import_with(cli, cli.model(template=JINJA_TOOLS), whole, "whole")
+    assert cli.ok("template", "whole", "-m", "-", "--tools", tools, stdin=MESSAGES) == "G:f;user:hi;"
 
 
 def test_two_models_of_the_same_weights_have_each_their_own_template(cli):

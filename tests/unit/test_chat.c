@@ -686,12 +686,15 @@ static void the_language_of_a_template_is_said_or_seen(void **state) {
     assert_int_equal(choice(NULL, HL_TEMPLATE_ANY, "").origin, HL_TEMPLATE_NONE);
 }
 
-static void the_models_own_template_wins_over_the_stored_one(void **state) {
+static void the_stored_template_goes_before_the_models_own(void **state) {
     (void)state;
     static const struct {
         const char *own, *of_request, *stored, *want;
     } rows[] = {
-        {"J{{ messages[0].content }}", NULL, "G{{ .Prompt }}", "Jhi"},
+        {"J{{ messages[0].content }}", NULL, "G{{ .Prompt }}", "Ghi"},
+        {"J{{ messages[0].content }}", NULL, "G{{ .Prompt", "Jhi"}, /* is none */
+        {"J{{ messages[0].content }}", NULL, NULL, "Jhi"},
+        {"J{{ messages[0].content }}", NULL, "", "Jhi"},
         {NULL, NULL, "G{{ .Prompt }}", "Ghi"},
         {"J{{ messages[0].content }}", "R{{ .Prompt }}", "G{{ .Prompt }}", "Rhi"},
         {NULL, "R{{ messages[0].content }}", "G{{ .Prompt }}", "Rhi"},
@@ -929,7 +932,7 @@ int main(void) {
         cmocka_unit_test(a_template_of_its_own_is_used_when_there_are_tools),
         cmocka_unit_test(what_a_template_cannot_show_is_refused),
         cmocka_unit_test(the_language_of_a_template_is_said_or_seen),
-        cmocka_unit_test(the_models_own_template_wins_over_the_stored_one),
+        cmocka_unit_test(the_stored_template_goes_before_the_models_own),
         cmocka_unit_test(messages_are_adapted_to_go_templates_too),
         cmocka_unit_test(go_templates_say_what_they_can_show),
         cmocka_unit_test(the_hole_is_filled_where_the_template_says),
