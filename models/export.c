@@ -16,6 +16,7 @@
 
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/base/reserve.h"
 #include "core/base/stop.h"
 #include "core/data/sha256.h"
 #include "models/store_priv.h"
@@ -65,9 +66,10 @@ static hl_status copy_open(copying *c, int from_fd, const char *from, const stru
     const char *digest = digest_of(c->job->m, from);
     char        hex[HL_DIGEST_BYTES];
     if (hl_file_clone(from_fd, c->fd)) return add_bytes(c->job, (uint64_t)st->st_size, err);
-    if (fallocate(c->fd, 0, 0, st->st_size) != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
-        return hl_fail(err, hl_errno_io(errno), "'%s': %lld bytes needed: %s", c->path,
-                       (long long)st->st_size, strerror(errno));
+    const int no_room = hl_file_reserve(c->fd, (uint64_t)st->st_size);
+    if (no_room)
+        return hl_fail(err, hl_errno_io(no_room), "'%s': %lld bytes needed: %s", c->path,
+                       (long long)st->st_size, strerror(no_room));
     hl_status status = hl_sha256_new(&c->sum, err);
     if (status == HL_OK) status = hl_file_walk(from_fd, from, copy_chunk, c, err);
     if (status == HL_OK) status = hl_sha256_finish(c->sum, hex, err);

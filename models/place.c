@@ -19,6 +19,7 @@
 
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/base/reserve.h"
 #include "core/data/sha256.h"
 
 /* ---- partial files ---- */
@@ -192,9 +193,10 @@ static hl_status copy_bytes(const hl_import_file *src, int fd, const char *parti
     char      hex[HL_DIGEST_BYTES];
     copy_walk w = {.fd = fd, .path = partial, .fn = fn, .user = user};
     /* ask for the room first: better to fail now than after minutes */
-    if (fallocate(fd, 0, 0, src->st.st_size) != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
-        return hl_fail(err, hl_errno_io(errno), "copy '%s' into the store: %lld bytes needed: %s", src->path,
-                       (long long)src->st.st_size, strerror(errno));
+    const int no_room = hl_file_reserve(fd, (uint64_t)src->st.st_size);
+    if (no_room)
+        return hl_fail(err, hl_errno_io(no_room), "copy '%s' into the store: %lld bytes needed: %s",
+                       src->path, (long long)src->st.st_size, strerror(no_room));
     hl_status status = hl_sha256_new(&w.sum, err);
     if (status == HL_OK) status = hl_file_walk(src->fd, src->path, copy_chunk, &w, err);
     if (status == HL_OK) status = hl_sha256_finish(w.sum, hex, err);

@@ -15,6 +15,7 @@
 
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/base/reserve.h"
 #include "core/data/sha256.h"
 #include "models/store_priv.h"
 
@@ -66,10 +67,11 @@ static hl_status make_partial(hl_upload *u, hl_err *err) {
     }
     if (size != UINT64_MAX && size > INT64_MAX)
         return hl_fail(err, HL_E_LIMIT, "blob: %" PRIu64 " bytes", size);
-    if (size != UINT64_MAX && size > 0 && fallocate(u->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) != 0 &&
-        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
-        return hl_fail(err, hl_errno_io(errno), "blob of %" PRIu64 " bytes: no room in the models folder: %s",
-                       size, strerror(errno));
+    const int no_room = size == UINT64_MAX ? 0 : hl_file_reserve(u->fd, size);
+    if (no_room)
+        return hl_fail(err, hl_errno_io(no_room),
+                       "blob of %" PRIu64 " bytes: no room in the models folder: %s", size,
+                       strerror(no_room));
     return hl_sha256_new(&u->sum, err);
 }
 

@@ -18,12 +18,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/base/reserve.h"
 
 enum { MAX_MAP_BYTES = 16 << 20, AT_OFFSET = 50, MAX_LINE = 100 };
 
@@ -164,17 +163,14 @@ static hl_status write_map(hl_partial *p, hl_err *err) {
 
 /* What is allocated already counts as room. */
 static hl_status ask_for_room(const hl_partial *p, hl_err *err) {
-    struct stat    st;
-    struct statvfs fs;
-    struct rlimit  most;
+    struct stat st;
     if (p->size_bytes == UINT64_MAX || p->size_bytes == 0) return HL_OK;
     if (p->size_bytes > INT64_MAX)
         return hl_fail(err, HL_E_LIMIT, "a file of %" PRIu64 " bytes", p->size_bytes);
-    int why = fallocate(p->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)p->size_bytes) == 0 ? 0 : errno;
-    if (getrlimit(RLIMIT_FSIZE, &most) == 0 && p->size_bytes > most.rlim_cur) why = EFBIG; /* ulimit -f */
-    if (why != ENOSPC && why != EDQUOT && why != EFBIG) return HL_OK; /* also where it is not supported */
+    const int why = hl_file_reserve(p->fd, p->size_bytes);
+    if (!why) return HL_OK;
     const uint64_t there = fstat(p->fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
-    const uint64_t room = fstatvfs(p->fd, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
+    const uint64_t room = hl_file_room(p->fd);
     return hl_fail(err, HL_E_IO,
                    "no room for it: %" PRIu64 " MB more are needed, %" PRIu64 " MB are free in '%s' (%s)",
                    (p->size_bytes > there ? p->size_bytes - there : 0) / 1000000, room / 1000000,

@@ -6,12 +6,14 @@
 #define _GNU_SOURCE
 #include "store_fixture.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "cli/term/history.h"
 #include "core/base/map.h"
+#include "core/base/reserve.h"
 #include "core/base/stop.h"
 #include "core/data/config_file.h"
 #include "engine/kv/kv_disk.h"
@@ -194,6 +196,29 @@ static hl_status count_bytes(void *user, const void *data, size_t n, hl_err *err
     return HL_OK;
 }
 
+/* A file system that takes all that is left before it refuses would leave nothing to others. */
+static void room_that_is_not_there_is_refused_without_taking_any(void **state) {
+    (void)state;
+    char        path[] = "/tmp/hl_reserve_XXXXXX";
+    struct stat st;
+    const int   fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(unlink(path), 0);
+    const uint64_t room = hl_file_room(fd);
+    assert_true(room > 0);
+    assert_int_equal(hl_file_reserve(fd, 0), 0);
+    assert_int_equal(hl_file_reserve(fd, 1 << 20), 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_size, 0); /* the length stays */
+    const blkcnt_t before = st.st_blocks;
+    const int      why = hl_file_reserve(fd, room / 4 * 5 + (1 << 30));
+    assert_true(why == ENOSPC || why == EFBIG);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_blocks, before);
+    assert_int_equal(hl_file_reserve(fd, UINT64_MAX), EFBIG);
+    (void)close(fd);
+}
+
 static void reading_a_long_file_ends_when_asked_to(void **state) {
     (void)state;
     fixture      f;
@@ -223,6 +248,7 @@ int main(void) {
         cmocka_unit_test(a_fifo_in_the_place_of_any_file_is_an_error_at_once),
         cmocka_unit_test(a_fifo_in_the_store_is_an_error_at_once),
         cmocka_unit_test(a_fifo_as_the_cache_s_secret_is_an_error_at_once),
+        cmocka_unit_test(room_that_is_not_there_is_refused_without_taking_any),
         cmocka_unit_test(reading_a_long_file_ends_when_asked_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
