@@ -68,7 +68,7 @@ static hl_status keep_outdated(const hl_app *app, hl_host *host, hl_store *store
         char from[HL_ORIGIN_BYTES];
         if (!hl_store_origin(store, list->entries[i].text, from)) continue; /* made here */
         const hl_pull_options options = {
-            .dry_run = true, .insecure = insecure, .store_as = list->entries[i].text};
+            .dry_run = true, .glances = true, .insecure = insecure, .store_as = list->entries[i].text};
         hl_pulled       result = {0};
         hl_err          why = {0};
         const hl_status one = hl_host_pull(host, from, &options, &result, &why);

@@ -206,8 +206,27 @@ static hl_status find_named(hl_host *h, const char *text, int how, int depth, hl
     return find_stored(h, text, how, s, err);
 }
 
+static bool is_url(const char *text, hl_ref *ret) {
+    return hl_ref_parse(text, ret, NULL) == HL_OK && ret->kind == HL_REF_URL;
+}
+
+/* The model that was pulled from there. What stands behind '?' may be a key, and is not said. */
+static hl_status find_url(hl_host *h, const char *text, const hl_ref *ref, int how, hl_source *s,
+                          hl_err *err) {
+    char      name[HL_NAME_TEXT_BYTES], from[HL_ORIGIN_BYTES];
+    hl_store *store = NULL;
+    hl_status status = hl_host_store(h, &store, err);
+    if (status != HL_OK) return status;
+    hl_name_format(&ref->name, name);
+    if (hl_store_origin(store, name, from) && strcmp(from, text) == 0)
+        return find_stored(h, name, how, s, err);
+    return hl_fail(err, HL_E_NOT_FOUND, "no model from '%.*s' is here; `hyperlama pull` gets it",
+                   (int)strcspn(text, "?#"), text);
+}
+
 static hl_status find_source(hl_host *h, const char *text, int how, bool may_be_path, hl_source **ret_source,
                              hl_err *err) {
+    hl_ref     ref;
     hl_status  status = HL_OK;
     hl_source *s = hl_new(1, sizeof *s);
     if (!s) return hl_fail(err, HL_E_NOMEM, "model '%.100s': no memory", text);
@@ -215,6 +234,8 @@ static hl_status find_source(hl_host *h, const char *text, int how, bool may_be_
         s->label = hl_strdup(text);
         status = hl_remote_model_make_record(text, &s->own_remote, err);
         s->remote = s->own_remote;
+    } else if (may_be_path && is_url(text, &ref)) {
+        status = find_url(h, text, &ref, how, s, err);
     } else if (may_be_path && is_path(text)) {
         s->label = hl_strdup(text);
         s->one_path[0] = s->label;

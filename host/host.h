@@ -167,12 +167,32 @@ void hl_host_count_use(hl_host *h, const hl_source *source);
 
 /* ---- Models elsewhere ---- */
 
-/* hl_store_pull(), hl_store_push(), as the settings say.
- * fails  HL_E_UNSUPPORTED  registry.offline, or hl_host_cut_off(); as those */
+/* hl_store_pull(), hl_store_push(), as the settings say. Before a model is fetched that does not fit the
+ * disk, or the memory with its usual context, that is told with numbers (event "model-too-large"), or the
+ * pull refused (registry.fit); for one of more than half the free memory its headers are fetched first.
+ * fails  HL_E_UNSUPPORTED  registry.offline, or hl_host_cut_off()
+ *        HL_E_LIMIT        it does not fit, and registry.fit is "refuse"; as those */
 HL_MUST_CHECK hl_status hl_host_pull(hl_host *h, const char *name, const hl_pull_options *options,
                                      hl_pulled *ret_pulled, hl_err *err);
 HL_MUST_CHECK hl_status hl_host_push(hl_host *h, const char *name, const hl_push_options *options,
                                      hl_err *err);
+/* A model elsewhere, opened by its headers alone: for those who look at it before it is fetched. */
+typedef struct hl_peek {
+    char      label[HL_NAME_TEXT_BYTES]; /* the name that it would be stored as */
+    hl_model *model;                     /* not for answers: its weights are zeros */
+    /* of hl_coming, known in any case */
+    uint64_t    total_bytes, missing_bytes;
+    uint64_t    room_bytes;    /* UINT64_MAX: nobody knows */
+    uint64_t    fetched_bytes; /* that came to find out */
+    hl_headers *headers;
+} hl_peek;
+
+/* fails  as hl_host_pull(), hl_coming_fetch_headers(), hl_host_engine(), hl_model_open()
+ * owns   hl_peek_free(), before the host goes */
+HL_MUST_CHECK hl_status hl_host_peek(hl_host *h, const char *name, bool insecure, hl_peek **ret_peek,
+                                     hl_err *err);
+void                    hl_peek_free(hl_peek *p); /* NULL is allowed */
+
 /* May anything be pulled or pushed? `name` is for the message. fails HL_E_UNSUPPORTED */
 HL_MUST_CHECK hl_status hl_host_check_online(const hl_host *h, const char *name, hl_err *err);
 /* No connection leaves this process any more: to be said before it is tried. */

@@ -61,12 +61,45 @@ typedef struct hl_transfer_progress {
 /* Called from the thread that asked. False: stop. */
 typedef bool hl_transfer_progress_fn(void *user, const hl_transfer_progress *p);
 
-typedef struct hl_pull_options {       /* all zero is the default */
-    const char              *store_as; /* NULL: the name that was asked for */
-    bool                     insecure; /* plain http, or certificates that nobody vouches for, will do */
-    bool                     dry_run;  /* only say what would come */
+/* What a pull is about to fetch. */
+typedef struct hl_coming {
+    hl_name  name;
+    uint64_t total_bytes;   /* of all files; UINT64_MAX: the server has not said yet */
+    uint64_t missing_bytes; /* of those, what is not here */
+    uint64_t weights_bytes; /* of the model's GGUF files; UINT64_MAX as above */
+    uint64_t room_bytes;    /* on the disk, for what is missing; UINT64_MAX: nobody knows */
+    void    *pull;
+} hl_coming;
+
+/* The headers of the model's GGUF files, in order: each in a file that is as long as the real one and lives
+ * in memory, its weights zeros that take no room. */
+typedef struct hl_headers {
+    const char *const *paths; /* [n] */
+    size_t             n;
+    uint64_t           n_bytes;       /* of all of the real files */
+    uint64_t           fetched_bytes; /* that came for it */
+} hl_headers;
+
+/* Fetch them by ranges (64 MiB each at most; a server without ranges is hung up on when there is enough).
+ * They are checked as headers, but nothing vouches for them before the whole file is here.
+ * fails  as hl_store_pull(), hl_gguf_open()
+ * owns   hl_headers_free() */
+HL_MUST_CHECK hl_status hl_coming_fetch_headers(const hl_coming *c, hl_headers **ret, hl_err *err);
+void                    hl_headers_free(hl_headers *h); /* NULL is allowed */
+
+/* Called when it is known what would come and before it does, in a dry run, too; other than HL_OK ends the
+ * pull with it. */
+typedef hl_status hl_pull_look_fn(void *user, const hl_coming *c, hl_err *err);
+
+typedef struct hl_pull_options { /* all zero is the default */
+    const char *store_as;        /* NULL: the name that was asked for */
+    bool        insecure;        /* plain http, or certificates that nobody vouches for, will do */
+    bool        dry_run;         /* only say what would come */
+    bool        glances;         /* nobody means to fetch it: hl_host_pull() does not ask whether it fits */
     hl_transfer_progress_fn *progress; /* NULL: silence */
     void                    *user;
+    hl_pull_look_fn         *look; /* NULL: nobody does */
+    void                    *look_user;
 } hl_pull_options;
 
 typedef struct hl_pulled {

@@ -52,17 +52,6 @@ void hl_progress_end(hl_progress *p) {
     p->is_shown = false;
 }
 
-void hl_format_bytes(uint64_t n, char buf[16]) {
-    static const char *const units[] = {"B", "KB", "MB", "GB", "TB", "PB"};
-    double                   x = (double)n;
-    int                      i = 0;
-    while (x >= 999.5 && i < 5) {
-        x /= 1000;
-        i++;
-    }
-    (void)snprintf(buf, 16, i > 0 && x < 9.95 ? "%.1f %s" : "%.0f %s", x, units[i]);
-}
-
 /* Digits of x with up to six places, zeros at the end left out. */
 static void format_trimmed(double x, char *buf, size_t cap) {
     (void)snprintf(buf, cap, "%.6f", x);

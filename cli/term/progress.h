@@ -6,6 +6,7 @@
 #define HL_CLI_TERM_PROGRESS_H
 
 #include "cli/app.h"
+#include "core/base/size_text.h"
 
 typedef struct hl_progress {
     bool    is_on;
@@ -19,8 +20,6 @@ void hl_progress_show(hl_progress *p, uint64_t done_bytes,
                       uint64_t total_bytes); /* often is fine; total 0: unknown */
 void hl_progress_end(hl_progress *p);        /* erases the line */
 
-/* "98 MB", "1.2 GB": decimal, three digits, as Ollama shows sizes. */
-void hl_format_bytes(uint64_t n, char buf[16]);
 /* "1.2s", "130.08ms", "2m3.5s": as Ollama shows durations. */
 void hl_format_duration(int64_t ns, char buf[32]);
 /* "3 hours ago". */

@@ -22,19 +22,37 @@ static size_t round_up(size_t n) {
     return (n + page - 1) & ~(page - 1);
 }
 
+/* Room for a copy of the header. */
+static bool reserve(hl_gguf_bytes *b, size_t most) {
+    b->most = b->n_bytes < most ? b->n_bytes : most;
+    b->reserved = round_up(b->most);
+    void *p = mmap(NULL, b->reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return false;
+    b->header = p;
+    return true;
+}
+
 hl_status hl_gguf_bytes_open(const char *path, hl_gguf_bytes *ret, hl_err *err) {
-    hl_gguf_bytes b = {0};
+    hl_gguf_bytes b = {.first = FIRST_BYTES};
     hl_status     status = hl_map_open(path, &b.map, err);
     if (status != HL_OK) return status;
     b.data = hl_map_data(b.map);
     b.n_bytes = hl_map_size(b.map);
-    b.reserved = round_up(b.n_bytes < HL_GGUF_MAX_HEADER_BYTES ? b.n_bytes : HL_GGUF_MAX_HEADER_BYTES);
-    void *p = mmap(NULL, b.reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) {
+    if (!reserve(&b, HL_GGUF_MAX_HEADER_BYTES)) {
         hl_map_close(b.map);
         return hl_fail(err, HL_E_NOMEM, "'%s': no room for a header: %s", path, strerror(errno));
     }
-    b.header = p;
+    *ret = b;
+    return HL_OK;
+}
+
+hl_status hl_gguf_bytes_fetch(hl_gguf_fetch_fn *fn, void *user, uint64_t file_bytes, size_t first_bytes,
+                              hl_gguf_bytes *ret, hl_err *err) {
+    hl_gguf_bytes b = {.n_bytes = file_bytes, .first = first_bytes, .fetch = fn, .user = user};
+    if (file_bytes == 0) return hl_fail(err, HL_E_FORMAT, "it is empty");
+    if (!reserve(&b, HL_GGUF_MAX_FETCHED_BYTES))
+        return hl_fail(err, HL_E_NOMEM, "no room for a header: %s", strerror(errno));
+    b.data = b.header;
     *ret = b;
     return HL_OK;
 }
@@ -46,17 +64,20 @@ void hl_gguf_bytes_close(hl_gguf_bytes *b) {
 }
 
 hl_status hl_gguf_bytes_reach(hl_gguf_bytes *b, size_t end, hl_err *err) {
-    const size_t max = b->n_bytes < HL_GGUF_MAX_HEADER_BYTES ? b->n_bytes : HL_GGUF_MAX_HEADER_BYTES;
     if (end <= b->n_header) return HL_OK;
-    if (end > max) return hl_fail(err, HL_E_LIMIT, "the header has more than %zu bytes", max);
-    size_t want = b->n_header ? b->n_header + b->n_header / 2 : FIRST_BYTES;
+    if (end > b->most) return hl_fail(err, HL_E_LIMIT, "the header has more than %zu bytes", b->most);
+    size_t want = b->first;
+    if (b->n_header) /* asking another machine costs more than bytes */
+        want = b->fetch ? 2 * b->n_header : b->n_header + b->n_header / 2;
     if (want < end) want = end;
-    if (want > max) want = max;
+    if (want > b->most) want = b->most;
     uint8_t  *to = (uint8_t *)(uintptr_t)b->header;
     hl_status status = hl_stop_check("read the file's keys", err);
     if (status == HL_OK && mprotect(to, round_up(want), PROT_READ | PROT_WRITE) != 0)
         status = hl_fail(err, HL_E_NOMEM, "no memory for a header of %zu bytes or more", want);
-    if (status == HL_OK) status = hl_map_read(b->map, b->n_header, to + b->n_header, want - b->n_header, err);
+    if (status == HL_OK)
+        status = b->fetch ? b->fetch(b->user, b->n_header, to + b->n_header, want - b->n_header, err)
+                          : hl_map_read(b->map, b->n_header, to + b->n_header, want - b->n_header, err);
     if (status == HL_OK) b->n_header = want;
     return status;
 }

@@ -7,6 +7,7 @@
 
 #include "core/base/map.h"
 #include "core/gguf/gguf.h"
+#include "core/gguf/gguf_header.h"
 
 /* Hard limits. The largest real files stay a factor of five or more below each. */
 enum {
@@ -15,6 +16,7 @@ enum {
     HL_GGUF_MAX_SHARDS = 1024,
     HL_GGUF_MAX_KEY_BYTES = 65535,
     HL_GGUF_MAX_HEADER_BYTES = 256 << 20, /* it is copied; 262,144 words with merges take 15 MB */
+    HL_GGUF_MAX_FETCHED_BYTES = 64 << 20, /* of one that is elsewhere */
     HL_GGUF_MIN_ALIGNMENT = 8,            /* so that f32 and f16 data can be read through pointers */
     HL_GGUF_DEFAULT_ALIGNMENT = 32,
 };
@@ -55,14 +57,22 @@ typedef struct hl_gguf_bytes {
     const uint8_t *header; /* [n_header] the first bytes of the file, in memory that nobody else writes to */
     size_t         n_header; /* so far; hl_gguf_bytes_reach() makes it more */
     size_t         reserved; /* bytes of address space for the copy; 0: header is data */
+    size_t         most;     /* that the header may have */
+    size_t         first;    /* to be read at once */
+    hl_gguf_fetch_fn *fetch; /* where they come from when there is no map */
+    void             *user;
 } hl_gguf_bytes;
 
 /* Map a file; nothing of its header is read yet. fails as hl_map_open() */
 HL_MUST_CHECK hl_status hl_gguf_bytes_open(const char *path, hl_gguf_bytes *ret, hl_err *err);
+/* A file that is elsewhere: its tensors get addresses that nobody may read.
+ * fails  HL_E_NOMEM, HL_E_FORMAT it is empty */
+HL_MUST_CHECK hl_status hl_gguf_bytes_fetch(hl_gguf_fetch_fn *fn, void *user, uint64_t file_bytes,
+                                            size_t first_bytes, hl_gguf_bytes *ret, hl_err *err);
 void                    hl_gguf_bytes_close(hl_gguf_bytes *b); /* one that is all zeros, too */
 
 /* Have the first `end` bytes in the copy, which does not move. `end` lies inside the file.
- * fails  HL_E_LIMIT over HL_GGUF_MAX_HEADER_BYTES; HL_E_IO, HL_E_CANCEL, HL_E_NOMEM */
+ * fails  HL_E_LIMIT over b->most; HL_E_IO, HL_E_CANCEL, HL_E_NOMEM, what fetch says */
 HL_MUST_CHECK hl_status hl_gguf_bytes_reach(hl_gguf_bytes *b, size_t end, hl_err *err);
 /* The header has n_header bytes: give back what was read too far. */
 void hl_gguf_bytes_trim(hl_gguf_bytes *b, size_t n_header);

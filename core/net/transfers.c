@@ -132,7 +132,7 @@ static hl_status add_line(struct curl_slist **list, const char *line, hl_err *er
 
 /* What the call says stays for the requests after redirects. */
 static hl_status copy_headers(hl_transfer *t, hl_err *err) {
-    hl_status status = add_line(&t->plain, "Expect:", err); /* no waiting for a 100 */
+    hl_status status = add_line(&t->plain, t->call.may_be_refused ? "Expect: 100-continue" : "Expect:", err);
     for (size_t i = 0; status == HL_OK && t->call.headers && t->call.headers[i]; i++)
         status = add_line(&t->plain, t->call.headers[i], err);
     t->call.headers = NULL;

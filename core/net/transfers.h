@@ -51,6 +51,8 @@ typedef struct hl_net_call {
     size_t body_limit;     /* of answer.body; 0: 64 KiB. More is cut when nobody takes it */
     bool   trusts_anybody; /* certificates are not checked */
     bool   stays;          /* redirects are the caller's business */
+    bool
+        may_be_refused; /* a body is sent when the server has seen the head and wants it, or after a second */
 } hl_net_call;
 
 typedef struct hl_transfer hl_transfer;

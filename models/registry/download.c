@@ -32,6 +32,7 @@ enum {
     MOST_REQUESTS = 32,
     USUAL_REQUESTS = 8,
     HASH_BLOCK = 1 << 20,
+    WRITE_BLOCK = 512 << 10, /* libcurl hands over 16 KiB at a time: too little for a system call each */
     LOOK_MS = 100,
     TRIES = 7, /* in a row, without a byte */
     FIRST_WAIT_MS = 200,
@@ -55,6 +56,8 @@ typedef struct piece {
     uint64_t     before;         /* done, when it was asked for last */
     uint64_t     skip;           /* bytes in front of it that come, too, from a server without ranges */
     hl_transfer *t;              /* NULL: not under way */
+    char        *block; /* [n_block] came behind `done`, and is not written yet; NULL: not allocated */
+    size_t       n_block;
     bool         is_used;
     int          n_failed;
     int64_t      retry_ns; /* not before */
@@ -216,6 +219,7 @@ static void set_state(job *j, file *f, file_state state) {
 
 static void drop_piece(piece *p) {
     hl_transfer_free(p->t);
+    hl_free(p->block);
     *p = (piece){0};
 }
 
@@ -280,21 +284,6 @@ static hl_status restart(job *j, file *f, size_t n, bool forget_size, hl_err *er
     return status;
 }
 
-/* "bytes 0-99/1000"; an asterisk instead of the size where nobody knows it */
-static bool read_range(hl_view v, uint64_t *ret_from, uint64_t *ret_to, uint64_t *ret_size) {
-    *ret_size = UINT64_MAX;
-    if (!hl_view_take(&v, "bytes ") || !hl_view_take_u64(&v, ret_from) || !hl_view_take(&v, "-") ||
-        !hl_view_take_u64(&v, ret_to) || !hl_view_take(&v, "/"))
-        return false;
-    return *ret_from <= *ret_to && (hl_view_is(v, "*") || hl_view_take_u64(&v, ret_size));
-}
-
-static uint64_t read_length(const hl_http_reply *a) {
-    hl_view  v = hl_http_reply_header(a, "Content-Length", 0);
-    uint64_t n;
-    return hl_view_take_u64(&v, &n) && v.len == 0 ? n : UINT64_MAX;
-}
-
 /* What tells versions of a file apart: its ETag, unless that is a weak one, or when it was changed. */
 static void read_mark(const hl_http_reply *a, char ret[HL_PARTIAL_MARK_BYTES]) {
     hl_view v = hl_http_reply_header(a, "ETag", 0);
@@ -341,20 +330,19 @@ static trouble look_at_answer(piece *p, const hl_http_reply *a) {
     file          *f = p->f;
     const uint64_t start = p->from + p->done;
     uint64_t       from, to, size;
-    const hl_view  encoding = hl_http_reply_header(a, "Content-Encoding", 0);
-    if (encoding.len > 0 && !hl_view_is(encoding, "identity")) return ENCODED;
+    if (hl_remote_is_encoded(a)) return ENCODED;
     const bool wants_begin = f->d->size_bytes == UINT64_MAX;
     trouble    t = take_mark(f, a);
     if (t != NO_TROUBLE) return t;
     if (a->code == 206) {
-        if (!read_range(hl_http_reply_header(a, "Content-Range", 0), &from, &to, &size)) return WRONG_RANGE;
+        if (!hl_remote_read_range(a, &from, &to, &size)) return WRONG_RANGE;
         if (from != start || (p->to != UINT64_MAX && to >= p->to)) return WRONG_RANGE;
         t = take_size(f, size);
         if (t == NO_TROUBLE && f->d->size_bytes == UINT64_MAX)
             return NO_RANGES; /* nobody says how long it is */
         if (t == NO_TROUBLE && p->to == UINT64_MAX) f->next = p->to = to + 1;
     } else {
-        t = take_size(f, read_length(a));
+        t = take_size(f, hl_remote_read_length(a));
         if (t == NO_TROUBLE && !f->has_no_ranges && (start > 0 || !is_alone(p))) return NO_RANGES;
         if (t == NO_TROUBLE && !f->has_no_ranges) { /* this piece is all of it, then */
             f->has_no_ranges = true;
@@ -376,18 +364,11 @@ static bool on_head(void *user, const hl_http_reply *a) {
     return p->trouble == NO_TROUBLE;
 }
 
-static bool on_body(void *user, hl_view bytes) {
-    piece *p = user;
-    file  *f = p->f;
-    if (p->skip > 0) {
-        const size_t n = bytes.len < p->skip ? bytes.len : (size_t)p->skip;
-        p->skip -= n;
-        bytes = (hl_view){bytes.ptr + n, bytes.len - n};
-    }
-    if (p->done + bytes.len > p->to - p->from) {
-        p->trouble = TOO_LONG;
-        return false;
-    }
+/* Write what came. */
+static bool flush_piece(piece *p) {
+    file   *f = p->f;
+    hl_view bytes = {p->block, p->n_block};
+    p->n_block = 0;
     while (bytes.len > 0) {
         const ssize_t n = pwrite(f->d->partial.fd, bytes.ptr, bytes.len, (off_t)(p->from + p->done));
         if (n < 0 && errno == EINTR) continue;
@@ -405,6 +386,27 @@ static bool on_body(void *user, hl_view bytes) {
     return true;
 }
 
+static bool on_body(void *user, hl_view bytes) {
+    piece *p = user;
+    if (p->skip > 0) {
+        const size_t n = bytes.len < p->skip ? bytes.len : (size_t)p->skip;
+        p->skip -= n;
+        bytes = (hl_view){bytes.ptr + n, bytes.len - n};
+    }
+    if (p->done + p->n_block + bytes.len > p->to - p->from) {
+        p->trouble = TOO_LONG;
+        return false;
+    }
+    while (bytes.len > 0) {
+        const size_t n = bytes.len < WRITE_BLOCK - p->n_block ? bytes.len : WRITE_BLOCK - p->n_block;
+        memcpy(p->block + p->n_block, bytes.ptr, n);
+        p->n_block += n;
+        bytes = (hl_view){bytes.ptr + n, bytes.len - n};
+        if (p->n_block == WRITE_BLOCK && !flush_piece(p)) return false;
+    }
+    return true;
+}
+
 static hl_status begin_piece(piece *p, hl_err *err) {
     const file             *f = p->f;
     const hl_download_plan *plan = f->job->plan;
@@ -417,8 +419,11 @@ static hl_status begin_piece(piece *p, hl_err *err) {
     else
         (void)snprintf(range, sizeof range, "Range: bytes=%" PRIu64 "-%" PRIu64, start, p->to - 1);
     if (!f->has_no_ranges) headers[0] = range;
+    if (!p->block && !(p->block = hl_new(WRITE_BLOCK, 1)))
+        return hl_fail(err, HL_E_NOMEM, "download: no memory");
     p->trouble = NO_TROUBLE;
     p->before = p->done;
+    p->n_block = 0;
     p->skip = 0;
     const hl_net_call call = {.method = "GET",
                               .url = f->d->url,
@@ -596,6 +601,7 @@ static hl_status finish_piece(job *j, piece *p, hl_err *err) {
     const uint64_t       before = p->before;
     hl_err               why = {0};
     hl_status            status = hl_transfer_status(t, &why);
+    if (p->trouble == NO_TROUBLE && !flush_piece(p)) status = HL_OK; /* it says so below */
     p->t = NULL; /* it is ours: handling it may drop the piece */
     if (p->trouble != NO_TROUBLE)
         status = handle_trouble(j, p, before, &why);

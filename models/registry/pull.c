@@ -103,13 +103,9 @@ static hl_status download(hl_pull *p, hl_err *err) {
 static void count_missing(hl_pull *p) {
     for (size_t i = 0; i < p->n_files; i++) {
         const hl_download *d = &p->files[i];
-        char               digest[HL_DIGEST_BYTES + 8];
-        uint64_t           size = 0;
         if (d->size_bytes == UINT64_MAX) continue;
-        (void)snprintf(digest, sizeof digest, "sha256:%s", d->digest);
         p->result.total_bytes += d->size_bytes;
-        if (!d->digest[0] || hl_store_find_blob(p->s, digest, &size, NULL) != HL_OK || size != d->size_bytes)
-            p->result.fetched_bytes += d->size_bytes;
+        if (!hl_pull_is_here(p, d)) p->result.fetched_bytes += d->size_bytes;
     }
 }
 
@@ -287,6 +283,11 @@ static hl_status pull_once(hl_store *s, const hl_remote_options *remote, const c
                          "'%s' is pinned, and stays what it is; pull --unpin lets it change", shown);
     if (status == HL_OK) status = ask(&p, err);
     p.result.n_files = p.n_files;
+    if (status == HL_OK && options->look) {
+        hl_coming coming;
+        hl_pull_describe(&p, &coming);
+        status = options->look(options->look_user, &coming, err);
+    }
     if (status == HL_OK && options->dry_run) {
         compare_with_stored(&p);
         count_missing(&p);

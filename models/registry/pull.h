@@ -30,6 +30,11 @@ HL_MUST_CHECK hl_status hl_pull_say(hl_pull *p, const char *status, hl_err *err)
 HL_MUST_CHECK hl_status hl_pull_ask_registry(hl_pull *p, hl_err *err);
 HL_MUST_CHECK hl_status hl_pull_ask_hub(hl_pull *p, hl_err *err);
 
+/* Is this file in the store, whole? */
+bool hl_pull_is_here(hl_pull *p, const hl_download *d);
+/* What is known when they are. */
+void hl_pull_describe(hl_pull *p, hl_coming *ret);
+
 /* Which files of a list a quantization names (hub.c): the model's parts in order, then a projector.
  *
  * in     root   the hub's answer about a repository

@@ -3,8 +3,11 @@
  * push.c - a stored model goes to a registry: blobs that it lacks, then the manifest, byte for byte as
  * stored.
  *
- * Long blobs go in chunks; when one is broken off, the registry is asked how far it came.
- * from: OCI distribution specification 1.1 ("Pushing Blobs", "Pushing Manifests", "Mounting")
+ * Blobs go in chunks, one for a short one; when one is broken off, the registry is asked how far it came. A
+ * registry of Ollama's kind sends chunks on to its storage: then each goes there, the next one to where
+ * "Docker-Upload-Location" says, and the end names the md5 of all of their md5s.
+ * from: OCI distribution specification 1.1 ("Pushing Blobs", "Pushing Manifests", "Mounting"); Ollama 0.33,
+ * server/upload.go (X-Redirect-Uploads, etag)
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,11 +24,19 @@
 #include "core/base/mem.h"
 #include "core/base/stop.h"
 #include "core/data/json.h"
+#include "core/data/md5.h"
 #include "core/net/url.h"
 #include "models/registry/remote.h"
 #include "models/store_priv.h"
 
-enum { CHUNK_BYTES = 64 << 20, TRIES = 5, ARENA_BYTES = 64 << 20, PAUSE_MS = 300 };
+enum {
+    CHUNK_BYTES = 64 << 20,
+    SHORT_BYTES = 1 << 20,
+    TRIES = 5,
+    STORAGE_TRIES = 3,
+    ARENA_BYTES = 64 << 20,
+    PAUSE_MS = 300
+};
 
 typedef struct pushing {
     hl_store              *s;
@@ -45,6 +56,9 @@ typedef struct sending {
     int                  fd;
     uint64_t             at, end; /* of this chunk */
     bool                 was_stopped, cannot_read;
+    hl_md5              *part, *parts; /* of the chunk that goes to storage; of the sums of all that did */
+    unsigned             n_parts;      /* that went there */
+    bool                 is_part;      /* what is read now is one */
 } sending;
 
 static hl_status say(pushing *p, const hl_transfer_progress *progress, hl_err *err) {
@@ -87,15 +101,15 @@ static hl_status ask(pushing *p, const char *method, const char *url, hl_transfe
 }
 
 /* Where an upload goes on. fails HL_E_NET */
-static hl_status take_location(const hl_http_reply *a, char **url, hl_err *err) {
+static hl_status take_location(const hl_http_reply *a, const char *header, char **url, hl_err *err) {
     hl_str        text;
     char         *to = NULL;
-    const hl_view location = hl_http_reply_header(a, "Location", 0);
+    const hl_view location = hl_http_reply_header(a, header, 0);
     if (location.len == 0)
         return hl_fail(err, HL_E_NET, "the registry does not say where the upload goes on");
     hl_str_init(&text, HL_URL_MOST_BYTES);
     hl_str_add_view(&text, location);
-    hl_status status = hl_str_check(&text, "Location", err);
+    hl_status status = hl_str_check(&text, header, err);
     if (status == HL_OK) status = hl_url_resolve(a->url, hl_str_text(&text), &to, err);
     hl_str_done(&text);
     if (status != HL_OK) return status;
@@ -128,15 +142,16 @@ static size_t give(void *user, char *buf, size_t n) {
     s->cannot_read = got <= 0;
     s->was_stopped = hl_stop_asked() || say_layer(s->p, s->layer, s->at, NULL) != HL_OK;
     if (s->cannot_read || s->was_stopped) return SIZE_MAX;
+    if (s->is_part) hl_md5_add(s->part, buf, (size_t)got);
     s->at += (uint64_t)got;
     return (size_t)got;
 }
 
-/* Send [from, to) with PATCH or, as the last or only piece, PUT. */
+/* Send [from, to) with PATCH; or with PUT to storage, or nothing at the end. */
 static hl_status send_piece(sending *s, const char *method, const char *url, uint64_t from, uint64_t to,
                             hl_transfer **ret, hl_err *err) {
     char        range[80];
-    const char *headers[] = {"Content-Type: application/octet-stream", NULL, NULL};
+    const char *headers[] = {"Content-Type: application/octet-stream", NULL, NULL, NULL};
     bool        is_registry = false;
     hl_remote  *r = &s->p->remote;
     hl_err      why = {0};
@@ -144,7 +159,10 @@ static hl_status send_piece(sending *s, const char *method, const char *url, uin
     if (status != HL_OK) return status;
     (void)snprintf(range, sizeof range, "Content-Range: %" PRIu64 "-%" PRIu64, from,
                    to > from ? to - 1 : from);
-    if (to > from && strcmp(method, "PATCH") == 0) headers[1] = range;
+    if (strcmp(method, "PATCH") == 0) {
+        headers[1] = range;
+        headers[2] = "X-Redirect-Uploads: 1"; /* we know what to do with a 307 */
+    }
     s->at = from;
     s->end = to;
     hl_net_call call = {.method = method,
@@ -156,7 +174,8 @@ static hl_status send_piece(sending *s, const char *method, const char *url, uin
                         .n_read_bytes = to - from,
                         .user = s,
                         .trusts_anybody = r->trusts_anybody,
-                        .stays = true};
+                        .stays = true,
+                        .may_be_refused = strcmp(method, "PATCH") == 0 && to - from > SHORT_BYTES};
     status = hl_net_ask(r->net, &call, ret, &why);
     if (s->cannot_read)
         return hl_fail(err, hl_errno_io(errno), "blob %.12s cannot be read: %s", s->layer->digest,
@@ -164,10 +183,17 @@ static hl_status send_piece(sending *s, const char *method, const char *url, uin
     return status == HL_OK ? HL_OK : hl_fail(err, status, "%s", why.text);
 }
 
-static char *with_digest(const char *location, const char *digest) {
-    hl_str url;
+static char *with_digest(sending *s, const char *location) {
+    hl_str  url;
+    uint8_t sum[HL_MD5_BYTES];
+    char    etag[HL_MD5_HEX_BYTES];
     hl_str_init(&url, HL_URL_MOST_BYTES);
-    hl_str_add_format(&url, "%s%cdigest=sha256%%3A%s", location, strchr(location, '?') ? '&' : '?', digest);
+    hl_str_add_format(&url, "%s%cdigest=sha256%%3A%s", location, strchr(location, '?') ? '&' : '?',
+                      s->layer->digest);
+    if (s->n_parts > 0) {
+        hl_md5_finish(s->parts, sum, etag);
+        hl_str_add_format(&url, "&etag=%s-%u", etag, s->n_parts);
+    }
     return hl_str_take(&url);
 }
 
@@ -186,8 +212,51 @@ static hl_status ask_how_far(pushing *p, char **location, uint64_t *ret_at, hl_e
     else
         *ret_at = last > 0 ? last + 1 : 0;
     if (status == HL_OK && hl_http_reply_header(a, "Location", 0).len > 0)
-        status = take_location(a, location, err);
+        status = take_location(a, "Location", location, err);
     hl_transfer_free(t);
+    return status;
+}
+
+/* A chunk that the registry wants in its storage, which is shown nothing of what authorizes us. */
+static hl_status send_to_storage(sending *s, const char *url, uint64_t from, uint64_t to, hl_err *err) {
+    uint8_t   sum[HL_MD5_BYTES];
+    char      hex[HL_MD5_HEX_BYTES];
+    hl_err    why = {0};
+    hl_status status = HL_OK;
+    for (int i = 0; i < STORAGE_TRIES; i++) {
+        hl_transfer *t = NULL;
+        if (i > 0) (void)nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
+        hl_md5_restart(s->part);
+        s->is_part = true;
+        status = send_piece(s, "PUT", url, from, to, &t, &why);
+        s->is_part = false;
+        if (status == HL_OK) {
+            const hl_http_reply *a = hl_transfer_reply(t);
+            if (a->code < 200 || a->code > 299) status = hl_remote_fail(a, "the registry's storage", &why);
+        }
+        hl_transfer_free(t);
+        if (status != HL_E_NET || s->was_stopped) break;
+    }
+    if (status != HL_OK) return hl_fail(err, status, "%s", why.text);
+    hl_md5_finish(s->part, sum, hex);
+    hl_md5_add(s->parts, sum, sizeof sum);
+    s->n_parts++;
+    return HL_OK;
+}
+
+static hl_status follow_to_storage(sending *s, const hl_http_reply *a, char **location, uint64_t from,
+                                   uint64_t to, hl_err *err) {
+    char     *storage = NULL, *next = NULL;
+    hl_status status = take_location(a, "Docker-Upload-Location", &next, err);
+    if (status == HL_OK) status = take_location(a, "Location", &storage, err);
+    if (status == HL_OK) status = send_to_storage(s, storage, from, to, err);
+    if (status == HL_OK) {
+        hl_free(*location);
+        *location = next;
+        next = NULL;
+    }
+    hl_free(storage);
+    hl_free(next);
     return status;
 }
 
@@ -201,10 +270,12 @@ static hl_status send_chunk(sending *s, char **location, uint64_t from, uint64_t
         status = hl_remote_renew(&s->p->remote, a, err) == HL_OK
                      ? hl_fail(err, HL_E_NET, "the registry wants a new token")
                      : HL_E_AUTH;
+    else if (a->code == 307)
+        status = follow_to_storage(s, a, location, from, to, err);
     else if (a->code != 202 && a->code != 201 && a->code != 204)
         status = hl_remote_fail(a, s->p->remote.host, err);
     else
-        status = take_location(a, location, err);
+        status = take_location(a, "Location", location, err);
     hl_transfer_free(t);
     return status;
 }
@@ -212,26 +283,22 @@ static hl_status send_chunk(sending *s, char **location, uint64_t from, uint64_t
 static hl_status send_chunks(sending *s, char **location, uint64_t *at, hl_err *err) {
     const uint64_t size = s->layer->size_bytes;
     hl_status      status = HL_OK;
-    while (status == HL_OK && size - *at > CHUNK_BYTES) {
-        status = send_chunk(s, location, *at, *at + CHUNK_BYTES, err);
-        if (status == HL_OK) *at += CHUNK_BYTES;
+    while (status == HL_OK && *at < size) {
+        const uint64_t to = size - *at > CHUNK_BYTES ? *at + CHUNK_BYTES : size;
+        status = send_chunk(s, location, *at, to, err);
+        if (status == HL_OK) *at = to;
     }
     return status;
 }
 
-/* The last piece, which may be all of it. */
-static hl_status send_rest(sending *s, char **location, uint64_t at, hl_err *err) {
-    hl_transfer *t = NULL;
-    char        *url = NULL;
-    hl_status    status = HL_OK;
-    /* behind chunks, the rest goes as one, too: some registries take no bytes with the PUT then */
-    if (at > 0 && at < s->layer->size_bytes) {
-        status = send_chunk(s, location, at, s->layer->size_bytes, err);
-        at = s->layer->size_bytes;
-    }
-    if (status == HL_OK && !(url = with_digest(*location, s->layer->digest)))
-        status = hl_fail(err, HL_E_NOMEM, "push: no memory");
-    if (status == HL_OK) status = send_piece(s, "PUT", url, at, s->layer->size_bytes, &t, err);
+/* All of it is there: what it is. Without bytes, which some registries do not take here. */
+static hl_status send_end(sending *s, const char *location, hl_err *err) {
+    const uint64_t size = s->layer->size_bytes;
+    hl_transfer   *t = NULL;
+    hl_status      status = HL_OK;
+    char          *url = with_digest(s, location);
+    if (!url) status = hl_fail(err, HL_E_NOMEM, "push: no memory");
+    if (status == HL_OK) status = send_piece(s, "PUT", url, size, size, &t, err);
     if (status == HL_OK) {
         const hl_http_reply *a = hl_transfer_reply(t);
         if (a->code != 201 && a->code != 204 && a->code != 200)
@@ -281,7 +348,7 @@ static hl_status begin_upload(pushing *p, const hl_blob_layer *layer, char **loc
         const hl_http_reply *a = hl_transfer_reply(t);
         *ret_is_there = a->code == 201;
         if (a->code == 202)
-            status = take_location(a, location, err);
+            status = take_location(a, "Location", location, err);
         else if (a->code != 201)
             status = hl_remote_fail(a, p->remote.host, err);
     }
@@ -303,12 +370,15 @@ static hl_status send_blob(sending *s, hl_err *err) {
         if (knows && ask_how_far(s->p, &location, &at, &why) != HL_OK) knows = false;
         if (!knows) {
             at = 0;
+            s->n_parts = 0;
+            hl_md5_restart(s->parts);
             status = begin_upload(s->p, s->layer, &location, &is_there, &why);
             if (status != HL_OK || is_there) break;
         }
-        knows = s->layer->size_bytes > CHUNK_BYTES;
         status = send_chunks(s, &location, &at, &why);
-        if (status == HL_OK) status = send_rest(s, &location, at, &why);
+        /* parts in storage, and their sums, are of one upload */
+        knows = s->layer->size_bytes > CHUNK_BYTES && s->n_parts == 0;
+        if (status == HL_OK) status = send_end(s, location, &why);
         if (status != HL_E_NET || s->was_stopped) break;
         hl_event(s->p->s->events, HL_LOG_DEBUG, "models", "upload-retry", "why=\"%s\"", why.text);
     }
@@ -337,7 +407,12 @@ static hl_status push_blob(pushing *p, const hl_blob_layer *layer, hl_err *err) 
         if (status == HL_OK && (uint64_t)st.st_size != layer->size_bytes)
             status = hl_fail(err, HL_E_CHANGED, "blob %.12s has %lld bytes, the manifest says %" PRIu64,
                              layer->digest, (long long)st.st_size, layer->size_bytes);
+        s.part = hl_md5_new();
+        s.parts = hl_md5_new();
+        if (status == HL_OK && (!s.part || !s.parts)) status = hl_fail(err, HL_E_NOMEM, "push: no memory");
         if (status == HL_OK) status = send_blob(&s, err);
+        hl_md5_free(s.part);
+        hl_md5_free(s.parts);
         if (s.fd >= 0) (void)close(s.fd);
     }
     return status == HL_OK ? say_layer(p, layer, layer->size_bytes, err) : status;

@@ -93,6 +93,26 @@ int64_t hl_remote_asked_wait_ms(const hl_http_reply *a) {
     return ms < 0 ? 0 : ms < LONGEST_WAIT_MS ? ms : LONGEST_WAIT_MS;
 }
 
+bool hl_remote_read_range(const hl_http_reply *a, uint64_t *ret_from, uint64_t *ret_to, uint64_t *ret_size) {
+    hl_view v = hl_http_reply_header(a, "Content-Range", 0);
+    *ret_size = UINT64_MAX;
+    if (!hl_view_take(&v, "bytes ") || !hl_view_take_u64(&v, ret_from) || !hl_view_take(&v, "-") ||
+        !hl_view_take_u64(&v, ret_to) || !hl_view_take(&v, "/"))
+        return false;
+    return *ret_from <= *ret_to && (hl_view_is(v, "*") || hl_view_take_u64(&v, ret_size));
+}
+
+uint64_t hl_remote_read_length(const hl_http_reply *a) {
+    hl_view  v = hl_http_reply_header(a, "Content-Length", 0);
+    uint64_t n;
+    return hl_view_take_u64(&v, &n) && v.len == 0 ? n : UINT64_MAX;
+}
+
+bool hl_remote_is_encoded(const hl_http_reply *a) {
+    const hl_view encoding = hl_http_reply_header(a, "Content-Encoding", 0);
+    return encoding.len > 0 && !hl_view_is(encoding, "identity");
+}
+
 hl_status hl_remote_fail(const hl_http_reply *a, const char *what, hl_err *err) {
     json_t         *root = NULL;
     const char     *said = NULL;

@@ -51,5 +51,9 @@ HL_MUST_CHECK hl_status hl_remote_renew(hl_remote *r, const hl_http_reply *a, hl
 hl_status hl_remote_fail(const hl_http_reply *a, const char *what, hl_err *err);
 /* How long it asks us to wait (Retry-After, in seconds; five minutes at most); 0: it does not. */
 int64_t hl_remote_asked_wait_ms(const hl_http_reply *a);
+/* "bytes 0-99/1000" of a 206; *ret_size is UINT64_MAX where nobody knows it. False: it says no range. */
+bool hl_remote_read_range(const hl_http_reply *a, uint64_t *ret_from, uint64_t *ret_to, uint64_t *ret_size);
+uint64_t hl_remote_read_length(const hl_http_reply *a); /* UINT64_MAX: it is not said */
+bool     hl_remote_is_encoded(const hl_http_reply *a);  /* compressed, though nobody asked */
 
 #endif

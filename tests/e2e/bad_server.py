@@ -10,6 +10,23 @@ import time
 import urllib.parse
 
 
+class Hollow:
+    """The bytes of a file of any length: a head, and zeros behind it."""
+
+    def __init__(self, head, length):
+        self.head, self.length = head, length
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, part):
+        a, b, _ = part.indices(self.length)
+        if b - a > 256 << 20:
+            return Hollow(self.head[a:b], b - a)
+        got = self.head[a:b]
+        return got + bytes(b - a - len(got))
+
+
 class Bad(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
@@ -32,6 +49,8 @@ class Bad(http.server.ThreadingHTTPServer):
         self.token = "the-token"
         self.gate = None       # an Event that blobs wait for after `gate_at` bytes
         self.gate_at = 0
+        self.no_length = False # answers do not say how long they are
+        self.sent = 0          # bytes of blobs
         self.scheme = "http"
         if context:
             self.socket = context.wrap_socket(self.socket, server_side=True)
@@ -152,7 +171,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(200)
         for k, v in etag.items():
             self.send_header(k, v)
-        self.send_header("Content-Length", str(len(data)))
+        if s.no_length:
+            self.send_header("Connection", "close")
+            self.close_connection = True
+        else:
+            self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.pour(data)
 
@@ -171,6 +194,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 s.gate.wait(60)
             self.wfile.write(data[sent:sent + n])
             sent += n
+            s.sent += n
             if s.rate:
                 time.sleep(n / s.rate)
             if cut and sent >= cut:

@@ -370,6 +370,7 @@ def test_a_file_that_changes_meanwhile_is_fetched_again(cli, bad, gguf):
     bad.files["/x.gguf"] = data
     bad.etag = lambda n: '"one"' if n == 1 else '"two"'
     bad.cut, bad.cut_times = len(data) // 2, 1
+    cli.env["HYPERLAMA_REGISTRY_FIT"] = "off"  # so that all requests are the download's
     done = cli("pull", "--insecure", f"{bad.url}/x.gguf")
     assert done.returncode == 0, done.stderr
     starts = [h.get("Range", "").split("=")[-1].split("-")[0] for _, _, h in bad.requests("/x.gguf")]
@@ -677,6 +678,17 @@ def test_run_pulls_what_is_missing(cli, bad, gguf):
     for how in (["--local"], []):
         done = cli("run", "--insecure", *how, f"http://{bad.host}/me/n", "x", env={} if how else {"HYPERLAMA_REGISTRY_OFFLINE": "yes"})
         assert done.returncode == 7 and "did you mean" in done.stderr and "pulled" not in done.stderr
+
+
+def test_run_takes_the_url_of_a_file(cli, bad, gguf):
+    bad.files["/x/t.gguf"] = gguf()
+    for url in (f"{bad.url}/x/t.gguf", f"{bad.url}/x/t.gguf?key=s3cr3t"):
+        done = cli("run", "--insecure", url, "--raw", "-o", "num_predict=2", "x")
+        assert done.returncode == 0 and done.stdout and "pulling manifest" in done.stderr and "s3cr3t" not in done.stderr, done.stderr
+        before = len(bad.seen)
+        done = cli("run", url, "--raw", "-o", "num_predict=2", "x", env={"HYPERLAMA_REGISTRY_OFFLINE": "yes"})
+        assert done.returncode == 0 and len(bad.seen) == before, done.stderr  # it is here
+        assert "t:latest" in cli.ok("show", "--json", url) and names(cli) == ["t:latest"]
 
 
 def test_create_pulls_what_it_starts_from(serve, cli, bad, gguf):

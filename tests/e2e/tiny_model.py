@@ -45,6 +45,40 @@ def key(name, kind, value):
     return head + struct.pack("<IQ", item_kind, len(items)) + body
 
 
+def header(n_layers=2, n_embd=1024, n_ff=4096, n_vocab=259, n_ctx=8192, type_id=12, block=(256, 144), arch="llama", part=None, filler=0):
+    """The first bytes of a model that nobody has, and the length of its file: (header, n_bytes). Q4_K weights. `part`: (number, of how many)."""
+    no, count = part or (0, 1)
+    spell = byte_spellings()
+    tokens = ([spell[b] for b in range(256)] + ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] + [f"w{i}" for i in range(n_vocab - 259)])
+    n_heads = n_embd // 128
+    keys = [key("general.architecture", STRING, arch), key(f"{arch}.block_count", U32, n_layers), key(f"{arch}.context_length", U32, n_ctx),
+            key(f"{arch}.embedding_length", U32, n_embd), key(f"{arch}.feed_forward_length", U32, n_ff),
+            key(f"{arch}.attention.head_count", U32, n_heads), key(f"{arch}.attention.head_count_kv", U32, n_heads),
+            key(f"{arch}.rope.dimension_count", U32, 128), key(f"{arch}.attention.layer_norm_rms_epsilon", F32, 1e-5),
+            key("tokenizer.ggml.model", STRING, "gpt2"), key("tokenizer.ggml.pre", STRING, "gpt-2"),
+            key("tokenizer.ggml.tokens", ARRAY, (STRING, tokens)), key("tokenizer.ggml.token_type", ARRAY, (I32, [NORMAL] * len(tokens))),
+            key("tokenizer.ggml.merges", ARRAY, (STRING, ["\u0120 t"])), key("general.description", STRING, "x" * filler)]
+    if no:
+        keys = [key("general.architecture", STRING, arch)]
+    if part:
+        keys += [key("split.no", U32, no), key("split.count", U32, count)]
+    all_tensors = [("token_embd.weight", (n_embd, n_vocab)), ("output.weight", (n_embd, n_vocab)), ("output_norm.weight", (n_embd,))]
+    for i in range(n_layers):
+        all_tensors += [(f"blk.{i}.{name}.weight", shape) for name, shape in (
+            ("attn_norm", (n_embd,)), ("ffn_norm", (n_embd,)), ("attn_q", (n_embd, n_embd)), ("attn_k", (n_embd, n_embd)), ("attn_v", (n_embd, n_embd)),
+            ("attn_output", (n_embd, n_embd)), ("ffn_gate", (n_embd, n_ff)), ("ffn_up", (n_embd, n_ff)), ("ffn_down", (n_ff, n_embd)))]
+    tensors = all_tensors[len(all_tensors) * no // count:len(all_tensors) * (no + 1) // count]
+    infos, offset = b"", 0
+    for name, shape in tensors:
+        infos += text(name) + struct.pack("<I", len(shape)) + b"".join(struct.pack("<Q", d) for d in shape)
+        infos += struct.pack("<IQ", type_id if len(shape) > 1 else 0, offset)
+        n = 4 * shape[0] if len(shape) == 1 else shape[0] // block[0] * block[1] * shape[1]
+        offset += (n + 31) // 32 * 32
+    head = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(keys)) + b"".join(keys) + infos
+    head += bytes(-len(head) % 32)
+    return head, len(head) + offset
+
+
 def make(path, pieces, loop=False, template=CHATML, n_ctx=4096, start=b"\n", name="tiny", stop="<|im_end|>",
          other_keys=None, links=None):
     """The answer to any chat is the concatenation of `pieces` (str or bytes, each one token), again and again with loop.
