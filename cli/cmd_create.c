@@ -154,6 +154,7 @@ static hl_status take_args(cookbook *c, const hl_args *args, hl_err *err) {
     if (status == HL_OK) status = take_parameters(c, args, err);
     if (status == HL_OK) status = take_licenses(c, args, err);
     c->r.quantize = hl_args_text(args, "quantize");
+    c->r.imatrix_path = hl_args_text(args, "imatrix");
     c->r.insecure = hl_args_has(args, "insecure");
     c->r.draft_quantize = hl_args_text(args, "draft-quantize");
     return status;

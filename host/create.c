@@ -251,6 +251,8 @@ static hl_status check_able(const hl_recipe *r, hl_err *err) {
     if (status == HL_OK && is_given(r->draft_quantize))
         status = hl_quantize_check_mix(r->draft_quantize, err);
     if (status != HL_OK) return status;
+    if (is_given(r->imatrix_path) && !is_given(r->quantize))
+        return hl_fail(err, HL_E_ARG, "imatrix: it weighs what quantize rounds, and there is no quantize");
     if (is_given(r->draft_quantize) && !r->draft_path)
         return hl_fail(err, HL_E_ARG, "draft_quantize '%.40s', and there is no draft", r->draft_quantize);
     return HL_OK;
@@ -313,14 +315,16 @@ static hl_status get_file_type(const char *const *parts, size_t n, char ret[HL_G
 
 /* Smaller weights, as a file among the blobs. */
 static hl_status quantize(hl_host *h, const hl_recipe *r, hl_store *store, const char *type,
-                          const char *const *parts, size_t n_parts, hl_store_draft *ret, hl_err *err) {
+                          const char *imatrix_path, const char *const *parts, size_t n_parts,
+                          hl_store_draft *ret, hl_err *err) {
     quantizing         q = {.r = r};
     hl_engine         *engine = NULL;
-    hl_quantize_result ignored;
+    hl_quantize_result result;
     char               from[HL_GGUF_FILE_TYPE_BYTES], to[16];
     hl_quantize_params p = {.mix = type,
                             .parts = parts,
                             .n_parts = n_parts,
+                            .imatrix_path = is_given(imatrix_path) ? imatrix_path : NULL,
                             .to_fd = &ret->fd,
                             .on_step = on_quantized,
                             .user = &q};
@@ -331,7 +335,11 @@ static hl_status quantize(hl_host *h, const hl_recipe *r, hl_store *store, const
     (void)snprintf(to, sizeof to, "%s", type);
     for (char *c = to; *c; c++) *c = (char)toupper((unsigned char)*c);
     (void)snprintf(q.what, sizeof q.what, "quantizing %s model to %s", from, to);
-    status = hl_quantize_file(engine, parts[0], ret->path, &p, &ignored, err);
+    status = hl_quantize_file(engine, parts[0], ret->path, &p, &result, err);
+    if (status == HL_OK && p.imatrix_path && result.n_weighted < result.n_quantized)
+        hl_event(h->events, HL_LOG_WARN, "host", "imatrix",
+                 "why=\"the importance matrix knows %zu of the %zu tensors that were quantized\"",
+                 result.n_weighted, result.n_quantized);
     return status == HL_OK ? HL_OK : hl_fail_within(err, status, "quantize to %s", to);
 }
 
@@ -421,13 +429,15 @@ static hl_status prepare(hl_host *h, hl_recipe *r, hl_store *store, const hl_sou
     if (wants_smaller && !files->n_weights)
         return hl_fail(err, HL_E_UNSUPPORTED, "quantize: '%.200s' has no weights of its own", r->from);
     if (wants_smaller) {
-        status = quantize(h, r, store, r->quantize, files->weights, files->n_weights, &files->smaller, err);
+        status = quantize(h, r, store, r->quantize, r->imatrix_path, files->weights, files->n_weights,
+                          &files->smaller, err);
         hl_store_drop_draft(&files->converted);
         files->weights[0] = files->smaller.path;
         files->n_weights = 1;
     }
     if (status == HL_OK && is_given(r->draft_quantize)) {
-        status = quantize(h, r, store, r->draft_quantize, &r->draft_path, 1, &files->smaller_draft, err);
+        status =
+            quantize(h, r, store, r->draft_quantize, NULL, &r->draft_path, 1, &files->smaller_draft, err);
         r->more.draft_path = files->smaller_draft.path;
     } else {
         r->more.draft_path = r->draft_path;

@@ -30,7 +30,8 @@ typedef struct hl_recipe {
     hl_file_list      adapters;
     const char       *draft_path;
     const char       *quantize;       /* a mix of hyperlama/quantize.h; NULL: weights stay as they are */
-    const char       *draft_quantize; /* the same, of the draft's */
+    const char       *imatrix_path;   /* an importance matrix for `quantize`; NULL: none */
+    const char       *draft_quantize; /* the same as quantize, of the draft's; without the matrix */
     bool              insecure;       /* of a model that has to be pulled: hl_pull_options */
     bool              may_idle;       /* also what this build cannot answer with */
     bool              may_remote;     /* `from` may be remote:... or engine:... (remote/remote_model.h) */

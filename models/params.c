@@ -2,7 +2,8 @@
  *
  * params.c - PARAMETER lines as the JSON object of a params layer.
  *
- * from: Ollama's options (docs of the API, names and kinds)
+ * from: Ollama's options (docs of the API, names and kinds); for what it has not, llama.cpp's server (its
+ * README). tests/unit/test_modelfile.c holds that all of the sampler's are here
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -46,6 +47,16 @@ static const param_row rows[] = {
     {"use_mmap", KIND_BOOL},
     {"num_thread", KIND_INT},
     {"draft_num_predict", KIND_INT},
+    /* not Ollama's: it logs and ignores them */
+    {"dry_multiplier", KIND_FLOAT},
+    {"dry_base", KIND_FLOAT},
+    {"dry_allowed_length", KIND_INT},
+    {"dry_penalty_last_n", KIND_INT},
+    {"top_n_sigma", KIND_FLOAT},
+    {"xtc_probability", KIND_FLOAT},
+    {"xtc_threshold", KIND_FLOAT},
+    {"dynatemp_range", KIND_FLOAT},
+    {"dynatemp_exponent", KIND_FLOAT},
     /* gone from Ollama, still in files */
     {"penalize_newline", KIND_BOOL},
     {"low_vram", KIND_BOOL},
@@ -197,8 +208,52 @@ hl_status hl_params_format_like(const char *json, const hl_param *params, size_t
     return status;
 }
 
+/* What others call it. */
+static const char *find_our_name(const char *name) {
+    static const char *const words[][2] = {
+        {"max_tokens", "num_predict"},
+        {"n_predict", "num_predict"},
+        {"ctx_size", "num_ctx"},
+        {"context_length", "num_ctx"},
+        {"n_ctx", "num_ctx"},
+        {"repetition_penalty", "repeat_penalty"},
+        {"penalty_repeat", "repeat_penalty"},
+        {"penalty_last_n", "repeat_last_n"},
+        {"typ_p", "typical_p"},
+        {"typical", "typical_p"},
+        {"top_nsigma", "top_n_sigma"},
+        {"penalty_present", "presence_penalty"},
+        {"penalty_freq", "frequency_penalty"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcasecmp(words[i][0], name) == 0) return words[i][1];
+    return NULL;
+}
+
+/* What a request alone can say, so that people look for it here. */
+static const char *find_where(const char *name) {
+    static const char *const words[][2] = {
+        {"dry_sequence_breakers", "line ends, ':', '\"' and '*' always break a repetition"},
+        {"dry_sequence_breaker", "line ends, ':', '\"' and '*' always break a repetition"},
+        {"logit_bias", "it belongs to a request"},
+        {"grammar", "it belongs to a request, as format"},
+        {"samplers", "the order of the filters is fixed"},
+        {"num_gqa", "the model's file says it"},
+        {"rope_frequency_base", "the model's file says it"},
+        {"rope_frequency_scale", "the model's file says it"},
+        {"embedding_only", "it is gone from Ollama too"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcasecmp(words[i][0], name) == 0) return words[i][1];
+    return NULL;
+}
+
 static hl_status fail_unknown(const char *name, hl_err *err) {
-    hl_nearest best = {0};
+    hl_nearest  best = {.name = find_our_name(name)};
+    const char *where = find_where(name);
+    if (where) return hl_fail(err, HL_E_ARG, "parameter '%.80s' has no place in a model: %s", name, where);
+    if (best.name)
+        return hl_fail(err, HL_E_ARG, "unknown parameter '%.80s': here it is '%s'", name, best.name);
     for (size_t i = 0; i < N_ROWS; i++) hl_nearest_try(&best, name, rows[i].name);
     return hl_fail(err, HL_E_ARG, "unknown parameter '%.80s'%s%s%s", name,
                    best.name ? "; did you mean '" : "", best.name ? best.name : "", best.name ? "'?" : "");

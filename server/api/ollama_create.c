@@ -25,6 +25,7 @@ typedef struct order {
     const char  *name;
     bool         is_stream;
     hl_file_list drafts;
+    char        *imatrix;  /* path of the blob; NULL: none */
     char         step[96]; /* that was told of last */
 } order;
 
@@ -194,6 +195,19 @@ static hl_status take_files(order *o, hl_file_list *drafts, hl_err *err) {
     return status;
 }
 
+/* Ours: Ollama quantizes without one. */
+static hl_status take_imatrix(order *o, hl_err *err) {
+    const char *digest = NULL;
+    hl_store   *store = NULL;
+    hl_status   status = take_text(o, "imatrix", &digest, err);
+    if (status != HL_OK || !digest) return status;
+    status = hl_host_store(o->x->server->host, &store, err);
+    if (status == HL_OK)
+        status = hl_fail_within(err, hl_store_locate_blob(store, digest, &o->imatrix, err), "imatrix");
+    o->r.imatrix_path = o->imatrix;
+    return status;
+}
+
 static hl_status read_order(order *o, hl_file_list *drafts, hl_err *err) {
     hl_import_options *more = &o->r.more;
     hl_status          status = hl_exchange_read_json(o->x, &o->body, err);
@@ -208,6 +222,7 @@ static hl_status read_order(order *o, hl_file_list *drafts, hl_err *err) {
     if (status == HL_OK) status = take_text(o, "quantization", &o->r.quantize, err);
     if (status == HL_OK) status = take_text(o, "quantize", &o->r.quantize, err);
     if (status == HL_OK) status = take_text(o, "draft_quantize", &o->r.draft_quantize, err);
+    if (status == HL_OK) status = take_imatrix(o, err);
     if (status == HL_OK) status = take_licenses(o, err);
     if (status == HL_OK) status = take_parameters(o, err);
     if (status == HL_OK) status = take_messages(o, err);
@@ -274,6 +289,7 @@ static void order_free(void *user) {
     if (!o) return;
     hl_recipe_done(&o->r);
     hl_file_list_done(&o->drafts);
+    hl_free(o->imatrix);
     hl_arena_done(&o->arena);
     json_decref(o->body);
     hl_free(o);

@@ -189,11 +189,31 @@ def test_create_makes_smaller_weights(cli):
     assert cli.ok("run", "small", "hi").strip() == cli.ok("run", "big", "hi").strip()
 
 
+def test_create_weighs_the_rounding_by_an_importance_matrix(cli):
+    path = cli.model()
+    (cli.folder / "text.txt").write_text("Hello brave new world. " * 20)
+    cli.ok("score", path, "text.txt", "--imatrix", "m.gguf")
+    cli.ok("quantize", path, "alone.gguf", "--type", "q4_0", "--imatrix", "m.gguf")
+    done = cli("create", "m", "--from", "tiny.gguf", "-q", "q4_0", "--imatrix", "m.gguf")
+    assert done.returncode == 0, done.stderr
+    assert layers(cli, "m", "model") == [hashlib.sha256((cli.folder / "alone.gguf").read_bytes()).hexdigest()]
+    with Server(cli) as server:
+        matrix = put_blob(server, (cli.folder / "m.gguf").read_bytes())
+        tiny = put_blob(server, path.read_bytes())
+        body = {"model": "n", "files": {"t.gguf": tiny}, "quantize": "q4_0", "imatrix": matrix}
+        assert server.lines("/api/create", body)[-1] == {"status": "success"}
+        assert "no quantize" in server.json("POST", "/api/create", {"model": "o", "from": "n", "imatrix": matrix, "stream": False}, status=400)["error"]
+        assert "imatrix" in server.json("POST", "/api/create", {**body, "imatrix": "sha256:" + "0" * 64, "stream": False}, status=404)["error"]
+    assert layers(cli, "n", "model") == layers(cli, "m", "model")
+
+
 def test_what_cannot_be_quantized_is_said_before_anything_is_stored(cli):
     cli.model()
     cli.ok("quantize", "tiny.gguf", "q8.gguf", "--type", "q8_0")
     for args, code, words in ((["tiny.gguf", "-q", "q4_k_xl"], 2, "there is no mix 'q4_k_xl'"), (["q8.gguf", "-q", "f16"], 6, "quantized already"),
-                              (["tiny.gguf", "--draft-quantize", "q8_0"], 2, "there is no draft")):
+                              (["tiny.gguf", "--draft-quantize", "q8_0"], 2, "there is no draft"),
+                              (["tiny.gguf", "--imatrix", "q8.gguf"], 2, "there is no quantize"), (["tiny.gguf", "-q", "q4_0", "--imatrix", "no.gguf"], 7, "no.gguf"),
+                              (["tiny.gguf", "-q", "q4_0", "--imatrix", "q8.gguf"], 5, "in_sum2")):
         done = cli("create", "m", "--from", *args)
         assert done.returncode == code and words in done.stderr, (args, done.stderr)
     assert cli.ok("list", "-q") == ""

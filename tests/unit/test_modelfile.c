@@ -327,6 +327,12 @@ static void a_parameter_is_checked_where_it_stands(void **state) {
         {"FROM x\nSYSTEM \"\"\"a\nb\"\"\"\nPARAMETER use_mmap perhaps",
          "Modelfile: line 4: parameter 'use_mmap' is 'perhaps', expected true or false"},
         {"FROM x\nPARAMETER zzzzzzzz 1", "Modelfile: line 2: unknown parameter 'zzzzzzzz'"},
+        {"FROM x\nPARAMETER max_tokens 1",
+         "Modelfile: line 2: unknown parameter 'max_tokens': here it is 'num_predict'"},
+        {"FROM x\nPARAMETER logit_bias 1",
+         "Modelfile: line 2: parameter 'logit_bias' has no place in a model: it belongs to a request"},
+        {"FROM x\nPARAMETER dry_multiplier much",
+         "Modelfile: line 2: parameter 'dry_multiplier' is 'much', expected a number"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         hl_err        err = {0};
@@ -336,9 +342,32 @@ static void a_parameter_is_checked_where_it_stands(void **state) {
     }
 }
 
+/* Every option of the sampler can stand in a Modelfile, by its name there. */
+static void all_options_of_the_sampler_are_parameters(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        bool        is_whole;
+    } rows[] = {
+#define HL_SAMPLER_REAL(name, standard, least, most)  {#name, false},
+#define HL_SAMPLER_WHOLE(name, standard, least, most) {#name, true},
+#include "hyperlama/sampler.def"
+#undef HL_SAMPLER_REAL
+#undef HL_SAMPLER_WHOLE
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const hl_param whole = {.name = rows[i].name, .value = "1"},
+                       real = {.name = rows[i].name, .value = "1.5"};
+        hl_err err = {0};
+        if (hl_param_check(&whole, &err) != HL_OK) fail_msg("%s", err.text);
+        assert_int_equal(hl_param_check(&real, NULL), rows[i].is_whole ? HL_E_ARG : HL_OK);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_instruction_is_understood_in_any_case),
+        cmocka_unit_test(all_options_of_the_sampler_are_parameters),
         cmocka_unit_test(quotes_end_where_they_should),
         cmocka_unit_test(mistakes_name_their_line),
         cmocka_unit_test(utf16_and_byte_order_marks_are_read),
