@@ -29,7 +29,7 @@ enum {
 typedef struct made {
     const struct converter *c;
     const hl_st_tensor     *t;
-    hl_tensor_change        change;
+    const hl_tensor_rule   *rule;
     bool                    to_f32;
 } made;
 
@@ -112,21 +112,14 @@ static hl_status open_weights(converter *c) {
 
 /* ---- the family ---- */
 
-static const hl_family *const families[] = {
-#define HL_FAMILY(name) &hl_family_##name,
-#include "models/convert/families.def"
-#undef HL_FAMILY
-};
-enum { N_FAMILIES = sizeof families / sizeof *families };
-
 static hl_status find_family(converter *c) {
     const char *type = hl_json_text(c->config, "model_type");
     char        known[200] = "";
-    size_t      n = 0;
-    for (size_t i = 0; i < N_FAMILIES; i++)
-        for (size_t k = 0; families[i]->types[k]; k++) {
-            if (type && strcmp(type, families[i]->types[k]) == 0) c->family = families[i];
-            n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", n ? ", " : "", families[i]->types[k]);
+    size_t      n = 0, i = 0;
+    for (const hl_family *f; (f = hl_family_at(i)) != NULL; i++)
+        for (size_t k = 0; f->types[k]; k++) {
+            if (type && strcmp(type, f->types[k]) == 0) c->family = f;
+            n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", n ? ", " : "", f->types[k]);
         }
     if (!c->family)
         return hl_fail(c->err, HL_E_UNSUPPORTED,
@@ -198,6 +191,29 @@ static hl_status add_llama3_factors(converter *c, const json_t *rope, double bas
     return HL_OK;
 }
 
+static bool is_absent(const json_t *v) { return !v || json_is_null(v); }
+
+/* GGUF has the factor and the old context of YaRN, and no place for what else it may be told. */
+static hl_status check_yarn(const converter *c, const json_t *rope) {
+    static const struct {
+        const char *key;
+        double      usual;
+    } rows[] = {{"beta_fast", 32}, {"beta_slow", 1}};
+    static const char *const others[] = {"attention_factor", "mscale", "mscale_all_dim"};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (read_real(rope, rows[i].key, rows[i].usual) != rows[i].usual)
+            return hl_fail(c->err, HL_E_UNSUPPORTED, "config.json: rope_scaling: %s is %g, supported: %g",
+                           rows[i].key, read_real(rope, rows[i].key, 0), rows[i].usual);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (!is_absent(json_object_get(rope, others[i])))
+            return hl_fail(c->err, HL_E_UNSUPPORTED, "config.json: rope_scaling: %s is not supported",
+                           others[i]);
+    if (!hl_json_bool(rope, "truncate", true))
+        return hl_fail(c->err, HL_E_UNSUPPORTED,
+                       "config.json: rope_scaling: truncate is false, expected true");
+    return HL_OK;
+}
+
 static hl_status add_rope(converter *c) {
     const json_t *rope = find_rope(c);
     const double  base = read_real(c->text_config, "rope_theta", read_real(rope, "rope_theta", 10000));
@@ -210,6 +226,8 @@ static hl_status add_rope(converter *c) {
     if (strcmp(kind, "linear") != 0 && strcmp(kind, "yarn") != 0)
         return hl_fail(c->err, HL_E_UNSUPPORTED,
                        "config.json: rope_scaling of type '%.40s'; supported: linear, llama3, yarn", kind);
+    const hl_status status = strcmp(kind, "yarn") == 0 ? check_yarn(c, rope) : HL_OK;
+    if (status != HL_OK) return status;
     char full[96];
     (void)snprintf(full, sizeof full, "%s.rope.scaling.type", c->family->arch);
     hl_gguf_writer_add_text(c->w, full, hl_view_of(kind));
@@ -229,6 +247,32 @@ static void cut_context(const converter *c, uint32_t *n_ctx) {
     if (c->o->note)
         c->o->note(c->o->user,
                    "the model attends to a window of its context only: the context is cut to that window");
+}
+
+/* What a decoder of these families computes with other formulas than the ones that are known. */
+static hl_status check_formulas(const converter *c) {
+    static const char *const others[] = {"attn_logit_softcapping", "final_logit_softcapping", "logit_scale",
+                                         "num_local_experts", "num_experts"};
+    const json_t            *act = json_object_get(c->text_config, "hidden_activation");
+    if (is_absent(act)) act = json_object_get(c->text_config, "hidden_act");
+    const char *word = json_string_value(act);
+    if (!is_absent(act) && (!word || strcmp(word, c->family->activation) != 0))
+        return hl_fail(c->err, HL_E_UNSUPPORTED, "config.json: hidden_act is '%.40s', expected %s",
+                       word ? word : "", c->family->activation);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (!is_absent(json_object_get(c->text_config, others[i])))
+            return hl_fail(c->err, HL_E_UNSUPPORTED, "config.json: %s has no place in a model of type %s",
+                           others[i], c->family->types[0]);
+    const double rotated = read_real(c->text_config, "partial_rotary_factor", 1);
+    if (rotated != 1)
+        return hl_fail(c->err, HL_E_UNSUPPORTED, "config.json: partial_rotary_factor is %g, expected 1",
+                       rotated);
+    if (hl_json_bool(c->text_config, "use_bidirectional_attention", false))
+        return hl_fail(
+            c->err, HL_E_UNSUPPORTED,
+            "config.json: use_bidirectional_attention: a model for embeddings, whose attention is not "
+            "converted here");
+    return HL_OK;
 }
 
 static hl_status add_sizes(converter *c) {
@@ -260,100 +304,40 @@ static hl_status add_sizes(converter *c) {
     add_u32(c, "attention.key_length", c->head_dim);
     add_u32(c, "attention.value_length", c->head_dim);
     add_f32(c, "attention.layer_norm_rms_epsilon", read_real(c->text_config, "rms_norm_eps", 1e-6));
-    return add_rope(c);
+    status = check_formulas(c);
+    return status == HL_OK ? add_rope(c) : status;
 }
 
 /* ---- tensors ---- */
 
-static float read_element(const hl_st_tensor *t, uint64_t i) {
-    uint32_t bits = 0;
-    float    x;
-    if (t->type == HL_ST_F32) {
-        memcpy(&x, t->data + 4 * i, 4);
-        return x;
-    }
-    uint16_t half;
-    memcpy(&half, t->data + 2 * i, 2);
-    if (t->type == HL_ST_BF16) {
-        bits = (uint32_t)half << 16;
-        memcpy(&x, &bits, 4);
-        return x;
-    }
-    const uint32_t exponent = half >> 10 & 31, fraction = half & 1023, sign = (uint32_t)half >> 15;
-    x = exponent == 31 ? (fraction ? NAN : INFINITY)
-        : exponent     ? ldexpf((float)(1024 + fraction), (int)exponent - 25)
-                       : ldexpf((float)fraction, -24);
-    return sign ? -x : x;
-}
-
-static size_t element_bytes(const hl_st_tensor *t) { return t->type == HL_ST_F32 ? 4 : 2; }
-
-/* Of each head, row i of the first half and of the second become rows 2i and 2i + 1. */
-static uint64_t paired_row(uint64_t row, uint64_t per_head) {
-    const uint64_t in_head = row % per_head, half = per_head / 2;
-    return row - in_head + (in_head < half ? 2 * in_head : 2 * (in_head - half) + 1);
-}
-
 static hl_status fill(void *user, void *to, size_t n_bytes, hl_err *err) {
     const made         *m = user;
     const hl_st_tensor *t = m->t;
-    const bool          pairs = m->change == HL_PAIR_ROWS_Q || m->change == HL_PAIR_ROWS_K;
+    const bool          pairs = hl_rule_pairs_rows(m->rule);
     const uint64_t      n_rows = t->n_dims > 0 ? t->shape[0] : 1, n_columns = t->n_elems / n_rows;
-    const size_t        each = m->to_f32 ? 4 : element_bytes(t);
+    const size_t        each = m->to_f32 ? 4 : hl_st_elem_bytes(t);
     const uint64_t      per_head = m->c->head_dim;
-    const float         plus = m->change == HL_PLUS_ONE ? 1.0f : 0.0f;
+    const float         plus = m->rule->change == HL_PLUS_ONE ? 1.0f : 0.0f;
     (void)n_bytes;
     for (uint64_t row = 0; row < n_rows; row++) {
-        uint8_t *out = (uint8_t *)to + (size_t)((pairs ? paired_row(row, per_head) : row) * n_columns) * each;
+        uint8_t *out =
+            (uint8_t *)to + (size_t)((pairs ? hl_paired_row(row, per_head) : row) * n_columns) * each;
         if (!m->to_f32) {
             memcpy(out, t->data + (size_t)(row * n_columns) * each, (size_t)n_columns * each);
             continue;
         }
         for (uint64_t i = 0; i < n_columns; i++) {
-            const float x = read_element(t, row * n_columns + i) + plus;
+            const float x = hl_st_elem(t, row * n_columns + i) + plus;
             memcpy(out + 4 * i, &x, 4);
         }
     }
     return hl_stop_check("convert a model", err);
 }
 
-/* "model.layers.12.mlp.up_proj.weight" -> the same with '#', and 12; -1: no layer. */
-static int64_t cut_number(const char *name, char *ret, size_t cap) {
-    int64_t layer = -1;
-    size_t  n = 0;
-    for (const char *p = name; *p && n + 2 < cap;) {
-        const size_t digits = layer < 0 && (p == name || p[-1] == '.') ? strspn(p, "0123456789") : 0;
-        if (digits > 0 && digits < 6 && p[digits] == '.') {
-            layer = strtoll(p, NULL, 10);
-            ret[n++] = '#';
-            p += digits;
-        } else {
-            ret[n++] = *p++;
-        }
-    }
-    ret[n] = '\0';
-    return layer;
-}
-
-static const hl_tensor_rule *find_rule(const hl_family *f, const char *name) {
-    for (const hl_tensor_rule *r = f->rules; r->from; r++)
-        if (strcmp(r->from, name) == 0) return r;
-    return NULL;
-}
-
-/* Parts of a model that sees: named, and left out. */
-static bool is_of_sight(const char *name) {
-    static const char *const parts[] = {"vision_tower.", "multi_modal_projector.", "vision_model.",
-                                        "model.vision_tower.", "model.multi_modal_projector."};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (strncmp(name, parts[i], strlen(parts[i])) == 0) return true;
-    return false;
-}
-
-static hl_status check_rows(const converter *c, const hl_st_tensor *t, hl_tensor_change change) {
-    const uint64_t heads = change == HL_PAIR_ROWS_Q ? c->n_heads : c->n_kv_heads;
+static hl_status check_rows(const converter *c, const hl_st_tensor *t, const hl_tensor_rule *rule) {
+    const uint64_t heads = rule->change == HL_PAIR_ROWS_Q ? c->n_heads : c->n_kv_heads;
     const uint64_t want = heads * c->head_dim;
-    if (change != HL_PAIR_ROWS_Q && change != HL_PAIR_ROWS_K) return HL_OK;
+    if (!hl_rule_pairs_rows(rule)) return HL_OK;
     if (t->n_dims == 0 || t->shape[0] != want || c->head_dim % 2)
         return hl_fail(c->err, HL_E_FORMAT,
                        "tensor '%.200s' has %" PRIu64 " rows, expected %" PRIu64 " (%" PRIu64 " heads of %u)",
@@ -362,12 +346,11 @@ static hl_status check_rows(const converter *c, const hl_st_tensor *t, hl_tensor
 }
 
 static hl_status add_tensor(converter *c, const hl_st_tensor *t, const hl_tensor_rule *rule, int64_t layer) {
-    char       to[64] = "";
-    size_t     n = 0;
+    char       to[HL_RULE_NAME_BYTES] = "";
     const bool is_vector = t->n_dims <= 1;
     const bool to_f32 = is_vector || rule->change == HL_PLUS_ONE || t->type == HL_ST_F32;
     const bool is_copied = rule->change == HL_AS_IT_IS && (!to_f32 || t->type == HL_ST_F32);
-    hl_status  status = check_rows(c, t, rule->change);
+    hl_status  status = check_rows(c, t, rule);
     if (status == HL_OK && (t->type == HL_ST_OTHER || t->n_dims > 4 || t->n_elems == 0))
         status = hl_fail(c->err, HL_E_UNSUPPORTED,
                          "tensor '%.200s' is %s of %u dimensions; supported: F32, F16, BF16", t->name,
@@ -376,9 +359,7 @@ static hl_status add_tensor(converter *c, const hl_st_tensor *t, const hl_tensor
         status =
             hl_fail(c->err, HL_E_FORMAT, "tensor '%.200s': config.json has %u layers", t->name, c->n_layers);
     if (status != HL_OK) return status;
-    for (const char *p = rule->to; *p; p++)
-        n += (size_t)(*p == '#' ? snprintf(to + n, sizeof to - n, "%" PRId64, layer)
-                                : snprintf(to + n, sizeof to - n, "%c", *p));
+    hl_rule_name(rule, layer, to);
     const hl_type  type = to_f32 ? HL_TYPE_f32 : t->type == HL_ST_F16 ? HL_TYPE_f16 : HL_TYPE_bf16;
     const uint32_t n_dims = t->n_dims ? t->n_dims : 1;
     const uint64_t one = 1;
@@ -388,37 +369,25 @@ static hl_status add_tensor(converter *c, const hl_st_tensor *t, const hl_tensor
     }
     made *m = hl_arena_get(&c->arena, 1, sizeof *m);
     if (!m) return hl_fail(c->err, HL_E_NOMEM, "convert: no memory");
-    *m = (made){c, t, rule->change, to_f32};
+    *m = (made){c, t, rule, to_f32};
     hl_gguf_writer_add_made(c->w, to, type, n_dims, t->n_dims ? t->shape : &one, fill, m);
     return HL_OK;
 }
 
 static hl_status add_tensors(converter *c) {
     const hl_family *f = c->family;
-    const size_t     n_prefix = f->prefix ? strlen(f->prefix) : 0;
     bool             sees = false;
     const bool       is_tied =
         hl_json_bool(c->text_config, "tie_word_embeddings",
                      hl_json_bool(c->config, "tie_word_embeddings", strcmp(f->arch, "gemma3") == 0));
     for (size_t i = 0; i < hl_safetensors_n(c->weights); i++) {
         const hl_st_tensor *t = hl_safetensors_at(c->weights, i);
-        const char         *name = t->name;
-        char                pattern[512];
-        if (is_of_sight(name)) {
+        int64_t             layer = -1;
+        if (hl_family_sees(t->name)) {
             sees = true;
             continue;
         }
-        /* newer files: model.language_model.layers..., older: language_model.model.layers... */
-        char joined[512];
-        if (n_prefix && strncmp(name, f->prefix, n_prefix) == 0) {
-            name += n_prefix;
-        } else if (n_prefix && strncmp(name, "model.", 6) == 0 &&
-                   strncmp(name + 6, f->prefix, n_prefix) == 0) {
-            (void)snprintf(joined, sizeof joined, "model.%s", name + 6 + n_prefix);
-            name = joined;
-        }
-        const int64_t         layer = cut_number(name, pattern, sizeof pattern);
-        const hl_tensor_rule *rule = find_rule(f, pattern);
+        const hl_tensor_rule *rule = hl_family_find_rule(f, t->name, &layer);
         if (!rule)
             return hl_fail(c->err, HL_E_UNSUPPORTED, "tensor '%.200s' has no place in a model of type %s",
                            t->name, f->types[0]);

@@ -10,6 +10,7 @@
 
 #include "core/data/json.h"
 #include "core/gguf/gguf_writer.h"
+#include "models/convert/safetensors.h"
 
 typedef enum hl_tensor_change {
     HL_AS_IT_IS,
@@ -36,8 +37,9 @@ typedef struct hl_convert_keys {
 typedef struct hl_family {
     const char           *types[6]; /* model_type of config.json, NULL behind the last */
     const char           *arch;
-    const char           *prefix; /* in front of names, where it is there; NULL: none */
-    const hl_tensor_rule *rules;  /* `from` NULL behind the last */
+    const char           *activation; /* hidden_act of decoders: the one that their formulas have */
+    const char           *prefix;     /* in front of names, where it is there; NULL: none */
+    const hl_tensor_rule *rules;      /* `from` NULL behind the last */
     bool                  is_encoder;
     hl_status (*add_keys)(const hl_convert_keys *k, hl_err *err); /* beyond those of all; may be NULL */
 } hl_family;
@@ -45,6 +47,26 @@ typedef struct hl_family {
 #define HL_FAMILY(name) extern const hl_family hl_family_##name;
 #include "models/convert/families.def"
 #undef HL_FAMILY
+
+const hl_family *hl_family_at(size_t i); /* NULL: no more */
+
+/* Is this a tensor of the part of a model that sees, which is left out here? */
+bool hl_family_sees(const char *name);
+
+/* The rule for a tensor as its publisher names it. out  ret_layer  -1: of none; NULL: there is no rule */
+const hl_tensor_rule *hl_family_find_rule(const hl_family *f, const char *name, int64_t *ret_layer);
+
+/* What the tensor is called in GGUF; the rule has a `to`. */
+enum { HL_RULE_NAME_BYTES = 64 };
+void hl_rule_name(const hl_tensor_rule *r, int64_t layer, char ret[HL_RULE_NAME_BYTES]);
+
+/* Of each head, row i of the first half and of the second become rows 2i and 2i + 1. */
+bool     hl_rule_pairs_rows(const hl_tensor_rule *r);
+uint64_t hl_paired_row(uint64_t row, uint64_t per_head);
+
+/* Values of a tensor of F32, F16 or BF16. */
+float  hl_st_elem(const hl_st_tensor *t, uint64_t i);
+size_t hl_st_elem_bytes(const hl_st_tensor *t);
 
 /* The rows that all decoders here share. */
 #define HL_DECODER_RULES(change_q, change_k, change_norm)                                                    \

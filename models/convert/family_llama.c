@@ -13,4 +13,5 @@ static const hl_tensor_rule rules[] = {
     {0},
 };
 
-const hl_family hl_family_llama = {.types = {"llama", "mistral"}, .arch = "llama", .rules = rules};
+const hl_family hl_family_llama = {
+    .types = {"llama", "mistral"}, .arch = "llama", .activation = "silu", .rules = rules};

@@ -10,4 +10,4 @@ static const hl_tensor_rule rules[] = {
     {0},
 };
 
-const hl_family hl_family_qwen2 = {.types = {"qwen2"}, .arch = "qwen2", .rules = rules};
+const hl_family hl_family_qwen2 = {.types = {"qwen2"}, .arch = "qwen2", .activation = "silu", .rules = rules};

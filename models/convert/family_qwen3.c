@@ -12,4 +12,4 @@ static const hl_tensor_rule rules[] = {
     {0},
 };
 
-const hl_family hl_family_qwen3 = {.types = {"qwen3"}, .arch = "qwen3", .rules = rules};
+const hl_family hl_family_qwen3 = {.types = {"qwen3"}, .arch = "qwen3", .activation = "silu", .rules = rules};

@@ -24,6 +24,15 @@ MODELS = {
     "qwen3": lambda: (Decoder("qwen3", "BF16", byte_tokenizer(QWEN2_PATTERN), head_dim=16), BYTES, "qwen2", 3),
     "gemma3": lambda: (Decoder("gemma3_text", "F32", character_tokenizer(False), tied=True, num_hidden_layers=6, sliding_window=4,
                                query_pre_attn_scalar=8, rope_theta=1e6), CHARS, "default", 1),
+    "llama-yarn": lambda: (Decoder("llama", "F32", byte_tokenizer(LLAMA3_PATTERN), head_dim=16, rope_theta=500.0, max_position_embeddings=256, rope_scaling={
+        "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64, "beta_fast": 32, "beta_slow": 1.0}), BYTES, "llama-bpe", 1),
+    "qwen2-linear": lambda: (Decoder("qwen2", "F32", byte_tokenizer(QWEN2_PATTERN), rope_scaling={"type": "linear", "factor": 2.5}, hidden_act="silu"),
+                             BYTES, "qwen2", 1),
+    # as from 4B on: only layers that see everything are stretched; one of the others' own base
+    "gemma3-linear": lambda: (Decoder("gemma3_text", "F32", character_tokenizer(False), tied=True, num_hidden_layers=7, sliding_window=4, query_pre_attn_scalar=8,
+                                      rope_theta=1e6, rope_scaling={"rope_type": "linear", "factor": 8.0}, rope_local_base_freq=5000.0,
+                                      hidden_activation="gelu_pytorch_tanh", layer_types=["sliding_attention"] * 5 + ["full_attention", "sliding_attention"]),
+                              CHARS, "default", 2),
 }
 
 
@@ -85,21 +94,51 @@ def sentencepiece(pieces, kind=2, prefix=True):
     return body + field(2, b"\x18" + varint(kind)) + field(3, b"\x18" + varint(int(prefix)))
 
 
-def test_a_sentencepiece_file_is_read(cli):
-    model, settings, _, _ = MODELS["mistral"]()
+SPM = {"mistral": MODELS["mistral"], "gemma3": MODELS["gemma3"],
+       "llama": lambda: (Decoder("llama", "F32", character_tokenizer(True)), CHARS, "default", 1)}  # Llama 2
+
+
+@pytest.mark.parametrize("family", SPM)
+def test_a_sentencepiece_file_is_read(cli, family):
+    model, settings, _, _ = SPM[family]()
     folder = model.save(cli.folder / "published", 1, **settings)
     vocab = model.tokenizer["model"]["vocab"]
     rank = {"".join(m.split(" ")): -float(i + 1) for i, m in enumerate(model.tokenizer["model"]["merges"])}
     pieces = [(t, rank.get(t, 0.0), 2 if i == 0 else 3 if i < 3 else 6 if t.startswith("<0x") else 1) for i, t in enumerate(vocab)]
-    (folder / "tokenizer.model").write_bytes(sentencepiece(pieces))
+    (folder / "tokenizer.model").write_bytes(sentencepiece(pieces, prefix=family != "gemma3"))
+    cli.ok("create", "both", "--from", folder)
+    (folder / "tokenizer.json").rename(cli.folder / "tokenizer.json")
     cli.ok("create", "spm", "--from", folder)
     (folder / "tokenizer.model").unlink()
+    (cli.folder / "tokenizer.json").rename(folder / "tokenizer.json")
     cli.ok("create", "json", "--from", folder)
-    for text in (TEXT, "cat", " the", "t\u00e4he", ""):
-        assert cli.ok("tokenize", "spm", "--ids", text) == cli.ok("tokenize", "json", "--ids", text), text
-    assert score(cli, "spm", TEXT) == score(cli, "json", TEXT)
+    for text in (TEXT, "cat", " the", "t\u00e4he", "", "the cat the"):
+        one = cli.ok("tokenize", "spm", "--ids", text)
+        assert one == cli.ok("tokenize", "json", "--ids", text) == cli.ok("tokenize", "both", "--ids", text), text
+    assert score(cli, "spm", TEXT) == score(cli, "json", TEXT) == score(cli, "both", TEXT)
+    ids = [int(i) for i in cli.ok("tokenize", "spm", "--ids", TEXT).split()]
+    want = model.logprobs(ids)
+    spread = math.sqrt(sum(w * w for w in want) / len(want))
+    assert all(abs(g - w) < (2e-4 if model.kind == "F32" else 2e-2) * spread for (_, g), w in zip(score(cli, "spm", TEXT), want))
+    (folder / "tokenizer.json").unlink()
     (folder / "tokenizer.model").write_bytes(sentencepiece(pieces, kind=1))
     assert "its kind is not BPE" in cli("create", "x", "--from", folder).stderr
+
+
+def test_a_model_that_sees_is_converted_for_texts(cli):
+    for i, spell in enumerate((lambda n: n.replace("model.", "model.language_model.", 1), lambda n: "language_model." + n)):
+        model, settings, _, _ = MODELS["gemma3-linear"]()
+        plain, inner = model.t, dict(model.c)
+        model.t = {spell(n): v for n, v in plain.items()}
+        model.t.update({"vision_tower.embeddings.weight": ((3, 4), [0.5] * 12), "multi_modal_projector.mm.weight": ((2, 4), [0.5] * 8)})
+        model.c = {"model_type": "gemma3", "text_config": inner, "tie_word_embeddings": True, "vision_config": {"hidden_size": 4}}
+        done = cli("create", f"m{i}", "--from", model.save(cli.folder / f"seeing{i}", 2, **settings))
+        assert done.returncode == 0 and "the part of the model that sees is left out" in done.stderr, done.stderr
+        model.t, model.c = plain, inner
+        ids = [int(t) for t in cli.ok("tokenize", f"m{i}", "--ids", TEXT).split()]
+        want = model.logprobs(ids)
+        spread = math.sqrt(sum(w * w for w in want) / len(want))
+        assert all(abs(g - w) < 2e-4 * spread for (_, g), w in zip(score(cli, f"m{i}", TEXT), want))
 
 
 # ---- an encoder ----
@@ -229,6 +268,13 @@ def test_what_is_missing_or_not_known_is_said(cli):
     refused("has 32 rows, expected 64", config__json=dict(config, num_attention_heads=8))
     refused("config.json has 1 layers", config__json=dict(config, num_hidden_layers=1))
     refused("rope_scaling of type 'dynamic'", config__json=dict(config, rope_scaling={"type": "dynamic"}))
+    for change, words in ((dict(hidden_act="gelu"), "hidden_act is 'gelu', expected silu"), (dict(final_logit_softcapping=30.0), "final_logit_softcapping has no place"),
+                          (dict(attn_logit_softcapping=50.0), "attn_logit_softcapping has no place"), (dict(partial_rotary_factor=0.5), "partial_rotary_factor is 0.5"),
+                          (dict(num_local_experts=8), "num_local_experts has no place"), (dict(use_bidirectional_attention=True), "a model for embeddings"),
+                          (dict(rope_scaling={"type": "yarn", "factor": 4, "beta_fast": 16}), "beta_fast is 16, supported: 32"),
+                          (dict(rope_scaling={"type": "yarn", "factor": 4, "attention_factor": 1.5}), "attention_factor is not supported"),
+                          (dict(rope_scaling={"type": "yarn", "factor": 4, "truncate": False}), "truncate is false")):
+        refused(words, config__json=dict(config, **change))
     refused("pre_tokenizer is none of those", tokenizer__json=dict(tokenizer, pre_tokenizer={"type": "Whitespace"}))
     refused("model.type is 'Unigram'", tokenizer__json=dict(tokenizer, model={"type": "Unigram"}))
     refused("model.merges[0]", tokenizer__json=dict(tokenizer, model=dict(tokenizer["model"], merges=["x"])))

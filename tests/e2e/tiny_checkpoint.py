@@ -142,8 +142,17 @@ class Decoder:
     def frequencies(self, base):
         hd, scaling = self.c["head_dim"], self.c.get("rope_scaling")
         out = [base ** (-2 * i / hd) for i in range(hd // 2)]
-        if not scaling:
+        kind = scaling and scaling.get("rope_type", scaling.get("type"))
+        if not scaling or kind == "default":
             return out
+        if kind == "linear":
+            return [f / scaling["factor"] for f in out]
+        if kind == "yarn":
+            old = scaling.get("original_max_position_embeddings", self.c["max_position_embeddings"])
+            low, high = (hd * math.log(old / (turns * 2 * math.pi)) / (2 * math.log(base)) for turns in (32, 1))
+            low, high = max(math.floor(low), 0), min(math.ceil(high), hd - 1)
+            ramp = [min(max((i - low) / (high - low if high != low else 0.001), 0), 1) for i in range(hd // 2)]
+            return [f / scaling["factor"] * r + f * (1 - r) for f, r in zip(out, ramp)]
         for i, f in enumerate(out):  # llama3
             wave, old = 2 * math.pi / f, scaling["original_max_position_embeddings"]
             low, high = old / scaling["low_freq_factor"], old / scaling["high_freq_factor"]
@@ -154,8 +163,13 @@ class Decoder:
                 out[i] = (1 - smooth) * f / scaling["factor"] + smooth * f
         return out
 
+    def magnitude(self):
+        """What YaRN multiplies cos and sin with."""
+        scaling = self.c.get("rope_scaling")
+        return 0.1 * math.log(scaling["factor"]) + 1 if scaling and scaling.get("rope_type", scaling.get("type")) == "yarn" else 1.0
+
     def heads(self, prefix, name, x, n, position, freqs):
-        hd = self.c["head_dim"]
+        hd, m = self.c["head_dim"], self.magnitude()
         flat = self.apply(prefix + f"self_attn.{name}_proj", x)
         out = [flat[i * hd:(i + 1) * hd] for i in range(n)]
         if name == "v":
@@ -167,8 +181,8 @@ class Decoder:
             turned = list(v)
             for i in range(half):
                 a = position * freqs[i]
-                turned[i] = v[i] * math.cos(a) - v[i + half] * math.sin(a)
-                turned[i + half] = v[i + half] * math.cos(a) + v[i] * math.sin(a)
+                turned[i] = (v[i] * math.cos(a) - v[i + half] * math.sin(a)) * m
+                turned[i + half] = (v[i + half] * math.cos(a) + v[i] * math.sin(a)) * m
             out[h] = turned
         return out
 
@@ -181,7 +195,8 @@ class Decoder:
         for layer in range(c["num_hidden_layers"]):
             p = f"model.layers.{layer}."
             windowed = gemma and layer % 6 != 5
-            freqs = self.frequencies(10000.0 if windowed else c["rope_theta"])
+            plain = c.get("rope_local_base_freq", 10000.0)
+            freqs = [plain ** (-2 * i / hd) for i in range(hd // 2)] if windowed else self.frequencies(c["rope_theta"])
             hs = [self.norm(p + "input_layernorm", x) for x in xs]
             q = [self.heads(p, "q", h, nq, i, freqs) for i, h in enumerate(hs)]
             k = [self.heads(p, "k", h, nk, i, freqs) for i, h in enumerate(hs)]
