@@ -63,7 +63,8 @@ static hl_status take_from(cookbook *c, const char *path, const char *from, hl_e
 static hl_status take_adapter(cookbook *c, const char *path, const char *adapter, hl_err *err) {
     char      full[PATH_MAX];
     hl_status status = hl_modelfile_find(c->app, path, "ADAPTER", adapter, full, err);
-    if (status == HL_OK) status = hl_file_list_add(&c->r.adapters, adapter, full, err);
+    if (status == HL_OK)
+        status = hl_fail_within(err, hl_file_list_add_adapter(&c->r.adapters, full, err), "ADAPTER");
     return status;
 }
 
@@ -147,8 +148,9 @@ static hl_status take_licenses(cookbook *c, const hl_args *args, hl_err *err) {
 static hl_status take_args(cookbook *c, const hl_args *args, hl_err *err) {
     hl_status status = HL_OK;
     if (hl_args_has(args, "from")) status = take_from(c, "-", hl_args_text(args, "from"), err);
-    if (status == HL_OK && hl_args_has(args, "adapter"))
-        status = take_adapter(c, "-", hl_args_text(args, "adapter"), err);
+    const char *adapter;
+    for (size_t i = 0; status == HL_OK && (adapter = hl_args_many(args, "adapter", i)) != NULL; i++)
+        status = take_adapter(c, "-", adapter, err);
     if (status == HL_OK) status = take_text(args, "system", &c->texts[0], &c->r.more.system, err);
     if (status == HL_OK) status = take_text(args, "template", &c->texts[1], &c->r.more.template_text, err);
     if (status == HL_OK) status = take_parameters(c, args, err);

@@ -54,13 +54,17 @@ static hl_status take_from(const hl_app *app, const char *modelfile, const hl_mo
 
 static hl_status take_adapters(const hl_app *app, const char *modelfile, const hl_modelfile *f,
                                found_paths *to, hl_import_options *o, hl_err *err) {
-    char      path[PATH_MAX];
-    hl_status status = HL_OK;
+    char        path[PATH_MAX];
+    struct stat st;
+    hl_status   status = HL_OK;
     if (f->n_adapters > HL_MAX_ADAPTERS)
         return hl_fail(err, HL_E_ARG, "'%s': %zu ADAPTER lines, expected at most %d", modelfile,
                        f->n_adapters, HL_MAX_ADAPTERS);
     for (size_t i = 0; i < f->n_adapters && status == HL_OK; i++) {
         status = hl_modelfile_find(app, modelfile, "ADAPTER", f->adapters[i], path, err);
+        if (status == HL_OK && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+            status = hl_fail(err, HL_E_ARG,
+                             "ADAPTER: '%s' is a folder: `hyperlama create` makes an adapter of it", path);
         if (status == HL_OK) status = hl_file_list_add(&to->adapters, f->adapters[i], path, err);
         if (status == HL_OK) to->adapter_paths[i] = to->adapters.v[i].path;
     }

@@ -19,12 +19,12 @@
 #include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/gguf/gguf.h"
+#include "host/create_adapters.h"
 #include "host/host_priv.h"
 #include "host/options.h"
 #include "host/remote/remote_model.h"
 #include "hyperlama/native.h"
 #include "hyperlama/quantize.h"
-#include "models/convert/convert.h"
 #include "models/registry.h"
 
 enum { MAX_FILES = 8192, MAX_FOLDER_ENTRIES = 65536 };
@@ -144,6 +144,28 @@ hl_status hl_file_list_add_path(hl_file_list *l, const char *path, hl_err *err) 
                                : hl_file_list_add(l, slash ? slash + 1 : path, path, err);
 }
 
+static bool wants_adapter(const char *name) {
+    const char *slash = strrchr(name, '/');
+    return hl_convert_wants_adapter(slash ? slash + 1 : name);
+}
+
+hl_status hl_file_list_add_adapter(hl_file_list *l, const char *path, hl_err *err) {
+    struct stat  st;
+    char         below[32];
+    const size_t first = l->n;
+    if (stat(path, &st) != 0) return hl_fail(err, hl_errno_status(errno), "'%s': %s", path, strerror(errno));
+    if (!S_ISDIR(st.st_mode)) return hl_file_list_add(l, path, path, err);
+    (void)snprintf(below, sizeof below, "%zu/", first); /* each folder is one of its own, whatever its name */
+    hl_status status = add_wanted(l, path, below, wants_adapter, err);
+    if (status != HL_OK || l->n > first) return status;
+    status = add_wanted(l, path, below, is_gguf, err);
+    if (status != HL_OK || l->n == first + 1) return status;
+    return hl_fail(err, l->n > first ? HL_E_ARG : HL_E_NOT_FOUND, "'%s' holds %s: expected %s", path,
+                   l->n > first ? "several GGUF files" : "no adapter",
+                   l->n > first ? "one of them to be named"
+                                : HL_ADAPTER_CONFIG " with " HL_ADAPTER_WEIGHTS ", or a GGUF file");
+}
+
 void hl_recipe_done(hl_recipe *r) {
     hl_file_list_done(&r->files);
     hl_file_list_done(&r->adapters);
@@ -190,6 +212,7 @@ typedef struct sorted {
     const char    *projector;
     const char   **adapters; /* [n_adapters] in the order in which they are applied */
     size_t         n_adapters;
+    hl_made_adapters made; /* those of them that do not come as GGUF files */
 } sorted;
 
 static bool converts(const hl_recipe *r) {
@@ -231,7 +254,8 @@ static hl_status sort_files(const hl_recipe *r, sorted *to, hl_err *err) {
         to->n_weights = 1;
     }
     if (status != HL_OK) return status;
-    for (size_t i = 0; i < r->adapters.n; i++) to->adapters[to->n_adapters++] = r->adapters.v[i].path;
+    status = hl_made_adapters_sort(&r->adapters, to->adapters, &to->n_adapters, &to->made, err);
+    if (status != HL_OK) return status;
     if (to->n_adapters > HL_MAX_ADAPTERS)
         return hl_fail(err, HL_E_ARG, "%zu adapters, expected at most %d", to->n_adapters, HL_MAX_ADAPTERS);
     if (r->from && to->n_weights)
@@ -272,6 +296,20 @@ static bool on_converted(void *user, uint64_t done, uint64_t total) {
 static void on_note(void *user, const char *text) {
     const converting *c = user;
     hl_event(c->h->events, HL_LOG_WARN, "host", "convert", "note=\"%s\"", text);
+}
+
+/* Adapters as peft saves them become GGUF files among the blobs, when the model that they are for is
+ * known. */
+static hl_status convert_adapters(hl_host *h, const hl_recipe *r, hl_store *store, const hl_source *base,
+                                  sorted *files, hl_err *err) {
+    converting               c = {r, h};
+    const hl_convert_options o = {.note = on_note, .progress = on_converted, .user = &c};
+    const bool               is_own = files->n_weights > 0;
+    if (files->made.n == 0) return HL_OK;
+    if (!is_own && (!base || base->n_paths == 0))
+        return hl_fail(err, HL_E_UNSUPPORTED, "adapters: '%.200s' has no weights of its own", r->from);
+    return hl_made_adapters_make(&files->made, &r->adapters, store, is_own ? files->weights : base->paths,
+                                 is_own ? files->n_weights : base->n_paths, &o, files->adapters, err);
 }
 
 /* A folder of safetensors becomes a GGUF file among the blobs. */
@@ -456,6 +494,7 @@ static hl_status create(hl_host *h, hl_recipe *r, sorted *files, const char *nam
     if (status == HL_OK && converts(r)) status = convert(h, r, store, name, files, err);
     if (status == HL_OK && r->from) status = find_base(h, r, &base, err);
     if (status == HL_OK && base && base->remote) status = check_remote(r, files, err);
+    if (status == HL_OK) status = convert_adapters(h, r, store, base, files, err);
     if (status == HL_OK) status = prepare(h, r, store, base, files, err);
     if (status == HL_OK) {
         const bool is_file = base && base->stored->is_watched;
@@ -482,6 +521,7 @@ hl_status hl_host_create(hl_host *h, hl_recipe *r, const char *name, hl_name *re
     hl_store_drop_draft(&files.converted);
     hl_store_drop_draft(&files.smaller);
     hl_store_drop_draft(&files.smaller_draft);
+    hl_made_adapters_done(&files.made);
     hl_free(files.weights);
     hl_free(files.adapters);
     return status;

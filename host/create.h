@@ -24,10 +24,14 @@ HL_MUST_CHECK hl_status hl_file_list_add(hl_file_list *l, const char *name, cons
  *        HL_E_ARG        several models in the folder: they are named; HL_E_IO, HL_E_NOMEM */
 HL_MUST_CHECK hl_status hl_file_list_add_path(hl_file_list *l, const char *path, hl_err *err);
 
+/* A GGUF file, or a folder with one or with an adapter as peft saves it.
+ * fails  as above */
+HL_MUST_CHECK hl_status hl_file_list_add_adapter(hl_file_list *l, const char *path, hl_err *err);
+
 typedef struct hl_recipe {
-    const char       *from;  /* name of a model; NULL: none */
-    hl_file_list      files; /* weights, projectors: what each is, it says itself */
-    hl_file_list      adapters;
+    const char       *from;     /* name of a model; NULL: none */
+    hl_file_list      files;    /* weights, projectors: what each is, it says itself */
+    hl_file_list      adapters; /* GGUF files, and files of folders: see hl_file_list_add_adapter() */
     const char       *draft_path;
     const char       *quantize;       /* a mix of hyperlama/quantize.h; NULL: weights stay as they are */
     const char       *imatrix_path;   /* an importance matrix for `quantize`; NULL: none */
@@ -55,7 +59,8 @@ bool hl_host_may_pull(hl_host *h, const char *name);
  *        HL_E_FORMAT  a template that cannot be parsed; a file that is no part of a model
  *        HL_E_AUTH    a remote model, where it may not be: it says whom prompts and keys are sent to
  *        HL_E_UNSUPPORTED  quantize, and the weights are quantized already
- *        as hl_host_find_stored(), hl_store_import(), hl_quantize_file() */
+ *        as hl_host_find_stored(), hl_store_import(), hl_quantize_file(), hl_convert_model(),
+ *        hl_convert_adapter() */
 HL_MUST_CHECK hl_status hl_host_create(hl_host *h, hl_recipe *r, const char *name, hl_name *ret_name,
                                        hl_err *err);
 

@@ -443,8 +443,11 @@ static void add_general(converter *c) {
 static hl_status read_folder(converter *c) {
     hl_status status = read_json(c, "config.json", &c->config);
     if (status == HL_OK && !c->config)
-        status =
-            hl_fail(c->err, HL_E_NOT_FOUND, "no config.json: the folder does not say what the weights are");
+        status = hl_fail(c->err, HL_E_NOT_FOUND,
+                         find_file(c, HL_ADAPTER_WEIGHTS)
+                             ? "an adapter, and no model: name its model in FROM (--from), and in ADAPTER "
+                               "(--adapter) this folder"
+                             : "no config.json: the folder does not say what the weights are");
     if (status == HL_OK) status = find_family(c);
     if (status == HL_OK) status = read_json(c, "tokenizer.json", &c->tokenizer);
     if (status == HL_OK) status = read_json(c, "tokenizer_config.json", &c->settings);

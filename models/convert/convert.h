@@ -9,7 +9,7 @@
 #ifndef HL_MODELS_CONVERT_CONVERT_H
 #define HL_MODELS_CONVERT_CONVERT_H
 
-#include "hyperlama/base.h"
+#include "core/gguf/gguf.h"
 
 typedef struct hl_convert_file {
     const char *name; /* in its folder: "config.json", "model-00001-of-00002.safetensors" */
@@ -37,5 +37,29 @@ bool hl_convert_wants(const char *name);
  *        HL_E_IO, HL_E_LIMIT, HL_E_NOMEM, HL_E_CANCEL */
 HL_MUST_CHECK hl_status hl_convert_model(const hl_convert_file *files, size_t n_files, int fd,
                                          const char *path, const hl_convert_options *options, hl_err *err);
+
+/* ---- LoRA adapters as peft saves them ---- */
+
+#define HL_ADAPTER_CONFIG  "adapter_config.json"
+#define HL_ADAPTER_WEIGHTS "adapter_model.safetensors"
+
+/* Is this file of use for an adapter? One that is not, and would be taken for it, is among them to be
+ * named. */
+bool hl_convert_wants_adapter(const char *name);
+
+/* A folder with these two becomes a GGUF adapter of one model.
+ *
+ * in     files  by their names in the folder; others are passed over
+ *        base   the model that it is for: its architecture, and shapes
+ *        fd, path, options  as above; options.name is the adapter's own
+ * fails  HL_E_UNSUPPORTED  an option of the adapter that has no place here; a model of another family;
+ *                          a tensor that is no pair, or for what adapters cannot change: all named
+ *        HL_E_FORMAT       a file that is not what it should be; half a pair, shapes or a rank that do
+ *                          not fit; a value that is no finite number
+ *        HL_E_NOT_FOUND    one of the two is missing
+ *        HL_E_CHANGED, HL_E_IO, HL_E_LIMIT, HL_E_NOMEM, HL_E_CANCEL */
+HL_MUST_CHECK hl_status hl_convert_adapter(const hl_convert_file *files, size_t n_files, const hl_gguf *base,
+                                           int fd, const char *path, const hl_convert_options *options,
+                                           hl_err *err);
 
 #endif
