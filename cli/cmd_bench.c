@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/adapter_args.h"
 #include "cli/args.h"
 #include "cli/bench_print.h"
 #include "cli/term/progress.h"
@@ -114,6 +115,7 @@ static void show_progress(void *user, uint64_t n_done, uint64_t n_all) {
 /* Measure, keep and print. */
 static hl_status run_bench(hl_app *app, const hl_args *args, hl_host *host, const hl_source *source,
                            const hl_bench_plan *plan, hl_err *err) {
+    const bool           wants_ttft = wants(hl_args_text(args, "metrics"), "ttft");
     char                 folder[4096];
     hl_bench_report      r;
     hl_bench_setup       s;
@@ -121,7 +123,7 @@ static hl_status run_bench(hl_app *app, const hl_args *args, hl_host *host, cons
     const hl_bench_watch watch = {.note = take_note, .progress = show_progress, .user = &l};
     hl_bench_job         job = {.source = source,
                                 .plan = *plan,
-                                .wants_ttft = wants(hl_args_text(args, "metrics"), "ttft"),
+                                .wants_ttft = source->n_added == 0 && wants_ttft,
                                 .build = BUILD,
                                 .commit = HL_COMMIT};
     hl_status            status = plan_serve(args, plan, &job.serve, err);
@@ -129,12 +131,23 @@ static hl_status run_bench(hl_app *app, const hl_args *args, hl_host *host, cons
         job.serve.cache_dir = folder;
     if (status == HL_OK) status = hl_bench_run_job(host, &job, &watch, &r, &s, err);
     hl_progress_end(&l.bar);
-    if (status == HL_OK && !hl_args_has(args, "no-save")) {
+    if (status == HL_OK && source->n_added > 0 && !hl_args_has(args, "no-save"))
+        hl_app_note(app, "note: the results are not kept: they are of the model with --adapter");
+    else if (status == HL_OK && !hl_args_has(args, "no-save")) {
         hl_err why = {0};
         if (hl_bench_save(host, source, &r, &s, &why) != HL_OK)
             hl_app_warn(app, "the results are not kept: %s", why.text);
     }
     return status == HL_OK ? hl_bench_print_report(app, &r, &s, args, err) : status;
+}
+
+/* What is measured from the start of a process on is the file alone. */
+static hl_status add_adapters(const hl_args *args, hl_source *source, hl_err *err) {
+    const char     *metrics = hl_args_text(args, "metrics");
+    const hl_status status = hl_adapter_args_add(args, source, err);
+    if (status == HL_OK && source->n_added > 0 && metrics && wants(metrics, "ttft"))
+        return hl_fail(err, HL_E_ARG, "--adapter and --metrics ttft: that one is measured without adapters");
+    return status;
 }
 
 hl_status hl_cmd_bench(hl_app *app, const hl_args *args, hl_err *err) {
@@ -154,7 +167,8 @@ hl_status hl_cmd_bench(hl_app *app, const hl_args *args, hl_err *err) {
         if (status == HL_OK)
             status = hl_bench_print_history(app, store, hl_bench_file_under(source), args, err);
     } else if (status == HL_OK) {
-        status = run_bench(app, args, host, source, &plan, err);
+        status = add_adapters(args, source, err);
+        if (status == HL_OK) status = run_bench(app, args, host, source, &plan, err);
     }
     hl_source_free(source);
     hl_host_free(host);

@@ -184,9 +184,11 @@ static hl_status pull_missing(hl_talk *t, const hl_args *args, const char *name,
 }
 
 static hl_status open_model(hl_talk *t, const hl_args *args, const char *name, hl_err *err) {
-    hl_err          why = {0};
+    hl_err why = {0};
+    t->args = args;
+    t->adapted = name;
     const hl_status status = hl_talk_open(t, name, &why);
-    if (status == HL_E_NOT_FOUND && t->host) return pull_missing(t, args, name, &why, err);
+    if (status == HL_E_NOT_FOUND && t->is_missing) return pull_missing(t, args, name, &why, err);
     return status == HL_OK ? HL_OK : hl_fail(err, status, "%s", why.text);
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/adapter_args.h"
 #include "cli/args.h"
 #include "cli/files.h"
 #include "cli/json_print.h"
@@ -211,6 +212,7 @@ hl_status hl_cmd_score(hl_app *app, const hl_args *args, hl_err *err) {
     hl_status   status = check_imatrix(imatrix, args, err);
     if (status == HL_OK) status = hl_host_new(app->config, &app->paths, &app->events, &host, err);
     if (status == HL_OK) status = hl_host_find(host, hl_args_at(args, 0), HL_OPEN_FOR_LOAD, &source, err);
+    if (status == HL_OK) status = hl_adapter_args_add(args, source, err);
     if (status == HL_OK) status = hl_host_open_model(host, source, false, &model, err);
     if (status == HL_OK) s.tokenizer = hl_model_tokenizer(model);
     if (status == HL_OK && !s.tokenizer)

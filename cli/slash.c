@@ -275,6 +275,12 @@ static hl_status save(slash *s, hl_err *err) {
     hl_name          written;
     char             text[HL_NAME_TEXT_BYTES];
     hl_status        status = need_rest(s, "/save NAME", err);
+    if (status == HL_OK && t->chat.source->n_added > 0)
+        status =
+            hl_fail(err, HL_E_UNSUPPORTED,
+                    "/save: the adapters of --adapter are not stored with the model, and it would answer "
+                    "otherwise: `hyperlama create NAME --from %.200s --adapter FILE` stores them",
+                    t->chat.source->label);
     if (status == HL_OK) status = hl_conversation_model(&t->chat, &m, err);
     if (status != HL_OK) return status;
     /* a model of the store keeps all that its record holds; a file of the user's becomes one */

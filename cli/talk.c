@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "cli/adapter_args.h"
 #include "cli/files.h"
 #include "cli/json_print.h"
 #include "cli/term/answer.h"
@@ -101,7 +102,7 @@ static bool has_server(hl_talk *t, const hl_source *source) {
     const char *address = hl_config_text(t->app->config, HL_SETTING_server_host);
     char        fingerprint[HL_FINGERPRINT_BYTES];
     int         code = 0;
-    if (!source->stored || needs_this_process(t)) return false;
+    if (!source->stored || source->n_added > 0 || needs_this_process(t)) return false;
     if (t->has_looked || t->is_locked) return t->server.url[0] != '\0';
     t->has_looked = true;
     const bool is_there =
@@ -136,19 +137,29 @@ static hl_status open_source(hl_talk *t, hl_source *source, hl_err *err) {
     return status == HL_E_NET ? open_here(t, source, err) : status;
 }
 
+/* Adapters of the command line are for the model that it names, not for those of /load. */
+static hl_status open_with_adapters(hl_talk *t, const char *model, hl_source *source, hl_err *err) {
+    hl_status status = HL_OK;
+    if (t->args && strcmp(model, t->adapted) == 0) status = hl_adapter_args_add(t->args, source, err);
+    return status == HL_OK ? open_source(t, source, err) : status;
+}
+
 hl_status hl_talk_open(hl_talk *t, const char *model, hl_err *err) {
     hl_source *source = NULL, *next = NULL;
     hl_err     why = {0};
     hl_status  status = HL_OK;
     if (!t->host) status = hl_host_new(t->app->config, &t->app->paths, &t->app->events, &t->host, err);
-    if (status == HL_OK) status = hl_host_find(t->host, model, HL_OPEN_FOR_LOAD, &source, err);
+    t->is_missing = false;
     if (status != HL_OK) return status;
-    status = open_source(t, source, &why);
+    status = hl_host_find(t->host, model, HL_OPEN_FOR_LOAD, &source, err);
+    t->is_missing = status == HL_E_NOT_FOUND;
+    if (status != HL_OK) return status;
+    status = open_with_adapters(t, model, source, &why);
     while (status == HL_E_NOMEM &&
            hl_host_find_next(t->host, source, HL_OPEN_FOR_LOAD, &next, NULL) == HL_OK) {
         hl_source_free(source);
         source = next;
-        status = open_source(t, source, &why);
+        status = open_with_adapters(t, model, source, &why);
     }
     if (status != HL_OK) {
         hl_source_free(source);

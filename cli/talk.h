@@ -11,19 +11,22 @@
 #include "host/conversation.h"
 
 typedef struct hl_talk {
-    hl_app         *app;
-    hl_host        *host;
-    hl_conversation chat; /* its source is NULL: no model yet */
-    bool            hide_thinking, wordwrap, verbose, as_json;
-    bool            is_chat; /* more than one question, with an editor and other models to come */
-    bool            is_locked;
-    int64_t         keep_ms;    /* how long a server keeps the model: HL_KEEP_... of host/resident.h */
-    bool            is_local;   /* no server is asked */
-    bool            has_looked; /* for a server */
-    hl_server_place server;     /* that answers; without a URL this process does */
-    hl_str          format;     /* text of chat.format */
-    bool            was_told;   /* that there is no template */
-    bool            was_told_of_levels;
+    hl_app               *app;
+    hl_host              *host;
+    hl_conversation       chat; /* its source is NULL: no model yet */
+    bool                  hide_thinking, wordwrap, verbose, as_json;
+    bool                  is_chat; /* more than one question, with an editor and other models to come */
+    bool                  is_locked;
+    int64_t               keep_ms;    /* how long a server keeps the model: HL_KEEP_... of host/resident.h */
+    bool                  is_local;   /* no server is asked */
+    bool                  has_looked; /* for a server */
+    hl_server_place       server;     /* that answers; without a URL this process does */
+    hl_str                format;     /* text of chat.format */
+    const struct hl_args *args;       /* whose --adapter counts for the model of `adapted`; NULL: none */
+    const char           *adapted;
+    bool                  is_missing; /* the model that was to be opened last is not here */
+    bool                  was_told;   /* that there is no template */
+    bool                  was_told_of_levels;
 } hl_talk;
 
 void hl_talk_init(hl_talk *t, hl_app *app);

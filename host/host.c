@@ -126,6 +126,7 @@ static void free_models(hl_source *s) {
 void hl_source_free(hl_source *s) {
     if (!s) return;
     free_models(s);
+    hl_source_free_adapters(s);
     hl_free(s->own_remote);
     hl_free(s->alias);
     hl_free(s->label);

@@ -80,16 +80,28 @@ typedef struct hl_source {
      * files. NULL: there are */
     const char *remote;
     char       *own_remote; /* the same, where no stored model has it */
+    /* [n_added] adapters beside those that are stored with it: hl_source_add_adapter() */
+    struct hl_source_adapter *added;
+    size_t                    n_added;
 } hl_source;
 
 /* An adapter that a model is opened with. */
 typedef struct hl_source_adapter {
-    const char *path;
-    float       scale; /* from the parameter adapter_scale, in order; 1 */
+    char *path;
+    float scale; /* of a stored one from the parameter adapter_scale, in order; 1 */
 } hl_source_adapter;
 
+/* Those that are stored with it, in their order, then those that were added. */
 size_t            hl_source_n_adapters(const hl_source *s);
-hl_source_adapter hl_source_adapter_at(const hl_source *s, size_t i); /* as stored with it */
+hl_source_adapter hl_source_adapter_at(const hl_source *s, size_t i); /* its path is the source's */
+
+/* Open the model with one more from now on. The file is read when the model is.
+ * in     path   copied
+ *        scale  finite
+ * fails  HL_E_UNSUPPORTED  the model's answers come from elsewhere
+ *        HL_E_NOT_FOUND, HL_E_ARG  no such file; a folder: what to do with that
+ *        HL_E_NOMEM */
+HL_MUST_CHECK hl_status hl_source_add_adapter(hl_source *s, const char *path, float scale, hl_err *err);
 
 /* A path when it ends in .gguf or a file of that name with a '/' in it exists; else a name: one of the
  * settings' (host/names.h), or a stored one. Of what an alias stands for, the first that is stored counts.

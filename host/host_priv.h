@@ -66,6 +66,7 @@ bool hl_source_name_weights(const hl_source *source, char *ret, size_t cap);
 
 /* fails  as hl_model_add_adapter() */
 HL_MUST_CHECK hl_status hl_source_add_adapters(const hl_source *s, hl_model *m, hl_err *err);
+void                    hl_source_free_adapters(hl_source *s); /* those that were added */
 /* A word that is another one for other adapters or scales, in their order; "" without. False: no room. */
 bool hl_source_name_adapters(const hl_source *s, char *ret, size_t cap);
 

@@ -38,6 +38,7 @@ static void add(rule_list *l, const char *path, hl_lock_access access) {
 static void add_source(rule_list *l, const hl_source *s, char *folder, size_t cap) {
     enum { FEW = 16 };
     for (size_t i = 0; i < s->n_paths && s->n_paths <= FEW; i++) add(l, s->paths[i], HL_LOCK_READ);
+    for (size_t i = 0; i < s->n_added; i++) add(l, s->added[i].path, HL_LOCK_READ);
     if (s->n_paths > FEW && hl_path_dir(s->paths[0], folder, cap)) add(l, folder, HL_LOCK_READ);
 }
 
