@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "hyperlama/hyperlama.h"
+#include "lora_fixture.h"
 
 enum { N_VOCAB = 128, N_EMBD = 64, N_CTX = 512, N_REQUESTS = 6, N_ANSWER = 60, N_PROMPT = 200 };
 
@@ -228,6 +229,35 @@ static void its_drafts_change_no_answer(void **state) {
         }
 }
 
+/* The block drafts as if there were no adapters, and what the last layers made of a token with them is
+ * what it goes on from. */
+static void adapters_and_its_drafts_change_no_answer(void **state) {
+    (void)state;
+    static answer    without[N_REQUESTS];
+    const lf_adapter l = {.seed = 4, .rank = 8, .alpha = 8, .only = "blk.3.attn_output"};
+    char             path[80];
+    (void)snprintf(path, sizeof path, "/tmp/hl-drafts-adapter-%d.gguf", (int)getpid());
+    for (size_t i = 0; i < N_NAMES; i++)
+        for (int k = 0; k < N_KINDS; k++) {
+            hl_err  err = {0};
+            int32_t n_drafted = 0;
+            setup   x = open_it(i, (kind)k);
+            assert_int_equal(lf_write(path, &l, paths[i][k]), 1);
+            ask_all(&x, (hl_sched_params){.speculate = HL_SPECULATE_OFF}, without);
+            close_it(&x);
+            x = open_it(i, (kind)k);
+            if (hl_model_add_adapter(x.m, path, NULL, 1, &err) != HL_OK) fail_msg("%s", err.text);
+            ask_all(&x, (hl_sched_params){.speculate = HL_SPECULATE_OFF}, plain);
+            assert_true(memcmp(plain[0].logprobs, without[0].logprobs, sizeof plain[0].logprobs) != 0);
+            ask_all(&x, (hl_sched_params){.speculate = HL_SPECULATE_ALWAYS}, drafted);
+            check_same(plain, drafted);
+            for (int r = 0; r < N_REQUESTS; r++) n_drafted += drafted[r].usage.drafted_tokens;
+            assert_true(n_drafted > 0);
+            close_it(&x);
+        }
+    (void)unlink(path);
+}
+
 /* Nothing repeats itself, so that no draft comes from the text. */
 static void good_drafts_are_accepted(void **state) {
     (void)state;
@@ -255,6 +285,7 @@ static void good_drafts_are_accepted(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(its_drafts_change_no_answer),
+        cmocka_unit_test(adapters_and_its_drafts_change_no_answer),
         cmocka_unit_test(good_drafts_are_accepted),
     };
     return cmocka_run_group_tests_name("draft_block", tests, write_models, remove_models);

@@ -277,13 +277,19 @@ typedef struct running {
     hl_sched  *s;
 } running;
 
-static running start(hl_sched_params p) {
+static running open_running(void) {
     running     x = {.e = new_engine(2, NULL, 0)};
     hl_err      err = {0};
     const char *path = base_path;
     if (hl_model_open(x.e, &path, 1, NULL, &x.m, &err) != HL_OK) fail_msg("%s", err.text);
     for (size_t i = 0; i < N_ALL; i++)
         if (hl_model_add_adapter(x.m, paths[i], NULL, scales[i], &err) != HL_OK) fail_msg("%s", err.text);
+    return x;
+}
+
+static running start(hl_sched_params p) {
+    running x = open_running();
+    hl_err  err = {0};
     p.n_ctx = 512;
     if (hl_sched_new(x.m, &p, &x.s, &err) != HL_OK) fail_msg("%s", err.text);
     return x;
@@ -336,6 +342,45 @@ static void a_batch_may_mix_adapters(void **state) {
         assert_true(among[i].usage.cached_tokens >= LONG - LONG % 64);
     }
     end(&x);
+}
+
+/* What drafts knows no adapters and predicts as the base would: that changes how many drafts are right,
+ * nothing else. The draft model is the base itself, on the same engine. */
+static void drafts_change_no_answer(void **state) {
+    (void)state;
+    static job                want[N_JOBS], got[N_JOBS];
+    static const hl_speculate how[] = {HL_SPECULATE_OFF, HL_SPECULATE_ALWAYS, HL_SPECULATE_ALWAYS,
+                                       HL_SPECULATE_AUTO};
+    write_models(HL_TYPE_q8_0);
+    for (size_t k = 0; k < sizeof how / sizeof *how; k++) {
+        hl_err          err = {0};
+        hl_model       *draft = NULL;
+        const char     *path = base_path;
+        int32_t         n_drafted = 0, n_accepted = 0;
+        hl_sched_params p = {.n_ctx = 512, .n_running_cap = N_JOBS, .speculate = how[k]};
+        running         x = open_running();
+        if (k >= 2 && hl_model_open(x.e, &path, 1, NULL, &draft, &err) != HL_OK) fail_msg("%s", err.text);
+        p.draft = draft;
+        if (hl_sched_new(x.m, &p, &x.s, &err) != HL_OK) fail_msg("%s", err.text);
+        for (uint32_t i = 0; i < N_JOBS; i++) {
+            make_job(&got[i], i);
+            submit(x.s, &got[i]);
+        }
+        for (uint32_t i = 0; i < N_JOBS; i++) {
+            wait_for(&got[i]);
+            if (k == 0) memcpy(&want[i], &got[i], sizeof got[i]);
+            check_same(&want[i], &got[i], i, "with drafts");
+            n_drafted += got[i].usage.drafted_tokens;
+            n_accepted += got[i].usage.accepted_tokens;
+        }
+        hl_sched_free(x.s);
+        hl_model_close(draft);
+        x.s = NULL;
+        end(&x);
+        assert_true(how[k] == HL_SPECULATE_OFF ? n_drafted == 0
+                                               : how[k] == HL_SPECULATE_AUTO || n_drafted > 0);
+        if (k == 2) assert_true(n_accepted > 0 && n_accepted < n_drafted); /* of job 0 all, of others some */
+    }
 }
 
 static void remove_tree(const char *path) {
@@ -587,6 +632,7 @@ int main(void) {
         cmocka_unit_test(the_bits_do_not_depend_on_passes_threads_or_instructions),
         cmocka_unit_test(what_is_not_used_changes_nothing),
         cmocka_unit_test(a_batch_may_mix_adapters),
+        cmocka_unit_test(drafts_change_no_answer),
         cmocka_unit_test(blocks_in_files_are_those_of_the_same_adapters),
         cmocka_unit_test(a_file_that_does_not_fit_is_refused_with_names),
         cmocka_unit_test(experts_are_refused_by_name),
