@@ -135,6 +135,8 @@ typedef struct hl_schema_ctx {
     size_t                     n_resources, n_holders, holders_cap;
     json_t                    *made; /* schemas that were made of constants: an array that owns them */
     size_t                     n_cases, n_steps;
+    size_t                     n_walked; /* values that searches for references went through */
+    bool                       is_stopped;
     hl_err                    *err;
 } hl_schema_ctx;
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "engine/grammar/schema_priv.h"
 
 /* Undo %XX, then ~1 and ~0, of one part of a pointer into buf, which holds n bytes. False: malformed. */
@@ -178,11 +179,19 @@ static const char *id_of(const hl_schema_ctx *x, const json_t *at) {
     return id;
 }
 
+/* Of a walk through the whole schema. True: somebody asked to stop; then each walk that is under way ends. */
+static bool is_stopped(hl_schema_ctx *x) {
+    enum { EACH = 256 };
+    if (!x->is_stopped && ++x->n_walked % EACH == 0) x->is_stopped = hl_stop_asked();
+    return x->is_stopped;
+}
+
+/* False: no memory, or stopped. */
 static bool find_resources(hl_schema_ctx *x, const json_t *at, uint32_t resource, int depth) {
     const char   *key;
     const json_t *v;
     size_t        i;
-    bool          ok = true;
+    bool          ok = !is_stopped(x);
     if (depth > HL_SCHEMA_MAX_DEPTH) return true;
     json_array_foreach(at, i, v) ok = ok && find_resources(x, v, resource, depth + 1);
     if (!json_is_object(at)) return ok;
@@ -211,7 +220,7 @@ static hl_status know_resources(hl_schema_ctx *x) {
     const char *id = id_of(x, x->root) ? id_of(x, x->root) : "";
     const char *uri = join_uri(x, "", id, strcspn(id, "#"));
     if (!uri || !add_resource(x, x->root, uri) || !find_resources(x, x->root, 0, 0))
-        return hl_schema_no_memory(x);
+        return x->is_stopped ? hl_stop_check("schema", x->err) : hl_schema_no_memory(x);
     if (x->n_holders > 0) qsort(x->holders, x->n_holders, sizeof *x->holders, compare_holders);
     return HL_OK;
 }
@@ -232,13 +241,13 @@ static const struct hl_schema_resource *find_resource(const hl_schema_ctx *x, co
 /* ---- anchors ---- */
 
 /* The schema of that resource with that anchor; `is_dynamic`: a dynamic one. */
-static const json_t *find_anchor(const hl_schema_ctx *x, const json_t *root, const json_t *at,
+static const json_t *find_anchor(hl_schema_ctx *x, const json_t *root, const json_t *at,
                                  const char *name, bool is_dynamic, int depth) {
     static const char *const keys[] = {"$dynamicAnchor", "$anchor"};
     const char              *key;
     const json_t            *v, *found = NULL;
     size_t                   i;
-    if (depth > HL_SCHEMA_MAX_DEPTH || (at != root && id_of(x, at))) return NULL;
+    if (depth > HL_SCHEMA_MAX_DEPTH || (at != root && id_of(x, at)) || is_stopped(x)) return NULL;
     for (i = 0; i < (is_dynamic ? 1 : 2); i++) {
         const char *own = json_string_value(json_object_get(at, keys[i]));
         if (own && strcmp(own, name) == 0) return at;
@@ -269,7 +278,7 @@ static hl_status follow_dynamic(hl_schema_ctx *x, const char *name, const hl_sch
         if (at && i == 0) break;
     }
     ret->schema = only;
-    return HL_OK;
+    return x->is_stopped ? hl_stop_check("schema", x->err) : HL_OK;
 }
 
 static hl_status follow_anchor(hl_schema_ctx *x, const json_t *root, const char *name, bool is_dynamic,
@@ -277,6 +286,7 @@ static hl_status follow_anchor(hl_schema_ctx *x, const json_t *root, const char 
     ret->schema = find_anchor(x, root, root, name, false, 0);
     ret->path = hl_schema_under(x, NULL, name);
     if (!ret->path) return hl_schema_no_memory(x);
+    if (x->is_stopped) return hl_stop_check("schema", x->err);
     if (!ret->schema) return hl_schema_fail(x, HL_E_FORMAT, path, "there is no anchor '%s'", name);
     const char *own = json_string_value(json_object_get(ret->schema, "$dynamicAnchor"));
     return is_dynamic && own && strcmp(own, name) == 0 ? follow_dynamic(x, name, path, ret) : HL_OK;

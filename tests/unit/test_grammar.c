@@ -330,6 +330,20 @@ static void a_signal_ends_the_compiler(void **state) {
     assert_int_equal(gf_refused(HL_FORMAT_SCHEMA, "{\"type\":\"object\"}", why), HL_E_CANCEL);
     assert_int_equal(gf_refused(HL_FORMAT_GBNF, "root ::= \"a\"", why), HL_E_CANCEL);
     assert_int_equal(gf_refused(HL_FORMAT_REGEX, "a", why), HL_E_CANCEL);
+    /* 150 values are less than it walks through between two looks, so the search for the anchor is what
+     * ends; 1,000 end the search for resources. */
+    for (int n = 150; n <= 1000; n += 850) {
+        hl_str s;
+        hl_str_init(&s, 1 << 20);
+        hl_str_add_text(&s, "{\"$ref\":\"#nowhere\",\"$defs\":{");
+        for (int i = 0; i < n; i++) hl_str_add_format(&s, "%s\"a%d\":{}", i ? "," : "", i);
+        hl_str_add_text(&s, "}}");
+        assert_int_equal(gf_refused(HL_FORMAT_SCHEMA, hl_str_text(&s), why), HL_E_CANCEL);
+        flag = 0;
+        assert_int_equal(gf_refused(HL_FORMAT_SCHEMA, hl_str_text(&s), why), HL_E_FORMAT);
+        flag = 1;
+        hl_str_done(&s);
+    }
     hl_stop_watch(before);
 }
 
