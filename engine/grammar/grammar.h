@@ -91,5 +91,7 @@ bool hl_matcher_is_done(const hl_matcher *m); /* and nothing else can follow */
 size_t hl_matcher_forced(hl_matcher *m, char *buf, size_t cap);
 /* The same as tokens, each the longest that fits; at most cap. */
 size_t hl_matcher_forced_tokens(hl_matcher *m, int32_t *ids, size_t cap);
+/* How many of the tokens, [n], could come one behind the other from here; nothing is accepted. */
+size_t hl_matcher_fits(hl_matcher *m, const int32_t *ids, size_t n);
 
 #endif

@@ -273,6 +273,32 @@ size_t hl_matcher_forced_tokens(hl_matcher *m, int32_t *ids, size_t cap) {
     return n_ids;
 }
 
+/* One token further, without settling there; *at is anywhere when it does not fit. */
+static bool try_token(hl_matcher *m, int32_t token, hl_pda_config *at) {
+    const hl_view v = hl_trie_piece(m->trie, (uint32_t)token);
+    for (size_t i = 0; i < v.len; i++) {
+        *at = hl_pda_run_step(&m->machine, at, (uint8_t)v.ptr[i]);
+        if (m->machine.failed || (at->n == 0 && !at->is_complete)) return false;
+    }
+    return v.len > 0;
+}
+
+size_t hl_matcher_fits(hl_matcher *m, const int32_t *ids, size_t n) {
+    hl_pda_config at = m->at;
+    size_t        fit = 0;
+    bool          goes_on = !m->failed && !m->ended;
+    while (goes_on && fit < n && ids[fit] >= 0 && ids[fit] < m->trie->n_vocab) {
+        const bool is_end = hl_trie_is_end(m->trie, ids[fit]);
+        const bool fits = is_end ? at.is_complete : try_token(m, ids[fit], &at);
+        goes_on = fits && !is_end;
+        if (!fits) break;
+        fit++;
+    }
+    hl_pda_run_back(&m->machine, &m->at);
+    m->machine.failed = m->machine.is_too_wide = false; /* nothing was accepted that would need it */
+    return fit;
+}
+
 static hl_status check_begin(hl_matcher *m, hl_err *err) {
     const uint32_t *allowed = hl_matcher_allowed(m);
     for (uint32_t w = 0; w < m->trie->n_words; w++)

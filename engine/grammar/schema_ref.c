@@ -241,8 +241,8 @@ static const struct hl_schema_resource *find_resource(const hl_schema_ctx *x, co
 /* ---- anchors ---- */
 
 /* The schema of that resource with that anchor; `is_dynamic`: a dynamic one. */
-static const json_t *find_anchor(hl_schema_ctx *x, const json_t *root, const json_t *at,
-                                 const char *name, bool is_dynamic, int depth) {
+static const json_t *find_anchor(hl_schema_ctx *x, const json_t *root, const json_t *at, const char *name,
+                                 bool is_dynamic, int depth) {
     static const char *const keys[] = {"$dynamicAnchor", "$anchor"};
     const char              *key;
     const json_t            *v, *found = NULL;

@@ -162,10 +162,14 @@ static size_t draft(void *self, int32_t *ids, size_t cap) {
     return hl_matcher_forced_tokens(((const hl_answer_format *)self)->matcher, ids, cap);
 }
 
+static size_t fits(void *self, const int32_t *ids, size_t n) {
+    return hl_matcher_fits(((const hl_answer_format *)self)->matcher, ids, n);
+}
+
 void hl_answer_format_init(hl_answer_format *f, hl_matcher *matcher, hl_think_limit *limit) {
     *f = (hl_answer_format){.matcher = matcher, .limit = limit};
-    f->constraint =
-        (hl_constraint){.self = f, .allowed = allowed, .accept = accept, .is_done = is_done, .draft = draft};
+    f->constraint = (hl_constraint){
+        .self = f, .allowed = allowed, .accept = accept, .is_done = is_done, .draft = draft, .fits = fits};
 }
 
 void hl_answer_format_done(hl_answer_format *f) {

@@ -173,6 +173,11 @@ size_t hl_sampler_draft(hl_sampler *s, int32_t *ids, size_t cap) {
     return k && k->draft ? k->draft(k->self, ids, cap) : 0;
 }
 
+size_t hl_sampler_fits(const hl_sampler *s, const int32_t *ids, size_t n) {
+    const hl_constraint *k = s->p.constraint;
+    return k && k->fits ? k->fits(k->self, ids, n) : n;
+}
+
 /* 32 tokens at a time: nearly always all of them may come, or none. */
 static void ban_what_is_not_allowed(float *logits, int32_t n_vocab, const uint32_t *allowed) {
     for (int32_t first = 0; first < n_vocab; first += 32) {

@@ -81,10 +81,12 @@ static void ask_again(hl_stream *const *who, uint32_t n) {
     }
 }
 
+static size_t fits(void *sampler, const int32_t *ids, size_t n) { return hl_sampler_fits(sampler, ids, n); }
+
 /* Let the draft model say the tokens that got rows. What it cannot say is missing, never wrong. */
 static void ask_model(hl_sched *s, hl_stream *const *who, uint32_t n) {
     hl_draft_job jobs[HL_MAX_RUNNING];
-    hl_spec     *of[HL_MAX_RUNNING];
+    hl_stream   *of[HL_MAX_RUNNING];
     uint32_t     n_jobs = 0, n_wanted = 0;
     hl_err       err = {0};
     for (uint32_t i = 0; i < n; i++) {
@@ -97,7 +99,7 @@ static void ask_model(hl_sched *s, hl_stream *const *who, uint32_t n) {
             d->spec.n_verified = 0;
             continue;
         }
-        of[n_jobs] = &d->spec;
+        of[n_jobs] = who[i];
         jobs[n_jobs++] =
             (hl_draft_job){.seq = s->draft_model ? &d->model_seq : &who[i]->seq,
                            .before = d->hidden,
@@ -118,8 +120,10 @@ static void ask_model(hl_sched *s, hl_stream *const *who, uint32_t n) {
         hl_event(&s->model->engine->events, HL_LOG_WARN, "sched", "draft-failed", "why=\"%s\" action=ignored",
                  err.text);
     for (uint32_t i = 0; i < n_jobs; i++) {
-        hl_spec_set_model_drafts(of[i], jobs[i].n_drafts, jobs[i].seconds, jobs[i].second_probs);
-        if (s->state_pool) of[i]->n_branches = 0;
+        hl_spec *spec = &of[i]->draft.spec;
+        hl_spec_set_model_drafts(spec, jobs[i].n_drafts, jobs[i].seconds, jobs[i].second_probs);
+        hl_spec_keep_what_fits(spec, fits, of[i]->sampler);
+        if (s->state_pool) spec->n_branches = 0;
     }
 }
 
@@ -149,6 +153,7 @@ static bool propose(hl_sched *s, hl_stream *st) {
     const uint32_t room = room_for_drafts(st);
     const bool     has_model = s->draft_model || (s->draft_block && hl_stream_can_ask_block(st));
     hl_spec_propose(spec, room, has_model, HL_DRAFT_MODEL_CAP);
+    if (!spec->from_model) hl_spec_keep_what_fits(spec, fits, st->sampler);
     if (spec->context)
         hl_spec_set_format_drafts(spec, must, (uint32_t)hl_sampler_draft(st->sampler, must, room));
     if (s->state_pool) spec->n_branches = 0; /* a fork begins with a state that the same pass makes */

@@ -55,7 +55,7 @@ bool hl_spec_append(hl_spec *s, int32_t token) {
 /* ---- propose ---- */
 
 void hl_spec_begin_step(hl_spec *s) {
-    s->n_tokens = s->n_verified = s->n_branches = 0;
+    s->n_tokens = s->n_verified = s->n_format = s->n_branches = 0;
     s->from_model = false;
     s->accepted_branch = -1;
     s->text_token = -1;
@@ -140,8 +140,41 @@ void hl_spec_propose(hl_spec *s, uint32_t n_cap, bool has_model, uint32_t n_mode
     s->n_tokens = n_cap < n_model_cap ? n_cap : n_model_cap;
 }
 
+void hl_spec_keep_what_fits(hl_spec *s, hl_spec_fits_fn *fits, void *user) {
+    uint32_t n_branches = 0;
+    for (uint32_t k = 0; k < s->n_branches; k++) {
+        hl_spec_branch *b = &s->branches[k];
+        int32_t         ids[2 * HL_MAX_DRAFT];
+        memcpy(ids, s->tokens, b->depth * sizeof *ids);
+        memcpy(ids + b->depth, b->tokens, b->n_tokens * sizeof *ids);
+        const uint32_t n = (uint32_t)fits(user, ids, b->depth + b->n_tokens);
+        if (n <= b->depth) continue;
+        b->n_tokens = n - b->depth;
+        s->branches[n_branches++] = *b;
+    }
+    s->n_branches = n_branches;
+    s->n_tokens = (uint32_t)fits(user, s->tokens, s->n_tokens);
+    if (s->n_verified > s->n_tokens) s->n_verified = s->n_tokens;
+}
+
+static bool says_so(const hl_spec *s, const int32_t *ids, uint32_t n) {
+    return !s->from_model && s->n_tokens > n && memcmp(s->tokens, ids, n * sizeof *ids) == 0;
+}
+
+static void drop_branches_before(hl_spec *s, uint32_t depth) {
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < s->n_branches; k++)
+        if (s->branches[k].depth >= depth) s->branches[n++] = s->branches[k];
+    s->n_branches = n;
+}
+
 void hl_spec_set_format_drafts(hl_spec *s, const int32_t *ids, uint32_t n) {
     if (!s->context || n == 0) return;
+    s->n_format = n;
+    if (says_so(s, ids, n)) {
+        drop_branches_before(s, n);
+        return;
+    }
     memcpy(s->tokens, ids, n * sizeof *ids);
     s->n_tokens = n;
     s->n_branches = 0;
@@ -163,6 +196,7 @@ void hl_spec_set_model_drafts(hl_spec *s, uint32_t n, const int32_t *seconds, co
 
 /* Where other positions that match as well say something else, the main draft is less sure. */
 static hl_draft_source source_at(const hl_spec *s, uint32_t depth) {
+    if (depth < s->n_format) return HL_DRAFT_FORMAT;
     for (uint32_t i = 0; i < s->n_branches; i++)
         if (s->branches[i].depth == depth && s->branches[i].source == HL_DRAFT_ALTERNATIVE_1)
             return HL_DRAFT_TIED;

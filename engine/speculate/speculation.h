@@ -46,6 +46,7 @@ typedef struct hl_spec {
     int32_t         tokens[HL_MAX_DRAFT];
     uint32_t        n_tokens;
     uint32_t        n_verified;
+    uint32_t        n_format; /* the first of them that the format of the answer says, too */
     hl_draft_source source;
     bool            from_model; /* a draft model says the tokens */
     hl_spec_branch  branches[HL_MAX_BRANCHES];
@@ -72,7 +73,13 @@ void hl_spec_begin_step(hl_spec *s);
  * may come, and hl_spec_set_model_drafts() brings them. */
 void hl_spec_propose(hl_spec *s, uint32_t n_cap, bool has_model, uint32_t n_model_cap);
 
-/* What the format of the answer says must come, instead of all other drafts. */
+/* How many of n tokens could come one behind the other. */
+typedef size_t hl_spec_fits_fn(void *user, const int32_t *ids, size_t n);
+/* Leave out what cannot come: a draft ends in front of it. Not before a draft model has said its tokens. */
+void hl_spec_keep_what_fits(hl_spec *s, hl_spec_fits_fn *fits, void *user);
+
+/* What the format of the answer says must come: instead of all other drafts, but one that says so, too, and
+ * more behind it. */
 void hl_spec_set_format_drafts(hl_spec *s, const int32_t *ids, uint32_t n);
 
 /* A draft model's tokens, as many as stand in s->tokens, and its second choices as branches.

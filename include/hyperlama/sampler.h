@@ -31,6 +31,9 @@ typedef struct hl_constraint {
     /* Tokens that are likely to come next because little else may, into ids[cap]; returns how many. Drafts
      * only: they are chosen, or not, as any token is. NULL: none */
     size_t (*draft)(void *self, int32_t *ids, size_t cap);
+    /* How many of the tokens, from the first on, could come one behind the other: no row is spent on a draft
+     * that cannot. NULL: all of them */
+    size_t (*fits)(void *self, const int32_t *ids, size_t n);
 } hl_constraint;
 
 typedef struct hl_sampler_params {
@@ -86,6 +89,8 @@ HL_API void hl_sampler_accept(hl_sampler *s, int32_t token);
 HL_API bool hl_sampler_is_done(const hl_sampler *s);
 /* The constraint's drafts of the next tokens; returns how many. */
 HL_API size_t hl_sampler_draft(hl_sampler *s, int32_t *ids, size_t cap);
+/* How many of these drafts, [n], its constraint could let come; all of them without one. */
+HL_API size_t hl_sampler_fits(const hl_sampler *s, const int32_t *ids, size_t n);
 
 /* Choose the next token. Does not accept it. Allocates nothing.
  *

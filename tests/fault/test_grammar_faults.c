@@ -63,6 +63,32 @@ static void a_format_without_memory_is_an_error(void **state) {
     }
 }
 
+/* What is only tried may lack memory: then it is no draft, and the answer goes on. */
+static void a_draft_without_memory_is_none(void **state) {
+    enum { N = 64 };
+    int32_t deep[N];
+    size_t  n_fewer = 0;
+    (void)state;
+    for (int i = 0; i < N; i++) deep[i] = '[';
+    for (size_t k = 0;; k++) {
+        hl_token_trie *trie = gf_trie();
+        hl_grammar    *g = gf_compile(HL_FORMAT_SCHEMA, "{\"type\":\"array\"}");
+        hl_matcher    *m = gf_match(g, trie);
+        hl_mem_fail_after(k, 1);
+        const size_t n = hl_matcher_fits(m, deep, N);
+        hl_mem_fail_after(SIZE_MAX, 0);
+        n_fewer += n < N;
+        assert_int_equal(hl_matcher_fits(m, deep, N), N);
+        assert_true(hl_matcher_accept(m, '['));
+        assert_true(hl_matcher_allowed(m)[']' / 32] >> (']' % 32) & 1);
+        hl_matcher_free(m);
+        hl_grammar_unref(g);
+        hl_token_trie_free(trie);
+        if (n == N) break;
+    }
+    assert_true(n_fewer > 0);
+}
+
 static void a_vocabulary_without_memory_is_an_error(void **state) {
     const hl_grammar_tokens t = {.n_vocab = GF_N_VOCAB, .piece = gf_piece, .role = gf_role};
     hl_token_trie          *trie = NULL;
@@ -81,6 +107,7 @@ static void a_vocabulary_without_memory_is_an_error(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_format_without_memory_is_an_error),
+        cmocka_unit_test(a_draft_without_memory_is_none),
         cmocka_unit_test(a_vocabulary_without_memory_is_an_error),
     };
     hl_json_use_mem();

@@ -96,6 +96,19 @@ static void an_answer_ends_where_its_format_ends_with_drafts_or_without(void **s
     }
 }
 
+/* Behind "aba" the prompt says '!', which the format forbids: no row is spent on it, nor behind the end. */
+static void drafts_that_the_format_forbids_are_no_rows(void **state) {
+    (void)state;
+    const loaded l = load(PLAIN, "ab", HL_SPECULATE_ALWAYS);
+    hl_request   r = request(HL_FORMAT_REGEX, "[ab]{30}");
+    r.messages_json = "[{\"role\":\"user\",\"content\":\"aba!!!!!!!!!!!!aba!!!!!!!!!!!!\"}]";
+    const got g = ask(&l, &r);
+    assert_string_equal(g.text, "ababababababababababababababab");
+    assert_true(g.usage.accepted_tokens > 10);
+    assert_in_range(g.usage.drafted_tokens, g.usage.accepted_tokens, g.usage.accepted_tokens + 1);
+    unload(l);
+}
+
 static void reasoning_comes_first_and_is_free(void **state) {
     (void)state;
     loaded     l = load(OPENED, "</think>", HL_SPECULATE_AUTO);
@@ -157,6 +170,7 @@ static void what_cannot_be_is_refused_before_anything_runs(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_ends_where_its_format_ends_with_drafts_or_without),
+        cmocka_unit_test(drafts_that_the_format_forbids_are_no_rows),
         cmocka_unit_test(reasoning_comes_first_and_is_free),
         cmocka_unit_test(a_text_without_template_keeps_to_it_too),
         cmocka_unit_test(a_length_still_ends_it),

@@ -240,6 +240,34 @@ static void what_must_come_is_known(void **state) {
     hl_token_trie_free(trie);
 }
 
+/* What a draft says is tried without a step: nothing is accepted, and what cannot come ends it. */
+static void drafts_are_tried_and_nothing_is_accepted(void **state) {
+    static const struct {
+        int32_t ids[4];
+        size_t  fits;
+    } drafts[] = {
+        {{'n', 'u', 'l', 'l'}, 4},    {{' ', 'n', 'u', 'x'}, 3}, {{'x', 'n', 'u', 'l'}, 0},
+        {{'n', GF_END, 'u', 'l'}, 1}, {{'n', 'u', -1, 'l'}, 2},  {{'n', 'u', GF_N_VOCAB, 'l'}, 2},
+    };
+    (void)state;
+    hl_token_trie *trie = gf_trie();
+    hl_grammar    *g =
+        gf_compile(HL_FORMAT_SCHEMA, "{\"properties\":{\"name\":{\"type\":\"null\"}},\"type\":\"object\","
+                                     "\"required\":[\"name\"],\"additionalProperties\":false}");
+    hl_matcher *m = gf_match(g, trie);
+    assert_true(hl_matcher_accept_bytes(m, "{\"name\":", 8));
+    for (size_t i = 0; i < sizeof drafts / sizeof *drafts; i++)
+        assert_int_equal(hl_matcher_fits(m, drafts[i].ids, 4), drafts[i].fits);
+    assert_int_equal(hl_matcher_fits(m, NULL, 0), 0);
+    assert_true(hl_matcher_accept_bytes(m, "null}", 5));
+    assert_int_equal(hl_matcher_fits(m, (const int32_t[]){GF_END, GF_END}, 2), 1); /* nothing is behind it */
+    assert_true(hl_matcher_accept(m, GF_END));
+    assert_int_equal(hl_matcher_fits(m, (const int32_t[]){GF_END}, 1), 0);
+    hl_matcher_free(m);
+    hl_grammar_unref(g);
+    hl_token_trie_free(trie);
+}
+
 static void what_is_not_allowed_ends_it(void **state) {
     (void)state;
     hl_token_trie *trie = gf_trie();
@@ -429,6 +457,7 @@ int main(void) {
         cmocka_unit_test(control_tokens_come_where_they_are_named),
         cmocka_unit_test(reasoning_stands_in_front),
         cmocka_unit_test(what_must_come_is_known),
+        cmocka_unit_test(drafts_are_tried_and_nothing_is_accepted),
         cmocka_unit_test(what_is_not_allowed_ends_it),
         cmocka_unit_test(depth_is_no_matter),
         cmocka_unit_test(many_ways_are_few_places),

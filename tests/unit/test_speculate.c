@@ -334,6 +334,53 @@ static void a_position_is_given_up_when_its_drafts_are_wrong_three_times(void **
     hl_spec_done(&s);
 }
 
+static size_t below_20(void *user, const int32_t *ids, size_t n) {
+    size_t k = 0;
+    (void)user;
+    while (k < n && ids[k] < 20) k++;
+    return k;
+}
+
+/* 1 2 3 went on in several ways: [4 5 6 ...], and now the format has a word. */
+static void a_format_leaves_out_what_cannot_come_and_says_what_must(void **state) {
+    static const int32_t ids[] = {1, 2, 3, 7, 31, 9, 1, 2, 3, 4, 5, 30, 6, 8, 1, 2, 3};
+    hl_spec              s;
+    hl_err               err = {0};
+    (void)state;
+    assert_int_equal(hl_spec_init(&s, NULL, 0, ids, sizeof ids / sizeof *ids, &err), HL_OK);
+    hl_spec_begin_step(&s);
+    hl_spec_propose(&s, 5, false, 0);
+    assert_int_equal(s.n_tokens, 5);
+    assert_int_equal(s.n_branches, 1);
+    assert_memory_equal(s.branches[0].tokens, (&(const int32_t[]){7, 31}), 2 * sizeof *ids);
+    hl_spec_keep_what_fits(&s, below_20, NULL);
+    assert_int_equal(s.n_tokens, 2); /* 4 5 */
+    assert_int_equal(s.n_branches, 1);
+    assert_int_equal(s.branches[0].n_tokens, 1); /* 7 */
+
+    hl_spec_set_format_drafts(&s, (const int32_t[]){4}, 1); /* the text knows more than the format */
+    assert_int_equal(s.n_tokens, 2);
+    assert_int_equal(s.tokens[1], 5);
+    assert_int_equal(s.n_branches, 0);
+    const hl_draft_proposal p = hl_spec_proposal(&s);
+    assert_true(p.accept[0] == s.rates.rate[HL_DRAFT_FORMAT]);
+    assert_true(p.accept[1] == p.accept[0] * s.rates.rate[HL_DRAFT_MATCH_3]);
+
+    hl_spec_set_format_drafts(&s, (const int32_t[]){4, 8, 8}, 3); /* it was wrong */
+    assert_int_equal(s.n_tokens, 3);
+    assert_memory_equal(s.tokens, (&(const int32_t[]){4, 8, 8}), 3 * sizeof *ids);
+    hl_spec_begin_step(&s);
+    assert_int_equal(s.n_format, 0);
+
+    s.n_branches = 1; /* a branch behind a token that cannot come is none */
+    s.branches[0] = (hl_spec_branch){.depth = 1, .n_tokens = 1, .tokens = {5}};
+    s.tokens[0] = 20;
+    s.n_tokens = s.n_verified = 1;
+    hl_spec_keep_what_fits(&s, below_20, NULL);
+    assert_int_equal(s.n_branches + s.n_tokens + s.n_verified, 0);
+    hl_spec_done(&s);
+}
+
 /* ---- answers ---- */
 
 enum { N_ANSWER = 120, N_REQUESTS = 60 };
@@ -816,6 +863,7 @@ int main(void) {
         cmocka_unit_test(a_branch_promises_no_more_than_the_main_draft_leaves),
         cmocka_unit_test(a_position_is_given_up_when_its_drafts_are_wrong_three_times),
         cmocka_unit_test(acceptance_rates_follow_what_happens),
+        cmocka_unit_test(a_format_leaves_out_what_cannot_come_and_says_what_must),
         cmocka_unit_test(a_draft_model_of_another_engine_is_refused),
         cmocka_unit_test(a_draft_model_with_another_tokenizer_is_refused),
         cmocka_unit_test(drafts_that_the_model_has_no_token_for_are_dropped),
