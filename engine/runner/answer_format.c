@@ -158,12 +158,21 @@ static void accept(void *self, int32_t token) {
 
 static bool is_done(void *self) { return hl_matcher_is_done(((const hl_answer_format *)self)->matcher); }
 
+/* The end of reasoning that is forced goes before the format's own. */
+static const hl_constraint *forcing(const hl_answer_format *f) {
+    return f->limit && f->limit->is_forcing ? &f->limit->constraint : NULL;
+}
+
 static size_t draft(void *self, int32_t *ids, size_t cap) {
-    return hl_matcher_forced_tokens(((const hl_answer_format *)self)->matcher, ids, cap);
+    const hl_answer_format *f = self;
+    const hl_constraint    *k = forcing(f);
+    return k ? k->draft(k->self, ids, cap) : hl_matcher_forced_tokens(f->matcher, ids, cap);
 }
 
 static size_t fits(void *self, const int32_t *ids, size_t n) {
-    return hl_matcher_fits(((const hl_answer_format *)self)->matcher, ids, n);
+    const hl_answer_format *f = self;
+    const hl_constraint    *k = forcing(f);
+    return k ? k->fits(k->self, ids, n) : hl_matcher_fits(f->matcher, ids, n);
 }
 
 void hl_answer_format_init(hl_answer_format *f, hl_matcher *matcher, hl_think_limit *limit) {

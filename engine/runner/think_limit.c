@@ -4,6 +4,8 @@
  */
 #include "engine/runner/think_limit.h"
 
+#include <string.h>
+
 #include "core/base/mem.h"
 
 static bool drop_part(void *user, const hl_reply_part *part) {
@@ -21,6 +23,8 @@ static const uint32_t *allowed(void *self) {
     if (!l->is_forcing && is_enough(l)) {
         l->is_forcing = true;
         l->n_forced = 0;
+        l->n_close = l->n_first;
+        l->n_first = l->close.n;
     }
     if (!l->is_forcing) return l->inner ? l->inner->allowed(l->inner->self) : NULL;
     const int32_t id = l->close.ids[l->n_forced];
@@ -45,7 +49,7 @@ static void accept(void *self, int32_t token) {
         return;
     }
     l->mask[token / 32] = 0;
-    l->is_forcing = ++l->n_forced < l->close.n;
+    l->is_forcing = ++l->n_forced < l->n_close;
 }
 
 static bool is_done(void *self) {
@@ -53,9 +57,41 @@ static bool is_done(void *self) {
     return l->inner && l->inner->is_done && l->inner->is_done(l->inner->self);
 }
 
+/* The rest of what must come, as one pass. */
+static size_t draft(void *self, int32_t *ids, size_t cap) {
+    const hl_think_limit *l = self;
+    if (!l->is_forcing) return l->inner && l->inner->draft ? l->inner->draft(l->inner->self, ids, cap) : 0;
+    size_t n = l->n_close - l->n_forced;
+    if (n > cap) n = cap;
+    memcpy(ids, l->close.ids + l->n_forced, n * sizeof *ids);
+    return n;
+}
+
+static size_t fits(void *self, const int32_t *ids, size_t n) {
+    const hl_think_limit *l = self;
+    if (!l->is_forcing) return l->inner && l->inner->fits ? l->inner->fits(l->inner->self, ids, n) : n;
+    size_t k = 0;
+    while (k < n && l->n_forced + k < l->n_close && ids[k] == l->close.ids[l->n_forced + k]) k++;
+    return l->n_forced + k < l->n_close ? k : n; /* what follows is the answer's affair */
+}
+
+/* The end, and of it what comes the first time. */
+static hl_status encode_end(hl_think_limit *l, const hl_answer_form *form, hl_err *err) {
+    const char *const first = hl_call_format_think_end(form->format, form->tools != NULL);
+    const char *const all = hl_call_format_think_end(form->format, false);
+    hl_tokens         some = {0};
+    hl_status status = hl_tokenizer_encode(l->tokenizer, hl_view_of(first), HL_TOKENIZE_SPECIAL, &some, err);
+    if (status == HL_OK)
+        status = hl_tokenizer_encode(l->tokenizer, hl_view_of(all), HL_TOKENIZE_SPECIAL, &l->close, err);
+    l->n_first = some.n < l->close.n ? some.n : l->close.n;
+    hl_tokens_done(&some);
+    return status;
+}
+
 hl_status hl_think_limit_init(hl_think_limit *l, const hl_tokenizer *t, int32_t most,
                               const hl_answer_form *form, const hl_constraint *inner, hl_err *err) {
-    l->constraint = (hl_constraint){.self = l, .allowed = allowed, .accept = accept, .is_done = is_done};
+    l->constraint = (hl_constraint){
+        .self = l, .allowed = allowed, .accept = accept, .is_done = is_done, .draft = draft, .fits = fits};
     l->inner = inner;
     l->tokenizer = t;
     l->most = most;
@@ -64,8 +100,7 @@ hl_status hl_think_limit_init(hl_think_limit *l, const hl_tokenizer *t, int32_t 
     l->piece = hl_new(l->piece_cap, 1);
     l->mask = hl_new(((size_t)hl_tokenizer_n_vocab(t) + 31) / 32, sizeof *l->mask);
     if (!l->piece || !l->mask) return hl_fail(err, HL_E_NOMEM, "reasoning: no memory");
-    return hl_tokenizer_encode(t, hl_view_of(hl_call_format_think_close(form->format)), HL_TOKENIZE_SPECIAL,
-                               &l->close, err);
+    return encode_end(l, form, err);
 }
 
 void hl_think_limit_done(hl_think_limit *l) {

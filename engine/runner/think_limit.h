@@ -3,7 +3,9 @@
  * think_limit.h - an end of reasoning that the request sets, or somebody while it runs.
  *
  * It is a constraint of the sampler: when the limit is reached, nothing may come but the tokens of the
- * model's own close marker, one after the other; then the answer goes on by itself. The sampler asks it for
+ * model's own close marker, one after the other; then the answer goes on by itself. Where reasoning is a
+ * message of its own (gpt-oss), the header of the next one is the answer's, because the model would go on
+ * reasoning in it; with tools it is asked once what it wants next. The sampler asks it for
  * every token in turn, so drafts change nothing about where it cuts.
  */
 #ifndef HL_ENGINE_RUNNER_THINK_LIMIT_H
@@ -22,8 +24,10 @@ typedef struct hl_think_limit {
     hl_reply_parser      text; /* only whether it reasons is of interest */
     char                *piece;
     size_t               piece_cap;
-    hl_tokens            close;    /* what ends reasoning */
-    size_t               n_forced; /* of these, so far */
+    hl_tokens            close;    /* what ends reasoning, and leads to the answer */
+    size_t               n_first;  /* of these, the first time: then the model may call a tool */
+    size_t               n_close;  /* of these, this time */
+    size_t               n_forced; /* so far */
     uint32_t            *mask;     /* a bit for each token, at most one set */
     int32_t              most;     /* tokens of reasoning; -1: no limit */
     int32_t              n_thought;

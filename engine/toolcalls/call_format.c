@@ -45,4 +45,9 @@ const char *hl_call_format_think_close(const hl_call_format *f) {
     return f->has_channels ? "<|end|>" : f->think_close ? f->think_close : "</think>";
 }
 
+const char *hl_call_format_think_end(const hl_call_format *f, bool may_call) {
+    if (!f->has_channels) return hl_call_format_think_close(f);
+    return may_call ? "<|end|><|start|>assistant" : "<|end|><|start|>assistant<|channel|>final<|message|>";
+}
+
 const hl_call_format *hl_call_format_at(size_t i) { return i < N_FORMATS ? &formats[i] : NULL; }

@@ -53,6 +53,9 @@ typedef struct hl_call_format {
 /* What begins and what ends reasoning. */
 const char *hl_call_format_think_open(const hl_call_format *f);
 const char *hl_call_format_think_close(const hl_call_format *f);
+/* What somebody writes for the model who ends its reasoning: up to where the answer begins, or, with
+ * `may_call`, up to where the model says whether it answers or calls. */
+const char *hl_call_format_think_end(const hl_call_format *f, bool may_call);
 
 /* The format of a chat template, or of a Go template; never NULL: the last row fits all. */
 const hl_call_format *hl_call_format_find(hl_view template_text);

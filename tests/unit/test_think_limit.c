@@ -6,6 +6,8 @@
  */
 #include "tests/need.h"
 
+#include "core/base/file.h"
+#include "core/base/mem.h"
 #include "engine/runner/think_limit.h"
 #include "hyperlama/native.h"
 #include "tests/unit/chain_fixture.h"
@@ -184,6 +186,77 @@ static void a_constraint_of_the_request_sees_only_what_the_model_chose(void **st
     unload(l);
 }
 
+/* ---- gpt-oss: reasoning is a message of its own, and so is what follows ---- */
+
+static void say(hl_think_limit *l, const char *text) {
+    for (; *text; text++) {
+        assert_null(l->constraint.allowed(l));
+        l->constraint.accept(l, (unsigned char)*text);
+    }
+}
+
+/* What is forced now, which is what it drafts and what fits. */
+static void check_forced(hl_think_limit *l, const char *text) {
+    for (size_t i = 0; text[i]; i++) {
+        const uint32_t *mask = l->constraint.allowed(l);
+        int32_t         ids[100];
+        assert_non_null(mask);
+        assert_int_equal(l->constraint.draft(l, ids, 100), strlen(text + i));
+        for (size_t k = 0; text[i + k]; k++) assert_int_equal(ids[k], text[i + k]);
+        assert_int_equal(l->constraint.draft(l, ids, 1), 1);
+        ids[2] = 'x';
+        assert_int_equal(l->constraint.fits(l, ids, 3), text[i + 1] && text[i + 2] ? 2 : 3);
+        for (int32_t id = 0; id < CHAIN_N_VOCAB; id++)
+            assert_int_equal(mask[id / 32] >> (id % 32) & 1, id == (unsigned char)text[i]);
+        l->constraint.accept(l, (unsigned char)text[i]);
+    }
+    assert_null(l->constraint.allowed(l));
+}
+
+#define REASONS "<|channel|>analysis<|message|>ab"
+#define ANSWERS "<|channel|>final<|message|>"
+
+static void the_message_behind_gpt_oss_reasoning_is_the_answer(void **state) {
+    const loaded          x = load(PLAIN, false, HL_SPECULATE_OFF);
+    const hl_call_format *format = hl_call_format_find(hl_view_of("<|channel|>analysis<|message|>"));
+    json_t               *tools = json_pack("[{s:s,s:{s:s}}]", "type", "function", "function", "name", "f");
+    hl_err                err = {0};
+    (void)state;
+    assert_string_equal(format->name, "harmony");
+    for (int may_call = 0; may_call < 2; may_call++) {
+        const hl_answer_form form = {
+            .format = format, .tools = may_call ? tools : NULL, .splits_thinking = true};
+        hl_think_limit l = {0};
+        assert_int_equal(hl_think_limit_init(&l, hl_model_tokenizer(x.m), 2, &form, NULL, &err), HL_OK);
+        say(&l, REASONS);
+        if (may_call) { /* once it may say what it wants instead; it wants to go on */
+            check_forced(&l, "<|end|><|start|>assistant");
+            say(&l, "<|channel|>analysis<|message|>");
+        }
+        check_forced(&l, "<|end|><|start|>assistant" ANSWERS);
+        say(&l, "Rome<|end|>");
+        hl_think_limit_done(&l);
+    }
+    json_decref(tools);
+    unload(x);
+}
+
+static void the_published_template_of_gpt_oss_is_known_by_its_channels(void **state) {
+    static const char name[] = "templates/openai-gpt-oss-120b.jinja";
+    char              path[512], *text = NULL;
+    size_t            n = 0;
+    hl_err            err = {0};
+    (void)state;
+    if (!find_fetched(name, path, sizeof path)) skip_because("no shared data: %s", name);
+    if (hl_file_read(path, 4 << 20, &text, &n, &err) != HL_OK) fail_msg("%s", err.text);
+    const hl_call_format *f = hl_call_format_find((hl_view){text, n});
+    assert_string_equal(f->name, "harmony");
+    /* What is forced are the marks that the template itself writes between messages. */
+    assert_non_null(strstr(text, "<|start|>assistant<|channel|>final<|message|>"));
+    assert_string_equal(hl_call_format_think_end(f, false), "<|end|><|start|>assistant" ANSWERS);
+    hl_free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reasoning_ends_after_as_many_tokens_as_were_asked_for),
@@ -192,6 +265,8 @@ int main(void) {
         cmocka_unit_test(an_answer_without_reasoning_is_left_alone),
         cmocka_unit_test(somebody_may_ask_for_the_answer_while_it_reasons),
         cmocka_unit_test(a_constraint_of_the_request_sees_only_what_the_model_chose),
+        cmocka_unit_test(the_message_behind_gpt_oss_reasoning_is_the_answer),
+        cmocka_unit_test(the_published_template_of_gpt_oss_is_known_by_its_channels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
