@@ -19,9 +19,9 @@ struct hl_gguf {
     hl_gguf_header  header; /* of the first shard */
     hl_gguf_bytes  *shards;
     size_t          n_shards;
-    hl_gguf_tensor *tensors;
-    size_t          n_tensors;
-    hl_gguf_index   tensor_index;
+    hl_gguf_tensor *tensors; /* [n_tensors], then [n_numbers] of whole numbers */
+    size_t          n_tensors, n_numbers;
+    hl_gguf_index   tensor_index; /* of both */
 };
 
 /* split.* of one shard; count 0 when the file is not split. */
@@ -86,10 +86,32 @@ static hl_status add_tensors(hl_gguf *g, size_t i, const hl_gguf_header *h, hl_e
     return status;
 }
 
+/* Weights first, in their order, then tensors of whole numbers. False: no memory. */
+static bool part_numbers(hl_gguf *g) {
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < g->n_tensors; i++) n += g->tensors[i].is_i64;
+    if (n == 0) return true;
+    hl_gguf_tensor *numbers = hl_new(n, sizeof *numbers);
+    if (!numbers) return false;
+    for (size_t i = 0, k = 0; i < g->n_tensors; i++) {
+        if (g->tensors[i].is_i64)
+            numbers[k++] = g->tensors[i];
+        else
+            g->tensors[at++] = g->tensors[i];
+    }
+    memcpy(g->tensors + at, numbers, n * sizeof *numbers);
+    hl_free(numbers);
+    g->n_tensors = at;
+    g->n_numbers = n;
+    return true;
+}
+
 static hl_status index_tensors(hl_gguf *g, hl_err *err) {
-    if (!hl_gguf_index_init(&g->tensor_index, g->n_tensors))
-        return hl_fail(err, HL_E_NOMEM, "no memory for %zu tensors", g->n_tensors);
-    for (size_t i = 0; i < g->n_tensors; i++)
+    const size_t n = g->n_tensors;
+    if (!part_numbers(g)) return hl_fail(err, HL_E_NOMEM, "no memory for %zu tensors", n);
+    if (!hl_gguf_index_init(&g->tensor_index, n))
+        return hl_fail(err, HL_E_NOMEM, "no memory for %zu tensors", n);
+    for (size_t i = 0; i < n; i++)
         if (!hl_gguf_index_add(&g->tensor_index, g->tensors, i, name_of))
             return hl_fail(err, HL_E_FORMAT, "tensor '%s' is there twice", g->tensors[i].name);
     return HL_OK;
@@ -302,7 +324,21 @@ const hl_gguf_value *hl_gguf_find(const hl_gguf *g, const char *key) {
 size_t                hl_gguf_n_tensors(const hl_gguf *g) { return g->n_tensors; }
 const hl_gguf_tensor *hl_gguf_tensor_at(const hl_gguf *g, size_t i) { return &g->tensors[i]; }
 const hl_gguf_tensor *hl_gguf_find_tensor(const hl_gguf *g, const char *name) {
+    size_t     i = 0;
+    const bool found = hl_gguf_index_find(&g->tensor_index, g->tensors, hl_view_of(name), name_of, &i);
+    return found && i < g->n_tensors ? &g->tensors[i] : NULL;
+}
+
+size_t                hl_gguf_n_numbers(const hl_gguf *g) { return g->n_numbers; }
+const hl_gguf_tensor *hl_gguf_numbers_at(const hl_gguf *g, size_t i) { return &g->tensors[g->n_tensors + i]; }
+
+bool hl_gguf_find_numbers(const hl_gguf *g, const char *name, hl_gguf_value *ret) {
     size_t i = 0;
-    return hl_gguf_index_find(&g->tensor_index, g->tensors, hl_view_of(name), name_of, &i) ? &g->tensors[i]
-                                                                                           : NULL;
+    if (!hl_gguf_index_find(&g->tensor_index, g->tensors, hl_view_of(name), name_of, &i) || i < g->n_tensors)
+        return false;
+    *ret = (hl_gguf_value){.kind = HL_GGUF_ARRAY,
+                           .elem_kind = HL_GGUF_I64,
+                           .n = g->tensors[i].n_elems,
+                           .data = g->tensors[i].data};
+    return true;
 }

@@ -50,6 +50,7 @@ typedef struct hl_gguf_tensor {
     size_t      n_bytes;
     uint64_t    n_elems;
     uint32_t    i_shard;
+    bool        is_i64; /* whole numbers, no weights: hl_gguf_find_numbers(); `type` says nothing then */
 } hl_gguf_tensor;
 
 /* Open one file, or all shards of a split model when `path` is its first shard (the others are found
@@ -112,5 +113,11 @@ void hl_gguf_file_type(const hl_gguf *g, char ret_name[HL_GGUF_FILE_TYPE_BYTES])
 size_t                hl_gguf_n_tensors(const hl_gguf *g);
 const hl_gguf_tensor *hl_gguf_tensor_at(const hl_gguf *g, size_t i);
 const hl_gguf_tensor *hl_gguf_find_tensor(const hl_gguf *g, const char *name); /* NULL if absent; O(1) */
+
+/* Tensors of whole numbers (i64), which are none of those above: tables of ids. As an array of all their
+ * elements, without a key; false: there is none of that name. O(1) */
+size_t                hl_gguf_n_numbers(const hl_gguf *g);
+const hl_gguf_tensor *hl_gguf_numbers_at(const hl_gguf *g, size_t i);
+bool                  hl_gguf_find_numbers(const hl_gguf *g, const char *name, hl_gguf_value *ret);
 
 #endif

@@ -274,11 +274,14 @@ static const char supported_types[] =
 #undef HL_TYPE
     ;
 
+enum { I64_ID = 27 }; /* of the format's tensor types: no weights */
+
 static hl_status read_type(reader *r, hl_gguf_tensor *t, hl_err *err) {
     uint64_t  id = 0;
     hl_status status = read_int(r, 4, "tensor type", &id, err);
     if (status != HL_OK) return status;
     if (hl_type_find_gguf((uint32_t)id, &t->type)) return HL_OK;
+    if ((t->is_i64 = id == I64_ID)) return HL_OK;
     const char *name = hl_type_gguf_name((uint32_t)id);
     if (!name)
         return hl_fail(err, HL_E_UNSUPPORTED,
@@ -321,13 +324,14 @@ static hl_status read_shape(reader *r, hl_gguf_tensor *t, hl_err *err) {
 }
 
 static hl_status set_size(hl_gguf_tensor *t, hl_err *err) {
-    const uint64_t elems = hl_type_block_elems(t->type);
+    const uint64_t elems = t->is_i64 ? 1 : hl_type_block_elems(t->type);
+    const size_t   each = t->is_i64 ? sizeof(int64_t) : hl_type_block_bytes(t->type);
     const uint64_t row = t->shape[t->n_dims - 1];
     if (row % elems != 0)
         return hl_fail(err, HL_E_FORMAT,
                        "tensor '%s' (%s) has rows of %" PRIu64 ", expected a multiple of %" PRIu64, t->name,
                        hl_type_name(t->type), row, elems);
-    if (!hl_mul_size((size_t)(t->n_elems / elems), hl_type_block_bytes(t->type), &t->n_bytes))
+    if (!hl_mul_size((size_t)(t->n_elems / elems), each, &t->n_bytes))
         return hl_fail(err, HL_E_FORMAT, "tensor '%s' has more bytes than can be addressed", t->name);
     return HL_OK;
 }

@@ -179,19 +179,32 @@ static bool grow(hl_gguf_writer *w) {
     return true;
 }
 
-static void add_piece(hl_gguf_writer *w, const char *name, hl_type type, uint32_t n_dims,
+static void put_piece(hl_gguf_writer *w, const char *name, uint32_t type_id, uint32_t n_dims,
                       const uint64_t *shape, piece p) {
-    if (w->status == HL_OK) w->status = check_tensor(name, type, n_dims, shape, &p.n_bytes, &w->err);
     if (w->status == HL_OK && !grow(w))
         w->status = hl_fail(&w->err, HL_E_NOMEM, "no memory for tensor '%s'", name);
     if (w->status != HL_OK) return;
     put_text(&w->infos, hl_view_of(name));
     put_int(&w->infos, n_dims, 4);
     for (uint32_t d = n_dims; d-- > 0;) put_int(&w->infos, shape[d], 8);
-    put_int(&w->infos, hl_type_gguf_id(type), 4);
+    put_int(&w->infos, type_id, 4);
     put_int(&w->infos, w->data_bytes, 8);
     w->pieces[w->n_tensors++] = p;
     w->data_bytes = align_up(w->data_bytes + p.n_bytes, w->alignment);
+}
+
+static void add_piece(hl_gguf_writer *w, const char *name, hl_type type, uint32_t n_dims,
+                      const uint64_t *shape, piece p) {
+    if (w->status == HL_OK) w->status = check_tensor(name, type, n_dims, shape, &p.n_bytes, &w->err);
+    put_piece(w, name, hl_type_gguf_id(type), n_dims, shape, p);
+}
+
+void hl_gguf_writer_add_numbers(hl_gguf_writer *w, const char *name, uint64_t n, const void *data) {
+    enum { I64_ID = 27 };
+    size_t n_floats = 0; /* a name and a size that a tensor of as many floats may have, too */
+    if (w->status == HL_OK) w->status = check_tensor(name, HL_TYPE_f32, 1, &n, &n_floats, &w->err);
+    put_piece(w, name, I64_ID, 1, &n,
+              (piece){.data = data, .n_bytes = n_floats / sizeof(float) * sizeof(int64_t)});
 }
 
 void hl_gguf_writer_add_tensor(hl_gguf_writer *w, const char *name, hl_type type, uint32_t n_dims,

@@ -38,6 +38,10 @@ void hl_gguf_writer_add_value(hl_gguf_writer *w, const hl_gguf_value *v);
 void hl_gguf_writer_add_tensor(hl_gguf_writer *w, const char *name, hl_type type, uint32_t n_dims,
                                const uint64_t *shape, const void *data);
 
+/* A tensor of n whole numbers, i64.
+ * in     data  must stay until the file is written */
+void hl_gguf_writer_add_numbers(hl_gguf_writer *w, const char *name, uint64_t n, const void *data);
+
 /* As hl_gguf_writer_add_tensor(); the bytes are made when they are written, one tensor at a time.
  * in     fn  fills `to` with all n_bytes of the tensor; called once for each time that the file is written */
 typedef hl_status hl_gguf_fill_fn(void *user, void *to, size_t n_bytes, hl_err *err);

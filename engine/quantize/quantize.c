@@ -306,6 +306,10 @@ static hl_status write_file(job *j, const char *to, hl_err *err) {
             const hl_gguf_tensor *t = r->tensor;
             hl_gguf_writer_add_made(w, t->name, r->type, t->n_dims, t->shape, make_tensor, r);
         }
+        for (size_t i = 0; i < hl_gguf_n_numbers(j->from); i++) {
+            const hl_gguf_tensor *t = hl_gguf_numbers_at(j->from, i);
+            hl_gguf_writer_add_numbers(w, t->name, t->n_elems, t->data);
+        }
         status = j->p->to_fd ? hl_gguf_writer_write(w, *j->p->to_fd, to, NULL, NULL, err)
                              : hl_gguf_writer_save(w, to, err);
     }

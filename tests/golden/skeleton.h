@@ -96,6 +96,16 @@ static inline bool is_packed(const char *name, size_t n_dims, uint64_t n_cols, h
            !strstr(name, "gate_inp");
 }
 
+/* A tensor of n whole numbers, over and over; must stay until the file is written. */
+static inline int64_t *add_numbers(hl_gguf_writer *w, const char *name, uint64_t n, const json_t *values) {
+    int64_t *x = hl_new(n, sizeof *x);
+    assert_true(x && json_array_size(values) > 0);
+    for (size_t k = 0; k < n; k++)
+        x[k] = json_integer_value(json_array_get(values, k % json_array_size(values)));
+    hl_gguf_writer_add_numbers(w, name, n, x);
+    return x;
+}
+
 /* Write the model to `path`, its matrices as `type`. */
 static inline void fill_skeleton(const json_t *model, hl_type type, const char *path) {
     const json_t   *tensors = json_object_get(model, "tensors");
@@ -117,6 +127,10 @@ static inline void fill_skeleton(const json_t *model, hl_type type, const char *
         for (size_t k = 0; k < n_dims; k++) {
             shape[n_dims - 1 - k] = (uint64_t)json_integer_value(json_array_get(dims, k));
             n *= shape[n_dims - 1 - k];
+        }
+        if (strcmp(json_string_value(json_array_get(row, 2)), "i64") == 0) {
+            data[i] = add_numbers(w, name, n, json_array_get(row, 5));
+            continue;
         }
         float *x = tensor_numbers(tensor_hash(name, seed), n, json_number_value(json_array_get(row, 3)),
                                   json_number_value(json_array_get(row, 4)));

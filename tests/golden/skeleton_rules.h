@@ -75,8 +75,7 @@ static inline void fill_by_rules(json_t *model, hl_type type, const char *path) 
         json_t *values = json_object_get(own, "values");
         if (json_object_get(own, "base")) base = json_number_value(json_object_get(own, "base"));
         if (json_object_get(own, "spread")) spread = json_number_value(json_object_get(own, "spread"));
-        assert_string_equal(json_string_value(json_array_get(row, 2)), "f32");
-        json_t *filled = json_pack("[sOsff]", name, dims, "f32", base, spread);
+        json_t *filled = json_pack("[sOOff]", name, dims, json_array_get(row, 2), base, spread);
         if (values) json_array_append(filled, values);
         json_array_append_new(rows, filled);
     }
