@@ -219,6 +219,8 @@ static void print_model(const hl_app *app, const hl_model *m) {
     print_number(app, "experts used", info.n_experts_used);
     print_number(app, "vocabulary", info.n_vocab);
     if (info.drafts_itself) print_field(app, "drafts", "with a block of its own (multi-token prediction)");
+    if (info.drafts_for_others)
+        print_field(app, "drafts", "for another model (--draft, or DRAFT in a Modelfile)");
     if (hl_model_tokenizer(m)) print_field(app, "tokenizer", hl_tokenizer_kind(hl_model_tokenizer(m)));
     hl_format_bytes(info.file_bytes, text);
     print_field(app, "size", text);
@@ -374,6 +376,7 @@ static void add_model(hl_json_out *j, const hl_model *m) {
     hl_json_add_int(j, "experts_used", info.n_experts_used);
     hl_json_add_int(j, "vocabulary", info.n_vocab);
     hl_json_add_bool(j, "drafts_itself", info.drafts_itself);
+    hl_json_add_bool(j, "drafts_for_others", info.drafts_for_others);
     hl_json_add_text(j, "tokenizer", hl_model_tokenizer(m) ? hl_tokenizer_kind(hl_model_tokenizer(m)) : NULL);
     if (hl_model_chat_template(m).len > 0)
         hl_json_add_view(j, "chat_template", hl_model_chat_template(m));

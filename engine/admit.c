@@ -20,7 +20,17 @@ hl_status hl_kv_type_check(hl_kv_cache_type t, hl_err *err) {
     return hl_fail(err, HL_E_ARG, "kv_type is %d, expected f16, f32, bf16 or q8_0", (int)t);
 }
 
+hl_status hl_check_stands_alone(const hl_model *m, hl_err *err) {
+    if (!m->arch || (m->arch->drafts == HL_DRAFTS_NOT && !m->only_next)) return HL_OK;
+    return hl_fail(err, HL_E_UNSUPPORTED,
+                   "%s '%s' drafts for another model and computes nothing alone: run that model with "
+                   "this file as its draft (`--draft FILE`, or DRAFT in its Modelfile)",
+                   m->only_next ? "a file of the block of" : "architecture", m->arch->name);
+}
+
 hl_status hl_check_generates(const hl_model *m, hl_err *err) {
+    const hl_status status = hl_check_stands_alone(m, err);
+    if (status != HL_OK) return status;
     if (!m->arch || !m->arch->is_encoder) return HL_OK;
     return hl_fail(err, HL_E_UNSUPPORTED,
                    "architecture '%s' cannot generate: an encoder makes embeddings of texts only (`hyperlama "

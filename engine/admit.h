@@ -13,7 +13,10 @@ int32_t hl_default_ctx(const hl_model *m); /* min(4096, what the model was train
 /* fails  HL_E_ARG  no type of a cache */
 HL_MUST_CHECK hl_status hl_kv_type_check(hl_kv_cache_type t, hl_err *err);
 
-/* fails  HL_E_UNSUPPORTED  the model is an encoder: no tokens come of it */
+/* fails  HL_E_UNSUPPORTED  the file only drafts for another model */
+HL_MUST_CHECK hl_status hl_check_stands_alone(const hl_model *m, hl_err *err);
+
+/* fails  HL_E_UNSUPPORTED  the same; or the model is an encoder: no tokens come of it */
 HL_MUST_CHECK hl_status hl_check_generates(const hl_model *m, hl_err *err);
 
 /* What a new plan for this model and its draft may take: what the machine has, without what other plans of

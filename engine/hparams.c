@@ -14,7 +14,7 @@
 
 /* Layers that draft stand behind those of the model, and are no part of it. 4294967295, "unset" where a key
  * is an id, is a number here: one that is too large. */
-static void count_layers(hl_key_reader *r, hl_hparams *hp) {
+static void count_layers(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp) {
     char                 key[128];
     double               x = 0;
     const hl_gguf_value *v = hl_key_find(r, "nextn_predict_layers", key, sizeof key);
@@ -22,6 +22,12 @@ static void count_layers(hl_key_reader *r, hl_hparams *hp) {
     hl_key_check_limit(r, "block_count", hp->n_blocks, HL_MAX_LAYERS);
     uint32_t n_drafting = hl_key_u32(r, "nextn_predict_layers", 0);
     if (v && hl_gguf_elem_f64(v, 0, &x) && x == UINT32_MAX) n_drafting = UINT32_MAX;
+    if (arch->drafts != HL_DRAFTS_NOT) { /* all of them draft, and are the layers of the file */
+        if (r->status == HL_OK && v && n_drafting > 0 && n_drafting != hp->n_blocks)
+            r->status = hl_fail(r->err, HL_E_FORMAT, "key '%s' is %u, expected block_count (%u)", key,
+                                n_drafting, hp->n_blocks);
+        n_drafting = 0;
+    }
     if (r->status == HL_OK && n_drafting >= hp->n_blocks)
         r->status = hl_fail(r->err, HL_E_FORMAT, "key '%s' is %u, expected less than block_count (%u)", key,
                             n_drafting, hp->n_blocks);
@@ -29,10 +35,10 @@ static void count_layers(hl_key_reader *r, hl_hparams *hp) {
 }
 
 static void read_sizes(hl_key_reader *r, const hl_arch *arch, hl_arena *arena, hl_hparams *hp) {
-    count_layers(r, hp);
+    count_layers(r, arch, hp);
     if (r->status != HL_OK) return;
     hp->layers = hl_arena_get(arena, hp->n_layers, sizeof *hp->layers);
-    hp->kv_layers = hl_arena_get(arena, hp->n_layers + 1, sizeof *hp->kv_layers);
+    hp->kv_layers = hl_arena_get(arena, hp->n_layers, sizeof *hp->kv_layers);
     if (!hp->layers || !hp->kv_layers) {
         r->status = hl_fail(r->err, HL_E_NOMEM, "no memory for the sizes of %u layers", hp->n_layers);
         return;
@@ -40,6 +46,7 @@ static void read_sizes(hl_key_reader *r, const hl_arch *arch, hl_arena *arena, h
     r->n_layers = hp->n_kv_layers = hp->n_layers;
     hp->n_ctx_train = hl_key_u32(r, "context_length", 2048);
     hp->n_embd = hl_key_need_u32(r, "embedding_length");
+    hp->n_attn_in = arch->attends_to_pairs ? 2 * hp->n_embd : hp->n_embd;
     hl_key_read_mixers(r, arch, hp);
     for (uint32_t i = 0; i < hp->n_layers; i++) hp->layers[i].i_kv = i;
     if (arch->mixing != HL_MIXING_ATTENTION) {
@@ -345,6 +352,7 @@ hl_status hl_hparams_load(const hl_gguf *g, const hl_arch *arch, hl_arena *arena
     hp.n_cls = rows_of(g, "cls.weight", hp.n_embd);
     hp.n_labels = rows_of(g, "cls.output.weight", 0);
     hp.pooling = hl_key_u32(&r, "pooling_type", 0);
+    hl_key_read_drafting(&r, arch, &hp);
     hl_key_read_states(&r, arch, &hp);
     hl_key_drop_heads(&hp);
     find_head_rooms(&hp);

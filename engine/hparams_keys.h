@@ -45,6 +45,9 @@ void hl_key_read_experts(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp);
 void hl_key_read_blocks(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp);
 void hl_key_read_mla(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp);
 
+/* hparams_drafts.c: of files that draft for another model, what they say of that. */
+void hl_key_read_drafting(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp);
+
 /* hparams_recurrent.c: which layers attend and which ones keep a state; heads where not all attend; how large
  * states are. */
 void hl_key_read_mixers(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp);

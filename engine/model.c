@@ -14,6 +14,7 @@
 #include "core/base/mem.h"
 #include "core/base/stop.h"
 #include "core/base/str.h"
+#include "engine/forward/drafts.h"
 #include "engine/lora.h"
 #include "engine/model_priv.h"
 #include "engine/quant/quant.h"
@@ -416,7 +417,7 @@ static hl_status bind_weight(hl_model *m, hl_weight weight, uint32_t i_layer, hl
     if (t && has_part)
         return hl_fail(err, HL_E_FORMAT, "tensor '%s' is there twice: alone, and as a part of another", name);
     if (!t) {
-        if (m->arch->weights[weight] == HL_ALLOWED || has_part) return HL_OK;
+        if (m->arch->weights[weight] == HL_ALLOWED || has_part || (m->only_next && !layer)) return HL_OK;
         return hl_fail(err, HL_E_FORMAT, "tensor '%s' is missing (architecture '%s' needs it)", name,
                        m->arch->name);
     }
@@ -466,15 +467,11 @@ static void take_aliases(hl_layer *l) {
 }
 
 /* Keys can be values only where they are as long. */
-static hl_status check_values(const hl_model *m, hl_err *err) {
-    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
-        const hl_layer *l = &m->layers[i];
-        if (l->w[HL_W_V].data || !l->w[HL_W_K].data || l->p->v_dim == l->p->head_dim) continue;
-        return hl_fail(err, HL_E_FORMAT,
-                       "tensor 'blk.%u.attn_v.weight' is missing, and keys of %u values are no values of %u",
-                       i, l->p->head_dim, l->p->v_dim);
-    }
-    return HL_OK;
+static hl_status check_values(const hl_layer *l, uint32_t block, hl_err *err) {
+    if (l->w[HL_W_V].data || !l->w[HL_W_K].data || l->p->v_dim == l->p->head_dim) return HL_OK;
+    return hl_fail(err, HL_E_FORMAT,
+                   "tensor 'blk.%u.attn_v.weight' is missing, and keys of %u values are no values of %u",
+                   block, l->p->head_dim, l->p->v_dim);
 }
 
 /* Tables of recurrent layers are by channel in files; steps take many channels at once. `from` is
@@ -506,6 +503,32 @@ static hl_status turn_tables(hl_model *m, hl_layer *l, hl_err *err) {
     l->decays = decays;
     if (a) turn_table(a, s->inner, s->key_dim, decays, 0, n_cols);
     return HL_OK;
+}
+
+/* In dense feed-forward blocks a scale counts for the bias, too; elsewhere the bias is added behind it.
+ * from: llama.cpp (src/llama-graph.cpp, August 2026) */
+static hl_status scale_biases(hl_model *m, hl_layer *l, hl_err *err) {
+    static const hl_weight pairs[][2] = {
+        {HL_W_UP, HL_W_UP_BIAS}, {HL_W_GATE, HL_W_GATE_BIAS}, {HL_W_DOWN, HL_W_DOWN_BIAS}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        const hl_matrix *w = &l->w[pairs[i][0]];
+        const float     *bias = l->v[pairs[i][1]];
+        if (!w->data || !w->factors || !bias) continue;
+        float *x = hl_arena_get(&m->arena, w->n_rows, sizeof *x);
+        if (!x) return hl_fail(err, HL_E_NOMEM, "no memory for a bias of %zu values", w->n_rows);
+        for (size_t r = 0; r < w->n_rows; r++) x[r] = bias[r] * *w->factors;
+        l->v[pairs[i][1]] = x;
+    }
+    return HL_OK;
+}
+
+/* What follows from the tensors of a layer that are bound. */
+static hl_status finish_layer(hl_model *m, hl_layer *l, uint32_t block, hl_err *err) {
+    take_aliases(l);
+    note_needs(l);
+    hl_status status = check_values(l, block, err);
+    if (status == HL_OK) status = turn_tables(m, l, err);
+    return status == HL_OK ? scale_biases(m, l, err) : status;
 }
 
 /* Weights of norms that have none, and for functions whose other argument is missing. */
@@ -631,7 +654,8 @@ static hl_status bind_next(hl_model *m, size_t *ret_bound, hl_err *err) {
     hl_model        *d = hl_arena_get(&m->arena, 1, sizeof *d);
     hl_layer        *l = hl_arena_get(&m->arena, 1, sizeof *l);
     hl_layer_params *p = hl_arena_get(&m->arena, 1, sizeof *p);
-    if (!d || !l || !p) return hl_fail(err, HL_E_NOMEM, "no memory for the block that drafts");
+    hl_kv_layer     *kv = hl_arena_get(&m->arena, block + 1, sizeof *kv);
+    if (!d || !l || !p || !kv) return hl_fail(err, HL_E_NOMEM, "no memory for the block that drafts");
     *p = found;
     l->p = p;
     d->engine = m->engine;
@@ -641,14 +665,20 @@ static hl_status bind_next(hl_model *m, size_t *ret_bound, hl_err *err) {
     d->hp = m->hp;
     d->hp.n_layers = 1;
     d->hp.layers = p;
-    d->hp.kv_layers = NULL;
+    d->hp.kv_layers = kv;
+    d->hp.n_kv_layers = block + 1;
+    memcpy(kv, m->hp.kv_layers, block * sizeof *kv);
+    kv[block] = (hl_kv_layer){p->n_kv_heads, p->head_room};
     d->hp.most = found;
     d->hp.state = (hl_state_params){0};
+    d->hp.n_target = d->hp.n_own = m->hp.n_embd;
+    d->drafting = hl_draft_kind_of(HL_DRAFTS_NEXT);
     d->layers = l;
     d->rope_freqs = m->rope_freqs;
     d->ones = m->ones;
     d->tokenizer = m->tokenizer;
-    const hl_status status = bind_next_tensors(d, block, ret_bound, err);
+    hl_status status = bind_next_tensors(d, block, ret_bound, err);
+    if (status == HL_OK) status = finish_layer(d, l, block, err);
     if (status != HL_OK) {
         hl_arena_done(&d->arena);
         return status;
@@ -659,28 +689,7 @@ static hl_status bind_next(hl_model *m, size_t *ret_bound, hl_err *err) {
     d->out_bias = m->out_bias;
     d->need_out_in = hl_matrix_needs(&d->out);
     if (d->out.n_cols > d->max_cols) d->max_cols = (uint32_t)d->out.n_cols;
-    take_aliases(l);
-    note_needs(l);
     m->next = d;
-    m->hp.kv_layers[block] = (hl_kv_layer){p->n_kv_heads, p->head_room};
-    m->hp.n_kv_layers = block + 1;
-    return HL_OK;
-}
-
-/* In dense feed-forward blocks a scale counts for the bias, too; elsewhere the bias is added behind it.
- * from: llama.cpp (src/llama-graph.cpp, August 2026) */
-static hl_status scale_biases(hl_model *m, hl_layer *l, hl_err *err) {
-    static const hl_weight pairs[][2] = {
-        {HL_W_UP, HL_W_UP_BIAS}, {HL_W_GATE, HL_W_GATE_BIAS}, {HL_W_DOWN, HL_W_DOWN_BIAS}};
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        const hl_matrix *w = &l->w[pairs[i][0]];
-        const float     *bias = l->v[pairs[i][1]];
-        if (!w->data || !w->factors || !bias) continue;
-        float *x = hl_arena_get(&m->arena, w->n_rows, sizeof *x);
-        if (!x) return hl_fail(err, HL_E_NOMEM, "no memory for a bias of %zu values", w->n_rows);
-        for (size_t r = 0; r < w->n_rows; r++) x[r] = bias[r] * *w->factors;
-        l->v[pairs[i][1]] = x;
-    }
     return HL_OK;
 }
 
@@ -695,24 +704,23 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
         if (m->arch->weights[w] == HL_IGNORED) continue;
         if ((status = hl_stop_check("bind the tensors", err)) != HL_OK) break;
         if (hl_weight_rows[w].scope == HL_SCOPE_NEXT) continue;
-        const uint32_t n = hl_weight_rows[w].scope == HL_SCOPE_MODEL ? 0 : m->hp.n_layers;
-        if (n == 0) status = bind_weight(m, (hl_weight)w, 0, NULL, &n_bound, err);
+        const bool     is_once = hl_weight_rows[w].scope == HL_SCOPE_MODEL;
+        const uint32_t n = is_once || m->only_next ? 0 : m->hp.n_layers;
+        if (is_once) status = bind_weight(m, (hl_weight)w, 0, NULL, &n_bound, err);
         for (uint32_t i = 0; i < n && status == HL_OK; i++)
             status = bind_weight(m, (hl_weight)w, i, &m->layers[i], &n_bound, err);
     }
     if (status != HL_OK) return status;
     if (!m->pooled_up.data != !m->pooled_down.data)
         return hl_fail(err, HL_E_FORMAT, "of dense_2.weight and dense_3.weight one is missing");
-    if (!m->out.data && !m->arch->is_encoder) m->out = m->tok_embd;
+    /* what may have a head and has none drafts with that of its target */
+    const bool is_tied =
+        !m->only_next && (m->arch->drafts == HL_DRAFTS_NOT || m->arch->weights[HL_W_OUT] == HL_IGNORED);
+    if (!m->out.data && !m->arch->is_encoder && is_tied) m->out = m->tok_embd;
     m->need_out_in = hl_matrix_needs(&m->out);
-    for (uint32_t i = 0; i < m->hp.n_layers; i++) {
-        take_aliases(&m->layers[i]);
-        note_needs(&m->layers[i]);
-    }
-    if ((status = make_ones(m, err)) != HL_OK || (status = check_values(m, err)) != HL_OK) return status;
-    for (uint32_t i = 0; i < m->hp.n_layers && status == HL_OK; i++)
-        if ((status = turn_tables(m, &m->layers[i], err)) == HL_OK)
-            status = scale_biases(m, &m->layers[i], err);
+    status = make_ones(m, err);
+    for (uint32_t i = 0; i < m->hp.n_layers && status == HL_OK && !m->only_next; i++)
+        status = finish_layer(m, &m->layers[i], i, err);
     if (status == HL_OK) status = bind_next(m, &n_bound, err);
     if (status != HL_OK) return status;
     if (n_bound < hl_gguf_n_tensors(m->gguf))
@@ -721,9 +729,29 @@ static hl_status bind_tensors(hl_model *m, hl_err *err) {
     return HL_OK;
 }
 
-/* The vocabulary's size comes from the embedding: files may pad it beyond the token list. */
+/* A row for each token, in a block that drafts; NULL: it has none. */
+static const hl_gguf_tensor *find_own_table(const hl_model *m) {
+    static const char *const names[] = {"embed_tokens", "shared_head_head"};
+    const hl_gguf_tensor    *t = NULL;
+    char                     name[96];
+    for (size_t i = 0; i < sizeof names / sizeof *names && !t; i++) {
+        (void)snprintf(name, sizeof name, "blk.%u.nextn.%s.weight", m->hp.n_layers, names[i]);
+        t = hl_gguf_find_tensor(m->gguf, name);
+    }
+    return t;
+}
+
+/* The vocabulary's size comes from the embedding: files may pad it beyond the token list. What drafts with
+ * the embedding of another model has that model's. */
 static hl_status find_vocab_size(hl_model *m, hl_err *err) {
     const hl_gguf_tensor *t = hl_gguf_find_tensor(m->gguf, "token_embd.weight");
+    if (!t && m->only_next) {
+        const hl_gguf_tensor *own = find_own_table(m);
+        const uint64_t        rows = own ? hl_tensor_dim(own, 1) : 0;
+        m->hp.n_vocab = rows <= HL_MAX_VOCAB ? (uint32_t)rows : 0;
+        return HL_OK;
+    }
+    if (!t && m->arch->weights[HL_W_TOK_EMBD] != HL_NEEDED) return HL_OK;
     if (!t) return hl_fail(err, HL_E_FORMAT, "tensor 'token_embd.weight' is missing");
     const uint64_t n = hl_tensor_dim(t, 1);
     if (n < 1 || n > HL_MAX_VOCAB)
@@ -764,6 +792,13 @@ static bool has_next(const hl_model *m) {
            hl_gguf_find_tensor(m->gguf, name) != NULL;
 }
 
+/* Files of the block alone come beside those of the model. */
+static bool has_next_only(const hl_model *m) {
+    for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++)
+        if (layer_of(hl_gguf_tensor_at(m->gguf, i)->name) < m->hp.n_layers) return false;
+    return has_next(m);
+}
+
 static void note_sizes(hl_model *m) {
     const hl_hparams *hp = &m->hp;
     hl_model_info    *in = &m->info;
@@ -779,7 +814,8 @@ static void note_sizes(hl_model *m) {
     in->n_experts_used = (int32_t)hp->n_experts_used;
     in->is_encoder = m->arch->is_encoder;
     in->is_for_embedding = m->arch->is_encoder || hp->pooling > 0;
-    in->drafts_itself = has_next(m);
+    in->drafts_itself = has_next(m) && !m->only_next;
+    in->drafts_for_others = m->only_next || m->arch->drafts != HL_DRAFTS_NOT;
 }
 
 /* What one token costs; the tensors are bound. */
@@ -894,14 +930,17 @@ hl_status hl_model_open(hl_engine *e, const char *const *paths, size_t n_paths, 
     if (vocab_only) { /* sizes are good to know, but a vocabulary is of use without them */
         if (find_arch(m, NULL) == HL_OK &&
             hl_hparams_load(m->gguf, m->arch, &m->arena, &m->hp, NULL) == HL_OK) {
+            m->only_next = has_next_only(m);
             m->hp.n_vocab = m->tokenizer ? (uint32_t)hl_tokenizer_n_vocab(m->tokenizer) : 0;
             note_sizes(m);
         }
     } else {
         HL_TRACE1(load_begin, n_paths);
         if ((status = find_arch(m, err)) != HL_OK ||
-            (status = hl_hparams_load(m->gguf, m->arch, &m->arena, &m->hp, err)) != HL_OK ||
-            (status = find_vocab_size(m, err)) != HL_OK || (status = bind_tensors(m, err)) != HL_OK)
+            (status = hl_hparams_load(m->gguf, m->arch, &m->arena, &m->hp, err)) != HL_OK)
+            goto fail;
+        m->only_next = has_next_only(m);
+        if ((status = find_vocab_size(m, err)) != HL_OK || (status = bind_tensors(m, err)) != HL_OK)
             goto fail;
         note_sizes(m);
         note_costs(m);
@@ -1029,5 +1068,9 @@ void hl_model_each_tensor(const hl_model *m,
     for (size_t i = 0; i < hl_gguf_n_tensors(m->gguf); i++) {
         const hl_gguf_tensor *t = hl_gguf_tensor_at(m->gguf, i);
         fn(user, t->name, hl_type_name(t->type), t->shape, t->n_dims);
+    }
+    for (size_t i = 0; i < hl_gguf_n_numbers(m->gguf); i++) {
+        const hl_gguf_tensor *t = hl_gguf_numbers_at(m->gguf, i);
+        fn(user, t->name, "i64", t->shape, t->n_dims);
     }
 }

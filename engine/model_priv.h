@@ -158,13 +158,23 @@ typedef struct hl_router_params {
 
 enum { HL_LAUREL_RANK = 64, HL_N_STREAMS = 4 }; /* of Gemma 3n */
 
+/* What of a model's pass is read by what drafts for it: of each row, the residual stream as it enters some
+ * layers, one behind the other, or what the last norm makes. */
+enum { HL_MAX_TAPPED = 16 };
+typedef struct hl_hidden_of {
+    uint32_t n_layers;              /* 0: the last norm's */
+    uint32_t layers[HL_MAX_TAPPED]; /* the number of layers: in front of the last norm */
+} hl_hidden_of;
+
 typedef struct hl_hparams {
     uint32_t         n_layers, n_ctx_train, n_embd, n_vocab;
     uint32_t         n_blocks;                  /* in the file: n_layers, and those that draft */
     uint32_t         n_experts, n_experts_used; /* 0: none in any layer */
     hl_layer_params *layers;                    /* [n_layers] */
-    hl_kv_layer     *kv_layers;                 /* [n_kv_layers] what the cache keeps of them */
-    uint32_t         n_kv_layers;               /* n_layers, and the block that drafts where it is bound */
+    /* [n_kv_layers] what the cache keeps of them; of what drafts (hl_model.drafting), of all layers of the
+     * model and its own behind them */
+    hl_kv_layer     *kv_layers;
+    uint32_t         n_kv_layers;
     hl_layer_params  most; /* the largest of each size over all layers; what buffers are laid out for */
     hl_rope_params   ropes[HL_MAX_ROPES];
     uint32_t         n_ropes;                     /* 1: all layers rotate alike */
@@ -183,12 +193,28 @@ typedef struct hl_hparams {
     hl_mla_params    mla;
     hl_state_params  state;
     uint32_t         n_latent;        /* values that experts read and make; 0: n_embd */
+    uint32_t         n_attn_in;       /* values that attention reads: n_embd, or twice that */
     uint32_t         n_side;          /* values of an embedding that each layer has of its own; 0: none */
     uint32_t         n_token_types;   /* rows of token_types.weight */
     uint32_t         n_pooled;        /* values between the matrices behind pooling */
     uint32_t         n_cls, n_labels; /* of a head that scores texts: values in it, and that come out */
     uint32_t         pooling;         /* the file's number for how vectors of tokens become one; 0: none */
+    /* Of what drafts. */
+    uint32_t     n_target; /* n_embd of the model it drafts for */
+    uint32_t     n_own;    /* values that it makes of a row for the next one */
+    uint32_t     n_head;   /* rows of output.weight, where that is not all of the vocabulary; 0: it is */
+    hl_hidden_of reads;    /* of that model's rows */
+    uint32_t block_size, mask_token; /* of what drafts a block at once: its length, and what it asks with */
+    bool     norms_features;         /* what it reads of three layers, before the matrix */
+    bool     norms_residual; /* the stream begins with what attention reads, not with what that is of */
 } hl_hparams;
+
+static inline size_t hl_n_logits(const hl_hparams *hp) { return hp->n_head > 0 ? hp->n_head : hp->n_vocab; }
+
+/* Values of a row that what drafts reads. */
+static inline size_t hl_hidden_cols(const hl_hparams *hp) {
+    return (size_t)hp->n_target * (hp->reads.n_layers > 0 ? hp->reads.n_layers : 1);
+}
 
 /* Columns of the output matrix of attention; rows of a matrix that makes queries, keys and values. */
 static inline uint64_t hl_o_in(const hl_hparams *hp, const hl_layer_params *p) {
@@ -245,9 +271,15 @@ struct hl_model {
     hl_tokenizer    *tokenizer; /* NULL: the file has none */
     struct hl_loras *loras;     /* adapters: lora.h; NULL: none */
     /* The block behind the last layer that drafts, as a model of one layer whose keys and values have a layer
-     * of this one's cache (engine/forward/next.c); of the arena. NULL: none */
+     * of this one's cache (engine/forward/draft_next.c); of the arena. NULL: none */
     struct hl_model *next;
-    hl_model_info    info;
+    bool only_next; /* the file has that block and no layers: it drafts for a model that has them */
+    /* How it drafts for another model, whose cache holds its keys and values: engine/forward/drafts.h.
+     * NULL: it answers itself, or is the file of a draft that is not made for a model yet */
+    const struct hl_draft_kind *drafting;
+    const int32_t
+        *token_ids; /* [out.n_rows] of what drafts: which token a row of its head is; NULL: the row's */
+    hl_model_info info;
 };
 
 /* Read the keys of `arch`, with defaults and limits; ret_hp->layers is of the arena. */

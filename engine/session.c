@@ -83,7 +83,7 @@ static hl_status check_params(const hl_model *m, const hl_session_params *p, geo
 static void plan_memory(const hl_model *m, const geometry *g, hl_memory_plan *ret) {
     *ret = (hl_memory_plan){0};
     ret->weights_bytes = hl_model_weights_bytes(m);
-    ret->kv_bytes = (uint64_t)hl_forward_block_bytes(m, g->kv_type) * g->n_blocks +
+    ret->kv_bytes = (uint64_t)hl_forward_block_bytes(m, NULL, g->kv_type) * g->n_blocks +
                     (uint64_t)hl_forward_state_bytes(m) * N_STATES;
     ret->scratch_bytes =
         hl_forward_plan(m, g->n_batch, g->n_ctx) + (uint64_t)g->n_rows_cap * m->hp.n_vocab * sizeof(float);
@@ -99,7 +99,7 @@ hl_status hl_session_plan(const hl_model *m, const hl_session_params *p, hl_memo
 }
 
 static hl_status take_memory(hl_session *s, const geometry *g, hl_err *err) {
-    hl_status status = hl_forward_kv_new(s->model, g->kv_type, g->n_blocks, N_STATES, &s->pool, err);
+    hl_status status = hl_forward_kv_new(s->model, NULL, g->kv_type, g->n_blocks, N_STATES, &s->pool, err);
     if (status == HL_OK) status = hl_seq_init(&s->seq, s->pool, g->n_ctx, err);
     if (status == HL_OK) status = hl_session_set_adapters(s, NULL, 0, err);
     if (status == HL_OK) status = hl_forward_new(s->model, g->n_batch, g->n_ctx, &s->forward, err);

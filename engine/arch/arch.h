@@ -206,6 +206,17 @@ typedef enum hl_rank_kind {
     HL_RANK_MEAN,  /* the mean, with gelu and a norm between the matrices */
 } hl_rank_kind;
 
+/* What a file drafts for another model with, instead of answering itself: engine/forward/drafts.h. */
+typedef enum hl_drafts {
+    HL_DRAFTS_NOT,
+#define HL_DRAFT(name, table) HL_DRAFTS_##name,
+#include "engine/arch/drafts.def"
+#undef HL_DRAFT
+    HL_DRAFTS_count
+} hl_drafts;
+
+#define HL_TAPS_ANY UINT32_MAX /* as many as the file says */
+
 typedef struct hl_arch {
     const char   *name;
     hl_weight_use weights[HL_W_count];
@@ -268,8 +279,14 @@ typedef struct hl_arch {
     bool may_have_experts;
     /* a row sees all of its text, which comes in one pass, or half a window on both sides; vectors come of
      * it */
-    bool is_encoder;
-    bool norms_behind; /* an encoder whose norms stand behind its blocks: engine/forward/encoder.c */
+    bool        is_encoder;
+    bool        norms_behind; /* an encoder whose norms stand behind its blocks: engine/forward/encoder.c */
+    hl_drafts   drafts;       /* for another model; NOT: it answers itself */
+    bool        borrows_kv;   /* no layer has keys and values: they are those of that model */
+    const char *target_key;   /* says how wide that model is; NULL: as wide as this one */
+    uint32_t
+         n_tapped; /* layers of that model whose input it reads, or HL_TAPS_ANY; 0: the last norm's output */
+    bool attends_to_pairs; /* attention reads two vectors side by side */
 } hl_arch;
 
 const hl_arch *hl_arch_find(hl_view name); /* NULL: not supported */

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/forward/drafts.h"
 #include "engine/forward/forward_priv.h"
 
 typedef struct attend_ctx {
@@ -20,6 +21,9 @@ typedef struct attend_ctx {
     const float    *sinks;      /* [n_heads] scores of nothing at all; NULL: none */
     bool            sees_all;   /* rows see what stands behind them, too */
     float           max_bias;   /* of scores that fall with the distance; 0: they do not */
+    bool            sees_past;  /* rows see what stands before them alone */
+    bool            sees_run;   /* rows see all rows of their run in the batch */
+    bool            is_behind;  /* the first position is nothing to see */
     bool            in_chunks;  /* a window is the row's part of the context, which is cut into such */
     uint32_t        n_parts;    /* that the query heads of a KV head are cut into */
     uint32_t        part_heads; /* of the largest part */
@@ -42,11 +46,14 @@ static int32_t first_visible(const attend_ctx *c, int32_t pos) {
     const int32_t window = (int32_t)c->l->p->window, half = window / 2;
     if (c->sees_all) return window > 0 && pos > half ? pos - half : 0;
     if (c->in_chunks && window > 0) return pos / window * window;
+    if (c->is_behind && pos > 0 && (window == 0 || pos < window)) return 1;
     return window > 0 && pos >= window ? pos - window + 1 : 0;
 }
 
 static int32_t last_visible(const attend_ctx *c, const attend_item *it, int32_t pos) {
     const int32_t window = (int32_t)c->l->p->window, half = window / 2;
+    if (c->sees_past) return pos - 1;
+    if (c->sees_run) return it->text_last;
     if (!c->sees_all) return pos;
     return window > 0 && pos < it->text_last - half ? pos + half : it->text_last;
 }
@@ -292,6 +299,9 @@ void hl_attention_run(hl_pass *f, uint32_t i_layer) {
                                 .i_cache = hl_cache_layer(f, i_layer),
                                 .sinks = l->v[HL_W_SINKS],
                                 .sees_all = f->m->arch->is_encoder,
+                                .sees_past = f->m->drafting && f->m->drafting->stays,
+                                .sees_run = f->m->drafting && f->m->drafting->at_once,
+                                .is_behind = f->m->drafting && f->m->drafting->is_behind,
                                 .max_bias = f->m->hp.max_alibi_bias,
                                 .in_chunks = f->m->arch->window_is_chunk};
     c.n_parts = (group + f->tile_queries - 1) / f->tile_queries;

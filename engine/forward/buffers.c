@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "core/base/mem.h"
+#include "engine/forward/drafts.h"
 #include "engine/forward/low_rank.h"
 
 /* Splits of decoding rows share a buffer of this size, or of one row at full context if that is more. */
@@ -87,7 +88,7 @@ static widths find_widths(const hl_model *m) {
     }
     w.act = larger(larger(w.attn, hp->n_side), larger(mla->q_rank, mla->kv_rank));
     w.act = larger(w.act, (size_t)hp->most.n_heads * mla->still);
-    if (m->layers[0].w[HL_W_NEXT_PROJ].data) w.act = larger(w.act, 2 * (size_t)hp->n_embd);
+    if (m->drafting) w.act = larger(w.act, m->drafting->in_cols(m));
     if (m->arch->has_altup) w.act = larger(w.act, HL_LAUREL_RANK);
     return w;
 }
@@ -153,7 +154,7 @@ static void lay_out(const hl_model *m, uint32_t rows, int32_t n_ctx, hl_bump *b,
     hl_side_lay_out(f, b);
     hl_mla_lay_out(f, b);
     hl_altup_lay_out(f, b);
-    hl_next_lay_out(f, b);
+    hl_draft_lay_out(f, b);
     hl_recurrent_lay_out(f, b);
     hl_low_lay_out(f, b);
 }
@@ -179,6 +180,7 @@ hl_status hl_pass_new(const hl_model *m, uint32_t n_rows_cap, int32_t n_ctx, hl_
         hl_free(f);
         return hl_fail(err, HL_E_NOMEM, "forward pass: no memory for %zu bytes of buffers", bytes);
     }
+    f->has_queries = true;
     f->k = &m->engine->kernels;
     f->pool = m->engine->pool;
     b = (hl_bump){.memory = f->memory};

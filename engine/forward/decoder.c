@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "engine/forward/drafts.h"
 #include "engine/forward/low_rank.h"
 #include "engine/quant/quant.h"
 
@@ -43,11 +44,9 @@ static void add_position(hl_pass *f, size_t pos, float *x, float *room) {
     f->k->add(w->n_cols, x, room, x);
 }
 
-static void embed_row(hl_pass *f, const void *ctx, uint32_t row) {
-    const hl_batch  *b = ctx;
+void hl_embed_row(hl_pass *f, const hl_batch *b, uint32_t row, float *x) {
     const hl_matrix *w = &f->m->tok_embd;
-    const size_t     n = f->m->hp.n_embd;
-    float           *x = f->x + row * n;
+    const size_t     n = w->n_cols;
     if (b->embds && b->embds[row]) {
         memcpy(x, b->embds[row], n * sizeof *x);
         return;
@@ -56,6 +55,10 @@ static void embed_row(hl_pass *f, const void *ctx, uint32_t row) {
     if (f->m->hp.embd_scale != 1.0f) f->k->scale(n, x, f->m->hp.embd_scale, x);
     if (f->m->pos_embd.data) add_position(f, (size_t)b->pos[row], x, f->tmp + row * n);
     if (f->m->tok_norm) hl_norm_values(f, n, x, f->m->tok_norm, f->m->tok_norm_bias, x);
+}
+
+static void embed_row(hl_pass *f, const void *ctx, uint32_t row) {
+    hl_embed_row(f, ctx, row, f->x + row * (size_t)f->m->hp.n_embd);
 }
 
 /* Keep only the rows whose logits are wanted. They move towards the front, in order. */
@@ -111,10 +114,43 @@ void hl_leave(hl_pass *f, hl_place place, uint32_t i_layer, const float *norm) {
     f->left = (hl_left){.place = place, .i_layer = i_layer, .norm = norm, .scale = f->m->hp.residual_scale};
 }
 
+/* The residual stream as it enters a layer, or behind the last one, where what drafts reads it. */
+typedef struct tap_ctx {
+    const hl_batch *b;
+    uint32_t        i_layer;
+} tap_ctx;
+
+static void tap_row(hl_pass *f, const void *ctx, uint32_t row) {
+    const tap_ctx      *c = ctx;
+    const hl_hidden_of *of = c->b->hidden_of;
+    const size_t        n = f->m->hp.n_embd;
+    for (uint32_t k = 0; k < of->n_layers; k++)
+        if (of->layers[k] == c->i_layer)
+            memcpy(c->b->hidden + ((size_t)row * of->n_layers + k) * n, f->x + row * n, n * sizeof *f->x);
+}
+
+static bool taps(const hl_batch *b, uint32_t i_layer) {
+    for (uint32_t k = 0; b->hidden && b->hidden_of && k < b->hidden_of->n_layers; k++)
+        if (b->hidden_of->layers[k] == i_layer) return true;
+    return false;
+}
+
+static void tap(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
+    if (taps(b, i_layer)) hl_rows_run(f, f->n_rows, tap_row, &(tap_ctx){b, i_layer});
+}
+
+/* All rows are wanted as the last layer leaves them. */
+static bool wants_all_rows(const hl_pass *f, const hl_batch *b) {
+    if (f->m->drafting && f->m->drafting->at_once) return true; /* they see one another */
+    if (!b->hidden) return false;
+    return !b->hidden_of || b->hidden_of->n_layers == 0 || taps(b, f->m->hp.n_layers);
+}
+
 /* Rows whose logits nobody wants end in the last layer. */
 static void end_rows(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
     const bool is_last = i_layer + 1 == f->m->hp.n_layers;
-    if (is_last && b->n_out < f->n_rows && !b->hidden && !f->m->arch->is_encoder) keep_out_rows(f, b);
+    if (is_last && b->n_out < f->n_rows && !wants_all_rows(f, b) && !f->m->arch->is_encoder)
+        keep_out_rows(f, b);
 }
 
 static void make_heads(hl_pass *f, uint32_t i_layer) {
@@ -155,7 +191,11 @@ static void run_layer(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
     const hl_layer *l = &f->m->layers[i_layer];
     const bool      attends = l->p->mixes & HL_MIXES_ATTENTION;
     if (l->p->mixes != 0) {
-        join_attention(f, i_layer);
+        if (f->m->drafting && f->m->drafting->join)
+            f->m->drafting->join(f, b, i_layer);
+        else
+            join_attention(f, i_layer);
+        tap(f, b, i_layer);
         hl_attention_block_run(f, b, i_layer);
         hl_leave(f, attends ? HL_PLACE_ATTENTION : HL_PLACE_STATE, i_layer, l->v[HL_W_ATTN_POST_NORM]);
     } else {
@@ -163,6 +203,7 @@ static void run_layer(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
     }
     if (f->n_rows == 0 || !l->p->has_ffn) return;
     join_ffn(f, i_layer);
+    if (l->p->mixes == 0) tap(f, b, i_layer);
     hl_ffn_block_run(f, i_layer);
     hl_leave(f, HL_PLACE_FFN, i_layer, l->v[HL_W_FFN_POST_NORM]);
     if (f->side) hl_side_run(f, i_layer);
@@ -187,11 +228,12 @@ typedef struct logits_ctx {
 
 static void finish_row(hl_pass *f, const void *ctx, uint32_t row) {
     const logits_ctx *c = ctx;
-    float            *y = c->logits + (size_t)row * f->m->hp.n_vocab;
+    const size_t      n = hl_n_logits(&f->m->hp);
+    float            *y = c->logits + row * n;
     const float       cap = f->m->hp.final_softcap, scale = f->m->hp.logit_scale;
-    if (scale != 1.0f) f->k->scale(f->m->hp.n_vocab, y, scale, y);
-    for (uint32_t i = 0; cap > 0 && i < f->m->hp.n_vocab; i++) y[i] = cap * tanhf(y[i] / cap);
-    if (c->some_odd && !are_logits(f->k, f->m->hp.n_vocab, y)) hl_row_note(f, row, HL_PLACE_LOGITS, 0);
+    if (scale != 1.0f) f->k->scale(n, y, scale, y);
+    for (size_t i = 0; cap > 0 && i < n; i++) y[i] = cap * tanhf(y[i] / cap);
+    if (c->some_odd && !are_logits(f->k, n, y)) hl_row_note(f, row, HL_PLACE_LOGITS, 0);
 }
 
 static void write_out_row(hl_pass *f, const void *ctx, uint32_t row) {
@@ -200,12 +242,21 @@ static void write_out_row(hl_pass *f, const void *ctx, uint32_t row) {
     hl_act_write(f, &f->act, f->m->need_out_in, row, n, f->tmp + row * n);
 }
 
-/* What the last norm made of all rows; then those whose logits nobody wants go, which stayed for it. */
-static void keep_hidden(hl_pass *f, const hl_batch *b) {
-    memcpy(b->hidden, f->tmp, (size_t)f->n_rows * f->m->hp.n_embd * sizeof *f->tmp);
-    if (b->n_out == f->n_rows) return;
+/* Rows whose logits nobody wants and that stayed to the end go. */
+static void end_rest(hl_pass *f, const hl_batch *b) {
+    if (b->n_out == f->n_rows || f->m->arch->is_encoder) return;
     keep_out_rows(f, b);
     hl_rows_run(f, f->n_rows, write_out_row, NULL);
+}
+
+/* What is read of all rows. */
+static void keep_hidden(hl_pass *f, const hl_batch *b) {
+    if (f->m->drafting && f->m->drafting->keep)
+        f->m->drafting->keep(f, b);
+    else if (b->hidden_of && b->hidden_of->n_layers > 0)
+        tap(f, b, f->m->hp.n_layers);
+    else
+        memcpy(b->hidden, f->tmp, (size_t)f->n_rows * f->m->hp.n_embd * sizeof *f->tmp);
 }
 
 static void run_logits(hl_pass *f, const hl_batch *b, float *ret_logits) {
@@ -217,6 +268,7 @@ static void run_logits(hl_pass *f, const hl_batch *b, float *ret_logits) {
                               .is_bare = m->arch->bare_norms,
                               .needs = m->need_out_in});
     if (b->hidden) keep_hidden(f, b);
+    end_rest(f, b);
     for (uint32_t i = 0; i < b->n_states; i++) { /* rows that are not wanted are gone, but in an encoder */
         const uint32_t row = f->n_rows == b->n_out ? n_logits + i : b->out_rows[n_logits + i];
         memcpy(b->states + (size_t)i * m->hp.n_embd, f->tmp + (size_t)row * m->hp.n_embd,
@@ -229,8 +281,8 @@ static void run_logits(hl_pass *f, const hl_batch *b, float *ret_logits) {
         .bias = m->out_bias,
         .x = hl_act_of(&f->act, 0, n_logits, m->hp.n_embd),
         .y = ret_logits,
-        .y_cols = m->hp.n_vocab,
-        .y_stride = m->hp.n_vocab,
+        .y_cols = hl_n_logits(&m->hp),
+        .y_stride = hl_n_logits(&m->hp),
         .ret_odd = &is_odd,
     };
     hl_linear_run(f, &out, 1);
@@ -304,8 +356,14 @@ static void run_pass(hl_pass *f, const hl_batch *b, float *ret_logits) {
         hl_encoder_run(f, b);
         return;
     }
-    hl_rows_run(f, f->n_rows, embed_row, b);
-    if (f->next_in) hl_next_begin(f, b);
+    if (f->m->drafting)
+        f->m->drafting->begin(f, b);
+    else
+        hl_rows_run(f, f->n_rows, embed_row, b);
+    if (b->before && f->m->drafting && f->m->drafting->read) {
+        f->m->drafting->read(f);
+        return;
+    }
     f->left = (hl_left){.place = HL_PLACE_EMBEDDING, .scale = 1.0f};
     if (f->side) hl_side_embed_run(f, b);
     if (f->altup) hl_altup_begin(f);

@@ -14,18 +14,19 @@ struct hl_forward {
 
 static const hl_device *device_of(const hl_model *m) { return m->engine->device; }
 
-static hl_kv_shape kv_shape(const hl_model *m, hl_kv_cache_type type) {
+static hl_kv_shape kv_shape(const hl_model *m, const hl_model *drafting, hl_kv_cache_type type) {
+    const hl_hparams *all = drafting ? &drafting->hp : &m->hp;
     /* layers of an encoder share the room of one: attention.c */
-    const uint32_t n_layers = m->arch->is_encoder ? 1 : m->hp.n_kv_layers;
+    const uint32_t n_layers = m->arch->is_encoder ? 1 : all->n_kv_layers;
     return (hl_kv_shape){.type = type,
                          .n_layers = n_layers,
                          .n_kv_heads = m->hp.most.n_kv_heads,
                          .head_dim = m->hp.most.head_room,
-                         .layers = m->arch->is_encoder ? NULL : m->hp.kv_layers};
+                         .layers = m->arch->is_encoder ? NULL : all->kv_layers};
 }
 
-size_t hl_forward_block_bytes(const hl_model *m, hl_kv_cache_type type) {
-    const hl_kv_shape shape = kv_shape(m, type);
+size_t hl_forward_block_bytes(const hl_model *m, const hl_model *drafting, hl_kv_cache_type type) {
+    const hl_kv_shape shape = kv_shape(m, drafting, type);
     return device_of(m)->kv->block_bytes(&shape);
 }
 
@@ -38,9 +39,9 @@ size_t hl_forward_state_bytes(const hl_model *m) {
     return shape.state_bytes ? device_of(m)->kv->block_bytes(&shape) : 0;
 }
 
-hl_status hl_forward_kv_new(const hl_model *m, hl_kv_cache_type type, uint32_t n_blocks, uint32_t n_states,
-                            hl_kv_pool **ret_pool, hl_err *err) {
-    const hl_kv_shape shape = kv_shape(m, type), of_states = state_shape(m);
+hl_status hl_forward_kv_new(const hl_model *m, const hl_model *drafting, hl_kv_cache_type type,
+                            uint32_t n_blocks, uint32_t n_states, hl_kv_pool **ret_pool, hl_err *err) {
+    const hl_kv_shape shape = kv_shape(m, drafting, type), of_states = state_shape(m);
     hl_kv_pool       *pool = NULL, *states = NULL;
     hl_status         status = hl_kv_pool_new(device_of(m)->kv, &shape, n_blocks, &pool, err);
     if (status == HL_OK && of_states.state_bytes)

@@ -34,24 +34,28 @@ typedef struct hl_batch {
     const uint32_t *state_out;
     uint32_t n_states; /* of these, the last so many: not logits but what the last norm makes of them */
     float   *states;   /* [n_states][n_embd] */
-    /* [n_rows][n_embd] what the last norm makes of every row, those whose logits nobody wants too: what the
-     * block that drafts reads (next.c). NULL: it is not wanted */
-    float *hidden;
-    /* [n_rows] of a block that drafts: [n_embd] what the last norm made of the position before a row; each
-     * NULL: unknown, or there is none: zeros */
+    /* [n_rows][hl_hidden_cols] what drafts for the model reads of every row, those whose logits nobody wants
+     * too (drafts.h); of what drafts itself [n_rows][n_own], what its next row reads. NULL: none */
+    float                     *hidden;
+    const struct hl_hidden_of *hidden_of; /* of its rows; NULL: what the last norm makes */
+    /* [n_rows] of what drafts: the hidden values of the position before a row; each NULL: unknown, or there
+     * is none: zeros */
     const float *const   *before;
-    const hl_input_watch *inputs; /* NULL: nobody looks */
+    bool                  before_is_own; /* it made them itself; else the model did */
+    const hl_input_watch *inputs;        /* NULL: nobody looks */
 } hl_batch;
 
 typedef struct hl_forward hl_forward;
 
 /* A cache for this model on its engine's device, of n_blocks blocks of 64 positions and, where the model has
  * recurrent layers, n_states states.
+ * in     drafting  what drafts for the model, with layers of the same blocks; NULL: nothing
  * fails  HL_E_NOMEM */
-HL_MUST_CHECK hl_status hl_forward_kv_new(const hl_model *m, hl_kv_cache_type type, uint32_t n_blocks,
-                                          uint32_t n_states, hl_kv_pool **ret_pool, hl_err *err);
-size_t                  hl_forward_block_bytes(const hl_model *m, hl_kv_cache_type type);
-size_t                  hl_forward_state_bytes(const hl_model *m); /* 0: it has no recurrent layers */
+HL_MUST_CHECK hl_status hl_forward_kv_new(const hl_model *m, const hl_model *drafting, hl_kv_cache_type type,
+                                          uint32_t n_blocks, uint32_t n_states, hl_kv_pool **ret_pool,
+                                          hl_err *err);
+size_t hl_forward_block_bytes(const hl_model *m, const hl_model *drafting, hl_kv_cache_type type);
+size_t hl_forward_state_bytes(const hl_model *m); /* 0: it has no recurrent layers */
 
 /* Whether sequences of up to n_ctx positions turn by the file's table for long contexts (LongRoPE): there are
  * two, and which it is is decided once. */

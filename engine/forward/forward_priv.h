@@ -122,7 +122,7 @@ typedef struct hl_pass {
     float  *side_room; /* [rows][n_side] */
     float  *low;       /* [rows][..] of low-rank attention: mla.c; NULL: there is none */
     float  *gated;     /* [rows][2 q] queries and gates, head by head; NULL: no layer has them so */
-    float  *next_in;   /* [rows][2 n_embd] what a block that drafts reads; NULL: it is none */
+    float  *draft_in;  /* [rows][..] what the first matrix of what drafts reads; NULL: it does not */
     struct hl_recurrent_buf *recurrent; /* NULL: all layers attend */
     struct hl_altup_buf     *altup;     /* NULL: there is one residual stream */
     hl_act_buf               act;       /* inputs of the next matmuls, up to max(n_embd, q) columns */
@@ -142,6 +142,8 @@ typedef struct hl_pass {
     struct hl_moe_scratch *moe;      /* NULL: dense */
     struct hl_low_room    *low_rank; /* of adapters: low_rank.h; NULL: the model has none */
     hl_thread_scratch     *threads;
+
+    bool has_queries; /* else layers make keys and values only */
 
     const atomic_bool  *stop;
     const volatile int *watched; /* the caller's own flag, see core/base/stop.h */
@@ -291,9 +293,11 @@ void hl_side_embed_run(hl_pass *f, const hl_batch *b); /* x -> side */
 void hl_side_block_run(hl_pass *f, uint32_t i_layer);  /* act -> tmp */
 void hl_side_run(hl_pass *f, uint32_t i_layer);        /* joins; x -> tmp */
 
-/* The block that drafts: x, embeddings of tokens -> x. */
-void hl_next_lay_out(hl_pass *f, hl_bump *b);
-void hl_next_begin(hl_pass *f, const hl_batch *b);
+/* What drafts, of any kind: drafts.h. project: act -> y, [rows][n_out]. */
+void hl_draft_lay_out(hl_pass *f, hl_bump *b);
+void hl_draft_project(hl_pass *f, const hl_matrix *w, size_t n_out, float *y);
+/* What a row begins with, as wide as the table of embeddings. */
+void hl_embed_row(hl_pass *f, const hl_batch *b, uint32_t row, float *x);
 
 /* Four residual streams in x's place. */
 void hl_altup_lay_out(hl_pass *f, hl_bump *b);

@@ -148,7 +148,7 @@ static void heads_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     if (!hl_pass_fits(f, HL_ROOM_HEAD_DIM, p->head_room, HL_ATTEND_MAX_HEAD_DIM)) return;
     for (uint32_t r = seg.begin; r < seg.end; r++) {
         float *row = f->qkv + r * hl_qkv_cols(p);
-        ready_queries(c, r, kv, row);
+        if (f->has_queries) ready_queries(c, r, kv, row);
         if (p->shares_kv) continue;
         float *k = row + hl_q_cols(p) + kv * (size_t)p->head_dim;
         float *v = row + hl_q_cols(p) + hl_k_cols(p) + kv * (size_t)p->v_dim;

@@ -14,7 +14,7 @@ static hl_linear gate_of(const hl_pass *f, const hl_layer *l, hl_act x) {
 /* Layers that read the keys and values of others have none. */
 void hl_qkv_run(hl_pass *f, const hl_layer *l) {
     const size_t q = hl_q_cols(l->p), k = hl_k_cols(l->p), v = hl_v_cols(l->p);
-    const hl_act x = hl_act_of(&f->act, 0, f->n_rows, f->m->hp.n_embd);
+    const hl_act x = hl_act_of(&f->act, 0, f->n_rows, f->m->hp.n_attn_in);
     const struct {
         hl_weight w, bias;
         size_t    at, n; /* of a row of qkv */
@@ -29,7 +29,7 @@ void hl_qkv_run(hl_pass *f, const hl_layer *l) {
         linears[n++] =
             (hl_linear){.w = &l->w[HL_W_Q_GATED], .x = x, .y = f->gated, .y_cols = 2 * q, .y_stride = 2 * q};
     for (size_t i = 0; i < 3; i++) {
-        if (parts[i].n == 0 || !l->w[parts[i].w].data) continue;
+        if (parts[i].n == 0 || !l->w[parts[i].w].data || (i == 0 && !f->has_queries)) continue;
         linears[n++] = (hl_linear){
             .w = &l->w[parts[i].w],
             .bias = l->v[parts[i].bias],

@@ -79,7 +79,8 @@ static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sch
         const hl_status status = check_range(rows[i].name, rows[i].value, rows[i].most, err);
         if (status != HL_OK) return status;
     }
-    const hl_status status = hl_kv_type_check(p->kv_type, err);
+    hl_status status = hl_check_stands_alone(m, err);
+    if (status == HL_OK) status = hl_kv_type_check(p->kv_type, err);
     if (status != HL_OK) return status;
     *ret = *p;
     ret->n_running_cap = or_default(p->n_running_cap, DEFAULT_RUNNING);
@@ -93,17 +94,21 @@ static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sch
     return HL_OK;
 }
 
+/* What a draft takes; one that is a part of the model's passes takes buffers of these beside it. */
+static uint64_t plan_draft(const hl_sched *s) {
+    if (!s->p.draft || !s->p.draft->layers) return 0;
+    return hl_draft_weights_bytes(s->model, s->p.draft) +
+           (s->draft_file ? 0 : hl_draft_model_plan(s->p.draft, (uint32_t)s->p.n_running_cap, s->p.n_ctx));
+}
+
 /* Blocks of the cache, and the plan that goes with them. */
 static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, uint32_t *ret_states, hl_err *err) {
-    const uint64_t block = hl_forward_block_bytes(s->model, s->p.kv_type);
+    const uint64_t block = hl_forward_block_bytes(s->model, s->drafting, s->p.kv_type);
     const uint64_t one = ((uint64_t)s->p.n_ctx + HL_KV_PAGE_TOKENS - 1) / HL_KV_PAGE_TOKENS;
     uint64_t       n = s->p.kv_budget_bytes / block;
     hl_memory_plan plan = {
         .weights_bytes = hl_model_weights_bytes(s->model),
-        .draft_bytes = s->p.draft && s->p.draft->layers
-                           ? hl_draft_model_plan(s->p.draft, (uint32_t)s->p.n_running_cap, s->p.n_ctx) +
-                                 hl_draft_weights_bytes(s->model, s->p.draft)
-                           : 0,
+        .draft_bytes = plan_draft(s),
         .available_bytes = hl_model_available(s->model, s->p.draft),
     };
     const uint64_t left =
@@ -141,13 +146,8 @@ static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, uint32_t *ret_st
     if (most > (uint64_t)s->n_ctx_cap && !s->model->arch->is_encoder) s->n_ctx_cap = (int32_t)most;
     s->logits_bytes = (size_t)s->n_out_cap * s->model->hp.n_vocab * sizeof *s->logits;
     s->states_bytes = (size_t)s->n_rows_cap * s->model->hp.n_embd * sizeof *s->states;
-    plan.scratch_bytes =
-        hl_forward_plan(s->model, s->n_rows_cap, s->n_ctx_cap) + s->logits_bytes + s->states_bytes;
-    if (hl_sched_wants_block(s)) {
-        s->hidden_bytes = s->states_bytes;
-        plan.scratch_bytes += s->hidden_bytes + hl_draft_block_plan(s->model, (uint32_t)s->p.n_running_cap,
-                                                                    s->n_rows_cap, s->n_ctx_cap);
-    }
+    plan.scratch_bytes = hl_forward_plan(s->model, s->n_rows_cap, s->n_ctx_cap) + s->logits_bytes +
+                         s->states_bytes + hl_sched_plan_block(s);
     plan.kv_bytes = n * block + state_bytes;
     *ret_blocks = (uint32_t)n;
     *ret_states = n_states;
@@ -158,10 +158,20 @@ static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, uint32_t *ret_st
     return status;
 }
 
+/* Whose keys and values stand beside the model's in saved blocks. */
+static void name_draft(const hl_sched *s, char *ret, size_t cap) {
+    ret[0] = '\0';
+    if (!s->drafting || s->drafting->hp.n_kv_layers == s->model->hp.n_kv_layers) return;
+    if (s->draft_file)
+        (void)snprintf(ret, cap, "drafts:%zx ", hl_gguf_file_bytes(s->drafting->gguf));
+    else
+        (void)snprintf(ret, cap, "drafts ");
+}
+
 /* A cache that cannot be had is no reason not to answer. */
 static void open_disk(hl_sched *s) {
     hl_err                  err = {0};
-    char                    build[160];
+    char                    build[192], drafts[32];
     const hl_kv_disk_params p = {
         .dir = s->p.cache_dir,
         .quota_bytes = s->p.cache_quota_bytes,
@@ -172,46 +182,39 @@ static void open_disk(hl_sched *s) {
     /* Two commits of one version may compute other bits: neither takes the other's for its own. Nor do
      * contexts that turn by another table. */
     const bool is_long = hl_rope_is_long(s->model, s->n_ctx_cap);
+    name_draft(s, drafts, sizeof drafts);
     (void)snprintf(build, sizeof build, "%s %s %s%s%s", HL_VERSION, hl_engine_setup_text(s->model->engine),
-                   is_long ? "long " : "", hl_sched_wants_block(s) ? "drafts " : "", hl_build_commit());
+                   is_long ? "long " : "", drafts, hl_build_commit());
     if (hl_kv_disk_open(&p, s->pool, &s->disk, &err) != HL_OK)
         hl_event(p.events, HL_LOG_WARN, "sched", "no-disk-cache", "why=\"%s\" action=\"nothing is saved\"",
                  err.text);
 }
 
-/* Committed on use. NULL: none. */
-static float *map_floats(size_t n_bytes) {
+float *hl_sched_map_floats(size_t n_bytes) {
     void *p = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
-static hl_status take_block(hl_sched *s, hl_err *err) {
-    s->hidden = map_floats(s->hidden_bytes);
-    s->before = hl_new(s->n_rows_cap, sizeof(float *));
-    if (!s->hidden || !s->before) return hl_fail(err, HL_E_NOMEM, "scheduler: no memory");
-    return hl_draft_block_new(s->model, (uint32_t)s->p.n_running_cap, s->n_rows_cap, s->n_ctx_cap,
-                              &s->draft_block, err);
-}
-
 static hl_status take_memory(hl_sched *s, hl_err *err) {
     uint32_t  n_blocks = 0, n_states = 0;
-    hl_status status = plan_blocks(s, &n_blocks, &n_states, err);
+    hl_status status = hl_sched_find_block(s, err);
+    if (status == HL_OK) status = plan_blocks(s, &n_blocks, &n_states, err);
     if (status == HL_OK)
-        status = hl_forward_kv_new(s->model, s->p.kv_type, n_blocks, n_states, &s->pool, err);
+        status = hl_forward_kv_new(s->model, s->drafting, s->p.kv_type, n_blocks, n_states, &s->pool, err);
     if (status == HL_OK) s->state_pool = hl_kv_pool_states(s->pool);
     if (status == HL_OK) status = hl_prefix_tree_new(s->pool, &s->tree, err);
     if (status == HL_OK) status = hl_forward_new(s->model, s->n_rows_cap, s->n_ctx_cap, &s->forward, err);
     if (status == HL_OK && s->p.cache_dir && s->p.cache_key) open_disk(s);
-    if (status == HL_OK && s->p.draft)
+    if (status == HL_OK && s->p.draft && !s->draft_file)
         status = hl_draft_model_new(s->p.draft, s->model, (uint32_t)s->p.n_running_cap, s->p.n_ctx,
                                     &s->draft_model, err);
-    if (status == HL_OK && hl_sched_wants_block(s)) status = take_block(s, err);
+    if (status == HL_OK) status = hl_sched_take_block(s, err);
     if (status != HL_OK) return status;
     s->stats.kv_tokens = (int64_t)n_blocks * HL_KV_PAGE_TOKENS;
     s->stats.kv_budget_bytes = (uint64_t)n_blocks * hl_kv_pool_block_bytes(s->pool) +
                                (uint64_t)n_states * hl_forward_state_bytes(s->model);
-    s->logits = map_floats(s->logits_bytes);
-    s->states = map_floats(s->states_bytes);
+    s->logits = hl_sched_map_floats(s->logits_bytes);
+    s->states = hl_sched_map_floats(s->states_bytes);
     s->tokens = hl_new(s->n_rows_cap, sizeof *s->tokens);
     s->pos = hl_new(s->n_rows_cap, sizeof *s->pos);
     s->seqs = hl_new(s->n_rows_cap, sizeof(hl_seq *));
@@ -274,9 +277,7 @@ void hl_sched_free(hl_sched *s) {
     hl_kv_disk_close(s->disk);
     hl_prefix_tree_free(s->tree);
     hl_draft_model_free(s->draft_model);
-    hl_draft_block_free(s->draft_block);
-    if (s->hidden) (void)munmap(s->hidden, s->hidden_bytes);
-    hl_free(s->before);
+    hl_sched_free_block(s);
     hl_forward_free(s->forward);
     hl_kv_pool_free(s->pool);
     if (s->logits) (void)munmap(s->logits, s->logits_bytes);

@@ -152,7 +152,8 @@ static bool propose(hl_sched *s, hl_stream *st) {
     int32_t        must[HL_MAX_DRAFT];
     const uint32_t room = room_for_drafts(st);
     const bool     has_model = s->draft_model || (s->draft_block && hl_stream_can_ask_block(st));
-    hl_spec_propose(spec, room, has_model, HL_DRAFT_MODEL_CAP);
+    hl_spec_propose(spec, room, has_model,
+                    s->drafting ? hl_draft_block_most(s->drafting) : HL_DRAFT_MODEL_CAP);
     if (!spec->from_model) hl_spec_keep_what_fits(spec, fits, st->sampler);
     if (spec->context)
         hl_spec_set_format_drafts(spec, must, (uint32_t)hl_sampler_draft(st->sampler, must, room));

@@ -18,6 +18,7 @@
 #include "engine/kv/prefix_tree.h"
 #include "engine/lora.h"
 #include "engine/speculate/draft_block.h"
+#include "engine/speculate/draft_file.h"
 #include "engine/speculate/draft_model.h"
 #include "engine/speculate/speculation.h"
 #include "hyperlama/sched.h"
@@ -67,7 +68,7 @@ typedef struct hl_spec_state {
     hl_spec  spec;      /* zeros: this sequence does not speculate */
     hl_seq   model_seq; /* no blocks until the draft model is asked */
     uint32_t n_unasked; /* steps in a row in which asking it did not pay */
-    float   *hidden;    /* [n_embd] what the model made of position hidden_pos; NULL: no block drafts */
+    float   *hidden;    /* [hidden_cols] what the model made of position hidden_pos; NULL: no block drafts */
     int32_t  hidden_pos;
 } hl_spec_state;
 
@@ -155,10 +156,12 @@ struct hl_sched {
     uint64_t itl[HL_ITL_BUCKETS];          /* inter-token latencies */
     hl_pass_cost    pass_cost;
     hl_draft_model *draft_model; /* NULL: none */
-    hl_draft_block *draft_block; /* NULL: none, or a draft model was given */
-    float          *hidden;      /* [n_rows_cap][n_embd] what the model made of each row, committed on use */
+    hl_model       *draft_file;  /* the draft, made for the model; NULL: it is none of those */
+    const hl_model *drafting;    /* that, or the model's own block; NULL: neither, or nobody may speculate */
+    hl_draft_block *draft_block; /* of it */
+    float          *hidden;      /* [n_rows_cap][hidden_cols] what the model made of rows, committed on use */
     const float   **before;      /* [n_rows_cap] scratch of sched_block.c */
-    size_t          hidden_bytes;
+    size_t          hidden_cols, hidden_bytes;
     float           draft_token_ns; /* what a token of it takes */
     float           fork_ns;        /* what a branch takes beyond its rows */
     pthread_t       thread;
@@ -180,6 +183,9 @@ struct hl_sched {
     atomic_bool         stop_pass; /* these two may be set by a signal handler */
     atomic_bool         cancel_all;
 };
+
+/* Committed on use; munmap(). NULL: there is no address space for it. */
+float *hl_sched_map_floats(size_t n_bytes);
 
 /* ---- waiter.c: a caller's thread that waits ---- */
 
@@ -275,12 +281,21 @@ void hl_sched_observe(hl_stream *st); /* what came of them in this step */
  * are not verified; then it is not either. */
 HL_MUST_CHECK bool hl_sched_open_branch(hl_sched *s, hl_stream *st, uint32_t i_branch);
 
-/* ---- sched_block.c: the model's own block that drafts ---- */
+/* ---- sched_block.c: what drafts inside the model's own cache: a block of it, or a file made for it ---- */
 
-HL_MUST_CHECK bool hl_sched_wants_block(const hl_sched *s); /* it is there, and nothing else is to draft */
+/* Find what drafts so, before memory is planned.
+ * fails  as hl_draft_file_new() */
+HL_MUST_CHECK hl_status hl_sched_find_block(hl_sched *s, hl_err *err);
+uint64_t                hl_sched_plan_block(hl_sched *s); /* what it takes beyond the cache */
+HL_MUST_CHECK hl_status hl_sched_take_block(hl_sched *s, hl_err *err);
+void                    hl_sched_free_block(hl_sched *s);
+/* Let the pass keep what is read of it, if there is anything to draft for. */
+void hl_sched_ask_hidden(const hl_sched *s, hl_batch *b);
 /* What the model made of the position before its newest token is known. */
 HL_MUST_CHECK bool hl_stream_can_ask_block(const hl_stream *st);
-void               hl_sched_read_along(hl_sched *s, const hl_batch *b); /* of a pass that is done */
+/* Of a pass that is done.
+ * fails  HL_E_CANCEL  stopped: the pass counts as not done */
+HL_MUST_CHECK hl_status hl_sched_read_along(hl_sched *s, const hl_batch *b, hl_err *err);
 /* The sequence goes on behind this row of the step; its n_pos says so already. */
 void hl_sched_keep_hidden(hl_sched *s, hl_stream *st, uint32_t row);
 

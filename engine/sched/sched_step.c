@@ -233,8 +233,7 @@ static void compose(hl_sched *s, step *p) {
     }
     if (s->jobs) p->n_prompt_rows += hl_embed_compose(s, &p->b, cap - p->n_prompt_rows);
     p->prompt_rows_cap = cap;
-    for (uint32_t i = 0; i < s->n_running && s->draft_block; i++)
-        if (s->running[i]->step.n_rows > 0) p->b.hidden = s->hidden;
+    hl_sched_ask_hidden(s, &p->b);
 }
 
 /* ---- choose ---- */
@@ -499,9 +498,9 @@ void hl_sched_step(hl_sched *s) {
     if (p.b.n_rows == 0) return;
     announce_pass(s);
     (void)pthread_mutex_unlock(&s->kv_lock);
-    const int64_t   t0 = hl_clock_ns();
-    const hl_status status = hl_forward_eval(s->forward, &p.b, &s->stop_pass, s->logits, &err);
-    if (status == HL_OK) hl_sched_read_along(s, &p.b);
+    const int64_t t0 = hl_clock_ns();
+    hl_status     status = hl_forward_eval(s->forward, &p.b, &s->stop_pass, s->logits, &err);
+    if (status == HL_OK) status = hl_sched_read_along(s, &p.b, &err);
     const int64_t t1 = hl_clock_ns();
     (void)pthread_mutex_lock(&s->kv_lock);
     set_solo(s, 0, NULL);

@@ -85,8 +85,9 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
     if (status == HL_OK)
         status = hl_sampler_new(&r->sampling, (int32_t)s->model->hp.n_vocab, &st->sampler, err);
     st->draft.hidden_pos = -1;
-    if (s->draft_block) st->draft.hidden = hl_new(s->model->hp.n_embd, sizeof *st->draft.hidden);
-    if (status == HL_OK && s->draft_block && !st->draft.hidden)
+    const bool asks_block = s->draft_block && st->draft.spec.context;
+    if (asks_block) st->draft.hidden = hl_new(s->hidden_cols, sizeof *st->draft.hidden);
+    if (status == HL_OK && asks_block && !st->draft.hidden)
         status = hl_fail(err, HL_E_NOMEM, "request: no memory");
     if (status == HL_OK) status = hl_seq_init(&st->seq, s->pool, st->req.n_ctx, err);
     if (status == HL_OK)

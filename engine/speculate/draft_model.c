@@ -26,23 +26,28 @@ struct hl_draft_model {
     uint32_t   *out_jobs; /* [n_seqs] */
 };
 
+hl_status hl_draft_check_vocabulary(const hl_model *draft, const hl_model *target, hl_err *err) {
+    const hl_tokenizer *a = draft->tokenizer, *b = target->tokenizer;
+    if (!a || !b) return HL_OK;
+    const int32_t na = hl_tokenizer_n_vocab(a), nb = hl_tokenizer_n_vocab(b);
+    for (int32_t i = 0; i < na && i < nb; i++) {
+        const hl_view va = hl_tokenizer_spelling(a, i), vb = hl_tokenizer_spelling(b, i);
+        if (va.len != vb.len || memcmp(va.ptr, vb.ptr, va.len) != 0)
+            return hl_fail(err, HL_E_ARG, "another vocabulary: token %d is '%.*s', expected '%.*s'", i,
+                           (int)va.len, va.ptr, (int)vb.len, vb.ptr);
+    }
+    return HL_OK;
+}
+
 static hl_status check_vocabulary(const hl_model *draft, const hl_model *target, hl_err *err) {
     const hl_tokenizer *a = draft->tokenizer, *b = target->tokenizer;
     if (!a != !b) return hl_fail(err, HL_E_ARG, "draft model: %s has no vocabulary", a ? "the model" : "it");
     const int32_t na = (int32_t)draft->hp.n_vocab, nb = (int32_t)target->hp.n_vocab;
-    int32_t       both = a ? hl_tokenizer_n_vocab(a) : 0;
-    if (b && hl_tokenizer_n_vocab(b) < both) both = hl_tokenizer_n_vocab(b);
     if (na > nb + VOCAB_SLACK || nb > na + VOCAB_SLACK)
         return hl_fail(err, HL_E_ARG, "draft model: a vocabulary of %d tokens, expected the model's %d", na,
                        nb);
-    for (int32_t i = 0; i < both; i++) {
-        const hl_view va = hl_tokenizer_spelling(a, i), vb = hl_tokenizer_spelling(b, i);
-        if (va.len != vb.len || memcmp(va.ptr, vb.ptr, va.len) != 0)
-            return hl_fail(err, HL_E_ARG,
-                           "draft model: another vocabulary: token %d is '%.*s', expected '%.*s'", i,
-                           (int)va.len, va.ptr, (int)vb.len, vb.ptr);
-    }
-    return HL_OK;
+    const hl_status status = hl_draft_check_vocabulary(draft, target, err);
+    return status == HL_OK ? HL_OK : hl_fail_within(err, status, "draft model");
 }
 
 static uint32_t n_blocks_for(uint32_t n_seqs, int32_t n_ctx) {
@@ -51,7 +56,7 @@ static uint32_t n_blocks_for(uint32_t n_seqs, int32_t n_ctx) {
 }
 
 uint64_t hl_draft_model_plan(const hl_model *draft, uint32_t n_seqs, int32_t n_ctx) {
-    return (uint64_t)n_blocks_for(n_seqs, n_ctx) * hl_forward_block_bytes(draft, HL_KV_CACHE_F16) +
+    return (uint64_t)n_blocks_for(n_seqs, n_ctx) * hl_forward_block_bytes(draft, NULL, HL_KV_CACHE_F16) +
            hl_forward_plan(draft, ROWS, n_ctx) + (uint64_t)n_seqs * draft->hp.n_vocab * sizeof(float) +
            sizeof(hl_draft_model);
 }
@@ -76,7 +81,7 @@ hl_status hl_draft_model_new(hl_model *draft, const hl_model *target, uint32_t n
     d->n_seqs = n_seqs;
     d->n_ctx = n_ctx;
     d->n_vocab = (int32_t)target->hp.n_vocab;
-    status = hl_forward_kv_new(draft, HL_KV_CACHE_F16, n_blocks_for(n_seqs, n_ctx), 0, &d->pool, err);
+    status = hl_forward_kv_new(draft, NULL, HL_KV_CACHE_F16, n_blocks_for(n_seqs, n_ctx), 0, &d->pool, err);
     if (status == HL_OK) status = hl_forward_new(draft, ROWS, n_ctx, &d->forward, err);
     d->logits = hl_new_aligned((size_t)n_seqs * hp->n_vocab, sizeof *d->logits);
     d->out_rows = hl_new(n_seqs, sizeof *d->out_rows);

@@ -15,7 +15,12 @@
 
 typedef struct hl_draft_model hl_draft_model;
 
-enum { HL_DRAFT_MODEL_CAP = 6 /* draft tokens of one sequence in one call */ };
+/* Draft tokens of one sequence in one call: at most; of those that take a pass for each. */
+enum { HL_DRAFT_JOB_CAP = 15, HL_DRAFT_MODEL_CAP = 6 };
+
+/* Whether all tokens that both have are spelled alike; files without a tokenizer are believed.
+ * fails  HL_E_ARG  the first token that differs */
+HL_MUST_CHECK hl_status hl_draft_check_vocabulary(const hl_model *draft, const hl_model *target, hl_err *err);
 
 /* Bytes that hl_draft_model_new() will take at most, without the small model's weights. */
 uint64_t hl_draft_model_plan(const hl_model *draft, uint32_t n_seqs, int32_t n_ctx);
@@ -35,13 +40,13 @@ typedef struct hl_draft_job {
     hl_seq        *seq; /* .n_pos positions of ids are known to the small model */
     const int32_t *ids; /* [n_ids] */
     uint32_t       n_ids;
-    uint32_t       n_wanted; /* draft tokens, at most HL_DRAFT_MODEL_CAP */
+    uint32_t       n_wanted; /* draft tokens, at most HL_DRAFT_JOB_CAP */
     float          min_prob; /* no token that the small model gives less probability */
     const float   *before;   /* draft_block.h: what the model made of the position before the last id */
     int32_t       *drafts;   /* out [n_wanted] */
     uint32_t       n_drafts; /* out */
-    int32_t        seconds[HL_DRAFT_MODEL_CAP]; /* out [n_drafts] the second choice at the position of each */
-    float          second_probs[HL_DRAFT_MODEL_CAP]; /* out: and how likely it is; 0: none */
+    int32_t        seconds[HL_DRAFT_JOB_CAP]; /* out [n_drafts] the second choice at the position of each */
+    float          second_probs[HL_DRAFT_JOB_CAP]; /* out: and how likely it is; 0: none */
 } hl_draft_job;
 
 /* The likeliest token of the logits, and the second, become the job's next draft; where it is unsure it wants

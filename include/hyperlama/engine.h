@@ -101,6 +101,7 @@ typedef struct hl_model_info {
     bool     is_encoder;                /* it makes vectors of texts, and cannot generate */
     bool     is_for_embedding;          /* its file says how to pool vectors, or it is an encoder */
     bool     drafts_itself; /* it has a block that drafts (multi-token prediction), which a scheduler uses */
+    bool     drafts_for_others; /* it was made to draft for another model, and cannot generate alone */
 } hl_model_info;
 
 HL_API void                hl_model_get_info(const hl_model *m, hl_model_info *ret_info);

@@ -1,6 +1,7 @@
 """Which models a server has loaded, under which names, and for how long."""
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import time
 
 import pytest
 
+import tiny_model
 from test_serve import ANSWER, PIECES, Server, serve, user  # noqa: F401: a fixture
 
 
@@ -261,6 +263,29 @@ def test_the_draft_that_a_modelfile_names_drafts(cli, serve):
     cli.ok("import", cli.folder / "m.gguf", "drafted", "--modelfile", "Modelfile")
     s.json("POST", "/api/generate", {"model": "plain", "keep_alive": 0})
     assert drafts(s, "drafted")["accepted_tokens"] > 0
+
+
+def test_a_file_that_was_made_to_draft_for_a_model(cli, serve):
+    m, eagle = cli.folder / "m.gguf", cli.folder / "eagle.gguf"
+    tiny_model.make_eagle(eagle, *tiny_model.make(m, ALPHABET))
+    assert "for another model" in cli.ok("show", eagle)
+    alone = cli("run", eagle, "Hi")
+    assert alone.returncode != 0 and "'eagle3' drafts for another model" in alone.stderr and "--draft" in alone.stderr
+    done = cli("run", "--local", m, "--draft", eagle, "--verbose", "-o", "temperature=0", "Hi")
+    assert done.returncode == 0 and "".join(ALPHABET).strip() in done.stdout, done.stderr
+    assert int(re.search(r"drafts accepted: +(\d+) of", done.stderr).group(1)) > 0, done.stderr
+    other, wrong = cli.model([f" x{i}" for i in range(80)], name="other"), cli.folder / "wrong.gguf"
+    tiny_model.make_eagle(wrong, {}, 300, 640)
+    done = cli("run", "--local", other, "--draft", wrong, "Hi")
+    assert done.returncode != 0 and "draft of architecture 'eagle3'" in done.stderr and "640" in done.stderr
+    s = serve()
+    (cli.folder / "Modelfile").write_text("FROM x\nDRAFT eagle.gguf\n")
+    cli.ok("import", m, "drafted", "--modelfile", "Modelfile")
+    assert drafts(s, "drafted")["accepted_tokens"] > 0
+    assert "drafted:latest" in loaded(s)
+    (cli.folder / "Modelfile").write_text("FROM x\nDRAFT wrong.gguf\n")
+    cli.ok("import", m, "undrafted", "--modelfile", "Modelfile")  # it answers all the same
+    assert drafts(s, "undrafted")["accepted_tokens"] == 0
 
 
 def test_a_context_that_nobody_asked_for_is_what_the_model_was_trained_for(serve, cli):  # noqa: F811

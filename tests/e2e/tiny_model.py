@@ -143,6 +143,45 @@ def make(path, pieces, loop=False, template=CHATML, n_ctx=4096, start=b"\n", nam
                ("blk.0.ffn_gate.weight", (n_embd, 64), zeros(n_embd, 64)),
                ("blk.0.ffn_up.weight", (n_embd, 64), zeros(n_embd, 64)),
                ("blk.0.ffn_down.weight", (64, n_embd), zeros(64, n_embd))]
+    write(path, keys, tensors)
+    return follows, n_vocab, n_embd
+
+
+def make_eagle(path, follows, n_vocab, n_embd):
+    """A draft (EAGLE-3) for a model of make(), which returned these: of the token before the newest one, which enters the
+    model's only layer, it says what follows behind what follows. So the first of its drafts is right."""
+    def matrix(rows, columns_of_row, n_columns):
+        data = bytearray(4 * rows * n_columns)
+        for row in range(rows):
+            for column in columns_of_row(row):
+                struct.pack_into("<f", data, 4 * (row * n_columns + column), 1.0)
+        return bytes(data)
+
+    second = {}
+    for a, b in follows.items():
+        if b in follows:
+            second.setdefault(follows[b], []).append(a)
+    ones, none = struct.pack("<f", 1.0) * n_embd, lambda row: []
+    keys = [key("general.architecture", STRING, "eagle3"), key("general.name", STRING, "eagle"),
+            key("eagle3.block_count", U32, 1), key("eagle3.context_length", U32, 4096), key("eagle3.embedding_length", U32, n_embd),
+            key("eagle3.feed_forward_length", U32, 64), key("eagle3.attention.head_count", U32, n_embd // 64),
+            key("eagle3.attention.head_count_kv", U32, 1), key("eagle3.attention.layer_norm_rms_epsilon", F32, 1e-5),
+            key("eagle3.target_hidden_size", U32, n_embd), key("eagle3.target_layers", ARRAY, (I32, [0, 1, 1]))]
+    tensors = [("fc.weight", (3 * n_embd, n_embd), matrix(n_embd, lambda row: [row], 3 * n_embd)),
+               ("output.weight", (n_embd, n_vocab), matrix(n_vocab, lambda row: second.get(row, []), n_embd)),
+               ("output_norm.weight", (n_embd,), ones), ("blk.0.attn_norm.weight", (n_embd,), ones),
+               ("blk.0.attn_norm_2.weight", (n_embd,), ones), ("blk.0.ffn_norm.weight", (n_embd,), ones),
+               ("blk.0.attn_q.weight", (2 * n_embd, n_embd), matrix(n_embd, none, 2 * n_embd)),
+               ("blk.0.attn_k.weight", (2 * n_embd, 64), matrix(64, none, 2 * n_embd)),
+               ("blk.0.attn_v.weight", (2 * n_embd, 64), matrix(64, none, 2 * n_embd)),
+               ("blk.0.attn_output.weight", (n_embd, n_embd), matrix(n_embd, none, n_embd)),
+               ("blk.0.ffn_gate.weight", (n_embd, 64), matrix(64, none, n_embd)),
+               ("blk.0.ffn_up.weight", (n_embd, 64), matrix(64, none, n_embd)),
+               ("blk.0.ffn_down.weight", (64, n_embd), matrix(n_embd, none, 64))]
+    write(path, keys, tensors)
+
+
+def write(path, keys, tensors):
     infos, offset = b"", 0
     for tensor_name, shape, data in tensors:
         infos += text(tensor_name) + struct.pack("<I", len(shape)) + b"".join(struct.pack("<Q", d) for d in shape)

@@ -218,7 +218,11 @@ static void write_model(const hl_arch *a, hl_type type, const char *path) {
     json_decref(tensors);
 }
 
+/* What drafts for another model runs with that: test_draft_records.c. */
+static bool runs_alone(const hl_arch *a) { return a->drafts == HL_DRAFTS_NOT; }
+
 static bool check_arch(const hl_arch *a, hl_type type) {
+    if (!runs_alone(a)) return true;
     arch_run r = {.name = a->name, .n_tokens = N_TOKENS, .n_ctx = 128};
     for (int32_t i = 0; i < N_TOKENS; i++) r.tokens[i] = i * 37 % 128;
     (void)snprintf(r.path, sizeof r.path, "/tmp/hl-table-%d.gguf", (int)getpid());
@@ -366,7 +370,7 @@ static void every_matrix_takes_an_adapter_or_refuses_it_by_name(void **state) {
                      HL_OK);
     assert_int_equal(hl_engine_new(&(hl_engine_params){.n_threads = 1, .cpu = "scalar"}, &e[1], &err), HL_OK);
     for (size_t i = 0; i < sizeof archs / sizeof archs[0]; i++)
-        n_bad += check_adapters(archs[i], e, &n_refused);
+        if (runs_alone(archs[i])) n_bad += check_adapters(archs[i], e, &n_refused);
     print_message("%zu kinds of tensors were refused\n", n_refused);
     assert_int_equal(n_bad, 0);
     for (int i = 0; i < 2; i++) hl_engine_free(e[i]);

@@ -11,6 +11,7 @@ import json, math, struct, sys
 M64 = (1 << 64) - 1
 
 ARCHS = {
+    "llama": dict(pairs=True),
     "gemma4": dict(act="gelu", embd="sqrt", v_norm=True, scale=1.0, cap=True, post=True, beside=True, swa_base=10000.0),
     "afmoe": dict(embd="sqrt", post=True, gate_values=True, still=4, router="sigmoid", norm_key=True),
     "hunyuan-moe": dict(norm_after=True, norm_key=None),
@@ -288,7 +289,9 @@ class Model:
         if a.get("granite"): x, res, div = scale(x, self.key("embedding_scale", 1.0)), self.key("residual_scale", 1.0), self.key("logit_scale", 1.0)
         if self.has("position_embd.weight"): x = add(x, self.t("position_embd.weight")[pos * D:(pos + 1) * D])
         side = self.side(token, x)
+        self.streams = []  # as they enter each layer, and behind the last
         for i in range(L):
+            self.streams.append(x)
             b = f"blk.{i}."
             first = "attn_norm_2" if self.has(b + "attn_norm_2.weight") else "attn_norm"
             y = self.attention(i, self.norm(x, b + first), b, pos)
@@ -308,7 +311,9 @@ class Model:
                 x = add(x, self.norm(self.mul(b + "proj.weight", t), b + "post_norm"))
             if self.has(b + "layer_output_scale.weight"): x = scale(x, self.t(b + "layer_output_scale.weight")[0])
         out = "output.weight" if self.has("output.weight") else "token_embd.weight"
-        y = self.mul(out, self.norm(x, "output_norm"), bias="output.bias")
+        self.streams.append(x)
+        self.hidden = self.norm(x, "output_norm")
+        y = self.mul(out, self.hidden, bias="output.bias")
         if a.get("logit_mul"): y = scale(y, self.key("logit_scale", 0) or 1.0)
         y = scale(y, 1 / div)
         cap = self.key("final_logit_softcapping", 0) if a.get("cap") else 0
