@@ -87,10 +87,14 @@ static hl_status check_blob(check *c, const hl_blob_layer *l, hl_err *err) {
     hl_blob_row row;
     if (!l->digest[0] || is_good(c, l->digest)) return HL_OK;
     hl_store_blob_path(c->s, l->digest, path);
-    if (stat(path, &st) != 0)
-        tell(c, true, "blob '%s': %s", path,
-             errno == ENOENT ? "is missing; import or pull the model again" : strerror(errno));
-    else if (!S_ISREG(st.st_mode))
+    if (stat(path, &st) != 0) {
+        const int why = errno;
+        if (why != ENOENT)
+            tell(c, true, "blob '%s': %s", path, strerror(why));
+        else
+            tell(c, true, "blob '%s' is %s; import or pull the model again", path,
+                 lstat(path, &st) == 0 ? "a link to what is not there any more" : "missing");
+    } else if (!S_ISREG(st.st_mode))
         tell(c, true, "blob '%s' is no file", path);
     else if ((uint64_t)st.st_size != l->size_bytes)
         tell(c, true,
@@ -116,15 +120,16 @@ static hl_status check_named(check *c, const hl_disk_name *on_disk, const char *
     hl_arena_init(&arena, MANIFEST_ARENA_BYTES);
     hl_status status = hl_store_read_manifest(c->s, &on_disk->name, &arena, NULL, &m, &why);
     if (status != HL_OK && status != HL_E_NOMEM) {
-        tell(c, true, "%s", why.text);
-        status = HL_OK;
+        tell(c, true, "%s; import or pull the model again, or remove it", why.text);
+        hl_arena_done(&arena);
+        return HL_OK;
     } else if (status != HL_OK) {
         (void)hl_fail(err, status, "%s", why.text);
     }
     if (status == HL_OK) status = check_blob(c, &m.config, err);
     for (size_t i = 0; i < m.n_layers && status == HL_OK; i++) status = check_blob(c, &m.layers[i], err);
     hl_arena_done(&arena);
-    if (status != HL_OK || m.n_layers == 0) return status;
+    if (status != HL_OK) return status;
     /* do its texts make sense? Sizes and missing ones were told already */
     const hl_status opened = hl_store_open_model(c->s, text, HL_OPEN_FOR_SHOW, &model, &why);
     if (opened == HL_E_NOMEM) status = hl_fail(err, opened, "%s", why.text);

@@ -41,6 +41,26 @@ def test_doctor_never_says_that_all_is_well_when_it_is_not(cli):
     assert json.loads(cli.ok("doctor", "--json"))
 
 
+def test_doctor_names_links_to_nowhere_and_manifests_that_make_no_model(cli):
+    imported(cli)
+    big = blobs(cli)[-1]
+    kept = big.rename(cli.folder / "kept")
+    big.symlink_to("/nowhere")
+    done = cli("doctor")
+    assert done.returncode != 0 and "is a link to what is not there any more; import or pull the model again" in done.stdout
+    big.unlink()
+    kept.rename(big)
+    (manifest,) = [p for p in (cli.home / "models/manifests").rglob("*") if p.is_file()]
+    good = manifest.read_text()
+    manifest.write_text(json.dumps({**json.loads(good), "layers": []}))
+    done = cli("doctor")
+    assert "all is well" not in done.stdout and "has no GGUF weights" in done.stdout, done.stdout
+    manifest.write_text(good[:100])
+    done = cli("doctor")
+    assert done.returncode != 0 and "import or pull the model again, or remove it" in done.stdout
+    assert cli("rm", "one:1").returncode == 0 and cli.ok("list", "-q") == ""
+
+
 def test_show_warns_of_a_file_that_is_another_one_now(cli):
     path = cli.model(name="one")
     cli.ok("import", path, "one:1")
