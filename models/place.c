@@ -107,10 +107,9 @@ hl_status hl_store_put_text(hl_store *s, const char *media_type, hl_view text, h
     return status;
 }
 
-hl_status hl_store_put_manifest(hl_store *s, const hl_name *name, hl_view text, hl_err *err) {
-    char path[PATH_MAX], dir[PATH_MAX], above[PATH_MAX], partial[PATH_MAX];
+hl_status hl_store_put_file(hl_store *s, const char *path, hl_view text, hl_err *err) {
+    char dir[PATH_MAX], above[PATH_MAX], partial[PATH_MAX];
     int  fd = -1;
-    hl_store_manifest_path(s, name, path);
     if (!hl_path_dir(path, dir, sizeof dir) || !hl_path_dir(dir, above, sizeof above))
         return hl_fail(err, HL_E_ARG, "'%s': path too long", path);
     hl_status status = hl_dir_make(dir, 0755, err);
@@ -124,6 +123,12 @@ hl_status hl_store_put_manifest(hl_store *s, const hl_name *name, hl_view text, 
     if (status == HL_OK) status = hl_dir_sync(dir, err);
     if (status == HL_OK) status = hl_dir_sync(above, err);
     return status;
+}
+
+hl_status hl_store_put_manifest(hl_store *s, const hl_name *name, hl_view text, hl_err *err) {
+    char path[PATH_MAX];
+    hl_store_manifest_path(s, name, path);
+    return hl_store_put_file(s, path, text, err);
 }
 
 /* ---- large files ---- */

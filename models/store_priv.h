@@ -148,7 +148,10 @@ HL_MUST_CHECK hl_status hl_store_commit_partial(hl_store *s, int fd, const char 
 /* Write a small blob unless it is there; fills all of `ret`. media_type is kept by reference. */
 HL_MUST_CHECK hl_status hl_store_put_text(hl_store *s, const char *media_type, hl_view text,
                                           hl_blob_layer *ret, hl_err *err);
-/* Write the manifest of a name, by way of a temporary file among the blobs. */
+/* Put a text at a path in the models folder, by way of a temporary file among the blobs: the next process
+ * sweeps that away, and beside `path` it might pass for a name. */
+HL_MUST_CHECK hl_status hl_store_put_file(hl_store *s, const char *path, hl_view text, hl_err *err);
+/* Write the manifest of a name, likewise. */
 HL_MUST_CHECK hl_status hl_store_put_manifest(hl_store *s, const hl_name *name, hl_view text, hl_err *err);
 
 /* ---- the layers of a new model (layers.c) ---- */

@@ -26,15 +26,6 @@ static void version_path(const hl_store *s, const char *folder, const hl_name *n
                    name->model, name->tag);
 }
 
-static hl_status write_file(const char *path, hl_view text, hl_err *err) {
-    char      dir[PATH_MAX];
-    hl_status status = hl_path_dir(path, dir, sizeof dir)
-                           ? hl_dir_make(dir, 0755, err)
-                           : hl_fail(err, HL_E_ARG, "'%s': path too long", path);
-    return status == HL_OK ? hl_file_write_atomic(path, text.ptr ? text.ptr : "", text.len, 0644, err)
-                           : status;
-}
-
 void hl_store_before_folder(const hl_store *s, char ret[PATH_MAX]) { hl_store_path(s, BEFORE, ret); }
 
 hl_status hl_store_keep_before(hl_store *s, const hl_name *name, hl_err *err) {
@@ -45,7 +36,7 @@ hl_status hl_store_keep_before(hl_store *s, const hl_name *name, hl_err *err) {
     version_path(s, BEFORE, name, to);
     hl_status status = hl_file_read(from, HL_MANIFEST_MAX_BYTES, &text, &n, err);
     if (status == HL_E_NOT_FOUND) return HL_OK; /* there was none */
-    if (status == HL_OK) status = write_file(to, (hl_view){text, n}, err);
+    if (status == HL_OK) status = hl_store_put_file(s, to, (hl_view){text, n}, err);
     hl_free(text);
     return status;
 }
@@ -64,7 +55,7 @@ void hl_store_forget_versions(hl_store *s, const hl_name *name) {
 void hl_store_note_origin(hl_store *s, const hl_name *name, const char *from) {
     char path[PATH_MAX];
     version_path(s, ORIGIN, name, path);
-    if (from ? write_file(path, hl_view_of(from), NULL) == HL_OK : unlink(path) == 0) return;
+    if (from ? hl_store_put_file(s, path, hl_view_of(from), NULL) == HL_OK : unlink(path) == 0) return;
     if (from)
         hl_event(s->events, HL_LOG_WARN, "models", "origin-not-kept",
                  "path=\"%s\" effect=\"pull --all passes over it\"", path);
@@ -99,7 +90,7 @@ hl_status hl_store_pin(hl_store *s, const char *text, bool is_on, hl_err *err) {
     if (status == HL_OK) {
         version_path(s, PINNED, &on_disk.name, path);
         if (is_on)
-            status = write_file(path, (hl_view){0}, err);
+            status = hl_store_put_file(s, path, hl_view_of(""), err);
         else if (unlink(path) != 0 && errno != ENOENT)
             status = hl_fail(err, hl_errno_io(errno), "remove '%s': %s", path, strerror(errno));
     }
