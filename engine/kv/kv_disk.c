@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * kv_disk.c - one file a block: a page of header, then the block as it lies in memory.
+ * kv_disk.c - one file a block, or a state: a page of header, then the block as it lies in memory.
  *
  *   DIR/secret            16 random bytes, the key of all names
  *   DIR/FOLDER/NAME.kv    FOLDER: hash of build, weights and shape; NAME: hash of the tokens
+ *   DIR/FOLDER/NAME.st    the state behind them
  *   DIR/FOLDER/NAME.PID.N.tmp   being written; one older than an hour was left by a process that died
  */
 #define _GNU_SOURCE
@@ -32,33 +33,43 @@ enum { BLOCK = HL_KV_PAGE_TOKENS, MAX_PATH = HL_KV_PATH_BYTES, REST_S = 30 };
 /* Blocks go between device and file in pieces of this size, which a cache holds: whole chunks of
  * hl_mac_add(). */
 enum { PIECE_BYTES = 256 << 10 };
+enum { N_KINDS = 2, STATES_IN_QUOTA = 4 /* at least, or none is saved */ };
 static const uint64_t DEFAULT_QUOTA = (uint64_t)4 << 30;
 
 typedef struct job {
+    hl_kv_kind    kind;
     hl_kv_key     key, parent;
     uint32_t      block;
     hl_prefix_key keys[BLOCK];
 } job;
 
+typedef struct done_job {
+    hl_kv_kind kind;
+    uint32_t   block;
+} done_job;
+
 struct hl_kv_disk {
-    hl_kv_pool      *pool;
+    hl_kv_pool      *pools[N_KINDS];       /* of each kind; NULL: there are no states */
+    size_t           block_bytes[N_KINDS]; /* of their blocks */
     const hl_events *events;
     char            *dir, *folder;
     uint64_t         quota_bytes;
     uint64_t         secret[2];
     hl_mac_key       mac_key; /* made of it */
     char             identity[HL_KV_IDENTITY_BYTES];
-    size_t           block_bytes;
     uint8_t         *loading, *saving; /* [PIECE_BYTES] of who loads, of the writer */
     pthread_t        writer;
     bool             has_writer;
     pthread_mutex_t  lock; /* guards from here on */
-    pthread_cond_t   wake;
-    job             *queue; /* [cap] ring */
+    pthread_cond_t   wake, one_done;
+    uint32_t         most_held[N_KINDS]; /* fixed; cap: their sum */
+    job             *queue;              /* [cap] ring */
     uint32_t         cap, first, n_queued;
-    hl_kv_key        writing;        /* zeros: nothing */
-    uint32_t        *done;           /* [cap] */
-    uint32_t         n_done, n_held; /* held: queued, being written, or done and not taken */
+    hl_kv_key        writing; /* zeros: nothing */
+    hl_kv_kind       writing_kind;
+    done_job        *done; /* [cap] */
+    uint32_t         n_done;
+    uint32_t         n_held[N_KINDS]; /* queued, being written, or done and not taken */
     bool             quit;
     int64_t          rest_until_ns; /* writing failed: not before then again */
     hl_kv_disk_stats stats;
@@ -79,13 +90,14 @@ hl_kv_key hl_kv_disk_key(const hl_kv_disk *d, hl_kv_key parent, const hl_prefix_
     return k;
 }
 
-static void file_path(const hl_kv_disk *d, hl_kv_key k, char ret[MAX_PATH]) {
-    (void)snprintf(ret, MAX_PATH, "%s/%016" PRIx64 "%016" PRIx64 ".kv", d->folder, k.w[0], k.w[1]);
+static void file_path(const hl_kv_disk *d, hl_kv_kind kind, hl_kv_key k, char ret[MAX_PATH]) {
+    (void)snprintf(ret, MAX_PATH, "%s/%016" PRIx64 "%016" PRIx64 "%s", d->folder, k.w[0], k.w[1],
+                   kind == HL_KV_STATE ? HL_KV_STATE_END : HL_KV_END);
 }
 
-bool hl_kv_disk_has(const hl_kv_disk *d, hl_kv_key key) {
+bool hl_kv_disk_has(const hl_kv_disk *d, hl_kv_kind kind, hl_kv_key key) {
     char path[MAX_PATH];
-    file_path(d, key, path);
+    file_path(d, kind, key, path);
     return access(path, R_OK) == 0;
 }
 
@@ -93,24 +105,26 @@ static bool is_same(const hl_kv_key *a, const hl_kv_key *b) {
     return a->w[0] == b->w[0] && a->w[1] == b->w[1];
 }
 
-bool hl_kv_disk_will_have(hl_kv_disk *d, hl_kv_key key) {
+bool hl_kv_disk_will_have(hl_kv_disk *d, hl_kv_kind kind, hl_kv_key key) {
     (void)pthread_mutex_lock(&d->lock);
-    bool waits = is_same(&d->writing, &key);
-    for (uint32_t i = 0; i < d->n_queued && !waits; i++)
-        waits = is_same(&d->queue[(d->first + i) % d->cap].key, &key);
+    bool waits = d->writing_kind == kind && is_same(&d->writing, &key);
+    for (uint32_t i = 0; i < d->n_queued && !waits; i++) {
+        const job *j = &d->queue[(d->first + i) % d->cap];
+        waits = j->kind == kind && is_same(&j->key, &key);
+    }
     (void)pthread_mutex_unlock(&d->lock);
-    return waits || hl_kv_disk_has(d, key);
+    return waits || hl_kv_disk_has(d, kind, key);
 }
 
 /* ---- read ---- */
 
-static void fill_header(const hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const hl_prefix_key *keys,
-                        hl_kv_header_page *ret) {
+static void fill_header(const hl_kv_disk *d, hl_kv_kind kind, hl_kv_key key, hl_kv_key parent,
+                        const hl_prefix_key *keys, hl_kv_header_page *ret) {
     memset(ret, 0, sizeof *ret);
-    memcpy(ret->h.magic, HL_KV_MAGIC, sizeof ret->h.magic);
+    memcpy(ret->h.magic, kind == HL_KV_STATE ? HL_KV_STATE_MAGIC : HL_KV_MAGIC, sizeof ret->h.magic);
     ret->h.header_bytes = sizeof *ret;
     ret->h.n_tokens = BLOCK;
-    ret->h.payload_bytes = d->block_bytes;
+    ret->h.payload_bytes = d->block_bytes[kind];
     ret->h.key = key;
     ret->h.parent = parent;
     memcpy(ret->h.identity, d->identity, sizeof d->identity);
@@ -130,18 +144,20 @@ bool hl_kv_read_exactly(int fd, void *to, size_t n, off_t at) {
     return true;
 }
 
-static size_t piece_bytes(const hl_kv_disk *d, size_t at) {
-    return d->block_bytes - at < PIECE_BYTES ? d->block_bytes - at : PIECE_BYTES;
+static size_t piece_bytes(size_t n_bytes, size_t at) {
+    return n_bytes - at < PIECE_BYTES ? n_bytes - at : PIECE_BYTES;
 }
 
 /* NULL: good. Else what is wrong, and the block holds part of it. */
-static const char *read_block(const hl_kv_disk *d, int fd, const hl_kv_header_page *want, uint32_t block) {
+static const char *read_block(const hl_kv_disk *d, int fd, const hl_kv_header_page *want, hl_kv_kind kind,
+                              uint32_t block) {
+    const size_t      n_bytes = d->block_bytes[kind];
     hl_kv_header_page got;
     struct stat       st;
     if (fstat(fd, &st) != 0) return "cannot be read";
-    if ((uint64_t)st.st_size != sizeof got + d->block_bytes) return "another size";
+    if ((uint64_t)st.st_size != sizeof got + n_bytes) return "another size";
     if (!hl_kv_read_exactly(fd, &got, sizeof got, 0)) return "cannot be read";
-    if (memcmp(got.h.magic, HL_KV_MAGIC, sizeof got.h.magic) != 0) return "another format";
+    if (memcmp(got.h.magic, want->h.magic, sizeof got.h.magic) != 0) return "another format";
     if (!hl_kv_header_is_ours(&got.h, d->secret)) return "damaged header, or written by somebody else";
     uint64_t mac[2];
     memcpy(mac, got.h.payload_mac, sizeof mac);
@@ -150,11 +166,11 @@ static const char *read_block(const hl_kv_disk *d, int fd, const hl_kv_header_pa
         return "of other tokens, weights or build";
     hl_mac m;
     hl_mac_begin(&d->mac_key, &m);
-    for (size_t at = 0, n; at < d->block_bytes; at += n) {
-        n = piece_bytes(d, at);
+    for (size_t at = 0, n; at < n_bytes; at += n) {
+        n = piece_bytes(n_bytes, at);
         if (!hl_kv_read_exactly(fd, d->loading, n, (off_t)(sizeof got + at))) return "cannot be read";
         hl_mac_add(&m, d->loading, n);
-        if (hl_kv_block_write(d->pool, block, at, n, d->loading, NULL) != HL_OK)
+        if (hl_kv_block_write(d->pools[kind], block, at, n, d->loading, NULL) != HL_OK)
             return "the device does not take it";
     }
     uint64_t now[2];
@@ -162,22 +178,24 @@ static const char *read_block(const hl_kv_disk *d, int fd, const hl_kv_header_pa
     return ((now[0] ^ mac[0]) | (now[1] ^ mac[1])) == 0 ? NULL : "damaged, or written by somebody else";
 }
 
-bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const hl_prefix_key *keys,
-                     uint32_t block) {
+bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_kind kind, hl_kv_key key, hl_kv_key parent,
+                     const hl_prefix_key *keys, uint32_t block) {
     char              path[MAX_PATH];
     hl_kv_header_page want;
-    file_path(d, key, path);
+    file_path(d, kind, key, path);
     hl_err          err = {0};
     int             fd = -1;
     const hl_status status = hl_file_open(path, O_RDONLY | O_NOFOLLOW, 0, &fd, NULL, &err);
     if (status == HL_E_NOT_FOUND) return false;
-    fill_header(d, key, parent, keys, &want);
-    const char *wrong = status == HL_OK ? read_block(d, fd, &want, block) : err.text;
+    fill_header(d, kind, key, parent, keys, &want);
+    const char *wrong = status == HL_OK ? read_block(d, fd, &want, kind, block) : err.text;
     if (!wrong) (void)futimens(fd, NULL); /* used now: it leaves last */
     if (fd >= 0) (void)close(fd);
     (void)pthread_mutex_lock(&d->lock);
     if (wrong)
         d->stats.n_refused++;
+    else if (kind == HL_KV_STATE)
+        d->stats.n_loaded_states++;
     else
         d->stats.n_loaded++;
     (void)pthread_mutex_unlock(&d->lock);
@@ -191,16 +209,17 @@ bool hl_kv_disk_load(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const hl_pr
 /* ---- write ---- */
 
 /* Everything behind the header, and its code. */
-static hl_status write_payload(const hl_kv_disk *d, uint32_t block, int fd, const char *path,
+static hl_status write_payload(const hl_kv_disk *d, const job *j, int fd, const char *path,
                                uint64_t ret_mac[2], hl_err *err) {
-    hl_mac    m;
-    hl_status status = HL_OK;
+    const size_t n_bytes = d->block_bytes[j->kind];
+    hl_mac       m;
+    hl_status    status = HL_OK;
     hl_mac_begin(&d->mac_key, &m);
     if (lseek(fd, sizeof(hl_kv_header_page), SEEK_SET) < 0)
         return hl_fail(err, hl_errno_io(errno), "seek in '%s': %s", path, strerror(errno));
-    for (size_t at = 0, n; at < d->block_bytes && status == HL_OK; at += n) {
-        n = piece_bytes(d, at);
-        status = hl_kv_block_read(d->pool, block, at, n, d->saving, err);
+    for (size_t at = 0, n; at < n_bytes && status == HL_OK; at += n) {
+        n = piece_bytes(n_bytes, at);
+        status = hl_kv_block_read(d->pools[j->kind], j->block, at, n, d->saving, err);
         if (status != HL_OK) break;
         hl_mac_add(&m, d->saving, n);
         status = hl_file_write_fd(fd, path, d->saving, n, err);
@@ -215,10 +234,10 @@ static hl_status write_block(const hl_kv_disk *d, const job *j, hl_err *err) {
     static atomic_uint counter;
     char               path[MAX_PATH], tmp[MAX_PATH + 64];
     hl_kv_header_page  p;
-    file_path(d, j->key, path);
+    file_path(d, j->kind, j->key, path);
     (void)snprintf(tmp, sizeof tmp, "%.*s.%ld.%u.tmp", (int)strlen(path) - 3, path, (long)getpid(),
                    atomic_fetch_add(&counter, 1));
-    fill_header(d, j->key, j->parent, j->keys, &p);
+    fill_header(d, j->kind, j->key, j->parent, j->keys, &p);
     int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == ENOENT &&
         hl_dir_make(d->folder, 0700, NULL) == HL_OK) /* somebody deleted the folder */
@@ -226,7 +245,7 @@ static hl_status write_block(const hl_kv_disk *d, const job *j, hl_err *err) {
     if (fd < 0) return hl_fail(err, hl_errno_io(errno), "create '%s': %s", tmp, strerror(errno));
     /* No fsync: the codes tell what a power cut left, and a lost block is computed again. */
     uint64_t  mac[2];
-    hl_status status = write_payload(d, j->block, fd, tmp, mac, err);
+    hl_status status = write_payload(d, j, fd, tmp, mac, err);
     if (status == HL_OK) {
         memcpy(p.h.payload_mac, mac, sizeof mac);
         hl_kv_header_sign(&p.h, d->secret);
@@ -271,19 +290,29 @@ static void rest(hl_kv_disk *d) {
     (void)pthread_mutex_unlock(&d->lock);
 }
 
-/* One job, outside the lock. A block whose parent left (for the quota, or by somebody's hand) would never be
- * found. */
-static void run_job(hl_kv_disk *d, const job *j) {
-    hl_err          err = {0};
-    const uint64_t  bytes = sizeof(hl_kv_header_page) + d->block_bytes;
+static uint64_t file_bytes(const hl_kv_disk *d, hl_kv_kind kind) {
+    return sizeof(hl_kv_header_page) + d->block_bytes[kind];
+}
+
+/* Does a chain lead to it? A block whose parent left (for the quota, or by somebody's hand), or a state whose
+ * block did, would never be found. */
+static bool can_be_found(const hl_kv_disk *d, const job *j) {
     const hl_kv_key root = hl_kv_disk_root(d);
-    const bool      is_first = is_same(&root, &j->parent), is_there = hl_kv_disk_has(d, j->key);
-    if (!is_first && !hl_kv_disk_has(d, j->parent)) return;
+    if (j->kind == HL_KV_STATE) return hl_kv_disk_has(d, HL_KV_BLOCK, j->key);
+    return is_same(&root, &j->parent) || hl_kv_disk_has(d, HL_KV_BLOCK, j->parent);
+}
+
+/* One job, outside the lock. */
+static void run_job(hl_kv_disk *d, const job *j) {
+    hl_err         err = {0};
+    const uint64_t bytes = file_bytes(d, j->kind);
+    const bool     is_there = hl_kv_disk_has(d, j->kind, j->key);
+    if (!can_be_found(d, j)) return;
     if (!is_there && !make_room(d, bytes)) {
         rest(d);
         return;
     }
-    if (!is_first && !hl_kv_disk_has(d, j->parent)) return; /* it gave way */
+    if (!can_be_found(d, j)) return; /* it gave way */
     const hl_status status = is_there ? HL_OK : write_block(d, j, &err);
     if (status != HL_OK) {
         hl_event(d->events, HL_LOG_WARN, "kv-cache", "not-saved",
@@ -292,7 +321,10 @@ static void run_job(hl_kv_disk *d, const job *j) {
         return;
     }
     (void)pthread_mutex_lock(&d->lock);
-    d->stats.n_saved++;
+    if (j->kind == HL_KV_STATE)
+        d->stats.n_saved_states++;
+    else
+        d->stats.n_saved++;
     if (!is_there) d->stats.used_bytes += bytes;
     const bool full = d->stats.used_bytes > d->quota_bytes;
     (void)pthread_mutex_unlock(&d->lock);
@@ -311,40 +343,63 @@ static void *run_writer(void *arg) {
         d->n_queued--;
         const bool rests = d->rest_until_ns > hl_clock_ns();
         d->writing = j.key;
+        d->writing_kind = j.kind;
         (void)pthread_mutex_unlock(&d->lock);
         if (!rests) run_job(d, &j);
         (void)pthread_mutex_lock(&d->lock);
         d->writing = (hl_kv_key){{0, 0}};
-        d->done[d->n_done++] = j.block;
+        d->done[d->n_done++] = (done_job){j.kind, j.block};
+        (void)pthread_cond_signal(&d->one_done);
     }
     (void)pthread_mutex_unlock(&d->lock);
     return NULL;
 }
 
-bool hl_kv_disk_save(hl_kv_disk *d, hl_kv_key key, hl_kv_key parent, const hl_prefix_key *keys,
-                     uint32_t block) {
+bool hl_kv_disk_save(hl_kv_disk *d, hl_kv_kind kind, hl_kv_key key, hl_kv_key parent,
+                     const hl_prefix_key *keys, uint32_t block) {
+    if (kind == HL_KV_STATE && file_bytes(d, kind) > d->quota_bytes / STATES_IN_QUOTA) return false;
     (void)pthread_mutex_lock(&d->lock);
-    const bool room = d->n_held < d->cap && d->rest_until_ns <= hl_clock_ns();
+    const bool room = d->n_held[kind] < d->most_held[kind] && d->rest_until_ns <= hl_clock_ns();
     if (room) {
         job *j = &d->queue[(d->first + d->n_queued++) % d->cap];
-        *j = (job){.key = key, .parent = parent, .block = block};
+        *j = (job){.kind = kind, .key = key, .parent = parent, .block = block};
         memcpy(j->keys, keys, sizeof j->keys);
-        d->n_held++;
+        d->n_held[kind]++;
         (void)pthread_cond_signal(&d->wake);
     }
     (void)pthread_mutex_unlock(&d->lock);
     return room;
 }
 
-bool hl_kv_disk_take_done(hl_kv_disk *d, uint32_t *ret_block) {
+bool hl_kv_disk_take_done(hl_kv_disk *d, hl_kv_kind *ret_kind, uint32_t *ret_block) {
     (void)pthread_mutex_lock(&d->lock);
     const bool any = d->n_done > 0;
     if (any) {
-        *ret_block = d->done[--d->n_done];
-        d->n_held--;
+        const done_job j = d->done[--d->n_done];
+        *ret_kind = j.kind;
+        *ret_block = j.block;
+        d->n_held[j.kind]--;
     }
     (void)pthread_mutex_unlock(&d->lock);
     return any;
+}
+
+bool hl_kv_disk_wait_done(hl_kv_disk *d) {
+    (void)pthread_mutex_lock(&d->lock);
+    const bool any = d->n_held[HL_KV_BLOCK] + d->n_held[HL_KV_STATE] > 0;
+    while (any && d->n_done == 0) (void)pthread_cond_wait(&d->one_done, &d->lock);
+    (void)pthread_mutex_unlock(&d->lock);
+    return any;
+}
+
+void hl_kv_disk_drop_state(hl_kv_disk *d, hl_kv_key key) {
+    char           path[MAX_PATH];
+    const uint64_t bytes = file_bytes(d, HL_KV_STATE);
+    file_path(d, HL_KV_STATE, key, path);
+    if (unlink(path) != 0) return;
+    (void)pthread_mutex_lock(&d->lock);
+    d->stats.used_bytes = d->stats.used_bytes > bytes ? d->stats.used_bytes - bytes : 0;
+    (void)pthread_mutex_unlock(&d->lock);
 }
 
 void hl_kv_disk_get_stats(hl_kv_disk *d, hl_kv_disk_stats *ret_stats) {
@@ -391,7 +446,7 @@ static hl_status load_secret(hl_kv_disk *d, hl_err *err) {
 
 static hl_status make_names(hl_kv_disk *d, const hl_kv_disk_params *p, hl_err *err) {
     static const uint64_t fixed[2] = {1, 2};
-    const hl_kv_shape    *s = hl_kv_pool_shape(d->pool);
+    const hl_kv_shape    *s = hl_kv_pool_shape(d->pools[HL_KV_BLOCK]);
     uint64_t              h[2];
     char                  folder[MAX_PATH];
     (void)snprintf(d->identity, sizeof d->identity, "%.90s|%.*s|%d|%u|%u|%u|%d", p->build,
@@ -407,13 +462,19 @@ static hl_status make_names(hl_kv_disk *d, const hl_kv_disk_params *p, hl_err *e
 hl_status hl_kv_disk_open(const hl_kv_disk_params *p, hl_kv_pool *pool, hl_kv_disk **ret_disk, hl_err *err) {
     hl_kv_disk *d = hl_new(1, sizeof *d);
     if (!d) return hl_fail(err, HL_E_NOMEM, "key/value cache on disk: no memory");
-    d->pool = pool;
+    d->pools[HL_KV_BLOCK] = pool;
+    d->pools[HL_KV_STATE] = hl_kv_pool_states(pool);
     d->events = p->events;
     d->quota_bytes = p->quota_bytes ? p->quota_bytes : DEFAULT_QUOTA;
-    d->block_bytes = hl_kv_pool_block_bytes(pool);
-    d->cap = hl_kv_pool_n_blocks(pool) / 4 + 1;
+    for (int i = 0; i < N_KINDS; i++) {
+        if (!d->pools[i]) continue;
+        d->block_bytes[i] = hl_kv_pool_block_bytes(d->pools[i]);
+        d->most_held[i] = hl_kv_pool_n_blocks(d->pools[i]) / 4 + 1;
+        d->cap += d->most_held[i];
+    }
     (void)pthread_mutex_init(&d->lock, NULL);
     (void)pthread_cond_init(&d->wake, NULL);
+    (void)pthread_cond_init(&d->one_done, NULL);
     d->dir = hl_strdup(p->dir);
     d->queue = hl_new(d->cap, sizeof *d->queue);
     d->done = hl_new(d->cap, sizeof *d->done);
@@ -456,6 +517,7 @@ void hl_kv_disk_close(hl_kv_disk *d) {
         (void)pthread_join(d->writer, NULL);
     }
     (void)pthread_cond_destroy(&d->wake);
+    (void)pthread_cond_destroy(&d->one_done);
     (void)pthread_mutex_destroy(&d->lock);
     hl_free(d->queue);
     hl_free(d->done);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * kv_disk_file.h - what a block's file looks like (docs/formats/kv-cache.md), for the two files that read it.
+ * kv_disk_file.h - what a file of a block or a state looks like (docs/formats/kv-cache.md), for the two files
+ * that read it.
  */
 #ifndef HL_ENGINE_KV_KV_DISK_FILE_H
 #define HL_ENGINE_KV_KV_DISK_FILE_H
@@ -11,7 +12,10 @@
 
 enum { HL_KV_PATH_BYTES = 4096, HL_KV_IDENTITY_BYTES = 256, HL_KV_WEIGHTS_CHARS = 100 /* of the identity */ };
 
-#define HL_KV_MAGIC "HLKVBLK3"
+#define HL_KV_MAGIC       "HLKVBLK3"
+#define HL_KV_STATE_MAGIC "HLKVSTA1"
+#define HL_KV_END         ".kv" /* of names */
+#define HL_KV_STATE_END   ".st"
 
 typedef struct hl_kv_header {
     char          magic[8];

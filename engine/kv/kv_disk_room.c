@@ -2,9 +2,10 @@
  *
  * kv_disk_room.c - which files stay: those of the quota that were used last, and of a chain always its start.
  *
- * A block is found by way of all blocks before it, so a file that outlives its parent is lost room. Deleting
- * goes by last use, where using a block is using everything before it: parents count as used a moment after
- * their children, and the end of a chain leaves before its start.
+ * A block is found by way of all blocks before it, so a file that outlives its parent is lost room; the
+ * parent of a state is the block that it is behind. Deleting goes by last use, where using a block is using
+ * everything before it: parents count as used a moment after their children, and the end of a chain leaves
+ * before its start.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -27,6 +28,7 @@ enum { OLD_TMP_S = 3600, MAX_PATH = HL_KV_PATH_BYTES };
 
 typedef struct found {
     hl_kv_key key, parent;
+    bool      is_state; /* its key and its parent are the block's key */
     bool      is_first; /* of a chain */
     bool      is_lost;  /* no chain leads to it */
     bool      is_known; /* that is decided */
@@ -83,6 +85,9 @@ static int64_t time_ns(const struct timespec *t) {
     return t->tv_sec >= INT64_MAX / 2 / NS ? INT64_MAX / 2 : t->tv_sec * NS + t->tv_nsec;
 }
 
+static bool is_state_name(const char *path) { return ends_in(path, HL_KV_STATE_END); }
+static bool is_our_name(const char *path) { return ends_in(path, HL_KV_END) || is_state_name(path); }
+
 static void add_file(listing *l, const char *path) {
     struct stat st;
     if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return;
@@ -90,7 +95,7 @@ static void add_file(listing *l, const char *path) {
         if (time(NULL) - st.st_mtime > OLD_TMP_S) (void)unlink(path);
         return;
     }
-    if (!ends_in(path, ".kv")) return;
+    if (!is_our_name(path)) return;
     if (l->n == l->cap) {
         const size_t cap = l->cap ? 2 * l->cap : 64;
         found       *grown = hl_resize(l->files, cap, sizeof *grown);
@@ -133,16 +138,19 @@ static void free_listing(listing *l) {
 /* ---- chains ---- */
 
 static bool read_header(const char *path, hl_kv_header_page *ret) {
-    int fd = -1;
+    const char *magic = is_state_name(path) ? HL_KV_STATE_MAGIC : HL_KV_MAGIC;
+    int         fd = -1;
     if (hl_file_open(path, O_RDONLY | O_NOFOLLOW, 0, &fd, NULL, NULL) != HL_OK) return false;
     const bool ok = hl_kv_read_exactly(fd, ret, sizeof *ret, 0);
     (void)close(fd);
-    return ok && memcmp(ret->h.magic, HL_KV_MAGIC, sizeof ret->h.magic) == 0;
+    return ok && memcmp(ret->h.magic, magic, sizeof ret->h.magic) == 0;
 }
 
 static int compare_keys(const void *a, const void *b) { return memcmp(a, b, sizeof(hl_kv_key)); }
 static int by_key(const void *a, const void *b) {
-    return compare_keys(&((const found *)a)->key, &((const found *)b)->key);
+    const found *x = a, *y = b;
+    const int    order = compare_keys(&x->key, &y->key);
+    return order != 0 ? order : (int)x->is_state - (int)y->is_state;
 }
 
 static found *find_parent(const listing *l, const found *f) {
@@ -157,9 +165,10 @@ static void read_headers(listing *l, const uint64_t secret[2]) {
         f->is_lost = f->is_known = !read_header(f->path, &p) || !hl_kv_header_is_ours(&p.h, secret);
         if (f->is_lost) continue;
         const hl_kv_key root = hl_kv_identity_root(secret, p.h.identity);
+        f->is_state = is_state_name(f->path);
         f->key = p.h.key;
-        f->parent = p.h.parent;
-        f->is_first = f->is_known = compare_keys(&root, &f->parent) == 0;
+        f->parent = f->is_state ? p.h.key : p.h.parent;
+        f->is_first = f->is_known = !f->is_state && compare_keys(&root, &f->parent) == 0;
     }
     qsort(l->files, l->n, sizeof *l->files, by_key);
 }
@@ -227,7 +236,7 @@ static void remove_file(void *user, const char *path) {
     hl_kv_header_page p;
     struct stat       st;
     removing         *r = user;
-    if (!ends_in(path, ".kv") || lstat(path, &st) != 0 || !read_header(path, &p) ||
+    if (!is_our_name(path) || lstat(path, &st) != 0 || !read_header(path, &p) ||
         !is_of_weights(&p.h, r->weights))
         return;
     if (unlink(path) == 0) r->bytes += (uint64_t)st.st_size;
@@ -258,8 +267,8 @@ static void count_file(void *user, const char *path) {
     hl_kv_header_page p;
     struct stat       st;
     counting         *c = user;
-    if (!ends_in(path, ".kv") || lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return;
-    c->n_blocks++;
+    if (!is_our_name(path) || lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return;
+    c->n_blocks += !is_state_name(path);
     c->bytes += (uint64_t)st.st_size;
     if (c->weights[0] || !read_header(path, &p)) return;
     const char *end = p.h.identity + sizeof p.h.identity,

@@ -27,7 +27,7 @@ struct hl_prefix_node {
     uint64_t        state_used; /* the tree's clock when it was set or taken */
     uint32_t        n_tokens;
     uint32_t        n_pins;
-    bool            is_saved;
+    bool            is_saved, is_state_saved;
     bool            is_needed; /* scratch of hl_prefix_tree_n_evictable() */
     hl_prefix_key   keys[BLOCK];
 };
@@ -275,7 +275,7 @@ static void swap_blocks(hl_prefix_tree *t, hl_prefix_node *n, const hl_prefix_ke
     n->block = block;
     n->n_tokens = n_tokens;
     n->name[0] = n->name[1] = 0;
-    n->is_saved = false;
+    n->is_saved = n->is_state_saved = false;
     drop_state(t, n);
     memcpy(n->keys, keys, n_tokens * sizeof *keys);
 }
@@ -337,6 +337,13 @@ void hl_prefix_node_set_state(hl_prefix_tree *t, hl_prefix_node *n, uint32_t sta
     n->state_used = ++t->clock;
 }
 
+uint32_t hl_prefix_node_state(const hl_prefix_node *n) { return n->state; }
+
+bool hl_prefix_tree_knows(const hl_prefix_node *parent, const hl_prefix_key *keys) {
+    uint32_t equal;
+    return find_child(parent, keys, BLOCK, &equal) != NULL && equal == BLOCK;
+}
+
 bool hl_prefix_tree_evict_state(hl_prefix_tree *t) {
     hl_prefix_node *best = NULL;
     for (hl_prefix_node *n = t->oldest; n; n = n->newer) {
@@ -367,6 +374,9 @@ uint32_t  hl_prefix_node_block(const hl_prefix_node *n) { return n->block; }
 uint64_t *hl_prefix_node_name(hl_prefix_node *n) { return n->name; }
 bool      hl_prefix_node_is_saved(const hl_prefix_node *n) { return n->is_saved; }
 void      hl_prefix_node_set_saved(hl_prefix_node *n) { n->is_saved = true; }
+bool      hl_prefix_node_is_state_saved(const hl_prefix_node *n) { return n->is_state_saved; }
+void      hl_prefix_node_set_state_saved(hl_prefix_node *n, bool is_saved) { n->is_state_saved = is_saved; }
+bool      hl_prefix_node_parts(const hl_prefix_node *n) { return n->child && n->child->next; }
 uint32_t  hl_prefix_tree_n_blocks(const hl_prefix_tree *t) { return t->n_blocks; }
 
 /* Children are older than their parents, so one walk from the oldest on sees all of a node's before it. */

@@ -69,7 +69,11 @@ hl_prefix_node *hl_prefix_tree_add(hl_prefix_tree *t, hl_prefix_node *parent, co
 bool hl_prefix_tree_evict(hl_prefix_tree *t);
 
 /* Keep the state behind a node's last token; the tree takes a reference of its own. */
-void hl_prefix_node_set_state(hl_prefix_tree *t, hl_prefix_node *n, uint32_t state);
+void     hl_prefix_node_set_state(hl_prefix_tree *t, hl_prefix_node *n, uint32_t state);
+uint32_t hl_prefix_node_state(const hl_prefix_node *n); /* HL_NO_STATE: it has none */
+
+/* Whether a whole block of these keys is known behind a node: hl_prefix_tree_add() would use it. */
+bool hl_prefix_tree_knows(const hl_prefix_node *parent, const hl_prefix_key *keys);
 
 /* Give back the state that was not used for the longest time and that no sequence has; of pinned nodes
  * only when there is no other. False: there is none. */
@@ -86,6 +90,11 @@ uint32_t             hl_prefix_node_block(const hl_prefix_node *n);
 uint64_t *hl_prefix_node_name(hl_prefix_node *n); /* [2] */
 bool      hl_prefix_node_is_saved(const hl_prefix_node *n);
 void      hl_prefix_node_set_saved(hl_prefix_node *n);
+bool      hl_prefix_node_is_state_saved(const hl_prefix_node *n);
+void      hl_prefix_node_set_state_saved(hl_prefix_node *n, bool is_saved);
+
+/* Whether texts go on differently behind it. */
+bool hl_prefix_node_parts(const hl_prefix_node *n);
 
 uint32_t hl_prefix_tree_n_blocks(const hl_prefix_tree *t);
 /* Blocks that hl_prefix_tree_evict() could give back, one after another. Walks all nodes. */

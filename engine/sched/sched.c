@@ -90,7 +90,6 @@ static hl_status fill_params(const hl_model *m, const hl_sched_params *p, hl_sch
     ret->max_itl_ms = or_default(p->max_itl_ms, DEFAULT_ITL_MS);
     if (m->arch->is_encoder) fit_encoder(m, ret);
     fit_positions(m, ret);
-    if (hl_forward_state_bytes(m) > 0) ret->cache_dir = NULL; /* files hold blocks of positions only */
     return HL_OK;
 }
 
@@ -151,8 +150,7 @@ static hl_status plan_blocks(hl_sched *s, uint32_t *ret_blocks, uint32_t *ret_st
     plan.kv_bytes = n * block + state_bytes;
     *ret_blocks = (uint32_t)n;
     *ret_states = n_states;
-    s->n_running_most = (uint32_t)s->p.n_running_cap;
-    while (n_states > 0 && hl_sched_n_running_states(s->n_running_most) > n_states) s->n_running_most--;
+    hl_sched_share_states(s, n_states);
     const hl_status status = hl_memory_admit(s->model, s->p.draft, &plan, s->p.n_ctx, err);
     if (status == HL_OK) s->plan = plan;
     return status;

@@ -115,9 +115,15 @@ typedef struct hl_stream {
     hl_lora_mix     mix;      /* adapters that it is computed with */
     hl_prefix_node *node;     /* of the last whole block that the prefix tree knows */
     uint32_t        n_cached; /* whole blocks that it knows */
-    bool        gave_way; /* its blocks went back once: what is found again was counted, or is an answer's */
-    uint32_t    partings[HL_MAX_PARTINGS]; /* positions where other prompts leave this one; 0: none */
-    uint32_t    n_partings;
+    bool     gave_way; /* its blocks went back once: what is found again was counted, or is an answer's */
+    uint32_t partings[HL_MAX_PARTINGS]; /* positions where other prompts leave this one; 0: none */
+    uint32_t n_partings;
+    /* While it answers, for files: the state behind its last whole block, with a reference; HL_NO_STATE: the
+     * tree has it, or nobody does */
+    uint32_t border_state;
+    bool     asked_disk;  /* files were looked for since it holds blocks; only with states */
+    uint32_t n_restoring; /* whole blocks, of which the last has a state in a file, are taken; 0: it is not */
+    int32_t  restored_from; /* n_pos before that */
     hl_sampler *sampler;
 
     hl_spec_state draft;
@@ -132,7 +138,8 @@ struct hl_sched {
     hl_kv_pool        *pool;
     hl_kv_pool        *state_pool; /* the pool's; NULL: the model has no recurrent layers */
     hl_prefix_tree    *tree;
-    hl_kv_disk        *disk; /* NULL: none */
+    hl_kv_disk        *disk;            /* NULL: none */
+    uint32_t           n_saving_states; /* that wait to be written: nobody can have their memory */
     hl_forward        *forward;
     int32_t            n_ctx_cap; /* of any request */
     uint32_t           n_rows_cap, n_out_cap;
@@ -146,6 +153,7 @@ struct hl_sched {
     hl_embed_job      *jobs;           /* in the order in which they go on; in the lock's inbox before */
     hl_stream        **running;        /* [n_running_cap] the best first */
     uint32_t           n_running_most; /* n_running_cap, or as many as there are states for */
+    uint32_t           n_saving_most;  /* of n_saving_states */
     uint32_t           n_running;
     hl_stream        **waiting; /* [n_waiting_cap + n_running_cap] */
     uint32_t           n_waiting;
@@ -257,19 +265,25 @@ HL_MUST_CHECK bool hl_sched_waits_for_state(hl_sched *s, const hl_stream *st);
 uint32_t hl_sched_checkpoint_behind(const hl_sched *s, const hl_stream *st, uint32_t n);
 /* The sequence has the state behind this row of the step from now on. */
 void hl_sched_take_state(hl_sched *s, hl_stream *st, uint32_t row);
+/* An answer went on by n rows of the step: keep the state behind its last whole block, if it came to one. */
+void hl_sched_keep_border(hl_sched *s, hl_stream *st, uint32_t n);
+void hl_sched_drop_border(hl_sched *s, hl_stream *st);
 void hl_sched_drop_states(hl_sched *s, uint32_t first_row,
                           uint32_t n_rows); /* of rows, whoever has them else */
 
-uint32_t hl_sched_n_running_states(uint32_t n_running); /* that so many sequences and one text need */
+/* How many of n_states may wait to be written, and how many sequences may run beside them. */
+void hl_sched_share_states(hl_sched *s, uint32_t n_states);
 /* How many states there shall be; 0: the model has none.
  * in     left_bytes  of memory for them */
 uint32_t hl_sched_plan_states(const hl_sched *s, uint64_t left_bytes);
 
-/* ---- sched_disk.c: blocks in files. All under kv_lock ---- */
+/* ---- sched_disk.c: blocks and states in files. All under kv_lock ---- */
 
-void hl_sched_save(hl_sched *s, hl_stream *st); /* queue its cached blocks for writing */
-void hl_sched_take_saved(hl_sched *s);          /* let go of what is written */
-/* Take blocks of a prompt whose room is reserved from files; true: there may be more, next step. */
+void hl_sched_save(hl_sched *s, hl_stream *st);      /* queue its cached blocks, and states, for writing */
+void hl_sched_take_saved(hl_sched *s);               /* let go of what is written */
+HL_MUST_CHECK bool hl_sched_wait_saved(hl_sched *s); /* when some more is; false: nothing waits to be */
+/* Take blocks of a prompt whose room is reserved from files, and the state behind the last; true: there may
+ * be more, next step, and until then it cannot go on. */
 bool hl_sched_restore(hl_sched *s, hl_stream *st, bool others_generate);
 
 /* ---- sched_draft.c: how speculation shares a step ---- */

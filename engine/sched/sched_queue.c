@@ -115,7 +115,10 @@ static void give_up_blocks(hl_sched *s, hl_stream *st) {
     hl_sched_publish(s, st);
     hl_sched_save(s, st);
     publish_rest(s, st);
+    hl_sched_drop_border(s, st);
     hl_seq_truncate(&st->seq, 0);
+    st->asked_disk = false;
+    st->n_restoring = 0;
     if (st->draft.model_seq.blocks) hl_seq_truncate(&st->draft.model_seq, 0);
     st->node = hl_prefix_tree_root(s->tree);
     st->n_cached = 0;
@@ -257,6 +260,7 @@ static bool take_blocks(hl_sched *s, hl_stream *st) {
     hl_seq_truncate(&st->seq, 0);
     st->node = hl_prefix_tree_root(s->tree);
     st->n_cached = 0;
+    st->asked_disk = false;
     return false;
 }
 
@@ -301,6 +305,7 @@ void hl_sched_admit(hl_sched *s) {
         hl_stream *st = s->waiting[i];
         const bool fits = take_blocks(s, st);
         if (!fits && s->n_running > 0) return;
+        if (!fits && hl_sched_wait_saved(s)) continue; /* blocks that wait to be written are in its way */
         remove_at(s->waiting, &s->n_waiting, i);
         leave_queue(s);
         if (fits) {

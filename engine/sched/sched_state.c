@@ -11,15 +11,25 @@
  * Checkpoints are worth their memory where a prompt may begin again: at the last border of a block in a
  * prompt (the next one of a conversation begins with it, whatever its template makes of the answer), at
  * the end of an answer, where another prompt is known to part from this one, and, as long as nobody else
- * wants the memory, every so many tokens.
+ * wants the memory, every so many tokens. Files have those at borders alone, so an answer keeps the last one
+ * that it passed until it ends.
  */
 #include "engine/sched/sched_priv.h"
 
 enum { BLOCK = HL_KV_PAGE_TOKENS, SPARE_EVERY = 16 * BLOCK };
 
+static bool drop_a_border(hl_sched *s) {
+    for (uint32_t i = s->n_running; i-- > 0;) {
+        if (s->running[i]->border_state == HL_NO_STATE) continue;
+        hl_sched_drop_border(s, s->running[i]);
+        return true;
+    }
+    return false;
+}
+
 bool hl_sched_state_get(hl_sched *s, uint32_t *ret_state) {
     while (!hl_kv_block_get(s->state_pool, ret_state))
-        if (!hl_prefix_tree_evict_state(s->tree)) return false;
+        if (!hl_prefix_tree_evict_state(s->tree) && !drop_a_border(s)) return false;
     return true;
 }
 
@@ -107,6 +117,20 @@ void hl_sched_take_state(hl_sched *s, hl_stream *st, uint32_t row) {
     hl_kv_block_ref(s->state_pool, st->seq.state);
 }
 
+void hl_sched_keep_border(hl_sched *s, hl_stream *st, uint32_t n) {
+    const uint32_t begin = st->step.first_pos, border = (begin + n) / BLOCK * BLOCK;
+    if (!s->state_pool || !s->disk || border <= begin) return;
+    hl_sched_drop_border(s, st);
+    if (st->step.reads_prompt) return; /* a checkpoint of the tree */
+    st->border_state = s->state_out[st->step.first_row + border - begin - 1];
+    hl_kv_block_ref(s->state_pool, st->border_state);
+}
+
+void hl_sched_drop_border(hl_sched *s, hl_stream *st) {
+    if (st->border_state != HL_NO_STATE) hl_kv_block_unref(s->state_pool, st->border_state);
+    st->border_state = HL_NO_STATE;
+}
+
 void hl_sched_drop_states(hl_sched *s, uint32_t first_row, uint32_t n_rows) {
     for (uint32_t r = first_row; s->state_pool && r < first_row + n_rows; r++) {
         if (s->state_out[r] != HL_NO_STATE) hl_kv_block_unref(s->state_pool, s->state_out[r]);
@@ -116,12 +140,23 @@ void hl_sched_drop_states(hl_sched *s, uint32_t first_row, uint32_t n_rows) {
 
 /* ---- memory ---- */
 
-uint32_t hl_sched_n_running_states(uint32_t n_running) { return 2 * n_running + 2; }
+/* That so many sequences and one text need. */
+static uint32_t n_running_states(uint32_t n_running) { return 2 * n_running + 2; }
+
+void hl_sched_share_states(hl_sched *s, uint32_t n_states) {
+    const uint32_t least = s->p.cache_dir != NULL; /* of which one at a time is written */
+    s->n_running_most = (uint32_t)s->p.n_running_cap;
+    if (n_states == 0) return;
+    while (s->n_running_most > 1 && n_running_states(s->n_running_most) + least > n_states)
+        s->n_running_most--;
+    const uint32_t needed = n_running_states(s->n_running_most);
+    s->n_saving_most = n_states > needed ? n_states - needed : 0;
+}
 
 uint32_t hl_sched_plan_states(const hl_sched *s, uint64_t left_bytes) {
     const uint64_t each = hl_forward_state_bytes(s->model);
-    const uint32_t least = hl_sched_n_running_states(1);
-    const uint64_t want = hl_sched_n_running_states((uint32_t)s->p.n_running_cap) + HL_KEPT_STATES;
+    const uint32_t least = n_running_states(1) + (s->p.cache_dir != NULL);
+    const uint64_t want = n_running_states((uint32_t)s->p.n_running_cap) + HL_KEPT_STATES;
     if (each == 0) return 0;
     uint64_t most = left_bytes / each;
     if (s->p.kv_budget_bytes > 0 && s->p.kv_budget_bytes / 2 / each < most)

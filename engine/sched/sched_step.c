@@ -113,6 +113,7 @@ static void add_branches(hl_sched *s, step *p, hl_stream *st) {
 static void match_again(hl_sched *s, hl_stream *st) {
     enum { BLOCK = HL_KV_PAGE_TOKENS };
     const int32_t had = st->seq.n_pos, last = hl_stream_most_cached(st);
+    if (st->n_restoring > 0) return; /* it has no state yet */
     if (had % BLOCK != 0 || st->n_cached != (uint32_t)had / BLOCK || had + BLOCK > last) return;
     if (hl_prefix_tree_probe(s->tree, st->keys, last) < had + BLOCK) return;
     const int32_t held = (int32_t)(st->seq.n_blocks * BLOCK);
@@ -366,6 +367,7 @@ static void advance(hl_sched *s, hl_stream *st, const hl_batch *b, int64_t now) 
     hl_seq_join(&st->seq, accepted);
     const uint32_t last_row = st->step.first_row + st->step.n_rows - n_drafted + n_accepted - 1;
     hl_sched_take_state(s, st, last_row);
+    hl_sched_keep_border(s, st, st->step.n_rows - n_drafted + n_accepted);
     st->seq.n_pos += (int32_t)(st->step.n_rows - n_drafted + n_accepted);
     if (n_drafted > 0 || accepted) hl_seq_truncate(&st->seq, st->seq.n_pos);
     hl_sched_keep_hidden(s, st, accepted ? last_row_of_branch(s, st, n_accepted) : last_row);

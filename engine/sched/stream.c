@@ -85,6 +85,7 @@ hl_status hl_stream_new(const hl_sched *s, const hl_sched_request *r, hl_stream 
     if (status == HL_OK)
         status = hl_sampler_new(&r->sampling, (int32_t)s->model->hp.n_vocab, &st->sampler, err);
     st->draft.hidden_pos = -1;
+    st->border_state = HL_NO_STATE;
     const bool asks_block = s->draft_block && st->draft.spec.context;
     if (asks_block) st->draft.hidden = hl_new(s->hidden_cols, sizeof *st->draft.hidden);
     if (status == HL_OK && asks_block && !st->draft.hidden)

@@ -3,7 +3,7 @@
  * test_recurrent.c - models whose layers keep a state: what a session or a request gets does not depend on
  * how its text is cut, on what was there before, on who else runs, on what is cached or drafted.
  */
-#include "tests/golden/skeleton_rules.h"
+#include "recurrent_fixture.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -19,24 +19,10 @@ enum { N_NAMES = 4 };
 
 static char paths[N_NAMES][80];
 
-/* The record's model with room for longer texts. */
 static int write_models(void **state) {
     (void)state;
-    for (size_t i = 0; i < N_NAMES; i++) {
-        char    path[120], key[64];
-        size_t  k = 0;
-        json_t *pair = NULL;
-        (void)snprintf(path, sizeof path, "tests/golden/archs2/%s.skeleton.json", names[i]);
-        (void)snprintf(key, sizeof key, "%s.context_length", names[i]);
-        json_t *model = json_load_file(path, 0, NULL);
-        if (!model) return -1;
-        json_array_foreach(json_object_get(model, "kv"), k,
-                           pair) if (strcmp(json_string_value(json_array_get(pair, 0)), key) == 0)
-            json_array_set_new(pair, 2, json_integer(N_CTX));
-        (void)snprintf(paths[i], sizeof paths[i], "/tmp/hl-recurrent-%s-%d.gguf", names[i], (int)getpid());
-        fill_by_rules(model, HL_TYPE_f32, paths[i]);
-        json_decref(model);
-    }
+    for (size_t i = 0; i < N_NAMES; i++)
+        if (!write_recurrent(names[i], N_CTX, 0, paths[i])) return -1;
     return 0;
 }
 
