@@ -41,6 +41,9 @@ for mode, more in ((instructor.Mode.TOOLS, {"parallel_tool_calls": False}), (ins
     assert None not in (last.dry, last.days) and any(p.days is None for p in parts), (mode, parts, last)
     n_checked = 0
     assert isinstance(client.create(response_model=Checked, max_retries=2, **ask), Checked) and n_checked == 2, (mode, n_checked)
+# its Ollama provider speaks OpenAI's dialect, too: there is nothing of it for /api
+client = instructor.from_provider("ollama/tiny", base_url=f"{URL}/v1", mode=instructor.Mode.JSON_SCHEMA)
+assert isinstance(client.create(response_model=Report, max_retries=0, messages=[{"role": "user", "content": "Weather?"}], temperature=0), Report)
 several = instructor.from_openai(raw, mode=instructor.Mode.PARALLEL_TOOLS)
 asked = [*several.create(response_model=Iterable[get_weather], model="tiny", messages=[{"role": "user", "content": "Weather?"}], max_retries=0)]
 assert [(a.city, a.days) for a in asked] == [("Rome", 2), ("Oslo", 3)], asked
