@@ -239,6 +239,14 @@ def test_an_encoder_makes_the_vectors_of_its_formulas(cli):
         vector = got["embeddings"][0] if "embeddings" in got else got["vectors"][0]
         assert max(abs(a - b) for a, b in zip(vector, bert.vector(ids, cls))) < 2e-3  # GELU is the tanh form in the engine
     assert "upper and lower case" in cli("create", "x", "--from", bert.save(cli.folder / "cased", lowercase=False)).stderr
+    pooling = cli.folder / "bert1/1_Pooling/config.json"
+    for said, words in (({"pooling_mode_max_tokens": True}, "pooling_mode_max_tokens: expected"), ({"pooling_mode": "lasttoken"}, "lasttoken: expected"),
+                        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}, "pooling_mode_mean_tokens: expected")):
+        pooling.write_text(json.dumps(said))
+        assert words in cli("create", "x", "--from", cli.folder / "bert1").stderr
+    pooling.write_text(json.dumps({"pooling_mode": "cls"}))
+    cli.ok("create", "word", "--from", cli.folder / "bert1")
+    assert cli.ok("embed", "word", "the hat") == cli.ok("embed", "bert1", "the hat") != cli.ok("embed", "bert0", "the hat")
 
 
 # ---- hostile and odd folders ----
