@@ -6,12 +6,14 @@
  *   bench_adapters MODEL.gguf [rank] [n_threads]
  *
  * Two adapters of all matrices that the blocks have are made for the model. What is compared is measured
- * in turns; medians. One line per measurement, tab separated: what, ms, tokens/s, share of the speed
- * without adapters.
+ * in turns; medians. One line per measurement, tab separated: what, ms, tokens/s, and the speed beside that
+ * without adapters: by the clock, and by the processor time of all threads, which other programs disturb
+ * less.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -37,6 +39,22 @@ static void check(hl_status status, const hl_err *err) {
     exit(1);
 }
 
+/* What something took. */
+typedef struct cost {
+    double ms, cpu_ms;
+} cost;
+
+static cost now(void) {
+    struct timespec t = {0};
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (cost){(double)hl_clock_ns() * 1e-6, (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6};
+}
+
+static cost since(cost begin) {
+    const cost end = now();
+    return (cost){end.ms - begin.ms, end.cpu_ms - begin.cpu_ms};
+}
+
 static int by_value(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -45,6 +63,16 @@ static int by_value(const void *a, const void *b) {
 static double median(double *v) {
     qsort(v, RUNS, sizeof *v, by_value);
     return v[RUNS / 2];
+}
+
+/* Of each of the two by itself. */
+static cost median_cost(const cost *v) {
+    double ms[RUNS], cpu_ms[RUNS];
+    for (int i = 0; i < RUNS; i++) {
+        ms[i] = v[i].ms;
+        cpu_ms[i] = v[i].cpu_ms;
+    }
+    return (cost){median(ms), median(cpu_ms)};
 }
 
 /* Small values by a rule: how large they are changes what is answered, not how fast. */
@@ -98,8 +126,8 @@ static int32_t token(int32_t i, int32_t n_vocab) {
 
 /* ---- one sequence ---- */
 
-/* Milliseconds of a prompt, and of an answer behind 16 tokens of one. */
-static void run_session(hl_model *m, int32_t n_vocab, size_t n_used, double *ret_prompt, double *ret_answer) {
+/* A prompt, and an answer behind 16 tokens of one. */
+static void run_session(hl_model *m, int32_t n_vocab, size_t n_used, cost *ret_prompt, cost *ret_answer) {
     static const hl_adapter_use uses[] = {{.index = 0, .scale = 1}, {.index = 1, .scale = 1}};
     hl_err                      err = {0};
     hl_session                 *s = NULL;
@@ -109,14 +137,14 @@ static void run_session(hl_model *m, int32_t n_vocab, size_t n_used, double *ret
     if (hl_model_n_adapters(m) > 0) check(hl_session_set_adapters(s, uses, n_used, &err), &err);
     check(hl_session_eval(s, ids, 16, &err), &err);
     hl_session_truncate(s, 0);
-    int64_t t = hl_clock_ns();
+    cost begin = now();
     check(hl_session_eval(s, ids, N_PROMPT, &err), &err);
-    *ret_prompt = (double)(hl_clock_ns() - t) * 1e-6;
+    *ret_prompt = since(begin);
     hl_session_truncate(s, 16);
     check(hl_session_eval(s, ids, 1, &err), &err);
-    t = hl_clock_ns();
+    begin = now();
     for (int i = 0; i < N_DECODE; i++) check(hl_session_eval(s, ids + i, 1, &err), &err);
-    *ret_answer = (double)(hl_clock_ns() - t) * 1e-6;
+    *ret_answer = since(begin);
     hl_session_free(s);
 }
 
@@ -129,8 +157,8 @@ static void count_done(void *user, uint64_t id, hl_status status, const hl_usage
     (*(int *)user)++;
 }
 
-/* Milliseconds of N_CLIENTS answers, of which client i uses uses[i] adapters. */
-static double run_clients(hl_model *m, int32_t n_vocab, const size_t *n_uses) {
+/* N_CLIENTS answers, of which client i uses uses[i] adapters. */
+static cost run_clients(hl_model *m, int32_t n_vocab, const size_t *n_uses) {
     static const hl_adapter_use uses[] = {{.index = 0, .scale = 1}, {.index = 1, .scale = 1}};
     hl_err                      err = {0};
     hl_sched                   *s = NULL;
@@ -140,7 +168,7 @@ static double run_clients(hl_model *m, int32_t n_vocab, const size_t *n_uses) {
               m, &(hl_sched_params){.n_ctx = 256, .n_running_cap = N_CLIENTS, .speculate = HL_SPECULATE_OFF},
               &s, &err),
           &err);
-    const int64_t t = hl_clock_ns();
+    const cost begin = now();
     for (int32_t i = 0; i < N_CLIENTS; i++) {
         hl_sched_request r;
         int32_t          prompt[4];
@@ -162,9 +190,9 @@ static double run_clients(hl_model *m, int32_t n_vocab, const size_t *n_uses) {
         (void)usleep(200);
         hl_sched_get_stats(s, &stats);
     } while (stats.n_done < N_CLIENTS);
-    const double ms = (double)(hl_clock_ns() - t) * 1e-6;
+    const cost took = since(begin);
     hl_sched_free(s);
-    return ms;
+    return took;
 }
 
 /* ---- all of it ---- */
@@ -178,20 +206,21 @@ static hl_model *open_model(hl_engine *e, const char *path, bool has_adapters) {
     return m;
 }
 
-static void print(const char *what, const char *how, double ms, double n_tokens, double base_ms) {
-    printf("%s, %s\t%.1f ms\t%.1f tokens/s\t%.3f\n", what, how, ms, n_tokens / ms * 1e3, base_ms / ms);
+static void print(const char *what, const char *how, cost c, double n_tokens, cost base) {
+    printf("%s, %s\t%.1f ms\t%.1f tokens/s\t%.3f\t%.3f\n", what, how, c.ms, n_tokens / c.ms * 1e3,
+           base.ms / c.ms, base.cpu_ms / c.cpu_ms);
     fflush(stdout);
 }
 
 static void measure_one(hl_model *const models[2], int32_t n_vocab) {
     static const char *const how[] = {"no adapters", "two there, none used", "one", "two"};
-    double                   prompt[4][RUNS], answer[4][RUNS];
+    cost                     prompt[4][RUNS], answer[4][RUNS];
     for (int run = 0; run < RUNS; run++)
         for (int k = 0; k < 4; k++)
             run_session(models[k > 0], n_vocab, k > 0 ? (size_t)k - 1 : 0, &prompt[k][run], &answer[k][run]);
-    const double base_prompt = median(prompt[0]), base_answer = median(answer[0]);
-    for (int k = 0; k < 4; k++) print("prompt of 512", how[k], median(prompt[k]), N_PROMPT, base_prompt);
-    for (int k = 0; k < 4; k++) print("answer of 32", how[k], median(answer[k]), N_DECODE, base_answer);
+    const cost base_prompt = median_cost(prompt[0]), base_answer = median_cost(answer[0]);
+    for (int k = 0; k < 4; k++) print("prompt of 512", how[k], median_cost(prompt[k]), N_PROMPT, base_prompt);
+    for (int k = 0; k < 4; k++) print("answer of 32", how[k], median_cost(answer[k]), N_DECODE, base_answer);
 }
 
 static void measure_many(hl_model *const models[2], int32_t n_vocab) {
@@ -200,7 +229,7 @@ static void measure_many(hl_model *const models[2], int32_t n_vocab) {
                                       "all use both"};
     enum { N_HOW = sizeof how / sizeof *how };
     size_t uses[N_HOW][N_CLIENTS] = {{0}};
-    double ms[N_HOW][RUNS];
+    cost   took[N_HOW][RUNS];
     for (size_t i = 0; i < N_CLIENTS; i++) {
         uses[2][i] = i == 0;
         uses[3][i] = i % 2;
@@ -209,10 +238,10 @@ static void measure_many(hl_model *const models[2], int32_t n_vocab) {
         uses[6][i] = 2;
     }
     for (int run = 0; run < RUNS; run++)
-        for (int k = 0; k < N_HOW; k++) ms[k][run] = run_clients(models[k > 0], n_vocab, uses[k]);
-    const double base = median(ms[0]);
+        for (int k = 0; k < N_HOW; k++) took[k][run] = run_clients(models[k > 0], n_vocab, uses[k]);
+    const cost base = median_cost(took[0]);
     for (int k = 0; k < N_HOW; k++)
-        print("16 answers at once", how[k], median(ms[k]), N_CLIENTS * N_ANSWER, base);
+        print("16 answers at once", how[k], median_cost(took[k]), N_CLIENTS * N_ANSWER, base);
 }
 
 int main(int argc, char **argv) {
