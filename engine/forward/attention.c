@@ -17,20 +17,20 @@
 typedef struct attend_ctx {
     hl_pass        *f;
     const hl_layer *l;
-    uint32_t        i_cache;    /* the layer of a block that has what it reads */
-    const float    *sinks;      /* [n_heads] scores of nothing at all; NULL: none */
-    bool            sees_all;   /* rows see what stands behind them, too */
-    float           max_bias;   /* of scores that fall with the distance; 0: they do not */
-    bool            sees_past;  /* rows see what stands before them alone */
-    bool            sees_run;   /* rows see all rows of their run in the batch */
-    bool            is_behind;  /* the first position is nothing to see */
-    bool            in_chunks;  /* a window is the row's part of the context, which is cut into such */
-    uint32_t        n_parts;    /* that the query heads of a KV head are cut into */
-    uint32_t        part_heads; /* of the largest part */
-    uint32_t        tile_rows;  /* rows per item */
-    uint32_t        n_items;    /* (span, tile) pairs, of one part of one KV head */
-    uint32_t        n_splits;   /* in split mode: most splits of an item; 0 otherwise */
-    uint32_t        per_chunk;  /* in split mode: splits of one item in a chunk */
+    uint32_t        i_cache;     /* the layer of a block that has what it reads */
+    const float    *sinks;       /* [n_heads] scores of nothing at all; NULL: none */
+    bool            sees_all;    /* rows see what stands behind them, too */
+    float           max_bias;    /* of scores that fall with the distance; 0: they do not */
+    bool            sees_past;   /* rows see what stands before them alone */
+    bool            sees_run;    /* rows see all rows of their run in the batch */
+    bool            skips_first; /* rows do not see the first position */
+    bool            in_chunks;   /* a window is the row's part of the context, which is cut into such */
+    uint32_t        n_parts;     /* that the query heads of a KV head are cut into */
+    uint32_t        part_heads;  /* of the largest part */
+    uint32_t        tile_rows;   /* rows per item */
+    uint32_t        n_items;     /* (span, tile) pairs, of one part of one KV head */
+    uint32_t        n_splits;    /* in split mode: most splits of an item; 0 otherwise */
+    uint32_t        per_chunk;   /* in split mode: splits of one item in a chunk */
 } attend_ctx;
 
 /* One item: rows [begin, end) of a span, some query heads of one KV head. */
@@ -46,7 +46,7 @@ static int32_t first_visible(const attend_ctx *c, int32_t pos) {
     const int32_t window = (int32_t)c->l->p->window, half = window / 2;
     if (c->sees_all) return window > 0 && pos > half ? pos - half : 0;
     if (c->in_chunks && window > 0) return pos / window * window;
-    if (c->is_behind && pos > 0 && (window == 0 || pos < window)) return 1;
+    if (c->skips_first && pos > 0 && (window == 0 || pos < window)) return 1;
     return window > 0 && pos >= window ? pos - window + 1 : 0;
 }
 
@@ -301,7 +301,7 @@ void hl_attention_run(hl_pass *f, uint32_t i_layer) {
                                 .sees_all = f->m->arch->is_encoder,
                                 .sees_past = f->m->drafting && f->m->drafting->stays,
                                 .sees_run = f->m->drafting && f->m->drafting->at_once,
-                                .is_behind = f->m->drafting && f->m->drafting->is_behind,
+                                .skips_first = f->m->drafting && f->m->drafting->skips_first,
                                 .max_bias = f->m->hp.max_alibi_bias,
                                 .in_chunks = f->m->arch->window_is_chunk};
     c.n_parts = (group + f->tile_queries - 1) / f->tile_queries;

@@ -6,9 +6,9 @@
  * and where the drafter goes on from its own rows it is their stream before the last norm. Attention reads
  * the norm of the embedding of the next token, and the norm of the stream.
  *
- * A row is written at the position of its token, so that blocks of the cache are shared as the model's are,
- * but it is counted by the position of what it goes on from: it turns by one less, and at the first position
- * there is nothing to go on from, so nobody sees it.
+ * A row stands at the position of its token, so that blocks of the cache are shared as the model's are; the
+ * published code has it at that of what it goes on from, which turns queries and keys by one less and changes
+ * no product of them. At the first position there is nothing to go on from, so nobody sees it.
  * from: "EAGLE-3", arXiv 2503.01840, and its published code
  */
 #include <inttypes.h>
@@ -104,7 +104,7 @@ static hl_status fit(hl_model *d, const hl_model *target, hl_err *err) {
 
 const hl_draft_kind hl_draft_eagle3 = {
     .reading = HL_DRAFT_READS_BEFORE,
-    .is_behind = true,
+    .skips_first = true,
     .fit = fit,
     .in_cols = in_cols,
     .begin = begin,

@@ -25,9 +25,7 @@ typedef struct hl_draft_kind {
     hl_draft_reading reading;
     /* All drafts of a step are of one position, and leave nothing there: rows see what stands before it. */
     bool stays;
-    /* Rows are counted from the position of what they read of the model, one before that of their token: they
-     * turn by it, and the first position has none. */
-    bool is_behind;
+    bool skips_first; /* nobody sees the row of the first position, which has nothing before it */
     /* A block of positions is asked for in one pass, whose rows see one another: the newest token, then
      * hl_hparams.mask_token. Else each draft is a pass that goes on from the last. */
     bool at_once;

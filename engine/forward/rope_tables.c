@@ -10,7 +10,6 @@
  */
 #include <math.h>
 
-#include "engine/forward/drafts.h"
 #include "engine/forward/forward_priv.h"
 
 /* The pair that makes `turns` full turns over the original context. */
@@ -61,8 +60,7 @@ void hl_rope_tables_init(hl_pass *f) {
 
 static void fill_row(hl_pass *f, const void *ctx, uint32_t row) {
     const hl_batch *b = ctx;
-    const double    place = b->rope_pos ? b->rope_pos[row][0] : b->pos[row]; /* all axes are equal */
-    const double    pos = f->m->drafting && f->m->drafting->is_behind && place > 0 ? place - 1 : place;
+    const double    pos = b->rope_pos ? b->rope_pos[row][0] : b->pos[row]; /* all axes are equal */
     for (uint32_t k = 0; k < f->m->hp.n_ropes; k++) {
         const hl_turns *t = &f->ropes[k];
         const uint32_t  n = f->m->hp.ropes[k].n_rot / 2;

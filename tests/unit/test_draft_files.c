@@ -5,6 +5,9 @@
  */
 #include "tests/unit/draft_fixture.h"
 
+#include "engine/forward/drafts.h"
+#include "engine/sched/sched_priv.h"
+
 enum { N_FILES = 4 };
 
 /* RANDOM: weights by rule. Else the next token is the newest one plus 1, and the draft says so: of the newest
@@ -183,6 +186,104 @@ static void a_prompt_that_is_cached_is_drafted_for(void **state) {
             assert_true((usage.cached_tokens > 0) == (round > 0));
             assert_true(usage.accepted_tokens >= 40 / 3);
         }
+        hl_sched_free(s);
+        close_pair(&x);
+    }
+}
+
+/* ---- the cache ---- */
+
+enum { N_SEEN = 4 * HL_KV_PAGE_TOKENS, BLOCK_CAP = 1 << 19 };
+
+/* Passes over the tokens at once, by the target and by what drafts. */
+static hl_kv_pool *compute(const hl_model *m, const hl_model *d, const int32_t *tokens, hl_seq *seq) {
+    static int32_t      pos[N_SEEN];
+    static hl_seq      *seqs[N_SEEN];
+    static const float *before[N_SEEN];
+    static uint32_t     states[N_SEEN];
+    hl_err              err = {0};
+    hl_kv_pool         *pool = NULL;
+    hl_forward         *of_target = NULL, *of_draft = NULL;
+    const size_t        n = hl_hidden_cols(&d->hp);
+    const bool          own = d->drafting->reading == HL_DRAFT_READS_OWN;
+    float              *hidden = hl_new(N_SEEN * n, sizeof *hidden), none;
+    assert_non_null(hidden);
+    assert_int_equal(hl_forward_kv_new(m, d, HL_KV_CACHE_F16, 8, 2, &pool, &err), HL_OK);
+    assert_int_equal(hl_forward_new(m, N_SEEN, N_CTX, &of_target, &err), HL_OK);
+    assert_int_equal(hl_forward_new(d, N_SEEN, N_CTX, &of_draft, &err), HL_OK);
+    assert_int_equal(hl_seq_init(seq, pool, N_CTX, &err), HL_OK);
+    assert_true(hl_seq_reserve(seq, N_SEEN));
+    for (int32_t i = 0; i < N_SEEN; i++) {
+        pos[i] = i;
+        seqs[i] = seq;
+        states[i] = HL_NO_STATE;
+        before[i] = own ? hidden + (size_t)i * n : i > 0 ? hidden + (size_t)(i - 1) * n : NULL;
+    }
+    hl_batch b = {.n_rows = N_SEEN, .tokens = tokens, .pos = pos, .seqs = seqs, .state_out = states};
+    b.hidden = hidden;
+    b.hidden_of = &d->hp.reads;
+    assert_int_equal(hl_forward_eval(of_target, &b, NULL, &none, &err), HL_OK);
+    b.hidden = NULL;
+    b.before = before;
+    assert_int_equal(hl_forward_eval(of_draft, &b, NULL, &none, &err), HL_OK);
+    hl_forward_free(of_target);
+    hl_forward_free(of_draft);
+    hl_free(hidden);
+    return pool;
+}
+
+/* Whole blocks of both, byte by byte. */
+static void check_blocks(hl_kv_pool *a, const hl_seq *x, hl_kv_pool *b, const hl_seq *y, uint32_t n) {
+    static uint8_t bytes[2][BLOCK_CAP];
+    const size_t   size = hl_kv_pool_block_bytes(a);
+    hl_err         err = {0};
+    assert_int_equal(size, hl_kv_pool_block_bytes(b));
+    assert_in_range(size, 1, BLOCK_CAP);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(hl_kv_block_read(a, x->blocks[i], 0, size, bytes[0], &err), HL_OK);
+        assert_int_equal(hl_kv_block_read(b, y->blocks[i], 0, size, bytes[1], &err), HL_OK);
+        assert_memory_equal(bytes[0], bytes[1], size);
+    }
+}
+
+/* A prompt in chunks, an answer with drafts that are refused or accepted: what the tree has of them is what
+ * one pass makes of all tokens. */
+static void what_is_read_along_is_what_one_pass_makes(void **state) {
+    (void)state;
+    for (size_t i = 0; i < N_FILES; i++) {
+        setup                 x = open_pair(i, RANDOM, test_cpu());
+        hl_sched             *s = NULL;
+        hl_err                err = {0};
+        answer                a = {0};
+        int32_t               tokens[N_PROMPT + N_ANSWER];
+        hl_prefix_key         keys[N_PROMPT + N_ANSWER];
+        hl_seq                mine, theirs;
+        hl_prefix_node       *node = NULL;
+        hl_sched_request      r;
+        const hl_sched_params p = {
+            .draft = x.draft, .speculate = HL_SPECULATE_ALWAYS, .n_ctx = N_CTX, .n_batch = 40};
+        for (int32_t k = 0; k < N_PROMPT; k++) tokens[k] = (k * k + 5 * k) % N_VOCAB;
+        if (hl_sched_new(x.m, &p, &s, &err) != HL_OK) fail_msg("%s", err.text);
+        hl_sched_request_init(&r);
+        r.tokens = tokens;
+        r.n_tokens = N_PROMPT;
+        r.max_tokens = N_ANSWER;
+        r.ignore_eog = true;
+        r.on_token = keep_token;
+        r.user = &a;
+        assert_int_equal(hl_sched_run(s, &r, NULL, &err), HL_OK);
+        memcpy(tokens + N_PROMPT, a.ids, sizeof a.ids);
+        for (int k = 0; k < N_PROMPT + N_ANSWER; k++) keys[k] = hl_prefix_key_of(tokens[k]);
+        assert_int_equal(hl_seq_init(&theirs, s->pool, N_CTX, &err), HL_OK);
+        const int32_t n = hl_prefix_tree_match(s->tree, hl_prefix_tree_root(s->tree), keys,
+                                               N_PROMPT + N_ANSWER - 1, &theirs, &node);
+        assert_true(n >= N_PROMPT / HL_KV_PAGE_TOKENS * HL_KV_PAGE_TOKENS);
+        hl_kv_pool *pool = compute(x.m, s->drafting, tokens, &mine);
+        check_blocks(s->pool, &theirs, pool, &mine, (uint32_t)n / HL_KV_PAGE_TOKENS);
+        print_message("%s: %d of %d tokens\n", files[i].name, n, N_PROMPT + N_ANSWER);
+        hl_seq_done(&mine);
+        hl_kv_pool_free(pool);
+        hl_seq_done(&theirs);
         hl_sched_free(s);
         close_pair(&x);
     }
@@ -387,6 +488,7 @@ int main(void) {
         cmocka_unit_test(their_drafts_change_no_answer),
         cmocka_unit_test(good_drafts_of_files_are_accepted),
         cmocka_unit_test(a_prompt_that_is_cached_is_drafted_for),
+        cmocka_unit_test(what_is_read_along_is_what_one_pass_makes),
         cmocka_unit_test(what_is_wrong_with_an_assistant_is_said),
         cmocka_unit_test(what_is_wrong_with_an_eagle_is_said),
         cmocka_unit_test(what_is_wrong_with_a_dflash_is_said),
