@@ -164,6 +164,7 @@ enum { HL_MAX_TAPPED = 16 };
 typedef struct hl_hidden_of {
     uint32_t n_layers;              /* 0: the last norm's */
     uint32_t layers[HL_MAX_TAPPED]; /* the number of layers: in front of the last norm */
+    bool     of_outputs;            /* of rows whose logits are wanted alone */
 } hl_hidden_of;
 
 typedef struct hl_hparams {

@@ -142,7 +142,7 @@ static void tap(hl_pass *f, const hl_batch *b, uint32_t i_layer) {
 /* All rows are wanted as the last layer leaves them. */
 static bool wants_all_rows(const hl_pass *f, const hl_batch *b) {
     if (f->m->drafting && f->m->drafting->at_once) return true; /* they see one another */
-    if (!b->hidden) return false;
+    if (!b->hidden || (b->hidden_of && b->hidden_of->of_outputs)) return false;
     return !b->hidden_of || b->hidden_of->n_layers == 0 || taps(b, f->m->hp.n_layers);
 }
 
@@ -251,12 +251,16 @@ static void end_rest(hl_pass *f, const hl_batch *b) {
 
 /* What is read of all rows. */
 static void keep_hidden(hl_pass *f, const hl_batch *b) {
+    const size_t n = f->m->hp.n_embd;
     if (f->m->drafting && f->m->drafting->keep)
         f->m->drafting->keep(f, b);
     else if (b->hidden_of && b->hidden_of->n_layers > 0)
         tap(f, b, f->m->hp.n_layers);
+    else if (b->hidden_of && b->hidden_of->of_outputs)
+        for (uint32_t i = 0; i < b->n_out; i++)
+            memcpy(b->hidden + b->out_rows[i] * n, f->tmp + i * n, n * sizeof *f->tmp);
     else
-        memcpy(b->hidden, f->tmp, (size_t)f->n_rows * f->m->hp.n_embd * sizeof *f->tmp);
+        memcpy(b->hidden, f->tmp, f->n_rows * n * sizeof *f->tmp);
 }
 
 static void run_logits(hl_pass *f, const hl_batch *b, float *ret_logits) {

@@ -62,6 +62,7 @@ static hl_status fit(hl_model *d, const hl_model *target, hl_err *err) {
                            "the window of its layer %u is 1: nothing is seen, expected 2 at least", i);
         p->i_kv = q->i_kv;
     }
+    d->hp.reads.of_outputs = true; /* nothing is read along: what it goes on from is the newest row */
     d->tok_embd = target->tok_embd;
     d->hp.embd_scale = target->hp.embd_scale;
     d->need_out_in |= hl_matrix_needs(&d->top.w[HL_W_POST_PROJ]);

@@ -34,7 +34,7 @@ typedef struct hl_batch {
     const uint32_t *state_out;
     uint32_t n_states; /* of these, the last so many: not logits but what the last norm makes of them */
     float   *states;   /* [n_states][n_embd] */
-    /* [n_rows][hl_hidden_cols] what drafts for the model reads of every row, those whose logits nobody wants
+    /* [n_rows][hl_hidden_cols] what drafts for the model reads of its rows, those whose logits nobody wants
      * too (drafts.h); of what drafts itself [n_rows][n_own], what its next row reads. NULL: none */
     float                     *hidden;
     const struct hl_hidden_of *hidden_of; /* of its rows; NULL: what the last norm makes */

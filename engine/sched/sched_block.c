@@ -109,6 +109,8 @@ hl_status hl_sched_read_along(hl_sched *s, const hl_batch *b, hl_err *err) {
 
 void hl_sched_keep_hidden(hl_sched *s, hl_stream *st, uint32_t row) {
     if (!st->draft.hidden) return;
+    st->draft.hidden_pos = -1;
+    if (s->drafting->hp.reads.of_outputs && st->step.n_out == 0) return; /* the prompt goes on */
     memcpy(st->draft.hidden, row_at(s, row), s->hidden_cols * sizeof *st->draft.hidden);
     st->draft.hidden_pos = st->seq.n_pos - 1;
 }
