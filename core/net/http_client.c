@@ -118,6 +118,7 @@ static void set_options(transfer *t, struct curl_slist *headers) {
     const hl_http_call *call = t->call;
     CURL               *c = t->curl;
     hl_curl_note_socket_errors(t->curl, &t->no_socket);
+    hl_curl_leave_names(t->curl);
     (void)curl_easy_setopt(c, CURLOPT_URL, call->url);
     (void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, call->method);
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");

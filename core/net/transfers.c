@@ -177,6 +177,7 @@ static void set_options(hl_transfer *t) {
     CURL                 *c = t->curl;
     const int64_t         stall_ms = o->stall_ms > 0 ? o->stall_ms : 30000;
     hl_curl_note_socket_errors(c, &t->no_socket);
+    hl_curl_leave_names(c);
     (void)curl_easy_setopt(c, CURLOPT_URL, t->url);
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(c, CURLOPT_HTTP_VERSION,
