@@ -237,9 +237,10 @@ static void print_capabilities(const hl_app *app, const hl_model *m, hl_chat_cap
 /* Keys stay in their files and variables. */
 static void print_remote(const hl_app *app, const char *record) {
     char host[HL_REMOTE_MODEL_TEXT_BYTES], model[HL_REMOTE_MODEL_TEXT_BYTES];
-    hl_remote_model_describe(record, host, model);
-    print_field(app, "answered by", host);
-    print_field(app, "model there", model);
+    for (size_t i = 0; hl_remote_model_describe(record, i, host, model); i++) {
+        print_field(app, i == 0 ? "answered by" : "or by", host);
+        print_field(app, "model there", model);
+    }
 }
 
 static hl_status print_info(const hl_app *app, const hl_source *s, const hl_model *m, const hl_options *o,

@@ -121,7 +121,7 @@ hl_status hl_storing_report(const hl_app *app, hl_store *store, const char *done
     if (!as_json) {
         char host[HL_REMOTE_MODEL_TEXT_BYTES], model[HL_REMOTE_MODEL_TEXT_BYTES];
         if (m->remote_json) {
-            hl_remote_model_describe(m->remote_json, host, model);
+            (void)hl_remote_model_describe(m->remote_json, 0, host, model);
             hl_say_line(app->out, "%s '%s' (remote, '%s' at %s)", done, text, model, host);
         } else {
             hl_say_line(app->out, "%s '%s' (%s, %s, %s)", done, text, m->entry.family, m->entry.quantization,

@@ -348,7 +348,7 @@ void hl_talk_describe(const hl_talk *t, char ret[HL_TALK_ABOUT_BYTES]) {
         (void)snprintf(ret, HL_TALK_ABOUT_BYTES, "%s, context %d tokens", s->label, (int)t->chat.n_ctx);
         return;
     }
-    hl_remote_model_describe(s->remote, host, model);
+    (void)hl_remote_model_describe(s->remote, 0, host, model);
     (void)snprintf(ret, HL_TALK_ABOUT_BYTES, "%s, answered by %s", s->label, host);
 }
 

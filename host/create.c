@@ -396,8 +396,8 @@ static hl_status check_remote(const hl_recipe *r, const sorted *files, hl_err *e
 }
 
 /* A model whose answers come from elsewhere. */
-static hl_status create_remote(hl_recipe *r, const sorted *files, hl_store *store, const char *name,
-                               hl_name *ret_name, hl_err *err) {
+static hl_status create_remote(hl_recipe *r, const sorted *files, const char *profiles_path, hl_store *store,
+                               const char *name, hl_name *ret_name, hl_err *err) {
     char     *record = NULL, host[512], model[512];
     hl_status status = HL_OK;
     if (!r->may_remote)
@@ -407,9 +407,9 @@ static hl_status create_remote(hl_recipe *r, const sorted *files, hl_store *stor
             r->from);
     status = check_remote(r, files, err);
     if (status != HL_OK) return status;
-    status = hl_remote_model_make_record(r->from, &record, err);
+    status = hl_remote_model_make_record(r->from, profiles_path, &record, err);
     if (status != HL_OK) return status;
-    hl_remote_model_describe(record, host, model);
+    (void)hl_remote_model_describe(record, 0, host, model);
     r->more.remote_json = record;
     r->more.remote_host = host;
     r->more.remote_model = model;
@@ -490,7 +490,7 @@ static hl_status create(hl_host *h, hl_recipe *r, sorted *files, const char *nam
     hl_status  status = check_able(r, err);
     if (status == HL_OK) status = hl_host_store(h, &store, err);
     if (status == HL_OK && r->from && hl_remote_model_is_text(r->from))
-        return create_remote(r, files, store, name, ret_name, err);
+        return create_remote(r, files, h->paths->profiles, store, name, ret_name, err);
     if (status == HL_OK && converts(r)) status = convert(h, r, store, name, files, err);
     if (status == HL_OK && r->from) status = find_base(h, r, &base, err);
     if (status == HL_OK && base && base->remote) status = check_remote(r, files, err);

@@ -233,7 +233,7 @@ static hl_status find_source(hl_host *h, const char *text, int how, bool may_be_
     if (!s) return hl_fail(err, HL_E_NOMEM, "model '%.100s': no memory", text);
     if (may_be_path && hl_remote_model_is_text(text)) {
         s->label = hl_strdup(text);
-        status = hl_remote_model_make_record(text, &s->own_remote, err);
+        status = hl_remote_model_make_record(text, h->paths->profiles, &s->own_remote, err);
         s->remote = s->own_remote;
     } else if (may_be_path && is_url(text, &ref)) {
         status = find_url(h, text, &ref, how, s, err);

@@ -56,8 +56,15 @@ static hl_status make_upstreams(json_t *o, const char *url, const char *name,
     return status;
 }
 
+static hl_status check_profile(const char *name, const char *profiles_path, hl_err *err) {
+    hl_profile      profile = {0};
+    const hl_status status = hl_profile_find(name, profiles_path, &profile, err);
+    if (status == HL_OK) hl_profile_done(&profile);
+    return status;
+}
+
 /* Is that a record? Nothing is asked or started. */
-static hl_status check_record(const char *json, hl_err *err) {
+static hl_status check_record(const char *json, const char *profiles_path, hl_err *err) {
     static char *const    none[] = {NULL};
     hl_remote_model_place place = {.envp = none};
     hl_upstreams         *u = NULL;
@@ -67,29 +74,35 @@ static hl_status check_record(const char *json, hl_err *err) {
         status = make_upstreams(o, json_object_get(o, "engine") ? "http://127.0.0.1:1" : NULL, "m", &place,
                                 &u, err);
     if (status == HL_E_IO) status = HL_OK; /* a key that is not there yet */
+    if (status == HL_OK && json_object_get(o, "engine"))
+        status = check_profile(hl_json_text(o, "engine"), profiles_path, err);
     hl_upstreams_free(u);
     json_decref(o);
     return status;
 }
 
-void hl_remote_model_describe(const char *json, char ret_host[HL_REMOTE_MODEL_TEXT_BYTES],
+bool hl_remote_model_describe(const char *json, size_t i, char ret_host[HL_REMOTE_MODEL_TEXT_BYTES],
                               char ret_model[HL_REMOTE_MODEL_TEXT_BYTES]) {
     json_t *o = NULL;
     ret_host[0] = ret_model[0] = '\0';
-    if (read_record(json, &o, NULL) != HL_OK) return;
-    const json_t *first = json_array_get(json_object_get(o, "upstreams"), 0);
-    const char   *engine = hl_json_text(o, "engine"), *url = hl_json_text(first, "url");
-    const char   *model = hl_json_text(engine ? o : first, "model");
-    (void)snprintf(ret_host, HL_REMOTE_MODEL_TEXT_BYTES, "%s%s", engine ? ENGINE : "",
-                   engine ? engine
-                   : url  ? url
-                          : "");
-    (void)snprintf(ret_model, HL_REMOTE_MODEL_TEXT_BYTES, "%s", model ? model : "");
+    if (read_record(json, &o, NULL) != HL_OK) return false;
+    const json_t *one = json_array_get(json_object_get(o, "upstreams"), i);
+    const char   *engine = hl_json_text(o, "engine"), *url = hl_json_text(one, "url");
+    const char   *model = hl_json_text(engine ? o : one, "model");
+    const bool    is_there = engine ? i == 0 : one != NULL;
+    if (is_there) {
+        (void)snprintf(ret_host, HL_REMOTE_MODEL_TEXT_BYTES, "%s%s", engine ? ENGINE : "",
+                       engine ? engine
+                       : url  ? url
+                              : "");
+        (void)snprintf(ret_model, HL_REMOTE_MODEL_TEXT_BYTES, "%s", model ? model : "");
+    }
     json_decref(o);
+    return is_there;
 }
 
 /* A record in a file: checked, and written again in the shortest form. */
-static hl_status read_record_file(const char *path, char **ret_json, hl_err *err) {
+static hl_status read_record_file(const char *path, const char *profiles_path, char **ret_json, hl_err *err) {
     char     *text = NULL;
     size_t    n = 0;
     json_t   *o = NULL;
@@ -99,7 +112,7 @@ static hl_status read_record_file(const char *path, char **ret_json, hl_err *err
     if (status == HL_OK) status = read_record(text, &o, err);
     if (status == HL_OK) hl_json_format(o, false, &s);
     if (status == HL_OK) status = hl_str_check(&s, "remote model", err);
-    if (status == HL_OK) status = check_record(hl_str_text(&s), err);
+    if (status == HL_OK) status = check_record(hl_str_text(&s), profiles_path, err);
     if (status == HL_OK && !(*ret_json = hl_str_take(&s)))
         status = hl_fail(err, HL_E_NOMEM, "remote model: no memory");
     hl_str_done(&s);
@@ -108,11 +121,13 @@ static hl_status read_record_file(const char *path, char **ret_json, hl_err *err
     return hl_fail_within(err, status, "'%.200s'", path);
 }
 
-hl_status hl_remote_model_make_record(const char *text, char **ret_json, hl_err *err) {
+hl_status hl_remote_model_make_record(const char *text, const char *profiles_path, char **ret_json,
+                                      hl_err *err) {
     const bool  is_engine = strncmp(text, ENGINE, sizeof ENGINE - 1) == 0;
     const char *rest = strchr(text, ':') + 1, *model = strchr(rest, '#');
     hl_json_out j;
-    if (!is_engine && (rest[0] == '/' || rest[0] == '.')) return read_record_file(rest, ret_json, err);
+    if (!is_engine && (rest[0] == '/' || rest[0] == '.'))
+        return read_record_file(rest, profiles_path, ret_json, err);
     if (!model || model == rest || !model[1])
         return hl_fail(err, HL_E_ARG, "'%.200s': expected %s#MODEL", text,
                        is_engine ? "engine:PROFILE" : "remote:http://HOST:PORT/v1");
@@ -132,7 +147,7 @@ hl_status hl_remote_model_make_record(const char *text, char **ret_json, hl_err 
     }
     hl_json_close(&j, '}');
     hl_status status = hl_str_check(&j.text, "remote model", err);
-    if (status == HL_OK) status = check_record(hl_str_text(&j.text), err);
+    if (status == HL_OK) status = check_record(hl_str_text(&j.text), profiles_path, err);
     char *made = status == HL_OK ? hl_str_take(&j.text) : NULL;
     hl_json_done(&j);
     if (status == HL_OK && !made) return hl_fail(err, HL_E_NOMEM, "remote model: no memory");

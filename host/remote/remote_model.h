@@ -26,16 +26,18 @@ bool hl_remote_model_is_text(const char *text);
 
 enum { HL_REMOTE_MODEL_TEXT_BYTES = 512 };
 
-/* Where the first of a record's servers is, and what the model is called there; of an engine
- * "engine:PROFILE" and
- * its model. */
-void hl_remote_model_describe(const char *json, char ret_host[HL_REMOTE_MODEL_TEXT_BYTES],
+/* Where the i-th of a record's servers is, and what the model is called there; of an engine, which is the
+ * only one, "engine:PROFILE" and its model. False: it has not so many, and both are "". */
+bool hl_remote_model_describe(const char *json, size_t i, char ret_host[HL_REMOTE_MODEL_TEXT_BYTES],
                               char ret_model[HL_REMOTE_MODEL_TEXT_BYTES]);
 
 /* The record that such a text stands for. "remote:/PATH.json" is a record in a file.
+ * in     profiles_path  of the user's own launch profiles
  * owns   hl_free() of core/base/mem.h
- * fails  HL_E_ARG  what is wrong with it */
-HL_MUST_CHECK hl_status hl_remote_model_make_record(const char *text, char **ret_json, hl_err *err);
+ * fails  HL_E_ARG        what is wrong with it
+ *        HL_E_NOT_FOUND  there is no such launch profile, with the names that there are */
+HL_MUST_CHECK hl_status hl_remote_model_make_record(const char *text, const char *profiles_path,
+                                                    char **ret_json, hl_err *err);
 
 /* Make a runner; an engine is started, and stopped with the runner.
  *

@@ -17,6 +17,7 @@
 #include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/data/json.h"
+#include "core/net/url.h"
 
 enum {
     STRIDE_BYTES = 512, /* of beginnings that are remembered */
@@ -48,7 +49,10 @@ static hl_status check_url(const char *url, hl_err *err) {
         if ((unsigned char)*p <= ' ' || *p == 127 || *p == '?' || *p == '#' || *p == '\\')
             return hl_fail(err, HL_E_ARG,
                            "'%.200s': white space, '?', '#' and '\\' have no place in a base URL", url);
-    return HL_OK;
+    hl_url          u;
+    const hl_status status = hl_url_parse(url, &u, err); /* ports, addresses */
+    hl_url_done(&u);
+    return status;
 }
 
 static hl_status copy_text(const char *text, char **ret, hl_err *err) {

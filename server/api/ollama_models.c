@@ -39,7 +39,7 @@ hl_status hl_api_version(hl_exchange *x, hl_err *err) {
 
 static void add_place(hl_json_out *j, const char *record) {
     char host[HL_REMOTE_MODEL_TEXT_BYTES], model[HL_REMOTE_MODEL_TEXT_BYTES];
-    hl_remote_model_describe(record, host, model);
+    (void)hl_remote_model_describe(record, 0, host, model);
     hl_json_add_text(j, "remote_host", host);
     hl_json_add_text(j, "remote_model", model);
 }

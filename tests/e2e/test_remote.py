@@ -1,7 +1,9 @@
 """Models whose answers come from other programs' servers (host/remote): good ones, and all the ways to be a bad one."""
 import json
+import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -111,6 +113,32 @@ def test_a_server_that_is_not_there(cli, stub):
     assert done.returncode == 13 and "onnect" in done.stderr
 
 
+# In namespaces of its own: a name server that takes questions and never answers. How many came before our program gave up?
+# A resolver that is waited for asks again, after 5 s.
+SILENT_NAMES = """
+import json, os, select, socket, subprocess, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 53))
+p = subprocess.run(sys.argv[1:], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+n = 0
+while select.select([s], [], [], 0)[0]:
+    s.recv(4096)
+    n += 1
+print(json.dumps([n, p.returncode, p.stderr]))
+"""
+
+
+def test_a_name_server_that_says_nothing_holds_nobody(cli):
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    (cli.folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    name = record(cli, connect_ms=500, attempts=1, upstreams=[{"url": "http://far.example.com/v1", "model": "m"}])
+    done = subprocess.run(["unshare", "-mn", "sh", "-c", 'ip link set lo up && mount --bind "$0" /etc/resolv.conf && exec "$@"', str(cli.folder / "resolv.conf"),
+                           sys.executable, "-c", SILENT_NAMES, cli.program, "run", "--local", name, "Hi"], env=cli.env, capture_output=True, text=True, timeout=60)
+    n, code, said = json.loads(done.stdout)
+    assert code == 13 and "timed out" in said and 1 <= n <= 2, (n, said)  # one question for each kind of address
+
+
 def test_ctrl_c_closes_the_connection(cli, stub):
     p = subprocess.Popen([cli.program, "run", "--local", stub.name("slow"), "Hi"], env=cli.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert p.stdout.read(4) == b"wait"
@@ -129,6 +157,8 @@ def test_ctrl_c_closes_the_connection(cli, stub):
     ("remote:http://host/v1", "expected remote:http://HOST:PORT/v1#MODEL"),
     ("remote:http://host/v1#", "expected remote:http://HOST:PORT/v1#MODEL"),
     ("remote:http://host/v1?a=b#m", "have no place in a base URL"),
+    ("remote:http://host:99999/v1#m", "URL 'http://host:99999/v1'"),
+    ("remote:http://[::1/v1#m", "URL 'http://[::1/v1'"),
     ("engine:vllm", "expected engine:PROFILE#MODEL"),
     ("engine:nobody#m", "there is no launch profile 'nobody'; there are llama-server, ik-llama-server, vllm, max"),
 ])
@@ -300,6 +330,7 @@ def test_a_key_is_sent_and_never_shown(cli, stub):
 def test_another_server_answers_where_one_fails(cli, stub, server, bad):
     other = Stub()
     cli.ok("create", "both", "--from", record(cli, upstreams=[{"url": stub.url, "model": bad}, {"url": other.url, "model": "good"}]))
+    assert [line.split()[-1] for line in cli.ok("show", "both").splitlines()[1:5]] == [stub.url, bad, other.url, "good"]
     assert cli.ok("run", "--local", "both", "Hi") == "Hello wörld\n"
     assert (len(stub.asked), len(other.asked)) == (1, 1)
     assert len(server().json("POST", "/v1/embeddings", {"model": "both", "input": ["a", "b"]})["data"]) == 2
@@ -324,6 +355,8 @@ def test_a_long_body_is_sent_without_asking(cli, stub, server):
     ({"engine": "mine", "model": "m", "upstreams": []}, "either an engine or upstreams, not both"),
     ({"engine": "mine"}, "engine and model are not both texts"),
     ({"upstreams": [{"url": "http://h", "model": "m", "key": "sk-1"}]}, "would be kept in clear"),
+    ({"upstreams": [{"url": "http://h:99999", "model": "m"}]}, "URL 'http://h:99999'"),
+    ({"engine": "nobody", "model": "m"}, "there is no launch profile 'nobody'; there are llama-server"),
 ])
 def test_wrong_records(cli, fields, words):
     done = cli("create", "x", "--from", record(cli, **fields))
