@@ -311,7 +311,7 @@ static void finish_layers(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp)
             p->qk_scale = scale != 0
                               ? scale
                               : 1.0f / sqrtf(by_embd ? (float)(hp->n_embd / p->n_heads) : (float)p->head_dim);
-        hp->kv_layers[i] = (hl_kv_layer){p->shares_kv ? 0 : p->n_kv_heads, p->head_room};
+        hp->kv_layers[i] = (hl_kv_layer){p->shares_kv ? 0 : p->n_kv_heads, p->head_room, p->v_in_k};
     }
 }
 

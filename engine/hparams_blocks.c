@@ -152,6 +152,7 @@ void hl_key_read_mla(hl_key_reader *r, const hl_arch *arch, hl_hparams *hp) {
             p->n_kv_heads = 1;
             p->head_dim = m->kv_rank + m->rot;
             p->v_dim = m->kv_rank;
+            p->v_in_k = true;
         } else {
             p->n_kv_heads = p->n_heads;
         }

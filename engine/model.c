@@ -668,7 +668,7 @@ static hl_status bind_next(hl_model *m, size_t *ret_bound, hl_err *err) {
     d->hp.kv_layers = kv;
     d->hp.n_kv_layers = block + 1;
     memcpy(kv, m->hp.kv_layers, block * sizeof *kv);
-    kv[block] = (hl_kv_layer){p->n_kv_heads, p->head_room};
+    kv[block] = (hl_kv_layer){p->n_kv_heads, p->head_room, p->v_in_k};
     d->hp.most = found;
     d->hp.state = (hl_state_params){0};
     d->hp.n_target = d->hp.n_own = m->hp.n_embd;

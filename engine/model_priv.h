@@ -69,6 +69,7 @@ typedef struct hl_layer_params {
     bool     has_ffn;
     uint32_t i_kv;      /* the layer whose keys and values it reads: itself, or an earlier one */
     bool     shares_kv; /* it has none of its own */
+    bool     v_in_k;    /* values are the first v_dim columns of keys: the cache has these alone */
     bool     rotates;
     bool     norms_turned;    /* heads have a norm without weights behind the rotation */
     bool     has_temperature; /* queries grow with the position: hl_hparams.temperature */

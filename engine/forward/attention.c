@@ -121,17 +121,31 @@ static bool fill_queries(const attend_ctx *c, const attend_item *it, attend_quer
     return true;
 }
 
+enum { SPLIT_PAGES = HL_ATTEND_SPLIT / HL_KV_PAGE_TOKENS };
+
+/* Values of pages that are of keys alone, for as long as a split takes. */
+static void make_values(const attend_ctx *c, hl_kv_cache_type type, const uint8_t *const *pages, uint8_t *to,
+                        const uint8_t **ret_values) {
+    const hl_layer_params *p = c->l->p;
+    const size_t           n_bytes = hl_kv_page_v_offset(type, p->head_room);
+    for (size_t i = 0; i < SPLIT_PAGES && pages[i]; i++, to += n_bytes) {
+        c->f->k->kv_values(type, p->head_room, (p->v_dim + 7) / 8 * 8, pages[i], to);
+        ret_values[i] = to;
+    }
+}
+
 static void attend_split(const attend_ctx *c, const attend_item *it, const attend_queries *q, int32_t i_split,
-                         float *o, float *max, float *sum, void *scratch) {
+                         float *o, float *max, float *sum, const hl_thread_scratch *ts) {
     const hl_pass    *f = c->f;
     const hl_seq     *s = f->seqs[it->begin];
     const hl_kv_host *store = hl_kv_pool_store(s->pool);
     const int32_t     begin = i_split * HL_ATTEND_SPLIT;
     const int32_t  end = begin + HL_ATTEND_SPLIT <= it->last_pos ? begin + HL_ATTEND_SPLIT : it->last_pos + 1;
-    const uint8_t *pages[HL_ATTEND_SPLIT / HL_KV_PAGE_TOKENS] = {0};
+    const uint8_t *pages[SPLIT_PAGES] = {0}, *values[SPLIT_PAGES] = {0};
     for (int32_t p = begin; p < end; p += HL_KV_PAGE_TOKENS)
         pages[(p - begin) / HL_KV_PAGE_TOKENS] =
             hl_kv_host_page(store, s->blocks[p / HL_KV_PAGE_TOKENS], c->i_cache, it->kv);
+    if (c->l->p->v_in_k) make_values(c, hl_kv_pool_shape(s->pool)->type, pages, ts->values, values);
     /* The pages of the next split are far away in memory: let the kernel fetch ahead of itself. */
     const bool         has_next = begin + HL_ATTEND_SPLIT <= it->last_pos;
     const hl_attend_in in = {
@@ -148,12 +162,13 @@ static void attend_split(const attend_ctx *c, const attend_item *it, const atten
         .pos_begin = begin,
         .pos_end = end,
         .pages = pages,
+        .values = c->l->p->v_in_k ? values : NULL,
         .next_page = has_next
                          ? hl_kv_host_page(store, s->blocks[(begin + HL_ATTEND_SPLIT) / HL_KV_PAGE_TOKENS],
                                            c->i_cache, it->kv)
                          : NULL,
     };
-    f->k->attend(&in, o, max, sum, scratch);
+    f->k->attend(&in, o, max, sum, ts->attend);
 }
 
 /* Where the result of query i of an item goes. */
@@ -200,7 +215,7 @@ static void whole_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
     for (int32_t s = first; s <= last; s++) {
         if (hl_pass_stopped(c->f)) return; /* at a great depth one item takes a while */
         const size_t at = (size_t)(s - first);
-        attend_split(c, &it, &q, s, ts->part_o + at * o_stride, max + at * q.n, sum + at * q.n, ts->attend);
+        attend_split(c, &it, &q, s, ts->part_o + at * o_stride, max + at * q.n, sum + at * q.n, ts);
     }
     for (uint32_t i = 0; i < q.n; i++)
         merge(c, &it, i, (uint32_t)(last - first + 1), ts->part_o + i * hd, o_stride, max + i, sum + i, q.n);
@@ -226,7 +241,7 @@ static void split_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
         if (hl_pass_stopped(c->f)) return;
         const size_t slot = shared_slot(c, i_item, i);
         attend_split(c, &it, &q, (int32_t)(first + i), c->f->shared_o + slot * c->l->p->head_room,
-                     c->f->shared_ms + slot, c->f->shared_ms + n_ms + slot, c->f->threads[i_thread].attend);
+                     c->f->shared_ms + slot, c->f->shared_ms + n_ms + slot, &c->f->threads[i_thread]);
     }
 }
 

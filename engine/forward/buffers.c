@@ -40,6 +40,15 @@ static uint32_t needs_of(const hl_model *m, uint32_t *ret_down) {
     return needs;
 }
 
+/* Values of a split in the largest of all formats, where some layer's are in its keys. */
+static size_t split_values_bytes(const hl_hparams *hp) {
+    for (uint32_t i = 0; i < hp->n_layers; i++)
+        if (hp->layers[i].v_in_k)
+            return HL_ATTEND_SPLIT / HL_KV_PAGE_TOKENS *
+                   hl_kv_page_v_offset(HL_KV_CACHE_F32, hp->most.head_room);
+    return 0;
+}
+
 static void take_threads(hl_bump *b, hl_pass *f) {
     const size_t  head = f->m->hp.most.head_room;
     const int32_t n = hl_pool_n_threads(f->m->engine->pool);
@@ -51,6 +60,8 @@ static void take_threads(hl_bump *b, hl_pass *f) {
         ts.matmul.memory = hl_bump_take(b, ts.matmul.n_bytes, 1);
         ts.glu = hl_bump_take(b, 2 * (size_t)f->n_rows_cap * HL_GLU_ROWS, sizeof *ts.glu);
         ts.attend = hl_bump_take(b, HL_ATTEND_SCRATCH_BYTES, 1);
+        const size_t n_values = split_values_bytes(&f->m->hp);
+        ts.values = n_values > 0 ? hl_bump_take(b, n_values, 1) : NULL;
         ts.part_o = hl_bump_take(b, (size_t)f->n_splits_cap * f->tile_queries * head, sizeof *ts.part_o);
         ts.part_ms = hl_bump_take(b, 2 * (size_t)f->n_splits_cap * f->tile_queries, sizeof *ts.part_ms);
         if (b->memory) f->threads[i] = ts;

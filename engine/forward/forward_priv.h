@@ -43,6 +43,7 @@ typedef struct hl_thread_scratch {
     hl_matmul_scratch matmul;
     float            *glu;     /* [2][rows][HL_GLU_ROWS] gate and up of one chunk */
     void             *attend;  /* HL_ATTEND_SCRATCH_BYTES */
+    uint8_t          *values;  /* of a split of which the cache has keys alone; NULL: no layer is so */
     float            *part_o;  /* [n_splits][tile][head_room] partial attention */
     float            *part_ms; /* [2][n_splits][tile] */
 } hl_thread_scratch;

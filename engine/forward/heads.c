@@ -59,7 +59,8 @@ static void ready_row(hl_pass *f, const void *ctx, uint32_t row) {
 
 /* ---- heads ------------------------------------------------------------------------------------ */
 
-/* To the row's page, and to those of forks that share the position in a block of their own. */
+/* To the row's page, and to those of forks that share the position in a block of their own. v NULL: pages are
+ * of keys alone. */
 static void write_key_value(const heads_ctx *c, uint32_t r, uint32_t kv, const float *k, const float *v) {
     const hl_pass *f = c->f;
     const hl_seq  *s = f->seqs[r];
@@ -81,7 +82,7 @@ float *hl_query_of(const hl_pass *f, const hl_layer_params *p, uint32_t row, uin
 }
 
 /* Zeros behind a head of n values change no product of it. */
-static const float *with_room(size_t n_room, size_t n, const float *head, float *room) {
+static float *with_room(size_t n_room, size_t n, float *head, float *room) {
     if (n_room == n) return head;
     memcpy(room, head, n * sizeof *room);
     memset(room + n, 0, (n_room - n) * sizeof *room);
@@ -153,12 +154,16 @@ static void heads_chunk(void *ctx, uint32_t i_chunk, uint32_t i_thread) {
         float *k = row + hl_q_cols(p) + kv * (size_t)p->head_dim;
         float *v = row + hl_q_cols(p) + hl_k_cols(p) + kv * (size_t)p->v_dim;
         ready_head(c, HL_W_K_NORM, HL_W_K_NORM_EACH, kv, r, k);
-        ready_value(c, v);
         hl_row_look(f, r, HL_PLACE_KEYS, c->i_layer, p->head_dim, k);
-        hl_row_look(f, r, HL_PLACE_VALUES, c->i_layer, p->v_dim, v);
         float k_room[HL_ATTEND_MAX_HEAD_DIM], v_room[HL_ATTEND_MAX_HEAD_DIM];
-        write_key_value(c, r, kv, with_room(p->head_room, p->head_dim, k, k_room),
-                        with_room(p->head_room, p->v_dim, v, v_room));
+        k = with_room(p->head_room, p->head_dim, k, k_room);
+        if (p->v_in_k) {
+            write_key_value(c, r, kv, k, NULL);
+            continue;
+        }
+        ready_value(c, v);
+        hl_row_look(f, r, HL_PLACE_VALUES, c->i_layer, p->v_dim, v);
+        write_key_value(c, r, kv, k, with_room(p->head_room, p->v_dim, v, v_room));
     }
 }
 

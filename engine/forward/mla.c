@@ -3,8 +3,9 @@
  * mla.c - low-rank ("latent") attention: keys and values of all heads come of one short row per position.
  *
  * In the absorbed form the cache holds that row, and a part that turns, as the one key head; its first part
- * is the value, too. Queries are brought into its space by a matrix per head, and so are results out of it.
- * In the expanded form whole heads are made and cached. Either way the rest is attention as everywhere.
+ * is the value, too, and is not held twice (hl_layer_params.v_in_k). Queries are brought into its space by a
+ * matrix per head, and so are results out of it. In the expanded form whole heads are made and cached. Either
+ * way the rest is attention as everywhere.
  * from: DeepSeek-V2, arXiv 2405.04434, section 2.1
  */
 #include <string.h>
@@ -119,7 +120,6 @@ static void place_row(hl_pass *f, const void *ctx, uint32_t row) {
         for (uint32_t h = 0; h < p->n_heads; h++)
             memcpy(to_q + h * n_kv + m->kv_rank, q + h * n + m->still, m->rot * sizeof *q);
         memcpy(to_k, kv, n_kv * sizeof *kv);
-        memcpy(to_v, kv, m->kv_rank * sizeof *kv);
         return;
     }
     const size_t each = (size_t)m->still + m->v;

@@ -8,8 +8,11 @@
  * splits are fixed, the result does not depend on the number of tokens in the pass or on threads.
  *
  * Keys lie transposed in their page, so that a vector's lanes are positions and no dot product ends in
- * a horizontal sum, with one query as with many. Pages are written by kv_write and read by attend alone;
- * to everybody else they are hl_kv_page_bytes() opaque bytes, aligned to 64.
+ * a horizontal sum, with one query as with many. Pages are written by kv_write and read by attend and
+ * kv_values alone; to everybody else they are hl_kv_page_bytes() opaque bytes, aligned to 64.
+ *
+ * Where values are the first columns of keys (low-rank attention), a page ends behind the keys, and
+ * kv_values makes of them, for a split at a time, what the values of such a page would be.
  *
  *   page of f16, f32, bf16   keys   [head_dim][64]                 one row holds 64 positions
  *                            values [64][head_dim]
@@ -47,16 +50,26 @@ static inline size_t hl_kv_page_bytes(hl_kv_cache_type type, size_t head_dim) {
     }
 }
 
-/* Bytes of the page's keys; the values follow. */
+/* Bytes of the page's keys; the values follow, and take as many. */
 static inline size_t hl_kv_page_v_offset(hl_kv_cache_type type, size_t head_dim) {
     return hl_kv_page_bytes(type, head_dim) / 2;
 }
 
 /* Store one position's key and value, [head_dim] f32 each, in slot 0..63 of a page. Values past the largest
  * finite number of the type become it, and so does NaN: nothing that a later position stores can reach a
- * query that does not see it. Two threads may write different pages, not one page. */
+ * query that does not see it. Two threads may write different pages, not one page.
+ * in    v  NULL: the page is one of keys alone */
 typedef void hl_kv_write_fn(hl_kv_cache_type type, size_t head_dim, size_t slot, const float *k,
                             const float *v, uint8_t *page);
+
+/* The values of a page of keys alone, as those of a whole page: columns [0, n_cols) of all 64 slots, whatever
+ * the slots hold. Columns behind them are left as they are, and so are scales of q8_0 of groups that lie
+ * there.
+ * in    n_cols  <= head_dim, a multiple of 8
+ *       page    of this type and head_dim
+ * out   ret_values  hl_kv_page_v_offset() bytes, aligned to 64 */
+typedef void hl_kv_values_fn(hl_kv_cache_type type, size_t head_dim, size_t n_cols, const uint8_t *page,
+                             uint8_t *ret_values);
 
 typedef struct hl_attend_in {
     hl_kv_cache_type      kv_type;
@@ -72,8 +85,14 @@ typedef struct hl_attend_in {
     int32_t               pos_begin; /* of this split: multiple of HL_ATTEND_SPLIT */
     int32_t               pos_end; /* exclusive; <= pos_begin + HL_ATTEND_SPLIT; later slots hold anything */
     const uint8_t *const *pages;   /* [..] page that holds pos_begin is pages[0] */
+    const uint8_t *const *values;  /* [..] of each page, where pages are of keys alone; NULL: in the pages */
     const uint8_t        *next_page; /* first page of the caller's next call, to be prefetched; NULL: none */
 } hl_attend_in;
+
+/* The values of page i of a split. */
+static inline const uint8_t *hl_attend_values(const hl_attend_in *in, size_t i) {
+    return in->values ? in->values[i] : in->pages[i] + hl_kv_page_v_offset(in->kv_type, in->head_dim);
+}
 
 /* out   ret_o    [n_queries][head_dim] f32: sum of exp(s - max) * v over the visible positions of the split
  *       ret_max  [n_queries]; -INFINITY when nothing is visible (then ret_o is zero and ret_sum 0)

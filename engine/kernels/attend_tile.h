@@ -36,7 +36,7 @@ typedef struct tile {
     size_t                lo[TILE], hi[TILE]; /* visible positions, relative to the split */
     size_t                tile_lo, tile_hi;   /* of all of them together */
     const uint8_t *const *pages;
-    size_t                v_offset;
+    const uint8_t        *values[N_PAGES];
     const float          *v_scale;             /* [SPLIT][n_groups] of q8_0 */
     const uint8_t        *k_prefetch[N_PAGES]; /* what is read a page later: prefetched with page i's keys */
     const uint8_t        *v_prefetch[N_PAGES]; /* or its values */
@@ -48,7 +48,7 @@ typedef struct tile {
 } tile;
 
 /* Value scales of all pages as f32. */
-static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, float *ret_scale);
+static inline void convert_v_scales(const hl_attend_in *in, float *ret_scale);
 /* Query j of the tile as int8 (quantize_query of attend_scalar.c). */
 static inline void quantize_query(tile *t, size_t j);
 /* Scores of query j become p. */
@@ -114,17 +114,17 @@ static inline void set_prefetch(const hl_attend_in *in, tile *t) {
     if (t->tile_lo >= t->tile_hi) return;
     size_t first = t->tile_lo / PAGE, last = (t->tile_hi - 1) / PAGE;
     for (size_t i = first; i <= last; i++) {
-        t->k_prefetch[i] = i < last ? in->pages[i + 1] : in->pages[first] + t->v_offset;
-        t->v_prefetch[i] = i < last ? in->pages[i + 1] + t->v_offset : in->next_page;
+        t->k_prefetch[i] = i < last ? in->pages[i + 1] : t->values[first];
+        t->v_prefetch[i] = i < last ? t->values[i + 1] : in->next_page;
         if (t->v_prefetch[i] == NULL) t->v_prefetch[i] = in->pages[i];
     }
 }
 
 /* Scales of values are converted all at once, before a page's values are read. */
 static inline void fetch_v_scales(const hl_attend_in *in, const tile *t) {
-    size_t n = PAGE * t->head_dim;
+    size_t n = PAGE * t->head_dim, n_all = hl_kv_page_v_offset(in->kv_type, in->head_dim);
     for (size_t i = t->tile_lo / PAGE; i * PAGE < t->tile_hi; i++)
-        prefetch_bytes(in->pages[i] + t->v_offset + n, t->v_offset - n);
+        prefetch_bytes(t->values[i] + n, n_all - n);
 }
 
 /* Scores of query i, scaled and lowered by their distances; then softmax_row scales by 1. */
@@ -145,7 +145,8 @@ static inline void attend_all(const hl_attend_in *in, float *ret_o, float *ret_m
     hl_attend_in scaled = *in;
     if (in->slopes) scaled.qk_scale = 1.0f;
     t.head_dim = in->head_dim, t.pages = in->pages, t.s = scratch;
-    t.v_offset = hl_kv_page_v_offset(in->kv_type, in->head_dim);
+    for (size_t i = 0; i * PAGE < (size_t)(in->pos_end - in->pos_begin); i++)
+        t.values[i] = hl_attend_values(in, i);
     t.v_scale = t.s + TILE * SPLIT;
     for (size_t i = 0; i < in->n_queries; i += t.n_queries) {
         t.n_queries = tile_size(in->n_queries - i);
@@ -155,7 +156,7 @@ static inline void attend_all(const hl_attend_in *in, float *ret_o, float *ret_m
         if (in->kv_type == HL_KV_CACHE_Q8_0)
             for (size_t j = 0; j < t.n_queries; j++) quantize_query(&t, j);
         scores_of[in->kv_type][t.n_queries](&t);
-        if (in->kv_type == HL_KV_CACHE_Q8_0 && i == 0) convert_v_scales(in, t.v_offset, t.s + TILE * SPLIT);
+        if (in->kv_type == HL_KV_CACHE_Q8_0 && i == 0) convert_v_scales(in, t.s + TILE * SPLIT);
         for (size_t j = 0; in->slopes && j < t.n_queries; j++)
             slope_row(in, i + j, t.lo[j], t.hi[j], t.s + j * SPLIT);
         for (size_t j = 0; j < t.n_queries; j++)

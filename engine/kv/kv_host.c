@@ -12,11 +12,12 @@
 
 /* The bytes of a block; places of the layers' pages to ret_layers, unless it is NULL. */
 static size_t lay_out(const hl_kv_shape *s, hl_kv_host_layer *ret_layers) {
-    const hl_kv_layer all = {s->n_kv_heads, s->head_dim};
+    const hl_kv_layer all = {.n_kv_heads = s->n_kv_heads, .head_dim = s->head_dim};
     size_t            bytes = s->state_bytes;
     for (uint32_t i = 0; i < s->n_layers; i++) {
         const hl_kv_layer *l = s->layers ? &s->layers[i] : &all;
-        const size_t       page_bytes = hl_kv_page_bytes(s->type, l->head_dim);
+        const size_t       page_bytes = l->keys_alone ? hl_kv_page_v_offset(s->type, l->head_dim)
+                                                      : hl_kv_page_bytes(s->type, l->head_dim);
         if (ret_layers) ret_layers[i] = (hl_kv_host_layer){bytes, page_bytes};
         bytes += l->n_kv_heads * page_bytes;
     }

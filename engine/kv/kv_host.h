@@ -23,7 +23,7 @@ typedef struct hl_kv_host {
 
 extern const hl_kv_ops hl_kv_host_ops; /* its stores are hl_kv_host */
 
-/* Keys and values of 64 positions, as kernels read them (engine/kernels/attend.h). */
+/* Keys and values of 64 positions, or keys alone, as kernels read them (engine/kernels/attend.h). */
 static inline uint8_t *hl_kv_host_page(const hl_kv_host *h, uint32_t block, uint32_t i_layer,
                                        uint32_t i_kv_head) {
     const hl_kv_host_layer *l = &h->layers[i_layer];

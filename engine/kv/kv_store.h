@@ -14,6 +14,7 @@
 
 typedef struct hl_kv_layer {
     uint32_t n_kv_heads, head_dim; /* head_dim: a multiple of 8 */
+    bool     keys_alone;           /* values are their first columns */
 } hl_kv_layer;
 
 /* Of blocks of positions; or of states, of which a sequence has one instead: then there are no layers. */

@@ -45,7 +45,7 @@ static hl_status copy_layers(hl_model *d, const hl_model *target, hl_err *err) {
     memcpy(l, d->layers, n * sizeof *l);
     memcpy(kv, target->hp.kv_layers, n_target * sizeof *kv);
     for (uint32_t i = 0; i < n; i++) {
-        kv[n_target + i] = (hl_kv_layer){p[i].shares_kv ? 0 : p[i].n_kv_heads, p[i].head_room};
+        kv[n_target + i] = (hl_kv_layer){p[i].shares_kv ? 0 : p[i].n_kv_heads, p[i].head_room, p[i].v_in_k};
         l[i].p = &p[i];
         p[i].i_kv = n_target + i;
     }

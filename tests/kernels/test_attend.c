@@ -350,6 +350,70 @@ static void compare_writes(const hl_kernels *scalar, const hl_kernels *fast, con
 
 static void a_version_stores_the_same_bytes(void **state) { try_version(state, compare_writes); }
 
+/* Pages of keys alone, whose first columns are the values, and their values. */
+static void compare_values(const hl_kernels *scalar, const hl_kernels *fast, const char *name) {
+    static const uint32_t shapes[][2] = {{64, 64}, {80, 72}, {8, 8}, {104, 96}, {576, 512}, {40, 24}};
+    if (is_scalar(name, fast->kv_values == scalar->kv_values)) return;
+    for (int type = 0; type < HL_N_KV_CACHE_TYPES; type++) {
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+            world        w;
+            const size_t n = hl_kv_page_bytes(type, shapes[i][0]);
+            open_world(&w, type, shapes[i][0]);
+            for (size_t k = 0; k < n / 2; k++) w.pages[0][k] = (uint8_t)random_u32();
+            memset(w.pages[1], 0x55, n), memset(w.pages[2], 0x55, n);
+            scalar->kv_values(type, shapes[i][0], shapes[i][1], w.pages[0], w.pages[1]);
+            fast->kv_values(type, shapes[i][0], shapes[i][1], w.pages[0], w.pages[2]);
+            if (memcmp(w.pages[1], w.pages[2], n))
+                fail_msg("%s %s head_dim %u, %u columns: values differ", name, type_names[type], shapes[i][0],
+                         shapes[i][1]);
+            close_world(&w);
+        }
+    }
+}
+
+static void a_version_makes_the_same_values_of_keys(void **state) { try_version(state, compare_values); }
+
+/* What comes out is what comes out of whole pages that were given the first columns of keys as values. */
+static void compare_keys_alone(const hl_kernels *scalar, const hl_kernels *fast, const char *name) {
+    static const uint32_t shapes[][2] = {{576, 512}, {72, 64}, {40, 32}, {104, 96}};
+    static const uint32_t counts[] = {1, 4, 16, 64};
+    (void)scalar;
+    for (int type = 0; type < HL_N_KV_CACHE_TYPES; type++) {
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+            const uint32_t head_dim = shapes[i][0], n_cols = shapes[i][1];
+            const uint8_t *values[4];
+            world          w;
+            open_world(&w, type, head_dim);
+            for (size_t k = 0; k < 256 * (size_t)head_dim; k++)
+                w.v[k] = k % head_dim < n_cols ? w.k[k] : 0.0f;
+            fill_pages(&w, fast, 200);
+            place_queries(&w, 2, 200, 0);
+            hl_attend_in in = split_of(&w, counts[i], 0, 200, 0);
+            fast->attend(&in, w.o, w.max, w.sum, w.scratch);
+            for (size_t p = 0; p < 4; p++) {
+                uint8_t *whole = w.pages[p], *keys = w.pages[4 + p], *to = w.pages[8 + p];
+                memset(whole, 0xff, hl_kv_page_bytes(type, head_dim));
+                memset(keys, 0xff, hl_kv_page_bytes(type, head_dim));
+                memset(to, 0xff, hl_kv_page_bytes(type, head_dim));
+                for (size_t slot = 0; slot < 64 && p * 64 + slot < 200; slot++)
+                    fast->kv_write(type, head_dim, slot, w.k + (p * 64 + slot) * head_dim, NULL, keys);
+                fast->kv_values(type, head_dim, n_cols, keys, to);
+                values[p] = to;
+            }
+            in.pages = (const uint8_t *const *)(const void *)(w.pages + 4), in.values = values;
+            fast->attend(&in, w.o2, w.max2, w.sum2, w.scratch);
+            if (memcmp(w.max, w.max2, counts[i] * 4) || memcmp(w.sum, w.sum2, counts[i] * 4))
+                fail_msg("%s %s head_dim %u: sums differ", name, type_names[type], head_dim);
+            for (size_t q = 0; q < counts[i]; q++)
+                if (memcmp(w.o + q * head_dim, w.o2 + q * head_dim, n_cols * 4))
+                    fail_msg("%s %s head_dim %u query %zu differs", name, type_names[type], head_dim, q);
+            close_world(&w);
+        }
+    }
+}
+
+static void keys_alone_give_the_bits_of_whole_pages(void **state) { try_version(state, compare_keys_alone); }
+
 static void compare_merges(const hl_kernels *scalar, const hl_kernels *fast, const char *name) {
     static const uint32_t dims[] = {64, 8, 24, 80, 128, 504, 512};
     float                 o[7 * 520], max[14], sum[14], expected[512], got[512];
@@ -392,6 +456,8 @@ int main(void) {
     add_test(&t, "keys_and_values_are_stored_close_to_what_they_were",
              keys_and_values_are_stored_close_to_what_they_were);
     add_kernels(&t, "kv_write", "", a_version_stores_the_same_bytes);
+    add_kernels(&t, "kv_values", "", a_version_makes_the_same_values_of_keys);
+    add_kernels(&t, "attend", "keys alone", keys_alone_give_the_bits_of_whole_pages);
     add_kernels(&t, "attend", "", a_version_equals_the_scalar_one);
     add_kernels(&t, "attend", "extreme numbers", a_version_equals_the_scalar_one_on_extreme_numbers);
     add_kernels(&t, "attend", "any company", a_query_gives_the_same_bits_in_any_company);

@@ -3,7 +3,7 @@
  * test_recurrent.c - models whose layers keep a state: what a session or a request gets does not depend on
  * how its text is cut, on what was there before, on who else runs, on what is cached or drafted.
  */
-#include "recurrent_fixture.h"
+#include "record_fixture.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static char paths[N_NAMES][80];
 static int write_models(void **state) {
     (void)state;
     for (size_t i = 0; i < N_NAMES; i++)
-        if (!write_recurrent(names[i], N_CTX, 0, paths[i])) return -1;
+        if (!write_record(names[i], N_CTX, 0, paths[i])) return -1;
     return 0;
 }
 

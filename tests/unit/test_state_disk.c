@@ -4,7 +4,7 @@
  * program where the last one ended, to the bit, and whatever happened to the files changes no answer.
  */
 #define _GNU_SOURCE
-#include "recurrent_fixture.h"
+#include "record_fixture.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -37,7 +37,7 @@ static char dir[64];
 static int write_models(void **state) {
     (void)state;
     for (size_t i = 0; i < N_MODELS; i++)
-        if (!write_recurrent(models[i].name, N_CTX, models[i].window, paths[i])) return -1;
+        if (!write_record(models[i].name, N_CTX, models[i].window, paths[i])) return -1;
     return 0;
 }
 

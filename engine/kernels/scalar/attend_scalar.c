@@ -115,12 +115,11 @@ static void attend_one(const hl_attend_in *in, size_t i_query, float *o, float *
     *ret_max = lo < hi ? query_scores(in, i_query, lo, hi, s) : -INFINITY;
     *ret_sum = 0.0f;
     if (*ret_max == -INFINITY) return;
-    float  lanes[16] = {0};
-    size_t v_offset = hl_kv_page_v_offset(in->kv_type, in->head_dim);
+    float lanes[16] = {0};
     for (size_t i = lo; i < hi; i++) {
         float p = hl_exp_approx(s[i] - *ret_max);
         lanes[i % 16] += p;
-        add_value(in->kv_type, in->head_dim, in->pages[i / HL_KV_PAGE_TOKENS] + v_offset,
+        add_value(in->kv_type, in->head_dim, hl_attend_values(in, i / HL_KV_PAGE_TOKENS),
                   i % HL_KV_PAGE_TOKENS, p, o);
     }
     for (size_t c = 0; c < in->head_dim; c++) o[c] += 0.0f;

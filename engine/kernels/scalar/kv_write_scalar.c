@@ -37,29 +37,26 @@ static void write_q8_0(size_t head_dim, size_t slot, const float *k, const float
     for (size_t c = 0; c < head_dim; c++)
         page[(c / 4 * HL_KV_PAGE_TOKENS + slot) * 4 + c % 4] = (uint8_t)(codes[c] + 128);
     for (size_t g = 0; g < n_groups; g++) k_d[g * HL_KV_PAGE_TOKENS + slot] = d[g];
-    quantize_row(head_dim, v, (int8_t *)page + v_offset + slot * head_dim, v_d + slot * n_groups);
+    if (v) quantize_row(head_dim, v, (int8_t *)page + v_offset + slot * head_dim, v_d + slot * n_groups);
 }
 
 static void write_f32(size_t head_dim, size_t slot, const float *k, const float *v, float *page) {
     float *row = page + (HL_KV_PAGE_TOKENS + slot) * head_dim;
-    for (size_t c = 0; c < head_dim; c++) {
+    for (size_t c = 0; c < head_dim; c++)
         page[c * HL_KV_PAGE_TOKENS + slot] = hl_clamp_finite(k[c], HL_F32_MAX);
-        row[c] = hl_clamp_finite(v[c], HL_F32_MAX);
-    }
+    for (size_t c = 0; v && c < head_dim; c++) row[c] = hl_clamp_finite(v[c], HL_F32_MAX);
+}
+
+static uint16_t to_16(hl_kv_cache_type type, float x) {
+    return type == HL_KV_CACHE_F16 ? hl_f16_of_f32(hl_clamp_finite(x, HL_F16_MAX))
+                                   : hl_bf16_of_f32(hl_clamp_finite(x, HL_BF16_MAX));
 }
 
 static void write_16(hl_kv_cache_type type, size_t head_dim, size_t slot, const float *k, const float *v,
                      uint16_t *page) {
     uint16_t *row = page + (HL_KV_PAGE_TOKENS + slot) * head_dim;
-    for (size_t c = 0; c < head_dim; c++) {
-        if (type == HL_KV_CACHE_F16) {
-            page[c * HL_KV_PAGE_TOKENS + slot] = hl_f16_of_f32(hl_clamp_finite(k[c], HL_F16_MAX));
-            row[c] = hl_f16_of_f32(hl_clamp_finite(v[c], HL_F16_MAX));
-        } else {
-            page[c * HL_KV_PAGE_TOKENS + slot] = hl_bf16_of_f32(hl_clamp_finite(k[c], HL_BF16_MAX));
-            row[c] = hl_bf16_of_f32(hl_clamp_finite(v[c], HL_BF16_MAX));
-        }
-    }
+    for (size_t c = 0; c < head_dim; c++) page[c * HL_KV_PAGE_TOKENS + slot] = to_16(type, k[c]);
+    for (size_t c = 0; v && c < head_dim; c++) row[c] = to_16(type, v[c]);
 }
 
 void hl_kv_write_scalar(hl_kv_cache_type type, size_t head_dim, size_t slot, const float *k, const float *v,

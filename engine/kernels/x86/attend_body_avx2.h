@@ -116,7 +116,7 @@ HL_INLINE __m256 load_value(int type, const tile *t, const uint8_t *v, size_t po
  * makes -0 into 0. */
 HL_INLINE void columns(int type, size_t nq, size_t n, const tile *t, size_t begin, size_t end, size_t c0,
                        float *o) {
-    const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *prefetch = t->v_prefetch[begin / PAGE];
+    const uint8_t *v = t->values[begin / PAGE], *prefetch = t->v_prefetch[begin / PAGE];
     __m256         acc[TILE][8];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
         HL_UNROLL for (size_t i = 0; i < n; i++) acc[j][i] =
@@ -276,10 +276,10 @@ static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, 
         *ret_sum = exp_row(false, from, to, *ret_max, s);
 }
 
-static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, float *ret_scale) {
+static inline void convert_v_scales(const hl_attend_in *in, float *ret_scale) {
     size_t n = PAGE * hl_kv_n_groups(in->head_dim);
     for (size_t page = 0; page * PAGE < (size_t)(in->pos_end - in->pos_begin); page++) {
-        const uint8_t *d = in->pages[page] + v_offset + PAGE * in->head_dim;
+        const uint8_t *d = hl_attend_values(in, page) + PAGE * in->head_dim;
         for (size_t i = 0; i < n; i += 8)
             _mm256_storeu_ps(ret_scale + page * n + i, load_8(HL_KV_CACHE_F16, d, i));
     }

@@ -80,7 +80,7 @@ HL_INLINE void page_scores_q8_0(size_t nq, const tile *t, const uint8_t *k, cons
  * the last vector. Adding 0 at the end makes -0 into 0. */
 HL_INLINE void columns(int type, size_t nq, size_t nd, const tile *t, size_t begin, size_t end, size_t c0,
                        __mmask16 mask, float *o) {
-    const uint8_t *v = t->pages[begin / PAGE] + t->v_offset, *prefetch = t->v_prefetch[begin / PAGE];
+    const uint8_t *v = t->values[begin / PAGE], *prefetch = t->v_prefetch[begin / PAGE];
     const float   *v_scale = t->v_scale + begin / PAGE * PAGE * hl_kv_n_groups(t->head_dim);
     __m512         acc[TILE][4];
     HL_UNROLL for (size_t j = 0; j < nq; j++) {
@@ -198,10 +198,10 @@ static inline void softmax_row(const hl_attend_in *in, const tile *t, size_t j, 
 }
 
 /* Value scales of all pages as f32. */
-static inline void convert_v_scales(const hl_attend_in *in, size_t v_offset, float *ret_scale) {
+static inline void convert_v_scales(const hl_attend_in *in, float *ret_scale) {
     size_t n = PAGE * hl_kv_n_groups(in->head_dim);
     for (size_t page = 0; page * PAGE < (size_t)(in->pos_end - in->pos_begin); page++) {
-        const uint8_t *d = in->pages[page] + v_offset + PAGE * in->head_dim;
+        const uint8_t *d = hl_attend_values(in, page) + PAGE * in->head_dim;
         for (size_t i = 0; i < n; i += 16)
             _mm512_storeu_ps(ret_scale + page * n + i, load_16(HL_KV_CACHE_F16, d, i, 0xffff));
     }

@@ -143,7 +143,7 @@ static inline many_prefetch part_prefetch(const many *m, size_t page, size_t i, 
     const size_t   n_rows = m->in->kv_type == HL_KV_CACHE_Q8_0 ? m->head_dim / 4 : m->head_dim;
     const size_t   step = 2 * m->v_offset / n / n_rows;
     const bool     is_last = (page + 1) * PAGE >= (size_t)(m->in->pos_end - m->in->pos_begin);
-    const uint8_t *values = m->in->pages[page] + m->v_offset;
+    const uint8_t *values = hl_attend_values(m->in, page);
     const uint8_t *keys = is_last ? m->in->next_page : m->in->pages[page + 1];
     if (2 * i < n) return (many_prefetch){values + i * step * n_rows, step};
     if (keys == NULL) return (many_prefetch){values, 0};
@@ -234,7 +234,7 @@ HL_INLINE void widen_value_strip(int type, const many *m, many_span span, size_t
     float *ret = m->strip;
     for (size_t pos = span.lo, n; pos < span.hi; pos += n, ret += n * V_COLUMNS) {
         const size_t   page = pos / PAGE, slot = pos % PAGE;
-        const uint8_t *v = m->in->pages[page] + m->v_offset;
+        const uint8_t *v = hl_attend_values(m->in, page);
         const float   *v_scale = m->v_scale + page * PAGE * hl_kv_n_groups(m->head_dim);
         n = span.hi - pos < PAGE - slot ? span.hi - pos : PAGE - slot;
         if (nv == 2)
@@ -389,7 +389,7 @@ static inline void attend_many(const hl_attend_in *in, float *ret_o, float *ret_
     m.v_scale = m.strip + K_STRIP * HL_ATTEND_MAX_HEAD_DIM;
     make_tiles(&m, q, s);
     score_strips(&m);
-    if (in->kv_type == HL_KV_CACHE_Q8_0) convert_v_scales(in, m.v_offset, m.v_scale);
+    if (in->kv_type == HL_KV_CACHE_Q8_0) convert_v_scales(in, m.v_scale);
     for (size_t i = 0; i < m.n_tiles; i++)
         exp_tile(&m, &m.tiles[i], ret_max + m.tiles[i].begin, ret_sum + m.tiles[i].begin);
     memset(ret_o, 0, in->n_queries * m.head_dim * sizeof *ret_o);

@@ -26,7 +26,7 @@ HL_INLINE void write_16(bool bf16, size_t head_dim, size_t slot, const float *k,
     for (size_t c = 0; c < head_dim; c += 8) {
         uint16_t key[8];
         _mm_storeu_si128((__m128i *)(void *)key, bf16 ? to_bf16(k + c) : to_f16(k + c));
-        _mm_storeu_si128((__m128i *)(void *)(row + c), bf16 ? to_bf16(v + c) : to_f16(v + c));
+        if (v) _mm_storeu_si128((__m128i *)(void *)(row + c), bf16 ? to_bf16(v + c) : to_f16(v + c));
         HL_UNROLL for (size_t i = 0; i < 8; i++) page[(c + i) * HL_KV_PAGE_TOKENS + slot] = key[i];
     }
 }
@@ -36,7 +36,7 @@ static void write_f32(size_t head_dim, size_t slot, const float *k, const float 
     for (size_t c = 0; c < head_dim; c += 8) {
         float key[8];
         _mm256_storeu_ps(key, load_clamped(k + c, HL_F32_MAX));
-        _mm256_storeu_ps(row + c, load_clamped(v + c, HL_F32_MAX));
+        if (v) _mm256_storeu_ps(row + c, load_clamped(v + c, HL_F32_MAX));
         HL_UNROLL for (size_t i = 0; i < 8; i++) page[(c + i) * HL_KV_PAGE_TOKENS + slot] = key[i];
     }
 }
@@ -79,7 +79,7 @@ static void write_q8_0(size_t head_dim, size_t slot, const float *k, const float
         memcpy(page + (c / 4 * HL_KV_PAGE_TOKENS + slot) * 4, &four, 4);
     }
     for (size_t g = 0; g < n_groups; g++) k_d[g * HL_KV_PAGE_TOKENS + slot] = d[g];
-    quantize_row(head_dim, v, (int8_t *)page + v_offset + slot * head_dim, v_d + slot * n_groups);
+    if (v) quantize_row(head_dim, v, (int8_t *)page + v_offset + slot * head_dim, v_d + slot * n_groups);
 }
 
 void hl_kv_write_avx2(hl_kv_cache_type type, size_t head_dim, size_t slot, const float *k, const float *v,

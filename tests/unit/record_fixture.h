@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * recurrent_fixture.h - the records of tests/golden/archs2 as models with room for longer texts.
+ * record_fixture.h - the records of tests/golden/archs2 as models with room for longer texts.
  */
-#ifndef HL_TESTS_UNIT_RECURRENT_FIXTURE_H
-#define HL_TESTS_UNIT_RECURRENT_FIXTURE_H
+#ifndef HL_TESTS_UNIT_RECORD_FIXTURE_H
+#define HL_TESTS_UNIT_RECORD_FIXTURE_H
 
 #include "tests/golden/skeleton_rules.h"
 
@@ -12,7 +12,7 @@
 /* Write the record's model, for texts of up to n_ctx tokens, to a file of this process; its path to ret_path.
  * in     window  of its attention; 0: as the record says
  * fails  false  there is no such record */
-static inline bool write_recurrent(const char *name, int32_t n_ctx, uint32_t window, char ret_path[80]) {
+static inline bool write_record(const char *name, int32_t n_ctx, uint32_t window, char ret_path[80]) {
     char    path[120], key[64], window_key[64];
     size_t  k = 0;
     json_t *pair = NULL;
@@ -27,7 +27,7 @@ static inline bool write_recurrent(const char *name, int32_t n_ctx, uint32_t win
     if (window > 0)
         json_array_append_new(json_object_get(model, "kv"),
                               json_pack("[ssi]", window_key, "u32", (int)window));
-    (void)snprintf(ret_path, 80, "/tmp/hl-recurrent-%s-%u-%d.gguf", name, window, (int)getpid());
+    (void)snprintf(ret_path, 80, "/tmp/hl-record-%s-%u-%d.gguf", name, window, (int)getpid());
     fill_by_rules(model, HL_TYPE_f32, ret_path);
     json_decref(model);
     return true;
