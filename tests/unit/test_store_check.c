@@ -89,7 +89,7 @@ static void what_can_be_seen_without_reading_is_told(void **state) {
         {"rm '%1$s' && mkdir '%1$s'", "is no file"},
         {"rm '%1$s' && mkfifo '%1$s'", "is no file"},
         {"rm '%1$s' && ln -s /dev/null '%1$s'", "is no file"},
-        {"rm '%1$s' && ln -s /nonexistent '%1$s'", "is missing"},
+        {"rm '%1$s' && ln -s /nonexistent '%1$s'", "is a link to what is not there any more"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fixture f;
