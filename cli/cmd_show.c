@@ -229,8 +229,8 @@ static void print_model(const hl_app *app, const hl_model *m) {
 /* As /api/show tells them. */
 static void print_capabilities(const hl_app *app, const hl_model *m, hl_chat_caps caps) {
     hl_capabilities c;
-    fputs("\n  Capabilities\n", app->out);
     hl_capabilities_find(m, &caps, &c);
+    if (c.n > 0) fputs("\n  Capabilities\n", app->out);
     for (size_t i = 0; i < c.n; i++) hl_say_line(app->out, "    %s", c.names[i]);
 }
 

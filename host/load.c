@@ -62,10 +62,13 @@ hl_status hl_source_can_answer(const hl_source *s, hl_err *err) {
     return hl_fail(err, HL_E_UNSUPPORTED, "model '%s' has no GGUF weights", s->label);
 }
 
-/* As Ollama tells them apart: a file that says how to pool vectors is for embedding. */
+/* As Ollama tells them apart: a file that says how to pool vectors is for embedding. What drafts for others
+ * can do nothing alone. */
 void hl_capabilities_find(const hl_model *m, const hl_chat_caps *caps, hl_capabilities *ret) {
     hl_model_info info;
     hl_model_get_info(m, &info);
+    *ret = (hl_capabilities){.n = 0};
+    if (info.drafts_for_others) return;
     *ret = (hl_capabilities){.names = {info.is_for_embedding ? "embedding" : "completion"}, .n = 1};
     if (caps->tools) ret->names[ret->n++] = "tools";
     if (caps->fill) ret->names[ret->n++] = "insert";

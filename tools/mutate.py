@@ -63,8 +63,8 @@ OWNERS = {
     "engine/runner/": "unit/test_answer_text unit/test_runner unit/test_generation e2e/test_run.py",
     "engine/runner/chat": "unit/test_chat unit/test_chat_json golden/test_chat_golden unit/test_runner",
     "engine/sampler/": "unit/test_sampler unit/test_sched_time",
-    "engine/sched/": "unit/test_sched_time unit/test_speculate unit/test_kv_disk unit/test_sched unit/test_stop",
-    "engine/speculate/": "unit/test_speculate unit/test_sched_time unit/test_sched",
+    "engine/sched/": "unit/test_sched_time unit/test_speculate unit/test_kv_disk unit/test_sched unit/test_stop unit/test_draft_files",
+    "engine/speculate/": "unit/test_speculate unit/test_sched_time unit/test_sched unit/test_draft_files golden/test_draft_records",
     "engine/template/": "unit/test_template unit/test_template_taint golden/test_template_golden unit/test_chat fault/test_template_faults",
     "engine/tokenizer/": "unit/test_tokenizer unit/test_tokenizer_hostile golden/test_tokenizer_golden unit/test_stop",
     "models/": "unit/test_db unit/test_store unit/test_store_record unit/test_store_check unit/test_store_gc unit/test_manifest unit/test_modelfile unit/test_name migrate/test_migrate"

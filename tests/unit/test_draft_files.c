@@ -65,7 +65,7 @@ static void write_pair(json_t *target, json_t *draft, size_t i, int k) {
     for (int f = 0; f < 2; f++) {
         (void)snprintf(paths[i][k][f], sizeof paths[i][k][f], "/tmp/hl-draft-files-%zu-%d-%d-%d.gguf", i, k,
                        f, (int)getpid());
-        fill_by_rules(models[f], HL_TYPE_f32, paths[i][k][f]);
+        fill_by_rules(models[f], f == 1 && k == RANDOM ? HL_TYPE_q8_0 : HL_TYPE_f32, paths[i][k][f]);
         json_decref(models[f]);
     }
 }
@@ -483,6 +483,29 @@ static void a_draft_for_another_architecture_is_refused(void **state) {
     close_pair(&x);
 }
 
+/* The k-th allocation fails, for all k: a scheduler with a draft is not made, says so, and leaves nothing. */
+static void no_memory_for_a_draft_is_said(void **state) {
+    (void)state;
+    for (size_t i = 0; i < N_FILES; i++) {
+        setup                 x = open_pair(i, RANDOM, test_cpu());
+        const hl_sched_params p = {.draft = x.draft, .n_ctx = 128, .n_running_cap = 2};
+        hl_status             status = HL_E_NOMEM;
+        size_t                k = 0;
+        for (; status != HL_OK; k++) {
+            hl_err    err = {0};
+            hl_sched *s = NULL;
+            hl_mem_fail_after(k, 1);
+            status = hl_sched_new(x.m, &p, &s, &err);
+            hl_mem_fail_after(SIZE_MAX, 0);
+            assert_true(status == HL_OK || (status == HL_E_NOMEM && err.text[0] != '\0'));
+            hl_sched_free(s);
+        }
+        assert_true(k > 10);
+        assert_int_equal(x.e->planned_bytes, 0);
+        close_pair(&x);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(their_drafts_change_no_answer),
@@ -493,6 +516,7 @@ int main(void) {
         cmocka_unit_test(what_is_wrong_with_an_eagle_is_said),
         cmocka_unit_test(what_is_wrong_with_a_dflash_is_said),
         cmocka_unit_test(what_is_wrong_with_a_block_alone_is_said),
+        cmocka_unit_test(no_memory_for_a_draft_is_said),
         cmocka_unit_test(a_draft_for_another_architecture_is_refused),
     };
     return cmocka_run_group_tests_name("draft_files", tests, write_models, remove_models);
