@@ -9,7 +9,7 @@
 #include "core/base/mem.h"
 #include "engine/grammar/schema_priv.h"
 
-enum { MAX_LEVELS = 64, MAX_UNIQUE = 10, MAX_PLACES = 50000 };
+enum { MAX_LEVELS = 64, MAX_KINDS = 4, MAX_UNIQUE = 10, MAX_PLACES = 50000 };
 
 static size_t n_prefix_of(const json_t *schema) {
     const json_t *first = json_object_get(schema, "prefixItems");
@@ -65,7 +65,7 @@ static hl_status item_atoms(hl_schema_ctx *x, const hl_schema_case *c, size_t in
     hl_schema_atom *list =
         hl_arena_get(&x->arena,
                      hl_schema_part_count(c->array_scopes) + hl_schema_part_count(c->all_items) +
-                         hl_schema_part_count(c->unevaluated_items) + 2,
+                         hl_schema_part_count(c->unevaluated_items) + 1 + MAX_KINDS,
                      sizeof *list);
     size_t n = 0;
     if (!list) return hl_schema_no_memory(x);
@@ -91,41 +91,69 @@ typedef struct array_parts {
     const hl_schema_case *c;
     size_t                n_prefix;
     uint32_t              rule, end;
-    uint32_t              n_levels; /* 1 + how many items of `contains` are counted */
-    bool                  is_exact; /* and no more than that: items are told apart */
+    /* Each `contains` is a kind of items that is counted. A level is a count of each of them, the first one's
+     * digit first. */
+    struct kind {
+        hl_schema_atom atom;
+        uint32_t       least, n, unit; /* n counts: 0 to n - 1; unit: levels between two of them */
+        bool           is_exact;       /* no more than that: items of this kind and others are told apart */
+    } kinds[MAX_KINDS];
+    uint32_t n_kinds, n_levels; /* 1 without kinds */
 } array_parts;
 
-/* The rule of an item: which is of the kind that is counted (1), which is not (0), or whatever it is (-1). */
-static hl_status item_rule(array_parts *a, size_t index, int kind, uint32_t *ret_rule) {
+/* The rule of an item that is of these kinds, a bit for each; of the others it may be where it does not
+ * matter. */
+static hl_status item_rule(array_parts *a, size_t index, unsigned kinds, uint32_t *ret_rule) {
     hl_schema_atom *atoms = NULL;
     size_t          n = 0;
     uint32_t        node = 0;
     hl_status       status = item_atoms(a->x, a->c, index, &atoms, &n);
     if (status != HL_OK) return status;
-    if (kind >= 0) {
-        atoms[n] = a->c->contains->atom;
-        atoms[n].negated ^= kind == 0;
-        n++;
+    for (uint32_t i = 0; i < a->n_kinds; i++) {
+        const bool is_one = kinds >> i & 1;
+        if (!is_one && !a->kinds[i].is_exact) continue;
+        atoms[n] = a->kinds[i].atom;
+        atoms[n++].negated ^= !is_one;
     }
     status = hl_schema_find_node(a->x, atoms, n, &node);
     return status == HL_OK ? hl_schema_find_rule(a->x, node, ret_rule) : status;
 }
 
-/* An item between two levels of states; with `contains`, one of its kind leads a level up. */
+/* The level behind an item of these kinds; false: that would be one too many. */
+static bool level_behind(const array_parts *a, uint32_t level, unsigned kinds, uint32_t *ret_level) {
+    *ret_level = level;
+    for (uint32_t i = 0; i < a->n_kinds; i++) {
+        const struct kind *k = &a->kinds[i];
+        const bool         is_full = level / k->unit % k->n == k->n - 1;
+        if (!(kinds >> i & 1)) continue;
+        if (is_full && k->is_exact) return false;
+        if (!is_full) *ret_level += k->unit;
+    }
+    return true;
+}
+
+/* An item between two levels of states; one of some kinds leads up. */
 static hl_status add_item(array_parts *a, size_t index, const uint32_t *from, const uint32_t *to,
                           bool counts) {
-    hl_pda   *p = a->x->j->pda;
-    uint32_t  plain = 0, kind = 0;
-    hl_status status = item_rule(a, index, a->is_exact ? 0 : -1, &plain);
-    if (status == HL_OK && a->n_levels > 1) status = item_rule(a, index, 1, &kind);
-    for (uint32_t k = 0; k < a->n_levels && status == HL_OK; k++) {
-        hl_pda_add_call(p, from[k], plain, to[k]);
-        if (counts) hl_pda_mark_counts(p);
-        if (a->n_levels == 1 || (k + 1 == a->n_levels && a->is_exact)) continue;
-        hl_pda_add_call(p, from[k], kind, to[k + 1 < a->n_levels ? k + 1 : k]);
-        if (counts) hl_pda_mark_counts(p);
+    hl_pda *p = a->x->j->pda;
+    for (unsigned kinds = 0; kinds < 1u << a->n_kinds; kinds++) {
+        uint32_t        rule = 0, next = 0;
+        const hl_status status = item_rule(a, index, kinds, &rule);
+        if (status != HL_OK) return status;
+        for (uint32_t level = 0; level < a->n_levels; level++) {
+            if (!level_behind(a, level, kinds, &next)) continue;
+            hl_pda_add_call(p, from[level], rule, to[next]);
+            if (counts) hl_pda_mark_counts(p);
+        }
     }
-    return status;
+    return HL_OK;
+}
+
+/* Are there enough of each kind? */
+static bool is_enough(const array_parts *a, uint32_t level) {
+    for (uint32_t i = 0; i < a->n_kinds; i++)
+        if (level / a->kinds[i].unit % a->kinds[i].n < a->kinds[i].least) return false;
+    return true;
 }
 
 static void add_level_states(array_parts *a, uint32_t *states) {
@@ -134,10 +162,9 @@ static void add_level_states(array_parts *a, uint32_t *states) {
 
 /* Behind n items: the end, where there are enough. */
 static void add_end(array_parts *a, const uint32_t *at, bool is_past_least) {
-    hl_pda        *p = a->x->j->pda;
-    const uint32_t least = a->c->contains ? a->c->contains->least : 0;
+    hl_pda *p = a->x->j->pda;
     for (uint32_t k = 0; k < a->n_levels; k++) {
-        if (k < least) continue;
+        if (!is_enough(a, k)) continue;
         const uint32_t enough = hl_pda_add_state(p, a->rule);
         hl_pda_add_nothing(p, at[k], enough);
         if (is_past_least) hl_pda_mark_past_least(p);
@@ -163,8 +190,7 @@ static hl_status emit(array_parts *a) {
     add_level_states(a, at);
     const uint32_t open = hl_rules_add_byte(a->x->j, p->rules[a->rule].start, '[', true);
     hl_pda_add_nothing(p, open, at[0]);
-    if (a->c->least_items == 0 && (!a->c->contains || a->c->contains->least == 0))
-        hl_pda_add_bytes(p, open, ']', ']', a->end);
+    if (a->c->least_items == 0 && is_enough(a, 0)) hl_pda_add_bytes(p, open, ']', ']', a->end);
     for (size_t i = 0; i < a->n_prefix && i < a->c->most_items && status == HL_OK; i++) {
         add_level_states(a, behind);
         add_level_states(a, next);
@@ -300,17 +326,22 @@ static hl_status emit_unique(array_parts *a, const short_list *l) {
 /* ---- the whole ---- */
 
 static hl_status choose_levels(array_parts *a) {
-    const hl_schema_part *k = a->c->contains;
     a->n_levels = 1;
-    if (!k) return HL_OK;
-    if (k->next)
-        return hl_schema_fail(a->x, HL_E_ARG, k->atom.path, "more than one 'contains' cannot be enforced");
-    a->is_exact = k->most != UINT32_MAX;
-    const uint32_t counted = a->is_exact ? k->most : k->least;
-    if (counted >= MAX_LEVELS)
-        return hl_schema_fail(a->x, HL_E_ARG, k->atom.path, "more than %d such items cannot be enforced",
-                              MAX_LEVELS - 1);
-    a->n_levels = counted + 1;
+    for (const hl_schema_part *k = a->c->contains; k; k = k->next) {
+        if (a->n_kinds == MAX_KINDS)
+            return hl_schema_fail(a->x, HL_E_ARG, k->atom.path,
+                                  "more than %d times 'contains' for one array cannot be enforced",
+                                  MAX_KINDS);
+        const bool     is_exact = k->most != UINT32_MAX;
+        const uint32_t counted = is_exact ? k->most : k->least;
+        if (counted >= MAX_LEVELS || (counted + 1) * a->n_levels > MAX_LEVELS)
+            return hl_schema_fail(a->x, HL_E_ARG, k->atom.path,
+                                  "more than %d such items cannot be enforced%s", MAX_LEVELS - 1,
+                                  a->n_kinds > 0 ? ", nor their combinations" : "");
+        a->kinds[a->n_kinds++] = (struct kind){
+            .atom = k->atom, .least = k->least, .n = counted + 1, .unit = a->n_levels, .is_exact = is_exact};
+        a->n_levels *= counted + 1;
+    }
     return HL_OK;
 }
 

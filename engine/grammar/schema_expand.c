@@ -553,9 +553,38 @@ static hl_status break_properties(breaking *b, keyword *k) {
     return status;
 }
 
+/* {"prefixItems": [true, ..., {"not": schema}]}: the item at `index` is not that. NULL: no memory. */
+static const json_t *not_at(hl_schema_ctx *x, size_t index, json_t *schema) {
+    json_t *made = json_object(), *front = json_array();
+    bool    ok = json_array_append_new(x->made, made) == 0;
+    ok = json_object_set_new(ok ? made : NULL, "prefixItems", front) == 0;
+    for (size_t i = 0; i < index && ok; i++) ok = json_array_append_new(front, json_true()) == 0;
+    ok = json_array_append_new(ok ? front : NULL, json_pack("{s:O}", "not", schema)) == 0;
+    return ok ? made : NULL;
+}
+
+/* One of the items in front is there, and is not what its schema says. */
+static hl_status break_prefix(breaking *b, keyword *k) {
+    hl_status status = HL_OK;
+    if (!json_is_array(k->v)) return wrong(k, "a list of schemas");
+    for (size_t i = 0; i < json_array_size(k->v) && status == HL_OK; i++) {
+        splitting     s = b->s;
+        const json_t *made = not_at(b->x, i, json_array_get(k->v, i));
+        if (!made) return hl_schema_no_memory(b->x);
+        s.c.types &= HL_TYPE_ARRAY;
+        raise_to(&s.c.least_items, (uint32_t)i + 1);
+        status = add_part(b->x, &s.c.array_scopes, (hl_schema_part){.atom = {made, k->path, false}});
+        if (status == HL_OK) status = break_by(b, s);
+    }
+    return status;
+}
+
 static hl_status break_items(breaking *b, keyword *k) {
-    splitting s = b->s;
-    if (json_object_get(k->schema, "prefixItems") || json_is_array(k->v))
+    splitting   s = b->s;
+    const bool  is_old = json_is_array(k->v); /* a list, before 2020-12 */
+    const char *rest = is_old ? "additionalItems" : "prefixItems";
+    if (is_old && !json_object_get(k->schema, rest)) return break_prefix(b, k);
+    if (json_object_get(k->schema, rest))
         return hl_schema_fail(b->x, HL_E_ARG, k->path,
                               "with 'not', and items in front, it cannot be enforced");
     s.c.types &= HL_TYPE_ARRAY;
@@ -634,6 +663,7 @@ static hl_status break_keyword(breaking *b, keyword *k) {
     if (IS("pattern")) return break_text(b, k);
     if (IS("required")) return break_required(b, k);
     if (IS("properties")) return break_properties(b, k);
+    if (IS("prefixItems")) return break_prefix(b, k);
     if (IS("items")) return break_items(b, k);
     if (IS("contains")) return break_contains(b, k);
     const bool is_scope = IS("additionalProperties") || IS("unevaluatedProperties") || IS("unevaluatedItems");

@@ -202,6 +202,35 @@ static const row rows[] = {
      "\"if\":{\"properties\":{\"a\":{\"const\":true}}},\"then\":{\"required\":[\"b\"]}}",
      {"{\"a\":true,\"b\":1}", "{\"a\":false}", "{\"a\":false,\"b\":1}"},
      {"{\"a\":true}"}},
+    /* several kinds of items that are counted, and one item may be of both */
+    {"{\"allOf\":[{\"contains\":{\"multipleOf\":2}},{\"contains\":{\"multipleOf\":3}}],\"type\":\"array\","
+     "\"items\":{"
+     "\"type\":\"integer\"}}",
+     {"[6]", "[2,3]", "[3,1,2,9]"},
+     {"[]", "[2]", "[3,3]", "[1]"}},
+    {"{\"type\":\"array\",\"contains\":{\"const\":1},\"maxContains\":1,\"allOf\":[{\"contains\":{\"type\":"
+     "\"string\"},"
+     "\"minContains\":2,\"maxContains\":3}],\"maxItems\":5}",
+     {"[1,\"a\",\"b\"]", "[\"a\",1,null,\"a\",\"c\"]"},
+     {"[1,\"a\"]", "[1,1,\"a\",\"b\"]", "[\"a\",\"b\"]", "[1,\"a\",\"a\",\"a\",\"a\"]",
+      "[1,2,3,4,\"a\",\"b\"]"}},
+    {"{\"allOf\":[{\"contains\":{\"const\":1}},{\"contains\":{\"const\":2}},{\"contains\":{\"const\":3}},{"
+     "\"contains\":{\"const\":4}}],\"type\":\"array\",\"maxItems\":4}",
+     {"[1,2,3,4]", "[4,2,1,3]"},
+     {"[1,2,3]", "[1,2,3,3]", "[1,2,3,5]"}},
+    /* items in front, where they must not be what they are */
+    {"{\"type\":\"array\",\"items\":{\"type\":\"integer\"},\"not\":{\"prefixItems\":[{\"minimum\":5},{"
+     "\"const\":1}]}}",
+     {"[4]", "[5,2]", "[4,1,7]"},
+     {"[]", "[5]", "[5,1]", "[9,1,3]"}},
+    {"{\"oneOf\":[{\"prefixItems\":[{\"const\":1}]},{\"prefixItems\":[true,{\"const\":2}]}],\"type\":"
+     "\"array\","
+     "\"items\":{\"type\":\"integer\"}}",
+     {"[1,3]", "[3,2]"},
+     {"[1,2]", "[3,3]", "[]", "[1]"}},
+    {"{\"type\":\"array\",\"not\":{\"items\":[{\"const\":1}]},\"minItems\":1,\"maxItems\":2}",
+     {"[2]", "[null,1]"},
+     {"[1]", "[1,2]"}},
     {"{\"title\":\"x\",\"default\":1,\"examples\":[2],\"$comment\":\"c\",\"deprecated\":true,\"x-own\":{},"
      "\"type\":\"null\"}",
      {"null"},
