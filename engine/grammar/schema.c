@@ -259,6 +259,7 @@ static hl_status emit_node(hl_schema_ctx *x, uint32_t node) {
 static void ctx_done(hl_schema_ctx *x) {
     for (size_t i = 0; i < x->n_patterns; i++) hl_code_dfa_done(&x->patterns[i].dfa);
     hl_free(x->patterns);
+    hl_free(x->pairs);
     hl_free(x->nodes);
     hl_free(x->slots);
     hl_free(x->queue);

@@ -722,10 +722,45 @@ static hl_status split_some(hl_schema_ctx *x, splitting s, const task *t, hl_sch
     return status;
 }
 
-/* One holds, and the others do not; where two cannot hold together anyway, there is nothing to exclude. */
+enum { MOST_ASKING = 2 };
+
+/* An answer that is kept: each reference to a tree asks the same of all its alternatives. */
+struct hl_schema_pair {
+    const json_t *a, *b;
+    int           n_asking; /* how deep it was asked: the deeper, the less is known */
+    bool          are_apart;
+};
+enum { N_PAIRS = 1 << 13 };
+
+static struct hl_schema_pair *slot_of(const hl_schema_ctx *x, const json_t *a, const json_t *b) {
+    const uint64_t key =
+        ((uintptr_t)a >> 4) * 0x9E3779B97F4A7C15u ^ ((uintptr_t)b >> 4) * 0xC2B2AE3D27D4EB4Fu;
+    return &x->pairs[(key >> 40) % N_PAIRS];
+}
+
+/* Can two alternatives hold together? */
+static hl_status are_apart(hl_schema_ctx *x, const hl_schema_atom both[2], bool *ret_apart) {
+    const bool    swap = (uintptr_t)both[0].schema > (uintptr_t)both[1].schema;
+    const json_t *a = both[swap].schema, *b = both[!swap].schema;
+    if (!x->pairs) x->pairs = hl_new(N_PAIRS, sizeof *x->pairs);
+    if (!x->pairs) return hl_schema_no_memory(x);
+    struct hl_schema_pair *slot = slot_of(x, a, b);
+    *ret_apart = slot->are_apart;
+    if (slot->a == a && slot->b == b && slot->n_asking == x->n_asking) return HL_OK;
+    x->n_asking++;
+    const hl_status status = is_empty(x, both, 2, 0, ret_apart);
+    x->n_asking--;
+    if (status == HL_OK) *slot = (struct hl_schema_pair){a, b, x->n_asking, *ret_apart};
+    return status;
+}
+
+/* One holds, and the others do not; where two cannot hold together anyway, there is nothing to exclude. In
+ * schemas of trees that question leads to itself: there several may hold, which allows more, so that the
+ * answer is "they can" rather than wrong. */
 static hl_status split_one(hl_schema_ctx *x, splitting s, const task *t, hl_schema_cases *out) {
     const size_t n = json_array_size(t->atom.schema);
     hl_status    status = HL_OK;
+    if (x->n_asking >= MOST_ASKING) return split_some(x, s, t, out);
     for (size_t i = 0; i < n && status == HL_OK; i++) {
         splitting            way = s;
         const hl_schema_atom a = {json_array_get(t->atom.schema, i), hl_schema_at(x, t->atom.path, i), false};
@@ -735,7 +770,7 @@ static hl_status split_one(hl_schema_ctx *x, splitting s, const task *t, hl_sche
             hl_schema_atom other = both[1];
             bool           apart = false;
             if (k == i) continue;
-            status = is_empty(x, both, 2, 0, &apart);
+            status = are_apart(x, both, &apart);
             other.negated = true;
             if (status == HL_OK && !apart) status = push_atom(x, &way, t->from, other);
         }
@@ -877,6 +912,9 @@ static hl_status split(hl_schema_ctx *x, splitting s, hl_schema_cases *out) {
                                   HL_SCHEMA_MAX_STEPS);
         if (x->n_steps % 64 == 0) status = hl_stop_check("schema", x->err);
         if (status != HL_OK) break;
+        const bool has_ways =
+            t->kind == TASK_SOME || t->kind == TASK_ONE || t->kind == TASK_IF || t->kind == TASK_DEPENDENT;
+        if (x->is_rough && has_ways) continue;
         switch (t->kind) {
         case TASK_ATOM:
             status = take_atom(x, &s, t, out, &is_split);
@@ -908,6 +946,20 @@ hl_status hl_schema_expand(hl_schema_ctx *x, const hl_schema_atom *atoms, size_t
 
 /* ---- is there any value? ---- */
 
+enum { MOST_DEPTH = 6 }; /* of members of members that are asked for */
+
+/* Is there a property that must come, and has no value? */
+static hl_status has_empty_member(hl_schema_ctx *x, const hl_schema_case *c, int depth, bool *ret_empty) {
+    hl_status status = HL_OK;
+    for (const hl_schema_part *r = c->required; r && status == HL_OK && !*ret_empty; r = r->next) {
+        hl_schema_atom *atoms = NULL;
+        size_t          n = 0;
+        status = hl_schema_member_atoms(x, c, r->name, &atoms, &n);
+        if (status == HL_OK) status = is_empty(x, atoms, n, depth + 1, ret_empty);
+    }
+    return status;
+}
+
 static hl_status is_case_empty(hl_schema_ctx *x, const hl_schema_case *c, int depth, bool *ret_empty) {
     hl_status   status = HL_OK;
     hl_code_dfa d = {0};
@@ -926,12 +978,11 @@ static hl_status is_case_empty(hl_schema_ctx *x, const hl_schema_case *c, int de
         *ret_empty = c->least_items > c->most_items;
     } else if (c->types == HL_TYPE_OBJECT) {
         *ret_empty = c->least_props > c->most_props;
-        for (const hl_schema_part *r = c->required; r && status == HL_OK && !*ret_empty; r = r->next) {
-            hl_schema_atom *atoms = NULL;
-            size_t          n = 0;
-            status = hl_schema_member_atoms(x, c, r->name, &atoms, &n);
-            if (status == HL_OK) status = is_empty(x, atoms, n, depth + 1, ret_empty);
-        }
+        const bool was_rough = x->is_rough;
+        x->is_rough = true; /* a word that differs tells most apart, without a look into trees */
+        status = has_empty_member(x, c, depth, ret_empty);
+        x->is_rough = was_rough;
+        if (status == HL_OK && !was_rough) status = has_empty_member(x, c, depth, ret_empty);
     }
     hl_code_dfa_done(&d);
     return status;
@@ -939,7 +990,6 @@ static hl_status is_case_empty(hl_schema_ctx *x, const hl_schema_case *c, int de
 
 static hl_status is_empty(hl_schema_ctx *x, const hl_schema_atom *atoms, size_t n, int depth,
                           bool *ret_empty) {
-    enum { MOST_DEPTH = 6 };
     hl_schema_cases cases;
     *ret_empty = false;
     if (depth > MOST_DEPTH) return HL_OK;

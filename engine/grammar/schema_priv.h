@@ -135,9 +135,12 @@ typedef struct hl_schema_ctx {
     size_t                     n_resources, n_holders, holders_cap;
     json_t                    *made; /* schemas that were made of constants: an array that owns them */
     size_t                     n_cases, n_steps;
-    size_t                     n_walked; /* values that searches for references went through */
-    bool                       is_stopped;
-    hl_err                    *err;
+    struct hl_schema_pair     *pairs; /* what was asked lately; NULL: nothing yet */
+    int  n_asking; /* whether two of oneOf can hold together is asked below the same question: so often now */
+    bool is_rough; /* alternatives are passed over, which allows more: enough to see that there is no value */
+    size_t  n_walked; /* values that searches for references went through */
+    bool    is_stopped;
+    hl_err *err;
 } hl_schema_ctx;
 
 /* ---- schema.c ---- */

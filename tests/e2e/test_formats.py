@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from store_schemas import STORE, short
 from test_serve import PIECES, Server, serve, user  # noqa: F401
 
 PERSON = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 6}, "age": {"type": "integer", "minimum": 0, "maximum": 120},
@@ -185,6 +186,19 @@ def test_answers_to_random_schemas_are_what_they_ask_for(serve):  # noqa: F811
             ended += 1
             check(got["message"]["content"], schema)
     assert ended > 40
+
+
+def test_answers_to_schemas_of_well_known_files_are_what_they_ask_for(serve):  # noqa: F811
+    jsonschema = pytest.importorskip("jsonschema", reason="no jsonschema (Debian: python3-jsonschema)")
+    s, ended = serve(), {}
+    for name, schema in STORE.items():
+        judge = jsonschema.validators.validator_for(schema)(schema, format_checker=jsonschema.FormatChecker())
+        for seed in range(3):
+            got = s.json("POST", "/v1/chat/completions", dict(user(), response_format={"type": "json_schema", "json_schema": {"name": "f", "schema": short(schema)}}, max_tokens=900, seed=seed, **HOT))
+            if got["choices"][0]["finish_reason"] == "stop":
+                judge.validate(json.loads(got["choices"][0]["message"]["content"]))
+                ended[name] = ended.get(name, 0) + 1
+    assert set(STORE) - set(ended) == set(), ended
 
 
 def test_under_a_grammar_the_distribution_is_the_models_renormalised(serve):  # noqa: F811

@@ -202,6 +202,17 @@ static const row rows[] = {
      "\"if\":{\"properties\":{\"a\":{\"const\":true}}},\"then\":{\"required\":[\"b\"]}}",
      {"{\"a\":true,\"b\":1}", "{\"a\":false}", "{\"a\":false,\"b\":1}"},
      {"{\"a\":true}"}},
+    /* a tree whose nodes are told apart by a word, though the question leads to itself */
+    {"{\"$ref\":\"#/$defs/"
+     "e\",\"$defs\":{\"e\":{\"oneOf\":[{\"type\":\"object\",\"properties\":{\"op\":{\"const\":\"+\"},"
+     "\"left\":{"
+     "\"$ref\":\"#/$defs/e\"},\"right\":{\"$ref\":\"#/$defs/"
+     "e\"}},\"required\":[\"left\",\"right\",\"op\"]},{\"type\":\"object\","
+     "\"properties\":{\"op\":{\"const\":\"-\"},\"left\":{\"$ref\":\"#/$defs/"
+     "e\"}},\"required\":[\"op\",\"left\"]},{\"type\":\"integer\"}"
+     "]}}}",
+     {"1", "{\"op\":\"-\",\"left\":{\"op\":\"+\",\"left\":1,\"right\":2}}"},
+     {"null", "{\"op\":\"+\",\"left\":1}", "{\"op\":\"-\",\"left\":true}"}},
     /* several kinds of items that are counted, and one item may be of both */
     {"{\"allOf\":[{\"contains\":{\"multipleOf\":2}},{\"contains\":{\"multipleOf\":3}}],\"type\":\"array\","
      "\"items\":{"
@@ -308,6 +319,15 @@ static const struct {
      "#/properties/a~0~1/minLength"},
     {"{\"properties\":{\"a\":{\"$recursiveRef\":\"#\"}},\"type\":\"object\"}", HL_E_ARG,
      "#/properties/a/$recursiveRef: this keyword"},
+    {"{\"not\":{\"items\":[{\"const\":1}],\"additionalItems\":{\"type\":\"null\"}}}", HL_E_ARG,
+     "#/not/items: with 'not'"},
+    {"{\"type\":\"array\",\"allOf\":[{\"contains\":{\"const\":1}},{\"contains\":{\"const\":2}},{\"contains\":"
+     "{\"const\":3}},{"
+     "\"contains\":{\"const\":4}},{\"contains\":{\"const\":5}}]}",
+     HL_E_ARG, "more than 4 times 'contains'"},
+    {"{\"type\":\"array\",\"minContains\":9,\"contains\":{\"const\":1},\"allOf\":[{\"minContains\":9,"
+     "\"contains\":true}]}",
+     HL_E_ARG, "nor their combinations"},
     {"{\"not\":{\"unevaluatedItems\":false}}", HL_E_ARG, "#/not/unevaluatedItems: below 'not'"},
     {"{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":20},\"uniqueItems\":"
      "true}",
