@@ -272,30 +272,36 @@ static hl_status add_name(hl_disk_names *names, const hl_name *name, const struc
     return HL_OK;
 }
 
-/* Walk the four levels host/namespace/model/tag; what is no valid part of a name is not ours to see. */
-static hl_status walk_level(char path[PATH_MAX], int level, hl_name *name, hl_disk_names *names,
-                            hl_err *err) {
-    char *const  parts[] = {name->host, name->space, name->model, name->tag};
-    hl_status    status = HL_OK;
-    const size_t len = strlen(path);
-    DIR         *dir = opendir(path);
+/* Walk the four levels host/namespace/model/tag; what is no valid part of a name is not ours to see. Folders
+ * are opened from the one above: the way from the root costs more than the step. `path` is for messages.
+ *
+ * in     above  of the folder `name`, or AT_FDCWD */
+static hl_status walk_level(int above, const char *folder, const char *path, int level, hl_name *name,
+                            hl_disk_names *names, hl_err *err) {
+    char *const parts[] = {name->host, name->space, name->model, name->tag};
+    hl_status   status = HL_OK;
+    const int   fd = openat(above, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR        *dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (!dir) {
-        if (errno == ENOENT || errno == ENOTDIR) return HL_OK;
-        return hl_fail(err, hl_errno_status(errno), "read folder '%s': %s", path, strerror(errno));
+        const int why = errno;
+        if (fd >= 0) (void)close(fd);
+        if (why == ENOENT || why == ENOTDIR) return HL_OK;
+        char at[PATH_MAX];
+        int  n = snprintf(at, sizeof at, "%s", path);
+        for (int i = 0; i < level && n < PATH_MAX; i++)
+            n += snprintf(at + n, sizeof at - (size_t)n, "/%s", parts[i]);
+        return hl_fail(err, hl_errno_status(why), "read folder '%s': %s", at, strerror(why));
     }
     const struct dirent *e;
     while (status == HL_OK && (e = readdir(dir))) {
         const hl_view part = hl_view_of(e->d_name);
         struct stat   st;
-        if (!hl_name_part_is_valid((hl_name_kind)level, part) || len + part.len + 2 > PATH_MAX) continue;
+        if (!hl_name_part_is_valid((hl_name_kind)level, part)) continue;
         memcpy(parts[level], part.ptr, part.len + 1);
-        path[len] = '/';
-        memcpy(path + len + 1, part.ptr, part.len + 1);
         if (level < HL_NAME_TAG)
-            status = walk_level(path, level + 1, name, names, err);
-        else if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+            status = walk_level(fd, part.ptr, path, level + 1, name, names, err);
+        else if (fstatat(fd, part.ptr, &st, 0) == 0 && S_ISREG(st.st_mode))
             status = add_name(names, name, &st, err);
-        path[len] = '\0';
     }
     (void)closedir(dir);
     return status;
@@ -308,11 +314,9 @@ hl_status hl_store_walk(hl_store *s, hl_disk_names *ret, hl_err *err) {
 }
 
 hl_status hl_store_walk_folder(const char *folder, hl_disk_names *ret, hl_err *err) {
-    char          path[PATH_MAX];
-    hl_name       name = {.has_tag = true};
-    hl_disk_names names = {0};
-    (void)snprintf(path, sizeof path, "%s", folder);
-    const hl_status status = walk_level(path, HL_NAME_HOST, &name, &names, err);
+    hl_name         name = {.has_tag = true};
+    hl_disk_names   names = {0};
+    const hl_status status = walk_level(AT_FDCWD, folder, folder, HL_NAME_HOST, &name, &names, err);
     if (status != HL_OK) {
         hl_free(names.v);
         return status;
