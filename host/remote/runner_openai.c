@@ -185,12 +185,16 @@ static bool fail_stream(hl_asking *a, hl_status status, const char *words) {
     return false;
 }
 
+/* Which of them it was the server says where it is vLLM or hyperlama; others end in front of it without a
+ * word. */
 static void take_end_reason(hl_asking *a, stream *s, const json_t *choice) {
-    const char *reason = hl_json_text(choice, "finish_reason");
+    const char *reason = hl_json_text(choice, "finish_reason"), *stop = hl_json_text(choice, "stop_reason");
     if (!reason) return;
     s->has_reason = true;
     if (s->stops.stopped) return; /* that is why */
     a->usage.end = strcmp(reason, "length") == 0 ? HL_END_LENGTH : HL_END_STOP;
+    for (size_t i = 0; stop && a->usage.end == HL_END_STOP && i < s->stops.n; i++)
+        if (strcmp(stop, s->stops.each[i]) == 0) a->usage.stop_number = (int32_t)(i + 1);
 }
 
 static int32_t count_of(const json_t *o, const char *key) {

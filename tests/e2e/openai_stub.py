@@ -200,6 +200,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.stream()
         self.say("The capital", " of Fr", "ance")
 
+    def do_names_stop(self, body, n):  # as vLLM does
+        self.stream()
+        self.event(chunk({"content": "The capital of "}))
+        data = chunk({}, "stop")
+        data["choices"][0]["stop_reason"] = "France"
+        self.event(data)
+        self.event(chunk(usage=USAGE))
+        self.event("[DONE]")
+
     def do_ignores_stop(self, body, n):
         self.stream()
         for word in ("The capital", " of Fr", "ance is"):

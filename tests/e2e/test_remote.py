@@ -513,7 +513,7 @@ STOPPED = [("/v1/chat/completions", lambda stops: {"stop": stops}, lambda r: (r[
            ("/v1/messages", lambda stops: {"stop_sequences": stops, "max_tokens": 99}, lambda r: ("".join(b["text"] for b in r["content"]), r["stop_sequence"] == "France"))]
 
 
-@pytest.mark.parametrize("model", ["keeps-stop", "ignores-stop", "whole-stop"])
+@pytest.mark.parametrize("model", ["keeps-stop", "ignores-stop", "whole-stop", "names-stop"])
 def test_an_answer_ends_at_a_stop_string_whatever_the_server_does(cli, stub, server, model):
     cli.ok("create", "m", "--from", stub.name(model))
     s = server()
