@@ -8,6 +8,7 @@ Both run all the time and are asked in turns; medians of all rounds, ratios of t
   object   an object of 20 fields (enumerations, numbers, booleans, texts of at most 12 characters), /v1/chat/completions
            with response_format: time of the whole answer
   onoff    tokens/s of --tokens tokens of text, held to a schema that allows any text, and held to nothing
+  same     hyperlama alone: held to a grammar that allows anything, and held to nothing, so that both texts, and what is drafted of them, are the same
   first    first token with a schema of 200 properties that is new, and with one that was seen, less that without one
 """
 import argparse, json, http.client, os, random, statistics, sys, time
@@ -81,6 +82,21 @@ def row_onoff(p, i, a):
     return out
 
 
+def row_same(p, i, a):
+    """What the grammar itself costs: the two texts are compared."""
+    out, texts = {}, set()
+    if not isinstance(p, serving.Hyperlama):
+        return out
+    for name, more in (("held", {"guided_grammar": "root ::= %free"}), ("free", {}))[::1 if i % 2 == 0 else -1]:
+        first, s, text, n = ask(p, f"Tell a long story about ship number {i}.", None, a.tokens, True, temperature=1, seed=i, ignore_eos=True, **more)
+        out[f"same_{name}"] = ((n - 1) / (s - first), "tokens/s")
+        texts.add(text)
+    if len(texts) != 1:
+        raise SystemExit("a grammar that allows anything changed the text")
+    out["same held/free"] = (out["same_held"][0] / out["same_free"][0], "x")
+    return out
+
+
 def row_first(p, i, a):
     prompt = "Describe a customer as JSON."
     times = {"none": [], "new": [], "known": []}
@@ -94,7 +110,7 @@ def row_first(p, i, a):
     return {"first_none": (m["none"], "ms"), "first_new": (m["new"] - m["none"], "ms more"), "first_known": (m["known"] - m["none"], "ms more")}
 
 
-ROWS = {"object": row_object, "onoff": row_onoff, "first": row_first}
+ROWS = {"object": row_object, "onoff": row_onoff, "same": row_same, "first": row_first}
 
 
 def main():
@@ -135,8 +151,10 @@ def main():
     print("| --- |" + " --- |" * (len(programs) + (len(programs) > 1)))
     for (name, unit), sides in values.items():
         m = {who: statistics.median(x) for who, x in sides.items()}
-        cells = [f"{m[w]:.2f}" for w in programs]
-        if len(programs) > 1:
+        cells = [f"{m[w]:.2f}" if w in m else "-" for w in programs]
+        if len(programs) > 1 and len(m) < 2:
+            cells.append("-")
+        elif len(programs) > 1:
             cells.append(f"{m['hyperlama'] / m['llama-server']:.2f}" if m["llama-server"] else "-")
         print(f"| {name}, {unit} | " + " | ".join(cells) + " |")
 
