@@ -361,7 +361,8 @@ def test_an_empty_answer_keeps_its_question(chat):
 def test_save_keeps_what_is_stored_and_what_was_said(cli, chat):
     import json
     (cli.folder / "Modelfile").write_text("FROM x\nPARAMETER temperature 0.7\nPARAMETER num_gpu 3\nPARAMETER stop A\nSYSTEM be brief\n"
-                                          "TEMPLATE {{ .Prompt }}\nLICENSE free\nPARSER p\nRENDERER r\n")
+                                          'TEMPLATE """{{ .Prompt }}\n"""\n'
+                                          "LICENSE free\nPARSER p\nRENDERER r\n")
     cli.ok("import", cli.model(("say", "\0\0", "bye")), "m", "-f", "Modelfile")
     t = Terminal(cli, "run", "m", "-c", "512")
     t.until(">>> ")
