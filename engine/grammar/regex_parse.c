@@ -93,7 +93,8 @@ uint32_t hl_code_ranges_merge(hl_code_range *r, uint32_t n) {
 static void close_ranges(regex_reader *r, uint32_t first, bool negated) {
     hl_regex_tree *t = r->tree;
     if (r->status != HL_OK) return;
-    t->n_ranges = first + hl_code_ranges_merge(t->ranges + first, t->n_ranges - first);
+    if (t->n_ranges > first) /* else there may be no list yet */
+        t->n_ranges = first + hl_code_ranges_merge(t->ranges + first, t->n_ranges - first);
     if (!negated) return;
     const uint32_t n = t->n_ranges - first;
     uint32_t       from = 0;
