@@ -19,6 +19,7 @@ static void add_row(hl_json_out *j, const hl_fit_row *r) {
     hl_json_add_int(j, "cache_bytes", (int64_t)r->plan.kv_bytes);
     hl_json_add_int(j, "buffers_bytes", (int64_t)r->plan.scratch_bytes);
     hl_json_add_bool(j, "fits", r->fits);
+    if (r->from_disk) hl_json_add_bool(j, "experts_from_disk", true);
     if (r->first_per_s > 0) {
         hl_json_add_real(j, "tokens_per_s_first", r->first_per_s);
         hl_json_add_real(j, "tokens_per_s_last", r->last_per_s);
@@ -86,7 +87,9 @@ static void print_table(const hl_app *app, const char *label, const hl_peek *pee
         hl_format_bytes(r->plan.scratch_bytes, s);
         hl_format_bytes(r->plan.weights_bytes + r->plan.kv_bytes + r->plan.scratch_bytes, all);
         fprintf(app->out, "%10d  %10s  %10s  %10s  %10s  %-5s", (int)r->n_ctx, w, kv, s, all,
-                r->fits ? "yes" : "no");
+                !r->fits       ? "no"
+                : r->from_disk ? "disk"
+                               : "yes");
         if (r->first_per_s > 0)
             fprintf(app->out, "  %.*f, %.*f", r->first_per_s < 20, r->first_per_s, r->last_per_s < 20,
                     r->last_per_s);

@@ -62,7 +62,10 @@ static void print_table(const hl_app *app, const json_t *models, const char *pre
         if (n_ctx > 0) (void)snprintf(context, sizeof context, "%lld", (long long)n_ctx);
         format_until(hl_json_text(m, "expires_at"), until);
         hl_say_line(app->out, "%-*s    %-12.12s    %-8s    %-9s    %-7s    %s", width,
-                    hl_json_text(m, "name"), digest ? digest : "", size, is_remote ? "remote" : "100% CPU",
+                    hl_json_text(m, "name"), digest ? digest : "", size,
+                    is_remote                               ? "remote"
+                    : hl_json_int(m, "experts_kept", 0) > 0 ? "CPU, disk" /* experts come from there */
+                                                            : "100% CPU",
                     context, until);
     }
 }

@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "engine/experts.h"
+
 enum { DEFAULT_CTX = 4096 };
 
 int32_t hl_default_ctx(const hl_model *m) {
@@ -38,20 +40,59 @@ hl_status hl_check_generates(const hl_model *m, hl_err *err) {
                    m->arch->name);
 }
 
-/* Weights are page cache: the system can always drop and read them again, so only what is ours must fit;
- * but a model larger than the memory would be read from disk for every token, so it is refused too. */
-static hl_status check_plan(const hl_memory_plan *plan, int32_t n_ctx, hl_err *err) {
-    enum { MIB = 1 << 20 };
-    const uint64_t parts[] = {plan->kv_bytes, plan->scratch_bytes, plan->draft_bytes, plan->weights_bytes};
-    uint64_t       left = plan->available_bytes;
-    bool           fits = true;
-    char           draft[64] = "";
-    if (plan->available_bytes == 0) return HL_OK;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) { /* each by itself: sums could wrap */
-        fits = fits && parts[i] <= left;
-        left -= fits ? parts[i] : 0;
+static uint64_t less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
+
+/* What of the engine's memory weights of other models need. */
+static uint64_t others_bytes(const hl_model *m) {
+    const uint64_t own = atomic_load(&m->n_plans) > 0 ? hl_model_weights_bytes(m) : 0;
+    return less(atomic_load(&m->engine->planned_weights_bytes), own);
+}
+
+/* What of `available` is left for weights; false: nothing. Each part by itself: sums could wrap. */
+static bool room_for_weights(const hl_memory_plan *plan, uint64_t *ret_left) {
+    const uint64_t parts[] = {plan->kv_bytes, plan->scratch_bytes, plan->draft_bytes};
+    *ret_left = plan->available_bytes;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (parts[i] > *ret_left) return false;
+        *ret_left -= parts[i];
     }
-    if (fits) return HL_OK;
+    return true;
+}
+
+/* Weights are page cache: the system can always drop and read them again, so only what is ours must fit;
+ * but a model larger than the memory would be read from disk for every token, so it is refused too. Of
+ * experts a token reads few: all of one layer have to fit, which a long prompt reads. */
+hl_memory_fit hl_memory_judge(const hl_model *m, const hl_memory_plan *plan) {
+    const uint64_t experts = hl_experts_bytes(m->experts);
+    uint64_t       left = 0;
+    if (plan->available_bytes == 0) return HL_FITS;
+    if (!room_for_weights(plan, &left)) return HL_FITS_NOT;
+    if (plan->weights_bytes <= left) return HL_FITS;
+    if (experts == 0 || experts > plan->weights_bytes || others_bytes(m) > 0) return HL_FITS_NOT;
+    const uint64_t least = plan->weights_bytes - experts + hl_experts_layer_bytes(m->experts);
+    return least <= left ? HL_FITS_FROM_DISK : HL_FITS_NOT;
+}
+
+/* Experts get what is left; others stay on disk. */
+static void keep_what_fits(hl_model *m, const hl_memory_plan *plan) {
+    uint64_t left = 0;
+    (void)room_for_weights(plan, &left);
+    const uint64_t experts = hl_experts_bytes(m->experts);
+    const uint64_t kept = left - (plan->weights_bytes - experts);
+    hl_model_keep_experts(m, kept);
+    hl_event(&m->engine->events, HL_LOG_WARN, "engine", "experts-from-disk",
+             "weights_bytes=%" PRIu64 " experts_bytes=%" PRIu64 " kept_bytes=%" PRIu64
+             " why=\"the model is larger than the memory: experts are read from its file as they are "
+             "chosen\"",
+             plan->weights_bytes, experts, kept);
+}
+
+static hl_status check_plan(hl_model *m, const hl_memory_plan *plan, int32_t n_ctx, hl_err *err) {
+    enum { MIB = 1 << 20 };
+    char                draft[64] = "";
+    const hl_memory_fit fit = hl_memory_judge(m, plan);
+    if (fit == HL_FITS_FROM_DISK) keep_what_fits(m, plan);
+    if (fit != HL_FITS_NOT) return HL_OK;
     if (plan->draft_bytes)
         (void)snprintf(draft, sizeof draft, " + draft model %" PRIu64 " MiB", plan->draft_bytes / MIB);
     return hl_fail(err, HL_E_NOMEM,
@@ -61,8 +102,6 @@ static hl_status check_plan(const hl_memory_plan *plan, int32_t n_ctx, hl_err *e
                    plan->weights_bytes / MIB, plan->kv_bytes / MIB, n_ctx, plan->scratch_bytes / MIB, draft,
                    plan->available_bytes / MIB);
 }
-
-static uint64_t less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
 /* Memory that was planned is taken page by page as it is used; what was taken is missing from what the
  * machine has. */
@@ -96,7 +135,7 @@ static void take_out_weights(hl_model *m) {
 
 hl_status hl_memory_admit(hl_model *m, hl_model *draft, const hl_memory_plan *plan, int32_t n_ctx,
                           hl_err *err) {
-    const hl_status status = check_plan(plan, n_ctx, err);
+    const hl_status status = check_plan(m, plan, n_ctx, err);
     if (status != HL_OK) return status;
     atomic_fetch_add(&m->engine->planned_bytes, own_bytes(m, draft, plan));
     enter_weights(m);

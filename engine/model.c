@@ -15,6 +15,7 @@
 #include "core/base/stop.h"
 #include "core/base/str.h"
 #include "engine/forward/drafts.h"
+#include "engine/experts.h"
 #include "engine/lora.h"
 #include "engine/model_priv.h"
 #include "engine/quant/quant.h"
@@ -942,6 +943,7 @@ hl_status hl_model_open(hl_engine *e, const char *const *paths, size_t n_paths, 
         m->only_next = has_next_only(m);
         if ((status = find_vocab_size(m, err)) != HL_OK || (status = bind_tensors(m, err)) != HL_OK)
             goto fail;
+        if ((status = hl_experts_new(m, &m->experts, err)) != HL_OK) goto fail;
         note_sizes(m);
         note_costs(m);
         HL_TRACE1(load_end, m->info.file_bytes);
@@ -963,6 +965,7 @@ void hl_model_close(hl_model *m) {
     if (!m) return;
     hl_tokenizer_free(m->tokenizer);
     hl_loras_free(m->loras);
+    hl_experts_free(m->experts);
     hl_gguf_close(m->gguf);
     if (m->next) hl_arena_done(&m->next->arena);
     hl_arena_done(&m->arena);

@@ -251,27 +251,28 @@ typedef struct hl_layer {
 enum { HL_NEED_F32 = 1, HL_NEED_BF16 = 2, HL_NEED_Q8 = 4 };
 
 struct hl_model {
-    atomic_uint      n_plans; /* memory plans of sessions and schedulers on it */
-    hl_engine       *engine;
-    hl_gguf         *gguf;
-    const hl_arch   *arch;
-    hl_arena         arena;
-    hl_hparams       hp;
-    hl_matrix        tok_embd;
-    hl_matrix        tok_types, pos_embd;      /* of encoders; data is NULL when absent */
-    const float     *tok_norm, *tok_norm_bias; /* NULL: norms stand in front of blocks */
-    hl_matrix        pooled_up, pooled_down;   /* of a pooled vector; data is NULL when absent */
-    hl_matrix        out;                      /* data is NULL in an encoder */
-    const float     *out_norm;
-    const float     *out_bias;   /* [n_vocab]; NULL: none */
-    const float     *rope_freqs; /* [n_rot / 2] divisors, of ropes[0]; NULL: all 1 */
-    hl_layer        *layers;     /* [n_layers] */
-    hl_layer         top;        /* further tensors that there are once, by purpose */
-    const float     *ones;       /* n_embd, or n_experts if that is more */
-    uint32_t         need_out_in;
-    uint32_t         max_cols;  /* widest row of any matrix */
-    hl_tokenizer    *tokenizer; /* NULL: the file has none */
-    struct hl_loras *loras;     /* adapters: lora.h; NULL: none */
+    atomic_uint        n_plans; /* memory plans of sessions and schedulers on it */
+    hl_engine         *engine;
+    hl_gguf           *gguf;
+    const hl_arch     *arch;
+    hl_arena           arena;
+    hl_hparams         hp;
+    hl_matrix          tok_embd;
+    hl_matrix          tok_types, pos_embd;      /* of encoders; data is NULL when absent */
+    const float       *tok_norm, *tok_norm_bias; /* NULL: norms stand in front of blocks */
+    hl_matrix          pooled_up, pooled_down;   /* of a pooled vector; data is NULL when absent */
+    hl_matrix          out;                      /* data is NULL in an encoder */
+    const float       *out_norm;
+    const float       *out_bias;   /* [n_vocab]; NULL: none */
+    const float       *rope_freqs; /* [n_rot / 2] divisors, of ropes[0]; NULL: all 1 */
+    hl_layer          *layers;     /* [n_layers] */
+    hl_layer           top;        /* further tensors that there are once, by purpose */
+    const float       *ones;       /* n_embd, or n_experts if that is more */
+    uint32_t           need_out_in;
+    uint32_t           max_cols;  /* widest row of any matrix */
+    hl_tokenizer      *tokenizer; /* NULL: the file has none */
+    struct hl_loras   *loras;     /* adapters: lora.h; NULL: none */
+    struct hl_experts *experts;   /* which of them are in memory: experts.h; NULL: the model has none */
     /* The block behind the last layer that drafts, as a model of one layer whose keys and values have a layer
      * of this one's cache (engine/forward/draft_next.c); of the arena. NULL: none */
     struct hl_model *next;

@@ -11,6 +11,7 @@
 #include "core/data/sha256.h"
 #include "host/host_priv.h"
 #include "host/remote/remote_model.h"
+#include "hyperlama/experts.h"
 #include "hyperlama/native.h"
 
 const char *hl_host_kv_type(const hl_host *h) { return hl_config_text(h->config, HL_SETTING_engine_kv_type); }
@@ -81,8 +82,7 @@ bool hl_host_fits(const hl_host *h, const hl_model *m, hl_memory_plan *ret_plan)
     hl_host_session_params(h, NULL, &p);
     if (hl_session_plan(m, &p, &plan, NULL) != HL_OK) return true;
     *ret_plan = plan;
-    return plan.available_bytes == 0 ||
-           plan.weights_bytes + plan.kv_bytes + plan.scratch_bytes <= plan.available_bytes;
+    return hl_memory_judge(m, &plan) != HL_FITS_NOT;
 }
 
 /* The file of the draft that is stored with a model. */

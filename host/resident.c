@@ -17,6 +17,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "host/host_priv.h"
+#include "hyperlama/experts.h"
 
 struct hl_resident {
     hl_resident *next;
@@ -553,6 +554,7 @@ static void describe(const hl_resident *r, int64_t now, hl_resident_info *ret) {
     const bool stays = !is_idle(r) || r->is_pinned || r->until_ns == INT64_MAX;
     *ret = (hl_resident_info){
         .weights_bytes = model.file_bytes,
+        .experts_kept_bytes = r->model ? hl_model_experts_kept(r->model) : 0,
         .cache_bytes = info.cache_bytes,
         .cache_used_bytes = info.cache_used_bytes,
         .n_running = info.n_running,

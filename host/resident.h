@@ -78,6 +78,7 @@ typedef struct hl_resident_info {
     char     label[512];   /* of the source that was asked for last */
     char     weights[128]; /* names them: the digest of a stored blob, or a file's identity */
     uint64_t weights_bytes, cache_bytes;
+    uint64_t experts_kept_bytes;   /* of weights; others are read from disk as they are chosen. 0: all */
     uint64_t cache_used_bytes;     /* of cache_bytes, now */
     int32_t  n_running, n_waiting; /* answers */
     int32_t  n_ctx;                /* 0: it only drafts, or is remote and nobody says */

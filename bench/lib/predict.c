@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/gguf/types.h"
+#include "hyperlama/experts.h"
 
 /* What rates are filed under in the database: no model is called so. */
 #define MACHINE "(this machine)"
@@ -176,10 +177,6 @@ static hl_status seconds_of_weights(rates *r, const weights *w, double *ret_s, h
 
 /* ---- rows ---- */
 
-static bool fits(const hl_memory_plan *p) {
-    return p->available_bytes == 0 || p->weights_bytes + p->kv_bytes + p->scratch_bytes <= p->available_bytes;
-}
-
 static hl_status add_row(hl_fit *f, hl_host *h, const hl_model *m, int32_t n_ctx, double weights_s,
                          hl_err *err) {
     hl_session_params p;
@@ -189,11 +186,13 @@ static hl_status add_row(hl_fit *f, hl_host *h, const hl_model *m, int32_t n_ctx
     *row = (hl_fit_row){.n_ctx = n_ctx};
     const hl_status status = hl_session_plan(m, &p, &row->plan, err);
     if (status != HL_OK) return status;
-    row->fits = fits(&row->plan);
+    const hl_memory_fit fit = hl_memory_judge(m, &row->plan);
+    row->fits = fit != HL_FITS_NOT;
+    row->from_disk = fit == HL_FITS_FROM_DISK;
     f->available_bytes = row->plan.available_bytes;
     const double base_s = weights_s + (double)f->info.n_layers * REGIONS * REGION_NS * 1e-9;
     const double kv_s = (double)row->plan.kv_bytes / (f->read_bytes_per_s * KV_SHARE_PERCENT / 100);
-    if (!f->info.is_encoder && weights_s > 0) {
+    if (!f->info.is_encoder && weights_s > 0 && !row->from_disk) {
         row->first_per_s = 1 / base_s;
         row->last_per_s = 1 / (base_s + kv_s);
     }

@@ -18,6 +18,7 @@ typedef struct hl_fit_row {
     int32_t        n_ctx;
     hl_memory_plan plan;
     bool           fits;
+    bool           from_disk;               /* experts stay in the file: how fast it is, the disk says */
     double         first_per_s, last_per_s; /* tokens/s with an empty and a full context; 0: not known */
 } hl_fit_row;
 

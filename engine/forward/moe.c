@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/experts.h"
 #include "engine/forward/cuts.h"
 #include "engine/forward/ffn_chunk.h"
 #include "engine/forward/moe_router.h"
@@ -274,6 +275,10 @@ static void route(hl_pass *f, uint32_t i_layer) {
     if (hl_pass_stopped(f)) return; /* scores may be anything now */
     hl_choose_run(f, &f->moe->choices, i_layer);
     sort_pairs(f);
+    if (hl_pass_stopped(f)) return;
+    for (uint32_t i = 0; i < f->moe->n_groups; i++)
+        hl_experts_need(f->m->experts, l, i_layer, f->moe->groups[i].expert);
+    hl_experts_let_go(f->m->experts, f->m, f->moe->n_groups);
 }
 
 /* ---- experts in a narrower space (Nemotron 3 Super) ---- */

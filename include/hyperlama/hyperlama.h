@@ -9,6 +9,7 @@
 #include "hyperlama/embed.h"
 #include "hyperlama/adapter.h"
 #include "hyperlama/engine.h"
+#include "hyperlama/experts.h"
 #include "hyperlama/format.h"
 #include "hyperlama/kv_cache_type.h"
 #include "hyperlama/native.h"

@@ -108,6 +108,7 @@ static void add_resident(void *user, const hl_resident_info *r) {
     hl_time_format(hl_clock_wall_ms() + (r->keep_ms < 0 ? never_ms : r->keep_ms), time);
     hl_json_add_text(j, "expires_at", time);
     hl_json_add_int(j, "size_vram", 0);
+    if (r->experts_kept_bytes > 0) hl_json_add_int(j, "experts_kept", (int64_t)r->experts_kept_bytes);
     if (r->n_ctx > 0) hl_json_add_int(j, "context_length", r->n_ctx);
     hl_json_close(j, '}');
 }
