@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * staged.h - the weight types whose codes come from tables: the layouts' own hl_<type>_group() lays down a
- * block of some rows as groups of codes, and each instruction set reads them from there as it reads rows of
- * a file.
+ * staged.h - weight types without decoders of their own: the layouts' hl_<type>_group() lays down a block of
+ * some rows as groups of codes, and each instruction set reads them from there as it reads rows of a file.
  *
- * One load from a table makes four or eight codes, which vectors have no better way for; the second reading
- * costs little beside that, since what is laid down stays in the first-level cache. So these types need no
- * decoder of their own anywhere: HL_STAGED_TYPES are what decode_avx512.h, decode_avx2.h, blocks8_avx2.h
- * and decode_neon.h make one for.
+ * The second reading costs little, since what is laid down stays in the first-level cache; plain C costs what
+ * it costs, a seventh of a decoder's speed. HL_STAGED_TYPES are what decode_avx512.h, decode_avx2.h,
+ * blocks8_avx2.h and decode_neon.h make one for. decode_neon.h has some more: no instruction of NEON looks
+ * into the grids of the iq types.
  */
 #ifndef HL_ENGINE_KERNELS_STAGED_H
 #define HL_ENGINE_KERNELS_STAGED_H
@@ -27,13 +26,6 @@
 
 /* clang-format off */
 #define HL_STAGED_TYPES(ROW) \
-    ROW(iq1_s) \
-    ROW(iq1_m) \
-    ROW(iq2_xxs) \
-    ROW(iq2_xs) \
-    ROW(iq2_s) \
-    ROW(iq3_xxs) \
-    ROW(iq3_s) \
     ROW(tq1_0) \
     ROW(q1_0) \
     ROW(q2_0)

@@ -39,6 +39,29 @@ const uint32_t hl_grid_iq3s[512] = {
 #include "engine/quant/iq_grids.def"
 };
 
+/* Digit i as a nibble; those of weights 0..3 are the low ones of four bytes. */
+#define NIBBLE(e, i) (uint32_t)((e) >> 2 * (i)&3) << (8 * ((i) % 4) + 4 * ((i) / 4))
+#define DIGITS(e)                                                                                            \
+    (NIBBLE(e, 0) | NIBBLE(e, 1) | NIBBLE(e, 2) | NIBBLE(e, 3) | NIBBLE(e, 4) | NIBBLE(e, 5) |               \
+     NIBBLE(e, 6) | NIBBLE(e, 7))
+
+const uint32_t hl_digits_iq2xxs[256] = {
+#define HL_GRID_iq2xxs(e) DIGITS(e),
+#include "engine/quant/iq_grids.def"
+};
+const uint32_t hl_digits_iq2xs[512] = {
+#define HL_GRID_iq2xs(e) DIGITS(e),
+#include "engine/quant/iq_grids.def"
+};
+const uint32_t hl_digits_iq2s[1024] = {
+#define HL_GRID_iq2s(e) DIGITS(e),
+#include "engine/quant/iq_grids.def"
+};
+const uint32_t hl_digits_iq1s[2048] = {
+#define HL_GRID_iq1s(e) DIGITS(e),
+#include "engine/quant/iq_grids.def"
+};
+
 /* from: the ggml repository (ggml-common.h): the eighth sign makes the number of minus signs even */
 #define BIT_MASK(s, i) ((uint64_t)((s) >> (i)&1) * 255) << 8 * (i)
 #define SIGNS(s)                                                                                             \

@@ -25,6 +25,7 @@ static inline __m256i dot_of_pairs(__m256i acc, __m256i w, __m256i x) {
 #include "engine/kernels/x86/gemv_dot_avx2.h"
 
 /* As gemv_avxvnni.c, for all types at once. */
+#define GRID(type, ...) GEMV(type, false)
 #define GEMV(type, one_by_avx2)                                                                              \
     static void gemv_##type##_emulated(size_t n_rows, const void *w, size_t row_bytes, const hl_act *x,      \
                                        float *y, size_t y_stride) {                                          \
@@ -37,8 +38,8 @@ static inline __m256i dot_of_pairs(__m256i acc, __m256i w, __m256i x) {
                      x, y, y_stride);                                                                        \
     }
 HL_DOT_TYPES(GEMV)
-GEMV(iq2_xs, false) /* of those that are staged, one for each kind of codes */
-GEMV(iq3_xxs, false)
+HL_GRID_TYPES(GRID)
+GEMV(tq1_0, false) /* of those that are staged */
 
 static void gemv_with_an_emulated_dot_product_gives_the_bits_of_the_scalar_definition(void **state) {
     (void)state;
@@ -53,8 +54,9 @@ static void gemv_with_an_emulated_dot_product_gives_the_bits_of_the_scalar_defin
         run_case(&c);                                                                                        \
     }
     HL_DOT_TYPES(CASE)
-    CASE(iq2_xs, false)
-    CASE(iq3_xxs, false)
+#define GRID_CASE(wtype, ...) CASE(wtype, false)
+    HL_GRID_TYPES(GRID_CASE)
+    CASE(tq1_0, false)
 }
 
 static void panel_products_with_an_emulated_dot_product_give_the_bits_of_gemv(void **state) {

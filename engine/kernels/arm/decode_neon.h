@@ -367,6 +367,13 @@ HL_INLINE void decode4_staged(hl_group_fn *decode, hl_code_format f, const uint8
         decode4_staged(hl_##type##_group, hl_##type##_format(), b, i, layout, s, code);                      \
     }
 HL_STAGED_TYPES(HL_STAGED4)
+HL_STAGED4(iq1_s)
+HL_STAGED4(iq1_m)
+HL_STAGED4(iq2_xxs)
+HL_STAGED4(iq2_xs)
+HL_STAGED4(iq2_s)
+HL_STAGED4(iq3_xxs)
+HL_STAGED4(iq3_s)
 HL_STAGED4(tq2_0)
 HL_STAGED4(nvfp4)
 

@@ -9,6 +9,7 @@
 #ifndef HL_ENGINE_KERNELS_X86_BLOCKS8_AVX2_H
 #define HL_ENGINE_KERNELS_X86_BLOCKS8_AVX2_H
 
+#include "engine/kernels/x86/grids8_avx2.h"
 #include "engine/kernels/x86/staged8_avx2.h"
 #include "engine/kernels/x86/strips8_avx2.h"
 #include "engine/quant/group.h"
@@ -448,6 +449,59 @@ HL_INLINE __m256i dot_signed16(__m256i code, __m256i x) {
     const __m256i w = _mm256_xor_si256(code, _mm256_set1_epi8(-128));
     return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)), ones16());
 }
+
+/* Integer sums of quads first .. first + n - 1 of a group with four columns of token t each: a lane is a row,
+ * nothing is added crosswise. Sums of four products of codes up to 31 fit into 16 bits, of two others. */
+HL_INLINE __m256i dot_quads(const hl_code_format f, const __m256i *quad, int first, int n, const int8_t *q) {
+    const int together = f.max_code <= 31 ? 4 : 2;
+    __m256i   sum = _mm256_setzero_si256(), products = sum;
+    HL_UNROLL for (int k = first; k < first + n; k++) {
+        int32_t four;
+        __builtin_memcpy(&four, q + 4 * k, 4);
+        const __m256i x = _mm256_set1_epi32(four), w = _mm256_xor_si256(quad[k], _mm256_set1_epi8(-128));
+        const __m256i p = f.offset != 128 ? _mm256_maddubs_epi16(quad[k], x)
+                                          : _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+        products = k % together == 0 ? p : _mm256_add_epi16(products, p);
+        if (k % together == together - 1) sum = _mm256_add_epi32(sum, _mm256_madd_epi16(products, ones16()));
+    }
+    return sum;
+}
+
+/* Types whose codes stand in grids (grids.h). */
+HL_INLINE void block8_grid(const grid_type type, size_t block_bytes, const strip8 *s, const hl_act *x,
+                           size_t i_group, size_t n_tokens, __m256 *acc) {
+    const hl_code_format f = type.format;
+    const int            n = (int)f.group / 4; /* quads that share a scale */
+    grid_block           b;
+    read_grid8(type, s, &b);
+    for (size_t i = 0; i < 8; i++) {
+        const size_t g = i_group + i;
+        grid_group   group;
+        __m256i      quad[8];
+        strip_prefetch(s, i, block_bytes);
+        type.group(&b, i, &group);
+        grid_quads(type, &group, quad);
+        HL_UNROLL for (size_t t = 0; t < n_tokens; t++) {
+            __m256 part;
+            HL_UNROLL for (int c = 0; c < 8 / n; c++) {
+                const int     offsets = n == 8 ? f.offset | f.offset << 16 : f.offset << 16 * c;
+                __m256i       isum = dot_quads(f, quad, n * c, n, x->q + t * x->n_cols + 32 * g);
+                const __m256i less = _mm256_madd_epi16(x_sums(x, t, g), _mm256_set1_epi32(offsets));
+                if (f.offset != 128) isum = _mm256_sub_epi32(isum, less);
+                const __m256 sum = _mm256_cvtepi32_ps(isum), scale = (__m256)group.scale[c];
+                part = c == 0 ? _mm256_mul_ps(sum, scale) : _mm256_fmadd_ps(sum, scale, part);
+            }
+            acc[t] = _mm256_fmadd_ps(part, x_scale(x, t, g), acc[t]);
+        }
+    }
+}
+
+#define HL_GRID_BLOCK8(type, ...)                                                                            \
+    HL_INLINE void block8_##type(const strip8 *s, const hl_act *x, size_t i_group, size_t n_tokens,          \
+                                 __m256 *acc) {                                                              \
+        block8_grid(grid_##type(), HL_BLOCK_BYTES_##type, s, x, i_group, n_tokens, acc);                     \
+    }
+HL_GRID_TYPES(HL_GRID_BLOCK8)
 
 /* Integer sums of columns 16 c .. 16 c + n - 1 of group g of eight staged rows, offset taken off. n: 16,
  * 32. */

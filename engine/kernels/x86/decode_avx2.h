@@ -12,6 +12,7 @@
 #ifndef HL_ENGINE_KERNELS_X86_DECODE_AVX2_H
 #define HL_ENGINE_KERNELS_X86_DECODE_AVX2_H
 
+#include "engine/kernels/x86/grids8_avx2.h"
 #include "engine/kernels/x86/staged8_avx2.h"
 
 typedef struct sink8 sink8;
@@ -83,15 +84,7 @@ HL_INLINE void decode8_q4_1(const kind8 kind, const strip8 *s, sink8 *out) {
 
 /* Add 16 to column j of a row where bit j of its lane in `high` is set. */
 HL_INLINE void add_fifth_bits(__m256i high, __m256i *quad) {
-    const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12, 0, 0, 0, 0, 4,
-                                            4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
-    HL_UNROLL for (int k = 0; k < 8; k++) {
-        const __m256i bit = _mm256_set1_epi32(k % 2 ? (int)0x80402010 : 0x08040201);
-        const __m256i byte =
-            _mm256_shuffle_epi8(high, _mm256_add_epi8(spread, _mm256_set1_epi8((char)(k / 2))));
-        const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(byte, bit), bit);
-        quad[k] = _mm256_or_si256(quad[k], mask8(set, 16));
-    }
+    HL_UNROLL for (int k = 0; k < 8; k++) quad[k] = _mm256_or_si256(quad[k], where_set(high, k, 16));
 }
 
 HL_INLINE void decode8_q5_0(const kind8 kind, const strip8 *s, sink8 *out) {
@@ -323,6 +316,27 @@ HL_INLINE void decode8_nvfp4(const kind8 kind, const strip8 *s, sink8 *out) {
         put_group(kind, out, i);
     }
 }
+
+/* Types whose codes stand in grids (grids.h). */
+HL_INLINE void decode8_grid(const kind8 kind, const grid_type type, const strip8 *s, sink8 *out) {
+    grid_block b;
+    read_grid8(type, s, &b);
+    HL_UNROLL for (int i = 0; i < 8; i++) {
+        const int  n = 32 / (int)kind.group;
+        grid_group x;
+        __m256i    quad[8];
+        type.group(&b, (size_t)i, &x);
+        grid_quads(type, &x, quad);
+        HL_UNROLL for (int k = 0; k < n; k++) put_scale(kind, out, n * i + k, (__m256)x.scale[k]);
+        put_quads(kind, out, i, quad);
+    }
+}
+
+#define HL_GRID_DECODE8(type, ...)                                                                           \
+    HL_INLINE void decode8_##type(const kind8 kind, const strip8 *s, sink8 *out) {                           \
+        decode8_grid(kind, grid_##type(), s, out);                                                           \
+    }
+HL_GRID_TYPES(HL_GRID_DECODE8)
 
 /* Types whose rows are laid down first (staged.h). */
 HL_INLINE void decode8_staged(const kind8 kind, stage8_fn *stage, const strip8 *s, sink8 *out) {

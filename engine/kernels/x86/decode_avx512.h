@@ -17,6 +17,9 @@
 #include "engine/kernels/x86/sink_avx512.h"
 #include "engine/quant/group.h"
 
+#define GRID_LANES 16
+#include "engine/kernels/x86/grids.h"
+
 /* ---- blocks of 32: low nibbles are columns 0..15, high nibbles 16..31 ---- */
 
 HL_INLINE __m512i low_nibbles(__m512i v) { return and_bytes(v, 0x0f); }
@@ -36,13 +39,17 @@ HL_INLINE void put_table_nibbles(const int T, sink *s, int step, const __m512i v
         put_codes(T, false, false, s, step + 4 + j, _mm512_shuffle_epi8(table, high_nibbles(v[j])));
 }
 
-/* The same with a fifth bit: bit i of lane r in `fifth` belongs to column i of row r. */
+/* Which bytes belong to columns of the step whose bits are set: bit i of lane r is column i of row r. */
+HL_INLINE __mmask64 columns_set(__m512i v, int step) {
+    const int     at = 0x01010101 * (step / 2);
+    const __m512i from = _mm512_set4_epi32(0x0c0c0c0c + at, 0x08080808 + at, 0x04040404 + at, at);
+    const __m512i bits = _mm512_set1_epi32(step % 2 ? (int)0x80402010u : 0x08040201);
+    return _mm512_test_epi8_mask(_mm512_shuffle_epi8(v, from), bits);
+}
+
+/* Nibbles with a fifth bit. */
 HL_INLINE __m512i add_fifth(__m512i nibbles, __m512i fifth, int step) {
-    const int       at = 0x01010101 * (step / 2);
-    const __m512i   from = _mm512_set4_epi32(0x0c0c0c0c + at, 0x08080808 + at, 0x04040404 + at, at);
-    const __m512i   bits = _mm512_set1_epi32(step % 2 ? (int)0x80402010u : 0x08040201);
-    const __mmask64 set = _mm512_test_epi8_mask(_mm512_shuffle_epi8(fifth, from), bits);
-    return _mm512_mask_add_epi8(nibbles, set, nibbles, _mm512_set1_epi8(16));
+    return _mm512_mask_add_epi8(nibbles, columns_set(fifth, step), nibbles, _mm512_set1_epi8(16));
 }
 
 /* What a block of 32 columns holds after its scale, as words of every row, becomes codes of group g. */
@@ -393,12 +400,15 @@ HL_INLINE void decode16_tq2_0(const int T, sink *s, const uint8_t *w, size_t row
 }
 
 /* Half of the e4m3 number in byte i (constant) of each lane: its bits as those of an f32 whose exponent is
- * 119 too small. 0x7f is 0. */
+ * 119 too small; where it has none, eighths of 2^-7, without a subnormal on the way, for which processors
+ * stop. 0x7f is 0. */
 HL_INLINE __m512 half_of_e4m3(__m512i v, int i) {
-    const __m512i   e = _mm512_and_si512(byte_of_lane(v, i), _mm512_set1_epi32(0x7f));
-    const __m512    x = _mm512_castsi512_ps(_mm512_slli_epi32(e, 20));
-    const __mmask16 number = _mm512_cmpneq_epi32_mask(byte_of_lane(v, i), _mm512_set1_epi32(0x7f));
-    return _mm512_maskz_mul_ps(number, x, _mm512_set1_ps(0x1p119f));
+    const __m512i   byte = byte_of_lane(v, i), e = _mm512_and_si512(byte, _mm512_set1_epi32(0x7f));
+    const __m512i   x = _mm512_slli_epi32(_mm512_add_epi32(e, _mm512_set1_epi32(119 << 3)), 20);
+    const __mmask16 small = _mm512_cmplt_epu32_mask(e, _mm512_set1_epi32(8));
+    const __mmask16 number = _mm512_cmpneq_epi32_mask(byte, _mm512_set1_epi32(0x7f));
+    return _mm512_maskz_mov_ps(number, _mm512_mask_mul_ps(_mm512_castsi512_ps(x), small,
+                                                          _mm512_cvtepi32_ps(e), _mm512_set1_ps(0x1p-10f)));
 }
 
 /* Blocks of 64 columns: four scales, then 8 bytes of every 16 columns, low nibbles the first eight. */
@@ -421,6 +431,73 @@ HL_INLINE void decode16_nvfp4(const int T, sink *s, const uint8_t *w, size_t row
         advance(T, true, s, 2);
     }
 }
+
+/* ---- blocks of 256 whose codes stand in grids (grids.h) ---- */
+
+HL_INLINE grid_floats f32_of_f16_lanes(grid_lanes v) { return (grid_floats)f32_of_low_f16((__m512i)v); }
+
+/* Codes of digits 0..2, and from 8 on of the same with a minus: of iq2_*, or of iq1_*, which have no minus
+ * but an eighth more or less. */
+HL_INLINE __m512i digit_codes(const bool iq2) {
+    const __m128i two =
+        _mm_setr_epi8((char)136, (char)153, (char)171, 0, 0, 0, 0, 0, 120, 103, 85, 0, 0, 0, 0, 0);
+    const __m128i one = _mm_setr_epi8(9, 17, 25, 0, 0, 0, 0, 0, 7, 15, 23, 0, 0, 0, 0, 0);
+    return _mm512_broadcast_i32x4(iq2 ? two : one);
+}
+
+/* An entry of the grid for four columns is made of magnitudes; one for eight of digits, the first four in low
+ * nibbles. Their signs go to the top of the same nibbles: bits c and c + 4 of the signs to byte c, and what
+ * is missing to 8. */
+HL_INLINE void put_entry(const int T, const grid_type type, sink *s, const int k, __m512i entry,
+                         __m512i minus) {
+    const bool    g16 = type.format.group == 16;
+    const __m512i offset = _mm512_set1_epi8((char)type.format.offset);
+    if (type.per == 4) {
+        const __m512i plus = _mm512_add_epi8(offset, entry);
+        put_codes(T, g16, false, s, k, _mm512_mask_sub_epi8(plus, columns_set(minus, k), offset, entry));
+        return;
+    }
+    const int     at = 0x01010101 * k;
+    const __m512i from = _mm512_set4_epi32(0x0c0c0c0c + at, 0x08080808 + at, 0x04040404 + at, at);
+    const __m512i bits =
+        _mm512_and_si512(_mm512_shuffle_epi8(minus, from), _mm512_set1_epi32((int)0x88442211u));
+    const __m512i signs = _mm512_add_epi32(bits, _mm512_set1_epi32(0x00446677));
+    const __m512i low = _mm512_or_si512(entry, and_bytes(signs, 0x08));
+    const __m512i high = _mm512_srli_epi16(_mm512_or_si512(entry, and_bytes(signs, 0x80)), 4);
+    const __m512i codes = digit_codes(type.format.offset == 128);
+    /* of an index the shuffle takes the low nibble, where the top bit is not set */
+    put_codes(T, g16, false, s, 2 * k, _mm512_shuffle_epi8(codes, low));
+    put_codes(T, g16, false, s, 2 * k + 1, _mm512_shuffle_epi8(codes, high));
+}
+
+HL_INLINE void put_grid(const int T, const grid_type type, sink *s, const uint8_t *w, size_t row_bytes) {
+    const bool g16 = type.format.group == 16;
+    row_addr   rows = address_rows(w, row_bytes);
+    grid_block b;
+    HL_UNROLL for (int i = 0; i < type.n_loads; i++)
+        load_words(&rows, type.piece[i], (__m512i *)&b.word[4 * i]);
+    grid_d(&b, type.d_in_scales);
+    for (size_t g = 0; g < 8; g++) {
+        grid_group x;
+        type.group(&b, g, &x);
+        HL_UNROLL for (int k = 0; k < 32 / type.per; k++) put_entry(
+            T, type, s, k, _mm512_i32gather_epi32((__m512i)x.index[k], type.grid, 4), (__m512i)x.minus);
+        if (g16)
+            put_group16(T, false, s, 0, (__m512)x.scale[0], (__m512)x.scale[1], _mm512_setzero_ps(),
+                        _mm512_setzero_ps());
+        else
+            put_scale(T, s, 0, (__m512)x.scale[0]);
+        advance(T, g16, s, 1);
+    }
+}
+
+#define HL_GRID16(type, ...)                                                                                 \
+    HL_INLINE void decode16_##type(const int T, sink *s, const uint8_t *w, size_t row_bytes,                 \
+                                   size_t n_cols) {                                                          \
+        (void)n_cols;                                                                                        \
+        put_grid(T, grid_##type(), s, w, row_bytes);                                                         \
+    }
+HL_GRID_TYPES(HL_GRID16)
 
 /* ---- types whose rows are laid down first (staged.h) ---- */
 

@@ -181,8 +181,8 @@ HL_INLINE void gemv_dot(kind8 kind, int32_t offset, decode8_fn *decode8, hl_gemv
 /* clang-format on */
 
 #define ONE_BY(type, one_by_avx2) ONE_BY_AVX2_##type = one_by_avx2,
-#define STAGED(type)              ONE_BY_AVX2_##type = false,
-enum { HL_DOT_TYPES(ONE_BY) HL_STAGED_TYPES(STAGED) };
+#define STAGED(type, ...)         ONE_BY_AVX2_##type = false,
+enum { HL_DOT_TYPES(ONE_BY) HL_STAGED_TYPES(STAGED) HL_GRID_TYPES(STAGED) };
 #undef ONE_BY
 #undef STAGED
 

@@ -112,13 +112,16 @@ HL_INLINE __m256 mxfp4_scale8(__m256i e) {
 }
 
 /* Half of the e4m3 number in byte i (constant) of each lane: its bits as those of an f32 whose exponent is
- * 119 too small. 0x7f is 0. */
+ * 119 too small; where it has none, eighths of 2^-7, without a subnormal on the way, for which processors
+ * stop. 0x7f is 0. */
 HL_INLINE __m256 nvfp4_scale8(__m256i v, int i) {
     const __m256i byte = _mm256_and_si256(_mm256_srli_epi32(v, 8 * i), _mm256_set1_epi32(0xFF));
     const __m256i e = _mm256_and_si256(byte, _mm256_set1_epi32(0x7F));
-    const __m256i none = _mm256_cmpeq_epi32(byte, _mm256_set1_epi32(0x7F));
-    const __m256  x = _mm256_castsi256_ps(_mm256_andnot_si256(none, _mm256_slli_epi32(e, 20)));
-    return _mm256_mul_ps(x, _mm256_set1_ps(0x1p119f));
+    const __m256  none = _mm256_castsi256_ps(_mm256_cmpeq_epi32(byte, _mm256_set1_epi32(0x7F)));
+    const __m256  small = _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(8), e));
+    const __m256i x = _mm256_slli_epi32(_mm256_add_epi32(e, _mm256_set1_epi32(119 << 3)), 20);
+    const __m256  eighths = _mm256_mul_ps(_mm256_cvtepi32_ps(e), _mm256_set1_ps(0x1p-10f));
+    return _mm256_andnot_ps(none, _mm256_blendv_ps(_mm256_castsi256_ps(x), eighths, small));
 }
 
 /* d, dmin and the two 6-bit numbers of all 8 groups of q4_k and q5_k: byte i % 4 of [i / 4]. */
