@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "engine/experts.h"
+#include "engine/expert_pages.h"
 
 enum { DEFAULT_CTX = 4096 };
 

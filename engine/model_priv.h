@@ -272,7 +272,7 @@ struct hl_model {
     uint32_t           max_cols;  /* widest row of any matrix */
     hl_tokenizer      *tokenizer; /* NULL: the file has none */
     struct hl_loras   *loras;     /* adapters: lora.h; NULL: none */
-    struct hl_experts *experts;   /* which of them are in memory: experts.h; NULL: the model has none */
+    struct hl_experts *experts;   /* which of them are in memory: expert_pages.h; NULL: the model has none */
     /* The block behind the last layer that drafts, as a model of one layer whose keys and values have a layer
      * of this one's cache (engine/forward/draft_next.c); of the arena. NULL: none */
     struct hl_model *next;

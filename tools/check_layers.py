@@ -23,7 +23,7 @@ RULES = {
     "engine/arch": (["core/base/", "core/gguf/", "hyperlama/base.h"], []),
     "engine/parallel": (["engine/kernels/", "engine/quant/", "core/base/", "core/gguf/", "hyperlama/base.h"], []),
     "engine/kv": (["engine/kernels/", "engine/parallel/", "core/base/", "core/gguf/", "hyperlama/base.h"], []),
-    "engine/forward": (["engine/arch/", "engine/kernels/", "engine/quant/", "engine/parallel/", "engine/kv/", "engine/model_priv.h", "engine/lora.h", "engine/experts.h", "engine/capacities.def", "core/base/",
+    "engine/forward": (["engine/arch/", "engine/kernels/", "engine/quant/", "engine/parallel/", "engine/kv/", "engine/model_priv.h", "engine/lora.h", "engine/expert_pages.h", "engine/capacities.def", "core/base/",
                         "core/gguf/", "hyperlama/base.h", "hyperlama/engine.h"], []),
     "engine/speculate": (["engine/forward/", "engine/kv/", "engine/model_priv.h", "engine/capacities.def", "core/base/", "hyperlama/base.h", "hyperlama/engine.h"], []),
     "engine/sched": (["engine/build_commit.h", "engine/forward/", "engine/kv/", "engine/speculate/", "engine/sampler/", "engine/model_priv.h", "engine/lora.h", "engine/capacities.def", "engine/admit.h", "engine/trace.h", "core/base/",
@@ -38,7 +38,7 @@ RULES = {
     "engine/kernels": (["engine/quant/", "core/gguf/types", "core/base/mem.h", "hyperlama/base.h", "hyperlama/kv_cache_type.h"], []),
     "runner": (["runner/", "core/base/", "hyperlama/"], []),
     # Its own files: engine, model, session.
-    "engine": (["engine/model_priv.h", "engine/lora.h", "engine/experts.h", "engine/capacities.def", "engine/admit.h", "engine/trace.h", "engine/arch/", "engine/forward/", "engine/kernels/", "engine/kv/",
+    "engine": (["engine/model_priv.h", "engine/lora.h", "engine/expert_pages.h", "engine/capacities.def", "engine/admit.h", "engine/trace.h", "engine/arch/", "engine/forward/", "engine/kernels/", "engine/kv/",
                 "engine/parallel/", "engine/quant/", "engine/tokenizer/", "core/base/", "core/gguf/", "hyperlama/base.h", "hyperlama/engine.h", "hyperlama/adapter.h", "hyperlama/experts.h"], []),
     "cli/term": (["cli/app.h", "core/base/", "hyperlama/"], ["libedit"]),
     "models": (["models/", "core/", "hyperlama/base.h"], ["sqlite", "jansson"]),

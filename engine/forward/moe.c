@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/experts.h"
+#include "engine/expert_pages.h"
 #include "engine/forward/cuts.h"
 #include "engine/forward/ffn_chunk.h"
 #include "engine/forward/moe_router.h"

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "engine/admit.h"
-#include "engine/experts.h"
+#include "engine/expert_pages.h"
 #include "engine_fixture.h"
 #include "model_fixture.h"
 

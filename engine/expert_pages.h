@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * experts.h - which experts of a model are in memory, where not all of them can be.
+ * expert_pages.h - which experts of a model are in memory, where not all of them can be.
  */
-#ifndef HL_ENGINE_EXPERTS_H
-#define HL_ENGINE_EXPERTS_H
+#ifndef HL_ENGINE_EXPERT_PAGES_H
+#define HL_ENGINE_EXPERT_PAGES_H
 
 #include "engine/model_priv.h"
 #include "hyperlama/experts.h"
