@@ -2,10 +2,10 @@
  *
  * expert_pages.c - experts that are read from the file when the router has chosen them.
  *
- * What is read ahead is asked for at every use, also where it was used before: the system may have taken its
- * pages for others, and asking for what is there costs little beside a disk. The order of last uses says whose
- * pages leave first; without it the system finds pages of weights that every token reads among those that
- * nobody will read for long.
+ * What is read ahead is asked for at every use, also where it was used before: the system may have taken
+ * its pages for others, and asking for what is there costs little beside a disk. The order of last uses says
+ * whose pages leave first; without it the system finds pages of weights that every token reads among those
+ * that nobody will read for long.
  */
 #include "engine/expert_pages.h"
 

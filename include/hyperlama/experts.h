@@ -33,8 +33,8 @@ HL_API uint64_t hl_model_experts_bytes(const hl_model *m);
  * sets it. */
 HL_API uint64_t hl_model_experts_kept(const hl_model *m);
 
-/* Keep no more than about n_bytes (> 0) of experts in memory: a pass that uses more of one layer has them all.
- * For ever; a model without experts has nothing to keep.
+/* Keep no more than about n_bytes (> 0) of experts in memory: a pass that uses more of one layer has them
+ * all. For ever; a model without experts has nothing to keep.
  * thread any, also while passes run */
 HL_API void hl_model_keep_experts(hl_model *m, uint64_t n_bytes);
 
