@@ -286,7 +286,10 @@ def test_a_file_that_was_made_to_draft_for_a_model(cli, serve):
     assert "drafted:latest" in loaded(s)
     (cli.folder / "Modelfile").write_text("FROM x\nDRAFT wrong.gguf\n")
     cli.ok("import", m, "undrafted", "--modelfile", "Modelfile")  # it answers all the same
-    drafts(s, "undrafted")  # the whole answer; what was guessed from the text may be accepted
+    s.json("POST", "/api/generate", {"model": "drafted", "keep_alive": 0})  # the same weights: else they stay, with their draft
+    wait_for(lambda: loaded(s) == [])
+    drafts(s, "undrafted")  # the whole answer
+    wait_for(lambda: any("draft-unusable" in line and "undrafted" in line and "640" in line for line in s.log))
 
 
 def test_a_context_that_nobody_asked_for_is_what_the_model_was_trained_for(serve, cli):  # noqa: F811
